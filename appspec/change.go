@@ -1,0 +1,38 @@
+package appspec
+
+// Disruption is what carrying out a change costs an app, from the least to the
+// most (contract, section 3).
+type Disruption int
+
+const (
+	Nothing Disruption = iota // no process is touched
+	Live                      // the running master takes it over in place
+	Rolling                   // new workers are ready before old ones leave
+	Replace                   // a new master is ready before the old one drains
+)
+
+func (d Disruption) String() string {
+	switch d {
+	case Live:
+		return "live"
+	case Rolling:
+		return "rolling"
+	case Replace:
+		return "replace"
+	default:
+		return "nothing"
+	}
+}
+
+// MarshalText writes the word.
+func (d Disruption) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// Change is one attribute that differs between two specs of an app. Old and
+// New are HCL expressions as an operator would write them, "(sensitive)" for
+// secrets, empty where the attribute is not set.
+type Change struct {
+	Path       string     `json:"path"`
+	Old        string     `json:"old"`
+	New        string     `json:"new"`
+	Disruption Disruption `json:"disruption"`
+}

@@ -1,0 +1,32 @@
+package appspec
+
+import "github.com/hashicorp/hcl/v2"
+
+// Set is what a spec directory says: the good specs by name and the faults.
+type Set struct {
+	Dir   string
+	Specs map[string]*Spec
+	// Faults are broken files and apps, in the order of their files. A fault
+	// with an App means that this app has no good spec in the directory now; one
+	// with an empty App speaks of the file as a whole (or of the directory).
+	Faults []Fault
+	// Warnings are diagnostics that keep nothing from running.
+	Warnings hcl.Diagnostics
+	// DefaultsBroken tells that defaults.hcl has a fault: nothing may change in
+	// the fleet until it is mended.
+	DefaultsBroken bool
+	// Sources are the files' bytes by path, for diagnostics.
+	Sources map[string][]byte
+}
+
+// Fault is one broken file or app.
+type Fault struct {
+	File        string          `json:"file"`
+	App         string          `json:"app,omitempty"`
+	Summary     string          `json:"summary"` // one line: file:line:column: what is wrong
+	Text        string          `json:"text"`    // all diagnostics as people read them, source lines included, no colour
+	Diagnostics hcl.Diagnostics `json:"-"`
+	// Apps names the apps that the file defined as far as it could be read, so
+	// that they keep their last good spec instead of being stopped.
+	Apps []string `json:"apps,omitempty"`
+}

@@ -1,0 +1,162 @@
+package appspec
+
+import (
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// Spec is one app, wholly resolved: defaults merged, functions evaluated,
+// every attribute set. It is the one configuration type of the program; its
+// JSON form (which holds secrets) is what the daemon hands to a master and
+// keeps as the last good spec.
+type Spec struct {
+	Name       string            `json:"name"`
+	File       string            `json:"file"` // the spec file; empty for an app that wsgid started by hand
+	Path       string            `json:"path"` // absolute
+	Enabled    bool              `json:"enabled"`
+	Loader     string            `json:"loader"`   // auto, wsgi, django, pyroutes or the class name of a plugin loader
+	WSGIApp    string            `json:"wsgi_app"` // empty: a loader finds it
+	LoaderDirs []string          `json:"loader_dirs,omitempty"`
+	Middleware []string          `json:"middleware,omitempty"`
+	Python     string            `json:"python"`     // empty: the default interpreter, /usr/bin/python3 or the first python3 of PATH
+	Virtualenv string            `json:"virtualenv"` // relative to Path, or absolute
+	User       string            `json:"user"`       // empty: derived from the owner of Path
+	Group      string            `json:"group"`      // empty: the primary group of the user
+	Chroot     bool              `json:"chroot"`
+	Debug      bool              `json:"debug"`
+	Env        map[string]string `json:"env,omitempty"`
+
+	Sockets Sockets `json:"sockets"`
+	Workers Workers `json:"workers"`
+	Django  *Django `json:"django,omitempty"` // nil: no django block
+	Request Request `json:"request"`
+	Health  *Health `json:"health,omitempty"` // nil: no health check
+	Restart Restart `json:"restart"`
+	Limits  Limits  `json:"limits"`
+	Log     Log     `json:"log"`
+
+	// Sensitive names the attributes whose value must never be printed, by
+	// attribute path ("env.SECRET_KEY", "django.overrides.DATABASES.default.PASSWORD").
+	// A path covers everything below it.
+	Sensitive map[string]bool `json:"sensitive,omitempty"`
+
+	// Ranges tells where each attribute was written, by attribute path. It is
+	// not part of the JSON form.
+	Ranges map[string]hcl.Range `json:"-"`
+}
+
+// Sockets is what an app listens on.
+type Sockets struct {
+	HTTP     []HTTPSocket     `json:"http,omitempty"`
+	Mongrel2 []Mongrel2Socket `json:"mongrel2,omitempty"`
+}
+
+// HTTPSocket is one http block.
+type HTTPSocket struct {
+	Listen string `json:"listen"` // host:port, unix:/path or systemd:NAME
+	Mode   uint32 `json:"mode"`   // permission bits of a unix socket
+	Owner  string `json:"owner"`  // of a unix socket; empty: the app's user
+	Group  string `json:"group"`  // of a unix socket; empty: the app's group
+	TLS    *TLS   `json:"tls,omitempty"`
+}
+
+// TLS names the files of a certificate and its key.
+type TLS struct {
+	Cert string `json:"cert"`
+	Key  string `json:"key"`
+}
+
+// Mongrel2Socket is one mongrel2 handler.
+type Mongrel2Socket struct {
+	Recv   string `json:"recv"`   // the handler's send_spec: we PULL from it
+	Send   string `json:"send"`   // the handler's recv_spec: we publish to it
+	Chroot string `json:"chroot"` // of the mongrel2 server, for async uploads; may be empty
+}
+
+// Workers is the size and the time limits of an app's worker set.
+type Workers struct {
+	Min            int      `json:"min"` // equal to Max where count is fixed
+	Max            int      `json:"max"`
+	Threads        int      `json:"threads"`
+	RequestTimeout Duration `json:"request_timeout"`
+	StartTimeout   Duration `json:"start_timeout"`
+	StopTimeout    Duration `json:"stop_timeout"`
+	IdleTimeout    Duration `json:"idle_timeout"`
+	MaxRequests    int      `json:"max_requests"` // 0: never recycled by count
+	MaxMemory      Size     `json:"max_memory"`   // 0: never recycled by size
+	Preload        bool     `json:"preload"`
+	KeepAlive      bool     `json:"keep_alive"` // wsgid's option: replace a worker that died
+	Queue          int      `json:"queue"`      // requests that may wait for a worker
+	QueueTimeout   Duration `json:"queue_timeout"`
+}
+
+// Django is the django block.
+type Django struct {
+	Settings  string         `json:"settings"`            // empty: found in the app
+	Overrides map[string]any `json:"overrides,omitempty"` // becomes django.json
+}
+
+// Request is the limits of one HTTP request.
+type Request struct {
+	MaxBody          Size     `json:"max_body"`
+	HeaderTimeout    Duration `json:"header_timeout"`
+	BodyTimeout      Duration `json:"body_timeout"`
+	KeepAliveTimeout Duration `json:"keep_alive_timeout"`
+	TrustedProxies   []string `json:"trusted_proxies,omitempty"` // CIDRs
+}
+
+// Health is the health check asked of the app through a worker.
+type Health struct {
+	Path     string   `json:"path"`
+	Interval Duration `json:"interval"`
+	Timeout  Duration `json:"timeout"`
+	Failures int      `json:"failures"`
+}
+
+// Restart is the back-off of workers that cannot start.
+type Restart struct {
+	MinDelay   Duration `json:"min_delay"`
+	MaxDelay   Duration `json:"max_delay"`
+	ResetAfter Duration `json:"reset_after"`
+}
+
+// Limits is what the workers may use. Zero: no limit of ours.
+type Limits struct {
+	OpenFiles    uint64  `json:"open_files"`
+	Processes    uint64  `json:"processes"`
+	AddressSpace Size    `json:"address_space"`
+	Memory       Size    `json:"memory"` // Memory, CPU and Tasks: cgroup properties under systemd
+	CPU          float64 `json:"cpu"`    // cores
+	Tasks        uint64  `json:"tasks"`
+}
+
+// Log is where an app's output goes.
+type Log struct {
+	Target  string `json:"target"` // file, journal or stderr
+	Access  bool   `json:"access"`
+	Format  string `json:"format"` // text or json
+	MaxSize Size   `json:"max_size"`
+	Keep    int    `json:"keep"`
+}
+
+// Duration is a time.Duration whose text form is Go's ("1m30s").
+type Duration time.Duration
+
+// D returns the duration as the standard library's type.
+func (d Duration) D() time.Duration { return time.Duration(d) }
+
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// MarshalText writes Go's duration syntax.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads Go's duration syntax.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	*d = Duration(v)
+	return err
+}
+
+// Size is a number of bytes.
+type Size int64

@@ -1,0 +1,141 @@
+package fleet
+
+import (
+	"context"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// Operator is what the commands can ask of a fleet. Client asks the daemon,
+// Local does it in this process where no daemon runs; Connect chooses.
+//
+// An empty list of apps means all of them. The channel-like progress function
+// is called from one goroutine; nil: not wanted. A Result that is not OK is
+// not an error: err is for what kept the command itself from running.
+type Operator interface {
+	Plan(ctx context.Context, apps []string) (*Plan, error)
+	Apply(ctx context.Context, apps []string, progress func(Event)) ([]Result, error)
+	Start(ctx context.Context, apps []string, progress func(Event)) ([]Result, error)
+	Stop(ctx context.Context, apps []string, progress func(Event)) ([]Result, error)
+	Restart(ctx context.Context, apps []string, progress func(Event)) ([]Result, error)
+	Reload(ctx context.Context, apps []string, progress func(Event)) ([]Result, error)
+	Scale(ctx context.Context, counts map[string]int, progress func(Event)) ([]Result, error)
+	Status(ctx context.Context) (*Status, error)
+	Close() error
+}
+
+// Event is one step on the way of an app, for people to follow.
+type Event struct {
+	At      time.Time `json:"at"`
+	App     string    `json:"app"`
+	State   string    `json:"state"`
+	Message string    `json:"message"`
+}
+
+// Result is how a command ended for one app.
+type Result struct {
+	App       string `json:"app"`
+	OK        bool   `json:"ok"`
+	State     string `json:"state"`
+	Reason    string `json:"reason"`
+	Traceback string `json:"traceback"` // the last lines of the Python traceback, if one is the reason
+}
+
+// Plan is what apply would do. Empty Actions and Changes in every app: nothing.
+type Plan struct {
+	Apps   []AppPlan       `json:"apps"`
+	Faults []appspec.Fault `json:"faults"` // files that are broken; their apps keep their last good spec
+}
+
+// AppPlan is the part of one app: pure, made by MakePlan.
+type AppPlan struct {
+	App        string             `json:"app"`
+	File       string             `json:"file"`
+	Disruption appspec.Disruption `json:"disruption"`
+	Why        string             `json:"why"` // one line
+	Changes    []appspec.Change   `json:"changes"`
+	Actions    []Action           `json:"actions"`
+}
+
+// ActionKind says what an action does.
+type ActionKind string
+
+const (
+	ActionRepair  ActionKind = "repair"  // put the app folder right
+	ActionStart   ActionKind = "start"   // start a master
+	ActionUpdate  ActionKind = "update"  // hand the spec to the running master, nothing restarted
+	ActionRoll    ActionKind = "roll"    // hand it over and replace the workers, new ones first
+	ActionReplace ActionKind = "replace" // start a new master, then drain the old one
+	ActionStop    ActionKind = "stop"    // drain and stop
+	ActionScale   ActionKind = "scale"   // set the numbers of workers
+)
+
+// Action is one step of an app's plan.
+type Action struct {
+	Kind   ActionKind `json:"kind"`
+	Reason string     `json:"reason"`
+	Detail []string   `json:"detail,omitempty"` // what a repair touches, path by path
+}
+
+// Status is the answer of status -o json (contract, section 4).
+type Status struct {
+	Version string        `json:"version"`
+	Daemon  *DaemonStatus `json:"daemon"` // nil: none runs
+	Apps    []AppStatus   `json:"apps"`
+	// Faults are broken files that name no app of their own.
+	Faults []appspec.Fault `json:"faults,omitempty"`
+}
+
+// DaemonStatus is the running daemon.
+type DaemonStatus struct {
+	PID   int       `json:"pid"`
+	Since time.Time `json:"since"`
+	Dir   string    `json:"dir"`
+}
+
+// States of an app beyond those of a master (runner.State).
+const (
+	StateStopped  = "stopped"
+	StateDisabled = "disabled"
+	StateInvalid  = "invalid"
+)
+
+// AppStatus is one app: what runs against what should.
+type AppStatus struct {
+	Name       string               `json:"name"`
+	Path       string               `json:"path"`
+	File       string               `json:"file"`
+	State      string               `json:"state"`
+	Reason     string               `json:"reason"`
+	Generation int                  `json:"generation"`
+	Desired    Desired              `json:"desired"`
+	Sockets    []SocketStatus       `json:"sockets"`
+	Master     *MasterStatus        `json:"master"` // nil: none runs
+	Workers    []runner.WorkerInfo  `json:"workers"`
+	Requests   runner.RequestCounts `json:"requests"`
+	Restarts   int                  `json:"restarts"`
+	LastError  string               `json:"last_error"`
+}
+
+// Desired is the wanted number of workers.
+type Desired struct {
+	Min int `json:"min"`
+	Max int `json:"max"`
+}
+
+// SocketStatus is one socket of an app.
+type SocketStatus struct {
+	Kind   string `json:"kind"` // http or mongrel2
+	Listen string `json:"listen,omitempty"`
+	Recv   string `json:"recv,omitempty"`
+	Send   string `json:"send,omitempty"`
+}
+
+// MasterStatus is the master process.
+type MasterStatus struct {
+	PID   int       `json:"pid"`
+	Since time.Time `json:"since"`
+	RSS   int64     `json:"rss"`
+}

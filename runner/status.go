@@ -1,0 +1,78 @@
+package runner
+
+import "time"
+
+// State of an app as its master sees it, in the words of the contract
+// (section 4, status -o json).
+type State string
+
+const (
+	StateStarting State = "starting" // no worker is ready yet, none has failed
+	StateReady    State = "ready"    // serving as specified
+	StateIdle     State = "idle"     // min = 0: no worker, the first request starts one
+	StateDegraded State = "degraded" // serving, but not as specified
+	StateBackoff  State = "backoff"  // not serving; a retry is due at RetryAt
+	StateStopping State = "stopping" // draining; the process ends when done
+)
+
+// WorkerState is the state of one worker.
+type WorkerState string
+
+const (
+	WorkerStarting WorkerState = "starting"
+	WorkerIdle     WorkerState = "idle"
+	WorkerBusy     WorkerState = "busy"
+	WorkerDraining WorkerState = "draining"
+)
+
+// Status is what a master tells of its app.
+type Status struct {
+	// Version grows with every change of state, worker set or spec, but not with
+	// the counters: a client that saw it can wait for the next one.
+	Version    uint64        `json:"version"`
+	App        string        `json:"app"`
+	PID        int           `json:"pid"`
+	Since      time.Time     `json:"since"`
+	Program    string        `json:"program"` // version of the program the master runs
+	Generation int           `json:"generation"`
+	SpecDigest string        `json:"spec_digest"` // of the spec it runs, see Digest
+	State      State         `json:"state"`
+	Reason     string        `json:"reason"`
+	RetryAt    time.Time     `json:"retry_at,omitzero"`
+	Min        int           `json:"min"`
+	Max        int           `json:"max"`
+	RSS        int64         `json:"rss"` // bytes, of the master alone
+	Workers    []WorkerInfo  `json:"workers"`
+	Requests   RequestCounts `json:"requests"`
+	Restarts   int           `json:"restarts"` // workers that died unasked
+	LastError  string        `json:"last_error"`
+	Traceback  string        `json:"traceback"` // of the last worker that could not start
+	// Rollout is the generation of workers that is being rolled out; 0 where
+	// none is. RolloutError is why the last one was given up; a later success
+	// clears it.
+	Rollout      int    `json:"rollout"`
+	RolloutError string `json:"rollout_error"`
+	Loaded       string `json:"loaded"` // what the loader found: "django blog.wsgi:application"
+}
+
+// WorkerInfo is one worker of a Status.
+type WorkerInfo struct {
+	PID      int         `json:"pid"`
+	State    WorkerState `json:"state"`
+	Since    time.Time   `json:"since"`
+	Requests uint64      `json:"requests"`
+	RSS      int64       `json:"rss"` // bytes
+}
+
+// RequestCounts counts since the master started; the quantiles are of the
+// recent past.
+type RequestCounts struct {
+	Total    uint64  `json:"total"`
+	Errors   uint64  `json:"errors"` // answered 5xx, or cut off
+	Waiting  int     `json:"waiting"`
+	Active   int     `json:"active"`
+	Rejected uint64  `json:"rejected"` // 503: queue full or queue_timeout
+	Timeouts uint64  `json:"timeouts"` // 504
+	P50      float64 `json:"p50_ms"`
+	P99      float64 `json:"p99_ms"`
+}

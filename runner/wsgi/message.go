@@ -1,0 +1,52 @@
+package wsgi
+
+// Types of messages, see the package documentation.
+const (
+	MsgInit    = 'I'
+	MsgRequest = 'r'
+	MsgBody    = 'b'
+	MsgQuit    = 'q'
+
+	MsgReady  = 'k'
+	MsgFailed = 'x'
+	MsgHead   = 'h'
+	MsgData   = 'd'
+	MsgFile   = 'f'
+	MsgEnd    = 'e'
+	MsgAbort  = 'a'
+)
+
+// Flags of a message's header.
+const (
+	FlagEnd      = 1 << 0 // from the worker: nothing follows
+	FlagBodyFile = 1 << 1 // to the worker: the body follows as a descriptor
+)
+
+const (
+	// HeaderSize is the length of a message's header in bytes.
+	HeaderSize = 8
+	// MaxMessage bounds a message; both sides may use a buffer of this size.
+	MaxMessage = 160 << 10
+	// MaxInlineBody is the size in bytes past which a request body goes by
+	// descriptor.
+	MaxInlineBody = 64 << 10
+)
+
+// Ready is the payload of MsgReady.
+type Ready struct {
+	Loader   string   `json:"loader"`             // the loader that found the application
+	App      string   `json:"app"`                // what was loaded: "blog.wsgi:application"
+	Settings string   `json:"settings"`           // Django's settings module, if any
+	Python   string   `json:"python"`             // "3.11.2"
+	ImportMS float64  `json:"import_ms"`          // time spent in loading the application
+	Warnings []string `json:"warnings,omitempty"` // plugins that failed, and the like
+}
+
+// Failure is the payload of MsgFailed.
+type Failure struct {
+	Reason    string `json:"reason"`    // one line: "ModuleNotFoundError: No module named 'blog'"
+	File      string `json:"file"`      // where it was raised, if known
+	Line      int    `json:"line"`      // 0: not known
+	Traceback string `json:"traceback"` // as Python prints it
+	Hint      string `json:"hint"`      // what to do next, if the host knows
+}

@@ -1,0 +1,50 @@
+package wsgi
+
+// Header is one header field as it was received. Value has no surrounding
+// white space. Both slices may point into a buffer that is reused once the
+// environ has been built.
+type Header struct {
+	Name, Value []byte
+}
+
+// Request is one HTTP request as every ingress (HTTP/1, HTTP/2, mongrel2)
+// hands it over, before its body is read. The slices may point into the
+// ingress's buffer.
+type Request struct {
+	Method []byte
+	// Target as received, without the query: percent-encoded. An ingress gives
+	// the origin form ("/a%20b") or "*".
+	Path []byte
+	// Query is what follows the first "?", without it.
+	Query []byte
+	// Proto is "HTTP/1.1", "HTTP/1.0" or "HTTP/2.0".
+	Proto string
+	// ScriptName is the mount point of the app, decoded nowhere yet (mongrel2's
+	// PATTERN); empty for HTTP. Path starts with it.
+	ScriptName []byte
+	Host       []byte // of the Host header or the absolute URI; may be empty
+	Headers    []Header
+
+	// ContentLength is the length of the body in bytes, -1 where it is not
+	// known yet (chunked).
+	ContentLength int64
+	Chunked       bool
+	// KeepAlive tells whether the client wants the connection kept.
+	KeepAlive bool
+	// Expect100 tells that the client waits for "100 Continue".
+	Expect100 bool
+}
+
+// Peer is what the environ says of the connection; one is built per
+// connection.
+type Peer struct {
+	RemoteAddr string // of the client's end of the connection; empty for a unix socket
+	RemotePort string
+	ServerName string // used where the request names no host
+	ServerPort string
+	HTTPS      bool
+	// Trusted tells that the peer is one of request.trusted_proxies:
+	// X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-Forwarded-Port and
+	// Forwarded are believed.
+	Trusted func(addr string) bool // nil: no proxy is trusted
+}
