@@ -1,0 +1,80 @@
+# wsgid-fleet: see README.md. Every target works on a machine with Go, git and
+# make; what else it needs it installs (Debian and Ubuntu, sudo where not root).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO       ?= go
+PREFIX   ?= /usr/local
+BIN      := bin
+CACHE    := $(CURDIR)/.cache
+PYTHON   := $(firstword $(wildcard /usr/bin/python3) python3)
+LINT     := v2.15.0
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS  := -s -w
+
+# Packages whose goroutines share state: their tests run under the race
+# detector too.
+RACE := ./appspec/... ./fleet/...
+
+# Seconds of make chaos, and its seed (0: a new one, printed).
+CHAOS_TIME ?= 1h
+SEED       ?= 0
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+.PHONY: build
+build: deps-build ## build wsgid-fleet and wsgid into bin/
+	@mkdir -p $(BIN)
+	CGO_ENABLED=1 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/wsgid-fleet ./cmd/wsgid
+
+.PHONY: demo
+demo: deps-demo build ## run the three apps of examples/quickstart until Ctrl-C
+	@examples/quickstart/run
+
+.PHONY: test
+test: deps-test build ## everything CI checks
+	$(PYTHON) -c 'import ast, sys; [ast.parse(open(f, encoding="utf-8").read(), f, feature_version=(3, 8)) for f in sys.argv[1:]]' \
+		$$(git ls-files --cached --others --exclude-standard 'runner/*.py' 'examples/*.py')
+	if command -v pyflakes3 >/dev/null; then \
+		pyflakes3 $$(git ls-files --cached --others --exclude-standard 'runner/*.py' 'examples/*.py'); fi
+	test -z "$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go') | tee /dev/stderr)"
+	$(GO) vet ./...
+	$(GO) test -race -timeout 20m $(RACE)
+	$(GO) test -timeout 40m ./...
+
+.PHONY: lint
+lint: deps-build $(CACHE)/bin/golangci-lint-$(LINT) ## golangci-lint with .golangci.yml
+	$(CACHE)/bin/golangci-lint-$(LINT) run ./...
+
+$(CACHE)/bin/golangci-lint-$(LINT):
+	@mkdir -p $(CACHE)/bin
+	GOBIN=$(CACHE)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT)
+	mv $(CACHE)/bin/golangci-lint $@
+
+.PHONY: bench
+bench: deps-bench build ## measure against uWSGI, gunicorn and mongrel2; write the table into README.md
+	$(GO) build -o $(CACHE)/bin/bench ./cmd/wsgid-fleet/bench
+	$(CACHE)/bin/bench -fleet $(BIN)/wsgid-fleet -readme README.md $(BENCH)
+
+.PHONY: chaos
+chaos: deps-test build ## an hour of disturbances under load (CHAOS_TIME=, SEED=)
+	$(GO) test ./cmd/wsgid-fleet/e2e -run '^TestChaos$$' -count 1 -v -timeout 0 -args -chaos.time $(CHAOS_TIME) -chaos.seed $(SEED)
+
+.PHONY: install
+install: build ## install both programs below PREFIX (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 0755 $(BIN)/wsgid-fleet $(BIN)/wsgid $(DESTDIR)$(PREFIX)/bin/
+
+.PHONY: deps-build deps-demo deps-test deps-bench
+deps-build:
+	@.ci/deps build
+deps-demo:
+	@.ci/deps build demo
+deps-test:
+	@.ci/deps build test
+deps-bench:
+	@.ci/deps build bench
