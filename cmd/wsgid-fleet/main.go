@@ -1,0 +1,23 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+func main() {
+	// A master or a worker's first stage is this same program, executed again.
+	runner.Main()
+	os.Exit(start())
+}
+
+// start runs the command line of this process and returns its exit code.
+func start() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return newCLI().execute(ctx, os.Args[1:])
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+)
+
+// writePlan writes a plan for people: a block an app, and a line of sums.
+func writePlan(w io.Writer, s style, plan *fleet.Plan) {
+	sums := map[string]int{}
+	changed, same := 0, 0
+	for _, app := range plan.Apps {
+		if !changes(app) {
+			same++
+			continue
+		}
+		changed++
+		kind := kindOf(app)
+		sums[kind]++
+		writeAppPlan(w, s, app, kind)
+	}
+	if changed == 0 {
+		fmt.Fprintf(w, "Nothing to do: %s as specified.\n", count(same, "app"))
+		return
+	}
+	var parts []string
+	for _, kind := range []string{"start", "nothing", "live", "rolling", "replace", "stop"} {
+		if n := sums[kind]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, kind))
+		}
+	}
+	fmt.Fprintf(w, "\n%s to change: %s; %d unchanged.\n", count(changed, "app"), strings.Join(parts, ", "), same)
+}
+
+// kindOf is the one word for what happens to an app.
+func kindOf(app fleet.AppPlan) string {
+	for _, a := range app.Actions {
+		switch a.Kind {
+		case fleet.ActionStart:
+			return "start"
+		case fleet.ActionStop:
+			return "stop"
+		}
+	}
+	return app.Disruption.String()
+}
+
+var kindLooks = map[string]struct {
+	sign  string
+	paint paint
+}{
+	"start":   {"+", green},
+	"stop":    {"-", red},
+	"nothing": {"~", faint},
+	"live":    {"~", cyan},
+	"rolling": {"~", yellow},
+	"replace": {"!", red},
+}
+
+func writeAppPlan(w io.Writer, s style, app fleet.AppPlan, kind string) {
+	look := kindLooks[kind]
+	head := fmt.Sprintf("%s %s: %s", look.sign, app.App, kind)
+	why := oneLine(app.Why)
+	if why != "" {
+		why = ", " + why
+	}
+	fmt.Fprintf(w, "%s%s\n", s.paint(look.paint, head), why)
+	writeChanges(w, s, app.Changes)
+	for _, a := range app.Actions {
+		// What the headline has said already is not said again.
+		if len(a.Detail) == 0 && (oneLine(a.Reason) == oneLine(app.Why) || a.Reason == "") {
+			continue
+		}
+		fmt.Fprintf(w, "    %s", a.Kind)
+		if a.Reason != "" {
+			fmt.Fprintf(w, ": %s", oneLine(a.Reason))
+		}
+		fmt.Fprintln(w)
+		for _, d := range a.Detail {
+			fmt.Fprintf(w, "      %s\n", oneLine(d))
+		}
+	}
+}
+
+// writeChanges writes each attribute as old → new, names and values in columns.
+func writeChanges(w io.Writer, s style, list []appspec.Change) {
+	name, value := 0, 0
+	texts := make([]string, len(list))
+	for i, change := range list {
+		texts[i] = oldToNew(change)
+		name = max(name, columns(change.Path))
+		// A long value does not push all others' notes to the right.
+		if n := columns(texts[i]); n <= 48 {
+			value = max(value, n)
+		}
+	}
+	for i, change := range list {
+		sign, p := "~", yellow
+		switch {
+		case change.Old == "":
+			sign, p = "+", green
+		case change.New == "":
+			sign, p = "-", red
+		}
+		line := fmt.Sprintf("%s %s%s  %s", s.paint(p, sign), change.Path, spaces(name-columns(change.Path)), texts[i])
+		fmt.Fprintf(w, "    %s%s  %s\n", line, spaces(value-columns(texts[i])), s.paint(faint, change.Disruption.String()))
+	}
+}
+
+func oldToNew(change appspec.Change) string {
+	before, after := oneLine(change.Old), oneLine(change.New)
+	switch {
+	case change.Old == "":
+		return after
+	case change.New == "":
+		return before
+	}
+	return before + " → " + after
+}
+
+func spaces(n int) string { return strings.Repeat(" ", max(0, n)) }

@@ -1,0 +1,20 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func (c *cli) runCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "run",
+		Short: "Run the daemon in the foreground: converge, then watch the spec directory",
+		Long: `Run the daemon in the foreground. It makes what runs equal to the specs, then
+follows every edit of the spec directory.
+
+Masters that run already are taken over without a restart, and they outlive a
+daemon that is killed. TERM and INT drain and stop everything, HUP reconciles
+now, USR2 executes the program file anew in place, with all apps untouched.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runDaemon(cmd.Context(), c.options())
+		},
+	}
+}

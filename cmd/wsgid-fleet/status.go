@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+func (c *cli) statusCommand() *cobra.Command {
+	var output string
+	var watch bool
+	var interval time.Duration
+	cmd := &cobra.Command{
+		Use:   "status [APP]",
+		Short: "Show what is running against what should",
+		Long: `Show what is running against what should: a line an app, or one app with each
+of its workers. With --watch the picture is redrawn in place until Ctrl-C, with
+requests a second since the picture before.
+
+States of an app: ready (serving as specified), starting, idle (min = 0, a
+request will start a worker), degraded (serving, but not as specified), backoff
+(not serving; the reason says why and when it retries), stopped (by an
+operator), disabled (by its spec), invalid (no good spec was ever seen).
+
+Exit code: 0 every app is ready, idle or disabled, 3 something is not as
+specified (a stopped app and a broken spec file too), 1 the fleet cannot be
+asked.`,
+		Args: outputArgs(&output, func(_ *cobra.Command, args []string) error {
+			switch {
+			case len(args) > 1:
+				return fmt.Errorf("cannot show status: one app at a time, not %d", len(args))
+			case watch && output == "json":
+				return fmt.Errorf("cannot watch status: --watch is for people, -o json is not")
+			case interval < 100*time.Millisecond:
+				return fmt.Errorf("cannot watch status: --interval %s is shorter than 100ms", interval)
+			}
+			return nil
+		}, "text", "wide", "json"),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, s string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return c.completeApps(cmd, args, s)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			op, err := c.operator(ctx)
+			if err != nil {
+				return err
+			}
+			defer op.Close()
+			app := ""
+			if len(args) > 0 {
+				app = args[0]
+			}
+			if watch {
+				return c.watchStatus(ctx, op, app, output == "wide", interval)
+			}
+			status, err := op.Status(ctx)
+			if err != nil {
+				return err
+			}
+			if status, err = c.only(status, app); err != nil {
+				return err
+			}
+			if output == "json" {
+				if err := writeJSON(c.out, statusJSON(status)); err != nil {
+					return err
+				}
+			} else {
+				v := statusView{style: c.style(), now: c.now(), wide: output == "wide", one: app != ""}
+				v.write(c.out, status)
+			}
+			return silent(statusCode(status))
+		},
+	}
+	outputFlag(cmd, &output, "text", "wide", "json")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "redraw in place until Ctrl-C")
+	cmd.Flags().DurationVar(&interval, "interval", time.Second, "time between two pictures of --watch")
+	return cmd
+}
+
+// only is the status of one app, or all of it for "".
+func (c *cli) only(status *fleet.Status, app string) (*fleet.Status, error) {
+	if app == "" {
+		return status, nil
+	}
+	out := *status
+	out.Apps, out.Faults = nil, faultsOf(status.Faults, []string{app})
+	for _, a := range status.Apps {
+		if a.Name == app {
+			out.Apps = []fleet.AppStatus{a}
+			return &out, nil
+		}
+	}
+	return nil, c.noApp("show status of", app, status)
+}
+
+// asSpecified tells whether the state is what the spec asks for.
+func asSpecified(state string) bool {
+	switch state {
+	case string(runner.StateReady), string(runner.StateIdle), fleet.StateDisabled:
+		return true
+	}
+	return false
+}
+
+func statusCode(status *fleet.Status) int {
+	if len(status.Faults) > 0 {
+		return exitDiffers
+	}
+	for _, app := range status.Apps {
+		if !asSpecified(app.State) {
+			return exitDiffers
+		}
+	}
+	return exitOK
+}
+
+// statusJSON is the status with [] where a list is empty.
+func statusJSON(status *fleet.Status) *fleet.Status {
+	out := *status
+	out.Apps = nonNil(append([]fleet.AppStatus(nil), status.Apps...))
+	for i := range out.Apps {
+		out.Apps[i].Sockets = nonNil(out.Apps[i].Sockets)
+		out.Apps[i].Workers = nonNil(out.Apps[i].Workers)
+	}
+	return &out
+}
+
+// watchStatus redraws until ctx ends. A fleet that cannot be asked for a while
+// (a daemon that restarts) is shown as such and asked again.
+func (c *cli) watchStatus(ctx context.Context, op fleet.Operator, app string, wide bool, interval time.Duration) error {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	var before sample
+	code := exitOK
+	for drawn := 0; ; drawn++ {
+		var b strings.Builder
+		style := c.style()
+		status, err := op.Status(ctx)
+		if ctx.Err() != nil {
+			return silent(code)
+		}
+		if err == nil {
+			status, err = c.only(status, app)
+		}
+		if err != nil {
+			if drawn == 0 {
+				return err
+			}
+			fmt.Fprintf(&b, "%s\n", style.paint(red, oneLine(err.Error())))
+		} else {
+			code = statusCode(status)
+			now := c.now()
+			v := statusView{style: style, now: now, wide: wide, one: app != "", watch: true, before: before}
+			v.write(&b, status)
+			before = takeSample(now, status)
+		}
+		c.redraw(b.String(), style, drawn)
+		select {
+		case <-ctx.Done():
+			return silent(code)
+		case <-tick.C:
+		}
+	}
+}
+
+// redraw puts a picture in the place of the one before: from the top of the
+// screen, each line cleared behind its end, so that nothing flickers. Elsewhere
+// than on a terminal pictures follow each other after an empty line.
+func (c *cli) redraw(picture string, s style, drawn int) {
+	if s.width == 0 {
+		if drawn > 0 {
+			picture = "\n" + picture
+		}
+		io.WriteString(c.out, picture)
+		return
+	}
+	head := "\x1b[H"
+	if drawn == 0 {
+		head = "\x1b[2J\x1b[H"
+	}
+	lines := strings.Split(trimEnd(picture), "\n")
+	if height := c.outHeight(); height > 1 && len(lines) > height-1 {
+		more := len(lines) - (height - 2)
+		lines = append(lines[:height-2:height-2], fmt.Sprintf("… %d more lines", more))
+	}
+	io.WriteString(c.out, head+strings.Join(lines, "\x1b[K\n")+"\x1b[K\n\x1b[J")
+}

@@ -1,0 +1,249 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// statusView is one picture of a fleet for people.
+type statusView struct {
+	style  style
+	now    time.Time
+	wide   bool
+	one    bool // one app, with its workers
+	watch  bool
+	before sample // of the picture before, for rates
+}
+
+const none = "-"
+
+func (v statusView) write(w io.Writer, status *fleet.Status) {
+	if v.one && len(status.Apps) == 1 {
+		v.writeApp(w, status.Apps[0])
+	} else {
+		if len(status.Apps) > 0 {
+			t := v.appTable(status.Apps)
+			t.writeTo(w, v.style)
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintln(w, cut(v.summary(status), v.style.width))
+	}
+	for _, f := range status.Faults {
+		fmt.Fprintln(w, v.style.paint(red, cut("broken: "+oneLine(f.Summary), v.style.width)))
+	}
+}
+
+// statePaint is the colour of a state.
+func statePaint(state string) paint {
+	switch state {
+	case string(runner.StateReady), string(runner.StateIdle):
+		return green
+	case string(runner.StateStarting), string(runner.StateStopping), string(runner.StateDegraded):
+		return yellow
+	case string(runner.StateBackoff), fleet.StateInvalid, "failed":
+		return red
+	case fleet.StateStopped, fleet.StateDisabled:
+		return faint
+	}
+	return ""
+}
+
+// appTable is a line an app.
+func (v statusView) appTable(apps []fleet.AppStatus) *table {
+	rate := column{title: "REQUESTS", right: true, drop: 4}
+	if v.watch {
+		rate = column{title: "REQ/S", right: true, drop: 1}
+	}
+	t := &table{columns: []column{
+		{title: "APP"}, {title: "STATE"}, {title: "WORKERS", right: true}, rate,
+		{title: "P50", right: true, drop: 5}, {title: "P99", right: true, drop: 3},
+		{title: "ERRORS", right: true, drop: 2}, {title: "MEMORY", right: true, drop: 6}, {title: "AGE", right: true, drop: 7},
+	}}
+	if v.wide {
+		t.columns = append(t.columns,
+			column{title: "WAITING", right: true, drop: 8}, column{title: "RESTARTS", right: true, drop: 9},
+			column{title: "PID", right: true, drop: 10}, column{title: "LISTEN", drop: 11}, column{title: "FILE", drop: 12})
+	}
+	t.columns = append(t.columns, column{title: "REASON"})
+	for _, app := range apps {
+		t.add(v.appRow(app)...)
+	}
+	return t
+}
+
+func (v statusView) appRow(app fleet.AppStatus) []cell {
+	requests, p50, p99, errs, memory, since, pid := none, none, none, none, none, none, none
+	if app.Master != nil {
+		requests = number(float64(app.Requests.Total))
+		errs = number(float64(app.Requests.Errors))
+		memory = size(memoryOf(app))
+		since = age(v.now.Sub(app.Master.Since))
+		pid = strconv.Itoa(app.Master.PID)
+		if app.Requests.Total > 0 {
+			p50, p99 = millis(app.Requests.P50), millis(app.Requests.P99)
+		}
+	}
+	if v.watch {
+		requests = none
+		if rate, ok := v.before.rate(v.now, app); ok {
+			requests = number(rate)
+		}
+	}
+	var errPaint paint
+	if app.Requests.Errors > 0 {
+		errPaint = red
+	}
+	row := []cell{
+		{app.Name, bold}, {app.State, statePaint(app.State)}, {text: workersOf(app)}, {text: requests},
+		{text: p50}, {text: p99}, {errs, errPaint}, {text: memory}, {text: since},
+	}
+	if v.wide {
+		row = append(row, cell{text: number(float64(app.Requests.Waiting))}, cell{text: strconv.Itoa(app.Restarts)},
+			cell{text: pid}, cell{text: orNone(strings.Join(listens(app), " "))}, cell{text: orNone(app.File)})
+	}
+	return append(row, cell{oneLine(app.Reason), statePaint(app.State)})
+}
+
+// workersOf is busy/all of an app's workers.
+func workersOf(app fleet.AppStatus) string {
+	if app.Master == nil {
+		return none
+	}
+	busy := 0
+	for _, w := range app.Workers {
+		if w.State == runner.WorkerBusy {
+			busy++
+		}
+	}
+	return fmt.Sprintf("%d/%d", busy, len(app.Workers))
+}
+
+func memoryOf(app fleet.AppStatus) int64 {
+	var sum int64
+	if app.Master != nil {
+		sum = app.Master.RSS
+	}
+	for _, w := range app.Workers {
+		sum += w.RSS
+	}
+	return sum
+}
+
+func listens(app fleet.AppStatus) []string {
+	var out []string
+	for _, s := range app.Sockets {
+		if s.Kind == "mongrel2" {
+			out = append(out, s.Recv+"+"+s.Send)
+		} else {
+			out = append(out, s.Listen)
+		}
+	}
+	return out
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return none
+	}
+	return text
+}
+
+// summary is the fleet in one line.
+func (v statusView) summary(status *fleet.Status) string {
+	counts := map[string]int{}
+	for _, app := range status.Apps {
+		counts[app.State]++
+	}
+	var states []string
+	for state := range counts {
+		states = append(states, state)
+	}
+	order := []string{"ready", "idle", "starting", "degraded", "backoff", "stopping", "stopped", "disabled", "invalid"}
+	slices.SortFunc(states, func(a, b string) int {
+		return slices.Index(order, a) - slices.Index(order, b)
+	})
+	text := "no apps"
+	if n := len(status.Apps); n > 0 {
+		var parts []string
+		for _, state := range states {
+			parts = append(parts, fmt.Sprintf("%d %s", counts[state], state))
+		}
+		text = count(n, "app") + ": " + strings.Join(parts, ", ")
+	}
+	if d := status.Daemon; d != nil {
+		return fmt.Sprintf("%s; daemon %d for %s on %s", text, d.PID, age(v.now.Sub(d.Since)), d.Dir)
+	}
+	return text + "; no daemon runs"
+}
+
+// writeApp is one app with all that is known of it.
+func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
+	s := v.style
+	field := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%s%s  %s\n", name, spaces(8-columns(name)), fmt.Sprintf(format, args...))
+	}
+	fmt.Fprintf(w, "%s  %s\n", s.paint(bold, app.Name), s.paint(statePaint(app.State), app.State))
+	if app.Reason != "" {
+		field("reason", "%s", oneLine(app.Reason))
+	}
+	if app.LastError != "" && oneLine(app.LastError) != oneLine(app.Reason) {
+		field("last", "%s", oneLine(app.LastError))
+	}
+	field("file", "%s", orNone(app.File))
+	field("folder", "%s", orNone(app.Path))
+	for _, l := range listens(app) {
+		field("listen", "%s", l)
+	}
+	want := strconv.Itoa(app.Desired.Max)
+	if app.Desired.Min != app.Desired.Max {
+		want = fmt.Sprintf("%d to %d", app.Desired.Min, app.Desired.Max)
+	}
+	field("wanted", "%s workers, generation %d, %s", want, app.Generation, count(app.Restarts, "restart"))
+	if app.Master == nil {
+		field("master", "%s", none)
+		return
+	}
+	field("master", "pid %d, %s, for %s", app.Master.PID, size(app.Master.RSS), age(v.now.Sub(app.Master.Since)))
+	r := app.Requests
+	rate := ""
+	if v.watch {
+		rate = ", - a second"
+		if x, ok := v.before.rate(v.now, app); ok {
+			rate = ", " + number(x) + " a second"
+		}
+	}
+	field("requests", "%d%s, %d errors, %d rejected, %d timeouts", r.Total, rate, r.Errors, r.Rejected, r.Timeouts)
+	field("now", "%d active, %d waiting, p50 %s, p99 %s", r.Active, r.Waiting, millis(r.P50), millis(r.P99))
+	if len(app.Workers) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	t := &table{columns: []column{
+		{title: "WORKER", right: true}, {title: "STATE"}, {title: "REQUESTS", right: true, drop: 2},
+		{title: "MEMORY", right: true, drop: 3}, {title: "AGE", right: true, drop: 1}, {title: ""},
+	}}
+	for _, x := range app.Workers {
+		t.add(cell{text: strconv.Itoa(x.PID)}, cell{string(x.State), workerPaint(x.State)},
+			cell{text: strconv.FormatUint(x.Requests, 10)}, cell{text: size(x.RSS)},
+			cell{text: age(v.now.Sub(x.Since))}, cell{})
+	}
+	t.writeTo(w, s)
+}
+
+func workerPaint(state runner.WorkerState) paint {
+	switch state {
+	case runner.WorkerBusy:
+		return cyan
+	case runner.WorkerIdle:
+		return green
+	default:
+		return yellow
+	}
+}

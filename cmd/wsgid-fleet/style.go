@@ -1,0 +1,61 @@
+package main
+
+import "strings"
+
+// style is how text may look: on a terminal with colours and a width, else
+// plain.
+type style struct {
+	colour bool
+	width  int // columns; 0: no limit
+}
+
+type paint string
+
+const (
+	bold   paint = "1"
+	faint  paint = "2"
+	red    paint = "31"
+	green  paint = "32"
+	yellow paint = "33"
+	cyan   paint = "36"
+)
+
+// paint wraps s in a colour where colours are wanted.
+func (s style) paint(p paint, text string) string {
+	if !s.colour || p == "" || text == "" {
+		return text
+	}
+	return "\x1b[" + string(p) + "m" + text + "\x1b[0m"
+}
+
+// cut shortens one line of text to width columns, with an ellipsis.
+func cut(text string, width int) string {
+	if width <= 0 || columns(text) <= width {
+		return text
+	}
+	runes := []rune(text)
+	return string(runes[:width-1]) + "…"
+}
+
+// columns is the space that a text takes in a terminal, one a rune: names,
+// numbers and messages are written in narrow letters.
+func columns(text string) int { return len([]rune(text)) }
+
+// printable makes text safe for a terminal: what an app wrote (a traceback, a
+// reason) must not move the cursor or paint the screen. Line ends and tabs stay.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return r
+		case r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0):
+			return '\uFFFD'
+		}
+		return r
+	}, text)
+}
+
+// oneLine is printable text without line ends.
+func oneLine(text string) string {
+	return strings.Join(strings.Fields(printable(text)), " ")
+}

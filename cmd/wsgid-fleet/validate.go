@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+func (c *cli) validateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate [FILE...]",
+		Short: "Check specs and print what is wrong, with source lines",
+		Long: `Check the specs of the spec directory, or the named files alone (with the
+defaults of their own directory), and print each fault with its source line.
+
+Exit code: 0 all good (warnings allowed), 1 not.`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			var set *appspec.Set
+			var err error
+			if len(args) > 0 {
+				set, err = loadFiles(args)
+			} else {
+				set, err = c.load(c.specDir())
+			}
+			if err != nil {
+				return err
+			}
+			c.printWarnings(set)
+			c.printFaults(set.Faults)
+			if len(set.Faults) > 0 {
+				return silent(exitFailed)
+			}
+			where := c.specDir()
+			if len(args) > 0 {
+				where = count(len(args), "file")
+			}
+			fmt.Fprintf(c.out, "%s: %s, no fault\n", where, count(len(set.Specs), "app"))
+			return nil
+		},
+	}
+}
+
+// printFaults writes each broken file as its diagnostics.
+func (c *cli) printFaults(faults []appspec.Fault) {
+	for _, f := range faults {
+		fmt.Fprintln(c.err, trimEnd(f.Text))
+		fmt.Fprintln(c.err)
+	}
+}
+
+// printWarnings writes what is worth a look but keeps nothing from running.
+func (c *cli) printWarnings(set *appspec.Set) {
+	if len(set.Warnings) == 0 {
+		return
+	}
+	files := map[string]*hcl.File{}
+	for name, src := range set.Sources {
+		files[name] = &hcl.File{Bytes: src}
+	}
+	s := c.errStyle()
+	width := s.width
+	w := hcl.NewDiagnosticTextWriter(c.err, files, uint(max(0, width)), s.colour)
+	// What cannot be written to standard error cannot be told there either.
+	_ = w.WriteDiagnostics(set.Warnings)
+}
