@@ -15,7 +15,7 @@ type Request struct {
 	// Target as received, without the query: percent-encoded. An ingress gives
 	// the origin form ("/a%20b") or "*".
 	Path []byte
-	// Query is what follows the first "?", without it.
+	// Query is what follows the first "?", without it; nil where there is none.
 	Query []byte
 	// Proto is "HTTP/1.1", "HTTP/1.0" or "HTTP/2.0".
 	Proto string
@@ -36,7 +36,7 @@ type Request struct {
 }
 
 // Peer is what the environ says of the connection; one is built per
-// connection.
+// connection, and used by one goroutine at a time.
 type Peer struct {
 	RemoteAddr string // of the client's end of the connection; empty for a unix socket
 	RemotePort string
@@ -46,5 +46,12 @@ type Peer struct {
 	// Trusted tells that the peer is one of request.trusted_proxies:
 	// X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-Forwarded-Port and
 	// Forwarded are believed.
-	Trusted func(addr string) bool // nil: no proxy is trusted
+	Trusted func(addr string) bool // nil: no proxy is trusted; asked with "" for a unix socket
+	// Software is SERVER_SOFTWARE, "wsgid/1.0.0"; empty: "wsgid".
+	Software string
+
+	// The fields above do not change once an environ was built.
+	trust  trust
+	used   bool
+	cached []byte // entries of the environ that all requests share
 }

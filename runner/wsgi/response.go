@@ -4,7 +4,7 @@ import "os"
 
 // ResponseHead is the head of a response as the host sent it (MsgHead).
 type ResponseHead struct {
-	Status int    // 100 to 599
+	Status int    // 200 to 599
 	Line   []byte // status and reason: "200 OK"
 	// Fields is the block of header lines, each ended by CR LF, without
 	// Content-Length and without what the ingress itself decides (Connection,

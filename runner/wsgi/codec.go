@@ -1,0 +1,82 @@
+package wsgi
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
+
+// MaxEnviron is the length in bytes past which an environ fits into no
+// message; a request with more is answered 431.
+const MaxEnviron = MaxMessage - HeaderSize - 4
+
+// AppendHeader appends the 8 bytes that open a message.
+func AppendHeader(dst []byte, typ, flags byte, seq uint32) []byte {
+	return append(dst, typ, flags, 0, 0, byte(seq), byte(seq>>8), byte(seq>>16), byte(seq>>24))
+}
+
+// SetSeq changes the sequence number of a message that was encoded before its
+// slot was known. It does nothing to a message that has no whole header.
+func SetSeq(msg []byte, seq uint32) {
+	if len(msg) >= HeaderSize {
+		binary.LittleEndian.PutUint32(msg[4:], seq)
+	}
+}
+
+// SetFlags changes the flags of an encoded message.
+func SetFlags(msg []byte, flags byte) {
+	if len(msg) >= HeaderSize {
+		msg[1] = flags
+	}
+}
+
+// AppendRequest appends a MsgRequest message up to and with its environ; body
+// bytes are appended after it, or FlagBodyFile is set and the body follows as
+// a descriptor. EnvironLen tells how long the environ became.
+func AppendRequest(dst []byte, flags byte, seq uint32, r *Request, p *Peer, extra ...Entry) []byte {
+	dst = AppendHeader(dst, MsgRequest, flags, seq)
+	at := len(dst)
+	dst = append(dst, 0, 0, 0, 0)
+	dst = AppendEnviron(dst, r, p, extra...)
+	binary.LittleEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
+	return dst
+}
+
+// EnvironLen returns the length of the environ of an encoded MsgRequest.
+func EnvironLen(msg []byte) int {
+	if len(msg) < HeaderSize+4 {
+		return 0
+	}
+	return int(binary.LittleEndian.Uint32(msg[HeaderSize:]))
+}
+
+// ParseMessage splits a message of a worker. A message that is too short, or
+// whose type no worker sends, is an error; the payload points into b.
+func ParseMessage(b []byte) (typ, flags byte, seq uint32, payload []byte, err error) {
+	if len(b) < HeaderSize {
+		return 0, 0, 0, nil, fmt.Errorf("cannot read worker message: %d bytes are less than its header", len(b))
+	}
+	typ, flags, seq = b[0], b[1], binary.LittleEndian.Uint32(b[4:])
+	switch typ {
+	case MsgReady, MsgFailed, MsgHead, MsgData, MsgFile, MsgEnd, MsgAbort:
+	default:
+		return 0, 0, 0, nil, fmt.Errorf("cannot read worker message: unknown type %q", typ)
+	}
+	if flags&^FlagEnd != 0 || b[2] != 0 || b[3] != 0 {
+		return 0, 0, 0, nil, fmt.Errorf("cannot read worker message: type %q has header % x", typ, b[:HeaderSize])
+	}
+	return typ, flags, seq, b[HeaderSize:], nil
+}
+
+// ParseFile reads the payload of MsgFile: which part of the file is body, in
+// bytes.
+func ParseFile(payload []byte) (offset, length int64, err error) {
+	if len(payload) != 16 {
+		return 0, 0, fmt.Errorf("cannot read file message: %d bytes where 16 are expected", len(payload))
+	}
+	o, l := binary.LittleEndian.Uint64(payload), binary.LittleEndian.Uint64(payload[8:])
+	if o > math.MaxInt64 || l > math.MaxInt64 || o+l > math.MaxInt64 {
+		return 0, 0, fmt.Errorf("cannot read file message: offset %d, length %d are out of range", o, l)
+	}
+	return int64(o), int64(l), nil
+}

@@ -1,0 +1,66 @@
+package wsgi
+
+// Config is what a worker is told before it loads its application; AppendInit
+// writes it as the marshal dict of the message MsgInit, under the names in the
+// comments.
+type Config struct {
+	App            string   // app: the app's name in the fleet
+	AppPath        string   // app_path: the app folder as the worker sees it
+	Loader         string   // loader: auto, wsgi, django, pyroutes or a plugin's class name
+	WSGIApp        string   // wsgi_app: module:attr; empty: a loader finds it
+	LoaderDirs     []string // loader_dirs: further plugin folders, absolute
+	Middleware     []string // middleware: callables around the application, first is outermost
+	Django         bool     // django: the app has django settings to overlay, or was forced to Django
+	DjangoSettings string   // django_settings: settings module; empty: found in the app
+	Threads        int      // threads: slots of this worker
+	Multiprocess   bool     // multiprocess: the value of wsgi.multiprocess
+	Debug          bool     // debug
+	Preload        bool     // preload: load once, then fork on demand
+	Version        string   // version: of this program
+}
+
+// AppendInit appends a whole MsgInit message.
+func AppendInit(dst []byte, c *Config) []byte {
+	dst = AppendHeader(dst, MsgInit, 0, 0)
+	dst = append(dst, tDict)
+	str := func(key, v string) {
+		dst = appendKey(dst, key)
+		dst = appendString(dst, v)
+	}
+	flag := func(key string, v bool) {
+		dst = appendKey(dst, key)
+		if v {
+			dst = append(dst, tTrue)
+		} else {
+			dst = append(dst, tFalse)
+		}
+	}
+	list := func(key string, v []string) {
+		dst = appendKey(dst, key)
+		dst = appendSize(dst, tList, len(v))
+		for _, e := range v {
+			dst = appendString(dst, e)
+		}
+	}
+	str("app", c.App)
+	str("app_path", c.AppPath)
+	str("loader", c.Loader)
+	str("wsgi_app", c.WSGIApp)
+	list("loader_dirs", c.LoaderDirs)
+	list("middleware", c.Middleware)
+	flag("django", c.Django)
+	str("django_settings", c.DjangoSettings)
+	dst = appendKey(dst, "threads")
+	dst = appendInt(dst, int64(c.Threads))
+	flag("multiprocess", c.Multiprocess)
+	flag("debug", c.Debug)
+	flag("preload", c.Preload)
+	str("version", c.Version)
+	return append(dst, tNull)
+}
+
+// appendKey writes a name of ours, at most 255 ASCII bytes.
+func appendKey(dst []byte, key string) []byte {
+	dst = append(dst, tShortInterned, byte(len(key)))
+	return append(dst, key...)
+}
