@@ -145,7 +145,7 @@ func (l *Load) connection(ctx context.Context) {
 			l.mu.Lock()
 			l.lost = append(l.lost, Lost{App: l.App, Cause: causeOf(err), Text: err.Error(), Since: since, Until: now})
 			l.mu.Unlock()
-			keep = keep && !l.gone(err)
+			keep = keep && !gone(err)
 		} else {
 			l.good.Add(1)
 		}
@@ -247,7 +247,7 @@ func (l *Load) write(c net.Conn, method, target string, body []byte) error {
 }
 
 // gone tells whether a loss leaves nothing of the connection.
-func (l *Load) gone(err error) bool {
+func gone(err error) bool {
 	var loss lossError
 	return !errors.As(err, &loss) || loss.cause == Closed || loss.cause == Cut
 }

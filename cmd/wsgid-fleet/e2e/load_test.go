@@ -25,6 +25,7 @@ func TestLoadCountsEveryAnswer(t *testing.T) {
 		{"cut off", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "10")
 			io.WriteString(w, "half")
+			w.(http.Flusher).Flush()
 			panic(http.ErrAbortHandler)
 		}, Cut},
 		{"reset", func(w http.ResponseWriter, _ *http.Request) {

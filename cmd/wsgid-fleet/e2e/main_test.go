@@ -1,0 +1,88 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+// kit is what all tests share: the programs and a copy of the quickstart, in a
+// folder that every user can read (the checkout may be in a private home).
+var kit struct {
+	dir   string
+	fleet string // bin/wsgid-fleet
+	wsgid string // bin/wsgid
+	run   string // examples/quickstart/run
+}
+
+func TestMain(m *testing.M) {
+	os.Exit(testMain(m))
+}
+
+func testMain(m *testing.M) int {
+	defer func() {
+		if kit.dir != "" {
+			os.RemoveAll(kit.dir)
+		}
+	}()
+	return m.Run()
+}
+
+// needKit makes the kit for the first test that needs it.
+func needKit(t *testing.T) {
+	t.Helper()
+	if err := buildKit(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var buildKit = sync.OnceValue(func() error {
+	dir, err := os.MkdirTemp("/tmp", "w")
+	if err != nil {
+		return err
+	}
+	return makeKit(dir)
+})
+
+func makeKit(dir string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	kit.dir = dir
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return err
+	}
+	top, err := filepath.Abs("../../..")
+	if err != nil {
+		return err
+	}
+	kit.fleet = filepath.Join(dir, "bin/wsgid-fleet")
+	kit.wsgid = filepath.Join(dir, "bin/wsgid")
+	kit.run = filepath.Join(dir, "examples/quickstart/run")
+	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o755); err != nil {
+		return err
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, "bin"), "./cmd/wsgid-fleet", "./cmd/wsgid")
+	build.Dir = top
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot build the programs: %w\n%s", err, out)
+	}
+	if err := os.CopyFS(filepath.Join(dir, "examples/quickstart"), os.DirFS(filepath.Join(top, "examples/quickstart"))); err != nil {
+		return fmt.Errorf("cannot copy the quickstart: %w", err)
+	}
+	return filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		mode := info.Mode().Perm()
+		return os.Chmod(path, mode|0o444|mode&0o100>>3|mode&0o100>>6)
+	})
+}

@@ -1,0 +1,55 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// startMongrel2 runs the quickstart's mongrel2 as a child, as the user that
+// the quickstart's script takes, until the test ends.
+func (b *bed) startMongrel2() {
+	b.t.Helper()
+	dir := filepath.Join(b.demo, "mongrel2")
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	cred := b.who.apps
+	load := exec.CommandContext(ctx, "m2sh", "load", "-db", "config.sqlite", "-config", "mongrel2.conf")
+	load.Dir, load.Env = dir, append(os.Environ(), "LOGNAME=e2e")
+	load.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
+	if out, err := load.CombinedOutput(); err != nil || strings.Contains(string(out), "ERROR") {
+		b.t.Fatalf("m2sh load: %v\n%s", err, out)
+	}
+	log, err := os.Create(filepath.Join(b.dir, "mongrel2.log"))
+	b.must(err)
+	defer log.Close()
+	server := exec.CommandContext(context.Background(), "mongrel2", "config.sqlite", "quickstart")
+	server.Dir, server.Stdout, server.Stderr = dir, log, log
+	server.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
+	b.must(server.Start())
+	b.t.Cleanup(func() {
+		server.Process.Kill() //nolint:errcheck // it may have ended
+		server.Wait()         //nolint:errcheck // it was killed
+	})
+	accepts(b.t, b.m2)
+}
+
+// accepts waits until somebody listens.
+func accepts(t *testing.T, addr string) {
+	t.Helper()
+	eventually(t, 30*time.Second, addr+" to accept", func() error {
+		d := net.Dialer{Timeout: time.Second}
+		c, err := d.DialContext(context.Background(), "tcp", addr)
+		if err != nil {
+			return fmt.Errorf("not yet: %w", err)
+		}
+		return c.Close()
+	})
+}

@@ -1,0 +1,182 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The main job, end to end: a directory of specs becomes running apps without
+// a daemon, and a daemon that comes later takes them over as they are.
+func TestApplyStartsEverythingAndRunTakesItOver(t *testing.T) {
+	asEach(t, func(t *testing.T, who account) {
+		b := newBed(t, who)
+		b.startMongrel2()
+		if out := b.fleet("plan"); out.code != 2 {
+			t.Errorf("plan before the first apply: %v", out)
+		}
+		b.ok("apply")
+		if out := b.fleet("plan"); out.code != 0 {
+			t.Errorf("plan after apply finds something to do: %v", out)
+		}
+		b.answersAll()
+
+		before := b.pids()
+		d := b.run()
+		eventually(t, 20*time.Second, "every app to be ready under the daemon", b.allReady)
+		if after := b.pids(); !slices.Equal(before, after) {
+			t.Errorf("the daemon restarted something: pids %v became %v", before, after)
+		}
+		b.answersAll()
+
+		if code := d.stop(t); code != 0 {
+			t.Errorf("the daemon ended with %d:\n%s", code, d.text())
+		}
+		for _, pid := range before {
+			if alive(pid) {
+				t.Errorf("process %d outlives the daemon's drain", pid)
+			}
+		}
+	})
+}
+
+// answersAll asks each app of the quickstart for what only it can say.
+func (b *bed) answersAll() {
+	b.t.Helper()
+	wantAnswer(b.t, b.hello, "/some/where", "Hello from worker ", "GET /some/where\n")
+
+	// Django: a model from sqlite, a setting from the spec, the admin.
+	wantAnswer(b.t, b.polls, "/", "What do you think?", "Who restarts your workers?", "The fleet does")
+	wantAnswer(b.t, b.polls, "/static/admin/css/base.css", "DJANGO Admin styles")
+	user := newBrowser(b.t, b.polls)
+	user.do(http.MethodGet, "/admin/login/", nil)
+	admin := user.submit("/admin/login/?next=/admin/polls/poll/", url.Values{
+		"username": {"admin"}, "password": {"admin"},
+	})
+	if !strings.Contains(admin, "Who restarts your workers?") {
+		b.t.Errorf("the admin does not list the poll:\n%s", admin)
+	}
+	user.do(http.MethodGet, "/", nil)
+	if page := user.submit("/vote/1/", url.Values{}); !strings.Contains(page, " vote") {
+		b.t.Errorf("the vote did not lead back to the page:\n%s", page)
+	}
+
+	wantAnswer(b.t, b.m2, "/x?y=1", "request: GET /x\n", "body: 0 bytes\n")
+	for _, size := range []int{1000, 300_000} { // in the message; as an upload file
+		body := bytes.Repeat([]byte("0123456789abcdef"), size/16+1)[:size]
+		status, text, err := send(http.MethodPost, b.m2, "/up", bytes.NewReader(body))
+		want := fmt.Sprintf("request: POST /up\nclient: 127.0.0.1\nbody: %d bytes\nsha256: %x\n", size, sha256.Sum256(body))
+		if err != nil || status != http.StatusOK || !strings.HasSuffix(text, want) {
+			b.t.Errorf("POST of %d bytes through mongrel2: %d %v\n%s\nwant %s", size, status, err, text, want)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(b.demo, "mongrel2/tmp/*")); len(left) > 0 {
+		b.t.Errorf("upload files were left: %v", left)
+	}
+}
+
+func (b *bed) allReady() error {
+	s, err := b.status()
+	if err != nil {
+		return err
+	}
+	if len(s.Apps) == 0 {
+		return fmt.Errorf("no apps")
+	}
+	for _, a := range s.Apps {
+		if a.State != "ready" {
+			return fmt.Errorf("%s is %s (%s)", a.Name, a.State, a.Reason)
+		}
+	}
+	return nil
+}
+
+// pids are all masters and workers, sorted.
+func (b *bed) pids() []int {
+	b.t.Helper()
+	s, err := b.status()
+	b.must(err)
+	var pids []int
+	for _, a := range s.Apps {
+		pids = append(pids, a.pids()...)
+	}
+	slices.Sort(pids)
+	return pids
+}
+
+// What make demo runs: the script itself, from its first line to Ctrl-C.
+func TestQuickstartScript(t *testing.T) {
+	asEach(t, func(t *testing.T, who account) {
+		b := newBed(t, who)
+		log, err := os.Create(filepath.Join(b.dir, "script.log"))
+		b.must(err)
+		defer log.Close()
+		script := b.make(context.Background(), kit.run, "serve", b.demo)
+		script.Stdout, script.Stderr = log, log
+		script.SysProcAttr.Setpgid = true
+		b.must(script.Start())
+		ended := make(chan struct{})
+		go func() {
+			script.Wait() //nolint:errcheck // the state is read from ProcessState
+			close(ended)
+		}()
+		t.Cleanup(func() {
+			syscall.Kill(-script.Process.Pid, syscall.SIGKILL) //nolint:errcheck // it may have ended
+			<-ended
+		})
+		said := func() string {
+			text, _ := os.ReadFile(log.Name())
+			return string(text)
+		}
+
+		wantAnswer(t, b.hello, "/", "Hello from worker ")
+		b.answersAll()
+		for _, line := range []string{
+			"http://" + b.hello + "/", "http://" + b.polls + "/", "http://" + b.polls + "/admin/", "http://" + b.m2 + "/",
+			b.specs + "/hello.hcl", b.demo + "/fleet status",
+		} {
+			if !strings.Contains(said(), line) {
+				t.Errorf("the script does not print %q:\n%s", line, said())
+			}
+		}
+
+		// What it says to edit, and the command for the other terminal.
+		b.replace("wsgid.d/hello.hcl", `"Hello"`, `"Good evening"`)
+		wantAnswer(t, b.hello, "/", "Good evening from worker ")
+		if out := b.command(30*time.Second, filepath.Join(b.demo, "fleet"), "status"); out.code != 0 || !strings.Contains(out.stdout, "polls") {
+			t.Errorf("demo/fleet status: %v", out)
+		}
+
+		state, err := os.Readlink(filepath.Join(b.demo, "state"))
+		b.must(err)
+		t.Cleanup(func() { os.RemoveAll(state) })
+		b.must(syscall.Kill(-script.Process.Pid, syscall.SIGINT)) // as a terminal sends Ctrl-C
+		select {
+		case <-ended:
+		case <-time.After(60 * time.Second):
+			t.Fatalf("the script did not end on Ctrl-C:\n%s", said())
+		}
+		if code := script.ProcessState.ExitCode(); code != 0 {
+			t.Errorf("the script ended with %d:\n%s", code, said())
+		}
+		for scanner := bufio.NewScanner(strings.NewReader(said())); scanner.Scan(); {
+			if strings.Contains(scanner.Text(), "ERROR") || strings.Contains(scanner.Text(), "Traceback") {
+				t.Errorf("the script's output has %q", scanner.Text())
+			}
+		}
+		for _, p := range processesOf(b.dir) {
+			t.Errorf("left behind after Ctrl-C: %v", p)
+		}
+	})
+}
