@@ -11,8 +11,13 @@ BIN      := bin
 CACHE    := $(CURDIR)/.cache
 PYTHON   := $(firstword $(wildcard /usr/bin/python3) python3)
 LINT     := v2.15.0
-VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS  := -s -w
+
+# Where git will not speak of this checkout (another owner, no git), the
+# programs are built without the commit in their version.
+ifneq ($(shell git -C '$(CURDIR)' rev-parse --verify -q HEAD >/dev/null 2>&1 && echo yes),yes)
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+endif
 
 # Packages whose goroutines share state: their tests run under the race
 # detector too.
@@ -37,11 +42,9 @@ demo: deps-demo build ## run the three apps of examples/quickstart until Ctrl-C
 
 .PHONY: test
 test: deps-test build ## everything CI checks
-	$(PYTHON) -c 'import ast, sys; [ast.parse(open(f, encoding="utf-8").read(), f, feature_version=(3, 8)) for f in sys.argv[1:]]' \
-		$$(git ls-files --cached --others --exclude-standard 'runner/*.py' 'examples/*.py')
-	if command -v pyflakes3 >/dev/null; then \
-		pyflakes3 $$(git ls-files --cached --others --exclude-standard 'runner/*.py' 'examples/*.py'); fi
-	test -z "$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go') | tee /dev/stderr)"
+	find runner examples -name '*.py' -print0 | xargs -0 -r $(PYTHON) -c 'import ast, sys; [ast.parse(open(f, encoding="utf-8").read(), f, feature_version=(3, 8)) for f in sys.argv[1:]]'
+	find runner examples -name '*.py' -print0 | xargs -0 -r $(PYTHON) -m pyflakes
+	@test -z "$$(gofmt -l appspec cmd fleet runner | tee /dev/stderr)"
 	$(GO) vet ./...
 	$(GO) test -race -timeout 20m $(RACE)
 	$(GO) test -timeout 40m ./...

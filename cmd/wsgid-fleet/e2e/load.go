@@ -50,13 +50,13 @@ type Cause string
 
 // The causes that have no status code. A status other than 200 is "status 502".
 const (
-	Refused Cause = "connection refused"
-	Reset   Cause = "connection reset"
-	Closed  Cause = "closed without an answer"
-	Cut     Cause = "answer cut off"
+	Refused  Cause = "connection refused"
+	Reset    Cause = "connection reset"
+	Closed   Cause = "closed without an answer"
+	Cut      Cause = "answer cut off"
 	TimedOut Cause = "no answer in time"
-	Wrong   Cause = "wrong answer"
-	Other   Cause = "other"
+	Wrong    Cause = "wrong answer"
+	Other    Cause = "other"
 )
 
 // Lost is one request without a good answer.
