@@ -1,5 +1,242 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
 
-func (c *cli) logsCommand() *cobra.Command { return &cobra.Command{Use: "logs"} }
+	"github.com/fsnotify/fsnotify"
+	"github.com/spf13/cobra"
+)
+
+// followTick is how often a followed log is looked at where no event comes, as
+// on file systems that have none.
+const followTick = time.Second
+
+func (c *cli) logsCommand() *cobra.Command {
+	var follow bool
+	var lines string
+	var n int
+	cmd := &cobra.Command{
+		Use:   "logs [-f] [-n N] APP...",
+		Short: "Show the logs of apps, merged by time",
+		Long: `Show the end of the logs of apps, from logs/wsgid.log of each app folder and
+the files that rotation made of it. Several apps are merged by time, each line
+with the name of its app. With -f it goes on until Ctrl-C, over rotations too.
+
+Exit code: 0 done, 1 not.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return fmt.Errorf("cannot show logs: name at least one app")
+			}
+			n = -1
+			if lines != "all" {
+				var err error
+				if n, err = strconv.Atoi(lines); err != nil || n < 0 {
+					return fmt.Errorf("cannot show logs: -n %s is neither a number of lines nor \"all\"", lines)
+				}
+			}
+			return nil
+		},
+		ValidArgsFunction: c.completeApps,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			sources, err := c.openLogs(ctx, args, n)
+			if err != nil {
+				return err
+			}
+			defer func() {
+				for _, s := range sources {
+					s.close()
+				}
+			}()
+			p := c.newLogPrinter(sources)
+			if follow {
+				return followLogs(ctx, sources, p)
+			}
+			for _, s := range sources {
+				if len(s.files) == 0 {
+					c.report(c.noLog(s), programName+" logs")
+					err = silent(exitFailed)
+				}
+			}
+			if merr := mergeLogs(sources, true, p); merr != nil {
+				return merr
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is written")
+	cmd.Flags().StringVarP(&lines, "lines", "n", "100", "number of `lines` of each app to begin with, or all")
+	return cmd
+}
+
+// openLogs opens the logs of the named apps, each once.
+func (c *cli) openLogs(ctx context.Context, apps []string, n int) (sources []*logFile, err error) {
+	op, err := c.operator(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer op.Close()
+	status, err := op.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	folders := map[string]string{}
+	for _, app := range status.Apps {
+		folders[app.Name] = app.Path
+	}
+	defer func() {
+		if err != nil {
+			for _, s := range sources {
+				s.close()
+			}
+			sources = nil
+		}
+	}()
+	for i, app := range apps {
+		if slices.Contains(apps[:i], app) {
+			continue
+		}
+		folder, known := folders[app]
+		if !known {
+			return sources, c.noApp("show logs of", app, status)
+		}
+		if folder == "" {
+			return sources, fmt.Errorf("cannot show logs of %s: no good spec was ever seen, so its app folder is not known", app)
+		}
+		s, err := openLog(app, folder, n)
+		if err != nil {
+			return sources, err
+		}
+		sources = append(sources, s)
+	}
+	return sources, nil
+}
+
+// noLog says why there is no log file, as far as the spec tells.
+func (c *cli) noLog(s *logFile) error {
+	if set, err := c.load(c.specDir()); err == nil {
+		if spec := set.Specs[s.app]; spec != nil {
+			switch spec.Log.Target {
+			case "journal":
+				return fmt.Errorf("cannot show logs of %s: its log.target is \"journal\": see journalctl WSGID_APP=%s", s.app, s.app)
+			case "stderr":
+				return fmt.Errorf("cannot show logs of %s: its log.target is \"stderr\": it goes where the daemon's output goes", s.app)
+			}
+		}
+	}
+	return fmt.Errorf("cannot show logs of %s: no file %s", s.app, filepath.Join(s.root.Name(), logName))
+}
+
+// followLogs prints what there is and then what comes, until ctx ends.
+func followLogs(ctx context.Context, sources []*logFile, p *logPrinter) error {
+	events := make(<-chan fsnotify.Event)
+	if w, err := fsnotify.NewWatcher(); err == nil {
+		defer w.Close()
+		for _, s := range sources {
+			// What cannot be watched is looked at with every tick.
+			_ = w.Add(filepath.Join(s.root.Name(), filepath.Dir(logName)))
+		}
+		events = w.Events
+	}
+	tick := time.NewTicker(followTick)
+	defer tick.Stop()
+	for {
+		if err := mergeLogs(sources, false, p); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-events:
+		case <-tick.C:
+		}
+		for _, s := range sources {
+			if err := s.refresh(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// mergeLogs prints all lines that are there, the earliest first, each app's in
+// its own order. With last a begun line at the end is printed too.
+func mergeLogs(sources []*logFile, last bool, p *logPrinter) error {
+	heads := make([]*logLine, len(sources))
+	advance := func(i int) error {
+		heads[i] = nil
+		line, ok, err := sources[i].next()
+		if err != nil {
+			return err
+		}
+		if !ok && last {
+			line, ok = sources[i].rest()
+		}
+		if ok {
+			heads[i] = &line
+		}
+		return nil
+	}
+	for i := range sources {
+		if err := advance(i); err != nil {
+			return err
+		}
+	}
+	for {
+		first := -1
+		for i, head := range heads {
+			if head != nil && (first < 0 || head.at.Before(heads[first].at)) {
+				first = i
+			}
+		}
+		if first < 0 {
+			return p.out.Flush()
+		}
+		if err := p.print(*heads[first]); err != nil {
+			return err
+		}
+		if err := advance(first); err != nil {
+			return err
+		}
+	}
+}
+
+// logPrinter prints lines, with the app's name in front where there are several.
+type logPrinter struct {
+	out      *bufio.Writer
+	prefix   map[string]string
+	terminal bool
+}
+
+func (c *cli) newLogPrinter(sources []*logFile) *logPrinter {
+	s := c.style()
+	p := &logPrinter{out: bufio.NewWriter(c.out), prefix: map[string]string{}, terminal: s.width > 0}
+	if len(sources) < 2 {
+		return p
+	}
+	width := 0
+	for _, l := range sources {
+		width = max(width, columns(l.app))
+	}
+	colours := []paint{cyan, green, yellow, "35", "34", "36"}
+	for i, l := range sources {
+		p.prefix[l.app] = s.paint(colours[i%len(colours)], l.app+spaces(width-columns(l.app))+" |") + " "
+	}
+	return p
+}
+
+func (p *logPrinter) print(line logLine) error {
+	text := line.text
+	if p.terminal {
+		text = printable(text)
+	}
+	// A bufio.Writer keeps its first error for the last call.
+	_, _ = p.out.WriteString(p.prefix[line.app])
+	_, _ = p.out.WriteString(text)
+	return p.out.WriteByte('\n')
+}

@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -93,8 +95,8 @@ func hasChanges(plan *fleet.Plan) bool {
 func changes(app fleet.AppPlan) bool { return len(app.Actions) > 0 || len(app.Changes) > 0 }
 
 // faultsOf are the faults that matter to the named apps: all of them where none
-// is named, and always those of a file that says nothing of its apps, such as
-// defaults.hcl.
+// is named, and always those of the directory and of defaults.hcl, which hold
+// for every app.
 func faultsOf(faults []appspec.Fault, apps []string) []appspec.Fault {
 	if len(apps) == 0 {
 		return faults
@@ -105,7 +107,7 @@ func faultsOf(faults []appspec.Fault, apps []string) []appspec.Fault {
 	}
 	var out []appspec.Fault
 	for _, f := range faults {
-		hit := f.App == "" && len(f.Apps) == 0 || wanted[f.App]
+		hit := wanted[f.App] || filepath.Base(f.File) == "defaults.hcl" || !strings.Contains(f.File, ".hcl")
 		for _, app := range f.Apps {
 			hit = hit || wanted[app]
 		}

@@ -201,11 +201,11 @@ func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
 	for _, l := range listens(app) {
 		field("listen", "%s", l)
 	}
-	want := strconv.Itoa(app.Desired.Max)
+	want := count(app.Desired.Max, "worker")
 	if app.Desired.Min != app.Desired.Max {
-		want = fmt.Sprintf("%d to %d", app.Desired.Min, app.Desired.Max)
+		want = fmt.Sprintf("%d to %d workers", app.Desired.Min, app.Desired.Max)
 	}
-	field("wanted", "%s workers, generation %d, %s", want, app.Generation, count(app.Restarts, "restart"))
+	field("wanted", "%s, generation %d, %s", want, app.Generation, count(app.Restarts, "restart"))
 	if app.Master == nil {
 		field("master", "%s", none)
 		return
@@ -219,7 +219,7 @@ func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
 			rate = ", " + number(x) + " a second"
 		}
 	}
-	field("requests", "%d%s, %d errors, %d rejected, %d timeouts", r.Total, rate, r.Errors, r.Rejected, r.Timeouts)
+	field("requests", "%d%s, %s, %d rejected, %d timed out", r.Total, rate, count(int(r.Errors), "error"), r.Rejected, r.Timeouts)
 	field("now", "%d active, %d waiting, p50 %s, p99 %s", r.Active, r.Waiting, millis(r.P50), millis(r.P99))
 	if len(app.Workers) == 0 {
 		return

@@ -1,0 +1,283 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	logName = "logs/wsgid.log"
+	// maxLogFiles is how many rotated files are looked for: more than any log.keep
+	// in use, so that a gap ends the search, not this number.
+	maxLogFiles = 1000
+	// maxLogLine is the longest line that is kept whole; a longer one is printed
+	// in pieces.
+	maxLogLine = 1 << 20
+)
+
+// logLine is one line of an app's log.
+type logLine struct {
+	at   time.Time // of the line, or of the one before where it has none of its own
+	app  string
+	text string // without the line end
+}
+
+// logFile reads the log of one app, over its rotated files, in the order it was
+// written. All files are opened below the app folder by os.Root: a symlink that
+// the app's user planted there shows nobody else's files to root.
+type logFile struct {
+	app   string
+	root  *os.Root // closed by close
+	files []*os.File
+	read  *bufio.Reader // of files[0]
+	// partial is the begin of a line whose end is not written yet.
+	partial []byte
+	at      time.Time
+}
+
+// openLog opens the log at its last n lines; n < 0: at its begin. A log that
+// does not exist yet is an empty one.
+func openLog(app, folder string, n int) (*logFile, error) {
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read log of %s: app folder %s: %w", app, folder, reason(err))
+	}
+	l := &logFile{app: app, root: root}
+	if err := l.openAll(); err != nil {
+		l.close()
+		return nil, err
+	}
+	if n >= 0 {
+		if err := l.seekTail(n); err != nil {
+			l.close()
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+func (l *logFile) close() {
+	for _, f := range l.files {
+		f.Close()
+	}
+	l.root.Close()
+}
+
+// open opens one file: 0 is the one that is written to, 1 the newest rotated.
+func (l *logFile) open(i int) (*os.File, error) {
+	name := logName
+	if i > 0 {
+		name = fmt.Sprintf("%s.%d", logName, i)
+	}
+	// O_NONBLOCK: a FIFO of that name must not hold the command.
+	f, err := l.root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fs.ErrNotExist
+		}
+		return nil, fmt.Errorf("cannot read log of %s: %s: %w", l.app, filepath.Join(l.root.Name(), name), reason(err))
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("not a regular file")
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("cannot read log of %s: %s: %w", l.app, filepath.Join(l.root.Name(), name), reason(err))
+	}
+	return f, nil
+}
+
+// openAll opens all files, oldest first. From the newest to the oldest, so that
+// a rotation meanwhile shows a file twice (and it is dropped) but hides none.
+func (l *logFile) openAll() error {
+	_, err := l.openUntil(nil)
+	return err
+}
+
+// openUntil puts the files that are newer than known behind those that are open
+// already, and tells whether known was found among them.
+func (l *logFile) openUntil(known os.FileInfo) (bool, error) {
+	var fresh []*os.File
+	var infos []os.FileInfo
+	found, gaps := false, 0
+	for i := range maxLogFiles {
+		f, err := l.open(i)
+		if errors.Is(err, fs.ErrNotExist) {
+			// In the midst of a rotation one name is free.
+			if gaps++; gaps > 1 {
+				break
+			}
+			continue
+		}
+		if err != nil {
+			for _, f := range fresh {
+				f.Close()
+			}
+			return false, err
+		}
+		info, err := f.Stat()
+		if err == nil && known != nil && os.SameFile(info, known) {
+			f.Close()
+			found = true
+			break
+		}
+		if err != nil || slices.ContainsFunc(infos, func(o os.FileInfo) bool { return os.SameFile(info, o) }) {
+			f.Close()
+			continue
+		}
+		fresh, infos = append(fresh, f), append(infos, info)
+	}
+	if known != nil && !found && len(fresh) > 1 {
+		// The file that was read is gone: only the newest is surely not an old one
+		// that has been read.
+		for _, f := range fresh[1:] {
+			f.Close()
+		}
+		fresh = fresh[:1]
+	}
+	slices.Reverse(fresh)
+	l.files = append(l.files, fresh...)
+	return found, nil
+}
+
+// seekTail drops what comes before the last n lines.
+func (l *logFile) seekTail(n int) error {
+	for i := len(l.files) - 1; i >= 0; i-- {
+		offset, lines, err := tailOffset(l.files[i], n)
+		if err != nil {
+			return fmt.Errorf("cannot read log of %s: %w", l.app, err)
+		}
+		n -= lines
+		if n <= 0 {
+			if _, err := l.files[i].Seek(offset, io.SeekStart); err != nil {
+				return fmt.Errorf("cannot read log of %s: %w", l.app, err)
+			}
+			for _, f := range l.files[:i] {
+				f.Close()
+			}
+			l.files = l.files[i:]
+			return nil
+		}
+	}
+	return nil
+}
+
+// tailOffset is where the last n lines of f begin, and how many lines there are
+// from there.
+func tailOffset(f *os.File, n int) (offset int64, lines int, err error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, 0, err
+	}
+	size := info.Size()
+	if size == 0 {
+		return 0, 0, nil
+	}
+	if n == 0 {
+		return size, 0, nil
+	}
+	block := make([]byte, 64<<10)
+	for end := size; end > 0; {
+		start := max(0, end-int64(len(block)))
+		part := block[:end-start]
+		if _, err := f.ReadAt(part, start); err != nil && !errors.Is(err, io.EOF) {
+			return 0, 0, err
+		}
+		for i := len(part) - 1; i >= 0; i-- {
+			// The line end that closes the file ends its last line.
+			if part[i] != '\n' || start+int64(i) == size-1 {
+				continue
+			}
+			if lines++; lines == n {
+				return start + int64(i) + 1, n, nil
+			}
+		}
+		end = start
+	}
+	return 0, lines + 1, nil
+}
+
+// next is the next whole line. ok is false where none is written yet.
+func (l *logFile) next() (line logLine, ok bool, err error) {
+	for len(l.files) > 0 {
+		if l.read == nil {
+			l.read = bufio.NewReaderSize(l.files[0], 64<<10)
+		}
+		chunk, err := l.read.ReadSlice('\n')
+		l.partial = append(l.partial, chunk...)
+		switch {
+		case err == nil:
+			return l.take(l.partial[:len(l.partial)-1]), true, nil
+		case len(l.partial) >= maxLogLine:
+			return l.take(l.partial), true, nil
+		case errors.Is(err, bufio.ErrBufferFull):
+			continue
+		case !errors.Is(err, io.EOF):
+			return logLine{}, false, fmt.Errorf("cannot read log of %s: %w", l.app, err)
+		case len(l.files) == 1:
+			return logLine{}, false, nil
+		}
+		// The end of a rotated file: what is left in it is a line, for nobody will
+		// end it.
+		l.files[0].Close()
+		l.files, l.read = l.files[1:], nil
+		if len(l.partial) > 0 {
+			return l.take(l.partial), true, nil
+		}
+	}
+	return logLine{}, false, nil
+}
+
+// rest is the begun line at the end, for a reader that does not wait.
+func (l *logFile) rest() (logLine, bool) {
+	if len(l.partial) == 0 {
+		return logLine{}, false
+	}
+	return l.take(l.partial), true
+}
+
+func (l *logFile) take(b []byte) logLine {
+	text := string(b)
+	l.partial = l.partial[:0]
+	if at, ok := logTime(text); ok {
+		l.at = at
+	}
+	return logLine{at: l.at, app: l.app, text: text}
+}
+
+// refresh looks whether the log was rotated, truncated or made, so that next
+// goes on with the new file behind the old one. Call it before reading: what was
+// written to the old file before the rotation is then read first.
+func (l *logFile) refresh() error {
+	if len(l.files) == 0 {
+		return l.openAll()
+	}
+	last := l.files[len(l.files)-1]
+	known, err := last.Stat()
+	if err != nil {
+		return fmt.Errorf("cannot read log of %s: %w", l.app, err)
+	}
+	if at, err := last.Seek(0, io.SeekCurrent); err == nil && len(l.files) == 1 && at > known.Size() {
+		// Truncated in place, as logrotate's copytruncate does.
+		if _, err := last.Seek(0, io.SeekStart); err != nil {
+			return fmt.Errorf("cannot read log of %s: %w", l.app, err)
+		}
+		l.read, l.partial = nil, l.partial[:0]
+	}
+	now, err := l.root.Stat(logName)
+	if err != nil || os.SameFile(now, known) {
+		return nil // also in the midst of a rotation: the next look sees it
+	}
+	_, err = l.openUntil(known)
+	return err
+}
