@@ -1,0 +1,153 @@
+package appdir
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// wsgidOptions is the part of wsgid.json that wsgid 0.7 knows, in the order it
+// is written.
+type wsgidOptions struct {
+	WSGIApp        string            `json:"wsgi_app,omitempty"`
+	Django         bool              `json:"django,omitempty"`
+	LoaderDir      []string          `json:"loader_dir,omitempty"`
+	Recv           string            `json:"recv,omitempty"`
+	Send           string            `json:"send,omitempty"`
+	Mongrel2Chroot string            `json:"mongrel2_chroot,omitempty"`
+	Workers        int               `json:"workers"`
+	KeepAlive      bool              `json:"keep_alive"`
+	Chroot         bool              `json:"chroot"`
+	Debug          bool              `json:"debug"`
+	Envs           map[string]string `json:"envs,omitempty"`
+	Fleet          map[string]any    `json:"fleet"`
+}
+
+// Keys below "fleet" that are not attributes of the spec.
+const (
+	managedKey = "managed"     // true: the fleet writes this file
+	djangoKey  = "django_json" // digest of the django.json that the fleet wrote
+)
+
+// ConfigJSON is the wsgid.json of a spec: wsgid's options by their own names,
+// and under "fleet" what wsgid has no name for, in the JSON form of
+// appspec.Spec. Equal specs give equal bytes. It holds the spec's secrets.
+func ConfigJSON(spec *appspec.Spec) ([]byte, error) {
+	fleet, err := fleetPart(spec)
+	if err != nil {
+		return nil, fmt.Errorf("cannot write wsgid.json of app %s: %w", spec.Name, err)
+	}
+	o := wsgidOptions{
+		WSGIApp:   spec.WSGIApp,
+		Django:    spec.Loader == "django",
+		LoaderDir: spec.LoaderDirs,
+		Workers:   max(spec.Workers.Max, 1),
+		KeepAlive: spec.Workers.KeepAlive,
+		Chroot:    spec.Chroot,
+		Debug:     spec.Debug,
+		Envs:      spec.Env,
+		Fleet:     fleet,
+	}
+	if len(spec.Sockets.Mongrel2) > 0 {
+		s := spec.Sockets.Mongrel2[0]
+		o.Recv, o.Send, o.Mongrel2Chroot = s.Recv, s.Send, s.Chroot
+	}
+	return marshal(o)
+}
+
+// fleetPart is the spec without what wsgid's own options say.
+func fleetPart(spec *appspec.Spec) (map[string]any, error) {
+	rest := *spec
+	rest.Path, rest.File, rest.WSGIApp, rest.LoaderDirs, rest.Env = "", "", "", nil, nil
+	if len(rest.Sockets.Mongrel2) > 0 {
+		rest.Sockets.Mongrel2 = rest.Sockets.Mongrel2[1:]
+	}
+	if spec.Django != nil {
+		d := *spec.Django
+		d.Overrides = nil // they are in django.json
+		rest.Django = &d
+	}
+	b, err := json.Marshal(&rest)
+	if err != nil {
+		return nil, err
+	}
+	var part map[string]any
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber() // sizes stay whole numbers
+	if err := dec.Decode(&part); err != nil {
+		return nil, err
+	}
+	for _, key := range []string{"path", "file", "wsgi_app", "debug", "chroot"} {
+		delete(part, key)
+	}
+	if w, ok := part["workers"].(map[string]any); ok {
+		delete(w, "keep_alive")
+		if spec.Workers.Min == spec.Workers.Max {
+			delete(w, "min")
+			delete(w, "max")
+		}
+	}
+	if spec.Loader == "django" {
+		delete(part, "loader")
+	}
+	part[managedKey] = true
+	django, err := DjangoJSON(spec)
+	if err != nil {
+		return nil, err
+	}
+	if django != nil {
+		part[djangoKey] = digest(django)
+	}
+	return part, nil
+}
+
+// DjangoJSON is the django.json of a spec; nil where it has no overrides, and a
+// file that somebody wrote by hand is left alone.
+func DjangoJSON(spec *appspec.Spec) ([]byte, error) {
+	if spec.Django == nil || len(spec.Django.Overrides) == 0 {
+		return nil, nil
+	}
+	b, err := marshal(spec.Django.Overrides)
+	if err != nil {
+		return nil, fmt.Errorf("cannot write django.json of app %s: %w", spec.Name, err)
+	}
+	return b, nil
+}
+
+func marshal(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false) // people read the file
+	enc.SetIndent("", "  ")
+	err := enc.Encode(v)
+	return buf.Bytes(), err
+}
+
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// mark is what a wsgid.json tells of who wrote it.
+type mark struct {
+	ours   bool
+	django string // digest of the django.json that came with it
+}
+
+// readMark never fails: a file that cannot be understood is not ours.
+func readMark(data []byte) mark {
+	var v struct {
+		Fleet struct {
+			Managed bool   `json:"managed"`
+			Django  string `json:"django_json"`
+		} `json:"fleet"`
+	}
+	if json.Unmarshal(data, &v) != nil {
+		return mark{}
+	}
+	return mark{ours: v.Fleet.Managed, django: v.Fleet.Django}
+}

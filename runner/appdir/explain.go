@@ -1,0 +1,52 @@
+package appdir
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// explain adds the next step to the errors of a disk that a user meets. The
+// error stays reachable with errors.Is.
+func explain(err error, path string) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err // the caller names the path
+	}
+	switch {
+	case errors.Is(err, unix.ENOSPC):
+		return fmt.Errorf("%w; what was there is unharmed: make room on the disk of %s", err, path)
+	case errors.Is(err, unix.EDQUOT):
+		return fmt.Errorf("%w; what was there is unharmed: raise the quota, or make room below %s", err, path)
+	case errors.Is(err, unix.EROFS):
+		return fmt.Errorf("%w; mount it writable: the program keeps pid files and logs there", err)
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%w; the program runs as %s: give it the folder, or run it as root", err, userName(unix.Geteuid()))
+	}
+	return err
+}
+
+// sysStat is what the kernel told of a file, where the file system has a
+// kernel behind it (afero's memory has none).
+func sysStat(fi fs.FileInfo) (*syscall.Stat_t, bool) {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	return st, ok && st != nil
+}
+
+// lstat tells of a name itself on any file system.
+func lstat(fsys fsLstater, name string) (fs.FileInfo, error) {
+	if l, ok := fsys.(interface {
+		LstatIfPossible(name string) (fs.FileInfo, bool, error)
+	}); ok {
+		fi, _, err := l.LstatIfPossible(name)
+		return fi, err
+	}
+	return fsys.Stat(name)
+}
+
+type fsLstater interface {
+	Stat(name string) (fs.FileInfo, error)
+}

@@ -1,0 +1,60 @@
+package appdir
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// StartTime returns when a process started, in clock ticks since boot: field 22
+// of /proc/PID/stat (proc(5)). Together with the boot it tells a process from a
+// later one that got the same number. A process that has ended and only waits
+// to be reaped is an error, as is one that does not exist.
+func StartTime(pid int) (uint64, error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, fmt.Errorf("cannot read process %d: %w", pid, err)
+	}
+	state, start, err := parseStat(b)
+	if err != nil {
+		return 0, fmt.Errorf("cannot read process %d: %w", pid, err)
+	}
+	if state == 'Z' || state == 'X' || state == 'x' {
+		return 0, fmt.Errorf("cannot read process %d: %w", pid, os.ErrProcessDone)
+	}
+	return start, nil
+}
+
+// ProcAlive tells whether pid is the process that started then. With startTime
+// 0 any live process of that number will do.
+func ProcAlive(pid int, startTime uint64) bool {
+	if pid <= 0 {
+		return false
+	}
+	start, err := StartTime(pid)
+	return err == nil && (startTime == 0 || start == startTime)
+}
+
+// parseStat reads state and start time. The second field is the command's name
+// in parentheses, and the process chose it: it may hold spaces, newlines and
+// parentheses, so that the fields are counted from the last one.
+func parseStat(b []byte) (state byte, start uint64, err error) {
+	end := bytes.LastIndexByte(b, ')')
+	if end < 0 {
+		return 0, 0, fmt.Errorf("stat %q has no command", truncate(b))
+	}
+	fields := strings.Fields(string(b[end+1:]))
+	const stateField, startField = 3, 22 // as proc(5) numbers them; fields[0] is number 3
+	if len(fields) <= startField-stateField || len(fields[0]) != 1 {
+		return 0, 0, fmt.Errorf("stat %q is too short", truncate(b))
+	}
+	start, err = strconv.ParseUint(fields[startField-stateField], 10, 64)
+	if err != nil {
+		return 0, 0, fmt.Errorf("stat has start time %q", fields[startField-stateField])
+	}
+	return fields[0][0], start, nil
+}
+
+func truncate(b []byte) []byte { return b[:min(len(b), 64)] }

@@ -1,0 +1,177 @@
+package appdir
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxLinks is how many symbolic links a path may lead through, the kernel's
+// own limit.
+const maxLinks = 40
+
+// folderWalk opens a folder component by component, so that each symbolic link
+// on the way can be judged before it is followed.
+type folderWalk struct {
+	path   string
+	create bool // make what is missing
+	root   bool // we are root: links of other users are not to be trusted
+	links  int
+	// owner is the user of the first link that is not to be trusted, -1 where
+	// there was none: the folder must be that user's own.
+	owner   int
+	created bool
+}
+
+// openFolder opens the folder at an absolute path as an O_PATH descriptor.
+// With create it makes the missing ones, mode 0755. A missing folder without
+// create is an error that wraps os.ErrNotExist.
+func openFolder(path string, create bool) (fd int, created bool, err error) {
+	w := folderWalk{path: path, create: create, root: os.Geteuid() == 0, owner: -1}
+	fd, err = w.open()
+	return fd, w.created, err
+}
+
+func (w *folderWalk) open() (int, error) {
+	if !filepath.IsAbs(w.path) {
+		return -1, fmt.Errorf("cannot open app folder %s: the path is not absolute", w.path)
+	}
+	cur, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("cannot open /: %w", err)
+	}
+	rest := components(w.path)
+	for len(rest) > 0 {
+		name := rest[0]
+		rest = rest[1:]
+		next, link, err := w.step(cur, name)
+		if err != nil {
+			unix.Close(cur)
+			return -1, err
+		}
+		if next < 0 {
+			target := components(link)
+			rest = append(target, rest...)
+			if !filepath.IsAbs(link) {
+				continue
+			}
+			if next, err = unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
+				unix.Close(cur)
+				return -1, fmt.Errorf("cannot open /: %w", err)
+			}
+		}
+		unix.Close(cur)
+		cur = next
+	}
+	if w.owner >= 0 {
+		var st unix.Stat_t
+		if err := unix.Fstat(cur, &st); err != nil {
+			unix.Close(cur)
+			return -1, fmt.Errorf("cannot open app folder %s: %w", w.path, err)
+		}
+		if int(st.Uid) != w.owner {
+			unix.Close(cur)
+			return -1, w.untrusted(fmt.Sprintf("to a folder of %s", userName(int(st.Uid))))
+		}
+	}
+	return cur, nil
+}
+
+// step opens one component below cur. A symbolic link that may be followed is
+// returned as its target, with a negative descriptor.
+func (w *folderWalk) step(cur int, name string) (int, string, error) {
+	const flags = unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	fd, err := unix.Openat(cur, name, flags, 0)
+	if errors.Is(err, unix.ENOENT) && w.create && name != ".." {
+		if w.owner >= 0 {
+			return -1, "", w.untrusted("to a folder that does not exist")
+		}
+		if err := unix.Mkdirat(cur, name, uint32(DirMode)); err != nil && !errors.Is(err, unix.EEXIST) {
+			return -1, "", fmt.Errorf("cannot create app folder %s: %w", w.path, explain(err, w.path))
+		}
+		w.created = true
+		fd, err = unix.Openat(cur, name, flags, 0)
+	}
+	if errors.Is(err, unix.ENOTDIR) {
+		return -1, "", fmt.Errorf("cannot open app folder %s: something on the way to it is not a folder: %w", w.path, err)
+	}
+	if err != nil {
+		return -1, "", fmt.Errorf("cannot open app folder %s: %w", w.path, err)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		unix.Close(fd)
+		return -1, "", fmt.Errorf("cannot open app folder %s: %w", w.path, err)
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		return fd, "", nil
+	case unix.S_IFLNK:
+		defer unix.Close(fd)
+		if w.links++; w.links > maxLinks {
+			return -1, "", fmt.Errorf("cannot open app folder %s: it leads through more than %d symbolic links", w.path, maxLinks)
+		}
+		if w.root && st.Uid != 0 && w.owner < 0 {
+			w.owner = int(st.Uid)
+		}
+		buf := make([]byte, unix.PathMax)
+		n, err := unix.Readlinkat(fd, "", buf)
+		if err != nil {
+			return -1, "", fmt.Errorf("cannot open app folder %s: %w", w.path, err)
+		}
+		return -1, string(buf[:n]), nil
+	default:
+		unix.Close(fd)
+		return -1, "", fmt.Errorf("cannot use %s as app folder: %s is %s, not a folder; move it away or mend path",
+			w.path, name, kindOf(st.Mode))
+	}
+}
+
+func (w *folderWalk) untrusted(where string) error {
+	return fmt.Errorf("cannot open app folder %s: it leads through a symbolic link of %s %s; root follows such a link only to a folder of the same user: write the real path into the spec, or let root make the link",
+		w.path, userName(w.owner), where)
+}
+
+// components splits a path without folding "..", whose meaning depends on the
+// links before it.
+func components(path string) []string {
+	var out []string
+	for c := range strings.SplitSeq(path, "/") {
+		if c != "" && c != "." {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// kindOf says in words what a file of this mode is.
+func kindOf(mode uint32) string {
+	switch mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		return "a folder"
+	case unix.S_IFLNK:
+		return "a symbolic link"
+	case unix.S_IFIFO:
+		return "a FIFO"
+	case unix.S_IFSOCK:
+		return "a socket"
+	case unix.S_IFBLK, unix.S_IFCHR:
+		return "a device"
+	default:
+		return "a file"
+	}
+}
+
+// userName is the name of a user id, or the number where it has none.
+func userName(uid int) string {
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		return u.Username
+	}
+	return "uid " + strconv.Itoa(uid)
+}
