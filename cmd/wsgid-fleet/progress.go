@@ -50,12 +50,12 @@ func (p *progress) draw() {
 		b.WriteString(p.style.paint(statePaint(e.State), line) + "\n")
 	}
 	p.drawn = len(shown)
-	io.WriteString(p.w, b.String())
+	_, _ = io.WriteString(p.w, b.String())
 }
 
 // done takes the block away; the results follow.
 func (p *progress) done() {
-	io.WriteString(p.w, p.erase())
+	_, _ = io.WriteString(p.w, p.erase())
 	p.drawn = 0
 }
 

@@ -181,7 +181,7 @@ func (c *cli) redraw(picture string, s style, drawn int) {
 		if drawn > 0 {
 			picture = "\n" + picture
 		}
-		io.WriteString(c.out, picture)
+		_, _ = io.WriteString(c.out, picture)
 		return
 	}
 	head := "\x1b[H"
@@ -193,5 +193,5 @@ func (c *cli) redraw(picture string, s style, drawn int) {
 		more := len(lines) - (height - 2)
 		lines = append(lines[:height-2:height-2], fmt.Sprintf("… %d more lines", more))
 	}
-	io.WriteString(c.out, head+strings.Join(lines, "\x1b[K\n")+"\x1b[K\n\x1b[J")
+	_, _ = io.WriteString(c.out, head+strings.Join(lines, "\x1b[K\n")+"\x1b[K\n\x1b[J")
 }

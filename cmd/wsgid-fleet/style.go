@@ -37,6 +37,35 @@ func cut(text string, width int) string {
 	return string(runes[:width-1]) + "…"
 }
 
+// wrap breaks one line of text at its blanks into lines of width columns; a
+// longer word is cut into pieces.
+func wrap(text string, width int) []string {
+	width = max(width, 8)
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		for columns(word) > width {
+			if line != "" {
+				lines, line = append(lines, line), ""
+			}
+			runes := []rune(word)
+			lines, word = append(lines, string(runes[:width])), string(runes[width:])
+		}
+		switch {
+		case line == "":
+			line = word
+		case columns(line)+1+columns(word) <= width:
+			line += " " + word
+		default:
+			lines, line = append(lines, line), word
+		}
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
+}
+
 // columns is the space that a text takes in a terminal, one a rune: names,
 // numbers and messages are written in narrow letters.
 func columns(text string) int { return len([]rune(text)) }

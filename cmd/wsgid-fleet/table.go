@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -21,8 +22,9 @@ type cell struct {
 }
 
 // table is rows of cells under titles. The last column takes what space is
-// left; a table that does not fit loses columns, and at last the tail of a row
-// stands on a line of its own.
+// left. Where it does not fit there it stands on lines of its own below each
+// row, for what it says matters most; and a table that is still too wide loses
+// columns.
 type table struct {
 	columns []column
 	rows    [][]cell
@@ -53,10 +55,12 @@ func (t *table) writeTo(w io.Writer, s style) {
 		case tail.text == "":
 		case ownLine:
 			b.WriteString(strings.TrimRight(row.String(), " ") + "\n")
-			row.Reset()
-			row.WriteString("  " + s.paint(tail.paint, cut(tail.text, s.width-2)))
+			for _, part := range wrap(tail.text, s.width-2) {
+				b.WriteString("  " + s.paint(tail.paint, part) + "\n")
+			}
+			return
 		default:
-			row.WriteString(s.paint(tail.paint, cut(tail.text, widths[last])))
+			row.WriteString(s.paint(tail.paint, tail.text))
 		}
 		b.WriteString(strings.TrimRight(row.String(), " ") + "\n")
 	}
@@ -69,44 +73,29 @@ func (t *table) writeTo(w io.Writer, s style) {
 	for _, r := range t.rows {
 		line(func(i int) cell { return r[i] })
 	}
-	io.WriteString(w, b.String())
+	_, _ = io.WriteString(w, b.String())
 }
-
-// minTail is the least space that makes a last column worth having beside the
-// others.
-const minTail = 24
 
 // fit decides which columns are shown, how wide they are, and whether the last
 // one stands on lines of its own.
 func (t *table) fit(width int) (shown []int, widths []int, ownLine bool) {
 	last := len(t.columns) - 1
 	widths = make([]int, len(t.columns))
+	need := 0
 	for i, c := range t.columns {
 		widths[i] = columns(c.title)
 		for _, r := range t.rows {
 			widths[i] = max(widths[i], columns(r[i].text))
 		}
 		shown = append(shown, i)
+		if i != last {
+			need += widths[i] + 2
+		}
 	}
-	if width <= 0 {
-		widths[last] = 0 // no limit
+	if width <= 0 || need+widths[last] <= width {
 		return shown, widths, false
 	}
-	need := func() int {
-		n := 0
-		for _, i := range shown {
-			if i != last {
-				n += widths[i] + 2
-			}
-		}
-		return n
-	}
-	for {
-		left := width - need()
-		if left >= min(minTail, widths[last]) {
-			widths[last] = left
-			return shown, widths, false
-		}
+	for need-2 > width {
 		drop := -1
 		for at, i := range shown {
 			if t.columns[i].drop > 0 && (drop < 0 || t.columns[i].drop > t.columns[shown[drop]].drop) {
@@ -114,8 +103,10 @@ func (t *table) fit(width int) (shown []int, widths []int, ownLine bool) {
 			}
 		}
 		if drop < 0 {
-			return shown, widths, true
+			break
 		}
-		shown = append(shown[:drop:drop], shown[drop+1:]...)
+		need -= widths[shown[drop]] + 2
+		shown = slices.Delete(shown, drop, drop+1)
 	}
+	return shown, widths, true
 }
