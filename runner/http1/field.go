@@ -114,24 +114,21 @@ func (p *Parser) coding(value []byte) *Error {
 	if equalFold(value, "chunked") {
 		return nil
 	}
-	last := value
-	for rest := value; len(rest) > 0; {
-		last, rest, _ = bytes.Cut(rest, comma)
-		last = trim(last)
-		if len(last) == 0 {
+	for coding, rest, more := []byte(nil), value, true; more; {
+		coding, rest, more = bytes.Cut(rest, comma)
+		coding = trim(coding)
+		if len(coding) == 0 {
 			return errCoding
 		}
-		for _, c := range last {
+		for _, c := range coding {
 			if !tokenChar[c] {
 				return errCoding
 			}
 		}
-		if len(rest) > 0 && equalFold(last, "chunked") {
+		// In a list chunked is the last, and only the last.
+		if isList := len(coding) < len(value); isList && equalFold(coding, "chunked") == more {
 			return errCoding
 		}
-	}
-	if !equalFold(last, "chunked") && bytes.IndexByte(value, ',') >= 0 || len(value) == 0 {
-		return errCoding
 	}
 	return errCodingUnknown
 }
