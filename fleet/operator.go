@@ -57,6 +57,14 @@ type AppPlan struct {
 	Why        string             `json:"why"` // one line
 	Changes    []appspec.Change   `json:"changes"`
 	Actions    []Action           `json:"actions"`
+	// Error is what will keep the plan from being carried out, or the fault of
+	// the app's file; empty: nothing known.
+	Error string `json:"error,omitempty"`
+
+	current int    // pid of the master that the actions speak of
+	held    bool   // the spec is not tried now: it failed, see Observed.Failure
+	done    bool   // the master runs by the spec already, and nothing is wrong
+	digest  string // of the spec
 }
 
 // ActionKind says what an action does.
@@ -70,6 +78,8 @@ const (
 	ActionReplace ActionKind = "replace" // start a new master, then drain the old one
 	ActionStop    ActionKind = "stop"    // drain and stop
 	ActionScale   ActionKind = "scale"   // set the numbers of workers
+	ActionRetry   ActionKind = "retry"   // end the back-off of workers that cannot start
+	ActionRetire  ActionKind = "retire"  // drain a master that another one stands for
 )
 
 // Action is one step of an app's plan.
@@ -77,6 +87,9 @@ type Action struct {
 	Kind   ActionKind `json:"kind"`
 	Reason string     `json:"reason"`
 	Detail []string   `json:"detail,omitempty"` // what a repair touches, path by path
+
+	spec  *appspec.Spec // of a start: another one than the wanted; nil: that one
+	scale *Desired      // numbers that an operator ordered; nil: none
 }
 
 // Status is the answer of status -o json (contract, section 4).

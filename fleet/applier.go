@@ -1,0 +1,336 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// Applier carries out the plan of one app. Each action can be done twice
+// without harm; the first error ends the plan.
+type Applier struct {
+	store   *Store
+	machine machine
+	folders folders
+	keep    *keeper // nil: this process does not outlive the command
+	log     *slog.Logger
+	emit    func(state, message string)
+	started func(spec *appspec.Spec, pid int)
+	// idle is called around waits, so that a slow app does not keep the place
+	// of those that could work.
+	idle func(wait func())
+	// kill makes a stop end the masters instead of waiting for them.
+	kill <-chan struct{}
+}
+
+// errSuperseded is the cause of a pass that was cut short because the spec
+// changed again or somebody asked for something else.
+var errSuperseded = errors.New("superseded by a newer change")
+
+// rejectedError is a spec that was tried and given up, the one before it
+// serving on: it is not tried again by itself.
+type rejectedError struct{ reason, traceback string }
+
+func (e *rejectedError) Error() string { return e.reason }
+
+// Apply carries out the plan.
+func (a *Applier) Apply(ctx context.Context, spec *appspec.Spec, o Observed, p AppPlan) error {
+	for _, act := range p.Actions {
+		if act.Kind != ActionRepair || len(act.Detail) > 0 {
+			a.log.Info(string(act.Kind), "app", o.App, "reason", act.Reason)
+			a.emit(string(act.Kind), act.Reason)
+		}
+		cur := o.byPID(p.current)
+		var err error
+		switch act.Kind {
+		case ActionRepair:
+			err = a.folders.repair(spec)
+		case ActionStart:
+			err = a.start(ctx, spec, o, act)
+		case ActionUpdate:
+			err = a.update(ctx, spec, o, cur)
+		case ActionRoll:
+			err = a.roll(ctx, spec, o, cur)
+		case ActionReplace:
+			err = a.replace(ctx, spec, o, cur)
+		case ActionStop:
+			err = a.stop(ctx, o)
+		case ActionScale:
+			err = cur.master.Scale(ctx, act.scale.Min, act.scale.Max)
+		case ActionRetry:
+			err = cur.master.Retry(ctx)
+		case ActionRetire:
+			err = a.retire(ctx, o, cur)
+		default:
+			err = fmt.Errorf("unknown action %q", act.Kind)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o Observed) byPID(pid int) Seen {
+	for _, m := range o.Masters {
+		if m.PID == pid {
+			return m
+		}
+	}
+	return Seen{}
+}
+
+// generation numbers what is handed to masters: one more for each other spec.
+func (o Observed) generation(digest string) int {
+	g := 0
+	for _, m := range o.Masters {
+		g = max(g, m.generation())
+	}
+	if o.Applied != nil {
+		if o.Applied.Digest == digest {
+			return max(g, o.Applied.Generation, 1)
+		}
+		g = max(g, o.Applied.Generation)
+	}
+	return g + 1
+}
+
+// start brings up the first master.
+func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act Action) error {
+	if act.spec != nil {
+		spec = act.spec
+	}
+	m, err := a.open(ctx, spec, o, a.keep.files(spec))
+	if err != nil {
+		return err
+	}
+	if act.scale != nil {
+		return m.Scale(ctx, act.scale.Min, act.scale.Max)
+	}
+	return nil
+}
+
+// open starts a master and keeps what must be known of it.
+func (a *Applier) open(ctx context.Context, spec *appspec.Spec, o Observed, files map[string]*os.File) (master, error) {
+	digest := runner.Digest(spec)
+	gen := o.generation(digest)
+	if err := a.store.Make(o.App); err != nil {
+		return nil, err
+	}
+	m, err := a.machine.start(ctx, runner.StartOptions{
+		Spec: spec, StateDir: a.store.Dir, Generation: gen, Listeners: files,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.started(spec, m.record().PID)
+	a.hold(ctx, o.App, m)
+	return m, a.store.SaveApplied(o.App, Applied{Generation: gen, Digest: digest, Spec: spec})
+}
+
+// hold fetches duplicates of the master's listeners for the keeper. Without
+// them the app runs all the same; only its master's death would be felt.
+func (a *Applier) hold(ctx context.Context, app string, m master) {
+	if a.keep == nil {
+		return
+	}
+	files, err := m.Listeners(ctx)
+	if err != nil {
+		a.log.Warn("cannot keep the listening sockets", "app", app, "pid", m.record().PID, "err", err)
+		return
+	}
+	a.keep.keep(app, files)
+}
+
+func (a *Applier) update(ctx context.Context, spec *appspec.Spec, o Observed, cur Seen) error {
+	digest := runner.Digest(spec)
+	gen := o.generation(digest)
+	if err := cur.master.Update(ctx, spec, gen, false); err != nil {
+		return err
+	}
+	return a.store.SaveApplied(o.App, Applied{Generation: gen, Digest: digest, Spec: spec})
+}
+
+// roll replaces the workers and waits for the outcome.
+func (a *Applier) roll(ctx context.Context, spec *appspec.Spec, o Observed, cur Seen) error {
+	digest := runner.Digest(spec)
+	before := cur.Status.Version
+	if cur.digest() == digest {
+		if err := cur.master.Reload(ctx); err != nil {
+			return err
+		}
+	} else {
+		gen := o.generation(digest)
+		if err := cur.master.Update(ctx, spec, gen, true); err != nil {
+			return err
+		}
+		if err := a.store.SaveApplied(o.App, Applied{Generation: gen, Digest: digest, Spec: spec}); err != nil {
+			return err
+		}
+	}
+	limit := time.Duration(max(spec.Workers.Max, 1)+1)*spec.Workers.StartTimeout.D() + 10*time.Second
+	var err error
+	a.idle(func() { err = a.rolled(ctx, cur.master, before, limit) })
+	if err != nil && !isRejected(err) {
+		return err
+	}
+	if err != nil && o.Applied != nil && cur.digest() != digest {
+		// What serves is still the spec before: so says the store.
+		if st, serr := cur.master.Status(ctx, 0); serr == nil && st.SpecDigest == o.Applied.Digest {
+			if serr := a.store.SaveApplied(o.App, *o.Applied); serr != nil {
+				return serr
+			}
+		}
+	}
+	return err
+}
+
+// rolled waits until a rollout is done or given up.
+func (a *Applier) rolled(ctx context.Context, m master, since uint64, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	last := ""
+	for {
+		st, err := m.Status(ctx, since)
+		if err != nil {
+			if ctx.Err() != nil {
+				return fmt.Errorf("cannot roll out: %w", context.Cause(ctx))
+			}
+			return err
+		}
+		since = st.Version
+		a.note(&last, st)
+		if st.Rollout != 0 {
+			continue
+		}
+		if st.RolloutError != "" {
+			return &rejectedError{reason: st.RolloutError, traceback: st.Traceback}
+		}
+		return nil
+	}
+}
+
+// note tells the follower what a master goes through.
+func (a *Applier) note(last *string, st runner.Status) {
+	text := string(st.State) + " " + st.Reason
+	if text != *last {
+		*last = text
+		a.emit(string(st.State), st.Reason)
+	}
+}
+
+// stop drains all masters of the app and waits for their end.
+func (a *Applier) stop(ctx context.Context, o Observed) error {
+	// What is kept would go on taking connections that nobody serves.
+	a.keep.drop(o.App)
+	limit := stopLimit(o)
+	errs := make(chan error, len(o.Masters))
+	a.idle(func() {
+		for _, m := range o.Masters {
+			go func() { errs <- a.end(ctx, m, nil, limit) }()
+		}
+		for range o.Masters {
+			if err := <-errs; err != nil {
+				errs <- err // the first one, for below
+				return
+			}
+		}
+		errs <- nil
+	})
+	return <-errs
+}
+
+// end drains one master and waits; past the limit it is killed.
+func (a *Applier) end(ctx context.Context, m Seen, successor master, limit time.Duration) error {
+	if err := m.master.drain(ctx, successor); err != nil {
+		if gone(m.master) {
+			return nil
+		}
+		a.log.Warn("cannot drain, killing", "app", m.App, "pid", m.PID, "err", err)
+		return a.killMaster(m)
+	}
+	wctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	stop := context.AfterFunc(wctx, func() {})
+	defer stop()
+	if a.kill != nil {
+		go func() {
+			select {
+			case <-a.kill:
+				cancel()
+			case <-wctx.Done():
+			}
+		}()
+	}
+	if err := m.master.Wait(wctx); err == nil || gone(m.master) {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("cannot wait for the end of pid %d: %w", m.PID, context.Cause(ctx))
+	}
+	a.log.Warn("master did not end in time, killing", "app", m.App, "pid", m.PID, "limit", limit)
+	return a.killMaster(m)
+}
+
+func (a *Applier) killMaster(m Seen) error {
+	if err := m.master.Kill(); err != nil && !gone(m.master) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := m.master.Wait(ctx); err != nil && !gone(m.master) {
+		return fmt.Errorf("cannot kill master %d of app %s: %w", m.PID, m.App, err)
+	}
+	return nil
+}
+
+// retire drains surplus masters in favour of the current one.
+func (a *Applier) retire(ctx context.Context, o Observed, cur Seen) error {
+	for _, m := range o.Masters {
+		if m.PID == cur.PID || m.draining() {
+			continue
+		}
+		if err := m.master.drain(ctx, cur.master); err != nil && !gone(m.master) {
+			return a.killMaster(m)
+		}
+	}
+	return nil
+}
+
+// gone tells whether a master's process has ended.
+func gone(m master) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	return m.Wait(ctx) == nil
+}
+
+// stopLimit is how long the masters may take to drain: they keep stop_timeout
+// themselves, so this is for one that does not.
+func stopLimit(o Observed) time.Duration {
+	d := 30 * time.Second
+	if o.Applied != nil && o.Applied.Spec != nil {
+		d = o.Applied.Spec.Workers.StopTimeout.D()
+	}
+	return d + 5*time.Second
+}
+
+func isRejected(err error) bool {
+	var r *rejectedError
+	return errors.As(err, &r)
+}
+
+// lastLines cuts a traceback to what people read first.
+func lastLines(text string, n int) string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	if len(lines) > n {
+		lines = lines[len(lines)-n:]
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,230 @@
+package fleet
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// Client is an Operator that asks the daemon.
+type Client struct {
+	daemon DaemonStatus
+	http   *http.Client
+}
+
+// Connect reaches the fleet of a state directory: the daemon where one runs,
+// else a Local. It fails where a daemon runs another spec directory than the
+// one named, or does not answer.
+func Connect(ctx context.Context, o Options) (Operator, error) {
+	named := o.Dir != ""
+	o = o.withDefaults()
+	store := &Store{Dir: o.StateDir, fs: o.fs}
+	if _, err := os.Lstat(o.StateDir); err == nil {
+		if err := store.check(); err != nil {
+			return nil, err
+		}
+	}
+	// A daemon that is starting holds the lock before it answers.
+	deadline := time.Now().Add(3 * time.Second)
+	for {
+		c, err := dial(ctx, store.socketPath())
+		if err == nil {
+			if named && !samePlace(c.daemon.Dir, o.Dir) {
+				c.Close()
+				return nil, fmt.Errorf("cannot use spec directory %s: the daemon (pid %d) on state directory %s runs the fleet of %s; name that directory with --dir, or another state directory with --state-dir",
+					o.Dir, c.daemon.PID, o.StateDir, c.daemon.Dir)
+			}
+			return c, nil
+		}
+		if !store.daemonHolds() {
+			return OpenLocal(o)
+		}
+		if time.Now().After(deadline) || ctx.Err() != nil {
+			return nil, fmt.Errorf("cannot reach the daemon (pid %d) of state directory %s: it does not answer on its control socket: %w",
+				store.lockedBy(), o.StateDir, plainNet(err))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// dial asks the daemon who it is.
+func dial(ctx context.Context, path string) (*Client, error) {
+	c := &Client{http: &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", path)
+		},
+		MaxIdleConns:       2,
+		IdleConnTimeout:    10 * time.Second,
+		DisableCompression: true,
+	}}}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	if err := c.get(ctx, "/v1/daemon", &c.daemon); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// Daemon is the daemon that the client speaks to.
+func (c *Client) Daemon() DaemonStatus { return c.daemon }
+
+// Close closes the connections.
+func (c *Client) Close() error {
+	c.http.CloseIdleConnections()
+	return nil
+}
+
+// Plan asks what Apply would do.
+func (c *Client) Plan(ctx context.Context, apps []string) (*Plan, error) {
+	var p Plan
+	if err := c.get(ctx, "/v1/plan?"+url.Values{"app": apps}.Encode(), &p); err != nil {
+		return nil, err
+	}
+	return &p, nil
+}
+
+// Status asks what runs against what should.
+func (c *Client) Status(ctx context.Context) (*Status, error) {
+	var s Status
+	if err := c.get(ctx, "/v1/status", &s); err != nil {
+		return nil, err
+	}
+	return &s, nil
+}
+
+// Apply, Start, Stop, Restart, Reload and Scale are those of Operator.
+func (c *Client) Apply(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
+	return c.command(ctx, "apply", command{Apps: apps}, progress)
+}
+
+// Start see Operator.
+func (c *Client) Start(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
+	return c.command(ctx, "start", command{Apps: apps}, progress)
+}
+
+// Stop see Operator.
+func (c *Client) Stop(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
+	return c.command(ctx, "stop", command{Apps: apps}, progress)
+}
+
+// Restart see Operator.
+func (c *Client) Restart(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
+	return c.command(ctx, "restart", command{Apps: apps}, progress)
+}
+
+// Reload see Operator.
+func (c *Client) Reload(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
+	return c.command(ctx, "reload", command{Apps: apps}, progress)
+}
+
+// Scale see Operator.
+func (c *Client) Scale(ctx context.Context, counts map[string]int, progress func(Event)) ([]Result, error) {
+	return c.command(ctx, "scale", command{Counts: counts}, progress)
+}
+
+func (c *Client) do(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://fleet"+path, body)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.lost(err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	var a answer
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&a); err != nil || a.Error == "" {
+		return nil, fmt.Errorf("cannot ask the daemon (pid %d) for %s: it answers %s; is it another version of the program?", c.daemon.PID, path, resp.Status)
+	}
+	if a.Unknown {
+		return nil, &UnknownAppError{text: a.Error}
+	}
+	return nil, errors.New(a.Error)
+}
+
+func (c *Client) lost(err error) error {
+	return fmt.Errorf("cannot hear from the daemon (pid %d): %w", c.daemon.PID, plainNet(err))
+}
+
+func (c *Client) get(ctx context.Context, path string, v any) error {
+	resp, err := c.do(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(v); err != nil {
+		return c.lost(err)
+	}
+	return nil
+}
+
+func (c *Client) command(ctx context.Context, verb string, cmd command, progress func(Event)) ([]Result, error) {
+	body, err := json.Marshal(cmd)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.do(ctx, http.MethodPost, "/v1/"+verb, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	dec := json.NewDecoder(bufio.NewReader(resp.Body))
+	for {
+		var a answer
+		if err := dec.Decode(&a); err != nil {
+			if errors.Is(err, io.EOF) {
+				err = errors.New("it ended before it had an answer")
+			}
+			return nil, c.lost(err)
+		}
+		switch {
+		case a.Error != "":
+			return nil, errors.New(a.Error)
+		case a.Results != nil:
+			return *a.Results, nil
+		case a.Event != nil && progress != nil:
+			progress(*a.Event)
+		}
+	}
+}
+
+// plainNet takes "Get http://fleet/…: dial unix …" down to its reason.
+func plainNet(err error) error {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		err = ue.Err
+	}
+	var en syscall.Errno
+	if errors.As(err, &en) {
+		return en
+	}
+	return err
+}
+
+// samePlace tells whether two paths lead to one directory.
+func samePlace(a, b string) bool {
+	if a == b {
+		return true
+	}
+	ra, erra := filepath.EvalSymlinks(a)
+	rb, errb := filepath.EvalSymlinks(b)
+	return erra == nil && errb == nil && ra == rb
+}

@@ -1,0 +1,227 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// engine is what daemon and command have in common: it reads the directory and
+// brings one app at a time to its spec.
+type engine struct {
+	opts    Options
+	fs      afero.Fs
+	store   *Store
+	machine machine
+	folders folders
+	log     *slog.Logger
+	keep    *keeper         // nil: not the daemon
+	kill    <-chan struct{} // closed: stops end masters at once; nil: never
+	now     func() time.Time
+	started func(spec *appspec.Spec, pid int)
+	events  events
+
+	loadMu sync.Mutex // one load at a time
+	mu     sync.Mutex // guards set and setErr
+	set    *appspec.Set
+	setErr error // the directory cannot be read; set is nil then
+}
+
+func newEngine(o Options) (*engine, error) {
+	o = o.withDefaults()
+	store, err := OpenStore(o.fs, o.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	return &engine{
+		opts: o, fs: o.fs, store: store, machine: o.machine, folders: o.folders, log: o.Log,
+		now: time.Now, started: func(*appspec.Spec, int) {},
+		setErr: errors.New("the spec directory was not read yet"),
+	}, nil
+}
+
+// load reads the spec directory anew.
+func (e *engine) load() (*appspec.Set, error) {
+	e.loadMu.Lock()
+	defer e.loadMu.Unlock()
+	set, err := loadSet(e.fs, e.opts.Dir)
+	if err != nil {
+		set, err = nil, dirError(e.opts.Dir, err)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.set, e.setErr = set, err
+	return set, err
+}
+
+func (e *engine) snapshot() (*appspec.Set, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.set, e.setErr
+}
+
+// names lists every app that is or should be.
+func (e *engine) names() []string {
+	set, _ := e.snapshot()
+	known, err := e.store.Apps()
+	if err != nil {
+		e.log.Error(err.Error())
+	}
+	return names(set, known)
+}
+
+// order is what an operator wants of an app beside its spec.
+type order struct {
+	Asked
+	// edits change what the state directory keeps of the operator's wishes, in
+	// their order, under the app's lock.
+	edits []func(o *Override, spec *appspec.Spec)
+}
+
+func (o order) merge(p order) order {
+	return order{Asked: o.Asked.merge(p.Asked), edits: append(o.edits[:len(o.edits):len(o.edits)], p.edits...)}
+}
+
+// outcome is where a pass has left an app.
+type outcome struct {
+	want    want
+	plan    AppPlan
+	retryAt time.Time // zero: nothing to retry
+	waiting bool      // masters drain yet, or the app is being watched for its removal
+	err     error
+}
+
+// pass brings one app nearer to its spec, under its lock. idle is called
+// around waits.
+func (e *engine) pass(ctx context.Context, name string, ord order, idle func(func())) (out outcome) {
+	unlock, err := e.store.lockApp(ctx, name)
+	if err != nil {
+		return outcome{err: err}
+	}
+	defer unlock()
+	rem := e.store.Recall(name)
+	for _, r := range rem.Rubbish {
+		e.log.Warn(r, "app", name)
+	}
+	set, setErr := e.snapshot()
+	w := wanted(set, setErr, name, rem.LastGood)
+	out.want = w
+	if w.Invalid != "" {
+		return out
+	}
+	if err := e.remember(name, w, &rem, ord); err != nil {
+		out.err = err
+		return e.failed(out, rem, name)
+	}
+	o := e.observe(ctx, name, rem, w.Spec)
+	o.Asked = ord.Asked
+	out.plan = MakePlan(w.Spec, o, e.now())
+	a := e.applier(name, idle)
+	out.err = a.Apply(ctx, w.Spec, o, out.plan)
+	if out.err != nil {
+		return e.failed(out, rem, name)
+	}
+	if f := rem.Failure; f != nil {
+		switch {
+		case out.plan.held && !out.plan.done:
+			out.retryAt = f.RetryAt
+		default:
+			out.err = e.store.SaveFailure(name, nil)
+		}
+	}
+	if w.gone() && len(e.masters(ctx, name)) == 0 {
+		if err := e.store.Forget(name); err != nil {
+			out.err = err
+		}
+	}
+	return out
+}
+
+// remember writes down what must survive us before anything is done.
+func (e *engine) remember(name string, w want, rem *Remembered, ord order) error {
+	digest := ""
+	if w.Spec != nil {
+		digest = runner.Digest(w.Spec)
+	}
+	if w.Spec != nil && w.Held == "" && (rem.LastGood == nil || rem.LastGood.File != w.Spec.File || runner.Digest(rem.LastGood) != digest) {
+		if err := e.store.SaveSpec(w.Spec); err != nil {
+			return err
+		}
+	}
+	ov := rem.Override
+	if w.Spec != nil {
+		for _, edit := range ord.edits {
+			edit(&ov, w.Spec)
+		}
+	}
+	if ov.Scale != nil && ov.Digest != digest {
+		ov.Scale, ov.Digest = nil, "" // until the spec's next change (contract, section 4)
+	}
+	if len(ord.edits) > 0 || ov != rem.Override {
+		ov.Since = e.now()
+		if err := e.store.SaveOverride(name, ov); err != nil {
+			return err
+		}
+		rem.Override = ov
+	}
+	return nil
+}
+
+// failed keeps the reason of a failure and decides when to try again.
+func (e *engine) failed(out outcome, rem Remembered, name string) outcome {
+	if errors.Is(out.err, errSuperseded) || errors.Is(out.err, errClosing) || errors.Is(out.err, context.Canceled) {
+		return out
+	}
+	f := Failure{Digest: out.plan.digest, Reason: out.err.Error(), At: e.now(), Attempts: 1}
+	if old := rem.Failure; old != nil && old.Digest == f.Digest {
+		f.Attempts = old.Attempts + 1
+	}
+	next := "it is tried again when its spec changes or by: wsgid-fleet reload " + name
+	var rej *rejectedError
+	if errors.As(out.err, &rej) {
+		f.Traceback = rej.traceback
+	} else {
+		var r appspec.Restart
+		if out.want.Spec != nil {
+			r = out.want.Spec.Restart
+		}
+		wait := delay(f.Attempts, r, chance())
+		f.RetryAt = f.At.Add(wait)
+		next = fmt.Sprintf("next try in %s", roundUp(wait))
+	}
+	out.retryAt = f.RetryAt
+	attrs := []any{"app", name, "file", out.plan.File, "reason", f.Reason, "next", next}
+	if f.Traceback != "" {
+		attrs = append(attrs, "traceback", lastLines(f.Traceback, 5))
+	}
+	e.log.Error("cannot bring app to its spec", attrs...)
+	if err := e.store.SaveFailure(name, &f); err != nil {
+		e.log.Error(err.Error(), "app", name)
+	}
+	return out
+}
+
+func (e *engine) applier(name string, idle func(func())) *Applier {
+	return &Applier{
+		store: e.store, machine: e.machine, folders: e.folders, keep: e.keep, log: e.log, kill: e.kill,
+		started: e.started, idle: idle,
+		emit: func(state, message string) {
+			e.events.publish(Event{At: e.now(), App: name, State: state, Message: message})
+		},
+	}
+}
+
+// look says what an app should be and what it is, its folder aside.
+func (e *engine) look(ctx context.Context, name string) (want, Observed) {
+	set, setErr := e.snapshot()
+	rem := e.store.Recall(name)
+	return wanted(set, setErr, name, rem.LastGood), e.observe(ctx, name, rem, nil)
+}

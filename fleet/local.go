@@ -1,0 +1,52 @@
+package fleet
+
+import (
+	"context"
+	"runtime"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// Local is an Operator that does everything in this process. The masters that
+// it starts outlive it; nobody retries what fails.
+type Local struct{ operations }
+
+// OpenLocal opens the state directory. It does not look whether a daemon runs:
+// Connect does.
+func OpenLocal(o Options) (*Local, error) {
+	e, err := newEngine(o)
+	if err != nil {
+		return nil, err
+	}
+	slots := newSlots()
+	l := &Local{}
+	l.operations = operations{
+		e:      e,
+		reread: func(context.Context) (*appspec.Set, error) { return e.load() },
+		daemon: func() *DaemonStatus { return nil },
+		pass: func(ctx context.Context, name string, ord order) outcome {
+			slots.take()
+			defer slots.give()
+			return e.pass(ctx, name, ord, slots.idle)
+		},
+	}
+	return l, nil
+}
+
+// Close lets go of nothing: a Local holds nothing between its calls.
+func (l *Local) Close() error { return nil }
+
+// slots bounds how many apps are worked on at a time.
+type slots chan struct{}
+
+func newSlots() slots { return make(slots, 2*runtime.NumCPU()) }
+
+func (s slots) take() { s <- struct{}{} }
+func (s slots) give() { <-s }
+
+// idle gives the slot away while wait waits.
+func (s slots) idle(wait func()) {
+	s.give()
+	defer s.take()
+	wait()
+}

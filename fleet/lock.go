@@ -1,0 +1,137 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// RunningError tells that a daemon holds the state directory.
+type RunningError struct {
+	StateDir string
+	PID      int // 0: not known
+}
+
+func (e *RunningError) Error() string {
+	who := "another daemon"
+	if e.PID > 0 {
+		who = fmt.Sprintf("the daemon with pid %d", e.PID)
+	}
+	return fmt.Sprintf("cannot run on state directory %s: %s runs there; stop it, or name another with --state-dir", e.StateDir, who)
+}
+
+// lockDaemon takes the daemon's lock or fails with a RunningError. The lock
+// lives as long as the file stays open in any process.
+func (s *Store) lockDaemon() (*os.File, error) {
+	f, err := os.OpenFile(s.lockPath(), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot lock state directory %s: %w", s.Dir, reason(err))
+	}
+	// A daemon that was killed an instant ago may not be wholly gone.
+	for end := time.Now().Add(time.Second); ; time.Sleep(20 * time.Millisecond) {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(end) {
+			break
+		}
+	}
+	if err != nil {
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, &RunningError{StateDir: s.Dir, PID: s.lockedBy()}
+		}
+		return nil, fmt.Errorf("cannot lock state directory %s: %w", s.Dir, err)
+	}
+	if err := s.signLock(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (s *Store) signLock(f *os.File) error {
+	if err := f.Truncate(0); err != nil {
+		return fmt.Errorf("cannot write %s: %w", s.lockPath(), reason(err))
+	}
+	if _, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0); err != nil {
+		return fmt.Errorf("cannot write %s: %w", s.lockPath(), reason(err))
+	}
+	return nil
+}
+
+// lockedBy reads the pid in the lock file; 0: none. It is for messages only.
+func (s *Store) lockedBy() int {
+	b, err := os.ReadFile(s.lockPath())
+	if err != nil {
+		return 0
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		return 0
+	}
+	return pid
+}
+
+// daemonHolds tells whether a daemon holds the state directory now.
+func (s *Store) daemonHolds() bool {
+	f, err := os.OpenFile(s.lockPath(), os.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
+}
+
+// lockApp waits until this process alone works on the app. The caller calls
+// the function that it returns when done.
+func (s *Store) lockApp(ctx context.Context, app string) (unlock func(), err error) {
+	path := s.path(app, "apply.lock")
+	wait := 2 * time.Millisecond
+	for {
+		if err := s.Make(app); err != nil {
+			return nil, err
+		}
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("cannot lock app %s: %w", app, err)
+		}
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil && sameFile(f, path) {
+			return func() { f.Close() }, nil
+		}
+		f.Close()
+		if err != nil && !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return nil, fmt.Errorf("cannot lock app %s: %s: %w", app, path, err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("cannot lock app %s: another process works on it: %w", app, context.Cause(ctx))
+		case <-time.After(wait):
+			wait = min(2*wait, 100*time.Millisecond)
+		}
+	}
+}
+
+// sameFile tells whether the open file is still the one of that path: Forget
+// removes locks.
+func sameFile(f *os.File, path string) bool {
+	a, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	b, err := os.Lstat(path)
+	return err == nil && os.SameFile(a, b)
+}
+
+func userText(uid uint32) string {
+	if u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10)); err == nil {
+		return "user " + u.Username
+	}
+	return fmt.Sprintf("uid %d", uid)
+}

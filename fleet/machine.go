@@ -1,0 +1,64 @@
+package fleet
+
+import (
+	"context"
+	"os"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// machine starts masters and finds them. It exists apart from package runner
+// so that what happens to a thousand masters can be tested without them.
+type machine interface {
+	start(ctx context.Context, o runner.StartOptions) (master, error)
+	find(stateDir, app string) ([]master, error)
+}
+
+// master is one live master: runner.Handle, whose documentation holds.
+type master interface {
+	record() runner.Record
+	Status(ctx context.Context, since uint64) (runner.Status, error)
+	Update(ctx context.Context, spec *appspec.Spec, generation int, rolling bool) error
+	Reload(ctx context.Context) error
+	Scale(ctx context.Context, minimum, maximum int) error
+	Retry(ctx context.Context) error
+	drain(ctx context.Context, successor master) error
+	Listeners(ctx context.Context) (map[string]*os.File, error)
+	Wait(ctx context.Context) error
+	Kill() error
+}
+
+type realMachine struct{}
+
+func (realMachine) start(ctx context.Context, o runner.StartOptions) (master, error) {
+	h, err := runner.StartMaster(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return realMaster{h}, nil
+}
+
+func (realMachine) find(stateDir, app string) ([]master, error) {
+	hs, err := runner.FindMasters(stateDir, app)
+	if err != nil {
+		return nil, err
+	}
+	ms := make([]master, len(hs))
+	for i, h := range hs {
+		ms[i] = realMaster{h}
+	}
+	return ms, nil
+}
+
+type realMaster struct{ *runner.Handle }
+
+func (m realMaster) record() runner.Record { return m.Record }
+
+func (m realMaster) drain(ctx context.Context, successor master) error {
+	var s *runner.Handle
+	if r, ok := successor.(realMaster); ok {
+		s = r.Handle
+	}
+	return m.Drain(ctx, s)
+}

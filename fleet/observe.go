@@ -1,0 +1,121 @@
+package fleet
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// Observed is what is true of an app now.
+type Observed struct {
+	App       string
+	Problems  []string // of the app folder: what a repair would put right, path by path
+	FolderErr error    // why the folder cannot be checked: no such user, no such disk
+	Masters   []Seen   // live ones, newest first, draining ones last
+	Remembered
+	Asked Asked // what an operator asks for beyond the spec, this once
+}
+
+// Seen is one live master.
+type Seen struct {
+	runner.Record
+	Status runner.Status
+	Err    error // it does not answer
+	master master
+}
+
+// Digest of the spec that it runs.
+func (s Seen) digest() string {
+	if s.Err == nil && s.Status.SpecDigest != "" {
+		return s.Status.SpecDigest
+	}
+	return s.SpecDigest
+}
+
+func (s Seen) generation() int {
+	if s.Err == nil {
+		return max(s.Status.Generation, s.Generation)
+	}
+	return s.Generation
+}
+
+func (s Seen) draining() bool {
+	return s.Draining || s.Err == nil && s.Status.State == runner.StateStopping
+}
+
+// serving: requests are answered by its workers.
+func (s Seen) serving() bool {
+	if s.Err != nil {
+		return false
+	}
+	switch s.Status.State {
+	case runner.StateReady, runner.StateIdle, runner.StateDegraded:
+		return true
+	case runner.StateStarting, runner.StateBackoff, runner.StateStopping:
+		return false
+	}
+	return false
+}
+
+// Asked is what an operator asks for once, whatever the spec says.
+type Asked struct {
+	Retry   bool // try again at once what failed
+	Reload  bool // replace the workers
+	Restart bool // replace the master
+	// Dead is set by the supervisor: a master is gone that nobody stopped.
+	Dead bool
+}
+
+func (a Asked) merge(b Asked) Asked {
+	return Asked{
+		Retry: a.Retry || b.Retry, Reload: a.Reload || b.Reload,
+		Restart: a.Restart || b.Restart, Dead: a.Dead || b.Dead,
+	}
+}
+
+// byOperator: a human being wants it now.
+func (a Asked) byOperator() bool { return a.Retry || a.Reload || a.Restart }
+
+// answerTimeout is how long a master has for an answer that it has at hand.
+const answerTimeout = 2 * time.Second
+
+// Observe reads what is true of an app. The spec tells what its folder should
+// be; nil: the folder is not looked at.
+func (e *engine) Observe(ctx context.Context, name string, spec *appspec.Spec) Observed {
+	return e.observe(ctx, name, e.store.Recall(name), spec)
+}
+
+func (e *engine) observe(ctx context.Context, name string, rem Remembered, spec *appspec.Spec) Observed {
+	o := Observed{App: name, Remembered: rem}
+	o.Masters = e.masters(ctx, name)
+	if spec != nil {
+		o.Problems, o.FolderErr = e.folders.check(spec)
+	}
+	return o
+}
+
+// masters finds the live masters of an app and asks each for its status.
+func (e *engine) masters(ctx context.Context, name string) []Seen {
+	ms, err := e.machine.find(e.store.Dir, name)
+	if err != nil {
+		e.log.Error("cannot look for masters", "app", name, "err", err)
+		return nil
+	}
+	seen := make([]Seen, len(ms))
+	var wg sync.WaitGroup
+	for i, m := range ms {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+			defer cancel()
+			st, err := m.Status(ctx, 0)
+			seen[i] = Seen{Record: m.record(), Status: st, Err: err, master: m}
+		}()
+	}
+	wg.Wait()
+	return seen
+}

@@ -1,0 +1,326 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// operations are the commands, wherever they are carried out: in the daemon on
+// behalf of a Client, or in a Local.
+type operations struct {
+	e *engine
+	// pass makes a pass over the app that begins after the call.
+	pass func(ctx context.Context, name string, ord order) outcome
+	// reread reads the spec directory now.
+	reread func(ctx context.Context) (*appspec.Set, error)
+	daemon func() *DaemonStatus // nil result: this is no daemon
+}
+
+// choose reads the directory and finds the apps that a command speaks of.
+func (p *operations) choose(ctx context.Context, verb string, apps []string) ([]string, *appspec.Set, error) {
+	set, err := p.reread(ctx)
+	if ctx.Err() != nil {
+		return nil, nil, context.Cause(ctx)
+	}
+	all := p.e.names()
+	if uerr := unknownApps(p.e.opts.Dir, verb, apps, all); uerr != nil {
+		if err != nil {
+			return nil, nil, err
+		}
+		return nil, nil, uerr
+	}
+	if len(apps) == 0 {
+		return all, set, err
+	}
+	seen := map[string]bool{}
+	var out []string
+	for _, a := range apps {
+		if !seen[a] {
+			seen[a] = true
+			out = append(out, a)
+		}
+	}
+	sort.Strings(out)
+	return out, set, err
+}
+
+// Plan says what Apply would do.
+func (p *operations) Plan(ctx context.Context, apps []string) (*Plan, error) {
+	chosen, set, err := p.choose(ctx, "plan", apps)
+	if err != nil {
+		return nil, err
+	}
+	plan := &Plan{Faults: set.Faults, Apps: make([]AppPlan, len(chosen))}
+	if plan.Faults == nil {
+		plan.Faults = []appspec.Fault{}
+	}
+	named := len(apps) > 0
+	parallel(len(chosen), 8, func(i int) {
+		plan.Apps[i] = p.e.plan(ctx, chosen[i], named)
+	})
+	return plan, nil
+}
+
+// plan is what apply would do to one app; named: the operator names it.
+func (e *engine) plan(ctx context.Context, name string, named bool) AppPlan {
+	set, setErr := e.snapshot()
+	rem := e.store.Recall(name)
+	w := wanted(set, setErr, name, rem.LastGood)
+	if w.Invalid != "" {
+		ap := AppPlan{App: name, Why: "no good spec was ever seen", Error: w.Invalid}
+		if w.Fault != nil {
+			ap.File = w.Fault.File
+		}
+		return ap
+	}
+	if set != nil && set.DefaultsBroken {
+		return AppPlan{App: name, File: w.Spec.File, Why: "nothing changes", Error: w.Held}
+	}
+	if named {
+		rem.Override.Stopped = false
+	}
+	o := e.observe(ctx, name, rem, w.Spec)
+	o.Asked.Retry = true
+	ap := MakePlan(w.Spec, o, e.now())
+	if w.Held != "" {
+		ap.Error = w.Held
+	}
+	return ap
+}
+
+// Apply brings the apps to their specs and waits until each is ready or has failed.
+func (p *operations) Apply(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
+	chosen, set, err := p.choose(ctx, "apply", apps)
+	if err != nil {
+		return nil, err
+	}
+	if set.DefaultsBroken {
+		return nil, errors.New(defaultsText(defaultsFault(set)))
+	}
+	ord := order{Asked: Asked{Retry: true}}
+	if len(apps) > 0 {
+		ord.edits = append(ord.edits, func(o *Override, _ *appspec.Spec) { o.Stopped = false })
+	}
+	return p.each(ctx, chosen, progress, func(name string) Result { return p.converge(ctx, name, ord) }), nil
+}
+
+// Start starts what is stopped and tries again at once what failed.
+func (p *operations) Start(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
+	ord := order{Asked: Asked{Retry: true}}
+	ord.edits = append(ord.edits, func(o *Override, _ *appspec.Spec) { o.Stopped = false })
+	return p.command(ctx, "start", apps, progress, func(name string) Result {
+		if r, no := p.disabled(name, "start"); no {
+			return r
+		}
+		return p.converge(ctx, name, ord)
+	})
+}
+
+// Stop drains and stops, until Start or Apply with the app's name.
+func (p *operations) Stop(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
+	ord := order{edits: []func(*Override, *appspec.Spec){func(o *Override, _ *appspec.Spec) { o.Stopped = true }}}
+	return p.command(ctx, "stop", apps, progress, func(name string) Result {
+		out := p.pass(ctx, name, ord)
+		if out.err != nil {
+			return Result{App: name, State: StateStopped, Reason: out.err.Error()}
+		}
+		return p.ended(ctx, name)
+	})
+}
+
+// Restart replaces the masters: the new one is ready before the old one drains.
+func (p *operations) Restart(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
+	ord := order{Asked: Asked{Restart: true}}
+	ord.edits = append(ord.edits, func(o *Override, _ *appspec.Spec) { o.Stopped = false })
+	return p.command(ctx, "restart", apps, progress, func(name string) Result {
+		if r, no := p.disabled(name, "restart"); no {
+			return r
+		}
+		return p.converge(ctx, name, ord)
+	})
+}
+
+// Reload replaces the workers, new ones first.
+func (p *operations) Reload(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
+	ord := order{Asked: Asked{Reload: true}}
+	return p.command(ctx, "reload", apps, progress, func(name string) Result {
+		if r, no := p.disabled(name, "reload"); no {
+			return r
+		}
+		if r, no := p.stopped(name, "reload"); no {
+			return r
+		}
+		return p.converge(ctx, name, ord)
+	})
+}
+
+// Scale sets the number of workers until the spec's next change.
+func (p *operations) Scale(ctx context.Context, counts map[string]int, progress func(Event)) ([]Result, error) {
+	apps := make([]string, 0, len(counts))
+	for a, n := range counts {
+		if n < 1 || n > 1000 {
+			return nil, fmt.Errorf("cannot scale app %s to %d: the number of workers must be from 1 to 1000", a, n)
+		}
+		apps = append(apps, a)
+	}
+	if len(apps) == 0 {
+		return nil, nil
+	}
+	return p.command(ctx, "scale", apps, progress, func(name string) Result {
+		if r, no := p.disabled(name, "scale"); no {
+			return r
+		}
+		if r, no := p.stopped(name, "scale"); no {
+			return r
+		}
+		n := counts[name]
+		return p.converge(ctx, name, order{edits: []func(*Override, *appspec.Spec){
+			func(o *Override, spec *appspec.Spec) { o.Scale, o.Digest = &Desired{Min: n, Max: n}, digestOf(spec) },
+		}})
+	})
+}
+
+// Status says what runs against what should.
+func (p *operations) Status(ctx context.Context) (*Status, error) {
+	if _, err := p.reread(ctx); err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return p.e.status(ctx, p.daemon()), nil
+}
+
+// command runs what speaks of apps by name. A directory that cannot be read or
+// a broken defaults.hcl does not keep an operator from it: the last good specs
+// hold, and that is said first.
+func (p *operations) command(ctx context.Context, verb string, apps []string, progress func(Event), f func(name string) Result) ([]Result, error) {
+	chosen, set, err := p.choose(ctx, verb, apps)
+	if ctx.Err() != nil {
+		return nil, err
+	}
+	var unknown *UnknownAppError
+	if errors.As(err, &unknown) {
+		return nil, err
+	}
+	if progress != nil {
+		switch {
+		case err != nil:
+			if len(chosen) == 0 {
+				return nil, err
+			}
+			progress(Event{At: p.e.now(), State: "warning", Message: err.Error()})
+		case set.DefaultsBroken:
+			progress(Event{At: p.e.now(), State: "warning", Message: defaultsText(defaultsFault(set))})
+		}
+	}
+	return p.each(ctx, chosen, progress, f), nil
+}
+
+// each runs f for all apps at once, hands their events to progress from this
+// goroutine and returns the results by name.
+func (p *operations) each(ctx context.Context, apps []string, progress func(Event), f func(name string) Result) []Result {
+	mine := map[string]bool{}
+	for _, a := range apps {
+		mine[a] = true
+	}
+	events, done := p.e.events.subscribe(func(ev Event) bool { return mine[ev.App] })
+	defer done()
+	results := make([]Result, len(apps))
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		// Waits give their place in the pass away, so all may be under way.
+		parallel(len(apps), max(len(apps), 1), func(i int) { results[i] = f(apps[i]) })
+	}()
+	tell := func(ev Event) {
+		if progress != nil {
+			progress(ev)
+		}
+	}
+	for {
+		select {
+		case ev := <-events:
+			tell(ev)
+			continue
+		case <-finished:
+		}
+		break
+	}
+	for {
+		select {
+		case ev := <-events:
+			tell(ev)
+			continue
+		default:
+		}
+		break
+	}
+	return withoutNameless(results)
+}
+
+func withoutNameless(rs []Result) []Result {
+	out := rs[:0]
+	for _, r := range rs {
+		if r.App != "" {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func (p *operations) disabled(name, verb string) (Result, bool) {
+	set, setErr := p.e.snapshot()
+	rem := p.e.store.Recall(name)
+	w := wanted(set, setErr, name, rem.LastGood)
+	if w.Spec != nil && !w.Spec.Enabled {
+		return Result{App: name, State: StateDisabled,
+			Reason: fmt.Sprintf("cannot %s it: enabled = false in %s", verb, w.Spec.File)}, true
+	}
+	return Result{}, false
+}
+
+func (p *operations) stopped(name, verb string) (Result, bool) {
+	if p.e.store.Recall(name).Override.Stopped {
+		return Result{App: name, State: StateStopped,
+			Reason: fmt.Sprintf("cannot %s it: it is stopped; start it first: wsgid-fleet start %s", verb, name)}, true
+	}
+	return Result{}, false
+}
+
+// converge makes a pass and waits for what becomes of the app.
+func (p *operations) converge(ctx context.Context, name string, ord order) Result {
+	out := p.pass(ctx, name, ord)
+	for i := 0; errors.Is(out.err, errSuperseded) && i < 3 && ctx.Err() == nil; i++ {
+		out = p.pass(ctx, name, order{})
+	}
+	if out.err != nil && !isRejected(out.err) && ctx.Err() == nil {
+		r := p.e.settleOnce(ctx, name, p.daemon() != nil)
+		r.OK, r.Reason = false, out.err.Error()
+		return r
+	}
+	return p.e.settle(ctx, name, p.daemon() != nil)
+}
+
+// ended waits until no master of a stopped app is left.
+func (p *operations) ended(ctx context.Context, name string) Result {
+	for {
+		w, o := p.e.look(ctx, name)
+		if len(o.Masters) == 0 {
+			st := appStatus(w, o, p.daemon() != nil, p.e.now())
+			if st.State == "" {
+				st.State = StateStopped
+			}
+			return Result{App: name, OK: true, State: st.State, Reason: st.Reason}
+		}
+		if err := o.Masters[0].master.Wait(ctx); ctx.Err() != nil {
+			return Result{App: name, State: StateStopped, Reason: fmt.Sprintf("cannot wait for its end: %v", err)}
+		}
+	}
+}
+
+// settleSlack is what a master has beyond start_timeout to say what became of
+// its workers.
+const settleSlack = 5 * time.Second

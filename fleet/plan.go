@@ -1,0 +1,333 @@
+package fleet
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// MakePlan decides what is to be done for one app. It is pure: everything it
+// knows comes in, everything it wants comes out. A nil spec means that the app
+// should not be. The actions are carried out in their order; the first error
+// ends them, and the next plan begins from what is true then.
+func MakePlan(spec *appspec.Spec, o Observed, now time.Time) AppPlan {
+	p := &planner{AppPlan: AppPlan{App: o.App}, o: o, spec: spec, now: now}
+	p.sort()
+	switch {
+	case spec == nil:
+		p.File = fileOf(o)
+		p.end("its spec is gone")
+	case !spec.Enabled:
+		p.File = spec.File
+		p.repair()
+		p.end("enabled = false")
+	case o.Override.Stopped:
+		p.File = spec.File
+		p.repair()
+		p.end("stopped by an operator")
+	default:
+		p.File = spec.File
+		p.repair()
+		p.run()
+	}
+	if len(p.Actions) == 0 && p.Why == "" {
+		p.Why = "as specified"
+	}
+	return p.AppPlan
+}
+
+type planner struct {
+	AppPlan
+	spec    *appspec.Spec
+	o       Observed
+	now     time.Time
+	live    []Seen // neither draining nor surplus, newest first
+	leaving []Seen // draining
+}
+
+func (p *planner) sort() {
+	if p.spec != nil {
+		p.digest = runner.Digest(p.spec)
+	}
+	for _, m := range p.o.Masters {
+		if m.draining() {
+			p.leaving = append(p.leaving, m)
+		} else {
+			p.live = append(p.live, m)
+		}
+	}
+}
+
+func (p *planner) act(kind ActionKind, why string, detail ...string) {
+	p.Actions = append(p.Actions, Action{Kind: kind, Reason: why, Detail: detail})
+	if kind != ActionRepair || p.Why == "" {
+		p.Why = why
+	}
+}
+
+func (p *planner) repair() {
+	if p.o.FolderErr != nil {
+		p.Error = p.o.FolderErr.Error()
+		// The applier tries, fails with this very reason and comes back later.
+		p.act(ActionRepair, "the app folder cannot be checked", p.Error)
+		return
+	}
+	if len(p.o.Problems) > 0 {
+		p.act(ActionRepair, "the app folder is not as it should be", p.o.Problems...)
+	}
+}
+
+// end stops whatever runs.
+func (p *planner) end(why string) {
+	if len(p.live) > 0 {
+		p.Disruption = appspec.Replace
+		p.act(ActionStop, why)
+	} else if len(p.leaving) > 0 {
+		p.Why = why + "; it drains"
+	} else if len(p.Actions) == 0 {
+		p.Why = why
+	}
+}
+
+// run brings the app to its spec.
+func (p *planner) run() {
+	held := p.failure()
+	p.AppPlan.held = held != ""
+	if len(p.live) == 0 {
+		p.start(held)
+		return
+	}
+	cur, surplus := p.choose()
+	p.AppPlan.current = cur.PID
+	base := p.base(cur)
+	if cur.digest() != p.digest {
+		if base != nil {
+			p.Changes = diffSpecs(base, p.spec)
+		}
+		p.change(cur, base, held)
+	} else {
+		p.same(cur)
+	}
+	p.done = cur.digest() == p.digest && cur.Err == nil && cur.Status.RolloutError == "" && len(p.Actions) == 0
+	if len(surplus) > 0 && !p.has(ActionReplace) {
+		p.act(ActionRetire, "another master serves this app already", pids(surplus)...)
+	}
+	if !p.has(ActionReplace) {
+		p.scale(cur)
+	}
+}
+
+// failure returns why this very spec is not to be tried now; empty: try it.
+func (p *planner) failure() string {
+	f := p.o.Failure
+	if f == nil || f.Digest != p.digest || p.o.Asked.byOperator() {
+		return ""
+	}
+	if f.RetryAt.IsZero() {
+		return f.Reason
+	}
+	if wait := f.RetryAt.Sub(p.now); wait > 0 {
+		return fmt.Sprintf("%s; next try in %s", f.Reason, roundUp(wait))
+	}
+	return ""
+}
+
+func (p *planner) start(held string) {
+	switch {
+	case held == "":
+		why := "no master runs"
+		if p.o.Asked.Dead {
+			why = "its master died"
+		}
+		if p.o.Applied != nil && p.o.Applied.Digest != p.digest {
+			p.Changes = diffSpecs(p.o.Applied.Spec, p.spec)
+		}
+		p.Disruption = appspec.Replace
+		p.act(ActionStart, why)
+		p.Actions[len(p.Actions)-1].scale = p.scaleWanted()
+	case p.o.Failure.RetryAt.IsZero() && p.o.Applied != nil && p.o.Applied.Digest != p.digest:
+		// The spec was tried and given up while the one before it served: that
+		// one serves on.
+		p.Disruption = appspec.Replace
+		p.act(ActionStart, "its master died, and its new spec does not work: "+held)
+		p.Actions[len(p.Actions)-1].spec = p.o.Applied.Spec
+	case p.o.Failure.RetryAt.IsZero():
+		p.Disruption = appspec.Replace
+		p.act(ActionStart, "no master runs")
+	default:
+		p.Why = held
+	}
+}
+
+// choose picks the master that stands for the app: the newest that serves,
+// else the newest. The others are surplus, but for one that is being started
+// to replace the current one: ActionReplace takes it as the new master.
+func (p *planner) choose() (cur Seen, surplus []Seen) {
+	best := 0
+	for i, m := range p.live {
+		b := p.live[best]
+		if rank(m, p.digest) > rank(b, p.digest) {
+			best = i
+		}
+	}
+	for i, m := range p.live {
+		if i != best {
+			surplus = append(surplus, m)
+		}
+	}
+	return p.live[best], surplus
+}
+
+// rank: serving by the wanted spec, serving, answering with the wanted spec,
+// answering, neither.
+func rank(m Seen, digest string) int {
+	r := 0
+	if m.Err == nil {
+		r++
+	}
+	if m.serving() {
+		r += 4
+	}
+	if m.Err == nil && m.digest() == digest {
+		r += 2
+	}
+	return r
+}
+
+// base finds the spec that a master runs; nil: it is not known.
+func (p *planner) base(m Seen) *appspec.Spec {
+	if a := p.o.Applied; a != nil && a.Digest == m.digest() {
+		return a.Spec
+	}
+	if l := p.o.LastGood; l != nil && runner.Digest(l) == m.digest() {
+		return l
+	}
+	return nil
+}
+
+// change brings another spec to a master that runs.
+func (p *planner) change(cur Seen, base *appspec.Spec, held string) {
+	kind := appspec.Replace
+	why := "it runs a spec that is not known here"
+	if base != nil {
+		kind = kindOf(p.Changes)
+		why = changesText(p.Changes)
+	}
+	if p.o.Asked.Restart {
+		kind, why = appspec.Replace, "restart was asked for; "+why
+	} else if p.o.Asked.Reload && kind < appspec.Rolling {
+		kind, why = appspec.Rolling, "reload was asked for; "+why
+	}
+	if held != "" {
+		p.Why = held
+		return
+	}
+	p.Disruption = kind
+	switch kind {
+	case appspec.Replace:
+		p.act(ActionReplace, why)
+	case appspec.Rolling:
+		p.act(ActionRoll, why)
+	case appspec.Live, appspec.Nothing:
+		p.act(ActionUpdate, why)
+		if p.o.Asked.Retry {
+			p.act(ActionRetry, "start was asked for")
+		}
+	}
+}
+
+// same carries out what was asked of an app that runs by its spec.
+func (p *planner) same(cur Seen) {
+	switch {
+	case p.o.Asked.Restart:
+		p.Disruption = appspec.Replace
+		p.act(ActionReplace, "restart was asked for")
+	case p.o.Asked.Reload:
+		p.Disruption = appspec.Rolling
+		p.act(ActionRoll, "reload was asked for")
+	case p.o.Asked.Retry && cur.Err == nil && cur.Status.State == runner.StateBackoff:
+		p.Disruption = appspec.Live
+		p.act(ActionRetry, "start was asked for")
+	case p.o.Asked.Retry && cur.Err == nil && cur.Status.RolloutError != "":
+		p.Disruption = appspec.Rolling
+		p.act(ActionRoll, "start was asked for, and its last rollout failed")
+	case cur.Err != nil:
+		p.Why = fmt.Sprintf("its master (pid %d) does not answer: %v", cur.PID, cur.Err)
+	}
+}
+
+// scaleWanted is what an operator ordered for this very spec; nil: nothing.
+func (p *planner) scaleWanted() *Desired {
+	if s := p.o.Override.Scale; s != nil && p.o.Override.Digest == p.digest {
+		return s
+	}
+	return nil
+}
+
+func (p *planner) scale(cur Seen) {
+	s := p.scaleWanted()
+	if s == nil || cur.Err != nil || cur.Status.Min == s.Min && cur.Status.Max == s.Max && !p.has(ActionUpdate) && !p.has(ActionRoll) {
+		return
+	}
+	if p.Disruption < appspec.Live {
+		p.Disruption = appspec.Live
+	}
+	p.act(ActionScale, fmt.Sprintf("scaled to %s by an operator", s))
+	p.Actions[len(p.Actions)-1].scale = s
+}
+
+func (p *planner) has(kind ActionKind) bool {
+	for _, a := range p.Actions {
+		if a.Kind == kind {
+			return true
+		}
+	}
+	return false
+}
+
+func changesText(cs []appspec.Change) string {
+	switch len(cs) {
+	case 0:
+		return "the spec changed"
+	case 1:
+		return cs[0].Path + " changes"
+	case 2:
+		return cs[0].Path + " and " + cs[1].Path + " change"
+	default:
+		return fmt.Sprintf("%s, %s and %d more change", cs[0].Path, cs[1].Path, len(cs)-2)
+	}
+}
+
+func fileOf(o Observed) string {
+	if o.LastGood != nil {
+		return o.LastGood.File
+	}
+	return ""
+}
+
+func pids(ms []Seen) []string {
+	var out []string
+	for _, m := range ms {
+		out = append(out, fmt.Sprintf("pid %d", m.PID))
+	}
+	return out
+}
+
+// roundUp makes a wait readable and never zero.
+func roundUp(d time.Duration) time.Duration {
+	unit := 100 * time.Millisecond
+	if d > 10*time.Second {
+		unit = time.Second
+	}
+	return (d + unit - 1).Truncate(unit)
+}
+
+// String says it as scale's argument does.
+func (d Desired) String() string {
+	if d.Min == d.Max {
+		return fmt.Sprint(d.Max)
+	}
+	return fmt.Sprintf("%d to %d", d.Min, d.Max)
+}

@@ -1,0 +1,135 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// replace starts a new master on duplicates of the shared listeners, waits
+// until it is ready, and only then drains the old one. If the new one does not
+// become ready it is killed, and the old one has never noticed.
+func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, old Seen) error {
+	m, err := a.successor(ctx, spec, o, old)
+	if err != nil {
+		return err
+	}
+	if old.serving() {
+		var werr error
+		a.idle(func() { werr = a.waitReady(ctx, m, spec) })
+		if werr != nil {
+			a.undo(ctx, o, old, m)
+			return werr
+		}
+	}
+	// An old master that serves nobody has nothing to prove the new one against:
+	// the new one takes its place and is retried by itself.
+	for _, s := range o.Masters {
+		if s.PID == m.record().PID || s.draining() {
+			continue
+		}
+		if err := s.master.drain(ctx, m); err != nil && !gone(s.master) {
+			a.log.Warn("cannot drain, killing", "app", o.App, "pid", s.PID, "err", err)
+			if err := a.killMaster(s); err != nil {
+				return err
+			}
+		}
+	}
+	a.hold(ctx, o.App, m)
+	return nil
+}
+
+// successor is the new master: one that a replacement which was cut short has
+// left, else a new one.
+func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed, old Seen) (master, error) {
+	digest := runner.Digest(spec)
+	for _, s := range o.Masters {
+		if s.PID != old.PID && !s.draining() && s.Err == nil && s.digest() == digest && s.Since.After(old.Since) {
+			return s.master, nil
+		}
+	}
+	files := map[string]*os.File{}
+	maps.Copy(files, a.keep.files(spec))
+	if old.Err == nil {
+		theirs, err := old.master.Listeners(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer closeAll(theirs)
+		for _, s := range spec.Sockets.HTTP {
+			if f := theirs[s.Listen]; f != nil {
+				files[s.Listen] = f
+			}
+		}
+	}
+	gen := o.generation(digest)
+	m, err := a.machine.start(ctx, runner.StartOptions{
+		Spec: spec, StateDir: a.store.Dir, Generation: gen, Listeners: files,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.started(spec, m.record().PID)
+	if err := a.store.SaveApplied(o.App, Applied{Generation: gen, Digest: digest, Spec: spec}); err != nil {
+		a.undo(ctx, o, old, m)
+		return nil, err
+	}
+	return m, nil
+}
+
+// undo ends the new master and puts back what the store knew.
+func (a *Applier) undo(ctx context.Context, o Observed, old Seen, m master) {
+	if err := a.killMaster(Seen{Record: m.record(), master: m}); err != nil {
+		a.log.Error("cannot end the new master", "app", o.App, "pid", m.record().PID, "err", err)
+	}
+	if o.Applied != nil && o.Applied.Digest == old.digest() {
+		if err := a.store.SaveApplied(o.App, *o.Applied); err != nil {
+			a.log.Error("cannot keep what the app runs", "app", o.App, "err", err)
+		}
+	}
+}
+
+// waitReady waits until a new master serves. Its first failure to do so is its
+// last: the old master serves on.
+func (a *Applier) waitReady(ctx context.Context, m master, spec *appspec.Spec) error {
+	limit := spec.Workers.StartTimeout.D()
+	// The master itself ends a worker at start_timeout and then has the reason.
+	ctx, cancel := context.WithTimeout(ctx, limit+2*time.Second)
+	defer cancel()
+	var since uint64
+	last := ""
+	for {
+		st, err := m.Status(ctx, since)
+		switch {
+		case err != nil && ctx.Err() == context.DeadlineExceeded:
+			return &rejectedError{reason: fmt.Sprintf("the new master was not ready within start_timeout = %q", limit)}
+		case err != nil && ctx.Err() != nil:
+			return fmt.Errorf("cannot replace the master of app %s: %w", spec.Name, context.Cause(ctx))
+		case err != nil:
+			return &rejectedError{reason: fmt.Sprintf("the new master ended: %v", err)}
+		}
+		since = st.Version
+		a.note(&last, st)
+		switch st.State {
+		case runner.StateReady, runner.StateIdle:
+			return nil
+		case runner.StateBackoff:
+			return &rejectedError{reason: orElse(st.LastError, st.Reason), traceback: st.Traceback}
+		case runner.StateStopping:
+			return &rejectedError{reason: "the new master was told to stop"}
+		case runner.StateStarting, runner.StateDegraded:
+		}
+	}
+}
+
+func orElse(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}

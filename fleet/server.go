@@ -1,0 +1,204 @@
+package fleet
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// The control protocol is HTTP over fleet.sock.
+//
+//	GET  /v1/daemon             who runs: DaemonStatus
+//	GET  /v1/status             Status
+//	GET  /v1/plan?app=NAME&…    Plan
+//	POST /v1/{apply,start,stop,restart,reload}   {"apps": [NAME, …]}
+//	POST /v1/scale                               {"counts": {NAME: N}}
+//
+// What POST starts answers with lines of JSON: {"event": Event} as things
+// happen, at last {"results": [Result, …]} or {"error": TEXT}. An error before
+// that is a status of 400 or more and {"error": TEXT}. A client that goes away
+// stops its waiting, not what it started.
+
+// command is the body of a POST.
+type command struct {
+	Apps   []string       `json:"apps,omitempty"`
+	Counts map[string]int `json:"counts,omitempty"`
+}
+
+// answer is one line of what a POST answers, and the body of an error.
+type answer struct {
+	Event   *Event    `json:"event,omitempty"`
+	Results *[]Result `json:"results,omitempty"`
+	Error   string    `json:"error,omitempty"`
+	Unknown bool      `json:"unknown,omitempty"` // the error is an UnknownAppError
+}
+
+// writeTimeout is how long a client may take to read a line.
+const writeTimeout = 10 * time.Second
+
+func (d *Daemon) serve(ctx context.Context, ln net.Listener) {
+	srv := &http.Server{
+		Handler:           d.handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		IdleTimeout:       30 * time.Second,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          log.New(&quietLog{d.e.log}, "", 0),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+	go func() {
+		<-ctx.Done()
+		// Answers that are nearly done may go out; nobody is waited for long.
+		sctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if srv.Shutdown(sctx) != nil {
+			srv.Close()
+		}
+	}()
+	err := srv.Serve(ln)
+	if !errors.Is(err, http.ErrServerClosed) {
+		d.e.log.Error("control socket is closed", "err", err, "next", "restart the daemon; the apps run on")
+	}
+	<-ctx.Done()
+	_ = os.Remove(d.e.store.socketPath())
+}
+
+func (d *Daemon) handler() http.Handler {
+	mux := http.NewServeMux()
+	ops := d.operations()
+	mux.HandleFunc("GET /v1/daemon", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, d.self()) })
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) {
+		v, err := ops.Status(r.Context())
+		replyOr(w, v, err)
+	})
+	mux.HandleFunc("GET /v1/plan", func(w http.ResponseWriter, r *http.Request) {
+		v, err := ops.Plan(r.Context(), r.URL.Query()["app"])
+		replyOr(w, v, err)
+	})
+	type run func(context.Context, command, func(Event)) ([]Result, error)
+	byName := func(f func(context.Context, []string, func(Event)) ([]Result, error)) run {
+		return func(ctx context.Context, c command, p func(Event)) ([]Result, error) { return f(ctx, c.Apps, p) }
+	}
+	for verb, f := range map[string]run{
+		"apply": byName(ops.Apply), "start": byName(ops.Start), "stop": byName(ops.Stop),
+		"restart": byName(ops.Restart), "reload": byName(ops.Reload),
+		"scale": func(ctx context.Context, c command, p func(Event)) ([]Result, error) {
+			return ops.Scale(ctx, c.Counts, p)
+		},
+	} {
+		mux.HandleFunc("POST /v1/"+verb, func(w http.ResponseWriter, r *http.Request) {
+			var c command
+			dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
+			dec.DisallowUnknownFields()
+			if err := dec.Decode(&c); err != nil {
+				reply(w, http.StatusBadRequest, answer{Error: "cannot read the request: " + err.Error()})
+				return
+			}
+			stream(w, r, c, f)
+		})
+	}
+	if d.Extra != nil {
+		mux.Handle("/", d.Extra)
+	}
+	return mux
+}
+
+// operations are the commands as the daemon carries them out.
+func (d *Daemon) operations() *operations {
+	return &operations{
+		e:      d.e,
+		pass:   d.rec.Do,
+		daemon: d.self,
+		reread: func(ctx context.Context) (*appspec.Set, error) {
+			done := make(chan struct{})
+			d.post(ctx, func() {
+				defer close(done)
+				d.reread()
+			})
+			select {
+			case <-done:
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			}
+			return d.e.snapshot()
+		},
+	}
+}
+
+// stream runs a command and writes what happens, line by line.
+func stream(w http.ResponseWriter, r *http.Request, c command, f func(context.Context, command, func(Event)) ([]Result, error)) {
+	rc := http.NewResponseController(w)
+	enc := json.NewEncoder(w)
+	started, broken := false, false
+	line := func(a answer) {
+		if broken {
+			return
+		}
+		if !started {
+			started = true
+			w.Header().Set("Content-Type", "application/x-ndjson")
+		}
+		_ = rc.SetWriteDeadline(time.Now().Add(writeTimeout))
+		if err := enc.Encode(a); err != nil {
+			broken = true
+			return
+		}
+		if err := rc.Flush(); err != nil {
+			broken = true
+		}
+	}
+	// The reader's deadline would end the request's context in the middle.
+	_ = rc.SetReadDeadline(time.Time{})
+	results, err := f(r.Context(), c, func(ev Event) { line(answer{Event: &ev}) })
+	switch {
+	case err != nil && !started:
+		replyOr(w, nil, err)
+	case err != nil:
+		line(answer{Error: err.Error()})
+	default:
+		if results == nil {
+			results = []Result{}
+		}
+		line(answer{Results: &results})
+	}
+}
+
+func replyOr(w http.ResponseWriter, v any, err error) {
+	if err == nil {
+		reply(w, http.StatusOK, v)
+		return
+	}
+	var unknown *UnknownAppError
+	isUnknown := errors.As(err, &unknown)
+	code := http.StatusConflict
+	if isUnknown {
+		code = http.StatusNotFound
+	}
+	reply(w, code, answer{Error: err.Error(), Unknown: isUnknown})
+}
+
+func reply(w http.ResponseWriter, code int, v any) {
+	rc := http.NewResponseController(w)
+	_ = rc.SetWriteDeadline(time.Now().Add(writeTimeout))
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// quietLog turns what net/http says of bad clients into debug lines.
+type quietLog struct{ log *slog.Logger }
+
+func (l *quietLog) Write(b []byte) (int, error) {
+	l.log.Debug("control socket", "err", strings.TrimSpace(string(bytes.TrimSpace(b))))
+	return len(b), nil
+}

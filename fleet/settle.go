@@ -1,0 +1,113 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// settle waits until an app is ready or has failed.
+func (e *engine) settle(ctx context.Context, name string, daemon bool) Result {
+	var deadline time.Time
+	last := ""
+	for {
+		w, o := e.look(ctx, name)
+		r, cur := settled(w, o, daemon, e.now())
+		if cur == nil {
+			return r
+		}
+		if deadline.IsZero() {
+			limit := settleSlack
+			if w.Spec != nil {
+				limit += w.Spec.Workers.StartTimeout.D()
+				if cur.Status.Rollout != 0 {
+					limit *= time.Duration(max(w.Spec.Workers.Max, 1))
+				}
+			}
+			deadline = e.now().Add(limit)
+		}
+		if text := r.State + r.Reason; text != last {
+			last = text
+			e.events.publish(Event{At: e.now(), App: name, State: r.State, Message: r.Reason})
+		}
+		wctx, cancel := context.WithDeadline(ctx, deadline)
+		_, err := cur.master.Status(wctx, cur.Status.Version)
+		cancel()
+		if ctx.Err() != nil {
+			r.Reason = fmt.Sprintf("cannot wait for it: %v", context.Cause(ctx))
+			return r
+		}
+		if err != nil && !e.now().Before(deadline) {
+			if r.Reason == "" {
+				r.Reason = "it is neither ready nor has it failed in time"
+			}
+			return r
+		}
+	}
+}
+
+// settleOnce says how an app stands without waiting.
+func (e *engine) settleOnce(ctx context.Context, name string, daemon bool) Result {
+	w, o := e.look(ctx, name)
+	r, _ := settled(w, o, daemon, e.now())
+	return r
+}
+
+// settled judges whether an app has come to rest. It is pure. A master that is
+// returned is worth waiting for.
+func settled(w want, o Observed, daemon bool, now time.Time) (Result, *Seen) {
+	st := appStatus(w, o, daemon, now)
+	r := Result{App: st.Name, State: st.State, Reason: st.Reason}
+	if st.Name == "" { // gone without a trace
+		return Result{App: o.App, OK: true, State: StateStopped, Reason: "its spec is gone"}, nil
+	}
+	digest := digestOf(w.Spec)
+	if f := o.Failure; f != nil && f.Digest == digest && f.Traceback != "" {
+		r.Traceback = lastLines(f.Traceback, 8)
+	}
+	cur, _ := standing(o, digest)
+	if cur == nil || w.Spec == nil {
+		switch st.State {
+		case StateStopped, StateDisabled:
+			r.OK = w.Held == ""
+		}
+		return r, nil
+	}
+	if cur.Err == nil && r.Traceback == "" && st.State != string(runner.StateReady) {
+		r.Traceback = lastLines(cur.Status.Traceback, 8)
+	}
+	s := cur.Status
+	switch {
+	case st.State == StateStopped || st.State == StateDisabled:
+		r.OK = w.Held == ""
+		return r, nil
+	case w.Held != "" || cur.Err != nil:
+		return r, nil
+	case o.Failure != nil && o.Failure.Digest == digest:
+		return r, nil
+	case s.Rollout != 0 || cur.digest() != digest:
+		return r, cur
+	case s.RolloutError != "":
+		return r, nil
+	}
+	switch s.State {
+	case runner.StateReady, runner.StateIdle:
+		r.OK = true
+		r.Traceback = ""
+		return r, nil
+	case runner.StateBackoff:
+		return r, nil
+	case runner.StateStarting, runner.StateDegraded, runner.StateStopping:
+	}
+	return r, cur
+}
+
+func digestOf(spec *appspec.Spec) string {
+	if spec == nil {
+		return ""
+	}
+	return runner.Digest(spec)
+}

@@ -1,0 +1,371 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// status composes what runs against what should (contract, section 4).
+func (e *engine) status(ctx context.Context, daemon *DaemonStatus) *Status {
+	set, setErr := e.snapshot()
+	all := e.names()
+	st := &Status{Version: e.opts.Version, Daemon: daemon, Apps: make([]AppStatus, len(all))}
+	parallel(len(all), 16, func(i int) {
+		w, o := e.look(ctx, all[i])
+		st.Apps[i] = appStatus(w, o, daemon != nil, e.now())
+	})
+	kept := st.Apps[:0]
+	for _, a := range st.Apps {
+		if a.Name != "" {
+			kept = append(kept, a)
+		}
+	}
+	st.Apps = kept
+	st.Faults = orphanFaults(set, setErr, e.opts.Dir)
+	return st
+}
+
+// orphanFaults are the faults that no app of the status shows.
+func orphanFaults(set *appspec.Set, setErr error, dir string) []appspec.Fault {
+	if setErr != nil {
+		return []appspec.Fault{{File: dir, Summary: setErr.Error(), Text: setErr.Error()}}
+	}
+	var out []appspec.Fault
+	for _, f := range set.Faults {
+		if f.App == "" && (len(f.Apps) == 0 || set.DefaultsBroken) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// appStatus puts one app into the contract's words. It is pure. An app that is
+// gone without a trace has no name.
+func appStatus(w want, o Observed, daemon bool, now time.Time) AppStatus {
+	a := AppStatus{Name: o.App, Workers: []runner.WorkerInfo{}, Sockets: []SocketStatus{}}
+	spec := w.Spec
+	if spec == nil {
+		spec = o.LastGood
+	}
+	if spec != nil {
+		a.Path, a.File = spec.Path, spec.File
+		a.Desired = Desired{Min: spec.Workers.Min, Max: spec.Workers.Max}
+		a.Sockets = sockets(spec)
+	} else if w.Fault != nil {
+		a.File = w.Fault.File
+	}
+	digest := ""
+	if w.Spec != nil {
+		digest = runner.Digest(w.Spec)
+		if s := o.Override.Scale; s != nil && o.Override.Digest == digest {
+			a.Desired = *s
+		}
+	}
+	if o.Applied != nil {
+		a.Generation = o.Applied.Generation
+	}
+	cur, draining := standing(o, digest)
+	if cur != nil {
+		a.fill(*cur)
+	}
+	f := o.Failure
+	if f != nil && f.Digest != digest {
+		f = nil
+	}
+	if f != nil && a.LastError == "" {
+		a.LastError = f.Reason
+	}
+	switch {
+	case w.Invalid != "" && cur == nil:
+		a.State, a.Reason = StateInvalid, w.Invalid
+	case w.Invalid != "":
+		a.degrade(w.Invalid)
+	case w.Spec == nil && len(o.Masters) == 0:
+		return AppStatus{}
+	case w.Spec == nil:
+		a.State, a.Reason = StateStopped, "its spec is gone; it drains"
+	case !w.Spec.Enabled:
+		a.ended(StateDisabled, "enabled = false", len(o.Masters))
+	case o.Override.Stopped:
+		a.ended(StateStopped, "stopped by an operator; it starts by: wsgid-fleet start "+o.App, len(o.Masters))
+	case cur == nil:
+		a.absent(f, draining, daemon, now)
+	case f != nil && f.RetryAt.IsZero():
+		a.degrade(f.Reason)
+	case cur.digest() != digest:
+		a.pending(f, daemon, now)
+	case f != nil:
+		a.degrade(retryText(f, daemon, now))
+	}
+	if w.Held != "" {
+		// An app that is down on purpose is as specified by its last good spec,
+		// but the directory does not say so any more.
+		a.degrade("runs on its last good spec: " + w.Held)
+	}
+	return a
+}
+
+// standing is the master that stands for the app; nil: none does.
+func standing(o Observed, digest string) (cur *Seen, draining bool) {
+	for i := range o.Masters {
+		m := &o.Masters[i]
+		if m.draining() {
+			draining = true
+			continue
+		}
+		if cur == nil || rank(*m, digest) > rank(*cur, digest) {
+			cur = m
+		}
+	}
+	return cur, draining
+}
+
+// fill takes over what the master tells.
+func (a *AppStatus) fill(m Seen) {
+	a.Generation = m.generation()
+	a.Master = &MasterStatus{PID: m.PID, Since: m.Since, RSS: m.Status.RSS}
+	if m.Err != nil {
+		a.State = string(runner.StateDegraded)
+		a.Reason = fmt.Sprintf("its master (pid %d) does not answer: %v", m.PID, m.Err)
+		return
+	}
+	s := m.Status
+	a.State, a.Reason = string(s.State), s.Reason
+	if s.Workers != nil {
+		a.Workers = s.Workers
+	}
+	a.Requests, a.Restarts, a.LastError = s.Requests, s.Restarts, s.LastError
+	if s.RolloutError != "" {
+		a.degrade(s.RolloutError)
+	}
+}
+
+// degrade notes a fault of an app that serves; one that does not is worse off
+// already, and the fault is added to its reason.
+func (a *AppStatus) degrade(why string) {
+	switch a.State {
+	case string(runner.StateBackoff), StateStopped, StateDisabled, StateInvalid:
+		if !strings.Contains(a.Reason, why) {
+			a.Reason = joinReasons(a.Reason, why)
+		}
+	default:
+		if a.State != string(runner.StateDegraded) || a.Reason == "" {
+			a.Reason = why
+		} else if !strings.Contains(a.Reason, why) {
+			a.Reason = joinReasons(why, a.Reason)
+		}
+		a.State = string(runner.StateDegraded)
+	}
+}
+
+func joinReasons(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
+}
+
+func (a *AppStatus) ended(state, why string, masters int) {
+	a.State, a.Reason = state, why
+	if masters > 0 {
+		a.Reason += "; it drains"
+	}
+}
+
+// absent: it should run, and no master does.
+func (a *AppStatus) absent(f *Failure, draining, daemon bool, now time.Time) {
+	switch {
+	case f != nil:
+		a.State, a.Reason = string(runner.StateBackoff), retryText(f, daemon, now)
+	case daemon:
+		a.State = string(runner.StateStarting)
+		if draining {
+			a.Reason = "its old master drains"
+		}
+	default:
+		a.State = string(runner.StateBackoff)
+		a.Reason = "it is not running, and no daemon runs that would start it; start it by: wsgid-fleet apply " + a.Name
+	}
+}
+
+// pending: the master runs an older spec.
+func (a *AppStatus) pending(f *Failure, daemon bool, now time.Time) {
+	switch {
+	case f != nil:
+		a.degrade(retryText(f, daemon, now))
+	case daemon:
+		a.degrade("its spec changed; the change is being carried out")
+	default:
+		a.degrade("its spec changed, and no daemon runs that would carry it out; do it by: wsgid-fleet apply " + a.Name)
+	}
+}
+
+func retryText(f *Failure, daemon bool, now time.Time) string {
+	switch {
+	case f.RetryAt.IsZero():
+		return f.Reason
+	case !daemon:
+		return f.Reason + "; no daemon runs that would try again"
+	case f.RetryAt.After(now):
+		return fmt.Sprintf("%s; next try in %s (attempt %d)", f.Reason, roundUp(f.RetryAt.Sub(now)), f.Attempts+1)
+	default:
+		return fmt.Sprintf("%s; being tried again (attempt %d)", f.Reason, f.Attempts+1)
+	}
+}
+
+func sockets(spec *appspec.Spec) []SocketStatus {
+	out := make([]SocketStatus, 0, len(spec.Sockets.HTTP)+len(spec.Sockets.Mongrel2))
+	for _, s := range spec.Sockets.HTTP {
+		out = append(out, SocketStatus{Kind: "http", Listen: s.Listen})
+	}
+	for _, s := range spec.Sockets.Mongrel2 {
+		out = append(out, SocketStatus{Kind: "mongrel2", Recv: s.Recv, Send: s.Send})
+	}
+	return out
+}
+
+// statusOrder is the order in which the line of the service manager counts.
+var statusOrder = []string{
+	string(runner.StateReady), string(runner.StateIdle), string(runner.StateStarting),
+	string(runner.StateDegraded), string(runner.StateBackoff), StateInvalid, StateStopped, StateDisabled,
+}
+
+// StatusLine is the fleet in one line: "12 apps: 11 ready, 1 backoff (blog:
+// ImportError …)". The app in brackets is the worst off, first by name.
+func StatusLine(st *Status) string {
+	counts := map[string]int{}
+	var worst *AppStatus
+	for i := range st.Apps {
+		a := &st.Apps[i]
+		counts[a.State]++
+		if trouble(a.State) > 0 && (worst == nil || trouble(a.State) > trouble(worst.State)) {
+			worst = a
+		}
+	}
+	noun := "apps"
+	if len(st.Apps) == 1 {
+		noun = "app"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d %s", len(st.Apps), noun)
+	sep := ": "
+	for _, s := range statusOrder {
+		if counts[s] == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "%s%d %s", sep, counts[s], s)
+		sep = ", "
+	}
+	switch {
+	case worst != nil && worst.Reason != "":
+		fmt.Fprintf(&b, " (%s: %s)", worst.Name, shorten(firstLine(worst.Reason), 120))
+	case worst == nil && len(st.Faults) > 0:
+		fmt.Fprintf(&b, " (%s)", shorten(firstLine(st.Faults[0].Summary), 120))
+	}
+	return b.String()
+}
+
+// trouble ranks the states that an operator must look at.
+func trouble(state string) int {
+	switch state {
+	case string(runner.StateBackoff):
+		return 3
+	case StateInvalid:
+		return 2
+	case string(runner.StateDegraded):
+		return 1
+	}
+	return 0
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
+
+func shorten(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	return string(r[:n-1]) + "…"
+}
+
+// parallel calls f for 0…n-1, at most limit at a time, and waits.
+func parallel(n, limit int, f func(int)) {
+	var wg sync.WaitGroup
+	next := make(chan int)
+	for range min(n, limit) {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := range next {
+				f(i)
+			}
+		}()
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+}
+
+// unknownApps names those that nobody knows, with a near name where there is one.
+func unknownApps(dir, verb string, asked, all []string) error {
+	for _, a := range asked {
+		if i := sort.SearchStrings(all, a); i < len(all) && all[i] == a {
+			continue
+		}
+		hint := ""
+		if n := nearest(a, all); n != "" {
+			hint = fmt.Sprintf("; did you mean %s?", n)
+		}
+		return &UnknownAppError{text: fmt.Sprintf("cannot %s app %s: no spec in %s names it%s", verb, a, dir, hint)}
+	}
+	return nil
+}
+
+// UnknownAppError: a command names an app that does not exist.
+type UnknownAppError struct{ text string }
+
+func (e *UnknownAppError) Error() string { return e.text }
+
+// nearest finds the name within two slips of the keyboard.
+func nearest(name string, all []string) string {
+	best, found := 3, ""
+	for _, a := range all {
+		if d := slips(name, a); d < best {
+			best, found = d, a
+		}
+	}
+	return found
+}
+
+// slips counts the single-letter edits between two words (Levenshtein).
+func slips(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diag := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diag
+			if a[i] != b[j] {
+				cost++
+			}
+			diag = row[j+1]
+			row[j+1] = min(cost, diag+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,333 @@
+package fleet
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// Store is the state directory: what must outlive the daemon. It belongs to
+// the daemon's user, 0700, and is trusted before anything in an app folder.
+//
+//	fleet.lock            flock of the running daemon, its pid inside
+//	fleet.sock            its control socket
+//	apps/NAME/apply.lock  flock of whoever works on this app now
+//	         /spec.json      the last good spec
+//	         /applied.json   what was handed to a master last, with its generation
+//	         /override.json  what an operator ordered against the spec
+//	         /failure.json   why the spec is not carried out
+//
+// A file that cannot be read is as good as none, and the reader is told.
+type Store struct {
+	Dir string
+	fs  afero.Fs
+}
+
+// Override is what an operator ordered against the spec.
+type Override struct {
+	Stopped bool      `json:"stopped,omitempty"` // until start, or apply with the app's name
+	Scale   *Desired  `json:"scale,omitempty"`   // until the spec's next change
+	Digest  string    `json:"digest,omitempty"`  // of the spec that Scale was ordered for
+	Since   time.Time `json:"since"`
+}
+
+// Applied is what was handed to a master last.
+type Applied struct {
+	Generation int           `json:"generation"`
+	Digest     string        `json:"digest"`
+	Spec       *appspec.Spec `json:"spec"`
+}
+
+// Failure is why a spec is not carried out.
+type Failure struct {
+	Digest    string    `json:"digest"` // of the spec; of another spec: no longer of interest
+	Reason    string    `json:"reason"`
+	Traceback string    `json:"traceback,omitempty"`
+	At        time.Time `json:"at"`
+	Attempts  int       `json:"attempts"`
+	// RetryAt is zero for a spec that was tried and given up: it is tried again
+	// when it changes or when somebody asks.
+	RetryAt time.Time `json:"retry_at,omitzero"`
+}
+
+const (
+	fileSpec     = "spec.json"
+	fileApplied  = "applied.json"
+	fileOverride = "override.json"
+	fileFailure  = "failure.json"
+)
+
+var appName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+
+// OpenStore makes the state directory if need be and refuses one that others
+// could write to, as what lies there is trusted.
+func OpenStore(fsys afero.Fs, dir string) (*Store, error) {
+	s := &Store{Dir: dir, fs: fsys}
+	if err := fsys.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return nil, fmt.Errorf("cannot make state directory %s: %w", dir, reason(err))
+	}
+	if err := fsys.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("cannot make state directory %s: %w", dir, reason(err))
+	}
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	if err := fsys.Mkdir(s.appsDir(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("cannot make state directory %s: %w", s.appsDir(), reason(err))
+	}
+	if fi, err := fsys.Stat(s.appsDir()); err != nil || !fi.IsDir() {
+		return nil, fmt.Errorf("cannot use state directory %s: %s is not a directory; move it away", dir, s.appsDir())
+	}
+	return s, nil
+}
+
+func (s *Store) check() error {
+	fi, err := lstat(s.fs, s.Dir)
+	if err != nil {
+		return fmt.Errorf("cannot use state directory %s: %w", s.Dir, reason(err))
+	}
+	if !fi.IsDir() {
+		return fmt.Errorf("cannot use state directory %s: it is not a directory", s.Dir)
+	}
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok && st.Uid != uint32(os.Geteuid()) {
+		return fmt.Errorf("cannot use state directory %s: it belongs to %s, and what lies there is trusted; name another with --state-dir, or run as that user",
+			s.Dir, userText(st.Uid))
+	}
+	if fi.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("cannot use state directory %s: its mode %04o lets others write to it, and what lies there is trusted; chmod 0700 it",
+			s.Dir, fi.Mode().Perm())
+	}
+	return nil
+}
+
+func (s *Store) appsDir() string            { return filepath.Join(s.Dir, "apps") }
+func (s *Store) appDir(app string) string   { return filepath.Join(s.appsDir(), app) }
+func (s *Store) lockPath() string           { return filepath.Join(s.Dir, "fleet.lock") }
+func (s *Store) socketPath() string         { return filepath.Join(s.Dir, "fleet.sock") }
+func (s *Store) path(app, f string) string  { return filepath.Join(s.appDir(app), f) }
+func (s *Store) remove(app, f string) error { return ignoreMissing(s.fs.Remove(s.path(app, f))) }
+
+// Apps lists the apps that the state directory knows, sorted. What is not an
+// app's name is passed over.
+func (s *Store) Apps() ([]string, error) {
+	es, err := afero.ReadDir(s.fs, s.appsDir())
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("cannot read state directory %s: %w", s.appsDir(), reason(err))
+	}
+	var names []string
+	for _, e := range es {
+		if e.IsDir() && appName.MatchString(e.Name()) {
+			names = append(names, e.Name())
+		}
+	}
+	sort.Strings(names)
+	return names, nil
+}
+
+// Make makes the directory of an app.
+func (s *Store) Make(app string) error {
+	d := s.appDir(app)
+	if err := s.fs.Mkdir(d, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("cannot make state directory %s: %w", d, reason(err))
+	}
+	if fi, err := lstat(s.fs, d); err != nil || !fi.IsDir() {
+		return fmt.Errorf("cannot use state directory %s: it is not a directory; move it away", d)
+	}
+	return nil
+}
+
+// Forget removes what is known of an app that is no more. Its lock stays until
+// the last of it is gone, as somebody may wait for it.
+func (s *Store) Forget(app string) error {
+	for _, f := range []string{fileSpec, fileApplied, fileOverride, fileFailure} {
+		if err := s.remove(app, f); err != nil {
+			return fmt.Errorf("cannot forget app %s: %w", app, err)
+		}
+	}
+	// Whoever waits for this lock finds, once it has it, that the file is
+	// another one and begins again (lockApp).
+	_ = s.fs.Remove(s.path(app, "apply.lock"))
+	_ = s.fs.Remove(s.appDir(app)) // fails while something is left, as it should
+	return nil
+}
+
+// Remembered is all that the state directory holds of an app.
+type Remembered struct {
+	LastGood *appspec.Spec // nil: none was ever seen
+	Applied  *Applied      // nil: nothing was handed to a master
+	Override Override
+	Failure  *Failure // nil: none
+	// Rubbish are files that could not be read, one sentence each.
+	Rubbish []string
+}
+
+// Recall reads what the state directory holds of an app.
+func (s *Store) Recall(app string) Remembered {
+	var r Remembered
+	read := func(f string, v any) bool {
+		b, err := afero.ReadFile(s.fs, s.path(app, f))
+		if err != nil {
+			if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+				r.Rubbish = append(r.Rubbish, fmt.Sprintf("cannot read %s: %v; it is taken as missing", s.path(app, f), reason(err)))
+			}
+			return false
+		}
+		if err := json.Unmarshal(b, v); err != nil {
+			r.Rubbish = append(r.Rubbish, fmt.Sprintf("cannot read %s: %v; it is taken as missing", s.path(app, f), err))
+			return false
+		}
+		return true
+	}
+	foreign := func(f, of string) {
+		r.Rubbish = append(r.Rubbish, fmt.Sprintf("cannot read %s: it is of app %q; it is taken as missing", s.path(app, f), of))
+	}
+	var spec appspec.Spec
+	if read(fileSpec, &spec) {
+		if spec.Name == app {
+			r.LastGood = &spec
+		} else {
+			foreign(fileSpec, spec.Name)
+		}
+	}
+	var ap Applied
+	if read(fileApplied, &ap) {
+		if ap.Spec != nil && ap.Spec.Name == app {
+			r.Applied = &ap
+		} else {
+			foreign(fileApplied, "")
+		}
+	}
+	if !read(fileOverride, &r.Override) {
+		r.Override = Override{}
+	}
+	var f Failure
+	if read(fileFailure, &f) {
+		r.Failure = &f
+	}
+	return r
+}
+
+// SaveSpec keeps the last good spec of an app.
+func (s *Store) SaveSpec(spec *appspec.Spec) error { return s.write(spec.Name, fileSpec, spec) }
+
+// SaveApplied keeps what was handed to a master.
+func (s *Store) SaveApplied(app string, a Applied) error { return s.write(app, fileApplied, a) }
+
+// SaveOverride keeps an operator's order; the zero Override removes it.
+func (s *Store) SaveOverride(app string, o Override) error {
+	if !o.Stopped && o.Scale == nil {
+		if err := s.remove(app, fileOverride); err != nil {
+			return fmt.Errorf("cannot remove %s: %w", s.path(app, fileOverride), reason(err))
+		}
+		return nil
+	}
+	return s.write(app, fileOverride, o)
+}
+
+// SaveFailure keeps why a spec is not carried out; nil removes it.
+func (s *Store) SaveFailure(app string, f *Failure) error {
+	if f == nil {
+		if err := s.remove(app, fileFailure); err != nil {
+			return fmt.Errorf("cannot remove %s: %w", s.path(app, fileFailure), reason(err))
+		}
+		return nil
+	}
+	return s.write(app, fileFailure, f)
+}
+
+// write replaces a file as a whole: temp, fsync, rename, fsync of the directory.
+func (s *Store) write(app, name string, v any) (err error) {
+	path := s.path(app, name)
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("cannot write %s: %w", path, reason(err))
+		}
+	}()
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if err := s.Make(app); err != nil {
+		return err
+	}
+	tmp := path + ".tmp"
+	// Whatever lies in the way of the temporary file is rubbish of a crash: who
+	// writes here holds the app's lock.
+	if err := ignoreMissing(s.fs.RemoveAll(tmp)); err != nil {
+		return err
+	}
+	f, err := s.fs.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(b, '\n'))
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		if fi, serr := lstat(s.fs, path); serr == nil && fi.IsDir() {
+			err = fmt.Errorf("a directory is in its place; move it away")
+		}
+	}
+	if err == nil {
+		err = s.fs.Rename(tmp, path)
+	}
+	if err != nil {
+		_ = s.fs.Remove(tmp)
+		return err
+	}
+	if d, derr := s.fs.Open(s.appDir(app)); derr == nil {
+		_ = d.Sync() // some file systems cannot; the rename is atomic all the same
+		_ = d.Close()
+	}
+	return nil
+}
+
+func lstat(fsys afero.Fs, path string) (os.FileInfo, error) {
+	if l, ok := fsys.(afero.Lstater); ok {
+		fi, _, err := l.LstatIfPossible(path)
+		return fi, err
+	}
+	return fsys.Stat(path)
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// reason strips the path and the operation from a file error: our sentences
+// name both already.
+func reason(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	var le *os.LinkError
+	if errors.As(err, &le) {
+		return le.Err
+	}
+	return err
+}
+
+func uidText() string { return strconv.Itoa(os.Geteuid()) }

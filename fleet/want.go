@@ -1,0 +1,126 @@
+package fleet
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"sort"
+	"strings"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// want is what an app should be.
+type want struct {
+	Spec *appspec.Spec // nil: the app should not be, or nothing is known of it
+	// Held tells why Spec is the last good one and not what the directory says
+	// now; empty where it is what the directory says.
+	Held string
+	// Invalid tells that the app exists but no good spec of it was ever seen;
+	// nothing is done then.
+	Invalid string
+	Fault   *appspec.Fault // behind Held or Invalid, if a file is at fault
+}
+
+// gone: the app was taken out of the directory.
+func (w want) gone() bool { return w.Spec == nil && w.Invalid == "" }
+
+// wanted decides what an app should be from the directory and the last good
+// spec: broken keeps, missing removes (contract, section 1). Without a set
+// (the directory cannot be read) everything is kept.
+func wanted(set *appspec.Set, setErr error, name string, last *appspec.Spec) want {
+	hold := func(why string, f *appspec.Fault) want {
+		if last == nil {
+			return want{Invalid: why, Fault: f}
+		}
+		return want{Spec: last, Held: why, Fault: f}
+	}
+	if setErr != nil {
+		return hold(setErr.Error(), nil)
+	}
+	if set.DefaultsBroken {
+		f := defaultsFault(set)
+		return hold(defaultsText(f), f)
+	}
+	if s := set.Specs[name]; s != nil {
+		return want{Spec: s}
+	}
+	for i := range set.Faults {
+		f := &set.Faults[i]
+		if f.App == name || contains(f.Apps, name) {
+			return hold(f.Summary, f)
+		}
+	}
+	if last != nil {
+		for i := range set.Faults {
+			f := &set.Faults[i]
+			// A file so broken that the names in it cannot be read, or a fault of
+			// the directory itself.
+			if f.App == "" && (f.File == last.File || f.File == set.Dir) {
+				return hold(f.Summary, f)
+			}
+		}
+	}
+	return want{}
+}
+
+func defaultsFault(set *appspec.Set) *appspec.Fault {
+	for i := range set.Faults {
+		if strings.HasSuffix(set.Faults[i].File, "/defaults.hcl") {
+			return &set.Faults[i]
+		}
+	}
+	if len(set.Faults) > 0 {
+		return &set.Faults[0]
+	}
+	return &appspec.Fault{File: set.Dir + "/defaults.hcl", Summary: "defaults.hcl is broken"}
+}
+
+func defaultsText(f *appspec.Fault) string {
+	return "nothing changes in the fleet while defaults.hcl is broken: " + f.Summary
+}
+
+// names of all apps that exist in the directory, in faults or in the state
+// directory, sorted.
+func names(set *appspec.Set, known []string) []string {
+	seen := map[string]bool{}
+	for _, n := range known {
+		seen[n] = true
+	}
+	if set != nil {
+		for n := range set.Specs {
+			seen[n] = true
+		}
+		for _, f := range set.Faults {
+			if f.App != "" {
+				seen[f.App] = true
+			}
+			for _, n := range f.Apps {
+				seen[n] = true
+			}
+		}
+	}
+	all := make([]string, 0, len(seen))
+	for n := range seen {
+		all = append(all, n)
+	}
+	sort.Strings(all)
+	return all
+}
+
+// dirError is what keeps the spec directory from being read as a whole.
+func dirError(dir string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot read spec directory %s: it does not exist; nothing changes in the fleet until it is there (make it, or name another with --dir)", dir)
+	}
+	return fmt.Errorf("cannot read spec directory %s: %w; nothing changes in the fleet until it can be read", dir, reason(err))
+}
+
+func contains(list []string, s string) bool {
+	for _, v := range list {
+		if v == s {
+			return true
+		}
+	}
+	return false
+}
