@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// bench is one run of the whole.
+type bench struct {
+	root     string // the checkout
+	fleet    string // our program
+	dir      string // scratch, readable by all
+	uid, gid int    // who runs the apps
+	seconds  time.Duration
+	rounds   int
+	only     *regexp.Regexp
+	children *children
+	table    table
+}
+
+func main() {
+	// See children: what we start must die with the main thread, not with
+	// another one of the runtime's.
+	runtime.LockOSThread()
+	if err := realMain(); err != nil {
+		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func realMain() error {
+	b := &bench{}
+	var readme, only, endpoints string
+	flag.StringVar(&b.root, "root", ".", "the checkout")
+	flag.StringVar(&b.fleet, "fleet", "bin/wsgid-fleet", "the program to measure")
+	flag.DurationVar(&b.seconds, "time", 3*time.Second, "of one measurement, whole seconds")
+	flag.IntVar(&b.rounds, "rounds", 5, "how often each is measured; the median counts")
+	flag.StringVar(&readme, "readme", "", "write the table between this file's bench markers")
+	flag.StringVar(&only, "only", "", "a regular expression: run these scenarios alone, write nothing")
+	flag.StringVar(&endpoints, "noop", "", "run as the no-op mongrel2 handler on RECV,SEND")
+	flag.Parse()
+	if endpoints != "" {
+		return noop(endpoints)
+	}
+	var err error
+	if b.only, err = regexp.Compile(only); err != nil {
+		return fmt.Errorf("cannot read -only: %w", err)
+	}
+	if b.seconds < time.Second || b.rounds < 1 {
+		return fmt.Errorf("cannot measure for %v in %d rounds: at least 1s and 1", b.seconds, b.rounds)
+	}
+	if b.root, err = filepath.Abs(b.root); err != nil {
+		return err
+	}
+	if b.fleet, err = filepath.Abs(b.fleet); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	if err := b.prepare(); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir)
+	defer b.children.endAll()
+	if err := b.measure(ctx); err != nil {
+		return err
+	}
+	text := b.table.markdown(b.head(ctx))
+	fmt.Print("\n" + text)
+	if readme != "" && only == "" {
+		return putBetweenMarkers(readme, text)
+	}
+	return nil
+}
+
+func (b *bench) prepare() error {
+	// Apps and peers run as another user where we are root; that user must be
+	// able to read our program and the apps.
+	dir, err := os.MkdirTemp("/tmp", "wb")
+	if err != nil {
+		return err
+	}
+	b.dir = dir
+	b.uid, b.gid = os.Getuid(), os.Getgid()
+	if b.uid == 0 {
+		u, err := user.Lookup("www-data")
+		if err != nil {
+			return fmt.Errorf("cannot find a user for the apps: %w", err)
+		}
+		if b.uid, err = strconv.Atoi(u.Uid); err != nil {
+			return err
+		}
+		if b.gid, err = strconv.Atoi(u.Gid); err != nil {
+			return err
+		}
+	}
+	if b.children, err = newChildren(dir); err != nil {
+		return err
+	}
+	return os.Chmod(dir, 0o755)
+}
+
+// give makes a folder the property of whoever runs the apps.
+func (b *bench) give(folder string) error {
+	return filepath.WalkDir(folder, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if err := os.Chmod(path, 0o755); err != nil {
+				return err
+			}
+		}
+		return os.Lchown(path, b.uid, b.gid)
+	})
+}
+
+// data is a file of testdata/bench.
+func (b *bench) data(name string) string { return filepath.Join(b.root, "testdata/bench", name) }
+
+// fill writes a configuration of testdata/bench into dir, its words replaced.
+func (b *bench) fill(name, dir string, oldnew ...string) (string, error) {
+	text, err := os.ReadFile(b.data(name))
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, name)
+	return path, os.WriteFile(path, []byte(strings.NewReplacer(oldnew...).Replace(string(text))), 0o644)
+}
+
+// head says when and with what the table was made.
+func (b *bench) head(ctx context.Context) string {
+	ask := func(name string, args ...string) string {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		out, _ := exec.CommandContext(ctx, name, args...).CombinedOutput()
+		line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+		return line
+	}
+	version := func(pkg string) string { return ask("dpkg-query", "-W", "-f", "${Version}", pkg) }
+	return fmt.Sprintf("Measured on %s by `make bench`: %s on %d cores (%s), %s, uWSGI %s, gunicorn %s, mongrel2 %s, nginx %s, Django %s; %d rounds of %v, one worker each.",
+		time.Now().UTC().Format(time.DateOnly), ask(b.fleet, "version"), runtime.NumCPU(), runtime.Version(),
+		ask("/usr/bin/python3", "--version"), version("uwsgi-core"), version("gunicorn"), version("mongrel2-core"),
+		version("nginx"), version("python3-django"), b.rounds, b.seconds)
+}

@@ -1,0 +1,277 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// server is one running contender.
+type server struct {
+	name string       // its maker's
+	url  string       // without a path
+	pids func() []int // the processes that serve, whose memory and time count
+	stop func()
+}
+
+// site is what a server serves: a WSGI module with its folder.
+type site struct {
+	app  string // the folder for sys.path
+	wsgi string // module:attr
+	env  []string
+	// spec is put into our spec, uwsgi into uWSGI's options.
+	spec string
+}
+
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// up waits until the address answers anything over HTTP.
+func up(ctx context.Context, url, log string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for {
+		err := get(ctx, &client, url)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			text, _ := os.ReadFile(log)
+			return fmt.Errorf("%s does not answer: %w\n%s", url, err, text)
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
+func get(ctx context.Context, client *http.Client, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	if resp.StatusCode >= http.StatusInternalServerError {
+		return fmt.Errorf("status %s", resp.Status)
+	}
+	return nil
+}
+
+// maker starts a contender for a site.
+type maker struct {
+	name  string
+	start func(ctx context.Context, b *bench, s site) (*server, error)
+}
+
+var (
+	ours         = maker{"wsgid-fleet", startOurs}
+	uwsgiHTTP    = maker{"uWSGI --http", startUwsgiHTTP}
+	uwsgiSocket  = maker{"uWSGI --http-socket", startUwsgiSocket}
+	gunicornSync = maker{"gunicorn sync", startGunicornSync}
+	gunicornGt   = maker{"gunicorn gthread", startGunicornGthread}
+	nginxUwsgi   = maker{"nginx + uWSGI", startNginx}
+	oursMongrel2 = maker{"mongrel2 + wsgid-fleet", startOursMongrel2}
+	noopMongrel2 = maker{"mongrel2 + no-op handler", startNoopMongrel2}
+)
+
+// fleetOf starts a daemon over one app with one worker.
+func (b *bench) fleetOf(ctx context.Context, s site, sockets string) (*server, string, error) {
+	dir, err := os.MkdirTemp(b.dir, "f")
+	if err != nil {
+		return nil, "", err
+	}
+	specs, state, folder := filepath.Join(dir, "d"), filepath.Join(dir, "s"), filepath.Join(dir, "bench")
+	if err := b.appFolder(folder, s.app); err != nil {
+		return nil, "", err
+	}
+	if err := os.Mkdir(specs, 0o755); err != nil {
+		return nil, "", err
+	}
+	if err := os.WriteFile(filepath.Join(specs, "bench.hcl"), []byte(s.hcl("bench", folder, sockets)), 0o644); err != nil {
+		return nil, "", err
+	}
+	c, err := b.children.start("wsgid-fleet", dir, nil, syscall.SIGTERM, b.fleet, "run", "--dir", specs, "--state-dir", state)
+	if err != nil {
+		return nil, "", err
+	}
+	return &server{
+		pids: func() []int { return mastersOf(state) },
+		stop: func() { c.stop(syscall.SIGTERM) },
+	}, c.log, nil
+}
+
+// appFolder makes a wsgid folder whose app/ is a copy, owned by whoever runs
+// apps here.
+func (b *bench) appFolder(folder, app string) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	if err := os.CopyFS(filepath.Join(folder, "app"), os.DirFS(app)); err != nil {
+		return err
+	}
+	return b.give(folder)
+}
+
+// hcl writes the site as a spec with one worker.
+func (s site) hcl(name, folder, sockets string) string {
+	var env strings.Builder
+	for _, pair := range s.env {
+		key, value, _ := strings.Cut(pair, "=")
+		fmt.Fprintf(&env, "    %s = %q\n", key, value)
+	}
+	return fmt.Sprintf(`app %q {
+  path     = %q
+  wsgi_app = %q
+  env = {
+%s  }
+  sockets {
+%s
+  }
+  workers {
+    count = 1
+  }
+  request {
+    max_body = "4GiB"
+  }
+%s}
+`, name, folder, s.wsgi, env.String(), sockets, s.spec)
+}
+
+// mastersOf are the masters that have a record below the state directory, and
+// their workers.
+func mastersOf(state string) []int {
+	var pids []int
+	paths, _ := filepath.Glob(filepath.Join(state, "apps/*/master-*.json"))
+	for _, path := range paths {
+		var record struct{ PID int }
+		text, err := os.ReadFile(path)
+		if err == nil && json.Unmarshal(text, &record) == nil && record.PID > 0 {
+			pids = append(pids, tree(record.PID)...)
+		}
+	}
+	return pids
+}
+
+func startOurs(ctx context.Context, b *bench, s site) (*server, error) {
+	addr, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	v, log, err := b.fleetOf(ctx, s, fmt.Sprintf("    http { listen = %q }", addr))
+	if err != nil {
+		return nil, err
+	}
+	v.url = "http://" + addr
+	return v, up(ctx, v.url, log)
+}
+
+// uwsgi starts uWSGI with a master and one worker, as ours is.
+func (b *bench) uwsgi(s site, options ...string) (*child, error) {
+	args := []string{
+		"--master", "--processes", "1", "--need-app", "--disable-logging", "--listen", "100",
+		"--pythonpath", s.app, "--module", s.wsgi, "--die-on-term",
+	}
+	for _, pair := range s.env {
+		args = append(args, "--env", pair)
+	}
+	return b.children.start("uwsgi", b.dir, nil, syscall.SIGKILL, "uwsgi_python3", append(args, options...)...)
+}
+
+func startUwsgiHTTP(ctx context.Context, b *bench, s site) (*server, error) {
+	addr, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	c, err := b.uwsgi(s, "--http", addr, "--http-keepalive")
+	return b.ready(ctx, addr, c, err)
+}
+
+func startUwsgiSocket(ctx context.Context, b *bench, s site) (*server, error) {
+	addr, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	// It closes each connection without saying so; the header tells clients.
+	c, err := b.uwsgi(s, "--http-socket", addr, "--add-header", "Connection: close")
+	return b.ready(ctx, addr, c, err)
+}
+
+// ready waits until a freshly started child answers.
+func (b *bench) ready(ctx context.Context, addr string, c *child, err error) (*server, error) {
+	if err != nil {
+		return nil, err
+	}
+	v := &server{
+		url:  "http://" + addr,
+		pids: func() []int { return tree(c.Process.Pid) },
+		stop: func() { c.stop(syscall.SIGTERM) },
+	}
+	return v, up(ctx, v.url, c.log)
+}
+
+func (b *bench) gunicorn(ctx context.Context, s site, options ...string) (*server, error) {
+	addr, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	args := append([]string{"--bind", addr, "--workers", "1", "--pythonpath", s.app, "--timeout", "120"}, options...)
+	for _, pair := range s.env {
+		args = append(args, "--env", pair)
+	}
+	c, err := b.children.start("gunicorn", b.dir, nil, syscall.SIGKILL, "gunicorn", append(args, s.wsgi)...)
+	return b.ready(ctx, addr, c, err)
+}
+
+func startGunicornSync(ctx context.Context, b *bench, s site) (*server, error) {
+	return b.gunicorn(ctx, s, "--worker-class", "sync")
+}
+
+func startGunicornGthread(ctx context.Context, b *bench, s site) (*server, error) {
+	return b.gunicorn(ctx, s, "--worker-class", "gthread", "--threads", "4")
+}
+
+func startNginx(ctx context.Context, b *bench, s site) (*server, error) {
+	addr, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(b.dir, "n")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return nil, err
+	}
+	conf, err := b.fill("nginx.conf", dir, "DIR", dir, "ADDR", addr)
+	if err != nil {
+		return nil, err
+	}
+	u, err := b.uwsgi(s, "--socket", filepath.Join(dir, "uwsgi.sock"), "--chmod-socket=666")
+	if err != nil {
+		return nil, err
+	}
+	n, err := b.children.start("nginx", dir, nil, syscall.SIGKILL, "/usr/sbin/nginx", "-c", conf, "-p", dir)
+	v, err := b.ready(ctx, addr, n, err)
+	if v != nil {
+		v.pids = func() []int { return append(tree(n.Process.Pid), tree(u.Process.Pid)...) }
+		v.stop = func() { n.stop(syscall.SIGTERM); u.stop(syscall.SIGTERM) }
+	}
+	return v, err
+}
