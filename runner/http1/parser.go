@@ -24,10 +24,11 @@ type Parser struct {
 	MaxHead   int // of the whole head, 431 beyond; 0: DefaultMaxHead
 	MaxFields int // number of headers, 431 beyond; 0: DefaultMaxFields
 
-	base    *byte // where the head that is half read begins
-	pos     int   // of the line to read next
-	scanned int   // no LF is between pos and here
-	inHead  bool  // the request line has been read
+	base    *byte        // where the head that is half read begins
+	pos     int          // of the line to read next
+	scanned int          // no LF is between pos and here
+	inHead  bool         // the request line has been read
+	saved   wsgi.Request // what has been read of it
 
 	empty     int // empty lines skipped
 	absolute  bool
@@ -54,7 +55,8 @@ func (p *Parser) Started() bool {
 // ParseHead reads a request head from the beginning of buf into r, whose
 // slices then point into buf. It returns the length of the head; 0 without an
 // error asks for more bytes, to be appended to those that are there. Between
-// two such calls buf may move to another address, not change.
+// two such calls buf may move to another address, not change; r may serve
+// another parser.
 //
 // An error is an *Error and final.
 func (p *Parser) ParseHead(buf []byte, r *wsgi.Request) (n int, err error) {
@@ -67,7 +69,25 @@ func (p *Parser) ParseHead(buf []byte, r *wsgi.Request) (n int, err error) {
 		p.Reset()
 		p.base = &buf[0]
 		*r = wsgi.Request{Headers: r.Headers[:0]}
+	} else {
+		*r = p.saved
 	}
+	n, e := p.parse(buf, r)
+	switch {
+	case e != nil:
+		return 0, e
+	case n == 0:
+		// The list is the parser's until the head is whole.
+		p.saved = *r
+		r.Headers = nil
+	default:
+		p.base, p.saved = nil, wsgi.Request{}
+	}
+	return n, nil
+}
+
+// parse goes on where the last call stopped.
+func (p *Parser) parse(buf []byte, r *wsgi.Request) (int, *Error) {
 	if !p.inHead {
 		if e := p.requestLine(buf, r); e != nil {
 			return 0, e
@@ -115,9 +135,7 @@ func (p *Parser) ParseHead(buf []byte, r *wsgi.Request) (n int, err error) {
 	if e := p.finish(r); e != nil {
 		return 0, e
 	}
-	n = p.pos
-	p.base = nil
-	return n, nil
+	return p.pos, nil
 }
 
 // requestLine reads empty lines and the request line. It sets inHead when it

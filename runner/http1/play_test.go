@@ -46,6 +46,12 @@ func (p *player) step() bool {
 	switch {
 	case !p.inBody:
 		n, err := p.parser.ParseHead(p.buf, &p.req)
+		if n == 0 && err == nil {
+			// As where connections share a request, another uses it in between.
+			foreign := wsgi.Request{Method: []byte("FOREIGN"), ContentLength: 7, Chunked: true, Headers: p.req.Headers[:0]}
+			foreign.Headers = append(foreign.Headers, wsgi.Header{Name: []byte("Foreign")})
+			p.req = foreign
+		}
 		if err != nil {
 			p.fail(err)
 			return false
@@ -60,6 +66,11 @@ func (p *player) step() bool {
 			p.log[len(p.log)-1] += "?" + string(p.req.Query)
 		}
 		p.log[len(p.log)-1] += " host=" + string(p.req.Host)
+		for _, h := range p.req.Headers {
+			if string(h.Name) == "Foreign" {
+				p.log = append(p.log, "a header of another connection")
+			}
+		}
 		p.take(n)
 	case p.req.Chunked:
 		data, n, done, err := p.chunks.Decode(p.buf)
