@@ -23,12 +23,16 @@
 //
 // To the worker:
 //
-//	'I' init     marshal dict (slot 0 only, first message); see Config in host
+//	'I' init     marshal dict (slot 0 only, first message); see Config
 //	'r' request  uint32 length of the environ, the environ as a marshal dict,
 //	             then the body. With FlagBodyFile the body is in a file instead:
 //	             it comes, at offset 0, as the only descriptor of the next
 //	             message, whose type is 'b'.
-//	'q' quit     serve nothing more on this slot
+//	'q' quit     serve nothing more on this slot; when all slots have ended, the
+//	             worker runs atexit and ends with status 0
+//	'p' fork     to the template of preload only: start a worker. Descriptors,
+//	             in this order: the log pipe's write end, the abort table, one
+//	             slot per thread
 //
 // From the worker:
 //
@@ -43,9 +47,24 @@
 //	             message (SCM_RIGHTS): that part of it is body
 //	'e' end      the response is complete
 //	'a' abort    the application failed after the head was sent
+//	'p' forked   JSON Forked, the answer of a template to 'p'
+//	'w' exited   JSON Exited: a worker that the template forked has ended (at any
+//	             time, also before the 'p' that names it)
 //
 // FlagEnd on h, d or f says that it is the last message of the response, and
 // saves the 'e'.
+//
+// A head without Content-Length in a message with FlagEnd: the body's length is
+// known to the master, which adds it, but not for HEAD, where the body was left
+// out. A response to HEAD, 204 or 304 comes without body bytes.
+//
+// # Preload
+//
+// With Config.Preload the process loads the application and becomes the
+// template: it sends 'k' and serves nothing. For each 'p' it forks a worker,
+// which shares its memory, runs the functions registered by wsgid.postfork and
+// sends 'k' or 'x' on its own slot 0. The template's 'q' ends the template;
+// its workers go on.
 //
 // # Abort table
 //

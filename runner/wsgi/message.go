@@ -6,6 +6,7 @@ const (
 	MsgRequest = 'r'
 	MsgBody    = 'b'
 	MsgQuit    = 'q'
+	MsgFork    = 'p' // and the template's answer to it
 
 	MsgReady  = 'k'
 	MsgFailed = 'x'
@@ -14,6 +15,7 @@ const (
 	MsgFile   = 'f'
 	MsgEnd    = 'e'
 	MsgAbort  = 'a'
+	MsgExited = 'w'
 )
 
 // Flags of a message's header.
@@ -40,6 +42,23 @@ type Ready struct {
 	Python   string   `json:"python"`             // "3.11.2"
 	ImportMS float64  `json:"import_ms"`          // time spent in loading the application
 	Warnings []string `json:"warnings,omitempty"` // plugins that failed, and the like
+	// Filters tells that request filters run: the environ of a mongrel2 request
+	// then holds "wsgid.m2message", the tuple (server id, client id, path, dict of
+	// headers, body).
+	Filters bool `json:"filters,omitempty"`
+}
+
+// Forked is the payload of the template's MsgFork.
+type Forked struct {
+	PID   int    `json:"pid"`
+	Error string `json:"error,omitempty"` // no worker was started
+}
+
+// Exited is the payload of MsgExited.
+type Exited struct {
+	PID    int `json:"pid"`
+	Code   int `json:"code"`   // exit status, where no signal ended it
+	Signal int `json:"signal"` // 0: none
 }
 
 // Failure is the payload of MsgFailed.

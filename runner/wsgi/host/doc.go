@@ -1,0 +1,27 @@
+// Package host holds the Python side of the worker link: the script that a
+// worker runs, and package wsgid, which loads the application, serves it and
+// answers to the names that plugins for wsgid 0.7 import. It needs CPython 3.8
+// or newer and nothing but its standard library.
+//
+// The files are part of the binary. Extract writes them to a directory of the
+// state directory, one for each user that runs workers and each version of the
+// files (Name): an upgrade does not change the files under a running worker,
+// and Python can keep its bytecode beside them, where no other user can write
+// it.
+//
+// # Files
+//
+//	wsgid_worker.py      the script: PYTHON -u wsgid_worker.py APP
+//	wsgid/worker.py      a worker's life
+//	wsgid/link.py        messages, see package wsgi
+//	wsgid/serve.py       the loop, the path of every request
+//	wsgid/response.py    PEP 3333's side of a response
+//	wsgid/headers.py     its checks, with a message for each mistake
+//	wsgid/loading.py     finds the application; django_project.py,
+//	                     django_loader.py: Django and django.json
+//	wsgid/plugins.py     wsgid 0.7's plugins; filters.py: its request filters
+//	wsgid/failure.py     what went wrong, in words
+//	wsgid/template.py    preload: workers are forked from it
+//	wsgid/core.py conf.py loaders/ interfaces/ and plugnplay.py
+//	                     the names that plugins import
+package host

@@ -1,0 +1,146 @@
+package host
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"sync"
+)
+
+// Script is the file that a worker runs, below the directory of Extract.
+const Script = "wsgid_worker.py"
+
+// The patterns name files, as a directory would leave __init__.py out and take
+// __pycache__ in.
+//
+//go:embed py/*.py py/wsgid/*.py py/wsgid/*/*.py
+var embedded embed.FS
+
+// file is one file of the host; its path is relative to py/.
+type file struct {
+	path string
+	data []byte
+}
+
+var files = sync.OnceValue(func() []file {
+	var all []file
+	// An embedded file system cannot fail.
+	_ = fs.WalkDir(embedded, "py", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := embedded.ReadFile(p)
+		all = append(all, file{p[len("py/"):], data})
+		return err
+	})
+	return all
+})
+
+// Digest names the content of the files: 16 hexadecimal digits.
+var Digest = sync.OnceValue(func() string {
+	h := sha256.New()
+	for _, f := range files() {
+		fmt.Fprintf(h, "%s\x00%d\x00", f.path, len(f.data))
+		h.Write(f.data)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+})
+
+// Name is the name of the directory for workers that run as uid, such as
+// "1000-0123456789abcdef".
+func Name(uid int) string { return strconv.Itoa(uid) + "-" + Digest() }
+
+// Extract makes dir hold the files, for workers that run as uid and gid. A dir
+// that holds them already is left as it is, so it may be in use; one that holds
+// something else is made anew. The parent of dir must exist and be writable by
+// the caller only; workers must be able to pass through it.
+//
+// The files are the caller's and read-only; only the directories where Python
+// keeps its bytecode are given to uid, so a caller that is root never goes
+// where a user has written.
+func Extract(dir string, uid, gid int) error {
+	if complete(dir) {
+		return nil
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+"-")
+	if err != nil {
+		return fmt.Errorf("cannot extract the Python host: %w", err)
+	}
+	defer os.RemoveAll(temp)
+	if err := write(temp, uid, gid); err != nil {
+		return fmt.Errorf("cannot extract the Python host to %s: %w", dir, err)
+	}
+	err = os.Rename(temp, dir)
+	if err == nil || complete(dir) { // another process was first
+		return nil
+	}
+	if errors.Is(err, fs.ErrExist) {
+		if err = os.RemoveAll(dir); err == nil {
+			err = os.Rename(temp, dir)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("cannot extract the Python host to %s: %w", dir, err)
+	}
+	return nil
+}
+
+func complete(dir string) bool {
+	for _, f := range files() {
+		data, err := os.ReadFile(filepath.Join(dir, f.path))
+		if err != nil || !bytes.Equal(data, f.data) {
+			return false
+		}
+	}
+	return true
+}
+
+func write(dir string, uid, gid int) error {
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return err
+	}
+	made := map[string]bool{}
+	for _, f := range files() {
+		folder := filepath.Join(dir, path.Dir(f.path))
+		if !made[folder] {
+			made[folder] = true
+			if err := makeFolder(folder, uid, gid); err != nil {
+				return err
+			}
+		}
+		name := filepath.Join(dir, f.path)
+		if err := os.WriteFile(name, f.data, 0o644); err != nil {
+			return err
+		}
+		// WriteFile's mode is cut by the umask.
+		if err := os.Chmod(name, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func makeFolder(folder string, uid, gid int) error {
+	cache := filepath.Join(folder, "__pycache__")
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return err
+	}
+	if err := os.Chmod(folder, 0o755); err != nil {
+		return err
+	}
+	if err := os.Chmod(cache, 0o755); err != nil {
+		return err
+	}
+	if os.Geteuid() != 0 || (uid == 0 && gid == 0) {
+		return nil
+	}
+	return os.Lchown(cache, uid, gid)
+}

@@ -1,0 +1,143 @@
+"""Loads Django projects, and applies django.json to their settings."""
+
+import os
+import sys
+
+from .failure import Failed
+from .loading import resolve
+
+# An entry of these settings cannot stand without this key, so an entry of
+# django.json that lacks it completes the one of the settings.
+_NEEDED = {"DATABASES": "ENGINE", "CACHES": "BACKEND", "STORAGES": "BACKEND"}
+
+
+def load(config, ready):
+    module = _settings_module(config)
+    ready["settings"] = module
+    os.environ["DJANGO_SETTINGS_MODULE"] = module
+    if os.path.exists(config["app_path"] + "/django.json"):
+        override(config, ready)
+    from django.conf import settings
+
+    name = config.get("wsgi_app") or getattr(settings, "WSGI_APPLICATION", None)
+    if name:
+        ready["app"] = name
+        return resolve(name, "wsgi_app" if config.get("wsgi_app") else "WSGI_APPLICATION")
+    ready["app"] = "django.core.wsgi:get_wsgi_application()"
+    from django.core.wsgi import get_wsgi_application
+
+    return get_wsgi_application()
+
+
+def _settings_module(config):
+    """By falling weight: the spec, the environment, what lies in app/."""
+    app_dir = config["app_path"] + "/app"
+    from .django_project import find
+
+    found = find(app_dir)
+    if found is not None:
+        _add_paths(found[1])
+    given = config.get("django_settings") or os.environ.get("DJANGO_SETTINGS_MODULE")
+    if given:
+        return given
+    if found is not None:
+        return found[0]
+    # Asked for by option or by name: take what can be imported, such as a
+    # package without __init__.py.
+    from importlib.util import find_spec
+
+    for entry in sorted(os.listdir(app_dir) if os.path.isdir(app_dir) else ()):
+        if entry.startswith(".") or not os.path.isdir(os.path.join(app_dir, entry)):
+            continue
+        if entry.isidentifier() and find_spec(entry + ".settings") is not None:
+            _add_paths([app_dir, os.path.join(app_dir, entry)])
+            return entry + ".settings"
+    from .failure import listing
+
+    raise Failed(
+        "loader django finds no project: app/ holds %s" % listing(app_dir),
+        "looked for a folder of app/ with settings.py or settings/; "
+        'or say django { settings = "project.settings" }')
+
+
+def _add_paths(paths):
+    for path in reversed(paths):
+        if path in sys.path:
+            sys.path.remove(path)
+        sys.path.insert(0, path)
+
+
+def override(config, ready):
+    """Makes Django's settings take up django.json when they are loaded,
+    whichever module asks for them first."""
+    file = config["app_path"] + "/django.json"
+    extra = read(file)
+    try:
+        import django.conf as conf
+    except ImportError:
+        if config.get("loader") == "django" or config.get("django"):
+            raise
+        ready["warnings"].append("%s is not applied: Django is not installed for %s"
+                                 % (file, sys.executable))
+        return
+    if conf.settings.configured:  # by a plugin
+        merge(conf.settings._wrapped, extra, file, ready["warnings"])
+        return
+    original = conf.Settings.__init__
+
+    def init(self, settings_module):
+        __import__(settings_module)
+        merge(sys.modules[settings_module], extra, file, ready["warnings"])
+        original(self, settings_module)
+
+    conf.Settings.__init__ = init
+
+
+def read(file):
+    """The settings of django.json."""
+    import json
+
+    try:
+        with open(file, "rb") as f:
+            text = f.read().decode("utf-8-sig")
+        values = json.loads(text)
+    except OSError as exc:
+        raise Failed("cannot read django.json: %s" % exc.strerror, "", file) from None
+    except UnicodeDecodeError as exc:
+        line = exc.object[:exc.start].count(b"\n") + 1
+        raise Failed("cannot read django.json: line %d is not UTF-8" % line, "", file, line) from None
+    except json.JSONDecodeError as exc:
+        raise Failed(
+            "cannot read django.json: line %d, column %d: %s" % (exc.lineno, exc.colno, exc.msg),
+            "", file, exc.lineno) from None
+    if not isinstance(values, dict):
+        raise Failed("cannot read django.json: it must hold an object { … } of settings",
+                     "", file, 1)
+    return values
+
+
+def merge(settings, extra, file, warnings):
+    """wsgid's rules: a setting that is missing is made; a dict goes into a dict
+    key by key, the file wins; a list goes behind a list or a tuple; of
+    different types the file's wins."""
+    for key, value in extra.items():
+        if not key.isupper():
+            warnings.append("%s: %s is no setting: Django's settings are upper case" % (file, key))
+        old = getattr(settings, key, None)
+        if isinstance(value, dict) and isinstance(old, dict):
+            for name, entry in value.items():
+                if _completes(key, entry, old.get(name)):
+                    entry = dict(old[name], **entry)
+                old[name] = entry
+        elif isinstance(value, list) and isinstance(old, list):
+            old.extend(value)
+        elif isinstance(value, list) and isinstance(old, tuple):
+            setattr(settings, key, old + tuple(value))
+        else:
+            setattr(settings, key, value)
+
+
+def _completes(key, entry, old):
+    needed = _NEEDED.get(key)
+    return (needed is not None and isinstance(entry, dict) and isinstance(old, dict)
+            and needed not in entry)

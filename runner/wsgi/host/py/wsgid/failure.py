@@ -1,0 +1,205 @@
+"""What went wrong, in words for the person who has to mend it."""
+
+import sys
+
+_HOST = __file__.rpartition("/")[0].rpartition("/")[0] + "/"
+_LIBRARIES = ("/site-packages/", "/dist-packages/")
+_MOST = 64 << 10  # of a traceback, in characters
+
+
+class Failed(Exception):
+    """The application cannot be loaded, for a reason that no exception of
+    Python's tells as well."""
+
+    def __init__(self, reason, hint="", file="", line=0):
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
+        self.file = file
+        self.line = line
+
+
+def describe(exc, config):
+    """The fields of wsgi.Failure."""
+    root = config.get("app_path", "")
+    file, line = place(exc, root)
+    if isinstance(exc, Failed):
+        shown = exc.__cause__
+        return {
+            "reason": exc.reason,
+            "file": exc.file or file,
+            "line": exc.line or line,
+            "traceback": format_exception(shown) if shown is not None else "",
+            "hint": exc.hint or (_hint(shown, config) if shown is not None else ""),
+        }
+    return {
+        "reason": summary(exc),
+        "file": file,
+        "line": line,
+        "traceback": format_exception(exc),
+        "hint": _hint(exc, config),
+    }
+
+
+def summary(exc):
+    """One line: "ModuleNotFoundError: No module named 'blog'"."""
+    if isinstance(exc, SystemExit):
+        code = exc.code
+        return "SystemExit: the application called sys.exit(%s) while it was loaded" % (
+            "" if code is None else repr(code))
+    if isinstance(exc, SyntaxError):
+        return "%s: %s" % (type(exc).__name__, exc.msg)
+    name = type(exc).__name__
+    module = type(exc).__module__
+    if module not in ("builtins", "__main__"):
+        name = module + "." + name
+    try:
+        text = " ".join(str(exc).split())
+    except Exception:
+        text = ""
+    return "%s: %s" % (name, text) if text else name
+
+
+def place(exc, root):
+    """(file, line) of the deepest frame in the user's own code; of the deepest
+    frame at all where none is."""
+    best = ("", 0)
+    best_rank = -1
+    seen = set()
+    while exc is not None and id(exc) not in seen:
+        seen.add(id(exc))
+        frames = [(tb.tb_frame.f_code.co_filename, tb.tb_lineno) for tb in _frames(exc)]
+        if isinstance(exc, SyntaxError) and exc.filename:
+            frames.append((exc.filename, exc.lineno or 0))
+        rank, found = -1, ("", 0)
+        for file, line in frames:
+            r = _rank(file, root)
+            if r >= rank and r >= 0:
+                rank, found = r, (file, line)
+        if rank > best_rank:
+            best_rank, best = rank, found
+        exc = exc.__cause__ or exc.__context__
+    return best
+
+
+def _frames(exc):
+    tb = exc.__traceback__
+    while tb is not None:
+        yield tb
+        tb = tb.tb_next
+
+
+def _rank(file, root):
+    if file.startswith(("<", _HOST)):
+        return -1
+    library = any(part in file for part in _LIBRARIES)
+    if root and file.startswith(root + "/") and not library:
+        return 2
+    if library or file.startswith((sys.prefix + "/lib", sys.base_prefix + "/lib")):
+        return 0
+    return 1
+
+
+def format_exception(exc):
+    """The traceback as Python prints it, without the host's own frames at its
+    beginning."""
+    import traceback
+
+    tb = exc.__traceback__
+    while tb is not None and tb.tb_frame.f_code.co_filename.startswith((_HOST, "<frozen importlib")):
+        tb = tb.tb_next
+    try:
+        if tb is None and exc.__cause__ is None and exc.__context__ is None:
+            text = "".join(traceback.format_exception_only(type(exc), exc))
+        else:
+            text = "".join(traceback.format_exception(type(exc), exc, tb))
+    except Exception as err:  # a __str__ that raises, for one
+        text = "%s (its traceback cannot be printed: %s)\n" % (type(exc).__name__, type(err).__name__)
+    if len(text) > _MOST:
+        text = "…\n" + text[-_MOST:]
+    return text
+
+
+def request_log(errors, app, environ, what, exc):
+    """One entry about one request. It is written at once, so that the lines of
+    several workers do not mix."""
+    from .response import Misuse
+
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    head = "%s: %s %s: " % (app, _plain(environ.get("REQUEST_METHOD", "")), _plain(path))
+    if exc is None:
+        text = head + what + "\n"
+    elif isinstance(exc, Misuse):
+        text = head + str(exc) + "\n"
+    else:
+        text = "%s%s %s\n%s" % (head, what, summary_of_request(exc), format_exception(exc))
+    try:
+        errors.write(text)
+        errors.flush()
+    except Exception:
+        pass  # nobody is left to be told
+
+
+def summary_of_request(exc):
+    if isinstance(exc, SystemExit):
+        return "SystemExit: a request must not end the worker"
+    return summary(exc)
+
+
+def _plain(text):
+    """Without what could forge a line of the log."""
+    return text.encode("unicode_escape").decode("ascii")
+
+
+def near(name, names):
+    """The most similar of some names, or ""."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(name, [n for n in names if isinstance(n, str)], 1, 0.6)
+    return found[0] if found else ""
+
+
+def _hint(exc, config):
+    if isinstance(exc, SystemExit):
+        return "a module must not end the process when it is imported: put the call below " \
+            "if __name__ == \"__main__\":"
+    if isinstance(exc, ModuleNotFoundError) and exc.name:
+        top = exc.name.partition(".")[0]
+        here = _modules(config.get("app_path", "") + "/app")
+        if top in here or (exc.name != top and top in sys.modules):
+            return ""
+        close = near(top, here)
+        if close:
+            return "did you mean %s, which is in app/?" % close
+        wanted = (config.get("wsgi_app") or "").replace(":", ".").partition(".")[0]
+        if top == wanted:
+            return "app/ holds %s" % listing(config.get("app_path", "") + "/app")
+        return "%s is not installed for %s: install it there, or name the app's virtualenv" % (
+            top, sys.executable)
+    return ""
+
+
+def _modules(folder):
+    import os
+
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    return [n[:-3] if n.endswith(".py") else n for n in names
+            if n.endswith(".py") or "." not in n]
+
+
+def listing(folder):
+    """What a folder holds, for a message."""
+    import os
+
+    try:
+        names = sorted(n for n in os.listdir(folder) if n != "__pycache__" and n[0] != ".")
+    except OSError as exc:
+        return "nothing (cannot read it: %s)" % exc.strerror
+    if not names:
+        return "nothing"
+    shown = [n + "/" if os.path.isdir(os.path.join(folder, n)) else n for n in names[:12]]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (" and %d more" % more if more else "")

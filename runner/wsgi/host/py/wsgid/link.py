@@ -1,0 +1,105 @@
+"""The messages between a worker and its master, see runner/wsgi/doc.go."""
+
+import os
+import sys
+from _struct import Struct
+
+HEADER = Struct("<BBxxI")  # type, flags, sequence number
+SIZED = Struct("<BBxxII")  # the same and the length of what follows
+FILE = Struct("<BBxxIQQ")  # the same and offset, length
+
+INIT, REQUEST, BODY, QUIT, FORK = b"Irbqp"
+READY, FAILED, HEAD, DATA, PART, END, ABORT, EXITED = b"kxhdfeaw"
+
+LAST = 1  # flag: nothing follows
+BODY_FILE = 2  # flag: the body follows as a descriptor
+
+MAX_MESSAGE = 160 << 10
+ROOM = MAX_MESSAGE - SIZED.size  # for head and body in one message
+ABORT_FD = 3
+FIRST_SLOT = 4
+
+_RIGHTS = Struct("i")
+_aborts = None
+
+
+def aborts():
+    """The abort table as a sequence of numbers. It is mapped when the first
+    streamed response looks at it: most applications never stream."""
+    global _aborts
+    if _aborts is None:
+        from mmap import PROT_READ, mmap
+
+        _aborts = memoryview(mmap(ABORT_FD, 0, prot=PROT_READ)).cast("I")
+    return _aborts
+
+
+def forget_aborts():
+    """The descriptor is another one now."""
+    global _aborts
+    _aborts = None
+
+
+def socket_of(fd):
+    """The socket of a slot. The C module is used directly: the socket module
+    costs more than everything else that a worker imports."""
+    from _socket import AF_UNIX, SOCK_SEQPACKET, socket
+
+    os.set_inheritable(fd, False)
+    return socket(AF_UNIX, SOCK_SEQPACKET, 0, fd)
+
+
+def receive_descriptors(sock, most):
+    """Reads one message: (its bytes, its descriptors)."""
+    data, controls, _, _ = sock.recvmsg(4096, 32 + 4 * most, 0x40000000)  # MSG_CMSG_CLOEXEC
+    fds = []
+    for _, kind, raw in controls:
+        if kind == 1:  # SCM_RIGHTS
+            fds.extend(fd for fd, in _RIGHTS.iter_unpack(raw[: len(raw) // 4 * 4]))
+    return data, fds
+
+
+def send_descriptor(sock, data, fd):
+    sock.sendmsg([data], [(1, 1, _RIGHTS.pack(fd))])  # SOL_SOCKET, SCM_RIGHTS
+
+
+def tell(sock, kind, fields):
+    """Sends a message whose payload is JSON."""
+    sock.send(HEADER.pack(kind, 0, 0) + to_json(fields).encode("ascii"))
+
+
+def to_json(value):
+    # Importing json would cost a worker 3 ms, for one message of six fields.
+    if value is True or value is False or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, dict):
+        return "{%s}" % ",".join(_quote(k) + ":" + to_json(v) for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return "[%s]" % ",".join(map(to_json, value))
+    return _quote(str(value))
+
+
+def _quote(text):
+    out = []
+    for c in text:
+        n = ord(c)
+        if 32 <= n < 127 and c not in '"\\':
+            out.append(c)
+        elif n < 0x10000:
+            out.append("\\u%04x" % n)
+        else:
+            n -= 0x10000
+            out.append("\\u%04x\\u%04x" % (0xD800 | n >> 10, 0xDC00 | n & 0x3FF))
+    return '"%s"' % "".join(out)
+
+
+def leave(code):
+    """Ends the process at once: no atexit, no threads waited for."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass
+    os._exit(code)

@@ -1,0 +1,249 @@
+"""Finds and imports the application (reference: wsgid 0.7, "Loading an
+application")."""
+
+import os
+import sys
+
+from .failure import Failed
+
+
+def load(config):
+    """Returns (the WSGI callable, the fields of wsgi.Ready)."""
+    ready = {"loader": "", "app": "", "settings": "", "warnings": []}
+    plugins = _plugins(config, ready["warnings"])
+    app = _load(config, plugins, ready)
+    if not callable(app):
+        raise Failed(
+            "%s is not callable: it is %s" % (ready["app"], _kind(app)),
+            "a WSGI application is called with (environ, start_response)")
+    for name in reversed(config.get("middleware") or ()):
+        layer = resolve(name, "middleware")
+        if not callable(layer):
+            raise Failed("middleware %s is not callable: it is %s" % (name, _kind(layer)))
+        app = layer(app)
+        if not callable(app):
+            raise Failed(
+                "middleware %s returned %s, which is not callable" % (name, _kind(app)),
+                "a middleware takes the application and returns one")
+    if plugins is not None:
+        app, ready["filters"] = plugins.filtered(app)
+    return app, ready
+
+
+def _kind(value):
+    return "None" if value is None else "%s %.60r" % (type(value).__name__, value)
+
+
+def _plugins(config, warnings):
+    folders = []
+    for folder in ["plugins"] + list(config.get("loader_dirs") or ()):
+        folder = os.path.normpath(os.path.join(config["app_path"], folder))
+        try:
+            names = sorted(n for n in os.listdir(folder)
+                           if n.endswith(".py") and n[0] not in "._")
+        except OSError as exc:
+            if folder != os.path.join(config["app_path"], "plugins"):
+                warnings.append("cannot read loader directory %s: %s" % (folder, exc.strerror))
+            continue
+        if names:
+            folders.append((folder, names))
+    if not folders:
+        return None
+    from .plugins import Plugins
+
+    return Plugins(folders, config, warnings)
+
+
+def _load(config, plugins, ready):
+    wanted = config.get("loader") or "auto"
+    wsgi_app = config.get("wsgi_app") or None
+    if wanted == "auto":
+        # As in wsgid, wsgi_app skips the loaders; django.json is applied all the
+        # same.
+        if wsgi_app:
+            wanted = "wsgi"
+        elif config.get("django"):
+            wanted = "django"
+        else:
+            return _detect(config, plugins, ready)
+    ready["loader"] = wanted
+    if wanted == "wsgi":
+        return _load_wsgi(config, wsgi_app, ready)
+    if wanted == "django":
+        return _django(config).load(config, ready)
+    if wanted == "pyroutes":
+        return _load_pyroutes(config, ready)
+    loaders = plugins.loaders() if plugins is not None else []
+    for loader in loaders:
+        if loader.name == wanted:
+            return _load_plugin(loader, config, ready)
+    if plugins is not None:
+        plugins.fail_for(wanted)
+    raise _no_such_loader(wanted, loaders)
+
+
+def _no_such_loader(wanted, loaders):
+    from .failure import near
+
+    known = ["auto", "wsgi", "django", "pyroutes"] + [l.name for l in loaders]
+    close = near(wanted, known)
+    if close:
+        hint = "did you mean %s?" % close
+    elif loaders:
+        hint = "plugin loaders are " + ", ".join("%s (%s)" % (l.name, l.file) for l in loaders)
+    else:
+        hint = "neither plugins/ nor loader_dirs holds a plugin loader"
+    return Failed("there is no loader %s" % wanted, hint)
+
+
+def _load_wsgi(config, wsgi_app, ready):
+    if not wsgi_app:
+        raise Failed("loader wsgi needs wsgi_app", 'say wsgi_app = "module:attr"')
+    ready["app"] = wsgi_app
+    settings = config.get("django_settings")
+    if settings:
+        os.environ["DJANGO_SETTINGS_MODULE"] = settings
+    if os.path.exists(config["app_path"] + "/django.json"):
+        _django(config).override(config, ready)
+    app = resolve(wsgi_app, "wsgi_app")
+    if "django" in sys.modules:
+        ready["settings"] = os.environ.get("DJANGO_SETTINGS_MODULE", "")
+    return app
+
+
+def _django(config):
+    from . import django_loader
+
+    return django_loader
+
+
+def _load_plugin(loader, config, ready):
+    ready["loader"] = loader.name
+    ready["app"] = "%s of %s" % (loader.name, loader.file)
+    return loader.instance.load_app(config["app_path"] + "/app", config.get("wsgi_app") or None)
+
+
+def _detect(config, plugins, ready):
+    """The first loader that fits, by file name, as wsgid asked them: its own
+    were djangoloader.py and pyroutesloader.py."""
+    candidates = [("djangoloader.py", "django", None), ("pyroutesloader.py", "pyroutes", None)]
+    loaders = plugins.loaders() if plugins is not None else []
+    candidates += [(os.path.basename(l.file), l.name, l) for l in loaders]
+    candidates.sort(key=lambda c: c[0])  # stable: plugins/ before loader_dirs
+    app_dir = config["app_path"] + "/app"
+    for _, name, loader in candidates:
+        if loader is not None:
+            if plugins.can_load(loader, app_dir):
+                return _load_plugin(loader, config, ready)
+        elif name == "django":
+            if _looks_like_django(config):
+                ready["loader"] = name
+                return _django(config).load(config, ready)
+        elif os.path.exists(app_dir + "/pyroutes_settings.py"):
+            ready["loader"] = name
+            return _load_pyroutes(config, ready)
+    raise _nothing_fits(app_dir, loaders)
+
+
+def _looks_like_django(config):
+    if config.get("django_settings") or os.environ.get("DJANGO_SETTINGS_MODULE"):
+        return True
+    from .django_project import find
+
+    return find(config["app_path"] + "/app") is not None
+
+
+def _nothing_fits(app_dir, loaders):
+    from .failure import listing
+
+    if not os.path.isdir(app_dir):
+        return Failed("no loader fits: there is no folder %s" % app_dir,
+                      "the application's code belongs into app/")
+    hint = "looked for a Django project (a folder of app/ with settings.py or settings/), " \
+        "for pyroutes (app/pyroutes_settings.py)"
+    if loaders:
+        hint += " and asked " + ", ".join("%s (%s)" % (l.name, l.file) for l in loaders)
+    if os.path.exists(app_dir + "/settings.py") and os.path.exists(app_dir + "/manage.py"):
+        hint += "; app/ holds the content of a Django project: copy the project's folder itself"
+    else:
+        guess = _guess(app_dir)
+        hint += '; for any other application say wsgi_app = "%s"' % (guess or "module:attr")
+    return Failed("no loader fits: app/ holds %s" % listing(app_dir), hint)
+
+
+def _guess(app_dir):
+    """The module of app/ that looks like a WSGI application."""
+    import re
+
+    found = re.compile(r"^(?:def |class )?(application|app)\b\s*(?:=[^=]|\()", re.M)
+    for folder in ["", *sorted(e.name for e in os.scandir(app_dir) if e.is_dir())]:
+        for name in ("wsgi", "app", "main", "__init__"):
+            try:
+                with open(os.path.join(app_dir, folder, name + ".py"), errors="replace") as f:
+                    match = found.search(f.read(1 << 20))
+            except OSError:
+                continue
+            if match:
+                parts = [p for p in (folder, name) if p and p != "__init__"]
+                if parts:
+                    return "%s:%s" % (".".join(parts), match.group(1))
+    return ""
+
+
+def _load_pyroutes(config, ready):
+    app_dir = config["app_path"] + "/app"
+    names = sorted(
+        e.name for e in os.scandir(app_dir)
+        if e.is_dir() and e.name not in ("templates", "tests", "__pycache__")
+        and not e.name.startswith("."))
+    if not names:
+        raise Failed("pyroutes: app/ holds no folder but templates and tests",
+                     "the application's package belongs beside pyroutes_settings.py")
+    ready["app"] = "pyroutes:application"
+    __import__(names[0])  # registers its routes
+    return resolve("pyroutes:application", "pyroutes")
+
+
+def resolve(name, what):
+    """The object of "module:attr", "module.attr" or either with "()" behind it:
+    then what the call returns."""
+    text = name.strip()
+    call = text.endswith("()")
+    if call:
+        text = text[:-2]
+    module, colon, attr = text.partition(":")
+    if not colon:
+        module, _, attr = text.rpartition(".")
+    if not module or not attr or not all(p.isidentifier() for p in (module + "." + attr).split(".")):
+        hint = 'write it as "module:attr", "module.attr" or "module:factory()"'
+        if text.isidentifier():
+            hint = 'write it with the name of the callable: "%s:application"' % text
+        raise Failed("%s %r names no callable" % (what, name), hint)
+    __import__(module)
+    found = sys.modules[module]
+    for part in attr.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError as exc:
+            raise _missing(name, what, module, found, part) from (exc if exc.__context__ else None)
+    if call:
+        if not callable(found):
+            raise Failed("%s %s: the factory is not callable: it is %s" % (what, name, _kind(found)))
+        found = found()
+    return found
+
+
+def _missing(name, what, module, found, part):
+    from .failure import near
+
+    names = [n for n in dir(found) if not n.startswith("__")]
+    close = near(part, names)
+    if close:
+        hint = "did you mean %s?" % close
+    else:
+        own = [n for n in names if callable(getattr(found, n, None))
+               and getattr(getattr(found, n), "__module__", module) == module]
+        hint = "its callables are " + ", ".join(own[:10]) if own else "it defines no callable"
+    where = "module %s" % module if found is sys.modules[module] else type(found).__name__
+    file = getattr(found, "__file__", None) or getattr(sys.modules[module], "__file__", None) or ""
+    return Failed("%s %s: %s has no attribute %s" % (what, name, where, part), hint, file)

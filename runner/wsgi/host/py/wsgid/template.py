@@ -1,0 +1,117 @@
+"""The template of ``preload``: a process that has loaded the application and
+serves nothing itself; every worker is forked from it and shares its memory."""
+
+import _signal
+import gc
+import os
+import sys
+
+from . import link, worker
+
+_MOST = 253  # SCM_MAX_FD of Linux
+_children = set()
+
+
+def run(sock, ready):
+    """Forks workers for the master until it says quit. Returns in the workers
+    only."""
+    threading = sys.modules.get("threading")
+    if threading is not None and threading.active_count() > 1:
+        names = ", ".join(t.name for t in threading.enumerate()
+                          if t is not threading.main_thread())
+        ready["warnings"].append(
+            "threads that were started while the application was loaded (%s) do not exist in "
+            "the workers, which are forked: start them in a function with @wsgid.postfork" % names)
+    # What is frozen now is never written to by the collector: it stays shared.
+    gc.collect()
+    gc.freeze()
+    try:
+        link.tell(sock, link.READY, ready)
+    except OSError:
+        link.leave(1)
+    ready["warnings"] = []  # said once is enough
+    if _signal.getsignal(_signal.SIGCHLD) == _signal.SIG_DFL:
+        _signal.signal(_signal.SIGCHLD, _reap)
+    while True:
+        message, fds = link.receive_descriptors(sock, _MOST)
+        if not message:
+            link.leave(1)
+        _reap()
+        if message[0] == link.QUIT:
+            worker._exit()
+        if message[0] != link.FORK:
+            continue
+        if len(fds) < 3:
+            answer = {"error": "cannot fork a worker: %d descriptors came, not 3 or more" % len(fds)}
+        else:
+            try:
+                pid = _fork()
+            except OSError as exc:
+                answer = {"error": "cannot fork a worker: %s" % exc.strerror}
+            else:
+                if not pid:
+                    _become(fds)
+                    return
+                _children.add(pid)
+                _reap()  # it may have ended already
+                answer = {"pid": pid}
+        for fd in fds:
+            os.close(fd)
+        try:
+            link.tell(sock, link.FORK, answer)
+        except OSError:
+            link.leave(1)
+
+
+def _fork():
+    # Python 3.12 warns of forks while there are threads; they were reported.
+    if sys.version_info >= (3, 12):
+        import warnings
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return os.fork()
+    return os.fork()
+
+
+def _become(fds):
+    """Makes this process a worker: fds are the log, the abort table and the
+    slots."""
+    _children.clear()
+    if _signal.getsignal(_signal.SIGCHLD) is _reap:
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    for number in (_signal.SIGTERM, _signal.SIGINT):
+        if _signal.getsignal(number) in (_signal.SIG_DFL, _signal.default_int_handler):
+            _signal.signal(number, worker._ignore)
+    log, aborts = fds[:2]
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.dup2(aborts, link.ABORT_FD, False)
+    os.close(log)
+    os.close(aborts)
+    link.forget_aborts()
+    # The slots stay where they came: the application may hold descriptors of
+    # any number since it was loaded.
+    worker.adopt([link.socket_of(fd) for fd in fds[2:]])
+
+
+def _reap(number=None, frame=None):
+    """Tells the master of workers that have ended; it is not their parent."""
+    for pid in list(_children):
+        try:
+            done, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            _children.discard(pid)
+            continue
+        if not done:
+            continue
+        _children.discard(pid)
+        fields = {"pid": pid, "signal": 0, "code": 0}
+        if os.WIFSIGNALED(status):
+            fields["signal"] = os.WTERMSIG(status)
+        else:
+            fields["code"] = os.WEXITSTATUS(status)
+        try:
+            link.tell(worker.master(), link.EXITED, fields)
+        except OSError:
+            link.leave(1)

@@ -1,0 +1,200 @@
+"""A worker's life: read the configuration, load the application, say so, serve
+until told to quit. Imports are late on purpose: see what a start costs with
+``python3 -X importtime``."""
+
+import _signal
+import os
+import sys
+
+from . import link
+
+config = {}
+
+_owner = 0  # the process that may use the link
+_sockets = []
+
+
+def main(host):
+    global _owner, config
+    import marshal
+
+    _owner = os.getpid()
+    first = link.socket_of(link.FIRST_SLOT)
+    _sockets.append(first)
+    message = first.recv(link.MAX_MESSAGE)
+    if not message:
+        link.leave(1)
+    config = marshal.loads(memoryview(message)[link.HEADER.size:])
+    config["app_path"] = config["app_path"].rstrip("/")  # "/" under chroot
+    _prepare(host)
+    if not config.get("preload"):
+        for index in range(1, config.get("threads", 1)):
+            _sockets.append(link.socket_of(link.FIRST_SLOT + index))
+    app, ready = _load(first)
+    if config.get("preload"):
+        from .template import run
+
+        run(first, ready)  # returns in the workers only
+    _start(_sockets[0], ready)
+    _serve(app)
+    _exit()
+
+
+def _prepare(host):
+    import faulthandler
+
+    import wsgid
+
+    wsgid.__version__ = config.get("version", "")
+    # The application's modules come first, ours last: a package of the
+    # application may have the name of one of ours.
+    rest = [p for p in sys.path if p != host]
+    sys.path[:] = [config["app_path"] + "/app"] + rest + [host]
+    sys.argv[:] = [""]
+    # Whole lines, so that those of several workers do not mix in the log.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, write_through=False)
+    faulthandler.enable()
+    # The master decides when a worker ends. A handler, as ignored signals
+    # would stay ignored in the programs that the application starts.
+    for number in (_signal.SIGTERM, _signal.SIGINT):
+        _signal.signal(number, _ignore)
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _ignore(number, frame):
+    pass
+
+
+def _after_fork():
+    """A process that the application forked must not speak to the master, and
+    takes signals as any process does."""
+    for sock in _sockets:
+        sock.close()
+    for number, usual in (
+        (_signal.SIGTERM, _signal.SIG_DFL),
+        (_signal.SIGINT, _signal.default_int_handler),
+    ):
+        try:
+            if _signal.getsignal(number) is _ignore:
+                _signal.signal(number, usual)
+        except ValueError:
+            pass  # not in the main thread of a subinterpreter
+
+
+def master():
+    """The socket of the first slot."""
+    return _sockets[0]
+
+
+def adopt(sockets):
+    """Makes this process, forked by the template, the owner of its slots."""
+    global _owner
+    _owner = os.getpid()
+    _sockets[:] = sockets
+
+
+def _check_owner():
+    if os.getpid() != _owner:
+        sys.stderr.write(
+            "%s: a process that the application forked (pid %d) came back to the worker: "
+            "it ends here\n" % (config.get("app", ""), os.getpid()))
+        link.leave(0)
+
+
+def _load(first):
+    from time import monotonic
+
+    start = monotonic()
+    try:
+        from .loading import load
+
+        app, ready = load(config)
+    except BaseException as exc:
+        _check_owner()
+        _fail(first, exc)
+    _check_owner()
+    ready["python"] = "%d.%d.%d" % sys.version_info[:3]
+    ready["import_ms"] = round((monotonic() - start) * 1000, 3)
+    return app, ready
+
+
+def _fail(sock, exc):
+    from .failure import describe
+
+    try:
+        link.tell(sock, link.FAILED, describe(exc, config))
+    except OSError:
+        pass
+    link.leave(1)
+
+
+def _start(sock, ready):
+    """Runs the hooks and tells the master that this worker can serve."""
+    import wsgid
+
+    try:
+        for hook in wsgid._hooks:
+            hook()
+    except BaseException as exc:
+        _check_owner()
+        _fail(sock, exc)
+    _check_owner()
+    if not config.get("preload"):
+        # What was loaded stays: the collector need not look at it again.
+        import gc
+
+        gc.freeze()
+    try:
+        link.tell(sock, link.READY, ready)
+    except OSError:
+        link.leave(1)
+
+
+def _serve(app):
+    from .serve import serve
+
+    errors = sys.stderr
+    others = []
+    if len(_sockets) > 1:
+        from threading import Thread
+
+        for index in range(1, len(_sockets)):
+            thread = Thread(
+                target=_serve_thread, args=(serve, index, app, errors),
+                name="wsgid-%d" % index, daemon=True)
+            thread.start()
+            others.append(thread)
+    serve(_sockets[0], 0, app, config, errors)
+    _check_owner()
+    for thread in others:
+        thread.join()
+
+
+def _serve_thread(serve, index, app, errors):
+    try:
+        serve(_sockets[index], index, app, config, errors)
+    except BaseException:
+        # Not by the application: the loop itself is broken.
+        _check_owner()
+        import traceback
+
+        traceback.print_exc()
+        link.leave(1)
+
+
+def _exit():
+    """Ends as Python does (threads that are not daemons, atexit, buffers) but
+    for the teardown of modules, which only costs time."""
+    threading = sys.modules.get("threading")
+    if threading is not None:
+        alive = [t.name for t in threading.enumerate()
+                 if t is not threading.main_thread() and not t.daemon]
+        if alive:
+            sys.stderr.write("%s: waiting for threads of the application that are no daemons: %s\n"
+                             % (config.get("app", ""), ", ".join(alive)))
+        threading._shutdown()
+    import atexit
+
+    atexit._run_exitfuncs()
+    link.leave(0)
