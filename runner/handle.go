@@ -1,10 +1,16 @@
 package runner
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"net"
 	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
@@ -46,60 +52,196 @@ type StartOptions struct {
 	Foreground bool
 }
 
-var errNotBuilt = errors.New("not built yet")
+// controlTimeout bounds a control request that does not wait for anything.
+const controlTimeout = 10 * time.Second
 
-// StartMaster starts a master for the spec and returns when its control socket
-// answers, which is before its first worker is ready: wait for that with
-// Handle.Wait. An error names what cannot be opened (port taken, no such
-// interpreter, no such user).
-func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) { return nil, errNotBuilt }
+// ask sends one request and reads its answer, with descriptors if any come.
+func (h *Handle) ask(ctx context.Context, what string, req *controlRequest) (controlAnswer, []int, error) {
+	var ans controlAnswer
+	fail := func(err error) (controlAnswer, []int, error) {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return ans, nil, fmt.Errorf("cannot %s master %d of %s: %w", what, h.PID, h.App, err)
+	}
+	c, err := dialControl(controlPath(h.dir, h.PID))
+	if err != nil {
+		return fail(err)
+	}
+	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+	defer stop()
+	b, err := json.Marshal(req)
+	if err != nil {
+		return fail(err)
+	}
+	_ = c.SetWriteDeadline(time.Now().Add(controlTimeout))
+	if _, err := c.Write(append(b, '\n')); err != nil {
+		return fail(err)
+	}
+	if req.Since == 0 {
+		_ = c.SetReadDeadline(time.Now().Add(controlTimeout))
+	}
+	r := newRightsReader(c)
+	line, err := readLine(bufio.NewReader(r), maxControlRequest)
+	fds := r.take()
+	if err == nil {
+		err = json.Unmarshal(line, &ans)
+	}
+	if err == nil && ans.Error != "" {
+		err = errors.New(ans.Error)
+	}
+	if err != nil {
+		closeAll(fds)
+		return fail(err)
+	}
+	return ans, fds, nil
+}
 
-// FindMasters returns the live masters of an app, newest first, draining ones
-// last. Records of dead processes are removed. No record is an empty list.
-func FindMasters(stateDir, app string) ([]*Handle, error) { return nil, errNotBuilt }
+func dialControl(path string) (*net.UnixConn, error) {
+	short, done, err := shortPath(path)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return net.DialUnix("unix", nil, &net.UnixAddr{Name: short, Net: "unix"})
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		_ = unix.Close(fd)
+	}
+}
 
 // Status asks for the state. With since > 0 it waits until Version is greater
 // than since, or ctx ends.
 func (h *Handle) Status(ctx context.Context, since uint64) (Status, error) {
-	return Status{}, errNotBuilt
+	ans, fds, err := h.ask(ctx, "ask", &controlRequest{Op: "status", Since: since})
+	closeAll(fds)
+	if err != nil {
+		return Status{}, err
+	}
+	if ans.Status == nil {
+		return Status{}, fmt.Errorf("cannot ask master %d of %s: it sent no status", h.PID, h.App)
+	}
+	return *ans.Status, nil
+}
+
+// do asks for something that has no answer but success.
+func (h *Handle) do(ctx context.Context, what string, req *controlRequest) error {
+	_, fds, err := h.ask(ctx, what, req)
+	closeAll(fds)
+	return err
 }
 
 // Update hands over a new spec whose changes are at most Rolling. With rolling
 // the workers are replaced, new ones first. It returns when the master has
 // taken the spec over, not when the rollout is done.
 func (h *Handle) Update(ctx context.Context, spec *appspec.Spec, generation int, rolling bool) error {
-	return errNotBuilt
+	return h.do(ctx, "update", &controlRequest{Op: "update", Spec: spec, Generation: generation, Rolling: rolling})
 }
 
 // Reload replaces all workers, new ones first.
-func (h *Handle) Reload(ctx context.Context) error { return errNotBuilt }
+func (h *Handle) Reload(ctx context.Context) error {
+	return h.do(ctx, "reload", &controlRequest{Op: "reload"})
+}
 
 // Scale sets the numbers of workers until the next Update.
-func (h *Handle) Scale(ctx context.Context, minimum, maximum int) error { return errNotBuilt }
+func (h *Handle) Scale(ctx context.Context, minimum, maximum int) error {
+	return h.do(ctx, "scale", &controlRequest{Op: "scale", Min: minimum, Max: maximum})
+}
 
 // Retry makes a worker that waits for its back-off start at once.
-func (h *Handle) Retry(ctx context.Context) error { return errNotBuilt }
+func (h *Handle) Retry(ctx context.Context) error {
+	return h.do(ctx, "retry", &controlRequest{Op: "retry"})
+}
 
 // Drain makes the master stop accepting, finish what it has accepted and end.
 // With a successor it hands its idle connections to that master. Drain returns
-// at once; Done tells the end.
-func (h *Handle) Drain(ctx context.Context, successor *Handle) error { return errNotBuilt }
+// at once; Wait tells the end.
+func (h *Handle) Drain(ctx context.Context, successor *Handle) error {
+	req := &controlRequest{Op: "drain"}
+	if successor != nil {
+		req.Successor = controlPath(successor.dir, successor.PID)
+	}
+	return h.do(ctx, "drain", req)
+}
 
 // Listeners fetches duplicates of the master's listening sockets by their
 // listen string. The caller closes them.
 func (h *Handle) Listeners(ctx context.Context) (map[string]*os.File, error) {
-	return nil, errNotBuilt
+	ans, fds, err := h.ask(ctx, "get sockets of", &controlRequest{Op: "listeners"})
+	if err != nil {
+		return nil, err
+	}
+	if len(fds) != len(ans.Listeners) {
+		closeAll(fds)
+		return nil, fmt.Errorf("cannot get sockets of master %d of %s: %d came for %d", h.PID, h.App, len(fds), len(ans.Listeners))
+	}
+	files := map[string]*os.File{}
+	for i, name := range ans.Listeners {
+		files[name] = os.NewFile(uintptr(fds[i]), name)
+	}
+	return files, nil
 }
 
+// pidfd opens the process, proved to be the one of the record.
+func (h *Handle) pidfd() (int, error) {
+	fd, err := unix.PidfdOpen(h.PID, 0)
+	if err != nil {
+		return -1, err
+	}
+	if !h.alive() {
+		_ = unix.Close(fd)
+		return -1, unix.ESRCH
+	}
+	return fd, nil
+}
+
+// Alive tells whether the process still runs.
+func (h *Handle) Alive() bool { return h.alive() }
+
 // Wait blocks until the process is gone or ctx ends.
-func (h *Handle) Wait(ctx context.Context) error { return errNotBuilt }
+func (h *Handle) Wait(ctx context.Context) error {
+	fd, err := h.pidfd()
+	if err != nil {
+		return nil // it is gone
+	}
+	_ = unix.SetNonblock(fd, true)
+	// A goroutine a waited master would need a thread if it polled; os.File
+	// waits in the runtime's poller.
+	f := os.NewFile(uintptr(fd), "pidfd")
+	defer f.Close()
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("cannot wait for master %d of %s: %w", h.PID, h.App, err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	err = raw.Read(func(fd uintptr) bool {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(p, 0)
+		return err == nil && n > 0
+	})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot wait for master %d of %s: %w", h.PID, h.App, err)
+	}
+	h.remove(h.dir)
+	return nil
+}
 
 // Kill ends the master and its workers at once (SIGKILL through a pidfd).
-func (h *Handle) Kill() error { return errNotBuilt }
-
-// Digest names what a spec says, secrets included: equal digests, equal specs.
-func Digest(spec *appspec.Spec) string { return "" }
-
-// Main runs the part of the program that this process was re-executed for, if
-// any, and then does not return. Both binaries call it first.
-func Main() {}
+func (h *Handle) Kill() error {
+	fd, err := h.pidfd()
+	if err != nil {
+		return nil // it is gone
+	}
+	defer unix.Close(fd)
+	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && err != unix.ESRCH {
+		return fmt.Errorf("cannot kill master %d of %s: %w", h.PID, h.App, err)
+	}
+	return nil
+}

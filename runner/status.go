@@ -29,13 +29,16 @@ const (
 type Status struct {
 	// Version grows with every change of state, worker set or spec, but not with
 	// the counters: a client that saw it can wait for the next one.
-	Version    uint64        `json:"version"`
-	App        string        `json:"app"`
-	PID        int           `json:"pid"`
-	Since      time.Time     `json:"since"`
-	Program    string        `json:"program"` // version of the program the master runs
-	Generation int           `json:"generation"`
-	SpecDigest string        `json:"spec_digest"` // of the spec it runs, see Digest
+	Version    uint64    `json:"version"`
+	App        string    `json:"app"`
+	PID        int       `json:"pid"`
+	Since      time.Time `json:"since"`
+	Program    string    `json:"program"` // version of the program the master runs
+	Generation int       `json:"generation"`
+	SpecDigest string    `json:"spec_digest"` // of the spec its workers run, see Digest
+	// WantDigest is that of the spec it was given last. It differs from
+	// SpecDigest during a rollout, and after one that was given up.
+	WantDigest string        `json:"want_digest"`
 	State      State         `json:"state"`
 	Reason     string        `json:"reason"`
 	RetryAt    time.Time     `json:"retry_at,omitzero"`

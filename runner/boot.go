@@ -1,0 +1,212 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// masterName is how a master calls itself: the start of its first argument.
+const masterName = "wsgid: master "
+
+// bootFD is where a new master finds the link to the process that started it;
+// its listening sockets follow.
+const bootFD = 3
+
+// bootMessage is what a master is started with. It goes over a socket, since
+// it holds secrets that no argument and no environment may show.
+type bootMessage struct {
+	Spec       *appspec.Spec `json:"spec"`
+	StateDir   string        `json:"state_dir"`
+	Generation int           `json:"generation"`
+	Listeners  []string      `json:"listeners"` // listen strings, in the order of the descriptors
+	Foreground bool          `json:"foreground"`
+	Env        []string      `json:"env"`
+}
+
+// bootAnswer is what the master answers when it serves, or why it cannot.
+type bootAnswer struct {
+	Error string `json:"error"`
+}
+
+// Main runs the part of the program that this process was re-executed for, if
+// any, and then does not return. Both binaries call it first.
+func Main() {
+	if strings.HasPrefix(os.Args[0], masterName) {
+		runMaster()
+	}
+}
+
+// StartMaster starts a master for the spec and returns when its control socket
+// answers, which is before its first worker is ready: wait for that with
+// Handle.Status. An error names what cannot be opened (port taken, no such
+// interpreter, no such user).
+func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
+	fail := func(err error) (*Handle, error) {
+		return nil, fmt.Errorf("cannot start master of %s: %w", o.Spec.Name, err)
+	}
+	dir := appDir(o.StateDir, o.Spec.Name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fail(err)
+	}
+	listeners, opened, err := openListeners(o)
+	defer func() {
+		for _, f := range opened {
+			_ = f.Close()
+		}
+	}()
+	if err != nil {
+		return fail(err)
+	}
+	names := slices.Sorted(maps.Keys(listeners))
+	files := make([]*os.File, 0, len(names))
+	for _, n := range names {
+		files = append(files, listeners[n])
+	}
+	msg, err := json.Marshal(&bootMessage{Spec: o.Spec, StateDir: o.StateDir, Generation: o.Generation,
+		Listeners: names, Foreground: o.Foreground, Env: workerEnv(os.Environ())})
+	if err != nil {
+		return fail(err)
+	}
+	pid, answer, err := execMaster(ctx, o, msg, files)
+	if err != nil {
+		return fail(err)
+	}
+	if answer.Error != "" {
+		reap(pid)
+		return fail(errors.New(answer.Error))
+	}
+	all, err := FindMasters(o.StateDir, o.Spec.Name)
+	if err != nil {
+		return fail(err)
+	}
+	for _, h := range all {
+		if h.PID == pid {
+			if !o.Foreground {
+				go reap(pid) // we may be its parent for long
+			}
+			return h, nil
+		}
+	}
+	return fail(fmt.Errorf("it ended at once; its last words are in %s", filepath.Join(o.Spec.Path, logName)))
+}
+
+// reap collects a child that has ended, or will.
+func reap(pid int) {
+	var ws unix.WaitStatus
+	for {
+		if _, err := unix.Wait4(pid, &ws, 0, nil); err != unix.EINTR {
+			return
+		}
+	}
+}
+
+// execMaster runs ourselves as a master and waits for its answer.
+func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.File) (int, bootAnswer, error) {
+	var answer bootAnswer
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, answer, err
+	}
+	_ = unix.SetNonblock(pair[0], true)
+	ours, theirs := os.NewFile(uintptr(pair[0]), "boot"), os.NewFile(uintptr(pair[1]), "boot")
+	defer ours.Close()
+	defer theirs.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return 0, answer, err
+	}
+	defer null.Close()
+	fds := []uintptr{null.Fd(), null.Fd(), null.Fd(), uintptr(pair[1])}
+	if o.Foreground {
+		fds[1], fds[2] = os.Stdout.Fd(), os.Stderr.Fd()
+	}
+	for _, f := range files {
+		raw, err := f.SyscallConn()
+		if err != nil {
+			return 0, answer, err
+		}
+		// Not f.Fd(), which would make the caller's file blocking.
+		if err := raw.Control(func(fd uintptr) { fds = append(fds, fd) }); err != nil {
+			return 0, answer, err
+		}
+	}
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{masterName + o.Spec.Name}, &syscall.ProcAttr{
+		Dir: "/", Env: append(workerEnv(os.Environ()), "GODEBUG=madvdontneed=1"), Files: fds,
+		Sys: &syscall.SysProcAttr{Setsid: !o.Foreground},
+	})
+	if err != nil {
+		return 0, answer, fmt.Errorf("cannot run /proc/self/exe: %w", err)
+	}
+	_ = theirs.Close()
+	deadline := time.Now().Add(30 * time.Second)
+	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
+		deadline = d
+	}
+	_ = ours.SetDeadline(deadline)
+	stop := context.AfterFunc(ctx, func() { _ = ours.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	giveUp := func(err error) (int, bootAnswer, error) {
+		_ = unix.Kill(pid, unix.SIGKILL)
+		reap(pid)
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return 0, answer, err
+	}
+	if _, err := ours.Write(msg); err != nil {
+		return giveUp(fmt.Errorf("cannot hand over its spec: %w", err))
+	}
+	_ = unix.Shutdown(pair[0], unix.SHUT_WR)
+	b, err := io.ReadAll(ours)
+	if err != nil {
+		return giveUp(fmt.Errorf("it did not answer: %w", err))
+	}
+	if err := json.Unmarshal(b, &answer); err != nil {
+		return giveUp(errors.New("it ended without a word"))
+	}
+	return pid, answer, nil
+}
+
+// readBoot reads the boot message in the new master.
+func readBoot() (boot bootMessage, link *os.File, files map[string]int, err error) {
+	unix.CloseOnExec(bootFD)
+	link = os.NewFile(bootFD, "boot")
+	b, err := io.ReadAll(link)
+	if err != nil {
+		return boot, link, nil, fmt.Errorf("cannot read boot message: %w", err)
+	}
+	if err := json.Unmarshal(b, &boot); err != nil || boot.Spec == nil {
+		return boot, link, nil, fmt.Errorf("cannot read boot message: %v", err)
+	}
+	files = map[string]int{}
+	for i, name := range boot.Listeners {
+		fd := bootFD + 1 + i
+		unix.CloseOnExec(fd)
+		files[name] = fd
+	}
+	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
+	return boot, link, files, nil
+}
+
+func answerBoot(link *os.File, problem string) {
+	if link == nil {
+		return
+	}
+	b, _ := json.Marshal(&bootAnswer{Error: problem})
+	_, _ = link.Write(b)
+	_ = link.Close()
+}

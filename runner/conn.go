@@ -1,0 +1,487 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+// connState is where a connection is in its current request.
+type connState uint8
+
+const (
+	connHead   connState = iota // waiting for a head, or in one
+	connBody                    // in a body
+	connBusy                    // the request is in the pool
+	connFlush                   // the response is complete and not yet all sent
+	connLinger                  // our last word is sent; what still comes is thrown away
+	connClosed
+)
+
+// lingerTime is how long we read on after our last word, so that the client can
+// read it before the kernel resets the connection.
+const lingerTime = 2 * time.Second
+
+// conn is one HTTP/1 connection, and the sink of its requests. Its descriptor
+// is watched edge-triggered: readable and writable remember what the last event
+// or call told.
+type conn struct {
+	front *front
+	ln    *listener
+	fd    int
+	state connState
+	peer  wsgi.Peer
+
+	readable bool // there may be something to read
+	hangup   bool // the client has ended its side
+	keep     bool // keep the connection after this response
+	chunked  bool // the response is sent in chunks
+	head     bool // the request is a HEAD
+	noBody   bool // the response has no body
+	old      bool // the request is HTTP/1.0
+	begun    bool // a byte of the request's head was read
+	inPump   bool
+	last     bool // nothing after this response: read the rest of the request away
+
+	in     []byte        // read and not yet used: the start of a head
+	parser *http1.Parser // of a head that came in pieces
+
+	x       *exchange // the request being read, or in the pool
+	headBuf []byte    // a chunked request's head, until its length is known
+	left    int64     // of the body, by its Content-Length
+	size    int64     // of a chunked body, so far
+	chunks  http1.ChunkedReader
+	bodyBuf []byte
+
+	out      outbox
+	sendLeft int64 // what Content-Length promised and has not been sent; -1: nothing promised
+
+	deadline int64 // 0: none
+}
+
+// until sets the time by which the connection must have got on.
+func (c *conn) until(d time.Duration) {
+	f := c.front
+	if d <= 0 {
+		c.deadline = 0
+		return
+	}
+	c.deadline = f.loop.now + int64(d)
+	f.loop.setBy(&f.sweep, c.deadline)
+}
+
+func (c *conn) onEvents(events uint32) {
+	if events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+		c.close()
+		return
+	}
+	if events&unix.EPOLLOUT != 0 && !c.out.empty() {
+		c.flush()
+	}
+	if events&(unix.EPOLLIN|unix.EPOLLRDHUP) != 0 {
+		c.readable = true
+		if events&unix.EPOLLRDHUP != 0 {
+			c.hangup = true
+			if c.state == connBusy && c.x != nil && c.x.headSent {
+				// The client has gone in the middle of a streamed response. (One that only
+				// ended its side before the answer began still gets it.)
+				c.close()
+				return
+			}
+		}
+	}
+	c.pump()
+}
+
+// pump reads and serves as far as it goes without waiting.
+func (c *conn) pump() {
+	if c.inPump {
+		return
+	}
+	c.inPump = true
+	if len(c.in) > 0 && c.state == connHead {
+		c.feed(nil)
+	}
+	f := c.front
+	for c.readable && (c.state == connHead || c.state == connBody || c.state == connLinger) {
+		n, errno := rawRead(c.fd, f.rbuf)
+		if errno == syscall.EINTR {
+			continue
+		}
+		if errno != 0 {
+			c.readable = false
+			if errno != syscall.EAGAIN {
+				c.close()
+			}
+			break
+		}
+		if n == 0 {
+			c.eof()
+			break
+		}
+		if n < len(f.rbuf) && !c.hangup {
+			c.readable = false // edge-triggered: more will be an event
+		}
+		if c.state != connLinger {
+			c.feed(f.rbuf[:n])
+		}
+	}
+	c.inPump = false
+}
+
+// eof: the client sends no more.
+func (c *conn) eof() {
+	if c.state == connBody {
+		c.front.log.info(fmt.Sprintf("%s: the client went away in the middle of its request", c.x.label))
+	}
+	c.close()
+}
+
+// feed uses bytes that were read. They are good during the call only.
+func (c *conn) feed(data []byte) {
+	own := len(c.in) > 0
+	if own {
+		c.in = append(c.in, data...)
+		data = c.in
+	}
+	used := 0
+	for used < len(data) && (c.state == connHead || c.state == connBody) {
+		n := 0
+		if c.state == connHead {
+			n = c.takeHead(data[used:])
+		} else {
+			n = c.takeBody(data[used:])
+		}
+		if n == 0 {
+			break
+		}
+		used += n
+	}
+	rest := data[used:]
+	switch {
+	case c.state == connClosed || c.state == connLinger || len(rest) == 0:
+		c.in = c.in[:0]
+		if cap(c.in) > 4096 {
+			c.in = nil
+		}
+	case own:
+		c.in = c.in[:copy(c.in, rest)]
+	default:
+		c.in = append(c.in[:0], rest...)
+	}
+}
+
+// takeHead parses a request's head; 0: it is not complete.
+func (c *conn) takeHead(data []byte) int {
+	f := c.front
+	p := c.parser
+	if p == nil {
+		p = &f.parser
+	}
+	n, err := p.ParseHead(data, &f.req)
+	if err != nil {
+		p.Reset()
+		c.refuse(err)
+		return 0
+	}
+	if n == 0 {
+		if c.parser == nil {
+			// From here on the head has a parser of its own, which remembers how far
+			// it got.
+			p.Reset()
+			c.parser = &http1.Parser{}
+		}
+		if !c.begun {
+			c.begun = true
+			c.until(f.spec.Request.HeaderTimeout.D())
+		}
+		return 0
+	}
+	c.parser = nil
+	r := &f.req
+	c.begun = true
+	c.keep = r.KeepAlive && !f.closing()
+	c.old = r.Proto == "HTTP/1.0"
+	c.head = string(r.Method) == "HEAD"
+	c.sendLeft = -1
+	x := f.pool.newExchange()
+	c.x = x
+	x.sink = c
+	x.label = label(x.label, r)
+
+	if !r.Chunked && r.ContentLength <= 0 {
+		x.msg = wsgi.AppendRequest(x.msg, 0, 0, r, &c.peer)
+		c.submit()
+		return n
+	}
+	if r.ContentLength > int64(f.spec.Request.MaxBody) {
+		c.tooLarge(r.ContentLength)
+		return n
+	}
+	c.state = connBody
+	c.until(f.spec.Request.BodyTimeout.D())
+	if r.Expect100 && len(data) == n {
+		_, _ = rawSend(c.fd, []byte(http1.Continue))
+	}
+	if r.Chunked {
+		c.headBuf = append(c.headBuf[:0], data[:n]...)
+		c.chunks = http1.ChunkedReader{}
+		c.bodyBuf = c.bodyBuf[:0]
+		c.left, c.size = -1, 0
+		return n
+	}
+	c.left = r.ContentLength
+	if c.left <= wsgi.MaxInlineBody {
+		x.msg = wsgi.AppendRequest(x.msg, 0, 0, r, &c.peer)
+		return n
+	}
+	x.msg = wsgi.AppendRequest(x.msg, wsgi.FlagBodyFile, 0, r, &c.peer)
+	if x.body, err = f.tempFile(); err != nil {
+		c.failed(err)
+	}
+	return n
+}
+
+// takeBody takes what there is of a body.
+func (c *conn) takeBody(data []byte) int {
+	f := c.front
+	c.until(f.spec.Request.BodyTimeout.D())
+	if c.left < 0 {
+		return c.takeChunks(data)
+	}
+	n := int(min(int64(len(data)), c.left))
+	if c.x.body == nil {
+		c.x.msg = append(c.x.msg, data[:n]...)
+	} else if _, err := c.x.body.Write(data[:n]); err != nil {
+		c.failed(fmt.Errorf("cannot keep the body: %w", err))
+		return 0
+	}
+	if c.left -= int64(n); c.left == 0 {
+		c.submit()
+	}
+	return n
+}
+
+// takeChunks takes what there is of a chunked body.
+func (c *conn) takeChunks(data []byte) int {
+	f := c.front
+	used := 0
+	for used < len(data) {
+		piece, n, done, err := c.chunks.Decode(data[used:])
+		if err != nil {
+			c.refuse(err)
+			return 0
+		}
+		used += n
+		c.size += int64(len(piece))
+		if c.size > int64(f.spec.Request.MaxBody) {
+			c.tooLarge(c.size)
+			return used
+		}
+		if err := c.keepPiece(piece); err != nil {
+			c.failed(err)
+			return 0
+		}
+		if done {
+			c.submitChunked()
+			return used
+		}
+		if n == 0 {
+			break
+		}
+	}
+	return used
+}
+
+// keepPiece adds to a body of unknown length: in memory, then in a file.
+func (c *conn) keepPiece(piece []byte) error {
+	if c.x.body == nil && len(c.bodyBuf)+len(piece) <= wsgi.MaxInlineBody {
+		c.bodyBuf = append(c.bodyBuf, piece...)
+		return nil
+	}
+	if c.x.body == nil {
+		f, err := c.front.tempFile()
+		if err != nil {
+			return err
+		}
+		c.x.body = f
+		if _, err := f.Write(c.bodyBuf); err != nil {
+			return fmt.Errorf("cannot keep the body: %w", err)
+		}
+		c.bodyBuf = nil
+	}
+	if _, err := c.x.body.Write(piece); err != nil {
+		return fmt.Errorf("cannot keep the body: %w", err)
+	}
+	return nil
+}
+
+// submitChunked submits a request whose length is known only now.
+func (c *conn) submitChunked() {
+	f := c.front
+	if n, err := f.parser.ParseHead(c.headBuf, &f.req); err != nil || n == 0 {
+		c.failed(fmt.Errorf("cannot parse a head again: %v", err))
+		return
+	}
+	f.req.ContentLength = c.size
+	var flags byte
+	if c.x.body != nil {
+		flags = wsgi.FlagBodyFile
+	}
+	c.x.msg = wsgi.AppendRequest(c.x.msg, flags, 0, &f.req, &c.peer)
+	if c.x.body == nil {
+		c.x.msg = append(c.x.msg, c.bodyBuf...)
+	}
+	c.headBuf = nil
+	c.bodyBuf = nil
+	c.submit()
+}
+
+// submit gives the request to the pool.
+func (c *conn) submit() {
+	c.state = connBusy
+	c.begun = false
+	c.deadline = 0
+	if len(c.x.msg) > wsgi.MaxMessage {
+		c.answer(431, "the request's head is too large")
+		return
+	}
+	c.front.pool.submit(c.x)
+}
+
+// refuse answers a request that is not HTTP as we accept it, and closes.
+func (c *conn) refuse(err error) {
+	status, reason := 400, err.Error()
+	if e := (*http1.Error)(nil); errors.As(err, &e) {
+		status, reason = e.Status, e.Reason
+	}
+	c.front.log.info(fmt.Sprintf("%s: %d: %s", c.from(), status, reason))
+	c.answer(status, reason)
+}
+
+func (c *conn) from() string {
+	if c.peer.RemoteAddr == "" {
+		return "a client on a unix socket"
+	}
+	return c.peer.RemoteAddr
+}
+
+func (c *conn) tooLarge(n int64) {
+	c.front.log.warn(fmt.Sprintf("%s: 413: its body has %d bytes or more, request.max_body is %d", c.x.label, n, c.front.spec.Request.MaxBody))
+	c.answer(413, fmt.Sprintf("the body is larger than %d bytes", c.front.spec.Request.MaxBody))
+}
+
+// failed answers a request that we cannot keep.
+func (c *conn) failed(err error) {
+	c.front.log.error(fmt.Sprintf("%s: 500: %v", c.x.label, err))
+	c.answer(500, "the server cannot keep the request")
+}
+
+// answer sends a response of our own to a request that is not in the pool, and
+// closes the connection.
+func (c *conn) answer(status int, reason string) {
+	if c.x != nil {
+		c.front.pool.release(c.x)
+		c.x = nil
+	}
+	c.keep = false
+	c.last = true
+	c.respond(status, reason)
+}
+
+// respond writes a short response of our own.
+func (c *conn) respond(status int, reason string) {
+	f := c.front
+	f.wbuf = http1.AppendError(f.wbuf[:0], status, reason, f.options(c, -1))
+	c.write(f.wbuf, nil)
+	c.ended()
+}
+
+// expired: the connection's time is up.
+func (c *conn) expired() {
+	c.deadline = 0
+	switch c.state {
+	case connHead:
+		if c.begun {
+			c.answer(408, fmt.Sprintf("the request's head did not arrive within %v", c.front.spec.Request.HeaderTimeout))
+			return
+		}
+	case connBody:
+		c.front.log.info(fmt.Sprintf("%s: 408: no byte of the body within %v (request.body_timeout)", c.x.label, c.front.spec.Request.BodyTimeout))
+		c.answer(408, fmt.Sprintf("no byte of the body arrived within %v", c.front.spec.Request.BodyTimeout))
+		return
+	case connBusy, connFlush:
+		c.front.log.info(fmt.Sprintf("%s: closed, it did not read its response", c.from()))
+	}
+	c.close()
+}
+
+// drain ends the connection, or hands it over, as soon as that loses nothing.
+func (c *conn) drain() {
+	if c.front.heir != nil {
+		if c.state == connHead {
+			c.front.heir.give(c)
+		}
+		return
+	}
+	if c.state == connHead && !c.begun && len(c.in) == 0 {
+		// A request may have come this moment.
+		c.readable = true
+		c.pump()
+		if c.state == connHead && !c.begun {
+			c.close()
+		}
+		return
+	}
+	c.keep = false
+}
+
+// close ends the connection now.
+func (c *conn) close() {
+	if c.state == connClosed {
+		return
+	}
+	if x := c.x; x != nil {
+		c.x = nil
+		if c.state == connBusy {
+			c.front.pool.abandon(x)
+		} else {
+			c.front.pool.release(x)
+		}
+	}
+	c.state = connClosed
+	c.out.close()
+	c.front.loop.forget(c.fd)
+	_ = unix.Close(c.fd)
+	delete(c.front.conns, c)
+	c.in, c.bodyBuf, c.headBuf = nil, nil, nil
+	c.front.checkEmpty()
+}
+
+// linger sends the end of our side and waits for the client's.
+func (c *conn) linger() {
+	if c.hangup {
+		c.close()
+		return
+	}
+	c.state = connLinger
+	_ = unix.Shutdown(c.fd, unix.SHUT_WR)
+	c.until(lingerTime)
+	c.readable = true
+	c.pump()
+}
+
+// unread is the number of bytes that the kernel holds for us.
+func unread(fd int) int {
+	n, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
+	if err != nil {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,270 @@
+package runner
+
+import (
+	"os"
+	"syscall"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+// copyLimit is the size up to which a body is copied behind its head, to send
+// both in one plain call.
+const copyLimit = 16 << 10
+
+// Head implements wsgi.Sink.
+func (c *conn) Head(h *wsgi.ResponseHead, body []byte, last bool) {
+	f := c.front
+	size := int64(-1)
+	if last {
+		size = int64(len(body))
+	}
+	if f.closing() {
+		c.keep = false
+	}
+	var framing http1.Framing
+	f.wbuf, framing = http1.AppendHead(f.wbuf[:0], h, f.options(c, size))
+	c.chunked = framing == http1.FramingChunked
+	c.noBody = framing == http1.FramingNone
+	if framing == http1.FramingClose {
+		c.keep = false
+	}
+	c.sendLeft = -1
+	if framing == http1.FramingLength {
+		c.sendLeft = h.ContentLength
+		if c.sendLeft < 0 {
+			c.sendLeft = size
+		}
+	}
+	if c.noBody {
+		c.write(f.wbuf, nil)
+	} else {
+		c.writeBody(f.wbuf, body)
+	}
+	if last {
+		c.complete()
+	}
+}
+
+// Data implements wsgi.Sink.
+func (c *conn) Data(b []byte, last bool) {
+	if c.state == connBusy && len(b) > 0 && !c.noBody {
+		c.writeBody(nil, b)
+	}
+	if last {
+		c.complete()
+	}
+}
+
+// File implements wsgi.Sink.
+func (c *conn) File(file *os.File, offset, length int64, last bool) {
+	if c.sendLeft >= 0 {
+		length = min(length, c.sendLeft)
+	}
+	switch {
+	case c.state != connBusy || c.noBody || length <= 0:
+		_ = file.Close()
+	default:
+		if c.sendLeft >= 0 {
+			c.sendLeft -= length
+		}
+		if c.chunked {
+			c.front.wbuf = http1.AppendChunkHead(c.front.wbuf[:0], length)
+			c.out.add(c.front.wbuf)
+		}
+		c.out.addFile(file, offset, length)
+		if c.chunked {
+			c.out.add([]byte("\r\n"))
+		}
+		c.flush()
+	}
+	if last {
+		c.complete()
+	}
+}
+
+// Fail implements wsgi.Sink.
+func (c *conn) Fail(status int, reason string) {
+	x := c.x
+	c.x = nil
+	if x != nil && x.headSent {
+		c.close() // the client sees that the response is not complete
+		return
+	}
+	c.respond(status, reason)
+	c.pump()
+}
+
+// writeBody sends a head, if any, and a piece of the body in its framing.
+func (c *conn) writeBody(head, body []byte) {
+	f := c.front
+	if c.sendLeft >= 0 {
+		if int64(len(body)) > c.sendLeft {
+			body = body[:c.sendLeft]
+		}
+		c.sendLeft -= int64(len(body))
+	}
+	if len(body) == 0 {
+		if len(head) > 0 {
+			c.write(head, nil)
+		}
+		return
+	}
+	if c.chunked {
+		if head == nil {
+			head = f.wbuf[:0]
+		}
+		head = http1.AppendChunkHead(head, int64(len(body)))
+		if len(body) <= copyLimit {
+			head = append(append(head, body...), "\r\n"...)
+			f.wbuf = head[:0]
+			c.write(head, nil)
+			return
+		}
+		f.wbuf = head[:0]
+		c.write(head, body)
+		c.write([]byte("\r\n"), nil)
+		return
+	}
+	if len(head) > 0 && len(body) <= copyLimit {
+		head = append(head, body...)
+		f.wbuf = head[:0]
+		c.write(head, nil)
+		return
+	}
+	if len(head) > 0 {
+		c.write(head, body)
+	} else {
+		c.write(body, nil)
+	}
+}
+
+// complete: the worker has sent all of the response.
+func (c *conn) complete() {
+	c.x = nil
+	if c.state != connBusy {
+		return
+	}
+	if c.chunked && !c.noBody {
+		c.write([]byte(http1.LastChunk), nil)
+	}
+	if c.sendLeft > 0 && !c.noBody {
+		// Fewer bytes than Content-Length said: only the end of the connection can
+		// tell the client.
+		c.keep = false
+		c.front.log.warn("a response was shorter than its Content-Length; the connection is closed")
+	}
+	c.ended()
+	c.pump()
+}
+
+// ended moves on when the response has been handed over entirely.
+func (c *conn) ended() {
+	switch {
+	case c.state == connClosed:
+	case !c.out.empty():
+		c.state = connFlush
+	default:
+		c.next()
+	}
+}
+
+// next waits for the next request, or closes.
+func (c *conn) next() {
+	if !c.keep || c.front.closing() {
+		// Closing with something unread would reset the connection, and the client
+		// might never see the response.
+		if c.last || c.readable || unread(c.fd) > 0 {
+			c.linger()
+		} else {
+			c.close()
+		}
+		return
+	}
+	c.state = connHead
+	c.begun = false
+	if c.front.draining {
+		c.front.heir.give(c)
+		c.front.checkEmpty()
+		return
+	}
+	c.until(c.front.spec.Request.KeepAliveTimeout.D())
+}
+
+// write sends a and b, and keeps what the socket does not take.
+func (c *conn) write(a, b []byte) {
+	if c.state == connClosed {
+		return
+	}
+	if c.out.empty() {
+		var n int
+		var errno syscall.Errno
+		if len(b) > 0 {
+			n, errno = rawSendv(c.fd, a, b)
+		} else {
+			n, errno = rawSend(c.fd, a)
+		}
+		switch {
+		case errno == 0 && n == len(a)+len(b):
+			return
+		case errno == 0:
+			if n < len(a) {
+				a = a[n:]
+			} else {
+				a, b = b[n-len(a):], nil
+			}
+		case !isTransient(errno):
+			c.close()
+			return
+		}
+	}
+	if err := c.out.add(a); err != nil {
+		c.overflow(err)
+		return
+	}
+	if len(b) > 0 {
+		if err := c.out.add(b); err != nil {
+			c.overflow(err)
+			return
+		}
+	}
+	if c.out.spool == nil && c.out.memory > spoolAfter {
+		if err := c.out.startSpool(c.front.tempFile); err != nil {
+			c.overflow(err)
+			return
+		}
+	}
+	if c.deadline == 0 {
+		c.until(c.front.spec.Request.BodyTimeout.D())
+	}
+}
+
+func (c *conn) overflow(err error) {
+	c.front.log.error("cannot keep a response for a slow client: " + err.Error())
+	c.close()
+}
+
+// flush sends what is kept, as far as the socket takes it.
+func (c *conn) flush() {
+	for !c.out.empty() {
+		n, errno := c.out.send(c.fd)
+		if errno == syscall.EINTR {
+			continue
+		}
+		if errno == syscall.EAGAIN {
+			return
+		}
+		if errno != 0 {
+			c.close()
+			return
+		}
+		if n > 0 {
+			c.until(c.front.spec.Request.BodyTimeout.D())
+		}
+	}
+	c.deadline = 0
+	if c.state == connFlush {
+		c.next()
+		c.pump()
+	}
+}

@@ -1,0 +1,246 @@
+package runner
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// maxControlRequest bounds one request on the control socket in bytes.
+const maxControlRequest = 64 << 20
+
+// controlRequest is one line of JSON from a client of the control socket.
+type controlRequest struct {
+	Op         string        `json:"op"`
+	Since      uint64        `json:"since,omitempty"`
+	Spec       *appspec.Spec `json:"spec,omitempty"`
+	Generation int           `json:"generation,omitempty"`
+	Rolling    bool          `json:"rolling,omitempty"`
+	Min        int           `json:"min,omitempty"`
+	Max        int           `json:"max,omitempty"`
+	Successor  string        `json:"successor,omitempty"` // control socket of the master that takes over
+}
+
+// controlAnswer is the line that answers it. Descriptors, if any, come with
+// its first byte.
+type controlAnswer struct {
+	Error     string   `json:"error,omitempty"`
+	Status    *Status  `json:"status,omitempty"`
+	Listeners []string `json:"listeners,omitempty"` // names of the descriptors
+}
+
+// controlServer answers on a master's control socket. A client that hangs or
+// sends rubbish costs its own connection only.
+type controlServer struct {
+	m    *master
+	ln   *net.UnixListener
+	mu   sync.Mutex
+	open map[*net.UnixConn]struct{} // guarded by mu
+	over bool                       // guarded by mu
+}
+
+func controlPath(dir string, pid int) string {
+	return filepath.Join(dir, fmt.Sprintf("master-%d.sock", pid))
+}
+
+// shortPath returns a path to the same file that fits into a socket address
+// (108 bytes), by way of an open descriptor of its folder.
+func shortPath(path string) (string, func(), error) {
+	if len(path) < 100 {
+		return path, func() {}, nil
+	}
+	fd, err := unix.Open(filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", nil, err
+	}
+	return fmt.Sprintf("/proc/self/fd/%d/%s", fd, filepath.Base(path)), func() { _ = unix.Close(fd) }, nil
+}
+
+func newControlServer(m *master) (*controlServer, error) {
+	path := controlPath(m.dir, os.Getpid())
+	_ = os.Remove(path)
+	short, done, err := shortPath(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open control socket %s: %w", path, err)
+	}
+	defer done()
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: short, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("cannot open control socket %s: %w", path, err)
+	}
+	ln.SetUnlinkOnClose(false)
+	// The folder is 0700 already; this is the second lock.
+	_ = os.Chmod(path, 0o600)
+	return &controlServer{m: m, ln: ln, open: map[*net.UnixConn]struct{}{}}, nil
+}
+
+func (s *controlServer) serve() {
+	for {
+		c, err := s.ln.AcceptUnix()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			continue
+		}
+		s.mu.Lock()
+		if s.over {
+			_ = c.Close()
+		} else {
+			s.open[c] = struct{}{}
+			go s.handle(c)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// close ends the server and the connections of clients that wait.
+func (s *controlServer) close() {
+	_ = s.ln.Close()
+	s.mu.Lock()
+	s.over = true
+	for c := range s.open {
+		_ = c.Close()
+	}
+	s.mu.Unlock()
+}
+
+func (s *controlServer) handle(c *net.UnixConn) {
+	defer func() {
+		_ = c.Close()
+		s.mu.Lock()
+		delete(s.open, c)
+		s.mu.Unlock()
+	}()
+	r := newRightsReader(c)
+	dec := bufio.NewReader(r)
+	for {
+		_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+		line, err := readLine(dec, maxControlRequest)
+		if err != nil {
+			return
+		}
+		var req controlRequest
+		var ans controlAnswer
+		var files []int
+		if err := json.Unmarshal(line, &req); err != nil {
+			ans.Error = "cannot read request: " + err.Error()
+		} else if req.Op == "adopt" {
+			s.adopt(c, line, r.take())
+			continue
+		} else {
+			ans, files = s.answer(c, &req)
+		}
+		b, _ := json.Marshal(&ans)
+		_ = c.SetWriteDeadline(time.Now().Add(10 * time.Second))
+		var oob []byte
+		if len(files) > 0 {
+			oob = unix.UnixRights(files...)
+		}
+		_, _, err = c.WriteMsgUnix(append(b, '\n'), oob, nil)
+		for _, fd := range files {
+			_ = unix.Close(fd)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// readLine reads up to a newline, at most limit bytes.
+func readLine(r *bufio.Reader, limit int) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		line = append(line, part...)
+		if err == nil {
+			return line, nil
+		}
+		if err != bufio.ErrBufferFull {
+			return nil, err
+		}
+		if len(line) > limit {
+			return nil, errors.New("line too long")
+		}
+	}
+}
+
+// answer carries one request out. The descriptors returned are duplicates.
+func (s *controlServer) answer(c *net.UnixConn, req *controlRequest) (ans controlAnswer, files []int) {
+	m := s.m
+	switch req.Op {
+	case "status":
+		st := s.status(c, req.Since)
+		ans.Status = &st
+	case "update":
+		if req.Spec == nil || req.Spec.Name != m.spec.Name {
+			ans.Error = "cannot update: no spec, or one of another app"
+			break
+		}
+		m.loop.call(func() { m.update(req.Spec, req.Generation, req.Rolling) })
+	case "reload":
+		m.loop.call(func() { m.pool.rollTo(m.spec, "reload") })
+	case "scale":
+		m.loop.call(func() { m.pool.scale(req.Min, req.Max) })
+	case "retry":
+		m.loop.call(m.pool.retryNow)
+	case "drain":
+		m.loop.call(func() { m.handOver(req.Successor) })
+	case "listeners":
+		m.loop.call(func() {
+			for _, ln := range m.front.listeners {
+				fd, err := unix.FcntlInt(uintptr(ln.fd), unix.F_DUPFD_CLOEXEC, 0)
+				if err != nil {
+					ans.Error = "cannot duplicate listening sockets: " + err.Error()
+					return
+				}
+				files = append(files, fd)
+				ans.Listeners = append(ans.Listeners, ln.name)
+			}
+		})
+	default:
+		ans.Error = fmt.Sprintf("cannot %s: no such operation", req.Op)
+	}
+	return ans, files
+}
+
+// status returns the state, once its version is past since; it gives up when
+// the client does.
+func (s *controlServer) status(c *net.UnixConn, since uint64) (st Status) {
+	gone := make(chan struct{})
+	if since > 0 {
+		go func() {
+			defer close(gone)
+			var b [1]byte
+			_ = c.SetReadDeadline(time.Time{})
+			_, _ = c.Read(b[:]) // the client says no more; it closes when it has waited enough
+		}()
+	}
+	for {
+		var wait chan struct{}
+		s.m.loop.call(func() {
+			if st = s.m.status(); since > 0 && st.Version <= since {
+				wait = make(chan struct{})
+				s.m.waiters = append(s.m.waiters, wait)
+			}
+		})
+		if wait == nil {
+			return st
+		}
+		select {
+		case <-wait:
+		case <-gone:
+			return st
+		}
+	}
+}

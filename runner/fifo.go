@@ -1,0 +1,64 @@
+package runner
+
+// fifo is the queue of requests that wait for a worker: a ring that grows.
+type fifo struct {
+	ring []*exchange
+	head int
+	n    int
+}
+
+func (q *fifo) at(i int) int { return (q.head + i) & (len(q.ring) - 1) }
+
+func (q *fifo) grow() {
+	if q.n < len(q.ring) {
+		return
+	}
+	ring := make([]*exchange, max(16, 2*len(q.ring)))
+	for i := range q.n {
+		ring[i] = q.ring[q.at(i)]
+	}
+	q.ring, q.head = ring, 0
+}
+
+// push adds at the end.
+func (q *fifo) push(x *exchange) {
+	q.grow()
+	q.ring[q.at(q.n)] = x
+	q.n++
+}
+
+// unshift adds at the front.
+func (q *fifo) unshift(x *exchange) {
+	q.grow()
+	q.head = (q.head - 1) & (len(q.ring) - 1)
+	q.ring[q.head] = x
+	q.n++
+}
+
+// pop takes the first; the queue must not be empty.
+func (q *fifo) pop() *exchange {
+	x := q.ring[q.head]
+	q.ring[q.head] = nil
+	q.head = q.at(1)
+	q.n--
+	return x
+}
+
+// peek is the first; the queue must not be empty.
+func (q *fifo) peek() *exchange { return q.ring[q.head] }
+
+// remove takes one out wherever it is.
+func (q *fifo) remove(x *exchange) bool {
+	for i := range q.n {
+		if q.ring[q.at(i)] != x {
+			continue
+		}
+		for j := i; j < q.n-1; j++ {
+			q.ring[q.at(j)] = q.ring[q.at(j+1)]
+		}
+		q.ring[q.at(q.n-1)] = nil
+		q.n--
+		return true
+	}
+	return false
+}

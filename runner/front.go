@@ -1,0 +1,265 @@
+package runner
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+// sweepEvery is how exactly the time limits of connections are kept.
+const sweepEvery = 250 * time.Millisecond
+
+// front is the HTTP/1 side of a master: its listeners and connections. It
+// belongs to the loop.
+type front struct {
+	loop *loop
+	pool *pool
+	log  *appLog
+	spec *appspec.Spec // for the limits of a request
+
+	trusted []netip.Prefix
+	spool   string // folder for temporary files
+
+	listeners []*listener
+	conns     map[*conn]struct{}
+	sweep     timer
+	draining  bool
+	heir      *heir  // draining: who gets the connections; nil: nobody
+	emptied   func() // draining, and the last connection is gone
+
+	rbuf   []byte // what the last read brought; a connection copies what it must keep
+	wbuf   []byte // where a response is put together
+	req    wsgi.Request
+	parser http1.Parser // for heads that come in one piece
+	opts   http1.HeadOptions
+	extra  []byte // header lines of every response
+	dates  http1.DateCache
+	date   []byte
+	dated  int64 // second of the loop's time that date was made in
+}
+
+func newFront(l *loop, p *pool, log *appLog, spec *appspec.Spec) *front {
+	f := &front{loop: l, pool: p, log: log, conns: map[*conn]struct{}{}, emptied: func() {},
+		rbuf: make([]byte, 64<<10), wbuf: make([]byte, 0, 32<<10), extra: []byte("X-Wsgid: " + Version + "\r\n"),
+		spool: os.TempDir()}
+	f.sweep.f = f.onSweep
+	f.configure(spec)
+	return f
+}
+
+// configure takes over the limits of a request, for requests from now on.
+func (f *front) configure(spec *appspec.Spec) {
+	f.spec = spec
+	f.trusted = f.trusted[:0]
+	for _, s := range spec.Request.TrustedProxies {
+		if p, err := netip.ParsePrefix(s); err == nil {
+			f.trusted = append(f.trusted, p)
+		} else if a, err := netip.ParseAddr(s); err == nil {
+			f.trusted = append(f.trusted, netip.PrefixFrom(a, a.BitLen()))
+		}
+	}
+}
+
+// trusts tells whether an address is one of request.trusted_proxies. A unix
+// socket has none: who may connect to it is the operator's choice already.
+func (f *front) trusts(addr string) bool {
+	if addr == "" {
+		return true
+	}
+	a, err := netip.ParseAddr(addr)
+	if err != nil {
+		return false
+	}
+	a = a.Unmap()
+	for _, p := range f.trusted {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// listener is one listening socket.
+type listener struct {
+	front *front
+	name  string // the listen string of the spec
+	fd    int
+	unix  bool
+	host  string // for SERVER_NAME where a request names none
+	port  string
+}
+
+// listen takes a listening socket over; the front owns the descriptor.
+func (f *front) listen(name string, fd int) error {
+	ln := &listener{front: f, name: name, fd: fd}
+	if strings.HasPrefix(name, "unix:") {
+		ln.unix = true
+		ln.host, ln.port = "localhost", "80"
+	} else if sa, err := unix.Getsockname(fd); err == nil {
+		_, ln.host, ln.port = addrOf(sa)
+		if a, err := netip.ParseAddr(ln.host); err == nil && a.IsUnspecified() {
+			ln.host, _ = os.Hostname()
+		}
+		ln.unix = ln.port == ""
+		// Inherited by the connections.
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return fmt.Errorf("cannot listen on %s: %w", name, err)
+	}
+	if err := f.loop.add(fd, unix.EPOLLIN, ln); err != nil {
+		return fmt.Errorf("cannot listen on %s: %w", name, err)
+	}
+	f.listeners = append(f.listeners, ln)
+	return nil
+}
+
+// addrOf returns the parts of a socket address.
+func addrOf(sa unix.Sockaddr) (isUnix bool, host, port string) {
+	switch a := sa.(type) {
+	case *unix.SockaddrInet4:
+		return false, netip.AddrFrom4(a.Addr).String(), strconv.Itoa(a.Port)
+	case *unix.SockaddrInet6:
+		return false, netip.AddrFrom16(a.Addr).Unmap().String(), strconv.Itoa(a.Port)
+	}
+	return true, "", ""
+}
+
+// onEvents accepts what waits, a few at a time so that others get their turn.
+func (ln *listener) onEvents(uint32) {
+	for range 16 {
+		fd, sa, err := unix.Accept4(ln.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		if err != nil {
+			if err == unix.EMFILE || err == unix.ENFILE {
+				ln.front.log.error(fmt.Sprintf("cannot accept on %s: %v; raise the limit of open files", ln.name, err))
+			}
+			return
+		}
+		_, host, port := addrOf(sa)
+		ln.front.adopt(fd, ln, host, port, nil)
+	}
+}
+
+// adopt serves a connection from here on; pending is what has been read of it.
+func (f *front) adopt(fd int, ln *listener, host, port string, pending []byte) {
+	c := &conn{front: f, ln: ln, fd: fd, state: connHead, keep: true}
+	c.peer = wsgi.Peer{RemoteAddr: host, RemotePort: port, ServerName: ln.host, ServerPort: ln.port,
+		Software: "wsgid/" + Version, Trusted: f.trusts}
+	f.conns[c] = struct{}{}
+	if err := f.loop.add(fd, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET, c); err != nil {
+		f.log.error(err.Error())
+		c.close()
+		return
+	}
+	c.until(f.spec.Request.HeaderTimeout.D())
+	if len(pending) > 0 {
+		c.feed(pending)
+	}
+	// Often the request is there already: try before waiting for the event.
+	c.readable = true
+	c.pump()
+}
+
+// onSweep closes connections past their limits.
+func (f *front) onSweep() {
+	next := int64(0)
+	for c := range f.conns {
+		if c.deadline == 0 {
+			continue
+		}
+		if c.deadline <= f.loop.now {
+			c.expired()
+			continue
+		}
+		if next == 0 || c.deadline < next {
+			next = c.deadline
+		}
+	}
+	if next > 0 {
+		f.loop.setBy(&f.sweep, max(next, f.loop.now+int64(sweepEvery)))
+	}
+}
+
+// drain stops accepting, lets requests finish and closes idle connections.
+func (f *front) drain() {
+	if f.draining {
+		return
+	}
+	f.draining = true
+	for _, ln := range f.listeners {
+		f.loop.remove(ln.fd)
+		_ = unix.Close(ln.fd)
+	}
+	f.listeners = nil
+	for c := range f.conns {
+		c.drain()
+	}
+	f.checkEmpty()
+}
+
+// closing tells that connections are to end with their current request.
+func (f *front) closing() bool { return f.draining && f.heir == nil }
+
+// checkEmpty tells the master once nothing is left.
+func (f *front) checkEmpty() {
+	if f.draining && len(f.conns) == 0 && (f.heir == nil || f.heir.open == 0) {
+		f.emptied()
+	}
+}
+
+// options are those of a response on c.
+func (f *front) options(c *conn, size int64) *http1.HeadOptions {
+	if sec := f.loop.now / int64(time.Second); f.date == nil || sec != f.dated {
+		f.dated = sec
+		f.date = f.dates.Line(time.Now())
+	}
+	proto := "HTTP/1.1"
+	if c.old {
+		proto = "HTTP/1.0"
+	}
+	f.opts = http1.HeadOptions{Proto: proto, KeepAlive: c.keep, Head: c.head, BodyLength: size, Date: f.date, Extra: f.extra}
+	return &f.opts
+}
+
+// tempFile opens a file without a name for a body or a response that is too
+// large for memory.
+func (f *front) tempFile() (*os.File, error) {
+	fd, err := unix.Open(f.spool, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err == nil {
+		return os.NewFile(uintptr(fd), "spool"), nil
+	}
+	if err != unix.EOPNOTSUPP && err != unix.EISDIR && err != unix.ENOENT {
+		return nil, fmt.Errorf("cannot make a temporary file in %s: %w", f.spool, err)
+	}
+	t, err := os.CreateTemp(f.spool, "wsgid-")
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a temporary file in %s: %w", f.spool, err)
+	}
+	_ = os.Remove(t.Name())
+	return t, nil
+}
+
+// label writes what names a request in a log line.
+func label(dst []byte, r *wsgi.Request) []byte {
+	dst = append(append(append(dst, r.Method...), ' '), r.Path...)
+	if len(dst) > 200 {
+		dst = append(dst[:200], "…"...)
+	}
+	return bytes.ToValidUTF8(dst, []byte("?"))
+}
+
+// isTransient tells that a call may succeed later.
+func isTransient(errno syscall.Errno) bool {
+	return errno == syscall.EAGAIN || errno == syscall.EINTR
+}

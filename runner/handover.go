@@ -1,0 +1,181 @@
+package runner
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// handedConn describes a connection that goes from a draining master to its
+// successor. Its descriptor goes with the message.
+type handedConn struct {
+	Listener string `json:"listener"`
+	Host     string `json:"host"`
+	Port     string `json:"port"`
+	Pending  []byte `json:"pending,omitempty"` // read from it already
+	fd       int
+}
+
+// adoptRequest is the control request that hands connections over.
+type adoptRequest struct {
+	Op    string       `json:"op"` // "adopt"
+	Conns []handedConn `json:"conns"`
+}
+
+// handBatch is how many descriptors go in one message (the kernel's bound is
+// 253).
+const handBatch = 200
+
+// heir is the master that takes over from a draining one. A connection that is
+// between two requests is handed to it instead of being closed: a client that
+// is about to send its next request never notices.
+type heir struct {
+	front *front
+	path  string
+	queue chan []handedConn
+	batch []handedConn // collected in this turn of the loop
+	open  int          // handed and not yet acknowledged
+}
+
+func newHeir(f *front, path string) *heir {
+	h := &heir{front: f, path: path, queue: make(chan []handedConn, 1024)}
+	go h.run()
+	return h
+}
+
+// give hands a connection over. It runs on the loop.
+func (h *heir) give(c *conn) {
+	if len(h.batch) == 0 {
+		h.front.loop.post(h.send)
+	}
+	h.batch = append(h.batch, handedConn{Listener: c.ln.name, Host: c.peer.RemoteAddr, Port: c.peer.RemotePort,
+		Pending: append([]byte(nil), c.in...), fd: c.fd})
+	h.open++
+	c.state = connClosed
+	c.out.close()
+	c.in = nil
+	h.front.loop.remove(c.fd)
+	delete(h.front.conns, c)
+}
+
+// send passes the batch on.
+func (h *heir) send() {
+	for len(h.batch) > 0 {
+		n := min(len(h.batch), handBatch)
+		h.queue <- h.batch[:n:n]
+		h.batch = h.batch[n:]
+	}
+}
+
+// run talks to the successor.
+func (h *heir) run() {
+	var c *net.UnixConn
+	var r *bufio.Reader
+	for batch := range h.queue {
+		err := error(nil)
+		if c == nil {
+			if c, err = dialControl(h.path); err == nil {
+				r = bufio.NewReader(c)
+			}
+		}
+		if err == nil {
+			err = handBatchOver(c, r, batch)
+		}
+		n := len(batch)
+		for _, b := range batch {
+			// On success the successor has its own; otherwise nobody serves it, and
+			// the client must see that.
+			_ = unix.Close(b.fd)
+		}
+		h.front.loop.post(func() {
+			if err != nil {
+				h.front.log.error(fmt.Sprintf("cannot hand %d connections to the next master, they are closed: %v", n, err))
+			}
+			h.open -= n
+			h.front.checkEmpty()
+		})
+	}
+	if c != nil {
+		_ = c.Close()
+	}
+}
+
+func handBatchOver(c *net.UnixConn, r *bufio.Reader, batch []handedConn) error {
+	b, err := json.Marshal(&adoptRequest{Op: "adopt", Conns: batch})
+	if err != nil {
+		return err
+	}
+	fds := make([]int, len(batch))
+	for i := range batch {
+		fds[i] = batch[i].fd
+	}
+	_ = c.SetDeadline(time.Now().Add(controlTimeout))
+	b = append(b, '\n')
+	n, _, err := c.WriteMsgUnix(b, unix.UnixRights(fds...), nil)
+	if err == nil && n < len(b) {
+		_, err = c.Write(b[n:])
+	}
+	if err != nil {
+		return err
+	}
+	line, err := readLine(r, maxControlRequest)
+	if err != nil {
+		return err
+	}
+	var ans controlAnswer
+	if err := json.Unmarshal(line, &ans); err != nil {
+		return err
+	}
+	if ans.Error != "" {
+		return errors.New(ans.Error)
+	}
+	return nil
+}
+
+// adopt is the successor's side.
+func (s *controlServer) adopt(c *net.UnixConn, line []byte, fds []int) {
+	var req adoptRequest
+	var ans controlAnswer
+	if err := json.Unmarshal(line, &req); err != nil {
+		ans.Error = "cannot read request: " + err.Error()
+	} else if len(req.Conns) != len(fds) {
+		ans.Error = fmt.Sprintf("cannot adopt: %d descriptors came for %d connections", len(fds), len(req.Conns))
+	}
+	if ans.Error != "" {
+		closeAll(fds)
+	} else {
+		s.m.loop.call(func() {
+			for i, h := range req.Conns {
+				s.m.front.adoptHanded(fds[i], &h)
+			}
+		})
+	}
+	b, _ := json.Marshal(&ans)
+	_ = c.SetWriteDeadline(time.Now().Add(controlTimeout))
+	_, _ = c.Write(append(b, '\n'))
+}
+
+// adoptHanded serves a connection of the master before us.
+func (f *front) adoptHanded(fd int, h *handedConn) {
+	ln := &listener{front: f, name: h.Listener, host: "localhost", port: "80"}
+	for _, l := range f.listeners {
+		if l.name == h.Listener {
+			ln = l
+		}
+	}
+	_ = unix.SetNonblock(fd, true)
+	f.adopt(fd, ln, h.Host, h.Port, h.Pending)
+}
+
+// handOver drains with a successor, if one is named.
+func (m *master) handOver(successor string) {
+	if successor != "" && !m.draining {
+		m.front.heir = newHeir(m.front, successor)
+	}
+	m.drain("a new master takes over")
+}

@@ -1,0 +1,98 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// openListeners returns the listening sockets of a spec: those given, and
+// those it opens for the rest, which opened holds too and the caller closes.
+func openListeners(o StartOptions) (all map[string]*os.File, opened []*os.File, err error) {
+	all = map[string]*os.File{}
+	for i := range o.Spec.Sockets.HTTP {
+		s := &o.Spec.Sockets.HTTP[i]
+		if f := o.Listeners[s.Listen]; f != nil {
+			all[s.Listen] = f
+			continue
+		}
+		f, err := Listen(o.Spec, s)
+		if err != nil {
+			return all, opened, err
+		}
+		all[s.Listen] = f
+		opened = append(opened, f)
+	}
+	return all, opened, nil
+}
+
+// Listen opens one http socket of a spec. A unix socket that nobody listens on
+// any more is replaced.
+func Listen(spec *appspec.Spec, s *appspec.HTTPSocket) (*os.File, error) {
+	if name, ok := strings.CutPrefix(s.Listen, "systemd:"); ok {
+		return nil, fmt.Errorf("cannot listen on %s: the service manager handed over no descriptor named %q (FileDescriptorName= of a .socket unit)", s.Listen, name)
+	}
+	if path, ok := strings.CutPrefix(s.Listen, "unix:"); ok {
+		return listenUnix(spec, s, path)
+	}
+	ln, err := net.Listen("tcp", s.Listen)
+	if err != nil {
+		switch {
+		case errors.Is(err, unix.EADDRINUSE):
+			return nil, fmt.Errorf("cannot listen on %s: the port is taken by another process (ss -ltnp shows which)", s.Listen)
+		case errors.Is(err, unix.EACCES):
+			return nil, fmt.Errorf("cannot listen on %s: ports below 1024 need root or CAP_NET_BIND_SERVICE", s.Listen)
+		case errors.Is(err, unix.EADDRNOTAVAIL):
+			return nil, fmt.Errorf("cannot listen on %s: no interface of this machine has that address", s.Listen)
+		}
+		return nil, fmt.Errorf("cannot listen on %s: %w", s.Listen, err)
+	}
+	defer ln.Close()
+	return ln.(*net.TCPListener).File()
+}
+
+func listenUnix(spec *appspec.Spec, s *appspec.HTTPSocket, path string) (*os.File, error) {
+	fail := func(err error) (*os.File, error) {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = errors.New("its folder does not exist")
+		}
+		return nil, fmt.Errorf("cannot listen on %s: %w", s.Listen, err)
+	}
+	if st, err := os.Lstat(path); err == nil {
+		if st.Mode()&os.ModeSocket == 0 {
+			return fail(errors.New("a file that is not a socket stands there; remove it"))
+		}
+		if c, err := net.Dial("unix", path); err == nil {
+			_ = c.Close()
+			return fail(errors.New("another process listens there"))
+		}
+		if err := os.Remove(path); err != nil {
+			return fail(err)
+		}
+	}
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return fail(err)
+	}
+	defer ln.Close()
+	ln.SetUnlinkOnClose(false)
+	uid, gid, err := socketOwner(spec, s)
+	if err == nil && os.Geteuid() == 0 {
+		err = os.Lchown(path, uid, gid)
+	}
+	if err == nil {
+		err = os.Chmod(path, os.FileMode(s.Mode))
+	}
+	if err != nil {
+		_ = os.Remove(path)
+		return fail(err)
+	}
+	return ln.File()
+}

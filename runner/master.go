@@ -1,0 +1,296 @@
+package runner
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi/host"
+)
+
+// master is the process of one app: it owns the app's sockets and its pool.
+// Its fields belong to the loop once run has been called.
+type master struct {
+	boot    bootMessage
+	spec    *appspec.Spec // what was asked for last; the pool may still run the one before
+	dir     string        // <state>/apps/<app>
+	root    *os.Root      // the app folder
+	loop    *loop
+	log     *appLog
+	pool    *pool
+	front   *front
+	control *controlServer
+	record  Record
+
+	waiters  []chan struct{} // closed when the state changes
+	draining bool
+	deadline timer
+	ended    bool
+}
+
+// runMaster is the main function of a master process.
+func runMaster() {
+	boot, link, files, err := readBoot()
+	if err == nil {
+		var m *master
+		if m, err = newMaster(boot, files); err == nil {
+			answerBoot(link, "")
+			err = m.run()
+		}
+	}
+	if err != nil {
+		answerBoot(link, err.Error())
+		fmt.Fprintln(os.Stderr, "wsgid: "+err.Error())
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func newMaster(boot bootMessage, files map[string]int) (*master, error) {
+	// The data plane is one goroutine; a second processor serves the others.
+	runtime.GOMAXPROCS(2)
+	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+	spec := boot.Spec
+	m := &master{boot: boot, spec: spec, dir: appDir(boot.StateDir, spec.Name)}
+	user, err := resolveUser(spec)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := pythonOf(spec); err != nil {
+		return nil, err
+	}
+	if m.root, err = os.OpenRoot(spec.Path); err != nil {
+		return nil, fmt.Errorf("cannot open app folder %s: %w", spec.Path, err)
+	}
+	uid, gid := -1, -1
+	if user.change {
+		uid, gid = user.uid, user.gid
+	}
+	if m.log, err = openLog(m.root, spec, uid, gid, boot.Foreground); err != nil {
+		return nil, err
+	}
+	if m.loop, err = newLoop(); err != nil {
+		return nil, err
+	}
+	hostDir, err := extractHost(boot.StateDir, user)
+	if err != nil {
+		return nil, err
+	}
+	m.pool = newPool(m.loop, m.log, spec)
+	m.pool.changed = m.onChange
+	m.pool.emptied = m.onPoolEmpty
+	sp := newSpawner(m.loop, m.log, user, boot.Env, hostDir)
+	m.pool.spawn = sp.spawn
+	m.front = newFront(m.loop, m.pool, m.log, spec)
+	m.front.emptied = m.onFrontEmpty
+	m.deadline.f = m.onDeadline
+	start, err := processStart(os.Getpid())
+	if err != nil {
+		return nil, err
+	}
+	m.record = Record{App: spec.Name, PID: os.Getpid(), StartTime: start, BootID: bootID(), Since: time.Now(),
+		Program: Version, Generation: boot.Generation, SpecDigest: Digest(spec), Path: spec.Path}
+	if m.control, err = newControlServer(m); err != nil {
+		return nil, err
+	}
+	if err := m.record.write(m.dir); err != nil {
+		return nil, err
+	}
+	if err := m.openSockets(files); err != nil {
+		m.record.remove(m.dir)
+		return nil, err
+	}
+	m.log.pidFile("master", os.Getpid(), true)
+	m.loop.tick()
+	m.log.info(fmt.Sprintf("master of %s starts: wsgid %s, generation %d, workers run as %s", spec.Name, Version, boot.Generation, user.name))
+	m.pool.reconcile()
+	return m, nil
+}
+
+// openSockets takes over the listening sockets that came with the boot.
+func (m *master) openSockets(files map[string]int) error {
+	for _, s := range m.spec.Sockets.HTTP {
+		fd, ok := files[s.Listen]
+		if !ok {
+			return fmt.Errorf("cannot listen on %s: its socket was not handed over", s.Listen)
+		}
+		if err := m.front.listen(s.Listen, fd); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run serves until the master has drained.
+func (m *master) run() error {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGTTIN, unix.SIGTTOU)
+	signal.Ignore(unix.SIGPIPE)
+	go func() {
+		for s := range signals {
+			m.loop.post(func() { m.onSignal(s.(syscall.Signal)) })
+		}
+	}()
+	go m.control.serve()
+	err := m.loop.run()
+	m.control.close()
+	m.record.remove(m.dir)
+	m.log.pidFile("master", os.Getpid(), false)
+	if err == nil {
+		m.log.info("master ends")
+	} else {
+		m.log.error(err.Error())
+	}
+	m.log.close()
+	return err
+}
+
+// onSignal: see the contract, section 6.
+func (m *master) onSignal(s syscall.Signal) {
+	switch s {
+	case unix.SIGTERM, unix.SIGINT:
+		m.drain("signal " + unix.SignalName(s))
+	case unix.SIGHUP:
+		m.pool.rollTo(m.pool.spec, "signal SIGHUP")
+	case unix.SIGTTIN:
+		m.pool.scale(m.pool.min+1, m.pool.max+1)
+	case unix.SIGTTOU:
+		m.pool.scale(max(m.pool.min-1, 0), max(m.pool.max-1, 1))
+	}
+}
+
+// update takes over a spec whose changes are at most rolling.
+func (m *master) update(spec *appspec.Spec, generation int, rolling bool) {
+	m.spec = spec
+	m.front.configure(spec)
+	m.log.debug = spec.Debug
+	if rolling {
+		m.pool.min, m.pool.max = spec.Workers.Min, spec.Workers.Max
+		m.pool.rollTo(spec, fmt.Sprintf("the spec changed (generation %d)", generation))
+	} else {
+		m.pool.spec = spec
+		m.log.info(fmt.Sprintf("takes over generation %d of its spec in place", generation))
+		m.pool.scale(spec.Workers.Min, spec.Workers.Max)
+		m.pool.retryNow()
+	}
+	m.record.Generation = generation
+	m.saveRecord()
+	m.pool.touch()
+}
+
+func (m *master) saveRecord() {
+	m.record.SpecDigest = Digest(m.pool.spec)
+	m.record.Draining = m.draining
+	if err := m.record.write(m.dir); err != nil {
+		m.log.error(err.Error())
+	}
+}
+
+// drain finishes what was accepted and ends the process.
+func (m *master) drain(why string) {
+	if m.draining {
+		return
+	}
+	m.draining = true
+	m.log.info("draining: " + why)
+	m.saveRecord()
+	m.loop.set(&m.deadline, m.spec.Workers.StopTimeout.D()+5*time.Second)
+	m.front.drain()
+	m.pool.touch()
+}
+
+// onFrontEmpty: no connection is left, so no request can come.
+func (m *master) onFrontEmpty() { m.pool.stop() }
+
+func (m *master) onPoolEmpty() {
+	if m.ended {
+		return
+	}
+	m.ended = true
+	if !m.draining {
+		m.drain("the last worker is gone")
+	}
+	m.loop.stop()
+}
+
+// onDeadline: draining took too long.
+func (m *master) onDeadline() {
+	m.log.warn(fmt.Sprintf("draining did not end within %v (workers.stop_timeout): what is left is cut off", m.spec.Workers.StopTimeout))
+	for c := range m.front.conns {
+		c.close()
+	}
+	m.pool.stop()
+	m.pool.abort()
+	m.deadline.f = m.loop.stop
+	m.loop.set(&m.deadline, 2*time.Second)
+}
+
+// onChange wakes those who wait for a change of state.
+func (m *master) onChange() {
+	for _, ch := range m.waiters {
+		close(ch)
+	}
+	m.waiters = nil
+	if d := Digest(m.pool.spec); d != m.record.SpecDigest {
+		m.saveRecord()
+	}
+}
+
+// status is the whole state.
+func (m *master) status() Status {
+	st := m.pool.status()
+	st.App, st.PID, st.Since = m.spec.Name, os.Getpid(), m.record.Since
+	st.Program, st.Generation, st.SpecDigest = Version, m.record.Generation, m.record.SpecDigest
+	st.WantDigest = Digest(m.spec)
+	st.RSS = residentSize(os.Getpid())
+	if m.draining {
+		st.State, st.Reason = StateStopping, "draining"
+	}
+	return st
+}
+
+// appDir is where an app's state lies.
+func appDir(stateDir, app string) string { return filepath.Join(stateDir, "apps", app) }
+
+// extractHost lays the Python host out for the user's workers and returns its
+// folder: <state>/host/<uid>-<digest>. It belongs to that user, so that Python
+// can keep its byte code there; nobody else's workers use it.
+func extractHost(stateDir string, u workerUser) (string, error) {
+	dir := filepath.Join(stateDir, "host", fmt.Sprintf("%d-%s", u.uid, host.Digest()))
+	uid, gid := -1, -1
+	if u.change {
+		uid, gid = u.uid, u.gid
+	}
+	if err := host.Extract(dir, uid, gid); err != nil {
+		return "", fmt.Errorf("cannot lay out the Python host in %s: %w", dir, err)
+	}
+	return dir, nil
+}
+
+// workerEnv is what of our environment the workers may see.
+func workerEnv(environ []string) []string {
+	var env []string
+	path := false
+	for _, kv := range environ {
+		k, _, _ := strings.Cut(kv, "=")
+		switch {
+		case k == "PATH":
+			path = true
+			env = append(env, kv)
+		case k == "LANG", k == "TZ", k == "LANGUAGE", strings.HasPrefix(k, "LC_"):
+			env = append(env, kv)
+		}
+	}
+	if !path {
+		env = append(env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+	}
+	return env
+}

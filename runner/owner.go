@@ -1,0 +1,53 @@
+package runner
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+	"strconv"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+)
+
+// resolveUser says whom the workers run as (contract, section 1, user).
+func resolveUser(spec *appspec.Spec) (workerUser, error) {
+	root := os.Geteuid() == 0
+	o, err := appdir.ResolveOwner(spec, root)
+	if err != nil {
+		return workerUser{}, err
+	}
+	u := workerUser{uid: o.UID, gid: o.GID, name: o.Name, home: o.Home, change: root && o.UID != 0}
+	for _, g := range o.Groups {
+		u.groups = append(u.groups, uint32(g))
+	}
+	return u, nil
+}
+
+// pythonOf is the interpreter of an app.
+func pythonOf(spec *appspec.Spec) (string, error) { return appdir.ResolvePython(spec) }
+
+// socketOwner is the owner of a unix socket: the app's user unless the spec
+// names another.
+func socketOwner(spec *appspec.Spec, s *appspec.HTTPSocket) (uid, gid int, err error) {
+	o, err := appdir.ResolveOwner(spec, os.Geteuid() == 0)
+	if err != nil {
+		return 0, 0, err
+	}
+	uid, gid = o.UID, o.GID
+	if s.Owner != "" {
+		u, err := user.Lookup(s.Owner)
+		if err != nil {
+			return 0, 0, fmt.Errorf("owner %q does not exist", s.Owner)
+		}
+		uid, _ = strconv.Atoi(u.Uid)
+	}
+	if s.Group != "" {
+		g, err := user.LookupGroup(s.Group)
+		if err != nil {
+			return 0, 0, fmt.Errorf("group %q does not exist", s.Group)
+		}
+		gid, _ = strconv.Atoi(g.Gid)
+	}
+	return uid, gid, nil
+}

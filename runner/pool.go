@@ -1,0 +1,487 @@
+package runner
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+// rescueAfter is how long a request may be at work before the one held ahead
+// behind it is given to another worker.
+const rescueAfter = int64(5 * time.Millisecond)
+
+// pool is the worker set of an app and the queue before it. It belongs to the
+// loop. It decides every failure of a request: no worker in time 503, past the
+// deadline 504, worker died 502.
+type pool struct {
+	loop  *loop
+	log   *appLog
+	spawn func(w *worker, spec *appspec.Spec) // starts the process; the result comes by workerStarted
+	rx    *receiver
+
+	spec     *appspec.Spec // what gen runs
+	min, max int           // wanted numbers; the operator's scale overrides the spec's
+	gen      int
+	lastGen  int
+	roll     *rollout
+	rollErr  string
+
+	workers []*worker // all that have not been reaped
+	idle    []*slot   // last in, first out: the warm ones work, the others are seen idle
+	queue   fifo
+	ahead   int   // slots that hold a request ahead
+	rescued int64 // last rescue
+
+	back     backoff
+	retry    timer
+	sweep    timer // request and queue deadlines
+	stopping bool
+	aborted  bool // stop without grace
+
+	stats    stats
+	version  uint64
+	restarts int
+	lastErr  string
+	trace    string
+	loaded   string
+	seq      uint32
+	free     []*exchange
+
+	changed func() // state changed: wakes those who wait for it
+	emptied func() // stopping, and the last worker is gone
+}
+
+func newPool(l *loop, log *appLog, spec *appspec.Spec) *pool {
+	p := &pool{loop: l, log: log, spec: spec, min: spec.Workers.Min, max: spec.Workers.Max, gen: 1, lastGen: 1}
+	p.rx = newReceiver(wsgi.MaxMessage + 4096)
+	p.retry.f = p.reconcile
+	p.sweep.f = p.onSweep
+	p.changed, p.emptied = func() {}, func() {}
+	return p
+}
+
+// touch notes a change of state.
+func (p *pool) touch() {
+	p.version++
+	p.changed()
+}
+
+// newExchange returns an exchange with an empty message.
+func (p *pool) newExchange() *exchange {
+	if n := len(p.free); n > 0 {
+		x := p.free[n-1]
+		p.free = p.free[:n-1]
+		return x
+	}
+	return &exchange{}
+}
+
+func (p *pool) release(x *exchange) {
+	x.reset()
+	if len(p.free) < 256 {
+		p.free = append(p.free, x)
+	}
+}
+
+// submit takes a request whose message is complete. The sink may be called
+// before submit returns.
+func (p *pool) submit(x *exchange) {
+	p.seq++
+	x.seq = p.seq
+	binary.LittleEndian.PutUint32(x.msg[4:8], x.seq)
+	x.queuedAt = p.loop.now
+	if !x.health {
+		p.stats.total++
+		p.stats.active++
+	}
+	if s := p.popIdle(); s != nil {
+		if s.send(x, p.loop.now) {
+			return
+		}
+		p.workerBroke(s.w, "it does not take requests")
+	} else if x.body == nil && p.queue.n == 0 && p.sendAhead(x) {
+		return
+	}
+	p.enqueue(x)
+}
+
+func (p *pool) enqueue(x *exchange) {
+	if p.queue.n >= p.spec.Workers.Queue {
+		p.stats.rejected++
+		p.fail(x, 503, fmt.Sprintf("%d requests wait for a worker already (workers.queue)", p.queue.n))
+		return
+	}
+	if t := p.retryIn(); t > p.spec.Workers.QueueTimeout.D() && p.countServing() == 0 {
+		p.stats.rejected++
+		p.fail(x, 503, "no worker runs: "+p.lastErr)
+		return
+	}
+	p.queue.push(x)
+	p.loop.setBy(&p.sweep, x.queuedAt+int64(p.spec.Workers.QueueTimeout))
+	p.demand()
+}
+
+// popIdle returns the slot that became idle last.
+func (p *pool) popIdle() *slot {
+	for n := len(p.idle); n > 0; n = len(p.idle) {
+		s := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		if s.idle {
+			s.idle = false
+			return s
+		}
+	}
+	return nil
+}
+
+// sendAhead gives a request to a busy slot that has room for one more.
+func (p *pool) sendAhead(x *exchange) bool {
+	var best *slot
+	for _, w := range p.workers {
+		if !w.serving() {
+			continue
+		}
+		for _, s := range w.slots {
+			if s.n == 1 && (best == nil || s.held[0].begunAt > best.held[0].begunAt) {
+				best = s
+			}
+		}
+	}
+	if best == nil || !best.send(x, p.loop.now) {
+		return false
+	}
+	p.ahead++
+	return true
+}
+
+// feed gives a slot that finished a request its next ones.
+func (p *pool) feed(s *slot) {
+	if !s.w.serving() {
+		p.drainSlot(s)
+		return
+	}
+	now := p.loop.now
+	if p.ahead > 0 && now-p.rescued > rescueAfter {
+		p.rescue(now)
+	}
+	for p.queue.n > 0 && s.n < slotDepth {
+		x := p.queue.pop()
+		if (x.body != nil && s.n > 0) || !s.send(x, now) {
+			p.queue.unshift(x)
+			break
+		}
+		if s.n == slotDepth {
+			p.ahead++
+		}
+	}
+	if s.n == 0 && p.ahead > 0 {
+		p.steal(s, now)
+	}
+	if s.n == 0 && !s.idle {
+		s.idle = true
+		p.idle = append(p.idle, s)
+	}
+}
+
+// steal takes a request that waits behind another one in a busy slot.
+func (p *pool) steal(to *slot, now int64) {
+	for _, w := range p.workers {
+		for _, s := range w.slots {
+			if s.n == slotDepth {
+				for _, x := range s.takeBack(1) {
+					p.ahead--
+					if to.n > 0 || !to.send(x, now) {
+						p.queue.unshift(x)
+					}
+				}
+				if to.n > 0 {
+					return
+				}
+			}
+		}
+	}
+}
+
+// rescue puts requests that wait behind a slow one back to the head of the
+// queue, so that other workers take them first.
+func (p *pool) rescue(now int64) {
+	p.rescued = now
+	for _, w := range p.workers {
+		for _, s := range w.slots {
+			if s.n == slotDepth && now-s.held[0].begunAt > rescueAfter {
+				for _, x := range s.takeBack(1) {
+					p.ahead--
+					p.queue.unshift(x)
+				}
+			}
+		}
+	}
+}
+
+// drainSlot moves a leaving worker's slot on.
+func (p *pool) drainSlot(s *slot) {
+	if s.n == 0 && s.w.ready > 0 && s.w.state == WorkerDraining {
+		s.sendQuit()
+	}
+}
+
+// onMessage handles one message of a worker.
+func (p *pool) onMessage(s *slot, msg []byte, passed int) {
+	w := s.w
+	typ, flags, seq, payload, err := wsgi.ParseMessage(msg)
+	if err != nil {
+		closePassed(passed)
+		p.workerBroke(w, "it sent rubbish: "+err.Error())
+		return
+	}
+	switch typ {
+	case wsgi.MsgReady:
+		closePassed(passed)
+		p.workerReady(w, payload)
+		return
+	case wsgi.MsgFailed:
+		closePassed(passed)
+		p.workerFailed(w, payload)
+		return
+	}
+	if s.n == 0 || s.held[0].seq != seq {
+		closePassed(passed)
+		p.workerBroke(w, fmt.Sprintf("it answered request %d, which it does not have", seq))
+		return
+	}
+	x := s.held[0]
+	end := flags&wsgi.FlagEnd != 0
+	if typ != wsgi.MsgFile {
+		closePassed(passed)
+	}
+	switch typ {
+	case wsgi.MsgHead:
+		var h wsgi.ResponseHead
+		body, err := wsgi.ParseHead(payload, &h)
+		if err != nil || x.headSent {
+			p.workerBroke(w, fmt.Sprintf("it sent a bad response head: %v", err))
+			return
+		}
+		x.headSent = true
+		if h.Status >= 500 && !x.health {
+			p.stats.errors++
+		}
+		if x.sink != nil {
+			if end {
+				sink := x.sink
+				x.sink = nil
+				sink.Head(&h, body, true)
+			} else {
+				x.sink.Head(&h, body, false)
+			}
+		}
+	case wsgi.MsgData:
+		if !x.headSent {
+			p.workerBroke(w, "it sent a body before its head")
+			return
+		}
+		if x.sink != nil {
+			if end {
+				sink := x.sink
+				x.sink = nil
+				sink.Data(payload, true)
+			} else {
+				x.sink.Data(payload, false)
+			}
+		}
+	case wsgi.MsgFile:
+		off, n, err := wsgi.ParseFile(payload)
+		if err != nil || passed < 0 || !x.headSent {
+			closePassed(passed)
+			p.workerBroke(w, "it sent a bad file message")
+			return
+		}
+		f := newFile(passed)
+		if x.sink == nil {
+			_ = f.Close()
+		} else if end {
+			sink := x.sink
+			x.sink = nil
+			sink.File(f, off, n, true)
+		} else {
+			x.sink.File(f, off, n, false)
+		}
+	case wsgi.MsgEnd:
+		end = true
+		if sink := x.sink; sink != nil {
+			x.sink = nil
+			if !x.headSent {
+				sink.Fail(500, "the application sent no response")
+			} else {
+				sink.Data(nil, true)
+			}
+		}
+	case wsgi.MsgAbort:
+		end = true
+		p.stats.errors++
+		if sink := x.sink; sink != nil {
+			x.sink = nil
+			sink.Fail(500, "the application failed after its response began")
+		}
+	default:
+		p.workerBroke(w, fmt.Sprintf("it sent a message of unknown type %q", typ))
+		return
+	}
+	if end {
+		p.finished(s)
+	}
+}
+
+// finished ends the request at the head of a slot and gives the slot its next.
+func (p *pool) finished(s *slot) {
+	if s.n == slotDepth {
+		p.ahead--
+	}
+	x := s.pop(p.loop.now)
+	w := s.w
+	w.served++
+	p.account(x)
+	p.release(x)
+	if w.limit > 0 && w.served >= w.limit && w.recycle == "" && w.retired == "" {
+		p.recycle(w, fmt.Sprintf("it has served %d requests (workers.max_requests)", w.served))
+	}
+	p.feed(s)
+	if p.stopping {
+		p.drainAll()
+	}
+}
+
+// account counts an ended request.
+func (p *pool) account(x *exchange) {
+	if x.health {
+		return
+	}
+	p.stats.active--
+	p.stats.latency(p.loop.now, p.loop.now-x.queuedAt)
+}
+
+// abandon is told by a sink whose client is gone: what is not begun is dropped,
+// what is at work is aborted at its next piece.
+func (p *pool) abandon(x *exchange) {
+	x.sink = nil
+	if x.slot != nil {
+		x.slot.w.setAbort(x.slot, x.seq)
+		return
+	}
+	if p.queue.remove(x) {
+		p.account(x)
+		p.release(x)
+	}
+}
+
+// fail answers a request that no worker has, or whose worker is given up.
+func (p *pool) fail(x *exchange, status int, reason string) {
+	sink := x.sink
+	x.sink = nil
+	if status >= 500 && !x.health {
+		p.stats.errors++
+	}
+	p.log.warn(fmt.Sprintf("%s: %d: %s", x.label, status, reason))
+	if sink != nil {
+		sink.Fail(status, reason)
+	}
+	if x.slot == nil {
+		p.account(x)
+		p.release(x)
+	}
+}
+
+// onSweep looks for requests past their deadline.
+func (p *pool) onSweep() {
+	now := p.loop.now
+	next := int64(1<<63 - 1)
+	limit := int64(p.spec.Workers.QueueTimeout)
+	for p.queue.n > 0 {
+		x := p.queue.peek()
+		if x.queuedAt+limit > now {
+			next = min(next, x.queuedAt+limit)
+			break
+		}
+		p.queue.pop()
+		p.stats.rejected++
+		p.fail(x, 503, fmt.Sprintf("no worker was free within %v (workers.queue_timeout)", p.spec.Workers.QueueTimeout))
+	}
+	for _, w := range slices.Clone(p.workers) {
+		for _, s := range w.slots {
+			if s.n == 0 || s.held[0].deadline == 0 {
+				continue
+			}
+			if d := s.held[0].deadline; d > now {
+				next = min(next, d)
+			} else {
+				p.timedOut(s)
+			}
+		}
+	}
+	if next < 1<<63-1 {
+		p.loop.setBy(&p.sweep, next)
+	}
+}
+
+// timedOut answers 504 and replaces the worker, whose Python stacks go to the
+// log before it is killed.
+func (p *pool) timedOut(s *slot) {
+	x := s.held[0]
+	x.deadline = 0
+	p.stats.timeouts++
+	p.fail(x, 504, fmt.Sprintf("worker %d has been at it for %v (workers.request_timeout); it is replaced, its stack follows",
+		s.w.pid, p.spec.Workers.RequestTimeout))
+	w := s.w
+	w.killed = "a request ran into workers.request_timeout"
+	p.retire(w, w.killed)
+	for _, o := range w.slots {
+		if o != s && o.n > 0 && o.held[0].deadline > 0 {
+			return // another thread of it is at work: let that finish first
+		}
+	}
+	p.dumpAndKill(w)
+}
+
+// dumpAndKill makes the worker write its stacks (faulthandler answers SIGABRT)
+// and makes sure that it ends.
+func (p *pool) dumpAndKill(w *worker) {
+	w.signal(unix.SIGABRT)
+	w.next = 1
+	w.timer.f = func() { w.signal(unix.SIGKILL) }
+	p.loop.set(&w.timer, time.Second)
+}
+
+// countServing is the number of workers that take requests.
+func (p *pool) countServing() int {
+	n := 0
+	for _, w := range p.workers {
+		if w.serving() {
+			n++
+		}
+	}
+	return n
+}
+
+// retryIn is how long the back-off still waits; 0: it does not.
+func (p *pool) retryIn() time.Duration {
+	if p.retry.idx == 0 {
+		return 0
+	}
+	return time.Duration(p.retry.at - p.loop.now)
+}
+
+// jitter spreads n by up to a tenth upwards, so that workers do not go
+// together.
+func jitter(n int) uint64 {
+	if n <= 0 {
+		return 0
+	}
+	return uint64(n) + uint64(rand.IntN(n/10+1))
+}

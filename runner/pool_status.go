@@ -1,0 +1,77 @@
+package runner
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// status is the pool's part of a Status.
+func (p *pool) status() Status {
+	st := Status{Version: p.version, Min: p.min, Max: p.max, Restarts: p.restarts, LastError: p.lastErr,
+		Traceback: p.trace, RolloutError: p.rollErr, Loaded: p.loaded, Workers: []WorkerInfo{}}
+	if p.roll != nil {
+		st.Rollout = p.roll.gen
+	}
+	serving := 0
+	for _, w := range p.workers {
+		if w.pid == 0 {
+			continue
+		}
+		if w.serving() {
+			serving++
+		}
+		st.Workers = append(st.Workers, w.info(p.loop, residentSize(w.pid)))
+	}
+	st.State, st.Reason = p.state(serving)
+	if p.retry.idx > 0 {
+		st.RetryAt = p.loop.wall(p.retry.at).Round(time.Millisecond)
+	}
+	st.Requests = RequestCounts{Total: p.stats.total, Errors: p.stats.errors, Waiting: p.queue.n, Active: p.stats.active,
+		Rejected: p.stats.rejected, Timeouts: p.stats.timeouts}
+	st.Requests.P50, st.Requests.P99 = p.stats.quantiles(p.loop.now)
+	return st
+}
+
+// state says what the app is, and why if it is not well.
+func (p *pool) state(serving int) (State, string) {
+	short := func() string { return fmt.Sprintf("%d of %d workers are ready", serving, p.target()) }
+	switch {
+	case p.stopping:
+		return StateStopping, "draining"
+	case serving == 0 && p.retry.idx > 0:
+		return StateBackoff, fmt.Sprintf("%s; next try in %v", p.lastErr, p.retryIn().Round(time.Second))
+	case serving == 0 && p.back.fails > 0:
+		return StateBackoff, p.lastErr + "; trying again now"
+	case serving == 0 && p.target() == 0:
+		return StateIdle, "no request asks for a worker"
+	case serving == 0:
+		return StateStarting, short()
+	case p.rollErr != "":
+		return StateDegraded, "the workers of before serve on, the rollout was given up: " + p.rollErr
+	case serving < p.target() && p.back.fails > 0:
+		return StateDegraded, short() + ": " + p.lastErr
+	case serving < p.target():
+		return StateStarting, short()
+	case p.roll != nil:
+		return StateReady, "a rollout is under way"
+	default:
+		return StateReady, ""
+	}
+}
+
+// residentSize is the resident memory of a process in bytes, 0 if it is gone.
+func residentSize(pid int) int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0
+	}
+	f := strings.Fields(string(b))
+	if len(f) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(f[1], 10, 64)
+	return pages * int64(os.Getpagesize())
+}

@@ -1,0 +1,471 @@
+package runner
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+// reconcile starts and retires workers until the set is as wanted. It is
+// called after every event that may have changed that.
+func (p *pool) reconcile() {
+	if p.stopping {
+		if len(p.workers) == 0 {
+			p.emptied()
+		}
+		return
+	}
+	var starting, ready, recycling int
+	for _, w := range p.workers {
+		switch {
+		case w.gen != p.gen || w.state == WorkerDraining:
+		case w.ready == 0:
+			starting++
+		case w.recycling():
+			recycling++
+		default:
+			ready++
+		}
+	}
+	want := p.target()
+	have := starting + ready
+	if have < want && p.spec.Workers.KeepAlive || have < want && p.restarts == 0 {
+		if p.back.fails > 0 && ready == 0 {
+			want = min(want, 1) // one worker finds out whether it works again
+		}
+		if p.retryIn() <= 0 {
+			for ; have < want; have++ {
+				p.startWorker(p.spec, p.gen, false)
+			}
+		}
+	}
+	// A recycled worker leaves when there is one to take its place.
+	for _, w := range slices.Clone(p.workers) {
+		if recycling > 0 && ready+recycling > p.target() && w.recycling() && w.ready > 0 && w.gen == p.gen {
+			recycling--
+			p.retire(w, w.recycle)
+		}
+	}
+	for extra := have - p.target(); extra > 0; extra-- {
+		w := p.leastNeeded()
+		if w == nil {
+			break
+		}
+		p.retire(w, "scaled down")
+	}
+	p.roll.reconcile(p)
+	p.touch()
+}
+
+// target is how many workers are wanted now.
+func (p *pool) target() int { return p.min }
+
+// demand is told that a request waits for a worker.
+func (p *pool) demand() {}
+
+// leastNeeded is the worker to let go when there are too many: one that is
+// still starting, else an idle one, else the youngest.
+func (p *pool) leastNeeded() *worker {
+	var best *worker
+	rank := func(w *worker) int {
+		switch {
+		case w.ready == 0:
+			return 0
+		case w.busy() == 0:
+			return 1
+		default:
+			return 2
+		}
+	}
+	for _, w := range p.workers {
+		if w.gen != p.gen || w.state == WorkerDraining || w.recycling() {
+			continue
+		}
+		if best == nil || rank(w) <= rank(best) {
+			best = w
+		}
+	}
+	return best
+}
+
+// startWorker adds a worker and has its process started.
+func (p *pool) startWorker(spec *appspec.Spec, gen int, held bool) *worker {
+	w := &worker{pool: p, gen: gen, state: WorkerStarting, since: p.loop.now, pidfd: -1, held: held}
+	w.limit = jitter(spec.Workers.MaxRequests)
+	p.workers = append(p.workers, w)
+	w.timer.f = func() {
+		w.killed = fmt.Sprintf("it was not ready within %v (workers.start_timeout)", spec.Workers.StartTimeout)
+		p.log.warn(fmt.Sprintf("worker %d: %s; its stack follows", w.pid, w.killed))
+		p.dumpAndKill(w)
+	}
+	p.loop.set(&w.timer, spec.Workers.StartTimeout.D())
+	p.spawn(w, spec)
+	return w
+}
+
+// workerStarted is the end of a spawn: the process runs, or err says why not.
+func (p *pool) workerStarted(w *worker, pid, pidfd int, err error) {
+	if err != nil {
+		p.log.error(err.Error())
+		w.failure = &wsgi.Failure{Reason: err.Error()}
+		p.drop(w)
+		p.startFailed(w)
+		return
+	}
+	w.pid, w.pidfd = pid, pidfd
+	for _, s := range w.slots {
+		if err := p.loop.add(s.fd, unix.EPOLLIN, s); err != nil {
+			p.log.error(err.Error())
+		}
+	}
+	if err := p.loop.add(pidfd, unix.EPOLLIN, w); err != nil {
+		p.log.error(err.Error())
+	}
+	p.log.workerPID(pid, true)
+	if w.retired != "" || p.aborted {
+		w.signal(unix.SIGKILL)
+	}
+	p.touch()
+}
+
+// workerReady: the application is loaded.
+func (p *pool) workerReady(w *worker, payload []byte) {
+	if w.ready > 0 || w.state == WorkerDraining {
+		return
+	}
+	if err := json.Unmarshal(payload, &w.loaded); err != nil {
+		p.workerBroke(w, "it sent rubbish: "+err.Error())
+		return
+	}
+	for _, s := range w.loaded.Warnings {
+		p.log.warn(s)
+	}
+	w.ready = p.loop.now
+	w.state = WorkerIdle
+	p.loop.clear(&w.timer)
+	p.log.info(fmt.Sprintf("worker %d is ready: %s %s, Python %s, loaded in %.0f ms",
+		w.pid, w.loaded.Loader, w.loaded.App, w.loaded.Python, w.loaded.ImportMS))
+	if w.held {
+		p.reconcile()
+		return
+	}
+	p.admit(w)
+	p.reconcile()
+}
+
+// admit lets a ready worker serve.
+func (p *pool) admit(w *worker) {
+	w.held = false
+	p.loaded = w.loaded.Loader + " " + w.loaded.App
+	p.trace, p.lastErr = "", ""
+	w.timer.f = func() { p.back.reset() }
+	p.loop.set(&w.timer, p.spec.Restart.ResetAfter.D())
+	for _, s := range w.slots {
+		p.feed(s)
+	}
+}
+
+// workerFailed: the application cannot be loaded. The worker exits by itself.
+func (p *pool) workerFailed(w *worker, payload []byte) {
+	var f wsgi.Failure
+	if err := json.Unmarshal(payload, &f); err != nil {
+		f.Reason = "it failed, and its report is rubbish: " + err.Error()
+	}
+	w.failure = &f
+	at := ""
+	if f.File != "" {
+		at = fmt.Sprintf(" (%s, line %d)", f.File, f.Line)
+	}
+	p.log.error(fmt.Sprintf("worker %d cannot load the application: %s%s", w.pid, f.Reason, at))
+	if f.Traceback != "" {
+		p.log.raw(f.Traceback)
+	}
+	if f.Hint != "" {
+		p.log.error(f.Hint)
+	}
+}
+
+// workerBroke: the worker does what no worker may do. It is killed; its exit
+// does the rest.
+func (p *pool) workerBroke(w *worker, what string) {
+	if w.killed == "" {
+		w.killed = what
+		p.log.error(fmt.Sprintf("worker %d is killed: %s", w.pid, what))
+	}
+	for _, s := range w.slots {
+		p.loop.remove(s.fd)
+	}
+	w.signal(unix.SIGKILL)
+}
+
+// retire lets a worker finish what it has begun and go.
+func (p *pool) retire(w *worker, why string) {
+	if w.state == WorkerDraining {
+		return
+	}
+	w.retired = why
+	started := w.ready > 0
+	w.state = WorkerDraining
+	p.loop.clear(&w.timer)
+	if !started {
+		w.signal(unix.SIGKILL)
+		return
+	}
+	p.log.info(fmt.Sprintf("worker %d leaves: %s", w.pid, why))
+	for _, s := range w.slots {
+		s.idle = false
+		if s.n == slotDepth {
+			for _, x := range s.takeBack(1) {
+				p.ahead--
+				p.requeue(x)
+			}
+		}
+		p.drainSlot(s)
+	}
+	w.timer.f = func() {
+		w.killed = fmt.Sprintf("it did not end within %v (workers.stop_timeout)", p.spec.Workers.StopTimeout)
+		p.log.warn(fmt.Sprintf("worker %d: %s; its stack follows", w.pid, w.killed))
+		p.dumpAndKill(w)
+	}
+	p.loop.set(&w.timer, p.spec.Workers.StopTimeout.D())
+	p.touch()
+}
+
+// requeue gives a request that its worker has not begun to another one.
+func (p *pool) requeue(x *exchange) {
+	if s := p.popIdle(); s != nil && s.send(x, p.loop.now) {
+		return
+	}
+	p.queue.unshift(x)
+	p.loop.setBy(&p.sweep, x.queuedAt+int64(p.spec.Workers.QueueTimeout))
+}
+
+// recycle has a worker replaced, the replacement first.
+func (p *pool) recycle(w *worker, why string) {
+	if w.recycle != "" || w.retired != "" {
+		return
+	}
+	w.recycle = why
+	p.log.info(fmt.Sprintf("worker %d is to be replaced: %s", w.pid, why))
+	p.loop.post(p.reconcile)
+}
+
+// drop takes a worker that is no more out of the pool.
+func (p *pool) drop(w *worker) {
+	w.close()
+	if i := slices.Index(p.workers, w); i >= 0 {
+		p.workers = slices.Delete(p.workers, i, i+1)
+	}
+}
+
+// workerExited: the process is gone.
+func (p *pool) workerExited(w *worker) {
+	// What it had answered before it died is still in our sockets.
+	for _, s := range w.slots {
+		for s.fd >= 0 && s.n > 0 {
+			msg, passed, errno := p.rx.recv(s.fd)
+			if errno == unix.EINTR {
+				continue
+			}
+			if errno != 0 || len(msg) == 0 {
+				break
+			}
+			p.onMessage(s, msg, passed)
+		}
+		if w.ready == 0 && s.index == 0 && s.fd >= 0 {
+			p.lastWords(w, s)
+		}
+	}
+	// Its children, if it had any, are in its process group. The group cannot
+	// have been given to others while the leader is not reaped.
+	_ = unix.Kill(-w.pid, unix.SIGKILL)
+	var ws unix.WaitStatus
+	_, _ = unix.Wait4(w.pid, &ws, 0, nil)
+	p.log.workerPID(w.pid, false)
+
+	wasDraining := w.state == WorkerDraining
+	w.state = WorkerDraining // nothing is given to it from here on
+	var again []*exchange
+	for _, s := range w.slots {
+		s.idle = false
+		if s.n == slotDepth {
+			p.ahead--
+		}
+		again = append(again, s.takeBack(0)...)
+		if s.n > 0 {
+			why := "worker " + fmt.Sprint(w.pid) + " died: " + exitText(ws)
+			if w.killed != "" {
+				why = fmt.Sprintf("worker %d was killed: %s", w.pid, w.killed)
+			}
+			for i := range s.n {
+				x := s.held[i]
+				x.slot = nil
+				s.held[i] = nil
+				if x.sink == nil {
+					p.account(x)
+					p.release(x)
+				} else {
+					p.fail(x, 502, why)
+				}
+			}
+			s.n = 0
+		}
+	}
+	p.drop(w)
+	for i := len(again) - 1; i >= 0; i-- {
+		p.requeue(again[i])
+	}
+	switch {
+	case w.killed == "" && (w.retired != "" || wasDraining):
+		p.log.info(fmt.Sprintf("worker %d has ended", w.pid))
+		p.reconcile()
+	case w.ready == 0 && w.retired == "":
+		if w.failure == nil {
+			why := exitText(ws)
+			if w.killed != "" {
+				why = w.killed
+			}
+			w.failure = &wsgi.Failure{Reason: "the worker ended before it was ready: " + why}
+			p.log.error(fmt.Sprintf("worker %d: %s", w.pid, w.failure.Reason))
+		}
+		p.startFailed(w)
+	case w.retired != "":
+		p.reconcile()
+	case w.held:
+		w.failure = &wsgi.Failure{Reason: "the worker died while its rollout waited for others: " + exitText(ws)}
+		p.startFailed(w)
+	default:
+		p.workerDied(w, ws)
+	}
+}
+
+// lastWords reads what a worker that ended before it was ready still said.
+func (p *pool) lastWords(w *worker, s *slot) {
+	for w.failure == nil {
+		msg, passed, errno := p.rx.recv(s.fd)
+		if errno != 0 || len(msg) < wsgi.HeaderSize {
+			return
+		}
+		closePassed(passed)
+		if msg[0] == wsgi.MsgFailed {
+			p.workerFailed(w, msg[wsgi.HeaderSize:])
+		}
+	}
+}
+
+// workerDied: a worker that served is gone unasked.
+func (p *pool) workerDied(w *worker, ws unix.WaitStatus) {
+	why := exitText(ws)
+	if w.killed != "" {
+		why = "killed: " + w.killed
+	}
+	p.restarts++
+	p.lastErr = fmt.Sprintf("worker %d died: %s", w.pid, why)
+	p.log.error(p.lastErr)
+	if !p.spec.Workers.KeepAlive {
+		if len(p.workers) == 0 {
+			p.log.info("the last worker is gone and workers.keep_alive is false: the master ends")
+			p.stop()
+		}
+		p.touch()
+		return
+	}
+	if d := p.back.died(p.spec.Restart, time.Duration(p.loop.now-w.ready)); d > 0 {
+		p.wait(d)
+	}
+	p.reconcile()
+}
+
+// startFailed: a worker could not start.
+func (p *pool) startFailed(w *worker) {
+	if w.held {
+		p.roll.failed(p, w)
+		return
+	}
+	p.lastErr = w.failure.Reason
+	p.trace = w.failure.Traceback
+	if w.gen != p.gen || p.stopping {
+		p.reconcile()
+		return
+	}
+	d := p.back.failed(p.spec.Restart)
+	p.log.warn(fmt.Sprintf("the next try is in %v", d.Round(100*time.Millisecond)))
+	p.wait(d)
+	p.reconcile()
+}
+
+// wait keeps the pool from starting workers for d.
+func (p *pool) wait(d time.Duration) { p.loop.set(&p.retry, d) }
+
+// retryNow ends a back-off: the operator asked for it, or the spec changed.
+func (p *pool) retryNow() {
+	p.back.reset()
+	p.loop.clear(&p.retry)
+	p.reconcile()
+}
+
+// scale sets the wanted numbers.
+func (p *pool) scale(lo, hi int) {
+	if lo == p.min && hi == p.max {
+		return
+	}
+	p.log.info(fmt.Sprintf("workers: %d to %d → %d to %d", p.min, p.max, lo, hi))
+	p.min, p.max = lo, hi
+	p.reconcile()
+}
+
+// stop retires every worker and answers what waits as long as one is left.
+func (p *pool) stop() {
+	if p.stopping {
+		return
+	}
+	p.stopping = true
+	p.loop.clear(&p.retry)
+	p.roll.cancel(p)
+	// Requests that wait are served first: a worker leaves when the queue is
+	// empty and its own slots are.
+	p.drainAll()
+	p.touch()
+}
+
+// drainAll retires the workers of a stopping pool once nothing waits.
+func (p *pool) drainAll() {
+	if p.queue.n > 0 && p.countServing() > 0 {
+		return
+	}
+	for p.queue.n > 0 {
+		p.fail(p.queue.pop(), 503, "the app is being stopped and has no worker")
+	}
+	for _, w := range slices.Clone(p.workers) {
+		p.retire(w, "the app is stopped")
+	}
+	if len(p.workers) == 0 {
+		p.emptied()
+	}
+}
+
+// abort kills every worker.
+func (p *pool) abort() {
+	p.aborted = true
+	for _, w := range slices.Clone(p.workers) {
+		w.signal(unix.SIGKILL)
+	}
+}
+
+// exitText says how a process ended.
+func exitText(ws unix.WaitStatus) string {
+	switch {
+	case ws.Signaled() && ws.Signal() == unix.SIGKILL:
+		return "killed by SIGKILL (by hand, or the kernel was out of memory)"
+	case ws.Signaled():
+		return "killed by " + unix.SignalName(ws.Signal())
+	default:
+		return fmt.Sprintf("exit status %d", ws.ExitStatus())
+	}
+}

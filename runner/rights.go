@@ -1,0 +1,48 @@
+package runner
+
+import (
+	"net"
+
+	"golang.org/x/sys/unix"
+)
+
+// rightsReader reads a unix connection and keeps the descriptors that come
+// with the bytes.
+type rightsReader struct {
+	c   *net.UnixConn
+	oob []byte
+	fds []int
+}
+
+func newRightsReader(c *net.UnixConn) *rightsReader {
+	return &rightsReader{c: c, oob: make([]byte, unix.CmsgSpace(4*256))}
+}
+
+// Read implements io.Reader.
+func (r *rightsReader) Read(b []byte) (int, error) {
+	n, oobn, _, _, err := r.c.ReadMsgUnix(b, r.oob)
+	if oobn > 0 {
+		msgs, perr := unix.ParseSocketControlMessage(r.oob[:oobn])
+		if perr == nil {
+			for i := range msgs {
+				if fds, err := unix.ParseUnixRights(&msgs[i]); err == nil {
+					for _, fd := range fds {
+						unix.CloseOnExec(fd)
+					}
+					r.fds = append(r.fds, fds...)
+				}
+			}
+		}
+	}
+	if n == 0 && err == nil {
+		return 0, net.ErrClosed
+	}
+	return n, err
+}
+
+// take returns the descriptors received so far; they are the caller's.
+func (r *rightsReader) take() []int {
+	fds := r.fds
+	r.fds = nil
+	return fds
+}

@@ -1,0 +1,93 @@
+package runner
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// rollout replaces the workers of a pool: a whole new set is started and held
+// back until each of it is ready, then the sets change places at once. If one
+// cannot start, the new set is dropped and nothing has changed.
+type rollout struct {
+	gen  int
+	spec *appspec.Spec
+	set  []*worker
+}
+
+// rollTo begins a rollout to spec. One that is under way is given up.
+func (p *pool) rollTo(spec *appspec.Spec, why string) {
+	p.roll.cancel(p)
+	p.lastGen++
+	p.rollErr = ""
+	if p.countServing() == 0 {
+		// Nothing serves, so there is nothing to protect: the new set simply takes
+		// over, and a back-off ends.
+		for _, w := range slices.Clone(p.workers) {
+			p.retire(w, why)
+		}
+		p.gen, p.spec = p.lastGen, spec
+		p.retryNow()
+		return
+	}
+	p.log.info(fmt.Sprintf("rolling out generation %d: %s", p.lastGen, why))
+	r := &rollout{gen: p.lastGen, spec: spec}
+	p.roll = r
+	for range max(1, p.target()) {
+		r.set = append(r.set, p.startWorker(spec, r.gen, true))
+	}
+	p.touch()
+}
+
+// reconcile changes the sets' places when the new one is complete.
+func (r *rollout) reconcile(p *pool) {
+	if r == nil {
+		return
+	}
+	for _, w := range r.set {
+		if w.ready == 0 {
+			return
+		}
+	}
+	p.roll = nil
+	old := slices.DeleteFunc(slices.Clone(p.workers), func(w *worker) bool { return w.gen == r.gen })
+	p.gen, p.spec = r.gen, r.spec
+	p.back.reset()
+	p.loop.clear(&p.retry)
+	for _, w := range r.set {
+		p.admit(w)
+	}
+	for _, w := range old {
+		p.retire(w, "replaced by a rollout")
+	}
+	p.log.info(fmt.Sprintf("generation %d serves", r.gen))
+	p.loop.post(p.reconcile) // the number wanted may have changed meanwhile
+}
+
+// failed gives the rollout up because one of its workers could not start.
+func (r *rollout) failed(p *pool, w *worker) {
+	if r == nil || w.gen != r.gen {
+		p.reconcile()
+		return
+	}
+	p.rollErr = w.failure.Reason
+	p.lastErr = w.failure.Reason
+	p.trace = w.failure.Traceback
+	p.log.error(fmt.Sprintf("the rollout of generation %d is given up, the workers of before serve on: %s", r.gen, p.rollErr))
+	r.cancel(p)
+	p.reconcile()
+}
+
+// cancel drops the new set.
+func (r *rollout) cancel(p *pool) {
+	if r == nil {
+		return
+	}
+	p.roll = nil
+	for _, w := range r.set {
+		if slices.Contains(p.workers, w) {
+			p.retire(w, "its rollout was given up")
+		}
+	}
+}

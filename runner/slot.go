@@ -1,0 +1,174 @@
+package runner
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+// slotDepth is how many requests a slot may hold: the one it serves and one
+// ahead, so that the worker need not wait for us between two requests.
+const slotDepth = 2
+
+// slot is our end of one worker thread's socket. What the worker has not read
+// yet we can read back at its own end, theirs.
+type slot struct {
+	w      *worker
+	index  int
+	fd     int
+	theirs int // the worker's end, kept open here; -1 once the worker owns it alone
+
+	held [slotDepth]*exchange // in the order sent; the first is at work
+	n    int
+
+	idle   bool // on the pool's idle stack
+	paused bool // not read, because a client is slow
+	quit   bool // 'q' was sent
+}
+
+func (s *slot) onEvents(events uint32) {
+	p := s.w.pool
+	msg, passed, errno := p.rx.recv(s.fd)
+	if errno == syscall.EAGAIN || errno == syscall.EINTR {
+		return
+	}
+	if errno != 0 {
+		p.workerBroke(s.w, "its slot failed: "+errno.Error())
+		return
+	}
+	if len(msg) == 0 {
+		// The worker closed its end (we hold a duplicate, so this is shutdown(2)
+		// by the worker's own code).
+		p.workerBroke(s.w, "it closed its link to the master")
+		return
+	}
+	p.onMessage(s, msg, passed)
+}
+
+// send gives a request to the slot. False: the socket is full, try later.
+func (s *slot) send(x *exchange, now int64) bool {
+	for {
+		_, errno := rawSend(s.fd, x.msg)
+		if errno == syscall.EINTR {
+			continue
+		}
+		if errno != 0 {
+			return false
+		}
+		break
+	}
+	if x.body != nil && !s.sendBody(x) {
+		return false
+	}
+	x.slot = s
+	x.sentAt = now
+	s.held[s.n] = x
+	s.n++
+	if s.n == 1 {
+		s.begin(now)
+	}
+	return true
+}
+
+// sendBody sends the descriptor of a request's body, the message after the
+// request itself.
+func (s *slot) sendBody(x *exchange) bool {
+	var head [wsgi.HeaderSize]byte
+	head[0] = wsgi.MsgBody
+	rights := unix.UnixRights(int(x.body.Fd()))
+	for {
+		err := unix.Sendmsg(s.fd, head[:], rights, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+		if err == unix.EINTR {
+			continue
+		}
+		return err == nil
+	}
+}
+
+// begin notes that the first request held is at work from now.
+func (s *slot) begin(now int64) {
+	x := s.held[0]
+	x.begunAt = now
+	if t := s.w.pool.spec.Workers.RequestTimeout.D(); t > 0 && !x.health {
+		x.deadline = now + int64(t)
+		s.w.pool.loop.setBy(&s.w.pool.sweep, x.deadline)
+	}
+}
+
+// pop takes the finished first request off.
+func (s *slot) pop(now int64) *exchange {
+	x := s.held[0]
+	s.held[0] = s.held[1]
+	s.held[1] = nil
+	s.n--
+	x.slot = nil
+	if s.n > 0 {
+		s.begin(now)
+	}
+	return x
+}
+
+// takeBack reads back what the worker has not read yet: the requests, counted
+// from the last, that it has not begun. It returns them in the order sent.
+func (s *slot) takeBack(from int) []*exchange {
+	if s.theirs < 0 || s.n <= from {
+		return nil
+	}
+	// The messages come out in order. With a request at work (from == 1) all
+	// that is left in the socket is what is ahead.
+	count := 0
+	for {
+		msg, passed, errno := s.w.pool.rx.recv(s.theirs)
+		if errno == syscall.EINTR {
+			continue
+		}
+		if errno != 0 || len(msg) == 0 {
+			break
+		}
+		if passed >= 0 {
+			_ = unix.Close(passed)
+		}
+		if msg[0] == wsgi.MsgRequest {
+			count++
+		}
+	}
+	if count > s.n {
+		count = s.n
+	}
+	var back []*exchange
+	for i := s.n - count; i < s.n; i++ {
+		x := s.held[i]
+		x.slot = nil
+		x.deadline = 0
+		back = append(back, x)
+		s.held[i] = nil
+	}
+	s.n -= count
+	return back
+}
+
+// sendQuit tells the worker's thread to end after what it holds.
+func (s *slot) sendQuit() {
+	if s.quit {
+		return
+	}
+	var head [wsgi.HeaderSize]byte
+	head[0] = wsgi.MsgQuit
+	_, errno := rawSend(s.fd, head[:])
+	s.quit = errno == 0
+}
+
+// close ends our side.
+func (s *slot) close() {
+	if s.fd >= 0 {
+		s.w.pool.loop.remove(s.fd)
+		_ = unix.Close(s.fd)
+		s.fd = -1
+	}
+	if s.theirs >= 0 {
+		_ = unix.Close(s.theirs)
+		s.theirs = -1
+	}
+}

@@ -1,0 +1,218 @@
+package runner
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sort"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+// spawner starts worker processes on a thread of its own: a worker is told to
+// die with the thread that forked it, so that thread must live as long as the
+// master; and what it may not gain (privileges) is set on that thread alone.
+type spawner struct {
+	loop    *loop
+	log     *appLog
+	owner   workerUser
+	baseEnv []string
+	hostDir string // where the Python host lies
+	jobs    chan spawnJob
+}
+
+// workerUser is whom the workers run as.
+type workerUser struct {
+	uid, gid int
+	groups   []uint32
+	name     string
+	home     string
+	change   bool // we are root and must change to it
+}
+
+type spawnJob struct {
+	w      *worker
+	python string
+	dir    string
+	args   []string
+	env    []string
+	files  []uintptr
+	limits appspec.Limits
+	close  []int    // descriptors to close once the process runs
+	output *os.File // our end of its output
+}
+
+func newSpawner(l *loop, log *appLog, owner workerUser, baseEnv []string, hostDir string) *spawner {
+	s := &spawner{loop: l, log: log, owner: owner, baseEnv: baseEnv, hostDir: hostDir, jobs: make(chan spawnJob, 64)}
+	go s.run()
+	return s
+}
+
+// spawn makes the worker's link and has its process started. It runs on the
+// loop; the result comes back as pool.workerStarted.
+func (s *spawner) spawn(w *worker, spec *appspec.Spec) {
+	job, err := s.prepare(w, spec)
+	if err != nil {
+		for _, fd := range job.close {
+			_ = unix.Close(fd)
+		}
+		w.pool.loop.post(func() { w.pool.workerStarted(w, 0, -1, fmt.Errorf("cannot start worker: %w", err)) })
+		return
+	}
+	s.jobs <- job
+}
+
+func (s *spawner) prepare(w *worker, spec *appspec.Spec) (job spawnJob, err error) {
+	python, err := pythonOf(spec)
+	if err != nil {
+		return job, err
+	}
+	job = spawnJob{w: w, python: python, dir: spec.Path, limits: spec.Limits,
+		args: []string{python, "-u", filepath.Join(s.hostDir, "wsgid_worker.py"), spec.Name},
+		env:  s.environ(spec)}
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		return job, fmt.Errorf("cannot make a pipe: %w", err)
+	}
+	// Non-blocking, so that following it takes a goroutine and no thread.
+	_ = unix.SetNonblock(pipe[0], true)
+	job.output = os.NewFile(uintptr(pipe[0]), "output")
+	job.close = append(job.close, pipe[1])
+	null, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return job, fmt.Errorf("cannot open %s: %w", os.DevNull, err)
+	}
+	job.close = append(job.close, null)
+	abort, err := unix.MemfdCreate("wsgid-abort", unix.MFD_CLOEXEC)
+	if err != nil {
+		return job, fmt.Errorf("cannot make the abort table: %w", err)
+	}
+	job.close = append(job.close, abort)
+	size := os.Getpagesize()
+	if err := unix.Ftruncate(abort, int64(size)); err != nil {
+		return job, fmt.Errorf("cannot size the abort table: %w", err)
+	}
+	if w.abort, err = unix.Mmap(abort, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+		return job, fmt.Errorf("cannot map the abort table: %w", err)
+	}
+	job.files = []uintptr{uintptr(null), uintptr(pipe[1]), uintptr(pipe[1]), uintptr(abort)}
+	for i := range max(1, spec.Workers.Threads) {
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return job, fmt.Errorf("cannot make a slot: %w", err)
+		}
+		for _, fd := range pair {
+			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 2*wsgi.MaxMessage)
+		}
+		_ = unix.SetNonblock(pair[0], true)
+		w.slots = append(w.slots, &slot{w: w, index: i, fd: pair[0], theirs: pair[1]})
+		job.files = append(job.files, uintptr(pair[1]))
+	}
+	init := wsgi.AppendInit(nil, &wsgi.Config{
+		App: spec.Name, AppPath: spec.Path, Loader: spec.Loader, WSGIApp: spec.WSGIApp,
+		LoaderDirs: spec.LoaderDirs, Middleware: spec.Middleware,
+		Django: spec.Loader == "django", DjangoSettings: djangoSettings(spec),
+		Threads: spec.Workers.Threads, Multiprocess: spec.Workers.Max > 1,
+		Debug: spec.Debug, Preload: false, Version: Version,
+	})
+	if _, errno := rawSend(w.slots[0].fd, init); errno != 0 {
+		return job, fmt.Errorf("cannot send the configuration: %w", errno)
+	}
+	return job, nil
+}
+
+func djangoSettings(spec *appspec.Spec) string {
+	if spec.Django == nil {
+		return ""
+	}
+	return spec.Django.Settings
+}
+
+// environ is a worker's environment: nothing of the daemon's but the locale and
+// the time zone, then the spec's.
+func (s *spawner) environ(spec *appspec.Spec) []string {
+	set := map[string]string{}
+	for _, kv := range s.baseEnv {
+		k, v, _ := strings.Cut(kv, "=")
+		set[k] = v
+	}
+	set["HOME"], set["USER"], set["LOGNAME"] = s.owner.home, s.owner.name, s.owner.name
+	if spec.Virtualenv != "" {
+		venv := spec.Virtualenv
+		if !filepath.IsAbs(venv) {
+			venv = filepath.Join(spec.Path, venv)
+		}
+		set["VIRTUAL_ENV"] = venv
+		set["PATH"] = filepath.Join(venv, "bin") + ":" + set["PATH"]
+	}
+	for k, v := range spec.Env {
+		set[k] = v
+	}
+	env := make([]string, 0, len(set))
+	for k, v := range set {
+		env = append(env, k+"="+v)
+	}
+	sort.Strings(env)
+	return env
+}
+
+// run is the spawner's thread.
+func (s *spawner) run() {
+	runtime.LockOSThread()
+	// Best effort: a kernel without it is older than any we run on.
+	_ = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	for job := range s.jobs {
+		pid, pidfd, err := s.fork(job)
+		for _, fd := range job.close {
+			_ = unix.Close(fd)
+		}
+		if err != nil {
+			_ = job.output.Close()
+			err = fmt.Errorf("cannot start worker: cannot run %s as %s in %s: %w", job.python, s.owner.name, job.dir, err)
+		} else {
+			go s.log.follow(job.output, pid)
+		}
+		w := job.w
+		s.loop.post(func() { w.pool.workerStarted(w, pid, pidfd, err) })
+	}
+}
+
+func (s *spawner) fork(job spawnJob) (pid, pidfd int, err error) {
+	pidfd = -1
+	attr := &syscall.ProcAttr{Dir: job.dir, Env: job.env, Files: job.files,
+		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &pidfd}}
+	if s.owner.change {
+		attr.Sys.Credential = &syscall.Credential{Uid: uint32(s.owner.uid), Gid: uint32(s.owner.gid), Groups: s.owner.groups}
+	}
+	pid, err = syscall.ForkExec(job.python, job.args, attr)
+	if err != nil {
+		return 0, -1, err
+	}
+	set := func(what int, v uint64) {
+		if v > 0 {
+			if e := unix.Prlimit(pid, what, &unix.Rlimit{Cur: v, Max: v}, nil); e != nil {
+				s.log.warn(fmt.Sprintf("worker %d: cannot set its limits: %v", pid, e))
+			}
+		}
+	}
+	set(unix.RLIMIT_NOFILE, job.limits.OpenFiles)
+	set(unix.RLIMIT_NPROC, job.limits.Processes)
+	set(unix.RLIMIT_AS, uint64(job.limits.AddressSpace))
+	_ = unix.Prlimit(pid, unix.RLIMIT_CORE, &unix.Rlimit{}, nil)
+	return pid, pidfd, nil
+}
+
+// closePassed closes a descriptor that came with a message and is not wanted.
+func closePassed(fd int) {
+	if fd >= 0 {
+		_ = unix.Close(fd)
+	}
+}
+
+func newFile(fd int) *os.File { return os.NewFile(uintptr(fd), "response") }

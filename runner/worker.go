@@ -1,0 +1,97 @@
+package runner
+
+import (
+	"encoding/binary"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+// worker is one Python process of the pool. It belongs to the loop.
+//
+//	starting ──ready──▶ serving ──retire──▶ draining ──exit──▶ gone
+//	   └──failed/exit──────┴──────exit────────────────────────▶
+type worker struct {
+	pool  *pool
+	pid   int
+	pidfd int
+	gen   int // which code and spec it runs
+	state WorkerState
+	since int64 // entered the pool
+	ready int64 // became ready; 0: not yet
+	slots []*slot
+	abort []byte // the shared abort table, one uint32 a slot
+
+	served  uint64
+	limit   uint64 // recycle after that many requests; 0: never
+	failure *wsgi.Failure
+	loaded  wsgi.Ready
+	recycle string // why it is to be replaced; it serves until its replacement is ready
+	retired string // why it leaves; empty: nobody asked it to
+	killed  string // why we killed it
+	held    bool   // ready, but waits for its rollout to be complete
+	timer   timer  // start or stop deadline
+	next    int    // the SIGKILL escalation step
+}
+
+// onEvents of the pidfd: the process is gone.
+func (w *worker) onEvents(uint32) { w.pool.workerExited(w) }
+
+// busy is the number of requests the worker holds.
+func (w *worker) busy() int {
+	n := 0
+	for _, s := range w.slots {
+		n += s.n
+	}
+	return n
+}
+
+// recycling tells whether the worker waits for its replacement.
+func (w *worker) recycling() bool { return w.recycle != "" && w.retired == "" }
+
+// serving tells whether the pool may give it requests.
+func (w *worker) serving() bool {
+	return w.ready > 0 && !w.held && w.state != WorkerDraining
+}
+
+// setAbort tells the host that the client of the request is gone.
+func (w *worker) setAbort(s *slot, seq uint32) {
+	if o := s.index * 4; o+4 <= len(w.abort) {
+		binary.LittleEndian.PutUint32(w.abort[o:], seq)
+	}
+}
+
+// signal sends a signal through the pidfd, which can never hit another process.
+func (w *worker) signal(sig unix.Signal) {
+	if w.pidfd >= 0 {
+		_ = unix.PidfdSendSignal(w.pidfd, sig, nil, 0)
+	}
+}
+
+// info is the worker as status shows it.
+func (w *worker) info(l *loop, rss int64) WorkerInfo {
+	st := w.state
+	if st == WorkerIdle && w.busy() > 0 {
+		st = WorkerBusy
+	}
+	return WorkerInfo{PID: w.pid, State: st, Since: l.wall(w.since).Round(time.Millisecond), Requests: w.served, RSS: rss}
+}
+
+// close frees what the worker used.
+func (w *worker) close() {
+	w.pool.loop.clear(&w.timer)
+	for _, s := range w.slots {
+		s.close()
+	}
+	if w.pidfd >= 0 {
+		w.pool.loop.remove(w.pidfd)
+		_ = unix.Close(w.pidfd)
+		w.pidfd = -1
+	}
+	if w.abort != nil {
+		_ = unix.Munmap(w.abort)
+		w.abort = nil
+	}
+}
