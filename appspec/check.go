@@ -1,0 +1,221 @@
+package appspec
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/spf13/afero"
+)
+
+// checker checks one resolved app: what no single attribute can tell.
+type checker struct {
+	o      Options
+	fsys   afero.Fs
+	spec   *Spec
+	whole  hcl.Range // where the app starts
+	diags  hcl.Diagnostics
+	warned hcl.Diagnostics
+}
+
+// at is where an attribute was written, the app's start where it was not.
+func (c *checker) at(path string) hcl.Range {
+	if rng, ok := c.spec.Ranges[path]; ok {
+		return rng
+	}
+	return c.whole
+}
+
+func (c *checker) fault(path, what, instead string) {
+	c.diags = append(c.diags, problem(c.at(path), what, instead))
+}
+
+func (c *checker) warn(path, what, instead string) {
+	c.warned = append(c.warned, warning(c.at(path), what, instead))
+}
+
+func (c *checker) check() {
+	c.required()
+	c.workers()
+	c.sockets()
+	c.order()
+	c.loader()
+	c.python()
+	c.privileges()
+	c.limits()
+}
+
+// required looks for the attributes that their blocks cannot do without.
+func (c *checker) required() {
+	for i := range attributes {
+		a := &attributes[i]
+		if !a.Required {
+			continue
+		}
+		n := 1
+		switch {
+		case strings.HasPrefix(a.Path, "sockets.http."):
+			n = len(c.spec.Sockets.HTTP)
+		case strings.HasPrefix(a.Path, "sockets.mongrel2."):
+			n = len(c.spec.Sockets.Mongrel2)
+		}
+		for j := range n {
+			field, _ := a.at(c.spec, j).(*string)
+			if field == nil || *field != "" {
+				continue
+			}
+			if _, written := c.spec.Ranges[indexPath(a.Path, j)]; written {
+				c.fault(indexPath(a.Path, j), a.Name()+" is empty", "write: "+a.example())
+				continue
+			}
+			block := a.Block()
+			c.fault(indexPath(block, j), block[strings.LastIndexByte(block, '.')+1:]+" has no "+a.Name(), "write: "+a.example())
+		}
+	}
+}
+
+func (c *checker) workers() {
+	w := &c.spec.Workers
+	if w.Min > w.Max {
+		switch _, ok := c.spec.Ranges["workers.max"]; {
+		case ok:
+			c.fault("workers.min", "min is "+itoa(w.Min)+" and max is "+itoa(w.Max), "min is at most max")
+		default:
+			c.fault("workers.min", "min without max", "write: max = "+itoa(max(2*w.Min, 2))+" as well, or count = "+itoa(w.Min)+" for a fixed number")
+		}
+	}
+}
+
+func (c *checker) sockets() {
+	s := &c.spec.Sockets
+	if len(s.HTTP)+len(s.Mongrel2) == 0 && c.spec.Enabled {
+		c.fault("sockets", "the app has no socket: nobody could reach it", `write: sockets { http { listen = "127.0.0.1:8000" } }, on three lines, or enabled = false`)
+	}
+	for i, h := range s.HTTP {
+		if strings.HasPrefix(h.Listen, "unix:") {
+			if h.TLS != nil {
+				c.fault(indexPath("sockets.http.tls", i), "tls on a unix socket", "TLS is for host:port: leave out the tls block")
+			}
+			continue
+		}
+		for _, name := range []string{"mode", "owner", "group"} {
+			path := indexPath("sockets.http."+name, i)
+			if _, ok := c.spec.Ranges[path]; ok {
+				c.fault(path, name+" is for unix sockets only", "leave it out: "+quote(h.Listen)+" has no permissions")
+			}
+		}
+	}
+	for i, m := range s.Mongrel2 {
+		if m.Recv != "" && endpointKey(m.Recv) == endpointKey(m.Send) {
+			c.fault(indexPath("sockets.mongrel2.send", i), "recv and send are the same endpoint", "recv is the handler's send_spec and send its recv_spec: two different ones")
+		}
+	}
+}
+
+// order checks the pairs of which one may not be larger.
+func (c *checker) order() {
+	if r := &c.spec.Restart; r.MinDelay > r.MaxDelay {
+		path := "restart.min_delay"
+		if _, ok := c.spec.Ranges[path]; !ok {
+			path = "restart.max_delay"
+		}
+		c.fault(path, "min_delay is "+durationText(r.MinDelay.D())+" and max_delay is "+durationText(r.MaxDelay.D()), "min_delay is at most max_delay")
+	}
+	if h := c.spec.Health; h != nil && h.Timeout > h.Interval {
+		path := "health.timeout"
+		if _, ok := c.spec.Ranges[path]; !ok {
+			path = "health.interval"
+		}
+		c.fault(path, "timeout is "+durationText(h.Timeout.D())+" and interval is "+durationText(h.Interval.D()), "timeout is at most interval: a question ends before the next is asked")
+	}
+}
+
+func (c *checker) loader() {
+	s := c.spec
+	if s.Loader == "wsgi" && s.WSGIApp == "" {
+		c.fault("loader", `loader "wsgi" needs wsgi_app`, `write: wsgi_app = "`+pythonName(s.Name)+`.wsgi:application", or loader = "auto"`)
+	}
+	if s.Django != nil && s.Loader == "pyroutes" {
+		c.fault("django", "a django block with loader "+quote(s.Loader), `leave the block out, or write loader = "django"`)
+	}
+}
+
+func pythonName(s string) string { return strings.ReplaceAll(s, "-", "_") }
+
+// python looks whether the interpreter is there, for an app that is to run.
+func (c *checker) python() {
+	s := c.spec
+	if !s.Enabled {
+		return
+	}
+	if s.Virtualenv != "" {
+		dir := s.Virtualenv
+		if !filepath.IsAbs(dir) {
+			dir = filepath.Join(s.Path, dir)
+		}
+		for _, name := range []string{"bin/python3", "bin/python"} {
+			if info, err := c.fsys.Stat(filepath.Join(dir, name)); err == nil && !info.IsDir() {
+				return
+			}
+		}
+		c.fault("virtualenv", "there is no Python in the virtualenv "+dir+": it has neither bin/python3 nor bin/python", "make it with: python3 -m venv "+dir)
+		return
+	}
+	if s.Python != "" {
+		switch info, err := c.fsys.Stat(s.Python); {
+		case err != nil:
+			c.fault("python", "cannot use python "+s.Python+": "+reason(c.fsys, s.Python, err).Error(), "write the path of an interpreter, CPython 3.8 or newer, such as \"/usr/bin/python3\"")
+		case info.IsDir():
+			c.fault("python", "cannot use python "+s.Python+": it is a directory", "write the path of the interpreter; for a virtualenv write: virtualenv = "+quote(s.Python))
+		}
+	}
+}
+
+// privileges checks what only a daemon that is root can do.
+func (c *checker) privileges() {
+	s := c.spec
+	if s.Chroot {
+		for i, dir := range s.LoaderDirs {
+			clean := dir
+			if !filepath.IsAbs(clean) {
+				clean = filepath.Join(s.Path, clean)
+			}
+			if !inside(filepath.Clean(clean), filepath.Clean(s.Path)) {
+				c.fault("loader_dirs", "loader_dirs["+itoa(i)+"] "+quote(dir)+" is outside of the app folder, and chroot is true", "move the plugins into "+s.Path+", or write chroot = false")
+			}
+		}
+	}
+	if c.o.Root {
+		if s.User == "root" {
+			c.warn("user", "the workers of this app run as root", "name another user unless the app must be root")
+		}
+		return
+	}
+	if s.Chroot {
+		c.fault("chroot", "chroot needs root, and this is not root", "write chroot = false, or let root run the fleet")
+	}
+	if s.User != "" && c.o.User != "" && s.User != c.o.User {
+		c.fault("user", "the app cannot run as "+s.User+": this is "+c.o.User+", not root", "leave user out, or let root run the fleet")
+	}
+}
+
+// inside tells whether path is dir or below it; both are clean.
+func inside(path, dir string) bool {
+	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
+}
+
+// limits warns of what only systemd can hold.
+func (c *checker) limits() {
+	if c.o.Systemd {
+		return
+	}
+	l := &c.spec.Limits
+	for _, limit := range []struct {
+		name string
+		set  bool
+	}{{"memory", l.Memory > 0}, {"cpu", l.CPU > 0}, {"tasks", l.Tasks > 0}} {
+		if limit.set {
+			c.warn("limits."+limit.name, "limits."+limit.name+" holds under systemd only, and systemd does not run this host", "limits.open_files, processes and address_space hold everywhere")
+		}
+	}
+}

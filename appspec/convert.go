@@ -1,0 +1,569 @@
+package appspec
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// converter makes the value of one attribute what the spec's field takes, or
+// says why it cannot. It does not guess: a number in quotes is no number.
+type converter struct {
+	attr    *Attribute
+	expr    hcl.Expression
+	setting *setting
+	diags   hcl.Diagnostics
+	hidden  bool // the value at work must not be printed
+}
+
+func (c *converter) fault(rng hcl.Range, what, instead string) {
+	c.diags = append(c.diags, problem(rng, what, instead))
+}
+
+// shown is a value for a diagnostic.
+func (c *converter) shown(text string) string {
+	if c.hidden {
+		return sensitiveText
+	}
+	if len(text) > 80 {
+		cut := 76
+		for cut > 0 && text[cut]&0xc0 == 0x80 {
+			cut--
+		}
+		return text[:cut] + "…"
+	}
+	return text
+}
+
+// example is how the attribute is written.
+func (a *Attribute) example() string {
+	text := a.Example
+	if text == "" {
+		text = a.Default
+	}
+	if text == "" {
+		text = "…"
+	}
+	return a.Name() + " = " + text
+}
+
+// wrongType says what was found and what is wanted.
+func (c *converter) wrongType(v cty.Value, instead string) {
+	c.fault(c.expr.Range(), c.attr.Name()+" is a "+c.attr.Type.String()+", not "+kindOf(v), instead)
+}
+
+func kindOf(v cty.Value) string {
+	switch t := v.Type(); {
+	case v.IsNull():
+		return "null"
+	case t == cty.String:
+		return "a string"
+	case t == cty.Number:
+		return "a number"
+	case t == cty.Bool:
+		return "true or false"
+	case t.IsTupleType(), t.IsListType(), t.IsSetType():
+		return "a list"
+	default:
+		return "an object"
+	}
+}
+
+// convert sets setting.value or adds diagnostics.
+func (c *converter) convert(v cty.Value) {
+	whole, marks := v.Unmark()
+	if len(marks) > 0 {
+		c.hidden = true
+		c.setting.secrets = append(c.setting.secrets, "")
+	}
+	switch c.attr.Type {
+	case TypeString:
+		c.text(whole)
+	case TypeBool:
+		c.boolean(whole)
+	case TypeInt, TypeFloat:
+		c.number(whole)
+	case TypeDuration:
+		c.duration(whole)
+	case TypeSize:
+		c.size(whole)
+	case TypeMode:
+		c.mode(whole)
+	case TypeList:
+		c.list(whole)
+	case TypeMap:
+		c.mapping(whole)
+	case TypeObject:
+		c.object(whole)
+	}
+}
+
+func (c *converter) text(v cty.Value) {
+	if v.Type() != cty.String {
+		instead := "write: " + c.attr.example()
+		if v.Type() == cty.Number && !c.hidden {
+			instead = "put it in quotes: " + c.attr.Name() + " = " + quote(numberText(v))
+		} else if isList(v) && v.LengthInt() == 1 {
+			instead = "leave out the brackets: " + c.attr.example()
+		}
+		c.wrongType(v, instead)
+		return
+	}
+	s := v.AsString()
+	if c.checked(s, c.expr.Range()) {
+		c.setting.value = s
+	}
+}
+
+// checked checks a string of the attribute.
+func (c *converter) checked(s string, rng hcl.Range) bool {
+	name := c.attr.Name()
+	if len(c.attr.OneOf) > 0 {
+		for _, one := range c.attr.OneOf {
+			if s == one {
+				return true
+			}
+		}
+		instead := "write one of: " + quoteAll(c.attr.OneOf)
+		if near := nearest(s, c.attr.OneOf); near != "" && !c.hidden {
+			instead = "did you mean " + quote(near) + "? " + instead
+		}
+		c.fault(rng, name+" cannot be "+c.shown(quote(s)), instead)
+		return false
+	}
+	if c.attr.check == nil {
+		return true
+	}
+	instead, ok := c.attr.check(s)
+	if !ok {
+		if c.hidden {
+			instead = "write " + plainForm(c.attr)
+		}
+		c.fault(rng, name+" cannot be "+c.shown(quote(s)), instead)
+	}
+	return ok
+}
+
+func plainForm(a *Attribute) string { return strings.ReplaceAll(a.Form, "`", "") }
+
+func quoteAll(words []string) string {
+	q := make([]string, len(words))
+	for i, w := range words {
+		q[i] = quote(w)
+	}
+	return strings.Join(q, ", ")
+}
+
+func (c *converter) boolean(v cty.Value) {
+	if v.Type() == cty.Bool {
+		c.setting.value = v.True()
+		return
+	}
+	instead := "write: " + c.attr.Name() + " = true or " + c.attr.Name() + " = false"
+	if v.Type() == cty.String && !c.hidden {
+		switch strings.ToLower(v.AsString()) {
+		case "true", "yes", "on", "1":
+			instead = "write: " + c.attr.Name() + " = true"
+		case "false", "no", "off", "0", "":
+			instead = "write: " + c.attr.Name() + " = false"
+		}
+	}
+	c.fault(c.expr.Range(), c.attr.Name()+" is true or false, not "+kindOf(v), instead)
+}
+
+func (c *converter) number(v cty.Value) {
+	if v.Type() != cty.Number {
+		instead := "write: " + c.attr.example()
+		if v.Type() == cty.String && !c.hidden {
+			if _, err := strconv.ParseFloat(v.AsString(), 64); err == nil {
+				instead = "leave out the quotes: " + c.attr.Name() + " = " + v.AsString()
+			}
+		}
+		c.wrongType(v, instead)
+		return
+	}
+	f, _ := v.AsBigFloat().Float64()
+	if c.attr.Type == TypeInt && !v.AsBigFloat().IsInt() {
+		c.fault(c.expr.Range(), c.attr.Name()+" is a whole number, not "+c.shown(numberText(v)), "write: "+c.attr.example())
+		return
+	}
+	if !c.inRange(f, func(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }, numberText(v)) {
+		return
+	}
+	if c.attr.Type == TypeInt {
+		c.setting.value = int(f)
+	} else {
+		c.setting.value = f
+	}
+}
+
+// inRange checks a value against Min, Max and Zero.
+func (c *converter) inRange(f float64, show func(float64) string, shown string) bool {
+	a := c.attr
+	if f == 0 && a.Zero || a.Min == 0 && a.Max == 0 || f >= a.Min && f <= a.Max {
+		return true
+	}
+	c.fault(c.expr.Range(), a.Name()+" cannot be "+c.shown(shown), "write "+a.rangeText(show))
+	return false
+}
+
+// rangeText is the allowed range in words.
+func (a *Attribute) rangeText(show func(float64) string) string {
+	text := show(a.Min) + " … " + show(a.Max)
+	if a.Zero && a.Min > 0 {
+		text = show(0) + ", or " + text
+	}
+	return text
+}
+
+func showDuration(f float64) string { return quote(durationText(time.Duration(f))) }
+
+func showSize(f float64) string { return quote(Size(f).String()) }
+
+func (c *converter) duration(v cty.Value) {
+	name := c.attr.Name()
+	switch v.Type() {
+	case cty.String:
+	case cty.Number:
+		instead := "say the unit, in quotes: " + c.attr.example()
+		if !c.hidden {
+			instead = "say the unit, in quotes: " + name + " = " + quote(numberText(v)+"s")
+		}
+		c.wrongType(v, instead)
+		return
+	default:
+		c.wrongType(v, "write: "+c.attr.example())
+		return
+	}
+	s := v.AsString()
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		c.fault(c.expr.Range(), name+" cannot be "+c.shown(quote(s))+": it is no duration", "write "+durationAdvice(s, c.hidden))
+		return
+	}
+	if c.inRange(float64(d), showDuration, quote(s)) {
+		c.setting.value = Duration(d)
+	}
+}
+
+// durationAdvice guesses the duration that was meant.
+func durationAdvice(s string, hidden bool) string {
+	const form = `numbers with units, such as "500ms", "90s", "1m30s", "2h"`
+	if hidden {
+		return form
+	}
+	number := strings.TrimRight(s, " abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	if _, err := strconv.ParseFloat(number, 64); err != nil {
+		return form
+	}
+	switch strings.ToLower(strings.TrimSpace(s[len(number):])) {
+	case "", "s", "sec", "secs", "second", "seconds":
+		return quote(number + "s")
+	case "m", "min", "mins", "minute", "minutes":
+		return quote(number + "m")
+	case "h", "hour", "hours", "hr", "hrs":
+		return quote(number + "h")
+	case "ms", "msec", "millis", "milliseconds":
+		return quote(number + "ms")
+	case "d", "day", "days":
+		if n, err := strconv.ParseFloat(number, 64); err == nil && n > 0 && n < 1e6 {
+			return quote(strconv.FormatFloat(n*24, 'f', -1, 64)+"h") + ": the largest unit is the hour"
+		}
+	}
+	return form
+}
+
+func (c *converter) size(v cty.Value) {
+	name := c.attr.Name()
+	var size Size
+	var shown string
+	switch v.Type() {
+	case cty.Number:
+		shown = numberText(v)
+		n, accuracy := v.AsBigFloat().Int64()
+		if accuracy != big.Exact {
+			c.fault(c.expr.Range(), name+" cannot be "+c.shown(shown)+": it is not a whole number of bytes", "write: "+c.attr.example())
+			return
+		}
+		size = Size(n)
+	case cty.String:
+		shown = quote(v.AsString())
+		n, err := ParseSize(v.AsString())
+		if err != nil {
+			c.fault(c.expr.Range(), name+" cannot be "+c.shown(shown)+": it is no size", "write "+sizeAdvice(v.AsString(), c.hidden))
+			return
+		}
+		size = n
+	default:
+		c.wrongType(v, "write: "+c.attr.example())
+		return
+	}
+	if c.inRange(float64(size), showSize, shown) {
+		c.setting.value = size
+	}
+}
+
+// sizeAdvice guesses the size that was meant.
+func sizeAdvice(s string, hidden bool) string {
+	const form = `a number with a unit, such as "512MiB", "1GB", "64KiB"`
+	if hidden {
+		return form
+	}
+	number := strings.TrimRight(s, " abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	if _, err := strconv.ParseFloat(number, 64); err != nil {
+		return form
+	}
+	unit, ok := map[string]string{
+		"k": "KiB", "kb": "kB", "kib": "KiB", "m": "MiB", "mb": "MB", "mib": "MiB", "g": "GiB", "gb": "GB", "gib": "GiB",
+		"t": "TiB", "tb": "TB", "tib": "TiB", "b": "B", "bytes": "B",
+	}[strings.ToLower(strings.TrimSpace(s[len(number):]))]
+	if !ok {
+		return form
+	}
+	return quote(number + unit)
+}
+
+func (c *converter) mode(v cty.Value) {
+	const form = `octal digits in quotes, such as "0660"`
+	if v.Type() != cty.String {
+		instead := "write " + form
+		if v.Type() == cty.Number && !c.hidden {
+			if t := numberText(v); len(t) <= 4 && strings.Trim(t, "01234567") == "" {
+				instead = "put it in quotes: " + c.attr.Name() + " = " + quote(fmt.Sprintf("%04s", t))
+			}
+		}
+		c.wrongType(v, instead)
+		return
+	}
+	s := v.AsString()
+	n, err := strconv.ParseUint(s, 8, 32)
+	if err != nil || n > 0o777 {
+		c.fault(c.expr.Range(), c.attr.Name()+" cannot be "+c.shown(quote(s)), "write "+form)
+		return
+	}
+	c.setting.value = uint32(n)
+}
+
+func isList(v cty.Value) bool {
+	t := v.Type()
+	return !v.IsNull() && (t.IsTupleType() || t.IsListType() || t.IsSetType())
+}
+
+func isObject(v cty.Value) bool {
+	t := v.Type()
+	return !v.IsNull() && (t.IsObjectType() || t.IsMapType())
+}
+
+func (c *converter) list(v cty.Value) {
+	if !isList(v) {
+		instead := "write: " + c.attr.example()
+		if v.Type() == cty.String && !c.hidden {
+			instead = "put it in brackets: " + c.attr.Name() + " = [" + c.shown(quote(v.AsString())) + "]"
+		}
+		c.wrongType(v, instead)
+		return
+	}
+	hidden := c.hidden
+	list := make([]string, 0, v.LengthInt())
+	for i, e := range elements(v) {
+		e, marks := e.Unmark()
+		c.hidden = hidden || len(marks) > 0
+		if len(marks) > 0 && len(c.setting.secrets) == 0 {
+			c.setting.secrets = append(c.setting.secrets, "")
+		}
+		rng := c.itemRange(i)
+		if e.IsNull() || e.Type() != cty.String {
+			c.fault(rng, c.attr.Name()+" is a list of strings, and one of them is "+kindOf(e), "write: "+c.attr.example())
+			continue
+		}
+		if c.checked(e.AsString(), rng) {
+			list = append(list, e.AsString())
+		}
+	}
+	c.hidden = hidden
+	if len(list) == 0 {
+		list = nil
+	}
+	c.setting.value = list
+}
+
+func elements(v cty.Value) []cty.Value {
+	out := make([]cty.Value, 0, v.LengthInt())
+	for it := v.ElementIterator(); it.Next(); {
+		_, e := it.Element()
+		out = append(out, e)
+	}
+	return out
+}
+
+// itemRange is the place of item i of a list that is written out.
+func (c *converter) itemRange(i int) hcl.Range {
+	if t, ok := c.expr.(*hclsyntax.TupleConsExpr); ok && i < len(t.Exprs) {
+		return t.Exprs[i].Range()
+	}
+	return c.expr.Range()
+}
+
+// keyRange is the place of a value of an object that is written out.
+func (c *converter) keyRange(key string) hcl.Range {
+	if o, ok := c.expr.(*hclsyntax.ObjectConsExpr); ok {
+		for _, item := range o.Items {
+			if k, diags := item.KeyExpr.Value(nil); !diags.HasErrors() && k.Type() == cty.String && k.IsKnown() && !k.IsNull() && !k.IsMarked() && k.AsString() == key {
+				return item.ValueExpr.Range()
+			}
+		}
+	}
+	return c.expr.Range()
+}
+
+func (c *converter) mapping(v cty.Value) {
+	if !isObject(v) {
+		c.wrongType(v, "write: "+c.attr.example())
+		return
+	}
+	all, name := c.hidden, c.attr.Name()
+	secrets := c.setting.secrets[:0]
+	out := make(map[string]string)
+	for it := v.ElementIterator(); it.Next(); {
+		key, e := it.Element()
+		k := key.AsString()
+		e, marks := e.Unmark()
+		c.hidden = all || len(marks) > 0
+		rng := c.keyRange(k)
+		switch {
+		case k == "" || strings.ContainsAny(k, "=\x00"):
+			c.fault(rng, name+" cannot have the name "+quote(k), "the name of an environment variable is not empty and has no =")
+			continue
+		case e.IsNull():
+			c.setting.nulls = append(c.setting.nulls, k)
+			continue
+		case e.Type() == cty.String:
+			if _, ok := checkText(e.AsString()); !ok {
+				c.fault(rng, keyPath(name, k)+" holds a NUL byte", "an environment variable cannot")
+				continue
+			}
+			out[k] = e.AsString()
+		case e.Type() == cty.Number:
+			out[k] = numberText(e)
+		case e.Type() == cty.Bool:
+			c.fault(rng, keyPath(name, k)+" is a string, not true or false", boolAdvice(k, e, c.hidden))
+			continue
+		default:
+			c.fault(rng, keyPath(name, k)+" is a string, not "+kindOf(e), "an environment variable is text: write it in quotes, or use jsonencode(…)")
+			continue
+		}
+		if c.hidden {
+			secrets = append(secrets, keyPath("", k))
+		}
+	}
+	c.hidden = all
+	c.setting.secrets, c.setting.value = secrets, out
+}
+
+func boolAdvice(k string, v cty.Value, hidden bool) string {
+	if hidden {
+		return "an environment variable is text: write what the app looks for, in quotes"
+	}
+	text := strconv.FormatBool(v.True())
+	return "an environment variable is text: write what the app looks for, such as " + keyText(k) + " = " + quote(text) + " or " + keyText(k) + " = " + quote(map[string]string{"true": "1", "false": ""}[text])
+}
+
+func (c *converter) object(v cty.Value) {
+	if !isObject(v) {
+		c.wrongType(v, "write: "+c.attr.example())
+		return
+	}
+	all := c.hidden
+	c.setting.secrets = c.setting.secrets[:0]
+	value, ok := c.any(v, "", false, false)
+	if !ok {
+		return
+	}
+	object, _ := value.(map[string]any)
+	if all {
+		c.setting.secrets = c.setting.secrets[:0]
+		for k := range object {
+			c.setting.secrets = append(c.setting.secrets, keyPath("", k))
+		}
+	}
+	sort.Strings(c.setting.secrets)
+	c.setting.value = object
+}
+
+// any makes a value what JSON can hold and notes the secrets in it. Below a
+// list (fixed) they are noted as the list's, which has no names for its items.
+func (c *converter) any(v cty.Value, path string, hidden, fixed bool) (any, bool) {
+	v, marks := v.Unmark()
+	if len(marks) > 0 && !hidden {
+		hidden = true
+		if !slices.Contains(c.setting.secrets, path) {
+			c.setting.secrets = append(c.setting.secrets, path)
+		}
+	}
+	switch {
+	case v.IsNull():
+		return nil, true
+	case v.Type() == cty.String:
+		return v.AsString(), true
+	case v.Type() == cty.Bool:
+		return v.True(), true
+	case v.Type() == cty.Number:
+		if v.AsBigFloat().MantExp(nil) > 1024 {
+			c.fault(c.expr.Range(), c.attr.Name()+" holds a number that is too large", "the largest is about 1.8e308")
+			return nil, false
+		}
+		return json.Number(numberText(v)), true
+	case isList(v):
+		list := make([]any, 0, v.LengthInt())
+		for _, e := range elements(v) {
+			item, ok := c.any(e, path, hidden, true)
+			if !ok {
+				return nil, false
+			}
+			list = append(list, item)
+		}
+		return list, true
+	case isObject(v):
+		object := make(map[string]any, v.LengthInt())
+		for it := v.ElementIterator(); it.Next(); {
+			k, e := it.Element()
+			below := path
+			if !fixed {
+				below = keyPath(path, k.AsString())
+			}
+			item, ok := c.any(e, below, hidden, fixed)
+			if !ok {
+				return nil, false
+			}
+			object[k.AsString()] = item
+		}
+		return object, true
+	default:
+		c.fault(c.expr.Range(), c.attr.Name()+" holds a value that JSON cannot", "write strings, numbers, true, false, null, lists and objects")
+		return nil, false
+	}
+}
+
+// numberText writes a number so that it reads back the same, as short as can
+// be; whole numbers without a point.
+func numberText(v cty.Value) string {
+	f := v.AsBigFloat()
+	if f.IsInt() && f.MantExp(nil) < 256 {
+		return f.Text('f', 0)
+	}
+	d, _ := f.Float64()
+	short := strconv.FormatFloat(d, 'g', -1, 64)
+	if back, _, err := big.ParseFloat(short, 10, 512, big.ToNearestEven); err == nil && back.Cmp(f) == 0 {
+		return short
+	}
+	return f.Text('g', -1)
+}

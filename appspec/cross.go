@@ -1,0 +1,167 @@
+package appspec
+
+import (
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/spf13/afero"
+)
+
+// clash is two apps that cannot both be.
+type clash struct {
+	spec, other *Spec
+	path        string // the attribute of spec
+	otherPath   string
+	what        string // "cannot …", without the other's name
+	instead     string
+}
+
+// diagnostic is the clash as the file of the one app shows it.
+func (c clash) diagnostic(whole func(*Spec) hcl.Range) *hcl.Diagnostic {
+	at := func(s *Spec, path string) hcl.Range {
+		if rng, ok := s.Ranges[path]; ok {
+			return rng
+		}
+		return whole(s)
+	}
+	other := at(c.other, c.otherPath)
+	return problem(at(c.spec, c.path), c.what+", as in app "+quote(c.other.Name)+" ("+other.Filename+":"+itoa(other.Start.Line)+")", c.instead)
+}
+
+// clashes finds the apps that use a folder or a socket twice. Both are at
+// fault: nothing tells which of the two is meant to have it.
+func clashes(fsys afero.Fs, specs []*Spec) []clash {
+	var found []clash
+	both := func(a, b *Spec, pathA, pathB, what, instead string) {
+		found = append(found, clash{a, b, pathA, pathB, what, instead})
+		if a != b {
+			found = append(found, clash{b, a, pathB, pathA, what, instead})
+		}
+	}
+
+	links := &resolver{fsys: fsys, known: make(map[string]string)}
+	folders := make(map[string]*Spec, len(specs))
+	for _, s := range specs {
+		key := links.resolve(s.Path)
+		if first, ok := folders[key]; ok {
+			what := "the app folder is used twice"
+			if first.Path != s.Path {
+				what = "the app folder is used twice, by the names " + first.Path + " and " + s.Path
+			}
+			both(first, s, "path", "path", what, "give each app a folder of its own")
+			continue
+		}
+		folders[key] = s
+	}
+
+	type use struct {
+		spec *Spec
+		path string
+		host string
+	}
+	tcp := make(map[string][]use)
+	other := make(map[string]use)
+	for _, s := range specs {
+		if !s.Enabled { // it holds no socket
+			continue
+		}
+		for i, h := range s.Sockets.HTTP {
+			path := indexPath("sockets.http.listen", i)
+			if file, ok := strings.CutPrefix(h.Listen, "unix:"); ok {
+				h.Listen = "unix:" + links.resolve(file)
+			} else if !strings.HasPrefix(h.Listen, "systemd:") {
+				host, port, _ := net.SplitHostPort(h.Listen)
+				for _, u := range tcp[port] {
+					if sameHost(u.host, host) {
+						what := "the socket " + h.Listen + " is used twice"
+						if u.host != host {
+							what = "the sockets " + net.JoinHostPort(u.host, port) + " and " + h.Listen + " cannot both be open"
+						}
+						both(u.spec, s, u.path, path, what, "give each its own port")
+						break
+					}
+				}
+				tcp[port] = append(tcp[port], use{s, path, host})
+				continue
+			}
+			if u, ok := other[h.Listen]; ok {
+				both(u.spec, s, u.path, path, "the socket "+h.Listen+" is used twice", "give each its own socket")
+				continue
+			}
+			other[h.Listen] = use{spec: s, path: path}
+		}
+		for i, m := range s.Sockets.Mongrel2 {
+			for _, end := range [...]struct{ name, endpoint string }{{"recv", m.Recv}, {"send", m.Send}} {
+				path := indexPath("sockets.mongrel2."+end.name, i)
+				key := end.name + " " + endpointKey(end.endpoint)
+				if u, ok := other[key]; ok {
+					both(u.spec, s, u.path, path, "the mongrel2 endpoint "+end.endpoint+" is used twice as "+end.name, "one handler of mongrel2 serves one app: give each its own pair")
+					continue
+				}
+				other[key] = use{spec: s, path: path}
+			}
+		}
+	}
+	return found
+}
+
+// sameHost tells whether two listeners of one port stand in each other's way.
+func sameHost(a, b string) bool {
+	if strings.EqualFold(a, b) {
+		return true
+	}
+	x, anyX := address(a)
+	y, anyY := address(b)
+	if anyX && anyY {
+		return true
+	}
+	switch {
+	case anyX: // [::] takes IPv4 as well, 0.0.0.0 does not take IPv6
+		return !y.IsValid() || !x.Is4() || y.Is4()
+	case anyY:
+		return !x.IsValid() || !y.Is4() || x.Is4()
+	default:
+		return x.IsValid() && x == y
+	}
+}
+
+// address is the address a host means, and whether it means all of them. A
+// name other than localhost is not looked up.
+func address(host string) (netip.Addr, bool) {
+	switch {
+	case host == "":
+		return netip.IPv6Unspecified(), true
+	case strings.EqualFold(host, "localhost"):
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), false
+	}
+	a, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Addr{}, false
+	}
+	a = a.Unmap()
+	return a, a.IsUnspecified()
+}
+
+// endpointKey is the same for two endpoints that are the same.
+func endpointKey(endpoint string) string {
+	transport, rest, _ := strings.Cut(endpoint, "://")
+	switch transport {
+	case "tcp":
+		if host, port, err := net.SplitHostPort(rest); err == nil {
+			a, all := address(host)
+			switch {
+			case all: // to connect to any address is to connect to oneself
+				host = "127.0.0.1"
+			case a.IsValid():
+				host = a.String()
+			}
+			return "tcp://" + strings.ToLower(host) + ":" + port
+		}
+	case "ipc":
+		return "ipc://" + filepath.Clean(rest)
+	}
+	return endpoint
+}

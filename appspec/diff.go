@@ -1,0 +1,177 @@
+package appspec
+
+import (
+	"reflect"
+	"strings"
+)
+
+// Diff says what differs between two specs of one app, in the order of the
+// table. A nil old spec stands for an app that is not there yet: every
+// attribute that differs from its default is a change, and so is the path.
+// Values of attributes that are sensitive in either spec are not shown.
+func Diff(before, after *Spec) []Change {
+	if before == nil {
+		before = Default(after.Name, "")
+	}
+	if after == nil {
+		after = Default(before.Name, "")
+	}
+	d := &differ{before: before, after: after}
+	for i := range attributes {
+		a := &attributes[i]
+		switch {
+		case a.at == nil:
+		case strings.HasPrefix(a.Path, "sockets.http."):
+			if a.Path == "sockets.http.listen" {
+				d.http()
+			}
+		case strings.HasPrefix(a.Path, "sockets.mongrel2."):
+			if a.Path == "sockets.mongrel2.recv" {
+				d.mongrel2()
+			}
+		case a.Path == "workers.min":
+			d.workers()
+		case a.Path == "workers.max": // with workers.min
+		default:
+			d.field(a, a.Path, a.at(before, 0), a.at(after, 0))
+		}
+	}
+	return d.changes
+}
+
+// Kind is the disruption that carries out all changes: the most of any.
+func Kind(changes []Change) Disruption {
+	kind := Nothing
+	for _, c := range changes {
+		kind = max(kind, c.Disruption)
+	}
+	return kind
+}
+
+type differ struct {
+	before, after *Spec
+	changes       []Change
+}
+
+// add notes a change, without its values where they are secret.
+func (d *differ) add(path, before, after string, kind Disruption) {
+	if d.before.IsSensitive(path) || d.after.IsSensitive(path) {
+		before, after = hide(before), hide(after)
+	}
+	d.changes = append(d.changes, Change{Path: path, Old: before, New: after, Disruption: kind})
+}
+
+func hide(text string) string {
+	if text == "" {
+		return ""
+	}
+	return sensitiveText
+}
+
+// field compares one attribute; maps are compared key by key.
+func (d *differ) field(a *Attribute, path string, before, after any) {
+	switch {
+	case a.Type == TypeMap:
+		d.keys(a, path, anyMap(before), anyMap(after))
+	case a.Type == TypeObject:
+		d.keys(a, path, anyMap(before), anyMap(after))
+	case !equalValue(before, after):
+		d.add(path, hclText(before), hclText(after), a.Disruption)
+	}
+}
+
+// anyMap is a map field as a map of any values; nil where there is none.
+func anyMap(field any) map[string]any {
+	switch m := field.(type) {
+	case *map[string]string:
+		out := make(map[string]any, len(*m))
+		for k, v := range *m {
+			out[k] = v
+		}
+		return out
+	case *map[string]any:
+		return *m
+	default:
+		return nil
+	}
+}
+
+// keys compares two maps, deep as far as both have maps.
+func (d *differ) keys(a *Attribute, path string, before, after map[string]any) {
+	all := make(map[string]bool, len(before)+len(after))
+	for k := range before {
+		all[k] = true
+	}
+	for k := range after {
+		all[k] = true
+	}
+	for _, k := range sortedKeys(all) {
+		b, inBefore := before[k]
+		c, inAfter := after[k]
+		bm, bIsMap := b.(map[string]any)
+		cm, cIsMap := c.(map[string]any)
+		p := keyPath(path, k)
+		switch {
+		case bIsMap && cIsMap && len(bm) > 0 && len(cm) > 0:
+			d.keys(a, p, bm, cm)
+		case inBefore && inAfter && reflect.DeepEqual(plain(b), plain(c)):
+		default:
+			var old, now string
+			if inBefore {
+				old = d.leaf(d.before, p, b)
+			}
+			if inAfter {
+				now = d.leaf(d.after, p, c)
+			}
+			d.add(p, old, now, a.Disruption)
+		}
+	}
+}
+
+// plain makes the numbers of a value comparable, whatever way the spec came.
+func plain(v any) string { return anyText(v) }
+
+// leaf writes a value that may hold secrets further down. What is secret in
+// either spec is hidden in both: an old secret must not show for having been
+// moved.
+func (d *differ) leaf(s *Spec, path string, v any) string {
+	switch v := v.(type) {
+	case map[string]any:
+		if d.before.IsSensitive(path) || d.after.IsSensitive(path) {
+			return sensitiveText
+		}
+		if len(v) == 0 {
+			return "{}"
+		}
+		parts := make([]string, 0, len(v))
+		for _, k := range sortedKeys(v) {
+			parts = append(parts, keyText(k)+" = "+d.leaf(s, keyPath(path, k), v[k]))
+		}
+		return "{ " + strings.Join(parts, ", ") + " }"
+	default:
+		if d.before.IsSensitive(path) || d.after.IsSensitive(path) {
+			return sensitiveText
+		}
+		return anyText(v)
+	}
+}
+
+// workers compares the numbers of workers, which are written as count where
+// they are equal.
+func (d *differ) workers() {
+	b, a := d.before.Workers, d.after.Workers
+	if b.Min == a.Min && b.Max == a.Max {
+		return
+	}
+	attr := table().attribute
+	if b.Min == b.Max && a.Min == a.Max {
+		d.add("workers.count", hclText(&b.Max), hclText(&a.Max), attr["workers.count"].Disruption)
+		return
+	}
+	if b.Min != a.Min {
+		d.add("workers.min", hclText(&b.Min), hclText(&a.Min), attr["workers.min"].Disruption)
+	}
+	if b.Max != a.Max {
+		d.add("workers.max", hclText(&b.Max), hclText(&a.Max), attr["workers.max"].Disruption)
+	}
+}

@@ -1,0 +1,130 @@
+package appspec
+
+import (
+	"strconv"
+	"strings"
+)
+
+// http compares the http blocks. Their order says nothing: blocks with the
+// same address are compared attribute by attribute; of the others an old and a
+// new one are taken as one block that moved, while there are both.
+func (d *differ) http() {
+	b, a := d.before.Sockets.HTTP, d.after.Sockets.HTTP
+	gone, added := d.pair("sockets.http", len(b), len(a),
+		func(i int) string { return b[i].Listen }, func(i int) string { return a[i].Listen })
+	for len(gone) > 0 && len(added) > 0 {
+		d.block("sockets.http", "sockets.http", gone[0], added[0])
+		gone, added = gone[1:], added[1:]
+	}
+	for _, i := range gone {
+		d.whole("sockets.http", d.before, i, true)
+	}
+	for _, i := range added {
+		d.whole("sockets.http", d.after, i, false)
+	}
+}
+
+// mongrel2 compares the mongrel2 blocks in the same way, by their recv.
+func (d *differ) mongrel2() {
+	b, a := d.before.Sockets.Mongrel2, d.after.Sockets.Mongrel2
+	gone, added := d.pair("sockets.mongrel2", len(b), len(a),
+		func(i int) string { return b[i].Recv }, func(i int) string { return a[i].Recv })
+	for len(gone) > 0 && len(added) > 0 {
+		d.block("sockets.mongrel2", "sockets.mongrel2", gone[0], added[0])
+		gone, added = gone[1:], added[1:]
+	}
+	for _, i := range gone {
+		d.whole("sockets.mongrel2", d.before, i, true)
+	}
+	for _, i := range added {
+		d.whole("sockets.mongrel2", d.after, i, false)
+	}
+}
+
+// pair compares the blocks that are in both specs and returns the others.
+func (d *differ) pair(block string, before, after int, keyBefore, keyAfter func(int) string) (gone, added []int) {
+	old := make(map[string]int, before)
+	for i := range before {
+		old[keyBefore(i)] = i
+	}
+	for i := range after {
+		k := keyAfter(i)
+		j, ok := old[k]
+		if !ok {
+			added = append(added, i)
+			continue
+		}
+		delete(old, k)
+		d.block(block, block+"["+quote(k)+"]", j, i)
+	}
+	for i := range before {
+		if j, ok := old[keyBefore(i)]; ok && j == i {
+			gone = append(gone, i)
+		}
+	}
+	return gone, added
+}
+
+// block compares block i of the old spec with block j of the new one.
+func (d *differ) block(block, shown string, i, j int) {
+	for n := range attributes {
+		a := &attributes[n]
+		name, ok := strings.CutPrefix(a.Path, block+".")
+		if !ok {
+			continue
+		}
+		before, after := a.at(d.before, i), a.at(d.after, j)
+		if equalValue(before, after) {
+			continue
+		}
+		was := d.socketText(d.before, a, i, before)
+		is := d.socketText(d.after, a, j, after)
+		if was == sensitiveText || is == sensitiveText {
+			was, is = hide(was), hide(is)
+		}
+		d.changes = append(d.changes, Change{Path: shown + "." + name, Old: was, New: is, Disruption: a.Disruption})
+	}
+}
+
+// whole notes a block that is in one spec only.
+func (d *differ) whole(block string, s *Spec, i int, gone bool) {
+	var parts []string
+	for n := range attributes {
+		a := &attributes[n]
+		name, ok := strings.CutPrefix(a.Path, block+".")
+		if !ok {
+			continue
+		}
+		field := a.at(s, i)
+		if t := d.socketText(s, a, i, field); t != "" && (t == sensitiveText || hclText(field) != a.Default) {
+			parts = append(parts, name+" = "+t)
+		}
+	}
+	c := Change{Path: block, Disruption: Replace}
+	if text := "{ " + strings.Join(parts, ", ") + " }"; gone {
+		c.Old = text
+	} else {
+		c.New = text
+	}
+	d.changes = append(d.changes, c)
+}
+
+// socketText writes an attribute of the socket block i of a spec.
+func (d *differ) socketText(s *Spec, a *Attribute, i int, field any) string {
+	text := hclText(field)
+	if text != "" && s.IsSensitive(indexPath(a.Path, i)) {
+		return sensitiveText
+	}
+	return text
+}
+
+// indexPath is the path of an attribute of a repeated block in Sensitive and
+// Ranges: "sockets.http[1].listen".
+func indexPath(path string, i int) string {
+	for _, block := range [...]string{"sockets.http", "sockets.mongrel2"} {
+		if rest, ok := strings.CutPrefix(path, block); ok && (rest == "" || rest[0] == '.') {
+			return block + "[" + strconv.Itoa(i) + "]" + rest
+		}
+	}
+	return path
+}

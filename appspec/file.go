@@ -1,0 +1,211 @@
+package appspec
+
+import (
+	"bytes"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/hashicorp/hcl/v2/json"
+	"github.com/spf13/afero"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// defaultsFile is the one file that may hold a defaults block.
+const defaultsFile = "defaults.hcl"
+
+// file is one spec file on its way to specs.
+type file struct {
+	path     string
+	src      []byte
+	diags    hcl.Diagnostics // of the file as a whole
+	ctx      *hcl.EvalContext
+	apps     []*hcl.Block
+	defaults *hcl.Block
+}
+
+// readSpecFile reads and parses a file, down to the blocks at its top and its
+// locals. What is wrong with it is in diags; apps that could be found are there
+// all the same.
+func (o Options) readSpecFile(fsys afero.Fs, path string) *file {
+	f := &file{path: path}
+	src, err := readFile(fsys, path, maxSpecFile)
+	if err != nil {
+		f.fault(hcl.Range{Filename: path}, "cannot read the file: "+err.Error(), readAdvice(err))
+		return f
+	}
+	// A byte order mark, which some editors write, says nothing.
+	f.src = bytes.TrimPrefix(src, []byte("\xef\xbb\xbf"))
+	if at, what := badText(f.src); at >= 0 {
+		f.fault(rangeAt(path, f.src, at), "the file holds "+what, "a spec is text in UTF-8: is this another file, or was it saved in another encoding?")
+		return f
+	}
+	if err := checkShape(f.src); err != nil {
+		f.fault(hcl.Range{Filename: path}, err.Error(), "a spec is not that complicated: is this another file?")
+		return f
+	}
+	body := f.parse()
+	if f.diags.HasErrors() {
+		return f
+	}
+	f.ctx = &hcl.EvalContext{Functions: o.functions(fsys, path)}
+	f.top(body)
+	return f
+}
+
+func (f *file) fault(rng hcl.Range, what, instead string) {
+	f.diags = append(f.diags, problem(rng, what, instead))
+}
+
+func (f *file) isJSON() bool { return strings.HasSuffix(f.path, ".json") }
+
+func (f *file) parse() hcl.Body {
+	var (
+		parsed *hcl.File
+		diags  hcl.Diagnostics
+	)
+	if f.isJSON() {
+		parsed, diags = json.Parse(f.src, f.path)
+	} else {
+		parsed, diags = hclsyntax.ParseConfig(f.src, f.path, hcl.InitialPos)
+	}
+	if diags.HasErrors() {
+		f.diags = append(f.diags, explainSyntax(f, diags)...)
+		return nil
+	}
+	return parsed.Body
+}
+
+// top sorts the blocks at the top of the file.
+func (f *file) top(body hcl.Body) {
+	attrs, found, diags := section(body, topBlocks)
+	f.diags = append(f.diags, diags...)
+	for _, a := range attrs {
+		f.topName("attribute", a.Name, a.NameRange)
+	}
+	var locals []*hcl.Block
+	for _, b := range found {
+		switch b.Type {
+		case "app":
+			f.apps = append(f.apps, b)
+		case "locals":
+			if len(b.Labels) > 0 {
+				f.fault(b.LabelRanges[0], "locals has no name", "write: locals { … }")
+				continue
+			}
+			locals = append(locals, b)
+		case "defaults":
+			switch {
+			case filepath.Base(f.path) != defaultsFile:
+				f.fault(b.TypeRange, "defaults may stand in "+defaultsFile+" only", "move it to "+filepath.Join(filepath.Dir(f.path), defaultsFile)+": it is for all apps of the directory")
+			case len(b.Labels) > 0:
+				f.fault(b.LabelRanges[0], "defaults has no name", "write: defaults { … }")
+			case f.defaults != nil:
+				f.fault(b.TypeRange, "defaults stands twice", "the first is on line "+itoa(f.defaults.TypeRange.Start.Line)+": put both into one block")
+			default:
+				f.defaults = b
+			}
+		default:
+			f.topName("block", b.Type, b.TypeRange)
+		}
+	}
+	f.locals(locals)
+}
+
+var topBlocks = []string{"app", "defaults", "locals"}
+
+// topName says that a name may not stand at the top of a file.
+func (f *file) topName(kind, name string, rng hcl.Range) {
+	if name == "app" && kind == "attribute" {
+		f.fault(rng, `app is a block, not an attribute`, `write: app "NAME" { … }`)
+		return
+	}
+	for _, b := range topBlocks {
+		if name == b {
+			f.fault(rng, name+" is a block, not an attribute", "leave out the =: "+name+" { … }")
+			return
+		}
+	}
+	what := "unknown " + kind + " " + quote(name) + " at the top of the file"
+	if near := nearest(name, topBlocks); near != "" {
+		f.fault(rng, what, "did you mean "+quote(near)+"?")
+		return
+	}
+	if hint := elsewhere(name); hint != "" {
+		f.fault(rng, what, hint+`, inside app "NAME" { … }`)
+		return
+	}
+	f.fault(rng, what, `here stand app "NAME" { … }, locals { … } and, in `+defaultsFile+`, defaults { … }`)
+}
+
+// locals evaluates the locals of the file, each after those it speaks of.
+func (f *file) locals(found []*hcl.Block) {
+	attrs := make(map[string]*hcl.Attribute)
+	for _, b := range found {
+		list, inner, diags := section(b.Body, nil)
+		f.diags = append(f.diags, diags...)
+		for _, in := range inner {
+			f.fault(in.TypeRange, "locals holds values, not blocks", "write: "+in.Type+" = { … }")
+		}
+		for _, a := range list {
+			if first, ok := attrs[a.Name]; ok {
+				f.fault(a.NameRange, "local "+quote(a.Name)+" is set twice", "the first is on line "+itoa(first.NameRange.Start.Line)+": remove one")
+				continue
+			}
+			attrs[a.Name] = a
+		}
+	}
+	if len(attrs) == 0 || f.diags.HasErrors() {
+		return
+	}
+	values := make(map[string]cty.Value, len(attrs))
+	state := make(map[string]int, len(attrs)) // 1: at work, 2: done
+	var eval func(name string, chain []string)
+	eval = func(name string, chain []string) {
+		if state[name] == 2 {
+			return
+		}
+		a := attrs[name]
+		if state[name] == 1 {
+			f.fault(a.NameRange, "locals speak of each other in a circle: "+strings.Join(append(chain, name), " → "), "give one of them a value of its own")
+			return
+		}
+		state[name] = 1
+		for _, v := range a.Expr.Variables() {
+			if other, ok := localName(v); ok && attrs[other] != nil {
+				eval(other, append(chain, name))
+			}
+		}
+		state[name] = 2
+		if f.diags.HasErrors() {
+			return
+		}
+		f.ctx.Variables = map[string]cty.Value{"local": cty.ObjectVal(values)}
+		v, diags := evaluate(a.Expr, f.ctx)
+		f.diags = append(f.diags, diags...)
+		if !diags.HasErrors() {
+			values[name] = v
+		}
+	}
+	for _, name := range sortedKeys(attrs) {
+		eval(name, nil)
+	}
+	f.ctx.Variables = map[string]cty.Value{"local": cty.ObjectVal(values)}
+}
+
+// localName is NAME where a traversal starts with local.NAME.
+func localName(t hcl.Traversal) (string, bool) {
+	if t.IsRelative() || t.RootName() != "local" || len(t) < 2 {
+		return "", false
+	}
+	switch step := t[1].(type) {
+	case hcl.TraverseAttr:
+		return step.Name, true
+	case hcl.TraverseIndex:
+		if step.Key.Type() == cty.String && step.Key.IsKnown() && !step.Key.IsNull() {
+			return step.Key.AsString(), true
+		}
+	}
+	return "", false
+}

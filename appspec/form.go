@@ -1,0 +1,167 @@
+package appspec
+
+import (
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// The checks of single strings. Each returns what to write instead, and whether
+// the string is good.
+
+// checkText takes every string that the system can take.
+func checkText(s string) (string, bool) {
+	if strings.ContainsRune(s, 0) {
+		return "it holds a NUL byte", false
+	}
+	return "", true
+}
+
+func hasControl(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }
+
+func checkAbsolute(s string) (string, bool) {
+	switch {
+	case hasControl(s):
+		return "a path has no control characters", false
+	case strings.HasPrefix(s, "~"):
+		return "write the path out, from / on: ~ is the shell's", false
+	case !filepath.IsAbs(s):
+		return "write an absolute path, one that starts with /", false
+	}
+	return "", true
+}
+
+// systemFolders are never an app's: the daemon gives an app folder to the app's
+// user.
+var systemFolders = map[string]bool{
+	"/": true, "/bin": true, "/boot": true, "/dev": true, "/etc": true, "/home": true, "/lib": true, "/lib64": true,
+	"/media": true, "/mnt": true, "/opt": true, "/proc": true, "/root": true, "/run": true, "/sbin": true, "/srv": true,
+	"/sys": true, "/tmp": true, "/usr": true, "/usr/bin": true, "/usr/lib": true, "/usr/local": true, "/usr/sbin": true,
+	"/var": true, "/var/lib": true, "/var/log": true, "/var/run": true, "/var/tmp": true,
+}
+
+func checkFolder(s string) (string, bool) {
+	if instead, ok := checkAbsolute(s); !ok {
+		return instead, false
+	}
+	if clean := filepath.Clean(s); systemFolders[clean] {
+		return "the app folder is given to the app's user, and " + clean + " belongs to the system: write a folder of this app alone", false
+	}
+	return "", true
+}
+
+// builtinLoaders are the loaders by their names.
+var builtinLoaders = []string{"auto", "wsgi", "django", "pyroutes"}
+
+func checkLoader(s string) (string, bool) {
+	for _, name := range builtinLoaders {
+		if s == name {
+			return "", true
+		}
+	}
+	// Class names have capitals; what is all small letters or differs from a
+	// loader of ours by its capitals only was meant to be one of them.
+	if near := nearest(s, builtinLoaders); near != "" && (s == strings.ToLower(s) || strings.EqualFold(s, near)) {
+		return "did you mean " + quote(near) + "?", false
+	}
+	if !isIdentifier(s) {
+		return `write "auto", "wsgi", "django", "pyroutes" or the class name of a plugin loader`, false
+	}
+	return "", true
+}
+
+// isIdentifier tells whether s is a name in Python.
+func isIdentifier(s string) bool {
+	for i, r := range s {
+		if r != '_' && !unicode.IsLetter(r) && (i == 0 || !unicode.IsDigit(r)) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isDotted(s string) bool {
+	for part := range strings.SplitSeq(s, ".") {
+		if !isIdentifier(part) {
+			return false
+		}
+	}
+	return true
+}
+
+func checkApplication(s string) (string, bool) {
+	const form = `write "module:attr", "module.attr" or "module:factory()"`
+	module, attr, colon := strings.Cut(s, ":")
+	switch {
+	case strings.Contains(s, "/"), strings.Contains(s, ".py:"), strings.HasSuffix(s, ".py"):
+		guess := strings.TrimSuffix(strings.ReplaceAll(strings.Trim(module, "/"), "/", "."), ".py")
+		if attr == "" {
+			attr = "application"
+		}
+		if isDotted(guess) {
+			return "this is a file; write its module: " + quote(guess+":"+attr), false
+		}
+		return form, false
+	case colon:
+		if isDotted(module) && isDotted(strings.TrimSuffix(attr, "()")) {
+			return "", true
+		}
+	case isDotted(s):
+		if strings.Contains(s, ".") {
+			return "", true
+		}
+		return "say which object of the module: " + quote(s+":application"), false
+	case strings.HasSuffix(s, "()") && isDotted(strings.TrimSuffix(s, "()")) && strings.Contains(s, "."):
+		i := strings.LastIndexByte(s, '.')
+		return "a factory stands after a colon: " + quote(s[:i]+":"+s[i+1:]), false
+	}
+	return form, false
+}
+
+func checkModule(s string) (string, bool) {
+	if isDotted(s) {
+		return "", true
+	}
+	guess := strings.TrimSuffix(strings.ReplaceAll(strings.Trim(s, "/"), "/", "."), ".py")
+	if isDotted(guess) {
+		return "this is a file; write its module: " + quote(guess), false
+	}
+	return `write a dotted module name, such as "blog.settings"`, false
+}
+
+func checkUser(s string) (string, bool) {
+	if s == "" || len(s) > 64 || strings.ContainsAny(s, ":/ ,") || hasControl(s) || s[0] == '-' {
+		if user, group, ok := strings.Cut(s, ":"); ok && user != "" && group != "" {
+			return "user and group are two attributes: user = " + quote(user) + " and group = " + quote(group), false
+		}
+		return "write a name as in /etc/passwd or /etc/group", false
+	}
+	return "", true
+}
+
+func checkURLPath(s string) (string, bool) {
+	switch {
+	case strings.Contains(s, "://"):
+		return "write the path alone, from the / after the host", false
+	case !strings.HasPrefix(s, "/"):
+		return "write a path that starts with /: " + quote("/"+s), false
+	case hasControl(s) || strings.ContainsAny(s, " #"):
+		return "write it as it stands in a URL, with spaces as %20", false
+	}
+	return "", true
+}
+
+func checkCIDR(s string) (string, bool) {
+	if p, err := netip.ParsePrefix(s); err == nil {
+		if m := p.Masked(); m != p {
+			return "the bits after the /" + strconv.Itoa(p.Bits()) + " must be 0: write " + quote(m.String()) + ", or one address as " + quote(p.Addr().String()+"/"+strconv.Itoa(p.Addr().BitLen())), false
+		}
+		return "", true
+	}
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		return "write one address as " + quote(a.String()+"/"+strconv.Itoa(a.BitLen())), false
+	}
+	return `write networks as CIDRs, such as "10.0.0.0/8" or "::1/128"`, false
+}

@@ -1,0 +1,304 @@
+package appspec
+
+import "time"
+
+const (
+	ms     = float64(time.Millisecond)
+	day    = float64(24 * time.Hour)
+	kib    = 1 << 10
+	mib    = 1 << 20
+	tib    = 1 << 40
+	anyInt = 1 << 31
+)
+
+// attributes is the table: the one place that knows the attributes of the
+// language (contract, section 1). A row is switched on by its field Built.
+var attributes = []Attribute{
+	{Path: "root", Type: TypeString, Default: `"/var/wsgid"`, Built: true, RootOnly: true,
+		Disruption: Replace, Form: "an absolute path", check: checkAbsolute,
+		Doc: "where the app folders are: an app without `path` lives in `<root>/<name>`; stands in `defaults` only"},
+	{Path: "path", Type: TypeString, Built: true, NoDefaults: true, Example: `"/var/wsgid/blog"`,
+		Disruption: Replace, Form: "an absolute path", check: checkFolder,
+		Doc: "the app folder; default: `<root>/<name>`",
+		at:  func(s *Spec, _ int) any { return &s.Path }},
+	{Path: "enabled", Type: TypeBool, Default: "true", Built: true, Disruption: Replace,
+		Doc: "`false`: the app is drained and stopped, its folder kept in repair",
+		at:  func(s *Spec, _ int) any { return &s.Enabled }},
+	{Path: "loader", Type: TypeString, Default: `"auto"`, Built: true, Disruption: Rolling,
+		Form: "`auto`, `wsgi`, `django`, `pyroutes` or the class name of a plugin loader", check: checkLoader,
+		Doc: "who finds the application in the folder",
+		at:  func(s *Spec, _ int) any { return &s.Loader }},
+	{Path: "wsgi_app", Type: TypeString, Built: true, NoDefaults: true, Disruption: Rolling, Example: `"blog.wsgi:application"`,
+		Form: "`module:attr`, `module.attr` or `module:factory()`", check: checkApplication,
+		Doc: "the WSGI callable; default: the loader finds it",
+		at:  func(s *Spec, _ int) any { return &s.WSGIApp }},
+	{Path: "loader_dirs", Type: TypeList, Default: "[]", Built: true, Disruption: Rolling, Example: `["loaders"]`,
+		Form: "paths, relative to the app folder or absolute", check: checkText,
+		Doc: "more folders with plugins, searched in order",
+		at:  func(s *Spec, _ int) any { return &s.LoaderDirs }},
+	{Path: "middleware", Type: TypeList, Default: "[]", Built: true, Disruption: Rolling, Example: `["blog.mw:Timing"]`,
+		Form: "each `module:attr` or `module.attr`", check: checkApplication,
+		Doc: "callables that wrap the application, the first is the outermost",
+		at:  func(s *Spec, _ int) any { return &s.Middleware }},
+	{Path: "python", Type: TypeString, Built: true, Disruption: Rolling, Example: `"/usr/bin/python3"`,
+		Form: "an absolute path", check: checkAbsolute,
+		Doc: "the interpreter, CPython 3.8 or newer; default: `/usr/bin/python3`, else the first `python3` of PATH",
+		at:  func(s *Spec, _ int) any { return &s.Python }},
+	{Path: "virtualenv", Type: TypeString, Built: true, Disruption: Rolling, Example: `"venv"`,
+		Form: "a path, relative to the app folder or absolute", check: checkText,
+		Doc: "a virtualenv, whose Python wins over `python`",
+		at:  func(s *Spec, _ int) any { return &s.Virtualenv }},
+	{Path: "user", Type: TypeString, Built: true, Disruption: Replace, Example: `"blog"`,
+		Form: "a user's name", check: checkUser,
+		Doc: "whom the workers run as; default: the owner of the app folder if that is not root, else `wsgid`, else `www-data`, else an error; `root` only where it is named here",
+		at:  func(s *Spec, _ int) any { return &s.User }},
+	{Path: "group", Type: TypeString, Built: true, Disruption: Replace, Example: `"blog"`,
+		Form: "a group's name", check: checkUser,
+		Doc: "the group of the workers; default: the primary group of the user",
+		at:  func(s *Spec, _ int) any { return &s.Group }},
+	{Path: "chroot", Type: TypeBool, Default: "false", Built: false, Unbuilt: "true", Disruption: Replace,
+		Doc: "master and workers see the app folder as `/`; needs a daemon that is root",
+		at:  func(s *Spec, _ int) any { return &s.Chroot }},
+	{Path: "debug", Type: TypeBool, Default: "false", Built: true, Disruption: Rolling,
+		Doc: "log at debug level",
+		at:  func(s *Spec, _ int) any { return &s.Debug }},
+	{Path: "env", Type: TypeMap, Default: "{}", Built: true, Disruption: Rolling, Example: `{ TZ = "UTC" }`,
+		Form: "names without `=`", check: checkText,
+		Doc: "environment variables, set before the app is loaded; merged with those of `defaults` key by key, `null` takes one away",
+		at:  func(s *Spec, _ int) any { return &s.Env }},
+
+	{Path: "sockets.http.listen", Type: TypeString, Built: false, Required: true, Disruption: Replace,
+		Unbuilt: `"systemd:`, Example: `"127.0.0.1:8000"`,
+		Form: "`host:port`, `unix:/path` or `systemd:NAME` (a FileDescriptorName)", check: checkListen,
+		Doc: "the address",
+		at:  func(s *Spec, i int) any { return &s.Sockets.HTTP[i].Listen }},
+	{Path: "sockets.http.mode", Type: TypeMode, Default: `"0660"`, Built: true, Disruption: Replace,
+		Form: "octal digits",
+		Doc:  "permissions of a unix socket",
+		at:   func(s *Spec, i int) any { return &s.Sockets.HTTP[i].Mode }},
+	{Path: "sockets.http.owner", Type: TypeString, Built: true, Disruption: Replace, Example: `"blog"`,
+		Form: "a user's name", check: checkUser,
+		Doc: "owner of a unix socket; default: the user of the app",
+		at:  func(s *Spec, i int) any { return &s.Sockets.HTTP[i].Owner }},
+	{Path: "sockets.http.group", Type: TypeString, Built: true, Disruption: Replace, Example: `"www-data"`,
+		Form: "a group's name", check: checkUser,
+		Doc: "group of a unix socket; default: the group of the app",
+		at:  func(s *Spec, i int) any { return &s.Sockets.HTTP[i].Group }},
+	{Path: "sockets.http.tls.cert", Type: TypeString, Built: true, Required: true, Disruption: Replace, Example: `"/etc/ssl/blog.pem"`,
+		Form: "an absolute path", check: checkAbsolute,
+		Doc: "the certificate chain, PEM",
+		at: func(s *Spec, i int) any {
+			if t := s.Sockets.HTTP[i].TLS; t != nil {
+				return &t.Cert
+			}
+			return nil
+		}},
+	{Path: "sockets.http.tls.key", Type: TypeString, Built: true, Required: true, Disruption: Replace, Example: `"/etc/ssl/blog.key"`,
+		Form: "an absolute path", check: checkAbsolute,
+		Doc: "its private key, PEM",
+		at: func(s *Spec, i int) any {
+			if t := s.Sockets.HTTP[i].TLS; t != nil {
+				return &t.Key
+			}
+			return nil
+		}},
+	{Path: "sockets.mongrel2.recv", Type: TypeString, Built: true, Required: true, Disruption: Replace, Example: `"tcp://127.0.0.1:9997"`,
+		Form: "a ZeroMQ endpoint: `tcp://host:port`, `ipc:///path`, `inproc`, `pgm` or `epgm`", check: checkEndpoint,
+		Doc: "the handler's `send_spec`: requests are pulled from it",
+		at:  func(s *Spec, i int) any { return &s.Sockets.Mongrel2[i].Recv }},
+	{Path: "sockets.mongrel2.send", Type: TypeString, Built: true, Required: true, Disruption: Replace, Example: `"tcp://127.0.0.1:9996"`,
+		Form: "a ZeroMQ endpoint, as `recv`", check: checkEndpoint,
+		Doc: "the handler's `recv_spec`: responses are published to it",
+		at:  func(s *Spec, i int) any { return &s.Sockets.Mongrel2[i].Send }},
+	{Path: "sockets.mongrel2.chroot", Type: TypeString, Built: true, Disruption: Replace, Example: `"/var/mongrel2"`,
+		Form: "an absolute path", check: checkAbsolute,
+		Doc: "the chroot of the mongrel2 server, put before the paths of async uploads",
+		at:  func(s *Spec, i int) any { return &s.Sockets.Mongrel2[i].Chroot }},
+
+	{Path: "workers.count", Type: TypeInt, Default: "1", Built: true, Disruption: Live, Min: 1, Max: 4096,
+		Doc: "a fixed number of workers; or `min` and `max`",
+	},
+	{Path: "workers.min", Type: TypeInt, Built: true, Disruption: Live, Max: 4096, Example: "1",
+		Doc: "the least number of workers; 0: the first request starts one; default: 1 where `max` is set",
+		at:  func(s *Spec, _ int) any { return &s.Workers.Min }},
+	{Path: "workers.max", Type: TypeInt, Built: true, Disruption: Live, Min: 1, Max: 4096, Example: "8",
+		Doc: "the largest number of workers; between the two the load decides",
+		at:  func(s *Spec, _ int) any { return &s.Workers.Max }},
+	{Path: "workers.threads", Type: TypeInt, Default: "1", Built: true, Disruption: Rolling, Min: 1, Max: 1024,
+		Doc: "threads of a worker, each serves one request at a time",
+		at:  func(s *Spec, _ int) any { return &s.Workers.Threads }},
+	{Path: "workers.request_timeout", Type: TypeDuration, Default: `"60s"`, Built: true, Disruption: Live, Min: ms, Max: day,
+		Doc: "past it the client gets 504, the worker is killed and replaced, its Python stack is logged",
+		at:  func(s *Spec, _ int) any { return &s.Workers.RequestTimeout }},
+	{Path: "workers.start_timeout", Type: TypeDuration, Default: `"30s"`, Built: true, Disruption: Live, Min: ms, Max: day,
+		Doc: "time for a worker to import the app",
+		at:  func(s *Spec, _ int) any { return &s.Workers.StartTimeout }},
+	{Path: "workers.stop_timeout", Type: TypeDuration, Default: `"30s"`, Built: true, Disruption: Live, Min: ms, Max: day,
+		Doc: "time to drain",
+		at:  func(s *Spec, _ int) any { return &s.Workers.StopTimeout }},
+	{Path: "workers.idle_timeout", Type: TypeDuration, Default: `"5m"`, Built: true, Disruption: Live, Min: ms, Max: 365 * day,
+		Doc: "with `min` and `max`: how long a worker that is not needed is kept",
+		at:  func(s *Spec, _ int) any { return &s.Workers.IdleTimeout }},
+	{Path: "workers.max_requests", Type: TypeInt, Default: "0", Built: true, Disruption: Live, Max: anyInt, Zero: true,
+		Doc: "a worker is recycled after that many requests, with 10 % jitter, its replacement first; 0: never",
+		at:  func(s *Spec, _ int) any { return &s.Workers.MaxRequests }},
+	{Path: "workers.max_memory", Type: TypeSize, Default: `"0"`, Built: true, Disruption: Live, Min: mib, Max: 1024 * tib, Zero: true, Example: `"512MiB"`,
+		Doc: "a worker is recycled when its resident size is larger, its replacement first; 0: never",
+		at:  func(s *Spec, _ int) any { return &s.Workers.MaxMemory }},
+	{Path: "workers.preload", Type: TypeBool, Default: "false", Built: false, Unbuilt: "true", Disruption: Rolling,
+		Doc: "load the app once and fork the workers from it",
+		at:  func(s *Spec, _ int) any { return &s.Workers.Preload }},
+	{Path: "workers.keep_alive", Type: TypeBool, Default: "true", Built: true, Disruption: Live,
+		Doc: "wsgid's option: replace a worker that died",
+		at:  func(s *Spec, _ int) any { return &s.Workers.KeepAlive }},
+	{Path: "workers.queue", Type: TypeInt, Default: "1024", Built: true, Disruption: Live, Max: 1 << 20,
+		Doc: "requests that may wait for a worker; one more gets 503 with Retry-After",
+		at:  func(s *Spec, _ int) any { return &s.Workers.Queue }},
+	{Path: "workers.queue_timeout", Type: TypeDuration, Default: `"30s"`, Built: true, Disruption: Live, Min: ms, Max: day,
+		Doc: "how long a request waits for a worker before it gets 503",
+		at:  func(s *Spec, _ int) any { return &s.Workers.QueueTimeout }},
+
+	{Path: "django.settings", Type: TypeString, Built: true, Disruption: Rolling, Example: `"blog.settings"`,
+		Form: "a dotted module name", check: checkModule,
+		Doc: "the settings module; default: found in the app",
+		at: func(s *Spec, _ int) any {
+			if s.Django != nil {
+				return &s.Django.Settings
+			}
+			return nil
+		}},
+	{Path: "django.overrides", Type: TypeObject, Default: "{}", Built: true, Disruption: Rolling, Example: `{ DEBUG = false }`,
+		Doc: "settings that become django.json; merged with those of `defaults` key by key",
+		at: func(s *Spec, _ int) any {
+			if s.Django != nil {
+				return &s.Django.Overrides
+			}
+			return nil
+		}},
+
+	{Path: "request.max_body", Type: TypeSize, Default: `"100MiB"`, Built: true, Disruption: Live, Min: 1, Max: 1024 * tib,
+		Doc: "the largest request body; a larger one gets 413",
+		at:  func(s *Spec, _ int) any { return &s.Request.MaxBody }},
+	{Path: "request.header_timeout", Type: TypeDuration, Default: `"10s"`, Built: true, Disruption: Live, Min: ms, Max: day,
+		Doc: "time for a client to send the request head",
+		at:  func(s *Spec, _ int) any { return &s.Request.HeaderTimeout }},
+	{Path: "request.body_timeout", Type: TypeDuration, Default: `"60s"`, Built: true, Disruption: Live, Min: ms, Max: day,
+		Doc: "how long a client may send no byte of a body it began",
+		at:  func(s *Spec, _ int) any { return &s.Request.BodyTimeout }},
+	{Path: "request.keep_alive_timeout", Type: TypeDuration, Default: `"75s"`, Built: true, Disruption: Live, Min: ms, Max: day,
+		Doc: "how long a connection is kept open without a request",
+		at:  func(s *Spec, _ int) any { return &s.Request.KeepAliveTimeout }},
+	{Path: "request.trusted_proxies", Type: TypeList, Default: "[]", Built: true, Disruption: Live, Example: `["10.0.0.0/8"]`,
+		Form: "CIDRs", check: checkCIDR,
+		Doc: "whose `X-Forwarded-*` and `Forwarded` headers are believed",
+		at:  func(s *Spec, _ int) any { return &s.Request.TrustedProxies }},
+
+	{Path: "health.path", Type: TypeString, Built: true, Required: true, Disruption: Live, Example: `"/healthz"`,
+		Form: "a path that starts with `/`", check: checkURLPath,
+		Doc: "what the app is asked for; 2xx and 3xx are good",
+		at: func(s *Spec, _ int) any {
+			if s.Health != nil {
+				return &s.Health.Path
+			}
+			return nil
+		}},
+	{Path: "health.interval", Type: TypeDuration, Default: `"10s"`, Built: true, Disruption: Live, Min: ms, Max: day,
+		Doc: "time between two questions",
+		at: func(s *Spec, _ int) any {
+			if s.Health != nil {
+				return &s.Health.Interval
+			}
+			return nil
+		}},
+	{Path: "health.timeout", Type: TypeDuration, Default: `"2s"`, Built: true, Disruption: Live, Min: ms, Max: day,
+		Doc: "time for an answer, at most `interval`",
+		at: func(s *Spec, _ int) any {
+			if s.Health != nil {
+				return &s.Health.Timeout
+			}
+			return nil
+		}},
+	{Path: "health.failures", Type: TypeInt, Default: "3", Built: true, Disruption: Live, Min: 1, Max: 1000,
+		Doc: "bad answers in a row after which a worker is replaced",
+		at: func(s *Spec, _ int) any {
+			if s.Health != nil {
+				return &s.Health.Failures
+			}
+			return nil
+		}},
+
+	{Path: "restart.min_delay", Type: TypeDuration, Default: `"1s"`, Built: true, Disruption: Live, Min: ms, Max: day,
+		Doc: "the first delay before a worker that cannot start is tried again",
+		at:  func(s *Spec, _ int) any { return &s.Restart.MinDelay }},
+	{Path: "restart.max_delay", Type: TypeDuration, Default: `"60s"`, Built: true, Disruption: Live, Min: ms, Max: day,
+		Doc: "the longest delay, at least `min_delay`",
+		at:  func(s *Spec, _ int) any { return &s.Restart.MaxDelay }},
+	{Path: "restart.reset_after", Type: TypeDuration, Default: `"60s"`, Built: true, Disruption: Live, Min: ms, Max: day,
+		Doc: "after that long without a failure the delay starts small again",
+		at:  func(s *Spec, _ int) any { return &s.Restart.ResetAfter }},
+
+	{Path: "limits.open_files", Type: TypeInt, Default: "0", Built: true, Disruption: Rolling, Min: 64, Max: 1 << 30, Zero: true, Example: "4096",
+		Doc: "RLIMIT_NOFILE of a worker; 0: as the daemon's",
+		at:  func(s *Spec, _ int) any { return &s.Limits.OpenFiles }},
+	{Path: "limits.processes", Type: TypeInt, Default: "0", Built: true, Disruption: Rolling, Min: 1, Max: 1 << 22, Zero: true, Example: "512",
+		Doc: "RLIMIT_NPROC of a worker, counted over all processes of its user; 0: as the daemon's",
+		at:  func(s *Spec, _ int) any { return &s.Limits.Processes }},
+	{Path: "limits.address_space", Type: TypeSize, Default: `"0"`, Built: true, Disruption: Rolling, Min: 16 * mib, Max: 1024 * tib, Zero: true, Example: `"2GiB"`,
+		Doc: "RLIMIT_AS of a worker; 0: none",
+		at:  func(s *Spec, _ int) any { return &s.Limits.AddressSpace }},
+	{Path: "limits.memory", Type: TypeSize, Default: `"0"`, Built: true, Disruption: Live, Min: 16 * mib, Max: 1024 * tib, Zero: true, Example: `"1GiB"`,
+		Doc: "MemoryMax of the app's scope, under systemd only; 0: none",
+		at:  func(s *Spec, _ int) any { return &s.Limits.Memory }},
+	{Path: "limits.cpu", Type: TypeFloat, Default: "0", Built: true, Disruption: Live, Min: 0.01, Max: 4096, Zero: true, Example: "1.5",
+		Doc: "cores: CPUQuota of the app's scope, under systemd only; 0: none",
+		at:  func(s *Spec, _ int) any { return &s.Limits.CPU }},
+	{Path: "limits.tasks", Type: TypeInt, Default: "0", Built: true, Disruption: Live, Min: 2, Max: 1 << 22, Zero: true, Example: "512",
+		Doc: "TasksMax of the app's scope, under systemd only; 0: none",
+		at:  func(s *Spec, _ int) any { return &s.Limits.Tasks }},
+
+	{Path: "log.target", Type: TypeString, Default: `"file"`, Built: false, Unbuilt: `"journal"`, Disruption: Live,
+		OneOf: []string{"file", "journal", "stderr"},
+		Doc:   "where the app's output and our own lines about it go; `file`: logs/wsgid.log of the app folder",
+		at:    func(s *Spec, _ int) any { return &s.Log.Target }},
+	{Path: "log.access", Type: TypeBool, Default: "false", Built: true, Disruption: Live,
+		Doc: "one line a request",
+		at:  func(s *Spec, _ int) any { return &s.Log.Access }},
+	{Path: "log.format", Type: TypeString, Default: `"text"`, Built: true, Disruption: Live,
+		OneOf: []string{"text", "json"},
+		Doc:   "the form of our own lines and of the access log",
+		at:    func(s *Spec, _ int) any { return &s.Log.Format }},
+	{Path: "log.max_size", Type: TypeSize, Default: `"64MiB"`, Built: true, Disruption: Live, Min: kib, Max: 1024 * tib,
+		Doc: "size past which the log is rotated",
+		at:  func(s *Spec, _ int) any { return &s.Log.MaxSize }},
+	{Path: "log.keep", Type: TypeInt, Default: "5", Built: true, Disruption: Live, Max: 1000,
+		Doc: "rotated logs that are kept",
+		at:  func(s *Spec, _ int) any { return &s.Log.Keep }},
+}
+
+// blocks is the table of blocks.
+var blocks = []Block{
+	{Path: "sockets", NoDefaults: true, Built: true, Doc: "what the app listens on: at least one socket"},
+	{Path: "sockets.http", Many: true, NoDefaults: true, Built: true, Doc: "an HTTP listener",
+		open: func(s *Spec, _ int) { s.Sockets.HTTP = append(s.Sockets.HTTP, HTTPSocket{}) }},
+	{Path: "sockets.http.tls", NoDefaults: true, Built: false, Doc: "TLS on that listener, HTTP/2 comes with it; the files are read again when they change",
+		open: func(s *Spec, i int) { s.Sockets.HTTP[i].TLS = &TLS{} }},
+	{Path: "sockets.mongrel2", Many: true, NoDefaults: true, Built: true, Doc: "one handler of a mongrel2 server",
+		open: func(s *Spec, _ int) { s.Sockets.Mongrel2 = append(s.Sockets.Mongrel2, Mongrel2Socket{}) }},
+	{Path: "workers", Built: true, Doc: "how many workers, and their limits in time"},
+	{Path: "django", Built: true, Doc: "for a Django app",
+		open: func(s *Spec, _ int) {
+			if s.Django == nil {
+				s.Django = &Django{}
+			}
+		}},
+	{Path: "request", Built: true, Doc: "limits of one HTTP request"},
+	{Path: "health", Built: false, Doc: "a question asked of the app through each worker; failing workers are replaced",
+		open: func(s *Spec, _ int) {
+			if s.Health == nil {
+				s.Health = &Health{}
+			}
+		}},
+	{Path: "restart", Built: true, Doc: "back-off of workers that cannot start"},
+	{Path: "limits", Built: true, Doc: "what the workers may use"},
+	{Path: "log", Built: true, Doc: "where the app's output goes"},
+}
