@@ -264,7 +264,11 @@ func appDir(stateDir, app string) string { return filepath.Join(stateDir, "apps"
 // folder: <state>/host/<uid>-<digest>. It belongs to that user, so that Python
 // can keep its byte code there; nobody else's workers use it.
 func extractHost(stateDir string, u workerUser) (string, error) {
-	dir := filepath.Join(stateDir, "host", fmt.Sprintf("%d-%s", u.uid, host.Digest()))
+	parent := filepath.Join(stateDir, "host")
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return "", fmt.Errorf("cannot lay out the Python host: %w", err)
+	}
+	dir := filepath.Join(parent, fmt.Sprintf("%d-%s", u.uid, host.Digest()))
 	uid, gid := -1, -1
 	if u.change {
 		uid, gid = u.uid, u.gid
