@@ -51,7 +51,7 @@ func (a *Applier) Apply(ctx context.Context, spec *appspec.Spec, o Observed, p A
 		var err error
 		switch act.Kind {
 		case ActionRepair:
-			err = a.folders.repair(spec)
+			err = a.folders.repair(spec, o.liveOf())
 		case ActionStart:
 			err = a.start(ctx, spec, o, act)
 		case ActionUpdate:
@@ -178,15 +178,10 @@ func (a *Applier) roll(ctx context.Context, spec *appspec.Spec, o Observed, cur 
 	limit := time.Duration(max(spec.Workers.Max, 1)+1)*spec.Workers.StartTimeout.D() + 10*time.Second
 	var err error
 	a.idle(func() { err = a.rolled(ctx, cur.master, before, limit) })
-	if err != nil && !isRejected(err) {
-		return err
-	}
-	if err != nil && o.Applied != nil && cur.digest() != digest {
-		// What serves is still the spec before: so says the store.
-		if st, serr := cur.master.Status(ctx, 0); serr == nil && st.SpecDigest == o.Applied.Digest {
-			if serr := a.store.SaveApplied(o.App, *o.Applied); serr != nil {
-				return serr
-			}
+	if isRejected(err) && o.Applied != nil && cur.digest() != digest {
+		// What serves is the spec before, and so says the store.
+		if serr := a.store.SaveApplied(o.App, *o.Applied); serr != nil {
+			return serr
 		}
 	}
 	return err
@@ -250,7 +245,7 @@ func (a *Applier) stop(ctx context.Context, o Observed) error {
 // end drains one master and waits; past the limit it is killed.
 func (a *Applier) end(ctx context.Context, m Seen, successor master, limit time.Duration) error {
 	if err := m.master.drain(ctx, successor); err != nil {
-		if gone(m.master) {
+		if !m.master.Alive() {
 			return nil
 		}
 		a.log.Warn("cannot drain, killing", "app", m.App, "pid", m.PID, "err", err)
@@ -258,8 +253,6 @@ func (a *Applier) end(ctx context.Context, m Seen, successor master, limit time.
 	}
 	wctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	stop := context.AfterFunc(wctx, func() {})
-	defer stop()
 	if a.kill != nil {
 		go func() {
 			select {
@@ -269,7 +262,7 @@ func (a *Applier) end(ctx context.Context, m Seen, successor master, limit time.
 			}
 		}()
 	}
-	if err := m.master.Wait(wctx); err == nil || gone(m.master) {
+	if err := m.master.Wait(wctx); err == nil || !m.master.Alive() {
 		return nil
 	}
 	if ctx.Err() != nil {
@@ -280,12 +273,12 @@ func (a *Applier) end(ctx context.Context, m Seen, successor master, limit time.
 }
 
 func (a *Applier) killMaster(m Seen) error {
-	if err := m.master.Kill(); err != nil && !gone(m.master) {
+	if err := m.master.Kill(); err != nil && m.master.Alive() {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if err := m.master.Wait(ctx); err != nil && !gone(m.master) {
+	if err := m.master.Wait(ctx); err != nil && m.master.Alive() {
 		return fmt.Errorf("cannot kill master %d of app %s: %w", m.PID, m.App, err)
 	}
 	return nil
@@ -297,18 +290,11 @@ func (a *Applier) retire(ctx context.Context, o Observed, cur Seen) error {
 		if m.PID == cur.PID || m.draining() {
 			continue
 		}
-		if err := m.master.drain(ctx, cur.master); err != nil && !gone(m.master) {
+		if err := m.master.drain(ctx, cur.master); err != nil && m.master.Alive() {
 			return a.killMaster(m)
 		}
 	}
 	return nil
-}
-
-// gone tells whether a master's process has ended.
-func gone(m master) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
-	defer cancel()
-	return m.Wait(ctx) == nil
 }
 
 // stopLimit is how long the masters may take to drain: they keep stop_timeout

@@ -112,8 +112,10 @@ func (d *Daemon) open() error {
 		return err
 	}
 	e.keep = newKeeper(d.Hooks.keepListeners)
-	e.keep.given = d.Inherited.Given
-	for app, files := range d.Inherited.Apps {
+	for name, f := range d.Inherited.Activated {
+		e.keep.given["systemd:"+name] = f
+	}
+	for app, files := range d.Inherited.Kept {
 		e.keep.apps[app] = files
 	}
 	e.kill = d.killed

@@ -1,20 +1,110 @@
 package fleet
 
 import (
-	"github.com/spf13/afero"
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
-// folders checks and repairs app folders (package runner/appdir).
+// folders checks and repairs app folders (package runner/appdir). live tells
+// whether a process is the app's; nil: every live process may be.
 type folders interface {
 	// check says what repair would touch, path by path.
-	check(spec *appspec.Spec) ([]string, error)
-	repair(spec *appspec.Spec) error
+	check(spec *appspec.Spec, live func(pid int) bool) ([]string, error)
+	repair(spec *appspec.Spec, live func(pid int) bool) error
 }
 
-type appFolders struct{ fs afero.Fs }
+type appFolders struct{}
 
-func (f appFolders) check(*appspec.Spec) ([]string, error) { return nil, nil }
+func (appFolders) check(spec *appspec.Spec, live func(int) bool) ([]string, error) {
+	var out []string
+	err := openFolder(spec, func(fs *appdir.RootFs, owner appdir.Owner) error {
+		ps, err := appdir.Check(fs, spec, owner, live)
+		for _, p := range ps {
+			out = append(out, p.String())
+		}
+		return err
+	})
+	return out, err
+}
 
-func (f appFolders) repair(*appspec.Spec) error { return nil }
+func (appFolders) repair(spec *appspec.Spec, live func(int) bool) error {
+	return openFolder(spec, func(fs *appdir.RootFs, owner appdir.Owner) error {
+		_, err := appdir.Repair(fs, spec, owner, live)
+		return err
+	})
+}
+
+func openFolder(spec *appspec.Spec, f func(*appdir.RootFs, appdir.Owner) error) error {
+	owner, err := appdir.ResolveOwner(spec, os.Geteuid() == 0)
+	if err != nil {
+		return err
+	}
+	fs, err := appdir.Open(spec.Path)
+	if err != nil {
+		return err
+	}
+	defer fs.Close()
+	return f(fs, owner)
+}
+
+// liveOf tells which processes are the app's: its masters and their workers,
+// and those that wsgid runs on the folder by hand. A master that does not
+// answer may have any workers.
+func (o Observed) liveOf() func(pid int) bool {
+	ours := map[int]bool{}
+	for _, m := range o.Masters {
+		if m.Err != nil {
+			return nil
+		}
+		ours[m.PID] = true
+		for _, w := range m.Status.Workers {
+			ours[w.PID] = true
+		}
+	}
+	return func(pid int) bool {
+		// A worker may have been started since the master was asked.
+		return ours[pid] || runsWsgid(pid) || runsWsgid(parentOf(pid))
+	}
+}
+
+// runsWsgid tells whether a process is one of this program, or the original.
+func runsWsgid(pid int) bool {
+	if pid <= 1 {
+		return false
+	}
+	dir := filepath.Join("/proc", strconv.Itoa(pid))
+	cmdline, err := os.ReadFile(filepath.Join(dir, "cmdline"))
+	if err != nil {
+		return false
+	}
+	for i, arg := range bytes.SplitN(cmdline, []byte{0}, 3) {
+		if i < 2 && strings.Contains(filepath.Base(string(arg)), "wsgid") {
+			return true
+		}
+	}
+	mine, err := os.Executable()
+	if err != nil {
+		return false
+	}
+	theirs, err := os.Readlink(filepath.Join(dir, "exe"))
+	return err == nil && theirs == mine
+}
+
+func parentOf(pid int) int {
+	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return 0
+	}
+	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	if len(f) < 2 {
+		return 0
+	}
+	ppid, _ := strconv.Atoi(f[1])
+	return ppid
+}

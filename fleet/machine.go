@@ -27,6 +27,7 @@ type master interface {
 	Listeners(ctx context.Context) (map[string]*os.File, error)
 	Wait(ctx context.Context) error
 	Kill() error
+	Alive() bool
 }
 
 type realMachine struct{}

@@ -92,7 +92,7 @@ func (e *engine) observe(ctx context.Context, name string, rem Remembered, spec 
 	o := Observed{App: name, Remembered: rem}
 	o.Masters = e.masters(ctx, name)
 	if spec != nil {
-		o.Problems, o.FolderErr = e.folders.check(spec)
+		o.Problems, o.FolderErr = e.folders.check(spec, o.liveOf())
 	}
 	return o
 }

@@ -58,7 +58,7 @@ func (o Options) withDefaults() Options {
 		o.machine = realMachine{}
 	}
 	if o.folders == nil {
-		o.folders = appFolders{fs: o.fs}
+		o.folders = appFolders{}
 	}
 	// A daemon may be asked from another working directory than it was started in.
 	if abs, err := filepath.Abs(o.Dir); err == nil {

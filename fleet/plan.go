@@ -220,6 +220,9 @@ func (p *planner) change(cur Seen, base *appspec.Spec, held string) {
 	} else if p.o.Asked.Reload && kind < appspec.Rolling {
 		kind, why = appspec.Rolling, "reload was asked for; "+why
 	}
+	if held == "" {
+		held = p.underWay(cur)
+	}
 	if held != "" {
 		p.Why = held
 		return
@@ -236,6 +239,19 @@ func (p *planner) change(cur Seen, base *appspec.Spec, held string) {
 			p.act(ActionRetry, "start was asked for")
 		}
 	}
+}
+
+// underWay: the master has this spec already, and either rolls it out now or
+// has given it up. That may have begun under another daemon.
+func (p *planner) underWay(cur Seen) string {
+	st := cur.Status
+	if cur.Err != nil || st.WantDigest != p.digest || p.o.Asked.byOperator() {
+		return ""
+	}
+	if st.Rollout != 0 {
+		return "a rollout is under way"
+	}
+	return st.RolloutError
 }
 
 // same carries out what was asked of an app that runs by its spec.

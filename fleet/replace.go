@@ -33,7 +33,7 @@ func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, o
 		if s.PID == m.record().PID || s.draining() {
 			continue
 		}
-		if err := s.master.drain(ctx, m); err != nil && !gone(s.master) {
+		if err := s.master.drain(ctx, m); err != nil && s.master.Alive() {
 			a.log.Warn("cannot drain, killing", "app", o.App, "pid", s.PID, "err", err)
 			if err := a.killMaster(s); err != nil {
 				return err

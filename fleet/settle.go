@@ -88,10 +88,12 @@ func settled(w want, o Observed, daemon bool, now time.Time) (Result, *Seen) {
 		return r, nil
 	case o.Failure != nil && o.Failure.Digest == digest:
 		return r, nil
-	case s.Rollout != 0 || cur.digest() != digest:
+	case s.Rollout != 0:
 		return r, cur
 	case s.RolloutError != "":
 		return r, nil
+	case cur.digest() != digest:
+		return r, cur
 	}
 	switch s.State {
 	case runner.StateReady, runner.StateIdle:

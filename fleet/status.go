@@ -99,6 +99,8 @@ func appStatus(w want, o Observed, daemon bool, now time.Time) AppStatus {
 		a.absent(f, draining, daemon, now)
 	case f != nil && f.RetryAt.IsZero():
 		a.degrade(f.Reason)
+	case cur.digest() != digest && cur.Status.WantDigest == digest:
+		// The master has it: what it says of its rollout is what there is to say.
 	case cur.digest() != digest:
 		a.pending(f, daemon, now)
 	case f != nil:

@@ -1,0 +1,30 @@
+package fleet
+
+import "os"
+
+// Inherited is what a daemon may be given by who started it.
+type Inherited struct {
+	// Lock is the open, locked fleet.lock of the program that executed this one
+	// in place. nil: the daemon takes the lock itself.
+	Lock *os.File
+	// Activated are the sockets of .socket units by FileDescriptorName.
+	Activated map[string]*os.File
+	// Kept are listening sockets by app and listen string that were given to the
+	// service manager by an earlier daemon (Hooks.KeepListeners).
+	Kept map[string]map[string]*os.File
+}
+
+// Held is what this daemon has to pass on to a program that takes its place.
+// The files stay the daemon's.
+func (d *Daemon) Held() Inherited {
+	in := Inherited{Lock: d.lock, Activated: d.Inherited.Activated, Kept: map[string]map[string]*os.File{}}
+	d.e.keep.mu.Lock()
+	defer d.e.keep.mu.Unlock()
+	for app, files := range d.e.keep.apps {
+		in.Kept[app] = map[string]*os.File{}
+		for listen, f := range files {
+			in.Kept[app][listen] = f
+		}
+	}
+	return in
+}
