@@ -1,0 +1,126 @@
+package link
+
+import (
+	"os"
+	"strconv"
+	"sync/atomic"
+)
+
+// filePart is a part of a file that is being sent. A goroutine reads one piece
+// at a time; the link sends it and says how long the next may be.
+type filePart struct {
+	f       *os.File
+	offset  int64
+	left    int64 // bytes not yet read
+	after   int64 // bytes of the response behind the file, -1 if not known
+	chunked bool
+	paused  bool        // the next piece is read when the last is sent
+	owner   atomic.Bool // the reader is at work, and closes the file if it is left alone
+	lost    atomic.Bool // the connection is gone
+}
+
+// filePiece sizes: small ones are read in one go; the pace says more.
+const minPiece = 256 << 10
+
+// startFile begins to send a part of a file.
+func (l *Link) startFile(c *conn, o op) {
+	c.file = o.file
+	c.file.after = o.rest
+	l.readPiece(c, o.reply)
+}
+
+// readPiece makes a goroutine read the next piece.
+func (l *Link) readPiece(c *conn, r *Reply) {
+	p := c.file
+	c.pace.refresh(l.now)
+	rest := p.left
+	if p.after > 0 {
+		rest += p.after
+	}
+	// Equal pieces into the places that are left, so that the largest is as
+	// small as can be.
+	n := max(minPiece, rest/int64(max(maxLevel-1-c.pace.level, 1))+1)
+	n = min(n, p.left)
+	p.paused = false
+	p.owner.Store(true)
+	go p.read(l, r, int(n))
+}
+
+// read reads one piece and gives it to the link.
+func (p *filePart) read(l *Link, r *Reply, n int) {
+	m := newMessage(r.addr)
+	if need := m.head + n + 24; cap(m.b) < need {
+		b := make([]byte, len(m.b), need)
+		copy(b, m.b)
+		messages.Put(&message{b: m.b})
+		m.b = b
+	}
+	if p.chunked {
+		m.b = strconv.AppendInt(m.b, int64(n), 16)
+		m.b = append(m.b, "\r\n"...)
+	}
+	at := len(m.b)
+	m.b = m.b[:at+n]
+	_, err := p.f.ReadAt(m.b[at:], p.offset)
+	if p.chunked {
+		m.b = append(m.b, "\r\n"...)
+	}
+	p.offset += int64(n)
+	p.left -= int64(n)
+	p.owner.Store(false)
+	if p.lost.Load() || !l.post(op{reply: r, msg: m, piece: true, fail: err != nil}) {
+		m.free()
+		p.f.Close()
+	}
+}
+
+// filePiece takes a piece that was read.
+func (l *Link) filePiece(c *conn, o op) {
+	p := c.file
+	if o.fail {
+		l.warn("file", "a file ended before the part of it that an application sends", "file", p.f.Name())
+		o.msg.free()
+		l.fileDone(c)
+		for i := range c.ops {
+			c.ops[i].discard()
+		}
+		c.ops = nil
+		o.reply.gone.Store(true)
+		l.put(c, nil, 0, true, true)
+		return
+	}
+	rest := p.left
+	if p.after >= 0 {
+		rest += p.after
+	} else if p.left == 0 {
+		rest = -1
+	}
+	l.put(c, o.msg, rest, false, false)
+	if p.left > 0 {
+		if c.out != nil { // the piece waits for its time: one in memory is enough
+			p.paused = true
+			return
+		}
+		l.readPiece(c, o.reply)
+		return
+	}
+	l.fileDone(c)
+	ops := c.ops
+	c.ops = nil
+	for _, next := range ops {
+		l.apply(next)
+	}
+}
+
+func (l *Link) fileDone(c *conn) {
+	c.file.f.Close()
+	c.file = nil
+}
+
+// abandon gives the part up; its reader closes the file if it is at work.
+func (p *filePart) abandon() {
+	p.lost.Store(true)
+	if !p.owner.Load() {
+		p.f.Close()
+	}
+}

@@ -1,0 +1,276 @@
+package link
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2"
+)
+
+// maxBatch is how many messages are taken before replies get their turn.
+const maxBatch = 256
+
+// drainControl hears from the server's subscription that it came or went.
+func (l *Link) drainControl() {
+	for {
+		msg, ok, err := receive(l.sock.pub)
+		if err != nil {
+			l.warn("control", "cannot receive from mongrel2", "error", err)
+			return
+		}
+		if !ok {
+			return
+		}
+		if len(msg) == 0 {
+			continue
+		}
+		switch msg[0] {
+		case 1:
+			l.serverCame(msg[1:])
+		case 0:
+			l.serverWent()
+		}
+	}
+}
+
+func (l *Link) serverCame(ident []byte) {
+	l.ident = slices.Clone(ident)
+	l.ready = true
+	l.epoch++
+	if l.detach.Load() {
+		l.setState(PhaseDetached, "")
+		return
+	}
+	if !l.pulling {
+		if err := l.sock.connectPull(); err != nil {
+			l.setState(PhaseConnecting, err.Error())
+			return
+		}
+		l.pulling = true
+	}
+	l.setState(PhaseReady, "")
+}
+
+// serverWent drops what belongs to the server's life that has ended: its
+// connection ids will mean other clients.
+func (l *Link) serverWent() {
+	l.ready = false
+	for _, c := range l.conns {
+		l.gone(c)
+	}
+	clear(l.waiting)
+	l.waiting = l.waiting[:0]
+	l.closed.clear()
+	l.setState(PhaseLost, "mongrel2 at "+l.cfg.Send+" is gone")
+}
+
+// drainRequests takes in what the server has sent. It reports whether there
+// may be more.
+func (l *Link) drainRequests() bool {
+	if !l.pulling || !l.ready {
+		// Answers would not arrive yet.
+		return false
+	}
+	for range maxBatch {
+		msg, ok, err := receive(l.sock.pull)
+		if err != nil {
+			l.warn("receive", "cannot receive from mongrel2", "error", err)
+			return false
+		}
+		if !ok {
+			if l.detach.Load() {
+				l.sock.detach()
+				l.pulling = false
+				l.setState(PhaseDetached, "")
+			}
+			return false
+		}
+		l.received.Add(1)
+		l.message(msg)
+	}
+	return true
+}
+
+// message deals with one message of the server.
+func (l *Link) message(msg []byte) {
+	in := incomings.Get().(*Incoming)
+	m := &in.m2
+	if err := m.Parse(msg); err != nil {
+		l.warn("parse", err.Error(), "message", excerpt(msg))
+		in.drop()
+		return
+	}
+	if string(m.Sender) != l.sender {
+		l.sender = strings.Clone(text(m.Sender))
+		l.checkIdent(m.Sender)
+	}
+	key := connKey{l.sender, m.ID}
+	if l.closed.has(key) {
+		// Behind a request that we refused comes what its client smuggled.
+		in.drop()
+		return
+	}
+	c := l.conns[key]
+	switch m.Kind {
+	case mongrel2.KindHTTP:
+		l.request(key, c, in)
+	case mongrel2.KindUploadStart:
+		l.uploadStart(key, c, in)
+	case mongrel2.KindUploadDone:
+		l.uploadDone(key, c, in)
+	case mongrel2.KindDisconnect:
+		// It comes for each message to a dead connection, so mostly for one that
+		// is not in the books.
+		if c != nil {
+			l.gone(c)
+		}
+		in.drop()
+	case mongrel2.KindCredits:
+		in.drop()
+	case mongrel2.KindHandshake:
+		l.refuse(key, c, in, 400, "this server has no websockets")
+	case mongrel2.KindForeignMethod:
+		l.refuse(key, c, in, 501, "")
+	default: // websocket frames, JSON, XML: there is nobody to answer
+		l.refuse(key, c, in, 0, "")
+	}
+}
+
+// request takes an HTTP request that is complete.
+func (l *Link) request(key connKey, c *conn, in *Incoming) {
+	m := &in.m2
+	switch {
+	case m.Fault != "":
+		l.refuse(key, c, in, 400, m.Fault)
+		return
+	case l.cfg.MaxBody > 0 && m.ContentLength > l.cfg.MaxBody && in.File == nil,
+		l.cfg.MaxBody > 0 && in.Size > l.cfg.MaxBody:
+		l.refuse(key, c, in, 413, "")
+		return
+	}
+	in.fill(l.cfg.ServerName)
+	l.admit(key, c, in)
+}
+
+// admit gives a request out, or keeps it until its connection's turn.
+func (l *Link) admit(key connKey, c *conn, in *Incoming) {
+	if c == nil {
+		c = l.newConn(key, in.m2.ConnID)
+		if len(l.conns) == 0 {
+			l.check = l.now.Add(l.cfg.KeepAlive / checkEvery)
+		}
+		l.conns[key] = c
+	}
+	switch {
+	case c.close || c.reject:
+		in.drop()
+	case c.cur == nil && len(c.held) == 0:
+		if c.out == nil {
+			c.pace.reset()
+		}
+		c.touch = l.now
+		l.start(c, in)
+	case len(c.held) >= maxHeld || c.heldN+len(in.m2.Body) > maxHeldBytes:
+		l.warn("pipeline", "client pipelines too many requests, closing its connection", "client", string(in.m2.RemoteAddr))
+		c.reject = true
+		in.drop()
+	default:
+		c.held = append(c.held, in)
+		c.heldN += len(in.m2.Body)
+	}
+}
+
+// refuse answers a request without its application. Status 0 closes the
+// connection without a word. Where earlier requests of the connection are in
+// progress the refusal waits for their answers.
+func (l *Link) refuse(key connKey, c *conn, in *Incoming, status int, why string) {
+	if in.File != nil {
+		in.File.Close()
+		in.File = nil
+	}
+	if status != 0 {
+		l.log.Debug("refused request", "status", status, "reason", why, "client", string(in.m2.RemoteAddr), "uri", string(in.m2.URI))
+	}
+	if c == nil {
+		response := ""
+		if status != 0 {
+			response = refusal(status, why, string(in.m2.Method) == "HEAD", l.cfg.Fields)
+		}
+		l.sendRaw(in.m2.Sender, in.m2.ConnID, response)
+		l.closed.add(key, l.now)
+		in.Release()
+		return
+	}
+	in.refusal = refused{status: status, why: why, set: true}
+	l.admit(key, c, in)
+}
+
+// start gives a request out, or answers it where it is refused.
+func (l *Link) start(c *conn, in *Incoming) {
+	if !in.refusal.set {
+		l.give(c, in)
+		return
+	}
+	m := newMessage(c.addr)
+	if in.refusal.status != 0 {
+		m.b = append(m.b, refusal(in.refusal.status, in.refusal.why, string(in.m2.Method) == "HEAD", l.cfg.Fields)...)
+	}
+	in.Release()
+	c.dropHeld()
+	l.put(c, m, 0, false, true)
+	c.ended = true
+	l.flush(c)
+}
+
+// checkIdent tells of a handler whose answers cannot arrive.
+func (l *Link) checkIdent(sender []byte) {
+	reason := ""
+	switch {
+	case !mongrel2.ValidIdent(sender):
+		reason = "the handler's send_ident " + quote(sender) + " has other characters than letters, digits and -: mongrel2 cannot read answers to it"
+	case !bytes.HasPrefix(sender, l.ident):
+		reason = "the handler's send_ident " + quote(sender) + " does not begin with its recv_ident " + quote(l.ident) + ": no answer can arrive"
+	}
+	if reason != "" {
+		l.log.Error(reason)
+	}
+	l.setState(l.State().Phase, reason)
+}
+
+// tombs remembers connections that we closed, long enough for requests that
+// were behind the last one to arrive and be dropped.
+type tombs struct {
+	young, old map[connKey]struct{}
+	turn       time.Time
+}
+
+const tombAge = 2 * time.Second
+
+func (t *tombs) add(k connKey, now time.Time) {
+	if t.young == nil || now.Sub(t.turn) > tombAge {
+		t.old, t.young, t.turn = t.young, make(map[connKey]struct{}), now
+	}
+	t.young[k] = struct{}{}
+}
+
+func (t *tombs) has(k connKey) bool {
+	if len(t.young) == 0 && len(t.old) == 0 {
+		return false
+	}
+	_, ok := t.young[k]
+	if !ok {
+		_, ok = t.old[k]
+	}
+	return ok
+}
+
+func (t *tombs) clear() { t.young, t.old = nil, nil }
+
+func excerpt(b []byte) string {
+	if len(b) > 200 {
+		b = b[:200]
+	}
+	return quote(b)
+}

@@ -1,0 +1,190 @@
+package link
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+
+	zmq "github.com/pebbe/zmq4"
+	"golang.org/x/sys/unix"
+)
+
+// sockets are the ZeroMQ sockets of a link and the descriptors to wait for.
+//
+// Each socket has a context of its own: a context can be waited for until
+// everything in it is sent, and the requests' socket must outlive that of the
+// answers.
+type sockets struct {
+	pubCtx, pullCtx *zmq.Context
+	pub, pull       *zmq.Socket
+	recv            string
+	fds             [3]unix.PollFd // pub, pull, event
+	event           int
+}
+
+func (s *sockets) open(cfg Config) (err error) {
+	s.recv = cfg.Recv
+	s.event = -1
+	defer func() {
+		if err != nil {
+			s.close(0)
+		}
+	}()
+	if s.event, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return fmt.Errorf("cannot open mongrel2 link: eventfd: %w", err)
+	}
+	if s.pubCtx, s.pub, err = newSocket(zmq.XPUB, func(z *zmq.Socket) []error {
+		return []error{
+			z.SetSndhwm(0), // a limit would drop answers without a word
+			z.SetLinger(cfg.Linger),
+		}
+	}); err != nil {
+		return err
+	}
+	if s.pullCtx, s.pull, err = newSocket(zmq.PULL, func(z *zmq.Socket) []error {
+		return []error{z.SetLinger(0)}
+	}); err != nil {
+		return err
+	}
+	pubFD, err := s.pub.GetFd()
+	if err != nil {
+		return fmt.Errorf("cannot open mongrel2 link: %w", err)
+	}
+	pullFD, err := s.pull.GetFd()
+	if err != nil {
+		return fmt.Errorf("cannot open mongrel2 link: %w", err)
+	}
+	for i, fd := range []int{pubFD, pullFD, s.event} {
+		s.fds[i] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
+	}
+	if err := checkEndpoint(s.pull, cfg.Recv); err != nil {
+		return fmt.Errorf("cannot connect to the mongrel2 handler's send_spec (recv) %q: %w", cfg.Recv, err)
+	}
+	if err := s.pub.Connect(cfg.Send); err != nil {
+		return fmt.Errorf("cannot connect to the mongrel2 handler's recv_spec (send) %q: %w", cfg.Send, err)
+	}
+	return nil
+}
+
+// checkEndpoint finds out whether an endpoint can be connected to, without
+// doing it for long: the socket for requests is connected later, and a wrong
+// word should be told now.
+func checkEndpoint(like *zmq.Socket, endpoint string) error {
+	ctx, err := like.Context()
+	if err != nil {
+		return err
+	}
+	z, err := ctx.NewSocket(zmq.SUB)
+	if err != nil {
+		return err
+	}
+	defer z.Close()
+	if err := z.SetLinger(0); err != nil {
+		return err
+	}
+	// A SUB is refused by a PUSH in the handshake, should it come that far.
+	return z.Connect(endpoint)
+}
+
+func newSocket(kind zmq.Type, options func(*zmq.Socket) []error) (*zmq.Context, *zmq.Socket, error) {
+	ctx, err := zmq.NewContext()
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot make ZeroMQ context: %w", err)
+	}
+	z, err := ctx.NewSocket(kind)
+	if err != nil {
+		ctx.Term()
+		return nil, nil, fmt.Errorf("cannot make ZeroMQ socket: %w", err)
+	}
+	for _, err := range append(options(z),
+		z.SetImmediate(true), // keep nothing for a server that is away, tell when it goes
+		z.SetReconnectIvl(100*time.Millisecond),
+		z.SetReconnectIvlMax(time.Second),
+		z.SetHandshakeIvl(5*time.Second),
+		z.SetTcpKeepalive(1),
+		z.SetTcpKeepaliveIdle(60),
+	) {
+		if err != nil {
+			z.Close()
+			ctx.Term()
+			return nil, nil, fmt.Errorf("cannot set up ZeroMQ socket: %w", err)
+		}
+	}
+	return ctx, z, nil
+}
+
+// connectPull begins to take requests.
+func (s *sockets) connectPull() error {
+	if err := s.pull.Connect(s.recv); err != nil {
+		return fmt.Errorf("cannot connect to the mongrel2 handler's send_spec (recv) %q: %w", s.recv, err)
+	}
+	return nil
+}
+
+// receive takes one message; ok is false where there is none.
+func receive(z *zmq.Socket) (msg []byte, ok bool, err error) {
+	msg, err = z.RecvBytes(zmq.DONTWAIT)
+	switch {
+	case err == nil:
+		return msg, true, nil
+	case zmq.AsErrno(err) == zmq.Errno(syscall.EAGAIN):
+		return nil, false, nil
+	}
+	return nil, false, err
+}
+
+func (s *sockets) send(msg []byte) error {
+	_, err := s.pub.SendBytes(msg, zmq.DONTWAIT)
+	return err
+}
+
+// wait sleeps until a descriptor is readable, for at most d; for ever if d is
+// negative. A ZeroMQ descriptor tells of a change once: whoever was woken must
+// receive until there is nothing left.
+func (s *sockets) wait(d time.Duration) {
+	ms := -1
+	if d >= 0 {
+		ms = int((d + time.Millisecond - 1) / time.Millisecond)
+	}
+	if n, err := unix.Poll(s.fds[:], ms); err != nil || n == 0 {
+		return
+	}
+	if s.fds[2].Revents != 0 {
+		var b [8]byte
+		unix.Read(s.event, b[:])
+	}
+}
+
+// signal ends a wait, from any goroutine.
+func (s *sockets) signal() {
+	b := [8]byte{1}
+	unix.Write(s.event, b[:])
+}
+
+// detach leaves the server's round of handlers.
+func (s *sockets) detach() {
+	s.pull.Disconnect(s.recv)
+}
+
+// close ends the answers' socket, waits until the server has them, and then
+// the requests'.
+func (s *sockets) close(linger time.Duration) {
+	end := func(ctx *zmq.Context, z *zmq.Socket) {
+		if z != nil {
+			z.Close()
+		}
+		if ctx != nil {
+			ended := make(chan struct{})
+			go func() { ctx.Term(); close(ended) }()
+			select {
+			case <-ended:
+			case <-time.After(linger + time.Second):
+			}
+		}
+	}
+	end(s.pubCtx, s.pub)
+	end(s.pullCtx, s.pull)
+	if s.event >= 0 {
+		unix.Close(s.event)
+	}
+}
