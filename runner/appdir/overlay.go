@@ -21,6 +21,7 @@ type overlay struct {
 	mu      sync.Mutex
 	removed map[string]bool        // names of the base that are gone; guarded by mu
 	written map[string]bool        // files that the layer holds; guarded by mu
+	made    map[string]bool        // folders that only the layer has; guarded by mu
 	owners  map[string][2]int      // guarded by mu
 	modes   map[string]fs.FileMode // guarded by mu
 }
@@ -31,6 +32,7 @@ func newOverlay(base afero.Fs) *overlay {
 		base:    base,
 		removed: map[string]bool{},
 		written: map[string]bool{},
+		made:    map[string]bool{},
 		owners:  map[string][2]int{},
 		modes:   map[string]fs.FileMode{},
 	}
@@ -58,13 +60,10 @@ func (o *overlay) LstatIfPossible(name string) (fs.FileInfo, bool, error) {
 	}
 	var fi fs.FileInfo
 	var err error
-	if o.written[name] {
+	if o.written[name] || o.made[name] {
 		fi, err = o.Fs.Stat(name)
-	} else if fi, err = lstat(o.base, name); err != nil {
-		// A folder that was made in the layer.
-		if lfi, lerr := o.Fs.Stat(name); lerr == nil {
-			fi, err = lfi, nil
-		}
+	} else {
+		fi, err = lstat(o.base, name)
 	}
 	if err != nil {
 		return nil, true, err
@@ -99,6 +98,7 @@ func (o *overlay) Mkdir(name string, perm fs.FileMode) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.removed, name)
+	o.made[name] = true
 	o.modes[name] = perm
 	return nil
 }
@@ -115,11 +115,8 @@ func (o *overlay) OpenFile(name string, flag int, perm fs.FileMode) (afero.File,
 		if o.removed[name] {
 			return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.ENOENT}
 		}
-		if o.written[name] {
+		if o.written[name] || o.made[name] {
 			return o.Fs.Open(name)
-		}
-		if _, err := lstat(o.base, name); err != nil {
-			return o.Fs.Open(name) // a folder of the layer
 		}
 		f, err := o.base.Open(name)
 		if err != nil {

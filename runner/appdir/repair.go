@@ -130,6 +130,10 @@ func (r *repair) folders() error {
 func (r *repair) makeDir(name string, mode fs.FileMode) error {
 	r.note(name, "create the folder", "it is missing")
 	if err := r.fs.Mkdir(name, mode); err != nil && !errors.Is(err, fs.ErrExist) {
+		var pe *fs.PathError
+		if name == "/" && !errors.As(err, &pe) {
+			return err // RootFs has said it all
+		}
 		return fmt.Errorf("cannot create folder %s: %w", r.path(name), explain(err, r.spec.Path))
 	}
 	// The umask may have taken from the mode, and the folder is still ours.
