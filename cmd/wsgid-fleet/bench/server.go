@@ -199,7 +199,7 @@ func startUwsgiHTTP(ctx context.Context, b *bench, s site) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := b.uwsgi(s, "--http", addr, "--http-keepalive")
+	c, err := b.uwsgi(s, "--plugin", "http", "--http", addr, "--http-keepalive")
 	return b.ready(ctx, addr, c, err)
 }
 
