@@ -52,7 +52,7 @@ func newCLI() *cli {
 		outWidth:  func() int { w, _ := terminalSize(os.Stdout); return w },
 		outHeight: func() int { _, h := terminalSize(os.Stdout); return h },
 		errWidth:  func() int { w, _ := terminalSize(os.Stderr); return w },
-		connect:   connect,
+		connect:   fleet.Connect,
 		load:      load,
 	}
 }

@@ -3,26 +3,44 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/hashicorp/hcl/v2/hclwrite"
+	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 )
 
-var errNotBuilt = errors.New("not built yet")
-
-// connect reaches the fleet of a spec directory.
-func connect(ctx context.Context, o fleet.Options) (fleet.Operator, error) {
-	return nil, errNotBuilt
-}
-
 // load reads a spec directory.
-func load(dir string) (*appspec.Set, error) { return nil, errNotBuilt }
+func load(dir string) (*appspec.Set, error) { return appspec.Load(afero.NewOsFs(), dir) }
 
 // loadFiles reads single spec files.
-func loadFiles(files []string) (*appspec.Set, error) { return nil, errNotBuilt }
+func loadFiles(files []string) *appspec.Set { return appspec.LoadFiles(afero.NewOsFs(), files...) }
 
 // formatSource brings HCL into its canonical form.
-func formatSource(name string, src []byte) ([]byte, error) { return nil, errNotBuilt }
+func formatSource(name string, src []byte) ([]byte, error) {
+	if _, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos); diags.HasErrors() {
+		return nil, fmt.Errorf("cannot format %s: %w", name, errors.Join(diags.Errs()...))
+	}
+	return hclwrite.Format(src), nil
+}
 
 // runDaemon is the daemon, in the foreground.
-func runDaemon(ctx context.Context, o fleet.Options) error { return errNotBuilt }
+func runDaemon(ctx context.Context, o fleet.Options) error {
+	o.Log = slog.New(fleet.NewLogHandler(os.Stderr, slog.LevelInfo))
+	manager, err := fleet.OpenServiceManager(o.Log)
+	if err != nil {
+		return err
+	}
+	defer manager.Close()
+	d := fleet.NewDaemon(o)
+	d.Hooks = manager.Hooks()
+	d.Inherited = manager.Inherited
+	// The daemon itself takes TERM and INT: the first drains, the second ends.
+	return d.Run(context.WithoutCancel(ctx))
+}

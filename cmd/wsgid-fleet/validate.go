@@ -19,14 +19,13 @@ defaults of their own directory), and print each fault with its source line.
 Exit code: 0 all good (warnings allowed), 1 not.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			var set *appspec.Set
-			var err error
 			if len(args) > 0 {
-				set, err = loadFiles(args)
+				set = loadFiles(args)
 			} else {
-				set, err = c.load(c.specDir())
-			}
-			if err != nil {
-				return err
+				var err error
+				if set, err = c.load(c.specDir()); err != nil {
+					return err
+				}
 			}
 			c.printWarnings(set)
 			c.printFaults(set.Faults)

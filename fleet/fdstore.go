@@ -1,0 +1,165 @@
+package fleet
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// storePrefix begins the names of descriptors that we gave to the service
+// manager's store, so that they are told from those of .socket units.
+const storePrefix = "wsgid."
+
+// maxStoreName is the longest FDNAME (sd_notify(3)).
+const maxStoreName = 255
+
+// systemdListen begins a listen string that names a descriptor of a .socket
+// unit.
+const systemdListen = "systemd:"
+
+// fdStore keeps the apps' listening sockets in the service manager's store, so
+// that they stay open while no daemon runs. It sends only what changed.
+type fdStore struct {
+	notify *notifier
+
+	mu     sync.Mutex
+	kept   map[string]uint64 // inode of the socket by FDNAME
+	frozen bool
+}
+
+func newFDStore(n *notifier, apps map[string]map[string]*os.File) *fdStore {
+	s := &fdStore{notify: n, kept: map[string]uint64{}}
+	for app, files := range apps {
+		for listen, f := range files {
+			if name, ok := storeName(app, listen); ok {
+				s.kept[name], _ = inode(f)
+			}
+		}
+	}
+	return s
+}
+
+// freeze keeps the store as it is from now on.
+func (s *fdStore) freeze() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.frozen = true
+}
+
+// keep makes the store hold these sockets of the app and no others. Those of
+// .socket units are left out: the unit holds them itself.
+func (s *fdStore) keep(app string, files map[string]*os.File) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.frozen || !s.notify.present {
+		return
+	}
+	wanted := map[string]*os.File{}
+	for listen, f := range files {
+		if strings.HasPrefix(listen, systemdListen) {
+			continue
+		}
+		name, ok := storeName(app, listen)
+		if !ok {
+			s.notify.log.Warn("cannot keep socket open across a restart of the daemon: its name is too long", "app", app, "listen", listen)
+			continue
+		}
+		wanted[name] = f
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.kept)) {
+		a, _, ok := parseStoreName(name)
+		if ok && a == app && !s.holds(name, wanted[name]) {
+			s.notify.send("FDSTOREREMOVE=1\nFDNAME=" + name)
+			delete(s.kept, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(wanted)) {
+		if s.holds(name, wanted[name]) {
+			continue
+		}
+		// FDPOLL=0: a listening socket has no end that the manager could see.
+		err := s.notify.sendFile("FDSTORE=1\nFDPOLL=0\nFDNAME="+name, wanted[name])
+		s.notify.told(err)
+		if err == nil {
+			s.kept[name], _ = inode(wanted[name])
+		}
+	}
+}
+
+// holds tells whether the store has this very socket under the name.
+func (s *fdStore) holds(name string, f *os.File) bool {
+	if f == nil {
+		return false
+	}
+	kept, ok := s.kept[name]
+	if !ok {
+		return false
+	}
+	now, err := inode(f)
+	return err == nil && now == kept
+}
+
+// sendFile sends a state together with a descriptor.
+func (n *notifier) sendFile(state string, f *os.File) error {
+	addr := &net.UnixAddr{Name: os.Getenv("NOTIFY_SOCKET"), Net: "unixgram"}
+	conn, err := net.DialUnix("unixgram", nil, addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var sendErr error
+	// Control and not Fd, which would make the daemon's descriptor blocking.
+	if err := raw.Control(func(fd uintptr) {
+		_, _, sendErr = conn.WriteMsgUnix([]byte(state), unix.UnixRights(int(fd)), nil)
+	}); err != nil {
+		return err
+	}
+	return sendErr
+}
+
+// storeName is the FDNAME of an app's socket: printable ASCII without colons.
+func storeName(app, listen string) (string, bool) {
+	name := storePrefix + app + "." + url.QueryEscape(listen)
+	return name, len(name) <= maxStoreName
+}
+
+// parseStoreName is storeName backwards; ok is false for a name of other making.
+func parseStoreName(name string) (app, listen string, ok bool) {
+	rest, ok := strings.CutPrefix(name, storePrefix)
+	if !ok {
+		return "", "", false
+	}
+	app, escaped, ok := strings.Cut(rest, ".")
+	if !ok || app == "" {
+		return "", "", false
+	}
+	listen, err := url.QueryUnescape(escaped)
+	return app, listen, err == nil && listen != ""
+}
+
+func inode(f *os.File) (uint64, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var st unix.Stat_t
+	var statErr error
+	if err := raw.Control(func(fd uintptr) { statErr = unix.Fstat(int(fd), &st) }); err != nil {
+		return 0, err
+	}
+	if statErr != nil {
+		return 0, fmt.Errorf("cannot stat socket: %w", statErr)
+	}
+	return st.Ino, nil
+}

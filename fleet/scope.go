@@ -1,0 +1,268 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	systemd "github.com/coreos/go-systemd/v22/dbus"
+	"github.com/godbus/dbus/v5"
+)
+
+// scopeSlice is the slice of all apps' scopes.
+const scopeSlice = "wsgid.slice"
+
+// scopeTimeout bounds what is asked of systemd for one app.
+const scopeTimeout = 15 * time.Second
+
+// scopes puts each app's processes into a scope unit of their own, so that they
+// are seen, limited and left alone apart from the daemon's service. The daemon
+// hands descriptors to a master itself, so systemd cannot start the master: it
+// is told of running processes instead.
+type scopes struct {
+	log  *slog.Logger
+	user bool   // ask the user's manager, not the system's
+	unit string // of the daemon itself
+
+	jobs chan scopeJob // closed by close
+	done chan struct{} // closed when the last job has ended
+	once sync.Once
+}
+
+type scopeJob struct {
+	app    string
+	pid    int
+	limits ScopeLimits
+}
+
+// openScopes is nil where there is no systemd that could make scopes for us:
+// this process is no service of it, or one that may not ask it.
+func openScopes(log *slog.Logger) *scopes {
+	if !startedBySystemd() {
+		return nil
+	}
+	group, err := controlGroup(os.Getpid())
+	if err != nil {
+		log.Warn("cannot put apps into scopes: " + err.Error())
+		return nil
+	}
+	s := &scopes{log: log, unit: path.Base(group), user: strings.Contains(group, "/user@"), jobs: make(chan scopeJob, 4096), done: make(chan struct{})}
+	if !s.user && os.Geteuid() != 0 {
+		// A system service of an ordinary user: systemd lets only root make units.
+		log.Info("apps stay in the daemon's own control group: only root, or a service of the user manager, may make scopes")
+		return nil
+	}
+	go s.work()
+	return s
+}
+
+// scopeName is the unit of an app.
+func scopeName(app string) string { return "wsgid-" + app + ".scope" }
+
+// put has the master and its workers put into the app's scope. It returns at
+// once.
+func (s *scopes) put(app string, pid int, limits ScopeLimits) {
+	select {
+	case s.jobs <- scopeJob{app, pid, limits}:
+	default:
+		s.log.Warn("cannot put app into its scope: too many are waiting for systemd", "app", app)
+	}
+}
+
+func (s *scopes) close() {
+	s.once.Do(func() { close(s.jobs) })
+	<-s.done
+}
+
+// work does one job after the other: two masters of one app must come in order.
+func (s *scopes) work() {
+	defer close(s.done)
+	var conn *systemd.Conn
+	defer func() {
+		if conn != nil {
+			conn.Close()
+		}
+	}()
+	for job := range s.jobs {
+		ctx, cancel := context.WithTimeout(context.Background(), scopeTimeout)
+		err := error(nil)
+		if conn == nil || !conn.Connected() {
+			if conn != nil {
+				conn.Close()
+			}
+			conn, err = s.connect(ctx)
+		}
+		if err == nil {
+			err = s.place(ctx, conn, job)
+		}
+		cancel()
+		if err != nil {
+			s.log.Warn(fmt.Sprintf("cannot put app %s into %s: %v", job.app, scopeName(job.app), err),
+				"app", job.app, "pid", job.pid, "next", "it runs on in the daemon's control group; limits.memory, cpu and tasks do not hold")
+		}
+	}
+}
+
+func (s *scopes) connect(ctx context.Context) (*systemd.Conn, error) {
+	if s.user {
+		return systemd.NewUserConnectionContext(ctx)
+	}
+	// By the bus, or directly where no bus runs yet.
+	return systemd.NewWithContext(ctx)
+}
+
+// place brings one master and all its descendants into the scope. A worker that
+// is forked meanwhile may stay behind, so it looks again until none does.
+func (s *scopes) place(ctx context.Context, conn *systemd.Conn, job scopeJob) error {
+	unit := scopeName(job.app)
+	for attempt := 0; ; attempt++ {
+		pids := outside(unit, family(job.pid))
+		if len(pids) == 0 {
+			break
+		}
+		if attempt == 5 {
+			return fmt.Errorf("processes %v do not move", pids)
+		}
+		err := s.start(ctx, conn, unit, job, pids)
+		if isDBusError(err, "org.freedesktop.systemd1.UnitExists") {
+			err = attach(ctx, s.user, unit, pids)
+		}
+		if err != nil && len(outside(unit, family(job.pid))) > 0 {
+			return err
+		}
+	}
+	return conn.SetUnitPropertiesContext(ctx, unit, true, limitProperties(job.limits)...)
+}
+
+// start makes the scope with these processes in it and waits for it.
+func (s *scopes) start(ctx context.Context, conn *systemd.Conn, unit string, job scopeJob, pids []uint32) error {
+	properties := append([]systemd.Property{
+		systemd.PropDescription("WSGI application " + job.app),
+		systemd.PropSlice(scopeSlice),
+		systemd.PropPids(pids...),
+		// Stopping goes backwards: at a shutdown the daemon drains the app before its
+		// scope is killed.
+		systemd.PropBefore(s.unit),
+		{Name: "CollectMode", Value: dbus.MakeVariant("inactive-or-failed")},
+		// Lets a second master of the app be attached later.
+		{Name: "Delegate", Value: dbus.MakeVariant(true)},
+	}, limitProperties(job.limits)...)
+	result := make(chan string, 1)
+	if _, err := conn.StartTransientUnitContext(ctx, unit, "fail", properties, result); err != nil {
+		return err
+	}
+	select {
+	case r := <-result:
+		if r != "done" {
+			return fmt.Errorf("systemd's job ended as %q", r)
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("systemd does not answer: %w", ctx.Err())
+	}
+}
+
+// attach moves processes into a scope that is there already.
+func attach(ctx context.Context, user bool, unit string, pids []uint32) error {
+	connect := dbus.ConnectSystemBus
+	if user {
+		connect = dbus.ConnectSessionBus
+	}
+	bus, err := connect(dbus.WithContext(ctx))
+	if err != nil {
+		return err
+	}
+	defer bus.Close()
+	manager := bus.Object("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
+	return manager.CallWithContext(ctx, "org.freedesktop.systemd1.Manager.AttachProcessesToUnit", 0, unit, "", pids).Err
+}
+
+// limitProperties are the limits in systemd's units; none is its infinity.
+func limitProperties(l ScopeLimits) []systemd.Property {
+	memory, cpu, tasks := uint64(math.MaxUint64), uint64(math.MaxUint64), uint64(math.MaxUint64)
+	if l.Memory > 0 {
+		memory = uint64(l.Memory)
+	}
+	if l.CPU > 0 {
+		cpu = uint64(l.CPU * 1e6)
+	}
+	if l.Tasks > 0 {
+		tasks = l.Tasks
+	}
+	return []systemd.Property{
+		{Name: "MemoryMax", Value: dbus.MakeVariant(memory)},
+		{Name: "CPUQuotaPerSecUSec", Value: dbus.MakeVariant(cpu)},
+		{Name: "TasksMax", Value: dbus.MakeVariant(tasks)},
+	}
+}
+
+func isDBusError(err error, name string) bool {
+	var e dbus.Error
+	return errors.As(err, &e) && e.Name == name
+}
+
+// family is a process and all its descendants.
+func family(pid int) []int {
+	pids := []int{pid}
+	for i := 0; i < len(pids); i++ {
+		lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pids[i]))
+		for _, list := range lists {
+			b, err := os.ReadFile(list)
+			if err != nil {
+				continue // gone meanwhile
+			}
+			for _, word := range strings.Fields(string(b)) {
+				if child, err := strconv.Atoi(word); err == nil && !slices.Contains(pids, child) {
+					pids = append(pids, child)
+				}
+			}
+		}
+	}
+	return pids
+}
+
+// outside are those of the processes that live and are not in the unit.
+func outside(unit string, pids []int) []uint32 {
+	var out []uint32
+	for _, pid := range pids {
+		group, err := controlGroup(pid)
+		if err != nil || strings.Contains(group+"/", "/"+unit+"/") {
+			continue
+		}
+		out = append(out, uint32(pid))
+	}
+	return out
+}
+
+// controlGroup is the control group that systemd has put a process into: the one
+// of the unified hierarchy, or of systemd's own where that is version 1.
+func controlGroup(pid int) (string, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
+		return "", fmt.Errorf("cannot read the control group of process %d: %w", pid, reason(err))
+	}
+	group := ""
+	for line := range strings.Lines(string(b)) {
+		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(fields) != 3 {
+			continue
+		}
+		if fields[1] == "name=systemd" || fields[1] == "" && group == "" {
+			group = fields[2]
+		}
+	}
+	if group == "" {
+		return "", fmt.Errorf("cannot tell the control group of process %d: none is named", pid)
+	}
+	return group, nil
+}

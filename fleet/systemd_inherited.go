@@ -1,0 +1,120 @@
+package fleet
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	"golang.org/x/sys/unix"
+)
+
+// Names of descriptors in inheritEnv beside those of the store.
+const (
+	inheritLock  = "lock"
+	inheritGiven = "given."
+)
+
+// inheritEnv lists, for a successor in this process, descriptors and their
+// names: "7=lock 8=given.web". LISTEN_FDS cannot carry them: it
+// wants them at 3 and up, where a Go program has its own.
+const inheritEnv = "WSGID_INHERIT"
+
+// takeInherited takes what the environment announces, from the service manager
+// or from the program that executed this one in its place (upgrade.go), and
+// clears it, so that no child takes it for its own. Warnings tell of descriptors
+// that are of no use; they are closed.
+func takeInherited() (in Inherited, warnings []string, err error) {
+	t := taker{in: Inherited{Kept: map[string]map[string]*os.File{}, Activated: map[string]*os.File{}}}
+	for _, f := range activation.Files(true) {
+		t.add(f.Name(), f, true)
+	}
+	list := os.Getenv(inheritEnv)
+	if err := os.Unsetenv(inheritEnv); err != nil {
+		return t.in, t.warnings, err
+	}
+	for _, entry := range strings.Fields(list) {
+		number, escaped, _ := strings.Cut(entry, "=")
+		fd, err := strconv.Atoi(number)
+		name, nameErr := url.QueryUnescape(escaped)
+		if err != nil || nameErr != nil || fd < 3 {
+			return t.in, t.warnings, fmt.Errorf("cannot take over descriptors: %s has the entry %q", inheritEnv, entry)
+		}
+		unix.CloseOnExec(fd)
+		f := os.NewFile(uintptr(fd), name)
+		if name == inheritLock {
+			t.in.Lock = f
+		} else if unit, ok := strings.CutPrefix(name, inheritGiven); ok {
+			t.add(unit, f, true)
+		} else {
+			t.add(name, f, false)
+		}
+	}
+	return t.in, t.warnings, nil
+}
+
+// taker sorts descriptors by their names.
+type taker struct {
+	in       Inherited
+	warnings []string
+}
+
+// add takes one descriptor. unitMade: the name may be one that a .socket unit
+// chose.
+func (t *taker) add(name string, f *os.File, unitMade bool) {
+	if err := listening(f); err != nil {
+		t.drop(f, "cannot use descriptor %q of the service manager: %v", name, err)
+		return
+	}
+	app, listen, kept := parseStoreName(name)
+	switch {
+	case kept && t.in.Kept[app][listen] != nil:
+		// The store may hold a socket twice after a daemon died between two messages.
+		_ = f.Close()
+	case kept:
+		if t.in.Kept[app] == nil {
+			t.in.Kept[app] = map[string]*os.File{}
+		}
+		t.in.Kept[app][listen] = f
+	case !unitMade:
+		t.drop(f, "cannot use descriptor %q of the program before: unknown name", name)
+	case t.in.Activated[name] != nil:
+		t.drop(f, "cannot use every socket named %q: listen = %q takes the first one; give each a unit and a FileDescriptorName of its own",
+			name, systemdListen+name)
+	default:
+		t.in.Activated[name] = f
+	}
+}
+
+func (t *taker) drop(f *os.File, format string, args ...any) {
+	_ = f.Close()
+	t.warnings = append(t.warnings, fmt.Sprintf(format, args...))
+}
+
+// listening tells why f is not a listening stream socket.
+func listening(f *os.File) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	kind, accepts := 0, 0
+	var optErr error
+	if err := raw.Control(func(fd uintptr) {
+		if kind, optErr = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TYPE); optErr == nil {
+			accepts, optErr = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+		}
+	}); err != nil {
+		return err
+	}
+	switch {
+	case optErr != nil:
+		return fmt.Errorf("not a socket: %w", optErr)
+	case kind != unix.SOCK_STREAM:
+		return fmt.Errorf("not a stream socket (ListenStream=)")
+	case accepts == 0:
+		return fmt.Errorf("not listening (Accept=yes does not work here)")
+	}
+	return nil
+}

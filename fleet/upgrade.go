@@ -1,0 +1,129 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// startedAs is the path that this program was started by. It is kept as it was
+// written and not as the kernel resolved it: an upgrade may be a symlink that
+// points to another version now.
+var startedAs = programPath()
+
+func programPath() string {
+	resolved, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	path, err := exec.LookPath(os.Args[0])
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	if err != nil {
+		return resolved
+	}
+	if real, err := filepath.EvalSymlinks(path); err != nil || real != resolved {
+		return resolved // started under a false name
+	}
+	return path
+}
+
+// upgradeProbe is how long a new program may take to tell its version.
+const upgradeProbe = 10 * time.Second
+
+// upgrade executes the program file anew in the place of the daemon. The
+// listeners and the lock go with it, so that nobody else becomes the daemon in
+// between; masters notice nothing.
+func upgrade(d *Daemon) error {
+	k := d.e.keep
+	// Held over the exec, so that nothing is closed meanwhile.
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return reexec(startedAs, os.Args, Inherited{Lock: d.lock, Activated: d.Inherited.Activated, Kept: k.apps})
+}
+
+// reexec executes the program at path in the place of this process: pid, cgroup
+// and sockets stay. It returns only if that fails; nothing has changed then.
+func reexec(path string, args []string, in Inherited) error {
+	if err := probe(path); err != nil {
+		return fmt.Errorf("cannot upgrade to %s: %w", path, err)
+	}
+	// Between here and the exec no child may be started: it would inherit
+	// descriptors that are not marked close-on-exec any more. The lock is the one
+	// that the standard library takes to fork.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	var entries []string
+	var fds []int
+	pass := func(name string, f *os.File) error {
+		if f == nil {
+			return nil
+		}
+		raw, err := f.SyscallConn()
+		if err != nil {
+			return err
+		}
+		var flagErr error
+		if err := raw.Control(func(fd uintptr) {
+			if _, flagErr = unix.FcntlInt(fd, unix.F_SETFD, 0); flagErr == nil {
+				fds = append(fds, int(fd))
+				entries = append(entries, fmt.Sprintf("%d=%s", fd, url.QueryEscape(name)))
+			}
+		}); err != nil {
+			return err
+		}
+		return flagErr
+	}
+	err := passOn(in, pass)
+	if err == nil {
+		env := append(os.Environ(), inheritEnv+"="+strings.Join(entries, " "))
+		err = syscall.Exec(path, args, env)
+	}
+	for _, fd := range fds {
+		unix.CloseOnExec(fd)
+	}
+	return fmt.Errorf("cannot upgrade to %s: %w", path, err)
+}
+
+// passOn calls pass with every file under the name that takeInherited knows.
+func passOn(in Inherited, pass func(name string, f *os.File) error) error {
+	if err := pass(inheritLock, in.Lock); err != nil {
+		return err
+	}
+	for app, files := range in.Kept {
+		for listen, f := range files {
+			// A name too long for the store is none too long for us.
+			name, _ := storeName(app, listen)
+			if err := pass(name, f); err != nil {
+				return err
+			}
+		}
+	}
+	for name, f := range in.Activated {
+		if err := pass(inheritGiven+name, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// probe asks the new program for its version: a file that was copied by half, or
+// is made for another machine, must not take the place of a daemon that works.
+func probe(path string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), upgradeProbe)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, path, "version").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("it does not tell its version: %w: %s", err, lastLines(string(out), 1))
+	}
+	return nil
+}
