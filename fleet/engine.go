@@ -52,9 +52,9 @@ func newEngine(o Options) (*engine, error) {
 func (e *engine) load() (*appspec.Set, error) {
 	e.loadMu.Lock()
 	defer e.loadMu.Unlock()
-	set, err := loadSet(e.fs, e.opts.Dir)
+	set, err := appspec.Load(e.fs, e.opts.Dir)
 	if err != nil {
-		set, err = nil, dirError(e.opts.Dir, err)
+		set, err = nil, fmt.Errorf("%w; until then nothing changes in the fleet", err)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -104,7 +104,7 @@ func (p *planner) run() {
 	base := p.base(cur)
 	if cur.digest() != p.digest {
 		if base != nil {
-			p.Changes = diffSpecs(base, p.spec)
+			p.Changes = appspec.Diff(base, p.spec)
 		}
 		p.change(cur, base, held)
 	} else {
@@ -142,7 +142,7 @@ func (p *planner) start(held string) {
 			why = "its master died"
 		}
 		if p.o.Applied != nil && p.o.Applied.Digest != p.digest {
-			p.Changes = diffSpecs(p.o.Applied.Spec, p.spec)
+			p.Changes = appspec.Diff(p.o.Applied.Spec, p.spec)
 		}
 		p.Disruption = appspec.Replace
 		p.act(ActionStart, why)
@@ -212,7 +212,7 @@ func (p *planner) change(cur Seen, base *appspec.Spec, held string) {
 	kind := appspec.Replace
 	why := "it runs a spec that is not known here"
 	if base != nil {
-		kind = kindOf(p.Changes)
+		kind = appspec.Kind(p.Changes)
 		why = changesText(p.Changes)
 	}
 	if p.o.Asked.Restart {

@@ -1,9 +1,7 @@
 package fleet
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
+	"slices"
 	"sort"
 	"strings"
 
@@ -47,7 +45,7 @@ func wanted(set *appspec.Set, setErr error, name string, last *appspec.Spec) wan
 	}
 	for i := range set.Faults {
 		f := &set.Faults[i]
-		if f.App == name || contains(f.Apps, name) {
+		if f.App == name || slices.Contains(f.Apps, name) {
 			return hold(f.Summary, f)
 		}
 	}
@@ -106,21 +104,4 @@ func names(set *appspec.Set, known []string) []string {
 	}
 	sort.Strings(all)
 	return all
-}
-
-// dirError is what keeps the spec directory from being read as a whole.
-func dirError(dir string, err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("cannot read spec directory %s: it does not exist; nothing changes in the fleet until it is there (make it, or name another with --dir)", dir)
-	}
-	return fmt.Errorf("cannot read spec directory %s: %w; nothing changes in the fleet until it can be read", dir, reason(err))
-}
-
-func contains(list []string, s string) bool {
-	for _, v := range list {
-		if v == s {
-			return true
-		}
-	}
-	return false
 }
