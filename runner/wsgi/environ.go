@@ -99,13 +99,19 @@ func appendEntry(dst []byte, e *Entry) []byte {
 	return dst
 }
 
-// splitPath cuts the mount point off the path, before either is decoded.
+// splitPath cuts the mount point off the path, before either is decoded. What
+// is no path ("OPTIONS *") has none: PATH_INFO is empty or begins with "/"
+// (wsgiref.validate).
 func splitPath(r *Request) (script, path []byte) {
-	n := len(r.ScriptName)
-	if n == 0 || !bytes.HasPrefix(r.Path, r.ScriptName) {
+	if len(r.Path) == 0 || r.Path[0] != '/' {
+		return nil, nil
+	}
+	script = bytes.TrimRight(r.ScriptName, "/")
+	n := len(script)
+	if n == 0 || script[0] != '/' || !bytes.HasPrefix(r.Path, script) || n < len(r.Path) && r.Path[n] != '/' {
 		return nil, r.Path
 	}
-	return r.ScriptName, r.Path[n:]
+	return script, r.Path[n:]
 }
 
 // appendTarget writes the request target as the client sent it, as a str.

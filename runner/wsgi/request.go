@@ -19,8 +19,9 @@ type Request struct {
 	Query []byte
 	// Proto is "HTTP/1.1", "HTTP/1.0" or "HTTP/2.0".
 	Proto string
-	// ScriptName is the mount point of the app, decoded nowhere yet (mongrel2's
-	// PATTERN); empty for HTTP. Path starts with it.
+	// ScriptName is the mount point of the app, percent-encoded (from mongrel2's
+	// PATTERN); empty for HTTP. It counts only where Path is it, or goes on with
+	// "/" after it.
 	ScriptName []byte
 	Host       []byte // of the Host header or the absolute URI; may be empty
 	Headers    []Header
