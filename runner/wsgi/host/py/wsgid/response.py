@@ -77,14 +77,14 @@ class Response(object):
                 raise TypeError
             for name, value in headers:
                 prefix = _names[name]
-                if not (value.isascii() and value.isprintable()):
-                    raise ValueError
                 if prefix is _LENGTH:
                     if length >= 0 or not value.isdigit():
                         raise ValueError
                     length = int(value)
-                text += prefix + value + "\r\n"
-            self.head = text.encode()
+                elif not value.isprintable():
+                    raise ValueError
+                text = f"{text}{prefix}{value}\r\n"
+            self.head = text.encode("ascii")
             self.length = length
         except (KeyError, ValueError, TypeError, AttributeError):
             self._start_slowly(status, headers)
