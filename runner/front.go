@@ -211,9 +211,13 @@ func (f *front) drain() {
 // closing tells that connections are to end with their current request.
 func (f *front) closing() bool { return f.draining && f.heir == nil }
 
-// checkEmpty tells the master once nothing is left.
+// empty tells whether a draining front has no connection left.
+func (f *front) empty() bool {
+	return f.draining && len(f.conns) == 0 && (f.heir == nil || f.heir.open == 0)
+}
+
 func (f *front) checkEmpty() {
-	if f.draining && len(f.conns) == 0 && (f.heir == nil || f.heir.open == 0) {
+	if f.empty() {
 		f.emptied()
 	}
 }
@@ -232,19 +236,21 @@ func (f *front) options(c *conn, size int64) *http1.HeadOptions {
 	return &f.opts
 }
 
-// tempFile opens a file without a name for a body or a response that is too
-// large for memory.
-func (f *front) tempFile() (*os.File, error) {
-	fd, err := unix.Open(f.spool, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+// tempFile opens a file for a body or a response that is too large for memory.
+func (f *front) tempFile() (*os.File, error) { return tempFile(f.spool) }
+
+// tempFile opens a file without a name in a folder.
+func tempFile(dir string) (*os.File, error) {
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err == nil {
 		return os.NewFile(uintptr(fd), "spool"), nil
 	}
 	if err != unix.EOPNOTSUPP && err != unix.EISDIR && err != unix.ENOENT {
-		return nil, fmt.Errorf("cannot make a temporary file in %s: %w", f.spool, err)
+		return nil, fmt.Errorf("cannot make a temporary file in %s: %w", dir, err)
 	}
-	t, err := os.CreateTemp(f.spool, "wsgid-")
+	t, err := os.CreateTemp(dir, "wsgid-")
 	if err != nil {
-		return nil, fmt.Errorf("cannot make a temporary file in %s: %w", f.spool, err)
+		return nil, fmt.Errorf("cannot make a temporary file in %s: %w", dir, err)
 	}
 	_ = os.Remove(t.Name())
 	return t, nil

@@ -2,9 +2,13 @@ package runner
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -71,6 +75,9 @@ func (l *appLog) open() error {
 func (l *appLog) write() {
 	defer close(l.done)
 	for b := range l.lines {
+		if b == nil {
+			break // close
+		}
 		if n := l.lost.Swap(0); n > 0 {
 			b = append([]byte(formatLine("WARNING", fmt.Sprintf("%d log lines were lost: the disk did not keep up", n))), b...)
 		}
@@ -127,7 +134,7 @@ func (l *appLog) put(b []byte) {
 
 // close writes what is left and ends the writer.
 func (l *appLog) close() {
-	close(l.lines)
+	l.lines <- nil // not close(2) of the channel: others may still put
 	<-l.done
 }
 
@@ -149,6 +156,48 @@ func (l *appLog) error(message string) { l.put([]byte(formatLine("ERROR", messag
 
 // raw writes text that is already in lines, such as a traceback.
 func (l *appLog) raw(text string) { l.put([]byte(text)) }
+
+// slog returns a logger that writes into the log, for packages below.
+func (l *appLog) slog() *slog.Logger { return slog.New(&slogHandler{log: l}) }
+
+// slogHandler makes wsgid's lines of slog's records.
+type slogHandler struct {
+	log   *appLog
+	attrs []slog.Attr
+}
+
+// Enabled implements slog.Handler.
+func (h *slogHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelInfo || h.log.debug
+}
+
+// Handle implements slog.Handler.
+func (h *slogHandler) Handle(_ context.Context, r slog.Record) error {
+	var b strings.Builder
+	b.WriteString(r.Message)
+	add := func(a slog.Attr) bool {
+		fmt.Fprintf(&b, " %s=%v", a.Key, a.Value)
+		return true
+	}
+	for _, a := range h.attrs {
+		add(a)
+	}
+	r.Attrs(add)
+	level := r.Level.String()
+	if r.Level == slog.LevelWarn {
+		level = "WARNING" // as Python calls it
+	}
+	h.log.put([]byte(formatLine(level, b.String())))
+	return nil
+}
+
+// WithAttrs implements slog.Handler.
+func (h *slogHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &slogHandler{log: h.log, attrs: append(slices.Clone(h.attrs), attrs...)}
+}
+
+// WithGroup implements slog.Handler; groups are not told apart.
+func (h *slogHandler) WithGroup(string) slog.Handler { return h }
 
 // workerPID writes or removes pid/worker/<pid>.pid.
 func (l *appLog) workerPID(pid int, alive bool) { l.pidFile("worker", pid, alive) }

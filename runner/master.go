@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,10 +30,13 @@ type master struct {
 	front   *front
 	control *controlServer
 	record  Record
+	m2      []*mongrel2Ingress
+	filters atomic.Bool // the app has request filters: mongrel2 requests carry their message
 
 	waiters  []chan struct{} // closed when the state changes
 	draining bool
 	deadline timer
+	settle   timer
 	ended    bool
 }
 
@@ -86,11 +90,12 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	}
 	m.pool = newPool(m.loop, m.log, spec)
 	m.pool.changed = m.onChange
+	m.pool.admitted = func(w *worker) { m.filters.Store(w.loaded.Filters) }
 	m.pool.emptied = m.onPoolEmpty
 	sp := newSpawner(m.loop, m.log, user, boot.Env, hostDir)
 	m.pool.spawn = sp.spawn
 	m.front = newFront(m.loop, m.pool, m.log, spec)
-	m.front.emptied = m.onFrontEmpty
+	m.front.emptied = m.checkDrained
 	m.deadline.f = m.onDeadline
 	start, err := processStart(os.Getpid())
 	if err != nil {
@@ -126,6 +131,15 @@ func (m *master) openSockets(files map[string]int) error {
 			return err
 		}
 	}
+	for i := range m.spec.Sockets.Mongrel2 {
+		s := &m.spec.Sockets.Mongrel2[i]
+		in, err := openMongrel2(m.loop, m.pool, m.log, s, int64(m.spec.Request.MaxBody), &m.filters)
+		if err != nil {
+			return fmt.Errorf("cannot open mongrel2 sockets %s and %s: %w", s.Recv, s.Send, err)
+		}
+		in.left = m.checkDrained
+		m.m2 = append(m.m2, in)
+	}
 	return nil
 }
 
@@ -142,6 +156,9 @@ func (m *master) run() error {
 	go m.control.serve()
 	err := m.loop.run()
 	m.control.close()
+	for _, in := range m.m2 {
+		in.link.Close()
+	}
 	m.record.remove(m.dir)
 	m.log.pidFile("master", os.Getpid(), false)
 	if err == nil {
@@ -203,12 +220,36 @@ func (m *master) drain(why string) {
 	m.log.info("draining: " + why)
 	m.saveRecord()
 	m.loop.set(&m.deadline, m.spec.Workers.StopTimeout.D()+5*time.Second)
+	for _, in := range m.m2 {
+		in.detach()
+	}
 	m.front.drain()
 	m.pool.touch()
+	m.settle.f = m.checkDrained
+	m.loop.set(&m.settle, settleTime)
 }
 
-// onFrontEmpty: no connection is left, so no request can come.
-func (m *master) onFrontEmpty() { m.pool.stop() }
+// settleTime is how long a leaving mongrel2 handler is still listened to.
+const settleTime = 200 * time.Millisecond
+
+// checkDrained stops the pool when no request is left and none can come.
+func (m *master) checkDrained() {
+	if !m.draining || !m.front.empty() {
+		return
+	}
+	if len(m.m2) > 0 && m.settle.idx > 0 {
+		return
+	}
+	for _, in := range m.m2 {
+		if !in.idle() {
+			if m.settle.idx == 0 {
+				m.loop.set(&m.settle, settleTime) // a reply may be on its way out
+			}
+			return
+		}
+	}
+	m.pool.stop()
+}
 
 func (m *master) onPoolEmpty() {
 	if m.ended {

@@ -54,8 +54,9 @@ type pool struct {
 	seq      uint32
 	free     []*exchange
 
-	changed func() // state changed: wakes those who wait for it
-	emptied func() // stopping, and the last worker is gone
+	changed  func()        // state changed: wakes those who wait for it
+	emptied  func()        // stopping, and the last worker is gone
+	admitted func(*worker) // a worker begins to serve
 }
 
 func newPool(l *loop, log *appLog, spec *appspec.Spec) *pool {
@@ -63,7 +64,7 @@ func newPool(l *loop, log *appLog, spec *appspec.Spec) *pool {
 	p.rx = newReceiver(wsgi.MaxMessage + 4096)
 	p.retry.f = p.reconcile
 	p.sweep.f = p.onSweep
-	p.changed, p.emptied = func() {}, func() {}
+	p.changed, p.emptied, p.admitted = func() {}, func() {}, func(*worker) {}
 	return p
 }
 

@@ -164,6 +164,7 @@ func (p *pool) admit(w *worker) {
 	w.held = false
 	p.loaded = w.loaded.Loader + " " + w.loaded.App
 	p.trace, p.lastErr = "", ""
+	p.admitted(w)
 	w.timer.f = func() { p.back.reset() }
 	p.loop.set(&w.timer, p.spec.Restart.ResetAfter.D())
 	for _, s := range w.slots {

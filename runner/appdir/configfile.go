@@ -72,7 +72,7 @@ func checkJSON(path string, data []byte) error {
 	if i := invalidUTF8(data); i >= 0 {
 		return fmt.Errorf("cannot read %s: byte 0x%02x at %s is not UTF-8", path, data[i], position(data, i))
 	}
-	var v any
+	var v json.RawMessage
 	err := json.Unmarshal(data, &v)
 	var syntax *json.SyntaxError
 	switch {

@@ -2,8 +2,9 @@ package link
 
 import (
 	"os"
-	"strconv"
 	"sync/atomic"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 )
 
 // filePart is a part of a file that is being sent. A goroutine reads one piece
@@ -56,8 +57,7 @@ func (p *filePart) read(l *Link, r *Reply, n int) {
 		m.b = b
 	}
 	if p.chunked {
-		m.b = strconv.AppendInt(m.b, int64(n), 16)
-		m.b = append(m.b, "\r\n"...)
+		m.b = http1.AppendChunkHead(m.b, int64(n))
 	}
 	at := len(m.b)
 	m.b = m.b[:at+n]

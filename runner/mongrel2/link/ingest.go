@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2"
 )
 
@@ -194,17 +195,26 @@ func (l *Link) refuse(key connKey, c *conn, in *Incoming, status int, why string
 		l.log.Debug("refused request", "status", status, "reason", why, "client", string(in.m2.RemoteAddr), "uri", string(in.m2.URI))
 	}
 	if c == nil {
-		response := ""
-		if status != 0 {
-			response = refusal(status, why, string(in.m2.Method) == "HEAD", l.cfg.Fields)
-		}
-		l.sendRaw(in.m2.Sender, in.m2.ConnID, response)
+		l.sendRaw(in.m2.Sender, in.m2.ConnID, l.refusal(in, status, why))
 		l.closed.add(key, l.now)
 		in.Release()
 		return
 	}
 	in.refusal = refused{status: status, why: why, set: true}
 	l.admit(key, c, in)
+}
+
+// refusal is a whole response that closes its connection; nothing for status 0.
+func (l *Link) refusal(in *Incoming, status int, why string) []byte {
+	if status == 0 {
+		return nil
+	}
+	return http1.AppendError(nil, status, why, &http1.HeadOptions{
+		Proto: "HTTP/1.1",
+		Head:  string(in.m2.Method) == "HEAD",
+		Date:  dateLine(),
+		Extra: l.fields,
+	})
 }
 
 // start gives a request out, or answers it where it is refused.
@@ -214,9 +224,7 @@ func (l *Link) start(c *conn, in *Incoming) {
 		return
 	}
 	m := newMessage(c.addr)
-	if in.refusal.status != 0 {
-		m.b = append(m.b, refusal(in.refusal.status, in.refusal.why, string(in.m2.Method) == "HEAD", l.cfg.Fields)...)
-	}
+	m.b = append(m.b, l.refusal(in, in.refusal.status, in.refusal.why)...)
 	in.Release()
 	c.dropHeld()
 	l.put(c, m, 0, false, true)

@@ -18,6 +18,7 @@ type Link struct {
 	cfg    Config
 	events Events
 	log    *slog.Logger
+	fields []byte // Config.Fields
 
 	done chan struct{} // closed by the goroutine when it has ended
 
@@ -94,6 +95,7 @@ func Open(cfg Config, events Events) (*Link, error) {
 		cfg:    cfg,
 		events: events,
 		log:    cfg.Log.With("recv", cfg.Recv, "send", cfg.Send),
+		fields: []byte(cfg.Fields),
 		done:   make(chan struct{}),
 		conns:  make(map[connKey]*conn),
 		told:   make(map[string]time.Time),

@@ -1,13 +1,12 @@
 package link
 
 import (
-	"bytes"
-	"net/http"
 	"os"
 	"strconv"
 	"sync/atomic"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
@@ -60,45 +59,42 @@ func (r *Reply) Head(h *wsgi.ResponseHead, body []byte, last bool) {
 		return
 	}
 	m := newMessage(r.addr)
-	b := append(m.b, "HTTP/1.1 "...)
-	b = append(b, h.Line...)
-	b = append(b, "\r\n"...)
-	b = append(b, h.Fields...)
-	if !h.HasDate {
-		b = appendDate(b)
+	size := int64(-1)
+	if last {
+		size = int64(len(body))
 	}
-	b = append(b, r.link.cfg.Fields...)
-
-	r.noBody = r.isHead || h.Status < 200 || h.Status == 204 || h.Status == 304
+	var framing http1.Framing
+	o := r.options(size)
+	m.b, framing = http1.AppendHead(m.b, h, &o)
 	r.remain = -1
-	length := h.ContentLength
-	if length < 0 && last && (len(body) > 0 || !r.noBody) {
-		length = int64(len(body))
-	}
-	switch {
-	case h.Status < 200 || h.Status == 204: // RFC 9110 section 8.6: none of both
-	case length >= 0:
-		b = append(b, "Content-Length: "...)
-		b = strconv.AppendInt(b, length, 10)
-		b = append(b, "\r\n"...)
-		if !r.noBody {
-			r.remain = length
-		}
-	case r.noBody:
-	case r.oldHTTP:
-		r.keep = false // the end of the connection ends the body
-	default:
+	switch framing {
+	case http1.FramingNone:
+		r.noBody = true
+	case http1.FramingChunked:
 		r.chunked = true
-		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	case http1.FramingClose:
+		r.keep = false
+	case http1.FramingLength:
+		if r.remain = h.ContentLength; r.remain < 0 {
+			r.remain = size
+		}
 	}
-	switch {
-	case !r.keep:
-		b = append(b, "Connection: close\r\n"...)
-	case r.oldHTTP:
-		b = append(b, "Connection: keep-alive\r\n"...)
-	}
-	m.b = append(b, "\r\n"...)
 	r.give(m, body, last)
+}
+
+func (r *Reply) options(size int64) http1.HeadOptions {
+	o := http1.HeadOptions{
+		Proto:      "HTTP/1.1",
+		KeepAlive:  r.keep,
+		Head:       r.isHead,
+		BodyLength: size,
+		Date:       dateLine(),
+		Extra:      r.link.fields,
+	}
+	if r.oldHTTP {
+		o.Proto = "HTTP/1.0"
+	}
+	return o
 }
 
 // Data goes on with the body.
@@ -123,11 +119,8 @@ func (r *Reply) give(m *message, body []byte, last bool) {
 		body = body[:min(int64(len(body)), r.remain)]
 		r.remain -= int64(len(body))
 	}
-	if r.chunked && len(body) > 0 {
-		m.b = strconv.AppendInt(m.b, int64(len(body)), 16)
-		m.b = append(m.b, "\r\n"...)
-		m.b = append(m.b, body...)
-		m.b = append(m.b, "\r\n"...)
+	if r.chunked {
+		m.b = http1.AppendChunk(m.b, body)
 	} else {
 		m.b = append(m.b, body...)
 	}
@@ -142,7 +135,7 @@ func (r *Reply) give(m *message, body []byte, last bool) {
 func (r *Reply) end(m *message) {
 	r.ended = true
 	if r.chunked {
-		m.b = append(m.b, "0\r\n\r\n"...)
+		m.b = append(m.b, http1.LastChunk...)
 	}
 	if r.remain > 0 { // less than was announced: the client must see it
 		r.keep = false
@@ -195,44 +188,9 @@ func (r *Reply) Fail(status int, reason string) {
 		return
 	}
 	r.started = true
-	m.b = appendFailure(m.b, status, reason, r.isHead, !r.keep, r.oldHTTP, r.link.cfg.Fields)
+	o := r.options(-1)
+	m.b = http1.AppendError(m.b, status, reason, &o)
 	r.link.post(op{reply: r, msg: m, last: true, close: !r.keep})
-}
-
-// refusal is a whole response that closes its connection.
-func refusal(status int, reason string, isHead bool, fields string) string {
-	return string(appendFailure(nil, status, reason, isHead, true, false, fields))
-}
-
-func appendFailure(b []byte, status int, reason string, isHead, closing, oldHTTP bool, fields string) []byte {
-	phrase := http.StatusText(status)
-	body := strconv.Itoa(status) + " " + phrase + "\n"
-	if reason != "" {
-		body += reason + "\n"
-	}
-	b = append(b, "HTTP/1.1 "...)
-	b = strconv.AppendInt(b, int64(status), 10)
-	b = append(b, ' ')
-	b = append(b, phrase...)
-	b = append(b, "\r\nContent-Type: text/plain; charset=utf-8\r\n"...)
-	b = appendDate(b)
-	b = append(b, fields...)
-	if status == http.StatusServiceUnavailable {
-		b = append(b, "Retry-After: 1\r\n"...)
-	}
-	switch {
-	case closing:
-		b = append(b, "Connection: close\r\n"...)
-	case oldHTTP:
-		b = append(b, "Connection: keep-alive\r\n"...)
-	}
-	b = append(b, "Content-Length: "...)
-	b = strconv.AppendInt(b, int64(len(body)), 10)
-	b = append(b, "\r\n\r\n"...)
-	if !isHead {
-		b = append(b, body...)
-	}
-	return b
 }
 
 // date is the Date line of one second.
@@ -243,15 +201,15 @@ type date struct {
 
 var today atomic.Pointer[date]
 
-func appendDate(b []byte) []byte {
+func dateLine() []byte {
 	now := time.Now()
 	d := today.Load()
 	if d == nil || d.second != now.Unix() {
-		line := append([]byte("Date: "), now.UTC().Format(http.TimeFormat)...)
-		d = &date{now.Unix(), bytes.Join([][]byte{line, []byte("\r\n")}, nil)}
+		var c http1.DateCache
+		d = &date{now.Unix(), c.Line(now)}
 		today.Store(d)
 	}
-	return append(b, d.line...)
+	return d.line
 }
 
 func quote(b []byte) string { return strconv.Quote(string(b)) }

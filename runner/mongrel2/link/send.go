@@ -24,10 +24,10 @@ func (l *Link) sendClose(c *conn) {
 
 // sendRaw answers a connection that is not in the books with a whole response
 // and closes it.
-func (l *Link) sendRaw(sender, id []byte, response string) {
+func (l *Link) sendRaw(sender, id []byte, response []byte) {
 	m := newMessage(mongrel2.AppendAddress(nil, sender, id))
 	defer m.free()
-	if response != "" {
+	if len(response) > 0 {
 		m.b = append(m.b, response...)
 		if err := l.sock.send(m.b); err != nil {
 			l.warn("send", "cannot send to mongrel2", "error", err)
