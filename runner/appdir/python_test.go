@@ -1,0 +1,122 @@
+package appdir
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+func TestResolvePython(t *testing.T) {
+	ordinary(t)
+	s := bareSpec(t)
+	path, err := ResolvePython(s)
+	if err != nil || executable(path) != nil || !filepath.IsAbs(path) {
+		t.Fatalf("default: %s, %v", path, err)
+	}
+	s.Python = path
+	if got, err := ResolvePython(s); err != nil || got != path {
+		t.Errorf("python: %s, %v", got, err)
+	}
+	s.Virtualenv = "venv"
+	venv := Join(s.Path, "venv/bin/python")
+	if err := os.MkdirAll(filepath.Dir(venv), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(path, venv); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ResolvePython(s); err != nil || got != venv {
+		t.Errorf("virtualenv wins: %s, %v", got, err)
+	}
+	write(t, Join(s.Path, "venv/pyvenv.cfg"), "home = /usr/bin\nversion = 3.7.3\n", 0o644)
+	want := "cannot use " + venv + ": it is Python 3.7, and workers need CPython 3.8 or newer; name a newer one with python or virtualenv"
+	if _, err := ResolvePython(s); err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	s.Virtualenv = Join(s.Path, "venv") // absolute
+	write(t, Join(s.Path, "venv/pyvenv.cfg"), "version_info = 3.11.2.final.0\n", 0o644)
+	if got, err := ResolvePython(s); err != nil || got != venv {
+		t.Errorf("absolute virtualenv: %s, %v", got, err)
+	}
+}
+
+func TestResolvePythonSaysWhatToDo(t *testing.T) {
+	ordinary(t)
+	dir := tempDir(t)
+	write(t, filepath.Join(dir, "plain"), "#!/bin/sh\n", 0o644)
+	write(t, filepath.Join(dir, "python2.7"), "#!/bin/sh\n", 0o755)
+	write(t, filepath.Join(dir, "empty/lib/x"), "", 0o644)
+	write(t, filepath.Join(dir, "noexec/bin/python"), "", 0o644)
+	if err := os.MkdirAll(filepath.Join(dir, "broken/bin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/usr/bin/python3.1", filepath.Join(dir, "broken/bin/python")); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ python, venv, want string }{
+		{python: "none", want: "cannot use python DIR/none of app blog (line 3 of /etc/wsgid.d/blog.hcl): it does not exist; install it, or name another one (python3 -c 'import sys; print(sys.executable)' prints one's path)"},
+		{python: "plain", want: "cannot use python DIR/plain of app blog (line 3 of /etc/wsgid.d/blog.hcl): it is not executable; name the interpreter itself, or make it executable: chmod +x"},
+		{python: "empty", want: "cannot use python DIR/empty of app blog (line 3 of /etc/wsgid.d/blog.hcl): it is a folder; name the interpreter in it, such as bin/python3, or use virtualenv"},
+		{python: "python2.7", want: "cannot use DIR/python2.7: it is Python 2.7, and workers need CPython 3.8 or newer; name a newer one with python or virtualenv"},
+		{venv: "none", want: "cannot use virtualenv DIR/none of app blog: it does not exist; make it: python3 -m venv DIR/none"},
+		{venv: "empty", want: "cannot use virtualenv DIR/empty of app blog: it has no bin/python; make it anew: python3 -m venv --clear DIR/empty"},
+		{venv: "broken", want: "cannot use virtualenv DIR/broken of app blog: its bin/python leads to /usr/bin/python3.1, which is not there, as after an upgrade of Python; make it anew: python3 -m venv --clear DIR/broken"},
+		{venv: "noexec", want: "cannot use virtualenv DIR/noexec of app blog: its bin/python is not executable"},
+	} {
+		s := &appspec.Spec{Name: "blog", Path: dir, Virtualenv: tt.venv}
+		if tt.python != "" {
+			s.Python = filepath.Join(dir, tt.python)
+			at(s, "python", 3)
+		}
+		want := strings.ReplaceAll(tt.want, "DIR", dir)
+		if _, err := ResolvePython(s); err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+	}
+}
+
+func TestPythonVersion(t *testing.T) {
+	ordinary(t)
+	path, err := exec.LookPath("python3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := PythonVersion(t.Context(), DefaultPython, testOwner()); err != nil || !v.good() {
+		t.Errorf("%s: %s, %v", path, v, err)
+	}
+	dir := tempDir(t)
+	asked := filepath.Join(dir, "asked")
+	if err := os.Mkdir(asked, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(asked, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct{ script, want string }{
+		"old":   {"printf 'cpython 3.7'", "cannot use DIR/old: it is Python 3.7, and workers need CPython 3.8 or newer; name a newer one with python or virtualenv"},
+		"two":   {"printf 'cpython 2.7'", "cannot use DIR/two: it is Python 2.7, and workers need CPython 3.8 or newer; name a newer one with python or virtualenv"},
+		"pypy":  {"printf 'pypy 3.10'", "cannot use python DIR/pypy: it is pypy, and workers need CPython 3.8 or newer"},
+		"cat":   {"echo hello", `cannot use python DIR/cat: it is no Python: asked for its version it wrote "hello\n"`},
+		"fails": {"echo first >&2; echo 'no libpython' >&2; exit 3", "cannot use python DIR/fails as user USER: exit status 3: no libpython"},
+	} {
+		script := filepath.Join(dir, name)
+		write(t, script, "#!/bin/sh\nid -u >> "+asked+"/"+name+"\n"+tt.script+"\n", 0o755)
+		want := strings.ReplaceAll(strings.ReplaceAll(tt.want, "DIR", dir), "USER", testOwner().Name)
+		for range 2 {
+			if _, err := PythonVersion(t.Context(), script, testOwner()); err == nil || err.Error() != want {
+				t.Errorf("got  %v\nwant %s", err, want)
+			}
+		}
+		uids := strings.Fields(read(t, filepath.Join(asked, name)))
+		if len(uids) != 1 {
+			t.Errorf("%s was asked %d times, want once", name, len(uids))
+		}
+		if os.Geteuid() == 0 && uids[0] != "65534" {
+			t.Errorf("%s ran as uid %s: the app's own code as root", name, uids[0])
+		}
+	}
+}
