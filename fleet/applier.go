@@ -59,7 +59,7 @@ func (a *Applier) Apply(ctx context.Context, spec *appspec.Spec, o Observed, p A
 		case ActionRoll:
 			err = a.roll(ctx, spec, o, cur)
 		case ActionReplace:
-			err = a.replace(ctx, spec, o, cur)
+			err = a.replace(ctx, spec, o, cur, act.scale)
 		case ActionStop:
 			err = a.stop(ctx, o)
 		case ActionScale:
@@ -107,23 +107,19 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act
 	if act.spec != nil {
 		spec = act.spec
 	}
-	m, err := a.open(ctx, spec, o, a.keep.files(spec))
+	m, err := a.open(ctx, spec, o, a.keep.files(spec), act.scale)
 	if err != nil {
 		return err
 	}
-	if act.scale != nil {
-		return m.Scale(ctx, act.scale.Min, act.scale.Max)
-	}
+	a.hold(ctx, o.App, m)
 	return nil
 }
 
-// open starts a master and keeps what must be known of it.
-func (a *Applier) open(ctx context.Context, spec *appspec.Spec, o Observed, files map[string]*os.File) (master, error) {
+// open starts a master and writes down that it did. What goes wrong after the
+// start is undone by the caller, who gets the master with the error then.
+func (a *Applier) open(ctx context.Context, spec *appspec.Spec, o Observed, files map[string]*os.File, scale *Desired) (master, error) {
 	digest := runner.Digest(spec)
 	gen := o.generation(digest)
-	if err := a.store.Make(o.App); err != nil {
-		return nil, err
-	}
 	m, err := a.machine.start(ctx, runner.StartOptions{
 		Spec: spec, StateDir: a.store.Dir, Generation: gen, Listeners: files,
 	})
@@ -131,7 +127,11 @@ func (a *Applier) open(ctx context.Context, spec *appspec.Spec, o Observed, file
 		return nil, err
 	}
 	a.started(spec, m.record().PID)
-	a.hold(ctx, o.App, m)
+	if scale != nil {
+		if err := m.Scale(ctx, scale.Min, scale.Max); err != nil {
+			return m, err
+		}
+	}
 	return m, a.store.SaveApplied(o.App, Applied{Generation: gen, Digest: digest, Spec: spec})
 }
 

@@ -27,11 +27,11 @@ type Client struct {
 // else a Local. It fails where a daemon runs another spec directory than the
 // one named, or does not answer.
 func Connect(ctx context.Context, o Options) (Operator, error) {
-	named := o.Dir != ""
+	named, log := o.Dir != "", o.Log
 	o = o.withDefaults()
 	store := &Store{Dir: o.StateDir, fs: o.fs}
 	if _, err := os.Lstat(o.StateDir); err == nil {
-		if err := store.check(); err != nil {
+		if _, err := store.check(); err != nil {
 			return nil, err
 		}
 	}
@@ -48,6 +48,7 @@ func Connect(ctx context.Context, o Options) (Operator, error) {
 			return c, nil
 		}
 		if !store.daemonHolds() {
+			o.Log = log
 			return OpenLocal(o)
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {

@@ -110,6 +110,7 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 	rem := e.store.Recall(name)
 	for _, r := range rem.Rubbish {
 		e.log.Warn(r, "app", name)
+		e.events.publish(Event{At: e.now(), App: name, State: "warning", Message: r})
 	}
 	set, setErr := e.snapshot()
 	w := wanted(set, setErr, name, rem.LastGood)

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"log/slog"
 	"runtime"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
@@ -12,8 +13,12 @@ import (
 type Local struct{ operations }
 
 // OpenLocal opens the state directory. It does not look whether a daemon runs:
-// Connect does.
+// Connect does. Without a Log in the options what happens is told by events and
+// results alone.
 func OpenLocal(o Options) (*Local, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	e, err := newEngine(o)
 	if err != nil {
 		return nil, err

@@ -119,6 +119,11 @@ func (p *planner) run() {
 	}
 }
 
+func (p *planner) replace(why string) {
+	p.act(ActionReplace, why)
+	p.Actions[len(p.Actions)-1].scale = p.scaleWanted()
+}
+
 // failure returns why this very spec is not to be tried now; empty: try it.
 func (p *planner) failure() string {
 	f := p.o.Failure
@@ -230,13 +235,14 @@ func (p *planner) change(cur Seen, base *appspec.Spec, held string) {
 	p.Disruption = kind
 	switch kind {
 	case appspec.Replace:
-		p.act(ActionReplace, why)
+		p.replace(why)
 	case appspec.Rolling:
 		p.act(ActionRoll, why)
 	case appspec.Live, appspec.Nothing:
 		p.act(ActionUpdate, why)
-		if p.o.Asked.Retry {
-			p.act(ActionRetry, "start was asked for")
+		if p.o.Asked.Retry && cur.Status.State == runner.StateBackoff {
+			p.act(ActionRetry, "its workers cannot start")
+			p.Why = why
 		}
 	}
 }
@@ -259,7 +265,7 @@ func (p *planner) same(cur Seen) {
 	switch {
 	case p.o.Asked.Restart:
 		p.Disruption = appspec.Replace
-		p.act(ActionReplace, "restart was asked for")
+		p.replace("restart was asked for")
 	case p.o.Asked.Reload:
 		p.Disruption = appspec.Rolling
 		p.act(ActionRoll, "reload was asked for")
@@ -284,7 +290,7 @@ func (p *planner) scaleWanted() *Desired {
 
 func (p *planner) scale(cur Seen) {
 	s := p.scaleWanted()
-	if s == nil || cur.Err != nil || cur.Status.Min == s.Min && cur.Status.Max == s.Max && !p.has(ActionUpdate) && !p.has(ActionRoll) {
+	if s == nil || cur.Err != nil || cur.Status.Min == s.Min && cur.Status.Max == s.Max {
 		return
 	}
 	if p.Disruption < appspec.Live {

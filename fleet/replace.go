@@ -14,8 +14,8 @@ import (
 // replace starts a new master on duplicates of the shared listeners, waits
 // until it is ready, and only then drains the old one. If the new one does not
 // become ready it is killed, and the old one has never noticed.
-func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, old Seen) error {
-	m, err := a.successor(ctx, spec, o, old)
+func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, old Seen, scale *Desired) error {
+	m, err := a.successor(ctx, spec, o, old, scale)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, o
 
 // successor is the new master: one that a replacement which was cut short has
 // left, else a new one.
-func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed, old Seen) (master, error) {
+func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed, old Seen, scale *Desired) (master, error) {
 	digest := runner.Digest(spec)
 	for _, s := range o.Masters {
 		if s.PID != old.PID && !s.draining() && s.Err == nil && s.digest() == digest && s.Since.After(old.Since) {
@@ -67,19 +67,11 @@ func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed,
 			}
 		}
 	}
-	gen := o.generation(digest)
-	m, err := a.machine.start(ctx, runner.StartOptions{
-		Spec: spec, StateDir: a.store.Dir, Generation: gen, Listeners: files,
-	})
-	if err != nil {
-		return nil, err
-	}
-	a.started(spec, m.record().PID)
-	if err := a.store.SaveApplied(o.App, Applied{Generation: gen, Digest: digest, Spec: spec}); err != nil {
+	m, err := a.open(ctx, spec, o, files, scale)
+	if err != nil && m != nil {
 		a.undo(ctx, o, old, m)
-		return nil, err
 	}
-	return m, nil
+	return m, err
 }
 
 // undo ends the new master and puts back what the store knew.

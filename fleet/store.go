@@ -19,10 +19,13 @@ import (
 )
 
 // Store is the state directory: what must outlive the daemon. It belongs to
-// the daemon's user, 0700, and is trusted before anything in an app folder.
+// the daemon's user and is trusted before anything in an app folder. Nobody
+// else may look into it; root lets others pass through (0711), as workers of
+// other users read the Python host there.
 //
 //	fleet.lock            flock of the running daemon, its pid inside
 //	fleet.sock            its control socket
+//	host/                 the Python host, package runner's
 //	apps/NAME/apply.lock  flock of whoever works on this app now
 //	         /spec.json      the last good spec
 //	         /applied.json   what was handed to a master last, with its generation
@@ -81,8 +84,14 @@ func OpenStore(fsys afero.Fs, dir string) (*Store, error) {
 	if err := fsys.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("cannot make state directory %s: %w", dir, reason(err))
 	}
-	if err := s.check(); err != nil {
+	mode, err := s.check()
+	if err != nil {
 		return nil, err
+	}
+	if os.Geteuid() == 0 && mode&0o011 != 0o011 {
+		if err := fsys.Chmod(dir, mode|0o011); err != nil {
+			return nil, fmt.Errorf("cannot set the mode of state directory %s: %w", dir, reason(err))
+		}
 	}
 	if err := fsys.Mkdir(s.appsDir(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("cannot make state directory %s: %w", s.appsDir(), reason(err))
@@ -93,23 +102,24 @@ func OpenStore(fsys afero.Fs, dir string) (*Store, error) {
 	return s, nil
 }
 
-func (s *Store) check() error {
+// check proves that nobody else could have written what lies there.
+func (s *Store) check() (fs.FileMode, error) {
 	fi, err := lstat(s.fs, s.Dir)
 	if err != nil {
-		return fmt.Errorf("cannot use state directory %s: %w", s.Dir, reason(err))
+		return 0, fmt.Errorf("cannot use state directory %s: %w", s.Dir, reason(err))
 	}
 	if !fi.IsDir() {
-		return fmt.Errorf("cannot use state directory %s: it is not a directory", s.Dir)
+		return 0, fmt.Errorf("cannot use state directory %s: it is not a directory", s.Dir)
 	}
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok && st.Uid != uint32(os.Geteuid()) {
-		return fmt.Errorf("cannot use state directory %s: it belongs to %s, and what lies there is trusted; name another with --state-dir, or run as that user",
+		return 0, fmt.Errorf("cannot use state directory %s: it belongs to %s, and what lies there is trusted; name another with --state-dir, or run as that user",
 			s.Dir, userText(st.Uid))
 	}
 	if fi.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("cannot use state directory %s: its mode %04o lets others write to it, and what lies there is trusted; chmod 0700 it",
+		return 0, fmt.Errorf("cannot use state directory %s: its mode %04o lets others write to it, and what lies there is trusted; chmod 0700 it",
 			s.Dir, fi.Mode().Perm())
 	}
-	return nil
+	return fi.Mode().Perm(), nil
 }
 
 func (s *Store) appsDir() string            { return filepath.Join(s.Dir, "apps") }
