@@ -1,6 +1,6 @@
-// Package e2e drives the real programs from outside: it builds wsgid-fleet and
-// wsgid, copies examples/quickstart, starts real mongrel2, Django and Python
-// beside them, and looks at nothing but what a user could see: commands, exit
+// Package e2e drives the real program from outside: it builds wsgid-fleet,
+// copies examples/quickstart, starts real mongrel2, Django and Python beside
+// it, and looks at nothing but what a user could see: commands, exit
 // codes, JSON, processes, files, and the answers that clients get.
 //
 // Every test runs twice where the suite runs as root: as root (workers as

@@ -11,12 +11,11 @@ import (
 	"time"
 )
 
-// kit is what all tests share: the programs and a copy of the quickstart, in a
+// kit is what all tests share: the program and a copy of the quickstart, in a
 // folder that every user can read (the checkout may be in a private home).
 var kit struct {
 	dir   string
 	fleet string // bin/wsgid-fleet
-	wsgid string // bin/wsgid
 	run   string // examples/quickstart/run
 }
 
@@ -61,15 +60,14 @@ func makeKit(dir string) error {
 		return err
 	}
 	kit.fleet = filepath.Join(dir, "bin/wsgid-fleet")
-	kit.wsgid = filepath.Join(dir, "bin/wsgid")
 	kit.run = filepath.Join(dir, "examples/quickstart/run")
 	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o755); err != nil {
 		return err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, "bin"), "./cmd/wsgid-fleet", "./cmd/wsgid")
+	build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, "bin"), "./cmd/wsgid-fleet")
 	build.Dir = top
 	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("cannot build the programs: %w\n%s", err, out)
+		return fmt.Errorf("cannot build the program: %w\n%s", err, out)
 	}
 	if err := os.CopyFS(filepath.Join(dir, "examples/quickstart"), os.DirFS(filepath.Join(top, "examples/quickstart"))); err != nil {
 		return fmt.Errorf("cannot copy the quickstart: %w", err)
