@@ -441,6 +441,7 @@ with gzip.open(HERE + "/packed.gz", "wb") as f:
 		}
 	}
 	w, _ := startReady(t, dir, options{config: wsgi.Config{WSGIApp: "web:raw"}})
+	w.get("/pipe") // the first streamed response maps the abort table
 	before := w.get("/fds").body
 	for _, c := range []struct{ path, body, way, file, length string }{
 		{"whole", large, "hF", "0+300000", "300000"},
