@@ -3,12 +3,12 @@ package fleet
 import (
 	"fmt"
 	"maps"
-	"net"
 	"net/url"
 	"os"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,6 +19,9 @@ const storePrefix = "wsgid."
 
 // maxStoreName is the longest FDNAME (sd_notify(3)).
 const maxStoreName = 255
+
+// notifyTimeout is the longest that a descriptor waits to be sent.
+const notifyTimeout = 5 * time.Second
 
 // systemdListen begins a listen string that names a descriptor of a .socket
 // unit.
@@ -106,22 +109,27 @@ func (s *fdStore) holds(name string, f *os.File) bool {
 	return err == nil && now == kept
 }
 
-// sendFile sends a state together with a descriptor.
+// sendFile sends a state together with a descriptor. It waits no longer than
+// notifyTimeout for a service manager that does not read.
 func (n *notifier) sendFile(state string, f *os.File) error {
-	addr := &net.UnixAddr{Name: os.Getenv("NOTIFY_SOCKET"), Net: "unixgram"}
-	conn, err := net.DialUnix("unixgram", nil, addr)
+	s, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer unix.Close(s)
+	wait := unix.NsecToTimeval(notifyTimeout.Nanoseconds())
+	if err := unix.SetsockoptTimeval(s, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &wait); err != nil {
+		return err
+	}
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return err
 	}
+	to := &unix.SockaddrUnix{Name: os.Getenv("NOTIFY_SOCKET")}
 	var sendErr error
 	// Control and not Fd, which would make the daemon's descriptor blocking.
 	if err := raw.Control(func(fd uintptr) {
-		_, _, sendErr = conn.WriteMsgUnix([]byte(state), unix.UnixRights(int(fd)), nil)
+		sendErr = unix.Sendmsg(s, []byte(state), unix.UnixRights(int(fd)), to, 0)
 	}); err != nil {
 		return err
 	}

@@ -137,11 +137,28 @@ func (s *scopes) place(ctx context.Context, conn *systemd.Conn, job scopeJob) er
 		if isDBusError(err, "org.freedesktop.systemd1.UnitExists") {
 			err = attach(ctx, s.user, unit, pids)
 		}
+		// A process that ends meanwhile makes the call fail, and is no failure.
 		if err != nil && len(outside(unit, family(job.pid))) > 0 {
 			return err
 		}
 	}
-	return conn.SetUnitPropertiesContext(ctx, unit, true, limitProperties(job.limits)...)
+	return s.limit(ctx, conn, unit, job.limits)
+}
+
+// limit gives a scope that was there before the limits of now. Nothing is set
+// that is so already: systemd writes each setting into a file.
+func (s *scopes) limit(ctx context.Context, conn *systemd.Conn, unit string, limits ScopeLimits) error {
+	now, err := conn.GetUnitTypePropertiesContext(ctx, unit, "Scope")
+	if err != nil {
+		return fmt.Errorf("cannot read its limits: %w", err)
+	}
+	differing := slices.DeleteFunc(limitProperties(limits), func(p systemd.Property) bool {
+		return now[p.Name] == p.Value.Value()
+	})
+	if len(differing) == 0 {
+		return nil
+	}
+	return conn.SetUnitPropertiesContext(ctx, unit, true, differing...)
 }
 
 // start makes the scope with these processes in it and waits for it.

@@ -2,14 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 
-	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
@@ -21,14 +16,6 @@ func load(dir string) (*appspec.Set, error) { return appspec.Load(afero.NewOsFs(
 
 // loadFiles reads single spec files.
 func loadFiles(files []string) *appspec.Set { return appspec.LoadFiles(afero.NewOsFs(), files...) }
-
-// formatSource brings HCL into its canonical form.
-func formatSource(name string, src []byte) ([]byte, error) {
-	if _, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos); diags.HasErrors() {
-		return nil, fmt.Errorf("cannot format %s: %w", name, errors.Join(diags.Errs()...))
-	}
-	return hclwrite.Format(src), nil
-}
 
 // runDaemon is the daemon, in the foreground.
 func runDaemon(ctx context.Context, o fleet.Options) error {

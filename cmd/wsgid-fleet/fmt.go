@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
 // maxSource is the most that fmt reads of one file: more is no spec.
@@ -66,7 +68,7 @@ func hclFiles(dir string) ([]string, error) {
 	}
 	var files []string
 	for _, e := range entries {
-		if name := e.Name(); strings.HasSuffix(name, ".hcl") && !strings.HasPrefix(name, ".") {
+		if name := e.Name(); appspec.IsSpecFile(name) && strings.HasSuffix(name, ".hcl") {
 			files = append(files, filepath.Join(dir, name))
 		}
 	}
@@ -80,9 +82,9 @@ func (c *cli) format(file string, check bool) (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("cannot read standard input: %w", err)
 		}
-		out, err := formatSource("<stdin>", src)
+		out, err := appspec.FormatSource(src)
 		if err != nil {
-			return false, err
+			return false, notHCL("standard input", err)
 		}
 		if !check {
 			_, err = c.out.Write(out)
@@ -111,9 +113,9 @@ func (c *cli) format(file string, check bool) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("cannot format %s: %w", file, reason(err))
 	}
-	out, err := formatSource(file, src)
+	out, err := appspec.FormatSource(src)
 	if err != nil {
-		return false, err
+		return false, notHCL(file, err)
 	}
 	if bytes.Equal(src, out) {
 		return false, nil
@@ -125,6 +127,16 @@ func (c *cli) format(file string, check bool) (bool, error) {
 	}
 	fmt.Fprintln(c.out, file)
 	return true, nil
+}
+
+// notHCL names the file, and the place in it where the error knows one.
+func notHCL(file string, err error) error {
+	sep := ": "
+	var syntax *appspec.SyntaxError
+	if errors.As(err, &syntax) && syntax.Diagnostics[0].Subject != nil {
+		sep = ":"
+	}
+	return fmt.Errorf("cannot format %s%s%w", file, sep, err)
 }
 
 // replaceFile writes a file anew, whole or not at all, with the mode and the

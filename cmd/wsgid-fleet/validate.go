@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 
-	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
@@ -27,8 +26,9 @@ Exit code: 0 all good (warnings allowed), 1 not.`,
 					return err
 				}
 			}
-			c.printWarnings(set)
-			c.printFaults(set.Faults)
+			if err := set.WriteDiagnostics(c.err, c.errStyle().colour); err != nil {
+				return err
+			}
 			if len(set.Faults) > 0 {
 				return silent(exitFailed)
 			}
@@ -48,20 +48,4 @@ func (c *cli) printFaults(faults []appspec.Fault) {
 		fmt.Fprintln(c.err, trimEnd(f.Text))
 		fmt.Fprintln(c.err)
 	}
-}
-
-// printWarnings writes what is worth a look but keeps nothing from running.
-func (c *cli) printWarnings(set *appspec.Set) {
-	if len(set.Warnings) == 0 {
-		return
-	}
-	files := map[string]*hcl.File{}
-	for name, src := range set.Sources {
-		files[name] = &hcl.File{Bytes: src}
-	}
-	s := c.errStyle()
-	width := s.width
-	w := hcl.NewDiagnosticTextWriter(c.err, files, uint(max(0, width)), s.colour)
-	// What cannot be written to standard error cannot be told there either.
-	_ = w.WriteDiagnostics(set.Warnings)
 }
