@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log"
 	"log/slog"
 	"net"
@@ -46,6 +47,32 @@ type answer struct {
 // writeTimeout is how long a client may take to read a line.
 const writeTimeout = 10 * time.Second
 
+// listenControl opens the control socket, 0600. The caller holds the daemon's
+// lock, so what lies there is left over.
+func listenControl(path string) (net.Listener, error) {
+	if err := os.RemoveAll(path); err != nil {
+		return nil, fmt.Errorf("cannot open control socket %s: %w", path, reason(err))
+	}
+	// Made under another name and moved: nobody can speak to it before its mode
+	// is right, and it appears complete.
+	tmp := path + ".new"
+	if err := os.RemoveAll(tmp); err != nil {
+		return nil, fmt.Errorf("cannot open control socket %s: %w", path, reason(err))
+	}
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: tmp, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("cannot open control socket %s: %w", path, err)
+	}
+	ln.SetUnlinkOnClose(false)
+	if err = os.Chmod(tmp, 0o600); err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		ln.Close()
+		return nil, fmt.Errorf("cannot open control socket %s: %w", path, reason(err))
+	}
+	return ln, nil
+}
 func (d *Daemon) serve(ctx context.Context, ln net.Listener) {
 	srv := &http.Server{
 		Handler:           d.handler(),

@@ -247,7 +247,9 @@ func StatusLine(st *Status) string {
 	for i := range st.Apps {
 		a := &st.Apps[i]
 		counts[a.State]++
-		if trouble(a.State) > 0 && (worst == nil || trouble(a.State) > trouble(worst.State)) {
+		switch t := trouble(a.State); {
+		case t == 0:
+		case worst == nil, t > trouble(worst.State), t == trouble(worst.State) && a.Name < worst.Name:
 			worst = a
 		}
 	}

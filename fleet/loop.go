@@ -1,0 +1,193 @@
+package fleet
+
+import (
+	"context"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// loop is the one goroutine that reads the directory, decides which apps to
+// look at and feeds the watchdog: if it is stuck, so is the daemon.
+func (d *Daemon) loop(ctx context.Context, signals <-chan os.Signal) {
+	every := d.Tick
+	if every <= 0 {
+		every = 30 * time.Second
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	blind := time.NewTicker(2 * time.Second)
+	defer blind.Stop()
+	var dog <-chan time.Time
+	if d.Hooks.WatchdogInterval > 0 {
+		t := time.NewTicker(d.Hooks.WatchdogInterval)
+		defer t.Stop()
+		dog = t.C
+	}
+	d.reread()
+	d.adopt()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case f := <-d.events:
+			f()
+		case <-tick.C:
+			d.glance()
+			d.rounds()
+		case <-blind.C:
+			if d.watch.Blind() {
+				d.glance()
+			}
+		case <-dog:
+			d.Hooks.watchdog()
+		case sig := <-signals:
+			switch sig {
+			case syscall.SIGHUP:
+				d.hangup(ctx)
+			case syscall.SIGUSR2:
+				d.upgrade()
+			default:
+				d.e.log.Info("stopping", "signal", sig.String())
+				return
+			}
+		}
+	}
+}
+
+// post has the loop run f; it is dropped when the daemon ends first.
+func (d *Daemon) post(ctx context.Context, f func()) {
+	select {
+	case d.events <- f:
+	case <-ctx.Done():
+	}
+}
+
+// glance rereads the directory if it seems to have changed, and now and then
+// if it does not. It runs in the loop.
+func (d *Daemon) glance() {
+	d.ticks++
+	if p := fingerprint(d.e.fs, d.e.opts.Dir); p != d.print || p == 0 || d.ticks >= 10 {
+		d.reread()
+	}
+}
+
+// reread loads the directory and queues the apps about which it says something
+// else than before. It runs in the loop.
+func (d *Daemon) reread() {
+	// Taken before the load: what changes in between is seen at the next glance.
+	d.print, d.ticks = fingerprint(d.e.fs, d.e.opts.Dir), 0
+	set, err := d.e.load()
+	d.watch.Refresh()
+	now := map[string]string{}
+	text := ""
+	if err != nil {
+		text = err.Error()
+	} else {
+		for n, s := range set.Specs {
+			now[n] = s.File + "\x00" + runner.Digest(s)
+		}
+		for _, f := range set.Faults {
+			text += f.Summary + "\n"
+			for _, n := range append([]string{f.App}, f.Apps...) {
+				if n != "" && now[n] == "" {
+					now[n] = "\x00" + f.Summary
+				}
+			}
+		}
+	}
+	if text != d.prevErr {
+		d.prevErr = text
+		d.logFaults(set, err)
+		d.board.touch("")
+	}
+	if err != nil || set.DefaultsBroken {
+		// Nothing changes; what was read before stays what is compared with, so
+		// that every app is looked at that has changed when this is mended.
+		return
+	}
+	for n, was := range d.prev {
+		if now[n] == "" && was != "" {
+			d.missing(n)
+		}
+	}
+	for n, is := range now {
+		if d.prev[n] != is {
+			d.rec.Enqueue(n, order{}, true)
+		}
+	}
+	d.prev = now
+}
+
+func (d *Daemon) logFaults(set *appspec.Set, err error) {
+	if err != nil {
+		d.e.log.Error(err.Error())
+		return
+	}
+	for _, f := range set.Faults {
+		d.e.log.Error("broken spec", "file", f.File, "app", f.App, "reason", f.Summary,
+			"next", "its apps keep their last good spec until the file is mended")
+	}
+	if len(set.Faults) == 0 {
+		d.e.log.Info("all specs are good")
+	}
+}
+
+// grace is how long a spec must be missing before its app is stopped: a file
+// that is written in place, or moved over another, is missing for an instant.
+const grace = 300 * time.Millisecond
+
+func (d *Daemon) missing(name string) {
+	time.AfterFunc(grace, func() {
+		if d.ending.Load() {
+			return
+		}
+		d.rec.Enqueue(name, order{}, true)
+	})
+}
+
+// adopt queues everything once: the fleet as the last daemon left it.
+func (d *Daemon) adopt() {
+	for _, n := range d.e.names() {
+		d.rec.Enqueue(n, order{}, false)
+	}
+}
+
+// rounds looks at a tenth of the apps: a folder that somebody damaged, a
+// master that somebody else started.
+func (d *Daemon) rounds() {
+	all := d.e.names()
+	if len(all) == 0 {
+		return
+	}
+	n := max(len(all)/10, min(len(all), 10))
+	for range n {
+		d.turnAt = (d.turnAt + 1) % len(all)
+		d.rec.Enqueue(all[d.turnAt], order{}, false)
+	}
+}
+
+func (d *Daemon) hangup(ctx context.Context) {
+	d.e.log.Info("reconciling", "signal", "hangup")
+	d.Hooks.reloading()
+	d.reread()
+	d.adopt()
+	go func() {
+		d.quiet(ctx, 0)
+		d.Hooks.ready()
+	}()
+}
+
+func (d *Daemon) upgrade() {
+	if d.Hooks.Upgrade == nil {
+		d.e.log.Error("cannot upgrade in place: this program was built without it")
+		return
+	}
+	d.e.log.Info("executing the program anew", "signal", "user defined signal 2")
+	if err := d.Hooks.Upgrade(d); err != nil {
+		d.e.log.Error("cannot upgrade in place", "err", err, "next", "the running program goes on")
+	}
+}

@@ -1,0 +1,57 @@
+package fleet
+
+import (
+	"context"
+	"os"
+	"syscall"
+	"time"
+)
+
+// shutdown drains and stops every app. A further TERM or INT ends them at once.
+func (d *Daemon) shutdown(signals <-chan os.Signal) {
+	d.ending.Store(true)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		d.rec.Close()
+		all := d.e.names()
+		parallel(len(all), 64, func(i int) { d.drain(all[i]) })
+	}()
+	for {
+		select {
+		case <-done:
+			return
+		case sig := <-signals:
+			if sig == syscall.SIGTERM || sig == syscall.SIGINT {
+				select {
+				case <-d.killed:
+				default:
+					d.e.log.Warn("ending all apps at once", "signal", sig.String())
+					close(d.killed)
+				}
+			}
+		case <-d.events: // somebody still waits for a reread
+		case <-time.After(5 * time.Second):
+			d.Hooks.extendTimeout(30 * time.Second)
+		}
+	}
+}
+
+// drain stops one app because the daemon ends: the next daemon starts it again.
+func (d *Daemon) drain(name string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	unlock, err := d.e.store.lockApp(ctx, name)
+	if err != nil {
+		d.e.log.Error("cannot stop app", "app", name, "err", err)
+		return
+	}
+	defer unlock()
+	o := d.e.Observe(ctx, name, nil)
+	if len(o.Masters) == 0 {
+		return
+	}
+	if err := d.e.applier(name, func(f func()) { f() }).stop(ctx, o); err != nil {
+		d.e.log.Error("cannot stop app", "app", name, "err", err)
+	}
+}
