@@ -101,18 +101,19 @@ def _rank(file, root):
 
 
 def format_exception(exc):
-    """The traceback as Python prints it, without the host's own frames at its
-    beginning."""
+    """The traceback as Python prints it, without the host's own frames."""
     import traceback
 
-    tb = exc.__traceback__
-    while tb is not None and tb.tb_frame.f_code.co_filename.startswith((_HOST, "<frozen importlib")):
-        tb = tb.tb_next
     try:
-        if tb is None and exc.__cause__ is None and exc.__context__ is None:
-            text = "".join(traceback.format_exception_only(type(exc), exc))
-        else:
-            text = "".join(traceback.format_exception(type(exc), exc, tb))
+        whole = traceback.TracebackException(type(exc), exc, exc.__traceback__)
+        parts, seen = [whole], 0
+        while seen < len(parts):
+            part = parts[seen]
+            seen += 1
+            part.stack[:] = [
+                f for f in part.stack if not f.filename.startswith((_HOST, "<frozen importlib"))]
+            parts.extend(p for p in (part.__cause__, part.__context__) if p is not None)
+        text = "".join(whole.format())
     except Exception as err:  # a __str__ that raises, for one
         text = "%s (its traceback cannot be printed: %s)\n" % (type(exc).__name__, type(err).__name__)
     if len(text) > _MOST:

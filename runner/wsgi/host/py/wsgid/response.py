@@ -183,6 +183,9 @@ class Response(object):
             self._need_head()
             if self.length < 0 and self.counts and (body or not self.is_head):
                 self._add_length(len(body))
+            if len(body) < self.length and not self.bare:
+                self.count = len(body)
+                return  # end() finds it too short, in time for an honest 500
         if body:
             self.data(body)
 
