@@ -133,7 +133,7 @@ func (d *decoder) attribute(attr *Attribute, a *hcl.Attribute, index int) {
 		d.fault(a.NameRange, a.Name+" may not stand in defaults", "each app has its own: move it into the app blocks")
 		return
 	}
-	v, diags := evaluate(a.Expr, d.f.ctx)
+	v, diags := d.f.evaluate(a.Expr)
 	if diags.HasErrors() {
 		d.diags = append(d.diags, diags...)
 		return

@@ -5,12 +5,15 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// evaluate gives an expression its value. Its diagnostics speak our language
-// and hold no values.
-func evaluate(expr hcl.Expression, ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
-	v, diags := expr.Value(ctx)
+// evaluate gives an expression of the file its value. Its diagnostics speak our
+// language and hold no values.
+func (f *file) evaluate(expr hcl.Expression) (cty.Value, hcl.Diagnostics) {
+	if d := f.checkCost(expr); d != nil {
+		return cty.DynamicVal, hcl.Diagnostics{d}
+	}
+	v, diags := expr.Value(f.ctx)
 	if diags.HasErrors() {
-		return cty.DynamicVal, explain(expr, ctx, diags)
+		return cty.DynamicVal, f.explain(expr, diags)
 	}
 	if !v.IsWhollyKnown() {
 		return cty.DynamicVal, hcl.Diagnostics{problem(expr.Range(), "the value cannot be known", "write it out")}

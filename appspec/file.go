@@ -9,7 +9,6 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/json"
 	"github.com/spf13/afero"
-	"github.com/zclconf/go-cty/cty"
 )
 
 // defaultsFile is the one file that may hold a defaults block.
@@ -23,6 +22,8 @@ type file struct {
 	ctx      *hcl.EvalContext
 	apps     []*hcl.Block
 	defaults *hcl.Block
+	// localDefs are the locals of the file, evaluated or not.
+	localDefs map[string]*hcl.Attribute
 }
 
 // readSpecFile reads and parses a file, down to the blocks at its top and its
@@ -71,7 +72,7 @@ func (f *file) parse() hcl.Body {
 		parsed, diags = hclsyntax.ParseConfig(f.src, f.path, hcl.InitialPos)
 	}
 	if diags.HasErrors() {
-		f.diags = append(f.diags, explainSyntax(f, diags)...)
+		f.diags = append(f.diags, f.explainSyntax(diags)...)
 		return nil
 	}
 	return parsed.Body
@@ -137,75 +138,4 @@ func (f *file) topName(kind, name string, rng hcl.Range) {
 		return
 	}
 	f.fault(rng, what, `here stand app "NAME" { … }, locals { … } and, in `+defaultsFile+`, defaults { … }`)
-}
-
-// locals evaluates the locals of the file, each after those it speaks of.
-func (f *file) locals(found []*hcl.Block) {
-	attrs := make(map[string]*hcl.Attribute)
-	for _, b := range found {
-		list, inner, diags := section(b.Body, nil)
-		f.diags = append(f.diags, diags...)
-		for _, in := range inner {
-			f.fault(in.TypeRange, "locals holds values, not blocks", "write: "+in.Type+" = { … }")
-		}
-		for _, a := range list {
-			if first, ok := attrs[a.Name]; ok {
-				f.fault(a.NameRange, "local "+quote(a.Name)+" is set twice", "the first is on line "+itoa(first.NameRange.Start.Line)+": remove one")
-				continue
-			}
-			attrs[a.Name] = a
-		}
-	}
-	if len(attrs) == 0 || f.diags.HasErrors() {
-		return
-	}
-	values := make(map[string]cty.Value, len(attrs))
-	state := make(map[string]int, len(attrs)) // 1: at work, 2: done
-	var eval func(name string, chain []string)
-	eval = func(name string, chain []string) {
-		if state[name] == 2 {
-			return
-		}
-		a := attrs[name]
-		if state[name] == 1 {
-			f.fault(a.NameRange, "locals speak of each other in a circle: "+strings.Join(append(chain, name), " → "), "give one of them a value of its own")
-			return
-		}
-		state[name] = 1
-		for _, v := range a.Expr.Variables() {
-			if other, ok := localName(v); ok && attrs[other] != nil {
-				eval(other, append(chain, name))
-			}
-		}
-		state[name] = 2
-		if f.diags.HasErrors() {
-			return
-		}
-		f.ctx.Variables = map[string]cty.Value{"local": cty.ObjectVal(values)}
-		v, diags := evaluate(a.Expr, f.ctx)
-		f.diags = append(f.diags, diags...)
-		if !diags.HasErrors() {
-			values[name] = v
-		}
-	}
-	for _, name := range sortedKeys(attrs) {
-		eval(name, nil)
-	}
-	f.ctx.Variables = map[string]cty.Value{"local": cty.ObjectVal(values)}
-}
-
-// localName is NAME where a traversal starts with local.NAME.
-func localName(t hcl.Traversal) (string, bool) {
-	if t.IsRelative() || t.RootName() != "local" || len(t) < 2 {
-		return "", false
-	}
-	switch step := t[1].(type) {
-	case hcl.TraverseAttr:
-		return step.Name, true
-	case hcl.TraverseIndex:
-		if step.Key.Type() == cty.String && step.Key.IsKnown() && !step.Key.IsNull() {
-			return step.Key.AsString(), true
-		}
-	}
-	return "", false
 }

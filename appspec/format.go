@@ -24,7 +24,7 @@ func FormatSource(src []byte) ([]byte, error) {
 		return nil, &SyntaxError{Diagnostics: f.diags}
 	}
 	if _, diags := hclsyntax.ParseConfig(src, "", hcl.InitialPos); diags.HasErrors() {
-		return nil, &SyntaxError{Diagnostics: explainSyntax(f, diags)}
+		return nil, &SyntaxError{Diagnostics: f.explainSyntax(diags)}
 	}
 	out := bytes.TrimRight(hclwrite.Format(src), " \t\r\n")
 	if len(out) > 0 {

@@ -91,6 +91,7 @@ type loader struct {
 	o        Options
 	fsys     afero.Fs
 	set      *Set
+	text     *renderer
 	defaults map[string]*defaultsOf // by directory
 	files    []*file
 	read1    map[string]bool
@@ -123,9 +124,11 @@ type located struct {
 }
 
 func newLoader(o Options, fsys afero.Fs, dir string) *loader {
+	sources := make(map[string][]byte)
 	return &loader{
 		o: o, fsys: fsys,
-		set:      &Set{Dir: dir, Specs: make(map[string]*Spec), Sources: make(map[string][]byte)},
+		set:      &Set{Dir: dir, Specs: make(map[string]*Spec), Sources: sources},
+		text:     &renderer{sources: sources},
 		defaults: make(map[string]*defaultsOf),
 		read1:    make(map[string]bool),
 		found:    make(map[string][]*candidate),
@@ -186,7 +189,7 @@ func (l *loader) read(path string, named bool) {
 		l.set.Sources[path] = f.src
 	}
 	if f.diags.HasErrors() {
-		l.faults = append(l.faults, located{l.set.fault(f.path, "", f.diags, appNames(f)), index})
+		l.faults = append(l.faults, located{l.text.fault(f.path, "", f.diags, appNames(f)), index})
 		return
 	}
 	for _, b := range f.apps {
@@ -272,13 +275,13 @@ func (l *loader) finish() *Set {
 		// Files of this directory were read, its broken defaults were not among them.
 		if d.broken && !l.read1[filepath.Join(dir, defaultsFile)] {
 			l.set.Sources[d.file.path] = d.file.src
-			l.faults = append(l.faults, located{l.set.fault(d.file.path, "", d.file.diags, nil), -1})
+			l.faults = append(l.faults, located{l.text.fault(d.file.path, "", d.file.diags, nil), -1})
 		}
 	}
 	for _, c := range l.order {
 		switch {
 		case c.diags.HasErrors():
-			l.faults = append(l.faults, located{l.set.fault(c.file.path, c.name, c.diags, nil), c.index})
+			l.faults = append(l.faults, located{l.text.fault(c.file.path, c.name, c.diags, nil), c.index})
 		case l.set.DefaultsBroken && l.defaultsFor(filepath.Dir(c.file.path)).broken:
 			// Without its defaults the app is not what it should be.
 		default:
