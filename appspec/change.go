@@ -1,5 +1,7 @@
 package appspec
 
+import "fmt"
+
 // Disruption is what carrying out a change costs an app, from the least to the
 // most (contract, section 3).
 type Disruption int
@@ -26,6 +28,17 @@ func (d Disruption) String() string {
 
 // MarshalText writes the word.
 func (d Disruption) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads the word.
+func (d *Disruption) UnmarshalText(b []byte) error {
+	for _, v := range []Disruption{Nothing, Live, Rolling, Replace} {
+		if v.String() == string(b) {
+			*d = v
+			return nil
+		}
+	}
+	return fmt.Errorf("cannot read disruption %q: it is none of nothing, live, rolling, replace", b)
+}
 
 // Change is one attribute that differs between two specs of an app. Old and
 // New are HCL expressions as an operator would write them, "(sensitive)" for
