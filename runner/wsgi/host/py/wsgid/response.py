@@ -248,7 +248,7 @@ class Response(object):
         try:
             link.send_descriptor(self.sock, link.FILE.pack(PART, LAST, self.seq, offset, size), fd)
         except OSError:
-            link.leave(1)
+            self._lost()
         self.count = size
         self.done = True
         return True
@@ -370,13 +370,20 @@ class Response(object):
         try:
             self.send(message)
         except OSError:
-            link.leave(1)  # the master is gone
+            self._lost()
 
     def _send_parts(self, header, view):
         try:
             self.sock.sendmsg((header, view))
         except OSError:
-            link.leave(1)
+            self._lost()
+
+    @staticmethod
+    def _lost():
+        from .worker import check_owner
+
+        check_owner()
+        link.leave(1)  # the master is gone
 
 
 def _to_bytes(block, who):

@@ -10,6 +10,7 @@ from marshal import loads
 from . import link
 from .link import BODY_FILE, HEAD, LAST, MAX_MESSAGE, QUIT, REQUEST, ROOM, SIZED
 from .response import FileWrapper, Response
+from .worker import check_owner
 
 
 def environ_constants(config, errors):
@@ -86,6 +87,8 @@ def serve(sock, slot, app, config, errors):
                     return
             response.finish(result)
         except BaseException as exc:
+            if sock.fileno() < 0:  # closed in what the application forked
+                check_owner(None if response.done else exc)
             response.fail(exc)
         finally:
             if body is not None:

@@ -94,12 +94,21 @@ def adopt(sockets):
     _sockets[:] = sockets
 
 
-def _check_owner():
-    if os.getpid() != _owner:
-        sys.stderr.write(
-            "%s: a process that the application forked (pid %d) came back to the worker: "
-            "it ends here\n" % (config.get("app", ""), os.getpid()))
-        link.leave(0)
+def check_owner(exc=None):
+    """Ends a process that the application forked, at import or in a request,
+    and that came back here with or without an exception."""
+    if os.getpid() == _owner:
+        return
+    if isinstance(exc, SystemExit):
+        link.leave(exc.code if isinstance(exc.code, int) else exc.code is not None)
+    text = "%s: a process that the application forked (pid %d) came back to the worker: " \
+        "it ends here\n" % (config.get("app", ""), os.getpid())
+    if exc is not None:
+        from .failure import format_exception
+
+        text += format_exception(exc)
+    sys.stderr.write(text)
+    link.leave(0 if exc is None else 1)
 
 
 def _load(first):
@@ -111,9 +120,9 @@ def _load(first):
 
         app, ready = load(config)
     except BaseException as exc:
-        _check_owner()
+        check_owner(exc)
         _fail(first, exc)
-    _check_owner()
+    check_owner()
     ready["python"] = "%d.%d.%d" % sys.version_info[:3]
     ready["import_ms"] = round((monotonic() - start) * 1000, 3)
     return app, ready
@@ -137,9 +146,9 @@ def _start(sock, ready):
         for hook in wsgid._hooks:
             hook()
     except BaseException as exc:
-        _check_owner()
+        check_owner(exc)
         _fail(sock, exc)
-    _check_owner()
+    check_owner()
     if not config.get("preload"):
         # What was loaded stays: the collector need not look at it again.
         import gc
@@ -166,7 +175,7 @@ def _serve(app):
             thread.start()
             others.append(thread)
     serve(_sockets[0], 0, app, config, errors)
-    _check_owner()
+    check_owner()
     for thread in others:
         thread.join()
 
@@ -176,7 +185,6 @@ def _serve_thread(serve, index, app, errors):
         serve(_sockets[index], index, app, config, errors)
     except BaseException:
         # Not by the application: the loop itself is broken.
-        _check_owner()
         import traceback
 
         traceback.print_exc()
