@@ -1,0 +1,78 @@
+package fleet
+
+import (
+	"bufio"
+	"math"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"testing"
+)
+
+func TestFamilyIsAllDescendants(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", "sh -c 'cat & echo $!; wait' & wait")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = in.Close()
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	grandchild, err := strconv.Atoi(line[:len(line)-1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = exec.Command("kill", strconv.Itoa(grandchild)).Run() }()
+	got := family(cmd.Process.Pid)
+	if len(got) != 3 || got[0] != cmd.Process.Pid || !slices.Contains(got, grandchild) {
+		t.Errorf("family of %d is %v, want it, its child and %d", cmd.Process.Pid, got, grandchild)
+	}
+	if got := outside("wsgid-blog.scope", got); len(got) != 3 {
+		t.Errorf("%v are outside the scope, want all three", got)
+	}
+	if got := outside("wsgid-blog.scope", []int{math.MaxInt32}); len(got) != 0 {
+		t.Errorf("a dead process is outside the scope: %v", got)
+	}
+}
+
+func TestLimitProperties(t *testing.T) {
+	values := func(l ScopeLimits) (out []uint64) {
+		for _, p := range limitProperties(l) {
+			out = append(out, p.Value.Value().(uint64))
+		}
+		return out
+	}
+	if got, want := values(ScopeLimits{Memory: 512 << 20, CPU: 1.5, Tasks: 100}), []uint64{512 << 20, 1_500_000, 100}; !slices.Equal(got, want) {
+		t.Errorf("MemoryMax, CPUQuotaPerSecUSec, TasksMax: %v, want %v", got, want)
+	}
+	if got := values(ScopeLimits{}); !slices.Equal(got, []uint64{math.MaxUint64, math.MaxUint64, math.MaxUint64}) {
+		t.Errorf("without limits: %v, want infinity", got)
+	}
+}
+
+// A process that only inherited a service's environment is no service.
+func TestScopesOnlyForAService(t *testing.T) {
+	log, said := testLog()
+	t.Setenv("SYSTEMD_EXEC_PID", strconv.Itoa(os.Getppid()))
+	if s := openScopes(log); s != nil {
+		s.close()
+		t.Error("scopes are made for a process that systemd did not start")
+	}
+	if said.Len() > 0 {
+		t.Errorf("it was said: %s", said)
+	}
+}
