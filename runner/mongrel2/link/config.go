@@ -34,8 +34,8 @@ type Config struct {
 	Log    *slog.Logger // default: nothing is logged
 }
 
-// Events is what a link calls, on its own goroutine: none may block, none may
-// call Close.
+// Events is what a link calls, on the goroutine that calls Turn: none may
+// block, none may call Close.
 type Events struct {
 	// Request hands over a request; needed. Its answer goes to in.Reply, from
 	// here or from any one other goroutine. See Incoming for how long it lives.
@@ -43,8 +43,8 @@ type Events struct {
 	// Gone tells that the client of a request that is not yet answered is gone,
 	// or the server. The reply takes and drops what is still given to it.
 	Gone func(r *Reply)
-	// Batch is called after one or more Request and Gone, before the link
-	// sleeps: the place for one wake-up of another goroutine.
+	// Batch is called after one or more Request and Gone, at the end of a Turn:
+	// the place for one wake-up of another goroutine.
 	Batch func()
 	// State tells of each change of state.
 	State func(s State)
@@ -67,5 +67,5 @@ type State struct {
 	Reason string // why it is not ready, or why no answer can arrive though it is
 	Since  time.Time
 	Ident  string // the server's recv_ident
-	Epoch  uint32 // counts the lives of the server that were seen
+	Epoch  uint32 // counts the lives of the server that were seen, from 1
 }

@@ -43,7 +43,12 @@ func (l *Link) drainOutbox() bool {
 	l.mu.Lock()
 	ops := l.outbox
 	l.outbox = l.spare[:0]
+	signalled := l.signalled
+	l.asleep, l.signalled = false, false
 	l.mu.Unlock()
+	if signalled {
+		l.sock.silence()
+	}
 	for i := range ops {
 		l.apply(ops[i])
 		ops[i] = op{}

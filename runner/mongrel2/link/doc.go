@@ -3,21 +3,25 @@
 //
 // # One goroutine
 //
-// A Link has one goroutine that is locked to its thread and owns both sockets,
-// as ZeroMQ demands. It sleeps in poll(2) on the sockets' descriptors and on an
-// eventfd that other goroutines write when it sleeps and they have something
-// to send. Events are called on it. Reply, which is a wsgi.Sink, is used from
-// any one goroutine; it formats there and never blocks.
+// ZeroMQ's sockets belong to one goroutine at a time. Turn is all that it has
+// to do: it receives, calls the events, and sends what replies have given.
+// Either the caller's event loop calls it when FD is readable (New), or a
+// goroutine of the link's own does (Open). Reply, which is a wsgi.Sink, may be
+// used from any one goroutine; it formats there and never blocks.
 //
 // # Finding the server
 //
 // mongrel2 binds, we connect. A server that is not there is no error: State
-// says "connecting" until it is. The first socket is an XPUB: only when the
-// server's subscription has arrived on it are answers sure to reach the
-// server, and only then is the PULL connected that requests come from. With
-// ZMQ_IMMEDIATE the XPUB tells when the server goes and comes, and nothing is
-// kept for a server that is away. Each life of the server is an epoch; what
-// belongs to an earlier one is dropped, because connection ids begin at 1 again.
+// says "connecting", and why, until it is. The first socket is an XPUB: only
+// when the server's subscription has arrived on it are answers sure to reach
+// the server, and only then is the PULL connected that requests come from. (One
+// exception: a server that stands still, because it wants to tell a handler of
+// a dead connection and has none, does not subscribe before it has one. So the
+// PULL is connected without a subscription after a third of a second, but not
+// read.) With ZMQ_IMMEDIATE the XPUB tells when the server goes and comes, and
+// nothing is kept for a server that is away. Each life of the server is an
+// epoch; what belongs to an earlier one is dropped, because connection ids
+// begin at 1 again.
 //
 // # Sending
 //

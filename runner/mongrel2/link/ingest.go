@@ -15,7 +15,7 @@ const maxBatch = 256
 
 // drainControl hears from the server's subscription that it came or went.
 func (l *Link) drainControl() {
-	for {
+	for l.sock.news() {
 		msg, ok, err := receive(l.sock.pub)
 		if err != nil {
 			l.warn("control", "cannot receive from mongrel2", "error", err)
@@ -40,18 +40,10 @@ func (l *Link) serverCame(ident []byte) {
 	l.ident = slices.Clone(ident)
 	l.ready = true
 	l.epoch++
-	if l.detach.Load() {
-		l.setState(PhaseDetached, "")
-		return
+	if !l.pulling && !l.detach.Load() {
+		l.connectPull()
 	}
-	if !l.pulling {
-		if err := l.sock.connectPull(); err != nil {
-			l.setState(PhaseConnecting, err.Error())
-			return
-		}
-		l.pulling = true
-	}
-	l.setState(PhaseReady, "")
+	l.updateState()
 }
 
 // serverWent drops what belongs to the server's life that has ended: its
@@ -64,7 +56,9 @@ func (l *Link) serverWent() {
 	clear(l.waiting)
 	l.waiting = l.waiting[:0]
 	l.closed.clear()
-	l.setState(PhaseLost, "mongrel2 at "+l.cfg.Send+" is gone")
+	l.misfit = ""
+	l.sender = ""
+	l.connection()
 }
 
 // drainRequests takes in what the server has sent. It reports whether there
@@ -84,7 +78,7 @@ func (l *Link) drainRequests() bool {
 			if l.detach.Load() {
 				l.sock.detach()
 				l.pulling = false
-				l.setState(PhaseDetached, "")
+				l.updateState()
 			}
 			return false
 		}
@@ -234,7 +228,7 @@ func (l *Link) start(c *conn, in *Incoming) {
 
 // checkIdent tells of a handler whose answers cannot arrive.
 func (l *Link) checkIdent(sender []byte) {
-	reason := ""
+	var reason string
 	switch {
 	case !mongrel2.ValidIdent(sender):
 		reason = "the handler's send_ident " + quote(sender) + " has other characters than letters, digits and -: mongrel2 cannot read answers to it"
@@ -244,7 +238,8 @@ func (l *Link) checkIdent(sender []byte) {
 	if reason != "" {
 		l.log.Error(reason)
 	}
-	l.setState(l.State().Phase, reason)
+	l.misfit = reason
+	l.updateState()
 }
 
 // tombs remembers connections that we closed, long enough for requests that

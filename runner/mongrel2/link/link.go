@@ -20,37 +20,42 @@ type Link struct {
 	log    *slog.Logger
 	fields []byte // Config.Fields
 
-	done chan struct{} // closed by the goroutine when it has ended
+	done chan struct{} // closed when the sockets are
 
 	mu     sync.Mutex
 	outbox []op  // guarded by mu
 	state  State // guarded by mu
+	// The flags are guarded by mu.
+	stopped   bool // no operation is taken any more
+	asleep    bool // Turn has ended: who brings something must signal
+	signalled bool // somebody did
 
-	asleep   atomic.Bool // the goroutine is in poll, or about to be
 	detach   atomic.Bool
 	closing  atomic.Bool
-	stopped  atomic.Bool // no operation is taken any more
 	active   atomic.Int64
 	received atomic.Uint64
 
-	// What follows belongs to the goroutine.
-	sock    sockets
-	ready   bool
-	pulling bool // PULL is connected
-	epoch   uint32
-	ident   []byte // the server's recv_ident
-	conns   map[connKey]*conn
-	sender  string // the last SENDER, so that equal ones share memory
-	waiting []*conn
-	closed  tombs
-	free    []*conn
-	closeBy time.Time // when Close waits no longer; zero: it was not called
-	spare   []op      // the outbox of the turn before, empty
-	now     time.Time
-	check   time.Time // when connections are looked at for keep-alive next
-	uploads uploads
-	told    map[string]time.Time // warnings given, by kind
-	batch   bool
+	// What follows belongs to the goroutine that calls Turn.
+	over     bool // Turn has nothing to do any more
+	sock     sockets
+	ready    bool // the server has subscribed
+	pulling  bool // PULL is connected, or trying to be
+	wasReady bool
+	epoch    uint32
+	ident    []byte // the server's recv_ident
+	misfit   string // why answers cannot arrive though the server is there
+	conns    map[connKey]*conn
+	sender   string // the last SENDER, so that equal ones share memory
+	waiting  []*conn
+	closed   tombs
+	free     []*conn
+	closeBy  time.Time // when Close waits no longer; zero: it was not called
+	spare    []op      // the outbox of the turn before, empty
+	now      time.Time
+	check    time.Time // when connections are looked at for keep-alive next
+	uploads  uploads
+	told     map[string]time.Time // warnings given, by kind
+	batch    bool
 }
 
 // op is one thing to do for a connection, asked by a reply.
@@ -70,9 +75,22 @@ type connKey struct {
 	id     uint64
 }
 
-// Open connects to a handler. That the server is not there is no error, see
-// State. An error names an endpoint that is none, or what ZeroMQ lacks.
+// Open connects to a handler and serves it on a goroutine of its own. That the
+// server is not there is no error, see State. An error names an endpoint that
+// is none, or what ZeroMQ lacks.
 func Open(cfg Config, events Events) (*Link, error) {
+	l, err := New(cfg, events)
+	if err != nil {
+		return nil, err
+	}
+	go l.run()
+	return l, nil
+}
+
+// New is Open for a caller with an event loop of its own, which spares two
+// changes of thread a request: it watches FD for reading and calls Turn on one
+// goroutine, on which the events are then called.
+func New(cfg Config, events Events) (*Link, error) {
 	if events.Request == nil {
 		return nil, errors.New("cannot open mongrel2 link: no receiver of requests")
 	}
@@ -99,15 +117,23 @@ func Open(cfg Config, events Events) (*Link, error) {
 		done:   make(chan struct{}),
 		conns:  make(map[connKey]*conn),
 		told:   make(map[string]time.Time),
+		asleep: true,
+		now:    time.Now(),
+	}
+	l.state = State{
+		Phase: PhaseConnecting,
+		Since: l.now,
 	}
 	l.uploads.init(cfg)
-	started := make(chan error, 1)
-	go l.run(started)
-	if err := <-started; err != nil {
+	if err := l.sock.open(cfg); err != nil {
 		return nil, err
 	}
+	l.state.Reason = l.sock.pubSide.fault
 	return l, nil
 }
+
+// FD is a descriptor that is readable when Turn is to be called.
+func (l *Link) FD() int { return l.sock.epoll }
 
 // State tells how the link is.
 func (l *Link) State() State {
@@ -130,96 +156,112 @@ func (l *Link) Detach() {
 	l.wake()
 }
 
-// Close sends what replies have given, waits up to Config.Linger until the
-// server has it, and ends the link. Requests that are still unanswered are not
-// answered any more; no event is called after it. To lose none, wait until
-// Active is 0 first.
-func (l *Link) Close() {
+// Shutdown begins to end the link: what replies have given is sent, for at
+// most Config.Linger, and clients whose requests are unanswered are
+// disconnected. To lose none, wait until Active is 0 first. No event is called
+// once Done is closed.
+func (l *Link) Shutdown() {
 	l.closing.Store(true)
 	l.wake()
+}
+
+// Done is closed when the link has ended after Shutdown.
+func (l *Link) Done() <-chan struct{} { return l.done }
+
+// Close is Shutdown and waiting for Done. Whoever calls Turn must not call it.
+func (l *Link) Close() {
+	l.Shutdown()
 	<-l.done
 }
 
-// post gives the goroutine something to do. It reports false where the link
-// has ended.
+// post gives the link something to do. It reports false where the link has
+// ended.
 func (l *Link) post(o op) bool {
 	l.mu.Lock()
-	if l.stopped.Load() {
-		l.mu.Unlock()
+	defer l.mu.Unlock()
+	if l.stopped {
 		return false
 	}
 	l.outbox = append(l.outbox, o)
-	l.mu.Unlock()
-	l.wake()
+	l.wakeLocked()
 	return true
 }
 
 func (l *Link) wake() {
-	if l.asleep.Load() && l.asleep.CompareAndSwap(true, false) {
-		l.mu.Lock() // so that the descriptor is not closed meanwhile
-		if !l.stopped.Load() {
-			l.sock.signal()
-		}
-		l.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wakeLocked()
+}
+
+// wakeLocked makes FD readable if nothing else will make Turn be called.
+func (l *Link) wakeLocked() {
+	if l.asleep && !l.stopped {
+		l.asleep, l.signalled = false, true
+		l.sock.signal()
 	}
 }
 
-// run is the goroutine.
-func (l *Link) run(started chan<- error) {
+// run is the goroutine of Open.
+func (l *Link) run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	defer close(l.done)
-	if err := l.sock.open(l.cfg); err != nil {
-		started <- err
-		return
+	for !l.over {
+		if d := l.Turn(); d != 0 && !l.over {
+			l.sock.wait(d)
+		}
 	}
-	l.now = time.Now()
-	l.setState(PhaseConnecting, "no mongrel2 has answered at "+l.cfg.Send)
-	started <- nil
-	for {
-		l.now = time.Now()
-		l.drainControl()
-		worked := l.drainOutbox()
-		worked = l.drainRequests() || worked
-		worked = l.tick() || worked
-		if l.batch {
-			l.batch = false
-			if l.events.Batch != nil {
-				l.events.Batch()
-			}
-		}
-		if l.closing.Load() {
-			if l.closeBy.IsZero() {
-				l.closeBy = l.now.Add(l.cfg.Linger)
-			}
-			if l.flushed() && !worked {
-				break
-			}
-		}
-		if worked {
-			continue
-		}
-		l.sleep()
-	}
-	l.end()
 }
 
-// sleep waits for a socket, a reply or a timer.
-func (l *Link) sleep() {
-	l.asleep.Store(true)
-	l.mu.Lock()
-	more := len(l.outbox) > 0
-	l.mu.Unlock()
-	if !more && !(l.closing.Load() && l.flushed()) && !(l.detach.Load() && l.pulling) {
-		l.sock.wait(l.timeout())
+// Turn does everything that can be done now. It is to be called again when FD
+// is readable, at the latest after the time it returns: 0 is at once, a
+// negative one never. It does not block.
+func (l *Link) Turn() time.Duration {
+	if l.over {
+		return -1
 	}
-	l.asleep.Store(false)
+	l.now = time.Now()
+	l.drainControl()
+	if l.sock.watching {
+		l.connection()
+	}
+	worked := l.drainOutbox()
+	worked = l.drainRequests() || worked
+	worked = l.tick() || worked
+	if l.batch {
+		l.batch = false
+		if l.events.Batch != nil {
+			l.events.Batch()
+		}
+	}
+	if l.closing.Load() {
+		if l.closeBy.IsZero() {
+			l.closeBy = l.now.Add(l.cfg.Linger)
+		}
+		if !worked && l.flushed() {
+			l.end()
+			return -1
+		}
+	}
+	if worked {
+		// Sending may have brought news of the server without a signal.
+		return 0
+	}
+	d := l.timeout()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.outbox) > 0 || l.closing.Load() && l.closeBy.IsZero() || l.detach.Load() && l.pulling && l.ready {
+		// It came while we looked elsewhere.
+		return 0
+	}
+	l.asleep = true
+	return d
 }
 
 // end closes the sockets: the answers' first, the requests' when they are out.
 func (l *Link) end() {
+	l.over = true
 	l.mu.Lock()
-	l.stopped.Store(true)
+	l.stopped = true
 	rest := l.outbox
 	l.outbox = nil
 	l.mu.Unlock()
@@ -228,11 +270,16 @@ func (l *Link) end() {
 	}
 	for _, c := range l.conns {
 		// A client whose request we leave unanswered must not wait for it.
-		l.sendClose(c)
+		if c.cur != nil || c.out != nil {
+			l.sendClose(c)
+		}
 		c.abandon()
 	}
-	l.sock.close(l.cfg.Linger)
 	l.setState(PhaseClosed, "")
+	go func() {
+		l.sock.close(l.cfg.Linger)
+		close(l.done)
+	}()
 }
 
 func (l *Link) setState(phase Phase, reason string) {

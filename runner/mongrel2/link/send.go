@@ -106,6 +106,9 @@ func (l *Link) timeout() time.Duration {
 	if t, ok := l.uploads.next(); ok {
 		sooner(t.Sub(l.now))
 	}
+	if !l.ready && !l.pulling && l.sock.pubSide.up {
+		sooner(l.sock.pubSide.since.Add(stallAfter).Sub(l.now))
+	}
 	if l.closing.Load() {
 		sooner(10 * time.Millisecond)
 	}

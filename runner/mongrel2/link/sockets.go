@@ -17,14 +17,17 @@ import (
 type sockets struct {
 	pubCtx, pullCtx *zmq.Context
 	pub, pull       *zmq.Socket
-	recv            string
-	fds             [3]unix.PollFd // pub, pull, event
-	event           int
+	pubSide         side
+	pullSide        side
+	watching        bool // epoll has the sides
+	event           int  // eventfd: written to wake Turn
+	epoll           int  // watches pub, pull and event, and the sides while the link is not ready
 }
 
 func (s *sockets) open(cfg Config) (err error) {
-	s.recv = cfg.Recv
-	s.event = -1
+	s.pubSide = side{name: "send", means: "recv_spec", endpoint: cfg.Send}
+	s.pullSide = side{name: "recv", means: "send_spec", endpoint: cfg.Recv}
+	s.event, s.epoll = -1, -1
 	defer func() {
 		if err != nil {
 			s.close(0)
@@ -54,13 +57,26 @@ func (s *sockets) open(cfg Config) (err error) {
 	if err != nil {
 		return fmt.Errorf("cannot open mongrel2 link: %w", err)
 	}
-	for i, fd := range []int{pubFD, pullFD, s.event} {
-		s.fds[i] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
+	if s.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return fmt.Errorf("cannot open mongrel2 link: epoll: %w", err)
 	}
-	if err := checkEndpoint(s.pull, cfg.Recv); err != nil {
+	for _, fd := range []int{pubFD, pullFD, s.event} {
+		ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}
+		if err = unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
+			return fmt.Errorf("cannot open mongrel2 link: epoll: %w", err)
+		}
+	}
+	if err = s.pubSide.watch(s.pubCtx, s.pub); err != nil {
+		return err
+	}
+	if err = s.pullSide.watch(s.pullCtx, s.pull); err != nil {
+		return err
+	}
+	s.watchSides(true)
+	if err = checkEndpoint(s.pull, cfg.Recv); err != nil {
 		return fmt.Errorf("cannot connect to the mongrel2 handler's send_spec (recv) %q: %w", cfg.Recv, err)
 	}
-	if err := s.pub.Connect(cfg.Send); err != nil {
+	if err = s.pub.Connect(cfg.Send); err != nil {
 		return fmt.Errorf("cannot connect to the mongrel2 handler's recv_spec (send) %q: %w", cfg.Send, err)
 	}
 	return nil
@@ -115,8 +131,8 @@ func newSocket(kind zmq.Type, options func(*zmq.Socket) []error) (*zmq.Context, 
 
 // connectPull begins to take requests.
 func (s *sockets) connectPull() error {
-	if err := s.pull.Connect(s.recv); err != nil {
-		return fmt.Errorf("cannot connect to the mongrel2 handler's send_spec (recv) %q: %w", s.recv, err)
+	if err := s.pull.Connect(s.pullSide.endpoint); err != nil {
+		return fmt.Errorf("cannot connect to the mongrel2 handler's send_spec (recv) %q: %w", s.pullSide.endpoint, err)
 	}
 	return nil
 }
@@ -138,38 +154,65 @@ func (s *sockets) send(msg []byte) error {
 	return err
 }
 
-// wait sleeps until a descriptor is readable, for at most d; for ever if d is
-// negative. A ZeroMQ descriptor tells of a change once: whoever was woken must
-// receive until there is nothing left.
+// news tells whether the server's subscription came or went.
+func (s *sockets) news() bool {
+	state, err := s.pub.GetEvents()
+	return err != nil || state&zmq.POLLIN != 0
+}
+
+// wait sleeps until there is something to do, for at most d; for ever if d is
+// negative. A ZeroMQ descriptor stays readable until its socket was asked.
 func (s *sockets) wait(d time.Duration) {
 	ms := -1
 	if d >= 0 {
 		ms = int((d + time.Millisecond - 1) / time.Millisecond)
 	}
-	if n, err := unix.Poll(s.fds[:], ms); err != nil || n == 0 {
-		return
-	}
-	if s.fds[2].Revents != 0 {
-		var b [8]byte
-		unix.Read(s.event, b[:])
-	}
+	var events [3]unix.EpollEvent
+	unix.EpollWait(s.epoll, events[:], ms) // interrupted: one turn for nothing
 }
 
-// signal ends a wait, from any goroutine.
+// signal makes the descriptor readable, from any goroutine.
 func (s *sockets) signal() {
 	b := [8]byte{1}
 	unix.Write(s.event, b[:])
 }
 
+// silence takes a signal back.
+func (s *sockets) silence() {
+	var b [8]byte
+	unix.Read(s.event, b[:])
+}
+
+func (s *sockets) sides() [2]*side { return [2]*side{&s.pubSide, &s.pullSide} }
+
+// watchSides makes news of the connections end a wait, or not.
+func (s *sockets) watchSides(on bool) {
+	if on == s.watching {
+		return
+	}
+	s.watching = on
+	op := unix.EPOLL_CTL_DEL
+	if on {
+		op = unix.EPOLL_CTL_ADD
+	}
+	for _, side := range s.sides() {
+		ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(side.fd)}
+		unix.EpollCtl(s.epoll, op, side.fd, &ev)
+	}
+}
+
 // detach leaves the server's round of handlers.
 func (s *sockets) detach() {
-	s.pull.Disconnect(s.recv)
+	s.pull.Disconnect(s.pullSide.endpoint)
 }
 
 // close ends the answers' socket, waits until the server has them, and then
 // the requests'.
 func (s *sockets) close(linger time.Duration) {
-	end := func(ctx *zmq.Context, z *zmq.Socket) {
+	end := func(ctx *zmq.Context, z, events *zmq.Socket) {
+		if events != nil {
+			events.Close()
+		}
 		if z != nil {
 			z.Close()
 		}
@@ -182,9 +225,11 @@ func (s *sockets) close(linger time.Duration) {
 			}
 		}
 	}
-	end(s.pubCtx, s.pub)
-	end(s.pullCtx, s.pull)
-	if s.event >= 0 {
-		unix.Close(s.event)
+	end(s.pubCtx, s.pub, s.pubSide.events)
+	end(s.pullCtx, s.pull, s.pullSide.events)
+	for _, fd := range []int{s.epoll, s.event} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
 	}
 }
