@@ -1,21 +1,25 @@
 package e2e
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A mistake in one app: what the operator reads, and that the other app does
-// not notice. BED, PORT and the like are put into want as they are in the run.
+// not notice. BED, SPECS, PORT and USER stand in want for what they are in the run.
 type mistake struct {
-	name  string
-	make  func(b *bed) // leaves a mistake behind in the bed
-	want  string       // on stderr of apply, whole lines
-	plain bool         // the file does not load: validate says it too, and exits 1
+	name     string
+	make     func(b *bed) // leaves a mistake behind in the bed
+	want     string       // on stderr of apply
+	invalid  bool         // the file does not load: validate says it too, and exits 1
+	rootOnly bool         // the mistake exists for root, or for an ordinary user, alone
+	userOnly bool
 }
 
 const goodApp = `app "bad" {
@@ -47,25 +51,42 @@ func (b *bed) bad(edits ...string) {
 
 var mistakes = []mistake{
 	{
-		name:  "broken spec",
-		make:  func(b *bed) { b.bad(`"app:application"`, `"app:application`) },
-		want:  "",
-		plain: true,
+		name: "broken spec",
+		make: func(b *bed) { b.bad(`"app:application"`, `"app:application`) },
+		want: `SPECS/bad.hcl:3:14: error: the string that starts here has no closing quote
+  3 |   wsgi_app = "app:application
+    |              ^
+  write: wsgi_app = "app:application"
+`,
+		invalid: true,
 	},
 	{
-		name:  "unknown attribute",
-		make:  func(b *bed) { b.bad("wsgi_app", "wsgi_ap") },
-		want:  "",
-		plain: true,
+		name: "unknown attribute",
+		make: func(b *bed) { b.bad("wsgi_app", "wsgi_ap") },
+		want: `SPECS/bad.hcl:3:3: error: unknown attribute "wsgi_ap" in app "bad"
+  3 |   wsgi_ap = "app:application"
+    |   ^^^^^^^
+  did you mean "wsgi_app"? write: wsgi_app = "app:application"
+`,
+		invalid: true,
+	},
+	{
+		name: "link to nowhere", // root reads every file that is there
+		make: func(b *bed) { b.must(os.Symlink("nowhere", filepath.Join(b.specs, "bad.hcl"))) },
+		want: `SPECS/bad.hcl: error: cannot read the file: it is a symlink to nowhere, which is not there: file does not exist
+  remove the link or put its target back: until then the apps of this file keep running as they are
+`,
+		invalid: true,
 	},
 	{
 		name: "unreadable file",
 		make: func(b *bed) {
-			// Root reads everything that is there.
-			b.must(os.Symlink("nowhere", filepath.Join(b.specs, "bad.hcl")))
+			b.bad()
+			b.must(os.Chmod(filepath.Join(b.specs, "bad.hcl"), 0))
 		},
-		want:  "",
-		plain: true,
+		want:     "SPECS/bad.hcl: error: cannot read the file: ",
+		invalid:  true,
+		userOnly: true,
 	},
 	{
 		name: "code that does not import",
@@ -73,7 +94,12 @@ var mistakes = []mistake{
 			b.bad()
 			b.must(os.WriteFile(filepath.Join(b.demo, "bad/app/app.py"), []byte("import nothing_of_that_name\n"), 0o644))
 		},
-		want: "",
+		want: `wsgid-fleet: cannot apply bad: ModuleNotFoundError: No module named 'nothing_of_that_name'; next try in 1s
+    Traceback (most recent call last):
+      File "BED/bad/app/app.py", line 1, in <module>
+        import nothing_of_that_name
+    ModuleNotFoundError: No module named 'nothing_of_that_name'
+`,
 	},
 	{
 		name: "port already taken",
@@ -84,17 +110,34 @@ var mistakes = []mistake{
 			b.bad()
 			b.rewrite("wsgid.d/bad.hcl", portOf(b, "bad.hcl"), l.Addr().String())
 		},
-		want: "",
+		want: "wsgid-fleet: cannot apply bad: cannot start master of bad: cannot listen on PORT: the port is taken by another process (ss -ltnp shows which)\n",
 	},
 	{
 		name: "no such python",
 		make: func(b *bed) { b.bad("  wsgi_app", "  python = \"/opt/none/python3\"\n  wsgi_app") },
-		want: "",
+		want: `SPECS/bad.hcl:3:12: error: cannot use python /opt/none/python3: no such file: file does not exist
+  3 |   python = "/opt/none/python3"
+    |            ^^^^^^^^^^^^^^^^^^^
+  write the path of an interpreter, CPython 3.8 or newer, such as "/usr/bin/python3"
+`,
+		invalid: true,
 	},
 	{
-		name: "no such user",
-		make: func(b *bed) { b.bad("  wsgi_app", "  user = \"nobody_of_that_name\"\n  wsgi_app") },
-		want: "",
+		name:     "no such user",
+		make:     func(b *bed) { b.bad("  wsgi_app", "  user = \"nobody_of_that_name\"\n  wsgi_app") },
+		want:     "wsgid-fleet: cannot apply bad: user \"nobody_of_that_name\" does not exist (line 3 of SPECS/bad.hcl)\n",
+		rootOnly: true,
+	},
+	{
+		name: "another user, without being root",
+		make: func(b *bed) { b.bad("  wsgi_app", "  user = \"daemon\"\n  wsgi_app") },
+		want: `SPECS/bad.hcl:3:10: error: the app cannot run as daemon: this is USER, not root
+  3 |   user = "daemon"
+    |          ^^^^^^^^
+  leave user out, or let root run the fleet
+`,
+		invalid:  true,
+		userOnly: true,
 	},
 }
 
@@ -114,6 +157,9 @@ func TestMistakes(t *testing.T) {
 		b.ok("apply")
 		before := b.await("hello", "ready", 2)
 		for _, m := range mistakes {
+			if m.rootOnly && !who.root() || m.userOnly && who.root() {
+				continue
+			}
 			t.Run(m.name, func(t *testing.T) {
 				b := *b
 				b.t = t
@@ -122,12 +168,12 @@ func TestMistakes(t *testing.T) {
 					b.ok("apply")
 				})
 				m.make(&b)
-				want := strings.NewReplacer("BED", b.demo, "PORT", portOf(&b, "bad.hcl")).Replace(m.want)
+				want := strings.NewReplacer("BED", b.demo, "SPECS", b.specs, "PORT", portOf(&b, "bad.hcl"), "USER", who.name).Replace(m.want)
 				out := b.fleet("apply")
-				if out.code != 1 || !strings.Contains(out.stderr, want) || want == "" {
+				if out.code != 1 || !strings.Contains(out.stderr, want) {
 					t.Errorf("apply: %v\nwant exit 1 and on stderr\n%s", out, want)
 				}
-				if m.plain {
+				if m.invalid {
 					if out := b.fleet("validate"); out.code != 1 || !strings.Contains(out.stdout+out.stderr, want) {
 						t.Errorf("validate: %v\nwant exit 1 and\n%s", out, want)
 					}
@@ -147,13 +193,38 @@ func TestMistakes(t *testing.T) {
 func TestMissingSpecDirectory(t *testing.T) {
 	asEach(t, func(t *testing.T, who account) {
 		b := newBed(t, who)
-		b.specs = filepath.Join(b.dir, "none")
-		for _, command := range []string{"run", "validate", "plan", "apply", "status"} {
-			out := b.fleet(command)
-			want := ""
-			if out.code != 1 || out.stderr != want || want == "" {
-				t.Errorf("%s: %v\nwant exit 1 and on stderr\n%s", command, out, want)
+		b.only("hello")
+		missing := filepath.Join(b.dir, "none")
+		there := b.specs
+		b.specs = missing
+		say := "cannot read spec directory " + missing + ": no such directory: make it, or name another with --dir"
+		keeps := "; until then nothing changes in the fleet\n"
+		for _, c := range []struct {
+			command string
+			want    output
+		}{
+			{"validate", output{code: 1, stderr: "wsgid-fleet: " + say + "\n"}},
+			{"plan", output{code: 1, stderr: "wsgid-fleet: " + say + keeps}},
+			{"apply", output{code: 1, stderr: "wsgid-fleet: " + say + keeps}},
+			{"status", output{code: 3, stdout: "no apps; no daemon runs\nbroken: " + say + keeps}},
+		} {
+			out := b.fleet(c.command)
+			out.took = 0
+			if out != c.want {
+				t.Errorf("%s: %v\nwant %v", c.command, out, c.want)
 			}
 		}
+
+		// The daemon says it and waits: the directory may be on its way.
+		d := b.run()
+		eventually(t, 20*time.Second, "the daemon to say so", func() error {
+			if !strings.Contains(d.text(), say) {
+				return fmt.Errorf("it says %q, not %q", d.text(), say)
+			}
+			return nil
+		})
+		b.must(os.Rename(there, missing))
+		b.await("hello", "ready", 2)
+		wantAnswer(t, b.hello, "/", "Hello from worker ")
 	})
 }
