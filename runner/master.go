@@ -116,6 +116,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	m.log.pidFile("master", os.Getpid(), true)
 	m.loop.tick()
 	m.log.info(fmt.Sprintf("master of %s starts: wsgid %s, generation %d, workers run as %s", spec.Name, Version, boot.Generation, user.name))
+	m.pool.configure(spec)
 	m.pool.reconcile()
 	return m, nil
 }
@@ -191,9 +192,10 @@ func (m *master) update(spec *appspec.Spec, generation int, rolling bool) {
 	m.log.debug = spec.Debug
 	if rolling {
 		m.pool.min, m.pool.max = spec.Workers.Min, spec.Workers.Max
+		m.pool.scaler.limits(spec.Workers.Min, spec.Workers.Max)
 		m.pool.rollTo(spec, fmt.Sprintf("the spec changed (generation %d)", generation))
 	} else {
-		m.pool.spec = spec
+		m.pool.configure(spec)
 		m.log.info(fmt.Sprintf("takes over generation %d of its spec in place", generation))
 		m.pool.scale(spec.Workers.Min, spec.Workers.Max)
 		m.pool.retryNow()

@@ -34,16 +34,22 @@ type pool struct {
 	rollErr  string
 
 	workers []*worker // all that have not been reaped
-	idle    []*slot   // last in, first out: the warm ones work, the others are seen idle
-	queue   fifo
-	ahead   int   // slots that hold a request ahead
-	rescued int64 // last rescue
+	// templates of workers.preload, by generation
+	templates map[int]*template
+	idle      []*slot // last in, first out: the warm ones work, the others are seen idle
+	queue     fifo
+	ahead     int   // slots that hold a request ahead
+	rescued   int64 // last rescue
 
 	back     backoff
 	retry    timer
 	sweep    timer // request and queue deadlines
 	stopping bool
 	aborted  bool // stop without grace
+
+	scaler scaler
+	health checker
+	memory timer // next look at the workers' memory
 
 	stats    stats
 	version  uint64
@@ -60,9 +66,13 @@ type pool struct {
 }
 
 func newPool(l *loop, log *appLog, spec *appspec.Spec) *pool {
-	p := &pool{loop: l, log: log, spec: spec, min: spec.Workers.Min, max: spec.Workers.Max, gen: 1, lastGen: 1}
+	p := &pool{loop: l, log: log, spec: spec, min: spec.Workers.Min, max: spec.Workers.Max, gen: 1, lastGen: 1,
+		templates: map[int]*template{}}
 	p.rx = newReceiver(wsgi.MaxMessage + 4096)
 	p.retry.f = p.reconcile
+	p.memory.f = p.watchMemory
+	p.scaler.init(p)
+	p.health.init(p)
 	p.sweep.f = p.onSweep
 	p.changed, p.emptied, p.admitted = func() {}, func() {}, func(*worker) {}
 	return p
@@ -91,13 +101,18 @@ func (p *pool) release(x *exchange) {
 	}
 }
 
-// submit takes a request whose message is complete. The sink may be called
-// before submit returns.
-func (p *pool) submit(x *exchange) {
+// number gives a request its sequence number.
+func (p *pool) number(x *exchange) {
 	p.seq++
 	x.seq = p.seq
 	binary.LittleEndian.PutUint32(x.msg[4:8], x.seq)
 	x.queuedAt = p.loop.now
+}
+
+// submit takes a request whose message is complete. The sink may be called
+// before submit returns.
+func (p *pool) submit(x *exchange) {
+	p.number(x)
 	if !x.health {
 		p.stats.total++
 		p.stats.active++
@@ -126,7 +141,7 @@ func (p *pool) enqueue(x *exchange) {
 	}
 	p.queue.push(x)
 	p.loop.setBy(&p.sweep, x.queuedAt+int64(p.spec.Workers.QueueTimeout))
-	p.demand()
+	p.scaler.demand()
 }
 
 // popIdle returns the slot that became idle last.
@@ -159,6 +174,7 @@ func (p *pool) sendAhead(x *exchange) bool {
 		return false
 	}
 	p.ahead++
+	p.scaler.demand()
 	return true
 }
 
@@ -240,6 +256,13 @@ func (p *pool) onMessage(s *slot, msg []byte, passed int) {
 	if err != nil {
 		closePassed(passed)
 		p.workerBroke(w, "it sent rubbish: "+err.Error())
+		return
+	}
+	if w.template != nil && typ != wsgi.MsgFailed {
+		closePassed(passed)
+		if !w.template.onMessage(typ, payload) {
+			p.workerBroke(w, "it sent what no template sends")
+		}
 		return
 	}
 	switch typ {
@@ -347,7 +370,11 @@ func (p *pool) finished(s *slot) {
 	}
 	x := s.pop(p.loop.now)
 	w := s.w
-	w.served++
+	if !x.health {
+		w.served++
+		p.scaler.served(p.loop.now - x.begunAt)
+	}
+	w.idleSince = p.loop.now
 	p.account(x)
 	p.release(x)
 	if w.limit > 0 && w.served >= w.limit && w.recycle == "" && w.retired == "" {
@@ -454,7 +481,6 @@ func (p *pool) timedOut(s *slot) {
 // and makes sure that it ends.
 func (p *pool) dumpAndKill(w *worker) {
 	w.signal(unix.SIGABRT)
-	w.next = 1
 	w.timer.f = func() { w.signal(unix.SIGKILL) }
 	p.loop.set(&w.timer, time.Second)
 }

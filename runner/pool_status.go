@@ -15,6 +15,8 @@ func (p *pool) status() Status {
 	if p.roll != nil {
 		st.Rollout = p.roll.gen
 	}
+	st.Health = p.health.last
+	st.Scaled = p.scaler.reason
 	serving := 0
 	for _, w := range p.workers {
 		if w.pid == 0 {

@@ -60,14 +60,12 @@ func (p *pool) reconcile() {
 		p.retire(w, "scaled down")
 	}
 	p.roll.reconcile(p)
+	p.retireTemplates()
 	p.touch()
 }
 
 // target is how many workers are wanted now.
-func (p *pool) target() int { return p.min }
-
-// demand is told that a request waits for a worker.
-func (p *pool) demand() {}
+func (p *pool) target() int { return p.scaler.want }
 
 // leastNeeded is the worker to let go when there are too many: one that is
 // still starting, else an idle one, else the youngest.
@@ -114,6 +112,11 @@ func (p *pool) workerStarted(w *worker, pid, pidfd int, err error) {
 	if err != nil {
 		p.log.error(err.Error())
 		w.failure = &wsgi.Failure{Reason: err.Error()}
+		if w.template != nil {
+			w.template.exited(err.Error())
+			w.close()
+			return
+		}
 		p.drop(w)
 		p.startFailed(w)
 		return
@@ -136,7 +139,7 @@ func (p *pool) workerStarted(w *worker, pid, pidfd int, err error) {
 
 // workerReady: the application is loaded.
 func (p *pool) workerReady(w *worker, payload []byte) {
-	if w.ready > 0 || w.state == WorkerDraining {
+	if w.loaded.Python != "" || w.state == WorkerDraining {
 		return
 	}
 	if err := json.Unmarshal(payload, &w.loaded); err != nil {
@@ -146,16 +149,36 @@ func (p *pool) workerReady(w *worker, payload []byte) {
 	for _, s := range w.loaded.Warnings {
 		p.log.warn(s)
 	}
-	w.ready = p.loop.now
-	w.state = WorkerIdle
-	p.loop.clear(&w.timer)
 	p.log.info(fmt.Sprintf("worker %d is ready: %s %s, Python %s, loaded in %.0f ms",
 		w.pid, w.loaded.Loader, w.loaded.App, w.loaded.Python, w.loaded.ImportMS))
-	if w.held {
-		p.reconcile()
+	if p.specOf(w).Health == nil {
+		w.healthy = true
+		p.nowReady(w)
 		return
 	}
-	p.admit(w)
+	p.health.ask(w) // its answer makes the worker ready
+}
+
+// specOf is the spec that a worker runs.
+func (p *pool) specOf(w *worker) *appspec.Spec {
+	if p.roll != nil && p.roll.gen == w.gen {
+		return p.roll.spec
+	}
+	return p.spec
+}
+
+// nowReady: the worker may serve.
+func (p *pool) nowReady(w *worker) {
+	if w.ready > 0 || w.state == WorkerDraining || w.killed != "" {
+		return
+	}
+	w.ready = p.loop.now
+	w.idleSince = p.loop.now
+	w.state = WorkerIdle
+	p.loop.clear(&w.timer)
+	if !w.held {
+		p.admit(w)
+	}
 	p.reconcile()
 }
 
@@ -283,12 +306,16 @@ func (p *pool) workerExited(w *worker) {
 			p.lastWords(w, s)
 		}
 	}
-	// Its children, if it had any, are in its process group. The group cannot
-	// have been given to others while the leader is not reaped.
-	_ = unix.Kill(-w.pid, unix.SIGKILL)
-	var ws unix.WaitStatus
-	_, _ = unix.Wait4(w.pid, &ws, 0, nil)
+	ws, ok := p.reap(w)
+	if !ok {
+		return
+	}
 	p.log.workerPID(w.pid, false)
+	if w.template != nil {
+		w.template.exited(exitText(ws))
+		w.close()
+		return
+	}
 
 	wasDraining := w.state == WorkerDraining
 	w.state = WorkerDraining // nothing is given to it from here on
@@ -344,6 +371,24 @@ func (p *pool) workerExited(w *worker) {
 	default:
 		p.workerDied(w, ws)
 	}
+}
+
+// reap learns how a process ended. False: its template will tell in a moment.
+func (p *pool) reap(w *worker) (ws unix.WaitStatus, ok bool) {
+	// Its children, if it had any, are in its process group. The group cannot
+	// have been given to others while the leader is not reaped.
+	_ = unix.Kill(-w.pid, unix.SIGKILL)
+	if _, err := unix.Wait4(w.pid, &ws, 0, nil); err == nil || !w.child || w.known || w.gone {
+		if w.known {
+			ws = w.status
+		}
+		return ws, true
+	}
+	w.gone = true
+	p.loop.remove(w.pidfd)
+	w.timer.f = func() { p.workerExited(w) }
+	p.loop.set(&w.timer, 100*time.Millisecond)
+	return ws, false
 }
 
 // lastWords reads what a worker that ended before it was ready still said.
@@ -418,6 +463,7 @@ func (p *pool) scale(lo, hi int) {
 	}
 	p.log.info(fmt.Sprintf("workers: %d to %d → %d to %d", p.min, p.max, lo, hi))
 	p.min, p.max = lo, hi
+	p.scaler.limits(lo, hi)
 	p.reconcile()
 }
 
@@ -446,6 +492,7 @@ func (p *pool) drainAll() {
 	for _, w := range slices.Clone(p.workers) {
 		p.retire(w, "the app is stopped")
 	}
+	p.retireTemplates()
 	if len(p.workers) == 0 {
 		p.emptied()
 	}
@@ -454,6 +501,9 @@ func (p *pool) drainAll() {
 // abort kills every worker.
 func (p *pool) abort() {
 	p.aborted = true
+	for _, t := range p.templates {
+		t.proc.signal(unix.SIGKILL)
+	}
 	for _, w := range slices.Clone(p.workers) {
 		w.signal(unix.SIGKILL)
 	}

@@ -27,7 +27,8 @@ func (p *pool) rollTo(spec *appspec.Spec, why string) {
 		for _, w := range slices.Clone(p.workers) {
 			p.retire(w, why)
 		}
-		p.gen, p.spec = p.lastGen, spec
+		p.gen = p.lastGen
+		p.configure(spec)
 		p.retryNow()
 		return
 	}
@@ -52,7 +53,8 @@ func (r *rollout) reconcile(p *pool) {
 	}
 	p.roll = nil
 	old := slices.DeleteFunc(slices.Clone(p.workers), func(w *worker) bool { return w.gen == r.gen })
-	p.gen, p.spec = r.gen, r.spec
+	p.gen = r.gen
+	p.configure(r.spec)
 	p.back.reset()
 	p.loop.clear(&p.retry)
 	for _, w := range r.set {

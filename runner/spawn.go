@@ -54,21 +54,28 @@ func newSpawner(l *loop, log *appLog, owner workerUser, baseEnv []string, hostDi
 	return s
 }
 
-// spawn makes the worker's link and has its process started. It runs on the
-// loop; the result comes back as pool.workerStarted.
-func (s *spawner) spawn(w *worker, spec *appspec.Spec) {
-	job, err := s.prepare(w, spec)
-	if err != nil {
-		for _, fd := range job.close {
-			_ = unix.Close(fd)
+// spawn makes the worker's link and has its process started, or forked from
+// the template of its generation. It runs on the loop; the result comes back as
+// pool.workerStarted.
+func (s *spawner) spawn(w *worker, spec *appspec.Spec) { s.start(w, spec, false) }
+
+func (s *spawner) start(w *worker, spec *appspec.Spec, template bool) {
+	job, err := s.prepare(w, spec, template)
+	switch {
+	case err != nil:
+		closeAll(job.close)
+		if job.output != nil {
+			_ = job.output.Close()
 		}
 		w.pool.loop.post(func() { w.pool.workerStarted(w, 0, -1, fmt.Errorf("cannot start worker: %w", err)) })
-		return
+	case spec.Workers.Preload && !template:
+		s.fromTemplate(job, spec)
+	default:
+		s.jobs <- job
 	}
-	s.jobs <- job
 }
 
-func (s *spawner) prepare(w *worker, spec *appspec.Spec) (job spawnJob, err error) {
+func (s *spawner) prepare(w *worker, spec *appspec.Spec, template bool) (job spawnJob, err error) {
 	python, err := pythonOf(spec)
 	if err != nil {
 		return job, err
@@ -102,7 +109,11 @@ func (s *spawner) prepare(w *worker, spec *appspec.Spec) (job spawnJob, err erro
 		return job, fmt.Errorf("cannot map the abort table: %w", err)
 	}
 	job.files = []uintptr{uintptr(null), uintptr(pipe[1]), uintptr(pipe[1]), uintptr(abort)}
-	for i := range max(1, spec.Workers.Threads) {
+	threads := max(1, spec.Workers.Threads)
+	if template {
+		threads = 1
+	}
+	for i := range threads {
 		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return job, fmt.Errorf("cannot make a slot: %w", err)
@@ -114,12 +125,15 @@ func (s *spawner) prepare(w *worker, spec *appspec.Spec) (job spawnJob, err erro
 		w.slots = append(w.slots, &slot{w: w, index: i, fd: pair[0], theirs: pair[1]})
 		job.files = append(job.files, uintptr(pair[1]))
 	}
+	if spec.Workers.Preload && !template {
+		return job, nil // it inherits its configuration
+	}
 	init := wsgi.AppendInit(nil, &wsgi.Config{
 		App: spec.Name, AppPath: spec.Path, Loader: spec.Loader, WSGIApp: spec.WSGIApp,
 		LoaderDirs: spec.LoaderDirs, Middleware: spec.Middleware,
 		Django: spec.Loader == "django", DjangoSettings: djangoSettings(spec),
 		Threads: spec.Workers.Threads, Multiprocess: spec.Workers.Max > 1,
-		Debug: spec.Debug, Preload: false, Version: Version,
+		Debug: spec.Debug, Preload: template, Version: Version,
 	})
 	if _, errno := rawSend(w.slots[0].fd, init); errno != 0 {
 		return job, fmt.Errorf("cannot send the configuration: %w", errno)
@@ -169,9 +183,7 @@ func (s *spawner) run() {
 	_ = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 	for job := range s.jobs {
 		pid, pidfd, err := s.fork(job)
-		for _, fd := range job.close {
-			_ = unix.Close(fd)
-		}
+		closeAll(job.close)
 		if err != nil {
 			_ = job.output.Close()
 			err = fmt.Errorf("cannot start worker: cannot run %s as %s in %s: %w", job.python, s.owner.name, job.dir, err)

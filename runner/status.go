@@ -53,9 +53,11 @@ type Status struct {
 	// Rollout is the generation of workers that is being rolled out; 0 where
 	// none is. RolloutError is why the last one was given up; a later success
 	// clears it.
-	Rollout      int    `json:"rollout"`
-	RolloutError string `json:"rollout_error"`
-	Loaded       string `json:"loaded"` // what the loader found: "django blog.wsgi:application"
+	Rollout      int           `json:"rollout"`
+	RolloutError string        `json:"rollout_error"`
+	Health       *HealthStatus `json:"health,omitempty"` // last answer to a health check
+	Scaled       string        `json:"scaled,omitempty"` // last decision on the number of workers, and why
+	Loaded       string        `json:"loaded"`           // what the loader found: "django blog.wsgi:application"
 }
 
 // WorkerInfo is one worker of a Status.

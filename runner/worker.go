@@ -14,15 +14,19 @@ import (
 //	starting ──ready──▶ serving ──retire──▶ draining ──exit──▶ gone
 //	   └──failed/exit──────┴──────exit────────────────────────▶
 type worker struct {
-	pool  *pool
-	pid   int
-	pidfd int
-	gen   int // which code and spec it runs
-	state WorkerState
-	since int64 // entered the pool
-	ready int64 // became ready; 0: not yet
-	slots []*slot
-	abort []byte // the shared abort table, one uint32 a slot
+	pool      *pool
+	pid       int
+	pidfd     int
+	gen       int // which code and spec it runs
+	state     WorkerState
+	since     int64        // entered the pool
+	ready     int64        // became ready; 0: not yet
+	idleSince int64        // its last request ended
+	probe     *healthProbe // a health check under way
+	healthy   bool         // has answered a health check, or none is asked for
+	unhealthy int          // health checks failed in a row
+	slots     []*slot
+	abort     []byte // the shared abort table, one uint32 a slot
 
 	served  uint64
 	limit   uint64 // recycle after that many requests; 0: never
@@ -33,7 +37,13 @@ type worker struct {
 	killed  string // why we killed it
 	held    bool   // ready, but waits for its rollout to be complete
 	timer   timer  // start or stop deadline
-	next    int    // the SIGKILL escalation step
+
+	// With workers.preload:
+	template *template       // this process is a template, and that is its keeper
+	child    bool            // forked from a template, which is its parent and reaps it
+	gone     bool            // a child that has ended; how is not yet told
+	known    bool            // a child whose parent has told how it ended
+	status   unix.WaitStatus // how
 }
 
 // onEvents of the pidfd: the process is gone.

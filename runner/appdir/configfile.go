@@ -424,3 +424,17 @@ func (c *Config) applyEnvs(spec *appspec.Spec) error {
 	spec.Env = env
 	return nil
 }
+
+// Text is what the file says of an option, as a word: strings without quotes,
+// anything else as JSON.
+func (c *Config) Text(key string) (string, bool) {
+	if !c.Has(key) {
+		return "", false
+	}
+	raw := c.vals[key].raw
+	var s string
+	if json.Unmarshal(raw, &s) == nil {
+		return s, true
+	}
+	return string(raw), true
+}

@@ -35,11 +35,19 @@ func Check(fsys afero.Fs, spec *appspec.Spec, owner Owner, live func(pid int) bo
 // Repair puts an app folder right, and returns what it did, in order. It stops
 // at the first thing that it cannot mend.
 func Repair(fsys afero.Fs, spec *appspec.Spec, owner Owner, live func(pid int) bool) ([]Problem, error) {
+	r := newRepair(fsys, spec, owner, live)
+	return r.run(r.folder, r.folders, r.leftovers, r.pidFiles, r.config)
+}
+
+func newRepair(fsys afero.Fs, spec *appspec.Spec, owner Owner, live func(pid int) bool) *repair {
 	if live == nil {
 		live = func(pid int) bool { return ProcAlive(pid, 0) }
 	}
-	r := &repair{fs: fsys, spec: spec, owner: owner, live: live, root: os.Geteuid() == 0}
-	for _, step := range []func() error{r.folder, r.folders, r.leftovers, r.pidFiles, r.config} {
+	return &repair{fs: fsys, spec: spec, owner: owner, live: live, root: os.Geteuid() == 0}
+}
+
+func (r *repair) run(steps ...func() error) ([]Problem, error) {
+	for _, step := range steps {
 		if err := step(); err != nil {
 			return r.problems, err
 		}

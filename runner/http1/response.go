@@ -129,12 +129,8 @@ func AppendError(dst []byte, status int, reason string, o *HeadOptions) []byte {
 	dst = append(dst, o.Extra...)
 	dst = append(dst, o.Date...)
 	dst = append(dst, o.Server...)
-	n := 3 + 1 + len(text) + 1
-	if reason != "" {
-		n += 2 + len(reason)
-	}
 	dst = append(dst, "Content-Length: "...)
-	dst = strconv.AppendInt(dst, int64(n), 10)
+	dst = strconv.AppendInt(dst, int64(len(ErrorText(status, reason))), 10)
 	switch {
 	case !o.KeepAlive:
 		dst = append(dst, "\r\nConnection: close"...)
@@ -145,14 +141,17 @@ func AppendError(dst []byte, status int, reason string, o *HeadOptions) []byte {
 	if o.Head {
 		return dst
 	}
-	dst = strconv.AppendInt(dst, int64(status), 10)
-	dst = append(dst, ' ')
-	dst = append(dst, text...)
+	return append(dst, ErrorText(status, reason)...)
+}
+
+// ErrorText is the body of an answer of ours: "503 Service Unavailable:
+// reason".
+func ErrorText(status int, reason string) string {
+	text := strconv.Itoa(status) + " " + StatusText(status)
 	if reason != "" {
-		dst = append(dst, ": "...)
-		dst = append(dst, reason...)
+		text += ": " + reason
 	}
-	return append(dst, '\n')
+	return text + "\n"
 }
 
 // DateCache keeps the Date line of a second.

@@ -109,6 +109,10 @@ def _log(plugin, method, exc):
     from .worker import config
 
     file, line = place(exc, config.get("app_path", ""))
+    if not file:  # it did not raise, but returned what it must not
+        code = getattr(getattr(type(plugin), method), "__code__", None)
+        if code is not None:
+            file, line = code.co_filename, code.co_firstlineno
     sys.stderr.write("%s: %s:%d: filter %s.%s raised %s: it is skipped\n%s" % (
         config.get("app", ""), file, line, type(plugin).__name__, method, summary(exc),
         format_exception(exc)))

@@ -23,16 +23,17 @@ class Plugins(object):
         self._warnings = warnings
         self._errors = {}  # file -> the exception that its import raised
         for folder, names in folders:
-            for name in names:
-                self._import(folder, name)
+            modules = [self._module_name(name[:-3]) for name in names]
             if folder not in sys.path:
                 sys.path.insert(len(sys.path) - 1, folder)
+            for name, module_name in zip(names, modules):
+                self._import(os.path.join(folder, name), module_name)
 
-    def _import(self, folder, name):
+    def _import(self, file, module_name):
         from importlib.util import module_from_spec, spec_from_file_location
 
-        file = os.path.join(folder, name)
-        module_name = self._module_name(name[:-3])
+        if getattr(sys.modules.get(module_name), "__file__", None) == file:
+            return  # another plugin has imported it
         broken = len(plugnplay._broken)
         try:
             spec = spec_from_file_location(module_name, file)

@@ -1,0 +1,206 @@
+package runner
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+// HealthStatus is the last answer to a health check.
+type HealthStatus struct {
+	At     time.Time `json:"at"`
+	PID    int       `json:"pid"`
+	OK     bool      `json:"ok"`
+	Answer string    `json:"answer"` // "200 in 3 ms", or what went wrong
+}
+
+// checker asks each worker in turn for health.path. A worker serves its first
+// request only after its first good answer; one that fails health.failures
+// times in a row is replaced.
+type checker struct {
+	pool  *pool
+	timer timer
+	last  *HealthStatus
+}
+
+func (c *checker) init(p *pool) {
+	c.pool = p
+	c.timer.f = c.round
+}
+
+func (c *checker) on() bool { return c.pool.spec.Health != nil }
+
+// configure begins, or ends, the rounds.
+func (c *checker) configure() {
+	if !c.on() {
+		c.pool.loop.clear(&c.timer)
+		return
+	}
+	c.pool.loop.set(&c.timer, c.pool.spec.Health.Interval.D())
+}
+
+// round asks every worker that has nothing to do. One that works is watched by
+// request_timeout already.
+func (c *checker) round() {
+	if !c.on() || c.pool.stopping {
+		return
+	}
+	for _, w := range c.pool.workers {
+		if w.serving() && w.probe == nil && w.busy() == 0 {
+			c.ask(w)
+		}
+	}
+	c.pool.loop.set(&c.timer, c.pool.spec.Health.Interval.D())
+}
+
+// ask sends a worker the check.
+func (c *checker) ask(w *worker) {
+	p := c.pool
+	h := p.spec.Health
+	if w.gen != p.gen && p.roll != nil && p.roll.spec.Health != nil {
+		h = p.roll.spec.Health
+	}
+	r := wsgi.Request{Method: []byte("GET"), Path: []byte(h.Path), Proto: "HTTP/1.1", Host: []byte("localhost"),
+		Headers: []wsgi.Header{{Name: []byte("Host"), Value: []byte("localhost")}, {Name: []byte("User-Agent"), Value: []byte("wsgid-fleet/" + Version)}}}
+	path, query, found := cutQuery(h.Path)
+	if found {
+		r.Path, r.Query = []byte(path), []byte(query)
+	}
+	peer := wsgi.Peer{RemoteAddr: "127.0.0.1", ServerName: "localhost", ServerPort: "80", Software: "wsgid/" + Version}
+	x := p.newExchange()
+	x.health = true
+	x.msg = wsgi.AppendRequest(x.msg, 0, 0, &r, &peer)
+	x.label = append(x.label, "health check "+h.Path...)
+	probe := &healthProbe{c: c, w: w, x: x, begun: p.loop.now, failures: h.Failures}
+	x.sink = probe
+	p.number(x)
+	s := w.slots[0]
+	if s.idle {
+		s.idle = false // it is skipped on the idle stack
+	}
+	if !s.send(x, p.loop.now) {
+		p.workerBroke(w, "it does not take requests")
+		return
+	}
+	w.probe = probe
+	probe.timer.f = func() { probe.late(h.Timeout.D(), h.Interval.D()) }
+	p.loop.set(&probe.timer, h.Timeout.D())
+}
+
+func cutQuery(s string) (path, query string, found bool) {
+	for i := range len(s) {
+		if s[i] == '?' {
+			return s[:i], s[i+1:], true
+		}
+	}
+	return s, "", false
+}
+
+// healthProbe is one check; it is the sink of its request.
+type healthProbe struct {
+	c        *checker
+	w        *worker
+	x        *exchange
+	begun    int64
+	failures int
+	timer    timer
+	status   int
+	over     bool
+}
+
+// Head implements wsgi.Sink.
+func (h *healthProbe) Head(head *wsgi.ResponseHead, _ []byte, last bool) {
+	h.status = head.Status
+	// The status decides; the body may go on for ever.
+	h.done(h.status >= 200 && h.status < 400, fmt.Sprintf("%d in %v", h.status, time.Duration(h.c.pool.loop.now-h.begun).Round(100*time.Microsecond)))
+	if !last && h.x.slot != nil {
+		h.c.pool.abandon(h.x)
+	}
+}
+
+// Data implements wsgi.Sink.
+func (h *healthProbe) Data([]byte, bool) {}
+
+// File implements wsgi.Sink.
+func (h *healthProbe) File(f *os.File, _, _ int64, _ bool) { _ = f.Close() }
+
+// Fail implements wsgi.Sink.
+func (h *healthProbe) Fail(status int, reason string) {
+	h.done(false, fmt.Sprintf("%d: %s", status, reason))
+}
+
+// late: no answer in time. The check stays under way, and each interval without
+// an answer counts as another failure.
+func (h *healthProbe) late(timeout, interval time.Duration) {
+	if h.over {
+		return
+	}
+	h.note(false, fmt.Sprintf("no answer within %v", timeout))
+	if h.w.unhealthy >= h.failures {
+		h.kill()
+		return
+	}
+	h.c.pool.loop.set(&h.timer, interval)
+}
+
+// done notes the answer and acts on it.
+func (h *healthProbe) done(ok bool, answer string) {
+	if h.over {
+		return
+	}
+	h.over = true
+	p, w := h.c.pool, h.w
+	p.loop.clear(&h.timer)
+	w.probe = nil
+	h.note(ok, answer)
+	switch {
+	case ok && !w.healthy:
+		w.healthy = true
+		p.loop.post(func() { p.nowReady(w) })
+	case ok:
+	case w.unhealthy < h.failures && !w.healthy:
+		// It does not serve yet, and the application may need a moment.
+		w.timer.f = func() { h.c.ask(w) }
+		p.loop.set(&w.timer, min(time.Second, p.healthInterval()))
+	case w.unhealthy < h.failures:
+	case !w.healthy:
+		h.kill()
+	default:
+		p.recycle(w, h.reason())
+	}
+}
+
+// note counts an answer and tells of a bad one.
+func (h *healthProbe) note(ok bool, answer string) {
+	w := h.w
+	h.c.last = &HealthStatus{At: time.Now().Round(time.Millisecond), PID: w.pid, OK: ok, Answer: answer}
+	if ok {
+		w.unhealthy = 0
+		return
+	}
+	w.unhealthy++
+	h.c.pool.log.warn(fmt.Sprintf("worker %d: health check failed (%d of %d): %s", w.pid, w.unhealthy, h.failures, answer))
+}
+
+func (h *healthProbe) reason() string {
+	return fmt.Sprintf("its health check failed %d times: %s", h.w.unhealthy, h.c.last.Answer)
+}
+
+// kill ends a worker that hangs, or never was well: it has nothing to finish.
+func (h *healthProbe) kill() {
+	h.over = true
+	p, w := h.c.pool, h.w
+	w.killed = h.reason()
+	w.failure = &wsgi.Failure{Reason: w.killed}
+	p.log.error(fmt.Sprintf("worker %d is killed: %s; its stack follows", w.pid, w.killed))
+	p.dumpAndKill(w)
+}
+
+func (p *pool) healthInterval() time.Duration {
+	if p.spec.Health == nil {
+		return time.Second
+	}
+	return p.spec.Health.Interval.D()
+}

@@ -1,0 +1,176 @@
+package runner
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+const (
+	// waitGoal is how long a request may wait for a worker while more workers
+	// are allowed.
+	waitGoal = 50 * time.Millisecond
+	// scaleEvery is how often waiting requests are looked at.
+	scaleEvery = 20 * time.Millisecond
+)
+
+// scaleFacts is what the number of workers is decided from.
+type scaleFacts struct {
+	Min, Max    int
+	Want        int           // as decided before
+	Ready       int           // workers that serve
+	Threads     int           // of each
+	Waiting     int           // requests that no worker has begun
+	OldestWait  time.Duration // of the first of them
+	Service     time.Duration // what a request takes a worker, on average; 0: not known
+	IdleFor     time.Duration // how long the least used worker has had nothing to do; 0: all work
+	IdleTimeout time.Duration
+}
+
+// decideScale returns the number of workers wanted, and why where that is a
+// change. It knows no more than its facts.
+func decideScale(f scaleFacts) (want int, why string) {
+	want = min(max(f.Want, f.Min), f.Max)
+	if f.Waiting > 0 && want < f.Max {
+		if want == 0 {
+			return 1, "a request came"
+		}
+		if f.Ready < want {
+			return want, "" // some are starting; see what they change
+		}
+		// How long would it take to serve what waits?
+		lanes := f.Ready * max(f.Threads, 1)
+		drain := time.Duration(f.Waiting) * f.Service / time.Duration(lanes)
+		if f.OldestWait < waitGoal && drain < waitGoal {
+			return want, ""
+		}
+		need := f.Waiting
+		if f.Service > 0 {
+			// As many as would serve it within the goal.
+			need = int((time.Duration(f.Waiting)*f.Service+waitGoal-1)/waitGoal) - lanes
+		}
+		need = (min(max(need, 1), f.Waiting) + max(f.Threads, 1) - 1) / max(f.Threads, 1)
+		want = min(want+max(need, 1), f.Max)
+		return want, fmt.Sprintf("%d requests wait, the first for %v", f.Waiting, f.OldestWait.Round(time.Millisecond))
+	}
+	if want > f.Min && f.Waiting == 0 && f.IdleTimeout > 0 && f.IdleFor >= f.IdleTimeout {
+		return want - 1, fmt.Sprintf("a worker had nothing to do for %v", f.IdleFor.Round(time.Second))
+	}
+	return want, ""
+}
+
+// scaler applies decideScale to a pool.
+type scaler struct {
+	pool    *pool
+	want    int
+	timer   timer
+	service int64 // moving average of what a request takes, in nanoseconds
+	reason  string
+}
+
+func (s *scaler) init(p *pool) {
+	s.pool = p
+	s.want = p.min
+	s.timer.f = s.look
+}
+
+// fixed tells that there is nothing to decide.
+func (s *scaler) fixed() bool { return s.pool.min == s.pool.max }
+
+// served notes what a request took.
+func (s *scaler) served(ns int64) { s.service += (ns - s.service) / 16 }
+
+// look decides and sets the time of the next look.
+func (s *scaler) look() {
+	p := s.pool
+	if s.fixed() || p.stopping {
+		return
+	}
+	f := s.facts()
+	want, why := decideScale(f)
+	if want != s.want {
+		s.reason = fmt.Sprintf("%d → %d workers: %s", s.want, want, why)
+		p.log.info("scaled " + s.reason)
+		s.want = want
+		p.loop.post(p.reconcile)
+	}
+	switch {
+	case f.Waiting > 0:
+		p.loop.set(&s.timer, scaleEvery)
+	case s.want > p.min && f.IdleTimeout > 0:
+		p.loop.set(&s.timer, max(f.IdleTimeout-f.IdleFor, scaleEvery))
+	}
+}
+
+// demand is told that a request waits.
+func (s *scaler) demand() {
+	if s.fixed() {
+		return
+	}
+	if s.want == 0 {
+		s.look()
+		return
+	}
+	s.pool.loop.setBy(&s.timer, s.pool.loop.now+int64(scaleEvery))
+}
+
+func (s *scaler) facts() scaleFacts {
+	p := s.pool
+	w := p.spec.Workers
+	f := scaleFacts{Min: p.min, Max: p.max, Want: s.want, Threads: w.Threads, Waiting: p.queue.n + p.ahead,
+		Service: time.Duration(s.service), IdleTimeout: w.IdleTimeout.D()}
+	if p.queue.n > 0 {
+		f.OldestWait = time.Duration(p.loop.now - p.queue.peek().queuedAt)
+	}
+	for _, w := range p.workers {
+		if !w.serving() {
+			continue
+		}
+		f.Ready++
+		for _, s := range w.slots {
+			if s.n == slotDepth {
+				f.OldestWait = max(f.OldestWait, time.Duration(p.loop.now-s.held[1].queuedAt))
+			}
+		}
+		if w.busy() == 0 {
+			f.IdleFor = max(f.IdleFor, time.Duration(p.loop.now-w.idleSince))
+		}
+	}
+	return f
+}
+
+// limits takes over new bounds.
+func (s *scaler) limits(lo, hi int) {
+	s.want = min(max(s.want, lo), hi)
+	if !s.fixed() {
+		s.pool.loop.setBy(&s.timer, s.pool.loop.now)
+	}
+}
+
+// watchMemory has workers replaced that have grown past workers.max_memory.
+func (p *pool) watchMemory() {
+	limit := int64(p.spec.Workers.MaxMemory)
+	if limit <= 0 || p.stopping {
+		return
+	}
+	for _, w := range p.workers {
+		if !w.serving() || w.recycling() {
+			continue
+		}
+		if rss := residentSize(w.pid); rss > limit {
+			p.recycle(w, fmt.Sprintf("its resident size is %d MiB (workers.max_memory is %d MiB)", rss>>20, limit>>20))
+		}
+	}
+	p.loop.set(&p.memory, memoryEvery)
+}
+
+// memoryEvery is how often the workers' memory is looked at.
+const memoryEvery = 2 * time.Second
+
+// configure takes over a spec in place.
+func (p *pool) configure(spec *appspec.Spec) {
+	p.spec = spec
+	p.watchMemory()
+	p.health.configure()
+}

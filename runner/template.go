@@ -1,0 +1,160 @@
+package runner
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+// template is the process of workers.preload: it has loaded the application
+// once, and each worker of its generation is forked from it. It is a worker
+// that is never in the pool's set.
+type template struct {
+	pool    *pool
+	spawner *spawner
+	proc    *worker
+	waiting []spawnJob // until it is ready
+	asked   []spawnJob // asked for, in the order of the answers
+}
+
+// fromTemplate has a worker forked. It runs on the loop.
+func (s *spawner) fromTemplate(job spawnJob, spec *appspec.Spec) {
+	p := job.w.pool
+	t := p.templates[job.w.gen]
+	if t == nil {
+		t = &template{pool: p, spawner: s}
+		t.proc = &worker{pool: p, gen: job.w.gen, state: WorkerStarting, since: p.loop.now, pidfd: -1, template: t}
+		t.proc.timer.f = func() {
+			t.proc.killed = fmt.Sprintf("it was not ready within %v (workers.start_timeout)", spec.Workers.StartTimeout)
+			p.dumpAndKill(t.proc)
+		}
+		p.templates[job.w.gen] = t
+		s.start(t.proc, spec, true)
+	}
+	job.w.child = true
+	t.waiting = append(t.waiting, job)
+	t.flush()
+}
+
+// flush asks the template for the workers that wait.
+func (t *template) flush() {
+	if t.proc.ready == 0 {
+		return
+	}
+	for _, job := range t.waiting {
+		fds := []int{int(job.files[1]), int(job.files[3])}
+		for _, s := range job.w.slots {
+			fds = append(fds, s.theirs)
+		}
+		err := unix.Sendmsg(t.proc.slots[0].fd, wsgi.AppendHeader(nil, wsgi.MsgFork, 0, 0), unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL)
+		closeAll(job.close)
+		job.close = nil
+		if err != nil {
+			t.failed(job, fmt.Errorf("cannot ask the template for a worker: %w", err))
+			continue
+		}
+		t.asked = append(t.asked, job)
+	}
+	t.waiting = nil
+}
+
+func (t *template) failed(job spawnJob, err error) {
+	closeAll(job.close)
+	_ = job.output.Close()
+	t.pool.workerStarted(job.w, 0, -1, err)
+}
+
+// onMessage handles a message of the template; false: it is none that a
+// template sends.
+func (t *template) onMessage(typ byte, payload []byte) bool {
+	p := t.pool
+	switch typ {
+	case wsgi.MsgReady:
+		if err := json.Unmarshal(payload, &t.proc.loaded); err != nil {
+			return false
+		}
+		t.proc.ready = p.loop.now
+		p.loop.clear(&t.proc.timer)
+		for _, s := range t.proc.loaded.Warnings {
+			p.log.warn(s)
+		}
+		p.log.info(fmt.Sprintf("template %d has loaded %s, workers are forked from it", t.proc.pid, t.proc.loaded.App))
+		t.flush()
+	case wsgi.MsgFork:
+		var f wsgi.Forked
+		if err := json.Unmarshal(payload, &f); err != nil || len(t.asked) == 0 {
+			return false
+		}
+		job := t.asked[0]
+		t.asked = t.asked[1:]
+		if f.Error != "" {
+			t.failed(job, errors.New(f.Error))
+			return true
+		}
+		pidfd, err := unix.PidfdOpen(f.PID, 0)
+		if err != nil {
+			t.failed(job, fmt.Errorf("cannot watch worker %d: %w", f.PID, err))
+			return true
+		}
+		go p.log.follow(job.output, f.PID)
+		p.workerStarted(job.w, f.PID, pidfd, nil)
+	case wsgi.MsgExited:
+		var e wsgi.Exited
+		if err := json.Unmarshal(payload, &e); err != nil {
+			return false
+		}
+		i := slices.IndexFunc(p.workers, func(w *worker) bool { return w.child && w.pid == e.PID })
+		if i >= 0 {
+			w := p.workers[i]
+			w.status = unix.WaitStatus(e.Code<<8 | e.Signal)
+			w.known = true
+			if w.gone {
+				p.workerExited(w)
+			}
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// exited: the template is gone. Its workers serve on; those that were asked for
+// cannot start.
+func (t *template) exited(why string) {
+	p := t.pool
+	if p.templates[t.proc.gen] == t {
+		delete(p.templates, t.proc.gen)
+	}
+	for _, job := range append(t.waiting, t.asked...) {
+		closeAll(job.close)
+		_ = job.output.Close()
+		if f := t.proc.failure; f != nil {
+			job.w.failure = f
+		} else {
+			job.w.failure = &wsgi.Failure{Reason: "the template of workers.preload ended: " + why}
+		}
+		p.drop(job.w)
+		p.startFailed(job.w)
+	}
+}
+
+// retireTemplates ends the templates that no generation needs.
+func (p *pool) retireTemplates() {
+	for gen, t := range p.templates {
+		if (gen == p.gen && !p.stopping) || (p.roll != nil && p.roll.gen == gen) {
+			continue
+		}
+		delete(p.templates, gen)
+		if t.proc.ready > 0 {
+			t.proc.slots[0].sendQuit()
+		} else {
+			t.proc.signal(unix.SIGKILL)
+		}
+	}
+}
