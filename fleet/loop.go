@@ -156,14 +156,14 @@ func (d *Daemon) adopt() {
 	}
 }
 
-// rounds looks at a tenth of the apps: a folder that somebody damaged, a
+// rounds looks at a twentieth of the apps: a folder that somebody damaged, a
 // master that somebody else started.
 func (d *Daemon) rounds() {
 	all := d.e.names()
 	if len(all) == 0 {
 		return
 	}
-	n := max(len(all)/10, min(len(all), 10))
+	n := max(len(all)/20, min(len(all), 10))
 	for range n {
 		d.turnAt = (d.turnAt + 1) % len(all)
 		d.rec.Enqueue(all[d.turnAt], order{}, false)

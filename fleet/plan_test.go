@@ -1,0 +1,330 @@
+package fleet
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// testSpec is the spec of most plans; each change makes another one of it.
+func testSpec(change ...func(*appspec.Spec)) *appspec.Spec {
+	s := appspec.Default("blog", "/var/wsgid/blog")
+	s.File = "/etc/wsgid.d/blog.hcl"
+	s.WSGIApp = "blog:app"
+	s.Sockets.HTTP = []appspec.HTTPSocket{{Listen: "127.0.0.1:8000"}}
+	s.Workers.Min, s.Workers.Max = 2, 2
+	for _, f := range change {
+		f(s)
+	}
+	return s
+}
+
+func withCount(n int) func(*appspec.Spec) {
+	return func(s *appspec.Spec) { s.Workers.Min, s.Workers.Max = n, n }
+}
+
+func withApp(app string) func(*appspec.Spec) { return func(s *appspec.Spec) { s.WSGIApp = app } }
+
+func withListen(l string) func(*appspec.Spec) {
+	return func(s *appspec.Spec) { s.Sockets.HTTP[0].Listen = l }
+}
+
+func disabled(s *appspec.Spec) { s.Enabled = false }
+
+// seen is a live master that runs a spec.
+func seen(pid int, spec *appspec.Spec, change ...func(*Seen)) Seen {
+	d := runner.Digest(spec)
+	m := Seen{
+		Record: runner.Record{App: spec.Name, PID: pid, SpecDigest: d, Generation: 1, Since: time.Unix(int64(pid), 0)},
+		Status: runner.Status{State: runner.StateReady, SpecDigest: d, WantDigest: d, Generation: 1, Min: spec.Workers.Min, Max: spec.Workers.Max},
+	}
+	for _, f := range change {
+		f(&m)
+	}
+	return m
+}
+
+func inState(st runner.State) func(*Seen) { return func(m *Seen) { m.Status.State = st } }
+
+func draining(m *Seen) { m.Draining, m.Status.State = true, runner.StateStopping }
+
+func silent(m *Seen) { m.Err = errors.New("i/o timeout") }
+
+func applied(spec *appspec.Spec) *Applied {
+	return &Applied{Generation: 1, Digest: runner.Digest(spec), Spec: spec}
+}
+
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func TestMakePlan(t *testing.T) {
+	spec := testSpec()
+	rejected := func(s *appspec.Spec) *Failure {
+		return &Failure{Digest: runner.Digest(s), Reason: "ImportError: no module named blog", At: now}
+	}
+	waiting := func(s *appspec.Spec, d time.Duration) *Failure {
+		return &Failure{Digest: runner.Digest(s), Reason: "cannot listen on 127.0.0.1:8000: the port is taken", At: now, Attempts: 1, RetryAt: now.Add(d)}
+	}
+	tests := []struct {
+		name string
+		spec *appspec.Spec
+		o    Observed
+		want []string // kinds of actions
+		kind appspec.Disruption
+		why  string
+	}{
+		{name: "nothing runs", spec: spec,
+			want: []string{"start"}, kind: appspec.Replace, why: "no master runs"},
+		{name: "a master died", spec: spec, o: Observed{Asked: Asked{Dead: true}},
+			want: []string{"start"}, kind: appspec.Replace, why: "its master died"},
+		{name: "as specified", spec: spec, o: Observed{Masters: []Seen{seen(1, spec)}},
+			why: "as specified"},
+		{name: "folder damaged", spec: spec, o: Observed{Masters: []Seen{seen(1, spec)}, Problems: []string{"plugins: create the folder"}},
+			want: []string{"repair"}, why: "the app folder is not as it should be"},
+		{name: "folder first, then the master", spec: spec, o: Observed{Problems: []string{"x"}},
+			want: []string{"repair", "start"}, kind: appspec.Replace, why: "no master runs"},
+		{name: "folder cannot be checked", spec: spec, o: Observed{FolderErr: errors.New("user blog does not exist")},
+			want: []string{"repair", "start"}, kind: appspec.Replace, why: "no master runs"},
+		{name: "count: live", spec: testSpec(withCount(4)),
+			o:    Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Applied: applied(spec)}},
+			want: []string{"update"}, kind: appspec.Live, why: "workers.count changes"},
+		{name: "the last good spec tells what runs, too", spec: testSpec(withCount(4)),
+			o:    Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{LastGood: spec}},
+			want: []string{"update"}, kind: appspec.Live, why: "workers.count changes"},
+		{name: "wsgi_app: rolling", spec: testSpec(withApp("blog:other")),
+			o:    Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Applied: applied(spec)}},
+			want: []string{"roll"}, kind: appspec.Rolling, why: "wsgi_app changes"},
+		{name: "two changes: the greater disruption", spec: testSpec(withApp("blog:other"), withCount(4)),
+			o:    Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Applied: applied(spec)}},
+			want: []string{"roll"}, kind: appspec.Rolling, why: "wsgi_app and workers.count change"},
+		{name: "sockets: replace", spec: testSpec(withListen("127.0.0.1:9000")),
+			o:    Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Applied: applied(spec)}},
+			want: []string{"replace"}, kind: appspec.Replace},
+		{name: "what runs is not known: replace", spec: testSpec(withCount(4)), o: Observed{Masters: []Seen{seen(1, spec)}},
+			want: []string{"replace"}, kind: appspec.Replace, why: "it runs a spec that is not known here"},
+		{name: "gone", o: Observed{Masters: []Seen{seen(1, spec)}},
+			want: []string{"stop"}, kind: appspec.Replace, why: "its spec is gone"},
+		{name: "gone and drains", o: Observed{Masters: []Seen{seen(1, spec, draining)}},
+			why: "its spec is gone; it drains"},
+		{name: "disabled", spec: testSpec(disabled), o: Observed{Masters: []Seen{seen(1, spec)}, Problems: []string{"x"}},
+			want: []string{"repair", "stop"}, kind: appspec.Replace, why: "enabled = false"},
+		{name: "disabled and down", spec: testSpec(disabled), why: "enabled = false"},
+		{name: "stopped by hand", spec: spec, o: Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Override: Override{Stopped: true}}},
+			want: []string{"stop"}, kind: appspec.Replace, why: "stopped by an operator"},
+		{name: "only a draining master", spec: spec, o: Observed{Masters: []Seen{seen(1, spec, draining)}},
+			want: []string{"start"}, kind: appspec.Replace, why: "no master runs"},
+
+		{name: "scaled", spec: spec, o: Observed{Masters: []Seen{seen(1, spec)},
+			Remembered: Remembered{Override: Override{Scale: &Desired{5, 5}, Digest: runner.Digest(spec)}}},
+			want: []string{"scale"}, kind: appspec.Live, why: "scaled to 5 by an operator"},
+		{name: "scaled for another spec", spec: spec, o: Observed{Masters: []Seen{seen(1, spec)},
+			Remembered: Remembered{Override: Override{Scale: &Desired{5, 5}, Digest: "other"}}},
+			why: "as specified"},
+		{name: "scaled already", spec: spec, o: Observed{Masters: []Seen{seen(1, spec, func(m *Seen) { m.Status.Min, m.Status.Max = 5, 5 })},
+			Remembered: Remembered{Override: Override{Scale: &Desired{5, 5}, Digest: runner.Digest(spec)}}},
+			why: "as specified"},
+		{name: "one worker more by signal stays", spec: spec, o: Observed{Masters: []Seen{seen(1, spec, func(m *Seen) { m.Status.Min, m.Status.Max = 3, 3 })}},
+			why: "as specified"},
+
+		{name: "start failed, wait", spec: spec, o: Observed{Remembered: Remembered{Failure: waiting(spec, 1500*time.Millisecond)}},
+			why: "cannot listen on 127.0.0.1:8000: the port is taken; next try in 1.5s"},
+		{name: "start failed, its time has come", spec: spec, o: Observed{Remembered: Remembered{Failure: waiting(spec, 0)}},
+			want: []string{"start"}, kind: appspec.Replace},
+		{name: "start failed, the spec changed", spec: testSpec(withCount(3)), o: Observed{Remembered: Remembered{Failure: waiting(spec, time.Minute)}},
+			want: []string{"start"}, kind: appspec.Replace},
+		{name: "start failed, an operator asks", spec: spec, o: Observed{Asked: Asked{Retry: true}, Remembered: Remembered{Failure: waiting(spec, time.Minute)}},
+			want: []string{"start"}, kind: appspec.Replace},
+		{name: "given up: the old one serves on", spec: testSpec(withApp("x:y")),
+			o: Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Applied: applied(spec), Failure: rejected(testSpec(withApp("x:y")))}},
+			why: "ImportError: no module named blog"},
+		{name: "given up: an operator asks", spec: testSpec(withApp("x:y")),
+			o: Observed{Masters: []Seen{seen(1, spec)}, Asked: Asked{Retry: true},
+				Remembered: Remembered{Applied: applied(spec), Failure: rejected(testSpec(withApp("x:y")))}},
+			want: []string{"roll"}, kind: appspec.Rolling},
+		{name: "given up, and the old one died: it comes back", spec: testSpec(withApp("x:y")),
+			o:    Observed{Remembered: Remembered{Applied: applied(spec), Failure: rejected(testSpec(withApp("x:y")))}},
+			want: []string{"start blog:app"}, kind: appspec.Replace},
+		{name: "a rollout of another daemon is under way", spec: testSpec(withApp("x:y")),
+			o: Observed{Remembered: Remembered{Applied: applied(spec)}, Masters: []Seen{seen(1, spec, func(m *Seen) {
+				m.Status.WantDigest, m.Status.Rollout = runner.Digest(testSpec(withApp("x:y"))), 2
+			})}},
+			why: "a rollout is under way"},
+		{name: "a rollout of another daemon was given up", spec: testSpec(withApp("x:y")),
+			o: Observed{Remembered: Remembered{Applied: applied(spec)}, Masters: []Seen{seen(1, spec, func(m *Seen) {
+				m.Status.WantDigest, m.Status.RolloutError = runner.Digest(testSpec(withApp("x:y"))), "SyntaxError"
+			})}},
+			why: "SyntaxError"},
+
+		{name: "start asked: back-off ends", spec: spec, o: Observed{Asked: Asked{Retry: true}, Masters: []Seen{seen(1, spec, inState(runner.StateBackoff))}},
+			want: []string{"retry"}, kind: appspec.Live},
+		{name: "start asked: it runs already", spec: spec, o: Observed{Asked: Asked{Retry: true}, Masters: []Seen{seen(1, spec)}},
+			why: "as specified"},
+		{name: "reload asked", spec: spec, o: Observed{Asked: Asked{Reload: true}, Masters: []Seen{seen(1, spec)}},
+			want: []string{"roll"}, kind: appspec.Rolling, why: "reload was asked for"},
+		{name: "reload asked, count changed", spec: testSpec(withCount(4)),
+			o:    Observed{Asked: Asked{Reload: true}, Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Applied: applied(spec)}},
+			want: []string{"roll"}, kind: appspec.Rolling, why: "reload was asked for; workers.count changes"},
+		{name: "restart asked", spec: spec, o: Observed{Asked: Asked{Restart: true}, Masters: []Seen{seen(1, spec)}},
+			want: []string{"replace"}, kind: appspec.Replace, why: "restart was asked for"},
+
+		{name: "two masters: the one that serves by the spec stays", spec: spec,
+			o:    Observed{Masters: []Seen{seen(2, testSpec(withCount(9))), seen(1, spec)}},
+			want: []string{"retire pid 2"}},
+		{name: "a replacement was cut short: go on", spec: testSpec(withListen("127.0.0.1:9000")),
+			o: Observed{Remembered: Remembered{Applied: applied(testSpec(withListen("127.0.0.1:9000"))), LastGood: spec},
+				Masters: []Seen{seen(2, testSpec(withListen("127.0.0.1:9000")), inState(runner.StateStarting)), seen(1, spec)}},
+			want: []string{"replace"}, kind: appspec.Replace},
+		{name: "a replacement was cut short after the new one was ready", spec: testSpec(withListen("127.0.0.1:9000")),
+			o: Observed{Remembered: Remembered{LastGood: spec},
+				Masters: []Seen{seen(2, testSpec(withListen("127.0.0.1:9000"))), seen(1, spec)}},
+			want: []string{"retire pid 1"}},
+		{name: "it does not answer", spec: spec, o: Observed{Masters: []Seen{seen(1, spec, silent)}},
+			why: "its master (pid 1) does not answer: i/o timeout"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.o.App = "blog"
+			p := MakePlan(tt.spec, tt.o, now)
+			var got []string
+			for _, a := range p.Actions {
+				k := string(a.Kind)
+				if a.spec != nil {
+					k += " " + a.spec.WSGIApp
+				}
+				if a.Kind == ActionRetire {
+					k += " " + strings.Join(a.Detail, " ")
+				}
+				got = append(got, k)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("actions (-want +got):\n%s", diff)
+			}
+			if p.Disruption != tt.kind {
+				t.Errorf("disruption %v, want %v", p.Disruption, tt.kind)
+			}
+			if tt.why != "" && p.Why != tt.why {
+				t.Errorf("why %q, want %q", p.Why, tt.why)
+			}
+		})
+	}
+}
+
+// A plan that was carried out leaves nothing to plan.
+func TestPlanIsIdempotent(t *testing.T) {
+	for _, change := range []func(*appspec.Spec){withCount(4), withApp("x:y"), withListen("127.0.0.1:1"), func(s *appspec.Spec) { s.Env = map[string]string{"A": "1"} }} {
+		spec := testSpec(change)
+		o := Observed{App: "blog", Masters: []Seen{seen(1, testSpec())}, Remembered: Remembered{Applied: applied(testSpec())}}
+		if p := MakePlan(spec, o, now); len(p.Actions) == 0 {
+			t.Errorf("nothing is planned for %v", p.Changes)
+		}
+		after := Observed{App: "blog", Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Applied: applied(spec)}}
+		if p := MakePlan(spec, after, now); len(p.Actions) != 0 {
+			t.Errorf("after it was carried out, %v is planned", p.Actions)
+		}
+	}
+}
+
+func TestGenerations(t *testing.T) {
+	a, b := testSpec(), testSpec(withCount(3))
+	for _, tt := range []struct {
+		name string
+		o    Observed
+		want int
+	}{
+		{"first", Observed{}, 1},
+		{"the same again", Observed{Remembered: Remembered{Applied: &Applied{Generation: 4, Digest: runner.Digest(a), Spec: a}}}, 4},
+		{"another", Observed{Remembered: Remembered{Applied: &Applied{Generation: 4, Digest: runner.Digest(b), Spec: b}}}, 5},
+		{"a master knows more than the store", Observed{Masters: []Seen{seen(1, b, func(m *Seen) { m.Status.Generation = 7 })}}, 8},
+	} {
+		if got := tt.o.generation(runner.Digest(a)); got != tt.want {
+			t.Errorf("%s: generation %d, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestBackoffDelay(t *testing.T) {
+	r := appspec.Restart{MinDelay: appspec.Duration(time.Second), MaxDelay: appspec.Duration(time.Minute)}
+	for n := 1; n < 200; n++ {
+		for _, c := range []float64{0, 0.5, 0.999} {
+			d := delay(n, r, c)
+			plain := time.Minute
+			if n < 7 {
+				plain = time.Second << (n - 1)
+			}
+			if d < time.Second || d < plain*8/10 || d > plain*12/10 {
+				t.Fatalf("delay %d with chance %v is %v, want %v by a fifth", n, c, d, plain)
+			}
+		}
+	}
+	if d := delay(3, appspec.Restart{}, 0.5); d != 4*time.Second {
+		t.Errorf("without a restart block the third delay is %v, want 4s", d)
+	}
+}
+
+func TestDeaths(t *testing.T) {
+	r := appspec.Restart{MinDelay: appspec.Duration(time.Second), MaxDelay: appspec.Duration(time.Minute), ResetAfter: appspec.Duration(time.Minute)}
+	var d deaths
+	var got []time.Duration
+	for _, lived := range []time.Duration{time.Hour, time.Second, time.Second, time.Second, 2 * time.Minute, time.Second} {
+		got = append(got, d.next(lived, r, 0.5))
+	}
+	want := []time.Duration{0, time.Second, 2 * time.Second, 4 * time.Second, 0, time.Second}
+	if !slices.Equal(got, want) {
+		t.Errorf("waits %v, want %v", got, want)
+	}
+}
+
+func TestWanted(t *testing.T) {
+	spec, last := testSpec(withCount(3)), testSpec()
+	set := func(change func(*appspec.Set)) *appspec.Set {
+		s := &appspec.Set{Dir: "/etc/wsgid.d", Specs: map[string]*appspec.Spec{}}
+		change(s)
+		return s
+	}
+	fault := func(f appspec.Fault) *appspec.Set {
+		return set(func(s *appspec.Set) { s.Faults = append(s.Faults, f) })
+	}
+	for _, tt := range []struct {
+		name string
+		set  *appspec.Set
+		err  error
+		last *appspec.Spec
+		want string
+	}{
+		{"good", set(func(s *appspec.Set) { s.Specs["blog"] = spec }), nil, last, "spec 3"},
+		{"gone", set(func(*appspec.Set) {}), nil, last, "gone"},
+		{"broken block", fault(appspec.Fault{File: "/x", App: "blog", Summary: "bad"}), nil, last, "spec 2 held: bad"},
+		{"broken file that names it", fault(appspec.Fault{File: "/x", Apps: []string{"blog"}, Summary: "bad"}), nil, last, "spec 2 held: bad"},
+		{"broken file that held it", fault(appspec.Fault{File: "/etc/wsgid.d/blog.hcl", Summary: "bad"}), nil, last, "spec 2 held: bad"},
+		{"another file is broken", fault(appspec.Fault{File: "/etc/wsgid.d/shop.hcl", Summary: "bad"}), nil, last, "gone"},
+		{"broken and never good", fault(appspec.Fault{File: "/x", App: "blog", Summary: "bad"}), nil, nil, "invalid: bad"},
+		{"the directory cannot be read", nil, errors.New("no such directory"), last, "spec 2 held: no such directory"},
+		{"the directory cannot be read, never good", nil, errors.New("no such directory"), nil, "invalid: no such directory"},
+		{"broken defaults keep", set(func(s *appspec.Set) {
+			s.DefaultsBroken = true
+			s.Faults = []appspec.Fault{{File: "/etc/wsgid.d/defaults.hcl", Summary: "defaults.hcl:1:1: bad"}}
+		}), nil, last, "spec 2 held: nothing changes in the fleet while defaults.hcl is broken: defaults.hcl:1:1: bad"},
+	} {
+		w := wanted(tt.set, tt.err, "blog", tt.last)
+		got := "gone"
+		switch {
+		case w.Invalid != "":
+			got = "invalid: " + w.Invalid
+		case w.Spec != nil:
+			got = fmt.Sprintf("spec %d", w.Spec.Workers.Max)
+			if w.Held != "" {
+				got += " held: " + w.Held
+			}
+		}
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
