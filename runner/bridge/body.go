@@ -1,0 +1,47 @@
+package bridge
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+// body is a request's body as it is read: in memory, past
+// wsgi.MaxInlineBody in a file.
+type body struct {
+	s      *Server
+	memory []byte
+	file   *os.File
+	size   int64
+}
+
+func (b *body) add(p []byte) error {
+	b.size += int64(len(p))
+	if b.file == nil {
+		if len(b.memory)+len(p) <= wsgi.MaxInlineBody {
+			b.memory = append(b.memory, p...)
+			return nil
+		}
+		f, err := b.s.tempFile()
+		if err != nil {
+			return fmt.Errorf("cannot keep the body: %w", err)
+		}
+		b.file = f
+		if _, err := f.Write(b.memory); err != nil {
+			return fmt.Errorf("cannot keep the body: %w", err)
+		}
+		b.memory = nil
+	}
+	if _, err := b.file.Write(p); err != nil {
+		return fmt.Errorf("cannot keep the body: %w", err)
+	}
+	return nil
+}
+
+func (b *body) close() {
+	if b.file != nil {
+		_ = b.file.Close()
+		b.file = nil
+	}
+}

@@ -1,0 +1,109 @@
+package bridge
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+)
+
+// recheck is how often, at most, the files are looked at.
+const recheck = time.Second
+
+// Certificate is a certificate with its key, read anew when one of its files
+// has changed. While the new files are of no use, such as in the middle of
+// being replaced, the last good pair serves.
+type Certificate struct {
+	certFile, keyFile string
+
+	mu      sync.Mutex
+	pair    *tls.Certificate // guarded by mu
+	seen    [2]fileState     // guarded by mu: when pair was read, or reading it failed
+	checked time.Time        // guarded by mu
+}
+
+// fileState tells one version of a file from the next.
+type fileState struct {
+	size    int64
+	changed time.Time
+	info    os.FileInfo
+}
+
+func (a fileState) same(b fileState) bool {
+	return a.size == b.size && a.changed.Equal(b.changed) && a.info != nil && b.info != nil && os.SameFile(a.info, b.info)
+}
+
+// LoadCertificate reads a pair of PEM files. The error names the file at
+// fault.
+func LoadCertificate(certFile, keyFile string) (*Certificate, error) {
+	c := &Certificate{certFile: certFile, keyFile: keyFile}
+	c.seen, _ = c.look()
+	pair, err := c.read()
+	if err != nil {
+		return nil, err
+	}
+	c.pair, c.checked = pair, time.Now()
+	return c, nil
+}
+
+func (c *Certificate) read() (*tls.Certificate, error) {
+	cert, err := os.ReadFile(c.certFile)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read certificate %s: %w", c.certFile, reason(err))
+	}
+	key, err := os.ReadFile(c.keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read key %s: %w", c.keyFile, reason(err))
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use certificate %s with key %s: %w", c.certFile, c.keyFile, err)
+	}
+	return &pair, nil
+}
+
+// reason takes the path off, which the message names already.
+func reason(err error) error {
+	if e := (*fs.PathError)(nil); errors.As(err, &e) {
+		return e.Err
+	}
+	return err
+}
+
+func (c *Certificate) look() (seen [2]fileState, err error) {
+	for i, name := range []string{c.certFile, c.keyFile} {
+		info, e := os.Stat(name)
+		if e != nil {
+			err = e
+			continue
+		}
+		seen[i] = fileState{info.Size(), info.ModTime(), info}
+	}
+	return seen, err
+}
+
+// get returns the pair for a handshake.
+func (c *Certificate) get(log func(string)) (*tls.Certificate, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.checked) < recheck {
+		return c.pair, nil
+	}
+	c.checked = time.Now()
+	seen, err := c.look()
+	if err != nil || seen[0].same(c.seen[0]) && seen[1].same(c.seen[1]) {
+		return c.pair, nil
+	}
+	c.seen = seen
+	pair, err := c.read()
+	if err != nil {
+		log(err.Error() + "; the certificate read before goes on serving")
+		return c.pair, nil
+	}
+	c.pair = pair
+	log("certificate " + c.certFile + " was read anew")
+	return c.pair, nil
+}

@@ -1,0 +1,390 @@
+package bridge
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+// conn1 is one HTTP/1 connection over TLS. One goroutine serves it, another
+// reads for it, so that the leaving of a client is noticed while it waits.
+type conn1 struct {
+	s      *Server
+	c      *tls.Conn
+	peer   wsgi.Peer
+	parser http1.Parser
+	req    wsgi.Request
+	limits Limits
+
+	in      []byte        // read and not yet used
+	more    chan struct{} // asks the reader for bytes
+	got     chan int      // how many it put into rbuf; closed by the reader after an error
+	gone    chan struct{} // closed by the reader with got
+	readErr error         // of the reader, valid once gone is closed
+	rbuf    [8 << 10]byte // the reader's, between more and got
+	asked   bool          // a read is under way
+
+	out     []byte // written, but not sent
+	framing http1.Framing
+	keep    bool
+
+	mu      sync.Mutex
+	idle    bool      // guarded by mu: waits for a request of which nothing has come
+	closing bool      // guarded by mu: Shutdown was called
+	limit   time.Time // guarded by mu: no later deadline while idle and closing
+}
+
+func newConn1(s *Server, c *tls.Conn) *conn1 {
+	return &conn1{s: s, c: c, peer: s.peer(c), more: make(chan struct{}, 1), got: make(chan int, 1), gone: make(chan struct{})}
+}
+
+// drain is called by Shutdown.
+func (c *conn1) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closing, c.limit = true, time.Now().Add(idleGrace)
+	if c.idle {
+		_ = c.c.SetReadDeadline(c.limit)
+	}
+}
+
+func (c *conn1) isClosing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closing
+}
+
+// read is the reader's goroutine.
+func (c *conn1) read() {
+	defer c.s.running.Done()
+	defer close(c.gone)
+	for range c.more {
+		n, err := c.c.Read(c.rbuf[:])
+		if err != nil {
+			c.readErr = err
+			if n > 0 {
+				c.got <- n
+			}
+			return
+		}
+		c.got <- n
+	}
+}
+
+// ask starts a read, if none is under way.
+func (c *conn1) ask() {
+	if !c.asked {
+		c.asked = true
+		c.more <- struct{}{}
+	}
+}
+
+// take adds what a read got.
+func (c *conn1) take(n int) {
+	c.in = append(c.in, c.rbuf[:n]...)
+	c.asked = false
+}
+
+// fill waits for more bytes.
+func (c *conn1) fill() error {
+	c.ask()
+	select {
+	case n := <-c.got:
+		c.take(n)
+		return nil
+	case <-c.gone:
+		select {
+		case n := <-c.got:
+			c.take(n)
+			return nil
+		default:
+		}
+		return c.readErr
+	}
+}
+
+func (c *conn1) serve() {
+	c.s.running.Add(1)
+	go c.read()
+	defer close(c.more)
+	defer c.c.Close() // first: it ends the read
+	c.limits = c.s.Limits()
+	wait := c.limits.HeaderTimeout
+	for c.serveOne(wait) {
+		wait = c.limits.KeepAliveTimeout
+	}
+}
+
+// serveOne serves one request; false: the connection is to be closed.
+func (c *conn1) serveOne(wait time.Duration) bool {
+	n, ok := c.readHead(wait)
+	if !ok {
+		return false
+	}
+	r := &c.req
+	b := &body{s: c.s}
+	defer b.close()
+	used, ok := c.readBody(n, b)
+	if !ok {
+		return false
+	}
+	if r.Chunked {
+		r.ContentLength = b.size
+	}
+	c.keep = r.KeepAlive && !c.isClosing()
+	out := newResponse(c.s)
+	defer out.close()
+	in, ok := c.s.submit(r, &c.peer, b, out)
+	if !ok {
+		return c.refuse(431, "the request's head is too large")
+	}
+	head := string(r.Method) == "HEAD"
+	proto := r.Proto
+	c.in = c.in[:copy(c.in, c.in[used:])]
+	// A read that waits tells when the client leaves.
+	_ = c.c.SetReadDeadline(time.Time{})
+	if len(c.in) == 0 {
+		c.ask()
+	}
+	w := &writer1{c: c, o: http1.HeadOptions{Proto: proto, Head: head, Extra: []byte("X-Wsgid: " + c.s.Version + "\r\n")}}
+	err := out.copyTo(w, head, c.gone)
+	if !in.Ended() {
+		c.s.Cancel(in)
+	}
+	if err != nil {
+		return false
+	}
+	if !c.keep {
+		c.linger()
+		return false
+	}
+	return true
+}
+
+// readHead reads a head; its length and whether there is one to serve.
+func (c *conn1) readHead(wait time.Duration) (int, bool) {
+	begun := false
+	c.setIdle(wait)
+	defer c.setBusy()
+	for {
+		if len(c.in) > 0 {
+			n, err := c.parser.ParseHead(c.in, &c.req)
+			if err != nil {
+				c.refuseError(err)
+				return 0, false
+			}
+			if n > 0 {
+				return n, true
+			}
+			if !begun && c.parser.Started() {
+				begun = true
+				c.setBusy()
+				c.limits = c.s.Limits()
+				deadline(c.c.SetReadDeadline, c.limits.HeaderTimeout)
+			}
+		}
+		if err := c.fill(); err != nil {
+			if begun && errors.Is(err, os.ErrDeadlineExceeded) {
+				c.refuse(408, fmt.Sprintf("the request's head did not arrive within %v", c.limits.HeaderTimeout))
+			}
+			return 0, false
+		}
+	}
+}
+
+// setIdle begins to wait for a request.
+func (c *conn1) setIdle(wait time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.idle = true
+	if c.closing {
+		_ = c.c.SetReadDeadline(c.limit)
+		return
+	}
+	deadline(c.c.SetReadDeadline, wait)
+}
+
+func (c *conn1) setBusy() {
+	c.mu.Lock()
+	c.idle = false
+	c.mu.Unlock()
+}
+
+// readBody reads the body behind a head of n bytes, and returns the length of
+// both in c.in.
+func (c *conn1) readBody(n int, b *body) (used int, ok bool) {
+	r := &c.req
+	c.limits = c.s.Limits()
+	if r.ContentLength > c.limits.MaxBody {
+		return 0, c.tooLarge()
+	}
+	if r.Expect100 && len(c.in) == n {
+		deadline(c.c.SetWriteDeadline, c.limits.BodyTimeout)
+		if _, err := c.c.Write([]byte(http1.Continue)); err != nil {
+			return 0, false
+		}
+	}
+	left := r.ContentLength
+	chunked := r.Chunked
+	var chunks http1.ChunkedReader
+	for {
+		for rest := c.in[n:]; len(rest) > 0 && left != 0; rest = c.in[n:] {
+			data, k, done := rest, 0, false
+			if chunked {
+				var err error
+				if data, k, done, err = chunks.Decode(rest); err != nil {
+					c.refuseError(err)
+					return 0, false
+				}
+				if b.size+int64(len(data)) > c.limits.MaxBody {
+					return 0, c.tooLarge()
+				}
+			} else {
+				data = rest[:min(int64(len(rest)), left)]
+				k = len(data)
+				left -= int64(k)
+			}
+			if err := b.add(data); err != nil {
+				c.s.log(err.Error())
+				return 0, c.refuse(500, "the server cannot keep the request")
+			}
+			// Used bytes go, the head stays where the request points to.
+			c.in = append(c.in[:n], c.in[n+k:]...)
+			if done {
+				left = 0
+			}
+		}
+		if left == 0 {
+			return n, true
+		}
+		deadline(c.c.SetReadDeadline, c.limits.BodyTimeout)
+		if err := c.fill(); err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				c.refuse(408, fmt.Sprintf("no byte of the body arrived within %v", c.limits.BodyTimeout))
+			}
+			return 0, false
+		}
+	}
+}
+
+func (c *conn1) tooLarge() bool {
+	return c.refuse(413, fmt.Sprintf("the body is larger than %d bytes", c.limits.MaxBody))
+}
+
+func (c *conn1) refuseError(err error) {
+	status, reason := 400, err.Error()
+	if e := (*http1.Error)(nil); errors.As(err, &e) {
+		status, reason = e.Status, e.Reason
+	}
+	c.refuse(status, reason)
+}
+
+// refuse answers a request that does not come to the application. It returns
+// false: the connection is to be closed.
+func (c *conn1) refuse(status int, reason string) bool {
+	c.s.log(fmt.Sprintf("%s: %d: %s", from(c.peer.RemoteAddr), status, reason))
+	c.keep = false
+	w := &writer1{c: c, o: http1.HeadOptions{Proto: "HTTP/1.1", Extra: []byte("X-Wsgid: " + c.s.Version + "\r\n")}}
+	if w.fail(status, reason) == nil {
+		c.linger()
+	}
+	return false
+}
+
+func from(addr string) string {
+	if addr == "" {
+		return "a client on a unix socket"
+	}
+	return addr
+}
+
+// linger lets the client read the last answer: closing with something unread
+// would reset the connection.
+func (c *conn1) linger() {
+	_ = c.c.SetWriteDeadline(time.Now().Add(time.Second))
+	_ = c.c.CloseWrite()
+	_ = c.c.SetReadDeadline(time.Now().Add(time.Second))
+	for total := 0; total < 256<<10; {
+		c.in = c.in[:0]
+		if c.fill() != nil {
+			return
+		}
+		total += len(c.in)
+	}
+}
+
+// writer1 writes responses in HTTP/1 framing.
+type writer1 struct {
+	c *conn1
+	o http1.HeadOptions
+}
+
+// sendAfter is how many bytes are gathered before they are sent.
+const sendAfter = 16 << 10
+
+func (w *writer1) head(h *wsgi.ResponseHead, size int64) error {
+	w.o.KeepAlive, w.o.BodyLength = w.c.keep && !w.c.isClosing(), size
+	var d http1.DateCache
+	w.o.Date = d.Line(time.Now())
+	w.c.keep = w.o.KeepAlive
+	w.c.out, w.c.framing = http1.AppendHead(w.c.out, h, &w.o)
+	if w.c.framing == http1.FramingClose {
+		w.c.keep = false
+	}
+	return nil
+}
+
+func (w *writer1) body(b []byte) error {
+	c := w.c
+	if c.framing == http1.FramingChunked {
+		c.out = http1.AppendChunk(c.out, b)
+	} else {
+		c.out = append(c.out, b...)
+	}
+	if len(c.out) < sendAfter {
+		return nil
+	}
+	return w.flush()
+}
+
+// flush sends a piece at a time, so that the deadline is one without progress.
+func (w *writer1) flush() error {
+	c := w.c
+	for rest := c.out; len(rest) > 0; {
+		deadline(c.c.SetWriteDeadline, c.limits.BodyTimeout)
+		n, err := c.c.Write(rest[:min(len(rest), 64<<10)])
+		if err != nil {
+			if e := net.Error(nil); errors.As(err, &e) && e.Timeout() {
+				c.s.log(from(c.peer.RemoteAddr) + ": closed, it did not read its response")
+			}
+			return err
+		}
+		rest = rest[n:]
+	}
+	if c.out = c.out[:0]; cap(c.out) > 256<<10 {
+		c.out = nil
+	}
+	return nil
+}
+
+func (w *writer1) end() error {
+	if w.c.framing == http1.FramingChunked {
+		w.c.out = append(w.c.out, http1.LastChunk...)
+	}
+	return w.flush()
+}
+
+func (w *writer1) fail(status int, reason string) error {
+	var d http1.DateCache
+	w.o.KeepAlive, w.o.Date = w.c.keep && !w.c.isClosing(), d.Line(time.Now())
+	w.c.keep = w.o.KeepAlive
+	w.c.out = http1.AppendError(w.c.out[:0], status, reason, &w.o)
+	return w.flush()
+}

@@ -1,0 +1,244 @@
+package bridge
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/textproto"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+// h2Listener hands net/http the connections on which HTTP/2 was agreed.
+type h2Listener struct{ s *Server }
+
+func (l h2Listener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.s.h2conns:
+		return c, nil
+	case <-l.s.h2closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l h2Listener) Close() error   { return nil }
+func (l h2Listener) Addr() net.Addr { return &net.TCPAddr{} }
+
+// serveHTTP2 is the handler of net/http.
+func (s *Server) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
+	s.handlers.Add(1)
+	defer s.handlers.Done()
+	w2 := &writer2{s: s, w: w, rc: http.NewResponseController(w), limits: s.Limits(), head2: hr.Method == http.MethodHead}
+	var r wsgi.Request
+	if status, reason := convert(hr, &r); status != 0 {
+		w2.refuse(hr.RemoteAddr, status, reason)
+		return
+	}
+	b := &body{s: s}
+	defer b.close()
+	if status, reason := w2.readBody(hr, b); status != 0 {
+		w2.refuse(hr.RemoteAddr, status, reason)
+		return
+	}
+	r.ContentLength = b.size
+	peer := s.peer2(hr)
+	out := newResponse(s)
+	defer out.close()
+	in, ok := s.submit(&r, &peer, b, out)
+	if !ok {
+		w2.refuse(hr.RemoteAddr, 431, "the request's head is too large")
+		return
+	}
+	err := out.copyTo(w2, w2.head2, hr.Context().Done())
+	if !in.Ended() {
+		s.Cancel(in)
+	}
+	if err != nil {
+		// Resets the stream: the client must not take a part for the whole.
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// peer2 is what the environ says of the connection of a request.
+func (s *Server) peer2(hr *http.Request) wsgi.Peer {
+	p := wsgi.Peer{HTTPS: true, Software: "wsgid/" + s.Version, Trusted: s.Trusted}
+	if host, port, err := net.SplitHostPort(hr.RemoteAddr); err == nil {
+		p.RemoteAddr, p.RemotePort = host, port
+	}
+	if a, ok := hr.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		p.ServerName, p.ServerPort = hostPort(a)
+	}
+	return p
+}
+
+// convert makes a wsgi.Request of net/http's, without its body.
+func convert(hr *http.Request, r *wsgi.Request) (status int, reason string) {
+	if hr.Method == http.MethodConnect {
+		return 501, "CONNECT is for proxies"
+	}
+	target := []byte(hr.RequestURI)
+	for _, c := range target {
+		if c <= ' ' || c == 0x7f {
+			return 400, "control character in the target"
+		}
+	}
+	if len(target) > http1.DefaultMaxLine {
+		return 414, "request line is too long"
+	}
+	if len(target) == 0 || target[0] != '/' && (hr.RequestURI != "*" || hr.Method != http.MethodOptions) {
+		return 400, "target is not a path"
+	}
+	if hr.Host != "" && !wsgi.ValidHost([]byte(hr.Host)) {
+		return 400, "bad Host"
+	}
+	if hr.Host == "" {
+		return 400, "no Host"
+	}
+	if i := bytes.IndexByte(target, '#'); i >= 0 {
+		target = target[:i]
+	}
+	var found bool
+	if r.Path, r.Query, found = bytes.Cut(target, []byte("?")); !found {
+		r.Query = nil
+	}
+	r.Method, r.Proto, r.Host = []byte(hr.Method), "HTTP/2.0", []byte(hr.Host)
+	r.Chunked = hr.ContentLength < 0
+	for name, values := range hr.Header {
+		for _, v := range values {
+			r.Headers = append(r.Headers, wsgi.Header{Name: []byte(name), Value: []byte(v)})
+		}
+	}
+	if len(r.Headers) > http1.DefaultMaxFields {
+		return 431, "too many headers"
+	}
+	return 0, ""
+}
+
+// writer2 writes responses through net/http.
+type writer2 struct {
+	s      *Server
+	w      http.ResponseWriter
+	rc     *http.ResponseController
+	limits Limits
+	head2  bool // the request is a HEAD
+}
+
+// readBody reads the body to its end.
+func (w *writer2) readBody(hr *http.Request, b *body) (status int, reason string) {
+	if hr.ContentLength == 0 || hr.Body == nil {
+		return 0, ""
+	}
+	tooLarge := func() (int, string) {
+		return 413, fmt.Sprintf("the body is larger than %d bytes", w.limits.MaxBody)
+	}
+	if hr.ContentLength > w.limits.MaxBody {
+		return tooLarge()
+	}
+	buf := make([]byte, 16<<10)
+	for {
+		deadline(w.rc.SetReadDeadline, w.limits.BodyTimeout)
+		n, err := hr.Body.Read(buf)
+		if b.size+int64(n) > w.limits.MaxBody {
+			return tooLarge()
+		}
+		if e := b.add(buf[:n]); e != nil {
+			w.s.log(e.Error())
+			return 500, "the server cannot keep the request"
+		}
+		switch {
+		case err == nil:
+		case err == io.EOF:
+			_ = w.rc.SetReadDeadline(time.Time{})
+			return 0, ""
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return 408, fmt.Sprintf("no byte of the body arrived within %v", w.limits.BodyTimeout)
+		default:
+			panic(http.ErrAbortHandler) // the client is gone
+		}
+	}
+}
+
+// refuse answers a request that does not come to the application.
+func (w *writer2) refuse(remote string, status int, reason string) {
+	host, _, _ := net.SplitHostPort(remote)
+	w.s.log(fmt.Sprintf("%s: %d: %s", from(host), status, reason))
+	_ = w.fail(status, reason)
+}
+
+func (w *writer2) head(h *wsgi.ResponseHead, size int64) error {
+	header := w.w.Header()
+	for rest := h.Fields; len(rest) > 0; {
+		var line []byte
+		line, rest, _ = bytes.Cut(rest, []byte("\r\n"))
+		name, value, ok := bytes.Cut(line, []byte(":"))
+		if !ok {
+			continue
+		}
+		key := textproto.CanonicalMIMEHeaderKey(string(name))
+		header[key] = append(header[key], string(bytes.Trim(value, " \t")))
+	}
+	if _, ok := header["Content-Type"]; !ok {
+		header["Content-Type"] = nil // or net/http would guess one
+	}
+	header.Set("X-Wsgid", w.s.Version)
+	length := h.ContentLength
+	if length < 0 && (!w.head2 || size > 0) {
+		length = size
+	}
+	if length >= 0 && h.Status != 204 {
+		header.Set("Content-Length", strconv.FormatInt(length, 10))
+	}
+	deadline(w.rc.SetWriteDeadline, w.limits.BodyTimeout)
+	w.w.WriteHeader(h.Status)
+	return nil
+}
+
+func (w *writer2) body(b []byte) error {
+	for len(b) > 0 {
+		deadline(w.rc.SetWriteDeadline, w.limits.BodyTimeout)
+		n, err := w.w.Write(b[:min(len(b), 64<<10)])
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// flush sends what is there before a wait, which may be as long as it likes.
+func (w *writer2) flush() error {
+	deadline(w.rc.SetWriteDeadline, w.limits.BodyTimeout)
+	err := w.rc.Flush()
+	_ = w.rc.SetWriteDeadline(time.Time{})
+	return err
+}
+
+func (w *writer2) end() error {
+	deadline(w.rc.SetWriteDeadline, w.limits.BodyTimeout)
+	return nil
+}
+
+func (w *writer2) fail(status int, reason string) error {
+	header := w.w.Header()
+	header.Set("Content-Type", "text/plain; charset=utf-8")
+	header.Set("X-Wsgid", w.s.Version)
+	if status == 503 {
+		header.Set("Retry-After", "1")
+	}
+	text := http1.ErrorText(status, reason)
+	header.Set("Content-Length", strconv.Itoa(len(text)))
+	deadline(w.rc.SetWriteDeadline, w.limits.BodyTimeout)
+	w.w.WriteHeader(status)
+	if w.head2 {
+		return nil
+	}
+	_, err := io.WriteString(w.w, text)
+	return err
+}

@@ -1,0 +1,362 @@
+package bridge
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+// idleGrace is how long an idle HTTP/1 connection outlives the call of
+// Shutdown.
+const idleGrace = time.Second
+
+// Limits are those of one request. Zero durations mean no limit.
+type Limits struct {
+	MaxBody          int64         // in bytes, 413 beyond
+	HeaderTimeout    time.Duration // for the handshake, and for a head: 408
+	BodyTimeout      time.Duration // without a byte of a body: 408; without a byte taken of a response: closed
+	KeepAliveTimeout time.Duration // of an idle connection
+}
+
+// Incoming is one request, complete and encoded.
+type Incoming struct {
+	// Msg is a whole wsgi.MsgRequest message without its sequence number. Where
+	// the body is in File its flag is set. The taker owns both.
+	Msg  []byte
+	File *os.File // the body past wsgi.MaxInlineBody, from offset 0; nil: it is in Msg
+	// Sink takes the response, on any goroutine but one at a time.
+	Sink wsgi.Sink
+	// Method, Target and Remote are for log lines.
+	Method, Target, Remote string
+	// Token is the taker's own.
+	Token any
+
+	out *response
+}
+
+// Ended tells that Sink has seen the end of the response.
+func (in *Incoming) Ended() bool { return in.out.isEnded() }
+
+// Server serves HTTPS on any number of listeners. Set the fields, then call
+// Serve for each listener.
+type Server struct {
+	// Submit hands a request over and returns at once. It is called from many
+	// goroutines.
+	Submit func(in *Incoming)
+	// Cancel tells that the client of a submitted request is gone. The response
+	// may have ended meanwhile: see Incoming.Ended.
+	Cancel func(in *Incoming)
+	// Limits is asked for every request; safe for concurrent use. Those of an
+	// HTTP/2 connection are asked at its begin, but for MaxBody and BodyTimeout.
+	Limits func() Limits
+	// Trusted is wsgi.Peer's; safe for concurrent use. nil: no proxy is trusted.
+	Trusted func(addr string) bool
+	// TempFile opens a file for what is too large for memory; nil: an unlinked
+	// one in the folder for temporary files.
+	TempFile func() (*os.File, error)
+	// Log takes a line for the app's log; nil: none.
+	Log func(line string)
+	// Version of the program, for X-Wsgid and SERVER_SOFTWARE.
+	Version string
+
+	once     sync.Once
+	h2       *http.Server
+	h2conns  chan *tls.Conn // accepted, handshake done, HTTP/2; read by h2
+	h2closed chan struct{} // closed when h2conns has no reader any more
+	h2once   sync.Once
+
+	mu        sync.Mutex
+	listeners map[net.Listener]struct{} // guarded by mu
+	conns     map[*conn1]struct{}       // guarded by mu: HTTP/1 connections
+	raw       map[net.Conn]struct{}     // guarded by mu: all connections, to cut them at the end
+	draining  bool                      // guarded by mu
+	accepting sync.WaitGroup            // calls of Serve
+	greeting  sync.WaitGroup            // connections whose handshake is under way
+	running   sync.WaitGroup            // goroutines of connections
+	handlers  sync.WaitGroup            // HTTP/2 requests
+}
+
+func (s *Server) init() {
+	s.once.Do(func() {
+		s.listeners = map[net.Listener]struct{}{}
+		s.conns = map[*conn1]struct{}{}
+		s.raw = map[net.Conn]struct{}{}
+		s.h2conns = make(chan *tls.Conn)
+		s.h2closed = make(chan struct{})
+		limits := s.Limits()
+		var protocols http.Protocols
+		protocols.SetHTTP2(true)
+		s.h2 = &http.Server{
+			Handler:           http.HandlerFunc(s.serveHTTP2),
+			Protocols:         &protocols,
+			IdleTimeout:       limits.KeepAliveTimeout,
+			ReadHeaderTimeout: limits.HeaderTimeout,
+			MaxHeaderBytes:    http1.DefaultMaxHead,
+			ErrorLog:          log.New(logWriter{s}, "", 0),
+			ConnState: func(c net.Conn, state http.ConnState) {
+				if state == http.StateClosed {
+					s.forget(c.(*tls.Conn).NetConn())
+				}
+			},
+		}
+		s.running.Add(1)
+		go func() {
+			defer s.running.Done()
+			_ = s.h2.Serve(h2Listener{s})
+		}()
+	})
+}
+
+// Serve accepts connections until the listener fails or Shutdown or Close is
+// called, which returns nil. It closes the listener.
+func (s *Server) Serve(ln net.Listener, cert *Certificate) error {
+	s.init()
+	defer ln.Close()
+	s.mu.Lock()
+	if s.draining {
+		s.mu.Unlock()
+		return nil
+	}
+	s.listeners[ln] = struct{}{}
+	s.accepting.Add(1)
+	s.mu.Unlock()
+	defer s.accepting.Done()
+	config := &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"h2", "http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.get(s.log) },
+	}
+	delay := time.Duration(0)
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			s.mu.Lock()
+			draining := s.draining
+			s.mu.Unlock()
+			switch {
+			case draining:
+				return nil
+			case errors.Is(err, net.ErrClosed):
+				return err
+			}
+			// Such as too many open files: others end meanwhile.
+			delay = min(max(2*delay, 5*time.Millisecond), time.Second)
+			s.log("cannot accept on " + ln.Addr().String() + ": " + err.Error())
+			time.Sleep(delay)
+			continue
+		}
+		delay = 0
+		s.mu.Lock()
+		s.raw[c] = struct{}{}
+		s.greeting.Add(1)
+		s.running.Add(1)
+		s.mu.Unlock()
+		go s.greet(c, config)
+	}
+}
+
+// greet does the handshake and lets the protocol's own take over.
+func (s *Server) greet(c net.Conn, config *tls.Config) {
+	defer s.running.Done()
+	tc := tls.Server(c, config)
+	limits := s.Limits()
+	deadline(tc.SetDeadline, limits.HeaderTimeout)
+	err := tc.Handshake()
+	deadline(tc.SetDeadline, 0)
+	if err != nil {
+		s.greeting.Done()
+		if plain := (tls.RecordHeaderError{}); errors.As(err, &plain) && plain.Conn != nil && looksLikeHTTP(plain.RecordHeader[:]) {
+			deadline(c.SetDeadline, time.Second)
+			_, _ = c.Write(http1.AppendError(nil, 400, "this port speaks HTTPS, the request came without TLS", &http1.HeadOptions{Proto: "HTTP/1.0"}))
+			closeWrite(c)
+			_, _ = io.Copy(io.Discard, io.LimitReader(c, 64<<10))
+		}
+		s.forget(c)
+		return
+	}
+	if tc.ConnectionState().NegotiatedProtocol == "h2" {
+		select {
+		case s.h2conns <- tc:
+		case <-s.h2closed:
+			s.forget(c)
+		}
+		s.greeting.Done()
+		return
+	}
+	h := newConn1(s, tc)
+	s.mu.Lock()
+	s.conns[h] = struct{}{}
+	s.mu.Unlock()
+	s.greeting.Done()
+	h.serve()
+	s.mu.Lock()
+	delete(s.conns, h)
+	s.mu.Unlock()
+	s.forget(c)
+}
+
+// forget closes a connection and takes it off the list.
+func (s *Server) forget(c net.Conn) {
+	_ = c.Close()
+	s.mu.Lock()
+	delete(s.raw, c)
+	s.mu.Unlock()
+}
+
+// looksLikeHTTP tells from the first bytes whether a client forgot TLS.
+func looksLikeHTTP(b []byte) bool {
+	for _, m := range []string{"GET /", "HEAD ", "POST ", "PUT /", "OPTIO", "DELET", "PATCH"} {
+		if bytes.HasPrefix(b, []byte(m)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Shutdown stops accepting and returns when all requests have their response.
+// When ctx ends first it cuts what is left, as Close does, and returns why.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.init()
+	s.drain()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.accepting.Wait()
+		s.greeting.Wait()
+		_ = s.h2.Shutdown(ctx)
+		s.stopH2()
+		s.running.Wait()
+		s.handlers.Wait()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		s.cut()
+		<-done
+		return context.Cause(ctx)
+	}
+}
+
+// Close cuts all connections and returns when nothing runs any more.
+func (s *Server) Close() {
+	s.init()
+	s.drain()
+	s.accepting.Wait()
+	s.cut()
+	s.running.Wait()
+	s.handlers.Wait()
+}
+
+func (s *Server) drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = true
+	for ln := range s.listeners {
+		_ = ln.Close()
+	}
+	for c := range s.conns {
+		c.drain()
+	}
+}
+
+func (s *Server) cut() {
+	s.stopH2()
+	_ = s.h2.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.raw {
+		_ = c.Close()
+	}
+}
+
+func (s *Server) stopH2() { s.h2once.Do(func() { close(s.h2closed) }) }
+
+func (s *Server) log(line string) {
+	if s.Log != nil {
+		s.Log(line)
+	}
+}
+
+func (s *Server) tempFile() (*os.File, error) {
+	if s.TempFile != nil {
+		return s.TempFile()
+	}
+	f, err := os.CreateTemp("", "wsgid")
+	if err != nil {
+		return nil, err
+	}
+	return f, os.Remove(f.Name())
+}
+
+// peer is what the environ says of a connection.
+func (s *Server) peer(c net.Conn) wsgi.Peer {
+	p := wsgi.Peer{HTTPS: true, Software: "wsgid/" + s.Version, Trusted: s.Trusted}
+	p.RemoteAddr, p.RemotePort = hostPort(c.RemoteAddr())
+	p.ServerName, p.ServerPort = hostPort(c.LocalAddr())
+	return p
+}
+
+// hostPort is empty for a unix socket.
+func hostPort(a net.Addr) (host, port string) {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return "", ""
+	}
+	ap := t.AddrPort()
+	host = ap.Addr().Unmap().WithZone("").String()
+	_, port, _ = net.SplitHostPort(t.String())
+	return host, port
+}
+
+// submit encodes a request and hands it over.
+func (s *Server) submit(r *wsgi.Request, p *wsgi.Peer, b *body, out *response) (*Incoming, bool) {
+	in := &Incoming{Sink: out, Method: string(r.Method), Target: string(r.Path), Remote: p.RemoteAddr, out: out}
+	var flags byte
+	if b.file != nil {
+		flags = wsgi.FlagBodyFile
+	}
+	in.Msg = wsgi.AppendRequest(make([]byte, 0, 1024+len(b.memory)), flags, 0, r, p)
+	if len(in.Msg)+len(b.memory) > wsgi.MaxMessage {
+		b.close()
+		return nil, false
+	}
+	in.Msg = append(in.Msg, b.memory...)
+	in.File, b.file = b.file, nil
+	s.Submit(in)
+	return in, true
+}
+
+// deadline sets one from now; none for 0.
+func deadline(set func(time.Time) error, d time.Duration) {
+	if d <= 0 {
+		_ = set(time.Time{})
+		return
+	}
+	_ = set(time.Now().Add(d))
+}
+
+func closeWrite(c net.Conn) {
+	if w, ok := c.(interface{ CloseWrite() error }); ok {
+		_ = w.CloseWrite()
+	}
+}
+
+// logWriter gives net/http's own lines to Server.Log.
+type logWriter struct{ s *Server }
+
+func (w logWriter) Write(b []byte) (int, error) {
+	w.s.log("HTTP/2: " + string(bytes.TrimSpace(b)))
+	return len(b), nil
+}
