@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 var (
 	chaosTime = flag.Duration("chaos.time", 12*time.Second, "how long TestChaos disturbs")
 	chaosSeed = flag.Uint64("chaos.seed", 0, "what TestChaos does, in which order; 0: a new seed, printed")
+	chaosSkip = flag.String("chaos.skip", "", "a regular expression: disturbances that TestChaos leaves out")
 )
 
 // stormApp is one app under load.
@@ -51,6 +53,7 @@ type storm struct {
 	daemon *daemon
 	loads  []*Load
 	kills  []*kill
+	list   []disturbance
 	done   map[string]int // disturbances by kind
 }
 
@@ -134,7 +137,14 @@ func TestChaos(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	t.Logf("seed %d: make chaos SEED=%[1]d CHAOS_TIME=%v repeats it", seed, *chaosTime)
-	s := &storm{bed: newBed(t, who), rand: rand.New(rand.NewPCG(seed, 0)), done: map[string]int{}}
+	skip, err := regexp.Compile(*chaosSkip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &storm{bed: newBed(t, who), rand: rand.New(rand.NewPCG(seed, 0)), list: disturbances, done: map[string]int{}}
+	if *chaosSkip != "" {
+		s.list = slices.DeleteFunc(slices.Clone(s.list), func(d disturbance) bool { return skip.MatchString(d.name) })
+	}
 	s.setUp()
 	for end := time.Now().Add(*chaosTime); time.Now().Before(end) && !t.Failed(); {
 		s.disturb()
@@ -290,12 +300,12 @@ func (s *storm) damage(a *stormApp) error {
 func (s *storm) disturb() {
 	s.t.Helper()
 	total := 0
-	for _, d := range disturbances {
+	for _, d := range s.list {
 		total += d.weight
 	}
 	n := s.rand.IntN(total)
 	app := s.apps[s.rand.IntN(len(s.apps))]
-	for _, d := range disturbances {
+	for _, d := range s.list {
 		if n -= d.weight; n >= 0 {
 			continue
 		}
