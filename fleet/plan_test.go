@@ -142,7 +142,7 @@ func TestMakePlan(t *testing.T) {
 		{name: "start failed, an operator asks", spec: spec, o: Observed{Asked: Asked{Retry: true}, Remembered: Remembered{Failure: waiting(spec, time.Minute)}},
 			want: []string{"start"}, kind: appspec.Replace},
 		{name: "given up: the old one serves on", spec: testSpec(withApp("x:y")),
-			o: Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Applied: applied(spec), Failure: rejected(testSpec(withApp("x:y")))}},
+			o:   Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Applied: applied(spec), Failure: rejected(testSpec(withApp("x:y")))}},
 			why: "ImportError: no module named blog"},
 		{name: "given up: an operator asks", spec: testSpec(withApp("x:y")),
 			o: Observed{Masters: []Seen{seen(1, spec)}, Asked: Asked{Retry: true},

@@ -1,0 +1,115 @@
+package fleet
+
+import (
+	"testing"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+func TestAppStatus(t *testing.T) {
+	spec, other := testSpec(), testSpec(withApp("x:y"))
+	good := want{Spec: spec}
+	fail := func(s *appspec.Spec, retry time.Time) *Failure {
+		return &Failure{Digest: runner.Digest(s), Reason: "the port is taken", Attempts: 2, RetryAt: retry}
+	}
+	for _, tt := range []struct {
+		name     string
+		w        want
+		o        Observed
+		noDaemon bool
+		state    string
+		reason   string
+	}{
+		{name: "ready", w: good, o: Observed{Masters: []Seen{seen(1, spec)}}, state: "ready"},
+		{name: "its master's words", w: good, o: Observed{Masters: []Seen{seen(1, spec, func(m *Seen) {
+			m.Status.State, m.Status.Reason = runner.StateBackoff, "ImportError; next try in 2s"
+		})}}, state: "backoff", reason: "ImportError; next try in 2s"},
+		{name: "disabled", w: want{Spec: testSpec(disabled)}, state: "disabled", reason: "enabled = false"},
+		{name: "disabled, drains", w: want{Spec: testSpec(disabled)}, o: Observed{Masters: []Seen{seen(1, spec, draining)}},
+			state: "disabled", reason: "enabled = false; it drains"},
+		{name: "stopped", w: good, o: Observed{Remembered: Remembered{Override: Override{Stopped: true}}},
+			state: "stopped", reason: "stopped by an operator; it starts by: wsgid-fleet start blog"},
+		{name: "gone, drains", w: want{}, o: Observed{Masters: []Seen{seen(1, spec, draining)}, Remembered: Remembered{LastGood: spec}},
+			state: "stopped", reason: "its spec is gone; it drains"},
+		{name: "invalid", w: want{Invalid: "blog.hcl:1:1: bad"}, state: "invalid", reason: "blog.hcl:1:1: bad"},
+		{name: "held, serves", w: want{Spec: spec, Held: "blog.hcl:1:1: bad"}, o: Observed{Masters: []Seen{seen(1, spec)}},
+			state: "degraded", reason: "runs on its last good spec: blog.hcl:1:1: bad"},
+		{name: "held, disabled", w: want{Spec: testSpec(disabled), Held: "bad"},
+			state: "disabled", reason: "enabled = false; runs on its last good spec: bad"},
+		{name: "cannot start", w: good, o: Observed{Remembered: Remembered{Failure: fail(spec, now.Add(1500*time.Millisecond))}},
+			state: "backoff", reason: "the port is taken; next try in 1.5s (attempt 3)"},
+		{name: "cannot start, no daemon", w: good, noDaemon: true, o: Observed{Remembered: Remembered{Failure: fail(spec, now)}},
+			state: "backoff", reason: "the port is taken; no daemon runs that would try again"},
+		{name: "cannot start, of another spec", w: good, o: Observed{Remembered: Remembered{Failure: fail(other, now)}}, state: "starting"},
+		{name: "not running, no daemon", w: good, noDaemon: true,
+			state: "backoff", reason: "it is not running, and no daemon runs that would start it; start it by: wsgid-fleet apply blog"},
+		{name: "being started", w: good, o: Observed{Masters: []Seen{seen(1, spec, draining)}}, state: "starting", reason: "its old master drains"},
+		{name: "change given up", w: want{Spec: other}, o: Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Failure: fail(other, time.Time{})}},
+			state: "degraded", reason: "the port is taken"},
+		{name: "change waits", w: want{Spec: other}, o: Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Failure: fail(other, now.Add(time.Minute))}},
+			state: "degraded", reason: "the port is taken; next try in 1m0s (attempt 3)"},
+		{name: "change to come", w: want{Spec: other}, o: Observed{Masters: []Seen{seen(1, spec)}},
+			state: "degraded", reason: "its spec changed; the change is being carried out"},
+		{name: "change, no daemon", w: want{Spec: other}, noDaemon: true, o: Observed{Masters: []Seen{seen(1, spec)}},
+			state: "degraded", reason: "its spec changed, and no daemon runs that would carry it out; do it by: wsgid-fleet apply blog"},
+		{name: "rollout under way", w: want{Spec: other}, o: Observed{Masters: []Seen{seen(1, spec, func(m *Seen) {
+			m.Status.WantDigest, m.Status.Rollout, m.Status.Reason = runner.Digest(other), 2, "a rollout is under way"
+		})}}, state: "ready", reason: "a rollout is under way"},
+		{name: "does not answer", w: good, o: Observed{Masters: []Seen{seen(1, spec, silent)}},
+			state: "degraded", reason: "its master (pid 1) does not answer: i/o timeout"},
+	} {
+		tt.o.App = "blog"
+		a := appStatus(tt.w, tt.o, !tt.noDaemon, now)
+		if a.State != tt.state || a.Reason != tt.reason {
+			t.Errorf("%s:\ngot  %s: %q\nwant %s: %q", tt.name, a.State, a.Reason, tt.state, tt.reason)
+		}
+		if a.Workers == nil || a.Sockets == nil {
+			t.Errorf("%s: null in the JSON", tt.name)
+		}
+	}
+	if a := appStatus(want{}, Observed{App: "blog"}, true, now); a.Name != "" {
+		t.Errorf("an app without a trace is shown: %+v", a)
+	}
+}
+
+func TestStatusLine(t *testing.T) {
+	apps := func(states ...string) *Status {
+		st := &Status{}
+		for i, s := range states {
+			st.Apps = append(st.Apps, AppStatus{Name: string(rune('a' + i)), State: s, Reason: "reason of " + s})
+		}
+		return st
+	}
+	for want, st := range map[string]*Status{
+		"0 apps":          apps(),
+		"1 app: 1 ready":  apps("ready"),
+		"2 apps: 2 ready": apps("ready", "ready"),
+		"3 apps: 2 ready, 1 backoff (b: reason of backoff)":                                 apps("ready", "backoff", "ready"),
+		"5 apps: 1 ready, 1 idle, 1 degraded, 1 backoff, 1 disabled (d: reason of backoff)": apps("ready", "idle", "degraded", "backoff", "disabled"),
+		"2 apps: 1 degraded, 1 invalid (b: reason of invalid)":                              apps("degraded", "invalid"),
+		"1 app: 1 ready (defaults.hcl:1:1: bad)": {
+			Apps: []AppStatus{{Name: "a", State: "ready"}}, Faults: []appspec.Fault{{Summary: "defaults.hcl:1:1: bad"}},
+		},
+	} {
+		if got := StatusLine(st); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestUnknownApps(t *testing.T) {
+	all := []string{"blog", "shop"}
+	for _, tt := range []struct{ app, want string }{
+		{"blgo", "cannot stop app blgo: no spec in /etc/wsgid.d names it; did you mean blog?"},
+		{"wiki", "cannot stop app wiki: no spec in /etc/wsgid.d names it"},
+	} {
+		if err := unknownApps("/etc/wsgid.d", "stop", []string{"shop", tt.app}, all); err == nil || err.Error() != tt.want {
+			t.Errorf("got %v, want %s", err, tt.want)
+		}
+	}
+	if err := unknownApps("/etc/wsgid.d", "stop", []string{"shop", "blog"}, all); err != nil {
+		t.Error(err)
+	}
+}

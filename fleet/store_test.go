@@ -1,0 +1,288 @@
+package fleet
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+func openStore(t *testing.T) *Store {
+	t.Helper()
+	s, err := OpenStore(afero.NewOsFs(), filepath.Join(shortDir(t), "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestStateDirIsMadeForItsUserAlone(t *testing.T) {
+	s := openStore(t)
+	want := os.FileMode(0o700)
+	if os.Geteuid() == 0 {
+		want = 0o711 // workers of other users pass to the Python host
+	}
+	if fi, err := os.Stat(s.Dir); err != nil || fi.Mode().Perm() != want {
+		t.Errorf("state directory: %v, %v, want mode %v", fi.Mode().Perm(), err, want)
+	}
+	if fi, err := os.Stat(s.appsDir()); err != nil || fi.Mode().Perm() != 0o700 {
+		t.Errorf("apps: %v, %v, want mode 0700", fi.Mode().Perm(), err)
+	}
+}
+
+func TestStateDirOfOthersIsRefused(t *testing.T) {
+	tmp := shortDir(t)
+	write := func(mode os.FileMode) string {
+		d := filepath.Join(tmp, strconv.FormatUint(uint64(mode), 8))
+		if err := os.Mkdir(d, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(d, mode); err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	file := filepath.Join(tmp, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(tmp, "link")
+	if err := os.Symlink(tmp, link); err != nil {
+		t.Fatal(err)
+	}
+	// Somebody else's directory: root makes one, others know that / is root's.
+	foreign, owner := "/", "user root"
+	if os.Geteuid() == 0 {
+		foreign, owner = write(0o755), "uid 54321"
+		if err := os.Chown(foreign, 54321, 54321); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shared := write(0o777)
+	for dir, want := range map[string]string{
+		foreign: "cannot use state directory " + foreign + ": it belongs to " + owner + ", and what lies there is trusted; name another with --state-dir, or run as that user",
+		shared:  "cannot use state directory " + shared + ": its mode 0777 lets others write to it, and what lies there is trusted; chmod 0700 it",
+		file:    "cannot use state directory " + file + ": it is not a directory",
+		link:    "cannot use state directory " + link + ": it is not a directory",
+	} {
+		if _, err := OpenStore(afero.NewOsFs(), dir); err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+	}
+	if _, err := OpenStore(afero.NewReadOnlyFs(afero.NewOsFs()), filepath.Join(tmp, "no", "such")); err == nil ||
+		err.Error() != "cannot make state directory "+tmp+"/no/such: operation not permitted" {
+		t.Errorf("on a read-only disk: %v", err)
+	}
+}
+
+func TestStoreKeepsWhatItIsTold(t *testing.T) {
+	s := openStore(t)
+	spec := testSpec(func(s *appspec.Spec) {
+		s.Env = map[string]string{"A": "1"}
+		s.Django = &appspec.Django{Overrides: map[string]any{"N": 1, "S": "x", "B": true}}
+	})
+	if err := s.SaveSpec(spec); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SaveApplied("blog", *applied(spec)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SaveOverride("blog", Override{Stopped: true, Since: now}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SaveFailure("blog", &Failure{Reason: "why", At: now, RetryAt: now}); err != nil {
+		t.Fatal(err)
+	}
+	r := s.Recall("blog")
+	if len(r.Rubbish) > 0 || digestOf(r.LastGood) != digestOf(spec) || r.Applied.Digest != digestOf(spec) || r.Applied.Generation != 1 ||
+		!r.Override.Stopped || r.Failure == nil || r.Failure.Reason != "why" || !r.Failure.RetryAt.Equal(now) {
+		t.Errorf("recalled %+v", r)
+	}
+	if fi, err := os.Stat(s.path("blog", fileSpec)); err != nil || fi.Mode().Perm() != 0o600 {
+		t.Errorf("spec.json holds secrets and has mode %v (%v)", fi.Mode().Perm(), err)
+	}
+	if names, err := s.Apps(); err != nil || len(names) != 1 || names[0] != "blog" {
+		t.Errorf("apps %v, %v", names, err)
+	}
+	if err := s.SaveOverride("blog", Override{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SaveFailure("blog", nil); err != nil {
+		t.Fatal(err)
+	}
+	if r := s.Recall("blog"); r.Override != (Override{}) || r.Failure != nil {
+		t.Errorf("after removing: %+v", r)
+	}
+	if err := s.Forget("blog"); err != nil {
+		t.Fatal(err)
+	}
+	if names, _ := s.Apps(); len(names) != 0 {
+		t.Errorf("forgotten, yet known: %v", names)
+	}
+	if r := s.Recall("blog"); r.LastGood != nil || len(r.Rubbish) > 0 {
+		t.Errorf("forgotten, yet recalled: %+v", r)
+	}
+}
+
+func TestRubbishInTheStateDir(t *testing.T) {
+	s := openStore(t)
+	for name, content := range map[string]string{
+		"spec.json": "{\"name\": ", "applied.json": "null", "override.json": "\x00\x01", "failure.json": "[]",
+	} {
+		if err := s.Make("blog"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(s.path("blog", name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, odd := range []string{"UPPER", "..x", "-a"} {
+		if err := os.Mkdir(filepath.Join(s.appsDir(), odd), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(s.appsDir(), "afile"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := s.Recall("blog")
+	want := []string{
+		"cannot read " + s.path("blog", "spec.json") + ": unexpected end of JSON input; it is taken as missing",
+		"cannot read " + s.path("blog", "applied.json") + `: it is of app ""; it is taken as missing`,
+		"cannot read " + s.path("blog", "override.json") + ": invalid character '\\x00' looking for beginning of value; it is taken as missing",
+		"cannot read " + s.path("blog", "failure.json") + ": json: cannot unmarshal array into Go value of type fleet.Failure; it is taken as missing",
+	}
+	if got := strings.Join(r.Rubbish, "\n"); got != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", got, strings.Join(want, "\n"))
+	}
+	if r.LastGood != nil || r.Applied != nil || r.Failure != nil {
+		t.Errorf("rubbish was believed: %+v", r)
+	}
+	if names, err := s.Apps(); err != nil || strings.Join(names, " ") != "blog" {
+		t.Errorf("apps %v, %v", names, err)
+	}
+	// A directory where a file should be, and a leftover of a crash.
+	if err := os.Remove(s.path("blog", "spec.json")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(s.path("blog", "spec.json/x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(s.path("blog", "applied.json.tmp/x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	err := s.SaveSpec(testSpec())
+	if err == nil || err.Error() != "cannot write "+s.path("blog", "spec.json")+": a directory is in its place; move it away" {
+		t.Errorf("over a directory: %v", err)
+	}
+	if err := s.SaveApplied("blog", *applied(testSpec())); err != nil {
+		t.Errorf("over a leftover: %v", err)
+	}
+	if s.Recall("blog").Applied == nil {
+		t.Error("not written anew")
+	}
+	if err := s.Make("afile"); err == nil || err.Error() != "cannot use state directory "+s.appDir("afile")+": it is not a directory; move it away" {
+		t.Errorf("app directory over a file: %v", err)
+	}
+}
+
+func TestDaemonLock(t *testing.T) {
+	s := openStore(t)
+	if s.daemonHolds() {
+		t.Error("a daemon seems to run")
+	}
+	f, err := s.lockDaemon()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if !s.daemonHolds() {
+		t.Error("no daemon seems to run")
+	}
+	_, err = s.lockDaemon()
+	want := "cannot run on state directory " + s.Dir + ": the daemon with pid " + strconv.Itoa(os.Getpid()) + " runs there; stop it, or name another with --state-dir"
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	// A lock file with rubbish in it is a lock all the same.
+	if err := os.WriteFile(s.lockPath(), []byte("rubbish"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.lockDaemon()
+	if err == nil || !strings.Contains(err.Error(), "another daemon runs there") {
+		t.Errorf("with rubbish in the lock: %v", err)
+	}
+}
+
+func TestAppLockIsTakenInTurn(t *testing.T) {
+	s := openStore(t)
+	unlock, err := s.lockApp(context.Background(), "blog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := s.lockApp(ctx, "blog"); err == nil || err.Error() != "cannot lock app blog: another process works on it: context deadline exceeded" {
+		t.Errorf("locked twice: %v", err)
+	}
+	if u, err := s.lockApp(context.Background(), "shop"); err != nil {
+		t.Errorf("another app: %v", err)
+	} else {
+		u()
+	}
+	got := make(chan error, 1)
+	go func() {
+		u, err := s.lockApp(context.Background(), "blog")
+		if err == nil {
+			u()
+		}
+		got <- err
+	}()
+	// Whoever waits for a lock that Forget removes gets the new one.
+	if err := s.Forget("blog"); err != nil {
+		t.Fatal(err)
+	}
+	unlock()
+	if err := <-got; err != nil {
+		t.Error(err)
+	}
+}
+
+// A state file is there as a whole or not at all, also when the disk is full.
+func TestStoreOnAFullDisk(t *testing.T) {
+	s := openStore(t)
+	if err := s.SaveSpec(testSpec()); err != nil {
+		t.Fatal(err)
+	}
+	s.fs = &fullFs{s.fs}
+	err := s.SaveSpec(testSpec(withCount(9)))
+	if err == nil || err.Error() != "cannot write "+s.path("blog", "spec.json")+": no space left on device" {
+		t.Errorf("got %v", err)
+	}
+	if r := s.Recall("blog"); r.LastGood == nil || r.LastGood.Workers.Max != 2 {
+		t.Errorf("the old one is lost: %+v", r.LastGood)
+	}
+}
+
+type fullFs struct{ afero.Fs }
+
+func (f *fullFs) OpenFile(name string, flag int, perm os.FileMode) (afero.File, error) {
+	file, err := f.Fs.OpenFile(name, flag, perm)
+	if err != nil {
+		return nil, err
+	}
+	return &fullFile{file}, nil
+}
+
+type fullFile struct{ afero.File }
+
+func (f *fullFile) Write([]byte) (int, error) {
+	return 0, &os.PathError{Op: "write", Path: f.Name(), Err: syscall.ENOSPC}
+}
