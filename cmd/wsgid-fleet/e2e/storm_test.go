@@ -391,6 +391,9 @@ func (s *storm) excuse(l Lost) string {
 			fits = (l.Cause == "status 504" || l.Cause == "status 502") && l.Since.Sub(k.at) < 2*requestTimeout
 		case "killed master":
 			fits = !k.at.Before(l.Since) && slices.Contains([]Cause{Reset, Closed, Cut, TimedOut}, l.Cause)
+			// mongrel2 hands requests to a master that is gone until it has
+			// noticed, and drops them.
+			fits = fits || l.App == "m2" && l.Cause == TimedOut && l.Since.Sub(k.at) < time.Second
 		}
 		if fits {
 			k.left--
