@@ -5,11 +5,17 @@ import _signal
 import gc
 import os
 import sys
+from time import monotonic
+
+from _socket import timeout
 
 from . import link, worker
 
 _MOST = 253  # SCM_MAX_FD of Linux
-_children = set()
+# A worker that has ended is not reaped before the master, which is told its pid
+# first, has had this many seconds to take hold of it.
+_GRACE = 1.0
+_children = {}  # pid -> when it may be reaped
 
 
 def run(sock, ready):
@@ -33,7 +39,14 @@ def run(sock, ready):
     if _signal.getsignal(_signal.SIGCHLD) == _signal.SIG_DFL:
         _signal.signal(_signal.SIGCHLD, _reap)
     while True:
-        message, fds = link.receive_descriptors(sock, _MOST)
+        now = monotonic()
+        young = any(when > now for when in _children.values())
+        sock.settimeout(_GRACE / 2 if young else None)
+        try:
+            message, fds = link.receive_descriptors(sock, _MOST)
+        except timeout:
+            _reap()
+            continue
         if not message:
             link.leave(1)
         _reap()
@@ -52,8 +65,7 @@ def run(sock, ready):
                 if not pid:
                     _become(fds)
                     return
-                _children.add(pid)
-                _reap()  # it may have ended already
+                _children[pid] = monotonic() + _GRACE
                 answer = {"pid": pid}
         for fd in fds:
             os.close(fd)
@@ -97,15 +109,18 @@ def _become(fds):
 
 def _reap(number=None, frame=None):
     """Tells the master of workers that have ended; it is not their parent."""
-    for pid in list(_children):
+    now = monotonic()
+    for pid, when in list(_children.items()):
+        if when > now:
+            continue
         try:
             done, status = os.waitpid(pid, os.WNOHANG)
         except ChildProcessError:
-            _children.discard(pid)
+            _children.pop(pid, None)
             continue
         if not done:
             continue
-        _children.discard(pid)
+        _children.pop(pid, None)
         fields = {"pid": pid, "signal": 0, "code": 0}
         if os.WIFSIGNALED(status):
             fields["signal"] = os.WTERMSIG(status)
