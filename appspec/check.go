@@ -87,9 +87,10 @@ func (c *checker) workers() {
 }
 
 func (c *checker) sockets() {
-	s := &c.spec.Sockets
+	spec := c.spec
+	s := &spec.Sockets
 	if len(s.HTTP)+len(s.Mongrel2) == 0 && c.spec.Enabled {
-		c.fault("sockets", "the app has no socket: nobody could reach it", `write: sockets { http { listen = "127.0.0.1:8000" } }, on three lines, or enabled = false`)
+		c.fault("sockets", "the app has no socket: nobody could reach it", "write:\n"+example("sockets"))
 	}
 	for i, h := range s.HTTP {
 		if strings.HasPrefix(h.Listen, "unix:") {
@@ -101,7 +102,7 @@ func (c *checker) sockets() {
 		for _, name := range []string{"mode", "owner", "group"} {
 			path := indexPath("sockets.http."+name, i)
 			if _, ok := c.spec.Ranges[path]; ok {
-				c.fault(path, name+" is for unix sockets only", "leave it out: "+quote(h.Listen)+" has no permissions")
+				c.fault(path, name+" is for unix sockets only", "leave it out: "+spec.shown(indexPath("sockets.http.listen", i), quote(h.Listen))+" has no permissions")
 			}
 		}
 	}
@@ -158,15 +159,17 @@ func (c *checker) python() {
 				return
 			}
 		}
+		dir = s.shown("virtualenv", dir)
 		c.fault("virtualenv", "there is no Python in the virtualenv "+dir+": it has neither bin/python3 nor bin/python", "make it with: python3 -m venv "+dir)
 		return
 	}
 	if s.Python != "" {
+		shown := s.shown("python", s.Python)
 		switch info, err := c.fsys.Stat(s.Python); {
 		case err != nil:
-			c.fault("python", "cannot use python "+s.Python+": "+reason(c.fsys, s.Python, err).Error(), "write the path of an interpreter, CPython 3.8 or newer, such as \"/usr/bin/python3\"")
+			c.fault("python", "cannot use python "+shown+": "+reason(c.fsys, s.Python, err).Error(), "write the path of an interpreter, CPython 3.8 or newer, such as \"/usr/bin/python3\"")
 		case info.IsDir():
-			c.fault("python", "cannot use python "+s.Python+": it is a directory", "write the path of the interpreter; for a virtualenv write: virtualenv = "+quote(s.Python))
+			c.fault("python", "cannot use python "+shown+": it is a directory", "write the path of the interpreter; for a virtualenv write: virtualenv = "+quote(shown))
 		}
 	}
 }
@@ -181,7 +184,7 @@ func (c *checker) privileges() {
 				clean = filepath.Join(s.Path, clean)
 			}
 			if !inside(filepath.Clean(clean), filepath.Clean(s.Path)) {
-				c.fault("loader_dirs", "loader_dirs["+itoa(i)+"] "+quote(dir)+" is outside of the app folder, and chroot is true", "move the plugins into "+s.Path+", or write chroot = false")
+				c.fault("loader_dirs", "loader_dirs["+itoa(i)+"] "+s.shown("loader_dirs", quote(dir))+" is outside of the app folder, and chroot is true", "move the plugins into "+s.Path+", or write chroot = false")
 			}
 		}
 	}
@@ -195,7 +198,7 @@ func (c *checker) privileges() {
 		c.fault("chroot", "chroot needs root, and this is not root", "write chroot = false, or let root run the fleet")
 	}
 	if s.User != "" && c.o.User != "" && s.User != c.o.User {
-		c.fault("user", "the app cannot run as "+s.User+": this is "+c.o.User+", not root", "leave user out, or let root run the fleet")
+		c.fault("user", "the app cannot run as "+s.shown("user", s.User)+": this is "+c.o.User+", not root", "leave user out, or let root run the fleet")
 	}
 }
 

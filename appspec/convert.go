@@ -58,7 +58,14 @@ func (a *Attribute) example() string {
 
 // wrongType says what was found and what is wanted.
 func (c *converter) wrongType(v cty.Value, instead string) {
-	c.fault(c.expr.Range(), c.attr.Name()+" is a "+c.attr.Type.String()+", not "+kindOf(v), instead)
+	c.fault(c.expr.Range(), c.attr.Name()+" is "+article(c.attr.Type.String())+", not "+kindOf(v), instead)
+}
+
+func article(noun string) string {
+	if strings.ContainsRune("aeiou", rune(noun[0])) {
+		return "an " + noun
+	}
+	return "a " + noun
 }
 
 func kindOf(v cty.Value) string {
@@ -114,6 +121,9 @@ func (c *converter) text(v cty.Value) {
 			instead = "put it in quotes: " + c.attr.Name() + " = " + quote(numberText(v))
 		} else if isList(v) && v.LengthInt() == 1 {
 			instead = "leave out the brackets: " + c.attr.example()
+			if only, marks := elements(v)[0].Unmark(); len(marks) == 0 && !c.hidden && !only.IsNull() && only.Type() == cty.String {
+				instead = "leave out the brackets: " + c.attr.Name() + " = " + quote(only.AsString())
+			}
 		}
 		c.wrongType(v, instead)
 		return

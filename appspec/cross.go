@@ -15,7 +15,8 @@ type clash struct {
 	spec, other *Spec
 	path        string // the attribute of spec
 	otherPath   string
-	what        string // "cannot …", without the other's name
+	what        string // without the other's name, and without the value
+	value       string
 	instead     string
 }
 
@@ -28,17 +29,21 @@ func (c clash) diagnostic(whole func(*Spec) hcl.Range) *hcl.Diagnostic {
 		return whole(s)
 	}
 	other := at(c.other, c.otherPath)
-	return problem(at(c.spec, c.path), c.what+", as in app "+quote(c.other.Name)+" ("+other.Filename+":"+itoa(other.Start.Line)+")", c.instead)
+	value := c.value
+	if c.spec.IsSensitive(c.path) || c.other.IsSensitive(c.otherPath) {
+		value = sensitiveText
+	}
+	return problem(at(c.spec, c.path), strings.Replace(c.what, "%", value, 1)+", as in app "+quote(c.other.Name)+" ("+other.Filename+":"+itoa(other.Start.Line)+")", c.instead)
 }
 
 // clashes finds the apps that use a folder or a socket twice. Both are at
 // fault: nothing tells which of the two is meant to have it.
 func clashes(fsys afero.Fs, specs []*Spec) []clash {
 	var found []clash
-	both := func(a, b *Spec, pathA, pathB, what, instead string) {
-		found = append(found, clash{a, b, pathA, pathB, what, instead})
+	both := func(a, b *Spec, pathA, pathB, what, value, instead string) {
+		found = append(found, clash{b, a, pathB, pathA, what, value, instead})
 		if a != b {
-			found = append(found, clash{b, a, pathB, pathA, what, instead})
+			found = append(found, clash{a, b, pathA, pathB, what, value, instead})
 		}
 	}
 
@@ -47,11 +52,11 @@ func clashes(fsys afero.Fs, specs []*Spec) []clash {
 	for _, s := range specs {
 		key := links.resolve(s.Path)
 		if first, ok := folders[key]; ok {
-			what := "the app folder is used twice"
+			value := s.Path
 			if first.Path != s.Path {
-				what = "the app folder is used twice, by the names " + first.Path + " and " + s.Path
+				value = first.Path + ", by symlinks the same as " + s.Path + ","
 			}
-			both(first, s, "path", "path", what, "give each app a folder of its own")
+			both(first, s, "path", "path", "the app folder % is used twice", value, "give each app a folder of its own")
 			continue
 		}
 		folders[key] = s
@@ -76,11 +81,11 @@ func clashes(fsys afero.Fs, specs []*Spec) []clash {
 				host, port, _ := net.SplitHostPort(h.Listen)
 				for _, u := range tcp[port] {
 					if sameHost(u.host, host) {
-						what := "the socket " + h.Listen + " is used twice"
+						what, value := "the socket % is used twice", h.Listen
 						if u.host != host {
-							what = "the sockets " + net.JoinHostPort(u.host, port) + " and " + h.Listen + " cannot both be open"
+							what, value = "the sockets % cannot both be open", net.JoinHostPort(u.host, port)+" and "+h.Listen
 						}
-						both(u.spec, s, u.path, path, what, "give each its own port")
+						both(u.spec, s, u.path, path, what, value, "give each its own port")
 						break
 					}
 				}
@@ -88,7 +93,7 @@ func clashes(fsys afero.Fs, specs []*Spec) []clash {
 				continue
 			}
 			if u, ok := other[h.Listen]; ok {
-				both(u.spec, s, u.path, path, "the socket "+h.Listen+" is used twice", "give each its own socket")
+				both(u.spec, s, u.path, path, "the socket % is used twice", h.Listen, "give each its own socket")
 				continue
 			}
 			other[h.Listen] = use{spec: s, path: path}
@@ -98,7 +103,7 @@ func clashes(fsys afero.Fs, specs []*Spec) []clash {
 				path := indexPath("sockets.mongrel2."+end.name, i)
 				key := end.name + " " + endpointKey(end.endpoint)
 				if u, ok := other[key]; ok {
-					both(u.spec, s, u.path, path, "the mongrel2 endpoint "+end.endpoint+" is used twice as "+end.name, "one handler of mongrel2 serves one app: give each its own pair")
+					both(u.spec, s, u.path, path, "the mongrel2 endpoint % is used twice as "+end.name, end.endpoint, "one handler of mongrel2 serves one app: give each its own pair")
 					continue
 				}
 				other[key] = use{spec: s, path: path}

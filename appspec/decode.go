@@ -64,7 +64,7 @@ func (d *decoder) body(body hcl.Body, block string, index int) {
 			names = append(names, name)
 		}
 	}
-	attrs, found, diags := section(body, names)
+	attrs, found, diags := d.f.section(body, names)
 	d.diags = append(d.diags, diags...)
 
 	for _, a := range attrs {
@@ -75,7 +75,7 @@ func (d *decoder) body(body hcl.Body, block string, index int) {
 		case t.block[path] != nil:
 			d.blockAsAttribute(t.block[path], a)
 		default:
-			d.unknown("attribute", a.Name, block, a.NameRange)
+			d.unknown("attribute", a.Name, block, d.f.text(a.Expr.Range()), a.NameRange)
 		}
 	}
 	first := make(map[string]hcl.Range)
@@ -86,7 +86,7 @@ func (d *decoder) body(body hcl.Body, block string, index int) {
 			if attr := t.attribute[path]; attr != nil {
 				d.attributeAsBlock(attr, b)
 			} else {
-				d.unknown("block", b.Type, block, b.TypeRange)
+				d.unknown("block", b.Type, block, "", b.TypeRange)
 			}
 			continue
 		}

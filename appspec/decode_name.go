@@ -7,44 +7,96 @@ import (
 )
 
 // unknown says that a name may not stand where it stands, and guesses what was
-// meant: a near name of the same block, the same name of another block, a near
-// name of another block.
-func (d *decoder) unknown(kind, name, block string, rng hcl.Range) {
+// meant: a near name of the same block, the same name of another block. value
+// is what was written behind it, empty where that cannot be shown.
+func (d *decoder) unknown(kind, name, block, value string, rng hcl.Range) {
 	what := "unknown " + kind + " " + quote(name) + " in " + d.place(block)
-	t := table()
-	if near := nearest(name, t.within[block]); near != "" {
-		d.fault(rng, what, "did you mean "+quote(near)+"? write: "+example(join(block, near)))
+	names := d.names(block)
+	if near := nearest(name, names); near != "" {
+		instead := "did you mean " + quote(near) + "?"
+		if a := table().attribute[join(block, near)]; a != nil {
+			instead += " write: " + a.with(value)
+		}
+		d.fault(rng, what, instead)
 		return
 	}
-	if hint := elsewhere(name); hint != "" {
+	if hint := elsewhere(name, value, block); hint != "" {
 		d.fault(rng, what, hint)
 		return
 	}
-	d.fault(rng, what, "here may stand: "+strings.Join(t.within[block], ", "))
+	d.fault(rng, what, "here may stand: "+strings.Join(names, ", "))
 }
 
-// elsewhere says where a name belongs that is unknown where it stands.
-func elsewhere(name string) string {
+// names are the names that may stand in a block.
+func (d *decoder) names(block string) []string {
+	t := table()
+	var names []string
+	for _, name := range t.within[block] {
+		if a := t.attribute[join(block, name)]; a != nil && (a.RootOnly && !d.defaults || a.NoDefaults && d.defaults) {
+			continue
+		}
+		if b := t.block[join(block, name)]; b != nil && b.NoDefaults && d.defaults {
+			continue
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// with is how the attribute is written with a value; with the example where
+// there is none.
+func (a *Attribute) with(value string) string {
+	if value == "" {
+		return a.example()
+	}
+	return a.Name() + " = " + value
+}
+
+// elsewhere says where a name belongs that is unknown in block.
+func elsewhere(name, value, block string) string {
 	for i := range attributes {
-		if a := &attributes[i]; a.Name() == name {
-			return name + " belongs to " + nest(a.Block(), a.example())
+		if a := &attributes[i]; a.Name() == name && a.Path != "root" {
+			return belongs(name, a.Block(), block, a.with(value))
 		}
 	}
 	for i := range blocks {
 		if b := &blocks[i]; b.Name() == name {
-			return name + " belongs to " + nest(parent(b.Path), example(b.Path))
+			return belongs(name, parent(b.Path), block, example(b.Path))
 		}
 	}
 	return ""
 }
 
-// nest writes text as the content of a block.
-func nest(block, text string) string {
-	if block == "" {
-		return text
+// belongs says that a name stands in another block than where it was found.
+func belongs(name, home, found, text string) string {
+	if home == "" {
+		if found == topOfFile {
+			return name + " is of an app:\n" + nest("app \"NAME\"", text)
+		}
+		return name + " is of the app itself: write it outside of " + found[strings.LastIndexByte(found, '.')+1:]
 	}
-	for part := block; part != ""; part = parent(part) {
-		text = part[strings.LastIndexByte(part, '.')+1:] + " { " + text + " }"
+	if inner, ok := strings.CutPrefix(home, found+"."); ok && found != topOfFile {
+		home = inner
+	}
+	if found == topOfFile {
+		home = "app \"NAME\"." + home
+	}
+	path := strings.Split(home, ".")
+	return name + " is of " + strings.TrimPrefix(path[len(path)-1], "app ") + ":\n" + nest(home, text)
+}
+
+// topOfFile stands for the body of the file itself.
+const topOfFile = "file"
+
+// nest writes text as the content of a block: on one line where it is an
+// attribute in one block, the form that HCL takes.
+func nest(block, text string) string {
+	path := strings.Split(block, ".")
+	if len(path) == 1 && !strings.Contains(text, "{") {
+		return path[0] + " { " + text + " }"
+	}
+	for i := len(path) - 1; i >= 0; i-- {
+		text = path[i] + " {\n  " + strings.ReplaceAll(text, "\n", "\n  ") + "\n}"
 	}
 	return text
 }
@@ -61,6 +113,9 @@ func example(path string) string {
 			return b.Name() + " { " + a.example() + " }"
 		}
 	}
+	if path == "sockets" {
+		return nest("sockets.http", `listen = "127.0.0.1:8000"`)
+	}
 	return b.Name() + " { … }"
 }
 
@@ -76,11 +131,10 @@ func (d *decoder) blockAsAttribute(b *Block, a *hcl.Attribute) {
 		instead = "leave out the =: " + b.Name() + " { … }"
 	case b.Path == "workers" && hclNumber(v) != "":
 		instead = "write: workers { count = " + hclNumber(v) + " }"
-	case b.Path == "sockets", b.Path == "sockets.http":
-		instead = "write: " + nest(b.Path, `listen = "127.0.0.1:8000"`)
-		if b.Path == "sockets" {
-			instead = `write: ` + nest("sockets.http", `listen = "127.0.0.1:8000"`)
-		}
+	case b.Path == "sockets":
+		instead = "write:\n" + nest("sockets.http", table().attribute["sockets.http.listen"].with(d.f.text(a.Expr.Range())))
+	case b.Path == "sockets.http":
+		instead = "write: " + nest("http", table().attribute["sockets.http.listen"].with(d.f.text(a.Expr.Range())))
 	}
 	d.fault(a.NameRange, b.Name()+" is a block, not an attribute", instead)
 }

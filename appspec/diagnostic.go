@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"strconv"
+	"syscall"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -35,12 +36,15 @@ func rangeAt(path string, src []byte, offset int) hcl.Range {
 func itoa(n int) string { return strconv.Itoa(n) }
 
 func readAdvice(err error) string {
+	const meanwhile = ": until then the apps of this file keep running as they are"
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "remove the link or put its target back: until then the apps of this file keep running as they are"
-	case err.Error() == "permission denied":
-		return "give the daemon's user read permission"
+		return "remove the link or put its target back" + meanwhile
+	case errors.Is(err, fs.ErrPermission):
+		return "give the user of the daemon permission to read it" + meanwhile
+	case errors.Is(err, syscall.ELOOP):
+		return "mend the symlink" + meanwhile
 	default:
-		return ""
+		return "a spec is a regular file of text: give this one another name, or put it elsewhere"
 	}
 }

@@ -1,7 +1,6 @@
 package appspec
 
 import (
-	"reflect"
 	"strings"
 )
 
@@ -33,10 +32,27 @@ func Diff(before, after *Spec) []Change {
 			d.workers()
 		case a.Path == "workers.max": // with workers.min
 		default:
+			if a.Path == "django.settings" {
+				d.presence()
+			}
 			d.field(a, a.Path, a.at(before, 0), a.at(after, 0))
 		}
 	}
 	return d.changes
+}
+
+// presence notes a django block that came or went and says nothing else: by its
+// being there it makes the app a Django one.
+func (d *differ) presence() {
+	b, a := d.before.Django, d.after.Django
+	empty := func(x *Django) bool { return x != nil && x.Settings == "" && len(x.Overrides) == 0 }
+	kind := table().attribute["django.settings"].Disruption
+	switch {
+	case b == nil && empty(a):
+		d.add("django", "", "{ }", kind)
+	case a == nil && empty(b):
+		d.add("django", "{ }", "", kind)
+	}
 }
 
 // Kind is the disruption that carries out all changes: the most of any.
@@ -75,7 +91,7 @@ func (d *differ) field(a *Attribute, path string, before, after any) {
 		d.keys(a, path, anyMap(before), anyMap(after))
 	case a.Type == TypeObject:
 		d.keys(a, path, anyMap(before), anyMap(after))
-	case !equalValue(before, after):
+	case hclText(before) != hclText(after):
 		d.add(path, hclText(before), hclText(after), a.Disruption)
 	}
 }
@@ -114,7 +130,7 @@ func (d *differ) keys(a *Attribute, path string, before, after map[string]any) {
 		switch {
 		case bIsMap && cIsMap && len(bm) > 0 && len(cm) > 0:
 			d.keys(a, p, bm, cm)
-		case inBefore && inAfter && reflect.DeepEqual(plain(b), plain(c)):
+		case inBefore && inAfter && anyText(b) == anyText(c):
 		default:
 			var old, now string
 			if inBefore {
@@ -127,9 +143,6 @@ func (d *differ) keys(a *Attribute, path string, before, after map[string]any) {
 		}
 	}
 }
-
-// plain makes the numbers of a value comparable, whatever way the spec came.
-func plain(v any) string { return anyText(v) }
 
 // leaf writes a value that may hold secrets further down. What is secret in
 // either spec is hidden in both: an old secret must not show for having been

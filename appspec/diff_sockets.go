@@ -74,7 +74,7 @@ func (d *differ) block(block, shown string, i, j int) {
 			continue
 		}
 		before, after := a.at(d.before, i), a.at(d.after, j)
-		if equalValue(before, after) {
+		if hclText(before) == hclText(after) {
 			continue
 		}
 		was := d.socketText(d.before, a, i, before)

@@ -65,10 +65,13 @@ var wordsFor = map[string]string{
 func (f *file) explainName(x *hclsyntax.ScopeTraversalExpr, whole hcl.Expression) *hcl.Diagnostic {
 	rng := x.SrcRange
 	text := f.text(rng)
-	if text == "" {
-		text = x.Traversal.RootName()
-	}
 	root := x.Traversal.RootName()
+	if text == "" {
+		text = root
+	}
+	if root != "local" && f.secret(rng) {
+		return problem(rng, "the value in sensitive() is not in quotes", "write text in quotes, and a local as local.NAME")
+	}
 	switch word := wordsFor[text]; {
 	case root == "local" && len(x.Traversal) == 1:
 		return problem(rng, "local alone is no value", "write local.NAME with the name of a local")
@@ -99,7 +102,7 @@ func (f *file) explainName(x *hclsyntax.ScopeTraversalExpr, whole hcl.Expression
 	if whole.Range() == rng {
 		return problem(rng, "the value "+text+" is not in quotes", "write it in quotes: "+quote(text))
 	}
-	return problem(rng, "unknown name "+quote(text), "write text in quotes: "+quote(text)+", a local as local.NAME")
+	return problem(rng, "unknown name "+quote(text), "write text in quotes, as "+quote(text)+", and a local as local.NAME")
 }
 
 // text is the source of a range where it is on one line.
@@ -108,10 +111,18 @@ func (f *file) text(rng hcl.Range) string {
 		return ""
 	}
 	text := string(f.src[rng.Start.Byte:rng.End.Byte])
-	if strings.ContainsRune(text, '\n') || len(text) > 80 || strings.Contains(text, "sensitive") {
+	if strings.ContainsRune(text, '\n') || len(text) > 80 || f.secret(rng) {
 		return ""
 	}
 	return text
+}
+
+// secret tells whether a secret lies within a range of the source.
+func (f *file) secret(rng hcl.Range) bool {
+	if !f.masked {
+		f.masks, f.masked = secretSpans(f.src), true
+	}
+	return meets(f.masks, rng.Start.Byte, rng.End.Byte)
 }
 
 func (f *file) localNames() []string { return sortedKeys(f.localDefs) }

@@ -3,6 +3,7 @@ package appspec
 import (
 	"bytes"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -24,6 +25,8 @@ type file struct {
 	defaults *hcl.Block
 	// localDefs are the locals of the file, evaluated or not.
 	localDefs map[string]*hcl.Attribute
+	masks     []span // of the secrets in src, where masked
+	masked    bool
 }
 
 // readSpecFile reads and parses a file, down to the blocks at its top and its
@@ -80,7 +83,7 @@ func (f *file) parse() hcl.Body {
 
 // top sorts the blocks at the top of the file.
 func (f *file) top(body hcl.Body) {
-	attrs, found, diags := section(body, topBlocks)
+	attrs, found, diags := f.section(body, topBlocks)
 	f.diags = append(f.diags, diags...)
 	for _, a := range attrs {
 		f.topName("attribute", a.Name, a.NameRange)
@@ -118,6 +121,14 @@ var topBlocks = []string{"app", "defaults", "locals"}
 
 // topName says that a name may not stand at the top of a file.
 func (f *file) topName(kind, name string, rng hcl.Range) {
+	if f.isJSON() && slices.Contains(topBlocks, name) {
+		form := "{ … }"
+		if name == "app" {
+			form = `{ "NAME": { … } }`
+		}
+		f.fault(rng, name+" is an object", "write: "+quote(name)+": "+form)
+		return
+	}
 	if name == "app" && kind == "attribute" {
 		f.fault(rng, `app is a block, not an attribute`, `write: app "NAME" { … }`)
 		return
@@ -133,8 +144,8 @@ func (f *file) topName(kind, name string, rng hcl.Range) {
 		f.fault(rng, what, "did you mean "+quote(near)+"?")
 		return
 	}
-	if hint := elsewhere(name); hint != "" {
-		f.fault(rng, what, hint+`, inside app "NAME" { … }`)
+	if hint := elsewhere(name, "", topOfFile); hint != "" {
+		f.fault(rng, what, hint)
 		return
 	}
 	f.fault(rng, what, `here stand app "NAME" { … }, locals { … } and, in `+defaultsFile+`, defaults { … }`)

@@ -1,8 +1,12 @@
 package appspec
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"math/big"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/spf13/afero"
@@ -44,13 +48,13 @@ var pure = sync.OnceValue(func() map[string]function.Function {
 		"trimspace":  stdlib.TrimSpaceFunc,
 		"lower":      stdlib.LowerFunc,
 		"upper":      stdlib.UpperFunc,
-		"format":     stdlib.FormatFunc,
+		"format":     formatFunc(),
 		"join":       stdlib.JoinFunc,
 		"split":      stdlib.SplitFunc,
 		"concat":     stdlib.ConcatFunc,
 		"merge":      stdlib.MergeFunc,
 		"coalesce":   stdlib.CoalesceFunc,
-		"jsondecode": stdlib.JSONDecodeFunc,
+		"jsondecode": jsondecodeFunc(),
 		"jsonencode": stdlib.JSONEncodeFunc,
 	}
 })
@@ -72,6 +76,96 @@ func (o Options) functions(fsys afero.Fs, file string) map[string]function.Funct
 	return all
 }
 
+// formatFunc is the library's, without widths that fill the memory.
+func formatFunc() function.Function {
+	lib := stdlib.FormatFunc
+	return function.New(&function.Spec{
+		Params:   lib.Params(),
+		VarParam: lib.VarParam(),
+		Type:     function.StaticReturnType(cty.String),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			if wideVerb(args[0].AsString()) {
+				return cty.NilVal, function.NewArgErrorf(0, "a width or precision has at most 3 digits")
+			}
+			return lib.Call(args)
+		},
+	})
+}
+
+// wideVerb tells whether a format holds a verb with a number of four digits or
+// more.
+func wideVerb(form string) bool {
+	verb, digits := false, 0
+	for _, c := range []byte(form) {
+		switch {
+		case c == '%':
+			verb, digits = true, 0
+		case !verb:
+		case '0' <= c && c <= '9':
+			if digits++; digits > 3 {
+				return true
+			}
+		default:
+			digits = 0
+			verb = c == '.' || c == '[' || c == ']' || c == '+' || c == '-' || c == ' ' || c == '#' || c == '*'
+		}
+	}
+	return false
+}
+
+// jsondecodeFunc is the library's, for texts that cannot take its stack.
+func jsondecodeFunc() function.Function {
+	lib := stdlib.JSONDecodeFunc
+	check := func(args []cty.Value) error {
+		if !args[0].IsKnown() || args[0].IsNull() || args[0].IsMarked() {
+			return nil
+		}
+		text := []byte(args[0].AsString())
+		if _, nesting, _, digits := survey(text); nesting > maxNesting || digits > maxDigits {
+			return function.NewArgErrorf(0, "the JSON is nested deeper than %d or has a number of more than %d digits", maxNesting, maxDigits)
+		}
+		var any any
+		dec := json.NewDecoder(bytes.NewReader(text))
+		dec.UseNumber()
+		if err := dec.Decode(&any); err != nil {
+			// The words of the decoder may quote the text, which may be secret.
+			return function.NewArgErrorf(0, "the text is not JSON, from byte %d on", dec.InputOffset())
+		}
+		if hugeNumber(any) {
+			return function.NewArgErrorf(0, "the JSON holds a number that is too large")
+		}
+		return nil
+	}
+	return function.New(&function.Spec{
+		Params: lib.Params(),
+		Type: func(args []cty.Value) (cty.Type, error) {
+			if err := check(args); err != nil {
+				return cty.DynamicPseudoType, err
+			}
+			return lib.ReturnTypeForValues(args)
+		},
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return lib.Call(args) },
+	})
+}
+
+// hugeNumber finds a number that, written out, would have too many digits.
+func hugeNumber(v any) bool {
+	switch v := v.(type) {
+	case json.Number:
+		f, _, err := big.ParseFloat(v.String(), 10, 64, big.ToNearestEven)
+		return err != nil || f.IsInf() || f.MantExp(nil) > 4096 || f.MantExp(nil) < -4096
+	case []any:
+		return slices.ContainsFunc(v, hugeNumber)
+	case map[string]any:
+		for _, e := range v {
+			if hugeNumber(e) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func sensitiveFunc() function.Function {
 	return function.New(&function.Spec{
 		Params: []function.Parameter{{
@@ -86,7 +180,7 @@ func sensitiveFunc() function.Function {
 func envFunc(o Options) function.Function {
 	return function.New(&function.Spec{
 		Params:   []function.Parameter{{Name: "name", Type: cty.String}},
-		VarParam: &function.Parameter{Name: "default", Type: cty.String, AllowNull: true},
+		VarParam: &function.Parameter{Name: "default", Type: cty.String, AllowNull: true, AllowMarked: true},
 		Type: func(args []cty.Value) (cty.Type, error) {
 			if len(args) > 2 {
 				return cty.String, function.NewArgErrorf(2, "it takes a name and a default, no more")

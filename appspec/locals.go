@@ -12,7 +12,7 @@ func (f *file) locals(found []*hcl.Block) {
 	attrs := make(map[string]*hcl.Attribute)
 	var order []*hcl.Attribute
 	for _, b := range found {
-		list, inner, diags := section(b.Body, nil)
+		list, inner, diags := f.section(b.Body, nil)
 		f.diags = append(f.diags, diags...)
 		for _, in := range inner {
 			f.fault(in.TypeRange, "locals holds values, not blocks", "write: "+in.Type+" = { … }")

@@ -79,16 +79,16 @@ func regular(info fs.FileInfo) error {
 func reason(fsys afero.Fs, name string, err error) error {
 	switch {
 	case errors.Is(err, syscall.ELOOP):
-		return errors.New("its symlinks lead in a circle")
+		return &fileError{"its symlinks lead in a circle", err}
 	case errors.Is(err, fs.ErrNotExist):
 		if r, ok := fsys.(afero.LinkReader); ok {
 			if to, err := r.ReadlinkIfPossible(name); err == nil {
-				return fmt.Errorf("it is a symlink to %s, which is not there: %w", to, fs.ErrNotExist)
+				return &fileError{"it is a symlink to " + to + ", which is not there", fs.ErrNotExist}
 			}
 		}
-		return fmt.Errorf("no such file: %w", fs.ErrNotExist)
+		return &fileError{"no such file", fs.ErrNotExist}
 	case errors.Is(err, fs.ErrPermission):
-		return errors.New("permission denied")
+		return &fileError{"permission denied", fs.ErrPermission}
 	}
 	var path *fs.PathError
 	if errors.As(err, &path) {
@@ -96,6 +96,16 @@ func reason(fsys afero.Fs, name string, err error) error {
 	}
 	return err
 }
+
+// fileError is why a file cannot be read, in our words.
+type fileError struct {
+	text string
+	err  error
+}
+
+func (e *fileError) Error() string { return e.text }
+
+func (e *fileError) Unwrap() error { return e.err }
 
 // badText finds the first byte that cannot stand in a text file, -1 for none.
 func badText(src []byte) (offset int, what string) {

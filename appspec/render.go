@@ -154,11 +154,15 @@ func (l *line) read(src []byte, from, to, start, end int) {
 			part = &l.under
 		}
 		if s, ok := find(l.spans, i); ok {
-			*part = append(*part, []rune(sensitiveText)...)
+			text := []rune(sensitiveText)
+			if s.start > 0 && src[s.start-1] == '(' {
+				text = []rune("…")
+			}
 			// What is meant may lie within the secret: then all of it is.
 			if part == &l.before && start < s.end {
-				l.under, l.before = append(l.under, []rune(sensitiveText)...), l.before[:len(l.before)-len(sensitiveText)]
+				part = &l.under
 			}
+			*part = append(*part, text...)
 			i = s.end
 			continue
 		}

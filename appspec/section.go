@@ -3,6 +3,7 @@ package appspec
 import (
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -12,7 +13,7 @@ import (
 // the order of the file. Only JSON needs to be told the names: there nothing
 // else tells a block from an attribute. Names it does not know come out as
 // attributes.
-func section(body hcl.Body, blockNames []string) ([]*hcl.Attribute, []*hcl.Block, hcl.Diagnostics) {
+func (f *file) section(body hcl.Body, blockNames []string) ([]*hcl.Attribute, []*hcl.Block, hcl.Diagnostics) {
 	var attrs []*hcl.Attribute
 	var found []*hcl.Block
 	if b, ok := body.(*hclsyntax.Body); ok {
@@ -36,7 +37,7 @@ func section(body hcl.Body, blockNames []string) ([]*hcl.Attribute, []*hcl.Block
 	}
 	all, diags := body.JustAttributes()
 	if diags.HasErrors() {
-		return nil, nil, explainJSON(diags)
+		return nil, nil, f.explainMembers(diags)
 	}
 	for name, a := range all {
 		if !slices.Contains(blockNames, name) {
@@ -52,9 +53,26 @@ func section(body hcl.Body, blockNames []string) ([]*hcl.Attribute, []*hcl.Block
 	}
 	content, _, diags := body.PartialContent(schema)
 	sortAttributes(attrs)
-	return attrs, content.Blocks, explainJSON(diags)
+	return attrs, content.Blocks, f.explainMembers(diags)
 }
 
 func sortAttributes(attrs []*hcl.Attribute) {
 	sort.Slice(attrs, func(i, j int) bool { return attrs[i].NameRange.Start.Byte < attrs[j].NameRange.Start.Byte })
+}
+
+// explainMembers says what is wrong with a JSON value that is to be a body: it
+// is no object, or has a name twice.
+func (f *file) explainMembers(diags hcl.Diagnostics) hcl.Diagnostics {
+	out := explainJSON(diags)
+	for _, d := range out {
+		if d.Subject == nil || d.Subject.Start.Byte < 0 || d.Subject.End.Byte > len(f.src) || d.Subject.Start.Byte >= d.Subject.End.Byte {
+			continue
+		}
+		if text := string(f.src[d.Subject.Start.Byte:d.Subject.End.Byte]); text[0] == '"' && len(text) > 2 {
+			d.Summary, d.Detail = strings.Trim(text, `"`)+" is set twice", "remove one"
+		} else {
+			d.Summary, d.Detail = "here stands no object", `write an object: { "NAME": VALUE }`
+		}
+	}
+	return out
 }

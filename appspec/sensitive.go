@@ -23,6 +23,14 @@ func (s *Spec) IsSensitive(path string) bool {
 	return false
 }
 
+// shown is a text that holds the value of a path, for people.
+func (s *Spec) shown(path, text string) string {
+	if s.IsSensitive(path) {
+		return sensitiveText
+	}
+	return text
+}
+
 // markSensitive sets or clears the mark of a path and forgets the marks below it.
 func (s *Spec) markSensitive(path string, sensitive bool) {
 	for p := range s.Sensitive {

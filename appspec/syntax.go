@@ -41,27 +41,17 @@ func (f *file) explainSyntax(diags hcl.Diagnostics) hcl.Diagnostics {
 	return out
 }
 
-func (f *file) explainJSONSyntax(diags hcl.Diagnostics) hcl.Diagnostics {
-	if len(diags) == 0 {
-		return diags
-	}
-	if first := bytes.TrimLeft(f.src, " \t\r\n"); len(first) > 0 && first[0] != '{' && first[0] != '[' {
-		at := len(f.src) - len(first)
-		return hcl.Diagnostics{problem(rangeAt(f.path, f.src, at), "this is not JSON", "a file named *.hcl.json holds one JSON object; HCL's own syntax is for files named *.hcl")}
-	}
-	return diags[:1]
-}
-
 // syntax is a file that does not parse, as tokens.
 type syntax struct {
 	path   string
 	src    []byte
 	tokens hclsyntax.Tokens // without comments
+	masks  []span
 }
 
 func newSyntax(path string, src []byte) *syntax {
 	all, _ := hclsyntax.LexConfig(src, path, hcl.InitialPos)
-	s := &syntax{path: path, src: src, tokens: make(hclsyntax.Tokens, 0, len(all))}
+	s := &syntax{path: path, src: src, tokens: make(hclsyntax.Tokens, 0, len(all)), masks: secretSpans(src)}
 	for _, t := range all {
 		if t.Type == hclsyntax.TokenComment {
 			// A comment of one line holds its newline.
@@ -148,27 +138,33 @@ func (s *syntax) at(i int) hclsyntax.Token {
 
 // openString explains the string that a newline cuts, token i.
 func (s *syntax) openString(i int) *hcl.Diagnostic {
-	start, depth := i, 0
-	for start > 0 && s.tokens[start].Range.Start.Line == s.tokens[i].Range.Start.Line {
+	var open []int
+	start := i
+	for start > 0 && s.tokens[start-1].Range.Start.Line == s.tokens[i].Range.Start.Line {
 		start--
-		switch s.tokens[start].Type {
-		case hclsyntax.TokenCQuote:
-			depth++
-		case hclsyntax.TokenOQuote:
-			if depth--; depth < 0 {
-				open := s.tokens[start]
-				for j := start; j < i; j++ {
-					if k := s.tokens[j].Type; k == hclsyntax.TokenTemplateInterp || k == hclsyntax.TokenTemplateControl {
-						return problem(s.tokens[j].Range, "the "+string(s.tokens[j].Bytes)+" in this string is not closed",
-							"write } after the expression, or "+string(s.tokens[j].Bytes[:1])+string(s.tokens[j].Bytes)+" for the two signs themselves")
-					}
-				}
-				line := s.tokens[i].Range.Start
-				return problem(open.Range, "the string that starts here has no closing quote", "write: "+strings.TrimSpace(s.source(s.lineStart(open.Range.Start.Byte), line.Byte))+`"`)
-			}
+	}
+	for n := start; n < i; n++ {
+		switch s.tokens[n].Type {
+		case hclsyntax.TokenOQuote, hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
+			open = append(open, n)
+		case hclsyntax.TokenCQuote, hclsyntax.TokenTemplateSeqEnd:
+			open = open[:max(len(open)-1, 0)]
 		}
 	}
-	return problem(s.tokens[i].Range, "a string in quotes ends on its line", `close it with ", and write \n for a new line`)
+	for _, n := range open {
+		if s.tokens[n].Type != hclsyntax.TokenOQuote {
+			return s.unclosed(n)
+		}
+	}
+	if len(open) == 0 {
+		return problem(s.tokens[i].Range, "a string in quotes ends on its line", `close it with ", and write \n for a new line`)
+	}
+	t := s.tokens[open[0]]
+	instead := `write " where it ends`
+	if line := s.source(s.lineStart(t.Range.Start.Byte), s.tokens[i].Range.Start.Byte); line != "…" {
+		instead = "write: " + strings.TrimSpace(line) + `"`
+	}
+	return problem(t.Range, "the string that starts here has no closing quote", instead)
 }
 
 func (s *syntax) heredocCloses(i int) bool {
@@ -183,13 +179,16 @@ func (s *syntax) heredocCloses(i int) bool {
 	return false
 }
 
-// source is text of the file; a secret in it is masked.
+// source is text of the file; "…" where a secret is in it.
 func (s *syntax) source(from, to int) string {
-	text := string(s.src[max(from, 0):min(to, len(s.src))])
-	if strings.Contains(text, "sensitive") {
+	from, to = max(from, 0), min(to, len(s.src))
+	if from >= to {
+		return ""
+	}
+	if meets(s.masks, from, to) {
 		return "…"
 	}
-	return text
+	return string(s.src[from:to])
 }
 
 func (s *syntax) lineStart(offset int) int { return bytes.LastIndexByte(s.src[:offset], '\n') + 1 }

@@ -17,7 +17,7 @@ func (s *syntax) near(pos hcl.Pos) *hcl.Diagnostic {
 	l := &sourceLine{syntax: s, from: from, to: to}
 	for _, rule := range []func() *hcl.Diagnostic{
 		l.quotes, l.escape, l.quotedName, l.colon, l.equalsBeforeBlock, l.oneLineBlock, l.noEquals,
-		l.noValue, l.comment, l.unit, l.unquoted, l.twoAttributes, l.lineEnd, l.missingComma,
+		l.noValue, l.comment, l.unit, l.unquoted, l.twoAttributes, l.lineEnd, l.missingComma, l.trailing, l.twice,
 	} {
 		if d := rule(); d != nil {
 			return d

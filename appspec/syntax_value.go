@@ -145,7 +145,7 @@ func (l *sourceLine) lineEnd() *hcl.Diagnostic {
 		return nil
 	}
 	if l.isAttribute() || l.kind(last-1) == hclsyntax.TokenCBrace {
-		return problem(t.Range, "nothing stands between two lines of a block", "remove the "+string(t.Bytes))
+		return problem(t.Range, "an attribute ends with its line, not with "+string(t.Bytes), "remove the "+string(t.Bytes))
 	}
 	return nil
 }
@@ -184,4 +184,51 @@ func (l *sourceLine) startsValue(n int) bool {
 		return l.kind(n-1) != hclsyntax.TokenIdent
 	}
 	return false
+}
+
+// twice: the same name again in the same block.
+func (l *sourceLine) twice() *hcl.Diagnostic {
+	if !l.isAttribute() {
+		return nil
+	}
+	depth := 0
+	for i := l.from - 1; i >= 0; i-- {
+		switch t := l.tokens[i]; t.Type {
+		case hclsyntax.TokenCBrace:
+			depth++
+		case hclsyntax.TokenOBrace:
+			if depth--; depth < 0 {
+				return nil
+			}
+		case hclsyntax.TokenIdent:
+			if depth == 0 && string(t.Bytes) == l.name() && l.at(i+1).Type == hclsyntax.TokenEqual {
+				return problem(l.token(0).Range, l.name()+" is set twice", "the first is on line "+itoa(t.Range.Start.Line)+": remove one")
+			}
+		}
+	}
+	return nil
+}
+
+// trailing: password = "a" "b".
+func (l *sourceLine) trailing() *hcl.Diagnostic {
+	if !l.isAttribute() {
+		return nil
+	}
+	depth := 0
+	for n := 2; n < l.len(); n++ {
+		switch l.kind(n) {
+		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen, hclsyntax.TokenOQuote, hclsyntax.TokenTemplateInterp:
+			depth++
+			continue
+		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenCQuote, hclsyntax.TokenTemplateSeqEnd:
+			depth--
+		}
+		if depth == 0 && l.endsValue(n) && n+1 < l.len() {
+			switch l.kind(n + 1) {
+			case hclsyntax.TokenOQuote, hclsyntax.TokenNumberLit, hclsyntax.TokenIdent:
+				return problem(l.rng(n+1, l.len()-1), "the line goes on after the value of "+l.name(), "remove the rest, or make it one value: text in one pair of quotes, a list in [ ]")
+			}
+		}
+	}
+	return nil
 }

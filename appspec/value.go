@@ -3,7 +3,6 @@ package appspec
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -13,20 +12,6 @@ import (
 
 // sensitiveText stands for every value that must not be printed.
 const sensitiveText = "(sensitive)"
-
-// equalValue tells whether two fields, both as Attribute.at returns them, hold
-// the same. A nil and an empty list or map are the same.
-func equalValue(a, b any) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	switch x := a.(type) {
-	case *[]string:
-		return slices.Equal(*x, *b.(*[]string))
-	default:
-		return hclText(a) == hclText(b)
-	}
-}
 
 // hclText writes a field of a spec, as Attribute.at returns it, as the HCL
 // expression that gives it; "" for nil, for an empty string and for what means
