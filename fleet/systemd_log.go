@@ -49,7 +49,7 @@ func (h *journalHandler) WithGroup(name string) slog.Handler {
 func (h *journalHandler) Handle(_ context.Context, r slog.Record) error {
 	var message strings.Builder
 	message.WriteString(r.Message)
-	vars := map[string]string{}
+	vars := map[string]string{"SYSLOG_IDENTIFIER": "wsgid-fleet"}
 	add := func(a slog.Attr) {
 		value := a.Value.Resolve().String()
 		message.WriteString(" " + a.Key + "=" + quoted(value))

@@ -17,11 +17,15 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
-// The test binary is three programs: the tests, the real wsgid-fleet (whose
-// masters are this binary executed again), and "fake": the same command line
-// over a fleet that a JSON file describes.
+// The test binary is four programs: the tests, the real wsgid-fleet (whose
+// masters are this binary executed again), "fake": the same command line over a
+// fleet that a JSON file describes, and a client (load_test.go).
 func TestMain(m *testing.M) {
 	runner.Main()
+	if url := os.Getenv(loadEnv); url != "" {
+		runLoad(url)
+		return
+	}
 	testscript.Main(m, map[string]func(){
 		"wsgid-fleet": func() { os.Exit(start()) },
 		"fake":        func() { os.Exit(startFake()) },
