@@ -72,7 +72,7 @@ func Extract(dir string, uid, gid int) error {
 	}
 	temp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+"-")
 	if err != nil {
-		return fmt.Errorf("cannot extract the Python host: %w", err)
+		return fmt.Errorf("cannot extract the Python host to %s: %w", dir, err)
 	}
 	defer os.RemoveAll(temp)
 	if err := write(temp, uid, gid); err != nil {
