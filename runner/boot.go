@@ -59,6 +59,11 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 		return nil, fmt.Errorf("cannot start master of %s: %w", o.Spec.Name, err)
 	}
 	dir := appDir(o.StateDir, o.Spec.Name)
+	// The workers' users must reach the Python host below it; what is theirs to
+	// know of is not below apps.
+	if err := os.MkdirAll(o.StateDir, 0o755); err != nil {
+		return fail(err)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fail(err)
 	}

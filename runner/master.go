@@ -311,6 +311,14 @@ func extractHost(stateDir string, u workerUser) (string, error) {
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return "", fmt.Errorf("cannot lay out the Python host: %w", err)
 	}
+	if u.change {
+		// That user must get past the state directory, but need not see into it.
+		if st, err := os.Stat(stateDir); err == nil && st.Mode().Perm()&0o011 != 0o011 {
+			if err := os.Chmod(stateDir, st.Mode().Perm()|0o011); err != nil {
+				return "", fmt.Errorf("cannot lay out the Python host: %w", err)
+			}
+		}
+	}
 	dir := filepath.Join(parent, fmt.Sprintf("%d-%s", u.uid, host.Digest()))
 	uid, gid := -1, -1
 	if u.change {

@@ -384,6 +384,10 @@ func (p *pool) reap(w *worker) (ws unix.WaitStatus, ok bool) {
 		}
 		return ws, true
 	}
+	// Its template reaps it only in a while; until then the kernel tells.
+	if code, ok := zombieStatus(w.pid); ok {
+		return code, true
+	}
 	w.gone = true
 	p.loop.remove(w.pidfd)
 	w.timer.f = func() { p.workerExited(w) }

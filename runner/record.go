@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
@@ -92,18 +93,9 @@ func FindMasters(stateDir, app string) ([]*Handle, error) {
 // processStart is field 22 of /proc/PID/stat: when the process started, in
 // ticks since boot. With the boot's id it names a process for ever.
 func processStart(pid int) (uint64, error) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	f, err := statFields(pid)
 	if err != nil {
 		return 0, fmt.Errorf("cannot identify process %d: %w", pid, err)
-	}
-	// The second field, the name in parentheses, may hold anything.
-	i := bytes.LastIndexByte(b, ')')
-	if i < 0 {
-		return 0, fmt.Errorf("cannot identify process %d: /proc/%d/stat is not readable", pid, pid)
-	}
-	f := strings.Fields(string(b[i+1:]))
-	if len(f) < 20 {
-		return 0, fmt.Errorf("cannot identify process %d: /proc/%d/stat is too short", pid, pid)
 	}
 	if f[0] == "Z" || f[0] == "X" {
 		return 0, fmt.Errorf("cannot identify process %d: it has ended", pid)
@@ -113,6 +105,31 @@ func processStart(pid int) (uint64, error) {
 		return 0, fmt.Errorf("cannot identify process %d: %w", pid, err)
 	}
 	return v, nil
+}
+
+// statFields returns the fields of /proc/PID/stat from the third, the state, on.
+func statFields(pid int) ([]string, error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return nil, err
+	}
+	// The second field, the name in parentheses, may hold anything.
+	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	if len(f) < 50 {
+		return nil, fmt.Errorf("/proc/%d/stat is too short", pid)
+	}
+	return f, nil
+}
+
+// zombieStatus is how a process ended that nobody has reaped yet: field 52 of
+// /proc/PID/stat.
+func zombieStatus(pid int) (unix.WaitStatus, bool) {
+	f, err := statFields(pid)
+	if err != nil || f[0] != "Z" {
+		return 0, false
+	}
+	code, err := strconv.ParseUint(f[49], 10, 32)
+	return unix.WaitStatus(code), err == nil
 }
 
 // bootID names the run of the kernel.

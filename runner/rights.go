@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"io"
 	"net"
 
 	"golang.org/x/sys/unix"
@@ -35,9 +36,9 @@ func (r *rightsReader) Read(b []byte) (int, error) {
 		}
 	}
 	if n == 0 && err == nil {
-		return 0, net.ErrClosed
+		err = io.EOF
 	}
-	return n, err
+	return max(n, 0), err
 }
 
 // take returns the descriptors received so far; they are the caller's.

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"io"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -77,7 +78,12 @@ func (s *slot) send(x *exchange, now int64) bool {
 func (s *slot) sendBody(x *exchange) bool {
 	var head [wsgi.HeaderSize]byte
 	head[0] = wsgi.MsgBody
-	rights := unix.UnixRights(int(x.body.Fd()))
+	fd := int(x.body.Fd())
+	// The offset is shared with the worker, and with one that had it before.
+	if _, err := unix.Seek(fd, 0, io.SeekStart); err != nil {
+		return false
+	}
+	rights := unix.UnixRights(fd)
 	for {
 		err := unix.Sendmsg(s.fd, head[:], rights, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
 		if err == unix.EINTR {

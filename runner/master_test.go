@@ -1,0 +1,590 @@
+package runner
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+func TestMain(m *testing.M) {
+	Main() // masters are this binary
+	os.Exit(m.Run())
+}
+
+// testApp is an app with a folder and a state directory of its own.
+type testApp struct {
+	t     *testing.T
+	spec  *appspec.Spec
+	state string
+	url   string
+	addr  string
+}
+
+const helloApp = `
+import os, sys, time
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/sleep":
+        time.sleep(float(environ["QUERY_STRING"]))
+    if path == "/die":
+        os._exit(7)
+    if path == "/echo":
+        body = environ["wsgi.input"].read()
+        start_response("200 OK", [("Content-Type", "application/octet-stream")])
+        return [body]
+    if path == "/size":
+        n = 0
+        while True:
+            piece = environ["wsgi.input"].read(65536)
+            if not piece:
+                break
+            n += len(piece)
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [str(n).encode()]
+    if path == "/grow":
+        global kept
+        kept = bytearray(int(environ["QUERY_STRING"]))
+    body = ("%s %d" % (os.environ.get("WORD", "hello"), os.getpid())).encode()
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
+`
+
+// newTestApp makes the folder of an app whose module app.py holds code.
+func newTestApp(t *testing.T, code string, change func(*appspec.Spec)) *testApp {
+	t.Helper()
+	base, err := os.MkdirTemp("", "w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(base, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	a := &testApp{t: t, state: filepath.Join(base, "s")}
+	spec := appspec.Default("demo", filepath.Join(base, "demo"))
+	spec.WSGIApp = "app:application"
+	spec.User = testUser()
+	spec.Workers.Min, spec.Workers.Max = 1, 1
+	spec.Workers.StopTimeout = appspec.Duration(5 * time.Second)
+	spec.Restart.MinDelay = appspec.Duration(50 * time.Millisecond)
+	spec.Sockets.HTTP = []appspec.HTTPSocket{{Listen: "127.0.0.1:0"}}
+	if change != nil {
+		change(spec)
+	}
+	a.spec = spec
+	for _, d := range []string{"app", "logs", "pid/master", "pid/worker", "plugins"} {
+		if err := os.MkdirAll(filepath.Join(spec.Path, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if os.Geteuid() == 0 {
+		err := filepath.Walk(spec.Path, func(p string, _ os.FileInfo, err error) error {
+			if err == nil {
+				err = os.Lchown(p, 33, 33)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.write("app.py", code)
+	t.Cleanup(func() {
+		if t.Failed() {
+			log, _ := os.ReadFile(filepath.Join(spec.Path, logName))
+			t.Logf("log:\n%s", log)
+		}
+		masters, _ := FindMasters(a.state, spec.Name)
+		for _, h := range masters {
+			if err := h.Kill(); err != nil {
+				t.Error(err)
+			}
+			_ = h.Wait(context.Background())
+		}
+		_ = os.RemoveAll(base)
+	})
+	return a
+}
+
+// testUser is whom the workers run as: www-data where we are root.
+func testUser() string {
+	if os.Geteuid() == 0 {
+		return "www-data"
+	}
+	return ""
+}
+
+func (a *testApp) write(name, code string) {
+	a.t.Helper()
+	if err := os.WriteFile(filepath.Join(a.spec.Path, "app", name), []byte(code), 0o644); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+func (a *testApp) ctx() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	a.t.Cleanup(cancel)
+	return ctx
+}
+
+// start starts a master and waits for the state.
+func (a *testApp) start(want State) *Handle {
+	a.t.Helper()
+	if a.url == "" {
+		// The kernel chooses the port; the spec then names it.
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		a.addr = ln.Addr().String()
+		a.url = "http://" + a.addr
+		f, err := ln.(*net.TCPListener).File()
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		_ = ln.Close()
+		a.t.Cleanup(func() { _ = f.Close() })
+		a.spec.Sockets.HTTP[0].Listen = a.addr
+		return a.startWith(want, map[string]*os.File{a.addr: f}, 1)
+	}
+	return a.startWith(want, nil, 1)
+}
+
+func (a *testApp) startWith(want State, files map[string]*os.File, generation int) *Handle {
+	a.t.Helper()
+	h, err := StartMaster(a.ctx(), StartOptions{Spec: a.spec, StateDir: a.state, Generation: generation, Listeners: files})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	a.wait(h, func(st Status) bool { return st.State == want })
+	return h
+}
+
+// wait waits until the master's status is as wanted.
+func (a *testApp) wait(h *Handle, ok func(Status) bool) Status {
+	a.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	var st Status
+	for {
+		next, err := h.Status(ctx, st.Version)
+		if err != nil {
+			a.t.Fatalf("waiting: %v; last status %+v", err, st)
+		}
+		if st = next; ok(st) {
+			return st
+		}
+	}
+}
+
+// get asks for a path and returns status and body.
+func (a *testApp) get(path string) (int, string) {
+	a.t.Helper()
+	resp, err := http.Get(a.url + path)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+// log waits until the log holds the text.
+func (a *testApp) log(want string) {
+	a.t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		b, _ := os.ReadFile(filepath.Join(a.spec.Path, logName))
+		if strings.Contains(string(b), want) {
+			return
+		}
+		if time.Now().After(deadline) {
+			a.t.Fatalf("the log does not say %q", want)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
+
+func pids(st Status) map[int]bool {
+	m := map[int]bool{}
+	for _, w := range st.Workers {
+		m[w.PID] = true
+	}
+	return m
+}
+
+// load sends requests until stop is called, which returns how many were
+// answered, and every answer that was not good.
+func (a *testApp) load(clients int) (stop func() (int, []string)) {
+	var good atomic.Int64
+	var mu sync.Mutex
+	var bad []string
+	end := make(chan struct{})
+	var wg sync.WaitGroup
+	for range clients {
+		wg.Go(func() {
+			c, err := net.Dial("tcp", a.addr)
+			if err != nil {
+				mu.Lock()
+				bad = append(bad, err.Error())
+				mu.Unlock()
+				return
+			}
+			defer func() { _ = c.Close() }()
+			br := bufio.NewReader(c)
+			for {
+				select {
+				case <-end:
+					return
+				default:
+				}
+				_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+				_, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+				var resp *http.Response
+				if err == nil {
+					resp, err = http.ReadResponse(br, nil)
+				}
+				if err == nil {
+					_, err = io.Copy(io.Discard, resp.Body)
+				}
+				if err == nil && resp.StatusCode != 200 {
+					err = fmt.Errorf("status %d", resp.StatusCode)
+				}
+				if err != nil {
+					mu.Lock()
+					bad = append(bad, err.Error())
+					mu.Unlock()
+					return
+				}
+				good.Add(1)
+				if resp.Close {
+					_ = c.Close()
+					if c, err = net.Dial("tcp", a.addr); err != nil {
+						return
+					}
+					br = bufio.NewReader(c)
+				}
+			}
+		})
+	}
+	return func() (int, []string) {
+		close(end)
+		wg.Wait()
+		return int(good.Load()), bad
+	}
+}
+
+func TestServesAndStops(t *testing.T) {
+	a := newTestApp(t, helloApp, nil)
+	h := a.start(StateReady)
+	if code, body := a.get("/"); code != 200 || !strings.HasPrefix(body, "hello ") {
+		t.Fatalf("got %d %q", code, body)
+	}
+	st, err := h.Status(a.ctx(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.Requests.Total != 1 || len(st.Workers) != 1 || st.Workers[0].State != WorkerIdle {
+		t.Errorf("status: %+v", st)
+	}
+	for _, f := range []string{fmt.Sprintf("master/%d", h.PID), fmt.Sprintf("worker/%d", st.Workers[0].PID)} {
+		if _, err := os.Stat(filepath.Join(a.spec.Path, "pid", f+".pid")); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := h.Drain(a.ctx(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Wait(a.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	left, _ := filepath.Glob(filepath.Join(a.spec.Path, "pid", "*", "*.pid"))
+	if len(left) > 0 {
+		t.Errorf("pid files left: %v", left)
+	}
+	if all, err := FindMasters(a.state, "demo"); err != nil || len(all) != 0 {
+		t.Errorf("masters left: %v, %v", all, err)
+	}
+	a.log("master ends")
+}
+
+func TestScalesInPlace(t *testing.T) {
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Workers.Min, s.Workers.Max = 2, 2 })
+	h := a.start(StateReady)
+	st, _ := h.Status(a.ctx(), 0)
+	before := pids(st)
+	if err := h.Scale(a.ctx(), 4, 4); err != nil {
+		t.Fatal(err)
+	}
+	st = a.wait(h, func(st Status) bool { return st.State == StateReady && len(st.Workers) == 4 })
+	for pid := range before {
+		if !pids(st)[pid] {
+			t.Errorf("worker %d is gone", pid)
+		}
+	}
+	if err := h.Scale(a.ctx(), 1, 1); err != nil {
+		t.Fatal(err)
+	}
+	a.wait(h, func(st Status) bool { return len(st.Workers) == 1 })
+}
+
+func TestReloadLosesNothing(t *testing.T) {
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Workers.Min, s.Workers.Max = 2, 2 })
+	h := a.start(StateReady)
+	stop := a.load(8)
+	for range 5 {
+		st, _ := h.Status(a.ctx(), 0)
+		old := pids(st)
+		if err := h.Reload(a.ctx()); err != nil {
+			t.Fatal(err)
+		}
+		a.wait(h, func(st Status) bool {
+			for pid := range pids(st) {
+				if old[pid] {
+					return false
+				}
+			}
+			return st.Rollout == 0 && len(st.Workers) == 2
+		})
+	}
+	good, bad := stop()
+	if len(bad) > 0 || good < 100 {
+		t.Errorf("%d good answers, bad: %v", good, bad)
+	}
+}
+
+func TestBadRolloutKeepsServing(t *testing.T) {
+	a := newTestApp(t, helloApp, nil)
+	h := a.start(StateReady)
+	st, _ := h.Status(a.ctx(), 0)
+	a.write("app.py", "import does_not_exist\n")
+	if err := h.Reload(a.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	got := a.wait(h, func(st Status) bool { return st.State == StateDegraded })
+	if want := "the workers of before serve on, the rollout was given up: ModuleNotFoundError: No module named 'does_not_exist'"; got.Reason != want {
+		t.Errorf("reason %q, want %q", got.Reason, want)
+	}
+	if !strings.Contains(got.Traceback, "import does_not_exist") {
+		t.Errorf("traceback %q", got.Traceback)
+	}
+	if code, _ := a.get("/"); code != 200 || !pids(got)[st.Workers[0].PID] {
+		t.Errorf("does not serve on: %d", code)
+	}
+	a.write("app.py", helloApp)
+	if err := h.Reload(a.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	a.wait(h, func(st Status) bool { return st.State == StateReady && st.Rollout == 0 })
+}
+
+func TestBackoffAndRetry(t *testing.T) {
+	a := newTestApp(t, "raise RuntimeError('no database')\n", func(s *appspec.Spec) {
+		s.Restart.MinDelay = appspec.Duration(time.Hour)
+		s.Restart.MaxDelay = appspec.Duration(time.Hour)
+	})
+	h := a.start(StateBackoff)
+	st, _ := h.Status(a.ctx(), 0)
+	if !strings.HasPrefix(st.Reason, "RuntimeError: no database; next try in 1h") {
+		t.Errorf("reason %q", st.Reason)
+	}
+	if code, body := a.get("/"); code != 503 || !strings.Contains(body, "no worker runs: RuntimeError: no database") {
+		t.Errorf("got %d %q", code, body)
+	}
+	a.write("app.py", helloApp)
+	if err := h.Retry(a.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	a.wait(h, func(st Status) bool { return st.State == StateReady })
+}
+
+func TestWorkerDeath(t *testing.T) {
+	a := newTestApp(t, helloApp, nil)
+	h := a.start(StateReady)
+	st, _ := h.Status(a.ctx(), 0)
+	if code, body := a.get("/die"); code != 502 || !strings.Contains(body, "died: exit status 7") {
+		t.Errorf("got %d %q", code, body)
+	}
+	// One that is ahead of a dying worker is served by the next.
+	var wg sync.WaitGroup
+	codes := make([]int, 6)
+	for i := range codes {
+		wg.Go(func() {
+			path := "/"
+			if i == 0 {
+				path = "/die"
+			}
+			codes[i], _ = a.get(path)
+		})
+	}
+	wg.Wait()
+	for i, c := range codes {
+		if i > 0 && c != 200 {
+			t.Errorf("request %d beside the dying one got %d", i, c)
+		}
+	}
+	got := a.wait(h, func(st Status) bool { return st.State == StateReady && len(st.Workers) == 1 })
+	if got.Restarts != 2 || pids(got)[st.Workers[0].PID] {
+		t.Errorf("status %+v", got)
+	}
+}
+
+func TestRequestTimeout(t *testing.T) {
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Workers.RequestTimeout = appspec.Duration(300 * time.Millisecond) })
+	h := a.start(StateReady)
+	if code, body := a.get("/sleep?30"); code != 504 || !strings.Contains(body, "workers.request_timeout") {
+		t.Errorf("got %d %q", code, body)
+	}
+	a.log("app.py\", line 7 in application")
+	if code, _ := a.get("/"); code != 200 {
+		t.Errorf("the replacement answers %d", code)
+	}
+	if st, _ := h.Status(a.ctx(), 0); st.Requests.Timeouts != 1 {
+		t.Errorf("status %+v", st)
+	}
+}
+
+func TestQueueLimits(t *testing.T) {
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) {
+		s.Workers.Queue = 1
+		s.Workers.QueueTimeout = appspec.Duration(200 * time.Millisecond)
+	})
+	h := a.start(StateReady)
+	var wg sync.WaitGroup
+	ask := func(path string, want int, text string) {
+		wg.Go(func() {
+			resp, err := http.Get(a.url + path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer resp.Body.Close()
+			b, _ := io.ReadAll(resp.Body)
+			if resp.StatusCode != want || !strings.Contains(string(b), text) {
+				t.Errorf("%s: got %d %q, want %d %q", path, resp.StatusCode, b, want, text)
+			}
+			if want == 503 && resp.Header.Get("Retry-After") == "" {
+				t.Error("503 without Retry-After")
+			}
+		})
+	}
+	active := func(n int) {
+		deadline := time.Now().Add(5 * time.Second)
+		for {
+			st, err := h.Status(a.ctx(), 0)
+			if err != nil || time.Now().After(deadline) {
+				t.Fatalf("%d requests are not in work: %+v, %v", n, st.Requests, err)
+			}
+			if st.Requests.Active == n {
+				return
+			}
+		}
+	}
+	ask("/sleep?1.5", 200, "hello")
+	active(1)
+	ask("/ahead", 200, "hello") // held ahead in the slot
+	active(2)
+	ask("/queued", 503, "no worker was free within 200ms")
+	active(3)
+	ask("/more", 503, "1 requests wait for a worker already")
+	wg.Wait()
+}
+
+func TestReplaceHandsConnectionsOver(t *testing.T) {
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Workers.Min, s.Workers.Max = 2, 2 })
+	h := a.start(StateReady)
+	stop := a.load(8)
+	for gen := 2; gen < 6; gen++ {
+		files, err := h.Listeners(a.ctx())
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := a.startWith(StateReady, files, gen)
+		if err := h.Drain(a.ctx(), next); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Wait(a.ctx()); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			_ = f.Close()
+		}
+		h = next
+	}
+	good, bad := stop()
+	if len(bad) > 0 || good < 100 {
+		t.Errorf("%d good answers, bad: %v", good, bad)
+	}
+}
+
+func TestMasterDeathLeavesNoWorker(t *testing.T) {
+	a := newTestApp(t, helloApp, nil)
+	h := a.start(StateReady)
+	st, _ := h.Status(a.ctx(), 0)
+	pid := st.Workers[0].PID
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := h.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(p, 10_000)
+		if err == unix.EINTR {
+			continue
+		}
+		if n != 1 {
+			t.Errorf("worker %d outlives its master: %v", pid, err)
+		}
+		return
+	}
+}
+
+func TestStartErrors(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for name, c := range map[string]struct {
+		change func(*appspec.Spec)
+		want   string
+	}{
+		"port taken": {func(s *appspec.Spec) { s.Sockets.HTTP[0].Listen = taken.Addr().String() },
+			"cannot start master of demo: cannot listen on " + taken.Addr().String() + ": the port is taken by another process (ss -ltnp shows which)"},
+		"no python": {func(s *appspec.Spec) { s.Python = "/nonexistent/python3" },
+			"/nonexistent/python3"},
+		"no folder for the socket": {func(s *appspec.Spec) { s.Sockets.HTTP[0].Listen = "unix:/nonexistent/x.sock" },
+			"cannot start master of demo: cannot listen on unix:/nonexistent/x.sock: its folder does not exist"},
+		"not handed over": {func(s *appspec.Spec) { s.Sockets.HTTP[0].Listen = "systemd:blog" },
+			`cannot start master of demo: cannot listen on systemd:blog: the service manager handed over no descriptor named "blog" (FileDescriptorName= of a .socket unit)`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newTestApp(t, helloApp, c.change)
+			_, err := StartMaster(a.ctx(), StartOptions{Spec: a.spec, StateDir: a.state})
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want %q", err, c.want)
+			}
+		})
+	}
+}

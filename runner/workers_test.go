@@ -1,0 +1,379 @@
+package runner
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+func TestPreloadForksWorkers(t *testing.T) {
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) {
+		s.Workers.Min, s.Workers.Max = 2, 2
+		s.Workers.Preload = true
+	})
+	h := a.start(StateReady)
+	a.log("workers are forked from it")
+	stop := a.load(4)
+	st, _ := h.Status(a.ctx(), 0)
+	old := pids(st)
+	a.write("app.py", strings.Replace(helloApp, `"hello"`, `"again and again"`, 1))
+	if err := h.Reload(a.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	a.wait(h, func(st Status) bool {
+		for pid := range pids(st) {
+			if old[pid] {
+				return false
+			}
+		}
+		return st.State == StateReady && st.Rollout == 0
+	})
+	if good, bad := stop(); len(bad) > 0 || good == 0 {
+		t.Errorf("%d good, bad: %v", good, bad)
+	}
+	if _, body := a.get("/"); !strings.HasPrefix(body, "again and again ") {
+		t.Errorf("after the reload: %q", body)
+	}
+	if code, body := a.get("/die"); code != 502 || !strings.Contains(body, "exit status 7") {
+		t.Errorf("got %d %q", code, body)
+	}
+	a.wait(h, func(st Status) bool { return st.State == StateReady && len(st.Workers) == 2 })
+}
+
+func TestPreloadFailure(t *testing.T) {
+	a := newTestApp(t, "import nope\n", func(s *appspec.Spec) { s.Workers.Preload = true })
+	h := a.start(StateBackoff)
+	if st, _ := h.Status(a.ctx(), 0); !strings.HasPrefix(st.Reason, "ModuleNotFoundError: No module named 'nope'") {
+		t.Errorf("reason %q", st.Reason)
+	}
+}
+
+func TestIdleAppStartsOnDemand(t *testing.T) {
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) {
+		s.Workers.Min, s.Workers.Max = 0, 2
+		s.Workers.IdleTimeout = appspec.Duration(200 * time.Millisecond)
+	})
+	h := a.start(StateIdle)
+	if code, _ := a.get("/"); code != 200 {
+		t.Fatalf("first request: %d", code)
+	}
+	st := a.wait(h, func(st Status) bool { return st.State == StateIdle && len(st.Workers) == 0 })
+	if !strings.Contains(st.Scaled, "1 → 0 workers: a worker had nothing to do") {
+		t.Errorf("scaled %q", st.Scaled)
+	}
+}
+
+func TestScalesByTheWait(t *testing.T) {
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) {
+		s.Workers.Min, s.Workers.Max = 1, 4
+		s.Workers.IdleTimeout = appspec.Duration(300 * time.Millisecond)
+	})
+	h := a.start(StateReady)
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if code, _ := a.get("/sleep?0.2"); code != 200 {
+				t.Errorf("got %d", code)
+			}
+		})
+	}
+	a.wait(h, func(st Status) bool { return len(st.Workers) == 4 })
+	wg.Wait()
+	a.wait(h, func(st Status) bool { return len(st.Workers) == 1 && st.State == StateReady })
+}
+
+func TestRecyclesByRequests(t *testing.T) {
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) {
+		s.Workers.Min, s.Workers.Max = 2, 2
+		s.Workers.MaxRequests = 50
+	})
+	h := a.start(StateReady)
+	st, _ := h.Status(a.ctx(), 0)
+	old := pids(st)
+	stop := a.load(4)
+	// The worker that was busy last is asked first: another may never come to its
+	// limit.
+	a.wait(h, func(st Status) bool {
+		for pid := range pids(st) {
+			if !old[pid] && len(st.Workers) == 2 {
+				return true
+			}
+		}
+		return false
+	})
+	good, bad := stop()
+	if len(bad) > 0 || good < 50 {
+		t.Errorf("%d good, bad: %v", good, bad)
+	}
+	if st, _ := h.Status(a.ctx(), 0); st.Restarts != 0 {
+		t.Errorf("recycling counts as restarts: %+v", st)
+	}
+}
+
+func TestRecyclesByMemory(t *testing.T) {
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Workers.MaxMemory = 64 << 20 })
+	h := a.start(StateReady)
+	st, _ := h.Status(a.ctx(), 0)
+	if code, _ := a.get("/grow?100000000"); code != 200 {
+		t.Fatal(code)
+	}
+	a.wait(h, func(n Status) bool {
+		return n.State == StateReady && len(n.Workers) == 1 && !pids(n)[st.Workers[0].PID]
+	})
+	a.log("workers.max_memory is 64 MiB")
+}
+
+const healthApp = `
+import os, time
+def application(environ, start_response):
+    flag = os.path.join(os.path.dirname(__file__), "sick")
+    if environ["PATH_INFO"] == "/healthz" and os.path.exists(flag):
+        how = open(flag).read()
+        if how == "hang":
+            time.sleep(60)
+        start_response("500 Sick", [])
+        return [b""]
+    start_response("200 OK", [])
+    return [str(os.getpid()).encode()]
+`
+
+func TestHealth(t *testing.T) {
+	health := func(s *appspec.Spec) {
+		s.Health = &appspec.Health{Path: "/healthz", Interval: appspec.Duration(50 * time.Millisecond),
+			Timeout: appspec.Duration(500 * time.Millisecond), Failures: 2}
+	}
+	for _, how := range []string{"fail", "hang"} {
+		t.Run(how, func(t *testing.T) {
+			a := newTestApp(t, healthApp, health)
+			h := a.start(StateReady)
+			st := a.wait(h, func(st Status) bool { return st.Health != nil && st.Health.OK })
+			if !strings.HasPrefix(st.Health.Answer, "200 in ") {
+				t.Errorf("answer %q", st.Health.Answer)
+			}
+			a.write("sick", how)
+			a.log("health check failed (2 of 2)")
+			if err := os.Remove(filepath.Join(a.spec.Path, "app", "sick")); err != nil {
+				t.Fatal(err)
+			}
+			a.wait(h, func(n Status) bool { return n.State == StateReady && !pids(n)[st.Workers[0].PID] })
+		})
+	}
+	t.Run("gates a rollout", func(t *testing.T) {
+		a := newTestApp(t, healthApp, health)
+		h := a.start(StateReady)
+		a.write("app.py", strings.Replace(healthApp, "os.path.exists(flag)", "True", 1))
+		a.write("sick", "fail")
+		// The worker that serves must stay well: it looks at the same file.
+		a.write("app.py", strings.Replace(healthApp, `"200 OK"`, `("500 No" if environ["PATH_INFO"] == "/healthz" else "200 OK")`, 1))
+		if err := os.Remove(filepath.Join(a.spec.Path, "app", "sick")); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Reload(a.ctx()); err != nil {
+			t.Fatal(err)
+		}
+		st := a.wait(h, func(st Status) bool { return st.RolloutError != "" })
+		if !strings.Contains(st.RolloutError, "its health check failed 2 times: 500 in ") {
+			t.Errorf("rollout error %q", st.RolloutError)
+		}
+		if code, _ := a.get("/"); code != 200 {
+			t.Errorf("does not serve on: %d", code)
+		}
+	})
+}
+
+func TestBodies(t *testing.T) {
+	a := newTestApp(t, helloApp, nil)
+	a.start(StateReady)
+	for _, size := range []int{0, 1, 65536, 65537, 300_000, 5 << 20} {
+		for _, chunked := range []bool{false, true} {
+			body := make([]byte, size)
+			_, _ = rand.Read(body)
+			var r io.Reader = bytes.NewReader(body)
+			if chunked {
+				r = io.MultiReader(r) // hides its length
+			}
+			resp, err := http.Post(a.url+"/echo", "application/octet-stream", r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			if err != nil || resp.StatusCode != 200 || !bytes.Equal(got, body) {
+				t.Errorf("%d bytes, chunked %v: status %d, %d bytes came back, %v", size, chunked, resp.StatusCode, len(got), err)
+			}
+		}
+	}
+}
+
+func TestTooLargeBody(t *testing.T) {
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Request.MaxBody = 1000 })
+	a.start(StateReady)
+	for _, r := range []io.Reader{strings.NewReader(strings.Repeat("x", 1001)), io.MultiReader(strings.NewReader(strings.Repeat("x", 1001)))} {
+		resp, err := http.Post(a.url+"/size", "text/plain", r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if resp.StatusCode != 413 || string(b) != "413 Content Too Large: the body is larger than 1000 bytes\n" {
+			t.Errorf("got %d %q", resp.StatusCode, b)
+		}
+	}
+}
+
+// raw sends bytes on a connection of its own and returns all that comes back.
+func (a *testApp) raw(text string) string {
+	a.t.Helper()
+	c, err := net.Dial("tcp", a.addr)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.WriteString(c, text); err != nil {
+		a.t.Fatal(err)
+	}
+	b, err := io.ReadAll(c)
+	if err != nil {
+		a.t.Fatalf("%v after %q", err, b)
+	}
+	return string(b)
+}
+
+func TestPipelining(t *testing.T) {
+	a := newTestApp(t, helloApp, nil)
+	a.start(StateReady)
+	one := "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n"
+	var all strings.Builder
+	for i := range 50 {
+		fmt.Fprintf(&all, "%s%03d", one, i)
+	}
+	all.WriteString("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	got := a.raw(all.String())
+	if n := strings.Count(got, "HTTP/1.1 200 OK"); n != 51 {
+		t.Errorf("%d answers", n)
+	}
+	at := 0
+	for i := range 50 {
+		j := strings.Index(got[at:], fmt.Sprintf("\r\n\r\n%03d", i))
+		if j < 0 {
+			t.Fatalf("answer %d is not in its place", i)
+		}
+		at += j
+	}
+}
+
+func TestClientErrors(t *testing.T) {
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) {
+		s.Request.HeaderTimeout = appspec.Duration(300 * time.Millisecond)
+		s.Request.BodyTimeout = appspec.Duration(300 * time.Millisecond)
+	})
+	a.start(StateReady)
+	for name, c := range map[string]struct{ send, want string }{
+		"slow head":   {"GET / HT", "HTTP/1.1 408 Request Timeout\r\n"},
+		"slow body":   {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab", "HTTP/1.1 408 Request Timeout\r\n"},
+		"no host":     {"GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n"},
+		"both":        {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n"},
+		"long target": {"GET /" + strings.Repeat("a", 40_000) + " HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 414 URI Too Long\r\n"},
+		"old":         {"GET / HTTP/1.0\r\n\r\n", "HTTP/1.1 200 OK\r\n"},
+		"continue":    {"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 408"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := a.raw(c.send); !strings.HasPrefix(got, c.want) {
+				t.Errorf("got %.200q", got)
+			}
+		})
+	}
+}
+
+const streamApp = `
+import os
+state = os.path.join(os.path.dirname(os.path.dirname(__file__)), "logs", "closed")
+class Pieces:
+    def __init__(self, n): self.n = n
+    def __iter__(self): return self
+    def __next__(self):
+        if self.n == 0: raise StopIteration
+        self.n -= 1
+        return b"x" * 65536
+    def close(self):
+        open(state, "w").write(str(self.n))
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/file":
+        f = open(environ["QUERY_STRING"], "rb")
+        start_response("200 OK", [("Content-Type", "x/y")])
+        return environ["wsgi.file_wrapper"](f)
+    if path == "/who":
+        start_response("200 OK", [])
+        return [str(os.getpid()).encode()]
+    start_response("200 OK", [("Content-Type", "x/y")])
+    return Pieces(int(environ["QUERY_STRING"]))
+`
+
+func TestStreams(t *testing.T) {
+	a := newTestApp(t, streamApp, nil)
+	a.start(StateReady)
+	if code, body := a.get("/stream?200"); code != 200 || len(body) != 200*65536 {
+		t.Errorf("got %d, %d bytes", code, len(body))
+	}
+	big := filepath.Join(a.spec.Path, "big")
+	if err := os.WriteFile(big, bytes.Repeat([]byte("0123456789"), 1<<20), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if code, body := a.get("/file?" + big); code != 200 || len(body) != 10<<20 || body[:10] != "0123456789" {
+		t.Errorf("got %d, %d bytes", code, len(body))
+	}
+	if got := a.raw("GET /stream?3 HTTP/1.0\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 200 OK\r\n") || strings.Count(got, "x") < 3*65536 || strings.Contains(got, "chunked") {
+		t.Errorf("HTTP/1.0: %.200q, %d bytes", got, len(got))
+	}
+}
+
+// A client that reads nothing holds no worker, and one that goes ends the
+// application's iterator.
+func TestSlowAndGoneClients(t *testing.T) {
+	a := newTestApp(t, streamApp, nil)
+	a.start(StateReady)
+	c, err := net.Dial("tcp", a.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, _ = io.WriteString(c, "GET /stream?500 HTTP/1.1\r\nHost: x\r\n\r\n")
+	if code, _ := a.get("/who"); code != 200 {
+		t.Errorf("beside a slow client: %d", code)
+	}
+	b := make([]byte, 100)
+	if n, err := c.Read(b); err != nil || !strings.HasPrefix(string(b[:n]), "HTTP/1.1 200 OK") {
+		t.Errorf("slow client: %q, %v", b[:n], err)
+	}
+
+	gone, err := net.Dial("tcp", a.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(gone, "GET /stream?100000 HTTP/1.1\r\nHost: x\r\n\r\n")
+	if _, err := gone.Read(b); err != nil {
+		t.Fatal(err)
+	}
+	_ = gone.Close()
+	if code, _ := a.get("/who"); code != 200 {
+		t.Errorf("after a client went: %d", code)
+	}
+	left, err := os.ReadFile(filepath.Join(a.spec.Path, "logs", "closed"))
+	if err != nil || string(left) == "0" {
+		t.Errorf("the iterator was not closed early: %q, %v", left, err)
+	}
+}
