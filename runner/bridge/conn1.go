@@ -159,6 +159,9 @@ func (c *conn1) serveOne(wait time.Duration) bool {
 		c.s.Cancel(in)
 	}
 	if err != nil {
+		// Without TLS's farewell: where the end of the connection is the end of
+		// the body, the client must not take this for it.
+		_ = c.c.NetConn().Close()
 		return false
 	}
 	if !c.keep {

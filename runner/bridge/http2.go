@@ -28,7 +28,11 @@ func (l h2Listener) Accept() (net.Conn, error) {
 	}
 }
 
-func (l h2Listener) Close() error   { return nil }
+func (l h2Listener) Close() error {
+	l.s.stopH2()
+	return nil
+}
+
 func (l h2Listener) Addr() net.Addr { return &net.TCPAddr{} }
 
 // serveHTTP2 is the handler of net/http.
@@ -192,7 +196,9 @@ func (w *writer2) head(h *wsgi.ResponseHead, size int64) error {
 	if length < 0 && (!w.head2 || size > 0) {
 		length = size
 	}
-	if length >= 0 && h.Status != 204 {
+	// Behind the head of a 304 net/http sends an empty frame, which clients
+	// hold against a length that is not 0.
+	if length >= 0 && h.Status != 204 && h.Status != 304 {
 		header.Set("Content-Length", strconv.FormatInt(length, 10))
 	}
 	deadline(w.rc.SetWriteDeadline, w.limits.BodyTimeout)

@@ -182,7 +182,8 @@ var (
 )
 
 // copyTo writes the response until its end. gone is closed when the client
-// leaves. errShort: the connection, or stream, must be cut.
+// leaves. errShort: the connection, or stream, must be cut. A failure that
+// comes before anything was written is answered as one, even behind Head.
 func (q *response) copyTo(w writer, noBody bool, gone <-chan struct{}) error {
 	left := int64(-1) // bytes still to come by Content-Length; -1: not known
 	started := false
@@ -232,7 +233,10 @@ func (q *response) copyTo(w writer, noBody bool, gone <-chan struct{}) error {
 			}
 			return w.end()
 		default:
-			if err = w.flush(); err == nil {
+			if started {
+				err = w.flush()
+			}
+			if err == nil {
 				select {
 				case <-q.wake:
 				case <-gone:

@@ -73,7 +73,7 @@ type Server struct {
 	once     sync.Once
 	h2       *http.Server
 	h2conns  chan *tls.Conn // accepted, handshake done, HTTP/2; read by h2
-	h2closed chan struct{} // closed when h2conns has no reader any more
+	h2closed chan struct{}  // closed when h2conns has no reader any more
 	h2once   sync.Once
 
 	mu        sync.Mutex

@@ -1,0 +1,73 @@
+package bridge
+
+import (
+	"crypto/tls"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// served returns the name in the certificate of a new connection.
+func (f *fixture) served() string {
+	f.t.Helper()
+	c, err := tls.Dial("tcp", f.addr, &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer c.Close()
+	return c.ConnectionState().PeerCertificates[0].Subject.CommonName
+}
+
+func (f *fixture) until(what string, ready func() bool) {
+	f.t.Helper()
+	for end := time.Now().Add(15 * time.Second); !ready(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			f.t.Fatalf("still waiting: %s; the log says %q", what, f.log())
+		}
+	}
+}
+
+func TestCertificateIsReadAnew(t *testing.T) {
+	f := start(t, Limits{}, func(in *Incoming) { ok(in, "") })
+	if got := f.served(); got != "first" {
+		t.Fatal(got)
+	}
+	if err := os.WriteFile(f.certFile, []byte("rubbish"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.until("the broken file is noticed", func() bool {
+		if got := f.served(); got != "first" {
+			t.Fatal(got)
+		}
+		return strings.Contains(f.log(), "the certificate read before goes on serving")
+	})
+	writePair(t, filepath.Dir(f.certFile), "second")
+	f.until("the new certificate", func() bool { return f.served() == "second" })
+	if want := "certificate " + f.certFile + " was read anew"; !strings.Contains(f.log(), want) {
+		t.Errorf("the log says %q", f.log())
+	}
+}
+
+func TestLoadCertificateErrors(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := writePair(t, dir, "x")
+	other := t.TempDir()
+	_, otherKey := writePair(t, other, "y")
+	empty := filepath.Join(dir, "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ cert, key, want string }{
+		{dir + "/none", key, "cannot read certificate " + dir + "/none: no such file or directory"},
+		{cert, dir + "/none", "cannot read key " + dir + "/none: no such file or directory"},
+		{cert, otherKey, "cannot use certificate " + cert + " with key " + otherKey + ": tls: private key does not match public key"},
+		{empty, key, "cannot use certificate " + empty + " with key " + key + ": tls: failed to find any PEM data in certificate input"},
+		{dir, key, "cannot read certificate " + dir + ": is a directory"},
+	} {
+		if _, err := LoadCertificate(c.cert, c.key); err == nil || err.Error() != c.want {
+			t.Errorf("%v\nwant %s", err, c.want)
+		}
+	}
+}
