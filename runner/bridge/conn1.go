@@ -159,8 +159,11 @@ func (c *conn1) serveOne(wait time.Duration) bool {
 		c.s.Cancel(in)
 	}
 	if err != nil {
-		// Without TLS's farewell: where the end of the connection is the end of
-		// the body, the client must not take this for it.
+		// Reset, without TLS's farewell: where the end of the connection is the
+		// end of the body, the client must not take this for it.
+		if tcp, ok := c.c.NetConn().(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
 		_ = c.c.NetConn().Close()
 		return false
 	}
