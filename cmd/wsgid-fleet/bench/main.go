@@ -112,6 +112,15 @@ func (b *bench) prepare() error {
 	return os.Chmod(dir, 0o755)
 }
 
+// temp makes a folder that every user can enter.
+func (b *bench) temp(prefix string) (string, error) {
+	dir, err := os.MkdirTemp(b.dir, prefix)
+	if err != nil {
+		return "", err
+	}
+	return dir, os.Chmod(dir, 0o755)
+}
+
 // give makes a folder the property of whoever runs the apps.
 func (b *bench) give(folder string) error {
 	return filepath.WalkDir(folder, func(path string, d os.DirEntry, err error) error {

@@ -18,7 +18,7 @@ func (b *bench) mongrel2(recv, send string) (addr string, c *child, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	dir, err := os.MkdirTemp(b.dir, "m")
+	dir, err := b.temp("m")
 	if err != nil {
 		return "", nil, err
 	}

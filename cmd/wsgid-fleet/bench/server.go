@@ -31,7 +31,8 @@ type site struct {
 }
 
 func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var config net.ListenConfig
+	l, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
@@ -93,7 +94,7 @@ var (
 
 // fleetOf starts a daemon over one app with one worker.
 func (b *bench) fleetOf(ctx context.Context, s site, sockets string) (*server, string, error) {
-	dir, err := os.MkdirTemp(b.dir, "f")
+	dir, err := b.temp("f")
 	if err != nil {
 		return nil, "", err
 	}
@@ -252,11 +253,8 @@ func startNginx(ctx context.Context, b *bench, s site) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(b.dir, "n")
+	dir, err := b.temp("n")
 	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
 	conf, err := b.fill("nginx.conf", dir, "DIR", dir, "ADDR", addr)

@@ -171,7 +171,7 @@ func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond)
 // applyOnce starts an app without a daemon and returns the time to its first
 // answer.
 func (b *bench) applyOnce(ctx context.Context, s site) (time.Duration, func(), error) {
-	dir, err := os.MkdirTemp(b.dir, "a")
+	dir, err := b.temp("a")
 	if err != nil {
 		return 0, nil, err
 	}

@@ -137,14 +137,14 @@ func (b *bed) rewrite(name string, oldnew ...string) {
 }
 
 // replace is a rewrite of one word that must be there.
-func (b *bed) replace(name, old, new string) {
+func (b *bed) replace(name, old, by string) {
 	b.t.Helper()
 	text, err := os.ReadFile(filepath.Join(b.demo, name))
 	b.must(err)
 	if !strings.Contains(string(text), old) {
 		b.t.Fatalf("%s does not contain %q:\n%s", name, old, text)
 	}
-	b.write(name, strings.Replace(string(text), old, new, 1))
+	b.write(name, strings.Replace(string(text), old, by, 1))
 }
 
 func (b *bed) write(name, text string) {
@@ -254,11 +254,11 @@ func (b *bed) run() *daemon {
 	d.Stdout, d.Stderr = out, out
 	b.must(d.Start())
 	go func() {
-		d.Wait() //nolint:errcheck // the state is read from ProcessState
+		d.Wait() // the state is read from ProcessState
 		close(d.done)
 	}()
 	b.t.Cleanup(func() {
-		d.Process.Kill() //nolint:errcheck // it may have ended
+		d.Process.Kill() // it may have ended
 		<-d.done
 	})
 	eventually(b.t, 30*time.Second, "the daemon to answer", func() error {
@@ -328,7 +328,7 @@ func (b *bed) remove() {
 		b.t.Log(b.logs())
 	}
 	for _, p := range processesOf(b.dir) {
-		syscall.Kill(p.pid, syscall.SIGKILL) //nolint:errcheck // it may have ended
+		syscall.Kill(p.pid, syscall.SIGKILL) // it may have ended
 	}
 	if err := wait(10*time.Second, func() error {
 		if left := processesOf(b.dir); len(left) > 0 {

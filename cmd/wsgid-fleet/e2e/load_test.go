@@ -19,7 +19,7 @@ func TestLoadCountsEveryAnswer(t *testing.T) {
 		cause Cause // empty: all good
 	}{
 		{"good", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, r.URL.Path) }, ""},
-		{"bad gateway", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }, "status 502"},
+		{"bad gateway", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }, "status 502"},
 		{"another's answer", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "/load/none") }, Wrong},
 		{"closed", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, Closed},
 		{"cut off", func(w http.ResponseWriter, _ *http.Request) {

@@ -35,8 +35,8 @@ func (b *bed) startMongrel2() {
 	server.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
 	b.must(server.Start())
 	b.t.Cleanup(func() {
-		server.Process.Kill() //nolint:errcheck // it may have ended
-		server.Wait()         //nolint:errcheck // it was killed
+		server.Process.Kill() // it may have ended
+		server.Wait()         // it was killed
 	})
 	accepts(b.t, b.m2)
 }

@@ -128,11 +128,11 @@ func TestQuickstartScript(t *testing.T) {
 		b.must(script.Start())
 		ended := make(chan struct{})
 		go func() {
-			script.Wait() //nolint:errcheck // the state is read from ProcessState
+			script.Wait() // the state is read from ProcessState
 			close(ended)
 		}()
 		t.Cleanup(func() {
-			syscall.Kill(-script.Process.Pid, syscall.SIGKILL) //nolint:errcheck // it may have ended
+			syscall.Kill(-script.Process.Pid, syscall.SIGKILL) // it may have ended
 			<-ended
 		})
 		said := func() string {

@@ -260,7 +260,7 @@ func (s *storm) strike(a *stormApp, what string, signal syscall.Signal) error {
 		pid, left = app.Workers[s.rand.IntN(len(app.Workers))].PID, 2 // as many threads as a worker can have
 	}
 	s.kills = append(s.kills, &kill{a.name, what, time.Now(), left})
-	syscall.Kill(pid, signal) //nolint:errcheck // it may have gone by itself
+	syscall.Kill(pid, signal) // it may have gone by itself
 	return nil
 }
 
@@ -270,7 +270,7 @@ func (s *storm) freeze(pid int) error {
 		return nil //nolint:nilerr // it went by itself
 	}
 	s.breathe()
-	syscall.Kill(pid, syscall.SIGCONT) //nolint:errcheck // it may have been ended
+	syscall.Kill(pid, syscall.SIGCONT) // it may have been ended
 	return nil
 }
 
