@@ -207,6 +207,16 @@ func (s *controlServer) answer(c *net.UnixConn, req *controlRequest) (ans contro
 				files = append(files, fd)
 				ans.Listeners = append(ans.Listeners, ln.name)
 			}
+			if m.tls == nil {
+				return
+			}
+			err := m.tls.duplicates(func(name string, fd int) {
+				files = append(files, fd)
+				ans.Listeners = append(ans.Listeners, name)
+			})
+			if err != nil {
+				ans.Error = "cannot duplicate listening sockets: " + err.Error()
+			}
 		})
 	default:
 		ans.Error = fmt.Sprintf("cannot %s: no such operation", req.Op)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -28,7 +29,7 @@ type front struct {
 	log  *appLog
 	spec *appspec.Spec // for the limits of a request
 
-	trusted []netip.Prefix
+	trusted atomic.Pointer[[]netip.Prefix] // read by the bridge's goroutines too
 	spool   string // folder for temporary files
 
 	listeners []*listener
@@ -61,28 +62,31 @@ func newFront(l *loop, p *pool, log *appLog, spec *appspec.Spec) *front {
 // configure takes over the limits of a request, for requests from now on.
 func (f *front) configure(spec *appspec.Spec) {
 	f.spec = spec
-	f.trusted = f.trusted[:0]
+	var trusted []netip.Prefix
 	for _, s := range spec.Request.TrustedProxies {
 		if p, err := netip.ParsePrefix(s); err == nil {
-			f.trusted = append(f.trusted, p)
+			trusted = append(trusted, p)
 		} else if a, err := netip.ParseAddr(s); err == nil {
-			f.trusted = append(f.trusted, netip.PrefixFrom(a, a.BitLen()))
+			trusted = append(trusted, netip.PrefixFrom(a, a.BitLen()))
 		}
 	}
+	f.trusted.Store(&trusted)
 }
 
 // trusts tells whether an address is one of request.trusted_proxies. A unix
-// socket has none: who may connect to it is the operator's choice already.
+// socket has no address: where the operator trusts proxies at all, he trusts
+// the one that he lets connect to it.
 func (f *front) trusts(addr string) bool {
+	trusted := *f.trusted.Load()
 	if addr == "" {
-		return true
+		return len(trusted) > 0
 	}
 	a, err := netip.ParseAddr(addr)
 	if err != nil {
 		return false
 	}
 	a = a.Unmap()
-	for _, p := range f.trusted {
+	for _, p := range trusted {
 		if p.Contains(a) {
 			return true
 		}

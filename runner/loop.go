@@ -36,6 +36,7 @@ type loop struct {
 	pending bool     // guarded by mu: wakefd has been written and not yet read
 
 	closed bool
+	atEnd  []func() // called when run returns
 }
 
 // owner is a registered descriptor. A generation tells events of a closed
@@ -139,6 +140,11 @@ func (l *loop) wall(t int64) time.Time { return time.Now().Add(time.Duration(t -
 
 // run serves until stop.
 func (l *loop) run() error {
+	defer func() {
+		for _, f := range l.atEnd {
+			f()
+		}
+	}()
 	events := make([]unix.EpollEvent, 256)
 	l.tick()
 	for !l.closed {

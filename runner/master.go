@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/signal"
@@ -31,6 +32,7 @@ type master struct {
 	control *controlServer
 	record  Record
 	m2      []*mongrel2Ingress
+	tls     *tlsIngress // nil: no socket has tls
 	filters atomic.Bool // the app has request filters: mongrel2 requests carry their message
 
 	waiters  []chan struct{} // closed when the state changes
@@ -123,12 +125,24 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 
 // openSockets takes over the listening sockets that came with the boot.
 func (m *master) openSockets(files map[string]int) error {
-	for _, s := range m.spec.Sockets.HTTP {
+	for i := range m.spec.Sockets.HTTP {
+		s := &m.spec.Sockets.HTTP[i]
 		fd, ok := files[s.Listen]
 		if !ok {
 			return fmt.Errorf("cannot listen on %s: its socket was not handed over", s.Listen)
 		}
-		if err := m.front.listen(s.Listen, fd); err != nil {
+		if s.TLS == nil {
+			if err := m.front.listen(s.Listen, fd); err != nil {
+				return err
+			}
+			continue
+		}
+		if m.tls == nil {
+			m.tls = newTLSIngress(m.loop, m.pool, m.front, m.log)
+			m.tls.left = m.checkDrained
+			m.tls.configure(&m.spec.Request)
+		}
+		if err := m.tls.listen(s, fd); err != nil {
 			return err
 		}
 	}
@@ -189,6 +203,9 @@ func (m *master) onSignal(s syscall.Signal) {
 func (m *master) update(spec *appspec.Spec, generation int, rolling bool) {
 	m.spec = spec
 	m.front.configure(spec)
+	if m.tls != nil {
+		m.tls.configure(&spec.Request)
+	}
 	m.log.debug = spec.Debug
 	if rolling {
 		m.pool.min, m.pool.max = spec.Workers.Min, spec.Workers.Max
@@ -225,6 +242,11 @@ func (m *master) drain(why string) {
 	for _, in := range m.m2 {
 		in.detach()
 	}
+	if m.tls != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), m.spec.Workers.StopTimeout.D())
+		m.loop.atEnd = append(m.loop.atEnd, cancel)
+		m.tls.drain(ctx)
+	}
 	m.front.drain()
 	m.pool.touch()
 	m.settle.f = m.checkDrained
@@ -236,7 +258,7 @@ const settleTime = 200 * time.Millisecond
 
 // checkDrained stops the pool when no request is left and none can come.
 func (m *master) checkDrained() {
-	if !m.draining || !m.front.empty() {
+	if !m.draining || !m.front.empty() || (m.tls != nil && !m.tls.stopped) {
 		return
 	}
 	if len(m.m2) > 0 && m.settle.idx > 0 {

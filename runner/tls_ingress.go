@@ -1,0 +1,174 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+// tlsIngress is the HTTPS side of a master. Its connections live on goroutines
+// of the bridge; whole requests come to the loop.
+type tlsIngress struct {
+	loop   *loop
+	pool   *pool
+	front  *front
+	log    *appLog
+	server *bridge.Server
+	limits atomic.Pointer[bridge.Limits]
+
+	sockets []*tlsSocket
+	open    map[*bridge.Incoming]*exchange
+	stopped bool   // Shutdown has returned: no request can come
+	left    func() // after that
+}
+
+// tlsSocket is one listening socket of it, kept to be passed on.
+type tlsSocket struct {
+	name string
+	file *os.File
+}
+
+func newTLSIngress(l *loop, p *pool, f *front, log *appLog) *tlsIngress {
+	in := &tlsIngress{loop: l, pool: p, front: f, log: log, open: map[*bridge.Incoming]*exchange{}, left: func() {}}
+	in.server = &bridge.Server{
+		Submit:   func(r *bridge.Incoming) { l.post(func() { in.submit(r) }) },
+		Cancel:   func(r *bridge.Incoming) { l.post(func() { in.cancel(r) }) },
+		Limits:   func() bridge.Limits { return *in.limits.Load() },
+		Trusted:  f.trusts,
+		TempFile: f.tempFile,
+		Log:      log.info,
+		Version:  Version,
+	}
+	return in
+}
+
+// configure takes over the limits of a request.
+func (in *tlsIngress) configure(r *appspec.Request) {
+	in.limits.Store(&bridge.Limits{MaxBody: int64(r.MaxBody), HeaderTimeout: r.HeaderTimeout.D(),
+		BodyTimeout: r.BodyTimeout.D(), KeepAliveTimeout: r.KeepAliveTimeout.D()})
+}
+
+// listen serves HTTPS on a listening socket; the ingress owns the descriptor.
+func (in *tlsIngress) listen(s *appspec.HTTPSocket, fd int) error {
+	cert, err := bridge.LoadCertificate(s.TLS.Cert, s.TLS.Key)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w", s.Listen, err)
+	}
+	file := os.NewFile(uintptr(fd), s.Listen)
+	ln, err := net.FileListener(file)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w", s.Listen, err)
+	}
+	if u, ok := ln.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
+	in.sockets = append(in.sockets, &tlsSocket{name: s.Listen, file: file})
+	go func() {
+		if err := in.server.Serve(ln, cert); err != nil {
+			in.log.error(fmt.Sprintf("cannot serve %s: %v", s.Listen, err))
+		}
+	}()
+	return nil
+}
+
+// submit runs on the loop.
+func (in *tlsIngress) submit(r *bridge.Incoming) {
+	x := in.pool.newExchange()
+	x.msg = append(x.msg, r.Msg...)
+	x.body = r.File
+	x.label = append(append(append(x.label, r.Method...), ' '), r.Target...)
+	if len(x.msg) > wsgi.MaxMessage {
+		in.pool.release(x)
+		r.Sink.Fail(431, "the request's head is too large")
+		return
+	}
+	x.sink = &tlsSink{in: in, r: r}
+	in.open[r] = x
+	in.pool.submit(x)
+}
+
+func (in *tlsIngress) cancel(r *bridge.Incoming) {
+	if x := in.open[r]; x != nil {
+		delete(in.open, r)
+		in.pool.abandon(x)
+	}
+}
+
+// drain stops accepting and calls left when every request has its response.
+func (in *tlsIngress) drain(ctx context.Context) {
+	for _, s := range in.sockets {
+		_ = s.file.Close()
+	}
+	in.sockets = nil
+	go func() {
+		_ = in.server.Shutdown(ctx)
+		in.loop.post(func() {
+			in.stopped = true
+			in.left()
+		})
+	}()
+}
+
+// duplicates returns duplicates of the listening sockets by name.
+func (in *tlsIngress) duplicates(add func(name string, fd int)) error {
+	for _, s := range in.sockets {
+		raw, err := s.file.SyscallConn()
+		if err != nil {
+			return err
+		}
+		var dup int
+		var derr error
+		if err := raw.Control(func(fd uintptr) { dup, derr = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }); err != nil {
+			return err
+		}
+		if derr != nil {
+			return derr
+		}
+		add(s.name, dup)
+	}
+	return nil
+}
+
+// tlsSink is a bridge's sink that tells the ingress when it is done.
+type tlsSink struct {
+	in *tlsIngress
+	r  *bridge.Incoming
+}
+
+func (s *tlsSink) end(last bool) {
+	if last {
+		delete(s.in.open, s.r)
+	}
+}
+
+// Head implements wsgi.Sink.
+func (s *tlsSink) Head(h *wsgi.ResponseHead, body []byte, last bool) {
+	s.r.Sink.Head(h, body, last)
+	s.end(last)
+}
+
+// Data implements wsgi.Sink.
+func (s *tlsSink) Data(b []byte, last bool) {
+	s.r.Sink.Data(b, last)
+	s.end(last)
+}
+
+// File implements wsgi.Sink.
+func (s *tlsSink) File(f *os.File, offset, length int64, last bool) {
+	s.r.Sink.File(f, offset, length, last)
+	s.end(last)
+}
+
+// Fail implements wsgi.Sink.
+func (s *tlsSink) Fail(status int, reason string) {
+	s.r.Sink.Fail(status, reason)
+	s.end(true)
+}
