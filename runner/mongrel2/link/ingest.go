@@ -75,10 +75,12 @@ func (l *Link) drainRequests() bool {
 			return false
 		}
 		if !ok {
-			if l.detach.Load() {
+			if l.detach.Load() && !l.detached {
+				l.detached = true
 				l.sock.detach()
-				l.pulling = false
 				l.updateState()
+				// ZeroMQ takes leave with the socket's help only: go on receiving.
+				return true
 			}
 			return false
 		}

@@ -39,7 +39,8 @@ type Link struct {
 	over     bool // Turn has nothing to do any more
 	sock     sockets
 	ready    bool // the server has subscribed
-	pulling  bool // PULL is connected, or trying to be
+	pulling  bool // PULL was connected
+	detached bool // and disconnected
 	wasReady bool
 	epoch    uint32
 	ident    []byte // the server's recv_ident
@@ -249,7 +250,7 @@ func (l *Link) Turn() time.Duration {
 	d := l.timeout()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.outbox) > 0 || l.closing.Load() && l.closeBy.IsZero() || l.detach.Load() && l.pulling && l.ready {
+	if len(l.outbox) > 0 || l.closing.Load() && l.closeBy.IsZero() || l.detach.Load() && !l.detached && l.pulling && l.ready {
 		// It came while we looked elsewhere.
 		return 0
 	}

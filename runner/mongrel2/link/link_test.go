@@ -1,46 +1,572 @@
 package link_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	zmq "github.com/pebbe/zmq4"
+	"golang.org/x/sys/unix"
+
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link/lazyzmq"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/mongrel2test"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
-func open(t testing.TB, s *mongrel2test.Server, i int, ev link.Events) *link.Link {
-	t.Helper()
-	h := s.Handlers[i]
-	l, err := link.Open(link.Config{Recv: h.Recv, Send: h.Send, Chroot: s.Chroot, Fields: "X-Wsgid: test\r\n"}, ev)
+func TestRequest(t *testing.T) {
+	for _, protocol := range []string{"json", "tnetstring"} {
+		t.Run(protocol, func(t *testing.T) {
+			s := mongrel2test.Start(t, mongrel2test.Options{Handlers: []mongrel2test.Handler{{Path: "/app", Protocol: protocol}}})
+			m := newMailbox()
+			open(t, s, 0, m.events())
+			c := dial(t, s).send("POST /app/a%20b/%2F?q=%41#f HTTP/1.1\r\nHost: [::1]:77\r\nX-A: 1\r\nX-A: \"2\\\r\nX-B: \xe9\x01\t.  \r\nX_U: u\r\nMETHOD: EVIL\r\nContent-Length: 4\r\n\r\nb\x00\xffy")
+			in := receive(t, "request", m.in)
+			r := &in.Request
+			got := fmt.Sprintf("%s %s %s %s %s %s %v %d %v %s", r.Method, r.ScriptName, r.Path, r.Query, r.Proto, r.Host, r.KeepAlive, r.ContentLength, in.Peer.HTTPS, in.Peer.RemoteAddr)
+			if want := "POST /app /app/a%20b/%2F q=%41 HTTP/1.1 [::1]:77 true 4 false 127.0.0.1"; got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+			if string(in.Body) != "b\x00\xffy" {
+				t.Errorf("body %q", in.Body)
+			}
+			fields := map[string][]string{}
+			for _, h := range r.Headers {
+				fields[string(h.Name)] = append(fields[string(h.Name)], string(h.Value))
+			}
+			want := map[string][]string{
+				"host": {"[::1]:77"}, "x-a": {"1", "\"2\\"}, "x-b": {"\xe9\x01\t."}, "x_u": {"u"}, "method": {"EVIL"},
+				"content-length": {"4"}, "x-forwarded-for": {"127.0.0.1"},
+			}
+			if !reflect.DeepEqual(fields, want) {
+				t.Errorf("headers %q", fields)
+			}
+			if string(in.Message.ServerID) != s.Handlers[0].Ident || len(in.Message.ClientID) == 0 || string(in.Message.Path) != "/app/a%20b/%2F" || in.Message.JSON != (protocol == "json") {
+				t.Errorf("message %s %s %s", in.Message.ServerID, in.Message.ClientID, in.Message.Path)
+			}
+			reply := in.Reply
+			in.Release()
+			reply.Head(head("200 OK", -1), []byte("done"), true)
+			if status, body := c.get("POST"); status != 200 || body != "done" {
+				t.Errorf("%d %q", status, body)
+			}
+		})
+	}
+}
+
+func TestRouteThatIsNoMountPoint(t *testing.T) {
+	s := mongrel2test.Start(t, mongrel2test.Options{Handlers: []mongrel2test.Handler{{Path: "/t"}}})
+	open(t, s, 0, link.Events{Request: echo})
+	for path, want := range map[string]string{"/t": "GET /t|?|h|", "/t/": "GET /t|/?|h|", "/tfoo": "GET |/tfoo?|h|"} {
+		c := dial(t, s).send("GET " + path + " HTTP/1.1\r\nHost: h\r\n\r\n")
+		if _, body := c.get("GET"); body != want {
+			t.Errorf("%s: %q, want %q", path, body, want)
+		}
+	}
+}
+
+// TestResponse pins what goes out for what an application said, and whether
+// the connection is closed.
+func TestResponse(t *testing.T) {
+	s := mongrel2test.Start(t, mongrel2test.Options{})
+	m := newMailbox()
+	open(t, s, 0, m.events())
+	const common = "Content-Type: text/plain\r\nX-Wsgid: test\r\n"
+	long := func(r *link.Reply) { r.Head(head("200 OK", 2), []byte("abc"), true) }
+	for _, test := range []struct {
+		name    string
+		request string
+		answer  func(r *link.Reply)
+		want    string
+		open    bool
+	}{
+		{"whole", "GET / HTTP/1.1\r\n\r\n", func(r *link.Reply) { r.Head(head("200 OK", -1), []byte("abc"), true) },
+			"HTTP/1.1 200 OK\r\n" + common + "Content-Length: 3\r\n\r\nabc", true},
+		{"empty", "GET / HTTP/1.1\r\n\r\n", func(r *link.Reply) { r.Head(head("200 OK", -1), nil, true) },
+			"HTTP/1.1 200 OK\r\n" + common + "Content-Length: 0\r\n\r\n", true},
+		{"chunked", "GET / HTTP/1.1\r\n\r\n", func(r *link.Reply) {
+			r.Head(head("200 OK", -1), []byte("abc"), false)
+			r.Data(nil, false)
+			r.Data([]byte("de"), false)
+			r.Data(nil, true)
+		}, "HTTP/1.1 200 OK\r\n" + common + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", true},
+		{"client closes", "GET / HTTP/1.1\r\nConnection: close\r\n\r\n", func(r *link.Reply) { r.Head(head("200 OK", -1), []byte("abc"), true) },
+			"HTTP/1.1 200 OK\r\n" + common + "Content-Length: 3\r\nConnection: close\r\n\r\nabc", false},
+		{"1.0", "GET / HTTP/1.0\r\n\r\n", func(r *link.Reply) { r.Head(head("200 OK", -1), []byte("abc"), true) },
+			"HTTP/1.1 200 OK\r\n" + common + "Content-Length: 3\r\nConnection: close\r\n\r\nabc", false},
+		{"1.0 keep-alive", "GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", func(r *link.Reply) { r.Head(head("200 OK", -1), []byte("abc"), true) },
+			"HTTP/1.1 200 OK\r\n" + common + "Content-Length: 3\r\nConnection: keep-alive\r\n\r\nabc", true},
+		{"1.0 stream", "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", func(r *link.Reply) {
+			r.Head(head("200 OK", -1), []byte("abc"), false)
+			r.Data([]byte("de"), true)
+		}, "HTTP/1.1 200 OK\r\n" + common + "Connection: close\r\n\r\nabcde", false},
+		{"HEAD", "HEAD / HTTP/1.1\r\n\r\n", func(r *link.Reply) { r.Head(head("200 OK", 7), []byte("abc"), true) },
+			"HTTP/1.1 200 OK\r\n" + common + "Content-Length: 7\r\n\r\n", true},
+		{"204", "GET / HTTP/1.1\r\n\r\n", func(r *link.Reply) { r.Head(head("204 No Content", -1), []byte("abc"), true) },
+			"HTTP/1.1 204 No Content\r\n" + common + "\r\n", true},
+		{"304", "GET / HTTP/1.1\r\n\r\n", func(r *link.Reply) {
+			r.Head(head("304 Not Modified", -1), nil, false)
+			r.Data([]byte("x"), true)
+		}, "HTTP/1.1 304 Not Modified\r\n" + common + "\r\n", true},
+		{"too long", "GET / HTTP/1.1\r\n\r\n", long, "HTTP/1.1 200 OK\r\n" + common + "Content-Length: 2\r\n\r\nab", true},
+		{"too short", "GET / HTTP/1.1\r\n\r\n", func(r *link.Reply) { r.Head(head("200 OK", 9), []byte("abc"), true) },
+			"HTTP/1.1 200 OK\r\n" + common + "Content-Length: 9\r\n\r\nabc", false},
+		{"failure", "GET / HTTP/1.1\r\n\r\n", func(r *link.Reply) { r.Fail(503, "queue is full") },
+			"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 1\r\nX-Wsgid: test\r\nContent-Length: 39\r\n\r\n503 Service Unavailable: queue is full\n", true},
+		{"failure later", "GET / HTTP/1.1\r\n\r\n", func(r *link.Reply) {
+			r.Head(head("200 OK", -1), []byte("abc"), false)
+			r.Fail(502, "worker died")
+		}, "HTTP/1.1 200 OK\r\n" + common + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", false},
+		{"after the end", "GET / HTTP/1.1\r\n\r\n", func(r *link.Reply) {
+			long(r)
+			long(r)
+			r.Data([]byte("x"), true)
+			r.Fail(500, "x")
+		}, "HTTP/1.1 200 OK\r\n" + common + "Content-Length: 2\r\n\r\nab", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := dial(t, s).send(test.request)
+			in := receive(t, "request", m.in)
+			reply := in.Reply
+			in.Release()
+			test.answer(reply)
+			if test.open {
+				// The connection is closed by its next request.
+				c.send("GET /next HTTP/1.1\r\nConnection: close\r\n\r\n")
+				in := receive(t, "second request", m.in)
+				reply := in.Reply
+				in.Release()
+				reply.Head(&wsgi.ResponseHead{Status: 200, Line: []byte("200 OK"), Fields: []byte("Next: 1\r\n"), HasDate: true}, nil, true)
+				test.want += "HTTP/1.1 200 OK\r\nNext: 1\r\nX-Wsgid: test\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+			}
+			if got := withoutDate(c.rest()); got != test.want {
+				t.Errorf("got  %q\nwant %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
+	s := mongrel2test.Start(t, mongrel2test.Options{})
+	m := newMailbox()
+	open(t, s, 0, m.events())
+	go func() {
+		for range 200 {
+			in := <-m.in
+			echo(in)
+		}
+	}()
+	c := dial(t, s)
+	var all strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&all, "GET /%d HTTP/1.1\r\nHost: h\r\n\r\n", i)
+	}
+	c.send(all.String())
+	for i := range 200 {
+		if _, body := c.get("GET"); body != fmt.Sprintf("GET |/%d?|h|", i) {
+			t.Fatalf("answer %d is %q", i, body)
+		}
+	}
+}
+
+func TestOneRequestOfAConnectionAtATime(t *testing.T) {
+	s := mongrel2test.Start(t, mongrel2test.Options{})
+	m := newMailbox()
+	l := open(t, s, 0, m.events())
+	c := dial(t, s).send("GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n")
+	first := receive(t, "request", m.in)
+	waitFor(t, "the second message", func() bool { return l.Received() == 2 })
+	if len(m.in) != 0 || l.Active() != 1 {
+		t.Fatal("the second request was given out before the first was answered")
+	}
+	echo(first)
+	echo(receive(t, "second request", m.in))
+	c.get("GET")
+	if _, body := c.get("GET"); !strings.Contains(body, "/2") {
+		t.Fatal(body)
+	}
+	waitFor(t, "no request active", func() bool { return l.Active() == 0 })
+}
+
+func TestDisconnect(t *testing.T) {
+	s := mongrel2test.Start(t, mongrel2test.Options{})
+	m := newMailbox()
+	l := open(t, s, 0, m.events())
+	c := dial(t, s).send("GET / HTTP/1.1\r\n\r\n")
+	in := receive(t, "request", m.in)
+	reply := in.Reply
+	in.Release()
+	reply.Head(head("200 OK", -1), []byte("abc"), false)
+	c.Close()
+	if gone := receive(t, "notice", m.gone); gone != reply || !reply.Gone() || l.Active() != 0 {
+		t.Fatalf("gone %p, want %p; active %d", gone, reply, l.Active())
+	}
+	f, err := os.Open("/dev/null")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply.Data([]byte("x"), false)
+	reply.File(f, 0, 5, false)
+	if _, err := f.Stat(); err == nil {
+		t.Error("the file of a client that is gone stays open")
+	}
+	reply.Data(nil, true)
+	// A response to a connection that has died unseen makes mongrel2 send a
+	// notice, which nobody must take for another request's.
+	echo(func() *link.Incoming {
+		c := dial(t, s).send("GET / HTTP/1.1\r\n\r\n")
+		in := receive(t, "request", m.in)
+		t.Cleanup(func() { c.Close() })
+		return in
+	}())
+}
+
+func TestServerRestart(t *testing.T) {
+	s := mongrel2test.Start(t, mongrel2test.Options{})
+	m := newMailbox()
+	l := open(t, s, 0, m.events())
+	alice := dial(t, s).send("GET /alice HTTP/1.1\r\n\r\n")
+	late := receive(t, "alice's request", m.in)
+	aliceID := string(late.Message.ClientID)
+	s.Stop()
+	if r := receive(t, "news of the stop", m.gone); r != late.Reply {
+		t.Fatal("another request is gone")
+	}
+	waitFor(t, "the loss", func() bool { return l.State().Phase == link.PhaseLost })
+	if got, want := l.State().Reason, "nothing answers at "+s.Handlers[0].Send+" (send, the handler's recv_spec)"; got != want {
+		t.Errorf("reason %q, want %q", got, want)
+	}
+	s.Restart()
+	waitFor(t, "the link", func() bool { return l.State().Phase == link.PhaseReady })
+	if e := l.State().Epoch; e != 2 {
+		t.Errorf("epoch %d", e)
+	}
+	alice.Close()
+
+	// Connection ids begin anew: one of these is what Alice's was.
+	for i := range 10 {
+		bob := dial(t, s).send("GET /bob HTTP/1.1\r\nHost: h\r\n\r\n")
+		in := receive(t, "bob's request", m.in)
+		same := string(in.Message.ClientID) == aliceID
+		if same {
+			late.Reply.Head(head("200 OK", -1), []byte("for alice only"), true)
+		}
+		echo(in)
+		if _, body := bob.get("GET"); body != "GET |/bob?|h|" {
+			t.Fatalf("bob got %q", body)
+		}
+		if same {
+			late.Release()
+			return
+		}
+		if i == 9 {
+			t.Skip("mongrel2 did not give Alice's id again")
+		}
+	}
+}
+
+func TestRequestsWaitForAHandler(t *testing.T) {
+	s := mongrel2test.Start(t, mongrel2test.Options{})
+	c := dial(t, s).send("GET /early HTTP/1.1\r\nHost: h\r\n\r\n")
+	open(t, s, 0, link.Events{Request: echo})
+	if _, body := c.get("GET"); body != "GET |/early?|h|" {
+		t.Fatal(body)
+	}
+}
+
+func TestLinkWaitsForAServer(t *testing.T) {
+	dir, err := os.MkdirTemp("", "m2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	h := mongrel2test.Handler{Recv: "ipc://" + dir + "/in", Send: "ipc://" + dir + "/out"}
+	l, err := link.Open(link.Config{Recv: h.Recv, Send: h.Send}, link.Events{Request: echo})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.Close)
-	return l
+	if s := l.State(); s.Phase != link.PhaseConnecting || s.Reason != "nothing answers at "+h.Send+" (send, the handler's recv_spec)" {
+		t.Errorf("state %+v", s)
+	}
+	s := mongrel2test.Start(t, mongrel2test.Options{Handlers: []mongrel2test.Handler{h}})
+	c := dial(t, s).send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	if _, body := c.get("GET"); body != "GET |/?|h|" {
+		t.Fatal(body)
+	}
 }
 
-func hello(in *link.Incoming) {
-	defer in.Release()
-	body := "hello " + string(in.Request.Path) + " " + string(in.Body)
-	in.Reply.Head(&wsgi.ResponseHead{Status: 200, Line: []byte("200 OK"), Fields: []byte("Content-Type: text/plain\r\n"), ContentLength: -1}, []byte(body), true)
-}
-
-func TestHello(t *testing.T) {
+// TestServerThatStandsStill: mongrel2 wants to tell a handler that a
+// connection is dead, and there is none.
+func TestServerThatStandsStill(t *testing.T) {
 	s := mongrel2test.Start(t, mongrel2test.Options{})
-	open(t, s, 0, link.Events{Request: hello})
-	c := &http.Client{Timeout: 10 * time.Second}
+	if err := lazyzmq.Load(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, err := zmq.NewContext()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ctx.Term()
+	pub, err := ctx.NewSocket(zmq.XPUB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pub.Close()
+	pub.SetLinger(0)
+	pub.SetRcvtimeo(patience)
+	if err := pub.Connect(s.Handlers[0].Send); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pub.RecvBytes(0); err != nil {
+		t.Fatalf("no subscription: %v", err)
+	}
+	if _, err := pub.Send(s.Handlers[0].Ident+" 4:4711, x", 0); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "mongrel2 to stand still", func() bool { return strings.Contains(s.Log(), "No handler to notify") })
+	open(t, s, 0, link.Events{Request: echo})
+	c := dial(t, s).send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	if _, body := c.get("GET"); body != "GET |/?|h|" {
+		t.Fatal(body)
+	}
+}
+
+func TestWebsocketsAndRawProtocolsAreRefused(t *testing.T) {
+	s := mongrel2test.Start(t, mongrel2test.Options{Handlers: []mongrel2test.Handler{{Path: "/"}, {Path: "@chat"}, {Path: "<x"}}})
+	called := link.Events{Request: func(in *link.Incoming) {
+		t.Errorf("the application was called: %s %s", in.Request.Method, in.Message.Path)
+		echo(in)
+	}}
+	for i := range s.Handlers {
+		open(t, s, i, called)
+	}
+	const closing = "Content-Type: text/plain; charset=utf-8\r\nX-Wsgid: test\r\n"
+	for request, want := range map[string]string{
+		"GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n": "HTTP/1.1 400 Bad Request\r\n" + closing + "Content-Length: 47\r\nConnection: close\r\n\r\n400 Bad Request: this server has no websockets\n",
+		"@chat {\"a\":1}\x00": "",
+		"<x y='1'/>\x00":      "",
+		"JSON / HTTP/1.1\r\nHost: h\r\nContent-Length: 21\r\n\r\n{\"type\":\"disconnect\"}": "HTTP/1.1 501 Not Implemented\r\n" + closing + "Content-Length: 20\r\nConnection: close\r\n\r\n501 Not Implemented\n",
+		"WEBSOCKET / HTTP/1.1\r\nHost: h\r\n\r\n":                                           "HTTP/1.1 501 Not Implemented\r\n" + closing + "Content-Length: 20\r\nConnection: close\r\n\r\n501 Not Implemented\n",
+		"XML / HTTP/1.1\r\nHost: h\r\n\r\n":                                                 "HTTP/1.1 501 Not Implemented\r\n" + closing + "Content-Length: 20\r\nConnection: close\r\n\r\n501 Not Implemented\n",
+	} {
+		if got := withoutDate(dial(t, s).send(request).rest()); got != want {
+			t.Errorf("%q:\ngot  %q\nwant %q", request, got, want)
+		}
+	}
+}
+
+func TestSmuggledRequestIsDropped(t *testing.T) {
+	s := mongrel2test.Start(t, mongrel2test.Options{})
+	m := newMailbox()
+	l := open(t, s, 0, m.events())
+	got := withoutDate(dial(t, s).send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n").rest())
+	want := "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nX-Wsgid: test\r\nContent-Length: 57\r\nConnection: close\r\n\r\n400 Bad Request: Transfer-Encoding other than chunked\n"
+	want = strings.Replace(want, "57", fmt.Sprint(len("400 Bad Request: Transfer-Encoding other than chunked\n")), 1)
+	if got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	waitFor(t, "the messages", func() bool { return l.Received() >= 2 })
+	if len(m.in) != 0 {
+		t.Error("the smuggled request reached the application")
+	}
+}
+
+func TestTwoLinks(t *testing.T) {
+	s := mongrel2test.Start(t, mongrel2test.Options{Handlers: []mongrel2test.Handler{{Path: "/a"}, {Path: "/b", Protocol: "json"}}})
+	other := mongrel2test.Start(t, mongrel2test.Options{})
+	open(t, s, 0, link.Events{Request: echo})
+	open(t, s, 1, link.Events{Request: echo})
+	open(t, other, 0, link.Events{Request: echo})
+	other.Stop()
 	for range 3 {
-		resp, err := c.Post(s.URL+"/a%20b?x", "text/plain", strings.NewReader("body"))
+		for _, path := range []string{"/a", "/b"} {
+			c := dial(t, s).send("GET " + path + " HTTP/1.1\r\nHost: h\r\n\r\n")
+			if _, body := c.get("GET"); body != "GET "+path+"|?|h|" {
+				t.Fatal(body)
+			}
+		}
+	}
+}
+
+func TestCloseSendsWhatItHas(t *testing.T) {
+	s := mongrel2test.Start(t, mongrel2test.Options{})
+	for range 5 {
+		m := newMailbox()
+		l := open(t, s, 0, m.events())
+		answered := dial(t, s).send("GET /answered HTTP/1.1\r\n\r\n")
+		echo2 := receive(t, "request", m.in)
+		unanswered := dial(t, s).send("GET /unanswered HTTP/1.1\r\n\r\n")
+		receive(t, "request", m.in)
+		big := strings.Repeat("x", 5<<20)
+		echo2.Reply.Head(head("200 OK", -1), []byte(big), true)
+		l.Close()
+		if _, body := answered.get("GET"); body != big {
+			t.Fatalf("%d bytes arrived", len(body))
+		}
+		if rest := unanswered.rest(); rest != "" {
+			t.Fatalf("unanswered request got %q", rest)
+		}
+		if st := l.State().Phase; st != link.PhaseClosed {
+			t.Fatal(st)
+		}
+		echo2.Reply.Data([]byte("x"), true)
+	}
+}
+
+func TestDetach(t *testing.T) {
+	s := mongrel2test.Start(t, mongrel2test.Options{})
+	m := newMailbox()
+	l := open(t, s, 0, m.events())
+	c := dial(t, s).send("GET /old HTTP/1.1\r\nHost: h\r\n\r\n")
+	in := receive(t, "request", m.in)
+	open(t, s, 0, link.Events{Request: echo}) // the successor
+	l.Detach()
+	waitFor(t, "leave", func() bool { return l.State().Phase == link.PhaseDetached })
+	// What mongrel2 pushes to us in the moment of leaving is lost.
+	waitFor(t, "mongrel2 to notice", func() bool {
+		c := dial(t, s).send("GET /lost HTTP/1.1\r\nHost: h\r\n\r\n")
+		c.SetDeadline(time.Now().Add(200 * time.Millisecond))
+		_, err := c.r.Peek(1)
+		return err == nil
+	})
+	for range 4 {
+		c := dial(t, s).send("GET /new HTTP/1.1\r\nHost: h\r\n\r\n")
+		if _, body := c.get("GET"); body != "GET |/new?|h|" {
+			t.Fatal(body)
+		}
+	}
+	echo(in)
+	if _, body := c.get("GET"); body != "GET |/old?|h|" {
+		t.Fatal(body)
+	}
+	if len(m.in) != 0 {
+		t.Error("a detached link was given a request")
+	}
+}
+
+// TestKeepAlive: without the control message mongrel2 cuts a connection off
+// that is silent for two seconds here.
+func TestKeepAlive(t *testing.T) {
+	s := mongrel2test.Start(t, mongrel2test.Options{Settings: map[string]string{"limits.min_ping": "2", "limits.tick_timer": "1"}})
+	m := newMailbox()
+	open(t, s, 0, m.events(), func(c *link.Config) { c.KeepAlive = 600 * time.Millisecond })
+	begun := time.Now()
+	c := dial(t, s).send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	in := receive(t, "request", m.in)
+	idle := dial(t, s)
+	idle.rest() // mongrel2 closes the one that nobody keeps
+	waitFor(t, "twice the limit", func() bool { return time.Since(begun) > 5*time.Second })
+	echo(in)
+	if _, body := c.get("GET"); body != "GET |/?|h|" {
+		t.Fatal(body)
+	}
+}
+
+// TestOwnLoop drives a link from an event loop, as a master does.
+func TestOwnLoop(t *testing.T) {
+	s := mongrel2test.Start(t, mongrel2test.Options{})
+	l, err := link.New(link.Config{Recv: s.Handlers[0].Recv, Send: s.Handlers[0].Send}, link.Events{Request: echo})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-l.Done():
+				return
+			default:
+			}
+			d := l.Turn()
+			ms := -1
+			if d >= 0 {
+				ms = int(d/time.Millisecond) + 1
+			}
+			if ms < 0 || ms > 50 {
+				ms = 50 // to see Done
+			}
+			unix.Poll([]unix.PollFd{{Fd: int32(l.FD()), Events: unix.POLLIN}}, ms)
+		}
+	}()
+	client := http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 4}}
+	defer client.CloseIdleConnections()
+	for range 50 {
+		resp, err := client.Get(s.URL + "/x")
 		if err != nil {
-			t.Fatal(err, s.Log())
+			t.Fatal(err)
 		}
-		b, err := io.ReadAll(resp.Body)
-		if err != nil || string(b) != "hello /a%20b body" || resp.Header.Get("X-Wsgid") != "test" {
-			t.Fatalf("%v %q %v", err, b, resp)
-		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+	}
+	l.Shutdown()
+	receive(t, "end", l.Done())
+	receive(t, "end of the loop", ended)
+}
+
+func TestConfigMistakes(t *testing.T) {
+	_, err := link.Open(link.Config{Recv: "tcp:127.0.0.1:1", Send: "ipc:///tmp/x"}, link.Events{Request: echo})
+	if want := `cannot connect to the mongrel2 handler's send_spec (recv) "tcp:127.0.0.1:1": invalid argument`; err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	_, err = link.Open(link.Config{Recv: "ipc:///tmp/x", Send: "carrier://pigeon"}, link.Events{Request: echo})
+	if want := `cannot connect to the mongrel2 handler's recv_spec (send) "carrier://pigeon": protocol not supported`; err == nil || strings.ToLower(err.Error()) != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+
+	s := mongrel2test.Start(t, mongrel2test.Options{Handlers: []mongrel2test.Handler{
+		{Path: "/", Ident: "one", RecvIdent: "other"}, {Path: "/u", Ident: "my_app"},
+	}})
+	for _, test := range []struct {
+		name       string
+		recv, send string
+		path       string
+		want       string
+	}{
+		{"swapped", s.Handlers[0].Send, s.Handlers[0].Recv, "", "what answers at " + s.Handlers[0].Recv + " (send) is not a mongrel2 handler's recv_spec: are recv and send swapped?"},
+		{"recv", s.Handlers[1].Send, s.Handlers[0].Send, "", "what answers at " + s.Handlers[1].Send + " (recv) is not a mongrel2 handler's send_spec: are recv and send swapped?"},
+		{"no zmq", "tcp://" + s.Addr, "tcp://" + s.Addr, "", "what answers at tcp://" + s.Addr + " (send, the handler's recv_spec) does not speak ZeroMQ as mongrel2 does"},
+		{"idents", s.Handlers[0].Recv, s.Handlers[0].Send, "/", `the handler's send_ident "one" does not begin with its recv_ident "other": no answer can arrive`},
+		{"underscore", s.Handlers[1].Recv, s.Handlers[1].Send, "/u", `the handler's send_ident "my_app" has other characters than letters, digits and -: mongrel2 cannot read answers to it`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l, err := link.Open(link.Config{Recv: test.recv, Send: test.send}, link.Events{Request: echo})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(l.Close)
+			if test.path != "" {
+				dial(t, s).send("GET " + test.path + " HTTP/1.1\r\n\r\n")
+			}
+			for deadline := time.Now().Add(patience); l.State().Reason != test.want; time.Sleep(5 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("state %+v, want %q", l.State(), test.want)
+				}
+			}
+		})
+	}
+}
+
+func TestChroot(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Log("mongrel2 changes its root only for root; uploads without a chroot are tested by TestUpload")
+		return
+	}
+	s := mongrel2test.Start(t, mongrel2test.Options{Chroot: true})
+	open(t, s, 0, link.Events{Request: echo})
+	body := strings.Repeat("0123456789", 5000)
+	c := dial(t, s).send("POST /up HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\n" + body)
+	if _, got := c.get("POST"); got != "POST |/up?|h|file 50000 50000:"+body {
+		t.Errorf("%.100q", got)
+	}
+	if left := files(t, filepath.Join(s.Dir, "tmp")); len(left) != 0 {
+		t.Errorf("left in tmp: %q", left)
 	}
 }

@@ -19,6 +19,7 @@ type side struct {
 	up       bool
 	since    time.Time // of up
 	fault    string    // why not
+	rejected time.Time // ZeroMQ has given up since; zero: it has not
 }
 
 const sideEvents = zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED |
@@ -47,6 +48,10 @@ func (s *side) watch(ctx *zmq.Context, z *zmq.Socket) (err error) {
 	return nil
 }
 
+func (s *side) stranger() string {
+	return fmt.Sprintf("what answers at %s (%s, the handler's %s) does not speak ZeroMQ as mongrel2 does", s.endpoint, s.name, s.means)
+}
+
 func (s *side) nobody() string {
 	return fmt.Sprintf("nothing answers at %s (%s, the handler's %s)", s.endpoint, s.name, s.means)
 }
@@ -61,24 +66,56 @@ func (s *side) drain(now time.Time) {
 		switch event {
 		case zmq.EVENT_HANDSHAKE_SUCCEEDED:
 			s.up, s.since, s.fault = true, now, ""
-		case zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
+		case zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL, zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.EVENT_HANDSHAKE_FAILED_AUTH:
 			s.up = false
-			s.fault = fmt.Sprintf("what answers at %s (%s) is not a mongrel2 handler's %s: are recv and send swapped?", s.endpoint, s.name, s.means)
-		case zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL, zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-			s.up = false
-			s.fault = fmt.Sprintf("what answers at %s (%s, the handler's %s) does not speak ZeroMQ as mongrel2 does", s.endpoint, s.name, s.means)
+			s.fault = s.stranger()
 		case zmq.EVENT_DISCONNECTED:
-			if s.up {
-				s.up, s.fault = false, s.nobody()
+			if s.up || s.fault != s.stranger() {
+				s.fault = s.nobody()
 			}
+			if !s.up {
+				// The other end hung up in the handshake. Where it is a socket of
+				// another kind, ZeroMQ gives up: no retry follows.
+				s.rejected = now
+			}
+			s.up = false
+		case zmq.EVENT_CONNECT_RETRIED:
+			s.rejected = time.Time{}
+		case zmq.EVENT_CLOSED:
+			s.fault = s.nobody()
 		}
 	}
 }
 
+// redialAfter is how long after a handshake that ZeroMQ gave up on it is tried
+// anew.
+const redialAfter = time.Second
+
+// redial makes ZeroMQ try again where it has given up: the server may have been
+// set right.
+func (s *side) redial(now time.Time, z *zmq.Socket) {
+	if s.rejected.IsZero() {
+		return
+	}
+	if now.Sub(s.rejected) > redialAfter/4 && s.fault != s.stranger() {
+		s.fault = fmt.Sprintf("what answers at %s (%s) is not a mongrel2 handler's %s: are recv and send swapped?", s.endpoint, s.name, s.means)
+	}
+	if now.Sub(s.rejected) < redialAfter {
+		return
+	}
+	s.rejected = time.Time{}
+	// An endpoint that is not connected any more is no fault here.
+	_ = z.Disconnect(s.endpoint)
+	_ = z.Connect(s.endpoint)
+}
+
 // connection hears how the two connections are, while the link is not ready.
 func (l *Link) connection() {
-	for _, s := range l.sock.sides() {
-		s.drain(l.now)
+	l.sock.pubSide.drain(l.now)
+	l.sock.pullSide.drain(l.now)
+	l.sock.pubSide.redial(l.now, l.sock.pub)
+	if l.pulling && !l.detached {
+		l.sock.pullSide.redial(l.now, l.sock.pull)
 	}
 	l.unblock()
 	l.updateState()
@@ -111,7 +148,7 @@ func (l *Link) connectPull() {
 func (l *Link) updateState() {
 	phase, reason := PhaseReady, l.misfit
 	switch {
-	case l.detach.Load() && !l.pulling:
+	case l.detached || l.detach.Load() && !l.pulling:
 		phase = PhaseDetached
 	case l.ready && l.sock.pullSide.up:
 	default:

@@ -109,6 +109,9 @@ func (l *Link) timeout() time.Duration {
 	if !l.ready && !l.pulling && l.sock.pubSide.up {
 		sooner(l.sock.pubSide.since.Add(stallAfter).Sub(l.now))
 	}
+	if !l.sock.pubSide.rejected.IsZero() || !l.sock.pullSide.rejected.IsZero() {
+		sooner(redialAfter / 4)
+	}
 	if l.closing.Load() {
 		sooner(10 * time.Millisecond)
 	}

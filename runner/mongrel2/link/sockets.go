@@ -203,7 +203,7 @@ func (s *sockets) watchSides(on bool) {
 
 // detach leaves the server's round of handlers.
 func (s *sockets) detach() {
-	s.pull.Disconnect(s.pullSide.endpoint)
+	_ = s.pull.Disconnect(s.pullSide.endpoint) // it was connected
 }
 
 // close ends the answers' socket, waits until the server has them, and then
