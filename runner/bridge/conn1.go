@@ -242,7 +242,9 @@ func (c *conn1) readBody(n int, b *body) (used int, ok bool) {
 	var chunks http1.ChunkedReader
 	for {
 		for rest := c.in[n:]; len(rest) > 0 && left != 0; rest = c.in[n:] {
-			data, k, done := rest, 0, false
+			var data []byte
+			var k int
+			var done bool
 			if chunked {
 				var err error
 				if data, k, done, err = chunks.Decode(rest); err != nil {

@@ -110,11 +110,7 @@ func (s *Server) init() {
 				}
 			},
 		}
-		s.running.Add(1)
-		go func() {
-			defer s.running.Done()
-			_ = s.h2.Serve(h2Listener{s})
-		}()
+		s.running.Go(func() { _ = s.h2.Serve(h2Listener{s}) })
 	})
 }
 
@@ -172,7 +168,7 @@ func (s *Server) greet(c net.Conn, config *tls.Config) {
 	tc := tls.Server(c, config)
 	limits := s.Limits()
 	deadline(tc.SetDeadline, limits.HeaderTimeout)
-	err := tc.Handshake()
+	err := tc.HandshakeContext(context.Background())
 	deadline(tc.SetDeadline, 0)
 	if err != nil {
 		s.greeting.Done()

@@ -195,7 +195,7 @@ func (c *ChunkedReader) trailer(b byte) *Error {
 			return errTrailer
 		}
 		c.state = atTrailer
-	case atEndLF:
+	default: // atEndLF
 		if b != '\n' {
 			return errTrailer
 		}

@@ -32,7 +32,7 @@ func readJSON(t *testing.T, name string, v any) {
 
 // seen undoes the log line of a player into what expected.json tells.
 func seen(result string) (requests []string, refused bool) {
-	for _, e := range strings.Split(result, " | ") {
+	for e := range strings.SplitSeq(result, " | ") {
 		switch {
 		case e == "", e == "close", strings.HasPrefix(e, "wait"):
 		case e[0] >= '0' && e[0] <= '9' || strings.HasPrefix(e, "body: "):

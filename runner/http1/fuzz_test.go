@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
@@ -81,7 +82,7 @@ func FuzzChunkedReader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte, at uint16) {
 		whole, n, done, err := decodeAll(raw, len(raw))
 		split, m, done2, err2 := decodeAll(raw, int(at))
-		if !bytes.Equal(whole, split) || n != m || done != done2 || err != err2 {
+		if !bytes.Equal(whole, split) || n != m || done != done2 || !errors.Is(err, err2) {
 			t.Errorf("whole: %q %d %t %v\nsplit: %q %d %t %v", whole, n, done, err, split, m, done2, err2)
 		}
 		if len(whole) > len(raw) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
@@ -136,7 +137,7 @@ func (p *player) result() string {
 	if p.inBody && !p.stopped {
 		log = append(log[:len(log)-1:len(log)-1], "wait for body")
 	} else if p.parser.Started() && !p.stopped {
-		log = append(log[:len(log):len(log)], "wait for head")
+		log = append(slices.Clip(log), "wait for head")
 	}
 	return strings.Join(log, " | ")
 }

@@ -167,10 +167,10 @@ var unhex = func() (t [256]byte) {
 	for i := range t {
 		t[i] = 0xff
 	}
-	for i := byte(0); i < 10; i++ {
+	for i := range byte(10) {
 		t['0'+i] = i
 	}
-	for i := byte(0); i < 6; i++ {
+	for i := range byte(6) {
 		t['a'+i], t['A'+i] = 10+i, 10+i
 	}
 	return t

@@ -1,25 +1,8 @@
 package wsgi
 
-// trust is what a Peer remembers of Trusted.
-type trust uint8
-
-const (
-	trustUnasked trust = iota
-	trustNo
-	trustYes
-)
-
-// trusted tells whether the connection comes from a trusted proxy; Trusted is
-// asked once a connection.
-func (p *Peer) trusted() bool {
-	if p.trust == trustUnasked {
-		p.trust = trustNo
-		if p.Trusted != nil && p.Trusted(p.RemoteAddr) {
-			p.trust = trustYes
-		}
-	}
-	return p.trust == trustYes
-}
+// trusted tells whether the connection comes from a trusted proxy. It asks
+// each time: the list may change while a connection lives.
+func (p *Peer) trusted() bool { return p.Trusted != nil && p.Trusted(p.RemoteAddr) }
 
 // appendConnection writes the entries that are the same for all requests of
 // the connection. From the second request on they are copied.

@@ -51,8 +51,7 @@ type Peer struct {
 	// Software is SERVER_SOFTWARE, "wsgid/1.0.0"; empty: "wsgid".
 	Software string
 
-	// The fields above do not change once an environ was built.
-	trust  trust
+	// The fields above, but for Trusted, do not change once an environ was built.
 	used   bool
 	cached []byte // entries of the environ that all requests share
 }

@@ -1,0 +1,216 @@
+package bridge
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/binary"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// writePair writes a self-signed certificate whose name is cn.
+func writePair(t *testing.T, dir, cn string) (certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: cn}, NotAfter: time.Now().Add(time.Hour),
+		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for name, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "EC PRIVATE KEY", Bytes: keyDER}} {
+		// As certbot does it: a new file takes the place of the old.
+		if err := os.WriteFile(name+".new", pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(name+".new", name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certFile, keyFile
+}
+
+// fixture is a server with an application in place of the loop.
+type fixture struct {
+	*Server
+	t         *testing.T
+	addr      string
+	certFile  string
+	cancelled chan *Incoming
+
+	mu    sync.Mutex
+	lines []string
+	limit Limits
+}
+
+// start serves app, which is called on one goroutine a request.
+func start(t *testing.T, limits Limits, app func(in *Incoming)) *fixture {
+	t.Helper()
+	dir := t.TempDir()
+	certFile, keyFile := writePair(t, dir, "first")
+	cert, err := LoadCertificate(certFile, keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if limits.MaxBody == 0 {
+		limits.MaxBody = 100 << 20
+	}
+	f := &fixture{t: t, certFile: certFile, cancelled: make(chan *Incoming, 64), limit: limits}
+	var apps sync.WaitGroup
+	f.Server = &Server{
+		Submit: func(in *Incoming) { apps.Go(func() { app(in) }) },
+		Cancel: func(in *Incoming) { f.cancelled <- in },
+		Limits: func() Limits { return f.limit },
+		Log: func(line string) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.lines = append(f.lines, line)
+		},
+		Version: "1.0.0",
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.addr = ln.Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- f.Serve(ln, cert) }()
+	t.Cleanup(func() {
+		f.Close()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+		apps.Wait()
+		f.until("all connections are forgotten", func() bool {
+			f.Server.mu.Lock()
+			defer f.Server.mu.Unlock()
+			return len(f.raw)+len(f.conns) == 0
+		})
+	})
+	return f
+}
+
+func (f *fixture) log() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return strings.Join(f.lines, "\n")
+}
+
+// client speaks one protocol: "HTTP/1.1" or "HTTP/2.0".
+func (f *fixture) client(proto string) *http.Client {
+	var p http.Protocols
+	p.SetHTTP1(proto == "HTTP/1.1")
+	p.SetHTTP2(proto == "HTTP/2.0")
+	tr := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, Protocols: &p}
+	f.t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr, Timeout: 20 * time.Second}
+}
+
+// dial opens a TLS connection for raw HTTP/1.
+func (f *fixture) dial() *tls.Conn {
+	f.t.Helper()
+	c, err := tls.Dial("tcp", f.addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	f.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// each runs a test with both protocols.
+func each(t *testing.T, test func(t *testing.T, proto string)) {
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(proto, func(t *testing.T) { test(t, proto) })
+	}
+}
+
+// environ returns an entry of an encoded request.
+func environ(in *Incoming, key string) string {
+	env := in.Msg[wsgi.HeaderSize+4:][:wsgi.EnvironLen(in.Msg)]
+	i := bytes.Index(env, append([]byte{byte(len(key))}, key...))
+	if i < 0 {
+		return "-"
+	}
+	v := env[i+1+len(key):]
+	switch v[0] {
+	case 'z':
+		return string(v[2 : 2+int(v[1])])
+	case 'a', 'u':
+		return string(v[5 : 5+int(binary.LittleEndian.Uint32(v[1:]))])
+	}
+	return "?"
+}
+
+// bodyOf reads the body as a worker would.
+func bodyOf(in *Incoming) []byte {
+	if in.File == nil {
+		return in.Msg[wsgi.HeaderSize+4+wsgi.EnvironLen(in.Msg):]
+	}
+	defer in.File.Close()
+	b, err := io.ReadAll(io.NewSectionReader(in.File, 0, 1<<40))
+	if err != nil {
+		return []byte(err.Error())
+	}
+	return b
+}
+
+func head(status int, line, fields string, length int64) *wsgi.ResponseHead {
+	return &wsgi.ResponseHead{Status: status, Line: []byte(line), Fields: []byte(fields), ContentLength: length}
+}
+
+func ok(in *Incoming, body string) {
+	in.Sink.Head(head(200, "200 OK", "Content-Type: text/plain\r\n", -1), []byte(body), true)
+}
+
+func read(t *testing.T, resp *http.Response, err error) string {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// request makes one with a target as it is to be sent.
+func (f *fixture) request(ctx context.Context, method, target string, body io.Reader) *http.Request {
+	f.t.Helper()
+	r, err := http.NewRequestWithContext(ctx, method, "https://"+f.addr+target, body)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return r
+}
