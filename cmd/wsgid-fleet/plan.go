@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,9 @@ of disruption and why:
   rolling  new workers are ready before old ones leave
   replace  a new master is ready before the old one drains
   stop     it is drained and stopped
+  repair, scale, retry, retire
+           no spec changes: the folder is put right, the number of workers is
+           set, the next try comes at once, a second master is drained
 
 and below it each changed attribute as old → new, and what a repair of the app
 folder touches. Secrets are shown as (sensitive).
@@ -36,14 +40,16 @@ With -o json the answer is one object:
              "changes": [{"path": ATTRIBUTE, "old": HCL, "new": HCL,
                           "disruption": …}],
              "actions": [{"kind": "repair"|"start"|"update"|"roll"|"replace"|
-                                  "stop"|"scale",
-                          "reason": TEXT, "detail": [TEXT…]}]}],
+                                  "stop"|"scale"|"retry"|"retire",
+                          "reason": TEXT, "detail": [TEXT…]}],
+             "error": TEXT}],
    "faults": [{"file": PATH, "app": NAME, "summary": TEXT, "text": TEXT,
                "apps": [NAME…]}]}
 
 old or new is "" where the attribute is not set. Apps with nothing to do have
-neither changes nor actions. faults are broken files; their apps keep running
-on their last good spec.
+neither changes nor actions. error, where it stands, is what will keep the app
+from its spec. faults are broken files; their apps keep running on their last
+good spec.
 
 Exit code: 0 nothing to do, 2 changes, 1 error or a broken file.`,
 		ValidArgsFunction: c.completeApps,
@@ -70,7 +76,7 @@ Exit code: 0 nothing to do, 2 changes, 1 error or a broken file.`,
 				writePlan(c.out, c.style(), plan)
 			}
 			switch {
-			case len(faultsOf(plan.Faults, args)) > 0:
+			case len(faultsOf(plan.Faults, args)) > 0, hasErrors(plan):
 				return silent(exitFailed)
 			case hasChanges(plan):
 				return silent(exitChanges)
@@ -90,6 +96,11 @@ func hasChanges(plan *fleet.Plan) bool {
 		}
 	}
 	return false
+}
+
+// hasErrors tells whether an app is known to be kept from its spec.
+func hasErrors(plan *fleet.Plan) bool {
+	return slices.ContainsFunc(plan.Apps, func(app fleet.AppPlan) bool { return app.Error != "" })
 }
 
 func changes(app fleet.AppPlan) bool { return len(app.Actions) > 0 || len(app.Changes) > 0 }

@@ -16,6 +16,9 @@ func writePlan(w io.Writer, s style, plan *fleet.Plan) {
 	for _, app := range plan.Apps {
 		if !changes(app) {
 			same++
+			if app.Error != "" {
+				writePlanError(w, s, "! "+app.App+": ", app.Error)
+			}
 			continue
 		}
 		changed++
@@ -24,11 +27,11 @@ func writePlan(w io.Writer, s style, plan *fleet.Plan) {
 		writeAppPlan(w, s, app, kind)
 	}
 	if changed == 0 {
-		fmt.Fprintf(w, "Nothing to do: %s as specified.\n", count(same, "app"))
+		fmt.Fprintf(w, "Nothing to do for %s.\n", count(same, "app"))
 		return
 	}
 	var parts []string
-	for _, kind := range []string{"start", "nothing", "live", "rolling", "replace", "stop"} {
+	for _, kind := range planKinds {
 		if n := sums[kind]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, kind))
 		}
@@ -36,18 +39,30 @@ func writePlan(w io.Writer, s style, plan *fleet.Plan) {
 	fmt.Fprintf(w, "\n%s to change: %s; %d unchanged.\n", count(changed, "app"), strings.Join(parts, ", "), same)
 }
 
-// kindOf is the one word for what happens to an app.
+// kindOf is the one word for what happens to an app: the kind of disruption, or
+// where no spec changes what is done.
 func kindOf(app fleet.AppPlan) string {
+	kind := ""
 	for _, a := range app.Actions {
 		switch a.Kind {
-		case fleet.ActionStart:
-			return "start"
-		case fleet.ActionStop:
-			return "stop"
+		case fleet.ActionStart, fleet.ActionStop:
+			return string(a.Kind)
+		case fleet.ActionRepair:
+			if kind == "" {
+				kind = string(a.Kind)
+			}
+		case fleet.ActionScale, fleet.ActionRetry, fleet.ActionRetire:
+			kind = string(a.Kind)
 		}
 	}
-	return app.Disruption.String()
+	if app.Disruption != appspec.Nothing || kind == "" {
+		return app.Disruption.String()
+	}
+	return kind
 }
+
+// planKinds is the order of the sums.
+var planKinds = []string{"start", "nothing", "repair", "scale", "retry", "live", "rolling", "replace", "retire", "stop"}
 
 var kindLooks = map[string]struct {
 	sign  string
@@ -56,6 +71,10 @@ var kindLooks = map[string]struct {
 	"start":   {"+", green},
 	"stop":    {"-", red},
 	"nothing": {"~", faint},
+	"repair":  {"~", cyan},
+	"scale":   {"~", cyan},
+	"retry":   {"~", cyan},
+	"retire":  {"-", yellow},
 	"live":    {"~", cyan},
 	"rolling": {"~", yellow},
 	"replace": {"!", red},
@@ -84,6 +103,14 @@ func writeAppPlan(w io.Writer, s style, app fleet.AppPlan, kind string) {
 			fmt.Fprintf(w, "      %s\n", oneLine(d))
 		}
 	}
+	if app.Error != "" {
+		writePlanError(w, s, "    error: ", app.Error)
+	}
+}
+
+// writePlanError writes what will keep an app's plan from being carried out.
+func writePlanError(w io.Writer, s style, head, text string) {
+	fmt.Fprintln(w, s.paint(red, head+oneLine(text)))
 }
 
 // writeChanges writes each attribute as old → new, names and values in columns.

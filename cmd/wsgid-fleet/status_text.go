@@ -187,7 +187,16 @@ func (v statusView) summary(status *fleet.Status) string {
 func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
 	s := v.style
 	field := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "%s%s  %s\n", name, spaces(8-columns(name)), fmt.Sprintf(format, args...))
+		lines := []string{fmt.Sprintf(format, args...)}
+		if s.width > 0 {
+			lines = wrap(lines[0], s.width-10)
+		}
+		for i, line := range lines {
+			if i > 0 {
+				name = ""
+			}
+			fmt.Fprintf(w, "%s%s  %s\n", name, spaces(8-columns(name)), line)
+		}
 	}
 	fmt.Fprintf(w, "%s  %s\n", s.paint(bold, app.Name), s.paint(statePaint(app.State), app.State))
 	if app.Reason != "" {

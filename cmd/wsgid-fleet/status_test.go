@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// movingFleet answers one status after the other, and ends the watch after the
+// last.
+type movingFleet struct {
+	fakeFleet
+	answers []any // *fleet.Status or error
+	end     context.CancelFunc
+}
+
+func (f *movingFleet) Status(context.Context) (*fleet.Status, error) {
+	if len(f.answers) == 1 {
+		f.end()
+	}
+	answer := f.answers[0]
+	f.answers = f.answers[1:]
+	if err, ok := answer.(error); ok {
+		return nil, err
+	}
+	return answer.(*fleet.Status), nil
+}
+
+func ready(total uint64) *fleet.Status {
+	return &fleet.Status{Apps: []fleet.AppStatus{{
+		Name: "blog", State: string(runner.StateReady), Master: &fleet.MasterStatus{PID: 10},
+		Requests: runner.RequestCounts{Total: total},
+	}}}
+}
+
+// watch runs --watch on a terminal of a size over the answers.
+func watch(t *testing.T, width, height int, env map[string]string, answers ...any) string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out bytes.Buffer
+	c := newCLI()
+	c.out = &out
+	c.getenv = func(name string) string { return env[name] }
+	c.outWidth, c.outHeight = func() int { return width }, func() int { return height }
+	now := time.Unix(1000, 0)
+	c.now = func() time.Time { now = now.Add(2 * time.Second); return now }
+	// The last answer ends the watch before it is drawn.
+	answers = append(answers, errors.New("end"))
+	if err := c.watchStatus(ctx, &movingFleet{answers: answers, end: cancel}, "", false, time.Millisecond); err != nil {
+		t.Error(err)
+	}
+	return out.String()
+}
+
+func TestWatchRedrawsInPlace(t *testing.T) {
+	got := watch(t, 80, 24, map[string]string{"NO_COLOR": "1"}, ready(100), errors.New("cannot reach the daemon"), ready(400))
+	pictures := strings.Split(got, "\x1b[H")
+	if len(pictures) != 4 || pictures[0] != "\x1b[2J" {
+		t.Fatalf("it drew %d pictures: %q", len(pictures)-1, got)
+	}
+	for i, picture := range pictures[1:] {
+		if !strings.HasSuffix(picture, "\x1b[K\n\x1b[J") {
+			t.Errorf("picture %d leaves the rest of the one before: %q", i, picture)
+		}
+	}
+	if !strings.Contains(pictures[2], "cannot reach the daemon") {
+		t.Errorf("a fleet that does not answer is shown as %q", pictures[2])
+	}
+	// 300 requests in 2 seconds; the clock of the test is asked once a picture.
+	if fields := strings.Fields(strings.Split(pictures[3], "\n")[1]); fields[3] != "150" {
+		t.Errorf("the rate is %s, want 150: %q", fields[3], pictures[3])
+	}
+	if strings.Contains(got, "\x1b[3") {
+		t.Errorf("colour in spite of NO_COLOR: %q", got)
+	}
+}
+
+func TestWatchColours(t *testing.T) {
+	if got := watch(t, 80, 24, nil, ready(1)); !strings.Contains(got, "\x1b[32mready\x1b[0m") {
+		t.Errorf("no colour on a terminal: %q", got)
+	}
+	if got := watch(t, 80, 24, map[string]string{"TERM": "dumb"}, ready(1)); strings.Contains(got, "\x1b[3") {
+		t.Errorf("colour on a dumb terminal: %q", got)
+	}
+	if got := watch(t, 0, 0, nil, ready(1), ready(2)); strings.Contains(got, "\x1b") {
+		t.Errorf("control codes in a file: %q", got)
+	}
+}
+
+func TestWatchOnALowTerminal(t *testing.T) {
+	s := &fleet.Status{}
+	for range 50 {
+		s.Apps = append(s.Apps, ready(1).Apps[0])
+	}
+	got := watch(t, 80, 10, map[string]string{"NO_COLOR": "1"}, s)
+	if n := strings.Count(got, "\n"); n != 9 {
+		t.Errorf("%d lines on a terminal of 10", n)
+	}
+	if !strings.Contains(got, "… 45 more lines") {
+		t.Errorf("what is left out is not told: %q", got)
+	}
+}
+
+// No line of any picture is wider than the terminal.
+func TestPicturesFitTheTerminal(t *testing.T) {
+	app := ready(123456).Apps[0]
+	app.Reason = "ModuleNotFoundError: No module named 'a_very_long_name_of_a_module_that_has_no_blank_in_it'; next try in 4s"
+	app.State = "backoff"
+	for width := 30; width < 200; width += 7 {
+		for i := range 3 {
+			wide, one := i == 1, i == 2
+			var b bytes.Buffer
+			v := statusView{style: style{width: width}, now: time.Unix(2000, 0), wide: wide, one: one, watch: true}
+			v.write(&b, &fleet.Status{Apps: []fleet.AppStatus{app}})
+			for line := range strings.Lines(b.String()) {
+				if n := columns(strings.TrimRight(line, "\n")); n > width {
+					t.Errorf("at width %d, wide %t, one %t, a line has %d columns: %q", width, wide, one, n, line)
+				}
+			}
+		}
+	}
+}
+
+// Another master of the same app counts from 0: no rate from two different ones.
+func TestRateOfAnotherMaster(t *testing.T) {
+	s := takeSample(time.Unix(0, 0), ready(1000))
+	next := ready(10).Apps[0]
+	next.Master = &fleet.MasterStatus{PID: 11}
+	if rate, ok := s.rate(time.Unix(1, 0), next); ok {
+		t.Errorf("rate %v across two masters", rate)
+	}
+}
+
+func TestWords(t *testing.T) {
+	for got, want := range map[string]string{
+		age(-time.Second): "0s", age(59 * time.Second): "59s", age(61 * time.Minute): "1h01m", age(49 * time.Hour): "2d1h",
+		size(0): "0B", size(999): "999B", size(1000): "1.0KiB", size(45 << 20): "45MiB", size(3 << 40): "3.0TiB",
+		millis(0.44): "0.4ms", millis(12.3): "12ms", millis(1500): "1.5s",
+		number(0): "0", number(9.5): "9.5", number(12345): "12.3k", number(4.1e6): "4.1M",
+		count(1, "app"): "1 app", count(0, "app"): "0 apps",
+		cut("abcdef", 4): "abc…", cut("abc", 4): "abc", oneLine("a\n b\x1b[1m"): "a b\uFFFD[1m",
+		didYouMean("blgo", []string{"blog", "shop"}): `; did you mean "blog"?`, didYouMean("x", []string{"y", "ab"}): "",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
