@@ -119,7 +119,7 @@ func (d *Daemon) open() error {
 	for app, files := range d.Inherited.Kept {
 		e.keep.apps[app] = files
 	}
-	e.kill = d.killed
+	e.kill, e.grace = d.killed, 300*time.Millisecond
 	e.started = d.started
 	d.rec = newReconciler(e)
 	d.rec.after = d.after

@@ -80,6 +80,16 @@ func (m *fakeMachine) count(app string) int {
 	return len(m.masters[app])
 }
 
+func (m *fakeMachine) total() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := 0
+	for _, l := range m.masters {
+		n += len(l)
+	}
+	return n
+}
+
 func (m *fakeMachine) starts(app string) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -29,10 +29,12 @@ type engine struct {
 	started func(spec *appspec.Spec, pid int)
 	events  events
 
-	loadMu sync.Mutex // one load at a time
-	mu     sync.Mutex // guards set and setErr
-	set    *appspec.Set
-	setErr error // the directory cannot be read; set is nil then
+	loadMu  sync.Mutex // one load at a time
+	mu      sync.Mutex // guards what follows
+	set     *appspec.Set
+	setErr  error                // the directory cannot be read; set is nil then
+	missing map[string]time.Time // since when apps are missing that the directory has named before
+	grace   time.Duration        // how long an app must be missing to be gone; 0: at once
 }
 
 func newEngine(o Options) (*engine, error) {
@@ -44,7 +46,7 @@ func newEngine(o Options) (*engine, error) {
 	return &engine{
 		opts: o, fs: o.fs, store: store, machine: o.machine, folders: o.folders, log: o.Log,
 		now: time.Now, started: func(*appspec.Spec, int) {},
-		setErr: errors.New("the spec directory was not read yet"),
+		setErr: errors.New("the spec directory was not read yet"), missing: map[string]time.Time{},
 	}, nil
 }
 
@@ -58,6 +60,20 @@ func (e *engine) load() (*appspec.Set, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if err == nil && e.set != nil {
+		for n := range e.set.Specs {
+			if set.Specs[n] == nil {
+				e.missing[n] = e.now()
+			}
+		}
+	}
+	if err == nil {
+		for n := range e.missing {
+			if set.Specs[n] != nil {
+				delete(e.missing, n)
+			}
+		}
+	}
 	e.set, e.setErr = set, err
 	return set, err
 }
@@ -112,8 +128,10 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 		e.log.Warn(r, "app", name)
 		e.events.publish(Event{At: e.now(), App: name, State: "warning", Message: r})
 	}
-	set, setErr := e.snapshot()
-	w := wanted(set, setErr, name, rem.LastGood)
+	w, err := e.settledWant(ctx, name, rem.LastGood, idle)
+	if err != nil {
+		return outcome{err: err}
+	}
 	out.want = w
 	if w.Invalid != "" {
 		return out
@@ -144,6 +162,31 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 		}
 	}
 	return out
+}
+
+// settledWant is what an app should be; where it has only just gone missing it
+// waits whether that stays so: a file that is written in place, or moved over
+// another, is missing for an instant.
+func (e *engine) settledWant(ctx context.Context, name string, last *appspec.Spec, idle func(func())) (want, error) {
+	for {
+		e.mu.Lock()
+		w := wanted(e.set, e.setErr, name, last)
+		since, lately := e.missing[name]
+		e.mu.Unlock()
+		wait := e.grace - e.now().Sub(since)
+		if !w.gone() || !lately || wait <= 0 {
+			return w, nil
+		}
+		idle(func() {
+			select {
+			case <-ctx.Done():
+			case <-time.After(wait):
+			}
+		})
+		if ctx.Err() != nil {
+			return w, fmt.Errorf("cannot bring app %s to its spec: %w", name, context.Cause(ctx))
+		}
+	}
 }
 
 // remember writes down what must survive us before anything is done.

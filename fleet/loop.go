@@ -111,7 +111,7 @@ func (d *Daemon) reread() {
 	}
 	for n, was := range d.prev {
 		if now[n] == "" && was != "" {
-			d.missing(n)
+			d.rec.Enqueue(n, order{}, true)
 		}
 	}
 	for n, is := range now {
@@ -134,19 +134,6 @@ func (d *Daemon) logFaults(set *appspec.Set, err error) {
 	if len(set.Faults) == 0 {
 		d.e.log.Info("all specs are good")
 	}
-}
-
-// grace is how long a spec must be missing before its app is stopped: a file
-// that is written in place, or moved over another, is missing for an instant.
-const grace = 300 * time.Millisecond
-
-func (d *Daemon) missing(name string) {
-	time.AfterFunc(grace, func() {
-		if d.ending.Load() {
-			return
-		}
-		d.rec.Enqueue(name, order{}, true)
-	})
 }
 
 // adopt queues everything once: the fleet as the last daemon left it.

@@ -1,0 +1,633 @@
+package fleet
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+func cutLine(s string) (before, after string, found bool) { return strings.Cut(s, "\n") }
+
+const hello = `
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"hello"]
+`
+
+// app makes the folder of a real app with that module m.
+func (f *fleetDir) app(name, code string) {
+	f.t.Helper()
+	dir := filepath.Join(f.path(name), "app")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "m.py"), []byte(code), 0o644); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// real writes code and spec of a real app.
+func (f *fleetDir) real(name string, lines ...string) {
+	f.t.Helper()
+	f.app(name, hello)
+	f.spec(name, append([]string{`wsgi_app = "m:app"`}, lines...)...)
+}
+
+// get asks an app over its unix socket.
+func (f *fleetDir) get(name string) (string, error) {
+	c := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(f.root, name+".sock"))
+		},
+	}}
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+name+"/", nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = errors.New(resp.Status)
+	}
+	return string(b), err
+}
+
+// status asks whoever knows, the daemon or the masters themselves.
+func (f *fleetDir) status(name string) AppStatus {
+	f.t.Helper()
+	op, err := Connect(context.Background(), Options{StateDir: f.state, Dir: f.dir})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer op.Close()
+	st, err := op.Status(context.Background())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for _, a := range st.Apps {
+		if a.Name == name {
+			return a
+		}
+	}
+	return AppStatus{}
+}
+
+func (f *fleetDir) is(name, state string) func() bool {
+	return func() bool { return f.status(name).State == state }
+}
+
+// cleanup ends whatever masters a test has left.
+func (f *fleetDir) cleanup() {
+	f.t.Cleanup(func() {
+		es, _ := os.ReadDir(filepath.Join(f.state, "apps"))
+		for _, e := range es {
+			ms, _ := runner.FindMasters(f.state, e.Name())
+			for _, m := range ms {
+				_ = m.Kill()
+				ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+				_ = m.Wait(ctx)
+				cancel()
+			}
+		}
+	})
+}
+
+// daemon runs one in this process until the test ends or stop is called.
+func (f *fleetDir) daemon(o Options, change ...func(*Daemon)) (stop func()) {
+	f.t.Helper()
+	if o.Dir == "" {
+		o = Options{Dir: f.dir, StateDir: f.state, Log: shownLog(f.t)}
+	}
+	d := NewDaemon(o)
+	ready := make(chan struct{})
+	var once sync.Once
+	d.Hooks.Ready = func() { once.Do(func() { close(ready) }) }
+	for _, c := range change {
+		c(d)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			f.t.Error(err)
+		}
+	})
+	f.t.Cleanup(stop)
+	select {
+	case <-ready:
+	case err := <-done:
+		done <- nil
+		f.t.Fatalf("the daemon ended: %v", err)
+	case <-time.After(30 * time.Second):
+		f.t.Fatal("the daemon is not ready in 30 s")
+	}
+	return stop
+}
+
+// child runs a daemon as a process of its own, to be killed.
+func (f *fleetDir) child() *exec.Cmd {
+	f.t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), daemonEnv+"="+f.dir+"\n"+f.state)
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if f.t.Failed() {
+			f.t.Logf("daemon %d:\n%s", cmd.Process.Pid, log.String())
+		}
+	})
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "READY\n" {
+		f.t.Fatalf("the daemon says %q, %v", line, err)
+	}
+	return cmd
+}
+
+func TestApplyWithoutADaemonThenTakeover(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	f.real("blog", count(2))
+	op, err := Connect(context.Background(), Options{Dir: f.dir, StateDir: f.state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, local := op.(*Local); !local {
+		t.Fatalf("no daemon runs, and %T answers", op)
+	}
+	var seenStates []string
+	rs, err := op.Apply(context.Background(), nil, func(ev Event) { seenStates = append(seenStates, ev.State) })
+	if err != nil || len(rs) != 1 || !rs[0].OK || rs[0].State != "ready" {
+		t.Fatalf("%+v, %v", rs, err)
+	}
+	if len(seenStates) == 0 {
+		t.Error("no progress was told")
+	}
+	if body, err := f.get("blog"); body != "hello" {
+		t.Fatalf("%q, %v", body, err)
+	}
+	before := f.status("blog")
+
+	d := f.child()
+	if got := f.status("blog"); got.Master == nil || got.Master.PID != before.Master.PID || got.Generation != before.Generation {
+		t.Fatalf("taken over as %+v, was %+v", got.Master, before.Master)
+	}
+	if err := d.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = d.Wait()
+	if body, err := f.get("blog"); body != "hello" {
+		t.Fatalf("the daemon is dead: %q, %v", body, err)
+	}
+	// What changes while no daemon runs is carried out by the next one.
+	f.real("blog", count(3))
+	d = f.child()
+	eventually(t, "3 workers under the same master", func() bool {
+		a := f.status("blog")
+		return a.State == "ready" && a.Master.PID == before.Master.PID && len(a.Workers) == 3
+	})
+	if err := d.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Wait(); err != nil {
+		t.Errorf("after TERM: %v", err)
+	}
+	if ms, _ := runner.FindMasters(f.state, "blog"); len(ms) != 0 {
+		t.Errorf("after TERM %d masters live", len(ms))
+	}
+}
+
+func TestEdits(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	f.real("blog", count(2))
+	f.real("shop", count(1))
+	f.daemon(Options{})
+	eventually(t, "both are ready", func() bool { return f.is("blog", "ready")() && f.is("shop", "ready")() })
+	blog, shop := f.status("blog"), f.status("shop")
+
+	start := time.Now()
+	f.real("blog", count(4))
+	eventually(t, "4 workers", func() bool { return len(f.status("blog").Workers) == 4 })
+	t.Logf("an edit of count was carried out within %v", time.Since(start))
+	eventually(t, "blog is ready", f.is("blog", "ready"))
+	now := map[int]bool{}
+	for _, w := range f.status("blog").Workers {
+		now[w.PID] = true
+	}
+	for _, w := range blog.Workers {
+		if !now[w.PID] {
+			t.Errorf("worker %d did not survive", w.PID)
+		}
+	}
+
+	// A file that breaks keeps the app, a file that goes takes it away.
+	if err := os.WriteFile(f.file("blog"), []byte("app \"blog\" {\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "blog is degraded", f.is("blog", "degraded"))
+	if a := f.status("blog"); !strings.HasPrefix(a.Reason, "runs on its last good spec: "+f.file("blog")+":1") {
+		t.Errorf("reason %q", a.Reason)
+	}
+	f.remove("blog")
+	eventually(t, "blog is gone", func() bool { return f.status("blog").Name == "" })
+	if _, err := os.Stat(filepath.Join(f.path("blog"), "app", "m.py")); err != nil {
+		t.Errorf("its folder: %v", err)
+	}
+	if a := f.status("shop"); a.Master.PID != shop.Master.PID || a.Workers[0].PID != shop.Workers[0].PID {
+		t.Error("shop was touched")
+	}
+
+	// The directory goes and comes again: nothing stops.
+	away := f.dir + ".away"
+	if err := os.Rename(f.dir, away); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "shop says why", func() bool {
+		return strings.Contains(f.status("shop").Reason, "cannot read spec directory "+f.dir+": no such directory")
+	})
+	if err := os.Mkdir(f.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f.real("shop", count(2))
+	eventually(t, "shop follows the new directory", func() bool {
+		a := f.status("shop")
+		return a.State == "ready" && len(a.Workers) == 2 && a.Master.PID == shop.Master.PID
+	})
+}
+
+// crowd asks an app again and again until stop, and counts what went wrong.
+func (f *fleetDir) crowd(name string, n int) (stop func() (good int64, faults []string)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	var ok atomic.Int64
+	var mu sync.Mutex
+	var bad []string
+	for range n {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for ctx.Err() == nil {
+				if body, err := f.get(name); err != nil || body != "hello" {
+					mu.Lock()
+					bad = append(bad, fmt.Sprintf("%q, %v", body, err))
+					mu.Unlock()
+				} else {
+					ok.Add(1)
+				}
+			}
+		}()
+	}
+	return func() (int64, []string) {
+		cancel()
+		wg.Wait()
+		return ok.Load(), bad
+	}
+}
+
+func TestNothingIsLost(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	f.real("blog", count(2))
+	f.daemon(Options{})
+	eventually(t, "blog is ready", f.is("blog", "ready"))
+	c, err := Connect(context.Background(), Options{StateDir: f.state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	must := func(rs []Result, err error) {
+		t.Helper()
+		if err != nil || len(rs) != 1 || !rs[0].OK {
+			t.Fatalf("%+v, %v", rs, err)
+		}
+	}
+	ctx := context.Background()
+	stop := f.crowd("blog", 4)
+	for range 2 {
+		must(c.Reload(ctx, []string{"blog"}, nil))
+		must(c.Restart(ctx, []string{"blog"}, nil))
+		must(c.Scale(ctx, map[string]int{"blog": 1}, nil))
+		must(c.Scale(ctx, map[string]int{"blog": 3}, nil))
+		f.app("blog", "raise ImportError('not today')\n")
+		if rs, err := c.Reload(ctx, []string{"blog"}, nil); err != nil || rs[0].OK || rs[0].State != "degraded" || !strings.Contains(rs[0].Traceback, "ImportError: not today") {
+			t.Errorf("a reload of broken code: %+v, %v", rs, err)
+		}
+		f.app("blog", hello)
+		must(c.Reload(ctx, []string{"blog"}, nil))
+	}
+	good, bad := stop()
+	if len(bad) > 0 || good < 20 {
+		t.Errorf("%d good answers, %d lost: %v", good, len(bad), bad)
+	}
+	master := f.status("blog").Master.PID
+	f.app("blog", "raise ImportError('not today')\n")
+	rs, err := c.Restart(ctx, []string{"blog"}, nil)
+	if err != nil || rs[0].OK || rs[0].State != "degraded" || !strings.Contains(rs[0].Traceback, "ImportError: not today") {
+		t.Errorf("a restart of broken code: %+v, %v", rs, err)
+	}
+	if body, err := f.get("blog"); body != "hello" || f.status("blog").Master.PID != master {
+		t.Errorf("after it: %q, %v", body, err)
+	}
+}
+
+// A master that is killed is replaced on the same socket: clients wait, none is
+// refused; what was inside the dead one is cut off.
+func TestAMasterThatDies(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	f.real("blog", count(1))
+	f.daemon(Options{})
+	eventually(t, "blog is ready", f.is("blog", "ready"))
+	old := f.status("blog")
+	stop := f.crowd("blog", 4)
+	if err := syscall.Kill(old.Master.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "another master is ready", func() bool {
+		a := f.status("blog")
+		return a.State == "ready" && a.Master.PID != old.Master.PID
+	})
+	good, bad := stop()
+	if good == 0 {
+		t.Error("no answer at all")
+	}
+	for _, b := range bad {
+		if !strings.Contains(b, "EOF") && !strings.Contains(b, "reset") {
+			t.Errorf("refused: %s", b)
+		}
+	}
+	for _, w := range old.Workers {
+		eventually(t, fmt.Sprintf("worker %d of the dead master is gone", w.PID), func() bool {
+			return syscall.Kill(w.PID, 0) != nil
+		})
+	}
+}
+
+func TestFailuresOfStarting(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	f.app("taken", hello)
+	taken := func(lines ...string) string {
+		return fmt.Sprintf("app \"taken\" {\n  path = %q\n  wsgi_app = \"m:app\"\n  sockets {\n    http {\n      listen = %q\n    }\n  }\n  %s\n}\n",
+			f.path("taken"), ln.Addr(), strings.Join(lines, "\n"))
+	}
+	f.write("taken", taken(restartFast()))
+	f.real("good")
+	f.app("code", "import nosuchmodule\n")
+	f.spec("code", `wsgi_app = "m:app"`, restartFast())
+	f.real("python", `python = "/nonexistent/python3"`)
+	f.daemon(Options{})
+	c, err := Connect(context.Background(), Options{StateDir: f.state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	rs, err := c.Apply(context.Background(), nil, nil)
+	if err != nil || len(rs) != 4 {
+		t.Fatalf("%+v, %v", rs, err)
+	}
+	by := map[string]Result{}
+	for _, r := range rs {
+		by[r.App] = r
+	}
+	if r := by["good"]; !r.OK {
+		t.Errorf("good: %+v", r)
+	}
+	want := fmt.Sprintf("cannot start master of taken: cannot listen on %s: the port is taken by another process (ss -ltnp shows which)", ln.Addr())
+	if r := by["taken"]; r.OK || r.State != "backoff" || r.Reason != want {
+		t.Errorf("taken: %+v", r)
+	}
+	if r := by["code"]; r.OK || r.State != "backoff" || !strings.Contains(r.Traceback, "ModuleNotFoundError: No module named 'nosuchmodule'") {
+		t.Errorf("code: %+v", r)
+	}
+	if r := by["python"]; r.OK || r.State != "invalid" || !strings.Contains(r.Reason, "cannot use python /nonexistent/python3: no such file") {
+		t.Errorf("python: %+v", r)
+	}
+	// It heals by itself when the cause is gone.
+	ln.Close()
+	eventually(t, "taken is ready", f.is("taken", "ready"))
+}
+
+func TestTwoDaemons(t *testing.T) {
+	f := newFleetDir(t)
+	f.daemon(f.fakeOptions(newFakeMachine()))
+	err := NewDaemon(f.fakeOptions(newFakeMachine())).Run(context.Background())
+	want := fmt.Sprintf("cannot run on state directory %s: the daemon with pid %d runs there; stop it, or name another with --state-dir", f.state, os.Getpid())
+	var running *RunningError
+	if !errors.As(err, &running) || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	if _, err := Connect(context.Background(), Options{StateDir: f.state, Dir: f.root}); err == nil ||
+		err.Error() != fmt.Sprintf("cannot use spec directory %s: the daemon (pid %d) on state directory %s runs the fleet of %s; name that directory with --dir, or another state directory with --state-dir",
+			f.root, os.Getpid(), f.state, f.dir) {
+		t.Errorf("another directory: %v", err)
+	}
+}
+
+// Clients that hang or send rubbish harm nobody.
+func TestBadControlClients(t *testing.T) {
+	f := newFleetDir(t)
+	m := newFakeMachine()
+	f.spec("blog")
+	f.daemon(f.fakeOptions(m))
+	sock := filepath.Join(f.state, "fleet.sock")
+	if fi, err := os.Stat(sock); err != nil || fi.Mode().Perm() != 0o600 {
+		t.Errorf("control socket: mode %v, %v", fi.Mode().Perm(), err)
+	}
+	for _, rubbish := range []string{
+		"", "\x00\xff\xfe rubbish\r\n\r\n", "GET /v1/status HTTP/1.1\r\nHost: ", "POST /v1/apply HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{",
+		"POST /v1/stop HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n[1]", "GET /v1/nonsense HTTP/1.1\r\nHost: x\r\n\r\n",
+		"POST /v1/scale HTTP/1.1\r\nHost: x\r\nContent-Length: 24\r\n\r\n{\"counts\":{\"blog\":\"x\"}}\n",
+	} {
+		for range 20 {
+			c, err := net.Dial("unix", sock)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close() // it hangs until the test ends
+			if _, err := io.WriteString(c, rubbish); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	c, err := Connect(context.Background(), Options{StateDir: f.state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	rs, err := c.Restart(context.Background(), []string{"blog"}, nil)
+	if err != nil || len(rs) != 1 || !rs[0].OK {
+		t.Errorf("%+v, %v", rs, err)
+	}
+	if _, err := c.Stop(context.Background(), []string{"blok"}, nil); err == nil || err.Error() != "cannot stop app blok: no spec in "+f.dir+" names it; did you mean blog?" {
+		t.Errorf("unknown: %v", err)
+	}
+	var unknown *UnknownAppError
+	if _, err := c.Plan(context.Background(), []string{"blok"}); !errors.As(err, &unknown) {
+		t.Errorf("unknown in a plan: %v", err)
+	}
+	p, err := c.Plan(context.Background(), nil)
+	if err != nil || len(p.Apps) != 1 || len(p.Apps[0].Actions) != 0 || p.Apps[0].Why != "as specified" {
+		t.Errorf("plan %+v, %v", p, err)
+	}
+}
+
+// A daemon that holds the lock and does not answer is not worked around.
+func TestADaemonThatHangs(t *testing.T) {
+	f := newFleetDir(t)
+	f.real("blog", "enabled = false")
+	d := f.child()
+	if err := d.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Connect(context.Background(), Options{StateDir: f.state})
+	want := fmt.Sprintf("cannot reach the daemon (pid %d) of state directory %s: it does not answer on its control socket: ", d.Process.Pid, f.state)
+	if err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got  %v\nwant %s…", err, want)
+	}
+}
+
+func TestAThousandFiles(t *testing.T) {
+	f := newFleetDir(t)
+	m := newFakeMachine()
+	lines := make(chan string, 10000)
+	f.daemon(f.fakeOptions(m), func(d *Daemon) {
+		d.Hooks.Status = func(l string) {
+			select {
+			case lines <- l:
+			default:
+			}
+		}
+	})
+	name := func(i int) string { return fmt.Sprintf("a%04d", i) }
+	for i := range 1000 {
+		f.spec(name(i), count(2))
+	}
+	eventually(t, "1000 masters", func() bool { return m.total() == 1000 })
+	last := ""
+	eventually(t, "the status line counts them", func() bool {
+		for {
+			select {
+			case last = <-lines:
+				continue
+			default:
+			}
+			return last == "1000 apps: 1000 ready"
+		}
+	})
+	start := time.Now()
+	f.spec(name(500), count(3))
+	edited := m.only(t, name(500))
+	eventually(t, "the edit is carried out", func() bool { return len(edited.called()) == 1 })
+	t.Logf("one edit among 1000 specs was carried out within %v", time.Since(start))
+	for i := range 1000 {
+		if ms := m.only(t, name(i)); i != 500 && len(ms.called()) != 0 {
+			t.Fatalf("%s was touched: %v", name(i), ms.called())
+		}
+	}
+	// Moved over each other: what counts is what is inside.
+	if err := os.Rename(f.file(name(1)), f.file(name(2))); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a0002 is gone", func() bool { return m.count(name(2)) == 0 })
+	if m.count(name(1)) != 1 || len(m.only(t, name(1)).called()) != 0 {
+		t.Error("a0001 was touched, though only its file has another name")
+	}
+	for i := range 1000 {
+		if i != 1 && i != 2 {
+			f.remove(name(i))
+		}
+	}
+	eventually(t, "one is left", func() bool { return m.total() == 1 })
+}
+
+// A spec that is missing for an instant is not missed.
+func TestAFileWrittenInPlace(t *testing.T) {
+	f := newFleetDir(t)
+	m := newFakeMachine()
+	f.spec("blog")
+	f.daemon(f.fakeOptions(m))
+	ms := m.only(t, "blog")
+	content, err := os.ReadFile(f.file("blog"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 8 {
+		if err := os.WriteFile(f.file("blog"), nil, 0o644); err != nil { // empty: no app in it
+			t.Fatal(err)
+		}
+		time.Sleep(60 * time.Millisecond) // longer than the watcher waits: the fleet reads it empty
+		if err := os.WriteFile(f.file("blog"), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(60 * time.Millisecond)
+	}
+	if m.only(t, "blog") != ms || len(ms.called()) != 0 {
+		t.Errorf("it was touched: %v", ms.called())
+	}
+}
+
+func TestSymlinkedSpecs(t *testing.T) {
+	f := newFleetDir(t)
+	m := newFakeMachine()
+	f.spec("blog", count(1))
+	available := filepath.Join(f.root, "available")
+	if err := os.Mkdir(available, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	target := filepath.Join(available, "blog.hcl")
+	if err := os.Rename(f.file("blog"), target); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("../available/blog.hcl", f.file("blog")); err != nil {
+		t.Fatal(err)
+	}
+	f.daemon(f.fakeOptions(m), func(d *Daemon) { d.Tick = time.Hour })
+	content, err := os.ReadFile(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(target, bytes.Replace(content, []byte("count = 1"), []byte("count = 5"), 1), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the target's edit is carried out", func() bool {
+		st, _ := m.only(t, "blog").Status(context.Background(), 0)
+		return st.Max == 5
+	})
+}

@@ -1,0 +1,29 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// daemonEnv makes the test binary a daemon: "<spec dir>\n<state dir>".
+const daemonEnv = "WSGID_TEST_DAEMON"
+
+func TestMain(m *testing.M) {
+	runner.Main() // the test binary is what masters are executed from
+	if dir, state, ok := cutLine(os.Getenv(daemonEnv)); ok {
+		_ = os.Unsetenv(daemonEnv)
+		d := NewDaemon(Options{Dir: dir, StateDir: state, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+		d.Hooks.Ready = func() { fmt.Fprintln(os.Stdout, "READY") }
+		if err := d.Run(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
