@@ -133,18 +133,13 @@ func title(pid int) string {
 // looksOurs tells whether a live process may be wsgid's, this program's or the
 // original's; good enough to print, never to send a signal.
 func looksOurs(pid int) bool {
-	for range 2 { // the process, then its parent
-		b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
-		if err != nil {
-			return false
-		}
-		for i, arg := range bytes.SplitN(b, []byte{0}, 3) {
-			if i < 2 && strings.Contains(filepath.Base(string(arg)), "wsgid") {
-				return true
-			}
-		}
-		if pid = parent(pid); pid <= 1 {
-			return false
+	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+	if err != nil {
+		return false
+	}
+	for i, arg := range bytes.SplitN(b, []byte{0}, 3) {
+		if i < 2 && strings.Contains(filepath.Base(string(arg)), "wsgid") {
+			return true
 		}
 	}
 	return false

@@ -155,7 +155,8 @@ func (c *cli) launch(ctx context.Context, stateDir string, l *launch) (code int,
 	defer signal.Stop(signals)
 	h, err := runner.StartMaster(ctx, runner.StartOptions{Spec: l.spec, StateDir: stateDir, Generation: 1, Foreground: l.foreground})
 	if err != nil {
-		return 0, false, err
+		// The name of the instance says nothing to people who know the folder only.
+		return 0, false, errors.New(strings.TrimPrefix(err.Error(), "cannot start master of "+l.spec.Name+": "))
 	}
 	if l.foreground {
 		return c.attend(h, signals), false, nil
@@ -250,7 +251,9 @@ func notReady(err error, st runner.Status) error {
 func end(h *runner.Handle) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if h.Drain(ctx, nil) == nil && h.Wait(ctx) == nil {
+	// A master without workers may be gone before it has answered.
+	_ = h.Drain(ctx, nil)
+	if h.Wait(ctx) == nil {
 		return
 	}
 	_ = h.Kill()

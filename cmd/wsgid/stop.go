@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -50,7 +51,21 @@ func (c *cli) stop(ctx context.Context) (int, error) {
 	if c.opts.signal == unix.SIGKILL {
 		c.removePIDs(masters)
 	}
+	for _, m := range masters {
+		c.forget(m)
+	}
 	return exitOK, nil
+}
+
+// forget removes what is left of an instance that has ended.
+func (c *cli) forget(m *process) {
+	if m.handle == nil || ofFleet(m.handle) {
+		return
+	}
+	in := &instance{name: m.handle.App, dir: filepath.Join(c.stateDir(), "apps", m.handle.App)}
+	if free, err := in.take(c.stateDir()); err == nil && free {
+		in.release(false)
+	}
 }
 
 // openTargets finds the masters, and tells where there are none.
