@@ -53,9 +53,11 @@ func kindOf(app fleet.AppPlan) string {
 			}
 		case fleet.ActionScale, fleet.ActionRetry, fleet.ActionRetire:
 			kind = string(a.Kind)
+		case fleet.ActionUpdate, fleet.ActionRoll, fleet.ActionReplace:
+			return app.Disruption.String()
 		}
 	}
-	if app.Disruption != appspec.Nothing || kind == "" {
+	if kind == "" || len(app.Changes) > 0 {
 		return app.Disruption.String()
 	}
 	return kind
