@@ -1,5 +1,264 @@
 package main
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+)
 
-func (b *bench) fleetOfMany(context.Context, site) error { return nil }
+// many is a number of apps that are written, and served, in one way: as specs
+// of ours or as an Emperor's vassals.
+type many struct {
+	name  string
+	write func(i int, addr string) error // makes app number i known
+	start func() (*child, error)         // the daemon
+}
+
+// manyOurs prepares a fleet of apps that share one code.
+func (b *bench) manyOurs(s site) (many, error) {
+	dir, err := b.temp("w")
+	if err != nil {
+		return many{}, err
+	}
+	specs, state := filepath.Join(dir, "d"), filepath.Join(dir, "s")
+	if err := os.Mkdir(specs, 0o755); err != nil {
+		return many{}, err
+	}
+	return many{
+		name: ours.name,
+		write: func(i int, addr string) error {
+			name := fmt.Sprintf("app%d", i)
+			folder := filepath.Join(dir, name)
+			if err := b.appFolder(folder, s.app); err != nil {
+				return err
+			}
+			return writeWhole(filepath.Join(specs, name+".hcl"), s.hcl(name, folder, fmt.Sprintf("    http { listen = %q }", addr)))
+		},
+		start: func() (*child, error) {
+			return b.children.start("fleet", dir, nil, syscall.SIGTERM, b.fleet, "run", "--dir", specs, "--state-dir", state)
+		},
+	}, nil
+}
+
+// manyEmperor prepares uWSGI's Emperor with its own defaults.
+func (b *bench) manyEmperor(s site) (many, error) {
+	dir, err := b.temp("e")
+	if err != nil {
+		return many{}, err
+	}
+	vassals := filepath.Join(dir, "vassals")
+	if err := os.Mkdir(vassals, 0o755); err != nil {
+		return many{}, err
+	}
+	return many{
+		name: "uWSGI Emperor",
+		write: func(i int, addr string) error {
+			return writeWhole(filepath.Join(vassals, fmt.Sprintf("app%d.ini", i)), fmt.Sprintf(
+				"[uwsgi]\nhttp-socket = %s\nmaster = true\nprocesses = 1\nneed-app = true\ndisable-logging = true\npythonpath = %s\nmodule = %s\n",
+				addr, s.app, s.wsgi))
+		},
+		start: func() (*child, error) {
+			return b.children.start("emperor", dir, nil, syscall.SIGKILL, "uwsgi_python3", "--emperor", vassals)
+		},
+	}, nil
+}
+
+// writeWhole writes a file that nobody sees half of.
+func writeWhole(path, text string) error {
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, []byte(text), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+// fleetOfMany compares many apps at once with the Emperor.
+func (b *bench) fleetOfMany(ctx context.Context, s site) error {
+	var cold, first [2]float64
+	for i, prepare := range []func(site) (many, error){b.manyOurs, b.manyEmperor} {
+		m, err := prepare(s)
+		if err != nil {
+			return err
+		}
+		if cold[i], first[i], err = b.coldStart(ctx, m); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+	}
+	b.table.add(row{
+		what: fmt.Sprintf("%d apps, cold start to the last one's first answer", b.apps), peer: "uWSGI Emperor",
+		ours: fmt.Sprintf("%.1f s", cold[0]), their: fmt.Sprintf("%.1f s", cold[1]),
+		ratio: cold[0] / cold[1], bar: bar{most: 1},
+	})
+	b.table.add(row{
+		what: "a new spec among them to the new app's first answer", peer: "uWSGI Emperor",
+		ours: fmt.Sprintf("%.2f s", first[0]), their: fmt.Sprintf("%.2f s", first[1]),
+		ratio: first[0] / first[1], bar: bar{most: 0.2},
+	})
+	return b.thousand(ctx, s)
+}
+
+// coldStart returns the seconds from the daemon's start until all apps have
+// answered, and the median of those from the write of one more spec to its
+// app's first answer.
+func (b *bench) coldStart(ctx context.Context, m many) (all, one float64, err error) {
+	addrs := make([]string, b.apps)
+	for i := range addrs {
+		if addrs[i], err = freePort(); err != nil {
+			return 0, 0, err
+		}
+		if err := m.write(i, addrs[i]); err != nil {
+			return 0, 0, err
+		}
+	}
+	begin := time.Now()
+	c, err := m.start()
+	if err != nil {
+		return 0, 0, err
+	}
+	defer c.stop(syscall.SIGTERM)
+	for _, addr := range addrs {
+		if err := up(ctx, "http://"+addr, c.log); err != nil {
+			return 0, 0, err
+		}
+	}
+	all = time.Since(begin).Seconds()
+	var times []float64
+	for i := range b.rounds {
+		addr, err := freePort()
+		if err != nil {
+			return 0, 0, err
+		}
+		// An operator writes at any moment; the Emperor looks every three seconds,
+		// and again at once while a vassal is starting.
+		if err := sleep(ctx, time.Second+time.Duration(i)*700*time.Millisecond); err != nil {
+			return 0, 0, err
+		}
+		begin := time.Now()
+		if err := m.write(b.apps+i, addr); err != nil {
+			return 0, 0, err
+		}
+		if err := up(ctx, "http://"+addr, c.log); err != nil {
+			return 0, 0, err
+		}
+		times = append(times, time.Since(begin).Seconds())
+	}
+	return all, median(times), nil
+}
+
+// thousand is what a thousand disabled apps cost the daemon, and how long a
+// plan takes when one of them was edited.
+func (b *bench) thousand(ctx context.Context, s site) error {
+	const n = 1000
+	dir, err := b.temp("t")
+	if err != nil {
+		return err
+	}
+	specs, state := filepath.Join(dir, "d"), filepath.Join(dir, "s")
+	if err := os.Mkdir(specs, 0o755); err != nil {
+		return err
+	}
+	write := func(i int, enabled bool) error {
+		name := fmt.Sprintf("app%d", i)
+		folder := filepath.Join(dir, name)
+		if err := b.appFolder(folder, s.app); err != nil {
+			return err
+		}
+		disabled := s
+		disabled.spec = fmt.Sprintf("  enabled = %v\n", enabled)
+		return writeWhole(filepath.Join(specs, name+".hcl"), disabled.hcl(name, folder, fmt.Sprintf("    http { listen = \"127.0.0.1:%d\" }", 20000+i)))
+	}
+	for i := range n {
+		if err := write(i, false); err != nil {
+			return err
+		}
+	}
+	args := []string{"--dir", specs, "--state-dir", state}
+	if out, err := exec.CommandContext(ctx, b.fleet, append([]string{"apply"}, args...)...).CombinedOutput(); err != nil {
+		return fmt.Errorf("apply: %w\n%s", err, out)
+	}
+	if err := write(n/2, true); err != nil {
+		return err
+	}
+	var times []float64
+	for range b.rounds {
+		begin := time.Now()
+		out, err := exec.CommandContext(ctx, b.fleet, append([]string{"plan"}, args...)...).CombinedOutput()
+		times = append(times, ms(time.Since(begin)))
+		if code := exitCode(err); code != 2 {
+			return fmt.Errorf("plan ended with %d: %s", code, out)
+		}
+	}
+	b.table.add(row{
+		what: "plan of one edit among 1,000 specs", ours: fmt.Sprintf("%.0f ms", median(times)),
+		value: median(times), bar: bar{most: 200, unit: "ms"},
+	})
+	if err := write(n/2, false); err != nil {
+		return err
+	}
+	return b.idleDaemon(ctx, dir, args)
+}
+
+// idleDaemon measures a daemon that has nothing to do.
+func (b *bench) idleDaemon(ctx context.Context, dir string, args []string) error {
+	c, err := b.children.start("thousand", dir, nil, syscall.SIGTERM, b.fleet, append([]string{"run"}, args...)...)
+	if err != nil {
+		return err
+	}
+	defer c.stop(syscall.SIGTERM)
+	pids := []int{c.Process.Pid}
+	// It has come to rest when a second has cost it almost nothing.
+	for range 60 {
+		before := cpu(pids)
+		if err := sleep(ctx, time.Second); err != nil {
+			return err
+		}
+		if cpu(pids)-before <= 10*time.Millisecond {
+			break
+		}
+	}
+	const watched = 20 * time.Second
+	before := cpu(pids)
+	if err := sleep(ctx, watched); err != nil {
+		return err
+	}
+	share := 100 * float64(cpu(pids)-before) / float64(watched)
+	size, err := rss(pids)
+	if err != nil {
+		return err
+	}
+	mb := float64(size) / (1 << 20)
+	b.table.add(row{
+		what: "daemon with 1,000 disabled apps: memory (RSS)", ours: fmt.Sprintf("%.0f MB", mb),
+		value: mb, bar: bar{most: 60, unit: "MB"},
+	})
+	b.table.add(row{
+		what: "daemon with 1,000 disabled apps, nothing changing: share of a core", ours: fmt.Sprintf("%.2f %%", share),
+		value: share, bar: bar{most: 0.2, unit: "%"},
+	})
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+func exitCode(err error) int {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	if err != nil {
+		return -1
+	}
+	return 0
+}

@@ -25,6 +25,7 @@ type bench struct {
 	uid, gid int    // who runs the apps
 	seconds  time.Duration
 	rounds   int
+	apps     int // in the comparison of fleets
 	only     *regexp.Regexp
 	children *children
 	table    table
@@ -47,6 +48,7 @@ func realMain() error {
 	flag.StringVar(&b.fleet, "fleet", "bin/wsgid-fleet", "the program to measure")
 	flag.DurationVar(&b.seconds, "time", 3*time.Second, "of one measurement, whole seconds")
 	flag.IntVar(&b.rounds, "rounds", 5, "how often each is measured; the median counts")
+	flag.IntVar(&b.apps, "apps", 100, "in the comparison of fleets")
 	flag.StringVar(&readme, "readme", "", "write the table between this file's bench markers")
 	flag.StringVar(&only, "only", "", "a regular expression: run these scenarios alone, write nothing")
 	flag.StringVar(&endpoints, "noop", "", "run as the no-op mongrel2 handler on RECV,SEND")

@@ -119,8 +119,11 @@ func (b *bench) fleetOf(ctx context.Context, s site, sockets string) (*server, s
 }
 
 // appFolder makes a wsgid folder whose app/ is a copy, owned by whoever runs
-// apps here.
+// apps here. One that is there stays.
 func (b *bench) appFolder(folder, app string) error {
+	if _, err := os.Stat(folder); err == nil {
+		return nil
+	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
