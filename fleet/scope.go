@@ -30,13 +30,15 @@ const scopeTimeout = 15 * time.Second
 // hands descriptors to a master itself, so systemd cannot start the master: it
 // is told of running processes instead.
 type scopes struct {
-	log  *slog.Logger
-	user bool   // ask the user's manager, not the system's
-	unit string // of the daemon itself
+	log    *slog.Logger
+	socket string // of the manager that is asked: the system's or the user's
+	unit   string // of the daemon itself
 
-	jobs chan scopeJob // closed by close
-	done chan struct{} // closed when the last job has ended
-	once sync.Once
+	ctx    context.Context // cancelled by close, if the last job takes too long
+	cancel context.CancelFunc
+	jobs   chan scopeJob // closed by close
+	done   chan struct{} // closed when the last job has ended
+	once   sync.Once
 }
 
 type scopeJob struct {
@@ -56,12 +58,17 @@ func openScopes(log *slog.Logger) *scopes {
 		log.Warn("cannot put apps into scopes: " + err.Error())
 		return nil
 	}
-	s := &scopes{log: log, unit: path.Base(group), user: strings.Contains(group, "/user@"), jobs: make(chan scopeJob, 4096), done: make(chan struct{})}
-	if !s.user && os.Geteuid() != 0 {
+	// The manager's own socket and not the bus, which may start later than we do.
+	socket := "/run/systemd/private"
+	if strings.Contains(group, "/user@") {
+		socket = filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "systemd/private")
+	} else if os.Geteuid() != 0 {
 		// A system service of an ordinary user: systemd lets only root make units.
 		log.Info("apps stay in the daemon's own control group: only root, or a service of the user manager, may make scopes")
 		return nil
 	}
+	s := &scopes{log: log, socket: socket, unit: path.Base(group), jobs: make(chan scopeJob, 4096), done: make(chan struct{})}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
 	go s.work()
 	return s
 }
@@ -79,8 +86,14 @@ func (s *scopes) put(app string, pid int, limits ScopeLimits) {
 	}
 }
 
+// close waits for the jobs that were put, but for none longer than its time.
 func (s *scopes) close() {
 	s.once.Do(func() { close(s.jobs) })
+	select {
+	case <-s.done:
+	case <-time.After(scopeTimeout):
+	}
+	s.cancel()
 	<-s.done
 }
 
@@ -94,18 +107,20 @@ func (s *scopes) work() {
 		}
 	}()
 	for job := range s.jobs {
-		ctx, cancel := context.WithTimeout(context.Background(), scopeTimeout)
-		err := error(nil)
+		var err error
 		if conn == nil || !conn.Connected() {
 			if conn != nil {
 				conn.Close()
 			}
-			conn, err = s.connect(ctx)
+			conn, err = systemd.NewConnection(s.dial)
 		}
 		if err == nil {
+			ctx, cancel := context.WithTimeout(s.ctx, scopeTimeout)
 			err = s.place(ctx, conn, job)
+			cancel()
+		} else {
+			conn = nil
 		}
-		cancel()
 		if err != nil {
 			s.log.Warn(fmt.Sprintf("cannot put app %s into %s: %v", job.app, scopeName(job.app), err),
 				"app", job.app, "pid", job.pid, "next", "it runs on in the daemon's control group; limits.memory, cpu and tasks do not hold")
@@ -113,12 +128,17 @@ func (s *scopes) work() {
 	}
 }
 
-func (s *scopes) connect(ctx context.Context) (*systemd.Conn, error) {
-	if s.user {
-		return systemd.NewUserConnectionContext(ctx)
+// dial is a connection to the manager itself. It lives until it is closed.
+func (s *scopes) dial() (*dbus.Conn, error) {
+	conn, err := dbus.Dial("unix:path="+dbus.EscapeBusAddressValue(s.socket), dbus.WithContext(s.ctx))
+	if err != nil {
+		return nil, err
 	}
-	// By the bus, or directly where no bus runs yet.
-	return systemd.NewWithContext(ctx)
+	if err := conn.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Geteuid()))}); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // place brings one master and all its descendants into the scope. A worker that
@@ -135,7 +155,7 @@ func (s *scopes) place(ctx context.Context, conn *systemd.Conn, job scopeJob) er
 		}
 		err := s.start(ctx, conn, unit, job, pids)
 		if isDBusError(err, "org.freedesktop.systemd1.UnitExists") {
-			err = attach(ctx, s.user, unit, pids)
+			err = s.attach(ctx, unit, pids)
 		}
 		// A process that ends meanwhile makes the call fail, and is no failure.
 		if err != nil && len(outside(unit, family(job.pid))) > 0 {
@@ -190,17 +210,13 @@ func (s *scopes) start(ctx context.Context, conn *systemd.Conn, unit string, job
 }
 
 // attach moves processes into a scope that is there already.
-func attach(ctx context.Context, user bool, unit string, pids []uint32) error {
-	connect := dbus.ConnectSystemBus
-	if user {
-		connect = dbus.ConnectSessionBus
-	}
-	bus, err := connect(dbus.WithContext(ctx))
+func (s *scopes) attach(ctx context.Context, unit string, pids []uint32) error {
+	conn, err := s.dial()
 	if err != nil {
 		return err
 	}
-	defer bus.Close()
-	manager := bus.Object("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
+	defer conn.Close()
+	manager := conn.Object("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
 	return manager.CallWithContext(ctx, "org.freedesktop.systemd1.Manager.AttachProcessesToUnit", 0, unit, "", pids).Err
 }
 

@@ -82,6 +82,7 @@ func TestSystemd(t *testing.T) {
 		{"start waits for READY", systemdStart},
 		{"scope holds processes and limits", systemdScope},
 		{"limits change in place", systemdLimits},
+		{"another master joins the scope", systemdReplace},
 		{"journal has fields", systemdJournal},
 		{"reload passes through RELOADING", systemdReload},
 		{"restart refuses no connection", systemdRestart},
@@ -191,6 +192,31 @@ func systemdLimits(t *testing.T, m *machine) {
 	if now := m.master(); now != master {
 		t.Errorf("master %s was replaced by %s for a limit", master, now)
 	}
+}
+
+// systemdReplace changes what only another master can take over: it comes into
+// the scope of the one before, which leaves it.
+func systemdReplace(t *testing.T, m *machine) {
+	master := m.master()
+	m.write("/etc/wsgid.d/hello.hcl", strings.Replace(helloSpec, "8899\" }", "8899\" }\n    http { listen = \"127.0.0.1:8900\" }", 1))
+	m.until("another master and its workers alone are in the scope", 20*time.Second, func() error {
+		now := m.master()
+		pids := m.cgroupPids("/wsgid.slice/wsgid-hello.scope")
+		if now == master || len(pids) != 3 || !slices.Contains(pids, now) {
+			return fmt.Errorf("master %s, before %s, in the scope %v", now, master, pids)
+		}
+		return nil
+	})
+	if pids := m.cgroupPids(m.property("wsgid-fleet", "ControlGroup")); len(pids) != 1 {
+		t.Errorf("the daemon's control group holds %v, want the daemon alone", pids)
+	}
+	m.write("/etc/wsgid.d/hello.hcl", helloSpec)
+	m.until("the socket is gone again", 20*time.Second, func() error {
+		if _, err := m.try("curl", "-sS", "-m", "5", "http://127.0.0.1:8900/"); err == nil {
+			return fmt.Errorf("it answers")
+		}
+		return nil
+	})
 }
 
 func systemdReload(t *testing.T, m *machine) {
