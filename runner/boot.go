@@ -149,9 +149,16 @@ func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.Fil
 			return 0, answer, err
 		}
 	}
+	sys := &syscall.SysProcAttr{Setsid: !o.Foreground}
+	if o.Spec.Chroot {
+		if os.Geteuid() != 0 {
+			return 0, answer, errors.New("chroot needs root")
+		}
+		sys.Unshareflags = unix.CLONE_NEWNS // Go makes the mounts private, too
+	}
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{masterName + o.Spec.Name}, &syscall.ProcAttr{
 		Dir: "/", Env: append(workerEnv(os.Environ()), "GODEBUG=madvdontneed=1"), Files: fds,
-		Sys: &syscall.SysProcAttr{Setsid: !o.Foreground},
+		Sys: sys,
 	})
 	if err != nil {
 		return 0, answer, fmt.Errorf("cannot run /proc/self/exe: %w", err)

@@ -30,7 +30,7 @@ type front struct {
 	spec *appspec.Spec // for the limits of a request
 
 	trusted atomic.Pointer[[]netip.Prefix] // read by the bridge's goroutines too
-	spool   string // folder for temporary files
+	spool   string                         // folder for temporary files
 
 	listeners []*listener
 	conns     map[*conn]struct{}
@@ -53,7 +53,7 @@ type front struct {
 func newFront(l *loop, p *pool, log *appLog, spec *appspec.Spec) *front {
 	f := &front{loop: l, pool: p, log: log, conns: map[*conn]struct{}{}, emptied: func() {},
 		rbuf: make([]byte, 64<<10), wbuf: make([]byte, 0, 32<<10), extra: []byte("X-Wsgid: " + Version + "\r\n"),
-		spool: os.TempDir()}
+	}
 	f.sweep.f = f.onSweep
 	f.configure(spec)
 	return f

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link/lazyzmq"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi/host"
 )
 
@@ -22,9 +23,10 @@ import (
 // Its fields belong to the loop once run has been called.
 type master struct {
 	boot    bootMessage
-	spec    *appspec.Spec // what was asked for last; the pool may still run the one before
-	dir     string        // <state>/apps/<app>
-	root    *os.Root      // the app folder
+	spec    *appspec.Spec                     // what was asked for last; the pool may still run the one before
+	dir     string                            // <state>/apps/<app>
+	view    func(*appspec.Spec) *appspec.Spec // the spec as the workers see it, inside the chroot if there is one
+	root    *os.Root                          // the app folder
 	loop    *loop
 	log     *appLog
 	pool    *pool
@@ -70,10 +72,31 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := pythonOf(spec); err != nil {
+	python, err := pythonOf(spec)
+	if err != nil {
 		return nil, err
 	}
-	if m.root, err = os.OpenRoot(spec.Path); err != nil {
+	hostDir, err := extractHost(boot.StateDir, user)
+	if err != nil {
+		return nil, err
+	}
+	spool, err := openSpool()
+	if err != nil {
+		return nil, err
+	}
+	m.view = func(s *appspec.Spec) *appspec.Spec { return s }
+	if spec.Chroot {
+		if len(spec.Sockets.Mongrel2) > 0 {
+			if err := lazyzmq.Load(); err != nil {
+				return nil, err
+			}
+		}
+		if err := enterChroot(spec, chrootBinds(spec, python, m.dir, hostDir)); err != nil {
+			return nil, err
+		}
+		m.view = insideChroot
+	}
+	if m.root, err = os.OpenRoot(m.view(spec).Path); err != nil {
 		return nil, fmt.Errorf("cannot open app folder %s: %w", spec.Path, err)
 	}
 	uid, gid := -1, -1
@@ -86,18 +109,15 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	if m.loop, err = newLoop(); err != nil {
 		return nil, err
 	}
-	hostDir, err := extractHost(boot.StateDir, user)
-	if err != nil {
-		return nil, err
-	}
 	m.pool = newPool(m.loop, m.log, spec)
 	m.pool.changed = m.onChange
 	m.pool.admitted = func(w *worker) { m.filters.Store(w.loaded.Filters) }
 	m.pool.emptied = m.onPoolEmpty
 	sp := newSpawner(m.loop, m.log, user, boot.Env, hostDir)
-	m.pool.spawn = sp.spawn
+	m.pool.spawn = func(w *worker, s *appspec.Spec) { sp.spawn(w, m.view(s)) }
 	m.front = newFront(m.loop, m.pool, m.log, spec)
 	m.front.emptied = m.checkDrained
+	m.front.spool = spool
 	m.deadline.f = m.onDeadline
 	start, err := processStart(os.Getpid())
 	if err != nil {
@@ -148,7 +168,7 @@ func (m *master) openSockets(files map[string]int) error {
 	}
 	for i := range m.spec.Sockets.Mongrel2 {
 		s := &m.spec.Sockets.Mongrel2[i]
-		in, err := openMongrel2(m.loop, m.pool, m.log, s, int64(m.spec.Request.MaxBody), &m.filters)
+		in, err := openMongrel2(m.loop, m.pool, m.front, m.log, s, int64(m.spec.Request.MaxBody), &m.filters)
 		if err != nil {
 			return fmt.Errorf("cannot open mongrel2 sockets %s and %s: %w", s.Recv, s.Send, err)
 		}
@@ -320,6 +340,24 @@ func (m *master) status() Status {
 		st.State, st.Reason = StateStopping, "draining"
 	}
 	return st
+}
+
+// openSpool takes hold of the folder for what is too large for memory, $TMPDIR
+// or /var/tmp (/tmp is often memory itself), and returns a name for it that
+// holds in a chroot too.
+func openSpool() (string, error) {
+	dirs := []string{os.Getenv("TMPDIR"), "/var/tmp", "/tmp"}
+	var err error
+	for _, d := range dirs {
+		if d == "" {
+			continue
+		}
+		var fd int
+		if fd, err = unix.Open(d, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err == nil {
+			return fmt.Sprintf("/proc/self/fd/%d/", fd), nil
+		}
+	}
+	return "", fmt.Errorf("cannot open a folder for temporary files (%s): %w", strings.Join(dirs, " "), err)
 }
 
 // appDir is where an app's state lies.

@@ -21,7 +21,8 @@ type mongrel2Ingress struct {
 	link *link.Link
 	name string // for log lines
 
-	filters *atomic.Bool // the app has wsgid's request filters, which want the message
+	tempFile func() (*os.File, error)
+	filters  *atomic.Bool // the app has wsgid's request filters, which want the message
 
 	batch []*mongrel2Request // the link goroutine's
 	open  map[*link.Reply]*exchange
@@ -38,8 +39,8 @@ type mongrel2Request struct {
 }
 
 // openMongrel2 connects to a handler. That its server does not run is no error.
-func openMongrel2(l *loop, p *pool, log *appLog, s *appspec.Mongrel2Socket, maxBody int64, filters *atomic.Bool) (*mongrel2Ingress, error) {
-	in := &mongrel2Ingress{loop: l, pool: p, log: log, name: s.Recv, filters: filters,
+func openMongrel2(l *loop, p *pool, f *front, log *appLog, s *appspec.Mongrel2Socket, maxBody int64, filters *atomic.Bool) (*mongrel2Ingress, error) {
+	in := &mongrel2Ingress{loop: l, pool: p, log: log, name: s.Recv, filters: filters, tempFile: f.tempFile,
 		open: map[*link.Reply]*exchange{}, left: func() {}}
 	var err error
 	in.link, err = link.Open(link.Config{
@@ -99,7 +100,7 @@ func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 
 // spill keeps a body that is too long for a message in a file.
 func (in *mongrel2Ingress) spill(body []byte) *os.File {
-	f, err := tempFile(os.TempDir())
+	f, err := in.tempFile()
 	if err == nil {
 		if _, err = f.Write(body); err == nil {
 			return f
