@@ -128,9 +128,15 @@ func (s *spawner) prepare(w *worker, spec *appspec.Spec, template bool) (job spa
 	if spec.Workers.Preload && !template {
 		return job, nil // it inherits its configuration
 	}
+	dirs := make([]string, len(spec.LoaderDirs))
+	for i, d := range spec.LoaderDirs {
+		if dirs[i] = d; !filepath.IsAbs(d) {
+			dirs[i] = filepath.Join(spec.Path, d)
+		}
+	}
 	init := wsgi.AppendInit(nil, &wsgi.Config{
 		App: spec.Name, AppPath: spec.Path, Loader: spec.Loader, WSGIApp: spec.WSGIApp,
-		LoaderDirs: spec.LoaderDirs, Middleware: spec.Middleware,
+		LoaderDirs: dirs, Middleware: spec.Middleware,
 		Django: spec.Loader == "django", DjangoSettings: djangoSettings(spec),
 		Threads: spec.Workers.Threads, Multiprocess: spec.Workers.Max > 1,
 		Debug: spec.Debug, Preload: template, Version: Version,
