@@ -106,6 +106,10 @@ func (st *step) set(s *Spec) {
 	}
 	for _, below := range st.setting.secrets {
 		s.markSensitive(path+below, true)
+		if a.Path == "workers.count" {
+			s.markSensitive("workers.min", true)
+			s.markSensitive("workers.max", true)
+		}
 	}
 }
 

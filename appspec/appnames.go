@@ -22,7 +22,7 @@ func appNames(f *file) []string {
 		}
 	}
 	switch {
-	case f.src == nil || len(names) > 0 || checkShape(f.src) != nil:
+	case f.src == nil || len(names) > 0 || f.unshaped:
 	case f.isJSON():
 		jsonApps(f.src, add)
 	default:

@@ -462,6 +462,9 @@ func (c *converter) mapping(v cty.Value) {
 				continue
 			}
 			out[k] = e.AsString()
+		case e.Type() == cty.Number && tooLarge(e):
+			c.fault(rng, keyPath(name, k)+" is a number that is too large", "write it as text, in quotes")
+			continue
 		case e.Type() == cty.Number:
 			out[k] = numberText(e)
 		case e.Type() == cty.Bool:
@@ -527,7 +530,7 @@ func (c *converter) any(v cty.Value, path string, hidden, fixed bool) (any, bool
 	case v.Type() == cty.Bool:
 		return v.True(), true
 	case v.Type() == cty.Number:
-		if v.AsBigFloat().MantExp(nil) > 1024 {
+		if tooLarge(v) {
 			c.fault(c.expr.Range(), c.attr.Name()+" holds a number that is too large", "the largest is about 1.8e308")
 			return nil, false
 		}
@@ -561,6 +564,12 @@ func (c *converter) any(v cty.Value, path string, hidden, fixed bool) (any, bool
 		c.fault(c.expr.Range(), c.attr.Name()+" holds a value that JSON cannot", "write strings, numbers, true, false, null, lists and objects")
 		return nil, false
 	}
+}
+
+// tooLarge tells whether a number is beyond what JSON's readers take.
+func tooLarge(v cty.Value) bool {
+	f := v.AsBigFloat()
+	return f.IsInf() || f.MantExp(nil) > 1024
 }
 
 // numberText writes a number so that it reads back the same, as short as can

@@ -40,7 +40,7 @@ func (f *file) checkCost(expr hcl.Expression) *hcl.Diagnostic {
 	if total <= maxCost {
 		return nil
 	}
-	return problem(expr.Range(), fmt.Sprintf("the value could grow to more than %s", Size(maxCost)), "write it without loops in loops and locals that double each other")
+	return problem(expr.Range(), fmt.Sprintf("the value could grow to more than %s", Size(maxCost)), "write it without loops in loops, locals that double each other and endless numbers")
 }
 
 // templates is the cost of the templates in the strings of a JSON value.
@@ -48,6 +48,8 @@ func (f *file) templates(v cty.Value) (float64, error) {
 	total := 8.0
 	switch {
 	case v.IsNull() || !v.IsKnown():
+	case v.Type() == cty.Number:
+		return sizeOf(v).size, nil
 	case v.Type() == cty.String:
 		s := v.AsString()
 		total += float64(len(s))
@@ -280,14 +282,12 @@ func sizeOf(v cty.Value) cost {
 		if len(s) < maxDigits && strings.ContainsAny(s, "eE") {
 			// A string that is a number becomes one where one is wanted.
 			if f, _, err := big.ParseFloat(s, 10, 64, big.ToNearestEven); err == nil {
-				return text(170 + math.Abs(float64(f.MantExp(nil)))*0.302)
+				return text(digitsOf(f))
 			}
 		}
 		return text(float64(len(s)) + 8)
 	case v.Type() == cty.Number:
-		// As text it has a digit for each power of ten.
-		exp := float64(v.AsBigFloat().MantExp(nil))
-		return cost{size: 170 + math.Abs(exp)*0.302}
+		return cost{size: digitsOf(v.AsBigFloat())}
 	case v.CanIterateElements():
 		c := cost{size: 8}
 		for it := v.ElementIterator(); it.Next(); {
@@ -304,4 +304,12 @@ func sizeOf(v cty.Value) cost {
 	default:
 		return cost{size: 8}
 	}
+}
+
+// digitsOf bounds the length of a number as text: a digit for each power of ten.
+func digitsOf(f *big.Float) float64 {
+	if f.IsInf() {
+		return maxCost + 1
+	}
+	return 170 + math.Abs(float64(f.MantExp(nil)))*0.302
 }

@@ -38,6 +38,8 @@ func itoa(n int) string { return strconv.Itoa(n) }
 func readAdvice(err error) string {
 	const meanwhile = ": until then the apps of this file keep running as they are"
 	switch {
+	case err.Error() == noSuchFile:
+		return "is the name right?"
 	case errors.Is(err, fs.ErrNotExist):
 		return "remove the link or put its target back" + meanwhile
 	case errors.Is(err, fs.ErrPermission):

@@ -11,7 +11,7 @@ import (
 func (d *differ) http() {
 	b, a := d.before.Sockets.HTTP, d.after.Sockets.HTTP
 	gone, added := d.pair("sockets.http", len(b), len(a),
-		func(i int) string { return b[i].Listen }, func(i int) string { return a[i].Listen })
+		func(i int) string { return b[i].Listen }, func(i int) string { return a[i].Listen }, "listen")
 	for len(gone) > 0 && len(added) > 0 {
 		d.block("sockets.http", "sockets.http", gone[0], added[0])
 		gone, added = gone[1:], added[1:]
@@ -28,7 +28,7 @@ func (d *differ) http() {
 func (d *differ) mongrel2() {
 	b, a := d.before.Sockets.Mongrel2, d.after.Sockets.Mongrel2
 	gone, added := d.pair("sockets.mongrel2", len(b), len(a),
-		func(i int) string { return b[i].Recv }, func(i int) string { return a[i].Recv })
+		func(i int) string { return b[i].Recv }, func(i int) string { return a[i].Recv }, "recv")
 	for len(gone) > 0 && len(added) > 0 {
 		d.block("sockets.mongrel2", "sockets.mongrel2", gone[0], added[0])
 		gone, added = gone[1:], added[1:]
@@ -42,7 +42,7 @@ func (d *differ) mongrel2() {
 }
 
 // pair compares the blocks that are in both specs and returns the others.
-func (d *differ) pair(block string, before, after int, keyBefore, keyAfter func(int) string) (gone, added []int) {
+func (d *differ) pair(block string, before, after int, keyBefore, keyAfter func(int) string, key string) (gone, added []int) {
 	old := make(map[string]int, before)
 	for i := range before {
 		old[keyBefore(i)] = i
@@ -55,7 +55,11 @@ func (d *differ) pair(block string, before, after int, keyBefore, keyAfter func(
 			continue
 		}
 		delete(old, k)
-		d.block(block, block+"["+quote(k)+"]", j, i)
+		shown := quote(k)
+		if path := block + "." + key; d.before.IsSensitive(indexPath(path, j)) || d.after.IsSensitive(indexPath(path, i)) {
+			shown = sensitiveText
+		}
+		d.block(block, block+"["+shown+"]", j, i)
 	}
 	for i := range before {
 		if j, ok := old[keyBefore(i)]; ok && j == i {

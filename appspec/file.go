@@ -25,6 +25,7 @@ type file struct {
 	defaults *hcl.Block
 	// localDefs are the locals of the file, evaluated or not.
 	localDefs map[string]*hcl.Attribute
+	unshaped  bool   // not for the lexer, see checkShape
 	masks     []span // of the secrets in src, where masked
 	masked    bool
 }
@@ -46,6 +47,7 @@ func (o Options) readSpecFile(fsys afero.Fs, path string) *file {
 		return f
 	}
 	if err := checkShape(f.src); err != nil {
+		f.unshaped = true
 		f.fault(hcl.Range{Filename: path}, err.Error(), "a spec is not that complicated: is this another file?")
 		return f
 	}
@@ -53,9 +55,13 @@ func (o Options) readSpecFile(fsys afero.Fs, path string) *file {
 	if f.diags.HasErrors() {
 		return f
 	}
-	f.ctx = &hcl.EvalContext{Functions: o.functions(fsys, path)}
+	f.ctx = newContext(o, fsys, path)
 	f.top(body)
 	return f
+}
+
+func newContext(o Options, fsys afero.Fs, path string) *hcl.EvalContext {
+	return &hcl.EvalContext{Functions: o.functions(fsys, path)}
 }
 
 func (f *file) fault(rng hcl.Range, what, instead string) {

@@ -86,7 +86,7 @@ func reason(fsys afero.Fs, name string, err error) error {
 				return &fileError{"it is a symlink to " + to + ", which is not there", fs.ErrNotExist}
 			}
 		}
-		return &fileError{"no such file", fs.ErrNotExist}
+		return &fileError{noSuchFile, fs.ErrNotExist}
 	case errors.Is(err, fs.ErrPermission):
 		return &fileError{"permission denied", fs.ErrPermission}
 	}
@@ -96,6 +96,8 @@ func reason(fsys afero.Fs, name string, err error) error {
 	}
 	return err
 }
+
+const noSuchFile = "no such file"
 
 // fileError is why a file cannot be read, in our words.
 type fileError struct {

@@ -67,10 +67,10 @@ func (s Spec) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
 // LogValue keeps secrets out of logs.
 func (s Spec) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// String names the settings that are overridden, not their values: a Django
-// block alone does not know which of them are secrets.
+// String names the settings that are overridden and no values: a Django block
+// alone does not know which of them are secrets.
 func (d Django) String() string {
-	return fmt.Sprintf("django { settings = %s; overrides of %s }", quote(d.Settings), strings.Join(sortedKeys(d.Overrides), ", "))
+	return "django { overrides of " + strings.Join(sortedKeys(d.Overrides), ", ") + " }"
 }
 
 // Format keeps secrets out of every verb of package fmt.

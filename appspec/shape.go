@@ -36,6 +36,9 @@ func checkShape(src []byte) error {
 	if nesting <= maxNesting && operators <= maxChain && digits <= maxDigits {
 		return nil
 	}
+	if nesting > 50*maxNesting {
+		return errNesting
+	}
 	// Text and comments count in the survey: look properly.
 	list, _ := hclsyntax.LexConfig(src, "", hcl.InitialPos)
 	return checkTokens(list)
@@ -55,7 +58,7 @@ func survey(src []byte) (tokens, nesting, operators, digits int) {
 		default:
 			run = 0
 		}
-		if isWord(c) {
+		if isWord(c) && c != '-' {
 			if !word {
 				tokens++
 			}

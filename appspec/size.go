@@ -54,13 +54,16 @@ func (s Size) String() string {
 	if s == 0 {
 		return "0"
 	}
-	best := strconv.FormatInt(int64(s), 10)
+	plain, best := strconv.FormatInt(int64(s), 10), ""
 	for _, u := range units {
 		if u.bytes > 1 && int64(s)%u.bytes == 0 {
-			if t := strconv.FormatInt(int64(s)/u.bytes, 10) + u.name; len(t) < len(best) {
+			if t := strconv.FormatInt(int64(s)/u.bytes, 10) + u.name; best == "" || len(t) < len(best) {
 				best = t
 			}
 		}
+	}
+	if best == "" || len(plain) < len(best) {
+		return plain
 	}
 	return best
 }

@@ -1,0 +1,104 @@
+# Every attribute and block of the language, none at its default.
+app "full" {
+  path        = "/srv/full/"
+  enabled     = false
+  loader      = "BlogLoader"
+  wsgi_app    = "blog.wsgi:make_app()"
+  loader_dirs = ["loaders", "/srv/loaders"]
+  middleware  = ["blog.mw:Timing", "blog.mw.Auth"]
+  python      = "/usr/bin/python3.11"
+  virtualenv  = "venv"
+  user        = "blog"
+  group       = "www-data"
+  chroot      = true
+  debug       = true
+  env         = { TZ = "UTC", PORT = 8000, RATIO = 0.5, "odd-name" = "x" }
+
+  sockets {
+    http {
+      listen = "127.0.0.1:8443"
+      tls {
+        cert = "/etc/ssl/blog.pem"
+        key  = "/etc/ssl/blog.key"
+      }
+    }
+    http {
+      listen = "unix:/run/blog.sock"
+      mode   = "0600"
+      owner  = "www-data"
+      group  = "www"
+    }
+    http {
+      listen = "systemd:blog"
+    }
+    mongrel2 {
+      recv   = "tcp://127.0.0.1:9997"
+      send   = "tcp://127.0.0.1:9996"
+      chroot = "/var/mongrel2"
+    }
+  }
+
+  workers {
+    min             = 0
+    max             = 8
+    threads         = 4
+    request_timeout = "1m30s"
+    start_timeout   = "10s"
+    stop_timeout    = "20s"
+    idle_timeout    = "1h"
+    max_requests    = 1000
+    max_memory      = "512MiB"
+    preload         = true
+    keep_alive      = false
+    queue           = 10
+    queue_timeout   = "1500ms"
+  }
+
+  django {
+    settings = "blog.settings"
+    overrides = {
+      DEBUG      = false
+      ADMINS     = [["me", "me@example.org"]]
+      SITE_ID    = 3
+      BIG        = 12345678901234567890123
+      RATIO      = 0.25
+      NOTHING    = null
+      DATABASES  = { default = { NAME = "x", PORT = 5432 } }
+      "DOTTED.X" = "y"
+    }
+  }
+
+  request {
+    max_body           = "1GB"
+    header_timeout     = "5s"
+    body_timeout       = "30s"
+    keep_alive_timeout = "15s"
+    trusted_proxies    = ["10.0.0.0/8", "::1/128"]
+  }
+  health {
+    path     = "/healthz"
+    interval = "30s"
+    timeout  = "5s"
+    failures = 2
+  }
+  restart {
+    min_delay   = "2s"
+    max_delay   = "30s"
+    reset_after = "5m"
+  }
+  limits {
+    open_files    = 4096
+    processes     = 512
+    address_space = "2GiB"
+    memory        = "1GiB"
+    cpu           = 1.5
+    tasks         = 100
+  }
+  log {
+    target   = "journal"
+    access   = true
+    format   = "json"
+    max_size = 1048576
+    keep     = 0
+  }
+}
