@@ -104,3 +104,16 @@ func (c *Config) Save(fsys *RootFs) error {
 	}
 	return nil
 }
+
+// LoadDjango reads the django.json of an app folder; nil where there is none.
+func LoadDjango(fsys *RootFs) (map[string]any, error) {
+	path := Join(fsys.Path(), DjangoFile)
+	data, err := readFile(fsys, "/"+DjangoFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", path, explain(err, fsys.Path()))
+	}
+	return ParseDjango(path, data)
+}

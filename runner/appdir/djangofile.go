@@ -1,18 +1,22 @@
 package appdir
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 )
 
 // ParseDjango reads a django.json: an object of settings. An error tells line
-// and column. path is for messages.
+// and column. Numbers come as json.Number, as they were written. path is for
+// messages.
 func ParseDjango(path string, data []byte) (map[string]any, error) {
 	if err := checkJSON(path, data); err != nil {
 		return nil, err
 	}
 	var v any
-	if err := json.Unmarshal(data, &v); err != nil {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	if err := dec.Decode(&v); err != nil {
 		return nil, fmt.Errorf("cannot read %s: %w", path, err)
 	}
 	settings, ok := v.(map[string]any)

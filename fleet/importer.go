@@ -1,0 +1,195 @@
+package fleet
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/afero"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+)
+
+// Imported is the spec of an app folder that wsgid ran until now.
+type Imported struct {
+	Name string // of the app, after the folder
+	Text []byte // HCL, a whole spec file; it may hold secrets
+	// Notes are what could not be carried over, or should be looked at, one
+	// sentence each.
+	Notes []string
+	// Incomplete tells that the text is no good spec yet; a note says what is
+	// missing.
+	Incomplete bool
+}
+
+// Import reads the wsgid.json and django.json of an app folder, and writes the
+// spec with which the fleet runs the same app. It changes nothing. Secrets that
+// a name gives away (PASSWORD, SECRET_KEY, …) are wrapped in sensitive().
+func Import(path string) (*Imported, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot import %s: %w", path, err)
+	}
+	fsys, err := appdir.Open(abs)
+	if err != nil {
+		return nil, fmt.Errorf("cannot import %s: %w", path, err)
+	}
+	defer fsys.Close()
+	imp := &importer{path: abs, fsys: fsys}
+	if err := imp.read(); err != nil {
+		return nil, fmt.Errorf("cannot import %s: %w", path, err)
+	}
+	text, err := imp.write()
+	if err != nil {
+		return nil, fmt.Errorf("cannot import %s: %w", path, err)
+	}
+	if !imp.incomplete {
+		if err := imp.prove(text); err != nil {
+			return nil, fmt.Errorf("cannot import %s: %w", path, err)
+		}
+	}
+	return &Imported{Name: imp.spec.Name, Text: text, Notes: imp.notes, Incomplete: imp.incomplete}, nil
+}
+
+// importer is one import.
+type importer struct {
+	path       string
+	fsys       *appdir.RootFs
+	spec       *appspec.Spec
+	notes      []string
+	incomplete bool
+}
+
+func (imp *importer) note(format string, args ...any) {
+	imp.notes = append(imp.notes, fmt.Sprintf(format, args...))
+}
+
+// read makes the spec of what the folder says.
+func (imp *importer) read() error {
+	fi, err := imp.fsys.Stat("/")
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.New("there is no such folder")
+	}
+	if err != nil {
+		return err
+	}
+	if !imp.looksLikeWsgid() {
+		return errors.New("it is no app folder of wsgid: it holds neither app/ nor wsgid.json; name the folder that wsgid was given as --app-path")
+	}
+	conf, err := appdir.LoadConfig(imp.fsys)
+	if err != nil {
+		return err
+	}
+	s := appspec.Default("", imp.path)
+	if err := conf.Apply(s); err != nil {
+		return err
+	}
+	if s.Name == "" {
+		s.Name = appNameOf(imp.path)
+	}
+	imp.spec = s
+	for _, line := range conf.Unknown() {
+		imp.note("%s: not carried over", line)
+	}
+	if conf.NoDaemon || conf.Stdout {
+		imp.note("no_daemon and stdout are not carried over: under the fleet an app logs to logs/wsgid.log, see log.target")
+	}
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok && st.Uid == 0 && s.User == "" {
+		imp.note("%s belongs to root, and wsgid ran the app as root; the fleet runs it as the user wsgid or www-data: give the folder to a user of its own, or write user into the spec", imp.path)
+	}
+	if s.WSGIApp == "" && s.Loader == "auto" {
+		imp.note("the loaders find the application, as under wsgid; if wsgid was started with --wsgi-app, write wsgi_app into the spec")
+	}
+	return imp.readDjango()
+}
+
+func (imp *importer) looksLikeWsgid() bool {
+	for _, name := range []string{appdir.AppDir, appdir.ConfigFile} {
+		if _, err := imp.fsys.Stat(name); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// readDjango makes the overrides of django.json.
+func (imp *importer) readDjango() error {
+	settings, err := appdir.LoadDjango(imp.fsys)
+	if err != nil || len(settings) == 0 {
+		return err
+	}
+	imp.dropNulls("", settings)
+	if imp.spec.Django == nil {
+		imp.spec.Django = &appspec.Django{}
+	}
+	imp.spec.Django.Overrides = settings
+	return nil
+}
+
+// dropNulls takes away what a spec cannot say: there null means not set.
+func (imp *importer) dropNulls(path string, settings map[string]any) {
+	for _, key := range sortedKeysOf(settings) {
+		switch v := settings[key].(type) {
+		case nil:
+			imp.note("django.json: %s%s is null, which a spec cannot say; set it in the project's settings", path, key)
+			delete(settings, key)
+		case map[string]any:
+			imp.dropNulls(path+key+".", v)
+		}
+	}
+}
+
+var notInName = regexp.MustCompile(`[^a-z0-9_-]+`)
+
+// appNameOf makes an app's name of its folder's.
+func appNameOf(path string) string {
+	name := notInName.ReplaceAllString(strings.ToLower(filepath.Base(path)), "-")
+	name = strings.Trim(name, "-_")
+	if len(name) > 63 {
+		name = strings.TrimRight(name[:63], "-_")
+	}
+	if name == "" {
+		return "app"
+	}
+	return name
+}
+
+// prove loads the text and compares it with what was read: an import that says
+// something else than the folder did must not go unnoticed.
+func (imp *importer) prove(text []byte) error {
+	mem := afero.NewMemMapFs()
+	const file = "/import.hcl"
+	if err := afero.WriteFile(mem, file, text, 0o600); err != nil {
+		return err
+	}
+	set := appspec.Options{Root: true, AllBuilt: true}.LoadFiles(mem, file)
+	if len(set.Faults) > 0 {
+		return fmt.Errorf("what it says is no good spec:\n%s", strings.ReplaceAll(strings.TrimSpace(set.Faults[0].Text), file, imp.spec.Name+".hcl"))
+	}
+	got, ok := set.Specs[imp.spec.Name]
+	if !ok {
+		return errors.New("the spec did not load")
+	}
+	want := *imp.spec
+	want.Sensitive, want.File = got.Sensitive, got.File
+	if changes := appspec.Diff(&want, got); len(changes) > 0 {
+		return fmt.Errorf("%s would change on the way", changes[0].Path)
+	}
+	return nil
+}
+
+// plainSpec is a spec as JSON sees it, so that the table of attributes can be
+// walked by path.
+func plainSpec(s *appspec.Spec) (map[string]any, error) {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	return decodeObject(b)
+}
