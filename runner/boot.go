@@ -34,6 +34,7 @@ type bootMessage struct {
 	Generation int           `json:"generation"`
 	Listeners  []string      `json:"listeners"` // listen strings, in the order of the descriptors
 	Foreground bool          `json:"foreground"`
+	Standby    bool          `json:"standby"`
 	Env        []string      `json:"env"`
 }
 
@@ -82,7 +83,7 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 		files = append(files, listeners[n])
 	}
 	msg, err := json.Marshal(&bootMessage{Spec: o.Spec, StateDir: o.StateDir, Generation: o.Generation,
-		Listeners: names, Foreground: o.Foreground, Env: workerEnv(os.Environ())})
+		Listeners: names, Foreground: o.Foreground, Standby: o.Standby, Env: workerEnv(os.Environ())})
 	if err != nil {
 		return fail(err)
 	}

@@ -122,10 +122,17 @@ func (f *front) listen(name string, fd int) error {
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return fmt.Errorf("cannot listen on %s: %w", name, err)
 	}
-	if err := f.loop.add(fd, unix.EPOLLIN, ln); err != nil {
-		return fmt.Errorf("cannot listen on %s: %w", name, err)
-	}
 	f.listeners = append(f.listeners, ln)
+	return nil
+}
+
+// accept begins to take connections.
+func (f *front) accept() error {
+	for _, ln := range f.listeners {
+		if err := f.loop.add(ln.fd, unix.EPOLLIN, ln); err != nil {
+			return fmt.Errorf("cannot listen on %s: %w", ln.name, err)
+		}
+	}
 	return nil
 }
 

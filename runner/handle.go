@@ -50,6 +50,9 @@ type StartOptions struct {
 	// Foreground keeps the master a child that logs to our standard error
 	// instead of a daemon (wsgid --no-daemon).
 	Foreground bool
+	// Standby makes the master take requests only when it is ready to serve them:
+	// another master serves the same sockets until then.
+	Standby bool
 }
 
 // controlTimeout bounds a control request that does not wait for anything.

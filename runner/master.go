@@ -37,11 +37,12 @@ type master struct {
 	tls     *tlsIngress // nil: no socket has tls
 	filters atomic.Bool // the app has request filters: mongrel2 requests carry their message
 
-	waiters  []chan struct{} // closed when the state changes
-	draining bool
-	deadline timer
-	settle   timer
-	ended    bool
+	waiters   []chan struct{} // closed when the state changes
+	accepting bool
+	draining  bool
+	deadline  timer
+	settle    timer
+	ended     bool
 }
 
 // runMaster is the main function of a master process.
@@ -135,6 +136,12 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 		m.record.remove(m.dir)
 		return nil, err
 	}
+	if !boot.Standby {
+		if err := m.accept(); err != nil {
+			m.record.remove(m.dir)
+			return nil, err
+		}
+	}
 	m.log.pidFile("master", os.Getpid(), true)
 	m.loop.tick()
 	m.log.info(fmt.Sprintf("master of %s starts: wsgid %s, generation %d, workers run as %s", spec.Name, Version, boot.Generation, user.name))
@@ -165,6 +172,22 @@ func (m *master) openSockets(files map[string]int) error {
 		if err := m.tls.listen(s, fd); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// accept begins to take requests. A master that replaces another does so only
+// when it can serve them: until then they are the other's.
+func (m *master) accept() error {
+	if m.accepting {
+		return nil
+	}
+	m.accepting = true
+	if err := m.front.accept(); err != nil {
+		return err
+	}
+	if m.tls != nil {
+		m.tls.accept()
 	}
 	for i := range m.spec.Sockets.Mongrel2 {
 		s := &m.spec.Sockets.Mongrel2[i]
@@ -320,6 +343,13 @@ func (m *master) onDeadline() {
 
 // onChange wakes those who wait for a change of state.
 func (m *master) onChange() {
+	if !m.accepting && !m.draining {
+		if s, _ := m.pool.state(m.pool.countServing()); s == StateReady || s == StateIdle {
+			if err := m.accept(); err != nil {
+				m.log.error(err.Error())
+			}
+		}
+	}
 	for _, ch := range m.waiters {
 		close(ch)
 	}

@@ -32,6 +32,8 @@ type testApp struct {
 	state string
 	url   string
 	addr  string
+
+	standby bool
 }
 
 const helloApp = `
@@ -166,7 +168,7 @@ func (a *testApp) start(want State) *Handle {
 
 func (a *testApp) startWith(want State, files map[string]*os.File, generation int) *Handle {
 	a.t.Helper()
-	h, err := StartMaster(a.ctx(), StartOptions{Spec: a.spec, StateDir: a.state, Generation: generation, Listeners: files})
+	h, err := StartMaster(a.ctx(), StartOptions{Spec: a.spec, StateDir: a.state, Generation: generation, Listeners: files, Standby: a.standby})
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -516,6 +518,7 @@ func TestReplaceHandsConnectionsOver(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		a.standby = true
 		next := a.startWith(StateReady, files, gen)
 		if err := h.Drain(a.ctx(), next); err != nil {
 			t.Fatal(err)
@@ -531,6 +534,27 @@ func TestReplaceHandsConnectionsOver(t *testing.T) {
 	good, bad := stop()
 	if len(bad) > 0 || good < 100 {
 		t.Errorf("%d good answers, bad: %v", good, bad)
+	}
+}
+
+// A new master that cannot serve takes no request from the one that can.
+func TestStandbyTakesNothing(t *testing.T) {
+	a := newTestApp(t, helloApp, nil)
+	h := a.start(StateReady)
+	files, err := h.Listeners(a.ctx())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.write("app.py", "import nope\n")
+	a.standby = true
+	next := a.startWith(StateBackoff, files, 2)
+	for range 50 {
+		if code, _ := a.get("/"); code != 200 {
+			t.Fatalf("got %d", code)
+		}
+	}
+	if st, err := next.Status(a.ctx(), 0); err != nil || st.Requests.Total != 0 {
+		t.Errorf("the new master took requests: %+v, %v", st.Requests, err)
 	}
 }
 

@@ -34,6 +34,8 @@ type tlsIngress struct {
 type tlsSocket struct {
 	name string
 	file *os.File
+	ln   net.Listener
+	cert *bridge.Certificate
 }
 
 func newTLSIngress(l *loop, p *pool, f *front, log *appLog) *tlsIngress {
@@ -70,13 +72,19 @@ func (in *tlsIngress) listen(s *appspec.HTTPSocket, fd int) error {
 	if u, ok := ln.(*net.UnixListener); ok {
 		u.SetUnlinkOnClose(false)
 	}
-	in.sockets = append(in.sockets, &tlsSocket{name: s.Listen, file: file})
-	go func() {
-		if err := in.server.Serve(ln, cert); err != nil {
-			in.log.error(fmt.Sprintf("cannot serve %s: %v", s.Listen, err))
-		}
-	}()
+	in.sockets = append(in.sockets, &tlsSocket{name: s.Listen, file: file, ln: ln, cert: cert})
 	return nil
+}
+
+// accept begins to take connections.
+func (in *tlsIngress) accept() {
+	for _, s := range in.sockets {
+		go func() {
+			if err := in.server.Serve(s.ln, s.cert); err != nil {
+				in.log.error(fmt.Sprintf("cannot serve %s: %v", s.name, err))
+			}
+		}()
+	}
 }
 
 // submit runs on the loop.
