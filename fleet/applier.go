@@ -107,7 +107,7 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act
 	if act.spec != nil {
 		spec = act.spec
 	}
-	m, err := a.open(ctx, spec, o, a.keep.files(spec), act.scale)
+	m, err := a.open(ctx, spec, o, a.keep.files(spec), act.scale, false)
 	if err != nil {
 		return err
 	}
@@ -117,11 +117,12 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act
 
 // open starts a master and writes down that it did. What goes wrong after the
 // start is undone by the caller, who gets the master with the error then.
-func (a *Applier) open(ctx context.Context, spec *appspec.Spec, o Observed, files map[string]*os.File, scale *Desired) (master, error) {
+// With standby it takes requests only once it is ready.
+func (a *Applier) open(ctx context.Context, spec *appspec.Spec, o Observed, files map[string]*os.File, scale *Desired, standby bool) (master, error) {
 	digest := runner.Digest(spec)
 	gen := o.generation(digest)
 	m, err := a.machine.start(ctx, runner.StartOptions{
-		Spec: spec, StateDir: a.store.Dir, Generation: gen, Listeners: files,
+		Spec: spec, StateDir: a.store.Dir, Generation: gen, Listeners: files, Standby: standby,
 	})
 	if err != nil {
 		return nil, err
@@ -244,6 +245,9 @@ func (a *Applier) stop(ctx context.Context, o Observed) error {
 
 // end drains one master and waits; past the limit it is killed.
 func (a *Applier) end(ctx context.Context, m Seen, successor master, limit time.Duration) error {
+	if m.Hung {
+		return a.killMaster(m)
+	}
 	if err := m.master.drain(ctx, successor); err != nil {
 		if !m.master.Alive() {
 			return nil

@@ -33,8 +33,12 @@ func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, o
 		if s.PID == m.record().PID || s.draining() {
 			continue
 		}
-		if err := s.master.drain(ctx, m); err != nil && s.master.Alive() {
-			a.log.Warn("cannot drain, killing", "app", o.App, "pid", s.PID, "err", err)
+		var derr error
+		if !s.Hung {
+			derr = s.master.drain(ctx, m)
+		}
+		if (s.Hung || derr != nil) && s.master.Alive() {
+			a.log.Warn("killing a master that cannot drain", "app", o.App, "pid", s.PID, "hangs", s.Hung, "err", derr)
 			if err := a.killMaster(s); err != nil {
 				return err
 			}
@@ -67,7 +71,7 @@ func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed,
 			}
 		}
 	}
-	m, err := a.open(ctx, spec, o, files, scale)
+	m, err := a.open(ctx, spec, o, files, scale, old.serving())
 	if err != nil && m != nil {
 		a.undo(ctx, o, old, m)
 	}
