@@ -23,6 +23,9 @@ type Daemon struct {
 	Inherited Inherited // what came with the process; the files become the daemon's
 	// Tick is how often the directory is read again without an event. 0: 30 s.
 	Tick time.Duration
+	// Pulse is how often a master that says nothing is asked whether it lives.
+	// 0: 15 s.
+	Pulse time.Duration
 	// Extra is served on the control socket beside the daemon's own paths,
 	// /metrics for example. May be nil.
 	Extra http.Handler
@@ -124,7 +127,10 @@ func (d *Daemon) open() error {
 	d.rec = newReconciler(e)
 	d.rec.after = d.after
 	d.sup = newSupervisor()
-	d.sup.changed, d.sup.ended = d.changed, d.masterEnded
+	d.sup.changed, d.sup.ended, d.sup.hangs = d.changed, d.masterEnded, d.masterHangs
+	if d.Pulse > 0 {
+		d.sup.pulse, d.sup.patience = d.Pulse, d.Pulse
+	}
 	d.watch = NewWatcher(e.opts.Dir, e.log)
 	return nil
 }
@@ -253,6 +259,7 @@ func (d *Daemon) changed(app string, st runner.Status) {
 // masterEnded is told by the supervisor.
 func (d *Daemon) masterEnded(app string, pid int, since time.Time) {
 	d.board.touch(app)
+	d.e.hung.Delete(pid)
 	if d.ending.Load() {
 		return
 	}
@@ -271,6 +278,14 @@ func (d *Daemon) masterEnded(app string, pid int, since time.Time) {
 		next = fmt.Sprintf("started anew in %s", roundUp(wait))
 	}
 	d.e.log.Error("master died", "app", app, "pid", pid, "lived", lived.Round(time.Millisecond), "next", next)
+}
+
+// masterHangs is told by the supervisor.
+func (d *Daemon) masterHangs(app string, pid int) {
+	if _, known := d.e.hung.LoadOrStore(pid, true); !known {
+		d.e.log.Error("master does not answer", "app", app, "pid", pid, "next", "it is replaced; what it was serving is lost")
+	}
+	d.rec.Enqueue(app, order{}, false)
 }
 
 // tell keeps the service manager's status line true, at most ten times a second.

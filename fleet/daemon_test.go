@@ -236,9 +236,17 @@ func TestEdits(t *testing.T) {
 	eventually(t, "both are ready", func() bool { return f.is("blog", "ready")() && f.is("shop", "ready")() })
 	blog, shop := f.status("blog"), f.status("shop")
 
+	// Asked of the master itself: asking the daemon would make it look.
+	ms, err := runner.FindMasters(f.state, "blog")
+	if err != nil || len(ms) != 1 {
+		t.Fatalf("%d masters, %v", len(ms), err)
+	}
 	start := time.Now()
 	f.real("blog", count(4))
-	eventually(t, "4 workers", func() bool { return len(f.status("blog").Workers) == 4 })
+	eventually(t, "4 workers", func() bool {
+		st, err := ms[0].Status(context.Background(), 0)
+		return err == nil && st.Max == 4
+	})
 	t.Logf("an edit of count was carried out within %v", time.Since(start))
 	eventually(t, "blog is ready", f.is("blog", "ready"))
 	now := map[int]bool{}
@@ -391,6 +399,26 @@ func TestAMasterThatDies(t *testing.T) {
 		eventually(t, fmt.Sprintf("worker %d of the dead master is gone", w.PID), func() bool {
 			return syscall.Kill(w.PID, 0) != nil
 		})
+	}
+}
+
+// A master that is stopped is replaced on the same socket.
+func TestAMasterThatHangs(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	f.real("blog", count(1))
+	f.daemon(Options{}, func(d *Daemon) { d.Pulse = 200 * time.Millisecond })
+	eventually(t, "blog is ready", f.is("blog", "ready"))
+	old := f.status("blog")
+	if err := syscall.Kill(old.Master.PID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "another master is ready", func() bool {
+		a := f.status("blog")
+		return a.State == "ready" && a.Master.PID != old.Master.PID
+	})
+	if body, err := f.get("blog"); body != "hello" {
+		t.Errorf("%q, %v", body, err)
 	}
 }
 

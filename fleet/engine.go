@@ -28,6 +28,7 @@ type engine struct {
 	now     func() time.Time
 	started func(spec *appspec.Spec, pid int)
 	events  events
+	hung    sync.Map // pids of masters that are known not to answer
 
 	loadMu  sync.Mutex // one load at a time
 	mu      sync.Mutex // guards what follows

@@ -24,6 +24,7 @@ type Seen struct {
 	runner.Record
 	Status runner.Status
 	Err    error // it does not answer
+	Hung   bool  // nor has it for a while
 	master master
 }
 
@@ -110,10 +111,15 @@ func (e *engine) masters(ctx context.Context, name string) []Seen {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+			_, hung := e.hung.Load(m.record().PID)
+			limit := answerTimeout
+			if hung {
+				limit /= 10 // it has had its time
+			}
+			ctx, cancel := context.WithTimeout(ctx, limit)
 			defer cancel()
 			st, err := m.Status(ctx, 0)
-			seen[i] = Seen{Record: m.record(), Status: st, Err: err, master: m}
+			seen[i] = Seen{Record: m.record(), Status: st, Err: err, Hung: hung && err != nil, master: m}
 		}()
 	}
 	wg.Wait()

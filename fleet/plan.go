@@ -220,7 +220,9 @@ func (p *planner) change(cur Seen, base *appspec.Spec, held string) {
 		kind = appspec.Kind(p.Changes)
 		why = changesText(p.Changes)
 	}
-	if p.o.Asked.Restart {
+	if cur.Hung {
+		kind, why = appspec.Replace, fmt.Sprintf("its master (pid %d) hangs; %s", cur.PID, why)
+	} else if p.o.Asked.Restart {
 		kind, why = appspec.Replace, "restart was asked for; "+why
 	} else if p.o.Asked.Reload && kind < appspec.Rolling {
 		kind, why = appspec.Rolling, "reload was asked for; "+why
@@ -275,6 +277,9 @@ func (p *planner) same(cur Seen) {
 	case p.o.Asked.Retry && cur.Err == nil && cur.Status.RolloutError != "":
 		p.Disruption = appspec.Rolling
 		p.act(ActionRoll, "start was asked for, and its last rollout failed")
+	case cur.Hung:
+		p.Disruption = appspec.Replace
+		p.replace(fmt.Sprintf("its master (pid %d) hangs", cur.PID))
 	case cur.Err != nil:
 		p.Why = fmt.Sprintf("its master (pid %d) does not answer: %v", cur.PID, cur.Err)
 	}

@@ -185,6 +185,8 @@ func TestMakePlan(t *testing.T) {
 			o: Observed{Remembered: Remembered{LastGood: spec},
 				Masters: []Seen{seen(2, testSpec(withListen("127.0.0.1:9000"))), seen(1, spec)}},
 			want: []string{"retire pid 1"}},
+		{name: "it hangs", spec: spec, o: Observed{Masters: []Seen{seen(1, spec, silent, func(m *Seen) { m.Hung = true })}},
+			want: []string{"replace"}, kind: appspec.Replace, why: "its master (pid 1) hangs"},
 		{name: "it does not answer", spec: spec, o: Observed{Masters: []Seen{seen(1, spec, silent)}},
 			why: "its master (pid 1) does not answer: i/o timeout"},
 	}

@@ -17,6 +17,10 @@ type supervisor struct {
 	wg      sync.WaitGroup // two for each master
 	changed func(app string, st runner.Status)
 	ended   func(app string, pid int, since time.Time)
+	hangs   func(app string, pid int)
+	// pulse is how often a master that says nothing is asked whether it lives,
+	// patience how long it has for that answer; it is asked twice.
+	pulse, patience time.Duration
 
 	mu      sync.Mutex
 	masters map[int]string // followed ones by pid
@@ -24,7 +28,7 @@ type supervisor struct {
 
 func newSupervisor() *supervisor {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &supervisor{ctx: ctx, cancel: cancel, masters: map[int]string{}}
+	return &supervisor{ctx: ctx, cancel: cancel, masters: map[int]string{}, pulse: 15 * time.Second, patience: 3 * time.Second}
 }
 
 func (s *supervisor) close() {
@@ -61,23 +65,47 @@ func (s *supervisor) follow(app string, m master) bool {
 	return true
 }
 
-// listen asks again and again for the next state. A master that does not
-// answer is asked less and less often.
+// listen asks again and again for the next state, and now and then for any: a
+// master that is stopped or stuck does not say so by itself.
 func (s *supervisor) listen(ctx context.Context, app string, m master) {
 	var since uint64
-	pause := 100 * time.Millisecond
+	silent := 0
 	for ctx.Err() == nil {
-		st, err := m.Status(ctx, since)
-		if err == nil && st.Version > since {
-			since, pause = st.Version, 100*time.Millisecond
-			s.changed(app, st)
+		if silent == 0 {
+			next, cancel := context.WithTimeout(ctx, s.pulse)
+			st, err := m.Status(next, since)
+			late := next.Err() != nil
+			cancel()
+			if err == nil && st.Version > since {
+				since = st.Version
+				s.changed(app, st)
+				continue
+			}
+			if !late {
+				// It ends, or its socket is gone: the pidfd tells which.
+				pause(ctx, s.patience/5)
+			}
+		}
+		alive, cancel := context.WithTimeout(ctx, s.patience)
+		_, err := m.Status(alive, 0)
+		cancel()
+		if err == nil {
+			silent = 0
 			continue
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-			pause = min(2*pause, 10*time.Second)
+		if silent++; silent >= 2 && ctx.Err() == nil {
+			s.hangs(app, m.record().PID)
+			pause(ctx, s.pulse)
 		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
 	}
 }
 

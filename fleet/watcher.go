@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -22,9 +23,11 @@ type Watcher struct {
 	// long a storm of changes may put that off.
 	Quiet, Limit time.Duration
 
-	fs      *fsnotify.Watcher // nil: the kernel gives none, see Blind
-	watched map[string]bool   // directories
-	targets map[string]bool   // files and directories outside that matter
+	fs *fsnotify.Watcher // nil: the kernel gives none, see Blind
+
+	mu      sync.Mutex      // guards what follows: Refresh and Run have goroutines of their own
+	watched map[string]bool // directories
+	targets map[string]bool // files and directories outside that matter
 	warned  bool
 }
 
@@ -43,8 +46,13 @@ func NewWatcher(dir string, log *slog.Logger) *Watcher {
 }
 
 // Blind tells that changes are not noticed, but for those that a tick finds.
-func (w *Watcher) Blind() bool { return w.fs == nil || w.warned }
+func (w *Watcher) Blind() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.fs == nil || w.warned
+}
 
+// warn needs mu, once others know of w.
 func (w *Watcher) warn(err error) {
 	if w.warned {
 		return
@@ -55,11 +63,13 @@ func (w *Watcher) warn(err error) {
 }
 
 // Refresh finds what to watch; it is called after each reading of the
-// directory, from the goroutine that runs Run's told function.
+// directory.
 func (w *Watcher) Refresh() {
 	if w.fs == nil {
 		return
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	want := map[string]bool{filepath.Dir(w.dir): true, w.dir: true}
 	targets := map[string]bool{w.dir: true}
 	w.links(w.dir, want, targets)
@@ -167,7 +177,10 @@ func (w *Watcher) matters(ev fsnotify.Event) bool {
 	if ev.Op == fsnotify.Chmod && filepath.Dir(ev.Name) != w.dir {
 		return false
 	}
-	if w.targets[ev.Name] {
+	w.mu.Lock()
+	known := w.targets[ev.Name]
+	w.mu.Unlock()
+	if known {
 		return true
 	}
 	if filepath.Dir(ev.Name) != w.dir {
