@@ -73,7 +73,7 @@ var mistakes = []mistake{
 	{
 		name: "link to nowhere", // root reads every file that is there
 		make: func(b *bed) { b.must(os.Symlink("nowhere", filepath.Join(b.specs, "bad.hcl"))) },
-		want: `SPECS/bad.hcl: error: cannot read the file: it is a symlink to nowhere, which is not there: file does not exist
+		want: `SPECS/bad.hcl: error: cannot read the file: it is a symlink to nowhere, which is not there
   remove the link or put its target back: until then the apps of this file keep running as they are
 `,
 		invalid: true,
@@ -115,7 +115,7 @@ var mistakes = []mistake{
 	{
 		name: "no such python",
 		make: func(b *bed) { b.bad("  wsgi_app", "  python = \"/opt/none/python3\"\n  wsgi_app") },
-		want: `SPECS/bad.hcl:3:12: error: cannot use python /opt/none/python3: no such file: file does not exist
+		want: `SPECS/bad.hcl:3:12: error: cannot use python /opt/none/python3: no such file
   3 |   python = "/opt/none/python3"
     |            ^^^^^^^^^^^^^^^^^^^
   write the path of an interpreter, CPython 3.8 or newer, such as "/usr/bin/python3"

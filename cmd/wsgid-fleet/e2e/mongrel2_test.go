@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +18,9 @@ import (
 // the quickstart's script takes, until the test ends.
 func (b *bed) startMongrel2() {
 	b.t.Helper()
+	if slices.Contains(strings.Fields(strings.ReplaceAll(os.Getenv("WSGID_TEST_SKIP"), ",", " ")), "mongrel2") {
+		b.t.Skip("WSGID_TEST_SKIP names mongrel2")
+	}
 	dir := filepath.Join(b.demo, "mongrel2")
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
