@@ -119,6 +119,7 @@ makes what runs equal to what the files say, and keeps it so.`,
 		c.scaleCommand(),
 		c.logsCommand(),
 		c.fmtCommand(),
+		c.importCommand(),
 		c.completionCommand(),
 		c.versionCommand(),
 	)
