@@ -63,7 +63,7 @@ func (o *op) discard() {
 		o.msg.free()
 	}
 	if o.file != nil {
-		o.file.f.Close()
+		_ = o.file.f.Close()
 	}
 }
 
@@ -143,24 +143,16 @@ func (l *Link) flush(c *conn) {
 
 // due tells whether the waiting bytes are to be sent now.
 func (l *Link) due(c *conn) bool {
-	p := &c.pace
-	if p.level >= maxLevel {
-		// Not before a place must be free; but memory is not endless either.
-		return c.out.size() >= largeSize && c.rest < 0 && l.now.Sub(p.last) >= time.Second
-	}
-	if c.ended && len(c.held) == 0 && c.cur == nil {
-		return true
-	}
-	return c.out.size() >= p.want(c.out.size(), c.rest) || l.now.Sub(c.since) >= p.delay()
+	return c.pace.due(l.now, c.since, c.out.size(), c.rest, c.quiet())
 }
 
 // dueIn is how long the waiting bytes of a connection can wait.
 func (l *Link) dueIn(c *conn) time.Duration {
-	if c.pace.level >= maxLevel {
-		return settle / 4
-	}
-	return max(c.since.Add(c.pace.delay()).Sub(l.now), 0)
+	return c.pace.dueIn(l.now, c.since, c.out.size(), c.quiet())
 }
+
+// quiet tells that nothing can be added to the waiting bytes soon.
+func (c *conn) quiet() bool { return c.ended && c.cur == nil && len(c.held) == 0 }
 
 // finish ends the current response: the next request of the connection is
 // given out.

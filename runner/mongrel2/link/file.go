@@ -70,7 +70,7 @@ func (p *filePart) read(l *Link, r *Reply, n int) {
 	p.owner.Store(false)
 	if p.lost.Load() || !l.post(op{reply: r, msg: m, piece: true, fail: err != nil}) {
 		m.free()
-		p.f.Close()
+		_ = p.f.Close()
 	}
 }
 
@@ -113,7 +113,7 @@ func (l *Link) filePiece(c *conn, o op) {
 }
 
 func (l *Link) fileDone(c *conn) {
-	c.file.f.Close()
+	_ = c.file.f.Close()
 	c.file = nil
 }
 
@@ -121,6 +121,6 @@ func (l *Link) fileDone(c *conn) {
 func (p *filePart) abandon() {
 	p.lost.Store(true)
 	if !p.owner.Load() {
-		p.f.Close()
+		_ = p.f.Close()
 	}
 }

@@ -59,7 +59,7 @@ func (in *Incoming) Release() {
 // drop releases a request that nobody was given.
 func (in *Incoming) drop() {
 	if in.File != nil {
-		in.File.Close()
+		_ = in.File.Close()
 	}
 	in.Release()
 }

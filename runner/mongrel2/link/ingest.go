@@ -184,7 +184,7 @@ func (l *Link) admit(key connKey, c *conn, in *Incoming) {
 // progress the refusal waits for their answers.
 func (l *Link) refuse(key connKey, c *conn, in *Incoming, status int, why string) {
 	if in.File != nil {
-		in.File.Close()
+		_ = in.File.Close()
 		in.File = nil
 	}
 	if status != 0 {

@@ -147,7 +147,7 @@ func (r *Reply) end(m *message) {
 // It is read by a goroutine of its own, piece by piece.
 func (r *Reply) File(f *os.File, offset, length int64, last bool) {
 	if !r.started || r.ended || r.gone.Load() || r.noBody || length <= 0 {
-		f.Close()
+		_ = f.Close()
 		if r.started && !r.ended {
 			r.Data(nil, last)
 		}
@@ -158,11 +158,11 @@ func (r *Reply) File(f *os.File, offset, length int64, last bool) {
 		r.remain -= length
 	}
 	if length == 0 {
-		f.Close()
+		_ = f.Close()
 	} else {
 		part := &filePart{f: f, offset: offset, left: length, chunked: r.chunked}
 		if !r.link.post(op{reply: r, file: part, rest: r.remain}) {
-			f.Close()
+			_ = f.Close()
 		}
 	}
 	if last {

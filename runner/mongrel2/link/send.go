@@ -98,7 +98,9 @@ func (l *Link) timeout() time.Duration {
 		}
 	}
 	for _, c := range l.waiting {
-		sooner(l.dueIn(c))
+		if c.out != nil {
+			sooner(l.dueIn(c))
+		}
 	}
 	if len(l.conns) > 0 {
 		sooner(l.check.Sub(l.now))

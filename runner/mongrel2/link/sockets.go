@@ -94,7 +94,7 @@ func checkEndpoint(like *zmq.Socket, endpoint string) error {
 	if err != nil {
 		return err
 	}
-	defer z.Close()
+	defer func() { _ = z.Close() }()
 	if err := z.SetLinger(0); err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func newSocket(kind zmq.Type, options func(*zmq.Socket) []error) (*zmq.Context, 
 	}
 	z, err := ctx.NewSocket(kind)
 	if err != nil {
-		ctx.Term()
+		_ = ctx.Term()
 		return nil, nil, fmt.Errorf("cannot make ZeroMQ socket: %w", err)
 	}
 	for _, err := range append(options(z),
@@ -121,8 +121,8 @@ func newSocket(kind zmq.Type, options func(*zmq.Socket) []error) (*zmq.Context, 
 		z.SetTcpKeepaliveIdle(60),
 	) {
 		if err != nil {
-			z.Close()
-			ctx.Term()
+			_ = z.Close()
+			_ = ctx.Term()
 			return nil, nil, fmt.Errorf("cannot set up ZeroMQ socket: %w", err)
 		}
 	}
@@ -168,19 +168,19 @@ func (s *sockets) wait(d time.Duration) {
 		ms = int((d + time.Millisecond - 1) / time.Millisecond)
 	}
 	var events [3]unix.EpollEvent
-	unix.EpollWait(s.epoll, events[:], ms) // interrupted: one turn for nothing
+	_, _ = unix.EpollWait(s.epoll, events[:], ms) // interrupted: one turn for nothing
 }
 
 // signal makes the descriptor readable, from any goroutine.
 func (s *sockets) signal() {
 	b := [8]byte{1}
-	unix.Write(s.event, b[:])
+	_, _ = unix.Write(s.event, b[:])
 }
 
 // silence takes a signal back.
 func (s *sockets) silence() {
 	var b [8]byte
-	unix.Read(s.event, b[:])
+	_, _ = unix.Read(s.event, b[:])
 }
 
 func (s *sockets) sides() [2]*side { return [2]*side{&s.pubSide, &s.pullSide} }
@@ -197,7 +197,7 @@ func (s *sockets) watchSides(on bool) {
 	}
 	for _, side := range s.sides() {
 		ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(side.fd)}
-		unix.EpollCtl(s.epoll, op, side.fd, &ev)
+		_ = unix.EpollCtl(s.epoll, op, side.fd, &ev)
 	}
 }
 
@@ -211,14 +211,14 @@ func (s *sockets) detach() {
 func (s *sockets) close(linger time.Duration) {
 	end := func(ctx *zmq.Context, z, events *zmq.Socket) {
 		if events != nil {
-			events.Close()
+			_ = events.Close()
 		}
 		if z != nil {
-			z.Close()
+			_ = z.Close()
 		}
 		if ctx != nil {
 			ended := make(chan struct{})
-			go func() { ctx.Term(); close(ended) }()
+			go func() { _ = ctx.Term(); close(ended) }()
 			select {
 			case <-ended:
 			case <-time.After(linger + time.Second):
@@ -229,7 +229,7 @@ func (s *sockets) close(linger time.Duration) {
 	end(s.pullCtx, s.pull, s.pullSide.events)
 	for _, fd := range []int{s.epoll, s.event} {
 		if fd >= 0 {
-			unix.Close(fd)
+			_ = unix.Close(fd)
 		}
 	}
 }

@@ -76,9 +76,9 @@ func (u *uploads) open(name string, length int64) (f *os.File, size int64, err e
 	}
 	dir, err := u.root(name)
 	if err != nil {
-		return nil, 0, fmt.Errorf("cannot open upload %q: %w", name, err)
+		return nil, 0, u.cannotOpen(name, err)
 	}
-	defer dir.Close()
+	defer func() { _ = dir.Close() }()
 	base := path.Base(name)
 	// O_NONBLOCK so that a FIFO does not stop us; it means nothing for a file.
 	const flags = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
@@ -87,11 +87,11 @@ func (u *uploads) open(name string, length int64) (f *os.File, size int64, err e
 		f, err = dir.OpenFile(base, os.O_RDONLY|flags, 0)
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("cannot open upload in %s: %w (is the mongrel2 block's chroot right, and may this user read upload.temp_store?)", u.place(), err)
+		return nil, 0, u.cannotOpen(name, err)
 	}
 	defer func() {
 		if err != nil {
-			f.Close()
+			_ = f.Close()
 			f = nil
 		}
 	}()
@@ -123,19 +123,23 @@ func (u *uploads) open(name string, length int64) (f *os.File, size int64, err e
 	return f, size, nil
 }
 
-// place names the directory that upload paths are relative to.
-func (u *uploads) place() string {
-	if u.chroot == "" {
-		return "/"
+func (u *uploads) cannotOpen(name string, err error) error {
+	switch {
+	case errors.Is(err, errRelative):
+		return fmt.Errorf("cannot open upload %q: %w", name, err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("cannot open upload %q in %q: %w: mongrel2 writes it as the owner of its chroot, mode upload.temp_store_mode", name, u.chroot, err)
 	}
-	return u.chroot
+	return fmt.Errorf("cannot open upload %q in %q: %w: is the mongrel2 block's chroot right?", name, u.chroot, err)
 }
+
+var errRelative = errors.New("it is relative to mongrel2's working directory: set the mongrel2 block's chroot, or an absolute upload.temp_store")
 
 // root opens the directory of an upload. Inside a chroot no link leads out.
 func (u *uploads) root(name string) (*os.Root, error) {
 	if u.chroot == "" {
 		if !path.IsAbs(name) {
-			return nil, errors.New("it is relative to mongrel2's working directory: set the mongrel2 block's chroot, or an absolute upload.temp_store")
+			return nil, errRelative
 		}
 		return os.OpenRoot(path.Dir(name))
 	}
@@ -143,7 +147,7 @@ func (u *uploads) root(name string) (*os.Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	inside := strings.TrimLeft(path.Dir(path.Join("/", name)), "/")
 	if inside == "" {
 		inside = "."
@@ -196,7 +200,7 @@ func (u *uploads) sweep(begin string, before time.Time) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer dir.Close()
+	defer func() { _ = dir.Close() }()
 	list, err := fs.ReadDir(dir.FS(), ".")
 	if err != nil {
 		return 0, err
