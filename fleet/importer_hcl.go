@@ -127,7 +127,7 @@ func (w *specWriter) socket(body *hclwrite.Body, block string, i int, values map
 			continue
 		}
 		to := body
-		if inner := strings.TrimPrefix(a.Block(), block+"."); inner != a.Block() { // tls
+		if inner, ok := strings.CutPrefix(a.Block(), block+"."); ok { // tls
 			if b := body.FirstMatchingBlock(inner, nil); b != nil {
 				to = b.Body()
 			} else {
@@ -150,6 +150,7 @@ func (w *specWriter) tokens(a appspec.Attribute, path string, v any) hclwrite.To
 			if i, err := n.Int64(); err == nil {
 				return hclwrite.TokensForValue(cty.StringVal(fmt.Sprintf("%04o", i)))
 			}
+		default: // written as JSON has it
 		}
 	}
 	return w.value(path, v)

@@ -52,8 +52,7 @@ func (c *cli) execute(ctx context.Context, args []string) int {
 		return code
 	}
 	fmt.Fprintf(c.err, "wsgid: %s\n", strings.TrimRight(err.Error(), "\n"))
-	var u *usageError
-	if errors.As(err, &u) {
+	if _, ok := errors.AsType[*usageError](err); ok {
 		fmt.Fprintln(c.err, `Try "wsgid --help".`)
 		return exitUsage
 	}

@@ -45,7 +45,7 @@ func TestHelpIsComplete(t *testing.T) {
 func TestUsageErrors(t *testing.T) {
 	s := newSite(t)
 	for want, args := range map[string][]string{
-		`cannot run "strat": no such command; did you mean "start"?`:                                                        {"strat"},
+		`cannot run "stert": no such command; did you mean "start"?`:                                                        {"stert"},
 		`cannot run "foo": no such command`:                                                                                 {"foo"},
 		`cannot run stop: unexpected argument "now"`:                                                                        {"stop", "now"},
 		`cannot read the command line: no such option: --worker; did you mean "--workers"?`:                                 {"--worker=2"},

@@ -235,6 +235,7 @@ func awaitReady(ctx context.Context, h *runner.Handle, s *appspec.Spec) (runner.
 				reason = st.Reason
 			}
 			return st, notReady(errors.New(reason), st)
+		case runner.StateStarting:
 		}
 	}
 }

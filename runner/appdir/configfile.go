@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/agext/levenshtein"
+
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
@@ -259,8 +260,7 @@ func (c *Config) applyFleet(spec *appspec.Spec) error {
 	dec := json.NewDecoder(bytes.NewReader(rest))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(spec); err != nil {
-		var wrong *json.UnmarshalTypeError
-		if errors.As(err, &wrong) {
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 			return fmt.Errorf("cannot read %s: fleet.%s is a %s, want %s", c.path, wrong.Field, wrong.Value, wrong.Type)
 		}
 		return fmt.Errorf("cannot read %s: fleet: %s", c.path, strings.TrimPrefix(err.Error(), "json: "))

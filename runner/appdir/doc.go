@@ -30,6 +30,17 @@
 // a symbolic link only if root or the daemon's own user made it, or if it leads
 // to a folder of the link's own owner.
 //
+// A folder of somebody else's that is not empty and holds no app/ is never
+// taken over: a mistyped path must not give /etc to an app's user.
+//
+// # Files written by hand
+//
+// The fleet's wsgid.json says under "fleet" that it is the fleet's, and holds
+// the digest of the django.json that came with it. What was there before, and
+// was written by a person, is kept once as *.before-fleet. A django.json of
+// which the spec says nothing is left alone; one that the fleet wrote is
+// removed when the spec has no overrides any more.
+//
 // # Modes
 //
 // Folders are made 0755, logs/ 0750, pid files 0644, wsgid.json and django.json

@@ -12,8 +12,7 @@ import (
 // explain adds the next step to the errors of a disk that a user meets. The
 // error stays reachable with errors.Is.
 func explain(err error, path string) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pe.Err // the caller names the path
 	}
 	switch {

@@ -9,8 +9,9 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
 // Owner is the user an app runs as; the app folder is that user's.
@@ -146,8 +147,7 @@ func lookupUser(name string) (Owner, error) {
 		}
 		return Owner{UID: uid, GID: uid, Name: name, Home: "/"}, nil
 	}
-	var unknown user.UnknownUserError
-	if errors.As(err, &unknown) {
+	if _, ok := errors.AsType[user.UnknownUserError](err); ok {
 		return Owner{}, fmt.Errorf("user %q does not exist", name)
 	}
 	return Owner{}, fmt.Errorf("cannot look up user %q: %w", name, err)
@@ -161,8 +161,7 @@ func lookupGroup(name string) (int, error) {
 	if gid, ok := number(name); ok {
 		return gid, nil
 	}
-	var unknown user.UnknownGroupError
-	if errors.As(err, &unknown) {
+	if _, ok := errors.AsType[user.UnknownGroupError](err); ok {
 		return 0, fmt.Errorf("group %q does not exist", name)
 	}
 	return 0, fmt.Errorf("cannot look up group %q: %w", name, err)

@@ -151,11 +151,11 @@ func toldVersion(path string) (Version, bool) {
 			}
 		}
 	}
-	real, err := filepath.EvalSymlinks(path)
+	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return Version{}, false
 	}
-	if m := namedVersion.FindStringSubmatch(filepath.Base(real)); m != nil {
+	if m := namedVersion.FindStringSubmatch(filepath.Base(target)); m != nil {
 		return parseVersion(m[1] + "." + m[2])
 	}
 	return Version{}, false

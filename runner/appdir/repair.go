@@ -9,8 +9,9 @@ import (
 	"strings"
 
 	"github.com/spf13/afero"
-	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
 // Problem is one thing that is wrong with an app folder.

@@ -58,8 +58,7 @@ func openRoot(path string, create bool) (*os.Root, bool, error) {
 	// judged, whatever stands at its path by now.
 	root, err := os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", fd))
 	if err != nil {
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
+		if pe, ok := errors.AsType[*fs.PathError](err); ok {
 			err = pe.Err
 		}
 		return nil, false, fmt.Errorf("cannot open app folder %s: %w", path, err)

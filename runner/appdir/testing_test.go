@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/afero"
+
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
