@@ -235,12 +235,12 @@ func systemdReload(t *testing.T, m *machine) {
 
 func systemdJournal(t *testing.T, m *machine) {
 	m.until("the journal has an entry of the app", 10*time.Second, func() error {
-		out := m.run("journalctl", "--no-pager", "-o", "json", "-n", "1", "-u", "wsgid-fleet", "WSGID_APP=hello")
+		out := m.run("journalctl", "--no-pager", "-o", "json", "-n", "1", "-u", "wsgid-fleet", "WSGID_APP=hello", "WSGID_STATE=ready")
 		var entry map[string]any
 		if err := json.Unmarshal([]byte(out), &entry); err != nil {
 			return fmt.Errorf("%w in %q", err, out)
 		}
-		if entry["PRIORITY"] != "6" || entry["SYSLOG_IDENTIFIER"] != "wsgid-fleet" || entry["WSGID_STATE"] == "" {
+		if entry["PRIORITY"] != "6" || entry["SYSLOG_IDENTIFIER"] != "wsgid-fleet" {
 			t.Errorf("the entry is %v", entry)
 		}
 		return nil
