@@ -13,6 +13,7 @@ _statuses = {}
 _names = {"Content-Length": _LENGTH}
 _MOST = 1000
 
+_LONGEST_HEAD = MAX_MESSAGE // 2
 _INLINE_FILE = 64 << 10  # a smaller file is sent as bytes
 
 
@@ -84,6 +85,8 @@ class Response(object):
                 elif not value.isprintable():
                     raise ValueError
                 text = f"{text}{prefix}{value}\r\n"
+            if len(text) > _LONGEST_HEAD:
+                raise ValueError
             self.head = text.encode("ascii")
             self.length = length
         except (KeyError, ValueError, TypeError, AttributeError):
@@ -110,7 +113,7 @@ class Response(object):
         code = check.check_status(status)
         lines, length = check.check_headers(headers)
         head = ("%s\r\n%s" % (status, lines)).encode("latin-1")
-        if len(head) > MAX_MESSAGE // 2:
+        if len(head) > _LONGEST_HEAD:
             raise ValueError("the response's headers are %d bytes long: too many" % len(head))
         if code in (204, 304):
             self.bare = True

@@ -1,0 +1,184 @@
+package runner
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/mongrel2test"
+)
+
+// patience bounds every wait for something that must happen.
+const patience = 20 * time.Second
+
+// way is one of the ways into an app: plain HTTP, or a real mongrel2.
+type way struct {
+	name string
+	addr string
+}
+
+// bothWays starts an app that serves HTTP and a mongrel2 handler.
+func bothWays(t *testing.T, code string, settings map[string]string, change func(*appspec.Spec)) (*testApp, *Handle, []way) {
+	t.Helper()
+	s := mongrel2test.Start(t, mongrel2test.Options{Settings: settings})
+	a := newTestApp(t, code, func(spec *appspec.Spec) {
+		spec.Sockets.Mongrel2 = []appspec.Mongrel2Socket{{Recv: s.Handlers[0].Recv, Send: s.Handlers[0].Send}}
+		if change != nil {
+			change(spec)
+		}
+	})
+	h := a.start(StateReady)
+	a.log("mongrel2 at " + s.Handlers[0].Recv + " is ready")
+	return a, h, []way{{"http", a.addr}, {"mongrel2", s.Addr}}
+}
+
+// client is a raw connection that reads responses.
+type client struct {
+	net.Conn
+	t testing.TB
+	r *bufio.Reader
+}
+
+func dial(t testing.TB, addr string) *client {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(patience))
+	return &client{Conn: c, t: t, r: bufio.NewReader(c)}
+}
+
+// send writes a request as it stands.
+func (c *client) send(text string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		c.t.Fatalf("cannot send: %v", err)
+	}
+}
+
+// response reads the head of a response; its body is read by the caller.
+func (c *client) response(method string) *http.Response {
+	c.t.Helper()
+	resp, err := http.ReadResponse(c.r, &http.Request{Method: method})
+	if err != nil {
+		c.t.Fatalf("no response to %s: %v", method, err)
+	}
+	return resp
+}
+
+// answer is a whole response.
+type answer struct {
+	*http.Response
+	body string
+	err  error // of reading the body: io.ErrUnexpectedEOF where it was cut
+}
+
+func (c *client) answer(method string) answer {
+	c.t.Helper()
+	resp := c.response(method)
+	b, err := io.ReadAll(resp.Body)
+	return answer{resp, string(b), err}
+}
+
+// closed reads on: nothing may come any more but the end.
+func (c *client) closed() {
+	c.t.Helper()
+	b, err := io.ReadAll(c.r)
+	if len(b) > 0 || isTimeout(err) {
+		c.t.Errorf("the connection is not closed: %q, %v", b, err)
+	}
+}
+
+func isTimeout(err error) bool {
+	ne, ok := err.(net.Error)
+	return ok && ne.Timeout()
+}
+
+// ask sends one request on a connection of its own.
+func (w way) ask(t testing.TB, request string) answer {
+	t.Helper()
+	c := dial(t, w.addr)
+	defer c.Close()
+	c.send(request)
+	method, _, _ := strings.Cut(request, " ")
+	return c.answer(method)
+}
+
+// get asks for a target.
+func (w way) get(t testing.TB, target string, headers ...string) answer {
+	t.Helper()
+	return w.ask(t, "GET "+target+" HTTP/1.1\r\nHost: h\r\n"+lines(headers)+"\r\n")
+}
+
+// post sends a body with its Content-Length.
+func (w way) post(t testing.TB, target string, body []byte, headers ...string) answer {
+	t.Helper()
+	return w.ask(t, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n%s\r\n%s", target, len(body), lines(headers), body))
+}
+
+// postChunked sends a body in chunks of the size.
+func (w way) postChunked(t testing.TB, target string, body []byte, size int) answer {
+	t.Helper()
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", target)
+	for rest := body; len(rest) > 0; {
+		n := min(size, len(rest))
+		fmt.Fprintf(&b, "%x\r\n%s\r\n", n, rest[:n])
+		rest = rest[n:]
+	}
+	b.WriteString("0\r\n\r\n")
+	return w.ask(t, b.String())
+}
+
+func lines(headers []string) string {
+	var b strings.Builder
+	for _, h := range headers {
+		b.WriteString(h + "\r\n")
+	}
+	return b.String()
+}
+
+// eventually polls until ok.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+		<-time.After(3 * time.Millisecond)
+	}
+}
+
+// logText is the app's log so far.
+func (a *testApp) logText() string {
+	b, _ := os.ReadFile(filepath.Join(a.spec.Path, logName))
+	return string(b)
+}
+
+// mustLogLine waits for a line of the log that holds all the texts.
+func (a *testApp) mustLogLine(texts ...string) {
+	a.t.Helper()
+	eventually(a.t, fmt.Sprintf("a line of the log with %q", texts), func() bool {
+	line:
+		for l := range strings.SplitSeq(a.logText(), "\n") {
+			for _, s := range texts {
+				if !strings.Contains(l, s) {
+					continue line
+				}
+			}
+			return true
+		}
+		return false
+	})
+}
