@@ -107,17 +107,21 @@ func (r *Request) body() {
 	r.Chunked = f.codings == 1 && string(f.coding) == "chunked"
 	switch {
 	case f.lengths > 1:
-		r.Fault = "repeated Content-Length"
+		r.Fault = "duplicate Content-Length"
 	case f.lengths == 1 && !good:
-		r.Fault = "malformed Content-Length"
+		r.Fault = "bad Content-Length"
 	case n > maxLength:
 		r.Fault = "Content-Length beyond 2147483647"
 	case f.codings > 0 && f.lengths > 0:
-		r.Fault = "Transfer-Encoding with Content-Length"
+		r.Fault = "Content-Length beside Transfer-Encoding"
+	case f.codings > 1:
+		r.Fault = "duplicate Transfer-Encoding"
+	case f.codings > 0 && string(r.Version) == "HTTP/1.0":
+		r.Fault = "Transfer-Encoding in HTTP/1.0"
 	case f.codings > 0 && !r.Chunked:
 		r.Fault = "Transfer-Encoding other than chunked"
 	case f.hosts > 1:
-		r.Fault = "repeated Host"
+		r.Fault = "duplicate Host"
 	}
 	if r.Fault != "" {
 		return
@@ -220,15 +224,15 @@ func parseLength(b []byte) (int64, bool) {
 func fieldFault(h Header) string {
 	for _, c := range h.Name {
 		if !isToken[c] {
-			return "malformed header name"
+			return "bad header name"
 		}
 	}
 	if len(h.Name) == 0 {
-		return "malformed header name"
+		return "bad header name"
 	}
 	for _, c := range h.Value {
 		if c == '\r' || c == '\n' || c == 0 {
-			return "control character in a header value"
+			return "control character in a header"
 		}
 	}
 	return ""

@@ -1,10 +1,13 @@
 package mongrel2
 
-// parseJSON reads the header dictionary of the "json" protocol: one object
-// whose values are strings or lists of strings. It is lenient where mongrel2
-// is: any byte may stand in a string.
-func (r *Request) parseJSON(b []byte) error {
-	p := jsonText{b: b}
+// fieldFunc takes one value of a header dictionary; listed tells that it is one
+// of a list.
+type fieldFunc func(key, value []byte, listed bool) error
+
+// object reads the header dictionary of the "json" protocol: one object whose
+// values are strings or lists of strings. It is lenient where mongrel2 is: any
+// byte may stand in a string.
+func (p *jsonText) object(f fieldFunc) error {
 	if !p.take('{') {
 		return malformed("headers are not a JSON object")
 	}
@@ -16,8 +19,7 @@ func (r *Request) parseJSON(b []byte) error {
 		if !ok || !p.take(':') {
 			return malformed("header name is not a JSON string")
 		}
-		r.keys++
-		if err := r.jsonValue(&p, key); err != nil {
+		if err := p.value(key, f); err != nil {
 			return err
 		}
 		if p.take(',') {
@@ -30,13 +32,13 @@ func (r *Request) parseJSON(b []byte) error {
 	}
 }
 
-func (r *Request) jsonValue(p *jsonText, key []byte) error {
+func (p *jsonText) value(key []byte, f fieldFunc) error {
 	if !p.take('[') {
 		value, ok := p.str()
 		if !ok {
 			return malformed("header value is neither a JSON string nor a list")
 		}
-		return r.add(key, value, false)
+		return f(key, value, false)
 	}
 	if p.take(']') {
 		return nil
@@ -46,7 +48,7 @@ func (r *Request) jsonValue(p *jsonText, key []byte) error {
 		if !ok {
 			return malformed("header value is not a list of JSON strings")
 		}
-		if err := r.add(key, value, true); err != nil {
+		if err := f(key, value, true); err != nil {
 			return err
 		}
 		if p.take(',') {

@@ -43,11 +43,12 @@ func (r *Request) Parse(msg []byte) error {
 	switch kind {
 	case ',':
 		r.JSON = true
-		if err := r.parseJSON(r.RawHeaders); err != nil {
+		p := jsonText{b: r.RawHeaders}
+		if err := p.object(r.add); err != nil {
 			return err
 		}
 	case '}':
-		if err := r.parseTnet(r.RawHeaders); err != nil {
+		if err := eachTnet(r.RawHeaders, r.add); err != nil {
 			return err
 		}
 	default:
@@ -99,8 +100,8 @@ func cutNetstring(b []byte) (data []byte, kind byte, rest []byte, ok bool) {
 	return nil, 0, nil, false
 }
 
-// parseTnet reads the contents of a tnetstring dictionary.
-func (r *Request) parseTnet(b []byte) error {
+// eachTnet reads the contents of a tnetstring dictionary.
+func eachTnet(b []byte, f fieldFunc) error {
 	for len(b) > 0 {
 		key, kind, rest, ok := cutNetstring(b)
 		if !ok || kind != ',' {
@@ -111,10 +112,9 @@ func (r *Request) parseTnet(b []byte) error {
 			return malformed("header value is not a tnetstring")
 		}
 		b = rest
-		r.keys++
 		switch kind {
 		case ',':
-			if err := r.add(key, value, false); err != nil {
+			if err := f(key, value, false); err != nil {
 				return err
 			}
 		case ']':
@@ -123,7 +123,7 @@ func (r *Request) parseTnet(b []byte) error {
 				if item, kind, value, ok = cutNetstring(value); !ok || kind != ',' {
 					return malformed("header value is not a list of strings")
 				}
-				if err := r.add(key, item, true); err != nil {
+				if err := f(key, item, true); err != nil {
 					return err
 				}
 			}
@@ -137,6 +137,7 @@ func (r *Request) parseTnet(b []byte) error {
 // add takes one header value: mongrel2's own into their fields, the client's
 // into Headers.
 func (r *Request) add(key, value []byte, listed bool) error {
+	r.keys++ // a list counts as often as it has values: exact is only 1
 	if !hasUpper(key) {
 		r.Headers = append(r.Headers, Header{Name: key, Value: trim(value)})
 		return nil

@@ -46,6 +46,11 @@ type Message struct {
 
 var incomings = sync.Pool{New: func() any { return new(Incoming) }}
 
+// Headers is the header dictionary of the message as mongrel2 sent it, for
+// wsgid's filters: all keys, mongrel2's own too. A value is a string or a
+// []string.
+func (in *Incoming) Headers() map[string]any { return in.m2.Dict() }
+
 // Release gives the memory of the request back.
 func (in *Incoming) Release() {
 	in.m2.Reset()
