@@ -61,10 +61,6 @@ func NewDaemon(o Options) *Daemon {
 	}
 }
 
-// LockFile is the lock on the state directory, for who executes a new program
-// in place of this one.
-func (d *Daemon) LockFile() *os.File { return d.lock }
-
 // Status is the fleet's status, for metrics and the like.
 func (d *Daemon) Status(ctx context.Context) *Status { return d.e.status(ctx, d.self()) }
 

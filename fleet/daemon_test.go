@@ -544,6 +544,10 @@ func TestADaemonThatHangs(t *testing.T) {
 	if err := d.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "the daemon is stopped", func() bool {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.Process.Pid))
+		return err == nil && bytes.Contains(b, []byte(") T "))
+	})
 	_, err := Connect(context.Background(), Options{StateDir: f.state})
 	want := fmt.Sprintf("cannot reach the daemon (pid %d) of state directory %s: it does not answer on its control socket: ", d.Process.Pid, f.state)
 	if err == nil || !strings.HasPrefix(err.Error(), want) {

@@ -30,7 +30,7 @@ type Hooks struct {
 	KeepListeners func(app string, files map[string]*os.File)
 	// Upgrade re-executes the program in place (SIGUSR2). It returns only if
 	// that fails. The control socket is re-opened by the successor; the daemon's
-	// lock goes with the descriptor (Daemon.LockFile).
+	// lock and the listening sockets go with their descriptors (Inherited).
 	Upgrade func(d *Daemon) error
 }
 

@@ -13,18 +13,3 @@ type Inherited struct {
 	// service manager by an earlier daemon (Hooks.KeepListeners).
 	Kept map[string]map[string]*os.File
 }
-
-// Held is what this daemon has to pass on to a program that takes its place.
-// The files stay the daemon's.
-func (d *Daemon) Held() Inherited {
-	in := Inherited{Lock: d.lock, Activated: d.Inherited.Activated, Kept: map[string]map[string]*os.File{}}
-	d.e.keep.mu.Lock()
-	defer d.e.keep.mu.Unlock()
-	for app, files := range d.e.keep.apps {
-		in.Kept[app] = map[string]*os.File{}
-		for listen, f := range files {
-			in.Kept[app][listen] = f
-		}
-	}
-	return in
-}
