@@ -3,22 +3,30 @@ package appspec
 import (
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
 // Default returns the spec of an app of which nothing is known but its name and
 // folder: every attribute as the table has it, without sockets.
 func Default(name, path string) *Spec {
-	s := &Spec{Name: name, Path: path}
-	fill(s, "", 0)
+	s := blank()
+	s.Name, s.Path = name, path
+	return &s
+}
+
+// blank is the spec that Default copies. It holds no map and no pointer.
+var blank = sync.OnceValue(func() Spec {
+	var s Spec
+	fill(&s, "", 0)
 	for i := range blocks {
 		if !blocks[i].Many && blocks[i].open == nil {
-			fill(s, blocks[i].Path, 0)
+			fill(&s, blocks[i].Path, 0)
 		}
 	}
 	s.Workers.Min, s.Workers.Max = 1, 1
 	return s
-}
+})
 
 // fill gives the attributes of one block their defaults.
 func fill(s *Spec, block string, i int) {
