@@ -212,6 +212,7 @@ func (m *master) run() error {
 		}
 	}()
 	go m.control.serve()
+	time.AfterFunc(shedAfter, shed)
 	err := m.loop.run()
 	m.control.close()
 	for _, in := range m.m2 {

@@ -211,16 +211,17 @@ func (p *pool) feed(s *slot) {
 func (p *pool) steal(to *slot, now int64) {
 	for _, w := range p.workers {
 		for _, s := range w.slots {
-			if s.n == slotDepth {
-				for _, x := range s.takeBack(1) {
-					p.ahead--
-					if to.n > 0 || !to.send(x, now) {
-						p.queue.unshift(x)
-					}
+			if s.n < slotDepth {
+				continue
+			}
+			for _, x := range p.recall(s) {
+				if to.n > 0 || !to.send(x, now) {
+					p.queue.unshift(x)
 				}
-				if to.n > 0 {
-					return
-				}
+			}
+			p.refill(s)
+			if to.n > 0 {
+				return
 			}
 		}
 	}
@@ -233,12 +234,35 @@ func (p *pool) rescue(now int64) {
 	for _, w := range p.workers {
 		for _, s := range w.slots {
 			if s.n == slotDepth && now-s.held[0].begunAt > rescueAfter {
-				for _, x := range s.takeBack(1) {
-					p.ahead--
-					p.queue.unshift(x)
+				back := p.recall(s)
+				for i := len(back) - 1; i >= 0; i-- {
+					p.queue.unshift(back[i])
 				}
+				p.refill(s)
 			}
 		}
+	}
+}
+
+// recall takes back what a slot's worker has not begun.
+func (p *pool) recall(s *slot) []*exchange {
+	full := s.n == slotDepth
+	back := s.takeBack()
+	if full && s.n < slotDepth {
+		p.ahead--
+	}
+	return back
+}
+
+// refill gives work to a slot whose worker had not even begun its first
+// request when it was recalled.
+func (p *pool) refill(s *slot) {
+	if s.n == 0 {
+		p.loop.post(func() {
+			if s.n == 0 && s.fd >= 0 {
+				p.feed(s)
+			}
+		})
 	}
 }
 

@@ -244,11 +244,9 @@ func (p *pool) retire(w *worker, why string) {
 	p.log.info(fmt.Sprintf("worker %d leaves: %s", w.pid, why))
 	for _, s := range w.slots {
 		s.idle = false
-		if s.n == slotDepth {
-			for _, x := range s.takeBack(1) {
-				p.ahead--
-				p.requeue(x)
-			}
+		back := p.recall(s)
+		for i := len(back) - 1; i >= 0; i-- {
+			p.requeue(back[i])
 		}
 		p.drainSlot(s)
 	}
@@ -322,10 +320,10 @@ func (p *pool) workerExited(w *worker) {
 	var again []*exchange
 	for _, s := range w.slots {
 		s.idle = false
+		again = append(again, p.recall(s)...)
 		if s.n == slotDepth {
 			p.ahead--
 		}
-		again = append(again, s.takeBack(0)...)
 		if s.n > 0 {
 			why := "worker " + fmt.Sprint(w.pid) + " died: " + exitText(ws)
 			if w.killed != "" {

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"encoding/binary"
 	"io"
 	"syscall"
 
@@ -116,42 +117,42 @@ func (s *slot) pop(now int64) *exchange {
 	return x
 }
 
-// takeBack reads back what the worker has not read yet: the requests, counted
-// from the last, that it has not begun. It returns them in the order sent.
-func (s *slot) takeBack(from int) []*exchange {
-	if s.theirs < 0 || s.n <= from {
+// takeBack reads back what the worker has not read yet and returns it in the
+// order sent. The worker may read at the same time, so that what comes back
+// need not be the last that was sent: the numbers tell.
+func (s *slot) takeBack() (back []*exchange) {
+	if s.theirs < 0 || s.n == 0 {
 		return nil
 	}
-	// The messages come out in order. With a request at work (from == 1) all
-	// that is left in the socket is what is ahead.
-	count := 0
-	for {
-		msg, passed, errno := s.w.pool.rx.recv(s.theirs)
+	rx := s.w.pool.rx
+	first := s.held[0]
+	for s.n > 0 {
+		msg, passed, errno := rx.recv(s.theirs)
 		if errno == syscall.EINTR {
 			continue
 		}
 		if errno != 0 || len(msg) == 0 {
 			break
 		}
-		if passed >= 0 {
-			_ = unix.Close(passed)
+		closePassed(passed)
+		if msg[0] != wsgi.MsgRequest {
+			continue
 		}
-		if msg[0] == wsgi.MsgRequest {
-			count++
+		seq := binary.LittleEndian.Uint32(msg[4:8])
+		for i := range s.n {
+			if x := s.held[i]; x.seq == seq {
+				x.slot, x.deadline = nil, 0
+				back = append(back, x)
+				copy(s.held[i:], s.held[i+1:s.n])
+				s.n--
+				s.held[s.n] = nil
+				break
+			}
 		}
 	}
-	if count > s.n {
-		count = s.n
+	if s.n > 0 && s.held[0] != first {
+		s.begin(s.w.pool.loop.now)
 	}
-	var back []*exchange
-	for i := s.n - count; i < s.n; i++ {
-		x := s.held[i]
-		x.slot = nil
-		x.deadline = 0
-		back = append(back, x)
-		s.held[i] = nil
-	}
-	s.n -= count
 	return back
 }
 

@@ -1,0 +1,72 @@
+package runner
+
+import (
+	"bufio"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// shedAfter is how long after its start a master gives back what only its start
+// needed.
+const shedAfter = time.Second
+
+// shed gives memory back: the heap that the start has left, and the pages of
+// the program's text that the start has touched. What is needed again is
+// mapped again, from the page cache; a master at rest needs next to nothing of
+// a binary that is mostly commands and the spec language.
+func shed() {
+	debug.FreeOSMemory()
+	exe, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return
+	}
+	for _, m := range cleanMappings(exe) {
+		_, _, _ = unix.Syscall(unix.SYS_MADVISE, m.from, m.to-m.from, unix.MADV_DONTNEED)
+	}
+}
+
+type mapping struct{ from, to uintptr }
+
+// cleanMappings finds the mappings of a file that hold nothing but the file:
+// read-only, and no page of them was ever written to. Dropping their pages
+// cannot lose anything.
+func cleanMappings(path string) []mapping {
+	f, err := os.Open("/proc/self/smaps")
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	var all []mapping
+	var cur mapping
+	var wanted bool
+	for s := bufio.NewScanner(f); s.Scan(); {
+		line := s.Text()
+		if from, to, ok := mappingOf(line); ok {
+			fields := strings.Fields(line)
+			cur = mapping{from, to}
+			wanted = len(fields) >= 6 && fields[5] == path && !strings.Contains(fields[1], "w")
+			continue
+		}
+		if v, ok := strings.CutPrefix(line, "Anonymous:"); ok && wanted && strings.TrimSpace(v) == "0 kB" {
+			all = append(all, cur)
+		}
+	}
+	return all
+}
+
+// mappingOf reads the first line of a mapping: "from-to perms …".
+func mappingOf(line string) (from, to uintptr, ok bool) {
+	r, _, _ := strings.Cut(line, " ")
+	a, b, found := strings.Cut(r, "-")
+	if !found {
+		return 0, 0, false
+	}
+	x, err1 := strconv.ParseUint(a, 16, 64)
+	y, err2 := strconv.ParseUint(b, 16, 64)
+	return uintptr(x), uintptr(y), err1 == nil && err2 == nil
+}
