@@ -21,8 +21,8 @@ func TestBounds(t *testing.T) {
 		"10 MB":            {strings.Repeat("# comment\n", 1<<20), "it has 10MiB, more than the 8MiB that are allowed"},
 		"10 MB of brace":   {strings.Repeat("{", 10<<20), "it has 10MiB, more than the 8MiB that are allowed"},
 		"many words":       {strings.Repeat("a ", 3<<20), "the file has more than 2000000 words and signs"},
-		"lists":            {in(strings.Repeat("[", 1<<20)), "the file has brackets nested deeper than 200"},
-		"parentheses":      {in(strings.Repeat("(", 1<<20)), "the file has brackets nested deeper than 200"},
+		"lists":            {in(strings.Repeat("[", 1<<14)), "the file has brackets nested deeper than 200"},
+		"parentheses":      {in(strings.Repeat("(", 1<<14)), "the file has brackets nested deeper than 200"},
 		"closed lists":     {in(strings.Repeat("[", 5000) + strings.Repeat("]", 5000)), "the file has brackets nested deeper than 200"},
 		"blocks":           {strings.Repeat("a {\n", 1<<14), "the file has brackets nested deeper than 200"},
 		"templates":        {in(strings.Repeat(`"${`, 1<<14)), "the file has brackets nested deeper than 200"},
@@ -49,7 +49,7 @@ func TestBounds(t *testing.T) {
 	}
 	js := func(value string) string { return `{"app": {"blog": {"enabled": false, "env": {"A": ` + value + `}}}}` }
 	for name, c := range map[string]struct{ text, want string }{
-		"lists":     {strings.Repeat("[", 1<<20), "the file has brackets nested deeper than 200"},
+		"lists":     {strings.Repeat("[", 1<<14), "the file has brackets nested deeper than 200"},
 		"objects":   {strings.Repeat(`{"a":`, 1<<14), "the file has brackets nested deeper than 200"},
 		"digits":    {js(strings.Repeat("9", 1<<14)), "the file has a number with more than 400 digits"},
 		"templates": {js(`"` + strings.Repeat("${", 1<<14) + `"`), "the file has brackets nested deeper than 200"},

@@ -36,9 +36,6 @@ func checkShape(src []byte) error {
 	if nesting <= maxNesting && operators <= maxChain && digits <= maxDigits {
 		return nil
 	}
-	if nesting > 50*maxNesting {
-		return errNesting
-	}
 	// Text and comments count in the survey: look properly.
 	list, _ := hclsyntax.LexConfig(src, "", hcl.InitialPos)
 	return checkTokens(list)

@@ -8,11 +8,12 @@ const (
 	kib    = 1 << 10
 	mib    = 1 << 20
 	tib    = 1 << 40
-	anyInt = 1 << 31
+	anyInt = 1<<31 - 1
 )
 
 // attributes is the table: the one place that knows the attributes of the
-// language (contract, section 1). A row is switched on by its field Built.
+// language (contract, section 1). A row is switched on by its field Built; then
+// run go generate ./appspec for the reference page.
 var attributes = []Attribute{
 	{Path: "root", Type: TypeString, Default: `"/var/wsgid"`, Built: true, RootOnly: true,
 		Disruption: Replace, Form: "an absolute path", check: checkAbsolute,
@@ -149,7 +150,7 @@ var attributes = []Attribute{
 		Doc: "load the app once and fork the workers from it",
 		at:  func(s *Spec, _ int) any { return &s.Workers.Preload }},
 	{Path: "workers.keep_alive", Type: TypeBool, Default: "true", Built: true, Disruption: Live,
-		Doc: "wsgid's option: replace a worker that died",
+		Doc: "replace a worker that died (an option of wsgid)",
 		at:  func(s *Spec, _ int) any { return &s.Workers.KeepAlive }},
 	{Path: "workers.queue", Type: TypeInt, Default: "1024", Built: true, Disruption: Live, Max: 1 << 20,
 		Doc: "requests that may wait for a worker; one more gets 503 with Retry-After",
