@@ -22,6 +22,7 @@ type mongrel2Ingress struct {
 	name string // for log lines
 
 	tempFile func() (*os.File, error)
+	trusted  func(addr string) bool
 	filters  *atomic.Bool // the app has wsgid's request filters, which want the message
 
 	batch []*mongrel2Request // the link goroutine's
@@ -40,7 +41,7 @@ type mongrel2Request struct {
 
 // openMongrel2 connects to a handler. That its server does not run is no error.
 func openMongrel2(l *loop, p *pool, f *front, log *appLog, s *appspec.Mongrel2Socket, maxBody int64, filters *atomic.Bool) (*mongrel2Ingress, error) {
-	in := &mongrel2Ingress{loop: l, pool: p, log: log, name: s.Recv, filters: filters, tempFile: f.tempFile,
+	in := &mongrel2Ingress{loop: l, pool: p, log: log, name: s.Recv, filters: filters, tempFile: f.tempFile, trusted: f.trusts,
 		open: map[*link.Reply]*exchange{}, left: func() {}}
 	var err error
 	in.link, err = link.Open(link.Config{
@@ -74,14 +75,16 @@ func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 	if r.File != nil {
 		flags = wsgi.FlagBodyFile
 	} else if len(r.Body) > wsgi.MaxInlineBody {
-		if q.body = in.spill(r.Body); q.body == nil {
+		var err error
+		if q.body, err = in.spill(r.Body); err != nil {
+			in.log.error(fmt.Sprintf("%s: 500: cannot keep the body: %v", q.label, err))
 			r.Reply.Fail(500, "the server cannot keep the request")
 			r.Release()
 			return
 		}
 		flags = wsgi.FlagBodyFile
 	}
-	r.Peer.Software = "wsgid/" + Version
+	r.Peer.Software, r.Peer.Trusted = "wsgid/"+Version, in.trusted
 	if in.filters.Load() {
 		q.msg = wsgi.AppendRequest(nil, flags, 0, &r.Request, &r.Peer, wsgi.Entry{Key: "wsgid.m2message", Value: messageTuple(r)})
 	} else {
@@ -92,6 +95,10 @@ func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 	}
 	r.Release()
 	if len(q.msg) > wsgi.MaxMessage {
+		in.log.warn(fmt.Sprintf("%s: 431: the request's head is too large", q.label))
+		if q.body != nil {
+			_ = q.body.Close()
+		}
 		q.reply.Fail(431, "the request's head is too large")
 		return
 	}
@@ -99,16 +106,16 @@ func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 }
 
 // spill keeps a body that is too long for a message in a file.
-func (in *mongrel2Ingress) spill(body []byte) *os.File {
+func (in *mongrel2Ingress) spill(body []byte) (*os.File, error) {
 	f, err := in.tempFile()
-	if err == nil {
-		if _, err = f.Write(body); err == nil {
-			return f
-		}
-		_ = f.Close()
+	if err != nil {
+		return nil, err
 	}
-	in.log.error("cannot keep a body: " + err.Error())
-	return nil
+	if _, err := f.Write(body); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // messageTuple is mongrel2's message as wsgid's filters know it.

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -709,7 +711,14 @@ func testFiles(t *testing.T, a *testApp, w way) {
 // environ asks for the environ the application was given.
 func (w way) environ(t testing.TB, request string) map[string]any {
 	t.Helper()
-	got := w.ask(t, request)
+	return w.environOn(t, dial(t, w.addr), request)
+}
+
+func (w way) environOn(t testing.TB, conn net.Conn, request string) map[string]any {
+	t.Helper()
+	c := &client{conn, t, bufio.NewReader(conn)}
+	c.send(request)
+	got := c.answer("GET")
 	m := map[string]any{}
 	if err := json.Unmarshal([]byte(got.body), &m); err != nil {
 		t.Errorf("%.100q: %s %q", request, got.Status, got.body)
