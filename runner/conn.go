@@ -28,6 +28,10 @@ const (
 // read it before the kernel resets the connection.
 const lingerTime = 2 * time.Second
 
+// drainGrace is how long a connection between two requests outlives the order
+// to drain.
+const drainGrace = time.Second
+
 // conn is one HTTP/1 connection, and the sink of its requests. Its descriptor
 // is watched edge-triggered: readable and writable remember what the last event
 // or call told.
@@ -431,12 +435,8 @@ func (c *conn) drain() {
 		return
 	}
 	if c.state == connHead && !c.begun && len(c.in) == 0 {
-		// A request may have come this moment.
-		c.readable = true
-		c.pump()
-		if c.state == connHead && !c.begun {
-			c.close()
-		}
+		// A request may be on its way: it is still answered, as the last one.
+		c.until(drainGrace)
 		return
 	}
 	c.keep = false

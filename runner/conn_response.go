@@ -4,6 +4,8 @@ import (
 	"os"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
@@ -88,7 +90,10 @@ func (c *conn) Fail(status int, reason string) {
 	x := c.x
 	c.x = nil
 	if x != nil && x.headSent {
-		c.close() // the client sees that the response is not complete
+		// A plain end would look like the end of the response where nothing else
+		// marks it.
+		_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		c.close()
 		return
 	}
 	c.respond(status, reason)

@@ -47,6 +47,8 @@ type controlServer struct {
 	mu   sync.Mutex
 	open map[*net.UnixConn]struct{} // guarded by mu
 	over bool                       // guarded by mu
+
+	answering sync.WaitGroup // requests, other than those that wait for a change
 }
 
 func controlPath(dir string, pid int) string {
@@ -104,9 +106,11 @@ func (s *controlServer) serve() {
 	}
 }
 
-// close ends the server and the connections of clients that wait.
+// close ends the server and the connections of clients that wait. Who asked for
+// the end gets his answer first.
 func (s *controlServer) close() {
 	_ = s.ln.Close()
+	s.answering.Wait()
 	s.mu.Lock()
 	s.over = true
 	for c := range s.open {
@@ -133,12 +137,16 @@ func (s *controlServer) handle(c *net.UnixConn) {
 		var req controlRequest
 		var ans controlAnswer
 		var files []int
-		if err := json.Unmarshal(line, &req); err != nil {
-			ans.Error = "cannot read request: " + err.Error()
+		if err := json.Unmarshal(line, &req); err != nil || req.Op == "" {
+			req = controlRequest{}
+			ans.Error = fmt.Sprintf("cannot read request: %v", err)
 		} else if req.Op == "adopt" {
 			s.adopt(c, line, r.take())
 			continue
 		} else {
+			if req.Since == 0 {
+				s.answering.Add(1)
+			}
 			ans, files = s.answer(c, &req)
 		}
 		b, _ := json.Marshal(&ans)
@@ -148,8 +156,9 @@ func (s *controlServer) handle(c *net.UnixConn) {
 			oob = unix.UnixRights(files...)
 		}
 		_, _, err = c.WriteMsgUnix(append(b, '\n'), oob, nil)
-		for _, fd := range files {
-			_ = unix.Close(fd)
+		closeAll(files)
+		if req.Op != "" && req.Since == 0 {
+			s.answering.Done()
 		}
 		if err != nil {
 			return
@@ -238,18 +247,20 @@ func (s *controlServer) status(c *net.UnixConn, since uint64) (st Status) {
 	}
 	for {
 		var wait chan struct{}
-		s.m.loop.call(func() {
+		alive := s.m.loop.call(func() {
 			if st = s.m.status(); since > 0 && st.Version <= since {
 				wait = make(chan struct{})
 				s.m.waiters = append(s.m.waiters, wait)
 			}
 		})
-		if wait == nil {
+		if wait == nil || !alive {
 			return st
 		}
 		select {
 		case <-wait:
 		case <-gone:
+			return st
+		case <-s.m.loop.done:
 			return st
 		}
 	}

@@ -174,8 +174,10 @@ func (f *front) adoptHanded(fd int, h *handedConn) {
 
 // handOver drains with a successor, if one is named.
 func (m *master) handOver(successor string) {
+	why := "asked to"
 	if successor != "" && !m.draining {
 		m.front.heir = newHeir(m.front, successor)
+		why = "a new master takes over"
 	}
-	m.drain("a new master takes over")
+	m.drain(why)
 }

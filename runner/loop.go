@@ -36,7 +36,8 @@ type loop struct {
 	pending bool     // guarded by mu: wakefd has been written and not yet read
 
 	closed bool
-	atEnd  []func() // called when run returns
+	done   chan struct{} // closed when run returns
+	atEnd  []func()      // called when run returns
 }
 
 // owner is a registered descriptor. A generation tells events of a closed
@@ -56,7 +57,7 @@ func newLoop() (*loop, error) {
 		_ = unix.Close(epfd)
 		return nil, fmt.Errorf("cannot create eventfd: %w", err)
 	}
-	l := &loop{epfd: epfd, wakefd: wake, base: time.Now()}
+	l := &loop{epfd: epfd, wakefd: wake, base: time.Now(), done: make(chan struct{})}
 	if err := l.add(wake, unix.EPOLLIN, l); err != nil {
 		return nil, err
 	}
@@ -111,11 +112,16 @@ func (l *loop) post(f func()) {
 	}
 }
 
-// call runs f on the loop and waits for it.
-func (l *loop) call(f func()) {
+// call runs f on the loop and waits for it; false: the loop has ended.
+func (l *loop) call(f func()) bool {
 	done := make(chan struct{})
 	l.post(func() { f(); close(done) })
-	<-done
+	select {
+	case <-done:
+		return true
+	case <-l.done:
+		return false
+	}
 }
 
 // onEvents drains the wake-up and runs what was posted.
@@ -141,6 +147,7 @@ func (l *loop) wall(t int64) time.Time { return time.Now().Add(time.Duration(t -
 // run serves until stop.
 func (l *loop) run() error {
 	defer func() {
+		close(l.done)
 		for _, f := range l.atEnd {
 			f()
 		}

@@ -256,6 +256,11 @@ func (m *master) update(spec *appspec.Spec, generation int, rolling bool) {
 		m.pool.scaler.limits(spec.Workers.Min, spec.Workers.Max)
 		m.pool.rollTo(spec, fmt.Sprintf("the spec changed (generation %d)", generation))
 	} else {
+		if m.pool.rollErr != "" && m.pool.rollWant != Digest(m.pool.spec) {
+			// What could not be rolled out is no longer wanted.
+			m.pool.rollErr = ""
+		}
+		m.pool.roll.cancel(m.pool)
 		m.pool.configure(spec)
 		m.log.info(fmt.Sprintf("takes over generation %d of its spec in place", generation))
 		m.pool.scale(spec.Workers.Min, spec.Workers.Max)

@@ -612,3 +612,25 @@ func TestStartErrors(t *testing.T) {
 		})
 	}
 }
+
+// An update back to what runs heals an app whose rollout failed.
+func TestGivenUpSpecIsForgotten(t *testing.T) {
+	a := newTestApp(t, helloApp, nil)
+	h := a.start(StateReady)
+	bad := *a.spec
+	bad.WSGIApp = "nope:application"
+	if err := h.Update(a.ctx(), &bad, 2, true); err != nil {
+		t.Fatal(err)
+	}
+	st := a.wait(h, func(st Status) bool { return st.State == StateDegraded })
+	if st.WantDigest == st.SpecDigest {
+		t.Errorf("status does not tell the specs apart: %+v", st)
+	}
+	if err := h.Update(a.ctx(), a.spec, 3, false); err != nil {
+		t.Fatal(err)
+	}
+	st = a.wait(h, func(st Status) bool { return st.State == StateReady })
+	if st.RolloutError != "" || st.WantDigest != st.SpecDigest || st.Generation != 3 {
+		t.Errorf("status %+v", st)
+	}
+}

@@ -32,6 +32,7 @@ type pool struct {
 	lastGen  int
 	roll     *rollout
 	rollErr  string
+	rollWant string // digest of the spec whose rollout failed
 
 	workers []*worker // all that have not been reaped
 	// templates of workers.preload, by generation

@@ -73,7 +73,7 @@ func (r *rollout) failed(p *pool, w *worker) {
 		p.reconcile()
 		return
 	}
-	p.rollErr = w.failure.Reason
+	p.rollErr, p.rollWant = w.failure.Reason, Digest(r.spec)
 	p.lastErr = w.failure.Reason
 	p.trace = w.failure.Traceback
 	p.log.error(fmt.Sprintf("the rollout of generation %d is given up, the workers of before serve on: %s", r.gen, p.rollErr))
