@@ -70,16 +70,12 @@ func (st *step) set(s *Spec) {
 			*field = nil
 		}
 	case int:
-		switch f := a.at; {
-		case a.Path == "workers.count":
+		if a.Path == "workers.count" {
 			s.Workers.Min, s.Workers.Max = v, v
-		default:
-			switch field := f(s, st.index).(type) {
-			case *int:
-				*field = v
-			case *uint64:
-				*field = uint64(v)
-			}
+		} else if field, ok := a.at(s, st.index).(*uint64); ok {
+			*field = uint64(v)
+		} else {
+			*a.at(s, st.index).(*int) = v
 		}
 		s.markSensitive(path, false)
 	case []string:

@@ -9,6 +9,7 @@ import (
 // Type is the type of an attribute's value.
 type Type int
 
+// The types of the language.
 const (
 	TypeString   Type = iota
 	TypeBool          // true or false

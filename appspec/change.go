@@ -6,6 +6,7 @@ import "fmt"
 // most (contract, section 3).
 type Disruption int
 
+// The kinds of disruption.
 const (
 	Nothing Disruption = iota // no process is touched
 	Live                      // the running master takes it over in place

@@ -138,10 +138,8 @@ func (c *converter) text(v cty.Value) {
 func (c *converter) checked(s string, rng hcl.Range) bool {
 	name := c.attr.Name()
 	if len(c.attr.OneOf) > 0 {
-		for _, one := range c.attr.OneOf {
-			if s == one {
-				return true
-			}
+		if slices.Contains(c.attr.OneOf, s) {
+			return true
 		}
 		instead := "write one of: " + quoteAll(c.attr.OneOf)
 		if near := nearest(s, c.attr.OneOf); near != "" && !c.hidden {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -177,9 +178,9 @@ func (e *estimate) part(c cost) cost {
 }
 
 func (e *estimate) name(t hcl.Traversal) cost {
-	for i := len(e.vars) - 1; i >= 0; i-- {
-		if e.vars[i].name == t.RootName() {
-			return e.vars[i].cost
+	for _, v := range slices.Backward(e.vars) {
+		if v.name == t.RootName() {
+			return v.cost
 		}
 	}
 	name, ok := localName(t)

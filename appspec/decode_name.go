@@ -1,6 +1,7 @@
 package appspec
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -95,8 +96,8 @@ func nest(block, text string) string {
 	if len(path) == 1 && !strings.Contains(text, "{") {
 		return path[0] + " { " + text + " }"
 	}
-	for i := len(path) - 1; i >= 0; i-- {
-		text = path[i] + " {\n  " + strings.ReplaceAll(text, "\n", "\n  ") + "\n}"
+	for _, name := range slices.Backward(path) {
+		text = name + " {\n  " + strings.ReplaceAll(text, "\n", "\n  ") + "\n}"
 	}
 	return text
 }

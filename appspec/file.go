@@ -139,11 +139,9 @@ func (f *file) topName(kind, name string, rng hcl.Range) {
 		f.fault(rng, `app is a block, not an attribute`, `write: app "NAME" { … }`)
 		return
 	}
-	for _, b := range topBlocks {
-		if name == b {
-			f.fault(rng, name+" is a block, not an attribute", "leave out the =: "+name+" { … }")
-			return
-		}
+	if slices.Contains(topBlocks, name) {
+		f.fault(rng, name+" is a block, not an attribute", "leave out the =: "+name+" { … }")
+		return
 	}
 	what := "unknown " + kind + " " + quote(name) + " at the top of the file"
 	if near := nearest(name, topBlocks); near != "" {

@@ -3,6 +3,7 @@ package appspec
 import (
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -56,10 +57,8 @@ func checkFolder(s string) (string, bool) {
 var builtinLoaders = []string{"auto", "wsgi", "django", "pyroutes"}
 
 func checkLoader(s string) (string, bool) {
-	for _, name := range builtinLoaders {
-		if s == name {
-			return "", true
-		}
+	if slices.Contains(builtinLoaders, s) {
+		return "", true
 	}
 	// Class names have capitals; what is all small letters or differs from a
 	// loader of ours by its capitals only was meant to be one of them.

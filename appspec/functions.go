@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/big"
 	"path/filepath"
 	"slices"
@@ -62,9 +63,7 @@ var pure = sync.OnceValue(func() map[string]function.Function {
 // functions are the functions for one spec file.
 func (o Options) functions(fsys afero.Fs, file string) map[string]function.Function {
 	all := make(map[string]function.Function, len(functionNames))
-	for name, f := range pure() {
-		all[name] = f
-	}
+	maps.Copy(all, pure())
 	all["env"] = envFunc(o)
 	all["file"] = fileFunc(fsys, filepath.Dir(file))
 	all["num_cpus"] = function.New(&function.Spec{
@@ -124,14 +123,14 @@ func jsondecodeFunc() function.Function {
 		if _, nesting, _, digits := survey(text); nesting > maxNesting || digits > maxDigits {
 			return function.NewArgErrorf(0, "the JSON is nested deeper than %d or has a number of more than %d digits", maxNesting, maxDigits)
 		}
-		var any any
+		var value any
 		dec := json.NewDecoder(bytes.NewReader(text))
 		dec.UseNumber()
-		if err := dec.Decode(&any); err != nil {
+		if err := dec.Decode(&value); err != nil {
 			// The words of the decoder may quote the text, which may be secret.
 			return function.NewArgErrorf(0, "the text is not JSON, from byte %d on", dec.InputOffset())
 		}
-		if hugeNumber(any) {
+		if hugeNumber(value) {
 			return function.NewArgErrorf(0, "the JSON holds a number that is too large")
 		}
 		return nil

@@ -90,8 +90,7 @@ func reason(fsys afero.Fs, name string, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return &fileError{"permission denied", fs.ErrPermission}
 	}
-	var path *fs.PathError
-	if errors.As(err, &path) {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
 		return path.Err
 	}
 	return err

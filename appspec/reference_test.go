@@ -149,6 +149,7 @@ func allowed(a *Attribute) string {
 		show = showDuration
 	case TypeSize:
 		show = showSize
+	default:
 	}
 	return strings.ReplaceAll(a.rangeText(show), `"`, "")
 }

@@ -25,15 +25,15 @@ func (r *resolver) follow(path string, depth int) string {
 		return known
 	}
 	dir, name := filepath.Split(path)
-	real := filepath.Join(r.follow(filepath.Clean(dir), depth+1), name)
+	target := filepath.Join(r.follow(filepath.Clean(dir), depth+1), name)
 	if links, ok := r.fsys.(afero.LinkReader); ok {
-		if to, err := links.ReadlinkIfPossible(real); err == nil && !strings.ContainsRune(to, 0) {
+		if to, err := links.ReadlinkIfPossible(target); err == nil && !strings.ContainsRune(to, 0) {
 			if !filepath.IsAbs(to) {
-				to = filepath.Join(filepath.Dir(real), to)
+				to = filepath.Join(filepath.Dir(target), to)
 			}
-			real = r.follow(filepath.Clean(to), depth+1)
+			target = r.follow(filepath.Clean(to), depth+1)
 		}
 	}
-	r.known[path] = real
-	return real
+	r.known[path] = target
+	return target
 }

@@ -71,7 +71,7 @@ func slipText(t *testing.T, ar *txtar.Archive) string {
 		LookupEnv: func(string) (string, bool) { return "", false },
 		CPUs:      4,
 	}
-	for _, word := range strings.Fields(string(ar.Comment)) {
+	for word := range strings.FieldsSeq(string(ar.Comment)) {
 		switch name, ok := strings.CutPrefix(word, "user="); {
 		case ok:
 			o.User = name

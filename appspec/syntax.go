@@ -82,6 +82,7 @@ func (s *syntax) whole() *hcl.Diagnostic {
 				word := strings.Trim(string(t.Bytes), "<-~ \r\n")
 				return problem(t.Range, "the text that starts here has no end", "put "+word+" alone on the line after it")
 			}
+		default:
 		}
 	}
 	return s.brackets()
@@ -124,6 +125,7 @@ func (s *syntax) otherLanguage() *hcl.Diagnostic {
 		if next := s.at(first + 1); next.Type == hclsyntax.TokenColon && s.at(first+2).Type == hclsyntax.TokenNewline {
 			return problem(t.Range, "this is not HCL: a name, a colon and nothing is YAML", ours)
 		}
+	default:
 	}
 	return nil
 }
@@ -149,6 +151,7 @@ func (s *syntax) openString(i int) *hcl.Diagnostic {
 			open = append(open, n)
 		case hclsyntax.TokenCQuote, hclsyntax.TokenTemplateSeqEnd:
 			open = open[:max(len(open)-1, 0)]
+		default:
 		}
 	}
 	for _, n := range open {
@@ -174,6 +177,7 @@ func (s *syntax) heredocCloses(i int) bool {
 			return true
 		case hclsyntax.TokenOHeredoc:
 			return false
+		default:
 		}
 	}
 	return false
@@ -216,6 +220,7 @@ func (s *syntax) brackets() *hcl.Diagnostic {
 				suspect = s.unclosed(open[len(open)-1])
 			}
 			open = open[:len(open)-1]
+		default:
 		}
 	}
 	switch {

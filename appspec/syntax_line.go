@@ -164,6 +164,7 @@ func (l *sourceLine) quoted(name, value string, n int) string {
 		if value == "true" || value == "false" || value == "null" || strings.Contains(value, "(") || strings.HasPrefix(value, "local.") {
 			return value
 		}
+	default:
 	}
 	return quote(value)
 }
@@ -176,6 +177,7 @@ func isText(name string) bool {
 			switch a.Type {
 			case TypeString, TypeDuration, TypeMode, TypeSize:
 				return true
+			default:
 			}
 		}
 	}
@@ -272,6 +274,7 @@ func (l *sourceLine) valueEnd(n int) int {
 			if k := l.kind(n + 1); depth == 0 && (k == hclsyntax.TokenEqual || k == hclsyntax.TokenOBrace) {
 				return n
 			}
+		default:
 		}
 	}
 	return n

@@ -108,6 +108,7 @@ func (l *sourceLine) unquoted() *hcl.Diagnostic {
 		case hclsyntax.TokenOQuote, hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOHeredoc, hclsyntax.TokenOParen, hclsyntax.TokenEqual,
 			hclsyntax.TokenCBrace, hclsyntax.TokenComma, hclsyntax.TokenSemicolon:
 			return nil
+		default:
 		}
 	}
 	if !isText(l.name()) {
@@ -160,6 +161,7 @@ func (l *sourceLine) missingComma() *hcl.Diagnostic {
 			continue
 		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen:
 			depth--
+		default:
 		}
 		if depth > 0 && l.endsValue(n) && l.startsValue(n+1) {
 			return problem(l.token(n+1).Range, "a comma is missing before this", "write a comma between two items")
@@ -172,6 +174,7 @@ func (l *sourceLine) endsValue(n int) bool {
 	switch l.kind(n) {
 	case hclsyntax.TokenCQuote, hclsyntax.TokenNumberLit, hclsyntax.TokenIdent, hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen:
 		return true
+	default:
 	}
 	return false
 }
@@ -182,6 +185,7 @@ func (l *sourceLine) startsValue(n int) bool {
 		return true
 	case hclsyntax.TokenIdent:
 		return l.kind(n-1) != hclsyntax.TokenIdent
+	default:
 	}
 	return false
 }
@@ -204,6 +208,7 @@ func (l *sourceLine) twice() *hcl.Diagnostic {
 			if depth == 0 && string(t.Bytes) == l.name() && l.at(i+1).Type == hclsyntax.TokenEqual {
 				return problem(l.token(0).Range, l.name()+" is set twice", "the first is on line "+itoa(t.Range.Start.Line)+": remove one")
 			}
+		default:
 		}
 	}
 	return nil
@@ -222,11 +227,13 @@ func (l *sourceLine) trailing() *hcl.Diagnostic {
 			continue
 		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenCQuote, hclsyntax.TokenTemplateSeqEnd:
 			depth--
+		default:
 		}
 		if depth == 0 && l.endsValue(n) && n+1 < l.len() {
 			switch l.kind(n + 1) {
 			case hclsyntax.TokenOQuote, hclsyntax.TokenNumberLit, hclsyntax.TokenIdent:
 				return problem(l.rng(n+1, l.len()-1), "the line goes on after the value of "+l.name(), "remove the rest, or make it one value: text in one pair of quotes, a list in [ ]")
+			default:
 			}
 		}
 	}

@@ -57,7 +57,7 @@ var attributes = []Attribute{
 		Form: "a group's name", check: checkUser,
 		Doc: "the group of the workers; default: the primary group of the user",
 		at:  func(s *Spec, _ int) any { return &s.Group }},
-	{Path: "chroot", Type: TypeBool, Default: "false", Built: false, Unbuilt: "true", Disruption: Replace,
+	{Path: "chroot", Type: TypeBool, Default: "false", Built: true, Disruption: Replace,
 		Doc: "master and workers see the app folder as `/`; needs a daemon that is root",
 		at:  func(s *Spec, _ int) any { return &s.Chroot }},
 	{Path: "debug", Type: TypeBool, Default: "false", Built: true, Disruption: Rolling,
@@ -68,8 +68,8 @@ var attributes = []Attribute{
 		Doc: "environment variables, set before the app is loaded; merged with those of `defaults` key by key, `null` takes one away",
 		at:  func(s *Spec, _ int) any { return &s.Env }},
 
-	{Path: "sockets.http.listen", Type: TypeString, Built: false, Required: true, Disruption: Replace,
-		Unbuilt: `"systemd:`, Example: `"127.0.0.1:8000"`,
+	{Path: "sockets.http.listen", Type: TypeString, Built: true, Required: true, Disruption: Replace,
+		Example: `"127.0.0.1:8000"`,
 		Form: "`host:port`, `unix:/path` or `systemd:NAME` (a FileDescriptorName)", check: checkListen,
 		Doc: "the address",
 		at:  func(s *Spec, i int) any { return &s.Sockets.HTTP[i].Listen }},
@@ -146,7 +146,7 @@ var attributes = []Attribute{
 	{Path: "workers.max_memory", Type: TypeSize, Default: `"0"`, Built: true, Disruption: Live, Min: mib, Max: 1024 * tib, Zero: true, Example: `"512MiB"`,
 		Doc: "a worker is recycled when its resident size is larger, its replacement first; 0: never",
 		at:  func(s *Spec, _ int) any { return &s.Workers.MaxMemory }},
-	{Path: "workers.preload", Type: TypeBool, Default: "false", Built: false, Unbuilt: "true", Disruption: Rolling,
+	{Path: "workers.preload", Type: TypeBool, Default: "false", Built: true, Disruption: Rolling,
 		Doc: "load the app once and fork the workers from it",
 		at:  func(s *Spec, _ int) any { return &s.Workers.Preload }},
 	{Path: "workers.keep_alive", Type: TypeBool, Default: "true", Built: true, Disruption: Live,
@@ -281,7 +281,7 @@ var blocks = []Block{
 	{Path: "sockets", NoDefaults: true, Built: true, Doc: "what the app listens on: at least one socket"},
 	{Path: "sockets.http", Many: true, NoDefaults: true, Built: true, Doc: "an HTTP listener",
 		open: func(s *Spec, _ int) { s.Sockets.HTTP = append(s.Sockets.HTTP, HTTPSocket{}) }},
-	{Path: "sockets.http.tls", NoDefaults: true, Built: false, Doc: "TLS on that listener, HTTP/2 comes with it; the files are read again when they change",
+	{Path: "sockets.http.tls", NoDefaults: true, Built: true, Doc: "TLS on that listener, HTTP/2 comes with it; the files are read again when they change",
 		open: func(s *Spec, i int) { s.Sockets.HTTP[i].TLS = &TLS{} }},
 	{Path: "sockets.mongrel2", Many: true, NoDefaults: true, Built: true, Doc: "one handler of a mongrel2 server",
 		open: func(s *Spec, _ int) { s.Sockets.Mongrel2 = append(s.Sockets.Mongrel2, Mongrel2Socket{}) }},
@@ -293,7 +293,7 @@ var blocks = []Block{
 			}
 		}},
 	{Path: "request", Built: true, Doc: "limits of one HTTP request"},
-	{Path: "health", Built: false, Doc: "a question asked of the app through each worker; failing workers are replaced",
+	{Path: "health", Built: true, Doc: "a question asked of the app through each worker; failing workers are replaced",
 		open: func(s *Spec, _ int) {
 			if s.Health == nil {
 				s.Health = &Health{}
