@@ -2,10 +2,11 @@ package fleet
 
 import (
 	"log/slog"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/afero"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
 // DefaultDir is the spec directory where none is named (contract, section 1).
@@ -18,7 +19,8 @@ type Options struct {
 	// DefaultDir where none runs. A Dir that is not the running daemon's is an
 	// error of Connect: two directories on one state directory would fight.
 	Dir string
-	// StateDir holds locks, sockets and what is running. Empty: DefaultStateDir.
+	// StateDir holds locks, sockets and what is running. Empty:
+	// runner.DefaultStateDir.
 	StateDir string
 	Version  string       // of the program, as status shows it
 	Log      *slog.Logger // nil: slog.Default
@@ -28,25 +30,12 @@ type Options struct {
 	folders folders  // nil: runner/appdir
 }
 
-// DefaultStateDir is /run/wsgid for root and $XDG_RUNTIME_DIR/wsgid for others
-// (contract, section 2). Without that variable it is a directory of the user
-// in the system's temporary directory, which OpenStore refuses to share.
-func DefaultStateDir() string {
-	if os.Geteuid() == 0 {
-		return "/run/wsgid"
-	}
-	if d := os.Getenv("XDG_RUNTIME_DIR"); d != "" {
-		return filepath.Join(d, "wsgid")
-	}
-	return filepath.Join(os.TempDir(), "wsgid-"+uidText())
-}
-
 func (o Options) withDefaults() Options {
 	if o.Dir == "" {
 		o.Dir = DefaultDir
 	}
 	if o.StateDir == "" {
-		o.StateDir = DefaultStateDir()
+		o.StateDir = runner.DefaultStateDir()
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

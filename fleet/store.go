@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"sort"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -339,5 +338,3 @@ func reason(err error) error {
 	}
 	return err
 }
-
-func uidText() string { return strconv.Itoa(os.Geteuid()) }

@@ -38,7 +38,7 @@ type cli struct {
 	load func(dir string) (*appspec.Set, error)
 
 	dir      string // as given; empty: see specDir
-	stateDir string // as given; empty: fleet.DefaultStateDir
+	stateDir string // as given; empty: runner.DefaultStateDir
 	began    bool   // a command took over from the parser of arguments
 }
 

@@ -45,13 +45,7 @@ func (c *cli) stateDir() string {
 			return abs
 		}
 	}
-	if os.Geteuid() == 0 {
-		return "/run/wsgid"
-	}
-	if d := os.Getenv("XDG_RUNTIME_DIR"); d != "" {
-		return filepath.Join(d, "wsgid")
-	}
-	return filepath.Join(os.TempDir(), "wsgid-"+strconv.Itoa(os.Geteuid()))
+	return runner.DefaultStateDir()
 }
 
 // makeStateDir makes the state directory and refuses one that others could
