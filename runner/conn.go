@@ -476,12 +476,3 @@ func (c *conn) linger() {
 	c.readable = true
 	c.pump()
 }
-
-// unread is the number of bytes that the kernel holds for us.
-func unread(fd int) int {
-	n, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
-	if err != nil {
-		return 0
-	}
-	return n
-}

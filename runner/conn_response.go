@@ -179,7 +179,7 @@ func (c *conn) next() {
 	if !c.keep || c.front.closing() {
 		// Closing with something unread would reset the connection, and the client
 		// might never see the response.
-		if c.last || c.readable || unread(c.fd) > 0 {
+		if c.last || c.readable {
 			c.linger()
 		} else {
 			c.close()

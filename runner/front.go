@@ -150,14 +150,13 @@ func addrOf(sa unix.Sockaddr) (isUnix bool, host, port string) {
 // onEvents accepts what waits, a few at a time so that others get their turn.
 func (ln *listener) onEvents(uint32) {
 	for range 16 {
-		fd, sa, err := unix.Accept4(ln.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-		if err != nil {
+		fd, host, port, err := rawAccept(ln.fd)
+		if err != 0 {
 			if err == unix.EMFILE || err == unix.ENFILE {
 				ln.front.log.error(fmt.Sprintf("cannot accept on %s: %v; raise the limit of open files", ln.name, err))
 			}
 			return
 		}
-		_, host, port := addrOf(sa)
 		ln.front.adopt(fd, ln, host, port, nil)
 	}
 }

@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"net/netip"
+	"strconv"
 	"syscall"
 	"unsafe"
 
@@ -54,6 +56,29 @@ func rawSendv(fd int, a, b []byte) (int, syscall.Errno) {
 	}
 	return int(n), 0
 }
+
+// rawAccept accepts a connection and tells the client's address; both are empty
+// for a unix socket. (unix.Accept4 costs a second call.)
+func rawAccept(fd int) (conn int, host, port string, errno syscall.Errno) {
+	var sa unix.RawSockaddrInet6 // the largest of those we listen on, but for unix, whose name we do not want
+	size := uint32(unsafe.Sizeof(sa))
+	r, _, errno := syscall.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&sa)),
+		uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	if errno != 0 {
+		return -1, "", "", errno
+	}
+	switch sa.Family {
+	case unix.AF_INET:
+		sa4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(&sa))
+		return int(r), netip.AddrFrom4(sa4.Addr).String(), portOf(sa4.Port), 0
+	case unix.AF_INET6:
+		return int(r), netip.AddrFrom16(sa.Addr).Unmap().String(), portOf(sa.Port), 0
+	}
+	return int(r), "", "", 0
+}
+
+// portOf turns a port in network order into text.
+func portOf(p uint16) string { return strconv.Itoa(int(p>>8 | p<<8)) }
 
 // receiver is a reusable recvmsg(2) of one datagram with at most one
 // descriptor.
