@@ -138,12 +138,15 @@ func (l *Link) message(msg []byte) {
 // request takes an HTTP request that is complete.
 func (l *Link) request(key connKey, c *conn, in *Incoming) {
 	m := &in.m2
-	switch {
+	size := m.ContentLength
+	if in.File != nil {
+		size = in.Size
+	}
+	switch limit := l.maxBody.Load(); {
 	case m.Fault != "":
 		l.refuse(key, c, in, 400, m.Fault)
 		return
-	case l.cfg.MaxBody > 0 && m.ContentLength > l.cfg.MaxBody && in.File == nil,
-		l.cfg.MaxBody > 0 && in.Size > l.cfg.MaxBody:
+	case limit > 0 && size > limit:
 		l.refuse(key, c, in, 413, "")
 		return
 	}

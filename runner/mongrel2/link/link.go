@@ -34,6 +34,7 @@ type Link struct {
 	closing  atomic.Bool
 	active   atomic.Int64
 	received atomic.Uint64
+	maxBody  atomic.Int64
 
 	// What follows belongs to the goroutine that calls Turn.
 	over     bool // Turn has nothing to do any more
@@ -125,6 +126,7 @@ func New(cfg Config, events Events) (*Link, error) {
 		Phase: PhaseConnecting,
 		Since: l.now,
 	}
+	l.maxBody.Store(cfg.MaxBody)
 	l.uploads.init(cfg)
 	if err := l.sock.open(cfg); err != nil {
 		return nil, err
@@ -148,6 +150,9 @@ func (l *Link) Active() int { return int(l.active.Load()) }
 
 // Received is the number of messages taken in.
 func (l *Link) Received() uint64 { return l.received.Load() }
+
+// SetMaxBody changes Config.MaxBody, for requests from now on.
+func (l *Link) SetMaxBody(n int64) { l.maxBody.Store(n) }
 
 // Detach stops taking requests, where another process takes them from now on:
 // what has arrived is still given out, answers are still sent. It returns at

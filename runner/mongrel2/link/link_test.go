@@ -21,6 +21,7 @@ import (
 )
 
 func TestRequest(t *testing.T) {
+	t.Parallel()
 	for _, protocol := range []string{"json", "tnetstring"} {
 		t.Run(protocol, func(t *testing.T) {
 			s := mongrel2test.Start(t, mongrel2test.Options{Handlers: []mongrel2test.Handler{{Path: "/app", Protocol: protocol}}})
@@ -61,6 +62,7 @@ func TestRequest(t *testing.T) {
 }
 
 func TestRouteThatIsNoMountPoint(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{Handlers: []mongrel2test.Handler{{Path: "/t"}}})
 	open(t, s, 0, link.Events{Request: echo})
 	for path, want := range map[string]string{"/t": "GET /t|?|h|", "/t/": "GET /t|/?|h|", "/tfoo": "GET |/tfoo?|h|"} {
@@ -74,6 +76,7 @@ func TestRouteThatIsNoMountPoint(t *testing.T) {
 // TestResponse pins what goes out for what an application said, and whether
 // the connection is closed.
 func TestResponse(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	m := newMailbox()
 	open(t, s, 0, m.events())
@@ -153,6 +156,7 @@ func TestResponse(t *testing.T) {
 }
 
 func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	m := newMailbox()
 	open(t, s, 0, m.events())
@@ -176,6 +180,7 @@ func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 }
 
 func TestOneRequestOfAConnectionAtATime(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	m := newMailbox()
 	l := open(t, s, 0, m.events())
@@ -195,6 +200,7 @@ func TestOneRequestOfAConnectionAtATime(t *testing.T) {
 }
 
 func TestDisconnect(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	m := newMailbox()
 	l := open(t, s, 0, m.events())
@@ -228,6 +234,7 @@ func TestDisconnect(t *testing.T) {
 }
 
 func TestServerRestart(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	m := newMailbox()
 	l := open(t, s, 0, m.events())
@@ -272,6 +279,7 @@ func TestServerRestart(t *testing.T) {
 }
 
 func TestRequestsWaitForAHandler(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	c := dial(t, s).send("GET /early HTTP/1.1\r\nHost: h\r\n\r\n")
 	open(t, s, 0, link.Events{Request: echo})
@@ -281,6 +289,7 @@ func TestRequestsWaitForAHandler(t *testing.T) {
 }
 
 func TestLinkWaitsForAServer(t *testing.T) {
+	t.Parallel()
 	dir, err := os.MkdirTemp("", "m2")
 	if err != nil {
 		t.Fatal(err)
@@ -305,6 +314,7 @@ func TestLinkWaitsForAServer(t *testing.T) {
 // TestServerThatStandsStill: mongrel2 wants to tell a handler that a
 // connection is dead, and there is none.
 func TestServerThatStandsStill(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	if err := lazyzmq.Load(); err != nil {
 		t.Fatal(err)
@@ -339,6 +349,7 @@ func TestServerThatStandsStill(t *testing.T) {
 }
 
 func TestWebsocketsAndRawProtocolsAreRefused(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{Handlers: []mongrel2test.Handler{{Path: "/"}, {Path: "@chat"}, {Path: "<x"}}})
 	called := link.Events{Request: func(in *link.Incoming) {
 		t.Errorf("the application was called: %s %s", in.Request.Method, in.Message.Path)
@@ -363,6 +374,7 @@ func TestWebsocketsAndRawProtocolsAreRefused(t *testing.T) {
 }
 
 func TestSmuggledRequestIsDropped(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	m := newMailbox()
 	l := open(t, s, 0, m.events())
@@ -379,6 +391,7 @@ func TestSmuggledRequestIsDropped(t *testing.T) {
 }
 
 func TestTwoLinks(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{Handlers: []mongrel2test.Handler{{Path: "/a"}, {Path: "/b", Protocol: "json"}}})
 	other := mongrel2test.Start(t, mongrel2test.Options{})
 	open(t, s, 0, link.Events{Request: echo})
@@ -396,6 +409,7 @@ func TestTwoLinks(t *testing.T) {
 }
 
 func TestCloseSendsWhatItHas(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	for range 5 {
 		m := newMailbox()
@@ -421,6 +435,7 @@ func TestCloseSendsWhatItHas(t *testing.T) {
 }
 
 func TestDetach(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	m := newMailbox()
 	l := open(t, s, 0, m.events())
@@ -454,6 +469,7 @@ func TestDetach(t *testing.T) {
 // TestKeepAlive: without the control message mongrel2 cuts a connection off
 // that is silent for two seconds here.
 func TestKeepAlive(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{Settings: map[string]string{"limits.min_ping": "2", "limits.tick_timer": "1"}})
 	m := newMailbox()
 	open(t, s, 0, m.events(), func(c *link.Config) { c.KeepAlive = 600 * time.Millisecond })
@@ -471,6 +487,7 @@ func TestKeepAlive(t *testing.T) {
 
 // TestOwnLoop drives a link from an event loop, as a master does.
 func TestOwnLoop(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	l, err := link.New(link.Config{Recv: s.Handlers[0].Recv, Send: s.Handlers[0].Send}, link.Events{Request: echo})
 	if err != nil {
@@ -512,6 +529,7 @@ func TestOwnLoop(t *testing.T) {
 }
 
 func TestConfigMistakes(t *testing.T) {
+	t.Parallel()
 	_, err := link.Open(link.Config{Recv: "tcp:127.0.0.1:1", Send: "ipc:///tmp/x"}, link.Events{Request: echo})
 	if want := `cannot connect to the mongrel2 handler's send_spec (recv) "tcp:127.0.0.1:1": invalid argument`; err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
@@ -532,7 +550,7 @@ func TestConfigMistakes(t *testing.T) {
 	}{
 		{"swapped", s.Handlers[0].Send, s.Handlers[0].Recv, "", "what answers at " + s.Handlers[0].Recv + " (send) is not a mongrel2 handler's recv_spec: are recv and send swapped?"},
 		{"recv", s.Handlers[1].Send, s.Handlers[0].Send, "", "what answers at " + s.Handlers[1].Send + " (recv) is not a mongrel2 handler's send_spec: are recv and send swapped?"},
-		{"no zmq", "tcp://" + s.Addr, "tcp://" + s.Addr, "", "what answers at tcp://" + s.Addr + " (send, the handler's recv_spec) does not speak ZeroMQ as mongrel2 does"},
+		{"no zmq", "tcp://" + s.Addr, "tcp://" + s.Addr, "", "what answers at tcp://" + s.Addr + " (send) is not a mongrel2 handler's recv_spec: are recv and send swapped?"},
 		{"idents", s.Handlers[0].Recv, s.Handlers[0].Send, "/", `the handler's send_ident "one" does not begin with its recv_ident "other": no answer can arrive`},
 		{"underscore", s.Handlers[1].Recv, s.Handlers[1].Send, "/u", `the handler's send_ident "my_app" has other characters than letters, digits and -: mongrel2 cannot read answers to it`},
 	} {
@@ -555,6 +573,7 @@ func TestConfigMistakes(t *testing.T) {
 }
 
 func TestChroot(t *testing.T) {
+	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Log("mongrel2 changes its root only for root; uploads without a chroot are tested by TestUpload")
 		return

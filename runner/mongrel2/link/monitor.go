@@ -48,8 +48,10 @@ func (s *side) watch(ctx *zmq.Context, z *zmq.Socket) (err error) {
 	return nil
 }
 
+// stranger is said of a ZeroMQ socket of another kind and of what is none: which
+// of them it is shows only by who hangs up first.
 func (s *side) stranger() string {
-	return fmt.Sprintf("what answers at %s (%s, the handler's %s) does not speak ZeroMQ as mongrel2 does", s.endpoint, s.name, s.means)
+	return fmt.Sprintf("what answers at %s (%s) is not a mongrel2 handler's %s: are recv and send swapped?", s.endpoint, s.name, s.means)
 }
 
 func (s *side) nobody() string {
@@ -97,8 +99,8 @@ func (s *side) redial(now time.Time, z *zmq.Socket) {
 	if s.rejected.IsZero() {
 		return
 	}
-	if now.Sub(s.rejected) > redialAfter/4 && s.fault != s.stranger() {
-		s.fault = fmt.Sprintf("what answers at %s (%s) is not a mongrel2 handler's %s: are recv and send swapped?", s.endpoint, s.name, s.means)
+	if now.Sub(s.rejected) > redialAfter/4 {
+		s.fault = s.stranger()
 	}
 	if now.Sub(s.rejected) < redialAfter {
 		return

@@ -73,6 +73,7 @@ func random(n int) []byte {
 }
 
 func TestLargeResponse(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	m := newMailbox()
 	l := open(t, s, 0, m.events())
@@ -97,6 +98,7 @@ func TestLargeResponse(t *testing.T) {
 // TestSlowClient: mongrel2 kills a connection with more than sixteen messages
 // queued. The client reads nothing until all is sent.
 func TestSlowClient(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	m := newMailbox()
 	l := open(t, s, 0, m.events())
@@ -120,6 +122,7 @@ func TestSlowClient(t *testing.T) {
 }
 
 func TestManySmallPieces(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	m := newMailbox()
 	open(t, s, 0, m.events())
@@ -146,6 +149,7 @@ func TestManySmallPieces(t *testing.T) {
 // TestPiecesArriveAsTheyCome: each piece is with the client before the next is
 // made.
 func TestPiecesArriveAsTheyCome(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	m := newMailbox()
 	open(t, s, 0, m.events())
@@ -174,6 +178,7 @@ func TestPiecesArriveAsTheyCome(t *testing.T) {
 }
 
 func TestFileThatEndsEarly(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	m := newMailbox()
 	l := open(t, s, 0, m.events())
@@ -191,6 +196,7 @@ func TestFileThatEndsEarly(t *testing.T) {
 }
 
 func TestClientGoneWhileAFileIsSent(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	m := newMailbox()
 	l := open(t, s, 0, m.events())
@@ -302,6 +308,7 @@ func (s *server) got(id int) (count int, closed bool, all []byte) {
 // TestMessagesOfAResponse: none takes more than fifteen, however it is made;
 // one that is there as a whole takes one.
 func TestMessagesOfAResponse(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	m := newMailbox()
 	l, err := link.Open(link.Config{Recv: s.recv, Send: s.send}, m.events())
@@ -354,6 +361,7 @@ func TestMessagesOfAResponse(t *testing.T) {
 
 // TestRubbish: no message stops a link.
 func TestRubbish(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	m := newMailbox()
 	l, err := link.Open(link.Config{Recv: s.recv, Send: s.send}, m.events())
@@ -376,6 +384,7 @@ func TestRubbish(t *testing.T) {
 
 // TestFloodOfPipelinedRequests: a client that pipelines without end is cut off.
 func TestFloodOfPipelinedRequests(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	m := newMailbox()
 	l, err := link.Open(link.Config{Recv: s.recv, Send: s.send}, m.events())

@@ -38,7 +38,7 @@ func (u *uploads) init(cfg Config) {
 // uploadStart hears that a body is on its way to a file: the time to refuse it.
 func (l *Link) uploadStart(key connKey, c *conn, in *Incoming) {
 	m := &in.m2
-	if l.cfg.MaxBody > 0 && m.ContentLength > l.cfg.MaxBody {
+	if limit := l.maxBody.Load(); limit > 0 && m.ContentLength > limit {
 		// The close makes mongrel2 remove the file.
 		l.refuse(key, c, in, 413, "")
 		return

@@ -13,6 +13,7 @@ import (
 )
 
 func TestUpload(t *testing.T) {
+	t.Parallel()
 	for _, protocol := range []string{"json", "tnetstring"} {
 		t.Run(protocol, func(t *testing.T) {
 			s := mongrel2test.Start(t, mongrel2test.Options{Handlers: []mongrel2test.Handler{{Protocol: protocol}}})
@@ -58,6 +59,7 @@ func TestUpload(t *testing.T) {
 }
 
 func TestUploadTooLarge(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	open(t, s, 0, link.Events{Request: echo}, func(c *link.Config) { c.MaxBody = 30000 })
 	const want = "HTTP/1.1 413 Content Too Large\r\nContent-Type: text/plain; charset=utf-8\r\nX-Wsgid: test\r\nContent-Length: 22\r\nConnection: close\r\n\r\n413 Content Too Large\n"
@@ -78,6 +80,7 @@ func TestUploadTooLarge(t *testing.T) {
 }
 
 func TestUploadAborted(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	m := newMailbox()
 	l := open(t, s, 0, m.events())
@@ -105,6 +108,7 @@ func TestUploadAborted(t *testing.T) {
 
 // TestForgedUpload: mongrel2 hands a client's own upload headers through.
 func TestForgedUpload(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	m := newMailbox()
 	open(t, s, 0, m.events())
@@ -158,6 +162,7 @@ func TestForgedUpload(t *testing.T) {
 }
 
 func TestUploadWithWrongChroot(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	var log logBuffer
 	wrong := t.TempDir()

@@ -5,13 +5,14 @@ package lazyzmq
 
 #include <stdlib.h>
 
-const char *wsgid_zmq_load(void);
+const char *wsgid_zmq_load(const char *name);
 */
 import "C"
 
 import (
 	"fmt"
 	"sync"
+	"unsafe"
 )
 
 // Load opens libzmq.so.5. It is to be called before the first use of zmq4, and
@@ -23,10 +24,19 @@ func Load() error {
 	if loaded {
 		return nil
 	}
-	if reason := C.wsgid_zmq_load(); reason != nil {
-		return fmt.Errorf("cannot load ZeroMQ (mongrel2 sockets need it, package libzmq5): %s", C.GoString(reason))
+	if err := load("libzmq.so.5"); err != nil {
+		return err
 	}
 	loaded = true
+	return nil
+}
+
+func load(name string) error {
+	n := C.CString(name)
+	defer C.free(unsafe.Pointer(n))
+	if reason := C.wsgid_zmq_load(n); reason != nil {
+		return fmt.Errorf("cannot load ZeroMQ, which mongrel2 sockets need (Debian's package libzmq5): %s", C.GoString(reason))
+	}
 	return nil
 }
 

@@ -51,7 +51,7 @@ static void (*real_zmq_version)(int *, int *, int *);
 static const char *(*real_zmq_strerror)(int);
 
 /* Functions that return a pointer fail with NULL, the others with -1. */
-#define FAILED(result) ((result)(sizeof(result) == sizeof(void *) ? 0 : -1))
+#define FAILED(result) _Generic((result)0, int: -1, default: (result)0)
 #define JUMP(result, name, parameters, arguments)                              \
   INSIDE result name parameters {                                              \
     if (real_##name == NULL) {                                                 \
@@ -62,10 +62,11 @@ static const char *(*real_zmq_strerror)(int);
   }
 FUNCTIONS(JUMP)
 
-static char placeholder;
+/* Large enough for libzmq to look for the mark of a context in it, in vain. */
+static char placeholder[4096];
 
 INSIDE void *zmq_ctx_new(void) {
-  return real_zmq_ctx_new != NULL ? real_zmq_ctx_new() : &placeholder;
+  return real_zmq_ctx_new != NULL ? real_zmq_ctx_new() : placeholder;
 }
 
 extern const int wsgid_zmq_header[3];
@@ -85,9 +86,9 @@ INSIDE const char *zmq_strerror(int number) {
                                    : "libzmq is not loaded";
 }
 
-/* Opens the library. Returns NULL, or why it cannot. */
-const char *wsgid_zmq_load(void) {
-  void *lib = dlopen("libzmq.so.5", RTLD_NOW | RTLD_LOCAL);
+/* Opens the library of that name. Returns NULL, or why it cannot. */
+const char *wsgid_zmq_load(const char *name) {
+  void *lib = dlopen(name, RTLD_NOW | RTLD_LOCAL);
   if (lib == NULL)
     return dlerror();
 #define FIND(result, name, parameters, arguments)                              \
