@@ -77,9 +77,7 @@ func (c *checker) ask(w *worker) {
 	x.sink = probe
 	p.number(x)
 	s := w.slots[0]
-	if s.idle {
-		s.idle = false // it is skipped on the idle stack
-	}
+	p.notIdle(s)
 	if !s.send(x, p.loop.now) {
 		p.workerBroke(w, "it does not take requests")
 		return

@@ -239,7 +239,7 @@ func (m *master) onSignal(s syscall.Signal) {
 	case unix.SIGTTIN:
 		m.pool.scale(m.pool.min+1, m.pool.max+1)
 	case unix.SIGTTOU:
-		m.pool.scale(max(m.pool.min-1, 0), max(m.pool.max-1, 1))
+		m.pool.scale(max(m.pool.min-1, min(m.pool.min, 1)), max(m.pool.max-1, 1))
 	}
 }
 

@@ -145,17 +145,28 @@ func (p *pool) enqueue(x *exchange) {
 	p.scaler.demand()
 }
 
-// popIdle returns the slot that became idle last.
+// popIdle returns the slot that became idle last; nil: none is.
 func (p *pool) popIdle() *slot {
-	for n := len(p.idle); n > 0; n = len(p.idle) {
-		s := p.idle[n-1]
-		p.idle = p.idle[:n-1]
-		if s.idle {
-			s.idle = false
-			return s
-		}
+	n := len(p.idle)
+	if n == 0 {
+		return nil
 	}
-	return nil
+	s := p.idle[n-1]
+	p.idle[n-1] = nil
+	p.idle = p.idle[:n-1]
+	s.idle = false
+	return s
+}
+
+// notIdle takes a slot off the idle stack.
+func (p *pool) notIdle(s *slot) {
+	if !s.idle {
+		return
+	}
+	s.idle = false
+	if i := slices.Index(p.idle, s); i >= 0 {
+		p.idle = slices.Delete(p.idle, i, i+1)
+	}
 }
 
 // sendAhead gives a request to a busy slot that has room for one more.

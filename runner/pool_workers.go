@@ -243,7 +243,7 @@ func (p *pool) retire(w *worker, why string) {
 	}
 	p.log.info(fmt.Sprintf("worker %d leaves: %s", w.pid, why))
 	for _, s := range w.slots {
-		s.idle = false
+		p.notIdle(s)
 		back := p.recall(s)
 		for i := len(back) - 1; i >= 0; i-- {
 			p.requeue(back[i])
@@ -319,7 +319,7 @@ func (p *pool) workerExited(w *worker) {
 	w.state = WorkerDraining // nothing is given to it from here on
 	var again []*exchange
 	for _, s := range w.slots {
-		s.idle = false
+		p.notIdle(s)
 		again = append(again, p.recall(s)...)
 		if s.n == slotDepth {
 			p.ahead--
