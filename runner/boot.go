@@ -203,7 +203,7 @@ func readBoot() (boot bootMessage, link *os.File, files map[string]int, err erro
 		return boot, link, nil, fmt.Errorf("cannot read boot message: %w", err)
 	}
 	if err := json.Unmarshal(b, &boot); err != nil || boot.Spec == nil {
-		return boot, link, nil, fmt.Errorf("cannot read boot message: %v", err)
+		return boot, link, nil, fmt.Errorf("cannot read boot message: %w", errors.Join(err, errors.New("it holds no spec")))
 	}
 	files = map[string]int{}
 	for i, name := range boot.Listeners {

@@ -278,8 +278,8 @@ func chrootBinds(spec *appspec.Spec, python, stateAppDir, hostDir string) []bind
 func pythonTrees(python string) []string {
 	var trees []string
 	add := func(exe string) {
-		if real, err := filepath.EvalSymlinks(exe); err == nil {
-			trees = append(trees, filepath.Dir(filepath.Dir(real)))
+		if target, err := filepath.EvalSymlinks(exe); err == nil {
+			trees = append(trees, filepath.Dir(filepath.Dir(target)))
 		}
 		trees = append(trees, filepath.Dir(filepath.Dir(exe)))
 	}

@@ -330,7 +330,7 @@ func (c *conn) keepPiece(piece []byte) error {
 func (c *conn) submitChunked() {
 	f := c.front
 	if n, err := f.parser.ParseHead(c.headBuf, &f.req); err != nil || n == 0 {
-		c.failed(fmt.Errorf("cannot parse a head again: %v", err))
+		c.failed(fmt.Errorf("cannot parse a head again: %w", err))
 		return
 	}
 	f.req.ContentLength = c.size
@@ -420,6 +420,7 @@ func (c *conn) expired() {
 		c.front.log.info(fmt.Sprintf("%s: 408: no byte of the body within %v (request.body_timeout)", c.x.label, c.front.spec.Request.BodyTimeout))
 		c.answer(408, fmt.Sprintf("no byte of the body arrived within %v", c.front.spec.Request.BodyTimeout))
 		return
+	case connLinger, connClosed:
 	case connBusy, connFlush:
 		c.front.log.info(fmt.Sprintf("%s: closed, it did not read its response", c.from()))
 	}

@@ -70,13 +70,9 @@ func (c *conn) File(file *os.File, offset, length int64, last bool) {
 		if c.sendLeft >= 0 {
 			c.sendLeft -= length
 		}
-		if c.chunked {
-			c.front.wbuf = http1.AppendChunkHead(c.front.wbuf[:0], length)
-			c.out.add(c.front.wbuf)
-		}
-		c.out.addFile(file, offset, length)
-		if c.chunked {
-			c.out.add([]byte("\r\n"))
+		if err := c.keepFile(file, offset, length); err != nil {
+			c.overflow(err)
+			return
 		}
 		c.flush()
 	}
@@ -84,6 +80,26 @@ func (c *conn) File(file *os.File, offset, length int64, last bool) {
 		c.complete()
 	}
 }
+
+// keepFile queues a part of a file, as one chunk where the response is chunked.
+func (c *conn) keepFile(file *os.File, offset, length int64) error {
+	if !c.chunked {
+		c.out.addFile(file, offset, length)
+		return nil
+	}
+	c.front.wbuf = http1.AppendChunkHead(c.front.wbuf[:0], length)
+	if err := c.out.add(c.front.wbuf); err != nil {
+		_ = file.Close()
+		return err
+	}
+	c.out.addFile(file, offset, length)
+	return c.out.add(crlf)
+}
+
+var (
+	crlf      = []byte("\r\n")
+	lastChunk = []byte(http1.LastChunk)
+)
 
 // Fail implements wsgi.Sink.
 func (c *conn) Fail(status int, reason string) {
@@ -128,7 +144,7 @@ func (c *conn) writeBody(head, body []byte) {
 		}
 		f.wbuf = head[:0]
 		c.write(head, body)
-		c.write([]byte("\r\n"), nil)
+		c.write(crlf, nil)
 		return
 	}
 	if len(head) > 0 && len(body) <= copyLimit {
@@ -151,7 +167,7 @@ func (c *conn) complete() {
 		return
 	}
 	if c.chunked && !c.noBody {
-		c.write([]byte(http1.LastChunk), nil)
+		c.write(lastChunk, nil)
 	}
 	if c.sendLeft > 0 && !c.noBody {
 		// Fewer bytes than Content-Length said: only the end of the connection can

@@ -175,7 +175,7 @@ func readLine(r *bufio.Reader, limit int) ([]byte, error) {
 		if err == nil {
 			return line, nil
 		}
-		if err != bufio.ErrBufferFull {
+		if !errors.Is(err, bufio.ErrBufferFull) {
 			return nil, err
 		}
 		if len(line) > limit {

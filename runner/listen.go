@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -42,7 +43,7 @@ func Listen(spec *appspec.Spec, s *appspec.HTTPSocket) (*os.File, error) {
 	if path, ok := strings.CutPrefix(s.Listen, "unix:"); ok {
 		return listenUnix(spec, s, path)
 	}
-	ln, err := net.Listen("tcp", s.Listen)
+	ln, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", s.Listen)
 	if err != nil {
 		switch {
 		case errors.Is(err, unix.EADDRINUSE):
@@ -69,7 +70,7 @@ func listenUnix(spec *appspec.Spec, s *appspec.HTTPSocket, path string) (*os.Fil
 		if st.Mode()&os.ModeSocket == 0 {
 			return fail(errors.New("a file that is not a socket stands there; remove it"))
 		}
-		if c, err := net.Dial("unix", path); err == nil {
+		if c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"}); err == nil {
 			_ = c.Close()
 			return fail(errors.New("another process listens there"))
 		}

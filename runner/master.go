@@ -231,11 +231,11 @@ func (m *master) run() error {
 
 // onSignal: see the contract, section 6.
 func (m *master) onSignal(s syscall.Signal) {
-	switch s {
+	switch s { //nolint:exhaustive // only what run asked for comes
 	case unix.SIGTERM, unix.SIGINT:
 		m.drain("signal " + unix.SignalName(s))
 	case unix.SIGHUP:
-		m.pool.rollTo(m.pool.spec, "signal SIGHUP")
+		m.pool.rollTo(m.spec, "signal SIGHUP")
 	case unix.SIGTTIN:
 		m.pool.scale(m.pool.min+1, m.pool.max+1)
 	case unix.SIGTTOU:

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -86,10 +87,8 @@ func (o *outbox) send(fd int) (int, syscall.Errno) {
 	}
 	n, err := unix.Sendfile(fd, int(p.file.Fd()), &p.off, int(min(p.n, 1<<20)))
 	if err != nil {
-		errno, ok := err.(syscall.Errno)
-		if !ok {
-			errno = syscall.EIO
-		}
+		errno := syscall.EIO
+		_ = errors.As(err, &errno)
 		return 0, errno
 	}
 	if n == 0 {

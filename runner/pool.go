@@ -247,8 +247,8 @@ func (p *pool) rescue(now int64) {
 		for _, s := range w.slots {
 			if s.n == slotDepth && now-s.held[0].begunAt > rescueAfter {
 				back := p.recall(s)
-				for i := len(back) - 1; i >= 0; i-- {
-					p.queue.unshift(back[i])
+				for _, x := range slices.Backward(back) {
+					p.queue.unshift(x)
 				}
 				p.refill(s)
 			}

@@ -245,8 +245,8 @@ func (p *pool) retire(w *worker, why string) {
 	for _, s := range w.slots {
 		p.notIdle(s)
 		back := p.recall(s)
-		for i := len(back) - 1; i >= 0; i-- {
-			p.requeue(back[i])
+		for _, x := range slices.Backward(back) {
+			p.requeue(x)
 		}
 		p.drainSlot(s)
 	}
@@ -344,8 +344,8 @@ func (p *pool) workerExited(w *worker) {
 		}
 	}
 	p.drop(w)
-	for i := len(again) - 1; i >= 0; i-- {
-		p.requeue(again[i])
+	for _, x := range slices.Backward(again) {
+		p.requeue(x)
 	}
 	switch {
 	case w.killed == "" && (w.retired != "" || wasDraining):

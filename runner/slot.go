@@ -25,9 +25,8 @@ type slot struct {
 	held [slotDepth]*exchange // in the order sent; the first is at work
 	n    int
 
-	idle   bool // on the pool's idle stack
-	paused bool // not read, because a client is slow
-	quit   bool // 'q' was sent
+	idle bool // on the pool's idle stack
+	quit bool // 'q' was sent
 }
 
 func (s *slot) onEvents(events uint32) {

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -171,9 +172,7 @@ func (s *spawner) environ(spec *appspec.Spec) []string {
 		set["VIRTUAL_ENV"] = venv
 		set["PATH"] = filepath.Join(venv, "bin") + ":" + set["PATH"]
 	}
-	for k, v := range spec.Env {
-		set[k] = v
-	}
+	maps.Copy(set, spec.Env)
 	env := make([]string, 0, len(set))
 	for k, v := range set {
 		env = append(env, k+"="+v)

@@ -6,6 +6,7 @@ import "time"
 // (section 4, status -o json).
 type State string
 
+// States of an app.
 const (
 	StateStarting State = "starting" // no worker is ready yet, none has failed
 	StateReady    State = "ready"    // serving as specified
@@ -18,6 +19,7 @@ const (
 // WorkerState is the state of one worker.
 type WorkerState string
 
+// States of a worker.
 const (
 	WorkerStarting WorkerState = "starting"
 	WorkerIdle     WorkerState = "idle"
