@@ -22,7 +22,8 @@ type Applier struct {
 	keep    *keeper // nil: this process does not outlive the command
 	log     *slog.Logger
 	emit    func(state, message string)
-	started func(spec *appspec.Spec, pid int)
+	started func(spec *appspec.Spec, pid int) // a master was started by that spec
+	updated func(spec *appspec.Spec, pid int) // a running one has taken that spec over
 	// idle is called around waits, so that a slow app does not keep the place
 	// of those that could work.
 	idle func(wait func())
@@ -156,6 +157,7 @@ func (a *Applier) update(ctx context.Context, spec *appspec.Spec, o Observed, cu
 	if err := cur.master.Update(ctx, spec, gen, false); err != nil {
 		return err
 	}
+	a.updated(spec, cur.PID)
 	return a.store.SaveApplied(o.App, Applied{Generation: gen, Digest: digest, Spec: spec})
 }
 
@@ -179,6 +181,9 @@ func (a *Applier) roll(ctx context.Context, spec *appspec.Spec, o Observed, cur 
 	limit := time.Duration(max(spec.Workers.Max, 1)+1)*spec.Workers.StartTimeout.D() + 10*time.Second
 	var err error
 	a.idle(func() { err = a.rolled(ctx, cur.master, before, limit) })
+	if !isRejected(err) {
+		a.updated(spec, cur.PID)
+	}
 	if isRejected(err) && o.Applied != nil && cur.digest() != digest {
 		// What serves is the spec before, and so says the store.
 		if serr := a.store.SaveApplied(o.App, *o.Applied); serr != nil {

@@ -119,7 +119,7 @@ func (d *Daemon) open() error {
 		e.keep.apps[app] = files
 	}
 	e.kill, e.grace = d.killed, 300*time.Millisecond
-	e.started = d.started
+	e.started, e.updated = d.started, d.scope
 	d.rec = newReconciler(e)
 	d.rec.after = d.after
 	d.sup = newSupervisor()
@@ -224,6 +224,7 @@ func (d *Daemon) started(spec *appspec.Spec, pid int) {
 	d.scope(spec, pid)
 }
 
+// scope has the limits of a spec hold for a master and its workers.
 func (d *Daemon) scope(spec *appspec.Spec, pid int) {
 	d.Hooks.started(spec.Name, pid, ScopeLimits{
 		Memory: int64(spec.Limits.Memory), CPU: spec.Limits.CPU, Tasks: spec.Limits.Tasks,

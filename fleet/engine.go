@@ -27,6 +27,7 @@ type engine struct {
 	kill    <-chan struct{} // closed: stops end masters at once; nil: never
 	now     func() time.Time
 	started func(spec *appspec.Spec, pid int)
+	updated func(spec *appspec.Spec, pid int)
 	events  events
 	hung    sync.Map // pids of masters that are known not to answer
 
@@ -47,6 +48,7 @@ func newEngine(o Options) (*engine, error) {
 	return &engine{
 		opts: o, fs: o.fs, store: store, machine: o.machine, folders: o.folders, log: o.Log,
 		now: time.Now, started: func(*appspec.Spec, int) {},
+		updated: func(*appspec.Spec, int) {},
 		setErr: errors.New("the spec directory was not read yet"), missing: map[string]time.Time{},
 	}, nil
 }
@@ -257,7 +259,7 @@ func (e *engine) failed(out outcome, rem Remembered, name string) outcome {
 func (e *engine) applier(name string, idle func(func())) *Applier {
 	return &Applier{
 		store: e.store, machine: e.machine, folders: e.folders, keep: e.keep, log: e.log, kill: e.kill,
-		started: e.started, idle: idle,
+		started: e.started, updated: e.updated, idle: idle,
 		emit: func(state, message string) {
 			e.events.publish(Event{At: e.now(), App: name, State: state, Message: message})
 		},

@@ -23,7 +23,8 @@ type Hooks struct {
 	// ExtendTimeout asks for that much more time to start or to stop.
 	ExtendTimeout func(d time.Duration)
 	// Started tells of each master that was started or taken over, so that it
-	// can be put into a scope of its own.
+	// can be put into a scope of its own, and of each that runs by another spec
+	// from now on, whose limits may differ.
 	Started func(app string, pid int, limits ScopeLimits)
 	// KeepListeners gives the listening sockets of an app by listen string, each
 	// time they change; the files stay the daemon's. None: the app is stopped.
