@@ -165,7 +165,7 @@ func (a *Applier) update(ctx context.Context, spec *appspec.Spec, o Observed, cu
 func (a *Applier) roll(ctx context.Context, spec *appspec.Spec, o Observed, cur Seen) error {
 	digest := runner.Digest(spec)
 	before := cur.Status.Version
-	if cur.digest() == digest {
+	if cur.digest() == digest && !cur.elsewhere(digest) {
 		if err := cur.master.Reload(ctx); err != nil {
 			return err
 		}
@@ -174,7 +174,8 @@ func (a *Applier) roll(ctx context.Context, spec *appspec.Spec, o Observed, cur 
 		if err := cur.master.Update(ctx, spec, gen, true); err != nil {
 			return err
 		}
-		if err := a.store.SaveApplied(o.App, Applied{Generation: gen, Digest: digest, Spec: spec}); err != nil {
+		handed := Applied{Generation: gen, Digest: digest, Spec: spec, Before: o.specOf(cur.digest())}
+		if err := a.store.SaveApplied(o.App, handed); err != nil {
 			return err
 		}
 	}
@@ -184,9 +185,10 @@ func (a *Applier) roll(ctx context.Context, spec *appspec.Spec, o Observed, cur 
 	if !isRejected(err) {
 		a.updated(spec, cur.PID)
 	}
-	if isRejected(err) && o.Applied != nil && cur.digest() != digest {
+	if before := o.specOf(cur.digest()); isRejected(err) && before != nil && cur.digest() != digest {
 		// What serves is the spec before, and so says the store.
-		if serr := a.store.SaveApplied(o.App, *o.Applied); serr != nil {
+		serves := Applied{Generation: cur.generation(), Digest: cur.digest(), Spec: before}
+		if serr := a.store.SaveApplied(o.App, serves); serr != nil {
 			return serr
 		}
 	}

@@ -49,7 +49,7 @@ func newEngine(o Options) (*engine, error) {
 		opts: o, fs: o.fs, store: store, machine: o.machine, folders: o.folders, log: o.Log,
 		now: time.Now, started: func(*appspec.Spec, int) {},
 		updated: func(*appspec.Spec, int) {},
-		setErr: errors.New("the spec directory was not read yet"), missing: map[string]time.Time{},
+		setErr:  errors.New("the spec directory was not read yet"), missing: map[string]time.Time{},
 	}, nil
 }
 

@@ -36,6 +36,12 @@ func (s Seen) digest() string {
 	return s.SpecDigest
 }
 
+// elsewhere tells that it was given another spec than this one last, which it
+// is rolling out or has given up.
+func (s Seen) elsewhere(digest string) bool {
+	return s.Err == nil && s.Status.WantDigest != "" && s.Status.WantDigest != digest
+}
+
 func (s Seen) generation() int {
 	if s.Err == nil {
 		return max(s.Status.Generation, s.Generation)

@@ -101,7 +101,7 @@ func (p *planner) run() {
 	}
 	cur, surplus := p.choose()
 	p.AppPlan.current = cur.PID
-	base := p.base(cur)
+	base := p.o.specOf(cur.digest())
 	if cur.digest() != p.digest {
 		if base != nil {
 			p.Changes = appspec.Diff(base, p.spec)
@@ -201,12 +201,17 @@ func rank(m Seen, digest string) int {
 	return r
 }
 
-// base finds the spec that a master runs; nil: it is not known.
-func (p *planner) base(m Seen) *appspec.Spec {
-	if a := p.o.Applied; a != nil && a.Digest == m.digest() {
-		return a.Spec
+// specOf finds the spec of that digest; nil: it is not known.
+func (r Remembered) specOf(digest string) *appspec.Spec {
+	if a := r.Applied; a != nil {
+		if a.Digest == digest {
+			return a.Spec
+		}
+		if a.Before != nil && runner.Digest(a.Before) == digest {
+			return a.Before
+		}
 	}
-	if l := p.o.LastGood; l != nil && runner.Digest(l) == m.digest() {
+	if l := r.LastGood; l != nil && runner.Digest(l) == digest {
 		return l
 	}
 	return nil
@@ -274,12 +279,15 @@ func (p *planner) same(cur Seen) {
 	case p.o.Asked.Retry && cur.Err == nil && cur.Status.State == runner.StateBackoff:
 		p.Disruption = appspec.Live
 		p.act(ActionRetry, "start was asked for")
-	case p.o.Asked.Retry && cur.Err == nil && cur.Status.RolloutError != "":
+	case p.o.Asked.Retry && cur.Err == nil && cur.Status.RolloutError != "" && !cur.elsewhere(p.digest):
 		p.Disruption = appspec.Rolling
 		p.act(ActionRoll, "start was asked for, and its last rollout failed")
 	case cur.Hung:
 		p.Disruption = appspec.Replace
 		p.replace(fmt.Sprintf("its master (pid %d) hangs", cur.PID))
+	case cur.elsewhere(p.digest):
+		p.Disruption = appspec.Live
+		p.act(ActionUpdate, "another spec that was handed to it is no longer wanted")
 	case cur.Err != nil:
 		p.Why = fmt.Sprintf("its master (pid %d) does not answer: %v", cur.PID, cur.Err)
 	}

@@ -62,6 +62,18 @@ func applied(spec *appspec.Spec) *Applied {
 	return &Applied{Generation: 1, Digest: runner.Digest(spec), Spec: spec}
 }
 
+// rolling is a rollout that began while before was served.
+func rolling(spec, before *appspec.Spec) *Applied {
+	a := applied(spec)
+	a.Before = before
+	return a
+}
+
+// wants: it was given another spec last.
+func wants(spec *appspec.Spec) func(*Seen) {
+	return func(m *Seen) { m.Status.WantDigest = runner.Digest(spec) }
+}
+
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func TestMakePlan(t *testing.T) {
@@ -161,6 +173,21 @@ func TestMakePlan(t *testing.T) {
 				m.Status.WantDigest, m.Status.RolloutError = runner.Digest(testSpec(withApp("x:y"))), "SyntaxError"
 			})}},
 			why: "SyntaxError"},
+		{name: "a rollout was given up, and its spec is no longer wanted", spec: spec,
+			o: Observed{Remembered: Remembered{Applied: applied(spec)}, Masters: []Seen{seen(1, spec, wants(testSpec(withApp("x:y"))), func(m *Seen) {
+				m.Status.RolloutError = "SyntaxError"
+			})}},
+			want: []string{"update"}, kind: appspec.Live, why: "another spec that was handed to it is no longer wanted"},
+		{name: "a rollout is under way that is no longer wanted", spec: spec,
+			o: Observed{Remembered: Remembered{Applied: rolling(testSpec(withApp("x:y")), spec)}, Masters: []Seen{seen(1, spec, wants(testSpec(withApp("x:y"))), func(m *Seen) {
+				m.Status.Rollout = 2
+			})}},
+			want: []string{"update"}, kind: appspec.Live},
+		{name: "a rollout is under way, and the spec changes again", spec: testSpec(withApp("x:y"), withCount(4)),
+			o: Observed{Remembered: Remembered{Applied: rolling(testSpec(withApp("x:y")), spec)}, Masters: []Seen{seen(1, spec, wants(testSpec(withApp("x:y"))), func(m *Seen) {
+				m.Status.Rollout = 2
+			})}},
+			want: []string{"roll"}, kind: appspec.Rolling, why: "wsgi_app and workers.count change"},
 
 		{name: "start asked: back-off ends", spec: spec, o: Observed{Asked: Asked{Retry: true}, Masters: []Seen{seen(1, spec, inState(runner.StateBackoff))}},
 			want: []string{"retry"}, kind: appspec.Live},

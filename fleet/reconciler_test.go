@@ -241,6 +241,42 @@ func TestARolloutGivenUpIsNotTriedByItself(t *testing.T) {
 	}
 }
 
+// What could not be rolled out is forgotten when the spec says again what runs.
+func TestAnEditTakenBackHeals(t *testing.T) {
+	f, m := newFleetDir(t), newFakeMachine()
+	r := fakeReconciler(t, f, m)
+	pass := func() outcome {
+		t.Helper()
+		if _, err := r.e.load(); err != nil {
+			t.Fatal(err)
+		}
+		return r.Do(context.Background(), "blog", order{})
+	}
+	f.spec("blog")
+	if out := pass(); out.err != nil {
+		t.Fatal(out.err)
+	}
+	ms := m.only(t, "blog")
+	ms.rolls = func(st *runner.Status) { st.RolloutError = "ImportError: no module named x" }
+	f.spec("blog", `wsgi_app = "x:y"`)
+	if out := pass(); !isRejected(out.err) {
+		t.Fatalf("outcome %+v", out)
+	}
+	f.spec("blog")
+	if out := pass(); out.err != nil {
+		t.Fatal(out.err)
+	}
+	if res := r.e.settle(context.Background(), "blog", true); !res.OK || res.State != "ready" {
+		t.Errorf("result %+v", res)
+	}
+	if rem := r.e.store.Recall("blog"); rem.Failure != nil {
+		t.Errorf("the failure is still remembered: %+v", rem.Failure)
+	}
+	if got := fmt.Sprint(ms.called()); got != "[update rolling=true update rolling=false]" {
+		t.Errorf("the master was asked for %s", got)
+	}
+}
+
 func TestAReplacementThatFailsChangesNothing(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

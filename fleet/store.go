@@ -50,6 +50,9 @@ type Applied struct {
 	Generation int           `json:"generation"`
 	Digest     string        `json:"digest"`
 	Spec       *appspec.Spec `json:"spec"`
+	// Before is what the workers ran when a rollout of Spec began; nil: no
+	// rollout was needed.
+	Before *appspec.Spec `json:"before,omitempty"`
 }
 
 // Failure is why a spec is not carried out.
