@@ -35,6 +35,8 @@ type loop struct {
 	posted  []func() // guarded by mu
 	pending bool     // guarded by mu: wakefd has been written and not yet read
 
+	turnEnd []func() // called once when what this turn brought has been handled
+
 	closed bool
 	done   chan struct{} // closed when run returns
 	atEnd  []func()      // called when run returns
@@ -159,6 +161,7 @@ func (l *loop) run() error {
 				if err == unix.EINTR {
 					l.tick()
 					l.fire()
+					l.endTurn()
 					continue
 				}
 				return fmt.Errorf("cannot wait for events: %w", err)
@@ -175,8 +178,24 @@ func (l *loop) run() error {
 			}
 		}
 		l.fire()
+		l.endTurn()
 	}
 	return nil
+}
+
+// atTurnEnd has f called once at the end of this turn.
+func (l *loop) atTurnEnd(f func()) { l.turnEnd = append(l.turnEnd, f) }
+
+func (l *loop) endTurn() {
+	fs := l.turnEnd
+	l.turnEnd = l.turnEnd[len(l.turnEnd):]
+	for i, f := range fs {
+		fs[i] = nil
+		f()
+	}
+	if len(l.turnEnd) == 0 {
+		l.turnEnd = fs[:0]
+	}
 }
 
 // stop ends run after this turn.
@@ -184,6 +203,9 @@ func (l *loop) stop() { l.closed = true }
 
 // timeout is how long epoll_wait may sleep, in milliseconds; -1: for ever.
 func (l *loop) timeout() int {
+	if len(l.turnEnd) > 0 {
+		return 0
+	}
 	if len(l.timers) == 0 {
 		return -1
 	}

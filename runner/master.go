@@ -216,7 +216,7 @@ func (m *master) run() error {
 	err := m.loop.run()
 	m.control.close()
 	for _, in := range m.m2 {
-		in.link.Close()
+		in.close()
 	}
 	m.record.remove(m.dir)
 	m.log.pidFile("master", os.Getpid(), false)

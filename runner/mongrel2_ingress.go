@@ -3,17 +3,18 @@ package runner
 import (
 	"fmt"
 	"os"
-	"slices"
 	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
-// mongrel2Ingress is one mongrel2 handler of an app. The link's goroutine makes
-// the message for the worker, the loop submits it; the link's Reply is the
-// sink.
+// mongrel2Ingress is one mongrel2 handler of an app: a link that the loop
+// drives. The link's Reply is the sink of a request.
 type mongrel2Ingress struct {
 	loop *loop
 	pool *pool
@@ -25,32 +26,25 @@ type mongrel2Ingress struct {
 	trusted  func(addr string) bool
 	filters  *atomic.Bool // the app has wsgid's request filters, which want the message
 
-	batch []*mongrel2Request // the link goroutine's
-	open  map[*link.Reply]*exchange
-	left  func() // detached, and a request has ended
-}
-
-// mongrel2Request is a request on its way from the link to the loop.
-type mongrel2Request struct {
-	msg   []byte
-	body  *os.File
-	label []byte
-	reply *link.Reply
-	gone  bool // not a request: the client of reply is gone
+	timer   timer // the link's next turn, at the latest
+	turning bool
+	roused  bool // a turn is due at the end of this turn of the loop
+	open    map[*link.Reply]*exchange
+	left    func() // detached, and a request has ended
 }
 
 // openMongrel2 connects to a handler. That its server does not run is no error.
 func openMongrel2(l *loop, p *pool, f *front, log *appLog, s *appspec.Mongrel2Socket, maxBody int64, filters *atomic.Bool) (*mongrel2Ingress, error) {
 	in := &mongrel2Ingress{loop: l, pool: p, log: log, name: s.Recv, filters: filters, tempFile: f.tempFile, trusted: f.trusts,
 		open: map[*link.Reply]*exchange{}, left: func() {}}
+	in.timer.f = in.turn
 	var err error
-	in.link, err = link.Open(link.Config{
+	in.link, err = link.New(link.Config{
 		Recv: s.Recv, Send: s.Send, Chroot: s.Chroot, MaxBody: maxBody,
 		Fields: "X-Wsgid: " + Version + "\r\n", Log: log.slog(),
 	}, link.Events{
 		Request: in.onRequest,
-		Gone:    func(r *link.Reply) { in.batch = append(in.batch, &mongrel2Request{reply: r, gone: true}) },
-		Batch:   in.onBatch,
+		Gone:    in.onGone,
 		State: func(s link.State) {
 			if s.Phase == link.PhaseClosed || s.Phase == link.PhaseDetached {
 				return
@@ -58,7 +52,52 @@ func openMongrel2(l *loop, p *pool, f *front, log *appLog, s *appspec.Mongrel2So
 			log.info(fmt.Sprintf("mongrel2 at %s is %s%s", in.name, s.Phase, because(s.Reason)))
 		},
 	})
-	return in, err
+	if err != nil {
+		return nil, err
+	}
+	if err := l.add(in.link.FD(), unix.EPOLLIN, in); err != nil {
+		return nil, err
+	}
+	l.post(in.turn)
+	return in, nil
+}
+
+// onEvents: the link has something to do.
+func (in *mongrel2Ingress) onEvents(uint32) { in.turn() }
+
+// turn lets the link do what it can.
+func (in *mongrel2Ingress) turn() {
+	if in.turning {
+		return
+	}
+	in.turning = true
+	in.roused = false
+	d := time.Duration(0)
+	for range 4 {
+		if d = in.link.Turn(); d != 0 {
+			break
+		}
+	}
+	in.turning = false
+	switch {
+	case d == 0:
+		in.rouse() // others first
+	case d > 0:
+		in.loop.set(&in.timer, d)
+	default:
+		in.loop.clear(&in.timer)
+	}
+}
+
+// rouse has the link take its turn when the loop has done what is at hand: the
+// answers of many workers go out together.
+func (in *mongrel2Ingress) rouse() {
+	if in.roused {
+		return
+	}
+	in.roused = true
+	in.link.Rouse()
+	in.loop.atTurnEnd(in.turn)
 }
 
 func because(reason string) string {
@@ -68,41 +107,60 @@ func because(reason string) string {
 	return ": " + reason
 }
 
-// onRequest runs on the link's goroutine.
+// onRequest hands a request to the pool.
 func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
-	q := &mongrel2Request{reply: r.Reply, body: r.File, label: label(nil, &r.Request)}
+	reply := r.Reply
+	x := in.pool.newExchange()
+	x.label = label(x.label, &r.Request)
+	x.body = r.File
 	var flags byte
 	if r.File != nil {
 		flags = wsgi.FlagBodyFile
 	} else if len(r.Body) > wsgi.MaxInlineBody {
 		var err error
-		if q.body, err = in.spill(r.Body); err != nil {
-			in.log.error(fmt.Sprintf("%s: 500: cannot keep the body: %v", q.label, err))
-			r.Reply.Fail(500, "the server cannot keep the request")
-			r.Release()
+		if x.body, err = in.spill(r.Body); err != nil {
+			in.log.error(fmt.Sprintf("%s: 500: cannot keep the body: %v", x.label, err))
+			in.refuse(x, r, 500, "the server cannot keep the request")
 			return
 		}
 		flags = wsgi.FlagBodyFile
 	}
 	r.Peer.Software, r.Peer.Trusted = "wsgid/"+Version, in.trusted
 	if in.filters.Load() {
-		q.msg = wsgi.AppendRequest(nil, flags, 0, &r.Request, &r.Peer, wsgi.Entry{Key: "wsgid.m2message", Value: messageTuple(r)})
+		x.msg = wsgi.AppendRequest(x.msg, flags, 0, &r.Request, &r.Peer, wsgi.Entry{Key: "wsgid.m2message", Value: messageTuple(r)})
 	} else {
-		q.msg = wsgi.AppendRequest(nil, flags, 0, &r.Request, &r.Peer)
+		x.msg = wsgi.AppendRequest(x.msg, flags, 0, &r.Request, &r.Peer)
 	}
-	if q.body == nil {
-		q.msg = append(q.msg, r.Body...)
+	if x.body == nil {
+		x.msg = append(x.msg, r.Body...)
 	}
-	r.Release()
-	if len(q.msg) > wsgi.MaxMessage {
-		in.log.warn(fmt.Sprintf("%s: 431: the request's head is too large", q.label))
-		if q.body != nil {
-			_ = q.body.Close()
-		}
-		q.reply.Fail(431, "the request's head is too large")
+	if len(x.msg) > wsgi.MaxMessage {
+		in.log.warn(fmt.Sprintf("%s: 431: the request's head is too large", x.label))
+		in.refuse(x, r, 431, "the request's head is too large")
 		return
 	}
-	in.batch = append(in.batch, q)
+	r.Release()
+	x.sink = &mongrel2Sink{in: in, reply: reply}
+	in.open[reply] = x
+	in.pool.submit(x)
+}
+
+// refuse answers a request that does not come to the pool.
+func (in *mongrel2Ingress) refuse(x *exchange, r *link.Incoming, status int, reason string) {
+	reply := r.Reply
+	r.Release()
+	in.pool.release(x)
+	in.rouse()
+	reply.Fail(status, reason)
+}
+
+// onGone: the client of a request is gone.
+func (in *mongrel2Ingress) onGone(r *link.Reply) {
+	if x := in.open[r]; x != nil {
+		delete(in.open, r)
+		in.pool.abandon(x)
+		in.left()
+	}
 }
 
 // spill keeps a body that is too long for a message in a file.
@@ -120,52 +178,30 @@ func (in *mongrel2Ingress) spill(body []byte) (*os.File, error) {
 
 // messageTuple is mongrel2's message as wsgid's filters know it.
 func messageTuple(r *link.Incoming) wsgi.Tuple {
-	headers := map[string]any{"METHOD": wsgi.Latin1(slices.Clone(r.Request.Method)), "PATH": wsgi.Latin1(slices.Clone(r.Request.Path)),
-		"REMOTE_ADDR": r.Peer.RemoteAddr, "VERSION": r.Request.Proto}
-	if r.Request.Query != nil {
-		headers["QUERY"] = wsgi.Latin1(slices.Clone(r.Request.Query))
-	}
-	for _, h := range r.Request.Headers {
-		headers[string(h.Name)] = wsgi.Latin1(h.Value)
-	}
-	return wsgi.Tuple{wsgi.Latin1(r.Message.ServerID), wsgi.Latin1(r.Message.ClientID), wsgi.Latin1(r.Message.Path), headers, r.Message.Body}
-}
-
-// onBatch hands what came to the loop, with one wake-up.
-func (in *mongrel2Ingress) onBatch() {
-	batch := in.batch
-	if len(batch) == 0 {
-		return
-	}
-	in.batch = nil
-	in.loop.post(func() {
-		for _, q := range batch {
-			in.submit(q)
-		}
-	})
-}
-
-// submit runs on the loop.
-func (in *mongrel2Ingress) submit(q *mongrel2Request) {
-	if q.gone {
-		if x := in.open[q.reply]; x != nil {
-			delete(in.open, q.reply)
-			in.pool.abandon(x)
-			in.left()
-		}
-		return
-	}
-	x := in.pool.newExchange()
-	x.msg = append(x.msg, q.msg...)
-	x.body = q.body
-	x.label = append(x.label, q.label...)
-	x.sink = &mongrel2Sink{in: in, reply: q.reply}
-	in.open[q.reply] = x
-	in.pool.submit(x)
+	return wsgi.Tuple{wsgi.Latin1(r.Message.ServerID), wsgi.Latin1(r.Message.ClientID), wsgi.Latin1(r.Message.Path), r.Headers(), r.Message.Body}
 }
 
 // detach stops taking requests.
-func (in *mongrel2Ingress) detach() { in.link.Detach() }
+func (in *mongrel2Ingress) detach() {
+	in.link.Detach()
+	in.rouse()
+}
+
+// close sends what is left and ends the link. The loop has ended.
+func (in *mongrel2Ingress) close() {
+	in.link.Shutdown()
+	for {
+		d := in.link.Turn()
+		select {
+		case <-in.link.Done():
+			return
+		default:
+		}
+		if d != 0 {
+			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(in.link.FD()), Events: unix.POLLIN}}, 20)
+		}
+	}
+}
 
 // idle tells whether no request of this handler is in work.
 func (in *mongrel2Ingress) idle() bool { return len(in.open) == 0 && in.link.Active() == 0 }
@@ -185,24 +221,28 @@ func (s *mongrel2Sink) end(last bool) {
 
 // Head implements wsgi.Sink.
 func (s *mongrel2Sink) Head(h *wsgi.ResponseHead, body []byte, last bool) {
+	s.in.rouse()
 	s.reply.Head(h, body, last)
 	s.end(last)
 }
 
 // Data implements wsgi.Sink.
 func (s *mongrel2Sink) Data(b []byte, last bool) {
+	s.in.rouse()
 	s.reply.Data(b, last)
 	s.end(last)
 }
 
 // File implements wsgi.Sink.
 func (s *mongrel2Sink) File(f *os.File, offset, length int64, last bool) {
+	s.in.rouse()
 	s.reply.File(f, offset, length, last)
 	s.end(last)
 }
 
 // Fail implements wsgi.Sink.
 func (s *mongrel2Sink) Fail(status int, reason string) {
+	s.in.rouse()
 	s.reply.Fail(status, reason)
 	s.end(true)
 }

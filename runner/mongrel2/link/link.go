@@ -193,6 +193,14 @@ func (l *Link) post(o op) bool {
 	return true
 }
 
+// Rouse tells that Turn is about to be called: what replies give until then
+// need not make FD readable.
+func (l *Link) Rouse() {
+	l.mu.Lock()
+	l.asleep = false
+	l.mu.Unlock()
+}
+
 func (l *Link) wake() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
