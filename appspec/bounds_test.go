@@ -151,11 +151,11 @@ func TestManyApps(t *testing.T) {
 		t.Errorf("%d apps", len(set.Specs))
 	}
 	// All at fault, each in its own words.
-	fsys := many(t, 10000, true)
+	fsys := many(t, 2000, true)
 	text, err := afero.ReadFile(fsys, "/etc/wsgid.d/all.hcl")
 	check(t, err)
 	check(t, afero.WriteFile(fsys, "/etc/wsgid.d/all.hcl", bytes.ReplaceAll(text, []byte("count "), []byte("coumt ")), 0o644))
-	if set := load(t, testOptions(), fsys, "/etc/wsgid.d"); len(set.Faults) != 10000 || len(set.Specs) != 0 {
+	if set := load(t, testOptions(), fsys, "/etc/wsgid.d"); len(set.Faults) != 2000 || len(set.Specs) != 0 {
 		t.Errorf("%d faults, %d apps", len(set.Faults), len(set.Specs))
 	}
 }

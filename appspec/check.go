@@ -5,13 +5,11 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/spf13/afero"
 )
 
 // checker checks one resolved app: what no single attribute can tell.
 type checker struct {
 	o      Options
-	fsys   afero.Fs
 	spec   *Spec
 	whole  hcl.Range // where the app starts
 	diags  hcl.Diagnostics
@@ -40,7 +38,6 @@ func (c *checker) check() {
 	c.sockets()
 	c.order()
 	c.loader()
-	c.python()
 	c.privileges()
 	c.limits()
 }
@@ -142,37 +139,6 @@ func (c *checker) loader() {
 }
 
 func pythonName(s string) string { return strings.ReplaceAll(s, "-", "_") }
-
-// python looks whether the interpreter is there, for an app that is to run.
-func (c *checker) python() {
-	s := c.spec
-	if !s.Enabled {
-		return
-	}
-	if s.Virtualenv != "" {
-		dir := s.Virtualenv
-		if !filepath.IsAbs(dir) {
-			dir = filepath.Join(s.Path, dir)
-		}
-		for _, name := range []string{"bin/python3", "bin/python"} {
-			if info, err := c.fsys.Stat(filepath.Join(dir, name)); err == nil && !info.IsDir() {
-				return
-			}
-		}
-		dir = s.shown("virtualenv", dir)
-		c.fault("virtualenv", "there is no Python in the virtualenv "+dir+": it has neither bin/python3 nor bin/python", "make it with: python3 -m venv "+dir)
-		return
-	}
-	if s.Python != "" {
-		shown := s.shown("python", s.Python)
-		switch info, err := c.fsys.Stat(s.Python); {
-		case err != nil:
-			c.fault("python", "cannot use python "+shown+": "+reason(c.fsys, s.Python, err).Error(), "write the path of an interpreter, CPython 3.8 or newer, such as \"/usr/bin/python3\"")
-		case info.IsDir():
-			c.fault("python", "cannot use python "+shown+": it is a directory", "write the path of the interpreter; for a virtualenv write: virtualenv = "+quote(shown))
-		}
-	}
-}
 
 // privileges checks what only a daemon that is root can do.
 func (c *checker) privileges() {

@@ -65,7 +65,7 @@ func (o Options) functions(fsys afero.Fs, file string) map[string]function.Funct
 	all := make(map[string]function.Function, len(functionNames))
 	maps.Copy(all, pure())
 	all["env"] = envFunc(o)
-	all["file"] = fileFunc(fsys, filepath.Dir(file))
+	all["file"] = fileFunc(o, fsys, filepath.Dir(file))
 	all["num_cpus"] = function.New(&function.Spec{
 		Type: function.StaticReturnType(cty.Number),
 		Impl: func([]cty.Value, cty.Type) (cty.Value, error) {
@@ -203,7 +203,7 @@ func envFunc(o Options) function.Function {
 	})
 }
 
-func fileFunc(fsys afero.Fs, dir string) function.Function {
+func fileFunc(o Options, fsys afero.Fs, dir string) function.Function {
 	return function.New(&function.Spec{
 		Params: []function.Parameter{{Name: "path", Type: cty.String}},
 		Type:   function.StaticReturnType(cty.String),
@@ -212,6 +212,7 @@ func fileFunc(fsys afero.Fs, dir string) function.Function {
 			if !filepath.IsAbs(name) {
 				name = filepath.Join(dir, name)
 			}
+			o.asked.fileIs(fsys, name)
 			text, err := readFile(fsys, name, maxSecretFile)
 			if err != nil {
 				return cty.NilVal, function.NewArgError(0, fmt.Errorf("cannot read %s: %w", name, err))

@@ -298,6 +298,23 @@ func TestBrokenDefaults(t *testing.T) {
 	}
 }
 
+// TestOddDefaults: a defaults.hcl that cannot be read is broken, not absent.
+func TestOddDefaults(t *testing.T) {
+	for what, make := range map[string]func(path string) error{
+		"a named pipe": func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"a directory":  func(path string) error { return os.Mkdir(path, 0o700) },
+		"a symlink":    func(path string) error { return os.Symlink("gone", path) },
+	} {
+		dir := t.TempDir()
+		check(t, make(filepath.Join(dir, "defaults.hcl")))
+		check(t, os.WriteFile(filepath.Join(dir, "a.hcl"), []byte(minimal("a", "8000")), 0o644))
+		set := load(t, testOptions(), afero.NewOsFs(), dir)
+		if !set.DefaultsBroken || len(set.Specs) != 0 || len(set.Faults) != 1 || !strings.Contains(set.Faults[0].Summary, "it is "+what) {
+			t.Errorf("%s: broken %v, faults %+v", what, set.DefaultsBroken, set.Faults)
+		}
+	}
+}
+
 // TestLoadFiles reads files by name, with the defaults beside them.
 func TestLoadFiles(t *testing.T) {
 	fsys := memory(t, map[string]string{

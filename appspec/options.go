@@ -19,10 +19,16 @@ type Options struct {
 	// AllBuilt accepts what the product does not do yet (see Attribute.Built).
 	AllBuilt bool
 
+	// Cache spares reading files that did not change; nil: all are read. One cache
+	// is for one directory.
+	Cache *Cache
+
 	// LookupEnv is what env() asks; nil: os.LookupEnv.
 	LookupEnv func(string) (string, bool)
 	// CPUs is what num_cpus() answers; 0: as many as this process may use.
 	CPUs int
+
+	asked *asked // notes what the functions of a file ask
 }
 
 // Host returns the options that hold for this process.
@@ -40,10 +46,13 @@ func Host() Options {
 }
 
 func (o Options) lookupEnv(name string) (string, bool) {
-	if o.LookupEnv != nil {
-		return o.LookupEnv(name)
+	lookup := o.LookupEnv
+	if lookup == nil {
+		lookup = os.LookupEnv
 	}
-	return os.LookupEnv(name)
+	value, ok := lookup(name)
+	o.asked.envIs(name, value, ok)
+	return value, ok
 }
 
 func (o Options) cpus() int {

@@ -31,7 +31,11 @@ func readFile(fsys afero.Fs, name string, limit int64) ([]byte, error) {
 	}
 	// Between the two looks the file may have become a FIFO: not to block there,
 	// open without waiting, and look again.
-	f, err := fsys.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	flag := os.O_RDONLY
+	if _, ok := info.Sys().(*syscall.Stat_t); ok { // files in memory take the flag for one to write
+		flag |= syscall.O_NONBLOCK
+	}
+	f, err := fsys.OpenFile(name, flag, 0)
 	if err != nil {
 		return nil, reason(fsys, name, err)
 	}

@@ -15,7 +15,8 @@ type Set struct {
 	// DefaultsBroken tells that defaults.hcl has a fault: nothing may change in
 	// the fleet until it is mended.
 	DefaultsBroken bool
-	// Sources are the files' bytes by path, for diagnostics.
+	// Sources are the files' bytes by path, for diagnostics. They hold the
+	// secrets that stand in the files: print them by WriteDiagnostics only.
 	Sources map[string][]byte
 }
 

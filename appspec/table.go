@@ -70,7 +70,7 @@ var attributes = []Attribute{
 
 	{Path: "sockets.http.listen", Type: TypeString, Built: true, Required: true, Disruption: Replace,
 		Example: `"127.0.0.1:8000"`,
-		Form: "`host:port`, `unix:/path` or `systemd:NAME` (a FileDescriptorName)", check: checkListen,
+		Form:    "`host:port`, `unix:/path` or `systemd:NAME` (a FileDescriptorName)", check: checkListen,
 		Doc: "the address",
 		at:  func(s *Spec, i int) any { return &s.Sockets.HTTP[i].Listen }},
 	{Path: "sockets.http.mode", Type: TypeMode, Default: `"0660"`, Built: true, Disruption: Replace,
