@@ -139,6 +139,8 @@ func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.Fil
 	fds := []uintptr{null.Fd(), null.Fd(), null.Fd(), uintptr(pair[1])}
 	if o.Foreground {
 		fds[1], fds[2] = os.Stdout.Fd(), os.Stderr.Fd()
+	} else if o.Spec.Log.Target == "stderr" {
+		fds[2] = os.Stderr.Fd()
 	}
 	for _, f := range files {
 		raw, err := f.SyscallConn()

@@ -218,6 +218,9 @@ func (c *conn) takeHead(data []byte) int {
 	c.x = x
 	x.sink = c
 	x.label = label(x.label, r)
+	if f.pool.access.on.Load() {
+		x.access.note(r, &c.peer)
+	}
 
 	if !r.Chunked && r.ContentLength <= 0 {
 		x.msg = wsgi.AppendRequest(x.msg, 0, 0, r, &c.peer)
@@ -390,6 +393,7 @@ func (c *conn) failed(err error) {
 // answer sends a response of our own to a request that is not in the pool, and
 // closes the connection.
 func (c *conn) answer(status int, reason string) {
+	c.front.pool.refused(c.x, &c.peer, status)
 	if c.x != nil {
 		c.front.pool.release(c.x)
 		c.x = nil

@@ -147,7 +147,7 @@ func (s *controlServer) handle(c *net.UnixConn) {
 			if req.Since == 0 {
 				s.answering.Add(1)
 			}
-			ans, files = s.answer(c, &req)
+			ans, files = s.answer(c, &req, r.take())
 		}
 		b, _ := json.Marshal(&ans)
 		_ = c.SetWriteDeadline(time.Now().Add(10 * time.Second))
@@ -184,9 +184,11 @@ func readLine(r *bufio.Reader, limit int) ([]byte, error) {
 	}
 }
 
-// answer carries one request out. The descriptors returned are duplicates.
-func (s *controlServer) answer(c *net.UnixConn, req *controlRequest) (ans controlAnswer, files []int) {
+// answer carries one request out. The descriptors returned are duplicates; those
+// that came with the request are the master's.
+func (s *controlServer) answer(c *net.UnixConn, req *controlRequest, fds []int) (ans controlAnswer, files []int) {
 	m := s.m
+	defer func() { closeAll(fds) }()
 	switch req.Op {
 	case "status":
 		st := s.status(c, req.Since)
@@ -196,8 +198,13 @@ func (s *controlServer) answer(c *net.UnixConn, req *controlRequest) (ans contro
 			ans.Error = "cannot update: no spec, or one of another app"
 			break
 		}
+		if len(fds) > 0 {
+			m.log.useStderr(fds[0])
+			fds = fds[1:]
+		}
 		m.loop.call(func() { m.update(req.Spec, req.Generation, req.Rolling) })
 	case "reload":
+		m.log.reopen()
 		m.loop.call(func() { m.pool.rollTo(m.spec, "reload") })
 	case "scale":
 		m.loop.call(func() { m.pool.scale(req.Min, req.Max) })

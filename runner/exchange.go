@@ -23,6 +23,12 @@ type exchange struct {
 	headSent bool  // the sink saw Head
 	deadline int64 // of the answer, once begun; 0: none
 	health   bool  // a health check of ours: not counted
+
+	status  int   // of the answer; 0: none yet
+	sent    int64 // bytes of its body
+	worker  int   // pid of the one that had it last
+	endedAt int64 // answered before the worker gave it back; 0: not
+	access  accessNote
 }
 
 // reset makes an exchange ready for reuse.
@@ -30,9 +36,10 @@ func (x *exchange) reset() {
 	if x.body != nil {
 		_ = x.body.Close()
 	}
-	msg, label := x.msg[:0], x.label[:0]
+	x.access.reset()
+	msg, label, access := x.msg[:0], x.label[:0], x.access
 	if cap(msg) > 16<<10 {
 		msg = nil
 	}
-	*x = exchange{msg: msg, label: label}
+	*x = exchange{msg: msg, label: label, access: access}
 }

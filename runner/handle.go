@@ -79,7 +79,16 @@ func (h *Handle) ask(ctx context.Context, what string, req *controlRequest) (con
 		return fail(err)
 	}
 	_ = c.SetWriteDeadline(time.Now().Add(controlTimeout))
-	if _, err := c.Write(append(b, '\n')); err != nil {
+	var oob []byte
+	if req.Spec != nil && req.Spec.Log.Target == "stderr" {
+		oob = unix.UnixRights(int(os.Stderr.Fd())) // the master's own may lead nowhere
+	}
+	b = append(b, '\n')
+	n, _, err := c.WriteMsgUnix(b, oob, nil)
+	if err == nil && n < len(b) {
+		_, err = c.Write(b[n:])
+	}
+	if err != nil {
 		return fail(err)
 	}
 	if req.Since == 0 {

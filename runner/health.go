@@ -166,6 +166,7 @@ func (h *healthProbe) done(ok bool, answer string) {
 	case !w.healthy:
 		h.kill()
 	default:
+		p.stats.restarts[restartHealth]++
 		p.recycle(w, h.reason())
 	}
 }
@@ -191,6 +192,7 @@ func (h *healthProbe) kill() {
 	h.over = true
 	p, w := h.c.pool, h.w
 	w.killed = h.reason()
+	p.stats.restarts[restartHealth]++
 	w.failure = &wsgi.Failure{Reason: w.killed}
 	p.log.error(fmt.Sprintf("worker %d is killed: %s; its stack follows", w.pid, w.killed))
 	p.dumpAndKill(w)

@@ -1,14 +1,10 @@
 package runner
 
 import (
-	"bufio"
-	"context"
+	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
-	"slices"
-	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,34 +13,90 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
-// logName is the log file, relative to the app folder.
-const logName = "logs/wsgid.log"
+const (
+	// logName is the log file, relative to the app folder.
+	logName = "logs/wsgid.log"
+	// logLook is how often a log that is written to is looked at: somebody may have
+	// moved it away, removed or truncated it.
+	logLook = time.Second
+	// logBatch is how many bytes the writer gathers before it writes them.
+	logBatch = 64 << 10
+	// outputPatience is how long a worker's output waits for a slow disk before it
+	// is dropped: no longer, for a worker that cannot write serves nobody.
+	outputPatience = time.Second
+	// lastWords is how long the end of a master waits for what its workers wrote
+	// before they ended.
+	lastWords = 500 * time.Millisecond
+	// closePatience is how long the end of a master waits for its log.
+	closePatience = 3 * time.Second
+)
 
-// appLog writes an app's log: our own lines and the output of the workers,
-// told apart by their second field. Lines go through a goroutine of its own, so
-// that a slow disk never holds up the loop.
+// appLog writes an app's log: our own lines, the output of the workers and the
+// lines of the access log, told apart by their form. Everything goes through a
+// goroutine of its own, so that a slow disk never holds up the loop, and a disk
+// that is full or a file that is gone never the app: what cannot be written is
+// counted, and reported as soon as something can.
 type appLog struct {
-	root   *os.Root // the app folder: nothing outside can be reached through it
-	stderr bool
-	uid    int // owner of a new log file; -1: ours
-	gid    int
-	debug  bool
-	lines  chan []byte
-	lost   atomic.Uint64 // lines dropped because the disk did not keep up
-	done   chan struct{}
+	root      *os.Root // the app folder: nothing outside can be reached through it
+	app       string
+	own       bool // the app has standard error for itself: wsgid --no-daemon
+	uid       int  // owner of a new log file; -1: ours
+	gid       int
+	debug     atomic.Bool
+	entries   chan *logEntry
+	lost      atomic.Uint64 // lines dropped since they were last told of
+	dropped   atomic.Uint64 // lines dropped in all
+	done      chan struct{}
+	following sync.WaitGroup // one for each worker whose output is copied
+	spare     chan []byte    // used buffers of the access log
 
-	file *os.File // the writer goroutine's
-	size int64
-	max  int64
-	keep int
+	mu      sync.Mutex
+	problem string // guarded by mu: why lines are lost now; empty: none are
+	notify  func() // guarded by mu: problem changed
+
+	// The writer goroutine's:
+	set      logSettings
+	out      []byte // gathered, not yet written
+	file     *os.File
+	size     int64
+	looked   time.Time
+	stderr   int  // descriptor
+	checked  bool // it leads somewhere
+	journal  *journalSocket
+	fellBack string // why the file is written to though it is not the target
 }
 
-// openLog opens the log and starts its writer.
-func openLog(root *os.Root, spec *appspec.Spec, uid, gid int, stderr bool) (*appLog, error) {
-	l := &appLog{root: root, stderr: stderr || spec.Log.Target == "stderr", uid: uid, gid: gid, debug: spec.Debug,
-		lines: make(chan []byte, 1024), done: make(chan struct{}), max: int64(spec.Log.MaxSize), keep: spec.Log.Keep}
-	if !l.stderr {
-		if err := l.open(); err != nil {
+// logSettings is the log block of a spec.
+type logSettings struct {
+	target string
+	json   bool
+	max    int64
+	keep   int
+}
+
+func settingsOf(spec *appspec.Spec) logSettings {
+	return logSettings{target: spec.Log.Target, json: spec.Log.Format == "json", max: int64(spec.Log.MaxSize), keep: spec.Log.Keep}
+}
+
+// logJournal is where the journal listens. A master that changes its root goes
+// on to reach it through keepJournal.
+var logJournal = journalPath
+
+// openLog opens the log and starts its writer. With foreground it goes to
+// standard error whatever the spec says.
+func openLog(root *os.Root, spec *appspec.Spec, uid, gid int, foreground bool) (*appLog, error) {
+	l := &appLog{root: root, app: spec.Name, own: foreground, uid: uid, gid: gid, stderr: 2,
+		entries: make(chan *logEntry, 256), done: make(chan struct{}), spare: make(chan []byte, 2),
+		journal: &journalSocket{path: logJournal, fd: -1}, notify: func() {}}
+	l.debug.Store(spec.Debug)
+	l.set = settingsOf(spec)
+	if l.own {
+		l.set.target = "stderr"
+	}
+	if l.set.target == "file" {
+		// A file that nobody can write to now is no reason not to serve; one that is
+		// not ours to write to is a mistake that somebody must mend.
+		if err := l.open(); err != nil && !passing(err) {
 			return nil, err
 		}
 	}
@@ -52,152 +104,171 @@ func openLog(root *os.Root, spec *appspec.Spec, uid, gid int, stderr bool) (*app
 	return l, nil
 }
 
-// open opens the file for appending. The app's user owns logs/, so what stands
-// there is not trusted: only a regular file with one name is written to.
-func (l *appLog) open() error {
-	f, err := l.root.OpenFile(logName, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o640)
-	if err != nil {
-		return fmt.Errorf("cannot open log %s/%s: %w", l.root.Name(), logName, err)
-	}
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink != 1 {
-		_ = f.Close()
-		return fmt.Errorf("cannot open log %s/%s: it is not a plain file with one name; remove it", l.root.Name(), logName)
-	}
-	if l.uid >= 0 && int(st.Uid) != l.uid {
-		_ = f.Chown(l.uid, l.gid)
-	}
-	l.file, l.size = f, st.Size
-	return nil
+// passing tells that what failed may work later without anybody's doing.
+func passing(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EIO)
 }
 
-// write is the writer goroutine.
-func (l *appLog) write() {
-	defer close(l.done)
-	for b := range l.lines {
-		if b == nil {
-			break // close
+// configure takes over the log block of a new spec, from the next line on.
+func (l *appLog) configure(spec *appspec.Spec) {
+	l.debug.Store(spec.Debug)
+	set := settingsOf(spec)
+	if l.own {
+		set.target = "stderr"
+	}
+	l.control(func() {
+		if set.target != l.set.target {
+			l.fellBack = ""
+			l.closeFile()
 		}
-		if n := l.lost.Swap(0); n > 0 {
-			b = append([]byte(formatLine("WARNING", fmt.Sprintf("%d log lines were lost: the disk did not keep up", n))), b...)
+		l.set = set
+	})
+}
+
+// reopen makes the writer open the file anew: somebody may have moved it away.
+func (l *appLog) reopen() {
+	l.control(func() {
+		l.closeFile()
+		l.fellBack = ""
+	})
+}
+
+// useStderr makes a descriptor the standard error that target = "stderr" writes
+// to; the log owns it.
+func (l *appLog) useStderr(fd int) {
+	l.control(func() {
+		if l.stderr > 2 {
+			_ = unix.Close(l.stderr)
 		}
-		l.emit(b)
-	}
-	if l.file != nil {
-		_ = l.file.Close()
-	}
+		l.stderr, l.checked, l.fellBack = fd, false, ""
+	})
 }
 
-func (l *appLog) emit(b []byte) {
-	if l.stderr {
-		_, _ = os.Stderr.Write(b)
-		return
-	}
-	if l.max > 0 && l.size+int64(len(b)) > l.max && l.size > 0 {
-		l.rotate()
-	}
-	if l.file == nil && l.open() != nil {
-		return
-	}
-	n, err := l.file.Write(b)
-	l.size += int64(n)
-	if err != nil {
-		// A full disk must not stop the app; the next line tries again.
-		l.lost.Add(1)
-	}
-}
-
-// rotate moves wsgid.log to wsgid.log.1, that to .2, and so on.
-func (l *appLog) rotate() {
-	_ = l.file.Close()
-	l.file = nil
-	if l.keep <= 0 {
-		_ = l.root.Remove(logName)
-	}
-	for i := l.keep - 1; i >= 0; i-- {
-		from := logName
-		if i > 0 {
-			from = fmt.Sprintf("%s.%d", logName, i)
-		}
-		_ = l.root.Rename(from, fmt.Sprintf("%s.%d", logName, i+1))
-	}
-}
-
-// put hands bytes to the writer; they are lost when it does not keep up.
-func (l *appLog) put(b []byte) {
+// control runs f on the writer, after all lines before it.
+func (l *appLog) control(f func()) {
 	select {
-	case l.lines <- b:
+	case l.entries <- &logEntry{control: f}:
 	default:
-		l.lost.Add(1)
+		// The writer is busy, and the loop does not wait for it.
+		go func() {
+			select {
+			case l.entries <- &logEntry{control: f}:
+			case <-l.done:
+			}
+		}()
 	}
 }
 
-// close writes what is left and ends the writer.
+// put hands an entry to the writer; it is lost when the writer does not keep
+// up. The loop never waits here.
+func (l *appLog) put(e *logEntry) {
+	select {
+	case l.entries <- e:
+	default:
+		l.drop(e.lines())
+	}
+}
+
+// putPatient waits a moment for the writer.
+func (l *appLog) putPatient(e *logEntry) {
+	select {
+	case l.entries <- e:
+		return
+	default:
+	}
+	t := time.NewTimer(outputPatience)
+	defer t.Stop()
+	select {
+	case l.entries <- e:
+	case <-t.C:
+		l.drop(e.lines())
+	case <-l.done:
+	}
+}
+
+func (l *appLog) drop(lines int) {
+	l.lost.Add(uint64(lines))
+	l.dropped.Add(uint64(lines))
+}
+
+// buffer is an empty one for a batch of the access log.
+func (l *appLog) buffer() []byte {
+	select {
+	case b := <-l.spare:
+		return b[:0]
+	default:
+		return make([]byte, 0, accessBatch+4096)
+	}
+}
+
+// close writes what is left and ends the writer. A target that hangs is not
+// waited for.
 func (l *appLog) close() {
-	l.lines <- nil // not close(2) of the channel: others may still put
-	<-l.done
+	t := time.NewTimer(closePatience)
+	defer t.Stop()
+	copied := make(chan struct{})
+	go func() {
+		l.following.Wait()
+		close(copied)
+	}()
+	select {
+	case <-copied:
+	case <-time.After(lastWords): // a child of a worker may keep the pipe open for ever
+	}
+	select {
+	case l.entries <- nil: // not close(2) of the channel: others may still put
+	case <-t.C:
+		return
+	}
+	select {
+	case <-l.done:
+	case <-t.C:
+	}
+}
+
+// trouble is why lines are being lost, empty where none are, and how many were
+// since the master started.
+func (l *appLog) trouble() (string, uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.problem, l.dropped.Load()
+}
+
+// onTrouble has f called, from the writer, whenever trouble changes.
+func (l *appLog) onTrouble(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.notify = f
+	if l.problem != "" {
+		go f()
+	}
+}
+
+func (l *appLog) setProblem(text string) {
+	l.mu.Lock()
+	changed := l.problem != text
+	l.problem = text
+	notify := l.notify
+	l.mu.Unlock()
+	if changed {
+		notify()
+	}
 }
 
 var pid = os.Getpid()
 
-// formatLine makes a line in wsgid's format.
-func formatLine(level, message string) string {
-	return string(appendLine(nil, "wsgid", pid, level, message))
-}
-
-func appendLine(dst []byte, who string, pid int, level, message string) []byte {
-	dst = time.Now().AppendFormat(dst, "2006-01-02 15:04:05,000")
-	return fmt.Appendf(dst, " - %s [pid=%d] - %s - %s\n", who, pid, level, message)
-}
-
-func (l *appLog) info(message string)  { l.put([]byte(formatLine("INFO", message))) }
-func (l *appLog) warn(message string)  { l.put([]byte(formatLine("WARNING", message))) }
-func (l *appLog) error(message string) { l.put([]byte(formatLine("ERROR", message))) }
+func (l *appLog) info(message string)  { l.own1("INFO", message) }
+func (l *appLog) warn(message string)  { l.own1("WARNING", message) }
+func (l *appLog) error(message string) { l.own1("ERROR", message) }
 
 // raw writes text that is already in lines, such as a traceback.
-func (l *appLog) raw(text string) { l.put([]byte(text)) }
-
-// slog returns a logger that writes into the log, for packages below.
-func (l *appLog) slog() *slog.Logger { return slog.New(&slogHandler{log: l}) }
-
-// slogHandler makes wsgid's lines of slog's records.
-type slogHandler struct {
-	log   *appLog
-	attrs []slog.Attr
+func (l *appLog) raw(text string) {
+	l.put(&logEntry{kind: kindRaw, at: time.Now(), level: "ERROR", pid: pid, text: []byte(text)})
 }
 
-// Enabled implements slog.Handler.
-func (h *slogHandler) Enabled(_ context.Context, level slog.Level) bool {
-	return level >= slog.LevelInfo || h.log.debug
+func (l *appLog) own1(level, message string) {
+	l.put(&logEntry{kind: kindOwn, at: time.Now(), level: level, pid: pid, text: []byte(message)})
 }
-
-// Handle implements slog.Handler.
-func (h *slogHandler) Handle(_ context.Context, r slog.Record) error {
-	var b strings.Builder
-	b.WriteString(r.Message)
-	add := func(a slog.Attr) bool {
-		fmt.Fprintf(&b, " %s=%v", a.Key, a.Value)
-		return true
-	}
-	for _, a := range h.attrs {
-		add(a)
-	}
-	r.Attrs(add)
-	level := r.Level.String()
-	if r.Level == slog.LevelWarn {
-		level = "WARNING" // as Python calls it
-	}
-	h.log.put([]byte(formatLine(level, b.String())))
-	return nil
-}
-
-// WithAttrs implements slog.Handler.
-func (h *slogHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &slogHandler{log: h.log, attrs: append(slices.Clone(h.attrs), attrs...)}
-}
-
-// WithGroup implements slog.Handler; groups are not told apart.
-func (h *slogHandler) WithGroup(string) slog.Handler { return h }
 
 // workerPID writes or removes pid/worker/<pid>.pid.
 func (l *appLog) workerPID(pid int, alive bool) { l.pidFile("worker", pid, alive) }
@@ -219,27 +290,4 @@ func (l *appLog) pidFile(kind string, pid int, alive bool) {
 	}
 	_, _ = fmt.Fprintf(f, "%d\n", pid)
 	_ = f.Close()
-}
-
-// follow copies a worker's output into the log, line by line, until the worker
-// and all its children have closed it.
-func (l *appLog) follow(r *os.File, pid int) {
-	defer r.Close()
-	br := bufio.NewReaderSize(r, 4096)
-	for {
-		line, err := br.ReadSlice('\n')
-		if len(line) > 0 {
-			text := line
-			if text[len(text)-1] == '\n' {
-				text = text[:len(text)-1]
-			}
-			l.put(appendLine(nil, "app", pid, "OUTPUT", string(text)))
-		}
-		if err != nil && err != bufio.ErrBufferFull {
-			if err != io.EOF {
-				l.warn(fmt.Sprintf("cannot read the output of worker %d: %v", pid, err))
-			}
-			return
-		}
-	}
 }

@@ -92,6 +92,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 				return nil, err
 			}
 		}
+		keepJournal()
 		if err := enterChroot(spec, chrootBinds(spec, python, m.dir, hostDir)); err != nil {
 			return nil, err
 		}
@@ -112,6 +113,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	}
 	m.pool = newPool(m.loop, m.log, spec)
 	m.pool.changed = m.onChange
+	m.log.onTrouble(func() { m.loop.post(m.pool.touch) })
 	m.pool.admitted = func(w *worker) { m.filters.Store(w.loaded.Filters) }
 	m.pool.emptied = m.onPoolEmpty
 	sp := newSpawner(m.loop, m.log, user, boot.Env, hostDir)
@@ -204,7 +206,7 @@ func (m *master) accept() error {
 // run serves until the master has drained.
 func (m *master) run() error {
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGTTIN, unix.SIGTTOU)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGCHLD)
 	signal.Ignore(unix.SIGPIPE)
 	go func() {
 		for s := range signals {
@@ -225,6 +227,7 @@ func (m *master) run() error {
 	} else {
 		m.log.error(err.Error())
 	}
+	m.pool.access.flush()
 	m.log.close()
 	return err
 }
@@ -232,9 +235,12 @@ func (m *master) run() error {
 // onSignal: see the contract, section 6.
 func (m *master) onSignal(s syscall.Signal) {
 	switch s { //nolint:exhaustive // only what run asked for comes
+	case unix.SIGCHLD:
+		m.pool.childs.onChild()
 	case unix.SIGTERM, unix.SIGINT:
 		m.drain("signal " + unix.SignalName(s))
 	case unix.SIGHUP:
+		m.log.reopen()
 		m.pool.rollTo(m.spec, "signal SIGHUP")
 	case unix.SIGTTIN:
 		m.pool.scale(m.pool.min+1, m.pool.max+1)
@@ -250,7 +256,7 @@ func (m *master) update(spec *appspec.Spec, generation int, rolling bool) {
 	if m.tls != nil {
 		m.tls.configure(&spec.Request)
 	}
-	m.log.debug = spec.Debug
+	m.log.configure(spec)
 	if rolling {
 		m.pool.min, m.pool.max = spec.Workers.Min, spec.Workers.Max
 		m.pool.scaler.limits(spec.Workers.Min, spec.Workers.Max)

@@ -113,6 +113,10 @@ func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 	x := in.pool.newExchange()
 	x.label = label(x.label, &r.Request)
 	x.body = r.File
+	r.Peer.Software, r.Peer.Trusted = "wsgid/"+Version, in.trusted
+	if in.pool.access.on.Load() {
+		x.access.note(&r.Request, &r.Peer)
+	}
 	var flags byte
 	if r.File != nil {
 		flags = wsgi.FlagBodyFile
@@ -125,7 +129,6 @@ func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 		}
 		flags = wsgi.FlagBodyFile
 	}
-	r.Peer.Software, r.Peer.Trusted = "wsgid/"+Version, in.trusted
 	if in.filters.Load() {
 		x.msg = wsgi.AppendRequest(x.msg, flags, 0, &r.Request, &r.Peer, wsgi.Entry{Key: "wsgid.m2message", Value: messageTuple(r)})
 	} else {
@@ -148,6 +151,7 @@ func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 // refuse answers a request that does not come to the pool.
 func (in *mongrel2Ingress) refuse(x *exchange, r *link.Incoming, status int, reason string) {
 	reply := r.Reply
+	in.pool.refused(x, &r.Peer, status)
 	r.Release()
 	in.pool.release(x)
 	in.rouse()

@@ -34,6 +34,9 @@ func (p *pool) status() Status {
 	st.Requests = RequestCounts{Total: p.stats.total, Errors: p.stats.errors, Waiting: p.queue.n, Active: p.stats.active,
 		Rejected: p.stats.rejected, Timeouts: p.stats.timeouts}
 	st.Requests.P50, st.Requests.P99 = p.stats.quantiles(p.loop.now)
+	st.Requests.PerSecond = p.stats.rate(p.loop.now)
+	st.Counters = p.stats.counters()
+	st.LogError, st.LogLost = p.log.trouble()
 	return st
 }
 

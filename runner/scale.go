@@ -159,6 +159,7 @@ func (p *pool) watchMemory() {
 			continue
 		}
 		if rss := residentSize(w.pid); rss > limit {
+			p.stats.restarts[restartMemory]++
 			p.recycle(w, fmt.Sprintf("its resident size is %d MiB (workers.max_memory is %d MiB)", rss>>20, limit>>20))
 		}
 	}
@@ -171,6 +172,7 @@ const memoryEvery = 2 * time.Second
 // configure takes over a spec in place.
 func (p *pool) configure(spec *appspec.Spec) {
 	p.spec = spec
+	p.access.configure(spec.Log.Access, spec.Log.Format == "json")
 	p.watchMemory()
 	p.health.configure()
 }

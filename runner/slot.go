@@ -97,6 +97,7 @@ func (s *slot) sendBody(x *exchange) bool {
 func (s *slot) begin(now int64) {
 	x := s.held[0]
 	x.begunAt = now
+	x.worker = s.w.pid
 	if t := s.w.pool.spec.Workers.RequestTimeout.D(); t > 0 && !x.health {
 		x.deadline = now + int64(t)
 		s.w.pool.loop.setBy(&s.w.pool.sweep, x.deadline)

@@ -9,14 +9,47 @@ import (
 // running window and the one before it.
 const statsWindow = int64(30 * time.Second)
 
-// stats counts an app's requests.
+// rateSpan is the number of whole seconds that a rate is the average of.
+const rateSpan = 10
+
+// durationBounds are the upper bounds of the exported duration histogram, in
+// nanoseconds. They are fixed: a series whose buckets move cannot be added up.
+var durationBounds = [...]int64{
+	1e6, 2.5e6, 5e6, 10e6, 25e6, 50e6, 100e6, 250e6, 500e6, 1e9, 2.5e9, 5e9, 10e9, 30e9, 60e9,
+}
+
+// stats counts an app's requests. Counting is an increment in an array on the
+// loop; everything else is done when somebody asks.
 type stats struct {
 	total, errors, rejected, timeouts uint64
 	active                            int
 
+	codes     [500]uint64                     // answers by status, less 100
+	durations [len(durationBounds) + 1]uint64 // not cumulative; the last is beyond all bounds
+	duration  uint64                          // sum, in nanoseconds
+	restarts  [len(restartReasons)]uint64     // of workers, by reason
+	seconds   [rateSpan + 1]uint32            // ended requests by second, a ring
+	second    int64                           // of the loop's time, the one being counted
+
 	recent, before *histogram
 	since          int64 // start of the recent window
 }
+
+// restartReason is why a worker was replaced though nobody asked for it.
+type restartReason int
+
+const (
+	restartDied     restartReason = iota // it ended by itself, or somebody killed it
+	restartStart                         // it could not start
+	restartTimeout                       // a request ran into workers.request_timeout
+	restartMemory                        // workers.max_memory
+	restartRequests                      // workers.max_requests
+	restartHealth                        // its health checks failed
+	restartBroke                         // it did what no worker may do
+)
+
+// restartReasons are their names in Counters.Restarts.
+var restartReasons = [...]string{"died", "start", "timeout", "memory", "requests", "health", "broke"}
 
 // histogram counts durations in buckets of a relative width of an eighth.
 type histogram [40 * 8]uint32
@@ -40,7 +73,49 @@ func bucketValue(b int) float64 {
 	return float64(uint64(b%8+9) << shift)
 }
 
-// latency notes a duration.
+// answered notes that a request has ended with a status after ns nanoseconds.
+func (s *stats) answered(now, ns int64, status int) {
+	if i := status - 100; i >= 0 && i < len(s.codes) {
+		s.codes[i]++
+	}
+	b := 0
+	for b < len(durationBounds) && ns > durationBounds[b] {
+		b++
+	}
+	s.durations[b]++
+	s.duration += uint64(max(ns, 0))
+	s.tick(now)
+	s.seconds[s.second%int64(len(s.seconds))]++
+	s.latency(now, ns)
+}
+
+// tick moves the ring of seconds on.
+func (s *stats) tick(now int64) {
+	sec := now / int64(time.Second)
+	if sec == s.second {
+		return
+	}
+	for i := max(s.second+1, sec-rateSpan); i <= sec; i++ {
+		s.seconds[i%int64(len(s.seconds))] = 0
+	}
+	s.second = sec
+}
+
+// rate is the number of requests a second over the last whole seconds.
+func (s *stats) rate(now int64) float64 {
+	s.tick(now)
+	span := min(s.second, rateSpan) // a young master has less to speak of
+	var n uint64
+	for i := s.second - span; i < s.second; i++ {
+		n += uint64(s.seconds[i%int64(len(s.seconds))])
+	}
+	if span == 0 {
+		return 0
+	}
+	return float64(n) / float64(span)
+}
+
+// latency notes a duration for the quantiles.
 func (s *stats) latency(now, ns int64) {
 	s.roll(now)
 	s.recent[bucket(ns)]++
@@ -85,4 +160,24 @@ func (s *stats) quantiles(now int64) (p50, p99 float64) {
 		seen += c
 	}
 	return p50, p99
+}
+
+// counters are the stats in the form of a Status.
+func (s *stats) counters() *Counters {
+	c := &Counters{Codes: map[int]uint64{}, Buckets: make([]uint64, len(s.durations)),
+		Seconds: float64(s.duration) / 1e9, Restarts: map[string]uint64{}}
+	for i, n := range s.codes {
+		if n > 0 {
+			c.Codes[i+100] = n
+		}
+	}
+	var sum uint64
+	for i, n := range s.durations {
+		sum += n
+		c.Buckets[i] = sum
+	}
+	for i, n := range s.restarts {
+		c.Restarts[restartReasons[i]] = n
+	}
+	return c
 }

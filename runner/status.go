@@ -60,6 +60,9 @@ type Status struct {
 	Health       *HealthStatus `json:"health,omitempty"` // last answer to a health check
 	Scaled       string        `json:"scaled,omitempty"` // last decision on the number of workers, and why
 	Loaded       string        `json:"loaded"`           // what the loader found: "django blog.wsgi:application"
+	Counters     *Counters     `json:"counters,omitempty"`
+	LogError     string        `json:"log_error,omitempty"` // why lines of the log are lost, or go to another target
+	LogLost      uint64        `json:"log_lost,omitempty"`  // lines since the master started
 }
 
 // WorkerInfo is one worker of a Status.
@@ -69,6 +72,18 @@ type WorkerInfo struct {
 	Since    time.Time   `json:"since"`
 	Requests uint64      `json:"requests"`
 	RSS      int64       `json:"rss"` // bytes
+	// Current are the requests it is at, one for each thread that is busy.
+	Current     []CurrentRequest `json:"current,omitempty"`
+	Threads     int              `json:"threads,omitempty"`
+	Errors      uint64           `json:"errors,omitempty"`       // of Requests, answered 5xx
+	Bytes       uint64           `json:"bytes,omitempty"`        // of the bodies it sent
+	WorkSeconds float64          `json:"work_seconds,omitempty"` // spent at requests
+}
+
+// CurrentRequest is a request that a worker is at.
+type CurrentRequest struct {
+	Request string    `json:"request"` // "GET /path"
+	Since   time.Time `json:"since"`
 }
 
 // RequestCounts counts since the master started; the quantiles are of the
@@ -82,4 +97,6 @@ type RequestCounts struct {
 	Timeouts uint64  `json:"timeouts"` // 504
 	P50      float64 `json:"p50_ms"`
 	P99      float64 `json:"p99_ms"`
+	// PerSecond is the rate of the last ten seconds.
+	PerSecond float64 `json:"per_second,omitempty"`
 }

@@ -48,6 +48,7 @@ func newTLSIngress(l *loop, p *pool, f *front, log *appLog) *tlsIngress {
 		TempFile: f.tempFile,
 		Log:      log.info,
 		Version:  Version,
+		Note:     p.access.noteOf,
 	}
 	return in
 }
@@ -93,7 +94,11 @@ func (in *tlsIngress) submit(r *bridge.Incoming) {
 	x.msg = append(x.msg, r.Msg...)
 	x.body = r.File
 	x.label = append(append(append(x.label, r.Method...), ' '), r.Target...)
+	if n, ok := r.Token.(*accessNote); ok {
+		x.access = *n
+	}
 	if len(x.msg) > wsgi.MaxMessage {
+		in.pool.refused(x, &wsgi.Peer{RemoteAddr: r.Remote}, 431)
 		in.pool.release(x)
 		r.Sink.Fail(431, "the request's head is too large")
 		return

@@ -29,6 +29,9 @@ type worker struct {
 	abort     []byte // the shared abort table, one uint32 a slot
 
 	served  uint64
+	errors  uint64 // of served, answered 5xx
+	sent    uint64 // bytes of bodies
+	worked  int64  // nanoseconds at requests
 	limit   uint64 // recycle after that many requests; 0: never
 	failure *wsgi.Failure
 	loaded  wsgi.Ready
@@ -86,7 +89,15 @@ func (w *worker) info(l *loop, rss int64) WorkerInfo {
 	if st == WorkerIdle && w.busy() > 0 {
 		st = WorkerBusy
 	}
-	return WorkerInfo{PID: w.pid, State: st, Since: l.wall(w.since).Round(time.Millisecond), Requests: w.served, RSS: rss}
+	info := WorkerInfo{PID: w.pid, State: st, Since: l.wall(w.since).Round(time.Millisecond), Requests: w.served, RSS: rss,
+		Errors: w.errors, Bytes: w.sent, WorkSeconds: float64(w.worked) / 1e9, Threads: len(w.slots)}
+	for _, s := range w.slots {
+		if s.n > 0 {
+			x := s.held[0]
+			info.Current = append(info.Current, CurrentRequest{Request: string(x.label), Since: l.wall(x.begunAt).Round(time.Millisecond)})
+		}
+	}
+	return info
 }
 
 // close frees what the worker used.

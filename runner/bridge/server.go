@@ -39,7 +39,7 @@ type Incoming struct {
 	Sink wsgi.Sink
 	// Method, Target and Remote are for log lines.
 	Method, Target, Remote string
-	// Token is the taker's own.
+	// Token is the taker's own; Server.Note fills it.
 	Token any
 
 	out *response
@@ -54,6 +54,9 @@ type Server struct {
 	// Submit hands a request over and returns at once. It is called from many
 	// goroutines.
 	Submit func(in *Incoming)
+	// Note makes what the taker wants to keep of a request as its Token. It is
+	// called from many goroutines; nil: nothing.
+	Note func(r *wsgi.Request, p *wsgi.Peer) any
 	// Cancel tells that the client of a submitted request is gone. The response
 	// may have ended meanwhile: see Incoming.Ended.
 	Cancel func(in *Incoming)
@@ -319,6 +322,9 @@ func hostPort(a net.Addr) (host, port string) {
 // submit encodes a request and hands it over.
 func (s *Server) submit(r *wsgi.Request, p *wsgi.Peer, b *body, out *response) (*Incoming, bool) {
 	in := &Incoming{Sink: out, Method: string(r.Method), Target: string(r.Path), Remote: p.RemoteAddr, out: out}
+	if s.Note != nil {
+		in.Token = s.Note(r, p)
+	}
 	var flags byte
 	if b.file != nil {
 		flags = wsgi.FlagBodyFile

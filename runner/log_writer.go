@@ -1,0 +1,399 @@
+package runner
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// logRetry is how often a target that takes nothing is tried again.
+const logRetry = 5 * time.Second
+
+// write is the writer goroutine.
+func (l *appLog) write() {
+	defer close(l.done)
+	for {
+		var again <-chan time.Time
+		if l.failing() {
+			again = time.After(logRetry)
+		}
+		select {
+		case e := <-l.entries:
+			if !l.take(e) {
+				l.flush()
+				l.closeFile()
+				l.journal.close()
+				return
+			}
+		case <-again:
+			l.retry()
+		}
+		if len(l.entries) == 0 {
+			l.flush()
+		}
+	}
+}
+
+// failing tells that something waits to be tried again.
+func (l *appLog) failing() bool {
+	if l.lost.Load() > 0 {
+		return true
+	}
+	switch l.set.target {
+	case "journal":
+		return l.fellBack != ""
+	case "file":
+		text, _ := l.trouble()
+		return text != "" && l.file == nil
+	}
+	return false
+}
+
+// take handles one entry; false: the log is to be closed.
+func (l *appLog) take(e *logEntry) bool {
+	switch {
+	case e == nil:
+		return false
+	case e.control != nil:
+		l.flush()
+		e.control()
+		return true
+	case l.set.target == "journal" && l.fellBack == "":
+		l.toJournal(e)
+	default:
+		l.gather(e)
+	}
+	if e.kind == kindAccess {
+		select {
+		case l.spare <- e.text:
+		default:
+		}
+	}
+	return true
+}
+
+// gather adds an entry to what is written next.
+func (l *appLog) gather(e *logEntry) {
+	app := ""
+	if l.set.target == "stderr" && !l.own {
+		app = l.app // the daemon's standard error is that of all apps
+	}
+	if l.set.json {
+		l.out = e.appendJSON(l.out, l.app)
+	} else {
+		l.out = e.appendText(l.out, app)
+	}
+	if len(l.out) >= logBatch {
+		l.flush()
+	}
+}
+
+// line is one of the log's own, in the present form.
+func (l *appLog) line(level, message string) []byte {
+	out := l.out
+	l.out = nil
+	l.gather(&logEntry{kind: kindOwn, at: time.Now(), level: level, pid: pid, text: []byte(message)})
+	b := l.out
+	l.out = out
+	return b
+}
+
+// flush writes what was gathered, and before it how many lines are missing.
+func (l *appLog) flush() {
+	if l.set.target == "journal" && l.fellBack == "" {
+		return // nothing is gathered
+	}
+	lost := l.lost.Swap(0)
+	if len(l.out) == 0 && lost == 0 {
+		return
+	}
+	b := l.out
+	if lost > 0 {
+		b = append(l.lostLine(lost), b...)
+	}
+	whole := len(b)
+	rest, err := l.emit(b)
+	if l.out = l.out[:0]; cap(l.out) > 2*logBatch {
+		l.out = nil
+	}
+	if err != nil {
+		missing := uint64(bytes.Count(rest, []byte{'\n'}))
+		if lost > 0 && len(rest) >= whole {
+			missing-- // the line that tells of them
+			l.lost.Add(lost)
+		}
+		l.drop(int(missing))
+		l.setProblem(err.Error())
+		return
+	}
+	l.setProblem(l.fellBack)
+}
+
+// lostLine tells that lines are missing.
+func (l *appLog) lostLine(n uint64) []byte {
+	why, _ := l.trouble()
+	if why == "" {
+		why = "the " + l.set.target + " did not keep up"
+	}
+	return l.line("WARNING", fmt.Sprintf("%d log lines were lost: %s", n, why))
+}
+
+// retry sees whether what failed works again.
+func (l *appLog) retry() {
+	switch {
+	case l.set.target == "journal" && l.fellBack == "":
+		l.tellJournal()
+	case l.set.target == "journal" && l.journal.reachable() == nil:
+		l.flush()
+		l.fellBack = ""
+		l.closeFile()
+		l.toJournal(&logEntry{kind: kindOwn, level: "INFO", pid: pid,
+			text: []byte("the journal answers again; what came meanwhile is in " + logName)})
+	case l.set.target == "file" && l.file == nil:
+		if err := l.open(); err != nil {
+			l.setProblem(err.Error())
+			return
+		}
+		l.setProblem("")
+	}
+	l.flush()
+}
+
+// fallBack makes the file take what the target does not.
+func (l *appLog) fallBack(why string) {
+	l.fellBack = why
+	l.out = append(l.out, l.line("WARNING", why)...)
+}
+
+// emit writes whole lines to where they go. Of an error it returns what was not
+// written.
+func (l *appLog) emit(b []byte) ([]byte, error) {
+	if l.set.target == "stderr" && l.fellBack == "" {
+		err := l.checkStderr()
+		if err == nil {
+			err = writeAll(l.stderr, b)
+		}
+		if err == nil {
+			return nil, nil
+		}
+		l.fellBack = fmt.Sprintf("log.target is \"stderr\", but standard error takes nothing: %v; this file takes the log until the spec is handed over again", err)
+		b = append(l.line("WARNING", l.fellBack), b...)
+	}
+	return l.toFile(b)
+}
+
+// checkStderr refuses a standard error that leads nowhere: a master whose spec
+// asked for another target when it was started has none.
+func (l *appLog) checkStderr() error {
+	if l.own || l.checked {
+		return nil
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(l.stderr, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == unix.Mkdev(1, 3) {
+		return errors.New("it leads to " + os.DevNull)
+	}
+	l.checked = true
+	return nil
+}
+
+// writeAll writes to a descriptor, and waits a moment where it is full.
+func writeAll(fd int, b []byte) error {
+	for len(b) > 0 {
+		n, err := unix.Write(fd, b)
+		switch {
+		case n > 0:
+			b = b[n:]
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			ready, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, int(outputPatience.Milliseconds()))
+			if ready == 0 {
+				return errors.New("nobody reads it")
+			}
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+// toFile writes whole lines to the log file, over rotations.
+func (l *appLog) toFile(b []byte) ([]byte, error) {
+	l.look(&b)
+	for len(b) > 0 {
+		if l.file == nil {
+			if err := l.open(); err != nil {
+				return b, err
+			}
+		}
+		part := b
+		if l.set.max > 0 && l.size+int64(len(b)) > l.set.max {
+			cut := bytes.LastIndexByte(b[:max(min(l.set.max-l.size, int64(len(b))), 0)], '\n') + 1
+			switch {
+			case cut > 0:
+				part = b[:cut]
+			case l.size > 0:
+				if err := l.rotate(); err != nil {
+					b = append(l.line("ERROR", err.Error()), b...)
+				}
+				continue
+			default: // a line that is longer than a file may be
+				part = b[:bytes.IndexByte(b, '\n')+1]
+			}
+		}
+		n, err := l.file.Write(part)
+		l.size += int64(n)
+		if err != nil {
+			l.mend(n)
+			l.closeFile()
+			return b, fmt.Errorf("cannot write log %s/%s: %w", l.root.Name(), logName, plainPath(err))
+		}
+		b = b[len(part):]
+	}
+	return nil, nil
+}
+
+// mend takes back the part of a write that the disk had no room for, so that no
+// line is half there.
+func (l *appLog) mend(written int) {
+	if written > 0 {
+		if st, err := l.file.Stat(); err == nil && st.Size() >= int64(written) {
+			_ = l.file.Truncate(st.Size() - int64(written))
+		}
+	}
+}
+
+// open opens the file for appending. The app's user owns logs/, so what stands
+// there is not trusted: only a regular file with one name is written to.
+func (l *appLog) open() error {
+	f, err := l.root.OpenFile(logName, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o640)
+	if err != nil {
+		return fmt.Errorf("cannot open log %s/%s: %w", l.root.Name(), logName, plainPath(err))
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink != 1 {
+		_ = f.Close()
+		return fmt.Errorf("cannot open log %s/%s: it is not a plain file with one name; remove it", l.root.Name(), logName)
+	}
+	if l.uid >= 0 && int(st.Uid) != l.uid {
+		_ = f.Chown(l.uid, l.gid)
+	}
+	l.file, l.size, l.looked = f, st.Size, time.Now()
+	return nil
+}
+
+func (l *appLog) closeFile() {
+	if l.file != nil {
+		_ = l.file.Close()
+		l.file = nil
+	}
+}
+
+// look sees now and then whether the file is still the one of that name, and
+// how large it is.
+func (l *appLog) look(b *[]byte) {
+	if l.file == nil || time.Since(l.looked) < logLook {
+		return
+	}
+	l.looked = time.Now()
+	here, err := l.file.Stat()
+	if err != nil {
+		l.closeFile()
+		return
+	}
+	there, err := l.root.Lstat(logName)
+	if err == nil && os.SameFile(here, there) {
+		l.size = here.Size()
+		return
+	}
+	what := "moved away"
+	var st unix.Stat_t
+	if unix.Fstat(int(l.file.Fd()), &st) == nil && st.Nlink == 0 {
+		what = "removed"
+	}
+	l.closeFile()
+	*b = append(l.line("WARNING", "the log file was "+what+"; this is a new one"), *b...)
+}
+
+// rotate moves wsgid.log to wsgid.log.1, that to .2, and so on.
+func (l *appLog) rotate() error {
+	l.closeFile()
+	if l.set.keep <= 0 {
+		if err := l.root.Remove(logName); err != nil {
+			return l.stuck(err)
+		}
+		return nil
+	}
+	for i := l.set.keep - 1; i >= 0; i-- {
+		from := logName
+		if i > 0 {
+			from = fmt.Sprintf("%s.%d", logName, i)
+		}
+		err := l.root.Rename(from, fmt.Sprintf("%s.%d", logName, i+1))
+		if err != nil && i == 0 {
+			return l.stuck(err)
+		}
+	}
+	// Of a time when more were kept.
+	for i := l.set.keep + 1; l.root.Remove(fmt.Sprintf("%s.%d", logName, i)) == nil; i++ {
+	}
+	return nil
+}
+
+// stuck goes on with a file that cannot be rotated, and tries again when it has
+// grown by as much once more.
+func (l *appLog) stuck(err error) error {
+	if e := l.open(); e != nil {
+		return e
+	}
+	l.size = 0
+	l.looked = time.Now()
+	return fmt.Errorf("cannot rotate log %s/%s: %w", l.root.Name(), logName, plainPath(err))
+}
+
+// plainPath leaves out what the caller names better.
+func plainPath(err error) error {
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	var le *os.LinkError
+	if errors.As(err, &le) {
+		return le.Err
+	}
+	return err
+}
+
+// toJournal sends an entry to the journal, or falls back to the file.
+func (l *appLog) toJournal(e *logEntry) {
+	l.tellJournal()
+	err := l.journal.sendAll(l.app, e)
+	switch {
+	case err == nil:
+		l.setProblem("")
+	case errors.Is(err, unix.EAGAIN):
+		l.drop(e.lines())
+		l.setProblem("cannot write to the journal: it does not take what is sent to it")
+	default:
+		l.fallBack(fmt.Sprintf("log.target is \"journal\", but no journal answers at %s: %v; this file takes the log until one does", journalPath, err))
+		l.gather(e)
+	}
+}
+
+// tellJournal tells it how many lines are missing.
+func (l *appLog) tellJournal() {
+	lost := l.lost.Swap(0)
+	if lost == 0 {
+		return
+	}
+	e := &logEntry{kind: kindOwn, level: "WARNING", pid: pid, text: fmt.Appendf(nil, "%d log lines were lost: the journal did not keep up", lost)}
+	if l.journal.send(l.app, e) != nil {
+		l.lost.Add(lost)
+	}
+}
