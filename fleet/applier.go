@@ -250,17 +250,41 @@ func (a *Applier) stop(ctx context.Context, o Observed) error {
 	return <-errs
 }
 
+// drain asks a master to finish and end. One that cannot be asked is killed,
+// unless it is ending already: then nothing need be asked of it.
+func (a *Applier) drain(ctx context.Context, m Seen, successor master) error {
+	err := m.master.drain(ctx, successor)
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil && m.master.Alive() {
+		return fmt.Errorf("cannot drain pid %d: %w", m.PID, context.Cause(ctx))
+	}
+	wctx, cancel := context.WithTimeout(ctx, lastMoments)
+	defer cancel()
+	if m.master.Wait(wctx) == nil || !m.master.Alive() {
+		return nil
+	}
+	if ctx.Err() == nil {
+		// It is there: the answer was lost, or it is busy.
+		if m.master.drain(ctx, successor) == nil || !m.master.Alive() {
+			return nil
+		}
+	}
+	a.log.Warn("killing a master that cannot drain", "app", m.App, "pid", m.PID, "err", err)
+	return a.killMaster(m)
+}
+
+// lastMoments is what a master that does not answer any more has to end.
+const lastMoments = time.Second
+
 // end drains one master and waits; past the limit it is killed.
 func (a *Applier) end(ctx context.Context, m Seen, successor master, limit time.Duration) error {
 	if m.Hung {
 		return a.killMaster(m)
 	}
-	if err := m.master.drain(ctx, successor); err != nil {
-		if !m.master.Alive() {
-			return nil
-		}
-		a.log.Warn("cannot drain, killing", "app", m.App, "pid", m.PID, "err", err)
-		return a.killMaster(m)
+	if err := a.drain(ctx, m, successor); err != nil {
+		return err
 	}
 	wctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -301,8 +325,8 @@ func (a *Applier) retire(ctx context.Context, o Observed, cur Seen) error {
 		if m.PID == cur.PID || m.draining() {
 			continue
 		}
-		if err := m.master.drain(ctx, cur.master); err != nil && m.master.Alive() {
-			return a.killMaster(m)
+		if err := a.drain(ctx, m, cur.master); err != nil {
+			return err
 		}
 	}
 	return nil

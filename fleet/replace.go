@@ -23,7 +23,7 @@ func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, o
 		var werr error
 		a.idle(func() { werr = a.waitReady(ctx, m, spec) })
 		if werr != nil {
-			a.undo(ctx, o, old, m)
+			a.undo(o, old, m)
 			return werr
 		}
 	}
@@ -33,15 +33,15 @@ func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, o
 		if s.PID == m.record().PID || s.draining() {
 			continue
 		}
-		var derr error
-		if !s.Hung {
-			derr = s.master.drain(ctx, m)
+		var err error
+		if s.Hung {
+			a.log.Warn("killing a master that hangs", "app", o.App, "pid", s.PID)
+			err = a.killMaster(s)
+		} else {
+			err = a.drain(ctx, s, m)
 		}
-		if (s.Hung || derr != nil) && s.master.Alive() {
-			a.log.Warn("killing a master that cannot drain", "app", o.App, "pid", s.PID, "hangs", s.Hung, "err", derr)
-			if err := a.killMaster(s); err != nil {
-				return err
-			}
+		if err != nil {
+			return err
 		}
 	}
 	a.hold(ctx, o.App, m)
@@ -73,14 +73,18 @@ func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed,
 	}
 	m, err := a.open(ctx, spec, o, files, scale, old.serving())
 	if err != nil && m != nil {
-		a.undo(ctx, o, old, m)
+		a.undo(o, old, m)
 	}
 	return m, err
 }
 
-// undo ends the new master and puts back what the store knew.
-func (a *Applier) undo(ctx context.Context, o Observed, old Seen, m master) {
-	if err := a.killMaster(Seen{Record: m.record(), master: m}); err != nil {
+// undo ends the new master and puts back what the store knew. It may have become
+// ready this very moment and have taken requests, so it is drained: a master that
+// serves nobody ends at once.
+func (a *Applier) undo(o Observed, old Seen, m master) {
+	ctx, cancel := context.WithTimeout(context.Background(), undoLimit)
+	defer cancel()
+	if err := a.end(ctx, Seen{Record: m.record(), master: m}, old.master, undoLimit/2); err != nil {
 		a.log.Error("cannot end the new master", "app", o.App, "pid", m.record().PID, "err", err)
 	}
 	if o.Applied != nil && o.Applied.Digest == old.digest() {
@@ -89,6 +93,9 @@ func (a *Applier) undo(ctx context.Context, o Observed, old Seen, m master) {
 		}
 	}
 }
+
+// undoLimit is how long the end of a master may take that did not get its place.
+const undoLimit = 30 * time.Second
 
 // waitReady waits until a new master serves. Its first failure to do so is its
 // last: the old master serves on.
