@@ -53,6 +53,7 @@ type pool struct {
 	memory timer // next look at the workers' memory
 
 	stats    stats
+	access   *accessLog
 	version  uint64
 	restarts int
 	lastErr  string
@@ -72,6 +73,7 @@ func newPool(l *loop, log *appLog, spec *appspec.Spec) *pool {
 	p.rx = newReceiver(wsgi.MaxMessage + 4096)
 	p.retry.f = p.reconcile
 	p.memory.f = p.watchMemory
+	p.access = newAccessLog(l, log, spec.Name)
 	p.scaler.init(p)
 	p.health.init(p)
 	p.sweep.f = p.onSweep
@@ -330,6 +332,12 @@ func (p *pool) onMessage(s *slot, msg []byte, passed int) {
 			return
 		}
 		x.headSent = true
+		if x.endedAt == 0 {
+			x.status, x.sent = h.Status, int64(len(body))
+		}
+		if h.ContentLength >= 0 {
+			x.access.bound(h.ContentLength)
+		}
 		if h.Status >= 500 && !x.health {
 			p.stats.errors++
 		}
@@ -347,6 +355,7 @@ func (p *pool) onMessage(s *slot, msg []byte, passed int) {
 			p.workerBroke(w, "it sent a body before its head")
 			return
 		}
+		x.sent += int64(len(payload))
 		if x.sink != nil {
 			if end {
 				sink := x.sink
@@ -363,6 +372,7 @@ func (p *pool) onMessage(s *slot, msg []byte, passed int) {
 			p.workerBroke(w, "it sent a bad file message")
 			return
 		}
+		x.sent += n
 		f := newFile(passed)
 		if x.sink == nil {
 			_ = f.Close()
@@ -378,6 +388,8 @@ func (p *pool) onMessage(s *slot, msg []byte, passed int) {
 		if sink := x.sink; sink != nil {
 			x.sink = nil
 			if !x.headSent {
+				x.status = 500
+				p.stats.errors++
 				sink.Fail(500, "the application sent no response")
 			} else {
 				sink.Data(nil, true)
@@ -386,6 +398,9 @@ func (p *pool) onMessage(s *slot, msg []byte, passed int) {
 	case wsgi.MsgAbort:
 		end = true
 		p.stats.errors++
+		if x.status == 0 {
+			x.status = 500
+		}
 		if sink := x.sink; sink != nil {
 			x.sink = nil
 			sink.Fail(500, "the application failed after its response began")
@@ -408,12 +423,18 @@ func (p *pool) finished(s *slot) {
 	w := s.w
 	if !x.health {
 		w.served++
+		w.sent += uint64(x.sent)
+		w.worked += p.loop.now - x.begunAt
+		if x.status >= 500 {
+			w.errors++
+		}
 		p.scaler.served(p.loop.now - x.begunAt)
 	}
 	w.idleSince = p.loop.now
 	p.account(x)
 	p.release(x)
 	if w.limit > 0 && w.served >= w.limit && w.recycle == "" && w.retired == "" {
+		p.stats.restarts[restartRequests]++
 		p.recycle(w, fmt.Sprintf("it has served %d requests (workers.max_requests)", w.served))
 	}
 	p.feed(s)
@@ -428,7 +449,11 @@ func (p *pool) account(x *exchange) {
 		return
 	}
 	p.stats.active--
-	p.stats.latency(p.loop.now, p.loop.now-x.queuedAt)
+	end := p.loop.now
+	if x.endedAt > 0 {
+		end = x.endedAt
+	}
+	p.answered(x, end-x.queuedAt)
 }
 
 // abandon is told by a sink whose client is gone: what is not begun is dropped,
@@ -449,6 +474,10 @@ func (p *pool) abandon(x *exchange) {
 func (p *pool) fail(x *exchange, status int, reason string) {
 	sink := x.sink
 	x.sink = nil
+	if !x.headSent {
+		x.status = status
+	}
+	x.endedAt = p.loop.now
 	if status >= 500 && !x.health {
 		p.stats.errors++
 	}
@@ -504,6 +533,7 @@ func (p *pool) timedOut(s *slot) {
 		s.w.pid, p.spec.Workers.RequestTimeout))
 	w := s.w
 	w.killed = "a request ran into workers.request_timeout"
+	p.stats.restarts[restartTimeout]++
 	p.retire(w, w.killed)
 	for _, o := range w.slots {
 		if o != s && o.n > 0 && o.held[0].deadline > 0 {

@@ -220,6 +220,7 @@ func (p *pool) workerFailed(w *worker, payload []byte) {
 func (p *pool) workerBroke(w *worker, what string) {
 	if w.killed == "" {
 		w.killed = what
+		p.stats.restarts[restartBroke]++
 		p.log.error(fmt.Sprintf("worker %d is killed: %s", w.pid, what))
 	}
 	for _, s := range w.slots {
@@ -414,6 +415,9 @@ func (p *pool) workerDied(w *worker, ws unix.WaitStatus) {
 		why = "killed: " + w.killed
 	}
 	p.restarts++
+	if w.killed == "" {
+		p.stats.restarts[restartDied]++
+	}
 	p.lastErr = fmt.Sprintf("worker %d died: %s", w.pid, why)
 	p.log.error(p.lastErr)
 	if !p.spec.Workers.KeepAlive {
@@ -436,6 +440,7 @@ func (p *pool) startFailed(w *worker) {
 		p.roll.failed(p, w)
 		return
 	}
+	p.stats.restarts[restartStart]++
 	p.lastErr = w.failure.Reason
 	p.trace = w.failure.Traceback
 	if w.gen != p.gen || p.stopping {
