@@ -12,12 +12,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -544,6 +547,37 @@ func TestBadControlClients(t *testing.T) {
 	p, err := c.Plan(context.Background(), nil)
 	if err != nil || len(p.Apps) != 1 || len(p.Apps[0].Actions) != 0 || p.Apps[0].Why != "as specified" {
 		t.Errorf("plan %+v, %v", p, err)
+	}
+}
+
+// Sockets that an earlier daemon has left go with the apps that do not run.
+func TestSocketsOfAppsThatAreNoMore(t *testing.T) {
+	f, m := newFleetDir(t), newFakeMachine()
+	f.spec("off", "enabled = false")
+	f.spec("on")
+	kept := map[string]map[string]*os.File{}
+	for _, n := range []string{"off", "on", "ghost"} {
+		kept[n] = map[string]*os.File{"unix:" + filepath.Join(f.root, n+".sock"): listener(t)}
+	}
+	var mu sync.Mutex
+	told := map[string]int{}
+	f.daemon(f.fakeOptions(m), func(d *Daemon) {
+		d.Inherited.Kept = kept
+		d.Hooks.KeepListeners = func(app string, files map[string]*os.File) {
+			mu.Lock()
+			defer mu.Unlock()
+			told[app] = len(files)
+		}
+	})
+	eventually(t, "the sockets of both are given up", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		_, off := told["off"]
+		_, ghost := told["ghost"]
+		return off && ghost && told["off"] == 0 && told["ghost"] == 0
+	})
+	if names, _ := (&Store{Dir: f.state, fs: afero.NewOsFs()}).Apps(); slices.Contains(names, "ghost") {
+		t.Errorf("the store knows %v", names)
 	}
 }
 

@@ -1,7 +1,9 @@
 package fleet
 
 import (
+	"maps"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
@@ -68,6 +70,16 @@ func (k *keeper) drop(app string) {
 	}
 	k.mu.Unlock()
 	closeAll(old)
+}
+
+// names lists the apps of which something is kept.
+func (k *keeper) names() []string {
+	if k == nil {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Sorted(maps.Keys(k.apps))
 }
 
 func (k *keeper) close() {

@@ -119,6 +119,12 @@ func (d *Daemon) reread() {
 			d.rec.Enqueue(n, order{}, true)
 		}
 	}
+	for _, n := range d.e.keep.names() {
+		if now[n] == "" && d.prev[n] == "" {
+			// An earlier daemon has left its sockets, and nobody speaks of the app.
+			d.rec.Enqueue(n, order{}, false)
+		}
+	}
 	d.prev = now
 }
 
