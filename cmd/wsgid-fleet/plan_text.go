@@ -12,12 +12,14 @@ import (
 // writePlan writes a plan for people: a block an app, and a line of sums.
 func writePlan(w io.Writer, s style, plan *fleet.Plan) {
 	sums := map[string]int{}
-	changed, same := 0, 0
+	changed, same, held := 0, 0, 0
 	for _, app := range plan.Apps {
 		if !changes(app) {
-			same++
 			if app.Error != "" {
+				held++
 				writePlanError(w, s, "! "+app.App+": ", app.Error)
+			} else {
+				same++
 			}
 			continue
 		}
@@ -26,8 +28,12 @@ func writePlan(w io.Writer, s style, plan *fleet.Plan) {
 		sums[kind]++
 		writeAppPlan(w, s, app, kind)
 	}
+	without := ""
+	if held > 0 {
+		without = fmt.Sprintf("; an error holds %s, see above", count(held, "app"))
+	}
 	if changed == 0 {
-		fmt.Fprintf(w, "Nothing to do for %s.\n", count(same, "app"))
+		fmt.Fprintf(w, "Nothing to do for %s%s.\n", count(same, "app"), without)
 		return
 	}
 	var parts []string
@@ -36,7 +42,7 @@ func writePlan(w io.Writer, s style, plan *fleet.Plan) {
 			parts = append(parts, fmt.Sprintf("%d %s", n, kind))
 		}
 	}
-	fmt.Fprintf(w, "\n%s to change: %s; %d unchanged.\n", count(changed, "app"), strings.Join(parts, ", "), same)
+	fmt.Fprintf(w, "\n%s to change: %s; %d unchanged%s.\n", count(changed, "app"), strings.Join(parts, ", "), same, without)
 }
 
 // kindOf is the one word for what happens to an app: the kind of disruption, or
