@@ -13,9 +13,9 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
-// rescueAfter is how long a request may be at work before the one held ahead
-// behind it is given to another worker.
-const rescueAfter = int64(5 * time.Millisecond)
+// rescueAfter is how long a request may be at work before those that wait
+// behind it in its slot are given to other workers.
+const rescueAfter = int64(2 * time.Millisecond)
 
 // pool is the worker set of an app and the queue before it. It belongs to the
 // loop. It decides every failure of a request: no worker in time 503, past the
@@ -39,8 +39,9 @@ type pool struct {
 	templates map[int]*template
 	idle      []*slot // last in, first out: the warm ones work, the others are seen idle
 	queue     fifo
-	ahead     int   // slots that hold a request ahead
-	rescued   int64 // last rescue
+	ahead     int   // requests that wait in slots, behind the one at work
+	lanes     int   // slots of the workers that serve
+	rescue    timer // looks for those that wait behind a slow one
 
 	back     backoff
 	retry    timer
@@ -73,6 +74,7 @@ func newPool(l *loop, log *appLog, spec *appspec.Spec) *pool {
 	p.rx = newReceiver(wsgi.MaxMessage + 4096)
 	p.retry.f = p.reconcile
 	p.memory.f = p.watchMemory
+	p.rescue.f = p.onRescue
 	p.access = newAccessLog(l, log, spec.Name)
 	p.scaler.init(p)
 	p.health.init(p)
@@ -125,16 +127,16 @@ func (p *pool) submit(x *exchange) {
 			return
 		}
 		p.workerBroke(s.w, "it does not take requests")
-	} else if x.body == nil && p.queue.n == 0 && p.sendAhead(x) {
+	} else if x.body == nil && p.queue.n == 0 && !p.full() && p.sendAhead(x) {
 		return
 	}
 	p.enqueue(x)
 }
 
 func (p *pool) enqueue(x *exchange) {
-	if p.queue.n >= p.spec.Workers.Queue {
+	if p.full() {
 		p.stats.rejected++
-		p.fail(x, 503, fmt.Sprintf("%d requests wait for a worker already (workers.queue)", p.queue.n))
+		p.fail(x, 503, fmt.Sprintf("%d requests wait for a worker already (workers.queue)", p.queue.n+p.ahead))
 		return
 	}
 	if t := p.retryIn(); t > p.spec.Workers.QueueTimeout.D() && p.countServing() == 0 {
@@ -171,7 +173,16 @@ func (p *pool) notIdle(s *slot) {
 	}
 }
 
-// sendAhead gives a request to a busy slot that has room for one more.
+// depth is how many requests a slot may hold now: its share of all there are,
+// so that none hoards what another could do.
+func (p *pool) depth() int {
+	if p.lanes <= 1 {
+		return slotDepth
+	}
+	return min(slotDepth, 2+(p.ahead+p.queue.n)/p.lanes)
+}
+
+// sendAhead gives a request to the busy slot that holds the fewest.
 func (p *pool) sendAhead(x *exchange) bool {
 	var best *slot
 	for _, w := range p.workers {
@@ -179,17 +190,32 @@ func (p *pool) sendAhead(x *exchange) bool {
 			continue
 		}
 		for _, s := range w.slots {
-			if s.n == 1 && (best == nil || s.held[0].begunAt > best.held[0].begunAt) {
+			if best == nil || s.n < best.n {
 				best = s
 			}
 		}
 	}
-	if best == nil || !best.send(x, p.loop.now) {
+	if best == nil || best.n >= p.depth() || !best.send(x, p.loop.now) {
 		return false
 	}
-	p.ahead++
+	p.isAhead(best)
+	p.loop.setBy(&p.sweep, x.queuedAt+int64(p.spec.Workers.QueueTimeout))
 	p.scaler.demand()
 	return true
+}
+
+// full tells that as many requests wait as may.
+func (p *pool) full() bool { return p.queue.n+p.ahead >= p.spec.Workers.Queue }
+
+// isAhead counts a request that was sent to a slot which had one already.
+func (p *pool) isAhead(s *slot) {
+	if s.n < 2 {
+		return
+	}
+	p.ahead++
+	if p.lanes > 1 {
+		p.loop.setBy(&p.rescue, p.loop.now+rescueAfter)
+	}
 }
 
 // feed gives a slot that finished a request its next ones.
@@ -198,22 +224,13 @@ func (p *pool) feed(s *slot) {
 		p.drainSlot(s)
 		return
 	}
-	now := p.loop.now
-	if p.ahead > 0 && now-p.rescued > rescueAfter {
-		p.rescue(now)
-	}
-	for p.queue.n > 0 && s.n < slotDepth {
+	for p.queue.n > 0 && s.n < p.depth() {
 		x := p.queue.pop()
-		if (x.body != nil && s.n > 0) || !s.send(x, now) {
+		if (x.body != nil && s.n > 0) || !s.send(x, p.loop.now) {
 			p.queue.unshift(x)
 			break
 		}
-		if s.n == slotDepth {
-			p.ahead++
-		}
-	}
-	if s.n == 0 && p.ahead > 0 {
-		p.steal(s, now)
+		p.isAhead(s)
 	}
 	if s.n == 0 && !s.idle {
 		s.idle = true
@@ -221,50 +238,41 @@ func (p *pool) feed(s *slot) {
 	}
 }
 
-// steal takes a request that waits behind another one in a busy slot.
-func (p *pool) steal(to *slot, now int64) {
+// onRescue puts requests that wait behind a slow one back to the head of the
+// queue, and gives them to workers that have nothing to do.
+func (p *pool) onRescue() {
+	now := p.loop.now
 	for _, w := range p.workers {
 		for _, s := range w.slots {
-			if s.n < slotDepth {
-				continue
-			}
-			for _, x := range p.recall(s) {
-				if to.n > 0 || !to.send(x, now) {
-					p.queue.unshift(x)
-				}
-			}
-			p.refill(s)
-			if to.n > 0 {
-				return
-			}
-		}
-	}
-}
-
-// rescue puts requests that wait behind a slow one back to the head of the
-// queue, so that other workers take them first.
-func (p *pool) rescue(now int64) {
-	p.rescued = now
-	for _, w := range p.workers {
-		for _, s := range w.slots {
-			if s.n == slotDepth && now-s.held[0].begunAt > rescueAfter {
-				back := p.recall(s)
-				for _, x := range slices.Backward(back) {
+			if s.n > 1 && now-s.held[0].begunAt >= rescueAfter {
+				for _, x := range slices.Backward(p.recall(s)) {
 					p.queue.unshift(x)
 				}
 				p.refill(s)
 			}
 		}
 	}
+	for p.queue.n > 0 {
+		s := p.popIdle()
+		if s == nil {
+			break
+		}
+		n := p.queue.n
+		p.feed(s)
+		if p.queue.n == n {
+			break // its socket takes nothing: another event will come
+		}
+	}
+	if p.ahead > 0 && p.lanes > 1 {
+		p.loop.set(&p.rescue, time.Duration(rescueAfter))
+	}
 }
 
 // recall takes back what a slot's worker has not begun.
 func (p *pool) recall(s *slot) []*exchange {
-	full := s.n == slotDepth
+	p.ahead -= s.ahead()
 	back := s.takeBack()
-	if full && s.n < slotDepth {
-		p.ahead--
-	}
+	p.ahead += s.ahead()
 	return back
 }
 
@@ -416,7 +424,7 @@ func (p *pool) onMessage(s *slot, msg []byte, passed int) {
 
 // finished ends the request at the head of a slot and gives the slot its next.
 func (p *pool) finished(s *slot) {
-	if s.n == slotDepth {
+	if s.n > 1 {
 		p.ahead--
 	}
 	x := s.pop(p.loop.now)
@@ -496,6 +504,22 @@ func (p *pool) onSweep() {
 	now := p.loop.now
 	next := int64(1<<63 - 1)
 	limit := int64(p.spec.Workers.QueueTimeout)
+	// Those that wait too long behind another in a slot wait in the queue first.
+	for _, w := range p.workers {
+		for _, s := range w.slots {
+			if s.n < 2 {
+				continue
+			}
+			if due := s.held[1].queuedAt + limit; due > now {
+				next = min(next, due)
+				continue
+			}
+			for _, x := range slices.Backward(p.recall(s)) {
+				p.queue.unshift(x)
+			}
+			p.refill(s)
+		}
+	}
 	for p.queue.n > 0 {
 		x := p.queue.peek()
 		if x.queuedAt+limit > now {
@@ -549,6 +573,16 @@ func (p *pool) dumpAndKill(w *worker) {
 	w.signal(unix.SIGABRT)
 	w.timer.f = func() { w.signal(unix.SIGKILL) }
 	p.loop.set(&w.timer, time.Second)
+}
+
+// countLanes notes how many slots serve, after workers came or went.
+func (p *pool) countLanes() {
+	p.lanes = 0
+	for _, w := range p.workers {
+		if w.serving() {
+			p.lanes += len(w.slots)
+		}
+	}
 }
 
 // countServing is the number of workers that take requests.

@@ -188,6 +188,7 @@ func (p *pool) admit(w *worker) {
 	p.loaded = w.loaded.Loader + " " + w.loaded.App
 	p.trace, p.lastErr = "", ""
 	p.admitted(w)
+	p.countLanes()
 	w.timer.f = func() { p.back.reset() }
 	p.loop.set(&w.timer, p.spec.Restart.ResetAfter.D())
 	for _, s := range w.slots {
@@ -237,6 +238,7 @@ func (p *pool) retire(w *worker, why string) {
 	w.retired = why
 	started := w.ready > 0
 	w.state = WorkerDraining
+	p.countLanes()
 	p.loop.clear(&w.timer)
 	if !started {
 		w.signal(unix.SIGKILL)
@@ -318,13 +320,12 @@ func (p *pool) workerExited(w *worker) {
 
 	wasDraining := w.state == WorkerDraining
 	w.state = WorkerDraining // nothing is given to it from here on
+	p.countLanes()
 	var again []*exchange
 	for _, s := range w.slots {
 		p.notIdle(s)
 		again = append(again, p.recall(s)...)
-		if s.n == slotDepth {
-			p.ahead--
-		}
+		p.ahead -= s.ahead()
 		if s.n > 0 {
 			why := "worker " + fmt.Sprint(w.pid) + " died: " + exitText(ws)
 			if w.killed != "" {

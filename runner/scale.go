@@ -129,7 +129,7 @@ func (s *scaler) facts() scaleFacts {
 		}
 		f.Ready++
 		for _, s := range w.slots {
-			if s.n == slotDepth {
+			if s.n > 1 {
 				f.OldestWait = max(f.OldestWait, time.Duration(p.loop.now-s.held[1].queuedAt))
 			}
 		}

@@ -10,9 +10,10 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
-// slotDepth is how many requests a slot may hold: the one it serves and one
-// ahead, so that the worker need not wait for us between two requests.
-const slotDepth = 2
+// slotDepth is how many requests a slot may hold at most: the one it serves and
+// some ahead, so that a busy worker need not wait for us between two requests.
+// The kernel takes ten (net.unix.max_dgram_qlen).
+const slotDepth = 8
 
 // slot is our end of one worker thread's socket. What the worker has not read
 // yet we can read back at its own end, theirs.
@@ -47,6 +48,9 @@ func (s *slot) onEvents(events uint32) {
 	}
 	p.onMessage(s, msg, passed)
 }
+
+// ahead is how many requests wait in the slot behind the one at work.
+func (s *slot) ahead() int { return max(s.n-1, 0) }
 
 // send gives a request to the slot. False: the socket is full, try later.
 func (s *slot) send(x *exchange, now int64) bool {
@@ -107,9 +111,9 @@ func (s *slot) begin(now int64) {
 // pop takes the finished first request off.
 func (s *slot) pop(now int64) *exchange {
 	x := s.held[0]
-	s.held[0] = s.held[1]
-	s.held[1] = nil
+	copy(s.held[:], s.held[1:s.n])
 	s.n--
+	s.held[s.n] = nil
 	x.slot = nil
 	if s.n > 0 {
 		s.begin(now)
