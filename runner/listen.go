@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"strings"
@@ -21,8 +20,14 @@ func openListeners(o StartOptions) (all map[string]*os.File, opened []*os.File, 
 	for i := range o.Spec.Sockets.HTTP {
 		s := &o.Spec.Sockets.HTTP[i]
 		if f := o.Listeners[s.Listen]; f != nil {
-			all[s.Listen] = f
-			continue
+			kept, err := keepsFile(o.Spec, s)
+			if err != nil {
+				return all, opened, err
+			}
+			if kept {
+				all[s.Listen] = f
+				continue
+			}
 		}
 		f, err := Listen(o.Spec, s)
 		if err != nil {
@@ -57,43 +62,4 @@ func Listen(spec *appspec.Spec, s *appspec.HTTPSocket) (*os.File, error) {
 	}
 	defer ln.Close()
 	return ln.(*net.TCPListener).File()
-}
-
-func listenUnix(spec *appspec.Spec, s *appspec.HTTPSocket, path string) (*os.File, error) {
-	fail := func(err error) (*os.File, error) {
-		if errors.Is(err, fs.ErrNotExist) {
-			err = errors.New("its folder does not exist")
-		}
-		return nil, fmt.Errorf("cannot listen on %s: %w", s.Listen, err)
-	}
-	if st, err := os.Lstat(path); err == nil {
-		if st.Mode()&os.ModeSocket == 0 {
-			return fail(errors.New("a file that is not a socket stands there; remove it"))
-		}
-		if c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"}); err == nil {
-			_ = c.Close()
-			return fail(errors.New("another process listens there"))
-		}
-		if err := os.Remove(path); err != nil {
-			return fail(err)
-		}
-	}
-	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-	if err != nil {
-		return fail(err)
-	}
-	defer ln.Close()
-	ln.SetUnlinkOnClose(false)
-	uid, gid, err := socketOwner(spec, s)
-	if err == nil && os.Geteuid() == 0 {
-		err = os.Lchown(path, uid, gid)
-	}
-	if err == nil {
-		err = os.Chmod(path, os.FileMode(s.Mode))
-	}
-	if err != nil {
-		_ = os.Remove(path)
-		return fail(err)
-	}
-	return ln.File()
 }
