@@ -113,6 +113,7 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act
 		return err
 	}
 	a.hold(ctx, o.App, m)
+	a.abandonSockets(ctx, spec, o)
 	return nil
 }
 

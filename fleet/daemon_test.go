@@ -550,6 +550,52 @@ func TestBadControlClients(t *testing.T) {
 	}
 }
 
+// The file of a unix socket stays while its app does, and goes with it.
+func TestFilesOfUnixSockets(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	f.real("blog")
+	f.real("shop")
+	f.daemon(Options{})
+	eventually(t, "both are ready", func() bool { return f.is("blog", "ready")() && f.is("shop", "ready")() })
+	c, err := Connect(context.Background(), Options{StateDir: f.state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	there := func(path string) bool {
+		_, err := os.Lstat(path)
+		return err == nil
+	}
+	blog, shop := filepath.Join(f.root, "blog.sock"), filepath.Join(f.root, "shop.sock")
+	before, err := os.Lstat(blog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rs, err := c.Restart(context.Background(), []string{"blog"}, nil); err != nil || !rs[0].OK {
+		t.Fatalf("%+v, %v", rs, err)
+	}
+	if after, err := os.Lstat(blog); err != nil || !os.SameFile(before, after) {
+		t.Errorf("after a restart: %v, %v", after, err)
+	}
+	if rs, err := c.Stop(context.Background(), []string{"blog"}, nil); err != nil || !rs[0].OK {
+		t.Fatalf("%+v, %v", rs, err)
+	}
+	if there(blog) {
+		t.Error("the socket of a stopped app is there")
+	}
+	if rs, err := c.Start(context.Background(), []string{"blog"}, nil); err != nil || !rs[0].OK || !there(blog) {
+		t.Fatalf("%+v, %v", rs, err)
+	}
+	// It moves.
+	moved := filepath.Join(f.root, "moved.sock")
+	f.write("blog", strings.ReplaceAll(f.read("blog"), blog, moved))
+	eventually(t, "it listens elsewhere", func() bool { return there(moved) && f.is("blog", "ready")() && !there(blog) })
+	f.remove("blog")
+	f.remove("shop")
+	eventually(t, "no socket is left", func() bool { return !there(moved) && !there(shop) })
+}
+
 // Sockets that an earlier daemon has left go with the apps that do not run.
 func TestSocketsOfAppsThatAreNoMore(t *testing.T) {
 	f, m := newFleetDir(t), newFakeMachine()

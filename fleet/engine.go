@@ -162,6 +162,7 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 	if w.Spec == nil || !w.Spec.Enabled || rem.Override.Stopped {
 		// Its masters may have ended by themselves, or under an earlier daemon.
 		e.keep.drop(name)
+		removeSocketFiles(e.log, rem.socketFiles(nil))
 	}
 	if w.gone() && len(e.masters(ctx, name)) == 0 {
 		if err := e.store.Forget(name); err != nil {

@@ -52,6 +52,15 @@ func (f *fleetDir) write(app, content string) {
 	}
 }
 
+func (f *fleetDir) read(app string) string {
+	f.t.Helper()
+	b, err := os.ReadFile(f.file(app))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return string(b)
+}
+
 // spec writes an app on a unix socket with the lines added.
 func (f *fleetDir) spec(app string, lines ...string) {
 	f.t.Helper()

@@ -45,6 +45,7 @@ func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, o
 		}
 	}
 	a.hold(ctx, o.App, m)
+	a.abandonSockets(ctx, spec, o)
 	return nil
 }
 

@@ -141,6 +141,14 @@ func RemoveSocket(spec *appspec.Spec, s *appspec.HTTPSocket) error {
 	if listensAt(fmt.Sprintf("/proc/self/fd/%d/%s", dir, name)) {
 		return nil
 	}
+	// Another app may have taken the path over meanwhile.
+	var now unix.Stat_t
+	if err := unix.Fstatat(dir, name, &now, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return fail(err)
+	}
+	if now.Ino != st.Ino || now.Dev != st.Dev {
+		return nil
+	}
 	if err := unix.Unlinkat(dir, name, 0); err != nil {
 		return fail(err)
 	}
