@@ -160,7 +160,7 @@ func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.Fil
 		sys.Unshareflags = unix.CLONE_NEWNS // Go makes the mounts private, too
 	}
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{masterName + o.Spec.Name}, &syscall.ProcAttr{
-		Dir: "/", Env: append(workerEnv(os.Environ()), "GODEBUG=madvdontneed=1"), Files: fds,
+		Dir: "/", Env: append(workerEnv(os.Environ()), "GODEBUG=madvdontneed=1", "TMPDIR="+os.Getenv("TMPDIR")), Files: fds,
 		Sys: sys,
 	})
 	if err != nil {

@@ -1,8 +1,10 @@
 package runner
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -63,7 +65,9 @@ type conn struct {
 	chunks  http1.ChunkedReader
 	bodyBuf []byte
 
-	out      outbox
+	out       outbox
+	throttled *slot // the worker is not heard until the client has read what there is; nil: none
+
 	sendLeft int64 // what Content-Length promised and has not been sent; -1: nothing promised
 
 	deadline int64 // 0: none
@@ -103,6 +107,10 @@ func (c *conn) onEvents(events uint32) {
 	c.pump()
 }
 
+// pumpReads is how many buffers are read from a connection before others have
+// their turn.
+const pumpReads = 32
+
 // pump reads and serves as far as it goes without waiting.
 func (c *conn) pump() {
 	if c.inPump {
@@ -113,7 +121,11 @@ func (c *conn) pump() {
 		c.feed(nil)
 	}
 	f := c.front
-	for c.readable && (c.state == connHead || c.state == connBody || c.state == connLinger) {
+	for reads := 0; c.readable && !c.leaving() && (c.state == connHead || c.state == connBody || c.state == connLinger); reads++ {
+		if reads == pumpReads {
+			f.loop.post(c.pump)
+			break
+		}
 		n, errno := rawRead(c.fd, f.rbuf)
 		if errno == syscall.EINTR {
 			continue
@@ -137,7 +149,14 @@ func (c *conn) pump() {
 		}
 	}
 	c.inPump = false
+	if c.leaving() {
+		f.heir.give(c)
+		f.checkEmpty()
+	}
 }
+
+// leaving tells that the next master is to serve the connection on.
+func (c *conn) leaving() bool { return c.front.heir != nil && c.state == connHead }
 
 // eof: the client sends no more.
 func (c *conn) eof() {
@@ -155,7 +174,7 @@ func (c *conn) feed(data []byte) {
 		data = c.in
 	}
 	used := 0
-	for used < len(data) && (c.state == connHead || c.state == connBody) {
+	for used < len(data) && (c.state == connHead && !c.leaving() || c.state == connBody) {
 		n := 0
 		if c.state == connHead {
 			n = c.takeHead(data[used:])
@@ -191,7 +210,8 @@ func (c *conn) takeHead(data []byte) int {
 	n, err := p.ParseHead(data, &f.req)
 	if err != nil {
 		p.Reset()
-		c.refuse(err)
+		c.head = false // of the request before
+		c.refuse(err, firstLine(data))
 		return 0
 	}
 	if n == 0 {
@@ -282,7 +302,7 @@ func (c *conn) takeChunks(data []byte) int {
 	for used < len(data) {
 		piece, n, done, err := c.chunks.Decode(data[used:])
 		if err != nil {
-			c.refuse(err)
+			c.refuse(err, string(c.x.label))
 			return 0
 		}
 		used += n
@@ -356,6 +376,7 @@ func (c *conn) submit() {
 	c.begun = false
 	c.deadline = 0
 	if len(c.x.msg) > wsgi.MaxMessage {
+		c.front.log.warn(fmt.Sprintf("%s: 431: its head is too large", c.x.label))
 		c.answer(431, "the request's head is too large")
 		return
 	}
@@ -363,13 +384,25 @@ func (c *conn) submit() {
 }
 
 // refuse answers a request that is not HTTP as we accept it, and closes.
-func (c *conn) refuse(err error) {
+func (c *conn) refuse(err error, request string) {
 	status, reason := 400, err.Error()
 	if e := (*http1.Error)(nil); errors.As(err, &e) {
 		status, reason = e.Status, e.Reason
 	}
-	c.front.log.info(fmt.Sprintf("%s: %d: %s", c.from(), status, reason))
+	c.front.log.info(fmt.Sprintf("%s: %s: %d: %s", c.from(), request, status, reason))
 	c.answer(status, reason)
+}
+
+// firstLine is what there is of a request line, for a log line.
+func firstLine(head []byte) string {
+	head = bytes.TrimLeft(head, "\r\n")
+	if i := bytes.IndexAny(head, "\r\n"); i >= 0 {
+		head = head[:i]
+	}
+	if len(head) > 100 {
+		return strconv.Quote(string(head[:100])) + "…"
+	}
+	return strconv.Quote(string(head))
 }
 
 func (c *conn) from() string {
@@ -386,8 +419,17 @@ func (c *conn) tooLarge(n int64) {
 
 // failed answers a request that we cannot keep.
 func (c *conn) failed(err error) {
-	c.front.log.error(fmt.Sprintf("%s: 500: %v", c.x.label, err))
-	c.answer(500, "the server cannot keep the request")
+	status := storageStatus(err)
+	c.front.log.error(fmt.Sprintf("%s: %d: %v", c.x.label, status, err))
+	c.answer(status, "the server cannot keep the request")
+}
+
+// storageStatus is the answer to a request whose body cannot be kept.
+func storageStatus(err error) int {
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return 507
+	}
+	return 500
 }
 
 // answer sends a response of our own to a request that is not in the pool, and
@@ -417,6 +459,8 @@ func (c *conn) expired() {
 	switch c.state {
 	case connHead:
 		if c.begun {
+			c.front.log.info(fmt.Sprintf("%s: %s: 408: its head did not arrive within %v (request.header_timeout)", c.from(), firstLine(c.in), c.front.spec.Request.HeaderTimeout))
+			c.head = false
 			c.answer(408, fmt.Sprintf("the request's head did not arrive within %v", c.front.spec.Request.HeaderTimeout))
 			return
 		}
@@ -462,6 +506,7 @@ func (c *conn) close() {
 	}
 	c.state = connClosed
 	c.out.close()
+	c.throttled.resume()
 	c.front.loop.forget(c.fd)
 	_ = unix.Close(c.fd)
 	delete(c.front.conns, c)

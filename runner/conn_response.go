@@ -106,9 +106,10 @@ func (c *conn) Fail(status int, reason string) {
 	x := c.x
 	c.x = nil
 	if x != nil && x.headSent {
-		// A plain end would look like the end of the response where nothing else
-		// marks it.
-		_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		if !c.chunked && c.sendLeft < 0 {
+			// A plain end would look like the end of the response.
+			_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		}
 		c.close()
 		return
 	}
@@ -204,9 +205,11 @@ func (c *conn) next() {
 	}
 	c.state = connHead
 	c.begun = false
-	if c.front.draining {
-		c.front.heir.give(c)
-		c.front.checkEmpty()
+	if c.leaving() {
+		if !c.inPump { // which gives it away when it has kept what it read
+			c.front.heir.give(c)
+			c.front.checkEmpty()
+		}
 		return
 	}
 	c.until(c.front.spec.Request.KeepAliveTimeout.D())
@@ -255,6 +258,9 @@ func (c *conn) write(a, b []byte) {
 			return
 		}
 	}
+	if c.out.spEnd > spoolMost && c.throttled == nil && c.x != nil {
+		c.throttled = c.x.slot.pause()
+	}
 	if c.deadline == 0 {
 		c.until(c.front.spec.Request.BodyTimeout.D())
 	}
@@ -265,9 +271,21 @@ func (c *conn) overflow(err error) {
 	c.close()
 }
 
+// flushMost is how many bytes are sent on a connection before others have their
+// turn.
+const flushMost = 8 << 20
+
 // flush sends what is kept, as far as the socket takes it.
 func (c *conn) flush() {
-	for !c.out.empty() {
+	for sent := 0; !c.out.empty(); {
+		if sent >= flushMost {
+			c.front.loop.post(func() {
+				if !c.out.empty() {
+					c.flush()
+				}
+			})
+			return
+		}
 		n, errno := c.out.send(c.fd)
 		if errno == syscall.EINTR {
 			continue
@@ -279,11 +297,14 @@ func (c *conn) flush() {
 			c.close()
 			return
 		}
+		sent += n
 		if n > 0 {
 			c.until(c.front.spec.Request.BodyTimeout.D())
 		}
 	}
 	c.deadline = 0
+	c.throttled.resume()
+	c.throttled = nil
 	if c.state == connFlush {
 		c.next()
 		c.pump()

@@ -102,6 +102,8 @@ type listener struct {
 	unix  bool
 	host  string // for SERVER_NAME where a request names none
 	port  string
+	told  int64 // when it was said that there are no descriptors
+	again timer // resting until then
 }
 
 // listen takes a listening socket over; the front owns the descriptor.
@@ -153,12 +155,28 @@ func (ln *listener) onEvents(uint32) {
 		fd, host, port, err := rawAccept(ln.fd)
 		if err != 0 {
 			if err == unix.EMFILE || err == unix.ENFILE {
-				ln.front.log.error(fmt.Sprintf("cannot accept on %s: %v; raise the limit of open files", ln.name, err))
+				ln.rest(err)
 			}
 			return
 		}
 		ln.front.adopt(fd, ln, host, port, nil)
 	}
+}
+
+// acceptAgain is how long a listener rests when there are no descriptors.
+const acceptAgain = 200 * time.Millisecond
+
+// rest stops accepting for a moment: clients wait in the kernel's queue.
+func (ln *listener) rest(err error) {
+	l := ln.front.loop
+	if ln.told == 0 || l.now-ln.told > int64(time.Minute) {
+		ln.told = l.now
+		ln.front.log.error(fmt.Sprintf("cannot accept on %s: %v (%d connections are open); raise the limit of open files of the service",
+			ln.name, err, len(ln.front.conns)))
+	}
+	l.modify(ln.fd, 0)
+	ln.again.f = func() { l.modify(ln.fd, unix.EPOLLIN) }
+	l.set(&ln.again, acceptAgain)
 }
 
 // adopt serves a connection from here on; pending is what has been read of it.
@@ -173,9 +191,7 @@ func (f *front) adopt(fd int, ln *listener, host, port string, pending []byte) {
 		return
 	}
 	c.until(f.spec.Request.HeaderTimeout.D())
-	if len(pending) > 0 {
-		c.feed(pending)
-	}
+	c.in = append(c.in, pending...)
 	// Often the request is there already: try before waiting for the event.
 	c.readable = true
 	c.pump()
@@ -208,6 +224,7 @@ func (f *front) drain() {
 	}
 	f.draining = true
 	for _, ln := range f.listeners {
+		f.loop.clear(&ln.again)
 		f.loop.remove(ln.fd)
 		_ = unix.Close(ln.fd)
 	}

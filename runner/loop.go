@@ -82,6 +82,17 @@ func (l *loop) add(fd int, events uint32, p pollable) error {
 	return nil
 }
 
+// modify changes the events of a registered descriptor.
+func (l *loop) modify(fd int, events uint32) {
+	ev := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: l.owners[fd].gen}
+	_ = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_MOD, fd, &ev)
+}
+
+// owns tells whether a descriptor is registered for p.
+func (l *loop) owns(fd int, p pollable) bool {
+	return fd >= 0 && fd < len(l.owners) && l.owners[fd].p == p
+}
+
 // remove forgets a descriptor; the caller closes it afterwards.
 func (l *loop) remove(fd int) {
 	if fd < 0 || fd >= len(l.owners) || l.owners[fd].p == nil {

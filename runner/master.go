@@ -206,7 +206,7 @@ func (m *master) accept() error {
 // run serves until the master has drained.
 func (m *master) run() error {
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGTTIN, unix.SIGTTOU)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGCHLD)
 	signal.Ignore(unix.SIGPIPE)
 	go func() {
 		for s := range signals {
@@ -235,6 +235,8 @@ func (m *master) run() error {
 // onSignal: see the contract, section 6.
 func (m *master) onSignal(s syscall.Signal) {
 	switch s { //nolint:exhaustive // only what run asked for comes
+	case unix.SIGCHLD:
+		m.pool.childs.onChild()
 	case unix.SIGTERM, unix.SIGINT:
 		m.drain("signal " + unix.SignalName(s))
 	case unix.SIGHUP:

@@ -123,8 +123,9 @@ func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 	} else if len(r.Body) > wsgi.MaxInlineBody {
 		var err error
 		if x.body, err = in.spill(r.Body); err != nil {
-			in.log.error(fmt.Sprintf("%s: 500: cannot keep the body: %v", x.label, err))
-			in.refuse(x, r, 500, "the server cannot keep the request")
+			status := storageStatus(err)
+			in.log.error(fmt.Sprintf("%s: %d: cannot keep the body: %v", x.label, status, err))
+			in.refuse(x, r, status, "the server cannot keep the request")
 			return
 		}
 		flags = wsgi.FlagBodyFile

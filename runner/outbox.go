@@ -13,6 +13,10 @@ import (
 // what comes beyond it waits in a file, so that the worker is free again.
 const spoolAfter = 512 << 10
 
+// spoolMost is how much may wait in that file; past it the worker must wait for
+// the client after all.
+const spoolMost = 256 << 20
+
 // outbox is what is still to be sent on a connection: bytes, and parts of
 // files, in order.
 type outbox struct {
@@ -113,6 +117,7 @@ func (o *outbox) shift() {
 		if o.spool != nil {
 			_ = o.spool.Close()
 			o.spool = nil
+			o.spEnd = 0
 		}
 	}
 }

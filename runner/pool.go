@@ -51,6 +51,7 @@ type pool struct {
 
 	scaler scaler
 	health checker
+	childs children
 	memory timer // next look at the workers' memory
 
 	stats    stats
@@ -78,6 +79,7 @@ func newPool(l *loop, log *appLog, spec *appspec.Spec) *pool {
 	p.access = newAccessLog(l, log, spec.Name)
 	p.scaler.init(p)
 	p.health.init(p)
+	p.childs.init(p)
 	p.sweep.f = p.onSweep
 	p.changed, p.emptied, p.admitted = func() {}, func() {}, func(*worker) {}
 	return p

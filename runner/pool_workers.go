@@ -122,6 +122,7 @@ func (p *pool) workerStarted(w *worker, pid, pidfd int, err error) {
 		return
 	}
 	w.pid, w.pidfd = pid, pidfd
+	p.childs.own[pid] = true
 	for _, s := range w.slots {
 		if err := p.loop.add(s.fd, unix.EPOLLIN, s); err != nil {
 			p.log.error(err.Error())
@@ -378,6 +379,7 @@ func (p *pool) reap(w *worker) (ws unix.WaitStatus, ok bool) {
 	// Its children, if it had any, are in its process group. The group cannot
 	// have been given to others while the leader is not reaped.
 	_ = unix.Kill(-w.pid, unix.SIGKILL)
+	delete(p.childs.own, w.pid)
 	if _, err := unix.Wait4(w.pid, &ws, 0, nil); err == nil || !w.child || w.known || w.gone {
 		if w.known {
 			ws = w.status

@@ -28,6 +28,9 @@ type slot struct {
 
 	idle bool // on the pool's idle stack
 	quit bool // 'q' was sent
+
+	paused bool
+	rest   int64 // paused: what was left of the request's time; 0: it has no deadline
 }
 
 func (s *slot) onEvents(events uint32) {

@@ -112,6 +112,10 @@ func (t *template) onMessage(typ byte, payload []byte) bool {
 		i := slices.IndexFunc(p.workers, func(w *worker) bool { return w.child && w.pid == e.PID })
 		if i >= 0 {
 			w := p.workers[i]
+			if e.Stopped {
+				p.workerStopped(w)
+				return true
+			}
 			w.status = unix.WaitStatus(e.Code<<8 | e.Signal)
 			w.known = true
 			if w.gone {

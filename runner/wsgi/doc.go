@@ -48,8 +48,8 @@
 //	'e' end      the response is complete
 //	'a' abort    the application failed after the head was sent
 //	'p' forked   JSON Forked, the answer of a template to 'p'
-//	'w' exited   JSON Exited: a worker that the template forked has ended (at any
-//	             time, also before the 'p' that names it)
+//	'w' exited   JSON Exited: a worker that the template forked has ended, or was
+//	             stopped (at any time, also before the 'p' that names it)
 //
 // FlagEnd on h, d or f says that it is the last message of the response, and
 // saves the 'e'.

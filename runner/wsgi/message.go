@@ -59,6 +59,8 @@ type Exited struct {
 	PID    int `json:"pid"`
 	Code   int `json:"code"`   // exit status, where no signal ended it
 	Signal int `json:"signal"` // 0: none
+	// Stopped tells that it has not ended: a signal has stopped it.
+	Stopped bool `json:"stopped,omitempty"`
 }
 
 // Failure is the payload of MsgFailed.

@@ -90,6 +90,7 @@ def _become(fds):
     """Makes this process a worker: fds are the log, the abort table and the
     slots."""
     _children.clear()
+    os.setpgid(0, 0)  # what it starts can be ended with it
     if _signal.getsignal(_signal.SIGCHLD) is _reap:
         _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     for number in (_signal.SIGTERM, _signal.SIGINT):
@@ -114,19 +115,27 @@ def _reap(number=None, frame=None):
         if when > now:
             continue
         try:
-            done, status = os.waitpid(pid, os.WNOHANG)
+            done, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
         except ChildProcessError:
             _children.pop(pid, None)
             continue
         if not done:
             continue
-        _children.pop(pid, None)
         fields = {"pid": pid, "signal": 0, "code": 0}
+        if os.WIFSTOPPED(status):
+            fields["stopped"] = True
+            _tell(fields)
+            continue
+        _children.pop(pid, None)
         if os.WIFSIGNALED(status):
             fields["signal"] = os.WTERMSIG(status)
         else:
             fields["code"] = os.WEXITSTATUS(status)
-        try:
-            link.tell(worker.master(), link.EXITED, fields)
-        except OSError:
-            link.leave(1)
+        _tell(fields)
+
+
+def _tell(fields):
+    try:
+        link.tell(worker.master(), link.EXITED, fields)
+    except OSError:
+        link.leave(1)

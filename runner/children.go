@@ -1,0 +1,90 @@
+package runner
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// children watches over processes by SIGCHLD. That a worker has ended is told
+// by its pidfd; SIGCHLD tells the rest: a worker was stopped (SIGSTOP), or a
+// process has ended whose parent, a worker, was gone before.
+type children struct {
+	pool  *pool
+	own   map[int]bool // started by us or handed to us by a template, and not yet reaped
+	later timer
+}
+
+func (c *children) init(p *pool) {
+	c.pool = p
+	c.own = map[int]bool{}
+	c.later.f = c.onChild
+}
+
+// onChild is called after SIGCHLD.
+func (c *children) onChild() {
+	p := c.pool
+	procs := slices.Clone(p.workers)
+	for _, t := range p.templates {
+		procs = append(procs, t.proc)
+	}
+	starting := false
+	for _, w := range procs {
+		switch {
+		case w.pid == 0:
+			starting = true
+		case !w.child && isStopped(w.pid):
+			p.workerStopped(w)
+		}
+	}
+	if starting {
+		// Among our children may be one that the spawner has not told us of yet.
+		p.loop.setBy(&c.later, p.loop.now+int64(time.Second))
+		return
+	}
+	for _, pid := range childrenOf("/proc/self/task") {
+		if !c.own[pid] {
+			var ws unix.WaitStatus
+			_, _ = unix.Wait4(pid, &ws, unix.WNOHANG, nil)
+		}
+	}
+}
+
+// workerStopped: somebody has stopped the worker, and nobody can tell when it
+// will go on. What it has not begun goes to others.
+func (p *pool) workerStopped(w *worker) {
+	p.workerBroke(w, "it was stopped (SIGSTOP)")
+}
+
+// isStopped tells whether a child of ours stands still because of a signal.
+func isStopped(pid int) bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, pid, &info, unix.WSTOPPED|unix.WNOHANG, nil)
+	return err == nil && info.Signo != 0
+}
+
+// childrenOf lists the children of all threads below a task folder.
+func childrenOf(tasks string) []int {
+	threads, err := os.ReadDir(tasks)
+	if err != nil {
+		return nil
+	}
+	var pids []int
+	for _, t := range threads {
+		b, err := os.ReadFile(fmt.Sprintf("%s/%s/children", tasks, t.Name()))
+		if err != nil {
+			continue // the thread has ended
+		}
+		for s := range strings.FieldsSeq(string(b)) {
+			if pid, err := strconv.Atoi(s); err == nil {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}

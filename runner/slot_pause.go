@@ -1,0 +1,36 @@
+package runner
+
+import "golang.org/x/sys/unix"
+
+// pause stops listening to the worker, whose client does not keep up. The time
+// of the request at work stands still. It returns the slot; nil: there is
+// nothing to pause.
+func (s *slot) pause() *slot {
+	if s == nil || s.n == 0 || s.paused || !s.w.pool.loop.owns(s.fd, s) {
+		return nil
+	}
+	s.paused = true
+	s.rest = 0
+	if x := s.held[0]; x.deadline > 0 {
+		s.rest = max(x.deadline-s.w.pool.loop.now, 1)
+		x.deadline = 0
+	}
+	s.w.pool.loop.modify(s.fd, 0)
+	return s
+}
+
+// resume listens again.
+func (s *slot) resume() {
+	if s == nil || !s.paused {
+		return
+	}
+	s.paused = false
+	p := s.w.pool
+	if s.n > 0 && s.rest > 0 {
+		s.held[0].deadline = p.loop.now + s.rest
+		p.loop.setBy(&p.sweep, s.held[0].deadline)
+	}
+	if p.loop.owns(s.fd, s) {
+		p.loop.modify(s.fd, unix.EPOLLIN)
+	}
+}
