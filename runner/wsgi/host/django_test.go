@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -294,6 +295,16 @@ func TestDjangoIsMissing(t *testing.T) {
 	if got != want {
 		t.Errorf("got %+v", got)
 	}
+	// A project of a framework that Django never heard of looks the same.
+	if err := os.WriteFile(dir+"/app/site1/wsgi.py", []byte("import ginger\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got = startFailing(t, dir, options{env: env})
+	got.Traceback, got.File, got.Line = "", "", 0
+	want.Hint += `; a project of another framework is named by its application: wsgi_app = "site1.wsgi:application"`
+	if got != want {
+		t.Errorf("got %+v", got)
+	}
 	w, ready := startReady(t, dir, options{env: env, config: wsgi.Config{WSGIApp: "web:application"}})
 	warning := dir + "/django.json is not applied: Django is not installed for /usr/bin/python3"
 	if len(ready.Warnings) != 1 || ready.Warnings[0] != warning {
@@ -321,6 +332,56 @@ func TestSettingsModuleOfAnotherFramework(t *testing.T) {
 		t.Errorf("got %s", r)
 	}
 	w.quit()
+}
+
+// A framework made like Django is loaded like Django, its variable names it.
+func TestFrameworkOfDjangosMake(t *testing.T) {
+	dir := appFolder(t, map[string]string{
+		"app/mysite/__init__.py": "",
+		"app/mysite/settings.py": "DEBUG = True\nNAMES = ['settings']\n",
+		"app/mysite/other.py":    "DEBUG = True\nNAMES = ['other']\nWSGI_APPLICATION = 'mysite.web.app'\n",
+		"app/mysite/web.py":      "from ginger.core.wsgi import get_wsgi_application\napp = get_wsgi_application('web ')\n",
+		"lib/ginger/__init__.py": "", "lib/ginger/core/__init__.py": "",
+		"lib/ginger/conf.py": `
+import importlib, os
+class Settings:
+    def __init__(self, settings_module):
+        self.__dict__.update(vars(importlib.import_module(settings_module)))
+class Lazy:
+    _wrapped = None
+    configured = property(lambda self: self._wrapped is not None)
+    def __getattr__(self, name):
+        if self._wrapped is None:
+            self._wrapped = Settings(os.environ["GINGER_SETTINGS_MODULE"])
+        return getattr(self._wrapped, name)
+settings = Lazy()
+`,
+		"lib/ginger/core/wsgi.py": `
+from ginger.conf import settings
+def get_wsgi_application(prefix=""):
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        return [("%s%s %s" % (prefix, settings.NAMES, settings.DEBUG)).encode()]
+    return application
+`,
+		// Such a variable alone makes no framework.
+		"lib/aaa.py":  "",
+		"django.json": `{"DEBUG": false, "NAMES": ["django.json"]}`,
+	})
+	for module, want := range map[string]string{
+		"mysite.settings": "['settings', 'django.json'] False",
+		"mysite.other":    "web ['other', 'django.json'] False",
+	} {
+		w, ready := startReady(t, dir, options{env: []string{"PYTHONPATH=" + dir + "/lib", "AAA_SETTINGS_MODULE=aaa", "BBB_SETTINGS_MODULE=bbb",
+			"_SETTINGS_MODULE=x", "GINGER_SETTINGS_MODULE=" + module}})
+		if ready.Settings != module || ready.Loader != "django" || len(ready.Warnings) != 0 {
+			t.Errorf("ready is %+v", ready)
+		}
+		if r := w.get("/"); r.String() != "200 OK "+want {
+			t.Errorf("%s: got %s, want %s", module, r, want)
+		}
+		w.quit()
+	}
 }
 
 func TestFlask(t *testing.T) {

@@ -11,14 +11,16 @@
 //
 // # Files
 //
-//	wsgid_worker.py      the script: PYTHON -u wsgid_worker.py APP
+//	wsgid_worker.py      the script: PYTHON -u wsgid_worker.py APP; wsgid_unfit.py:
+//	                     the answer of a Python that cannot run it
 //	wsgid/worker.py      a worker's life
 //	wsgid/link.py        messages, see package wsgi
 //	wsgid/serve.py       the loop, the path of every request
 //	wsgid/response.py    PEP 3333's side of a response
 //	wsgid/headers.py     its checks, with a message for each mistake
 //	wsgid/loading.py     finds the application; django_project.py,
-//	                     django_loader.py: Django and django.json
+//	                     django_loader.py: Django, frameworks of its make,
+//	                     django.json
 //	wsgid/plugins.py     wsgid 0.7's plugins; filters.py: its request filters
 //	wsgid/failure.py     what went wrong, in words
 //	wsgid/template.py    preload: workers are forked from it

@@ -64,8 +64,9 @@ number = 5
 	}
 	w.quit()
 	for name, want := range map[string]wsgi.Failure{
-		"mw:none":   {Reason: "middleware mw:none returned None, which is not callable", Hint: "a middleware takes the application and returns one"},
-		"mw:number": {Reason: "middleware mw:number is not callable: it is int 5"},
+		"mw:none": {Reason: "middleware mw:none returned None, which is not callable", Hint: "a middleware takes the application and returns one",
+			File: dir + "/app/mw.py", Line: 7},
+		"mw:number": {Reason: "middleware mw:number is not callable: it is int 5", File: dir + "/app/mw.py", Line: 8},
 		"mw:Marc":   {Reason: "middleware mw:Marc: module mw has no attribute Marc", Hint: "did you mean Mark?", File: dir + "/app/mw.py"},
 	} {
 		got := startFailing(t, dir, options{config: wsgi.Config{WSGIApp: "web:application", Middleware: []string{name}}})
@@ -101,7 +102,7 @@ func TestLoadFailures(t *testing.T) {
 	}{
 		{"blog.wsgi:application", wsgi.Failure{
 			Reason: "blog.wsgi:application is not callable: it is str 'a string'",
-			Hint:   "a WSGI application is called with (environ, start_response)"}},
+			Hint:   "a WSGI application is called with (environ, start_response)", File: app + "blog/wsgi.py", Line: 1}},
 		{"blog.wsgi:othr", wsgi.Failure{
 			Reason: "wsgi_app blog.wsgi:othr: module blog.wsgi has no attribute othr",
 			Hint:   "did you mean other?", File: app + "blog/wsgi.py"}},
@@ -145,13 +146,14 @@ func TestLoadFailures(t *testing.T) {
 		{"chain:app", wsgi.Failure{Reason: "RuntimeError: install it", File: app + "chain.py", Line: 4}},
 		{"fact:make()", wsgi.Failure{Reason: "RuntimeError: no database", File: app + "fact.py", Line: 2}},
 		{"fact:args()", wsgi.Failure{Reason: "TypeError: args() missing 1 required positional argument: 'a'"}},
-		{"fact:number()", wsgi.Failure{Reason: "wsgi_app fact:number(): the factory is not callable: it is int 5"}},
+		{"fact:number()", wsgi.Failure{Reason: "wsgi_app fact:number(): the factory is not callable: it is int 5",
+			File: app + "fact.py", Line: 4}},
 		{"fact:nothing", wsgi.Failure{
 			Reason: "fact:nothing is not callable: it is None",
-			Hint:   "a WSGI application is called with (environ, start_response)"}},
+			Hint:   "a WSGI application is called with (environ, start_response)", File: app + "fact.py", Line: 5}},
 		{"fact:returns_none()", wsgi.Failure{
 			Reason: "fact:returns_none() is not callable: it is None",
-			Hint:   "a WSGI application is called with (environ, start_response)"}},
+			Hint:   "a WSGI application is called with (environ, start_response)", File: app + "fact.py", Line: 6}},
 		{"blog", wsgi.Failure{
 			Reason: "wsgi_app 'blog' names no callable",
 			Hint:   `write it with the name of the callable: "blog:application"`}},
@@ -169,7 +171,8 @@ func TestLoadFailures(t *testing.T) {
 			t.Errorf("%s:\n got %+v\nwant %+v", c.name, got, c.want)
 		}
 		// An exception has its traceback, without the host's frames.
-		if c.want.Line > 0 && !strings.HasPrefix(c.want.Reason, "wsgi_app ") && !strings.Contains(traceback, "File \"") ||
+		raised := c.want.Line > 0 && !strings.HasPrefix(c.want.Reason, "wsgi_app ") && !strings.Contains(c.want.Reason, "is not callable")
+		if raised && !strings.Contains(traceback, "File \"") ||
 			strings.Contains(traceback, hostDir(t)) {
 			t.Errorf("%s: traceback is %s", c.name, traceback)
 		}
@@ -199,6 +202,12 @@ func TestNoLoaderFits(t *testing.T) {
 			"class Mine(Plugin):\n    implements = [IAppLoader]\n    def can_load(self, app_path): return False\n"},
 			"no loader fits: app/ holds nothing",
 			looked + ` and asked Mine (DIR/plugins/mine.py); for any other application say wsgi_app = "module:attr"`},
+		// A loader that failed may be the one that was to fit.
+		{map[string]string{"plugins/a.py": "\nimport no_such_package\n", "plugins/b.py": loaderPlugin("Mine", "1 / 0")},
+			"no loader fits: app/ holds nothing",
+			looked + ` and asked Mine (DIR/plugins/b.py); for any other application say wsgi_app = "module:attr"; ` +
+				"of the plugins, these failed: DIR/plugins/a.py:1: plugin cannot be imported: ModuleNotFoundError: No module named 'no_such_package'; " +
+				"DIR/plugins/b.py:9: can_load of Mine raised: ZeroDivisionError: division by zero"},
 	} {
 		dir := appFolder(t, c.files)
 		got := startFailing(t, dir, options{})
@@ -255,6 +264,7 @@ func TestPyroutes(t *testing.T) {
 		"app/templates/base.html":  "",
 		"app/tests/x.py":           "",
 		"app/handler.py":           "raise ValueError('handler.py is not imported')\n",
+		"app/css/site.css":         "",
 		"app/site/__init__.py":     "from pyroutes import route\n@route('/hi')\ndef hi(): return b'hi'\n",
 	})
 	os.RemoveAll(dir + "/app/site.py")
@@ -308,5 +318,24 @@ def application(environ, start_response):
 	if log := w.quit(); strings.Count(log, "it ends here\n") != 3 ||
 		strings.Contains(log, "Traceback") {
 		t.Errorf("log: %s", log)
+	}
+}
+
+// What is called an application need not be assigned where it is named.
+func TestPlaceOfWhatIsNotCallable(t *testing.T) {
+	for source, line := range map[string]int{
+		"\nother = 1\napplication = None\n":                         2,
+		"application = 1\napplication: int = 2\n":                   2,
+		"class application:\n    x = 1\napplication = 'x'\n":        3,
+		"from os import sep as application\n":                       1,
+		"globals()['application'] = 'x'\n":                          0,
+		"applications = 1\nif applications:\n    application = 1\n": 3,
+		"application = 1\nif application == 2: pass\n":              1,
+	} {
+		dir := webApp(t, source)
+		got := startFailing(t, dir, options{config: wsgi.Config{WSGIApp: "web:application"}})
+		if got.File != dir+"/app/web.py" || got.Line != line || !strings.HasPrefix(got.Reason, "web:application is not callable: it is ") {
+			t.Errorf("%q: got %+v, want line %d", source, got, line)
+		}
 	}
 }

@@ -84,7 +84,7 @@ func TestPluginsThatFail(t *testing.T) {
 		"DIR/plugins/a_import.py:2: plugin cannot be imported: ValueError: at import",
 		"DIR/plugins/b_syntax.py:1: plugin cannot be imported: SyntaxError: '(' was never closed",
 		"DIR/plugins/d_init.py:6: plugin Init cannot be made: KeyError: 'init'",
-		"DIR/plugins/e_exit.py:2: plugin cannot be imported: SystemExit: the application called sys.exit(1) while it was loaded",
+		"DIR/plugins/e_exit.py:2: plugin cannot be imported: SystemExit: the plugin called sys.exit(1) while it was loaded",
 		"DIR/plugins/json.py:1: plugin cannot be imported: ValueError: a plugin must not stand in for a module",
 		"DIR/plugins/wanted.py:1: plugin cannot be imported: ModuleNotFoundError: No module named 'no_such_thing'",
 		"DIR/plugins/c_can.py:9: can_load of CanRaises raised: ZeroDivisionError: division by zero",
@@ -101,7 +101,7 @@ func TestPluginsThatFail(t *testing.T) {
 		"Init":       {Reason: "loader Init cannot be imported: KeyError: 'init'", File: dir + "/plugins/d_init.py", Line: 6},
 		"LoadRaises": {Reason: "OSError: no app", File: dir + "/plugins/y_load.py", Line: 12},
 		"LoadsNone": {Reason: "LoadsNone of " + dir + "/plugins/z_none.py is not callable: it is None",
-			Hint: "a WSGI application is called with (environ, start_response)"},
+			Hint: "a WSGI application is called with (environ, start_response)", File: dir + "/plugins/z_none.py", Line: 11},
 	} {
 		got := startFailing(t, dir, options{config: wsgi.Config{Loader: loader}})
 		got.Traceback = ""

@@ -1,3 +1,4 @@
 import sys; sys.path.insert(0, __file__.rpartition("/")[0])
+if sys.version_info < (3, 8) or sys.implementation.name != "cpython": __import__("wsgid_unfit")
 from wsgid import worker
 worker.main(sys.path.pop(0))

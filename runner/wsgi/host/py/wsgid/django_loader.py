@@ -2,8 +2,10 @@
 
 import os
 import sys
+from importlib import import_module
 
-from .failure import Failed
+from .django_project import find, framework
+from .failure import Failed, summary
 from .loading import resolve
 
 # An entry of these settings cannot stand without this key, so an entry of
@@ -12,32 +14,51 @@ _NEEDED = {"DATABASES": "ENGINE", "CACHES": "BACKEND", "STORAGES": "BACKEND"}
 
 
 def load(config, ready):
-    module = _settings_module(config)
+    base = framework()
+    variable = base.upper() + "_SETTINGS_MODULE"
+    module = _settings_module(config, variable)
     ready["settings"] = module
-    os.environ["DJANGO_SETTINGS_MODULE"] = module
-    if os.path.exists(config["app_path"] + "/django.json"):
-        override(config, ready)
-    from django.conf import settings
-
+    os.environ[variable] = module
+    try:
+        if os.path.exists(config["app_path"] + "/django.json"):
+            override(config, ready, base)
+        settings = import_module(base + ".conf").settings
+    except ModuleNotFoundError as exc:
+        if exc.name == base:
+            _not_installed(exc, base, module.rpartition(".")[0])
+        raise
     name = config.get("wsgi_app") or getattr(settings, "WSGI_APPLICATION", None)
     if name:
         ready["app"] = name
         return resolve(name, "wsgi_app" if config.get("wsgi_app") else "WSGI_APPLICATION")
-    ready["app"] = "django.core.wsgi:get_wsgi_application()"
-    from django.core.wsgi import get_wsgi_application
-
-    return get_wsgi_application()
+    ready["app"] = base + ".core.wsgi:get_wsgi_application()"
+    return import_module(base + ".core.wsgi").get_wsgi_application()
 
 
-def _settings_module(config):
+def _not_installed(exc, base, project):
+    """What looks like a Django project may be one of a framework that Django
+    never heard of."""
+    from importlib.util import find_spec
+
+    try:
+        if not project or find_spec(project + ".wsgi") is None:
+            return
+    except ImportError:
+        return
+    raise Failed(
+        summary(exc),
+        "%s is not installed for %s: install it there, or name the app's virtualenv; a project of "
+        'another framework is named by its application: wsgi_app = "%s.wsgi:application"'
+        % (base, sys.executable, project)) from exc
+
+
+def _settings_module(config, variable):
     """By falling weight: the spec, the environment, what lies in app/."""
     app_dir = config["app_path"] + "/app"
-    from .django_project import find
-
     found = find(app_dir)
     if found is not None:
         _add_paths(found[1])
-    given = config.get("django_settings") or os.environ.get("DJANGO_SETTINGS_MODULE")
+    given = config.get("django_settings") or os.environ.get(variable)
     if given:
         return given
     if found is not None:
@@ -67,15 +88,15 @@ def _add_paths(paths):
         sys.path.insert(0, path)
 
 
-def override(config, ready):
-    """Makes Django's settings take up django.json when they are loaded,
+def override(config, ready, base):
+    """Makes the framework's settings take up django.json when they are loaded,
     whichever module asks for them first."""
     file = config["app_path"] + "/django.json"
     extra = read(file)
     try:
-        import django.conf as conf
+        conf = import_module(base + ".conf")
     except ImportError:
-        if config.get("loader") == "django" or config.get("django"):
+        if not config.get("wsgi_app") or config.get("loader") == "django" or config.get("django"):
             raise
         ready["warnings"].append("%s is not applied: Django is not installed for %s"
                                  % (file, sys.executable))

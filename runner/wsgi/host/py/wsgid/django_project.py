@@ -1,6 +1,29 @@
-"""Finds a Django project below app/ without importing anything."""
+"""Finds a Django project below app/ without importing it."""
 
 import os
+
+
+_VARIABLE = "_SETTINGS_MODULE"
+
+
+def framework():
+    """The package whose settings module the environment names: django, or a
+    framework of its make, such as ginger with GINGER_SETTINGS_MODULE."""
+    if "DJANGO" + _VARIABLE in os.environ:
+        return "django"
+    for variable in sorted(os.environ):
+        name = variable[: -len(_VARIABLE)].lower()
+        if not variable.endswith(_VARIABLE) or not name.isidentifier():
+            continue
+        from importlib.util import find_spec
+
+        try:
+            # Many a program has such a variable; few are made like Django.
+            if find_spec(name + ".conf") is not None and find_spec(name + ".core.wsgi") is not None:
+                return name
+        except ImportError:
+            continue
+    return "django"
 
 
 def _folders(path):

@@ -41,12 +41,12 @@ def describe(exc, config):
     }
 
 
-def summary(exc):
+def summary(exc, who="the application"):
     """One line: "ModuleNotFoundError: No module named 'blog'"."""
     if isinstance(exc, SystemExit):
         code = exc.code
-        return "SystemExit: the application called sys.exit(%s) while it was loaded" % (
-            "" if code is None else repr(code))
+        return "SystemExit: %s called sys.exit(%s) while it was loaded" % (
+            who, "" if code is None else repr(code))
     if isinstance(exc, SyntaxError):
         return "%s: %s" % (type(exc).__name__, exc.msg)
     name = type(exc).__name__
@@ -80,6 +80,27 @@ def place(exc, root):
             best_rank, best = rank, found
         exc = exc.__cause__ or exc.__context__
     return best
+
+
+def defined(module, attr):
+    """(file, line) of what a module calls attr; of the module where reading it
+    does not tell."""
+    import re
+
+    file = getattr(sys.modules.get(module), "__file__", None) or ""
+    name = re.escape(attr.partition(".")[0])
+    pattern = re.compile(
+        r"\s*(?:async\s+def|def|class)\s+%s\b|\s*%s\s*(?::[^=]*)?=(?!=)|.*\bimport\b.*\b%s\b"
+        % (name, name, name))
+    found = 0
+    try:
+        with open(file, encoding="utf-8", errors="replace") as f:
+            for number, line in enumerate(f, 1):
+                if pattern.match(line):
+                    found = number  # the last one counts
+    except OSError:
+        pass
+    return file, found
 
 
 def _frames(exc):

@@ -10,24 +10,45 @@ from .failure import Failed
 def load(config):
     """Returns (the WSGI callable, the fields of wsgi.Ready)."""
     ready = {"loader": "", "app": "", "settings": "", "warnings": []}
-    plugins = _plugins(config, ready["warnings"])
-    app = _load(config, plugins, ready)
+    try:
+        plugins = _plugins(config, ready["warnings"])
+        app = _wrap(config, _load(config, plugins, ready), ready)
+    except BaseException:
+        # The master hears of the failure alone, and a plugin may be its cause.
+        for text in ready["warnings"]:
+            sys.stderr.write("%s: %s\n" % (config.get("app", ""), text))
+        raise
+    if plugins is not None:
+        app, ready["filters"] = plugins.filtered(app)
+    return app, ready
+
+
+def _wrap(config, app, ready):
+    """The application with its middleware around it."""
     if not callable(app):
         raise Failed(
             "%s is not callable: it is %s" % (ready["app"], _kind(app)),
-            "a WSGI application is called with (environ, start_response)")
+            "a WSGI application is called with (environ, start_response)",
+            *(ready.pop("place", None) or _place(ready["app"])))
+    ready.pop("place", None)
     for name in reversed(config.get("middleware") or ()):
         layer = resolve(name, "middleware")
         if not callable(layer):
-            raise Failed("middleware %s is not callable: it is %s" % (name, _kind(layer)))
+            raise Failed("middleware %s is not callable: it is %s" % (name, _kind(layer)), "",
+                         *_place(name))
         app = layer(app)
         if not callable(app):
             raise Failed(
                 "middleware %s returned %s, which is not callable" % (name, _kind(app)),
-                "a middleware takes the application and returns one")
-    if plugins is not None:
-        app, ready["filters"] = plugins.filtered(app)
-    return app, ready
+                "a middleware takes the application and returns one", *_place(name))
+    return app
+
+
+def _place(name):
+    """Where an object that resolve() found is defined: (file, line)."""
+    from .failure import defined
+
+    return defined(*_split(name)[:2])
 
 
 def _kind(value):
@@ -70,7 +91,7 @@ def _load(config, plugins, ready):
     if wanted == "wsgi":
         return _load_wsgi(config, wsgi_app, ready)
     if wanted == "django":
-        return _django(config).load(config, ready)
+        return django_loader().load(config, ready)
     if wanted == "pyroutes":
         return _load_pyroutes(config, ready)
     loaders = plugins.loaders() if plugins is not None else []
@@ -104,14 +125,16 @@ def _load_wsgi(config, wsgi_app, ready):
     if settings:
         os.environ["DJANGO_SETTINGS_MODULE"] = settings
     if os.path.exists(config["app_path"] + "/django.json"):
-        _django(config).override(config, ready)
+        from .django_project import framework
+
+        django_loader().override(config, ready, framework())
     app = resolve(wsgi_app, "wsgi_app")
     if "django" in sys.modules:
         ready["settings"] = os.environ.get("DJANGO_SETTINGS_MODULE", "")
     return app
 
 
-def _django(config):
+def django_loader():
     from . import django_loader
 
     return django_loader
@@ -120,6 +143,8 @@ def _django(config):
 def _load_plugin(loader, config, ready):
     ready["loader"] = loader.name
     ready["app"] = "%s of %s" % (loader.name, loader.file)
+    code = getattr(getattr(type(loader.instance), "load_app", None), "__code__", None)
+    ready["place"] = (loader.file, code.co_firstlineno if code is not None else 0)
     return loader.instance.load_app(config["app_path"] + "/app", config.get("wsgi_app") or None)
 
 
@@ -138,22 +163,22 @@ def _detect(config, plugins, ready):
         elif name == "django":
             if _looks_like_django(config):
                 ready["loader"] = name
-                return _django(config).load(config, ready)
+                return django_loader().load(config, ready)
         elif os.path.exists(app_dir + "/pyroutes_settings.py"):
             ready["loader"] = name
             return _load_pyroutes(config, ready)
-    raise _nothing_fits(app_dir, loaders)
+    raise _nothing_fits(app_dir, loaders, plugins.problems if plugins is not None else ())
 
 
 def _looks_like_django(config):
     if config.get("django_settings") or os.environ.get("DJANGO_SETTINGS_MODULE"):
         return True
-    from .django_project import find
+    from .django_project import find, framework
 
-    return find(config["app_path"] + "/app") is not None
+    return find(config["app_path"] + "/app") is not None or framework() != "django"
 
 
-def _nothing_fits(app_dir, loaders):
+def _nothing_fits(app_dir, loaders, problems):
     from .failure import listing
 
     if not os.path.isdir(app_dir):
@@ -168,6 +193,8 @@ def _nothing_fits(app_dir, loaders):
     else:
         guess = _guess(app_dir)
         hint += '; for any other application say wsgi_app = "%s"' % (guess or "module:attr")
+    if problems:
+        hint += "; of the plugins, these failed: " + "; ".join(problems)
     return Failed("no loader fits: app/ holds %s" % listing(app_dir), hint)
 
 
@@ -196,6 +223,8 @@ def _load_pyroutes(config, ready):
         e.name for e in os.scandir(app_dir)
         if e.is_dir() and e.name not in ("templates", "tests", "__pycache__")
         and not e.name.startswith("."))
+    # A folder of pictures beside the package is not the application.
+    names = [n for n in names if os.path.exists("%s/%s/__init__.py" % (app_dir, n))] or names
     if not names:
         raise Failed("pyroutes: app/ holds no folder but templates and tests",
                      "the application's package belongs beside pyroutes_settings.py")
@@ -207,17 +236,11 @@ def _load_pyroutes(config, ready):
 def resolve(name, what):
     """The object of "module:attr", "module.attr" or either with "()" behind it:
     then what the call returns."""
-    text = name.strip()
-    call = text.endswith("()")
-    if call:
-        text = text[:-2]
-    module, colon, attr = text.partition(":")
-    if not colon:
-        module, _, attr = text.rpartition(".")
+    module, attr, call = _split(name)
     if not module or not attr or not all(p.isidentifier() for p in (module + "." + attr).split(".")):
         hint = 'write it as "module:attr", "module.attr" or "module:factory()"'
-        if text.isidentifier():
-            hint = 'write it with the name of the callable: "%s:application"' % text
+        if name.strip().isidentifier():
+            hint = 'write it with the name of the callable: "%s:application"' % name.strip()
         raise Failed("%s %r names no callable" % (what, name), hint)
     __import__(module)
     found = sys.modules[module]
@@ -228,9 +251,22 @@ def resolve(name, what):
             raise _missing(name, what, module, found, part) from (exc if exc.__context__ else None)
     if call:
         if not callable(found):
-            raise Failed("%s %s: the factory is not callable: it is %s" % (what, name, _kind(found)))
+            raise Failed("%s %s: the factory is not callable: it is %s" % (what, name, _kind(found)), "",
+                         *_place(name))
         found = found()
     return found
+
+
+def _split(name):
+    """(module, attribute, whether it is to be called)"""
+    text = name.strip()
+    call = text.endswith("()")
+    if call:
+        text = text[:-2]
+    module, colon, attr = text.partition(":")
+    if not colon:
+        module, _, attr = text.rpartition(".")
+    return module, attr, call
 
 
 def _missing(name, what, module, found, part):

@@ -21,6 +21,7 @@ class Plugins(object):
     def __init__(self, folders, config, warnings):
         self._root = config["app_path"]
         self._warnings = warnings
+        self.problems = []  # what loaders that failed have to say
         self._errors = {}  # file -> the exception that its import raised
         for folder, names in folders:
             modules = [self._module_name(name[:-3]) for name in names]
@@ -62,7 +63,9 @@ class Plugins(object):
 
     def _warn(self, what, exc, file=""):
         at, line = place(exc, self._root)
-        self._warnings.append("%s:%d: %s: %s" % (at or file, line, what, summary(exc)))
+        text = "%s:%d: %s: %s" % (at or file, line, what, summary(exc, "the plugin"))
+        self._warnings.append(text)
+        self.problems.append(text)
 
     def loaders(self):
         from wsgid.loaders import IAppLoader
@@ -86,7 +89,7 @@ class Plugins(object):
             except OSError:
                 continue
             if "class %s(" % wanted in text:
-                raise Failed("loader %s cannot be imported: %s" % (wanted, summary(exc))) from exc
+                raise Failed("loader %s cannot be imported: %s" % (wanted, summary(exc, "the plugin"))) from exc
 
     def filtered(self, app):
         """Returns (the application with its filters around it, True), or (the

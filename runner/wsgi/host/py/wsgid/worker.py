@@ -5,6 +5,7 @@ until told to quit. Imports are late on purpose: see what a start costs with
 import _signal
 import os
 import sys
+from _thread import get_ident
 
 from . import link
 
@@ -57,18 +58,40 @@ def _prepare(host):
     faulthandler.enable()
     # The master decides when a worker ends. A handler, as ignored signals
     # would stay ignored in the programs that the application starts.
-    for number in (_signal.SIGTERM, _signal.SIGINT):
+    for number in _ENDINGS:
         _signal.signal(number, _ignore)
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_forked, after_in_child=_after_fork)
+
+
+_ENDINGS = (_signal.SIGTERM, _signal.SIGINT)
+_masks = {}  # thread -> its signal mask before the fork it is at
 
 
 def _ignore(number, frame):
     pass
 
 
+def _before_fork():
+    # A signal must not find our handler in the child: it would be lost, and the
+    # application waits for the child's end.
+    _masks[get_ident()] = _signal.pthread_sigmask(_signal.SIG_BLOCK, _ENDINGS)
+
+
+def _forked():
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, _masks.pop(get_ident()))
+
+
 def _after_fork():
     """A process that the application forked must not speak to the master, and
     takes signals as any process does."""
+    try:
+        _leave_master()
+    finally:
+        _forked()
+
+
+def _leave_master():
     for sock in _sockets:
         sock.close()
     for number, usual in (
