@@ -26,22 +26,27 @@ type Daemon struct {
 	// Pulse is how often a master that says nothing is asked whether it lives.
 	// 0: 15 s.
 	Pulse time.Duration
-	// Extra is served on the control socket beside the daemon's own paths,
-	// /metrics for example. May be nil.
+	// Extra is served on the control socket beside the daemon's own paths. May be
+	// nil.
 	Extra http.Handler
+	// Metrics is the host:port on which metrics are served over HTTP, besides
+	// /metrics of the control socket. Empty: nowhere.
+	Metrics string
 
-	opts   Options
-	e      *engine
-	rec    *Reconciler
-	sup    *supervisor
-	watch  *Watcher
-	lock   *os.File // held until the process ends
-	since  time.Time
-	events chan func() // run by the loop, which alone loads and compares
-	board  *board
-	killed chan struct{} // closed: end masters without waiting
-	ending atomic.Bool
-	ours   sync.Map // pids of masters that were started here and are not followed yet
+	opts         Options
+	e            *engine
+	rec          *Reconciler
+	sup          *supervisor
+	watch        *Watcher
+	lock         *os.File // held until the process ends
+	since        time.Time
+	events       chan func() // run by the loop, which alone loads and compares
+	board        *board
+	killed       chan struct{} // closed: end masters without waiting
+	ending       atomic.Bool
+	scrapes      chan struct{} // one for each scrape that goes on
+	metricsRetry time.Duration
+	ours         sync.Map // pids of masters that were started here and are not followed yet
 
 	prev    map[string]string // by app: what the directory said last; the loop's
 	prevErr string            // the loop's
@@ -57,7 +62,7 @@ type Daemon struct {
 func NewDaemon(o Options) *Daemon {
 	return &Daemon{
 		opts: o.withDefaults(), events: make(chan func()), board: newBoard(),
-		killed: make(chan struct{}), prev: map[string]string{}, states: map[string]string{},
+		killed: make(chan struct{}), scrapes: make(chan struct{}, maxScrapes), metricsRetry: metricsRetry, prev: map[string]string{}, states: map[string]string{},
 	}
 }
 
@@ -86,6 +91,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	actors := newActors()
 	actors.add(func(ctx context.Context) { d.serve(ctx, ln) })
 	actors.add(func(ctx context.Context) { d.watch.Run(ctx, func() { d.post(ctx, d.reread) }) })
+	if d.Metrics != "" {
+		actors.add(d.serveMetrics)
+	}
 	actors.add(d.tell)
 	actors.add(d.begin)
 	d.loop(ctx, signals)

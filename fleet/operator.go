@@ -130,6 +130,12 @@ type AppStatus struct {
 	Requests   runner.RequestCounts `json:"requests"`
 	Restarts   int                  `json:"restarts"`
 	LastError  string               `json:"last_error"`
+	// Health is the last answer to a health check, nil where none is asked for.
+	Health *runner.HealthStatus `json:"health,omitempty"`
+	// Scaled is the last decision on the number of workers, and why.
+	Scaled string `json:"scaled,omitempty"`
+	// LogError is why lines of its log are lost, or go elsewhere than they should.
+	LogError string `json:"log_error,omitempty"`
 }
 
 // Desired is the wanted number of workers.

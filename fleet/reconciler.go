@@ -15,6 +15,7 @@ import (
 type Reconciler struct {
 	e     *engine
 	slots slots
+	times passTimes
 	// after is called after each pass, from its goroutine.
 	after func(name string, out outcome)
 
@@ -142,7 +143,9 @@ func (r *Reconciler) work(name string, t *turn) {
 		}
 		r.mu.Unlock()
 
+		began := time.Now()
 		out := r.e.pass(ctx, name, ord, r.slots.idle)
+		r.times.note(time.Since(began), out.err != nil && !errors.Is(out.err, errSuperseded) && !errors.Is(out.err, errClosing))
 		cancel(nil)
 		r.slots.give()
 		r.after(name, out)

@@ -21,6 +21,7 @@ import (
 //
 //	GET  /v1/daemon             who runs: DaemonStatus
 //	GET  /v1/status             Status
+//	GET  /metrics               for Prometheus
 //	GET  /v1/plan?app=NAME&…    Plan
 //	POST /v1/{apply,start,stop,restart,reload}   {"apps": [NAME, …]}
 //	POST /v1/scale                               {"counts": {NAME: N}}
@@ -134,6 +135,7 @@ func (d *Daemon) handler() http.Handler {
 			stream(w, r, c, f)
 		})
 	}
+	mux.HandleFunc("GET /metrics", d.metricsPage)
 	if d.Extra != nil {
 		mux.Handle("/", d.Extra)
 	}

@@ -144,6 +144,7 @@ func (a *AppStatus) fill(m Seen) {
 		a.Workers = s.Workers
 	}
 	a.Requests, a.Restarts, a.LastError = s.Requests, s.Restarts, s.LastError
+	a.Health, a.Scaled, a.LogError = s.Health, s.Scaled, s.LogError
 	if s.RolloutError != "" {
 		a.degrade(s.RolloutError)
 	}

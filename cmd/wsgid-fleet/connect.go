@@ -17,8 +17,8 @@ func load(dir string) (*appspec.Set, error) { return appspec.Load(afero.NewOsFs(
 // loadFiles reads single spec files.
 func loadFiles(files []string) *appspec.Set { return appspec.LoadFiles(afero.NewOsFs(), files...) }
 
-// runDaemon is the daemon, in the foreground.
-func runDaemon(ctx context.Context, o fleet.Options) error {
+// runDaemon is the daemon, in the foreground. metrics is an address, or empty.
+func runDaemon(ctx context.Context, o fleet.Options, metrics string) error {
 	o.Log = slog.New(fleet.NewLogHandler(os.Stderr, slog.LevelInfo))
 	manager, err := fleet.OpenServiceManager(o.Log)
 	if err != nil {
@@ -26,6 +26,7 @@ func runDaemon(ctx context.Context, o fleet.Options) error {
 	}
 	defer manager.Close()
 	d := fleet.NewDaemon(o)
+	d.Metrics = metrics
 	d.Hooks = manager.Hooks()
 	d.Inherited = manager.Inherited
 	// The daemon itself takes TERM and INT: the first drains, the second ends.

@@ -1,9 +1,14 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+)
 
 func (c *cli) runCommand() *cobra.Command {
-	return &cobra.Command{
+	var metrics string
+	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the daemon in the foreground: converge, then watch the spec directory",
 		Long: `Run the daemon in the foreground. It makes what runs equal to the specs, then
@@ -14,7 +19,14 @@ daemon that is killed. TERM and INT drain and stop everything, HUP reconciles
 now, USR2 executes the program file anew in place, with all apps untouched.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDaemon(cmd.Context(), c.options())
+			if metrics != "" {
+				if err := fleet.CheckMetricsAddress(metrics); err != nil {
+					return usageError("cannot run: --metrics %w", err)
+				}
+			}
+			return runDaemon(cmd.Context(), c.options(), metrics)
 		},
 	}
+	cmd.Flags().StringVar(&metrics, "metrics", "", "serve metrics for Prometheus at http://`host:port`/metrics too, not only on the\ncontrol socket")
+	return cmd
 }

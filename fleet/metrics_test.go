@@ -1,0 +1,300 @@
+package fleet
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// page is a scrape, read by Prometheus's own parser.
+type page map[string]*dto.MetricFamily
+
+func parsePage(t *testing.T, text string) page {
+	t.Helper()
+	p := expfmt.NewTextParser(model.LegacyValidation)
+	fs, err := p.TextToMetricFamilies(strings.NewReader(text))
+	if err != nil {
+		t.Fatalf("cannot parse the page: %v\n%s", err, text)
+	}
+	return fs
+}
+
+// find is the series with these labels.
+func (p page) find(name string, labels ...string) *dto.Metric {
+	for _, m := range p[name].GetMetric() {
+		has := 0
+		for _, l := range m.GetLabel() {
+			for i := 0; i+1 < len(labels); i += 2 {
+				if l.GetName() == labels[i] && l.GetValue() == labels[i+1] {
+					has++
+				}
+			}
+		}
+		if has == len(labels)/2 {
+			return m
+		}
+	}
+	return nil
+}
+
+// value is its value; -1: there is none.
+func (p page) value(name string, labels ...string) float64 {
+	m := p.find(name, labels...)
+	switch {
+	case m == nil:
+		return -1
+	case m.Counter != nil:
+		return m.Counter.GetValue()
+	case m.Gauge != nil:
+		return m.Gauge.GetValue()
+	}
+	return -1
+}
+
+// gatherer is the page for the linter.
+func (p page) gatherer() prometheus.Gatherer {
+	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		var out []*dto.MetricFamily
+		for _, f := range p {
+			out = append(out, f)
+		}
+		slices.SortFunc(out, func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) })
+		return out, nil
+	})
+}
+
+// scrape gets the page from the control socket.
+func (f *fleetDir) scrape() string {
+	f.t.Helper()
+	c := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(f.state, "fleet.sock"))
+		},
+	}}
+	return getPage(f.t, &c, "http://fleet/metrics")
+}
+
+func getPage(t *testing.T, c *http.Client, url string) string {
+	t.Helper()
+	resp, err := c.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %v\n%s", resp.Status, err, b)
+	}
+	if ct := resp.Header.Get("Content-Type"); ct != "text/plain; version=0.0.4; charset=utf-8" {
+		t.Errorf("Content-Type %q", ct)
+	}
+	return string(b)
+}
+
+// keptLog is a log that can be read while it is written.
+type keptLog struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *keptLog) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *keptLog) has(text string) func() bool {
+	return func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return strings.Contains(l.b.String(), text)
+	}
+}
+
+func (l *keptLog) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+func TestMetricsOfRealApps(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	f.real("blog", count(2))
+	f.app("shop", "def app(e, s):\n    s('503 Service Unavailable', [])\n    return [b'no']\n")
+	f.spec("shop", `wsgi_app = "m:app"`)
+	f.write("broken", "app {")
+	f.daemon(Options{Dir: f.dir, StateDir: f.state, Log: shownLog(t), Version: `1.0"beta\`})
+	for range 3 {
+		if _, err := f.get("blog"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, _ = f.get("shop")
+	text := f.scrape()
+	p := parsePage(t, text)
+	if faults, err := testutil.GatherAndLint(p.gatherer()); err != nil || len(faults) > 0 {
+		t.Errorf("the linter says %v, %v", faults, err)
+	}
+	for _, c := range []struct {
+		want   float64
+		name   string
+		labels []string
+	}{
+		{1, "wsgid_build_info", []string{"version", `1.0"beta\`}},
+		{2, "wsgid_fleet_apps", []string{"state", "ready"}},
+		{0, "wsgid_fleet_apps", []string{"state", "backoff"}},
+		{1, "wsgid_fleet_spec_errors", nil},
+		{0, "wsgid_fleet_reconcile_failures_total", nil},
+		{3, "wsgid_app_requests_total", []string{"app", "blog", "code", "200"}},
+		{1, "wsgid_app_requests_total", []string{"app", "shop", "code", "503"}},
+		{0, "wsgid_app_requests_waiting", []string{"app", "blog"}},
+		{2, "wsgid_app_workers", []string{"app", "blog", "state", "idle"}},
+		{0, "wsgid_app_workers", []string{"app", "blog", "state", "busy"}},
+		{2, "wsgid_app_workers_max", []string{"app", "blog"}},
+		{0, "wsgid_app_worker_restarts_total", []string{"app", "blog", "reason", "died"}},
+		{1, "wsgid_app_up", []string{"app", "blog"}},
+		{1, "wsgid_app_state", []string{"app", "blog", "state", "ready"}},
+		{0, "wsgid_app_log_lines_lost_total", []string{"app", "blog"}},
+	} {
+		if got := p.value(c.name, c.labels...); got != c.want {
+			t.Errorf("%s %v is %v, want %v", c.name, c.labels, got, c.want)
+		}
+	}
+	h := p.find("wsgid_app_request_duration_seconds", "app", "blog").GetHistogram()
+	if h.GetSampleCount() != 3 || h.GetSampleSum() <= 0 || len(h.GetBucket()) != len(runner.DurationBounds())+1 {
+		t.Errorf("durations: %v", h)
+	}
+	if h := p.find("wsgid_fleet_reconcile_seconds").GetHistogram(); h.GetSampleCount() < 2 || h.GetSampleSum() <= 0 {
+		t.Errorf("passes: %v", h)
+	}
+	st := f.status("blog")
+	for _, w := range st.Workers {
+		pid := fmt.Sprint(w.PID)
+		if v := p.value("wsgid_worker_memory_bytes", "app", "blog", "pid", pid); v < 1<<20 {
+			t.Errorf("worker %s has %v bytes", pid, v)
+		}
+		if v := p.value("wsgid_worker_current_request_seconds", "app", "blog", "pid", pid); v != 0 {
+			t.Errorf("worker %s is at a request of %v s", pid, v)
+		}
+	}
+	if v := p.value("wsgid_app_memory_bytes", "app", "blog"); v < 3<<20 {
+		t.Errorf("the app has %v bytes", v)
+	}
+	if v := p.value("process_resident_memory_bytes"); v < 1<<20 {
+		t.Errorf("the daemon has %v bytes", v)
+	}
+}
+
+// A master that hangs costs its own series, not the scrape.
+func TestMetricsOfAMasterThatHangs(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	f.real("blog")
+	f.real("shop")
+	f.daemon(Options{}, func(d *Daemon) { d.Pulse = time.Hour })
+	hung := f.status("shop").Master.PID
+	if err := syscall.Kill(hung, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Kill(hung, syscall.SIGCONT) }()
+	p := parsePage(t, f.scrape())
+	if up, workers := p.value("wsgid_app_up", "app", "shop"), p.value("wsgid_app_workers", "app", "shop", "state", "idle"); up != 0 || workers != -1 {
+		t.Errorf("the app that hangs: up %v, workers %v", up, workers)
+	}
+	if up := p.value("wsgid_app_up", "app", "blog"); up != 1 {
+		t.Errorf("the other app: up %v", up)
+	}
+}
+
+// A port that is taken is reported, the fleet serves, and the metrics come when
+// the port is free.
+func TestMetricsPortTaken(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	f.real("blog")
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	var kept keptLog
+	f.daemon(Options{Dir: f.dir, StateDir: f.state, Log: kept.logger()}, func(d *Daemon) {
+		d.Metrics, d.metricsRetry = addr, 10*time.Millisecond
+	})
+	eventually(t, "the port is reported", kept.has(`level=ERROR msg="cannot serve metrics" address=`+addr+
+		` err="address already in use" next="tried again every 10ms; the fleet runs on without"`))
+	if body, err := f.get("blog"); err != nil || body != "hello" {
+		t.Errorf("the app: %q, %v", body, err)
+	}
+	_ = ln.Close()
+	eventually(t, "metrics are served", kept.has("metrics are served"))
+	if text := getPage(t, http.DefaultClient, "http://"+addr+"/metrics"); parsePage(t, text).value("wsgid_app_up", "app", "blog") != 1 {
+		t.Errorf("the page is\n%s", text)
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+func TestMetricsAddress(t *testing.T) {
+	for addr, want := range map[string]string{
+		"127.0.0.1:9190": "",
+		":9190":          "",
+		"[::1]:9190":     "",
+		"9190":           `"9190" is not host:port, such as 127.0.0.1:9190`,
+		"localhost":      `"localhost" is not host:port, such as 127.0.0.1:9190`,
+		"localhost:http": `"localhost:http" has no port from 1 to 65535, such as 127.0.0.1:9190`,
+		"localhost:0":    `"localhost:0" has no port from 1 to 65535, such as 127.0.0.1:9190`,
+		"::1:70000":      `"::1:70000" is not host:port, such as 127.0.0.1:9190`,
+		"h:70000":        `"h:70000" has no port from 1 to 65535, such as 127.0.0.1:9190`,
+	} {
+		got := ""
+		if err := CheckMetricsAddress(addr); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", addr, got, want)
+		}
+	}
+}
+
+// A thousand apps, some of which do not answer, in one scrape.
+func TestMetricsOfManyApps(t *testing.T) {
+	f := newFleetDir(t)
+	m := newFakeMachine()
+	m.behave = func(*appspec.Spec) (runner.Status, error) {
+		return runner.Status{State: runner.StateReady, Counters: &runner.Counters{Codes: map[int]uint64{200: 7}}}, nil
+	}
+	for i := range 300 {
+		f.spec(fmt.Sprintf("app%d", i), `wsgi_app = "m:app"`)
+	}
+	o := Options{Dir: f.dir, StateDir: f.state, Log: slog.New(slog.DiscardHandler)}
+	o.machine, o.folders = m, fakeFolders{}
+	f.daemon(o)
+	m.only(t, "app7").mu.Lock()
+	m.masters["app7"][0].hung = true
+	m.masters["app7"][0].mu.Unlock()
+	p := parsePage(t, f.scrape())
+	if n := len(p["wsgid_app_up"].GetMetric()); n != 300 {
+		t.Errorf("%d apps", n)
+	}
+	if n := len(p["wsgid_app_requests_total"].GetMetric()); n != 299 {
+		t.Errorf("%d apps tell of requests", n)
+	}
+}
