@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -213,8 +214,28 @@ func readBoot() (boot bootMessage, link *os.File, files map[string]int, err erro
 		unix.CloseOnExec(fd)
 		files[name] = fd
 	}
+	closeForeign(bootFD + len(boot.Listeners))
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
 	return boot, link, files, nil
+}
+
+// closeForeign closes what came with the process beyond what it was given: a
+// careless parent's descriptors, which would stay open as long as the master.
+// All that this program opens itself is closed on exec, and so told apart.
+func closeForeign(last int) {
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return
+	}
+	for _, e := range fds {
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil || fd <= last {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			_ = unix.Close(fd)
+		}
+	}
 }
 
 func answerBoot(link *os.File, problem string) {

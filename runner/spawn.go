@@ -26,6 +26,8 @@ type spawner struct {
 	baseEnv []string
 	hostDir string // where the Python host lies
 	jobs    chan spawnJob
+
+	mayLimit bool // else workers set their limits themselves
 }
 
 // workerUser is whom the workers run as.
@@ -50,7 +52,8 @@ type spawnJob struct {
 }
 
 func newSpawner(l *loop, log *appLog, owner workerUser, baseEnv []string, hostDir string) *spawner {
-	s := &spawner{loop: l, log: log, owner: owner, baseEnv: baseEnv, hostDir: hostDir, jobs: make(chan spawnJob, 64)}
+	s := &spawner{loop: l, log: log, owner: owner, baseEnv: baseEnv, hostDir: hostDir, jobs: make(chan spawnJob, 64),
+		mayLimit: mayLimit(owner)}
 	go s.run()
 	return s
 }
@@ -141,6 +144,7 @@ func (s *spawner) prepare(w *worker, spec *appspec.Spec, template bool) (job spa
 		Django: spec.Loader == "django", DjangoSettings: djangoSettings(spec),
 		Threads: spec.Workers.Threads, Multiprocess: spec.Workers.Max > 1,
 		Debug: spec.Debug, Preload: template, Version: Version,
+		Limits: s.ownLimits(spec.Limits),
 	})
 	if _, errno := rawSend(w.slots[0].fd, init); errno != 0 {
 		return job, fmt.Errorf("cannot send the configuration: %w", errno)
@@ -211,17 +215,7 @@ func (s *spawner) fork(job spawnJob) (pid, pidfd int, err error) {
 	if err != nil {
 		return 0, -1, err
 	}
-	set := func(what int, v uint64) {
-		if v > 0 {
-			if e := unix.Prlimit(pid, what, &unix.Rlimit{Cur: v, Max: v}, nil); e != nil {
-				s.log.warn(fmt.Sprintf("worker %d: cannot set its limits: %v", pid, e))
-			}
-		}
-	}
-	set(unix.RLIMIT_NOFILE, job.limits.OpenFiles)
-	set(unix.RLIMIT_NPROC, job.limits.Processes)
-	set(unix.RLIMIT_AS, uint64(job.limits.AddressSpace))
-	_ = unix.Prlimit(pid, unix.RLIMIT_CORE, &unix.Rlimit{}, nil)
+	s.limit(pid, job.limits)
 	return pid, pidfd, nil
 }
 

@@ -1,5 +1,7 @@
 package wsgi
 
+import "math"
+
 // Config is what a worker is told before it loads its application; AppendInit
 // writes it as the marshal dict of the message MsgInit, under the names in the
 // comments.
@@ -17,6 +19,13 @@ type Config struct {
 	Debug          bool     // debug
 	Preload        bool     // preload: load once, then fork on demand
 	Version        string   // version: of this program
+	Limits         Limits   // limits: only where the master may not set them itself
+}
+
+// Limits are resource limits that a worker sets for itself before it loads
+// anything; 0: none. They are marshalled as a tuple.
+type Limits struct {
+	OpenFiles, Processes, AddressSpace uint64
 }
 
 // AppendInit appends a whole MsgInit message.
@@ -56,6 +65,13 @@ func AppendInit(dst []byte, c *Config) []byte {
 	flag("debug", c.Debug)
 	flag("preload", c.Preload)
 	str("version", c.Version)
+	if c.Limits != (Limits{}) {
+		dst = appendKey(dst, "limits")
+		dst = appendSize(dst, tTuple, 3)
+		for _, v := range []uint64{c.Limits.OpenFiles, c.Limits.Processes, c.Limits.AddressSpace} {
+			dst = appendInt(dst, int64(min(v, math.MaxInt64)))
+		}
+	}
 	return append(dst, tNull)
 }
 

@@ -27,6 +27,10 @@ def main(host):
         link.leave(1)
     config = marshal.loads(memoryview(message)[link.HEADER.size:])
     config["app_path"] = config["app_path"].rstrip("/")  # "/" under chroot
+    if "limits" in config:
+        from .limits import apply
+
+        apply(config["limits"])
     _prepare(host)
     if not config.get("preload"):
         for index in range(1, config.get("threads", 1)):
