@@ -23,6 +23,8 @@ type Config struct {
 	keys []string // in the order of the file
 	vals map[string]configValue
 
+	repeated []string // what Repeated returns
+
 	// NoDaemon and Stdout are the options that concern a single start.
 	NoDaemon bool
 	Stdout   bool
@@ -63,6 +65,10 @@ func ParseConfig(path string, data []byte) (*Config, error) {
 			return nil, fmt.Errorf("cannot read %s: %w", path, err)
 		}
 		key, _ := t.(string)
+		if _, ok := c.vals[key]; ok {
+			c.repeated = append(c.repeated, fmt.Sprintf("%s: %s stands there twice; the one at %s counts", path, key,
+				position(c.data, int(dec.InputOffset())-len(raw))))
+		}
 		c.put(key, configValue{raw: raw, offset: int(dec.InputOffset()) - len(raw)})
 	}
 	return c, nil
@@ -186,9 +192,15 @@ func (c *Config) Unknown() []string {
 	return out
 }
 
-func nearest(key string) string {
+// Repeated lists, one line each, the keys that stand in the file more than once:
+// the last one counts, as in wsgid.
+func (c *Config) Repeated() []string { return c.repeated }
+
+func nearest(key string) string { return nearestOf(key, options) }
+
+func nearestOf(key string, names []string) string {
 	best, cost := "", 3
-	for _, o := range options {
+	for _, o := range names {
 		if d := levenshtein.Distance(strings.ReplaceAll(key, "-", "_"), o, nil); d < cost {
 			best, cost = o, d
 		}
@@ -206,11 +218,20 @@ func (c *Config) at(key string) string {
 
 // wrong is the error of a value of the wrong type.
 func (c *Config) wrong(key, want string) error {
-	raw := string(c.vals[key].raw)
-	if len(raw) > 60 {
-		raw = raw[:57] + "…"
+	return fmt.Errorf("cannot read %s: %s is %s at %s, want %s", c.path, key, shorten(c.vals[key].raw), c.at(key), want)
+}
+
+// shorten makes a value fit into a message.
+func shorten(raw json.RawMessage) string {
+	var line bytes.Buffer
+	if json.Compact(&line, raw) != nil {
+		return string(raw)
 	}
-	return fmt.Errorf("cannot read %s: %s is %s at %s, want %s", c.path, key, raw, c.at(key), want)
+	text := []rune(line.String())
+	if len(text) > 60 {
+		return string(text[:57]) + "…"
+	}
+	return string(text)
 }
 
 // Apply lays the options of the file over a spec: what stands in the file wins,
@@ -246,9 +267,12 @@ func (c *Config) applyFleet(spec *appspec.Spec) error {
 		return nil
 	}
 	v := c.vals["fleet"]
+	if err := newFleetKeys(c).check(v.raw, max(v.offset, 0), "", "fleet"); err != nil {
+		return err
+	}
 	var part map[string]json.RawMessage
 	if err := json.Unmarshal(v.raw, &part); err != nil {
-		return c.wrong("fleet", "an object")
+		return fmt.Errorf("cannot read %s: %w", c.path, err)
 	}
 	delete(part, managedKey)
 	delete(part, djangoKey)
@@ -256,23 +280,24 @@ func (c *Config) applyFleet(spec *appspec.Spec) error {
 	if err != nil {
 		return fmt.Errorf("cannot read %s: %w", c.path, err)
 	}
+	if health, ok := part["health"]; ok && string(health) != "null" {
+		spec.Health = appspec.NewHealth("") // what the file does not say is as in a spec
+	}
 	path, file := spec.Path, spec.File
-	dec := json.NewDecoder(bytes.NewReader(rest))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(spec); err != nil {
-		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			return fmt.Errorf("cannot read %s: fleet.%s is a %s, want %s", c.path, wrong.Field, wrong.Value, wrong.Type)
-		}
-		return fmt.Errorf("cannot read %s: fleet: %s", c.path, strings.TrimPrefix(err.Error(), "json: "))
+	if err := json.Unmarshal(rest, spec); err != nil {
+		return fmt.Errorf("cannot read %s: fleet at %s: %s", c.path, c.at("fleet"), strings.TrimPrefix(err.Error(), "json: "))
 	}
 	spec.Path, spec.File = path, file
 	for i, s := range spec.Sockets.HTTP {
-		if s.Listen == "" {
-			return fmt.Errorf("cannot read %s: fleet.sockets.http[%d] has no listen", c.path, i)
-		}
 		if s.Mode == 0 {
 			spec.Sockets.HTTP[i].Mode = 0o660
 		}
+	}
+	if w := &spec.Workers; w.Min > w.Max {
+		if c.fleetHas("workers", "min") && c.fleetHas("workers", "max") {
+			return fmt.Errorf("cannot read %s: fleet.workers.min is %d at %s, and max is %d", c.path, w.Min, c.at("fleet"), w.Max)
+		}
+		w.Max = w.Min
 	}
 	return nil
 }

@@ -105,9 +105,28 @@ func TestConfigSlips(t *testing.T) {
 		{`{"envs": {"A=B": "x"}}`, `cannot read FILE: envs at line 1, column 10: "A=B" is no name of an environment variable`},
 		{`{"envs": {"A": "x\u0000y"}}`, `cannot read FILE: envs at line 1, column 10: the value of A holds a NUL`},
 		{`{"fleet": 1}`, `cannot read FILE: fleet is 1 at line 1, column 11, want an object`},
-		{`{"fleet": {"workers": {"threads": "2"}}}`, `cannot read FILE: fleet.workers.threads is a string, want int`},
-		{`{"fleet": {"wokers": {}}}`, `cannot read FILE: fleet: unknown field "wokers"`},
-		{`{"fleet": {"sockets": {"http": [{}]}}}`, `cannot read FILE: fleet.sockets.http[0] has no listen`},
+		{`{"fleet": {"workers": {"threads": "2"}}}`, `cannot read FILE: fleet.workers.threads is "2" at line 1, column 35, want a whole number from 1 to 1024`},
+		{`{"fleet": {"workers": {"threads": 1.5}}}`, `cannot read FILE: fleet.workers.threads is 1.5 at line 1, column 35, want a whole number from 1 to 1024`},
+		{`{"fleet": {"workers": {"threads": -1}}}`, `cannot read FILE: fleet.workers.threads is -1 at line 1, column 35, want a whole number from 1 to 1024`},
+		{"{\"fleet\": {\n \"wokers\": {}}}", `cannot read FILE: unknown option fleet.wokers at line 2, column 12; did you mean "workers"?`},
+		{`{"fleet": {"x": 1}}`, `cannot read FILE: unknown option fleet.x at line 1, column 17`},
+		{`{"fleet": {"path": "/x"}}`, `cannot read FILE: unknown option fleet.path at line 1, column 20; the app folder is the one that holds this file`},
+		{`{"fleet": {"workers": {"count": 2}}}`, `cannot read FILE: unknown option fleet.workers.count at line 1, column 33; outside of fleet it is called workers`},
+		{`{"fleet": {"django": {"overrides": {}}}}`, `cannot read FILE: unknown option fleet.django.overrides at line 1, column 36; these settings stand in django.json`},
+		{`{"fleet": {"sockets": {"http": [{}]}}}`, `cannot read FILE: fleet.sockets.http[0] has no listen at line 1, column 33, want such as "127.0.0.1:8000"`},
+		{`{"fleet": {"sockets": {"http": {}}}}`, `cannot read FILE: fleet.sockets.http is {} at line 1, column 32, want a list of objects`},
+		{`{"fleet": {"sockets": {"http": [5]}}}`, `cannot read FILE: fleet.sockets.http[0] is 5 at line 1, column 33, want an object`},
+		{`{"fleet": {"sockets": {"http": [{"listen": 80}]}}}`, `cannot read FILE: fleet.sockets.http[0].listen is 80 at line 1, column 44, want a string`},
+		{`{"fleet": {"sockets": {"http": [{"listen": ":1", "mode": "0660"}]}}}`, `cannot read FILE: fleet.sockets.http[0].mode is "0660" at line 1, column 58, want permission bits as a number, such as 432, which is 0660`},
+		{`{"fleet": {"sockets": {"http": [{"listen": ":1", "tls": {"cert": "/c", "kye": "/k"}}]}}}`, `cannot read FILE: unknown option fleet.sockets.http[0].tls.kye at line 1, column 79; did you mean "key"?`},
+		{`{"fleet": {"workers": {"start_timeout": "soon"}}}`, `cannot read FILE: fleet.workers.start_timeout is "soon" at line 1, column 41, want a duration, such as "30s" from 1ms to 24h0m0s`},
+		{`{"fleet": {"workers": {"start_timeout": 30}}}`, `cannot read FILE: fleet.workers.start_timeout is 30 at line 1, column 41, want a duration, such as "30s" from 1ms to 24h0m0s`},
+		{`{"fleet": {"request": {"max_body": "1MB"}}}`, `cannot read FILE: fleet.request.max_body is "1MB" at line 1, column 36, want a number of bytes from 1 to 1PiB`},
+		{`{"fleet": {"limits": {"cpu": "1"}}}`, `cannot read FILE: fleet.limits.cpu is "1" at line 1, column 30, want a number from 0.01 to 4096, or 0`},
+		{`{"fleet": {"log": {"target": "syslog"}}}`, `cannot read FILE: fleet.log.target is "syslog" at line 1, column 30, want one of file, journal, stderr`},
+		{`{"fleet": {"enabled": "true"}}`, `cannot read FILE: fleet.enabled is "true" at line 1, column 23, want true or false`},
+		{`{"fleet": {"middleware": "a:b"}}`, `cannot read FILE: fleet.middleware is "a:b" at line 1, column 26, want a list of strings`},
+		{`{"fleet": {"workers": {"min": 4, "max": 2}}}`, `cannot read FILE: fleet.workers.min is 4 at line 1, column 11, and max is 2`},
 		{`[1]`, `cannot read FILE: it holds no object, want { "option": value, … }`},
 		{`"x"`, `cannot read FILE: it holds no object, want { "option": value, … }`},
 		{"{\"a\": 1,\n}", `cannot read FILE: not JSON at line 2, column 1: invalid character '}' looking for beginning of object key string`},
@@ -124,6 +143,25 @@ func TestConfigSlips(t *testing.T) {
 		if err == nil || err.Error() != tt.want {
 			t.Errorf("got  %v\nwant %s", err, tt.want)
 		}
+	}
+}
+
+func TestConfigRepeatedOptions(t *testing.T) {
+	c, s := parse(t, "{\"workers\": 2,\n \"debug\": true, \"workers\": 3}")
+	if diff := cmp.Diff([]string{"wsgid.json: workers stands there twice; the one at line 2, column 28 counts"}, c.Repeated()); diff != "" || s.Workers.Max != 3 {
+		t.Errorf("%s\n%+v", diff, s.Workers)
+	}
+}
+
+// A block that is written by hand has the defaults of a spec where it says
+// nothing.
+func TestConfigFleetDefaults(t *testing.T) {
+	_, s := parse(t, `{"fleet": {"health": {"path": "/up"}, "workers": {"min": 3}, "sockets": {"http": [{"listen": "unix:/run/x.sock"}]}, "django": null}}`)
+	if diff := cmp.Diff(appspec.NewHealth("/up"), s.Health); diff != "" {
+		t.Error(diff)
+	}
+	if s.Workers.Min != 3 || s.Workers.Max != 3 || s.Sockets.HTTP[0].Mode != 0o660 || s.Workers.StartTimeout == 0 {
+		t.Errorf("%+v", s)
 	}
 }
 
@@ -173,7 +211,7 @@ func fullSpec() *appspec.Spec {
 	s.Sockets.HTTP = []appspec.HTTPSocket{http, appspec.NewHTTPSocket("127.0.0.1:8000")}
 	s.Sockets.Mongrel2 = []appspec.Mongrel2Socket{{Recv: "tcp://1.1.1.1:1", Send: "tcp://1.1.1.1:2", Chroot: "/m"}, {Recv: "ipc:///a", Send: "ipc:///b"}}
 	s.Workers.Min, s.Workers.Max, s.Workers.KeepAlive, s.Workers.Preload = 0, 8, false, true
-	s.Workers.MaxMemory = 1<<60 + 1 // a float64 would not hold it
+	s.Workers.MaxMemory = 1<<50 - 1 // as a float it would be written 1.1e+15
 	s.Workers.RequestTimeout = appspec.Duration(90 * time.Second)
 	s.Django = &appspec.Django{Settings: "blog.settings"}
 	s.Health = appspec.NewHealth("/healthz")
