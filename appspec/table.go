@@ -257,7 +257,7 @@ var attributes = []Attribute{
 		Doc: "TasksMax of the app's scope, under systemd only; 0: none",
 		at:  func(s *Spec, _ int) any { return &s.Limits.Tasks }},
 
-	{Path: "log.target", Type: TypeString, Default: `"file"`, Built: false, Unbuilt: `"journal"`, Disruption: Live,
+	{Path: "log.target", Type: TypeString, Default: `"file"`, Built: true, Disruption: Live,
 		OneOf: []string{"file", "journal", "stderr"},
 		Doc:   "where the app's output and our own lines about it go; `file`: logs/wsgid.log of the app folder",
 		at:    func(s *Spec, _ int) any { return &s.Log.Target }},

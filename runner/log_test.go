@@ -1,0 +1,527 @@
+package runner
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// logBed is an app folder and a log in it.
+type logBed struct {
+	t    *testing.T
+	dir  string
+	spec *appspec.Spec
+	log  *appLog
+}
+
+func newLogBed(t *testing.T, change func(*appspec.Spec)) *logBed {
+	t.Helper()
+	b := &logBed{t: t, dir: t.TempDir()}
+	b.spec = appspec.Default("blog", b.dir)
+	if change != nil {
+		change(b.spec)
+	}
+	if err := os.Mkdir(filepath.Join(b.dir, "logs"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (b *logBed) open() {
+	b.t.Helper()
+	root, err := os.OpenRoot(b.dir)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = root.Close() })
+	if b.log, err = openLog(root, b.spec, -1, -1, false); err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(b.log.close)
+}
+
+// settle waits until the writer has done all that it was given.
+func (b *logBed) settle() {
+	done := make(chan struct{})
+	b.log.control(func() {})
+	b.log.control(func() { close(done) })
+	<-done
+}
+
+func (b *logBed) read(name string) string {
+	b.t.Helper()
+	b.settle()
+	text, err := os.ReadFile(filepath.Join(b.dir, "logs", name))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// until does something again and again until the condition holds.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); {
+		if time.Now().After(end) {
+			t.Fatalf("in 20 s it did not come to: %s", what)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
+
+func TestLogLines(t *testing.T) {
+	at := time.Date(2026, 3, 4, 5, 6, 7, 89e6, time.UTC)
+	for _, c := range []struct {
+		entry      logEntry
+		app        string
+		text, json string
+	}{
+		{logEntry{kind: kindOwn, level: "INFO", pid: 7, text: []byte("hello")}, "",
+			"2026-03-04 05:06:07,089 - wsgid [pid=7] - INFO - hello\n",
+			`{"time":"2026-03-04T05:06:07.089000Z","level":"INFO","source":"wsgid","app":"blog","pid":7,"message":"hello"}` + "\n"},
+		{logEntry{kind: kindOutput, level: "OUTPUT", pid: 8, text: []byte("Traceback (most recent call last):\n  File \"x\"\nE\n")}, "",
+			"2026-03-04 05:06:07,089 - app [pid=8] - OUTPUT - Traceback (most recent call last):\n" +
+				"2026-03-04 05:06:07,089 - app [pid=8] - OUTPUT -   File \"x\"\n" +
+				"2026-03-04 05:06:07,089 - app [pid=8] - OUTPUT - E\n",
+			`{"time":"2026-03-04T05:06:07.089000Z","level":"OUTPUT","source":"app","app":"blog","pid":8,"message":"Traceback (most recent call last):\n  File \"x\"\nE"}` + "\n"},
+		{logEntry{kind: kindRaw, level: "ERROR", pid: 7, text: []byte("Traceback:\n  x")}, "",
+			"Traceback:\n  x\n",
+			`{"time":"2026-03-04T05:06:07.089000Z","level":"ERROR","source":"wsgid","app":"blog","pid":7,"message":"Traceback:\n  x"}` + "\n"},
+		// On a standard error that several apps share, each line names its own.
+		{logEntry{kind: kindOutput, level: "OUTPUT", pid: 8, text: nil}, "blog",
+			"2026-03-04 05:06:07,089 - blog app [pid=8] - OUTPUT - \n",
+			`{"time":"2026-03-04T05:06:07.089000Z","level":"OUTPUT","source":"app","app":"blog","pid":8,"message":""}` + "\n"},
+		{logEntry{kind: kindOutput, level: "OUTPUT", pid: 8, text: []byte("\xff\x00\x1b[1m\u00e9\"\\\t")}, "",
+			"2026-03-04 05:06:07,089 - app [pid=8] - OUTPUT - \xff\x00\x1b[1m\u00e9\"\\\t\n",
+			`{"time":"2026-03-04T05:06:07.089000Z","level":"OUTPUT","source":"app","app":"blog","pid":8,"message":"` + "\uFFFD" + `\u0000\u001b[1m` + "\u00e9" + `\"\\\t"}` + "\n"},
+	} {
+		c.entry.at = at
+		if got := string(c.entry.appendText(nil, c.app)); got != c.text {
+			t.Errorf("text:\n%q, want\n%q", got, c.text)
+		}
+		got := c.entry.appendJSON(nil, "blog")
+		if string(got) != c.json {
+			t.Errorf("JSON:\n%s, want\n%s", got, c.json)
+		}
+		if !json.Valid(got) {
+			t.Errorf("not JSON: %s", got)
+		}
+	}
+}
+
+func TestTracebacksAreKeptTogether(t *testing.T) {
+	for name, c := range map[string]struct{ in, want []string }{
+		"plain": {[]string{"a", "", "  b"}, []string{"a", "", "  b"}},
+		"one": {
+			[]string{"before", "Traceback (most recent call last):", `  File "x", line 1`, "    f()", "ValueError: no", "after"},
+			[]string{"before", "Traceback (most recent call last):\n  File \"x\", line 1\n    f()\nValueError: no\n", "after"},
+		},
+		"two in a row": {
+			[]string{"Traceback (most recent call last):", "  x", "A", "Traceback (most recent call last):", "  y", "B"},
+			[]string{"Traceback (most recent call last):\n  x\nA\nTraceback (most recent call last):\n  y\nB\n"},
+		},
+		"chained": {
+			[]string{"Traceback (most recent call last):", "  x", "KeyError: 1", "",
+				"During handling of the above exception, another exception occurred:", "",
+				"Traceback (most recent call last):", "  y", "ValueError: no", "[next]"},
+			[]string{"Traceback (most recent call last):\n  x\nKeyError: 1\n\nDuring handling of the above exception, another exception occurred:\n\n" +
+				"Traceback (most recent call last):\n  y\nValueError: no\n", "[next]"},
+		},
+		"faulthandler": {
+			[]string{"Fatal Python error: Aborted", "", "Thread 0x00007f (most recent call first):", "  File a", "", "Current thread 0x00007e (most recent call first):",
+				"  File b", "", "Extension modules: x (total: 1)", "done"},
+			[]string{"Fatal Python error: Aborted\n\nThread 0x00007f (most recent call first):\n  File a\n\nCurrent thread 0x00007e (most recent call first):\n  File b\n\nExtension modules: x (total: 1)\n", "done"},
+		},
+	} {
+		var tr tracer
+		var got []string
+		for _, line := range c.in {
+			held, now := tr.add([]byte(line))
+			if held != nil {
+				got = append(got, string(held))
+			}
+			if now != nil {
+				got = append(got, string(now))
+			}
+		}
+		if b := tr.take(); b != nil {
+			got = append(got, string(b))
+		}
+		if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", c.want) {
+			t.Errorf("%s:\n%q, want\n%q", name, got, c.want)
+		}
+	}
+}
+
+// A traceback without an end is not held back for ever, nor without bound.
+func TestFollowedOutput(t *testing.T) {
+	b := newLogBed(t, nil)
+	b.open()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b.log.follow(r, 42)
+	}()
+	fmt.Fprint(w, "one\r\nTraceback (most recent call last):\n  File\n")
+	until(t, "a traceback that does not go on is written", func() bool {
+		return strings.Contains(b.read("wsgid.log"), "app [pid=42] - OUTPUT -   File\n")
+	})
+	fmt.Fprint(w, strings.Repeat("x", 100_000)+"\nTraceback (most recent call last):\n"+strings.Repeat("  y\n", 100_000)+"no end")
+	_ = w.Close()
+	<-done
+	text := b.read("wsgid.log")
+	if n := strings.Count(text, "OUTPUT -   y\n"); n != 100_000 {
+		t.Errorf("%d lines of the long traceback", n)
+	}
+	if !strings.HasSuffix(text, "app [pid=42] - OUTPUT - no end\n") || !strings.Contains(text, "OUTPUT - one\n") {
+		t.Errorf("begin %q, end %q", text[:100], text[len(text)-100:])
+	}
+	if n := strings.Count(text, "x"); n != 100_000 {
+		t.Errorf("%d bytes of the long line", n)
+	}
+}
+
+func TestRotation(t *testing.T) {
+	b := newLogBed(t, func(s *appspec.Spec) { s.Log.MaxSize, s.Log.Keep = 1000, 3 })
+	b.open()
+	for i := range 100 {
+		b.log.info(fmt.Sprintf("line %03d", i))
+		if i%7 == 0 {
+			b.settle()
+		}
+	}
+	b.settle()
+	var text string
+	for _, name := range []string{"wsgid.log.3", "wsgid.log.2", "wsgid.log.1", "wsgid.log"} {
+		part := b.read(name)
+		if len(part) > 1000 || len(part) < 900 && name != "wsgid.log" {
+			t.Errorf("%s has %d bytes", name, len(part))
+		}
+		text += part
+	}
+	if _, err := os.Stat(filepath.Join(b.dir, "logs", "wsgid.log.4")); err == nil {
+		t.Error("more files than log.keep says")
+	}
+	got := regexp.MustCompile(`line (\d+)\n`).FindAllStringSubmatch(text, -1)
+	for i, m := range got {
+		if want := fmt.Sprintf("%03d", 100-len(got)+i); m[1] != want {
+			t.Fatalf("line %s where %s should be", m[1], want)
+		}
+	}
+	if len(got) < 40 {
+		t.Errorf("only %d lines are left", len(got))
+	}
+
+	// Fewer are kept: the others go with the next rotation. And a line that is
+	// longer than a file may be stands in one by itself.
+	b.spec.Log.Keep = 1
+	b.log.configure(b.spec)
+	b.log.info(strings.Repeat("z", 3000))
+	b.log.info("after")
+	if text := b.read("wsgid.log"); !strings.HasSuffix(text, "after\n") || len(text) > 1000 {
+		t.Errorf("after the long line: %q", text)
+	}
+	if n := len(b.read("wsgid.log.1")); n < 3000 {
+		t.Errorf("the long line's file has %d bytes", n)
+	}
+	if left, _ := filepath.Glob(filepath.Join(b.dir, "logs", "*")); len(left) != 2 {
+		t.Errorf("left: %v", left)
+	}
+	b.spec.Log.Keep = 0
+	b.log.configure(b.spec)
+	for range 30 {
+		b.log.info("x")
+		b.settle()
+	}
+	if n := len(b.read("wsgid.log")); n > 1000 {
+		t.Errorf("without a rotated file it has %d bytes", n)
+	}
+}
+
+// A file that cannot be rotated is written on.
+func TestRotationThatFails(t *testing.T) {
+	b := newLogBed(t, func(s *appspec.Spec) { s.Log.MaxSize, s.Log.Keep = 1000, 1 })
+	if err := os.MkdirAll(filepath.Join(b.dir, "logs", "wsgid.log.1", "x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b.open()
+	for i := range 30 {
+		b.log.info(fmt.Sprintf("line %03d", i))
+		b.settle()
+	}
+	text := b.read("wsgid.log")
+	want := "ERROR - cannot rotate log " + b.dir + "/logs/wsgid.log: file exists\n"
+	if n := strings.Count(text, " - INFO - line "); n != 30 || !strings.Contains(text, want) {
+		t.Errorf("%d lines; want %q in\n%s", n, want, text)
+	}
+}
+
+func TestLogFileMovedRemovedTruncated(t *testing.T) {
+	b := newLogBed(t, nil)
+	b.open()
+	file := filepath.Join(b.dir, "logs", "wsgid.log")
+	b.log.info("first")
+	b.settle()
+	// logrotate: moved away, then reload or HUP.
+	if err := os.Rename(file, file+".old"); err != nil {
+		t.Fatal(err)
+	}
+	b.log.reopen()
+	b.log.info("second")
+	if text := b.read("wsgid.log"); !strings.HasSuffix(text, "INFO - second\n") || strings.Contains(text, "first") {
+		t.Errorf("after reopening: %q", text)
+	}
+	// Without a signal it is noticed within a second or two.
+	for what, away := range map[string]func() error{
+		"removed":    func() error { return os.Remove(file) },
+		"moved away": func() error { return os.Rename(file, file+".old") },
+	} {
+		if err := away(); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "a file that was "+what+" is made anew", func() bool {
+			b.log.info("ping")
+			b.settle()
+			_, err := os.Stat(file)
+			return err == nil
+		})
+		if text := b.read("wsgid.log"); !strings.Contains(text, "WARNING - the log file was "+what+"; this is a new one\n") {
+			t.Errorf("%s: %q", what, text)
+		}
+	}
+	// Truncated in place.
+	if err := os.Truncate(file, 0); err != nil {
+		t.Fatal(err)
+	}
+	b.log.info("third")
+	if text := b.read("wsgid.log"); !strings.HasSuffix(text, "INFO - third\n") || text[0] == 0 {
+		t.Errorf("after the truncation: %q", text)
+	}
+	// The whole folder.
+	if err := os.RemoveAll(filepath.Join(b.dir, "logs")); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "a folder that is gone is told", func() bool {
+		b.log.info("ping")
+		text, lost := b.log.trouble()
+		return text == "cannot open log "+file+": no such file or directory" && lost > 0
+	})
+	if err := os.Mkdir(filepath.Join(b.dir, "logs"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the log is there again", func() bool {
+		b.log.info("pong")
+		text, _ := b.log.trouble()
+		return text == ""
+	})
+	if text := b.read("wsgid.log"); !regexp.MustCompile(`WARNING - \d+ log lines were lost: cannot open log .*: no such file or directory\n`).MatchString(text) {
+		t.Errorf("what was lost: %q", text)
+	}
+}
+
+// fullDisk checks what a log does on a disk without room; fill takes the room,
+// free gives it back.
+func fullDisk(t *testing.T, b *logBed, fill, free func()) {
+	t.Helper()
+	b.open()
+	changes := make(chan string, 100)
+	b.log.onTrouble(func() {
+		text, _ := b.log.trouble()
+		changes <- text
+	})
+	b.log.info("before")
+	b.settle()
+	fill()
+	line := strings.Repeat("x", 200)
+	want := "cannot write log " + b.dir + "/logs/wsgid.log: no space left on device"
+	until(t, "the full disk is told", func() bool {
+		b.log.info(line)
+		b.settle()
+		return len(changes) > 0
+	})
+	if got := <-changes; got != want {
+		t.Errorf("told %q, want %q", got, want)
+	}
+	if _, lost := b.log.trouble(); lost == 0 {
+		t.Error("nothing is counted as lost")
+	}
+	free()
+	until(t, "it writes again", func() bool {
+		b.log.info("after")
+		b.settle()
+		text, _ := b.log.trouble()
+		return text == ""
+	})
+	text := b.read("wsgid.log")
+	if !regexp.MustCompile(`WARNING - \d+ log lines were lost: ` + regexp.QuoteMeta(want) + `\n`).MatchString(text) {
+		t.Errorf("what was lost is not told: %q", text)
+	}
+	for l := range strings.Lines(text) {
+		if !regexp.MustCompile(`^[-0-9]{10} [:0-9]{8},\d{3} - wsgid \[pid=\d+\] - [A-Z]+ - .*\n$`).MatchString(l) {
+			t.Errorf("a line that is not whole: %q", l)
+		}
+	}
+}
+
+// The kernel's own full device, for everybody.
+func TestFullDevice(t *testing.T) {
+	b := newLogBed(t, nil)
+	fullDisk(t, b, func() {
+		b.log.control(func() {
+			full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+			if err != nil {
+				panic(err)
+			}
+			b.log.closeFile()
+			b.log.file, b.log.looked = full, time.Now().Add(time.Hour)
+		})
+	}, func() {})
+}
+
+// A real file system without room, where we may mount one.
+func TestFullDisk(t *testing.T) {
+	if os.Geteuid() != 0 {
+		return // TestFullDevice is the same without a mount
+	}
+	b := newLogBed(t, nil)
+	logs := filepath.Join(b.dir, "logs")
+	if err := unix.Mount("tmpfs", logs, "tmpfs", 0, "size=64k"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(logs, unix.MNT_DETACH) })
+	fullDisk(t, b, func() {
+		fill, err := os.Create(filepath.Join(logs, "fill"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer fill.Close()
+		for {
+			if _, err := fill.Write(make([]byte, 4096)); err != nil {
+				return
+			}
+		}
+	}, func() {
+		if err := os.Remove(filepath.Join(logs, "fill")); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestLogThatIsNotAFile(t *testing.T) {
+	b := newLogBed(t, nil)
+	name := filepath.Join(b.dir, "logs", "wsgid.log")
+	if err := os.WriteFile(name+".2", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(name+".2", name); err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.OpenRoot(b.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	want := "cannot open log " + name + ": it is not a plain file with one name; remove it"
+	if _, err := openLog(root, b.spec, -1, -1, false); err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+// A change of the log block holds from the next line on.
+func TestLogChangesLive(t *testing.T) {
+	b := newLogBed(t, nil)
+	b.open()
+	b.log.info("one")
+	b.spec.Log.Format = "json"
+	b.log.configure(b.spec)
+	b.log.info("two")
+	b.spec.Log.Format = "text"
+	b.log.configure(b.spec)
+	b.log.info("three")
+	lines := strings.Split(strings.TrimSpace(b.read("wsgid.log")), "\n")
+	if len(lines) != 3 || !strings.HasSuffix(lines[0], " - INFO - one") || !json.Valid([]byte(lines[1])) || !strings.HasSuffix(lines[2], " - INFO - three") {
+		t.Errorf("%q", lines)
+	}
+}
+
+// A standard error that leads nowhere, or whose reader has gone, is told in the
+// file.
+func TestLogToStderr(t *testing.T) {
+	b := newLogBed(t, func(s *appspec.Spec) { s.Log.Target = "stderr" })
+	b.open()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	use := func(name string, f *os.File) {
+		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		b.log.useStderr(fd)
+	}
+	use("pipe", w)
+	b.log.info("hello")
+	b.settle()
+	buf := make([]byte, 1000)
+	n, err := r.Read(buf)
+	if err != nil || !regexp.MustCompile(`^\S+ \S+ - blog wsgid \[pid=\d+\] - INFO - hello\n$`).Match(buf[:n]) {
+		t.Errorf("%q, %v", buf[:n], err)
+	}
+	_ = w.Close()
+	_ = r.Close()
+	b.log.info("nobody reads this")
+	want := `WARNING - log.target is "stderr", but standard error takes nothing: broken pipe; this file takes the log until the spec is handed over again`
+	if text := b.read("wsgid.log"); !strings.Contains(text, want) || !strings.Contains(text, "INFO - nobody reads this\n") {
+		t.Errorf("%q", text)
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	use("null", null)
+	b.log.info("into nothing")
+	if text := b.read("wsgid.log"); !strings.Contains(text, "standard error takes nothing: it leads to /dev/null;") || !strings.Contains(text, "INFO - into nothing\n") {
+		t.Errorf("%q", text)
+	}
+}
+
+// The loop never waits for the log: what does not fit is counted.
+func TestLogThatStandsStill(t *testing.T) {
+	b := newLogBed(t, nil)
+	b.open()
+	hold := make(chan struct{})
+	held := make(chan struct{})
+	b.log.control(func() {
+		close(held)
+		<-hold
+	})
+	<-held
+	for i := range 1000 {
+		b.log.info(fmt.Sprint(i))
+	}
+	_, lost := b.log.trouble()
+	if lost != 1000-uint64(cap(b.log.entries)) {
+		t.Errorf("%d lines lost", lost)
+	}
+	close(hold)
+	told := regexp.MustCompile(`WARNING - \d{3} log lines were lost: the file did not keep up\n`)
+	until(t, "the loss is told", func() bool {
+		b.log.info("on")
+		return told.MatchString(b.read("wsgid.log"))
+	})
+}
