@@ -66,7 +66,8 @@ type conn struct {
 	bodyBuf []byte
 
 	out       outbox
-	throttled *slot // the worker is not heard until the client has read what there is; nil: none
+	unsent    string // names the request whose response is complete and not all sent
+	throttled *slot  // the worker is not heard until the client has read what there is; nil: none
 
 	sendLeft int64 // what Content-Length promised and has not been sent; -1: nothing promised
 
@@ -424,6 +425,14 @@ func (c *conn) failed(err error) {
 	c.answer(status, "the server cannot keep the request")
 }
 
+// what names the request that the connection is at.
+func (c *conn) what() string {
+	if c.x != nil {
+		return string(c.x.label)
+	}
+	return c.unsent
+}
+
 // storageStatus is the answer to a request whose body cannot be kept.
 func storageStatus(err error) int {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
@@ -470,7 +479,7 @@ func (c *conn) expired() {
 		return
 	case connLinger, connClosed:
 	case connBusy, connFlush:
-		c.front.log.info(fmt.Sprintf("%s: closed, it did not read its response", c.from()))
+		c.front.log.info(fmt.Sprintf("%s: %s: closed: it read nothing of its response for %v (request.body_timeout)", c.from(), c.what(), c.front.spec.Request.BodyTimeout))
 	}
 	c.close()
 }

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"fmt"
 	"os"
 	"syscall"
 
@@ -106,11 +107,7 @@ func (c *conn) Fail(status int, reason string) {
 	x := c.x
 	c.x = nil
 	if x != nil && x.headSent {
-		if !c.chunked && c.sendLeft < 0 {
-			// A plain end would look like the end of the response.
-			_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-		}
-		c.close()
+		c.cut()
 		return
 	}
 	c.respond(status, reason)
@@ -163,6 +160,9 @@ func (c *conn) writeBody(head, body []byte) {
 
 // complete: the worker has sent all of the response.
 func (c *conn) complete() {
+	if c.x != nil && (!c.out.empty() || c.sendLeft > 0) {
+		c.unsent = string(c.x.label)
+	}
 	c.x = nil
 	if c.state != connBusy {
 		return
@@ -174,7 +174,7 @@ func (c *conn) complete() {
 		// Fewer bytes than Content-Length said: only the end of the connection can
 		// tell the client.
 		c.keep = false
-		c.front.log.warn("a response was shorter than its Content-Length; the connection is closed")
+		c.front.log.warn(c.what() + ": the response was shorter than its Content-Length; the connection is closed")
 	}
 	c.ended()
 	c.pump()
@@ -267,7 +267,17 @@ func (c *conn) write(a, b []byte) {
 }
 
 func (c *conn) overflow(err error) {
-	c.front.log.error("cannot keep a response for a slow client: " + err.Error())
+	c.front.log.error(fmt.Sprintf("%s: cannot keep a response for a slow client: %v", c.what(), err))
+	c.cut()
+}
+
+// cut closes the connection in the middle of a response, so that the client can
+// tell.
+func (c *conn) cut() {
+	if !c.chunked && c.sendLeft < 0 {
+		// A plain end would look like the end of the response.
+		_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
 	c.close()
 }
 
@@ -294,7 +304,10 @@ func (c *conn) flush() {
 			return
 		}
 		if errno != 0 {
-			c.close()
+			if errno == syscall.EIO {
+				c.front.log.error(c.what() + ": a file that is sent ended before its length, or cannot be read; the connection is closed")
+			}
+			c.cut()
 			return
 		}
 		sent += n
