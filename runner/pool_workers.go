@@ -445,7 +445,7 @@ func (p *pool) startFailed(w *worker) {
 	}
 	p.stats.restarts[restartStart]++
 	p.lastErr = w.failure.Reason
-	p.trace = w.failure.Traceback
+	p.trace = w.failure.Details()
 	if w.gen != p.gen || p.stopping {
 		p.reconcile()
 		return

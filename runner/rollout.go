@@ -75,7 +75,7 @@ func (r *rollout) failed(p *pool, w *worker) {
 	}
 	p.rollErr, p.rollWant = w.failure.Reason, Digest(r.spec)
 	p.lastErr = w.failure.Reason
-	p.trace = w.failure.Traceback
+	p.trace = w.failure.Details()
 	p.log.error(fmt.Sprintf("the rollout of generation %d is given up, the workers of before serve on: %s", r.gen, p.rollErr))
 	r.cancel(p)
 	p.reconcile()

@@ -51,7 +51,7 @@ type Status struct {
 	Requests   RequestCounts `json:"requests"`
 	Restarts   int           `json:"restarts"` // workers that died unasked
 	LastError  string        `json:"last_error"`
-	Traceback  string        `json:"traceback"` // of the last worker that could not start
+	Traceback  string        `json:"traceback"` // of the last worker that could not start: Python's, or the place, and what to do
 	// Rollout is the generation of workers that is being rolled out; 0 where
 	// none is. RolloutError is why the last one was given up; a later success
 	// clears it.

@@ -1,5 +1,10 @@
 package wsgi
 
+import (
+	"fmt"
+	"strings"
+)
+
 // Types of messages, see the package documentation.
 const (
 	MsgInit    = 'I'
@@ -70,4 +75,22 @@ type Failure struct {
 	Line      int    `json:"line"`      // 0: not known
 	Traceback string `json:"traceback"` // as Python prints it
 	Hint      string `json:"hint"`      // what to do next, if the host knows
+}
+
+// Details is what to read after Reason: the traceback, or else the place, and
+// the hint, one line each; empty where none is known.
+func (f *Failure) Details() string {
+	var lines []string
+	switch {
+	case f.Traceback != "":
+		lines = append(lines, strings.TrimRight(f.Traceback, "\n"))
+	case f.File != "" && f.Line > 0:
+		lines = append(lines, fmt.Sprintf("  File %q, line %d", f.File, f.Line))
+	case f.File != "":
+		lines = append(lines, fmt.Sprintf("  File %q", f.File))
+	}
+	if f.Hint != "" {
+		lines = append(lines, f.Hint)
+	}
+	return strings.Join(lines, "\n")
 }
