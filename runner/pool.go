@@ -377,7 +377,7 @@ func (p *pool) onMessage(s *slot, msg []byte, passed int) {
 		}
 	case wsgi.MsgFile:
 		off, n, err := wsgi.ParseFile(payload)
-		if err != nil || passed < 0 || !x.headSent {
+		if err != nil || !x.headSent || !isRegular(passed) {
 			closePassed(passed)
 			p.workerBroke(w, "it sent a bad file message")
 			return

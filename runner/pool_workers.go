@@ -290,11 +290,22 @@ func (p *pool) drop(w *worker) {
 	}
 }
 
+// lastMessages bounds what is read of a slot whose worker is gone: more than
+// the kernel keeps of an honest one.
+const lastMessages = 64
+
 // workerExited: the process is gone.
 func (p *pool) workerExited(w *worker) {
-	// What it had answered before it died is still in our sockets.
+	// Its children, if it had any, are in its process group. The group cannot
+	// have been given to others while the leader is not reaped.
+	_ = unix.Kill(-w.pid, unix.SIGKILL)
+	// What it had answered before it died is still in our sockets. A child that
+	// has left its group may write for ever.
 	for _, s := range w.slots {
-		for s.fd >= 0 && s.n > 0 {
+		for range lastMessages {
+			if s.fd < 0 || s.n == 0 {
+				break
+			}
 			msg, passed, errno := p.rx.recv(s.fd)
 			if errno == unix.EINTR {
 				continue
@@ -376,9 +387,6 @@ func (p *pool) workerExited(w *worker) {
 
 // reap learns how a process ended. False: its template will tell in a moment.
 func (p *pool) reap(w *worker) (ws unix.WaitStatus, ok bool) {
-	// Its children, if it had any, are in its process group. The group cannot
-	// have been given to others while the leader is not reaped.
-	_ = unix.Kill(-w.pid, unix.SIGKILL)
 	delete(p.childs.own, w.pid)
 	if _, err := unix.Wait4(w.pid, &ws, 0, nil); err == nil || !w.child || w.known || w.gone {
 		if w.known {

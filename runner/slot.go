@@ -2,6 +2,7 @@ package runner
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io"
 	"syscall"
 
@@ -49,7 +50,19 @@ func (s *slot) onEvents(events uint32) {
 		p.workerBroke(s.w, "it closed its link to the master")
 		return
 	}
+	if len(msg) > wsgi.MaxMessage {
+		closePassed(passed)
+		p.workerBroke(s.w, fmt.Sprintf("it sent rubbish: a message of more than %d bytes", wsgi.MaxMessage))
+		return
+	}
 	p.onMessage(s, msg, passed)
+}
+
+// isRegular tells whether a descriptor is a plain file: only that can be sent
+// without ever having to wait for it.
+func isRegular(fd int) bool {
+	var st unix.Stat_t
+	return fd >= 0 && unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
 }
 
 // ahead is how many requests wait in the slot behind the one at work.
