@@ -108,7 +108,13 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act
 	if act.spec != nil {
 		spec = act.spec
 	}
-	m, err := a.open(ctx, spec, o, a.keep.files(spec), act.scale, false)
+	files := a.keep.files(spec)
+	var beside besides
+	defer beside.close()
+	if err := beside.open(spec, files, a.keep.all(o.App)); err != nil {
+		return err
+	}
+	m, err := a.open(ctx, spec, o, files, act.scale, false)
 	if err != nil {
 		return err
 	}
@@ -330,6 +336,8 @@ func (a *Applier) retire(ctx context.Context, o Observed, cur Seen) error {
 			return err
 		}
 	}
+	// The sockets that were kept may be those of the one that leaves.
+	a.hold(ctx, o.App, cur.master)
 	return nil
 }
 

@@ -200,15 +200,15 @@ func (d *Daemon) after(name string, out outcome) {
 	if err != nil {
 		return
 	}
-	for _, m := range ms {
-		d.followed(name, m)
+	for i, m := range ms {
+		d.followed(name, m, i == 0)
 	}
 	d.board.touch(name)
 }
 
 // followed follows a master and, of one that was found, takes duplicates of
-// its listeners.
-func (d *Daemon) followed(name string, m master) {
+// its listeners if no other stands for the app.
+func (d *Daemon) followed(name string, m master, newest bool) {
 	pid := m.record().PID
 	if !d.sup.follow(name, m) || m.record().Draining {
 		return
@@ -223,7 +223,9 @@ func (d *Daemon) followed(name string, m master) {
 		d.scope(rem.LastGood, pid)
 	}
 	d.e.log.Info("took over a running master", "app", name, "pid", pid)
-	d.e.applier(name, func(f func()) { f() }).hold(ctx, name, m)
+	if newest {
+		d.e.applier(name, func(f func()) { f() }).hold(ctx, name, m)
+	}
 }
 
 // started is told of each master that a pass has started.

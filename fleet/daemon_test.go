@@ -54,13 +54,18 @@ func (f *fleetDir) real(name string, lines ...string) {
 
 // get asks an app over its unix socket.
 func (f *fleetDir) get(name string) (string, error) {
+	return ask("unix", filepath.Join(f.root, name+".sock"))
+}
+
+// ask sends one request on a connection of its own.
+func ask(network, addr string) (string, error) {
 	c := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(f.root, name+".sock"))
+			return (&net.Dialer{}).DialContext(ctx, network, addr)
 		},
 	}}
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+name+"/", nil)
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://app/", nil)
 	if err != nil {
 		return "", err
 	}
@@ -312,6 +317,10 @@ func TestEdits(t *testing.T) {
 
 // crowd asks an app again and again until stop, and counts what went wrong.
 func (f *fleetDir) crowd(name string, n int) (stop func() (good int64, faults []string)) {
+	return crowd(n, func() (string, error) { return f.get(name) })
+}
+
+func crowd(n int, get func() (string, error)) (stop func() (good int64, faults []string)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	var ok atomic.Int64
@@ -322,9 +331,9 @@ func (f *fleetDir) crowd(name string, n int) (stop func() (good int64, faults []
 		go func() {
 			defer wg.Done()
 			for ctx.Err() == nil {
-				if body, err := f.get(name); err != nil || body != "hello" {
+				if body, err := get(); err != nil || body != "hello" {
 					mu.Lock()
-					bad = append(bad, fmt.Sprintf("%q, %v", body, err))
+					bad = append(bad, fmt.Sprintf("%s %q, %v", time.Now().Format("05.000"), body, err))
 					mu.Unlock()
 				} else {
 					ok.Add(1)

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -97,8 +99,14 @@ func (imp *importer) read() error {
 	for _, line := range conf.Unknown() {
 		imp.note("%s: not carried over", line)
 	}
+	for _, line := range conf.Repeated() {
+		imp.note("%s", line)
+	}
 	if conf.NoDaemon || conf.Stdout {
 		imp.note("no_daemon and stdout are not carried over: under the fleet an app logs to logs/wsgid.log, see log.target")
+	}
+	for _, pid := range imp.runningWsgid() {
+		imp.note("wsgid runs on it now, master %d: stop it before the fleet starts the app: wsgid stop --app-path=%s", pid, imp.path)
 	}
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok && st.Uid == 0 && s.User == "" {
 		imp.note("%s belongs to root, and wsgid ran the app as root; the fleet runs it as the user wsgid or www-data: give the folder to a user of its own, or write user into the spec", imp.path)
@@ -107,6 +115,26 @@ func (imp *importer) read() error {
 		imp.note("the loaders find the application, as under wsgid; if wsgid was started with --wsgi-app, write wsgi_app into the spec")
 	}
 	return imp.readDjango()
+}
+
+// runningWsgid finds the masters of the folder that are not the fleet's. They
+// are only told of, so the word of a pid file and of a command line will do.
+func (imp *importer) runningWsgid() []int {
+	pids, err := appdir.PIDs(imp.fsys, appdir.Master)
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(pids, func(pid int) bool {
+		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		args := strings.SplitN(string(line), "\x00", 3)
+		if err != nil || len(args) < 2 {
+			return true
+		}
+		if name, ok := strings.CutPrefix(args[0], "wsgid: master "); ok {
+			return !strings.Contains(name, "@") // the fleet's have no digest in their names
+		}
+		return filepath.Base(args[0]) != "wsgid" && filepath.Base(args[1]) != "wsgid" // the original
+	})
 }
 
 func (imp *importer) looksLikeWsgid() bool {

@@ -26,12 +26,12 @@ func newKeeper(tell func(string, map[string]*os.File)) *keeper {
 // files returns what is kept for those of the spec's sockets; the files stay
 // the keeper's.
 func (k *keeper) files(spec *appspec.Spec) map[string]*os.File {
+	out := map[string]*os.File{}
 	if k == nil {
-		return nil
+		return out
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	out := map[string]*os.File{}
 	for _, s := range spec.Sockets.HTTP {
 		if f := k.apps[spec.Name][s.Listen]; f != nil {
 			out[s.Listen] = f
@@ -40,6 +40,17 @@ func (k *keeper) files(spec *appspec.Spec) map[string]*os.File {
 		}
 	}
 	return out
+}
+
+// all is what is kept for an app, whatever its spec says; the files stay the
+// keeper's.
+func (k *keeper) all(app string) map[string]*os.File {
+	if k == nil {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return maps.Clone(k.apps[app])
 }
 
 // keep takes over the files as all that is kept for the app.

@@ -15,7 +15,9 @@ import (
 // until it is ready, and only then drains the old one. If the new one does not
 // become ready it is killed, and the old one has never noticed.
 func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, old Seen, scale *Desired) error {
-	m, err := a.successor(ctx, spec, o, old, scale)
+	var beside besides
+	defer beside.close()
+	m, err := a.successor(ctx, spec, o, old, scale, &beside)
 	if err != nil {
 		return err
 	}
@@ -27,6 +29,11 @@ func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, o
 			return werr
 		}
 	}
+	// The new master serves: what is left to do is done even if the spec has
+	// changed again meanwhile.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
+	defer cancel()
+	beside.hush(a.idle)
 	// An old master that serves nobody has nothing to prove the new one against:
 	// the new one takes its place and is retried by itself.
 	for _, s := range o.Masters {
@@ -51,7 +58,7 @@ func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, o
 
 // successor is the new master: one that a replacement which was cut short has
 // left, else a new one.
-func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed, old Seen, scale *Desired) (master, error) {
+func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed, old Seen, scale *Desired, beside *besides) (master, error) {
 	digest := runner.Digest(spec)
 	for _, s := range o.Masters {
 		if s.PID != old.PID && !s.draining() && s.Err == nil && s.digest() == digest && s.Since.After(old.Since) {
@@ -60,17 +67,21 @@ func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed,
 	}
 	files := map[string]*os.File{}
 	maps.Copy(files, a.keep.files(spec))
+	taken := a.keep.all(o.App)
 	if old.Err == nil {
 		theirs, err := old.master.Listeners(ctx)
 		if err != nil {
 			return nil, err
 		}
-		defer closeAll(theirs)
+		beside.theirs, taken = theirs, theirs
 		for _, s := range spec.Sockets.HTTP {
 			if f := theirs[s.Listen]; f != nil {
 				files[s.Listen] = f
 			}
 		}
+	}
+	if err := beside.open(spec, files, taken); err != nil {
+		return nil, err
 	}
 	m, err := a.open(ctx, spec, o, files, scale, old.serving())
 	if err != nil && m != nil {

@@ -35,6 +35,7 @@ type front struct {
 	listeners []*listener
 	conns     map[*conn]struct{}
 	sweep     timer
+	accepting bool
 	draining  bool
 	heir      *heir  // draining: who gets the connections; nil: nobody
 	emptied   func() // draining, and the last connection is gone
@@ -130,7 +131,11 @@ func (f *front) listen(name string, fd int) error {
 
 // accept begins to take connections.
 func (f *front) accept() error {
+	f.accepting = true
 	for _, ln := range f.listeners {
+		if err := startListening(ln.fd); err != nil {
+			return fmt.Errorf("cannot listen on %s: %w", ln.name, err)
+		}
 		if err := f.loop.add(ln.fd, unix.EPOLLIN, ln); err != nil {
 			return fmt.Errorf("cannot listen on %s: %w", ln.name, err)
 		}
@@ -150,8 +155,14 @@ func addrOf(sa unix.Sockaddr) (isUnix bool, host, port string) {
 }
 
 // onEvents accepts what waits, a few at a time so that others get their turn.
-func (ln *listener) onEvents(uint32) {
-	for range 16 {
+func (ln *listener) onEvents(uint32) { ln.take(16) }
+
+// lastAccepts bounds what is accepted when a listener is closed.
+const lastAccepts = 4096
+
+// take accepts at most n connections.
+func (ln *listener) take(n int) {
+	for range n {
 		fd, host, port, err := rawAccept(ln.fd)
 		if err != 0 {
 			if err == unix.EMFILE || err == unix.ENFILE {
@@ -224,8 +235,13 @@ func (f *front) drain() {
 	}
 	f.draining = true
 	for _, ln := range f.listeners {
-		f.loop.clear(&ln.again)
 		f.loop.remove(ln.fd)
+		if f.accepting {
+			// Where no other master has the socket too, what waits now is cut off by
+			// the close.
+			ln.take(lastAccepts)
+		}
+		f.loop.clear(&ln.again)
 		_ = unix.Close(ln.fd)
 	}
 	f.listeners = nil

@@ -63,3 +63,30 @@ func Listen(spec *appspec.Spec, s *appspec.HTTPSocket) (*os.File, error) {
 	defer ln.Close()
 	return ln.(*net.TCPListener).File()
 }
+
+// startListening makes a socket listen that is only bound yet: who opened it
+// beside a socket that another master still serves wanted no connection to come
+// to it before there is somebody to serve it.
+func startListening(fd int) error {
+	on, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	if err != nil || on != 0 {
+		return err
+	}
+	return unix.Listen(fd, backlog)
+}
+
+// backlog is how many connections may wait to be accepted; the kernel bounds it
+// by net.core.somaxconn.
+const backlog = 65535
+
+func listenFile(f *os.File) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var lerr error
+	if err := raw.Control(func(fd uintptr) { lerr = startListening(int(fd)) }); err != nil {
+		return err
+	}
+	return lerr
+}

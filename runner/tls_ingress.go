@@ -80,6 +80,10 @@ func (in *tlsIngress) listen(s *appspec.HTTPSocket, fd int) error {
 // accept begins to take connections.
 func (in *tlsIngress) accept() {
 	for _, s := range in.sockets {
+		if err := listenFile(s.file); err != nil {
+			in.log.error(fmt.Sprintf("cannot listen on %s: %v", s.name, err))
+			continue
+		}
 		go func() {
 			if err := in.server.Serve(s.ln, s.cert); err != nil {
 				in.log.error(fmt.Sprintf("cannot serve %s: %v", s.name, err))

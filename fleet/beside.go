@@ -1,0 +1,210 @@
+package fleet
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// A listener that moves from one address of a port to another, 0.0.0.0:80 to
+// 127.0.0.1:80 say, stands in its own way: the old master has the port until the
+// new one serves. The kernel lets both have it (SO_REUSEPORT) as long as both
+// belong to one user. The new socket is bound here and begins to listen only
+// when the new master is ready, so that none of its connections is lost if that
+// never happens.
+
+// besides are the sockets that were opened beside ones that stay open for now.
+type besides struct {
+	opened []*os.File          // closed by close
+	theirs map[string]*os.File // of the old master, by listen string; closed by close
+	old    []*os.File          // what is in the way of the opened ones
+}
+
+// open opens those of the spec's TCP sockets that none of the files serves, but
+// that one of the files (by listen string) is in the way of. What it opens, it
+// adds to files.
+func (b *besides) open(spec *appspec.Spec, files, taken map[string]*os.File) error {
+	for _, s := range spec.Sockets.HTTP {
+		if files[s.Listen] != nil {
+			continue
+		}
+		want, err := resolve(s.Listen)
+		if err != nil {
+			continue // opening it says what is wrong
+		}
+		var inTheWay []*os.File
+		for _, f := range taken {
+			have, err := boundTo(f)
+			if err != nil || have.Port() != want.Port() || !overlap(have.Addr(), want.Addr()) {
+				continue
+			}
+			if have.Addr() == want.Addr() { // localhost:80 and 127.0.0.1:80
+				files[s.Listen] = f
+			}
+			inTheWay = append(inTheWay, f)
+		}
+		if files[s.Listen] != nil || len(inTheWay) == 0 {
+			continue
+		}
+		for _, f := range inTheWay {
+			if err := setOption(f, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+				return fmt.Errorf("cannot listen on %s beside the running master: %w", s.Listen, err)
+			}
+		}
+		f, err := bindBeside(want)
+		if err != nil {
+			if errors.Is(err, unix.EADDRINUSE) {
+				err = errors.New("the port is taken by another process (ss -ltnp shows which)")
+			}
+			return fmt.Errorf("cannot listen on %s: %w", s.Listen, err)
+		}
+		files[s.Listen] = f
+		b.opened = append(b.opened, f)
+		b.old = append(b.old, inTheWay...)
+	}
+	return nil
+}
+
+// handshake is how long a client may take to answer our half of it.
+const handshake = 150 * time.Millisecond
+
+// hush turns new connections from the old sockets to the new ones, which listen by
+// now, and returns when those that were being made are in the old sockets' queues:
+// the old master takes them from there before it closes.
+func (b *besides) hush(idle func(func())) {
+	if len(b.old) == 0 {
+		return
+	}
+	for _, f := range b.old {
+		// A listening socket that is bound to another interface than a packet comes
+		// by is not found for it. Without this a connection in a thousand is cut.
+		_ = setOption(f, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, nowhere)
+	}
+	idle(func() { time.Sleep(handshake) })
+}
+
+func (b *besides) close() {
+	for _, f := range b.opened {
+		_ = f.Close()
+	}
+	closeAll(b.theirs)
+}
+
+// resolve finds the address of a TCP listen string as opening it does.
+func resolve(listen string) (netip.AddrPort, error) {
+	if strings.HasPrefix(listen, "unix:") || strings.HasPrefix(listen, systemdListen) {
+		return netip.AddrPort{}, errors.New("not a TCP address")
+	}
+	a, err := net.ResolveTCPAddr("tcp", listen)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	ap := a.AddrPort()
+	addr := ap.Addr().Unmap()
+	if !addr.IsValid() || addr.IsUnspecified() {
+		// What package net listens on then: all addresses of both families.
+		addr = netip.IPv6Unspecified()
+	}
+	return netip.AddrPortFrom(addr, ap.Port()), nil
+}
+
+// boundTo is the address of a TCP socket.
+func boundTo(f *os.File) (netip.AddrPort, error) {
+	var sa unix.Sockaddr
+	err := control(f, func(fd int) (err error) {
+		sa, err = unix.Getsockname(fd)
+		return err
+	})
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	switch a := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)), nil
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port)), nil
+	}
+	return netip.AddrPort{}, errors.New("not a TCP socket")
+}
+
+// overlap tells whether two addresses cannot both be listened on at one port.
+func overlap(a, b netip.Addr) bool {
+	switch {
+	case a == b:
+		return true
+	case a == netip.IPv6Unspecified() || b == netip.IPv6Unspecified():
+		return true
+	case a.IsUnspecified():
+		return b.Is4()
+	case b.IsUnspecified():
+		return a.Is4()
+	}
+	return false
+}
+
+// bindBeside binds a socket that shares its port, and does not listen yet.
+func bindBeside(ap netip.AddrPort) (*os.File, error) {
+	family, sa := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(ap.Port()), Addr: ap.Addr().As16()})
+	if ap.Addr().Is4() {
+		family, sa = unix.AF_INET, &unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().As4()}
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if errors.Is(err, unix.EAFNOSUPPORT) && ap.Addr() == netip.IPv6Unspecified() {
+		return bindBeside(netip.AddrPortFrom(netip.IPv4Unspecified(), ap.Port()))
+	}
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), ap.String())
+	set := func(level, option, value int) {
+		if err == nil {
+			err = unix.SetsockoptInt(fd, level, option, value)
+		}
+	}
+	set(unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	set(unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	if family == unix.AF_INET6 {
+		only := 0
+		if ap.Addr() != netip.IPv6Unspecified() {
+			only = 1
+		}
+		set(unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only)
+	}
+	if err == nil {
+		err = unix.Bind(fd, sa)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// nowhere is a network interface that no machine has.
+const nowhere = 1<<31 - 1
+
+func setOption(f *os.File, level, option, value int) error {
+	return control(f, func(fd int) error { return unix.SetsockoptInt(fd, level, option, value) })
+}
+
+// control calls op with the descriptor, without making the file blocking.
+func control(f syscall.Conn, op func(fd int) error) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var operr error
+	if err := raw.Control(func(fd uintptr) { operr = op(int(fd)) }); err != nil {
+		return err
+	}
+	return operr
+}
