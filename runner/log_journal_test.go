@@ -181,7 +181,7 @@ func TestJournalThatHangs(t *testing.T) {
 	path := filepath.Join(dir, "socket")
 	listenJournal(t, path)
 	b := journalBed(t, path)
-	until(t, "lines are lost", func() bool {
+	eventually(t, "lines are lost", func() bool {
 		b.log.info("x")
 		text, lost := b.log.trouble()
 		return text == "cannot write to the journal: it does not take what is sent to it" && lost > 0

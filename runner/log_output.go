@@ -27,15 +27,20 @@ func (l *appLog) follow(r *os.File, pid int) {
 	defer r.Close()
 	br := bufio.NewReaderSize(r, 4096)
 	var trace tracer
-	put := func(text []byte) {
+	put := func(text []byte, at time.Time) {
 		if text != nil {
-			l.putPatient(&logEntry{kind: kindOutput, at: time.Now(), level: "OUTPUT", pid: pid, text: text})
+			l.putPatient(&logEntry{kind: kindOutput, at: at, level: "OUTPUT", pid: pid, text: text})
 		}
 	}
+	var began time.Time // of the traceback that is held back
 	line := func(b []byte) {
-		held, now := trace.add(b)
-		put(held)
-		put(now)
+		was, now := trace.open(), time.Now()
+		held, text := trace.add(b)
+		put(held, began)
+		put(text, now)
+		if !was || held != nil {
+			began = now
+		}
 	}
 	var partial []byte
 	for {
@@ -55,12 +60,12 @@ func (l *appLog) follow(r *os.File, pid int) {
 			partial = partial[:0]
 		case errors.Is(err, bufio.ErrBufferFull):
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			put(trace.take())
+			put(trace.take(), began)
 		default:
 			if len(partial) > 0 {
 				line(partial)
 			}
-			put(trace.take())
+			put(trace.take(), began)
 			if err != io.EOF {
 				l.warn(fmt.Sprintf("cannot read the output of worker %d: %v", pid, err))
 			}

@@ -67,17 +67,6 @@ func (b *logBed) read(name string) string {
 	return string(text)
 }
 
-// until does something again and again until the condition holds.
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); {
-		if time.Now().After(end) {
-			t.Fatalf("in 20 s it did not come to: %s", what)
-		}
-		<-time.After(5 * time.Millisecond)
-	}
-}
-
 func TestLogLines(t *testing.T) {
 	at := time.Date(2026, 3, 4, 5, 6, 7, 89e6, time.UTC)
 	for _, c := range []struct {
@@ -176,7 +165,7 @@ func TestFollowedOutput(t *testing.T) {
 		b.log.follow(r, 42)
 	}()
 	fmt.Fprint(w, "one\r\nTraceback (most recent call last):\n  File\n")
-	until(t, "a traceback that does not go on is written", func() bool {
+	eventually(t, "a traceback that does not go on is written", func() bool {
 		return strings.Contains(b.read("wsgid.log"), "app [pid=42] - OUTPUT -   File\n")
 	})
 	fmt.Fprint(w, strings.Repeat("x", 100_000)+"\nTraceback (most recent call last):\n"+strings.Repeat("  y\n", 100_000)+"no end")
@@ -292,7 +281,7 @@ func TestLogFileMovedRemovedTruncated(t *testing.T) {
 		if err := away(); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "a file that was "+what+" is made anew", func() bool {
+		eventually(t, "a file that was "+what+" is made anew", func() bool {
 			b.log.info("ping")
 			b.settle()
 			_, err := os.Stat(file)
@@ -314,7 +303,7 @@ func TestLogFileMovedRemovedTruncated(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(b.dir, "logs")); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "a folder that is gone is told", func() bool {
+	eventually(t, "a folder that is gone is told", func() bool {
 		b.log.info("ping")
 		text, lost := b.log.trouble()
 		return text == "cannot open log "+file+": no such file or directory" && lost > 0
@@ -322,7 +311,7 @@ func TestLogFileMovedRemovedTruncated(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(b.dir, "logs"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the log is there again", func() bool {
+	eventually(t, "the log is there again", func() bool {
 		b.log.info("pong")
 		text, _ := b.log.trouble()
 		return text == ""
@@ -347,7 +336,7 @@ func fullDisk(t *testing.T, b *logBed, fill, free func()) {
 	fill()
 	line := strings.Repeat("x", 200)
 	want := "cannot write log " + b.dir + "/logs/wsgid.log: no space left on device"
-	until(t, "the full disk is told", func() bool {
+	eventually(t, "the full disk is told", func() bool {
 		b.log.info(line)
 		b.settle()
 		return len(changes) > 0
@@ -359,7 +348,7 @@ func fullDisk(t *testing.T, b *logBed, fill, free func()) {
 		t.Error("nothing is counted as lost")
 	}
 	free()
-	until(t, "it writes again", func() bool {
+	eventually(t, "it writes again", func() bool {
 		b.log.info("after")
 		b.settle()
 		text, _ := b.log.trouble()
@@ -520,7 +509,7 @@ func TestLogThatStandsStill(t *testing.T) {
 	}
 	close(hold)
 	told := regexp.MustCompile(`WARNING - \d{3} log lines were lost: the file did not keep up\n`)
-	until(t, "the loss is told", func() bool {
+	eventually(t, "the loss is told", func() bool {
 		b.log.info("on")
 		return told.MatchString(b.read("wsgid.log"))
 	})
