@@ -1,10 +1,19 @@
 package fleet
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -139,4 +148,81 @@ func TestHush(t *testing.T) {
 	if !accepts(old) || !accepts(b.opened[0]) {
 		t.Error("a connection is not where it should be")
 	}
+}
+
+// A listener that gets tls keeps its socket: nobody who connects is refused.
+func TestTLSComesToASocket(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	ln.Close()
+	f.app("blog", hello)
+	cert, key := writeCertificate(t, f.root)
+	spec := func(lines string) {
+		f.write("blog", fmt.Sprintf("app \"blog\" {\n  path = %q\n  wsgi_app = \"m:app\"\n  sockets {\n    http {\n      listen = %q\n%s    }\n  }\n}\n",
+			f.path("blog"), addr, lines))
+	}
+	spec("")
+	f.daemon(Options{})
+	eventually(t, "blog is ready", f.is("blog", "ready"))
+	stop := crowd(2, func() (string, error) {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			err = c.Close()
+		}
+		return "hello", err
+	})
+	secure := func() bool {
+		c := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+			DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+		}}
+		resp, err := c.Get("https://" + addr + "/")
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	}
+	spec(fmt.Sprintf("      tls {\n        cert = %q\n        key = %q\n      }\n", cert, key))
+	eventually(t, "it speaks TLS", secure)
+	spec("")
+	eventually(t, "it speaks HTTP again", func() bool {
+		body, err := ask("tcp", addr)
+		return err == nil && body == "hello"
+	})
+	if good, bad := stop(); good == 0 || len(bad) > 0 {
+		t.Errorf("%d connected, %d not: %v", good, len(bad), bad)
+	}
+}
+
+// writeCertificate makes a certificate for 127.0.0.1 and returns its files.
+func writeCertificate(t *testing.T, dir string) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, kind string, b []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", secret)
 }
