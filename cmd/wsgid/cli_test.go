@@ -57,7 +57,6 @@ func TestUsageErrors(t *testing.T) {
 		`cannot read the command line: --debug=maybe, want true or false`:                                                   {"--debug=maybe"},
 		`cannot start: --debug and --no-debug exclude each other`:                                                           {"--debug", "--no-debug"},
 		`cannot config: --keep-alive and --no-keep-alive exclude each other`:                                                {"config", "--keep-alive", "--no-keep-alive"},
-		`cannot start: --stdout needs --no-daemon: a daemon writes to logs/wsgid.log`:                                       {"--stdout"},
 		`cannot status: --send-signal belongs to stop and restart`:                                                          {"status", "--send-signal=HUP"},
 		`cannot read the command line: no such signal: FOO`:                                                                 {"stop", "--send-signal=FOO"},
 		`cannot read the command line: no such signal: 99`:                                                                  {"stop", "--send-signal=99"},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
@@ -43,7 +44,7 @@ func (c *cli) config() (int, error) {
 	if err := conf.Apply(appspec.Default("app", c.path)); err != nil {
 		return 0, err
 	}
-	for _, line := range conf.Unknown() {
+	for _, line := range slices.Concat(conf.Unknown(), conf.Repeated()) {
 		c.warn("%s", line)
 	}
 	if conf.Managed() {
@@ -58,7 +59,11 @@ func (c *cli) config() (int, error) {
 // set puts the options that were given into the file's keys.
 func (c *cli) set(conf *appdir.Config) error {
 	o := &c.opts
-	dirs, err := o.loaders(c.path)
+	chroot := conf.On("chroot")
+	if o.given("chroot") || o.given("no-chroot") {
+		chroot = o.on("chroot") && o.chroot
+	}
+	dirs, err := o.loaders(c.path, chroot)
 	if err != nil {
 		return err
 	}

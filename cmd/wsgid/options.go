@@ -122,9 +122,6 @@ func (o *options) check(command string) error {
 			}
 		}
 	}
-	if o.stdout && !o.noDaemon && command == "start" {
-		return usage("cannot start: --stdout needs --no-daemon: a daemon writes to logs/wsgid.log")
-	}
 	if o.given("send-signal") && command != "stop" && command != "restart" {
 		return usage("cannot %s: --send-signal belongs to stop and restart", command)
 	}
@@ -160,7 +157,7 @@ func signalOf(name string) (syscall.Signal, error) {
 }
 
 // apply lays the options over a spec.
-func (o *options) apply(s *appspec.Spec) error {
+func (o *options) apply(s *appspec.Spec) {
 	if o.given("wsgi-app") {
 		s.WSGIApp = o.wsgiApp
 	}
@@ -176,23 +173,15 @@ func (o *options) apply(s *appspec.Spec) error {
 	if o.django {
 		s.Loader = "django"
 	}
-	dirs, err := o.loaders(s.Path)
-	if err != nil {
-		return err
-	}
-	if dirs != nil {
-		s.LoaderDirs = dirs
-	}
-	return nil
 }
 
 // loaders are the --loader-dir options. They are relative to the working
-// directory, or, under --chroot, to the app folder, as in wsgid; a spec's are
+// directory, or, under chroot, to the app folder, as in wsgid; a spec's are
 // relative to the app folder always.
-func (o *options) loaders(path string) ([]string, error) {
+func (o *options) loaders(path string, chroot bool) ([]string, error) {
 	var dirs []string
 	for _, dir := range o.loaderDir {
-		if !o.on("chroot") {
+		if !chroot {
 			abs, err := filepath.Abs(dir)
 			if err != nil {
 				return nil, fmt.Errorf("cannot find --loader-dir=%s: %w", dir, err)

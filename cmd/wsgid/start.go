@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,6 +24,8 @@ type launch struct {
 	spec       *appspec.Spec
 	foreground bool
 	stdout     bool
+	python     string // the interpreter of the workers
+	owner      appdir.Owner
 }
 
 // start starts the app of the folder: as a daemon, or in the foreground.
@@ -60,13 +63,16 @@ func (c *cli) prepare(fsys *appdir.RootFs) (*launch, error) {
 		return nil, err
 	}
 	s := appspec.Default("app", c.path)
-	if err := c.opts.apply(s); err != nil {
-		return nil, err
-	}
+	c.opts.apply(s)
 	if err := conf.Apply(s); err != nil {
 		return nil, err
 	}
-	for _, line := range append(conf.Unknown(), c.opts.overruled(conf)...) {
+	if !conf.Has("loader_dir") && len(c.opts.loaderDir) > 0 {
+		if s.LoaderDirs, err = c.opts.loaders(c.path, s.Chroot); err != nil {
+			return nil, err
+		}
+	}
+	for _, line := range slices.Concat(conf.Unknown(), conf.Repeated(), c.opts.overruled(conf)) {
 		c.warn("%s", line)
 	}
 	s.Name = strings.TrimSuffix(instancePrefix(c.path), "-")
@@ -98,7 +104,13 @@ func (c *cli) prepare(fsys *appdir.RootFs) (*launch, error) {
 	if conf.Has("stdout") {
 		l.stdout = conf.Stdout
 	}
-	_ = python // found, and found again by the master; here only so that it is told early
+	if l.stdout && !l.foreground {
+		if c.opts.on("stdout") {
+			return nil, usage("cannot start: --stdout needs --no-daemon: a daemon writes to %s", appdir.LogFile)
+		}
+		c.warn("%s: stdout has no effect without no_daemon: a daemon writes to %s", appdir.Join(c.path, appdir.ConfigFile), appdir.LogFile)
+	}
+	l.python, l.owner = python, owner
 	return l, nil
 }
 
@@ -173,6 +185,12 @@ func (c *cli) launch(ctx context.Context, stateDir string, l *launch) (code int,
 	st, err := awaitReady(ctx, h, l.spec)
 	if err != nil {
 		end(h)
+		if st.Traceback == "" && ctx.Err() == nil {
+			// The worker did not say what failed. It may be no Python at all.
+			if _, perr := appdir.PythonVersion(ctx, l.python, l.owner); perr != nil {
+				err = perr
+			}
+		}
 		return 0, false, err
 	}
 	fmt.Fprintf(c.out, "Started: master %d, %d worker(s), log %s.\n", h.PID, len(st.Workers), appdir.Join(c.path, appdir.LogFile))

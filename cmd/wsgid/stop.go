@@ -117,6 +117,8 @@ func (c *cli) removePIDs(masters []*process) {
 
 // restart replaces the workers of every master, new ones first; with
 // --send-signal it sends that signal to every worker instead, as wsgid did.
+// wsgid's own signal, TERM, asks a worker to finish and be replaced: that is what
+// a replacement does.
 func (c *cli) restart(ctx context.Context) (int, error) {
 	masters, err := c.openTargets("restart")
 	if err != nil {
@@ -137,17 +139,18 @@ func (c *cli) restart(ctx context.Context) (int, error) {
 }
 
 func (c *cli) restartMaster(ctx context.Context, m *process) error {
+	bySignal := c.opts.given("send-signal") && c.opts.signal != unix.SIGTERM
 	if m.handle == nil {
 		// Started from another state directory: its control socket is not ours to
 		// use, but its signal does the same.
-		if c.opts.given("send-signal") {
+		if bySignal {
 			return fmt.Errorf("the workers of master %d are known only to the user who started it", m.pid)
 		}
 		return m.signal(unix.SIGHUP)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if c.opts.given("send-signal") {
+	if bySignal {
 		return signalWorkers(ctx, m.handle, c.opts.signal)
 	}
 	if err := m.handle.Reload(ctx); err != nil {

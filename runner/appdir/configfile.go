@@ -144,6 +144,12 @@ func (c *Config) Has(key string) bool {
 	return ok && string(v.raw) != "null"
 }
 
+// On tells whether the file turns a switch on.
+func (c *Config) On(key string) bool {
+	var on bool
+	return c.flag(key, &on) == nil && on
+}
+
 // Managed tells whether the fleet writes this file, so that what is changed in
 // it by hand does not last.
 func (c *Config) Managed() bool {

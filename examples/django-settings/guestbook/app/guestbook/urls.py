@@ -1,0 +1,5 @@
+from django.urls import path
+
+from guestbook.views import visit
+
+urlpatterns = [path("", visit)]
