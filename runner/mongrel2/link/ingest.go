@@ -2,6 +2,7 @@ package link
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -147,7 +148,7 @@ func (l *Link) request(key connKey, c *conn, in *Incoming) {
 		l.refuse(key, c, in, 400, m.Fault)
 		return
 	case limit > 0 && size > limit:
-		l.refuse(key, c, in, 413, "")
+		l.refuse(key, c, in, 413, tooLarge(limit))
 		return
 	}
 	in.fill(l.cfg.ServerName)
@@ -191,7 +192,11 @@ func (l *Link) refuse(key connKey, c *conn, in *Incoming, status int, why string
 		in.File = nil
 	}
 	if status != 0 {
-		l.log.Debug("refused request", "status", status, "reason", why, "client", string(in.m2.RemoteAddr), "uri", string(in.m2.URI))
+		reason := why
+		if reason == "" {
+			reason = http1.StatusText(status)
+		}
+		l.log.Info(fmt.Sprintf("%s %s: %d: %s", plain(in.m2.Method), plain(in.m2.Path), status, reason), "client", string(in.m2.RemoteAddr))
 	}
 	if c == nil {
 		l.sendRaw(in.m2.Sender, in.m2.ConnID, l.refusal(in, status, why))
@@ -202,6 +207,8 @@ func (l *Link) refuse(key connKey, c *conn, in *Incoming, status int, why string
 	in.refusal = refused{status: status, why: why, set: true}
 	l.admit(key, c, in)
 }
+
+func tooLarge(limit int64) string { return fmt.Sprintf("the body is larger than %d bytes", limit) }
 
 // refusal is a whole response that closes its connection; nothing for status 0.
 func (l *Link) refusal(in *Incoming, status int, why string) []byte {
@@ -281,4 +288,10 @@ func excerpt(b []byte) string {
 		b = b[:200]
 	}
 	return quote(b)
+}
+
+// plain is an excerpt without its quotes.
+func plain(b []byte) string {
+	q := excerpt(b)
+	return q[1 : len(q)-1]
 }

@@ -40,7 +40,7 @@ func (l *Link) uploadStart(key connKey, c *conn, in *Incoming) {
 	m := &in.m2
 	if limit := l.maxBody.Load(); limit > 0 && m.ContentLength > limit {
 		// The close makes mongrel2 remove the file.
-		l.refuse(key, c, in, 413, "")
+		l.refuse(key, c, in, 413, tooLarge(limit))
 		return
 	}
 	in.drop()

@@ -62,7 +62,7 @@ func TestUploadTooLarge(t *testing.T) {
 	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	open(t, s, 0, link.Events{Request: echo}, func(c *link.Config) { c.MaxBody = 30000 })
-	const want = "HTTP/1.1 413 Content Too Large\r\nContent-Type: text/plain; charset=utf-8\r\nX-Wsgid: test\r\nContent-Length: 22\r\nConnection: close\r\n\r\n413 Content Too Large\n"
+	const want = "HTTP/1.1 413 Content Too Large\r\nContent-Type: text/plain; charset=utf-8\r\nX-Wsgid: test\r\nContent-Length: 59\r\nConnection: close\r\n\r\n413 Content Too Large: the body is larger than 30000 bytes\n"
 	// Told before the body is there.
 	if got := withoutDate(dial(t, s).send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\nbegin").rest()); got != want {
 		t.Errorf("%q", got)

@@ -1,0 +1,179 @@
+package runner
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// Each refusal has its status, tells the client why, and has one line of the
+// log that names the request (or, without one, the client) and the reason.
+func TestRefusals(t *testing.T) {
+	a, h, ways := bothWays(t, helloApp, map[string]string{"limits.content_length": "200000", "limits.buffer_size": "16384"}, func(s *appspec.Spec) {
+		s.Request.MaxBody = 100_000
+		s.Request.HeaderTimeout = appspec.Duration(200 * time.Millisecond)
+		s.Request.BodyTimeout = appspec.Duration(250 * time.Millisecond)
+		s.Workers.RequestTimeout = appspec.Duration(400 * time.Millisecond)
+		s.Restart.MinDelay = appspec.Duration(time.Millisecond)
+	})
+	cases := []struct {
+		name    string
+		http    bool // not through mongrel2, which decides it itself
+		request string
+		status  int
+		says    string
+		log     []string
+		closes  bool
+	}{
+		{"slow head", true, "GET /slow-head HTTP/1.1\r\nHost: h\r\n", 408, "the request's head did not arrive within 200ms",
+			[]string{"127.0.0.1", `"GET /slow-head HTTP/1.1"`, "408", "request.header_timeout"}, true},
+		{"slow body", true, "POST /slow-body HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n12345", 408, "no byte of the body arrived within 250ms",
+			[]string{"POST /slow-body", "408", "request.body_timeout"}, true},
+		{"slow chunk", true, "POST /slow-chunk HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n123", 408, "no byte of the body arrived within 250ms",
+			[]string{"POST /slow-chunk", "408", "request.body_timeout"}, true},
+		{"large body", false, "POST /large HTTP/1.1\r\nHost: h\r\nContent-Length: 100001\r\n\r\n" + strings.Repeat("x", 100_001), 413, "the body is larger than 100000 bytes",
+			[]string{"POST /large", "413", "100000"}, false},
+		{"large body announced", true, "POST /large-expect HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 100001\r\n\r\n", 413, "the body is larger than 100000 bytes",
+			[]string{"POST /large-expect", "413", "request.max_body"}, true},
+		{"large chunks", true, "POST /large-chunks HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nf000\r\n" + strings.Repeat("x", 0xf000) + "\r\nf000\r\n" + strings.Repeat("x", 0xf000), 413, "the body is larger than 100000 bytes",
+			[]string{"POST /large-chunks", "413", "request.max_body"}, true},
+		{"long line", true, "GET /long" + strings.Repeat("a", 70_000) + " HTTP/1.1\r\nHost: h\r\n\r\n", 414, "request line is too long",
+			[]string{"127.0.0.1", `"GET /longaaaa`, "414", "request line is too long"}, true},
+		{"long headers", true, "GET /headers HTTP/1.1\r\nHost: h\r\nX: " + strings.Repeat("a", 200_000) + "\r\n\r\n", 431, "headers are too long",
+			[]string{"127.0.0.1", `"GET /headers HTTP/1.1"`, "431", "headers are too long"}, true},
+		{"many headers", true, "GET /many HTTP/1.1\r\nHost: h\r\n" + strings.Repeat("X: a\r\n", 5000) + "\r\n", 431, "too many headers",
+			[]string{"127.0.0.1", `"GET /many HTTP/1.1"`, "431", "too many headers"}, true},
+		{"malformed", true, "GET /bad HTTP/1.1\r\nHost: h\r\nX : 1\r\n\r\n", 400, "white space before the colon of a header",
+			[]string{"127.0.0.1", `"GET /bad HTTP/1.1"`, "400", "white space before the colon"}, true},
+		{"bad chunk", true, "POST /chunk HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "bad chunk size",
+			[]string{"127.0.0.1", "POST /chunk", "400", "bad chunk size"}, true},
+		{"worker died", false, "GET /die HTTP/1.1\r\nHost: h\r\n\r\n", 502, "died: exit status 7",
+			[]string{"GET /die", "502", "worker ", "died: exit status 7"}, false},
+		{"worker late", false, "GET /sleep?9 HTTP/1.1\r\nHost: h\r\n\r\n", 504, "has been at it for 400ms (workers.request_timeout)",
+			[]string{"GET /sleep", "504", "worker ", "has been at it for 400ms (workers.request_timeout)"}, false},
+	}
+	for _, w := range ways {
+		for _, c := range cases {
+			if c.http && w.name != "http" {
+				continue
+			}
+			t.Run(w.name+"/"+c.name, func(t *testing.T) {
+				parent := a.t
+				a.t = t
+				defer func() { a.t = parent }()
+				before := strings.Count(a.logText(), c.log[0])
+				conn := dial(t, w.addr)
+				go func() { _, _ = conn.Write([]byte(c.request)) }()
+				method, _, _ := strings.Cut(c.request, " ")
+				got := conn.answer(method)
+				if got.StatusCode != c.status || !strings.Contains(got.body, c.says) || !strings.HasPrefix(got.body, strconv.Itoa(c.status)+" ") {
+					t.Errorf("%s %q; want %d: %s", got.Status, got.body, c.status, c.says)
+				}
+				if c.closes {
+					conn.closed()
+				}
+				a.mustLogLine(c.log...)
+				if strings.HasPrefix(c.log[0], method) {
+					if n := strings.Count(a.logText(), c.log[0]) - before; n != 1 {
+						t.Errorf("%d lines of the log name it", n)
+					}
+				}
+				a.wait(h, func(st Status) bool { return st.State == StateReady })
+			})
+		}
+	}
+	a.log("app.py\", line 7 in application") // the stack of the late one
+}
+
+// 503: nobody is free in time, too many wait, or nothing runs. Each says when
+// to come back.
+func TestBusy(t *testing.T) {
+	a, h, ways := bothWays(t, helloApp, nil, func(s *appspec.Spec) {
+		s.Workers.Queue = 1
+		s.Workers.QueueTimeout = appspec.Duration(300 * time.Millisecond)
+		s.Restart.MinDelay = appspec.Duration(time.Hour)
+		s.Restart.MaxDelay = appspec.Duration(time.Hour)
+	})
+	for _, w := range ways {
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		answers := map[string]int{}
+		wg.Go(func() { w.get(t, "/sleep?0.9") })
+		eventually(t, "the worker to be busy", func() bool {
+			st, err := h.Status(a.ctx(), 0)
+			return err == nil && st.Requests.Active == 1
+		})
+		for i := range 20 {
+			wg.Go(func() {
+				got := w.get(t, fmt.Sprintf("/busy-%s-%d", w.name, i))
+				_, why, _ := strings.Cut(got.body, ": ")
+				if got.StatusCode == 503 && got.Header.Get("Retry-After") == "" {
+					t.Error("503 without Retry-After")
+				}
+				if got.StatusCode == 200 {
+					why = "200"
+				}
+				mu.Lock()
+				answers[strings.TrimSpace(why)]++
+				mu.Unlock()
+			})
+		}
+		wg.Wait()
+		if answers["no worker was free within 300ms (workers.queue_timeout)"] != 1 || answers["1 requests wait for a worker already (workers.queue)"] < 10 {
+			t.Errorf("%s: %v", w.name, answers)
+		}
+		a.mustLogLine("GET /busy-"+w.name, "503", "workers.queue_timeout")
+		a.mustLogLine("GET /busy-"+w.name, "503", "1 requests wait for a worker already (workers.queue)")
+	}
+	a.write("app.py", "import nothing_of_that_name\n")
+	ways[0].get(t, "/die")
+	a.wait(h, func(st Status) bool { return strings.Contains(st.Reason, "next try in") })
+	for _, w := range ways {
+		got := w.get(t, "/down-"+w.name)
+		if got.StatusCode != 503 || got.Header.Get("Retry-After") == "" || !strings.Contains(got.body, "no worker runs: ModuleNotFoundError: No module named 'nothing_of_that_name'") {
+			t.Errorf("%s: %s %q", w.name, got.Status, got.body)
+		}
+		a.mustLogLine("GET /down-"+w.name, "503", "no worker runs: ModuleNotFoundError")
+	}
+}
+
+// A client that stops reading a response is let go after request.body_timeout,
+// with a line of the log; one that reads slowly is not.
+func TestClientThatDoesNotRead(t *testing.T) {
+	a := newTestApp(t, bulkApp, func(s *appspec.Spec) { s.Request.BodyTimeout = appspec.Duration(400 * time.Millisecond) })
+	h := a.start(StateReady)
+	stuck := dial(t, a.addr)
+	stuck.send("GET /stream?200 HTTP/1.1\r\nHost: h\r\n\r\n")
+	slow := dial(t, a.addr)
+	slow.send("GET /stream?160 HTTP/1.1\r\nHost: h\r\n\r\n")
+	resp := slow.response("GET")
+	b := make([]byte, 64<<10)
+	total := 0
+	for start := time.Now(); time.Since(start) < time.Second; {
+		n, err := resp.Body.Read(b)
+		if err != nil {
+			t.Fatalf("the slow one is cut after %d bytes: %v", total, err)
+		}
+		total += n
+		<-time.After(5 * time.Millisecond)
+	}
+	a.mustLogLine("127.0.0.1", "GET /stream", "closed: it read nothing of its response for 400ms (request.body_timeout)")
+	for {
+		n, err := resp.Body.Read(b)
+		total += n
+		if err != nil {
+			break
+		}
+	}
+	if total != 160*131072 {
+		t.Errorf("the slow one got %d bytes", total)
+	}
+	if st, err := h.Status(a.ctx(), 0); err != nil || st.Requests.Active != 0 {
+		t.Errorf("%+v, %v", st.Requests, err)
+	}
+}
