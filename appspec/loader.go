@@ -21,6 +21,7 @@ type loader struct {
 	found    map[string][]*candidate // by app
 	order    []*candidate
 	faults   []located
+	accounts *accounts
 }
 
 // defaultsOf is what the defaults.hcl of one directory says.
@@ -64,6 +65,7 @@ func newLoader(o Options, fsys afero.Fs, dir string) *loader {
 		defaults: make(map[string]*defaultsOf),
 		done:     make(map[string]bool),
 		found:    make(map[string][]*candidate),
+		accounts: newAccounts(o),
 	}
 }
 
@@ -166,6 +168,7 @@ func (l *loader) read(path string, named bool) {
 		c.index = index
 		if c.spec != nil {
 			c.diags = append(c.diags, pythonProblems(l.fsys, c.spec, c.whole)...)
+			c.diags = append(c.diags, l.accounts.problems(c.spec, c.whole)...)
 		}
 		l.order = append(l.order, c)
 		if c.name != "" {

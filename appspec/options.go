@@ -16,6 +16,10 @@ type Options struct {
 	User    string // the daemon's user where it is not root; empty: any name is taken
 	Systemd bool   // systemd runs the host: limits.memory, cpu and tasks hold
 
+	// UserExists and GroupExists tell whether the host has a user or group that a
+	// spec names; nil: any name is taken.
+	UserExists, GroupExists func(name string) bool
+
 	// AllBuilt accepts what the product does not do yet (see Attribute.Built).
 	AllBuilt bool
 
@@ -34,7 +38,9 @@ type Options struct {
 // Host returns the options that hold for this process.
 func Host() Options {
 	o := Options{Root: os.Geteuid() == 0}
-	if !o.Root {
+	if o.Root {
+		o.UserExists, o.GroupExists = hostHasUser, hostHasGroup
+	} else {
 		if u, err := user.Current(); err == nil {
 			o.User = u.Username
 		}

@@ -77,6 +77,8 @@ func slipText(t *testing.T, ar *txtar.Archive) string {
 			o.User = name
 		case word == "root":
 			o.Root = true
+			known := func(name string) bool { return name == "root" || name == "www-data" }
+			o.UserExists, o.GroupExists = known, known
 		case word == "systemd":
 			o.Systemd = true
 		case word == "built":
