@@ -21,8 +21,12 @@ func (c *cli) statusCommand() *cobra.Command {
 		Use:   "status [APP]",
 		Short: "Show what is running against what should",
 		Long: `Show what is running against what should: a line an app, or one app with each
-of its workers. With --watch the picture is redrawn in place until Ctrl-C, with
+of its workers and the request it is at. With --watch the picture is redrawn in place until Ctrl-C, with
 requests a second since the picture before.
+
+With -o uwsgi it is the JSON of a uWSGI stats server, for uwsgitop and the
+exporters of people who come from there; a socket for them:
+socat TCP-LISTEN:1717,bind=127.0.0.1,fork,reuseaddr EXEC:"wsgid-fleet status -o uwsgi"
 
 States of an app: ready (serving as specified), starting, idle (min = 0, a
 request will start a worker), degraded (serving, but not as specified), backoff
@@ -36,13 +40,13 @@ asked.`,
 			switch {
 			case len(args) > 1:
 				return fmt.Errorf("cannot show status: one app at a time, not %d", len(args))
-			case watch && output == "json":
-				return fmt.Errorf("cannot watch status: --watch is for people, -o json is not")
+			case watch && (output == "json" || output == "uwsgi"):
+				return fmt.Errorf("cannot watch status: --watch is for people, -o %s is not", output)
 			case interval < 100*time.Millisecond:
 				return fmt.Errorf("cannot watch status: --interval %s is shorter than 100ms", interval)
 			}
 			return nil
-		}, "text", "wide", "json"),
+		}, "text", "wide", "json", "uwsgi"),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, s string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
@@ -70,18 +74,23 @@ asked.`,
 			if status, err = c.only(status, app); err != nil {
 				return err
 			}
-			if output == "json" {
+			switch output {
+			case "json":
 				if err := writeJSON(c.out, statusJSON(status)); err != nil {
 					return err
 				}
-			} else {
+			case "uwsgi":
+				if err := writeJSON(c.out, uwsgiStats(status)); err != nil {
+					return err
+				}
+			default:
 				v := statusView{style: c.style(), now: c.now(), wide: output == "wide", one: app != ""}
 				v.write(c.out, status)
 			}
 			return silent(statusCode(status))
 		},
 	}
-	outputFlag(cmd, &output, "text", "wide", "json")
+	outputFlag(cmd, &output, "text", "wide", "json", "uwsgi")
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "redraw in place until Ctrl-C")
 	cmd.Flags().DurationVar(&interval, "interval", time.Second, "time between two pictures of --watch")
 	return cmd

@@ -57,18 +57,14 @@ func statePaint(state string) paint {
 
 // appTable is a line an app.
 func (v statusView) appTable(apps []fleet.AppStatus) *table {
-	rate := column{title: "REQUESTS", right: true, drop: 4}
-	if v.watch {
-		rate = column{title: "REQ/S", right: true, drop: 1}
-	}
 	t := &table{columns: []column{
-		{title: "APP"}, {title: "STATE"}, {title: "WORKERS", right: true}, rate,
+		{title: "APP"}, {title: "STATE"}, {title: "WORKERS", right: true}, {title: "REQ/S", right: true, drop: 1},
 		{title: "P50", right: true, drop: 5}, {title: "P99", right: true, drop: 3},
 		{title: "ERRORS", right: true, drop: 2}, {title: "MEMORY", right: true, drop: 6}, {title: "AGE", right: true, drop: 7},
 	}}
 	if v.wide {
 		t.columns = append(t.columns,
-			column{title: "WAITING", right: true, drop: 8}, column{title: "RESTARTS", right: true, drop: 9},
+			column{title: "REQUESTS", right: true, drop: 8}, column{title: "WAITING", right: true, drop: 8}, column{title: "RESTARTS", right: true, drop: 9},
 			column{title: "PID", right: true, drop: 10}, column{title: "LISTEN", drop: 11}, column{title: "FILE", drop: 12})
 	}
 	t.columns = append(t.columns, column{title: "REASON"})
@@ -79,8 +75,9 @@ func (v statusView) appTable(apps []fleet.AppStatus) *table {
 }
 
 func (v statusView) appRow(app fleet.AppStatus) []cell {
-	requests, p50, p99, errs, memory, since, pid := none, none, none, none, none, none, none
+	rate, requests, p50, p99, errs, memory, since, pid := none, none, none, none, none, none, none, none
 	if app.Master != nil {
+		rate = number(v.rate(app))
 		requests = number(float64(app.Requests.Total))
 		errs = number(float64(app.Requests.Errors))
 		memory = size(memoryOf(app))
@@ -90,25 +87,31 @@ func (v statusView) appRow(app fleet.AppStatus) []cell {
 			p50, p99 = millis(app.Requests.P50), millis(app.Requests.P99)
 		}
 	}
-	if v.watch {
-		requests = none
-		if rate, ok := v.before.rate(v.now, app); ok {
-			requests = number(rate)
-		}
-	}
 	var errPaint paint
 	if app.Requests.Errors > 0 {
 		errPaint = red
 	}
 	row := []cell{
-		{app.Name, bold}, {app.State, statePaint(app.State)}, {text: workersOf(app)}, {text: requests},
+		{app.Name, bold}, {app.State, statePaint(app.State)}, {text: workersOf(app)}, {text: rate},
 		{text: p50}, {text: p99}, {errs, errPaint}, {text: memory}, {text: since},
 	}
 	if v.wide {
-		row = append(row, cell{text: number(float64(app.Requests.Waiting))}, cell{text: strconv.Itoa(app.Restarts)},
+		row = append(row, cell{text: requests}, cell{text: number(float64(app.Requests.Waiting))}, cell{text: strconv.Itoa(app.Restarts)},
 			cell{text: pid}, cell{text: orNone(strings.Join(listens(app), " "))}, cell{text: orNone(app.File)})
 	}
+	if app.Reason == "" && app.LogError != "" {
+		return append(row, cell{oneLine(app.LogError), yellow})
+	}
 	return append(row, cell{oneLine(app.Reason), statePaint(app.State)})
+}
+
+// rate is the requests a second of an app: since the picture before, or as its
+// master has counted them over the last ten seconds.
+func (v statusView) rate(app fleet.AppStatus) float64 {
+	if rate, ok := v.before.rate(v.now, app); ok {
+		return rate
+	}
+	return app.Requests.PerSecond
 }
 
 // workersOf is busy/all of an app's workers.
@@ -221,29 +224,44 @@ func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
 	}
 	field("master", "pid %d, %s, for %s", app.Master.PID, size(app.Master.RSS), age(v.now.Sub(app.Master.Since)))
 	r := app.Requests
-	rate := ""
-	if v.watch {
-		rate = ", - a second"
-		if x, ok := v.before.rate(v.now, app); ok {
-			rate = ", " + number(x) + " a second"
-		}
-	}
-	field("requests", "%d%s, %s, %d rejected, %d timed out", r.Total, rate, count(int(r.Errors), "error"), r.Rejected, r.Timeouts)
+	field("requests", "%d, %s a second, %s, %d rejected, %d timed out", r.Total, number(v.rate(app)), count(int(r.Errors), "error"), r.Rejected, r.Timeouts)
 	field("now", "%d active, %d waiting, p50 %s, p99 %s", r.Active, r.Waiting, millis(r.P50), millis(r.P99))
+	if h := app.Health; h != nil {
+		word := "good"
+		if !h.OK {
+			word = "bad"
+		}
+		field("health", "%s: %s, worker %d, %s ago", word, oneLine(h.Answer), h.PID, age(v.now.Sub(h.At)))
+	}
+	if app.Scaled != "" {
+		field("scaled", "%s", oneLine(app.Scaled))
+	}
+	if app.LogError != "" {
+		field("log", "%s", oneLine(app.LogError))
+	}
 	if len(app.Workers) == 0 {
 		return
 	}
 	fmt.Fprintln(w)
 	t := &table{columns: []column{
 		{title: "WORKER", right: true}, {title: "STATE"}, {title: "REQUESTS", right: true, drop: 2},
-		{title: "MEMORY", right: true, drop: 3}, {title: "AGE", right: true, drop: 1}, {title: ""},
+		{title: "MEMORY", right: true, drop: 3}, {title: "AGE", right: true, drop: 1}, {title: "REQUEST"},
 	}}
 	for _, x := range app.Workers {
 		t.add(cell{text: strconv.Itoa(x.PID)}, cell{string(x.State), workerPaint(x.State)},
 			cell{text: strconv.FormatUint(x.Requests, 10)}, cell{text: size(x.RSS)},
-			cell{text: age(v.now.Sub(x.Since))}, cell{})
+			cell{text: age(v.now.Sub(x.Since))}, cell{text: v.current(x)})
 	}
 	t.writeTo(w, s)
+}
+
+// current is what a worker is at, and for how long.
+func (v statusView) current(w runner.WorkerInfo) string {
+	var parts []string
+	for _, c := range w.Current {
+		parts = append(parts, fmt.Sprintf("%s for %s", oneLine(c.Request), age(v.now.Sub(c.Since))))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func workerPaint(state runner.WorkerState) paint {
