@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link/lazyzmq"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi/host"
 )
@@ -122,7 +123,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	m.front.emptied = m.checkDrained
 	m.front.spool = spool
 	m.deadline.f = m.onDeadline
-	start, err := processStart(os.Getpid())
+	start, err := appdir.StartTime(os.Getpid())
 	if err != nil {
 		return nil, err
 	}

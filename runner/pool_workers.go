@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -395,8 +396,8 @@ func (p *pool) reap(w *worker) (ws unix.WaitStatus, ok bool) {
 		return ws, true
 	}
 	// Its template reaps it only in a while; until then the kernel tells.
-	if code, ok := zombieStatus(w.pid); ok {
-		return code, true
+	if code, ok := appdir.ExitStatus(w.pid); ok {
+		return unix.WaitStatus(code), true
 	}
 	w.gone = true
 	p.loop.remove(w.pidfd)

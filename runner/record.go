@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -9,14 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/google/renameio/v2"
-	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 func (r *Record) file(dir string) string {
@@ -46,8 +44,7 @@ func (r *Record) alive() bool {
 	if r.PID <= 0 || r.BootID != bootID() {
 		return false
 	}
-	start, err := processStart(r.PID)
-	return err == nil && start == r.StartTime
+	return appdir.ProcAlive(r.PID, r.StartTime)
 }
 
 // FindMasters returns the live masters of an app, newest first, draining ones
@@ -88,48 +85,6 @@ func FindMasters(stateDir, app string) ([]*Handle, error) {
 		}
 	})
 	return found, nil
-}
-
-// processStart is field 22 of /proc/PID/stat: when the process started, in
-// ticks since boot. With the boot's id it names a process for ever.
-func processStart(pid int) (uint64, error) {
-	f, err := statFields(pid)
-	if err != nil {
-		return 0, fmt.Errorf("cannot identify process %d: %w", pid, err)
-	}
-	if f[0] == "Z" || f[0] == "X" {
-		return 0, fmt.Errorf("cannot identify process %d: it has ended", pid)
-	}
-	v, err := strconv.ParseUint(f[19], 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("cannot identify process %d: %w", pid, err)
-	}
-	return v, nil
-}
-
-// statFields returns the fields of /proc/PID/stat from the third, the state, on.
-func statFields(pid int) ([]string, error) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return nil, err
-	}
-	// The second field, the name in parentheses, may hold anything.
-	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	if len(f) < 50 {
-		return nil, fmt.Errorf("/proc/%d/stat is too short", pid)
-	}
-	return f, nil
-}
-
-// zombieStatus is how a process ended that nobody has reaped yet: field 52 of
-// /proc/PID/stat.
-func zombieStatus(pid int) (unix.WaitStatus, bool) {
-	f, err := statFields(pid)
-	if err != nil || f[0] != "Z" {
-		return 0, false
-	}
-	code, err := strconv.ParseUint(f[49], 10, 32)
-	return unix.WaitStatus(code), err == nil
 }
 
 // bootID names the run of the kernel.

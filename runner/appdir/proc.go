@@ -37,16 +37,44 @@ func ProcAlive(pid int, startTime uint64) bool {
 	return err == nil && (startTime == 0 || start == startTime)
 }
 
-// parseStat reads state and start time. The second field is the command's name
-// in parentheses, and the process chose it: it may hold spaces, newlines and
-// parentheses, so that the fields are counted from the last one.
-func parseStat(b []byte) (state byte, start uint64, err error) {
+// ExitStatus is how a process ended that nobody has reaped yet, as wait(2)
+// would give it: field 52 of /proc/PID/stat, which the kernel shows to root and
+// to the process's own user. False: it runs, or is gone, or is not ours to ask.
+func ExitStatus(pid int) (status uint32, ok bool) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, false
+	}
+	f, err := statFields(b)
+	const codeField = 52
+	if err != nil || f[0] != "Z" || len(f) <= codeField-stateField {
+		return 0, false
+	}
+	code, err := strconv.ParseUint(f[codeField-stateField], 10, 32)
+	return uint32(code), err == nil
+}
+
+// As proc(5) numbers the fields; the first that statFields returns is the
+// state.
+const stateField, startField = 3, 22
+
+// statFields returns the fields from the state on. The second one is the
+// command's name in parentheses, and the process chose it: it may hold spaces,
+// newlines and parentheses, so that the fields are counted from the last one.
+func statFields(b []byte) ([]string, error) {
 	end := bytes.LastIndexByte(b, ')')
 	if end < 0 {
-		return 0, 0, fmt.Errorf("stat %q has no command", truncate(b))
+		return nil, fmt.Errorf("stat %q has no command", truncate(b))
 	}
-	fields := strings.Fields(string(b[end+1:]))
-	const stateField, startField = 3, 22 // as proc(5) numbers them; fields[0] is number 3
+	return strings.Fields(string(b[end+1:])), nil
+}
+
+// parseStat reads state and start time.
+func parseStat(b []byte) (state byte, start uint64, err error) {
+	fields, err := statFields(b)
+	if err != nil {
+		return 0, 0, err
+	}
 	if len(fields) <= startField-stateField || len(fields[0]) != 1 {
 		return 0, 0, fmt.Errorf("stat %q is too short", truncate(b))
 	}
