@@ -37,6 +37,7 @@ type logLine struct {
 type logFile struct {
 	app   string
 	root  *os.Root // closed by close
+	specs string   // the spec directory, to tell where the log goes
 	files []*os.File
 	read  *bufio.Reader // of files[0]
 	// partial is the begin of a line whose end is not written yet.

@@ -28,6 +28,10 @@ func (c *cli) logsCommand() *cobra.Command {
 the files that rotation made of it. Several apps are merged by time, each line
 with the name of its app. With -f it goes on until Ctrl-C, over rotations too.
 
+Where log.target is "journal", read it with journalctl WSGID_APP=APP; the fields
+WSGID_WORKER (a pid), WSGID_SOURCE (app, wsgid or access) and PRIORITY choose
+further.
+
 Exit code: 0 done, 1 not.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -54,6 +58,11 @@ Exit code: 0 done, 1 not.`,
 					s.close()
 				}
 			}()
+			for _, s := range sources {
+				if where := c.elsewhere(s); where != "" && (follow || len(s.files) > 0) {
+					fmt.Fprintf(c.err, "%s: logs of %s: this is the file; its %s\n", programName, s.app, where)
+				}
+			}
 			p := c.newLogPrinter(sources)
 			if follow {
 				return followLogs(ctx, sources, p)
@@ -113,6 +122,10 @@ func (c *cli) openLogs(ctx context.Context, apps []string, n int) (sources []*lo
 		if err != nil {
 			return sources, err
 		}
+		s.specs = c.specDir()
+		if status.Daemon != nil {
+			s.specs = status.Daemon.Dir
+		}
 		sources = append(sources, s)
 	}
 	return sources, nil
@@ -120,17 +133,26 @@ func (c *cli) openLogs(ctx context.Context, apps []string, n int) (sources []*lo
 
 // noLog says why there is no log file, as far as the spec tells.
 func (c *cli) noLog(s *logFile) error {
-	if set, err := c.load(c.specDir()); err == nil {
-		if spec := set.Specs[s.app]; spec != nil {
-			switch spec.Log.Target {
-			case "journal":
-				return fmt.Errorf("cannot show logs of %s: its log.target is \"journal\": see journalctl WSGID_APP=%s", s.app, s.app)
-			case "stderr":
-				return fmt.Errorf("cannot show logs of %s: its log.target is \"stderr\": it goes where the daemon's output goes", s.app)
-			}
-		}
+	if where := c.elsewhere(s); where != "" {
+		return fmt.Errorf("cannot show logs of %s: its %s", s.app, where)
 	}
 	return fmt.Errorf("cannot show logs of %s: no file %s", s.app, filepath.Join(s.root.Name(), logName))
+}
+
+// elsewhere says where an app's log goes if that is not its file, as far as the
+// spec tells.
+func (c *cli) elsewhere(s *logFile) string {
+	set, err := c.load(s.specs)
+	if err != nil || set.Specs[s.app] == nil {
+		return ""
+	}
+	switch set.Specs[s.app].Log.Target {
+	case "journal":
+		return fmt.Sprintf("log.target is \"journal\": see journalctl WSGID_APP=%s", s.app)
+	case "stderr":
+		return "log.target is \"stderr\": it goes where the daemon's output goes"
+	}
+	return ""
 }
 
 // followLogs prints what there is and then what comes, until ctx ends.

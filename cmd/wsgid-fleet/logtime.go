@@ -8,8 +8,11 @@ import (
 // wsgidTime is the form of wsgid's own log lines, in local time.
 const wsgidTime = "2006-01-02 15:04:05,000"
 
-// logTime is the time that a log line begins with: wsgid's form, RFC 3339, or
-// the "time" of a JSON line. A line without one (a traceback's, for instance)
+// combinedTime is the form of the access log's combined format.
+const combinedTime = "02/Jan/2006:15:04:05 -0700"
+
+// logTime is the time that a log line begins with: wsgid's form, RFC 3339, the
+// "time" of a JSON line, or that of the access log. A line without one (a traceback's, for instance)
 // belongs to the one before.
 func logTime(line string) (time.Time, bool) {
 	if rest, ok := strings.CutPrefix(line, `{"time":"`); ok {
@@ -18,6 +21,11 @@ func logTime(line string) (time.Time, bool) {
 	if len(line) >= len(wsgidTime) && line[10] == ' ' {
 		at, err := time.ParseInLocation(wsgidTime, line[:len(wsgidTime)], time.Local)
 		return at, err == nil
+	}
+	if _, rest, ok := strings.Cut(line, " - - ["); ok && len(rest) > len(combinedTime) && rest[len(combinedTime)] == ']' {
+		if at, err := time.Parse(combinedTime, rest[:len(combinedTime)]); err == nil {
+			return at, true
+		}
 	}
 	end := strings.IndexAny(line, " \"\t")
 	if end < 0 {

@@ -84,6 +84,7 @@ func TestSystemd(t *testing.T) {
 		{"limits change in place", systemdLimits},
 		{"another master joins the scope", systemdReplace},
 		{"journal has fields", systemdJournal},
+		{"an app logs to the journal", systemdAppJournal},
 		{"reload passes through RELOADING", systemdReload},
 		{"restart refuses no connection", systemdRestart},
 		{"killed daemon loses nothing", systemdKill},
