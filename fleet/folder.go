@@ -41,7 +41,7 @@ func (appFolders) repair(spec *appspec.Spec, live func(int) bool) error {
 }
 
 func openFolder(spec *appspec.Spec, f func(*appdir.RootFs, appdir.Owner) error) error {
-	owner, err := appdir.ResolveOwner(spec, os.Geteuid() == 0)
+	owner, err := appdir.FolderOwner(spec, os.Geteuid() == 0)
 	if err != nil {
 		return err
 	}

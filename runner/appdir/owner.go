@@ -38,6 +38,19 @@ var fallbackUsers = []string{"wsgid", "www-data"}
 // this process's own user, and a spec that names another one is an error, as is
 // chroot. Errors name the line of the spec.
 func ResolveOwner(spec *appspec.Spec, root bool) (Owner, error) {
+	o, err := FolderOwner(spec, root)
+	if err == nil && root {
+		o.Groups, err = supplementary(o)
+	}
+	if err != nil {
+		return Owner{}, err
+	}
+	return o, nil
+}
+
+// FolderOwner is ResolveOwner without, as root, the supplementary groups, which
+// cost more to find than all the rest and own no folder.
+func FolderOwner(spec *appspec.Spec, root bool) (Owner, error) {
 	if !root {
 		return ownUser(spec)
 	}
@@ -59,9 +72,6 @@ func ResolveOwner(spec *appspec.Spec, root bool) (Owner, error) {
 			return Owner{}, fmt.Errorf("%w%s", err, place(spec, "group"))
 		}
 		o.GID = gid
-	}
-	if o.Groups, err = supplementary(o); err != nil {
-		return Owner{}, err
 	}
 	return o, nil
 }
