@@ -31,8 +31,9 @@ type engine struct {
 	events  events
 	hung    sync.Map // pids of masters that are known not to answer
 
-	loadMu  sync.Mutex // one load at a time
-	mu      sync.Mutex // guards what follows
+	loadMu  sync.Mutex    // one load at a time
+	cache   appspec.Cache // of the spec directory
+	mu      sync.Mutex    // guards what follows
 	set     *appspec.Set
 	setErr  error                // the directory cannot be read; set is nil then
 	missing map[string]time.Time // since when apps are missing that the directory has named before
@@ -57,7 +58,9 @@ func newEngine(o Options) (*engine, error) {
 func (e *engine) load() (*appspec.Set, error) {
 	e.loadMu.Lock()
 	defer e.loadMu.Unlock()
-	set, err := appspec.Load(e.fs, e.opts.Dir)
+	o := appspec.Host()
+	o.Cache = &e.cache
+	set, err := o.Load(e.fs, e.opts.Dir)
 	if err != nil {
 		set, err = nil, fmt.Errorf("%w; until then nothing changes in the fleet", err)
 	}

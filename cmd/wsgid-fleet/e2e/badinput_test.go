@@ -123,9 +123,14 @@ var mistakes = []mistake{
 		invalid: true,
 	},
 	{
-		name:     "no such user",
-		make:     func(b *bed) { b.bad("  wsgi_app", "  user = \"nobody_of_that_name\"\n  wsgi_app") },
-		want:     "wsgid-fleet: cannot apply bad: user \"nobody_of_that_name\" does not exist (line 3 of SPECS/bad.hcl)\n",
+		name: "no such user",
+		make: func(b *bed) { b.bad("  wsgi_app", "  user = \"nobody_of_that_name\"\n  wsgi_app") },
+		want: `SPECS/bad.hcl:3:10: error: this host has no user nobody_of_that_name
+  3 |   user = "nobody_of_that_name"
+    |          ^^^^^^^^^^^^^^^^^^^^^
+  name another one, or make it: useradd --system nobody_of_that_name
+`,
+		invalid:  true,
 		rootOnly: true,
 	},
 	{
