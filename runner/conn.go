@@ -1,15 +1,14 @@
 package runner
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"strconv"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
@@ -212,7 +211,7 @@ func (c *conn) takeHead(data []byte) int {
 	if err != nil {
 		p.Reset()
 		c.head = false // of the request before
-		c.refuse(err, firstLine(data))
+		c.refuse(err, http1.Excerpt(data))
 		return 0
 	}
 	if n == 0 {
@@ -394,18 +393,6 @@ func (c *conn) refuse(err error, request string) {
 	c.answer(status, reason)
 }
 
-// firstLine is what there is of a request line, for a log line.
-func firstLine(head []byte) string {
-	head = bytes.TrimLeft(head, "\r\n")
-	if i := bytes.IndexAny(head, "\r\n"); i >= 0 {
-		head = head[:i]
-	}
-	if len(head) > 100 {
-		return strconv.Quote(string(head[:100])) + "…"
-	}
-	return strconv.Quote(string(head))
-}
-
 func (c *conn) from() string {
 	if c.peer.RemoteAddr == "" {
 		return "a client on a unix socket"
@@ -420,7 +407,7 @@ func (c *conn) tooLarge(n int64) {
 
 // failed answers a request that we cannot keep.
 func (c *conn) failed(err error) {
-	status := storageStatus(err)
+	status := bridge.StorageStatus(err)
 	c.front.log.error(fmt.Sprintf("%s: %d: %v", c.x.label, status, err))
 	c.answer(status, "the server cannot keep the request")
 }
@@ -431,14 +418,6 @@ func (c *conn) what() string {
 		return string(c.x.label)
 	}
 	return c.unsent
-}
-
-// storageStatus is the answer to a request whose body cannot be kept.
-func storageStatus(err error) int {
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return 507
-	}
-	return 500
 }
 
 // answer sends a response of our own to a request that is not in the pool, and
@@ -468,7 +447,7 @@ func (c *conn) expired() {
 	switch c.state {
 	case connHead:
 		if c.begun {
-			c.front.log.info(fmt.Sprintf("%s: %s: 408: its head did not arrive within %v (request.header_timeout)", c.from(), firstLine(c.in), c.front.spec.Request.HeaderTimeout))
+			c.front.log.info(fmt.Sprintf("%s: %s: 408: its head did not arrive within %v (request.header_timeout)", c.from(), http1.Excerpt(c.in), c.front.spec.Request.HeaderTimeout))
 			c.head = false
 			c.answer(408, fmt.Sprintf("the request's head did not arrive within %v", c.front.spec.Request.HeaderTimeout))
 			return

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
@@ -123,7 +124,7 @@ func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 	} else if len(r.Body) > wsgi.MaxInlineBody {
 		var err error
 		if x.body, err = in.spill(r.Body); err != nil {
-			status := storageStatus(err)
+			status := bridge.StorageStatus(err)
 			in.log.error(fmt.Sprintf("%s: %d: cannot keep the body: %v", x.label, status, err))
 			in.refuse(x, r, status, "the server cannot keep the request")
 			return

@@ -329,7 +329,7 @@ func (a *testApp) checkValidator() {
 // pep starts pepApp for a test that runs on both ways.
 func pep(t *testing.T) (*testApp, []way) {
 	t.Helper()
-	a, _, ways := bothWays(t, pepApp, map[string]string{"limits.content_length": "100000", "limits.buffer_size": "16384"}, func(s *appspec.Spec) {
+	a, _, ways := everyWay(t, pepApp, map[string]string{"limits.content_length": "100000", "limits.buffer_size": "16384"}, func(s *appspec.Spec) {
 		s.Workers.Threads = 3
 	})
 	return a, ways
@@ -390,7 +390,7 @@ func testStreaming(t *testing.T, w way) {
 	} {
 		for _, proto := range []string{"1.1", "1.0"} {
 			token := w.name + c.path[1:] + proto
-			conn := dial(t, w.addr)
+			conn := w.dial(t)
 			conn.send("GET " + c.path + "?" + token + " HTTP/" + proto + "\r\nHost: h\r\n\r\n")
 			resp := conn.response("GET")
 			for i, p := range c.pieces {
@@ -438,7 +438,7 @@ func testResponses(t *testing.T, w way) {
 		}
 	}
 	// A body that is known at once gets its length; the connection stays.
-	c := dial(t, w.addr)
+	c := w.dial(t)
 	for range 3 {
 		c.send("GET /bare/list HTTP/1.1\r\nHost: h\r\n\r\n")
 		if got := c.answer("GET"); got.ContentLength != 9 || got.Close {
@@ -451,7 +451,7 @@ func testResponses(t *testing.T, w way) {
 	}
 	c.closed()
 	// HTTP/1.0: kept only on request, and told so.
-	c = dial(t, w.addr)
+	c = w.dial(t)
 	c.send("GET /bare/list HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
 	if got := c.answer("GET"); !strings.EqualFold(got.Header.Get("Connection"), "keep-alive") {
 		t.Errorf("header %v", got.Header)
@@ -460,7 +460,7 @@ func testResponses(t *testing.T, w way) {
 	c.answer("GET")
 	c.closed()
 	// Pipelined requests are answered in order.
-	c = dial(t, w.addr)
+	c = w.dial(t)
 	c.send("GET /list HTTP/1.1\r\nHost: h\r\n\r\nGET /blanks?p" + w.name + " HTTP/1.1\r\nHost: h\r\n\r\nHEAD /body HTTP/1.1\r\nHost: h\r\n\r\nGET /body HTTP/1.1\r\nHost: h\r\n\r\n")
 	for i, want := range []string{"no length", "ab", "", "body"} {
 		method := "GET"
@@ -481,7 +481,7 @@ func testErrors(t *testing.T, w way) {
 	closedOnce(t, w, w.name+"eb")
 	for _, path := range []string{"/exc_after", "/raise_later"} {
 		token := w.name + path[1:]
-		c := dial(t, w.addr)
+		c := w.dial(t)
 		c.send("GET " + path + "?" + token + " HTTP/1.1\r\nHost: h\r\n\r\n")
 		got := c.answer("GET")
 		if got.Status != "200 OK" || got.body != "begun" || got.err == nil {
@@ -491,7 +491,7 @@ func testErrors(t *testing.T, w way) {
 	}
 	for path, closes := range map[string]bool{"/raise_first": true, "/raise": false, "/bare/twice": false, "/bare/exit": false} {
 		token := w.name + path[1:]
-		c := dial(t, w.addr)
+		c := w.dial(t)
 		c.send("GET " + path + "?" + token + " HTTP/1.1\r\nHost: h\r\n\r\n")
 		if got := c.answer("GET"); got.StatusCode != 500 || got.body != "Internal Server Error\n" {
 			t.Errorf("%s: %s %q", path, got.Status, got.body)
@@ -531,7 +531,7 @@ func testWithoutBody(t *testing.T, w way) {
 		{"HEAD", "/bare/bodies?200", 200, -1},
 		{"HEAD", "/bare/bodies?404", 404, -1},
 	} {
-		conn := dial(t, w.addr)
+		conn := w.dial(t)
 		path := c.path
 		if !strings.Contains(path, "?") {
 			path += "?" + w.name + c.method + path[1:]
@@ -560,7 +560,7 @@ func testWithoutBody(t *testing.T, w way) {
 func testLyingLengths(t *testing.T, w way) {
 	// Too short, streamed: the client must see that bytes are missing.
 	token := w.name + "short"
-	c := dial(t, w.addr)
+	c := w.dial(t)
 	c.send("GET /bare/short?" + token + " HTTP/1.1\r\nHost: h\r\n\r\n")
 	resp := c.response("GET")
 	expectPiece(t, resp.Body, "one")
@@ -575,7 +575,7 @@ func testLyingLengths(t *testing.T, w way) {
 	}
 	// Too long: what is surplus is never a response of its own.
 	for _, path := range []string{"/bare/long", "/bare/longlist"} {
-		c := dial(t, w.addr)
+		c := w.dial(t)
 		for range 2 {
 			c.send("GET " + path + "?" + w.name + path[6:] + " HTTP/1.1\r\nHost: h\r\n\r\n")
 			if got := c.answer("GET"); got.StatusCode != 200 || got.body != "four" {
@@ -642,7 +642,7 @@ func testInput(t *testing.T, w way) {
 	// What the application leaves unread is not the next request.
 	body := bytes.Repeat([]byte("GET /list HTTP/1.1\r\nHost: h\r\n\r\n"), 3000)
 	for _, b := range [][]byte{body[:1000], body} {
-		c := dial(t, w.addr)
+		c := w.dial(t)
 		c.send(fmt.Sprintf("POST /input?some HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%s", len(b), b))
 		if got := c.answer("POST"); !strings.HasPrefix(got.body, "10 ") {
 			t.Errorf("%d bytes, some read: %q", len(b), got.body)
@@ -653,7 +653,7 @@ func testInput(t *testing.T, w way) {
 		}
 	}
 	// Expect: 100-continue.
-	c := dial(t, w.addr)
+	c := w.dial(t)
 	c.send("POST /input?read HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
 	line, err := c.r.ReadString('\n')
 	if err != nil || !strings.HasPrefix(line, "HTTP/1.1 100 ") {
@@ -675,7 +675,7 @@ func testFiles(t *testing.T, a *testApp, w way) {
 	if err := os.WriteFile(name, data, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c := dial(t, w.addr)
+	c := w.dial(t)
 	for _, f := range []struct {
 		token string
 		want  []byte
@@ -711,7 +711,7 @@ func testFiles(t *testing.T, a *testApp, w way) {
 // environ asks for the environ the application was given.
 func (w way) environ(t testing.TB, request string) map[string]any {
 	t.Helper()
-	return w.environOn(t, dial(t, w.addr), request)
+	return w.environOn(t, w.dial(t), request)
 }
 
 func (w way) environOn(t testing.TB, conn net.Conn, request string) map[string]any {
@@ -727,12 +727,16 @@ func (w way) environOn(t testing.TB, conn net.Conn, request string) map[string]a
 }
 
 func testEnviron(t *testing.T, w way) {
+	scheme := "http"
+	if w.tls != nil {
+		scheme = "https"
+	}
 	e := w.environ(t, "GET /environ/a%2Fb%20c/%C3%A9;p?q=%41&r=a+b HTTP/1.1\r\nHost: Example.com:81\r\nX-One: 1\r\nX-Many: a\r\nX-Many: b\r\nX_Under: no\r\n"+
 		"Proxy: http://evil/\r\nCookie: a=1\r\nX-Latin: caf\xe9\r\nContent-Type: x/y\r\nX-Forwarded-Proto: https\r\nX-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Host: evil\r\n\r\n")
 	for k, want := range map[string]any{
 		"REQUEST_METHOD": "GET", "SCRIPT_NAME": "", "PATH_INFO": "/environ/a/b c/\u00c3\u00a9;p", "QUERY_STRING": "q=%41&r=a+b",
 		"SERVER_NAME": "Example.com", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": "Example.com:81", "HTTP_X_ONE": "1", "HTTP_X_MANY": "a, b",
-		"HTTP_COOKIE": "a=1", "HTTP_X_LATIN": "caf\u00e9", "CONTENT_TYPE": "x/y", "REMOTE_ADDR": "127.0.0.1", "wsgi.url_scheme": "http",
+		"HTTP_COOKIE": "a=1", "HTTP_X_LATIN": "caf\u00e9", "CONTENT_TYPE": "x/y", "REMOTE_ADDR": "127.0.0.1", "wsgi.url_scheme": scheme,
 		"wsgi.multithread": true, "wsgi.multiprocess": false, "wsgi.run_once": false,
 	} {
 		if e[k] != want {
@@ -756,7 +760,7 @@ func testEnviron(t *testing.T, w way) {
 func testClientGone(t *testing.T, w way) {
 	for _, path := range []string{"/bare/forever", "/bare/writes"} {
 		token := w.name + path[6:]
-		c := dial(t, w.addr)
+		c := w.dial(t)
 		c.send("GET " + path + "?" + token + " HTTP/1.1\r\nHost: h\r\n\r\n")
 		expectPiece(t, c.response("GET").Body, strings.Repeat("x", 1000))
 		_ = c.Close()
@@ -764,7 +768,7 @@ func testClientGone(t *testing.T, w way) {
 	}
 	// Gone while the application works on the next piece: closed when it gives it.
 	token := w.name + "held"
-	c := dial(t, w.addr)
+	c := w.dial(t)
 	c.send("GET /bare/held?" + token + " HTTP/1.1\r\nHost: h\r\n\r\n")
 	expectPiece(t, c.response("GET").Body, "one")
 	_ = c.Close()
@@ -774,7 +778,7 @@ func testClientGone(t *testing.T, w way) {
 	closedOnce(t, w, token)
 	// Gone before the answer began.
 	token = w.name + "early"
-	c = dial(t, w.addr)
+	c = w.dial(t)
 	c.send("GET /write?" + token + " HTTP/1.1\r\nHost: h\r\n\r\n")
 	_ = c.Close()
 	w.get(t, "/go?"+token)

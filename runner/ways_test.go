@@ -3,6 +3,8 @@ package runner
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -20,14 +22,16 @@ import (
 // patience bounds every wait for something that must happen.
 const patience = 20 * time.Second
 
-// way is one of the ways into an app: plain HTTP, or a real mongrel2.
+// way is one of the ways into an app: plain HTTP, a real mongrel2, or HTTPS.
 type way struct {
 	name string
 	addr string
+	tls  *tls.Config
 }
 
-// bothWays starts an app that serves HTTP and a mongrel2 handler.
-func bothWays(t *testing.T, code string, settings map[string]string, change func(*appspec.Spec)) (*testApp, *Handle, []way) {
+// everyWay starts an app that serves HTTP, a mongrel2 handler and HTTPS, in
+// this order.
+func everyWay(t *testing.T, code string, settings map[string]string, change func(*appspec.Spec)) (*testApp, *Handle, []way) {
 	t.Helper()
 	s := mongrel2test.Start(t, mongrel2test.Options{Settings: settings})
 	a := newTestApp(t, code, func(spec *appspec.Spec) {
@@ -36,9 +40,46 @@ func bothWays(t *testing.T, code string, settings map[string]string, change func
 			change(spec)
 		}
 	})
-	h := a.start(StateReady)
+	files := map[string]*os.File{}
+	open := func() string {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		f, err := ln.(*net.TCPListener).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = f.Close() })
+		files[ln.Addr().String()] = f
+		return ln.Addr().String()
+	}
+	a.addr = open()
+	a.url = "http://" + a.addr
+	a.spec.Sockets.HTTP[0].Listen = a.addr
+	secure := appspec.HTTPSocket{Listen: open(), TLS: writeCertificate(t, filepath.Dir(a.spec.Path))}
+	a.spec.Sockets.HTTP = append(a.spec.Sockets.HTTP, secure)
+	pem, err := os.ReadFile(secure.TLS.Cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	h := a.startWith(StateReady, files, 1)
 	a.log("mongrel2 at " + s.Handlers[0].Recv + " is ready")
-	return a, h, []way{{"http", a.addr}, {"mongrel2", s.Addr}}
+	return a, h, []way{{"http", a.addr, nil}, {"mongrel2", s.Addr, nil}, {"https", secure.Listen, &tls.Config{RootCAs: pool, ServerName: "127.0.0.1"}}}
+}
+
+// dial opens a connection.
+func (w way) dial(t testing.TB) *client {
+	t.Helper()
+	c := dial(t, w.addr)
+	if w.tls != nil {
+		c.Conn = tls.Client(c.Conn, w.tls)
+		c.r = bufio.NewReader(c.Conn)
+	}
+	return c
 }
 
 // client is a raw connection that reads responses.
@@ -108,7 +149,7 @@ func isTimeout(err error) bool {
 // ask sends one request on a connection of its own.
 func (w way) ask(t testing.TB, request string) answer {
 	t.Helper()
-	c := dial(t, w.addr)
+	c := w.dial(t)
 	defer c.Close()
 	c.send(request)
 	method, _, _ := strings.Cut(request, " ")

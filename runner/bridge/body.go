@@ -1,8 +1,10 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"syscall"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
@@ -37,6 +39,14 @@ func (b *body) add(p []byte) error {
 		return fmt.Errorf("cannot keep the body: %w", err)
 	}
 	return nil
+}
+
+// StorageStatus is the answer to a request whose body cannot be kept.
+func StorageStatus(err error) int {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return 507
+	}
+	return 500
 }
 
 func (b *body) close() {

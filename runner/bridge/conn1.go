@@ -143,7 +143,7 @@ func (c *conn1) serveOne(wait time.Duration) bool {
 	defer out.close()
 	in, ok := c.s.submit(r, &c.peer, b, out)
 	if !ok {
-		return c.refuse(431, "the request's head is too large")
+		return c.refuse(431, "the request's head is too large", "")
 	}
 	head := string(r.Method) == "HEAD"
 	proto := r.Proto
@@ -198,7 +198,7 @@ func (c *conn1) readHead(wait time.Duration) (int, bool) {
 		}
 		if err := c.fill(); err != nil {
 			if begun && errors.Is(err, os.ErrDeadlineExceeded) {
-				c.refuse(408, fmt.Sprintf("the request's head did not arrive within %v", c.limits.HeaderTimeout))
+				c.refuse(408, fmt.Sprintf("the request's head did not arrive within %v", c.limits.HeaderTimeout), "request.header_timeout")
 			}
 			return 0, false
 		}
@@ -260,8 +260,9 @@ func (c *conn1) readBody(n int, b *body) (used int, ok bool) {
 				left -= int64(k)
 			}
 			if err := b.add(data); err != nil {
-				c.s.log(err.Error())
-				return 0, c.refuse(500, "the server cannot keep the request")
+				status := StorageStatus(err)
+				c.s.log(fmt.Sprintf("%s: %s: %d: %v", from(c.peer.RemoteAddr), http1.Excerpt(c.in), status, err))
+				return 0, c.answer(status, "the server cannot keep the request")
 			}
 			// Used bytes go, the head stays where the request points to.
 			c.in = append(c.in[:n], c.in[n+k:]...)
@@ -275,7 +276,7 @@ func (c *conn1) readBody(n int, b *body) (used int, ok bool) {
 		deadline(c.c.SetReadDeadline, c.limits.BodyTimeout)
 		if err := c.fill(); err != nil {
 			if errors.Is(err, os.ErrDeadlineExceeded) {
-				c.refuse(408, fmt.Sprintf("no byte of the body arrived within %v", c.limits.BodyTimeout))
+				c.refuse(408, fmt.Sprintf("no byte of the body arrived within %v", c.limits.BodyTimeout), "request.body_timeout")
 			}
 			return 0, false
 		}
@@ -283,7 +284,7 @@ func (c *conn1) readBody(n int, b *body) (used int, ok bool) {
 }
 
 func (c *conn1) tooLarge() bool {
-	return c.refuse(413, fmt.Sprintf("the body is larger than %d bytes", c.limits.MaxBody))
+	return c.refuse(413, fmt.Sprintf("the body is larger than %d bytes", c.limits.MaxBody), "request.max_body")
 }
 
 func (c *conn1) refuseError(err error) {
@@ -291,13 +292,22 @@ func (c *conn1) refuseError(err error) {
 	if e := (*http1.Error)(nil); errors.As(err, &e) {
 		status, reason = e.Status, e.Reason
 	}
-	c.refuse(status, reason)
+	c.refuse(status, reason, "")
 }
 
-// refuse answers a request that does not come to the application. It returns
-// false: the connection is to be closed.
-func (c *conn1) refuse(status int, reason string) bool {
-	c.s.log(fmt.Sprintf("%s: %d: %s", from(c.peer.RemoteAddr), status, reason))
+// refuse answers a request that does not come to the application; setting is
+// what decided it. It returns false: the connection is to be closed.
+func (c *conn1) refuse(status int, reason, setting string) bool {
+	if setting != "" {
+		setting = " (" + setting + ")"
+	}
+	c.s.log(fmt.Sprintf("%s: %s: %d: %s%s", from(c.peer.RemoteAddr), http1.Excerpt(c.in), status, reason, setting))
+	return c.answer(status, reason)
+}
+
+// answer sends a response of ours. It returns false: the connection is to be
+// closed.
+func (c *conn1) answer(status int, reason string) bool {
 	c.keep = false
 	w := &writer1{c: c, o: http1.HeadOptions{Proto: "HTTP/1.1", Extra: []byte("X-Wsgid: " + c.s.Version + "\r\n")}}
 	if w.fail(status, reason) == nil {
@@ -319,7 +329,7 @@ func (c *conn1) linger() {
 	_ = c.c.SetWriteDeadline(time.Now().Add(time.Second))
 	_ = c.c.CloseWrite()
 	_ = c.c.SetReadDeadline(time.Now().Add(time.Second))
-	for total := 0; total < 256<<10; {
+	for total := 0; total < 64<<20; {
 		c.in = c.in[:0]
 		if c.fill() != nil {
 			return

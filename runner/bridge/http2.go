@@ -42,13 +42,13 @@ func (s *Server) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 	w2 := &writer2{s: s, w: w, rc: http.NewResponseController(w), limits: s.Limits(), head2: hr.Method == http.MethodHead}
 	var r wsgi.Request
 	if status, reason := convert(hr, &r); status != 0 {
-		w2.refuse(hr.RemoteAddr, status, reason)
+		w2.refuse(hr, status, reason)
 		return
 	}
 	b := &body{s: s}
 	defer b.close()
 	if status, reason := w2.readBody(hr, b); status != 0 {
-		w2.refuse(hr.RemoteAddr, status, reason)
+		w2.refuse(hr, status, reason)
 		return
 	}
 	r.ContentLength = b.size
@@ -57,7 +57,7 @@ func (s *Server) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 	defer out.close()
 	in, ok := s.submit(&r, &peer, b, out)
 	if !ok {
-		w2.refuse(hr.RemoteAddr, 431, "the request's head is too large")
+		w2.refuse(hr, 431, "the request's head is too large")
 		return
 	}
 	err := out.copyTo(w2, w2.head2, hr.Context().Done())
@@ -153,8 +153,8 @@ func (w *writer2) readBody(hr *http.Request, b *body) (status int, reason string
 			return tooLarge()
 		}
 		if e := b.add(buf[:n]); e != nil {
-			w.s.log(e.Error())
-			return 500, "the server cannot keep the request"
+			w.s.log(fmt.Sprintf("%s %s: %v", hr.Method, hr.URL.Path, e))
+			return StorageStatus(e), "the server cannot keep the request"
 		}
 		switch {
 		case err == nil:
@@ -170,9 +170,9 @@ func (w *writer2) readBody(hr *http.Request, b *body) (status int, reason string
 }
 
 // refuse answers a request that does not come to the application.
-func (w *writer2) refuse(remote string, status int, reason string) {
-	host, _, _ := net.SplitHostPort(remote)
-	w.s.log(fmt.Sprintf("%s: %d: %s", from(host), status, reason))
+func (w *writer2) refuse(hr *http.Request, status int, reason string) {
+	host, _, _ := net.SplitHostPort(hr.RemoteAddr)
+	w.s.log(fmt.Sprintf("%s: %s: %d: %s", from(host), http1.Excerpt([]byte(hr.Method+" "+hr.RequestURI)), status, reason))
 	_ = w.fail(status, reason)
 }
 

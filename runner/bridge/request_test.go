@@ -92,7 +92,7 @@ func TestTooLarge(t *testing.T) {
 				t.Errorf("known %t: %d %q", known, resp.StatusCode, got)
 			}
 		}
-		if want := "127.0.0.1: 413: the body is larger than 1000 bytes"; !strings.Contains(f.log(), want) {
+		if want := ": 413: the body is larger than 1000 bytes"; !strings.Contains(f.log(), want) {
 			t.Errorf("the log says %q", f.log())
 		}
 	})
