@@ -193,7 +193,7 @@ func (d *Daemon) quiet(ctx context.Context, n int) {
 
 // after follows the masters that a pass has left.
 func (d *Daemon) after(name string, out outcome) {
-	if errors.Is(out.err, errClosing) {
+	if errors.Is(out.err, errClosing) || errors.Is(out.err, errPaused) {
 		return
 	}
 	ms, err := d.e.machine.find(d.e.store.Dir, name)

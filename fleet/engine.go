@@ -232,7 +232,7 @@ func (e *engine) remember(name string, w want, rem *Remembered, ord order) error
 
 // failed keeps the reason of a failure and decides when to try again.
 func (e *engine) failed(out outcome, rem Remembered, name string) outcome {
-	if errors.Is(out.err, errSuperseded) || errors.Is(out.err, errClosing) || errors.Is(out.err, context.Canceled) {
+	if errors.Is(out.err, errSuperseded) || errors.Is(out.err, errClosing) || errors.Is(out.err, errPaused) || errors.Is(out.err, context.Canceled) {
 		return out
 	}
 	f := Failure{Digest: out.plan.digest, Reason: out.err.Error(), At: e.now(), Attempts: 1}

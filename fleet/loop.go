@@ -174,12 +174,22 @@ func (d *Daemon) hangup(ctx context.Context) {
 	}()
 }
 
+// pauseLimit is how long passes under way may take to come to an end before an
+// upgrade.
+const pauseLimit = 5 * time.Second
+
 func (d *Daemon) upgrade() {
 	if d.Hooks.Upgrade == nil {
 		d.e.log.Error("cannot upgrade in place: this program was built without it")
 		return
 	}
 	d.e.log.Info("executing the program anew", "signal", "user defined signal 2")
+	// The new program takes over what it finds: nothing is left half done for it,
+	// if that takes no longer than an operator waits.
+	if !d.rec.pause(pauseLimit) {
+		d.e.log.Warn("apps are still being worked on; the new program finishes what was begun")
+	}
+	defer d.rec.resume()
 	if err := d.Hooks.Upgrade(d); err != nil {
 		d.e.log.Error("cannot upgrade in place", "err", err, "next", "the running program goes on")
 	}

@@ -26,7 +26,8 @@ type Reconciler struct {
 	mu     sync.Mutex // guards all below
 	names  map[string]*turn
 	closed bool
-	active int // names queued or at work
+	paused bool
+	active int // names queued or at work; while paused, at work
 }
 
 // turn is where one name stands.
@@ -40,8 +41,12 @@ type turn struct {
 	deaths    deaths
 }
 
-// errClosing is the cause with which passes end when the daemon ends.
-var errClosing = errors.New("the daemon is ending")
+// errClosing is the cause with which passes end when the daemon ends, errPaused
+// when it wants to put another program in its place.
+var (
+	errClosing = errors.New("the daemon is ending")
+	errPaused  = errors.New("the daemon is being upgraded")
+)
 
 func newReconciler(e *engine) *Reconciler {
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -64,6 +69,37 @@ func (r *Reconciler) Close() {
 	r.mu.Unlock()
 	r.cancel(errClosing)
 	r.wg.Wait()
+}
+
+// pause interrupts what waits and keeps anything new from beginning. It returns
+// when nothing is at work, or after the limit, with whether that is so. resume
+// takes up again what was interrupted and what has come meanwhile.
+func (r *Reconciler) pause(limit time.Duration) (quiet bool) {
+	r.mu.Lock()
+	r.paused = true
+	for _, t := range r.names {
+		if t.interrupt != nil {
+			t.interrupt(errPaused)
+		}
+	}
+	r.mu.Unlock()
+	for end := time.Now().Add(limit); r.busy() > 0; time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *Reconciler) resume() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.paused = false
+	for name, t := range r.names {
+		if t.queued && !t.running {
+			r.begin(name, t)
+		}
+	}
 }
 
 // Enqueue puts a name in the queue. With interrupt a pass at work on it gives
@@ -112,9 +148,14 @@ func (r *Reconciler) enqueue(name string, ord order, interrupt bool, waiter chan
 		return
 	}
 	t.queued = true
-	if t.running {
+	if t.running || r.paused {
 		return // its goroutine sees queued when the pass is done
 	}
+	r.begin(name, t)
+}
+
+// begin needs mu.
+func (r *Reconciler) begin(name string, t *turn) {
 	t.running = true
 	r.active++
 	r.wg.Add(1)
@@ -129,6 +170,13 @@ func (r *Reconciler) work(name string, t *turn) {
 		r.mu.Lock()
 		if r.closed {
 			r.end(name, t)
+			r.mu.Unlock()
+			r.slots.give()
+			return
+		}
+		if r.paused {
+			t.running = false
+			r.active--
 			r.mu.Unlock()
 			r.slots.give()
 			return
@@ -149,6 +197,16 @@ func (r *Reconciler) work(name string, t *turn) {
 		cancel(nil)
 		r.slots.give()
 		r.after(name, out)
+		if errors.Is(out.err, errPaused) {
+			// Not done: it is taken up again, unless another program does so.
+			r.mu.Lock()
+			t.interrupt = nil
+			t.order = order{Asked: ord.Asked}.merge(t.order)
+			t.waiters = append(waiters, t.waiters...)
+			t.queued = true
+			r.mu.Unlock()
+			continue
+		}
 		for _, w := range waiters {
 			w <- out
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -379,6 +380,48 @@ func TestANewerSpecSupersedes(t *testing.T) {
 }
 
 // Apps that wait do not keep the place of those that could work.
+// A pause cuts a pass short that waits, and what was cut is taken up again.
+func TestAPauseIsNoEnd(t *testing.T) {
+	f, m := newFleetDir(t), newFakeMachine()
+	r := fakeReconciler(t, f, m)
+	load := func() {
+		t.Helper()
+		if _, err := r.e.load(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.spec("blog")
+	load()
+	if out := r.Do(context.Background(), "blog", order{}); out.err != nil {
+		t.Fatal(out.err)
+	}
+	ms := m.only(t, "blog")
+	ms.rolls = func(st *runner.Status) { st.Rollout = 2 }
+	f.spec("blog", `wsgi_app = "x:y"`)
+	load()
+	done := make(chan outcome, 1)
+	go func() { done <- r.Do(context.Background(), "blog", order{}) }()
+	eventually(t, "the rollout is under way", func() bool { return len(ms.called()) == 1 })
+	if !r.pause(10 * time.Second) {
+		t.Fatal("something is at work")
+	}
+	f.spec("shop")
+	load()
+	r.Enqueue("shop", order{}, true)
+	if n := r.busy(); n != 0 || m.count("shop") != 0 {
+		t.Errorf("%d at work, %d masters of shop", n, m.count("shop"))
+	}
+	ms.set(func(st *runner.Status) { st.Rollout, st.SpecDigest = 0, st.WantDigest })
+	r.resume()
+	if out := <-done; out.err != nil {
+		t.Errorf("outcome %+v", out)
+	}
+	eventually(t, "shop runs", func() bool { return m.count("shop") == 1 })
+	if rem := r.e.store.Recall("blog"); rem.Failure != nil {
+		t.Errorf("a pause is taken for a failure: %+v", rem.Failure)
+	}
+}
+
 func TestSlowAppsHoldNobodyUp(t *testing.T) {
 	f, m := newFleetDir(t), newFakeMachine()
 	r := fakeReconciler(t, f, m)
