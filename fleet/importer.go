@@ -191,12 +191,13 @@ func appNameOf(path string) string {
 // prove loads the text and compares it with what was read: an import that says
 // something else than the folder did must not go unnoticed.
 func (imp *importer) prove(text []byte) error {
-	mem := afero.NewMemMapFs()
+	// The text is not on disk yet, the interpreter that it may name is.
+	over := afero.NewCopyOnWriteFs(afero.NewReadOnlyFs(afero.NewOsFs()), afero.NewMemMapFs())
 	const file = "/import.hcl"
-	if err := afero.WriteFile(mem, file, text, 0o600); err != nil {
+	if err := afero.WriteFile(over, file, text, 0o600); err != nil {
 		return err
 	}
-	set := appspec.Options{Root: true, AllBuilt: true}.LoadFiles(mem, file)
+	set := appspec.Options{Root: true, AllBuilt: true}.LoadFiles(over, file)
 	if len(set.Faults) > 0 {
 		return fmt.Errorf("what it says is no good spec:\n%s", strings.ReplaceAll(strings.TrimSpace(set.Faults[0].Text), file, imp.spec.Name+".hcl"))
 	}

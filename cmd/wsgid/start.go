@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,7 +76,7 @@ func (c *cli) prepare(fsys *appdir.RootFs) (*launch, error) {
 	for _, line := range slices.Concat(conf.Unknown(), conf.Repeated(), c.opts.overruled(conf)) {
 		c.warn("%s", line)
 	}
-	s.Name = strings.TrimSuffix(instancePrefix(c.path), "-")
+	s.Name = filepath.Base(c.path) // for messages; the instance's own name is claimed later
 	s.Enabled = true
 	if err := c.checkSockets(s); err != nil {
 		return nil, err

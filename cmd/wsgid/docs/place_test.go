@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -340,4 +341,29 @@ func kill(t *testing.T, pid int, name string) {
 	if err := exec.CommandContext(t.Context(), "kill", "-"+name, strconv.Itoa(pid)).Run(); err != nil {
 		t.Fatalf("cannot send %s to %d: %v", name, pid, err)
 	}
+}
+
+// wwwData is the user to whom give gives folders.
+func wwwData(t *testing.T) int {
+	t.Helper()
+	u, err := user.Lookup("www-data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, err := strconv.Atoi(u.Uid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uid
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func atoi(t *testing.T, text string) int {
+	t.Helper()
+	n, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
