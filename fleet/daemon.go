@@ -244,18 +244,21 @@ func (d *Daemon) scope(spec *appspec.Spec, pid int) {
 // changed is told by the supervisor.
 func (d *Daemon) changed(app string, st runner.Status) {
 	d.stateMu.Lock()
-	text := string(st.State) + " " + st.Reason
+	text := string(st.State) + " " + st.Reason + " " + st.LogError
 	was := d.states[app]
 	d.states[app] = text
 	d.stateMu.Unlock()
 	if was != text {
 		log := d.e.log.Info
-		if st.State == runner.StateBackoff || st.State == runner.StateDegraded {
+		if st.State == runner.StateBackoff || st.State == runner.StateDegraded || st.LogError != "" {
 			log = d.e.log.Warn
 		}
 		attrs := []any{"app", app, "state", string(st.State), "pid", st.PID}
 		if st.Reason != "" {
 			attrs = append(attrs, "reason", st.Reason)
+		}
+		if st.LogError != "" {
+			attrs = append(attrs, "log", st.LogError)
 		}
 		log("state", attrs...)
 		d.e.events.publish(Event{At: d.e.now(), App: app, State: string(st.State), Message: st.Reason})

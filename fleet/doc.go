@@ -31,4 +31,10 @@
 // same operations; Connect chooses. Masters outlive each of them, so either can
 // take over where another one left off: all that must be known is in the Store,
 // and what cannot be read there is taken as missing.
+//
+// # Metrics
+//
+// A scrape asks every master at that moment, with one limit for all of them;
+// nothing is collected in between. A master that does not answer costs its own
+// series. The numbers of an app begin at 0 with each master.
 package fleet

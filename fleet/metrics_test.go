@@ -298,3 +298,24 @@ func TestMetricsOfManyApps(t *testing.T) {
 		t.Errorf("%d apps tell of requests", n)
 	}
 }
+
+// What a master cannot write to its log is told where people look: the daemon's
+// own lines, status and metrics. The app is no less ready.
+func TestLogTroubleIsTold(t *testing.T) {
+	f := newFleetDir(t)
+	m := newFakeMachine()
+	f.spec("blog", `wsgi_app = "m:app"`)
+	var kept keptLog
+	o := Options{Dir: f.dir, StateDir: f.state, Log: kept.logger()}
+	o.machine, o.folders = m, fakeFolders{}
+	f.daemon(o)
+	const full = "cannot write log /a/blog/logs/wsgid.log: no space left on device"
+	m.only(t, "blog").set(func(st *runner.Status) { st.LogError, st.LogLost = full, 3 })
+	eventually(t, "the daemon tells it", kept.has(`level=WARN msg=state app=blog state=ready pid=8388609 log="`+full+`"`))
+	if st := f.status("blog"); st.State != "ready" || st.LogError != full {
+		t.Errorf("status: %+v", st)
+	}
+	if n := parsePage(t, f.scrape()).value("wsgid_app_log_lines_lost_total", "app", "blog"); n != 3 {
+		t.Errorf("%v lines lost", n)
+	}
+}

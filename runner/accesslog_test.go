@@ -342,3 +342,16 @@ func BenchmarkAccess(b *testing.B) {
 		}
 	}
 }
+
+// A request through a real mongrel2 is in the access log as one by HTTP is.
+func TestAccessLogOfMongrel2(t *testing.T) {
+	a, _, ways := bothWays(t, accessApp, nil, func(s *appspec.Spec) { s.Log.Access = true })
+	for _, w := range ways {
+		a.addr = w.addr
+		if code := a.ask("GET /way-" + w.name + "?x=y HTTP/1.1\r\nHost: x\r\nUser-Agent: tester\r\nReferer: r\r\n\r\n"); code != 200 {
+			t.Errorf("%s: %d", w.name, code)
+		}
+		line := regexp.MustCompile(`(?m)^127\.0\.0\.1 - - \[[^]]*\] "GET /way-` + w.name + `\?x=y HTTP/1\.1" 200 5 "r" "tester" \d+\.\d{6} \d+ demo$`)
+		eventually(t, "a line of the request through "+w.name, func() bool { return line.MatchString(a.logText()) })
+	}
+}

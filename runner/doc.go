@@ -23,4 +23,12 @@
 // slot, or queues it. The worker's messages come back through the slot to the
 // exchange's Sink, which is the ingress again. Every failure is decided in one
 // place, Pool: no worker in time 503, past the deadline 504, worker died 502.
+//
+// # What is told of it
+//
+// Lines for the log (ours, the workers' output, the access log) are entries in a
+// channel, written by a goroutine of their own: no disk, full disk or journal
+// that hangs holds up the loop. What cannot be written is counted, and told in
+// the log and in Status.LogError. Counters are increments in arrays on the loop;
+// Status puts them into words, and fleet makes metrics of them.
 package runner

@@ -257,16 +257,17 @@ func (l *appLog) setProblem(text string) {
 
 var pid = os.Getpid()
 
-func (l *appLog) info(message string)  { l.own1("INFO", message) }
-func (l *appLog) warn(message string)  { l.own1("WARNING", message) }
-func (l *appLog) error(message string) { l.own1("ERROR", message) }
+func (l *appLog) info(message string)  { l.say("INFO", message) }
+func (l *appLog) warn(message string)  { l.say("WARNING", message) }
+func (l *appLog) error(message string) { l.say("ERROR", message) }
 
 // raw writes text that is already in lines, such as a traceback.
 func (l *appLog) raw(text string) {
 	l.put(&logEntry{kind: kindRaw, at: time.Now(), level: "ERROR", pid: pid, text: []byte(text)})
 }
 
-func (l *appLog) own1(level, message string) {
+// say writes a line of ours.
+func (l *appLog) say(level, message string) {
 	l.put(&logEntry{kind: kindOwn, at: time.Now(), level: level, pid: pid, text: []byte(message)})
 }
 

@@ -3,6 +3,7 @@ package runner
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -105,7 +106,7 @@ func (j *journalSocket) send(app string, e *logEntry) error {
 		if err = j.open(); err != nil {
 			return err
 		}
-		if err = j.write(b); err == nil || err == unix.EAGAIN {
+		if err = j.write(b); err == nil || errors.Is(err, unix.EAGAIN) {
 			return err
 		}
 		j.close() // the journal was restarted: once more, on a new socket

@@ -63,6 +63,7 @@ func (e *logEntry) appendText(dst []byte, app string) []byte {
 		return append(dst, e.text...)
 	case kindRaw:
 		return appendTerminated(dst, e.text)
+	case kindOwn, kindOutput:
 	}
 	for rest, more := e.text, true; more; {
 		var line []byte

@@ -99,7 +99,7 @@ func TestMasterServesOnAFullDisk(t *testing.T) {
 	a := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Log.Access = true })
 	logs := filepath.Join(a.spec.Path, "logs")
 	want := "cannot write log " + a.spec.Path + "/logs/wsgid.log: no space left on device"
-	free := func() {}
+	var free func()
 	if os.Geteuid() == 0 {
 		if err := unix.Mount("tmpfs", logs, "tmpfs", 0, "size=4k,mode=777"); err != nil {
 			t.Fatal(err)

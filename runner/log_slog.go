@@ -34,7 +34,7 @@ func (h *slogHandler) Handle(_ context.Context, r slog.Record) error {
 		add(a)
 	}
 	r.Attrs(add)
-	h.log.own1(levelName(r.Level.String()), b.String())
+	h.log.say(levelName(r.Level.String()), b.String())
 	return nil
 }
 
