@@ -208,6 +208,7 @@ func (a *testApp) survives(t *testing.T, h *Handle) {
 }
 
 func TestAbusiveWorkers(t *testing.T) {
+	t.Parallel()
 	a := newTestApp(t, abuseApp, func(s *appspec.Spec) {
 		s.Workers.RequestTimeout = appspec.Duration(700 * time.Millisecond)
 		s.Restart.MinDelay = appspec.Duration(time.Millisecond)
@@ -312,6 +313,7 @@ func openFiles(t *testing.T, pid int) int {
 // A worker that is stopped while it has nothing to do is noticed at once, and
 // no request is lost to it.
 func TestStoppedIdleWorker(t *testing.T) {
+	t.Parallel()
 	for _, preload := range []bool{false, true} {
 		t.Run(fmt.Sprintf("preload %v", preload), func(t *testing.T) {
 			a := newTestApp(t, abuseApp, func(s *appspec.Spec) { s.Workers.Preload = preload })
@@ -320,6 +322,11 @@ func TestStoppedIdleWorker(t *testing.T) {
 			if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
 				t.Fatal(err)
 			}
+			// Until it stands still it may take one more request.
+			eventually(t, "the worker to stand still", func() bool {
+				b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+				return err != nil || !strings.ContainsAny(string(b[strings.LastIndexByte(string(b), ')'):][:3]), "SR")
+			})
 			a.survives(t, h)
 			if now := a.workerPID(t, h); now == pid {
 				t.Errorf("worker %d is still there", pid)
@@ -332,6 +339,7 @@ func TestStoppedIdleWorker(t *testing.T) {
 // The children of a worker that dies go with it; one that has left its process
 // group may stay, and is reaped when it ends.
 func TestChildrenOfWorkers(t *testing.T) {
+	t.Parallel()
 	for _, preload := range []bool{false, true} {
 		t.Run(fmt.Sprintf("preload %v", preload), func(t *testing.T) {
 			a := newTestApp(t, abuseApp, func(s *appspec.Spec) { s.Workers.Preload = preload })
@@ -372,6 +380,7 @@ func gone(pid int) bool {
 
 // A worker that ignores every signal still ends when the app is stopped.
 func TestDeafWorkerIsStopped(t *testing.T) {
+	t.Parallel()
 	a := newTestApp(t, abuseApp, func(s *appspec.Spec) { s.Workers.StopTimeout = appspec.Duration(300 * time.Millisecond) })
 	h := a.start(StateReady)
 	pid := a.workerPID(t, h)
@@ -405,6 +414,7 @@ func TestWorkerCannotKillItsMaster(t *testing.T) {
 // A client that opens connections and sends nothing, or all kinds of rubbish at
 // once, harms nobody else.
 func TestManyIdleConnections(t *testing.T) {
+	t.Parallel()
 	a := newTestApp(t, abuseApp, func(s *appspec.Spec) { s.Request.HeaderTimeout = appspec.Duration(300 * time.Millisecond) })
 	h := a.start(StateReady)
 	fds := openFiles(t, h.PID)

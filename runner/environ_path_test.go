@@ -13,6 +13,7 @@ import (
 // What a proxy says is believed from trusted addresses alone, and the list may
 // change while the app runs.
 func TestTrustedProxies(t *testing.T) {
+	t.Parallel()
 	sock := ""
 	a, h, ways := everyWay(t, pepApp, nil, func(s *appspec.Spec) {
 		sock = filepath.Join(filepath.Dir(s.Path), "x.sock")

@@ -281,6 +281,7 @@ func expectation(line string) (requests []string, status int, reason string) {
 // application is given what http1 says, nothing else, and the client its
 // refusal.
 func TestOwnCorpusOnAMaster(t *testing.T) {
+	t.Parallel()
 	a, unharmed := recorder(t, func(s *appspec.Spec) { s.Request.MaxBody = 1 << 62 })
 	for _, piece := range []int{0, 7} {
 		cases, want := ownCorpus(t)
@@ -336,6 +337,7 @@ func sharedJSON(t *testing.T, name string, v any) bool {
 }
 
 func TestSharedRequestsOnAMaster(t *testing.T) {
+	t.Parallel()
 	var stored []struct {
 		Name    string `json:"name"`
 		Raw     []byte `json:"raw_b64"`
@@ -439,6 +441,7 @@ func checkSmuggled(t *testing.T, cases []*replay) {
 }
 
 func TestSmugglingOnAMaster(t *testing.T) {
+	t.Parallel()
 	a, unharmed := recorder(t, nil)
 	cases := smuggled(t)
 	a.play(t, a.addr, cases)
@@ -454,6 +457,7 @@ func TestSmugglingOnAMaster(t *testing.T) {
 // Behind mongrel2 the same must hold, though mongrel2 itself reads some of them
 // as two requests.
 func TestCorporaBehindMongrel2(t *testing.T) {
+	t.Parallel()
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	a, unharmed := recorder(t, func(spec *appspec.Spec) {
 		spec.Sockets.Mongrel2 = []appspec.Mongrel2Socket{{Recv: s.Handlers[0].Recv, Send: s.Handlers[0].Send}}

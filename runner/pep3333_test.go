@@ -336,6 +336,7 @@ func pep(t *testing.T) (*testApp, []way) {
 }
 
 func TestPEP3333(t *testing.T) {
+	t.Parallel()
 	a, ways := pep(t)
 	for _, w := range ways {
 		t.Run(w.name, func(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 // Each refusal has its status, tells the client why, and has one line of the
 // log that names the request (or, without one, the client) and the reason.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	a, h, ways := everyWay(t, helloApp, map[string]string{"limits.content_length": "200000", "limits.buffer_size": "16384"}, func(s *appspec.Spec) {
 		s.Request.MaxBody = 100_000
 		s.Request.HeaderTimeout = appspec.Duration(200 * time.Millisecond)
@@ -95,6 +96,7 @@ func TestRefusals(t *testing.T) {
 // 503: nobody is free in time, too many wait, or nothing runs. Each says when
 // to come back.
 func TestBusy(t *testing.T) {
+	t.Parallel()
 	a, h, ways := everyWay(t, helloApp, nil, func(s *appspec.Spec) {
 		s.Workers.Queue = 1
 		s.Workers.QueueTimeout = appspec.Duration(300 * time.Millisecond)
@@ -147,6 +149,7 @@ func TestBusy(t *testing.T) {
 // A client that stops reading a response is let go after request.body_timeout,
 // with a line of the log; one that reads slowly is not.
 func TestClientThatDoesNotRead(t *testing.T) {
+	t.Parallel()
 	a := newTestApp(t, bulkApp, func(s *appspec.Spec) { s.Request.BodyTimeout = appspec.Duration(400 * time.Millisecond) })
 	h := a.start(StateReady)
 	stuck := dial(t, a.addr)

@@ -71,6 +71,13 @@ func everyWay(t *testing.T, code string, settings map[string]string, change func
 	return a, h, []way{{"http", a.addr, nil}, {"mongrel2", s.Addr, nil}, {"https", secure.Listen, &tls.Config{RootCAs: pool, ServerName: "127.0.0.1"}}}
 }
 
+// bothWays is everyWay without HTTPS.
+func bothWays(t *testing.T, code string, settings map[string]string, change func(*appspec.Spec)) (*testApp, *Handle, []way) {
+	t.Helper()
+	a, h, ways := everyWay(t, code, settings, change)
+	return a, h, ways[:2]
+}
+
 // dial opens a connection.
 func (w way) dial(t testing.TB) *client {
 	t.Helper()

@@ -159,9 +159,10 @@ func (c *conn1) serveOne(wait time.Duration) bool {
 		c.s.Cancel(in)
 	}
 	if err != nil {
-		// Reset, without TLS's farewell: where the end of the connection is the
-		// end of the body, the client must not take this for it.
-		if tcp, ok := c.c.NetConn().(*net.TCPConn); ok {
+		// No farewell of TLS, and a reset where the end of the connection is the end
+		// of the body: the client must not take this for it. (A reset may cost it
+		// what is still on the way, so it is for that case alone.)
+		if tcp, ok := c.c.NetConn().(*net.TCPConn); ok && c.framing == http1.FramingClose {
 			_ = tcp.SetLinger(0)
 		}
 		_ = c.c.NetConn().Close()
