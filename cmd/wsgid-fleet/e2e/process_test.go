@@ -63,3 +63,10 @@ func alive(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && !zombie(stat)
 }
+
+// running tells whether the process exists and is neither a zombie nor stopped.
+func running(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := bytes.Cut(stat, []byte(") "))
+	return err == nil && len(rest) > 0 && !bytes.ContainsRune([]byte("ZTX"), rune(rest[0]))
+}

@@ -42,7 +42,8 @@ type kill struct {
 	app  string
 	what string // killed worker, stopped worker, killed master
 	at   time.Time
-	left int // how many requests it can still excuse
+	gone time.Time // when it was seen to be dead, or stopped
+	left int       // how many requests it can still excuse
 }
 
 // storm disturbs a fleet under load.
@@ -55,6 +56,7 @@ type storm struct {
 	kills  []*kill
 	list   []disturbance
 	done   map[string]int // disturbances by kind
+	diary  diary          // of the storm
 }
 
 // disturbance is one thing that happens to a fleet. It returns an error where
@@ -259,8 +261,14 @@ func (s *storm) strike(a *stormApp, what string, signal syscall.Signal) error {
 	if what != "killed master" {
 		pid, left = app.Workers[s.rand.IntN(len(app.Workers))].PID, 2 // as many threads as a worker can have
 	}
-	s.kills = append(s.kills, &kill{a.name, what, time.Now(), left})
+	k := &kill{app: a.name, what: what, at: time.Now(), left: left}
 	syscall.Kill(pid, signal) // it may have gone by itself
+	s.diary.note("  %s %d of %s", what, pid, a.name)
+	for running(pid) {
+		time.Sleep(100 * time.Microsecond) // it still takes requests; the kernel needs a moment
+	}
+	k.gone = time.Now()
+	s.kills = append(s.kills, k)
 	return nil
 }
 
@@ -269,6 +277,7 @@ func (s *storm) freeze(pid int) error {
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		return nil //nolint:nilerr // it went by itself
 	}
+	s.diary.note("  stopped %d", pid)
 	s.breathe()
 	syscall.Kill(pid, syscall.SIGCONT) // it may have been ended
 	return nil
@@ -309,6 +318,7 @@ func (s *storm) disturb() {
 		if n -= d.weight; n >= 0 {
 			continue
 		}
+		s.diary.note("%s (%s)", d.name, app.name)
 		if err := d.do(s, app); err != nil {
 			s.t.Errorf("%s (%s): %v", d.name, app.name, err)
 		}
@@ -356,7 +366,7 @@ func (s *storm) report() {
 		if why := s.excuse(l); why != "" {
 			excused[why]++
 		} else {
-			s.t.Errorf("lost without an excuse: %v", l)
+			s.t.Errorf("lost without an excuse: %v\n%s", l, s.around(l))
 		}
 	}
 	var b strings.Builder
@@ -385,12 +395,12 @@ func (s *storm) excuse(l Lost) string {
 		fits := false
 		switch k.what {
 		case "killed worker":
-			fits = l.Cause == "status 502" && !k.at.Before(l.Since)
+			fits = l.Cause == "status 502" && !k.gone.Before(l.Since)
 		case "stopped worker":
 			// It takes its next request after it was stopped.
 			fits = (l.Cause == "status 504" || l.Cause == "status 502") && l.Since.Sub(k.at) < 2*requestTimeout
 		case "killed master":
-			fits = !k.at.Before(l.Since) && slices.Contains([]Cause{Reset, Closed, Cut, TimedOut}, l.Cause)
+			fits = !k.gone.Before(l.Since) && slices.Contains([]Cause{Reset, Closed, Cut, TimedOut}, l.Cause)
 			// mongrel2 hands requests to a master that is gone until it has
 			// noticed, and drops them.
 			fits = fits || l.App == "m2" && l.Cause == TimedOut && l.Since.Sub(k.at) < time.Second
