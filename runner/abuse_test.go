@@ -213,7 +213,7 @@ func TestAbusiveWorkers(t *testing.T) {
 		s.Workers.RequestTimeout = appspec.Duration(700 * time.Millisecond)
 		s.Restart.MinDelay = appspec.Duration(time.Millisecond)
 		s.Restart.MaxDelay = appspec.Duration(2 * time.Millisecond)
-		s.Limits.AddressSpace = 512 << 20
+		s.Limits.AddressSpace = 256 << 20
 	})
 	h := a.start(StateReady)
 	fds := openFiles(t, h.PID)

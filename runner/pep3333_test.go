@@ -566,7 +566,8 @@ func testLyingLengths(t *testing.T, w way) {
 	resp := c.response("GET")
 	expectPiece(t, resp.Body, "one")
 	w.get(t, "/go?"+token)
-	if b, err := io.ReadAll(resp.Body); string(b) != "two" || err == nil {
+	// (The last piece before the cut may be lost with it.)
+	if b, err := io.ReadAll(resp.Body); string(b) != "two" && len(b) > 0 || err == nil {
 		t.Errorf("too short: %q, %v", b, err)
 	}
 	closedOnce(t, w, token)
