@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 // Whatever the program knows is in its help.
@@ -33,12 +36,45 @@ func TestHelpIsComplete(t *testing.T) {
 		}
 	}
 	for line := range strings.Lines(helpText) {
-		if len([]rune(line)) > 84 {
+		if len([]rune(line)) > 80 { // with its newline
 			t.Errorf("too wide for a terminal: %s", line)
 		}
 	}
 	if code, out, _ := s.run("--version"); code != 0 || !strings.HasPrefix(out, "wsgid ") {
 		t.Errorf("--version: exit %d, %s", code, out)
+	}
+}
+
+// What the help shows as wsgid.json is one.
+func TestHelpShowsGoodJSON(t *testing.T) {
+	blocks := 0
+	for _, block := range strings.Split(helpText, "\n\n") {
+		if !strings.HasPrefix(strings.TrimSpace(block), "{") {
+			continue
+		}
+		blocks++
+		conf, err := appdir.ParseConfig("help", []byte(block))
+		if err == nil {
+			err = conf.Apply(appspec.Default("blog", "/var/wsgid/blog"))
+		}
+		if err != nil || len(conf.Unknown()) > 0 {
+			t.Errorf("%s\n%v %v", block, err, conf.Unknown())
+		}
+	}
+	if blocks != 2 {
+		t.Errorf("%d blocks", blocks)
+	}
+}
+
+func TestInherit(t *testing.T) {
+	s := appspec.Default("blog", "/var/wsgid/blog")
+	inherit(s, []string{"PYTHONPATH=/x", "A_SETTINGS_MODULE=a.b=c", "SECRET=x", "PYTHONHOME=/y"})
+	if len(s.Env) != 2 || s.Env["PYTHONPATH"] != "/x" || s.Env["A_SETTINGS_MODULE"] != "a.b=c" {
+		t.Errorf("%v", s.Env)
+	}
+	inherit(s, []string{"PYTHONPATH=/other"})
+	if s.Env["PYTHONPATH"] != "/x" {
+		t.Errorf("what was said is overruled: %v", s.Env)
 	}
 }
 

@@ -68,6 +68,7 @@ func (c *cli) prepare(fsys *appdir.RootFs) (*launch, error) {
 	if err := conf.Apply(s); err != nil {
 		return nil, err
 	}
+	inherit(s, os.Environ())
 	if !conf.Has("loader_dir") && len(c.opts.loaderDir) > 0 {
 		if s.LoaderDirs, err = c.opts.loaders(c.path, s.Chroot); err != nil {
 			return nil, err
@@ -113,6 +114,21 @@ func (c *cli) prepare(fsys *appdir.RootFs) (*launch, error) {
 	}
 	l.python, l.owner = python, owner
 	return l, nil
+}
+
+// inherit hands on what the command's environment says of the application, as
+// wsgid's workers had it all. The rest may be root's own, and stays there.
+func inherit(s *appspec.Spec, environ []string) {
+	for _, kv := range environ {
+		name, value, _ := strings.Cut(kv, "=")
+		if _, said := s.Env[name]; said || name != "PYTHONPATH" && !strings.HasSuffix(name, "_SETTINGS_MODULE") {
+			continue
+		}
+		if s.Env == nil {
+			s.Env = map[string]string{}
+		}
+		s.Env[name] = value
+	}
 }
 
 // checkSockets wants recv and send, as wsgid does, unless the fleet's part of

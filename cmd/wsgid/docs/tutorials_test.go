@@ -273,6 +273,21 @@ class HelloWorldApplication:
 		served("/var/wsgid/one", found, "from the file, by mysite.production")
 		served("/var/wsgid/one", named+`, "GINGER_SETTINGS_MODULE": "mysite.production"}`, "from the file, by mysite.production")
 		p.must(os.Remove(p.path("/var/wsgid/one/django.json")))
+		// In the command's environment they do as well; what the file says wins.
+		// Nothing else of it reaches the application.
+		for app, c := range map[string]struct{ json, want string }{
+			"one": {"", "one in production, by mysite.production"},
+			"two": {`, "envs": {"GINGER_SETTINGS_MODULE": "mysite.settings"}`, "two, by mysite.settings"},
+		} {
+			p.listen("/var/wsgid/"+app, c.json)
+			p.sh("export PYTHONPATH=/var/ginger GINGER_SETTINGS_MODULE=mysite.production SECRET=x; wsgid --app-path=/var/wsgid/" + app)
+			p.wants("/", c.want)
+			worker := p.pids("/var/wsgid/"+app, "worker")[0]
+			if environ := readFile(t, "/proc/"+itoa(worker)+"/environ"); strings.Contains(environ, "SECRET") {
+				t.Errorf("the worker has the command's environment: %q", environ)
+			}
+			p.sh("wsgid stop --app-path=/var/wsgid/" + app)
+		}
 
 		// A fleet of both: the names are the same, the processes are not.
 		ports := map[string]string{"one": freePort(t), "two": freePort(t)}
