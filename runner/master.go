@@ -43,6 +43,7 @@ type master struct {
 	draining  bool
 	deadline  timer
 	settle    timer
+	rest      rest
 	ended     bool
 }
 
@@ -123,6 +124,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	m.front.emptied = m.checkDrained
 	m.front.spool = spool
 	m.deadline.f = m.onDeadline
+	m.rest.init(m)
 	start, err := appdir.StartTime(os.Getpid())
 	if err != nil {
 		return nil, err
@@ -363,6 +365,7 @@ func (m *master) onChange() {
 			}
 		}
 	}
+	m.rest.changed()
 	for _, ch := range m.waiters {
 		close(ch)
 	}
@@ -379,6 +382,7 @@ func (m *master) status() Status {
 	st.Program, st.Generation, st.SpecDigest = Version, m.record.Generation, m.record.SpecDigest
 	st.WantDigest = Digest(m.spec)
 	st.RSS = residentSize(os.Getpid())
+	st.Resting = m.rest.now()
 	if m.draining {
 		st.State, st.Reason = StateStopping, "draining"
 	}

@@ -60,9 +60,13 @@ type Status struct {
 	Health       *HealthStatus `json:"health,omitempty"` // last answer to a health check
 	Scaled       string        `json:"scaled,omitempty"` // last decision on the number of workers, and why
 	Loaded       string        `json:"loaded"`           // what the loader found: "django blog.wsgi:application"
-	Counters     *Counters     `json:"counters,omitempty"`
-	LogError     string        `json:"log_error,omitempty"` // why lines of the log are lost, or go to another target
-	LogLost      uint64        `json:"log_lost,omitempty"`  // lines since the master started
+	// Resting: no worker runs and no client has been connected for
+	// workers.idle_timeout, so that whoever keeps the listeners may let the master
+	// go, too.
+	Resting  bool      `json:"resting,omitempty"`
+	Counters *Counters `json:"counters,omitempty"`
+	LogError string    `json:"log_error,omitempty"` // why lines of the log are lost, or go to another target
+	LogLost  uint64    `json:"log_lost,omitempty"`  // lines since the master started
 }
 
 // WorkerInfo is one worker of a Status.

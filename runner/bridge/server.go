@@ -248,6 +248,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
+// Connections is how many are open.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.raw)
+}
+
 // Close cuts all connections and returns when nothing runs any more.
 func (s *Server) Close() {
 	s.init()

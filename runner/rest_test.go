@@ -1,0 +1,62 @@
+package runner
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// A master without workers says when it could go, but not while somebody is
+// connected.
+func TestRest(t *testing.T) {
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) {
+		s.Workers.Min, s.Workers.Max = 0, 1
+		s.Workers.IdleTimeout = appspec.Duration(100 * time.Millisecond)
+	})
+	h := a.start(StateIdle)
+	// A connection changes no version: the state is asked for again and again.
+	rests := func(want bool) {
+		t.Helper()
+		eventually(t, fmt.Sprintf("resting to be %v", want), func() bool {
+			st, err := h.Status(a.ctx(), 0)
+			return err == nil && st.Resting == want
+		})
+	}
+	a.wait(h, func(st Status) bool { return st.Resting })
+	c, err := net.Dial("tcp", a.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rests(false)
+	c.Close()
+	rests(true)
+	if code, _ := a.get("/"); code != 200 {
+		t.Fatalf("after a rest: %d", code)
+	}
+	rests(false)
+	http.DefaultClient.CloseIdleConnections()
+	a.wait(h, func(st Status) bool { return st.Resting && st.State == StateIdle })
+}
+
+func TestNoRest(t *testing.T) {
+	for name, change := range map[string]func(*appspec.Spec){
+		"a worker must run": func(s *appspec.Spec) { s.Workers.Min, s.Workers.Max = 1, 2 },
+		"mongrel2": func(s *appspec.Spec) {
+			s.Workers.Min, s.Workers.Max = 0, 1
+			s.Sockets.Mongrel2 = []appspec.Mongrel2Socket{{Recv: "tcp://127.0.0.1:1", Send: "tcp://127.0.0.1:1"}}
+		},
+	} {
+		m := &master{accepting: true, spec: appspec.Default("blog", "/")}
+		change(m.spec)
+		m.loop = &loop{}
+		m.pool = newPool(m.loop, nil, m.spec)
+		m.rest.init(m)
+		if m.rest.possible() {
+			t.Errorf("%s: it rests", name)
+		}
+	}
+}
