@@ -373,6 +373,31 @@ func TestChildrenOfWorkers(t *testing.T) {
 	}
 }
 
+// A master that is killed takes its workers with it, hanging ones too.
+func TestNoWorkerOutlivesItsMaster(t *testing.T) {
+	t.Parallel()
+	for _, preload := range []bool{false, true} {
+		t.Run(fmt.Sprintf("preload %v", preload), func(t *testing.T) {
+			a := newTestApp(t, abuseApp, func(s *appspec.Spec) { s.Workers.Preload, s.Workers.Threads = preload, 2 })
+			h := a.start(StateReady)
+			pid := a.workerPID(t, h)
+			dial(t, a.addr).send("GET /hold_gil HTTP/1.1\r\nHost: h\r\n\r\n")
+			a.wait(h, func(st Status) bool { return st.Requests.Active == 1 })
+			if err := h.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the worker to end", func() bool { return ended(pid) })
+		})
+	}
+}
+
+// ended tells that a process runs no more, whether reaped or not: that is
+// init's job here.
+func ended(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || strings.HasPrefix(string(b[strings.LastIndexByte(string(b), ')')+1:]), " Z")
+}
+
 // gone tells that not even a zombie is left.
 func gone(pid int) bool {
 	return unix.Kill(pid, 0) == unix.ESRCH

@@ -49,7 +49,7 @@ func TestWorkerProcess(t *testing.T) {
 			h := a.start(StateReady)
 			pid := a.workerPID(t, h)
 			checkIdentity(t, pid)
-			checkDescriptors(t, pid, h.PID, c.threads)
+			checkDescriptors(t, pid, h.PID, c.threads, c.preload)
 			limits := procLimits(t, pid)
 			for name, want := range map[string]string{"Max open files": "321 321", "Max processes": "4321 4321", "Max address space": "3221225472 3221225472", "Max core file size": "0 0"} {
 				if limits[name] != want {
@@ -143,11 +143,14 @@ func checkIdentity(t *testing.T, pid int) {
 
 // checkDescriptors: /dev/null, the log's pipe twice, the abort table, a slot
 // for each thread, and nothing else; none is one of the listening sockets.
-func checkDescriptors(t *testing.T, pid, master, threads int) {
+func checkDescriptors(t *testing.T, pid, master, threads int, preload bool) {
 	t.Helper()
 	want := []string{"/dev/null", "pipe", "pipe", "wsgid-abort"}
 	for range threads {
 		want = append(want, "socket")
+	}
+	if preload {
+		want = append(want, "pipe") // by which it dies with its master
 	}
 	slices.Sort(want)
 	var got []string

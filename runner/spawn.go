@@ -47,6 +47,7 @@ type spawnJob struct {
 	env    []string
 	files  []uintptr
 	limits appspec.Limits
+	life   int      // for a worker that is forked from a template, see worker.life
 	close  []int    // descriptors to close once the process runs
 	output *os.File // our end of its output
 }
@@ -130,7 +131,15 @@ func (s *spawner) prepare(w *worker, spec *appspec.Spec, template bool) (job spa
 		job.files = append(job.files, uintptr(pair[1]))
 	}
 	if spec.Workers.Preload && !template {
-		return job, nil // it inherits its configuration
+		// The rest of its configuration it inherits, but not to die with us: the
+		// kernel keeps that for the template, its parent.
+		var life [2]int
+		if err := unix.Pipe2(life[:], unix.O_CLOEXEC); err != nil {
+			return job, fmt.Errorf("cannot make a pipe: %w", err)
+		}
+		w.life, job.life = life[0], life[1]
+		job.close = append(job.close, job.life)
+		return job, nil
 	}
 	dirs := make([]string, len(spec.LoaderDirs))
 	for i, d := range spec.LoaderDirs {

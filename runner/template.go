@@ -52,6 +52,7 @@ func (t *template) flush() {
 		for _, s := range job.w.slots {
 			fds = append(fds, s.theirs)
 		}
+		fds = append(fds, job.life)
 		err := unix.Sendmsg(t.proc.slots[0].fd, wsgi.AppendHeader(nil, wsgi.MsgFork, 0, 0), unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL)
 		closeAll(job.close)
 		job.close = nil

@@ -43,6 +43,7 @@ type worker struct {
 
 	// With workers.preload:
 	template *template       // this process is a template, and that is its keeper
+	life     int             // read end of a pipe; its closing kills the worker: it shall not outlive us. 0: none
 	child    bool            // forked from a template, which is its parent and reaps it
 	gone     bool            // a child that has ended; how is not yet told
 	known    bool            // a child whose parent has told how it ended
@@ -110,6 +111,10 @@ func (w *worker) close() {
 		w.pool.loop.remove(w.pidfd)
 		_ = unix.Close(w.pidfd)
 		w.pidfd = -1
+	}
+	if w.life > 0 {
+		_ = unix.Close(w.life)
+		w.life = 0
 	}
 	if w.abort != nil {
 		_ = unix.Munmap(w.abort)

@@ -32,7 +32,8 @@
 //	             worker runs atexit and ends with status 0
 //	'p' fork     to the template of preload only: start a worker. Descriptors,
 //	             in this order: the log pipe's write end, the abort table, one
-//	             slot per thread
+//	             slot per thread; then, if the worker is to die with its master,
+//	             the write end of a pipe whose other end the master keeps
 //
 // From the worker:
 //

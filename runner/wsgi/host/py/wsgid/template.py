@@ -105,7 +105,20 @@ def _become(fds):
     link.forget_aborts()
     # The slots stay where they came: the application may hold descriptors of
     # any number since it was loaded.
-    worker.adopt([link.socket_of(fd) for fd in fds[2:]])
+    slots = 2 + worker.config.get("threads", 1)
+    worker.adopt([link.socket_of(fd) for fd in fds[2:slots]])
+    for life in fds[slots:]:
+        _die_with_master(life)
+
+
+def _die_with_master(life):
+    """Has the kernel kill this process when the other end of a pipe is closed:
+    the master is not its parent, and the application may hang."""
+    from fcntl import F_SETFL, F_SETOWN, F_SETSIG, fcntl
+
+    fcntl(life, F_SETOWN, os.getpid())
+    fcntl(life, F_SETSIG, int(_signal.SIGKILL))
+    fcntl(life, F_SETFL, os.O_ASYNC)
 
 
 def _reap(number=None, frame=None):
