@@ -206,8 +206,11 @@ func (p *pool) workerFailed(w *worker, payload []byte) {
 	}
 	w.failure = &f
 	at := ""
-	if f.File != "" {
+	switch {
+	case f.File != "" && f.Line > 0:
 		at = fmt.Sprintf(" (%s, line %d)", f.File, f.Line)
+	case f.File != "":
+		at = " (" + f.File + ")"
 	}
 	p.log.error(fmt.Sprintf("worker %d cannot load the application: %s%s", w.pid, f.Reason, at))
 	if f.Traceback != "" {

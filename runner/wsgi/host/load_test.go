@@ -92,6 +92,7 @@ func TestLoadFailures(t *testing.T) {
 		"app/fact.py":          "def make():\n    raise RuntimeError('no database')\ndef args(a): pass\nnumber = 5\nnothing = None\ndef returns_none(): pass\n",
 		"app/nothing.py":       "",
 		"app/chain.py":         "try:\n    import no_such_package\nexcept ImportError as e:\n    raise RuntimeError('install it') from e\n",
+		"outside.py":           "",
 		"app/lazy.py":          "def __getattr__(name):\n    raise AttributeError(name)\n",
 	}
 	dir := appFolder(t, files)
@@ -131,6 +132,8 @@ func TestLoadFailures(t *testing.T) {
 			Reason: "ModuleNotFoundError: No module named 'no_such_module'",
 			Hint: "app/ holds blog/, chain.py, deep.py, exits.py, exits0.py, fact.py, inner.py, interrupt.py, lazy.py, " +
 				"nearby.py, nothing.py, raises.py and 1 more"}},
+		{"outside:app", wsgi.Failure{Reason: "ModuleNotFoundError: No module named 'outside'",
+			Hint: "outside lies in the app folder itself: the application's code belongs into app/"}},
 		{"blog.views:app", wsgi.Failure{Reason: "ModuleNotFoundError: No module named 'blog.views'"}},
 		{"blgo.wsgi:app", wsgi.Failure{
 			Reason: "ModuleNotFoundError: No module named 'blgo'", Hint: "did you mean blog, which is in app/?"}},

@@ -190,6 +190,8 @@ def _hint(exc, config):
         here = _modules(config.get("app_path", "") + "/app")
         if top in here or (exc.name != top and top in sys.modules):
             return ""
+        if top in _modules(config.get("app_path", "") or "/"):
+            return "%s lies in the app folder itself: the application's code belongs into app/" % top
         close = near(top, here)
         if close:
             return "did you mean %s, which is in app/?" % close
@@ -209,7 +211,7 @@ def _modules(folder):
     except OSError:
         return []
     return [n[:-3] if n.endswith(".py") else n for n in names
-            if n.endswith(".py") or "." not in n]
+            if n.endswith(".py") or "." not in n and os.path.isdir(os.path.join(folder, n))]
 
 
 def listing(folder):
