@@ -3,6 +3,7 @@ package runner
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -195,7 +196,7 @@ def application(environ, start_response):
 func (a *testApp) survives(t *testing.T, h *Handle) {
 	t.Helper()
 	w := way{addr: a.addr}
-	if got := w.get(t, "/"); got.StatusCode != 200 || got.body != "well" {
+	if got := w.get(t, "/"); got.StatusCode != http.StatusOK || got.body != "well" {
 		t.Errorf("the next request: %s %q", got.Status, got.body)
 	}
 	st, err := h.Status(a.ctx(), 0)
@@ -272,7 +273,7 @@ func TestAbusiveWorkers(t *testing.T) {
 			got := w.get(t, "/"+c.name)
 			switch {
 			case c.status == 0:
-				if got.StatusCode != 200 || got.err == nil {
+				if got.StatusCode != http.StatusOK || got.err == nil {
 					t.Errorf("%s %.100q, %v: the client must see that it was cut", got.Status, got.body, got.err)
 				}
 				a.log(c.text)

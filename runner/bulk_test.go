@@ -3,6 +3,7 @@ package runner
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -104,7 +105,7 @@ func TestGigabyteUpload(t *testing.T) {
 			}
 			if sent == size/2 {
 				// A slow upload holds no worker, and its file has no name.
-				if got := w.get(t, "/"); got.StatusCode != 200 {
+				if got := w.get(t, "/"); got.StatusCode != http.StatusOK {
 					t.Errorf("in the middle of the upload: %s", got.Status)
 				}
 				if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
@@ -149,7 +150,7 @@ func TestGigabyteDownload(t *testing.T) {
 		t.Fatalf("%d bytes, %v", n, err)
 	}
 	// Neither the worker nor the loop is held by it.
-	if got := w.get(t, "/"); got.StatusCode != 200 {
+	if got := w.get(t, "/"); got.StatusCode != http.StatusOK {
 		t.Errorf("in the middle of the download: %s", got.Status)
 	}
 	if n, err := io.Copy(io.Discard, resp.Body); err != nil || n != gigabyte/2 {
@@ -223,7 +224,7 @@ func TestSlowClientOfALongStream(t *testing.T) {
 		t.Errorf("the master grew by %d MiB", g>>20)
 	}
 	noSpool(t, h.PID, dir)
-	if got := (way{addr: a.addr}).get(t, "/"); got.StatusCode != 200 {
+	if got := (way{addr: a.addr}).get(t, "/"); got.StatusCode != http.StatusOK {
 		t.Errorf("afterwards: %s", got.Status)
 	}
 }
@@ -238,7 +239,7 @@ func TestSlowClientGoes(t *testing.T) {
 	c.response("GET")
 	eventually(t, "the file to be full", func() bool { return spoolSize(t, h.PID, dir) > spoolMost })
 	_ = c.Close()
-	if got := (way{addr: a.addr}).get(t, "/"); got.StatusCode != 200 {
+	if got := (way{addr: a.addr}).get(t, "/"); got.StatusCode != http.StatusOK {
 		t.Errorf("afterwards: %s", got.Status)
 	}
 	noSpool(t, h.PID, dir)
@@ -296,7 +297,7 @@ func TestNoRoomForBodies(t *testing.T) {
 					}
 					a.mustLogLine("POST "+path, strconv.Itoa(c.status), c.why)
 				}
-				if got := w.get(t, "/"); got.StatusCode != 200 {
+				if got := w.get(t, "/"); got.StatusCode != http.StatusOK {
 					t.Errorf("%s, afterwards: %s", w.name, got.Status)
 				}
 			}
@@ -308,7 +309,7 @@ func TestNoRoomForBodies(t *testing.T) {
 			if n, err := io.Copy(io.Discard, resp.Body); err == nil {
 				t.Errorf("%d bytes look like a whole response", n)
 			}
-			if got := ways[0].get(t, "/"); got.StatusCode != 200 {
+			if got := ways[0].get(t, "/"); got.StatusCode != http.StatusOK {
 				t.Errorf("after the slow client: %s", got.Status)
 			}
 			if st, err := h.Status(a.ctx(), 0); err != nil || st.Restarts != 0 || st.PID != h.PID {

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -165,17 +166,17 @@ func TestFrameworks(t *testing.T) {
 }
 
 func testFramework(t *testing.T, w way, file string) {
-	if got := w.get(t, "/hello/w%C3%B6rld%20x"); got.StatusCode != 200 || got.body != "hello wörld x h" {
+	if got := w.get(t, "/hello/w%C3%B6rld%20x"); got.StatusCode != http.StatusOK || got.body != "hello wörld x h" {
 		t.Errorf("hello: %s %q", got.Status, got.body)
 	}
-	if got := w.get(t, "/nowhere"); got.StatusCode != 404 {
+	if got := w.get(t, "/nowhere"); got.StatusCode != http.StatusNotFound {
 		t.Errorf("nowhere: %s", got.Status)
 	}
 	for _, size := range []int{10, 300_000} {
 		body := "--b\r\nContent-Disposition: form-data; name=\"word\"\r\n\r\nwürde\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f.bin\"\r\n" +
 			"Content-Type: application/octet-stream\r\n\r\n" + strings.Repeat("z", size) + "\r\n--b--\r\n"
 		want := "würde f.bin " + map[int]string{10: "10", 300_000: "300000"}[size]
-		if got := w.post(t, "/form", []byte(body), "Content-Type: multipart/form-data; boundary=b"); got.StatusCode != 200 || got.body != want {
+		if got := w.post(t, "/form", []byte(body), "Content-Type: multipart/form-data; boundary=b"); got.StatusCode != http.StatusOK || got.body != want {
 			t.Errorf("form with %d bytes: %s %.200q", size, got.Status, got.body)
 		}
 	}
@@ -188,13 +189,13 @@ func testFramework(t *testing.T, w way, file string) {
 	if got := w.get(t, "/cookies"); len(got.Header["Set-Cookie"]) != 2 {
 		t.Errorf("cookies: %v", got.Header)
 	}
-	if got := w.get(t, "/nothing"); got.StatusCode != 204 || got.body != "" {
+	if got := w.get(t, "/nothing"); got.StatusCode != http.StatusNoContent || got.body != "" {
 		t.Errorf("nothing: %s %q", got.Status, got.body)
 	}
-	if got := w.get(t, "/boom"); got.StatusCode != 500 {
+	if got := w.get(t, "/boom"); got.StatusCode != http.StatusInternalServerError {
 		t.Errorf("boom: %s", got.Status)
 	}
-	if got := w.ask(t, "HEAD /hello/x HTTP/1.1\r\nHost: h\r\n\r\n"); got.StatusCode != 200 || got.body != "" {
+	if got := w.ask(t, "HEAD /hello/x HTTP/1.1\r\nHost: h\r\n\r\n"); got.StatusCode != http.StatusOK || got.body != "" {
 		t.Errorf("HEAD: %s %q", got.Status, got.body)
 	}
 }

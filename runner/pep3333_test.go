@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -494,23 +495,23 @@ func testErrors(t *testing.T, w way) {
 		token := w.name + path[1:]
 		c := w.dial(t)
 		c.send("GET " + path + "?" + token + " HTTP/1.1\r\nHost: h\r\n\r\n")
-		if got := c.answer("GET"); got.StatusCode != 500 || got.body != "Internal Server Error\n" {
+		if got := c.answer("GET"); got.StatusCode != http.StatusInternalServerError || got.body != "Internal Server Error\n" {
 			t.Errorf("%s: %s %q", path, got.Status, got.body)
 		}
 		// The connection is good for more.
 		c.send("GET /list HTTP/1.1\r\nHost: h\r\n\r\n")
-		if got := c.answer("GET"); got.StatusCode != 200 {
+		if got := c.answer("GET"); got.StatusCode != http.StatusOK {
 			t.Errorf("after %s: %s", path, got.Status)
 		}
 		if closes {
 			closedOnce(t, w, token)
 		}
 	}
-	if got := w.get(t, "/bare/closeraises"); got.StatusCode != 200 || got.body != "well" {
+	if got := w.get(t, "/bare/closeraises"); got.StatusCode != http.StatusOK || got.body != "well" {
 		t.Errorf("close() raises: %s %q", got.Status, got.body)
 	}
 	for _, token := range []string{"none", "str", "strs", "bytes", "int"} {
-		if got := w.get(t, "/bare/result?"+token); got.StatusCode != 500 {
+		if got := w.get(t, "/bare/result?"+token); got.StatusCode != http.StatusInternalServerError {
 			t.Errorf("result %s: %s %q", token, got.Status, got.body)
 		}
 	}
@@ -543,7 +544,7 @@ func testWithoutBody(t *testing.T, w way) {
 			if got.StatusCode != c.status || got.body != "" || len(got.TransferEncoding) > 0 && c.method != "HEAD" {
 				t.Errorf("%s %s: %s %q %v", c.method, c.path, got.Status, got.body, got.TransferEncoding)
 			}
-			if c.length != got.ContentLength && !(c.length == 0 && got.ContentLength <= 0) {
+			if c.length != got.ContentLength && (c.length != 0 || got.ContentLength > 0) {
 				t.Errorf("%s %s: length %d", c.method, c.path, got.ContentLength)
 			}
 			if c.status == 204 && got.Header.Get("Content-Length") != "" {
@@ -572,7 +573,7 @@ func testLyingLengths(t *testing.T, w way) {
 	}
 	closedOnce(t, w, token)
 	// Too short, and known at once: an honest error.
-	if got := w.get(t, "/bare/shortlist"); got.StatusCode != 500 {
+	if got := w.get(t, "/bare/shortlist"); got.StatusCode != http.StatusInternalServerError {
 		t.Errorf("too short at once: %s %q", got.Status, got.body)
 	}
 	// Too long: what is surplus is never a response of its own.
@@ -580,7 +581,7 @@ func testLyingLengths(t *testing.T, w way) {
 		c := w.dial(t)
 		for range 2 {
 			c.send("GET " + path + "?" + w.name + path[6:] + " HTTP/1.1\r\nHost: h\r\n\r\n")
-			if got := c.answer("GET"); got.StatusCode != 200 || got.body != "four" {
+			if got := c.answer("GET"); got.StatusCode != http.StatusOK || got.body != "four" {
 				t.Errorf("%s: %s %q", path, got.Status, got.body)
 			}
 		}
@@ -606,13 +607,13 @@ func testResponseHeaders(t *testing.T, w way) {
 	w.get(t, "/bare/header?good") // its name is known from here on
 	for _, token := range []string{"crlf", "lf", "cr", "nul", "name", "colon", "space", "empty", "unicode", "bytes", "hop", "te", "huge"} {
 		got := w.get(t, "/bare/header?"+token)
-		if got.StatusCode != 500 || got.Header.Get("X-Injected") != "" || got.body != "Internal Server Error\n" {
+		if got.StatusCode != http.StatusInternalServerError || got.Header.Get("X-Injected") != "" || got.body != "Internal Server Error\n" {
 			t.Errorf("header %s: %s %.80q %v", token, got.Status, got.body, got.Header)
 		}
 	}
 	for _, token := range []string{"crlf", "short", "word", "one", "sw", "bytes", "huge"} {
 		got := w.get(t, "/bare/status?"+token)
-		if got.StatusCode != 500 || got.Header.Get("X-Injected") != "" {
+		if got.StatusCode != http.StatusInternalServerError || got.Header.Get("X-Injected") != "" {
 			t.Errorf("status %s: %s %.80q %v", token, got.Status, got.body, got.Header)
 		}
 	}
@@ -691,16 +692,16 @@ func testFiles(t *testing.T, a *testApp, w way) {
 	} {
 		c.send("GET /bare/file?" + f.token + " HTTP/1.1\r\nHost: h\r\n\r\n")
 		got := c.answer("GET")
-		if got.StatusCode != 200 || got.body != string(f.want) || got.err != nil {
+		if got.StatusCode != http.StatusOK || got.body != string(f.want) || got.err != nil {
 			t.Errorf("file %s: %s, %d bytes, %v", f.token, got.Status, len(got.body), got.err)
 		}
 		c.send("HEAD /bare/file?" + f.token + " HTTP/1.1\r\nHost: h\r\n\r\n")
-		if got := c.answer("HEAD"); got.StatusCode != 200 || f.token != "/dev/null" && got.ContentLength != int64(len(f.want)) {
+		if got := c.answer("HEAD"); got.StatusCode != http.StatusOK || f.token != "/dev/null" && got.ContentLength != int64(len(f.want)) {
 			t.Errorf("HEAD of file %s: %s, length %d", f.token, got.Status, got.ContentLength)
 		}
 	}
 	// Shorter than promised: cut, or refused before the head.
-	if got := w.get(t, "/bare/file?"+name+",3145720,100"); got.StatusCode != 500 {
+	if got := w.get(t, "/bare/file?"+name+",3145720,100"); got.StatusCode != http.StatusInternalServerError {
 		t.Errorf("a file shorter than its Content-Length: %s, %d bytes, %v", got.Status, len(got.body), got.err)
 	}
 	token := w.name + "like"
@@ -788,7 +789,7 @@ func testClientGone(t *testing.T, w way) {
 	// All three threads serve.
 	start := time.Now()
 	for range 6 {
-		if got := w.get(t, "/bare/pid"); got.StatusCode != 200 {
+		if got := w.get(t, "/bare/pid"); got.StatusCode != http.StatusOK {
 			t.Errorf("after the clients went: %s", got.Status)
 		}
 	}

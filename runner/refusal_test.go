@@ -2,6 +2,7 @@ package runner
 
 import (
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -116,10 +117,10 @@ func TestBusy(t *testing.T) {
 			wg.Go(func() {
 				got := w.get(t, fmt.Sprintf("/busy-%s-%d", w.name, i))
 				_, why, _ := strings.Cut(got.body, ": ")
-				if got.StatusCode == 503 && got.Header.Get("Retry-After") == "" {
+				if got.StatusCode == http.StatusServiceUnavailable && got.Header.Get("Retry-After") == "" {
 					t.Error("503 without Retry-After")
 				}
-				if got.StatusCode == 200 {
+				if got.StatusCode == http.StatusOK {
 					why = "200"
 				}
 				mu.Lock()
@@ -139,7 +140,7 @@ func TestBusy(t *testing.T) {
 	a.wait(h, func(st Status) bool { return strings.Contains(st.Reason, "next try in") })
 	for _, w := range ways {
 		got := w.get(t, "/down-"+w.name)
-		if got.StatusCode != 503 || got.Header.Get("Retry-After") == "" || !strings.Contains(got.body, "no worker runs: ModuleNotFoundError: No module named 'nothing_of_that_name'") {
+		if got.StatusCode != http.StatusServiceUnavailable || got.Header.Get("Retry-After") == "" || !strings.Contains(got.body, "no worker runs: ModuleNotFoundError: No module named 'nothing_of_that_name'") {
 			t.Errorf("%s: %s %q", w.name, got.Status, got.body)
 		}
 		a.mustLogLine("GET /down-"+w.name, "503", "no worker runs: ModuleNotFoundError")

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -69,13 +70,6 @@ func everyWay(t *testing.T, code string, settings map[string]string, change func
 	h := a.startWith(StateReady, files, 1)
 	a.log("mongrel2 at " + s.Handlers[0].Recv + " is ready")
 	return a, h, []way{{"http", a.addr, nil}, {"mongrel2", s.Addr, nil}, {"https", secure.Listen, &tls.Config{RootCAs: pool, ServerName: "127.0.0.1"}}}
-}
-
-// bothWays is everyWay without HTTPS.
-func bothWays(t *testing.T, code string, settings map[string]string, change func(*appspec.Spec)) (*testApp, *Handle, []way) {
-	t.Helper()
-	a, h, ways := everyWay(t, code, settings, change)
-	return a, h, ways[:2]
 }
 
 // dial opens a connection.
@@ -149,8 +143,7 @@ func (c *client) closed() {
 }
 
 func isTimeout(err error) bool {
-	ne, ok := err.(net.Error)
-	return ok && ne.Timeout()
+	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // ask sends one request on a connection of its own.
