@@ -270,12 +270,20 @@ func (p *pool) onRescue() {
 	}
 }
 
-// recall takes back what a slot's worker has not begun.
+// recall takes back what a slot's worker has not begun, but for requests whose
+// client is gone: those end here.
 func (p *pool) recall(s *slot) []*exchange {
 	p.ahead -= s.ahead()
 	back := s.takeBack()
 	p.ahead += s.ahead()
-	return back
+	return slices.DeleteFunc(back, func(x *exchange) bool {
+		if x.sink != nil {
+			return false
+		}
+		p.account(x)
+		p.release(x)
+		return true
+	})
 }
 
 // refill gives work to a slot whose worker had not even begun its first
@@ -471,7 +479,9 @@ func (p *pool) account(x *exchange) {
 func (p *pool) abandon(x *exchange) {
 	x.sink = nil
 	if x.slot != nil {
-		x.slot.w.setAbort(x.slot, x.seq)
+		if x.slot.held[0] == x {
+			x.slot.w.setAbort(x.slot, x.seq)
+		}
 		return
 	}
 	if p.queue.remove(x) {

@@ -117,6 +117,9 @@ func (s *slot) sendBody(x *exchange) bool {
 func (s *slot) begin(now int64) {
 	x := s.held[0]
 	x.begunAt = now
+	if x.sink == nil {
+		s.w.setAbort(s, x.seq) // its client went while it waited here
+	}
 	x.worker = s.w.pid
 	if t := s.w.pool.spec.Workers.RequestTimeout.D(); t > 0 && !x.health {
 		x.deadline = now + int64(t)
