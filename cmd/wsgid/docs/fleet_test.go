@@ -142,3 +142,35 @@ func TestInstanceBesideTheFleet(t *testing.T) {
 		}
 	})
 }
+
+// A django.json that a person writes: a mistake in it stops the rollout, the old
+// workers keep their settings and their database.
+func TestDjangoJSONStopsTheRollout(t *testing.T) {
+	asEach(t, func(t *testing.T) {
+		p := newPlace(t)
+		const app = "/var/wsgid/guestbook"
+		p.sh("cp -a " + kit + "/examples/django-settings/guestbook /var/wsgid/")
+		p.init(app)
+		p.web = freePort(t)
+		p.write("/wsgid.d/guestbook.hcl", strings.Replace(readFile(t, kit+"/examples/django-settings/guestbook.hcl"), "127.0.0.1:8000", p.web, 1))
+		p.sh("wsgid-fleet apply >/dev/null")
+		p.wants("/", "Visits in production: 1, counted in production.sqlite3\n")
+
+		good := p.read(app + "/django.json")
+		p.write(app+"/django.json", strings.Replace(good, "production.sqlite3\"\n", "production.sqlite3\",\n", 1))
+		const reason = "cannot read django.json: line 8, column 5: Expecting property name enclosed in double quotes"
+		r := p.try("wsgid-fleet reload guestbook")
+		const place = "      File \"/var/wsgid/guestbook/django.json\", line 8\n"
+		if r.code != 1 || !strings.HasPrefix(r.stderr, "wsgid-fleet: cannot reload guestbook: ") || !strings.HasSuffix(r.stderr, reason+"\n"+place) {
+			t.Errorf("%+v\nwant %s\n%s", r, reason, place)
+		}
+		p.wants("/", "Visits in production: 2, counted in production.sqlite3\n")
+		if r := p.try("wsgid-fleet status guestbook -o json"); r.code != 3 || !strings.Contains(r.stdout, `"state": "degraded"`) || !strings.Contains(r.stdout, reason) {
+			t.Errorf("%+v", r)
+		}
+		p.write(app+"/django.json", strings.Replace(good, "production.sqlite3", "new.sqlite3", 1))
+		p.sh("wsgid-fleet reload guestbook >/dev/null")
+		p.wants("/", "Visits in production: 1, counted in new.sqlite3\n")
+		p.sh("wsgid-fleet status guestbook >/dev/null")
+	})
+}
