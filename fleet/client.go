@@ -62,16 +62,32 @@ func Connect(ctx context.Context, o Options) (Operator, error) {
 	}
 }
 
+// connect opens a connection to the control socket. A daemon that has answered
+// once and now refuses is being upgraded in place: it is back in a moment.
+func (c *Client) connect(ctx context.Context, path string) (net.Conn, error) {
+	deadline := time.Now().Add(3 * time.Second)
+	for {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
+		if err == nil || c.daemon.PID == 0 || !errors.Is(err, syscall.ECONNREFUSED) || time.Now().After(deadline) {
+			return conn, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
 // dial asks the daemon who it is.
 func dial(ctx context.Context, path string) (*Client, error) {
-	c := &Client{http: &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", path)
-		},
+	c := &Client{}
+	c.http = &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return c.connect(ctx, path) },
 		MaxIdleConns:       2,
 		IdleConnTimeout:    10 * time.Second,
 		DisableCompression: true,
-	}}}
+	}}
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	if err := c.get(ctx, "/v1/daemon", &c.daemon); err != nil {
