@@ -48,7 +48,7 @@ func TestHelpIsComplete(t *testing.T) {
 // What the help shows as wsgid.json is one.
 func TestHelpShowsGoodJSON(t *testing.T) {
 	blocks := 0
-	for _, block := range strings.Split(helpText, "\n\n") {
+	for block := range strings.SplitSeq(helpText, "\n\n") {
 		if !strings.HasPrefix(strings.TrimSpace(block), "{") {
 			continue
 		}

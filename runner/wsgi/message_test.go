@@ -4,8 +4,8 @@ import "testing"
 
 func TestFailureDetails(t *testing.T) {
 	for want, f := range map[string]Failure{
-		"": {Reason: "x"},
-		"Traceback:\n  File \"a\"\nboom": {File: "a", Line: 1, Traceback: "Traceback:\n  File \"a\"\nboom\n"},
+		"":                                  {Reason: "x"},
+		"Traceback:\n  File \"a\"\nboom":    {File: "a", Line: 1, Traceback: "Traceback:\n  File \"a\"\nboom\n"},
 		"  File \"/a.py\", line 3\ndo this": {File: "/a.py", Line: 3, Hint: "do this"},
 		"  File \"/a.py\"":                  {File: "/a.py"},
 		"do this":                           {Hint: "do this"},

@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -86,9 +87,7 @@ func TestDjangoLayouts(t *testing.T) {
 	}
 	both := with(project("app/beta", "beta", ""), "app/alpha/__init__.py", "", "app/.hidden/__init__.py", "",
 		"app/.hidden/settings.py", "raise ValueError")
-	for name, content := range project("app/gamma", "gamma", "") {
-		both[name] = content
-	}
+	maps.Copy(both, project("app/gamma", "gamma", ""))
 	namespace := project("app/site1", "site1", "")
 	delete(namespace, "app/site1/__init__.py")
 	handler := "django.core.wsgi:get_wsgi_application()"
@@ -260,9 +259,9 @@ func TestDjangoFailures(t *testing.T) {
 		{"an app that is not there", project("app/site1", "site1", "INSTALLED_APPS = ['blgo']\n"), wsgi.Config{},
 			wsgi.Failure{Reason: "ModuleNotFoundError: No module named 'blgo'", File: "*",
 				Hint: "blgo is not installed for /usr/bin/python3: install it there, or name the app's virtualenv"}},
-		{"WSGI_APPLICATION that is not there", with(project("app/site1", "site1", "WSGI_APPLICATION = 'site1.wsgi.aplication'\n"),
+		{"WSGI_APPLICATION that is not there", with(project("app/site1", "site1", "WSGI_APPLICATION = 'site1.wsgi.applicatio'\n"),
 			"app/site1/wsgi.py", fmt.Sprintf(djangoWSGI, "site1")), wsgi.Config{},
-			wsgi.Failure{Reason: "WSGI_APPLICATION site1.wsgi.aplication: module site1.wsgi has no attribute aplication",
+			wsgi.Failure{Reason: "WSGI_APPLICATION site1.wsgi.applicatio: module site1.wsgi has no attribute applicatio",
 				Hint: "did you mean application?", File: "DIR/app/site1/wsgi.py"}},
 		{"forced where nothing is", map[string]string{"app/main.py": ""}, wsgi.Config{Django: true},
 			wsgi.Failure{Reason: "loader django finds no project: app/ holds main.py",

@@ -293,7 +293,7 @@ def echo(environ, start_response):
 			}
 			w.quit()
 
-			got := startFailing(t, dir, options{python: program, config: wsgi.Config{WSGIApp: "web:aplication"}})
+			got := startFailing(t, dir, options{python: program, config: wsgi.Config{WSGIApp: "web:applicatio"}})
 			if got.Hint != "did you mean application?" {
 				t.Errorf("got %+v", got)
 			}

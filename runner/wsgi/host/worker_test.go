@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -359,9 +360,7 @@ func (s *slot) encode(environ map[string]any, flags byte) []byte {
 		"SERVER_NAME": "localhost", "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1",
 		"REMOTE_ADDR": "127.0.0.1", "wsgi.url_scheme": "http", "HTTP_HOST": "localhost",
 	}
-	for k, v := range environ {
-		all[k] = v
-	}
+	maps.Copy(all, environ)
 	data, err := wsgi.AppendValue(nil, all)
 	if err != nil {
 		s.t.Fatal(err)
