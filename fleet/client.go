@@ -83,7 +83,7 @@ func (c *Client) connect(ctx context.Context, path string) (net.Conn, error) {
 func dial(ctx context.Context, path string) (*Client, error) {
 	c := &Client{}
 	c.http = &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return c.connect(ctx, path) },
+		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return c.connect(ctx, path) },
 		MaxIdleConns:       2,
 		IdleConnTimeout:    10 * time.Second,
 		DisableCompression: true,
