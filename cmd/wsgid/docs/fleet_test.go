@@ -174,3 +174,25 @@ func TestDjangoJSONStopsTheRollout(t *testing.T) {
 		p.sh("wsgid-fleet status guestbook >/dev/null")
 	})
 }
+
+// Where no loader fits, apply lists what was looked for and what is there.
+func TestNothingFitsUnderTheFleet(t *testing.T) {
+	asEach(t, func(t *testing.T) {
+		p := newPlace(t)
+		const app = "/var/wsgid/lost"
+		p.init(app)
+		p.write(app+"/app/site/wsgi.py", hello)
+		p.listen(app, "")
+		p.sh("wsgid-fleet import --write " + app + " >/dev/null 2>&1")
+		r := p.try("wsgid-fleet apply")
+		for _, want := range []string{
+			"wsgid-fleet: cannot apply lost: no loader fits: app/ holds site/",
+			"    looked for a Django project (a folder of app/ with settings.py or settings/), for pyroutes (app/pyroutes_settings.py); " +
+				"for any other application say wsgi_app = \"site.wsgi:application\"\n",
+		} {
+			if r.code != 1 || !strings.Contains(r.stderr, want) {
+				t.Errorf("%+v\nwant %s", r, want)
+			}
+		}
+	})
+}

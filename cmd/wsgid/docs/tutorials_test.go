@@ -101,8 +101,13 @@ def application(environ, start_response):
 		if root {
 			chroot = " --mongrel2-chroot=" + p.m2.Chroot
 		}
-		for _, way := range []string{"option", "file"} {
+		for _, way := range []string{"option", "file", "chroot"} {
+			if way == "chroot" && !root {
+				continue
+			}
 			switch way {
+			case "chroot": // of the app as well: it sees neither its own path nor the server's
+				p.sh("wsgid config --chroot --app-path=" + app + " && wsgid --app-path=" + app)
 			case "option":
 				p.sh("wsgid --app-path=" + app + " --recv=RECV --send=SEND --wsgi-app=upload.application" + chroot)
 			case "file":
