@@ -19,7 +19,8 @@ type Applier struct {
 	store   *Store
 	machine machine
 	folders folders
-	keep    *keeper // nil: this process does not outlive the command
+	keep    *keeper  // nil: this process does not outlive the command
+	door    *doorman // nil: likewise
 	log     *slog.Logger
 	emit    func(state, message string)
 	started func(spec *appspec.Spec, pid int) // a master was started by that spec
@@ -69,6 +70,10 @@ func (a *Applier) Apply(ctx context.Context, spec *appspec.Spec, o Observed, p A
 			err = cur.master.Retry(ctx)
 		case ActionRetire:
 			err = a.retire(ctx, o, cur)
+		case ActionListen:
+			err = a.listen(spec, o)
+		case ActionRest:
+			err = a.rest(ctx, spec, o, cur)
 		default:
 			err = fmt.Errorf("unknown action %q", act.Kind)
 		}
@@ -108,6 +113,7 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act
 	if act.spec != nil {
 		spec = act.spec
 	}
+	a.door.forget(o.App)
 	files := a.keep.files(spec)
 	var beside besides
 	defer beside.close()

@@ -96,9 +96,11 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	actors.add(d.tell)
 	actors.add(d.begin)
+	actors.add(func(context.Context) { d.e.door.run() })
 	d.loop(ctx, signals)
 	d.Hooks.stopping()
 	d.shutdown(signals)
+	d.e.door.close()
 	actors.stop()
 	d.watch.Close()
 	d.sup.close()
@@ -125,6 +127,9 @@ func (d *Daemon) open() error {
 	}
 	for app, files := range d.Inherited.Kept {
 		e.keep.apps[app] = files
+	}
+	if e.door, err = newDoorman(func(app string) { d.rec.Enqueue(app, order{Asked: Asked{Wake: true}}, true) }); err != nil {
+		return err
 	}
 	e.kill, e.grace = d.killed, 300*time.Millisecond
 	e.started, e.updated = d.started, d.scope
@@ -263,6 +268,9 @@ func (d *Daemon) changed(app string, st runner.Status) {
 		log("state", attrs...)
 		d.e.events.publish(Event{At: d.e.now(), App: app, State: string(st.State), Message: st.Reason})
 	}
+	if st.Resting {
+		d.rec.Enqueue(app, order{}, false)
+	}
 	d.board.touch(app)
 }
 
@@ -270,7 +278,7 @@ func (d *Daemon) changed(app string, st runner.Status) {
 func (d *Daemon) masterEnded(app string, pid int, since time.Time) {
 	d.board.touch(app)
 	d.e.hung.Delete(pid)
-	if d.ending.Load() {
+	if d.ending.Load() || d.e.door.listens(app) != nil {
 		return
 	}
 	// Whoever stopped it looks after the app; a master that nobody stopped is

@@ -24,6 +24,7 @@ type engine struct {
 	folders folders
 	log     *slog.Logger
 	keep    *keeper         // nil: not the daemon
+	door    *doorman        // nil: likewise
 	kill    <-chan struct{} // closed: stops end masters at once; nil: never
 	now     func() time.Time
 	started func(spec *appspec.Spec, pid int)
@@ -164,6 +165,7 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 	}
 	if w.Spec == nil || !w.Spec.Enabled || rem.Override.Stopped {
 		// Its masters may have ended by themselves, or under an earlier daemon.
+		e.door.forget(name)
 		e.keep.drop(name)
 		removeSocketFiles(e.log, rem.socketFiles(nil))
 	}
@@ -266,7 +268,7 @@ func (e *engine) failed(out outcome, rem Remembered, name string) outcome {
 
 func (e *engine) applier(name string, idle func(func())) *Applier {
 	return &Applier{
-		store: e.store, machine: e.machine, folders: e.folders, keep: e.keep, log: e.log, kill: e.kill,
+		store: e.store, machine: e.machine, folders: e.folders, keep: e.keep, door: e.door, log: e.log, kill: e.kill,
 		started: e.started, updated: e.updated, idle: idle,
 		emit: func(state, message string) {
 			e.events.publish(Event{At: e.now(), App: name, State: state, Message: message})

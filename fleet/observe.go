@@ -16,7 +16,11 @@ type Observed struct {
 	FolderErr error    // why the folder cannot be checked: no such user, no such disk
 	Masters   []Seen   // live ones, newest first, draining ones last
 	Remembered
-	Asked Asked // what an operator asks for beyond the spec, this once
+	// CanSleep: this process keeps and watches the sockets of apps that need no
+	// master now. Awaited are the listen strings on which this app is waited for.
+	CanSleep bool
+	Awaited  []string
+	Asked    Asked // what an operator asks for beyond the spec, this once
 }
 
 // Seen is one live master.
@@ -72,6 +76,7 @@ type Asked struct {
 	Retry   bool // try again at once what failed
 	Reload  bool // replace the workers
 	Restart bool // replace the master
+	Wake    bool // start the master: somebody came to a socket of it
 	// Dead is set by the supervisor: a master is gone that nobody stopped.
 	Dead bool
 }
@@ -79,7 +84,7 @@ type Asked struct {
 func (a Asked) merge(b Asked) Asked {
 	return Asked{
 		Retry: a.Retry || b.Retry, Reload: a.Reload || b.Reload,
-		Restart: a.Restart || b.Restart, Dead: a.Dead || b.Dead,
+		Restart: a.Restart || b.Restart, Wake: a.Wake || b.Wake, Dead: a.Dead || b.Dead,
 	}
 }
 
@@ -96,7 +101,7 @@ func (e *engine) Observe(ctx context.Context, name string, spec *appspec.Spec) O
 }
 
 func (e *engine) observe(ctx context.Context, name string, rem Remembered, spec *appspec.Spec) Observed {
-	o := Observed{App: name, Remembered: rem}
+	o := Observed{App: name, Remembered: rem, CanSleep: e.door != nil, Awaited: e.door.listens(name)}
 	o.Masters = e.masters(ctx, name)
 	if spec != nil {
 		o.Problems, o.FolderErr = e.folders.check(spec, o.liveOf())

@@ -80,6 +80,8 @@ const (
 	ActionScale   ActionKind = "scale"   // set the numbers of workers
 	ActionRetry   ActionKind = "retry"   // end the back-off of workers that cannot start
 	ActionRetire  ActionKind = "retire"  // drain a master that another one stands for
+	ActionListen  ActionKind = "listen"  // open the sockets; the first connection starts the master
+	ActionRest    ActionKind = "rest"    // let the master go; the next connection starts another
 )
 
 // Action is one step of an app's plan.

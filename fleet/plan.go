@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
@@ -96,7 +97,11 @@ func (p *planner) run() {
 	held := p.failure()
 	p.AppPlan.held = held != ""
 	if len(p.live) == 0 {
-		p.start(held)
+		if p.sleeps() {
+			p.sleep()
+		} else {
+			p.start(held)
+		}
 		return
 	}
 	cur, surplus := p.choose()
@@ -139,12 +144,34 @@ func (p *planner) failure() string {
 	return ""
 }
 
+// sleeps: the app needs no master until somebody asks for it. One that could not
+// be brought to its spec is started, to see whether it works now.
+func (p *planner) sleeps() bool {
+	if s := p.scaleWanted(); s != nil && s.Min > 0 {
+		return false
+	}
+	f := p.o.Failure
+	return p.o.CanSleep && maySleep(p.spec) && !p.o.Asked.Wake && (f == nil || f.Digest != p.digest)
+}
+
+// sleep has its sockets watched.
+func (p *planner) sleep() {
+	if slices.Equal(p.o.Awaited, listensOf(p.spec)) {
+		p.Why = "its first connection starts it"
+		return
+	}
+	p.Disruption = appspec.Replace
+	p.act(ActionListen, "workers.min is 0: its first connection starts it")
+}
+
 func (p *planner) start(held string) {
 	switch {
 	case held == "":
 		why := "no master runs"
 		if p.o.Asked.Dead {
 			why = "its master died"
+		} else if p.o.Asked.Wake {
+			why = "a connection came"
 		}
 		if p.o.Applied != nil && p.o.Applied.Digest != p.digest {
 			p.Changes = appspec.Diff(p.o.Applied.Spec, p.spec)
@@ -288,6 +315,9 @@ func (p *planner) same(cur Seen) {
 	case cur.elsewhere(p.digest):
 		p.Disruption = appspec.Live
 		p.act(ActionUpdate, "another spec that was handed to it is no longer wanted")
+	case cur.Err == nil && cur.Status.Resting && p.sleeps():
+		p.Disruption = appspec.Live
+		p.act(ActionRest, fmt.Sprintf("nobody asked for it in %s", p.spec.Workers.IdleTimeout))
 	case cur.Err != nil:
 		p.Why = fmt.Sprintf("its master (pid %d) does not answer: %v", cur.PID, cur.Err)
 	}

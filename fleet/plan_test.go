@@ -62,6 +62,11 @@ func applied(spec *appspec.Spec) *Applied {
 	return &Applied{Generation: 1, Digest: runner.Digest(spec), Spec: spec}
 }
 
+// idle: no worker need run.
+func idle(s *appspec.Spec) { s.Workers.Min, s.Workers.Max = 0, 2 }
+
+func resting(m *Seen) { m.Status.State, m.Status.Resting = runner.StateIdle, true }
+
 // rolling is a rollout that began while before was served.
 func rolling(spec, before *appspec.Spec) *Applied {
 	a := applied(spec)
@@ -188,6 +193,31 @@ func TestMakePlan(t *testing.T) {
 				m.Status.Rollout = 2
 			})}},
 			want: []string{"roll"}, kind: appspec.Rolling, why: "wsgi_app and workers.count change"},
+
+		{name: "min = 0: its sockets are opened", spec: testSpec(idle), o: Observed{CanSleep: true},
+			want: []string{"listen"}, kind: appspec.Replace, why: "workers.min is 0: its first connection starts it"},
+		{name: "min = 0: it is waited for", spec: testSpec(idle), o: Observed{CanSleep: true, Awaited: []string{"127.0.0.1:8000"}},
+			why: "its first connection starts it"},
+		{name: "min = 0: it is waited for elsewhere", spec: testSpec(idle, withListen("127.0.0.1:9000")), o: Observed{CanSleep: true, Awaited: []string{"127.0.0.1:8000"}},
+			want: []string{"listen"}, kind: appspec.Replace},
+		{name: "min = 0: somebody came", spec: testSpec(idle), o: Observed{CanSleep: true, Asked: Asked{Wake: true}},
+			want: []string{"start"}, kind: appspec.Replace, why: "a connection came"},
+		{name: "min = 0: its last start failed", spec: testSpec(idle), o: Observed{CanSleep: true, Remembered: Remembered{Failure: waiting(testSpec(idle), 0)}},
+			want: []string{"start"}, kind: appspec.Replace},
+		{name: "min = 0: no daemon", spec: testSpec(idle),
+			want: []string{"start"}, kind: appspec.Replace},
+		{name: "min = 0: scaled by an operator", spec: testSpec(idle), o: Observed{CanSleep: true, Awaited: []string{"127.0.0.1:8000"},
+			Remembered: Remembered{Override: Override{Scale: &Desired{2, 2}, Digest: runner.Digest(testSpec(idle))}}},
+			want: []string{"start"}, kind: appspec.Replace},
+		{name: "min = 0: mongrel2", spec: testSpec(idle, func(s *appspec.Spec) {
+			s.Sockets.Mongrel2 = []appspec.Mongrel2Socket{{Recv: "tcp://a", Send: "tcp://b"}}
+		}),
+			o:    Observed{CanSleep: true},
+			want: []string{"start"}, kind: appspec.Replace},
+		{name: "nobody asks", spec: testSpec(idle), o: Observed{CanSleep: true, Masters: []Seen{seen(1, testSpec(idle), resting)}},
+			want: []string{"rest"}, kind: appspec.Live, why: "nobody asked for it in 5m0s"},
+		{name: "nobody asks, and no daemon", spec: testSpec(idle), o: Observed{Masters: []Seen{seen(1, testSpec(idle), resting)}},
+			why: "as specified"},
 
 		{name: "start asked: back-off ends", spec: spec, o: Observed{Asked: Asked{Retry: true}, Masters: []Seen{seen(1, spec, inState(runner.StateBackoff))}},
 			want: []string{"retry"}, kind: appspec.Live},

@@ -105,7 +105,7 @@ func restartFast() string {
 }
 
 func TestReconcilerFollowsTheSpec(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	f, m := newFleetDir(t), newFakeMachine()
 	r := fakeReconciler(t, f, m)
 	defer r.Close()

@@ -71,7 +71,7 @@ func settled(w want, o Observed, daemon bool, now time.Time) (Result, *Seen) {
 	cur, _ := standing(o, digest)
 	if cur == nil || w.Spec == nil {
 		switch st.State {
-		case StateStopped, StateDisabled:
+		case StateStopped, StateDisabled, string(runner.StateIdle):
 			r.OK = w.Held == ""
 		}
 		return r, nil

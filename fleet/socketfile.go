@@ -62,14 +62,7 @@ func (a *Applier) abandonSockets(ctx context.Context, spec *appspec.Spec, o Obse
 	defer cancel()
 	a.idle(func() {
 		for _, m := range o.Masters {
-			// One that drains has closed its listeners once it says so.
-			for m.master.Alive() && ctx.Err() == nil {
-				st, err := m.master.Status(ctx, 0)
-				if err != nil || st.State == runner.StateStopping {
-					break
-				}
-				pause(ctx, 10*time.Millisecond)
-			}
+			leaving(ctx, m.master)
 		}
 	})
 	removeSocketFiles(a.log, files)

@@ -95,6 +95,8 @@ func appStatus(w want, o Observed, daemon bool, now time.Time) AppStatus {
 		a.ended(StateDisabled, "enabled = false", len(o.Masters))
 	case o.Override.Stopped:
 		a.ended(StateStopped, "stopped by an operator; it starts by: wsgid-fleet start "+o.App, len(o.Masters))
+	case cur == nil && f == nil && len(o.Awaited) > 0:
+		a.State, a.Reason = string(runner.StateIdle), "no master runs; the first connection starts it"
 	case cur == nil:
 		a.absent(f, draining, daemon, now)
 	case f != nil && f.RetryAt.IsZero():

@@ -25,10 +25,13 @@ of disruption and why:
   live     the running master takes the change over, no process is touched
   rolling  new workers are ready before old ones leave
   replace  a new master is ready before the old one drains
+  listen   its sockets are opened; the first connection starts its master
+           (workers.min = 0 and a running daemon)
   stop     it is drained and stopped
-  repair, scale, retry, retire
+  repair, scale, retry, retire, rest
            no spec changes: the folder is put right, the number of workers is
-           set, the next try comes at once, a second master is drained
+           set, the next try comes at once, a second master is drained, one
+           that nobody asks is let go
 
 and below it each changed attribute as old → new, and what a repair of the app
 folder touches. Secrets are shown as (sensitive).
@@ -40,7 +43,8 @@ With -o json the answer is one object:
              "changes": [{"path": ATTRIBUTE, "old": HCL, "new": HCL,
                           "disruption": …}],
              "actions": [{"kind": "repair"|"start"|"update"|"roll"|"replace"|
-                                  "stop"|"scale"|"retry"|"retire",
+                                  "stop"|"scale"|"retry"|"retire"|"listen"|
+                                  "rest",
                           "reason": TEXT, "detail": [TEXT…]}],
              "error": TEXT}],
    "faults": [{"file": PATH, "app": NAME, "summary": TEXT, "text": TEXT,

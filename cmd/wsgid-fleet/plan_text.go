@@ -57,7 +57,7 @@ func kindOf(app fleet.AppPlan) string {
 			if kind == "" {
 				kind = string(a.Kind)
 			}
-		case fleet.ActionScale, fleet.ActionRetry, fleet.ActionRetire:
+		case fleet.ActionScale, fleet.ActionRetry, fleet.ActionRetire, fleet.ActionListen, fleet.ActionRest:
 			kind = string(a.Kind)
 		case fleet.ActionUpdate, fleet.ActionRoll, fleet.ActionReplace:
 			return app.Disruption.String()
@@ -70,7 +70,7 @@ func kindOf(app fleet.AppPlan) string {
 }
 
 // planKinds is the order of the sums.
-var planKinds = []string{"start", "nothing", "repair", "scale", "retry", "live", "rolling", "replace", "retire", "stop"}
+var planKinds = []string{"start", "listen", "nothing", "repair", "scale", "retry", "live", "rolling", "replace", "retire", "rest", "stop"}
 
 var kindLooks = map[string]struct {
 	sign  string
@@ -83,6 +83,8 @@ var kindLooks = map[string]struct {
 	"scale":   {"~", cyan},
 	"retry":   {"~", cyan},
 	"retire":  {"-", yellow},
+	"listen":  {"+", green},
+	"rest":    {"~", faint},
 	"live":    {"~", cyan},
 	"rolling": {"~", yellow},
 	"replace": {"!", red},

@@ -1,0 +1,237 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// master answers with the pid of its worker's parent.
+const masterCode = `
+import os
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(os.getppid()).encode()]
+`
+
+func idleFor(d string) string {
+	return fmt.Sprintf("workers {\n    min = 0\n    max = 2\n    idle_timeout = %q\n  }", d)
+}
+
+// An app that nobody asks has no master: not at first, and not after a while.
+// Each first connection starts one.
+func TestAnIdleAppHasNoMaster(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	f.app("blog", masterCode)
+	f.spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"))
+	stop := f.daemon(Options{})
+	asleep := func() bool {
+		a := f.status("blog")
+		return a.State == "idle" && a.Master == nil && a.Reason == "no master runs; the first connection starts it"
+	}
+	if !asleep() {
+		t.Fatalf("at first: %+v", f.status("blog"))
+	}
+	seen := map[string]bool{}
+	for range 3 {
+		body, err := f.get("blog")
+		if err != nil || seen[body] {
+			t.Fatalf("master %q answers, %v", body, err)
+		}
+		seen[body] = true
+		eventually(t, "its master goes", asleep)
+		eventually(t, "the process is gone", func() bool {
+			_, err := os.Stat(filepath.Join("/proc", body))
+			return err != nil
+		})
+	}
+	c, err := Connect(context.Background(), Options{StateDir: f.state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	plan, err := c.Plan(context.Background(), nil)
+	if err != nil || len(plan.Apps) != 1 || len(plan.Apps[0].Actions) != 0 {
+		t.Errorf("plan %+v, %v", plan, err)
+	}
+	rs, err := c.Apply(context.Background(), nil, nil)
+	if err != nil || !rs[0].OK || rs[0].State != "idle" {
+		t.Errorf("apply %+v, %v", rs, err)
+	}
+	// A spec that wants workers gets them, and the other way round.
+	f.spec("blog", `wsgi_app = "m:app"`, count(1))
+	eventually(t, "it is ready", f.is("blog", "ready"))
+	f.spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"))
+	eventually(t, "its master goes", asleep)
+	// Stopped, nobody waits for it.
+	if rs, err := c.Stop(context.Background(), []string{"blog"}, nil); err != nil || !rs[0].OK {
+		t.Fatalf("%+v, %v", rs, err)
+	}
+	if _, err := f.get("blog"); err == nil {
+		t.Error("a stopped app answers")
+	}
+	if rs, err := c.Start(context.Background(), []string{"blog"}, nil); err != nil || !rs[0].OK || !asleep() {
+		t.Fatalf("%+v, %v", rs, err)
+	}
+	if _, err := f.get("blog"); err != nil {
+		t.Error(err)
+	}
+	stop()
+	if _, err := f.get("blog"); err == nil {
+		t.Error("the daemon is gone, and the app answers")
+	}
+}
+
+// Masters come and go in the midst of requests, and each is answered.
+func TestNothingIsLostBetweenMasters(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	f.app("blog", masterCode)
+	f.spec("blog", `wsgi_app = "m:app"`, idleFor("1ms"))
+	f.daemon(Options{})
+	var mu sync.Mutex
+	masters := map[string]bool{}
+	n := 0
+	stop := crowd(2, func() (string, error) {
+		mu.Lock()
+		n++
+		wait := time.Duration(n%12) * 5 * time.Millisecond // about as long as a master takes to go
+		mu.Unlock()
+		time.Sleep(wait)
+		body, err := f.get("blog")
+		if _, perr := strconv.Atoi(body); err == nil && perr == nil {
+			mu.Lock()
+			masters[body] = true
+			mu.Unlock()
+			return "hello", nil
+		}
+		return body, err
+	})
+	eventually(t, "ten masters have come", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(masters) >= 10
+	})
+	good, bad := stop()
+	t.Logf("%d answers by %d masters", good, len(masters))
+	if len(bad) > 0 {
+		t.Errorf("%d good answers, %d lost: %v", good, len(bad), bad)
+	}
+}
+
+// What keeps a master from starting is told and tried again, while the
+// connection waits.
+func TestAnIdleAppThatCannotStart(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	f.app("blog", masterCode)
+	f.spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"), restartFast())
+	f.daemon(Options{})
+	eventually(t, "it is idle", f.is("blog", "idle"))
+	// Its state directory takes no socket.
+	blocked := filepath.Join(f.path("blog"), "logs")
+	if err := os.RemoveAll(blocked); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(blocked, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	answer := make(chan string, 1)
+	go func() {
+		body, err := f.get("blog")
+		answer <- fmt.Sprint(body, err)
+	}()
+	eventually(t, "it says why", func() bool {
+		a := f.status("blog")
+		return a.State == "backoff" && strings.Contains(a.Reason, "logs")
+	})
+	if err := os.Remove(blocked); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-answer; !strings.HasSuffix(got, "<nil>") {
+		t.Errorf("the client got %s", got)
+	}
+}
+
+// A port that somebody else has is told at once, not at the first request.
+func TestAnIdleAppWhosePortIsTaken(t *testing.T) {
+	f, m := newFleetDir(t), newFakeMachine()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	f.write("blog", fmt.Sprintf("app \"blog\" {\n  path = %q\n  sockets {\n    http {\n      listen = %q\n    }\n  }\n  %s\n}\n", f.path("blog"), ln.Addr(), idleFor("1s")))
+	f.daemon(f.fakeOptions(m))
+	a := f.status("blog")
+	want := fmt.Sprintf("cannot listen on %s: the port is taken by another process (ss -ltnp shows which); next try in ", ln.Addr())
+	if a.State != "backoff" || !strings.HasPrefix(a.Reason, want) {
+		t.Errorf("%s: %s", a.State, a.Reason)
+	}
+}
+
+func TestDoorman(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	came := make(chan string, 10)
+	d, err := newDoorman(func(app string) { came <- app })
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		d.run()
+	}()
+	files := map[string]*os.File{"a": listener(t), "b": listener(t)}
+	dial := func(f *os.File) {
+		t.Helper()
+		at, err := boundTo(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := net.Dial("tcp", at.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+	}
+	for range 2 { // what waits already counts
+		if err := d.arm("blog", files); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(d.listens("blog")); got != "[a b]" && got != "[]" {
+			t.Errorf("watched: %s", got)
+		}
+		dial(files["b"])
+		if app := <-came; app != "blog" {
+			t.Errorf("%q", app)
+		}
+		if got := d.listens("blog"); got != nil {
+			t.Errorf("still watched: %v", got)
+		}
+	}
+	if err := d.arm("shop", map[string]*os.File{"c": files["a"]}); err != nil {
+		t.Fatal(err)
+	}
+	d.forget("shop")
+	dial(files["a"])
+	d.expect("wiki", []string{"d"})
+	if got := fmt.Sprint(d.listens("wiki")); got != "[d]" {
+		t.Errorf("expected: %s", got)
+	}
+	d.close()
+	<-done
+	if len(came) > 0 {
+		t.Errorf("told of %s", <-came)
+	}
+}
