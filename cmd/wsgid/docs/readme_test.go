@@ -108,8 +108,9 @@ func TestApplicationStructure(t *testing.T) {
 		workers := p.pids("/var/wsgid/myapp", "worker")
 		kill(t, first[0], "TERM")
 		eventually(t, "one master and its workers", count(1, 2))
-		if alive(first[0]) || slices.Contains(p.pids("/var/wsgid/myapp", "master"), first[0]) {
-			t.Errorf("master %d is still there", first[0])
+		eventually(t, "the master's end", func() bool { return !alive(first[0]) })
+		if slices.Contains(p.pids("/var/wsgid/myapp", "master"), first[0]) {
+			t.Errorf("master %d has left its pid file", first[0])
 		}
 		left := p.pids("/var/wsgid/myapp", "worker")
 		for _, pid := range workers {

@@ -270,7 +270,7 @@ def echo(environ, start_response):
 			if err := os.RemoveAll(dir + "/plugins"); err != nil {
 				t.Fatal(err)
 			}
-			w, _ = startReady(t, dir, options{python: program, config: wsgi.Config{WSGIApp: "web:raw", Preload: true}})
+			w, _ = startReady(t, dir, options{python: program, config: wsgi.Config{WSGIApp: "web:raw", Preload: true, Threads: 2}})
 			f := w.fork(2)
 			f.slots[0].ready()
 			s := f.slots[1]
