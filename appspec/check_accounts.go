@@ -23,7 +23,7 @@ func newAccounts(o Options) *accounts {
 // problems looks whether the users and groups that a spec names are there.
 func (a *accounts) problems(s *Spec, whole hcl.Range) hcl.Diagnostics {
 	c := &checker{spec: s, whole: whole}
-	named := func(path, kind, name string, exists func(string) bool, known map[string]bool, make string) {
+	named := func(path, kind, name string, exists func(string) bool, known map[string]bool, create string) {
 		if name == "" || exists == nil {
 			return
 		}
@@ -34,7 +34,7 @@ func (a *accounts) problems(s *Spec, whole hcl.Range) hcl.Diagnostics {
 		}
 		if !there {
 			name = s.shown(path, name)
-			c.fault(path, "this host has no "+kind+" "+name, "name another one, or make it: "+make+" "+name)
+			c.fault(path, "this host has no "+kind+" "+name, "name another one, or make it: "+create+" "+name)
 		}
 	}
 	ofUser := func(path, name string) {

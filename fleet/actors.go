@@ -18,11 +18,9 @@ func newActors() *actors {
 }
 
 func (a *actors) add(f func(context.Context)) {
-	a.wg.Add(1)
-	go func() {
-		defer a.wg.Done()
+	a.wg.Go(func() {
 		f(a.ctx)
-	}()
+	})
 }
 
 func (a *actors) stop() {

@@ -124,7 +124,7 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 	return &s, nil
 }
 
-// Apply, Start, Stop, Restart, Reload and Scale are those of Operator.
+// Apply is Operator's, as are Start, Stop, Restart, Reload and Scale.
 func (c *Client) Apply(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
 	return c.command(ctx, "apply", command{Apps: apps}, progress)
 }
@@ -225,12 +225,10 @@ func (c *Client) command(ctx context.Context, verb string, cmd command, progress
 
 // plainNet takes "Get http://fleet/…: dial unix …" down to its reason.
 func plainNet(err error) error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
+	if ue, ok := errors.AsType[*url.Error](err); ok {
 		err = ue.Err
 	}
-	var en syscall.Errno
-	if errors.As(err, &en) {
+	if en, ok := errors.AsType[syscall.Errno](err); ok {
 		return en
 	}
 	return err

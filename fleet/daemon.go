@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/signal"
@@ -125,9 +126,7 @@ func (d *Daemon) open() error {
 	for name, f := range d.Inherited.Activated {
 		e.keep.given["systemd:"+name] = f
 	}
-	for app, files := range d.Inherited.Kept {
-		e.keep.apps[app] = files
-	}
+	maps.Copy(e.keep.apps, d.Inherited.Kept)
 	if e.door, err = newDoorman(func(app string) { d.rec.Enqueue(app, order{Asked: Asked{Wake: true}}, true) }); err != nil {
 		return err
 	}

@@ -327,9 +327,7 @@ func crowd(n int, get func() (string, error)) (stop func() (good int64, faults [
 	var mu sync.Mutex
 	var bad []string
 	for range n {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			for ctx.Err() == nil {
 				if body, err := get(); err != nil || body != "hello" {
 					mu.Lock()
@@ -339,7 +337,7 @@ func crowd(n int, get func() (string, error)) (stop func() (good int64, faults [
 					ok.Add(1)
 				}
 			}
-		}()
+		})
 	}
 	return func() (int64, []string) {
 		cancel()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -110,7 +111,7 @@ type order struct {
 }
 
 func (o order) merge(p order) order {
-	return order{Asked: o.Asked.merge(p.Asked), edits: append(o.edits[:len(o.edits):len(o.edits)], p.edits...)}
+	return order{Asked: o.Asked.merge(p.Asked), edits: append(slices.Clip(o.edits), p.edits...)}
 }
 
 // outcome is where a pass has left an app.
@@ -118,7 +119,6 @@ type outcome struct {
 	want    want
 	plan    AppPlan
 	retryAt time.Time // zero: nothing to retry
-	waiting bool      // masters drain yet, or the app is being watched for its removal
 	err     error
 }
 
@@ -242,8 +242,7 @@ func (e *engine) failed(out outcome, rem Remembered, name string) outcome {
 		f.Attempts = old.Attempts + 1
 	}
 	next := "it is tried again when its spec changes or by: wsgid-fleet reload " + name
-	var rej *rejectedError
-	if errors.As(out.err, &rej) {
+	if rej, ok := errors.AsType[*rejectedError](out.err); ok {
 		f.Traceback = rej.traceback
 	} else {
 		var r appspec.Restart

@@ -119,9 +119,7 @@ func (e *engine) masters(ctx context.Context, name string) []Seen {
 	seen := make([]Seen, len(ms))
 	var wg sync.WaitGroup
 	for i, m := range ms {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			_, hung := e.hung.Load(m.record().PID)
 			limit := answerTimeout
 			if hung {
@@ -131,7 +129,7 @@ func (e *engine) masters(ctx context.Context, name string) []Seen {
 			defer cancel()
 			st, err := m.Status(ctx, 0)
 			seen[i] = Seen{Record: m.record(), Status: st, Err: err, Hung: hung && err != nil, master: m}
-		}()
+		})
 	}
 	wg.Wait()
 	return seen

@@ -201,8 +201,7 @@ func (p *operations) command(ctx context.Context, verb string, apps []string, pr
 	if ctx.Err() != nil {
 		return nil, err
 	}
-	var unknown *UnknownAppError
-	if errors.As(err, &unknown) {
+	if _, ok := errors.AsType[*UnknownAppError](err); ok {
 		return nil, err
 	}
 	if progress != nil {

@@ -70,6 +70,7 @@ type AppPlan struct {
 // ActionKind says what an action does.
 type ActionKind string
 
+// The kinds.
 const (
 	ActionRepair  ActionKind = "repair"  // put the app folder right
 	ActionStart   ActionKind = "start"   // start a master

@@ -95,7 +95,7 @@ func (p *planner) end(why string) {
 // run brings the app to its spec.
 func (p *planner) run() {
 	held := p.failure()
-	p.AppPlan.held = held != ""
+	p.held = held != ""
 	if len(p.live) == 0 {
 		if p.sleeps() {
 			p.sleep()
@@ -105,7 +105,7 @@ func (p *planner) run() {
 		return
 	}
 	cur, surplus := p.choose()
-	p.AppPlan.current = cur.PID
+	p.current = cur.PID
 	base := p.o.specOf(cur.digest())
 	if cur.digest() != p.digest {
 		if base != nil {

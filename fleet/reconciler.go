@@ -110,8 +110,8 @@ func (r *Reconciler) Enqueue(name string, ord order, interrupt bool) {
 	r.enqueue(name, ord, interrupt, nil)
 }
 
-// Do makes a pass that begins after the call, and returns where it led.
-func (r *Reconciler) Do(ctx context.Context, name string, ord order) outcome {
+// do makes a pass that begins after the call, and returns where it led.
+func (r *Reconciler) do(ctx context.Context, name string, ord order) outcome {
 	ch := make(chan outcome, 1)
 	r.mu.Lock()
 	r.enqueue(name, ord, true, ch)

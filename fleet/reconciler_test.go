@@ -114,7 +114,7 @@ func TestReconcilerFollowsTheSpec(t *testing.T) {
 		if _, err := r.e.load(); err != nil {
 			t.Fatal(err)
 		}
-		if out := r.Do(context.Background(), "blog", ord); out.err != nil {
+		if out := r.do(context.Background(), "blog", ord); out.err != nil {
 			t.Fatal(out.err)
 		}
 	}
@@ -164,7 +164,7 @@ func TestFailuresAreTriedAgainWithBackoff(t *testing.T) {
 	if _, err := r.e.load(); err != nil {
 		t.Fatal(err)
 	}
-	out := r.Do(context.Background(), "blog", order{})
+	out := r.do(context.Background(), "blog", order{})
 	if out.err == nil || out.err.Error() != "cannot listen on 127.0.0.1:80: the port is taken" || out.retryAt.IsZero() {
 		t.Fatalf("outcome %+v", out)
 	}
@@ -196,14 +196,14 @@ func TestAskingEndsTheBackoff(t *testing.T) {
 	if _, err := r.e.load(); err != nil {
 		t.Fatal(err)
 	}
-	if out := r.Do(context.Background(), "blog", order{}); out.err == nil {
+	if out := r.do(context.Background(), "blog", order{}); out.err == nil {
 		t.Fatal("it started")
 	}
 	broken = false
-	if out := r.Do(context.Background(), "blog", order{}); out.err != nil || m.count("blog") != 0 || out.retryAt.IsZero() {
+	if out := r.do(context.Background(), "blog", order{}); out.err != nil || m.count("blog") != 0 || out.retryAt.IsZero() {
 		t.Fatalf("it did not wait: %+v", out)
 	}
-	if out := r.Do(context.Background(), "blog", order{Asked: Asked{Retry: true}}); out.err != nil || m.count("blog") != 1 {
+	if out := r.do(context.Background(), "blog", order{Asked: Asked{Retry: true}}); out.err != nil || m.count("blog") != 1 {
 		t.Fatalf("it did not start at once: %+v", out)
 	}
 }
@@ -216,7 +216,7 @@ func TestARolloutGivenUpIsNotTriedByItself(t *testing.T) {
 		if _, err := r.e.load(); err != nil {
 			t.Fatal(err)
 		}
-		return r.Do(context.Background(), "blog", ord)
+		return r.do(context.Background(), "blog", ord)
 	}
 	f.spec("blog")
 	if out := pass(order{}); out.err != nil {
@@ -260,7 +260,7 @@ func TestAnEditTakenBackHeals(t *testing.T) {
 		if _, err := r.e.load(); err != nil {
 			t.Fatal(err)
 		}
-		return r.Do(context.Background(), "blog", order{})
+		return r.do(context.Background(), "blog", order{})
 	}
 	f.spec("blog")
 	if out := pass(); out.err != nil {
@@ -312,7 +312,7 @@ func TestAReplacementThatFailsChangesNothing(t *testing.T) {
 				if _, err := r.e.load(); err != nil {
 					t.Fatal(err)
 				}
-				return r.Do(context.Background(), "blog", ord)
+				return r.do(context.Background(), "blog", ord)
 			}
 			if out := pass(order{}); out.err != nil {
 				t.Fatal(out.err)
@@ -357,7 +357,7 @@ func TestANewerSpecSupersedes(t *testing.T) {
 	}
 	f.spec("blog")
 	load()
-	if out := r.Do(context.Background(), "blog", order{}); out.err != nil {
+	if out := r.do(context.Background(), "blog", order{}); out.err != nil {
 		t.Fatal(out.err)
 	}
 	ms := m.only(t, "blog")
@@ -371,7 +371,7 @@ func TestANewerSpecSupersedes(t *testing.T) {
 	ms.mu.Unlock()
 	f.spec("blog", `wsgi_app = "quick:app"`)
 	load()
-	if out := r.Do(context.Background(), "blog", order{}); out.err != nil {
+	if out := r.do(context.Background(), "blog", order{}); out.err != nil {
 		t.Fatal(out.err)
 	}
 	if rem := r.e.store.Recall("blog"); rem.Failure != nil || rem.Applied.Spec.WSGIApp != "quick:app" {
@@ -392,7 +392,7 @@ func TestAPauseIsNoEnd(t *testing.T) {
 	}
 	f.spec("blog")
 	load()
-	if out := r.Do(context.Background(), "blog", order{}); out.err != nil {
+	if out := r.do(context.Background(), "blog", order{}); out.err != nil {
 		t.Fatal(out.err)
 	}
 	ms := m.only(t, "blog")
@@ -400,7 +400,7 @@ func TestAPauseIsNoEnd(t *testing.T) {
 	f.spec("blog", `wsgi_app = "x:y"`)
 	load()
 	done := make(chan outcome, 1)
-	go func() { done <- r.Do(context.Background(), "blog", order{}) }()
+	go func() { done <- r.do(context.Background(), "blog", order{}) }()
 	eventually(t, "the rollout is under way", func() bool { return len(ms.called()) == 1 })
 	if !r.pause(10 * time.Second) {
 		t.Fatal("something is at work")
@@ -438,7 +438,7 @@ func TestSlowAppsHoldNobodyUp(t *testing.T) {
 	}
 	load()
 	for i := range slow {
-		if out := r.Do(context.Background(), fmt.Sprintf("slow%d", i), order{}); out.err != nil {
+		if out := r.do(context.Background(), fmt.Sprintf("slow%d", i), order{}); out.err != nil {
 			t.Fatal(out.err)
 		}
 	}
@@ -451,7 +451,7 @@ func TestSlowAppsHoldNobodyUp(t *testing.T) {
 	for i := range slow {
 		r.Enqueue(fmt.Sprintf("slow%d", i), order{}, true)
 	}
-	if out := r.Do(context.Background(), "quick", order{}); out.err != nil || m.count("quick") != 1 {
+	if out := r.do(context.Background(), "quick", order{}); out.err != nil || m.count("quick") != 1 {
 		t.Fatalf("the quick one: %+v", out)
 	}
 }

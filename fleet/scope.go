@@ -254,7 +254,7 @@ func family(pid int) []int {
 			if err != nil {
 				continue // gone meanwhile
 			}
-			for _, word := range strings.Fields(string(b)) {
+			for word := range strings.FieldsSeq(string(b)) {
 				if child, err := strconv.Atoi(word); err == nil && !slices.Contains(pids, child) {
 					pids = append(pids, child)
 				}

@@ -146,7 +146,7 @@ func (d *Daemon) handler() http.Handler {
 func (d *Daemon) operations() *operations {
 	return &operations{
 		e:      d.e,
-		pass:   d.rec.Do,
+		pass:   d.rec.do,
 		daemon: d.self,
 		reread: func(ctx context.Context) (*appspec.Set, error) {
 			done := make(chan struct{})

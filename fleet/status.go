@@ -310,13 +310,11 @@ func parallel(n, limit int, f func(int)) {
 	var wg sync.WaitGroup
 	next := make(chan int)
 	for range min(n, limit) {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			for i := range next {
 				f(i)
 			}
-		}()
+		})
 	}
 	for i := range n {
 		next <- i
@@ -340,7 +338,7 @@ func unknownApps(dir, verb string, asked, all []string) error {
 	return nil
 }
 
-// UnknownAppError: a command names an app that does not exist.
+// UnknownAppError tells that a command names an app that does not exist.
 type UnknownAppError struct{ text string }
 
 func (e *UnknownAppError) Error() string { return e.text }

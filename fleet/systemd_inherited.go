@@ -35,7 +35,7 @@ func takeInherited() (in Inherited, warnings []string, err error) {
 	if err := os.Unsetenv(inheritEnv); err != nil {
 		return t.in, t.warnings, err
 	}
-	for _, entry := range strings.Fields(list) {
+	for entry := range strings.FieldsSeq(list) {
 		number, escaped, _ := strings.Cut(entry, "=")
 		fd, err := strconv.Atoi(number)
 		name, nameErr := url.QueryUnescape(escaped)

@@ -31,7 +31,7 @@ func programPath() string {
 	if err != nil {
 		return resolved
 	}
-	if real, err := filepath.EvalSymlinks(path); err != nil || real != resolved {
+	if target, err := filepath.EvalSymlinks(path); err != nil || target != resolved {
 		return resolved // started under a false name
 	}
 	return path

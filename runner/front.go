@@ -2,6 +2,7 @@ package runner
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -288,7 +289,7 @@ func tempFile(dir string) (*os.File, error) {
 	if err == nil {
 		return os.NewFile(uintptr(fd), "spool"), nil
 	}
-	if err != unix.EOPNOTSUPP && err != unix.EISDIR && err != unix.ENOENT {
+	if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.ENOENT) {
 		return nil, fmt.Errorf("cannot make a temporary file in %s: %w", dir, err)
 	}
 	t, err := os.CreateTemp(dir, "wsgid-")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,10 +24,8 @@ names of apps.
 			if len(args) != 1 {
 				return fmt.Errorf("cannot print completion: name one shell of %s", strings.Join(shells, ", "))
 			}
-			for _, shell := range shells {
-				if args[0] == shell {
-					return nil
-				}
+			if slices.Contains(shells, args[0]) {
+				return nil
 			}
 			return fmt.Errorf("cannot print completion for %q: known are %s%s", args[0], strings.Join(shells, ", "), didYouMean(args[0], shells))
 		},

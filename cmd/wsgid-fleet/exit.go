@@ -50,9 +50,8 @@ func (c *cli) report(err error, command string) int {
 	if err == nil {
 		return exitOK
 	}
-	var exit *exitError
 	code := exitFailed
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exitError](err); ok {
 		code = exit.code
 		if exit.err == nil {
 			return code
@@ -60,7 +59,7 @@ func (c *cli) report(err error, command string) int {
 	}
 	text := strings.TrimRight(err.Error(), "\n")
 	if !strings.HasPrefix(text, "cannot ") {
-		if verb := strings.TrimPrefix(command, programName+" "); verb != command {
+		if verb, ok := strings.CutPrefix(command, programName+" "); ok {
 			text = "cannot " + verb + ": " + text
 		}
 	}

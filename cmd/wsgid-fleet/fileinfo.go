@@ -8,8 +8,7 @@ import (
 
 // reason is the bare cause of a file error: the path is already in the message.
 func reason(err error) error {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathErr.Err
 	}
 	return err

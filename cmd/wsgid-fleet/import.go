@@ -86,8 +86,7 @@ func (c *cli) putSpec(spec *fleet.Imported, write, first bool) error {
 		// A link and not a rename, which would take the place of what is there.
 		err = os.Link(temp, path)
 	}
-	var linkErr *os.LinkError
-	if errors.As(err, &linkErr) {
+	if linkErr, ok := errors.AsType[*os.LinkError](err); ok {
 		err = linkErr.Err
 	}
 	if errors.Is(err, fs.ErrExist) {

@@ -153,14 +153,14 @@ func (l *logFile) openUntil(known os.FileInfo) (bool, error) {
 
 // seekTail drops what comes before the last n lines.
 func (l *logFile) seekTail(n int) error {
-	for i := len(l.files) - 1; i >= 0; i-- {
-		offset, lines, err := tailOffset(l.files[i], n)
+	for i, v := range slices.Backward(l.files) {
+		offset, lines, err := tailOffset(v, n)
 		if err != nil {
 			return fmt.Errorf("cannot read log of %s: %w", l.app, err)
 		}
 		n -= lines
 		if n <= 0 {
-			if _, err := l.files[i].Seek(offset, io.SeekStart); err != nil {
+			if _, err := v.Seek(offset, io.SeekStart); err != nil {
 				return fmt.Errorf("cannot read log of %s: %w", l.app, err)
 			}
 			for _, f := range l.files[:i] {
@@ -194,9 +194,9 @@ func tailOffset(f *os.File, n int) (offset int64, lines int, err error) {
 		if _, err := f.ReadAt(part, start); err != nil && !errors.Is(err, io.EOF) {
 			return 0, 0, err
 		}
-		for i := len(part) - 1; i >= 0; i-- {
+		for i, p := range slices.Backward(part) {
 			// The line end that closes the file ends its last line.
-			if part[i] != '\n' || start+int64(i) == size-1 {
+			if p != '\n' || start+int64(i) == size-1 {
 				continue
 			}
 			if lines++; lines == n {

@@ -102,7 +102,7 @@ func bootMachine(t *testing.T) *machine {
 		}
 		out, err := m.try("systemctl", "is-system-running")
 		if state := strings.TrimSpace(out); state != "running" && state != "degraded" {
-			return fmt.Errorf("it is %s (%v)", state, err)
+			return fmt.Errorf("it is %s (%w)", state, err)
 		}
 		return nil
 	})
@@ -115,7 +115,7 @@ func childNamed(pid int, name string) int {
 	if err != nil {
 		return 0
 	}
-	for _, word := range strings.Fields(string(b)) {
+	for word := range strings.FieldsSeq(string(b)) {
 		comm, err := os.ReadFile("/proc/" + word + "/comm")
 		if err != nil || strings.TrimSpace(string(comm)) != name {
 			continue

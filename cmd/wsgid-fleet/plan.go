@@ -94,12 +94,7 @@ Exit code: 0 nothing to do, 2 changes, 1 error or a broken file.`,
 
 // hasChanges tells whether there is anything to do.
 func hasChanges(plan *fleet.Plan) bool {
-	for _, app := range plan.Apps {
-		if changes(app) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(plan.Apps, changes)
 }
 
 // hasErrors tells whether an app is known to be kept from its spec.

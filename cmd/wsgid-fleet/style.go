@@ -43,7 +43,7 @@ func wrap(text string, width int) []string {
 	width = max(width, 8)
 	var lines []string
 	line := ""
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		for columns(word) > width {
 			if line != "" {
 				lines, line = append(lines, line), ""

@@ -129,7 +129,7 @@ func (m *machine) notified(what string) {
 	m.t.Helper()
 	m.until("systemd is told "+what, 10*time.Second, func() error {
 		if out, err := m.try("journalctl", "--no-pager", "-o", "cat", "_PID=1"); err != nil || !strings.Contains(out, what) {
-			return fmt.Errorf("not yet (%v)", err)
+			return fmt.Errorf("not yet (%w)", err)
 		}
 		return nil
 	})

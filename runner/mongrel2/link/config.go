@@ -53,6 +53,7 @@ type Events struct {
 // Phase is the part of its life a link is in.
 type Phase string
 
+// The phases.
 const (
 	PhaseConnecting Phase = "connecting" // the server was not there yet
 	PhaseReady      Phase = "ready"      // requests come and answers go

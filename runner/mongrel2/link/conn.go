@@ -117,7 +117,7 @@ func (l *Link) put(c *conn, m *message, rest int64, last, closeAfter bool) {
 // flush sends the waiting bytes of a connection if it is time, else it puts
 // the connection among those that wait.
 func (l *Link) flush(c *conn) {
-	if c.out == nil && !(c.close && c.ended) {
+	if c.out == nil && (!c.close || !c.ended) {
 		return
 	}
 	c.pace.refresh(l.now)

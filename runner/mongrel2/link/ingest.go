@@ -196,7 +196,7 @@ func (l *Link) refuse(key connKey, c *conn, in *Incoming, status int, why string
 		if reason == "" {
 			reason = http1.StatusText(status)
 		}
-		l.log.Info(fmt.Sprintf("%s %s: %d: %s", plain(in.m2.Method), plain(in.m2.Path), status, reason), "client", string(in.m2.RemoteAddr)) //nolint:sloglint // a line for people, as the other ingresses write it
+		l.log.Info(fmt.Sprintf("%s %s: %d: %s", plain(in.m2.Method), plain(in.m2.Path), status, reason), "client", string(in.m2.RemoteAddr))
 	}
 	if c == nil {
 		l.sendRaw(in.m2.Sender, in.m2.ConnID, l.refusal(in, status, why))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 
 	"math/rand/v2"
 	"os"
@@ -331,9 +332,7 @@ func TestMessagesOfAResponse(t *testing.T) {
 			}
 		},
 	}
-	for name, way := range ways {
-		all[name] = way
-	}
+	maps.Copy(all, ways)
 	body := random(64 << 20)
 	id := 0
 	for name, way := range all {

@@ -3,6 +3,7 @@ package mongrel2test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"maps"
 	"net"
@@ -140,7 +141,7 @@ func (s *Server) fill(h *Handler, i int) {
 // configure chooses a port and writes config.sqlite.
 func (s *Server) configure(o Options) {
 	s.t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := (&net.ListenConfig{}).Listen(s.t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -192,7 +193,7 @@ func (s *Server) configure(o Options) {
 	}
 	db := filepath.Join(s.Dir, "config.sqlite")
 	os.Remove(db)
-	out, err := exec.Command("m2sh", "load", "-db", db, "-config", conf).CombinedOutput()
+	out, err := exec.CommandContext(s.t.Context(), "m2sh", "load", "-db", db, "-config", conf).CombinedOutput()
 	// m2sh ends with 0 even where it could not read the file.
 	if st, serr := os.Stat(db); err != nil || serr != nil || st.Size() == 0 || bytes.Contains(out, []byte("[ERROR]")) && bytes.Contains(out, []byte("syntax")) {
 		s.t.Fatalf("cannot load mongrel2's configuration: %v\n%s\n%s", err, out, c.Bytes())
@@ -206,7 +207,7 @@ func (s *Server) start() error {
 		return err
 	}
 	defer out.Close()
-	cmd := exec.Command("mongrel2", "config.sqlite", s.UUID)
+	cmd := exec.CommandContext(context.WithoutCancel(s.t.Context()), "mongrel2", "config.sqlite", s.UUID) // Stop ends it
 	cmd.Dir = s.Dir
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -214,13 +215,13 @@ func (s *Server) start() error {
 		return err
 	}
 	done := make(chan struct{})
-	go func() { cmd.Wait(); close(done) }()
+	go func() { _ = cmd.Wait(); close(done) }()
 	s.mu.Lock()
 	s.cmd, s.done = cmd, done
 	s.mu.Unlock()
 	deadline := time.Now().Add(10 * time.Second)
 	for {
-		c, err := net.DialTimeout("tcp", s.Addr, time.Second)
+		c, err := (&net.Dialer{Timeout: time.Second}).DialContext(s.t.Context(), "tcp", s.Addr)
 		if err == nil {
 			c.Close()
 			return nil
@@ -246,7 +247,7 @@ func (s *Server) Stop() {
 	if cmd == nil {
 		return
 	}
-	cmd.Process.Kill()
+	_ = cmd.Process.Kill()
 	<-done
 }
 
