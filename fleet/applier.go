@@ -125,6 +125,7 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act
 		return err
 	}
 	a.hold(ctx, o.App, m)
+	beside.close() // as long as we have the old sockets, somebody listens
 	a.abandonSockets(ctx, spec, o)
 	return nil
 }

@@ -24,6 +24,16 @@
 //     of its state. One that dies is replaced on the same listening sockets, of
 //     which the keeper holds duplicates.
 //
+// # Sockets outlive masters
+//
+// The keeper holds duplicates of every app's listening sockets, and the service
+// manager's store holds them too, where there is one. So a master that is
+// replaced, dies or is let go leaves its clients waiting, not refused. A socket
+// that moves to another address of its port is opened beside the old one
+// (beside.go). An app with workers.min = 0 whose clients are all gone gives back
+// its master: the doorman watches its sockets, and the next connection starts
+// another (sleep.go).
+//
 // # Who does it
 //
 // Daemon does all of it and serves the control socket. Local does one command in

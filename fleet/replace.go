@@ -52,6 +52,7 @@ func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, o
 		}
 	}
 	a.hold(ctx, o.App, m)
+	beside.close() // as long as we have the old sockets, somebody listens
 	a.abandonSockets(ctx, spec, o)
 	return nil
 }

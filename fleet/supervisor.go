@@ -69,7 +69,7 @@ func (s *supervisor) follow(app string, m master) bool {
 // master that is stopped or stuck does not say so by itself.
 func (s *supervisor) listen(ctx context.Context, app string, m master) {
 	var since uint64
-	silent := 0
+	silent, stopping := 0, false
 	for ctx.Err() == nil {
 		if silent == 0 {
 			next, cancel := context.WithTimeout(ctx, s.pulse)
@@ -77,7 +77,7 @@ func (s *supervisor) listen(ctx context.Context, app string, m master) {
 			late := next.Err() != nil
 			cancel()
 			if err == nil && st.Version > since {
-				since = st.Version
+				since, stopping = st.Version, st.State == runner.StateStopping
 				s.changed(app, st)
 				continue
 			}
@@ -93,7 +93,12 @@ func (s *supervisor) listen(ctx context.Context, app string, m master) {
 			silent = 0
 			continue
 		}
-		if silent++; silent >= 2 && ctx.Err() == nil {
+		silent++
+		switch {
+		case stopping && silent < 20:
+			// It closes its socket a moment before it ends.
+			pause(ctx, s.patience)
+		case silent >= 2 && ctx.Err() == nil:
 			s.hangs(app, m.record().PID)
 			pause(ctx, s.pulse)
 		}
