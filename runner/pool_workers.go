@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
-	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -298,157 +297,6 @@ func (p *pool) drop(w *worker) {
 // the kernel keeps of an honest one.
 const lastMessages = 64
 
-// workerExited: the process is gone.
-func (p *pool) workerExited(w *worker) {
-	// Its children, if it had any, are in its process group. The group cannot
-	// have been given to others while the leader is not reaped.
-	_ = unix.Kill(-w.pid, unix.SIGKILL)
-	// What it had answered before it died is still in our sockets. A child that
-	// has left its group may write for ever.
-	for _, s := range w.slots {
-		for range lastMessages {
-			if s.fd < 0 || s.n == 0 {
-				break
-			}
-			msg, passed, errno := p.rx.recv(s.fd)
-			if errno == unix.EINTR {
-				continue
-			}
-			if errno != 0 || len(msg) == 0 {
-				break
-			}
-			p.onMessage(s, msg, passed)
-		}
-		if w.ready == 0 && s.index == 0 && s.fd >= 0 {
-			p.lastWords(w, s)
-		}
-	}
-	ws, ok := p.reap(w)
-	if !ok {
-		return
-	}
-	p.log.workerPID(w.pid, false)
-	if w.template != nil {
-		w.template.exited(exitText(ws))
-		w.close()
-		return
-	}
-
-	wasDraining := w.state == WorkerDraining
-	w.state = WorkerDraining // nothing is given to it from here on
-	p.countLanes()
-	var again []*exchange
-	for _, s := range w.slots {
-		p.notIdle(s)
-		again = append(again, p.recall(s)...)
-		p.ahead -= s.ahead()
-		if s.n > 0 {
-			why := "worker " + fmt.Sprint(w.pid) + " died: " + exitText(ws)
-			if w.killed != "" {
-				why = fmt.Sprintf("worker %d was killed: %s", w.pid, w.killed)
-			}
-			for i := range s.n {
-				x := s.held[i]
-				x.slot = nil
-				s.held[i] = nil
-				if x.sink == nil {
-					p.account(x)
-					p.release(x)
-				} else {
-					p.fail(x, 502, why)
-				}
-			}
-			s.n = 0
-		}
-	}
-	p.drop(w)
-	for _, x := range slices.Backward(again) {
-		p.requeue(x)
-	}
-	switch {
-	case w.killed == "" && (w.retired != "" || wasDraining):
-		p.log.info(fmt.Sprintf("worker %d has ended", w.pid))
-		p.reconcile()
-	case w.ready == 0 && w.retired == "":
-		if w.failure == nil {
-			why := exitText(ws)
-			if w.killed != "" {
-				why = w.killed
-			}
-			w.failure = &wsgi.Failure{Reason: "the worker ended before it was ready: " + why}
-			p.log.error(fmt.Sprintf("worker %d: %s", w.pid, w.failure.Reason))
-		}
-		p.startFailed(w)
-	case w.retired != "":
-		p.reconcile()
-	case w.held:
-		w.failure = &wsgi.Failure{Reason: "the worker died while its rollout waited for others: " + exitText(ws)}
-		p.startFailed(w)
-	default:
-		p.workerDied(w, ws)
-	}
-}
-
-// reap learns how a process ended. False: its template will tell in a moment.
-func (p *pool) reap(w *worker) (ws unix.WaitStatus, ok bool) {
-	delete(p.childs.own, w.pid)
-	if _, err := unix.Wait4(w.pid, &ws, 0, nil); err == nil || !w.child || w.known || w.gone {
-		if w.known {
-			ws = w.status
-		}
-		return ws, true
-	}
-	// Its template reaps it only in a while; until then the kernel tells.
-	if code, ok := appdir.ExitStatus(w.pid); ok {
-		return unix.WaitStatus(code), true
-	}
-	w.gone = true
-	p.loop.remove(w.pidfd)
-	w.timer.f = func() { p.workerExited(w) }
-	p.loop.set(&w.timer, 100*time.Millisecond)
-	return ws, false
-}
-
-// lastWords reads what a worker that ended before it was ready still said.
-func (p *pool) lastWords(w *worker, s *slot) {
-	for w.failure == nil {
-		msg, passed, errno := p.rx.recv(s.fd)
-		if errno != 0 || len(msg) < wsgi.HeaderSize {
-			return
-		}
-		closePassed(passed)
-		if msg[0] == wsgi.MsgFailed {
-			p.workerFailed(w, msg[wsgi.HeaderSize:])
-		}
-	}
-}
-
-// workerDied: a worker that served is gone unasked.
-func (p *pool) workerDied(w *worker, ws unix.WaitStatus) {
-	why := exitText(ws)
-	if w.killed != "" {
-		why = "killed: " + w.killed
-	}
-	p.restarts++
-	if w.killed == "" {
-		p.stats.restarts[restartDied]++
-	}
-	p.lastErr = fmt.Sprintf("worker %d died: %s", w.pid, why)
-	p.log.error(p.lastErr)
-	if !p.spec.Workers.KeepAlive {
-		if len(p.workers) == 0 {
-			p.log.info("the last worker is gone and workers.keep_alive is false: the master ends")
-			p.stop()
-		}
-		p.touch()
-		return
-	}
-	if d := p.back.died(p.spec.Restart, time.Duration(p.loop.now-w.ready)); d > 0 {
-		p.wait(d)
-	}
-	p.reconcile()
-}
-
 // startFailed: a worker could not start.
 func (p *pool) startFailed(w *worker) {
 	if w.held {
@@ -528,17 +376,5 @@ func (p *pool) abort() {
 	}
 	for _, w := range slices.Clone(p.workers) {
 		w.signal(unix.SIGKILL)
-	}
-}
-
-// exitText says how a process ended.
-func exitText(ws unix.WaitStatus) string {
-	switch {
-	case ws.Signaled() && ws.Signal() == unix.SIGKILL:
-		return "killed by SIGKILL (by hand, or the kernel was out of memory)"
-	case ws.Signaled():
-		return "killed by " + unix.SignalName(ws.Signal())
-	default:
-		return fmt.Sprintf("exit status %d", ws.ExitStatus())
 	}
 }

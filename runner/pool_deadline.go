@@ -1,0 +1,85 @@
+package runner
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// onSweep looks for requests past their deadline.
+func (p *pool) onSweep() {
+	now := p.loop.now
+	next := int64(1<<63 - 1)
+	limit := int64(p.spec.Workers.QueueTimeout)
+	// Those that wait too long behind another in a slot wait in the queue first.
+	for _, w := range p.workers {
+		for _, s := range w.slots {
+			if s.n < 2 {
+				continue
+			}
+			if due := s.held[1].queuedAt + limit; due > now {
+				next = min(next, due)
+				continue
+			}
+			for _, x := range slices.Backward(p.recall(s)) {
+				p.queue.unshift(x)
+			}
+			p.refill(s)
+		}
+	}
+	for p.queue.n > 0 {
+		x := p.queue.peek()
+		if x.queuedAt+limit > now {
+			next = min(next, x.queuedAt+limit)
+			break
+		}
+		p.queue.pop()
+		p.stats.rejected++
+		p.fail(x, 503, fmt.Sprintf("no worker was free within %v (workers.queue_timeout)", p.spec.Workers.QueueTimeout))
+	}
+	for _, w := range slices.Clone(p.workers) {
+		for _, s := range w.slots {
+			if s.n == 0 || s.held[0].deadline == 0 {
+				continue
+			}
+			if d := s.held[0].deadline; d > now {
+				next = min(next, d)
+			} else {
+				p.timedOut(s)
+			}
+		}
+	}
+	if next < 1<<63-1 {
+		p.loop.setBy(&p.sweep, next)
+	}
+}
+
+// timedOut answers 504 and replaces the worker, whose Python stacks go to the
+// log before it is killed.
+func (p *pool) timedOut(s *slot) {
+	x := s.held[0]
+	x.deadline = 0
+	p.stats.timeouts++
+	p.fail(x, 504, fmt.Sprintf("worker %d has been at it for %v (workers.request_timeout); it is replaced, its stack follows",
+		s.w.pid, p.spec.Workers.RequestTimeout))
+	w := s.w
+	w.killed = "a request ran into workers.request_timeout"
+	p.stats.restarts[restartTimeout]++
+	p.retire(w, w.killed)
+	for _, o := range w.slots {
+		if o != s && o.n > 0 && o.held[0].deadline > 0 {
+			return // another thread of it is at work: let that finish first
+		}
+	}
+	p.dumpAndKill(w)
+}
+
+// dumpAndKill makes the worker write its stacks (faulthandler answers SIGABRT)
+// and makes sure that it ends.
+func (p *pool) dumpAndKill(w *worker) {
+	w.signal(unix.SIGABRT)
+	w.timer.f = func() { w.signal(unix.SIGKILL) }
+	p.loop.set(&w.timer, time.Second)
+}

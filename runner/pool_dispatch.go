@@ -1,0 +1,160 @@
+package runner
+
+import (
+	"slices"
+	"time"
+)
+
+// popIdle returns the slot that became idle last; nil: none is.
+func (p *pool) popIdle() *slot {
+	n := len(p.idle)
+	if n == 0 {
+		return nil
+	}
+	s := p.idle[n-1]
+	p.idle[n-1] = nil
+	p.idle = p.idle[:n-1]
+	s.idle = false
+	return s
+}
+
+// notIdle takes a slot off the idle stack.
+func (p *pool) notIdle(s *slot) {
+	if !s.idle {
+		return
+	}
+	s.idle = false
+	if i := slices.Index(p.idle, s); i >= 0 {
+		p.idle = slices.Delete(p.idle, i, i+1)
+	}
+}
+
+// depth is how many requests a slot may hold now: its share of all there are,
+// so that none hoards what another could do.
+func (p *pool) depth() int {
+	if p.lanes <= 1 {
+		return slotDepth
+	}
+	return min(slotDepth, 2+(p.ahead+p.queue.n)/p.lanes)
+}
+
+// sendAhead gives a request to the busy slot that holds the fewest.
+func (p *pool) sendAhead(x *exchange) bool {
+	var best *slot
+	for _, w := range p.workers {
+		if !w.serving() {
+			continue
+		}
+		for _, s := range w.slots {
+			if best == nil || s.n < best.n {
+				best = s
+			}
+		}
+	}
+	if best == nil || best.n >= p.depth() || !best.send(x, p.loop.now) {
+		return false
+	}
+	p.isAhead(best)
+	p.loop.setBy(&p.sweep, x.queuedAt+int64(p.spec.Workers.QueueTimeout))
+	p.scaler.demand()
+	return true
+}
+
+// full tells that as many requests wait as may.
+func (p *pool) full() bool { return p.queue.n+p.ahead >= p.spec.Workers.Queue }
+
+// isAhead counts a request that was sent to a slot which had one already.
+func (p *pool) isAhead(s *slot) {
+	if s.n < 2 {
+		return
+	}
+	p.ahead++
+	if p.lanes > 1 {
+		p.loop.setBy(&p.rescue, p.loop.now+rescueAfter)
+	}
+}
+
+// feed gives a slot that finished a request its next ones.
+func (p *pool) feed(s *slot) {
+	if !s.w.serving() {
+		p.drainSlot(s)
+		return
+	}
+	for p.queue.n > 0 && s.n < p.depth() {
+		x := p.queue.pop()
+		if (x.body != nil && s.n > 0) || !s.send(x, p.loop.now) {
+			p.queue.unshift(x)
+			break
+		}
+		p.isAhead(s)
+	}
+	if s.n == 0 && !s.idle {
+		s.idle = true
+		p.idle = append(p.idle, s)
+	}
+}
+
+// onRescue puts requests that wait behind a slow one back to the head of the
+// queue, and gives them to workers that have nothing to do.
+func (p *pool) onRescue() {
+	now := p.loop.now
+	for _, w := range p.workers {
+		for _, s := range w.slots {
+			if s.n > 1 && now-s.held[0].begunAt >= rescueAfter {
+				for _, x := range slices.Backward(p.recall(s)) {
+					p.queue.unshift(x)
+				}
+				p.refill(s)
+			}
+		}
+	}
+	for p.queue.n > 0 {
+		s := p.popIdle()
+		if s == nil {
+			break
+		}
+		n := p.queue.n
+		p.feed(s)
+		if p.queue.n == n {
+			break // its socket takes nothing: another event will come
+		}
+	}
+	if p.ahead > 0 && p.lanes > 1 {
+		p.loop.set(&p.rescue, time.Duration(rescueAfter))
+	}
+}
+
+// recall takes back what a slot's worker has not begun, but for requests whose
+// client is gone: those end here.
+func (p *pool) recall(s *slot) []*exchange {
+	p.ahead -= s.ahead()
+	back := s.takeBack()
+	p.ahead += s.ahead()
+	return slices.DeleteFunc(back, func(x *exchange) bool {
+		if x.sink != nil {
+			return false
+		}
+		p.account(x)
+		p.release(x)
+		return true
+	})
+}
+
+// refill gives work to a slot whose worker had not even begun its first
+// request when it was recalled.
+func (p *pool) refill(s *slot) {
+	if s.n == 0 {
+		p.loop.post(func() {
+			if s.n == 0 && s.fd >= 0 {
+				p.feed(s)
+			}
+		})
+	}
+}
+
+// drainSlot moves a leaving worker's slot on.
+func (p *pool) drainSlot(s *slot) {
+	if s.n == 0 && s.w.ready > 0 && s.w.state == WorkerDraining {
+		s.sendQuit()
+	}
+}

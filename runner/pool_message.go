@@ -1,0 +1,176 @@
+package runner
+
+import (
+	"fmt"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+// onMessage handles one message of a worker.
+func (p *pool) onMessage(s *slot, msg []byte, passed int) {
+	w := s.w
+	typ, flags, seq, payload, err := wsgi.ParseMessage(msg)
+	if err != nil {
+		closePassed(passed)
+		p.workerBroke(w, "it sent rubbish: "+err.Error())
+		return
+	}
+	if w.template != nil && typ != wsgi.MsgFailed {
+		closePassed(passed)
+		if !w.template.onMessage(typ, payload) {
+			p.workerBroke(w, "it sent what no template sends")
+		}
+		return
+	}
+	switch typ {
+	case wsgi.MsgReady:
+		closePassed(passed)
+		p.workerReady(w, payload)
+		return
+	case wsgi.MsgFailed:
+		closePassed(passed)
+		p.workerFailed(w, payload)
+		return
+	}
+	if s.n == 0 || s.held[0].seq != seq {
+		closePassed(passed)
+		p.workerBroke(w, fmt.Sprintf("it answered request %d, which it does not have", seq))
+		return
+	}
+	x := s.held[0]
+	end := flags&wsgi.FlagEnd != 0
+	if typ != wsgi.MsgFile {
+		closePassed(passed)
+	}
+	switch typ {
+	case wsgi.MsgHead:
+		var h wsgi.ResponseHead
+		body, err := wsgi.ParseHead(payload, &h)
+		if err != nil || x.headSent {
+			p.workerBroke(w, fmt.Sprintf("it sent a bad response head: %v", err))
+			return
+		}
+		x.headSent = true
+		if x.endedAt == 0 {
+			x.status, x.sent = h.Status, int64(len(body))
+		}
+		if h.ContentLength >= 0 {
+			x.access.bound(h.ContentLength)
+		}
+		if h.Status >= 500 && !x.health {
+			p.stats.errors++
+		}
+		if x.sink != nil {
+			if end {
+				sink := x.sink
+				x.sink = nil
+				sink.Head(&h, body, true)
+			} else {
+				x.sink.Head(&h, body, false)
+			}
+		}
+	case wsgi.MsgData:
+		if !x.headSent {
+			p.workerBroke(w, "it sent a body before its head")
+			return
+		}
+		x.sent += int64(len(payload))
+		if x.sink != nil {
+			if end {
+				sink := x.sink
+				x.sink = nil
+				sink.Data(payload, true)
+			} else {
+				x.sink.Data(payload, false)
+			}
+		}
+	case wsgi.MsgFile:
+		off, n, err := wsgi.ParseFile(payload)
+		if err != nil || !x.headSent || !isRegular(passed) {
+			closePassed(passed)
+			p.workerBroke(w, "it sent a bad file message")
+			return
+		}
+		x.sent += n
+		f := newFile(passed)
+		if x.sink == nil {
+			_ = f.Close()
+		} else if end {
+			sink := x.sink
+			x.sink = nil
+			sink.File(f, off, n, true)
+		} else {
+			x.sink.File(f, off, n, false)
+		}
+	case wsgi.MsgEnd:
+		end = true
+		if sink := x.sink; sink != nil {
+			x.sink = nil
+			if !x.headSent {
+				x.status = 500
+				p.stats.errors++
+				sink.Fail(500, "the application sent no response")
+			} else {
+				sink.Data(nil, true)
+			}
+		}
+	case wsgi.MsgAbort:
+		end = true
+		p.stats.errors++
+		if x.status == 0 {
+			x.status = 500
+		}
+		if sink := x.sink; sink != nil {
+			x.sink = nil
+			sink.Fail(500, "the application failed after its response began")
+		}
+	default:
+		p.workerBroke(w, fmt.Sprintf("it sent a message of unknown type %q", typ))
+		return
+	}
+	if end {
+		p.finished(s)
+	}
+}
+
+// finished ends the request at the head of a slot and gives the slot its next.
+func (p *pool) finished(s *slot) {
+	if s.n > 1 {
+		p.ahead--
+	}
+	x := s.pop(p.loop.now)
+	w := s.w
+	if !x.health {
+		w.served++
+		w.sent += uint64(x.sent)
+		w.worked += p.loop.now - x.begunAt
+		if x.status >= 500 {
+			w.errors++
+		}
+		p.scaler.served(p.loop.now - x.begunAt)
+	}
+	w.idleSince = p.loop.now
+	p.account(x)
+	p.release(x)
+	if w.limit > 0 && w.served >= w.limit && w.recycle == "" && w.retired == "" {
+		p.stats.restarts[restartRequests]++
+		p.recycle(w, fmt.Sprintf("it has served %d requests (workers.max_requests)", w.served))
+	}
+	p.feed(s)
+	if p.stopping {
+		p.drainAll()
+	}
+}
+
+// account counts an ended request.
+func (p *pool) account(x *exchange) {
+	if x.health {
+		return
+	}
+	p.stats.active--
+	end := p.loop.now
+	if x.endedAt > 0 {
+		end = x.endedAt
+	}
+	p.answered(x, end-x.queuedAt)
+}
