@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -13,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 var (
@@ -262,14 +265,37 @@ func (s *storm) strike(a *stormApp, what string, signal syscall.Signal) error {
 		pid, left = app.Workers[s.rand.IntN(len(app.Workers))].PID, 2 // as many threads as a worker can have
 	}
 	k := &kill{app: a.name, what: what, at: time.Now(), left: left}
-	syscall.Kill(pid, signal) // it may have gone by itself
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil //nolint:nilerr // it has gone by itself
+	}
+	defer unix.Close(fd)
+	if err := unix.PidfdSendSignal(fd, signal, nil, 0); err != nil {
+		return nil //nolint:nilerr // likewise
+	}
 	s.diary.note("  %s %d of %s", what, pid, a.name)
-	for running(pid) {
-		time.Sleep(100 * time.Microsecond) // it still takes requests; the kernel needs a moment
+	if signal == syscall.SIGKILL {
+		// It still takes requests: the kernel needs a moment, and its first thread
+		// is a zombie before the others have ended. The pidfd tells of the last.
+		waitEnd(fd)
+	} else {
+		for running(pid) {
+			time.Sleep(100 * time.Microsecond)
+		}
 	}
 	k.gone = time.Now()
 	s.kills = append(s.kills, k)
 	return nil
+}
+
+// waitEnd waits until the process of a pidfd has ended.
+func waitEnd(pidfd int) {
+	p := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+	for {
+		if _, err := unix.Poll(p, 10_000); !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
 }
 
 // freeze stops a process and lets it go on.
