@@ -91,11 +91,13 @@ func (p *pool) workerExited(w *worker) {
 			w.failure = &wsgi.Failure{Reason: "the worker ended before it was ready: " + why}
 			p.log.error(fmt.Sprintf("worker %d: %s", w.pid, w.failure.Reason))
 		}
+		w.struck = ws.Signaled() && w.killed == ""
 		p.startFailed(w)
 	case w.retired != "":
 		p.reconcile()
 	case w.held:
 		w.failure = &wsgi.Failure{Reason: "the worker died while its rollout waited for others: " + exitText(ws)}
+		w.struck = ws.Signaled()
 		p.startFailed(w)
 	default:
 		p.workerDied(w, ws)

@@ -14,7 +14,12 @@ type rollout struct {
 	gen  int
 	spec *appspec.Spec
 	set  []*worker
+	// again is how many workers were started anew because a signal had ended one.
+	again int
 }
+
+// rolloutAgain bounds that: the signal may be the app's own doing.
+const rolloutAgain = 3
 
 // rollTo begins a rollout to spec. One that is under way is given up.
 func (p *pool) rollTo(spec *appspec.Spec, why string) {
@@ -71,6 +76,13 @@ func (r *rollout) reconcile(p *pool) {
 func (r *rollout) failed(p *pool, w *worker) {
 	if r == nil || w.gen != r.gen {
 		p.reconcile()
+		return
+	}
+	if i := slices.Index(r.set, w); i >= 0 && w.struck && r.again < rolloutAgain {
+		// Not the word of the app: somebody's hand, or the kernel short of memory.
+		r.again++
+		p.log.warn("the rollout goes on with another worker: " + w.failure.Reason)
+		r.set[i] = p.startWorker(r.spec, r.gen, true)
 		return
 	}
 	p.rollErr, p.rollWant = w.failure.Reason, Digest(r.spec)

@@ -38,6 +38,7 @@ type worker struct {
 	recycle string // why it is to be replaced; it serves until its replacement is ready
 	retired string // why it leaves; empty: nobody asked it to
 	killed  string // why we killed it
+	struck  bool   // a signal that was not ours ended it before it served
 	held    bool   // ready, but waits for its rollout to be complete
 	timer   timer  // start or stop deadline
 
