@@ -260,7 +260,9 @@ func (s *storm) strike(a *stormApp, what string, signal syscall.Signal) error {
 	if err != nil || app.Master == nil || len(app.Workers) == 0 {
 		return err
 	}
-	pid, left := app.Master.PID, 4 // as many connections as its clients have
+	// As many connections as its clients have, twice: one whose connection went
+	// first may have asked anew before the kernel was done with the process.
+	pid, left := app.Master.PID, 8
 	if what != "killed master" {
 		pid, left = app.Workers[s.rand.IntN(len(app.Workers))].PID, 2 // as many threads as a worker can have
 	}
