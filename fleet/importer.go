@@ -197,7 +197,7 @@ func (imp *importer) prove(text []byte) error {
 	if err := afero.WriteFile(over, file, text, 0o600); err != nil {
 		return err
 	}
-	set := appspec.Options{Root: true, AllBuilt: true}.LoadFiles(over, file)
+	set := appspec.Options{Root: true}.LoadFiles(over, file)
 	if len(set.Faults) > 0 {
 		return fmt.Errorf("what it says is no good spec:\n%s", strings.ReplaceAll(strings.TrimSpace(set.Faults[0].Text), file, imp.spec.Name+".hcl"))
 	}

@@ -168,7 +168,7 @@ func TestImportRoundTrip(t *testing.T) {
 	if err := afero.WriteFile(mem, "/d/shop.hcl", imp.Text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	set := appspec.Options{Root: true, AllBuilt: true}.LoadFiles(mem, "/d/shop.hcl")
+	set := appspec.Options{Root: true}.LoadFiles(mem, "/d/shop.hcl")
 	if len(set.Faults) > 0 {
 		t.Fatalf("%s\n%s", set.Faults[0].Text, imp.Text)
 	}
