@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -215,6 +216,7 @@ func TestMetricsOfAMasterThatHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = syscall.Kill(hung, syscall.SIGCONT) }()
+	waitStopped(t, hung)
 	p := parsePage(t, f.scrape())
 	if up, workers := p.value("wsgid_app_up", "app", "shop"), p.value("wsgid_app_workers", "app", "shop", "state", "idle"); up != 0 || workers != -1 {
 		t.Errorf("the app that hangs: up %v, workers %v", up, workers)
@@ -317,5 +319,29 @@ func TestLogTroubleIsTold(t *testing.T) {
 	}
 	if n := parsePage(t, f.scrape()).value("wsgid_app_log_lines_lost_total", "app", "blog"); n != 3 {
 		t.Errorf("%v lines lost", n)
+	}
+}
+
+// waitStopped waits until each thread of a process has stopped: SIGSTOP is
+// heeded by one after the other.
+func waitStopped(t *testing.T, pid int) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		running := 0
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		for _, name := range threads {
+			b, _ := os.ReadFile(name)
+			if _, rest, _ := strings.Cut(string(b), ") "); rest != "" && rest[0] != 'T' {
+				running++
+			}
+		}
+		if running == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d threads of process %d do not stop", running, pid)
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
