@@ -21,6 +21,7 @@ type Applier struct {
 	folders folders
 	keep    *keeper  // nil: this process does not outlive the command
 	door    *doorman // nil: likewise
+	holder  *holding // nil: what is kept is not held by another process
 	log     *slog.Logger
 	emit    func(state, message string)
 	started func(spec *appspec.Spec, pid int) // a master was started by that spec
@@ -125,7 +126,8 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act
 		return err
 	}
 	a.hold(ctx, o.App, m)
-	beside.close() // as long as we have the old sockets, somebody listens
+	a.holder.set(o.App, nil) // the master has them
+	beside.close()           // as long as we have the old sockets, somebody listens
 	a.abandonSockets(ctx, spec, o)
 	return nil
 }

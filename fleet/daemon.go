@@ -102,6 +102,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.Hooks.stopping()
 	d.shutdown(signals)
 	d.e.door.close()
+	d.e.holder.close()
 	actors.stop()
 	d.watch.Close()
 	d.sup.close()
@@ -127,6 +128,17 @@ func (d *Daemon) open() error {
 		e.keep.given["systemd:"+name] = f
 	}
 	maps.Copy(e.keep.apps, d.Inherited.Kept)
+	if !d.Hooks.SocketsStored {
+		var held map[string]map[string]*os.File
+		e.holder, held = openHolding(e.store.Dir, e.log)
+		for app, files := range held {
+			if e.keep.apps[app] == nil {
+				e.keep.apps[app] = files
+			} else {
+				closeAll(files) // the same ones came with an upgrade
+			}
+		}
+	}
 	if e.door, err = newDoorman(func(app string) { d.rec.Enqueue(app, order{Asked: Asked{Wake: true}}, true) }); err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ type engine struct {
 	log     *slog.Logger
 	keep    *keeper         // nil: not the daemon
 	door    *doorman        // nil: likewise
+	holder  *holding        // nil: not the daemon, or the service manager holds the sockets
 	kill    <-chan struct{} // closed: stops end masters at once; nil: never
 	now     func() time.Time
 	started func(spec *appspec.Spec, pid int)
@@ -166,6 +167,7 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 	if w.Spec == nil || !w.Spec.Enabled || rem.Override.Stopped {
 		// Its masters may have ended by themselves, or under an earlier daemon.
 		e.door.forget(name)
+		e.holder.set(name, nil)
 		e.keep.drop(name)
 		removeSocketFiles(e.log, rem.socketFiles(nil))
 	}
@@ -267,7 +269,7 @@ func (e *engine) failed(out outcome, rem Remembered, name string) outcome {
 
 func (e *engine) applier(name string, idle func(func())) *Applier {
 	return &Applier{
-		store: e.store, machine: e.machine, folders: e.folders, keep: e.keep, door: e.door, log: e.log, kill: e.kill,
+		store: e.store, machine: e.machine, folders: e.folders, keep: e.keep, door: e.door, holder: e.holder, log: e.log, kill: e.kill,
 		started: e.started, updated: e.updated, idle: idle,
 		emit: func(state, message string) {
 			e.events.publish(Event{At: e.now(), App: name, State: state, Message: message})

@@ -29,6 +29,8 @@ type Hooks struct {
 	// KeepListeners gives the listening sockets of an app by listen string, each
 	// time they change; the files stay the daemon's. None: the app is stopped.
 	KeepListeners func(app string, files map[string]*os.File)
+	// SocketsStored: what KeepListeners was given outlives a daemon that is killed.
+	SocketsStored bool
 	// Upgrade re-executes the program in place (SIGUSR2). It returns only if
 	// that fails. The control socket is re-opened by the successor; the daemon's
 	// lock and the listening sockets go with their descriptors (Inherited).

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"log/slog"
+	"os"
 	"runtime"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
@@ -23,6 +24,11 @@ func OpenLocal(o Options) (*Local, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Of a daemon that was killed: the apps that it was waiting for on our behalf.
+	if c, err := dialHolder(e.store.Dir); err == nil {
+		_ = c.Close()
+		e.keep = newKeeper(func(string, map[string]*os.File) {})
+	}
 	slots := newSlots()
 	l := &Local{}
 	l.operations = operations{
@@ -32,6 +38,12 @@ func OpenLocal(o Options) (*Local, error) {
 		pass: func(ctx context.Context, name string, ord order) outcome {
 			slots.take()
 			defer slots.give()
+			if e.keep != nil {
+				if files := takeHeld(e.store.Dir, name); files != nil {
+					e.keep.keep(name, files)
+				}
+				defer e.keep.drop(name)
+			}
 			return e.pass(ctx, name, ord, slots.idle)
 		},
 	}

@@ -15,6 +15,7 @@ const daemonEnv = "WSGID_TEST_DAEMON"
 
 func TestMain(m *testing.M) {
 	runner.Main() // the test binary is what masters are executed from
+	Main()
 	if dir, state, ok := cutLine(os.Getenv(daemonEnv)); ok {
 		_ = os.Unsetenv(daemonEnv)
 		d := NewDaemon(Options{Dir: dir, StateDir: state, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})

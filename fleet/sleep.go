@@ -65,6 +65,7 @@ func (a *Applier) listen(spec *appspec.Spec, o Observed) error {
 	}
 	a.keep.keepOnly(o.App, files)
 	removeSocketFiles(a.log, o.socketFiles(spec))
+	a.holder.set(o.App, files)
 	return a.door.arm(o.App, files)
 }
 
@@ -79,6 +80,7 @@ func (a *Applier) rest(ctx context.Context, spec *appspec.Spec, o Observed, cur 
 		return fmt.Errorf("cannot let the master of app %s go: its listening sockets cannot be kept", o.App)
 	}
 	a.door.expect(o.App, listensOf(spec))
+	a.holder.set(o.App, files)
 	if err := a.drain(ctx, cur, nil); err != nil {
 		a.door.forget(o.App)
 		return err

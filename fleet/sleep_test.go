@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -127,6 +128,100 @@ func TestNothingIsLostBetweenMasters(t *testing.T) {
 	if len(bad) > 0 {
 		t.Errorf("%d good answers, %d lost: %v", good, len(bad), bad)
 	}
+}
+
+// A daemon that is killed while apps are idle takes none of their sockets with
+// it: who connects waits for the next daemon, or for a command without one.
+func TestIdleAppsOutliveTheDaemon(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	for _, n := range []string{"blog", "shop", "wiki"} {
+		f.app(n, masterCode)
+		f.spec(n, `wsgi_app = "m:app"`, idleFor("50ms"))
+	}
+	t.Cleanup(func() {
+		if pid := f.holderPID(); pid > 0 {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	})
+	d := f.child()
+	if f.holderPID() == 0 {
+		t.Fatal("nobody holds the sockets")
+	}
+	ask := func(name string) chan error {
+		done := make(chan error, 1)
+		go func() {
+			_, err := f.get(name)
+			done <- err
+		}()
+		return done
+	}
+	kill := func() {
+		t.Helper()
+		if err := d.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = d.Wait()
+	}
+	// An app that was awake, and one that is asleep.
+	if err := <-ask("shop"); err != nil {
+		t.Fatal(err)
+	}
+	kill()
+	waiting := []chan error{ask("blog"), ask("shop"), ask("blog")}
+	d = f.child()
+	for _, w := range waiting {
+		if err := <-w; err != nil {
+			t.Error(err)
+		}
+	}
+	eventually(t, "both are idle again", func() bool {
+		return f.status("blog").Master == nil && f.status("shop").Master == nil
+	})
+	// Without a daemon a command takes up what its apps have.
+	kill()
+	waiting = []chan error{ask("blog")}
+	op, err := Connect(context.Background(), Options{Dir: f.dir, StateDir: f.state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer op.Close()
+	rs, err := op.Start(context.Background(), []string{"blog"}, nil)
+	if err != nil || !rs[0].OK {
+		t.Fatalf("%+v, %v", rs, err)
+	}
+	if err := <-waiting[0]; err != nil {
+		t.Error(err)
+	}
+	if rs, err := op.Stop(context.Background(), []string{"wiki"}, nil); err != nil || !rs[0].OK {
+		t.Fatalf("%+v, %v", rs, err)
+	}
+	if _, err := f.get("wiki"); err == nil {
+		t.Error("a stopped app answers")
+	}
+	// It ends with the daemon that ends in peace.
+	d = f.child()
+	if err := <-ask("shop"); err != nil {
+		t.Error(err)
+	}
+	if err := d.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = d.Wait()
+	eventually(t, "nobody holds anything", func() bool { return f.holderPID() == 0 })
+}
+
+// holderPID finds who holds sockets of this fleet; 0: nobody.
+func (f *fleetDir) holderPID() int {
+	names, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err == nil && strings.HasPrefix(string(b), holderName+f.state+"\x00") {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+			return pid
+		}
+	}
+	return 0
 }
 
 // What keeps a master from starting is told and tried again, while the

@@ -62,6 +62,7 @@ func (m *ServiceManager) Hooks() Hooks {
 			m.notify.stopping()
 		},
 		KeepListeners: m.store.keep,
+		SocketsStored: m.Present() && startedBySystemd(),
 		Upgrade:       upgrade,
 	}
 	if interval := watchdogInterval(); interval > 0 {

@@ -6,12 +6,15 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
 func main() {
-	// A master or a worker's first stage is this same program, executed again.
+	// A master, a worker's first stage and who holds the daemon's sockets are this
+	// same program, executed again.
 	runner.Main()
+	fleet.Main()
 	os.Exit(start())
 }
 

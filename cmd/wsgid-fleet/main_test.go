@@ -22,6 +22,7 @@ import (
 // fleet that a JSON file describes, and a client (load_test.go).
 func TestMain(m *testing.M) {
 	runner.Main()
+	fleet.Main()
 	if url := os.Getenv(loadEnv); url != "" {
 		runLoad(url)
 		return

@@ -1,0 +1,342 @@
+package fleet
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The holder is a process that outlives the daemon and does nothing but hold the
+// listening sockets of apps without a master, so that a daemon that is killed
+// loses no connection to them. It runs only while there are such sockets, and
+// only where no service manager has a store for them.
+//
+// It speaks packets over <state>/sockets.sock, a name each, with a descriptor
+// where there is one:
+//
+//	keep NAME +fd   hold this
+//	drop NAME       no longer
+//	list            answer with a "held NAME +fd" for each, and "end"
+//	take APP        likewise those of one app, and drop them
+
+// holderName is how the holder calls itself: the start of its first argument.
+const holderName = "wsgid: sockets of "
+
+// holderPatience is how long the sockets of a dead daemon wait for the next one.
+// Clients of them wait as long.
+const holderPatience = time.Minute
+
+// Main runs the part of the program that this process was executed for by the
+// daemon, if any, and then does not return.
+func Main() {
+	if strings.HasPrefix(os.Args[0], holderName) {
+		runHolder()
+	}
+}
+
+func holderPath(stateDir string) string { return filepath.Join(stateDir, "sockets.sock") }
+
+func runHolder() {
+	runtime.GOMAXPROCS(1)
+	unix.CloseOnExec(3)
+	f := os.NewFile(3, "sockets")
+	ln, err := net.FileListener(f)
+	_ = f.Close()
+	if err != nil {
+		os.Exit(1)
+	}
+	l, ok := ln.(*net.UnixListener)
+	if !ok {
+		os.Exit(1)
+	}
+	l.SetUnlinkOnClose(false)
+	debug.FreeOSMemory()
+	held := map[string]*os.File{}
+	for first := true; first || len(held) > 0; first = false {
+		_ = l.SetDeadline(time.Now().Add(holderPatience))
+		c, err := l.AcceptUnix()
+		if err != nil {
+			break
+		}
+		serveHolder(c, held)
+		_ = c.Close()
+	}
+	_ = os.Remove(strings.TrimPrefix(os.Args[0], holderName) + "/sockets.sock")
+	os.Exit(0)
+}
+
+// serveHolder does what one client asks, until it goes.
+func serveHolder(c *net.UnixConn, held map[string]*os.File) {
+	for {
+		verb, name, f, err := readPacket(c)
+		if err != nil {
+			return
+		}
+		switch verb {
+		case "keep":
+			if f != nil {
+				closeAll(map[string]*os.File{"": held[name]})
+				held[name] = f
+				f = nil
+			}
+		case "drop":
+			closeAll(map[string]*os.File{"": held[name]})
+			delete(held, name)
+		case "list", "take":
+			for _, n := range slices.Sorted(maps.Keys(held)) {
+				if app, _, _ := parseStoreName(n); verb == "take" && app != name {
+					continue
+				}
+				if writePacket(c, "held", n, held[n]) != nil {
+					return
+				}
+				if verb == "take" {
+					_ = held[n].Close()
+					delete(held, n)
+				}
+			}
+			if writePacket(c, "end", "", nil) != nil {
+				return
+			}
+		}
+		if f != nil {
+			_ = f.Close()
+		}
+	}
+}
+
+// packetTimeout bounds one packet to or from the holder.
+const packetTimeout = 5 * time.Second
+
+func writePacket(c *net.UnixConn, verb, name string, f *os.File) error {
+	_ = c.SetWriteDeadline(time.Now().Add(packetTimeout))
+	text := []byte(verb + " " + name)
+	if f == nil {
+		_, err := c.Write(text)
+		return err
+	}
+	return control(f, func(fd int) error {
+		_, _, err := c.WriteMsgUnix(text, unix.UnixRights(fd), nil)
+		return err
+	})
+}
+
+func readPacket(c *net.UnixConn) (verb, name string, f *os.File, err error) {
+	text, oob := make([]byte, 1024), make([]byte, unix.CmsgSpace(4))
+	n, m, _, _, err := c.ReadMsgUnix(text, oob)
+	if err != nil {
+		return "", "", nil, err
+	}
+	if n == 0 {
+		return "", "", nil, net.ErrClosed // the other side is gone
+	}
+	verb, name, _ = strings.Cut(string(text[:n]), " ")
+	if m > 0 {
+		msgs, err := unix.ParseSocketControlMessage(oob[:m])
+		if err != nil || len(msgs) != 1 {
+			return "", "", nil, fmt.Errorf("cannot read a descriptor: %w", err)
+		}
+		fds, err := unix.ParseUnixRights(&msgs[0])
+		if err != nil || len(fds) != 1 {
+			return "", "", nil, fmt.Errorf("cannot read a descriptor: %w", err)
+		}
+		unix.CloseOnExec(fds[0])
+		_ = unix.SetNonblock(fds[0], true)
+		f = os.NewFile(uintptr(fds[0]), name)
+	}
+	return verb, name, f, nil
+}
+
+// holding is the daemon's side: a nil one holds nothing.
+type holding struct {
+	stateDir string
+	log      *slog.Logger
+
+	mu     sync.Mutex
+	conn   *net.UnixConn       // nil: none runs
+	names  map[string][]string // what it has, by app
+	warned bool
+}
+
+// openHolding takes up with the holder of an earlier daemon, if there is one, and
+// returns what it has by app and listen string.
+func openHolding(stateDir string, log *slog.Logger) (*holding, map[string]map[string]*os.File) {
+	h := &holding{stateDir: stateDir, log: log, names: map[string][]string{}}
+	c, err := dialHolder(stateDir)
+	if err != nil {
+		return h, nil
+	}
+	files, err := askHolder(c, "list", "")
+	if err != nil {
+		_ = c.Close()
+		return h, files
+	}
+	h.conn = c
+	for app, listens := range files {
+		for listen := range listens {
+			name, _ := storeName(app, listen)
+			h.names[app] = append(h.names[app], name)
+		}
+	}
+	return h, files
+}
+
+// takeHeld takes the sockets of one app away from the holder of a daemon that is
+// no more.
+func takeHeld(stateDir, app string) map[string]*os.File {
+	c, err := dialHolder(stateDir)
+	if err != nil {
+		return nil
+	}
+	defer c.Close()
+	files, _ := askHolder(c, "take", app)
+	return files[app]
+}
+
+func dialHolder(stateDir string) (*net.UnixConn, error) {
+	return net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: holderPath(stateDir), Net: "unixpacket"})
+}
+
+func askHolder(c *net.UnixConn, verb, app string) (map[string]map[string]*os.File, error) {
+	out := map[string]map[string]*os.File{}
+	if err := writePacket(c, verb, app, nil); err != nil {
+		return out, err
+	}
+	_ = c.SetReadDeadline(time.Now().Add(packetTimeout))
+	for {
+		answer, name, f, err := readPacket(c)
+		if err != nil || answer != "held" {
+			return out, err
+		}
+		app, listen, ok := parseStoreName(name)
+		if !ok || f == nil || listening(f) != nil {
+			closeAll(map[string]*os.File{"": f})
+			continue
+		}
+		if out[app] == nil {
+			out[app] = map[string]*os.File{}
+		}
+		out[app][listen] = f
+	}
+}
+
+// set makes the holder have these sockets of an app and no others. The sockets of
+// units are the service manager's to hold.
+func (h *holding) set(app string, files map[string]*os.File) {
+	if h == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.conn == nil && len(files) == 0 {
+		return
+	}
+	var err error
+	if h.conn == nil {
+		err = h.start()
+	}
+	var now []string
+	for _, listen := range slices.Sorted(maps.Keys(files)) {
+		name, ok := storeName(app, listen)
+		if err != nil || !ok || strings.HasPrefix(listen, systemdListen) {
+			continue
+		}
+		now = append(now, name)
+		err = writePacket(h.conn, "keep", name, files[listen])
+	}
+	for _, name := range h.names[app] {
+		if err == nil && !slices.Contains(now, name) {
+			err = writePacket(h.conn, "drop", name, nil)
+		}
+	}
+	if h.names[app] = now; len(now) == 0 {
+		delete(h.names, app)
+	}
+	if err == nil {
+		return
+	}
+	if h.conn != nil {
+		_ = h.conn.Close()
+		h.conn = nil // the next one is given what is set from then on
+	}
+	if !h.warned {
+		h.warned = true
+		h.log.Warn("cannot hold the sockets of idle apps in a process of their own", "err", err,
+			"next", "they are closed if the daemon is killed, until it runs again")
+	}
+}
+
+// start needs mu: it executes the holder.
+func (h *holding) start() error {
+	path := holderPath(h.stateDir)
+	_ = os.Remove(path)
+	ln, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
+	if err != nil {
+		return err
+	}
+	ln.SetUnlinkOnClose(false)
+	defer ln.Close()
+	if err := os.Chmod(path, 0o600); err != nil {
+		return err
+	}
+	f, err := ln.File()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{holderName + h.stateDir}, &syscall.ProcAttr{
+		Dir: "/", Env: []string{"PATH=" + os.Getenv("PATH")},
+		Files: []uintptr{null.Fd(), null.Fd(), null.Fd(), f.Fd()},
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		return err
+	}
+	go func() {
+		var ws unix.WaitStatus
+		for {
+			if _, err := unix.Wait4(pid, &ws, 0, nil); !errors.Is(err, unix.EINTR) {
+				return
+			}
+		}
+	}()
+	h.conn, err = dialHolder(h.stateDir)
+	return err
+}
+
+// close has the holder drop all that it has, and end.
+func (h *holding) close() {
+	if h == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.conn == nil {
+		return
+	}
+	for _, names := range h.names {
+		for _, name := range names {
+			_ = writePacket(h.conn, "drop", name, nil)
+		}
+	}
+	_ = h.conn.Close()
+	h.conn = nil
+}
