@@ -110,6 +110,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	if m.log, err = openLog(m.root, spec, uid, gid, boot.Foreground); err != nil {
 		return nil, err
 	}
+	m.log.takeCrashes()
 	if m.loop, err = newLoop(); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,23 @@
+package runner
+
+import (
+	"os"
+	"runtime/debug"
+
+	"golang.org/x/sys/unix"
+)
+
+// takeCrashes has the runtime write into the log file why it ends, should this
+// program crash: a master has no standard error that anybody reads. An app that
+// logs elsewhere and has no such file gets none.
+func (l *appLog) takeCrashes() {
+	f, err := l.root.OpenFile(logName, os.O_WRONLY|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close() // the runtime keeps a duplicate
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink == 1 {
+		_ = debug.SetCrashOutput(f, debug.CrashOptions{})
+	}
+}
