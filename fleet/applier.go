@@ -72,7 +72,7 @@ func (a *Applier) Apply(ctx context.Context, spec *appspec.Spec, o Observed, p A
 		case ActionRetire:
 			err = a.retire(ctx, o, cur)
 		case ActionListen:
-			err = a.listen(spec, o)
+			err = a.listen(ctx, spec, o, act)
 		case ActionRest:
 			err = a.rest(ctx, spec, o, cur)
 		default:
@@ -125,6 +125,7 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act
 	if err != nil {
 		return err
 	}
+	a.bequeath(ctx, spec, o, m)
 	a.hold(ctx, o.App, m)
 	a.holder.set(o.App, nil) // the master has them
 	beside.close()           // as long as we have the old sockets, somebody listens

@@ -239,6 +239,8 @@ func (f *fakeMaster) Listeners(context.Context) (map[string]*os.File, error) {
 	return map[string]*os.File{}, nil
 }
 
+func (f *fakeMaster) Adopt(context.Context, string, []*os.File) error { return nil }
+
 func (f *fakeMaster) Wait(ctx context.Context) error {
 	select {
 	case <-f.dead:

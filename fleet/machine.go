@@ -25,6 +25,7 @@ type master interface {
 	Retry(ctx context.Context) error
 	drain(ctx context.Context, successor master) error
 	Listeners(ctx context.Context) (map[string]*os.File, error)
+	Adopt(ctx context.Context, listen string, conns []*os.File) error
 	Wait(ctx context.Context) error
 	Kill() error
 	Alive() bool

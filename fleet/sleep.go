@@ -36,14 +36,14 @@ func listensOf(spec *appspec.Spec) []string {
 }
 
 // listen opens an app's sockets, keeps them and has them watched.
-func (a *Applier) listen(spec *appspec.Spec, o Observed) error {
-	files := a.keep.files(spec)
-	var beside besides
-	if err := beside.open(spec, files, a.keep.all(o.App)); err != nil {
-		beside.close()
-		return err
+func (a *Applier) listen(ctx context.Context, spec *appspec.Spec, o Observed, act Action) error {
+	if len(a.keep.beyond(spec)) > 0 {
+		// It was waited for elsewhere, and somebody may have come there just now:
+		// only a master can serve him.
+		return a.start(ctx, spec, o, act)
 	}
-	opened := beside.opened
+	files := a.keep.files(spec)
+	opened := map[string]*os.File{}
 	for i := range spec.Sockets.HTTP {
 		s := &spec.Sockets.HTTP[i]
 		if files[s.Listen] != nil {
@@ -51,22 +51,71 @@ func (a *Applier) listen(spec *appspec.Spec, o Observed) error {
 		}
 		f, err := runner.Listen(spec, s)
 		if err != nil {
-			closeFiles(opened)
+			closeAll(opened)
 			return err
 		}
-		files[s.Listen] = f
-		opened = append(opened, f)
+		files[s.Listen], opened[s.Listen] = f, f
 	}
-	for _, f := range beside.opened {
-		if err := control(f, func(fd int) error { return unix.Listen(fd, 65535) }); err != nil {
-			closeFiles(opened)
-			return fmt.Errorf("cannot listen on %s: %w", f.Name(), err)
-		}
-	}
-	a.keep.keepOnly(o.App, files)
+	a.keep.add(o.App, opened)
 	removeSocketFiles(a.log, o.socketFiles(spec))
 	a.holder.set(o.App, files)
 	return a.door.arm(o.App, files)
+}
+
+// bequeath gives a first master those who have come to sockets that are kept but
+// are no longer the app's.
+func (a *Applier) bequeath(ctx context.Context, spec *appspec.Spec, o Observed, m master) {
+	left := a.keep.beyond(spec)
+	if len(left) == 0 {
+		return
+	}
+	b := besides{old: slices.Collect(maps.Values(left))}
+	b.hush(a.idle)
+	for listen, f := range left {
+		conns := acceptAll(f)
+		if len(conns) == 0 {
+			continue
+		}
+		err := m.Adopt(ctx, heirOf(spec, f), conns)
+		closeFiles(conns)
+		if err != nil {
+			a.log.Warn("clients of a socket that is no longer wanted are lost", "app", o.App, "listen", listen, "err", err)
+		}
+	}
+}
+
+// heirOf is the listener that takes a socket's place: the one in whose way it is,
+// or the first.
+func heirOf(spec *appspec.Spec, f *os.File) string {
+	if have, err := boundTo(f); err == nil {
+		for _, s := range spec.Sockets.HTTP {
+			if want, err := resolve(s.Listen); err == nil && want.Port() == have.Port() && overlap(want.Addr(), have.Addr()) {
+				return s.Listen
+			}
+		}
+	}
+	if len(spec.Sockets.HTTP) == 0 {
+		return ""
+	}
+	return spec.Sockets.HTTP[0].Listen
+}
+
+// acceptAll takes all connections that wait at a socket.
+func acceptAll(f *os.File) (conns []*os.File) {
+	_ = control(f, func(fd int) error {
+		for {
+			p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+			if n, err := unix.Poll(p, 0); err != nil || n == 0 {
+				return err
+			}
+			c, _, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+			if err != nil {
+				return err
+			}
+			conns = append(conns, os.NewFile(uintptr(c), "connection"))
+		}
+	})
+	return conns
 }
 
 // rest lets a master go that has nothing to do. Its listeners stay with the
@@ -109,24 +158,28 @@ func closeFiles(files []*os.File) {
 	}
 }
 
-// keepOnly takes over those of the files that are not kept yet as what is kept
-// for the app, and closes what is kept beyond them.
-func (k *keeper) keepOnly(app string, files map[string]*os.File) {
+// beyond is what is kept for an app and is not one of its spec's sockets; the
+// files stay the keeper's.
+func (k *keeper) beyond(spec *appspec.Spec) map[string]*os.File {
+	out := k.all(spec.Name)
+	for _, s := range spec.Sockets.HTTP {
+		delete(out, s.Listen)
+	}
+	return out
+}
+
+// add takes over more sockets of an app.
+func (k *keeper) add(app string, files map[string]*os.File) {
+	if len(files) == 0 {
+		return
+	}
 	k.mu.Lock()
-	old := k.apps[app]
-	now, gone := map[string]*os.File{}, map[string]*os.File{}
-	for listen, f := range files {
-		if k.given[listen] != f { // a unit's socket is kept already
-			now[listen] = f
-		}
+	defer k.mu.Unlock()
+	now := maps.Clone(k.apps[app])
+	if now == nil {
+		now = map[string]*os.File{}
 	}
-	for listen, f := range old {
-		if !slices.Contains(slices.Collect(maps.Values(now)), f) {
-			gone[listen] = f
-		}
-	}
+	maps.Copy(now, files)
 	k.apps[app] = now
 	k.tell(app, now)
-	k.mu.Unlock()
-	closeAll(gone)
 }

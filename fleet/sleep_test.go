@@ -1,9 +1,12 @@
 package fleet
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -222,6 +225,57 @@ func (f *fleetDir) holderPID() int {
 		}
 	}
 	return 0
+}
+
+// Who has come to a socket that an idle app no longer listens on is served all
+// the same.
+func TestAnIdleAppMovesWithItsClients(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	f.app("blog", masterCode)
+	f.spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"))
+	left := listener(t)
+	at, err := boundTo(left)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := make(chan error, 3)
+	for range cap(answers) {
+		c, err := net.Dial("tcp", at.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		go func() {
+			_, err := fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: blog\r\n\r\n")
+			if err == nil {
+				_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+				var resp *http.Response
+				if resp, err = http.ReadResponse(bufio.NewReader(c), nil); err == nil {
+					_ = resp.Body.Close()
+					if resp.StatusCode != http.StatusOK {
+						err = errors.New(resp.Status)
+					}
+				}
+			}
+			answers <- err
+		}()
+	}
+	f.daemon(Options{}, func(d *Daemon) {
+		d.Inherited.Kept = map[string]map[string]*os.File{"blog": {at.String(): left}}
+	})
+	for range cap(answers) {
+		if err := <-answers; err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := f.get("blog"); err != nil {
+		t.Error(err)
+	}
+	if c, err := net.Dial("tcp", at.String()); err == nil {
+		c.Close()
+		t.Error("the old socket is still open")
+	}
 }
 
 // What keeps a master from starting is told and tried again, while the

@@ -2,10 +2,13 @@ package runner
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -134,6 +137,51 @@ func handBatchOver(c *net.UnixConn, r *bufio.Reader, batch []handedConn) error {
 	if ans.Error != "" {
 		return errors.New(ans.Error)
 	}
+	return nil
+}
+
+// Adopt has the master serve connections that somebody else has accepted on a
+// socket that it does not have, as if they had come to the listener of that
+// listen string. The files stay the caller's.
+func (h *Handle) Adopt(ctx context.Context, listen string, conns []*os.File) error {
+	fail := func(err error) error {
+		return fmt.Errorf("cannot hand %d connections to master %d of %s: %w", len(conns), h.PID, h.App, err)
+	}
+	var batch []handedConn
+	for _, f := range conns {
+		raw, err := f.SyscallConn()
+		if err != nil {
+			return fail(err)
+		}
+		c := handedConn{Listener: listen}
+		// Not f.Fd(), which would make the connection blocking. The file stays open
+		// until the batch is sent.
+		if err := raw.Control(func(fd uintptr) {
+			c.fd = int(fd)
+			if sa, err := unix.Getpeername(c.fd); err == nil {
+				_, c.Host, c.Port = addrOf(sa)
+			}
+		}); err != nil {
+			return fail(err)
+		}
+		batch = append(batch, c)
+	}
+	ctrl, err := dialControl(controlPath(h.dir, h.PID))
+	if err != nil {
+		return fail(err)
+	}
+	defer ctrl.Close()
+	stop := context.AfterFunc(ctx, func() { _ = ctrl.Close() })
+	defer stop()
+	r := bufio.NewReader(ctrl)
+	for len(batch) > 0 {
+		n := min(len(batch), handBatch)
+		if err := handBatchOver(ctrl, r, batch[:n]); err != nil {
+			return fail(err)
+		}
+		batch = batch[n:]
+	}
+	runtime.KeepAlive(conns)
 	return nil
 }
 
