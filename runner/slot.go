@@ -35,27 +35,38 @@ type slot struct {
 }
 
 func (s *slot) onEvents(events uint32) {
+	// What follows at once is read without another turn of the loop.
+	for range slotDepth {
+		if !s.receive() || s.n == 0 || s.fd < 0 || s.paused {
+			return
+		}
+	}
+}
+
+// receive handles the next message; false: there is none, or the worker broke.
+func (s *slot) receive() bool {
 	p := s.w.pool
 	msg, passed, errno := p.rx.recv(s.fd)
 	if errno == syscall.EAGAIN || errno == syscall.EINTR {
-		return
+		return false
 	}
 	if errno != 0 {
 		p.workerBroke(s.w, "its slot failed: "+errno.Error())
-		return
+		return false
 	}
 	if len(msg) == 0 {
 		// The worker closed its end (we hold a duplicate, so this is shutdown(2)
 		// by the worker's own code).
 		p.workerBroke(s.w, "it closed its link to the master")
-		return
+		return false
 	}
 	if len(msg) > wsgi.MaxMessage {
 		closePassed(passed)
 		p.workerBroke(s.w, fmt.Sprintf("it sent rubbish: a message of more than %d bytes", wsgi.MaxMessage))
-		return
+		return false
 	}
 	p.onMessage(s, msg, passed)
+	return true
 }
 
 // isRegular tells whether a descriptor is a plain file: only that can be sent
