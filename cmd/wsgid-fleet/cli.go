@@ -74,17 +74,21 @@ func (c *cli) execute(ctx context.Context, args []string) int {
 
 // root builds the tree of commands.
 func (c *cli) root() *cobra.Command {
+	var wantVersion bool
 	root := &cobra.Command{
 		Use:   programName,
 		Short: "Run a directory of WSGI applications",
 		Long: `Each *.hcl file of the spec directory describes WSGI applications; wsgid-fleet
 makes what runs equal to what the files say, and keeps it so.`,
-		Version:            version(),
 		SilenceErrors:      true,
 		SilenceUsage:       true,
 		DisableSuggestions: true,
 		Args:               cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if wantVersion {
+				c.printVersion()
+				return nil
+			}
 			if len(args) == 0 {
 				cmd.SetOut(c.err)
 				if err := cmd.Help(); err != nil {
@@ -100,7 +104,9 @@ makes what runs equal to what the files say, and keeps it so.`,
 		},
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	// Not by Command.Version, whose template would link text/template: with it
+	// the linker keeps every exported method, 2 MB that each master maps.
+	root.Flags().BoolVarP(&wantVersion, "version", "v", false, "version for "+programName)
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.dir, "dir", "", "`directory` of the specs (default: the running daemon's, else "+fleet.DefaultDir+")")
 	flags.StringVar(&c.stateDir, "state-dir", "", "`directory` of locks, sockets and records (default /run/wsgid; when not root\n$XDG_RUNTIME_DIR/wsgid, else wsgid-UID in the temporary directory)")

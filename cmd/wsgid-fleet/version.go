@@ -15,11 +15,13 @@ func (c *cli) versionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			fmt.Fprintf(c.out, "%s %s\n", programName, version())
+			c.printVersion()
 			return nil
 		},
 	}
 }
+
+func (c *cli) printVersion() { fmt.Fprintf(c.out, "%s %s\n", programName, version()) }
 
 // version is the program's version with the commit it was built from, where the
 // build knows one.

@@ -116,11 +116,18 @@ func (b *bench) large(ctx context.Context, s site, what string, makers []maker, 
 	return nil
 }
 
-// idleMemory is the PSS of an app with one worker that has answered once.
+// comeToRest is how long an app is left alone before it counts as idle.
+const comeToRest = 3 * time.Second
+
+// idleMemory is the PSS of an app with one worker that has answered once, and
+// nothing more for a while.
 func (b *bench) idleMemory(ctx context.Context, s site) error {
 	servers, stop, err := b.startAll(ctx, s, []maker{ours, uwsgiSocket})
 	defer stop()
 	if err != nil {
+		return err
+	}
+	if err := sleep(ctx, comeToRest); err != nil {
 		return err
 	}
 	var sizes []float64
