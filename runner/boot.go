@@ -31,6 +31,7 @@ const bootFD = 3
 // it holds secrets that no argument and no environment may show.
 type bootMessage struct {
 	Spec       *appspec.Spec `json:"spec"`
+	User       workerUser    `json:"user"`
 	StateDir   string        `json:"state_dir"`
 	Generation int           `json:"generation"`
 	Listeners  []string      `json:"listeners"` // listen strings, in the order of the descriptors
@@ -69,6 +70,10 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fail(err)
 	}
+	user, err := resolveUser(o.Spec)
+	if err != nil {
+		return fail(err)
+	}
 	listeners, opened, err := openListeners(o)
 	defer func() {
 		for _, f := range opened {
@@ -83,7 +88,7 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 	for _, n := range names {
 		files = append(files, listeners[n])
 	}
-	msg, err := json.Marshal(&bootMessage{Spec: o.Spec, StateDir: o.StateDir, Generation: o.Generation,
+	msg, err := json.Marshal(&bootMessage{Spec: o.Spec, User: user, StateDir: o.StateDir, Generation: o.Generation,
 		Listeners: names, Foreground: o.Foreground, Standby: o.Standby, Env: workerEnv(os.Environ())})
 	if err != nil {
 		return fail(err)

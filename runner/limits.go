@@ -13,7 +13,7 @@ import (
 // another user's process need CAP_SYS_RESOURCE (prlimit(2)), which root in a
 // container often lacks. Without it a worker sets its own.
 func mayLimit(u workerUser) bool {
-	if !u.change {
+	if !u.Change {
 		return true
 	}
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}

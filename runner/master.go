@@ -71,10 +71,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	spec := boot.Spec
 	m := &master{boot: boot, spec: spec, dir: appDir(boot.StateDir, spec.Name)}
-	user, err := resolveUser(spec)
-	if err != nil {
-		return nil, err
-	}
+	user := boot.User
 	python, err := pythonOf(spec)
 	if err != nil {
 		return nil, err
@@ -104,8 +101,8 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 		return nil, fmt.Errorf("cannot open app folder %s: %w", spec.Path, err)
 	}
 	uid, gid := -1, -1
-	if user.change {
-		uid, gid = user.uid, user.gid
+	if user.Change {
+		uid, gid = user.UID, user.GID
 	}
 	if m.log, err = openLog(m.root, spec, uid, gid, boot.Foreground); err != nil {
 		return nil, err
@@ -150,7 +147,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	}
 	m.log.pidFile("master", os.Getpid(), true)
 	m.loop.tick()
-	m.log.info(fmt.Sprintf("master of %s starts: wsgid %s, generation %d, workers run as %s", spec.Name, Version, boot.Generation, user.name))
+	m.log.info(fmt.Sprintf("master of %s starts: wsgid %s, generation %d, workers run as %s", spec.Name, Version, boot.Generation, user.Name))
 	m.pool.configure(spec)
 	m.pool.reconcile()
 	return m, nil
@@ -419,7 +416,7 @@ func extractHost(stateDir string, u workerUser) (string, error) {
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return "", fmt.Errorf("cannot lay out the Python host: %w", err)
 	}
-	if u.change {
+	if u.Change {
 		// That user must get past the state directory, but need not see into it.
 		if st, err := os.Stat(stateDir); err == nil && st.Mode().Perm()&0o011 != 0o011 {
 			if err := os.Chmod(stateDir, st.Mode().Perm()|0o011); err != nil {
@@ -427,10 +424,10 @@ func extractHost(stateDir string, u workerUser) (string, error) {
 			}
 		}
 	}
-	dir := filepath.Join(parent, fmt.Sprintf("%d-%s", u.uid, host.Digest()))
+	dir := filepath.Join(parent, fmt.Sprintf("%d-%s", u.UID, host.Digest()))
 	uid, gid := -1, -1
-	if u.change {
-		uid, gid = u.uid, u.gid
+	if u.Change {
+		uid, gid = u.UID, u.GID
 	}
 	if err := host.Extract(dir, uid, gid); err != nil {
 		return "", fmt.Errorf("cannot lay out the Python host in %s: %w", dir, err)

@@ -17,9 +17,9 @@ func resolveUser(spec *appspec.Spec) (workerUser, error) {
 	if err != nil {
 		return workerUser{}, err
 	}
-	u := workerUser{uid: o.UID, gid: o.GID, name: o.Name, home: o.Home, change: root && o.UID != 0}
+	u := workerUser{UID: o.UID, GID: o.GID, Name: o.Name, Home: o.Home, Change: root && o.UID != 0}
 	for _, g := range o.Groups {
-		u.groups = append(u.groups, uint32(g))
+		u.Groups = append(u.Groups, uint32(g))
 	}
 	return u, nil
 }

@@ -30,13 +30,15 @@ type spawner struct {
 	mayLimit bool // else workers set their limits themselves
 }
 
-// workerUser is whom the workers run as.
+// workerUser is whom the workers run as. The one who starts a master finds it
+// out: the libraries of the user database stay out of the masters.
 type workerUser struct {
-	uid, gid int
-	groups   []uint32
-	name     string
-	home     string
-	change   bool // we are root and must change to it
+	UID    int      `json:"uid"`
+	GID    int      `json:"gid"`
+	Groups []uint32 `json:"groups"`
+	Name   string   `json:"name"`
+	Home   string   `json:"home"`
+	Change bool     `json:"change"` // we are root and must change to it
 }
 
 type spawnJob struct {
@@ -176,7 +178,7 @@ func (s *spawner) environ(spec *appspec.Spec) []string {
 		k, v, _ := strings.Cut(kv, "=")
 		set[k] = v
 	}
-	set["HOME"], set["USER"], set["LOGNAME"] = s.owner.home, s.owner.name, s.owner.name
+	set["HOME"], set["USER"], set["LOGNAME"] = s.owner.Home, s.owner.Name, s.owner.Name
 	if spec.Virtualenv != "" {
 		venv := spec.Virtualenv
 		if !filepath.IsAbs(venv) {
@@ -204,7 +206,7 @@ func (s *spawner) run() {
 		closeAll(job.close)
 		if err != nil {
 			_ = job.output.Close()
-			err = fmt.Errorf("cannot start worker: cannot run %s as %s in %s: %w", job.python, s.owner.name, job.dir, err)
+			err = fmt.Errorf("cannot start worker: cannot run %s as %s in %s: %w", job.python, s.owner.Name, job.dir, err)
 		} else {
 			go s.log.follow(job.output, pid)
 		}
@@ -217,8 +219,8 @@ func (s *spawner) fork(job spawnJob) (pid, pidfd int, err error) {
 	pidfd = -1
 	attr := &syscall.ProcAttr{Dir: job.dir, Env: job.env, Files: job.files,
 		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &pidfd}}
-	if s.owner.change {
-		attr.Sys.Credential = &syscall.Credential{Uid: uint32(s.owner.uid), Gid: uint32(s.owner.gid), Groups: s.owner.groups}
+	if s.owner.Change {
+		attr.Sys.Credential = &syscall.Credential{Uid: uint32(s.owner.UID), Gid: uint32(s.owner.GID), Groups: s.owner.Groups}
 	}
 	pid, err = syscall.ForkExec(job.python, job.args, attr)
 	if err != nil {
