@@ -12,20 +12,22 @@ import (
 )
 
 // many is a number of apps that are written, and served, in one way: as specs
-// of ours or as an Emperor's vassals.
+// of ours, as an Emperor's vassals, as supervisord's programs.
 type many struct {
 	name  string
 	write func(i int, addr string) error // makes app number i known
 	start func() (*child, error)         // the daemon
+	// tell makes the daemon look; nil: it looks by itself
+	tell func(context.Context) error
 }
 
-// manyOurs prepares a fleet of apps that share one code.
+// manyOurs prepares a fleet of apps, each with a copy of the code in its folder.
 func (b *bench) manyOurs(s site) (many, error) {
 	dir, err := b.temp("w")
 	if err != nil {
 		return many{}, err
 	}
-	specs, state := filepath.Join(dir, "d"), filepath.Join(dir, "s")
+	specs, state := filepath.Join(dir, "d"), b.state(dir)
 	if err := os.Mkdir(specs, 0o755); err != nil {
 		return many{}, err
 	}
@@ -45,7 +47,8 @@ func (b *bench) manyOurs(s site) (many, error) {
 	}, nil
 }
 
-// manyEmperor prepares uWSGI's Emperor with its own defaults.
+// manyEmperor prepares uWSGI's Emperor with its own defaults, and the same
+// copies.
 func (b *bench) manyEmperor(s site) (many, error) {
 	dir, err := b.temp("e")
 	if err != nil {
@@ -58,12 +61,55 @@ func (b *bench) manyEmperor(s site) (many, error) {
 	return many{
 		name: "uWSGI Emperor",
 		write: func(i int, addr string) error {
+			folder := filepath.Join(dir, fmt.Sprintf("app%d", i))
+			if err := b.appFolder(folder, s.app); err != nil {
+				return err
+			}
 			return writeWhole(filepath.Join(vassals, fmt.Sprintf("app%d.ini", i)), fmt.Sprintf(
 				"[uwsgi]\nhttp-socket = %s\nmaster = true\nprocesses = 1\nneed-app = true\ndisable-logging = true\npythonpath = %s\nmodule = %s\n",
-				addr, s.app, s.wsgi))
+				addr, filepath.Join(folder, "app"), s.wsgi))
 		},
 		start: func() (*child, error) {
 			return b.children.start("emperor", dir, nil, syscall.SIGKILL, "uwsgi_python3", "--emperor", vassals)
+		},
+	}, nil
+}
+
+// manySupervisord prepares supervisord with a gunicorn for each app, and the
+// same copies.
+func (b *bench) manySupervisord(s site) (many, error) {
+	dir, err := b.temp("v")
+	if err != nil {
+		return many{}, err
+	}
+	programs := filepath.Join(dir, "conf.d")
+	if err := os.Mkdir(programs, 0o755); err != nil {
+		return many{}, err
+	}
+	conf, err := b.fill("supervisord.conf", dir, "DIR", dir)
+	if err != nil {
+		return many{}, err
+	}
+	return many{
+		name: "supervisord + gunicorn",
+		write: func(i int, addr string) error {
+			name := fmt.Sprintf("app%d", i)
+			folder := filepath.Join(dir, name)
+			if err := b.appFolder(folder, s.app); err != nil {
+				return err
+			}
+			return writeWhole(filepath.Join(programs, name+".conf"), fmt.Sprintf(
+				"[program:%s]\ncommand=gunicorn --bind %s --workers 1 --pythonpath %s %s\nstartsecs=0\nstdout_logfile=NONE\nstderr_logfile=NONE\n",
+				name, addr, filepath.Join(folder, "app"), s.wsgi))
+		},
+		start: func() (*child, error) {
+			return b.children.start("supervisord", dir, nil, syscall.SIGTERM, "supervisord", "-n", "-c", conf)
+		},
+		tell: func(ctx context.Context) error {
+			if out, err := exec.CommandContext(ctx, "supervisorctl", "-c", conf, "update").CombinedOutput(); err != nil {
+				return fmt.Errorf("supervisorctl update: %w\n%s", err, out)
+			}
+			return nil
 		},
 	}, nil
 }
@@ -77,28 +123,38 @@ func writeWhole(path, text string) error {
 	return os.Rename(tmp, path)
 }
 
-// fleetOfMany compares many apps at once with the Emperor.
+// fleetOfMany compares many apps at once with other ways to run them.
 func (b *bench) fleetOfMany(ctx context.Context, s site) error {
-	var cold, first [2]float64
-	for i, prepare := range []func(site) (many, error){b.manyOurs, b.manyEmperor} {
+	type result struct{ cold, first float64 }
+	var ours result
+	for i, prepare := range []func(site) (many, error){b.manyOurs, b.manyEmperor, b.manySupervisord} {
 		m, err := prepare(s)
 		if err != nil {
 			return err
 		}
-		if cold[i], first[i], err = b.coldStart(ctx, m); err != nil {
+		var r result
+		if r.cold, r.first, err = b.coldStart(ctx, m); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
+		if i == 0 {
+			ours = r
+			continue
+		}
+		cold, first := bar{}, bar{}
+		if i == 1 {
+			cold, first = bar{most: 1}, bar{most: 0.2}
+		}
+		b.table.add(row{
+			what: fmt.Sprintf("%d apps, cold start to the last one's first answer", b.apps), peer: m.name,
+			ours: fmt.Sprintf("%.1f s", ours.cold), their: fmt.Sprintf("%.1f s", r.cold),
+			ratio: ours.cold / r.cold, bar: cold,
+		})
+		b.table.add(row{
+			what: "a new spec among them to the new app's first answer", peer: m.name,
+			ours: fmt.Sprintf("%.2f s", ours.first), their: fmt.Sprintf("%.2f s", r.first),
+			ratio: ours.first / r.first, bar: first,
+		})
 	}
-	b.table.add(row{
-		what: fmt.Sprintf("%d apps, cold start to the last one's first answer", b.apps), peer: "uWSGI Emperor",
-		ours: fmt.Sprintf("%.1f s", cold[0]), their: fmt.Sprintf("%.1f s", cold[1]),
-		ratio: cold[0] / cold[1], bar: bar{most: 1},
-	})
-	b.table.add(row{
-		what: "a new spec among them to the new app's first answer", peer: "uWSGI Emperor",
-		ours: fmt.Sprintf("%.2f s", first[0]), their: fmt.Sprintf("%.2f s", first[1]),
-		ratio: first[0] / first[1], bar: bar{most: 0.2},
-	})
 	return b.thousand(ctx, s)
 }
 
@@ -142,6 +198,11 @@ func (b *bench) coldStart(ctx context.Context, m many) (all, one float64, err er
 		if err := m.write(b.apps+i, addr); err != nil {
 			return 0, 0, err
 		}
+		if m.tell != nil {
+			if err := m.tell(ctx); err != nil {
+				return 0, 0, err
+			}
+		}
 		if err := up(ctx, "http://"+addr, c.log); err != nil {
 			return 0, 0, err
 		}
@@ -158,7 +219,7 @@ func (b *bench) thousand(ctx context.Context, s site) error {
 	if err != nil {
 		return err
 	}
-	specs, state := filepath.Join(dir, "d"), filepath.Join(dir, "s")
+	specs, state := filepath.Join(dir, "d"), b.state(dir)
 	if err := os.Mkdir(specs, 0o755); err != nil {
 		return err
 	}

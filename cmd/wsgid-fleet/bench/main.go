@@ -22,6 +22,7 @@ type bench struct {
 	root     string // the checkout
 	fleet    string // our program
 	dir      string // scratch, readable by all
+	memory   string // the same on tmpfs, where state directories lie as a rule
 	uid, gid int    // who runs the apps
 	seconds  time.Duration
 	rounds   int
@@ -75,6 +76,7 @@ func realMain() error {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
+	defer os.RemoveAll(b.memory)
 	defer b.children.endAll()
 	if err := b.measure(ctx); err != nil {
 		return err
@@ -95,6 +97,12 @@ func (b *bench) prepare() error {
 		return err
 	}
 	b.dir = dir
+	if b.memory, err = os.MkdirTemp("/dev/shm", "wb"); err != nil {
+		return err
+	}
+	if err := os.Chmod(b.memory, 0o755); err != nil {
+		return err
+	}
 	b.uid, b.gid = os.Getuid(), os.Getgid()
 	if b.uid == 0 {
 		u, err := user.Lookup("www-data")
@@ -122,6 +130,9 @@ func (b *bench) temp(prefix string) (string, error) {
 	}
 	return dir, os.Chmod(dir, 0o755)
 }
+
+// state is the state directory of the fleet in a scratch folder.
+func (b *bench) state(dir string) string { return filepath.Join(b.memory, filepath.Base(dir)) }
 
 // give makes a folder the property of whoever runs the apps.
 func (b *bench) give(folder string) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -30,14 +31,23 @@ type site struct {
 	spec string
 }
 
+// lastPort is the last one that freePort gave out.
+var lastPort = 10000
+
+// freePort returns an address that nobody listens on, each only once, below
+// those that the kernel gives to connections: a client's connection must not
+// take it before the server does.
 func freePort() (string, error) {
 	var config net.ListenConfig
-	l, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	for lastPort < 30000 {
+		lastPort++
+		addr := fmt.Sprintf("127.0.0.1:%d", lastPort)
+		l, err := config.Listen(context.Background(), "tcp", addr)
+		if err == nil {
+			return addr, l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return "", errors.New("no port below 30000 is free")
 }
 
 // up waits until the address answers anything over HTTP.
@@ -98,7 +108,7 @@ func (b *bench) fleetOf(ctx context.Context, s site, sockets string) (*server, s
 	if err != nil {
 		return nil, "", err
 	}
-	specs, state, folder := filepath.Join(dir, "d"), filepath.Join(dir, "s"), filepath.Join(dir, "bench")
+	specs, state, folder := filepath.Join(dir, "d"), b.state(dir), filepath.Join(dir, "bench")
 	if err := b.appFolder(folder, s.app); err != nil {
 		return nil, "", err
 	}
