@@ -25,8 +25,13 @@ func (o Options) Load(fsys afero.Fs, dir string) (*Set, error) {
 		return nil, err
 	}
 	l := newLoader(o, fsys, dir)
-	for _, name := range names {
-		l.read(filepath.Join(dir, name), false)
+	paths := make([]string, len(names))
+	for i, name := range names {
+		paths[i] = filepath.Join(dir, name)
+	}
+	l.prefetch(dir, paths)
+	for _, path := range paths {
+		l.read(path, false)
 	}
 	return l.finish(), nil
 }

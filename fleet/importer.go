@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/afero"
@@ -173,11 +174,11 @@ func (imp *importer) dropNulls(path string, settings map[string]any) {
 	}
 }
 
-var notInName = regexp.MustCompile(`[^a-z0-9_-]+`)
+var notInName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^a-z0-9_-]+`) })
 
 // appNameOf makes an app's name of its folder's.
 func appNameOf(path string) string {
-	name := notInName.ReplaceAllString(strings.ToLower(filepath.Base(path)), "-")
+	name := notInName().ReplaceAllString(strings.ToLower(filepath.Base(path)), "-")
 	name = strings.Trim(name, "-_")
 	if len(name) > 63 {
 		name = strings.TrimRight(name[:63], "-_")

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
@@ -158,7 +159,9 @@ func (w *specWriter) tokens(a appspec.Attribute, path string, v any) hclwrite.To
 
 // secretName matches the names of settings and variables whose values are
 // secret; what it matches in vain is only printed less.
-var secretName = regexp.MustCompile(`(?i)(passw|passphrase|secret|token|credential|private|api_?key|access_?key|_key$|^key$|_dsn$|^dsn$|database_url)`)
+var secretName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(passw|passphrase|secret|token|credential|private|api_?key|access_?key|_key$|^key$|_dsn$|^dsn$|database_url)`)
+})
 
 // value writes any JSON value.
 func (w *specWriter) value(path string, v any) hclwrite.Tokens {
@@ -189,7 +192,7 @@ func (w *specWriter) member(path, key string, v any) hclwrite.Tokens {
 	path += "." + key
 	tokens := w.value(path, v)
 	text, isText := v.(string)
-	if w.imp.spec.Sensitive[path] || isText && text != "" && secretName.MatchString(key) {
+	if w.imp.spec.Sensitive[path] || isText && text != "" && secretName().MatchString(key) {
 		return hclwrite.TokensForFunctionCall("sensitive", tokens)
 	}
 	return tokens

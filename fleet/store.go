@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"sort"
+	"sync"
 	"syscall"
 	"time"
 
@@ -74,7 +75,11 @@ const (
 	fileFailure  = "failure.json"
 )
 
-var appName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+// Patterns are compiled at their first use: each master runs what this program
+// does at its start, and needs none of them.
+var appName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+})
 
 // OpenStore makes the state directory if need be and refuses one that others
 // could write to, as what lies there is trusted.
@@ -143,7 +148,7 @@ func (s *Store) Apps() ([]string, error) {
 	}
 	var names []string
 	for _, e := range es {
-		if e.IsDir() && appName.MatchString(e.Name()) {
+		if e.IsDir() && appName().MatchString(e.Name()) {
 			names = append(names, e.Name())
 		}
 	}

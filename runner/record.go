@@ -27,7 +27,7 @@ func (r *Record) write(dir string) error {
 	if err != nil {
 		return fmt.Errorf("cannot write record of master: %w", err)
 	}
-	if err := renameio.WriteFile(r.file(dir), append(b, '\n'), 0o600); err != nil {
+	if err := renameio.WriteFile(r.file(dir), append(b, '\n'), 0o600, renameio.WithTempDir(dir)); err != nil {
 		return fmt.Errorf("cannot write record of master: %w", err)
 	}
 	return nil

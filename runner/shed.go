@@ -13,7 +13,7 @@ import (
 
 // shedAfter is how long after its start a master gives back what only its start
 // needed.
-const shedAfter = time.Second
+const shedAfter = 3 * time.Second
 
 // shed gives memory back: the heap that the start has left, and the pages of
 // the program's text that the start has touched. What is needed again is

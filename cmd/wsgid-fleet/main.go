@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime/debug"
+	"slices"
 	"syscall"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
@@ -20,6 +22,10 @@ func main() {
 
 // start runs the command line of this process and returns its exit code.
 func start() int {
+	if os.Getenv("GOGC") == "" && !slices.Contains(os.Args[1:], "run") {
+		// A command ends before its garbage matters; the daemon stays.
+		debug.SetGCPercent(400)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return newCLI().execute(ctx, os.Args[1:])

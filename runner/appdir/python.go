@@ -135,7 +135,7 @@ func (v Version) tooOld(path string) error {
 }
 
 // namedVersion matches the names that installations give: python3.11.
-var namedVersion = regexp.MustCompile(`^python(\d+)\.(\d+)$`)
+var namedVersion = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^python(\d+)\.(\d+)$`) })
 
 // toldVersion reads an interpreter's version off its virtualenv's pyvenv.cfg, or
 // off its name behind the links, without starting it.
@@ -155,7 +155,7 @@ func toldVersion(path string) (Version, bool) {
 	if err != nil {
 		return Version{}, false
 	}
-	if m := namedVersion.FindStringSubmatch(filepath.Base(target)); m != nil {
+	if m := namedVersion().FindStringSubmatch(filepath.Base(target)); m != nil {
 		return parseVersion(m[1] + "." + m[2])
 	}
 	return Version{}, false
