@@ -32,6 +32,7 @@ const bootFD = 3
 type bootMessage struct {
 	Spec       *appspec.Spec `json:"spec"`
 	User       workerUser    `json:"user"`
+	HostDir    string        `json:"host_dir"` // of the Python host
 	StateDir   string        `json:"state_dir"`
 	Generation int           `json:"generation"`
 	Listeners  []string      `json:"listeners"` // listen strings, in the order of the descriptors
@@ -74,6 +75,10 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 	if err != nil {
 		return fail(err)
 	}
+	hostDir, err := extractHost(o.StateDir, user)
+	if err != nil {
+		return fail(err)
+	}
 	listeners, opened, err := openListeners(o)
 	defer func() {
 		for _, f := range opened {
@@ -88,7 +93,7 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 	for _, n := range names {
 		files = append(files, listeners[n])
 	}
-	msg, err := json.Marshal(&bootMessage{Spec: o.Spec, User: user, StateDir: o.StateDir, Generation: o.Generation,
+	msg, err := json.Marshal(&bootMessage{Spec: o.Spec, User: user, HostDir: hostDir, StateDir: o.StateDir, Generation: o.Generation,
 		Listeners: names, Foreground: o.Foreground, Standby: o.Standby, Env: workerEnv(os.Environ())})
 	if err != nil {
 		return fail(err)

@@ -71,12 +71,8 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	spec := boot.Spec
 	m := &master{boot: boot, spec: spec, dir: appDir(boot.StateDir, spec.Name)}
-	user := boot.User
+	user, hostDir := boot.User, boot.HostDir
 	python, err := pythonOf(spec)
-	if err != nil {
-		return nil, err
-	}
-	hostDir, err := extractHost(boot.StateDir, user)
 	if err != nil {
 		return nil, err
 	}
