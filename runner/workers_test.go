@@ -93,6 +93,33 @@ func TestScalesByTheWait(t *testing.T) {
 	a.wait(h, func(st Status) bool { return len(st.Workers) == 1 && st.State == StateReady })
 }
 
+// However many wait while workers start, all are answered, and well.
+func TestWaitForWorkersThatAreStarted(t *testing.T) {
+	for _, c := range []struct{ min, requests int }{{0, 10}, {0, 100}, {1, 10}, {1, 100}} {
+		t.Run(fmt.Sprintf("min %d, %d requests", c.min, c.requests), func(t *testing.T) {
+			state := StateReady
+			if c.min == 0 {
+				state = StateIdle
+			}
+			a := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Workers.Min, s.Workers.Max = c.min, 8 })
+			h := a.start(state)
+			var wg sync.WaitGroup
+			for range c.requests {
+				wg.Go(func() {
+					if code, body := a.get("/sleep?0.05"); code != 200 {
+						t.Errorf("got %d %q", code, body)
+					}
+				})
+			}
+			wg.Wait()
+			st, err := h.Status(a.ctx(), 0)
+			if err != nil || st.Requests.Total != uint64(c.requests) || len(st.Workers) < 2 || len(st.Workers) > 8 {
+				t.Errorf("%d requests, %d workers, %v", st.Requests.Total, len(st.Workers), err)
+			}
+		})
+	}
+}
+
 func TestRecyclesByRequests(t *testing.T) {
 	a := newTestApp(t, helloApp, func(s *appspec.Spec) {
 		s.Workers.Min, s.Workers.Max = 2, 2
