@@ -272,15 +272,8 @@ func (b *bench) idleDaemon(ctx context.Context, dir string, args []string) error
 	}
 	defer c.stop(syscall.SIGTERM)
 	pids := []int{c.Process.Pid}
-	// It has come to rest when a second has cost it almost nothing.
-	for range 60 {
-		before := cpu(pids)
-		if err := sleep(ctx, time.Second); err != nil {
-			return err
-		}
-		if cpu(pids)-before <= 10*time.Millisecond {
-			break
-		}
+	if err := rest(ctx, pids); err != nil {
+		return err
 	}
 	const watched = 20 * time.Second
 	before := cpu(pids)
@@ -302,6 +295,20 @@ func (b *bench) idleDaemon(ctx context.Context, dir string, args []string) error
 		value: share, bar: bar{most: 0.2, unit: "%"},
 	})
 	return nil
+}
+
+// rest waits until a second has cost the processes almost nothing.
+func rest(ctx context.Context, pids []int) error {
+	for range 60 {
+		before := cpu(pids)
+		if err := sleep(ctx, time.Second); err != nil {
+			return err
+		}
+		if cpu(pids)-before <= 10*time.Millisecond {
+			return nil
+		}
+	}
+	return fmt.Errorf("processes %v do not come to rest", pids)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -116,7 +116,9 @@ func (b *bench) measure(ctx context.Context) error {
 		{"idle memory", b.idleMemory},
 		{"start", b.start},
 		{"edit of count", b.editOfCount},
+		{"wake", b.wake},
 		{"fleet", b.fleetOfMany},
+		{"thousand idle", b.thousandIdle},
 	} {
 		if b.only.MatchString(s.name) {
 			if err := s.run(ctx, sites["bench"]); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,8 +28,8 @@ type site struct {
 	app  string // the folder for sys.path
 	wsgi string // module:attr
 	env  []string
-	// spec is put into our spec, uwsgi into uWSGI's options.
-	spec string
+	// spec and workers are put into our spec; without workers it is one.
+	spec, workers string
 }
 
 // lastPort is the last one that freePort gave out.
@@ -159,13 +160,13 @@ func (s site) hcl(name, folder, sockets string) string {
 %s
   }
   workers {
-    count = 1
+    %s
   }
   request {
     max_body = "4GiB"
   }
 %s}
-`, name, folder, s.wsgi, env.String(), sockets, s.spec)
+`, name, folder, s.wsgi, env.String(), sockets, cmp.Or(s.workers, "count = 1"), s.spec)
 }
 
 // mastersOf are the masters that have a record below the state directory, and

@@ -154,20 +154,17 @@ func (b *bench) idleMemory(ctx context.Context, s site) error {
 func (b *bench) start(ctx context.Context, s site) error {
 	var added, bare []float64
 	for range b.rounds {
-		python := exec.CommandContext(ctx, "/usr/bin/python3", "-c", "import bench")
-		python.Dir = s.app
-		begin := time.Now()
-		if err := python.Run(); err != nil {
+		imported, err := importing(ctx, s)
+		if err != nil {
 			return err
 		}
-		importing := time.Since(begin)
 		began, stop, err := b.applyOnce(ctx, s)
 		if err != nil {
 			return err
 		}
 		stop()
-		bare = append(bare, ms(importing))
-		added = append(added, ms(began-importing))
+		bare = append(bare, ms(imported))
+		added = append(added, ms(began-imported))
 	}
 	b.table.add(row{
 		what: "first start by apply, beyond Python's import", ours: fmt.Sprintf("%.0f ms", median(added)),
