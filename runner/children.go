@@ -17,6 +17,7 @@ import (
 type children struct {
 	pool  *pool
 	own   map[int]bool // started by us or handed to us by a template, and not yet reaped
+	asked int          // processes that others of us wait for
 	later timer
 }
 
@@ -33,7 +34,7 @@ func (c *children) onChild() {
 	for _, t := range p.templates {
 		procs = append(procs, t.proc)
 	}
-	starting := false
+	starting := c.asked > 0
 	for _, w := range procs {
 		switch {
 		case w.pid == 0:

@@ -112,6 +112,10 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	m.log.onTrouble(func() { m.loop.post(m.pool.touch) })
 	m.pool.admitted = func(w *worker) { m.filters.Store(w.loaded.Filters) }
 	m.pool.emptied = m.onPoolEmpty
+	m.pool.askPython = func() error {
+		_, err := appdir.PythonVersion(context.Background(), python, boot.User.owner())
+		return err
+	}
 	sp := newSpawner(m.loop, m.log, user, boot.Env, hostDir)
 	m.pool.spawn = func(w *worker, s *appspec.Spec) { sp.spawn(w, m.view(s)) }
 	m.front = newFront(m.loop, m.pool, m.log, spec)

@@ -24,6 +24,14 @@ func resolveUser(spec *appspec.Spec) (workerUser, error) {
 	return u, nil
 }
 
+func (u workerUser) owner() appdir.Owner {
+	o := appdir.Owner{UID: u.UID, GID: u.GID, Name: u.Name, Home: u.Home}
+	for _, g := range u.Groups {
+		o.Groups = append(o.Groups, int(g))
+	}
+	return o
+}
+
 // pythonOf is the interpreter of an app.
 func pythonOf(spec *appspec.Spec) (string, error) { return appdir.ResolvePython(spec) }
 

@@ -64,6 +64,9 @@ type pool struct {
 	changed  func()        // state changed: wakes those who wait for it
 	emptied  func()        // stopping, and the last worker is gone
 	admitted func(*worker) // a worker begins to serve
+	// askPython tells what is wrong with the interpreter, off the loop; nil:
+	// nobody knows.
+	askPython func() error
 }
 
 func newPool(l *loop, log *appLog, spec *appspec.Spec) *pool {

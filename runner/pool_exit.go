@@ -90,6 +90,9 @@ func (p *pool) workerExited(w *worker) {
 			}
 			w.failure = &wsgi.Failure{Reason: "the worker ended before it was ready: " + why}
 			p.log.error(fmt.Sprintf("worker %d: %s", w.pid, w.failure.Reason))
+			if ws.Exited() && w.killed == "" {
+				p.doubtPython(w.failure.Reason)
+			}
 		}
 		w.struck = ws.Signaled() && w.killed == ""
 		p.startFailed(w)
@@ -102,6 +105,33 @@ func (p *pool) workerExited(w *worker) {
 	default:
 		p.workerDied(w, ws)
 	}
+}
+
+// doubtPython asks the interpreter whether it is one: a worker ended without a
+// word. What it says replaces the reason given so far.
+func (p *pool) doubtPython(reason string) {
+	if p.askPython == nil {
+		return
+	}
+	ask := p.askPython
+	p.childs.asked++
+	go func() {
+		err := ask()
+		p.loop.post(func() {
+			p.childs.asked--
+			if err == nil {
+				return
+			}
+			p.log.error(err.Error())
+			if p.lastErr == reason {
+				p.lastErr = err.Error()
+			}
+			if p.rollErr == reason {
+				p.rollErr = err.Error()
+			}
+			p.touch()
+		})
+	}()
 }
 
 // reap learns how a process ended. False: its template will tell in a moment.

@@ -247,3 +247,13 @@ func TestMasterProcess(t *testing.T) {
 		t.Errorf("it works in %s, %v", cwd, err)
 	}
 }
+
+// A program that is no Python ends without a word; what it is, is told all the
+// same.
+func TestNoPython(t *testing.T) {
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Python = "/bin/true" })
+	h := a.start(StateBackoff)
+	const want = `cannot use python /bin/true: it is no Python: asked for its version it wrote ""`
+	a.wait(h, func(st Status) bool { return strings.HasPrefix(st.Reason, want+"; ") })
+	a.log(want)
+}
