@@ -61,6 +61,7 @@ func TestDiff(t *testing.T) {
 		{func(s *Spec) { s.Workers.StopTimeout = 1500 * 1e6 }, `workers.stop_timeout: "30s" → "1.5s" (live)`},
 		{func(s *Spec) { s.Workers.IdleTimeout *= 12 }, `workers.idle_timeout: "5m" → "1h" (live)`},
 		{func(s *Spec) { s.Workers.MaxRequests = 10 }, `workers.max_requests: 0 → 10 (live)`},
+		{func(s *Spec) { s.Workers.MaxAge = 3600 * 1e9 }, `workers.max_age: "0s" → "1h" (live)`},
 		{func(s *Spec) { s.Workers.MaxMemory = 512 << 20 }, `workers.max_memory: "0" → "512MiB" (live)`},
 		{func(s *Spec) { s.Workers.Preload = true }, `workers.preload: false → true (rolling)`},
 		{func(s *Spec) { s.Workers.KeepAlive = false }, `workers.keep_alive: true → false (live)`},

@@ -85,6 +85,7 @@ type Workers struct {
 	IdleTimeout    Duration `json:"idle_timeout"`
 	MaxRequests    int      `json:"max_requests"` // 0: never recycled by count
 	MaxMemory      Size     `json:"max_memory"`   // 0: never recycled by size
+	MaxAge         Duration `json:"max_age"`      // 0: never recycled by age
 	Preload        bool     `json:"preload"`
 	KeepAlive      bool     `json:"keep_alive"` // wsgid's option: replace a worker that died
 	Queue          int      `json:"queue"`      // requests that may wait for a worker

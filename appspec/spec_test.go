@@ -33,7 +33,7 @@ func full() *Spec {
 		},
 		Workers: Workers{
 			Min: 0, Max: 8, Threads: 4, RequestTimeout: 90 * s, StartTimeout: 10 * s, StopTimeout: 20 * s, IdleTimeout: 3600 * s,
-			MaxRequests: 1000, MaxMemory: 512 << 20, Preload: true, KeepAlive: false, Queue: 10, QueueTimeout: 3 * s / 2,
+			MaxRequests: 1000, MaxMemory: 512 << 20, MaxAge: 24 * 3600 * s, Preload: true, KeepAlive: false, Queue: 10, QueueTimeout: 3 * s / 2,
 		},
 		Django: &Django{Settings: "blog.settings", Overrides: map[string]any{
 			"DEBUG": false, "ADMINS": []any{[]any{"me", "me@example.org"}}, "SITE_ID": json.Number("3"),

@@ -49,7 +49,7 @@ type pool struct {
 	scaler scaler
 	health checker
 	childs children
-	memory timer // next look at the workers' memory
+	look   timer // next one at the workers' memory and age
 
 	stats    stats
 	access   *accessLog
@@ -74,7 +74,7 @@ func newPool(l *loop, log *appLog, spec *appspec.Spec) *pool {
 		templates: map[int]*template{}}
 	p.rx = newReceiver(wsgi.MaxMessage + 4096)
 	p.retry.f = p.reconcile
-	p.memory.f = p.watchMemory
+	p.look.f = p.watch
 	p.rescue.f = p.onRescue
 	p.access = newAccessLog(l, log, spec.Name)
 	p.scaler.init(p)

@@ -3,6 +3,7 @@ package runner
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -95,7 +96,7 @@ func (p *pool) leastNeeded() *worker {
 // startWorker adds a worker and has its process started.
 func (p *pool) startWorker(spec *appspec.Spec, gen int, held bool) *worker {
 	w := &worker{pool: p, gen: gen, state: WorkerStarting, since: p.loop.now, pidfd: -1, held: held}
-	w.limit = jitter(spec.Workers.MaxRequests)
+	w.limit, w.jitter = jitter(spec.Workers.MaxRequests), rand.Float64()/10
 	p.workers = append(p.workers, w)
 	w.timer.f = func() {
 		w.killed = fmt.Sprintf("it was not ready within %v (workers.start_timeout)", spec.Workers.StartTimeout)
@@ -192,6 +193,9 @@ func (p *pool) admit(w *worker) {
 	p.countLanes()
 	w.timer.f = func() { p.back.reset() }
 	p.loop.set(&w.timer, p.spec.Restart.ResetAfter.D())
+	if age := int64(p.spec.Workers.MaxAge); age > 0 {
+		p.loop.setBy(&p.look, w.ready+age)
+	}
 	for _, s := range w.slots {
 		p.feed(s)
 	}

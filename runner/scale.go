@@ -148,22 +148,45 @@ func (s *scaler) limits(lo, hi int) {
 	}
 }
 
-// watchMemory has workers replaced that have grown past workers.max_memory.
-func (p *pool) watchMemory() {
-	limit := int64(p.spec.Workers.MaxMemory)
-	if limit <= 0 || p.stopping {
+// watch has workers replaced that have grown past workers.max_memory, or served
+// longer than workers.max_age.
+func (p *pool) watch() {
+	w := p.spec.Workers
+	if p.stopping {
 		return
 	}
-	for _, w := range p.workers {
-		if !w.serving() || w.recycling() {
+	next := time.Duration(0)
+	if w.MaxMemory > 0 {
+		next = memoryEvery
+	}
+	for _, worker := range p.workers {
+		if !worker.serving() || worker.recycling() {
 			continue
 		}
-		if rss := residentSize(w.pid); rss > limit {
-			p.stats.restarts[restartMemory]++
-			p.recycle(w, fmt.Sprintf("its resident size is %d MiB (workers.max_memory is %d MiB)", rss>>20, limit>>20))
+		if limit := int64(w.MaxMemory); limit > 0 {
+			if rss := residentSize(worker.pid); rss > limit {
+				p.stats.restarts[restartMemory]++
+				p.recycle(worker, fmt.Sprintf("its resident size is %d MiB (workers.max_memory is %d MiB)", rss>>20, limit>>20))
+				continue
+			}
+		}
+		if w.MaxAge <= 0 {
+			continue
+		}
+		age := time.Duration(p.loop.now - worker.ready)
+		left := time.Duration(float64(w.MaxAge.D())*(1+worker.jitter)) - age
+		if left <= 0 {
+			p.stats.restarts[restartAge]++
+			p.recycle(worker, fmt.Sprintf("it has served for %v (workers.max_age is %v)", age.Round(time.Second), w.MaxAge))
+			continue
+		}
+		if next == 0 || left < next {
+			next = left
 		}
 	}
-	p.loop.set(&p.memory, memoryEvery)
+	if next > 0 {
+		p.loop.set(&p.look, next)
+	}
 }
 
 // memoryEvery is how often the workers' memory is looked at.
@@ -173,6 +196,6 @@ const memoryEvery = 2 * time.Second
 func (p *pool) configure(spec *appspec.Spec) {
 	p.spec = spec
 	p.access.configure(spec.Log.Access, spec.Log.Format == "json")
-	p.watchMemory()
+	p.watch()
 	p.health.configure()
 }

@@ -44,12 +44,13 @@ const (
 	restartTimeout                       // a request ran into workers.request_timeout
 	restartMemory                        // workers.max_memory
 	restartRequests                      // workers.max_requests
+	restartAge                           // workers.max_age
 	restartHealth                        // its health checks failed
 	restartBroke                         // it did what no worker may do
 )
 
 // restartReasons are their names in Counters.Restarts.
-var restartReasons = [...]string{"died", "start", "timeout", "memory", "requests", "health", "broke"}
+var restartReasons = [...]string{"died", "start", "timeout", "memory", "requests", "age", "health", "broke"}
 
 // histogram counts durations in buckets of a relative width of an eighth.
 type histogram [40 * 8]uint32

@@ -29,10 +29,11 @@ type worker struct {
 	abort     []byte // the shared abort table, one uint32 a slot
 
 	served  uint64
-	errors  uint64 // of served, answered 5xx
-	sent    uint64 // bytes of bodies
-	worked  int64  // nanoseconds at requests
-	limit   uint64 // recycle after that many requests; 0: never
+	errors  uint64  // of served, answered 5xx
+	sent    uint64  // bytes of bodies
+	worked  int64   // nanoseconds at requests
+	limit   uint64  // recycle after that many requests; 0: never
+	jitter  float64 // by what part it may grow older than others
 	failure *wsgi.Failure
 	loaded  wsgi.Ready
 	recycle string // why it is to be replaced; it serves until its replacement is ready

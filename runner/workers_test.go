@@ -175,6 +175,33 @@ def application(environ, start_response):
     return [str(os.getpid()).encode()]
 `
 
+func TestRecyclesByAge(t *testing.T) {
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) {
+		s.Workers.Min, s.Workers.Max = 2, 2
+		s.Workers.MaxAge = appspec.Duration(300 * time.Millisecond)
+	})
+	h := a.start(StateReady)
+	st, _ := h.Status(a.ctx(), 0)
+	old := pids(st)
+	stop := a.load(4)
+	a.wait(h, func(st Status) bool {
+		now := pids(st)
+		for pid := range old {
+			if now[pid] {
+				return false
+			}
+		}
+		return len(now) == 2
+	})
+	if good, bad := stop(); len(bad) > 0 || good == 0 {
+		t.Errorf("%d good, bad: %v", good, bad)
+	}
+	a.log("(workers.max_age is 300ms)")
+	if st, _ := h.Status(a.ctx(), 0); st.Restarts != 0 || st.Counters.Restarts["age"] == 0 {
+		t.Errorf("restarts %d, %v", st.Restarts, st.Counters)
+	}
+}
+
 func TestHealth(t *testing.T) {
 	health := func(s *appspec.Spec) {
 		s.Health = &appspec.Health{Path: "/healthz", Interval: appspec.Duration(50 * time.Millisecond),

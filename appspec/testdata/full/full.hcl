@@ -48,6 +48,7 @@ app "full" {
     idle_timeout    = "1h"
     max_requests    = 1000
     max_memory      = "512MiB"
+    max_age         = "24h"
     preload         = true
     keep_alive      = false
     queue           = 10
