@@ -46,7 +46,7 @@ func (s *storm) around(l Lost) string {
 	slices.SortStableFunc(all, func(a, b entry) int { return a.at.Compare(b.at) })
 	var b strings.Builder
 	for _, e := range all {
-		fmt.Fprintf(&b, "%s %s\n", e.at.Format("15:04:05.000"), e.text)
+		fmt.Fprintf(&b, "%s %s\n", e.at.Format(clock), e.text)
 	}
 	return b.String()
 }

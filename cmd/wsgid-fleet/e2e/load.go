@@ -69,9 +69,12 @@ type Lost struct {
 	Since, Until time.Time
 }
 
+// clock is how times are shown: losses are a matter of microseconds.
+const clock = "15:04:05.000000"
+
 func (l Lost) String() string {
 	return fmt.Sprintf("%s: %s (%s … %s): %s", l.App, l.Cause,
-		l.Since.Format("15:04:05.000"), l.Until.Format("15:04:05.000"), l.Text)
+		l.Since.Format(clock), l.Until.Format(clock), l.Text)
 }
 
 // Counts is what a Load has counted.

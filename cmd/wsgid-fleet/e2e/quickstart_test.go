@@ -95,7 +95,7 @@ func (b *bed) allReady() error {
 		return fmt.Errorf("no apps")
 	}
 	for _, a := range s.Apps {
-		if a.State != "ready" {
+		if a.State != "ready" && (a.State != "idle" || a.Desired.Min > 0) {
 			return fmt.Errorf("%s is %s (%s)", a.Name, a.State, a.Reason)
 		}
 	}

@@ -29,6 +29,8 @@ type stormApp struct {
 	name  string
 	addr  string // where clients ask
 	m2    bool
+	idle  bool // workers.min = 0, and few clients: its master comes and goes
+	wide  bool // it listens on all addresses
 	count int
 	word  int  // the value of GREETING, to be changed
 	thr   int  // threads
@@ -39,6 +41,9 @@ type stormApp struct {
 // requestTimeout is short, so that a worker that was stopped is noticed within
 // the storm.
 const requestTimeout = 3 * time.Second
+
+// idleTime is how long the idle app keeps a worker, and then its master.
+const idleTime = 100 * time.Millisecond
 
 // kill is something that may excuse a lost request.
 type kill struct {
@@ -81,6 +86,10 @@ var disturbances = []disturbance{
 		a.extra = !a.extra
 		return s.spec(a)
 	}},
+	{"move of a listener on its port (replace)", 2, func(s *storm, a *stormApp) error {
+		a.wide = !a.wide
+		return s.spec(a)
+	}},
 	{"broken spec", 3, func(s *storm, a *stormApp) error {
 		s.write("wsgid.d/"+a.name+".hcl", "app \""+a.name+"\" {\n  path = \n}\n")
 		s.breathe()
@@ -92,6 +101,12 @@ var disturbances = []disturbance{
 		return s.spec(a)
 	}},
 	{"reload", 4, func(s *storm, a *stormApp) error { return s.try("reload", a.name) }},
+	{"restart", 2, func(s *storm, a *stormApp) error {
+		if a.m2 { // as with sockets
+			return nil
+		}
+		return s.try("restart", a.name)
+	}},
 	{"scale", 2, func(s *storm, a *stormApp) error {
 		return s.try("scale", fmt.Sprintf("%s=%d", a.name, 1+s.rand.IntN(4)))
 	}},
@@ -162,7 +177,7 @@ func TestChaos(t *testing.T) {
 func (s *storm) setUp() {
 	s.t.Helper()
 	s.only()
-	for _, name := range []string{"alpha", "beta", "bystander"} {
+	for _, name := range []string{"alpha", "idler", "beta", "bystander"} {
 		folder := filepath.Join(s.demo, "apps", name)
 		s.must(os.CopyFS(folder, os.DirFS(filepath.Join(s.demo, "apps/hello"))))
 		for _, dir := range []string{folder, filepath.Join(folder, "app")} {
@@ -176,6 +191,8 @@ func (s *storm) setUp() {
 			s.apps = append(s.apps, a)
 		}
 	}
+	s.apps[1].idle = true
+	s.must(s.spec(s.apps[1]))
 	m2 := &stormApp{name: "m2", addr: s.m2, m2: true, count: 2, thr: 1}
 	s.apps = append(s.apps, m2)
 	s.must(s.spec(m2))
@@ -185,6 +202,9 @@ func (s *storm) setUp() {
 	for _, a := range s.apps {
 		for _, keep := range []bool{true, false} {
 			l := &Load{App: a.name, Addr: a.addr, Connections: 2, KeepAlive: keep, Pause: 2 * time.Millisecond}
+			if a.idle {
+				l.Connections, l.KeepAlive, l.Pause = 1, false, 3*idleTime
+			}
 			if a.m2 {
 				l.Timeout = 12 * time.Second
 			}
@@ -196,7 +216,16 @@ func (s *storm) setUp() {
 
 // text is the app's spec as it should be now.
 func (s *storm) text(a *stormApp) string {
-	module, sockets := "hello", fmt.Sprintf("    http {\n      listen = %q\n    }\n", a.addr)
+	listen := a.addr
+	if a.wide {
+		_, port, _ := strings.Cut(a.addr, ":")
+		listen = "0.0.0.0:" + port
+	}
+	module, sockets := "hello", fmt.Sprintf("    http {\n      listen = %q\n    }\n", listen)
+	number := fmt.Sprintf("count           = %d", a.count)
+	if a.idle {
+		number = fmt.Sprintf("min             = 0\n    max             = %d\n    idle_timeout    = %q", a.count, idleTime)
+	}
 	switch {
 	case a.m2:
 		module = "m2"
@@ -215,7 +244,7 @@ func (s *storm) text(a *stormApp) string {
 %s  }
 
   workers {
-    count           = %d
+    %s
     threads         = %d
     request_timeout = %q
   }
@@ -225,7 +254,7 @@ func (s *storm) text(a *stormApp) string {
     max_delay = "1s"
   }
 }
-`, a.name, module, a.word, sockets, a.count, a.thr, requestTimeout)
+`, a.name, module, a.word, sockets, number, a.thr, requestTimeout)
 }
 
 func between(text, before, after string) string {
@@ -286,6 +315,7 @@ func (s *storm) strike(a *stormApp, what string, signal syscall.Signal) error {
 		}
 	}
 	k.gone = time.Now()
+	s.diary.note("  it is gone: %v after %v", k.gone.Sub(k.at), k.at.Format(clock))
 	s.kills = append(s.kills, k)
 	return nil
 }
@@ -374,7 +404,9 @@ func (s *storm) settle() {
 	}
 	s.heal()
 	for _, a := range s.apps {
-		s.await(a.name, "ready", a.count)
+		if !a.idle {
+			s.await(a.name, "ready", a.count)
+		}
 		wantAnswer(s.t, a.addr, "/end", "/end\n")
 	}
 }
