@@ -64,8 +64,9 @@ type Lost struct {
 	App   string
 	Cause Cause
 	Text  string // the error, or the start of the answer
-	// Since is when the connection was last known to be good: when the request
-	// was begun, or, on a kept connection, when the answer before it ended.
+	// Since is when the server was last known to live: when the request was begun,
+	// or, on a kept connection, the request before it. (That one's answer may have
+	// been read when who sent it was dead already.)
 	Since, Until time.Time
 }
 
@@ -131,28 +132,27 @@ func (l *Load) Counts() Counts {
 func (l *Load) connection(ctx context.Context) {
 	var c net.Conn
 	var r *bufio.Reader
-	var since time.Time
+	var since, begun time.Time
 	defer func() {
 		if c != nil {
 			c.Close()
 		}
 	}()
 	for ctx.Err() == nil {
+		since, begun = begun, time.Now()
 		if c == nil {
-			since = time.Now()
+			since = begun
 		}
 		n := l.sent.Add(1)
 		keep, err := l.one(n, &c, &r)
-		now := time.Now()
 		if err != nil {
 			l.mu.Lock()
-			l.lost = append(l.lost, Lost{App: l.App, Cause: causeOf(err), Text: err.Error(), Since: since, Until: now})
+			l.lost = append(l.lost, Lost{App: l.App, Cause: causeOf(err), Text: err.Error(), Since: since, Until: time.Now()})
 			l.mu.Unlock()
 			keep = keep && !gone(err)
 		} else {
 			l.good.Add(1)
 		}
-		since = now
 		if !keep && c != nil {
 			c.Close()
 			c = nil
