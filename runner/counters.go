@@ -16,7 +16,7 @@ type Counters struct {
 	Buckets []uint64 `json:"buckets"`
 	Seconds float64  `json:"seconds"` // sum of the durations
 	// Restarts are the workers that were replaced though nobody asked for it, by
-	// reason: died, start, timeout, memory, requests, health, broke.
+	// reason: died, start, timeout, memory, requests, age, health, broke.
 	Restarts map[string]uint64 `json:"restarts"`
 }
 

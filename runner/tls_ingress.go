@@ -43,6 +43,7 @@ func newTLSIngress(l *loop, p *pool, f *front, log *appLog) *tlsIngress {
 	in.server = &bridge.Server{
 		Submit:   func(r *bridge.Incoming) { l.post(func() { in.submit(r) }) },
 		Cancel:   func(r *bridge.Incoming) { l.post(func() { in.cancel(r) }) },
+		Refused:  func(peer wsgi.Peer, status int) { l.post(func() { p.refused(nil, &peer, status) }) },
 		Limits:   func() bridge.Limits { return *in.limits.Load() },
 		Trusted:  f.trusts,
 		TempFile: f.tempFile,

@@ -50,7 +50,10 @@ func writeCertificate(t *testing.T, dir string) *appspec.TLS {
 func TestTLS(t *testing.T) {
 	dir := t.TempDir()
 	files := writeCertificate(t, dir)
-	a := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Sockets.HTTP[0].TLS = files })
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) {
+		s.Sockets.HTTP[0].TLS = files
+		s.Request.MaxBody = 200_000
+	})
 	h := a.start(StateReady)
 	pool := x509.NewCertPool()
 	b, _ := os.ReadFile(files.Cert)
@@ -69,7 +72,17 @@ func TestTLS(t *testing.T) {
 		if err != nil || resp.Proto != proto || string(got) != body {
 			t.Errorf("%s: proto %s, %d bytes, %v", proto, resp.Proto, len(got), err)
 		}
+		// What never comes to the application is counted all the same.
+		resp, err = client.Post("https://"+a.addr+"/echo", "text/plain", strings.NewReader(strings.Repeat("x", 300_000)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != 413 {
+			t.Errorf("%s: %s", proto, resp.Status)
+		}
 	}
+	a.wait(h, func(st Status) bool { return st.Counters.Codes[413] == 2 && st.Counters.Codes[200] == 2 })
 	// A new master takes the socket over.
 	socks, err := h.Listeners(a.ctx())
 	if err != nil || socks[a.addr] == nil {

@@ -303,6 +303,7 @@ func (c *conn1) refuse(status int, reason, setting string) bool {
 		setting = " (" + setting + ")"
 	}
 	c.s.log(fmt.Sprintf("%s: %s: %d: %s%s", from(c.peer.RemoteAddr), http1.Excerpt(c.in), status, reason, setting))
+	c.s.refused(c.peer, status)
 	return c.answer(status, reason)
 }
 

@@ -173,6 +173,7 @@ func (w *writer2) readBody(hr *http.Request, b *body) (status int, reason string
 func (w *writer2) refuse(hr *http.Request, status int, reason string) {
 	host, _, _ := net.SplitHostPort(hr.RemoteAddr)
 	w.s.log(fmt.Sprintf("%s: %s: %d: %s", from(host), http1.Excerpt([]byte(hr.Method+" "+hr.RequestURI)), status, reason))
+	w.s.refused(w.s.peer2(hr), status)
 	_ = w.fail(status, reason)
 }
 

@@ -57,6 +57,9 @@ type Server struct {
 	// Note makes what the taker wants to keep of a request as its Token. It is
 	// called from many goroutines; nil: nothing.
 	Note func(r *wsgi.Request, p *wsgi.Peer) any
+	// Refused tells of a request that is answered here and never submitted, to be
+	// counted. It is called from many goroutines; nil: nobody counts.
+	Refused func(p wsgi.Peer, status int)
 	// Cancel tells that the client of a submitted request is gone. The response
 	// may have ended meanwhile: see Incoming.Ended.
 	Cancel func(in *Incoming)
@@ -88,6 +91,12 @@ type Server struct {
 	greeting  sync.WaitGroup            // connections whose handshake is under way
 	running   sync.WaitGroup            // goroutines of connections
 	handlers  sync.WaitGroup            // HTTP/2 requests
+}
+
+func (s *Server) refused(p wsgi.Peer, status int) {
+	if s.Refused != nil {
+		s.Refused(p, status)
+	}
 }
 
 func (s *Server) init() {
