@@ -125,7 +125,6 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act
 	if err != nil {
 		return err
 	}
-	a.bequeath(ctx, spec, o, m)
 	a.hold(ctx, o.App, m)
 	a.holder.set(o.App, nil) // the master has them
 	beside.close()           // as long as we have the old sockets, somebody listens
@@ -154,18 +153,21 @@ func (a *Applier) open(ctx context.Context, spec *appspec.Spec, o Observed, file
 	return m, a.store.SaveApplied(o.App, Applied{Generation: gen, Digest: digest, Spec: spec})
 }
 
-// hold fetches duplicates of the master's listeners for the keeper. Without
-// them the app runs all the same; only its master's death would be felt.
-func (a *Applier) hold(ctx context.Context, app string, m master) {
+// hold fetches duplicates of the master's listeners for the keeper, in place of
+// what was kept for the app; whoever waits there is the master's from now on.
+// Without them the app runs all the same; only its master's death would be felt.
+func (a *Applier) hold(ctx context.Context, app string, m master) (adopted int) {
 	if a.keep == nil {
-		return
+		return 0
 	}
 	files, err := m.Listeners(ctx)
 	if err != nil {
 		a.log.Warn("cannot keep the listening sockets", "app", app, "pid", m.record().PID, "err", err)
-		return
+		return 0
 	}
+	adopted = a.bequeath(ctx, app, m, files)
 	a.keep.keep(app, files)
+	return adopted
 }
 
 func (a *Applier) update(ctx context.Context, spec *appspec.Spec, o Observed, cur Seen) error {

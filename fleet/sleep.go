@@ -62,12 +62,16 @@ func (a *Applier) listen(ctx context.Context, spec *appspec.Spec, o Observed, ac
 	return a.door.arm(o.App, files)
 }
 
-// bequeath gives a first master those who have come to sockets that are kept but
-// are no longer the app's.
-func (a *Applier) bequeath(ctx context.Context, spec *appspec.Spec, o Observed, m master) {
-	left := a.keep.beyond(spec)
+// bequeath gives a master those who have come to sockets that are kept but are
+// none of its own. It returns how many they are.
+func (a *Applier) bequeath(ctx context.Context, app string, m master, its map[string]*os.File) (adopted int) {
+	left := a.keep.all(app)
+	// By the socket, not by its name: localhost:80 may be 127.0.0.1:80.
+	maps.DeleteFunc(left, func(_ string, f *os.File) bool {
+		return slices.ContainsFunc(slices.Collect(maps.Values(its)), func(g *os.File) bool { return isSameSocket(f, g) })
+	})
 	if len(left) == 0 {
-		return
+		return 0
 	}
 	b := besides{old: slices.Collect(maps.Values(left))}
 	b.hush(a.idle)
@@ -76,28 +80,40 @@ func (a *Applier) bequeath(ctx context.Context, spec *appspec.Spec, o Observed, 
 		if len(conns) == 0 {
 			continue
 		}
-		err := m.Adopt(ctx, heirOf(spec, f), conns)
+		err := m.Adopt(ctx, heirOf(its, f), conns)
 		closeFiles(conns)
 		if err != nil {
-			a.log.Warn("clients of a socket that is no longer wanted are lost", "app", o.App, "listen", listen, "err", err)
+			a.log.Warn("clients of a socket that is no longer wanted are lost", "app", app, "listen", listen, "err", err)
+			continue
 		}
+		adopted += len(conns)
 	}
+	return adopted
+}
+
+// isSameSocket tells whether two files are one socket. Of one that cannot be asked
+// it is assumed.
+func isSameSocket(f, g *os.File) bool {
+	a, err1 := f.Stat()
+	b, err2 := g.Stat()
+	return err1 != nil || err2 != nil || os.SameFile(a, b)
 }
 
 // heirOf is the listener that takes a socket's place: the one in whose way it is,
 // or the first.
-func heirOf(spec *appspec.Spec, f *os.File) string {
+func heirOf(its map[string]*os.File, f *os.File) string {
+	listens := slices.Sorted(maps.Keys(its))
 	if have, err := boundTo(f); err == nil {
-		for _, s := range spec.Sockets.HTTP {
-			if want, err := resolve(s.Listen); err == nil && want.Port() == have.Port() && overlap(want.Addr(), have.Addr()) {
-				return s.Listen
+		for _, listen := range listens {
+			if want, err := boundTo(its[listen]); err == nil && want.Port() == have.Port() && overlap(want.Addr(), have.Addr()) {
+				return listen
 			}
 		}
 	}
-	if len(spec.Sockets.HTTP) == 0 {
+	if len(listens) == 0 {
 		return ""
 	}
-	return spec.Sockets.HTTP[0].Listen
+	return listens[0]
 }
 
 // acceptAll takes all connections that wait at a socket.
@@ -122,7 +138,9 @@ func acceptAll(f *os.File) (conns []*os.File) {
 // keeper: who connects from now on waits there.
 func (a *Applier) rest(ctx context.Context, spec *appspec.Spec, o Observed, cur Seen) error {
 	if len(a.keep.files(spec)) != len(spec.Sockets.HTTP) {
-		a.hold(ctx, o.App, cur.master)
+		if a.hold(ctx, o.App, cur.master) > 0 {
+			return nil // somebody had come, to a socket that an earlier daemon kept
+		}
 	}
 	files := a.keep.files(spec)
 	if len(files) != len(spec.Sockets.HTTP) {

@@ -230,10 +230,28 @@ func (f *fleetDir) holderPID() int {
 // Who has come to a socket that an idle app no longer listens on is served all
 // the same.
 func TestAnIdleAppMovesWithItsClients(t *testing.T) {
+	t.Run("no master runs", func(t *testing.T) { testMovesWithItsClients(t, false) })
+	// As when the daemon is killed while it starts the master for them.
+	t.Run("a master runs", func(t *testing.T) { testMovesWithItsClients(t, true) })
+}
+
+func testMovesWithItsClients(t *testing.T, running bool) {
 	f := newFleetDir(t)
 	f.cleanup()
 	f.app("blog", masterCode)
 	f.spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"))
+	if running {
+		f.spec("blog", `wsgi_app = "m:app"`, idleFor("100ms"))
+		d := f.child()
+		eventually(t, "its master runs", func() bool {
+			_, err := f.get("blog")
+			return err == nil && f.status("blog").Master != nil
+		})
+		if err := d.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = d.Wait()
+	}
 	left := listener(t)
 	at, err := boundTo(left)
 	if err != nil {
