@@ -22,9 +22,10 @@ func main() {
 
 // start runs the command line of this process and returns its exit code.
 func start() int {
-	if os.Getenv("GOGC") == "" && !slices.Contains(os.Args[1:], "run") {
-		// A command ends before its garbage matters; the daemon stays.
-		debug.SetGCPercent(400)
+	if os.Getenv("GOGC") == "" && (slices.Contains(os.Args[1:], "plan") || slices.Contains(os.Args[1:], "validate")) {
+		// These end before their garbage matters, but for very many specs.
+		debug.SetGCPercent(-1)
+		debug.SetMemoryLimit(256 << 20)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
