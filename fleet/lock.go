@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"strconv"
@@ -98,14 +99,14 @@ func (s *Store) lockApp(ctx context.Context, app string) (unlock func(), err err
 			return nil, err
 		}
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
-		if err != nil {
-			return nil, fmt.Errorf("cannot lock app %s: %w", app, err)
+		if err == nil {
+			if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil && sameFile(f, path) {
+				return func() { f.Close() }, nil
+			}
+			f.Close()
+		} else if errors.Is(err, fs.ErrNotExist) {
+			err = nil // Forget has removed the directory under us
 		}
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil && sameFile(f, path) {
-			return func() { f.Close() }, nil
-		}
-		f.Close()
 		if err != nil && !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
 			return nil, fmt.Errorf("cannot lock app %s: %s: %w", app, path, err)
 		}

@@ -162,8 +162,10 @@ func (s *Store) Make(app string) error {
 	if err := s.fs.Mkdir(d, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("cannot make state directory %s: %w", d, reason(err))
 	}
-	if fi, err := lstat(s.fs, d); err != nil || !fi.IsDir() {
+	if fi, err := lstat(s.fs, d); err == nil && !fi.IsDir() {
 		return fmt.Errorf("cannot use state directory %s: it is not a directory; move it away", d)
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) { // then Forget was faster: whoever needs it begins again
+		return fmt.Errorf("cannot use state directory %s: %w", d, reason(err))
 	}
 	return nil
 }
