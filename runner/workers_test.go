@@ -169,6 +169,12 @@ def application(environ, start_response):
         how = open(flag).read()
         if how == "hang":
             time.sleep(60)
+        if how == "stream":
+            start_response("200 Yes", [])
+            return iter(lambda: b"and so on", None)
+        if how == "redirect":
+            start_response("302 Found", [("Location", "http://127.0.0.1:1/")])
+            return [b""]
         start_response("500 Sick", [])
         return [b""]
     start_response("200 OK", [])
@@ -221,6 +227,36 @@ func TestHealth(t *testing.T) {
 				t.Fatal(err)
 			}
 			a.wait(h, func(n Status) bool { return n.State == StateReady && !pids(n)[st.Workers[0].PID] })
+		})
+	}
+	// What is odd about an answer is no illness: the status counts, no redirect is
+	// followed, and no body is waited for.
+	for how, answer := range map[string]string{"stream": "200 in ", "redirect": "302 in "} {
+		t.Run(how, func(t *testing.T) {
+			a := newTestApp(t, healthApp, health)
+			h := a.start(StateReady)
+			before := a.wait(h, func(st Status) bool { return st.Health != nil && st.Health.OK })
+			a.write("sick", how)
+			// Three rounds: the first may be of before.
+			last, rounds := before.Health.At, 0
+			var st Status
+			eventually(t, "three health checks have come", func() bool {
+				var err error
+				if st, err = h.Status(a.ctx(), 0); err != nil {
+					t.Fatal(err)
+				}
+				if st.Health.At.After(last) {
+					last = st.Health.At
+					rounds++
+				}
+				return rounds >= 3
+			})
+			if !st.Health.OK || !strings.HasPrefix(st.Health.Answer, answer) || st.Workers[0].PID != before.Workers[0].PID {
+				t.Errorf("health %+v, worker %d, before %d", st.Health, st.Workers[0].PID, before.Workers[0].PID)
+			}
+			if code, _ := a.get("/"); code != 200 {
+				t.Errorf("does not serve on: %d", code)
+			}
 		})
 	}
 	t.Run("gates a rollout", func(t *testing.T) {
