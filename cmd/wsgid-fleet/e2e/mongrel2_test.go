@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,5 +56,25 @@ func accepts(t *testing.T, addr string) {
 			return fmt.Errorf("not yet: %w", err)
 		}
 		return c.Close()
+	})
+}
+
+// Behind mongrel2, too, the first request waits for the worker that it starts.
+func TestAnIdleAppBehindMongrel2(t *testing.T) {
+	asEach(t, func(t *testing.T, who account) {
+		b := newBed(t, who)
+		b.only("m2")
+		b.replace("wsgid.d/m2.hcl", "  request {", "  workers {\n    min          = 0\n    max          = 2\n    idle_timeout = \"200ms\"\n  }\n\n  request {")
+		b.startMongrel2()
+		b.run()
+		for range 3 {
+			app := b.await("m2", "idle", 0)
+			if app.Master == nil {
+				t.Fatal("its master is gone: mongrel2 has nobody to hand a request to")
+			}
+			if status, body, err := get(b.m2, "/"); err != nil || status != http.StatusOK {
+				t.Errorf("status %d, %v:\n%s", status, err, body)
+			}
+		}
 	})
 }
