@@ -163,6 +163,9 @@ func (d *Daemon) begin(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if d.isReady(n) {
+			continue // its master has said so: no need to ask
+		}
 		sctx, cancel := context.WithCancel(ctx)
 		done := make(chan struct{})
 		go func() {
@@ -177,6 +180,19 @@ func (d *Daemon) begin(ctx context.Context) {
 		d.Hooks.ready()
 		d.board.touch("")
 	}
+}
+
+// isReady tells whether the app's master has told that it is ready, and nothing
+// else.
+func (d *Daemon) isReady(app string) bool {
+	d.stateMu.Lock()
+	defer d.stateMu.Unlock()
+	return d.states[app] == stateText(runner.Status{State: runner.StateReady})
+}
+
+// stateText is what is told of a master's state when it changes.
+func stateText(st runner.Status) string {
+	return string(st.State) + " " + st.Reason + " " + st.LogError
 }
 
 // extend asks for more time while something goes on.
@@ -260,7 +276,7 @@ func (d *Daemon) scope(spec *appspec.Spec, pid int) {
 // changed is told by the supervisor.
 func (d *Daemon) changed(app string, st runner.Status) {
 	d.stateMu.Lock()
-	text := string(st.State) + " " + st.Reason + " " + st.LogError
+	text := stateText(st)
 	was := d.states[app]
 	d.states[app] = text
 	d.stateMu.Unlock()

@@ -52,7 +52,6 @@ func (m *ServiceManager) Present() bool { return m.notify.present }
 func (m *ServiceManager) Hooks() Hooks {
 	h := Hooks{
 		Ready:         m.notify.ready,
-		Status:        m.notify.status,
 		Reloading:     m.notify.reloading,
 		ExtendTimeout: m.notify.extendTimeout,
 		Stopping: func() {
@@ -64,6 +63,9 @@ func (m *ServiceManager) Hooks() Hooks {
 		KeepListeners: m.store.keep,
 		SocketsStored: m.Present() && startedBySystemd(),
 		Upgrade:       upgrade,
+	}
+	if m.Present() {
+		h.Status = m.notify.status // the line costs a look at every app that changes
 	}
 	if interval := watchdogInterval(); interval > 0 {
 		h.Watchdog, h.WatchdogInterval = m.notify.watchdog, interval

@@ -70,7 +70,7 @@ func (b *bench) manyEmperor(s site) (many, error) {
 				addr, filepath.Join(folder, "app"), s.wsgi))
 		},
 		start: func() (*child, error) {
-			return b.children.start("emperor", dir, nil, syscall.SIGKILL, "uwsgi_python3", "--emperor", vassals)
+			return b.children.start("emperor", dir, nil, syscall.SIGKILL, "uwsgi_python3", "--die-on-term", "--emperor", vassals)
 		},
 	}, nil
 }
@@ -159,8 +159,9 @@ func (b *bench) fleetOfMany(ctx context.Context, s site) error {
 }
 
 // coldStart returns the seconds from the daemon's start until all apps have
-// answered, and the median of those from the write of one more spec to its
-// app's first answer.
+// answered, as after a boot: they have run once before, so folders, byte code and
+// page cache are there. And the median of those from the write of one more spec
+// to its app's first answer.
 func (b *bench) coldStart(ctx context.Context, m many) (all, one float64, err error) {
 	addrs := make([]string, b.apps)
 	for i := range addrs {
@@ -171,18 +172,24 @@ func (b *bench) coldStart(ctx context.Context, m many) (all, one float64, err er
 			return 0, 0, err
 		}
 	}
-	begin := time.Now()
-	c, err := m.start()
-	if err != nil {
-		return 0, 0, err
-	}
-	defer c.stop(syscall.SIGTERM)
-	for _, addr := range addrs {
-		if err := up(ctx, "http://"+addr, c.log); err != nil {
+	var c *child
+	for range 2 {
+		if c != nil {
+			c.stop(syscall.SIGTERM)
+		}
+		begin := time.Now()
+		if c, err = m.start(); err != nil {
 			return 0, 0, err
 		}
+		for _, addr := range addrs {
+			if err := up(ctx, "http://"+addr, c.log); err != nil {
+				c.stop(syscall.SIGTERM)
+				return 0, 0, err
+			}
+		}
+		all = time.Since(begin).Seconds()
 	}
-	all = time.Since(begin).Seconds()
+	defer c.stop(syscall.SIGTERM)
 	var times []float64
 	for i := range b.rounds {
 		addr, err := freePort()
