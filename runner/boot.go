@@ -170,8 +170,10 @@ func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.Fil
 		}
 		sys.Unshareflags = unix.CLONE_NEWNS // Go makes the mounts private, too
 	}
+	// The data plane is one goroutine; a second processor serves the others. Said
+	// here, the runtime does not set up one for each that the machine has.
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{masterName + o.Spec.Name}, &syscall.ProcAttr{
-		Dir: "/", Env: append(workerEnv(os.Environ()), "GODEBUG=madvdontneed=1", "TMPDIR="+os.Getenv("TMPDIR")), Files: fds,
+		Dir: "/", Env: append(workerEnv(os.Environ()), "GODEBUG=madvdontneed=1", "GOMAXPROCS=2", "TMPDIR="+os.Getenv("TMPDIR")), Files: fds,
 		Sys: sys,
 	})
 	if err != nil {

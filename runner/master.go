@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -66,8 +65,6 @@ func runMaster() {
 }
 
 func newMaster(boot bootMessage, files map[string]int) (*master, error) {
-	// The data plane is one goroutine; a second processor serves the others.
-	runtime.GOMAXPROCS(2)
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	spec := boot.Spec
 	m := &master{boot: boot, spec: spec, dir: appDir(boot.StateDir, spec.Name)}

@@ -182,8 +182,8 @@ var (
 )
 
 // copyTo writes the response until its end. gone is closed when the client
-// leaves. errShort: the connection, or stream, must be cut. A failure that
-// comes before anything was written is answered as one, even behind Head.
+// leaves. errShort: the connection, or stream, must be cut: the response failed
+// behind its head, and what there is of it was written.
 func (q *response) copyTo(w writer, noBody bool, gone <-chan struct{}) error {
 	left := int64(-1) // bytes still to come by Content-Length; -1: not known
 	started := false
@@ -194,7 +194,6 @@ func (q *response) copyTo(w writer, noBody bool, gone <-chan struct{}) error {
 		var p part
 		ready := false
 		switch {
-		case status != 0:
 		case head != nil:
 		case len(q.parts) > 0:
 			p, ready = q.parts[0], true
@@ -210,10 +209,6 @@ func (q *response) copyTo(w writer, noBody bool, gone <-chan struct{}) error {
 
 		var err error
 		switch {
-		case status != 0 && started:
-			return errShort
-		case status != 0:
-			return w.fail(status, reason)
 		case head != nil:
 			started = true
 			if left = head.ContentLength; left < 0 {
@@ -226,6 +221,13 @@ func (q *response) copyTo(w writer, noBody bool, gone <-chan struct{}) error {
 				left, err = p.copyTo(w, left)
 			}
 			p.close()
+		case status != 0 && started:
+			if err := w.flush(); err != nil {
+				return err
+			}
+			return errShort
+		case status != 0:
+			return w.fail(status, reason)
 		case ended:
 			if left > 0 && !noBody {
 				q.s.log(fmt.Sprintf("a response was %d bytes shorter than its Content-Length; it is cut", left))
