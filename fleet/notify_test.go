@@ -145,10 +145,13 @@ func TestNotifyWithoutServiceManager(t *testing.T) {
 	defer manager.Close()
 	h := manager.Hooks()
 	h.Ready()
-	h.Status("x")
+	h.status("x")
 	h.Reloading()
 	h.Stopping()
 	h.KeepListeners("blog", nil)
+	if h.Status != nil {
+		t.Error("a status line is made though nobody reads it")
+	}
 	if h.WatchdogInterval != 0 || h.Started != nil || manager.Present() {
 		t.Errorf("without a service manager: watchdog %s, scopes %t, present %t", h.WatchdogInterval, h.Started != nil, manager.Present())
 	}
