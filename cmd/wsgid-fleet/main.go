@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"slices"
 	"syscall"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
@@ -22,12 +21,16 @@ func main() {
 
 // start runs the command line of this process and returns its exit code.
 func start() int {
-	if os.Getenv("GOGC") == "" && (slices.Contains(os.Args[1:], "plan") || slices.Contains(os.Args[1:], "validate")) {
-		// These end before their garbage matters, but for very many specs.
-		debug.SetGCPercent(-1)
-		debug.SetMemoryLimit(256 << 20)
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return newCLI().execute(ctx, os.Args[1:])
+}
+
+// keepGarbage is for commands that end before it matters, but for very many
+// specs.
+func keepGarbage() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(-1)
+		debug.SetMemoryLimit(256 << 20)
+	}
 }

@@ -59,6 +59,7 @@ Exit code: 0 nothing to do, 2 changes, 1 error or a broken file.`,
 		ValidArgsFunction: c.completeApps,
 		Args:              outputArgs(&output, nil, "text", "json"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			keepGarbage()
 			op, err := c.operator(cmd.Context())
 			if err != nil {
 				return err

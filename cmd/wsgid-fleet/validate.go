@@ -17,6 +17,7 @@ defaults of their own directory), and print each fault with its source line.
 
 Exit code: 0 all good (warnings allowed), 1 not.`,
 		RunE: func(_ *cobra.Command, args []string) error {
+			keepGarbage()
 			var set *appspec.Set
 			if len(args) > 0 {
 				set = loadFiles(args)
