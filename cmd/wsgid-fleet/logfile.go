@@ -35,11 +35,12 @@ type logLine struct {
 // written. All files are opened below the app folder by os.Root: a symlink that
 // the app's user planted there shows nobody else's files to root.
 type logFile struct {
-	app   string
-	root  *os.Root // closed by close
-	specs string   // the spec directory, to tell where the log goes
-	files []*os.File
-	read  *bufio.Reader // of files[0]
+	app  string
+	root *os.Root // closed by close
+	// elsewhere says where the log goes by its spec; empty: into the file.
+	elsewhere string
+	files     []*os.File
+	read      *bufio.Reader // of files[0]
 	// partial is the begin of a line whose end is not written yet.
 	partial []byte
 	at      time.Time

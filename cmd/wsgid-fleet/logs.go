@@ -11,6 +11,8 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 	"github.com/spf13/cobra"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
 // followTick is how often a followed log is looked at where no event comes, as
@@ -59,8 +61,8 @@ Exit code: 0 done, 1 not.`,
 				}
 			}()
 			for _, s := range sources {
-				if where := c.elsewhere(s); where != "" && (follow || len(s.files) > 0) {
-					fmt.Fprintf(c.err, "%s: logs of %s: this is the file; its %s\n", programName, s.app, where)
+				if s.elsewhere != "" && (follow || len(s.files) > 0) {
+					fmt.Fprintf(c.err, "%s: logs of %s: this is the file; its %s\n", programName, s.app, s.elsewhere)
 				}
 			}
 			p := c.newLogPrinter(sources)
@@ -69,7 +71,7 @@ Exit code: 0 done, 1 not.`,
 			}
 			for _, s := range sources {
 				if len(s.files) == 0 {
-					c.report(c.noLog(s), programName+" logs")
+					c.report(noLog(s), programName+" logs")
 					err = silent(exitFailed)
 				}
 			}
@@ -95,6 +97,11 @@ func (c *cli) openLogs(ctx context.Context, apps []string, n int) (sources []*lo
 	if err != nil {
 		return nil, err
 	}
+	dir := c.specDir()
+	if status.Daemon != nil {
+		dir = status.Daemon.Dir
+	}
+	set, _ := c.load(dir) // only to tell where logs go; nil: nobody knows
 	folders := map[string]string{}
 	for _, app := range status.Apps {
 		folders[app.Name] = app.Path
@@ -122,33 +129,29 @@ func (c *cli) openLogs(ctx context.Context, apps []string, n int) (sources []*lo
 		if err != nil {
 			return sources, err
 		}
-		s.specs = c.specDir()
-		if status.Daemon != nil {
-			s.specs = status.Daemon.Dir
-		}
+		s.elsewhere = elsewhere(set, app)
 		sources = append(sources, s)
 	}
 	return sources, nil
 }
 
 // noLog says why there is no log file, as far as the spec tells.
-func (c *cli) noLog(s *logFile) error {
-	if where := c.elsewhere(s); where != "" {
-		return fmt.Errorf("cannot show logs of %s: its %s", s.app, where)
+func noLog(s *logFile) error {
+	if s.elsewhere != "" {
+		return fmt.Errorf("cannot show logs of %s: its %s", s.app, s.elsewhere)
 	}
 	return fmt.Errorf("cannot show logs of %s: no file %s", s.app, filepath.Join(s.root.Name(), logName))
 }
 
 // elsewhere says where an app's log goes if that is not its file, as far as the
 // spec tells.
-func (c *cli) elsewhere(s *logFile) string {
-	set, err := c.load(s.specs)
-	if err != nil || set.Specs[s.app] == nil {
+func elsewhere(set *appspec.Set, app string) string {
+	if set == nil || set.Specs[app] == nil {
 		return ""
 	}
-	switch set.Specs[s.app].Log.Target {
+	switch set.Specs[app].Log.Target {
 	case "journal":
-		return fmt.Sprintf("log.target is \"journal\": see journalctl WSGID_APP=%s", s.app)
+		return fmt.Sprintf("log.target is \"journal\": see journalctl WSGID_APP=%s", app)
 	case "stderr":
 		return "log.target is \"stderr\": it goes where the daemon's output goes"
 	}
