@@ -156,6 +156,14 @@ func parseStoreName(name string) (app, listen string, ok bool) {
 	return app, listen, err == nil && listen != ""
 }
 
+// isSameSocket tells whether two files are one socket. Of one that cannot be asked
+// it is assumed.
+func isSameSocket(f, g *os.File) bool {
+	a, err1 := inode(f)
+	b, err2 := inode(g)
+	return err1 != nil || err2 != nil || a == b
+}
+
 func inode(f *os.File) (uint64, error) {
 	raw, err := f.SyscallConn()
 	if err != nil {

@@ -1,12 +1,12 @@
 package fleet
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -74,7 +74,7 @@ func runHolder() {
 		serveHolder(c, held)
 		_ = c.Close()
 	}
-	_ = os.Remove(strings.TrimPrefix(os.Args[0], holderName) + "/sockets.sock")
+	_ = os.Remove(holderPath(strings.TrimPrefix(os.Args[0], holderName)))
 	os.Exit(0)
 }
 
@@ -88,12 +88,12 @@ func serveHolder(c *net.UnixConn, held map[string]*os.File) {
 		switch verb {
 		case "keep":
 			if f != nil {
-				closeAll(map[string]*os.File{"": held[name]})
+				_ = held[name].Close() // nil: it says so
 				held[name] = f
 				f = nil
 			}
 		case "drop":
-			closeAll(map[string]*os.File{"": held[name]})
+			_ = held[name].Close() // nil: it says so
 			delete(held, name)
 		case "list", "take":
 			for _, n := range slices.Sorted(maps.Keys(held)) {
@@ -223,7 +223,7 @@ func askHolder(c *net.UnixConn, verb, app string) (map[string]map[string]*os.Fil
 		}
 		app, listen, ok := parseStoreName(name)
 		if !ok || f == nil || listening(f) != nil {
-			closeAll(map[string]*os.File{"": f})
+			_ = f.Close() // nil: it says so
 			continue
 		}
 		if out[app] == nil {
@@ -297,27 +297,14 @@ func (h *holding) start() error {
 		return err
 	}
 	defer f.Close()
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
+	cmd := exec.Cmd{
+		Path: "/proc/self/exe", Args: []string{holderName + h.stateDir}, Dir: "/", Env: []string{"PATH=" + os.Getenv("PATH")},
+		ExtraFiles: []*os.File{f}, SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+	if err := cmd.Start(); err != nil {
 		return err
 	}
-	defer null.Close()
-	pid, err := syscall.ForkExec("/proc/self/exe", []string{holderName + h.stateDir}, &syscall.ProcAttr{
-		Dir: "/", Env: []string{"PATH=" + os.Getenv("PATH")},
-		Files: []uintptr{null.Fd(), null.Fd(), null.Fd(), f.Fd()},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
-	})
-	if err != nil {
-		return err
-	}
-	go func() {
-		var ws unix.WaitStatus
-		for {
-			if _, err := unix.Wait4(pid, &ws, 0, nil); !errors.Is(err, unix.EINTR) {
-				return
-			}
-		}
-	}()
+	go func() { _ = cmd.Wait() }()
 	h.conn, err = dialHolder(h.stateDir)
 	return err
 }

@@ -66,10 +66,10 @@ func (a *Applier) listen(ctx context.Context, spec *appspec.Spec, o Observed, ac
 // none of its own. It returns how many they are.
 func (a *Applier) bequeath(ctx context.Context, app string, m master, its map[string]*os.File) (adopted int) {
 	left := a.keep.all(app)
-	// By the socket, not by its name: localhost:80 may be 127.0.0.1:80.
-	maps.DeleteFunc(left, func(_ string, f *os.File) bool {
-		return slices.ContainsFunc(slices.Collect(maps.Values(its)), func(g *os.File) bool { return isSameSocket(f, g) })
-	})
+	for _, own := range its {
+		// By the socket, not by its name: localhost:80 may be 127.0.0.1:80.
+		maps.DeleteFunc(left, func(_ string, f *os.File) bool { return isSameSocket(f, own) })
+	}
 	if len(left) == 0 {
 		return 0
 	}
@@ -89,14 +89,6 @@ func (a *Applier) bequeath(ctx context.Context, app string, m master, its map[st
 		adopted += len(conns)
 	}
 	return adopted
-}
-
-// isSameSocket tells whether two files are one socket. Of one that cannot be asked
-// it is assumed.
-func isSameSocket(f, g *os.File) bool {
-	a, err1 := f.Stat()
-	b, err2 := g.Stat()
-	return err1 != nil || err2 != nil || os.SameFile(a, b)
 }
 
 // heirOf is the listener that takes a socket's place: the one in whose way it is,
