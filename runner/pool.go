@@ -36,9 +36,11 @@ type pool struct {
 	templates map[int]*template
 	idle      []*slot // last in, first out: the warm ones work, the others are seen idle
 	queue     fifo
-	ahead     int   // requests that wait in slots, behind the one at work
-	lanes     int   // slots of the workers that serve
-	rescue    timer // looks for those that wait behind a slow one
+	ahead     int      // requests that wait in slots, behind the one at work
+	lanes     int      // slots of the workers that serve
+	batch     [][]byte // of slot.flush, to be used again
+	batchMsg  []byte   // the same
+	rescue    timer    // looks for those that wait behind a slow one
 
 	back     backoff
 	retry    timer

@@ -38,6 +38,19 @@ func (p *pool) depth() int {
 	return min(slotDepth, 2+(p.ahead+p.queue.n)/p.lanes)
 }
 
+// batches tells whether requests that wait in a slot may go there together, in
+// one message: that spares the two sides most of their system calls. What a
+// worker has in hand cannot be given to another one, so there must be none, and
+// none to come; and should the first take long, the time the others may wait is
+// not kept, so requests must be quick by experience and bounded in any case.
+func (p *pool) batches() bool {
+	service := p.scaler.service
+	return p.lanes == 1 && p.scaler.fixed() && service > 0 && service < quick && p.spec.Workers.RequestTimeout > 0
+}
+
+// quick is how long requests that go together may take on average.
+const quick = int64(time.Millisecond)
+
 // sendAhead gives a request to the busy slot that holds the fewest.
 func (p *pool) sendAhead(x *exchange) bool {
 	var best *slot
@@ -80,6 +93,7 @@ func (p *pool) feed(s *slot) {
 		p.drainSlot(s)
 		return
 	}
+	s.flushLater() // if it did not take all
 	for p.queue.n > 0 && s.n < p.depth() {
 		x := p.queue.pop()
 		if (x.body != nil && s.n > 0) || !s.send(x, p.loop.now) {

@@ -53,26 +53,28 @@ func (p *pool) workerExited(w *worker) {
 	var again []*exchange
 	for _, s := range w.slots {
 		p.notIdle(s)
-		again = append(again, p.recall(s)...)
+		back := p.recall(s)
 		p.ahead -= s.ahead()
-		if s.n > 0 {
-			why := "worker " + fmt.Sprint(w.pid) + " died: " + exitText(ws)
-			if w.killed != "" {
-				why = fmt.Sprintf("worker %d was killed: %s", w.pid, w.killed)
+		for i := range s.n {
+			x := s.held[i]
+			x.slot = nil
+			s.held[i] = nil
+			switch {
+			case x.sink == nil:
+				p.account(x)
+				p.release(x)
+			case i > 0:
+				// It had come to the worker together with the first, which it never
+				// ended: so this one was not begun.
+				again = append(again, x)
+			case w.killed != "":
+				p.fail(x, 502, fmt.Sprintf("worker %d was killed: %s", w.pid, w.killed))
+			default:
+				p.fail(x, 502, fmt.Sprintf("worker %d died: %s", w.pid, exitText(ws)))
 			}
-			for i := range s.n {
-				x := s.held[i]
-				x.slot = nil
-				s.held[i] = nil
-				if x.sink == nil {
-					p.account(x)
-					p.release(x)
-				} else {
-					p.fail(x, 502, why)
-				}
-			}
-			s.n = 0
 		}
+		s.n = 0
+		again = append(again, back...)
 	}
 	p.drop(w)
 	for _, x := range slices.Backward(again) {

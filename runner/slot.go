@@ -1,9 +1,9 @@
 package runner
 
 import (
-	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +16,10 @@ import (
 // The kernel takes ten (net.unix.max_dgram_qlen).
 const slotDepth = 8
 
+// maxBatch bounds a message with several requests, in bytes; one request may be
+// larger.
+const maxBatch = 32 << 10
+
 // slot is our end of one worker thread's socket. What the worker has not read
 // yet we can read back at its own end, theirs.
 type slot struct {
@@ -26,6 +30,9 @@ type slot struct {
 
 	held [slotDepth]*exchange // in the order sent; the first is at work
 	n    int
+	late int // how many of them, the last, are not sent: they go together at the end of the turn
+
+	flushing bool // at the end of the turn
 
 	idle bool // on the pool's idle stack
 	quit bool // 'q' was sent
@@ -81,27 +88,80 @@ func (s *slot) ahead() int { return max(s.n-1, 0) }
 
 // send gives a request to the slot. False: the socket is full, try later.
 func (s *slot) send(x *exchange, now int64) bool {
-	for {
-		_, errno := rawSend(s.fd, x.msg)
-		if errno == syscall.EINTR {
-			continue
-		}
-		if errno != 0 {
-			return false
-		}
-		break
+	p := s.w.pool
+	if s.n > 0 && p.batches() && wsgi.IsBare(x.msg) {
+		s.late++
+		s.hold(x, now)
+		s.flushLater()
+		return true
 	}
-	if x.body != nil && !s.sendBody(x) {
+	if s.flush(); s.late > 0 {
 		return false
 	}
-	x.slot = s
-	x.sentAt = now
-	s.held[s.n] = x
-	s.n++
+	if !s.sendMessage(x.msg) || x.body != nil && !s.sendBody(x) {
+		return false
+	}
+	s.hold(x, now)
 	if s.n == 1 {
 		s.begin(now)
 	}
 	return true
+}
+
+func (s *slot) sendMessage(msg []byte) bool {
+	for {
+		if _, errno := rawSend(s.fd, msg); errno != syscall.EINTR {
+			return errno == 0
+		}
+	}
+}
+
+func (s *slot) hold(x *exchange, now int64) {
+	x.slot = s
+	x.sentAt = now
+	s.held[s.n] = x
+	s.n++
+}
+
+// flushLater has flush called at the end of the turn.
+func (s *slot) flushLater() {
+	if s.late > 0 && !s.flushing {
+		s.flushing = true
+		s.w.pool.loop.atTurnEnd(s.flush)
+	}
+}
+
+// flush sends what waits to go together. What the socket does not take waits for
+// the next answer, see pool.feed.
+func (s *slot) flush() {
+	s.flushing = false
+	if s.fd < 0 {
+		return
+	}
+	p := s.w.pool
+	for late := s.held[s.n-s.late : s.n]; len(late) > 0; late = s.held[s.n-s.late : s.n] {
+		some, size := 0, 0
+		for some < len(late) && (some == 0 || size+len(late[some].msg) <= maxBatch) {
+			size += len(late[some].msg)
+			some++
+		}
+		msg := late[0].msg
+		if some > 1 {
+			p.batch = p.batch[:0]
+			for _, x := range late[:some] {
+				p.batch = append(p.batch, x.msg)
+			}
+			p.batchMsg = wsgi.AppendRequests(p.batchMsg[:0], p.batch)
+			msg = p.batchMsg
+		}
+		if !s.sendMessage(msg) {
+			if s.n == s.late {
+				p.workerBroke(s.w, "it does not take requests")
+			}
+			return
+		}
+		s.late -= some
+	}
 }
 
 // sendBody sends the descriptor of a request's body, the message after the
@@ -151,16 +211,18 @@ func (s *slot) pop(now int64) *exchange {
 	return x
 }
 
-// takeBack reads back what the worker has not read yet and returns it in the
-// order sent. The worker may read at the same time, so that what comes back
-// need not be the last that was sent: the numbers tell.
+// takeBack takes what the worker has not read yet and returns it in the order
+// sent: what was not sent at all, and what can be read back. The worker may read
+// at the same time, so that what comes back need not be the last that was sent:
+// the numbers tell. Of a message with several requests all or none come back.
 func (s *slot) takeBack() (back []*exchange) {
-	if s.theirs < 0 || s.n == 0 {
+	if s.n == 0 {
 		return nil
 	}
-	rx := s.w.pool.rx
 	first := s.held[0]
-	for s.n > 0 {
+	late := s.release(s.n-s.late, s.late)
+	s.late = 0
+	for rx := s.w.pool.rx; s.n > 0 && s.theirs >= 0; {
 		msg, passed, errno := rx.recv(s.theirs)
 		if errno == syscall.EINTR {
 			continue
@@ -169,25 +231,29 @@ func (s *slot) takeBack() (back []*exchange) {
 			break
 		}
 		closePassed(passed)
-		if msg[0] != wsgi.MsgRequest {
+		seq, n := wsgi.Requests(msg)
+		i := slices.IndexFunc(s.held[:s.n], func(x *exchange) bool { return x.seq == seq })
+		if n == 0 || i < 0 {
 			continue
 		}
-		seq := binary.LittleEndian.Uint32(msg[4:8])
-		for i := range s.n {
-			if x := s.held[i]; x.seq == seq {
-				x.slot, x.deadline = nil, 0
-				back = append(back, x)
-				copy(s.held[i:], s.held[i+1:s.n])
-				s.n--
-				s.held[s.n] = nil
-				break
-			}
-		}
+		back = append(back, s.release(i, min(n, s.n-i))...)
 	}
 	if s.n > 0 && s.held[0] != first {
 		s.begin(s.w.pool.loop.now)
 	}
-	return back
+	return append(back, late...)
+}
+
+// release lets go of n requests from the i-th on, which nobody has begun.
+func (s *slot) release(i, n int) []*exchange {
+	xs := slices.Clone(s.held[i : i+n])
+	for _, x := range xs {
+		x.slot, x.deadline = nil, 0
+	}
+	copy(s.held[i:], s.held[i+n:s.n])
+	clear(s.held[s.n-n : s.n])
+	s.n -= n
+	return xs
 }
 
 // sendQuit tells the worker's thread to end after what it holds.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // MaxEnviron is the length in bytes past which an environ fits into no
@@ -48,6 +49,42 @@ func EnvironLen(msg []byte) int {
 		return 0
 	}
 	return int(binary.LittleEndian.Uint32(msg[HeaderSize:]))
+}
+
+// IsBare tells whether a MsgRequest message is complete without a body.
+func IsBare(msg []byte) bool {
+	return len(msg) == HeaderSize+4+EnvironLen(msg) && msg[0] == MsgRequest && msg[1] == 0
+}
+
+// AppendRequests appends one MsgRequests message that holds the requests of
+// several MsgRequest messages, which must be bare. They are served in this order.
+func AppendRequests(dst []byte, msgs [][]byte) []byte {
+	at := len(dst)
+	dst = AppendHeader(dst, MsgRequests, 0, binary.LittleEndian.Uint32(msgs[0][4:]))
+	dst = append(dst, 0, 0, 0, 0)
+	dst = appendSize(dst, tList, 2*len(msgs))
+	// The host takes them from the end.
+	for _, msg := range slices.Backward(msgs) {
+		dst = append(dst, msg[HeaderSize+4:]...)
+		dst = appendInt(dst, int64(binary.LittleEndian.Uint32(msg[4:])))
+	}
+	binary.LittleEndian.PutUint32(dst[at+HeaderSize:], uint32(len(dst)-at-HeaderSize-4))
+	return dst
+}
+
+// Requests tells of a message to a worker how many requests it holds, and the
+// first one's sequence number.
+func Requests(msg []byte) (seq uint32, n int) {
+	const size = HeaderSize + 4 + 1 // where the length of the list is
+	switch {
+	case len(msg) < HeaderSize:
+		return 0, 0
+	case msg[0] == MsgRequest:
+		n = 1
+	case msg[0] == MsgRequests && len(msg) >= size+4:
+		n = int(binary.LittleEndian.Uint32(msg[size:]) / 2)
+	}
+	return binary.LittleEndian.Uint32(msg[4:]), n
 }
 
 // ParseMessage splits a message of a worker. A message that is too short, or

@@ -91,3 +91,32 @@ func TestParseFile(t *testing.T) {
 		t.Error("15 bytes are taken")
 	}
 }
+
+func TestRequestsOfMessages(t *testing.T) {
+	r, p := testRequest("GET", "/"), &Peer{}
+	one, two := AppendRequest(nil, 0, 7, r, p), AppendRequest(nil, 0, 1<<31, r, p)
+	both := AppendRequests(nil, [][]byte{one, two})
+	for _, c := range []struct {
+		name string
+		msg  []byte
+		seq  uint32
+		n    int
+		bare bool
+	}{
+		{"one", one, 7, 1, true},
+		{"one with a body", append(AppendRequest(nil, 0, 8, r, p), "body"...), 8, 1, false},
+		{"one whose body follows", AppendRequest(nil, FlagBodyFile, 9, r, p), 9, 1, false},
+		{"several", both, 7, 2, false},
+		{"several, cut off", both[:HeaderSize+4], 7, 0, false},
+		{"quit", AppendHeader(nil, MsgQuit, 0, 0), 0, 0, false},
+		{"nothing", nil, 0, 0, false},
+	} {
+		seq, n := Requests(c.msg)
+		if seq != c.seq || n != c.n {
+			t.Errorf("%s: %d requests from %d on, want %d from %d on", c.name, n, seq, c.n, c.seq)
+		}
+		if len(c.msg) > 0 && IsBare(c.msg) != c.bare {
+			t.Errorf("%s: bare is %v", c.name, !c.bare)
+		}
+	}
+}

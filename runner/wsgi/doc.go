@@ -9,8 +9,10 @@
 // dead or busy worker has not yet read is taken back by reading it there, so
 // the master knows without asking which requests were begun. A request goes to
 // the slot that was busy last and is free now; when none is free, each slot may
-// hold one request ahead of the one it serves, so that it need not wait for the
-// master between two requests.
+// hold some requests ahead of the one it serves, so that it need not wait for the
+// master between two requests. Requests that came in one message are served one
+// after the other, each answered before the next is begun: of those that a dead
+// worker has not answered, it can have begun the first alone.
 //
 // Descriptors of a worker: 0 /dev/null; 1 and 2 the log pipe; 3 the abort
 // table; 4, 5, … one slot per thread.
@@ -28,6 +30,10 @@
 //	             then the body. With FlagBodyFile the body is in a file instead:
 //	             it comes, at offset 0, as the only descriptor of the next
 //	             message, whose type is 'b'.
+//	's' requests several of them, in one message: uint32 length of a marshal
+//	             list, and that list: the environ of the last, its sequence
+//	             number, and so on to the first. The header has the first's
+//	             number. None has a body.
 //	'q' quit     serve nothing more on this slot; when all slots have ended, the
 //	             worker runs atexit and ends with status 0
 //	'p' fork     to the template of preload only: start a worker. Descriptors,

@@ -7,11 +7,12 @@ import (
 
 // Types of messages, see the package documentation.
 const (
-	MsgInit    = 'I'
-	MsgRequest = 'r'
-	MsgBody    = 'b'
-	MsgQuit    = 'q'
-	MsgFork    = 'p' // and the template's answer to it
+	MsgInit     = 'I'
+	MsgRequest  = 'r'
+	MsgRequests = 's'
+	MsgBody     = 'b'
+	MsgQuit     = 'q'
+	MsgFork     = 'p' // and the template's answer to it
 
 	MsgReady  = 'k'
 	MsgFailed = 'x'

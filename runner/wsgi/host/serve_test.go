@@ -59,6 +59,46 @@ func TestSimpleResponseIsOneMessage(t *testing.T) {
 	}
 }
 
+// Several requests in one message are served in their order, each answered
+// before the next is begun; what is logged names the one it is about.
+func TestSeveralRequestsInOneMessage(t *testing.T) {
+	w, _ := startReady(t, webApp(t, routes+`
+def path(environ, start_response):
+    start_response("200 OK", TEXT)
+    return [environ["wsgi.input"].read(99) + environ["QUERY_STRING"].encode()]
+
+def fails(environ, start_response):
+    environ["REQUEST_METHOD"] = "gone"
+    raise ValueError("no")
+
+def streams(environ, start_response):
+    start_response("200 OK", TEXT)
+    return iter([b"a", b"b"])
+`), web)
+	s := w.slots[0]
+	s.seq = 1<<32 - 4 // numbers need all of their 32 bits, and begin anew
+	want := []string{"200 OK first", "500 Internal Server Error Internal Server Error\n", "200 OK ab", "200 OK ", "200 OK last"}
+	seqs := s.requests(
+		map[string]any{"PATH_INFO": "/path", "QUERY_STRING": "first"},
+		map[string]any{"PATH_INFO": "/fails", "REQUEST_METHOD": "PUT"},
+		map[string]any{"PATH_INFO": "/streams"},
+		map[string]any{"PATH_INFO": "/path", "QUERY_STRING": "head", "REQUEST_METHOD": "HEAD"},
+		map[string]any{"PATH_INFO": "/path", "QUERY_STRING": "last"},
+	)
+	for i, seq := range seqs {
+		s.seq = seq
+		if r := s.response(); r.String() != want[i] {
+			t.Errorf("answer %d: got %q, want %q", i, r, want[i])
+		}
+	}
+	if r := s.do(map[string]any{"PATH_INFO": "/path"}, "alone"); r.String() != "200 OK alone" {
+		t.Errorf("after them: %q", r)
+	}
+	if log := w.quit(); !strings.Contains(log, "PUT /fails: the application raised ValueError: no\n") {
+		t.Errorf("log: %s", log)
+	}
+}
+
 // The types of messages tell how a response went out; upper case stands for
 // FlagEnd.
 func (r *response) way() string {

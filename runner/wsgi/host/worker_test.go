@@ -345,6 +345,19 @@ func (s *slot) request(environ map[string]any, body string) uint32 {
 	return s.seq
 }
 
+// requests sends several in one message and returns their sequence numbers.
+func (s *slot) requests(environs ...map[string]any) (seqs []uint32) {
+	s.t.Helper()
+	var msgs [][]byte
+	for _, environ := range environs {
+		s.seq++
+		seqs = append(seqs, s.seq)
+		msgs = append(msgs, s.encode(environ, 0))
+	}
+	s.send(wsgi.AppendRequests(nil, msgs))
+	return seqs
+}
+
 // requestFile sends a request whose body is in a file.
 func (s *slot) requestFile(environ map[string]any, body *os.File) {
 	s.t.Helper()

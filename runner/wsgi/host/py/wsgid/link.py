@@ -8,7 +8,7 @@ HEADER = Struct("<BBxxI")  # type, flags, sequence number
 SIZED = Struct("<BBxxII")  # the same and the length of what follows
 FILE = Struct("<BBxxIQQ")  # the same and offset, length
 
-INIT, REQUEST, BODY, QUIT, FORK = b"Irbqp"
+INIT, REQUEST, REQUESTS, BODY, QUIT, FORK = b"Irsbqp"
 READY, FAILED, HEAD, DATA, PART, END, ABORT, EXITED = b"kxhdfeaw"
 
 LAST = 1  # flag: nothing follows

@@ -1,14 +1,15 @@
 """The loop of a worker's thread: one request after the other from its slot.
 
 This is the path of every request, so it does as little as Python can: one
-receive, one marshal.loads, the application, one send.
+receive, one marshal.loads, the application, one send. Where the master has
+several requests at once, one receive brings them all.
 """
 
 from _io import BytesIO
 from marshal import loads
 
 from . import link
-from .link import BODY_FILE, HEAD, LAST, MAX_MESSAGE, QUIT, REQUEST, ROOM, SIZED
+from .link import BODY_FILE, HEAD, LAST, MAX_MESSAGE, QUIT, REQUEST, REQUESTS, ROOM, SIZED
 from .response import FileWrapper, Response
 from .worker import check_owner
 
@@ -40,6 +41,8 @@ def serve(sock, slot, app, config, errors):
     def log(response, what, exc):
         # The environ as it came: the application may have changed its own.
         environ = loads(environ_bytes)
+        if type(environ) is list:  # of several requests
+            environ = environ[environ.index(response.seq) - 1]
         from .failure import request_log
 
         request_log(errors, config.get("app", ""), environ, what, exc)
@@ -53,18 +56,9 @@ def serve(sock, slot, app, config, errors):
     ThreadResponse.log = log
     ThreadResponse.debug = bool(config.get("debug"))
 
-    def handle(size):
-        _, flags, seq, length = unpack(buffer)
-        environ = loads(environ_bytes)
+    def handle(seq, environ, body):
         environ.update(constants)
-        length += 12
-        body = None
-        if flags & BODY_FILE:
-            body = environ["wsgi.input"] = body_file(sock)
-        elif size > length:
-            environ["wsgi.input"] = BytesIO(view[length:size])
-        else:
-            environ["wsgi.input"] = BytesIO()
+        environ["wsgi.input"] = body
         response = ThreadResponse()
         response.seq = seq
         if environ["REQUEST_METHOD"] == "HEAD":
@@ -90,14 +84,24 @@ def serve(sock, slot, app, config, errors):
             if sock.fileno() < 0:  # closed in what the application forked
                 check_owner(None if response.done else exc)
             response.fail(exc)
-        finally:
-            if body is not None:
-                body.close()
 
     while True:
         size = receive(buffer)
         if size > 12 and buffer[0] == REQUEST:
-            handle(size)
+            _, flags, seq, length = unpack(buffer)
+            length += 12
+            if flags & BODY_FILE:
+                with body_file(sock) as body:
+                    handle(seq, loads(environ_bytes), body)
+            elif size > length:
+                handle(seq, loads(environ_bytes), BytesIO(view[length:size]))
+            else:
+                handle(seq, loads(environ_bytes), BytesIO())
+        elif size > 12 and buffer[0] == REQUESTS:
+            # Taken off as they are served: none keeps its environ alive longer.
+            requests = loads(environ_bytes)
+            while requests:
+                handle(requests.pop(), requests.pop(), BytesIO())
         elif not size:
             link.leave(1)  # the master is gone
         elif buffer[0] == QUIT:

@@ -1,0 +1,145 @@
+package runner
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// countedApp writes down each request that it begins.
+const countedApp = `
+import os, time
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    with open(os.environ["BEGUN"], "a") as f:
+        f.write(path + "\n")
+    if path == "/wait":
+        while not os.path.exists(os.environ["GO"]):
+            time.sleep(0.001)
+    if path == "/die":
+        os._exit(7)
+    if path == "/raise":
+        raise ValueError("here")
+    start_response("200 OK", [("Content-Length", str(len(path)))])
+    return [path.encode()]
+`
+
+// together sends the paths, each on a connection of its own, in such a way that
+// a master which has one worker, busy until now, gives it all of them at once.
+// It returns the answers in the order of the paths.
+func (a *testApp) together(h *Handle, paths ...string) []string {
+	a.t.Helper()
+	for range 50 {
+		if code, _ := a.get("/quick"); code != 200 {
+			a.t.Fatal("the app does not answer")
+		}
+	}
+	var conns []net.Conn
+	send := func(path string) {
+		a.t.Helper()
+		c, err := net.Dial("tcp", a.addr)
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		a.t.Cleanup(func() { _ = c.Close() })
+		if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path); err != nil {
+			a.t.Fatal(err)
+		}
+		conns = append(conns, c)
+	}
+	send("/wait")
+	a.wait(h, func(st Status) bool {
+		return len(st.Workers) == 1 && len(st.Workers[0].Current) == 1 && st.Workers[0].Current[0].Request == "GET /wait"
+	})
+	if err := syscall.Kill(h.PID, syscall.SIGSTOP); err != nil {
+		a.t.Fatal(err)
+	}
+	for _, path := range paths {
+		send(path)
+	}
+	if err := syscall.Kill(h.PID, syscall.SIGCONT); err != nil {
+		a.t.Fatal(err)
+	}
+	// They are in the worker's slot when the master has counted them.
+	a.wait(h, func(st Status) bool { return st.Requests.Active == len(paths)+1 })
+	if err := os.WriteFile(a.spec.Env["GO"], nil, 0o644); err != nil {
+		a.t.Fatal(err)
+	}
+	answers := make([]string, len(conns))
+	for i, c := range conns {
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		answers[i] = fmt.Sprintf("%d %s", resp.StatusCode, body)
+	}
+	return answers[1:]
+}
+
+func newCountedApp(t *testing.T) (a *testApp, begun func() string) {
+	a = newTestApp(t, countedApp, func(s *appspec.Spec) {
+		s.Env = map[string]string{"BEGUN": filepath.Join(s.Path, "logs", "begun"), "GO": filepath.Join(s.Path, "go")}
+	})
+	return a, func() string {
+		t.Helper()
+		b, err := os.ReadFile(a.spec.Env["BEGUN"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.ReplaceAll(string(b), "/quick\n", "")
+	}
+}
+
+func TestRequestsThatGoTogether(t *testing.T) {
+	a, begun := newCountedApp(t)
+	h := a.start(StateReady)
+	paths := []string{"/1", "/2", "/raise", "/4", "/5", "/6", "/7", "/8", "/9", "/10", "/11", "/12"}
+	for i, answer := range a.together(h, paths...) {
+		want := "200 " + paths[i]
+		if paths[i] == "/raise" {
+			want = "500 Internal Server Error\n"
+		}
+		if answer != want {
+			t.Errorf("%s: got %q", paths[i], answer)
+		}
+	}
+	for _, path := range paths {
+		if n := strings.Count(begun(), path+"\n"); n != 1 {
+			t.Errorf("%s was begun %d times", path, n)
+		}
+	}
+	a.log("GET /raise: the application raised ValueError: here")
+}
+
+// Of several requests that a worker has in hand when it dies, one was begun.
+func TestDeathAmongRequestsThatGoTogether(t *testing.T) {
+	a, begun := newCountedApp(t)
+	h := a.start(StateReady)
+	paths := []string{"/1", "/2", "/die", "/4", "/5", "/6"}
+	for i, answer := range a.together(h, paths...) {
+		if paths[i] == "/die" {
+			if !strings.HasPrefix(answer, "502 ") || !strings.Contains(answer, "died: exit status 7") {
+				t.Errorf("the one that ended the worker: %q", answer)
+			}
+		} else if answer != "200 "+paths[i] {
+			t.Errorf("%s: got %q", paths[i], answer)
+		}
+	}
+	if got, want := begun(), "/wait\n"+strings.Join(paths, "\n")+"\n"; got != want {
+		t.Errorf("begun: %q, want %q", got, want)
+	}
+}
