@@ -24,11 +24,11 @@ type side struct {
 
 const sideEvents = zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED |
 	zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-	zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+	zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_MONITOR_STOPPED
 
 // watch begins to listen to the events of a socket.
 func (s *side) watch(ctx *zmq.Context, z *zmq.Socket) (err error) {
-	const addr = "inproc://events" // each context has its own names
+	addr := "inproc://" + s.name
 	if err := z.Monitor(addr, sideEvents); err != nil {
 		return fmt.Errorf("cannot watch ZeroMQ connection: %w", err)
 	}
@@ -85,6 +85,23 @@ func (s *side) drain(now time.Time) {
 			s.rejected = time.Time{}
 		case zmq.EVENT_CLOSED:
 			s.fault = s.nobody()
+		}
+	}
+}
+
+// awaitEnd waits until a socket that was closed has sent everything and is gone,
+// for at most d.
+func (s *side) awaitEnd(d time.Duration) {
+	if s.events == nil {
+		return
+	}
+	end := time.Now().Add(d)
+	for {
+		if err := s.events.SetRcvtimeo(max(time.Until(end), 0)); err != nil {
+			return
+		}
+		if event, _, _, err := s.events.RecvEvent(0); err != nil || event == zmq.EVENT_MONITOR_STOPPED {
+			return
 		}
 	}
 }

@@ -11,17 +11,15 @@ import (
 
 // sockets are the ZeroMQ sockets of a link and the descriptors to wait for.
 //
-// Each socket has a context of its own: a context can be waited for until
-// everything in it is sent, and the requests' socket must outlive that of the
-// answers.
+// Both are in one context, so that one thread of ZeroMQ's drives them.
 type sockets struct {
-	pubCtx, pullCtx *zmq.Context
-	pub, pull       *zmq.Socket
-	pubSide         side
-	pullSide        side
-	watching        bool // epoll has the sides
-	event           int  // eventfd: written to wake Turn
-	epoll           int  // watches pub, pull and event, and the sides while the link is not ready
+	ctx       *zmq.Context
+	pub, pull *zmq.Socket
+	pubSide   side
+	pullSide  side
+	watching  bool // epoll has the sides
+	event     int  // eventfd: written to wake Turn
+	epoll     int  // watches pub, pull and event, and the sides while the link is not ready
 }
 
 func (s *sockets) open(cfg Config) (err error) {
@@ -36,7 +34,10 @@ func (s *sockets) open(cfg Config) (err error) {
 	if s.event, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return fmt.Errorf("cannot open mongrel2 link: eventfd: %w", err)
 	}
-	if s.pubCtx, s.pub, err = newSocket(zmq.XPUB, func(z *zmq.Socket) []error {
+	if s.ctx, err = zmq.NewContext(); err != nil {
+		return fmt.Errorf("cannot make ZeroMQ context: %w", err)
+	}
+	if s.pub, err = newSocket(s.ctx, zmq.XPUB, func(z *zmq.Socket) []error {
 		return []error{
 			z.SetSndhwm(0), // a limit would drop answers without a word
 			z.SetLinger(cfg.Linger),
@@ -44,7 +45,7 @@ func (s *sockets) open(cfg Config) (err error) {
 	}); err != nil {
 		return err
 	}
-	if s.pullCtx, s.pull, err = newSocket(zmq.PULL, func(z *zmq.Socket) []error {
+	if s.pull, err = newSocket(s.ctx, zmq.PULL, func(z *zmq.Socket) []error {
 		return []error{z.SetLinger(0)}
 	}); err != nil {
 		return err
@@ -66,10 +67,10 @@ func (s *sockets) open(cfg Config) (err error) {
 			return fmt.Errorf("cannot open mongrel2 link: epoll: %w", err)
 		}
 	}
-	if err = s.pubSide.watch(s.pubCtx, s.pub); err != nil {
+	if err = s.pubSide.watch(s.ctx, s.pub); err != nil {
 		return err
 	}
-	if err = s.pullSide.watch(s.pullCtx, s.pull); err != nil {
+	if err = s.pullSide.watch(s.ctx, s.pull); err != nil {
 		return err
 	}
 	s.watchSides(true)
@@ -102,15 +103,10 @@ func checkEndpoint(like *zmq.Socket, endpoint string) error {
 	return z.Connect(endpoint)
 }
 
-func newSocket(kind zmq.Type, options func(*zmq.Socket) []error) (*zmq.Context, *zmq.Socket, error) {
-	ctx, err := zmq.NewContext()
-	if err != nil {
-		return nil, nil, fmt.Errorf("cannot make ZeroMQ context: %w", err)
-	}
+func newSocket(ctx *zmq.Context, kind zmq.Type, options func(*zmq.Socket) []error) (*zmq.Socket, error) {
 	z, err := ctx.NewSocket(kind)
 	if err != nil {
-		_ = ctx.Term()
-		return nil, nil, fmt.Errorf("cannot make ZeroMQ socket: %w", err)
+		return nil, fmt.Errorf("cannot make ZeroMQ socket: %w", err)
 	}
 	for _, err := range append(options(z),
 		z.SetImmediate(true), // keep nothing for a server that is away, tell when it goes
@@ -122,11 +118,10 @@ func newSocket(kind zmq.Type, options func(*zmq.Socket) []error) (*zmq.Context, 
 	) {
 		if err != nil {
 			_ = z.Close()
-			_ = ctx.Term()
-			return nil, nil, fmt.Errorf("cannot set up ZeroMQ socket: %w", err)
+			return nil, fmt.Errorf("cannot set up ZeroMQ socket: %w", err)
 		}
 	}
-	return ctx, z, nil
+	return z, nil
 }
 
 // connectPull begins to take requests.
@@ -206,27 +201,27 @@ func (s *sockets) detach() {
 	_ = s.pull.Disconnect(s.pullSide.endpoint) // it was connected
 }
 
-// close ends the answers' socket, waits until the server has them, and then
-// the requests'.
+// close ends the answers' socket, waits until the server has them, for at most
+// linger, and then ends the requests'. The other way round a server that wants to
+// tell of a dead connection would stand still, its answers undelivered.
 func (s *sockets) close(linger time.Duration) {
-	end := func(ctx *zmq.Context, z, events *zmq.Socket) {
-		if events != nil {
-			_ = events.Close()
-		}
+	if s.pub != nil {
+		_ = s.pub.Close()
+		s.pubSide.awaitEnd(linger + time.Second)
+	}
+	for _, z := range []*zmq.Socket{s.pubSide.events, s.pull, s.pullSide.events} {
 		if z != nil {
 			_ = z.Close()
 		}
-		if ctx != nil {
-			ended := make(chan struct{})
-			go func() { _ = ctx.Term(); close(ended) }()
-			select {
-			case <-ended:
-			case <-time.After(linger + time.Second):
-			}
+	}
+	if s.ctx != nil {
+		ended := make(chan struct{})
+		go func() { _ = s.ctx.Term(); close(ended) }()
+		select {
+		case <-ended:
+		case <-time.After(time.Second):
 		}
 	}
-	end(s.pubCtx, s.pub, s.pubSide.events)
-	end(s.pullCtx, s.pull, s.pullSide.events)
 	for _, fd := range []int{s.epoll, s.event} {
 		if fd >= 0 {
 			_ = unix.Close(fd)
