@@ -26,7 +26,8 @@ type bench struct {
 	uid, gid int    // who runs the apps
 	seconds  time.Duration
 	rounds   int
-	apps     int // in the comparison of fleets
+	apps     int  // in the comparison of fleets
+	apart    bool // see onCores
 	only     *regexp.Regexp
 	children *children
 	table    table

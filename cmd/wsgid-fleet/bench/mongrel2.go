@@ -57,12 +57,19 @@ func (b *bench) behindMongrel2(ctx context.Context, handler func(recv, send stri
 	if err != nil {
 		return nil, err
 	}
-	addr, m2, err := b.mongrel2(recv, send)
-	if err != nil {
+	var addr string
+	var m2 *child
+	var h *server
+	if err := b.onCores(front, func() error {
+		addr, m2, err = b.mongrel2(recv, send)
+		return err
+	}); err != nil {
 		return nil, err
 	}
-	h, err := handler("tcp://"+recv, "tcp://"+send)
-	if err != nil {
+	if err := b.onCores(back, func() error {
+		h, err = handler("tcp://"+recv, "tcp://"+send)
+		return err
+	}); err != nil {
 		return nil, err
 	}
 	stop := h.stop

@@ -30,7 +30,11 @@ func (b *bench) wrk(ctx context.Context, url, script string, connections int, ke
 	ctx, cancel := context.WithTimeout(ctx, b.seconds+30*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "wrk", append(args, url)...)
-	out, err := cmd.CombinedOutput()
+	var out []byte
+	err := b.onCores(front, func() (err error) {
+		out, err = cmd.CombinedOutput()
+		return err
+	})
 	if err != nil {
 		return run{}, fmt.Errorf("cannot run wrk on %s: %w: %s", url, err, out)
 	}
