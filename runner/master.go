@@ -33,6 +33,10 @@ type master struct {
 	front   *front
 	control *controlServer
 	record  Record
+
+	digested   *appspec.Spec // what lastDigest is of, see digest
+	lastDigest string
+
 	m2      []*mongrel2Ingress
 	tls     *tlsIngress // nil: no socket has tls
 	filters atomic.Bool // the app has request filters: mongrel2 requests carry their message
@@ -125,7 +129,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 		return nil, err
 	}
 	m.record = Record{App: spec.Name, PID: os.Getpid(), StartTime: start, BootID: bootID(), Since: time.Now(),
-		Program: Version, Generation: boot.Generation, SpecDigest: Digest(spec), Path: spec.Path}
+		Program: Version, Generation: boot.Generation, SpecDigest: m.digest(spec), Path: spec.Path}
 	if m.control, err = newControlServer(m); err != nil {
 		return nil, err
 	}
@@ -260,7 +264,7 @@ func (m *master) update(spec *appspec.Spec, generation int, rolling bool) {
 		m.pool.scaler.limits(spec.Workers.Min, spec.Workers.Max)
 		m.pool.rollTo(spec, fmt.Sprintf("the spec changed (generation %d)", generation))
 	} else {
-		if m.pool.rollErr != "" && m.pool.rollWant != Digest(m.pool.spec) {
+		if m.pool.rollErr != "" && m.pool.rollWant != m.digest(m.pool.spec) {
 			// What could not be rolled out is no longer wanted.
 			m.pool.rollErr = ""
 		}
@@ -276,7 +280,7 @@ func (m *master) update(spec *appspec.Spec, generation int, rolling bool) {
 }
 
 func (m *master) saveRecord() {
-	m.record.SpecDigest = Digest(m.pool.spec)
+	m.record.SpecDigest = m.digest(m.pool.spec)
 	m.record.Draining = m.draining
 	if err := m.record.write(m.dir); err != nil {
 		m.log.error(err.Error())
@@ -365,9 +369,18 @@ func (m *master) onChange() {
 		close(ch)
 	}
 	m.waiters = nil
-	if d := Digest(m.pool.spec); d != m.record.SpecDigest {
+	if d := m.digest(m.pool.spec); d != m.record.SpecDigest {
 		m.saveRecord()
 	}
+}
+
+// digest is Digest, remembered: a spec that a master has is never changed, another
+// takes its place.
+func (m *master) digest(spec *appspec.Spec) string {
+	if m.digested != spec {
+		m.digested, m.lastDigest = spec, Digest(spec)
+	}
+	return m.lastDigest
 }
 
 // status is the whole state.
@@ -375,7 +388,7 @@ func (m *master) status() Status {
 	st := m.pool.status()
 	st.App, st.PID, st.Since = m.spec.Name, os.Getpid(), m.record.Since
 	st.Program, st.Generation, st.SpecDigest = Version, m.record.Generation, m.record.SpecDigest
-	st.WantDigest = Digest(m.spec)
+	st.WantDigest = m.digest(m.spec)
 	st.RSS = residentSize(os.Getpid())
 	st.Resting = m.rest.now()
 	if m.draining {

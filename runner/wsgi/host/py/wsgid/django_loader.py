@@ -5,7 +5,8 @@ import sys
 from importlib import import_module
 
 from .django_project import find, framework
-from .failure import Failed, summary
+from .failure import summary
+from .loading import Failed
 from .loading import resolve
 
 # An entry of these settings cannot stand without this key, so an entry of

@@ -2,21 +2,11 @@
 
 import sys
 
+from .loading import Failed
+
 _HOST = __file__.rpartition("/")[0].rpartition("/")[0] + "/"
 _LIBRARIES = ("/site-packages/", "/dist-packages/")
 _MOST = 64 << 10  # of a traceback, in characters
-
-
-class Failed(Exception):
-    """The application cannot be loaded, for a reason that no exception of
-    Python's tells as well."""
-
-    def __init__(self, reason, hint="", file="", line=0):
-        super().__init__(reason)
-        self.reason = reason
-        self.hint = hint
-        self.file = file
-        self.line = line
 
 
 def describe(exc, config):

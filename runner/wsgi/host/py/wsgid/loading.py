@@ -4,7 +4,17 @@ application")."""
 import os
 import sys
 
-from .failure import Failed
+
+class Failed(Exception):
+    """The application cannot be loaded, for a reason that no exception of
+    Python's tells as well."""
+
+    def __init__(self, reason, hint="", file="", line=0):
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
+        self.file = file
+        self.line = line
 
 
 def load(config):

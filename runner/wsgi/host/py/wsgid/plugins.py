@@ -5,7 +5,8 @@ import sys
 
 import plugnplay
 
-from .failure import Failed, place, summary
+from .failure import place, summary
+from .loading import Failed
 
 
 class Loader(object):
