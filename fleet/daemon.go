@@ -158,7 +158,7 @@ func (d *Daemon) open() error {
 // begin waits until every app was tried once and says so.
 func (d *Daemon) begin(ctx context.Context) {
 	d.post(ctx, func() {}) // the loop has queued everything when it takes this
-	d.quiet(ctx, 0)
+	d.rec.quiet(ctx)
 	for _, n := range d.e.names() {
 		if ctx.Err() != nil {
 			return
@@ -207,18 +207,6 @@ func (d *Daemon) extend(ctx context.Context, done <-chan struct{}) {
 			return
 		case <-t.C:
 			d.Hooks.extendTimeout(30 * time.Second)
-		}
-	}
-}
-
-// quiet waits until no more than n names are queued or at work.
-func (d *Daemon) quiet(ctx context.Context, n int) {
-	t := time.NewTicker(5 * time.Millisecond)
-	defer t.Stop()
-	for d.rec.busy() > n && ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case <-t.C:
 		}
 	}
 }

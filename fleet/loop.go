@@ -169,7 +169,7 @@ func (d *Daemon) hangup(ctx context.Context) {
 	d.reread()
 	d.adopt()
 	go func() {
-		d.quiet(ctx, 0)
+		d.rec.quiet(ctx)
 		d.Hooks.ready()
 	}()
 }

@@ -83,12 +83,18 @@ func (r *Reconciler) pause(limit time.Duration) (quiet bool) {
 		}
 	}
 	r.mu.Unlock()
-	for end := time.Now().Add(limit); r.busy() > 0; time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			return false
-		}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	return r.quiet(ctx)
+}
+
+// quiet waits until nothing is queued or at work, and tells whether that is so:
+// the context may end before.
+func (r *Reconciler) quiet(ctx context.Context) bool {
+	for r.busy() > 0 && ctx.Err() == nil {
+		pause(ctx, 2*time.Millisecond)
 	}
-	return true
+	return r.busy() == 0
 }
 
 func (r *Reconciler) resume() {

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi/host"
 )
 
 // masterName is how a master calls itself: the start of its first argument.
@@ -257,4 +258,31 @@ func answerBoot(link *os.File, problem string) {
 	b, _ := json.Marshal(&bootAnswer{Error: problem})
 	_, _ = link.Write(b)
 	_ = link.Close()
+}
+
+// extractHost lays the Python host out for the user's workers and returns its
+// folder: <state>/host/<uid>-<digest>. It belongs to that user, so that Python
+// can keep its byte code there; nobody else's workers use it.
+func extractHost(stateDir string, u workerUser) (string, error) {
+	parent := filepath.Join(stateDir, "host")
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return "", fmt.Errorf("cannot lay out the Python host: %w", err)
+	}
+	if u.Change {
+		// That user must get past the state directory, but need not see into it.
+		if st, err := os.Stat(stateDir); err == nil && st.Mode().Perm()&0o011 != 0o011 {
+			if err := os.Chmod(stateDir, st.Mode().Perm()|0o011); err != nil {
+				return "", fmt.Errorf("cannot lay out the Python host: %w", err)
+			}
+		}
+	}
+	dir := filepath.Join(parent, fmt.Sprintf("%d-%s", u.UID, host.Digest()))
+	uid, gid := -1, -1
+	if u.Change {
+		uid, gid = u.UID, u.GID
+	}
+	if err := host.Extract(dir, uid, gid); err != nil {
+		return "", fmt.Errorf("cannot lay out the Python host in %s: %w", dir, err)
+	}
+	return dir, nil
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -68,11 +69,10 @@ func (h *heir) give(c *conn) {
 
 // send passes the batch on.
 func (h *heir) send() {
-	for len(h.batch) > 0 {
-		n := min(len(h.batch), handBatch)
-		h.queue <- h.batch[:n:n]
-		h.batch = h.batch[n:]
+	for batch := range slices.Chunk(h.batch, handBatch) {
+		h.queue <- batch
 	}
+	h.batch = nil
 }
 
 // run talks to the successor.
@@ -174,12 +174,10 @@ func (h *Handle) Adopt(ctx context.Context, listen string, conns []*os.File) err
 	stop := context.AfterFunc(ctx, func() { _ = ctrl.Close() })
 	defer stop()
 	r := bufio.NewReader(ctrl)
-	for len(batch) > 0 {
-		n := min(len(batch), handBatch)
-		if err := handBatchOver(ctrl, r, batch[:n]); err != nil {
+	for some := range slices.Chunk(batch, handBatch) {
+		if err := handBatchOver(ctrl, r, some); err != nil {
 			return fail(err)
 		}
-		batch = batch[n:]
 	}
 	runtime.KeepAlive(conns)
 	return nil

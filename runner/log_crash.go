@@ -16,8 +16,7 @@ func (l *appLog) takeCrashes() {
 		return
 	}
 	defer f.Close() // the runtime keeps a duplicate
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink == 1 {
+	if _, ok := statPlain(f); ok {
 		_ = debug.SetCrashOutput(f, debug.CrashOptions{})
 	}
 }

@@ -276,8 +276,8 @@ func (l *appLog) open() error {
 	if err != nil {
 		return fmt.Errorf("cannot open log %s/%s: %w", l.root.Name(), logName, plainPath(err))
 	}
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink != 1 {
+	st, ok := statPlain(f)
+	if !ok {
 		_ = f.Close()
 		return fmt.Errorf("cannot open log %s/%s: it is not a plain file with one name; remove it", l.root.Name(), logName)
 	}
@@ -286,6 +286,13 @@ func (l *appLog) open() error {
 	}
 	l.file, l.size, l.looked = f, st.Size, time.Now()
 	return nil
+}
+
+// statPlain asks for a file's facts; false: it is not a plain file with one name.
+// The folder is the app's own: its log could be a link to another's file.
+func statPlain(f *os.File) (st unix.Stat_t, ok bool) {
+	err := unix.Fstat(int(f.Fd()), &st)
+	return st, err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink == 1
 }
 
 func (l *appLog) closeFile() {

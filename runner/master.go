@@ -16,7 +16,6 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link/lazyzmq"
-	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi/host"
 )
 
 // master is the process of one app: it owns the app's sockets and its pool.
@@ -417,33 +416,6 @@ func openSpool() (string, error) {
 
 // appDir is where an app's state lies.
 func appDir(stateDir, app string) string { return filepath.Join(stateDir, "apps", app) }
-
-// extractHost lays the Python host out for the user's workers and returns its
-// folder: <state>/host/<uid>-<digest>. It belongs to that user, so that Python
-// can keep its byte code there; nobody else's workers use it.
-func extractHost(stateDir string, u workerUser) (string, error) {
-	parent := filepath.Join(stateDir, "host")
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return "", fmt.Errorf("cannot lay out the Python host: %w", err)
-	}
-	if u.Change {
-		// That user must get past the state directory, but need not see into it.
-		if st, err := os.Stat(stateDir); err == nil && st.Mode().Perm()&0o011 != 0o011 {
-			if err := os.Chmod(stateDir, st.Mode().Perm()|0o011); err != nil {
-				return "", fmt.Errorf("cannot lay out the Python host: %w", err)
-			}
-		}
-	}
-	dir := filepath.Join(parent, fmt.Sprintf("%d-%s", u.UID, host.Digest()))
-	uid, gid := -1, -1
-	if u.Change {
-		uid, gid = u.UID, u.GID
-	}
-	if err := host.Extract(dir, uid, gid); err != nil {
-		return "", fmt.Errorf("cannot lay out the Python host in %s: %w", dir, err)
-	}
-	return dir, nil
-}
 
 // workerEnv is what of our environment the workers may see.
 func workerEnv(environ []string) []string {

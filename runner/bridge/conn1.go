@@ -303,13 +303,13 @@ func (c *conn1) refuse(status int, reason, setting string) bool {
 		setting = " (" + setting + ")"
 	}
 	c.s.log(fmt.Sprintf("%s: %s: %d: %s%s", from(c.peer.RemoteAddr), http1.Excerpt(c.in), status, reason, setting))
-	c.s.refused(c.peer, status)
 	return c.answer(status, reason)
 }
 
-// answer sends a response of ours. It returns false: the connection is to be
-// closed.
+// answer sends a response of ours to a request that was never submitted. It
+// returns false: the connection is to be closed.
 func (c *conn1) answer(status int, reason string) bool {
+	c.s.refused(c.peer, status)
 	c.keep = false
 	w := &writer1{c: c, o: http1.HeadOptions{Proto: "HTTP/1.1", Extra: []byte("X-Wsgid: " + c.s.Version + "\r\n")}}
 	if w.fail(status, reason) == nil {

@@ -42,13 +42,13 @@ func (s *Server) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 	w2 := &writer2{s: s, w: w, rc: http.NewResponseController(w), limits: s.Limits(), head2: hr.Method == http.MethodHead}
 	var r wsgi.Request
 	if status, reason := convert(hr, &r); status != 0 {
-		w2.refuse(hr, status, reason)
+		w2.refuse(hr, status, reason, reason)
 		return
 	}
 	b := &body{s: s}
 	defer b.close()
-	if status, reason := w2.readBody(hr, b); status != 0 {
-		w2.refuse(hr, status, reason)
+	if status, reason, why := w2.readBody(hr, b); status != 0 {
+		w2.refuse(hr, status, reason, why)
 		return
 	}
 	r.ContentLength = b.size
@@ -57,7 +57,8 @@ func (s *Server) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 	defer out.close()
 	in, ok := s.submit(&r, &peer, b, out)
 	if !ok {
-		w2.refuse(hr, 431, "the request's head is too large")
+		const reason = "the request's head is too large"
+		w2.refuse(hr, 431, reason, reason)
 		return
 	}
 	err := out.copyTo(w2, w2.head2, hr.Context().Done())
@@ -134,13 +135,15 @@ type writer2 struct {
 	head2  bool // the request is a HEAD
 }
 
-// readBody reads the body to its end.
-func (w *writer2) readBody(hr *http.Request, b *body) (status int, reason string) {
+// readBody reads the body to its end, or returns what to answer instead, and why
+// for the log.
+func (w *writer2) readBody(hr *http.Request, b *body) (status int, reason, why string) {
 	if hr.ContentLength == 0 || hr.Body == nil {
-		return 0, ""
+		return 0, "", ""
 	}
-	tooLarge := func() (int, string) {
-		return 413, fmt.Sprintf("the body is larger than %d bytes", w.limits.MaxBody)
+	tooLarge := func() (int, string, string) {
+		reason := fmt.Sprintf("the body is larger than %d bytes", w.limits.MaxBody)
+		return 413, reason, reason
 	}
 	if hr.ContentLength > w.limits.MaxBody {
 		return tooLarge()
@@ -153,26 +156,27 @@ func (w *writer2) readBody(hr *http.Request, b *body) (status int, reason string
 			return tooLarge()
 		}
 		if e := b.add(buf[:n]); e != nil {
-			w.s.log(fmt.Sprintf("%s %s: %v", hr.Method, hr.URL.Path, e))
-			return StorageStatus(e), "the server cannot keep the request"
+			return StorageStatus(e), "the server cannot keep the request", e.Error()
 		}
 		switch {
 		case err == nil:
 		case err == io.EOF:
 			_ = w.rc.SetReadDeadline(time.Time{})
-			return 0, ""
+			return 0, "", ""
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return 408, fmt.Sprintf("no byte of the body arrived within %v", w.limits.BodyTimeout)
+			reason := fmt.Sprintf("no byte of the body arrived within %v", w.limits.BodyTimeout)
+			return 408, reason, reason
 		default:
 			panic(http.ErrAbortHandler) // the client is gone
 		}
 	}
 }
 
-// refuse answers a request that does not come to the application.
-func (w *writer2) refuse(hr *http.Request, status int, reason string) {
+// refuse answers a request that does not come to the application; why is for the
+// log.
+func (w *writer2) refuse(hr *http.Request, status int, reason, why string) {
 	host, _, _ := net.SplitHostPort(hr.RemoteAddr)
-	w.s.log(fmt.Sprintf("%s: %s: %d: %s", from(host), http1.Excerpt([]byte(hr.Method+" "+hr.RequestURI)), status, reason))
+	w.s.log(fmt.Sprintf("%s: %s: %d: %s", from(host), http1.Excerpt([]byte(hr.Method+" "+hr.RequestURI)), status, why))
 	w.s.refused(w.s.peer2(hr), status)
 	_ = w.fail(status, reason)
 }

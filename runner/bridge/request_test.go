@@ -5,9 +5,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -138,6 +141,29 @@ func TestRefusedRequests(t *testing.T) {
 	resp, err := c.Do(req)
 	if got := read(t, resp, err); resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("%d %s", resp.StatusCode, got)
+	}
+}
+
+// A body that cannot be kept is answered, told in the log and counted, over
+// either protocol.
+func TestFullDisk(t *testing.T) {
+	f := start(t, Limits{}, func(in *Incoming) { ok(in, "reached") })
+	statuses := make(chan int, 2)
+	f.Refused = func(_ wsgi.Peer, status int) { statuses <- status }
+	f.TempFile = func() (*os.File, error) { return nil, &fs.PathError{Op: "open", Path: "spool", Err: syscall.ENOSPC} }
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		req := f.request(t.Context(), http.MethodPost, "/", bytes.NewReader(make([]byte, wsgi.MaxInlineBody+1)))
+		resp, err := f.client(proto).Do(req)
+		got := read(t, resp, err)
+		if resp.StatusCode != http.StatusInsufficientStorage || !strings.Contains(got, "the server cannot keep the request") {
+			t.Errorf("%s: %d %q", proto, resp.StatusCode, got)
+		}
+		if status := <-statuses; status != http.StatusInsufficientStorage {
+			t.Errorf("%s: counted as %d", proto, status)
+		}
+	}
+	if got := f.log(); strings.Count(got, "507: cannot keep the body: open spool: no space left on device") != 2 {
+		t.Errorf("the log says %q", got)
 	}
 }
 
