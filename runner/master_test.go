@@ -417,6 +417,35 @@ func TestBackoffAndRetry(t *testing.T) {
 	a.wait(h, func(st Status) bool { return st.State == StateReady })
 }
 
+// A request that could be served by the next try waits for it, and is told why
+// there was none.
+func TestWaitsForTheNextTry(t *testing.T) {
+	a := newTestApp(t, "raise RuntimeError('no database')\n", func(s *appspec.Spec) {
+		s.Restart.MinDelay = appspec.Duration(50 * time.Millisecond)
+		s.Restart.MaxDelay = appspec.Duration(50 * time.Millisecond)
+		s.Workers.QueueTimeout = appspec.Duration(400 * time.Millisecond)
+	})
+	h := a.start(StateBackoff)
+	if code, body := a.get("/"); code != 503 || !strings.Contains(body, "no worker runs, nor did within 400ms (workers.queue_timeout): RuntimeError: no database") {
+		t.Errorf("got %d %q", code, body)
+	}
+	next := *a.spec
+	next.Workers.QueueTimeout = appspec.Duration(20 * time.Second)
+	if err := h.Update(a.ctx(), &next, 2, false); err != nil {
+		t.Fatal(err)
+	}
+	answer := make(chan string, 1)
+	go func() {
+		code, body := a.get("/")
+		answer <- fmt.Sprint(code, " ", body)
+	}()
+	a.wait(h, func(st Status) bool { return st.Requests.Active == 1 })
+	a.write("app.py", helloApp)
+	if got := <-answer; !strings.HasPrefix(got, "200 hello ") {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestWorkerDeath(t *testing.T) {
 	a := newTestApp(t, helloApp, nil)
 	h := a.start(StateReady)

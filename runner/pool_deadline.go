@@ -37,7 +37,11 @@ func (p *pool) onSweep() {
 		}
 		p.queue.pop()
 		p.stats.rejected++
-		p.fail(x, 503, fmt.Sprintf("no worker was free within %v (workers.queue_timeout)", p.spec.Workers.QueueTimeout))
+		why := fmt.Sprintf("no worker was free within %v (workers.queue_timeout)", p.spec.Workers.QueueTimeout)
+		if p.lastErr != "" && p.countServing() == 0 {
+			why = fmt.Sprintf("no worker runs, nor did within %v (workers.queue_timeout): %s", p.spec.Workers.QueueTimeout, p.lastErr)
+		}
+		p.fail(x, 503, why)
 	}
 	for _, w := range slices.Clone(p.workers) {
 		for _, s := range w.slots {
