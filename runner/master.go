@@ -113,7 +113,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	m.pool.admitted = func(w *worker) { m.filters.Store(w.loaded.Filters) }
 	m.pool.emptied = m.onPoolEmpty
 	m.pool.askPython = func() error {
-		_, err := appdir.PythonVersion(context.Background(), python, boot.User.owner())
+		_, err := appdir.PythonVersion(context.Background(), python, boot.User.Owner)
 		return err
 	}
 	sp := newSpawner(m.loop, m.log, user, boot.Env, hostDir)

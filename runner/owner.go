@@ -17,19 +17,7 @@ func resolveUser(spec *appspec.Spec) (workerUser, error) {
 	if err != nil {
 		return workerUser{}, err
 	}
-	u := workerUser{UID: o.UID, GID: o.GID, Name: o.Name, Home: o.Home, Change: root && o.UID != 0}
-	for _, g := range o.Groups {
-		u.Groups = append(u.Groups, uint32(g))
-	}
-	return u, nil
-}
-
-func (u workerUser) owner() appdir.Owner {
-	o := appdir.Owner{UID: u.UID, GID: u.GID, Name: u.Name, Home: u.Home}
-	for _, g := range u.Groups {
-		o.Groups = append(o.Groups, int(g))
-	}
-	return o
+	return workerUser{Owner: o, Change: root && o.UID != 0}, nil
 }
 
 // pythonOf is the interpreter of an app.

@@ -277,6 +277,7 @@ func (p *pool) requeue(x *exchange) {
 	}
 	p.queue.unshift(x)
 	p.loop.setBy(&p.sweep, x.queuedAt+int64(p.spec.Workers.QueueTimeout))
+	p.scaler.demand() // it may have been the last worker
 }
 
 // recycle has a worker replaced, the replacement first.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
@@ -44,20 +45,7 @@ func (a *testApp) together(h *Handle, paths ...string) []string {
 			a.t.Fatal("the app does not answer")
 		}
 	}
-	var conns []net.Conn
-	send := func(path string) {
-		a.t.Helper()
-		c, err := net.Dial("tcp", a.addr)
-		if err != nil {
-			a.t.Fatal(err)
-		}
-		a.t.Cleanup(func() { _ = c.Close() })
-		if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path); err != nil {
-			a.t.Fatal(err)
-		}
-		conns = append(conns, c)
-	}
-	send("/wait")
+	conns := []net.Conn{a.send("/wait")}
 	a.wait(h, func(st Status) bool {
 		return len(st.Workers) == 1 && len(st.Workers[0].Current) == 1 && st.Workers[0].Current[0].Request == "GET /wait"
 	})
@@ -65,7 +53,7 @@ func (a *testApp) together(h *Handle, paths ...string) []string {
 		a.t.Fatal(err)
 	}
 	for _, path := range paths {
-		send(path)
+		conns = append(conns, a.send(path))
 	}
 	if err := syscall.Kill(h.PID, syscall.SIGCONT); err != nil {
 		a.t.Fatal(err)
@@ -77,17 +65,38 @@ func (a *testApp) together(h *Handle, paths ...string) []string {
 	}
 	answers := make([]string, len(conns))
 	for i, c := range conns {
-		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
-		if err != nil {
-			a.t.Fatal(err)
-		}
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			a.t.Fatal(err)
-		}
-		answers[i] = fmt.Sprintf("%d %s", resp.StatusCode, body)
+		answers[i] = a.answer(c)
 	}
 	return answers[1:]
+}
+
+// send sends a request on a connection of its own, and does not wait.
+func (a *testApp) send(path string) net.Conn {
+	a.t.Helper()
+	c, err := net.Dial("tcp", a.addr)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	a.t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path); err != nil {
+		a.t.Fatal(err)
+	}
+	return c
+}
+
+// answer reads the answer to what was sent: the status and the body.
+func (a *testApp) answer(c net.Conn) string {
+	a.t.Helper()
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return fmt.Sprintf("%d %s", resp.StatusCode, body)
 }
 
 func newCountedApp(t *testing.T) (a *testApp, begun func() string) {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -33,12 +34,9 @@ type spawner struct {
 // workerUser is whom the workers run as. The one who starts a master finds it
 // out: the libraries of the user database stay out of the masters.
 type workerUser struct {
-	UID    int      `json:"uid"`
-	GID    int      `json:"gid"`
-	Groups []uint32 `json:"groups"`
-	Name   string   `json:"name"`
-	Home   string   `json:"home"`
-	Change bool     `json:"change"` // we are root and must change to it
+	appdir.Owner
+
+	Change bool // we are root and must change to it
 }
 
 type spawnJob struct {
@@ -220,7 +218,7 @@ func (s *spawner) fork(job spawnJob) (pid, pidfd int, err error) {
 	attr := &syscall.ProcAttr{Dir: job.dir, Env: job.env, Files: job.files,
 		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &pidfd}}
 	if s.owner.Change {
-		attr.Sys.Credential = &syscall.Credential{Uid: uint32(s.owner.UID), Gid: uint32(s.owner.GID), Groups: s.owner.Groups}
+		attr.Sys.Credential = s.owner.Credential()
 	}
 	pid, err = syscall.ForkExec(job.python, job.args, attr)
 	if err != nil {

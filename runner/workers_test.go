@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -71,6 +72,34 @@ func TestIdleAppStartsOnDemand(t *testing.T) {
 	st := a.wait(h, func(st Status) bool { return st.State == StateIdle && len(st.Workers) == 0 })
 	if !strings.Contains(st.Scaled, "1 → 0 workers: a worker had nothing to do") {
 		t.Errorf("scaled %q", st.Scaled)
+	}
+}
+
+// The last worker leaves, for it had nothing to do, in the moment in which a
+// request comes: it was given to that worker, and is taken back.
+func TestRequestComesAsTheLastWorkerLeaves(t *testing.T) {
+	const idle = 30 * time.Millisecond
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) {
+		s.Workers.Min, s.Workers.Max = 0, 1
+		s.Workers.IdleTimeout = appspec.Duration(idle)
+	})
+	h := a.start(StateIdle)
+	for range 30 {
+		if code, _ := a.get("/"); code != 200 {
+			t.Fatalf("got %d", code)
+		}
+		// The master hears of both at once: that the time is over, and of the request.
+		if err := syscall.Kill(h.PID, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(idle + 5*time.Millisecond)
+		c := a.send("/")
+		if err := syscall.Kill(h.PID, syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		if got := a.answer(c); !strings.HasPrefix(got, "200 hello ") {
+			t.Fatalf("got %q", got)
+		}
 	}
 }
 

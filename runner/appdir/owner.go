@@ -8,6 +8,7 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -27,6 +28,15 @@ type Owner struct {
 
 // String is user:group as chown takes it.
 func (o Owner) String() string { return o.Name + ":" + groupName(o.GID) }
+
+// Credential is what a process gets that is started as the user.
+func (o Owner) Credential() *syscall.Credential {
+	groups := make([]uint32, len(o.Groups))
+	for i, g := range o.Groups {
+		groups[i] = uint32(g)
+	}
+	return &syscall.Credential{Uid: uint32(o.UID), Gid: uint32(o.GID), Groups: groups}
+}
 
 // fallbackUsers run the apps whose folder belongs to root and whose spec names
 // no user (contract, section 1).

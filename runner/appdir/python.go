@@ -234,11 +234,7 @@ func askPython(ctx context.Context, path string, owner Owner) (Version, error) {
 	cmd.WaitDelay = time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if os.Geteuid() == 0 {
-		groups := make([]uint32, len(owner.Groups))
-		for i, g := range owner.Groups {
-			groups[i] = uint32(g)
-		}
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(owner.UID), Gid: uint32(owner.GID), Groups: groups}
+		cmd.SysProcAttr.Credential = owner.Credential()
 	}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
