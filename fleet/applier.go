@@ -160,6 +160,9 @@ func (a *Applier) hold(ctx context.Context, app string, m master) (adopted int) 
 	if a.keep == nil {
 		return 0
 	}
+	// A pass that is called off now must not leave clients between two masters.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closingTime)
+	defer cancel()
 	files, err := m.Listeners(ctx)
 	if err != nil {
 		a.log.Warn("cannot keep the listening sockets", "app", app, "pid", m.record().PID, "err", err)

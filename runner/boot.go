@@ -58,7 +58,8 @@ func Main() {
 // StartMaster starts a master for the spec and returns when its control socket
 // answers, which is before its first worker is ready: wait for that with
 // Handle.Status. An error names what cannot be opened (port taken, no such
-// interpreter, no such user).
+// interpreter, no such user). Where the context ends once the master's process
+// runs, the start is seen to its end all the same, for at most 30 seconds.
 func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 	fail := func(err error) (*Handle, error) {
 		return nil, fmt.Errorf("cannot start master of %s: %w", o.Spec.Name, err)
@@ -171,6 +172,9 @@ func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.Fil
 		}
 		sys.Unshareflags = unix.CLONE_NEWNS // Go makes the mounts private, too
 	}
+	if err := context.Cause(ctx); err != nil {
+		return 0, answer, err
+	}
 	// The data plane is one goroutine; a second processor serves the others. Said
 	// here, the runtime does not set up one for each that the machine has.
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{masterName + o.Spec.Name}, &syscall.ProcAttr{
@@ -186,14 +190,11 @@ func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.Fil
 		deadline = d
 	}
 	_ = ours.SetDeadline(deadline)
-	stop := context.AfterFunc(ctx, func() { _ = ours.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
+	// From here on a context that ends changes nothing: the master may have taken
+	// requests already.
 	giveUp := func(err error) (int, bootAnswer, error) {
 		_ = unix.Kill(pid, unix.SIGKILL)
 		reap(pid)
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
 		return 0, answer, err
 	}
 	if _, err := ours.Write(msg); err != nil {

@@ -3,15 +3,18 @@ package runner
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -444,6 +447,68 @@ func TestWaitsForTheNextTry(t *testing.T) {
 	if got := <-answer; !strings.HasPrefix(got, "200 hello ") {
 		t.Errorf("got %q", got)
 	}
+}
+
+// Whoever starts a master may change his mind, as the daemon does when it is
+// told to upgrade: a client that the new master has taken is served.
+func TestStartThatIsInterrupted(t *testing.T) {
+	a := newTestApp(t, helloApp, nil)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	a.addr = ln.Addr().String()
+	f, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	a.spec.Sockets.HTTP[0].Listen = a.addr
+	c := a.send("/")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		pid := 0
+		for pid == 0 {
+			pid = childNamed(masterName + a.spec.Name)
+		}
+		// It shall not have answered when the context ends.
+		_ = syscall.Kill(pid, syscall.SIGSTOP)
+		cancel()
+		<-time.After(50 * time.Millisecond)
+		_ = syscall.Kill(pid, syscall.SIGCONT)
+	}()
+	h, err := StartMaster(ctx, StartOptions{Spec: a.spec, StateDir: a.state, Generation: 1, Listeners: map[string]*os.File{a.addr: f}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-ctx.Done()
+	if got := a.answer(c); !strings.HasPrefix(got, "200 hello ") {
+		t.Errorf("got %q", got)
+	}
+	if _, err := StartMaster(ctx, StartOptions{Spec: a.spec, StateDir: a.state, Generation: 2, Listeners: map[string]*os.File{a.addr: f}}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a start that is called off before it begins: %v", err)
+	}
+	if all, err := FindMasters(a.state, a.spec.Name); err != nil || len(all) != 1 || all[0].PID != h.PID {
+		t.Errorf("masters %v, %v", all, err)
+	}
+}
+
+// childNamed is the process among our children that calls itself so; 0: none.
+func childNamed(name string) int {
+	paths, _ := filepath.Glob("/proc/self/task/*/children")
+	for _, path := range paths {
+		children, _ := os.ReadFile(path)
+		for _, child := range strings.FieldsSeq(string(children)) {
+			b, _ := os.ReadFile("/proc/" + child + "/cmdline")
+			if strings.TrimRight(string(b), "\x00") == name {
+				pid, _ := strconv.Atoi(child)
+				return pid
+			}
+		}
+	}
+	return 0
 }
 
 func TestWorkerDeath(t *testing.T) {
