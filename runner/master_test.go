@@ -500,7 +500,7 @@ func childNamed(name string) int {
 	paths, _ := filepath.Glob("/proc/self/task/*/children")
 	for _, path := range paths {
 		children, _ := os.ReadFile(path)
-		for _, child := range strings.FieldsSeq(string(children)) {
+		for child := range strings.FieldsSeq(string(children)) {
 			b, _ := os.ReadFile("/proc/" + child + "/cmdline")
 			if strings.TrimRight(string(b), "\x00") == name {
 				pid, _ := strconv.Atoi(child)
