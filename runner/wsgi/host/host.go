@@ -93,8 +93,8 @@ func Extract(dir string, uid, gid int) error {
 }
 
 // complete tells whether all files are there. The directory is named after what
-// they hold and came there whole: nobody but root could have changed them since,
-// so their sizes say enough.
+// they hold and came there whole, and the workers of an app under root cannot write
+// to its files: their sizes say enough.
 func complete(dir string) bool {
 	for _, f := range files() {
 		st, err := os.Lstat(filepath.Join(dir, f.path))

@@ -6,8 +6,7 @@ from importlib import import_module
 
 from .django_project import find, framework
 from .failure import summary
-from .loading import Failed
-from .loading import resolve
+from .loading import Failed, resolve
 
 # An entry of these settings cannot stand without this key, so an entry of
 # django.json that lacks it completes the one of the settings.
