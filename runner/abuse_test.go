@@ -276,7 +276,7 @@ func TestAbusiveWorkers(t *testing.T) {
 				if got.StatusCode != http.StatusOK || got.err == nil {
 					t.Errorf("%s %.100q, %v: the client must see that it was cut", got.Status, got.body, got.err)
 				}
-				a.log(c.text)
+				a.mustLogLine(c.text)
 			case got.StatusCode != c.status || !strings.Contains(got.body, c.text):
 				t.Errorf("%s %.200q; want %d with %q", got.Status, got.body, c.status, c.text)
 			}
@@ -445,12 +445,7 @@ func TestManyIdleConnections(t *testing.T) {
 	h := a.start(StateReady)
 	fds := openFiles(t, h.PID)
 	for i := range 200 {
-		c, err := net.Dial("tcp", a.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		_, _ = c.Write([]byte("GET / HTTP/1.1\r\nHost: h\r\n"[:i%24]))
+		a.dial().send("GET / HTTP/1.1\r\nHost: h\r\n"[:i%24])
 	}
 	a.survives(t, h)
 	eventually(t, "the connections to be closed", func() bool { return openFiles(t, h.PID) <= fds+1 })

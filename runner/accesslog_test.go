@@ -1,12 +1,9 @@
 package runner
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -39,29 +36,6 @@ def application(environ, start_response):
     start_response("404 Not Found" if path == "/nope" else "200 OK", [])
     return [b"hello"]
 `
-
-// ask sends bytes on a connection of its own and reads until the server has
-// answered once.
-func (a *testApp) ask(raw string) int {
-	a.t.Helper()
-	c, err := net.Dial("tcp", a.addr)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
-	if _, err := io.WriteString(c, raw); err != nil {
-		a.t.Fatal(err)
-	}
-	req, _ := http.NewRequest(strings.Fields(raw + " x")[0], "http://x/", nil)
-	resp, err := http.ReadResponse(bufio.NewReader(c), req)
-	if err != nil {
-		a.t.Fatalf("%q: %v", raw, err)
-	}
-	_, _ = io.Copy(io.Discard, resp.Body)
-	_ = resp.Body.Close()
-	return resp.StatusCode
-}
 
 func TestAccessLog(t *testing.T) {
 	a := newTestApp(t, accessApp, func(s *appspec.Spec) {
@@ -193,12 +167,7 @@ func TestClientGoneAndCurrentRequest(t *testing.T) {
 		s.Workers.Queue = 100
 	})
 	h := a.start(StateReady)
-	first, err := net.Dial("tcp", a.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer first.Close()
-	fmt.Fprint(first, "GET /sleep HTTP/1.1\r\nHost: x\r\n\r\n")
+	a.send("/sleep")
 	eventually(t, "the worker is at the request", func() bool {
 		st, err := h.Status(a.ctx(), 0)
 		if err != nil {
@@ -210,18 +179,14 @@ func TestClientGoneAndCurrentRequest(t *testing.T) {
 	// More come, some are sent ahead to the worker, the others wait; their clients
 	// leave.
 	for range 2 * slotDepth {
-		c, err := net.Dial("tcp", a.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
 		st, _ := h.Status(a.ctx(), 0)
 		total := st.Requests.Total
-		fmt.Fprint(c, "GET /gone HTTP/1.1\r\nHost: x\r\n\r\n")
+		c := a.send("/gone")
 		eventually(t, "the request is there", func() bool {
 			st, _ := h.Status(a.ctx(), 0)
 			return st.Requests.Total > total
 		})
-		_ = c.(*net.TCPConn).SetLinger(0)
+		_ = c.Conn.(*net.TCPConn).SetLinger(0)
 		_ = c.Close()
 	}
 	eventually(t, "a line with 499", func() bool {

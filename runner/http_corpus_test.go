@@ -462,7 +462,7 @@ func TestCorporaBehindMongrel2(t *testing.T) {
 	a, unharmed := recorder(t, func(spec *appspec.Spec) {
 		spec.Sockets.Mongrel2 = []appspec.Mongrel2Socket{{Recv: s.Handlers[0].Recv, Send: s.Handlers[0].Send}}
 	})
-	a.log("mongrel2 at " + s.Handlers[0].Recv + " is ready")
+	a.mustLogLine("mongrel2 at " + s.Handlers[0].Recv + " is ready")
 	pid := s.PID()
 	cases := smuggled(t)
 	for _, c := range cases {

@@ -62,7 +62,7 @@ func TestMasterLogsToStderr(t *testing.T) {
 	if err := h.Update(a.ctx(), a.spec, 2, false); err != nil {
 		t.Fatal(err)
 	}
-	a.log("INFO - takes over generation 2 of its spec in place")
+	a.mustLogLine("INFO - takes over generation 2 of its spec in place")
 	a.spec.Log.Target, a.spec.Log.Format = "stderr", "json"
 	other := stderrOf(t) // as a daemon that was restarted has
 	if err := h.Update(a.ctx(), a.spec, 3, false); err != nil {
@@ -86,7 +86,7 @@ func TestMasterReopensItsLog(t *testing.T) {
 		if err := again(); err != nil {
 			t.Fatal(err)
 		}
-		a.log("rolling out generation")
+		a.mustLogLine("rolling out generation")
 		if text := a.logText(); strings.Contains(text, "the log file was moved") || strings.Contains(text, "master of demo starts") {
 			t.Errorf("%d: %s", i, text)
 		}
@@ -160,6 +160,6 @@ func TestAccessLogOfTLS(t *testing.T) {
 		}
 		_ = resp.Body.Close()
 		tr.CloseIdleConnections()
-		a.log(`"POST /echo?a=b ` + proto + `" 200 5 "-" "tester" `)
+		a.mustLogLine(`"POST /echo?a=b ` + proto + `" 200 5 "-" "tester" `)
 	}
 }

@@ -179,20 +179,21 @@ func (a *testApp) startWith(want State, files map[string]*os.File, generation in
 	return h
 }
 
-// wait waits until the master's status is as wanted.
-func (a *testApp) wait(h *Handle, ok func(Status) bool) Status {
+// wait waits until the master's status is as wanted. It asks again and again:
+// requests and connections come and go without a new version of the status.
+func (a *testApp) wait(h *Handle, ok func(Status) bool) (st Status) {
 	a.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	var st Status
 	for {
-		next, err := h.Status(ctx, st.Version)
+		next, err := h.Status(ctx, 0)
 		if err != nil {
 			a.t.Fatalf("waiting: %v; last status %+v", err, st)
 		}
 		if st = next; ok(st) {
 			return st
 		}
+		<-time.After(3 * time.Millisecond)
 	}
 }
 
@@ -209,22 +210,6 @@ func (a *testApp) get(path string) (int, string) {
 		a.t.Fatal(err)
 	}
 	return resp.StatusCode, string(b)
-}
-
-// log waits until the log holds the text.
-func (a *testApp) log(want string) {
-	a.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		b, _ := os.ReadFile(filepath.Join(a.spec.Path, logName))
-		if strings.Contains(string(b), want) {
-			return
-		}
-		if time.Now().After(deadline) {
-			a.t.Fatalf("the log does not say %q", want)
-		}
-		<-time.After(5 * time.Millisecond)
-	}
 }
 
 func pids(st Status) map[int]bool {
@@ -327,7 +312,7 @@ func TestServesAndStops(t *testing.T) {
 	if all, err := FindMasters(a.state, "demo"); err != nil || len(all) != 0 {
 		t.Errorf("masters left: %v, %v", all, err)
 	}
-	a.log("master ends")
+	a.mustLogLine("master ends")
 }
 
 func TestScalesInPlace(t *testing.T) {
@@ -348,6 +333,29 @@ func TestScalesInPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.wait(h, func(st Status) bool { return len(st.Workers) == 1 })
+}
+
+// Who asks for what comes after a version waits until there is something new.
+func TestStatusWaitsForNews(t *testing.T) {
+	a := newTestApp(t, helloApp, nil)
+	h := a.start(StateReady)
+	st := a.wait(h, func(st Status) bool { return len(st.Workers) == 1 && st.Workers[0].State == WorkerIdle })
+	short, cancel := context.WithTimeout(a.ctx(), 100*time.Millisecond)
+	defer cancel()
+	if next, err := h.Status(short, st.Version); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("no news, and yet: %+v, %v", next, err)
+	}
+	news := make(chan Status, 1)
+	go func() {
+		next, _ := h.Status(a.ctx(), st.Version)
+		news <- next
+	}()
+	if err := h.Scale(a.ctx(), 2, 2); err != nil {
+		t.Fatal(err)
+	}
+	if next := <-news; next.Version <= st.Version || next.Max != 2 {
+		t.Errorf("the news are %+v", next)
+	}
 }
 
 func TestReloadLosesNothing(t *testing.T) {
@@ -484,7 +492,7 @@ func TestStartThatIsInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-ctx.Done()
-	if got := a.answer(c); !strings.HasPrefix(got, "200 hello ") {
+	if got := c.answer("GET").text(t); !strings.HasPrefix(got, "200 hello ") {
 		t.Errorf("got %q", got)
 	}
 	if _, err := StartMaster(ctx, StartOptions{Spec: a.spec, StateDir: a.state, Generation: 2, Listeners: map[string]*os.File{a.addr: f}}); !errors.Is(err, context.Canceled) {
@@ -548,7 +556,7 @@ func TestRequestTimeout(t *testing.T) {
 	if code, body := a.get("/sleep?30"); code != 504 || !strings.Contains(body, "workers.request_timeout") {
 		t.Errorf("got %d %q", code, body)
 	}
-	a.log("app.py\", line 7 in application")
+	a.mustLogLine("app.py\", line 7 in application")
 	if code, _ := a.get("/"); code != 200 {
 		t.Errorf("the replacement answers %d", code)
 	}
@@ -581,18 +589,7 @@ func TestQueueLimits(t *testing.T) {
 			}
 		})
 	}
-	active := func(n int) {
-		deadline := time.Now().Add(5 * time.Second)
-		for {
-			st, err := h.Status(a.ctx(), 0)
-			if err != nil || time.Now().After(deadline) {
-				t.Fatalf("%d requests are not in work: %+v, %v", n, st.Requests, err)
-			}
-			if st.Requests.Active == n {
-				return
-			}
-		}
-	}
+	active := func(n int) { a.wait(h, func(st Status) bool { return st.Requests.Active == n }) }
 	ask("/sleep?1.5", 200, "hello")
 	active(1)
 	ask("/queued", 503, "no worker was free within 200ms")

@@ -255,5 +255,5 @@ func TestNoPython(t *testing.T) {
 	h := a.start(StateBackoff)
 	const want = `cannot use python /bin/true: it is no Python: asked for its version it wrote ""`
 	a.wait(h, func(st Status) bool { return strings.HasPrefix(st.Reason, want+"; ") })
-	a.log(want)
+	a.mustLogLine(want)
 }

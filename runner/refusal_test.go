@@ -91,7 +91,7 @@ func TestRefusals(t *testing.T) {
 			})
 		}
 	}
-	a.log("app.py\", line 7 in application") // the stack of the late one
+	a.mustLogLine("app.py\", line 7 in application") // the stack of the late one
 }
 
 // 503: nobody is free in time, too many wait, or nothing runs. Each says when

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -27,10 +26,7 @@ func TestRest(t *testing.T) {
 		})
 	}
 	a.wait(h, func(st Status) bool { return st.Resting })
-	c, err := net.Dial("tcp", a.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := a.dial()
 	rests(false)
 	c.Close()
 	rests(true)

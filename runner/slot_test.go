@@ -1,17 +1,11 @@
 package runner
 
 import (
-	"bufio"
-	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
@@ -45,7 +39,7 @@ func (a *testApp) together(h *Handle, paths ...string) []string {
 			a.t.Fatal("the app does not answer")
 		}
 	}
-	conns := []net.Conn{a.send("/wait")}
+	conns := []*client{a.send("/wait")}
 	a.wait(h, func(st Status) bool {
 		return len(st.Workers) == 1 && len(st.Workers[0].Current) == 1 && st.Workers[0].Current[0].Request == "GET /wait"
 	})
@@ -65,38 +59,9 @@ func (a *testApp) together(h *Handle, paths ...string) []string {
 	}
 	answers := make([]string, len(conns))
 	for i, c := range conns {
-		answers[i] = a.answer(c)
+		answers[i] = c.answer("GET").text(a.t)
 	}
 	return answers[1:]
-}
-
-// send sends a request on a connection of its own, and does not wait.
-func (a *testApp) send(path string) net.Conn {
-	a.t.Helper()
-	c, err := net.Dial("tcp", a.addr)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	a.t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
-	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path); err != nil {
-		a.t.Fatal(err)
-	}
-	return c
-}
-
-// answer reads the answer to what was sent: the status and the body.
-func (a *testApp) answer(c net.Conn) string {
-	a.t.Helper()
-	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return fmt.Sprintf("%d %s", resp.StatusCode, body)
 }
 
 func newCountedApp(t *testing.T) (a *testApp, begun func() string) {
@@ -131,7 +96,7 @@ func TestRequestsThatGoTogether(t *testing.T) {
 			t.Errorf("%s was begun %d times", path, n)
 		}
 	}
-	a.log("GET /raise: the application raised ValueError: here")
+	a.mustLogLine("GET /raise: the application raised ValueError: here")
 }
 
 // Of several requests that a worker has in hand when it dies, one was begun.

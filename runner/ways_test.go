@@ -5,11 +5,8 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,7 +65,7 @@ func everyWay(t *testing.T, code string, settings map[string]string, change func
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(pem)
 	h := a.startWith(StateReady, files, 1)
-	a.log("mongrel2 at " + s.Handlers[0].Recv + " is ready")
+	a.mustLogLine("mongrel2 at " + s.Handlers[0].Recv + " is ready")
 	return a, h, []way{{"http", a.addr, nil}, {"mongrel2", s.Addr, nil}, {"https", secure.Listen, &tls.Config{RootCAs: pool, ServerName: "127.0.0.1"}}}
 }
 
@@ -81,69 +78,6 @@ func (w way) dial(t testing.TB) *client {
 		c.r = bufio.NewReader(c.Conn)
 	}
 	return c
-}
-
-// client is a raw connection that reads responses.
-type client struct {
-	net.Conn
-	t testing.TB
-	r *bufio.Reader
-}
-
-func dial(t testing.TB, addr string) *client {
-	t.Helper()
-	c, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(patience))
-	return &client{Conn: c, t: t, r: bufio.NewReader(c)}
-}
-
-// send writes a request as it stands.
-func (c *client) send(text string) {
-	c.t.Helper()
-	if _, err := io.WriteString(c, text); err != nil {
-		c.t.Fatalf("cannot send: %v", err)
-	}
-}
-
-// response reads the head of a response; its body is read by the caller.
-func (c *client) response(method string) *http.Response {
-	c.t.Helper()
-	resp, err := http.ReadResponse(c.r, &http.Request{Method: method})
-	if err != nil {
-		c.t.Fatalf("no response to %s: %v", method, err)
-	}
-	return resp
-}
-
-// answer is a whole response.
-type answer struct {
-	*http.Response
-	body string
-	err  error // of reading the body: io.ErrUnexpectedEOF where it was cut
-}
-
-func (c *client) answer(method string) answer {
-	c.t.Helper()
-	resp := c.response(method)
-	b, err := io.ReadAll(resp.Body)
-	return answer{resp, string(b), err}
-}
-
-// closed reads on: nothing may come any more but the end.
-func (c *client) closed() {
-	c.t.Helper()
-	b, err := io.ReadAll(c.r)
-	if len(b) > 0 || isTimeout(err) {
-		c.t.Errorf("the connection is not closed: %q, %v", b, err)
-	}
-}
-
-func isTimeout(err error) bool {
-	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // ask sends one request on a connection of its own.

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -24,7 +23,7 @@ func TestPreloadForksWorkers(t *testing.T) {
 		s.Workers.Preload = true
 	})
 	h := a.start(StateReady)
-	a.log("workers are forked from it")
+	a.mustLogLine("workers are forked from it")
 	stop := a.load(4)
 	st, _ := h.Status(a.ctx(), 0)
 	old := pids(st)
@@ -97,7 +96,7 @@ func TestRequestComesAsTheLastWorkerLeaves(t *testing.T) {
 		if err := syscall.Kill(h.PID, syscall.SIGCONT); err != nil {
 			t.Fatal(err)
 		}
-		if got := a.answer(c); !strings.HasPrefix(got, "200 hello ") {
+		if got := c.answer("GET").text(t); !strings.HasPrefix(got, "200 hello ") {
 			t.Fatalf("got %q", got)
 		}
 	}
@@ -187,7 +186,7 @@ func TestRecyclesByMemory(t *testing.T) {
 	a.wait(h, func(n Status) bool {
 		return n.State == StateReady && len(n.Workers) == 1 && !pids(n)[st.Workers[0].PID]
 	})
-	a.log("workers.max_memory is 64 MiB")
+	a.mustLogLine("workers.max_memory is 64 MiB")
 }
 
 const healthApp = `
@@ -231,7 +230,7 @@ func TestRecyclesByAge(t *testing.T) {
 	if good, bad := stop(); len(bad) > 0 || good == 0 {
 		t.Errorf("%d good, bad: %v", good, bad)
 	}
-	a.log("(workers.max_age is 300ms)")
+	a.mustLogLine("(workers.max_age is 300ms)")
 	if st, _ := h.Status(a.ctx(), 0); st.Restarts != 0 || st.Counters.Restarts["age"] == 0 {
 		t.Errorf("restarts %d, %v", st.Restarts, st.Counters)
 	}
@@ -251,7 +250,7 @@ func TestHealth(t *testing.T) {
 				t.Errorf("answer %q", st.Health.Answer)
 			}
 			a.write("sick", how)
-			a.log("health check failed (2 of 2)")
+			a.mustLogLine("health check failed (2 of 2)")
 			if err := os.Remove(filepath.Join(a.spec.Path, "app", "sick")); err != nil {
 				t.Fatal(err)
 			}
@@ -351,25 +350,6 @@ func TestTooLargeBody(t *testing.T) {
 	}
 }
 
-// raw sends bytes on a connection of its own and returns all that comes back.
-func (a *testApp) raw(text string) string {
-	a.t.Helper()
-	c, err := net.Dial("tcp", a.addr)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
-	if _, err := io.WriteString(c, text); err != nil {
-		a.t.Fatal(err)
-	}
-	b, err := io.ReadAll(c)
-	if err != nil {
-		a.t.Fatalf("%v after %q", err, b)
-	}
-	return string(b)
-}
-
 func TestPipelining(t *testing.T) {
 	a := newTestApp(t, helloApp, nil)
 	a.start(StateReady)
@@ -465,12 +445,7 @@ func TestStreams(t *testing.T) {
 func TestSlowAndGoneClients(t *testing.T) {
 	a := newTestApp(t, streamApp, nil)
 	a.start(StateReady)
-	c, err := net.Dial("tcp", a.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	_, _ = io.WriteString(c, "GET /stream?500 HTTP/1.1\r\nHost: x\r\n\r\n")
+	c := a.send("/stream?500")
 	if code, _ := a.get("/who"); code != 200 {
 		t.Errorf("beside a slow client: %d", code)
 	}
@@ -479,11 +454,7 @@ func TestSlowAndGoneClients(t *testing.T) {
 		t.Errorf("slow client: %q, %v", b[:n], err)
 	}
 
-	gone, err := net.Dial("tcp", a.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _ = io.WriteString(gone, "GET /stream?100000 HTTP/1.1\r\nHost: x\r\n\r\n")
+	gone := a.send("/stream?100000")
 	if _, err := gone.Read(b); err != nil {
 		t.Fatal(err)
 	}

@@ -99,8 +99,8 @@ func fleetPart(spec *appspec.Spec) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if django != nil {
-		part[djangoKey] = digest(django)
+	if m := ourMark(django); m.django != "" {
+		part[djangoKey] = m.django
 	}
 	return part, nil
 }
@@ -135,7 +135,16 @@ func digest(b []byte) string {
 // mark is what a wsgid.json tells of who wrote it.
 type mark struct {
 	ours   bool
-	django string // digest of the django.json that came with it
+	django string // digest of the django.json that came with it; empty: none did
+}
+
+// ourMark is the mark of a wsgid.json that comes with this django.json, nil for none.
+func ourMark(django []byte) mark {
+	m := mark{ours: true}
+	if django != nil {
+		m.django = digest(django)
+	}
+	return m
 }
 
 // readMark never fails: a file that cannot be understood is not ours.

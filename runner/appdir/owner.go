@@ -109,7 +109,7 @@ func derivedUser(spec *appspec.Spec) (Owner, error) {
 
 // folderOwner tells who owns an app folder.
 func folderOwner(path string) (uid, gid int, err error) {
-	fd, _, err := openFolder(path, false)
+	fd, err := openFolder(path, false)
 	if err != nil {
 		return 0, 0, err
 	}

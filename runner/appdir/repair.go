@@ -64,6 +64,7 @@ type repair struct {
 	live     func(pid int) bool
 	root     bool
 	problems []Problem
+	listed   map[string][]string // folders whose names were read
 }
 
 func (r *repair) path(name string) string { return Join(r.spec.Path, name) }
@@ -99,9 +100,9 @@ func (r *repair) foreign(fi fs.FileInfo) error {
 	if !ok || !r.root || int(st.Uid) == r.owner.UID {
 		return nil
 	}
-	names, err := readNames(r.fs, "/")
+	names, err := r.names("/")
 	if err != nil {
-		return r.cannot("", err)
+		return err
 	}
 	if len(names) == 0 {
 		return nil
@@ -113,6 +114,22 @@ func (r *repair) foreign(fi fs.FileInfo) error {
 	}
 	return fmt.Errorf("cannot use %s as app folder: it belongs to %s, is not empty and holds no app/; mend path, or, if this is the right folder, make it an app folder first: wsgid init --app-path=%s",
 		r.spec.Path, userName(int(st.Uid)), r.spec.Path)
+}
+
+// names lists a folder, once: no step makes or removes what a later one looks for.
+func (r *repair) names(dir string) ([]string, error) {
+	if names, ok := r.listed[dir]; ok {
+		return names, nil
+	}
+	names, err := readNames(r.fs, dir)
+	if err != nil {
+		return nil, r.cannot(dir, err)
+	}
+	if r.listed == nil {
+		r.listed = map[string][]string{}
+	}
+	r.listed[dir] = names
+	return names, nil
 }
 
 // folders are the layout.
@@ -243,9 +260,9 @@ func (r *repair) chown(name string) error {
 // leftovers are temporary files of a repair that was cut off.
 func (r *repair) leftovers() error {
 	for _, dir := range []string{"/", "/" + MasterPIDDir, "/" + WorkerPIDDir} {
-		names, err := readNames(r.fs, dir)
+		names, err := r.names(dir)
 		if err != nil {
-			return r.cannot(dir, err)
+			return err
 		}
 		for _, base := range names {
 			if !isTemp(base) || !isOurTemp(base) {
@@ -283,9 +300,9 @@ func (r *repair) remove(name string) error {
 func (r *repair) pidFiles() error {
 	for _, kind := range []Kind{Master, Worker} {
 		dir := "/" + string(kind)
-		names, err := readNames(r.fs, dir)
+		names, err := r.names(dir)
 		if err != nil {
-			return r.cannot(dir, err)
+			return err
 		}
 		for _, base := range names {
 			if strings.HasSuffix(base, ".pid") {
@@ -331,7 +348,6 @@ func (r *repair) config() error {
 	if err != nil {
 		return err
 	}
-	mark := readMark(old.data)
 	django, err := DjangoJSON(r.spec)
 	if err != nil {
 		return err
@@ -346,6 +362,10 @@ func (r *repair) config() error {
 	}
 	// django.json comes first: while wsgid.json still has the old mark, a repair
 	// that is cut off here finds both files different, and starts again.
+	mark := ourMark(django)
+	if !bytes.Equal(old.data, config) { // what we would write needs no reading
+		mark = readMark(old.data)
+	}
 	switch ours := mark.ours && digest(oldDjango.data) == mark.django; {
 	case django != nil:
 		if err := r.put(DjangoFile, oldDjango, django, ours); err != nil {

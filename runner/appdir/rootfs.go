@@ -24,6 +24,7 @@ type RootFs struct {
 
 	mu   sync.Mutex
 	root *os.Root // nil: the folder does not exist; guarded by mu; closed by Close
+	dir  *os.File // the folder itself, O_PATH; set, guarded and closed as root is
 }
 
 var (
@@ -37,23 +38,21 @@ var (
 // file, or it leads through a link that must not be trusted.
 func Open(path string) (*RootFs, error) {
 	r := &RootFs{path: path}
-	root, _, err := openRoot(path, false)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := r.openRoot(false); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	r.root = root
 	return r, nil
 }
 
-func openRoot(path string, create bool) (*os.Root, bool, error) {
-	if len(components(path)) == 0 {
-		return nil, false, fmt.Errorf("cannot use / as app folder: it is the root of the whole system; mend path")
+// openRoot sets root and dir; r.mu is held, or nobody else knows r yet.
+func (r *RootFs) openRoot(create bool) error {
+	if len(components(r.path)) == 0 {
+		return fmt.Errorf("cannot use / as app folder: it is the root of the whole system; mend path")
 	}
-	fd, created, err := openFolder(path, create)
+	fd, err := openFolder(r.path, create)
 	if err != nil {
-		return nil, false, err
+		return err
 	}
-	defer unix.Close(fd)
 	// os.OpenRoot takes a name only; this one is the folder that the walk has
 	// judged, whatever stands at its path by now.
 	root, err := os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", fd))
@@ -61,9 +60,11 @@ func openRoot(path string, create bool) (*os.Root, bool, error) {
 		if pe, ok := errors.AsType[*fs.PathError](err); ok {
 			err = pe.Err
 		}
-		return nil, false, fmt.Errorf("cannot open app folder %s: %w", path, err)
+		unix.Close(fd)
+		return fmt.Errorf("cannot open app folder %s: %w", r.path, err)
 	}
-	return root, created, nil
+	r.root, r.dir = root, os.NewFile(uintptr(fd), r.path)
+	return nil
 }
 
 // Path is the absolute path of the folder.
@@ -76,8 +77,8 @@ func (r *RootFs) Close() error {
 	if r.root == nil {
 		return nil
 	}
-	err := r.root.Close()
-	r.root = nil
+	err := errors.Join(r.root.Close(), r.dir.Close())
+	r.root, r.dir = nil, nil
 	return err
 }
 
@@ -169,16 +170,20 @@ func (r *RootFs) open(name string, flag int, perm fs.FileMode) (*os.File, error)
 	if err != nil {
 		return nil, err
 	}
+	r.mu.Lock()
+	dir := r.dir
+	r.mu.Unlock()
 	// What stands there is looked at before it is opened, since opening a device
 	// may already do something, and again afterwards, through the descriptor.
 	if fi, err := root.Lstat(n); err == nil && !fi.IsDir() && !fi.Mode().IsRegular() {
 		return nil, notRegular(fi)
 	}
-	dir, err := root.OpenFile(path.Dir(n), unix.O_PATH|unix.O_DIRECTORY, 0)
-	if err != nil {
-		return nil, err
+	if parent := path.Dir(n); parent != "." {
+		if dir, err = root.OpenFile(parent, unix.O_PATH|unix.O_DIRECTORY, 0); err != nil {
+			return nil, err
+		}
+		defer dir.Close()
 	}
-	defer dir.Close()
 	base := path.Base(n)
 	// O_TRUNC waits until the file is known to be ours to empty.
 	how := flag&^os.O_TRUNC | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
@@ -243,9 +248,7 @@ func (r *RootFs) makeRoot() error {
 	if r.root != nil {
 		return r.fail("mkdir", "/", unix.EEXIST)
 	}
-	root, _, err := openRoot(r.path, true)
-	r.root = root
-	return err
+	return r.openRoot(true)
 }
 
 // MkdirAll makes a folder with its parents.

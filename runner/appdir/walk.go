@@ -25,17 +25,15 @@ type folderWalk struct {
 	links  int
 	// owner is the user of the first link that is not to be trusted, -1 where
 	// there was none: the folder must be that user's own.
-	owner   int
-	created bool
+	owner int
 }
 
 // openFolder opens the folder at an absolute path as an O_PATH descriptor.
 // With create it makes the missing ones, mode 0755. A missing folder without
 // create is an error that wraps os.ErrNotExist.
-func openFolder(path string, create bool) (fd int, created bool, err error) {
+func openFolder(path string, create bool) (int, error) {
 	w := folderWalk{path: path, create: create, root: os.Geteuid() == 0, owner: -1}
-	fd, err = w.open()
-	return fd, w.created, err
+	return w.open()
 }
 
 func (w *folderWalk) open() (int, error) {
@@ -95,7 +93,6 @@ func (w *folderWalk) step(cur int, name string) (int, string, error) {
 		if err := unix.Mkdirat(cur, name, uint32(DirMode)); err != nil && !errors.Is(err, unix.EEXIST) {
 			return -1, "", fmt.Errorf("cannot create app folder %s: %w", w.path, explain(err, w.path))
 		}
-		w.created = true
 		fd, err = unix.Openat(cur, name, flags, 0)
 	}
 	if errors.Is(err, unix.ENOTDIR) {
