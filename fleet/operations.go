@@ -69,7 +69,11 @@ func (p *operations) Plan(ctx context.Context, apps []string) (*Plan, error) {
 // plan is what apply would do to one app; named: the operator names it.
 func (e *engine) plan(ctx context.Context, name string, named bool) AppPlan {
 	set, setErr := e.snapshot()
-	rem := e.store.Recall(name)
+	var rem Remembered
+	e.store.recallOrders(name, &rem)
+	if set == nil || set.DefaultsBroken || set.Specs[name] == nil {
+		e.store.recallSpec(name, &rem)
+	}
 	w := wanted(set, setErr, name, rem.LastGood)
 	if w.Invalid != "" {
 		ap := AppPlan{App: name, Why: "no good spec was ever seen", Error: w.Invalid}
@@ -85,6 +89,9 @@ func (e *engine) plan(ctx context.Context, name string, named bool) AppPlan {
 		rem.Override.Stopped = false
 	}
 	o := e.observe(ctx, name, rem, w.Spec)
+	if len(o.Masters) > 0 && o.LastGood == nil {
+		e.store.recallSpec(name, &o.Remembered) // one of them may run it
+	}
 	o.Asked.Retry = true
 	ap := MakePlan(w.Spec, o, e.now())
 	if w.Held != "" {

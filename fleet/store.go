@@ -198,47 +198,63 @@ type Remembered struct {
 // Recall reads what the state directory holds of an app.
 func (s *Store) Recall(app string) Remembered {
 	var r Remembered
-	read := func(f string, v any) bool {
-		b, err := afero.ReadFile(s.fs, s.path(app, f))
-		if err != nil {
-			if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
-				r.Rubbish = append(r.Rubbish, fmt.Sprintf("cannot read %s: %v; it is taken as missing", s.path(app, f), reason(err)))
-			}
-			return false
-		}
-		if err := json.Unmarshal(b, v); err != nil {
-			r.Rubbish = append(r.Rubbish, fmt.Sprintf("cannot read %s: %v; it is taken as missing", s.path(app, f), err))
-			return false
-		}
-		return true
-	}
-	foreign := func(f, of string) {
-		r.Rubbish = append(r.Rubbish, fmt.Sprintf("cannot read %s: it is of app %q; it is taken as missing", s.path(app, f), of))
-	}
+	s.recallSpec(app, &r)
+	s.recallOrders(app, &r)
+	return r
+}
+
+// recallSpec reads the last good spec. It costs more than all the rest.
+func (s *Store) recallSpec(app string, r *Remembered) {
 	var spec appspec.Spec
-	if read(fileSpec, &spec) {
-		if spec.Name == app {
-			r.LastGood = &spec
-		} else {
-			foreign(fileSpec, spec.Name)
-		}
+	switch {
+	case !s.read(app, fileSpec, &spec, r):
+	case spec.Name != app:
+		r.foreign(s.path(app, fileSpec), spec.Name)
+	default:
+		r.LastGood = &spec
 	}
+}
+
+// recallOrders reads all but the last good spec.
+func (s *Store) recallOrders(app string, r *Remembered) {
 	var ap Applied
-	if read(fileApplied, &ap) {
-		if ap.Spec != nil && ap.Spec.Name == app {
-			r.Applied = &ap
-		} else {
-			foreign(fileApplied, "")
-		}
+	switch {
+	case !s.read(app, fileApplied, &ap, r):
+	case ap.Spec == nil || ap.Spec.Name != app:
+		r.foreign(s.path(app, fileApplied), "")
+	default:
+		r.Applied = &ap
 	}
-	if !read(fileOverride, &r.Override) {
+	if !s.read(app, fileOverride, &r.Override, r) {
 		r.Override = Override{}
 	}
 	var f Failure
-	if read(fileFailure, &f) {
+	if s.read(app, fileFailure, &f, r) {
 		r.Failure = &f
 	}
-	return r
+}
+
+// read reads one file; what is wrong with it is noted in r.
+func (s *Store) read(app, file string, v any, r *Remembered) bool {
+	path := s.path(app, file)
+	b, err := afero.ReadFile(s.fs, path)
+	if err == nil {
+		err = json.Unmarshal(b, v)
+	} else {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			return false
+		}
+		err = reason(err)
+	}
+	if err != nil {
+		r.Rubbish = append(r.Rubbish, fmt.Sprintf("cannot read %s: %v; it is taken as missing", path, err))
+	}
+	return err == nil
+}
+
+// foreign notes a file that is another app's.
+func (r *Remembered) foreign(path, of string) {
+	r.Rubbish = append(r.Rubbish, fmt.Sprintf("cannot read %s: it is of app %q; it is taken as missing", path, of))
 }
 
 // SaveSpec keeps the last good spec of an app.

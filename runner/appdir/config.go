@@ -24,7 +24,7 @@ type wsgidOptions struct {
 	Chroot         bool              `json:"chroot"`
 	Debug          bool              `json:"debug"`
 	Envs           map[string]string `json:"envs,omitempty"`
-	Fleet          map[string]any    `json:"fleet"`
+	Fleet          *fleetPart        `json:"fleet"`
 }
 
 // Keys below "fleet" that are not attributes of the spec.
@@ -37,9 +37,9 @@ const (
 // and under "fleet" what wsgid has no name for, in the JSON form of
 // appspec.Spec. Equal specs give equal bytes. It holds the spec's secrets.
 func ConfigJSON(spec *appspec.Spec) ([]byte, error) {
-	fleet, err := fleetPart(spec)
+	django, err := DjangoJSON(spec)
 	if err != nil {
-		return nil, fmt.Errorf("cannot write wsgid.json of app %s: %w", spec.Name, err)
+		return nil, err
 	}
 	o := wsgidOptions{
 		WSGIApp:   spec.WSGIApp,
@@ -50,59 +50,17 @@ func ConfigJSON(spec *appspec.Spec) ([]byte, error) {
 		Chroot:    spec.Chroot,
 		Debug:     spec.Debug,
 		Envs:      spec.Env,
-		Fleet:     fleet,
+		Fleet:     newFleetPart(spec, django),
 	}
 	if len(spec.Sockets.Mongrel2) > 0 {
 		s := spec.Sockets.Mongrel2[0]
 		o.Recv, o.Send, o.Mongrel2Chroot = s.Recv, s.Send, s.Chroot
 	}
-	return marshal(o)
-}
-
-// fleetPart is the spec without what wsgid's own options say.
-func fleetPart(spec *appspec.Spec) (map[string]any, error) {
-	rest := *spec
-	rest.Path, rest.File, rest.WSGIApp, rest.LoaderDirs, rest.Env = "", "", "", nil, nil
-	if len(rest.Sockets.Mongrel2) > 0 {
-		rest.Sockets.Mongrel2 = rest.Sockets.Mongrel2[1:]
-	}
-	if spec.Django != nil {
-		d := *spec.Django
-		d.Overrides = nil // they are in django.json
-		rest.Django = &d
-	}
-	b, err := json.Marshal(&rest)
+	b, err := marshal(o)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot write wsgid.json of app %s: %w", spec.Name, err)
 	}
-	var part map[string]any
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.UseNumber() // sizes stay whole numbers
-	if err := dec.Decode(&part); err != nil {
-		return nil, err
-	}
-	for _, key := range []string{"path", "file", "wsgi_app", "debug", "chroot"} {
-		delete(part, key)
-	}
-	if w, ok := part["workers"].(map[string]any); ok {
-		delete(w, "keep_alive")
-		if spec.Workers.Min == spec.Workers.Max {
-			delete(w, "min")
-			delete(w, "max")
-		}
-	}
-	if spec.Loader == "django" {
-		delete(part, "loader")
-	}
-	part[managedKey] = true
-	django, err := DjangoJSON(spec)
-	if err != nil {
-		return nil, err
-	}
-	if m := ourMark(django); m.django != "" {
-		part[djangoKey] = m.django
-	}
-	return part, nil
+	return b, nil
 }
 
 // DjangoJSON is the django.json of a spec; nil where it has no overrides, and a
