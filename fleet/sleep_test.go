@@ -96,6 +96,45 @@ func TestAnIdleAppHasNoMaster(t *testing.T) {
 	}
 }
 
+// A spec that does not work takes no app down that sleeps: whoever comes next is
+// answered by the spec before, also when its master is killed, and it is told.
+func TestABadEditWhileItSleeps(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	f.app("blog", masterCode)
+	f.spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"))
+	f.daemon(Options{})
+	asleep := func() bool { a := f.status("blog"); return a.State == "idle" && a.Master == nil }
+	if _, err := f.get("blog"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "its master goes", asleep)
+	f.spec("blog", `wsgi_app = "m:missing"`, idleFor("50ms"))
+	for range 2 {
+		body, err := f.get("blog")
+		pid, perr := strconv.Atoi(body)
+		if err != nil || perr != nil {
+			t.Fatalf("%q, %v", body, err)
+		}
+		eventually(t, "it says why", func() bool {
+			a := f.status("blog")
+			return a.State == "degraded" && strings.Contains(a.Reason, "module m has no attribute missing")
+		})
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the process is gone", func() bool {
+			_, err := os.Stat(filepath.Join("/proc", body))
+			return err != nil
+		})
+	}
+	f.spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"), "debug = true")
+	if _, err := f.get("blog"); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "it is well, and sleeps", asleep)
+}
+
 // Masters come and go in the midst of requests, and each is answered.
 func TestNothingIsLostBetweenMasters(t *testing.T) {
 	f := newFleetDir(t)

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
 // Store is the state directory: what must outlive the daemon. It belongs to
@@ -31,6 +32,7 @@ import (
 //	         /applied.json   what was handed to a master last, with its generation
 //	         /override.json  what an operator ordered against the spec
 //	         /failure.json   why the spec is not carried out
+//	         /served.json    what it served by last, package runner's
 //
 // A file that cannot be read is as good as none, and the reader is told.
 type Store struct {
@@ -173,7 +175,7 @@ func (s *Store) Make(app string) error {
 // Forget removes what is known of an app that is no more. Its lock stays until
 // the last of it is gone, as somebody may wait for it.
 func (s *Store) Forget(app string) error {
-	for _, f := range []string{fileSpec, fileApplied, fileOverride, fileFailure} {
+	for _, f := range []string{fileSpec, fileApplied, fileOverride, fileFailure, runner.ServedFile} {
 		if err := s.remove(app, f); err != nil {
 			return fmt.Errorf("cannot forget app %s: %w", app, err)
 		}

@@ -108,6 +108,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 		return nil, err
 	}
 	m.pool = newPool(m.loop, m.log, spec)
+	m.recallServed()
 	m.pool.changed = m.onChange
 	m.log.onTrouble(func() { m.loop.post(m.pool.touch) })
 	m.pool.admitted = func(w *worker) { m.filters.Store(w.loaded.Filters) }

@@ -23,8 +23,12 @@ type pool struct {
 	spawn func(w *worker, spec *appspec.Spec) // starts the process; the result comes by workerStarted
 	rx    *receiver
 
-	spec     *appspec.Spec // what gen runs
-	min, max int           // wanted numbers; the operator's scale overrides the spec's
+	spec   *appspec.Spec // what gen runs
+	proved bool          // a worker has served by spec
+	// before is the last spec by which a worker has served, while spec came when
+	// none ran and is not proved; nil: there is none.
+	before   *appspec.Spec
+	min, max int // wanted numbers; the operator's scale overrides the spec's
 	gen      int
 	lastGen  int
 	roll     *rollout
@@ -63,9 +67,10 @@ type pool struct {
 	seq      uint32
 	free     []*exchange
 
-	changed  func()        // state changed: wakes those who wait for it
-	emptied  func()        // stopping, and the last worker is gone
-	admitted func(*worker) // a worker begins to serve
+	served   func(*appspec.Spec) // a worker serves by it for the first time
+	changed  func()              // state changed: wakes those who wait for it
+	emptied  func()              // stopping, and the last worker is gone
+	admitted func(*worker)       // a worker begins to serve
 	// askPython tells what is wrong with the interpreter, off the loop; nil:
 	// nobody knows.
 	askPython func() error
@@ -83,6 +88,7 @@ func newPool(l *loop, log *appLog, spec *appspec.Spec) *pool {
 	p.health.init(p)
 	p.childs.init(p)
 	p.sweep.f = p.onSweep
+	p.served = func(*appspec.Spec) {}
 	p.changed, p.emptied, p.admitted = func() {}, func() {}, func(*worker) {}
 	return p
 }

@@ -48,7 +48,7 @@ func (p *pool) state(serving int) (State, string) {
 		return StateStopping, "draining"
 	case serving == 0 && p.retry.idx > 0:
 		return StateBackoff, fmt.Sprintf("%s; next try in %v", p.lastErr, p.retryIn().Round(time.Second))
-	case serving == 0 && p.back.fails > 0:
+	case serving == 0 && p.back.fails > 0 && p.lastErr != "":
 		return StateBackoff, p.lastErr + "; trying again now"
 	case serving == 0 && p.target() == 0:
 		return StateIdle, "no request asks for a worker"

@@ -188,7 +188,14 @@ func (p *pool) nowReady(w *worker) {
 func (p *pool) admit(w *worker) {
 	w.held = false
 	p.loaded = w.loaded.Loader + " " + w.loaded.App
-	p.trace, p.lastErr = "", ""
+	p.lastErr = ""
+	if p.rollErr == "" {
+		p.trace = "" // else it belongs to what was given up
+	}
+	if !p.proved {
+		p.proved, p.before = true, nil
+		p.served(p.spec)
+	}
 	p.admitted(w)
 	p.countLanes()
 	w.timer.f = func() { p.back.reset() }
@@ -313,6 +320,10 @@ func (p *pool) startFailed(w *worker) {
 	p.trace = w.failure.Details()
 	if w.gen != p.gen || p.stopping {
 		p.reconcile()
+		return
+	}
+	if p.before != nil && !w.struck {
+		p.goBack(w)
 		return
 	}
 	d := p.back.failed(p.spec.Restart)

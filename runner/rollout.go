@@ -27,8 +27,14 @@ func (p *pool) rollTo(spec *appspec.Spec, why string) {
 	p.lastGen++
 	p.rollErr = ""
 	if p.countServing() == 0 {
-		// Nothing serves, so there is nothing to protect: the new set simply takes
-		// over, and a back-off ends.
+		// Nothing serves, so the new spec takes over at once, and a back-off ends.
+		// What an app without workers served by last is protected by goBack.
+		switch digest := Digest(spec); {
+		case p.before != nil && Digest(p.before) == digest:
+			p.before, p.proved = nil, true
+		case p.proved && Digest(p.spec) != digest:
+			p.before, p.proved = p.spec, false
+		}
 		for _, w := range slices.Clone(p.workers) {
 			p.retire(w, why)
 		}
@@ -60,6 +66,7 @@ func (r *rollout) reconcile(p *pool) {
 	old := slices.DeleteFunc(slices.Clone(p.workers), func(w *worker) bool { return w.gen == r.gen })
 	p.gen = r.gen
 	p.configure(r.spec)
+	p.proved = false // until the first of them is admitted, below
 	p.back.reset()
 	p.loop.clear(&p.retry)
 	for _, w := range r.set {
@@ -91,6 +98,19 @@ func (r *rollout) failed(p *pool, w *worker) {
 	p.log.error(fmt.Sprintf("the rollout of generation %d is given up, the workers of before serve on: %s", r.gen, p.rollErr))
 	r.cancel(p)
 	p.reconcile()
+}
+
+// goBack gives up a spec that came while no worker ran, and by which the first
+// one, w, could not start: what waits is served by the spec before.
+func (p *pool) goBack(w *worker) {
+	p.rollErr, p.rollWant = w.failure.Reason, Digest(p.spec)
+	p.log.error(fmt.Sprintf("generation %d is given up, the spec before serves on: %s", p.gen, p.rollErr))
+	p.lastGen++
+	p.gen = p.lastGen
+	spec := p.before
+	p.before, p.proved = nil, true
+	p.configure(spec)
+	p.retryNow()
 }
 
 // cancel drops the new set.
