@@ -37,6 +37,10 @@ type loop struct {
 
 	turnEnd []func() // called once when what this turn brought has been handled
 
+	// look takes what no descriptor tells of; before the loop sleeps it sees to it
+	// that one does from then on. True: there was something.
+	look func(sleep bool) bool
+
 	closed bool
 	done   chan struct{} // closed when run returns
 	atEnd  []func()      // called when run returns
@@ -59,7 +63,7 @@ func newLoop() (*loop, error) {
 		_ = unix.Close(epfd)
 		return nil, fmt.Errorf("cannot create eventfd: %w", err)
 	}
-	l := &loop{epfd: epfd, wakefd: wake, base: time.Now(), done: make(chan struct{})}
+	l := &loop{epfd: epfd, wakefd: wake, base: time.Now(), done: make(chan struct{}), look: func(bool) bool { return false }}
 	if err := l.add(wake, unix.EPOLLIN, l); err != nil {
 		return nil, err
 	}
@@ -165,7 +169,7 @@ func (l *loop) run() error {
 		// A busy loop finds events without sleeping: the raw call spares the
 		// scheduler's bookkeeping. Only an idle one pays for a second call.
 		n, errno := rawEpollWait(l.epfd, events, 0)
-		if n == 0 && errno == 0 {
+		if n == 0 && errno == 0 && !l.look(true) {
 			var err error
 			n, err = unix.EpollWait(l.epfd, events, l.timeout())
 			if err != nil {
@@ -188,6 +192,7 @@ func (l *loop) run() error {
 				o.p.onEvents(ev.Events)
 			}
 		}
+		l.look(false)
 		l.fire()
 		l.endTurn()
 	}

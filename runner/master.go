@@ -110,6 +110,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	m.pool = newPool(m.loop, m.log, spec)
 	m.recallServed()
 	m.pool.changed = m.onChange
+	m.loop.look = m.pool.lookAtRings
 	m.log.onTrouble(func() { m.loop.post(m.pool.touch) })
 	m.pool.admitted = func(w *worker) { m.filters.Store(w.loaded.Filters) }
 	m.pool.emptied = m.onPoolEmpty

@@ -42,6 +42,8 @@ type pool struct {
 	queue     fifo
 	ahead     int      // requests that wait in slots, behind the one at work
 	lanes     int      // slots of the workers that serve
+	awake     []*slot  // slots whose worker knows that we do not sleep
+	looked    []*slot  // memory for awake
 	batch     [][]byte // of slot.flush, to be used again
 	batchMsg  []byte   // the same
 	rescue    timer    // looks for those that wait behind a slow one

@@ -20,6 +20,7 @@ func (p *pool) workerExited(w *worker) {
 	// has left its group may write for ever.
 	for _, s := range w.slots {
 		for range lastMessages {
+			s.drainRing()
 			if s.fd < 0 || s.n == 0 {
 				break
 			}

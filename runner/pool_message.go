@@ -31,6 +31,12 @@ func (p *pool) onMessage(s *slot, msg []byte, passed int) {
 		closePassed(passed)
 		p.workerFailed(w, payload)
 		return
+	case wsgi.MsgNudge: // it wakes us, and says nothing
+		closePassed(passed)
+		return
+	}
+	if s.n > 0 && s.held[0].seq != seq {
+		s.drainRing() // what is there came before this
 	}
 	if s.n == 0 || s.held[0].seq != seq {
 		closePassed(passed)

@@ -141,11 +141,11 @@ func checkIdentity(t *testing.T, pid int) {
 	}
 }
 
-// checkDescriptors: /dev/null, the log's pipe twice, the abort table, a slot
+// checkDescriptors: /dev/null, the log's pipe twice, the shared memory, a slot
 // for each thread, and nothing else; none is one of the listening sockets.
 func checkDescriptors(t *testing.T, pid, master, threads int, preload bool) {
 	t.Helper()
-	want := []string{"/dev/null", "pipe", "pipe", "wsgid-abort"}
+	want := []string{"/dev/null", "pipe", "pipe", "wsgid-shared"}
 	for range threads {
 		want = append(want, "socket")
 	}

@@ -37,14 +37,21 @@ type slot struct {
 	idle bool // on the pool's idle stack
 	quit bool // 'q' was sent
 
+	ring  *ring // nil: answers come by the socket only
+	awake bool  // on the pool's list of those whose ring is looked at
+
 	paused bool
 	rest   int64 // paused: what was left of the request's time; 0: it has no deadline
 }
 
 func (s *slot) onEvents(events uint32) {
 	// What follows at once is read without another turn of the loop.
+	s.w.pool.awaken(s)
 	for range slotDepth {
 		if !s.receive() || s.n == 0 || s.fd < 0 || s.paused {
+			return
+		}
+		if s.drainRing() {
 			return
 		}
 	}

@@ -26,6 +26,7 @@ func (s *slot) resume() {
 	}
 	s.paused = false
 	p := s.w.pool
+	p.awaken(s)
 	if s.n > 0 && s.rest > 0 {
 		s.held[0].deadline = p.loop.now + s.rest
 		p.loop.setBy(&p.sweep, s.held[0].deadline)

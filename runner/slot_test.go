@@ -1,13 +1,16 @@
 package runner
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 // countedApp writes down each request that it begins.
@@ -23,6 +26,8 @@ def application(environ, start_response):
             time.sleep(0.001)
     if path == "/die":
         os._exit(7)
+    if path == "/fork":
+        os.fork()
     if path == "/raise":
         raise ValueError("here")
     start_response("200 OK", [("Content-Length", str(len(path)))])
@@ -33,6 +38,12 @@ def application(environ, start_response):
 // a master which has one worker, busy until now, gives it all of them at once.
 // It returns the answers in the order of the paths.
 func (a *testApp) together(h *Handle, paths ...string) []string {
+	return a.togetherWhile(h, func(serve func()) { serve() }, paths...)
+}
+
+// togetherWhile is together with something around the moment when the worker
+// begins to serve them.
+func (a *testApp) togetherWhile(h *Handle, do func(serve func()), paths ...string) []string {
 	a.t.Helper()
 	for range 50 {
 		if code, _ := a.get("/quick"); code != 200 {
@@ -54,9 +65,11 @@ func (a *testApp) together(h *Handle, paths ...string) []string {
 	}
 	// They are in the worker's slot when the master has counted them.
 	a.wait(h, func(st Status) bool { return st.Requests.Active == len(paths)+1 })
-	if err := os.WriteFile(a.spec.Env["GO"], nil, 0o644); err != nil {
-		a.t.Fatal(err)
-	}
+	do(func() {
+		if err := os.WriteFile(a.spec.Env["GO"], nil, 0o644); err != nil {
+			a.t.Fatal(err)
+		}
+	})
 	answers := make([]string, len(conns))
 	for i, c := range conns {
 		answers[i] = c.answer("GET").text(a.t)
@@ -115,5 +128,74 @@ func TestDeathAmongRequestsThatGoTogether(t *testing.T) {
 	}
 	if got, want := begun(), "/wait\n"+strings.Join(paths, "\n")+"\n"; got != want {
 		t.Errorf("begun: %q, want %q", got, want)
+	}
+}
+
+// What a worker had answered before it died counts, although the master had not
+// looked: it lies in the memory that both have.
+func TestAnswersOfADeadWorkerAreRead(t *testing.T) {
+	a, begun := newCountedApp(t)
+	h := a.start(StateReady)
+	paths := []string{"/1", "/2", "/3", "/die", "/5", "/6"}
+	answers := a.togetherWhile(h, func(serve func()) {
+		pid := a.wait(h, func(Status) bool { return true }).Workers[0].PID
+		if err := syscall.Kill(h.PID, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		serve()
+		eventually(t, "the worker is dead", func() bool { _, dead := appdir.ExitStatus(pid); return dead })
+		if err := syscall.Kill(h.PID, syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+	}, paths...)
+	for i, answer := range answers {
+		if paths[i] == "/die" {
+			if !strings.HasPrefix(answer, "502 ") {
+				t.Errorf("the one that ended the worker: %q", answer)
+			}
+		} else if answer != "200 "+paths[i] {
+			t.Errorf("%s: got %q", paths[i], answer)
+		}
+	}
+	if got, want := begun(), "/wait\n"+strings.Join(paths, "\n")+"\n"; got != want {
+		t.Errorf("begun: %q, want %q", got, want)
+	}
+}
+
+// A process that the application forks among such requests, and that comes back,
+// answers none of them.
+func TestForkAmongRequestsThatGoTogether(t *testing.T) {
+	a, _ := newCountedApp(t)
+	h := a.start(StateReady)
+	paths := []string{"/1", "/fork", "/3", "/4"}
+	for i, answer := range a.together(h, paths...) {
+		if answer != "200 "+paths[i] {
+			t.Errorf("%s: got %q", paths[i], answer)
+		}
+	}
+	a.mustLogLine("a process that the application forked", "came back to the worker: it ends here")
+}
+
+// An application that closes the descriptor of the shared memory and has opened
+// a file of its own in its place finds nothing of ours in it.
+func TestSharedMemoryIsNotWhatItWas(t *testing.T) {
+	a, _ := newCountedApp(t)
+	file := filepath.Join(a.spec.Path, "logs", "mine")
+	a.write("app.py", countedApp+`
+os.close(3)
+mine = open(`+strconv.Quote(file)+`, "w+b")
+mine.truncate(1 << 20)
+assert mine.fileno() == 3
+`)
+	h := a.start(StateReady)
+	paths := []string{"/1", "/2", "/3", "/4"}
+	for i, answer := range a.together(h, paths...) {
+		if answer != "200 "+paths[i] {
+			t.Errorf("%s: got %q", paths[i], answer)
+		}
+	}
+	b, err := os.ReadFile(file)
+	if err != nil || len(b) != 1<<20 || len(bytes.Trim(b, "\x00")) > 0 {
+		t.Errorf("%d bytes, %v: something was written to it", len(b), err)
 	}
 }

@@ -101,19 +101,23 @@ func (s *spawner) prepare(w *worker, spec *appspec.Spec, template bool) (job spa
 		return job, fmt.Errorf("cannot open %s: %w", os.DevNull, err)
 	}
 	job.close = append(job.close, null)
-	abort, err := unix.MemfdCreate("wsgid-abort", unix.MFD_CLOEXEC)
+	shared, err := unix.MemfdCreate("wsgid-shared", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
-		return job, fmt.Errorf("cannot make the abort table: %w", err)
+		return job, fmt.Errorf("cannot make the shared memory: %w", err)
 	}
-	job.close = append(job.close, abort)
-	size := os.Getpagesize()
-	if err := unix.Ftruncate(abort, int64(size)); err != nil {
-		return job, fmt.Errorf("cannot size the abort table: %w", err)
+	job.close = append(job.close, shared)
+	const size = wsgi.RingData + wsgi.RingSize
+	if err := unix.Ftruncate(shared, size); err != nil {
+		return job, fmt.Errorf("cannot size the shared memory: %w", err)
 	}
-	if w.abort, err = unix.Mmap(abort, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
-		return job, fmt.Errorf("cannot map the abort table: %w", err)
+	// A worker that made it shorter would end us at our next look at it.
+	if _, err := unix.FcntlInt(uintptr(shared), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL); err != nil {
+		return job, fmt.Errorf("cannot seal the shared memory: %w", err)
 	}
-	job.files = []uintptr{uintptr(null), uintptr(pipe[1]), uintptr(pipe[1]), uintptr(abort)}
+	if w.shared, err = unix.Mmap(shared, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+		return job, fmt.Errorf("cannot map the shared memory: %w", err)
+	}
+	job.files = []uintptr{uintptr(null), uintptr(pipe[1]), uintptr(pipe[1]), uintptr(shared)}
 	threads := max(1, spec.Workers.Threads)
 	if template {
 		threads = 1
@@ -129,6 +133,9 @@ func (s *spawner) prepare(w *worker, spec *appspec.Spec, template bool) (job spa
 		_ = unix.SetNonblock(pair[0], true)
 		w.slots = append(w.slots, &slot{w: w, index: i, fd: pair[0], theirs: pair[1]})
 		job.files = append(job.files, uintptr(pair[1]))
+	}
+	if hasRing && !template {
+		w.slots[0].ring = newRing(w.shared)
 	}
 	if spec.Workers.Preload && !template {
 		// The rest of its configuration it inherits, but not to die with us: the
@@ -152,7 +159,7 @@ func (s *spawner) prepare(w *worker, spec *appspec.Spec, template bool) (job spa
 		LoaderDirs: dirs, Middleware: spec.Middleware,
 		Django: spec.Loader == "django", DjangoSettings: djangoSettings(spec),
 		Threads: spec.Workers.Threads, Multiprocess: spec.Workers.Max > 1,
-		Debug: spec.Debug, Preload: template, Version: Version,
+		Debug: spec.Debug, Preload: template, Ring: hasRing, Version: Version,
 		Limits: s.ownLimits(spec.Limits),
 	})
 	if _, errno := rawSend(w.slots[0].fd, init); errno != 0 {

@@ -26,7 +26,7 @@ type worker struct {
 	healthy   bool         // has answered a health check, or none is asked for
 	unhealthy int          // health checks failed in a row
 	slots     []*slot
-	abort     []byte // the shared abort table, one uint32 a slot
+	shared    []byte // the abort table, one uint32 a slot, and the ring of the first slot
 
 	served  uint64
 	errors  uint64  // of served, answered 5xx
@@ -74,8 +74,8 @@ func (w *worker) serving() bool {
 
 // setAbort tells the host that the client of the request is gone.
 func (w *worker) setAbort(s *slot, seq uint32) {
-	if o := s.index * 4; o+4 <= len(w.abort) {
-		binary.LittleEndian.PutUint32(w.abort[o:], seq)
+	if o := s.index * 4; o+4 <= min(len(w.shared), wsgi.RingState) {
+		binary.LittleEndian.PutUint32(w.shared[o:], seq)
 	}
 }
 
@@ -118,8 +118,8 @@ func (w *worker) close() {
 		_ = unix.Close(w.life)
 		w.life = 0
 	}
-	if w.abort != nil {
-		_ = unix.Munmap(w.abort)
-		w.abort = nil
+	if w.shared != nil {
+		_ = unix.Munmap(w.shared)
+		w.shared = nil
 	}
 }

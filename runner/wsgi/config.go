@@ -19,6 +19,7 @@ type Config struct {
 	Debug          bool     // debug
 	Preload        bool     // preload: load once, then fork on demand
 	Version        string   // version: of this program
+	Ring           bool     // ring: small answers may come by shared memory, see Ring
 	Limits         Limits   // limits: only where the master may not set them itself
 }
 
@@ -64,6 +65,7 @@ func AppendInit(dst []byte, c *Config) []byte {
 	flag("multiprocess", c.Multiprocess)
 	flag("debug", c.Debug)
 	flag("preload", c.Preload)
+	flag("ring", c.Ring)
 	str("version", c.Version)
 	if c.Limits != (Limits{}) {
 		dst = appendKey(dst, "limits")

@@ -14,8 +14,9 @@
 // after the other, each answered before the next is begun: of those that a dead
 // worker has not answered, it can have begun the first alone.
 //
-// Descriptors of a worker: 0 /dev/null; 1 and 2 the log pipe; 3 the abort
-// table; 4, 5, … one slot per thread.
+// Descriptors of a worker: 0 /dev/null; 1 and 2 the log pipe; 3 the memory that
+// is shared with the master: the abort table and the ring; 4, 5, … one slot per
+// thread.
 //
 // # Messages
 //
@@ -37,7 +38,7 @@
 //	'q' quit     serve nothing more on this slot; when all slots have ended, the
 //	             worker runs atexit and ends with status 0
 //	'p' fork     to the template of preload only: start a worker. Descriptors,
-//	             in this order: the log pipe's write end, the abort table, one
+//	             in this order: the log pipe's write end, the shared memory, one
 //	             slot per thread; then, if the worker is to die with its master,
 //	             the write end of a pipe whose other end the master keeps
 //
@@ -55,6 +56,7 @@
 //	'e' end      the response is complete
 //	'a' abort    the application failed after the head was sent
 //	'p' forked   JSON Forked, the answer of a template to 'p'
+//	'n' nudge    nothing, but that there is something in the ring
 //	'w' exited   JSON Exited: a worker that the template forked has ended, or was
 //	             stopped (at any time, also before the 'p' that names it)
 //
@@ -73,9 +75,32 @@
 // sends 'k' or 'x' on its own slot 0. The template's 'q' ends the template;
 // its workers go on.
 //
+// # Ring
+//
+// A system call for each answer is a third of what a small one costs. So, from
+// the first 's' on, a worker that is told to (Config.Ring) puts what would be the
+// only message of an answer, an 'h' with FlagEnd, into memory while the master is
+// awake: it looks there in each turn of its loop. The first answer comes by the
+// slot, which wakes the master; and no answer waits for another one.
+//
+// At RingState of the shared memory there are three uint64, each in 64 bytes of
+// its own: how many bytes the worker has written since the start, how many the
+// master has read, and 1 where the master sleeps. At RingData there are RingSize
+// bytes: messages, each behind its length (uint64) and filled up to 8 bytes. One
+// that would go past the end is at the start; then 0 stands in place of its length.
+//
+// Before it sleeps the master writes 1, and looks once more. A worker that finds
+// 1 writes 0 and uses the slot; one that finds it after it has written sends an
+// 'n'. So one of the two always sees the other. Each does so with a full barrier
+// in between; Python's only one is a lock, which is one on amd64 for sure: the
+// ring is used there only.
+//
+// What comes by both ways has an order, because answers have: what is not of the
+// oldest request that has none waits.
+//
 // # Abort table
 //
-// A shared page with one uint32 per slot: the sequence number of a request
-// whose client is gone. The host looks at it between the pieces of a streamed
-// response; on a match it closes the iterable and sends 'e'.
+// The shared memory begins with one uint32 per slot: the sequence number of a
+// request whose client is gone. The host looks at it between the pieces of a
+// streamed response; on a match it closes the iterable and sends 'e'.
 package wsgi

@@ -22,6 +22,7 @@ const (
 	MsgEnd    = 'e'
 	MsgAbort  = 'a'
 	MsgExited = 'w'
+	MsgNudge  = 'n'
 )
 
 // Flags of a message's header.
@@ -35,6 +36,9 @@ const (
 	HeaderSize = 8
 	// MaxMessage bounds a message; both sides may use a buffer of this size.
 	MaxMessage = 160 << 10
+	// RingState is where the ring's state is in the shared memory, RingData where
+	// its messages are; RingSize is how many bytes of them.
+	RingState, RingData, RingSize = 4096, 8192, 32 << 10
 	// MaxInlineBody is the size in bytes past which a request body goes by
 	// descriptor.
 	MaxInlineBody = 64 << 10

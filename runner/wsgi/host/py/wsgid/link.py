@@ -9,18 +9,35 @@ SIZED = Struct("<BBxxII")  # the same and the length of what follows
 FILE = Struct("<BBxxIQQ")  # the same and offset, length
 
 INIT, REQUEST, REQUESTS, BODY, QUIT, FORK = b"Irsbqp"
-READY, FAILED, HEAD, DATA, PART, END, ABORT, EXITED = b"kxhdfeaw"
+READY, FAILED, HEAD, DATA, PART, END, ABORT, EXITED, NUDGE = b"kxhdfeawn"
 
 LAST = 1  # flag: nothing follows
 BODY_FILE = 2  # flag: the body follows as a descriptor
 
 MAX_MESSAGE = 160 << 10
 ROOM = MAX_MESSAGE - SIZED.size  # for head and body in one message
-ABORT_FD = 3
+SHARED_FD = 3
 FIRST_SLOT = 4
 
 _RIGHTS = Struct("i")
 _aborts = None
+_identity = None
+views = []  # of the shared memory, to be released where it is no longer ours
+
+
+def note_shared():
+    """SHARED_FD is the memory that is shared with the master, from now on."""
+    global _aborts, _identity
+    _identity = os.fstat(SHARED_FD)[1:3]  # inode and device
+    _aborts = None
+
+
+def shared():
+    """SHARED_FD, if it still is what it was: the application may have closed it
+    and opened something else. Raises OSError where it is not."""
+    if os.fstat(SHARED_FD)[1:3] != _identity:
+        raise OSError("descriptor %d is another one" % SHARED_FD)
+    return SHARED_FD
 
 
 def aborts():
@@ -30,14 +47,11 @@ def aborts():
     if _aborts is None:
         from mmap import PROT_READ, mmap
 
-        _aborts = memoryview(mmap(ABORT_FD, 0, prot=PROT_READ)).cast("I")
+        try:
+            _aborts = memoryview(mmap(shared(), 4096, prot=PROT_READ)).cast("I")
+        except OSError:
+            _aborts = (0,) * 1024  # nobody tells us any more
     return _aborts
-
-
-def forget_aborts():
-    """The descriptor is another one now."""
-    global _aborts
-    _aborts = None
 
 
 def socket_of(fd):

@@ -36,6 +36,8 @@ def serve(sock, slot, app, config, errors):
     send = sock.send
     unpack = SIZED.unpack_from
     pack = SIZED.pack
+    put, wake = send, None
+    ring = slot == 0 and config.get("ring")  # not tried yet
     constants = environ_constants(config, errors)
 
     def log(response, what, exc):
@@ -77,13 +79,15 @@ def serve(sock, slot, app, config, errors):
                     and len(head) + len(block) <= ROOM
                 ):
                     response.done = True
-                    send(pack(HEAD, LAST, seq, len(head)) + head + block)
+                    put(pack(HEAD, LAST, seq, len(head)) + head + block)
                     return
             response.finish(result)
         except BaseException as exc:
             if sock.fileno() < 0:  # closed in what the application forked
                 check_owner(None if response.done else exc)
             response.fail(exc)
+            if wake is not None:
+                wake()  # it may have been raised in put, by a signal's handler
 
     while True:
         size = receive(buffer)
@@ -99,6 +103,15 @@ def serve(sock, slot, app, config, errors):
                 handle(seq, loads(environ_bytes), BytesIO())
         elif size > 12 and buffer[0] == REQUESTS:
             # Taken off as they are served: none keeps its environ alive longer.
+            if ring:
+                # Not before it pays: most workers never see such a message.
+                ring = False
+                try:
+                    from .ring import sender
+
+                    put, wake = sender(send)
+                except (ImportError, OSError, ValueError):
+                    pass
             requests = loads(environ_bytes)
             while requests:
                 handle(requests.pop(), requests.pop(), BytesIO())

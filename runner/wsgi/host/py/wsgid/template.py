@@ -87,8 +87,8 @@ def _fork():
 
 
 def _become(fds):
-    """Makes this process a worker: fds are the log, the abort table and the
-    slots."""
+    """Makes this process a worker: fds are the log, the shared memory and
+    the slots."""
     _children.clear()
     os.setpgid(0, 0)  # what it starts can be ended with it
     if _signal.getsignal(_signal.SIGCHLD) is _reap:
@@ -96,13 +96,13 @@ def _become(fds):
     for number in (_signal.SIGTERM, _signal.SIGINT):
         if _signal.getsignal(number) in (_signal.SIG_DFL, _signal.default_int_handler):
             _signal.signal(number, worker._ignore)
-    log, aborts = fds[:2]
+    log, shared = fds[:2]
     os.dup2(log, 1)
     os.dup2(log, 2)
-    os.dup2(aborts, link.ABORT_FD, False)
+    os.dup2(shared, link.SHARED_FD, False)
     os.close(log)
-    os.close(aborts)
-    link.forget_aborts()
+    os.close(shared)
+    link.note_shared()
     # The slots stay where they came: the application may hold descriptors of
     # any number since it was loaded.
     slots = 2 + worker.config.get("threads", 1)

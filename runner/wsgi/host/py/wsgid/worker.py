@@ -20,6 +20,7 @@ def main(host):
     import marshal
 
     _owner = os.getpid()
+    link.note_shared()
     first = link.socket_of(link.FIRST_SLOT)
     _sockets.append(first)
     message = first.recv(link.MAX_MESSAGE)
@@ -98,6 +99,8 @@ def _after_fork():
 def _leave_master():
     for sock in _sockets:
         sock.close()
+    for view in link.views:
+        view.release()
     for number, usual in (
         (_signal.SIGTERM, _signal.SIG_DFL),
         (_signal.SIGINT, _signal.default_int_handler),
