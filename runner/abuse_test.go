@@ -180,6 +180,15 @@ def kill_parent(q):
 def limits(q):
     import resource
     return repr([resource.getrlimit(r) for r in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC, resource.RLIMIT_AS, resource.RLIMIT_CORE)]).encode()
+def truncate_shared(q):
+    try:
+        os.ftruncate(3, 0)
+    except OSError as exc:
+        return str(exc).encode()
+def ring_rubbish(q):
+    import mmap
+    mmap.mmap(3, 0)[4096:4104] = struct.pack("<Q", 12)
+    send(message("n")); forever()
 def pid(q): return str(os.getpid()).encode()
 
 def application(environ, start_response):
@@ -219,12 +228,13 @@ func TestAbusiveWorkers(t *testing.T) {
 	h := a.start(StateReady)
 	fds := openFiles(t, h.PID)
 	w := way{addr: a.addr}
-	for _, c := range []struct {
+	type abuse struct {
 		name   string
 		status int    // 0: the connection is cut
 		text   string // in the answer, or the log where the status is 0
 		dies   bool   // the worker is replaced
-	}{
+	}
+	cases := []abuse{
 		{"hang", 504, "has been at it for 700ms", true},
 		{"spin", 504, "has been at it for 700ms", true},
 		{"hold_gil", 504, "has been at it for 700ms", true},
@@ -264,7 +274,12 @@ func TestAbusiveWorkers(t *testing.T) {
 		{"raw_fork", 502, "it sent", true},
 		{"raw_fork_away", 502, "it sent", true},
 		{"die_later", 200, "fine", true},
-	} {
+		{"truncate_shared", 200, "Operation not permitted", false},
+	}
+	if hasRing {
+		cases = append(cases, abuse{"ring_rubbish", 502, "it sent rubbish: 12 bytes in a ring of 32768", true})
+	}
+	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			parent := a.t
 			a.t = t

@@ -36,9 +36,12 @@ const (
 	HeaderSize = 8
 	// MaxMessage bounds a message; both sides may use a buffer of this size.
 	MaxMessage = 160 << 10
-	// RingState is where the ring's state is in the shared memory, RingData where
-	// its messages are; RingSize is how many bytes of them.
-	RingState, RingData, RingSize = 4096, 8192, 32 << 10
+	// RingState is where the ring's state is in the shared memory.
+	RingState = 4096
+	// RingData is where its messages are, up to the end.
+	RingData = 8192
+	// RingSize is how many bytes of them there are.
+	RingSize = 32 << 10
 	// MaxInlineBody is the size in bytes past which a request body goes by
 	// descriptor.
 	MaxInlineBody = 64 << 10
