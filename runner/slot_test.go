@@ -77,6 +77,23 @@ func (a *testApp) togetherWhile(h *Handle, do func(serve func()), paths ...strin
 	return answers[1:]
 }
 
+// checkAnswers wants each path's own answer.
+func (a *testApp) checkAnswers(paths, answers []string) {
+	a.t.Helper()
+	for i, answer := range answers {
+		ok := answer == "200 "+paths[i]
+		switch paths[i] {
+		case "/raise":
+			ok = answer == "500 Internal Server Error\n"
+		case "/die":
+			ok = strings.HasPrefix(answer, "502 ") && strings.Contains(answer, "died: exit status 7")
+		}
+		if !ok {
+			a.t.Errorf("%s: got %q", paths[i], answer)
+		}
+	}
+}
+
 func newCountedApp(t *testing.T) (a *testApp, begun func() string) {
 	a = newTestApp(t, countedApp, func(s *appspec.Spec) {
 		s.Env = map[string]string{"BEGUN": filepath.Join(s.Path, "logs", "begun"), "GO": filepath.Join(s.Path, "go")}
@@ -95,15 +112,7 @@ func TestRequestsThatGoTogether(t *testing.T) {
 	a, begun := newCountedApp(t)
 	h := a.start(StateReady)
 	paths := []string{"/1", "/2", "/raise", "/4", "/5", "/6", "/7", "/8", "/9", "/10", "/11", "/12"}
-	for i, answer := range a.together(h, paths...) {
-		want := "200 " + paths[i]
-		if paths[i] == "/raise" {
-			want = "500 Internal Server Error\n"
-		}
-		if answer != want {
-			t.Errorf("%s: got %q", paths[i], answer)
-		}
-	}
+	a.checkAnswers(paths, a.together(h, paths...))
 	for _, path := range paths {
 		if n := strings.Count(begun(), path+"\n"); n != 1 {
 			t.Errorf("%s was begun %d times", path, n)
@@ -117,15 +126,7 @@ func TestDeathAmongRequestsThatGoTogether(t *testing.T) {
 	a, begun := newCountedApp(t)
 	h := a.start(StateReady)
 	paths := []string{"/1", "/2", "/die", "/4", "/5", "/6"}
-	for i, answer := range a.together(h, paths...) {
-		if paths[i] == "/die" {
-			if !strings.HasPrefix(answer, "502 ") || !strings.Contains(answer, "died: exit status 7") {
-				t.Errorf("the one that ended the worker: %q", answer)
-			}
-		} else if answer != "200 "+paths[i] {
-			t.Errorf("%s: got %q", paths[i], answer)
-		}
-	}
+	a.checkAnswers(paths, a.together(h, paths...))
 	if got, want := begun(), "/wait\n"+strings.Join(paths, "\n")+"\n"; got != want {
 		t.Errorf("begun: %q, want %q", got, want)
 	}
@@ -148,15 +149,7 @@ func TestAnswersOfADeadWorkerAreRead(t *testing.T) {
 			t.Fatal(err)
 		}
 	}, paths...)
-	for i, answer := range answers {
-		if paths[i] == "/die" {
-			if !strings.HasPrefix(answer, "502 ") {
-				t.Errorf("the one that ended the worker: %q", answer)
-			}
-		} else if answer != "200 "+paths[i] {
-			t.Errorf("%s: got %q", paths[i], answer)
-		}
-	}
+	a.checkAnswers(paths, answers)
 	if got, want := begun(), "/wait\n"+strings.Join(paths, "\n")+"\n"; got != want {
 		t.Errorf("begun: %q, want %q", got, want)
 	}
@@ -168,11 +161,7 @@ func TestForkAmongRequestsThatGoTogether(t *testing.T) {
 	a, _ := newCountedApp(t)
 	h := a.start(StateReady)
 	paths := []string{"/1", "/fork", "/3", "/4"}
-	for i, answer := range a.together(h, paths...) {
-		if answer != "200 "+paths[i] {
-			t.Errorf("%s: got %q", paths[i], answer)
-		}
-	}
+	a.checkAnswers(paths, a.together(h, paths...))
 	a.mustLogLine("a process that the application forked", "came back to the worker: it ends here")
 }
 
@@ -189,11 +178,7 @@ assert mine.fileno() == 3
 `)
 	h := a.start(StateReady)
 	paths := []string{"/1", "/2", "/3", "/4"}
-	for i, answer := range a.together(h, paths...) {
-		if answer != "200 "+paths[i] {
-			t.Errorf("%s: got %q", paths[i], answer)
-		}
-	}
+	a.checkAnswers(paths, a.together(h, paths...))
 	b, err := os.ReadFile(file)
 	if err != nil || len(b) != 1<<20 || len(bytes.Trim(b, "\x00")) > 0 {
 		t.Errorf("%d bytes, %v: something was written to it", len(b), err)
