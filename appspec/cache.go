@@ -116,10 +116,14 @@ func stampOf(fsys afero.Fs, path string) stamp {
 		return stamp{sure: true, fault: reason(fsys, path, err).Error()}
 	}
 	s := stamp{mode: info.Mode(), size: info.Size(), modified: info.ModTime().UnixNano()}
+	last := s.modified
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		s.device, s.node, s.changed = st.Dev, st.Ino, st.Ctim.Nano()
+		last = s.changed
 	}
-	s.sure = time.Since(time.Unix(0, max(s.modified, s.changed))) >= settled
+	// Of the future: the clock was set back since, and a change now would look
+	// older.
+	s.sure = time.Since(time.Unix(0, last)).Abs() >= settled
 	return s
 }
 

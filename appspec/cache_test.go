@@ -101,6 +101,10 @@ func TestCache(t *testing.T) {
 	step("changed just now", "a.hcl", "")
 	check(t, fsys.Chtimes("/d/a.hcl", time.Now(), time.Now()))
 	step("and perhaps again", "a.hcl", "")
+	ahead := time.Now().Add(time.Hour)
+	check(t, fsys.Chtimes("/d/a.hcl", ahead, ahead))
+	step("the clock was set back", "a.hcl", "")
+	step("no change can look like one of the future", "", "")
 }
 
 // TestCacheProperties: with a cache a directory says what it says without one.

@@ -138,7 +138,7 @@ func (p *planner) failure() string {
 	if f.RetryAt.IsZero() {
 		return f.Reason
 	}
-	if wait := f.RetryAt.Sub(p.now); wait > 0 {
+	if wait := f.wait(p.now); wait > 0 {
 		return fmt.Sprintf("%s; next try in %s", f.Reason, roundUp(wait))
 	}
 	return ""

@@ -154,6 +154,11 @@ func TestMakePlan(t *testing.T) {
 			why: "cannot listen on 127.0.0.1:8000: the port is taken; next try in 1.5s"},
 		{name: "start failed, its time has come", spec: spec, o: Observed{Remembered: Remembered{Failure: waiting(spec, 0)}},
 			want: []string{"start"}, kind: appspec.Replace},
+		{name: "start failed, and the clock was set back since", spec: spec, o: Observed{Remembered: Remembered{Failure: func() *Failure {
+			f := waiting(spec, time.Second)
+			f.At, f.RetryAt = f.At.Add(24*time.Hour), f.RetryAt.Add(24*time.Hour)
+			return f
+		}()}}, want: []string{"start"}, kind: appspec.Replace},
 		{name: "start failed, the spec changed", spec: testSpec(withCount(3)), o: Observed{Remembered: Remembered{Failure: waiting(spec, time.Minute)}},
 			want: []string{"start"}, kind: appspec.Replace},
 		{name: "start failed, an operator asks", spec: spec, o: Observed{Asked: Asked{Retry: true}, Remembered: Remembered{Failure: waiting(spec, time.Minute)}},

@@ -62,7 +62,7 @@ func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, o
 func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed, old Seen, scale *Desired, beside *besides) (master, error) {
 	digest := runner.Digest(spec)
 	for _, s := range o.Masters {
-		if s.PID != old.PID && !s.draining() && s.Err == nil && s.digest() == digest && s.Since.After(old.Since) {
+		if s.PID != old.PID && !s.draining() && s.Err == nil && s.digest() == digest && s.NewerThan(old.Record) {
 			return s.master, nil
 		}
 	}

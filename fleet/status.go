@@ -218,8 +218,8 @@ func retryText(f *Failure, daemon bool, now time.Time) string {
 		return f.Reason
 	case !daemon:
 		return f.Reason + "; no daemon runs that would try again"
-	case f.RetryAt.After(now):
-		return fmt.Sprintf("%s; next try in %s (attempt %d)", f.Reason, roundUp(f.RetryAt.Sub(now)), f.Attempts+1)
+	case f.wait(now) > 0:
+		return fmt.Sprintf("%s; next try in %s (attempt %d)", f.Reason, roundUp(f.wait(now)), f.Attempts+1)
 	default:
 		return fmt.Sprintf("%s; being tried again (attempt %d)", f.Reason, f.Attempts+1)
 	}

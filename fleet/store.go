@@ -70,6 +70,15 @@ type Failure struct {
 	RetryAt time.Time `json:"retry_at,omitzero"`
 }
 
+// wait is how long it is until the next try; 0: it is due. A failure of the future
+// is due: the clock was set back, and what it says now means nothing for RetryAt.
+func (f *Failure) wait(now time.Time) time.Duration {
+	if now.Before(f.At) {
+		return 0
+	}
+	return max(f.RetryAt.Sub(now), 0)
+}
+
 const (
 	fileSpec     = "spec.json"
 	fileApplied  = "applied.json"

@@ -39,6 +39,15 @@ func (r *Record) remove(dir string) {
 	_ = os.Remove(controlPath(dir, r.PID))
 }
 
+// NewerThan tells whether the master was started after another one of this run of
+// the kernel. Clocks may be set back; the kernel's count of its own time is not.
+func (r *Record) NewerThan(other Record) bool {
+	if r.StartTime != other.StartTime {
+		return r.StartTime > other.StartTime
+	}
+	return r.Since.After(other.Since)
+}
+
 // alive tells whether the process of the record still runs.
 func (r *Record) alive() bool {
 	if r.PID <= 0 || r.BootID != bootID() {
@@ -76,12 +85,12 @@ func FindMasters(stateDir, app string) ([]*Handle, error) {
 	}
 	slices.SortFunc(found, func(a, b *Handle) int {
 		switch {
-		case a.Draining != b.Draining && b.Draining:
+		case a.Draining != b.Draining && b.Draining || a.Draining == b.Draining && a.NewerThan(b.Record):
 			return -1
-		case a.Draining != b.Draining:
+		case a.Draining != b.Draining || b.NewerThan(a.Record):
 			return 1
 		default:
-			return b.Since.Compare(a.Since)
+			return 0
 		}
 	})
 	return found, nil

@@ -1,0 +1,30 @@
+package runner
+
+import (
+	"testing"
+	"time"
+)
+
+// A master is newer than another one whatever the clock has said.
+func TestNewerThan(t *testing.T) {
+	now := time.Now()
+	at := func(ticks uint64, since time.Duration) Record {
+		return Record{StartTime: ticks, Since: now.Add(since)}
+	}
+	for _, tt := range []struct {
+		name string
+		a, b Record
+		want bool
+	}{
+		{"later", at(200, time.Second), at(100, 0), true},
+		{"earlier", at(100, 0), at(200, time.Second), false},
+		{"later, and the clock was set back", at(200, -time.Hour), at(100, 0), true},
+		{"in the same tick, later", at(100, time.Millisecond), at(100, 0), true},
+		{"in the same tick, earlier", at(100, 0), at(100, time.Millisecond), false},
+		{"itself", at(100, 0), at(100, 0), false},
+	} {
+		if got := tt.a.NewerThan(tt.b); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
