@@ -133,12 +133,16 @@ def memory(q):
 def forks(q):
     "Children in our group, and one that leaves it; one holds the slot."
     pids = []
+    left, leaving = os.pipe()
     for i in range(3):
         pid = os.fork()
         if not pid:
-            if i == 2: os.setsid()
+            if i == 2:
+                os.setsid()
+                os.write(leaving, b"x")
             forever()
         pids.append(str(pid))
+    os.read(left, 1)
     return " ".join(pids).encode()
 def fork_and_return(q):
     if not os.fork():
