@@ -111,12 +111,14 @@ func TestABadEditWhileItSleeps(t *testing.T) {
 	eventually(t, "its master goes", asleep)
 	f.spec("blog", `wsgi_app = "m:missing"`, idleFor("50ms"))
 	for range 2 {
-		body, err := f.get("blog")
-		pid, perr := strconv.Atoi(body)
-		if err != nil || perr != nil {
-			t.Fatalf("%q, %v", body, err)
-		}
+		var body string
+		var pid int
 		eventually(t, "it says why", func() bool {
+			var err, perr error
+			body, err = f.get("blog")
+			if pid, perr = strconv.Atoi(body); err != nil || perr != nil {
+				t.Fatalf("%q, %v", body, err)
+			}
 			a := f.status("blog")
 			return a.State == "degraded" && strings.Contains(a.Reason, "module m has no attribute missing")
 		})
@@ -377,7 +379,7 @@ func TestAnIdleAppWhosePortIsTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	f.write("blog", fmt.Sprintf("app \"blog\" {\n  path = %q\n  sockets {\n    http {\n      listen = %q\n    }\n  }\n  %s\n}\n", f.path("blog"), ln.Addr(), idleFor("1s")))
+	f.write("blog", fmt.Sprintf("app \"blog\" {\n  path = %q\n  sockets {\n    http {\n      listen = %q\n    }\n  }\n  %s\n}\n", f.path("blog"), ln.Addr(), idleFor("1s")+"\n  restart {\n    min_delay = \"1h\"\n    max_delay = \"1h\"\n  }"))
 	f.daemon(f.fakeOptions(m))
 	a := f.status("blog")
 	want := fmt.Sprintf("cannot listen on %s: the port is taken by another process (ss -ltnp shows which); next try in ", ln.Addr())
