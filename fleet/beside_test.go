@@ -9,11 +9,13 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -55,16 +57,26 @@ func TestOverlap(t *testing.T) {
 	}
 }
 
+// portOfAllAddresses is a port that is free on each address of the machine, and
+// that the kernel gives to no client: those of other tests are many.
+func portOfAllAddresses(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		port := strconv.Itoa(15000 + mathrand.IntN(15000))
+		if ln, err := net.Listen("tcp", ":"+port); err == nil {
+			ln.Close()
+			return port
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
 // A listener that moves to another address of its port is served without a gap.
 func TestAListenerMovesOnItsPort(t *testing.T) {
 	f := newFleetDir(t)
 	f.cleanup()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	ln.Close()
+	port := portOfAllAddresses(t)
 	f.app("blog", hello)
 	spec := func(host string) {
 		f.write("blog", fmt.Sprintf("app \"blog\" {\n  path = %q\n  wsgi_app = \"m:app\"\n  sockets {\n    http {\n      listen = %q\n    }\n  }\n}\n",
@@ -100,7 +112,7 @@ func TestAListenerMovesOnItsPort(t *testing.T) {
 // New connections come to the socket that takes a hushed one's place, and those
 // that the old one has are still its own.
 func TestHush(t *testing.T) {
-	old := listener(t)
+	old := listenerOn(t, "127.0.0.1:"+portOfAllAddresses(t))
 	at, err := boundTo(old)
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,12 @@ import (
 // listener is a listening socket as a file.
 func listener(t *testing.T) *os.File {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	return listenerOn(t, "127.0.0.1:0")
+}
+
+func listenerOn(t *testing.T, addr string) *os.File {
+	t.Helper()
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}

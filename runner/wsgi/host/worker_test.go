@@ -298,7 +298,9 @@ func (s *slot) receive() message {
 	s.t.Helper()
 	oob := make([]byte, 64)
 	n, oobn, _, _, err := syscall.Recvmsg(s.fd, s.buf, oob, syscall.MSG_CMSG_CLOEXEC)
-	for err == syscall.EINTR {
+	// A worker that ends without having read all that we sent resets its end, which
+	// is told before what it has sent itself.
+	for err == syscall.EINTR || err == syscall.ECONNRESET {
 		n, oobn, _, _, err = syscall.Recvmsg(s.fd, s.buf, oob, syscall.MSG_CMSG_CLOEXEC)
 	}
 	if err != nil {
