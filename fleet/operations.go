@@ -69,6 +69,7 @@ func (p *operations) Plan(ctx context.Context, apps []string) (*Plan, error) {
 // plan is what apply would do to one app; named: the operator names it.
 func (e *engine) plan(ctx context.Context, name string, named bool) AppPlan {
 	set, setErr := e.snapshot()
+	// The last good spec costs more to read than all the rest: only where it counts.
 	var rem Remembered
 	e.store.recallOrders(name, &rem)
 	if set == nil || set.DefaultsBroken || set.Specs[name] == nil {

@@ -31,19 +31,37 @@ func idleFor(d string) string {
 	return fmt.Sprintf("workers {\n    min = 0\n    max = 2\n    idle_timeout = %q\n  }", d)
 }
 
-// An app that nobody asks has no master: not at first, and not after a while.
-// Each first connection starts one.
-func TestAnIdleAppHasNoMaster(t *testing.T) {
+// newIdleFleet has one app, blog, that needs no worker for so long without requests.
+func newIdleFleet(t *testing.T, idle string, lines ...string) *fleetDir {
+	t.Helper()
 	f := newFleetDir(t)
 	f.cleanup()
 	f.app("blog", masterCode)
-	f.spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"))
+	f.spec("blog", append([]string{`wsgi_app = "m:app"`, idleFor(idle)}, lines...)...)
+	return f
+}
+
+// asleep tells whether blog is idle and has no master.
+func (f *fleetDir) asleep() bool {
+	a := f.status("blog")
+	return a.State == "idle" && a.Master == nil && a.Reason == "no master runs; the first connection starts it"
+}
+
+// waitGone waits for the end of a process.
+func waitGone(t *testing.T, pid string) {
+	t.Helper()
+	eventually(t, "the process is gone", func() bool {
+		_, err := os.Stat(filepath.Join("/proc", pid))
+		return err != nil
+	})
+}
+
+// An app that nobody asks has no master: not at first, and not after a while.
+// Each first connection starts one.
+func TestAnIdleAppHasNoMaster(t *testing.T) {
+	f := newIdleFleet(t, "50ms")
 	stop := f.daemon(Options{})
-	asleep := func() bool {
-		a := f.status("blog")
-		return a.State == "idle" && a.Master == nil && a.Reason == "no master runs; the first connection starts it"
-	}
-	if !asleep() {
+	if !f.asleep() {
 		t.Fatalf("at first: %+v", f.status("blog"))
 	}
 	seen := map[string]bool{}
@@ -53,11 +71,8 @@ func TestAnIdleAppHasNoMaster(t *testing.T) {
 			t.Fatalf("master %q answers, %v", body, err)
 		}
 		seen[body] = true
-		eventually(t, "its master goes", asleep)
-		eventually(t, "the process is gone", func() bool {
-			_, err := os.Stat(filepath.Join("/proc", body))
-			return err != nil
-		})
+		eventually(t, "its master goes", f.asleep)
+		waitGone(t, body)
 	}
 	c, err := Connect(context.Background(), Options{StateDir: f.state})
 	if err != nil {
@@ -76,7 +91,7 @@ func TestAnIdleAppHasNoMaster(t *testing.T) {
 	f.spec("blog", `wsgi_app = "m:app"`, count(1))
 	eventually(t, "it is ready", f.is("blog", "ready"))
 	f.spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"))
-	eventually(t, "its master goes", asleep)
+	eventually(t, "its master goes", f.asleep)
 	// Stopped, nobody waits for it.
 	if rs, err := c.Stop(context.Background(), []string{"blog"}, nil); err != nil || !rs[0].OK {
 		t.Fatalf("%+v, %v", rs, err)
@@ -84,7 +99,7 @@ func TestAnIdleAppHasNoMaster(t *testing.T) {
 	if _, err := f.get("blog"); err == nil {
 		t.Error("a stopped app answers")
 	}
-	if rs, err := c.Start(context.Background(), []string{"blog"}, nil); err != nil || !rs[0].OK || !asleep() {
+	if rs, err := c.Start(context.Background(), []string{"blog"}, nil); err != nil || !rs[0].OK || !f.asleep() {
 		t.Fatalf("%+v, %v", rs, err)
 	}
 	if _, err := f.get("blog"); err != nil {
@@ -99,16 +114,12 @@ func TestAnIdleAppHasNoMaster(t *testing.T) {
 // A spec that does not work takes no app down that sleeps: whoever comes next is
 // answered by the spec before, also when its master is killed, and it is told.
 func TestABadEditWhileItSleeps(t *testing.T) {
-	f := newFleetDir(t)
-	f.cleanup()
-	f.app("blog", masterCode)
-	f.spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"))
+	f := newIdleFleet(t, "50ms")
 	f.daemon(Options{})
-	asleep := func() bool { a := f.status("blog"); return a.State == "idle" && a.Master == nil }
 	if _, err := f.get("blog"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "its master goes", asleep)
+	eventually(t, "its master goes", f.asleep)
 	f.spec("blog", `wsgi_app = "m:missing"`, idleFor("50ms"))
 	for range 2 {
 		var body string
@@ -125,24 +136,18 @@ func TestABadEditWhileItSleeps(t *testing.T) {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the process is gone", func() bool {
-			_, err := os.Stat(filepath.Join("/proc", body))
-			return err != nil
-		})
+		waitGone(t, body)
 	}
 	f.spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"), "debug = true")
 	if _, err := f.get("blog"); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "it is well, and sleeps", asleep)
+	eventually(t, "it is well, and sleeps", f.asleep)
 }
 
 // Masters come and go in the midst of requests, and each is answered.
 func TestNothingIsLostBetweenMasters(t *testing.T) {
-	f := newFleetDir(t)
-	f.cleanup()
-	f.app("blog", masterCode)
-	f.spec("blog", `wsgi_app = "m:app"`, idleFor("1ms"))
+	f := newIdleFleet(t, "1ms")
 	f.daemon(Options{})
 	var mu sync.Mutex
 	masters := map[string]bool{}
@@ -277,10 +282,7 @@ func TestAnIdleAppMovesWithItsClients(t *testing.T) {
 }
 
 func testMovesWithItsClients(t *testing.T, running bool) {
-	f := newFleetDir(t)
-	f.cleanup()
-	f.app("blog", masterCode)
-	f.spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"))
+	f := newIdleFleet(t, "50ms")
 	if running {
 		f.spec("blog", `wsgi_app = "m:app"`, idleFor("100ms"))
 		d := f.child()
@@ -340,10 +342,7 @@ func testMovesWithItsClients(t *testing.T, running bool) {
 // What keeps a master from starting is told and tried again, while the
 // connection waits.
 func TestAnIdleAppThatCannotStart(t *testing.T) {
-	f := newFleetDir(t)
-	f.cleanup()
-	f.app("blog", masterCode)
-	f.spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"), restartFast())
+	f := newIdleFleet(t, "50ms", restartFast())
 	f.daemon(Options{})
 	eventually(t, "it is idle", f.is("blog", "idle"))
 	// Its state directory takes no socket.

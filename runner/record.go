@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -40,12 +41,13 @@ func (r *Record) remove(dir string) {
 }
 
 // NewerThan tells whether the master was started after another one of this run of
-// the kernel. Clocks may be set back; the kernel's count of its own time is not.
-func (r *Record) NewerThan(other Record) bool {
-	if r.StartTime != other.StartTime {
-		return r.StartTime > other.StartTime
-	}
-	return r.Since.After(other.Since)
+// the kernel.
+func (r *Record) NewerThan(other Record) bool { return r.compare(&other) > 0 }
+
+// compare orders masters by their start. Clocks may be set back; the kernel's
+// count of its own time is not.
+func (r *Record) compare(other *Record) int {
+	return cmp.Or(cmp.Compare(r.StartTime, other.StartTime), r.Since.Compare(other.Since))
 }
 
 // alive tells whether the process of the record still runs.
@@ -85,12 +87,12 @@ func FindMasters(stateDir, app string) ([]*Handle, error) {
 	}
 	slices.SortFunc(found, func(a, b *Handle) int {
 		switch {
-		case a.Draining != b.Draining && b.Draining || a.Draining == b.Draining && a.NewerThan(b.Record):
+		case a.Draining != b.Draining && b.Draining:
 			return -1
-		case a.Draining != b.Draining || b.NewerThan(a.Record):
+		case a.Draining != b.Draining:
 			return 1
 		default:
-			return 0
+			return b.compare(&a.Record)
 		}
 	})
 	return found, nil

@@ -84,7 +84,7 @@ func (r *ring) next(seq uint32) ([]byte, error) {
 // drainRing takes what is in the slot's ring, in its order with what comes by the
 // socket. It tells whether there was something.
 func (s *slot) drainRing() (some bool) {
-	for s.ring != nil && s.n > 0 && s.fd >= 0 && !s.paused && !s.held[0].headSent {
+	for s.ring != nil && s.n > 0 && !s.paused && !s.held[0].headSent {
 		msg, err := s.ring.next(s.held[0].seq)
 		if err != nil {
 			s.ring = nil
@@ -117,24 +117,20 @@ func (p *pool) lookAtRings(sleep bool) (some bool) {
 	slots := p.awake
 	p.awake = p.looked[:0]
 	for i, s := range slots {
-		slots[i] = nil
-		s.awake = false
-		if s.ring == nil || s.fd < 0 {
+		slots[i], s.awake = nil, false
+		if s.ring == nil {
 			continue
 		}
 		if sleep {
 			s.ring.setAsleep(true)
 		}
-		if s.drainRing() {
-			some = true
-			if s.ring == nil || s.fd < 0 {
-				continue
-			}
-			if sleep {
-				s.ring.setAsleep(false)
-			}
-		} else if sleep {
+		got := s.drainRing()
+		some = some || got
+		if s.ring == nil || sleep && !got {
 			continue
+		}
+		if sleep {
+			s.ring.setAsleep(false)
 		}
 		p.awaken(s)
 	}

@@ -276,6 +276,7 @@ func (s *slot) sendQuit() {
 
 // close ends our side.
 func (s *slot) close() {
+	s.ring = nil // its memory goes next
 	if s.fd >= 0 {
 		s.w.pool.loop.remove(s.fd)
 		_ = unix.Close(s.fd)

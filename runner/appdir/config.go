@@ -33,14 +33,11 @@ const (
 	djangoKey  = "django_json" // digest of the django.json that the fleet wrote
 )
 
-// ConfigJSON is the wsgid.json of a spec: wsgid's options by their own names,
+// configJSON is the wsgid.json of a spec: wsgid's options by their own names,
 // and under "fleet" what wsgid has no name for, in the JSON form of
-// appspec.Spec. Equal specs give equal bytes. It holds the spec's secrets.
-func ConfigJSON(spec *appspec.Spec) ([]byte, error) {
-	django, err := DjangoJSON(spec)
-	if err != nil {
-		return nil, err
-	}
+// appspec.Spec. django is the django.json that comes with it. Equal specs give
+// equal bytes. It holds the spec's secrets.
+func configJSON(spec *appspec.Spec, django []byte) ([]byte, error) {
 	o := wsgidOptions{
 		WSGIApp:   spec.WSGIApp,
 		Django:    spec.Loader == "django",
@@ -63,9 +60,9 @@ func ConfigJSON(spec *appspec.Spec) ([]byte, error) {
 	return b, nil
 }
 
-// DjangoJSON is the django.json of a spec; nil where it has no overrides, and a
+// djangoJSON is the django.json of a spec; nil where it has no overrides, and a
 // file that somebody wrote by hand is left alone.
-func DjangoJSON(spec *appspec.Spec) ([]byte, error) {
+func djangoJSON(spec *appspec.Spec) ([]byte, error) {
 	if spec.Django == nil || len(spec.Django.Overrides) == 0 {
 		return nil, nil
 	}

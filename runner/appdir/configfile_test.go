@@ -224,7 +224,7 @@ func fullSpec() *appspec.Spec {
 func TestConfigRoundTrip(t *testing.T) {
 	for name, s := range map[string]*appspec.Spec{"full": fullSpec(), "default": appspec.Default("blog", "/var/wsgid/blog")} {
 		t.Run(name, func(t *testing.T) {
-			data, err := ConfigJSON(s)
+			data, err := configJSON(s, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -235,7 +235,7 @@ func TestConfigRoundTrip(t *testing.T) {
 			if !c.Managed() || len(c.Unknown()) > 0 {
 				t.Errorf("managed %v, unknown %v", c.Managed(), c.Unknown())
 			}
-			again, err := ConfigJSON(got)
+			again, err := configJSON(got, nil)
 			if err != nil || string(again) != string(data) {
 				t.Errorf("written again it differs: %v\n%s", err, cmp.Diff(string(data), string(again)))
 			}
@@ -245,7 +245,7 @@ func TestConfigRoundTrip(t *testing.T) {
 
 // The part that wsgid 0.7 reads has its names and plain values.
 func TestConfigSpeaksWsgid(t *testing.T) {
-	data, err := ConfigJSON(fullSpec())
+	data, err := configJSON(fullSpec(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -348,11 +348,11 @@ func (r *repair) config() error {
 	if err != nil {
 		return err
 	}
-	django, err := DjangoJSON(r.spec)
+	django, err := djangoJSON(r.spec)
 	if err != nil {
 		return err
 	}
-	config, err := ConfigJSON(r.spec)
+	config, err := configJSON(r.spec, django)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ BODY_FILE = 2  # flag: the body follows as a descriptor
 MAX_MESSAGE = 160 << 10
 ROOM = MAX_MESSAGE - SIZED.size  # for head and body in one message
 SHARED_FD = 3
+ABORTS = 4096  # bytes of the abort table, at the start of the shared memory
 FIRST_SLOT = 4
 
 _RIGHTS = Struct("i")
@@ -48,9 +49,9 @@ def aborts():
         from mmap import PROT_READ, mmap
 
         try:
-            _aborts = memoryview(mmap(shared(), 4096, prot=PROT_READ)).cast("I")
+            _aborts = memoryview(mmap(shared(), ABORTS, prot=PROT_READ)).cast("I")
         except OSError:
-            _aborts = (0,) * 1024  # nobody tells us any more
+            _aborts = (0,) * (ABORTS // 4)  # nobody tells us any more
     return _aborts
 
 

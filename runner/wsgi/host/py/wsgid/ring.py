@@ -5,7 +5,7 @@ from mmap import mmap
 
 from . import link
 
-_STATE = 4096  # where it begins, behind the abort table
+_STATE = link.ABORTS  # where it begins, behind the abort table
 _DATA = 8192
 _SIZE = 32 << 10  # a power of two
 
@@ -40,12 +40,13 @@ def sender(send):
         length = len(message)
         at = written & mask
         new = (written + length + 15) & -8
-        if at + 8 + length > size:  # it does not go round the end
+        around = at + 8 + length > size  # a message does not go round the end
+        if around:
             new += size - at
         if new - state[_READ] > size:
             send(message)
             return
-        if at + 8 + length > size:
+        if around:
             lengths[at >> 3] = 0
             at = 0
         lengths[at >> 3] = length
