@@ -129,7 +129,7 @@ var attributes = []Attribute{
 		Doc: "threads of a worker, each serves one request at a time",
 		at:  func(s *Spec, _ int) any { return &s.Workers.Threads }},
 	{Path: "workers.request_timeout", Type: TypeDuration, Default: `"60s"`, Built: true, Disruption: Live, Min: ms, Max: day,
-		Doc: "past it the client gets 504, the worker is killed and replaced, its Python stack is logged",
+		Doc: "time until the head of the response, then between two pieces of it; past it the client gets 504, or its connection is cut, the worker is killed and replaced, its Python stack is logged",
 		at:  func(s *Spec, _ int) any { return &s.Workers.RequestTimeout }},
 	{Path: "workers.start_timeout", Type: TypeDuration, Default: `"30s"`, Built: true, Disruption: Live, Min: ms, Max: day,
 		Doc: "time for a worker to import the app",

@@ -26,6 +26,16 @@ func (p *pool) onSweep() {
 			for _, x := range slices.Backward(p.recall(s)) {
 				p.queue.unshift(x)
 			}
+			// What the worker has in hand already cannot be given to others; the first
+			// may stream for hours.
+			for i := 1; i < s.n; i++ {
+				x := s.held[i]
+				if due := x.queuedAt + limit; due > now {
+					next = min(next, due)
+				} else if x.sink != nil {
+					p.waitedTooLong(x)
+				}
+			}
 			p.refill(s)
 		}
 	}
@@ -36,12 +46,7 @@ func (p *pool) onSweep() {
 			break
 		}
 		p.queue.pop()
-		p.stats.rejected++
-		why := fmt.Sprintf("no worker was free within %v (workers.queue_timeout)", p.spec.Workers.QueueTimeout)
-		if p.lastErr != "" && p.countServing() == 0 {
-			why = fmt.Sprintf("no worker runs, nor did within %v (workers.queue_timeout): %s", p.spec.Workers.QueueTimeout, p.lastErr)
-		}
-		p.fail(x, 503, why)
+		p.waitedTooLong(x)
 	}
 	for _, w := range slices.Clone(p.workers) {
 		for _, s := range w.slots {
@@ -60,14 +65,27 @@ func (p *pool) onSweep() {
 	}
 }
 
-// timedOut answers 504 and replaces the worker, whose Python stacks go to the
-// log before it is killed.
+// waitedTooLong answers a request that no worker has begun.
+func (p *pool) waitedTooLong(x *exchange) {
+	p.stats.rejected++
+	why := fmt.Sprintf("no worker was free within %v (workers.queue_timeout)", p.spec.Workers.QueueTimeout)
+	if p.lastErr != "" && p.countServing() == 0 {
+		why = fmt.Sprintf("no worker runs, nor did within %v (workers.queue_timeout): %s", p.spec.Workers.QueueTimeout, p.lastErr)
+	}
+	p.fail(x, 503, why)
+}
+
+// timedOut answers 504, or cuts a response that has begun, and replaces the
+// worker, whose Python stacks go to the log before it is killed.
 func (p *pool) timedOut(s *slot) {
 	x := s.held[0]
 	x.deadline = 0
 	p.stats.timeouts++
-	p.fail(x, 504, fmt.Sprintf("worker %d has been at it for %v (workers.request_timeout); it is replaced, its stack follows",
-		s.w.pid, p.spec.Workers.RequestTimeout))
+	why := "worker %d has been at it for %v (workers.request_timeout); it is replaced, its stack follows"
+	if x.headSent {
+		why = "worker %d has sent no piece of the response for %v (workers.request_timeout); the response is cut, the worker is replaced, its stack follows"
+	}
+	p.fail(x, 504, fmt.Sprintf(why, s.w.pid, p.spec.Workers.RequestTimeout))
 	w := s.w
 	w.killed = "a request ran into workers.request_timeout"
 	p.stats.restarts[restartTimeout]++

@@ -136,6 +136,12 @@ func (p *pool) onMessage(s *slot, msg []byte, passed int) {
 	}
 	if end {
 		p.finished(s)
+		return
+	}
+	if x.deadline > 0 {
+		// A piece has come: the time runs to the next one. The sweep finds it in its
+		// own time.
+		x.deadline = p.loop.now + int64(p.spec.Workers.RequestTimeout)
 	}
 }
 

@@ -3,8 +3,8 @@ package runner
 import "golang.org/x/sys/unix"
 
 // pause stops listening to the worker, whose client does not keep up. The time
-// of the request at work stands still. It returns the slot; nil: there is
-// nothing to pause.
+// of the request at work stands still: the worker may long have written what we
+// do not read. It returns the slot; nil: there is nothing to pause.
 func (s *slot) pause() *slot {
 	if s == nil || s.n == 0 || s.paused || !s.w.pool.loop.owns(s.fd, s) {
 		return nil
