@@ -44,12 +44,19 @@ type hostKey struct {
 	cpus                    int
 }
 
-func (o Options) key() hostKey { return hostKey{o.Root, o.Systemd, o.AllBuilt, o.User, o.cpus()} }
+func (o Options) key() hostKey { return hostKey{o.Root, o.Systemd, o.AllBuilt, o.User, o.CPUs} }
 
 // asked is what the functions of one file asked of the host.
 type asked struct {
 	env   map[string]string // quoted; empty: not set
 	files map[string]stamp
+	cpus  int // 0: not asked
+}
+
+func (a *asked) cpusAre(n int) {
+	if a != nil {
+		a.cpus = n
+	}
 }
 
 func (a *asked) envIs(name, value string, ok bool) {
@@ -81,6 +88,9 @@ func (a *asked) fileIs(fsys afero.Fs, path string) {
 
 // still tells whether the host would answer the same.
 func (a *asked) still(o Options, fsys afero.Fs) bool {
+	if a.cpus > 0 && a.cpus != o.cpus() {
+		return false
+	}
 	for name, stamp := range a.env {
 		if envStamp(o.lookupEnv(name)) != stamp {
 			return false

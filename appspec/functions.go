@@ -39,7 +39,7 @@ var functionNames = []struct{ name, call, doc string }{
 	{"coalesce", `coalesce(value…)`, "the first value that is not null"},
 	{"jsondecode", `jsondecode(text)`, "JSON as a value"},
 	{"jsonencode", `jsonencode(value)`, "a value as JSON"},
-	{"num_cpus", `num_cpus()`, "the number of CPUs the daemon may use"},
+	{"num_cpus", `num_cpus()`, "the number of CPUs that the daemon may use: those of its affinity mask, and no more than the CPU quota of its control group, or of one above it, allows (rounded up)"},
 }
 
 // pure are the functions that depend on their arguments alone.
@@ -69,7 +69,9 @@ func (o Options) functions(fsys afero.Fs, file string) map[string]function.Funct
 	all["num_cpus"] = function.New(&function.Spec{
 		Type: function.StaticReturnType(cty.Number),
 		Impl: func([]cty.Value, cty.Type) (cty.Value, error) {
-			return cty.NumberIntVal(int64(o.cpus())), nil
+			n := o.cpus()
+			o.asked.cpusAre(n)
+			return cty.NumberIntVal(int64(n)), nil
 		},
 	})
 	return all

@@ -62,6 +62,7 @@ type located struct {
 
 func newLoader(o Options, fsys afero.Fs, dir string) *loader {
 	sources := make(map[string][]byte)
+	o.counted = sync.OnceValue(hostCPUs)
 	return &loader{
 		o: o, fsys: fsys,
 		set:      &Set{Dir: dir, Specs: make(map[string]*Spec), Sources: sources},

@@ -3,7 +3,6 @@ package appspec
 import (
 	"os"
 	"os/user"
-	"runtime"
 
 	"github.com/spf13/afero"
 )
@@ -32,7 +31,8 @@ type Options struct {
 	// CPUs is what num_cpus() answers; 0: as many as this process may use.
 	CPUs int
 
-	asked *asked // notes what the functions of a file ask
+	asked   *asked     // notes what the functions of a file ask
+	counted func() int // what hostCPUs answers during one load
 }
 
 // Host returns the options that hold for this process.
@@ -62,10 +62,13 @@ func (o Options) lookupEnv(name string) (string, bool) {
 }
 
 func (o Options) cpus() int {
-	if o.CPUs > 0 {
+	switch {
+	case o.CPUs > 0:
 		return o.CPUs
+	case o.counted != nil:
+		return o.counted()
 	}
-	return runtime.NumCPU()
+	return hostCPUs()
 }
 
 // Load reads a spec directory with the options of this host. See Options.Load.
