@@ -5,7 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
@@ -80,7 +83,12 @@ func TestUnixSocketReplacedByALink(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &spec.Sockets.HTTP[0]
-	if err := giveSocket(spec, s, path); err == nil || !strings.Contains(err.Error(), "taken away") {
+	file, err := openSocketFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.close()
+	if err := giveSocket(spec, s, file, true); err == nil || !strings.Contains(err.Error(), "taken away") {
 		t.Errorf("%v", err)
 	}
 	if err := RemoveSocket(spec, s); err != nil {
@@ -122,5 +130,138 @@ func TestRemoveSocket(t *testing.T) {
 	}
 	if err := RemoveSocket(spec, &appspec.HTTPSocket{Listen: "127.0.0.1:80"}); err != nil {
 		t.Error(err)
+	}
+}
+
+// appOwned makes a folder run that belongs to www-data, as an app's own folders do,
+// beside one of root's that holds a socket of www-data on which nobody listens.
+func appOwned(t *testing.T) (spec *appspec.Spec, run, secret string, dead os.FileInfo) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can act on what is another user's")
+	}
+	spec, _ = unixSpec(t)
+	spec.User, spec.Group = "www-data", "www-data"
+	if err := os.Chmod(spec.Path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	app := filepath.Join(spec.Path, "app")
+	run, secret = filepath.Join(app, "run"), filepath.Join(spec.Path, "root")
+	for _, d := range []string{app, run, secret} {
+		if err := os.Mkdir(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	uid, gid, err := socketOwner(spec, &spec.Sockets.HTTP[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(secret, "s"), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.SetUnlinkOnClose(false)
+	ln.Close()
+	for _, p := range []string{app, run, filepath.Join(secret, "s")} {
+		if err := os.Lchown(p, uid, gid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if dead, err = os.Lstat(filepath.Join(secret, "s")); err != nil {
+		t.Fatal(err)
+	}
+	spec.Sockets.HTTP[0].Listen = unixPrefix + filepath.Join(run, "s")
+	return spec, run, secret, dead
+}
+
+// An app that swaps a folder on the way to its socket for a link makes root create,
+// change and remove nothing where the link leads.
+func TestUnixSocketFolderSwapped(t *testing.T) {
+	spec, run, secret, dead := appOwned(t)
+	s := &spec.Sockets.HTTP[0]
+	unharmed := func() {
+		t.Helper()
+		now, err := os.Lstat(filepath.Join(secret, "s"))
+		if err != nil || !os.SameFile(dead, now) || now.Mode() != dead.Mode() {
+			t.Fatalf("the socket in root's folder was changed: %v %v", now, err)
+		}
+		if all, err := os.ReadDir(secret); err != nil || len(all) != 1 {
+			t.Fatalf("root's folder holds %v %v", all, err)
+		}
+	}
+	f, err := Listen(spec, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := net.Dial("unix", filepath.Join(run, "s")); err != nil {
+		t.Error(err)
+	} else {
+		c.Close()
+	}
+	f.Close()
+
+	link := run + ".link"
+	if err := os.Symlink(secret, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Lchown(link, int(dead.Sys().(*syscall.Stat_t).Uid), -1); err != nil {
+		t.Fatal(err)
+	}
+	exchange := func() {
+		t.Helper()
+		if err := unix.Renameat2(unix.AT_FDCWD, run, unix.AT_FDCWD, link, unix.RENAME_EXCHANGE); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exchange()
+	if _, err := Listen(spec, s); err == nil || !strings.Contains(err.Error(), "through a symbolic link of www-data to a folder of root") {
+		t.Errorf("the link is followed, or nobody says why not: %v", err)
+	}
+	if err := RemoveSocket(spec, s); err == nil {
+		t.Error("RemoveSocket goes through the link")
+	}
+	unharmed()
+	exchange()
+
+	// The same, in every moment.
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = unix.Renameat2(unix.AT_FDCWD, run, unix.AT_FDCWD, link, unix.RENAME_EXCHANGE)
+			}
+		}
+	}()
+	opened := 0
+	for range 400 {
+		if f, err := Listen(spec, s); err == nil {
+			opened++
+			f.Close()
+		}
+		_ = RemoveSocket(spec, s)
+		unharmed()
+	}
+	close(stop)
+	<-done
+	if opened == 0 {
+		t.Error("the socket was never opened: nothing was tried")
+	}
+}
+
+// What ss shows of a socket is its path where only root can make it lead elsewhere.
+func TestUnixSocketName(t *testing.T) {
+	spec, path := unixSpec(t)
+	f, err := Listen(spec, &spec.Sockets.HTTP[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	name, err := unix.Getsockname(int(f.Fd()))
+	if un, ok := name.(*unix.SockaddrUnix); err != nil || !ok || un.Name != path {
+		t.Errorf("bound to %v, want %s: %v", name, path, err)
 	}
 }

@@ -19,6 +19,7 @@ const maxLinks = 40
 // folderWalk opens a folder component by component, so that each symbolic link
 // on the way can be judged before it is followed.
 type folderWalk struct {
+	what   string // in messages
 	path   string
 	create bool // make what is missing
 	root   bool // we are root: links of other users are not to be trusted
@@ -26,19 +27,36 @@ type folderWalk struct {
 	// owner is the user of the first link that is not to be trusted, -1 where
 	// there was none: the folder must be that user's own.
 	owner int
+	// loose tells that somebody else may put another folder at a name that the
+	// walk went through.
+	loose bool
+}
+
+// Folder opens the folder at an absolute path as an O_PATH descriptor, by the
+// walk that Open takes to an app folder: root follows a link of another user only
+// to a folder of that user. what names it in errors. fixed tells that nobody but
+// root and ourselves can make the path lead elsewhere from now on; where it is
+// false, whoever acts in the folder has to go by the descriptor.
+func Folder(what, path string) (dir *os.File, fixed bool, err error) {
+	w := folderWalk{what: what, path: path, root: os.Geteuid() == 0, owner: -1}
+	fd, err := w.open()
+	if err != nil {
+		return nil, false, err
+	}
+	return os.NewFile(uintptr(fd), path), !w.loose, nil
 }
 
 // openFolder opens the folder at an absolute path as an O_PATH descriptor.
 // With create it makes the missing ones, mode 0755. A missing folder without
 // create is an error that wraps os.ErrNotExist.
 func openFolder(path string, create bool) (int, error) {
-	w := folderWalk{path: path, create: create, root: os.Geteuid() == 0, owner: -1}
+	w := folderWalk{what: "app folder", path: path, create: create, root: os.Geteuid() == 0, owner: -1}
 	return w.open()
 }
 
 func (w *folderWalk) open() (int, error) {
 	if !filepath.IsAbs(w.path) {
-		return -1, fmt.Errorf("cannot open app folder %s: the path is not absolute", w.path)
+		return -1, fmt.Errorf("cannot open %s %s: the path is not absolute", w.what, w.path)
 	}
 	cur, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -71,7 +89,7 @@ func (w *folderWalk) open() (int, error) {
 		var st unix.Stat_t
 		if err := unix.Fstat(cur, &st); err != nil {
 			unix.Close(cur)
-			return -1, fmt.Errorf("cannot open app folder %s: %w", w.path, err)
+			return -1, fmt.Errorf("cannot open %s %s: %w", w.what, w.path, err)
 		}
 		if int(st.Uid) != w.owner {
 			unix.Close(cur)
@@ -84,6 +102,10 @@ func (w *folderWalk) open() (int, error) {
 // step opens one component below cur. A symbolic link that may be followed is
 // returned as its target, with a negative descriptor.
 func (w *folderWalk) step(cur int, name string) (int, string, error) {
+	sticky, err := w.lookAt(cur)
+	if err != nil {
+		return -1, "", fmt.Errorf("cannot open %s %s: %w", w.what, w.path, err)
+	}
 	const flags = unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	fd, err := unix.Openat(cur, name, flags, 0)
 	if errors.Is(err, unix.ENOENT) && w.create && name != ".." {
@@ -91,28 +113,29 @@ func (w *folderWalk) step(cur int, name string) (int, string, error) {
 			return -1, "", w.untrusted("to a folder that does not exist")
 		}
 		if err := unix.Mkdirat(cur, name, uint32(DirMode)); err != nil && !errors.Is(err, unix.EEXIST) {
-			return -1, "", fmt.Errorf("cannot create app folder %s: %w", w.path, explain(err, w.path))
+			return -1, "", fmt.Errorf("cannot create %s %s: %w", w.what, w.path, explain(err, w.path))
 		}
 		fd, err = unix.Openat(cur, name, flags, 0)
 	}
 	if errors.Is(err, unix.ENOTDIR) {
-		return -1, "", fmt.Errorf("cannot open app folder %s: something on the way to it is not a folder: %w", w.path, err)
+		return -1, "", fmt.Errorf("cannot open %s %s: something on the way to it is not a folder: %w", w.what, w.path, err)
 	}
 	if err != nil {
-		return -1, "", fmt.Errorf("cannot open app folder %s: %w", w.path, err)
+		return -1, "", fmt.Errorf("cannot open %s %s: %w", w.what, w.path, err)
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		unix.Close(fd)
-		return -1, "", fmt.Errorf("cannot open app folder %s: %w", w.path, err)
+		return -1, "", fmt.Errorf("cannot open %s %s: %w", w.what, w.path, err)
 	}
+	w.loose = w.loose || sticky && foreign(&st)
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFDIR:
 		return fd, "", nil
 	case unix.S_IFLNK:
 		defer unix.Close(fd)
 		if w.links++; w.links > maxLinks {
-			return -1, "", fmt.Errorf("cannot open app folder %s: it leads through more than %d symbolic links", w.path, maxLinks)
+			return -1, "", fmt.Errorf("cannot open %s %s: it leads through more than %d symbolic links", w.what, w.path, maxLinks)
 		}
 		if w.root && st.Uid != 0 && w.owner < 0 {
 			w.owner = int(st.Uid)
@@ -120,19 +143,35 @@ func (w *folderWalk) step(cur int, name string) (int, string, error) {
 		buf := make([]byte, unix.PathMax)
 		n, err := unix.Readlinkat(fd, "", buf)
 		if err != nil {
-			return -1, "", fmt.Errorf("cannot open app folder %s: %w", w.path, err)
+			return -1, "", fmt.Errorf("cannot open %s %s: %w", w.what, w.path, err)
 		}
 		return -1, string(buf[:n]), nil
 	default:
 		unix.Close(fd)
-		return -1, "", fmt.Errorf("cannot use %s as app folder: %s is %s, not a folder; move it away or mend path",
-			w.path, name, kindOf(st.Mode))
+		return -1, "", fmt.Errorf("cannot use %s as %s: %s is %s, not a folder; move it away or mend path",
+			w.path, w.what, name, kindOf(st.Mode))
 	}
 }
 
+// lookAt finds out who may exchange what a name in a folder leads to. sticky: the
+// owner of each entry, which is then to be looked at too.
+func (w *folderWalk) lookAt(dir int) (sticky bool, err error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(dir, &st); err != nil {
+		return false, err
+	}
+	shared := st.Mode&0o022 != 0
+	sticky = shared && st.Mode&unix.S_ISVTX != 0
+	w.loose = w.loose || foreign(&st) || shared && !sticky
+	return sticky, nil
+}
+
+// foreign tells that something is neither root's nor ours.
+func foreign(st *unix.Stat_t) bool { return st.Uid != 0 && int(st.Uid) != os.Geteuid() }
+
 func (w *folderWalk) untrusted(where string) error {
-	return fmt.Errorf("cannot open app folder %s: it leads through a symbolic link of %s %s; root follows such a link only to a folder of the same user: write the real path into the spec, or let root make the link",
-		w.path, userName(w.owner), where)
+	return fmt.Errorf("cannot open %s %s: it leads through a symbolic link of %s %s; root follows such a link only to a folder of the same user: write the real path into the spec, or let root make the link",
+		w.what, w.path, userName(w.owner), where)
 }
 
 // components splits a path without folding "..", whose meaning depends on the

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 // uploads opens what mongrel2 wrote for a request, and sees to it that nothing
@@ -143,7 +145,13 @@ func (u *uploads) root(name string) (*os.Root, error) {
 		}
 		return os.OpenRoot(path.Dir(name))
 	}
-	root, err := os.OpenRoot(u.chroot)
+	// The way to it may lead through folders of somebody else's.
+	dir, _, err := appdir.Folder("mongrel2's chroot", u.chroot)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = dir.Close() }()
+	root, err := os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", dir.Fd()))
 	if err != nil {
 		return nil, err
 	}
