@@ -44,7 +44,7 @@ demo: deps-demo build ## run the three apps of examples/quickstart until Ctrl-C
 test: deps-test build ## everything CI checks
 	find runner examples -name '*.py' -print0 | xargs -0 -r $(PYTHON) -c 'import ast, sys; [ast.parse(open(f, encoding="utf-8").read(), f, feature_version=(3, 8)) for f in sys.argv[1:]]'
 	find runner examples -name '*.py' -print0 | xargs -0 -r $(PYTHON) -m pyflakes
-	@test -z "$$(gofmt -l appspec cmd fleet runner | tee /dev/stderr)"
+	@unformatted=$$(gofmt -l appspec cmd fleet runner); test -z "$$unformatted" || { printf 'not formatted: %s\n' $$unformatted >&2; exit 1; }
 	$(GO) vet ./...
 	$(GO) test -race -timeout 20m $(RACE)
 	$(GO) test -timeout 40m ./...

@@ -155,6 +155,7 @@ func (c *conn1) serveOne(wait time.Duration) bool {
 	}
 	w := &writer1{c: c, o: http1.HeadOptions{Proto: proto, Head: head, Extra: []byte("X-Wsgid: " + c.s.Version + "\r\n")}}
 	err := out.copyTo(w, head, c.gone)
+	out.close() // before anyone is told: what comes from now on goes nowhere
 	if !in.Ended() {
 		c.s.Cancel(in)
 	}

@@ -62,6 +62,7 @@ func (s *Server) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 		return
 	}
 	err := out.copyTo(w2, w2.head2, hr.Context().Done())
+	out.close() // before anyone is told: what comes from now on goes nowhere
 	if !in.Ended() {
 		s.Cancel(in)
 	}

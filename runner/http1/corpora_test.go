@@ -3,25 +3,19 @@ package http1
 import (
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
 
-// sharedCorpora lies beside the project, not in it.
-const sharedCorpora = "../../../shared/corpora"
+// corpora holds what others have collected, see its README.
+const corpora = "../../testdata/corpora"
 
 func readJSON(t *testing.T, name string, v any) {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(sharedCorpora, name))
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Logf("no shared corpora beside this clone (%v): the cases of testdata are run alone", err)
-		t.SkipNow()
-	}
+	b, err := os.ReadFile(filepath.Join(corpora, name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +38,7 @@ func seen(result string) (requests []string, refused bool) {
 	return requests, refused
 }
 
-func TestSharedCorpusOfRequests(t *testing.T) {
+func TestCorpusOfRequests(t *testing.T) {
 	var cases []struct {
 		Name    string `json:"name"`
 		Raw     []byte `json:"raw_b64"`
@@ -104,7 +98,7 @@ func TestSharedCorpusOfRequests(t *testing.T) {
 	}
 }
 
-func TestSharedCorpusOfSmuggling(t *testing.T) {
+func TestCorpusOfSmuggling(t *testing.T) {
 	var cases []struct {
 		Name   string `json:"name"`
 		Header []byte `json:"header_b64"`
