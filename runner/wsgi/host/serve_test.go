@@ -197,6 +197,41 @@ def odd_status(environ, start_response):
     start_response("299 ", TEXT)
     return [b"odd"]
 
+def no_reason(environ, start_response):
+    start_response("200", TEXT)
+    return [b"bare"]
+
+class AskedOnce:
+    "As some that open a cursor or a lock there."
+    def __init__(self, *blocks): self.blocks, self.asked = list(blocks), 0
+    def __iter__(self):
+        self.asked += 1
+        if self.asked > 1: raise RuntimeError("__iter__ is called twice")
+        return self
+    def __next__(self):
+        if not self.blocks: raise StopIteration
+        return self.blocks.pop(0)
+
+def asked_once(environ, start_response):
+    start_response("200 OK", TEXT)
+    return AskedOnce(b"a", b"", b"bc")
+
+def asked_once_list(environ, start_response):
+    class Blocks(list):
+        asked = 0
+        def __iter__(self):
+            self.asked += 1
+            if self.asked > 1: raise RuntimeError("__iter__ is called twice")
+            return list.__iter__(self)
+    start_response("200 OK", TEXT)
+    return Blocks([b"abc"])
+
+def only_getitem(environ, start_response):
+    class Old:
+        def __getitem__(self, i): return (b"a", b"bc")[i]
+    start_response("200 OK", TEXT)
+    return Old()
+
 def many_headers(environ, start_response):
     start_response("200 OK", TEXT + [
         ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("X-Latin", "caf\xe9"), ("x-tab", "a\tb"), ("X-Empty", "")])
@@ -228,6 +263,9 @@ def large_write(environ, start_response):
 		{"iterator_with_length", "abc", "H", "3"},
 		{"sized", "abc", "H", "3"},
 		{"sized_two", "abc", "hde", ""},
+		{"asked_once", "abc", "hde", ""},
+		{"asked_once_list", "abc", "H", "3"},
+		{"only_getitem", "abc", "hde", ""},
 		{"written", "abc", "hdde", ""},
 		{"written_with_length", "ab", "hD", "2"},
 		{"large", x + x, "hdD", "400000"},
@@ -245,6 +283,7 @@ def large_write(environ, start_response):
 		"no_content_with_body": `"204 No Content" ["Content-Type: text/plain"] "" H`,
 		"not_modified":         `"304 Not Modified" ["ETag: \"1\""] "" H`,
 		"not_found":            `"404 Not Found" ["Content-Type: text/plain"] "none" H`,
+		"no_reason":            `"200" ["Content-Type: text/plain"] "bare" H`,
 		"odd_status":           `"299 " ["Content-Type: text/plain"] "odd" H`,
 		"many_headers": `"200 OK" ["Content-Type: text/plain" "Set-Cookie: a=1" "Set-Cookie: b=2" ` +
 			`"X-Latin: caf\xe9" "x-tab: a\tb" "X-Empty: "] "" H`,
@@ -467,6 +506,35 @@ def pipe(environ, start_response):
 def closing(environ, start_response):
     return wrap(environ, start_response, Noted(open(HERE + "/small", "rb")))
 
+class Skipping:
+    "What answers a Range: it skips to its start, by reading where it cannot seek."
+    def __init__(self, blocks, start):
+        self.blocks, self.skipped = iter(blocks), 0
+        self.close = blocks.close
+        if blocks.seekable():
+            blocks.seek(start)
+            self.skipped = start - blocks.tell()
+    def __iter__(self): return self
+    def __next__(self): return next(self.blocks)
+
+def skipping(environ, start_response):
+    return Skipping(wrap(environ, start_response, open(HERE + "/large", "rb")), 299990)
+
+def sought(environ, start_response):
+    wrapper = wrap(environ, start_response, open(HERE + "/large", "rb"))
+    wrapper.seek(-10, 2)
+    return wrapper
+
+def can_seek(environ, start_response):
+    start_response("200 OK", TEXT)
+    r, w = os.pipe()
+    os.close(w)
+    class Old:
+        def seek(self, at): pass
+    with open(r, "rb") as pipe, open(HERE + "/large", "rb") as plain, open(HERE + "/large", "rb", 0) as unbuffered:
+        files = [plain, unbuffered, pipe, Old(), object()]
+        return [repr([environ["wsgi.file_wrapper"](f).seekable() for f in files]).encode()]
+
 def fds(environ, start_response):
     start_response("200 OK", TEXT)
     return [" ".join(sorted(os.listdir("/proc/self/fd"), key=int)).encode()]
@@ -493,6 +561,9 @@ with gzip.open(HERE + "/packed.gz", "wb") as f:
 		{"packed", "unpacked", "he", "", ""},
 		{"pipe", "piped", "he", "", ""},
 		{"closing", "small file", "he", "", ""},
+		{"skipping", "0123456789", "he", "", ""},
+		{"sought", "0123456789", "H", "", "10"},
+		{"can_seek", "[True, True, False, True, False]", "H", "", ""},
 	} {
 		r := w.get("/" + c.path)
 		if r.status != "200 OK" || r.body != c.body || r.way() != c.way || r.file != c.file ||

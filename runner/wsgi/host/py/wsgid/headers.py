@@ -17,7 +17,8 @@ _CONTROLS = frozenset(map(chr, range(32))) - {"\t"} | {"\x7f"}
 
 
 def check_status(status):
-    """Returns the status code."""
+    """Returns the status code. A reason is not required, as a client may ignore
+    it (RFC 9112, section 4)."""
     if not isinstance(status, str):
         raise TypeError(
             "status must be a str such as '200 OK', not %s %r" % (type(status).__name__, status)
@@ -25,28 +26,16 @@ def check_status(status):
     code = status[:3]
     if len(code) != 3 or not code.isdigit() or not code.isascii() or status[3:4] not in ("", " "):
         raise ValueError("status must be such as '200 OK', not %r" % status)
-    if len(status) == 3:
-        raise ValueError(
-            "status must hold a code and a reason, such as '%s %s', not only %r"
-            % (code, _reason(int(code)), status)
-        )
     if not 200 <= int(code) <= 599:
         raise ValueError("status %r is not a final one: it must be from 200 to 599" % status)
     _check_text("status", status)
     return int(code)
 
 
-def _reason(code):
-    from http import HTTPStatus
-
-    try:
-        return HTTPStatus(code).phrase
-    except ValueError:
-        return "Reason"
-
-
 def check_headers(headers):
-    """Returns (the header lines, the Content-Length or -1)."""
+    """Returns (the header lines, the Content-Length or -1, the names of those
+    that were left out because they are the server's: an application cannot know
+    how its response is sent, so that they can be nothing but wrong)."""
     if not isinstance(headers, list):
         raise TypeError(
             "response headers must be a list of (name, value) tuples, not %s"
@@ -54,12 +43,16 @@ def check_headers(headers):
         )
     lines = []
     length = -1
+    dropped = []
     for item in headers:
         if not isinstance(item, (tuple, list)) or len(item) != 2:
             raise TypeError("a response header must be a (name, value) tuple, not %r" % (item,))
         name, value = item
         check_name(name)
         _check_text("header " + name, value)
+        if name.lower() in HOP_BY_HOP:
+            dropped.append(name)
+            continue
         if name.lower() == "content-length":
             value = value.strip(" \t")
             if not value.isdigit() or not value.isascii():
@@ -70,7 +63,7 @@ def check_headers(headers):
                 continue
             length = int(value)
         lines.append("%s: %s\r\n" % (name, value))
-    return "".join(lines), length
+    return "".join(lines), length, dropped
 
 
 def check_name(name):
@@ -78,10 +71,6 @@ def check_name(name):
         raise TypeError("a header name must be a str, not %s %r" % (type(name).__name__, name))
     if not name or not _TOKEN.issuperset(name):
         raise ValueError("%r is not a header name" % name)
-    if name.lower() in HOP_BY_HOP:
-        raise ValueError(
-            "header %s belongs to the server: an application must not set hop-by-hop headers" % name
-        )
 
 
 def _check_text(what, value):

@@ -6,6 +6,9 @@ from .link import ABORT, DATA, END, HEAD, HEADER, LAST, MAX_MESSAGE, PART, ROOM,
 
 _LENGTH = "Content-Length: "
 
+# The names of headers that were dropped, in lower case: each is told once.
+_dropped = set()
+
 # What has passed the checks of headers.py: status -> its line, name -> its
 # prefix. Statuses that forbid a body are not kept, nor is anything that a
 # client could multiply without end.
@@ -44,6 +47,19 @@ class FileWrapper(object):
         if data:
             return data
         raise StopIteration
+
+    # What answers a Range by skipping to its start (werkzeug's does) would read
+    # the file up to there where it could not seek.
+
+    def seekable(self):
+        seekable = getattr(self.filelike, "seekable", None)
+        return hasattr(self.filelike, "seek") if seekable is None else bool(seekable())
+
+    def seek(self, *place):
+        return self.filelike.seek(*place)
+
+    def tell(self):
+        return self.filelike.tell()
 
 
 class Response(object):
@@ -111,7 +127,9 @@ class Response(object):
         from . import headers as check
 
         code = check.check_status(status)
-        lines, length = check.check_headers(headers)
+        lines, length, dropped = check.check_headers(headers)
+        for name in dropped:
+            self._note_dropped(name)
         head = ("%s\r\n%s" % (status, lines)).encode("latin-1")
         if len(head) > _LONGEST_HEAD:
             raise ValueError("the response's headers are %d bytes long: too many" % len(head))
@@ -131,7 +149,7 @@ class Response(object):
                 _statuses.clear()
             _statuses[status] = status + "\r\n"
         for name, _ in headers:
-            if type(name) is str and name not in _names:
+            if type(name) is str and name not in _names and name not in dropped:
                 if len(_names) > _MOST:
                     _names.clear()
                     _names["Content-Length"] = _LENGTH
@@ -209,7 +227,13 @@ class Response(object):
             single = len(result) == 1
         except Exception:
             single = False
-        for block in iterator:
+        # Not by "for", which would call __iter__ once more: an iterable may count
+        # on being asked once, as other servers do.
+        while True:
+            try:
+                block = next(iterator)
+            except StopIteration:
+                return
             if type(block) is not bytes:
                 block = _to_bytes(block, "the application's iterable gave")
             if not block:
@@ -363,6 +387,14 @@ class Response(object):
             self.log(
                 "the application gave more than the %d bytes it promised (Content-Length): "
                 "the surplus is dropped" % self.length, None)
+
+    def _note_dropped(self, name):
+        lower = name.lower()
+        if lower not in _dropped:
+            _dropped.add(lower)
+            self.log(
+                "the application set the header %s, which belongs to the server (PEP 3333, "
+                "hop-by-hop headers): it is dropped; told once" % name, None)
 
     def _send_head_only(self):
         if not self.begun:
