@@ -195,7 +195,7 @@ func (ln *listener) rest(err error) {
 func (f *front) adopt(fd int, ln *listener, host, port string, pending []byte) {
 	c := &conn{front: f, ln: ln, fd: fd, state: connHead, keep: true}
 	c.peer = wsgi.Peer{RemoteAddr: host, RemotePort: port, ServerName: ln.host, ServerPort: ln.port,
-		Software: "wsgid/" + Version, Trusted: f.trusts}
+		Software: "wsgid/" + Version, Trusted: f.trusts, Multiprocess: &f.pool.multiprocess}
 	f.conns[c] = struct{}{}
 	if err := f.loop.add(fd, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET, c); err != nil {
 		f.log.error(err.Error())

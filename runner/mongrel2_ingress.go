@@ -114,7 +114,7 @@ func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 	x := in.pool.newExchange()
 	x.label = label(x.label, &r.Request)
 	x.body = r.File
-	r.Peer.Software, r.Peer.Trusted = "wsgid/"+Version, in.trusted
+	r.Peer.Software, r.Peer.Trusted, r.Peer.Multiprocess = "wsgid/"+Version, in.trusted, &in.pool.multiprocess
 	if in.pool.access.on.Load() {
 		x.access.note(&r.Request, &r.Peer)
 	}

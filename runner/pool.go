@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
@@ -36,6 +37,9 @@ type pool struct {
 	rollWant string // digest of the spec whose rollout failed
 
 	workers []*worker // all that have not been reaped
+	// multiprocess tells requests that there is, or may be, more than one of them;
+	// read by the bridge's goroutines too.
+	multiprocess atomic.Bool
 	// templates of workers.preload, by generation
 	templates map[int]*template
 	idle      []*slot // last in, first out: the warm ones work, the others are seen idle
@@ -81,6 +85,7 @@ type pool struct {
 func newPool(l *loop, log *appLog, spec *appspec.Spec) *pool {
 	p := &pool{loop: l, log: log, spec: spec, min: spec.Workers.Min, max: spec.Workers.Max, gen: 1, lastGen: 1,
 		templates: map[int]*template{}}
+	p.noteProcesses()
 	p.rx = newReceiver(wsgi.MaxMessage + 4096)
 	p.retry.f = p.reconcile
 	p.look.f = p.watch
@@ -93,6 +98,12 @@ func newPool(l *loop, log *appLog, spec *appspec.Spec) *pool {
 	p.served = func(*appspec.Spec) {}
 	p.changed, p.emptied, p.admitted = func() {}, func() {}, func(*worker) {}
 	return p
+}
+
+// noteProcesses is called when the workers, or how many may be started, have
+// changed: even an app of one worker has two while one takes the other's place.
+func (p *pool) noteProcesses() {
+	p.multiprocess.Store(p.max > 1 || len(p.workers) > 1)
 }
 
 // touch notes a change of state.

@@ -98,6 +98,7 @@ func (p *pool) startWorker(spec *appspec.Spec, gen int, held bool) *worker {
 	w := &worker{pool: p, gen: gen, state: WorkerStarting, since: p.loop.now, pidfd: -1, held: held}
 	w.limit, w.jitter = jitter(spec.Workers.MaxRequests), rand.Float64()/10
 	p.workers = append(p.workers, w)
+	p.noteProcesses()
 	w.timer.f = func() {
 		w.killed = fmt.Sprintf("it was not ready within %v (workers.start_timeout)", spec.Workers.StartTimeout)
 		p.log.warn(fmt.Sprintf("worker %d: %s; its stack follows", w.pid, w.killed))
@@ -302,6 +303,7 @@ func (p *pool) drop(w *worker) {
 	w.close()
 	if i := slices.Index(p.workers, w); i >= 0 {
 		p.workers = slices.Delete(p.workers, i, i+1)
+		p.noteProcesses()
 	}
 }
 

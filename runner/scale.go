@@ -143,6 +143,7 @@ func (s *scaler) facts() scaleFacts {
 // limits takes over new bounds.
 func (s *scaler) limits(lo, hi int) {
 	s.want = min(max(s.want, lo), hi)
+	s.pool.noteProcesses()
 	if !s.fixed() {
 		s.pool.loop.setBy(&s.timer, s.pool.loop.now)
 	}

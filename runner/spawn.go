@@ -158,7 +158,7 @@ func (s *spawner) prepare(w *worker, spec *appspec.Spec, template bool) (job spa
 		App: spec.Name, AppPath: spec.Path, Loader: spec.Loader, WSGIApp: spec.WSGIApp,
 		LoaderDirs: dirs, Middleware: spec.Middleware,
 		Django: spec.Loader == "django", DjangoSettings: djangoSettings(spec),
-		Threads: spec.Workers.Threads, Multiprocess: spec.Workers.Max > 1,
+		Threads: spec.Workers.Threads,
 		Debug: spec.Debug, Preload: template, Ring: hasRing, Version: Version,
 		Limits: s.ownLimits(spec.Limits),
 	})

@@ -41,15 +41,16 @@ type tlsSocket struct {
 func newTLSIngress(l *loop, p *pool, f *front, log *appLog) *tlsIngress {
 	in := &tlsIngress{loop: l, pool: p, front: f, log: log, open: map[*bridge.Incoming]*exchange{}, left: func() {}}
 	in.server = &bridge.Server{
-		Submit:   func(r *bridge.Incoming) { l.post(func() { in.submit(r) }) },
-		Cancel:   func(r *bridge.Incoming) { l.post(func() { in.cancel(r) }) },
-		Refused:  func(peer wsgi.Peer, status int) { l.post(func() { p.refused(nil, &peer, status) }) },
-		Limits:   func() bridge.Limits { return *in.limits.Load() },
-		Trusted:  f.trusts,
-		TempFile: f.tempFile,
-		Log:      log.info,
-		Version:  Version,
-		Note:     p.access.noteOf,
+		Submit:       func(r *bridge.Incoming) { l.post(func() { in.submit(r) }) },
+		Cancel:       func(r *bridge.Incoming) { l.post(func() { in.cancel(r) }) },
+		Refused:      func(peer wsgi.Peer, status int) { l.post(func() { p.refused(nil, &peer, status) }) },
+		Limits:       func() bridge.Limits { return *in.limits.Load() },
+		Trusted:      f.trusts,
+		TempFile:     f.tempFile,
+		Log:          log.info,
+		Multiprocess: &p.multiprocess,
+		Version:      Version,
+		Note:         p.access.noteOf,
 	}
 	return in
 }

@@ -74,7 +74,7 @@ func (s *Server) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 
 // peer2 is what the environ says of the connection of a request.
 func (s *Server) peer2(hr *http.Request) wsgi.Peer {
-	p := wsgi.Peer{HTTPS: true, Software: "wsgid/" + s.Version, Trusted: s.Trusted}
+	p := wsgi.Peer{HTTPS: true, Software: "wsgid/" + s.Version, Trusted: s.Trusted, Multiprocess: s.Multiprocess}
 	if host, port, err := net.SplitHostPort(hr.RemoteAddr); err == nil {
 		p.RemoteAddr, p.RemotePort = host, port
 	}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
@@ -68,6 +69,8 @@ type Server struct {
 	Limits func() Limits
 	// Trusted is wsgi.Peer's; safe for concurrent use. nil: no proxy is trusted.
 	Trusted func(addr string) bool
+	// Multiprocess is wsgi.Peer's; nil: false.
+	Multiprocess *atomic.Bool
 	// TempFile opens a file for what is too large for memory; nil: an unlinked
 	// one in the folder for temporary files.
 	TempFile func() (*os.File, error)
@@ -317,7 +320,7 @@ func (s *Server) tempFile() (*os.File, error) {
 
 // peer is what the environ says of a connection.
 func (s *Server) peer(c net.Conn) wsgi.Peer {
-	p := wsgi.Peer{HTTPS: true, Software: "wsgid/" + s.Version, Trusted: s.Trusted}
+	p := wsgi.Peer{HTTPS: true, Software: "wsgid/" + s.Version, Trusted: s.Trusted, Multiprocess: s.Multiprocess}
 	p.RemoteAddr, p.RemotePort = hostPort(c.RemoteAddr())
 	p.ServerName, p.ServerPort = hostPort(c.LocalAddr())
 	return p

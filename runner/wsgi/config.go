@@ -15,7 +15,6 @@ type Config struct {
 	Django         bool     // django: the app has django settings to overlay, or was forced to Django
 	DjangoSettings string   // django_settings: settings module; empty: found in the app
 	Threads        int      // threads: slots of this worker
-	Multiprocess   bool     // multiprocess: the value of wsgi.multiprocess
 	Debug          bool     // debug
 	Preload        bool     // preload: load once, then fork on demand
 	Version        string   // version: of this program
@@ -62,7 +61,6 @@ func AppendInit(dst []byte, c *Config) []byte {
 	str("django_settings", c.DjangoSettings)
 	dst = appendKey(dst, "threads")
 	dst = appendInt(dst, int64(c.Threads))
-	flag("multiprocess", c.Multiprocess)
 	flag("debug", c.Debug)
 	flag("preload", c.Preload)
 	flag("ring", c.Ring)

@@ -17,8 +17,7 @@ type Entry struct {
 
 // AppendEnviron appends the environ of a request as a marshal dict, complete
 // but for what only the worker can know: it adds wsgi.version, wsgi.input,
-// wsgi.errors, wsgi.multithread, wsgi.multiprocess, wsgi.run_once and
-// wsgi.file_wrapper. Strings are bytes read as latin-1 (PEP 3333, "Unicode
+// wsgi.errors, wsgi.multithread, wsgi.run_once and wsgi.file_wrapper. Strings are bytes read as latin-1 (PEP 3333, "Unicode
 // Issues").
 //
 //   - PATH_INFO is decoded once, every octet: %2F becomes "/", %00 becomes NUL,
@@ -70,6 +69,12 @@ func AppendEnviron(dst []byte, r *Request, p *Peer, extra ...Entry) []byte {
 			host = o.host
 		}
 		dst = appendServer(dst, host, p.ServerName, o.serverPort, o.https)
+	}
+
+	if p.Multiprocess != nil && p.Multiprocess.Load() {
+		dst = append(dst, "Z\x11wsgi.multiprocessT"...)
+	} else {
+		dst = append(dst, "Z\x11wsgi.multiprocessF"...)
 	}
 
 	mark := len(dst)

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -122,6 +123,22 @@ func compareEnviron(t *testing.T, name string, got, want map[string]string) {
 		if _, ok := want[k]; !ok {
 			t.Errorf("%s: %s = %q, want it absent", name, k, got[k])
 		}
+	}
+}
+
+// wsgi.multiprocess may change between two requests of one connection.
+func TestMultiprocess(t *testing.T) {
+	var multi atomic.Bool
+	p := &Peer{Multiprocess: &multi}
+	var items [][]byte
+	for _, v := range []bool{false, true, true, false} {
+		multi.Store(v)
+		items = append(items, AppendEnviron(nil, testRequest("GET", "/"), p))
+	}
+	var got []bool
+	python(t, `print(json.dumps([marshal.loads(e)["wsgi.multiprocess"] for e in items]))`, items, &got)
+	if want := []bool{false, true, true, false}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 

@@ -51,8 +51,9 @@ for e in items:
     env = marshal.loads(e)
     assert type(env) is dict, env
     full = dict(env)
+    assert env.pop("wsgi.multiprocess") is False
     full.update({"wsgi.version": (1, 0), "wsgi.input": io.BytesIO(), "wsgi.errors": io.StringIO(),
-        "wsgi.multithread": False, "wsgi.multiprocess": True, "wsgi.run_once": False})
+        "wsgi.multithread": False, "wsgi.run_once": False})
     # The check knows the methods of its day only.
     if full["REQUEST_METHOD"] not in ("GET", "HEAD", "POST", "OPTIONS", "PATCH", "PUT", "DELETE", "TRACE"):
         full["REQUEST_METHOD"] = "GET"

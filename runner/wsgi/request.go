@@ -1,5 +1,7 @@
 package wsgi
 
+import "sync/atomic"
+
 // Header is one header field as it was received. Value has no surrounding
 // white space. Both slices may point into a buffer that is reused once the
 // environ has been built.
@@ -51,7 +53,11 @@ type Peer struct {
 	// Software is SERVER_SOFTWARE, "wsgid/1.0.0"; empty: "wsgid".
 	Software string
 
-	// The fields above, but for Trusted, do not change once an environ was built.
+	// Multiprocess is wsgi.multiprocess: another process may serve a request of
+	// the app at the same time. It changes as workers come and go; nil: false.
+	Multiprocess *atomic.Bool
+
+	// The fields above, but for Trusted and Multiprocess, do not change once an environ was built.
 	used   bool
 	cached []byte // entries of the environ that all requests share
 }

@@ -126,7 +126,7 @@ def application(environ, start_response):
 
 func TestPreload(t *testing.T) {
 	w, ready := startReady(t, webApp(t, preloaded), options{config: wsgi.Config{
-		WSGIApp: "web:application", Preload: true, Threads: 2, Multiprocess: true}})
+		WSGIApp: "web:application", Preload: true, Threads: 2}})
 	if ready.App != "web:application" || len(ready.Warnings) != 0 {
 		t.Errorf("ready is %+v", ready)
 	}

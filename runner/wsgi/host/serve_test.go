@@ -377,7 +377,7 @@ def keys(environ, start_response):
 			t.Errorf("echo of %d bytes: %d bytes, %.300s", len(body), len(r.body), r)
 		}
 	}
-	want := "200 OK [('wsgi.input_terminated', True), ('wsgi.multiprocess', False), ('wsgi.multithread', False), " +
+	want := "200 OK [('wsgi.input_terminated', True), ('wsgi.multiprocess', True), ('wsgi.multithread', False), " +
 		"('wsgi.run_once', False), ('wsgi.url_scheme', 'http'), ('wsgi.version', (1, 0))]"
 	for path, want := range map[string]string{
 		"stream": "200 OK wab", "file": "200 OK content", "keys": want,

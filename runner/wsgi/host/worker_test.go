@@ -373,7 +373,7 @@ func (s *slot) encode(environ map[string]any, flags byte) []byte {
 	all := map[string]any{
 		"REQUEST_METHOD": "GET", "SCRIPT_NAME": "", "PATH_INFO": "/", "QUERY_STRING": "",
 		"SERVER_NAME": "localhost", "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1",
-		"REMOTE_ADDR": "127.0.0.1", "wsgi.url_scheme": "http", "HTTP_HOST": "localhost",
+		"REMOTE_ADDR": "127.0.0.1", "wsgi.url_scheme": "http", "wsgi.multiprocess": true, "HTTP_HOST": "localhost",
 	}
 	maps.Copy(all, environ)
 	data, err := wsgi.AppendValue(nil, all)

@@ -20,7 +20,6 @@ def environ_constants(config, errors):
         "wsgi.version": (1, 0),
         "wsgi.errors": errors,
         "wsgi.multithread": config.get("threads", 1) > 1,
-        "wsgi.multiprocess": bool(config.get("multiprocess")),
         "wsgi.run_once": False,
         "wsgi.file_wrapper": FileWrapper,
         "wsgi.input_terminated": True,  # read() ends where the body does, chunked or not
