@@ -1,8 +1,72 @@
 package runner
 
 import (
+	"net"
+	"path/filepath"
 	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
+
+// SERVER_PORT is the port of the connection. Where we do not know one, on a unix
+// socket and behind mongrel2, it is the one that the client asked for.
+func TestServerPort(t *testing.T) {
+	t.Parallel()
+	sock := ""
+	a, h, ways := everyWay(t, pepApp, nil, func(s *appspec.Spec) {
+		sock = filepath.Join(filepath.Dir(s.Path), "x.sock")
+		s.Sockets.HTTP = append(s.Sockets.HTTP, appspec.HTTPSocket{Listen: "unix:" + sock, Mode: 0o666})
+	})
+	environ := func(w way, lines string) map[string]any {
+		t.Helper()
+		if w.name != "unix" {
+			return w.environ(t, "GET /environ HTTP/1.1\r\n"+lines+"\r\n")
+		}
+		c, err := net.Dial("unix", sock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		return w.environOn(t, c, "GET /environ HTTP/1.1\r\n"+lines+"\r\n")
+	}
+	_, tcp, err := net.SplitHostPort(ways[0].addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, secure, err := net.SplitHostPort(ways[2].addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		w           way
+		lines, want string
+	}{
+		{ways[0], "Host: h:81\r\n", tcp}, {ways[0], "Host: h\r\n", tcp},
+		{ways[1], "Host: h:81\r\n", "81"}, {ways[1], "Host: h\r\n", "80"}, {ways[1], "Host: [::1]\r\n", "80"}, {ways[1], "Host: [::1]:82\r\n", "82"},
+		{ways[2], "Host: h:81\r\n", secure},
+		{way{name: "unix"}, "Host: h:81\r\n", "81"}, {way{name: "unix"}, "Host: h\r\n", "80"},
+		{way{name: "unix"}, "Host: [::1]:82\r\n", "82"}, {way{name: "unix"}, "Host:\r\n", "80"},
+	} {
+		e := environ(c.w, c.lines)
+		if e["SERVER_PORT"] != c.want || e["SERVER_NAME"] == "" {
+			t.Errorf("%s, %q: SERVER_PORT %q, want %q; SERVER_NAME %q", c.w.name, c.lines, e["SERVER_PORT"], c.want, e["SERVER_NAME"])
+		}
+	}
+	next := *a.spec
+	next.Request.TrustedProxies = []string{"127.0.0.0/8"}
+	if err := h.Update(a.ctx(), &next, 2, false); err != nil {
+		t.Fatal(err)
+	}
+	for lines, want := range map[string]string{
+		"Host: h:81\r\nX-Forwarded-Proto: https\r\n": "81", "Host: h\r\nX-Forwarded-Proto: https\r\n": "443",
+		"Host: h\r\nX-Forwarded-For: 9.9.9.9\r\n": "80", "Host: h:81\r\nX-Forwarded-For: 9.9.9.9\r\n": "81",
+	} {
+		if got := environ(ways[1], lines)["SERVER_PORT"]; got != want {
+			t.Errorf("mongrel2, %q: SERVER_PORT %q, want %q", lines, got, want)
+		}
+	}
+	a.checkValidator()
+}
 
 // wsgi.multiprocess is what is so at the time of the request, also for a worker
 // that was started when it was otherwise.

@@ -113,7 +113,7 @@ func (f *front) listen(name string, fd int) error {
 	ln := &listener{front: f, name: name, fd: fd}
 	if strings.HasPrefix(name, "unix:") {
 		ln.unix = true
-		ln.host, ln.port = "localhost", "80"
+		ln.host = "localhost"
 	} else if sa, err := unix.Getsockname(fd); err == nil {
 		_, ln.host, ln.port = addrOf(sa)
 		if a, err := netip.ParseAddr(ln.host); err == nil && a.IsUnspecified() {

@@ -68,7 +68,7 @@ func (c *checker) ask(w *worker) {
 	if found {
 		r.Path, r.Query = []byte(path), []byte(query)
 	}
-	peer := wsgi.Peer{RemoteAddr: "127.0.0.1", ServerName: "localhost", ServerPort: "80", Software: "wsgid/" + Version, Multiprocess: &p.multiprocess}
+	peer := wsgi.Peer{RemoteAddr: "127.0.0.1", ServerName: "localhost", Software: "wsgid/" + Version, Multiprocess: &p.multiprocess}
 	x := p.newExchange()
 	x.health = true
 	x.msg = wsgi.AppendRequest(x.msg, 0, 0, &r, &peer)

@@ -184,6 +184,11 @@ func TestForwarded(t *testing.T) {
 		{"host", "127.0.0.1", "X-Forwarded-Host: www.example.com", "127.0.0.1 4711 http www.example.com www.example.com 8000"},
 		{"host with port", "127.0.0.1", "X-Forwarded-Host: www.example.com:444 | X-Forwarded-Proto: https", "127.0.0.1 4711 https www.example.com:444 www.example.com 444"},
 		{"host rubbish", "127.0.0.1", "X-Forwarded-Host: a/b", "127.0.0.1 4711 http h h 8000"},
+		{"scheme and the port of Host", "127.0.0.1", "Host: h:8443 | X-Forwarded-Proto: https", "127.0.0.1 4711 https h:8443 h 8443"},
+		{"scheme, host and the proxy's own Host", "127.0.0.1", "Host: h:8443 | X-Forwarded-Proto: https | X-Forwarded-Host: www.test", "127.0.0.1 4711 https www.test www.test 443"},
+		{"forwarded scheme and the port of Host", "127.0.0.1", "Host: h:8443 | Forwarded: for=192.0.2.9;proto=https", "192.0.2.9 0 https h:8443 h 8443"},
+		{"port of Host alone", "127.0.0.1", "Host: h:8443 | X-Forwarded-For: 192.0.2.9", "192.0.2.9 0 http h:8443 h 8000"},
+		{"port wins over that of Host", "127.0.0.1", "Host: h:8443 | X-Forwarded-Proto: https | X-Forwarded-Port: 444", "127.0.0.1 4711 https h:8443 h 444"},
 		{"port", "127.0.0.1", "X-Forwarded-Proto: https | X-Forwarded-Port: 8443", "127.0.0.1 4711 https h h 8443"},
 		{"port rubbish", "127.0.0.1", "X-Forwarded-Port: x", "127.0.0.1 4711 http h h 8000"},
 		{"forwarded", "127.0.0.1", `Forwarded: for="[2001:db8::1]:77";Proto=https;host=www.test;by=10.0.0.1`, "2001:db8::1 77 https www.test www.test 443"},
@@ -196,7 +201,11 @@ func TestForwarded(t *testing.T) {
 	for _, c := range cases {
 		lines := []string{"Host: h"}
 		if c.lines != "" {
-			lines = append(lines, strings.Split(c.lines, " | ")...)
+			more := strings.Split(c.lines, " | ")
+			if strings.HasPrefix(more[0], "Host: ") {
+				lines = nil
+			}
+			lines = append(lines, more...)
 		}
 		p := &Peer{RemoteAddr: c.peer, RemotePort: "4711", ServerName: "me", ServerPort: "8000", Trusted: trustLoopback}
 		items = append(items, AppendEnviron(nil, testRequest("GET", "/", lines...), p))

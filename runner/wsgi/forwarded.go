@@ -13,6 +13,7 @@ type origin struct {
 	https      bool
 	host       []byte // nil: the Host header holds
 	serverPort string
+	told       bool // the scheme was told: serverPort is that of the scheme
 }
 
 func (o *origin) appendConnection(dst []byte, p *Peer) []byte {
@@ -36,6 +37,7 @@ func forwarded(r *Request, p *Peer) *origin {
 		at := o.walk(p, len(xfor), func(i int) string { return xfor[i] })
 		o.setProto(pick(xproto, at, len(xfor)))
 		o.setHost(pick(xhost, at, len(xfor)))
+		o.portOfHost(r.Host)
 		o.setPort(pick(xport, at, len(xfor)))
 		return o
 	}
@@ -54,6 +56,7 @@ func forwarded(r *Request, p *Peer) *origin {
 	}
 	o.setProto(elements[at].proto)
 	o.setHost(elements[at].host)
+	o.portOfHost(r.Host)
 	return o
 }
 
@@ -92,9 +95,17 @@ func pick(list []string, at, n int) string {
 func (o *origin) setProto(proto string) {
 	switch strings.ToLower(proto) {
 	case "https":
-		o.https, o.serverPort = true, "443"
+		o.https, o.serverPort, o.told = true, "443", true
 	case "http":
-		o.https, o.serverPort = false, "80"
+		o.https, o.serverPort, o.told = false, "80", true
+	}
+}
+
+// portOfHost: a proxy that tells the scheme and passes the client's own Host on
+// may itself listen on another port than the scheme's.
+func (o *origin) portOfHost(host []byte) {
+	if _, port := splitHostPort(host); o.told && o.host == nil && len(port) > 0 {
+		o.serverPort = string(port)
 	}
 }
 

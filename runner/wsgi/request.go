@@ -44,7 +44,7 @@ type Peer struct {
 	RemoteAddr string // of the client's end of the connection; empty for a unix socket
 	RemotePort string
 	ServerName string // used where the request names no host
-	ServerPort string
+	ServerPort string // empty where the connection has none: the port of Host counts, else the scheme's
 	HTTPS      bool
 	// Trusted tells that the peer is one of request.trusted_proxies:
 	// X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-Forwarded-Port and

@@ -93,14 +93,11 @@ func (in *Incoming) fill(serverName string) {
 	} else {
 		in.Body = m.Body
 	}
+	// mongrel2 does not tell the port that it listens on.
 	in.Peer = wsgi.Peer{
 		RemoteAddr: text(m.RemoteAddr),
 		ServerName: serverName,
-		ServerPort: "80",
 		HTTPS:      string(m.URLScheme) == "https",
-	}
-	if in.Peer.HTTPS {
-		in.Peer.ServerPort = "443"
 	}
 	in.Message = Message{
 		ServerID: m.Sender,
