@@ -18,6 +18,7 @@ type chunkState uint8
 const (
 	atSizeFirst chunkState = iota // before the first digit of a size
 	atSize
+	atSizeSpace // in the white space between a size and an extension
 	atExtension
 	atSizeLF
 	atData
@@ -108,6 +109,24 @@ func (c *ChunkedReader) step(b byte) *Error {
 		case b == '\r':
 			c.state = atSizeLF
 		case b == ';':
+			c.state = atExtension
+		case b == ' ' || b == '\t':
+			c.state = atSizeSpace
+			c.ext++
+		default:
+			return errChunkSize
+		}
+	case atSizeSpace:
+		// White space may stand between a size and the ";" of an extension (BWS; RFC
+		// 9112, section 7.1.1). It cannot change the size for any reader: nothing but
+		// more of it and the ";" is taken behind it, no digit, and no end of the line,
+		// where some would stop and others go on.
+		switch b {
+		case ' ', '\t':
+			if c.ext++; c.ext > maxExtension {
+				return errChunkExtLong
+			}
+		case ';':
 			c.state = atExtension
 		default:
 			return errChunkSize

@@ -41,7 +41,7 @@ var (
 	errCoding10       = bad("Transfer-Encoding in HTTP/1.0")
 	errCodingUnknown  = &Error{Status: 501, Reason: "Transfer-Encoding other than chunked"}
 	errConnect        = &Error{Status: 501, Reason: "CONNECT is for proxies"}
-	errVersionUnknown = &Error{Status: 505, Reason: "version is neither HTTP/1.0 nor HTTP/1.1"}
+	errVersionUnknown = &Error{Status: 505, Reason: "version is not HTTP/1.x"}
 	errExpect         = &Error{Status: 417, Reason: "Expect other than 100-continue"}
 	errLineLong       = &Error{Status: 414, Reason: "request line is too long"}
 	errHeadLong       = &Error{Status: 431, Reason: "headers are too long"}

@@ -35,10 +35,7 @@ func (p *Parser) field(line []byte, r *wsgi.Request) *Error {
 		}
 	case 6:
 		if equalFold(name, "expect") {
-			if !equalFold(value, "100-continue") {
-				return errExpect
-			}
-			p.expect = true
+			return p.expectField(value)
 		}
 	case 10:
 		if equalFold(name, "connection") {
@@ -66,6 +63,23 @@ func (p *Parser) hostField(value []byte) *Error {
 		return errHost
 	}
 	p.sawHost, p.host = true, value
+	return nil
+}
+
+// expectField reads a list (RFC 9110, section 10.1.1). An empty one, or an empty
+// member, expects nothing (section 5.6.1.2).
+func (p *Parser) expectField(value []byte) *Error {
+	for len(value) > 0 {
+		var member []byte
+		member, value, _ = bytes.Cut(value, comma)
+		switch member = trim(member); {
+		case len(member) == 0:
+		case equalFold(member, "100-continue"):
+			p.expect = true
+		default:
+			return errExpect
+		}
+	}
 	return nil
 }
 

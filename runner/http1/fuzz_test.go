@@ -78,6 +78,7 @@ func FuzzParseHead(f *testing.F) {
 func FuzzChunkedReader(f *testing.F) {
 	f.Add([]byte("5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\nrest"), uint16(3))
 	f.Add([]byte("ffffffffffffffff\r\n"), uint16(1))
+	f.Add([]byte("5 \t;a=b\r\nhello\r\n0 ;\r\n\r\n"), uint16(2))
 	f.Add([]byte("1\r\na\r\n1\r\nb\r\n00\r\n\r\n"), uint16(7))
 	f.Fuzz(func(t *testing.T, raw []byte, at uint16) {
 		whole, n, done, err := decodeAll(raw, len(raw))

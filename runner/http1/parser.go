@@ -217,10 +217,15 @@ func (p *Parser) parseLine(line []byte, r *wsgi.Request) *Error {
 	case "HTTP/1.0":
 		r.Proto = "HTTP/1.0"
 	default:
-		if len(version) == 8 && string(version[:5]) == "HTTP/" && isDigit(version[5]) && version[6] == '.' && isDigit(version[7]) {
+		if len(version) != 8 || string(version[:5]) != "HTTP/" || !isDigit(version[5]) || version[6] != '.' || !isDigit(version[7]) {
+			return errVersion
+		}
+		if version[5] != '1' {
 			return errVersionUnknown
 		}
-		return errVersion
+		// A later minor version is read as the highest that we know (RFC 9110,
+		// section 2.5).
+		r.Proto = "HTTP/1.1"
 	}
 	if string(r.Method) == "CONNECT" {
 		return errConnect

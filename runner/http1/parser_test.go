@@ -81,7 +81,7 @@ func TestParseHeadRefuses(t *testing.T) {
 	}{
 		{"GET / HTTP/1.1\n", 400, "a line ends without CR"},
 		{"\x16\x03\x01", 400, "request does not start with a method"},
-		{"GET / HTTP/2.0\r\n", 505, "version is neither HTTP/1.0 nor HTTP/1.1"},
+		{"GET / HTTP/2.0\r\n", 505, "version is not HTTP/1.x"},
 		{"GET /" + long, 414, "request line is too long"},
 		{"GET / HTTP/1.1\r\nHost: h\r\nA: " + strings.Repeat(long, 4), 431, "headers are too long"},
 		{"GET / HTTP/1.1\r\n" + strings.Repeat("A: b\r\n", 129), 431, "too many headers"},
