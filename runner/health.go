@@ -36,6 +36,12 @@ func (c *checker) on() bool { return c.pool.spec.Health != nil }
 func (c *checker) configure() {
 	if !c.on() {
 		c.pool.loop.clear(&c.timer)
+		c.last = nil
+		for _, w := range c.pool.workers {
+			if c.pool.specOf(w).Health == nil {
+				c.excuse(w)
+			}
+		}
 		return
 	}
 	c.pool.loop.set(&c.timer, c.pool.spec.Health.Interval.D())
@@ -55,12 +61,38 @@ func (c *checker) round() {
 	c.pool.loop.set(&c.timer, c.pool.spec.Health.Interval.D())
 }
 
+// excuse: the check was taken out of the spec while it was at work. What it
+// has not proved yet need not be proved; a worker that is still at its answer is
+// held to request_timeout, as with any request.
+func (c *checker) excuse(w *worker) {
+	p := c.pool
+	if w.state == WorkerDraining || w.killed != "" {
+		return
+	}
+	w.unhealthy = 0
+	if h := w.probe; h != nil {
+		h.over = true
+		w.probe = nil
+		p.loop.clear(&h.timer)
+		p.abandon(h.x)
+		if limit := p.spec.Workers.RequestTimeout.D(); h.x.slot != nil && limit > 0 {
+			h.x.deadline = p.loop.now + int64(limit)
+			p.loop.setBy(&p.sweep, h.x.deadline)
+		}
+	}
+	if w.healthy || w.loaded.Python == "" {
+		return
+	}
+	w.healthy = true
+	p.loop.post(func() { p.nowReady(w) })
+}
+
 // ask sends a worker the check.
 func (c *checker) ask(w *worker) {
 	p := c.pool
-	h := p.spec.Health
-	if w.gen != p.gen && p.roll != nil && p.roll.spec.Health != nil {
-		h = p.roll.spec.Health
+	h := p.specOf(w).Health
+	if h == nil || w.state == WorkerDraining || w.killed != "" {
+		return // the check, or the worker, is no more; see excuse
 	}
 	r := wsgi.Request{Method: []byte("GET"), Path: []byte(h.Path), Proto: "HTTP/1.1", Host: []byte("localhost"),
 		Headers: []wsgi.Header{{Name: []byte("Host"), Value: []byte("localhost")}, {Name: []byte("User-Agent"), Value: []byte("wsgid-fleet/" + Version)}}}
@@ -158,6 +190,8 @@ func (h *healthProbe) done(ok bool, answer string) {
 		w.healthy = true
 		p.loop.post(func() { p.nowReady(w) })
 	case ok:
+	case w.state == WorkerDraining || w.killed != "":
+		// It leaves already, and its timer is that of its end.
 	case w.unhealthy < h.failures && !w.healthy:
 		// It does not serve yet, and the application may need a moment.
 		w.timer.f = func() { h.c.ask(w) }
