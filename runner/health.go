@@ -3,6 +3,7 @@ package runner
 import (
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
@@ -229,6 +230,14 @@ func (h *healthProbe) kill() {
 	p.stats.restarts[restartHealth]++
 	w.failure = &wsgi.Failure{Reason: w.killed}
 	p.log.error(fmt.Sprintf("worker %d is killed: %s; its stack follows", w.pid, w.killed))
+	// It may answer this very moment, and must not go on with another request.
+	p.countLanes()
+	for _, s := range w.slots {
+		p.notIdle(s)
+		for _, x := range slices.Backward(p.recall(s)) {
+			p.requeue(x)
+		}
+	}
 	p.dumpAndKill(w)
 }
 

@@ -45,9 +45,14 @@ var liveValues = map[string][]func(*appspec.Spec){
 	"workers.max_requests":    live(func(s *appspec.Spec, n int) { s.Workers.MaxRequests = n }, 0, 20, 200),
 	"workers.max_memory":      live(func(s *appspec.Spec, n appspec.Size) { s.Workers.MaxMemory = n }, 0, 4<<30),
 	"workers.max_age":         live(func(s *appspec.Spec, d appspec.Duration) { s.Workers.MaxAge = d }, 0, 300*time.Millisecond),
-	"workers.keep_alive":      live(func(s *appspec.Spec, b bool) { s.Workers.KeepAlive = b }, true, false),
-	"workers.queue":           live(func(s *appspec.Spec, n int) { s.Workers.Queue = n }, 1024, 64),
-	"workers.queue_timeout":   live(func(s *appspec.Spec, d appspec.Duration) { s.Workers.QueueTimeout = d }, time.Minute, 20*time.Second),
+	// Without keep_alive a check that fails ends the app, as it should.
+	"workers.keep_alive": live(func(s *appspec.Spec, b bool) {
+		if s.Workers.KeepAlive = b; !b {
+			s.Health = nil
+		}
+	}, true, false),
+	"workers.queue":         live(func(s *appspec.Spec, n int) { s.Workers.Queue = n }, 1024, 64),
+	"workers.queue_timeout": live(func(s *appspec.Spec, d appspec.Duration) { s.Workers.QueueTimeout = d }, time.Minute, 20*time.Second),
 
 	"request.max_body":           live(func(s *appspec.Spec, n appspec.Size) { s.Request.MaxBody = n }, 1<<20, 64<<10),
 	"request.header_timeout":     live(func(s *appspec.Spec, d appspec.Duration) { s.Request.HeaderTimeout = d }, time.Minute, 20*time.Second),
@@ -100,7 +105,7 @@ func liveHealth(path string) func(*appspec.Spec) {
 			h = *s.Health
 		}
 		h.Path = path
-		s.Health = &h
+		s.Health, s.Workers.KeepAlive = &h, true
 	}
 }
 
@@ -194,7 +199,7 @@ func TestHealthTakenOut(t *testing.T) {
 				}
 				h := a.start(state)
 				a.write("sick", how)
-				a.mustLogLine("health check failed (1 of 1000)")
+				a.mustLogLine(map[string]string{"fail": "of 1000): 500 in", "hang": "of 1000): no answer within"}[how])
 				spec := *a.spec
 				spec.Health = nil
 				if err := h.Update(a.ctx(), &spec, 2, false); err != nil {

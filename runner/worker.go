@@ -69,7 +69,7 @@ func (w *worker) recycling() bool { return w.recycle != "" && w.retired == "" }
 
 // serving tells whether the pool may give it requests.
 func (w *worker) serving() bool {
-	return w.ready > 0 && !w.held && w.state != WorkerDraining
+	return w.ready > 0 && !w.held && w.state != WorkerDraining && w.killed == ""
 }
 
 // setAbort tells the host that the client of the request is gone.
