@@ -39,6 +39,9 @@ func (l h2Listener) Addr() net.Addr { return &net.TCPAddr{} }
 func (s *Server) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 	s.handlers.Add(1)
 	defer s.handlers.Done()
+	if s.isDraining() {
+		w.Header().Set("Connection", "close") // makes net/http say GOAWAY, and end with the last stream
+	}
 	w2 := &writer2{s: s, w: w, rc: http.NewResponseController(w), limits: s.Limits(), head2: hr.Method == http.MethodHead}
 	var r wsgi.Request
 	if status, reason := convert(hr, &r); status != 0 {

@@ -89,6 +89,7 @@ type Server struct {
 	listeners map[net.Listener]struct{} // guarded by mu
 	conns     map[*conn1]struct{}       // guarded by mu: HTTP/1 connections
 	raw       map[net.Conn]struct{}     // guarded by mu: all connections, to cut them at the end
+	http2     map[net.Conn]struct{}     // guarded by mu: those of raw that h2 has
 	draining  bool                      // guarded by mu
 	accepting sync.WaitGroup            // calls of Serve
 	greeting  sync.WaitGroup            // connections whose handshake is under way
@@ -107,6 +108,7 @@ func (s *Server) init() {
 		s.listeners = map[net.Listener]struct{}{}
 		s.conns = map[*conn1]struct{}{}
 		s.raw = map[net.Conn]struct{}{}
+		s.http2 = map[net.Conn]struct{}{}
 		s.h2conns = make(chan *tls.Conn)
 		s.h2closed = make(chan struct{})
 		limits := s.Limits()
@@ -130,7 +132,8 @@ func (s *Server) init() {
 }
 
 // Serve accepts connections until the listener fails or Shutdown or Close is
-// called, which returns nil. It closes the listener.
+// called, which returns nil; who waits at the listener then is still let in. It
+// closes the listener.
 func (s *Server) Serve(ln net.Listener, cert *Certificate) error {
 	s.init()
 	defer ln.Close()
@@ -149,14 +152,11 @@ func (s *Server) Serve(ln net.Listener, cert *Certificate) error {
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.get(s.log) },
 	}
 	delay := time.Duration(0)
-	for {
+	for late := 0; late < lastAccepts; {
 		c, err := ln.Accept()
 		if err != nil {
-			s.mu.Lock()
-			draining := s.draining
-			s.mu.Unlock()
 			switch {
-			case draining:
+			case s.isDraining():
 				return nil
 			case errors.Is(err, net.ErrClosed):
 				return err
@@ -169,13 +169,23 @@ func (s *Server) Serve(ln net.Listener, cert *Certificate) error {
 		}
 		delay = 0
 		s.mu.Lock()
+		if s.draining {
+			// Where nobody else has the socket too, what waits in its queue would be cut
+			// off by the close.
+			late++
+			lastCall(ln)
+		}
 		s.raw[c] = struct{}{}
 		s.greeting.Add(1)
 		s.running.Add(1)
 		s.mu.Unlock()
 		go s.greet(c, config)
 	}
+	return nil
 }
+
+// lastAccepts bounds what is let in when a listener is closed.
+const lastAccepts = 4096
 
 // greet does the handshake and lets the protocol's own take over.
 func (s *Server) greet(c net.Conn, config *tls.Config) {
@@ -197,6 +207,9 @@ func (s *Server) greet(c net.Conn, config *tls.Config) {
 		return
 	}
 	if tc.ConnectionState().NegotiatedProtocol == "h2" {
+		s.mu.Lock()
+		s.http2[c] = struct{}{}
+		s.mu.Unlock()
 		select {
 		case s.h2conns <- tc:
 		case <-s.h2closed:
@@ -208,6 +221,9 @@ func (s *Server) greet(c net.Conn, config *tls.Config) {
 	h := newConn1(s, tc)
 	s.mu.Lock()
 	s.conns[h] = struct{}{}
+	if s.draining {
+		h.drain() // it came too late to be told
+	}
 	s.mu.Unlock()
 	s.greeting.Done()
 	h.serve()
@@ -222,6 +238,7 @@ func (s *Server) forget(c net.Conn) {
 	_ = c.Close()
 	s.mu.Lock()
 	delete(s.raw, c)
+	delete(s.http2, c)
 	s.mu.Unlock()
 }
 
@@ -245,7 +262,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		defer close(done)
 		s.accepting.Wait()
 		s.greeting.Wait()
-		_ = s.h2.Shutdown(ctx)
+		s.shutdownH2(ctx)
 		s.stopH2()
 		s.running.Wait()
 		s.handlers.Wait()
@@ -282,11 +299,48 @@ func (s *Server) drain() {
 	defer s.mu.Unlock()
 	s.draining = true
 	for ln := range s.listeners {
-		_ = ln.Close()
+		lastCall(ln)
 	}
 	for c := range s.conns {
 		c.drain()
 	}
+}
+
+func (s *Server) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}
+
+// lastCall leaves a listener time for those who wait already, and no more.
+func lastCall(ln net.Listener) {
+	if d, ok := ln.(interface{ SetDeadline(t time.Time) error }); ok && d.SetDeadline(time.Now().Add(time.Millisecond)) == nil {
+		return
+	}
+	_ = ln.Close()
+}
+
+// shutdownH2 ends HTTP/2. A connection that is idle may have a request on its
+// way, most of all one that has only just come: what is answered from now on says
+// that it is the last, and who has sent nothing after idleGrace is let go.
+func (s *Server) shutdownH2(ctx context.Context) {
+	for end := time.Now().Add(idleGrace); s.countH2() > 0 && time.Now().Before(end) && ctx.Err() == nil; {
+		time.Sleep(5 * time.Millisecond)
+	}
+	for {
+		_ = s.h2.Shutdown(ctx)
+		// It knows nothing of one that it was given a moment ago.
+		if s.countH2() == 0 || ctx.Err() != nil {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func (s *Server) countH2() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.http2)
 }
 
 func (s *Server) cut() {

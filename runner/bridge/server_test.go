@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 )
@@ -72,6 +74,59 @@ func TestShutdownAnswersIdleConnections(t *testing.T) {
 	if got := read(t, resp, err); got != "done" || !resp.Close {
 		t.Errorf("%q, close %t", got, resp.Close)
 	}
+}
+
+// Who has connected when Shutdown begins, and has not even greeted yet, has his
+// request answered, as the last one.
+func TestShutdownLetsInWhoHasCome(t *testing.T) {
+	each(t, func(t *testing.T, proto string) {
+		for range 5 {
+			f := start(t, Limits{}, func(in *Incoming) { ok(in, "done") })
+			const clients = 20
+			conns := make(chan net.Conn, clients)
+			for range clients {
+				c, err := net.Dial("tcp", f.addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				conns <- c
+			}
+			stopped := make(chan error, 1)
+			go func() { stopped <- f.Shutdown(t.Context()) }()
+			var all sync.WaitGroup
+			for range clients {
+				client := f.client(proto)
+				client.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) {
+					select {
+					case c := <-conns:
+						return c, nil
+					default:
+						return nil, errors.New("its connection was cut")
+					}
+				}
+				all.Go(func() {
+					resp, err := client.Get("https://" + f.addr + "/")
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer resp.Body.Close()
+					if b, err := io.ReadAll(resp.Body); string(b) != "done" || err != nil {
+						t.Errorf("%q, %v", b, err)
+					}
+				})
+			}
+			all.Wait()
+			select {
+			case err := <-stopped:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatal("Shutdown waits for connections that have had their last answer")
+			}
+		}
+	})
 }
 
 func TestShutdownGivesUp(t *testing.T) {
