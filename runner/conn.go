@@ -156,7 +156,7 @@ func (c *conn) pump() {
 }
 
 // leaving tells that the next master is to serve the connection on.
-func (c *conn) leaving() bool { return c.front.heir != nil && c.state == connHead }
+func (c *conn) leaving() bool { return c.front.handsOver() && c.state == connHead }
 
 // eof: the client sends no more.
 func (c *conn) eof() {
@@ -370,7 +370,7 @@ func (c *conn) expired() {
 
 // drain ends the connection, or hands it over, as soon as that loses nothing.
 func (c *conn) drain() {
-	if c.front.heir != nil {
+	if c.front.handsOver() {
 		if c.state == connHead {
 			c.front.heir.give(c)
 		}

@@ -127,6 +127,8 @@ func (s *controlServer) handle(c *net.UnixConn) {
 		s.mu.Unlock()
 	}()
 	r := newRightsReader(c)
+	// What came with a request that was cut off has nobody else to close it.
+	defer func() { closeAll(r.take()) }()
 	dec := bufio.NewReader(r)
 	for {
 		_ = c.SetReadDeadline(time.Now().Add(time.Minute))

@@ -192,7 +192,7 @@ func (ln *listener) rest(err error) {
 }
 
 // adopt serves a connection from here on; pending is what has been read of it.
-func (f *front) adopt(fd int, ln *listener, host, port string, pending []byte) {
+func (f *front) adopt(fd int, ln *listener, host, port string, pending []byte) *conn {
 	c := &conn{front: f, ln: ln, fd: fd, state: connHead, keep: true}
 	c.peer = wsgi.Peer{RemoteAddr: host, RemotePort: port, ServerName: ln.host, ServerPort: ln.port,
 		Software: "wsgid/" + Version, Trusted: f.trusts, Multiprocess: &f.pool.multiprocess}
@@ -200,13 +200,14 @@ func (f *front) adopt(fd int, ln *listener, host, port string, pending []byte) {
 	if err := f.loop.add(fd, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET, c); err != nil {
 		f.log.error(err.Error())
 		c.close()
-		return
+		return c
 	}
 	c.until(f.spec.Request.HeaderTimeout.D())
 	c.in = append(c.in, pending...)
 	// Often the request is there already: try before waiting for the event.
 	c.readable = true
 	c.pump()
+	return c
 }
 
 // onSweep closes connections past their limits.
@@ -253,7 +254,10 @@ func (f *front) drain() {
 }
 
 // closing tells that connections are to end with their current request.
-func (f *front) closing() bool { return f.draining && f.heir == nil }
+func (f *front) closing() bool { return f.draining && !f.handsOver() }
+
+// handsOver tells whether connections go to a successor.
+func (f *front) handsOver() bool { return f.heir != nil && !f.heir.lost }
 
 // empty tells whether a draining front has no connection left.
 func (f *front) empty() bool {

@@ -23,6 +23,7 @@ type handedConn struct {
 	Port     string `json:"port"`
 	Pending  []byte `json:"pending,omitempty"` // read from it already
 	fd       int
+	ln       *listener
 }
 
 // adoptRequest is the control request that hands connections over.
@@ -44,6 +45,7 @@ type heir struct {
 	queue chan []handedConn
 	batch []handedConn // collected in this turn of the loop
 	open  int          // handed and not yet acknowledged
+	lost  bool         // it did not take what it was given: nothing more is handed to it
 }
 
 func newHeir(f *front, path string) *heir {
@@ -58,7 +60,7 @@ func (h *heir) give(c *conn) {
 		h.front.loop.post(h.send)
 	}
 	h.batch = append(h.batch, handedConn{Listener: c.ln.name, Host: c.peer.RemoteAddr, Port: c.peer.RemotePort,
-		Pending: append([]byte(nil), c.in...), fd: c.fd})
+		Pending: append([]byte(nil), c.in...), fd: c.fd, ln: c.ln})
 	h.open++
 	c.state = connClosed
 	c.out.close()
@@ -80,38 +82,53 @@ func (h *heir) run() {
 	var c *net.UnixConn
 	var r *bufio.Reader
 	for batch := range h.queue {
-		err := error(nil)
+		taken, err := false, error(nil)
 		if c == nil {
 			if c, err = dialControl(h.path); err == nil {
 				r = bufio.NewReader(c)
 			}
 		}
 		if err == nil {
-			err = handBatchOver(c, r, batch)
-		}
-		n := len(batch)
-		for _, b := range batch {
-			// On success the successor has its own; otherwise nobody serves it, and
-			// the client must see that.
-			_ = unix.Close(b.fd)
-		}
-		h.front.loop.post(func() {
-			if err != nil {
-				h.front.log.error(fmt.Sprintf("cannot hand %d connections to the next master, they are closed: %v", n, err))
+			if taken, err = handBatchOver(c, r, batch); err != nil {
+				_ = c.Close()
+				c = nil // what it would say next belongs to this batch
 			}
-			h.open -= n
-			h.front.checkEmpty()
-		})
-	}
-	if c != nil {
-		_ = c.Close()
+		}
+		if taken {
+			// The successor has its own, or had them and is no more: then the client must
+			// see that.
+			for _, b := range batch {
+				_ = unix.Close(b.fd)
+			}
+		}
+		h.front.loop.post(func() { h.handed(batch, taken, err) })
 	}
 }
 
-func handBatchOver(c *net.UnixConn, r *bufio.Reader, batch []handedConn) error {
+// handed is the end of a batch. What the successor did not take this master serves
+// to the end of its request, as if there were none. It runs on the loop.
+func (h *heir) handed(batch []handedConn, taken bool, err error) {
+	f := h.front
+	h.open -= len(batch)
+	switch {
+	case err != nil && taken:
+		f.log.error(fmt.Sprintf("cannot hand %d connections to the next master, they are closed: %v", len(batch), err))
+	case err != nil:
+		f.log.warn(fmt.Sprintf("cannot hand %d connections to the next master, they end here after their next request: %v", len(batch), err))
+		h.lost = true
+		for _, b := range batch {
+			f.adopt(b.fd, b.ln, b.Host, b.Port, b.Pending).drain()
+		}
+	}
+	f.checkEmpty()
+}
+
+// handBatchOver sends a batch and waits for the answer. Taken: the other side may
+// have the connections, whatever the error says.
+func handBatchOver(c *net.UnixConn, r *bufio.Reader, batch []handedConn) (taken bool, err error) {
 	b, err := json.Marshal(&adoptRequest{Op: "adopt", Conns: batch})
 	if err != nil {
-		return err
+		return false, err
 	}
 	fds := make([]int, len(batch))
 	for i := range batch {
@@ -124,20 +141,20 @@ func handBatchOver(c *net.UnixConn, r *bufio.Reader, batch []handedConn) error {
 		_, err = c.Write(b[n:])
 	}
 	if err != nil {
-		return err
+		return false, err // without its last byte it is no request
 	}
 	line, err := readLine(r, maxControlRequest)
 	if err != nil {
-		return err
+		return true, err
 	}
 	var ans controlAnswer
 	if err := json.Unmarshal(line, &ans); err != nil {
-		return err
+		return true, err
 	}
 	if ans.Error != "" {
-		return errors.New(ans.Error)
+		return false, errors.New(ans.Error)
 	}
-	return nil
+	return true, nil
 }
 
 // Adopt has the master serve connections that somebody else has accepted on a
@@ -175,7 +192,7 @@ func (h *Handle) Adopt(ctx context.Context, listen string, conns []*os.File) err
 	defer stop()
 	r := bufio.NewReader(ctrl)
 	for some := range slices.Chunk(batch, handBatch) {
-		if err := handBatchOver(ctrl, r, some); err != nil {
+		if _, err := handBatchOver(ctrl, r, some); err != nil {
 			return fail(err)
 		}
 	}
