@@ -139,7 +139,7 @@ func (a *Applier) open(ctx context.Context, spec *appspec.Spec, o Observed, file
 	digest := runner.Digest(spec)
 	gen := o.generation(digest)
 	m, err := a.machine.start(ctx, runner.StartOptions{
-		Spec: spec, StateDir: a.store.Dir, Generation: gen, Listeners: files, Standby: standby,
+		Spec: spec, StateDir: a.store.Dir, DataDir: a.store.Data, Generation: gen, Listeners: files, Standby: standby,
 	})
 	if err != nil {
 		return nil, err

@@ -123,6 +123,10 @@ func (d *Daemon) open() error {
 	} else if err := e.store.signLock(d.lock); err != nil {
 		return err
 	}
+	e.store.takeOver(e.log)
+	if !d.e.opts.dataNamed {
+		e.store.warnVolatile(e.log)
+	}
 	e.keep = newKeeper(d.Hooks.keepListeners)
 	for name, f := range d.Inherited.Activated {
 		e.keep.given["systemd:"+name] = f

@@ -45,7 +45,7 @@ type engine struct {
 
 func newEngine(o Options) (*engine, error) {
 	o = o.withDefaults()
-	store, err := OpenStore(o.fs, o.StateDir)
+	store, err := openStore(o)
 	if err != nil {
 		return nil, err
 	}
@@ -210,7 +210,7 @@ func (e *engine) remember(name string, w want, rem *Remembered, ord order) error
 	if w.Spec != nil {
 		digest = runner.Digest(w.Spec)
 	}
-	if w.Spec != nil && w.Held == "" && (rem.LastGood == nil || rem.LastGood.File != w.Spec.File || runner.Digest(rem.LastGood) != digest) {
+	if w.Spec != nil && w.Held == "" && (rem.LastGood == nil || rem.guessed || rem.LastGood.File != w.Spec.File || runner.Digest(rem.LastGood) != digest) {
 		if err := e.store.SaveSpec(w.Spec); err != nil {
 			return err
 		}

@@ -24,6 +24,7 @@ func OpenLocal(o Options) (*Local, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.store.takeOver(e.log)
 	// Of a daemon that was killed: the apps that it was waiting for on our behalf.
 	if c, err := dialHolder(e.store.Dir); err == nil {
 		_ = c.Close()

@@ -92,7 +92,7 @@ func (s *Store) daemonHolds() bool {
 // lockApp waits until this process alone works on the app. The caller calls
 // the function that it returns when done.
 func (s *Store) lockApp(ctx context.Context, app string) (unlock func(), err error) {
-	path := s.path(app, "apply.lock")
+	path := s.applyLock(app)
 	wait := 2 * time.Millisecond
 	for {
 		if err := s.Make(app); err != nil {

@@ -74,6 +74,7 @@ func (e *engine) plan(ctx context.Context, name string, named bool) AppPlan {
 	e.store.recallOrders(name, &rem)
 	if set == nil || set.DefaultsBroken || set.Specs[name] == nil {
 		e.store.recallSpec(name, &rem)
+		rem.guess()
 	}
 	w := wanted(set, setErr, name, rem.LastGood)
 	if w.Invalid != "" {

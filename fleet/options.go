@@ -22,8 +22,12 @@ type Options struct {
 	// StateDir holds locks, sockets and what is running. Empty:
 	// runner.DefaultStateDir.
 	StateDir string
-	Version  string       // of the program, as status shows it
-	Log      *slog.Logger // nil: slog.Default
+	// DataDir holds what must survive a reboot. Empty: see defaultDataDir.
+	DataDir string
+	Version string       // of the program, as status shows it
+	Log     *slog.Logger // nil: slog.Default
+
+	dataNamed bool // DataDir was named by the caller, not chosen here
 
 	fs      afero.Fs // nil: the real one
 	machine machine  // nil: real masters
@@ -55,6 +59,11 @@ func (o Options) withDefaults() Options {
 	}
 	if abs, err := filepath.Abs(o.StateDir); err == nil {
 		o.StateDir = abs
+	}
+	if o.DataDir == "" {
+		o.DataDir = defaultDataDir(o.StateDir)
+	} else if abs, err := filepath.Abs(o.DataDir); err == nil {
+		o.DataDir, o.dataNamed = abs, true
 	}
 	return o
 }

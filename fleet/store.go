@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"sort"
 	"sync"
 	"syscall"
 	"time"
@@ -16,28 +15,29 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
-	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
-// Store is the state directory: what must outlive the daemon. It belongs to
-// the daemon's user and is trusted before anything in an app folder. Nobody
-// else may look into it; root lets others pass through (0711), as workers of
-// other users read the Python host there.
+// Store is what must outlive the daemon: the state directory, which holds what is
+// true of running processes, and the data directory, which holds what must survive
+// a reboot. Both belong to the daemon's user and are trusted before anything in an
+// app folder. Nobody else may look into them; root lets others pass through the
+// state directory (0711), as workers of other users read the Python host there.
 //
-//	fleet.lock            flock of the running daemon, its pid inside
-//	fleet.sock            its control socket
-//	host/                 the Python host, package runner's
-//	apps/NAME/apply.lock  flock of whoever works on this app now
-//	         /spec.json      the last good spec
-//	         /applied.json   what was handed to a master last, with its generation
-//	         /override.json  what an operator ordered against the spec
-//	         /failure.json   why the spec is not carried out
-//	         /served.json    what it served by last, package runner's
+//	STATE/fleet.lock            flock of the running daemon, its pid inside
+//	     /fleet.sock            its control socket
+//	     /host/                 the Python host, package runner's
+//	     /apps/NAME/apply.lock  flock of whoever works on this app now
+//	DATA/apps/NAME/spec.json      the last good spec
+//	              /applied.json   what was handed to a master last, with its generation
+//	              /override.json  what an operator ordered against the spec
+//	              /failure.json   why the spec is not carried out
+//	              /served.json    what it served by last, package runner's
 //
 // A file that cannot be read is as good as none, and the reader is told.
 type Store struct {
-	Dir string
-	fs  afero.Fs
+	Dir  string // of the state
+	Data string
+	fs   afero.Fs
 }
 
 // Override is what an operator ordered against the spec.
@@ -92,70 +92,107 @@ var appName = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
 })
 
-// OpenStore makes the state directory if need be and refuses one that others
+// OpenStore makes the two directories if need be and refuses ones that others
 // could write to, as what lies there is trusted.
-func OpenStore(fsys afero.Fs, dir string) (*Store, error) {
-	s := &Store{Dir: dir, fs: fsys}
-	if err := fsys.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return nil, fmt.Errorf("cannot make state directory %s: %w", dir, reason(err))
-	}
-	if err := fsys.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("cannot make state directory %s: %w", dir, reason(err))
-	}
-	mode, err := s.check()
-	if err != nil {
+func OpenStore(fsys afero.Fs, dir, data string) (*Store, error) {
+	s := &Store{Dir: dir, Data: data, fs: fsys}
+	if err := s.make(); err != nil {
 		return nil, err
-	}
-	if os.Geteuid() == 0 && mode&0o011 != 0o011 {
-		if err := fsys.Chmod(dir, mode|0o011); err != nil {
-			return nil, fmt.Errorf("cannot set the mode of state directory %s: %w", dir, reason(err))
-		}
-	}
-	if err := fsys.Mkdir(s.appsDir(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("cannot make state directory %s: %w", s.appsDir(), reason(err))
-	}
-	if fi, err := fsys.Stat(s.appsDir()); err != nil || !fi.IsDir() {
-		return nil, fmt.Errorf("cannot use state directory %s: %s is not a directory; move it away", dir, s.appsDir())
 	}
 	return s, nil
 }
 
-// check proves that nobody else could have written what lies there.
-func (s *Store) check() (fs.FileMode, error) {
-	fi, err := lstat(s.fs, s.Dir)
+// make makes what is missing of the two directories. It is called again while a
+// daemon runs: somebody may have swept them away.
+func (s *Store) make() error {
+	mode, err := s.makeTop("state", s.Dir)
 	if err != nil {
-		return 0, fmt.Errorf("cannot use state directory %s: %w", s.Dir, reason(err))
+		return err
+	}
+	if os.Geteuid() == 0 && mode&0o011 != 0o011 {
+		if err := s.fs.Chmod(s.Dir, mode|0o011); err != nil {
+			return fmt.Errorf("cannot set the mode of state directory %s: %w", s.Dir, reason(err))
+		}
+	}
+	_, err = s.makeTop("data", s.Data)
+	return err
+}
+
+// makeTop makes one of the two directories, with its folder of apps.
+func (s *Store) makeTop(kind, dir string) (fs.FileMode, error) {
+	if err := s.fs.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return 0, fmt.Errorf("cannot make %s directory %s: %w", kind, dir, reason(err))
+	}
+	if err := s.fs.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return 0, fmt.Errorf("cannot make %s directory %s: %w", kind, dir, reason(err))
+	}
+	mode, err := checkTop(s.fs, kind, dir)
+	if err != nil {
+		return 0, err
+	}
+	apps := filepath.Join(dir, "apps")
+	if err := s.fs.Mkdir(apps, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return 0, fmt.Errorf("cannot make %s directory %s: %w", kind, apps, reason(err))
+	}
+	if fi, err := s.fs.Stat(apps); err != nil || !fi.IsDir() {
+		return 0, fmt.Errorf("cannot use %s directory %s: %s is not a directory; move it away", kind, dir, apps)
+	}
+	return mode, nil
+}
+
+// check proves that nobody else could have written what lies in the state
+// directory.
+func (s *Store) check() (fs.FileMode, error) { return checkTop(s.fs, "state", s.Dir) }
+
+func checkTop(fsys afero.Fs, kind, dir string) (fs.FileMode, error) {
+	fi, err := lstat(fsys, dir)
+	if err != nil {
+		return 0, fmt.Errorf("cannot use %s directory %s: %w", kind, dir, reason(err))
 	}
 	if !fi.IsDir() {
-		return 0, fmt.Errorf("cannot use state directory %s: it is not a directory", s.Dir)
+		return 0, fmt.Errorf("cannot use %s directory %s: it is not a directory", kind, dir)
 	}
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok && st.Uid != uint32(os.Geteuid()) {
-		return 0, fmt.Errorf("cannot use state directory %s: it belongs to %s, and what lies there is trusted; name another with --state-dir, or run as that user",
-			s.Dir, userText(st.Uid))
+		return 0, fmt.Errorf("cannot use %s directory %s: it belongs to %s, and what lies there is trusted; name another with --%s-dir, or run as that user",
+			kind, dir, userText(st.Uid), kind)
 	}
 	if fi.Mode().Perm()&0o022 != 0 {
-		return 0, fmt.Errorf("cannot use state directory %s: its mode %04o lets others write to it, and what lies there is trusted; chmod 0700 it",
-			s.Dir, fi.Mode().Perm())
+		return 0, fmt.Errorf("cannot use %s directory %s: its mode %04o lets others write to it, and what lies there is trusted; chmod 0700 it",
+			kind, dir, fi.Mode().Perm())
 	}
 	return fi.Mode().Perm(), nil
 }
 
-func (s *Store) appsDir() string            { return filepath.Join(s.Dir, "apps") }
-func (s *Store) appDir(app string) string   { return filepath.Join(s.appsDir(), app) }
-func (s *Store) lockPath() string           { return filepath.Join(s.Dir, "fleet.lock") }
-func (s *Store) socketPath() string         { return filepath.Join(s.Dir, "fleet.sock") }
-func (s *Store) path(app, f string) string  { return filepath.Join(s.appDir(app), f) }
-func (s *Store) remove(app, f string) error { return ignoreMissing(s.fs.Remove(s.path(app, f))) }
+func (s *Store) appsDir() string             { return filepath.Join(s.Dir, "apps") }
+func (s *Store) appDir(app string) string    { return filepath.Join(s.appsDir(), app) }
+func (s *Store) lockPath() string            { return filepath.Join(s.Dir, "fleet.lock") }
+func (s *Store) socketPath() string          { return filepath.Join(s.Dir, "fleet.sock") }
+func (s *Store) applyLock(app string) string { return filepath.Join(s.appDir(app), "apply.lock") }
+func (s *Store) dataDir(app string) string   { return filepath.Join(s.Data, "apps", app) }
+func (s *Store) path(app, f string) string   { return filepath.Join(s.dataDir(app), f) }
+func (s *Store) remove(app, f string) error {
+	err := s.fs.Remove(s.path(app, f))
+	if errors.Is(err, syscall.ENOTDIR) {
+		return nil
+	}
+	return ignoreMissing(err)
+}
 
-// Apps lists the apps that the state directory knows, sorted. What is not an
+// Apps lists the apps that the two directories know, sorted. What is not an
 // app's name is passed over.
 func (s *Store) Apps() ([]string, error) {
-	es, err := afero.ReadDir(s.fs, s.appsDir())
+	running, err := s.appsIn(s.appsDir())
+	kept, derr := s.appsIn(filepath.Join(s.Data, "apps"))
+	return known(running, kept), errors.Join(err, derr)
+}
+
+func (s *Store) appsIn(dir string) ([]string, error) {
+	es, err := afero.ReadDir(s.fs, dir)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
 		}
-		return nil, fmt.Errorf("cannot read state directory %s: %w", s.appsDir(), reason(err))
+		return nil, fmt.Errorf("cannot read %s: %w", dir, reason(err))
 	}
 	var names []string
 	for _, e := range es {
@@ -163,15 +200,22 @@ func (s *Store) Apps() ([]string, error) {
 			names = append(names, e.Name())
 		}
 	}
-	sort.Strings(names)
 	return names, nil
 }
 
-// Make makes the directory of an app.
-func (s *Store) Make(app string) error {
-	d := s.appDir(app)
-	if err := s.fs.Mkdir(d, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("cannot make state directory %s: %w", d, reason(err))
+// Make makes the directory of an app in the state directory.
+func (s *Store) Make(app string) error { return s.makeDir(s.appDir(app)) }
+
+func (s *Store) makeDir(d string) error {
+	err := s.fs.Mkdir(d, 0o700)
+	if errors.Is(err, fs.ErrNotExist) { // swept away: all of it is made anew
+		if err = s.make(); err != nil {
+			return err
+		}
+		err = s.fs.Mkdir(d, 0o700)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("cannot make directory %s: %w", d, reason(err))
 	}
 	if fi, err := lstat(s.fs, d); err == nil && !fi.IsDir() {
 		return fmt.Errorf("cannot use state directory %s: it is not a directory; move it away", d)
@@ -184,15 +228,16 @@ func (s *Store) Make(app string) error {
 // Forget removes what is known of an app that is no more. Its lock stays until
 // the last of it is gone, as somebody may wait for it.
 func (s *Store) Forget(app string) error {
-	for _, f := range []string{fileSpec, fileApplied, fileOverride, fileFailure, runner.ServedFile} {
+	for _, f := range kept {
 		if err := s.remove(app, f); err != nil {
 			return fmt.Errorf("cannot forget app %s: %w", app, err)
 		}
 	}
 	// Whoever waits for this lock finds, once it has it, that the file is
 	// another one and begins again (lockApp).
-	_ = s.fs.Remove(s.path(app, "apply.lock"))
-	_ = s.fs.Remove(s.appDir(app)) // fails while something is left, as it should
+	_ = s.fs.Remove(s.applyLock(app))
+	_ = s.fs.Remove(s.dataDir(app)) // fails while something is left, as it should
+	_ = s.fs.Remove(s.appDir(app))
 	return nil
 }
 
@@ -204,6 +249,8 @@ type Remembered struct {
 	Failure  *Failure // nil: none
 	// Rubbish are files that could not be read, one sentence each.
 	Rubbish []string
+
+	guessed bool // LastGood is what was handed to a master last: its own file is lost
 }
 
 // Recall reads what the state directory holds of an app.
@@ -211,7 +258,16 @@ func (s *Store) Recall(app string) Remembered {
 	var r Remembered
 	s.recallSpec(app, &r)
 	s.recallOrders(app, &r)
+	r.guess()
 	return r
+}
+
+// guess takes what was handed to a master last for the last good spec, where that
+// is lost: an app is never given up for a file of ours.
+func (r *Remembered) guess() {
+	if r.LastGood == nil && r.Applied != nil {
+		r.LastGood, r.guessed = r.Applied.Spec, true
+	}
 }
 
 // recallSpec reads the last good spec. It costs more than all the rest.
@@ -308,7 +364,12 @@ func (s *Store) write(app, name string, v any) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := s.Make(app); err != nil {
+	return s.writeBytes(app, name, append(b, '\n'))
+}
+
+func (s *Store) writeBytes(app, name string, b []byte) error {
+	path := s.path(app, name)
+	if err := s.makeDir(s.dataDir(app)); err != nil {
 		return err
 	}
 	tmp := path + ".tmp"
@@ -321,7 +382,7 @@ func (s *Store) write(app, name string, v any) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(append(b, '\n'))
+	_, err = f.Write(b)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -340,7 +401,7 @@ func (s *Store) write(app, name string, v any) (err error) {
 		_ = s.fs.Remove(tmp)
 		return err
 	}
-	if d, derr := s.fs.Open(s.appDir(app)); derr == nil {
+	if d, derr := s.fs.Open(s.dataDir(app)); derr == nil {
 		_ = d.Sync() // some file systems cannot; the rename is atomic all the same
 		_ = d.Close()
 	}

@@ -15,9 +15,9 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
-func openStore(t *testing.T) *Store {
+func testStore(t *testing.T) *Store {
 	t.Helper()
-	s, err := OpenStore(afero.NewOsFs(), filepath.Join(shortDir(t), "state"))
+	s, err := OpenStore(afero.NewOsFs(), filepath.Join(shortDir(t), "state"), filepath.Join(shortDir(t), "data"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func openStore(t *testing.T) *Store {
 }
 
 func TestStateDirIsMadeForItsUserAlone(t *testing.T) {
-	s := openStore(t)
+	s := testStore(t)
 	want := os.FileMode(0o700)
 	if os.Geteuid() == 0 {
 		want = 0o711 // workers of other users pass to the Python host
@@ -73,18 +73,18 @@ func TestStateDirOfOthersIsRefused(t *testing.T) {
 		file:    "cannot use state directory " + file + ": it is not a directory",
 		link:    "cannot use state directory " + link + ": it is not a directory",
 	} {
-		if _, err := OpenStore(afero.NewOsFs(), dir); err == nil || err.Error() != want {
+		if _, err := OpenStore(afero.NewOsFs(), dir, filepath.Join(shortDir(t), "data")); err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	}
-	if _, err := OpenStore(afero.NewReadOnlyFs(afero.NewOsFs()), filepath.Join(tmp, "no", "such")); err == nil ||
+	if _, err := OpenStore(afero.NewReadOnlyFs(afero.NewOsFs()), filepath.Join(tmp, "no", "such"), tmp); err == nil ||
 		err.Error() != "cannot make state directory "+tmp+"/no/such: operation not permitted" {
 		t.Errorf("on a read-only disk: %v", err)
 	}
 }
 
 func TestStoreKeepsWhatItIsTold(t *testing.T) {
-	s := openStore(t)
+	s := testStore(t)
 	spec := testSpec(func(s *appspec.Spec) {
 		s.Env = map[string]string{"A": "1"}
 		s.Django = &appspec.Django{Overrides: map[string]any{"N": 1, "S": "x", "B": true}}
@@ -133,7 +133,10 @@ func TestStoreKeepsWhatItIsTold(t *testing.T) {
 }
 
 func TestRubbishInTheStateDir(t *testing.T) {
-	s := openStore(t)
+	s := testStore(t)
+	if err := os.MkdirAll(s.dataDir("blog"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for name, content := range map[string]string{
 		"spec.json": "{\"name\": ", "applied.json": "null", "override.json": "\x00\x01", "failure.json": "[]",
 	} {
@@ -194,7 +197,7 @@ func TestRubbishInTheStateDir(t *testing.T) {
 }
 
 func TestDaemonLock(t *testing.T) {
-	s := openStore(t)
+	s := testStore(t)
 	if s.daemonHolds() {
 		t.Error("a daemon seems to run")
 	}
@@ -222,7 +225,7 @@ func TestDaemonLock(t *testing.T) {
 }
 
 func TestAppLockIsTakenInTurn(t *testing.T) {
-	s := openStore(t)
+	s := testStore(t)
 	unlock, err := s.lockApp(context.Background(), "blog")
 	if err != nil {
 		t.Fatal(err)
@@ -264,7 +267,7 @@ func TestAppLockIsTakenInTurn(t *testing.T) {
 
 // A state file is there as a whole or not at all, also when the disk is full.
 func TestStoreOnAFullDisk(t *testing.T) {
-	s := openStore(t)
+	s := testStore(t)
 	if err := s.SaveSpec(testSpec()); err != nil {
 		t.Fatal(err)
 	}

@@ -35,6 +35,7 @@ type bootMessage struct {
 	User       workerUser    `json:"user"`
 	HostDir    string        `json:"host_dir"` // of the Python host
 	StateDir   string        `json:"state_dir"`
+	DataDir    string        `json:"data_dir"`
 	Generation int           `json:"generation"`
 	Listeners  []string      `json:"listeners"` // listen strings, in the order of the descriptors
 	Foreground bool          `json:"foreground"`
@@ -95,7 +96,7 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 	for _, n := range names {
 		files = append(files, listeners[n])
 	}
-	msg, err := json.Marshal(&bootMessage{Spec: o.Spec, User: user, HostDir: hostDir, StateDir: o.StateDir, Generation: o.Generation,
+	msg, err := json.Marshal(&bootMessage{Spec: o.Spec, User: user, HostDir: hostDir, StateDir: o.StateDir, DataDir: o.DataDir, Generation: o.Generation,
 		Listeners: names, Foreground: o.Foreground, Standby: o.Standby, Env: workerEnv(os.Environ())})
 	if err != nil {
 		return fail(err)

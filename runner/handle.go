@@ -42,6 +42,7 @@ type Handle struct {
 type StartOptions struct {
 	Spec       *appspec.Spec
 	StateDir   string
+	DataDir    string // holds ServedFile; empty: the state directory does
 	Generation int
 	// Listeners are open listening sockets by their listen string; those of the
 	// spec that are missing here are opened by StartMaster. The files stay the

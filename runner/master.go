@@ -26,6 +26,7 @@ type master struct {
 	dir     string                            // <state>/apps/<app>
 	view    func(*appspec.Spec) *appspec.Spec // the spec as the workers see it, inside the chroot if there is one
 	root    *os.Root                          // the app folder
+	data    *os.Root                          // holds a folder for each app, with its ServedFile; nil: it cannot be opened
 	loop    *loop
 	log     *appLog
 	pool    *pool
@@ -81,6 +82,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 		return nil, err
 	}
 	m.view = func(s *appspec.Spec) *appspec.Spec { return s }
+	m.openServed()
 	if spec.Chroot {
 		if len(spec.Sockets.Mongrel2) > 0 {
 			if err := lazyzmq.Load(); err != nil {

@@ -1,29 +1,40 @@
 package runner
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/google/renameio/v2"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
-// ServedFile is the file below <state>/apps/<app> with the spec by which an app of
+// ServedFile is the file below <data>/apps/<app> with the spec by which an app of
 // workers.min = 0 has served last. Such an app is not down while it has no worker,
 // nor while it has no master: a spec that came meanwhile and does not work must not
 // take it down. Like all of that directory it holds secrets.
 const ServedFile = "served.json"
 
+// openServed opens the folder of all apps, before the master may change its root:
+// the app's own in it may be swept away and made anew.
+func (m *master) openServed() {
+	dir := filepath.Join(cmp.Or(m.boot.DataDir, m.boot.StateDir), "apps")
+	_ = os.MkdirAll(dir, 0o700)
+	m.data, _ = os.OpenRoot(dir)
+}
+
+func (m *master) servedName() string { return filepath.Join(m.spec.Name, ServedFile) }
+
 // recallServed tells the pool by which spec the app has served before this master.
 func (m *master) recallServed() {
 	m.pool.served = m.noteServed
-	if m.spec.Workers.Min > 0 {
+	if m.spec.Workers.Min > 0 || m.data == nil {
 		return
 	}
-	b, err := os.ReadFile(filepath.Join(m.dir, ServedFile))
+	b, err := m.data.ReadFile(m.servedName())
 	var spec appspec.Spec
 	if err != nil || json.Unmarshal(b, &spec) != nil || spec.Name != m.spec.Name {
 		return // the first start, or rubbish, which is as good as nothing
@@ -38,16 +49,43 @@ func (m *master) recallServed() {
 
 // noteServed writes down that the app serves by the spec.
 func (m *master) noteServed(spec *appspec.Spec) {
-	name := filepath.Join(m.dir, ServedFile)
-	if spec.Workers.Min > 0 {
-		_ = os.Remove(name) // it is out of date from here on
-		return
+	err := errors.New("the data directory cannot be opened")
+	if m.data != nil {
+		if spec.Workers.Min > 0 {
+			_ = m.data.Remove(m.servedName()) // it is out of date from here on
+			return
+		}
+		var b []byte
+		if b, err = json.Marshal(spec); err == nil {
+			err = m.writeServed(b)
+		}
 	}
-	b, err := json.Marshal(spec)
-	if err == nil {
-		err = renameio.WriteFile(name, b, 0o600, renameio.WithTempDir(m.dir))
-	}
-	if err != nil {
+	if err != nil && spec.Workers.Min == 0 {
 		m.log.error(fmt.Sprintf("cannot keep the spec that works: %v", err))
 	}
+}
+
+func (m *master) writeServed(b []byte) error {
+	if err := m.data.Mkdir(m.spec.Name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	tmp := fmt.Sprintf("%s.%d.tmp", m.servedName(), os.Getpid())
+	f, err := m.data.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = m.data.Rename(tmp, m.servedName())
+	}
+	if err != nil {
+		_ = m.data.Remove(tmp)
+	}
+	return err
 }

@@ -20,3 +20,21 @@ func DefaultStateDir() string {
 	}
 	return filepath.Join(os.TempDir(), "wsgid-"+strconv.Itoa(os.Geteuid()))
 }
+
+// DefaultDataDir is where what must survive a reboot lies when no --data-dir is
+// given: /var/lib/wsgid for root, $XDG_STATE_HOME/wsgid for others. Empty: this
+// user has no home.
+func DefaultDataDir() string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/wsgid"
+	}
+	// A relative path there is to be ignored, says the XDG Base Directory
+	// Specification.
+	if d := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(d) {
+		return filepath.Join(d, "wsgid")
+	}
+	if d := os.Getenv("HOME"); filepath.IsAbs(d) {
+		return filepath.Join(d, ".local", "state", "wsgid")
+	}
+	return ""
+}

@@ -39,6 +39,7 @@ type cli struct {
 
 	dir      string // as given; empty: see specDir
 	stateDir string // as given; empty: runner.DefaultStateDir
+	dataDir  string // as given; empty: the one that goes with the state directory
 	began    bool   // a command took over from the parser of arguments
 }
 
@@ -110,6 +111,8 @@ makes what runs equal to what the files say, and keeps it so.`,
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.dir, "dir", "", "`directory` of the specs (default: the running daemon's, else "+fleet.DefaultDir+")")
 	flags.StringVar(&c.stateDir, "state-dir", "", "`directory` of locks, sockets and records (default /run/wsgid; when not root\n$XDG_RUNTIME_DIR/wsgid, else wsgid-UID in the temporary directory)")
+	flags.StringVar(&c.dataDir, "data-dir", "", "`directory` of what must survive a reboot (default /var/lib/wsgid; when not root\n$XDG_STATE_HOME/wsgid; with another --state-dir: data inside that)")
+	_ = root.MarkPersistentFlagDirname("data-dir")
 	_ = root.MarkPersistentFlagDirname("dir")
 	_ = root.MarkPersistentFlagDirname("state-dir")
 	root.AddCommand(
@@ -157,7 +160,7 @@ func (c *cli) operator(ctx context.Context) (fleet.Operator, error) {
 // options name the fleet. Empty directories are for the fleet to choose: those
 // of the running daemon, or the defaults.
 func (c *cli) options() fleet.Options {
-	return fleet.Options{Dir: c.dir, StateDir: c.stateDir, Version: version()}
+	return fleet.Options{Dir: c.dir, StateDir: c.stateDir, DataDir: c.dataDir, Version: version()}
 }
 
 // specDir is the directory to read specs from without asking a daemon.

@@ -1,0 +1,140 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+func TestDataDirectoryThatGoesWithAStateDirectory(t *testing.T) {
+	if own := runner.DefaultDataDir(); own != "" {
+		if got := (Options{}).withDefaults().DataDir; got != own {
+			t.Errorf("with the own state directory: %s, want %s", got, own)
+		}
+		if got := (Options{StateDir: runner.DefaultStateDir()}).withDefaults().DataDir; got != own {
+			t.Errorf("with the own state directory by name: %s, want %s", got, own)
+		}
+	}
+	// Two fleets on one machine must not share their data by accident.
+	if got := (Options{StateDir: "/x/y"}).withDefaults().DataDir; got != "/x/y/data" {
+		t.Errorf("with another state directory: %s", got)
+	}
+	if o := (Options{StateDir: "/x/y", DataDir: "/z/"}).withDefaults(); o.DataDir != "/z" || !o.dataNamed {
+		t.Errorf("by name: %+v", o)
+	}
+}
+
+// The state directory is in memory and gone after a reboot. What an operator
+// ordered, and the specs that stand for files that do not parse, are not.
+func TestWhatSurvivesAReboot(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	data := filepath.Join(f.root, "data")
+	o := Options{Dir: f.dir, StateDir: f.state, DataDir: data, Log: shownLog(t)}
+	for _, app := range []string{"one", "two", "three"} {
+		f.real(app)
+	}
+	stop := f.daemon(o)
+	op, err := Connect(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rs, err := op.Stop(context.Background(), []string{"two"}, nil); err != nil || !rs[0].OK {
+		t.Fatalf("stop: %+v, %v", rs, err)
+	}
+	if rs, err := op.Scale(context.Background(), map[string]int{"three": 2}, nil); err != nil || !rs[0].OK {
+		t.Fatalf("scale: %+v, %v", rs, err)
+	}
+	op.Close()
+	stop()
+	if err := os.RemoveAll(f.state); err != nil {
+		t.Fatal(err)
+	}
+	f.write("one", "app \"one\" {\n  pth = \"typo\"\n")                       // a typo
+	f.write("four", strings.Replace(f.read("three"), `"three"`, `"four"`, 1)) // stands in the way of three
+
+	f.daemon(o)
+	eventually(t, "the app whose file does not parse serves", func() bool { b, err := f.get("one"); return err == nil && b == "hello" })
+	eventually(t, "the app with another one in its way serves", func() bool { b, err := f.get("three"); return err == nil && b == "hello" })
+	if st := f.status("one"); st.Reason == "" || !strings.Contains(st.Reason, "one.hcl") {
+		t.Errorf("status does not say why the last good spec holds: %+v", st)
+	}
+	if st := f.status("two"); st.State != StateStopped {
+		t.Errorf("stopped before the reboot, now %s", st.State)
+	}
+	if st := f.status("three"); st.Desired != (Desired{Min: 2, Max: 2}) {
+		t.Errorf("scaled to 2 before the reboot, now %+v", st.Desired)
+	}
+}
+
+// Earlier versions kept in the state directory what now lies in the data
+// directory.
+func TestTakesOverWhatLiesInTheStateDirectory(t *testing.T) {
+	f, m := newFleetDir(t), newFakeMachine()
+	old := filepath.Join(f.state, "apps", "blog")
+	if err := os.MkdirAll(old, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f.spec("blog")
+	o := f.fakeOptions(m)
+	e, err := newEngine(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := e.load()
+	if err != nil || set.Specs["blog"] == nil {
+		t.Fatalf("%v, %+v", err, set)
+	}
+	for name, v := range map[string]any{fileSpec: set.Specs["blog"], fileOverride: Override{Stopped: true}} {
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(old, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.write("blog", "app \"blog\" {")
+	for range 2 { // the second time there is nothing to do
+		e.store.takeOver(shownLog(t))
+		r := e.store.Recall("blog")
+		if r.LastGood == nil || r.LastGood.File != f.file("blog") || !r.Override.Stopped || len(r.Rubbish) > 0 {
+			t.Errorf("taken over: %+v", r)
+		}
+	}
+	if es, err := os.ReadDir(old); err != nil || len(es) > 0 {
+		t.Errorf("the old place still holds %v, %v", es, err)
+	}
+	if fi, err := os.Stat(e.store.Data); err != nil || fi.Mode().Perm() != 0o700 {
+		t.Errorf("the data directory holds secrets and has mode %v, %v", fi.Mode().Perm(), err)
+	}
+}
+
+// A data directory that was not named and cannot be used is no reason not to run.
+func TestDataDirectoryThatCannotBeMade(t *testing.T) {
+	f := newFleetDir(t)
+	blocked := filepath.Join(f.root, "blocked")
+	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := f.fakeOptions(newFakeMachine()).withDefaults()
+	o.DataDir = filepath.Join(blocked, "wsgid")
+	kept := &keptLog{}
+	o.Log = kept.logger()
+	s, err := openStore(o)
+	if err != nil || s.Data != filepath.Join(f.state, "data") {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if !kept.has("cannot make data directory " + o.DataDir)() {
+		t.Error("it is not said")
+	}
+	o.dataNamed = true
+	if _, err := openStore(o); err == nil || !strings.HasPrefix(err.Error(), "cannot make data directory "+o.DataDir) {
+		t.Errorf("named: %v", err)
+	}
+}
