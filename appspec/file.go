@@ -46,6 +46,12 @@ func (o Options) readSpecFile(fsys afero.Fs, path string) *file {
 		f.fault(rangeAt(path, f.src, at), "the file holds "+what, "a spec is text in UTF-8: is this another file, or was it saved in another encoding?")
 		return f
 	}
+	if filepath.Base(path) == defaultsFile && len(bytes.TrimSpace(f.src)) == 0 {
+		// Who wants none has no such file; a writer that truncates first, or a full
+		// disk, must not change every app.
+		f.fault(hcl.Range{Filename: path}, "the file is empty", "write: defaults { … }, or delete the file")
+		return f
+	}
 	if err := checkShape(f.src); err != nil {
 		f.unshaped = true
 		f.fault(hcl.Range{Filename: path}, err.Error(), "a spec is not that complicated: is this another file?")

@@ -343,3 +343,19 @@ func TestFIFOInFileFunction(t *testing.T) {
 		t.Errorf("faults %+v", set.Faults)
 	}
 }
+
+// A defaults.hcl that was truncated must not change every app.
+func TestEmptyDefaultsAreBroken(t *testing.T) {
+	for text, broken := range map[string]bool{"": true, "\n \n": true, "# none yet\n": false} {
+		fsys := afero.NewMemMapFs()
+		for name, content := range map[string]string{"defaults.hcl": text, "a.hcl": "app \"a\" {}\n"} {
+			if err := afero.WriteFile(fsys, "/d/"+name, []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		set, err := Options{}.Load(fsys, "/d")
+		if err != nil || set.DefaultsBroken != broken {
+			t.Errorf("%q: broken %v, %v, %+v", text, set.DefaultsBroken, err, set.Faults)
+		}
+	}
+}

@@ -195,9 +195,15 @@ func (l *loader) read(path string, named bool) {
 	if e.src != nil {
 		l.set.Sources[path] = e.src
 	}
+	for name := range e.asked.files {
+		l.set.Reads = append(l.set.Reads, name)
+	}
 	if e.diags.HasErrors() {
 		l.faults = append(l.faults, located{l.text.fault(path, "", slices.Clone(e.diags), e.apps), index})
 		return
+	}
+	if len(e.candidates) == 0 && filepath.Base(path) != defaultsFile {
+		l.set.Empty = append(l.set.Empty, path)
 	}
 	for _, c := range e.candidates {
 		c = c.again()
@@ -305,6 +311,8 @@ func (l *loader) finish() *Set {
 	for _, f := range l.faults {
 		l.set.Faults = append(l.set.Faults, f.Fault)
 	}
+	slices.Sort(l.set.Reads)
+	l.set.Reads = slices.Compact(l.set.Reads)
 	l.o.Cache.keep(l.done)
 	return l.set
 }

@@ -18,6 +18,11 @@ type Set struct {
 	// Sources are the files' bytes by path, for diagnostics. They hold the
 	// secrets that stand in the files: print them by WriteDiagnostics only.
 	Sources map[string][]byte
+	// Empty are the files without a fault in which no app stands, but for
+	// defaults.hcl.
+	Empty []string
+	// Reads are the files that file() was asked for.
+	Reads []string
 }
 
 // Fault is one broken file or app.
@@ -30,4 +35,8 @@ type Fault struct {
 	// Apps names the apps that the file defined as far as it could be read, so
 	// that they keep their last good spec instead of being stopped.
 	Apps []string `json:"apps,omitempty"`
+	// Lost tells that nothing is wrong with what stands there, but that its Apps
+	// went all at once and nobody can have meant it. Load never says so: it does
+	// not know what was there before.
+	Lost bool `json:"lost,omitempty"`
 }

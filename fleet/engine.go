@@ -34,13 +34,19 @@ type engine struct {
 	events  events
 	hung    sync.Map // pids of masters that are known not to answer
 
-	loadMu  sync.Mutex    // one load at a time
-	cache   appspec.Cache // of the spec directory
-	mu      sync.Mutex    // guards what follows
-	set     *appspec.Set
-	setErr  error                // the directory cannot be read; set is nil then
-	missing map[string]time.Time // since when apps are missing that the directory has named before
-	grace   time.Duration        // how long an app must be missing to be gone; 0: at once
+	loadMu    sync.Mutex        // one load at a time; guards what follows
+	cache     appspec.Cache     // of the spec directory
+	homes     map[string]string // the files of the last good specs by app
+	homesRead bool              // those of an earlier process are among them
+	place     place
+
+	mu       sync.Mutex // guards what follows
+	set      *appspec.Set
+	setErr   error           // the directory cannot be read; set is nil then
+	missing  map[string]bool // apps that the directory has named before
+	lastWent time.Time       // when it lost one of them last
+	gone     map[string]bool // apps that were taken out of the directory, as far as is known
+	grace    time.Duration   // how long an app must be missing to be gone; 0: at once
 }
 
 func newEngine(o Options) (*engine, error) {
@@ -53,7 +59,8 @@ func newEngine(o Options) (*engine, error) {
 		opts: o, fs: o.fs, store: store, machine: o.machine, folders: o.folders, log: o.Log,
 		now: time.Now, started: func(*appspec.Spec, int) {},
 		updated: func(*appspec.Spec, int) {},
-		setErr:  errors.New("the spec directory was not read yet"), missing: map[string]time.Time{},
+		setErr:  errors.New("the spec directory was not read yet"), missing: map[string]bool{},
+		gone: map[string]bool{}, homes: map[string]string{},
 	}, nil
 }
 
@@ -67,12 +74,15 @@ func (e *engine) load() (*appspec.Set, error) {
 	if err != nil {
 		set, err = nil, fmt.Errorf("%w; until then nothing changes in the fleet", err)
 	}
+	if err == nil {
+		e.noteLosses(set)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err == nil && e.set != nil {
 		for n := range e.set.Specs {
 			if set.Specs[n] == nil {
-				e.missing[n] = e.now()
+				e.missing[n], e.lastWent = true, e.now()
 			}
 		}
 	}
@@ -180,16 +190,18 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 }
 
 // settledWant is what an app should be; where it has only just gone missing it
-// waits whether that stays so: a file that is written in place, or moved over
-// another, is missing for an instant.
+// waits whether that stays so, and whether others follow: a file that is written
+// in place, or moved over another, is missing for an instant.
 func (e *engine) settledWant(ctx context.Context, name string, last *appspec.Spec, idle func(func())) (want, error) {
 	for {
 		e.mu.Lock()
 		w := wanted(e.set, e.setErr, name, last)
-		since, lately := e.missing[name]
+		lately, wait := e.missing[name], e.grace-e.now().Sub(e.lastWent)
 		e.mu.Unlock()
-		wait := e.grace - e.now().Sub(since)
 		if !w.gone() || !lately || wait <= 0 {
+			if w.gone() {
+				e.removed(name)
+			}
 			return w, nil
 		}
 		idle(func() {

@@ -134,6 +134,10 @@ func (d *Daemon) logFaults(set *appspec.Set, err error) {
 		return
 	}
 	for _, f := range set.Faults {
+		if f.Lost {
+			d.e.log.Error("apps are missing that nobody has removed", "file", f.File, "reason", f.Summary)
+			continue
+		}
 		d.e.log.Error("broken spec", "file", f.File, "app", f.App, "reason", f.Summary,
 			"next", "its apps keep their last good spec until the file is mended")
 	}

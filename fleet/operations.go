@@ -55,9 +55,11 @@ func (p *operations) Plan(ctx context.Context, apps []string) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan := &Plan{Faults: set.Faults, Apps: make([]AppPlan, len(chosen))}
-	if plan.Faults == nil {
-		plan.Faults = []appspec.Fault{}
+	plan := &Plan{Faults: []appspec.Fault{}, Apps: make([]AppPlan, len(chosen))}
+	for _, f := range set.Faults {
+		if !f.Lost { // apply makes it good
+			plan.Faults = append(plan.Faults, f)
+		}
 	}
 	named := len(apps) > 0
 	parallel(len(chosen), 8, func(i int) {
@@ -87,6 +89,10 @@ func (e *engine) plan(ctx context.Context, name string, named bool) AppPlan {
 	if set != nil && set.DefaultsBroken {
 		return AppPlan{App: name, File: w.Spec.File, Why: "nothing changes", Error: w.Held}
 	}
+	lost := w.Fault != nil && w.Fault.Lost
+	if lost {
+		w = want{Fault: w.Fault} // apply confirms it
+	}
 	if named {
 		rem.Override.Stopped = false
 	}
@@ -99,6 +105,9 @@ func (e *engine) plan(ctx context.Context, name string, named bool) AppPlan {
 	if w.Held != "" {
 		ap.Error = w.Held
 	}
+	if lost {
+		ap.Why = "its spec is gone: " + w.Fault.Summary
+	}
 	return ap
 }
 
@@ -110,6 +119,12 @@ func (p *operations) Apply(ctx context.Context, apps []string, progress func(Eve
 	}
 	if set.DefaultsBroken {
 		return nil, errors.New(defaultsText(defaultsFault(set)))
+	}
+	if lost := lostApps(set, chosen); len(lost) > 0 {
+		p.e.removed(lost...)
+		if _, err := p.reread(ctx); err != nil {
+			return nil, err
+		}
 	}
 	ord := order{Asked: Asked{Retry: true}}
 	if len(apps) > 0 {

@@ -368,10 +368,14 @@ func (s *Store) write(app, name string, v any) (err error) {
 }
 
 func (s *Store) writeBytes(app, name string, b []byte) error {
-	path := s.path(app, name)
 	if err := s.makeDir(s.dataDir(app)); err != nil {
 		return err
 	}
+	return s.replace(s.path(app, name), b)
+}
+
+// replace writes a file as a whole. Nobody else writes it meanwhile.
+func (s *Store) replace(path string, b []byte) error {
 	tmp := path + ".tmp"
 	// Whatever lies in the way of the temporary file is rubbish of a crash: who
 	// writes here holds the app's lock.
@@ -401,7 +405,7 @@ func (s *Store) writeBytes(app, name string, b []byte) error {
 		_ = s.fs.Remove(tmp)
 		return err
 	}
-	if d, derr := s.fs.Open(s.dataDir(app)); derr == nil {
+	if d, derr := s.fs.Open(filepath.Dir(path)); derr == nil {
 		_ = d.Sync() // some file systems cannot; the rename is atomic all the same
 		_ = d.Close()
 	}
