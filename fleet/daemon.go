@@ -124,7 +124,7 @@ func (d *Daemon) open() error {
 		return err
 	}
 	e.store.takeOver(e.log)
-	if !d.e.opts.dataNamed {
+	if d.e.opts.dataChosen {
 		e.store.warnVolatile(e.log)
 	}
 	e.keep = newKeeper(d.Hooks.keepListeners)

@@ -33,7 +33,7 @@ func innerData(stateDir string) string { return filepath.Join(stateDir, "data") 
 // said.
 func openStore(o Options) (*Store, error) {
 	s, err := OpenStore(o.fs, o.StateDir, o.DataDir)
-	if err == nil || o.dataNamed || o.DataDir == innerData(o.StateDir) {
+	if err == nil || !o.dataChosen || o.DataDir == innerData(o.StateDir) {
 		return s, err
 	}
 	inner, ierr := OpenStore(o.fs, o.StateDir, innerData(o.StateDir))

@@ -24,7 +24,7 @@ func TestDataDirectoryThatGoesWithAStateDirectory(t *testing.T) {
 	if got := (Options{StateDir: "/x/y"}).withDefaults().DataDir; got != "/x/y/data" {
 		t.Errorf("with another state directory: %s", got)
 	}
-	if o := (Options{StateDir: "/x/y", DataDir: "/z/"}).withDefaults(); o.DataDir != "/z" || !o.dataNamed {
+	if o := (Options{StateDir: "/x/y", DataDir: "/z/"}).withDefaults(); o.DataDir != "/z" || o.dataChosen {
 		t.Errorf("by name: %+v", o)
 	}
 }
@@ -122,7 +122,7 @@ func TestDataDirectoryThatCannotBeMade(t *testing.T) {
 	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	o := f.fakeOptions(newFakeMachine()).withDefaults()
+	o := f.fakeOptions(newFakeMachine()).withDefaults().withDefaults() // as a daemon does
 	o.DataDir = filepath.Join(blocked, "wsgid")
 	kept := &keptLog{}
 	o.Log = kept.logger()
@@ -133,7 +133,7 @@ func TestDataDirectoryThatCannotBeMade(t *testing.T) {
 	if !kept.has("cannot make data directory " + o.DataDir)() {
 		t.Error("it is not said")
 	}
-	o.dataNamed = true
+	o.dataChosen = false
 	if _, err := openStore(o); err == nil || !strings.HasPrefix(err.Error(), "cannot make data directory "+o.DataDir) {
 		t.Errorf("named: %v", err)
 	}

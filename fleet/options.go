@@ -27,7 +27,7 @@ type Options struct {
 	Version string       // of the program, as status shows it
 	Log     *slog.Logger // nil: slog.Default
 
-	dataNamed bool // DataDir was named by the caller, not chosen here
+	dataChosen bool // DataDir was chosen here, nobody has named it
 
 	fs      afero.Fs // nil: the real one
 	machine machine  // nil: real masters
@@ -61,9 +61,9 @@ func (o Options) withDefaults() Options {
 		o.StateDir = abs
 	}
 	if o.DataDir == "" {
-		o.DataDir = defaultDataDir(o.StateDir)
+		o.DataDir, o.dataChosen = defaultDataDir(o.StateDir), true
 	} else if abs, err := filepath.Abs(o.DataDir); err == nil {
-		o.DataDir, o.dataNamed = abs, true
+		o.DataDir = abs
 	}
 	return o
 }
