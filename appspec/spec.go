@@ -6,6 +6,9 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
+// MaxWorkers is the largest number of workers of an app.
+const MaxWorkers = 4096
+
 // Spec is one app, wholly resolved: defaults merged, functions evaluated,
 // every attribute set. It is the one configuration type of the program; its
 // JSON form (which holds secrets) is what the daemon hands to a master and

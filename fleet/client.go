@@ -27,11 +27,14 @@ type Client struct {
 // else a Local. It fails where a daemon runs another spec directory than the
 // one named, or does not answer.
 func Connect(ctx context.Context, o Options) (Operator, error) {
-	named, log := o.Dir != "", o.Log
+	named, anyNamed, log := o.Dir != "", o.Dir != "" || o.StateDir != "", o.Log
 	o = o.withDefaults()
 	store := &Store{Dir: o.StateDir, fs: o.fs}
 	if _, err := os.Lstat(o.StateDir); err == nil {
 		if _, err := store.check(); err != nil {
+			if e := neighbourOf(o.StateDir); e != nil {
+				return nil, e
+			}
 			return nil, err
 		}
 	}
@@ -48,6 +51,10 @@ func Connect(ctx context.Context, o Options) (Operator, error) {
 			return c, nil
 		}
 		if !store.daemonHolds() {
+			mine, _ := store.Apps()
+			if err := o.neighbour(anyNamed || len(mine) > 0); err != nil {
+				return nil, err
+			}
 			o.Log = log
 			return OpenLocal(o)
 		}

@@ -35,6 +35,7 @@ type Daemon struct {
 	Metrics string
 
 	opts         Options
+	named        bool // a directory was named, see Options.neighbour
 	e            *engine
 	rec          *Reconciler
 	sup          *supervisor
@@ -62,7 +63,7 @@ type Daemon struct {
 // NewDaemon prepares a daemon. The state directory is opened by Run.
 func NewDaemon(o Options) *Daemon {
 	return &Daemon{
-		opts: o.withDefaults(), events: make(chan func()), board: newBoard(),
+		opts: o.withDefaults(), named: o.Dir != "" || o.StateDir != "", events: make(chan func()), board: newBoard(),
 		killed: make(chan struct{}), scrapes: make(chan struct{}, maxScrapes), metricsRetry: metricsRetry, prev: map[string]string{}, states: map[string]string{},
 	}
 }
@@ -89,6 +90,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := d.e.store.putNotice(d.e.opts.Dir); err != nil {
+		d.e.log.Warn("other users of this machine are not told of this daemon", "err", err)
+	}
+	defer d.e.store.removeNotice()
 	actors := newActors()
 	actors.add(func(ctx context.Context) { d.serve(ctx, ln) })
 	actors.add(func(ctx context.Context) { d.watch.Run(ctx, func() { d.post(ctx, d.reread) }) })
@@ -111,6 +116,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 }
 
 func (d *Daemon) open() error {
+	if err := d.opts.neighbour(d.named); err != nil {
+		return err
+	}
 	e, err := newEngine(d.opts)
 	if err != nil {
 		return err

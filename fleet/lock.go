@@ -136,3 +136,8 @@ func userText(uid uint32) string {
 	}
 	return fmt.Sprintf("uid %d", uid)
 }
+
+// userName is the name of a user, or the number of one that has none.
+func userName(uid uint32) string {
+	return strings.TrimPrefix(strings.TrimPrefix(userText(uid), "user "), "uid ")
+}

@@ -63,7 +63,7 @@ func (s Seen) serving() bool {
 		return false
 	}
 	switch s.Status.State {
-	case runner.StateReady, runner.StateIdle, runner.StateDegraded:
+	case runner.StateReady, runner.StateUpdating, runner.StateIdle, runner.StateDegraded:
 		return true
 	case runner.StateStarting, runner.StateBackoff, runner.StateStopping:
 		return false

@@ -187,8 +187,11 @@ func (p *operations) Reload(ctx context.Context, apps []string, progress func(Ev
 func (p *operations) Scale(ctx context.Context, counts map[string]int, progress func(Event)) ([]Result, error) {
 	apps := make([]string, 0, len(counts))
 	for a, n := range counts {
-		if n < 1 || n > 1000 {
-			return nil, fmt.Errorf("cannot scale app %s to %d: the number of workers must be from 1 to 1000", a, n)
+		if n == 0 {
+			return nil, fmt.Errorf("cannot scale app %s to 0: an app has at least one worker; stop it by: wsgid-fleet stop %s", a, a)
+		}
+		if n < 0 || n > appspec.MaxWorkers {
+			return nil, fmt.Errorf("cannot scale app %s to %d: the number of workers must be from 1 to %d", a, n, appspec.MaxWorkers)
 		}
 		apps = append(apps, a)
 	}

@@ -29,6 +29,8 @@ type Options struct {
 
 	dataChosen bool // DataDir was chosen here, nobody has named it
 
+	systemDir string // state directory of root's fleet; empty: runner.SystemStateDir
+
 	fs      afero.Fs // nil: the real one
 	machine machine  // nil: real masters
 	folders folders  // nil: runner/appdir
@@ -40,6 +42,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.StateDir == "" {
 		o.StateDir = runner.DefaultStateDir()
+	}
+	if o.systemDir == "" {
+		o.systemDir = runner.SystemStateDir
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

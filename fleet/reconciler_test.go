@@ -537,7 +537,7 @@ func TestDriftMadeByHand(t *testing.T) {
 	f.spec("blog", "enabled = false")
 	run("[{blog true disabled enabled = false }]", l.Apply)
 	run("[{blog false disabled cannot start it: enabled = false in "+f.file("blog")+" }]", l.Start, "blog")
-	if _, err := l.Scale(ctx, map[string]int{"blog": 0}, nil); err == nil || err.Error() != "cannot scale app blog to 0: the number of workers must be from 1 to 1000" {
+	if _, err := l.Scale(ctx, map[string]int{"blog": 0}, nil); err == nil || err.Error() != "cannot scale app blog to 0: an app has at least one worker; stop it by: wsgid-fleet stop blog" {
 		t.Errorf("scale to 0: %v", err)
 	}
 	if _, err := l.Stop(ctx, []string{"blok"}, nil); err == nil || err.Error() != "cannot stop app blok: no spec in "+f.dir+" names it; did you mean blog?" {

@@ -138,7 +138,7 @@ func (a *Applier) waitReady(ctx context.Context, m master, spec *appspec.Spec) e
 			return &rejectedError{reason: orElse(st.LastError, st.Reason), traceback: st.Traceback}
 		case runner.StateStopping:
 			return &rejectedError{reason: "the new master was told to stop"}
-		case runner.StateStarting, runner.StateDegraded:
+		case runner.StateStarting, runner.StateUpdating, runner.StateDegraded:
 		}
 	}
 }

@@ -102,7 +102,7 @@ func settled(w want, o Observed, daemon bool, now time.Time) (Result, *Seen) {
 		return r, nil
 	case runner.StateBackoff:
 		return r, nil
-	case runner.StateStarting, runner.StateDegraded, runner.StateStopping:
+	case runner.StateStarting, runner.StateUpdating, runner.StateDegraded, runner.StateStopping:
 	}
 	return r, cur
 }

@@ -170,6 +170,17 @@ func (a *AppStatus) degrade(why string) {
 	}
 }
 
+// update notes a change of an app that is well; of one that is not, it is added
+// to the reason.
+func (a *AppStatus) update(what string) {
+	switch a.State {
+	case string(runner.StateReady), string(runner.StateIdle), string(runner.StateUpdating):
+		a.State, a.Reason = string(runner.StateUpdating), what
+	default:
+		a.Reason = joinReasons(a.Reason, what)
+	}
+}
+
 func joinReasons(a, b string) string {
 	if a == "" {
 		return b
@@ -206,7 +217,7 @@ func (a *AppStatus) pending(f *Failure, daemon bool, now time.Time) {
 	case f != nil:
 		a.degrade(retryText(f, daemon, now))
 	case daemon:
-		a.degrade("its spec changed; the change is being carried out")
+		a.update("its spec changed; the change is being carried out")
 	default:
 		a.degrade("its spec changed, and no daemon runs that would carry it out; do it by: wsgid-fleet apply " + a.Name)
 	}
@@ -238,7 +249,7 @@ func sockets(spec *appspec.Spec) []SocketStatus {
 
 // statusOrder is the order in which the line of the service manager counts.
 var statusOrder = []string{
-	string(runner.StateReady), string(runner.StateIdle), string(runner.StateStarting),
+	string(runner.StateReady), string(runner.StateUpdating), string(runner.StateIdle), string(runner.StateStarting),
 	string(runner.StateDegraded), string(runner.StateBackoff), StateInvalid, StateStopped, StateDisabled,
 }
 

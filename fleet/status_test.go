@@ -51,12 +51,16 @@ func TestAppStatus(t *testing.T) {
 		{name: "change waits", w: want{Spec: other}, o: Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Failure: fail(other, now.Add(time.Minute))}},
 			state: "degraded", reason: "the port is taken; next try in 1m0s (attempt 3)"},
 		{name: "change to come", w: want{Spec: other}, o: Observed{Masters: []Seen{seen(1, spec)}},
-			state: "degraded", reason: "its spec changed; the change is being carried out"},
+			state: "updating", reason: "its spec changed; the change is being carried out"},
+		{name: "change to come, of an app that is not well", w: want{Spec: other}, o: Observed{Masters: []Seen{seen(1, spec, func(m *Seen) {
+			m.Status.State, m.Status.Reason = runner.StateBackoff, "no module blog"
+		})}}, state: "backoff", reason: "no module blog; its spec changed; the change is being carried out"},
 		{name: "change, no daemon", w: want{Spec: other}, noDaemon: true, o: Observed{Masters: []Seen{seen(1, spec)}},
 			state: "degraded", reason: "its spec changed, and no daemon runs that would carry it out; do it by: wsgid-fleet apply blog"},
 		{name: "rollout under way", w: want{Spec: other}, o: Observed{Masters: []Seen{seen(1, spec, func(m *Seen) {
+			m.Status.State = runner.StateUpdating
 			m.Status.WantDigest, m.Status.Rollout, m.Status.Reason = runner.Digest(other), 2, "a rollout is under way"
-		})}}, state: "ready", reason: "a rollout is under way"},
+		})}}, state: "updating", reason: "a rollout is under way"},
 		{name: "does not answer", w: good, o: Observed{Masters: []Seen{seen(1, spec, silent)}},
 			state: "degraded", reason: "its master (pid 1) does not answer: i/o timeout"},
 	} {

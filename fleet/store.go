@@ -25,6 +25,7 @@ import (
 //
 //	STATE/fleet.lock            flock of the running daemon, its pid inside
 //	     /fleet.sock            its control socket
+//	     /daemon.json           who it is, for other users of the machine
 //	     /host/                 the Python host, package runner's
 //	     /apps/NAME/apply.lock  flock of whoever works on this app now
 //	DATA/apps/NAME/spec.json      the last good spec

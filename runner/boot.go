@@ -21,8 +21,8 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi/host"
 )
 
-// masterName is how a master calls itself: the start of its first argument.
-const masterName = "wsgid: master "
+// MasterTitle is how a master calls itself: the start of its first argument.
+const MasterTitle = "wsgid: master "
 
 // bootFD is where a new master finds the link to the process that started it;
 // its listening sockets follow.
@@ -48,10 +48,16 @@ type bootAnswer struct {
 	Error string `json:"error"`
 }
 
+// nameProcess gives this process the name that ss, top and the kernel's messages
+// show, which has room for 15 bytes. By its program file all would be named alike.
+func nameProcess(app string) {
+	_ = os.WriteFile("/proc/self/comm", []byte("wsgid:"+app), 0)
+}
+
 // Main runs the part of the program that this process was re-executed for, if
 // any, and then does not return. Both binaries call it first.
 func Main() {
-	if strings.HasPrefix(os.Args[0], masterName) {
+	if strings.HasPrefix(os.Args[0], MasterTitle) {
 		runMaster()
 	}
 }
@@ -178,7 +184,7 @@ func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.Fil
 	}
 	// The data plane is one goroutine; a second processor serves the others. Said
 	// here, the runtime does not set up one for each that the machine has.
-	pid, err := syscall.ForkExec("/proc/self/exe", []string{masterName + o.Spec.Name}, &syscall.ProcAttr{
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{MasterTitle + o.Spec.Name}, &syscall.ProcAttr{
 		Dir: "/", Env: append(workerEnv(os.Environ()), "GODEBUG=madvdontneed=1", "GOMAXPROCS=2", "TMPDIR="+os.Getenv("TMPDIR")), Files: fds,
 		Sys: sys,
 	})

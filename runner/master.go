@@ -52,6 +52,7 @@ type master struct {
 
 // runMaster is the main function of a master process.
 func runMaster() {
+	nameProcess(strings.TrimPrefix(os.Args[0], MasterTitle))
 	boot, link, files, err := readBoot()
 	if err == nil {
 		var m *master

@@ -315,6 +315,16 @@ func TestServesAndStops(t *testing.T) {
 	a.mustLogLine("master ends")
 }
 
+// What ss and top show.
+func TestMasterIsCalledByItsApp(t *testing.T) {
+	a := newTestApp(t, helloApp, nil)
+	h := a.start(StateReady)
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", h.PID))
+	if err != nil || string(b) != "wsgid:demo\n" {
+		t.Errorf("the master is called %q, %v", b, err)
+	}
+}
+
 func TestScalesInPlace(t *testing.T) {
 	a := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Workers.Min, s.Workers.Max = 2, 2 })
 	h := a.start(StateReady)
@@ -479,7 +489,7 @@ func TestStartThatIsInterrupted(t *testing.T) {
 	go func() {
 		pid := 0
 		for pid == 0 {
-			pid = childNamed(masterName + a.spec.Name)
+			pid = childNamed(MasterTitle + a.spec.Name)
 		}
 		// It shall not have answered when the context ends.
 		_ = syscall.Kill(pid, syscall.SIGSTOP)

@@ -29,7 +29,8 @@ type pool struct {
 	// before is the last spec by which a worker has served, while spec came when
 	// none ran and is not proved; nil: there is none.
 	before   *appspec.Spec
-	min, max int // wanted numbers; the operator's scale overrides the spec's
+	min, max int  // wanted numbers; the operator's scale overrides the spec's
+	growing  bool // more workers are wanted since a change, and not all of them serve yet
 	gen      int
 	lastGen  int
 	roll     *rollout

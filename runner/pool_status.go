@@ -58,10 +58,14 @@ func (p *pool) state(serving int) (State, string) {
 		return StateDegraded, "the workers of before serve on, the rollout was given up: " + p.rollErr
 	case serving < p.target() && p.back.fails > 0:
 		return StateDegraded, short() + ": " + p.lastErr
+	case p.roll != nil:
+		return StateUpdating, "a rollout is under way"
+	case serving < p.target() && serving >= p.min:
+		return StateReady, short() // the load asked for more than the spec's least
+	case serving < p.target() && p.growing:
+		return StateUpdating, short()
 	case serving < p.target():
 		return StateStarting, short()
-	case p.roll != nil:
-		return StateReady, "a rollout is under way"
 	default:
 		return StateReady, ""
 	}

@@ -60,6 +60,7 @@ func (p *pool) reconcile() {
 		}
 		p.retire(w, "scaled down")
 	}
+	p.growing = p.growing && ready+recycling < p.target()
 	p.roll.reconcile(p)
 	p.retireTemplates()
 	p.touch()
@@ -350,6 +351,7 @@ func (p *pool) scale(lo, hi int) {
 		return
 	}
 	p.log.info(fmt.Sprintf("workers: %d to %d → %d to %d", p.min, p.max, lo, hi))
+	p.growing = p.growing || lo > p.min && p.countServing() >= max(p.min, 1)
 	p.min, p.max = lo, hi
 	p.scaler.limits(lo, hi)
 	p.reconcile()

@@ -6,6 +6,9 @@ import (
 	"strconv"
 )
 
+// SystemStateDir is the state directory of root's fleet.
+const SystemStateDir = "/run/wsgid"
+
 // DefaultStateDir is where the state lies when no --state-dir is given:
 // /run/wsgid for root and $XDG_RUNTIME_DIR/wsgid for others (contract,
 // section 2). Without that variable it is a folder of the user's own in the
@@ -13,7 +16,7 @@ import (
 // has made there first.
 func DefaultStateDir() string {
 	if os.Geteuid() == 0 {
-		return "/run/wsgid"
+		return SystemStateDir
 	}
 	if d := os.Getenv("XDG_RUNTIME_DIR"); d != "" {
 		return filepath.Join(d, "wsgid")

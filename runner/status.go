@@ -10,6 +10,7 @@ type State string
 const (
 	StateStarting State = "starting" // no worker is ready yet, none has failed
 	StateReady    State = "ready"    // serving as specified
+	StateUpdating State = "updating" // serving, and a change is being carried out: no fault
 	StateIdle     State = "idle"     // min = 0: no worker, the first request starts one
 	StateDegraded State = "degraded" // serving, but not as specified
 	StateBackoff  State = "backoff"  // not serving; a retry is due at RetryAt

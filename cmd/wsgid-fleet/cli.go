@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -37,10 +39,11 @@ type cli struct {
 	// load reads the specs of the spec directory.
 	load func(dir string) (*appspec.Set, error)
 
-	dir      string // as given; empty: see specDir
-	stateDir string // as given; empty: runner.DefaultStateDir
-	dataDir  string // as given; empty: the one that goes with the state directory
-	began    bool   // a command took over from the parser of arguments
+	dir      string   // as given; empty: see specDir
+	stateDir string   // as given; empty: runner.DefaultStateDir
+	dataDir  string   // as given; empty: the one that goes with the state directory
+	args     []string // of the command line
+	began    bool     // a command took over from the parser of arguments
 }
 
 func newCLI() *cli {
@@ -60,13 +63,14 @@ func newCLI() *cli {
 
 // execute runs one command line and returns the exit code.
 func (c *cli) execute(ctx context.Context, args []string) int {
+	c.args = args
 	root := c.root()
 	root.SetArgs(singleDashCheck(args))
 	root.SetIn(c.in)
 	root.SetOut(c.out)
 	root.SetErr(c.err)
 	cmd, err := root.ExecuteContextC(ctx)
-	if err != nil && !c.began {
+	if _, said := errors.AsType[*exitError](err); err != nil && !c.began && !said {
 		// Arguments or flags that cobra or an Args function refused.
 		err = &exitError{code: exitUsage, err: err}
 	}
@@ -101,7 +105,7 @@ makes what runs equal to what the files say, and keeps it so.`,
 			for _, sub := range cmd.Commands() {
 				names = append(names, sub.Name())
 			}
-			return usageError("cannot run %q: no such command%s", args[0], didYouMean(args[0], names))
+			return usageError("cannot run %q: no such command%s", args[0], cmp.Or(peersCommand[args[0]], didYouMean(args[0], names)))
 		},
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
@@ -132,7 +136,8 @@ makes what runs equal to what the files say, and keeps it so.`,
 		c.completionCommand(),
 		c.versionCommand(),
 	)
-	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help-command"})
+	root.SetHelpCommand(c.helpCommand())
+	root.SetFlagErrorFunc(c.flagError)
 	for _, sub := range root.Commands() {
 		c.marked(sub)
 	}

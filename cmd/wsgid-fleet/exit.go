@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 )
 
 // Exit codes, see doc.go.
@@ -30,6 +33,31 @@ func (e *exitError) Error() string {
 }
 
 func (e *exitError) Unwrap() error { return e.err }
+
+// asUser is a command line as another user would give it.
+func asUser(user, command string, args []string) string {
+	sudo := "sudo"
+	if user != "root" {
+		sudo += " -u " + user
+	}
+	words := []string{sudo, command}
+	_, after, _ := strings.Cut(command, " ") // the subcommand, which args repeat
+	for i, arg := range args {
+		if after != "" && arg == after {
+			args = args[i+1:]
+			break
+		}
+	}
+	for _, arg := range args {
+		if strings.ContainsFunc(arg, func(r rune) bool {
+			return !strings.ContainsRune("-_=./:@,+", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+		}) {
+			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+		words = append(words, arg)
+	}
+	return strings.Join(words, " ")
+}
 
 // silent ends the command with a code and no further words.
 func silent(code int) error {
@@ -58,6 +86,10 @@ func (c *cli) report(err error, command string) int {
 		}
 	}
 	text := strings.TrimRight(err.Error(), "\n")
+	if n, ok := errors.AsType[*fleet.NeighbourError](err); ok {
+		text += "; ask as that user: " + asUser(n.User, command, c.args) +
+			"; for a fleet of your own name its specs with --dir"
+	}
 	if !strings.HasPrefix(text, "cannot ") {
 		if verb, ok := strings.CutPrefix(command, programName+" "); ok {
 			text = "cannot " + verb + ": " + text

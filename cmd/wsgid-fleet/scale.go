@@ -15,7 +15,7 @@ func (c *cli) scaleCommand() *cobra.Command {
 		Use:   "scale APP=N...",
 		Short: "Set the number of workers of apps, until their spec changes next",
 		Long: `Set the number of workers of apps in place, until the next change of the app's
-spec. Old workers stay, surplus ones drain first.
+spec: from 1 to 4096, as workers.count. Old workers stay, surplus ones drain first.
 
 Exit code: 0 done, 1 not.`,
 		Args: func(_ *cobra.Command, args []string) error {

@@ -28,12 +28,13 @@ With -o uwsgi it is the JSON of a uWSGI stats server, for uwsgitop and the
 exporters of people who come from there; a socket for them:
 socat TCP-LISTEN:1717,bind=127.0.0.1,fork,reuseaddr EXEC:"wsgid-fleet status -o uwsgi"
 
-States of an app: ready (serving as specified), starting, idle (min = 0, a
-request will start a worker), degraded (serving, but not as specified), backoff
-(not serving; the reason says why and when it retries), stopped (by an
-operator), disabled (by its spec), invalid (no good spec was ever seen).
+States of an app: ready (serving as specified), updating (serving, a change is
+being carried out), starting, idle (min = 0, a request will start a worker),
+degraded (serving, but not as specified), backoff (not serving; the reason says
+why and when it retries), stopped (by an operator), disabled (by its spec),
+invalid (no good spec was ever seen).
 
-Exit code: 0 every app is ready, idle or disabled, 3 something is not as
+Exit code: 0 every app is ready, updating, idle or disabled, 3 something is not as
 specified (a stopped app and a broken spec file too), 1 the fleet cannot be
 asked.`,
 		Args: outputArgs(&output, func(_ *cobra.Command, args []string) error {
@@ -115,7 +116,7 @@ func (c *cli) only(status *fleet.Status, app string) (*fleet.Status, error) {
 // asSpecified tells whether the state is what the spec asks for.
 func asSpecified(state string) bool {
 	switch state {
-	case string(runner.StateReady), string(runner.StateIdle), fleet.StateDisabled:
+	case string(runner.StateReady), string(runner.StateUpdating), string(runner.StateIdle), fleet.StateDisabled:
 		return true
 	}
 	return false

@@ -45,6 +45,8 @@ func statePaint(state string) paint {
 	switch state {
 	case string(runner.StateReady), string(runner.StateIdle):
 		return green
+	case string(runner.StateUpdating):
+		return cyan
 	case string(runner.StateStarting), string(runner.StateStopping), string(runner.StateDegraded):
 		return yellow
 	case string(runner.StateBackoff), fleet.StateInvalid, "failed":
@@ -84,7 +86,7 @@ func (v statusView) appRow(app fleet.AppStatus) []cell {
 		since = age(v.now.Sub(app.Master.Since))
 		pid = strconv.Itoa(app.Master.PID)
 		if app.Requests.Total > 0 {
-			p50, p99 = millis(app.Requests.P50), millis(app.Requests.P99)
+			p50, p99 = latency(app.Requests.P50), latency(app.Requests.P99)
 		}
 	}
 	var errPaint paint
@@ -168,7 +170,7 @@ func (v statusView) summary(status *fleet.Status) string {
 	for state := range counts {
 		states = append(states, state)
 	}
-	order := []string{"ready", "idle", "starting", "degraded", "backoff", "stopping", "stopped", "disabled", "invalid"}
+	order := []string{"ready", "updating", "idle", "starting", "degraded", "backoff", "stopping", "stopped", "disabled", "invalid"}
 	slices.SortFunc(states, func(a, b string) int {
 		return slices.Index(order, a) - slices.Index(order, b)
 	})
@@ -225,7 +227,7 @@ func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
 	field("master", "pid %d, %s, for %s", app.Master.PID, size(app.Master.RSS), age(v.now.Sub(app.Master.Since)))
 	r := app.Requests
 	field("requests", "%d, %s a second, %s, %d rejected, %d timed out", r.Total, number(v.rate(app)), count(int(r.Errors), "error"), r.Rejected, r.Timeouts)
-	field("now", "%d active, %d waiting, p50 %s, p99 %s", r.Active, r.Waiting, millis(r.P50), millis(r.P99))
+	field("now", "%d active, %d waiting, p50 %s, p99 %s", r.Active, r.Waiting, latency(r.P50), latency(r.P99))
 	if h := app.Health; h != nil {
 		word := "good"
 		if !h.OK {

@@ -56,6 +56,15 @@ func millis(ms float64) string {
 	}
 }
 
+// latency is a quantile of the recent past, in milliseconds; 0: no request was
+// answered then.
+func latency(ms float64) string {
+	if ms == 0 {
+		return none
+	}
+	return millis(ms)
+}
+
 // number is a count or a rate in a few digits: 7, 950, 12.3k, 4.1M.
 func number(v float64) string {
 	switch {

@@ -262,7 +262,7 @@ func awaitReady(ctx context.Context, h *runner.Handle, s *appspec.Spec) (runner.
 			return st, err
 		}
 		switch st.State {
-		case runner.StateReady, runner.StateIdle, runner.StateDegraded:
+		case runner.StateReady, runner.StateUpdating, runner.StateIdle, runner.StateDegraded:
 			return st, nil
 		case runner.StateBackoff, runner.StateStopping:
 			reason := st.LastError

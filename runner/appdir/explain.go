@@ -23,7 +23,7 @@ func explain(err error, path string) error {
 	case errors.Is(err, unix.EROFS):
 		return fmt.Errorf("%w; mount it writable: the program keeps pid files and logs there", err)
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
-		return fmt.Errorf("%w; the program runs as %s: give it the folder, or run it as root", err, userName(unix.Geteuid()))
+		return fmt.Errorf("%w; the program runs as %s: run it as root, or as the user that the folder belongs to", err, userName(unix.Geteuid()))
 	}
 	return err
 }

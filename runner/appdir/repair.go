@@ -44,7 +44,7 @@ func newRepair(fsys afero.Fs, spec *appspec.Spec, owner Owner, live func(pid int
 	if live == nil {
 		live = func(pid int) bool { return ProcAlive(pid, 0) }
 	}
-	return &repair{fs: fsys, spec: spec, owner: owner, live: live, root: os.Geteuid() == 0}
+	return &repair{fs: fsys, spec: spec, owner: owner, code: owner, live: live, root: os.Geteuid() == 0}
 }
 
 func (r *repair) run(steps ...func() error) ([]Problem, error) {
@@ -61,6 +61,7 @@ type repair struct {
 	fs       afero.Fs
 	spec     *appspec.Spec
 	owner    Owner
+	code     Owner // whose app/ and plugins/ are where they have to be made
 	live     func(pid int) bool
 	root     bool
 	problems []Problem
@@ -82,13 +83,16 @@ func (r *repair) cannot(name string, err error) error {
 func (r *repair) folder() error {
 	fi, err := lstat(r.fs, "/")
 	if errors.Is(err, fs.ErrNotExist) {
-		return r.makeDir("/", DirMode)
+		return r.makeDir("/", DirMode, r.owner)
 	}
 	if err != nil {
 		return r.cannot("", err)
 	}
 	if err := r.foreign(fi); err != nil {
 		return err
+	}
+	if st, ok := sysStat(fi); ok && r.deployed(int(st.Uid)) {
+		r.code = Owner{UID: int(st.Uid), GID: int(st.Gid), Name: userName(int(st.Uid))}
 	}
 	return r.mendDir("/", fi, layoutDir{name: "/", mode: DirMode})
 }
@@ -138,7 +142,11 @@ func (r *repair) folders() error {
 		name := "/" + d.name
 		fi, err := lstat(r.fs, name)
 		if errors.Is(err, fs.ErrNotExist) {
-			if err := r.makeDir(name, d.mode); err != nil {
+			owner := r.code
+			if d.ours {
+				owner = r.owner
+			}
+			if err := r.makeDir(name, d.mode, owner); err != nil {
 				return err
 			}
 			continue
@@ -153,7 +161,17 @@ func (r *repair) folders() error {
 	return nil
 }
 
-func (r *repair) makeDir(name string, mode fs.FileMode) error {
+// deployed tells whether code is somebody's who puts it there for the app's user:
+// it stays his. What belongs to root or to nobody was left by an installer, or by
+// nobody who will come back for it.
+func (r *repair) deployed(uid int) bool {
+	return r.root && uid != 0 && uid != overflowUser && uid != r.owner.UID
+}
+
+// overflowUser is the kernel's nobody, whom it shows where it knows no better.
+const overflowUser = 65534
+
+func (r *repair) makeDir(name string, mode fs.FileMode, owner Owner) error {
 	r.note(name, "create the folder", "it is missing")
 	if err := r.fs.Mkdir(name, mode); err != nil && !errors.Is(err, fs.ErrExist) {
 		var pe *fs.PathError
@@ -163,7 +181,7 @@ func (r *repair) makeDir(name string, mode fs.FileMode) error {
 		return fmt.Errorf("cannot create folder %s: %w", r.path(name), explain(err, r.spec.Path))
 	}
 	// The umask may have taken from the mode, and the folder is still ours.
-	if err := r.chown(name); err != nil {
+	if err := r.chown(name, owner); err != nil {
 		return err
 	}
 	if err := r.fs.Chmod(name, mode); err != nil {
@@ -181,12 +199,12 @@ func (r *repair) mendDir(name string, fi fs.FileInfo, d layoutDir) error {
 		return r.notFolder(name, fi)
 	}
 	st, known := sysStat(fi)
-	if known && int(st.Uid) != r.owner.UID {
+	if known && int(st.Uid) != r.owner.UID && (d.ours || !r.deployed(int(st.Uid))) {
 		if !r.root {
 			return r.usable(name, st.Uid, d)
 		}
 		r.note(name, "give it to "+r.owner.String(), "it belongs to "+userName(int(st.Uid)))
-		if err := r.chown(name); err != nil {
+		if err := r.chown(name, r.owner); err != nil {
 			return err
 		}
 	}
@@ -237,22 +255,26 @@ func (r *repair) usable(name string, uid uint32, d layoutDir) error {
 		need |= unix.W_OK
 	}
 	if err := unix.Access(r.path(name), need); err != nil {
-		return fmt.Errorf("cannot use %s: it belongs to %s, and the program runs as %s and may not use it; change its owner: sudo chown -R %s %s",
-			r.path(name), userName(int(uid)), r.owner.Name, r.owner.Name, r.spec.Path)
+		as := "as root: sudo wsgid-fleet …"
+		if uid != 0 {
+			as = "as that user: sudo -u " + userName(int(uid)) + " wsgid-fleet …"
+		}
+		return fmt.Errorf("cannot use %s: it belongs to %s, and the program runs as %s and may not use it; run it %s, or give the app a path of your own",
+			r.path(name), userName(int(uid)), r.owner.Name, as)
 	}
 	return nil
 }
 
-// chown gives a folder that root made or found to the app's user.
-func (r *repair) chown(name string) error {
+// chown gives a folder that root made or found to a user.
+func (r *repair) chown(name string, owner Owner) error {
 	if fi, err := lstat(r.fs, name); err == nil {
 		st, ok := sysStat(fi)
-		if ok && int(st.Uid) == r.owner.UID && (int(st.Gid) == r.owner.GID || !r.root) {
+		if ok && int(st.Uid) == owner.UID && (int(st.Gid) == owner.GID || !r.root) {
 			return nil
 		}
 	}
-	if err := r.fs.Chown(name, r.owner.UID, r.owner.GID); err != nil {
-		return fmt.Errorf("cannot give %s to %s: %w", r.path(name), r.owner, explain(err, r.spec.Path))
+	if err := r.fs.Chown(name, owner.UID, owner.GID); err != nil {
+		return fmt.Errorf("cannot give %s to %s: %w", r.path(name), owner, explain(err, r.spec.Path))
 	}
 	return nil
 }

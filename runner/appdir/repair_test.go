@@ -200,13 +200,16 @@ func TestRepairMendsOwners(t *testing.T) {
 	}
 	s := testSpec(t)
 	mustRepair(t, s)
-	for _, name := range []string{"", "logs", "pid/worker", "wsgid.json"} {
+	if err := os.Chown(Join(s.Path, "app"), 0, 0); err != nil { // an installer's
+		t.Fatal(err)
+	}
+	for _, name := range []string{"logs", "pid/worker", "wsgid.json"} {
 		if err := os.Chown(Join(s.Path, name), 1, 1); err != nil {
 			t.Fatal(err)
 		}
 	}
 	write(t, Join(s.Path, "app/x.py"), "", 0o644) // root's, and stays so
-	want := `PATH: give it to nobody:nogroup (it belongs to daemon)
+	want := `PATH/app: give it to nobody:nogroup (it belongs to root)
 PATH/logs: give it to nobody:nogroup (it belongs to daemon)
 PATH/pid/worker: give it to nobody:nogroup (it belongs to daemon)
 PATH/wsgid.json: write the file anew (it belongs to daemon)
@@ -214,7 +217,35 @@ PATH/wsgid.json: write the file anew (it belongs to daemon)
 	if diff := cmp.Diff(want, lines(s, mustRepair(t, s))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for name, uid := range map[string]uint32{"": nobody, "logs": nobody, "pid/worker": nobody, "wsgid.json": nobody, "app/x.py": 0} {
+	for name, uid := range map[string]uint32{"": nobody, "app": nobody, "logs": nobody, "pid/worker": nobody, "wsgid.json": nobody, "app/x.py": 0} {
+		var st unix.Stat_t
+		if err := unix.Lstat(Join(s.Path, name), &st); err != nil {
+			t.Fatal(err)
+		}
+		if st.Uid != uid {
+			t.Errorf("%s belongs to %d, want %d", name, st.Uid, uid)
+		}
+	}
+}
+
+// Who puts code there may be another user than the one it runs as: what is his
+// stays his, and he can go on deploying.
+func TestRepairLeavesADeployersCode(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("this test gives files to other users: run it as root")
+	}
+	s := testSpec(t)
+	write(t, Join(s.Path, "app/x.py"), "", 0o644)
+	for _, name := range []string{"", "app", "app/x.py"} {
+		if err := os.Chown(Join(s.Path, name), 1, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustRepair(t, s)
+	if again := mustRepair(t, s); len(again) > 0 {
+		t.Errorf("a second repair finds more:\n%s", lines(s, again))
+	}
+	for name, uid := range map[string]uint32{"": 1, "app": 1, "app/x.py": 1, "plugins": 1, "logs": nobody, "pid": nobody, "pid/worker": nobody, "wsgid.json": nobody} {
 		var st unix.Stat_t
 		if err := unix.Lstat(Join(s.Path, name), &st); err != nil {
 			t.Fatal(err)
@@ -237,10 +268,10 @@ func TestRepairAsAnotherUser(t *testing.T) {
 		return
 	}
 	s.Path = os.Getenv("WSGID_TEST_PATH")
-	want := "cannot use PATH/logs: it belongs to root, and the program runs as me and may not use it; change its owner: sudo chown -R me PATH"
+	want := "cannot use PATH/logs: it belongs to root, and the program runs as me and may not use it; run it as root: sudo wsgid-fleet …, or give the app a path of your own"
 	if s.Path == "" { // the whole suite runs as an ordinary user
 		s.Path = "/etc"
-		want = "cannot create folder PATH/app: permission denied; the program runs as " + userName(os.Geteuid()) + ": give it the folder, or run it as root"
+		want = "cannot create folder PATH/app: permission denied; the program runs as " + userName(os.Geteuid()) + ": run it as root, or as the user that the folder belongs to"
 	}
 	if got := repairFails(t, s); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)

@@ -182,3 +182,31 @@ func TestApplyRepairsTheFolder(t *testing.T) {
 		}
 	})
 }
+
+// A change that is being carried out is no fault.
+func TestAnEditIsUpdatingUntilItIsCarriedOut(t *testing.T) {
+	asEach(t, func(t *testing.T, who account) {
+		b := newBed(t, who)
+		b.only("hello")
+		b.run()
+		b.await("hello", "ready", 2)
+		// New workers wait at their import until the gate is open.
+		gate := filepath.Join(b.demo, "gate")
+		code, err := os.ReadFile(filepath.Join(b.demo, "apps/hello/app/hello.py"))
+		b.must(err)
+		b.write("apps/hello/app/hello.py", fmt.Sprintf("import os, time\nwhile not os.path.exists(%q):\n    time.sleep(0.01)\n%s", gate, code))
+		for _, edit := range []func(){
+			func() { b.replace("wsgid.d/hello.hcl", "count = 2", "count = 3") },
+			func() { b.replace("wsgid.d/hello.hcl", `GREETING = "Hello"`, `GREETING = "Hi"`) },
+		} {
+			edit()
+			b.await("hello", "updating", -1)
+			if r := b.fleet("status"); r.code != 0 {
+				t.Errorf("status ends with %d while a change is carried out:\n%s%s", r.code, r.stdout, r.stderr)
+			}
+			b.must(os.WriteFile(gate, nil, 0o644))
+			b.await("hello", "ready", 3)
+			b.must(os.Remove(gate))
+		}
+	})
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// besideRoot is what an ordinary user is told beside root's fleet. It runs where
+// /run is an empty directory of its own.
+const besideRoot = `set -u
+mount -t tmpfs tmpfs /run
+install -d -m 755 $BASE/specs $BASE/apps/blog/app
+echo 'def application(e, s): s("200 OK", []); return [b"ok"]' > $BASE/apps/blog/app/blog.py
+chown -R www-data: $BASE/apps
+cat > $BASE/specs/blog.hcl <<END
+app "blog" {
+  path     = "$BASE/apps/blog"
+  wsgi_app = "blog:application"
+  sockets {
+    http { listen = "unix:$BASE/blog.sock" }
+  }
+}
+END
+wsgid-fleet run --dir $BASE/specs > $BASE/log 2>&1 &
+daemon=$!
+for i in $(seq 600); do wsgid-fleet status > /dev/null 2>&1 && break; sleep 0.1; done
+wsgid-fleet status blog | head -n 1
+me() { setpriv --reuid=nobody --regid=nogroup --clear-groups env -u XDG_RUNTIME_DIR wsgid-fleet "$@"; echo "exit $?"; }
+me status
+me apply
+me stop blog
+me plan --dir $BASE/specs
+me logs blog
+me run --dir $BASE/specs
+kill $daemon; wait $daemon
+echo "daemon $daemon"
+me status --dir $BASE/specs
+`
+
+func TestOrdinaryUserBesideRootsFleet(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("this test runs root's fleet: run it as root")
+	}
+	base, err := os.MkdirTemp("/tmp", "w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(base) })
+	if err := os.Chmod(base, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// A program that nobody may execute, too.
+	self, err := exec.LookPath("wsgid-fleet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(base, "wsgid-fleet"), b, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("unshare", "-m", "--propagation", "private", "sh", "-c", besideRoot)
+	cmd.Env = append(os.Environ(), "BASE="+base, "PATH="+base+":"+os.Getenv("PATH"), "NO_COLOR=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	text := string(out)
+	_, pid, _ := strings.Cut(text, "\ndaemon ")
+	pid, _, _ = strings.Cut(pid, "\n")
+	says := func(command string) string {
+		return "wsgid-fleet: cannot reach the fleet of user root: its daemon (pid " + pid + ") runs here on " + base + "/specs (state directory /run/wsgid), " +
+			"and this program runs as nobody, who may not speak to it; ask as that user: sudo wsgid-fleet " + command +
+			"; for a fleet of your own name its specs with --dir\nexit 1\n"
+	}
+	want := "blog  ready\n" + says("status") + says("apply") + says("stop blog") + says("plan --dir "+base+"/specs") + says("logs blog") +
+		says("run --dir "+base+"/specs") + "daemon " + pid + "\n"
+	if !strings.HasPrefix(text, want) {
+		t.Errorf("got\n%s\nwant\n%s", text, want)
+	}
+	// Without root's daemon and masters it is a fleet of one's own.
+	if rest := strings.TrimPrefix(text, want); !strings.Contains(rest, "it is not running, and no daemon runs that would start it") {
+		t.Errorf("after the end of root's fleet:\n%s", rest)
+	}
+}
