@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi/host"
 )
 
@@ -25,7 +26,7 @@ import (
 const MasterTitle = "wsgid: master "
 
 // bootFD is where a new master finds the link to the process that started it;
-// its listening sockets follow.
+// its listening sockets follow, and after them its app folder.
 const bootFD = 3
 
 // bootMessage is what a master is started with. It goes over a socket, since
@@ -41,6 +42,8 @@ type bootMessage struct {
 	Foreground bool          `json:"foreground"`
 	Standby    bool          `json:"standby"`
 	Env        []string      `json:"env"`
+
+	folder int // descriptor of the app folder
 }
 
 // bootAnswer is what the master answers when it serves, or why it cannot.
@@ -88,6 +91,16 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 	if err != nil {
 		return fail(err)
 	}
+	// From here on the folder is what was found now, whatever is put at its path.
+	folder, err := appdir.Open(o.Spec.Path)
+	if err != nil {
+		return fail(err)
+	}
+	defer folder.Close()
+	dirFile, err := folder.Folder()
+	if err != nil {
+		return fail(fmt.Errorf("cannot open app folder %s: %w", o.Spec.Path, plainPath(err)))
+	}
 	listeners, opened, err := openListeners(o)
 	defer func() {
 		for _, f := range opened {
@@ -102,6 +115,7 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 	for _, n := range names {
 		files = append(files, listeners[n])
 	}
+	files = append(files, dirFile)
 	msg, err := json.Marshal(&bootMessage{Spec: o.Spec, User: user, HostDir: hostDir, StateDir: o.StateDir, DataDir: o.DataDir, Generation: o.Generation,
 		Listeners: names, Foreground: o.Foreground, Standby: o.Standby, Env: workerEnv(os.Environ())})
 	if err != nil {
@@ -235,7 +249,9 @@ func readBoot() (boot bootMessage, link *os.File, files map[string]int, err erro
 		unix.CloseOnExec(fd)
 		files[name] = fd
 	}
-	closeForeign(bootFD + len(boot.Listeners))
+	boot.folder = bootFD + 1 + len(boot.Listeners)
+	unix.CloseOnExec(boot.folder)
+	closeForeign(boot.folder)
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
 	return boot, link, files, nil
 }

@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 // With chroot = true a master runs in a mount namespace of its own, whose root
@@ -36,14 +36,48 @@ var systemPaths = []string{
 
 var devices = []string{"null", "zero", "full", "random", "urandom", "tty"}
 
-// enterChroot puts the root together and changes to it. more are further paths to
+// hiddenApp is where the whole app folder is in the new root; what lies at the
+// top are its entries.
+const hiddenApp = "/.app"
+
+// folderHere is the app folder in our own mount namespace: of a descriptor that
+// comes from another one nothing can be bound. It is the same folder, or an error.
+func folderHere(spec *appspec.Spec, judged int) (int, error) {
+	folder, err := appdir.Open(spec.Path)
+	if err != nil {
+		return -1, err
+	}
+	defer folder.Close()
+	f, err := folder.Folder()
+	if err != nil {
+		return -1, err
+	}
+	here, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	var a, b unix.Stat_t
+	if err := errors.Join(unix.Fstat(here, &a), unix.Fstat(judged, &b)); err != nil {
+		_ = unix.Close(here)
+		return -1, err
+	}
+	if a.Dev != b.Dev || a.Ino != b.Ino {
+		_ = unix.Close(here)
+		return -1, errors.New("another folder was put in its place meanwhile")
+	}
+	return here, nil
+}
+
+// enterChroot puts the root together and changes to it. judged is the descriptor
+// of the app folder, which it closes. more are further paths to
 // bind, with their names in the host; those marked writable stay so.
-func enterChroot(spec *appspec.Spec, more []bind) error {
+func enterChroot(judged int, spec *appspec.Spec, more []bind) error {
 	fail := func(what string, err error) error {
 		return fmt.Errorf("cannot chroot to %s: cannot %s: %w", spec.Path, what, err)
 	}
 	// The old root stays reachable below the new one until all is bound.
-	app, err := unix.Open(spec.Path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	app, err := folderHere(spec, judged)
+	_ = unix.Close(judged)
 	if err != nil {
 		return fail("open it", err)
 	}
@@ -109,11 +143,10 @@ func enterChroot(spec *appspec.Spec, more []bind) error {
 // they are, files as links into the folder, so that a file that is replaced is
 // seen anew.
 func bindApp(app int, entries []fs.DirEntry) error {
-	const hidden = "/.app"
-	if err := os.Mkdir(newRoot+hidden, 0o755); err != nil {
+	if err := os.Mkdir(newRoot+hiddenApp, 0o755); err != nil {
 		return err
 	}
-	if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", app), newRoot+hidden, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+	if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", app), newRoot+hiddenApp, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 		return err
 	}
 	names := map[string]bool{"wsgid.json": false, "django.json": false}
@@ -123,7 +156,7 @@ func bindApp(app int, entries []fs.DirEntry) error {
 	for name, dir := range names {
 		target := filepath.Join(newRoot, name)
 		if !dir {
-			if err := os.Symlink(filepath.Join(hidden, name), target); err != nil && !errors.Is(err, fs.ErrExist) {
+			if err := os.Symlink(filepath.Join(hiddenApp, name), target); err != nil && !errors.Is(err, fs.ErrExist) {
 				return err
 			}
 			continue
@@ -132,7 +165,7 @@ func bindApp(app int, entries []fs.DirEntry) error {
 		if err := os.MkdirAll(target, 0o755); err != nil {
 			return err
 		}
-		if err := unix.Mount(filepath.Join(newRoot, hidden, name), target, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		if err := unix.Mount(filepath.Join(newRoot, hiddenApp, name), target, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 			return err
 		}
 	}
@@ -273,6 +306,9 @@ func chrootBinds(spec *appspec.Spec, python, stateAppDir, hostDir string) []bind
 	return binds
 }
 
+// maxVenvConfig is what is read of a pyvenv.cfg, which holds a few lines.
+const maxVenvConfig = 64 << 10
+
 // pythonTrees is the folders that an interpreter lives on: the prefix of where
 // its link leads, and of the Python that a virtualenv was made from.
 func pythonTrees(python string) []string {
@@ -284,13 +320,12 @@ func pythonTrees(python string) []string {
 		trees = append(trees, filepath.Dir(filepath.Dir(exe)))
 	}
 	add(python)
-	f, err := os.Open(filepath.Join(filepath.Dir(filepath.Dir(python)), "pyvenv.cfg"))
+	conf, err := appdir.ReadOutside(filepath.Join(filepath.Dir(filepath.Dir(python)), "pyvenv.cfg"), maxVenvConfig)
 	if err != nil {
 		return trees
 	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		k, v, _ := strings.Cut(s.Text(), "=")
+	for line := range strings.Lines(string(conf)) {
+		k, v, _ := strings.Cut(line, "=")
 		if strings.TrimSpace(k) == "home" {
 			add(filepath.Join(strings.TrimSpace(v), "python3"))
 		}

@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -11,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 const (
@@ -24,6 +24,8 @@ const (
 	// outputPatience is how long a worker's output waits for a slow disk before it
 	// is dropped: no longer, for a worker that cannot write serves nobody.
 	outputPatience = time.Second
+	// staleLogs is how many files of a greater log.keep one rotation removes.
+	staleLogs = 1000
 	// lastWords is how long the end of a master waits for what its workers wrote
 	// before they ended.
 	lastWords = 500 * time.Millisecond
@@ -37,7 +39,7 @@ const (
 // that is full or a file that is gone never the app: what cannot be written is
 // counted, and reported as soon as something can.
 type appLog struct {
-	root      *os.Root // the app folder: nothing outside can be reached through it
+	root      *appdir.RootFs // the app folder: nothing outside can be reached through it
 	app       string
 	own       bool // the app has standard error for itself: wsgid --no-daemon
 	uid       int  // owner of a new log file; -1: ours
@@ -84,7 +86,7 @@ var logJournal = journalPath
 
 // openLog opens the log and starts its writer. With foreground it goes to
 // standard error whatever the spec says.
-func openLog(root *os.Root, spec *appspec.Spec, uid, gid int, foreground bool) (*appLog, error) {
+func openLog(root *appdir.RootFs, spec *appspec.Spec, uid, gid int, foreground bool) *appLog {
 	l := &appLog{root: root, app: spec.Name, own: foreground, uid: uid, gid: gid, stderr: 2,
 		entries: make(chan *logEntry, 256), done: make(chan struct{}), spare: make(chan []byte, 2),
 		journal: &journalSocket{path: logJournal, fd: -1}, notify: func() {}}
@@ -94,19 +96,14 @@ func openLog(root *os.Root, spec *appspec.Spec, uid, gid int, foreground bool) (
 		l.set.target = "stderr"
 	}
 	if l.set.target == "file" {
-		// A file that nobody can write to now is no reason not to serve; one that is
-		// not ours to write to is a mistake that somebody must mend.
-		if err := l.open(); err != nil && !passing(err) {
-			return nil, err
+		// A file that nobody can write to, or that is none, is no reason not to serve:
+		// the status says what is wrong with it, and it is tried again.
+		if err := l.open(); err != nil {
+			l.setProblem(err.Error())
 		}
 	}
 	go l.write()
-	return l, nil
-}
-
-// passing tells that what failed may work later without anybody's doing.
-func passing(err error) bool {
-	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EIO)
+	return l
 }
 
 // configure takes over the log block of a new spec, from the next line on.
@@ -280,10 +277,10 @@ func (l *appLog) pidFile(kind string, pid int, alive bool) {
 		_ = l.root.Remove(name)
 		return
 	}
-	f, err := l.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := l.root.OpenRegular(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if os.IsExist(err) {
 		_ = l.root.Remove(name)
-		f, err = l.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		f, err = l.root.OpenRegular(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	}
 	if err != nil {
 		l.warn(fmt.Sprintf("cannot write %s: %v", name, err))

@@ -3,20 +3,16 @@ package runner
 import (
 	"os"
 	"runtime/debug"
-
-	"golang.org/x/sys/unix"
 )
 
 // takeCrashes has the runtime write into the log file why it ends, should this
 // program crash: a master has no standard error that anybody reads. An app that
 // logs elsewhere and has no such file gets none.
 func (l *appLog) takeCrashes() {
-	f, err := l.root.OpenFile(logName, os.O_WRONLY|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, err := l.root.OpenRegular(logName, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		return
 	}
 	defer f.Close() // the runtime keeps a duplicate
-	if _, ok := statPlain(f); ok {
-		_ = debug.SetCrashOutput(f, debug.CrashOptions{})
-	}
+	_ = debug.SetCrashOutput(f, debug.CrashOptions{})
 }

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 // logBed is an app folder and a log in it.
@@ -38,14 +40,12 @@ func newLogBed(t *testing.T, change func(*appspec.Spec)) *logBed {
 
 func (b *logBed) open() {
 	b.t.Helper()
-	root, err := os.OpenRoot(b.dir)
+	root, err := appdir.Open(b.dir)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() { _ = root.Close() })
-	if b.log, err = openLog(root, b.spec, -1, -1, false); err != nil {
-		b.t.Fatal(err)
-	}
+	b.log = openLog(root, b.spec, -1, -1, false)
 	b.t.Cleanup(b.log.close)
 }
 
@@ -252,7 +252,7 @@ func TestRotationThatFails(t *testing.T) {
 		b.settle()
 	}
 	text := b.read("wsgid.log")
-	want := "ERROR - cannot rotate log " + b.dir + "/logs/wsgid.log: file exists\n"
+	want := "ERROR - cannot rotate log " + b.dir + "/logs/wsgid.log: is a directory\n"
 	if n := strings.Count(text, " - INFO - line "); n != 30 || !strings.Contains(text, want) {
 		t.Errorf("%d lines; want %q in\n%s", n, want, text)
 	}
@@ -409,23 +409,51 @@ func TestFullDisk(t *testing.T) {
 	})
 }
 
+// What stands at the log's name is told as what it is, and is no reason not to
+// serve: the log goes on when it is gone.
 func TestLogThatIsNotAFile(t *testing.T) {
-	b := newLogBed(t, nil)
-	name := filepath.Join(b.dir, "logs", "wsgid.log")
-	if err := os.WriteFile(name+".2", nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Link(name+".2", name); err != nil {
-		t.Fatal(err)
-	}
-	root, err := os.OpenRoot(b.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer root.Close()
-	want := "cannot open log " + name + ": it is not a plain file with one name; remove it"
-	if _, err := openLog(root, b.spec, -1, -1, false); err == nil || err.Error() != want {
-		t.Errorf("%v, want %s", err, want)
+	for _, tt := range []struct {
+		what string
+		make func(name string) error
+	}{
+		{"it has 2 names (hard links)", func(name string) error {
+			return errors.Join(os.WriteFile(name+".other", nil, 0o644), os.Link(name+".other", name))
+		}},
+		{"it is a FIFO, not a file", func(name string) error { return unix.Mkfifo(name, 0o644) }},
+		{"it is a symbolic link, not a file", func(name string) error {
+			return errors.Join(os.WriteFile(name+".other", nil, 0o644), os.Symlink("wsgid.log.other", name))
+		}},
+		{"it is a socket, not a file", func(name string) error { return unix.Mknod(name, unix.S_IFSOCK|0o644, 0) }},
+		{"it is a folder, not a file", func(name string) error { return os.Mkdir(name, 0o755) }},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			b := newLogBed(t, nil)
+			name := filepath.Join(b.dir, "logs", "wsgid.log")
+			if err := tt.make(name); err != nil {
+				t.Fatal(err)
+			}
+			b.open()
+			b.log.info("lost")
+			b.settle()
+			want := "cannot open log " + name + ": " + tt.what + "; move it away (mv " + name + " " + name + ".old), a new one is then made"
+			if got, _ := b.log.trouble(); got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+			if there, err := os.ReadFile(name + ".other"); err == nil && len(there) > 0 {
+				t.Errorf("written to the file behind it: %s", there)
+			}
+			if err := os.Rename(name, name+".old"); err != nil {
+				t.Fatal(err)
+			}
+			b.log.info("kept")
+			b.settle()
+			if got := b.read("wsgid.log"); !strings.Contains(got, "kept") || !strings.Contains(got, "1 log lines were lost: cannot open log") {
+				t.Errorf("the new log holds:\n%s", got)
+			}
+			if got, _ := b.log.trouble(); got != "" {
+				t.Errorf("still told: %s", got)
+			}
+		})
 	}
 }
 

@@ -252,7 +252,7 @@ func (l *appLog) toFile(b []byte) ([]byte, error) {
 		if err != nil {
 			l.mend(n)
 			l.closeFile()
-			return b, fmt.Errorf("cannot write log %s/%s: %w", l.root.Name(), logName, plainPath(err))
+			return b, fmt.Errorf("cannot write log %s/%s: %w", l.root.Path(), logName, plainPath(err))
 		}
 		b = b[len(part):]
 	}
@@ -272,27 +272,25 @@ func (l *appLog) mend(written int) {
 // open opens the file for appending. The app's user owns logs/, so what stands
 // there is not trusted: only a regular file with one name is written to.
 func (l *appLog) open() error {
-	f, err := l.root.OpenFile(logName, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o640)
+	name := l.root.Path() + "/" + logName
+	f, err := l.root.OpenRegular(logName, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
 	if err != nil {
-		return fmt.Errorf("cannot open log %s/%s: %w", l.root.Name(), logName, plainPath(err))
+		err = plainPath(err)
+		if _, system := errors.AsType[unix.Errno](err); !system { // what stands there is the wrong thing
+			return fmt.Errorf("cannot open log %s: %w; move it away (mv %s %s.old), a new one is then made", name, err, name, name)
+		}
+		return fmt.Errorf("cannot open log %s: %w", name, err)
 	}
-	st, ok := statPlain(f)
-	if !ok {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		_ = f.Close()
-		return fmt.Errorf("cannot open log %s/%s: it is not a plain file with one name; remove it", l.root.Name(), logName)
+		return fmt.Errorf("cannot open log %s: %w", name, err)
 	}
 	if l.uid >= 0 && int(st.Uid) != l.uid {
 		_ = f.Chown(l.uid, l.gid)
 	}
 	l.file, l.size, l.looked = f, st.Size, time.Now()
 	return nil
-}
-
-// statPlain asks for a file's facts; false: it is not a plain file with one name.
-// The folder is the app's own: its log could be a link to another's file.
-func statPlain(f *os.File) (st unix.Stat_t, ok bool) {
-	err := unix.Fstat(int(f.Fd()), &st)
-	return st, err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink == 1
 }
 
 func (l *appLog) closeFile() {
@@ -314,7 +312,7 @@ func (l *appLog) look(b *[]byte) {
 		l.closeFile()
 		return
 	}
-	there, err := l.root.Lstat(logName)
+	there, err := l.root.Stat(logName)
 	if err == nil && os.SameFile(here, there) {
 		l.size = here.Size()
 		return
@@ -347,8 +345,8 @@ func (l *appLog) rotate() error {
 			return l.stuck(err)
 		}
 	}
-	// Of a time when more were kept.
-	for i := l.set.keep + 1; l.root.Remove(fmt.Sprintf("%s.%d", logName, i)) == nil; i++ {
+	// Of a time when more were kept; not all at once of what an app may have put there.
+	for i := l.set.keep + 1; i <= l.set.keep+staleLogs && l.root.Remove(fmt.Sprintf("%s.%d", logName, i)) == nil; i++ {
 	}
 	return nil
 }
@@ -361,7 +359,7 @@ func (l *appLog) stuck(err error) error {
 	}
 	l.size = 0
 	l.looked = time.Now()
-	return fmt.Errorf("cannot rotate log %s/%s: %w", l.root.Name(), logName, plainPath(err))
+	return fmt.Errorf("cannot rotate log %s/%s: %w", l.root.Path(), logName, plainPath(err))
 }
 
 // plainPath leaves out what the caller names better.

@@ -25,7 +25,7 @@ type master struct {
 	spec    *appspec.Spec                     // what was asked for last; the pool may still run the one before
 	dir     string                            // <state>/apps/<app>
 	view    func(*appspec.Spec) *appspec.Spec // the spec as the workers see it, inside the chroot if there is one
-	root    *os.Root                          // the app folder
+	root    *appdir.RootFs                    // the app folder
 	data    *os.Root                          // holds a folder for each app, with its ServedFile; nil: it cannot be opened
 	loop    *loop
 	log     *appLog
@@ -91,21 +91,22 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 			}
 		}
 		keepJournal()
-		if err := enterChroot(spec, chrootBinds(spec, python, m.dir, hostDir)); err != nil {
+		if err := enterChroot(boot.folder, spec, chrootBinds(spec, python, m.dir, hostDir)); err != nil {
 			return nil, err
+		}
+		// The same folder, with what is mounted below it, which the descriptor of
+		// the old root has lost.
+		if boot.folder, err = unix.Open(hiddenApp, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
+			return nil, fmt.Errorf("cannot open app folder %s: %w", spec.Path, err)
 		}
 		m.view = insideChroot
 	}
-	if m.root, err = os.OpenRoot(m.view(spec).Path); err != nil {
-		return nil, fmt.Errorf("cannot open app folder %s: %w", spec.Path, err)
-	}
+	m.root = appdir.FromDescriptor(boot.folder, spec.Path)
 	uid, gid := -1, -1
 	if user.Change {
 		uid, gid = user.UID, user.GID
 	}
-	if m.log, err = openLog(m.root, spec, uid, gid, boot.Foreground); err != nil {
-		return nil, err
-	}
+	m.log = openLog(m.root, spec, uid, gid, boot.Foreground)
 	m.log.takeCrashes()
 	if m.loop, err = newLoop(); err != nil {
 		return nil, err

@@ -41,9 +41,9 @@ type workerUser struct {
 
 type spawnJob struct {
 	w      *worker
-	python string
+	spec   *appspec.Spec // as the worker sees it
+	python string        // found by the spawner's thread: its file is the app's, and so its disk
 	dir    string
-	args   []string
 	env    []string
 	files  []uintptr
 	limits appspec.Limits
@@ -81,13 +81,7 @@ func (s *spawner) start(w *worker, spec *appspec.Spec, template bool) {
 }
 
 func (s *spawner) prepare(w *worker, spec *appspec.Spec, template bool) (job spawnJob, err error) {
-	python, err := pythonOf(spec)
-	if err != nil {
-		return job, err
-	}
-	job = spawnJob{w: w, python: python, dir: spec.Path, limits: spec.Limits,
-		args: []string{python, "-u", filepath.Join(s.hostDir, "wsgid_worker.py"), spec.Name},
-		env:  s.environ(spec)}
+	job = spawnJob{w: w, spec: spec, dir: spec.Path, limits: spec.Limits, env: s.environ(spec)}
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
 		return job, fmt.Errorf("cannot make a pipe: %w", err)
@@ -207,11 +201,17 @@ func (s *spawner) run() {
 	// Best effort: a kernel without it is older than any we run on.
 	_ = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 	for job := range s.jobs {
-		pid, pidfd, err := s.fork(job)
+		pid, pidfd := 0, -1
+		var err error
+		if job.python, err = pythonOf(job.spec); err == nil {
+			if pid, pidfd, err = s.fork(job); err != nil {
+				err = fmt.Errorf("cannot run %s as %s in %s: %w", job.python, s.owner.Name, job.dir, err)
+			}
+		}
 		closeAll(job.close)
 		if err != nil {
 			_ = job.output.Close()
-			err = fmt.Errorf("cannot start worker: cannot run %s as %s in %s: %w", job.python, s.owner.Name, job.dir, err)
+			err = fmt.Errorf("cannot start worker: %w", err)
 		} else {
 			go s.log.follow(job.output, pid)
 		}
@@ -227,7 +227,8 @@ func (s *spawner) fork(job spawnJob) (pid, pidfd int, err error) {
 	if s.owner.Change {
 		attr.Sys.Credential = s.owner.Credential()
 	}
-	pid, err = syscall.ForkExec(job.python, job.args, attr)
+	args := []string{job.python, "-u", filepath.Join(s.hostDir, "wsgid_worker.py"), job.spec.Name}
+	pid, err = syscall.ForkExec(job.python, args, attr)
 	if err != nil {
 		return 0, -1, err
 	}

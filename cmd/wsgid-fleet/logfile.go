@@ -11,7 +11,7 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 const (
@@ -32,11 +32,12 @@ type logLine struct {
 }
 
 // logFile reads the log of one app, over its rotated files, in the order it was
-// written. All files are opened below the app folder by os.Root: a symlink that
-// the app's user planted there shows nobody else's files to root.
+// written. All files are opened below the app folder by appdir.RootFs: a symlink
+// that the app's user planted there shows nobody else's files to root.
 type logFile struct {
-	app  string
-	root *os.Root // closed by close
+	app    string
+	folder string         // as it was given, for messages
+	root   *appdir.RootFs // closed by close
 	// elsewhere says where the log goes by its spec; empty: into the file.
 	elsewhere string
 	files     []*os.File
@@ -49,11 +50,18 @@ type logFile struct {
 // openLog opens the log at its last n lines; n < 0: at its begin. A log that
 // does not exist yet is an empty one.
 func openLog(app, folder string, n int) (*logFile, error) {
-	root, err := os.OpenRoot(folder)
+	abs, err := filepath.Abs(folder)
+	var root *appdir.RootFs
+	if err == nil {
+		root, err = appdir.Open(abs)
+	}
+	if err == nil {
+		_, err = root.Folder()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read log of %s: app folder %s: %w", app, folder, reason(err))
 	}
-	l := &logFile{app: app, root: root}
+	l := &logFile{app: app, folder: folder, root: root}
 	if err := l.openAll(); err != nil {
 		l.close()
 		return nil, err
@@ -80,21 +88,12 @@ func (l *logFile) open(i int) (*os.File, error) {
 	if i > 0 {
 		name = fmt.Sprintf("%s.%d", logName, i)
 	}
-	// O_NONBLOCK: a FIFO of that name must not hold the command.
-	f, err := l.root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	f, err := l.root.OpenRegular(name, os.O_RDONLY, 0)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fs.ErrNotExist
 		}
-		return nil, fmt.Errorf("cannot read log of %s: %s: %w", l.app, filepath.Join(l.root.Name(), name), reason(err))
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("not a regular file")
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("cannot read log of %s: %s: %w", l.app, filepath.Join(l.root.Name(), name), reason(err))
+		return nil, fmt.Errorf("cannot read log of %s: %s: %w", l.app, filepath.Join(l.folder, name), reason(err))
 	}
 	return f, nil
 }

@@ -140,7 +140,7 @@ func noLog(s *logFile) error {
 	if s.elsewhere != "" {
 		return fmt.Errorf("cannot show logs of %s: its %s", s.app, s.elsewhere)
 	}
-	return fmt.Errorf("cannot show logs of %s: no file %s", s.app, filepath.Join(s.root.Name(), logName))
+	return fmt.Errorf("cannot show logs of %s: no file %s", s.app, filepath.Join(s.folder, logName))
 }
 
 // elsewhere says where an app's log goes if that is not its file, as far as the
@@ -165,7 +165,7 @@ func followLogs(ctx context.Context, sources []*logFile, p *logPrinter) error {
 		defer w.Close()
 		for _, s := range sources {
 			// What cannot be watched is looked at with every tick.
-			_ = w.Add(filepath.Join(s.root.Name(), filepath.Dir(logName)))
+			_ = w.Add(filepath.Join(s.folder, filepath.Dir(logName)))
 		}
 		events = w.Events
 	}

@@ -26,6 +26,28 @@ func (c *cli) openFolder(verb string) (*appdir.RootFs, error) {
 	return fsys, nil
 }
 
+// folderInfo is what the app folder itself is, by the way that root trusts: a link
+// of an app's user to another's folder is an error. It holds for the user's
+// choice and for what is stopped, where a name that is switched in between would
+// be somebody else's.
+func (c *cli) folderInfo() (fs.FileInfo, error) {
+	fsys, err := appdir.Open(c.path)
+	if err != nil {
+		return nil, err
+	}
+	defer fsys.Close()
+	return fsys.Stat("/")
+}
+
+// folderUID is whose the app folder is.
+func (c *cli) folderUID() (int, error) {
+	fi, err := c.folderInfo()
+	if err != nil {
+		return -1, err
+	}
+	return appdir.OwnerOf(fi), nil
+}
+
 // config writes the options given into wsgid.json, and keeps the others.
 func (c *cli) config() (int, error) {
 	fsys, err := c.openFolder("configure")

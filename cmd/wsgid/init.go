@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"os"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
@@ -25,8 +23,7 @@ func (c *cli) init() (int, error) {
 		return exitOK, nil
 	}
 	fmt.Fprintf(c.out, "App folder %s is ready: put the code into %s.\n", c.path, appdir.Join(c.path, appdir.AppDir))
-	var st unix.Stat_t
-	if os.Geteuid() == 0 && unix.Stat(c.path, &st) == nil && st.Uid == 0 {
+	if uid, err := c.folderUID(); err == nil && uid == 0 && os.Geteuid() == 0 {
 		fmt.Fprintf(c.out, "It belongs to root, and the app runs as its owner: give it to a user of its own, chown -R USER %s\n", c.path)
 	}
 	return exitOK, nil

@@ -155,7 +155,10 @@ func (c *cli) masters() ([]*runner.Handle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read state directory %s: %w", apps, err)
 	}
-	here, _ := os.Stat(c.path)
+	here, herr := c.folderInfo()
+	if herr != nil && !errors.Is(herr, fs.ErrNotExist) {
+		return nil, herr
+	}
 	var found []*runner.Handle
 	for _, e := range entries {
 		if !e.IsDir() {
@@ -167,7 +170,7 @@ func (c *cli) masters() ([]*runner.Handle, error) {
 		}
 		for _, h := range handles {
 			there, err := os.Stat(h.Path)
-			if h.Path == c.path || err == nil && here != nil && os.SameFile(here, there) {
+			if h.Path == c.path || err == nil && herr == nil && os.SameFile(here, there) {
 				found = append(found, h)
 			}
 		}

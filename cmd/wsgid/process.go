@@ -102,11 +102,12 @@ func (c *cli) pids(kind appdir.Kind) []int {
 // proved tells whether a process is a master of this folder.
 func (c *cli) proved(pid int) bool {
 	proc := filepath.Join("/proc", strconv.Itoa(pid))
-	var st, owner unix.Stat_t
-	if unix.Stat(proc, &st) != nil || unix.Stat(c.path, &owner) != nil {
+	var st unix.Stat_t
+	owner, err := c.folderUID()
+	if err != nil || unix.Stat(proc, &st) != nil {
 		return false
 	}
-	if st.Uid != 0 && int(st.Uid) != os.Geteuid() && st.Uid != owner.Uid {
+	if st.Uid != 0 && int(st.Uid) != os.Geteuid() && int(st.Uid) != owner {
 		return false
 	}
 	mine, err := os.Readlink("/proc/self/exe")

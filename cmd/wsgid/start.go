@@ -159,11 +159,11 @@ func (c *cli) chooseUser(s *appspec.Spec) error {
 	if os.Geteuid() != 0 || s.User != "" {
 		return nil
 	}
-	var st unix.Stat_t
-	if err := unix.Stat(c.path, &st); err != nil {
+	uid, err := c.folderUID()
+	if err != nil {
 		return fmt.Errorf("cannot start %s: %w", c.path, err)
 	}
-	if st.Uid != 0 {
+	if uid != 0 {
 		return nil // ResolveOwner's own rule
 	}
 	s.User = "root"

@@ -72,7 +72,7 @@ func LoadConfig(fsys *RootFs) (*Config, error) {
 		if os.Geteuid() == 0 {
 			return nil, fmt.Errorf("cannot read %s: it is a symbolic link, and root follows none in an app folder; put the file itself there", path)
 		}
-		data, err = os.ReadFile(path)
+		data, err = readLinked(path)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cannot read %s: %w", path, explain(err, fsys.Path()))

@@ -35,6 +35,14 @@ func sysStat(fi fs.FileInfo) (*syscall.Stat_t, bool) {
 	return st, ok && st != nil
 }
 
+// OwnerOf is the uid of a file's owner, -1 where it has none.
+func OwnerOf(fi fs.FileInfo) int {
+	if st, ok := sysStat(fi); ok {
+		return int(st.Uid)
+	}
+	return -1
+}
+
 // lstat tells of a name itself on any file system.
 func lstat(fsys fsLstater, name string) (fs.FileInfo, error) {
 	if l, ok := fsys.(interface {

@@ -28,8 +28,8 @@ const oldestPython = 8
 const DefaultPython = "/usr/bin/python3"
 
 // ResolvePython finds the interpreter of an app: that of its virtualenv, else
-// the spec's python, else the default one. It starts no process: a version that
-// the file's name or the virtualenv tells is checked here, any other by
+// the spec's python, else the default one. It starts no process and reads no file:
+// a version that the file's name tells is checked here, any other by
 // PythonVersion. Errors name the spec's line and the next step.
 func ResolvePython(spec *appspec.Spec) (string, error) {
 	path, err := findPython(spec)
@@ -71,10 +71,14 @@ func virtualenvPython(spec *appspec.Spec) (string, error) {
 	}
 	path := filepath.Join(dir, "bin", "python")
 	err := executable(path)
+	where := fmt.Sprintf("cannot use virtualenv %s of app %s%s", dir, spec.Name, place(spec, "virtualenv"))
 	if err == nil {
+		// Python reads it before anything else, and would wait for a FIFO's other end.
+		if fi, serr := os.Stat(filepath.Join(dir, "pyvenv.cfg")); serr == nil && !fi.Mode().IsRegular() {
+			return "", fmt.Errorf("%s: its pyvenv.cfg %w; make it anew: python3 -m venv --clear %s", where, notRegular(fi), dir)
+		}
 		return path, nil
 	}
-	where := fmt.Sprintf("cannot use virtualenv %s of app %s%s", dir, spec.Name, place(spec, "virtualenv"))
 	if _, derr := os.Stat(dir); errors.Is(derr, fs.ErrNotExist) {
 		return "", fmt.Errorf("%s: it does not exist; make it: python3 -m venv %s", where, dir)
 	}
@@ -92,6 +96,15 @@ var (
 	errIsFolder      = errors.New("is a folder")
 	errNotExecutable = errors.New("is not executable")
 )
+
+// notRegular says what stands there instead of a file.
+func notRegular(fi fs.FileInfo) error {
+	kind := "no file"
+	if st, ok := sysStat(fi); ok {
+		kind = kindOf(st.Mode)
+	}
+	return fmt.Errorf("is %s", kind)
+}
 
 // executable tells whether a file is there and may be executed by somebody.
 func executable(path string) error {
@@ -137,20 +150,10 @@ func (v Version) tooOld(path string) error {
 // namedVersion matches the names that installations give: python3.11.
 var namedVersion = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^python(\d+)\.(\d+)$`) })
 
-// toldVersion reads an interpreter's version off its virtualenv's pyvenv.cfg, or
-// off its name behind the links, without starting it.
+// toldVersion reads an interpreter's version off its name behind the links,
+// without starting it. What a virtualenv's pyvenv.cfg says is not asked: the file
+// is the app's, which may have put anything there, and it is no proof of what runs.
 func toldVersion(path string) (Version, bool) {
-	if b, err := os.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(path)), "pyvenv.cfg")); err == nil {
-		for line := range strings.Lines(string(b)) {
-			key, value, _ := strings.Cut(line, "=")
-			switch strings.TrimSpace(key) {
-			case "version", "version_info": // of venv, of virtualenv
-				if v, ok := parseVersion(strings.TrimSpace(value)); ok {
-					return v, true
-				}
-			}
-		}
-	}
 	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return Version{}, false

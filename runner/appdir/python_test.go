@@ -1,11 +1,14 @@
 package appdir
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
@@ -32,15 +35,43 @@ func TestResolvePython(t *testing.T) {
 	if got, err := ResolvePython(s); err != nil || got != venv {
 		t.Errorf("virtualenv wins: %s, %v", got, err)
 	}
-	write(t, Join(s.Path, "venv/pyvenv.cfg"), "home = /usr/bin\nversion = 3.7.3\n", 0o644)
-	want := "cannot use " + venv + ": it is Python 3.7, and workers need CPython 3.8 or newer; name a newer one with python or virtualenv"
-	if _, err := ResolvePython(s); err == nil || err.Error() != want {
-		t.Errorf("got  %v\nwant %s", err, want)
-	}
 	s.Virtualenv = Join(s.Path, "venv") // absolute
-	write(t, Join(s.Path, "venv/pyvenv.cfg"), "version_info = 3.11.2.final.0\n", 0o644)
 	if got, err := ResolvePython(s); err != nil || got != venv {
 		t.Errorf("absolute virtualenv: %s, %v", got, err)
+	}
+}
+
+// The app owns its virtualenv's pyvenv.cfg: no matter what is there, it is
+// neither waited for, nor read into memory, nor believed.
+func TestResolvePythonReadsNothingOfTheApps(t *testing.T) {
+	ordinary(t)
+	for what, put := range map[string]func(name string) error{
+		"a FIFO":         func(name string) error { return unix.Mkfifo(name, 0o644) },
+		"a huge file":    func(name string) error { return errors.Join(os.WriteFile(name, nil, 0o644), os.Truncate(name, 1<<40)) },
+		"a lie":          func(name string) error { return os.WriteFile(name, []byte("home = /etc\nversion = 2.7.1\n"), 0o644) },
+		"a folder":       func(name string) error { return os.Mkdir(name, 0o755) },
+		"an endless one": func(name string) error { return os.Symlink("/dev/zero", name) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			s := bareSpec(t)
+			path, err := ResolvePython(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Virtualenv = "venv"
+			venv := Join(s.Path, "venv/bin/python")
+			if err := errors.Join(os.MkdirAll(filepath.Dir(venv), 0o755), os.Symlink(path, venv), put(Join(s.Path, "venv/pyvenv.cfg"))); err != nil {
+				t.Fatal(err)
+			}
+			got, err := ResolvePython(s)
+			if _, stops := map[string]bool{"a FIFO": true, "a folder": true, "an endless one": true}[what]; stops {
+				if want := "its pyvenv.cfg is "; err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "make it anew: python3 -m venv --clear ") {
+					t.Errorf("got %v, want %s", err, want)
+				}
+			} else if err != nil || got != venv {
+				t.Errorf("%s, %v", got, err)
+			}
+		})
 	}
 }
 

@@ -445,12 +445,14 @@ func (r *repair) read(name string) (found, error) {
 		f.why = fmt.Sprintf("its mode %04o keeps its own user out", perm)
 	}
 	if f.data, err = readFile(r.fs, "/"+name); err != nil {
-		if !errors.Is(err, errTooLarge) && !errors.Is(err, fs.ErrPermission) {
+		large, ok := errors.AsType[tooLargeError](err)
+		switch {
+		case ok:
+			f.why = large.Error()
+		case errors.Is(err, fs.ErrPermission):
+			f.why = "it cannot be read"
+		default:
 			return found{}, r.cannot(name, err)
-		}
-		f.why = "it cannot be read"
-		if errors.Is(err, errTooLarge) {
-			f.why = errTooLarge.Error()
 		}
 	}
 	return f, nil

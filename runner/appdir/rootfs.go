@@ -16,15 +16,15 @@ import (
 
 // RootFs is an app folder as a file system of its own: "/" is the folder. No
 // name leads out of it, and a symbolic link in the last place of a name is
-// never followed: Stat tells of the link itself, and opening it fails.
+// never followed: Stat tells of the link itself, and opening it fails. To root no
+// link is followed in any place.
 //
 // A folder that does not exist is an empty RootFs, whose Mkdir("/") makes it.
 type RootFs struct {
 	path string
 
-	mu   sync.Mutex
-	root *os.Root // nil: the folder does not exist; guarded by mu; closed by Close
-	dir  *os.File // the folder itself, O_PATH; set, guarded and closed as root is
+	mu  sync.Mutex
+	dir *os.File // the folder itself, O_PATH; nil: it does not exist; guarded by mu; closed by Close
 }
 
 var (
@@ -44,7 +44,25 @@ func Open(path string) (*RootFs, error) {
 	return r, nil
 }
 
-// openRoot sets root and dir; r.mu is held, or nobody else knows r yet.
+// FromDescriptor is the app folder that a descriptor stands for, which Open has
+// judged in another process, whatever lies at its path by now. The descriptor is
+// the RootFs's from here on.
+func FromDescriptor(fd int, path string) *RootFs {
+	return &RootFs{path: path, dir: os.NewFile(uintptr(fd), path)}
+}
+
+// Folder is the folder's own descriptor, to be handed to another process; it
+// stays the RootFs's. A folder that does not exist is an error.
+func (r *RootFs) Folder() (*os.File, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.dir == nil {
+		return nil, r.fail("open", "/", unix.ENOENT)
+	}
+	return r.dir, nil
+}
+
+// openRoot sets dir; r.mu is held, or nobody else knows r yet.
 func (r *RootFs) openRoot(create bool) error {
 	if len(components(r.path)) == 0 {
 		return fmt.Errorf("cannot use / as app folder: it is the root of the whole system; mend path")
@@ -53,17 +71,7 @@ func (r *RootFs) openRoot(create bool) error {
 	if err != nil {
 		return err
 	}
-	// os.OpenRoot takes a name only; this one is the folder that the walk has
-	// judged, whatever stands at its path by now.
-	root, err := os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", fd))
-	if err != nil {
-		if pe, ok := errors.AsType[*fs.PathError](err); ok {
-			err = pe.Err
-		}
-		unix.Close(fd)
-		return fmt.Errorf("cannot open app folder %s: %w", r.path, err)
-	}
-	r.root, r.dir = root, os.NewFile(uintptr(fd), r.path)
+	r.dir = os.NewFile(uintptr(fd), r.path)
 	return nil
 }
 
@@ -74,18 +82,18 @@ func (r *RootFs) Path() string { return r.path }
 func (r *RootFs) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.root == nil {
+	if r.dir == nil {
 		return nil
 	}
-	err := errors.Join(r.root.Close(), r.dir.Close())
-	r.root, r.dir = nil, nil
+	err := r.dir.Close()
+	r.dir = nil
 	return err
 }
 
 // Name is the name of the kind of file system.
 func (r *RootFs) Name() string { return "RootFs" }
 
-// rel turns a name as afero's callers write it into one below an os.Root.
+// rel turns a name as afero's callers write it into one below the folder.
 func rel(name string) string {
 	name = strings.TrimPrefix(path.Clean("/"+name), "/")
 	if name == "" {
@@ -94,14 +102,36 @@ func rel(name string) string {
 	return name
 }
 
-// at returns the root and the name below it.
-func (r *RootFs) at(op, name string) (*os.Root, string, error) {
+// at does f with the folder's descriptor and the name below it.
+func (r *RootFs) at(op, name string, f func(dir int, name string) error) error {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.root == nil {
-		return nil, "", r.fail(op, name, unix.ENOENT)
+	dir := r.dir
+	r.mu.Unlock()
+	if dir == nil {
+		return r.fail(op, name, unix.ENOENT)
 	}
-	return r.root, rel(name), nil
+	raw, err := dir.SyscallConn()
+	if err != nil {
+		return r.fail(op, name, err)
+	}
+	var ferr error
+	if err := raw.Control(func(fd uintptr) { ferr = f(int(fd), rel(name)) }); err != nil {
+		return r.fail(op, name, err)
+	}
+	return r.fail(op, name, ferr)
+}
+
+// in does f with the descriptor of the folder that the name stands in, and the
+// name's last part.
+func (r *RootFs) in(op, name string, f func(dir int, base string) error) error {
+	return r.at(op, name, func(dir int, name string) error {
+		parent, base, err := openParent(dir, name)
+		if err != nil {
+			return err
+		}
+		defer parent.close()
+		return f(parent.fd, base)
+	})
 }
 
 // fail names the absolute path and keeps only the reason of err.
@@ -122,12 +152,12 @@ func (r *RootFs) fail(op, name string, err error) error {
 
 // LstatIfPossible tells of the name itself.
 func (r *RootFs) LstatIfPossible(name string) (fs.FileInfo, bool, error) {
-	root, n, err := r.at("lstat", name)
-	if err != nil {
-		return nil, true, err
-	}
-	fi, err := root.Lstat(n)
-	return fi, true, r.fail("lstat", name, err)
+	var fi fs.FileInfo
+	err := r.in("lstat", name, func(dir int, base string) (err error) {
+		fi, err = os.Lstat(byDescriptor(dir) + "/" + base)
+		return err
+	})
+	return fi, true, err
 }
 
 // Stat is Lstat: links are not followed.
@@ -138,12 +168,14 @@ func (r *RootFs) Stat(name string) (fs.FileInfo, error) {
 
 // ReadlinkIfPossible returns where a symbolic link points to.
 func (r *RootFs) ReadlinkIfPossible(name string) (string, error) {
-	root, n, err := r.at("readlink", name)
-	if err != nil {
-		return "", err
-	}
-	s, err := root.Readlink(n)
-	return s, r.fail("readlink", name, err)
+	var to string
+	err := r.in("readlink", name, func(dir int, base string) error {
+		buf := make([]byte, unix.PathMax)
+		n, err := unix.Readlinkat(dir, base, buf)
+		to = string(buf[:max(n, 0)])
+		return err
+	})
+	return to, err
 }
 
 // Create makes or empties a file.
@@ -158,76 +190,40 @@ func (r *RootFs) Open(name string) (afero.File, error) { return r.OpenFile(name,
 // also a file that has a second name (a hard link, whose other name may be
 // somebody else's), is an error. It never blocks on a FIFO.
 func (r *RootFs) OpenFile(name string, flag int, perm fs.FileMode) (afero.File, error) {
-	f, err := r.open(name, flag, perm)
+	f, err := r.openFile(name, flag, perm)
 	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// OpenRegular is OpenFile for what may be no folder either.
+func (r *RootFs) OpenRegular(name string, flag int, perm fs.FileMode) (*os.File, error) {
+	f, err := r.openFile(name, flag, perm)
+	if err != nil {
+		return nil, err
+	}
+	fi, err := f.Stat()
+	if err == nil && !fi.Mode().IsRegular() {
+		err = errIsAFolder
+	}
+	if err != nil {
+		_ = f.Close()
 		return nil, r.fail("open", name, err)
 	}
 	return f, nil
 }
 
-func (r *RootFs) open(name string, flag int, perm fs.FileMode) (*os.File, error) {
-	root, n, err := r.at("open", name)
-	if err != nil {
-		return nil, err
-	}
-	r.mu.Lock()
-	dir := r.dir
-	r.mu.Unlock()
-	// What stands there is looked at before it is opened, since opening a device
-	// may already do something, and again afterwards, through the descriptor.
-	if fi, err := root.Lstat(n); err == nil && !fi.IsDir() && !fi.Mode().IsRegular() {
-		return nil, notRegular(fi)
-	}
-	if parent := path.Dir(n); parent != "." {
-		if dir, err = root.OpenFile(parent, unix.O_PATH|unix.O_DIRECTORY, 0); err != nil {
-			return nil, err
+func (r *RootFs) openFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
+	var f *os.File
+	err := r.at("open", name, func(dir int, n string) error {
+		fd, err := openChecked(dir, n, flag, perm)
+		if err == nil {
+			f = os.NewFile(uintptr(fd), Join(r.path, n))
 		}
-		defer dir.Close()
-	}
-	base := path.Base(n)
-	// O_TRUNC waits until the file is known to be ours to empty.
-	how := flag&^os.O_TRUNC | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
-	fd, err := unix.Openat(int(dir.Fd()), base, how, uint32(perm.Perm()))
-	if err != nil {
-		return nil, err
-	}
-	write := flag&(os.O_WRONLY|os.O_RDWR) != 0
-	if err := checkOpened(fd, write); err == nil && flag&os.O_TRUNC != 0 {
-		err = unix.Ftruncate(fd, 0)
-		if err != nil {
-			unix.Close(fd)
-			return nil, err
-		}
-	} else if err != nil {
-		unix.Close(fd)
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), Join(r.path, n)), nil
-}
-
-func checkOpened(fd int, write bool) error {
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
 		return err
-	}
-	switch st.Mode & unix.S_IFMT {
-	case unix.S_IFDIR:
-		return nil
-	case unix.S_IFREG:
-		if write && st.Nlink != 1 {
-			return fmt.Errorf("it has %d names (hard links)", st.Nlink)
-		}
-		return nil
-	default:
-		return fmt.Errorf("it is %s, not a file", kindOf(st.Mode))
-	}
-}
-
-func notRegular(fi fs.FileInfo) error {
-	if st, ok := sysStat(fi); ok {
-		return fmt.Errorf("it is %s, not a file", kindOf(st.Mode))
-	}
-	return fmt.Errorf("it is not a file")
+	})
+	return f, err
 }
 
 // Mkdir makes a folder; "/" makes the app folder itself, with its parents.
@@ -235,17 +231,13 @@ func (r *RootFs) Mkdir(name string, perm fs.FileMode) error {
 	if rel(name) == "." {
 		return r.makeRoot()
 	}
-	root, n, err := r.at("mkdir", name)
-	if err != nil {
-		return err
-	}
-	return r.fail("mkdir", name, root.Mkdir(n, perm.Perm()))
+	return r.in("mkdir", name, func(dir int, base string) error { return unix.Mkdirat(dir, base, uint32(perm.Perm())) })
 }
 
 func (r *RootFs) makeRoot() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.root != nil {
+	if r.dir != nil {
 		return r.fail("mkdir", "/", unix.EEXIST)
 	}
 	return r.openRoot(true)
@@ -258,101 +250,79 @@ func (r *RootFs) MkdirAll(name string, perm fs.FileMode) error {
 			return err
 		}
 	}
-	root, n, err := r.at("mkdir", name)
-	if err != nil || n == "." {
-		return err
+	made := ""
+	for _, part := range components(rel(name)) {
+		made = path.Join(made, part)
+		if err := r.Mkdir("/"+made, perm); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
 	}
-	return r.fail("mkdir", name, root.MkdirAll(n, perm.Perm()))
+	return nil
 }
 
-// Remove removes a name, never what a link points to.
+// Remove removes a file or an empty folder, never what a link points to.
 func (r *RootFs) Remove(name string) error {
-	root, n, err := r.at("remove", name)
-	if err != nil {
+	return r.in("remove", name, func(dir int, base string) error {
+		err := unix.Unlinkat(dir, base, 0)
+		if errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EPERM) {
+			if derr := unix.Unlinkat(dir, base, unix.AT_REMOVEDIR); !errors.Is(derr, unix.ENOTDIR) {
+				err = derr
+			}
+		}
 		return err
-	}
-	return r.fail("remove", name, root.Remove(n))
+	})
 }
 
 // RemoveAll removes a tree, without following links.
 func (r *RootFs) RemoveAll(name string) error {
-	root, n, err := r.at("remove", name)
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return err
-	}
-	if n == "." {
+	if rel(name) == "." {
 		return r.fail("remove", name, errors.New("the app folder itself is never removed"))
 	}
-	return r.fail("remove", name, root.RemoveAll(n))
+	err := r.in("remove", name, func(dir int, base string) error { return os.RemoveAll(byDescriptor(dir) + "/" + base) })
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // Rename renames; what stood at newname loses that name only.
 func (r *RootFs) Rename(oldname, newname string) error {
-	root, o, err := r.at("rename", oldname)
-	if err != nil {
-		return err
-	}
-	return r.fail("rename", newname, root.Rename(o, rel(newname)))
+	return r.in("rename", oldname, func(from int, old string) error {
+		return r.in("rename", newname, func(to int, base string) error { return unix.Renameat(from, old, to, base) })
+	})
 }
 
 // Chmod sets the permission bits of a folder, or of a file that has a single
 // name.
 func (r *RootFs) Chmod(name string, mode fs.FileMode) error {
-	return r.change("chmod", name, func(f *os.File) error { return f.Chmod(mode) })
+	return r.change("chmod", name, func(fd int) error { return os.Chmod(byDescriptor(fd), mode) })
 }
 
 // Chown sets owner and group of a folder, or of a file that has a single name.
 func (r *RootFs) Chown(name string, uid, gid int) error {
-	return r.change("chown", name, func(f *os.File) error { return f.Chown(uid, gid) })
+	return r.change("chown", name, func(fd int) error { return unix.Fchownat(fd, "", uid, gid, unix.AT_EMPTY_PATH) })
 }
 
 // Chtimes sets the times of a folder, or of a file that has a single name.
 func (r *RootFs) Chtimes(name string, atime, mtime time.Time) error {
-	return r.change("chtimes", name, func(f *os.File) error {
+	return r.change("chtimes", name, func(fd int) error {
 		ts := []unix.Timespec{unix.NsecToTimespec(atime.UnixNano()), unix.NsecToTimespec(mtime.UnixNano())}
-		return unix.UtimesNanoAt(int(f.Fd()), "", ts, unix.AT_EMPTY_PATH)
+		return unix.UtimesNanoAt(unix.AT_FDCWD, byDescriptor(fd), ts, 0)
 	})
 }
 
-// change opens a name and does f to what it opened, if that is a folder or a
-// regular file with a single name.
-func (r *RootFs) change(op, name string, f func(*os.File) error) error {
-	file, err := r.open(name, os.O_RDONLY, 0)
-	if errors.Is(err, unix.EACCES) {
-		return r.changeUnreadable(op, name, f)
-	}
-	if err != nil {
-		return r.fail(op, name, err)
-	}
-	defer file.Close()
-	if err := checkOpened(int(file.Fd()), true); err != nil {
-		return r.fail(op, name, err)
-	}
-	return r.fail(op, name, f(file))
-}
-
-// changeUnreadable is for an ordinary user, who cannot open what he has taken
-// his own read permission from: the mode is put back first, by name, which can
-// only reach what is his anyway.
-func (r *RootFs) changeUnreadable(op, name string, f func(*os.File) error) error {
-	root, n, err := r.at(op, name)
-	if err != nil {
-		return err
-	}
-	fi, err := root.Lstat(n)
-	if err != nil || fi.Mode()&fs.ModeSymlink != 0 || os.Geteuid() == 0 {
-		return r.fail(op, name, unix.EACCES)
-	}
-	if err := root.Chmod(n, fi.Mode().Perm()|0o400); err != nil {
-		return r.fail(op, name, err)
-	}
-	file, err := r.open(name, os.O_RDONLY, 0)
-	if err != nil {
-		return r.fail(op, name, err)
-	}
-	defer file.Close()
-	return r.fail(op, name, f(file))
+// change does f to the descriptor of what stands at a name, if that is a folder
+// or a regular file with a single name.
+func (r *RootFs) change(op, name string, f func(fd int) error) error {
+	return r.at(op, name, func(dir int, n string) error {
+		fd, err := openBeneath(dir, n, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		if err := checkOpened(fd, true); err != nil {
+			return err
+		}
+		return f(fd)
+	})
 }

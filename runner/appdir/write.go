@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -96,7 +95,15 @@ func giveFile(fsys afero.Fs, f afero.File, name string, owner Owner) error {
 // written by people and by us, and none of theirs is larger.
 const maxRead = 4 << 20
 
-var errTooLarge = fmt.Errorf("it is larger than %d MiB", maxRead>>20)
+// tooLargeError is the size that a file must not go beyond.
+type tooLargeError int64
+
+func (e tooLargeError) Error() string {
+	if e < 1<<20 {
+		return fmt.Sprintf("it is larger than %d KiB", int64(e)>>10)
+	}
+	return fmt.Sprintf("it is larger than %d MiB", int64(e)>>20)
+}
 
 // readFile reads a small regular file.
 func readFile(fsys afero.Fs, name string) ([]byte, error) {
@@ -105,14 +112,7 @@ func readFile(fsys afero.Fs, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxRead+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(b) > maxRead {
-		return nil, errTooLarge
-	}
-	return b, nil
+	return readBounded(f, maxRead)
 }
 
 // readNames lists a folder. A missing one is empty.
