@@ -29,6 +29,7 @@ type Spec struct {
 	Chroot     bool              `json:"chroot"`
 	Debug      bool              `json:"debug"`
 	Env        map[string]string `json:"env,omitempty"`
+	Umask      uint32            `json:"umask"` // of the workers
 
 	Sockets Sockets `json:"sockets"`
 	Workers Workers `json:"workers"`

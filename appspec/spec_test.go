@@ -22,7 +22,7 @@ func full() *Spec {
 		Name: "full", Path: "/srv/full", Enabled: false, Loader: "BlogLoader", WSGIApp: "blog.wsgi:make_app()",
 		LoaderDirs: []string{"loaders", "/srv/loaders"}, Middleware: []string{"blog.mw:Timing", "blog.mw.Auth"},
 		Python: "/usr/bin/python3.11", Virtualenv: "venv", User: "blog", Group: "www-data", Chroot: true, Debug: true,
-		Env: map[string]string{"TZ": "UTC", "PORT": "8000", "RATIO": "0.5", "odd-name": "x"},
+		Env: map[string]string{"TZ": "UTC", "PORT": "8000", "RATIO": "0.5", "odd-name": "x"}, Umask: 0o27,
 		Sockets: Sockets{
 			HTTP: []HTTPSocket{
 				{Listen: "127.0.0.1:8443", Mode: 0o660, TLS: &TLS{Cert: "/etc/ssl/blog.pem", Key: "/etc/ssl/blog.key"}},
@@ -112,7 +112,7 @@ func TestJSON(t *testing.T) {
 func TestDefault(t *testing.T) {
 	const s = Duration(time.Second)
 	want := &Spec{
-		Name: "blog", Path: "/srv/blog", Enabled: true, Loader: "auto",
+		Name: "blog", Path: "/srv/blog", Enabled: true, Loader: "auto", Umask: 0o22,
 		Workers: Workers{
 			Min: 1, Max: 1, Threads: 1, RequestTimeout: 60 * s, StartTimeout: 30 * s, StopTimeout: 30 * s, IdleTimeout: 300 * s,
 			KeepAlive: true, Queue: 1024, QueueTimeout: 30 * s,
@@ -230,5 +230,22 @@ func TestNoSecretInText(t *testing.T) {
 	}
 	if !strings.Contains(s.String(), `env.KEY = (sensitive); env.TZ = "UTC";`) || !strings.Contains(s.String(), `django.overrides.DB = { default = { NAME = "x", PASSWORD = (sensitive) } };`) {
 		t.Errorf("got %s", s)
+	}
+}
+
+// What an earlier version wrote, which does not know the newest attributes, is
+// read with their defaults.
+func TestJSONOfAnEarlierVersion(t *testing.T) {
+	b, err := json.Marshal(Default("blog", "/srv/blog"))
+	check(t, err)
+	var fields map[string]any
+	check(t, json.Unmarshal(b, &fields))
+	delete(fields, "umask")
+	b, err = json.Marshal(fields)
+	check(t, err)
+	var back Spec
+	check(t, json.Unmarshal(b, &back))
+	if diff := cmp.Diff(Default("blog", "/srv/blog"), &back); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -68,6 +68,11 @@ var attributes = []Attribute{
 		Doc: "environment variables, set before the app is loaded; merged with those of `defaults` key by key, `null` takes one away",
 		at:  func(s *Spec, _ int) any { return &s.Env }},
 
+	{Path: "umask", Type: TypeMode, Default: `"0022"`, Built: true, Disruption: Rolling,
+		Form: "octal digits",
+		Doc:  "the umask of the workers: the permissions that files which the app makes do not get; whatever the umask of the daemon is",
+		at:   func(s *Spec, _ int) any { return &s.Umask }},
+
 	{Path: "sockets.http.listen", Type: TypeString, Built: true, Required: true, Disruption: Replace,
 		Example: `"127.0.0.1:8000"`,
 		Form:    "`host:port`, `unix:/path` or `systemd:NAME` (a FileDescriptorName)", check: checkListen,

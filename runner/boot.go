@@ -59,7 +59,12 @@ func nameProcess(app string) {
 
 // Main runs the part of the program that this process was re-executed for, if
 // any, and then does not return. Both binaries call it first.
+//
+// Whatever the umask of the caller, what we make has the mode that we mean: the
+// Python host must be readable for the apps' users, and nothing of ours writable
+// for others. Workers have the umask of their spec.
 func Main() {
+	unix.Umask(0o022)
 	if strings.HasPrefix(os.Args[0], MasterTitle) {
 		runMaster()
 	}
@@ -293,10 +298,13 @@ func extractHost(stateDir string, u workerUser) (string, error) {
 		return "", fmt.Errorf("cannot lay out the Python host: %w", err)
 	}
 	if u.Change {
-		// That user must get past the state directory, but need not see into it.
-		if st, err := os.Stat(stateDir); err == nil && st.Mode().Perm()&0o011 != 0o011 {
-			if err := os.Chmod(stateDir, st.Mode().Perm()|0o011); err != nil {
-				return "", fmt.Errorf("cannot lay out the Python host: %w", err)
+		// That user must get past both, but need not see into them. An earlier
+		// version made them by its caller's umask.
+		for _, d := range []string{stateDir, parent} {
+			if st, err := os.Stat(d); err == nil && st.Mode().Perm()&0o011 != 0o011 {
+				if err := os.Chmod(d, st.Mode().Perm()|0o011); err != nil {
+					return "", fmt.Errorf("cannot lay out the Python host: %w", err)
+				}
 			}
 		}
 	}

@@ -153,7 +153,7 @@ func (s *spawner) prepare(w *worker, spec *appspec.Spec, template bool) (job spa
 		LoaderDirs: dirs, Middleware: spec.Middleware,
 		Django: spec.Loader == "django", DjangoSettings: djangoSettings(spec),
 		Threads: spec.Workers.Threads,
-		Debug:   spec.Debug, Preload: template, Ring: hasRing, Version: Version,
+		Debug:   spec.Debug, Preload: template, Ring: hasRing, Version: Version, Umask: spec.Umask,
 		Limits: s.ownLimits(spec.Limits),
 	})
 	if _, errno := rawSend(w.slots[0].fd, init); errno != 0 {

@@ -19,6 +19,7 @@ type Config struct {
 	Preload        bool     // preload: load once, then fork on demand
 	Version        string   // version: of this program
 	Ring           bool     // ring: small answers may come by shared memory, see Ring
+	Umask          uint32   // umask
 	Limits         Limits   // limits: only where the master may not set them itself
 }
 
@@ -61,6 +62,8 @@ func AppendInit(dst []byte, c *Config) []byte {
 	str("django_settings", c.DjangoSettings)
 	dst = appendKey(dst, "threads")
 	dst = appendInt(dst, int64(c.Threads))
+	dst = appendKey(dst, "umask")
+	dst = appendInt(dst, int64(c.Umask))
 	flag("debug", c.Debug)
 	flag("preload", c.Preload)
 	flag("ring", c.Ring)

@@ -12,6 +12,7 @@ app "full" {
   group       = "www-data"
   chroot      = true
   debug       = true
+  umask       = "0027"
   env         = { TZ = "UTC", PORT = 8000, RATIO = 0.5, "odd-name" = "x" }
 
   sockets {

@@ -72,6 +72,7 @@ type bed struct {
 	hello string // host:port
 	polls string
 	m2    string
+	umask string // of the commands; empty: ours
 }
 
 func newBed(t *testing.T, who account) *bed {
@@ -180,6 +181,10 @@ func (b *bed) env() []string {
 
 // make prepares a command in the account's name.
 func (b *bed) make(ctx context.Context, name string, args ...string) *exec.Cmd {
+	if b.umask != "" {
+		args = append([]string{"-c", `umask "$0"; exec "$@"`, b.umask, name}, args...)
+		name = "/bin/sh"
+	}
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = b.demo
 	cmd.Env = b.env()

@@ -1,8 +1,17 @@
 """The messages between a worker and its master, see runner/wsgi/doc.go."""
 
+import _thread
 import os
 import sys
+import time
 from _struct import Struct
+
+# Taken before the application is loaded, for every module of ours: gevent,
+# eventlet, freezegun and others put functions of their own in the place of
+# these, which do something else.
+dup2, fork, getpid, waitpid = os.dup2, os.fork, os.getpid, os.waitpid
+monotonic = time.monotonic
+allocate_lock, start_thread = _thread.allocate_lock, _thread.start_new_thread
 
 HEADER = Struct("<BBxxI")  # type, flags, sequence number
 SIZED = Struct("<BBxxII")  # the same and the length of what follows
@@ -46,11 +55,11 @@ def aborts():
     streamed response looks at it: most applications never stream."""
     global _aborts
     if _aborts is None:
-        from mmap import PROT_READ, mmap
-
         try:
+            from mmap import PROT_READ, mmap
+
             _aborts = memoryview(mmap(shared(), ABORTS, prot=PROT_READ)).cast("I")
-        except OSError:
+        except (OSError, ImportError):
             _aborts = (0,) * (ABORTS // 4)  # nobody tells us any more
     return _aborts
 
@@ -61,7 +70,9 @@ def socket_of(fd):
     from _socket import AF_UNIX, SOCK_SEQPACKET, socket
 
     os.set_inheritable(fd, False)
-    return socket(AF_UNIX, SOCK_SEQPACKET, 0, fd)
+    sock = socket(AF_UNIX, SOCK_SEQPACKET, 0, fd)
+    sock.settimeout(None)  # whatever socket.setdefaulttimeout() was told
+    return sock
 
 
 def receive_descriptors(sock, most):
@@ -108,6 +119,19 @@ def _quote(text):
             n -= 0x10000
             out.append("\\u%04x\\u%04x" % (0xD800 | n >> 10, 0xDC00 | n & 0x3FF))
     return '"%s"' % "".join(out)
+
+
+def say(text):
+    """Writes to the log, also where the application has put something else in
+    the place of sys.stderr that cannot be written to."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except Exception:
+        try:
+            os.write(2, text.encode("utf-8", "backslashreplace"))
+        except OSError:
+            pass  # nobody is left to be told
 
 
 def leave(code):

@@ -1,6 +1,7 @@
 """One response: PEP 3333's start_response, write and what becomes of the
 iterable. The common case, a response of one block, is in serve.py."""
 
+from . import headers as check
 from . import link
 from .link import ABORT, DATA, END, HEAD, HEADER, LAST, MAX_MESSAGE, PART, ROOM, SIZED
 
@@ -124,8 +125,6 @@ class Response(object):
         self.counts = True
 
     def _start_slowly(self, status, headers):
-        from . import headers as check
-
         code = check.check_status(status)
         lines, length, dropped = check.check_headers(headers)
         for name in dropped:

@@ -1,9 +1,9 @@
 """Answers by memory that is shared with the master, see runner/wsgi/doc.go."""
 
-from _thread import allocate_lock
 from mmap import mmap
 
 from . import link
+from .link import allocate_lock
 
 _STATE = link.ABORTS  # where it begins, behind the abort table
 _DATA = 8192

@@ -5,13 +5,18 @@ receive, one marshal.loads, the application, one send. Where the master has
 several requests at once, one receive brings them all.
 """
 
-from _io import BytesIO
+from _io import BytesIO, open
+from errno import EBADF, ECONNRESET, EMFILE, ENOTCONN, ENOTSOCK, EOPNOTSUPP
 from marshal import loads
+from os import strerror
 
 from . import link
 from .link import BODY_FILE, HEAD, LAST, MAX_MESSAGE, QUIT, REQUEST, REQUESTS, ROOM, SIZED
 from .response import FileWrapper, Response
 from .worker import check_owner
+
+TAKEN = 0  # in the place of a message's type
+LOST = (EBADF, ENOTSOCK, ENOTCONN, ECONNRESET, EOPNOTSUPP)  # of a link that is none any more
 
 
 def environ_constants(config, errors):
@@ -28,6 +33,7 @@ def environ_constants(config, errors):
 
 def serve(sock, slot, app, config, errors):
     """Returns when the master says quit."""
+    number = sock.fileno()
     buffer = bytearray(MAX_MESSAGE)
     view = memoryview(buffer)
     environ_bytes = view[SIZED.size:]
@@ -44,9 +50,12 @@ def serve(sock, slot, app, config, errors):
         environ = loads(environ_bytes)
         if type(environ) is list:  # of several requests
             environ = environ[environ.index(response.seq) - 1]
-        from .failure import request_log
+        try:
+            from .failure import request_log
 
-        request_log(errors, config.get("app", ""), environ, what, exc)
+            request_log(errors, config.get("app", ""), environ, what, exc)
+        except Exception as why:  # no descriptor to import it with, for one
+            link.say("%s: %s %r (and it cannot be logged as usual: %r)\n" % (config.get("app", ""), what, exc, why))
 
     class ThreadResponse(Response):
         pass
@@ -58,6 +67,7 @@ def serve(sock, slot, app, config, errors):
     ThreadResponse.debug = bool(config.get("debug"))
 
     def handle(seq, environ, body):
+        buffer[0] = TAKEN
         environ.update(constants)
         environ["wsgi.input"] = body
         response = ThreadResponse()
@@ -88,41 +98,67 @@ def serve(sock, slot, app, config, errors):
             if wake is not None:
                 wake()  # it may have been raised in put, by a signal's handler
 
-    while True:
-        size = receive(buffer)
-        if size > 12 and buffer[0] == REQUEST:
-            _, flags, seq, length = unpack(buffer)
-            length += 12
-            if flags & BODY_FILE:
-                with body_file(sock) as body:
-                    handle(seq, loads(environ_bytes), body)
-            elif size > length:
-                handle(seq, loads(environ_bytes), BytesIO(view[length:size]))
-            else:
-                handle(seq, loads(environ_bytes), BytesIO())
-        elif size > 12 and buffer[0] == REQUESTS:
-            # Taken off as they are served: none keeps its environ alive longer.
-            if ring:
-                # Not before it pays: most workers never see such a message.
-                ring = False
-                try:
-                    from .ring import sender
+    requests = []  # of those that came together: what is to be served yet
 
-                    put, wake = sender(send)
-                except (ImportError, OSError, ValueError):
-                    pass
-            requests = loads(environ_bytes)
+    def run():
+        nonlocal ring, requests, put, wake
+        while True:
             while requests:
+                # Taken off as they are served: none keeps its environ alive longer.
                 handle(requests.pop(), requests.pop(), BytesIO())
-        elif not size:
-            link.leave(1)  # the master is gone
-        elif buffer[0] == QUIT:
-            return
+            size = receive(buffer)
+            if size > 12 and buffer[0] == REQUEST:
+                _, flags, seq, length = unpack(buffer)
+                length += 12
+                if flags & BODY_FILE:
+                    with body_file(sock) as body:
+                        handle(seq, loads(environ_bytes), body)
+                elif size > length:
+                    handle(seq, loads(environ_bytes), BytesIO(view[length:size]))
+                else:
+                    handle(seq, loads(environ_bytes), BytesIO())
+            elif size > 12 and buffer[0] == REQUESTS:
+                if ring:
+                    # Not before it pays: most workers never see such a message.
+                    ring = False
+                    try:
+                        from .ring import sender
+
+                        put, wake = sender(send)
+                    except (ImportError, OSError, ValueError):
+                        pass
+                requests = loads(environ_bytes)
+            elif not size:
+                link.leave(1)  # the master is gone
+            elif buffer[0] == QUIT:
+                return
+
+    def interrupted(exc):
+        """Something was raised between two requests: by a signal's handler of the
+        application, or because a request cannot be taken."""
+        if buffer[0] == REQUEST:
+            buffer[0] = TAKEN
+            response = ThreadResponse()
+            _, _, response.seq, _ = unpack(buffer)
+            response.fail(exc)
+        else:
+            link.say("%s: the application raised between two requests: %r\n" % (config.get("app", ""), exc))
+
+    while True:
+        try:
+            return run()
+        except Exception as exc:
+            if getattr(exc, "errno", None) in LOST:
+                check_owner(exc)
+                link.say("%s: the application has closed or replaced descriptor %d, which is the worker's "
+                         "link to its master: the worker ends\n" % (config.get("app", ""), number))
+                link.leave(1)
+            interrupted(exc)
 
 
 def body_file(sock):
     """The reader of a body that comes as a descriptor."""
     _, fds = link.receive_descriptors(sock, 1)
     if not fds:
-        link.leave(1)
+        raise OSError(EMFILE, "cannot take the body of a request: " + strerror(EMFILE))
     return open(fds[0], "rb", 65536)

@@ -5,11 +5,12 @@ import _signal
 import gc
 import os
 import sys
-from time import monotonic
+from fcntl import F_DUPFD_CLOEXEC, F_SETFL, F_SETOWN, F_SETSIG, fcntl
 
 from _socket import timeout
 
 from . import link, worker
+from .link import monotonic
 
 _MOST = 253  # SCM_MAX_FD of Linux
 # A worker that has ended is not reaped before the master, which is told its pid
@@ -82,8 +83,8 @@ def _fork():
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            return os.fork()
-    return os.fork()
+            return link.fork()
+    return link.fork()
 
 
 def _become(fds):
@@ -96,10 +97,11 @@ def _become(fds):
     for number in (_signal.SIGTERM, _signal.SIGINT):
         if _signal.getsignal(number) in (_signal.SIG_DFL, _signal.default_int_handler):
             _signal.signal(number, worker._ignore)
+    fds = [_above(fd) for fd in fds]
     log, shared = fds[:2]
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.dup2(shared, link.SHARED_FD, False)
+    link.dup2(log, 1)
+    link.dup2(log, 2)
+    link.dup2(shared, link.SHARED_FD, False)
     os.close(log)
     os.close(shared)
     link.note_shared()
@@ -109,14 +111,35 @@ def _become(fds):
     worker.adopt([link.socket_of(fd) for fd in fds[2:slots]])
     for life in fds[slots:]:
         _die_with_master(life)
+    _renew_hubs()
+
+
+def _above(fd):
+    """The descriptor, above those that have a fixed meaning: the application may
+    have closed some of them, and what came was put in their place."""
+    if fd > link.SHARED_FD:
+        return fd
+    moved = fcntl(fd, F_DUPFD_CLOEXEC, link.FIRST_SLOT)
+    os.close(fd)
+    return moved
+
+
+def _renew_hubs():
+    """The event loop of gevent or eventlet, where the application has one, is
+    still the template's: their own fork would have done this, but would also
+    have taken it on itself to wait for the children."""
+    gevent = sys.modules.get("gevent")
+    if gevent is not None:
+        gevent.reinit()
+    hubs = sys.modules.get("eventlet.hubs")
+    if hubs is not None:
+        hubs.use_hub()
 
 
 def _die_with_master(life):
     """Has the kernel kill this process when the other end of a pipe is closed:
     the master is not its parent, and the application may hang."""
-    from fcntl import F_SETFL, F_SETOWN, F_SETSIG, fcntl
-
-    fcntl(life, F_SETOWN, os.getpid())
+    fcntl(life, F_SETOWN, link.getpid())
     fcntl(life, F_SETSIG, int(_signal.SIGKILL))
     fcntl(life, F_SETFL, os.O_ASYNC)
 
@@ -128,7 +151,7 @@ def _reap(number=None, frame=None):
         if when > now:
             continue
         try:
-            done, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
+            done, status = link.waitpid(pid, os.WNOHANG | os.WUNTRACED)
         except ChildProcessError:
             _children.pop(pid, None)
             continue

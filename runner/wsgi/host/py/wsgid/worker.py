@@ -3,6 +3,8 @@ until told to quit. Imports are late on purpose: see what a start costs with
 ``python3 -X importtime``."""
 
 import _signal
+import atexit
+import gc
 import os
 import sys
 from _thread import get_ident
@@ -19,7 +21,7 @@ def main(host):
     global _owner, config
     import marshal
 
-    _owner = os.getpid()
+    _owner = link.getpid()
     link.note_shared()
     first = link.socket_of(link.FIRST_SLOT)
     _sockets.append(first)
@@ -28,6 +30,7 @@ def main(host):
         link.leave(1)
     config = marshal.loads(memoryview(message)[link.HEADER.size:])
     config["app_path"] = config["app_path"].rstrip("/")  # "/" under chroot
+    os.umask(config["umask"])
     if "limits" in config:
         from .limits import apply
 
@@ -36,13 +39,19 @@ def main(host):
     if not config.get("preload"):
         for index in range(1, config.get("threads", 1)):
             _sockets.append(link.socket_of(link.FIRST_SLOT + index))
-    app, ready = _load(first)
+    # Before the application is loaded, which may leave nothing to import with: no
+    # descriptor, no search path, an import hook that raises.
+    from .serve import serve
+
     if config.get("preload"):
         from .template import run
-
+    if config.get("threads", 1) > 1:
+        __import__("threading")
+    app, ready = _load(first)
+    if config.get("preload"):
         run(first, ready)  # returns in the workers only
     _start(_sockets[0], ready)
-    _serve(app)
+    _serve(serve, app)
     _exit()
 
 
@@ -120,24 +129,24 @@ def master():
 def adopt(sockets):
     """Makes this process, forked by the template, the owner of its slots."""
     global _owner
-    _owner = os.getpid()
+    _owner = link.getpid()
     _sockets[:] = sockets
 
 
 def check_owner(exc=None):
     """Ends a process that the application forked, at import or in a request,
     and that came back here with or without an exception."""
-    if os.getpid() == _owner:
+    if link.getpid() == _owner:
         return
     if isinstance(exc, SystemExit):
         link.leave(exc.code if isinstance(exc.code, int) else exc.code is not None)
     text = "%s: a process that the application forked (pid %d) came back to the worker: " \
-        "it ends here\n" % (config.get("app", ""), os.getpid())
+        "it ends here\n" % (config.get("app", ""), link.getpid())
     if exc is not None:
         from .failure import format_exception
 
         text += format_exception(exc)
-    sys.stderr.write(text)
+    link.say(text)
     link.leave(0 if exc is None else 1)
 
 
@@ -159,10 +168,14 @@ def _load(first):
 
 
 def _fail(sock, exc):
-    from .failure import describe
-
     try:
-        link.tell(sock, link.FAILED, describe(exc, config))
+        from .failure import describe
+
+        told = describe(exc, config)
+    except Exception:  # it cannot be imported any more, see main
+        told = {"reason": "%s: %s" % (type(exc).__name__, exc), "file": "", "line": 0, "traceback": "", "hint": ""}
+    try:
+        link.tell(sock, link.FAILED, told)
     except OSError:
         pass
     link.leave(1)
@@ -181,8 +194,6 @@ def _start(sock, ready):
     check_owner()
     if not config.get("preload"):
         # What was loaded stays: the collector need not look at it again.
-        import gc
-
         gc.freeze()
     try:
         link.tell(sock, link.READY, ready)
@@ -190,24 +201,39 @@ def _start(sock, ready):
         link.leave(1)
 
 
-def _serve(app):
-    from .serve import serve
-
+def _serve(serve, app):
     errors = sys.stderr
-    others = []
-    if len(_sockets) > 1:
-        from threading import Thread
-
-        for index in range(1, len(_sockets)):
-            thread = Thread(
-                target=_serve_thread, args=(serve, index, app, errors),
-                name="wsgid-%d" % index, daemon=True)
-            thread.start()
-            others.append(thread)
+    if not callable(getattr(errors, "write", None)):
+        # The application took it away; WSGI promises it one all the same.
+        errors = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+    ends = [_start_thread(serve, index, app, errors) for index in range(1, len(_sockets))]
     serve(_sockets[0], 0, app, config, errors)
     check_owner()
-    for thread in others:
-        thread.join()
+    for end in ends:
+        end()
+
+
+def _start_thread(serve, index, app, errors):
+    """Starts the thread of a slot; returns what waits for its end."""
+    import threading
+
+    arguments = (serve, index, app, errors)
+    start = getattr(threading, "_start_joinable_thread", None) or threading._start_new_thread
+    if type(start) is type(link.start_thread):
+        thread = threading.Thread(
+            target=_serve_thread, args=arguments, name="wsgid-%d" % index, daemon=True)
+        thread.start()
+        return thread.join
+    # gevent or eventlet: their threads would never run beside each other.
+    ended = link.allocate_lock()
+    ended.acquire()
+
+    def run():
+        _serve_thread(*arguments)
+        ended.release()
+
+    link.start_thread(run, ())
+    return ended.acquire
 
 
 def _serve_thread(serve, index, app, errors):
@@ -215,9 +241,9 @@ def _serve_thread(serve, index, app, errors):
         serve(_sockets[index], index, app, config, errors)
     except BaseException:
         # Not by the application: the loop itself is broken.
-        import traceback
+        from .failure import format_exception
 
-        traceback.print_exc()
+        link.say(format_exception(sys.exc_info()[1]))
         link.leave(1)
 
 
@@ -229,10 +255,8 @@ def _exit():
         alive = [t.name for t in threading.enumerate()
                  if t is not threading.main_thread() and not t.daemon]
         if alive:
-            sys.stderr.write("%s: waiting for threads of the application that are no daemons: %s\n"
-                             % (config.get("app", ""), ", ".join(alive)))
+            link.say("%s: waiting for threads of the application that are no daemons: %s\n"
+                     % (config.get("app", ""), ", ".join(alive)))
         threading._shutdown()
-    import atexit
-
     atexit._run_exitfuncs()
     link.leave(0)
