@@ -224,7 +224,7 @@ func (a *testApp) survives(t *testing.T, h *Handle) {
 func TestAbusiveWorkers(t *testing.T) {
 	t.Parallel()
 	a := newTestApp(t, abuseApp, func(s *appspec.Spec) {
-		s.Workers.RequestTimeout = appspec.Duration(700 * time.Millisecond)
+		s.Workers.RequestTimeout = appspec.Duration(1500 * time.Millisecond)
 		s.Restart.MinDelay = appspec.Duration(time.Millisecond)
 		s.Restart.MaxDelay = appspec.Duration(2 * time.Millisecond)
 		s.Limits.AddressSpace = 256 << 20
@@ -239,10 +239,10 @@ func TestAbusiveWorkers(t *testing.T) {
 		dies   bool   // the worker is replaced
 	}
 	cases := []abuse{
-		{"hang", 504, "has been at it for 700ms", true},
-		{"spin", 504, "has been at it for 700ms", true},
-		{"hold_gil", 504, "has been at it for 700ms", true},
-		{"deaf", 504, "has been at it for 700ms", true},
+		{"hang", 504, "has been at it for 1.5s", true},
+		{"spin", 504, "has been at it for 1.5s", true},
+		{"hold_gil", 504, "has been at it for 1.5s", true},
+		{"deaf", 504, "has been at it for 1.5s", true},
 		{"stop_self", 502, "stopped", true},
 		{"segv", 502, "died: killed by SIGSEGV", true},
 		{"close_all", 502, "died: exit status 1", true},
