@@ -68,6 +68,9 @@ func Main() {
 	if strings.HasPrefix(os.Args[0], MasterTitle) {
 		runMaster()
 	}
+	if strings.HasPrefix(os.Args[0], initName) {
+		runInit()
+	}
 }
 
 // StartMaster starts a master for the spec and returns when its control socket

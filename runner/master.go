@@ -27,6 +27,7 @@ type master struct {
 	view    func(*appspec.Spec) *appspec.Spec // the spec as the workers see it, inside the chroot if there is one
 	root    *appdir.RootFs                    // the app folder
 	data    *os.Root                          // holds a folder for each app, with its ServedFile; nil: it cannot be opened
+	chroot  *masterChroot                     // nil: there is none
 	loop    *loop
 	log     *appLog
 	pool    *pool
@@ -91,7 +92,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 			}
 		}
 		keepJournal()
-		if err := enterChroot(boot.folder, spec, chrootBinds(spec, python, m.dir, hostDir)); err != nil {
+		if m.chroot, err = newMasterChroot(boot, python, m.dir); err != nil {
 			return nil, err
 		}
 		// The same folder, with what is mounted below it, which the descriptor of
@@ -118,11 +119,13 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	m.log.onTrouble(func() { m.loop.post(m.pool.touch) })
 	m.pool.admitted = func(w *worker) { m.filters.Store(w.loaded.Filters) }
 	m.pool.emptied = m.onPoolEmpty
-	m.pool.askPython = func() error {
-		_, err := appdir.PythonVersion(context.Background(), python, boot.User.Owner)
+	sp := newSpawner(m.loop, m.log, user, boot.Env, hostDir, m.chroot.workers())
+	m.chroot.follow(m.log)
+	m.pool.askPython = func() (err error) {
+		// It is the app's own code, and runs where the workers do.
+		sp.there(func() { _, err = appdir.PythonVersion(context.Background(), python, boot.User.Owner) })
 		return err
 	}
-	sp := newSpawner(m.loop, m.log, user, boot.Env, hostDir)
 	m.pool.spawn = func(w *worker, s *appspec.Spec) { sp.spawn(w, m.view(s)) }
 	m.front = newFront(m.loop, m.pool, m.log, spec)
 	m.front.emptied = m.checkDrained
@@ -174,7 +177,7 @@ func (m *master) openSockets(files map[string]int) error {
 			continue
 		}
 		if m.tls == nil {
-			m.tls = newTLSIngress(m.loop, m.pool, m.front, m.log)
+			m.tls = newTLSIngress(m.loop, m.pool, m.front, m.log, m.chroot.open)
 			m.tls.left = m.checkDrained
 			m.tls.configure(&m.spec.Request)
 		}

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sort"
 	"strings"
 	"syscall"
@@ -27,6 +26,7 @@ type spawner struct {
 	baseEnv []string
 	hostDir string // where the Python host lies
 	jobs    chan spawnJob
+	space   *workerSpace // nil: workers live where the master does
 
 	mayLimit bool // else workers set their limits themselves
 }
@@ -50,12 +50,27 @@ type spawnJob struct {
 	life   int      // for a worker that is forked from a template, see worker.life
 	close  []int    // descriptors to close once the process runs
 	output *os.File // our end of its output
+
+	run  func()        // instead of all that: runs where workers are started
+	done chan struct{} // closed after it
 }
 
-func newSpawner(l *loop, log *appLog, owner workerUser, baseEnv []string, hostDir string) *spawner {
-	s := &spawner{loop: l, log: log, owner: owner, baseEnv: baseEnv, hostDir: hostDir, jobs: make(chan spawnJob, 64),
+// there runs f where workers are started, and waits for it. In a chroot that is the
+// spawner's thread; elsewhere it is anywhere.
+func (s *spawner) there(f func()) {
+	if s.space == nil {
+		f()
+		return
+	}
+	done := make(chan struct{})
+	s.jobs <- spawnJob{run: f, done: done}
+	<-done
+}
+
+func newSpawner(l *loop, log *appLog, owner workerUser, baseEnv []string, hostDir string, space *workerSpace) *spawner {
+	s := &spawner{loop: l, log: log, owner: owner, baseEnv: baseEnv, hostDir: hostDir, jobs: make(chan spawnJob, 64), space: space,
 		mayLimit: mayLimit(owner)}
-	go s.run()
+	go onOwnThread(s.run)
 	return s
 }
 
@@ -197,10 +212,16 @@ func (s *spawner) environ(spec *appspec.Spec) []string {
 
 // run is the spawner's thread.
 func (s *spawner) run() {
-	runtime.LockOSThread()
 	// Best effort: a kernel without it is older than any we run on.
 	_ = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 	for job := range s.jobs {
+		if job.run != nil {
+			if s.space == nil || s.space.enter() == nil {
+				job.run()
+			}
+			close(job.done)
+			continue
+		}
 		pid, pidfd := 0, -1
 		var err error
 		if job.python, err = pythonOf(job.spec); err == nil {
@@ -223,7 +244,14 @@ func (s *spawner) run() {
 func (s *spawner) fork(job spawnJob) (pid, pidfd int, err error) {
 	pidfd = -1
 	attr := &syscall.ProcAttr{Dir: job.dir, Env: job.env, Files: job.files,
-		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &pidfd}}
+		Sys: &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd}}
+	if s.space == nil {
+		attr.Sys.Pdeathsig = syscall.SIGKILL
+	} else if err := s.space.enter(); err != nil {
+		// There a worker dies with its namespace, and that with us. (A death signal
+		// of its own cannot be asked for: its parent has no number there.)
+		return 0, -1, err
+	}
 	if s.owner.Change {
 		attr.Sys.Credential = s.owner.Credential()
 	}

@@ -98,19 +98,27 @@ func (t *template) onMessage(typ byte, payload []byte) bool {
 			t.failed(job, errors.New(f.Error))
 			return true
 		}
-		pidfd, err := unix.PidfdOpen(f.PID, 0)
+		pid := f.PID
+		if t.spawner.space != nil {
+			if pid = outerPID(t.proc.pid, f.PID); pid == 0 {
+				t.failed(job, fmt.Errorf("cannot watch worker %d of the chroot: the template has no such child", f.PID))
+				return true
+			}
+			job.w.inner = f.PID
+		}
+		pidfd, err := unix.PidfdOpen(pid, 0)
 		if err != nil {
-			t.failed(job, fmt.Errorf("cannot watch worker %d: %w", f.PID, err))
+			t.failed(job, fmt.Errorf("cannot watch worker %d: %w", pid, err))
 			return true
 		}
-		go p.log.follow(job.output, f.PID)
-		p.workerStarted(job.w, f.PID, pidfd, nil)
+		go p.log.follow(job.output, pid)
+		p.workerStarted(job.w, pid, pidfd, nil)
 	case wsgi.MsgExited:
 		var e wsgi.Exited
 		if err := json.Unmarshal(payload, &e); err != nil {
 			return false
 		}
-		i := slices.IndexFunc(p.workers, func(w *worker) bool { return w.child && w.pid == e.PID })
+		i := slices.IndexFunc(p.workers, func(w *worker) bool { return w.child && w.toldPID() == e.PID })
 		if i >= 0 {
 			w := p.workers[i]
 			if e.Stopped {

@@ -22,6 +22,7 @@ type tlsIngress struct {
 	front  *front
 	log    *appLog
 	server *bridge.Server
+	files  func(name string) (*os.File, error) // opens a certificate's files
 	limits atomic.Pointer[bridge.Limits]
 
 	sockets []*tlsSocket
@@ -38,8 +39,8 @@ type tlsSocket struct {
 	cert *bridge.Certificate
 }
 
-func newTLSIngress(l *loop, p *pool, f *front, log *appLog) *tlsIngress {
-	in := &tlsIngress{loop: l, pool: p, front: f, log: log, open: map[*bridge.Incoming]*exchange{}, left: func() {}}
+func newTLSIngress(l *loop, p *pool, f *front, log *appLog, files func(string) (*os.File, error)) *tlsIngress {
+	in := &tlsIngress{files: files, loop: l, pool: p, front: f, log: log, open: map[*bridge.Incoming]*exchange{}, left: func() {}}
 	in.server = &bridge.Server{
 		Submit:       func(r *bridge.Incoming) { l.post(func() { in.submit(r) }) },
 		Cancel:       func(r *bridge.Incoming) { l.post(func() { in.cancel(r) }) },
@@ -63,7 +64,7 @@ func (in *tlsIngress) configure(r *appspec.Request) {
 
 // listen serves HTTPS on a listening socket; the ingress owns the descriptor.
 func (in *tlsIngress) listen(s *appspec.HTTPSocket, fd int) error {
-	cert, err := bridge.LoadCertificate(s.TLS.Cert, s.TLS.Key)
+	cert, err := bridge.LoadCertificate(s.TLS.Cert, s.TLS.Key, in.files)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w", s.Listen, err)
 	}

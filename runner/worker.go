@@ -46,10 +46,19 @@ type worker struct {
 	// With workers.preload:
 	template *template       // this process is a template, and that is its keeper
 	life     int             // read end of a pipe; its closing kills the worker: it shall not outlive us. 0: none
+	inner    int             // its pid in the namespace of its template, which tells of it by that; 0: pid
 	child    bool            // forked from a template, which is its parent and reaps it
 	gone     bool            // a child that has ended; how is not yet told
 	known    bool            // a child whose parent has told how it ended
 	status   unix.WaitStatus // how
+}
+
+// toldPID is the number by which its template tells of it.
+func (w *worker) toldPID() int {
+	if w.inner != 0 {
+		return w.inner
+	}
+	return w.pid
 }
 
 // onEvents of the pidfd: the process is gone.

@@ -30,6 +30,8 @@ type folderWalk struct {
 	// loose tells that somebody else may put another folder at a name that the
 	// walk went through.
 	loose bool
+	file  bool // the path is a regular file's
+	last  bool // the component is the last one
 }
 
 // Folder opens the folder at an absolute path as an O_PATH descriptor, by the
@@ -44,6 +46,35 @@ func Folder(what, path string) (dir *os.File, fixed bool, err error) {
 		return nil, false, err
 	}
 	return os.NewFile(uintptr(fd), path), !w.loose, nil
+}
+
+// OpenFile opens a regular file for reading by the same walk. It waits for no FIFO.
+func OpenFile(what, path string) (*os.File, error) {
+	w := folderWalk{what: what, path: path, root: os.Geteuid() == 0, owner: -1, file: true}
+	at, err := w.open()
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(at)
+	if err := w.isFile(at); err != nil {
+		return nil, err
+	}
+	fd, err := unix.Open("/proc/self/fd/"+strconv.Itoa(at), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open %s %s: %w", what, path, err)
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+func (w *folderWalk) isFile(fd int) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return fmt.Errorf("cannot open %s %s: %w", w.what, w.path, err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return fmt.Errorf("cannot open %s %s: it is %s, not a file", w.what, w.path, kindOf(st.Mode))
+	}
+	return nil
 }
 
 // openFolder opens the folder at an absolute path as an O_PATH descriptor.
@@ -66,6 +97,7 @@ func (w *folderWalk) open() (int, error) {
 	for len(rest) > 0 {
 		name := rest[0]
 		rest = rest[1:]
+		w.last = len(rest) == 0
 		next, link, err := w.step(cur, name)
 		if err != nil {
 			unix.Close(cur)
@@ -93,7 +125,7 @@ func (w *folderWalk) open() (int, error) {
 		}
 		if int(st.Uid) != w.owner {
 			unix.Close(cur)
-			return -1, w.untrusted(fmt.Sprintf("to a folder of %s", userName(int(st.Uid))))
+			return -1, w.untrusted(fmt.Sprintf("to a %s of %s", w.kind(), userName(int(st.Uid))))
 		}
 	}
 	return cur, nil
@@ -147,6 +179,9 @@ func (w *folderWalk) step(cur int, name string) (int, string, error) {
 		}
 		return -1, string(buf[:n]), nil
 	default:
+		if w.file && w.last {
+			return fd, "", nil // looked at in OpenFile
+		}
 		unix.Close(fd)
 		return -1, "", fmt.Errorf("cannot use %s as %s: %s is %s, not a folder; move it away or mend path",
 			w.path, w.what, name, kindOf(st.Mode))
@@ -170,8 +205,15 @@ func (w *folderWalk) lookAt(dir int) (sticky bool, err error) {
 func foreign(st *unix.Stat_t) bool { return st.Uid != 0 && int(st.Uid) != os.Geteuid() }
 
 func (w *folderWalk) untrusted(where string) error {
-	return fmt.Errorf("cannot open %s %s: it leads through a symbolic link of %s %s; root follows such a link only to a folder of the same user: write the real path into the spec, or let root make the link",
-		w.what, w.path, userName(w.owner), where)
+	return fmt.Errorf("cannot open %s %s: it leads through a symbolic link of %s %s; root follows such a link only to a %s of the same user: write the real path into the spec, or let root make the link",
+		w.what, w.path, userName(w.owner), where, w.kind())
+}
+
+func (w *folderWalk) kind() string {
+	if w.file {
+		return "file"
+	}
+	return "folder"
 }
 
 // components splits a path without folding "..", whose meaning depends on the

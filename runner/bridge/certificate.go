@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"sync"
@@ -18,6 +19,7 @@ const recheck = time.Second
 // being replaced, the last good pair serves.
 type Certificate struct {
 	certFile, keyFile string
+	open              func(name string) (*os.File, error)
 
 	mu      sync.Mutex
 	pair    *tls.Certificate // guarded by mu
@@ -36,10 +38,13 @@ func (a fileState) same(b fileState) bool {
 	return a.size == b.size && a.changed.Equal(b.changed) && a.info != nil && b.info != nil && os.SameFile(a.info, b.info)
 }
 
-// LoadCertificate reads a pair of PEM files. The error names the file at
-// fault.
-func LoadCertificate(certFile, keyFile string) (*Certificate, error) {
-	c := &Certificate{certFile: certFile, keyFile: keyFile}
+// LoadCertificate reads a pair of PEM files, which open opens for reading, os.Open
+// where it is nil. The error names the file at fault.
+func LoadCertificate(certFile, keyFile string, open func(name string) (*os.File, error)) (*Certificate, error) {
+	if open == nil {
+		open = os.Open
+	}
+	c := &Certificate{certFile: certFile, keyFile: keyFile, open: open}
 	c.seen, _ = c.look()
 	pair, err := c.read()
 	if err != nil {
@@ -50,11 +55,11 @@ func LoadCertificate(certFile, keyFile string) (*Certificate, error) {
 }
 
 func (c *Certificate) read() (*tls.Certificate, error) {
-	cert, err := os.ReadFile(c.certFile)
+	cert, err := c.readFile(c.certFile)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read certificate %s: %w", c.certFile, reason(err))
 	}
-	key, err := os.ReadFile(c.keyFile)
+	key, err := c.readFile(c.keyFile)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read key %s: %w", c.keyFile, reason(err))
 	}
@@ -63,6 +68,31 @@ func (c *Certificate) read() (*tls.Certificate, error) {
 		return nil, fmt.Errorf("cannot use certificate %s with key %s: %w", c.certFile, c.keyFile, err)
 	}
 	return &pair, nil
+}
+
+// maxFile is how long a file of a certificate may be.
+const maxFile = 1 << 20
+
+func (c *Certificate) readFile(name string) ([]byte, error) {
+	f, err := c.open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(b) > maxFile {
+		err = fmt.Errorf("it is longer than %d bytes", maxFile)
+	}
+	return b, err
+}
+
+func (c *Certificate) stat(name string) (os.FileInfo, error) {
+	f, err := c.open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Stat()
 }
 
 // reason takes the path off, which the message names already.
@@ -75,7 +105,7 @@ func reason(err error) error {
 
 func (c *Certificate) look() (seen [2]fileState, err error) {
 	for i, name := range []string{c.certFile, c.keyFile} {
-		info, e := os.Stat(name)
+		info, e := c.stat(name)
 		if e != nil {
 			err = e
 			continue

@@ -66,7 +66,7 @@ func TestLoadCertificateErrors(t *testing.T) {
 		{empty, key, "cannot use certificate " + empty + " with key " + key + ": tls: failed to find any PEM data in certificate input"},
 		{dir, key, "cannot read certificate " + dir + ": is a directory"},
 	} {
-		if _, err := LoadCertificate(c.cert, c.key); err == nil || err.Error() != c.want {
+		if _, err := LoadCertificate(c.cert, c.key, nil); err == nil || err.Error() != c.want {
 			t.Errorf("%v\nwant %s", err, c.want)
 		}
 	}

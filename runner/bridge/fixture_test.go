@@ -77,7 +77,7 @@ func start(t *testing.T, limits Limits, app func(in *Incoming)) *fixture {
 	t.Helper()
 	dir := t.TempDir()
 	certFile, keyFile := writePair(t, dir, "first")
-	cert, err := LoadCertificate(certFile, keyFile)
+	cert, err := LoadCertificate(certFile, keyFile, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
