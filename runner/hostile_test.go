@@ -2,10 +2,14 @@ package runner
 
 import (
 	"errors"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -81,5 +85,99 @@ func TestAppFolderThatIsSwapped(t *testing.T) {
 		if es, err := os.ReadDir(filepath.Join(victim, d)); err != nil || len(es) > 0 {
 			t.Errorf("the other folder's %s holds %v, %v", d, es, err)
 		}
+	}
+}
+
+// lyingTemplate names, instead of the worker that it forked, the process whose
+// number a file holds.
+const lyingTemplate = `
+import os, subprocess
+from wsgid import link
+lie = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lie")
+tell = link.tell
+def lying(sock, kind, fields):
+    if kind == link.FORK and "pid" in fields and os.path.exists(lie):
+        fields = {"pid": int(open(lie).read())}
+    tell(sock, kind, fields)
+link.tell = lying
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+`
+
+// The number of a process that a template names is a number that the application
+// chose: a process that is not its own child is neither watched nor signalled.
+func TestTemplateThatNamesAnotherProcess(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		user uint32
+		want string
+	}{
+		{"of root", 0, " is no child of its, but of "},
+		{"of the same user", 33, " is no child of its, but of "},
+		{"the master", 0, " is known already"},
+		{"init", 0, " is known already"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := newTestApp(t, lyingTemplate, func(s *appspec.Spec) {
+				s.Workers.Preload = true
+				s.Workers.Min, s.Workers.Max = 0, 1
+			})
+			victim := exec.Command("sleep", "1000")
+			victim.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			if os.Geteuid() == 0 && tt.user != 0 {
+				victim.SysProcAttr.Credential = &syscall.Credential{Uid: tt.user, Gid: tt.user}
+			}
+			if err := victim.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan struct{})
+			go func() { _ = victim.Wait(); close(ended) }()
+			t.Cleanup(func() { _ = victim.Process.Kill(); <-ended })
+			h := a.start(StateIdle)
+			pid := map[string]int{"the master": h.PID, "init": 1}[tt.name]
+			if pid == 0 {
+				pid = victim.Process.Pid
+			}
+			lie := filepath.Join(a.spec.Path, "lie")
+			if err := os.WriteFile(lie, []byte(strconv.Itoa(pid)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			go func() { // wakes it
+				c, err := net.Dial("tcp", a.addr)
+				if err != nil {
+					return
+				}
+				defer c.Close()
+				_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+				_, _ = io.Copy(io.Discard, c)
+			}()
+			a.wait(h, func(s Status) bool {
+				for _, w := range s.Workers {
+					if w.PID == pid {
+						t.Fatalf("process %d is taken for a worker", pid)
+					}
+				}
+				return strings.Contains(s.LastError, "named a process as a worker that is none: process "+strconv.Itoa(pid)+tt.want)
+			})
+			if err := os.Remove(lie); err != nil {
+				t.Fatal(err)
+			}
+			a.wait(h, func(s Status) bool { return len(s.Workers) == 1 && s.Workers[0].State == WorkerIdle })
+			if code, body := a.get("/"); code != 200 || body != "ok" {
+				t.Errorf("%d %s", code, body)
+			}
+			if err := h.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			if err := h.Wait(a.ctx()); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-ended:
+				t.Error("the other process was ended")
+			default:
+			}
+		})
 	}
 }

@@ -13,9 +13,8 @@ import (
 
 // workerExited: the process is gone.
 func (p *pool) workerExited(w *worker) {
-	// Its children, if it had any, are in its process group. The group cannot
-	// have been given to others while the leader is not reaped.
-	_ = unix.Kill(-w.pid, unix.SIGKILL)
+	// Its children, if it had any, are in its process group.
+	w.killGroup()
 	// What it had answered before it died is still in our sockets. A child that
 	// has left its group may write for ever.
 	for _, s := range w.slots {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -37,7 +38,7 @@ func (s *spawner) fromTemplate(job spawnJob, spec *appspec.Spec) {
 		p.templates[job.w.gen] = t
 		s.start(t.proc, spec, true)
 	}
-	job.w.child = true
+	job.w.child, job.w.parent = true, t
 	t.waiting = append(t.waiting, job)
 	t.flush()
 }
@@ -106,9 +107,13 @@ func (t *template) onMessage(typ byte, payload []byte) bool {
 			}
 			job.w.inner = f.PID
 		}
-		pidfd, err := unix.PidfdOpen(pid, 0)
+		pidfd, err := t.prove(pid)
+		if _, lie := errors.AsType[lieError](err); lie {
+			t.failed(job, fmt.Errorf("the template of workers.preload named a process as a worker that is none: %w", err))
+			return false
+		}
 		if err != nil {
-			t.failed(job, fmt.Errorf("cannot watch worker %d: %w", pid, err))
+			t.failed(job, err)
 			return true
 		}
 		go p.log.follow(job.output, pid)
@@ -118,7 +123,7 @@ func (t *template) onMessage(typ byte, payload []byte) bool {
 		if err := json.Unmarshal(payload, &e); err != nil {
 			return false
 		}
-		i := slices.IndexFunc(p.workers, func(w *worker) bool { return w.child && w.toldPID() == e.PID })
+		i := slices.IndexFunc(p.workers, func(w *worker) bool { return w.parent == t && w.toldPID() == e.PID })
 		if i >= 0 {
 			w := p.workers[i]
 			if e.Stopped {
@@ -135,6 +140,20 @@ func (t *template) onMessage(typ byte, payload []byte) bool {
 		return false
 	}
 	return true
+}
+
+// prove opens a process that the template says it forked as a worker: it is the
+// app's code that speaks. What is a worker already is not one more.
+func (t *template) prove(pid int) (int, error) {
+	known := slices.ContainsFunc(t.pool.workers, func(w *worker) bool { return w.pid == pid })
+	if known || t.pool.childs.own[pid] || pid <= 1 || pid == os.Getpid() {
+		return -1, lieError(fmt.Sprintf("process %d is known already", pid))
+	}
+	uid := os.Geteuid()
+	if t.spawner.owner.Change {
+		uid = t.spawner.owner.UID
+	}
+	return openChild(pid, t.proc.pid, uid)
 }
 
 // exited: the template is gone. Its workers serve on; those that were asked for

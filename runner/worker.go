@@ -48,6 +48,7 @@ type worker struct {
 	life     int             // read end of a pipe; its closing kills the worker: it shall not outlive us. 0: none
 	inner    int             // its pid in the namespace of its template, which tells of it by that; 0: pid
 	child    bool            // forked from a template, which is its parent and reaps it
+	parent   *template       // that template
 	gone     bool            // a child that has ended; how is not yet told
 	known    bool            // a child whose parent has told how it ended
 	status   unix.WaitStatus // how
