@@ -1,6 +1,7 @@
 package appdir
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -295,5 +296,42 @@ func TestMistypedPath(t *testing.T) {
 	s.Path = "/etc"
 	if got := repairFails(t, s); !strings.HasPrefix(got, "cannot create folder PATH/app: permission denied; the program runs as ") {
 		t.Errorf("got  %s", got)
+	}
+}
+
+// An app that fills its folder with pid files makes neither a plan nor a repair
+// long: a part of them goes each time, and a plan lists a few.
+func TestManyPIDFiles(t *testing.T) {
+	ordinary(t)
+	s := testSpec(t)
+	mustRepair(t, s)
+	const all = maxNames + 200
+	for i := range all {
+		write(t, filepath.Join(s.Path, WorkerPIDDir, fmt.Sprintf("%d.pid", 4194304+i)), "x", 0o644)
+	}
+	for left, pass := all, 0; left > 0; pass++ {
+		plan, err := Check(open(t, s.Path), s, testOwner(), noneLive)
+		if err != nil {
+			t.Fatal(err)
+		}
+		did := mustRepair(t, s)
+		if diff := cmp.Diff(plan, did); diff != "" {
+			t.Errorf("the repair is not the plan (-plan +repair):\n%s", diff)
+		}
+		if len(did) > maxTold+1 {
+			t.Errorf("%d lines in one plan", len(did))
+		}
+		more := fmt.Sprintf("remove or mend %d more pid files", min(left, maxNames)-maxTold)
+		if got := did[len(did)-1]; got.Path != filepath.Join(s.Path, WorkerPIDDir) || !strings.HasPrefix(got.What, more) {
+			t.Errorf("the last line is %s", got)
+		}
+		now, err := os.ReadDir(filepath.Join(s.Path, WorkerPIDDir))
+		if err != nil || len(now) != max(left-maxNames, 0) {
+			t.Fatalf("pass %d leaves %d of %d, %v", pass, len(now), left, err)
+		}
+		left = len(now)
+	}
+	if did := mustRepair(t, s); len(did) > 0 {
+		t.Errorf("nothing is left, and still: %v", did)
 	}
 }

@@ -111,8 +111,8 @@ func (r *repair) foreign(fi fs.FileInfo) error {
 	if len(names) == 0 {
 		return nil
 	}
-	for _, name := range names {
-		if name == AppDir || name == ConfigFile {
+	for _, name := range []string{"/" + AppDir, "/" + ConfigFile} {
+		if _, err := lstat(r.fs, name); err == nil {
 			return nil
 		}
 	}
@@ -326,6 +326,7 @@ func (r *repair) pidFiles() error {
 		if err != nil {
 			return err
 		}
+		before := len(r.problems)
 		for _, base := range names {
 			if strings.HasSuffix(base, ".pid") {
 				if err := r.pidFile(kind, dir+"/"+base, base); err != nil {
@@ -333,8 +334,26 @@ func (r *repair) pidFiles() error {
 				}
 			}
 		}
+		r.sumUp(dir, before, len(names) == maxNames)
 	}
 	return nil
+}
+
+// maxTold is how many pid files of one folder a plan lists one by one.
+const maxTold = 20
+
+// sumUp makes one problem of those since a number that are too many to be read.
+func (r *repair) sumUp(dir string, since int, more bool) {
+	n := len(r.problems) - since - maxTold
+	if n <= 0 {
+		return
+	}
+	what := fmt.Sprintf("remove or mend %d more pid files", n)
+	if more {
+		what += ", and in the next repairs those that are behind them"
+	}
+	r.problems = r.problems[:since+maxTold]
+	r.note(dir, what, "no process of this app has them")
 }
 
 func (r *repair) pidFile(kind Kind, name, base string) error {

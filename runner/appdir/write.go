@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -115,7 +116,11 @@ func readFile(fsys afero.Fs, name string) ([]byte, error) {
 	return readBounded(f, maxRead)
 }
 
-// readNames lists a folder. A missing one is empty.
+// maxNames bounds how much of a folder that the app may fill is looked at in one
+// go; the next repair sees the next ones.
+const maxNames = 500
+
+// readNames lists a folder, or the first maxNames of it. A missing one is empty.
 func readNames(fsys afero.Fs, name string) ([]string, error) {
 	f, err := fsys.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -125,5 +130,9 @@ func readNames(fsys afero.Fs, name string) ([]string, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return f.Readdirnames(-1)
+	names, err := f.Readdirnames(maxNames)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return names, err
 }
