@@ -19,7 +19,6 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
-	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi/host"
 )
 
 // MasterTitle is how a master calls itself: the start of its first argument.
@@ -95,7 +94,7 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 	if err != nil {
 		return fail(err)
 	}
-	hostDir, err := extractHost(o.StateDir, user)
+	hostDir, err := layOutHost(ctx, o.Spec, o.StateDir, user)
 	if err != nil {
 		return fail(err)
 	}
@@ -290,34 +289,4 @@ func answerBoot(link *os.File, problem string) {
 	b, _ := json.Marshal(&bootAnswer{Error: problem})
 	_, _ = link.Write(b)
 	_ = link.Close()
-}
-
-// extractHost lays the Python host out for the user's workers and returns its
-// folder: <state>/host/<uid>-<digest>. It belongs to that user, so that Python
-// can keep its byte code there; nobody else's workers use it.
-func extractHost(stateDir string, u workerUser) (string, error) {
-	parent := filepath.Join(stateDir, "host")
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return "", fmt.Errorf("cannot lay out the Python host: %w", err)
-	}
-	if u.Change {
-		// That user must get past both, but need not see into them. An earlier
-		// version made them by its caller's umask.
-		for _, d := range []string{stateDir, parent} {
-			if st, err := os.Stat(d); err == nil && st.Mode().Perm()&0o011 != 0o011 {
-				if err := os.Chmod(d, st.Mode().Perm()|0o011); err != nil {
-					return "", fmt.Errorf("cannot lay out the Python host: %w", err)
-				}
-			}
-		}
-	}
-	dir := filepath.Join(parent, fmt.Sprintf("%d-%s", u.UID, host.Digest()))
-	uid, gid := -1, -1
-	if u.Change {
-		uid, gid = u.UID, u.GID
-	}
-	if err := host.Extract(dir, uid, gid); err != nil {
-		return "", fmt.Errorf("cannot lay out the Python host in %s: %w", dir, err)
-	}
-	return dir, nil
 }

@@ -116,7 +116,7 @@ func isInstallation(prefix string) error {
 	if err := unix.Fstat(int(dir.Fd()), &st); err != nil {
 		return err
 	}
-	if !fixed || st.Uid != 0 || st.Mode&0o022 != 0 {
+	if !fixed || !roots(&st) {
 		return errors.New("others than root can change it")
 	}
 	// The way to it is root's alone, so that its names hold.
@@ -129,8 +129,17 @@ func isInstallation(prefix string) error {
 			return fmt.Errorf("not everybody may enter %s", p)
 		}
 	}
-	if all, err := filepath.Glob(filepath.Join(real, "lib*", "python3*", "os.py")); err != nil || len(all) == 0 {
+	libs, err := filepath.Glob(filepath.Join(real, "lib*", "python3*", "os.py"))
+	if err != nil || len(libs) == 0 {
 		return errors.New("it is no installation of Python")
+	}
+	for _, lib := range libs {
+		for _, p := range []string{lib, filepath.Dir(lib)} {
+			var st unix.Stat_t
+			if err := unix.Stat(p, &st); err != nil || !roots(&st) {
+				return fmt.Errorf("others than root can change %s", p)
+			}
+		}
 	}
 	return nil
 }

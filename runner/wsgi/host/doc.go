@@ -4,10 +4,10 @@
 // or newer and nothing but its standard library.
 //
 // The files are part of the binary. Extract writes them to a directory of the
-// state directory, one for each user that runs workers and each version of the
-// files (Name): an upgrade does not change the files under a running worker,
-// and Python can keep its bytecode beside them, where no other user can write
-// it.
+// state directory, one for each version of the files (Digest): an upgrade does not
+// change the files under a running worker. Under root no worker of another user can
+// write there, so Compile puts the bytecode beside them, and what one app does never
+// runs in another one.
 //
 // # Files
 //

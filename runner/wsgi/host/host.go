@@ -10,7 +10,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strconv"
 	"sync"
 )
 
@@ -53,19 +52,15 @@ var Digest = sync.OnceValue(func() string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 })
 
-// Name is the name of the directory for workers that run as uid, such as
-// "1000-0123456789abcdef".
-func Name(uid int) string { return strconv.Itoa(uid) + "-" + Digest() }
-
-// Extract makes dir hold the files, for workers that run as uid and gid. A dir
-// that holds them already is left as it is, so it may be in use; one that holds
-// something else is made anew. The parent of dir must exist and be writable by
-// the caller only; workers must be able to pass through it.
+// Extract makes dir hold the files. A dir that holds them already is left as it is,
+// so it may be in use; one that holds something else is made anew. The parent of dir
+// must exist and be writable by the caller only; workers must be able to pass
+// through it.
 //
-// The files are the caller's and read-only; only the directories where Python
-// keeps its bytecode are given to uid, so a caller that is root never goes
-// where a user has written.
-func Extract(dir string, uid, gid int) error {
+// All is the caller's, the directories where Python keeps its bytecode too: what a
+// worker of another user could write there would run in the workers of other apps.
+// Compile fills them.
+func Extract(dir string) error {
 	if complete(dir) {
 		return nil
 	}
@@ -74,7 +69,7 @@ func Extract(dir string, uid, gid int) error {
 		return fmt.Errorf("cannot extract the Python host to %s: %w", dir, err)
 	}
 	defer os.RemoveAll(temp)
-	if err := write(temp, uid, gid); err != nil {
+	if err := write(temp); err != nil {
 		return fmt.Errorf("cannot extract the Python host to %s: %w", dir, err)
 	}
 	err = os.Rename(temp, dir)
@@ -105,7 +100,7 @@ func complete(dir string) bool {
 	return true
 }
 
-func write(dir string, uid, gid int) error {
+func write(dir string) error {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}
@@ -114,7 +109,7 @@ func write(dir string, uid, gid int) error {
 		folder := filepath.Join(dir, path.Dir(f.path))
 		if !made[folder] {
 			made[folder] = true
-			if err := makeFolder(folder, uid, gid); err != nil {
+			if err := makeFolder(folder); err != nil {
 				return err
 			}
 		}
@@ -130,7 +125,7 @@ func write(dir string, uid, gid int) error {
 	return nil
 }
 
-func makeFolder(folder string, uid, gid int) error {
+func makeFolder(folder string) error {
 	cache := filepath.Join(folder, "__pycache__")
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return err
@@ -138,11 +133,5 @@ func makeFolder(folder string, uid, gid int) error {
 	if err := os.Chmod(folder, 0o755); err != nil {
 		return err
 	}
-	if err := os.Chmod(cache, 0o755); err != nil {
-		return err
-	}
-	if os.Geteuid() != 0 || (uid == 0 && gid == 0) {
-		return nil
-	}
-	return os.Lchown(cache, uid, gid)
+	return os.Chmod(cache, 0o755)
 }

@@ -19,12 +19,9 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi/host"
 )
 
-func TestNameAndDigest(t *testing.T) {
+func TestDigest(t *testing.T) {
 	if !regexp.MustCompile(`^[0-9a-f]{16}$`).MatchString(host.Digest()) {
 		t.Errorf("digest is %q", host.Digest())
-	}
-	if got, want := host.Name(1000), "1000-"+host.Digest(); got != want {
-		t.Errorf("name is %q, want %q", got, want)
 	}
 }
 
@@ -55,9 +52,9 @@ func tree(t *testing.T, dir string) map[string]string {
 
 func TestExtract(t *testing.T) {
 	parent := t.TempDir()
-	uid, gid := os.Getuid(), os.Getgid()
-	dir := filepath.Join(parent, host.Name(uid))
-	if err := host.Extract(dir, uid, gid); err != nil {
+	uid := os.Getuid()
+	dir := filepath.Join(parent, host.Digest())
+	if err := host.Extract(dir); err != nil {
 		t.Fatal(err)
 	}
 	me := " " + strconv.Itoa(uid)
@@ -81,7 +78,7 @@ func TestExtract(t *testing.T) {
 		return info.Sys().(*syscall.Stat_t).Ino
 	}
 	before := stat()
-	if err := host.Extract(dir, uid, gid); err != nil || stat() != before {
+	if err := host.Extract(dir); err != nil || stat() != before {
 		t.Errorf("a second Extract wrote the files anew: %v", err)
 	}
 
@@ -99,7 +96,7 @@ func TestExtract(t *testing.T) {
 		if err := harm(name); err != nil {
 			t.Fatal(err)
 		}
-		if err := host.Extract(dir, uid, gid); err != nil {
+		if err := host.Extract(dir); err != nil {
 			t.Fatal(err)
 		}
 		if again, err := os.ReadFile(name); err != nil || !bytes.Equal(again, good) {
@@ -116,7 +113,7 @@ func TestExtractAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	errs := make([]error, 8)
 	for i := range errs {
-		wg.Go(func() { errs[i] = host.Extract(dir, os.Getuid(), os.Getgid()) })
+		wg.Go(func() { errs[i] = host.Extract(dir) })
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -129,32 +126,52 @@ func TestExtractAtOnce(t *testing.T) {
 
 func TestExtractFails(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "missing", "host")
-	err := host.Extract(dir, os.Getuid(), os.Getgid())
+	err := host.Extract(dir)
 	want := "cannot extract the Python host to " + dir + ": "
 	if err == nil || !strings.HasPrefix(err.Error(), want) || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want %s…", err, want)
 	}
 }
 
-// The user that runs workers owns the bytecode and nothing else. Who is not
-// root can only extract for himself.
-func TestExtractForAnotherUser(t *testing.T) {
-	uid := os.Getuid()
-	if uid == 0 {
-		uid = 12345
-	}
+// The bytecode is there for every worker, and none can write it but as its owner.
+func TestCompile(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "host")
-	if err := host.Extract(dir, uid, uid); err != nil {
+	if err := host.Extract(dir); err != nil {
 		t.Fatal(err)
 	}
+	old := syscall.Umask(0o077)
+	err := host.Compile(t.Context(), dir, "/usr/bin/python3")
+	syscall.Umask(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	me, compiled := " "+strconv.Itoa(os.Getuid()), 0
 	for path, mode := range tree(t, dir) {
-		want := " " + strconv.Itoa(os.Getuid())
-		if strings.HasSuffix(path, "__pycache__") {
-			want = " " + strconv.Itoa(uid)
+		if !strings.HasSuffix(mode, me) || mode[5] == 'w' || mode[8] == 'w' {
+			t.Errorf("%s is %s", path, mode)
 		}
-		if !strings.HasSuffix(mode, want) {
-			t.Errorf("%s is %s, want owner%s", path, mode, want)
+		if strings.HasSuffix(path, ".pyc") {
+			compiled++
+			if !strings.HasPrefix(mode, "-rw-r--r--") {
+				t.Errorf("%s is %s, and no worker can read it", path, mode)
+			}
 		}
+	}
+	if compiled < 10 {
+		t.Errorf("%d files are compiled", compiled)
+	}
+	// Once is enough.
+	if err := host.Compile(t.Context(), dir, "/bin/false"); err == nil {
+		t.Error("an interpreter that fails is none")
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "wsgid", "__pycache__")); err != nil {
+		t.Fatal(err)
+	}
+	if err := host.Compile(t.Context(), dir, "/usr/bin/python3"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "wsgid", "__pycache__")); err == nil {
+		t.Error("it was compiled again")
 	}
 }
 

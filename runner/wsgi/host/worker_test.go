@@ -30,8 +30,8 @@ var extracted = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(parent, host.Name(os.Getuid()))
-	return dir, host.Extract(dir, os.Getuid(), os.Getgid())
+	dir := filepath.Join(parent, host.Digest())
+	return dir, host.Extract(dir)
 })
 
 func TestMain(m *testing.M) {

@@ -1,0 +1,82 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi/host"
+)
+
+// layOutHost lays the Python host out for workers and returns its folder,
+// <state>/host/<digest>. It is ours, bytecode and all: no app can write what runs in
+// another one's workers.
+func layOutHost(ctx context.Context, spec *appspec.Spec, stateDir string, u workerUser) (string, error) {
+	parent := filepath.Join(stateDir, "host")
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return "", fmt.Errorf("cannot lay out the Python host: %w", err)
+	}
+	if u.Change {
+		// That user must get past both, but need not see into them. An earlier
+		// version made them by its caller's umask.
+		for _, d := range []string{stateDir, parent} {
+			if st, err := os.Stat(d); err == nil && st.Mode().Perm()&0o011 != 0o011 {
+				if err := os.Chmod(d, st.Mode().Perm()|0o011); err != nil {
+					return "", fmt.Errorf("cannot lay out the Python host: %w", err)
+				}
+			}
+		}
+	}
+	dir := filepath.Join(parent, host.Digest())
+	if err := host.Extract(dir); err != nil {
+		return "", fmt.Errorf("cannot lay out the Python host in %s: %w", dir, err)
+	}
+	if os.Geteuid() == 0 {
+		// Without bytecode every worker compiles for itself, which costs each start
+		// some milliseconds and nothing else: no reason not to start. What is wrong
+		// with the interpreter its worker tells.
+		if python, err := rootsPython(spec); err == nil {
+			_ = host.Compile(ctx, dir, python)
+		}
+	}
+	return dir, nil
+}
+
+// rootsPython is the interpreter behind that of an app, if it is root's own: what
+// it compiles all apps run.
+func rootsPython(spec *appspec.Spec) (string, error) {
+	python, err := pythonOf(spec)
+	if err != nil {
+		return "", err
+	}
+	real, err := filepath.EvalSymlinks(python)
+	if err != nil {
+		return "", err
+	}
+	if err := isInstallation(filepath.Dir(filepath.Dir(real))); err != nil {
+		return "", err
+	}
+	dir, fixed, err := appdir.Folder("interpreter's folder", filepath.Dir(real))
+	if err != nil {
+		return "", err
+	}
+	defer dir.Close()
+	var folder, file unix.Stat_t
+	if err := errors.Join(unix.Fstat(int(dir.Fd()), &folder),
+		unix.Fstatat(int(dir.Fd()), filepath.Base(real), &file, unix.AT_SYMLINK_NOFOLLOW)); err != nil {
+		return "", err
+	}
+	if !fixed || !roots(&folder) || !roots(&file) || file.Mode&unix.S_IFMT != unix.S_IFREG {
+		return "", errors.New("others than root can change it")
+	}
+	return real, nil
+}
+
+// roots tells whether something is root's, and only root may change it.
+func roots(st *unix.Stat_t) bool { return st.Uid == 0 && st.Mode&0o022 == 0 }
