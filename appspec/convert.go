@@ -117,10 +117,23 @@ func (c *converter) text(v cty.Value) {
 		instead := "write: " + c.attr.example()
 		if v.Type() == cty.Number && !c.hidden {
 			instead = "put it in quotes: " + c.attr.Name() + " = " + quote(numberText(v))
+			if c.attr.check != nil {
+				if advice, ok := c.attr.check(numberText(v)); !ok {
+					instead = advice
+				}
+			}
 		} else if isList(v) && v.LengthInt() == 1 {
 			instead = "leave out the brackets: " + c.attr.example()
 			if only, marks := elements(v)[0].Unmark(); len(marks) == 0 && !c.hidden && !only.IsNull() && only.Type() == cty.String {
 				instead = "leave out the brackets: " + c.attr.Name() + " = " + quote(only.AsString())
+			}
+		} else if isList(v) && c.attr.Path == "sockets.http.listen" {
+			instead = "write a block for each address: http { listen = \"…\" }"
+			if all := listTexts(v); len(all) > 0 && !c.hidden {
+				instead = "write a block for each address:"
+				for _, text := range all {
+					instead += "\nhttp { listen = " + quote(text) + " }"
+				}
 			}
 		}
 		c.wrongType(v, instead)
@@ -192,6 +205,8 @@ func (c *converter) number(v cty.Value) {
 		if v.Type() == cty.String && !c.hidden {
 			if _, err := strconv.ParseFloat(v.AsString(), 64); err == nil {
 				instead = "leave out the quotes: " + c.attr.Name() + " = " + v.AsString()
+			} else if share, ok := cpuShare(v.AsString()); ok && c.attr.Path == "limits.cpu" {
+				instead = "it is a number of cores: cpu = " + share
 			}
 		}
 		c.wrongType(v, instead)
@@ -305,7 +320,19 @@ func (c *converter) keyRange(key string) hcl.Range {
 
 func (c *converter) mapping(v cty.Value) {
 	if !isObject(v) {
-		c.wrongType(v, "write: "+c.attr.example())
+		instead := "write: " + c.attr.example()
+		if isList(v) && !c.hidden { // NAME=value, as compose and supervisord take it
+			var pairs []string
+			for _, text := range listTexts(v) {
+				if name, value, ok := strings.Cut(text, "="); ok {
+					pairs = append(pairs, keyText(name)+" = "+quote(value))
+				}
+			}
+			if len(pairs) == v.LengthInt() && len(pairs) > 0 {
+				instead = "write: " + c.attr.Name() + " = { " + strings.Join(pairs, ", ") + " }"
+			}
+		}
+		c.wrongType(v, instead)
 		return
 	}
 	all, name := c.hidden, c.attr.Name()
@@ -327,6 +354,14 @@ func (c *converter) mapping(v cty.Value) {
 		case e.Type() == cty.String:
 			if _, ok := checkText(e.AsString()); !ok {
 				c.fault(rng, keyPath(name, k)+" holds a NUL byte", "an environment variable cannot")
+				continue
+			}
+			if name, ok := shellVariable(k, e.AsString()); ok && c.attr.Path == "env" {
+				what, instead := keyPath("env", k)+" holds $"+name+", and no shell replaces it", "write ${env(\"NAME\")} in its place"
+				if !c.hidden {
+					instead = "write: " + k + " = \"" + strings.NewReplacer("${"+name+"}", "${env("+quote(name)+")}", "$"+name, "${env("+quote(name)+")}").Replace(e.AsString()) + "\""
+				}
+				c.fault(rng, what, instead)
 				continue
 			}
 			out[k] = e.AsString()
@@ -453,4 +488,45 @@ func numberText(v cty.Value) string {
 		return short
 	}
 	return f.Text('g', -1)
+}
+
+// listTexts are the elements of a list that holds nothing but text.
+func listTexts(v cty.Value) []string {
+	var out []string
+	for _, e := range elements(v) {
+		e, marks := e.Unmark()
+		if len(marks) > 0 || e.IsNull() || e.Type() != cty.String {
+			return nil
+		}
+		out = append(out, e.AsString())
+	}
+	return out
+}
+
+// cpuShare is a share of processors as kubernetes ("500m") and systemd ("50%")
+// write it, in cores.
+func cpuShare(s string) (cores string, ok bool) {
+	per := 1000.0
+	text, isMilli := strings.CutSuffix(strings.TrimSpace(s), "m")
+	if !isMilli {
+		if text, ok = strings.CutSuffix(strings.TrimSpace(s), "%"); !ok {
+			return "", false
+		}
+		per = 100
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	return strconv.FormatFloat(n/per, 'f', -1, 64), err == nil
+}
+
+// shellVariable finds a variable in a value that only a shell would replace: the
+// one of the same name, or one that a path is made of. Any other $ may be a
+// password's.
+func shellVariable(key, value string) (name string, ok bool) {
+	for _, name := range []string{key, "PATH", "HOME", "PYTHONPATH", "LD_LIBRARY_PATH", "PWD", "USER", "VIRTUAL_ENV"} {
+		if rest, found := strings.CutPrefix(value, "$"+name); found && (rest == "" || strings.ContainsAny(rest[:1], ":/")) ||
+			strings.HasSuffix(value, ":$"+name) || strings.Contains(value, ":$"+name+":") || strings.Contains(value, ":$"+name+"/") {
+			return name, true
+		}
+	}
+	return "", false
 }

@@ -109,6 +109,7 @@ func sizeAdvice(s string, hidden bool) string {
 	}
 	unit, ok := map[string]string{
 		"k": "KiB", "kb": "kB", "kib": "KiB", "m": "MiB", "mb": "MB", "mib": "MiB", "g": "GiB", "gb": "GB", "gib": "GiB",
+		"ki": "KiB", "mi": "MiB", "gi": "GiB", "ti": "TiB", // as kubernetes writes them
 		"t": "TiB", "tb": "TB", "tib": "TiB", "b": "B", "bytes": "B",
 	}[strings.ToLower(strings.TrimSpace(s[len(number):]))]
 	if !ok {

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -68,6 +69,7 @@ func clashes(fsys afero.Fs, specs []*Spec) []clash {
 		host string
 	}
 	tcp := make(map[string][]use)
+	crowds := &crowds{}
 	other := make(map[string]use)
 	for _, s := range specs {
 		if !s.Enabled { // it holds no socket
@@ -85,7 +87,7 @@ func clashes(fsys afero.Fs, specs []*Spec) []clash {
 						if u.host != host {
 							what, value = "the sockets % cannot both be open", net.JoinHostPort(u.host, port)+" and "+h.Listen
 						}
-						both(u.spec, s, u.path, path, what, value, "give each its own port")
+						crowds.add(u.spec, s, u.path, path, what, value, host, port)
 						break
 					}
 				}
@@ -108,6 +110,65 @@ func clashes(fsys afero.Fs, specs []*Spec) []clash {
 				}
 				other[key] = use{spec: s, path: path}
 			}
+		}
+	}
+	return append(found, crowds.clashes(func(port string) bool { return len(tcp[port]) > 0 })...)
+}
+
+// crowds are the apps that want one port: the first of each tells of all, each
+// other one of the first.
+type crowds struct{ all []*crowd }
+
+type crowd struct {
+	first *Spec
+	path  string
+	rest  []clash // of the others
+	hosts []string
+	port  string
+}
+
+func (c *crowds) add(first, s *Spec, firstPath, path, what, value, host, port string) {
+	var in *crowd
+	for _, old := range c.all {
+		if old.first == first && old.path == firstPath {
+			in = old
+		}
+	}
+	if in == nil {
+		in = &crowd{first: first, path: firstPath, port: port}
+		c.all = append(c.all, in)
+	}
+	in.rest = append(in.rest, clash{s, first, path, firstPath, what, value, ""})
+	in.hosts = append(in.hosts, host)
+}
+
+// clashes says for each app which port nobody has named.
+func (c *crowds) clashes(taken func(port string) bool) (found []clash) {
+	given := map[int]bool{}
+	for _, in := range c.all {
+		one := in.rest[0]
+		if one.spec != in.first {
+			one.spec, one.other, one.path, one.otherPath = one.other, one.spec, one.otherPath, one.path
+			one.instead = "give each its own port"
+			if n := len(in.rest) + 1; n > 2 {
+				names := []string{in.first.Name}
+				for _, r := range in.rest {
+					names = append(names, r.spec.Name)
+				}
+				one.what = "the port of % is wanted " + itoa(n) + " times (apps " + strings.Join(names, ", ") + ")"
+			}
+			found = append(found, one)
+		}
+		n, _ := strconv.Atoi(in.port)
+		for i, r := range in.rest {
+			r.instead = "give each its own port"
+			for n++; n < 65536 && (taken(itoa(n)) || given[n]); n++ {
+			}
+			if n < 65536 && !r.spec.IsSensitive(r.path) {
+				given[n] = true
+				r.instead += ": listen = " + quote(net.JoinHostPort(in.hosts[i], itoa(n)))
+			}
+			found = append(found, r)
 		}
 	}
 	return found

@@ -2,9 +2,11 @@ package appspec
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
 )
 
 // unknown says that a name may not stand where it stands, and guesses what was
@@ -13,6 +15,10 @@ import (
 func (d *decoder) unknown(kind, name, block, value string, rng hcl.Range) {
 	what := "unknown " + kind + " " + quote(name) + " in " + d.place(block)
 	names := d.names(block)
+	if hint := peerHint(name, value, block); hint != "" {
+		d.fault(rng, what, hint)
+		return
+	}
 	if near := nearest(name, names); near != "" {
 		instead := "did you mean " + quote(near) + "?"
 		if a := table().attribute[join(block, near)]; a != nil {
@@ -62,6 +68,9 @@ func elsewhere(name, value, block string) string {
 	}
 	for i := range blocks {
 		if b := &blocks[i]; b.Name() == name {
+			if _, err := strconv.Atoi(value); err == nil && b.Path == "workers" {
+				return belongs(name, parent(b.Path), block, "workers { count = "+value+" }")
+			}
 			return belongs(name, parent(b.Path), block, example(b.Path))
 		}
 	}
@@ -130,6 +139,10 @@ func (d *decoder) blockAsAttribute(b *Block, a *hcl.Attribute) {
 		instead = "write an object: " + quote(b.Name()) + ": { … }"
 	case isObject(v):
 		instead = "leave out the =: " + b.Name() + " { … }"
+	case b.Path == "restart" && !isObject(v):
+		instead = "leave it out: workers that end are always replaced; the delays are: restart { min_delay = \"1s\" }"
+	case b.Path == "health" && v.Type() == cty.String && !d.f.secret(a.Expr.Range()):
+		instead = "write: health { path = " + d.f.text(a.Expr.Range()) + " }"
 	case b.Path == "workers" && hclNumber(v) != "":
 		instead = "write: workers { count = " + hclNumber(v) + " }"
 	case b.Path == "sockets":

@@ -99,6 +99,9 @@ func (f *file) explainName(x *hclsyntax.ScopeTraversalExpr, whole hcl.Expression
 			}
 		}
 	}
+	if len(x.Traversal) == 1 && len(text) > 1 && text == strings.ToUpper(text) && whole.Range() != rng {
+		return problem(rng, "unknown name "+quote(text), "a variable of the environment is env("+quote(text)+"), a local is local.NAME")
+	}
 	if whole.Range() == rng {
 		return problem(rng, "the value "+text+" is not in quotes", "write it in quotes: "+quote(text))
 	}

@@ -98,7 +98,7 @@ func (f *file) top(body hcl.Body) {
 	attrs, found, diags := f.section(body, topBlocks)
 	f.diags = append(f.diags, diags...)
 	for _, a := range attrs {
-		f.topName("attribute", a.Name, a.NameRange)
+		f.topName("attribute", a.Name, f.text(a.Expr.Range()), a.NameRange)
 	}
 	var locals []*hcl.Block
 	for _, b := range found {
@@ -123,7 +123,7 @@ func (f *file) top(body hcl.Body) {
 				f.defaults = b
 			}
 		default:
-			f.topName("block", b.Type, b.TypeRange)
+			f.topName("block", b.Type, "", b.TypeRange)
 		}
 	}
 	f.locals(locals)
@@ -132,7 +132,7 @@ func (f *file) top(body hcl.Body) {
 var topBlocks = []string{"app", "defaults", "locals"}
 
 // topName says that a name may not stand at the top of a file.
-func (f *file) topName(kind, name string, rng hcl.Range) {
+func (f *file) topName(kind, name, value string, rng hcl.Range) {
 	if f.isJSON() && slices.Contains(topBlocks, name) {
 		form := "{ … }"
 		if name == "app" {
@@ -150,11 +150,15 @@ func (f *file) topName(kind, name string, rng hcl.Range) {
 		return
 	}
 	what := "unknown " + kind + " " + quote(name) + " at the top of the file"
+	if hint := peerHint(name, value, topOfFile); hint != "" {
+		f.fault(rng, what, hint)
+		return
+	}
 	if near := nearest(name, topBlocks); near != "" {
 		f.fault(rng, what, "did you mean "+quote(near)+"?")
 		return
 	}
-	if hint := elsewhere(name, "", topOfFile); hint != "" {
+	if hint := elsewhere(name, value, topOfFile); hint != "" {
 		f.fault(rng, what, hint)
 		return
 	}

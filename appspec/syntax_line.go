@@ -145,6 +145,9 @@ func (l *sourceLine) colon() *hcl.Diagnostic {
 	if value == "" {
 		value = "…"
 	}
+	if hint := peerHint(name, value, topOfFile); hint != "" && !known(name) {
+		return problem(l.token(1).Range, "between name and value stands =, not :, and "+name+" is no name of a spec", hint)
+	}
 	return problem(l.token(1).Range, "between name and value stands =, not :", "write: "+name+" = "+l.quoted(name, value, 2))
 }
 
@@ -278,4 +281,19 @@ func (l *sourceLine) valueEnd(n int) int {
 		}
 	}
 	return n
+}
+
+// known tells whether an attribute or a block has the name, wherever.
+func known(name string) bool {
+	for i := range attributes {
+		if attributes[i].Name() == name {
+			return true
+		}
+	}
+	for i := range blocks {
+		if blocks[i].Name() == name {
+			return true
+		}
+	}
+	return false
 }

@@ -40,7 +40,7 @@ def _wrap(config, app, ready):
             "%s is not callable: it is %s" % (ready["app"], _kind(app)),
             "a WSGI application is called with (environ, start_response)",
             *(ready.pop("place", None) or _place(ready["app"])))
-    ready.pop("place", None)
+    place = ready.pop("place", None)
     for name in reversed(config.get("middleware") or ()):
         layer = resolve(name, "middleware")
         if not callable(layer):
@@ -51,6 +51,13 @@ def _wrap(config, app, ready):
             raise Failed(
                 "middleware %s returned %s, which is not callable" % (name, _kind(app)),
                 "a middleware takes the application and returns one", *_place(name))
+    # What takes two arguments as a plain function does needs no closer look.
+    code = getattr(app, "__code__", None) or getattr(getattr(type(app), "__call__", None), "__code__", None)
+    if code is None or code.co_flags & 0x280 or code.co_varnames[:code.co_argcount][-2:] != ("environ", "start_response"):
+        from .fit import check
+
+        name = (config.get("middleware") or [ready["app"]])[0]
+        check(app, name, lambda: place or _place(name))
     return app
 
 
