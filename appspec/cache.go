@@ -86,6 +86,14 @@ func (a *asked) fileIs(fsys afero.Fs, path string) {
 	a.files[path] = stampOf(fsys, path)
 }
 
+// fileFails notes that a file could not be read, though it may look well: it is
+// read again by the next load.
+func (a *asked) fileFails(path string) {
+	if a != nil {
+		a.files[path] = stamp{}
+	}
+}
+
 // still tells whether the host would answer the same.
 func (a *asked) still(o Options, fsys afero.Fs) bool {
 	if a.cpus > 0 && a.cpus != o.cpus() {

@@ -217,6 +217,7 @@ func fileFunc(o Options, fsys afero.Fs, dir string) function.Function {
 			o.asked.fileIs(fsys, name)
 			text, err := readFile(fsys, name, maxSecretFile)
 			if err != nil {
+				o.asked.fileFails(name)
 				return cty.NilVal, function.NewArgError(0, fmt.Errorf("cannot read %s: %w", name, err))
 			}
 			if at, what := badText(text); at >= 0 {

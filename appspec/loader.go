@@ -88,6 +88,9 @@ func (l *loader) parsed(path string) *entry {
 		e.file.diags = append(e.file.diags, dec.diags...)
 	}
 	e.src, e.diags = e.file.src, e.file.diags
+	if e.src == nil {
+		e.stamp.sure = false // a disk that fails now may be read later, and the file look the same
+	}
 	if e.diags.HasErrors() {
 		e.apps = appNames(e.file)
 	}

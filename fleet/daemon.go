@@ -50,11 +50,17 @@ type Daemon struct {
 	metricsRetry time.Duration
 	ours         sync.Map // pids of masters that were started here and are not followed yet
 
-	prev    map[string]string // by app: what the directory said last; the loop's
-	prevErr string            // the loop's
-	print   uint64            // fingerprint of the directory at the last load; the loop's
-	ticks   int               // since the last load; the loop's
-	turnAt  int               // the next app that a tick looks at; the loop's
+	prev    map[string]string      // by app: what the directory said last; the loop's
+	prevErr string                 // the loop's
+	around  map[string]surrounding // by app, at the last load; the loop's
+	print   uint64                 // fingerprint of the directory at the last load; the loop's
+	ticks   int                    // since the last load; the loop's
+	loading bool                   // a load is under way; the loop's
+	again   bool                   // another one is to follow it; the loop's
+	waiting []func()               // run by the loop after the next load; the loop's
+	looping context.Context        // ends with the loop
+	adopted chan struct{}          // closed when the first load has queued everything
+	turnAt  int                    // the next app that a tick looks at; the loop's
 
 	stateMu sync.Mutex
 	states  map[string]string // last logged state by app
@@ -64,7 +70,7 @@ type Daemon struct {
 func NewDaemon(o Options) *Daemon {
 	return &Daemon{
 		opts: o.withDefaults(), named: o.Dir != "" || o.StateDir != "", events: make(chan func()), board: newBoard(),
-		killed: make(chan struct{}), scrapes: make(chan struct{}, maxScrapes), metricsRetry: metricsRetry, prev: map[string]string{}, states: map[string]string{},
+		killed: make(chan struct{}), scrapes: make(chan struct{}, maxScrapes), metricsRetry: metricsRetry, prev: map[string]string{}, adopted: make(chan struct{}), states: map[string]string{},
 	}
 }
 
@@ -96,7 +102,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	defer d.e.store.removeNotice()
 	actors := newActors()
 	actors.add(func(ctx context.Context) { d.serve(ctx, ln) })
-	actors.add(func(ctx context.Context) { d.watch.Run(ctx, func() { d.post(ctx, d.reread) }) })
+	actors.add(func(ctx context.Context) { d.watch.Run(ctx, func() { d.post(ctx, func() { d.reread() }) }) })
 	if d.Metrics != "" {
 		actors.add(d.serveMetrics)
 	}
@@ -169,7 +175,10 @@ func (d *Daemon) open() error {
 
 // begin waits until every app was tried once and says so.
 func (d *Daemon) begin(ctx context.Context) {
-	d.post(ctx, func() {}) // the loop has queued everything when it takes this
+	select {
+	case <-d.adopted:
+	case <-ctx.Done():
+	}
 	d.rec.quiet(ctx)
 	for _, n := range d.e.names() {
 		if ctx.Err() != nil {

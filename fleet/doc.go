@@ -5,7 +5,8 @@
 //  1. Something happens: a file changes (Watcher), time passes, a signal comes,
 //     an operator asks, a master dies. Each is a hint. The daemon's loop reads
 //     the directory again and puts the names of the apps about which it now says
-//     something else into the Reconciler.
+//     something else into the Reconciler, and those whose surroundings changed:
+//     another app folder at the path, a unix socket without its file.
 //  2. The Reconciler makes passes over names: one at a time for each name,
 //     several names at a time. A pass that waits (for a new master to become
 //     ready, for an old one to drain) gives its place to another, and gives up
@@ -13,7 +14,8 @@
 //  3. A pass takes the app's lock, which commands without a daemon take too, and
 //     decides what the app should be: the spec in the directory; the last good
 //     spec where its file or the directory is broken; nothing where it was taken
-//     out. Broken keeps, missing removes.
+//     out. Broken keeps, missing removes, and what went in a way that nobody can
+//     have meant counts as broken until apply confirms it (loss.go).
 //  4. Observe reads what is: what is wrong with the folder, which masters live
 //     and what they run, what was handed to them last, what an operator ordered.
 //  5. MakePlan compares the two. It is pure; plan prints it and stops here.

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/afero"
+
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -306,3 +308,5 @@ func shortDir(t *testing.T) string {
 	}
 	return dir
 }
+
+func (fakeFolders) around(afero.Fs, *appspec.Spec) surrounding { return surrounding{} }

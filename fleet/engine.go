@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -20,6 +21,7 @@ import (
 type engine struct {
 	opts    Options
 	fs      afero.Fs
+	disk    *bounded.Fs // fs, for what may lie on a disk that does not answer
 	store   *Store
 	machine machine
 	folders folders
@@ -56,7 +58,7 @@ func newEngine(o Options) (*engine, error) {
 		return nil, err
 	}
 	return &engine{
-		opts: o, fs: o.fs, store: store, machine: o.machine, folders: o.folders, log: o.Log,
+		opts: o, fs: o.fs, disk: &bounded.Fs{Fs: o.fs, Limit: diskLimit}, store: store, machine: o.machine, folders: o.folders, log: o.Log,
 		now: time.Now, started: func(*appspec.Spec, int) {},
 		updated: func(*appspec.Spec, int) {},
 		setErr:  errors.New("the spec directory was not read yet"), missing: map[string]bool{},
@@ -64,13 +66,17 @@ func newEngine(o Options) (*engine, error) {
 	}, nil
 }
 
+// diskLimit is how long a disk may take to say one thing.
+const diskLimit = time.Second
+
 // load reads the spec directory anew.
 func (e *engine) load() (*appspec.Set, error) {
 	e.loadMu.Lock()
 	defer e.loadMu.Unlock()
 	o := appspec.Host()
 	o.Cache = &e.cache
-	set, err := o.Load(e.fs, e.opts.Dir)
+	e.disk.Forgive()
+	set, err := o.Load(e.disk, e.opts.Dir)
 	if err != nil {
 		set, err = nil, fmt.Errorf("%w; until then nothing changes in the fleet", err)
 	}
@@ -251,8 +257,8 @@ func (e *engine) failed(out outcome, rem Remembered, name string) outcome {
 	if errors.Is(out.err, errSuperseded) || errors.Is(out.err, errClosing) || errors.Is(out.err, errPaused) || errors.Is(out.err, context.Canceled) {
 		return out
 	}
-	f := Failure{Digest: out.plan.digest, Reason: out.err.Error(), At: e.now(), Attempts: 1}
-	if old := rem.Failure; old != nil && old.Digest == f.Digest {
+	f := Failure{Digest: out.plan.digest, Folder: out.plan.folder, Reason: out.err.Error(), At: e.now(), Attempts: 1}
+	if old := rem.Failure; old != nil && old.Digest == f.Digest && old.Folder == f.Folder {
 		f.Attempts = old.Attempts + 1
 	}
 	next := "it is tried again when its spec changes or by: wsgid-fleet reload " + name

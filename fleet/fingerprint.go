@@ -4,18 +4,22 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io/fs"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
-	"github.com/spf13/afero"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
 // fingerprint tells a spec directory from what it was before without reading a
-// file: names, and of each file where it is, how long and when it was changed.
-// It costs a hundredth of a load. What file() reads elsewhere is not in it, so
-// a load is due now and then all the same. Zero: it cannot be told.
-func fingerprint(fsys afero.Fs, dir string) uint64 {
+// file: names, and of each file where it is, how long and when it was changed; the
+// same of the files that file() read; and what surrounds the apps. It costs a
+// hundredth of a load. Zero: it cannot be told. set is what was read last; nil:
+// nothing.
+func (e *engine) fingerprint(set *appspec.Set) uint64 {
+	fsys, dir := e.disk, e.opts.Dir
 	d, err := fsys.Open(dir)
 	if err != nil {
 		return 0
@@ -27,16 +31,30 @@ func fingerprint(fsys afero.Fs, dir string) uint64 {
 	}
 	// The order of a directory may change with its content only.
 	h := fnv.New64a()
-	for _, n := range names {
-		if !strings.HasSuffix(n, ".hcl") && !strings.HasSuffix(n, ".hcl.json") {
-			continue
-		}
-		fi, err := fsys.Stat(filepath.Join(dir, n))
+	if fi, err := d.Stat(); err == nil {
+		fmt.Fprint(h, fileID(fi.Sys()))
+	}
+	add := func(path string) {
+		fi, err := fsys.Stat(path)
 		if err != nil {
-			fmt.Fprintf(h, "%s\x00%v\x00", n, err)
-			continue
+			fmt.Fprintf(h, "%s\x00%v\x00", path, err)
+			return
 		}
-		fmt.Fprintf(h, "%s\x00%s\x00", n, stamp(fi))
+		fmt.Fprintf(h, "%s\x00%s\x00", path, stamp(fi))
+	}
+	for _, n := range names {
+		if strings.HasSuffix(n, ".hcl") || strings.HasSuffix(n, ".hcl.json") {
+			add(filepath.Join(dir, n))
+		}
+	}
+	if set != nil {
+		for _, path := range set.Reads {
+			add(path)
+		}
+		all := e.surroundings(set)
+		for _, n := range slices.Sorted(maps.Keys(all)) {
+			fmt.Fprintf(h, "%s\x00%v\x00", n, all[n])
+		}
 	}
 	return h.Sum64() | 1
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/spf13/afero"
+
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
@@ -17,9 +19,15 @@ type folders interface {
 	// check says what repair would touch, path by path.
 	check(spec *appspec.Spec, live func(pid int) bool) ([]string, error)
 	repair(spec *appspec.Spec, live func(pid int) bool) error
+	// around looks at what the app depends on beside its spec.
+	around(fsys afero.Fs, spec *appspec.Spec) surrounding
 }
 
 type appFolders struct{}
+
+func (appFolders) around(fsys afero.Fs, spec *appspec.Spec) surrounding {
+	return surroundingOf(fsys, spec)
+}
 
 func (appFolders) check(spec *appspec.Spec, live func(int) bool) ([]string, error) {
 	var out []string

@@ -10,13 +10,16 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
-// loop is the one goroutine that reads the directory, decides which apps to
+// loop is the one goroutine that has the directory read, decides which apps to
 // look at and feeds the watchdog: if it is stuck, so is the daemon.
 func (d *Daemon) loop(ctx context.Context, signals <-chan os.Signal) {
 	every := d.Tick
 	if every <= 0 {
 		every = 30 * time.Second
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	d.looping = ctx
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	blind := time.NewTicker(2 * time.Second)
@@ -27,8 +30,10 @@ func (d *Daemon) loop(ctx context.Context, signals <-chan os.Signal) {
 		defer t.Stop()
 		dog = t.C
 	}
-	d.reread()
-	d.adopt()
+	d.reread(func() {
+		d.adopt()
+		close(d.adopted)
+	})
 	for {
 		select {
 		case <-ctx.Done():
@@ -69,19 +74,81 @@ func (d *Daemon) post(ctx context.Context, f func()) {
 // glance rereads the directory if it seems to have changed, and now and then
 // if it does not. It runs in the loop.
 func (d *Daemon) glance() {
+	if d.loading {
+		return
+	}
 	d.ticks++
-	if p := fingerprint(d.e.fs, d.e.opts.Dir); p != d.print || p == 0 || d.ticks >= 10 {
-		d.reread()
+	d.read(d.ticks >= 10)
+}
+
+// reread has the directory read by a load that begins after the call, and then
+// runs what is given. It runs in the loop, as that does.
+func (d *Daemon) reread(then ...func()) {
+	d.waiting = append(d.waiting, then...)
+	if d.loading {
+		d.again = true
+		return
+	}
+	d.read(true)
+}
+
+// read loads the directory, off the loop: a disk may not answer. Without force it
+// does so only where something has changed.
+func (d *Daemon) read(force bool) {
+	d.loading = true
+	then, print := d.waiting, d.print
+	d.waiting = nil
+	go func() {
+		// Taken before the load: what changes in between is seen at the next glance.
+		set, err := d.e.snapshot()
+		now := d.e.fingerprint(set)
+		load := force || now != print || now == 0
+		if load {
+			set, err = d.e.load()
+		}
+		var also []string
+		var around map[string]surrounding
+		if set != nil {
+			also = watchedPaths(set)
+		}
+		d.refresh(also) // a watch may have ended without a word
+		if load && set != nil {
+			around = d.e.surroundings(set)
+		}
+		d.post(d.looping, func() {
+			d.loading = false
+			if load {
+				d.print, d.ticks = now, 0
+				d.compare(set, err, around)
+			}
+			for _, f := range then {
+				f()
+			}
+			if d.again {
+				d.again = false
+				d.read(true)
+			}
+		})
+	}()
+}
+
+// refresh gives the watcher what to watch. It does not wait for a disk that does
+// not answer.
+func (d *Daemon) refresh(also []string) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		d.watch.Refresh(also...)
+	}()
+	select {
+	case <-done:
+	case <-time.After(diskLimit):
 	}
 }
 
-// reread loads the directory and queues the apps about which it says something
-// else than before. It runs in the loop.
-func (d *Daemon) reread() {
-	// Taken before the load: what changes in between is seen at the next glance.
-	d.print, d.ticks = fingerprint(d.e.fs, d.e.opts.Dir), 0
-	set, err := d.e.load()
-	d.watch.Refresh()
+// compare queues the apps about which the directory says something else than
+// before. It runs in the loop.
+func (d *Daemon) compare(set *appspec.Set, err error, around map[string]surrounding) {
 	now := map[string]string{}
 	text := ""
 	if err != nil {
@@ -126,6 +193,12 @@ func (d *Daemon) reread() {
 		}
 	}
 	d.prev = now
+	for n, is := range around {
+		if is.disturbed(d.around[n]) {
+			d.rec.Enqueue(n, order{}, false)
+		}
+	}
+	d.around = around
 }
 
 func (d *Daemon) logFaults(set *appspec.Set, err error) {
@@ -170,12 +243,13 @@ func (d *Daemon) rounds() {
 func (d *Daemon) hangup(ctx context.Context) {
 	d.e.log.Info("reconciling", "signal", "hangup")
 	d.Hooks.reloading()
-	d.reread()
-	d.adopt()
-	go func() {
-		d.rec.quiet(ctx)
-		d.Hooks.ready()
-	}()
+	d.reread(func() {
+		d.adopt()
+		go func() {
+			d.rec.quiet(ctx)
+			d.Hooks.ready()
+		}()
+	})
 }
 
 // pauseLimit is how long passes under way may take to come to an end before an

@@ -148,7 +148,7 @@ func lostApps(set *appspec.Set, apps []string) (out []string) {
 // placeID tells the spec directory from another one at its path; empty: it cannot
 // be told.
 func (e *engine) placeID() string {
-	fi, err := e.fs.Stat(e.opts.Dir)
+	fi, err := e.disk.Stat(e.opts.Dir)
 	if err != nil {
 		return ""
 	}

@@ -15,6 +15,7 @@ type Observed struct {
 	Problems  []string // of the app folder: what a repair would put right, path by path
 	FolderErr error    // why the folder cannot be checked: no such user, no such disk
 	Masters   []Seen   // live ones, newest first, draining ones last
+	surrounding
 	Remembered
 	// CanSleep: this process keeps and watches the sockets of apps that need no
 	// master now. Awaited are the listen strings on which this app is waited for.
@@ -44,6 +45,11 @@ func (s Seen) digest() string {
 // is rolling out or has given up.
 func (s Seen) elsewhere(digest string) bool {
 	return s.Err == nil && s.Status.WantDigest != "" && s.Status.WantDigest != digest
+}
+
+// moved tells that the app folder is another one than the master's.
+func (s Seen) moved(o Observed) bool {
+	return s.Err == nil && s.Status.Folder != "" && o.Folder != "" && s.Status.Folder != o.Folder
 }
 
 func (s Seen) generation() int {
@@ -105,6 +111,7 @@ func (e *engine) observe(ctx context.Context, name string, rem Remembered, spec 
 	o.Masters = e.masters(ctx, name)
 	if spec != nil {
 		o.Problems, o.FolderErr = e.folders.check(spec, o.liveOf())
+		o.surrounding = e.folders.around(e.disk, spec)
 	}
 	return o
 }

@@ -65,6 +65,7 @@ type AppPlan struct {
 	held    bool   // the spec is not tried now: it failed, see Observed.Failure
 	done    bool   // the master runs by the spec already, and nothing is wrong
 	digest  string // of the spec
+	folder  string // see surrounding.Folder
 }
 
 // ActionKind says what an action does.

@@ -3,6 +3,7 @@ package fleet
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
@@ -14,7 +15,7 @@ import (
 // should not be. The actions are carried out in their order; the first error
 // ends them, and the next plan begins from what is true then.
 func MakePlan(spec *appspec.Spec, o Observed, now time.Time) AppPlan {
-	p := &planner{AppPlan: AppPlan{App: o.App}, o: o, spec: spec, now: now}
+	p := &planner{AppPlan: AppPlan{App: o.App, folder: o.Folder}, o: o, spec: spec, now: now}
 	p.sort()
 	switch {
 	case spec == nil:
@@ -135,6 +136,9 @@ func (p *planner) failure() string {
 	if f == nil || f.Digest != p.digest || p.o.Asked.byOperator() {
 		return ""
 	}
+	if f.Folder != "" && p.o.Folder != "" && f.Folder != p.o.Folder {
+		return "" // it failed in another app folder
+	}
 	if f.RetryAt.IsZero() {
 		return f.Reason
 	}
@@ -156,6 +160,11 @@ func (p *planner) sleeps() bool {
 
 // sleep has its sockets watched.
 func (p *planner) sleep() {
+	if len(p.o.Gone) > 0 {
+		p.Disruption = appspec.Replace
+		p.act(ActionListen, goneText(p.o.Gone))
+		return
+	}
 	if slices.Equal(p.o.Awaited, listensOf(p.spec)) {
 		p.Why = "its first connection starts it"
 		return
@@ -259,6 +268,9 @@ func (p *planner) change(cur Seen, base *appspec.Spec, held string) {
 	} else if p.o.Asked.Reload && kind < appspec.Rolling {
 		kind, why = appspec.Rolling, "reload was asked for; "+why
 	}
+	if around := p.disturbed(cur); around != "" && kind < appspec.Replace {
+		kind, why = appspec.Replace, around+"; "+why
+	}
 	if held == "" {
 		held = p.underWay(cur)
 	}
@@ -296,10 +308,16 @@ func (p *planner) underWay(cur Seen) string {
 
 // same carries out what was asked of an app that runs by its spec.
 func (p *planner) same(cur Seen) {
+	disturbed := p.disturbed(cur)
 	switch {
 	case p.o.Asked.Restart:
 		p.Disruption = appspec.Replace
 		p.replace("restart was asked for")
+	case disturbed != "" && p.held:
+		p.Why = p.failure()
+	case disturbed != "":
+		p.Disruption = appspec.Replace
+		p.replace(disturbed)
 	case p.o.Asked.Reload:
 		p.Disruption = appspec.Rolling
 		p.act(ActionRoll, "reload was asked for")
@@ -321,6 +339,24 @@ func (p *planner) same(cur Seen) {
 	case cur.Err != nil:
 		p.Why = fmt.Sprintf("its master (pid %d) does not answer: %v", cur.PID, cur.Err)
 	}
+}
+
+// disturbed says what is wrong around a master that runs and that only another one
+// can put right; empty: nothing.
+func (p *planner) disturbed(cur Seen) string {
+	switch {
+	case cur.Err != nil:
+		return ""
+	case cur.moved(p.o):
+		return "its app folder is another one now: a link on the way to it was switched, or it was made anew"
+	case len(p.o.Gone) > 0:
+		return goneText(p.o.Gone)
+	}
+	return ""
+}
+
+func goneText(listens []string) string {
+	return "the file of its socket " + strings.Join(listens, ", ") + " is gone"
 }
 
 // scaleWanted is what an operator ordered for this very spec; nil: nothing.

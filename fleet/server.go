@@ -150,10 +150,7 @@ func (d *Daemon) operations() *operations {
 		daemon: d.self,
 		reread: func(ctx context.Context) (*appspec.Set, error) {
 			done := make(chan struct{})
-			d.post(ctx, func() {
-				defer close(done)
-				d.reread()
-			})
+			d.post(ctx, func() { d.reread(func() { close(done) }) })
 			select {
 			case <-done:
 			case <-ctx.Done():

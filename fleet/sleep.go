@@ -46,7 +46,7 @@ func (a *Applier) listen(ctx context.Context, spec *appspec.Spec, o Observed, ac
 	opened := map[string]*os.File{}
 	for i := range spec.Sockets.HTTP {
 		s := &spec.Sockets.HTTP[i]
-		if files[s.Listen] != nil {
+		if files[s.Listen] != nil && !socketFileGone(a.store.fs, s) {
 			continue
 		}
 		f, err := runner.Listen(spec, s)
@@ -189,7 +189,10 @@ func (k *keeper) add(app string, files map[string]*os.File) {
 	if now == nil {
 		now = map[string]*os.File{}
 	}
-	maps.Copy(now, files)
+	for listen, f := range files {
+		_ = now[listen].Close() // nil: it says so
+		now[listen] = f
+	}
 	k.apps[app] = now
 	k.tell(app, now)
 }

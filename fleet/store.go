@@ -61,7 +61,8 @@ type Applied struct {
 
 // Failure is why a spec is not carried out.
 type Failure struct {
-	Digest    string    `json:"digest"` // of the spec; of another spec: no longer of interest
+	Digest    string    `json:"digest"`           // of the spec; of another spec: no longer of interest
+	Folder    string    `json:"folder,omitempty"` // the app folder that it failed in, see surrounding
 	Reason    string    `json:"reason"`
 	Traceback string    `json:"traceback,omitempty"`
 	At        time.Time `json:"at"`

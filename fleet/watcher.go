@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,10 +13,11 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// Watcher tells that something in a spec directory may have changed. It is a
-// hint, never the truth: who hears it reads the directory again. It also
-// watches the directory's parent, so that it notices when the directory is
-// made anew, and the directories that symbolic links lead to.
+// Watcher tells that something in a spec directory, or in what its specs depend
+// on, may have changed. It is a hint, never the truth: who hears it reads the
+// directory again. It watches real directories: those that hold the spec
+// directory, the files and folders that count, and each symbolic link on the way
+// to one of them.
 type Watcher struct {
 	dir string
 	log *slog.Logger
@@ -25,9 +27,11 @@ type Watcher struct {
 
 	fs *fsnotify.Watcher // nil: the kernel gives none, see Blind
 
-	mu      sync.Mutex      // guards what follows: Refresh and Run have goroutines of their own
-	watched map[string]bool // directories
-	targets map[string]bool // files and directories outside that matter
+	refreshing sync.Mutex // one Refresh at a time
+
+	mu      sync.Mutex        // guards what follows: Refresh and Run have goroutines of their own
+	watched map[string]string // directories, with what tells each from another one at its path
+	names   map[string]bool   // of what matters in them, whichever it is
 	warned  bool
 }
 
@@ -62,62 +66,108 @@ func (w *Watcher) warn(err error) {
 		"dir", w.dir, "err", err, "next", "raise fs.inotify.max_user_instances and max_user_watches")
 }
 
-// Refresh finds what to watch; it is called after each reading of the
-// directory.
-func (w *Watcher) Refresh() {
-	if w.fs == nil {
-		return
+// Refresh finds what to watch; it is called after each reading of the directory
+// and with each tick: a watch ends without a word when its file system is
+// unmounted, and goes on at a directory that was moved away. also are paths
+// outside the directory that count.
+func (w *Watcher) Refresh(also ...string) {
+	if w.fs == nil || !w.refreshing.TryLock() {
+		return // the one at work may be held up by a disk that does not answer
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	want := map[string]bool{filepath.Dir(w.dir): true, w.dir: true}
-	targets := map[string]bool{w.dir: true}
-	w.links(w.dir, want, targets)
-	if es, err := os.ReadDir(w.dir); err == nil {
+	defer w.refreshing.Unlock()
+	t := newTrail()
+	dir := t.follow(w.dir)
+	t.dirs[dir] = true
+	if es, err := os.ReadDir(dir); err == nil {
 		for _, e := range es {
 			if e.Type()&os.ModeSymlink != 0 {
-				w.links(filepath.Join(w.dir, e.Name()), want, targets)
+				t.follow(filepath.Join(dir, e.Name()))
 			}
 		}
 	}
-	for d := range w.watched {
-		if !want[d] {
+	for _, path := range also {
+		t.follow(path)
+	}
+	w.mu.Lock()
+	was := w.watched
+	w.mu.Unlock()
+	now := map[string]string{}
+	var blind error
+	for d := range t.dirs {
+		fi, err := os.Lstat(d)
+		if err != nil {
+			continue
+		}
+		id := fileID(fi.Sys())
+		if old, ok := was[d]; ok && old != id {
+			_ = w.fs.Remove(d) // the watch is on the directory that stood there before
+		}
+		// Of one that is watched this changes nothing.
+		switch err := w.fs.Add(d); {
+		case err == nil:
+			now[d] = id
+		case os.IsNotExist(err) || os.IsPermission(err):
+		default:
+			blind = err
+		}
+	}
+	for d := range was {
+		if _, ok := now[d]; !ok {
 			_ = w.fs.Remove(d) // it may be gone by itself
 		}
 	}
-	now := map[string]bool{}
-	blind := false
-	for d := range want {
-		// A directory that was made anew has lost its watch: adding again is free.
-		switch err := w.fs.Add(d); {
-		case err == nil:
-			now[d] = true
-		case os.IsNotExist(err) || os.IsPermission(err):
-		default:
-			blind = true
-			w.warn(err)
-		}
-	}
-	if !blind {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.watched, w.names = now, t.names
+	if blind != nil {
+		w.warn(blind)
+	} else {
 		w.warned = false
 	}
-	w.watched, w.targets = now, targets
 }
 
-// links follows a chain of symbolic links and notes each place on its way.
-func (w *Watcher) links(path string, dirs, targets map[string]bool) {
-	for range 40 {
-		to, err := os.Readlink(path)
-		if err != nil {
-			return
-		}
-		if !filepath.IsAbs(to) {
-			to = filepath.Join(filepath.Dir(path), to)
-		}
-		path = filepath.Clean(to)
-		dirs[filepath.Dir(path)] = true
-		targets[path] = true
+// trail follows paths and notes where each could come to lead elsewhere.
+type trail struct {
+	dirs  map[string]bool   // real directories
+	names map[string]bool   // that matter in one of them
+	real  map[string]string // what was followed already
+}
+
+func newTrail() *trail {
+	return &trail{dirs: map[string]bool{}, names: map[string]bool{}, real: map[string]string{"/": "/"}}
+}
+
+// follow notes where a path ends, which need not exist, and the links on its way.
+// It returns what the path stands for.
+func (t *trail) follow(path string) string {
+	real := t.resolve(path, 0)
+	t.note(real)
+	return real
+}
+
+func (t *trail) note(path string) {
+	t.dirs[filepath.Dir(path)] = true
+	t.names[filepath.Base(path)] = true
+}
+
+// maxLinks is how many links the kernel follows on one path.
+const maxLinks = 40
+
+func (t *trail) resolve(path string, links int) string {
+	path = filepath.Clean(path)
+	if r, ok := t.real[path]; ok {
+		return r
 	}
+	real := filepath.Join(t.resolve(filepath.Dir(path), links), filepath.Base(path))
+	if to, err := os.Readlink(real); err == nil && links < maxLinks {
+		t.note(real)
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(filepath.Dir(real), to)
+		}
+		real = t.resolve(to, links+1)
+	}
+	t.real[path] = real
+	return real
 }
 
 // Run calls told, from its own goroutine, when something has changed and it is
@@ -171,21 +221,22 @@ func (w *Watcher) Close() {
 	}
 }
 
-// matters sorts out what happens beside the specs: in the parent directory, in
-// the directories of link targets, and to editors' own files.
-func (w *Watcher) matters(ev fsnotify.Event) bool {
-	if ev.Op == fsnotify.Chmod && filepath.Dir(ev.Name) != w.dir {
-		return false
-	}
+// watching are the directories that are watched.
+func (w *Watcher) watching() map[string]string {
 	w.mu.Lock()
-	known := w.targets[ev.Name]
-	w.mu.Unlock()
-	if known {
+	defer w.mu.Unlock()
+	return maps.Clone(w.watched)
+}
+
+// matters sorts out what happens beside what counts. It goes by the last part of
+// the name alone: one folder under two names has one watch, and the kernel tells
+// one of the names.
+func (w *Watcher) matters(ev fsnotify.Event) bool {
+	name := filepath.Base(ev.Name)
+	if strings.HasSuffix(name, ".hcl") || strings.HasSuffix(name, ".hcl.json") {
 		return true
 	}
-	if filepath.Dir(ev.Name) != w.dir {
-		return false
-	}
-	name := filepath.Base(ev.Name)
-	return strings.HasSuffix(name, ".hcl") || strings.HasSuffix(name, ".hcl.json")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.names[name] || w.names[filepath.Base(filepath.Dir(ev.Name))] && ev.Op == fsnotify.Remove
 }

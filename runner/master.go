@@ -26,6 +26,7 @@ type master struct {
 	dir     string                            // <state>/apps/<app>
 	view    func(*appspec.Spec) *appspec.Spec // the spec as the workers see it, inside the chroot if there is one
 	root    *appdir.RootFs                    // the app folder
+	folder  string                            // device and inode of root
 	data    *os.Root                          // holds a folder for each app, with its ServedFile; nil: it cannot be opened
 	chroot  *masterChroot                     // nil: there is none
 	loop    *loop
@@ -103,6 +104,10 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 		m.view = insideChroot
 	}
 	m.root = appdir.FromDescriptor(boot.folder, spec.Path)
+	var st unix.Stat_t
+	if err := unix.Fstat(boot.folder, &st); err == nil {
+		m.folder = fmt.Sprintf("%d:%d", st.Dev, st.Ino)
+	}
 	uid, gid := -1, -1
 	if user.Change {
 		uid, gid = user.UID, user.GID
@@ -397,7 +402,7 @@ func (m *master) status() Status {
 	st.App, st.PID, st.Since = m.spec.Name, os.Getpid(), m.record.Since
 	st.Program, st.Generation, st.SpecDigest = Version, m.record.Generation, m.record.SpecDigest
 	st.WantDigest = m.digest(m.spec)
-	st.RSS = residentSize(os.Getpid())
+	st.RSS, st.Folder = residentSize(os.Getpid()), m.folder
 	st.Resting = m.rest.now()
 	if m.draining {
 		st.State, st.Reason = StateStopping, "draining"

@@ -41,18 +41,20 @@ type Status struct {
 	SpecDigest string    `json:"spec_digest"` // of the spec its workers run, see Digest
 	// WantDigest is that of the spec it was given last. It differs from
 	// SpecDigest during a rollout, and after one that was given up.
-	WantDigest string        `json:"want_digest"`
-	State      State         `json:"state"`
-	Reason     string        `json:"reason"`
-	RetryAt    time.Time     `json:"retry_at,omitzero"`
-	Min        int           `json:"min"`
-	Max        int           `json:"max"`
-	RSS        int64         `json:"rss"` // bytes, of the master alone
-	Workers    []WorkerInfo  `json:"workers"`
-	Requests   RequestCounts `json:"requests"`
-	Restarts   int           `json:"restarts"` // workers that died unasked
-	LastError  string        `json:"last_error"`
-	Traceback  string        `json:"traceback"` // of the last worker that could not start: Python's, or the place, and what to do
+	WantDigest string `json:"want_digest"`
+	// Folder tells the app folder that it works in from another one at its path.
+	Folder    string        `json:"folder,omitempty"`
+	State     State         `json:"state"`
+	Reason    string        `json:"reason"`
+	RetryAt   time.Time     `json:"retry_at,omitzero"`
+	Min       int           `json:"min"`
+	Max       int           `json:"max"`
+	RSS       int64         `json:"rss"` // bytes, of the master alone
+	Workers   []WorkerInfo  `json:"workers"`
+	Requests  RequestCounts `json:"requests"`
+	Restarts  int           `json:"restarts"` // workers that died unasked
+	LastError string        `json:"last_error"`
+	Traceback string        `json:"traceback"` // of the last worker that could not start: Python's, or the place, and what to do
 	// Rollout is the generation of workers that is being rolled out; 0 where
 	// none is. RolloutError is why the last one was given up; a later success
 	// clears it.

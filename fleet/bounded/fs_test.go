@@ -1,0 +1,56 @@
+package bounded
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+	"golang.org/x/sys/unix"
+)
+
+// A FIFO that nobody writes to is a disk that does not answer: open waits.
+func TestDiskThatDoesNotAnswer(t *testing.T) {
+	dir := t.TempDir()
+	fifo, good := filepath.Join(dir, "fifo"), filepath.Join(dir, "good")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(good, []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := &Fs{Fs: afero.NewOsFs(), Limit: 200 * time.Millisecond}
+	began := time.Now()
+	for range 50 { // only the first waits
+		if _, err := f.Open(fifo); !errors.Is(err, ErrNoAnswer) {
+			t.Fatal(err)
+		}
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("50 questions took %v", took)
+	}
+	if b, err := afero.ReadFile(f, good); err != nil || string(b) != "text" {
+		t.Errorf("another file: %q, %v", b, err)
+	}
+	// It answers again: the one that waited goes, and the file is readable.
+	w, err := os.OpenFile(fifo, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		file, err := f.Open(fifo)
+		if err == nil {
+			// Now it is the read that waits.
+			if _, err := file.Read(make([]byte, 1)); !errors.Is(err, ErrNoAnswer) {
+				t.Errorf("read: %v", err)
+			}
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+}

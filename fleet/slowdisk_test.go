@@ -1,0 +1,64 @@
+package fleet
+
+import (
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+)
+
+// hungDisk is a disk that does not answer for one file while it is hung.
+type hungDisk struct {
+	afero.Fs
+	path string
+	hung atomic.Bool
+	free chan struct{} // closed when it answers again
+}
+
+func (h *hungDisk) OpenFile(name string, flag int, perm os.FileMode) (afero.File, error) {
+	if name == h.path && h.hung.Load() {
+		<-h.free
+	}
+	return h.Fs.OpenFile(name, flag, perm)
+}
+
+// A spec on a disk that does not answer keeps its app, and nothing else waits for
+// it: edits of others are followed, commands are answered, the end comes.
+func TestSpecOnADiskThatDoesNotAnswer(t *testing.T) {
+	f, m := newFleetDir(t), newFakeMachine()
+	f.spec("far", count(1))
+	f.spec("near", count(1))
+	disk := &hungDisk{Fs: afero.NewOsFs(), path: f.file("far"), free: make(chan struct{})}
+	o := f.fakeOptions(m)
+	o.fs = disk
+	stop := f.daemon(o)
+	far := m.only(t, "far")
+	disk.hung.Store(true)
+	f.spec("far", count(2))
+	within(t, "it is said", func() bool { return strings.Contains(f.status("far").Reason, "does not answer in time") })
+	f.spec("near", count(3))
+	workers := func(app string, n int) func() bool {
+		return func() bool { st, _ := m.only(t, app).Status(t.Context(), 0); return st.Max == n }
+	}
+	within(t, "the edit of another spec", workers("near", 3))
+	if m.only(t, "far") != far || !workers("far", 1)() {
+		t.Error("the app whose spec cannot be read was touched")
+	}
+	// It answers again, and the file looks as it did.
+	disk.hung.Store(false)
+	close(disk.free)
+	within(t, "the spec is read when the disk answers", func() bool { return f.status("far").Reason == "" && workers("far", 2)() })
+
+	disk.free = make(chan struct{})
+	disk.hung.Store(true)
+	f.spec("far", count(1))
+	began := time.Now()
+	stop()
+	if took := time.Since(began); took > soon {
+		t.Errorf("the end took %v", took)
+	}
+	close(disk.free)
+}

@@ -1,0 +1,85 @@
+package fleet
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/afero"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// surrounding is what an app depends on beside what its spec says: it may change
+// while the spec stays the same.
+type surrounding struct {
+	Folder string   // tells the app folder from another one at its path; empty: there is none, or it cannot be told
+	Gone   []string // listen strings of unix sockets that have no file
+}
+
+// surroundingOf looks at what surrounds an app.
+func surroundingOf(fsys afero.Fs, spec *appspec.Spec) surrounding {
+	var s surrounding
+	if fi, err := fsys.Stat(spec.Path); err == nil && fi.IsDir() {
+		s.Folder = fileID(fi.Sys())
+	}
+	for i := range spec.Sockets.HTTP {
+		if h := &spec.Sockets.HTTP[i]; socketFileGone(fsys, h) {
+			s.Gone = append(s.Gone, h.Listen)
+		}
+	}
+	return s
+}
+
+// socketFileGone tells whether a socket of a spec is a unix socket and no socket's
+// file stands at its path: nobody can connect to it, whoever listens.
+func socketFileGone(fsys afero.Fs, s *appspec.HTTPSocket) bool {
+	path, ok := strings.CutPrefix(s.Listen, "unix:")
+	if !ok {
+		return false
+	}
+	fi, err := fsys.Stat(path)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && fi.Mode()&os.ModeSocket == 0
+}
+
+// disturbed tells that something changed that an app must be looked at for.
+func (s surrounding) disturbed(was surrounding) bool {
+	if s.Folder != "" && was.Folder != "" && s.Folder != was.Folder {
+		return true
+	}
+	return slices.ContainsFunc(s.Gone, func(l string) bool { return !slices.Contains(was.Gone, l) })
+}
+
+// surroundings are those of all apps that should run.
+func (e *engine) surroundings(set *appspec.Set) map[string]surrounding {
+	all := make(map[string]surrounding, len(set.Specs))
+	for n, spec := range set.Specs {
+		if spec.Enabled {
+			all[n] = e.folders.around(e.disk, spec)
+		}
+	}
+	return all
+}
+
+// watchedPaths are the paths outside a spec directory that count for it.
+func watchedPaths(set *appspec.Set) []string {
+	paths := map[string]bool{}
+	for _, path := range set.Reads {
+		paths[path] = true
+	}
+	for _, spec := range set.Specs {
+		if !spec.Enabled {
+			continue
+		}
+		paths[spec.Path] = true
+		for _, s := range spec.Sockets.HTTP {
+			if path, ok := strings.CutPrefix(s.Listen, "unix:"); ok {
+				paths[path] = true
+			}
+		}
+	}
+	return slices.Collect(maps.Keys(paths))
+}

@@ -1,0 +1,227 @@
+package fleet
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// relink makes a symlink lead elsewhere, as deployment tools do.
+func relink(t *testing.T, to, link string) {
+	t.Helper()
+	if err := os.Symlink(to, link+".new"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(link+".new", link); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// soon is well below the tick of 30 s, which finds all of this too.
+const soon = 15 * time.Second
+
+func within(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	began := time.Now()
+	eventually(t, what, ok)
+	if took := time.Since(began); took > soon {
+		t.Errorf("%s: only after %v", what, took)
+	}
+}
+
+// A link that is switched anywhere on the way to a spec is an edit, and so is a
+// secret that is rotated.
+func TestLinksAndSecretsAreWatched(t *testing.T) {
+	f, m := newFleetDir(t), newFakeMachine()
+	secret := filepath.Join(f.root, "secrets", "now")
+	for _, d := range []string{"rel/1/d", "rel/2/d", "secrets/1", "secrets/2"} {
+		if err := os.MkdirAll(filepath.Join(f.root, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put := func(path, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(f.root, path), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.spec("inner", fmt.Sprintf("env = { S = trimspace(file(%q)) }", secret+"/password"))
+	inner := f.read("inner")
+	put("rel/1/d/inner.hcl", inner)
+	put("rel/2/d/inner.hcl", inner)
+	f.spec("outer", count(1))
+	outer := f.read("outer")
+	put("rel/1/outer.hcl", outer)
+	put("rel/2/outer.hcl", strings.Replace(outer, "count = 1", "count = 2", 1))
+	put("secrets/1/password", "one\n")
+	put("secrets/2/password", "two\n")
+	relink(t, "1", secret)
+	relink(t, "1", filepath.Join(f.root, "rel", "current"))
+	relink(t, filepath.Join(f.root, "rel", "current", "outer.hcl"), filepath.Join(f.root, "rel/1/d/outer.hcl"))
+	relink(t, filepath.Join(f.root, "rel", "current", "outer.hcl"), filepath.Join(f.root, "rel/2/d/outer.hcl"))
+	f.dir = filepath.Join(f.root, "rel", "current", "d")
+
+	f.daemon(f.fakeOptions(m))
+	wants := func(app string) string {
+		st, _ := m.only(t, app).Status(t.Context(), 0)
+		return st.WantDigest
+	}
+	was := wants("inner")
+	relink(t, "2", secret)
+	within(t, "a secret behind a link is rotated", func() bool { return wants("inner") != was })
+	was = wants("inner")
+	put("secrets/2/password", "three\n")
+	within(t, "a secret is written", func() bool { return wants("inner") != was })
+	was = wants("outer")
+	relink(t, "2", filepath.Join(f.root, "rel", "current"))
+	if err := os.RemoveAll(filepath.Join(f.root, "rel", "1")); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "a link above the directory and above a spec is switched", func() bool { return wants("outer") != was })
+	was = wants("outer")
+	put("rel/2/outer.hcl", strings.Replace(outer, "count = 1", "count = 3", 1))
+	within(t, "an edit behind the link", func() bool { return wants("outer") != was })
+}
+
+// What the kernel tells nobody is found at the next tick: an ancestor of the
+// directory is renamed and another stands in its place.
+func TestTickComparesWhatIsWatched(t *testing.T) {
+	f, m := newFleetDir(t), newFakeMachine()
+	up := filepath.Join(f.root, "up")
+	f.dir = filepath.Join(up, "etc", "d")
+	if err := os.MkdirAll(f.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f.spec("one", count(1))
+	var d *Daemon
+	f.daemon(f.fakeOptions(m), func(x *Daemon) { x.Tick, d = 200*time.Millisecond, x })
+	if err := os.Rename(up, up+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(f.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f.spec("one", count(2))
+	max := func(n int) func() bool {
+		return func() bool { st, _ := m.only(t, "one").Status(t.Context(), 0); return st.Max == n }
+	}
+	eventually(t, "the new directory is read", max(2))
+	eventually(t, "the new directory is watched", func() bool {
+		fi, err := os.Stat(f.dir)
+		return err == nil && d.watch.watching()[f.dir] == fileID(fi.Sys())
+	})
+}
+
+// The file of a unix socket that was deleted comes back, of an app that runs and
+// of one that waits for its first request.
+func TestSocketFileComesBack(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	f.real("busy")
+	f.real("idle", "workers {\n    min = 0\n    max = 1\n    idle_timeout = \"1s\"\n  }")
+	f.daemon(Options{})
+	for _, app := range []string{"busy", "idle"} {
+		if app == "idle" {
+			eventually(t, "no master runs", func() bool { a := f.status(app); return a.State == "idle" && a.Master == nil })
+		}
+		if err := os.Remove(filepath.Join(f.root, app+".sock")); err != nil {
+			t.Fatal(err)
+		}
+		within(t, app+" answers again", func() bool { b, err := f.get(app); return err == nil && b == "hello" })
+		if a := f.status(app); a.Reason != "" {
+			t.Errorf("%s: %+v", app, a)
+		}
+	}
+}
+
+// A link on the way to an app folder that is switched is an edit: the app works in
+// the new folder, its log is there.
+func TestAppFolderBehindALinkIsSwitched(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	link := f.path("blog")
+	for _, n := range []string{"1", "2"} {
+		f.app("r"+n, strings.Replace(hello, `b"hello"`, `b"release `+n+`"`, 1))
+	}
+	relink(t, "r1", link)
+	f.spec("blog", `wsgi_app = "m:app"`)
+	f.daemon(Options{})
+	stop := crowdOf(f, "blog")
+	within(t, "the first release serves", func() bool { b, err := f.get("blog"); return err == nil && b == "release 1" })
+	relink(t, "r2", link)
+	within(t, "the second release serves", func() bool { b, err := f.get("blog"); return err == nil && b == "release 2" })
+	if bad := stop(); len(bad) > 0 {
+		t.Errorf("%d requests were lost: %v", len(bad), bad[0])
+	}
+	eventually(t, "one master is left", func() bool {
+		ms, err := runner.FindMasters(f.state, "blog")
+		return err == nil && len(ms) == 1
+	})
+	if _, err := os.Stat(filepath.Join(f.path("r2"), "logs", "wsgid.log")); err != nil {
+		t.Errorf("the log of the new release: %v", err)
+	}
+	if err := os.RemoveAll(f.path("r1")); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := f.get("blog"); err != nil || b != "release 2" {
+		t.Errorf("without the old release: %q, %v", b, err)
+	}
+}
+
+// crowdOf asks an app until stop, whatever it answers.
+func crowdOf(f *fleetDir, app string) (stop func() []string) {
+	end := crowd(2, func() (string, error) {
+		b, err := f.get(app)
+		if strings.HasPrefix(b, "release ") {
+			b = "hello"
+		}
+		return b, err
+	})
+	return func() []string {
+		good, bad := end()
+		if good == 0 {
+			bad = append(bad, "nothing was asked")
+		}
+		return bad
+	}
+}
+
+func TestPlanOfDisturbedSurroundings(t *testing.T) {
+	spec := testSpec()
+	at := func(o Observed, folder string) Observed {
+		o.App = "blog"
+		o.Masters = []Seen{{Record: runner.Record{App: "blog", PID: 7, SpecDigest: runner.Digest(spec)},
+			Status: runner.Status{State: runner.StateReady, SpecDigest: runner.Digest(spec), WantDigest: runner.Digest(spec), Folder: folder,
+				Min: spec.Workers.Min, Max: spec.Workers.Max}}}
+		return o
+	}
+	gone := surrounding{Folder: "1:1", Gone: []string{"unix:/x.sock"}}
+	failed := &Failure{Digest: runner.Digest(spec), Folder: "1:2", Reason: "no module", At: time.Now()}
+	for _, tc := range []struct {
+		name string
+		o    Observed
+		want []ActionKind
+	}{
+		{"as it was", at(Observed{surrounding: surrounding{Folder: "1:1"}}, "1:1"), nil},
+		{"a master that does not tell", at(Observed{surrounding: surrounding{Folder: "1:1"}}, ""), nil},
+		{"a folder that is gone", at(Observed{}, "1:1"), nil},
+		{"another folder", at(Observed{surrounding: surrounding{Folder: "1:2"}}, "1:1"), []ActionKind{ActionReplace}},
+		{"another folder, tried", at(Observed{surrounding: surrounding{Folder: "1:2"}, Remembered: Remembered{Failure: failed}}, "1:1"), nil},
+		{"a third folder", at(Observed{surrounding: surrounding{Folder: "1:3"}, Remembered: Remembered{Failure: failed}}, "1:1"), []ActionKind{ActionReplace}},
+		{"a reload into another folder", at(Observed{surrounding: surrounding{Folder: "1:2"}, Asked: Asked{Reload: true}}, "1:1"), []ActionKind{ActionReplace}},
+		{"a socket's file is gone", at(Observed{surrounding: gone}, "1:1"), []ActionKind{ActionReplace}},
+	} {
+		var got []ActionKind
+		for _, a := range MakePlan(spec, tc.o, time.Now()).Actions {
+			got = append(got, a.Kind)
+		}
+		if fmt.Sprint(got) != fmt.Sprint(tc.want) {
+			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}
