@@ -95,13 +95,9 @@ func (c *conn) onEvents(events uint32) {
 	if events&(unix.EPOLLIN|unix.EPOLLRDHUP) != 0 {
 		c.readable = true
 		if events&unix.EPOLLRDHUP != 0 {
+			// It may have ended its side alone, and gets all of its answer (RFC 9112,
+			// section 9.6). One that is gone answers the next piece with a reset.
 			c.hangup = true
-			if c.state == connBusy && c.x != nil && c.x.headSent {
-				// The client has gone in the middle of a streamed response. (One that only
-				// ended its side before the answer began still gets it.)
-				c.close()
-				return
-			}
 		}
 	}
 	c.pump()
@@ -409,10 +405,6 @@ func (c *conn) close() {
 
 // linger sends the end of our side and waits for the client's.
 func (c *conn) linger() {
-	if c.hangup {
-		c.close()
-		return
-	}
 	c.state = connLinger
 	_ = unix.Shutdown(c.fd, unix.SHUT_WR)
 	c.until(lingerTime)

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -26,7 +27,8 @@ type conn1 struct {
 	in      []byte        // read and not yet used
 	more    chan struct{} // asks the reader for bytes
 	got     chan int      // how many it put into rbuf; closed by the reader after an error
-	gone    chan struct{} // closed by the reader with got
+	gone    chan struct{} // closed by the reader with got: nothing more will be read
+	lost    chan struct{} // closed before it where the client does not take the response either
 	readErr error         // of the reader, valid once gone is closed
 	rbuf    [8 << 10]byte // the reader's, between more and got
 	asked   bool          // a read is under way
@@ -42,7 +44,7 @@ type conn1 struct {
 }
 
 func newConn1(s *Server, c *tls.Conn) *conn1 {
-	return &conn1{s: s, c: c, peer: s.peer(c), more: make(chan struct{}, 1), got: make(chan int, 1), gone: make(chan struct{})}
+	return &conn1{s: s, c: c, peer: s.peer(c), more: make(chan struct{}, 1), got: make(chan int, 1), gone: make(chan struct{}), lost: make(chan struct{})}
 }
 
 // drain is called by Shutdown.
@@ -69,6 +71,9 @@ func (c *conn1) read() {
 		n, err := c.c.Read(c.rbuf[:])
 		if err != nil {
 			c.readErr = err
+			if !errors.Is(err, io.EOF) {
+				close(c.lost)
+			}
 			if n > 0 {
 				c.got <- n
 			}
@@ -148,13 +153,14 @@ func (c *conn1) serveOne(wait time.Duration) bool {
 	head := string(r.Method) == "HEAD"
 	proto := r.Proto
 	c.in = c.in[:copy(c.in, c.in[used:])]
-	// A read that waits tells when the client leaves.
+	// A read that waits tells when the client is lost. One that only ended its side,
+	// which a farewell of TLS may be too, gets all of its answer.
 	_ = c.c.SetReadDeadline(time.Time{})
 	if len(c.in) == 0 {
 		c.ask()
 	}
 	w := &writer1{c: c, o: http1.HeadOptions{Proto: proto, Head: head, Extra: []byte("X-Wsgid: " + c.s.Version + "\r\n")}}
-	err := out.copyTo(w, head, c.gone)
+	err := out.copyTo(w, head, c.lost)
 	out.close() // before anyone is told: what comes from now on goes nowhere
 	if !in.Ended() {
 		c.s.Cancel(in)
