@@ -81,6 +81,7 @@ func TestDiff(t *testing.T) {
 		{func(s *Spec) { s.Request.KeepAliveTimeout *= 2 }, `request.keep_alive_timeout: "75s" → "2m30s" (live)`},
 		{func(s *Spec) { s.Request.TrustedProxies = []string{"::1/128"} }, `request.trusted_proxies: [] → ["::1/128"] (live)`},
 		{func(s *Spec) { s.Health.Path = "/x" }, `health.path: "/up" → "/x" (live)`},
+		{func(s *Spec) { s.Health.Host = "h" }, `health.host:  → "h" (live)`},
 		{func(s *Spec) { s.Health = nil }, `health.path: "/up" →  (live); health.interval: "10s" →  (live); health.timeout: "2s" →  (live); health.failures: 3 →  (live)`},
 		{func(s *Spec) { s.Restart.MinDelay *= 2 }, `restart.min_delay: "1s" → "2s" (live)`},
 		{func(s *Spec) { s.Limits.OpenFiles = 1 }, `limits.open_files: 0 → 1 (rolling)`},

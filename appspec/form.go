@@ -152,6 +152,43 @@ func checkURLPath(s string) (string, bool) {
 	return "", true
 }
 
+// checkHost takes what a Host header may hold (RFC 9110, section 7.2).
+func checkHost(s string) (string, bool) {
+	_, rest, isURL := strings.Cut(s, "://")
+	rest, _, _ = strings.Cut(rest, "/")
+	switch {
+	case isURL && rest != "":
+		return "write the host alone: " + quote(rest), false
+	case strings.ContainsAny(s, "*"):
+		return "write one name: a client names no pattern", false
+	}
+	host, port := s, ""
+	if i := strings.LastIndexByte(s, ':'); i >= 0 && !strings.HasSuffix(s, "]") {
+		host, port = s[:i], s[i+1:]
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			if _, err := netip.ParseAddr(s); err == nil {
+				return "an IPv6 address stands in brackets: " + quote("["+s+"]"), false
+			}
+			return "the port must be from 1 to 65535", false
+		}
+	}
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		if a, err := netip.ParseAddr(strings.TrimSuffix(inner, "]")); err != nil || !a.Is6() || !strings.HasSuffix(inner, "]") {
+			return `write an IPv6 address as "[::1]"`, false
+		}
+		return "", true
+	}
+	for _, c := range host {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-._", c) {
+			return "write it as a browser sends it: letters, digits, dots and hyphens", false
+		}
+	}
+	if host == "" {
+		return "write a name", false
+	}
+	return "", true
+}
+
 func checkCIDR(s string) (string, bool) {
 	if p, err := netip.ParsePrefix(s); err == nil {
 		if m := p.Masked(); m != p {

@@ -114,6 +114,7 @@ type Request struct {
 // Health is the health check asked of the app through a worker.
 type Health struct {
 	Path     string   `json:"path"`
+	Host     string   `json:"host,omitempty"` // empty: found by the runner
 	Interval Duration `json:"interval"`
 	Timeout  Duration `json:"timeout"`
 	Failures int      `json:"failures"`

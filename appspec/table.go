@@ -211,6 +211,15 @@ var attributes = []Attribute{
 			}
 			return nil
 		}},
+	{Path: "health.host", Type: TypeString, Built: true, Disruption: Live, Example: `"blog.example.org"`,
+		Form: "a host, with or without port", check: checkHost,
+		Doc: "whom the question names as Host; default: `localhost`, or where Django refuses that the first of its `ALLOWED_HOSTS`",
+		at: func(s *Spec, _ int) any {
+			if s.Health != nil {
+				return &s.Health.Host
+			}
+			return nil
+		}},
 	{Path: "health.interval", Type: TypeDuration, Default: `"10s"`, Built: true, Disruption: Live, Min: ms, Max: day,
 		Doc: "time between two questions",
 		at: func(s *Spec, _ int) any {

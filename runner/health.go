@@ -95,8 +95,15 @@ func (c *checker) ask(w *worker) {
 	if h == nil || w.state == WorkerDraining || w.killed != "" {
 		return // the check, or the worker, is no more; see excuse
 	}
-	r := wsgi.Request{Method: []byte("GET"), Path: []byte(h.Path), Proto: "HTTP/1.1", Host: []byte("localhost"),
-		Headers: []wsgi.Header{{Name: []byte("Host"), Value: []byte("localhost")}, {Name: []byte("User-Agent"), Value: []byte("wsgid-fleet/" + Version)}}}
+	host := h.Host
+	if host == "" {
+		host = w.loaded.Host
+	}
+	if !wsgi.ValidHost([]byte(host)) {
+		host = "localhost"
+	}
+	r := wsgi.Request{Method: []byte("GET"), Path: []byte(h.Path), Proto: "HTTP/1.1", Host: []byte(host),
+		Headers: []wsgi.Header{{Name: []byte("Host"), Value: []byte(host)}, {Name: []byte("User-Agent"), Value: []byte("wsgid-fleet/" + Version)}}}
 	path, query, found := cutQuery(h.Path)
 	if found {
 		r.Path, r.Query = []byte(path), []byte(query)
@@ -106,7 +113,7 @@ func (c *checker) ask(w *worker) {
 	x.health = true
 	x.msg = wsgi.AppendRequest(x.msg, 0, 0, &r, &peer)
 	x.label = append(x.label, "health check "+h.Path...)
-	probe := &healthProbe{c: c, w: w, x: x, begun: p.loop.now, failures: h.Failures}
+	probe := &healthProbe{c: c, w: w, x: x, host: host, begun: p.loop.now, failures: h.Failures}
 	x.sink = probe
 	p.number(x)
 	s := w.slots[0]
@@ -134,6 +141,7 @@ type healthProbe struct {
 	c        *checker
 	w        *worker
 	x        *exchange
+	host     string // whom it asked
 	begun    int64
 	failures int
 	timer    timer
@@ -145,7 +153,12 @@ type healthProbe struct {
 func (h *healthProbe) Head(head *wsgi.ResponseHead, _ []byte, last bool) {
 	h.status = head.Status
 	// The status decides; the body may go on for ever.
-	h.done(h.status >= 200 && h.status < 400, fmt.Sprintf("%d in %v", h.status, time.Duration(h.c.pool.loop.now-h.begun).Round(100*time.Microsecond)))
+	ok := h.status >= 200 && h.status < 400
+	answer := fmt.Sprintf("%d in %v", h.status, time.Duration(h.c.pool.loop.now-h.begun).Round(100*time.Microsecond))
+	if h.status == 400 || h.status == 421 {
+		answer += fmt.Sprintf(" as Host %s; health.host names another", h.host)
+	}
+	h.done(ok, answer)
 	if !last && h.x.slot != nil {
 		h.c.pool.abandon(h.x)
 	}

@@ -64,6 +64,7 @@ var liveValues = map[string][]func(*appspec.Spec){
 		func(s *appspec.Spec) { s.Health = nil },
 		liveHealth("/healthz/ok"), liveHealth("/healthz/fail"), liveHealth("/healthz/hang"), liveHealth("/healthz/late"),
 	},
+	"health.host":     live(withHealth(func(h *appspec.Health, v string) { h.Host = v }), "", "h:8000", "[::1]"),
 	"health.interval": live(withHealth(func(h *appspec.Health, d appspec.Duration) { h.Interval = d }), 20*time.Millisecond, time.Minute),
 	"health.timeout":  live(withHealth(func(h *appspec.Health, d appspec.Duration) { h.Timeout = d }), 20*time.Millisecond, 5*time.Second),
 	"health.failures": live(withHealth(func(h *appspec.Health, n int) { h.Failures = n }), 1, 2, 1000),

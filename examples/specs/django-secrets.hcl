@@ -60,6 +60,7 @@ app "shop" {
 
   health {
     path     = "/healthz/"
+    host     = local.domain # Django answers no name that is not in ALLOWED_HOSTS
     interval = "10s"
     timeout  = "2s"
     failures = 3

@@ -49,11 +49,14 @@ const (
 
 // Ready is the payload of MsgReady.
 type Ready struct {
-	Loader   string   `json:"loader"`             // the loader that found the application
-	App      string   `json:"app"`                // what was loaded: "blog.wsgi:application"
-	Settings string   `json:"settings"`           // Django's settings module, if any
-	Python   string   `json:"python"`             // "3.11.2"
-	ImportMS float64  `json:"import_ms"`          // time spent in loading the application
+	Loader   string  `json:"loader"`    // the loader that found the application
+	App      string  `json:"app"`       // what was loaded: "blog.wsgi:application"
+	Settings string  `json:"settings"`  // Django's settings module, if any
+	Python   string  `json:"python"`    // "3.11.2"
+	ImportMS float64 `json:"import_ms"` // time spent in loading the application
+	// Host is a name that the application lets itself be called by, where it does
+	// not answer to localhost; empty: not known, or it does.
+	Host     string   `json:"host,omitempty"`
 	Warnings []string `json:"warnings,omitempty"` // plugins that failed, and the like
 	// Filters tells that request filters run: the environ of a mongrel2 request
 	// then holds "wsgid.m2message", the tuple (server id, client id, path, dict of

@@ -79,6 +79,7 @@ app "full" {
   }
   health {
     path     = "/healthz"
+    host     = "blog.example.org:8000"
     interval = "30s"
     timeout  = "5s"
     failures = 2

@@ -162,9 +162,25 @@ def _load(first):
         check_owner(exc)
         _fail(first, exc)
     check_owner()
+    ready["host"] = _host()
     ready["python"] = "%d.%d.%d" % sys.version_info[:3]
     ready["import_ms"] = round((monotonic() - start) * 1000, 3)
     return app, ready
+
+
+def _host():
+    """A name that Django does not refuse, for the master's health checks; "" where
+    localhost is one."""
+    django = sys.modules.get("django.conf")
+    try:
+        if django is None or not django.settings.configured:
+            return ""
+        names = [str(name) for name in django.settings.ALLOWED_HOSTS]
+    except Exception:
+        return ""
+    if {"*", "localhost", ".localhost"}.intersection(names):
+        return ""
+    return names[0].lstrip(".") if names else ""
 
 
 def _fail(sock, exc):

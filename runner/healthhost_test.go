@@ -1,0 +1,75 @@
+package runner
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// hostApp answers one name alone, as an application with virtual hosts does.
+const hostApp = `
+def application(environ, start_response):
+    if environ["HTTP_HOST"] != "shop.example.org:81" or environ["SERVER_NAME"] != "shop.example.org" or environ["SERVER_PORT"] != "81":
+        start_response("400 Bad Request", [])
+        return [b"not this host"]
+    start_response("200 OK", [])
+    return [b"fine"]
+`
+
+func healthOf(host string) func(*appspec.Spec) {
+	return func(s *appspec.Spec) {
+		s.Health = appspec.NewHealth("/healthz/")
+		s.Health.Host = host
+		s.Health.Interval = appspec.Duration(50 * time.Millisecond)
+	}
+}
+
+func TestHealthCheckNamesTheHost(t *testing.T) {
+	t.Parallel()
+	a := newTestApp(t, hostApp, healthOf("shop.example.org:81"))
+	h := a.start(StateReady)
+	st := a.wait(h, func(st Status) bool { return st.Health != nil })
+	if !st.Health.OK {
+		t.Errorf("health is %+v", st.Health)
+	}
+	// It is live; what is refused says what to do.
+	next := *a.spec
+	healthOf("")(&next)
+	if err := h.Update(a.ctx(), &next, 2, false); err != nil {
+		t.Fatal(err)
+	}
+	a.mustLogLine("health check failed", "400 in ", "as Host localhost; health.host names another")
+}
+
+// Django answers 400 to a name that is not in ALLOWED_HOSTS: without health.host
+// it is asked by one that is.
+func TestHealthCheckOfDjango(t *testing.T) {
+	for i, allowed := range []string{`"shop.example.org", "b.example.org"`, `".example.org"`, `"localhost"`, `"*"`} {
+		t.Run(strings.Trim(allowed, `".*`), func(t *testing.T) {
+			t.Parallel()
+			code := fmt.Sprintf(`
+import django
+from django.conf import settings
+settings.configure(DEBUG=False, SECRET_KEY="x", ROOT_URLCONF=__name__, ALLOWED_HOSTS=[%s], MIDDLEWARE=["django.middleware.common.CommonMiddleware"])
+django.setup()
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpResponse
+from django.urls import path
+urlpatterns = [path("healthz/", lambda request: HttpResponse("fine"))]
+application = get_wsgi_application()
+`, allowed)
+			a := newTestApp(t, code, func(s *appspec.Spec) {
+				s.Python = "/usr/bin/python3"
+				s.Workers.Preload = i == 0
+				healthOf("")(s)
+			})
+			h := a.start(StateReady)
+			if st := a.wait(h, func(st Status) bool { return st.Health != nil }); !st.Health.OK {
+				t.Errorf("health is %+v", st.Health)
+			}
+		})
+	}
+}
