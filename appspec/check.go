@@ -94,6 +94,10 @@ func (c *checker) sockets() {
 			if h.TLS != nil {
 				c.fault(indexPath("sockets.http.tls", i), "tls on a unix socket", "TLS is for host:port: leave out the tls block")
 			}
+			if _, written := spec.Ranges["request.trusted_proxies"]; !written {
+				c.warn(indexPath("sockets.http.listen", i), "clients of a unix socket have no address: REMOTE_ADDR is empty and the scheme is http",
+					`where a proxy connects to it that sets X-Forwarded-For and -Proto, write in request: trusted_proxies = ["unix"]; where none does: trusted_proxies = []`)
+			}
 			continue
 		}
 		for _, name := range []string{"mode", "owner", "group"} {

@@ -189,6 +189,17 @@ func checkHost(s string) (string, bool) {
 	return "", true
 }
 
+// checkProxy takes a network, or "unix" for the clients of unix sockets.
+func checkProxy(s string) (string, bool) {
+	if s == "unix" {
+		return "", true
+	}
+	if path, ok := strings.CutPrefix(s, "unix:"); ok && path != "" {
+		return `write "unix" for whoever may connect to a unix socket of the app; mode, owner and group of the socket say who that is`, false
+	}
+	return checkCIDR(s)
+}
+
 func checkCIDR(s string) (string, bool) {
 	if p, err := netip.ParsePrefix(s); err == nil {
 		if m := p.Masked(); m != p {
@@ -199,5 +210,5 @@ func checkCIDR(s string) (string, bool) {
 	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
 		return "write one address as " + quote(a.String()+"/"+strconv.Itoa(a.BitLen())), false
 	}
-	return `write networks as CIDRs, such as "10.0.0.0/8" or "::1/128"`, false
+	return `write networks as CIDRs, such as "10.0.0.0/8" or "::1/128", and "unix" for unix sockets`, false
 }

@@ -108,7 +108,7 @@ type Request struct {
 	HeaderTimeout    Duration `json:"header_timeout"`
 	BodyTimeout      Duration `json:"body_timeout"`
 	KeepAliveTimeout Duration `json:"keep_alive_timeout"`
-	TrustedProxies   []string `json:"trusted_proxies,omitempty"` // CIDRs
+	TrustedProxies   []string `json:"trusted_proxies,omitempty"` // CIDRs, and "unix"
 }
 
 // Health is the health check asked of the app through a worker.

@@ -40,7 +40,7 @@ func full() *Spec {
 			"BIG": json.Number("12345678901234567890123"), "RATIO": json.Number("0.25"), "NOTHING": nil,
 			"DATABASES": map[string]any{"default": map[string]any{"NAME": "x", "PORT": json.Number("5432")}}, "DOTTED.X": "y",
 		}},
-		Request: Request{MaxBody: 1e9, HeaderTimeout: 5 * s, BodyTimeout: 30 * s, KeepAliveTimeout: 15 * s, TrustedProxies: []string{"10.0.0.0/8", "::1/128"}},
+		Request: Request{MaxBody: 1e9, HeaderTimeout: 5 * s, BodyTimeout: 30 * s, KeepAliveTimeout: 15 * s, TrustedProxies: []string{"10.0.0.0/8", "::1/128", "unix"}},
 		Health:  &Health{Path: "/healthz", Host: "blog.example.org:8000", Interval: 30 * s, Timeout: 5 * s, Failures: 2},
 		Restart: Restart{MinDelay: 2 * s, MaxDelay: 30 * s, ResetAfter: 300 * s},
 		Limits:  Limits{OpenFiles: 4096, Processes: 512, AddressSpace: 2 << 30, Memory: 1 << 30, CPU: 1.5, Tasks: 100},

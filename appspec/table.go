@@ -198,7 +198,7 @@ var attributes = []Attribute{
 		Doc: "how long a connection is kept open without a request",
 		at:  func(s *Spec, _ int) any { return &s.Request.KeepAliveTimeout }},
 	{Path: "request.trusted_proxies", Type: TypeList, Default: "[]", Built: true, Disruption: Live, Example: `["10.0.0.0/8"]`,
-		Form: "CIDRs", check: checkCIDR,
+		Form: "CIDRs; `unix`: whoever may connect to a unix socket", check: checkProxy,
 		Doc: "whose `X-Forwarded-*` and `Forwarded` headers are believed",
 		at:  func(s *Spec, _ int) any { return &s.Request.TrustedProxies }},
 

@@ -54,6 +54,11 @@ func TestTrustedProxies(t *testing.T) {
 	check("http", ways[0].environ(t, "GET /environ HTTP/1.1\r\nHost: h\r\n"+said), "9.9.9.9", "https", "shop.example")
 	// mongrel2 writes X-Forwarded-For itself, the rest is the proxy's.
 	check("mongrel2", ways[1].environ(t, "GET /environ HTTP/1.1\r\nHost: h\r\n"+said), "127.0.0.1", "https", "shop.example")
+	// A unix socket has no address: it is named by itself.
+	check("unix, an address is trusted", unixEnviron(), "", "http", "h")
+	change("unix")
+	check("http, unix is trusted", ways[0].environ(t, "GET /environ HTTP/1.1\r\nHost: h\r\n"+said), "127.0.0.1", "http", "h")
+	change("127.0.0.0/8", "unix")
 	check("unix", unixEnviron(), "9.9.9.9", "https", "shop.example")
 	check("Forwarded", ways[0].environ(t, "GET /environ HTTP/1.1\r\nHost: h\r\nForwarded: for=\"[2001:db8::1]:99\";proto=https\r\n\r\n"), "2001:db8::1", "https", "h")
 	check("https", ways[2].environ(t, "GET /environ HTTP/1.1\r\nHost: h\r\n"+said), "9.9.9.9", "https", "shop.example")

@@ -30,8 +30,9 @@ type front struct {
 	log  *appLog
 	spec *appspec.Spec // for the limits of a request
 
-	trusted atomic.Pointer[[]netip.Prefix] // read by the bridge's goroutines too
-	spool   string                         // folder for temporary files
+	trusted    atomic.Pointer[[]netip.Prefix] // read by the bridge's goroutines too
+	trustsUnix atomic.Bool                    // whoever may connect to a unix socket is a trusted proxy
+	spool      string                         // folder for temporary files
 
 	listeners []*listener
 	conns     map[*conn]struct{}
@@ -65,23 +66,26 @@ func newFront(l *loop, p *pool, log *appLog, spec *appspec.Spec) *front {
 func (f *front) configure(spec *appspec.Spec) {
 	f.spec = spec
 	var trusted []netip.Prefix
+	onUnix := false
 	for _, s := range spec.Request.TrustedProxies {
-		if p, err := netip.ParsePrefix(s); err == nil {
+		if s == "unix" {
+			onUnix = true
+		} else if p, err := netip.ParsePrefix(s); err == nil {
 			trusted = append(trusted, p)
 		} else if a, err := netip.ParseAddr(s); err == nil {
 			trusted = append(trusted, netip.PrefixFrom(a, a.BitLen()))
 		}
 	}
 	f.trusted.Store(&trusted)
+	f.trustsUnix.Store(onUnix)
 }
 
 // trusts tells whether an address is one of request.trusted_proxies. A unix
-// socket has no address: where the operator trusts proxies at all, he trusts
-// the one that he lets connect to it.
+// socket has no address; its proxies are "unix" there.
 func (f *front) trusts(addr string) bool {
 	trusted := *f.trusted.Load()
 	if addr == "" {
-		return len(trusted) > 0
+		return f.trustsUnix.Load()
 	}
 	a, err := netip.ParseAddr(addr)
 	if err != nil {

@@ -22,7 +22,10 @@ app "wiki" {
   }
 
   request {
-    max_body = "50MiB" # nginx has its own limit: client_max_body_size
+    # Who may connect to the socket is told by its mode, owner and group: of him the
+    # client's address and scheme are believed.
+    trusted_proxies = ["unix"]
+    max_body        = "50MiB" # nginx has its own limit: client_max_body_size
   }
 
   limits {

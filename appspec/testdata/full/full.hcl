@@ -75,7 +75,7 @@ app "full" {
     header_timeout     = "5s"
     body_timeout       = "30s"
     keep_alive_timeout = "15s"
-    trusted_proxies    = ["10.0.0.0/8", "::1/128"]
+    trusted_proxies    = ["10.0.0.0/8", "::1/128", "unix"]
   }
   health {
     path     = "/healthz"
