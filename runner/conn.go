@@ -234,6 +234,7 @@ func (c *conn) takeHead(data []byte) int {
 	c.x = x
 	x.sink = c
 	x.label = label(x.label, r)
+	tellDropped(f.log, r)
 	if f.pool.access.on.Load() {
 		x.access.note(r, &c.peer)
 	}

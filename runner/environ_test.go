@@ -3,6 +3,7 @@ package runner
 import (
 	"net"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
@@ -108,4 +109,37 @@ func TestMultiprocessFollowsTheWorkers(t *testing.T) {
 	scale(1, 1, 1)
 	check(false)
 	a.checkValidator()
+}
+
+// A header that is not given to the application does not vanish without a word.
+func TestDroppedHeadersAreTold(t *testing.T) {
+	t.Parallel()
+	a, h, ways := everyWay(t, pepApp, nil, func(s *appspec.Spec) { s.Debug = true })
+	ask := func(w way, path string) {
+		t.Helper()
+		e := w.environ(t, "GET /environ/"+path+" HTTP/1.1\r\nHost: h\r\nOIDC_Claim_name: ann\r\nX-Fine: 1\r\nproxy: p\r\n\r\n")
+		if e["HTTP_X_FINE"] != "1" || e["HTTP_OIDC_CLAIM_NAME"] != nil || e["HTTP_PROXY"] != nil {
+			t.Errorf("%s: %v", w.name, e)
+		}
+	}
+	for _, w := range ways {
+		ask(w, w.name)
+		a.mustLogLine("DEBUG - GET /environ/"+w.name+": not given to the application: ", "underscore")
+		if w.name != "mongrel2" { // which tells names in lower case, and in its own order
+			a.mustLogLine(w.name + ": not given to the application: OIDC_Claim_name, ")
+		}
+	}
+	if strings.Contains(a.logText(), "X-Fine") || strings.Contains(a.logText(), "ann") {
+		t.Error("the log holds more than the names of what is dropped")
+	}
+	next := *a.spec
+	next.Debug = false
+	if err := h.Update(a.ctx(), &next, 2, false); err != nil {
+		t.Fatal(err)
+	}
+	ask(ways[0], "quiet")
+	ask(ways[0], "quiet")
+	if strings.Contains(a.logText(), "quiet: not given") {
+		t.Error("it is told without debug")
+	}
 }

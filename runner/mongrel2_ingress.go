@@ -113,6 +113,7 @@ func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 	reply := r.Reply
 	x := in.pool.newExchange()
 	x.label = label(x.label, &r.Request)
+	tellDropped(in.log, &r.Request)
 	x.body = r.File
 	r.Peer.Software, r.Peer.Trusted, r.Peer.Multiprocess = "wsgid/"+Version, in.trusted, &in.pool.multiprocess
 	if in.pool.access.on.Load() {

@@ -51,7 +51,10 @@ func newTLSIngress(l *loop, p *pool, f *front, log *appLog, files func(string) (
 		Log:          log.info,
 		Multiprocess: &p.multiprocess,
 		Version:      Version,
-		Note:         p.access.noteOf,
+		Note: func(r *wsgi.Request, peer *wsgi.Peer) any {
+			tellDropped(log, r)
+			return p.access.noteOf(r, peer)
+		},
 	}
 	return in
 }
