@@ -9,8 +9,8 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
-// hostApp answers one name alone, as an application with virtual hosts does.
-const hostApp = `
+// namedHostApp answers one name alone, as an application with virtual hosts does.
+const namedHostApp = `
 def application(environ, start_response):
     if environ["HTTP_HOST"] != "shop.example.org:81" or environ["SERVER_NAME"] != "shop.example.org" or environ["SERVER_PORT"] != "81":
         start_response("400 Bad Request", [])
@@ -29,7 +29,7 @@ func healthOf(host string) func(*appspec.Spec) {
 
 func TestHealthCheckNamesTheHost(t *testing.T) {
 	t.Parallel()
-	a := newTestApp(t, hostApp, healthOf("shop.example.org:81"))
+	a := newTestApp(t, namedHostApp, healthOf("shop.example.org:81"))
 	h := a.start(StateReady)
 	st := a.wait(h, func(st Status) bool { return st.Health != nil })
 	if !st.Health.OK {
