@@ -2,6 +2,7 @@ package runner
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -177,6 +178,35 @@ func TestTemplateThatNamesAnotherProcess(t *testing.T) {
 			case <-ended:
 				t.Error("the other process was ended")
 			default:
+			}
+		})
+	}
+}
+
+// Another process of the app's user, such as another app's worker, reads neither
+// the environment nor the memory of a worker. What the master reads of it goes on.
+func TestWorkersAreHidden(t *testing.T) {
+	for _, preload := range []bool{false, true} {
+		t.Run(fmt.Sprintf("preload %v", preload), func(t *testing.T) {
+			a := newTestApp(t, helloApp, func(s *appspec.Spec) {
+				s.Workers.Preload = preload
+				s.Env = map[string]string{"SECRET": "of this app"}
+			})
+			h := a.start(StateReady)
+			pid := a.workerPID(t, h)
+			for _, file := range []string{"environ", "mem", "maps", "fd/0"} {
+				cat := exec.Command("head", "-c1", fmt.Sprintf("/proc/%d/%s", pid, file))
+				if os.Geteuid() == 0 {
+					cat.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 33, Gid: 33}}
+				}
+				out, err := cat.CombinedOutput()
+				if err == nil || !strings.Contains(string(out), "Permission denied") {
+					t.Errorf("%s: %v, %q", file, err, out)
+				}
+			}
+			a.wait(h, func(s Status) bool { return len(s.Workers) == 1 && s.Workers[0].RSS > 1<<20 })
+			if log := a.logText(); strings.Contains(log, "other processes of the app's user") {
+				t.Errorf("the log says:\n%s", log)
 			}
 		})
 	}

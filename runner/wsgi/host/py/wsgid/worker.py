@@ -21,6 +21,9 @@ def main(host):
     global _owner, config
     import marshal
 
+    from .hidden import hide
+
+    visible = hide()
     _owner = link.getpid()
     link.note_shared()
     first = link.socket_of(link.FIRST_SLOT)
@@ -48,6 +51,9 @@ def main(host):
     if config.get("threads", 1) > 1:
         __import__("threading")
     app, ready = _load(first)
+    if visible:
+        ready["warnings"].append(
+            "other processes of the app's user can read this worker's memory and environment (%s)" % visible)
     if config.get("preload"):
         run(first, ready)  # returns in the workers only
     _start(_sockets[0], ready)
