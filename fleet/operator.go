@@ -140,6 +140,15 @@ type AppStatus struct {
 	Scaled string `json:"scaled,omitempty"`
 	// LogError is why lines of its log are lost, or go elsewhere than they should.
 	LogError string `json:"log_error,omitempty"`
+	// Certificates are those of its HTTPS listeners.
+	Certificates []CertificateStatus `json:"certificates,omitempty"`
+}
+
+// CertificateStatus is one certificate of an app.
+type CertificateStatus struct {
+	Cert    string    `json:"cert"`
+	Expires time.Time `json:"expires,omitzero"`
+	Problem string    `json:"problem,omitempty"` // what is wrong, or will be soon
 }
 
 // Desired is the wanted number of workers.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 )
 
 // status composes what runs against what should (contract, section 4).
@@ -20,6 +21,9 @@ func (e *engine) status(ctx context.Context, daemon *DaemonStatus) *Status {
 	parallel(len(all), 16, func(i int) {
 		w, o := e.look(ctx, all[i])
 		st.Apps[i] = appStatus(w, o, daemon != nil, e.now())
+		if w.Spec != nil && w.Spec.Enabled {
+			st.Apps[i].certificates(w.Spec, e.now())
+		}
 	})
 	kept := st.Apps[:0]
 	for _, a := range st.Apps {
@@ -30,6 +34,28 @@ func (e *engine) status(ctx context.Context, daemon *DaemonStatus) *Status {
 	st.Apps = kept
 	st.Faults = orphanFaults(set, setErr, e.opts.Dir)
 	return st
+}
+
+// certificates looks at the files that its HTTPS listeners serve by. One that
+// clients refuse is a fault; one that expires soon is a word of warning.
+func (a *AppStatus) certificates(spec *appspec.Spec, now time.Time) {
+	for i, h := range spec.Sockets.HTTP {
+		if h.TLS == nil || spec.IsSensitive(fmt.Sprintf("sockets.http[%d].tls.cert", i)) || spec.IsSensitive(fmt.Sprintf("sockets.http[%d].tls.key", i)) {
+			continue
+		}
+		expires, trouble := bridge.CheckCertificate(h.TLS.Cert, h.TLS.Key, now)
+		c := CertificateStatus{Cert: h.TLS.Cert, Expires: expires}
+		if trouble != nil {
+			c.Problem = trouble.What + "; " + trouble.Next
+			switch {
+			case trouble.Soon && a.Reason == "":
+				a.Reason = c.Problem
+			case !trouble.Soon && !trouble.Unread && !strings.Contains(a.Reason, trouble.What):
+				a.degrade(c.Problem)
+			}
+		}
+		a.Certificates = append(a.Certificates, c)
+	}
 }
 
 // orphanFaults are the faults that no app of the status shows.

@@ -215,6 +215,11 @@ func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
 	for _, l := range listens(app) {
 		field("listen", "%s", l)
 	}
+	for _, c := range app.Certificates {
+		if !c.Expires.IsZero() {
+			field("cert", "%s, expires on %s", c.Cert, c.Expires.UTC().Format("2006-01-02"))
+		}
+	}
 	want := count(app.Desired.Max, "worker")
 	if app.Desired.Min != app.Desired.Max {
 		want = fmt.Sprintf("%d to %d workers", app.Desired.Min, app.Desired.Max)

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 )
 
 func (c *cli) validateCommand() *cobra.Command {
@@ -13,7 +14,8 @@ func (c *cli) validateCommand() *cobra.Command {
 		Use:   "validate [FILE...]",
 		Short: "Check specs and print what is wrong, with source lines",
 		Long: `Check the specs of the spec directory, or the named files alone (with the
-defaults of their own directory), and print each fault with its source line.
+defaults of their own directory), and print each fault with its source line. The
+certificates that they name are looked at too.
 
 Exit code: 0 all good (warnings allowed), 1 not.`,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -27,6 +29,13 @@ Exit code: 0 all good (warnings allowed), 1 not.`,
 					return err
 				}
 			}
+			set.CheckCertificates(func(cert, key string) (what, instead string, warns bool) {
+				_, trouble := bridge.CheckCertificate(cert, key, c.now())
+				if trouble == nil {
+					return "", "", false
+				}
+				return trouble.What, trouble.Next, trouble.Soon || trouble.Unread
+			})
 			if err := set.WriteDiagnostics(c.err, c.errStyle().colour); err != nil {
 				return err
 			}

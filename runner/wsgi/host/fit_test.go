@@ -68,3 +68,18 @@ def adapt(app): return lambda environ, start_response: None
 	w, _ := startReady(t, dir, options{config: wsgi.Config{WSGIApp: "web:asgi", Middleware: []string{"web:adapt"}}})
 	w.quit()
 }
+
+// A setting that is looked for in the environment is said where to write.
+func TestMissingEnvironment(t *testing.T) {
+	t.Parallel()
+	dir := webApp(t, "import os\nSECRET = os.environ['SECRET_KEY']\n")
+	got := startFailing(t, dir, options{config: wsgi.Config{WSGIApp: "web:application"}})
+	const want = `the environment has no SECRET_KEY, and nothing of the shell's reaches an app: write into its spec: env = { SECRET_KEY = "…" }`
+	if got.Reason != "KeyError: 'SECRET_KEY'" || got.Hint != want || got.Line != 2 {
+		t.Errorf("got %+v", got)
+	}
+	dir = webApp(t, "d = {}\nd['SECRET_KEY']\n")
+	if got := startFailing(t, dir, options{config: wsgi.Config{WSGIApp: "web:application"}}); got.Hint != "" {
+		t.Errorf("any dictionary: %q", got.Hint)
+	}
+}

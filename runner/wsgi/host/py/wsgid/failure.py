@@ -190,6 +190,38 @@ def _hint(exc, config):
             return "app/ holds %s" % listing(config.get("app_path", "") + "/app")
         return "%s is not installed for %s: install it there, or name the app's virtualenv" % (
             top, sys.executable)
+    if isinstance(exc, KeyError) and _asked_environ(exc):
+        name = str(exc.args[0]) if exc.args else "NAME"
+        return "the environment has no %s, and nothing of the shell's reaches an app: write into its spec: " \
+            "env = { %s = \"…\" }" % (name, name)
+    if isinstance(exc, PermissionError) and isinstance(exc.filename, str):
+        return _closed(exc.filename)
+    return ""
+
+
+def _asked_environ(exc):
+    """Whether os.environ has raised a KeyError."""
+    last = None
+    for tb in _frames(exc):
+        last = tb.tb_frame
+    return last is not None and last.f_code.co_name == "__getitem__" and \
+        last.f_globals.get("__name__") == "os"
+
+
+def _closed(path):
+    """The folder on the way to path that keeps this user out, or ""."""
+    import os
+    import pwd
+
+    folder = "/"
+    for part in path.split("/")[1:]:
+        if not os.access(folder, os.X_OK):
+            try:
+                user = pwd.getpwuid(os.geteuid()).pw_name
+            except KeyError:
+                user = str(os.geteuid())
+            return "folder %s keeps user %s out: chmod o+x %s, or run the app as another user" % (folder, user, folder)
+        folder = os.path.join(folder, part)
     return ""
 
 

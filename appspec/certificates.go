@@ -1,0 +1,38 @@
+package appspec
+
+import "github.com/hashicorp/hcl/v2"
+
+// CheckCertificates asks check about each certificate that the good specs name,
+// and notes what it says at its place: a fault, or a warning. Load does not look
+// at them, as they may be mended without an edit of any spec.
+func (s *Set) CheckCertificates(check func(cert, key string) (what, instead string, warns bool)) {
+	r := &renderer{sources: s.Sources}
+	for _, name := range sortedKeys(s.Specs) {
+		spec := s.Specs[name]
+		if !spec.Enabled {
+			continue
+		}
+		for i, h := range spec.Sockets.HTTP {
+			if h.TLS == nil {
+				continue
+			}
+			what, instead, warns := check(h.TLS.Cert, h.TLS.Key)
+			if what == "" {
+				continue
+			}
+			path := indexPath("sockets.http.tls.cert", i)
+			rng, ok := spec.Ranges[path]
+			if !ok {
+				rng = hcl.Range{Filename: spec.File}
+			}
+			if spec.IsSensitive(path) || spec.IsSensitive(indexPath("sockets.http.tls.key", i)) {
+				what, instead = "the certificate cannot be served well", "look at its files: "+sensitiveText
+			}
+			if warns {
+				s.Warnings = append(s.Warnings, warning(rng, what, instead))
+				continue
+			}
+			s.Faults = append(s.Faults, r.fault(spec.File, name, hcl.Diagnostics{problem(rng, what, instead)}, nil))
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package bridge
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ExpiresSoon is how long before its end a certificate is told of.
+const ExpiresSoon = 14 * 24 * time.Hour
+
+// CertificateTrouble is what is wrong with a certificate and its key.
+type CertificateTrouble struct {
+	What string // "certificate /etc/ssl/blog.pem has expired on 2026-01-02"
+	Next string // what to do
+	Soon bool   // it serves well now, and will not before long
+	// Unread: this process may not read it, so nothing is known of it.
+	Unread bool
+}
+
+// CheckCertificate looks at a pair of PEM files as they are now; nil: it is well.
+// Expires is zero where the certificate cannot be read.
+func CheckCertificate(certFile, keyFile string, now time.Time) (expires time.Time, trouble *CertificateTrouble) {
+	c, err := LoadCertificate(certFile, keyFile, openRegular)
+	if errors.Is(err, fs.ErrPermission) {
+		return expires, &CertificateTrouble{What: err.Error(), Next: "check it as the user that serves it, root for instance", Unread: true}
+	}
+	if err != nil {
+		next := "put both files in their place, in PEM form; the app cannot start again until then"
+		if !errors.Is(err, fs.ErrNotExist) {
+			next = "the two have to be of one pair, in PEM form, the server's certificate first; the app cannot start again until then"
+		}
+		return expires, &CertificateTrouble{What: err.Error(), Next: next}
+	}
+	leaf := c.pair.Leaf
+	if leaf == nil {
+		if leaf, err = x509.ParseCertificate(c.pair.Certificate[0]); err != nil {
+			return expires, &CertificateTrouble{What: fmt.Sprintf("cannot use certificate %s: %v", certFile, err), Next: "replace it"}
+		}
+	}
+	const renew = "renew it; the new files are read without a restart"
+	day := func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
+	switch {
+	case now.After(leaf.NotAfter):
+		trouble = &CertificateTrouble{What: fmt.Sprintf("certificate %s has expired on %s: clients refuse it", certFile, day(leaf.NotAfter)), Next: renew}
+	case now.Before(leaf.NotBefore):
+		trouble = &CertificateTrouble{What: fmt.Sprintf("certificate %s is not valid before %s: clients refuse it", certFile, day(leaf.NotBefore)),
+			Next: "look at the clock of this machine, or wait until then"}
+	case now.Add(ExpiresSoon).After(leaf.NotAfter):
+		trouble = &CertificateTrouble{What: fmt.Sprintf("certificate %s expires on %s", certFile, day(leaf.NotAfter)), Next: renew, Soon: true}
+	}
+	return leaf.NotAfter, trouble
+}
+
+// openRegular opens a file and never waits for one that is none, such as a FIFO.
+func openRegular(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
+		f.Close()
+		return nil, errors.Join(err, errors.New("it is not a regular file"))
+	}
+	return f, nil
+}
