@@ -253,23 +253,17 @@ func (a *Applier) note(last *string, st runner.Status) {
 
 // stop drains all masters of the app and waits for their end.
 func (a *Applier) stop(ctx context.Context, o Observed) error {
+	if o.FindErr != nil {
+		return o.FindErr // what is not seen cannot be stopped
+	}
 	// What is kept would go on taking connections that nobody serves.
 	a.keep.drop(o.App)
 	limit := stopLimit(o)
-	errs := make(chan error, len(o.Masters))
+	errs := make([]error, len(o.Masters))
 	a.idle(func() {
-		for _, m := range o.Masters {
-			go func() { errs <- a.end(ctx, m, nil, limit) }()
-		}
-		for range o.Masters {
-			if err := <-errs; err != nil {
-				errs <- err // the first one, for below
-				return
-			}
-		}
-		errs <- nil
+		parallel(len(o.Masters), max(len(o.Masters), 1), func(i int) { errs[i] = a.end(ctx, o.Masters[i], nil, limit) })
 	})
-	return <-errs
+	return errors.Join(errs...)
 }
 
 // drain asks a master to finish and end. One that cannot be asked is killed,

@@ -23,6 +23,7 @@ type fakeMachine struct {
 	masters map[string][]*fakeMaster // by app, newest first
 	lastPID int
 	started map[string]int // starts by app
+	unseen  error          // of find
 	// behave decides what becomes of a new master: an error of start, or its
 	// first state. nil: ready.
 	behave func(spec *appspec.Spec) (runner.Status, error)
@@ -58,6 +59,9 @@ func (m *fakeMachine) start(_ context.Context, o runner.StartOptions) (master, e
 func (m *fakeMachine) find(_, app string) ([]master, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.unseen != nil {
+		return nil, m.unseen
+	}
 	var out []master
 	for _, f := range m.masters[app] {
 		out = append(out, f)

@@ -136,6 +136,7 @@ type outcome struct {
 	want    want
 	plan    AppPlan
 	retryAt time.Time // zero: nothing to retry
+	kept    bool      // what the order edits is written down
 	err     error
 }
 
@@ -157,14 +158,20 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 		return outcome{err: err}
 	}
 	out.want = w
-	if w.Invalid != "" {
-		return out
-	}
 	if err := e.remember(name, w, &rem, ord); err != nil {
 		out.err = err
 		return e.failed(out, rem, name)
 	}
+	out.kept = true
+	if w.Invalid != "" {
+		return out
+	}
 	o := e.observe(ctx, name, rem, w.Spec)
+	if o.FindErr != nil {
+		// Masters may run that are not seen: nothing is started beside them.
+		out.err = o.FindErr
+		return e.failed(out, rem, name)
+	}
 	o.Asked = ord.Asked
 	out.plan = MakePlan(w.Spec, o, e.now())
 	a := e.applier(name, idle)
@@ -187,10 +194,12 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 		e.keep.drop(name)
 		removeSocketFiles(e.log, rem.socketFiles(nil))
 	}
-	if w.gone() && len(e.masters(ctx, name)) == 0 {
-		if err := e.store.Forget(name); err != nil {
+	if w.gone() {
+		if left, err := e.masters(ctx, name); err != nil || len(left) > 0 {
 			out.err = err
+			return out
 		}
+		out.err = e.store.Forget(name)
 	}
 	return out
 }
@@ -234,7 +243,7 @@ func (e *engine) remember(name string, w want, rem *Remembered, ord order) error
 		}
 	}
 	ov := rem.Override
-	if w.Spec != nil {
+	if !w.gone() {
 		for _, edit := range ord.edits {
 			edit(&ov, w.Spec)
 		}

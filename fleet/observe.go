@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ type Observed struct {
 	FolderErr error    // why the folder cannot be checked: no such user, no such disk
 	Masters   []Seen   // live ones, newest first, draining ones last
 	surrounding
+	FindErr error // why masters cannot be looked for: there may be some
 	Remembered
 	// CanSleep: this process keeps and watches the sockets of apps that need no
 	// master now. Awaited are the listen strings on which this app is waited for.
@@ -108,7 +110,7 @@ func (e *engine) Observe(ctx context.Context, name string, spec *appspec.Spec) O
 
 func (e *engine) observe(ctx context.Context, name string, rem Remembered, spec *appspec.Spec) Observed {
 	o := Observed{App: name, Remembered: rem, CanSleep: e.door != nil, Awaited: e.door.listens(name)}
-	o.Masters = e.masters(ctx, name)
+	o.Masters, o.FindErr = e.masters(ctx, name)
 	if spec != nil {
 		o.Problems, o.FolderErr = e.folders.check(spec, o.liveOf())
 		o.surrounding = e.folders.around(e.disk, spec)
@@ -117,11 +119,11 @@ func (e *engine) observe(ctx context.Context, name string, rem Remembered, spec 
 }
 
 // masters finds the live masters of an app and asks each for its status.
-func (e *engine) masters(ctx context.Context, name string) []Seen {
+func (e *engine) masters(ctx context.Context, name string) ([]Seen, error) {
 	ms, err := e.machine.find(e.store.Dir, name)
 	if err != nil {
 		e.log.Error("cannot look for masters", "app", name, "err", err)
-		return nil
+		return nil, fmt.Errorf("cannot look for masters of app %s: %w", name, err)
 	}
 	seen := make([]Seen, len(ms))
 	var wg sync.WaitGroup
@@ -139,5 +141,5 @@ func (e *engine) masters(ctx context.Context, name string) []Seen {
 		})
 	}
 	wg.Wait()
-	return seen
+	return seen, nil
 }

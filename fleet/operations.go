@@ -319,21 +319,26 @@ func (p *operations) stopped(name, verb string) (Result, bool) {
 // converge makes a pass and waits for what becomes of the app.
 func (p *operations) converge(ctx context.Context, name string, ord order) Result {
 	out := p.pass(ctx, name, ord)
-	for i := 0; errors.Is(out.err, errSuperseded) && i < 3 && ctx.Err() == nil; i++ {
-		out = p.pass(ctx, name, order{})
-	}
 	if out.err != nil && !isRejected(out.err) && ctx.Err() == nil {
 		r := p.e.settleOnce(ctx, name, p.daemon() != nil)
 		r.OK, r.Reason = false, out.err.Error()
 		return r
 	}
-	return p.e.settle(ctx, name, p.daemon() != nil)
+	r := p.e.settle(ctx, name, p.daemon() != nil)
+	if r.OK && r.State == StateStopped && (ord.Asked.Restart || ord.Asked.Reload) {
+		// Somebody's stop, or an edit, has come in between.
+		r.OK = false
+	}
+	return r
 }
 
 // ended waits until no master of a stopped app is left.
 func (p *operations) ended(ctx context.Context, name string) Result {
 	for {
 		w, o := p.e.look(ctx, name)
+		if o.FindErr != nil {
+			return Result{App: name, State: StateStopped, Reason: o.FindErr.Error()}
+		}
 		if len(o.Masters) == 0 {
 			st := appStatus(w, o, p.daemon() != nil, p.e.now())
 			if st.State == "" {

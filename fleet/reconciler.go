@@ -203,11 +203,15 @@ func (r *Reconciler) work(name string, t *turn) {
 		cancel(nil)
 		r.slots.give()
 		r.after(name, out)
-		if errors.Is(out.err, errPaused) {
-			// Not done: it is taken up again, unless another program does so.
+		if errors.Is(out.err, errPaused) || errors.Is(out.err, errSuperseded) {
+			// Not done: what was asked for is taken up again, with what has come
+			// meanwhile, unless another program does so. Who waits, waits on.
+			if out.kept {
+				ord.edits = nil
+			}
 			r.mu.Lock()
 			t.interrupt = nil
-			t.order = order{Asked: ord.Asked}.merge(t.order)
+			t.order = ord.merge(t.order)
 			t.waiters = append(waiters, t.waiters...)
 			t.queued = true
 			r.mu.Unlock()

@@ -48,7 +48,7 @@ func (d *Daemon) drain(name string) {
 	}
 	defer unlock()
 	o := d.e.Observe(ctx, name, nil)
-	if len(o.Masters) == 0 {
+	if len(o.Masters) == 0 && o.FindErr == nil {
 		return
 	}
 	if err := d.e.applier(name, func(f func()) { f() }).stop(ctx, o); err != nil {

@@ -1,0 +1,168 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// What an operator has asked for once is not forgotten because an edit overtakes
+// it: it is done by the newer spec, and only then said to be done.
+func TestAnOrderOvertakenByAnEdit(t *testing.T) {
+	for name, ask := range map[string]Asked{"reload": {Reload: true}, "restart": {Restart: true}} {
+		t.Run(name, func(t *testing.T) {
+			f, m := newFleetDir(t), newFakeMachine()
+			r := fakeReconciler(t, f, m)
+			load := func() {
+				t.Helper()
+				if _, err := r.e.load(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f.spec("blog", count(1))
+			load()
+			if out := r.do(t.Context(), "blog", order{}); out.err != nil {
+				t.Fatal(out.err)
+			}
+			old := m.only(t, "blog")
+			old.mu.Lock()
+			old.rolls = func(st *runner.Status) { st.Rollout = 2 } // and never ends
+			old.mu.Unlock()
+			m.mu.Lock()
+			m.behave = func(*appspec.Spec) (runner.Status, error) { return runner.Status{State: runner.StateStarting}, nil }
+			m.mu.Unlock()
+			done := make(chan outcome, 1)
+			go func() { done <- r.do(context.Background(), "blog", order{Asked: ask}) }()
+			eventually(t, "it is under way", func() bool { return len(old.called()) == 1 || m.count("blog") == 2 })
+			old.mu.Lock()
+			old.rolls = func(st *runner.Status) { st.Rollout, st.SpecDigest = 0, st.WantDigest }
+			old.mu.Unlock()
+			m.mu.Lock()
+			m.behave = nil
+			m.mu.Unlock()
+			// An edit that by itself would be carried out in place.
+			f.spec("blog", count(3))
+			load()
+			r.Enqueue("blog", order{}, true)
+			select {
+			case out := <-done:
+				if out.err != nil {
+					t.Fatalf("outcome %v", out.err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatal("whoever asked for it waits for ever")
+			}
+			if name == "reload" {
+				if calls := old.called(); !slices.Contains(calls[1:], "update rolling=true") {
+					t.Errorf("the master was asked for %v; the workers of the newer spec were not replaced", calls)
+				}
+				return
+			}
+			if now := m.only(t, "blog"); now == old || now.st.Max != 3 {
+				t.Errorf("master %d with up to %d workers serves, the one before was %d", now.rec.PID, now.st.Max, old.rec.PID)
+			}
+		})
+	}
+}
+
+// An order of which nothing was begun yet when an edit came, as somebody else was
+// at work on the app, is kept too.
+func TestAStopOvertakenByAnEdit(t *testing.T) {
+	f, m := newFleetDir(t), newFakeMachine()
+	r := fakeReconciler(t, f, m)
+	f.spec("blog")
+	if _, err := r.e.load(); err != nil {
+		t.Fatal(err)
+	}
+	if out := r.do(t.Context(), "blog", order{}); out.err != nil {
+		t.Fatal(out.err)
+	}
+	unlock, err := r.e.store.lockApp(t.Context(), "blog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan outcome, 1)
+	stop := order{edits: []func(*Override, *appspec.Spec){func(o *Override, _ *appspec.Spec) { o.Stopped = true }}}
+	go func() { done <- r.do(context.Background(), "blog", stop) }()
+	eventually(t, "the stop waits for the lock", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.names["blog"] != nil && r.names["blog"].interrupt != nil
+	})
+	r.Enqueue("blog", order{}, true)
+	unlock()
+	if out := <-done; out.err != nil {
+		t.Fatal(out.err)
+	}
+	if n := m.count("blog"); n != 0 || !r.e.store.Recall("blog").Override.Stopped {
+		t.Errorf("%d masters run after a stop that was said to be done", n)
+	}
+}
+
+// immortal cannot be ended.
+type immortal struct{ *fakeMaster }
+
+func (immortal) drain(context.Context, master) error { return errors.New("no") }
+func (immortal) Wait(ctx context.Context) error      { <-ctx.Done(); return ctx.Err() }
+func (immortal) Kill() error                         { return errors.New("operation not permitted") }
+func (immortal) Alive() bool                         { return true }
+
+// A stop tells of each master that did not end, however many did before it.
+func TestStopTellsWhatDidNotEnd(t *testing.T) {
+	f, m := newFleetDir(t), newFakeMachine()
+	r := fakeReconciler(t, f, m)
+	f.spec("blog")
+	if _, err := r.e.load(); err != nil {
+		t.Fatal(err)
+	}
+	set, _ := r.e.snapshot()
+	o := Observed{App: "blog"}
+	for i := range 4 {
+		h, err := m.start(t.Context(), runner.StartOptions{Spec: set.Specs["blog"]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 3 {
+			h = immortal{h.(*fakeMaster)}
+		}
+		o.Masters = append(o.Masters, Seen{Record: h.record(), master: h})
+	}
+	err := r.e.applier("blog", func(f func()) { f() }).stop(t.Context(), o)
+	if err == nil || !strings.Contains(err.Error(), "operation not permitted") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Masters that cannot be looked for are not masters that do not run: nothing is
+// said to be stopped, and none is started beside them.
+func TestMastersThatCannotBeSeen(t *testing.T) {
+	f, m := newFleetDir(t), newFakeMachine()
+	r := fakeReconciler(t, f, m)
+	f.spec("blog")
+	if _, err := r.e.load(); err != nil {
+		t.Fatal(err)
+	}
+	if out := r.do(t.Context(), "blog", order{}); out.err != nil {
+		t.Fatal(out.err)
+	}
+	m.mu.Lock()
+	m.unseen = errors.New("too many open files")
+	m.mu.Unlock()
+	ops := &operations{e: r.e, pass: r.do, daemon: func() *DaemonStatus { return nil },
+		reread: func(context.Context) (*appspec.Set, error) { return r.e.snapshot() }}
+	for verb, do := range map[string]func(context.Context, []string, func(Event)) ([]Result, error){"stop": ops.Stop, "restart": ops.Restart} {
+		rs, err := do(t.Context(), []string{"blog"}, nil)
+		if err != nil || len(rs) != 1 || rs[0].OK || !strings.Contains(rs[0].Reason, "too many open files") {
+			t.Errorf("%s: %+v, %v", verb, rs, err)
+		}
+	}
+	if n := m.starts("blog"); n != 1 {
+		t.Errorf("%d masters were started", n)
+	}
+}
