@@ -37,7 +37,6 @@ type front struct {
 	listeners []*listener
 	conns     map[*conn]struct{}
 	sweep     timer
-	accepting bool
 	draining  bool
 	heir      *heir  // draining: who gets the connections; nil: nobody
 	emptied   func() // draining, and the last connection is gone
@@ -108,6 +107,7 @@ type listener struct {
 	unix  bool
 	host  string // for SERVER_NAME where a request names none
 	port  string
+	open  bool  // it accepts
 	told  int64 // when it was said that there are no descriptors
 	again timer // resting until then
 }
@@ -136,14 +136,17 @@ func (f *front) listen(name string, fd int) error {
 
 // accept begins to take connections.
 func (f *front) accept() error {
-	f.accepting = true
 	for _, ln := range f.listeners {
+		if ln.open {
+			continue
+		}
 		if err := startListening(ln.fd); err != nil {
 			return fmt.Errorf("cannot listen on %s: %w", ln.name, err)
 		}
 		if err := f.loop.add(ln.fd, unix.EPOLLIN, ln); err != nil {
 			return fmt.Errorf("cannot listen on %s: %w", ln.name, err)
 		}
+		ln.open = true
 	}
 	return nil
 }
@@ -242,7 +245,7 @@ func (f *front) drain() {
 	f.draining = true
 	for _, ln := range f.listeners {
 		f.loop.remove(ln.fd)
-		if f.accepting {
+		if ln.open {
 			// Where no other master has the socket too, what waits now is cut off by
 			// the close.
 			ln.take(lastAccepts)

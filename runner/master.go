@@ -46,6 +46,8 @@ type master struct {
 	waiters   []chan struct{} // closed when the state changes
 	accepting bool
 	draining  bool
+	deaf      string // why it does not accept, though its workers are ready
+	again     timer  // the next try to
 	deadline  timer
 	settle    timer
 	rest      rest
@@ -199,14 +201,15 @@ func (m *master) accept() error {
 	if m.accepting {
 		return nil
 	}
-	m.accepting = true
 	if err := m.front.accept(); err != nil {
 		return err
 	}
 	if m.tls != nil {
-		m.tls.accept()
+		if err := m.tls.accept(); err != nil {
+			return err
+		}
 	}
-	for i := range m.spec.Sockets.Mongrel2 {
+	for i := len(m.m2); i < len(m.spec.Sockets.Mongrel2); i++ {
 		s := &m.spec.Sockets.Mongrel2[i]
 		in, err := openMongrel2(m.loop, m.pool, m.front, m.log, s, int64(m.spec.Request.MaxBody), &m.filters)
 		if err != nil {
@@ -215,6 +218,7 @@ func (m *master) accept() error {
 		in.left = m.checkDrained
 		m.m2 = append(m.m2, in)
 	}
+	m.accepting = true
 	return nil
 }
 
@@ -372,9 +376,7 @@ func (m *master) onDeadline() {
 func (m *master) onChange() {
 	if !m.accepting && !m.draining {
 		if s, _ := m.pool.state(m.pool.countServing()); s == StateReady || s == StateIdle {
-			if err := m.accept(); err != nil {
-				m.log.error(err.Error())
-			}
+			m.tryAccept()
 		}
 	}
 	m.rest.changed()
@@ -386,6 +388,25 @@ func (m *master) onChange() {
 		m.saveRecord()
 	}
 }
+
+// tryAccept begins to take requests once there is somebody to serve them. Until
+// it can, the master is not ready, whatever its workers are.
+func (m *master) tryAccept() {
+	if m.again.idx > 0 {
+		return // it was tried a moment ago
+	}
+	err := m.accept()
+	if m.deaf = ""; err == nil {
+		return
+	}
+	m.deaf = err.Error()
+	m.log.error(m.deaf + fmt.Sprintf("; the next try is in %v", deafRest))
+	m.again.f = m.pool.touch
+	m.loop.set(&m.again, deafRest)
+}
+
+// deafRest is how long a master waits that could not open its sockets.
+const deafRest = 2 * time.Second
 
 // digest is Digest, remembered: a spec that a master has is never changed, another
 // takes its place.
@@ -404,8 +425,11 @@ func (m *master) status() Status {
 	st.WantDigest = m.digest(m.spec)
 	st.RSS, st.Folder = residentSize(os.Getpid()), m.folder
 	st.Resting = m.rest.now()
-	if m.draining {
+	switch {
+	case m.draining:
 		st.State, st.Reason = StateStopping, "draining"
+	case m.deaf != "":
+		st.State, st.Reason, st.LastError = StateBackoff, m.deaf, m.deaf
 	}
 	return st
 }

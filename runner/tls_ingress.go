@@ -37,6 +37,7 @@ type tlsSocket struct {
 	file *os.File
 	ln   net.Listener
 	cert *bridge.Certificate
+	open bool // it accepts
 }
 
 func newTLSIngress(l *loop, p *pool, f *front, log *appLog, files func(string) (*os.File, error)) *tlsIngress {
@@ -84,18 +85,22 @@ func (in *tlsIngress) listen(s *appspec.HTTPSocket, fd int) error {
 }
 
 // accept begins to take connections.
-func (in *tlsIngress) accept() {
+func (in *tlsIngress) accept() error {
 	for _, s := range in.sockets {
-		if err := listenFile(s.file); err != nil {
-			in.log.error(fmt.Sprintf("cannot listen on %s: %v", s.name, err))
+		if s.open {
 			continue
 		}
+		if err := listenFile(s.file); err != nil {
+			return fmt.Errorf("cannot listen on %s: %w", s.name, err)
+		}
+		s.open = true
 		go func() {
 			if err := in.server.Serve(s.ln, s.cert); err != nil {
 				in.log.error(fmt.Sprintf("cannot serve %s: %v", s.name, err))
 			}
 		}()
 	}
+	return nil
 }
 
 // submit runs on the loop.
