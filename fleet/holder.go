@@ -64,18 +64,76 @@ func runHolder() {
 	}
 	l.SetUnlinkOnClose(false)
 	debug.FreeOSMemory()
+	path, id := holderPath(strings.TrimPrefix(os.Args[0], holderName)), os.Getenv(holderEnv)
 	held := map[string]*os.File{}
-	for first := true; first || len(held) > 0; first = false {
-		_ = l.SetDeadline(time.Now().Add(holderPatience))
-		c, err := l.AcceptUnix()
-		if err != nil {
-			break
+	for first := true; ; first = false {
+		var c *net.UnixConn
+		if first || len(held) > 0 {
+			_ = l.SetDeadline(time.Now().Add(holderPatience))
+			c, _ = l.AcceptUnix()
+		}
+		if c == nil {
+			if c = lastClient(l, path, id); c == nil {
+				break
+			}
 		}
 		serveHolder(c, held)
 		_ = c.Close()
 	}
-	_ = os.Remove(holderPath(strings.TrimPrefix(os.Args[0], holderName)))
 	os.Exit(0)
+}
+
+// holderEnv tells the holder which file is its socket: fileID of it.
+const holderEnv = "WSGID_HOLDER"
+
+// lastClient takes the holder's socket away, and returns who came in that very
+// moment, for whom it is put back. A file that is not the holder's own is another
+// holder's: it stays. The lock keeps that one from being made meanwhile.
+func lastClient(l *net.UnixListener, path, id string) *net.UnixConn {
+	unlock, err := lockHolder(path)
+	if err != nil {
+		return nil // a file too many does no harm
+	}
+	defer unlock()
+	mine := fileID(path) == id
+	if mine && os.Rename(path, path+".old") != nil {
+		return nil
+	}
+	_ = l.SetDeadline(time.Now().Add(10 * time.Millisecond))
+	c, err := l.AcceptUnix()
+	switch {
+	case !mine:
+	case err == nil:
+		_ = os.Rename(path+".old", path)
+	default:
+		_ = os.Remove(path + ".old")
+	}
+	if err != nil {
+		return nil
+	}
+	return c
+}
+
+// lockHolder keeps others from making or removing a holder's socket.
+func lockHolder(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return func() { _ = f.Close() }, nil
+}
+
+// fileID tells files apart, also those of one name; empty: there is none.
+func fileID(path string) string {
+	var st unix.Stat_t
+	if unix.Lstat(path, &st) != nil {
+		return ""
+	}
+	return fmt.Sprintf("%d:%d", st.Dev, st.Ino)
 }
 
 // serveHolder does what one client asks, until it goes.
@@ -147,11 +205,14 @@ func readPacket(c *net.UnixConn) (verb, name string, f *os.File, err error) {
 	if m > 0 {
 		msgs, err := unix.ParseSocketControlMessage(oob[:m])
 		if err != nil || len(msgs) != 1 {
-			return "", "", nil, fmt.Errorf("cannot read a descriptor: %w", err)
+			return "", "", nil, fmt.Errorf("cannot read a descriptor: %d messages came with it: %w", len(msgs), err)
 		}
 		fds, err := unix.ParseUnixRights(&msgs[0])
 		if err != nil || len(fds) != 1 {
-			return "", "", nil, fmt.Errorf("cannot read a descriptor: %w", err)
+			for _, fd := range fds {
+				_ = unix.Close(fd)
+			}
+			return "", "", nil, fmt.Errorf("cannot read a descriptor: %d came: %w", len(fds), err)
 		}
 		unix.CloseOnExec(fds[0])
 		_ = unix.SetNonblock(fds[0], true)
@@ -282,6 +343,11 @@ func (h *holding) set(app string, files map[string]*os.File) {
 // start needs mu: it executes the holder.
 func (h *holding) start() error {
 	path := holderPath(h.stateDir)
+	unlock, err := lockHolder(path)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	_ = os.Remove(path)
 	ln, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
 	if err != nil {
@@ -298,7 +364,7 @@ func (h *holding) start() error {
 	}
 	defer f.Close()
 	cmd := exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{holderName + h.stateDir}, Dir: "/", Env: []string{"PATH=" + os.Getenv("PATH")},
+		Path: "/proc/self/exe", Args: []string{holderName + h.stateDir}, Dir: "/", Env: []string{"PATH=" + os.Getenv("PATH"), holderEnv + "=" + fileID(path)},
 		ExtraFiles: []*os.File{f}, SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
 	if err := cmd.Start(); err != nil {

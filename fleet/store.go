@@ -26,6 +26,8 @@ import (
 //	STATE/fleet.lock            flock of the running daemon, its pid inside
 //	     /fleet.sock            its control socket
 //	     /daemon.json           who it is, for other users of the machine
+//	     /sockets.sock          of who holds the sockets of idle apps, see holder.go
+//	     /sockets.sock.lock     flock of whoever makes or removes it
 //	     /host/                 the Python host, package runner's
 //	     /apps/NAME/apply.lock  flock of whoever works on this app now
 //	DATA/apps/NAME/spec.json      the last good spec
