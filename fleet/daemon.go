@@ -7,10 +7,8 @@ import (
 	"maps"
 	"net/http"
 	"os"
-	"os/signal"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
@@ -46,6 +44,7 @@ type Daemon struct {
 	board        *board
 	killed       chan struct{} // closed: end masters without waiting
 	ending       atomic.Bool
+	signals      *signals
 	scrapes      chan struct{} // one for each scrape that goes on
 	metricsRetry time.Duration
 	ours         sync.Map // pids of masters that were started here and are not followed yet
@@ -86,9 +85,8 @@ func (d *Daemon) self() *DaemonStatus {
 // it could not begin.
 func (d *Daemon) Run(ctx context.Context) error {
 	d.since = time.Now()
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR2)
-	defer signal.Stop(signals)
+	d.signals = listenToSignals()
+	defer d.signals.stop()
 	if err := d.open(); err != nil {
 		return err
 	}
@@ -109,9 +107,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	actors.add(d.tell)
 	actors.add(d.begin)
 	actors.add(func(context.Context) { d.e.door.run() })
-	d.loop(ctx, signals)
+	d.loop(ctx)
 	d.Hooks.stopping()
-	d.shutdown(signals)
+	d.shutdown()
 	d.e.door.close()
 	d.e.holder.close()
 	actors.stop()

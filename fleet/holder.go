@@ -83,7 +83,7 @@ func runHolder() {
 	os.Exit(0)
 }
 
-// holderEnv tells the holder which file is its socket: fileID of it.
+// holderEnv tells the holder which file is its socket: socketID of it.
 const holderEnv = "WSGID_HOLDER"
 
 // lastClient takes the holder's socket away, and returns who came in that very
@@ -95,7 +95,7 @@ func lastClient(l *net.UnixListener, path, id string) *net.UnixConn {
 		return nil // a file too many does no harm
 	}
 	defer unlock()
-	mine := fileID(path) == id
+	mine := socketID(path) == id
 	if mine && os.Rename(path, path+".old") != nil {
 		return nil
 	}
@@ -127,8 +127,8 @@ func lockHolder(path string) (unlock func(), err error) {
 	return func() { _ = f.Close() }, nil
 }
 
-// fileID tells files apart, also those of one name; empty: there is none.
-func fileID(path string) string {
+// socketID tells files apart, also those of one name; empty: there is none.
+func socketID(path string) string {
 	var st unix.Stat_t
 	if unix.Lstat(path, &st) != nil {
 		return ""
@@ -364,7 +364,7 @@ func (h *holding) start() error {
 	}
 	defer f.Close()
 	cmd := exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{holderName + h.stateDir}, Dir: "/", Env: []string{"PATH=" + os.Getenv("PATH"), holderEnv + "=" + fileID(path)},
+		Path: "/proc/self/exe", Args: []string{holderName + h.stateDir}, Dir: "/", Env: []string{"PATH=" + os.Getenv("PATH"), holderEnv + "=" + socketID(path)},
 		ExtraFiles: []*os.File{f}, SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
 	if err := cmd.Start(); err != nil {

@@ -23,7 +23,7 @@ func holderSocket(t *testing.T, path string) *net.UnixListener {
 func TestHolderExpires(t *testing.T) {
 	path := filepath.Join(shortDir(t), "sockets.sock")
 	old := holderSocket(t, path)
-	oldID := fileID(path)
+	oldID := socketID(path)
 
 	c, err := net.Dial("unixpacket", path)
 	if err != nil {
@@ -33,7 +33,7 @@ func TestHolderExpires(t *testing.T) {
 	if last := lastClient(old, path, oldID); last == nil {
 		t.Error("who comes in the last moment is not served")
 	}
-	if fileID(path) != oldID {
+	if socketID(path) != oldID {
 		t.Error("a holder that serves on has no socket any more")
 	}
 
@@ -51,7 +51,7 @@ func TestHolderExpires(t *testing.T) {
 		_ = c.Close()
 		_, _ = successor.Accept()
 	}
-	if last := lastClient(successor, path, fileID(path)); last != nil {
+	if last := lastClient(successor, path, socketID(path)); last != nil {
 		t.Error("nobody came")
 	}
 	for _, left := range []string{path, path + ".old"} {

@@ -2,8 +2,6 @@ package fleet
 
 import (
 	"context"
-	"os"
-	"syscall"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
@@ -12,7 +10,7 @@ import (
 
 // loop is the one goroutine that has the directory read, decides which apps to
 // look at and feeds the watchdog: if it is stuck, so is the daemon.
-func (d *Daemon) loop(ctx context.Context, signals <-chan os.Signal) {
+func (d *Daemon) loop(ctx context.Context) {
 	every := d.Tick
 	if every <= 0 {
 		every = 30 * time.Second
@@ -49,16 +47,13 @@ func (d *Daemon) loop(ctx context.Context, signals <-chan os.Signal) {
 			}
 		case <-dog:
 			d.Hooks.watchdog()
-		case sig := <-signals:
-			switch sig {
-			case syscall.SIGHUP:
-				d.hangup(ctx)
-			case syscall.SIGUSR2:
-				d.upgrade()
-			default:
-				d.e.log.Info("stopping", "signal", sig.String())
-				return
-			}
+		case <-d.signals.hangup:
+			d.hangup(ctx)
+		case <-d.signals.upgrade:
+			d.upgrade()
+		case sig := <-d.signals.end:
+			d.e.log.Info("stopping", "signal", sig.String())
+			return
 		}
 	}
 }
@@ -268,6 +263,10 @@ func (d *Daemon) upgrade() {
 		d.e.log.Warn("apps are still being worked on; the new program finishes what was begun")
 	}
 	defer d.rec.resume()
+	if d.signals.ending() {
+		d.e.log.Info("not executed anew: the daemon was told to stop")
+		return
+	}
 	if err := d.Hooks.Upgrade(d); err != nil {
 		d.e.log.Error("cannot upgrade in place", "err", err, "next", "the running program goes on")
 	}

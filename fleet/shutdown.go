@@ -2,13 +2,11 @@ package fleet
 
 import (
 	"context"
-	"os"
-	"syscall"
 	"time"
 )
 
 // shutdown drains and stops every app. A further TERM or INT ends them at once.
-func (d *Daemon) shutdown(signals <-chan os.Signal) {
+func (d *Daemon) shutdown() {
 	d.ending.Store(true)
 	done := make(chan struct{})
 	go func() {
@@ -21,14 +19,12 @@ func (d *Daemon) shutdown(signals <-chan os.Signal) {
 		select {
 		case <-done:
 			return
-		case sig := <-signals:
-			if sig == syscall.SIGTERM || sig == syscall.SIGINT {
-				select {
-				case <-d.killed:
-				default:
-					d.e.log.Warn("ending all apps at once", "signal", sig.String())
-					close(d.killed)
-				}
+		case sig := <-d.signals.end:
+			select {
+			case <-d.killed:
+			default:
+				d.e.log.Warn("ending all apps at once", "signal", sig.String())
+				close(d.killed)
 			}
 		case <-d.events: // somebody still waits for a reread
 		case <-time.After(5 * time.Second):

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/url"
@@ -48,12 +49,13 @@ func upgrade(d *Daemon) error {
 	// Held over the exec, so that nothing is closed meanwhile.
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return reexec(startedAs, os.Args, Inherited{Lock: d.lock, Activated: d.Inherited.Activated, Kept: k.apps})
+	return reexec(startedAs, os.Args, Inherited{Lock: d.lock, Activated: d.Inherited.Activated, Kept: k.apps}, d.signals)
 }
 
 // reexec executes the program at path in the place of this process: pid, cgroup
-// and sockets stay. It returns only if that fails; nothing has changed then.
-func reexec(path string, args []string, in Inherited) error {
+// and sockets stay, and signals wait for the new program. It returns only if that
+// fails; nothing has changed then.
+func reexec(path string, args []string, in Inherited, s *signals) error {
 	if err := probe(path); err != nil {
 		return fmt.Errorf("cannot upgrade to %s: %w", path, err)
 	}
@@ -86,7 +88,9 @@ func reexec(path string, args []string, in Inherited) error {
 	err := passOn(in, pass)
 	if err == nil {
 		env := append(os.Environ(), inheritEnv+"="+strings.Join(entries, " "))
+		release := s.hold()
 		err = syscall.Exec(path, args, env)
+		release()
 	}
 	for _, fd := range fds {
 		unix.CloseOnExec(fd)
@@ -121,9 +125,11 @@ func passOn(in Inherited, pass func(name string, f *os.File) error) error {
 func probe(path string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), upgradeProbe)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, path, "version").CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("it does not tell its version: %w: %s", err, lastLines(string(out), 1))
+	var out bytes.Buffer
+	cmd := exec.CommandContext(ctx, path, "version")
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("it does not tell its version: %w: %s", err, lastLines(out.String(), 1))
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func TestHelperUpgrade(t *testing.T) {
 		Lock:      lock,
 		Activated: map[string]*os.File{"my web": given},
 		Kept:      map[string]map[string]*os.File{"blog": {"127.0.0.1:80": kept}},
-	})
+	}, nil)
 	fmt.Println("failed", err)
 	for _, f := range []*os.File{lock, kept, given} {
 		flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFD, 0)

@@ -57,12 +57,14 @@ type master struct {
 // runMaster is the main function of a master process.
 func runMaster() {
 	nameProcess(strings.TrimPrefix(os.Args[0], MasterTitle))
+	// From the first moment: what comes while it starts is done when it runs.
+	signals := listenToSignals()
 	boot, link, files, err := readBoot()
 	if err == nil {
 		var m *master
 		if m, err = newMaster(boot, files); err == nil {
 			answerBoot(link, "")
-			err = m.run()
+			err = m.run(signals)
 		}
 	}
 	if err != nil {
@@ -223,15 +225,15 @@ func (m *master) accept() error {
 }
 
 // run serves until the master has drained.
-func (m *master) run() error {
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGCHLD)
+func (m *master) run(signals []chan os.Signal) error {
 	signal.Ignore(unix.SIGPIPE)
-	go func() {
-		for s := range signals {
-			m.loop.post(func() { m.onSignal(s.(syscall.Signal)) })
-		}
-	}()
+	for _, c := range signals {
+		go func() {
+			for s := range c {
+				m.loop.post(func() { m.onSignal(s.(syscall.Signal)) })
+			}
+		}()
+	}
 	go m.control.serve()
 	time.AfterFunc(shedAfter, shed)
 	err := m.loop.run()
@@ -251,8 +253,22 @@ func (m *master) run() error {
 	return err
 }
 
+// listenToSignals gives each kind a channel of its own: none is pushed out by many
+// of another.
+func listenToSignals() (all []chan os.Signal) {
+	for _, kind := range [][]os.Signal{{unix.SIGTERM, unix.SIGINT}, {unix.SIGHUP}, {unix.SIGTTIN, unix.SIGTTOU}, {unix.SIGCHLD}} {
+		c := make(chan os.Signal, 16)
+		signal.Notify(c, kind...)
+		all = append(all, c)
+	}
+	return all
+}
+
 // onSignal: see the contract, section 6.
 func (m *master) onSignal(s syscall.Signal) {
+	if m.draining && s != unix.SIGCHLD {
+		return // it is on its way; the next master is told, if there is one
+	}
 	switch s { //nolint:exhaustive // only what run asked for comes
 	case unix.SIGCHLD:
 		m.pool.childs.onChild()

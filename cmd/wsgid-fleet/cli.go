@@ -15,6 +15,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/hold"
 )
 
 const programName = "wsgid-fleet"
@@ -153,6 +154,9 @@ func (c *cli) marked(cmd *cobra.Command) {
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c.began = true
+		if cmd.Name() != "run" {
+			hold.Listening() // it may only speak of something that is called run
+		}
 		return inner(cmd, args)
 	}
 }
