@@ -145,7 +145,8 @@ func handBatchOver(c *net.UnixConn, r *bufio.Reader, batch []handedConn) (taken 
 	}
 	line, err := readLine(r, maxControlRequest)
 	if err != nil {
-		return true, err
+		// Reset: the other side has gone without reading all of it.
+		return !errors.Is(err, unix.ECONNRESET), err
 	}
 	var ans controlAnswer
 	if err := json.Unmarshal(line, &ans); err != nil {

@@ -42,7 +42,7 @@ func TestSignalsBehindAnUpgrade(t *testing.T) {
 	flags := []string{"--dir", dir + "/d", "--state-dir", dir + "/s", "--data-dir", dir + "/data"}
 	status := func() string {
 		out, _ := exec.CommandContext(t.Context(), kit.fleet, append([]string{"status", "-o", "json"}, flags...)...).Output()
-		return string(out)
+		return strings.NewReplacer(" ", "", "\n", "").Replace(string(out))
 	}
 	until := func(what string, ok func() bool) {
 		t.Helper()
