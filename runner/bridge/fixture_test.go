@@ -89,7 +89,11 @@ func start(t *testing.T, limits Limits, app func(in *Incoming)) *fixture {
 	f.Server = &Server{
 		Submit: func(in *Incoming) { apps.Go(func() { app(in) }) },
 		Cancel: func(in *Incoming) { f.cancelled <- in },
-		Limits: func() Limits { return f.limit },
+		Limits: func() Limits {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return f.limit
+		},
 		Log: func(line string) {
 			f.mu.Lock()
 			defer f.mu.Unlock()

@@ -119,13 +119,18 @@ func convert(hr *http.Request, r *wsgi.Request) (status int, reason string) {
 	}
 	r.Method, r.Proto, r.Host = []byte(hr.Method), "HTTP/2.0", []byte(hr.Host)
 	r.Chunked = hr.ContentLength < 0
+	size := len(hr.Method) + len(target) + len(hr.Host)
 	for name, values := range hr.Header {
 		for _, v := range values {
+			size += len(name) + len(v) + len(": \r\n")
 			r.Headers = append(r.Headers, wsgi.Header{Name: []byte(name), Value: []byte(v)})
 		}
 	}
 	if len(r.Headers) > http1.DefaultMaxFields {
 		return 431, "too many headers"
+	}
+	if size > http1.DefaultMaxHead {
+		return 431, "headers are too long"
 	}
 	return 0, ""
 }

@@ -81,8 +81,8 @@ type Server struct {
 
 	once     sync.Once
 	h2       *http.Server
-	h2conns  chan *tls.Conn // accepted, handshake done, HTTP/2; read by h2
-	h2closed chan struct{}  // closed when h2conns has no reader any more
+	h2conns  chan *h2conn  // accepted, handshake done, HTTP/2; read by h2
+	h2closed chan struct{} // closed when h2conns has no reader any more
 	h2once   sync.Once
 
 	mu        sync.Mutex
@@ -109,21 +109,23 @@ func (s *Server) init() {
 		s.conns = map[*conn1]struct{}{}
 		s.raw = map[net.Conn]struct{}{}
 		s.http2 = map[net.Conn]struct{}{}
-		s.h2conns = make(chan *tls.Conn)
+		s.h2conns = make(chan *h2conn)
 		s.h2closed = make(chan struct{})
 		limits := s.Limits()
 		var protocols http.Protocols
-		protocols.SetHTTP2(true)
+		protocols.SetUnencryptedHTTP2(true) // TLS is taken off before, see h2conn
 		s.h2 = &http.Server{
 			Handler:           http.HandlerFunc(s.serveHTTP2),
 			Protocols:         &protocols,
 			IdleTimeout:       limits.KeepAliveTimeout,
 			ReadHeaderTimeout: limits.HeaderTimeout,
-			MaxHeaderBytes:    http1.DefaultMaxHead,
-			ErrorLog:          log.New(logWriter{s}, "", 0),
+			// net/http closes the connection on a head that is much too large: we refuse
+			// it before, see convert.
+			MaxHeaderBytes: 4 * http1.DefaultMaxHead,
+			ErrorLog:       log.New(logWriter{s}, "", 0),
 			ConnState: func(c net.Conn, state http.ConnState) {
 				if state == http.StateClosed {
-					s.forget(c.(*tls.Conn).NetConn())
+					s.forget(c.(*h2conn).raw())
 				}
 			},
 		}
@@ -206,12 +208,18 @@ func (s *Server) greet(c net.Conn, config *tls.Config) {
 		s.forget(c)
 		return
 	}
-	if tc.ConnectionState().NegotiatedProtocol == "h2" {
+	if state := tc.ConnectionState(); state.NegotiatedProtocol == "h2" {
+		if !adequate(state) {
+			s.log(from(s.peer(c).RemoteAddr) + ": closed: HTTP/2 over " + tls.CipherSuiteName(state.CipherSuite) + ", which is too weak for it")
+			s.forget(c)
+			s.greeting.Done()
+			return
+		}
 		s.mu.Lock()
 		s.http2[c] = struct{}{}
 		s.mu.Unlock()
 		select {
-		case s.h2conns <- tc:
+		case s.h2conns <- newH2conn(s, tc):
 		case <-s.h2closed:
 			s.forget(c)
 		}

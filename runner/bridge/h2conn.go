@@ -1,0 +1,117 @@
+package bridge
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// h2conn is a connection on which HTTP/2 was agreed. It follows the frames that
+// net/http reads (RFC 9113, section 4.1), which waits for ever for the rest of a
+// request's head: one that is not whole within Limits.HeaderTimeout ends the
+// connection, where nothing but that rest may come until then (section 4.3).
+//
+// It is no *tls.Conn on purpose: net/http would take that over by itself.
+type h2conn struct {
+	net.Conn
+	s *Server
+
+	// Of the one goroutine that reads.
+	preface int     // bytes of the client's preface still to come
+	head    [9]byte // of a frame
+	have    int     // bytes of head
+	left    int     // bytes of the frame still to come
+	inHead  bool    // a HEADERS frame without END_HEADERS came, and no CONTINUATION with it
+	waiting *time.Timer
+	late    atomic.Bool // nothing is to be said of it any more
+}
+
+const (
+	h2Preface        = len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+	frameData        = 0x0
+	frameHeaders     = 0x1
+	frameContinue    = 0x9
+	flagEndOfHeaders = 0x4
+)
+
+func newH2conn(s *Server, c *tls.Conn) *h2conn { return &h2conn{Conn: c, s: s, preface: h2Preface} }
+
+func (c *h2conn) raw() net.Conn { return c.Conn.(*tls.Conn).NetConn() }
+
+// Close implements net.Conn.
+func (c *h2conn) Close() error {
+	c.late.Store(true) // a head that is waited for is nobody's fault any more
+	return c.Conn.Close()
+}
+
+// adequate tells whether HTTP/2 may run over what was agreed (RFC 9113, section
+// 9.2.2).
+func adequate(s tls.ConnectionState) bool {
+	switch s.CipherSuite {
+	case tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256:
+		return true
+	}
+	return s.Version >= tls.VersionTLS13
+}
+
+func (c *h2conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.follow(b[:n])
+	switch half := err == nil && c.half(); {
+	case !half && c.waiting != nil:
+		c.waiting.Stop()
+		c.waiting = nil
+	case half && c.waiting == nil:
+		if limit := c.s.Limits().HeaderTimeout; limit > 0 {
+			c.waiting = time.AfterFunc(limit, func() { c.expire(limit) })
+		}
+	}
+	return n, err
+}
+
+// half tells that a part of a head is there, and not all.
+func (c *h2conn) half() bool {
+	return c.inHead || c.have > 0 || c.left > 0 && c.head[3] != frameData
+}
+
+// follow takes note of what was read.
+func (c *h2conn) follow(b []byte) {
+	for len(b) > 0 {
+		switch {
+		case c.preface > 0:
+			n := min(c.preface, len(b))
+			c.preface -= n
+			b = b[n:]
+			continue
+		case c.left > 0:
+			n := min(c.left, len(b))
+			c.left -= n
+			b = b[n:]
+		default:
+			n := copy(c.head[c.have:], b)
+			c.have += n
+			b = b[n:]
+			if c.have < len(c.head) {
+				return
+			}
+			c.have = 0
+			c.left = int(c.head[0])<<16 | int(c.head[1])<<8 | int(c.head[2])
+		}
+		if kind := c.head[3]; c.left == 0 && (kind == frameHeaders || kind == frameContinue) {
+			c.inHead = c.head[4]&flagEndOfHeaders == 0
+		}
+	}
+}
+
+func (c *h2conn) expire(limit time.Duration) {
+	if c.late.Swap(true) {
+		return
+	}
+	p := c.s.peer(c.raw())
+	c.s.log(fmt.Sprintf("%s: 408: the head of an HTTP/2 request did not arrive within %v (request.header_timeout); the connection is closed", from(p.RemoteAddr), limit))
+	c.s.refused(p, 408)
+	_ = c.raw().Close()
+}
