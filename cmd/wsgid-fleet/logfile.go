@@ -40,6 +40,7 @@ type logFile struct {
 	root   *appdir.RootFs // closed by close
 	// elsewhere says where the log goes by its spec; empty: into the file.
 	elsewhere string
+	state     string // of the app, with its reason
 	files     []*os.File
 	read      *bufio.Reader // of files[0]
 	// partial is the begin of a line whose end is not written yet.

@@ -102,9 +102,12 @@ func (c *cli) openLogs(ctx context.Context, apps []string, n int) (sources []*lo
 		dir = status.Daemon.Dir
 	}
 	set, _ := c.load(dir) // only to tell where logs go; nil: nobody knows
-	folders := map[string]string{}
+	folders, states := map[string]string{}, map[string]string{}
 	for _, app := range status.Apps {
 		folders[app.Name] = app.Path
+		if app.Reason != "" {
+			states[app.Name] = "; the app is " + app.State + ": " + oneLine(app.Reason)
+		}
 	}
 	defer func() {
 		if err != nil {
@@ -123,12 +126,13 @@ func (c *cli) openLogs(ctx context.Context, apps []string, n int) (sources []*lo
 			return sources, c.noApp("show logs of", app, status)
 		}
 		if folder == "" {
-			return sources, fmt.Errorf("cannot show logs of %s: no good spec was ever seen, so its app folder is not known", app)
+			return sources, fmt.Errorf("cannot show logs of %s: no good spec was ever seen, so its app folder is not known%s", app, states[app])
 		}
 		s, err := openLog(app, folder, n)
 		if err != nil {
-			return sources, err
+			return sources, fmt.Errorf("%w%s", err, states[app])
 		}
+		s.state = states[app]
 		s.elsewhere = elsewhere(set, app)
 		sources = append(sources, s)
 	}
@@ -140,7 +144,7 @@ func noLog(s *logFile) error {
 	if s.elsewhere != "" {
 		return fmt.Errorf("cannot show logs of %s: its %s", s.app, s.elsewhere)
 	}
-	return fmt.Errorf("cannot show logs of %s: no file %s", s.app, filepath.Join(s.folder, logName))
+	return fmt.Errorf("cannot show logs of %s: no file %s%s", s.app, filepath.Join(s.folder, logName), s.state)
 }
 
 // elsewhere says where an app's log goes if that is not its file, as far as the
