@@ -283,6 +283,12 @@ func (l *appLog) pidFile(kind string, pid int, alive bool) {
 		f, err = l.root.OpenRegular(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	}
 	if err != nil {
+		if l.root.ReadOnly() {
+			if kind == "master" {
+				l.info("no pid files are written: the app folder is on a read-only file system")
+			}
+			return
+		}
 		l.warn(fmt.Sprintf("cannot write %s: %v", name, err))
 		return
 	}

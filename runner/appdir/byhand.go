@@ -60,6 +60,9 @@ func Init(fsys *RootFs) ([]string, error) {
 // RepairFolders is Repair without wsgid.json and django.json.
 func RepairFolders(fsys afero.Fs, spec *appspec.Spec, owner Owner, live func(pid int) bool) ([]Problem, error) {
 	r := newRepair(fsys, spec, owner, live)
+	if immutable(fsys, spec) {
+		return r.run(r.complete)
+	}
 	return r.run(r.folder, r.folders, r.leftovers, r.pidFiles)
 }
 

@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/afero"
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
 // mountTmpfs mounts a small tmpfs and returns its path.
@@ -71,7 +73,7 @@ func TestReadOnlyDisk(t *testing.T) {
 		t.Errorf("a sound folder on a read-only disk: %v", p)
 	}
 	s.Debug = true
-	want := "cannot write PATH/wsgid.json: read-only file system; mount it writable: the program keeps pid files and logs there"
+	want := "cannot write PATH/wsgid.json: read-only file system; mount it writable: the program keeps pid files and logs there; a complete app folder is also served from a read-only disk, where the spec says log { target = \"stderr\" } or \"journal\""
 	if got := repairFails(t, s); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -80,7 +82,41 @@ func TestReadOnlyDisk(t *testing.T) {
 		t.Errorf("plan on a read-only disk: %v, %v", plan, err)
 	}
 	s2 := specAt(filepath.Join(dir, "other"))
-	want = "cannot create app folder PATH: read-only file system; mount it writable: the program keeps pid files and logs there"
+	want = "cannot create app folder PATH: read-only file system; mount it writable: the program keeps pid files and logs there; a complete app folder is also served from a read-only disk, where the spec says log { target = \"stderr\" } or \"journal\""
+	if got := repairFails(t, s2); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// An app folder in an image is sound, as far as nothing has to be written there:
+// the log has another place.
+func TestReadOnlyImage(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount")
+	}
+	dir := mountTmpfs(t, "size=1m")
+	s := specAt(filepath.Join(dir, "blog"))
+	s.Log.Target, s.Django = "stderr", nil
+	if err := os.MkdirAll(filepath.Join(s.Path, "app"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	if p := mustRepair(t, s); len(p) > 0 {
+		t.Errorf("repairs %v", p)
+	}
+	if p, err := Check(open(t, s.Path), s, testOwner(), noneLive); err != nil || len(p) > 0 {
+		t.Errorf("plans %v, %v", p, err)
+	}
+	s.Django = &appspec.Django{Overrides: map[string]any{"DEBUG": true}}
+	want := "cannot write PATH/django.json: read-only file system; django.overrides of the spec would have no effect: mount it writable, or put this file there"
+	if got := repairFails(t, s); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	s2 := specAt(filepath.Join(dir, "blog", "app"))
+	s2.Log.Target, s2.Django = "journal", nil
+	want = "cannot use PATH as app folder: it holds no app, and lies on a read-only file system; put the code there, or mount it writable"
 	if got := repairFails(t, s2); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -21,7 +21,7 @@ func explain(err error, path string) error {
 	case errors.Is(err, unix.EDQUOT):
 		return fmt.Errorf("%w; what was there is unharmed: raise the quota, or make room below %s", err, path)
 	case errors.Is(err, unix.EROFS):
-		return fmt.Errorf("%w; mount it writable: the program keeps pid files and logs there", err)
+		return fmt.Errorf("%w; mount it writable: the program keeps pid files and logs there; a complete app folder is also served from a read-only disk, where the spec says log { target = \"stderr\" } or \"journal\"", err)
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		return fmt.Errorf("%w; the program runs as %s: run it as root, or as the user that the folder belongs to", err, userName(unix.Geteuid()))
 	}

@@ -30,6 +30,9 @@ func (p Problem) String() string { return p.Path + ": " + p.What + " (" + p.Why 
 // The error is what a repair cannot mend; the problems before it are returned
 // too.
 func Check(fsys afero.Fs, spec *appspec.Spec, owner Owner, live func(pid int) bool) ([]Problem, error) {
+	if immutable(fsys, spec) {
+		return Repair(fsys, spec, owner, live)
+	}
 	return Repair(newOverlay(fsys), spec, owner, live)
 }
 
@@ -37,6 +40,9 @@ func Check(fsys afero.Fs, spec *appspec.Spec, owner Owner, live func(pid int) bo
 // at the first thing that it cannot mend.
 func Repair(fsys afero.Fs, spec *appspec.Spec, owner Owner, live func(pid int) bool) ([]Problem, error) {
 	r := newRepair(fsys, spec, owner, live)
+	if immutable(fsys, spec) {
+		return r.run(r.complete, r.djangoHolds)
+	}
 	return r.run(r.folder, r.folders, r.leftovers, r.pidFiles, r.config)
 }
 
