@@ -61,6 +61,7 @@ func (p *operations) Plan(ctx context.Context, apps []string) (*Plan, error) {
 			plan.Faults = append(plan.Faults, f)
 		}
 	}
+	plan.Warnings = sharedUsers(set)
 	named := len(apps) > 0
 	parallel(len(chosen), 8, func(i int) {
 		plan.Apps[i] = p.e.plan(ctx, chosen[i], named)

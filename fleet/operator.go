@@ -47,6 +47,8 @@ type Result struct {
 type Plan struct {
 	Apps   []AppPlan       `json:"apps"`
 	Faults []appspec.Fault `json:"faults"` // files that are broken; their apps keep their last good spec
+	// Warnings are what an operator should know of the specs together, a sentence each.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // AppPlan is the part of one app: pure, made by MakePlan.
@@ -103,6 +105,8 @@ type Status struct {
 	Apps    []AppStatus   `json:"apps"`
 	// Faults are broken files that name no app of their own.
 	Faults []appspec.Fault `json:"faults,omitempty"`
+	// Warnings are as in a Plan.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // DaemonStatus is the running daemon.

@@ -33,6 +33,7 @@ func (e *engine) status(ctx context.Context, daemon *DaemonStatus) *Status {
 	}
 	st.Apps = kept
 	st.Faults = orphanFaults(set, setErr, e.opts.Dir)
+	st.Warnings = sharedUsers(set)
 	return st
 }
 

@@ -11,6 +11,7 @@ import (
 
 // writePlan writes a plan for people: a block an app, and a line of sums.
 func writePlan(w io.Writer, s style, plan *fleet.Plan) {
+	defer writeWarnings(w, s, plan.Warnings)
 	sums := map[string]int{}
 	changed, same, held := 0, 0, 0
 	for _, app := range plan.Apps {
@@ -43,6 +44,13 @@ func writePlan(w io.Writer, s style, plan *fleet.Plan) {
 		}
 	}
 	fmt.Fprintf(w, "\n%s to change: %s; %d unchanged%s.\n", count(changed, "app"), strings.Join(parts, ", "), same, without)
+}
+
+// writeWarnings writes what an operator should know of the specs together.
+func writeWarnings(w io.Writer, s style, warnings []string) {
+	for _, text := range warnings {
+		fmt.Fprintln(w, s.paint(yellow, "warning: "+oneLine(text)))
+	}
 }
 
 // kindOf is the one word for what happens to an app: the kind of disruption, or

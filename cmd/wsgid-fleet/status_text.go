@@ -38,6 +38,9 @@ func (v statusView) write(w io.Writer, status *fleet.Status) {
 	for _, f := range status.Faults {
 		fmt.Fprintln(w, v.style.paint(red, cut("broken: "+oneLine(f.Summary), v.style.width)))
 	}
+	if !v.one {
+		writeWarnings(w, v.style, status.Warnings)
+	}
 }
 
 // statePaint is the colour of a state.
