@@ -29,7 +29,7 @@ type Client struct {
 func Connect(ctx context.Context, o Options) (Operator, error) {
 	named, anyNamed, log := o.Dir != "", o.Dir != "" || o.StateDir != "", o.Log
 	o = o.withDefaults()
-	store := &Store{Dir: o.StateDir, fs: o.fs}
+	store := &Store{Dir: o.StateDir, Data: o.DataDir, fs: o.fs}
 	if _, err := os.Lstat(o.StateDir); err == nil {
 		if _, err := store.check(); err != nil {
 			if e := neighbourOf(o.StateDir); e != nil {
@@ -54,6 +54,11 @@ func Connect(ctx context.Context, o Options) (Operator, error) {
 			mine, _ := store.Apps()
 			if err := o.neighbour(anyNamed || len(mine) > 0); err != nil {
 				return nil, err
+			}
+			if o.stateChosen {
+				if err := daemonElsewhere(ctx, o); err != nil {
+					return nil, err
+				}
 			}
 			o.Log = log
 			return OpenLocal(o)

@@ -59,6 +59,7 @@ type Daemon struct {
 	waiting []func()               // run by the loop after the next load; the loop's
 	looping context.Context        // ends with the loop
 	adopted chan struct{}          // closed when the first load has queued everything
+	healing bool                   // the state directory is to be made anew; the loop\'s
 	turnAt  int                    // the next app that a tick looks at; the loop's
 
 	stateMu sync.Mutex
@@ -128,6 +129,11 @@ func (d *Daemon) open() error {
 		return err
 	}
 	d.e = e
+	if e.opts.stateChosen && d.Inherited.Lock == nil {
+		if err := daemonElsewhere(context.Background(), e.opts); err != nil {
+			return err
+		}
+	}
 	if d.lock = d.Inherited.Lock; d.lock == nil {
 		if d.lock, err = e.store.lockDaemon(); err != nil {
 			return err
@@ -163,6 +169,8 @@ func (d *Daemon) open() error {
 	d.rec = newReconciler(e)
 	d.rec.after = d.after
 	d.sup = newSupervisor()
+	e.followed = d.sup.of
+	e.machine.restore(context.Background(), e.store.Dir)
 	d.sup.changed, d.sup.ended, d.sup.hangs = d.changed, d.masterEnded, d.masterHangs
 	if d.Pulse > 0 {
 		d.sup.pulse, d.sup.patience = d.Pulse, d.Pulse

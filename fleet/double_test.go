@@ -314,3 +314,5 @@ func shortDir(t *testing.T) string {
 }
 
 func (fakeFolders) around(afero.Fs, *appspec.Spec) surrounding { return surrounding{} }
+
+func (m *fakeMachine) restore(context.Context, string) []string { return nil }

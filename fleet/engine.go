@@ -19,22 +19,23 @@ import (
 // engine is what daemon and command have in common: it reads the directory and
 // brings one app at a time to its spec.
 type engine struct {
-	opts    Options
-	fs      afero.Fs
-	disk    *bounded.Fs // fs, for what may lie on a disk that does not answer
-	store   *Store
-	machine machine
-	folders folders
-	log     *slog.Logger
-	keep    *keeper         // nil: not the daemon
-	door    *doorman        // nil: likewise
-	holder  *holding        // nil: not the daemon, or the service manager holds the sockets
-	kill    <-chan struct{} // closed: stops end masters at once; nil: never
-	now     func() time.Time
-	started func(spec *appspec.Spec, pid int)
-	updated func(spec *appspec.Spec, pid int)
-	events  events
-	hung    sync.Map // pids of masters that are known not to answer
+	opts     Options
+	fs       afero.Fs
+	disk     *bounded.Fs // fs, for what may lie on a disk that does not answer
+	store    *Store
+	machine  machine
+	folders  folders
+	log      *slog.Logger
+	keep     *keeper         // nil: not the daemon
+	door     *doorman        // nil: likewise
+	holder   *holding        // nil: not the daemon, or the service manager holds the sockets
+	kill     <-chan struct{} // closed: stops end masters at once; nil: never
+	now      func() time.Time
+	started  func(spec *appspec.Spec, pid int)
+	updated  func(spec *appspec.Spec, pid int)
+	followed func(app string) []master // live masters that somebody follows
+	events   events
+	hung     sync.Map // pids of masters that are known not to answer
 
 	loadMu    sync.Mutex        // one load at a time; guards what follows
 	cache     appspec.Cache     // of the spec directory
@@ -48,7 +49,8 @@ type engine struct {
 	missing  map[string]bool // apps that the directory has named before
 	lastWent time.Time       // when it lost one of them last
 	gone     map[string]bool // apps that were taken out of the directory, as far as is known
-	grace    time.Duration   // how long an app must be missing to be gone; 0: at once
+	memories map[string]memory
+	grace    time.Duration // how long an app must be missing to be gone; 0: at once
 }
 
 func newEngine(o Options) (*engine, error) {
@@ -60,9 +62,9 @@ func newEngine(o Options) (*engine, error) {
 	return &engine{
 		opts: o, fs: o.fs, disk: &bounded.Fs{Fs: o.fs, Limit: diskLimit}, store: store, machine: o.machine, folders: o.folders, log: o.Log,
 		now: time.Now, started: func(*appspec.Spec, int) {},
-		updated: func(*appspec.Spec, int) {},
-		setErr:  errors.New("the spec directory was not read yet"), missing: map[string]bool{},
-		gone: map[string]bool{}, homes: map[string]string{},
+		updated: func(*appspec.Spec, int) {}, followed: func(string) []master { return nil },
+		setErr: errors.New("the spec directory was not read yet"), missing: map[string]bool{},
+		gone: map[string]bool{}, memories: map[string]memory{}, homes: map[string]string{},
 	}, nil
 }
 
@@ -149,6 +151,9 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 	}
 	defer unlock()
 	rem := e.store.Recall(name)
+	if e.remind(name, &rem) {
+		e.saveReminded(name, rem)
+	}
 	for _, r := range rem.Rubbish {
 		e.log.Warn(r, "app", name)
 		e.events.publish(Event{At: e.now(), App: name, State: "warning", Message: r})
@@ -166,6 +171,7 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 	if w.Invalid != "" {
 		return out
 	}
+	e.memorize(name, w, rem)
 	o := e.observe(ctx, name, rem, w.Spec)
 	if o.FindErr != nil {
 		// Masters may run that are not seen: nothing is started beside them.
@@ -308,5 +314,6 @@ func (e *engine) applier(name string, idle func(func())) *Applier {
 func (e *engine) look(ctx context.Context, name string) (want, Observed) {
 	set, setErr := e.snapshot()
 	rem := e.store.Recall(name)
+	e.remind(name, &rem)
 	return wanted(set, setErr, name, rem.LastGood), e.observe(ctx, name, rem, nil)
 }

@@ -25,6 +25,7 @@ func OpenLocal(o Options) (*Local, error) {
 		return nil, err
 	}
 	e.store.takeOver(e.log)
+	e.machine.restore(context.Background(), e.store.Dir)
 	// Of a daemon that was killed: the apps that it was waiting for on our behalf.
 	if c, err := dialHolder(e.store.Dir); err == nil {
 		_ = c.Close()

@@ -106,12 +106,14 @@ func (d *Daemon) read(force bool) {
 		if set != nil {
 			also = watchedPaths(set)
 		}
+		also = append(also, d.e.store.Dir, d.e.store.lockPath(), d.e.store.socketPath())
 		d.refresh(also) // a watch may have ended without a word
 		if load && set != nil {
 			around = d.e.surroundings(set)
 		}
 		d.post(d.looping, func() {
 			d.loading = false
+			d.lookForSweep()
 			if load {
 				d.print, d.ticks = now, 0
 				d.compare(set, err, around)

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"os"
+	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
@@ -13,6 +14,8 @@ import (
 type machine interface {
 	start(ctx context.Context, o runner.StartOptions) (master, error)
 	find(stateDir, app string) ([]master, error)
+	// restore has the masters that the state directory has lost noted there anew.
+	restore(ctx context.Context, stateDir string) (apps []string)
 }
 
 // master is one live master: runner.Handle, whose documentation holds.
@@ -51,6 +54,26 @@ func (realMachine) find(stateDir, app string) ([]master, error) {
 		ms[i] = realMaster{h}
 	}
 	return ms, nil
+}
+
+// restoreLimit is how long masters may take to note themselves anew.
+const restoreLimit = 2 * time.Second
+
+func (realMachine) restore(ctx context.Context, stateDir string) (apps []string) {
+	ctx, cancel := context.WithTimeout(ctx, restoreLimit)
+	defer cancel()
+	lost := runner.FindSwept(stateDir)
+	for _, h := range lost {
+		if h.Restore() == nil {
+			apps = append(apps, h.App)
+		}
+	}
+	for _, h := range lost {
+		for h.Swept() && h.Alive() && ctx.Err() == nil {
+			pause(ctx, 5*time.Millisecond)
+		}
+	}
+	return apps
 }
 
 type realMaster struct{ *runner.Handle }

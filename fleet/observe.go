@@ -32,6 +32,7 @@ type Seen struct {
 	Status runner.Status
 	Err    error // it does not answer
 	Hung   bool  // nor has it for a while
+	Swept  bool  // nor will it: its control socket is gone for good
 	master master
 }
 
@@ -125,9 +126,16 @@ func (e *engine) masters(ctx context.Context, name string) ([]Seen, error) {
 		e.log.Error("cannot look for masters", "app", name, "err", err)
 		return nil, fmt.Errorf("cannot look for masters of app %s: %w", name, err)
 	}
+	ms, mute := e.unseen(ctx, name, ms)
+	known := len(ms)
+	ms = append(ms, mute...)
 	seen := make([]Seen, len(ms))
 	var wg sync.WaitGroup
 	for i, m := range ms {
+		if i >= known {
+			seen[i] = Seen{Record: m.record(), Err: errSwept, Swept: true, master: m}
+			continue
+		}
 		wg.Go(func() {
 			_, hung := e.hung.Load(m.record().PID)
 			limit := answerTimeout

@@ -27,7 +27,7 @@ type Options struct {
 	Version string       // of the program, as status shows it
 	Log     *slog.Logger // nil: slog.Default
 
-	dataChosen bool // DataDir was chosen here, nobody has named it
+	dataChosen, stateChosen bool // DataDir or StateDir was chosen here, nobody has named it
 
 	systemDir string // state directory of root's fleet; empty: runner.SystemStateDir
 
@@ -41,7 +41,7 @@ func (o Options) withDefaults() Options {
 		o.Dir = DefaultDir
 	}
 	if o.StateDir == "" {
-		o.StateDir = runner.DefaultStateDir()
+		o.StateDir, o.stateChosen = runner.DefaultStateDir(), true
 	}
 	if o.systemDir == "" {
 		o.systemDir = runner.SystemStateDir

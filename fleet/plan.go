@@ -327,6 +327,9 @@ func (p *planner) same(cur Seen) {
 	case p.o.Asked.Retry && cur.Err == nil && cur.Status.RolloutError != "" && !cur.elsewhere(p.digest):
 		p.Disruption = appspec.Rolling
 		p.act(ActionRoll, "start was asked for, and its last rollout failed")
+	case cur.Swept:
+		p.Disruption = appspec.Replace
+		p.replace(fmt.Sprintf("its master (pid %d) cannot be asked any more: %v", cur.PID, cur.Err))
 	case cur.Hung:
 		p.Disruption = appspec.Replace
 		p.replace(fmt.Sprintf("its master (pid %d) hangs", cur.PID))

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,12 +24,13 @@ type supervisor struct {
 	pulse, patience time.Duration
 
 	mu      sync.Mutex
-	masters map[int]string // followed ones by pid
+	masters map[int]string      // followed ones by pid
+	handles map[string][]master // likewise, by app
 }
 
 func newSupervisor() *supervisor {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &supervisor{ctx: ctx, cancel: cancel, masters: map[int]string{}, pulse: 15 * time.Second, patience: 3 * time.Second}
+	return &supervisor{ctx: ctx, cancel: cancel, masters: map[int]string{}, handles: map[string][]master{}, pulse: 15 * time.Second, patience: 3 * time.Second}
 }
 
 func (s *supervisor) close() {
@@ -45,6 +47,7 @@ func (s *supervisor) follow(app string, m master) bool {
 		return false
 	}
 	s.masters[rec.PID] = app
+	s.handles[app] = append(s.handles[app], m)
 	ctx, cancel := context.WithCancel(s.ctx)
 	s.wg.Add(2)
 	go func() {
@@ -53,6 +56,10 @@ func (s *supervisor) follow(app string, m master) bool {
 		err := m.Wait(ctx)
 		s.mu.Lock()
 		delete(s.masters, rec.PID)
+		s.handles[app] = slices.DeleteFunc(s.handles[app], func(x master) bool { return x.record().PID == rec.PID })
+		if len(s.handles[app]) == 0 {
+			delete(s.handles, app)
+		}
 		s.mu.Unlock()
 		if err == nil && s.ctx.Err() == nil {
 			s.ended(app, rec.PID, rec.Since)
@@ -63,6 +70,27 @@ func (s *supervisor) follow(app string, m master) bool {
 		s.listen(ctx, app, m)
 	}()
 	return true
+}
+
+// of are the followed masters of an app.
+func (s *supervisor) of(app string) []master {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.handles[app])
+}
+
+// swept tells that a followed master has lost its record or its socket.
+func (s *supervisor) swept() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, ms := range s.handles {
+		for _, m := range ms {
+			if r, ok := m.(realMaster); ok && r.Swept() && r.Alive() {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // listen asks again and again for the next state, and now and then for any: a

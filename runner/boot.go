@@ -205,7 +205,7 @@ func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.Fil
 	}
 	// The data plane is one goroutine; a second processor serves the others. Said
 	// here, the runtime does not set up one for each that the machine has.
-	pid, err := syscall.ForkExec("/proc/self/exe", []string{MasterTitle + o.Spec.Name}, &syscall.ProcAttr{
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{MasterTitle + o.Spec.Name, o.StateDir}, &syscall.ProcAttr{
 		Dir: "/", Env: append(workerEnv(os.Environ()), "GODEBUG=madvdontneed=1", "GOMAXPROCS=2", "TMPDIR="+os.Getenv("TMPDIR")), Files: fds,
 		Sys: sys,
 	})

@@ -43,8 +43,8 @@ type controlAnswer struct {
 // sends rubbish costs its own connection only.
 type controlServer struct {
 	m    *master
-	ln   *net.UnixListener
 	mu   sync.Mutex
+	ln   *net.UnixListener          // guarded by mu
 	open map[*net.UnixConn]struct{} // guarded by mu
 	over bool                       // guarded by mu
 
@@ -69,7 +69,35 @@ func shortPath(path string) (string, func(), error) {
 }
 
 func newControlServer(m *master) (*controlServer, error) {
-	path := controlPath(m.dir, os.Getpid())
+	ln, err := listenControl(m.dir)
+	if err != nil {
+		return nil, err
+	}
+	return &controlServer{m: m, ln: ln, open: map[*net.UnixConn]struct{}{}}, nil
+}
+
+// rebind listens at the path anew, as the socket's file is gone.
+func (s *controlServer) rebind() error {
+	ln, err := listenControl(s.m.dir)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	old := s.ln
+	s.ln = ln
+	s.mu.Unlock()
+	go s.serve()
+	return old.Close()
+}
+
+func (s *controlServer) listener() *net.UnixListener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ln
+}
+
+func listenControl(dir string) (*net.UnixListener, error) {
+	path := controlPath(dir, os.Getpid())
 	_ = os.Remove(path)
 	short, done, err := shortPath(path)
 	if err != nil {
@@ -83,12 +111,13 @@ func newControlServer(m *master) (*controlServer, error) {
 	ln.SetUnlinkOnClose(false)
 	// The folder is 0700 already; this is the second lock.
 	_ = os.Chmod(path, 0o600)
-	return &controlServer{m: m, ln: ln, open: map[*net.UnixConn]struct{}{}}, nil
+	return ln, nil
 }
 
 func (s *controlServer) serve() {
+	ln := s.listener()
 	for {
-		c, err := s.ln.AcceptUnix()
+		c, err := ln.AcceptUnix()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
 				return
@@ -109,7 +138,7 @@ func (s *controlServer) serve() {
 // close ends the server and the connections of clients that wait. Who asked for
 // the end gets his answer first.
 func (s *controlServer) close() {
-	_ = s.ln.Close()
+	_ = s.listener().Close()
 	s.answering.Wait()
 	s.mu.Lock()
 	s.over = true

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"time"
@@ -177,7 +178,11 @@ func (h *Handle) Drain(ctx context.Context, successor *Handle) error {
 	if successor != nil {
 		req.Successor = controlPath(successor.dir, successor.PID)
 	}
-	return h.do(ctx, "drain", req)
+	err := h.do(ctx, "drain", req)
+	if err != nil && errors.Is(err, fs.ErrNotExist) && h.alive() {
+		return h.signal(unix.SIGTERM) // its socket was swept away
+	}
+	return err
 }
 
 // Listeners fetches duplicates of the master's listening sockets by their

@@ -256,7 +256,7 @@ func (m *master) run(signals []chan os.Signal) error {
 // listenToSignals gives each kind a channel of its own: none is pushed out by many
 // of another.
 func listenToSignals() (all []chan os.Signal) {
-	for _, kind := range [][]os.Signal{{unix.SIGTERM, unix.SIGINT}, {unix.SIGHUP}, {unix.SIGTTIN, unix.SIGTTOU}, {unix.SIGCHLD}} {
+	for _, kind := range [][]os.Signal{{unix.SIGTERM, unix.SIGINT}, {unix.SIGHUP}, {unix.SIGTTIN, unix.SIGTTOU}, {unix.SIGCHLD}, {signalRestore}} {
 		c := make(chan os.Signal, 16)
 		signal.Notify(c, kind...)
 		all = append(all, c)
@@ -266,10 +266,12 @@ func listenToSignals() (all []chan os.Signal) {
 
 // onSignal: see the contract, section 6.
 func (m *master) onSignal(s syscall.Signal) {
-	if m.draining && s != unix.SIGCHLD {
+	if m.draining && s != unix.SIGCHLD && s != signalRestore {
 		return // it is on its way; the next master is told, if there is one
 	}
 	switch s { //nolint:exhaustive // only what run asked for comes
+	case signalRestore:
+		m.restore()
 	case unix.SIGCHLD:
 		m.pool.childs.onChild()
 	case unix.SIGTERM, unix.SIGINT:

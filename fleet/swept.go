@@ -1,0 +1,159 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// The state directory may be swept away under a running daemon. What holds is what
+// runs: the daemon makes its lock and its socket anew, has its masters note
+// themselves anew, and never takes an app for one without a master while it follows
+// one.
+
+// sweptPatience is how long after a sight of it the state directory is made anew:
+// who sweeps it comes to his end first.
+const sweptPatience = time.Second
+
+// swept tells that something of the daemon's own is gone from the state directory.
+func (d *Daemon) swept() bool {
+	if !sameFile(d.lock, d.e.store.lockPath()) {
+		return true
+	}
+	for _, path := range []string{d.e.store.socketPath(), d.e.store.appsDir(), d.e.store.Data} {
+		if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+			return true
+		}
+	}
+	return d.sup.swept()
+}
+
+// heal makes the state directory anew. It runs in the loop.
+func (d *Daemon) heal(ctx context.Context) {
+	d.healing = false
+	if !d.swept() || d.ending.Load() {
+		return
+	}
+	s := d.e.store
+	d.e.log.Warn("the state directory was swept away under the daemon; it is made anew", "dir", s.Dir)
+	fail := func(err error) {
+		d.e.log.Error("cannot make the state directory anew", "dir", s.Dir, "err", err, "next", "it is tried again")
+	}
+	if err := s.make(); err != nil {
+		fail(err)
+		return
+	}
+	if !sameFile(d.lock, s.lockPath()) {
+		lock, err := s.lockDaemon()
+		if err != nil {
+			fail(err)
+			return
+		}
+		_ = d.lock.Close()
+		d.lock = lock
+	}
+	if _, err := os.Lstat(s.socketPath()); err != nil {
+		ln, err := listenControl(s.socketPath())
+		if err != nil {
+			fail(err)
+			return
+		}
+		go d.serve(ctx, ln)
+	}
+	_ = s.putNotice(d.e.opts.Dir)
+	go func() {
+		if apps := d.e.machine.restore(ctx, s.Dir); len(apps) > 0 {
+			d.e.log.Warn("masters note themselves anew", "apps", apps)
+		}
+		d.post(ctx, d.adopt)
+	}()
+}
+
+// lookForSweep has the state directory made anew in a moment, if that is needed.
+// It runs in the loop.
+func (d *Daemon) lookForSweep() {
+	if d.healing || !d.swept() {
+		return
+	}
+	d.healing = true
+	ctx := d.looping
+	time.AfterFunc(sweptPatience, func() { d.post(ctx, func() { d.heal(ctx) }) })
+}
+
+// errSwept is what is wrong with a master that cannot be asked any more.
+var errSwept = errors.New("its control socket is gone, and it cannot make it anew")
+
+// unseen completes what was found of an app's masters: those that are followed and
+// that the state directory does not know are asked to note themselves anew. Those
+// that cannot are returned apart.
+func (e *engine) unseen(ctx context.Context, name string, found []master) (all, mute []master) {
+	if len(e.lost(name, found)) == 0 {
+		return found, nil
+	}
+	_ = e.store.Make(name)
+	e.machine.restore(ctx, e.store.Dir)
+	if now, err := e.machine.find(e.store.Dir, name); err == nil {
+		found = now
+	}
+	return found, e.lost(name, found)
+}
+
+// lost are the masters of an app that are followed, live, and are not among those.
+func (e *engine) lost(name string, found []master) (out []master) {
+	for _, m := range e.followed(name) {
+		known := !m.Alive()
+		for _, f := range found {
+			known = known || f.record().PID == m.record().PID
+		}
+		if !known {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// memory is what a process knows of an app beside the store.
+type memory struct {
+	spec     *appspec.Spec
+	override Override
+}
+
+// memorize keeps what must not be lost with the data directory either.
+func (e *engine) memorize(name string, w want, rem Remembered) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if w.Spec == nil {
+		delete(e.memories, name)
+		return
+	}
+	e.memories[name] = memory{w.Spec, rem.Override}
+}
+
+// remind adds what was swept away with the data directory, and tells whether that
+// is so.
+func (e *engine) remind(name string, rem *Remembered) bool {
+	if rem.LastGood != nil {
+		return false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m, ok := e.memories[name]
+	if ok {
+		rem.LastGood, rem.Override = m.spec, m.override
+	}
+	return ok
+}
+
+// saveReminded writes it down again: the spec last, as it is what remind goes by.
+func (e *engine) saveReminded(name string, rem Remembered) {
+	err := e.store.SaveOverride(name, rem.Override)
+	if err == nil {
+		err = e.store.SaveSpec(rem.LastGood)
+	}
+	if err != nil {
+		e.log.Error(err.Error(), "app", name)
+	}
+}
