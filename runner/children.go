@@ -69,6 +69,36 @@ func isStopped(pid int) bool {
 	return err == nil && info.Signo != 0
 }
 
+// strayGrace is how long what an app has left behind may take to end by itself.
+const strayGrace = 500 * time.Millisecond
+
+// endStrays ends what workers have started and left behind in sessions of their
+// own: it is ours since its parents have ended (PR_SET_CHILD_SUBREAPER), and would
+// keep the app's ports. The master calls it when it has no worker any more and
+// nobody takes its place. None is reaped but here, so that no number is another's.
+func endStrays() (n int) {
+	begun := time.Now()
+	for time.Since(begun) < 10*strayGrace {
+		left := childrenOf("/proc/self/task")
+		if len(left) == 0 {
+			return n
+		}
+		n = max(n, len(left))
+		sig := unix.SIGTERM
+		if time.Since(begun) > strayGrace {
+			sig = unix.SIGKILL
+		}
+		for _, pid := range left {
+			var ws unix.WaitStatus
+			if done, _ := unix.Wait4(pid, &ws, unix.WNOHANG, nil); done == 0 {
+				_ = unix.Kill(pid, sig)
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return n
+}
+
 // childrenOf lists the children of all threads below a task folder.
 func childrenOf(tasks string) []int {
 	threads, err := os.ReadDir(tasks)

@@ -237,6 +237,11 @@ func (m *master) run(signals []chan os.Signal) error {
 	go m.control.serve()
 	time.AfterFunc(shedAfter, shed)
 	err := m.loop.run()
+	if m.front.heir == nil {
+		if n := endStrays(); n > 0 {
+			m.log.warn(fmt.Sprintf("%d processes that the app had started in sessions of their own were ended with it", n))
+		}
+	}
 	m.control.close()
 	for _, in := range m.m2 {
 		in.close()
