@@ -1,10 +1,20 @@
-"""wsgid as an application and its plugins see it: ``wsgid.__version__`` and
-``wsgid.postfork``; plugins find the rest in wsgid.core, wsgid.loaders,
+"""wsgid as an application and its plugins see it: ``wsgid.__version__``,
+``wsgid.prefork``, ``wsgid.postfork`` and ``wsgid.shared``; plugins find the rest in wsgid.core, wsgid.loaders,
 wsgid.interfaces.filters and wsgid.conf."""
 
 __version__ = ""  # set by the worker
 
+_before = []
 _hooks = []
+
+
+def prefork(function):
+    """Decorator: with ``preload``, call the function in the template once the
+    application is loaded and before any worker is forked from it: the place to
+    close what processes cannot share. What is still open then (a socket, a pipe,
+    an epoll) is refused. Without ``preload`` it is not called."""
+    _before.append(function)
+    return function
 
 
 def postfork(function):
@@ -14,3 +24,12 @@ def postfork(function):
     (database connections, sockets, threads)."""
     _hooks.append(function)
     return function
+
+
+def shared(what):
+    """Names something open (a socket, a pipe, or its descriptor) that workers may
+    share with ``preload``. Returns it."""
+    from .sharing import allow
+
+    allow(what)
+    return what

@@ -9,7 +9,7 @@ from fcntl import F_DUPFD_CLOEXEC, F_SETFL, F_SETOWN, F_SETSIG, fcntl
 
 from _socket import timeout
 
-from . import link, worker
+from . import link, sharing, worker
 from .link import monotonic
 
 _MOST = 253  # SCM_MAX_FD of Linux
@@ -29,6 +29,15 @@ def run(sock, ready):
         ready["warnings"].append(
             "threads that were started while the application was loaded (%s) do not exist in "
             "the workers, which are forked: start them in a function with @wsgid.postfork" % names)
+    try:
+        sharing.prepare()
+        problem = sharing.refusal()
+        if problem:
+            from .loading import Failed
+
+            raise Failed(problem, sharing.HINT)
+    except BaseException as exc:
+        worker._fail(sock, exc)
     # What is frozen now is never written to by the collector: it stays shared.
     gc.collect()
     gc.freeze()
@@ -58,7 +67,10 @@ def run(sock, ready):
         if len(fds) < 3:
             answer = {"error": "cannot fork a worker: %d descriptors came, not 3 or more" % len(fds)}
         else:
+            problem = sharing.refusal(fds)
             try:
+                if problem:
+                    raise OSError(0, problem)
                 pid = _fork()
             except OSError as exc:
                 answer = {"error": "cannot fork a worker: %s" % exc.strerror}

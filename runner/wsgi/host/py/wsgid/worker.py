@@ -50,6 +50,10 @@ def main(host):
         from .template import run
     if config.get("threads", 1) > 1:
         __import__("threading")
+    if config.get("preload"):
+        from .sharing import begin
+
+        begin()
     app, ready = _load(first)
     if visible:
         ready["warnings"].append(
