@@ -108,6 +108,9 @@ type Request struct {
 	HeaderTimeout    Duration `json:"header_timeout"`
 	BodyTimeout      Duration `json:"body_timeout"`
 	KeepAliveTimeout Duration `json:"keep_alive_timeout"`
+	ResponseBuffer   Size     `json:"response_buffer"`
+	Spool            Size     `json:"spool"`
+	MinRate          Size     `json:"min_rate"`                  // bytes a second
 	TrustedProxies   []string `json:"trusted_proxies,omitempty"` // CIDRs, and "unix"
 }
 

@@ -66,6 +66,9 @@ type conn struct {
 
 	out       outbox
 	unsent    string // names the request whose response is complete and not all sent
+	sent      int64  // bytes of out that the socket has taken
+	took      int64  // bytes that the client had taken when watched began
+	watched   int64  // since when its rate counts; 0: nothing waits
 	throttled *slot  // the worker is not heard until the client has read what there is; nil: none
 
 	sendLeft int64 // what Content-Length promised and has not been sent; -1: nothing promised
@@ -89,7 +92,7 @@ func (c *conn) onEvents(events uint32) {
 		c.close()
 		return
 	}
-	if events&unix.EPOLLOUT != 0 && !c.out.empty() {
+	if events&unix.EPOLLOUT != 0 && !c.out.Empty() {
 		c.flush()
 	}
 	if events&(unix.EPOLLIN|unix.EPOLLRDHUP) != 0 {
@@ -360,7 +363,8 @@ func (c *conn) expired() {
 		return
 	case connLinger, connClosed:
 	case connBusy, connFlush:
-		c.front.log.info(fmt.Sprintf("%s: %s: closed: it read nothing of its response for %v (request.body_timeout)", c.from(), c.what(), c.front.spec.Request.BodyTimeout))
+		c.judge()
+		return
 	}
 	c.close()
 }
@@ -395,7 +399,7 @@ func (c *conn) close() {
 		}
 	}
 	c.state = connClosed
-	c.out.close()
+	c.out.Close()
 	c.throttled.resume()
 	c.front.loop.forget(c.fd)
 	_ = unix.Close(c.fd)

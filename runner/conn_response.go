@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"fmt"
 	"os"
 	"syscall"
 
@@ -71,10 +70,7 @@ func (c *conn) File(file *os.File, offset, length int64, last bool) {
 		if c.sendLeft >= 0 {
 			c.sendLeft -= length
 		}
-		if err := c.keepFile(file, offset, length); err != nil {
-			c.overflow(err)
-			return
-		}
+		c.keepFile(file, offset, length)
 		c.flush()
 	}
 	if last {
@@ -83,18 +79,15 @@ func (c *conn) File(file *os.File, offset, length int64, last bool) {
 }
 
 // keepFile queues a part of a file, as one chunk where the response is chunked.
-func (c *conn) keepFile(file *os.File, offset, length int64) error {
+func (c *conn) keepFile(file *os.File, offset, length int64) {
 	if !c.chunked {
-		c.out.addFile(file, offset, length)
-		return nil
+		c.out.AddFile(file, offset, length)
+		return
 	}
 	c.front.wbuf = http1.AppendChunkHead(c.front.wbuf[:0], length)
-	if err := c.out.add(c.front.wbuf); err != nil {
-		_ = file.Close()
-		return err
-	}
-	c.out.addFile(file, offset, length)
-	return c.out.add(crlf)
+	c.out.Add(c.front.wbuf)
+	c.out.AddFile(file, offset, length)
+	c.out.Add(crlf)
 }
 
 var (
@@ -160,7 +153,7 @@ func (c *conn) writeBody(head, body []byte) {
 
 // complete: the worker has sent all of the response.
 func (c *conn) complete() {
-	if c.x != nil && (!c.out.empty() || c.sendLeft > 0) {
+	if c.x != nil && (!c.out.Empty() || c.sendLeft > 0) {
 		c.unsent = string(c.x.label)
 	}
 	c.x = nil
@@ -184,7 +177,7 @@ func (c *conn) complete() {
 func (c *conn) ended() {
 	switch {
 	case c.state == connClosed:
-	case !c.out.empty():
+	case !c.out.Empty():
 		c.state = connFlush
 	default:
 		c.next()
@@ -220,7 +213,7 @@ func (c *conn) write(a, b []byte) {
 	if c.state == connClosed {
 		return
 	}
-	if c.out.empty() {
+	if c.out.Empty() {
 		var n int
 		var errno syscall.Errno
 		if len(b) > 0 {
@@ -242,33 +235,14 @@ func (c *conn) write(a, b []byte) {
 			return
 		}
 	}
-	if err := c.out.add(a); err != nil {
-		c.overflow(err)
-		return
-	}
+	room := c.out.Add(a)
 	if len(b) > 0 {
-		if err := c.out.add(b); err != nil {
-			c.overflow(err)
-			return
-		}
+		room = c.out.Add(b)
 	}
-	if c.out.spool == nil && c.out.memory > spoolAfter {
-		if err := c.out.startSpool(c.front.tempFile); err != nil {
-			c.overflow(err)
-			return
-		}
+	if !room {
+		c.holdWorker()
 	}
-	if c.out.spEnd > spoolMost && c.throttled == nil && c.x != nil {
-		c.throttled = c.x.slot.pause()
-	}
-	if c.deadline == 0 {
-		c.until(c.front.spec.Request.BodyTimeout.D())
-	}
-}
-
-func (c *conn) overflow(err error) {
-	c.front.log.error(fmt.Sprintf("%s: cannot keep a response for a slow client: %v", c.what(), err))
-	c.cut()
+	c.watch()
 }
 
 // cut closes the connection in the middle of a response, so that the client can
@@ -287,20 +261,21 @@ const flushMost = 8 << 20
 
 // flush sends what is kept, as far as the socket takes it.
 func (c *conn) flush() {
-	for sent := 0; !c.out.empty(); {
+	for sent := 0; !c.out.Empty(); {
 		if sent >= flushMost {
 			c.front.loop.post(func() {
-				if !c.out.empty() {
+				if !c.out.Empty() {
 					c.flush()
 				}
 			})
 			return
 		}
-		n, errno := c.out.send(c.fd)
+		n, errno := c.out.send(c.fd, c.front.rbuf)
 		if errno == syscall.EINTR {
 			continue
 		}
 		if errno == syscall.EAGAIN {
+			c.watch()
 			return
 		}
 		if errno != 0 {
@@ -311,11 +286,10 @@ func (c *conn) flush() {
 			return
 		}
 		sent += n
-		if n > 0 {
-			c.until(c.front.spec.Request.BodyTimeout.D())
-		}
+		c.sent += int64(n)
 	}
 	c.deadline = 0
+	c.watched = 0
 	c.throttled.resume()
 	c.throttled = nil
 	if c.state == connFlush {

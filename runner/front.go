@@ -16,6 +16,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -33,10 +34,12 @@ type front struct {
 	trusted    atomic.Pointer[[]netip.Prefix] // read by the bridge's goroutines too
 	trustsUnix atomic.Bool                    // whoever may connect to a unix socket is a trusted proxy
 	spool      string                         // folder for temporary files
+	store      *unread.Store                  // of what clients have not read yet, by any ingress
 
 	listeners []*listener
 	conns     map[*conn]struct{}
 	sweep     timer
+	pressure  timer // see press
 	draining  bool
 	heir      *heir  // draining: who gets the connections; nil: nobody
 	emptied   func() // draining, and the last connection is gone
@@ -57,13 +60,25 @@ func newFront(l *loop, p *pool, log *appLog, spec *appspec.Spec) *front {
 		rbuf: make([]byte, 64<<10), wbuf: make([]byte, 0, 32<<10), extra: []byte("X-Wsgid: " + Version + "\r\n"),
 	}
 	f.sweep.f = f.onSweep
+	f.pressure.f = f.onPressure
+	f.store = &unread.Store{Open: f.tempFile, Fault: func(err error) {
+		log.error(fmt.Sprintf("what slow clients have not read waits in memory alone, and past request.response_buffer their workers wait too: %v", err))
+	}}
 	f.configure(spec)
 	return f
 }
 
 // configure takes over the limits of a request, for requests from now on.
 func (f *front) configure(spec *appspec.Spec) {
+	if spec.Request.ResponseBuffer == 0 {
+		// It was kept by a version that did not know these limits.
+		known := appspec.Default("", "").Request
+		s := *spec
+		s.Request.ResponseBuffer, s.Request.Spool, s.Request.MinRate = known.ResponseBuffer, known.Spool, known.MinRate
+		spec = &s
+	}
 	f.spec = spec
+	f.store.Limit(int64(spec.Request.ResponseBuffer), int64(spec.Request.Spool))
 	var trusted []netip.Prefix
 	onUnix := false
 	for _, s := range spec.Request.TrustedProxies {
@@ -203,6 +218,7 @@ func (f *front) adopt(fd int, ln *listener, host, port string, pending []byte) *
 	c := &conn{front: f, ln: ln, fd: fd, state: connHead, keep: true}
 	c.peer = wsgi.Peer{RemoteAddr: host, RemotePort: port, ServerName: ln.host, ServerPort: ln.port,
 		Software: "wsgid/" + Version, Trusted: f.trusts, Multiprocess: &f.pool.multiprocess}
+	c.out.Store = f.store
 	f.conns[c] = struct{}{}
 	if err := f.loop.add(fd, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET, c); err != nil {
 		f.log.error(err.Error())

@@ -63,7 +63,7 @@ func (h *heir) give(c *conn) {
 		Pending: append([]byte(nil), c.in...), fd: c.fd, ln: c.ln})
 	h.open++
 	c.state = connClosed
-	c.out.close()
+	c.out.Close()
 	c.in = nil
 	h.front.loop.remove(c.fd)
 	delete(h.front.conns, c)

@@ -27,8 +27,9 @@ type tlsIngress struct {
 
 	sockets []*tlsSocket
 	open    map[*bridge.Incoming]*exchange
-	stopped bool   // Shutdown has returned: no request can come
-	left    func() // after that
+	held    map[*bridge.Incoming]*slot // whose worker waits until the client has read
+	stopped bool                       // Shutdown has returned: no request can come
+	left    func()                     // after that
 }
 
 // tlsSocket is one listening socket of it, kept to be passed on.
@@ -41,7 +42,7 @@ type tlsSocket struct {
 }
 
 func newTLSIngress(l *loop, p *pool, f *front, log *appLog, files func(string) (*os.File, error)) *tlsIngress {
-	in := &tlsIngress{files: files, loop: l, pool: p, front: f, log: log, open: map[*bridge.Incoming]*exchange{}, left: func() {}}
+	in := &tlsIngress{files: files, loop: l, pool: p, front: f, log: log, open: map[*bridge.Incoming]*exchange{}, held: map[*bridge.Incoming]*slot{}, left: func() {}}
 	in.server = &bridge.Server{
 		Submit:       func(r *bridge.Incoming) { l.post(func() { in.submit(r) }) },
 		Cancel:       func(r *bridge.Incoming) { l.post(func() { in.cancel(r) }) },
@@ -56,6 +57,8 @@ func newTLSIngress(l *loop, p *pool, f *front, log *appLog, files func(string) (
 			tellDropped(log, r)
 			return p.access.noteOf(r, peer)
 		},
+		Room:  func(r *bridge.Incoming) { l.post(func() { in.release(r) }) },
+		Store: f.store,
 	}
 	return in
 }
@@ -63,7 +66,7 @@ func newTLSIngress(l *loop, p *pool, f *front, log *appLog, files func(string) (
 // configure takes over the limits of a request.
 func (in *tlsIngress) configure(r *appspec.Request) {
 	in.limits.Store(&bridge.Limits{MaxBody: int64(r.MaxBody), HeaderTimeout: r.HeaderTimeout.D(),
-		BodyTimeout: r.BodyTimeout.D(), KeepAliveTimeout: r.KeepAliveTimeout.D()})
+		BodyTimeout: r.BodyTimeout.D(), MinRate: int64(r.MinRate), KeepAliveTimeout: r.KeepAliveTimeout.D()})
 }
 
 // listen serves HTTPS on a listening socket; the ingress owns the descriptor.
@@ -126,8 +129,15 @@ func (in *tlsIngress) submit(r *bridge.Incoming) {
 func (in *tlsIngress) cancel(r *bridge.Incoming) {
 	if x := in.open[r]; x != nil {
 		delete(in.open, r)
+		in.release(r)
 		in.pool.abandon(x)
 	}
+}
+
+// release lets a worker go on that waited for a client.
+func (in *tlsIngress) release(r *bridge.Incoming) {
+	in.held[r].resume()
+	delete(in.held, r)
 }
 
 // drain stops accepting and calls left when every request has its response.
@@ -174,6 +184,14 @@ type tlsSink struct {
 func (s *tlsSink) end(last bool) {
 	if last {
 		delete(s.in.open, s.r)
+		s.in.release(s.r)
+		return
+	}
+	if x := s.in.open[s.r]; x != nil && s.r.Full() && s.in.held[s.r] == nil {
+		if held := x.slot.pause(); held != nil {
+			s.in.held[s.r] = held
+			s.in.front.press()
+		}
 	}
 }
 

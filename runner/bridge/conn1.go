@@ -159,20 +159,21 @@ func (c *conn1) serveOne(wait time.Duration) bool {
 	if len(c.in) == 0 {
 		c.ask()
 	}
-	w := &writer1{c: c, o: http1.HeadOptions{Proto: proto, Head: head, Extra: []byte("X-Wsgid: " + c.s.Version + "\r\n")}}
-	err := out.copyTo(w, head, c.lost)
+	rd := &reader{conn: c.c.NetConn(), q: out, cut: func(why string) {
+		c.s.log(fmt.Sprintf("%s: %s: closed: %s", from(c.peer.RemoteAddr), http1.Excerpt([]byte(in.Method+" "+in.Target)), why))
+		c.abort()
+	}}
+	unwatch := c.s.watch(rd)
+	w := &writer1{c: c, r: rd, o: http1.HeadOptions{Proto: proto, Head: head, Extra: []byte("X-Wsgid: " + c.s.Version + "\r\n")}}
+	_ = c.c.SetWriteDeadline(time.Time{})
+	err := out.copyTo(w, rd, head, c.lost)
+	unwatch()
 	out.close() // before anyone is told: what comes from now on goes nowhere
 	if !in.Ended() {
 		c.s.Cancel(in)
 	}
 	if err != nil {
-		// No farewell of TLS, and a reset where the end of the connection is the end
-		// of the body: the client must not take this for it. (A reset may cost it
-		// what is still on the way, so it is for that case alone.)
-		if tcp, ok := c.c.NetConn().(*net.TCPConn); ok && c.framing == http1.FramingClose {
-			_ = tcp.SetLinger(0)
-		}
-		_ = c.c.NetConn().Close()
+		c.abort()
 		return false
 	}
 	if !c.keep {
@@ -180,6 +181,16 @@ func (c *conn1) serveOne(wait time.Duration) bool {
 		return false
 	}
 	return true
+}
+
+// abort cuts the connection. No farewell of TLS, and a reset where the end of the
+// connection is the end of the body: the client must not take this for it. (A reset
+// may cost it what is still on the way, so it is for that case alone.)
+func (c *conn1) abort() {
+	if tcp, ok := c.c.NetConn().(*net.TCPConn); ok && c.framing == http1.FramingClose {
+		_ = tcp.SetLinger(0)
+	}
+	_ = c.c.NetConn().Close()
 }
 
 // readHead reads a head; its length and whether there is one to serve.
@@ -350,6 +361,7 @@ func (c *conn1) linger() {
 // writer1 writes responses in HTTP/1 framing.
 type writer1 struct {
 	c *conn1
+	r *reader // nil: the request never came to the application
 	o http1.HeadOptions
 }
 
@@ -381,17 +393,19 @@ func (w *writer1) body(b []byte) error {
 	return w.flush()
 }
 
-// flush sends a piece at a time, so that the deadline is one without progress.
+// flush sends a piece at a time, which is then counted.
 func (w *writer1) flush() error {
 	c := w.c
 	for rest := c.out; len(rest) > 0; {
-		deadline(c.c.SetWriteDeadline, c.limits.BodyTimeout)
-		n, err := c.c.Write(rest[:min(len(rest), 64<<10)])
+		if w.r == nil {
+			deadline(c.c.SetWriteDeadline, c.limits.BodyTimeout)
+		}
+		n, err := c.c.Write(rest[:min(len(rest), 16<<10)])
 		if err != nil {
-			if e := net.Error(nil); errors.As(err, &e) && e.Timeout() {
-				c.s.log(from(c.peer.RemoteAddr) + ": closed, it did not read its response")
-			}
 			return err
+		}
+		if w.r != nil {
+			w.r.taken.Add(int64(n))
 		}
 		rest = rest[n:]
 	}

@@ -64,7 +64,13 @@ func (s *Server) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 		w2.refuse(hr, 431, reason, reason)
 		return
 	}
-	err := out.copyTo(w2, w2.head2, hr.Context().Done())
+	w2.r = &reader{conn: connOf(hr), q: out, cut: func(why string) {
+		s.log(fmt.Sprintf("%s: %s: closed: %s", from(peer.RemoteAddr), http1.Excerpt([]byte(hr.Method+" "+hr.RequestURI)), why))
+		_ = w2.rc.SetWriteDeadline(time.Unix(1, 0))
+	}}
+	unwatch := s.watch(w2.r)
+	err := out.copyTo(w2, w2.r, w2.head2, hr.Context().Done())
+	unwatch()
 	out.close() // before anyone is told: what comes from now on goes nowhere
 	if !in.Ended() {
 		s.Cancel(in)
@@ -73,6 +79,16 @@ func (s *Server) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 		// Resets the stream: the client must not take a part for the whole.
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// connKey is where the context of a request has its connection.
+type connKey struct{}
+
+func connOf(hr *http.Request) net.Conn {
+	if c, ok := hr.Context().Value(connKey{}).(*h2conn); ok {
+		return c.raw()
+	}
+	return nil
 }
 
 // peer2 is what the environ says of the connection of a request.
@@ -141,7 +157,8 @@ type writer2 struct {
 	w      http.ResponseWriter
 	rc     *http.ResponseController
 	limits Limits
-	head2  bool // the request is a HEAD
+	head2  bool    // the request is a HEAD
+	r      *reader // nil: the request is refused
 }
 
 // readBody reads the body to its end, or returns what to answer instead, and why
@@ -215,31 +232,29 @@ func (w *writer2) head(h *wsgi.ResponseHead, size int64) error {
 	if length >= 0 && h.Status != 204 && h.Status != 304 {
 		header.Set("Content-Length", strconv.FormatInt(length, 10))
 	}
-	deadline(w.rc.SetWriteDeadline, w.limits.BodyTimeout)
 	w.w.WriteHeader(h.Status)
 	return nil
 }
 
+// pieceOf2 is how many bytes are written at a time, and then counted.
+const pieceOf2 = 16 << 10
+
 func (w *writer2) body(b []byte) error {
 	for len(b) > 0 {
-		deadline(w.rc.SetWriteDeadline, w.limits.BodyTimeout)
-		n, err := w.w.Write(b[:min(len(b), 64<<10)])
+		n, err := w.w.Write(b[:min(len(b), pieceOf2)])
 		if err != nil {
 			return err
 		}
+		w.r.taken.Add(int64(n))
 		b = b[n:]
 	}
 	return nil
 }
 
 // flush sends what is there before a wait, which may be as long as it likes.
-func (w *writer2) flush() error {
-	deadline(w.rc.SetWriteDeadline, w.limits.BodyTimeout)
-	err := w.rc.Flush()
-	_ = w.rc.SetWriteDeadline(time.Time{})
-	return err
-}
+func (w *writer2) flush() error { return w.rc.Flush() }
 
+// end: what net/http still has, a few kilobytes, it sends behind the handler.
 func (w *writer2) end() error {
 	deadline(w.rc.SetWriteDeadline, w.limits.BodyTimeout)
 	return nil

@@ -8,11 +8,9 @@ import (
 	"os"
 	"sync"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
-
-// spillAfter is how many bytes of a response wait in memory for a slow client.
-const spillAfter = 512 << 10
 
 // response is a wsgi.Sink that hands over to the goroutine of a client.
 type response struct {
@@ -23,26 +21,28 @@ type response struct {
 	head   *wsgi.ResponseHead // guarded by mu, as all below; nil: none yet, or taken
 	size   int64              // of the whole body where the head came with all of it, else -1
 	begun  bool               // Head was called
-	parts  []part
-	memory int      // bytes in parts
-	spill  *os.File // takes what memory does not; nil: none needed yet
-	end    int64    // of spill
-	ended  bool     // the last call was made
-	status int      // of Fail; 0: no failure
+	queue  unread.Queue
+	full   bool // the budget is used up: more is to come only when the queue is empty
+	ended  bool // the last call was made
+	status int  // of Fail; 0: no failure
 	reason string
 	gone   bool // nobody takes anything any more
-}
 
-// part is bytes, or a part of a file.
-type part struct {
-	b      []byte
-	file   *os.File // nil: bytes
-	own    bool     // the file is the part's, to be closed behind it
-	off, n int64
+	in *Incoming // whose response it is; set before the sink is called
 }
 
 func newResponse(s *Server) *response {
-	return &response{s: s, wake: make(chan struct{}, 1), size: -1}
+	return &response{s: s, wake: make(chan struct{}, 1), size: -1, queue: unread.Queue{Store: s.Store}}
+}
+
+// Full tells that the budget for what clients have not read is used up: whoever
+// makes the response should wait until Server.Room is called.
+func (in *Incoming) Full() bool { return in.out.isFull() }
+
+func (q *response) isFull() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.full
 }
 
 func (q *response) isEnded() bool {
@@ -90,7 +90,7 @@ func (q *response) File(f *os.File, offset, length int64, last bool) {
 		_ = f.Close()
 		return
 	}
-	q.parts = append(q.parts, part{file: f, own: true, off: offset, n: length})
+	q.queue.AddFile(f, offset, length)
 }
 
 // Fail implements wsgi.Sink.
@@ -102,43 +102,8 @@ func (q *response) Fail(status int, reason string) {
 
 // add keeps a copy of b.
 func (q *response) add(b []byte) {
-	if len(b) == 0 || q.gone {
-		return
-	}
-	if q.spill == nil && q.memory+len(b) > spillAfter {
-		f, err := q.s.tempFile()
-		if err != nil {
-			q.cannotKeep(err)
-			return
-		}
-		q.spill, q.end = f, 0
-	}
-	if q.spill == nil {
-		q.memory += len(b)
-		if k := len(q.parts); k > 0 && q.parts[k-1].file == nil && len(b) < 4096 {
-			q.parts[k-1].b = append(q.parts[k-1].b, b...)
-			return
-		}
-		q.parts = append(q.parts, part{b: bytes.Clone(b)})
-		return
-	}
-	if _, err := q.spill.WriteAt(b, q.end); err != nil {
-		q.cannotKeep(err)
-		return
-	}
-	if k := len(q.parts); k > 0 && q.parts[k-1].file == q.spill {
-		q.parts[k-1].n += int64(len(b))
-	} else {
-		q.parts = append(q.parts, part{file: q.spill, off: q.end, n: int64(len(b))})
-	}
-	q.end += int64(len(b))
-}
-
-// cannotKeep makes the client see that the response is not complete.
-func (q *response) cannotKeep(err error) {
-	q.s.log("cannot keep a response for a slow client: " + err.Error())
-	if q.status == 0 {
-		q.status, q.reason = 500, "the server cannot keep the response"
+	if len(b) > 0 && !q.gone && !q.queue.Add(b) {
+		q.full = true
 	}
 }
 
@@ -147,20 +112,7 @@ func (q *response) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.gone = true
-	for i := range q.parts {
-		q.parts[i].close()
-	}
-	q.parts = nil
-	if q.spill != nil {
-		_ = q.spill.Close()
-		q.spill = nil
-	}
-}
-
-func (p *part) close() {
-	if p.own {
-		_ = p.file.Close()
-	}
+	q.queue.Close()
 }
 
 // writer is one protocol's way to the client.
@@ -184,43 +136,64 @@ var (
 // copyTo writes the response until its end. gone is closed when the client
 // leaves. errShort: the connection, or stream, must be cut: the response failed
 // behind its head, and what there is of it was written.
-func (q *response) copyTo(w writer, noBody bool, gone <-chan struct{}) error {
+func (q *response) copyTo(w writer, r *reader, noBody bool, gone <-chan struct{}) error {
 	left := int64(-1) // bytes still to come by Content-Length; -1: not known
 	started := false
 	for {
 		q.mu.Lock()
 		head, size, status, reason := q.head, q.size, q.status, q.reason
 		q.head = nil
-		var p part
-		ready := false
+		var b []byte
+		var file *os.File
+		var off, n int64
+		ready, room := false, false
 		switch {
 		case head != nil:
-		case len(q.parts) > 0:
-			p, ready = q.parts[0], true
-			q.parts = q.parts[1:]
-			q.memory -= len(p.b)
-		case q.spill != nil:
-			// All of it is sent: memory is enough again.
-			_ = q.spill.Close()
-			q.spill, q.parts = nil, nil
+		case !q.queue.Empty():
+			ready = true
+			b, file, off, n = q.queue.Front()
+		case q.full:
+			q.full, room = false, true
 		}
 		ended := q.ended
 		q.mu.Unlock()
+		if room && q.s.Room != nil {
+			q.s.Room(q.in)
+		}
 
 		var err error
 		switch {
 		case head != nil:
 			started = true
+			r.busy()
 			if left = head.ContentLength; left < 0 {
 				left = size
 			}
 			noBody = noBody || head.Status == 204 || head.Status == 304
 			err = w.head(head, size)
 		case ready:
-			if !noBody {
-				left, err = p.copyTo(w, left)
+			if file == nil {
+				n = int64(len(b))
 			}
-			p.close()
+			if noBody {
+				q.take(n)
+				break
+			}
+			send := n
+			if left >= 0 {
+				send = min(n, left) // no more than Content-Length goes out
+			}
+			if file == nil {
+				err = w.body(b[:send])
+			} else {
+				err = q.copyFile(w, file, off, send)
+			}
+			if left >= 0 {
+				left -= send
+			}
+			if err == nil {
+				q.take(n)
+			}
 		case status != 0 && started:
 			if err := w.flush(); err != nil {
 				return err
@@ -239,11 +212,13 @@ func (q *response) copyTo(w writer, noBody bool, gone <-chan struct{}) error {
 				err = w.flush()
 			}
 			if err == nil {
+				r.rest()
 				select {
 				case <-q.wake:
 				case <-gone:
 					return errGone
 				}
+				r.busy()
 			}
 		}
 		if err != nil {
@@ -252,39 +227,32 @@ func (q *response) copyTo(w writer, noBody bool, gone <-chan struct{}) error {
 	}
 }
 
-// copyTo writes a part, of which no more than left bytes go out.
-func (p *part) copyTo(w writer, left int64) (int64, error) {
-	if p.file == nil {
-		b := p.b
-		if left >= 0 && int64(len(b)) > left {
-			b = b[:left]
-		}
-		if left >= 0 {
-			left -= int64(len(b))
-		}
-		if len(b) == 0 {
-			return left, nil
-		}
-		return left, w.body(b)
+// take drops what is written.
+func (q *response) take(n int64) {
+	q.mu.Lock()
+	q.queue.Take(n)
+	q.mu.Unlock()
+}
+
+// copyFile writes n bytes that lie in a file.
+func (q *response) copyFile(w writer, f *os.File, off, n int64) error {
+	if n == 0 {
+		return nil
 	}
-	n := p.n
-	if left >= 0 {
-		n = min(n, left)
-		left -= n
-	}
-	buf := make([]byte, min(n, 64<<10))
-	for off := p.off; n > 0; {
-		k, err := p.file.ReadAt(buf[:min(n, int64(len(buf)))], off)
-		if k == 0 {
-			if err == io.EOF {
-				return left, errShort // the file was cut meanwhile
-			}
-			return left, fmt.Errorf("cannot read a file for a response: %w", err)
+	buf, free := q.s.Store.Buffer()
+	defer free()
+	for n > 0 {
+		b, err := unread.ReadPart(buf, f, off, n)
+		switch {
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return errShort
+		case err != nil:
+			return err
 		}
-		if err := w.body(buf[:k]); err != nil {
-			return left, err
+		if err := w.body(b); err != nil {
+			return err
 		}
-		off, n = off+int64(k), n-int64(k)
+		off, n = off+int64(len(b)), n-int64(len(b))
 	}
-	return left, nil
+	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -27,6 +28,7 @@ type Limits struct {
 	MaxBody          int64         // in bytes, 413 beyond
 	HeaderTimeout    time.Duration // for the handshake, and for a head: 408
 	BodyTimeout      time.Duration // without a byte of a body: 408; without a byte taken of a response: closed
+	MinRate          int64         // bytes a second that a client takes of a response, on average over BodyTimeout; 0: any
 	KeepAliveTimeout time.Duration // of an idle connection
 }
 
@@ -71,6 +73,11 @@ type Server struct {
 	Trusted func(addr string) bool
 	// Multiprocess is wsgi.Peer's; nil: false.
 	Multiprocess *atomic.Bool
+	// Store is the budget for what clients have not read yet; nil: one of its own.
+	Store *unread.Store
+	// Room tells that a response that was Incoming.Full has been sent: more of it
+	// may come. It is called from many goroutines; nil: nobody waits.
+	Room func(in *Incoming)
 	// TempFile opens a file for what is too large for memory; nil: an unlinked
 	// one in the folder for temporary files.
 	TempFile func() (*os.File, error)
@@ -84,6 +91,11 @@ type Server struct {
 	h2conns  chan *h2conn  // accepted, handshake done, HTTP/2; read by h2
 	h2closed chan struct{} // closed when h2conns has no reader any more
 	h2once   sync.Once
+
+	readersMu sync.Mutex
+	readers   map[*reader]struct{} // guarded by readersMu: clients that are sent a response
+	lookTimer *time.Timer          // guarded by readersMu
+	looking   bool                 // guarded by readersMu: lookTimer is set
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{} // guarded by mu
@@ -110,6 +122,11 @@ func (s *Server) init() {
 		s.raw = map[net.Conn]struct{}{}
 		s.http2 = map[net.Conn]struct{}{}
 		s.h2conns = make(chan *h2conn)
+		s.readers = map[*reader]struct{}{}
+		if s.Store == nil {
+			s.Store = &unread.Store{Open: s.tempFile}
+			s.Store.Limit(64<<20, 1<<30)
+		}
 		s.h2closed = make(chan struct{})
 		limits := s.Limits()
 		var protocols http.Protocols
@@ -123,6 +140,7 @@ func (s *Server) init() {
 			// it before, see convert.
 			MaxHeaderBytes: 4 * http1.DefaultMaxHead,
 			ErrorLog:       log.New(logWriter{s}, "", 0),
+			ConnContext:    func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 			ConnState: func(c net.Conn, state http.ConnState) {
 				if state == http.StateClosed {
 					s.forget(c.(*h2conn).raw())
@@ -417,6 +435,7 @@ func (s *Server) submit(r *wsgi.Request, p *wsgi.Peer, b *body, out *response) (
 	}
 	in.Msg = append(in.Msg, b.memory...)
 	in.File, b.file = b.file, nil
+	out.in = in
 	s.Submit(in)
 	return in, true
 }

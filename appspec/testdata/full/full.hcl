@@ -75,6 +75,9 @@ app "full" {
     header_timeout     = "5s"
     body_timeout       = "30s"
     keep_alive_timeout = "15s"
+    response_buffer    = "32MiB"
+    spool              = "2GiB"
+    min_rate           = 500
     trusted_proxies    = ["10.0.0.0/8", "::1/128", "unix"]
   }
   health {

@@ -1,0 +1,76 @@
+package runner
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
+)
+
+// holdWorker lets the worker wait until the client has read what there is: the
+// budget of request.response_buffer and request.spool is used up.
+func (c *conn) holdWorker() {
+	// Without a sink this is the last of the response: nothing more will come.
+	if c.throttled != nil || c.x == nil || c.x.sink == nil {
+		return
+	}
+	c.throttled = c.x.slot.pause()
+	c.front.press()
+}
+
+// press has the rates of all clients looked at sooner: there is no room for more.
+func (f *front) press() { f.loop.setBy(&f.pressure, f.loop.now+int64(sweepEvery)) }
+
+func (f *front) onPressure() {
+	for c := range f.conns {
+		if c.watched > 0 {
+			c.until(max(c.rateWindow()-time.Duration(f.loop.now-c.watched), time.Millisecond))
+		}
+	}
+}
+
+// watch begins to look how fast the client takes what waits for it.
+func (c *conn) watch() {
+	if c.watched > 0 || c.state == connClosed || c.out.Empty() {
+		return
+	}
+	c.watched = max(c.front.loop.now, 1)
+	c.took = c.taken()
+	c.until(c.rateWindow())
+}
+
+// rateWindow is over which time the client's rate counts.
+func (c *conn) rateWindow() time.Duration {
+	r := &c.front.spec.Request
+	return c.front.store.Window(r.BodyTimeout.D(), int64(r.MinRate))
+}
+
+// taken counts the bytes that the client has taken.
+func (c *conn) taken() int64 {
+	if n, ok := unread.Delivered(c.fd); ok {
+		return n
+	}
+	return c.sent
+}
+
+// judge looks at the rate of the client since watch, and closes the connection of
+// one that is too slow.
+func (c *conn) judge() {
+	f := c.front
+	rate, since := int64(f.spec.Request.MinRate), time.Duration(f.loop.now-c.watched)
+	if c.watched == 0 || since < c.rateWindow() {
+		since = 0 // the deadline was another one's
+	}
+	n := c.taken() - c.took
+	if since > 0 && unread.TooSlow(n, rate, since) {
+		f.log.info(fmt.Sprintf("%s: %s: closed: %s", c.from(), c.what(), unread.Verdict(n, rate, c.rateWindow(), f.store.Pressed())))
+		c.cut()
+		return
+	}
+	if since > 0 || c.watched == 0 {
+		c.watched = 0
+		c.watch()
+		return
+	}
+	c.until(c.rateWindow() - time.Duration(f.loop.now-c.watched))
+}

@@ -1,0 +1,24 @@
+// Package unread keeps what clients have not read yet, within one budget for all
+// connections of a master.
+//
+// # Two places
+//
+// A Queue is what waits for one client, in order: bytes, and parts of files. Its
+// bytes lie in memory, as long as there is some to be had, then in blocks of the
+// one spool file. Both are bounded by the Store, which all queues share, so that
+// no number of clients that do not read makes a master grow.
+//
+// Memory beyond a few kilobytes is mapped in pieces of BlockSize and unmapped
+// again: the garbage collector, which lets a heap grow to twice what is in use,
+// has no part in it.
+//
+// The blocks of the spool are used again by others. So they are read and then
+// sent, never by sendfile(2): the kernel may still have pages of theirs in a
+// socket's queue when the next one writes there.
+//
+// # When both are full
+//
+// Queue.Add still takes the bytes it is given, as they exist already, and tells
+// that whoever makes them must wait until the client has read. How long such a
+// client may hold up a worker is for the least rate to say, see TooSlow.
+package unread

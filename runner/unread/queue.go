@@ -1,0 +1,246 @@
+package unread
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// smallPart is how many bytes may wait on the heap, before pieces of memory are
+// mapped.
+const smallPart = 8 << 10
+
+// mostSpool is how many bytes of the spool one queue may have.
+const mostSpool = 256 << 20
+
+// Queue is what waits for one client. Its zero value with Store set is empty and
+// ready; it is for one goroutine at a time.
+type Queue struct {
+	Store *Store
+
+	parts   []part
+	memory  int64 // bytes of the store's memory
+	spooled int64 // bytes of its spool
+	short   bool  // there was no room, and the queue was not empty since
+}
+
+// part is bytes on the heap, in a piece of memory or in a block of the spool, or a
+// part of a file.
+type part struct {
+	kind kind
+	b    []byte   // heap, piece
+	from int      // the first byte of b, or of the block, that is not taken
+	to   int      // behind the last one; heap: len(b)
+	off  int64    // of the block in the spool, or of the rest in the file
+	n    int64    // file: bytes that are left
+	file *os.File // of file or spool
+}
+
+type kind uint8
+
+const (
+	heap kind = iota
+	piece
+	block
+	file
+)
+
+// Empty tells that nothing waits.
+func (q *Queue) Empty() bool { return len(q.parts) == 0 }
+
+// Add appends a copy of b. False: the budget is used up. Then b was kept all the
+// same, and whoever makes more of it must wait until the queue is empty.
+func (q *Queue) Add(b []byte) (room bool) {
+	room = true
+	for len(b) > 0 {
+		if n := q.fill(b); n > 0 {
+			b = b[n:]
+			continue
+		}
+		switch {
+		case len(b) <= smallPart && q.memory+int64(len(b)) <= q.Store.share() && reserve(&q.Store.memory, int64(len(b)), q.Store.memoryMost.Load()):
+			q.addHeap(b)
+			return room
+		case q.addPiece():
+		default:
+			if n := q.addBlock(b); n > 0 {
+				b = b[n:]
+				continue
+			}
+			if !q.short {
+				q.short = true
+				q.Store.short.Add(1)
+			}
+			q.Store.memory.Add(int64(len(b)))
+			q.addHeap(b)
+			return false
+		}
+	}
+	return room
+}
+
+// fill puts bytes where the last part has room; 0: it has none.
+func (q *Queue) fill(b []byte) int {
+	if len(q.parts) == 0 {
+		return 0
+	}
+	p := &q.parts[len(q.parts)-1]
+	switch p.kind {
+	case heap:
+		if len(p.b)+len(b) > smallPart || !reserve(&q.Store.memory, int64(len(b)), q.Store.memoryMost.Load()) {
+			return 0
+		}
+		q.memory += int64(len(b))
+		p.b = append(p.b, b...)
+		p.to = len(p.b)
+		return len(b)
+	case piece:
+		n := copy(p.b[p.to:], b)
+		p.to += n
+		return n
+	case block:
+		n := min(BlockSize-p.to, len(b))
+		if n == 0 || !q.Store.write(p.file, b[:n], p.off+int64(p.to)) {
+			return 0
+		}
+		p.to += n
+		return n
+	}
+	return 0
+}
+
+func (q *Queue) addHeap(b []byte) {
+	q.memory += int64(len(b))
+	q.parts = append(q.parts, part{kind: heap, b: append([]byte(nil), b...), to: len(b)})
+}
+
+func (q *Queue) addPiece() bool {
+	if q.memory+BlockSize > q.Store.share() {
+		return false
+	}
+	b := q.Store.piece()
+	if b == nil {
+		return false
+	}
+	q.memory += BlockSize
+	q.parts = append(q.parts, part{kind: piece, b: b})
+	return true
+}
+
+// addBlock puts bytes into a block of their own; 0: there is none to be had, or the
+// disk does not take them.
+func (q *Queue) addBlock(b []byte) int {
+	if q.spooled+BlockSize > mostSpool {
+		return 0
+	}
+	f, off, ok := q.Store.block()
+	if !ok {
+		return 0
+	}
+	n := min(BlockSize, len(b))
+	if !q.Store.write(f, b[:n], off) {
+		q.Store.freeBlock(off)
+		return 0
+	}
+	q.spooled += BlockSize
+	q.parts = append(q.parts, part{kind: block, file: f, off: off, to: n})
+	return n
+}
+
+// AddFile appends n bytes of a file, which is closed when they are taken.
+func (q *Queue) AddFile(f *os.File, off, n int64) {
+	q.parts = append(q.parts, part{kind: file, file: f, off: off, n: n})
+}
+
+// File is the part of a file of AddFile that comes next, and where; nil: bytes come
+// next. The queue must not be empty.
+func (q *Queue) File() (f *os.File, off, n int64) {
+	if p := &q.parts[0]; p.kind == file {
+		return p.file, p.off, p.n
+	}
+	return nil, 0, 0
+}
+
+// Front returns the bytes that come next, or some of them: b where they lie in
+// memory, else n bytes of a file. They stay there until Take, whatever is added
+// meanwhile. The queue must not be empty.
+func (q *Queue) Front() (b []byte, f *os.File, off, n int64) {
+	p := &q.parts[0]
+	switch p.kind {
+	case block:
+		return nil, p.file, p.off + int64(p.from), int64(p.to - p.from)
+	case file:
+		return nil, p.file, p.off, p.n
+	default:
+		return p.b[p.from:p.to], nil, 0, 0
+	}
+}
+
+// Peek is Front, with what lies in a file read into buf.
+func (q *Queue) Peek(buf []byte) ([]byte, error) {
+	b, f, off, n := q.Front()
+	if f == nil {
+		return b, nil
+	}
+	return ReadPart(buf, f, off, n)
+}
+
+// ReadPart reads bytes that Front found in a file, or some of them, into buf, which
+// must not be empty.
+func ReadPart(buf []byte, f *os.File, off, n int64) ([]byte, error) {
+	k, err := f.ReadAt(buf[:min(int64(len(buf)), n)], off)
+	switch {
+	case k > 0:
+		return buf[:k], nil
+	case err == nil || err == io.EOF:
+		return nil, io.ErrUnexpectedEOF // it was cut meanwhile
+	}
+	return nil, fmt.Errorf("cannot read a file for a response: %w", err)
+}
+
+// Take drops n bytes of what Peek returned, or of File.
+func (q *Queue) Take(n int64) {
+	p := &q.parts[0]
+	if p.kind == file {
+		p.off += n
+		if p.n -= n; p.n > 0 {
+			return
+		}
+	} else if p.from += int(n); p.from < p.to {
+		return
+	}
+	q.drop()
+}
+
+// drop takes the first part off.
+func (q *Queue) drop() {
+	p := &q.parts[0]
+	switch p.kind {
+	case heap:
+		q.memory -= int64(len(p.b))
+		q.Store.memory.Add(-int64(len(p.b)))
+	case piece:
+		q.memory -= BlockSize
+		q.Store.freePiece(p.b)
+	case block:
+		q.spooled -= BlockSize
+		q.Store.freeBlock(p.off)
+	case file:
+		_ = p.file.Close()
+	}
+	*p = part{}
+	if q.parts = q.parts[1:]; len(q.parts) == 0 {
+		q.parts = nil
+		if q.short {
+			q.short = false
+			q.Store.short.Add(-1)
+		}
+	}
+}
+
+// Close drops all.
+func (q *Queue) Close() {
+	for len(q.parts) > 0 {
+		q.drop()
+	}
+}
