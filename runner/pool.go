@@ -59,10 +59,11 @@ type pool struct {
 	stopping bool
 	aborted  bool // stop without grace
 
-	scaler scaler
-	health checker
-	childs children
-	look   timer // next one at the workers' memory and age
+	scaler   scaler
+	health   checker
+	childs   children
+	outgrown outgrown
+	look     timer // next one at the workers' memory and age
 
 	stats    stats
 	access   *accessLog

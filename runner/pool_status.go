@@ -66,6 +66,8 @@ func (p *pool) state(serving int) (State, string) {
 		return StateUpdating, short()
 	case serving < p.target():
 		return StateStarting, short()
+	case p.outgrown.reason != "":
+		return StateDegraded, p.outgrown.reason
 	default:
 		return StateReady, ""
 	}

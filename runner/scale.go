@@ -160,12 +160,22 @@ func (p *pool) watch() {
 	if w.MaxMemory > 0 {
 		next = memoryEvery
 	}
+	limit := int64(w.MaxMemory)
+	was, fit, youngest := p.outgrown.reason, true, int64(1<<63-1)
 	for _, worker := range p.workers {
 		if !worker.serving() || worker.recycling() {
 			continue
 		}
-		if limit := int64(w.MaxMemory); limit > 0 {
+		youngest = min(youngest, p.loop.now-worker.ready)
+		if limit > 0 {
 			if rss := residentSize(worker.pid); rss > limit {
+				fit = false
+				if worker.outgrew == 0 {
+					worker.outgrew = p.loop.now
+				}
+				if !p.outgrown.replaces(p.loop.now, limit, rss, time.Duration(worker.outgrew-worker.ready), p.spec.Restart) {
+					continue
+				}
 				p.stats.restarts[restartMemory]++
 				p.recycle(worker, fmt.Sprintf("its resident size is %d MiB (workers.max_memory is %d MiB)", rss>>20, limit>>20))
 				continue
@@ -184,6 +194,15 @@ func (p *pool) watch() {
 		if next == 0 || left < next {
 			next = left
 		}
+	}
+	if fit && youngest < 1<<63-1 {
+		p.outgrown.fits(limit, time.Duration(youngest), p.spec.Restart)
+	}
+	if p.outgrown.reason != was {
+		if p.outgrown.reason != "" && was == "" {
+			p.log.warn(p.outgrown.reason)
+		}
+		p.touch()
 	}
 	if next > 0 {
 		p.loop.set(&p.look, next)

@@ -24,6 +24,7 @@ type worker struct {
 	idleSince int64        // its last request ended
 	probe     *healthProbe // a health check under way
 	healthy   bool         // has answered a health check, or none is asked for
+	outgrew   int64        // was first seen to be larger than workers.max_memory; 0: not
 	unhealthy int          // health checks failed in a row
 	slots     []*slot
 	shared    []byte // the abort table, one uint32 a slot, and the ring of the first slot

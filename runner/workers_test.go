@@ -189,6 +189,54 @@ func TestRecyclesByMemory(t *testing.T) {
 	a.mustLogLine("workers.max_memory is 64 MiB")
 }
 
+// A workers.max_memory that is smaller than the app itself: workers are not replaced
+// for ever, the status says what to write, and a change of the limit is enough.
+func TestMaxMemoryBelowTheApp(t *testing.T) {
+	t.Parallel()
+	a := newTestApp(t, "kept = bytearray(b'x') * 50_000_000\n"+helloApp, func(s *appspec.Spec) {
+		s.Workers.MaxMemory = 32 << 20
+	})
+	h := a.start(StateReady)
+	st := a.wait(h, func(st Status) bool { return st.State == StateDegraded })
+	for _, part := range []string{`workers.max_memory = "32MiB" is too small`, `write workers { max_memory = "128MiB" }`} {
+		if !strings.Contains(st.Reason, part) {
+			t.Errorf("the reason is %q, without %q", st.Reason, part)
+		}
+	}
+	a.mustLogLine("WARN", `workers.max_memory = "32MiB" is too small`)
+	if code, _ := a.get("/"); code != 200 {
+		t.Errorf("it answers %d", code)
+	}
+	grown := *a.spec
+	grown.Workers.MaxMemory = 128 << 20
+	if err := h.Update(a.ctx(), &grown, 2, false); err != nil {
+		t.Fatal(err)
+	}
+	a.wait(h, func(st Status) bool { return st.State == StateReady && st.Reason == "" })
+}
+
+// Replacements for memory that come soon after one another come ever more rarely.
+func TestOutgrown(t *testing.T) {
+	r := appspec.Restart{MinDelay: appspec.Duration(time.Second), MaxDelay: appspec.Duration(time.Minute), ResetAfter: appspec.Duration(time.Minute)}
+	var o outgrown
+	now, replaced := int64(0), 0
+	for range 1800 { // an hour of looks
+		now += int64(2 * time.Second)
+		if o.replaces(now, 100, 200, time.Second, r) {
+			replaced++
+		}
+	}
+	if replaced < 40 || replaced > 70 {
+		t.Errorf("%d workers replaced in an hour, want one a minute at last", replaced)
+	}
+	if o.reason == "" {
+		t.Error("nobody is told")
+	}
+	if !o.replaces(now, 100, 200, time.Hour, r) || o.reason != "" {
+		t.Errorf("a worker that grew for an hour: %+v", o)
+	}
+}
+
 const healthApp = `
 import os, time
 def application(environ, start_response):

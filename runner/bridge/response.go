@@ -111,7 +111,7 @@ func (q *response) add(b []byte) {
 func (q *response) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.gone = true
+	q.gone, q.full = true, false
 	q.queue.Close()
 }
 
