@@ -14,6 +14,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 // engine is what daemon and command have in common: it reads the directory and
@@ -151,6 +152,9 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 	}
 	defer unlock()
 	rem := e.store.Recall(name)
+	if rem.Unknown != nil {
+		return e.unknown(outcome{}, name, rem.Unknown)
+	}
 	if e.remind(name, &rem) {
 		e.saveReminded(name, rem)
 	}
@@ -173,10 +177,8 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 	}
 	e.memorize(name, w, rem)
 	o := e.observe(ctx, name, rem, w.Spec)
-	if o.FindErr != nil {
-		// Masters may run that are not seen: nothing is started beside them.
-		out.err = o.FindErr
-		return e.failed(out, rem, name)
+	if o.Unknown != nil {
+		return e.unknown(out, name, o.Unknown)
 	}
 	o.Asked = ord.Asked
 	out.plan = MakePlan(w.Spec, o, e.now())
@@ -207,6 +209,20 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 		}
 		out.err = e.store.Forget(name)
 	}
+	return out
+}
+
+// unknownRetry is how soon an app is looked at again of which nothing can be told.
+const unknownRetry = 2 * time.Second
+
+// unknown ends a pass that could not find out what runs: nothing is done, as what is
+// not known is not missing.
+func (e *engine) unknown(out outcome, name string, err error) outcome {
+	if appdir.Exhausted(err) {
+		err = fmt.Errorf("cannot tell what runs of app %s: %w; nothing of it is changed until that is over: give the daemon more descriptors (LimitNOFILE= of its unit, ulimit -n)", name, err)
+	}
+	e.log.Error(err.Error(), "app", name)
+	out.err, out.retryAt = err, e.now().Add(unknownRetry)
 	return out
 }
 

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 // RunningError tells that a daemon holds the state directory.
@@ -83,7 +85,7 @@ func (s *Store) lockedBy() int {
 func (s *Store) daemonHolds() bool {
 	f, err := os.OpenFile(s.lockPath(), os.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return false
+		return appdir.Exhausted(err) // not known: rather ask one that is not there than act beside one that is
 	}
 	defer f.Close()
 	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 // Observed is what is true of an app now.
@@ -15,6 +16,7 @@ type Observed struct {
 	App       string
 	Problems  []string // of the app folder: what a repair would put right, path by path
 	FolderErr error    // why the folder cannot be checked: no such user, no such disk
+	Unknown   error    // why it cannot be told what runs; then nothing is done
 	Masters   []Seen   // live ones, newest first, draining ones last
 	surrounding
 	FindErr error // why masters cannot be looked for: there may be some
@@ -112,6 +114,9 @@ func (e *engine) Observe(ctx context.Context, name string, spec *appspec.Spec) O
 func (e *engine) observe(ctx context.Context, name string, rem Remembered, spec *appspec.Spec) Observed {
 	o := Observed{App: name, Remembered: rem, CanSleep: e.door != nil, Awaited: e.door.listens(name)}
 	o.Masters, o.FindErr = e.masters(ctx, name)
+	if o.Unknown = o.FindErr; o.Unknown == nil {
+		o.Unknown = rem.Unknown
+	}
 	if spec != nil {
 		o.Problems, o.FolderErr = e.folders.check(spec, o.liveOf())
 		o.surrounding = e.folders.around(e.disk, spec)
@@ -149,5 +154,10 @@ func (e *engine) masters(ctx context.Context, name string) ([]Seen, error) {
 		})
 	}
 	wg.Wait()
+	for _, m := range seen {
+		if appdir.Exhausted(m.Err) {
+			return seen, m.Err // ours is the fault: the master may be well
+		}
+	}
 	return seen, nil
 }

@@ -18,6 +18,11 @@ func MakePlan(spec *appspec.Spec, o Observed, now time.Time) AppPlan {
 	p := &planner{AppPlan: AppPlan{App: o.App, folder: o.Folder}, o: o, spec: spec, now: now}
 	p.sort()
 	switch {
+	case o.Unknown != nil:
+		if spec != nil {
+			p.File = spec.File
+		}
+		p.Error, p.Why = o.Unknown.Error(), "what runs of it cannot be told now"
 	case spec == nil:
 		p.File = fileOf(o)
 		p.end("its spec is gone")

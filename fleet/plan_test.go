@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -109,6 +110,8 @@ func TestMakePlan(t *testing.T) {
 			want: []string{"repair", "start"}, kind: appspec.Replace, why: "no master runs"},
 		{name: "folder cannot be checked", spec: spec, o: Observed{FolderErr: errors.New("user blog does not exist")},
 			want: []string{"repair", "start"}, kind: appspec.Replace, why: "no master runs"},
+		{name: "no descriptors to look for masters", spec: spec, o: Observed{Unknown: syscall.EMFILE}, why: "what runs of it cannot be told now"},
+		{name: "no descriptors, and its spec is gone", o: Observed{Unknown: syscall.EMFILE, Masters: []Seen{seen(1, spec)}}, why: "what runs of it cannot be told now"},
 		{name: "count: live", spec: testSpec(withCount(4)),
 			o:    Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Applied: applied(spec)}},
 			want: []string{"update"}, kind: appspec.Live, why: "workers.count changes"},

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 // Store is what must outlive the daemon: the state directory, which holds what is
@@ -253,6 +254,7 @@ type Remembered struct {
 	Failure  *Failure // nil: none
 	// Rubbish are files that could not be read, one sentence each.
 	Rubbish []string
+	Unknown error // why it cannot be told what there is, for want of descriptors or memory
 
 	guessed bool // LastGood is what was handed to a master last: its own file is lost
 }
@@ -313,6 +315,10 @@ func (s *Store) read(app, file string, v any, r *Remembered) bool {
 		err = json.Unmarshal(b, v)
 	} else {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			return false
+		}
+		if appdir.Exhausted(err) {
+			r.Unknown = err
 			return false
 		}
 		err = reason(err)

@@ -66,6 +66,7 @@ type conn struct {
 
 	out       outbox
 	unsent    string // names the request whose response is complete and not all sent
+	idleSince int64  // between two requests: since when
 	sent      int64  // bytes of out that the socket has taken
 	took      int64  // bytes that the client had taken when watched began
 	watched   int64  // since when its rate counts; 0: nothing waits

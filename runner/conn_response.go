@@ -198,6 +198,7 @@ func (c *conn) next() {
 	}
 	c.state = connHead
 	c.begun = false
+	c.idleSince = c.front.loop.now
 	if c.leaving() {
 		if !c.inPump { // which gives it away when it has kept what it read
 			c.front.heir.give(c)

@@ -116,14 +116,23 @@ func listenControl(dir string) (*net.UnixListener, error) {
 
 func (s *controlServer) serve() {
 	ln := s.listener()
+	const least, most = 10 * time.Millisecond, time.Second
+	wait := least
 	for {
 		c, err := ln.AcceptUnix()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
+			// Such as too many open files: others end meanwhile.
+			if wait == least {
+				s.m.log.error(fmt.Sprintf("cannot accept on the control socket: %v; raise the limit of open files of the service (LimitNOFILE=)", err))
+			}
+			time.Sleep(wait)
+			wait = min(2*wait, most)
 			continue
 		}
+		wait = least
 		s.mu.Lock()
 		if s.over {
 			_ = c.Close()

@@ -40,6 +40,8 @@ type front struct {
 	conns     map[*conn]struct{}
 	sweep     timer
 	pressure  timer // see press
+	fds       fdLimit
+	shedMore  func(n int) int // closes idle connections of another ingress
 	draining  bool
 	heir      *heir  // draining: who gets the connections; nil: nobody
 	emptied   func() // draining, and the last connection is gone
@@ -61,6 +63,7 @@ func newFront(l *loop, p *pool, log *appLog, spec *appspec.Spec) *front {
 	}
 	f.sweep.f = f.onSweep
 	f.pressure.f = f.onPressure
+	f.shedMore = func(int) int { return 0 }
 	f.store = &unread.Store{Open: f.tempFile, Fault: func(err error) {
 		log.error(fmt.Sprintf("what slow clients have not read waits in memory alone, and past request.response_buffer their workers wait too: %v", err))
 	}}
@@ -78,6 +81,7 @@ func (f *front) configure(spec *appspec.Spec) {
 		spec = &s
 	}
 	f.spec = spec
+	f.fds.measure(&spec.Workers)
 	f.store.Limit(int64(spec.Request.ResponseBuffer), int64(spec.Request.Spool))
 	var trusted []netip.Prefix
 	onUnix := false
@@ -123,7 +127,6 @@ type listener struct {
 	host  string // for SERVER_NAME where a request names none
 	port  string
 	open  bool  // it accepts
-	told  int64 // when it was said that there are no descriptors
 	again timer // resting until then
 }
 
@@ -188,12 +191,16 @@ func (ln *listener) take(n int) {
 	for range n {
 		fd, host, port, err := rawAccept(ln.fd)
 		if err != 0 {
-			if err == unix.EMFILE || err == unix.ENFILE {
+			if isExhausted(err) {
 				ln.rest(err)
 			}
 			return
 		}
 		ln.front.adopt(fd, ln, host, port, nil)
+		if ln.front.fds.kept(fd) && ln.front.crowded() {
+			ln.rest(unix.EMFILE)
+			return
+		}
 	}
 }
 
@@ -203,13 +210,18 @@ const acceptAgain = 200 * time.Millisecond
 // rest stops accepting for a moment: clients wait in the kernel's queue.
 func (ln *listener) rest(err error) {
 	l := ln.front.loop
-	if ln.told == 0 || l.now-ln.told > int64(time.Minute) {
-		ln.told = l.now
-		ln.front.log.error(fmt.Sprintf("cannot accept on %s: %v (%d connections are open); raise the limit of open files of the service",
+	if ln.front.mayTell(&ln.front.fds.told) {
+		ln.front.log.error(fmt.Sprintf("cannot accept on %s: %v (%d connections are open); raise the limit of open files of the service (LimitNOFILE=)",
 			ln.name, err, len(ln.front.conns)))
 	}
 	l.modify(ln.fd, 0)
-	ln.again.f = func() { l.modify(ln.fd, unix.EPOLLIN) }
+	ln.again.f = func() {
+		if ln.front.crowded() {
+			l.set(&ln.again, acceptAgain)
+			return
+		}
+		l.modify(ln.fd, unix.EPOLLIN)
+	}
 	l.set(&ln.again, acceptAgain)
 }
 
@@ -219,6 +231,7 @@ func (f *front) adopt(fd int, ln *listener, host, port string, pending []byte) *
 	c.peer = wsgi.Peer{RemoteAddr: host, RemotePort: port, ServerName: ln.host, ServerPort: ln.port,
 		Software: "wsgid/" + Version, Trusted: f.trusts, Multiprocess: &f.pool.multiprocess}
 	c.out.Store = f.store
+	c.idleSince = f.loop.now
 	f.conns[c] = struct{}{}
 	if err := f.loop.add(fd, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET, c); err != nil {
 		f.log.error(err.Error())
@@ -236,6 +249,7 @@ func (f *front) adopt(fd int, ln *listener, host, port string, pending []byte) *
 // onSweep closes connections past their limits.
 func (f *front) onSweep() {
 	next := int64(0)
+	f.fds.measure(&f.spec.Workers)
 	for c := range f.conns {
 		if c.deadline == 0 {
 			continue
@@ -308,7 +322,14 @@ func (f *front) options(c *conn, size int64) *http1.HeadOptions {
 }
 
 // tempFile opens a file for a body or a response that is too large for memory.
-func (f *front) tempFile() (*os.File, error) { return tempFile(f.spool) }
+func (f *front) tempFile() (*os.File, error) {
+	t, err := tempFile(f.spool)
+	if err == nil && f.fds.kept(int(t.Fd())) {
+		_ = t.Close()
+		return nil, fmt.Errorf("cannot make a temporary file: %w: the rest is kept for workers and control", unix.EMFILE)
+	}
+	return t, err
+}
 
 // tempFile opens a file without a name in a folder.
 func tempFile(dir string) (*os.File, error) {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 // Record is what a master writes of itself into the state directory,
@@ -222,6 +223,14 @@ func (h *Handle) Alive() bool { return h.alive() }
 // Wait blocks until the process is gone or ctx ends.
 func (h *Handle) Wait(ctx context.Context) error {
 	fd, err := h.pidfd()
+	for wait := 10 * time.Millisecond; appdir.Exhausted(err); fd, err = h.pidfd() {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(wait):
+			wait = min(2*wait, time.Second)
+		}
+	}
 	if err != nil {
 		return nil // it is gone
 	}
@@ -254,6 +263,9 @@ func (h *Handle) Wait(ctx context.Context) error {
 // Kill ends the master and its workers at once (SIGKILL through a pidfd).
 func (h *Handle) Kill() error {
 	fd, err := h.pidfd()
+	if appdir.Exhausted(err) {
+		return fmt.Errorf("cannot kill master %d of %s: %w", h.PID, h.App, err)
+	}
 	if err != nil {
 		return nil // it is gone
 	}

@@ -3,6 +3,8 @@ package runner
 import (
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -92,6 +94,15 @@ func (p *pool) onMessage(s *slot, msg []byte, passed int) {
 		}
 	case wsgi.MsgFile:
 		off, n, err := wsgi.ParseFile(payload)
+		if passed < 0 && err == nil && x.headSent && p.noDescriptors() {
+			// The worker did send one: the kernel had none to give us.
+			if sink := x.sink; sink != nil {
+				x.sink = nil
+				p.log.error(fmt.Sprintf("%s: the response is cut: no descriptor is left for a file that it sends; raise the limit of open files of the service (LimitNOFILE=)", x.label))
+				sink.Fail(503, "the server has no descriptors left")
+			}
+			break
+		}
 		if err != nil || !x.headSent || !isRegular(passed) {
 			closePassed(passed)
 			p.workerBroke(w, "it sent a bad file message")
@@ -143,6 +154,16 @@ func (p *pool) onMessage(s *slot, msg []byte, passed int) {
 		// own time.
 		x.deadline = p.loop.now + int64(p.spec.Workers.RequestTimeout)
 	}
+}
+
+// noDescriptors tells that the kernel gives us no more.
+func (p *pool) noDescriptors() bool {
+	fd, err := unix.FcntlInt(uintptr(p.loop.epfd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return isExhausted(err)
+	}
+	_ = unix.Close(fd)
+	return false
 }
 
 // finished ends the request at the head of a slot and gives the slot its next.

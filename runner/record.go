@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 
 	"github.com/google/renameio/v2"
 
@@ -52,7 +52,10 @@ func (r *Record) compare(other *Record) int {
 
 // alive tells whether the process of the record still runs.
 func (r *Record) alive() bool {
-	if r.PID <= 0 || r.BootID != bootID() {
+	if r.PID <= 0 {
+		return false
+	}
+	if boot := bootID(); boot != "" && r.BootID != "" && r.BootID != boot {
 		return false
 	}
 	return appdir.ProcAlive(r.PID, r.StartTime)
@@ -62,12 +65,17 @@ func (r *Record) alive() bool {
 // last. Records of dead processes are removed. No record is an empty list.
 func FindMasters(stateDir, app string) ([]*Handle, error) {
 	dir := appDir(stateDir, app)
-	names, err := filepath.Glob(filepath.Join(dir, "master-*.json"))
-	if err != nil {
+	// (filepath.Glob would take a folder that cannot be read for an empty one.)
+	entries, err := os.ReadDir(dir)
+	if err != nil && !os.IsNotExist(err) {
 		return nil, fmt.Errorf("cannot look for masters of %s: %w", app, err)
 	}
 	var found []*Handle
-	for _, name := range names {
+	for _, e := range entries {
+		if ok, _ := filepath.Match("master-*.json", e.Name()); !ok {
+			continue
+		}
+		name := filepath.Join(dir, e.Name())
 		b, err := os.ReadFile(name)
 		if os.IsNotExist(err) {
 			continue
@@ -98,14 +106,21 @@ func FindMasters(stateDir, app string) ([]*Handle, error) {
 	return found, nil
 }
 
-// bootID names the run of the kernel.
-var bootID = sync.OnceValue(func() string {
+// bootID names the run of the kernel; empty: it could not be read now.
+func bootID() string {
+	if id := readBootID.Load(); id != nil {
+		return *id
+	}
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(string(b))
-})
+	id := strings.TrimSpace(string(b))
+	readBootID.Store(&id)
+	return id
+}
+
+var readBootID atomic.Pointer[string]
 
 // Digest names what a spec says, secrets included: equal digests, equal specs.
 // Where the spec was written does not count.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -60,6 +61,14 @@ func newTLSIngress(l *loop, p *pool, f *front, log *appLog, files func(string) (
 		Room:  func(r *bridge.Incoming) { l.post(func() { in.release(r) }) },
 		Store: f.store,
 	}
+	in.server.Accepted = func(fd int) bool {
+		if fd >= 0 && !f.fds.kept(fd) {
+			return true
+		}
+		l.post(func() { f.crowded() })
+		return false
+	}
+	f.shedMore = func(n int) int { return in.server.ShedIdle(n, time.Duration(shedAge)) }
 	return in
 }
 

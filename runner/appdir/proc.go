@@ -2,10 +2,13 @@ package appdir
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // StartTime returns when a process started, in clock ticks since boot: field 22
@@ -28,13 +31,24 @@ func StartTime(pid int) (uint64, error) {
 }
 
 // ProcAlive tells whether pid is the process that started then. With startTime
-// 0 any live process of that number will do.
+// 0 any live process of that number will do. Where we cannot find out, for want of
+// descriptors or memory, a process of that number counts as the one: what is not
+// known is not missing.
 func ProcAlive(pid int, startTime uint64) bool {
-	if pid <= 0 {
+	if pid <= 0 || unix.Kill(pid, 0) == unix.ESRCH {
 		return false
 	}
 	start, err := StartTime(pid)
+	if Exhausted(err) {
+		return true
+	}
 	return err == nil && (startTime == 0 || start == startTime)
+}
+
+// Exhausted tells that a call failed for want of descriptors or memory: it says
+// nothing of what was looked for.
+func Exhausted(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM)
 }
 
 // ExitStatus is how a process ended that nobody has reaped yet, as wait(2)

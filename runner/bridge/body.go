@@ -46,6 +46,9 @@ func StorageStatus(err error) int {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return 507
 	}
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) {
+		return 503 // later there may be room again
+	}
 	return 500
 }
 

@@ -39,6 +39,7 @@ type conn1 struct {
 
 	mu      sync.Mutex
 	idle    bool      // guarded by mu: waits for a request of which nothing has come
+	since   time.Time // guarded by mu: when idle began
 	closing bool      // guarded by mu: Shutdown was called
 	limit   time.Time // guarded by mu: no later deadline while idle and closing
 }
@@ -224,11 +225,22 @@ func (c *conn1) readHead(wait time.Duration) (int, bool) {
 	}
 }
 
+// shed closes the connection if it has been idle for that long.
+func (c *conn1) shed(age time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.idle || time.Since(c.since) < age {
+		return false
+	}
+	_ = c.c.SetReadDeadline(time.Unix(1, 0))
+	return true
+}
+
 // setIdle begins to wait for a request.
 func (c *conn1) setIdle(wait time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.idle = true
+	c.idle, c.since = true, time.Now()
 	if c.closing {
 		_ = c.c.SetReadDeadline(c.limit)
 		return

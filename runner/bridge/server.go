@@ -12,6 +12,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
@@ -73,6 +74,10 @@ type Server struct {
 	Trusted func(addr string) bool
 	// Multiprocess is wsgi.Peer's; nil: false.
 	Multiprocess *atomic.Bool
+	// Accepted is told the descriptor of each new connection, and a negative one
+	// where there is none to be had; false: there is hardly another one, accepting
+	// rests a moment. nil: there always is.
+	Accepted func(fd int) bool
 	// Store is the budget for what clients have not read yet; nil: one of its own.
 	Store *unread.Store
 	// Room tells that a response that was Incoming.Full has been sent: more of it
@@ -172,6 +177,7 @@ func (s *Server) Serve(ln net.Listener, cert *Certificate) error {
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.get(s.log) },
 	}
 	delay := time.Duration(0)
+	var told time.Time
 	for late := 0; late < lastAccepts; {
 		c, err := ln.Accept()
 		if err != nil {
@@ -183,11 +189,18 @@ func (s *Server) Serve(ln net.Listener, cert *Certificate) error {
 			}
 			// Such as too many open files: others end meanwhile.
 			delay = min(max(2*delay, 5*time.Millisecond), time.Second)
-			s.log("cannot accept on " + ln.Addr().String() + ": " + err.Error())
+			if time.Since(told) > time.Minute {
+				told = time.Now()
+				s.log("cannot accept on " + ln.Addr().String() + ": " + err.Error())
+			}
+			if s.Accepted != nil {
+				s.Accepted(-1)
+			}
 			time.Sleep(delay)
 			continue
 		}
 		delay = 0
+		room := s.Accepted == nil || s.Accepted(descriptor(c))
 		s.mu.Lock()
 		if s.draining {
 			// Where nobody else has the socket too, what waits in its queue would be cut
@@ -200,12 +213,45 @@ func (s *Server) Serve(ln net.Listener, cert *Certificate) error {
 		s.running.Add(1)
 		s.mu.Unlock()
 		go s.greet(c, config)
+		if !room {
+			time.Sleep(acceptRest)
+		}
 	}
 	return nil
 }
 
 // lastAccepts bounds what is let in when a listener is closed.
 const lastAccepts = 4096
+
+// acceptRest is how long accepting rests where there are hardly any descriptors.
+const acceptRest = 200 * time.Millisecond
+
+// descriptor is the number of a connection's descriptor; 0: it has none.
+func descriptor(c net.Conn) (n int) {
+	if sc, ok := c.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) { n = int(fd) })
+		}
+	}
+	return n
+}
+
+// ShedIdle closes at most n HTTP/1 connections that have waited for a request for
+// that long, and returns how many.
+func (s *Server) ShedIdle(n int, age time.Duration) (closed int) {
+	s.init()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		if closed == n {
+			break
+		}
+		if c.shed(age) {
+			closed++
+		}
+	}
+	return closed
+}
 
 // greet does the handshake and lets the protocol's own take over.
 func (s *Server) greet(c net.Conn, config *tls.Config) {

@@ -1,0 +1,103 @@
+package runner
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Clients that keep as many connections open as the master has descriptors do not
+// lock the operator out: workers are replaced, the control socket answers, a new
+// client is served for the one that was idle longest. And it costs no CPU.
+func TestDescriptorsAreKept(t *testing.T) {
+	a := newTestApp(t, abuseApp, nil)
+	h := a.start(StateReady)
+	limit := uint64(openFiles(t, h.PID)) + 60
+	if err := unix.Prlimit(h.PID, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: limit, Max: limit}, nil); err != nil {
+		t.Fatal(err)
+	}
+	var clients []*client
+	begin := time.Now()
+	for range 100 {
+		c := a.dial()
+		clients = append(clients, c)
+		c.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+		if got := c.answer("GET"); got.StatusCode != http.StatusOK {
+			t.Fatalf("connection %d: %s", len(clients), got.Status)
+		}
+	}
+	if d := time.Since(begin); d > patience {
+		t.Errorf("100 clients were served in %v", d)
+	}
+	a.mustLogLine("WARN", "the limit of open files is nearly reached", "idle longest are closed", "LimitNOFILE=")
+	clients[0].closed()
+	last := clients[len(clients)-1]
+	last.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	if got := last.answer("GET"); got.StatusCode != http.StatusOK {
+		t.Errorf("the youngest: %s", got.Status)
+	}
+	st, err := h.Status(a.ctx(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := cpuTime(t, h.PID)
+	<-time.After(500 * time.Millisecond)
+	if d := cpuTime(t, h.PID) - before; d > 150*time.Millisecond {
+		t.Errorf("it spends %v of 500ms on it", d)
+	}
+	old := st.Workers[0].PID
+	if err := unix.Kill(old, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	st = a.wait(h, func(st Status) bool { return st.State == StateReady && !pids(st)[old] })
+	old = st.Workers[0].PID
+	if err := h.Reload(a.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	a.wait(h, func(st Status) bool { return st.State == StateReady && len(st.Workers) == 1 && !pids(st)[old] })
+	if n := uint64(openFiles(t, h.PID)); n >= limit {
+		t.Errorf("all %d descriptors are in use", n)
+	}
+}
+
+// Without descriptors of our own a master that runs is not taken for one that is
+// gone: who looks for it is told that nothing is known, and its record stays.
+func TestMastersWithoutDescriptors(t *testing.T) {
+	a := newTestApp(t, helloApp, nil)
+	h := a.start(StateReady)
+	record := filepath.Join(appDir(a.state, "demo"), filepath.Base(h.file("")))
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	none := limit
+	none.Cur = 3
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	found, err := FindMasters(a.state, "demo")
+	alive, kill := h.Alive(), h.Kill()
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if err == nil || !errors.Is(err, unix.EMFILE) {
+		t.Errorf("found %v, %v", found, err)
+	}
+	if !alive {
+		t.Error("it is said to be dead")
+	}
+	if !errors.Is(kill, unix.EMFILE) {
+		t.Errorf("killed: %v", kill)
+	}
+	if _, err := os.Stat(record); err != nil {
+		t.Errorf("its record: %v", err)
+	}
+	if found, err := FindMasters(a.state, "demo"); err != nil || len(found) != 1 || found[0].PID != h.PID {
+		t.Errorf("afterwards: %v, %v", found, err)
+	}
+}
