@@ -48,7 +48,7 @@ func checkListen(s string) (string, bool) {
 	if err != nil {
 		switch {
 		case isPort(s):
-			return "say the address too: " + quote("127.0.0.1:"+s) + ", or " + quote("0.0.0.0:"+s) + " for all", false
+			return "say the address too: " + quote("127.0.0.1:"+s) + ", or " + quote("*:"+s) + " for all", false
 		case strings.Count(s, ":") > 1:
 			return `an IPv6 address stands in brackets: "[::1]:8000"`, false
 		case !strings.Contains(s, ":") && s != "":
@@ -59,10 +59,7 @@ func checkListen(s string) (string, bool) {
 	if !isPort(port) {
 		return "a port is a number from 1 to 65535", false
 	}
-	if host == "*" {
-		return "all addresses are " + quote("0.0.0.0:"+port) + " or " + quote("[::]:"+port), false
-	}
-	if host != "" && !isHost(host) {
+	if host != "" && host != "*" && !isHost(host) {
 		return "the host is an IP address or a name", false
 	}
 	return "", true

@@ -175,40 +175,36 @@ func (c *crowds) clashes(taken func(port string) bool) (found []clash) {
 }
 
 // sameHost tells whether two listeners of one port stand in each other's way.
+// That a name which is not looked up does, with one of all addresses, is a guess.
 func sameHost(a, b string) bool {
-	if strings.EqualFold(a, b) {
+	if strings.EqualFold(a, b) || isEverywhere(a) || isEverywhere(b) {
 		return true
 	}
-	x, anyX := address(a)
-	y, anyY := address(b)
-	if anyX && anyY {
-		return true
-	}
+	x, y := address(a), address(b)
 	switch {
-	case anyX: // [::] takes IPv4 as well, 0.0.0.0 does not take IPv6
-		return !y.IsValid() || !x.Is4() || y.Is4()
-	case anyY:
-		return !x.IsValid() || !y.Is4() || x.Is4()
+	case x.IsUnspecified():
+		return !y.IsValid() || x.Is4() == y.Is4()
+	case y.IsUnspecified():
+		return !x.IsValid() || x.Is4() == y.Is4()
 	default:
 		return x.IsValid() && x == y
 	}
 }
 
-// address is the address a host means, and whether it means all of them. A
-// name other than localhost is not looked up.
-func address(host string) (netip.Addr, bool) {
-	switch {
-	case host == "":
-		return netip.IPv6Unspecified(), true
-	case strings.EqualFold(host, "localhost"):
-		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), false
+// isEverywhere tells that a host is all addresses of both families.
+func isEverywhere(host string) bool { return host == "" || host == "*" }
+
+// address is the address a host means. A name other than localhost is not
+// looked up.
+func address(host string) netip.Addr {
+	if strings.EqualFold(host, "localhost") {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
 	a, err := netip.ParseAddr(host)
 	if err != nil {
-		return netip.Addr{}, false
+		return netip.Addr{}
 	}
-	a = a.Unmap()
-	return a, a.IsUnspecified()
+	return a.Unmap()
 }
 
 // endpointKey is the same for two endpoints that are the same.
@@ -217,9 +213,9 @@ func endpointKey(endpoint string) string {
 	switch transport {
 	case "tcp":
 		if host, port, err := net.SplitHostPort(rest); err == nil {
-			a, all := address(host)
+			a := address(host)
 			switch {
-			case all: // to connect to any address is to connect to oneself
+			case a.IsUnspecified(): // to connect to any address is to connect to oneself
 				host = "127.0.0.1"
 			case a.IsValid():
 				host = a.String()

@@ -1,6 +1,8 @@
 package appspec
 
 import (
+	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,10 +14,12 @@ import (
 func Default(name, path string) *Spec {
 	s := blank()
 	s.Name, s.Path = name, path
+	s.Request.TrustedHeaders = slices.Clone(s.Request.TrustedHeaders)
 	return &s
 }
 
-// blank is the spec that Default copies. It holds no map and no pointer.
+// blank is the spec that Default copies. It holds no map, no pointer and of
+// lists only the one that Default clones.
 var blank = sync.OnceValue(func() Spec {
 	var s Spec
 	fill(&s, "", 0)
@@ -66,7 +70,9 @@ func setText(field any, text string) bool {
 		*f, err = ParseSize(plain)
 	case *[]string:
 		*f = nil
-		return plain == "[]"
+		if text != "[]" {
+			err = json.Unmarshal([]byte(text), f)
+		}
 	case *map[string]string:
 		*f = nil
 		return plain == "{}"

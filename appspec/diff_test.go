@@ -83,6 +83,8 @@ func TestDiff(t *testing.T) {
 		{func(s *Spec) { s.Request.Spool = 0 }, `request.spool: "1GiB" → "0" (live)`},
 		{func(s *Spec) { s.Request.MinRate = 500 }, `request.min_rate: "1KiB" → "500" (live)`},
 		{func(s *Spec) { s.Request.TrustedProxies = []string{"::1/128"} }, `request.trusted_proxies: [] → ["::1/128"] (live)`},
+		{func(s *Spec) { s.Request.TrustedHeaders = []string{"forwarded"} }, `request.trusted_headers: ["x-forwarded-for", "x-forwarded-proto", "forwarded"] → ["forwarded"] (live)`},
+		{func(s *Spec) { s.ServerHeader = false }, `server_header: true → false (live)`},
 		{func(s *Spec) { s.Health.Path = "/x" }, `health.path: "/up" → "/x" (live)`},
 		{func(s *Spec) { s.Health.Host = "h" }, `health.host:  → "h" (live)`},
 		{func(s *Spec) { s.Health = nil }, `health.path: "/up" →  (live); health.interval: "10s" →  (live); health.timeout: "2s" →  (live); health.failures: 3 →  (live)`},

@@ -212,3 +212,16 @@ func checkCIDR(s string) (string, bool) {
 	}
 	return `write networks as CIDRs, such as "10.0.0.0/8" or "::1/128", and "unix" for unix sockets`, false
 }
+
+// forwardedHeaders are those that a proxy may tell of its client by.
+var forwardedHeaders = []string{"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix", "forwarded"}
+
+func checkTrustedHeader(s string) (string, bool) {
+	if slices.Contains(forwardedHeaders, s) {
+		return "", true
+	}
+	if near := nearest(strings.ToLower(s), forwardedHeaders); near != "" {
+		return "write " + quote(near), false
+	}
+	return "it is one of " + strings.Join(forwardedHeaders, ", "), false
+}

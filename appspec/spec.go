@@ -14,22 +14,23 @@ const MaxWorkers = 4096
 // JSON form (which holds secrets) is what the daemon hands to a master and
 // keeps as the last good spec.
 type Spec struct {
-	Name       string            `json:"name"`
-	File       string            `json:"file"` // the spec file; empty for an app that wsgid started by hand
-	Path       string            `json:"path"` // absolute
-	Enabled    bool              `json:"enabled"`
-	Loader     string            `json:"loader"`   // auto, wsgi, django, pyroutes or the class name of a plugin loader
-	WSGIApp    string            `json:"wsgi_app"` // empty: a loader finds it
-	LoaderDirs []string          `json:"loader_dirs,omitempty"`
-	Middleware []string          `json:"middleware,omitempty"`
-	Python     string            `json:"python"`     // empty: the default interpreter, /usr/bin/python3 or the first python3 of PATH
-	Virtualenv string            `json:"virtualenv"` // relative to Path, or absolute
-	User       string            `json:"user"`       // empty: derived from the owner of Path
-	Group      string            `json:"group"`      // empty: the primary group of the user
-	Chroot     bool              `json:"chroot"`
-	Debug      bool              `json:"debug"`
-	Env        map[string]string `json:"env,omitempty"`
-	Umask      uint32            `json:"umask"` // of the workers
+	Name         string            `json:"name"`
+	File         string            `json:"file"` // the spec file; empty for an app that wsgid started by hand
+	Path         string            `json:"path"` // absolute
+	Enabled      bool              `json:"enabled"`
+	Loader       string            `json:"loader"`   // auto, wsgi, django, pyroutes or the class name of a plugin loader
+	WSGIApp      string            `json:"wsgi_app"` // empty: a loader finds it
+	LoaderDirs   []string          `json:"loader_dirs,omitempty"`
+	Middleware   []string          `json:"middleware,omitempty"`
+	Python       string            `json:"python"`     // empty: the default interpreter, /usr/bin/python3 or the first python3 of PATH
+	Virtualenv   string            `json:"virtualenv"` // relative to Path, or absolute
+	User         string            `json:"user"`       // empty: derived from the owner of Path
+	Group        string            `json:"group"`      // empty: the primary group of the user
+	Chroot       bool              `json:"chroot"`
+	Debug        bool              `json:"debug"`
+	ServerHeader bool              `json:"server_header"` // responses carry X-Wsgid
+	Umask        uint32            `json:"umask"`         // of the workers
+	Env          map[string]string `json:"env,omitempty"`
 
 	Sockets Sockets `json:"sockets"`
 	Workers Workers `json:"workers"`
@@ -112,6 +113,7 @@ type Request struct {
 	Spool            Size     `json:"spool"`
 	MinRate          Size     `json:"min_rate"`                  // bytes a second
 	TrustedProxies   []string `json:"trusted_proxies,omitempty"` // CIDRs, and "unix"
+	TrustedHeaders   []string `json:"trusted_headers,omitempty"` // of a trusted proxy, in lower case
 }
 
 // Health is the health check asked of the app through a worker.

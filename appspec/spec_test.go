@@ -40,7 +40,8 @@ func full() *Spec {
 			"BIG": json.Number("12345678901234567890123"), "RATIO": json.Number("0.25"), "NOTHING": nil,
 			"DATABASES": map[string]any{"default": map[string]any{"NAME": "x", "PORT": json.Number("5432")}}, "DOTTED.X": "y",
 		}},
-		Request: Request{MaxBody: 1e9, HeaderTimeout: 5 * s, BodyTimeout: 30 * s, KeepAliveTimeout: 15 * s, ResponseBuffer: 32 << 20, Spool: 2 << 30, MinRate: 500, TrustedProxies: []string{"10.0.0.0/8", "::1/128", "unix"}},
+		Request: Request{MaxBody: 1e9, HeaderTimeout: 5 * s, BodyTimeout: 30 * s, KeepAliveTimeout: 15 * s, ResponseBuffer: 32 << 20, Spool: 2 << 30, MinRate: 500, TrustedProxies: []string{"10.0.0.0/8", "::1/128", "unix"},
+			TrustedHeaders: []string{"x-forwarded-for", "x-forwarded-host"}},
 		Health:  &Health{Path: "/healthz", Host: "blog.example.org:8000", Interval: 30 * s, Timeout: 5 * s, Failures: 2},
 		Restart: Restart{MinDelay: 2 * s, MaxDelay: 30 * s, ResetAfter: 300 * s},
 		Limits:  Limits{OpenFiles: 4096, Processes: 512, AddressSpace: 2 << 30, Memory: 1 << 30, CPU: 1.5, Tasks: 100},
@@ -112,12 +113,13 @@ func TestJSON(t *testing.T) {
 func TestDefault(t *testing.T) {
 	const s = Duration(time.Second)
 	want := &Spec{
-		Name: "blog", Path: "/srv/blog", Enabled: true, Loader: "auto", Umask: 0o22,
+		Name: "blog", Path: "/srv/blog", Enabled: true, Loader: "auto", Umask: 0o22, ServerHeader: true,
 		Workers: Workers{
 			Min: 1, Max: 1, Threads: 1, RequestTimeout: 60 * s, StartTimeout: 30 * s, StopTimeout: 30 * s, IdleTimeout: 300 * s,
 			KeepAlive: true, Queue: 1024, QueueTimeout: 30 * s,
 		},
-		Request: Request{MaxBody: 100 << 20, HeaderTimeout: 10 * s, BodyTimeout: 60 * s, KeepAliveTimeout: 75 * s, ResponseBuffer: 64 << 20, Spool: 1 << 30, MinRate: 1 << 10},
+		Request: Request{MaxBody: 100 << 20, HeaderTimeout: 10 * s, BodyTimeout: 60 * s, KeepAliveTimeout: 75 * s, ResponseBuffer: 64 << 20, Spool: 1 << 30, MinRate: 1 << 10,
+			TrustedHeaders: []string{"x-forwarded-for", "x-forwarded-proto", "forwarded"}},
 		Restart: Restart{MinDelay: s, MaxDelay: 60 * s, ResetAfter: 60 * s},
 		Log:     Log{Target: "file", Format: "text", MaxSize: 64 << 20, Keep: 5},
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
 // A listener that moves from one address of a port to another, 0.0.0.0:80 to
@@ -99,20 +100,24 @@ func (b *besides) close() {
 	closeAll(b.theirs)
 }
 
+// everywhere stands for all addresses of both families: an AddrPort without an
+// address.
+var everywhere netip.Addr
+
 // resolve finds the address of a TCP listen string as opening it does.
 func resolve(listen string) (netip.AddrPort, error) {
 	if strings.HasPrefix(listen, "unix:") || strings.HasPrefix(listen, systemdListen) {
 		return netip.AddrPort{}, errors.New("not a TCP address")
 	}
-	a, err := net.ResolveTCPAddr("tcp", listen)
+	network, address := runner.TCPAddress(listen)
+	a, err := net.ResolveTCPAddr(network, address)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
 	ap := a.AddrPort()
 	addr := ap.Addr().Unmap()
-	if !addr.IsValid() || addr.IsUnspecified() {
-		// What package net listens on then: all addresses of both families.
-		addr = netip.IPv6Unspecified()
+	if network == "tcp" && addr.IsUnspecified() {
+		addr = everywhere // what package net makes of it
 	}
 	return netip.AddrPortFrom(addr, ap.Port()), nil
 }
@@ -120,8 +125,14 @@ func resolve(listen string) (netip.AddrPort, error) {
 // boundTo is the address of a TCP socket.
 func boundTo(f *os.File) (netip.AddrPort, error) {
 	var sa unix.Sockaddr
+	only := 1
 	err := control(f, func(fd int) (err error) {
-		sa, err = unix.Getsockname(fd)
+		if sa, err = unix.Getsockname(fd); err != nil {
+			return err
+		}
+		if _, ok := sa.(*unix.SockaddrInet6); ok {
+			only, err = unix.GetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY)
+		}
 		return err
 	})
 	if err != nil {
@@ -131,7 +142,11 @@ func boundTo(f *os.File) (netip.AddrPort, error) {
 	case *unix.SockaddrInet4:
 		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)), nil
 	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port)), nil
+		addr := netip.AddrFrom16(a.Addr).Unmap()
+		if addr.IsUnspecified() && only == 0 {
+			addr = everywhere
+		}
+		return netip.AddrPortFrom(addr, uint16(a.Port)), nil
 	}
 	return netip.AddrPort{}, errors.New("not a TCP socket")
 }
@@ -141,24 +156,26 @@ func overlap(a, b netip.Addr) bool {
 	switch {
 	case a == b:
 		return true
-	case a == netip.IPv6Unspecified() || b == netip.IPv6Unspecified():
+	case a == everywhere || b == everywhere:
 		return true
-	case a.IsUnspecified():
-		return b.Is4()
-	case b.IsUnspecified():
-		return a.Is4()
+	case a.IsUnspecified() || b.IsUnspecified():
+		return a.Is4() == b.Is4()
 	}
 	return false
 }
 
 // bindBeside binds a socket that shares its port, and does not listen yet.
 func bindBeside(ap netip.AddrPort) (*os.File, error) {
-	family, sa := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(ap.Port()), Addr: ap.Addr().As16()})
+	in6 := &unix.SockaddrInet6{Port: int(ap.Port())}
+	if ap.Addr() != everywhere {
+		in6.Addr = ap.Addr().As16()
+	}
+	family, sa := unix.AF_INET6, unix.Sockaddr(in6)
 	if ap.Addr().Is4() {
 		family, sa = unix.AF_INET, &unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().As4()}
 	}
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if errors.Is(err, unix.EAFNOSUPPORT) && ap.Addr() == netip.IPv6Unspecified() {
+	if errors.Is(err, unix.EAFNOSUPPORT) && ap.Addr() == everywhere {
 		return bindBeside(netip.AddrPortFrom(netip.IPv4Unspecified(), ap.Port()))
 	}
 	if err != nil {
@@ -174,7 +191,7 @@ func bindBeside(ap netip.AddrPort) (*os.File, error) {
 	set(unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 	if family == unix.AF_INET6 {
 		only := 0
-		if ap.Addr() != netip.IPv6Unspecified() {
+		if ap.Addr() != everywhere {
 			only = 1
 		}
 		set(unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only)

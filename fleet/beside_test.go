@@ -31,7 +31,14 @@ func TestOverlap(t *testing.T) {
 		{"127.0.0.1:80", "127.0.0.2:80", false},
 		{"0.0.0.0:80", "127.0.0.1:80", true},
 		{":80", "127.0.0.1:80", true},
-		{"[::]:80", "127.0.0.1:80", true},
+		{"[::]:80", "127.0.0.1:80", false},
+		{"[::]:80", "[::1]:80", true},
+		{"[::]:80", "0.0.0.0:80", false},
+		{"0.0.0.0:80", "[::1]:80", false},
+		{"*:80", "0.0.0.0:80", true},
+		{"*:80", "[::]:80", true},
+		{"*:80", ":80", true},
+		{"*:80", "[::1]:80", true},
 		{"[::1]:80", "127.0.0.1:80", false},
 		{"localhost:80", "127.0.0.1:80", true},
 	} {
@@ -87,21 +94,23 @@ func TestAListenerMovesOnItsPort(t *testing.T) {
 	eventually(t, "blog is ready", f.is("blog", "ready"))
 	master := f.status("blog").Master.PID
 	stop := crowd(4, func() (string, error) { return ask("tcp4", "127.0.0.1:"+port) })
-	for _, host := range []string{"0.0.0.0", "127.0.0.1", "localhost", "", "127.0.0.1"} {
+	for _, host := range []string{"0.0.0.0", "*", "127.0.0.1", "localhost", "", "0.0.0.0", "127.0.0.1"} {
 		spec(host)
 		eventually(t, "it listens on "+host, func() bool {
 			a := f.status("blog")
 			return a.State == "ready" && a.Master.PID != master && a.Sockets[0].Listen == net.JoinHostPort(host, port)
 		})
 		master = f.status("blog").Master.PID
-		all := host == "" || host == "0.0.0.0"
-		eventually(t, fmt.Sprintf("on %q 127.0.0.2 is open: %v", host, all), func() bool {
-			c, err := net.Dial("tcp", "127.0.0.2:"+port)
-			if err == nil {
-				c.Close()
-			}
-			return (err == nil) == all
-		})
+		both := host == "" || host == "*"
+		for at, want := range map[string]bool{"127.0.0.2": both || host == "0.0.0.0", "::1": both} {
+			eventually(t, fmt.Sprintf("on %q %s is open: %v", host, at, want), func() bool {
+				c, err := net.Dial("tcp", net.JoinHostPort(at, port))
+				if err == nil {
+					c.Close()
+				}
+				return (err == nil) == want
+			})
+		}
 	}
 	good, bad := stop()
 	if good < 20 || len(bad) > 0 {

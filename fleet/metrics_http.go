@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"log"
 	"net"
 	"net/http"
@@ -54,7 +55,8 @@ func (d *Daemon) metricsPage(w http.ResponseWriter, r *http.Request) {
 func (d *Daemon) serveMetrics(ctx context.Context) {
 	told := ""
 	for {
-		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", d.Metrics)
+		network, address := runner.TCPAddress(d.Metrics)
+		ln, err := (&net.ListenConfig{}).Listen(ctx, network, address)
 		if err == nil {
 			d.e.log.Info("metrics are served", "address", "http://"+ln.Addr().String()+"/metrics")
 			if err = d.serveMetricsOn(ctx, ln); err == nil {

@@ -42,28 +42,37 @@ func TestTrustedProxies(t *testing.T) {
 	if _, err := os.Stat(sock); err != nil {
 		t.Error(err)
 	}
+	headers := a.spec.Request.TrustedHeaders
 	change := func(trusted ...string) {
 		t.Helper()
 		next := *a.spec
 		next.Request.TrustedProxies = trusted
+		next.Request.TrustedHeaders = headers
 		if err := h.Update(a.ctx(), &next, 2, false); err != nil {
 			t.Fatal(err)
 		}
 	}
 	change("127.0.0.0/8")
-	check("http", ways[0].environ(t, "GET /environ HTTP/1.1\r\nHost: h\r\n"+said), "9.9.9.9", "https", "shop.example")
+	check("http", ways[0].environ(t, "GET /environ HTTP/1.1\r\nHost: h\r\n"+said), "9.9.9.9", "https", "h")
 	// mongrel2 writes X-Forwarded-For itself, the rest is the proxy's.
-	check("mongrel2", ways[1].environ(t, "GET /environ HTTP/1.1\r\nHost: h\r\n"+said), "127.0.0.1", "https", "shop.example")
+	check("mongrel2", ways[1].environ(t, "GET /environ HTTP/1.1\r\nHost: h\r\n"+said), "127.0.0.1", "https", "h")
 	// A unix socket has no address: it is named by itself.
 	check("unix, an address is trusted", unixEnviron(), "", "http", "h")
 	change("unix")
 	check("http, unix is trusted", ways[0].environ(t, "GET /environ HTTP/1.1\r\nHost: h\r\n"+said), "127.0.0.1", "http", "h")
 	change("127.0.0.0/8", "unix")
-	check("unix", unixEnviron(), "9.9.9.9", "https", "shop.example")
+	check("unix", unixEnviron(), "9.9.9.9", "https", "h")
 	check("Forwarded", ways[0].environ(t, "GET /environ HTTP/1.1\r\nHost: h\r\nForwarded: for=\"[2001:db8::1]:99\";proto=https\r\n\r\n"), "2001:db8::1", "https", "h")
-	check("https", ways[2].environ(t, "GET /environ HTTP/1.1\r\nHost: h\r\n"+said), "9.9.9.9", "https", "shop.example")
+	check("https", ways[2].environ(t, "GET /environ HTTP/1.1\r\nHost: h\r\n"+said), "9.9.9.9", "https", "h")
 	change("127.0.0.1", "9.9.9.9")
-	check("a chain", ways[0].environ(t, "GET /environ HTTP/1.1\r\nHost: h\r\n"+said), "1.2.3.4", "https", "shop.example")
+	check("a chain", ways[0].environ(t, "GET /environ HTTP/1.1\r\nHost: h\r\n"+said), "1.2.3.4", "https", "h")
+	headers = append(headers, "x-forwarded-host")
+	change("127.0.0.0/8")
+	for _, w := range ways {
+		if e := w.environ(t, "GET /environ HTTP/1.1\r\nHost: h\r\n"+said); e["HTTP_HOST"] != "shop.example" || e["SERVER_NAME"] != "shop.example" {
+			t.Errorf("%s, X-Forwarded-Host is named: %q", w.name, e["HTTP_HOST"])
+		}
+	}
 	change("10.0.0.0/8")
 	check("another is trusted", ways[0].environ(t, "GET /environ HTTP/1.1\r\nHost: h\r\n"+said), "127.0.0.1", "http", "h")
 	a.checkValidator()

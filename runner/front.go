@@ -32,6 +32,7 @@ type front struct {
 	spec *appspec.Spec // for the limits of a request
 
 	trusted    atomic.Pointer[[]netip.Prefix] // read by the bridge's goroutines too
+	believes   atomic.Uint32                  // of request.trusted_headers, as wsgi.Believed
 	trustsUnix atomic.Bool                    // whoever may connect to a unix socket is a trusted proxy
 	spool      string                         // folder for temporary files
 	store      *unread.Store                  // of what clients have not read yet, by any ingress
@@ -59,7 +60,7 @@ type front struct {
 
 func newFront(l *loop, p *pool, log *appLog, spec *appspec.Spec) *front {
 	f := &front{loop: l, pool: p, log: log, conns: map[*conn]struct{}{}, emptied: func() {},
-		rbuf: make([]byte, 64<<10), wbuf: make([]byte, 0, 32<<10), extra: []byte("X-Wsgid: " + Version + "\r\n"),
+		rbuf: make([]byte, 64<<10), wbuf: make([]byte, 0, 32<<10),
 	}
 	f.sweep.f = f.onSweep
 	f.pressure.f = f.onPressure
@@ -96,7 +97,20 @@ func (f *front) configure(spec *appspec.Spec) {
 	}
 	f.trusted.Store(&trusted)
 	f.trustsUnix.Store(onUnix)
+	f.believes.Store(uint32(wsgi.BelievedHeaders(spec.Request.TrustedHeaders)))
+	f.extra = serverHeader(spec)
 }
+
+// serverHeader is the line of every response that names us.
+func serverHeader(spec *appspec.Spec) []byte {
+	if !spec.ServerHeader {
+		return nil
+	}
+	return []byte("X-Wsgid: " + Version + "\r\n")
+}
+
+// believed is what of a trusted proxy's headers counts.
+func (f *front) believed() wsgi.Believed { return wsgi.Believed(f.believes.Load()) }
 
 // trusts tells whether an address is one of request.trusted_proxies. A unix
 // socket has no address; its proxies are "unix" there.
@@ -229,7 +243,7 @@ func (ln *listener) rest(err error) {
 func (f *front) adopt(fd int, ln *listener, host, port string, pending []byte) *conn {
 	c := &conn{front: f, ln: ln, fd: fd, state: connHead, keep: true}
 	c.peer = wsgi.Peer{RemoteAddr: host, RemotePort: port, ServerName: ln.host, ServerPort: ln.port,
-		Software: "wsgid/" + Version, Trusted: f.trusts, Multiprocess: &f.pool.multiprocess}
+		Software: "wsgid/" + Version, Trusted: f.trusts, Believed: f.believed, Multiprocess: &f.pool.multiprocess}
 	c.out.Store = f.store
 	c.idleSince = f.loop.now
 	f.conns[c] = struct{}{}
@@ -317,7 +331,7 @@ func (f *front) options(c *conn, size int64) *http1.HeadOptions {
 	if c.old {
 		proto = "HTTP/1.0"
 	}
-	f.opts = http1.HeadOptions{Proto: proto, KeepAlive: c.keep, Head: c.head, BodyLength: size, Date: f.date, Extra: f.extra}
+	f.opts = http1.HeadOptions{Proto: proto, KeepAlive: c.keep, Head: c.head, BodyLength: size, Date: f.date, Extra: f.extra, Reasons: f.spec.Debug}
 	return &f.opts
 }
 

@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -48,7 +47,7 @@ func Listen(spec *appspec.Spec, s *appspec.HTTPSocket) (*os.File, error) {
 	if path, ok := strings.CutPrefix(s.Listen, "unix:"); ok {
 		return listenUnix(spec, s, path)
 	}
-	ln, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", s.Listen)
+	ln, err := listenTCP(s.Listen)
 	if err != nil {
 		switch {
 		case errors.Is(err, unix.EADDRINUSE):

@@ -188,7 +188,7 @@ func (m *master) openSockets(files map[string]int) error {
 		if m.tls == nil {
 			m.tls = newTLSIngress(m.loop, m.pool, m.front, m.log, m.chroot.open)
 			m.tls.left = m.checkDrained
-			m.tls.configure(&m.front.spec.Request)
+			m.tls.configure(m.front.spec)
 		}
 		if err := m.tls.listen(s, fd); err != nil {
 			return err
@@ -296,7 +296,10 @@ func (m *master) update(spec *appspec.Spec, generation int, rolling bool) {
 	m.spec = spec
 	m.front.configure(spec)
 	if m.tls != nil {
-		m.tls.configure(&m.front.spec.Request)
+		m.tls.configure(m.front.spec)
+	}
+	for _, in := range m.m2 {
+		in.configure(spec)
 	}
 	m.log.configure(spec)
 	if rolling {

@@ -25,6 +25,7 @@ type mongrel2Ingress struct {
 
 	tempFile func() (*os.File, error)
 	trusted  func(addr string) bool
+	believed func() wsgi.Believed
 	filters  *atomic.Bool // the app has wsgid's request filters, which want the message
 
 	timer   timer // the link's next turn, at the latest
@@ -36,13 +37,13 @@ type mongrel2Ingress struct {
 
 // openMongrel2 connects to a handler. That its server does not run is no error.
 func openMongrel2(l *loop, p *pool, f *front, log *appLog, s *appspec.Mongrel2Socket, maxBody int64, filters *atomic.Bool) (*mongrel2Ingress, error) {
-	in := &mongrel2Ingress{loop: l, pool: p, log: log, name: s.Recv, filters: filters, tempFile: f.tempFile, trusted: f.trusts,
+	in := &mongrel2Ingress{loop: l, pool: p, log: log, name: s.Recv, filters: filters, tempFile: f.tempFile, trusted: f.trusts, believed: f.believed,
 		open: map[*link.Reply]*exchange{}, left: func() {}}
 	in.timer.f = in.turn
 	var err error
 	in.link, err = link.New(link.Config{
 		Recv: s.Recv, Send: s.Send, Chroot: s.Chroot, MaxBody: maxBody,
-		Fields: "X-Wsgid: " + Version + "\r\n", Log: log.slog(),
+		Log: log.slog(),
 	}, link.Events{
 		Request: in.onRequest,
 		Gone:    in.onGone,
@@ -56,11 +57,17 @@ func openMongrel2(l *loop, p *pool, f *front, log *appLog, s *appspec.Mongrel2So
 	if err != nil {
 		return nil, err
 	}
+	in.configure(f.spec)
 	if err := l.add(in.link.FD(), unix.EPOLLIN, in); err != nil {
 		return nil, err
 	}
 	l.post(in.turn)
 	return in, nil
+}
+
+// configure takes over how responses of ours look, from the next one on.
+func (in *mongrel2Ingress) configure(spec *appspec.Spec) {
+	in.link.SetStyle(link.Style{Fields: serverHeader(spec), Reasons: spec.Debug})
 }
 
 // onEvents: the link has something to do.
@@ -115,7 +122,7 @@ func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 	x.label = label(x.label, &r.Request)
 	tellDropped(in.log, &r.Request)
 	x.body = r.File
-	r.Peer.Software, r.Peer.Trusted, r.Peer.Multiprocess = "wsgid/"+Version, in.trusted, &in.pool.multiprocess
+	r.Peer.Software, r.Peer.Trusted, r.Peer.Multiprocess, r.Peer.Believed = "wsgid/"+Version, in.trusted, &in.pool.multiprocess, in.believed
 	if in.pool.access.on.Load() {
 		x.access.note(&r.Request, &r.Peer)
 	}

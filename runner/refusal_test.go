@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 )
 
-// Each refusal has its status, tells the client why, and has one line of the
+// Each refusal has its status and tells a client nothing of the inside, or with
+// debug why, and has one line of the
 // log that names the request (or, without one, the client) and the reason.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
@@ -74,8 +76,8 @@ func TestRefusals(t *testing.T) {
 				go func() { _, _ = conn.Write([]byte(c.request)) }()
 				method, _, _ := strings.Cut(c.request, " ")
 				got := conn.answer(method)
-				if got.StatusCode != c.status || !strings.Contains(got.body, c.says) || !strings.HasPrefix(got.body, strconv.Itoa(c.status)+" ") {
-					t.Errorf("%s %q; want %d: %s", got.Status, got.body, c.status, c.says)
+				if want := strconv.Itoa(c.status) + " " + http1.StatusText(c.status) + "\n"; got.StatusCode != c.status || got.body != want || got.Header.Get("X-Wsgid") != Version {
+					t.Errorf("%s %q; want %q", got.Status, got.body, want)
 				}
 				if c.closes {
 					conn.closed()
@@ -92,6 +94,29 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	a.mustLogLine("app.py\", line 7 in application") // the stack of the late one
+	open := *a.spec
+	open.Debug, open.ServerHeader = true, false
+	if err := h.Update(a.ctx(), &open, 2, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range ways {
+		for _, c := range cases {
+			if c.http && w.name == "mongrel2" || strings.HasPrefix(c.name, "slow") {
+				continue
+			}
+			conn := w.dial(t)
+			go func() { _, _ = conn.Write([]byte(c.request)) }()
+			method, _, _ := strings.Cut(c.request, " ")
+			got := conn.answer(method)
+			if got.StatusCode != c.status || !strings.Contains(got.body, c.says) || got.Header["X-Wsgid"] != nil {
+				t.Errorf("with debug, %s, %s: %s %q %v; want %d: %s", w.name, c.name, got.Status, got.body, got.Header, c.status, c.says)
+			}
+			a.wait(h, func(st Status) bool { return st.State == StateReady })
+		}
+		if got := w.get(t, "/"); got.StatusCode != http.StatusOK || got.Header["X-Wsgid"] != nil {
+			t.Errorf("server_header = false, %s: %s %v", w.name, got.Status, got.Header)
+		}
+	}
 }
 
 // 503: nobody is free in time, too many wait, or nothing runs. Each says when
@@ -99,6 +124,7 @@ func TestRefusals(t *testing.T) {
 func TestBusy(t *testing.T) {
 	t.Parallel()
 	a, h, ways := everyWay(t, helloApp, nil, func(s *appspec.Spec) {
+		s.Debug = true
 		s.Workers.Queue = 1
 		s.Workers.QueueTimeout = appspec.Duration(300 * time.Millisecond)
 		s.Restart.MinDelay = appspec.Duration(time.Hour)

@@ -50,6 +50,7 @@ func newTLSIngress(l *loop, p *pool, f *front, log *appLog, files func(string) (
 		Refused:      func(peer wsgi.Peer, status int) { l.post(func() { p.refused(nil, &peer, status) }) },
 		Limits:       func() bridge.Limits { return *in.limits.Load() },
 		Trusted:      f.trusts,
+		Believed:     f.believed,
 		TempFile:     f.tempFile,
 		Log:          log.info,
 		Multiprocess: &p.multiprocess,
@@ -73,8 +74,9 @@ func newTLSIngress(l *loop, p *pool, f *front, log *appLog, files func(string) (
 }
 
 // configure takes over the limits of a request.
-func (in *tlsIngress) configure(r *appspec.Request) {
-	in.limits.Store(&bridge.Limits{MaxBody: int64(r.MaxBody), HeaderTimeout: r.HeaderTimeout.D(),
+func (in *tlsIngress) configure(spec *appspec.Spec) {
+	r := &spec.Request
+	in.limits.Store(&bridge.Limits{Reasons: spec.Debug, Anonymous: !spec.ServerHeader, MaxBody: int64(r.MaxBody), HeaderTimeout: r.HeaderTimeout.D(),
 		BodyTimeout: r.BodyTimeout.D(), MinRate: int64(r.MinRate), KeepAliveTimeout: r.KeepAliveTimeout.D()})
 }
 

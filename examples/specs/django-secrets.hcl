@@ -55,7 +55,7 @@ app "shop" {
 
   request {
     max_body        = "20MiB"
-    trusted_proxies = ["127.0.0.1/32"] # whose X-Forwarded-* headers are believed
+    trusted_proxies = ["127.0.0.1/32"] # whose X-Forwarded-For and -Proto are believed
   }
 
   health {

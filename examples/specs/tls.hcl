@@ -5,7 +5,7 @@ app "api" {
 
   sockets {
     http {
-      listen = "0.0.0.0:8443"
+      listen = "*:8443"
       tls {
         cert = "/etc/letsencrypt/live/api.example.org/fullchain.pem"
         key  = "/etc/letsencrypt/live/api.example.org/privkey.pem"

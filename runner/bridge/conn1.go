@@ -165,7 +165,7 @@ func (c *conn1) serveOne(wait time.Duration) bool {
 		c.abort()
 	}}
 	unwatch := c.s.watch(rd)
-	w := &writer1{c: c, r: rd, o: http1.HeadOptions{Proto: proto, Head: head, Extra: []byte("X-Wsgid: " + c.s.Version + "\r\n")}}
+	w := &writer1{c: c, r: rd, o: http1.HeadOptions{Proto: proto, Head: head, Extra: c.s.extra(&c.limits), Reasons: c.limits.Reasons}}
 	_ = c.c.SetWriteDeadline(time.Time{})
 	err := out.copyTo(w, rd, head, c.lost)
 	unwatch()
@@ -341,7 +341,7 @@ func (c *conn1) refuse(status int, reason, setting string) bool {
 func (c *conn1) answer(status int, reason string) bool {
 	c.s.refused(c.peer, status)
 	c.keep = false
-	w := &writer1{c: c, o: http1.HeadOptions{Proto: "HTTP/1.1", Extra: []byte("X-Wsgid: " + c.s.Version + "\r\n")}}
+	w := &writer1{c: c, o: http1.HeadOptions{Proto: "HTTP/1.1", Extra: c.s.extra(&c.limits), Reasons: c.limits.Reasons}}
 	if w.fail(status, reason) == nil {
 		c.linger()
 	}

@@ -84,6 +84,7 @@ func start(t *testing.T, limits Limits, app func(in *Incoming)) *fixture {
 	if limits.MaxBody == 0 {
 		limits.MaxBody = 100 << 20
 	}
+	limits.Reasons = true
 	f := &fixture{t: t, certFile: certFile, cancelled: make(chan *Incoming, 64), limit: limits}
 	var apps sync.WaitGroup
 	f.Server = &Server{

@@ -93,7 +93,7 @@ func connOf(hr *http.Request) net.Conn {
 
 // peer2 is what the environ says of the connection of a request.
 func (s *Server) peer2(hr *http.Request) wsgi.Peer {
-	p := wsgi.Peer{HTTPS: true, Software: "wsgid/" + s.Version, Trusted: s.Trusted, Multiprocess: s.Multiprocess}
+	p := wsgi.Peer{HTTPS: true, Software: "wsgid/" + s.Version, Trusted: s.Trusted, Believed: s.Believed, Multiprocess: s.Multiprocess}
 	if host, port, err := net.SplitHostPort(hr.RemoteAddr); err == nil {
 		p.RemoteAddr, p.RemotePort = host, port
 	}
@@ -222,7 +222,9 @@ func (w *writer2) head(h *wsgi.ResponseHead, size int64) error {
 	if _, ok := header["Content-Type"]; !ok {
 		header["Content-Type"] = nil // or net/http would guess one
 	}
-	header.Set("X-Wsgid", w.s.Version)
+	if !w.limits.Anonymous {
+		header.Set("X-Wsgid", w.s.Version)
+	}
 	length := h.ContentLength
 	if length < 0 && (!w.head2 || size > 0) {
 		length = size
@@ -263,9 +265,14 @@ func (w *writer2) end() error {
 func (w *writer2) fail(status int, reason string) error {
 	header := w.w.Header()
 	header.Set("Content-Type", "text/plain; charset=utf-8")
-	header.Set("X-Wsgid", w.s.Version)
+	if !w.limits.Anonymous {
+		header.Set("X-Wsgid", w.s.Version)
+	}
 	if status == 503 {
 		header.Set("Retry-After", "1")
+	}
+	if !w.limits.Reasons {
+		reason = ""
 	}
 	text := http1.ErrorText(status, reason)
 	header.Set("Content-Length", strconv.Itoa(len(text)))

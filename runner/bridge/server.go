@@ -31,6 +31,8 @@ type Limits struct {
 	BodyTimeout      time.Duration // without a byte of a body: 408; without a byte taken of a response: closed
 	MinRate          int64         // bytes a second that a client takes of a response, on average over BodyTimeout; 0: any
 	KeepAliveTimeout time.Duration // of an idle connection
+	Reasons          bool          // errors of ours tell the client why
+	Anonymous        bool          // no X-Wsgid
 }
 
 // Incoming is one request, complete and encoded.
@@ -83,6 +85,8 @@ type Server struct {
 	// Room tells that a response that was Incoming.Full has been sent: more of it
 	// may come. It is called from many goroutines; nil: nobody waits.
 	Room func(in *Incoming)
+	// Believed is wsgi.Peer's; safe for concurrent use.
+	Believed func() wsgi.Believed
 	// TempFile opens a file for what is too large for memory; nil: an unlinked
 	// one in the folder for temporary files.
 	TempFile func() (*os.File, error)
@@ -265,7 +269,8 @@ func (s *Server) greet(c net.Conn, config *tls.Config) {
 		s.greeting.Done()
 		if plain := (tls.RecordHeaderError{}); errors.As(err, &plain) && plain.Conn != nil && looksLikeHTTP(plain.RecordHeader[:]) {
 			deadline(c.SetDeadline, time.Second)
-			_, _ = c.Write(http1.AppendError(nil, 400, "this port speaks HTTPS, the request came without TLS", &http1.HeadOptions{Proto: "HTTP/1.0"}))
+			// The client's own doing, and nothing of the inside: it is told.
+			_, _ = c.Write(http1.AppendError(nil, 400, "this port speaks HTTPS, the request came without TLS", &http1.HeadOptions{Proto: "HTTP/1.0", Reasons: true}))
 			closeWrite(c)
 			_, _ = io.Copy(io.Discard, io.LimitReader(c, 64<<10))
 		}
@@ -446,7 +451,7 @@ func (s *Server) tempFile() (*os.File, error) {
 
 // peer is what the environ says of a connection.
 func (s *Server) peer(c net.Conn) wsgi.Peer {
-	p := wsgi.Peer{HTTPS: true, Software: "wsgid/" + s.Version, Trusted: s.Trusted, Multiprocess: s.Multiprocess}
+	p := wsgi.Peer{HTTPS: true, Software: "wsgid/" + s.Version, Trusted: s.Trusted, Believed: s.Believed, Multiprocess: s.Multiprocess}
 	p.RemoteAddr, p.RemotePort = hostPort(c.RemoteAddr())
 	p.ServerName, p.ServerPort = hostPort(c.LocalAddr())
 	return p
@@ -462,6 +467,14 @@ func hostPort(a net.Addr) (host, port string) {
 	host = ap.Addr().Unmap().WithZone("").String()
 	_, port, _ = net.SplitHostPort(t.String())
 	return host, port
+}
+
+// extra is the lines of ours in every response.
+func (s *Server) extra(l *Limits) []byte {
+	if l.Anonymous {
+		return nil
+	}
+	return []byte("X-Wsgid: " + s.Version + "\r\n")
 }
 
 // submit encodes a request and hands it over.

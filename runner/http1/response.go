@@ -29,6 +29,7 @@ type HeadOptions struct {
 	Date       []byte // a whole line, see DateCache; nil: none
 	Server     []byte // a whole line, written where the application names no server; nil: none
 	Extra      []byte // whole lines, such as "X-Wsgid: 1.0.0\r\n"
+	Reasons    bool   // an error of ours tells its reason: for those who may see the inside
 }
 
 // AppendHead appends the head of a response. With FramingLength the number
@@ -113,10 +114,13 @@ func AppendChunkHead(dst []byte, n int64) []byte {
 	return append(dst, '\r', '\n')
 }
 
-// AppendError appends a whole response of ours: a line of plain text that says
-// what is wrong. 503 asks to try again after one second. Of the options,
+// AppendError appends a whole response of ours: a line of plain text, the status
+// alone or, with o.Reasons, what is wrong. 503 asks to try again after one second. Of the options,
 // BodyLength is not used.
 func AppendError(dst []byte, status int, reason string, o *HeadOptions) []byte {
+	if !o.Reasons {
+		reason = ""
+	}
 	text := StatusText(status)
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(status), 10)

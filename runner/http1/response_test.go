@@ -80,8 +80,9 @@ func TestAppendError(t *testing.T) {
 		body   string
 		retry  string
 	}{
-		{503, "no worker was free within 30s", HeadOptions{Proto: "HTTP/1.1", KeepAlive: true}, "503 Service Unavailable: no worker was free within 30s\n", "1"},
-		{400, "duplicate Host", HeadOptions{Proto: "HTTP/1.1", Extra: []byte("X-Wsgid: 1\r\n")}, "400 Bad Request: duplicate Host\n", ""},
+		{503, "no worker was free within 30s", HeadOptions{Proto: "HTTP/1.1", KeepAlive: true, Reasons: true}, "503 Service Unavailable: no worker was free within 30s\n", "1"},
+		{400, "duplicate Host", HeadOptions{Proto: "HTTP/1.1", Extra: []byte("X-Wsgid: 1\r\n"), Reasons: true}, "400 Bad Request: duplicate Host\n", ""},
+		{502, "worker 7 died", HeadOptions{Proto: "HTTP/1.1"}, "502 Bad Gateway\n", ""},
 		{504, "", HeadOptions{Proto: "HTTP/1.0", KeepAlive: true}, "504 Gateway Timeout\n", ""},
 		{502, "x", HeadOptions{Proto: "HTTP/1.1", Head: true}, "", ""},
 		{599, "", HeadOptions{}, "599 Status 599\n", ""},

@@ -41,7 +41,14 @@ func AppendEnviron(dst []byte, r *Request, p *Peer, extra ...Entry) []byte {
 	dst = append(dst, "Z\x0fSERVER_PROTOCOL"...)
 	dst = appendString(dst, r.Proto)
 
+	var o *origin
+	if p.trusted() {
+		o = forwarded(r, p)
+	}
 	script, path := splitPath(r)
+	if o != nil && o.prefix != nil {
+		script = o.prefix // the proxy has cut it off the path
+	}
 	dst = append(dst, "Z\x0bSCRIPT_NAME"...)
 	dst = appendDecoded(dst, script)
 	dst = append(dst, "Z\x09PATH_INFO"...)
@@ -56,10 +63,6 @@ func AppendEnviron(dst []byte, r *Request, p *Peer, extra ...Entry) []byte {
 	dst = append(dst, dst[at:end]...)
 
 	host := r.Host
-	var o *origin
-	if p.trusted() {
-		o = forwarded(r, p)
-	}
 	if o == nil {
 		dst = p.appendConnection(dst)
 		dst = appendServer(dst, host, p.ServerName, p.ServerPort, p.HTTPS)

@@ -197,6 +197,7 @@ func TestForwarded(t *testing.T) {
 		{"forwarded quoted comma", "127.0.0.1", `Forwarded: host="a,b\"";for=192.0.2.9`, "192.0.2.9 0 http h h 8000"},
 		{"forwarded loses", "127.0.0.1", "Forwarded: for=6.6.6.6;proto=https;host=evil | X-Forwarded-For: 192.0.2.9", "192.0.2.9 0 http h h 8000"},
 	}
+	const all = BelieveFor | BelieveProto | BelieveHost | BelievePort | BelievePrefix | BelieveForwarded
 	var items [][]byte
 	for _, c := range cases {
 		lines := []string{"Host: h"}
@@ -207,7 +208,8 @@ func TestForwarded(t *testing.T) {
 			}
 			lines = append(lines, more...)
 		}
-		p := &Peer{RemoteAddr: c.peer, RemotePort: "4711", ServerName: "me", ServerPort: "8000", Trusted: trustLoopback}
+		p := &Peer{RemoteAddr: c.peer, RemotePort: "4711", ServerName: "me", ServerPort: "8000", Trusted: trustLoopback,
+			Believed: func() Believed { return all }}
 		items = append(items, AppendEnviron(nil, testRequest("GET", "/", lines...), p))
 	}
 	var got []map[string]string
@@ -224,6 +226,49 @@ func TestForwarded(t *testing.T) {
 		// What the proxies said stays to be read.
 		if strings.Contains(c.lines, "X-Forwarded-For") && e["HTTP_X_FORWARDED_FOR"] == "" {
 			t.Errorf("%s: HTTP_X_FORWARDED_FOR is gone", c.name)
+		}
+	}
+}
+
+// Each header of a trusted proxy counts where it is named, and by default none
+// that chooses host, port or prefix: a proxy passes on what its client says there.
+func TestBelieved(t *testing.T) {
+	names := func(s ...string) func() Believed {
+		b := BelievedHeaders(s)
+		return func() Believed { return b }
+	}
+	const xs = "X-Forwarded-For: 192.0.2.9 | X-Forwarded-Proto: https | X-Forwarded-Host: evil | X-Forwarded-Port: 31337 | X-Forwarded-Prefix: /pre%2Ffix/"
+	const forwarded = "Forwarded: for=192.0.2.9;proto=https;host=evil"
+	cases := []struct {
+		name, lines string
+		believed    func() Believed
+		want        string // address, scheme, HTTP_HOST, SERVER_PORT, SCRIPT_NAME, PATH_INFO
+	}{
+		{"default", xs, nil, "192.0.2.9 https h 443  /p"},
+		{"default, Forwarded", forwarded, nil, "192.0.2.9 https h 443  /p"},
+		{"nothing", xs + " | " + forwarded, names(), "127.0.0.1 http h 8000  /p"},
+		{"for", xs, names("x-forwarded-for"), "192.0.2.9 http h 8000  /p"},
+		{"proto", xs, names("x-forwarded-proto"), "127.0.0.1 https h 443  /p"},
+		{"host", xs, names("x-forwarded-host"), "127.0.0.1 http evil 8000  /p"},
+		{"port", xs, names("x-forwarded-port"), "127.0.0.1 http h 31337  /p"},
+		{"prefix", xs, names("x-forwarded-prefix"), "127.0.0.1 http h 8000 /pre/fix /p"},
+		{"prefix of another host", "X-Forwarded-Prefix: //evil.example/", names("x-forwarded-prefix"), "127.0.0.1 http h 8000  /p"},
+		{"Forwarded alone", xs + " | " + forwarded, names("forwarded"), "192.0.2.9 https h 443  /p"},
+		{"Forwarded and host", forwarded, names("forwarded", "x-forwarded-host"), "192.0.2.9 https evil 443  /p"},
+		{"what is not believed does not hide Forwarded", "X-Forwarded-Host: evil | " + forwarded, nil, "192.0.2.9 https h 443  /p"},
+	}
+	var items [][]byte
+	for _, c := range cases {
+		p := &Peer{RemoteAddr: "127.0.0.1", ServerName: "me", ServerPort: "8000", Trusted: trustLoopback, Believed: c.believed}
+		items = append(items, AppendEnviron(nil, testRequest("GET", "/p", append([]string{"Host: h"}, strings.Split(c.lines, " | ")...)...), p))
+	}
+	var got []map[string]string
+	python(t, loadEnvirons, items, &got)
+	for i, c := range cases {
+		e := got[i]
+		text := strings.Join([]string{e["REMOTE_ADDR"], e["wsgi.url_scheme"], e["HTTP_HOST"], e["SERVER_PORT"], e["SCRIPT_NAME"], e["PATH_INFO"]}, " ")
+		if text != c.want {
+			t.Errorf("%s: %q, want %q", c.name, text, c.want)
 		}
 	}
 }

@@ -13,14 +13,53 @@ type origin struct {
 	https      bool
 	host       []byte // nil: the Host header holds
 	serverPort string
-	told       bool // the scheme was told: serverPort is that of the scheme
+	told       bool   // the scheme was told: serverPort is that of the scheme
+	prefix     []byte // percent-encoded; nil: none is told
+}
+
+// Believed is a set of headers that are believed of a trusted proxy. A proxy
+// passes on what its client sends of those that it does not write itself.
+type Believed uint8
+
+// The headers.
+const (
+	BelieveFor Believed = 1 << iota
+	BelieveProto
+	BelieveHost // also the host of Forwarded
+	BelievePort
+	BelievePrefix
+	BelieveForwarded
+
+	BelievedByDefault = BelieveFor | BelieveProto | BelieveForwarded
+)
+
+// BelievedHeaders makes the set of request.trusted_headers.
+func BelievedHeaders(names []string) (b Believed) {
+	for _, name := range names {
+		switch strings.ToLower(name) {
+		case "x-forwarded-for":
+			b |= BelieveFor
+		case "x-forwarded-proto":
+			b |= BelieveProto
+		case "x-forwarded-host":
+			b |= BelieveHost
+		case "x-forwarded-port":
+			b |= BelievePort
+		case "x-forwarded-prefix":
+			b |= BelievePrefix
+		case "forwarded":
+			b |= BelieveForwarded
+		}
+	}
+	return b
 }
 
 func (o *origin) appendConnection(dst []byte, p *Peer) []byte {
 	return appendConnection(dst, p.Software, o.addr, o.port, o.https)
 }
 
-// forwarded reads what the proxies tell; nil where they tell nothing. The
+// forwarded reads what the proxies tell, as far as they are believed; nil where
+// they tell nothing. The
 // X-Forwarded headers win over Forwarded (RFC 7239), because proxies that
 // write only the former pass a client's Forwarded through.
 //
@@ -28,26 +67,36 @@ func (o *origin) appendConnection(dst []byte, p *Peer) []byte {
 // proxy's, the one before it is believed. An entry that is no address ends the
 // walk.
 func forwarded(r *Request, p *Peer) *origin {
-	xfor := listOf(r, idForwardedFor)
-	xproto := listOf(r, idForwardedProto)
-	xhost := listOf(r, idForwardedHost)
-	xport := listOf(r, idForwardedPort)
-	if len(xfor)+len(xproto)+len(xhost)+len(xport) > 0 {
+	believed := BelievedByDefault
+	if p.Believed != nil {
+		believed = p.Believed()
+	}
+	list := func(header Believed, id int) []string {
+		if believed&header == 0 {
+			return nil
+		}
+		return listOf(r, id)
+	}
+	xfor, xproto := list(BelieveFor, idForwardedFor), list(BelieveProto, idForwardedProto)
+	xhost, xport := list(BelieveHost, idForwardedHost), list(BelievePort, idForwardedPort)
+	xprefix := list(BelievePrefix, idForwardedPrefix)
+	if len(xfor)+len(xproto)+len(xhost)+len(xport)+len(xprefix) > 0 {
 		o := &origin{addr: p.RemoteAddr, port: p.RemotePort, https: p.HTTPS, serverPort: p.ServerPort}
 		at := o.walk(p, len(xfor), func(i int) string { return xfor[i] })
 		o.setProto(pick(xproto, at, len(xfor)))
 		o.setHost(pick(xhost, at, len(xfor)))
 		o.portOfHost(r.Host)
 		o.setPort(pick(xport, at, len(xfor)))
+		o.setPrefix(pick(xprefix, at, len(xfor)))
 		return o
 	}
-	list := listOf(r, idForwarded)
-	if len(list) == 0 {
+	entries := list(BelieveForwarded, idForwarded)
+	if len(entries) == 0 {
 		return nil
 	}
 	o := &origin{addr: p.RemoteAddr, port: p.RemotePort, https: p.HTTPS, serverPort: p.ServerPort}
-	elements := make([]element, len(list))
-	for i, e := range list {
+	elements := make([]element, len(entries))
+	for i, e := range entries {
 		elements[i] = parseElement(e)
 	}
 	at := o.walk(p, len(elements), func(i int) string { return elements[i].forAddr })
@@ -55,7 +104,9 @@ func forwarded(r *Request, p *Peer) *origin {
 		at = len(elements) - 1
 	}
 	o.setProto(elements[at].proto)
-	o.setHost(elements[at].host)
+	if believed&BelieveHost != 0 {
+		o.setHost(elements[at].host)
+	}
 	o.portOfHost(r.Host)
 	return o
 }
@@ -129,6 +180,21 @@ func (o *origin) setPort(port string) {
 		}
 	}
 	o.serverPort = port
+}
+
+// setPrefix takes a path below which the proxy has the app. "//host" would send
+// an app's redirects elsewhere.
+func (o *origin) setPrefix(prefix string) {
+	prefix = strings.TrimRight(prefix, "/")
+	if prefix == "" || prefix[0] != '/' || strings.HasPrefix(prefix, "//") || strings.ContainsAny(prefix, "?#\\") {
+		return
+	}
+	for i := range len(prefix) {
+		if prefix[i] <= ' ' || prefix[i] == 0x7f {
+			return
+		}
+	}
+	o.prefix = []byte(prefix)
 }
 
 // listOf returns the elements of a list header, over all its lines, without

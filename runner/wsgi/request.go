@@ -46,10 +46,11 @@ type Peer struct {
 	ServerName string // used where the request names no host
 	ServerPort string // empty where the connection has none: the port of Host counts, else the scheme's
 	HTTPS      bool
-	// Trusted tells that the peer is one of request.trusted_proxies:
-	// X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-Forwarded-Port and
-	// Forwarded are believed.
+	// Trusted tells that the peer is one of request.trusted_proxies: what it says
+	// of its client is believed as far as Believed goes.
 	Trusted func(addr string) bool // nil: no proxy is trusted; asked with "" for a unix socket
+	// Believed is what of a trusted proxy's headers counts; nil: BelievedByDefault.
+	Believed func() Believed
 	// Software is SERVER_SOFTWARE, "wsgid/1.0.0"; empty: "wsgid".
 	Software string
 
@@ -57,7 +58,7 @@ type Peer struct {
 	// the app at the same time. It changes as workers come and go; nil: false.
 	Multiprocess *atomic.Bool
 
-	// The fields above, but for Trusted and Multiprocess, do not change once an environ was built.
+	// The fields above, but for Trusted, Believed and Multiprocess, do not change once an environ was built.
 	used   bool
 	cached []byte // entries of the environ that all requests share
 }

@@ -13,6 +13,7 @@ app "full" {
   chroot      = true
   debug       = true
   umask       = "0027"
+  server_header = false
   env         = { TZ = "UTC", PORT = 8000, RATIO = 0.5, "odd-name" = "x" }
 
   sockets {
@@ -79,6 +80,7 @@ app "full" {
     spool              = "2GiB"
     min_rate           = 500
     trusted_proxies    = ["10.0.0.0/8", "::1/128", "unix"]
+    trusted_headers    = ["x-forwarded-for", "x-forwarded-host"]
   }
   health {
     path     = "/healthz"

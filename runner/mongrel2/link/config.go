@@ -18,9 +18,8 @@ type Config struct {
 	UploadTemplate string
 	// MaxBody is the longest body in bytes; 413 beyond it. 0: no limit.
 	MaxBody int64
-	// Fields is appended to the fields of each response: complete lines, each
-	// ended by CR LF.
-	Fields string
+	// Style is how responses look, until SetStyle says otherwise.
+	Style Style
 	// ServerName is SERVER_NAME where a request names no host; default
 	// "localhost".
 	ServerName string
@@ -33,6 +32,17 @@ type Config struct {
 	Linger time.Duration
 	Log    *slog.Logger // default: nothing is logged
 }
+
+// Style is how responses look.
+type Style struct {
+	// Fields is appended to the fields of each response: complete lines, each
+	// ended by CR LF. It must not be changed any more.
+	Fields  []byte
+	Reasons bool // errors of ours tell the client why
+}
+
+// SetStyle holds from the next response on; safe for concurrent use.
+func (l *Link) SetStyle(s Style) { l.style.Store(&s) }
 
 // Events is what a link calls, on the goroutine that calls Turn: none may
 // block, none may call Close.

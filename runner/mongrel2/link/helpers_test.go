@@ -38,7 +38,7 @@ func waitFor(t testing.TB, what string, ok func() bool) {
 func open(t testing.TB, s *mongrel2test.Server, i int, ev link.Events, change ...func(*link.Config)) *link.Link {
 	t.Helper()
 	h := s.Handlers[i]
-	cfg := link.Config{Recv: h.Recv, Send: h.Send, Chroot: s.Chroot, Fields: "X-Wsgid: test\r\n"}
+	cfg := link.Config{Recv: h.Recv, Send: h.Send, Chroot: s.Chroot, Style: link.Style{Fields: []byte("X-Wsgid: test\r\n"), Reasons: true}}
 	for _, f := range change {
 		f(&cfg)
 	}

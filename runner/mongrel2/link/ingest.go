@@ -215,11 +215,12 @@ func (l *Link) refusal(in *Incoming, status int, why string) []byte {
 	if status == 0 {
 		return nil
 	}
+	style := l.style.Load()
 	return http1.AppendError(nil, status, why, &http1.HeadOptions{
 		Proto: "HTTP/1.1",
 		Head:  string(in.m2.Method) == "HEAD",
 		Date:  dateLine(),
-		Extra: l.fields,
+		Extra: style.Fields, Reasons: style.Reasons,
 	})
 }
 

@@ -18,7 +18,7 @@ type Link struct {
 	cfg    Config
 	events Events
 	log    *slog.Logger
-	fields []byte // Config.Fields
+	style  atomic.Pointer[Style]
 
 	done chan struct{} // closed when the sockets are
 
@@ -115,13 +115,13 @@ func New(cfg Config, events Events) (*Link, error) {
 		cfg:    cfg,
 		events: events,
 		log:    cfg.Log.With("recv", cfg.Recv, "send", cfg.Send),
-		fields: []byte(cfg.Fields),
 		done:   make(chan struct{}),
 		conns:  make(map[connKey]*conn),
 		told:   make(map[string]time.Time),
 		asleep: true,
 		now:    time.Now(),
 	}
+	l.SetStyle(cfg.Style)
 	l.state = State{
 		Phase: PhaseConnecting,
 		Since: l.now,

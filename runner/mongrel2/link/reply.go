@@ -83,13 +83,15 @@ func (r *Reply) Head(h *wsgi.ResponseHead, body []byte, last bool) {
 }
 
 func (r *Reply) options(size int64) http1.HeadOptions {
+	style := r.link.style.Load()
 	o := http1.HeadOptions{
 		Proto:      "HTTP/1.1",
 		KeepAlive:  r.keep,
 		Head:       r.isHead,
 		BodyLength: size,
 		Date:       dateLine(),
-		Extra:      r.link.fields,
+		Extra:      style.Fields,
+		Reasons:    style.Reasons,
 	}
 	if r.oldHTTP {
 		o.Proto = "HTTP/1.0"
