@@ -324,7 +324,8 @@ func appendEscaped(dst, b []byte) []byte {
 	return append(dst, b[from:]...)
 }
 
-// appendJSONString writes a JSON string. What is no UTF-8 is replaced.
+// appendJSONString writes a JSON string. What is no UTF-8 is replaced, what a
+// terminal would obey is escaped.
 func appendJSONString[T string | []byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')
 	from := 0
@@ -336,6 +337,12 @@ func appendJSONString[T string | []byte](dst []byte, s T) []byte {
 		}
 		if c >= utf8.RuneSelf {
 			r, n := decodeRune(s[i:min(len(s), i+utf8.UTFMax)])
+			if obeyed(r) {
+				dst = append(append(dst, s[from:i]...), '\\', 'u', hexDigits[r>>12], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
+				i += n
+				from = i
+				continue
+			}
 			if r != utf8.RuneError || n > 1 {
 				i += n
 				continue

@@ -273,7 +273,8 @@ func TestNoRoomForBodies(t *testing.T) {
 				return
 			}
 			var dir string
-			a, h, ways := everyWay(t, bulkApp, map[string]string{"limits.content_length": "2000000"}, func(*appspec.Spec) {
+			a, h, ways := everyWay(t, bulkApp, map[string]string{"limits.content_length": "2000000"}, func(s *appspec.Spec) {
+				s.Debug = true // the answers tell why
 				dir = spoolFolder(t)
 				if c.spoil != nil {
 					c.spoil(t, dir)

@@ -195,6 +195,7 @@ func (r *replay) goOn(c net.Conn) {
 func recorder(t *testing.T, change func(*appspec.Spec)) (a *testApp, unharmed func()) {
 	t.Helper()
 	a = newTestApp(t, recorderApp, func(s *appspec.Spec) {
+		s.Debug = true // the answers tell why
 		s.Workers.Threads = 2
 		if change != nil {
 			change(s)

@@ -45,6 +45,7 @@ type appLog struct {
 	uid       int  // owner of a new log file; -1: ours
 	gid       int
 	debug     atomic.Bool
+	mask      mask // hides what must not be written
 	entries   chan *logEntry
 	lost      atomic.Uint64 // lines dropped since they were last told of
 	dropped   atomic.Uint64 // lines dropped in all
@@ -91,6 +92,7 @@ func openLog(root *appdir.RootFs, spec *appspec.Spec, uid, gid int, foreground b
 		entries: make(chan *logEntry, 256), done: make(chan struct{}), spare: make(chan []byte, 2),
 		journal: &journalSocket{path: logJournal, fd: -1}, notify: func() {}}
 	l.debug.Store(spec.Debug)
+	l.mask.learn(spec)
 	l.set = settingsOf(spec)
 	if l.own {
 		l.set.target = "stderr"
@@ -109,6 +111,7 @@ func openLog(root *appdir.RootFs, spec *appspec.Spec, uid, gid int, foreground b
 // configure takes over the log block of a new spec, from the next line on.
 func (l *appLog) configure(spec *appspec.Spec) {
 	l.debug.Store(spec.Debug)
+	l.mask.learn(spec)
 	set := settingsOf(spec)
 	if l.own {
 		set.target = "stderr"

@@ -62,7 +62,10 @@ func (e *logEntry) appendText(dst []byte, app string) []byte {
 	case kindAccess:
 		return append(dst, e.text...)
 	case kindRaw:
-		return appendTerminated(dst, e.text)
+		for line := range bytes.SplitSeq(bytes.TrimSuffix(e.text, []byte{'\n'}), []byte{'\n'}) {
+			dst = append(appendClean(dst, line), '\n')
+		}
+		return dst
 	case kindOwn, kindOutput:
 	}
 	for rest, more := e.text, true; more; {
@@ -81,7 +84,7 @@ func (e *logEntry) appendText(dst []byte, app string) []byte {
 		dst = append(dst, "] - "...)
 		dst = append(dst, e.level...)
 		dst = append(dst, " - "...)
-		dst = append(append(dst, line...), '\n')
+		dst = append(appendClean(dst, line), '\n')
 	}
 	return dst
 }
@@ -120,14 +123,6 @@ func (e *logEntry) priority() byte {
 		return '7'
 	}
 	return '6'
-}
-
-func appendTerminated(dst, text []byte) []byte {
-	dst = append(dst, text...)
-	if len(text) == 0 || text[len(text)-1] != '\n' {
-		dst = append(dst, '\n')
-	}
-	return dst
 }
 
 // levelName is slog's level in Python's words.

@@ -89,9 +89,9 @@ func TestLogLines(t *testing.T) {
 		{logEntry{kind: kindOutput, level: "OUTPUT", pid: 8, text: nil}, "blog",
 			"2026-03-04 05:06:07,089 - blog app [pid=8] - OUTPUT - \n",
 			`{"time":"2026-03-04T05:06:07.089000Z","level":"OUTPUT","source":"app","app":"blog","pid":8,"message":""}` + "\n"},
-		{logEntry{kind: kindOutput, level: "OUTPUT", pid: 8, text: []byte("\xff\x00\x1b[1m\u00e9\"\\\t")}, "",
-			"2026-03-04 05:06:07,089 - app [pid=8] - OUTPUT - \xff\x00\x1b[1m\u00e9\"\\\t\n",
-			`{"time":"2026-03-04T05:06:07.089000Z","level":"OUTPUT","source":"app","app":"blog","pid":8,"message":"` + "\uFFFD" + `\u0000\u001b[1m` + "\u00e9" + `\"\\\t"}` + "\n"},
+		{logEntry{kind: kindOutput, level: "OUTPUT", pid: 8, text: []byte("\xff\x9b\x00\x1b[1m\u00e9\"\\\t\u009b2J\u202eabc\r|")}, "",
+			"2026-03-04 05:06:07,089 - app [pid=8] - OUTPUT - \xff\\x9b\\x00\\x1b[1m\u00e9\"\\\t\\x9b2J\\u202eabc\\x0d|\n",
+			`{"time":"2026-03-04T05:06:07.089000Z","level":"OUTPUT","source":"app","app":"blog","pid":8,"message":"` + "\uFFFD\uFFFD" + `\u0000\u001b[1m` + "\u00e9" + `\"\\\t\u009b2J\u202eabc\r|"}` + "\n"},
 	} {
 		c.entry.at = at
 		if got := string(c.entry.appendText(nil, c.app)); got != c.text {

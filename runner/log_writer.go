@@ -55,6 +55,9 @@ func (l *appLog) failing() bool {
 
 // take handles one entry; false: the log is to be closed.
 func (l *appLog) take(e *logEntry) bool {
+	if e != nil && e.kind != kindAccess {
+		e.text = l.mask.bytes(e.text)
+	}
 	switch {
 	case e == nil:
 		return false

@@ -69,6 +69,9 @@ def application(environ, start_response):
     return [body]
 `
 
+// debugging makes the answers of ours tell why.
+func debugging(s *appspec.Spec) { s.Debug = true }
+
 // newTestApp makes the folder of an app whose module app.py holds code.
 func newTestApp(t *testing.T, code string, change func(*appspec.Spec)) *testApp {
 	t.Helper()
@@ -420,6 +423,7 @@ func TestBadRolloutKeepsServing(t *testing.T) {
 
 func TestBackoffAndRetry(t *testing.T) {
 	a := newTestApp(t, "raise RuntimeError('no database')\n", func(s *appspec.Spec) {
+		s.Debug = true // the answers tell why
 		s.Restart.MinDelay = appspec.Duration(time.Hour)
 		s.Restart.MaxDelay = appspec.Duration(time.Hour)
 	})
@@ -442,6 +446,7 @@ func TestBackoffAndRetry(t *testing.T) {
 // there was none.
 func TestWaitsForTheNextTry(t *testing.T) {
 	a := newTestApp(t, "raise RuntimeError('no database')\n", func(s *appspec.Spec) {
+		s.Debug = true // the answers tell why
 		s.Restart.MinDelay = appspec.Duration(50 * time.Millisecond)
 		s.Restart.MaxDelay = appspec.Duration(50 * time.Millisecond)
 		s.Workers.QueueTimeout = appspec.Duration(400 * time.Millisecond)
@@ -530,7 +535,7 @@ func childNamed(name string) int {
 }
 
 func TestWorkerDeath(t *testing.T) {
-	a := newTestApp(t, helloApp, nil)
+	a := newTestApp(t, helloApp, debugging)
 	h := a.start(StateReady)
 	st, _ := h.Status(a.ctx(), 0)
 	if code, body := a.get("/die"); code != 502 || !strings.Contains(body, "died: exit status 7") {
@@ -561,7 +566,10 @@ func TestWorkerDeath(t *testing.T) {
 }
 
 func TestRequestTimeout(t *testing.T) {
-	a := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Workers.RequestTimeout = appspec.Duration(300 * time.Millisecond) })
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) {
+		s.Debug = true
+		s.Workers.RequestTimeout = appspec.Duration(300 * time.Millisecond)
+	})
 	h := a.start(StateReady)
 	if code, body := a.get("/sleep?30"); code != 504 || !strings.Contains(body, "workers.request_timeout") {
 		t.Errorf("got %d %q", code, body)
@@ -577,6 +585,7 @@ func TestRequestTimeout(t *testing.T) {
 
 func TestQueueLimits(t *testing.T) {
 	a := newTestApp(t, helloApp, func(s *appspec.Spec) {
+		s.Debug = true // the answers tell why
 		s.Workers.Queue = 1
 		s.Workers.QueueTimeout = appspec.Duration(200 * time.Millisecond)
 	})

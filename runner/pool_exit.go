@@ -124,12 +124,13 @@ func (p *pool) doubtPython(reason string) {
 			if err == nil {
 				return
 			}
-			p.log.error(err.Error())
+			said := p.log.mask.text(err.Error())
+			p.log.error(said)
 			if p.lastErr == reason {
-				p.lastErr = err.Error()
+				p.lastErr = said
 			}
 			if p.rollErr == reason {
-				p.rollErr = err.Error()
+				p.rollErr = said
 			}
 			p.touch()
 		})

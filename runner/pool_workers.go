@@ -150,6 +150,9 @@ func (p *pool) workerReady(w *worker, payload []byte) {
 		p.workerBroke(w, "it sent rubbish: "+err.Error())
 		return
 	}
+	for _, said := range []*string{&w.loaded.Loader, &w.loaded.App, &w.loaded.Settings, &w.loaded.Python} {
+		*said = p.log.mask.text(*said) // status repeats it
+	}
 	for _, s := range w.loaded.Warnings {
 		p.log.warn(s)
 	}
@@ -216,6 +219,9 @@ func (p *pool) workerFailed(w *worker, payload []byte) {
 	if err := json.Unmarshal(payload, &f); err != nil {
 		f.Reason = "it failed, and its report is rubbish: " + err.Error()
 	}
+	for _, said := range []*string{&f.Reason, &f.File, &f.Traceback, &f.Hint} {
+		*said = p.log.mask.text(*said) // status, apply and the daemon repeat it
+	}
 	w.failure = &f
 	at := ""
 	switch {
@@ -237,6 +243,7 @@ func (p *pool) workerFailed(w *worker, payload []byte) {
 // does the rest.
 func (p *pool) workerBroke(w *worker, what string) {
 	if w.killed == "" {
+		what = p.log.mask.text(what) // it may quote what the worker sent
 		w.killed = what
 		p.stats.restarts[restartBroke]++
 		p.log.error(fmt.Sprintf("worker %d is killed: %s", w.pid, what))

@@ -96,6 +96,7 @@ func (a *testApp) checkAnswers(paths, answers []string) {
 
 func newCountedApp(t *testing.T) (a *testApp, begun func() string) {
 	a = newTestApp(t, countedApp, func(s *appspec.Spec) {
+		s.Debug = true
 		s.Env = map[string]string{"BEGUN": filepath.Join(s.Path, "logs", "begun"), "GO": filepath.Join(s.Path, "go")}
 	})
 	return a, func() string {

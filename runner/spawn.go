@@ -163,12 +163,16 @@ func (s *spawner) prepare(w *worker, spec *appspec.Spec, template bool) (job spa
 			dirs[i] = filepath.Join(spec.Path, d)
 		}
 	}
+	var masks []string
+	if spec.Debug {
+		masks = s.log.mask.texts()
+	}
 	init := wsgi.AppendInit(nil, &wsgi.Config{
 		App: spec.Name, AppPath: spec.Path, Loader: spec.Loader, WSGIApp: spec.WSGIApp,
 		LoaderDirs: dirs, Middleware: spec.Middleware,
 		Django: spec.Loader == "django", DjangoSettings: djangoSettings(spec),
 		Threads: spec.Workers.Threads,
-		Debug:   spec.Debug, Preload: template, Ring: hasRing, Version: Version, Umask: spec.Umask,
+		Debug:   spec.Debug, Masks: masks, Preload: template, Ring: hasRing, Version: Version, Umask: spec.Umask,
 		Limits: s.ownLimits(spec.Limits),
 	})
 	if _, errno := rawSend(w.slots[0].fd, init); errno != 0 {

@@ -96,7 +96,7 @@ func (t *template) onMessage(typ byte, payload []byte) bool {
 		job := t.asked[0]
 		t.asked = t.asked[1:]
 		if f.Error != "" {
-			t.failed(job, errors.New(f.Error))
+			t.failed(job, errors.New(p.log.mask.text(f.Error)))
 			return true
 		}
 		pid := f.PID

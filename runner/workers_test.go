@@ -19,6 +19,7 @@ import (
 
 func TestPreloadForksWorkers(t *testing.T) {
 	a := newTestApp(t, helloApp, func(s *appspec.Spec) {
+		s.Debug = true // the answers tell why
 		s.Workers.Min, s.Workers.Max = 2, 2
 		s.Workers.Preload = true
 	})
@@ -383,7 +384,7 @@ func TestBodies(t *testing.T) {
 }
 
 func TestTooLargeBody(t *testing.T) {
-	a := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Request.MaxBody = 1000 })
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Debug = true; s.Request.MaxBody = 1000 })
 	a.start(StateReady)
 	for _, r := range []io.Reader{strings.NewReader(strings.Repeat("x", 1001)), io.MultiReader(strings.NewReader(strings.Repeat("x", 1001)))} {
 		resp, err := http.Post(a.url+"/size", "text/plain", r)

@@ -71,13 +71,15 @@ func wrap(text string, width int) []string {
 func columns(text string) int { return len([]rune(text)) }
 
 // printable makes text safe for a terminal: what an app wrote (a traceback, a
-// reason) must not move the cursor or paint the screen. Line ends and tabs stay.
+// reason) must not move the cursor, paint
+// the screen or turn letters around. Line ends and tabs stay.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\t':
 			return r
-		case r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0):
+		case r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0),
+			r >= 0x200e && r <= 0x200f, r >= 0x2028 && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x061c:
 			return '\uFFFD'
 		}
 		return r

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/agext/levenshtein"
 	"github.com/spf13/pflag"
@@ -51,7 +52,7 @@ func (c *cli) execute(ctx context.Context, args []string) int {
 	if err == nil {
 		return code
 	}
-	fmt.Fprintf(c.err, "wsgid: %s\n", strings.TrimRight(err.Error(), "\n"))
+	fmt.Fprintf(c.err, "wsgid: %s\n", strings.TrimRight(printable(err.Error()), "\n"))
 	if _, ok := errors.AsType[*usageError](err); ok {
 		fmt.Fprintln(c.err, `Try "wsgid --help".`)
 		return exitUsage
@@ -143,4 +144,16 @@ func flagNames(f *pflag.FlagSet) []string {
 	var names []string
 	f.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	return names
+}
+
+// printable makes text safe for a terminal: what an app wrote (a traceback, a
+// reason) must not move the cursor, paint the screen or turn letters around. Line
+// ends and tabs stay.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && !unicode.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
 }

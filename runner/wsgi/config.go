@@ -17,6 +17,7 @@ type Config struct {
 	Threads        int      // threads: slots of this worker
 	Debug          bool     // debug
 	Preload        bool     // preload: load once, then fork on demand
+	Masks          []string // masks: what a 500 with Debug must not show
 	Version        string   // version: of this program
 	Ring           bool     // ring: small answers may come by shared memory, see Ring
 	Umask          uint32   // umask
@@ -67,6 +68,9 @@ func AppendInit(dst []byte, c *Config) []byte {
 	flag("debug", c.Debug)
 	flag("preload", c.Preload)
 	flag("ring", c.Ring)
+	if len(c.Masks) > 0 {
+		list("masks", c.Masks)
+	}
 	str("version", c.Version)
 	if c.Limits != (Limits{}) {
 		dst = appendKey(dst, "limits")

@@ -361,7 +361,10 @@ class Response(object):
         if self.debug:
             from .failure import format_exception
 
-            body = format_exception(exc).encode("utf-8", "backslashreplace")[:65536]
+            body = format_exception(exc)
+            for secret in self.masks:
+                body = body.replace(secret, "(sensitive)")
+            body = body.encode("utf-8", "backslashreplace")[:65536]
         head = (
             "500 Internal Server Error\r\nContent-Type: text/plain; charset=utf-8\r\n"
             "Content-Length: %d\r\n" % len(body)
@@ -371,6 +374,7 @@ class Response(object):
         self._send(SIZED.pack(HEAD, LAST, self.seq, len(head)) + head + body)
 
     debug = False
+    masks = ()
 
     def _need_head(self):
         if self.head is None:

@@ -65,6 +65,7 @@ def serve(sock, slot, app, config, errors):
     ThreadResponse.slot = slot
     ThreadResponse.log = log
     ThreadResponse.debug = bool(config.get("debug"))
+    ThreadResponse.masks = config.get("masks", ())
 
     def handle(seq, environ, body):
         buffer[0] = TAKEN

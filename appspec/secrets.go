@@ -1,0 +1,69 @@
+package appspec
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// Secrets returns the texts that went through sensitive() or file() and that
+// something may repeat: the app's processes have them. Each is there once, in no
+// particular order; of numbers and words of a letter or two there is nothing to
+// tell.
+func (s *Spec) Secrets() []string {
+	if len(s.Sensitive) == 0 {
+		return nil
+	}
+	var found []string
+	add := func(text string) {
+		if !slices.Contains(found, text) {
+			found = append(found, text)
+		}
+	}
+	for k, v := range s.Env {
+		if s.IsSensitive(keyPath("env", k)) {
+			add(v)
+		}
+	}
+	if s.Django != nil {
+		for k, v := range s.Django.Overrides {
+			s.secretsBelow(keyPath("django.overrides", k), v, add)
+		}
+	}
+	for i := range attributes {
+		a := &attributes[i]
+		if a.at == nil || strings.HasPrefix(a.Path, "sockets.") || !s.IsSensitive(a.Path) {
+			continue
+		}
+		switch f := a.at(s, 0).(type) {
+		case *string:
+			add(*f)
+		case *[]string:
+			for _, e := range *f {
+				add(e)
+			}
+		}
+	}
+	return found
+}
+
+func (s *Spec) secretsBelow(path string, v any, add func(string)) {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, e := range v {
+			s.secretsBelow(keyPath(path, k), e, add)
+		}
+	case []any:
+		for i, e := range v {
+			s.secretsBelow(indexPath(path, i), e, add)
+		}
+	case string:
+		if s.IsSensitive(path) {
+			add(v)
+		}
+	case json.Number:
+		if s.IsSensitive(path) {
+			add(v.String())
+		}
+	}
+}
