@@ -21,7 +21,7 @@ endif
 
 # Packages whose goroutines share state: their tests run under the race
 # detector too.
-RACE := ./appspec/... ./fleet/...
+RACE := ./appspec/... ./fleet/... ./runner/bridge
 
 # Seconds of make chaos, and its seed (0: a new one, printed).
 CHAOS_TIME ?= 1h

@@ -14,13 +14,17 @@ import (
 func Default(name, path string) *Spec {
 	s := blank()
 	s.Name, s.Path = name, path
-	s.Request.TrustedHeaders = slices.Clone(s.Request.TrustedHeaders)
 	return &s
 }
 
-// blank is the spec that Default copies. It holds no map, no pointer and of
-// lists only the one that Default clones.
-var blank = sync.OnceValue(func() Spec {
+// blank is the spec that Default copies; the caller owns all of it.
+func blank() Spec {
+	s := defaults()
+	s.Request.TrustedHeaders = slices.Clone(s.Request.TrustedHeaders)
+	return s
+}
+
+var defaults = sync.OnceValue(func() Spec {
 	var s Spec
 	fill(&s, "", 0)
 	for i := range blocks {

@@ -113,7 +113,7 @@ type Request struct {
 	Spool            Size     `json:"spool"`
 	MinRate          Size     `json:"min_rate"`                  // bytes a second
 	TrustedProxies   []string `json:"trusted_proxies,omitempty"` // CIDRs, and "unix"
-	TrustedHeaders   []string `json:"trusted_headers,omitempty"` // of a trusted proxy, in lower case
+	TrustedHeaders   []string `json:"trusted_headers"`           // of a trusted proxy, in lower case
 }
 
 // Health is the health check asked of the app through a worker.

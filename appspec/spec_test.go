@@ -251,3 +251,17 @@ func TestJSONOfAnEarlierVersion(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// Of a proxy that is to be believed nothing, nothing is believed after a way
+// through JSON either.
+func TestNoTrustedHeaderInJSON(t *testing.T) {
+	s := Default("blog", "/srv/blog")
+	s.Request.TrustedHeaders = nil
+	b, err := json.Marshal(s)
+	check(t, err)
+	var again Spec
+	check(t, json.Unmarshal(b, &again))
+	if len(again.Request.TrustedHeaders) > 0 {
+		t.Errorf("%q are believed", again.Request.TrustedHeaders)
+	}
+}
