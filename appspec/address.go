@@ -18,13 +18,13 @@ func checkListen(s string) (string, bool) {
 	}
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
 		if clean := "/" + strings.TrimLeft(path, "/"); strings.HasPrefix(path, "//") {
-			return "write " + quote("unix:"+clean), false
+			return "write " + Quote("unix:"+clean), false
 		}
 		switch {
 		case !filepath.IsAbs(path) || path == "/":
-			return "write an absolute path: " + quote("unix:/run/"+strings.TrimLeft(path, "./")), false
+			return "write an absolute path: " + Quote("unix:/run/"+strings.TrimLeft(path, "./")), false
 		case len(path) > maxUnixPath:
-			return "the path of a unix socket has at most 107 bytes, this one has " + itoa(len(path)), false
+			return "the path of a unix socket has at most 107 bytes, this one has " + strconv.Itoa(len(path)), false
 		}
 		return "", true
 	}
@@ -37,22 +37,22 @@ func checkListen(s string) (string, bool) {
 	if scheme, rest, ok := strings.Cut(s, "://"); ok {
 		rest, _, _ = strings.Cut(rest, "/")
 		if scheme == "https" {
-			return "write " + quote(rest) + " and a tls block", false
+			return "write " + Quote(rest) + " and a tls block", false
 		}
-		return "write host and port alone: " + quote(rest), false
+		return "write host and port alone: " + Quote(rest), false
 	}
 	if strings.HasPrefix(s, "/") {
-		return "write " + quote("unix:"+s), false
+		return "write " + Quote("unix:"+s), false
 	}
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
 		switch {
 		case isPort(s):
-			return "say the address too: " + quote("127.0.0.1:"+s) + ", or " + quote("*:"+s) + " for all", false
+			return "say the address too: " + Quote("127.0.0.1:"+s) + ", or " + Quote("*:"+s) + " for all", false
 		case strings.Count(s, ":") > 1:
 			return `an IPv6 address stands in brackets: "[::1]:8000"`, false
 		case !strings.Contains(s, ":") && s != "":
-			return "say the port: " + quote(s+":8000"), false
+			return "say the port: " + Quote(s+":8000"), false
 		}
 		return `write "host:port", "unix:/path" or "systemd:NAME"`, false
 	}
@@ -96,10 +96,10 @@ func checkEndpoint(s string) (string, bool) {
 	transport, rest, ok := strings.Cut(s, "://")
 	if !ok {
 		if _, port, err := net.SplitHostPort(s); err == nil && isPort(port) {
-			return "say the transport: " + quote("tcp://"+s), false
+			return "say the transport: " + Quote("tcp://"+s), false
 		}
 		if strings.HasPrefix(s, "/") {
-			return "say the transport: " + quote("ipc://"+s), false
+			return "say the transport: " + Quote("ipc://"+s), false
 		}
 		return `write a ZeroMQ endpoint, such as "tcp://127.0.0.1:9997" or "ipc:///run/blog.ipc"`, false
 	}
@@ -113,19 +113,19 @@ func checkEndpoint(s string) (string, bool) {
 	case rest == "":
 		return "say the address after " + transport + "://", false
 	case transport == "ipc" && len(rest) > maxUnixPath:
-		return "the path of an ipc endpoint has at most 107 bytes, this one has " + itoa(len(rest)), false
+		return "the path of an ipc endpoint has at most 107 bytes, this one has " + strconv.Itoa(len(rest)), false
 	case transport == "tcp":
 		// A source address may stand before a semicolon, see zmq_tcp(7).
 		host, port, err := net.SplitHostPort(rest[strings.LastIndexByte(rest, ';')+1:])
 		switch {
 		case err != nil && !strings.Contains(rest, ":"):
-			return "a tcp endpoint has a port: " + quote("tcp://"+rest+":9997"), false
+			return "a tcp endpoint has a port: " + Quote("tcp://"+rest+":9997"), false
 		case err != nil || !isPort(port):
-			return "a tcp endpoint ends in a port from 1 to 65535: " + quote("tcp://127.0.0.1:9997"), false
+			return "a tcp endpoint ends in a port from 1 to 65535: " + Quote("tcp://127.0.0.1:9997"), false
 		case host == "*":
-			return "* is for the side that binds, which is mongrel2: write its address, " + quote("tcp://127.0.0.1:"+port), false
+			return "* is for the side that binds, which is mongrel2: write its address, " + Quote("tcp://127.0.0.1:"+port), false
 		case host == "":
-			return "say the host: " + quote("tcp://127.0.0.1:"+port), false
+			return "say the host: " + Quote("tcp://127.0.0.1:"+port), false
 		}
 	}
 	return "", true

@@ -83,7 +83,7 @@ type Attribute struct {
 func (a *Attribute) Name() string { return a.Path[strings.LastIndexByte(a.Path, '.')+1:] }
 
 // Block is the path without the name; empty for attributes of the app itself.
-func (a *Attribute) Block() string { return parent(a.Path) }
+func (a *Attribute) Block() string { return ParentPath(a.Path) }
 
 // Block is one kind of block inside an app.
 type Block struct {
@@ -99,7 +99,7 @@ type Block struct {
 // Name is the last part of the path.
 func (b *Block) Name() string { return b.Path[strings.LastIndexByte(b.Path, '.')+1:] }
 
-func parent(path string) string {
+func ParentPath(path string) string {
 	i := strings.LastIndexByte(path, '.')
 	if i < 0 {
 		return ""
@@ -114,39 +114,97 @@ func Attributes() []Attribute { return attributes }
 // Blocks is the table of blocks, in the order of the reference page.
 func Blocks() []Block { return blocks }
 
-// lookup is the table by path and by block.
-type lookup struct {
-	attribute map[string]*Attribute
-	block     map[string]*Block
-	within    map[string][]string // names of attributes and blocks by the path of their block, sorted
+// Lookup is the table by path and by block.
+type Lookup struct {
+	Attribute map[string]*Attribute
+	Block     map[string]*Block
+	Within    map[string][]string // names of attributes and blocks by the path of their block, sorted
 }
 
-var table = sync.OnceValue(func() *lookup {
-	l := &lookup{
-		attribute: make(map[string]*Attribute, len(attributes)),
-		block:     make(map[string]*Block, len(blocks)),
-		within:    make(map[string][]string),
+var Table = sync.OnceValue(func() *Lookup {
+	l := &Lookup{
+		Attribute: make(map[string]*Attribute, len(attributes)),
+		Block:     make(map[string]*Block, len(blocks)),
+		Within:    make(map[string][]string),
 	}
 	for i := range attributes {
 		a := &attributes[i]
-		l.attribute[a.Path] = a
-		l.within[a.Block()] = append(l.within[a.Block()], a.Name())
+		l.Attribute[a.Path] = a
+		l.Within[a.Block()] = append(l.Within[a.Block()], a.Name())
 	}
 	for i := range blocks {
 		b := &blocks[i]
-		l.block[b.Path] = b
-		l.within[parent(b.Path)] = append(l.within[parent(b.Path)], b.Name())
+		l.Block[b.Path] = b
+		l.Within[ParentPath(b.Path)] = append(l.Within[ParentPath(b.Path)], b.Name())
 	}
-	for _, names := range l.within {
+	for _, names := range l.Within {
 		sort.Strings(names)
 	}
 	return l
 })
 
-// join adds a name to the path of a block.
-func join(block, name string) string {
+// JoinPath adds a name to the path of a block.
+func JoinPath(block, name string) string {
 	if block == "" {
 		return name
 	}
 	return block + "." + name
+}
+
+// Field returns a pointer to the attribute's field in a spec, nil where its
+// Block is not there. i counts repeated blocks.
+func (a *Attribute) Field(s *Spec, i int) any {
+	if a.at == nil {
+		return nil
+	}
+	return a.at(s, i)
+}
+
+// Check tells whether a string has the form of the attribute, and what to write
+// instead where it has not.
+func (a *Attribute) Check(text string) (instead string, ok bool) {
+	if a.check == nil {
+		return "", true
+	}
+	return a.check(text)
+}
+
+// Written is how the attribute is written.
+func (a *Attribute) Written() string {
+	text := a.Example
+	if text == "" {
+		text = a.Default
+	}
+	if text == "" {
+		text = "…"
+	}
+	return a.Name() + " = " + text
+}
+
+// WrittenAs is how the attribute is written with a value; with the example where
+// there is none.
+func (a *Attribute) WrittenAs(value string) string {
+	if value == "" {
+		return a.Written()
+	}
+	return a.Name() + " = " + value
+}
+
+// RangeText is the allowed range in words.
+func (a *Attribute) RangeText(show func(float64) string) string {
+	text := show(a.Min) + " … " + show(a.Max)
+	if a.Zero && a.Min > 0 {
+		text = show(0) + ", or " + text
+	}
+	return text
+}
+
+// Open makes a block in a spec, with its defaults, where its being there says
+// something and it is not there yet. i counts repeated blocks.
+func (b *Block) Open(s *Spec, i int) {
+	if b.open == nil || b.Path == "django" && s.Django != nil || b.Path == "health" && s.Health != nil {
+		return
+	}
+	b.open(s, i)
+	fill(s, b.Path, i)
 }

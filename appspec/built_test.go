@@ -9,7 +9,7 @@ import (
 // the value where only some values are meant, and accepted with AllBuilt.
 func TestNotBuilt(t *testing.T) {
 	unbuilt := func(path, value string) {
-		a := table().attribute[path]
+		a := Table().Attribute[path]
 		before := *a
 		a.Built, a.Unbuilt = false, value
 		t.Cleanup(func() { *a = before })
@@ -18,7 +18,7 @@ func TestNotBuilt(t *testing.T) {
 	unbuilt("log.format", `"json"`)
 	unbuilt("sockets.http.listen", `"systemd:`)
 	unbuilt("workers.queue", "")
-	block := table().block["restart"]
+	block := Table().Block["restart"]
 	before := *block
 	block.Built = false
 	t.Cleanup(func() { *block = before })

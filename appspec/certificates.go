@@ -1,13 +1,18 @@
 package appspec
 
-import "github.com/hashicorp/hcl/v2"
+import (
+	"maps"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+)
 
 // CheckCertificates asks check about each certificate that the good specs name,
 // and notes what it says at its place: a fault, or a warning. Load does not look
 // at them, as they may be mended without an edit of any spec.
 func (s *Set) CheckCertificates(check func(cert, key string) (what, instead string, warns bool)) {
 	r := &renderer{sources: s.Sources}
-	for _, name := range sortedKeys(s.Specs) {
+	for _, name := range slices.Sorted(maps.Keys(s.Specs)) {
 		spec := s.Specs[name]
 		if !spec.Enabled {
 			continue
@@ -20,13 +25,13 @@ func (s *Set) CheckCertificates(check func(cert, key string) (what, instead stri
 			if what == "" {
 				continue
 			}
-			path := indexPath("sockets.http.tls.cert", i)
-			rng, ok := spec.Ranges[path]
-			if !ok {
-				rng = hcl.Range{Filename: spec.File}
+			path := IndexPath("sockets.http.tls.cert", i)
+			rng := hcl.Range{Filename: spec.File}
+			if written, ok := spec.Ranges[path]; ok {
+				rng = hclRange(written)
 			}
-			if spec.IsSensitive(path) || spec.IsSensitive(indexPath("sockets.http.tls.key", i)) {
-				what, instead = "the certificate cannot be served well", "look at its files: "+sensitiveText
+			if spec.IsSensitive(path) || spec.IsSensitive(IndexPath("sockets.http.tls.key", i)) {
+				what, instead = "the certificate cannot be served well", "look at its files: "+SensitiveText
 			}
 			if warns {
 				s.Warnings = append(s.Warnings, warning(rng, what, instead))

@@ -19,7 +19,7 @@ type checker struct {
 // at is where an attribute was written, the app's start where it was not.
 func (c *checker) at(path string) hcl.Range {
 	if rng, ok := c.spec.Ranges[path]; ok {
-		return rng
+		return hclRange(rng)
 	}
 	return c.whole
 }
@@ -57,16 +57,16 @@ func (c *checker) required() {
 			n = len(c.spec.Sockets.Mongrel2)
 		}
 		for j := range n {
-			field, _ := a.at(c.spec, j).(*string)
+			field, _ := a.Field(c.spec, j).(*string)
 			if field == nil || *field != "" {
 				continue
 			}
-			if _, written := c.spec.Ranges[indexPath(a.Path, j)]; written {
-				c.fault(indexPath(a.Path, j), a.Name()+" is empty", "write: "+a.example())
+			if _, written := c.spec.Ranges[IndexPath(a.Path, j)]; written {
+				c.fault(IndexPath(a.Path, j), a.Name()+" is empty", "write: "+a.Written())
 				continue
 			}
 			block := a.Block()
-			c.fault(indexPath(block, j), block[strings.LastIndexByte(block, '.')+1:]+" has no "+a.Name(), "write: "+a.example())
+			c.fault(IndexPath(block, j), block[strings.LastIndexByte(block, '.')+1:]+" has no "+a.Name(), "write: "+a.Written())
 		}
 	}
 }
@@ -92,24 +92,24 @@ func (c *checker) sockets() {
 	for i, h := range s.HTTP {
 		if strings.HasPrefix(h.Listen, "unix:") {
 			if h.TLS != nil {
-				c.fault(indexPath("sockets.http.tls", i), "tls on a unix socket", "TLS is for host:port: leave out the tls block")
+				c.fault(IndexPath("sockets.http.tls", i), "tls on a unix socket", "TLS is for host:port: leave out the tls block")
 			}
 			if _, written := spec.Ranges["request.trusted_proxies"]; !written {
-				c.warn(indexPath("sockets.http.listen", i), "clients of a unix socket have no address: REMOTE_ADDR is empty and the scheme is http",
+				c.warn(IndexPath("sockets.http.listen", i), "clients of a unix socket have no address: REMOTE_ADDR is empty and the scheme is http",
 					`where a proxy connects to it that sets X-Forwarded-For and -Proto, write in request: trusted_proxies = ["unix"]; where none does: trusted_proxies = []`)
 			}
 			continue
 		}
 		for _, name := range []string{"mode", "owner", "group"} {
-			path := indexPath("sockets.http."+name, i)
+			path := IndexPath("sockets.http."+name, i)
 			if _, ok := c.spec.Ranges[path]; ok {
-				c.fault(path, name+" is for unix sockets only", "leave it out: "+spec.shown(indexPath("sockets.http.listen", i), quote(h.Listen))+" has no permissions")
+				c.fault(path, name+" is for unix sockets only", "leave it out: "+spec.Shown(IndexPath("sockets.http.listen", i), Quote(h.Listen))+" has no permissions")
 			}
 		}
 	}
 	for i, m := range s.Mongrel2 {
 		if m.Recv != "" && endpointKey(m.Recv) == endpointKey(m.Send) {
-			c.fault(indexPath("sockets.mongrel2.send", i), "recv and send are the same endpoint", "recv is the handler's send_spec and send its recv_spec: two different ones")
+			c.fault(IndexPath("sockets.mongrel2.send", i), "recv and send are the same endpoint", "recv is the handler's send_spec and send its recv_spec: two different ones")
 		}
 	}
 }
@@ -121,14 +121,14 @@ func (c *checker) order() {
 		if _, ok := c.spec.Ranges[path]; !ok {
 			path = "restart.max_delay"
 		}
-		c.fault(path, "min_delay is "+durationText(r.MinDelay.D())+" and max_delay is "+durationText(r.MaxDelay.D()), "min_delay is at most max_delay")
+		c.fault(path, "min_delay is "+DurationText(r.MinDelay.D())+" and max_delay is "+DurationText(r.MaxDelay.D()), "min_delay is at most max_delay")
 	}
 	if h := c.spec.Health; h != nil && h.Timeout > h.Interval {
 		path := "health.timeout"
 		if _, ok := c.spec.Ranges[path]; !ok {
 			path = "health.interval"
 		}
-		c.fault(path, "timeout is "+durationText(h.Timeout.D())+" and interval is "+durationText(h.Interval.D()), "timeout is at most interval: a question ends before the next is asked")
+		c.fault(path, "timeout is "+DurationText(h.Timeout.D())+" and interval is "+DurationText(h.Interval.D()), "timeout is at most interval: a question ends before the next is asked")
 	}
 }
 
@@ -138,7 +138,7 @@ func (c *checker) loader() {
 		c.fault("loader", `loader "wsgi" needs wsgi_app`, `write: wsgi_app = "`+pythonName(s.Name)+`.wsgi:application", or loader = "auto"`)
 	}
 	if s.Django != nil && s.Loader == "pyroutes" {
-		c.fault("django", "a django block with loader "+quote(s.Loader), `leave the block out, or write loader = "django"`)
+		c.fault("django", "a django block with loader "+Quote(s.Loader), `leave the block out, or write loader = "django"`)
 	}
 }
 
@@ -154,7 +154,7 @@ func (c *checker) privileges() {
 				clean = filepath.Join(s.Path, clean)
 			}
 			if !inside(filepath.Clean(clean), filepath.Clean(s.Path)) {
-				c.fault("loader_dirs", "loader_dirs["+itoa(i)+"] "+s.shown("loader_dirs", quote(dir))+" is outside of the app folder, and chroot is true", "move the plugins into "+s.Path+", or write chroot = false")
+				c.fault("loader_dirs", "loader_dirs["+itoa(i)+"] "+s.Shown("loader_dirs", Quote(dir))+" is outside of the app folder, and chroot is true", "move the plugins into "+s.Path+", or write chroot = false")
 			}
 		}
 	}
@@ -168,7 +168,7 @@ func (c *checker) privileges() {
 		c.fault("chroot", "chroot needs root, and this is not root", "write chroot = false, or let root run the fleet")
 	}
 	if s.User != "" && c.o.User != "" && s.User != c.o.User {
-		c.fault("user", "the app cannot run as "+s.shown("user", s.User)+": this is "+c.o.User+", not root", "leave user out, or let root run the fleet")
+		c.fault("user", "the app cannot run as "+s.Shown("user", s.User)+": this is "+c.o.User+", not root", "leave user out, or let root run the fleet")
 	}
 }
 

@@ -33,7 +33,7 @@ func (a *accounts) problems(s *Spec, whole hcl.Range) hcl.Diagnostics {
 			known[name] = there
 		}
 		if !there {
-			name = s.shown(path, name)
+			name = s.Shown(path, name)
 			c.fault(path, "this host has no "+kind+" "+name, "name another one, or make it: "+create+" "+name)
 		}
 	}
@@ -46,8 +46,8 @@ func (a *accounts) problems(s *Spec, whole hcl.Range) hcl.Diagnostics {
 	ofUser("user", s.User)
 	ofGroup("group", s.Group)
 	for i := range s.Sockets.HTTP {
-		ofUser(indexPath("sockets.http.owner", i), s.Sockets.HTTP[i].Owner)
-		ofGroup(indexPath("sockets.http.group", i), s.Sockets.HTTP[i].Group)
+		ofUser(IndexPath("sockets.http.owner", i), s.Sockets.HTTP[i].Owner)
+		ofGroup(IndexPath("sockets.http.group", i), s.Sockets.HTTP[i].Group)
 	}
 	return c.diags
 }

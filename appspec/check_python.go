@@ -31,17 +31,17 @@ func (c *checker) python(fsys afero.Fs) {
 				return
 			}
 		}
-		dir = s.shown("virtualenv", dir)
+		dir = s.Shown("virtualenv", dir)
 		c.fault("virtualenv", "there is no Python in the virtualenv "+dir+": it has neither bin/python3 nor bin/python", "make it with: python3 -m venv "+dir)
 		return
 	}
 	if s.Python != "" {
-		shown := s.shown("python", s.Python)
+		shown := s.Shown("python", s.Python)
 		switch info, err := fsys.Stat(s.Python); {
 		case err != nil:
 			c.fault("python", "cannot use python "+shown+": "+reason(fsys, s.Python, err).Error(), "write the path of an interpreter, CPython 3.8 or newer, such as \"/usr/bin/python3\"")
 		case info.IsDir():
-			c.fault("python", "cannot use python "+shown+": it is a directory", "write the path of the interpreter; for a virtualenv write: virtualenv = "+quote(shown))
+			c.fault("python", "cannot use python "+shown+": it is a directory", "write the path of the interpreter; for a virtualenv write: virtualenv = "+Quote(shown))
 		}
 	}
 }

@@ -30,7 +30,7 @@ func (c *converter) fault(rng hcl.Range, what, instead string) {
 // shown is a value for a diagnostic.
 func (c *converter) shown(text string) string {
 	if c.hidden {
-		return sensitiveText
+		return SensitiveText
 	}
 	if len(text) > 80 {
 		cut := 76
@@ -40,18 +40,6 @@ func (c *converter) shown(text string) string {
 		return text[:cut] + "…"
 	}
 	return text
-}
-
-// example is how the attribute is written.
-func (a *Attribute) example() string {
-	text := a.Example
-	if text == "" {
-		text = a.Default
-	}
-	if text == "" {
-		text = "…"
-	}
-	return a.Name() + " = " + text
 }
 
 // wrongType says what was found and what is wanted.
@@ -114,25 +102,23 @@ func (c *converter) convert(v cty.Value) {
 
 func (c *converter) text(v cty.Value) {
 	if v.Type() != cty.String {
-		instead := "write: " + c.attr.example()
+		instead := "write: " + c.attr.Written()
 		if v.Type() == cty.Number && !c.hidden {
-			instead = "put it in quotes: " + c.attr.Name() + " = " + quote(numberText(v))
-			if c.attr.check != nil {
-				if advice, ok := c.attr.check(numberText(v)); !ok {
-					instead = advice
-				}
+			instead = "put it in quotes: " + c.attr.Name() + " = " + Quote(numberText(v))
+			if advice, ok := c.attr.Check(numberText(v)); !ok {
+				instead = advice
 			}
 		} else if isList(v) && v.LengthInt() == 1 {
-			instead = "leave out the brackets: " + c.attr.example()
+			instead = "leave out the brackets: " + c.attr.Written()
 			if only, marks := elements(v)[0].Unmark(); len(marks) == 0 && !c.hidden && !only.IsNull() && only.Type() == cty.String {
-				instead = "leave out the brackets: " + c.attr.Name() + " = " + quote(only.AsString())
+				instead = "leave out the brackets: " + c.attr.Name() + " = " + Quote(only.AsString())
 			}
 		} else if isList(v) && c.attr.Path == "sockets.http.listen" {
 			instead = "write a block for each address: http { listen = \"…\" }"
 			if all := listTexts(v); len(all) > 0 && !c.hidden {
 				instead = "write a block for each address:"
 				for _, text := range all {
-					instead += "\nhttp { listen = " + quote(text) + " }"
+					instead += "\nhttp { listen = " + Quote(text) + " }"
 				}
 			}
 		}
@@ -153,21 +139,18 @@ func (c *converter) checked(s string, rng hcl.Range) bool {
 			return true
 		}
 		instead := "write one of: " + quoteAll(c.attr.OneOf)
-		if near := nearest(s, c.attr.OneOf); near != "" && !c.hidden {
-			instead = "did you mean " + quote(near) + "? " + instead
+		if near := Nearest(s, c.attr.OneOf); near != "" && !c.hidden {
+			instead = "did you mean " + Quote(near) + "? " + instead
 		}
-		c.fault(rng, name+" cannot be "+c.shown(quote(s)), instead)
+		c.fault(rng, name+" cannot be "+c.shown(Quote(s)), instead)
 		return false
 	}
-	if c.attr.check == nil {
-		return true
-	}
-	instead, ok := c.attr.check(s)
+	instead, ok := c.attr.Check(s)
 	if !ok {
 		if c.hidden {
 			instead = "write " + plainForm(c.attr)
 		}
-		c.fault(rng, name+" cannot be "+c.shown(quote(s)), instead)
+		c.fault(rng, name+" cannot be "+c.shown(Quote(s)), instead)
 	}
 	return ok
 }
@@ -177,7 +160,7 @@ func plainForm(a *Attribute) string { return strings.ReplaceAll(a.Form, "`", "")
 func quoteAll(words []string) string {
 	q := make([]string, len(words))
 	for i, w := range words {
-		q[i] = quote(w)
+		q[i] = Quote(w)
 	}
 	return strings.Join(q, ", ")
 }
@@ -201,7 +184,7 @@ func (c *converter) boolean(v cty.Value) {
 
 func (c *converter) number(v cty.Value) {
 	if v.Type() != cty.Number {
-		instead := "write: " + c.attr.example()
+		instead := "write: " + c.attr.Written()
 		if v.Type() == cty.String && !c.hidden {
 			if _, err := strconv.ParseFloat(v.AsString(), 64); err == nil {
 				instead = "leave out the quotes: " + c.attr.Name() + " = " + v.AsString()
@@ -214,7 +197,7 @@ func (c *converter) number(v cty.Value) {
 	}
 	f, _ := v.AsBigFloat().Float64()
 	if c.attr.Type == TypeInt && !v.AsBigFloat().IsInt() {
-		c.fault(c.expr.Range(), c.attr.Name()+" is a whole number, not "+c.shown(numberText(v)), "write: "+c.attr.example())
+		c.fault(c.expr.Range(), c.attr.Name()+" is a whole number, not "+c.shown(numberText(v)), "write: "+c.attr.Written())
 		return
 	}
 	if !c.inRange(f, func(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }, numberText(v)) {
@@ -233,17 +216,8 @@ func (c *converter) inRange(f float64, show func(float64) string, shown string) 
 	if f == 0 && a.Zero || a.Min == 0 && a.Max == 0 || f >= a.Min && f <= a.Max {
 		return true
 	}
-	c.fault(c.expr.Range(), a.Name()+" cannot be "+c.shown(shown), "write "+a.rangeText(show))
+	c.fault(c.expr.Range(), a.Name()+" cannot be "+c.shown(shown), "write "+a.RangeText(show))
 	return false
-}
-
-// rangeText is the allowed range in words.
-func (a *Attribute) rangeText(show func(float64) string) string {
-	text := show(a.Min) + " … " + show(a.Max)
-	if a.Zero && a.Min > 0 {
-		text = show(0) + ", or " + text
-	}
-	return text
 }
 
 func isList(v cty.Value) bool {
@@ -258,9 +232,9 @@ func isObject(v cty.Value) bool {
 
 func (c *converter) list(v cty.Value) {
 	if !isList(v) {
-		instead := "write: " + c.attr.example()
+		instead := "write: " + c.attr.Written()
 		if v.Type() == cty.String && !c.hidden {
-			instead = "put it in brackets: " + c.attr.Name() + " = [" + c.shown(quote(v.AsString())) + "]"
+			instead = "put it in brackets: " + c.attr.Name() + " = [" + c.shown(Quote(v.AsString())) + "]"
 		}
 		c.wrongType(v, instead)
 		return
@@ -275,7 +249,7 @@ func (c *converter) list(v cty.Value) {
 		}
 		rng := c.itemRange(i)
 		if e.IsNull() || e.Type() != cty.String {
-			c.fault(rng, c.attr.Name()+" is a list of strings, and one of them is "+kindOf(e), "write: "+c.attr.example())
+			c.fault(rng, c.attr.Name()+" is a list of strings, and one of them is "+kindOf(e), "write: "+c.attr.Written())
 			continue
 		}
 		if c.checked(e.AsString(), rng) {
@@ -320,12 +294,12 @@ func (c *converter) keyRange(key string) hcl.Range {
 
 func (c *converter) mapping(v cty.Value) {
 	if !isObject(v) {
-		instead := "write: " + c.attr.example()
+		instead := "write: " + c.attr.Written()
 		if isList(v) && !c.hidden { // NAME=value, as compose and supervisord take it
 			var pairs []string
 			for _, text := range listTexts(v) {
 				if name, value, ok := strings.Cut(text, "="); ok {
-					pairs = append(pairs, keyText(name)+" = "+quote(value))
+					pairs = append(pairs, KeyText(name)+" = "+Quote(value))
 				}
 			}
 			if len(pairs) == v.LengthInt() && len(pairs) > 0 {
@@ -346,39 +320,39 @@ func (c *converter) mapping(v cty.Value) {
 		rng := c.keyRange(k)
 		switch {
 		case k == "" || strings.ContainsAny(k, "=\x00"):
-			c.fault(rng, name+" cannot have the name "+quote(k), "the name of an environment variable is not empty and has no =")
+			c.fault(rng, name+" cannot have the name "+Quote(k), "the name of an environment variable is not empty and has no =")
 			continue
 		case e.IsNull():
 			c.setting.nulls = append(c.setting.nulls, k)
 			continue
 		case e.Type() == cty.String:
-			if _, ok := checkText(e.AsString()); !ok {
-				c.fault(rng, keyPath(name, k)+" holds a NUL byte", "an environment variable cannot")
+			if strings.ContainsRune(e.AsString(), 0) {
+				c.fault(rng, KeyPath(name, k)+" holds a NUL byte", "an environment variable cannot")
 				continue
 			}
 			if name, ok := shellVariable(k, e.AsString()); ok && c.attr.Path == "env" {
-				what, instead := keyPath("env", k)+" holds $"+name+", and no shell replaces it", "write ${env(\"NAME\")} in its place"
+				what, instead := KeyPath("env", k)+" holds $"+name+", and no shell replaces it", "write ${env(\"NAME\")} in its place"
 				if !c.hidden {
-					instead = "write: " + k + " = \"" + strings.NewReplacer("${"+name+"}", "${env("+quote(name)+")}", "$"+name, "${env("+quote(name)+")}").Replace(e.AsString()) + "\""
+					instead = "write: " + k + " = \"" + strings.NewReplacer("${"+name+"}", "${env("+Quote(name)+")}", "$"+name, "${env("+Quote(name)+")}").Replace(e.AsString()) + "\""
 				}
 				c.fault(rng, what, instead)
 				continue
 			}
 			out[k] = e.AsString()
 		case e.Type() == cty.Number && tooLarge(e):
-			c.fault(rng, keyPath(name, k)+" is a number that is too large", "write it as text, in quotes")
+			c.fault(rng, KeyPath(name, k)+" is a number that is too large", "write it as text, in quotes")
 			continue
 		case e.Type() == cty.Number:
 			out[k] = numberText(e)
 		case e.Type() == cty.Bool:
-			c.fault(rng, keyPath(name, k)+" is a string, not true or false", boolAdvice(k, e, c.hidden))
+			c.fault(rng, KeyPath(name, k)+" is a string, not true or false", boolAdvice(k, e, c.hidden))
 			continue
 		default:
-			c.fault(rng, keyPath(name, k)+" is a string, not "+kindOf(e), "an environment variable is text: write it in quotes, or use jsonencode(…)")
+			c.fault(rng, KeyPath(name, k)+" is a string, not "+kindOf(e), "an environment variable is text: write it in quotes, or use jsonencode(…)")
 			continue
 		}
 		if c.hidden {
-			secrets = append(secrets, keyPath("", k))
+			secrets = append(secrets, KeyPath("", k))
 		}
 	}
 	c.hidden = all
@@ -390,12 +364,12 @@ func boolAdvice(k string, v cty.Value, hidden bool) string {
 		return "an environment variable is text: write what the app looks for, in quotes"
 	}
 	text := strconv.FormatBool(v.True())
-	return "an environment variable is text: write what the app looks for, such as " + keyText(k) + " = " + quote(text) + " or " + keyText(k) + " = " + quote(map[string]string{"true": "1", "false": ""}[text])
+	return "an environment variable is text: write what the app looks for, such as " + KeyText(k) + " = " + Quote(text) + " or " + KeyText(k) + " = " + Quote(map[string]string{"true": "1", "false": ""}[text])
 }
 
 func (c *converter) object(v cty.Value) {
 	if !isObject(v) {
-		c.wrongType(v, "write: "+c.attr.example())
+		c.wrongType(v, "write: "+c.attr.Written())
 		return
 	}
 	all := c.hidden
@@ -408,7 +382,7 @@ func (c *converter) object(v cty.Value) {
 	if all {
 		c.setting.secrets = c.setting.secrets[:0]
 		for k := range object {
-			c.setting.secrets = append(c.setting.secrets, keyPath("", k))
+			c.setting.secrets = append(c.setting.secrets, KeyPath("", k))
 		}
 	}
 	sort.Strings(c.setting.secrets)
@@ -454,7 +428,7 @@ func (c *converter) any(v cty.Value, path string, hidden, fixed bool) (any, bool
 			k, e := it.Element()
 			below := path
 			if !fixed {
-				below = keyPath(path, k.AsString())
+				below = KeyPath(path, k.AsString())
 			}
 			item, ok := c.any(e, below, hidden, fixed)
 			if !ok {

@@ -10,32 +10,32 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-func showDuration(f float64) string { return quote(durationText(time.Duration(f))) }
+func showDuration(f float64) string { return Quote(DurationText(time.Duration(f))) }
 
-func showSize(f float64) string { return quote(Size(f).String()) }
+func showSize(f float64) string { return Quote(Size(f).String()) }
 
 func (c *converter) duration(v cty.Value) {
 	name := c.attr.Name()
 	switch v.Type() {
 	case cty.String:
 	case cty.Number:
-		instead := "say the unit, in quotes: " + c.attr.example()
+		instead := "say the unit, in quotes: " + c.attr.Written()
 		if !c.hidden {
-			instead = "say the unit, in quotes: " + name + " = " + quote(numberText(v)+"s")
+			instead = "say the unit, in quotes: " + name + " = " + Quote(numberText(v)+"s")
 		}
 		c.wrongType(v, instead)
 		return
 	default:
-		c.wrongType(v, "write: "+c.attr.example())
+		c.wrongType(v, "write: "+c.attr.Written())
 		return
 	}
 	s := v.AsString()
 	d, err := time.ParseDuration(s)
 	if err != nil {
-		c.fault(c.expr.Range(), name+" cannot be "+c.shown(quote(s))+": it is no duration", "write "+durationAdvice(s, c.hidden))
+		c.fault(c.expr.Range(), name+" cannot be "+c.shown(Quote(s))+": it is no duration", "write "+durationAdvice(s, c.hidden))
 		return
 	}
-	if c.inRange(float64(d), showDuration, quote(s)) {
+	if c.inRange(float64(d), showDuration, Quote(s)) {
 		c.setting.value = Duration(d)
 	}
 }
@@ -52,16 +52,16 @@ func durationAdvice(s string, hidden bool) string {
 	}
 	switch strings.ToLower(strings.TrimSpace(s[len(number):])) {
 	case "", "s", "sec", "secs", "second", "seconds":
-		return quote(number + "s")
+		return Quote(number + "s")
 	case "m", "min", "mins", "minute", "minutes":
-		return quote(number + "m")
+		return Quote(number + "m")
 	case "h", "hour", "hours", "hr", "hrs":
-		return quote(number + "h")
+		return Quote(number + "h")
 	case "ms", "msec", "millis", "milliseconds":
-		return quote(number + "ms")
+		return Quote(number + "ms")
 	case "d", "day", "days":
 		if n, err := strconv.ParseFloat(number, 64); err == nil && n > 0 && n < 1e6 {
-			return quote(strconv.FormatFloat(n*24, 'f', -1, 64)+"h") + ": the largest unit is the hour"
+			return Quote(strconv.FormatFloat(n*24, 'f', -1, 64)+"h") + ": the largest unit is the hour"
 		}
 	}
 	return form
@@ -76,12 +76,12 @@ func (c *converter) size(v cty.Value) {
 		shown = numberText(v)
 		n, accuracy := v.AsBigFloat().Int64()
 		if accuracy != big.Exact {
-			c.fault(c.expr.Range(), name+" cannot be "+c.shown(shown)+": it is not a whole number of bytes", "write: "+c.attr.example())
+			c.fault(c.expr.Range(), name+" cannot be "+c.shown(shown)+": it is not a whole number of bytes", "write: "+c.attr.Written())
 			return
 		}
 		size = Size(n)
 	case cty.String:
-		shown = quote(v.AsString())
+		shown = Quote(v.AsString())
 		n, err := ParseSize(v.AsString())
 		if err != nil {
 			c.fault(c.expr.Range(), name+" cannot be "+c.shown(shown)+": it is no size", "write "+sizeAdvice(v.AsString(), c.hidden))
@@ -89,7 +89,7 @@ func (c *converter) size(v cty.Value) {
 		}
 		size = n
 	default:
-		c.wrongType(v, "write: "+c.attr.example())
+		c.wrongType(v, "write: "+c.attr.Written())
 		return
 	}
 	if c.inRange(float64(size), showSize, shown) {
@@ -115,7 +115,7 @@ func sizeAdvice(s string, hidden bool) string {
 	if !ok {
 		return form
 	}
-	return quote(number + unit)
+	return Quote(number + unit)
 }
 
 func (c *converter) mode(v cty.Value) {
@@ -124,7 +124,7 @@ func (c *converter) mode(v cty.Value) {
 		instead := "write " + form
 		if v.Type() == cty.Number && !c.hidden {
 			if t := numberText(v); len(t) <= 4 && strings.Trim(t, "01234567") == "" {
-				instead = "put it in quotes: " + c.attr.Name() + " = " + quote(fmt.Sprintf("%04s", t))
+				instead = "put it in quotes: " + c.attr.Name() + " = " + Quote(fmt.Sprintf("%04s", t))
 			}
 		}
 		c.wrongType(v, instead)
@@ -133,7 +133,7 @@ func (c *converter) mode(v cty.Value) {
 	s := v.AsString()
 	n, err := strconv.ParseUint(s, 8, 32)
 	if err != nil || n > 0o777 {
-		c.fault(c.expr.Range(), c.attr.Name()+" cannot be "+c.shown(quote(s)), "write "+form)
+		c.fault(c.expr.Range(), c.attr.Name()+" cannot be "+c.shown(Quote(s)), "write "+form)
 		return
 	}
 	c.setting.value = uint32(n)

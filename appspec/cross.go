@@ -25,16 +25,16 @@ type clash struct {
 func (c clash) diagnostic(whole func(*Spec) hcl.Range) *hcl.Diagnostic {
 	at := func(s *Spec, path string) hcl.Range {
 		if rng, ok := s.Ranges[path]; ok {
-			return rng
+			return hclRange(rng)
 		}
 		return whole(s)
 	}
 	other := at(c.other, c.otherPath)
 	value := c.value
 	if c.spec.IsSensitive(c.path) || c.other.IsSensitive(c.otherPath) {
-		value = sensitiveText
+		value = SensitiveText
 	}
-	return problem(at(c.spec, c.path), strings.Replace(c.what, "%", value, 1)+", as in app "+quote(c.other.Name)+" ("+other.Filename+":"+itoa(other.Start.Line)+")", c.instead)
+	return problem(at(c.spec, c.path), strings.Replace(c.what, "%", value, 1)+", as in app "+Quote(c.other.Name)+" ("+other.Filename+":"+itoa(other.Start.Line)+")", c.instead)
 }
 
 // clashes finds the apps that use a folder or a socket twice. Both are at
@@ -76,7 +76,7 @@ func clashes(fsys afero.Fs, specs []*Spec) []clash {
 			continue
 		}
 		for i, h := range s.Sockets.HTTP {
-			path := indexPath("sockets.http.listen", i)
+			path := IndexPath("sockets.http.listen", i)
 			if file, ok := strings.CutPrefix(h.Listen, "unix:"); ok {
 				h.Listen = "unix:" + links.resolve(file)
 			} else if !strings.HasPrefix(h.Listen, "systemd:") {
@@ -102,7 +102,7 @@ func clashes(fsys afero.Fs, specs []*Spec) []clash {
 		}
 		for i, m := range s.Sockets.Mongrel2 {
 			for _, end := range [...]struct{ name, endpoint string }{{"recv", m.Recv}, {"send", m.Send}} {
-				path := indexPath("sockets.mongrel2."+end.name, i)
+				path := IndexPath("sockets.mongrel2."+end.name, i)
 				key := end.name + " " + endpointKey(end.endpoint)
 				if u, ok := other[key]; ok {
 					both(u.spec, s, u.path, path, "the mongrel2 endpoint % is used twice as "+end.name, end.endpoint, "one handler of mongrel2 serves one app: give each its own pair")
@@ -166,7 +166,7 @@ func (c *crowds) clashes(taken func(port string) bool) (found []clash) {
 			}
 			if n < 65536 && !r.spec.IsSensitive(r.path) {
 				given[n] = true
-				r.instead += ": listen = " + quote(net.JoinHostPort(in.hosts[i], itoa(n)))
+				r.instead += ": listen = " + Quote(net.JoinHostPort(in.hosts[i], itoa(n)))
 			}
 			found = append(found, r)
 		}

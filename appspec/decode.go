@@ -57,10 +57,10 @@ func (d *decoder) place(block string) string {
 
 // body reads one body; block is its path, index counts repeated blocks.
 func (d *decoder) body(body hcl.Body, block string, index int) {
-	t := table()
+	t := Table()
 	var names []string
-	for _, name := range t.within[block] {
-		if t.block[join(block, name)] != nil {
+	for _, name := range t.Within[block] {
+		if t.Block[JoinPath(block, name)] != nil {
 			names = append(names, name)
 		}
 	}
@@ -68,22 +68,22 @@ func (d *decoder) body(body hcl.Body, block string, index int) {
 	d.diags = append(d.diags, diags...)
 
 	for _, a := range attrs {
-		path := join(block, a.Name)
-		switch attr := t.attribute[path]; {
+		path := JoinPath(block, a.Name)
+		switch attr := t.Attribute[path]; {
 		case attr != nil:
 			d.attribute(attr, a, index)
-		case t.block[path] != nil:
-			d.blockAsAttribute(t.block[path], a)
+		case t.Block[path] != nil:
+			d.blockAsAttribute(t.Block[path], a)
 		default:
 			d.unknown("attribute", a.Name, block, d.f.text(a.Expr.Range()), a.NameRange)
 		}
 	}
 	first := make(map[string]hcl.Range)
 	for _, b := range found {
-		path := join(block, b.Type)
-		known := t.block[path]
+		path := JoinPath(block, b.Type)
+		known := t.Block[path]
 		if known == nil {
-			if attr := t.attribute[path]; attr != nil {
+			if attr := t.Attribute[path]; attr != nil {
 				d.attributeAsBlock(attr, b)
 			} else {
 				d.unknown("block", b.Type, block, "", b.TypeRange)
@@ -148,7 +148,7 @@ func (d *decoder) attribute(attr *Attribute, a *hcl.Attribute, index int) {
 		return
 	}
 	if !attr.Built && !d.o.AllBuilt {
-		if text := hclText(pointer(c.setting.value)); strings.HasPrefix(text, attr.Unbuilt) {
+		if text := FieldText(pointer(c.setting.value)); strings.HasPrefix(text, attr.Unbuilt) {
 			what := attr.Path + " is not built yet in this version"
 			if attr.Unbuilt != "" {
 				what = attr.Path + " = " + strings.TrimSuffix(attr.Unbuilt, `:`) + " is not built yet in this version"

@@ -13,16 +13,16 @@ import (
 // meant: a near name of the same block, the same name of another block. value
 // is what was written behind it, empty where that cannot be shown.
 func (d *decoder) unknown(kind, name, block, value string, rng hcl.Range) {
-	what := "unknown " + kind + " " + quote(name) + " in " + d.place(block)
+	what := "unknown " + kind + " " + Quote(name) + " in " + d.place(block)
 	names := d.names(block)
 	if hint := peerHint(name, value, block); hint != "" {
 		d.fault(rng, what, hint)
 		return
 	}
-	if near := nearest(name, names); near != "" {
-		instead := "did you mean " + quote(near) + "?"
-		if a := table().attribute[join(block, near)]; a != nil {
-			instead += " write: " + a.with(value)
+	if near := Nearest(name, names); near != "" {
+		instead := "did you mean " + Quote(near) + "?"
+		if a := Table().Attribute[JoinPath(block, near)]; a != nil {
+			instead += " write: " + a.WrittenAs(value)
 		}
 		d.fault(rng, what, instead)
 		return
@@ -36,13 +36,13 @@ func (d *decoder) unknown(kind, name, block, value string, rng hcl.Range) {
 
 // names are the names that may stand in a block.
 func (d *decoder) names(block string) []string {
-	t := table()
+	t := Table()
 	var names []string
-	for _, name := range t.within[block] {
-		if a := t.attribute[join(block, name)]; a != nil && (a.RootOnly && !d.defaults || a.NoDefaults && d.defaults) {
+	for _, name := range t.Within[block] {
+		if a := t.Attribute[JoinPath(block, name)]; a != nil && (a.RootOnly && !d.defaults || a.NoDefaults && d.defaults) {
 			continue
 		}
-		if b := t.block[join(block, name)]; b != nil && b.NoDefaults && d.defaults {
+		if b := t.Block[JoinPath(block, name)]; b != nil && b.NoDefaults && d.defaults {
 			continue
 		}
 		names = append(names, name)
@@ -50,28 +50,19 @@ func (d *decoder) names(block string) []string {
 	return names
 }
 
-// with is how the attribute is written with a value; with the example where
-// there is none.
-func (a *Attribute) with(value string) string {
-	if value == "" {
-		return a.example()
-	}
-	return a.Name() + " = " + value
-}
-
 // elsewhere says where a name belongs that is unknown in block.
 func elsewhere(name, value, block string) string {
 	for i := range attributes {
 		if a := &attributes[i]; a.Name() == name && a.Path != "root" {
-			return belongs(name, a.Block(), block, a.with(value))
+			return belongs(name, a.Block(), block, a.WrittenAs(value))
 		}
 	}
 	for i := range blocks {
 		if b := &blocks[i]; b.Name() == name {
 			if _, err := strconv.Atoi(value); err == nil && b.Path == "workers" {
-				return belongs(name, parent(b.Path), block, "workers { count = "+value+" }")
+				return belongs(name, ParentPath(b.Path), block, "workers { count = "+value+" }")
 			}
-			return belongs(name, parent(b.Path), block, example(b.Path))
+			return belongs(name, ParentPath(b.Path), block, example(b.Path))
 		}
 	}
 	return ""
@@ -113,14 +104,14 @@ func nest(block, text string) string {
 
 // example is how an attribute or a block is written.
 func example(path string) string {
-	t := table()
-	if a := t.attribute[path]; a != nil {
-		return a.example()
+	t := Table()
+	if a := t.Attribute[path]; a != nil {
+		return a.Written()
 	}
-	b := t.block[path]
+	b := t.Block[path]
 	for i := range attributes {
 		if a := &attributes[i]; a.Block() == path {
-			return b.Name() + " { " + a.example() + " }"
+			return b.Name() + " { " + a.Written() + " }"
 		}
 	}
 	if path == "sockets" {
@@ -136,7 +127,7 @@ func (d *decoder) blockAsAttribute(b *Block, a *hcl.Attribute) {
 	instead := "write: " + example(b.Path)
 	switch {
 	case d.f.isJSON():
-		instead = "write an object: " + quote(b.Name()) + ": { … }"
+		instead = "write an object: " + Quote(b.Name()) + ": { … }"
 	case isObject(v):
 		instead = "leave out the =: " + b.Name() + " { … }"
 	case b.Path == "restart" && !isObject(v):
@@ -146,16 +137,16 @@ func (d *decoder) blockAsAttribute(b *Block, a *hcl.Attribute) {
 	case b.Path == "workers" && hclNumber(v) != "":
 		instead = "write: workers { count = " + hclNumber(v) + " }"
 	case b.Path == "sockets":
-		instead = "write:\n" + nest("sockets.http", table().attribute["sockets.http.listen"].with(d.f.text(a.Expr.Range())))
+		instead = "write:\n" + nest("sockets.http", Table().Attribute["sockets.http.listen"].WrittenAs(d.f.text(a.Expr.Range())))
 	case b.Path == "sockets.http":
-		instead = "write: " + nest("http", table().attribute["sockets.http.listen"].with(d.f.text(a.Expr.Range())))
+		instead = "write: " + nest("http", Table().Attribute["sockets.http.listen"].WrittenAs(d.f.text(a.Expr.Range())))
 	}
 	d.fault(a.NameRange, b.Name()+" is a block, not an attribute", instead)
 }
 
 // attributeAsBlock says how to write an attribute that was written as a block.
 func (d *decoder) attributeAsBlock(a *Attribute, b *hcl.Block) {
-	instead := "write: " + a.example()
+	instead := "write: " + a.Written()
 	if a.Type == TypeMap || a.Type == TypeObject {
 		instead = "write it with =: " + a.Name() + " = { … }"
 	}

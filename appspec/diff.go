@@ -6,7 +6,7 @@ import (
 
 // Diff says what differs between two specs of one app, in the order of the
 // table. A nil old spec stands for an app that is not there yet: every
-// attribute that differs from its default is a change, and so is the path.
+// Attribute that differs from its default is a change, and so is the path.
 // Values of attributes that are sensitive in either spec are not shown.
 func Diff(before, after *Spec) []Change {
 	if before == nil {
@@ -46,7 +46,7 @@ func Diff(before, after *Spec) []Change {
 func (d *differ) presence() {
 	b, a := d.before.Django, d.after.Django
 	empty := func(x *Django) bool { return x != nil && x.Settings == "" && len(x.Overrides) == 0 }
-	kind := table().attribute["django.settings"].Disruption
+	kind := Table().Attribute["django.settings"].Disruption
 	switch {
 	case b == nil && empty(a):
 		d.add("django", "", "{ }", kind)
@@ -81,7 +81,7 @@ func hide(text string) string {
 	if text == "" {
 		return ""
 	}
-	return sensitiveText
+	return SensitiveText
 }
 
 // field compares one attribute; maps are compared key by key.
@@ -91,8 +91,8 @@ func (d *differ) field(a *Attribute, path string, before, after any) {
 		d.keys(a, path, anyMap(before), anyMap(after))
 	case a.Type == TypeObject:
 		d.keys(a, path, anyMap(before), anyMap(after))
-	case hclText(before) != hclText(after):
-		d.add(path, hclText(before), hclText(after), a.Disruption)
+	case FieldText(before) != FieldText(after):
+		d.add(path, FieldText(before), FieldText(after), a.Disruption)
 	}
 }
 
@@ -126,11 +126,11 @@ func (d *differ) keys(a *Attribute, path string, before, after map[string]any) {
 		c, inAfter := after[k]
 		bm, bIsMap := b.(map[string]any)
 		cm, cIsMap := c.(map[string]any)
-		p := keyPath(path, k)
+		p := KeyPath(path, k)
 		switch {
 		case bIsMap && cIsMap && len(bm) > 0 && len(cm) > 0:
 			d.keys(a, p, bm, cm)
-		case inBefore && inAfter && anyText(b) == anyText(c):
+		case inBefore && inAfter && ValueText(b) == ValueText(c):
 		default:
 			var old, now string
 			if inBefore {
@@ -151,21 +151,21 @@ func (d *differ) leaf(s *Spec, path string, v any) string {
 	switch v := v.(type) {
 	case map[string]any:
 		if d.before.IsSensitive(path) || d.after.IsSensitive(path) {
-			return sensitiveText
+			return SensitiveText
 		}
 		if len(v) == 0 {
 			return "{}"
 		}
 		parts := make([]string, 0, len(v))
 		for _, k := range sortedKeys(v) {
-			parts = append(parts, keyText(k)+" = "+d.leaf(s, keyPath(path, k), v[k]))
+			parts = append(parts, KeyText(k)+" = "+d.leaf(s, KeyPath(path, k), v[k]))
 		}
 		return "{ " + strings.Join(parts, ", ") + " }"
 	default:
 		if d.before.IsSensitive(path) || d.after.IsSensitive(path) {
-			return sensitiveText
+			return SensitiveText
 		}
-		return anyText(v)
+		return ValueText(v)
 	}
 }
 
@@ -176,15 +176,15 @@ func (d *differ) workers() {
 	if b.Min == a.Min && b.Max == a.Max {
 		return
 	}
-	attr := table().attribute
+	attr := Table().Attribute
 	if b.Min == b.Max && a.Min == a.Max {
-		d.add("workers.count", hclText(&b.Max), hclText(&a.Max), attr["workers.count"].Disruption)
+		d.add("workers.count", FieldText(&b.Max), FieldText(&a.Max), attr["workers.count"].Disruption)
 		return
 	}
 	if b.Min != a.Min {
-		d.add("workers.min", hclText(&b.Min), hclText(&a.Min), attr["workers.min"].Disruption)
+		d.add("workers.min", FieldText(&b.Min), FieldText(&a.Min), attr["workers.min"].Disruption)
 	}
 	if b.Max != a.Max {
-		d.add("workers.max", hclText(&b.Max), hclText(&a.Max), attr["workers.max"].Disruption)
+		d.add("workers.max", FieldText(&b.Max), FieldText(&a.Max), attr["workers.max"].Disruption)
 	}
 }

@@ -55,9 +55,9 @@ func (d *differ) pair(block string, before, after int, keyBefore, keyAfter func(
 			continue
 		}
 		delete(old, k)
-		shown := quote(k)
-		if path := block + "." + key; d.before.IsSensitive(indexPath(path, j)) || d.after.IsSensitive(indexPath(path, i)) {
-			shown = sensitiveText
+		shown := Quote(k)
+		if path := block + "." + key; d.before.IsSensitive(IndexPath(path, j)) || d.after.IsSensitive(IndexPath(path, i)) {
+			shown = SensitiveText
 		}
 		d.block(block, block+"["+shown+"]", j, i)
 	}
@@ -69,7 +69,7 @@ func (d *differ) pair(block string, before, after int, keyBefore, keyAfter func(
 	return gone, added
 }
 
-// block compares block i of the old spec with block j of the new one.
+// Block compares block i of the old spec with block j of the new one.
 func (d *differ) block(block, shown string, i, j int) {
 	for n := range attributes {
 		a := &attributes[n]
@@ -78,12 +78,12 @@ func (d *differ) block(block, shown string, i, j int) {
 			continue
 		}
 		before, after := a.at(d.before, i), a.at(d.after, j)
-		if hclText(before) == hclText(after) {
+		if FieldText(before) == FieldText(after) {
 			continue
 		}
 		was := d.socketText(d.before, a, i, before)
 		is := d.socketText(d.after, a, j, after)
-		if was == sensitiveText || is == sensitiveText {
+		if was == SensitiveText || is == SensitiveText {
 			was, is = hide(was), hide(is)
 		}
 		d.changes = append(d.changes, Change{Path: shown + "." + name, Old: was, New: is, Disruption: a.Disruption})
@@ -100,7 +100,7 @@ func (d *differ) whole(block string, s *Spec, i int, gone bool) {
 			continue
 		}
 		field := a.at(s, i)
-		if t := d.socketText(s, a, i, field); t != "" && (t == sensitiveText || hclText(field) != a.Default) {
+		if t := d.socketText(s, a, i, field); t != "" && (t == SensitiveText || FieldText(field) != a.Default) {
 			parts = append(parts, name+" = "+t)
 		}
 	}
@@ -115,16 +115,16 @@ func (d *differ) whole(block string, s *Spec, i int, gone bool) {
 
 // socketText writes an attribute of the socket block i of a spec.
 func (d *differ) socketText(s *Spec, a *Attribute, i int, field any) string {
-	text := hclText(field)
-	if text != "" && s.IsSensitive(indexPath(a.Path, i)) {
-		return sensitiveText
+	text := FieldText(field)
+	if text != "" && s.IsSensitive(IndexPath(a.Path, i)) {
+		return SensitiveText
 	}
 	return text
 }
 
-// indexPath is the path of an attribute of a repeated block in Sensitive and
+// IndexPath is the path of an attribute of a repeated block in Sensitive and
 // Ranges: "sockets.http[1].listen".
-func indexPath(path string, i int) string {
+func IndexPath(path string, i int) string {
 	for _, block := range [...]string{"sockets.http", "sockets.mongrel2"} {
 		if rest, ok := strings.CutPrefix(path, block); ok && (rest == "" || rest[0] == '.') {
 			return block + "[" + strconv.Itoa(i) + "]" + rest

@@ -250,9 +250,9 @@ func emptied(s *Spec) *Spec {
 func TestMergeProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		under, over := anyObject(2).Draw(t, "under"), anyObject(2).Draw(t, "over")
-		before := anyText(under) + anyText(over)
-		merged := (&Spec{}).mergeObject("x", under, over)
-		if anyText(under)+anyText(over) != before {
+		before := ValueText(under) + ValueText(over)
+		merged := mergeObject(&Spec{}, "x", under, over)
+		if ValueText(under)+ValueText(over) != before {
 			t.Fatal("a side was changed")
 		}
 		checkMerged(t, merged, under, over)
@@ -268,8 +268,8 @@ func checkMerged(t *rapid.T, merged, under, over map[string]any) {
 		switch {
 		case uok && ook:
 			checkMerged(t, v.(map[string]any), um, om)
-		case inOver && anyText(v) != anyText(o), !inOver && anyText(v) != anyText(u), !inOver && !inUnder:
-			t.Fatalf("%s is %s", k, anyText(v))
+		case inOver && ValueText(v) != ValueText(o), !inOver && ValueText(v) != ValueText(u), !inOver && !inUnder:
+			t.Fatalf("%s is %s", k, ValueText(v))
 		}
 	}
 	for _, m := range []map[string]any{under, over} {

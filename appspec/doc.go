@@ -8,7 +8,7 @@
 // default, allowed values, what a change of it costs, and its line of
 // documentation. The decoder, Default, Diff and the reference page
 // (examples/specs/README.md) all read that table, so none can know an
-// attribute that another does not.
+// Attribute that another does not.
 //
 // # From bytes to a Set
 //

@@ -2,6 +2,8 @@ package appspec
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -78,34 +80,34 @@ func (f *file) explainName(x *hclsyntax.ScopeTraversalExpr, whole hcl.Expression
 	case root == "local":
 		name, _ := localName(x.Traversal)
 		names := f.localNames()
-		switch near := nearest(name, names); {
+		switch near := Nearest(name, names); {
 		case f.hasLocal(name): // the fault is further down
 			return nil
 		case len(names) == 0:
-			return problem(rng, "there is no local "+quote(name)+": this file has no locals", "write: locals { "+keyText(name)+" = … } at the top of this file")
+			return problem(rng, "there is no local "+Quote(name)+": this file has no locals", "write: locals { "+KeyText(name)+" = … } at the top of this file")
 		case near != "":
-			return problem(rng, "there is no local "+quote(name)+" in this file", "did you mean local."+near+"?")
+			return problem(rng, "there is no local "+Quote(name)+" in this file", "did you mean local."+near+"?")
 		default:
-			return problem(rng, "there is no local "+quote(name)+" in this file", "its locals are: "+strings.Join(names, ", "))
+			return problem(rng, "there is no local "+Quote(name)+" in this file", "its locals are: "+strings.Join(names, ", "))
 		}
 	case root == "locals":
-		return problem(rng, "unknown name "+quote(text), "write: local"+strings.TrimPrefix(text, "locals"))
+		return problem(rng, "unknown name "+Quote(text), "write: local"+strings.TrimPrefix(text, "locals"))
 	case word != "":
-		return problem(rng, "unknown name "+quote(text), "write: "+word)
+		return problem(rng, "unknown name "+Quote(text), "write: "+word)
 	case root == "env" || root == "ENV":
 		if len(x.Traversal) == 2 {
 			if step, ok := x.Traversal[1].(hcl.TraverseAttr); ok {
-				return problem(rng, "unknown name "+quote(text), "write: env("+quote(step.Name)+")")
+				return problem(rng, "unknown name "+Quote(text), "write: env("+Quote(step.Name)+")")
 			}
 		}
 	}
 	if len(x.Traversal) == 1 && len(text) > 1 && text == strings.ToUpper(text) && whole.Range() != rng {
-		return problem(rng, "unknown name "+quote(text), "a variable of the environment is env("+quote(text)+"), a local is local.NAME")
+		return problem(rng, "unknown name "+Quote(text), "a variable of the environment is env("+Quote(text)+"), a local is local.NAME")
 	}
 	if whole.Range() == rng {
-		return problem(rng, "the value "+text+" is not in quotes", "write it in quotes: "+quote(text))
+		return problem(rng, "the value "+text+" is not in quotes", "write it in quotes: "+Quote(text))
 	}
-	return problem(rng, "unknown name "+quote(text), "write text in quotes, as "+quote(text)+", and a local as local.NAME")
+	return problem(rng, "unknown name "+Quote(text), "write text in quotes, as "+Quote(text)+", and a local as local.NAME")
 }
 
 // text is the source of a range where it is on one line.
@@ -128,7 +130,7 @@ func (f *file) secret(rng hcl.Range) bool {
 	return meets(f.masks, rng.Start.Byte, rng.End.Byte)
 }
 
-func (f *file) localNames() []string { return sortedKeys(f.localDefs) }
+func (f *file) localNames() []string { return slices.Sorted(maps.Keys(f.localDefs)) }
 
 func (f *file) hasLocal(name string) bool { return f.localDefs[name] != nil }
 
@@ -145,10 +147,10 @@ func (f *file) explainCall(x *hclsyntax.FunctionCallExpr, d *hcl.Diagnostic) *hc
 		for _, fn := range functionNames {
 			names = append(names, fn.name)
 		}
-		if near := nearest(x.Name, names); near != "" {
-			return problem(x.NameRange, "unknown function "+quote(x.Name), "did you mean "+callForm(near)+"?")
+		if near := Nearest(x.Name, names); near != "" {
+			return problem(x.NameRange, "unknown function "+Quote(x.Name), "did you mean "+callForm(near)+"?")
 		}
-		return problem(x.NameRange, "unknown function "+quote(x.Name), "the functions are: "+strings.Join(names, ", "))
+		return problem(x.NameRange, "unknown function "+Quote(x.Name), "the functions are: "+strings.Join(names, ", "))
 	}
 	least := len(fn.Params())
 	if n := len(x.Args); !x.ExpandFinal && (n < least || n > least && fn.VarParam() == nil) {

@@ -138,7 +138,7 @@ func (f *file) topName(kind, name, value string, rng hcl.Range) {
 		if name == "app" {
 			form = `{ "NAME": { … } }`
 		}
-		f.fault(rng, name+" is an object", "write: "+quote(name)+": "+form)
+		f.fault(rng, name+" is an object", "write: "+Quote(name)+": "+form)
 		return
 	}
 	if name == "app" && kind == "attribute" {
@@ -149,13 +149,13 @@ func (f *file) topName(kind, name, value string, rng hcl.Range) {
 		f.fault(rng, name+" is a block, not an attribute", "leave out the =: "+name+" { … }")
 		return
 	}
-	what := "unknown " + kind + " " + quote(name) + " at the top of the file"
+	what := "unknown " + kind + " " + Quote(name) + " at the top of the file"
 	if hint := peerHint(name, value, topOfFile); hint != "" {
 		f.fault(rng, what, hint)
 		return
 	}
-	if near := nearest(name, topBlocks); near != "" {
-		f.fault(rng, what, "did you mean "+quote(near)+"?")
+	if near := Nearest(name, topBlocks); near != "" {
+		f.fault(rng, what, "did you mean "+Quote(near)+"?")
 		return
 	}
 	if hint := elsewhere(name, value, topOfFile); hint != "" {

@@ -62,8 +62,8 @@ func checkLoader(s string) (string, bool) {
 	}
 	// Class names have capitals; what is all small letters or differs from a
 	// loader of ours by its capitals only was meant to be one of them.
-	if near := nearest(s, builtinLoaders); near != "" && (s == strings.ToLower(s) || strings.EqualFold(s, near)) {
-		return "did you mean " + quote(near) + "?", false
+	if near := Nearest(s, builtinLoaders); near != "" && (s == strings.ToLower(s) || strings.EqualFold(s, near)) {
+		return "did you mean " + Quote(near) + "?", false
 	}
 	if !isIdentifier(s) {
 		return `write "auto", "wsgi", "django", "pyroutes" or the class name of a plugin loader`, false
@@ -100,7 +100,7 @@ func checkApplication(s string) (string, bool) {
 			attr = "application"
 		}
 		if isDotted(guess) {
-			return "this is a file; write its module: " + quote(guess+":"+attr), false
+			return "this is a file; write its module: " + Quote(guess+":"+attr), false
 		}
 		return form, false
 	case colon:
@@ -111,21 +111,21 @@ func checkApplication(s string) (string, bool) {
 		if strings.Contains(s, ".") {
 			return "", true
 		}
-		return "say which object of the module: " + quote(s+":application"), false
+		return "say which object of the module: " + Quote(s+":application"), false
 	case strings.HasSuffix(s, "()") && isDotted(strings.TrimSuffix(s, "()")) && strings.Contains(s, "."):
 		i := strings.LastIndexByte(s, '.')
-		return "a factory stands after a colon: " + quote(s[:i]+":"+s[i+1:]), false
+		return "a factory stands after a colon: " + Quote(s[:i]+":"+s[i+1:]), false
 	}
 	return form, false
 }
 
-func checkModule(s string) (string, bool) {
+func CheckModule(s string) (string, bool) {
 	if isDotted(s) {
 		return "", true
 	}
 	guess := strings.TrimSuffix(strings.ReplaceAll(strings.Trim(s, "/"), "/", "."), ".py")
 	if isDotted(guess) {
-		return "this is a file; write its module: " + quote(guess), false
+		return "this is a file; write its module: " + Quote(guess), false
 	}
 	return `write a dotted module name, such as "blog.settings"`, false
 }
@@ -133,7 +133,7 @@ func checkModule(s string) (string, bool) {
 func checkUser(s string) (string, bool) {
 	if s == "" || len(s) > 64 || strings.ContainsAny(s, ":/ ,") || hasControl(s) || s[0] == '-' {
 		if user, group, ok := strings.Cut(s, ":"); ok && user != "" && group != "" {
-			return "user and group are two attributes: user = " + quote(user) + " and group = " + quote(group), false
+			return "user and group are two attributes: user = " + Quote(user) + " and group = " + Quote(group), false
 		}
 		return "write a name as in /etc/passwd or /etc/group", false
 	}
@@ -145,7 +145,7 @@ func checkURLPath(s string) (string, bool) {
 	case strings.Contains(s, "://"):
 		return "write the path alone, from the / after the host", false
 	case !strings.HasPrefix(s, "/"):
-		return "write a path that starts with /: " + quote("/"+s), false
+		return "write a path that starts with /: " + Quote("/"+s), false
 	case hasControl(s) || strings.ContainsAny(s, " #"):
 		return "write it as it stands in a URL, with spaces as %20", false
 	}
@@ -158,7 +158,7 @@ func checkHost(s string) (string, bool) {
 	rest, _, _ = strings.Cut(rest, "/")
 	switch {
 	case isURL && rest != "":
-		return "write the host alone: " + quote(rest), false
+		return "write the host alone: " + Quote(rest), false
 	case strings.ContainsAny(s, "*"):
 		return "write one name: a client names no pattern", false
 	}
@@ -167,7 +167,7 @@ func checkHost(s string) (string, bool) {
 		host, port = s[:i], s[i+1:]
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 			if _, err := netip.ParseAddr(s); err == nil {
-				return "an IPv6 address stands in brackets: " + quote("["+s+"]"), false
+				return "an IPv6 address stands in brackets: " + Quote("["+s+"]"), false
 			}
 			return "the port must be from 1 to 65535", false
 		}
@@ -203,12 +203,12 @@ func checkProxy(s string) (string, bool) {
 func checkCIDR(s string) (string, bool) {
 	if p, err := netip.ParsePrefix(s); err == nil {
 		if m := p.Masked(); m != p {
-			return "the bits after the /" + strconv.Itoa(p.Bits()) + " must be 0: write " + quote(m.String()) + ", or one address as " + quote(p.Addr().String()+"/"+strconv.Itoa(p.Addr().BitLen())), false
+			return "the bits after the /" + strconv.Itoa(p.Bits()) + " must be 0: write " + Quote(m.String()) + ", or one address as " + Quote(p.Addr().String()+"/"+strconv.Itoa(p.Addr().BitLen())), false
 		}
 		return "", true
 	}
 	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
-		return "write one address as " + quote(a.String()+"/"+strconv.Itoa(a.BitLen())), false
+		return "write one address as " + Quote(a.String()+"/"+strconv.Itoa(a.BitLen())), false
 	}
 	return `write networks as CIDRs, such as "10.0.0.0/8" or "::1/128", and "unix" for unix sockets`, false
 }
@@ -220,8 +220,8 @@ func checkTrustedHeader(s string) (string, bool) {
 	if slices.Contains(forwardedHeaders, s) {
 		return "", true
 	}
-	if near := nearest(strings.ToLower(s), forwardedHeaders); near != "" {
-		return "write " + quote(near), false
+	if near := Nearest(strings.ToLower(s), forwardedHeaders); near != "" {
+		return "write " + Quote(near), false
 	}
 	return "it is one of " + strings.Join(forwardedHeaders, ", "), false
 }

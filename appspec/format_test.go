@@ -74,20 +74,20 @@ func TestTextReadsBack(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		want := anyObject(2).Draw(r, "object")
 		want["S"] = strings.ToValidUTF8(rapid.String().Draw(r, "string"), "?")
-		f := &file{path: "x.hcl", src: []byte("overrides = " + anyText(want) + "\n"), ctx: newContext(o, fsys, "x.hcl")}
+		f := &file{path: "x.hcl", src: []byte("overrides = " + ValueText(want) + "\n"), ctx: newContext(o, fsys, "x.hcl")}
 		body := f.parse()
 		if body == nil {
 			r.Fatalf("%s\n%s", f.src, f.diags.Error())
 		}
 		attrs, _, _ := f.section(body, nil)
 		d := &decoder{o: o, f: f, owner: "x"}
-		d.attribute(table().attribute["django.overrides"], attrs[0], 0)
+		d.attribute(Table().Attribute["django.overrides"], attrs[0], 0)
 		if len(d.diags) > 0 {
 			r.Fatalf("%s\n%s", f.src, d.diags.Error())
 		}
 		// HCL keeps strings in Unicode's composed form.
-		if got := anyText(d.layer.steps[0].setting.value); !strings.ContainsFunc(want["S"].(string), func(c rune) bool { return c > 0x2ff }) && got != anyText(want) {
-			r.Fatalf("got  %s\nwant %s", got, anyText(want))
+		if got := ValueText(d.layer.steps[0].setting.value); !strings.ContainsFunc(want["S"].(string), func(c rune) bool { return c > 0x2ff }) && got != ValueText(want) {
+			r.Fatalf("got  %s\nwant %s", got, ValueText(want))
 		}
 	})
 }

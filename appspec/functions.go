@@ -200,7 +200,7 @@ func envFunc(o Options) function.Function {
 				return args[1], nil
 			}
 			return cty.NilVal, function.NewArgErrorf(0,
-				"the variable %s is not set in the environment of this process: set it there, or give a default: env(%s, \"…\")", name, quote(name))
+				"the variable %s is not set in the environment of this process: set it there, or give a default: env(%s, \"…\")", name, Quote(name))
 		},
 	})
 }

@@ -121,20 +121,6 @@ func IsSpecFile(name string) bool {
 	return strings.HasSuffix(name, ".hcl") || strings.HasSuffix(name, ".hcl.json")
 }
 
-// ValidName tells whether an app can have the name.
-func ValidName(name string) bool {
-	if name == "" || len(name) > 63 {
-		return false
-	}
-	for i := 0; i < len(name); i++ {
-		c := name[i]
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && (i == 0 || c != '_' && c != '-') {
-			return false
-		}
-	}
-	return true
-}
-
 func nameAdvice(name string) string {
 	guess := strings.Map(func(r rune) rune {
 		switch {
@@ -149,7 +135,7 @@ func nameAdvice(name string) string {
 	guess = strings.TrimLeft(guess, "_-")
 	const form = "small letters, digits, - and _, at most 63, the first a letter or a digit"
 	if ValidName(guess) {
-		return "write " + form + ": app " + quote(guess)
+		return "write " + form + ": app " + Quote(guess)
 	}
 	return "write " + form
 }

@@ -2,6 +2,7 @@ package appspec
 
 import (
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -76,7 +77,7 @@ func good(t testing.TB, set *Set) *Set {
 	return set
 }
 
-func names(set *Set) []string { return sortedKeys(set.Specs) }
+func names(set *Set) []string { return slices.Sorted(maps.Keys(set.Specs)) }
 
 func TestLoadDirectoryErrors(t *testing.T) {
 	dir := t.TempDir()

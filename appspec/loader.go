@@ -233,14 +233,14 @@ func (o Options) app(f *file, b *hcl.Block, under *layer) *candidate {
 	case len(b.Labels) == 0:
 		return fault(b.TypeRange, "the app has no name", `write: app "blog" { … }`)
 	case len(b.Labels) > 1:
-		return fault(b.LabelRanges[1], "the app has more than one name", "write: app "+quote(b.Labels[0])+" { … }")
+		return fault(b.LabelRanges[1], "the app has more than one name", "write: app "+Quote(b.Labels[0])+" { … }")
 	}
 	name := b.Labels[0]
 	if !ValidName(name) {
-		return fault(b.LabelRanges[0], "an app cannot have the name "+quote(name), nameAdvice(name))
+		return fault(b.LabelRanges[0], "an app cannot have the name "+Quote(name), nameAdvice(name))
 	}
 	c.name, c.label = name, b.LabelRanges[0]
-	dec := &decoder{o: o, f: f, owner: "app " + quote(name)}
+	dec := &decoder{o: o, f: f, owner: "app " + Quote(name)}
 	dec.body(b.Body, "", 0)
 	dec.numbers()
 	c.diags = append(c.diags, dec.diags...)
@@ -276,7 +276,7 @@ func (l *loader) finish() *Set {
 			if i == 0 {
 				other = all[1].label
 			}
-			c.diags = append(c.diags, problem(c.label, "app "+quote(name)+" stands twice", "the other is "+other.Filename+":"+itoa(other.Start.Line)+": rename or remove one; until then the app keeps running as it is"))
+			c.diags = append(c.diags, problem(c.label, "app "+Quote(name)+" stands twice", "the other is "+other.Filename+":"+itoa(other.Start.Line)+": rename or remove one; until then the app keeps running as it is"))
 		}
 	}
 	var good []*Spec

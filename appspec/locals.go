@@ -19,7 +19,7 @@ func (f *file) locals(found []*hcl.Block) {
 		}
 		for _, a := range list {
 			if first, ok := attrs[a.Name]; ok {
-				f.fault(a.NameRange, "local "+quote(a.Name)+" is set twice", "the first is on line "+itoa(first.NameRange.Start.Line)+": remove one")
+				f.fault(a.NameRange, "local "+Quote(a.Name)+" is set twice", "the first is on line "+itoa(first.NameRange.Start.Line)+": remove one")
 				continue
 			}
 			attrs[a.Name] = a

@@ -46,7 +46,7 @@ func likeSensitive(word []byte) bool {
 	if len(word) < 5 || len(word) > 13 {
 		return false
 	}
-	return edits(string(bytes.ToLower(word)), name, 4) < 4
+	return Edits(string(bytes.ToLower(word)), name, 4) < 4
 }
 
 // withLocals adds the lines that define the locals which the spans speak of:

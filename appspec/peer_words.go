@@ -104,7 +104,7 @@ func peerHint(name, value, block string) string {
 	if w.home == "" || strings.Contains(w.say, "write: ") {
 		return w.say
 	}
-	a := table().attribute[w.home]
+	a := Table().Attribute[w.home]
 	if a == nil {
 		return w.say
 	}
@@ -142,7 +142,7 @@ func peerValue(a *Attribute, value string) string {
 	text := strings.Trim(value, `"`)
 	_, noNumber := strconv.ParseFloat(text, 64)
 	number := noNumber == nil && text != ""
-	_, example, _ := strings.Cut(a.example(), " = ")
+	_, example, _ := strings.Cut(a.Written(), " = ")
 	if !plainText().MatchString(value) && a.Path != "wsgi_app" {
 		return example
 	}
@@ -150,38 +150,38 @@ func peerValue(a *Attribute, value string) string {
 	case "sockets.http.listen":
 		switch {
 		case text == "80" || text == "443":
-			return quote("0.0.0.0:" + text) // for everybody, who else would take these
+			return Quote("0.0.0.0:" + text) // for everybody, who else would take these
 		case number:
-			return quote("127.0.0.1:" + text)
+			return Quote("127.0.0.1:" + text)
 		case strings.HasPrefix(text, "/"):
-			return quote("unix:" + text)
+			return Quote("unix:" + text)
 		}
 		text = strings.TrimPrefix(strings.TrimPrefix(text, "http://"), "tcp://")
-		if instead, ok := checkListen(text); !ok || text == "" || instead != "" {
+		if instead, ok := a.Check(text); !ok || text == "" || instead != "" {
 			return example
 		}
-		return quote(text)
+		return Quote(text)
 	case "wsgi_app":
 		for word := range strings.FieldsSeq(text) {
 			if moduleAttr().MatchString(word) {
-				return quote(word)
+				return Quote(word)
 			}
 		}
 		if strings.HasSuffix(text, ".py") {
-			return quote(strings.TrimSuffix(path.Base(text), ".py") + ":application")
+			return Quote(strings.TrimSuffix(path.Base(text), ".py") + ":application")
 		}
 		if dotted := strings.Trim(text, "."); checkDotted(dotted) {
-			return quote(dotted + ":application")
+			return Quote(dotted + ":application")
 		}
 		return example
 	}
 	switch a.Type {
 	case TypeDuration:
 		if number {
-			return quote(text + "s")
+			return Quote(text + "s")
 		}
 		if _, err := time.ParseDuration(text); err == nil {
-			return quote(text)
+			return Quote(text)
 		}
 	case TypeInt, TypeFloat:
 		if number {
@@ -193,19 +193,19 @@ func peerValue(a *Attribute, value string) string {
 		}
 	case TypeSize:
 		if _, err := ParseSize(text); err == nil && !number { // a plain number may be of MB there
-			return quote(text)
+			return Quote(text)
 		}
 	case TypeList:
 		if text != "" && !strings.Contains(text, "*") {
-			return "[" + quote(text) + "]"
+			return "[" + Quote(text) + "]"
 		}
 	case TypeString:
 		if text != "" && len(a.OneOf) == 0 {
-			return quote(text)
+			return Quote(text)
 		}
 	}
 	return example
 }
 
 // checkDotted tells whether a text is a module's name.
-func checkDotted(s string) bool { _, ok := checkModule(s); return ok && s != "" }
+func checkDotted(s string) bool { _, ok := CheckModule(s); return ok && s != "" }

@@ -71,7 +71,7 @@ func peerMessage(t *testing.T, src, name string) string {
 	var out []string
 	for _, f := range set.Faults {
 		for _, d := range f.Diagnostics {
-			if name == "" || strings.Contains(d.Summary, quote(name)) {
+			if name == "" || strings.Contains(d.Summary, Quote(name)) {
 				out = append(out, d.Summary+"\n"+d.Detail)
 			}
 		}

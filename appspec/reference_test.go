@@ -151,7 +151,7 @@ func allowed(a *Attribute) string {
 		show = showSize
 	default:
 	}
-	return strings.ReplaceAll(a.rangeText(show), `"`, "")
+	return strings.ReplaceAll(a.RangeText(show), `"`, "")
 }
 
 func upperFirst(s string) string {

@@ -154,7 +154,7 @@ func (l *line) read(src []byte, from, to, start, end int) {
 			part = &l.under
 		}
 		if s, ok := find(l.spans, i); ok {
-			text := []rune(sensitiveText)
+			text := []rune(SensitiveText)
 			if s.start > 0 && src[s.start-1] == '(' {
 				text = []rune("…")
 			}

@@ -21,13 +21,13 @@ func (s *Spec) Secrets() []string {
 		}
 	}
 	for k, v := range s.Env {
-		if s.IsSensitive(keyPath("env", k)) {
+		if s.IsSensitive(KeyPath("env", k)) {
 			add(v)
 		}
 	}
 	if s.Django != nil {
 		for k, v := range s.Django.Overrides {
-			s.secretsBelow(keyPath("django.overrides", k), v, add)
+			s.secretsBelow(KeyPath("django.overrides", k), v, add)
 		}
 	}
 	for i := range attributes {
@@ -51,11 +51,11 @@ func (s *Spec) secretsBelow(path string, v any, add func(string)) {
 	switch v := v.(type) {
 	case map[string]any:
 		for k, e := range v {
-			s.secretsBelow(keyPath(path, k), e, add)
+			s.secretsBelow(KeyPath(path, k), e, add)
 		}
 	case []any:
 		for i, e := range v {
-			s.secretsBelow(indexPath(path, i), e, add)
+			s.secretsBelow(IndexPath(path, i), e, add)
 		}
 	case string:
 		if s.IsSensitive(path) {

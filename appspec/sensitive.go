@@ -23,16 +23,16 @@ func (s *Spec) IsSensitive(path string) bool {
 	return false
 }
 
-// shown is a text that holds the value of a path, for people.
-func (s *Spec) shown(path, text string) string {
+// Shown is a text that holds the value of a path, for people.
+func (s *Spec) Shown(path, text string) string {
 	if s.IsSensitive(path) {
-		return sensitiveText
+		return SensitiveText
 	}
 	return text
 }
 
-// markSensitive sets or clears the mark of a path and forgets the marks below it.
-func (s *Spec) markSensitive(path string, sensitive bool) {
+// MarkSensitive sets or clears the mark of a path and forgets the marks below it.
+func (s *Spec) MarkSensitive(path string, sensitive bool) {
 	for p := range s.Sensitive {
 		if strings.HasPrefix(p, path+".") || strings.HasPrefix(p, path+"[") {
 			delete(s.Sensitive, p)
@@ -51,7 +51,7 @@ func (s *Spec) markSensitive(path string, sensitive bool) {
 // secrets, on one line.
 func (s Spec) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "app %s {", quote(s.Name))
+	fmt.Fprintf(&b, "app %s {", Quote(s.Name))
 	for _, c := range Diff(nil, &s) {
 		if c.New != "" {
 			fmt.Fprintf(&b, " %s = %s;", c.Path, c.New)

@@ -68,8 +68,8 @@ func (s Size) String() string {
 	return best
 }
 
-// durationText writes a duration as an operator would: 60s, 5m, 1h30m.
-func durationText(d time.Duration) string {
+// DurationText writes a duration as an operator would: 60s, 5m, 1h30m.
+func DurationText(d time.Duration) string {
 	if d > 0 && d < 2*time.Minute && d%time.Second == 0 {
 		return strconv.FormatInt(int64(d/time.Second), 10) + "s"
 	}

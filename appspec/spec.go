@@ -1,10 +1,6 @@
 package appspec
 
-import (
-	"time"
-
-	"github.com/hashicorp/hcl/v2"
-)
+import "time"
 
 // MaxWorkers is the largest number of workers of an app.
 const MaxWorkers = 4096
@@ -48,7 +44,7 @@ type Spec struct {
 
 	// Ranges tells where each attribute was written, by attribute path. It is
 	// not part of the JSON form.
-	Ranges map[string]hcl.Range `json:"-"`
+	Ranges map[string]Range `json:"-"`
 }
 
 // Sockets is what an app listens on.

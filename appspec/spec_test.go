@@ -72,7 +72,7 @@ func TestFull(t *testing.T) {
 			}
 			found := false
 			for i := range 3 {
-				_, ok := got.Ranges[indexPath(a.Path, i)]
+				_, ok := got.Ranges[IndexPath(a.Path, i)]
 				found = found || ok
 			}
 			if !found {
@@ -148,7 +148,7 @@ func TestTable(t *testing.T) {
 			t.Errorf("%s: twice, or without doc or disruption", a.Path)
 		}
 		seen[a.Path] = true
-		if b := a.Block(); b != "" && table().block[b] == nil {
+		if b := a.Block(); b != "" && Table().Block[b] == nil {
 			t.Errorf("%s: no block %s", a.Path, b)
 		}
 		if a.Min > a.Max {

@@ -2,10 +2,10 @@ package appspec
 
 import "strings"
 
-// nearest returns the name that was probably meant: the one with the least edits
+// Nearest returns the name that was probably meant: the one with the least edits
 // (a letter more, less, other, or two swapped), at most one for three letters.
 // Empty where none is near.
-func nearest(given string, names []string) string {
+func Nearest(given string, names []string) string {
 	if len(given) > 64 {
 		return ""
 	}
@@ -17,15 +17,15 @@ func nearest(given string, names []string) string {
 		if strings.EqualFold(strings.ReplaceAll(given, "-", "_"), name) {
 			return name
 		}
-		if d := edits(given, name, least); d < least {
+		if d := Edits(given, name, least); d < least {
 			best, least = name, d
 		}
 	}
 	return best
 }
 
-// edits counts the edits between two names; at most limit.
-func edits(a, b string, limit int) int {
+// Edits counts the edits between two names; at most limit.
+func Edits(a, b string, limit int) int {
 	if d := len(a) - len(b); d >= limit || -d >= limit {
 		return limit
 	}

@@ -169,7 +169,7 @@ func (l *sourceLine) quoted(name, value string, n int) string {
 		}
 	default:
 	}
-	return quote(value)
+	return Quote(value)
 }
 
 // isText tells whether an attribute of this name, wherever it stands, is

@@ -39,7 +39,7 @@ func (l *sourceLine) noEquals() *hcl.Diagnostic {
 	case isBlock:
 		return problem(l.rng(0, l.len()-1), "the block "+name+" has no body", "write: "+l.rest(0)+" { … }")
 	case l.len() == 1:
-		return problem(l.token(0).Range, quote(name)+" stands alone", "write an attribute as NAME = VALUE, a block as NAME { … }")
+		return problem(l.token(0).Range, Quote(name)+" stands alone", "write an attribute as NAME = VALUE, a block as NAME { … }")
 	default:
 		return problem(l.rng(0, l.len()-1), "between name and value stands =", "write: "+name+" = "+l.quoted(name, l.rest(1), 1))
 	}
@@ -51,7 +51,7 @@ func (l *sourceLine) noValue() *hcl.Diagnostic {
 		instead := "write a value after the =, or remove the line"
 		for i := range attributes {
 			if a := &attributes[i]; a.Name() == l.name() {
-				instead = "write: " + a.example() + ", or remove the line"
+				instead = "write: " + a.Written() + ", or remove the line"
 				break
 			}
 		}
@@ -93,7 +93,7 @@ func (l *sourceLine) unit() *hcl.Diagnostic {
 			continue
 		}
 		text := l.source(l.token(n).Range.Start.Byte, l.token(m).Range.End.Byte)
-		return problem(l.rng(n, m), "a value with a unit stands in quotes", "write: "+string(l.token(n-2).Bytes)+" = "+quote(strings.ReplaceAll(text, " ", "")))
+		return problem(l.rng(n, m), "a value with a unit stands in quotes", "write: "+string(l.token(n-2).Bytes)+" = "+Quote(strings.ReplaceAll(text, " ", "")))
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func (l *sourceLine) unquoted() *hcl.Diagnostic {
 	if !isText(l.name()) {
 		return nil
 	}
-	return problem(l.rng(2, l.len()-1), "the value of "+l.name()+" is not in quotes", "write: "+l.name()+" = "+quote(l.rest(2)))
+	return problem(l.rng(2, l.len()-1), "the value of "+l.name()+" is not in quotes", "write: "+l.name()+" = "+Quote(l.rest(2)))
 }
 
 // twoAttributes: user = "blog" group = "blog".

@@ -171,7 +171,7 @@ var attributes = []Attribute{
 		at:  func(s *Spec, _ int) any { return &s.Workers.QueueTimeout }},
 
 	{Path: "django.settings", Type: TypeString, Built: true, Disruption: Rolling, Example: `"blog.settings"`,
-		Form: "a dotted module name", check: checkModule,
+		Form: "a dotted module name", check: CheckModule,
 		Doc: "the settings module; default: found in the app",
 		at: func(s *Spec, _ int) any {
 			if s.Django != nil {

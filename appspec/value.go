@@ -10,13 +10,13 @@ import (
 	"unicode/utf8"
 )
 
-// sensitiveText stands for every value that must not be printed.
-const sensitiveText = "(sensitive)"
+// SensitiveText stands for every value that must not be printed.
+const SensitiveText = "(sensitive)"
 
-// hclText writes a field of a spec, as Attribute.at returns it, as the HCL
+// FieldText writes a field of a spec, as Attribute.Field returns it, as the HCL
 // expression that gives it; "" for nil, for an empty string and for what means
 // "not set". The caller sees to secrets.
-func hclText(field any) string {
+func FieldText(field any) string {
 	switch v := field.(type) {
 	case nil:
 		return ""
@@ -24,7 +24,7 @@ func hclText(field any) string {
 		if *v == "" {
 			return ""
 		}
-		return quote(*v)
+		return Quote(*v)
 	case *bool:
 		return strconv.FormatBool(*v)
 	case *int:
@@ -36,9 +36,9 @@ func hclText(field any) string {
 	case *float64:
 		return strconv.FormatFloat(*v, 'f', -1, 64)
 	case *Duration:
-		return quote(durationText(time.Duration(*v)))
+		return Quote(DurationText(time.Duration(*v)))
 	case *Size:
-		return quote(v.String())
+		return Quote(v.String())
 	case *[]string:
 		var b strings.Builder
 		b.WriteByte('[')
@@ -46,7 +46,7 @@ func hclText(field any) string {
 			if i > 0 {
 				b.WriteString(", ")
 			}
-			b.WriteString(quote(s))
+			b.WriteString(Quote(s))
 		}
 		b.WriteByte(']')
 		return b.String()
@@ -59,17 +59,17 @@ func hclText(field any) string {
 	case *map[string]any:
 		return objectText(*v)
 	default:
-		return anyText(field)
+		return ValueText(field)
 	}
 }
 
-// anyText writes a value of Django.Overrides as HCL.
-func anyText(v any) string {
+// ValueText writes a value of Django.Overrides as HCL.
+func ValueText(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return "null"
 	case string:
-		return quote(v)
+		return Quote(v)
 	case bool:
 		return strconv.FormatBool(v)
 	case json.Number:
@@ -77,7 +77,7 @@ func anyText(v any) string {
 	case []any:
 		parts := make([]string, len(v))
 		for i, e := range v {
-			parts[i] = anyText(e)
+			parts[i] = ValueText(e)
 		}
 		return "[" + strings.Join(parts, ", ") + "]"
 	case map[string]any:
@@ -93,7 +93,7 @@ func objectText(m map[string]any) string {
 	}
 	parts := make([]string, 0, len(m))
 	for _, k := range sortedKeys(m) {
-		parts = append(parts, keyText(k)+" = "+anyText(m[k]))
+		parts = append(parts, KeyText(k)+" = "+ValueText(m[k]))
 	}
 	return "{ " + strings.Join(parts, ", ") + " }"
 }
@@ -107,20 +107,20 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-// keyText writes a key of a map as HCL.
-func keyText(k string) string {
+// KeyText writes a key of a map as HCL.
+func KeyText(k string) string {
 	if isName(k) && k != "null" && k != "true" && k != "false" && k != "for" {
 		return k
 	}
-	return quote(k)
+	return Quote(k)
 }
 
-// keyPath adds a key of a map to the path of its attribute.
-func keyPath(path, key string) string {
+// KeyPath adds a key of a map to the path of its attribute.
+func KeyPath(path, key string) string {
 	if isName(key) {
 		return path + "." + key
 	}
-	return path + "[" + quote(key) + "]"
+	return path + "[" + Quote(key) + "]"
 }
 
 // isName tells whether s can stand in HCL without quotes.
@@ -137,10 +137,10 @@ func isName(s string) bool {
 	return s != ""
 }
 
-// quote writes a string as an HCL string literal on one line. Bytes that are no
+// Quote writes a string as an HCL string literal on one line. Bytes that are no
 // UTF-8 and control characters, which the language does not take, come out
 // escaped as well, so that the text is safe to print on a terminal.
-func quote(s string) string {
+func Quote(s string) string {
 	var b strings.Builder
 	b.Grow(len(s) + 2)
 	b.WriteByte('"')
