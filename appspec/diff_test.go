@@ -244,39 +244,3 @@ func emptied(s *Spec) *Spec {
 	}
 	return &c
 }
-
-// TestMergeProperties holds the rules of section 1 for maps: the app's keys
-// win, the others stay, neither side is changed.
-func TestMergeProperties(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		under, over := anyObject(2).Draw(t, "under"), anyObject(2).Draw(t, "over")
-		before := ValueText(under) + ValueText(over)
-		merged := mergeObject(&Spec{}, "x", under, over)
-		if ValueText(under)+ValueText(over) != before {
-			t.Fatal("a side was changed")
-		}
-		checkMerged(t, merged, under, over)
-	})
-}
-
-func checkMerged(t *rapid.T, merged, under, over map[string]any) {
-	for k, v := range merged {
-		u, inUnder := under[k]
-		o, inOver := over[k]
-		um, uok := u.(map[string]any)
-		om, ook := o.(map[string]any)
-		switch {
-		case uok && ook:
-			checkMerged(t, v.(map[string]any), um, om)
-		case inOver && ValueText(v) != ValueText(o), !inOver && ValueText(v) != ValueText(u), !inOver && !inUnder:
-			t.Fatalf("%s is %s", k, ValueText(v))
-		}
-	}
-	for _, m := range []map[string]any{under, over} {
-		for k := range m {
-			if _, ok := merged[k]; !ok {
-				t.Fatalf("%s is lost", k)
-			}
-		}
-	}
-}

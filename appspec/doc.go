@@ -1,34 +1,25 @@
-// Package appspec is the language that apps are described in: it turns a
-// directory of HCL files into a Set of wholly resolved Specs and says of
-// everything else exactly where it is wrong and what to write instead.
+// Package appspec is what an app is: a Spec, wholly resolved, and the table of
+// its attributes.
 //
 // # The table
 //
 // Every attribute stands once, in the table of table.go: its path, type,
 // default, allowed values, what a change of it costs, and its line of
-// documentation. The decoder, Default, Diff and the reference page
-// (examples/specs/README.md) all read that table, so none can know an
-// Attribute that another does not.
+// documentation. The decoder of package hclspec, Default, Diff and the reference
+// page (examples/specs/README.md) all read that table, so none can know an
+// attribute that another does not.
 //
-// # From bytes to a Set
+// # What it knows, and what not
 //
-// Options.Load lists the directory, reads each file (bounded, never blocking on
-// what is not a regular file), parses it, evaluates its locals, and applies two
-// layers to the defaults of the table: the defaults block of defaults.hcl, then
-// the app block. A fault stays with the app or the file it was found in. When
-// all files are read, checks across apps (one name, one socket, one folder)
-// take out the apps that stand in each other's way.
+// It compares two specs (Diff), fills in defaults, writes and reads the JSON form
+// that a master is handed, and writes values as the language has them. It knows
+// neither files nor the library that parses them: where an attribute was written
+// is a Range, which package hclspec fills in. A master links this package and not
+// that one.
 //
 // # Secrets
 //
-// What went through sensitive() or file() carries a mark through every
-// expression and ends as a path in Spec.Sensitive. No text that this package
-// makes holds such a value: not diagnostics, not Diff, not a Spec's String; the
-// source lines in diagnostics are masked. Only the JSON form of a Spec holds it.
-//
-// # Size
-//
-// The master links this package, so it does nothing at program start: the
-// functions of the language and the lookups over the table are made when a file
-// is first read.
+// Spec.Sensitive names the attributes whose values must not be printed. No text
+// that this package makes holds such a value: not Diff, not a Spec's String. Only
+// the JSON form of a Spec holds it.
 package appspec

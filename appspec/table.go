@@ -11,6 +11,8 @@ const (
 	anyInt = 1<<31 - 1
 )
 
+//go:generate go test ./hclspec -run TestReference -update
+
 // attributes is the table: the one place that knows the attributes of the
 // language (contract, section 1). A row is switched on by its field Built; then
 // run go generate ./appspec for the reference page.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
@@ -39,13 +40,13 @@ type engine struct {
 	hung     sync.Map // pids of masters that are known not to answer
 
 	loadMu    sync.Mutex        // one load at a time; guards what follows
-	cache     appspec.Cache     // of the spec directory
+	cache     hclspec.Cache     // of the spec directory
 	homes     map[string]string // the files of the last good specs by app
 	homesRead bool              // those of an earlier process are among them
 	place     place
 
 	mu       sync.Mutex // guards what follows
-	set      *appspec.Set
+	set      *hclspec.Set
 	setErr   error           // the directory cannot be read; set is nil then
 	missing  map[string]bool // apps that the directory has named before
 	lastWent time.Time       // when it lost one of them last
@@ -73,10 +74,10 @@ func newEngine(o Options) (*engine, error) {
 const diskLimit = time.Second
 
 // load reads the spec directory anew.
-func (e *engine) load() (*appspec.Set, error) {
+func (e *engine) load() (*hclspec.Set, error) {
 	e.loadMu.Lock()
 	defer e.loadMu.Unlock()
-	o := appspec.Host()
+	o := hclspec.Host()
 	o.Cache = &e.cache
 	e.disk.Forgive()
 	set, err := o.Load(e.disk, e.opts.Dir)
@@ -106,7 +107,7 @@ func (e *engine) load() (*appspec.Set, error) {
 	return set, err
 }
 
-func (e *engine) snapshot() (*appspec.Set, error) {
+func (e *engine) snapshot() (*hclspec.Set, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.set, e.setErr

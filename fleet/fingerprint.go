@@ -10,7 +10,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 )
 
 // fingerprint tells a spec directory from what it was before without reading a
@@ -18,7 +18,7 @@ import (
 // same of the files that file() read; and what surrounds the apps. It costs a
 // hundredth of a load. Zero: it cannot be told. set is what was read last; nil:
 // nothing.
-func (e *engine) fingerprint(set *appspec.Set) uint64 {
+func (e *engine) fingerprint(set *hclspec.Set) uint64 {
 	fsys, dir := e.disk, e.opts.Dir
 	d, err := fsys.Open(dir)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
@@ -198,7 +199,7 @@ func (imp *importer) prove(text []byte) error {
 	if err := afero.WriteFile(over, file, text, 0o600); err != nil {
 		return err
 	}
-	set := appspec.Options{Root: true}.LoadFiles(over, file)
+	set := hclspec.Options{Root: true}.LoadFiles(over, file)
 	if len(set.Faults) > 0 {
 		return fmt.Errorf("what it says is no good spec:\n%s", strings.ReplaceAll(strings.TrimSpace(set.Faults[0].Text), file, imp.spec.Name+".hcl"))
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
@@ -168,7 +169,7 @@ func TestImportRoundTrip(t *testing.T) {
 	if err := afero.WriteFile(mem, "/d/shop.hcl", imp.Text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	set := appspec.Options{Root: true}.LoadFiles(mem, "/d/shop.hcl")
+	set := hclspec.Options{Root: true}.LoadFiles(mem, "/d/shop.hcl")
 	if len(set.Faults) > 0 {
 		t.Fatalf("%s\n%s", set.Faults[0].Text, imp.Text)
 	}

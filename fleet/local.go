@@ -6,7 +6,7 @@ import (
 	"os"
 	"runtime"
 
-	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 )
 
 // Local is an Operator that does everything in this process. The masters that
@@ -35,7 +35,7 @@ func OpenLocal(o Options) (*Local, error) {
 	l := &Local{}
 	l.operations = operations{
 		e:      e,
-		reread: func(context.Context) (*appspec.Set, error) { return e.load() },
+		reread: func(context.Context) (*hclspec.Set, error) { return e.load() },
 		daemon: func() *DaemonStatus { return nil },
 		pass: func(ctx context.Context, name string, ord order) outcome {
 			slots.take()

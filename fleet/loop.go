@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -145,7 +145,7 @@ func (d *Daemon) refresh(also []string) {
 
 // compare queues the apps about which the directory says something else than
 // before. It runs in the loop.
-func (d *Daemon) compare(set *appspec.Set, err error, around map[string]surrounding) {
+func (d *Daemon) compare(set *hclspec.Set, err error, around map[string]surrounding) {
 	now := map[string]string{}
 	text := ""
 	if err != nil {
@@ -198,7 +198,7 @@ func (d *Daemon) compare(set *appspec.Set, err error, around map[string]surround
 	d.around = around
 }
 
-func (d *Daemon) logFaults(set *appspec.Set, err error) {
+func (d *Daemon) logFaults(set *hclspec.Set, err error) {
 	if err != nil {
 		d.e.log.Error(err.Error())
 		return

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/afero"
 
-	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 )
 
 // Who removes an app deletes its block or its file. A file that is there but holds
@@ -32,7 +32,7 @@ type place struct {
 // the last good specs by app, of those that were not removed on purpose; moved
 // tells that the directory is another one than the one that held them, before are
 // the apps that were lost already: files come back one by one. It is pure.
-func losses(set *appspec.Set, homes map[string]string, moved bool, before []string) []appspec.Fault {
+func losses(set *hclspec.Set, homes map[string]string, moved bool, before []string) []hclspec.Fault {
 	spoken := map[string]bool{}
 	for _, f := range set.Faults {
 		spoken[f.App] = true
@@ -46,12 +46,12 @@ func losses(set *appspec.Set, homes map[string]string, moved bool, before []stri
 			missing[file] = append(missing[file], app)
 		}
 	}
-	var out []appspec.Fault
+	var out []hclspec.Fault
 	lost := func(file, what string, apps []string) {
 		slices.Sort(apps)
 		text := fmt.Sprintf("%s: %s; kept running: %s; %s", file, what, strings.Join(apps, ", "),
 			"if they are to go, confirm it with: wsgid-fleet apply")
-		out = append(out, appspec.Fault{File: file, Summary: text, Text: text + "\n", Apps: apps, Lost: true})
+		out = append(out, hclspec.Fault{File: file, Summary: text, Text: text + "\n", Apps: apps, Lost: true})
 	}
 	for _, file := range set.Empty {
 		if apps := missing[file]; len(apps) > 0 {
@@ -76,7 +76,7 @@ func losses(set *appspec.Set, homes map[string]string, moved bool, before []stri
 }
 
 // noteLosses adds what losses finds to a set. It needs loadMu.
-func (e *engine) noteLosses(set *appspec.Set) {
+func (e *engine) noteLosses(set *hclspec.Set) {
 	e.mu.Lock()
 	for n, s := range set.Specs {
 		e.homes[n] = s.File
@@ -134,7 +134,7 @@ func (e *engine) removed(apps ...string) {
 }
 
 // lostApps are those of the apps that the set keeps for lost.
-func lostApps(set *appspec.Set, apps []string) (out []string) {
+func lostApps(set *hclspec.Set, apps []string) (out []string) {
 	for _, f := range set.Faults {
 		for _, n := range f.Apps {
 			if f.Lost && slices.Contains(apps, n) {

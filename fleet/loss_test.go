@@ -10,11 +10,12 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 )
 
 func TestLosses(t *testing.T) {
-	set := func(specs string, empty ...string) *appspec.Set {
-		s := &appspec.Set{Dir: "/d", Specs: map[string]*appspec.Spec{}, Empty: empty}
+	set := func(specs string, empty ...string) *hclspec.Set {
+		s := &hclspec.Set{Dir: "/d", Specs: map[string]*appspec.Spec{}, Empty: empty}
 		for _, n := range strings.Fields(specs) {
 			s.Specs[n] = &appspec.Spec{Name: n}
 		}
@@ -30,7 +31,7 @@ func TestLosses(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		name  string
-		set   *appspec.Set
+		set   *hclspec.Set
 		homes map[string]string
 		moved bool
 		want  []string // file: apps

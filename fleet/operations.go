@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 )
 
 // operations are the commands, wherever they are carried out: in the daemon on
@@ -17,12 +18,12 @@ type operations struct {
 	// pass makes a pass over the app that begins after the call.
 	pass func(ctx context.Context, name string, ord order) outcome
 	// reread reads the spec directory now.
-	reread func(ctx context.Context) (*appspec.Set, error)
+	reread func(ctx context.Context) (*hclspec.Set, error)
 	daemon func() *DaemonStatus // nil result: this is no daemon
 }
 
 // choose reads the directory and finds the apps that a command speaks of.
-func (p *operations) choose(ctx context.Context, verb string, apps []string) ([]string, *appspec.Set, error) {
+func (p *operations) choose(ctx context.Context, verb string, apps []string) ([]string, *hclspec.Set, error) {
 	set, err := p.reread(ctx)
 	if ctx.Err() != nil {
 		return nil, nil, context.Cause(ctx)
@@ -55,7 +56,7 @@ func (p *operations) Plan(ctx context.Context, apps []string) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan := &Plan{Faults: []appspec.Fault{}, Apps: make([]AppPlan, len(chosen))}
+	plan := &Plan{Faults: []hclspec.Fault{}, Apps: make([]AppPlan, len(chosen))}
 	for _, f := range set.Faults {
 		if !f.Lost { // apply makes it good
 			plan.Faults = append(plan.Faults, f)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -46,7 +47,7 @@ type Result struct {
 // Plan is what apply would do. Empty Actions and Changes in every app: nothing.
 type Plan struct {
 	Apps   []AppPlan       `json:"apps"`
-	Faults []appspec.Fault `json:"faults"` // files that are broken; their apps keep their last good spec
+	Faults []hclspec.Fault `json:"faults"` // files that are broken; their apps keep their last good spec
 	// Warnings are what an operator should know of the specs together, a sentence each.
 	Warnings []string `json:"warnings,omitempty"`
 }
@@ -104,7 +105,7 @@ type Status struct {
 	Daemon  *DaemonStatus `json:"daemon"` // nil: none runs
 	Apps    []AppStatus   `json:"apps"`
 	// Faults are broken files that name no app of their own.
-	Faults []appspec.Fault `json:"faults,omitempty"`
+	Faults []hclspec.Fault `json:"faults,omitempty"`
 	// Warnings are as in a Plan.
 	Warnings []string `json:"warnings,omitempty"`
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -155,7 +156,7 @@ func TestMastersThatCannotBeSeen(t *testing.T) {
 	m.unseen = errors.New("too many open files")
 	m.mu.Unlock()
 	ops := &operations{e: r.e, pass: r.do, daemon: func() *DaemonStatus { return nil },
-		reread: func(context.Context) (*appspec.Set, error) { return r.e.snapshot() }}
+		reread: func(context.Context) (*hclspec.Set, error) { return r.e.snapshot() }}
 	for verb, do := range map[string]func(context.Context, []string, func(Event)) ([]Result, error){"stop": ops.Stop, "restart": ops.Restart} {
 		rs, err := do(t.Context(), []string{"blog"}, nil)
 		if err != nil || len(rs) != 1 || rs[0].OK || !strings.Contains(rs[0].Reason, "too many open files") {

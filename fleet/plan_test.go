@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -350,33 +351,33 @@ func TestDeaths(t *testing.T) {
 
 func TestWanted(t *testing.T) {
 	spec, last := testSpec(withCount(3)), testSpec()
-	set := func(change func(*appspec.Set)) *appspec.Set {
-		s := &appspec.Set{Dir: "/etc/wsgid.d", Specs: map[string]*appspec.Spec{}}
+	set := func(change func(*hclspec.Set)) *hclspec.Set {
+		s := &hclspec.Set{Dir: "/etc/wsgid.d", Specs: map[string]*appspec.Spec{}}
 		change(s)
 		return s
 	}
-	fault := func(f appspec.Fault) *appspec.Set {
-		return set(func(s *appspec.Set) { s.Faults = append(s.Faults, f) })
+	fault := func(f hclspec.Fault) *hclspec.Set {
+		return set(func(s *hclspec.Set) { s.Faults = append(s.Faults, f) })
 	}
 	for _, tt := range []struct {
 		name string
-		set  *appspec.Set
+		set  *hclspec.Set
 		err  error
 		last *appspec.Spec
 		want string
 	}{
-		{"good", set(func(s *appspec.Set) { s.Specs["blog"] = spec }), nil, last, "spec 3"},
-		{"gone", set(func(*appspec.Set) {}), nil, last, "gone"},
-		{"broken block", fault(appspec.Fault{File: "/x", App: "blog", Summary: "bad"}), nil, last, "spec 2 held: bad"},
-		{"broken file that names it", fault(appspec.Fault{File: "/x", Apps: []string{"blog"}, Summary: "bad"}), nil, last, "spec 2 held: bad"},
-		{"broken file that held it", fault(appspec.Fault{File: "/etc/wsgid.d/blog.hcl", Summary: "bad"}), nil, last, "spec 2 held: bad"},
-		{"another file is broken", fault(appspec.Fault{File: "/etc/wsgid.d/shop.hcl", Summary: "bad"}), nil, last, "gone"},
-		{"broken and never good", fault(appspec.Fault{File: "/x", App: "blog", Summary: "bad"}), nil, nil, "invalid: bad"},
+		{"good", set(func(s *hclspec.Set) { s.Specs["blog"] = spec }), nil, last, "spec 3"},
+		{"gone", set(func(*hclspec.Set) {}), nil, last, "gone"},
+		{"broken block", fault(hclspec.Fault{File: "/x", App: "blog", Summary: "bad"}), nil, last, "spec 2 held: bad"},
+		{"broken file that names it", fault(hclspec.Fault{File: "/x", Apps: []string{"blog"}, Summary: "bad"}), nil, last, "spec 2 held: bad"},
+		{"broken file that held it", fault(hclspec.Fault{File: "/etc/wsgid.d/blog.hcl", Summary: "bad"}), nil, last, "spec 2 held: bad"},
+		{"another file is broken", fault(hclspec.Fault{File: "/etc/wsgid.d/shop.hcl", Summary: "bad"}), nil, last, "gone"},
+		{"broken and never good", fault(hclspec.Fault{File: "/x", App: "blog", Summary: "bad"}), nil, nil, "invalid: bad"},
 		{"the directory cannot be read", nil, errors.New("no such directory"), last, "spec 2 held: no such directory"},
 		{"the directory cannot be read, never good", nil, errors.New("no such directory"), nil, "invalid: no such directory"},
-		{"broken defaults keep", set(func(s *appspec.Set) {
+		{"broken defaults keep", set(func(s *hclspec.Set) {
 			s.DefaultsBroken = true
-			s.Faults = []appspec.Fault{{File: "/etc/wsgid.d/defaults.hcl", Summary: "defaults.hcl:1:1: bad"}}
+			s.Faults = []hclspec.Fault{{File: "/etc/wsgid.d/defaults.hcl", Summary: "defaults.hcl:1:1: bad"}}
 		}), nil, last, "spec 2 held: nothing changes in the fleet while defaults.hcl is broken: defaults.hcl:1:1: bad"},
 	} {
 		w := wanted(tt.set, tt.err, "blog", tt.last)

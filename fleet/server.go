@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 )
 
 // The control protocol is HTTP over fleet.sock.
@@ -148,7 +148,7 @@ func (d *Daemon) operations() *operations {
 		e:      d.e,
 		pass:   d.rec.do,
 		daemon: d.self,
-		reread: func(ctx context.Context) (*appspec.Set, error) {
+		reread: func(ctx context.Context) (*hclspec.Set, error) {
 			done := make(chan struct{})
 			d.post(ctx, func() { d.reread(func() { close(done) }) })
 			select {

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
@@ -15,7 +15,7 @@ const sharedNames = 5
 
 // sharedUsers says which enabled apps run as one user, a line a user: nothing
 // keeps them from each other's secrets. An ordinary user's apps are all his.
-func sharedUsers(set *appspec.Set) []string {
+func sharedUsers(set *hclspec.Set) []string {
 	if set == nil || os.Geteuid() != 0 {
 		return nil
 	}

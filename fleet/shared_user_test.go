@@ -7,12 +7,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 )
 
 // Apps that can read each other's secrets are named, those of a user of their own
 // and those that are not to run are not.
 func TestSharedUsers(t *testing.T) {
-	set := &appspec.Set{Specs: map[string]*appspec.Spec{}}
+	set := &hclspec.Set{Specs: map[string]*appspec.Spec{}}
 	add := func(name, user string, enabled bool) {
 		s := appspec.Default(name, t.TempDir())
 		s.User, s.Enabled = user, enabled

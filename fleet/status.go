@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 )
@@ -60,11 +61,11 @@ func (a *AppStatus) certificates(spec *appspec.Spec, now time.Time) {
 }
 
 // orphanFaults are the faults that no app of the status shows.
-func orphanFaults(set *appspec.Set, setErr error, dir string) []appspec.Fault {
+func orphanFaults(set *hclspec.Set, setErr error, dir string) []hclspec.Fault {
 	if setErr != nil {
-		return []appspec.Fault{{File: dir, Summary: setErr.Error(), Text: setErr.Error()}}
+		return []hclspec.Fault{{File: dir, Summary: setErr.Error(), Text: setErr.Error()}}
 	}
-	var out []appspec.Fault
+	var out []hclspec.Fault
 	for _, f := range set.Faults {
 		if f.App == "" && (len(f.Apps) == 0 || set.DefaultsBroken) {
 			out = append(out, f)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -94,7 +95,7 @@ func TestStatusLine(t *testing.T) {
 		"5 apps: 1 ready, 1 idle, 1 degraded, 1 backoff, 1 disabled (d: reason of backoff)": apps("ready", "idle", "degraded", "backoff", "disabled"),
 		"2 apps: 1 degraded, 1 invalid (b: reason of invalid)":                              apps("degraded", "invalid"),
 		"1 app: 1 ready (defaults.hcl:1:1: bad)": {
-			Apps: []AppStatus{{Name: "a", State: "ready"}}, Faults: []appspec.Fault{{Summary: "defaults.hcl:1:1: bad"}},
+			Apps: []AppStatus{{Name: "a", State: "ready"}}, Faults: []hclspec.Fault{{Summary: "defaults.hcl:1:1: bad"}},
 		},
 	} {
 		if got := StatusLine(st); got != want {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 )
 
 // surrounding is what an app depends on beside what its spec says: it may change
@@ -54,7 +55,7 @@ func (s surrounding) disturbed(was surrounding) bool {
 }
 
 // surroundings are those of all apps that should run.
-func (e *engine) surroundings(set *appspec.Set) map[string]surrounding {
+func (e *engine) surroundings(set *hclspec.Set) map[string]surrounding {
 	all := make(map[string]surrounding, len(set.Specs))
 	for n, spec := range set.Specs {
 		if spec.Enabled {
@@ -65,7 +66,7 @@ func (e *engine) surroundings(set *appspec.Set) map[string]surrounding {
 }
 
 // watchedPaths are the paths outside a spec directory that count for it.
-func watchedPaths(set *appspec.Set) []string {
+func watchedPaths(set *hclspec.Set) []string {
 	paths := map[string]bool{}
 	for _, path := range set.Reads {
 		paths[path] = true

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 )
 
 // want is what an app should be.
@@ -17,7 +18,7 @@ type want struct {
 	// Invalid tells that the app exists but no good spec of it was ever seen;
 	// nothing is done then.
 	Invalid string
-	Fault   *appspec.Fault // behind Held or Invalid, if a file is at fault
+	Fault   *hclspec.Fault // behind Held or Invalid, if a file is at fault
 }
 
 // gone: the app was taken out of the directory.
@@ -26,8 +27,8 @@ func (w want) gone() bool { return w.Spec == nil && w.Invalid == "" }
 // wanted decides what an app should be from the directory and the last good
 // spec: broken keeps, missing removes (contract, section 1). Without a set
 // (the directory cannot be read) everything is kept.
-func wanted(set *appspec.Set, setErr error, name string, last *appspec.Spec) want {
-	hold := func(why string, f *appspec.Fault) want {
+func wanted(set *hclspec.Set, setErr error, name string, last *appspec.Spec) want {
+	hold := func(why string, f *hclspec.Fault) want {
 		if last == nil {
 			return want{Invalid: why, Fault: f}
 		}
@@ -62,7 +63,7 @@ func wanted(set *appspec.Set, setErr error, name string, last *appspec.Spec) wan
 	return want{}
 }
 
-func defaultsFault(set *appspec.Set) *appspec.Fault {
+func defaultsFault(set *hclspec.Set) *hclspec.Fault {
 	for i := range set.Faults {
 		if strings.HasSuffix(set.Faults[i].File, "/defaults.hcl") {
 			return &set.Faults[i]
@@ -71,16 +72,16 @@ func defaultsFault(set *appspec.Set) *appspec.Fault {
 	if len(set.Faults) > 0 {
 		return &set.Faults[0]
 	}
-	return &appspec.Fault{File: set.Dir + "/defaults.hcl", Summary: "defaults.hcl is broken"}
+	return &hclspec.Fault{File: set.Dir + "/defaults.hcl", Summary: "defaults.hcl is broken"}
 }
 
-func defaultsText(f *appspec.Fault) string {
+func defaultsText(f *hclspec.Fault) string {
 	return "nothing changes in the fleet while defaults.hcl is broken: " + f.Summary
 }
 
 // names of all apps that exist in the directory, in faults or in the state
 // directory, sorted.
-func names(set *appspec.Set, known []string) []string {
+func names(set *hclspec.Set, known []string) []string {
 	seen := map[string]bool{}
 	for _, n := range known {
 		seen[n] = true

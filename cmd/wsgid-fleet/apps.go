@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 )
 
@@ -52,7 +52,7 @@ func statusNames(status *fleet.Status) []string {
 }
 
 // namesOf are the apps that a set of specs speaks of.
-func namesOf(set *appspec.Set) []string {
+func namesOf(set *hclspec.Set) []string {
 	var names []string
 	for name := range set.Specs {
 		names = append(names, name)

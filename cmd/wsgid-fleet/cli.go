@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/hold"
 )
@@ -38,7 +38,7 @@ type cli struct {
 	// connect reaches the daemon, or makes an operator of this process.
 	connect func(context.Context, fleet.Options) (fleet.Operator, error)
 	// load reads the specs of the spec directory.
-	load func(dir string) (*appspec.Set, error)
+	load func(dir string) (*hclspec.Set, error)
 
 	dir      string   // as given; empty: see specDir
 	stateDir string   // as given; empty: runner.DefaultStateDir

@@ -7,15 +7,15 @@ import (
 
 	"github.com/spf13/afero"
 
-	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 )
 
 // load reads a spec directory.
-func load(dir string) (*appspec.Set, error) { return appspec.Load(afero.NewOsFs(), dir) }
+func load(dir string) (*hclspec.Set, error) { return hclspec.Load(afero.NewOsFs(), dir) }
 
 // loadFiles reads single spec files.
-func loadFiles(files []string) *appspec.Set { return appspec.LoadFiles(afero.NewOsFs(), files...) }
+func loadFiles(files []string) *hclspec.Set { return hclspec.LoadFiles(afero.NewOsFs(), files...) }
 
 // runDaemon is the daemon, in the foreground. metrics is an address, or empty.
 func runDaemon(ctx context.Context, o fleet.Options, metrics string) error {

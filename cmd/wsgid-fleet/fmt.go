@@ -13,7 +13,7 @@ import (
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
-	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 )
 
 // maxSource is the most that fmt reads of one file: more is no spec.
@@ -68,7 +68,7 @@ func hclFiles(dir string) ([]string, error) {
 	}
 	var files []string
 	for _, e := range entries {
-		if name := e.Name(); appspec.IsSpecFile(name) && strings.HasSuffix(name, ".hcl") {
+		if name := e.Name(); hclspec.IsSpecFile(name) && strings.HasSuffix(name, ".hcl") {
 			files = append(files, filepath.Join(dir, name))
 		}
 	}
@@ -82,7 +82,7 @@ func (c *cli) format(file string, check bool) (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("cannot read standard input: %w", err)
 		}
-		out, err := appspec.FormatSource(src)
+		out, err := hclspec.FormatSource(src)
 		if err != nil {
 			return false, notHCL("standard input", err)
 		}
@@ -113,7 +113,7 @@ func (c *cli) format(file string, check bool) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("cannot format %s: %w", file, reason(err))
 	}
-	out, err := appspec.FormatSource(src)
+	out, err := hclspec.FormatSource(src)
 	if err != nil {
 		return false, notHCL(file, err)
 	}
@@ -132,7 +132,7 @@ func (c *cli) format(file string, check bool) (bool, error) {
 // notHCL names the file, and the place in it where the error knows one.
 func notHCL(file string, err error) error {
 	sep := ": "
-	var syntax *appspec.SyntaxError
+	var syntax *hclspec.SyntaxError
 	if errors.As(err, &syntax) && syntax.Diagnostics[0].Subject != nil {
 		sep = ":"
 	}

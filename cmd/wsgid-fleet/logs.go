@@ -12,7 +12,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 	"github.com/spf13/cobra"
 
-	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 )
 
 // followTick is how often a followed log is looked at where no event comes, as
@@ -149,7 +149,7 @@ func noLog(s *logFile) error {
 
 // elsewhere says where an app's log goes if that is not its file, as far as the
 // spec tells.
-func elsewhere(set *appspec.Set, app string) string {
+func elsewhere(set *hclspec.Set, app string) string {
 	if set == nil || set.Specs[app] == nil {
 		return ""
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 )
 
@@ -108,7 +108,7 @@ func changes(app fleet.AppPlan) bool { return len(app.Actions) > 0 || len(app.Ch
 // faultsOf are the faults that matter to the named apps: all of them where none
 // is named, and always those of the directory and of defaults.hcl, which hold
 // for every app.
-func faultsOf(faults []appspec.Fault, apps []string) []appspec.Fault {
+func faultsOf(faults []hclspec.Fault, apps []string) []hclspec.Fault {
 	if len(apps) == 0 {
 		return faults
 	}
@@ -116,7 +116,7 @@ func faultsOf(faults []appspec.Fault, apps []string) []appspec.Fault {
 	for _, app := range apps {
 		wanted[app] = true
 	}
-	var out []appspec.Fault
+	var out []hclspec.Fault
 	for _, f := range faults {
 		hit := wanted[f.App] || filepath.Base(f.File) == "defaults.hcl" || !strings.Contains(f.File, ".hcl")
 		for _, app := range f.Apps {

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 )
 
@@ -20,7 +20,7 @@ certificates that they name are looked at too.
 Exit code: 0 all good (warnings allowed), 1 not.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			keepGarbage()
-			var set *appspec.Set
+			var set *hclspec.Set
 			if len(args) > 0 {
 				set = loadFiles(args)
 			} else {
@@ -53,7 +53,7 @@ Exit code: 0 all good (warnings allowed), 1 not.`,
 }
 
 // printFaults writes each broken file as its diagnostics.
-func (c *cli) printFaults(faults []appspec.Fault) {
+func (c *cli) printFaults(faults []hclspec.Fault) {
 	for _, f := range faults {
 		fmt.Fprintln(c.err, trimEnd(f.Text))
 		fmt.Fprintln(c.err)

@@ -9,16 +9,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hashicorp/hcl/v2"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
 func at(s *appspec.Spec, attr string, line int) {
 	if s.Ranges == nil {
-		s.Ranges = map[string]hcl.Range{}
+		s.Ranges = map[string]appspec.Range{}
 	}
-	s.Ranges[attr] = hcl.Range{Filename: "/etc/wsgid.d/blog.hcl", Start: hcl.Pos{Line: line, Column: 3}}
+	s.Ranges[attr] = appspec.Range{Filename: "/etc/wsgid.d/blog.hcl", Start: appspec.Pos{Line: line, Column: 3}}
 }
 
 func bareSpec(t *testing.T) *appspec.Spec {

@@ -1,0 +1,126 @@
+package hclspec
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// apply writes a layer into a spec, over what is there.
+func (l *layer) apply(s *appspec.Spec) {
+	for i := range l.steps {
+		st := &l.steps[i]
+		if st.setting == nil {
+			st.open(s)
+		} else {
+			st.set(s)
+		}
+	}
+}
+
+// open makes a block, with its defaults where it is new.
+func (st *step) open(s *appspec.Spec) {
+	path := appspec.IndexPath(st.block.Path, st.index)
+	wrote(s, path, st.rng)
+	st.block.Open(s, st.index)
+}
+
+// set writes one attribute.
+func (st *step) set(s *appspec.Spec) {
+	a, path := st.setting.attr, appspec.IndexPath(st.setting.attr.Path, st.index)
+	wrote(s, path, st.rng)
+	switch v := st.setting.value.(type) {
+	case map[string]string:
+		field := a.Field(s, st.index).(*map[string]string)
+		merged := maps.Clone(*field)
+		if merged == nil {
+			merged = make(map[string]string, len(v))
+		}
+		for k, text := range v {
+			merged[k] = text
+			s.MarkSensitive(appspec.KeyPath(path, k), false)
+			wrote(s, appspec.KeyPath(path, k), st.rng)
+		}
+		for _, k := range st.setting.nulls {
+			delete(merged, k)
+			s.MarkSensitive(appspec.KeyPath(path, k), false)
+		}
+		if len(merged) == 0 {
+			merged = nil
+		}
+		*field = merged
+	case map[string]any:
+		field := a.Field(s, st.index).(*map[string]any)
+		*field = mergeObject(s, path, *field, v)
+		if len(*field) == 0 {
+			*field = nil
+		}
+	case int:
+		if a.Path == "workers.count" {
+			s.Workers.Min, s.Workers.Max = v, v
+		} else if field, ok := a.Field(s, st.index).(*uint64); ok {
+			*field = uint64(v)
+		} else {
+			*a.Field(s, st.index).(*int) = v
+		}
+		s.MarkSensitive(path, false)
+	case []string:
+		*a.Field(s, st.index).(*[]string) = slices.Clone(v)
+		s.MarkSensitive(path, false)
+	case string:
+		*a.Field(s, st.index).(*string) = v
+		s.MarkSensitive(path, false)
+	case bool:
+		*a.Field(s, st.index).(*bool) = v
+		s.MarkSensitive(path, false)
+	case uint32:
+		*a.Field(s, st.index).(*uint32) = v
+		s.MarkSensitive(path, false)
+	case float64:
+		*a.Field(s, st.index).(*float64) = v
+		s.MarkSensitive(path, false)
+	case appspec.Duration:
+		*a.Field(s, st.index).(*appspec.Duration) = v
+		s.MarkSensitive(path, false)
+	case appspec.Size:
+		*a.Field(s, st.index).(*appspec.Size) = v
+		s.MarkSensitive(path, false)
+	}
+	for _, below := range st.setting.secrets {
+		s.MarkSensitive(path+below, true)
+		if a.Path == "workers.count" {
+			s.MarkSensitive("workers.min", true)
+			s.MarkSensitive("workers.max", true)
+		}
+	}
+}
+
+// mergeObject lays one object over another, key by key as deep as both have
+// objects, without changing either.
+func mergeObject(s *appspec.Spec, path string, under, over map[string]any) map[string]any {
+	merged := make(map[string]any, len(under)+len(over))
+	maps.Copy(merged, under)
+	for k, v := range over {
+		p := appspec.KeyPath(path, k)
+		below, ok := merged[k].(map[string]any)
+		above, both := v.(map[string]any)
+		if ok && both {
+			merged[k] = mergeObject(s, p, below, above)
+			continue
+		}
+		s.MarkSensitive(p, false)
+		merged[k] = v
+	}
+	return merged
+}
+
+// wrote notes where an attribute or a block was written.
+func wrote(s *appspec.Spec, path string, rng hcl.Range) {
+	if s.Ranges == nil {
+		s.Ranges = make(map[string]appspec.Range, 16)
+	}
+	s.Ranges[path] = rangeOf(rng)
+}

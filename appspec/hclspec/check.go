@@ -1,0 +1,196 @@
+package hclspec
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// checker checks one resolved app: what no single attribute can tell.
+type checker struct {
+	o      Options
+	spec   *appspec.Spec
+	whole  hcl.Range // where the app starts
+	diags  hcl.Diagnostics
+	warned hcl.Diagnostics
+}
+
+// at is where an attribute was written, the app's start where it was not.
+func (c *checker) at(path string) hcl.Range {
+	if rng, ok := c.spec.Ranges[path]; ok {
+		return hclRange(rng)
+	}
+	return c.whole
+}
+
+func (c *checker) fault(path, what, instead string) {
+	c.diags = append(c.diags, problem(c.at(path), what, instead))
+}
+
+func (c *checker) warn(path, what, instead string) {
+	c.warned = append(c.warned, warning(c.at(path), what, instead))
+}
+
+func (c *checker) check() {
+	c.required()
+	c.workers()
+	c.sockets()
+	c.order()
+	c.loader()
+	c.privileges()
+	c.limits()
+}
+
+// required looks for the attributes that their blocks cannot do without.
+func (c *checker) required() {
+	for i := range appspec.Attributes() {
+		a := &appspec.Attributes()[i]
+		if !a.Required {
+			continue
+		}
+		n := 1
+		switch {
+		case strings.HasPrefix(a.Path, "sockets.http."):
+			n = len(c.spec.Sockets.HTTP)
+		case strings.HasPrefix(a.Path, "sockets.mongrel2."):
+			n = len(c.spec.Sockets.Mongrel2)
+		}
+		for j := range n {
+			field, _ := a.Field(c.spec, j).(*string)
+			if field == nil || *field != "" {
+				continue
+			}
+			if _, written := c.spec.Ranges[appspec.IndexPath(a.Path, j)]; written {
+				c.fault(appspec.IndexPath(a.Path, j), a.Name()+" is empty", "write: "+a.Written())
+				continue
+			}
+			block := a.Block()
+			c.fault(appspec.IndexPath(block, j), block[strings.LastIndexByte(block, '.')+1:]+" has no "+a.Name(), "write: "+a.Written())
+		}
+	}
+}
+
+func (c *checker) workers() {
+	w := &c.spec.Workers
+	if w.Min > w.Max {
+		switch _, ok := c.spec.Ranges["workers.max"]; {
+		case ok:
+			c.fault("workers.min", "min is "+itoa(w.Min)+" and max is "+itoa(w.Max), "min is at most max")
+		default:
+			c.fault("workers.min", "min without max", "write: max = "+itoa(max(2*w.Min, 2))+" as well, or count = "+itoa(w.Min)+" for a fixed number")
+		}
+	}
+}
+
+func (c *checker) sockets() {
+	spec := c.spec
+	s := &spec.Sockets
+	if len(s.HTTP)+len(s.Mongrel2) == 0 && c.spec.Enabled {
+		c.fault("sockets", "the app has no socket: nobody could reach it", "write:\n"+example("sockets"))
+	}
+	for i, h := range s.HTTP {
+		if strings.HasPrefix(h.Listen, "unix:") {
+			if h.TLS != nil {
+				c.fault(appspec.IndexPath("sockets.http.tls", i), "tls on a unix socket", "TLS is for host:port: leave out the tls block")
+			}
+			if _, written := spec.Ranges["request.trusted_proxies"]; !written {
+				c.warn(appspec.IndexPath("sockets.http.listen", i), "clients of a unix socket have no address: REMOTE_ADDR is empty and the scheme is http",
+					`where a proxy connects to it that sets X-Forwarded-For and -Proto, write in request: trusted_proxies = ["unix"]; where none does: trusted_proxies = []`)
+			}
+			continue
+		}
+		for _, name := range []string{"mode", "owner", "group"} {
+			path := appspec.IndexPath("sockets.http."+name, i)
+			if _, ok := c.spec.Ranges[path]; ok {
+				c.fault(path, name+" is for unix sockets only", "leave it out: "+spec.Shown(appspec.IndexPath("sockets.http.listen", i), appspec.Quote(h.Listen))+" has no permissions")
+			}
+		}
+	}
+	for i, m := range s.Mongrel2 {
+		if m.Recv != "" && endpointKey(m.Recv) == endpointKey(m.Send) {
+			c.fault(appspec.IndexPath("sockets.mongrel2.send", i), "recv and send are the same endpoint", "recv is the handler's send_spec and send its recv_spec: two different ones")
+		}
+	}
+}
+
+// order checks the pairs of which one may not be larger.
+func (c *checker) order() {
+	if r := &c.spec.Restart; r.MinDelay > r.MaxDelay {
+		path := "restart.min_delay"
+		if _, ok := c.spec.Ranges[path]; !ok {
+			path = "restart.max_delay"
+		}
+		c.fault(path, "min_delay is "+appspec.DurationText(r.MinDelay.D())+" and max_delay is "+appspec.DurationText(r.MaxDelay.D()), "min_delay is at most max_delay")
+	}
+	if h := c.spec.Health; h != nil && h.Timeout > h.Interval {
+		path := "health.timeout"
+		if _, ok := c.spec.Ranges[path]; !ok {
+			path = "health.interval"
+		}
+		c.fault(path, "timeout is "+appspec.DurationText(h.Timeout.D())+" and interval is "+appspec.DurationText(h.Interval.D()), "timeout is at most interval: a question ends before the next is asked")
+	}
+}
+
+func (c *checker) loader() {
+	s := c.spec
+	if s.Loader == "wsgi" && s.WSGIApp == "" {
+		c.fault("loader", `loader "wsgi" needs wsgi_app`, `write: wsgi_app = "`+pythonName(s.Name)+`.wsgi:application", or loader = "auto"`)
+	}
+	if s.Django != nil && s.Loader == "pyroutes" {
+		c.fault("django", "a django block with loader "+appspec.Quote(s.Loader), `leave the block out, or write loader = "django"`)
+	}
+}
+
+func pythonName(s string) string { return strings.ReplaceAll(s, "-", "_") }
+
+// privileges checks what only a daemon that is root can do.
+func (c *checker) privileges() {
+	s := c.spec
+	if s.Chroot {
+		for i, dir := range s.LoaderDirs {
+			clean := dir
+			if !filepath.IsAbs(clean) {
+				clean = filepath.Join(s.Path, clean)
+			}
+			if !inside(filepath.Clean(clean), filepath.Clean(s.Path)) {
+				c.fault("loader_dirs", "loader_dirs["+itoa(i)+"] "+s.Shown("loader_dirs", appspec.Quote(dir))+" is outside of the app folder, and chroot is true", "move the plugins into "+s.Path+", or write chroot = false")
+			}
+		}
+	}
+	if c.o.Root {
+		if s.User == "root" {
+			c.warn("user", "the workers of this app run as root", "name another user unless the app must be root")
+		}
+		return
+	}
+	if s.Chroot {
+		c.fault("chroot", "chroot needs root, and this is not root", "write chroot = false, or let root run the fleet")
+	}
+	if s.User != "" && c.o.User != "" && s.User != c.o.User {
+		c.fault("user", "the app cannot run as "+s.Shown("user", s.User)+": this is "+c.o.User+", not root", "leave user out, or let root run the fleet")
+	}
+}
+
+// inside tells whether path is dir or below it; both are clean.
+func inside(path, dir string) bool {
+	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
+}
+
+// limits warns of what only systemd can hold.
+func (c *checker) limits() {
+	if c.o.Systemd {
+		return
+	}
+	l := &c.spec.Limits
+	for _, limit := range []struct {
+		name string
+		set  bool
+	}{{"memory", l.Memory > 0}, {"cpu", l.CPU > 0}, {"tasks", l.Tasks > 0}} {
+		if limit.set {
+			c.warn("limits."+limit.name, "limits."+limit.name+" holds under systemd only, and systemd does not run this host", "limits.open_files, processes and address_space hold everywhere")
+		}
+	}
+}

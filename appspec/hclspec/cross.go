@@ -1,0 +1,231 @@
+package hclspec
+
+import (
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/spf13/afero"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// clash is two apps that cannot both be.
+type clash struct {
+	spec, other *appspec.Spec
+	path        string // the attribute of spec
+	otherPath   string
+	what        string // without the other's name, and without the value
+	value       string
+	instead     string
+}
+
+// diagnostic is the clash as the file of the one app shows it.
+func (c clash) diagnostic(whole func(*appspec.Spec) hcl.Range) *hcl.Diagnostic {
+	at := func(s *appspec.Spec, path string) hcl.Range {
+		if rng, ok := s.Ranges[path]; ok {
+			return hclRange(rng)
+		}
+		return whole(s)
+	}
+	other := at(c.other, c.otherPath)
+	value := c.value
+	if c.spec.IsSensitive(c.path) || c.other.IsSensitive(c.otherPath) {
+		value = appspec.SensitiveText
+	}
+	return problem(at(c.spec, c.path), strings.Replace(c.what, "%", value, 1)+", as in app "+appspec.Quote(c.other.Name)+" ("+other.Filename+":"+itoa(other.Start.Line)+")", c.instead)
+}
+
+// clashes finds the apps that use a folder or a socket twice. Both are at
+// fault: nothing tells which of the two is meant to have it.
+func clashes(fsys afero.Fs, specs []*appspec.Spec) []clash {
+	var found []clash
+	both := func(a, b *appspec.Spec, pathA, pathB, what, value, instead string) {
+		found = append(found, clash{b, a, pathB, pathA, what, value, instead})
+		if a != b {
+			found = append(found, clash{a, b, pathA, pathB, what, value, instead})
+		}
+	}
+
+	links := &resolver{fsys: fsys, known: make(map[string]string)}
+	folders := make(map[string]*appspec.Spec, len(specs))
+	for _, s := range specs {
+		key := links.resolve(s.Path)
+		if first, ok := folders[key]; ok {
+			value := s.Path
+			if first.Path != s.Path {
+				value = first.Path + ", by symlinks the same as " + s.Path + ","
+			}
+			both(first, s, "path", "path", "the app folder % is used twice", value, "give each app a folder of its own")
+			continue
+		}
+		folders[key] = s
+	}
+
+	type use struct {
+		spec *appspec.Spec
+		path string
+		host string
+	}
+	tcp := make(map[string][]use)
+	crowds := &crowds{}
+	other := make(map[string]use)
+	for _, s := range specs {
+		if !s.Enabled { // it holds no socket
+			continue
+		}
+		for i, h := range s.Sockets.HTTP {
+			path := appspec.IndexPath("sockets.http.listen", i)
+			if file, ok := strings.CutPrefix(h.Listen, "unix:"); ok {
+				h.Listen = "unix:" + links.resolve(file)
+			} else if !strings.HasPrefix(h.Listen, "systemd:") {
+				host, port, _ := net.SplitHostPort(h.Listen)
+				for _, u := range tcp[port] {
+					if sameHost(u.host, host) {
+						what, value := "the socket % is used twice", h.Listen
+						if u.host != host {
+							what, value = "the sockets % cannot both be open", net.JoinHostPort(u.host, port)+" and "+h.Listen
+						}
+						crowds.add(u.spec, s, u.path, path, what, value, host, port)
+						break
+					}
+				}
+				tcp[port] = append(tcp[port], use{s, path, host})
+				continue
+			}
+			if u, ok := other[h.Listen]; ok {
+				both(u.spec, s, u.path, path, "the socket % is used twice", h.Listen, "give each its own socket")
+				continue
+			}
+			other[h.Listen] = use{spec: s, path: path}
+		}
+		for i, m := range s.Sockets.Mongrel2 {
+			for _, end := range [...]struct{ name, endpoint string }{{"recv", m.Recv}, {"send", m.Send}} {
+				path := appspec.IndexPath("sockets.mongrel2."+end.name, i)
+				key := end.name + " " + endpointKey(end.endpoint)
+				if u, ok := other[key]; ok {
+					both(u.spec, s, u.path, path, "the mongrel2 endpoint % is used twice as "+end.name, end.endpoint, "one handler of mongrel2 serves one app: give each its own pair")
+					continue
+				}
+				other[key] = use{spec: s, path: path}
+			}
+		}
+	}
+	return append(found, crowds.clashes(func(port string) bool { return len(tcp[port]) > 0 })...)
+}
+
+// crowds are the apps that want one port: the first of each tells of all, each
+// other one of the first.
+type crowds struct{ all []*crowd }
+
+type crowd struct {
+	first *appspec.Spec
+	path  string
+	rest  []clash // of the others
+	hosts []string
+	port  string
+}
+
+func (c *crowds) add(first, s *appspec.Spec, firstPath, path, what, value, host, port string) {
+	var in *crowd
+	for _, old := range c.all {
+		if old.first == first && old.path == firstPath {
+			in = old
+		}
+	}
+	if in == nil {
+		in = &crowd{first: first, path: firstPath, port: port}
+		c.all = append(c.all, in)
+	}
+	in.rest = append(in.rest, clash{s, first, path, firstPath, what, value, ""})
+	in.hosts = append(in.hosts, host)
+}
+
+// clashes says for each app which port nobody has named.
+func (c *crowds) clashes(taken func(port string) bool) (found []clash) {
+	given := map[int]bool{}
+	for _, in := range c.all {
+		one := in.rest[0]
+		if one.spec != in.first {
+			one.spec, one.other, one.path, one.otherPath = one.other, one.spec, one.otherPath, one.path
+			one.instead = "give each its own port"
+			if n := len(in.rest) + 1; n > 2 {
+				names := []string{in.first.Name}
+				for _, r := range in.rest {
+					names = append(names, r.spec.Name)
+				}
+				one.what = "the port of % is wanted " + itoa(n) + " times (apps " + strings.Join(names, ", ") + ")"
+			}
+			found = append(found, one)
+		}
+		n, _ := strconv.Atoi(in.port)
+		for i, r := range in.rest {
+			r.instead = "give each its own port"
+			for n++; n < 65536 && (taken(itoa(n)) || given[n]); n++ {
+			}
+			if n < 65536 && !r.spec.IsSensitive(r.path) {
+				given[n] = true
+				r.instead += ": listen = " + appspec.Quote(net.JoinHostPort(in.hosts[i], itoa(n)))
+			}
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+// sameHost tells whether two listeners of one port stand in each other's way.
+// That a name which is not looked up does, with one of all addresses, is a guess.
+func sameHost(a, b string) bool {
+	if strings.EqualFold(a, b) || isEverywhere(a) || isEverywhere(b) {
+		return true
+	}
+	x, y := address(a), address(b)
+	switch {
+	case x.IsUnspecified():
+		return !y.IsValid() || x.Is4() == y.Is4()
+	case y.IsUnspecified():
+		return !x.IsValid() || x.Is4() == y.Is4()
+	default:
+		return x.IsValid() && x == y
+	}
+}
+
+// isEverywhere tells that a host is all addresses of both families.
+func isEverywhere(host string) bool { return host == "" || host == "*" }
+
+// address is the address a host means. A name other than localhost is not
+// looked up.
+func address(host string) netip.Addr {
+	if strings.EqualFold(host, "localhost") {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	a, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Unmap()
+}
+
+// endpointKey is the same for two endpoints that are the same.
+func endpointKey(endpoint string) string {
+	transport, rest, _ := strings.Cut(endpoint, "://")
+	switch transport {
+	case "tcp":
+		if host, port, err := net.SplitHostPort(rest); err == nil {
+			a := address(host)
+			switch {
+			case a.IsUnspecified(): // to connect to any address is to connect to oneself
+				host = "127.0.0.1"
+			case a.IsValid():
+				host = a.String()
+			}
+			return "tcp://" + strings.ToLower(host) + ":" + port
+		}
+	case "ipc":
+		return "ipc://" + filepath.Clean(rest)
+	}
+	return endpoint
+}

@@ -1,0 +1,35 @@
+// Package hclspec is the language that apps are described in: it turns a
+// directory of HCL files into a Set of wholly resolved Specs and says of
+// everything else exactly where it is wrong and what to write instead. The
+// daemon and the commands call it; a master is handed a Spec and does not link
+// it.
+//
+// # From bytes to a Set
+//
+// Options.Load lists the directory, reads each file (bounded, never blocking on
+// what is not a regular file), parses it, evaluates its locals, and applies two
+// layers to the defaults of the table of package appspec: the defaults block of
+// defaults.hcl, then the app block. A fault stays with the app or the file it was
+// found in. When all files are read, checks across apps (one name, one socket,
+// one folder) take out the apps that stand in each other's way.
+//
+// # What is wrong, and what to write instead
+//
+// What the library says of a file or an expression is put into our words beside
+// the place that asks it (syntax*.go for files that do not parse, explain.go for
+// expressions, peer_words.go for the names of other programs): the explanation
+// needs the tokens of the file, its locals and its secrets, so it is no package of
+// its own.
+//
+// # Secrets
+//
+// What went through sensitive() or file() carries a mark through every
+// expression and ends as a path in Spec.Sensitive. No diagnostic holds such a
+// value; the source lines in diagnostics are masked.
+//
+// # Size
+//
+// It has more than 4,000 lines: half of them find out what the writer of a faulty
+// file meant. The functions of the language and the lookups over the table are
+// made when a file is first read.
+package hclspec

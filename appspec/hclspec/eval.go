@@ -1,0 +1,29 @@
+package hclspec
+
+import (
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// evaluate gives an expression of the file its value. Its diagnostics speak our
+// language and hold no values.
+func (f *file) evaluate(expr hcl.Expression) (v cty.Value, diags hcl.Diagnostics) {
+	defer func() {
+		// The library is known to panic on some marked values, such as a sensitive
+		// key in JSON: one file must not take the daemon down.
+		if recover() != nil {
+			v, diags = cty.DynamicVal, hcl.Diagnostics{problem(expr.Range(), "the value cannot be made out", "write it more plainly: a name of a map cannot be sensitive")}
+		}
+	}()
+	if d := f.checkCost(expr); d != nil {
+		return cty.DynamicVal, hcl.Diagnostics{d}
+	}
+	v, diags = expr.Value(f.ctx)
+	if diags.HasErrors() {
+		return cty.DynamicVal, f.explain(expr, diags)
+	}
+	if !v.IsWhollyKnown() {
+		return cty.DynamicVal, hcl.Diagnostics{problem(expr.Range(), "the value cannot be known", "write it out")}
+	}
+	return v, nil
+}

@@ -1,0 +1,168 @@
+package hclspec
+
+import (
+	"bytes"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/hashicorp/hcl/v2/json"
+	"github.com/spf13/afero"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// defaultsFile is the one file that may hold a defaults block.
+const defaultsFile = "defaults.hcl"
+
+// file is one spec file on its way to specs.
+type file struct {
+	path     string
+	src      []byte
+	diags    hcl.Diagnostics // of the file as a whole
+	ctx      *hcl.EvalContext
+	apps     []*hcl.Block
+	defaults *hcl.Block
+	// localDefs are the locals of the file, evaluated or not.
+	localDefs map[string]*hcl.Attribute
+	unshaped  bool   // not for the lexer, see checkShape
+	masks     []span // of the secrets in src, where masked
+	masked    bool
+}
+
+// readSpecFile reads and parses a file, down to the blocks at its top and its
+// locals. What is wrong with it is in diags; apps that could be found are there
+// all the same.
+func (o Options) readSpecFile(fsys afero.Fs, path string) *file {
+	f := &file{path: path}
+	src, err := readFile(fsys, path, maxSpecFile)
+	if err != nil {
+		f.fault(hcl.Range{Filename: path}, "cannot read the file: "+err.Error(), readAdvice(err))
+		return f
+	}
+	// A byte order mark, which some editors write, says nothing.
+	f.src = bytes.TrimPrefix(src, []byte("\xef\xbb\xbf"))
+	if at, what := badText(f.src); at >= 0 {
+		f.fault(rangeAt(path, f.src, at), "the file holds "+what, "a spec is text in UTF-8: is this another file, or was it saved in another encoding?")
+		return f
+	}
+	if filepath.Base(path) == defaultsFile && len(bytes.TrimSpace(f.src)) == 0 {
+		// Who wants none has no such file; a writer that truncates first, or a full
+		// disk, must not change every app.
+		f.fault(hcl.Range{Filename: path}, "the file is empty", "write: defaults { … }, or delete the file")
+		return f
+	}
+	if err := checkShape(f.src); err != nil {
+		f.unshaped = true
+		f.fault(hcl.Range{Filename: path}, err.Error(), "a spec is not that complicated: is this another file?")
+		return f
+	}
+	body := f.parse()
+	if f.diags.HasErrors() {
+		return f
+	}
+	f.ctx = newContext(o, fsys, path)
+	f.top(body)
+	return f
+}
+
+func newContext(o Options, fsys afero.Fs, path string) *hcl.EvalContext {
+	return &hcl.EvalContext{Functions: o.functions(fsys, path)}
+}
+
+func (f *file) fault(rng hcl.Range, what, instead string) {
+	f.diags = append(f.diags, problem(rng, what, instead))
+}
+
+func (f *file) isJSON() bool { return strings.HasSuffix(f.path, ".json") }
+
+func (f *file) parse() hcl.Body {
+	var (
+		parsed *hcl.File
+		diags  hcl.Diagnostics
+	)
+	if f.isJSON() {
+		parsed, diags = json.Parse(f.src, f.path)
+	} else {
+		parsed, diags = hclsyntax.ParseConfig(f.src, f.path, hcl.InitialPos)
+	}
+	if diags.HasErrors() {
+		f.diags = append(f.diags, f.explainSyntax(diags)...)
+		return nil
+	}
+	return parsed.Body
+}
+
+// top sorts the blocks at the top of the file.
+func (f *file) top(body hcl.Body) {
+	attrs, found, diags := f.section(body, topBlocks)
+	f.diags = append(f.diags, diags...)
+	for _, a := range attrs {
+		f.topName("attribute", a.Name, f.text(a.Expr.Range()), a.NameRange)
+	}
+	var locals []*hcl.Block
+	for _, b := range found {
+		switch b.Type {
+		case "app":
+			f.apps = append(f.apps, b)
+		case "locals":
+			if len(b.Labels) > 0 {
+				f.fault(b.LabelRanges[0], "locals has no name", "write: locals { … }")
+				continue
+			}
+			locals = append(locals, b)
+		case "defaults":
+			switch {
+			case filepath.Base(f.path) != defaultsFile:
+				f.fault(b.TypeRange, "defaults may stand in "+defaultsFile+" only", "move it to "+filepath.Join(filepath.Dir(f.path), defaultsFile)+": it is for all apps of the directory")
+			case len(b.Labels) > 0:
+				f.fault(b.LabelRanges[0], "defaults has no name", "write: defaults { … }")
+			case f.defaults != nil:
+				f.fault(b.TypeRange, "defaults stands twice", "the first is on line "+itoa(f.defaults.TypeRange.Start.Line)+": put both into one block")
+			default:
+				f.defaults = b
+			}
+		default:
+			f.topName("block", b.Type, "", b.TypeRange)
+		}
+	}
+	f.locals(locals)
+}
+
+var topBlocks = []string{"app", "defaults", "locals"}
+
+// topName says that a name may not stand at the top of a file.
+func (f *file) topName(kind, name, value string, rng hcl.Range) {
+	if f.isJSON() && slices.Contains(topBlocks, name) {
+		form := "{ … }"
+		if name == "app" {
+			form = `{ "NAME": { … } }`
+		}
+		f.fault(rng, name+" is an object", "write: "+appspec.Quote(name)+": "+form)
+		return
+	}
+	if name == "app" && kind == "attribute" {
+		f.fault(rng, `app is a block, not an attribute`, `write: app "NAME" { … }`)
+		return
+	}
+	if slices.Contains(topBlocks, name) {
+		f.fault(rng, name+" is a block, not an attribute", "leave out the =: "+name+" { … }")
+		return
+	}
+	what := "unknown " + kind + " " + appspec.Quote(name) + " at the top of the file"
+	if hint := peerHint(name, value, topOfFile); hint != "" {
+		f.fault(rng, what, hint)
+		return
+	}
+	if near := appspec.Nearest(name, topBlocks); near != "" {
+		f.fault(rng, what, "did you mean "+appspec.Quote(near)+"?")
+		return
+	}
+	if hint := elsewhere(name, value, topOfFile); hint != "" {
+		f.fault(rng, what, hint)
+		return
+	}
+	f.fault(rng, what, `here stand app "NAME" { … }, locals { … } and, in `+defaultsFile+`, defaults { … }`)
+}

@@ -1,0 +1,323 @@
+package hclspec
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/spf13/afero"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// loader is one load at work.
+type loader struct {
+	o        Options
+	fsys     afero.Fs
+	set      *Set
+	text     *renderer
+	defaults map[string]*defaultsOf  // by directory
+	done     map[string]bool         // files
+	found    map[string][]*candidate // by app
+	order    []*candidate
+	faults   []located
+	accounts *accounts
+	ready    map[string]*entry // read ahead of their turn; by path
+}
+
+// defaultsOf is what the defaults.hcl of one directory says.
+type defaultsOf struct {
+	entry  *entry // nil: there is none
+	broken bool
+}
+
+// layer is the defaults block; nil where there is none.
+func (d *defaultsOf) layer() *layer {
+	if d.entry == nil || d.broken {
+		return nil
+	}
+	return d.entry.layer
+}
+
+// candidate is an app block on its way.
+type candidate struct {
+	name  string
+	spec  *appspec.Spec
+	path  string    // of the file
+	label hcl.Range // where the name stands
+	whole hcl.Range // where the block starts
+	index int       // of the file
+	diags hcl.Diagnostics
+	warn  hcl.Diagnostics
+}
+
+// located is a fault with the index of its file.
+type located struct {
+	Fault
+	index int
+}
+
+func newLoader(o Options, fsys afero.Fs, dir string) *loader {
+	sources := make(map[string][]byte)
+	o.counted = sync.OnceValue(hostCPUs)
+	return &loader{
+		o: o, fsys: fsys,
+		set:      &Set{Dir: dir, Specs: make(map[string]*appspec.Spec), Sources: sources},
+		text:     &renderer{sources: sources},
+		defaults: make(map[string]*defaultsOf),
+		done:     make(map[string]bool),
+		found:    make(map[string][]*candidate),
+		accounts: newAccounts(o),
+	}
+}
+
+// parsed is a file with its defaults block, without its apps.
+func (l *loader) parsed(path string) *entry {
+	e := &entry{stamp: stampOf(l.fsys, path), host: l.o.key()}
+	o := l.o
+	o.asked = &e.asked
+	e.file = o.readSpecFile(l.fsys, path)
+	if b := e.file.defaults; b != nil && !e.file.diags.HasErrors() {
+		dec := &decoder{o: o, f: e.file, owner: "defaults", defaults: true}
+		dec.body(b.Body, "", 0)
+		dec.numbers()
+		e.layer = &dec.layer
+		e.file.diags = append(e.file.diags, dec.diags...)
+	}
+	e.src, e.diags = e.file.src, e.file.diags
+	if e.src == nil {
+		e.stamp.sure = false // a disk that fails now may be read later, and the file look the same
+	}
+	if e.diags.HasErrors() {
+		e.apps = appNames(e.file)
+	}
+	return e
+}
+
+// defaultsFor reads the defaults of a directory once.
+func (l *loader) defaultsFor(dir string) *defaultsOf {
+	if d, ok := l.defaults[dir]; ok {
+		return d
+	}
+	d := &defaultsOf{}
+	l.defaults[dir] = d
+	path := filepath.Join(dir, defaultsFile)
+	// Lstat, as a link that leads nowhere is broken, not absent.
+	if _, err := lstat(l.fsys, path); errors.Is(err, fs.ErrNotExist) {
+		return d
+	}
+	if d.entry = l.o.Cache.get(l.o, l.fsys, path); d.entry == nil {
+		d.entry = l.parsed(path)
+	}
+	d.broken = d.entry.diags.HasErrors()
+	l.set.DefaultsBroken = l.set.DefaultsBroken || d.broken
+	return d
+}
+
+func lstat(fsys afero.Fs, path string) (fs.FileInfo, error) {
+	if ls, ok := fsys.(afero.Lstater); ok {
+		info, _, err := ls.LstatIfPossible(path)
+		return info, err
+	}
+	return fsys.Stat(path)
+}
+
+// entry is what a file says, over the defaults of its directory.
+func (l *loader) entry(path string, defaults *defaultsOf) *entry {
+	under := defaults.layer()
+	var e *entry
+	if filepath.Base(path) == defaultsFile && defaults.entry != nil {
+		e = defaults.entry
+	} else if e = l.o.Cache.get(l.o, l.fsys, path); e == nil || e.under != under {
+		e = l.parsed(path)
+	}
+	if e.file == nil { // it was read by an earlier load
+		return e
+	}
+	o := l.o
+	o.asked = &e.asked
+	e.under = under
+	if !e.diags.HasErrors() {
+		for _, b := range e.file.apps {
+			e.candidates = append(e.candidates, o.app(e.file, b, under))
+		}
+	}
+	e.file = nil
+	l.o.Cache.put(path, e)
+	return e
+}
+
+// prefetchFrom is from how many files on it pays to read several at a time.
+const prefetchFrom = 16
+
+// prefetch reads and evaluates the files of a directory on all processors.
+// What needs their order, and what the apps are checked for together, follows
+// in read and finish.
+func (l *loader) prefetch(dir string, paths []string) {
+	if len(paths) < prefetchFrom {
+		return
+	}
+	defaults := l.defaultsFor(dir)
+	entries := make([]*entry, len(paths))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(paths)); i = next.Add(1) - 1 {
+				entries[i] = l.entry(paths[i], defaults)
+			}
+		})
+	}
+	wg.Wait()
+	l.ready = make(map[string]*entry, len(paths))
+	for i, path := range paths {
+		l.ready[path] = entries[i]
+	}
+}
+
+// read takes one file in. named: it was asked for by its name.
+func (l *loader) read(path string, named bool) {
+	if l.done[path] {
+		return
+	}
+	defaults := l.defaultsFor(filepath.Dir(path))
+	e := l.ready[path]
+	if e == nil {
+		e = l.entry(path, defaults)
+	}
+	if !named && e.src == nil && e.diags.HasErrors() {
+		if _, err := lstat(l.fsys, path); errors.Is(err, fs.ErrNotExist) {
+			return // it went while we were reading
+		}
+	}
+	index := len(l.done)
+	l.done[path] = true
+	if e.src != nil {
+		l.set.Sources[path] = e.src
+	}
+	for name := range e.asked.files {
+		l.set.Reads = append(l.set.Reads, name)
+	}
+	if e.diags.HasErrors() {
+		l.faults = append(l.faults, located{l.text.fault(path, "", slices.Clone(e.diags), e.apps), index})
+		return
+	}
+	if len(e.candidates) == 0 && filepath.Base(path) != defaultsFile {
+		l.set.Empty = append(l.set.Empty, path)
+	}
+	for _, c := range e.candidates {
+		c = c.again()
+		c.index = index
+		if c.spec != nil {
+			c.diags = append(c.diags, pythonProblems(l.fsys, c.spec, c.whole)...)
+			c.diags = append(c.diags, l.accounts.problems(c.spec, c.whole)...)
+		}
+		l.order = append(l.order, c)
+		if c.name != "" {
+			l.found[c.name] = append(l.found[c.name], c)
+		}
+	}
+}
+
+// app decodes one app block and lays it over the defaults.
+func (o Options) app(f *file, b *hcl.Block, under *layer) *candidate {
+	c := &candidate{path: f.path, whole: b.DefRange}
+	fault := func(rng hcl.Range, what, instead string) *candidate {
+		c.diags = append(c.diags, problem(rng, what, instead))
+		return c
+	}
+	switch {
+	case len(b.Labels) == 0:
+		return fault(b.TypeRange, "the app has no name", `write: app "blog" { … }`)
+	case len(b.Labels) > 1:
+		return fault(b.LabelRanges[1], "the app has more than one name", "write: app "+appspec.Quote(b.Labels[0])+" { … }")
+	}
+	name := b.Labels[0]
+	if !appspec.ValidName(name) {
+		return fault(b.LabelRanges[0], "an app cannot have the name "+appspec.Quote(name), nameAdvice(name))
+	}
+	c.name, c.label = name, b.LabelRanges[0]
+	dec := &decoder{o: o, f: f, owner: "app " + appspec.Quote(name)}
+	dec.body(b.Body, "", 0)
+	dec.numbers()
+	c.diags = append(c.diags, dec.diags...)
+	if c.diags.HasErrors() {
+		return c
+	}
+	root := defaultRoot
+	if under != nil && under.root != "" {
+		root = under.root
+	}
+	s := appspec.Default(name, filepath.Join(root, name))
+	s.File = f.path
+	if under != nil {
+		under.apply(s)
+	}
+	dec.layer.apply(s)
+	s.Path = filepath.Clean(s.Path)
+	check := &checker{o: o, spec: s, whole: b.DefRange}
+	check.check()
+	c.spec, c.warn = s, check.warned
+	c.diags = append(c.diags, check.diags...)
+	return c
+}
+
+// finish checks the apps against each other and sorts the faults.
+func (l *loader) finish() *Set {
+	for name, all := range l.found {
+		for i, c := range all {
+			if len(all) < 2 {
+				break
+			}
+			other := all[0].label
+			if i == 0 {
+				other = all[1].label
+			}
+			c.diags = append(c.diags, problem(c.label, "app "+appspec.Quote(name)+" stands twice", "the other is "+other.Filename+":"+itoa(other.Start.Line)+": rename or remove one; until then the app keeps running as it is"))
+		}
+	}
+	var good []*appspec.Spec
+	bySpec := make(map[*appspec.Spec]*candidate)
+	for _, c := range l.order {
+		if c.spec != nil && !c.diags.HasErrors() {
+			good = append(good, c.spec)
+			bySpec[c.spec] = c
+		}
+	}
+	whole := func(s *appspec.Spec) hcl.Range { return bySpec[s].whole }
+	for _, found := range clashes(l.fsys, good) {
+		c := bySpec[found.spec]
+		c.diags = append(c.diags, found.diagnostic(whole))
+	}
+	for dir, d := range l.defaults {
+		// Files of this directory were read, its broken defaults were not among them.
+		if path := filepath.Join(dir, defaultsFile); d.broken && !l.done[path] {
+			l.set.Sources[path] = d.entry.src
+			l.faults = append(l.faults, located{l.text.fault(path, "", slices.Clone(d.entry.diags), nil), -1})
+		}
+	}
+	for _, c := range l.order {
+		switch {
+		case c.diags.HasErrors():
+			l.faults = append(l.faults, located{l.text.fault(c.path, c.name, c.diags, nil), c.index})
+		case l.set.DefaultsBroken && l.defaultsFor(filepath.Dir(c.path)).broken:
+			// Without its defaults the app is not what it should be.
+		default:
+			l.set.Specs[c.name] = c.spec
+			l.set.Warnings = append(l.set.Warnings, c.warn...)
+		}
+	}
+	slices.SortStableFunc(l.faults, func(a, b located) int { return a.index - b.index })
+	for _, f := range l.faults {
+		l.set.Faults = append(l.set.Faults, f.Fault)
+	}
+	slices.Sort(l.set.Reads)
+	l.set.Reads = slices.Compact(l.set.Reads)
+	l.o.Cache.keep(l.done)
+	return l.set
+}

@@ -1,0 +1,191 @@
+package hclspec
+
+import (
+	"bytes"
+	"slices"
+	"sort"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// span is a piece of a source file, in bytes.
+type span struct{ start, end int }
+
+// secretSpans finds what stands in the parentheses of sensitive(…), by bytes
+// alone, as the file may be one that cannot be parsed. In doubt it takes more:
+// where no closing parenthesis comes, all to the end of the file.
+func secretSpans(src []byte) []span {
+	var spans []span
+	for i := 0; ; {
+		at := bytes.IndexByte(src[i:], '(')
+		if at < 0 {
+			return withLocals(src, spans)
+		}
+		at += i
+		i = at + 1
+		word := bytes.TrimRight(src[max(0, at-64):at], " \t\r\n")
+		n := len(word)
+		for n > 0 && isWord(word[n-1]) {
+			n--
+		}
+		if !likeSensitive(word[n:]) {
+			continue
+		}
+		end := closing(src, at)
+		if end > at+1 {
+			spans = append(spans, span{at + 1, end})
+		}
+		i = max(end, i)
+	}
+}
+
+// likeSensitive tells whether a word is sensitive, or that name misspelt: what
+// was meant to be a secret is none to show.
+func likeSensitive(word []byte) bool {
+	const name = "sensitive"
+	if len(word) < 5 || len(word) > 13 {
+		return false
+	}
+	return appspec.Edits(string(bytes.ToLower(word)), name, 4) < 4
+}
+
+// withLocals adds the lines that define the locals which the spans speak of:
+// pw = "…" is as secret as sensitive(local.pw) makes it.
+func withLocals(src []byte, spans []span) []span {
+	const prefix = "local."
+	done := make(map[string]bool)
+	for _, s := range spans {
+		text := src[s.start:s.end]
+		for {
+			at := bytes.Index(text, []byte(prefix))
+			if at < 0 {
+				break
+			}
+			text = text[at+len(prefix):]
+			n := 0
+			for n < len(text) && isWord(text[n]) {
+				n++
+			}
+			if name := string(text[:n]); n > 0 && !done[name] && len(done) < 100 {
+				done[name] = true
+				spans = append(spans, definitions(src, name)...)
+			}
+		}
+	}
+	slices.SortFunc(spans, func(a, b span) int { return a.start - b.start })
+	// Two spans never meet but where one holds the other: keep the outer.
+	out := spans[:0]
+	for _, s := range spans {
+		if len(out) > 0 && s.start < out[len(out)-1].end {
+			out[len(out)-1].end = max(out[len(out)-1].end, s.end)
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// definitions finds the values of NAME = VALUE and "NAME": VALUE, to the end of
+// their lines.
+func definitions(src []byte, name string) []span {
+	var spans []span
+	for i := 0; ; {
+		at := bytes.Index(src[i:], []byte(name))
+		if at < 0 {
+			return spans
+		}
+		at += i
+		i = at + len(name)
+		if at > 0 && (isWord(src[at-1]) || src[at-1] == '.') {
+			continue
+		}
+		n := i
+		for n < len(src) && (src[n] == ' ' || src[n] == '\t' || src[n] == '"') {
+			n++
+		}
+		if n == len(src) || src[n] != '=' && src[n] != ':' {
+			continue
+		}
+		end := len(src)
+		if nl := bytes.IndexByte(src[n:], '\n'); nl >= 0 {
+			end = n + nl
+		}
+		for n++; n < end && (src[n] == ' ' || src[n] == '\t'); n++ {
+		}
+		if value := bytes.TrimRight(src[n:end], " \t\r"); len(value) > 0 {
+			spans = append(spans, span{n, n + len(value)})
+		}
+	}
+}
+
+// meets tells whether a secret lies within a piece of the source.
+func meets(spans []span, from, to int) bool {
+	n := sort.Search(len(spans), func(n int) bool { return spans[n].end > from })
+	return n < len(spans) && spans[n].start < to
+}
+
+func isWord(c byte) bool {
+	return c == '_' || c == '-' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c >= 0x80
+}
+
+// closing finds the parenthesis that closes the one at open, and passes over
+// those in strings, be they of HCL ("…") or of HCL in JSON (\"…\").
+func closing(src []byte, open int) int {
+	depth := 0
+	for i := open; i < len(src); i++ {
+		switch src[i] {
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				return i
+			}
+		case '"':
+			quote := []byte{'"'}
+			if i > 0 && src[i-1] == '\\' {
+				quote = []byte{'\\', '"'}
+			}
+			i = stringEnd(src, i+1, quote)
+		}
+	}
+	return len(src)
+}
+
+// stringEnd finds the last byte of a string that starts at i.
+func stringEnd(src []byte, i int, quote []byte) int {
+	for ; i < len(src); i++ {
+		switch {
+		case src[i] == '\n':
+			return i
+		case bytes.HasPrefix(src[i:], quote):
+			return i + len(quote) - 1
+		case src[i] == '\\':
+			i++
+		}
+	}
+	return i
+}
+
+// find returns the span that holds the byte i.
+func find(spans []span, i int) (span, bool) {
+	n := sort.Search(len(spans), func(n int) bool { return spans[n].end > i })
+	if n < len(spans) && spans[n].start <= i {
+		return spans[n], true
+	}
+	return span{}, false
+}
+
+func stableSort(diags hcl.Diagnostics, less func(a, b *hcl.Diagnostic) bool) {
+	slices.SortStableFunc(diags, func(a, b *hcl.Diagnostic) int {
+		switch {
+		case less(a, b):
+			return -1
+		case less(b, a):
+			return 1
+		default:
+			return 0
+		}
+	})
+}

@@ -1,0 +1,79 @@
+package hclspec
+
+import (
+	"os"
+	"os/user"
+
+	"github.com/spf13/afero"
+)
+
+// Options is what the checks must know of the host and of the process that will
+// run the apps. The zero value is an ordinary user without systemd; Host is
+// what holds here.
+type Options struct {
+	Root    bool   // the daemon is root: it may run apps as any user, and in a chroot
+	User    string // the daemon's user where it is not root; empty: any name is taken
+	Systemd bool   // systemd runs the host: limits.memory, cpu and tasks hold
+
+	// UserExists and GroupExists tell whether the host has a user or group that a
+	// spec names; nil: any name is taken.
+	UserExists, GroupExists func(name string) bool
+
+	// AllBuilt accepts what the product does not do yet (see Attribute.Built).
+	AllBuilt bool
+
+	// Cache spares reading files that did not change; nil: all are read. One cache
+	// is for one directory.
+	Cache *Cache
+
+	// LookupEnv is what env() asks; nil: os.LookupEnv.
+	LookupEnv func(string) (string, bool)
+	// CPUs is what num_cpus() answers; 0: as many as this process may use.
+	CPUs int
+
+	asked   *asked     // notes what the functions of a file ask
+	counted func() int // what hostCPUs answers during one load
+}
+
+// Host returns the options that hold for this process.
+func Host() Options {
+	o := Options{Root: os.Geteuid() == 0}
+	if o.Root {
+		o.UserExists, o.GroupExists = hostHasUser, hostHasGroup
+	} else {
+		if u, err := user.Current(); err == nil {
+			o.User = u.Username
+		}
+	}
+	if info, err := os.Lstat("/run/systemd/system"); err == nil && info.IsDir() {
+		o.Systemd = true
+	}
+	return o
+}
+
+func (o Options) lookupEnv(name string) (string, bool) {
+	lookup := o.LookupEnv
+	if lookup == nil {
+		lookup = os.LookupEnv
+	}
+	value, ok := lookup(name)
+	o.asked.envIs(name, value, ok)
+	return value, ok
+}
+
+func (o Options) cpus() int {
+	switch {
+	case o.CPUs > 0:
+		return o.CPUs
+	case o.counted != nil:
+		return o.counted()
+	}
+	return hostCPUs()
+}
+
+// Load reads a spec directory with the options of this host. See Options.Load.
+func Load(fsys afero.Fs, dir string) (*Set, error) { return Host().Load(fsys, dir) }
+
+// LoadFiles reads single files with the options of this host. See
+// Options.LoadFiles.
+func LoadFiles(fsys afero.Fs, files ...string) *Set { return Host().LoadFiles(fsys, files...) }

@@ -1,0 +1,213 @@
+package hclspec
+
+import (
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// peerWord is what a name of another program's configuration is called here.
+type peerWord struct {
+	names string // lower case, _ for -; separated by blanks
+	home  string // the path of our attribute or block; empty: there is none
+	say   string // what else there is to say, or all of it
+}
+
+// peerWords are the names that people know from uWSGI, gunicorn, supervisord,
+// systemd, nginx, docker compose and kubernetes.
+var peerWords = []peerWord{
+	{"bind port address addr host hostname ip socket http_socket http_listen https_socket listen_address server_port uwsgi_socket fastcgi_socket", "sockets.http.listen", ""},
+	{"ports expose container_port containerport", "sockets.http.listen", "nothing is mapped, the app listens itself"},
+	{"processes procs numprocs num_procs num_workers worker_processes worker_count web_concurrency replicas instances scale", "workers.count", ""},
+	{"cheaper min_workers min_instances", "workers.min", "with max"},
+	{"max_workers max_instances", "workers.max", ""},
+	{"timeout harakiri request_time_limit proxy_read_timeout", "workers.request_timeout", ""},
+	{"graceful_timeout stopwaitsecs stop_grace_period timeoutstopsec terminationgraceperiodseconds worker_reload_mercy reload_mercy", "workers.stop_timeout", ""},
+	{"startsecs timeoutstartsec start_period", "workers.start_timeout", ""},
+	{"max_requests_jitter max_requests_delta", "", "leave it out: workers are recycled with 10 % jitter"},
+	{"max_worker_lifetime", "workers.max_age", ""},
+	{"reload_on_rss evil_reload_on_rss max_memory_per_worker", "workers.max_memory", ""},
+	{"preload_app preload_apps", "workers.preload", ""},
+	{"lazy lazy_apps", "", "leave it out: each worker loads the app itself, unless workers.preload = true"},
+	{"backlog listen_backlog somaxconn", "workers.queue", "what waits for a worker"},
+	{"worker_class gevent async asyncio worker_connections eventlet", "", "leave it out: a worker is one process; for more requests at a time write: workers { threads = 8 }"},
+	{"home venv virtual_env virtualenv_path pyhome", "virtualenv", ""},
+	{"python_path pythonpath pp", "env", "write: env = { PYTHONPATH = \"…\" }"},
+	{"module wsgi wsgi_module callable app_module application wsgi_application", "wsgi_app", ""},
+	{"wsgi_file wsgi_script file mount", "wsgi_app", ""},
+	{"command cmd execstart entrypoint args exec program", "wsgi_app", "no command is run, workers load the application themselves"},
+	{"chdir chdir2 cwd workdir working_dir workingdir working_directory workingdirectory directory app_dir project_dir", "path", "the code belongs into app/ of that folder"},
+	{"uid username run_as runas", "user", ""},
+	{"gid groupname", "group", ""},
+	{"environment environ envs env_vars environment_variables", "env", "write: env = { NAME = \"value\" }"},
+	{"environmentfile env_file envdir", "env", "write: env = { NAME = trimspace(file(\"/etc/…\")) }"},
+	{"autostart", "enabled", ""},
+	{"autorestart startretries restart_policy restartpolicy restartsec no_autorestart", "restart", "workers that end are always replaced; the delays are of the block restart: write: restart { min_delay = \"1s\" }"},
+	{"image build dockerfile container", "", "no containers are run: install the app's packages in a virtualenv and write: virtualenv = \"venv\""},
+	{"volumes mounts networks links labels annotations metadata apiversion kind depends_on after before requires wantedby description type priority", "", "leave it out: apps are independent of each other, and nothing is mounted for them"},
+	{"static static_map static_url static_root alias document_root", "", "static files are served by a web server in front, such as nginx"},
+	{"include includes import extends", "", "leave it out: every *.hcl of the directory is read, and what all apps share stands in defaults.hcl"},
+	{"server_name hosts virtual_host domain domains location upstream proxy_pass", "", "choosing an app by host or path is a web server's task in front; an app listens on its own address: write sockets { http { listen = \"127.0.0.1:8000\" } }"},
+	{"ssl_certificate certfile ssl_cert certificate cert_file https", "sockets.http.tls.cert", ""},
+	{"ssl_certificate_key keyfile ssl_key private_key key_file", "sockets.http.tls.key", ""},
+	{"accesslog access_log access_logfile", "log.access", "write: log { access = true }"},
+	{"errorlog error_log logto logfile log_file daemonize stdout_logfile stderr_logfile redirect_stderr standardoutput standarderror logging", "log.target",
+		"the log is logs/wsgid.log of the app folder; or write: log { target = \"journal\" }"},
+	{"log_maxsize stdout_logfile_maxbytes stderr_logfile_maxbytes", "log.max_size", ""},
+	{"stdout_logfile_backups stderr_logfile_backups log_backupcount", "log.keep", ""},
+	{"loglevel log_level disable_logging", "", "leave it out: what the app logs is its own; requests are logged by: log { access = true }"},
+	{"pidfile pid pid_file safe_pidfile", "", "leave it out: pid files are in pid/ of the app folder"},
+	{"master vacuum die_on_term need_app enable_threads single_interpreter strict no_orphans thunder_lock auto_procname procname proc_name buffer_size post_buffering", "", "leave it out: nothing here needs it"},
+	{"py_autoreload touch_reload autoreload reload watch", "", "leave it out: after a change of code run: wsgid-fleet reload APP"},
+	{"plugin plugins protocol", "", "leave it out: HTTP and mongrel2 are built in; plugin loaders lie in plugins/ of the app folder"},
+	{"healthcheck health_check health_path livenessprobe readinessprobe startupprobe httpget", "health", "write: health { path = \"/healthz\" }"},
+	{"mem memory mem_limit memory_limit memorymax memorylimit", "limits.memory", ""},
+	{"cpus cpuquota cpu_limit", "limits.cpu", ""},
+	{"pids_limit tasksmax", "limits.tasks", ""},
+	{"limitnofile nofile ulimits ulimit minfds max_fd", "limits.open_files", ""},
+	{"limitnproc minprocs", "limits.processes", ""},
+	{"limit_as limitas", "limits.address_space", ""},
+	{"resources requests", "limits", "write: limits { memory = \"1GiB\" }"},
+	{"client_max_body_size limit_post limit_request_body max_request_body_size", "request.max_body", ""},
+	{"keepalive keepalive_timeout http_keepalive so_keepalive", "request.keep_alive_timeout", ""},
+	{"client_header_timeout http_timeout", "request.header_timeout", ""},
+	{"client_body_timeout socket_timeout", "request.body_timeout", ""},
+	{"forwarded_allow_ips proxy_allow_ips set_real_ip_from", "request.trusted_proxies", ""},
+	{"settings django_settings django_settings_module", "django.settings", ""},
+	{"chmod_socket socket_mode", "sockets.http.mode", "of a unix socket"},
+	{"chown_socket socket_owner socket_user", "sockets.http.owner", "of a unix socket"},
+	{"name service_name", "", "an app's name stands behind the word app: app \"NAME\" { … }"},
+	{"server services service apps program_name spec template", "", "each app is a block: app \"NAME\" { … }"},
+}
+
+// peerOf finds the words of another program's name.
+var peerOf = sync.OnceValue(func() map[string]*peerWord {
+	m := map[string]*peerWord{}
+	for i := range peerWords {
+		for name := range strings.FieldsSeq(peerWords[i].names) {
+			m[name] = &peerWords[i]
+		}
+	}
+	return m
+})
+
+// peerHint says what to write instead of a name of another program; empty where
+// the name is none. block is where it was found, value what was written.
+func peerHint(name, value, block string) string {
+	w := peerOf()[strings.ToLower(strings.ReplaceAll(name, "-", "_"))]
+	if w == nil {
+		return ""
+	}
+	if w.home == "" || strings.Contains(w.say, "write: ") {
+		return w.say
+	}
+	a := appspec.Table().Attribute[w.home]
+	if a == nil {
+		return w.say
+	}
+	text := a.Name() + " = " + peerValue(a, value)
+	say := a.Name()
+	if w.say != "" {
+		say += " (" + w.say + ")"
+	}
+	if a.Block() == block {
+		return "here this is " + say + ": write: " + text
+	}
+	home := a.Block()
+	switch {
+	case home == "" && block == topOfFile:
+		home = `app "NAME"`
+	case home == "":
+		return "here this is " + say + " of the app itself: write: " + text
+	case block == topOfFile:
+		home = `app "NAME".` + home
+	}
+	if inner, ok := strings.CutPrefix(home, block+"."); ok && block != "" {
+		home = inner
+	}
+	return "here this is " + say + ": write:\n" + nest(home, text)
+}
+
+var (
+	moduleAttr = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][\w.]*:[A-Za-z_]\w*(\(\))?$`) })
+	plainText  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^("[^"$%\\]*"|[\w.:/-]+)$`) })
+)
+
+// peerValue is a value of another program as our attribute takes it; its example
+// where that cannot be told.
+func peerValue(a *appspec.Attribute, value string) string {
+	text := strings.Trim(value, `"`)
+	_, noNumber := strconv.ParseFloat(text, 64)
+	number := noNumber == nil && text != ""
+	_, example, _ := strings.Cut(a.Written(), " = ")
+	if !plainText().MatchString(value) && a.Path != "wsgi_app" {
+		return example
+	}
+	switch a.Path {
+	case "sockets.http.listen":
+		switch {
+		case text == "80" || text == "443":
+			return appspec.Quote("0.0.0.0:" + text) // for everybody, who else would take these
+		case number:
+			return appspec.Quote("127.0.0.1:" + text)
+		case strings.HasPrefix(text, "/"):
+			return appspec.Quote("unix:" + text)
+		}
+		text = strings.TrimPrefix(strings.TrimPrefix(text, "http://"), "tcp://")
+		if instead, ok := a.Check(text); !ok || text == "" || instead != "" {
+			return example
+		}
+		return appspec.Quote(text)
+	case "wsgi_app":
+		for word := range strings.FieldsSeq(text) {
+			if moduleAttr().MatchString(word) {
+				return appspec.Quote(word)
+			}
+		}
+		if strings.HasSuffix(text, ".py") {
+			return appspec.Quote(strings.TrimSuffix(path.Base(text), ".py") + ":application")
+		}
+		if dotted := strings.Trim(text, "."); checkDotted(dotted) {
+			return appspec.Quote(dotted + ":application")
+		}
+		return example
+	}
+	switch a.Type {
+	case appspec.TypeDuration:
+		if number {
+			return appspec.Quote(text + "s")
+		}
+		if _, err := time.ParseDuration(text); err == nil {
+			return appspec.Quote(text)
+		}
+	case appspec.TypeInt, appspec.TypeFloat:
+		if number {
+			return text
+		}
+	case appspec.TypeBool:
+		if text == "true" || text == "false" {
+			return text
+		}
+	case appspec.TypeSize:
+		if _, err := appspec.ParseSize(text); err == nil && !number { // a plain number may be of MB there
+			return appspec.Quote(text)
+		}
+	case appspec.TypeList:
+		if text != "" && !strings.Contains(text, "*") {
+			return "[" + appspec.Quote(text) + "]"
+		}
+	case appspec.TypeString:
+		if text != "" && len(a.OneOf) == 0 {
+			return appspec.Quote(text)
+		}
+	}
+	return example
+}
+
+// checkDotted tells whether a text is a module's name.
+func checkDotted(s string) bool { _, ok := appspec.CheckModule(s); return ok && s != "" }

@@ -1,0 +1,229 @@
+package hclspec
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/spf13/afero"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+const (
+	examplesDir   = "../../examples/specs"
+	referencePage = examplesDir + "/README.md"
+)
+
+// TestReference fails where the reference page is not what the table says.
+func TestReference(t *testing.T) {
+	want := reference(t)
+	if *update {
+		check(t, os.WriteFile(referencePage, []byte(want), 0o644))
+		return
+	}
+	got, err := os.ReadFile(referencePage)
+	check(t, err)
+	if string(got) != want {
+		t.Errorf("%s is not what the table says: run go generate ./appspec", referencePage)
+	}
+}
+
+// reference writes the page.
+func reference(t *testing.T) string {
+	var b strings.Builder
+	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	p("# The spec language\n")
+	p("This page is written by `go generate ./appspec` from the table that the decoder reads. Do not edit it.\n")
+	p("A spec directory (`--dir`, by default `/etc/wsgid.d`) holds files `*.hcl`, and `*.hcl.json` in HCL's JSON syntax. Each holds any number of")
+	p("`app \"NAME\" { … }` blocks and `locals { … }`, which are of that file alone. `defaults.hcl` may hold one `defaults { … }` block for all apps.")
+	p("Names of apps: small letters, digits, `-` and `_`, at most 63, the first a letter or a digit.\n")
+	p("`wsgid-fleet validate` says what is wrong with a file, where, and what to write instead. An app whose spec is broken keeps running as it is.\n")
+	p("## Examples\n")
+	files, err := filepath.Glob(examplesDir + "/*.hcl*")
+	check(t, err)
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		check(t, err)
+		p("- [%s](%s): %s", filepath.Base(f), filepath.Base(f), firstSentence(string(text)))
+	}
+	p("\n## Values\n")
+	p("- A string stands in double quotes; `${…}` in it is evaluated, `$${` stands for the two signs themselves. `true`, `false` and numbers stand without quotes.")
+	p("- A duration is a string as Go's: `\"500ms\"`, `\"90s\"`, `\"1m30s\"`, `\"2h\"`.")
+	p("- A size is a string with a unit, `\"512MiB\"` or `\"1GB\"`, or a number of bytes.")
+	p("- `null` is as if the attribute were not written.")
+	p("- A block on one line holds one attribute: `workers { count = 2 }`.\n")
+	p("## Defaults\n")
+	p("`defaults { … }` takes every attribute and block of an app but those marked *not in defaults*. Scalars and lists of the app win; `env` and")
+	p("`django.overrides` merge key by key; blocks merge attribute by attribute. While `defaults.hcl` is broken nothing changes in the fleet.\n")
+	p("## What a change costs\n")
+	p("- **live**: the running master takes it over, no process is touched.")
+	p("- **rolling**: new workers are ready before the old ones leave.")
+	p("- **replace**: a new master is ready before the old one drains.\n")
+	p("## Attributes of an app\n")
+	writeRows(p, "")
+	for _, blk := range appspec.Blocks() {
+		p("\n## %s\n", blockTitle(&blk))
+		notes := []string{upperFirst(blk.Doc) + "."}
+		if blk.Many {
+			notes = append(notes, "Any number of them.")
+		}
+		if blk.NoDefaults && !strings.Contains(blk.Path, ".") {
+			notes = append(notes, "*Not in defaults.*")
+		}
+		if !blk.Built {
+			notes = append(notes, "**Not built yet in this version.**")
+		}
+		p("%s", strings.Join(notes, " "))
+		if slices.ContainsFunc(appspec.Attributes(), func(a appspec.Attribute) bool { return a.Block() == blk.Path }) {
+			p("")
+			writeRows(p, blk.Path)
+		}
+	}
+	p("\n## Functions\n")
+	p("| call | gives |")
+	p("|---|---|")
+	for _, f := range functionNames {
+		p("| `%s` | %s |", f.call, f.doc)
+	}
+	p("\nWhat went through `sensitive()` or `file()` is printed as `(sensitive)` by every command, log line, API answer and metric.\n")
+	p("## Checks over all apps\n")
+	p("Two apps of one name, with one app folder (by symlinks too), or with one socket are at fault both, and keep running as they are. Sockets of apps")
+	p("with `enabled = false` are not counted: such an app holds none.")
+	return b.String()
+}
+
+func blockTitle(b *appspec.Block) string {
+	parts := strings.Split(b.Path, ".")
+	return "`" + strings.Join(parts, " { ") + " { … }" + strings.Repeat(" }", len(parts)-1) + "`"
+}
+
+func writeRows(p func(string, ...any), block string) {
+	p("| attribute | type | default | allowed | change | |")
+	p("|---|---|---|---|---|---|")
+	for _, a := range appspec.Attributes() {
+		if a.Block() != block {
+			continue
+		}
+		def := ""
+		if a.Default != "" {
+			def = "`" + a.Default + "`"
+		} else if a.Required {
+			def = "*required*"
+		}
+		doc := upperFirst(a.Doc) + "."
+		if a.NoDefaults && block == "" {
+			doc += " *Not in defaults.*"
+		}
+		if !a.Built {
+			what := "Not built yet in this version."
+			if a.Unbuilt != "" {
+				what = "`" + strings.TrimSuffix(a.Unbuilt, `:`) + "` is not built yet in this version."
+				if strings.HasPrefix(a.Unbuilt, `"`) && !strings.HasSuffix(a.Unbuilt, `"`) {
+					what = "`" + strings.Trim(a.Unbuilt, `"`) + "…` is not built yet in this version."
+				}
+			}
+			doc += " **" + what + "**"
+		}
+		p("| `%s` | %s | %s | %s | %s | %s |", a.Name(), a.Type, def, allowed(&a), a.Disruption, strings.ReplaceAll(doc, "|", `\|`))
+	}
+}
+
+// allowed is the allowed values in words.
+func allowed(a *appspec.Attribute) string {
+	switch {
+	case len(a.OneOf) > 0:
+		return "`" + strings.Join(a.OneOf, "`, `") + "`"
+	case a.Form != "":
+		return a.Form
+	case a.Min == 0 && a.Max == 0:
+		return ""
+	}
+	show := func(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+	switch a.Type {
+	case appspec.TypeDuration:
+		show = showDuration
+	case appspec.TypeSize:
+		show = showSize
+	default:
+	}
+	return strings.ReplaceAll(a.RangeText(show), `"`, "")
+}
+
+func upperFirst(s string) string {
+	if s == "" || s[0] == '`' {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// firstSentence is the first sentence of a file's opening comment.
+func firstSentence(text string) string {
+	var words []string
+	for line := range strings.SplitSeq(text, "\n") {
+		line, ok := strings.CutPrefix(line, "#")
+		if !ok || line == "" {
+			break
+		}
+		words = append(words, strings.TrimSpace(line))
+	}
+	all := strings.Join(words, " ")
+	if all == "" {
+		return "the JSON syntax."
+	}
+	if i := strings.Index(all, ". "); i >= 0 {
+		all = all[:i+1]
+	}
+	return strings.ToLower(all[:1]) + all[1:]
+}
+
+// TestExamples validates each example, and all of them as one directory, in
+// canonical form.
+func TestExamples(t *testing.T) {
+	o := Options{Root: true, Systemd: true, AllBuilt: true, CPUs: 2, LookupEnv: func(string) (string, bool) { return "", false }}
+	fsys := memory(t, map[string]string{
+		"/etc/wsgid.d/secrets/shop/secret_key": "k\n", "/etc/wsgid.d/secrets/shop/db_password": "p\n",
+		"/srv/notes/secret_key": "k\n", "/srv/notes/venv/bin/python3": "",
+	})
+	entries, err := os.ReadDir(examplesDir)
+	check(t, err)
+	var files []string
+	for _, e := range entries {
+		if !IsSpecFile(e.Name()) {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(examplesDir, e.Name()))
+		check(t, err)
+		path := "/etc/wsgid.d/" + e.Name()
+		check(t, afero.WriteFile(fsys, path, text, 0o644))
+		files = append(files, path)
+		if strings.HasSuffix(e.Name(), ".json") {
+			continue
+		}
+		formatted, err := FormatSource(text)
+		if err != nil || string(formatted) != string(text) {
+			t.Errorf("%s is not in canonical form: %v", e.Name(), err)
+		}
+	}
+	for _, path := range files {
+		set := good(t, o.LoadFiles(fsys, path))
+		if len(set.Warnings) > 0 {
+			t.Errorf("%s: %v", path, set.Warnings)
+		}
+		if len(set.Specs) != 1 && filepath.Base(path) != defaultsFile {
+			t.Errorf("%s: apps %v", path, names(set))
+		}
+	}
+	set := good(t, load(t, o, fsys, "/etc/wsgid.d"))
+	if len(set.Specs) != len(files)-1 {
+		t.Errorf("apps %v of %v", names(set), files)
+	}
+	shop := set.Specs["shop"]
+	if !shop.IsSensitive("django.overrides.DATABASES.default.PASSWORD") || !shop.IsSensitive("django.overrides.SECRET_KEY") || !shop.IsSensitive("env.SENTRY_DSN") {
+		t.Errorf("secrets of shop: %v", shop.Sensitive)
+	}
+}

@@ -1,0 +1,78 @@
+package hclspec
+
+import (
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// section reads one body, of either syntax, into its attributes and blocks in
+// the order of the file. Only JSON needs to be told the names: there nothing
+// else tells a block from an attribute. Names it does not know come out as
+// attributes.
+func (f *file) section(body hcl.Body, blockNames []string) ([]*hcl.Attribute, []*hcl.Block, hcl.Diagnostics) {
+	var attrs []*hcl.Attribute
+	var found []*hcl.Block
+	if b, ok := body.(*hclsyntax.Body); ok {
+		for _, a := range b.Attributes {
+			attrs = append(attrs, a.AsHCLAttribute())
+		}
+		for _, inner := range b.Blocks {
+			found = append(found, inner.AsHCLBlock())
+		}
+		sortAttributes(attrs)
+		return attrs, found, nil
+	}
+
+	schema := &hcl.BodySchema{}
+	for _, name := range blockNames {
+		var labels []string
+		if name == "app" {
+			labels = []string{"name"}
+		}
+		schema.Blocks = append(schema.Blocks, hcl.BlockHeaderSchema{Type: name, LabelNames: labels})
+	}
+	all, diags := body.JustAttributes()
+	if diags.HasErrors() {
+		return nil, nil, f.explainMembers(diags)
+	}
+	for name, a := range all {
+		if !slices.Contains(blockNames, name) {
+			attrs = append(attrs, a)
+			continue
+		}
+		// A block given as a number or a string is left for the caller, who knows
+		// what to write instead.
+		if v, _ := a.Expr.Value(nil); !v.IsNull() && v.Type().IsPrimitiveType() {
+			attrs = append(attrs, a)
+			schema.Blocks = slices.DeleteFunc(schema.Blocks, func(b hcl.BlockHeaderSchema) bool { return b.Type == name })
+		}
+	}
+	content, _, diags := body.PartialContent(schema)
+	sortAttributes(attrs)
+	return attrs, content.Blocks, f.explainMembers(diags)
+}
+
+func sortAttributes(attrs []*hcl.Attribute) {
+	sort.Slice(attrs, func(i, j int) bool { return attrs[i].NameRange.Start.Byte < attrs[j].NameRange.Start.Byte })
+}
+
+// explainMembers says what is wrong with a JSON value that is to be a body: it
+// is no object, or has a name twice.
+func (f *file) explainMembers(diags hcl.Diagnostics) hcl.Diagnostics {
+	out := explainJSON(diags)
+	for _, d := range out {
+		if d.Subject == nil || d.Subject.Start.Byte < 0 || d.Subject.End.Byte > len(f.src) || d.Subject.Start.Byte >= d.Subject.End.Byte {
+			continue
+		}
+		if text := string(f.src[d.Subject.Start.Byte:d.Subject.End.Byte]); text[0] == '"' && len(text) > 2 {
+			d.Summary, d.Detail = strings.Trim(text, `"`)+" is set twice", "remove one"
+		} else {
+			d.Summary, d.Detail = "here stands no object", `write an object: { "NAME": VALUE }`
+		}
+	}
+	return out
+}
