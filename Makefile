@@ -40,14 +40,24 @@ build: deps-build ## build wsgid-fleet and wsgid into bin/
 demo: deps-demo build ## run the three apps of examples/quickstart until Ctrl-C
 	@examples/quickstart/run
 
+# go test, and at its end one line with the tests that were left out, and why.
+GOTEST = GO='$(GO)' $(GO) run ./.ci/gotest
+
+# What starts no master, Python, mongrel2 or container: each harness leaves its
+# test out with -short, so that a new test is here by itself. The time limit,
+# for each package, keeps it so.
+.PHONY: unit
+unit: ## the tests that start no processes: half a minute, no root, nothing to install
+	$(GOTEST) -short -timeout 60s ./... ./.ci/gotest
+
 .PHONY: test
 test: deps-test build ## everything CI checks
 	find runner examples -name '*.py' -print0 | xargs -0 -r $(PYTHON) -c 'import ast, sys; [ast.parse(open(f, encoding="utf-8").read(), f, feature_version=(3, 8)) for f in sys.argv[1:]]'
 	find runner examples -name '*.py' -print0 | xargs -0 -r $(PYTHON) -m pyflakes
-	@unformatted=$$(gofmt -l appspec cmd fleet runner); test -z "$$unformatted" || { printf 'not formatted: %s\n' $$unformatted >&2; exit 1; }
-	$(GO) vet ./...
+	@unformatted=$$(gofmt -l .ci appspec cmd fleet runner); test -z "$$unformatted" || { printf 'not formatted: %s\n' $$unformatted >&2; exit 1; }
+	$(GO) vet ./... ./.ci/gotest
 	$(GO) test -race -timeout 20m $(RACE)
-	$(GO) test -timeout 40m ./...
+	$(GOTEST) -timeout 40m ./... ./.ci/gotest
 
 .PHONY: lint
 lint: deps-build $(CACHE)/bin/golangci-lint-$(LINT) ## golangci-lint with .golangci.yml

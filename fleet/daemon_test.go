@@ -36,6 +36,9 @@ def app(environ, start_response):
 // app makes the folder of a real app with that module m.
 func (f *fleetDir) app(name, code string) {
 	f.t.Helper()
+	if testing.Short() {
+		f.t.Skip("starts masters and Python workers")
+	}
 	dir := filepath.Join(f.path(name), "app")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		f.t.Fatal(err)
@@ -158,6 +161,9 @@ func (f *fleetDir) daemon(o Options, change ...func(*Daemon)) (stop func()) {
 // child runs a daemon as a process of its own, to be killed.
 func (f *fleetDir) child() *exec.Cmd {
 	f.t.Helper()
+	if testing.Short() {
+		f.t.Skip("starts a daemon")
+	}
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), daemonEnv+"="+f.dir+"\n"+f.state)
 	var log bytes.Buffer
@@ -655,6 +661,9 @@ func TestADaemonThatHangs(t *testing.T) {
 }
 
 func TestAThousandFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds: thousands of apps")
+	}
 	f := newFleetDir(t)
 	m := newFakeMachine()
 	lines := make(chan string, 10000)

@@ -240,7 +240,7 @@ func TestImportSaysWhy(t *testing.T) {
 
 func TestImportRootsFolder(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root owns root's folders; the note is all there is to it")
+		t.Skip("needs root: only root owns root's folders; the note is all there is to it")
 	}
 	path := filepath.Join(t.TempDir(), "blog")
 	if err := os.MkdirAll(filepath.Join(path, "app"), 0o755); err != nil {

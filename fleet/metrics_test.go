@@ -278,6 +278,9 @@ func TestMetricsAddress(t *testing.T) {
 
 // A thousand apps, some of which do not answer, in one scrape.
 func TestMetricsOfManyApps(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds: thousands of apps")
+	}
 	f := newFleetDir(t)
 	m := newFakeMachine()
 	m.behave = func(*appspec.Spec) (runner.Status, error) {

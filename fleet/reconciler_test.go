@@ -423,6 +423,9 @@ func TestAPauseIsNoEnd(t *testing.T) {
 }
 
 func TestSlowAppsHoldNobodyUp(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds: waits for time limits")
+	}
 	f, m := newFleetDir(t), newFakeMachine()
 	r := fakeReconciler(t, f, m)
 	const slow = 50

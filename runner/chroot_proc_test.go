@@ -58,7 +58,7 @@ type procAnswer struct {
 func needsRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("chroot needs root")
+		t.Skip("needs root: chroot does")
 	}
 }
 

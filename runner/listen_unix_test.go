@@ -138,7 +138,7 @@ func TestRemoveSocket(t *testing.T) {
 func appOwned(t *testing.T) (spec *appspec.Spec, run, secret string, dead os.FileInfo) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("only root can act on what is another user's")
+		t.Skip("needs root: only root can act on what is another user's")
 	}
 	spec, _ = unixSpec(t)
 	spec.User, spec.Group = "www-data", "www-data"

@@ -59,6 +59,12 @@ var liveValues = map[string][]func(*appspec.Spec){
 	"request.body_timeout":       live(func(s *appspec.Spec, d appspec.Duration) { s.Request.BodyTimeout = d }, time.Minute, 20*time.Second),
 	"request.keep_alive_timeout": live(func(s *appspec.Spec, d appspec.Duration) { s.Request.KeepAliveTimeout = d }, time.Minute, 20*time.Second),
 	"request.trusted_proxies":    live(func(s *appspec.Spec, l []string) { s.Request.TrustedProxies = l }, nil, []string{"127.0.0.0/8"}),
+	"request.trusted_headers":    live(func(s *appspec.Spec, l []string) { s.Request.TrustedHeaders = l }, []string{"x-forwarded-for"}, nil),
+	"request.response_buffer":    live(func(s *appspec.Spec, n appspec.Size) { s.Request.ResponseBuffer = n }, 64<<20, 1<<20),
+	"request.spool":              live(func(s *appspec.Spec, n appspec.Size) { s.Request.Spool = n }, 1<<30, 0),
+	"request.min_rate":           live(func(s *appspec.Spec, n appspec.Size) { s.Request.MinRate = n }, 1<<10, 0),
+
+	"server_header": live(func(s *appspec.Spec, b bool) { s.ServerHeader = b }, true, false),
 
 	"health.path": {
 		func(s *appspec.Spec) { s.Health = nil },

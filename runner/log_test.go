@@ -383,7 +383,7 @@ func TestFullDevice(t *testing.T) {
 // A real file system without room, where we may mount one.
 func TestFullDisk(t *testing.T) {
 	if os.Geteuid() != 0 {
-		return // TestFullDevice is the same without a mount
+		t.Skip("needs root, to mount; TestFullDevice is the same without a mount")
 	}
 	b := newLogBed(t, nil)
 	logs := filepath.Join(b.dir, "logs")

@@ -75,6 +75,9 @@ func debugging(s *appspec.Spec) { s.Debug = true }
 // newTestApp makes the folder of an app whose module app.py holds code.
 func newTestApp(t *testing.T, code string, change func(*appspec.Spec)) *testApp {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts masters and Python workers")
+	}
 	base, err := os.MkdirTemp("", "w")
 	if err != nil {
 		t.Fatal(err)

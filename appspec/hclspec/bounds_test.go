@@ -149,6 +149,9 @@ app "app%d" {
 }
 
 func TestManyApps(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds: thousands of apps")
+	}
 	if set := good(t, load(t, testOptions(), many(t, 10000, true), "/etc/wsgid.d")); len(set.Specs) != 10000 {
 		t.Errorf("%d apps", len(set.Specs))
 	}

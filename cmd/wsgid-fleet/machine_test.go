@@ -42,8 +42,11 @@ exec systemd-nspawn --quiet -D "$1/root" --register=no --keep-unit --private-net
 // bootMachine boots one and waits until it is up. It goes down with the test.
 func bootMachine(t *testing.T) *machine {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a container")
+	}
 	if os.Geteuid() != 0 {
-		t.Skip("only root can boot a container; package fleet tests the same protocols without one")
+		t.Skip("needs root: only root can boot a container; package fleet tests the same protocols without one")
 	}
 	self, err := os.Executable()
 	if err != nil {

@@ -41,8 +41,11 @@ me status --dir $BASE/specs
 `
 
 func TestOrdinaryUserBesideRootsFleet(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts masters and Python workers")
+	}
 	if os.Geteuid() != 0 {
-		t.Fatal("this test runs root's fleet: run it as root")
+		t.Skip("needs root: it runs root's fleet")
 	}
 	base, err := os.MkdirTemp("/tmp", "w")
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // there for a moment: it makes nobody root, and stops nobody else's masters.
 func TestLinkOfAnAppsUserChoosesNoUser(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("an ordinary user chooses no user")
+		t.Skip("needs root: an ordinary user chooses no user")
 	}
 	dir := t.TempDir()
 	roots, site := filepath.Join(dir, "roots"), filepath.Join(dir, "site")

@@ -63,6 +63,9 @@ func newSite(t *testing.T) *site {
 // newApp is a site with an application that says hello.
 func newApp(t *testing.T) *site {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts masters and Python workers")
+	}
 	s := newSite(t)
 	s.ok("init")
 	s.write("app/hello.py", `

@@ -393,7 +393,7 @@ func TestUntrustedStateDirectory(t *testing.T) {
 // A folder of root's runs as root, with a warning.
 func TestRootsFolder(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can; an ordinary user's apps run as himself, see TestLife")
+		t.Skip("needs root: only root can; an ordinary user's apps run as himself, see TestLife")
 	}
 	s := newSite(t)
 	s.ok("init")

@@ -31,7 +31,7 @@ func mountTmpfs(t *testing.T, options string) string {
 
 func TestFullDisk(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can mount; TestBrokenDisk goes the same way")
+		t.Skip("needs root: only root can mount; TestBrokenDisk goes the same way")
 	}
 	dir := mountTmpfs(t, "size=64k")
 	s := specAt(filepath.Join(dir, "blog"))
@@ -61,7 +61,7 @@ func TestFullDisk(t *testing.T) {
 
 func TestReadOnlyDisk(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can mount; TestBrokenDisk goes the same way")
+		t.Skip("needs root: only root can mount; TestBrokenDisk goes the same way")
 	}
 	dir := mountTmpfs(t, "size=1m")
 	s := specAt(filepath.Join(dir, "blog"))
@@ -92,7 +92,7 @@ func TestReadOnlyDisk(t *testing.T) {
 // the log has another place.
 func TestReadOnlyImage(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can mount")
+		t.Skip("needs root: only root can mount")
 	}
 	dir := mountTmpfs(t, "size=1m")
 	s := specAt(filepath.Join(dir, "blog"))

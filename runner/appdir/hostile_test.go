@@ -172,7 +172,7 @@ func TestFolderInTheWayOfAFile(t *testing.T) {
 
 func TestPlantedDevice(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can make a device; TestPlantedFIFOsAndFiles goes the same way")
+		t.Skip("needs root: only root can make a device; TestPlantedFIFOsAndFiles goes the same way")
 	}
 	s := testSpec(t)
 	mustRepair(t, s)
@@ -236,7 +236,7 @@ func TestAppFolderBehindALink(t *testing.T) {
 // parents.
 func TestUntrustedLinkToTheAppFolder(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root has to beware; an ordinary user's rights bind him")
+		t.Skip("needs root: only root has to beware; an ordinary user's rights bind him")
 	}
 	dir, unharmed := outside(t)
 	home := tempDir(t)

@@ -77,7 +77,7 @@ func TestResolveOwnerSaysWhy(t *testing.T) {
 
 func TestResolveOwnerFromTheFolder(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can give a folder away; the rest of the rule is tested above")
+		t.Skip("needs root: only root can give a folder away; the rest of the rule is tested above")
 	}
 	s := bareSpec(t)
 	if err := os.Mkdir(s.Path, 0o755); err != nil {

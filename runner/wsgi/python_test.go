@@ -14,6 +14,9 @@ import (
 // it prints as JSON.
 func python(t *testing.T, script string, items [][]byte, result any) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts Python")
+	}
 	var in bytes.Buffer
 	for _, e := range items {
 		_ = binary.Write(&in, binary.LittleEndian, uint32(len(e)))

@@ -31,8 +31,11 @@ func (a account) root() bool { return a.cred == nil && os.Geteuid() == 0 }
 // not root, as the user it is.
 func asEach(t *testing.T, test func(t *testing.T, who account)) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts masters and Python workers")
+	}
 	if os.Geteuid() != 0 {
-		t.Log("the suite is not root: only the ordinary user's half runs")
+		t.Run("root", func(t *testing.T) { t.Skip("needs root") })
 		t.Run("user", func(t *testing.T) { test(t, account{name: "user"}) })
 		return
 	}
@@ -77,6 +80,9 @@ type bed struct {
 
 func newBed(t *testing.T, who account) *bed {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts masters and Python workers")
+	}
 	needKit(t)
 	dir, err := os.MkdirTemp("/tmp", "w")
 	if err != nil {

@@ -35,6 +35,9 @@ func testMain(m *testing.M) int {
 // needKit makes the kit for the first test that needs it.
 func needKit(t *testing.T) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts masters and Python workers")
+	}
 	if err := buildKit(); err != nil {
 		t.Fatal(err)
 	}

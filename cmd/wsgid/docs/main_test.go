@@ -83,6 +83,9 @@ var needKit = sync.OnceValue(func() error {
 // that is root.
 func asEach(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts masters and Python workers")
+	}
 	if err := needKit(); err != nil {
 		t.Fatal(err)
 	}

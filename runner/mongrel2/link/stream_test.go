@@ -309,6 +309,9 @@ func (s *server) got(id int) (count int, closed bool, all []byte) {
 // TestMessagesOfAResponse: none takes more than fifteen, however it is made;
 // one that is there as a whole takes one.
 func TestMessagesOfAResponse(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds: thousands of messages")
+	}
 	t.Parallel()
 	s := newServer(t)
 	m := newMailbox()

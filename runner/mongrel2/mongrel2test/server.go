@@ -64,6 +64,9 @@ type Server struct {
 // port accepts.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts mongrel2")
+	}
 	for _, tool := range []string{"mongrel2", "m2sh"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Fatalf("this test needs mongrel2 (package mongrel2-core): %v", err)

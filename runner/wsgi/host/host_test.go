@@ -179,6 +179,9 @@ func TestCompile(t *testing.T) {
 // WSGID_TEST_PYTHONS (a list like PATH, of programs).
 func pythons(t *testing.T) map[string]string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts Python")
+	}
 	candidates := filepath.SplitList(os.Getenv("WSGID_TEST_PYTHONS"))
 	dirs := append(filepath.SplitList(os.Getenv("PATH")), "/usr/bin", "/usr/local/bin", "/opt/python/bin")
 	name := regexp.MustCompile(`^python3(\.\d+)?$`)

@@ -15,6 +15,9 @@ import (
 // An interpreter that cannot run workers says so itself, so that the operator
 // reads it wherever a failure to start is shown.
 func TestUnfitPython(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts Python")
+	}
 	const next = ", and workers need CPython 3.8 or newer"
 	disguise := func(as string) string {
 		path := filepath.Join(t.TempDir(), "python")

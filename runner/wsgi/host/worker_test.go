@@ -44,6 +44,9 @@ func TestMain(m *testing.M) {
 
 func hostDir(t testing.TB) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts Python")
+	}
 	dir, err := extracted()
 	if err != nil {
 		t.Fatal(err)
