@@ -80,6 +80,7 @@ func (c *converter) convert(v cty.Value) {
 		c.hidden = true
 		c.setting.secrets = append(c.setting.secrets, "")
 	}
+	c.keysTwice()
 	switch c.attr.Type {
 	case appspec.TypeString:
 		c.text(whole)
@@ -282,6 +283,35 @@ func (c *converter) itemRange(i int) hcl.Range {
 	return c.expr.Range()
 }
 
+// keysTwice finds keys that stand twice in an object that is written out: in native
+// syntax HCL takes the last one without a word (hcl/v2 2.25.0).
+func (c *converter) keysTwice() {
+	whole, ok := c.expr.(hclsyntax.Node)
+	if !ok {
+		return
+	}
+	_ = hclsyntax.VisitAll(whole, func(node hclsyntax.Node) hcl.Diagnostics {
+		o, ok := node.(*hclsyntax.ObjectConsExpr)
+		if !ok {
+			return nil
+		}
+		first := make(map[string]int, len(o.Items))
+		for _, item := range o.Items {
+			k, diags := item.KeyExpr.Value(nil)
+			if diags.HasErrors() || k.IsMarked() || !k.IsKnown() || k.IsNull() || k.Type() != cty.String {
+				continue
+			}
+			key := k.AsString()
+			if line, twice := first[key]; twice {
+				c.fault(item.KeyExpr.Range(), appspec.Quote(key)+" is defined twice in "+c.attr.Name(), "the first is on line "+strconv.Itoa(line)+": keep one of the two")
+				continue
+			}
+			first[key] = item.KeyExpr.Range().Start.Line
+		}
+		return nil
+	})
+}
+
 // keyRange is the place of a value of an object that is written out.
 func (c *converter) keyRange(key string) hcl.Range {
 	if o, ok := c.expr.(*hclsyntax.ObjectConsExpr); ok {
@@ -323,6 +353,9 @@ func (c *converter) mapping(v cty.Value) {
 		switch {
 		case k == "" || strings.ContainsAny(k, "=\x00"):
 			c.fault(rng, name+" cannot have the name "+appspec.Quote(k), "the name of an environment variable is not empty and has no =")
+			continue
+		case k == "//":
+			c.fault(rng, name+" cannot have the name \"//\"", "in JSON syntax \"//\" is a comment only beside attributes and blocks, in a value it is data: move the comment")
 			continue
 		case e.IsNull():
 			c.setting.nulls = append(c.setting.nulls, k)
@@ -381,6 +414,10 @@ func (c *converter) object(v cty.Value) {
 		return
 	}
 	object, _ := value.(map[string]any)
+	if _, comment := object["//"]; comment {
+		c.fault(c.expr.Range(), c.attr.Name()+" cannot have the name \"//\"", "in JSON syntax \"//\" is a comment only beside attributes and blocks, in a value it is data: move the comment")
+		return
+	}
 	if all {
 		c.setting.secrets = c.setting.secrets[:0]
 		for k := range object {

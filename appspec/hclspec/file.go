@@ -59,6 +59,7 @@ func (o Options) readSpecFile(fsys afero.Fs, path string) *file {
 		f.fault(hcl.Range{Filename: path}, err.Error(), "a spec is not that complicated: is this another file?")
 		return f
 	}
+	f.composed()
 	body := f.parse()
 	if f.diags.HasErrors() {
 		return f

@@ -196,6 +196,9 @@ func envFunc(o Options) function.Function {
 				if at, what := badText([]byte(v)); at >= 0 {
 					return cty.NilVal, function.NewArgErrorf(0, "the variable %s holds %s", name, what)
 				}
+				if err := unchanged(v); err != nil {
+					return cty.NilVal, function.NewArgErrorf(0, "cannot use the variable %s: %w", name, err)
+				}
 				return cty.StringVal(v), nil
 			}
 			if len(args) == 2 {
@@ -224,6 +227,9 @@ func fileFunc(o Options, fsys afero.Fs, dir string) function.Function {
 			}
 			if at, what := badText(text); at >= 0 {
 				return cty.NilVal, function.NewArgErrorf(0, "cannot read %s: it holds %s at byte %d", name, what, at)
+			}
+			if err := unchanged(string(text)); err != nil {
+				return cty.NilVal, function.NewArgErrorf(0, "cannot use %s: %w", name, err)
 			}
 			return cty.StringVal(string(text)).Mark(secret), nil
 		},
