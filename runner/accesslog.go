@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -125,12 +126,12 @@ func equalFold(b []byte, lower string) bool {
 // to the log's writer in batches.
 type accessLog struct {
 	log   *appLog
-	loop  *loop
+	loop  *evloop.Loop
 	app   string
 	on    atomic.Bool // read by the ingresses' goroutines too
 	json  bool
 	batch *logEntry
-	timer timer
+	timer evloop.Timer
 
 	base   int64 // loop time 0 in nanoseconds of the wall clock
 	second int64 // of the wall clock, which the texts below are of
@@ -139,9 +140,9 @@ type accessLog struct {
 	zone   []byte
 }
 
-func newAccessLog(l *loop, log *appLog, app string) *accessLog {
+func newAccessLog(l *evloop.Loop, log *appLog, app string) *accessLog {
 	a := &accessLog{log: log, loop: l, app: app}
-	a.timer.f = a.flush
+	a.timer.Do = a.flush
 	return a
 }
 
@@ -172,7 +173,7 @@ func (a *accessLog) write(n *accessNote, status int, sent, ns int64, worker int)
 	}
 	if a.batch == nil {
 		a.batch = &logEntry{kind: kindAccess, text: a.log.buffer()}
-		a.loop.set(&a.timer, accessDelay)
+		a.loop.Set(&a.timer, accessDelay)
 	}
 	e := a.batch
 	a.clock()
@@ -194,19 +195,19 @@ func (a *accessLog) flush() {
 		return
 	}
 	a.batch = nil
-	a.loop.clear(&a.timer)
+	a.loop.Clear(&a.timer)
 	a.log.put(e)
 }
 
 // clock renews the texts of the time when its second has passed.
 func (a *accessLog) clock() {
-	if a.second != 0 && (a.base+a.loop.now)/1e9 == a.second {
+	if a.second != 0 && (a.base+a.loop.Now())/1e9 == a.second {
 		return
 	}
 	// Read anew each second: the wall clock may have been set.
 	now := time.Now()
-	a.base = now.UnixNano() - int64(time.Since(a.loop.base))
-	a.second = (a.base + a.loop.now) / 1e9
+	a.base = now.UnixNano() - a.loop.Elapsed()
+	a.second = (a.base + a.loop.Now()) / 1e9
 	t := time.Unix(a.second, 0)
 	a.clf = t.AppendFormat(a.clf[:0], " - - [02/Jan/2006:15:04:05 -0700] \"")
 	a.iso = t.AppendFormat(a.iso[:0], "2006-01-02T15:04:05")
@@ -251,7 +252,7 @@ func (a *accessLog) appendCombined(dst []byte, n *accessNote, status int, sent, 
 func (a *accessLog) appendJSON(dst []byte, n *accessNote, status int, sent, ns int64, worker int) []byte {
 	dst = append(dst, `{"time":"`...)
 	dst = append(dst, a.iso...)
-	us := max(a.base+a.loop.now-a.second*1e9, 0) / 1e3
+	us := max(a.base+a.loop.Now()-a.second*1e9, 0) / 1e3
 	dst = append(dst, '.')
 	dst = appendPadded(dst, us, 6)
 	dst = append(dst, a.zone...)
@@ -380,7 +381,7 @@ func (p *pool) answered(x *exchange, ns int64) {
 	if x.status == 0 {
 		x.status = StatusClientGone
 	}
-	p.stats.answered(p.loop.now, ns, x.status)
+	p.stats.answered(p.loop.Now(), ns, x.status)
 	if x.access.noted {
 		p.access.write(&x.access, x.status, x.sent, ns, x.worker)
 	}

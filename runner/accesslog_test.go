@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -194,8 +195,17 @@ func TestClientGoneAndCurrentRequest(t *testing.T) {
 	})
 }
 
+func testLoop(t testing.TB) *evloop.Loop {
+	t.Helper()
+	l, err := evloop.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
 func TestAccessFields(t *testing.T) {
-	l := &loop{base: time.Now()}
+	l := testLoop(t)
 	log := &appLog{entries: make(chan *logEntry, 10), spare: make(chan []byte, 1)}
 	al := newAccessLog(l, log, "blog")
 	r := wsgi.Request{Method: []byte("GET"), Path: []byte("/" + strings.Repeat("p", 10_000)), Proto: "HTTP/1.1",
@@ -226,7 +236,7 @@ func TestAccessFields(t *testing.T) {
 
 // Noting and writing a request costs no allocation.
 func TestAccessAllocations(t *testing.T) {
-	l := &loop{base: time.Now()}
+	l := testLoop(t)
 	log := &appLog{entries: make(chan *logEntry, 1000), spare: make(chan []byte, 1)}
 	al := newAccessLog(l, log, "blog")
 	for _, json := range []bool{false, true} {
@@ -289,7 +299,7 @@ func BenchmarkStats(b *testing.B) {
 }
 
 func BenchmarkAccess(b *testing.B) {
-	l := &loop{base: time.Now()}
+	l := testLoop(b)
 	log := &appLog{entries: make(chan *logEntry, 1), spare: make(chan []byte, 1)}
 	al := newAccessLog(l, log, "blog")
 	var n accessNote

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 )
 
 // children watches over processes by SIGCHLD. That a worker has ended is told
@@ -18,13 +20,13 @@ type children struct {
 	pool  *pool
 	own   map[int]bool // started by us or handed to us by a template, and not yet reaped
 	asked int          // processes that others of us wait for
-	later timer
+	later evloop.Timer
 }
 
 func (c *children) init(p *pool) {
 	c.pool = p
 	c.own = map[int]bool{}
-	c.later.f = c.onChild
+	c.later.Do = c.onChild
 }
 
 // onChild is called after SIGCHLD.
@@ -45,7 +47,7 @@ func (c *children) onChild() {
 	}
 	if starting {
 		// Among our children may be one that the spawner has not told us of yet.
-		p.loop.setBy(&c.later, p.loop.now+int64(time.Second))
+		p.loop.SetBy(&c.later, p.loop.Now()+int64(time.Second))
 		return
 	}
 	for _, pid := range childrenOf("/proc/self/task") {

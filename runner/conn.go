@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
@@ -84,11 +85,11 @@ func (c *conn) until(d time.Duration) {
 		c.deadline = 0
 		return
 	}
-	c.deadline = f.loop.now + int64(d)
-	f.loop.setBy(&f.sweep, c.deadline)
+	c.deadline = f.loop.Now() + int64(d)
+	f.loop.SetBy(&f.sweep, c.deadline)
 }
 
-func (c *conn) onEvents(events uint32) {
+func (c *conn) OnEvents(events uint32) {
 	if events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 		c.close()
 		return
@@ -123,10 +124,10 @@ func (c *conn) pump() {
 	f := c.front
 	for reads := 0; c.readable && !c.leaving() && (c.state == connHead || c.state == connBody || c.state == connLinger); reads++ {
 		if reads == pumpReads {
-			f.loop.post(c.pump)
+			f.loop.Post(c.pump)
 			break
 		}
-		n, errno := rawRead(c.fd, f.rbuf)
+		n, errno := evloop.Read(c.fd, f.rbuf)
 		if errno == syscall.EINTR {
 			continue
 		}
@@ -255,7 +256,7 @@ func (c *conn) takeHead(data []byte) int {
 	c.state = connBody
 	c.until(f.spec.Request.BodyTimeout.D())
 	if r.Expect100 && len(data) == n {
-		_, _ = rawSend(c.fd, []byte(http1.Continue))
+		_, _ = evloop.Send(c.fd, []byte(http1.Continue))
 	}
 	if r.Chunked {
 		c.headBuf = append(c.headBuf[:0], data[:n]...)
@@ -402,7 +403,7 @@ func (c *conn) close() {
 	c.state = connClosed
 	c.out.Close()
 	c.throttled.resume()
-	c.front.loop.forget(c.fd)
+	c.front.loop.Forget(c.fd)
 	_ = unix.Close(c.fd)
 	delete(c.front.conns, c)
 	c.in, c.bodyBuf, c.headBuf = nil, nil, nil

@@ -19,12 +19,12 @@ func (c *conn) holdWorker() {
 }
 
 // press has the rates of all clients looked at sooner: there is no room for more.
-func (f *front) press() { f.loop.setBy(&f.pressure, f.loop.now+int64(sweepEvery)) }
+func (f *front) press() { f.loop.SetBy(&f.pressure, f.loop.Now()+int64(sweepEvery)) }
 
 func (f *front) onPressure() {
 	for c := range f.conns {
 		if c.watched > 0 {
-			c.until(max(c.rateWindow()-time.Duration(f.loop.now-c.watched), time.Millisecond))
+			c.until(max(c.rateWindow()-time.Duration(f.loop.Now()-c.watched), time.Millisecond))
 		}
 	}
 }
@@ -34,7 +34,7 @@ func (c *conn) watch() {
 	if c.watched > 0 || c.state == connClosed || c.out.Empty() {
 		return
 	}
-	c.watched = max(c.front.loop.now, 1)
+	c.watched = max(c.front.loop.Now(), 1)
 	c.took = c.taken()
 	c.until(c.rateWindow())
 }
@@ -57,7 +57,7 @@ func (c *conn) taken() int64 {
 // one that is too slow.
 func (c *conn) judge() {
 	f := c.front
-	rate, since := int64(f.spec.Request.MinRate), time.Duration(f.loop.now-c.watched)
+	rate, since := int64(f.spec.Request.MinRate), time.Duration(f.loop.Now()-c.watched)
 	if c.watched == 0 || since < c.rateWindow() {
 		since = 0 // the deadline was another one's
 	}
@@ -72,5 +72,5 @@ func (c *conn) judge() {
 		c.watch()
 		return
 	}
-	c.until(c.rateWindow() - time.Duration(f.loop.now-c.watched))
+	c.until(c.rateWindow() - time.Duration(f.loop.Now()-c.watched))
 }

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
@@ -198,7 +199,7 @@ func (c *conn) next() {
 	}
 	c.state = connHead
 	c.begun = false
-	c.idleSince = c.front.loop.now
+	c.idleSince = c.front.loop.Now()
 	if c.leaving() {
 		if !c.inPump { // which gives it away when it has kept what it read
 			c.front.heir.give(c)
@@ -218,9 +219,9 @@ func (c *conn) write(a, b []byte) {
 		var n int
 		var errno syscall.Errno
 		if len(b) > 0 {
-			n, errno = rawSendv(c.fd, a, b)
+			n, errno = evloop.Sendv(c.fd, a, b)
 		} else {
-			n, errno = rawSend(c.fd, a)
+			n, errno = evloop.Send(c.fd, a)
 		}
 		switch {
 		case errno == 0 && n == len(a)+len(b):
@@ -264,7 +265,7 @@ const flushMost = 8 << 20
 func (c *conn) flush() {
 	for sent := 0; !c.out.Empty(); {
 		if sent >= flushMost {
-			c.front.loop.post(func() {
+			c.front.loop.Post(func() {
 				if !c.out.Empty() {
 					c.flush()
 				}

@@ -242,18 +242,18 @@ func (s *controlServer) answer(c *net.UnixConn, req *controlRequest, fds []int) 
 			m.log.useStderr(fds[0])
 			fds = fds[1:]
 		}
-		m.loop.call(func() { m.update(req.Spec, req.Generation, req.Rolling) })
+		m.loop.Call(func() { m.update(req.Spec, req.Generation, req.Rolling) })
 	case "reload":
 		m.log.reopen()
-		m.loop.call(func() { m.pool.rollTo(m.spec, "reload") })
+		m.loop.Call(func() { m.pool.rollTo(m.spec, "reload") })
 	case "scale":
-		m.loop.call(func() { m.pool.scale(req.Min, req.Max) })
+		m.loop.Call(func() { m.pool.scale(req.Min, req.Max) })
 	case "retry":
-		m.loop.call(m.pool.retryNow)
+		m.loop.Call(m.pool.retryNow)
 	case "drain":
-		m.loop.call(func() { m.handOver(req.Successor) })
+		m.loop.Call(func() { m.handOver(req.Successor) })
 	case "listeners":
-		m.loop.call(func() {
+		m.loop.Call(func() {
 			for _, ln := range m.front.listeners {
 				fd, err := unix.FcntlInt(uintptr(ln.fd), unix.F_DUPFD_CLOEXEC, 0)
 				if err != nil {
@@ -294,7 +294,7 @@ func (s *controlServer) status(c *net.UnixConn, since uint64) (st Status) {
 	}
 	for {
 		var wait chan struct{}
-		alive := s.m.loop.call(func() {
+		alive := s.m.loop.Call(func() {
 			if st = s.m.status(); since > 0 && st.Version <= since {
 				wait = make(chan struct{})
 				s.m.waiters = append(s.m.waiters, wait)
@@ -307,7 +307,7 @@ func (s *controlServer) status(c *net.UnixConn, since uint64) (st Status) {
 		case <-wait:
 		case <-gone:
 			return st
-		case <-s.m.loop.done:
+		case <-s.m.loop.Done():
 			return st
 		}
 	}

@@ -11,8 +11,8 @@
 // # The loop
 //
 // All state of a master (connections, pool, workers, timers) belongs to one
-// goroutine, the loop, which waits in epoll_wait for sockets, worker slots and
-// pidfds. Other goroutines (control socket, spawner, TLS, mongrel2, log) hand
+// goroutine, the loop (package evloop), which waits in epoll_wait for sockets,
+// worker slots and pidfds. Other goroutines (control socket, spawner, TLS, mongrel2, log) hand
 // it work with Loop.Post and never touch that state.
 //
 // # The way of a request

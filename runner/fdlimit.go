@@ -58,7 +58,7 @@ func isExhausted(err error) bool {
 // connections that have been idle longest were closed.
 func (f *front) crowded() bool {
 	f.fds.measure(&f.spec.Workers)
-	fd, err := unix.FcntlInt(uintptr(f.loop.epfd), unix.F_DUPFD_CLOEXEC, 0)
+	fd, err := unix.FcntlInt(uintptr(f.loop.Descriptor()), unix.F_DUPFD_CLOEXEC, 0)
 	if err == nil {
 		_ = unix.Close(fd)
 		if !f.fds.kept(fd) {
@@ -72,7 +72,7 @@ func (f *front) crowded() bool {
 func (f *front) shedIdle() int {
 	var idle []*conn
 	for c := range f.conns {
-		if c.state == connHead && !c.begun && len(c.in) == 0 && f.loop.now-c.idleSince >= shedAge {
+		if c.state == connHead && !c.begun && len(c.in) == 0 && f.loop.Now()-c.idleSince >= shedAge {
 			idle = append(idle, c)
 		}
 	}
@@ -93,9 +93,9 @@ func (f *front) shedIdle() int {
 
 // mayTell tells that nothing was said of a matter for a minute.
 func (f *front) mayTell(last *int64) bool {
-	if *last != 0 && f.loop.now-*last <= int64(time.Minute) {
+	if *last != 0 && f.loop.Now()-*last <= int64(time.Minute) {
 		return false
 	}
-	*last = max(f.loop.now, 1)
+	*last = max(f.loop.Now(), 1)
 	return true
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
@@ -26,7 +27,7 @@ const sweepEvery = 250 * time.Millisecond
 // front is the HTTP/1 side of a master: its listeners and connections. It
 // belongs to the loop.
 type front struct {
-	loop *loop
+	loop *evloop.Loop
 	pool *pool
 	log  *appLog
 	spec *appspec.Spec // for the limits of a request
@@ -39,8 +40,8 @@ type front struct {
 
 	listeners []*listener
 	conns     map[*conn]struct{}
-	sweep     timer
-	pressure  timer // see press
+	sweep     evloop.Timer
+	pressure  evloop.Timer // see press
 	fds       fdLimit
 	shedMore  func(n int) int // closes idle connections of another ingress
 	draining  bool
@@ -58,12 +59,12 @@ type front struct {
 	dated  int64 // second of the loop's time that date was made in
 }
 
-func newFront(l *loop, p *pool, log *appLog, spec *appspec.Spec) *front {
+func newFront(l *evloop.Loop, p *pool, log *appLog, spec *appspec.Spec) *front {
 	f := &front{loop: l, pool: p, log: log, conns: map[*conn]struct{}{}, emptied: func() {},
 		rbuf: make([]byte, 64<<10), wbuf: make([]byte, 0, 32<<10),
 	}
-	f.sweep.f = f.onSweep
-	f.pressure.f = f.onPressure
+	f.sweep.Do = f.onSweep
+	f.pressure.Do = f.onPressure
 	f.shedMore = func(int) int { return 0 }
 	f.store = &unread.Store{Open: f.tempFile, Fault: func(err error) {
 		log.error(fmt.Sprintf("what slow clients have not read waits in memory alone, and past request.response_buffer their workers wait too: %v", err))
@@ -140,8 +141,8 @@ type listener struct {
 	unix  bool
 	host  string // for SERVER_NAME where a request names none
 	port  string
-	open  bool  // it accepts
-	again timer // resting until then
+	open  bool         // it accepts
+	again evloop.Timer // resting until then
 }
 
 // listen takes a listening socket over; the front owns the descriptor.
@@ -175,7 +176,7 @@ func (f *front) accept() error {
 		if err := startListening(ln.fd); err != nil {
 			return fmt.Errorf("cannot listen on %s: %w", ln.name, err)
 		}
-		if err := f.loop.add(ln.fd, unix.EPOLLIN, ln); err != nil {
+		if err := f.loop.Add(ln.fd, unix.EPOLLIN, ln); err != nil {
 			return fmt.Errorf("cannot listen on %s: %w", ln.name, err)
 		}
 		ln.open = true
@@ -194,8 +195,8 @@ func addrOf(sa unix.Sockaddr) (isUnix bool, host, port string) {
 	return true, "", ""
 }
 
-// onEvents accepts what waits, a few at a time so that others get their turn.
-func (ln *listener) onEvents(uint32) { ln.take(16) }
+// OnEvents accepts what waits, a few at a time so that others get their turn.
+func (ln *listener) OnEvents(uint32) { ln.take(16) }
 
 // lastAccepts bounds what is accepted when a listener is closed.
 const lastAccepts = 4096
@@ -203,7 +204,7 @@ const lastAccepts = 4096
 // take accepts at most n connections.
 func (ln *listener) take(n int) {
 	for range n {
-		fd, host, port, err := rawAccept(ln.fd)
+		fd, host, port, err := evloop.Accept(ln.fd)
 		if err != 0 {
 			if isExhausted(err) {
 				ln.rest(err)
@@ -228,15 +229,15 @@ func (ln *listener) rest(err error) {
 		ln.front.log.error(fmt.Sprintf("cannot accept on %s: %v (%d connections are open); raise the limit of open files of the service (LimitNOFILE=)",
 			ln.name, err, len(ln.front.conns)))
 	}
-	l.modify(ln.fd, 0)
-	ln.again.f = func() {
+	l.Modify(ln.fd, 0)
+	ln.again.Do = func() {
 		if ln.front.crowded() {
-			l.set(&ln.again, acceptAgain)
+			l.Set(&ln.again, acceptAgain)
 			return
 		}
-		l.modify(ln.fd, unix.EPOLLIN)
+		l.Modify(ln.fd, unix.EPOLLIN)
 	}
-	l.set(&ln.again, acceptAgain)
+	l.Set(&ln.again, acceptAgain)
 }
 
 // adopt serves a connection from here on; pending is what has been read of it.
@@ -245,9 +246,9 @@ func (f *front) adopt(fd int, ln *listener, host, port string, pending []byte) *
 	c.peer = wsgi.Peer{RemoteAddr: host, RemotePort: port, ServerName: ln.host, ServerPort: ln.port,
 		Software: "wsgid/" + Version, Trusted: f.trusts, Believed: f.believed, Multiprocess: &f.pool.multiprocess}
 	c.out.Store = f.store
-	c.idleSince = f.loop.now
+	c.idleSince = f.loop.Now()
 	f.conns[c] = struct{}{}
-	if err := f.loop.add(fd, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET, c); err != nil {
+	if err := f.loop.Add(fd, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET, c); err != nil {
 		f.log.error(err.Error())
 		c.close()
 		return c
@@ -268,7 +269,7 @@ func (f *front) onSweep() {
 		if c.deadline == 0 {
 			continue
 		}
-		if c.deadline <= f.loop.now {
+		if c.deadline <= f.loop.Now() {
 			c.expired()
 			continue
 		}
@@ -277,7 +278,7 @@ func (f *front) onSweep() {
 		}
 	}
 	if next > 0 {
-		f.loop.setBy(&f.sweep, max(next, f.loop.now+int64(sweepEvery)))
+		f.loop.SetBy(&f.sweep, max(next, f.loop.Now()+int64(sweepEvery)))
 	}
 }
 
@@ -288,13 +289,13 @@ func (f *front) drain() {
 	}
 	f.draining = true
 	for _, ln := range f.listeners {
-		f.loop.remove(ln.fd)
+		f.loop.Remove(ln.fd)
 		if ln.open {
 			// Where no other master has the socket too, what waits now is cut off by
 			// the close.
 			ln.take(lastAccepts)
 		}
-		f.loop.clear(&ln.again)
+		f.loop.Clear(&ln.again)
 		_ = unix.Close(ln.fd)
 	}
 	f.listeners = nil
@@ -323,7 +324,7 @@ func (f *front) checkEmpty() {
 
 // options are those of a response on c.
 func (f *front) options(c *conn, size int64) *http1.HeadOptions {
-	if sec := f.loop.now / int64(time.Second); f.date == nil || sec != f.dated {
+	if sec := f.loop.Now() / int64(time.Second); f.date == nil || sec != f.dated {
 		f.dated = sec
 		f.date = f.dates.Line(time.Now())
 	}

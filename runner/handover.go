@@ -57,7 +57,7 @@ func newHeir(f *front, path string) *heir {
 // give hands a connection over. It runs on the loop.
 func (h *heir) give(c *conn) {
 	if len(h.batch) == 0 {
-		h.front.loop.post(h.send)
+		h.front.loop.Post(h.send)
 	}
 	h.batch = append(h.batch, handedConn{Listener: c.ln.name, Host: c.peer.RemoteAddr, Port: c.peer.RemotePort,
 		Pending: append([]byte(nil), c.in...), fd: c.fd, ln: c.ln})
@@ -65,7 +65,7 @@ func (h *heir) give(c *conn) {
 	c.state = connClosed
 	c.out.Close()
 	c.in = nil
-	h.front.loop.remove(c.fd)
+	h.front.loop.Remove(c.fd)
 	delete(h.front.conns, c)
 }
 
@@ -101,7 +101,7 @@ func (h *heir) run() {
 				_ = unix.Close(b.fd)
 			}
 		}
-		h.front.loop.post(func() { h.handed(batch, taken, err) })
+		h.front.loop.Post(func() { h.handed(batch, taken, err) })
 	}
 }
 
@@ -213,7 +213,7 @@ func (s *controlServer) adopt(c *net.UnixConn, line []byte, fds []int) {
 	if ans.Error != "" {
 		closeAll(fds)
 	} else {
-		s.m.loop.call(func() {
+		s.m.loop.Call(func() {
 			for i, h := range req.Conns {
 				s.m.front.adoptHanded(fds[i], &h)
 			}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -22,13 +23,13 @@ type HealthStatus struct {
 // times in a row is replaced.
 type checker struct {
 	pool  *pool
-	timer timer
+	timer evloop.Timer
 	last  *HealthStatus
 }
 
 func (c *checker) init(p *pool) {
 	c.pool = p
-	c.timer.f = c.round
+	c.timer.Do = c.round
 }
 
 func (c *checker) on() bool { return c.pool.spec.Health != nil }
@@ -36,7 +37,7 @@ func (c *checker) on() bool { return c.pool.spec.Health != nil }
 // configure begins, or ends, the rounds.
 func (c *checker) configure() {
 	if !c.on() {
-		c.pool.loop.clear(&c.timer)
+		c.pool.loop.Clear(&c.timer)
 		c.last = nil
 		for _, w := range c.pool.workers {
 			if c.pool.specOf(w).Health == nil {
@@ -45,7 +46,7 @@ func (c *checker) configure() {
 		}
 		return
 	}
-	c.pool.loop.set(&c.timer, c.pool.spec.Health.Interval.D())
+	c.pool.loop.Set(&c.timer, c.pool.spec.Health.Interval.D())
 }
 
 // round asks every worker that has nothing to do. One that works is watched by
@@ -59,7 +60,7 @@ func (c *checker) round() {
 			c.ask(w)
 		}
 	}
-	c.pool.loop.set(&c.timer, c.pool.spec.Health.Interval.D())
+	c.pool.loop.Set(&c.timer, c.pool.spec.Health.Interval.D())
 }
 
 // excuse: the check was taken out of the spec while it was at work. What it
@@ -74,18 +75,18 @@ func (c *checker) excuse(w *worker) {
 	if h := w.probe; h != nil {
 		h.over = true
 		w.probe = nil
-		p.loop.clear(&h.timer)
+		p.loop.Clear(&h.timer)
 		p.abandon(h.x)
 		if limit := p.spec.Workers.RequestTimeout.D(); h.x.slot != nil && limit > 0 {
-			h.x.deadline = p.loop.now + int64(limit)
-			p.loop.setBy(&p.sweep, h.x.deadline)
+			h.x.deadline = p.loop.Now() + int64(limit)
+			p.loop.SetBy(&p.sweep, h.x.deadline)
 		}
 	}
 	if w.healthy || w.loaded.Python == "" {
 		return
 	}
 	w.healthy = true
-	p.loop.post(func() { p.nowReady(w) })
+	p.loop.Post(func() { p.nowReady(w) })
 }
 
 // ask sends a worker the check.
@@ -113,18 +114,18 @@ func (c *checker) ask(w *worker) {
 	x.health = true
 	x.msg = wsgi.AppendRequest(x.msg, 0, 0, &r, &peer)
 	x.label = append(x.label, "health check "+h.Path...)
-	probe := &healthProbe{c: c, w: w, x: x, host: host, begun: p.loop.now, failures: h.Failures}
+	probe := &healthProbe{c: c, w: w, x: x, host: host, begun: p.loop.Now(), failures: h.Failures}
 	x.sink = probe
 	p.number(x)
 	s := w.slots[0]
 	p.notIdle(s)
-	if !s.send(x, p.loop.now) {
+	if !s.send(x, p.loop.Now()) {
 		p.workerBroke(w, "it does not take requests")
 		return
 	}
 	w.probe = probe
-	probe.timer.f = func() { probe.late(h.Timeout.D(), h.Interval.D()) }
-	p.loop.set(&probe.timer, h.Timeout.D())
+	probe.timer.Do = func() { probe.late(h.Timeout.D(), h.Interval.D()) }
+	p.loop.Set(&probe.timer, h.Timeout.D())
 }
 
 func cutQuery(s string) (path, query string, found bool) {
@@ -144,7 +145,7 @@ type healthProbe struct {
 	host     string // whom it asked
 	begun    int64
 	failures int
-	timer    timer
+	timer    evloop.Timer
 	status   int
 	over     bool
 }
@@ -154,7 +155,7 @@ func (h *healthProbe) Head(head *wsgi.ResponseHead, _ []byte, last bool) {
 	h.status = head.Status
 	// The status decides; the body may go on for ever.
 	ok := h.status >= 200 && h.status < 400
-	answer := fmt.Sprintf("%d in %v", h.status, time.Duration(h.c.pool.loop.now-h.begun).Round(100*time.Microsecond))
+	answer := fmt.Sprintf("%d in %v", h.status, time.Duration(h.c.pool.loop.Now()-h.begun).Round(100*time.Microsecond))
 	if h.status == 400 || h.status == 421 {
 		answer += fmt.Sprintf(" as Host %s; health.host names another", h.host)
 	}
@@ -186,7 +187,7 @@ func (h *healthProbe) late(timeout, interval time.Duration) {
 		h.kill()
 		return
 	}
-	h.c.pool.loop.set(&h.timer, interval)
+	h.c.pool.loop.Set(&h.timer, interval)
 }
 
 // done notes the answer and acts on it.
@@ -196,20 +197,20 @@ func (h *healthProbe) done(ok bool, answer string) {
 	}
 	h.over = true
 	p, w := h.c.pool, h.w
-	p.loop.clear(&h.timer)
+	p.loop.Clear(&h.timer)
 	w.probe = nil
 	h.note(ok, answer)
 	switch {
 	case ok && !w.healthy:
 		w.healthy = true
-		p.loop.post(func() { p.nowReady(w) })
+		p.loop.Post(func() { p.nowReady(w) })
 	case ok:
 	case w.state == WorkerDraining || w.killed != "":
 		// It leaves already, and its timer is that of its end.
 	case w.unhealthy < h.failures && !w.healthy:
 		// It does not serve yet, and the application may need a moment.
-		w.timer.f = func() { h.c.ask(w) }
-		p.loop.set(&w.timer, min(time.Second, p.healthInterval()))
+		w.timer.Do = func() { h.c.ask(w) }
+		p.loop.Set(&w.timer, min(time.Second, p.healthInterval()))
 	case w.unhealthy < h.failures:
 	case !w.healthy:
 		h.kill()

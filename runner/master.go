@@ -15,6 +15,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link/lazyzmq"
 )
 
@@ -29,7 +30,7 @@ type master struct {
 	folder  string                            // device and inode of root
 	data    *os.Root                          // holds a folder for each app, with its ServedFile; nil: it cannot be opened
 	chroot  *masterChroot                     // nil: there is none
-	loop    *loop
+	loop    *evloop.Loop
 	log     *appLog
 	pool    *pool
 	front   *front
@@ -46,10 +47,10 @@ type master struct {
 	waiters   []chan struct{} // closed when the state changes
 	accepting bool
 	draining  bool
-	deaf      string // why it does not accept, though its workers are ready
-	again     timer  // the next try to
-	deadline  timer
-	settle    timer
+	deaf      string       // why it does not accept, though its workers are ready
+	again     evloop.Timer // the next try to
+	deadline  evloop.Timer
+	settle    evloop.Timer
 	rest      rest
 	ended     bool
 }
@@ -118,14 +119,14 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	}
 	m.log = openLog(m.root, spec, uid, gid, boot.Foreground)
 	m.log.takeCrashes()
-	if m.loop, err = newLoop(); err != nil {
+	if m.loop, err = evloop.New(); err != nil {
 		return nil, err
 	}
 	m.pool = newPool(m.loop, m.log, spec)
 	m.recallServed()
 	m.pool.changed = m.onChange
-	m.loop.look = m.pool.lookAtRings
-	m.log.onTrouble(func() { m.loop.post(m.pool.touch) })
+	m.loop.Poll = m.pool.lookAtRings
+	m.log.onTrouble(func() { m.loop.Post(m.pool.touch) })
 	m.pool.admitted = func(w *worker) { m.filters.Store(w.loaded.Filters) }
 	m.pool.emptied = m.onPoolEmpty
 	sp := newSpawner(m.loop, m.log, user, boot.Env, hostDir, m.chroot.workers())
@@ -139,7 +140,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	m.front = newFront(m.loop, m.pool, m.log, spec)
 	m.front.emptied = m.checkDrained
 	m.front.spool = spool
-	m.deadline.f = m.onDeadline
+	m.deadline.Do = m.onDeadline
 	m.rest.init(m)
 	start, err := appdir.StartTime(os.Getpid())
 	if err != nil {
@@ -164,7 +165,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 		}
 	}
 	m.log.pidFile("master", os.Getpid(), true)
-	m.loop.tick()
+	m.loop.Tick()
 	m.log.info(fmt.Sprintf("master of %s starts: wsgid %s, generation %d, workers run as %s", spec.Name, Version, boot.Generation, user.Name))
 	m.pool.configure(spec)
 	m.pool.reconcile()
@@ -230,13 +231,13 @@ func (m *master) run(signals []chan os.Signal) error {
 	for _, c := range signals {
 		go func() {
 			for s := range c {
-				m.loop.post(func() { m.onSignal(s.(syscall.Signal)) })
+				m.loop.Post(func() { m.onSignal(s.(syscall.Signal)) })
 			}
 		}()
 	}
 	go m.control.serve()
 	time.AfterFunc(shedAfter, shed)
-	err := m.loop.run()
+	err := m.loop.Run()
 	if m.front.heir == nil {
 		if n := endStrays(); n > 0 {
 			m.log.warn(fmt.Sprintf("%d processes that the app had started in sessions of their own were ended with it", n))
@@ -338,19 +339,19 @@ func (m *master) drain(why string) {
 	m.draining = true
 	m.log.info("draining: " + why)
 	m.saveRecord()
-	m.loop.set(&m.deadline, m.spec.Workers.StopTimeout.D()+5*time.Second)
+	m.loop.Set(&m.deadline, m.spec.Workers.StopTimeout.D()+5*time.Second)
 	for _, in := range m.m2 {
 		in.detach()
 	}
 	if m.tls != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), m.spec.Workers.StopTimeout.D())
-		m.loop.atEnd = append(m.loop.atEnd, cancel)
+		m.loop.OnEnd(cancel)
 		m.tls.drain(ctx)
 	}
 	m.front.drain()
 	m.pool.touch()
-	m.settle.f = m.checkDrained
-	m.loop.set(&m.settle, settleTime)
+	m.settle.Do = m.checkDrained
+	m.loop.Set(&m.settle, settleTime)
 }
 
 // settleTime is how long a leaving mongrel2 handler is still listened to.
@@ -361,13 +362,13 @@ func (m *master) checkDrained() {
 	if !m.draining || !m.front.empty() || (m.tls != nil && !m.tls.stopped) {
 		return
 	}
-	if len(m.m2) > 0 && m.settle.idx > 0 {
+	if len(m.m2) > 0 && m.settle.IsSet() {
 		return
 	}
 	for _, in := range m.m2 {
 		if !in.idle() {
-			if m.settle.idx == 0 {
-				m.loop.set(&m.settle, settleTime) // a reply may be on its way out
+			if !m.settle.IsSet() {
+				m.loop.Set(&m.settle, settleTime) // a reply may be on its way out
 			}
 			return
 		}
@@ -383,7 +384,7 @@ func (m *master) onPoolEmpty() {
 	if !m.draining {
 		m.drain("the last worker is gone")
 	}
-	m.loop.stop()
+	m.loop.Stop()
 }
 
 // onDeadline: draining took too long.
@@ -394,8 +395,8 @@ func (m *master) onDeadline() {
 	}
 	m.pool.stop()
 	m.pool.abort()
-	m.deadline.f = m.loop.stop
-	m.loop.set(&m.deadline, 2*time.Second)
+	m.deadline.Do = m.loop.Stop
+	m.loop.Set(&m.deadline, 2*time.Second)
 }
 
 // onChange wakes those who wait for a change of state.
@@ -418,7 +419,7 @@ func (m *master) onChange() {
 // tryAccept begins to take requests once there is somebody to serve them. Until
 // it can, the master is not ready, whatever its workers are.
 func (m *master) tryAccept() {
-	if m.again.idx > 0 {
+	if m.again.IsSet() {
 		return // it was tried a moment ago
 	}
 	err := m.accept()
@@ -427,8 +428,8 @@ func (m *master) tryAccept() {
 	}
 	m.deaf = err.Error()
 	m.log.error(m.deaf + fmt.Sprintf("; the next try is in %v", deafRest))
-	m.again.f = m.pool.touch
-	m.loop.set(&m.again, deafRest)
+	m.again.Do = m.pool.touch
+	m.loop.Set(&m.again, deafRest)
 }
 
 // deafRest is how long a master waits that could not open its sockets.

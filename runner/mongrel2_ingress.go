@@ -10,6 +10,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
@@ -17,7 +18,7 @@ import (
 // mongrel2Ingress is one mongrel2 handler of an app: a link that the loop
 // drives. The link's Reply is the sink of a request.
 type mongrel2Ingress struct {
-	loop *loop
+	loop *evloop.Loop
 	pool *pool
 	log  *appLog
 	link *link.Link
@@ -28,7 +29,7 @@ type mongrel2Ingress struct {
 	believed func() wsgi.Believed
 	filters  *atomic.Bool // the app has wsgid's request filters, which want the message
 
-	timer   timer // the link's next turn, at the latest
+	timer   evloop.Timer // the link's next turn, at the latest
 	turning bool
 	roused  bool // a turn is due at the end of this turn of the loop
 	open    map[*link.Reply]*exchange
@@ -36,10 +37,10 @@ type mongrel2Ingress struct {
 }
 
 // openMongrel2 connects to a handler. That its server does not run is no error.
-func openMongrel2(l *loop, p *pool, f *front, log *appLog, s *appspec.Mongrel2Socket, maxBody int64, filters *atomic.Bool) (*mongrel2Ingress, error) {
+func openMongrel2(l *evloop.Loop, p *pool, f *front, log *appLog, s *appspec.Mongrel2Socket, maxBody int64, filters *atomic.Bool) (*mongrel2Ingress, error) {
 	in := &mongrel2Ingress{loop: l, pool: p, log: log, name: s.Recv, filters: filters, tempFile: f.tempFile, trusted: f.trusts, believed: f.believed,
 		open: map[*link.Reply]*exchange{}, left: func() {}}
-	in.timer.f = in.turn
+	in.timer.Do = in.turn
 	var err error
 	in.link, err = link.New(link.Config{
 		Recv: s.Recv, Send: s.Send, Chroot: s.Chroot, MaxBody: maxBody,
@@ -58,10 +59,10 @@ func openMongrel2(l *loop, p *pool, f *front, log *appLog, s *appspec.Mongrel2So
 		return nil, err
 	}
 	in.configure(f.spec)
-	if err := l.add(in.link.FD(), unix.EPOLLIN, in); err != nil {
+	if err := l.Add(in.link.FD(), unix.EPOLLIN, in); err != nil {
 		return nil, err
 	}
-	l.post(in.turn)
+	l.Post(in.turn)
 	return in, nil
 }
 
@@ -71,7 +72,7 @@ func (in *mongrel2Ingress) configure(spec *appspec.Spec) {
 }
 
 // onEvents: the link has something to do.
-func (in *mongrel2Ingress) onEvents(uint32) { in.turn() }
+func (in *mongrel2Ingress) OnEvents(uint32) { in.turn() }
 
 // turn lets the link do what it can.
 func (in *mongrel2Ingress) turn() {
@@ -91,9 +92,9 @@ func (in *mongrel2Ingress) turn() {
 	case d == 0:
 		in.rouse() // others first
 	case d > 0:
-		in.loop.set(&in.timer, d)
+		in.loop.Set(&in.timer, d)
 	default:
-		in.loop.clear(&in.timer)
+		in.loop.Clear(&in.timer)
 	}
 }
 
@@ -105,7 +106,7 @@ func (in *mongrel2Ingress) rouse() {
 	}
 	in.roused = true
 	in.link.Rouse()
-	in.loop.atTurnEnd(in.turn)
+	in.loop.AtTurnEnd(in.turn)
 }
 
 func because(reason string) string {

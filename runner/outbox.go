@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 )
 
@@ -20,7 +21,7 @@ func (o *outbox) send(fd int, buf []byte) (int, syscall.Errno) {
 		if err != nil {
 			return 0, syscall.EIO
 		}
-		n, errno := rawSend(fd, b)
+		n, errno := evloop.Send(fd, b)
 		if errno != 0 {
 			return 0, errno
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -19,10 +20,10 @@ const rescueAfter = int64(2 * time.Millisecond)
 // loop. It decides every failure of a request: no worker in time 503, past the
 // deadline 504, worker died 502.
 type pool struct {
-	loop  *loop
+	loop  *evloop.Loop
 	log   *appLog
 	spawn func(w *worker, spec *appspec.Spec) // starts the process; the result comes by workerStarted
-	rx    *receiver
+	rx    *evloop.Receiver
 
 	spec   *appspec.Spec // what gen runs
 	proved bool          // a worker has served by spec
@@ -45,17 +46,17 @@ type pool struct {
 	templates map[int]*template
 	idle      []*slot // last in, first out: the warm ones work, the others are seen idle
 	queue     fifo
-	ahead     int      // requests that wait in slots, behind the one at work
-	lanes     int      // slots of the workers that serve
-	awake     []*slot  // slots whose worker knows that we do not sleep
-	looked    []*slot  // memory for awake
-	batch     [][]byte // of slot.flush, to be used again
-	batchMsg  []byte   // the same
-	rescue    timer    // looks for those that wait behind a slow one
+	ahead     int          // requests that wait in slots, behind the one at work
+	lanes     int          // slots of the workers that serve
+	awake     []*slot      // slots whose worker knows that we do not sleep
+	looked    []*slot      // memory for awake
+	batch     [][]byte     // of slot.flush, to be used again
+	batchMsg  []byte       // the same
+	rescue    evloop.Timer // looks for those that wait behind a slow one
 
 	back     backoff
-	retry    timer
-	sweep    timer // request and queue deadlines
+	retry    evloop.Timer
+	sweep    evloop.Timer // request and queue deadlines
 	stopping bool
 	aborted  bool // stop without grace
 
@@ -63,7 +64,7 @@ type pool struct {
 	health   checker
 	childs   children
 	outgrown outgrown
-	look     timer // next one at the workers' memory and age
+	look     evloop.Timer // next one at the workers' memory and age
 
 	stats    stats
 	access   *accessLog
@@ -84,19 +85,19 @@ type pool struct {
 	askPython func() error
 }
 
-func newPool(l *loop, log *appLog, spec *appspec.Spec) *pool {
+func newPool(l *evloop.Loop, log *appLog, spec *appspec.Spec) *pool {
 	p := &pool{loop: l, log: log, spec: spec, min: spec.Workers.Min, max: spec.Workers.Max, gen: 1, lastGen: 1,
 		templates: map[int]*template{}}
 	p.noteProcesses()
-	p.rx = newReceiver(wsgi.MaxMessage + 4096)
-	p.retry.f = p.reconcile
-	p.look.f = p.watch
-	p.rescue.f = p.onRescue
+	p.rx = evloop.NewReceiver(wsgi.MaxMessage + 4096)
+	p.retry.Do = p.reconcile
+	p.look.Do = p.watch
+	p.rescue.Do = p.onRescue
 	p.access = newAccessLog(l, log, spec.Name)
 	p.scaler.init(p)
 	p.health.init(p)
 	p.childs.init(p)
-	p.sweep.f = p.onSweep
+	p.sweep.Do = p.onSweep
 	p.served = func(*appspec.Spec) {}
 	p.changed, p.emptied, p.admitted = func() {}, func() {}, func(*worker) {}
 	return p
@@ -136,7 +137,7 @@ func (p *pool) number(x *exchange) {
 	p.seq++
 	x.seq = p.seq
 	binary.LittleEndian.PutUint32(x.msg[4:8], x.seq)
-	x.queuedAt = p.loop.now
+	x.queuedAt = p.loop.Now()
 }
 
 // submit takes a request whose message is complete. The sink may be called
@@ -148,7 +149,7 @@ func (p *pool) submit(x *exchange) {
 		p.stats.active++
 	}
 	if s := p.popIdle(); s != nil {
-		if s.send(x, p.loop.now) {
+		if s.send(x, p.loop.Now()) {
 			return
 		}
 		p.workerBroke(s.w, "it does not take requests")
@@ -170,7 +171,7 @@ func (p *pool) enqueue(x *exchange) {
 		return
 	}
 	p.queue.push(x)
-	p.loop.setBy(&p.sweep, x.queuedAt+int64(p.spec.Workers.QueueTimeout))
+	p.loop.SetBy(&p.sweep, x.queuedAt+int64(p.spec.Workers.QueueTimeout))
 	p.scaler.demand()
 }
 
@@ -197,7 +198,7 @@ func (p *pool) fail(x *exchange, status int, reason string) {
 	if !x.headSent {
 		x.status = status
 	}
-	x.endedAt = p.loop.now
+	x.endedAt = p.loop.Now()
 	if status >= 500 && !x.health {
 		p.stats.errors++
 	}
@@ -234,10 +235,10 @@ func (p *pool) countServing() int {
 
 // retryIn is how long the back-off still waits; 0: it does not.
 func (p *pool) retryIn() time.Duration {
-	if p.retry.idx == 0 {
+	if !p.retry.IsSet() {
 		return 0
 	}
-	return time.Duration(p.retry.at - p.loop.now)
+	return time.Duration(p.retry.At() - p.loop.Now())
 }
 
 // jitter spreads n by up to a tenth upwards, so that workers do not go

@@ -10,7 +10,7 @@ import (
 
 // onSweep looks for requests past their deadline.
 func (p *pool) onSweep() {
-	now := p.loop.now
+	now := p.loop.Now()
 	next := int64(1<<63 - 1)
 	limit := int64(p.spec.Workers.QueueTimeout)
 	// Those that wait too long behind another in a slot wait in the queue first.
@@ -61,7 +61,7 @@ func (p *pool) onSweep() {
 		}
 	}
 	if next < 1<<63-1 {
-		p.loop.setBy(&p.sweep, next)
+		p.loop.SetBy(&p.sweep, next)
 	}
 }
 
@@ -102,6 +102,6 @@ func (p *pool) timedOut(s *slot) {
 // and makes sure that it ends.
 func (p *pool) dumpAndKill(w *worker) {
 	w.signal(unix.SIGABRT)
-	w.timer.f = func() { w.signal(unix.SIGKILL) }
-	p.loop.set(&w.timer, time.Second)
+	w.timer.Do = func() { w.signal(unix.SIGKILL) }
+	p.loop.Set(&w.timer, time.Second)
 }

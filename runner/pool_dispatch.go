@@ -64,11 +64,11 @@ func (p *pool) sendAhead(x *exchange) bool {
 			}
 		}
 	}
-	if best == nil || best.n >= p.depth() || !best.send(x, p.loop.now) {
+	if best == nil || best.n >= p.depth() || !best.send(x, p.loop.Now()) {
 		return false
 	}
 	p.isAhead(best)
-	p.loop.setBy(&p.sweep, x.queuedAt+int64(p.spec.Workers.QueueTimeout))
+	p.loop.SetBy(&p.sweep, x.queuedAt+int64(p.spec.Workers.QueueTimeout))
 	p.scaler.demand()
 	return true
 }
@@ -83,7 +83,7 @@ func (p *pool) isAhead(s *slot) {
 	}
 	p.ahead++
 	if p.lanes > 1 {
-		p.loop.setBy(&p.rescue, p.loop.now+rescueAfter)
+		p.loop.SetBy(&p.rescue, p.loop.Now()+rescueAfter)
 	}
 }
 
@@ -96,7 +96,7 @@ func (p *pool) feed(s *slot) {
 	s.flushLater() // if it did not take all
 	for p.queue.n > 0 && s.n < p.depth() {
 		x := p.queue.pop()
-		if (x.body != nil && s.n > 0) || !s.send(x, p.loop.now) {
+		if (x.body != nil && s.n > 0) || !s.send(x, p.loop.Now()) {
 			p.queue.unshift(x)
 			break
 		}
@@ -111,7 +111,7 @@ func (p *pool) feed(s *slot) {
 // onRescue puts requests that wait behind a slow one back to the head of the
 // queue, and gives them to workers that have nothing to do.
 func (p *pool) onRescue() {
-	now := p.loop.now
+	now := p.loop.Now()
 	for _, w := range p.workers {
 		for _, s := range w.slots {
 			if s.n > 1 && now-s.held[0].begunAt >= rescueAfter {
@@ -134,7 +134,7 @@ func (p *pool) onRescue() {
 		}
 	}
 	if p.ahead > 0 && p.lanes > 1 {
-		p.loop.set(&p.rescue, time.Duration(rescueAfter))
+		p.loop.Set(&p.rescue, time.Duration(rescueAfter))
 	}
 }
 
@@ -158,7 +158,7 @@ func (p *pool) recall(s *slot) []*exchange {
 // request when it was recalled.
 func (p *pool) refill(s *slot) {
 	if s.n == 0 {
-		p.loop.post(func() {
+		p.loop.Post(func() {
 			if s.n == 0 && s.fd >= 0 {
 				p.feed(s)
 			}

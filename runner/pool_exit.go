@@ -23,7 +23,7 @@ func (p *pool) workerExited(w *worker) {
 			if s.fd < 0 || s.n == 0 {
 				break
 			}
-			msg, passed, errno := p.rx.recv(s.fd)
+			msg, passed, errno := p.rx.Recv(s.fd)
 			if errno == unix.EINTR {
 				continue
 			}
@@ -119,7 +119,7 @@ func (p *pool) doubtPython(reason string) {
 	p.childs.asked++
 	go func() {
 		err := ask()
-		p.loop.post(func() {
+		p.loop.Post(func() {
 			p.childs.asked--
 			if err == nil {
 				return
@@ -151,16 +151,16 @@ func (p *pool) reap(w *worker) (ws unix.WaitStatus, ok bool) {
 		return unix.WaitStatus(code), true
 	}
 	w.gone = true
-	p.loop.remove(w.pidfd)
-	w.timer.f = func() { p.workerExited(w) }
-	p.loop.set(&w.timer, 100*time.Millisecond)
+	p.loop.Remove(w.pidfd)
+	w.timer.Do = func() { p.workerExited(w) }
+	p.loop.Set(&w.timer, 100*time.Millisecond)
 	return ws, false
 }
 
 // lastWords reads what a worker that ended before it was ready still said.
 func (p *pool) lastWords(w *worker, s *slot) {
 	for w.failure == nil {
-		msg, passed, errno := p.rx.recv(s.fd)
+		msg, passed, errno := p.rx.Recv(s.fd)
 		if errno != 0 || len(msg) < wsgi.HeaderSize {
 			return
 		}
@@ -191,7 +191,7 @@ func (p *pool) workerDied(w *worker, ws unix.WaitStatus) {
 		p.touch()
 		return
 	}
-	if d := p.back.died(p.spec.Restart, time.Duration(p.loop.now-w.ready)); d > 0 {
+	if d := p.back.died(p.spec.Restart, time.Duration(p.loop.Now()-w.ready)); d > 0 {
 		p.wait(d)
 	}
 	p.reconcile()

@@ -152,13 +152,13 @@ func (p *pool) onMessage(s *slot, msg []byte, passed int) {
 	if x.deadline > 0 {
 		// A piece has come: the time runs to the next one. The sweep finds it in its
 		// own time.
-		x.deadline = p.loop.now + int64(p.spec.Workers.RequestTimeout)
+		x.deadline = p.loop.Now() + int64(p.spec.Workers.RequestTimeout)
 	}
 }
 
 // noDescriptors tells that the kernel gives us no more.
 func (p *pool) noDescriptors() bool {
-	fd, err := unix.FcntlInt(uintptr(p.loop.epfd), unix.F_DUPFD_CLOEXEC, 0)
+	fd, err := unix.FcntlInt(uintptr(p.loop.Descriptor()), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return isExhausted(err)
 	}
@@ -171,18 +171,18 @@ func (p *pool) finished(s *slot) {
 	if s.n > 1 {
 		p.ahead--
 	}
-	x := s.pop(p.loop.now)
+	x := s.pop(p.loop.Now())
 	w := s.w
 	if !x.health {
 		w.served++
 		w.sent += uint64(x.sent)
-		w.worked += p.loop.now - x.begunAt
+		w.worked += p.loop.Now() - x.begunAt
 		if x.status >= 500 {
 			w.errors++
 		}
-		p.scaler.served(p.loop.now - x.begunAt)
+		p.scaler.served(p.loop.Now() - x.begunAt)
 	}
-	w.idleSince = p.loop.now
+	w.idleSince = p.loop.Now()
 	p.account(x)
 	p.release(x)
 	if w.limit > 0 && w.served >= w.limit && w.recycle == "" && w.retired == "" {
@@ -201,7 +201,7 @@ func (p *pool) account(x *exchange) {
 		return
 	}
 	p.stats.active--
-	end := p.loop.now
+	end := p.loop.Now()
 	if x.endedAt > 0 {
 		end = x.endedAt
 	}

@@ -28,13 +28,13 @@ func (p *pool) status() Status {
 		st.Workers = append(st.Workers, w.info(p.loop, residentSize(w.pid)))
 	}
 	st.State, st.Reason = p.state(serving)
-	if p.retry.idx > 0 {
-		st.RetryAt = p.loop.wall(p.retry.at).Round(time.Millisecond)
+	if p.retry.IsSet() {
+		st.RetryAt = p.loop.Wall(p.retry.At()).Round(time.Millisecond)
 	}
 	st.Requests = RequestCounts{Total: p.stats.total, Errors: p.stats.errors, Waiting: p.queue.n, Active: p.stats.active,
 		Rejected: p.stats.rejected, Timeouts: p.stats.timeouts}
-	st.Requests.P50, st.Requests.P99 = p.stats.quantiles(p.loop.now)
-	st.Requests.PerSecond = p.stats.rate(p.loop.now)
+	st.Requests.P50, st.Requests.P99 = p.stats.quantiles(p.loop.Now())
+	st.Requests.PerSecond = p.stats.rate(p.loop.Now())
 	st.Counters = p.stats.counters()
 	st.LogError, st.LogLost = p.log.trouble()
 	return st
@@ -46,7 +46,7 @@ func (p *pool) state(serving int) (State, string) {
 	switch {
 	case p.stopping:
 		return StateStopping, "draining"
-	case serving == 0 && p.retry.idx > 0:
+	case serving == 0 && p.retry.IsSet():
 		return StateBackoff, fmt.Sprintf("%s; next try in %v", p.lastErr, p.retryIn().Round(time.Second))
 	case serving == 0 && p.back.fails > 0 && p.lastErr != "":
 		return StateBackoff, p.lastErr + "; trying again now"

@@ -96,16 +96,16 @@ func (p *pool) leastNeeded() *worker {
 
 // startWorker adds a worker and has its process started.
 func (p *pool) startWorker(spec *appspec.Spec, gen int, held bool) *worker {
-	w := &worker{pool: p, gen: gen, state: WorkerStarting, since: p.loop.now, pidfd: -1, held: held}
+	w := &worker{pool: p, gen: gen, state: WorkerStarting, since: p.loop.Now(), pidfd: -1, held: held}
 	w.limit, w.jitter = jitter(spec.Workers.MaxRequests), rand.Float64()/10
 	p.workers = append(p.workers, w)
 	p.noteProcesses()
-	w.timer.f = func() {
+	w.timer.Do = func() {
 		w.killed = fmt.Sprintf("it was not ready within %v (workers.start_timeout)", spec.Workers.StartTimeout)
 		p.log.warn(fmt.Sprintf("worker %d: %s; its stack follows", w.pid, w.killed))
 		p.dumpAndKill(w)
 	}
-	p.loop.set(&w.timer, spec.Workers.StartTimeout.D())
+	p.loop.Set(&w.timer, spec.Workers.StartTimeout.D())
 	p.spawn(w, spec)
 	return w
 }
@@ -127,11 +127,11 @@ func (p *pool) workerStarted(w *worker, pid, pidfd int, err error) {
 	w.pid, w.pidfd = pid, pidfd
 	p.childs.own[pid] = true
 	for _, s := range w.slots {
-		if err := p.loop.add(s.fd, unix.EPOLLIN, s); err != nil {
+		if err := p.loop.Add(s.fd, unix.EPOLLIN, s); err != nil {
 			p.log.error(err.Error())
 		}
 	}
-	if err := p.loop.add(pidfd, unix.EPOLLIN, w); err != nil {
+	if err := p.loop.Add(pidfd, unix.EPOLLIN, w); err != nil {
 		p.log.error(err.Error())
 	}
 	p.log.workerPID(pid, true)
@@ -179,10 +179,10 @@ func (p *pool) nowReady(w *worker) {
 	if w.ready > 0 || w.state == WorkerDraining || w.killed != "" {
 		return
 	}
-	w.ready = p.loop.now
-	w.idleSince = p.loop.now
+	w.ready = p.loop.Now()
+	w.idleSince = p.loop.Now()
 	w.state = WorkerIdle
-	p.loop.clear(&w.timer)
+	p.loop.Clear(&w.timer)
 	if !w.held {
 		p.admit(w)
 	}
@@ -203,10 +203,10 @@ func (p *pool) admit(w *worker) {
 	}
 	p.admitted(w)
 	p.countLanes()
-	w.timer.f = func() { p.back.reset() }
-	p.loop.set(&w.timer, p.spec.Restart.ResetAfter.D())
+	w.timer.Do = func() { p.back.reset() }
+	p.loop.Set(&w.timer, p.spec.Restart.ResetAfter.D())
 	if age := int64(p.spec.Workers.MaxAge); age > 0 {
-		p.loop.setBy(&p.look, w.ready+age)
+		p.loop.SetBy(&p.look, w.ready+age)
 	}
 	for _, s := range w.slots {
 		p.feed(s)
@@ -249,7 +249,7 @@ func (p *pool) workerBroke(w *worker, what string) {
 		p.log.error(fmt.Sprintf("worker %d is killed: %s", w.pid, what))
 	}
 	for _, s := range w.slots {
-		p.loop.remove(s.fd)
+		p.loop.Remove(s.fd)
 	}
 	w.signal(unix.SIGKILL)
 }
@@ -263,7 +263,7 @@ func (p *pool) retire(w *worker, why string) {
 	started := w.ready > 0
 	w.state = WorkerDraining
 	p.countLanes()
-	p.loop.clear(&w.timer)
+	p.loop.Clear(&w.timer)
 	if !started {
 		w.signal(unix.SIGKILL)
 		return
@@ -277,22 +277,22 @@ func (p *pool) retire(w *worker, why string) {
 		}
 		p.drainSlot(s)
 	}
-	w.timer.f = func() {
+	w.timer.Do = func() {
 		w.killed = fmt.Sprintf("it did not end within %v (workers.stop_timeout)", p.spec.Workers.StopTimeout)
 		p.log.warn(fmt.Sprintf("worker %d: %s; its stack follows", w.pid, w.killed))
 		p.dumpAndKill(w)
 	}
-	p.loop.set(&w.timer, p.spec.Workers.StopTimeout.D())
+	p.loop.Set(&w.timer, p.spec.Workers.StopTimeout.D())
 	p.touch()
 }
 
 // requeue gives a request that its worker has not begun to another one.
 func (p *pool) requeue(x *exchange) {
-	if s := p.popIdle(); s != nil && s.send(x, p.loop.now) {
+	if s := p.popIdle(); s != nil && s.send(x, p.loop.Now()) {
 		return
 	}
 	p.queue.unshift(x)
-	p.loop.setBy(&p.sweep, x.queuedAt+int64(p.spec.Workers.QueueTimeout))
+	p.loop.SetBy(&p.sweep, x.queuedAt+int64(p.spec.Workers.QueueTimeout))
 	p.scaler.demand() // it may have been the last worker
 }
 
@@ -303,7 +303,7 @@ func (p *pool) recycle(w *worker, why string) {
 	}
 	w.recycle = why
 	p.log.info(fmt.Sprintf("worker %d is to be replaced: %s", w.pid, why))
-	p.loop.post(p.reconcile)
+	p.loop.Post(p.reconcile)
 }
 
 // drop takes a worker that is no more out of the pool.
@@ -343,12 +343,12 @@ func (p *pool) startFailed(w *worker) {
 }
 
 // wait keeps the pool from starting workers for d.
-func (p *pool) wait(d time.Duration) { p.loop.set(&p.retry, d) }
+func (p *pool) wait(d time.Duration) { p.loop.Set(&p.retry, d) }
 
 // retryNow ends a back-off: the operator asked for it, or the spec changed.
 func (p *pool) retryNow() {
 	p.back.reset()
-	p.loop.clear(&p.retry)
+	p.loop.Clear(&p.retry)
 	p.reconcile()
 }
 
@@ -370,7 +370,7 @@ func (p *pool) stop() {
 		return
 	}
 	p.stopping = true
-	p.loop.clear(&p.retry)
+	p.loop.Clear(&p.retry)
 	p.roll.cancel(p)
 	// Requests that wait are served first: a worker leaves when the queue is
 	// empty and its own slots are.

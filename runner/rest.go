@@ -1,20 +1,24 @@
 package runner
 
-import "time"
+import (
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+)
 
 // rest notices that a master has nothing left to do: no worker, no client, for
 // workers.idle_timeout. A handler of mongrel2 must stay connected, so an app with
 // one does not rest.
 type rest struct {
 	m     *master
-	timer timer
+	timer evloop.Timer
 	total uint64 // requests when the timer was set
 	is    bool
 }
 
 func (r *rest) init(m *master) {
 	r.m = m
-	r.timer.f = r.look
+	r.timer.Do = r.look
 }
 
 // changed is told of each change of state.
@@ -22,8 +26,8 @@ func (r *rest) changed() {
 	switch {
 	case !r.possible():
 		r.is = false
-		r.m.loop.clear(&r.timer)
-	case !r.is && r.timer.idx == 0:
+		r.m.loop.Clear(&r.timer)
+	case !r.is && !r.timer.IsSet():
 		r.wait()
 	}
 }
@@ -40,7 +44,7 @@ func (r *rest) possible() bool {
 
 func (r *rest) wait() {
 	r.total = r.m.pool.stats.total
-	r.m.loop.set(&r.timer, max(r.m.spec.Workers.IdleTimeout.D(), 10*time.Millisecond))
+	r.m.loop.Set(&r.timer, max(r.m.spec.Workers.IdleTimeout.D(), 10*time.Millisecond))
 }
 
 // look is called when the time is over.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 )
 
 // A master without workers says when it could go, but not while somebody is
@@ -48,7 +49,7 @@ func TestNoRest(t *testing.T) {
 	} {
 		m := &master{accepting: true, spec: appspec.Default("blog", "/")}
 		change(m.spec)
-		m.loop = &loop{}
+		m.loop = &evloop.Loop{}
 		m.pool = newPool(m.loop, nil, m.spec)
 		m.rest.init(m)
 		if m.rest.possible() {

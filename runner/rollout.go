@@ -68,7 +68,7 @@ func (r *rollout) reconcile(p *pool) {
 	p.configure(r.spec)
 	p.proved = false // until the first of them is admitted, below
 	p.back.reset()
-	p.loop.clear(&p.retry)
+	p.loop.Clear(&p.retry)
 	for _, w := range r.set {
 		p.admit(w)
 	}
@@ -76,7 +76,7 @@ func (r *rollout) reconcile(p *pool) {
 		p.retire(w, "replaced by a rollout")
 	}
 	p.log.info(fmt.Sprintf("generation %d serves", r.gen))
-	p.loop.post(p.reconcile) // the number wanted may have changed meanwhile
+	p.loop.Post(p.reconcile) // the number wanted may have changed meanwhile
 }
 
 // failed gives the rollout up because one of its workers could not start.

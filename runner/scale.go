@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 )
 
 const (
@@ -64,7 +65,7 @@ func decideScale(f scaleFacts) (want int, why string) {
 type scaler struct {
 	pool    *pool
 	want    int
-	timer   timer
+	timer   evloop.Timer
 	service int64 // moving average of what a request takes, in nanoseconds
 	reason  string
 }
@@ -72,7 +73,7 @@ type scaler struct {
 func (s *scaler) init(p *pool) {
 	s.pool = p
 	s.want = p.min
-	s.timer.f = s.look
+	s.timer.Do = s.look
 }
 
 // fixed tells that there is nothing to decide.
@@ -93,13 +94,13 @@ func (s *scaler) look() {
 		s.reason = fmt.Sprintf("%d → %d workers: %s", s.want, want, why)
 		p.log.info("scaled " + s.reason)
 		s.want = want
-		p.loop.post(p.reconcile)
+		p.loop.Post(p.reconcile)
 	}
 	switch {
 	case f.Waiting > 0:
-		p.loop.set(&s.timer, scaleEvery)
+		p.loop.Set(&s.timer, scaleEvery)
 	case s.want > p.min && f.IdleTimeout > 0:
-		p.loop.set(&s.timer, max(f.IdleTimeout-f.IdleFor, scaleEvery))
+		p.loop.Set(&s.timer, max(f.IdleTimeout-f.IdleFor, scaleEvery))
 	}
 }
 
@@ -112,7 +113,7 @@ func (s *scaler) demand() {
 		s.look()
 		return
 	}
-	s.pool.loop.setBy(&s.timer, s.pool.loop.now+int64(scaleEvery))
+	s.pool.loop.SetBy(&s.timer, s.pool.loop.Now()+int64(scaleEvery))
 }
 
 func (s *scaler) facts() scaleFacts {
@@ -121,7 +122,7 @@ func (s *scaler) facts() scaleFacts {
 	f := scaleFacts{Min: p.min, Max: p.max, Want: s.want, Threads: w.Threads, Waiting: p.queue.n + p.ahead,
 		Service: time.Duration(s.service), IdleTimeout: w.IdleTimeout.D()}
 	if p.queue.n > 0 {
-		f.OldestWait = time.Duration(p.loop.now - p.queue.peek().queuedAt)
+		f.OldestWait = time.Duration(p.loop.Now() - p.queue.peek().queuedAt)
 	}
 	for _, w := range p.workers {
 		if !w.serving() {
@@ -130,11 +131,11 @@ func (s *scaler) facts() scaleFacts {
 		f.Ready++
 		for _, s := range w.slots {
 			if s.n > 1 {
-				f.OldestWait = max(f.OldestWait, time.Duration(p.loop.now-s.held[1].queuedAt))
+				f.OldestWait = max(f.OldestWait, time.Duration(p.loop.Now()-s.held[1].queuedAt))
 			}
 		}
 		if w.busy() == 0 {
-			f.IdleFor = max(f.IdleFor, time.Duration(p.loop.now-w.idleSince))
+			f.IdleFor = max(f.IdleFor, time.Duration(p.loop.Now()-w.idleSince))
 		}
 	}
 	return f
@@ -145,7 +146,7 @@ func (s *scaler) limits(lo, hi int) {
 	s.want = min(max(s.want, lo), hi)
 	s.pool.noteProcesses()
 	if !s.fixed() {
-		s.pool.loop.setBy(&s.timer, s.pool.loop.now)
+		s.pool.loop.SetBy(&s.timer, s.pool.loop.Now())
 	}
 }
 
@@ -166,14 +167,14 @@ func (p *pool) watch() {
 		if !worker.serving() || worker.recycling() {
 			continue
 		}
-		youngest = min(youngest, p.loop.now-worker.ready)
+		youngest = min(youngest, p.loop.Now()-worker.ready)
 		if limit > 0 {
 			if rss := residentSize(worker.pid); rss > limit {
 				fit = false
 				if worker.outgrew == 0 {
-					worker.outgrew = p.loop.now
+					worker.outgrew = p.loop.Now()
 				}
-				if !p.outgrown.replaces(p.loop.now, limit, rss, time.Duration(worker.outgrew-worker.ready), p.spec.Restart) {
+				if !p.outgrown.replaces(p.loop.Now(), limit, rss, time.Duration(worker.outgrew-worker.ready), p.spec.Restart) {
 					continue
 				}
 				p.stats.restarts[restartMemory]++
@@ -184,7 +185,7 @@ func (p *pool) watch() {
 		if w.MaxAge <= 0 {
 			continue
 		}
-		age := time.Duration(p.loop.now - worker.ready)
+		age := time.Duration(p.loop.Now() - worker.ready)
 		left := time.Duration(float64(w.MaxAge.D())*(1+worker.jitter)) - age
 		if left <= 0 {
 			p.stats.restarts[restartAge]++
@@ -205,7 +206,7 @@ func (p *pool) watch() {
 		p.touch()
 	}
 	if next > 0 {
-		p.loop.set(&p.look, next)
+		p.loop.Set(&p.look, next)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -44,7 +45,7 @@ type slot struct {
 	rest   int64 // paused: what was left of the request's time; 0: it has no deadline
 }
 
-func (s *slot) onEvents(events uint32) {
+func (s *slot) OnEvents(events uint32) {
 	// What follows at once is read without another turn of the loop.
 	s.w.pool.awaken(s)
 	for range slotDepth {
@@ -60,7 +61,7 @@ func (s *slot) onEvents(events uint32) {
 // receive handles the next message; false: there is none, or the worker broke.
 func (s *slot) receive() bool {
 	p := s.w.pool
-	msg, passed, errno := p.rx.recv(s.fd)
+	msg, passed, errno := p.rx.Recv(s.fd)
 	if errno == syscall.EAGAIN || errno == syscall.EINTR {
 		return false
 	}
@@ -117,7 +118,7 @@ func (s *slot) send(x *exchange, now int64) bool {
 
 func (s *slot) sendMessage(msg []byte) bool {
 	for {
-		if _, errno := rawSend(s.fd, msg); errno != syscall.EINTR {
+		if _, errno := evloop.Send(s.fd, msg); errno != syscall.EINTR {
 			return errno == 0
 		}
 	}
@@ -134,7 +135,7 @@ func (s *slot) hold(x *exchange, now int64) {
 func (s *slot) flushLater() {
 	if s.late > 0 && !s.flushing {
 		s.flushing = true
-		s.w.pool.loop.atTurnEnd(s.flush)
+		s.w.pool.loop.AtTurnEnd(s.flush)
 	}
 }
 
@@ -201,7 +202,7 @@ func (s *slot) begin(now int64) {
 	x.worker = s.w.pid
 	if t := s.w.pool.spec.Workers.RequestTimeout.D(); t > 0 && !x.health {
 		x.deadline = now + int64(t)
-		s.w.pool.loop.setBy(&s.w.pool.sweep, x.deadline)
+		s.w.pool.loop.SetBy(&s.w.pool.sweep, x.deadline)
 	}
 }
 
@@ -230,7 +231,7 @@ func (s *slot) takeBack() (back []*exchange) {
 	late := s.release(s.n-s.late, s.late)
 	s.late = 0
 	for rx := s.w.pool.rx; s.n > 0 && s.theirs >= 0; {
-		msg, passed, errno := rx.recv(s.theirs)
+		msg, passed, errno := rx.Recv(s.theirs)
 		if errno == syscall.EINTR {
 			continue
 		}
@@ -246,7 +247,7 @@ func (s *slot) takeBack() (back []*exchange) {
 		back = append(back, s.release(i, min(n, s.n-i))...)
 	}
 	if s.n > 0 && s.held[0] != first {
-		s.begin(s.w.pool.loop.now)
+		s.begin(s.w.pool.loop.Now())
 	}
 	return append(back, late...)
 }
@@ -270,7 +271,7 @@ func (s *slot) sendQuit() {
 	}
 	var head [wsgi.HeaderSize]byte
 	head[0] = wsgi.MsgQuit
-	_, errno := rawSend(s.fd, head[:])
+	_, errno := evloop.Send(s.fd, head[:])
 	s.quit = errno == 0
 }
 
@@ -278,7 +279,7 @@ func (s *slot) sendQuit() {
 func (s *slot) close() {
 	s.ring = nil // its memory goes next
 	if s.fd >= 0 {
-		s.w.pool.loop.remove(s.fd)
+		s.w.pool.loop.Remove(s.fd)
 		_ = unix.Close(s.fd)
 		s.fd = -1
 	}

@@ -6,16 +6,16 @@ import "golang.org/x/sys/unix"
 // of the request at work stands still: the worker may long have written what we
 // do not read. It returns the slot; nil: there is nothing to pause.
 func (s *slot) pause() *slot {
-	if s == nil || s.n == 0 || s.paused || !s.w.pool.loop.owns(s.fd, s) {
+	if s == nil || s.n == 0 || s.paused || !s.w.pool.loop.Owns(s.fd, s) {
 		return nil
 	}
 	s.paused = true
 	s.rest = 0
 	if x := s.held[0]; x.deadline > 0 {
-		s.rest = max(x.deadline-s.w.pool.loop.now, 1)
+		s.rest = max(x.deadline-s.w.pool.loop.Now(), 1)
 		x.deadline = 0
 	}
-	s.w.pool.loop.modify(s.fd, 0)
+	s.w.pool.loop.Modify(s.fd, 0)
 	return s
 }
 
@@ -28,10 +28,10 @@ func (s *slot) resume() {
 	p := s.w.pool
 	p.awaken(s)
 	if s.n > 0 && s.rest > 0 {
-		s.held[0].deadline = p.loop.now + s.rest
-		p.loop.setBy(&p.sweep, s.held[0].deadline)
+		s.held[0].deadline = p.loop.Now() + s.rest
+		p.loop.SetBy(&p.sweep, s.held[0].deadline)
 	}
-	if p.loop.owns(s.fd, s) {
-		p.loop.modify(s.fd, unix.EPOLLIN)
+	if p.loop.Owns(s.fd, s) {
+		p.loop.Modify(s.fd, unix.EPOLLIN)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -20,7 +21,7 @@ import (
 // die with the thread that forked it, so that thread must live as long as the
 // master; and what it may not gain (privileges) is set on that thread alone.
 type spawner struct {
-	loop    *loop
+	loop    *evloop.Loop
 	log     *appLog
 	owner   workerUser
 	baseEnv []string
@@ -67,7 +68,7 @@ func (s *spawner) there(f func()) {
 	<-done
 }
 
-func newSpawner(l *loop, log *appLog, owner workerUser, baseEnv []string, hostDir string, space *workerSpace) *spawner {
+func newSpawner(l *evloop.Loop, log *appLog, owner workerUser, baseEnv []string, hostDir string, space *workerSpace) *spawner {
 	s := &spawner{loop: l, log: log, owner: owner, baseEnv: baseEnv, hostDir: hostDir, jobs: make(chan spawnJob, 64), space: space,
 		mayLimit: mayLimit(owner)}
 	go onOwnThread(s.run)
@@ -87,7 +88,7 @@ func (s *spawner) start(w *worker, spec *appspec.Spec, template bool) {
 		if job.output != nil {
 			_ = job.output.Close()
 		}
-		w.pool.loop.post(func() { w.pool.workerStarted(w, 0, -1, fmt.Errorf("cannot start worker: %w", err)) })
+		w.pool.loop.Post(func() { w.pool.workerStarted(w, 0, -1, fmt.Errorf("cannot start worker: %w", err)) })
 	case spec.Workers.Preload && !template:
 		s.fromTemplate(job, spec)
 	default:
@@ -175,7 +176,7 @@ func (s *spawner) prepare(w *worker, spec *appspec.Spec, template bool) (job spa
 		Debug:   spec.Debug, Masks: masks, Preload: template, Ring: hasRing, Version: Version, Umask: spec.Umask,
 		Limits: s.ownLimits(spec.Limits),
 	})
-	if _, errno := rawSend(w.slots[0].fd, init); errno != 0 {
+	if _, errno := evloop.Send(w.slots[0].fd, init); errno != 0 {
 		return job, fmt.Errorf("cannot send the configuration: %w", errno)
 	}
 	return job, nil
@@ -241,7 +242,7 @@ func (s *spawner) run() {
 			go s.log.follow(job.output, pid)
 		}
 		w := job.w
-		s.loop.post(func() { w.pool.workerStarted(w, pid, pidfd, err) })
+		s.loop.Post(func() { w.pool.workerStarted(w, pid, pidfd, err) })
 	}
 }
 

@@ -30,8 +30,8 @@ func (s *spawner) fromTemplate(job spawnJob, spec *appspec.Spec) {
 	t := p.templates[job.w.gen]
 	if t == nil {
 		t = &template{pool: p, spawner: s}
-		t.proc = &worker{pool: p, gen: job.w.gen, state: WorkerStarting, since: p.loop.now, pidfd: -1, template: t}
-		t.proc.timer.f = func() {
+		t.proc = &worker{pool: p, gen: job.w.gen, state: WorkerStarting, since: p.loop.Now(), pidfd: -1, template: t}
+		t.proc.timer.Do = func() {
 			t.proc.killed = fmt.Sprintf("it was not ready within %v (workers.start_timeout)", spec.Workers.StartTimeout)
 			p.dumpAndKill(t.proc)
 		}
@@ -81,8 +81,8 @@ func (t *template) onMessage(typ byte, payload []byte) bool {
 		if err := json.Unmarshal(payload, &t.proc.loaded); err != nil {
 			return false
 		}
-		t.proc.ready = p.loop.now
-		p.loop.clear(&t.proc.timer)
+		t.proc.ready = p.loop.Now()
+		p.loop.Clear(&t.proc.timer)
 		for _, s := range t.proc.loaded.Warnings {
 			p.log.warn(s)
 		}

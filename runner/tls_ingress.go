@@ -12,13 +12,14 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
 // tlsIngress is the HTTPS side of a master. Its connections live on goroutines
 // of the bridge; whole requests come to the loop.
 type tlsIngress struct {
-	loop   *loop
+	loop   *evloop.Loop
 	pool   *pool
 	front  *front
 	log    *appLog
@@ -42,12 +43,12 @@ type tlsSocket struct {
 	open bool // it accepts
 }
 
-func newTLSIngress(l *loop, p *pool, f *front, log *appLog, files func(string) (*os.File, error)) *tlsIngress {
+func newTLSIngress(l *evloop.Loop, p *pool, f *front, log *appLog, files func(string) (*os.File, error)) *tlsIngress {
 	in := &tlsIngress{files: files, loop: l, pool: p, front: f, log: log, open: map[*bridge.Incoming]*exchange{}, held: map[*bridge.Incoming]*slot{}, left: func() {}}
 	in.server = &bridge.Server{
-		Submit:       func(r *bridge.Incoming) { l.post(func() { in.submit(r) }) },
-		Cancel:       func(r *bridge.Incoming) { l.post(func() { in.cancel(r) }) },
-		Refused:      func(peer wsgi.Peer, status int) { l.post(func() { p.refused(nil, &peer, status) }) },
+		Submit:       func(r *bridge.Incoming) { l.Post(func() { in.submit(r) }) },
+		Cancel:       func(r *bridge.Incoming) { l.Post(func() { in.cancel(r) }) },
+		Refused:      func(peer wsgi.Peer, status int) { l.Post(func() { p.refused(nil, &peer, status) }) },
 		Limits:       func() bridge.Limits { return *in.limits.Load() },
 		Trusted:      f.trusts,
 		Believed:     f.believed,
@@ -59,14 +60,14 @@ func newTLSIngress(l *loop, p *pool, f *front, log *appLog, files func(string) (
 			tellDropped(log, r)
 			return p.access.noteOf(r, peer)
 		},
-		Room:  func(r *bridge.Incoming) { l.post(func() { in.release(r) }) },
+		Room:  func(r *bridge.Incoming) { l.Post(func() { in.release(r) }) },
 		Store: f.store,
 	}
 	in.server.Accepted = func(fd int) bool {
 		if fd >= 0 && !f.fds.kept(fd) {
 			return true
 		}
-		l.post(func() { f.crowded() })
+		l.Post(func() { f.crowded() })
 		return false
 	}
 	f.shedMore = func(n int) int { return in.server.ShedIdle(n, time.Duration(shedAge)) }
@@ -159,7 +160,7 @@ func (in *tlsIngress) drain(ctx context.Context) {
 	in.sockets = nil
 	go func() {
 		_ = in.server.Shutdown(ctx)
-		in.loop.post(func() {
+		in.loop.Post(func() {
 			in.stopped = true
 			in.left()
 		})

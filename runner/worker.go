@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -37,12 +38,12 @@ type worker struct {
 	jitter  float64 // by what part it may grow older than others
 	failure *wsgi.Failure
 	loaded  wsgi.Ready
-	recycle string // why it is to be replaced; it serves until its replacement is ready
-	retired string // why it leaves; empty: nobody asked it to
-	killed  string // why we killed it
-	struck  bool   // a signal that was not ours ended it before it served
-	held    bool   // ready, but waits for its rollout to be complete
-	timer   timer  // start or stop deadline
+	recycle string       // why it is to be replaced; it serves until its replacement is ready
+	retired string       // why it leaves; empty: nobody asked it to
+	killed  string       // why we killed it
+	struck  bool         // a signal that was not ours ended it before it served
+	held    bool         // ready, but waits for its rollout to be complete
+	timer   evloop.Timer // start or stop deadline
 
 	// With workers.preload:
 	template *template       // this process is a template, and that is its keeper
@@ -63,8 +64,8 @@ func (w *worker) toldPID() int {
 	return w.pid
 }
 
-// onEvents of the pidfd: the process is gone.
-func (w *worker) onEvents(uint32) { w.pool.workerExited(w) }
+// OnEvents of the pidfd: the process is gone.
+func (w *worker) OnEvents(uint32) { w.pool.workerExited(w) }
 
 // busy is the number of requests the worker holds.
 func (w *worker) busy() int {
@@ -98,17 +99,17 @@ func (w *worker) signal(sig unix.Signal) {
 }
 
 // info is the worker as status shows it.
-func (w *worker) info(l *loop, rss int64) WorkerInfo {
+func (w *worker) info(l *evloop.Loop, rss int64) WorkerInfo {
 	st := w.state
 	if st == WorkerIdle && w.busy() > 0 {
 		st = WorkerBusy
 	}
-	info := WorkerInfo{PID: w.pid, State: st, Since: l.wall(w.since).Round(time.Millisecond), Requests: w.served, RSS: rss,
+	info := WorkerInfo{PID: w.pid, State: st, Since: l.Wall(w.since).Round(time.Millisecond), Requests: w.served, RSS: rss,
 		Errors: w.errors, Bytes: w.sent, WorkSeconds: float64(w.worked) / 1e9, Threads: len(w.slots)}
 	for _, s := range w.slots {
 		if s.n > 0 {
 			x := s.held[0]
-			info.Current = append(info.Current, CurrentRequest{Request: string(x.label), Since: l.wall(x.begunAt).Round(time.Millisecond)})
+			info.Current = append(info.Current, CurrentRequest{Request: string(x.label), Since: l.Wall(x.begunAt).Round(time.Millisecond)})
 		}
 	}
 	return info
@@ -116,12 +117,12 @@ func (w *worker) info(l *loop, rss int64) WorkerInfo {
 
 // close frees what the worker used.
 func (w *worker) close() {
-	w.pool.loop.clear(&w.timer)
+	w.pool.loop.Clear(&w.timer)
 	for _, s := range w.slots {
 		s.close()
 	}
 	if w.pidfd >= 0 {
-		w.pool.loop.remove(w.pidfd)
+		w.pool.loop.Remove(w.pidfd)
 		_ = unix.Close(w.pidfd)
 		w.pidfd = -1
 	}

@@ -1,4 +1,4 @@
-package runner
+package evloop
 
 import (
 	"container/heap"
@@ -10,22 +10,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pollable is what owns a descriptor on the loop.
-type pollable interface {
-	// onEvents is called on the loop with epoll's event bits.
-	onEvents(events uint32)
+// Pollable is what owns a descriptor on the loop.
+type Pollable interface {
+	// OnEvents is called on the loop with epoll's event bits.
+	OnEvents(events uint32)
 }
 
-// loop is the one goroutine that owns a master's state. It waits in
+// Loop is the one goroutine that owns a master's state. It waits in
 // epoll_wait and calls the owners of the descriptors that became ready, the
 // functions that other goroutines posted, and timers.
-type loop struct {
+type Loop struct {
 	epfd   int
 	wakefd int // eventfd: post writes to it while the loop may sleep
 
-	// now is the time of this turn, in nanoseconds since base. One clock read
-	// a turn is enough for every deadline.
-	now  int64
+	now  int64 // the time of this turn, in nanoseconds since base
 	base time.Time
 
 	owners []owner // by descriptor
@@ -37,23 +35,23 @@ type loop struct {
 
 	turnEnd []func() // called once when what this turn brought has been handled
 
-	// look takes what no descriptor tells of; before the loop sleeps it sees to it
-	// that one does from then on. True: there was something.
-	look func(sleep bool) bool
+	// Poll takes what no descriptor tells of; before the loop sleeps it sees to it
+	// that one does from then on. True: there was something. It is set before Run.
+	Poll func(sleep bool) bool
 
 	closed bool
-	done   chan struct{} // closed when run returns
-	atEnd  []func()      // called when run returns
+	done   chan struct{} // closed when Run returns
+	atEnd  []func()      // called when Run returns
 }
 
 // owner is a registered descriptor. A generation tells events of a closed
 // descriptor from those of the one that got its number in the same turn.
 type owner struct {
-	p   pollable
+	p   Pollable
 	gen int32
 }
 
-func newLoop() (*loop, error) {
+func New() (*Loop, error) {
 	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("cannot create epoll instance: %w", err)
@@ -63,15 +61,15 @@ func newLoop() (*loop, error) {
 		_ = unix.Close(epfd)
 		return nil, fmt.Errorf("cannot create eventfd: %w", err)
 	}
-	l := &loop{epfd: epfd, wakefd: wake, base: time.Now(), done: make(chan struct{}), look: func(bool) bool { return false }}
-	if err := l.add(wake, unix.EPOLLIN, l); err != nil {
+	l := &Loop{epfd: epfd, wakefd: wake, base: time.Now(), done: make(chan struct{}), Poll: func(bool) bool { return false }}
+	if err := l.Add(wake, unix.EPOLLIN, l); err != nil {
 		return nil, err
 	}
 	return l, nil
 }
 
-// add registers a descriptor. The loop does not own it.
-func (l *loop) add(fd int, events uint32, p pollable) error {
+// Add registers a descriptor. The loop does not own it.
+func (l *Loop) Add(fd int, events uint32, p Pollable) error {
 	for fd >= len(l.owners) {
 		l.owners = append(l.owners, owner{})
 	}
@@ -86,19 +84,19 @@ func (l *loop) add(fd int, events uint32, p pollable) error {
 	return nil
 }
 
-// modify changes the events of a registered descriptor.
-func (l *loop) modify(fd int, events uint32) {
+// Modify changes the events of a registered descriptor.
+func (l *Loop) Modify(fd int, events uint32) {
 	ev := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: l.owners[fd].gen}
 	_ = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_MOD, fd, &ev)
 }
 
-// owns tells whether a descriptor is registered for p.
-func (l *loop) owns(fd int, p pollable) bool {
+// Owns tells whether a descriptor is registered for p.
+func (l *Loop) Owns(fd int, p Pollable) bool {
 	return fd >= 0 && fd < len(l.owners) && l.owners[fd].p == p
 }
 
-// remove forgets a descriptor; the caller closes it afterwards.
-func (l *loop) remove(fd int) {
+// Remove forgets a descriptor; the caller closes it afterwards.
+func (l *Loop) Remove(fd int) {
 	if fd < 0 || fd >= len(l.owners) || l.owners[fd].p == nil {
 		return
 	}
@@ -106,12 +104,12 @@ func (l *loop) remove(fd int) {
 	_ = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, fd, nil)
 }
 
-// forget is remove for a descriptor that is closed right after and has no
+// Forget is remove for a descriptor that is closed right after and has no
 // duplicate: closing takes it out of the epoll set by itself.
-func (l *loop) forget(fd int) { l.owners[fd].p = nil }
+func (l *Loop) Forget(fd int) { l.owners[fd].p = nil }
 
-// post runs f on the loop, soon. Any goroutine may call it.
-func (l *loop) post(f func()) {
+// Post runs f on the loop, soon. Any goroutine may call it.
+func (l *Loop) Post(f func()) {
 	l.mu.Lock()
 	l.posted = append(l.posted, f)
 	wake := !l.pending
@@ -123,10 +121,10 @@ func (l *loop) post(f func()) {
 	}
 }
 
-// call runs f on the loop and waits for it; false: the loop has ended.
-func (l *loop) call(f func()) bool {
+// Call runs f on the loop and waits for it; false: the loop has ended.
+func (l *Loop) Call(f func()) bool {
 	done := make(chan struct{})
-	l.post(func() { f(); close(done) })
+	l.Post(func() { f(); close(done) })
 	select {
 	case <-done:
 		return true
@@ -135,8 +133,8 @@ func (l *loop) call(f func()) bool {
 	}
 }
 
-// onEvents drains the wake-up and runs what was posted.
-func (l *loop) onEvents(uint32) {
+// OnEvents drains the wake-up and runs what was posted.
+func (l *Loop) OnEvents(uint32) {
 	var b [8]byte
 	_, _ = unix.Read(l.wakefd, b[:])
 	l.mu.Lock()
@@ -149,14 +147,30 @@ func (l *loop) onEvents(uint32) {
 	}
 }
 
-// tick reads the clock.
-func (l *loop) tick() { l.now = int64(time.Since(l.base)) }
+// Now is the time of this turn, in nanoseconds since the loop was made. One
+// clock read a turn is enough for every deadline.
+func (l *Loop) Now() int64 { return l.now }
 
-// wall turns a time of the loop into one of the wall clock.
-func (l *loop) wall(t int64) time.Time { return time.Now().Add(time.Duration(t - l.now)) }
+// Elapsed is the time as it is now, not at the start of this turn.
+func (l *Loop) Elapsed() int64 { return int64(time.Since(l.base)) }
 
-// run serves until stop.
-func (l *loop) run() error {
+// Done is closed when Run has returned.
+func (l *Loop) Done() <-chan struct{} { return l.done }
+
+// Descriptor is that of the epoll instance, for those who need one to duplicate.
+func (l *Loop) Descriptor() int { return l.epfd }
+
+// OnEnd has f called when Run returns.
+func (l *Loop) OnEnd(f func()) { l.atEnd = append(l.atEnd, f) }
+
+// Tick reads the clock.
+func (l *Loop) Tick() { l.now = l.Elapsed() }
+
+// Wall turns a time of the loop into one of the wall clock.
+func (l *Loop) Wall(t int64) time.Time { return time.Now().Add(time.Duration(t - l.now)) }
+
+// Run serves until stop.
+func (l *Loop) Run() error {
 	defer func() {
 		close(l.done)
 		for _, f := range l.atEnd {
@@ -164,17 +178,17 @@ func (l *loop) run() error {
 		}
 	}()
 	events := make([]unix.EpollEvent, 256)
-	l.tick()
+	l.Tick()
 	for !l.closed {
 		// A busy loop finds events without sleeping: the raw call spares the
 		// scheduler's bookkeeping. Only an idle one pays for a second call.
 		n, errno := rawEpollWait(l.epfd, events, 0)
-		if n == 0 && errno == 0 && !l.look(true) {
+		if n == 0 && errno == 0 && !l.Poll(true) {
 			var err error
 			n, err = unix.EpollWait(l.epfd, events, l.timeout())
 			if err != nil {
 				if err == unix.EINTR {
-					l.tick()
+					l.Tick()
 					l.fire()
 					l.endTurn()
 					continue
@@ -184,25 +198,25 @@ func (l *loop) run() error {
 		} else if errno != 0 && errno != syscall.EINTR {
 			return fmt.Errorf("cannot wait for events: %w", errno)
 		}
-		l.tick()
+		l.Tick()
 		for i := range n {
 			ev := &events[i]
 			o := &l.owners[ev.Fd]
 			if o.p != nil && o.gen == ev.Pad {
-				o.p.onEvents(ev.Events)
+				o.p.OnEvents(ev.Events)
 			}
 		}
-		l.look(false)
+		l.Poll(false)
 		l.fire()
 		l.endTurn()
 	}
 	return nil
 }
 
-// atTurnEnd has f called once at the end of this turn.
-func (l *loop) atTurnEnd(f func()) { l.turnEnd = append(l.turnEnd, f) }
+// AtTurnEnd has f called once at the end of this turn.
+func (l *Loop) AtTurnEnd(f func()) { l.turnEnd = append(l.turnEnd, f) }
 
-func (l *loop) endTurn() {
+func (l *Loop) endTurn() {
 	fs := l.turnEnd
 	l.turnEnd = l.turnEnd[len(l.turnEnd):]
 	for i, f := range fs {
@@ -214,18 +228,18 @@ func (l *loop) endTurn() {
 	}
 }
 
-// stop ends run after this turn.
-func (l *loop) stop() { l.closed = true }
+// Stop ends Run after this turn.
+func (l *Loop) Stop() { l.closed = true }
 
 // timeout is how long epoll_wait may sleep, in milliseconds; -1: for ever.
-func (l *loop) timeout() int {
+func (l *Loop) timeout() int {
 	if len(l.turnEnd) > 0 {
 		return 0
 	}
 	if len(l.timers) == 0 {
 		return -1
 	}
-	d := l.timers[0].at - int64(time.Since(l.base))
+	d := l.timers[0].at - l.Elapsed()
 	if d <= 0 {
 		return 0
 	}
@@ -233,25 +247,31 @@ func (l *loop) timeout() int {
 }
 
 // fire runs the timers that are due.
-func (l *loop) fire() {
+func (l *Loop) fire() {
 	for len(l.timers) > 0 && l.timers[0].at <= l.now {
-		t := heap.Pop(&l.timers).(*timer)
-		t.f()
+		t := heap.Pop(&l.timers).(*Timer)
+		t.Do()
 	}
 }
 
-// timer is a function that runs on the loop at a time. Its zero value with f
-// set is ready for set.
-type timer struct {
+// Timer is a function that runs on the loop at a time. With Do set it is ready
+// for Set.
+type Timer struct {
+	Do  func()
 	at  int64
 	idx int // in the heap, plus one; 0: not set
-	f   func()
 }
 
-// set arms the timer for d from now, replacing an earlier setting.
-func (l *loop) set(t *timer, d time.Duration) { l.setAt(t, l.now+int64(d)) }
+// IsSet tells whether the timer is armed.
+func (t *Timer) IsSet() bool { return t.idx > 0 }
 
-func (l *loop) setAt(t *timer, at int64) {
+// At is the time at which an armed timer fires.
+func (t *Timer) At() int64 { return t.at }
+
+// Set arms the timer for d from now, replacing an earlier setting.
+func (l *Loop) Set(t *Timer, d time.Duration) { l.SetAt(t, l.now+int64(d)) }
+
+func (l *Loop) SetAt(t *Timer, at int64) {
 	t.at = at
 	if t.idx > 0 {
 		heap.Fix(&l.timers, t.idx-1)
@@ -260,21 +280,21 @@ func (l *loop) setAt(t *timer, at int64) {
 	heap.Push(&l.timers, t)
 }
 
-// setBy arms the timer for at the latest at; an earlier setting stays.
-func (l *loop) setBy(t *timer, at int64) {
+// SetBy arms the timer for at the latest at; an earlier setting stays.
+func (l *Loop) SetBy(t *Timer, at int64) {
 	if t.idx == 0 || at < t.at {
-		l.setAt(t, at)
+		l.SetAt(t, at)
 	}
 }
 
-// clear disarms the timer.
-func (l *loop) clear(t *timer) {
+// Clear disarms the timer.
+func (l *Loop) Clear(t *Timer) {
 	if t.idx > 0 {
 		heap.Remove(&l.timers, t.idx-1)
 	}
 }
 
-type timerHeap []*timer
+type timerHeap []*Timer
 
 func (h timerHeap) Len() int           { return len(h) }
 func (h timerHeap) Less(i, j int) bool { return h[i].at < h[j].at }
@@ -283,7 +303,7 @@ func (h timerHeap) Swap(i, j int) {
 	h[i].idx, h[j].idx = i+1, j+1
 }
 func (h *timerHeap) Push(x any) {
-	t := x.(*timer)
+	t := x.(*Timer)
 	*h = append(*h, t)
 	t.idx = len(*h)
 }

@@ -1,4 +1,4 @@
-package runner
+package evloop
 
 import (
 	"net/netip"
@@ -22,7 +22,7 @@ func rawEpollWait(epfd int, events []unix.EpollEvent, msec int) (int, syscall.Er
 	return int(n), 0
 }
 
-func rawRead(fd int, b []byte) (int, syscall.Errno) {
+func Read(fd int, b []byte) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
 	if errno != 0 {
 		return -1, errno
@@ -30,8 +30,8 @@ func rawRead(fd int, b []byte) (int, syscall.Errno) {
 	return int(n), 0
 }
 
-// rawSend is send(2) with MSG_NOSIGNAL and MSG_DONTWAIT.
-func rawSend(fd int, b []byte) (int, syscall.Errno) {
+// Send is send(2) with MSG_NOSIGNAL and MSG_DONTWAIT.
+func Send(fd int, b []byte) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
 		unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {
@@ -40,8 +40,8 @@ func rawSend(fd int, b []byte) (int, syscall.Errno) {
 	return int(n), 0
 }
 
-// rawSendv sends two slices in one call.
-func rawSendv(fd int, a, b []byte) (int, syscall.Errno) {
+// Sendv sends two slices in one call.
+func Sendv(fd int, a, b []byte) (int, syscall.Errno) {
 	var iov [2]unix.Iovec
 	iov[0].Base = &a[0]
 	iov[0].SetLen(len(a))
@@ -57,9 +57,9 @@ func rawSendv(fd int, a, b []byte) (int, syscall.Errno) {
 	return int(n), 0
 }
 
-// rawAccept accepts a connection and tells the client's address; both are empty
+// Accept accepts a connection and tells the client's address; both are empty
 // for a unix socket. (unix.Accept4 costs a second call.)
-func rawAccept(fd int) (conn int, host, port string, errno syscall.Errno) {
+func Accept(fd int) (conn int, host, port string, errno syscall.Errno) {
 	var sa unix.RawSockaddrInet6 // the largest of those we listen on, but for unix, whose name we do not want
 	size := uint32(unsafe.Sizeof(sa))
 	r, _, errno := syscall.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&sa)),
@@ -80,22 +80,22 @@ func rawAccept(fd int) (conn int, host, port string, errno syscall.Errno) {
 // portOf turns a port in network order into text.
 func portOf(p uint16) string { return strconv.Itoa(int(p>>8 | p<<8)) }
 
-// receiver is a reusable recvmsg(2) of one datagram with at most one
+// Receiver is a reusable recvmsg(2) of one datagram with at most one
 // descriptor.
-type receiver struct {
+type Receiver struct {
 	buf  []byte
 	oob  [64]byte
 	iov  unix.Iovec
 	head unix.Msghdr
 }
 
-func newReceiver(size int) *receiver {
-	return &receiver{buf: make([]byte, size)}
+func NewReceiver(size int) *Receiver {
+	return &Receiver{buf: make([]byte, size)}
 }
 
-// recv returns the datagram and the descriptor that came with it, -1 where none
+// Recv returns the datagram and the descriptor that came with it, -1 where none
 // did. The slice is good until the next call.
-func (r *receiver) recv(fd int) (msg []byte, passed int, errno syscall.Errno) {
+func (r *Receiver) Recv(fd int) (msg []byte, passed int, errno syscall.Errno) {
 	r.iov.Base = &r.buf[0]
 	r.iov.SetLen(len(r.buf))
 	r.head = unix.Msghdr{Iov: &r.iov, Control: &r.oob[0]}

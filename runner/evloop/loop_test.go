@@ -1,0 +1,110 @@
+package evloop
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// byteReader takes one byte from its descriptor and says so.
+type byteReader struct {
+	fd  int
+	got func(b byte)
+}
+
+func (r *byteReader) OnEvents(uint32) {
+	var b [1]byte
+	if n, _ := Read(r.fd, b[:]); n == 1 {
+		r.got(b[0])
+	}
+}
+
+// All that comes to the loop runs on it, one after the other: descriptors, posted
+// functions, timers in the order of their times, and the end of the turn.
+func TestLoop(t *testing.T) {
+	l, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(p[0])
+	defer unix.Close(p[1])
+	var said []string
+	say := func(s string) { said = append(said, s) }
+	first, second, never := Timer{Do: func() { say("first") }}, Timer{}, Timer{Do: func() { say("never") }}
+	second.Do = func() {
+		say("second")
+		l.AtTurnEnd(l.Stop)
+	}
+	r := &byteReader{fd: p[0], got: func(b byte) {
+		say("byte " + string(b))
+		l.Set(&second, 20*time.Millisecond)
+		l.Set(&first, 10*time.Millisecond)
+		l.Set(&never, 15*time.Millisecond)
+		l.Clear(&never)
+		l.SetBy(&second, second.At()+int64(time.Hour)) // an earlier setting stays
+	}}
+	if err := l.Add(p[0], unix.EPOLLIN, r); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- l.Run() }()
+	if !l.Call(func() { say("called") }) {
+		t.Fatal("the loop has ended")
+	}
+	if _, err := unix.Write(p[1], []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("it does not stop")
+	}
+	if want := []string{"called", "byte x", "first", "second"}; !slices.Equal(said, want) {
+		t.Errorf("%q, want %q", said, want)
+	}
+	if first.IsSet() || second.IsSet() || never.IsSet() {
+		t.Error("a timer that has fired is set")
+	}
+	if l.Call(func() {}) {
+		t.Error("it still runs what is asked for")
+	}
+}
+
+// A descriptor that was removed is not told of what waits for it.
+func TestRemove(t *testing.T) {
+	l, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(p[0])
+	defer unix.Close(p[1])
+	r := &byteReader{fd: p[0], got: func(byte) { t.Error("a removed descriptor is told of events") }}
+	if err := l.Add(p[0], unix.EPOLLIN, r); err != nil {
+		t.Fatal(err)
+	}
+	if !l.Owns(p[0], r) || l.Owns(p[1], r) || l.Owns(-1, r) {
+		t.Error("it does not know whose the descriptors are")
+	}
+	if _, err := unix.Write(p[1], []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	l.Remove(p[0])
+	end := Timer{Do: l.Stop}
+	l.Set(&end, 20*time.Millisecond)
+	if err := l.Run(); err != nil {
+		t.Fatal(err)
+	}
+}
