@@ -294,7 +294,7 @@ var attributes = []Attribute{
 
 	{Path: "log.target", Type: TypeString, Default: `"file"`, Built: true, Disruption: Live,
 		OneOf: []string{"file", "journal", "stderr"},
-		Doc:   "where the app's output and our own lines about it go; `file`: logs/wsgid.log of the app folder",
+		Doc:   "where the app's output and our own lines about it go; `file`: logs/wsgid.log of the app folder; `stderr`: where the daemon's output goes, or, where no daemon runs, to the journal if one answers, else to that file; of an app folder on a read-only disk the file is logs/<app>.log of the data directory",
 		at:    func(s *Spec, _ int) any { return &s.Log.Target }},
 	{Path: "log.access", Type: TypeBool, Default: "false", Built: true, Disruption: Live,
 		Doc: "one line a request",

@@ -68,6 +68,9 @@ type Daemon struct {
 
 // NewDaemon prepares a daemon. The state directory is opened by Run.
 func NewDaemon(o Options) *Daemon {
+	if o.machine == nil {
+		o.machine = realMachine{stderr: os.Stderr}
+	}
 	return &Daemon{
 		opts: o.withDefaults(), named: o.Dir != "" || o.StateDir != "", events: make(chan func()), board: newBoard(),
 		killed: make(chan struct{}), scrapes: make(chan struct{}, maxScrapes), metricsRetry: metricsRetry, prev: map[string]string{}, adopted: make(chan struct{}), states: map[string]string{},
@@ -268,6 +271,7 @@ func (d *Daemon) followed(name string, m master, newest bool) {
 	rem := d.e.store.Recall(name)
 	if rem.LastGood != nil {
 		d.scope(rem.LastGood, pid)
+		d.handStderr(ctx, rem.LastGood, m)
 	}
 	d.e.log.Info("took over a running master", "app", name, "pid", pid)
 	if newest {

@@ -27,6 +27,16 @@ func defaultDataDir(stateDir string) string {
 
 func innerData(stateDir string) string { return filepath.Join(stateDir, "data") }
 
+// DataDirs are the directories that hold the fleet's data, or one of them does: see
+// openStore.
+func (o Options) DataDirs() []string {
+	o = o.withDefaults()
+	if !o.dataChosen {
+		return []string{o.DataDir}
+	}
+	return slices.Compact([]string{o.DataDir, innerData(o.StateDir)})
+}
+
 // openStore opens the two directories of a fleet. A data directory that nobody
 // has named and that cannot be used (a read-only disk, a user without a home) is
 // no reason not to run: the state directory holds the data then, and that is

@@ -34,9 +34,12 @@ type master interface {
 	Alive() bool
 }
 
-type realMachine struct{}
+// realMachine is the machine. stderr is where apps of log.target = "stderr" log;
+// nil: nowhere, as we do not stay.
+type realMachine struct{ stderr *os.File }
 
-func (realMachine) start(ctx context.Context, o runner.StartOptions) (master, error) {
+func (r realMachine) start(ctx context.Context, o runner.StartOptions) (master, error) {
+	o.Stderr = r.stderr
 	h, err := runner.StartMaster(ctx, o)
 	if err != nil {
 		return nil, err
@@ -44,13 +47,14 @@ func (realMachine) start(ctx context.Context, o runner.StartOptions) (master, er
 	return realMaster{h}, nil
 }
 
-func (realMachine) find(stateDir, app string) ([]master, error) {
+func (r realMachine) find(stateDir, app string) ([]master, error) {
 	hs, err := runner.FindMasters(stateDir, app)
 	if err != nil {
 		return nil, err
 	}
 	ms := make([]master, len(hs))
 	for i, h := range hs {
+		h.Stderr = r.stderr
 		ms[i] = realMaster{h}
 	}
 	return ms, nil
@@ -86,4 +90,16 @@ func (m realMaster) drain(ctx context.Context, successor master) error {
 		s = r.Handle
 	}
 	return m.Drain(ctx, s)
+}
+
+// handStderr gives a master that was started by a command, or by an earlier daemon,
+// our standard error to log to, if its spec wants that.
+func (d *Daemon) handStderr(ctx context.Context, spec *appspec.Spec, m master) {
+	r, ok := m.(realMaster)
+	if !ok || spec.Log.Target != "stderr" {
+		return
+	}
+	if err := r.HandStderr(ctx); err != nil {
+		d.e.log.Warn("cannot take the log of a master", "app", spec.Name, "err", err)
+	}
 }

@@ -40,6 +40,7 @@ type bootMessage struct {
 	Listeners  []string      `json:"listeners"` // listen strings, in the order of the descriptors
 	Foreground bool          `json:"foreground"`
 	Standby    bool          `json:"standby"`
+	Stderr     bool          `json:"stderr"` // its standard error is one to log to
 	Env        []string      `json:"env"`
 
 	folder int // descriptor of the app folder
@@ -124,7 +125,7 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 	}
 	files = append(files, dirFile)
 	msg, err := json.Marshal(&bootMessage{Spec: o.Spec, User: user, HostDir: hostDir, StateDir: o.StateDir, DataDir: o.DataDir, Generation: o.Generation,
-		Listeners: names, Foreground: o.Foreground, Standby: o.Standby, Env: workerEnv(os.Environ())})
+		Listeners: names, Foreground: o.Foreground, Standby: o.Standby, Stderr: o.Stderr != nil && o.Spec.Log.Target == "stderr", Env: workerEnv(os.Environ())})
 	if err != nil {
 		return fail(err)
 	}
@@ -142,6 +143,7 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 	}
 	for _, h := range all {
 		if h.PID == pid {
+			h.Stderr = o.Stderr
 			if !o.Foreground {
 				go reap(pid) // we may be its parent for long
 			}
@@ -180,8 +182,8 @@ func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.Fil
 	fds := []uintptr{null.Fd(), null.Fd(), null.Fd(), uintptr(pair[1])}
 	if o.Foreground {
 		fds[1], fds[2] = os.Stdout.Fd(), os.Stderr.Fd()
-	} else if o.Spec.Log.Target == "stderr" {
-		fds[2] = os.Stderr.Fd()
+	} else if o.Spec.Log.Target == "stderr" && o.Stderr != nil {
+		fds[2] = o.Stderr.Fd()
 	}
 	for _, f := range files {
 		raw, err := f.SyscallConn()

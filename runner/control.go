@@ -243,6 +243,11 @@ func (s *controlServer) answer(c *net.UnixConn, req *controlRequest, fds []int) 
 			fds = fds[1:]
 		}
 		m.loop.Call(func() { m.update(req.Spec, req.Generation, req.Rolling) })
+	case "stderr":
+		if len(fds) > 0 {
+			m.log.useStderr(fds[0])
+			fds = fds[1:]
+		}
 	case "reload":
 		m.log.reopen()
 		m.loop.Call(func() { m.pool.rollTo(m.spec, "reload") })

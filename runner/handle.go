@@ -37,7 +37,10 @@ type Record struct {
 // and pid where it does not answer.
 type Handle struct {
 	Record
-	dir string // <state>/apps/<app>
+	// Stderr is what is handed over with a spec of log.target = "stderr". nil: there
+	// is none, as in a command, which ends before the master; it keeps what it has.
+	Stderr *os.File
+	dir    string // <state>/apps/<app>
 }
 
 // StartOptions is what StartMaster needs.
@@ -53,6 +56,9 @@ type StartOptions struct {
 	// Foreground keeps the master a child that logs to our standard error
 	// instead of a daemon (wsgid --no-daemon).
 	Foreground bool
+	// Stderr is where log.target = "stderr" writes. nil: nowhere, as in a command: the
+	// journal takes the log if one answers, else a file.
+	Stderr *os.File
 	// Standby makes the master take requests only when it is ready to serve them:
 	// another master serves the same sockets until then.
 	Standby bool
@@ -83,8 +89,8 @@ func (h *Handle) ask(ctx context.Context, what string, req *controlRequest) (con
 	}
 	_ = c.SetWriteDeadline(time.Now().Add(controlTimeout))
 	var oob []byte
-	if req.Spec != nil && req.Spec.Log.Target == "stderr" {
-		oob = unix.UnixRights(int(os.Stderr.Fd())) // the master's own may lead nowhere
+	if (req.Op == "stderr" || req.Spec != nil && req.Spec.Log.Target == "stderr") && h.Stderr != nil {
+		oob = unix.UnixRights(int(h.Stderr.Fd())) // the master's own may lead nowhere
 	}
 	b = append(b, '\n')
 	n, _, err := c.WriteMsgUnix(b, oob, nil)
@@ -154,6 +160,11 @@ func (h *Handle) do(ctx context.Context, what string, req *controlRequest) error
 // taken the spec over, not when the rollout is done.
 func (h *Handle) Update(ctx context.Context, spec *appspec.Spec, generation int, rolling bool) error {
 	return h.do(ctx, "update", &controlRequest{Op: "update", Spec: spec, Generation: generation, Rolling: rolling})
+}
+
+// HandStderr hands over Stderr, as Update does, to a master whose spec wants it.
+func (h *Handle) HandStderr(ctx context.Context) error {
+	return h.do(ctx, "hand standard error to", &controlRequest{Op: "stderr"})
 }
 
 // Reload replaces all workers, new ones first.

@@ -7,8 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
@@ -40,6 +38,7 @@ const (
 // counted, and reported as soon as something can.
 type appLog struct {
 	root      *appdir.RootFs // the app folder: nothing outside can be reached through it
+	apart     *appdir.RootFs // the data directory, which takes the log of a folder on a read-only disk; may be nil
 	app       string
 	own       bool // the app has standard error for itself: wsgid --no-daemon
 	uid       int  // owner of a new log file; -1: ours
@@ -58,15 +57,18 @@ type appLog struct {
 	notify  func() // guarded by mu: problem changed
 
 	// The writer goroutine's:
-	set      logSettings
-	out      []byte // gathered, not yet written
-	file     *os.File
-	size     int64
-	looked   time.Time
-	stderr   int  // descriptor
-	checked  bool // it leads somewhere
-	journal  *journalSocket
-	fellBack string // why the file is written to though it is not the target
+	set       logSettings
+	out       []byte         // gathered, not yet written
+	dir       *appdir.RootFs // where the file lies
+	name      string         // of the file, relative to dir
+	file      *os.File
+	size      int64
+	looked    time.Time
+	stderr    int  // descriptor, or noStderr
+	checked   bool // it leads somewhere
+	journal   *journalSocket
+	fellBack  string // why something else than the target is written to
+	journaled bool   // that is the journal, not the file
 }
 
 // logSettings is the log block of a spec.
@@ -85,10 +87,17 @@ func settingsOf(spec *appspec.Spec) logSettings {
 // on to reach it through keepJournal.
 var logJournal = journalPath
 
+// logPlaces is where a log may be written.
+type logPlaces struct {
+	root   *appdir.RootFs // the app folder
+	apart  *appdir.RootFs // the data directory; nil: there is none
+	stderr int            // descriptor, or noStderr
+}
+
 // openLog opens the log and starts its writer. With foreground it goes to
 // standard error whatever the spec says.
-func openLog(root *appdir.RootFs, spec *appspec.Spec, uid, gid int, foreground bool) *appLog {
-	l := &appLog{root: root, app: spec.Name, own: foreground, uid: uid, gid: gid, stderr: 2,
+func openLog(at logPlaces, spec *appspec.Spec, uid, gid int, foreground bool) *appLog {
+	l := &appLog{root: at.root, apart: at.apart, dir: at.root, name: logName, app: spec.Name, own: foreground, uid: uid, gid: gid, stderr: at.stderr,
 		entries: make(chan *logEntry, 256), done: make(chan struct{}), spare: make(chan []byte, 2),
 		journal: &journalSocket{path: logJournal, fd: -1}, notify: func() {}}
 	l.debug.Store(spec.Debug)
@@ -118,8 +127,7 @@ func (l *appLog) configure(spec *appspec.Spec) {
 	}
 	l.control(func() {
 		if set.target != l.set.target {
-			l.fellBack = ""
-			l.closeFile()
+			l.forgetStead()
 		}
 		l.set = set
 	})
@@ -129,18 +137,9 @@ func (l *appLog) configure(spec *appspec.Spec) {
 func (l *appLog) reopen() {
 	l.control(func() {
 		l.closeFile()
-		l.fellBack = ""
-	})
-}
-
-// useStderr makes a descriptor the standard error that target = "stderr" writes
-// to; the log owns it.
-func (l *appLog) useStderr(fd int) {
-	l.control(func() {
-		if l.stderr > 2 {
-			_ = unix.Close(l.stderr)
+		if l.set.target != "stderr" || l.stderr != noStderr { // that is told once
+			l.forgetStead()
 		}
-		l.stderr, l.checked, l.fellBack = fd, false, ""
 	})
 }
 

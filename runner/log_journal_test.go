@@ -76,11 +76,16 @@ func (j *fakeJournal) next() map[string]string {
 }
 
 // journalBed is a log whose journal is at a socket of the test's.
-func journalBed(t *testing.T, path string) *logBed {
-	t.Helper()
+// withJournal has the journal listen elsewhere.
+func withJournal(t *testing.T, path string) {
 	was := logJournal
 	logJournal = path
 	t.Cleanup(func() { logJournal = was })
+}
+
+func journalBed(t *testing.T, path string) *logBed {
+	t.Helper()
+	withJournal(t, path)
 	b := newLogBed(t, func(s *appspec.Spec) { s.Log.Target = "journal" })
 	b.open()
 	return b

@@ -52,6 +52,7 @@ func scanFor(t *testing.T, s *bufio.Scanner, pattern string) {
 func TestMasterLogsToStderr(t *testing.T) {
 	lines := stderrOf(t)
 	a := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Log.Target = "stderr" })
+	a.stderr = os.Stderr
 	h := a.start(StateReady)
 	scanFor(t, lines, `^\S+ \S+ - demo wsgid \[pid=\d+\] - INFO - worker \d+ is ready: `)
 	if _, err := os.Stat(filepath.Join(a.spec.Path, logName)); err == nil {
@@ -65,10 +66,20 @@ func TestMasterLogsToStderr(t *testing.T) {
 	a.mustLogLine("INFO - takes over generation 2 of its spec in place")
 	a.spec.Log.Target, a.spec.Log.Format = "stderr", "json"
 	other := stderrOf(t) // as a daemon that was restarted has
+	h.Stderr = os.Stderr
 	if err := h.Update(a.ctx(), a.spec, 3, false); err != nil {
 		t.Fatal(err)
 	}
 	scanFor(t, other, `^{"time":"[^"]*","level":"INFO","source":"wsgid","app":"demo","pid":\d+,"message":"takes over generation 3 of its spec in place"}$`)
+	another := stderrOf(t)
+	h.Stderr = os.Stderr
+	if err := h.HandStderr(a.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Reload(a.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	scanFor(t, another, `"message":"rolling out generation `)
 }
 
 // logrotate's way: the file is moved, the master gets a HUP.

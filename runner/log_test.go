@@ -45,7 +45,7 @@ func (b *logBed) open() {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() { _ = root.Close() })
-	b.log = openLog(root, b.spec, -1, -1, false)
+	b.log = openLog(logPlaces{root: root, stderr: 2}, b.spec, -1, -1, false)
 	b.t.Cleanup(b.log.close)
 }
 
@@ -477,6 +477,7 @@ func TestLogChangesLive(t *testing.T) {
 // A standard error that leads nowhere, or whose reader has gone, is told in the
 // file.
 func TestLogToStderr(t *testing.T) {
+	withJournal(t, filepath.Join(t.TempDir(), "none"))
 	b := newLogBed(t, func(s *appspec.Spec) { s.Log.Target = "stderr" })
 	b.open()
 	r, w, err := os.Pipe()

@@ -65,10 +65,12 @@ func (l *appLog) take(e *logEntry) bool {
 		l.flush()
 		e.control()
 		return true
-	case l.set.target == "journal" && l.fellBack == "":
-		l.toJournal(e)
 	default:
-		l.gather(e)
+		if l.lookForStderr(); l.journaling() {
+			l.toJournal(e)
+		} else {
+			l.gather(e)
+		}
 	}
 	if e.kind == kindAccess {
 		select {
@@ -82,7 +84,7 @@ func (l *appLog) take(e *logEntry) bool {
 // gather adds an entry to what is written next.
 func (l *appLog) gather(e *logEntry) {
 	app := ""
-	if l.set.target == "stderr" && !l.own {
+	if l.set.target == "stderr" && !l.own && l.fellBack == "" {
 		app = l.app // the daemon's standard error is that of all apps
 	}
 	if l.set.json {
@@ -107,7 +109,7 @@ func (l *appLog) line(level, message string) []byte {
 
 // flush writes what was gathered, and before it how many lines are missing.
 func (l *appLog) flush() {
-	if l.set.target == "journal" && l.fellBack == "" {
+	if l.journaling() {
 		return // nothing is gathered
 	}
 	lost := l.lost.Swap(0)
@@ -148,14 +150,14 @@ func (l *appLog) lostLine(n uint64) []byte {
 // retry sees whether what failed works again.
 func (l *appLog) retry() {
 	switch {
-	case l.set.target == "journal" && l.fellBack == "":
+	case l.journaling():
 		l.tellJournal()
 	case l.set.target == "journal" && l.journal.reachable() == nil:
 		l.flush()
 		l.fellBack = ""
 		l.closeFile()
 		l.toJournal(&logEntry{kind: kindOwn, level: "INFO", pid: pid,
-			text: []byte("the journal answers again; what came meanwhile is in " + logName)})
+			text: []byte("the journal answers again; what came meanwhile is in " + l.name)})
 	case l.set.target == "file" && l.file == nil:
 		if err := l.open(); err != nil {
 			l.setProblem(err.Error())
@@ -176,34 +178,11 @@ func (l *appLog) fallBack(why string) {
 // written.
 func (l *appLog) emit(b []byte) ([]byte, error) {
 	if l.set.target == "stderr" && l.fellBack == "" {
-		err := l.checkStderr()
-		if err == nil {
-			err = writeAll(l.stderr, b)
-		}
-		if err == nil {
+		if b = l.toStderr(b); len(b) == 0 {
 			return nil, nil
 		}
-		l.fellBack = fmt.Sprintf("log.target is \"stderr\", but standard error takes nothing: %v; this file takes the log until the spec is handed over again", err)
-		b = append(l.line("WARNING", l.fellBack), b...)
 	}
 	return l.toFile(b)
-}
-
-// checkStderr refuses a standard error that leads nowhere: a master whose spec
-// asked for another target when it was started has none.
-func (l *appLog) checkStderr() error {
-	if l.own || l.checked {
-		return nil
-	}
-	var st unix.Stat_t
-	if err := unix.Fstat(l.stderr, &st); err != nil {
-		return err
-	}
-	if st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == unix.Mkdev(1, 3) {
-		return errors.New("it leads to " + os.DevNull)
-	}
-	l.checked = true
-	return nil
 }
 
 // writeAll writes to a descriptor, and waits a moment where it is full.
@@ -255,7 +234,7 @@ func (l *appLog) toFile(b []byte) ([]byte, error) {
 		if err != nil {
 			l.mend(n)
 			l.closeFile()
-			return b, fmt.Errorf("cannot write log %s/%s: %w", l.root.Path(), logName, plainPath(err))
+			return b, fmt.Errorf("cannot write log %s: %w", l.path(), plainPath(err))
 		}
 		b = b[len(part):]
 	}
@@ -275,8 +254,9 @@ func (l *appLog) mend(written int) {
 // open opens the file for appending. The app's user owns logs/, so what stands
 // there is not trusted: only a regular file with one name is written to.
 func (l *appLog) open() error {
-	name := l.root.Path() + "/" + logName
-	f, err := l.root.OpenRegular(logName, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
+	l.place()
+	name := l.path()
+	f, err := l.dir.OpenRegular(l.name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
 	if err != nil {
 		err = plainPath(err)
 		if _, system := errors.AsType[unix.Errno](err); !system { // what stands there is the wrong thing
@@ -289,7 +269,7 @@ func (l *appLog) open() error {
 		_ = f.Close()
 		return fmt.Errorf("cannot open log %s: %w", name, err)
 	}
-	if l.uid >= 0 && int(st.Uid) != l.uid {
+	if l.uid >= 0 && int(st.Uid) != l.uid && l.dir == l.root {
 		_ = f.Chown(l.uid, l.gid)
 	}
 	l.file, l.size, l.looked = f, st.Size, time.Now()
@@ -315,7 +295,7 @@ func (l *appLog) look(b *[]byte) {
 		l.closeFile()
 		return
 	}
-	there, err := l.root.Stat(logName)
+	there, err := l.dir.Stat(l.name)
 	if err == nil && os.SameFile(here, there) {
 		l.size = here.Size()
 		return
@@ -333,23 +313,23 @@ func (l *appLog) look(b *[]byte) {
 func (l *appLog) rotate() error {
 	l.closeFile()
 	if l.set.keep <= 0 {
-		if err := l.root.Remove(logName); err != nil {
+		if err := l.dir.Remove(l.name); err != nil {
 			return l.stuck(err)
 		}
 		return nil
 	}
 	for i := l.set.keep - 1; i >= 0; i-- {
-		from := logName
+		from := l.name
 		if i > 0 {
-			from = fmt.Sprintf("%s.%d", logName, i)
+			from = fmt.Sprintf("%s.%d", l.name, i)
 		}
-		err := l.root.Rename(from, fmt.Sprintf("%s.%d", logName, i+1))
+		err := l.dir.Rename(from, fmt.Sprintf("%s.%d", l.name, i+1))
 		if err != nil && i == 0 {
 			return l.stuck(err)
 		}
 	}
 	// Of a time when more were kept; not all at once of what an app may have put there.
-	for i := l.set.keep + 1; i <= l.set.keep+staleLogs && l.root.Remove(fmt.Sprintf("%s.%d", logName, i)) == nil; i++ {
+	for i := l.set.keep + 1; i <= l.set.keep+staleLogs && l.dir.Remove(fmt.Sprintf("%s.%d", l.name, i)) == nil; i++ {
 	}
 	return nil
 }
@@ -362,7 +342,7 @@ func (l *appLog) stuck(err error) error {
 	}
 	l.size = 0
 	l.looked = time.Now()
-	return fmt.Errorf("cannot rotate log %s/%s: %w", l.root.Path(), logName, plainPath(err))
+	return fmt.Errorf("cannot rotate log %s: %w", l.path(), plainPath(err))
 }
 
 // plainPath leaves out what the caller names better.
@@ -382,10 +362,14 @@ func (l *appLog) toJournal(e *logEntry) {
 	err := l.journal.sendAll(l.app, e)
 	switch {
 	case err == nil:
-		l.setProblem("")
+		l.setProblem(l.fellBack)
 	case errors.Is(err, unix.EAGAIN):
 		l.drop(e.lines())
 		l.setProblem("cannot write to the journal: it does not take what is sent to it")
+	case l.journaled:
+		l.journaled = false
+		l.fallBack(fmt.Sprintf("log.target is \"stderr\", but there is none, and no journal answers any more at %s: %v; this file takes the log until the spec is handed over again", journalPath, err))
+		l.gather(e)
 	default:
 		l.fallBack(fmt.Sprintf("log.target is \"journal\", but no journal answers at %s: %v; this file takes the log until one does", journalPath, err))
 		l.gather(e)

@@ -28,7 +28,7 @@ type master struct {
 	view    func(*appspec.Spec) *appspec.Spec // the spec as the workers see it, inside the chroot if there is one
 	root    *appdir.RootFs                    // the app folder
 	folder  string                            // device and inode of root
-	data    *os.Root                          // holds a folder for each app, with its ServedFile; nil: it cannot be opened
+	data    *os.Root                          // the data directory; nil: it cannot be opened
 	chroot  *masterChroot                     // nil: there is none
 	loop    *evloop.Loop
 	log     *appLog
@@ -90,7 +90,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 		return nil, err
 	}
 	m.view = func(s *appspec.Spec) *appspec.Spec { return s }
-	m.openServed()
+	m.openData()
 	if spec.Chroot {
 		if len(spec.Sockets.Mongrel2) > 0 {
 			if err := lazyzmq.Load(); err != nil {
@@ -117,7 +117,11 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	if user.Change {
 		uid, gid = user.UID, user.GID
 	}
-	m.log = openLog(m.root, spec, uid, gid, boot.Foreground)
+	stderr := noStderr
+	if boot.Foreground || boot.Stderr {
+		stderr = 2
+	}
+	m.log = openLog(logPlaces{root: m.root, apart: besides(m.data), stderr: stderr}, spec, uid, gid, boot.Foreground)
 	m.log.takeCrashes()
 	if m.loop, err = evloop.New(); err != nil {
 		return nil, err

@@ -37,6 +37,7 @@ type testApp struct {
 	addr  string
 
 	standby bool
+	stderr  *os.File
 }
 
 const helloApp = `
@@ -177,7 +178,7 @@ func (a *testApp) start(want State) *Handle {
 
 func (a *testApp) startWith(want State, files map[string]*os.File, generation int) *Handle {
 	a.t.Helper()
-	h, err := StartMaster(a.ctx(), StartOptions{Spec: a.spec, StateDir: a.state, Generation: generation, Listeners: files, Standby: a.standby})
+	h, err := StartMaster(a.ctx(), StartOptions{Spec: a.spec, StateDir: a.state, Generation: generation, Listeners: files, Standby: a.standby, Stderr: a.stderr})
 	if err != nil {
 		a.t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -18,15 +17,15 @@ import (
 // take it down. Like all of that directory it holds secrets.
 const ServedFile = "served.json"
 
-// openServed opens the folder of all apps, before the master may change its root:
-// the app's own in it may be swept away and made anew.
-func (m *master) openServed() {
-	dir := filepath.Join(cmp.Or(m.boot.DataDir, m.boot.StateDir), "apps")
-	_ = os.MkdirAll(dir, 0o700)
+// openData opens the data directory, before the master may change its root: what
+// lies in it may be swept away and made anew.
+func (m *master) openData() {
+	dir := cmp.Or(m.boot.DataDir, m.boot.StateDir)
+	_ = os.MkdirAll(filepath.Join(dir, "apps"), 0o700)
 	m.data, _ = os.OpenRoot(dir)
 }
 
-func (m *master) servedName() string { return filepath.Join(m.spec.Name, ServedFile) }
+func (m *master) servedName() string { return filepath.Join("apps", m.spec.Name, ServedFile) }
 
 // recallServed tells the pool by which spec the app has served before this master.
 func (m *master) recallServed() {
@@ -66,7 +65,7 @@ func (m *master) noteServed(spec *appspec.Spec) {
 }
 
 func (m *master) writeServed(b []byte) error {
-	if err := m.data.Mkdir(m.spec.Name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := m.data.MkdirAll(filepath.Dir(m.servedName()), 0o700); err != nil {
 		return err
 	}
 	tmp := fmt.Sprintf("%s.%d.tmp", m.servedName(), os.Getpid())

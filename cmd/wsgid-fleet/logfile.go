@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
@@ -37,7 +38,8 @@ type logLine struct {
 type logFile struct {
 	app    string
 	folder string         // as it was given, for messages
-	root   *appdir.RootFs // closed by close
+	root   *appdir.RootFs // holds name; closed by close
+	name   string
 	// elsewhere says where the log goes by its spec; empty: into the file.
 	elsewhere string
 	state     string // of the app, with its reason
@@ -50,7 +52,9 @@ type logFile struct {
 
 // openLog opens the log at its last n lines; n < 0: at its begin. A log that
 // does not exist yet is an empty one.
-func openLog(app, folder string, n int) (*logFile, error) {
+//
+// data are directories of which one holds the log of an app folder on a read-only disk.
+func openLog(app, folder string, n int, data ...string) (*logFile, error) {
 	abs, err := filepath.Abs(folder)
 	var root *appdir.RootFs
 	if err == nil {
@@ -62,7 +66,12 @@ func openLog(app, folder string, n int) (*logFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read log of %s: app folder %s: %w", app, folder, reason(err))
 	}
-	l := &logFile{app: app, folder: folder, root: root}
+	l := &logFile{app: app, folder: folder, root: root, name: logName}
+	for _, dir := range data {
+		if l.name == logName && root.ReadOnly() {
+			l.moveTo(dir)
+		}
+	}
 	if err := l.openAll(); err != nil {
 		l.close()
 		return nil, err
@@ -76,6 +85,21 @@ func openLog(app, folder string, n int) (*logFile, error) {
 	return l, nil
 }
 
+// moveTo reads the log that lies in a data directory, if there is one.
+func (l *logFile) moveTo(dir string) {
+	root, err := appdir.Open(dir)
+	if err != nil {
+		return
+	}
+	name := runner.DataLog(l.app)
+	if _, err := root.Stat(name); err != nil {
+		root.Close()
+		return
+	}
+	l.root.Close()
+	l.root, l.folder, l.name = root, dir, name
+}
+
 func (l *logFile) close() {
 	for _, f := range l.files {
 		f.Close()
@@ -85,9 +109,9 @@ func (l *logFile) close() {
 
 // open opens one file: 0 is the one that is written to, 1 the newest rotated.
 func (l *logFile) open(i int) (*os.File, error) {
-	name := logName
+	name := l.name
 	if i > 0 {
-		name = fmt.Sprintf("%s.%d", logName, i)
+		name = fmt.Sprintf("%s.%d", l.name, i)
 	}
 	f, err := l.root.OpenRegular(name, os.O_RDONLY, 0)
 	if err != nil {
@@ -276,7 +300,7 @@ func (l *logFile) refresh() error {
 		}
 		l.read, l.partial = nil, l.partial[:0]
 	}
-	now, err := l.root.Stat(logName)
+	now, err := l.root.Stat(l.name)
 	if err != nil || os.SameFile(now, known) {
 		return nil // also in the midst of a rotation: the next look sees it
 	}

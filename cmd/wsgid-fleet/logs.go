@@ -30,6 +30,8 @@ func (c *cli) logsCommand() *cobra.Command {
 the files that rotation made of it. Several apps are merged by time, each line
 with the name of its app. With -f it goes on until Ctrl-C, over rotations too.
 
+Of an app folder on a read-only disk it is logs/APP.log of the data directory.
+
 Where log.target is "journal", read it with journalctl WSGID_APP=APP; the fields
 WSGID_WORKER (a pid), WSGID_SOURCE (app, wsgid or access) and PRIORITY choose
 further.
@@ -128,7 +130,7 @@ func (c *cli) openLogs(ctx context.Context, apps []string, n int) (sources []*lo
 		if folder == "" {
 			return sources, fmt.Errorf("cannot show logs of %s: no good spec was ever seen, so its app folder is not known%s", app, states[app])
 		}
-		s, err := openLog(app, folder, n)
+		s, err := openLog(app, folder, n, c.options().DataDirs()...)
 		if err != nil {
 			return sources, fmt.Errorf("%w%s", err, states[app])
 		}
@@ -144,7 +146,7 @@ func noLog(s *logFile) error {
 	if s.elsewhere != "" {
 		return fmt.Errorf("cannot show logs of %s: its %s", s.app, s.elsewhere)
 	}
-	return fmt.Errorf("cannot show logs of %s: no file %s%s", s.app, filepath.Join(s.folder, logName), s.state)
+	return fmt.Errorf("cannot show logs of %s: no file %s%s", s.app, filepath.Join(s.folder, s.name), s.state)
 }
 
 // elsewhere says where an app's log goes if that is not its file, as far as the
@@ -157,7 +159,7 @@ func elsewhere(set *hclspec.Set, app string) string {
 	case "journal":
 		return fmt.Sprintf("log.target is \"journal\": see journalctl WSGID_APP=%s", app)
 	case "stderr":
-		return "log.target is \"stderr\": it goes where the daemon's output goes"
+		return fmt.Sprintf("log.target is \"stderr\": it goes where the daemon's output goes; of an app that a command started without a daemon, to the journal if one answers (journalctl WSGID_APP=%s), else to the file", app)
 	}
 	return ""
 }
@@ -169,7 +171,7 @@ func followLogs(ctx context.Context, sources []*logFile, p *logPrinter) error {
 		defer w.Close()
 		for _, s := range sources {
 			// What cannot be watched is looked at with every tick.
-			_ = w.Add(filepath.Join(s.folder, filepath.Dir(logName)))
+			_ = w.Add(filepath.Join(s.folder, filepath.Dir(s.name)))
 		}
 		events = w.Events
 	}

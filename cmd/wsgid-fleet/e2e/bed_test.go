@@ -377,6 +377,7 @@ type appStatus struct {
 	Requests struct{ Total, Errors uint64 }
 	Restarts int
 	Error    string `json:"last_error"`
+	LogError string `json:"log_error"`
 }
 
 // pids are the master and the workers.
