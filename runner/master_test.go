@@ -409,7 +409,7 @@ func TestBadRolloutKeepsServing(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := a.wait(h, func(st Status) bool { return st.State == StateDegraded })
-	if want := "the workers of before serve on, the rollout was given up: ModuleNotFoundError: No module named 'does_not_exist'"; got.Reason != want {
+	if want := "the workers of before serve on, the rollout was given up: ModuleNotFoundError: No module named 'does_not_exist' (" + a.spec.Path + "/app/app.py, line 1)"; got.Reason != want {
 		t.Errorf("reason %q, want %q", got.Reason, want)
 	}
 	if !strings.Contains(got.Traceback, "import does_not_exist") {
@@ -433,7 +433,7 @@ func TestBackoffAndRetry(t *testing.T) {
 	})
 	h := a.start(StateBackoff)
 	st, _ := h.Status(a.ctx(), 0)
-	if !strings.HasPrefix(st.Reason, "RuntimeError: no database; next try in 1h") {
+	if !strings.HasPrefix(st.Reason, "RuntimeError: no database ("+a.spec.Path+"/app/app.py, line 1); next try in 1h") {
 		t.Errorf("reason %q", st.Reason)
 	}
 	if code, body := a.get("/"); code != 503 || !strings.Contains(body, "no worker runs: RuntimeError: no database") {

@@ -223,14 +223,7 @@ func (p *pool) workerFailed(w *worker, payload []byte) {
 		*said = p.log.mask.text(*said) // status, apply and the daemon repeat it
 	}
 	w.failure = &f
-	at := ""
-	switch {
-	case f.File != "" && f.Line > 0:
-		at = fmt.Sprintf(" (%s, line %d)", f.File, f.Line)
-	case f.File != "":
-		at = " (" + f.File + ")"
-	}
-	p.log.error(fmt.Sprintf("worker %d cannot load the application: %s%s", w.pid, f.Reason, at))
+	p.log.error(fmt.Sprintf("worker %d cannot load the application: %s", w.pid, f.Summary()))
 	if f.Traceback != "" {
 		p.log.raw(f.Traceback)
 	}
@@ -326,7 +319,7 @@ func (p *pool) startFailed(w *worker) {
 		return
 	}
 	p.stats.restarts[restartStart]++
-	p.lastErr = w.failure.Reason
+	p.lastErr = w.failure.Summary()
 	p.trace = w.failure.Details()
 	if w.gen != p.gen || p.stopping {
 		p.reconcile()

@@ -92,8 +92,8 @@ func (r *rollout) failed(p *pool, w *worker) {
 		r.set[i] = p.startWorker(r.spec, r.gen, true)
 		return
 	}
-	p.rollErr, p.rollWant = w.failure.Reason, Digest(r.spec)
-	p.lastErr = w.failure.Reason
+	p.rollErr, p.rollWant = w.failure.Summary(), Digest(r.spec)
+	p.lastErr = w.failure.Summary()
 	p.trace = w.failure.Details()
 	p.log.error(fmt.Sprintf("the rollout of generation %d is given up, the workers of before serve on: %s", r.gen, p.rollErr))
 	r.cancel(p)
@@ -103,7 +103,7 @@ func (r *rollout) failed(p *pool, w *worker) {
 // goBack gives up a spec that came while no worker ran, and by which the first
 // one, w, could not start: what waits is served by the spec before.
 func (p *pool) goBack(w *worker) {
-	p.rollErr, p.rollWant = w.failure.Reason, Digest(p.spec)
+	p.rollErr, p.rollWant = w.failure.Summary(), Digest(p.spec)
 	p.log.error(fmt.Sprintf("generation %d is given up, the spec before serves on: %s", p.gen, p.rollErr))
 	p.lastGen++
 	p.gen = p.lastGen

@@ -94,7 +94,7 @@ func TestBadSpecOfAnAppWithoutWorkers(t *testing.T) {
 	hand(with("missing:app"), 2)
 	hand(with("app:missing"), 3)
 	works()
-	const reason = "wsgi_app app:missing: module app has no attribute missing"
+	reason := "wsgi_app app:missing: module app has no attribute missing (" + a.spec.Path + "/app/app.py)"
 	st := a.wait(h, func(st Status) bool { return st.State == StateDegraded })
 	if st.RolloutError != reason || st.Reason != "the workers of before serve on, the rollout was given up: "+reason ||
 		st.SpecDigest != Digest(a.spec) || st.WantDigest != Digest(with("app:missing")) {

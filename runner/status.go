@@ -1,6 +1,10 @@
 package runner
 
-import "time"
+import (
+	"regexp"
+	"strings"
+	"time"
+)
 
 // State of an app as its master sees it, in the words of the contract
 // (section 4, status -o json).
@@ -106,4 +110,18 @@ type RequestCounts struct {
 	P99      float64 `json:"p99_ms"`
 	// PerSecond is the rate of the last ten seconds.
 	PerSecond float64 `json:"per_second,omitempty"`
+}
+
+// placed matches a place, as wsgi.Failure.Summary says it.
+var placed = regexp.MustCompile(` \((/[^()]+), line (\d+)\)`)
+
+// WithoutPlace is a reason without its place, for where a text follows, such as a
+// traceback, that tells the same place.
+func WithoutPlace(reason, text string) string {
+	for _, m := range placed.FindAllStringSubmatch(reason, -1) {
+		if strings.Contains(text, `File "`+m[1]+`", line `+m[2]) {
+			reason = strings.Replace(reason, m[0], "", 1)
+		}
+	}
+	return reason
 }

@@ -516,3 +516,17 @@ func TestSlowAndGoneClients(t *testing.T) {
 		t.Errorf("the iterator was not closed early: %q, %v", left, err)
 	}
 }
+
+// status tells the place that the log has.
+func TestReasonHasItsPlace(t *testing.T) {
+	a := newTestApp(t, "x = 1\nraise ValueError('no')\n", nil)
+	h := a.start(StateBackoff)
+	st, err := h.Status(a.ctx(), 0)
+	if want := "ValueError: no (" + a.spec.Path + "/app/app.py, line 2)"; err != nil || st.LastError != want || !strings.Contains(st.Reason, want) {
+		t.Errorf("got %q, %q, %v; want %q", st.LastError, st.Reason, err, want)
+	}
+	// Above the traceback that tells it, it is not said once more.
+	if got := WithoutPlace(st.Reason, st.Traceback); !strings.HasPrefix(got, "ValueError: no; next try") && !strings.HasPrefix(got, "ValueError: no; trying") {
+		t.Errorf("got %q", got)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
 // tracebackLines is how much of a traceback is printed: its end says what
@@ -32,7 +33,7 @@ func (c *cli) printResults(verb string, results []fleet.Result) int {
 			continue
 		}
 		code = exitFailed
-		why := oneLine(r.Reason)
+		why := oneLine(runner.WithoutPlace(r.Reason, r.Traceback))
 		if why == "" {
 			why = "it is " + r.State
 		}

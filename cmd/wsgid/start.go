@@ -269,7 +269,7 @@ func awaitReady(ctx context.Context, h *runner.Handle, s *appspec.Spec) (runner.
 			if reason == "" {
 				reason = st.Reason
 			}
-			return st, notReady(errors.New(reason), st)
+			return st, notReady(errors.New(runner.WithoutPlace(reason, st.Traceback)), st)
 		case runner.StateStarting:
 		}
 	}

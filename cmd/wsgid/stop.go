@@ -199,10 +199,10 @@ func awaitRollout(ctx context.Context, h *runner.Handle) error {
 			continue
 		}
 		if st.RolloutError != "" {
-			return notReady(fmt.Errorf("the old workers of master %d keep serving: %s", h.PID, st.RolloutError), st)
+			return notReady(fmt.Errorf("the old workers of master %d keep serving: %s", h.PID, runner.WithoutPlace(st.RolloutError, st.Traceback)), st)
 		}
 		if st.State == runner.StateBackoff {
-			return notReady(errors.New(st.Reason), st)
+			return notReady(errors.New(runner.WithoutPlace(st.Reason, st.Traceback)), st)
 		}
 		return nil
 	}

@@ -88,6 +88,17 @@ type Failure struct {
 	Hint      string `json:"hint"`      // what to do next, if the host knows
 }
 
+// Summary is the reason with its place, on one line.
+func (f *Failure) Summary() string {
+	switch {
+	case f.File != "" && f.Line > 0:
+		return fmt.Sprintf("%s (%s, line %d)", f.Reason, f.File, f.Line)
+	case f.File != "":
+		return f.Reason + " (" + f.File + ")"
+	}
+	return f.Reason
+}
+
 // Details is what to read after Reason: the traceback, or else the place, and
 // the hint, one line each; empty where none is known.
 func (f *Failure) Details() string {
