@@ -38,6 +38,9 @@ func (e *engine) scrape(ctx context.Context) []appSample {
 		w, o := e.look(ctx, names[i])
 		cur, _ := standing(o, digestOf(w.Spec))
 		all[i] = appSample{status: appStatus(w, o, true, e.now()), master: cur}
+		if w.Spec != nil && w.Spec.Enabled {
+			all[i].status.certificates(w.Spec, e.now())
+		}
 	})
 	return slices.DeleteFunc(all, func(s appSample) bool { return s.status.Name == "" })
 }
@@ -127,7 +130,8 @@ func fleetFamilies(version string, samples []appSample, faults int, times *passT
 var workerStates = []runner.WorkerState{runner.WorkerStarting, runner.WorkerIdle, runner.WorkerBusy, runner.WorkerDraining}
 
 // appFamilies is what is told of apps and workers. A series of a master that
-// does not answer is left out, but for wsgid_app_up.
+// does not answer is left out, but for wsgid_app_up, wsgid_app_state and those of
+// its certificates.
 func appFamilies(samples []appSample, now time.Time) []*metricFamily {
 	gauge := func(name, help string) *metricFamily { return &metricFamily{name: name, kind: "gauge", help: help} }
 	counter := func(name, help string) *metricFamily { return &metricFamily{name: name, kind: "counter", help: help} }
@@ -148,6 +152,7 @@ func appFamilies(samples []appSample, now time.Time) []*metricFamily {
 	started := gauge("wsgid_app_start_time_seconds", "When the app's master was started, since the Unix epoch.")
 	lost := counter("wsgid_app_log_lines_lost_total", "Lines of the app's log that could not be written.")
 	health := gauge("wsgid_app_health", "1 where the last health check got a good answer, else 0.")
+	expiry := gauge("wsgid_certificate_expiry_timestamp_seconds", "When a certificate of the app expires, since the Unix epoch.")
 	wRequests := counter("wsgid_worker_requests_total", "Requests that the worker has served.")
 	wMemory := gauge("wsgid_worker_memory_bytes", "Resident memory of the worker.")
 	wStarted := gauge("wsgid_worker_start_time_seconds", "When the worker was started, since the Unix epoch.")
@@ -159,6 +164,13 @@ func appFamilies(samples []appSample, now time.Time) []*metricFamily {
 		app := s.status.Name
 		state.add(1, "app", app, "state", s.status.State)
 		up.add(oneIf(s.answers() && s.master.serving()), "app", app)
+		seen := map[string]bool{} // one may serve several listeners
+		for _, c := range s.status.Certificates {
+			if !c.Expires.IsZero() && !seen[c.Cert] {
+				seen[c.Cert] = true
+				expiry.add(unixSeconds(c.Expires), "app", app, "cert", c.Cert)
+			}
+		}
 		if !s.answers() {
 			continue
 		}
@@ -218,7 +230,7 @@ func appFamilies(samples []appSample, now time.Time) []*metricFamily {
 	}
 	return []*metricFamily{
 		up, state, requests, durations, waiting, active, rejected, timeouts, workers, least, most, restarts, memory, started,
-		lost, health, wRequests, wMemory, wStarted, wCurrent,
+		lost, health, expiry, wRequests, wMemory, wStarted, wCurrent,
 	}
 }
 

@@ -204,6 +204,36 @@ func TestMetricsOfRealApps(t *testing.T) {
 	}
 }
 
+// When a certificate expires can be watched, whether its app serves or not.
+func TestMetricsOfCertificates(t *testing.T) {
+	f, m := newFleetDir(t), newFakeMachine()
+	began := time.Now()
+	cert, key := writeCertificate(t, f.root)
+	f.write("blog", fmt.Sprintf(`app "blog" {
+  path = %q
+  sockets {
+    http {
+      listen = "127.0.0.1:9"
+      tls {
+        cert = %q
+        key  = %q
+      }
+    }
+  }
+}
+`, f.path("blog"), cert, key))
+	f.daemon(f.fakeOptions(m))
+	p := parsePage(t, f.scrape())
+	// It is good for an hour.
+	at := p.value("wsgid_certificate_expiry_timestamp_seconds", "app", "blog", "cert", cert)
+	if left := at - float64(began.Unix()); left < 3590 || left > 3600+float64(time.Since(began)/time.Second)+1 {
+		t.Errorf("expires at %v, in %v s", at, left)
+	}
+	if faults, err := testutil.GatherAndLint(p.gatherer()); err != nil || len(faults) > 0 {
+		t.Errorf("the linter says %v, %v", faults, err)
+	}
+}
+
 // A master that hangs costs its own series, not the scrape.
 func TestMetricsOfAMasterThatHangs(t *testing.T) {
 	f := newFleetDir(t)

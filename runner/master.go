@@ -137,7 +137,15 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	m.chroot.follow(m.log)
 	m.pool.askPython = func() (err error) {
 		// It is the app's own code, and runs where the workers do.
-		sp.there(func() { _, err = appdir.PythonVersion(context.Background(), python, boot.User.Owner) })
+		sp.there(func() {
+			if _, err = appdir.PythonVersion(context.Background(), python, boot.User.Owner); err != nil {
+				return
+			}
+			// It cannot read what it is to run.
+			if why := appdir.ClosedTo(filepath.Join(hostDir, "wsgid"), boot.User.Owner); why != "" {
+				err = fmt.Errorf("cannot start worker: %s, or choose another --state-dir", why)
+			}
+		})
 		return err
 	}
 	m.pool.spawn = func(w *worker, s *appspec.Spec) { sp.spawn(w, m.view(s)) }

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -231,7 +232,7 @@ func (s *spawner) run() {
 		var err error
 		if job.python, err = pythonOf(job.spec); err == nil {
 			if pid, pidfd, err = s.fork(job); err != nil {
-				err = fmt.Errorf("cannot run %s as %s in %s: %w", job.python, s.owner.Name, job.dir, err)
+				err = s.refused(job, err)
 			}
 		}
 		closeAll(job.close)
@@ -244,6 +245,21 @@ func (s *spawner) run() {
 		w := job.w
 		s.loop.Post(func() { w.pool.workerStarted(w, pid, pidfd, err) })
 	}
+}
+
+// refused says why a worker's process could not be started. It runs where the
+// process would have.
+func (s *spawner) refused(job spawnJob, err error) error {
+	why := ""
+	if errors.Is(err, unix.EACCES) {
+		if why = appdir.ClosedTo(job.dir, s.owner.Owner); why == "" {
+			why = appdir.ClosedTo(job.python, s.owner.Owner)
+		}
+	}
+	if why != "" {
+		why = ": " + why
+	}
+	return fmt.Errorf("cannot run %s as %s in %s: %w%s", job.python, s.owner.Name, job.dir, err, why)
 }
 
 func (s *spawner) fork(job spawnJob) (pid, pidfd int, err error) {

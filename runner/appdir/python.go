@@ -49,7 +49,7 @@ func findPython(spec *appspec.Spec) (string, error) {
 	if spec.Python != "" {
 		if err := executable(spec.Python); err != nil {
 			return "", fmt.Errorf("cannot use python %s of app %s%s: %w", spec.Python, spec.Name, place(spec, "python"),
-				pythonStep(err))
+				pythonStep(explainClosed(spec.Python, err)))
 		}
 		return spec.Python, nil
 	}
@@ -89,6 +89,9 @@ func virtualenvPython(spec *appspec.Spec) (string, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("%s: it has no bin/python; make it anew: python3 -m venv --clear %s", where, dir)
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return "", fmt.Errorf("%s: %w", where, explainClosed(path, err))
+	}
 	return "", fmt.Errorf("%s: its bin/python %w", where, err)
 }
 
@@ -96,6 +99,19 @@ var (
 	errIsFolder      = errors.New("is a folder")
 	errNotExecutable = errors.New("is not executable")
 )
+
+// explainClosed adds to an error of permission what keeps this process out.
+func explainClosed(path string, err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	me := Owner{UID: os.Geteuid(), GID: os.Getegid(), Name: userName(os.Geteuid())}
+	me.Groups, _ = os.Getgroups()
+	if why := ClosedTo(path, me); why != "" {
+		return fmt.Errorf("%w: %s", err, why)
+	}
+	return err
+}
 
 // notRegular says what stands there instead of a file.
 func notRegular(fi fs.FileInfo) error {
@@ -252,6 +268,11 @@ func askPython(ctx context.Context, path string, owner Owner) (Version, error) {
 		}
 		if last != "" {
 			return Version{}, fmt.Errorf("cannot use python %s as user %s: %w: %s", path, owner.Name, err, last)
+		}
+		if errors.Is(err, fs.ErrPermission) {
+			if why := ClosedTo(path, owner); why != "" {
+				return Version{}, fmt.Errorf("cannot use python %s as user %s: %w: %s", path, owner.Name, err, why)
+			}
 		}
 		return Version{}, fmt.Errorf("cannot use python %s as user %s: %w", path, owner.Name, err)
 	}

@@ -22,7 +22,7 @@
 //	                     django_loader.py: Django, frameworks of its make,
 //	                     django.json
 //	wsgid/plugins.py     wsgid 0.7's plugins; filters.py: its request filters
-//	wsgid/failure.py     what went wrong, in words
+//	wsgid/failure.py     what went wrong, in words; closed.py: what keeps the user out
 //	wsgid/template.py    preload: workers are forked from it
 //	wsgid/core.py conf.py loaders/ interfaces/ and plugnplay.py
 //	                     the names that plugins import

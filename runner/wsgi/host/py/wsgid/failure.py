@@ -20,14 +20,14 @@ def describe(exc, config):
             "file": exc.file or file,
             "line": exc.line or line,
             "traceback": format_exception(shown) if shown is not None else "",
-            "hint": exc.hint or (_hint(shown, config) if shown is not None else ""),
+            "hint": _closed(exc, config) or exc.hint or (_hint(shown, config) if shown is not None else ""),
         }
     return {
         "reason": summary(exc),
         "file": file,
         "line": line,
         "traceback": format_exception(exc),
-        "hint": _hint(exc, config),
+        "hint": _closed(exc, config) or _hint(exc, config),
     }
 
 
@@ -171,6 +171,18 @@ def near(name, names):
     return found[0] if found else ""
 
 
+def _closed(exc, config):
+    """What keeps the user out, which every other advice would only hide."""
+    if not isinstance(exc, (Failed, ImportError, OSError)):
+        return ""
+    try:
+        from .closed import of_failure
+
+        return of_failure(exc, config)
+    except Exception:
+        return ""
+
+
 def _hint(exc, config):
     if isinstance(exc, SystemExit):
         return "a module must not end the process when it is imported: put the call below " \
@@ -194,8 +206,6 @@ def _hint(exc, config):
         name = str(exc.args[0]) if exc.args else "NAME"
         return "the environment has no %s, and nothing of the shell's reaches an app: write into its spec: " \
             "env = { %s = \"…\" }" % (name, name)
-    if isinstance(exc, PermissionError) and isinstance(exc.filename, str):
-        return _closed(exc.filename)
     return ""
 
 
@@ -206,23 +216,6 @@ def _asked_environ(exc):
         last = tb.tb_frame
     return last is not None and last.f_code.co_name == "__getitem__" and \
         last.f_globals.get("__name__") == "os"
-
-
-def _closed(path):
-    """The folder on the way to path that keeps this user out, or ""."""
-    import os
-    import pwd
-
-    folder = "/"
-    for part in path.split("/")[1:]:
-        if not os.access(folder, os.X_OK):
-            try:
-                user = pwd.getpwuid(os.geteuid()).pw_name
-            except KeyError:
-                user = str(os.geteuid())
-            return "folder %s keeps user %s out: chmod o+x %s, or run the app as another user" % (folder, user, folder)
-        folder = os.path.join(folder, part)
-    return ""
 
 
 def _modules(folder):
