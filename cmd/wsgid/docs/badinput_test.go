@@ -171,6 +171,7 @@ DJANGO
   File "/var/wsgid/site/app/mysite/settings.py", line 2, in <module>
     SECRET_KEY = os.environ['SITE_KEY']
 KeyError: 'SITE_KEY'
+the environment has no SITE_KEY, and nothing of the shell's reaches an app: write into its spec: env = { SITE_KEY = "…" }
 `},
 			{"settings that do not parse", "DEBUG = yes\n", `NameError: name 'yes' is not defined
 Traceback (most recent call last):
