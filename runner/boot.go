@@ -95,10 +95,11 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 	if err != nil {
 		return fail(err)
 	}
-	hostDir, err := layOutHost(ctx, o.Spec, o.StateDir, user)
+	hostDir, err := layOutHost(o.StateDir, user)
 	if err != nil {
 		return fail(err)
 	}
+	defer compileHost(ctx, o.Spec, hostDir)()
 	// From here on the folder is what was found now, whatever is put at its path.
 	folder, err := appdir.Open(o.Spec.Path)
 	if err != nil {

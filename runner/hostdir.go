@@ -17,7 +17,7 @@ import (
 // layOutHost lays the Python host out for workers and returns its folder,
 // <state>/host/<digest>. It is ours, bytecode and all: no app can write what runs in
 // another one's workers.
-func layOutHost(ctx context.Context, spec *appspec.Spec, stateDir string, u workerUser) (string, error) {
+func layOutHost(stateDir string, u workerUser) (string, error) {
 	parent := filepath.Join(stateDir, "host")
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return "", fmt.Errorf("cannot lay out the Python host: %w", err)
@@ -37,15 +37,28 @@ func layOutHost(ctx context.Context, spec *appspec.Spec, stateDir string, u work
 	if err := host.Extract(dir); err != nil {
 		return "", fmt.Errorf("cannot lay out the Python host in %s: %w", dir, err)
 	}
-	if os.Geteuid() == 0 {
-		// Without bytecode every worker compiles for itself, which costs each start
-		// some milliseconds and nothing else: no reason not to start. What is wrong
-		// with the interpreter its worker tells.
-		if python, err := rootsPython(spec); err == nil {
-			_ = host.Compile(ctx, dir, python)
-		}
-	}
 	return dir, nil
+}
+
+// compileHost begins to write the bytecode of the Python host, the first time that an
+// interpreter is used, and returns what waits for its end. A start does not: a worker
+// that finds no bytecode yet compiles what it needs for itself, which costs it some
+// milliseconds and nothing else, so that an error is none either. What is wrong with
+// the interpreter its worker tells.
+func compileHost(ctx context.Context, spec *appspec.Spec, dir string) (wait func()) {
+	if os.Geteuid() != 0 {
+		return func() {} // the workers are of our own user, and write it
+	}
+	python, err := rootsPython(spec)
+	if err != nil {
+		return func() {}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = host.Compile(ctx, dir, python)
+	}()
+	return func() { <-done }
 }
 
 // rootsPython is the interpreter behind that of an app, if it is root's own: what

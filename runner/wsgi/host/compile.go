@@ -15,12 +15,22 @@ import (
 )
 
 // compileScript writes the bytecode of the files that it is given. They never
-// change under their name, so that nobody need look whether they have.
+// change under their name, so that nobody need look whether they have (an unchecked
+// hash, PEP 552). Module py_compile, which does the same, would take a third of the
+// time for its own imports.
 const compileScript = `
-import os, py_compile, sys
+import os, marshal, sys
+from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
 os.umask(0o022)
 for name in sys.argv[1:]:
-    py_compile.compile(name, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    with open(name, "rb") as f:
+        source = f.read()
+    code = compile(source, name, "exec", dont_inherit=True)
+    to = cache_from_source(name)
+    new = "%s.%d" % (to, os.getpid())
+    with open(new, "wb") as f:
+        f.write(MAGIC_NUMBER + b"\1\0\0\0" + source_hash(source) + marshal.dumps(code))
+    os.rename(new, to)
 `
 
 // compileTimeout is how long an interpreter may take.
