@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,7 +63,8 @@ func newEngine(o Options) (*engine, error) {
 		return nil, err
 	}
 	return &engine{
-		opts: o, fs: o.fs, disk: &bounded.Fs{Fs: o.fs, Limit: diskLimit}, store: store, machine: o.machine, folders: o.folders, log: o.Log,
+		opts: o, fs: o.fs, disk: &bounded.Fs{Fs: o.fs, Limit: diskLimit}, store: store, machine: o.machine,
+		folders: timedFolders{o.folders, &bounded.Fs{Fs: o.fs, Limit: cmp.Or(o.folderLimit, folderLimit)}}, log: o.Log,
 		now: time.Now, started: func(*appspec.Spec, int) {},
 		updated: func(*appspec.Spec, int) {}, followed: func(string) []master { return nil },
 		setErr: errors.New("the spec directory was not read yet"), missing: map[string]bool{},

@@ -375,6 +375,39 @@ func (h *holding) start() error {
 	return err
 }
 
+// swept tells that the holder's socket was taken away: the next daemon would not
+// find it.
+func (h *holding) swept() bool {
+	if h == nil {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.conn != nil && socketID(holderPath(h.stateDir)) == ""
+}
+
+// renew has another holder, which can be found, take the place of this one. files
+// are the sockets of an app.
+func (h *holding) renew(files func(app string) map[string]*os.File) {
+	h.mu.Lock()
+	old, names := h.conn, h.names
+	h.conn, h.names = nil, map[string][]string{}
+	h.mu.Unlock()
+	for app := range names {
+		h.set(app, files(app))
+	}
+	if old == nil {
+		return
+	}
+	// The sockets are held twice until here. Without any, the old holder ends.
+	for _, list := range names {
+		for _, name := range list {
+			_ = writePacket(old, "drop", name, nil)
+		}
+	}
+	_ = old.Close()
+}
+
 // close has the holder drop all that it has, and end.
 func (h *holding) close() {
 	if h == nil {

@@ -3,6 +3,7 @@ package fleet
 import (
 	"log/slog"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/afero"
 
@@ -30,6 +31,8 @@ type Options struct {
 	dataChosen, stateChosen bool // DataDir or StateDir was chosen here, nobody has named it
 
 	systemDir string // state directory of root's fleet; empty: runner.SystemStateDir
+
+	folderLimit time.Duration // 0: folderLimit
 
 	fs      afero.Fs // nil: the real one
 	machine machine  // nil: real masters

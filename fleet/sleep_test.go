@@ -212,6 +212,17 @@ func TestIdleAppsOutliveTheDaemon(t *testing.T) {
 		}
 		_ = d.Wait()
 	}
+	// Its socket is swept away: another holder is found at its place, before the
+	// daemon is killed.
+	was := f.holderPID()
+	if err := os.Remove(holderPath(f.state)); err != nil {
+		t.Fatal(err)
+	}
+	f.write("blog", f.read("blog")+"\n") // a hint, so that the tick is not waited for
+	within(t, "another holder", func() bool {
+		_, err := os.Stat("/proc/" + strconv.Itoa(was))
+		return err != nil && socketID(holderPath(f.state)) != "" && f.holderPID() != 0
+	})
 	// An app that was awake, and one that is asleep.
 	if err := <-ask("shop"); err != nil {
 		t.Fatal(err)

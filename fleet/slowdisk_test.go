@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/afero"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
 // hungDisk is a disk that does not answer for one file while it is hung.
@@ -61,4 +63,38 @@ func TestSpecOnADiskThatDoesNotAnswer(t *testing.T) {
 		t.Errorf("the end took %v", took)
 	}
 	close(disk.free)
+}
+
+// hungFolders do not answer for one app.
+type hungFolders struct {
+	fakeFolders
+	app  string
+	free chan struct{}
+}
+
+func (h hungFolders) check(spec *appspec.Spec, live func(int) bool) ([]string, error) {
+	if spec.Name == h.app {
+		<-h.free
+	}
+	return h.fakeFolders.check(spec, live)
+}
+
+// An app folder on a disk that does not answer holds up its own app alone, and is
+// looked at again.
+func TestAppFolderOnADiskThatDoesNotAnswer(t *testing.T) {
+	f, m := newFleetDir(t), newFakeMachine()
+	hung := hungFolders{app: "far", free: make(chan struct{})}
+	o := f.fakeOptions(m)
+	o.folders, o.folderLimit = hung, 200*time.Millisecond
+	f.spec("far", count(1), "restart {\n    min_delay = \"10ms\"\n    max_delay = \"100ms\"\n  }")
+	f.spec("near", count(1))
+	f.daemon(o)
+	within(t, "it is said", func() bool { return strings.Contains(f.status("far").Reason, "does not answer in time") })
+	f.spec("near", count(3))
+	within(t, "the edit of another spec", func() bool { st, _ := m.only(t, "near").Status(t.Context(), 0); return st.Max == 3 })
+	if m.count("far") != 0 {
+		t.Error("an app was started in a folder that cannot be looked at")
+	}
+	close(hung.free)
+	within(t, "it starts when the disk answers", func() bool { return m.count("far") == 1 })
 }

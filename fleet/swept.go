@@ -28,7 +28,7 @@ func (d *Daemon) swept() bool {
 			return true
 		}
 	}
-	return d.sup.swept()
+	return d.sup.swept() || d.e.holder.swept()
 }
 
 // heal makes the state directory anew. It runs in the loop.
@@ -62,6 +62,9 @@ func (d *Daemon) heal(ctx context.Context) {
 			return
 		}
 		go d.serve(ctx, ln)
+	}
+	if d.e.holder.swept() {
+		d.e.holder.renew(d.e.keep.all)
 	}
 	_ = s.putNotice(d.e.opts.Dir)
 	go func() {

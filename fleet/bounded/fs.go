@@ -89,6 +89,12 @@ func within[T any](f *Fs, what, path string, op func() (T, error), undo func(T))
 	return fail()
 }
 
+// Within runs op as if it were an operation of the file system on a path. What op
+// returns may come with an error.
+func Within[T any](f *Fs, what, path string, op func() (T, error)) (T, error) {
+	return within(f, what, path, op, nil)
+}
+
 // Stat is os.Stat.
 func (f *Fs) Stat(name string) (os.FileInfo, error) {
 	return within(f, "stat", name, func() (os.FileInfo, error) { return f.Fs.Stat(name) }, nil)

@@ -1,0 +1,38 @@
+package fleet
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
+)
+
+// folderLimit is how long one look at an app folder may take. Where its disk hangs,
+// that app is told to be so, and others go on.
+const folderLimit = 10 * time.Second
+
+// timedFolders are folders that answer in time. What is given up goes on behind the
+// back: until it has come to its end, no further look at that folder begins.
+type timedFolders struct {
+	folders
+	disk *bounded.Fs
+}
+
+func (t timedFolders) check(spec *appspec.Spec, live func(pid int) bool) ([]string, error) {
+	out, err := bounded.Within(t.disk, "check", spec.Path, func() ([]string, error) { return t.folders.check(spec, live) })
+	return out, late("check", spec, err)
+}
+
+func (t timedFolders) repair(spec *appspec.Spec, live func(pid int) bool) error {
+	_, err := bounded.Within(t.disk, "repair", spec.Path, func() (struct{}, error) { return struct{}{}, t.folders.repair(spec, live) })
+	return late("repair", spec, err)
+}
+
+func late(verb string, spec *appspec.Spec, err error) error {
+	if errors.Is(err, bounded.ErrNoAnswer) {
+		return fmt.Errorf("cannot %s app folder %s: %w", verb, spec.Path, bounded.ErrNoAnswer)
+	}
+	return err
+}
