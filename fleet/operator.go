@@ -42,6 +42,8 @@ type Result struct {
 	State     string `json:"state"`
 	Reason    string `json:"reason"`
 	Traceback string `json:"traceback"` // the last lines of the Python traceback, if one is the reason
+	// Warnings are those of the app, see AppStatus.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Plan is what apply would do. Empty Actions and Changes in every app: nothing.
@@ -145,6 +147,9 @@ type AppStatus struct {
 	Scaled string `json:"scaled,omitempty"`
 	// LogError is why lines of its log are lost, or go elsewhere than they should.
 	LogError string `json:"log_error,omitempty"`
+	// Warnings are what an operator should know of an app that serves well, a
+	// sentence each.
+	Warnings []string `json:"warnings,omitempty"`
 	// Certificates are those of its HTTPS listeners.
 	Certificates []CertificateStatus `json:"certificates,omitempty"`
 }

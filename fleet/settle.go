@@ -60,7 +60,7 @@ func (e *engine) settleOnce(ctx context.Context, name string, daemon bool) Resul
 // returned is worth waiting for.
 func settled(w want, o Observed, daemon bool, now time.Time) (Result, *Seen) {
 	st := appStatus(w, o, daemon, now)
-	r := Result{App: st.Name, State: st.State, Reason: st.Reason}
+	r := Result{App: st.Name, State: st.State, Reason: st.Reason, Warnings: st.Warnings}
 	if st.Name == "" { // gone without a trace
 		return Result{App: o.App, OK: true, State: StateStopped, Reason: "its spec is gone"}, nil
 	}

@@ -174,7 +174,7 @@ func (a *AppStatus) fill(m Seen) {
 		a.Workers = s.Workers
 	}
 	a.Requests, a.Restarts, a.LastError = s.Requests, s.Restarts, s.LastError
-	a.Health, a.Scaled, a.LogError = s.Health, s.Scaled, s.LogError
+	a.Health, a.Scaled, a.LogError, a.Warnings = s.Health, s.Scaled, s.LogError, s.Warnings
 	if s.RolloutError != "" {
 		a.degrade(s.RolloutError)
 	}

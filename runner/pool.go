@@ -44,15 +44,18 @@ type pool struct {
 	multiprocess atomic.Bool
 	// templates of workers.preload, by generation
 	templates map[int]*template
-	idle      []*slot // last in, first out: the warm ones work, the others are seen idle
-	queue     fifo
-	ahead     int          // requests that wait in slots, behind the one at work
-	lanes     int          // slots of the workers that serve
-	awake     []*slot      // slots whose worker knows that we do not sleep
-	looked    []*slot      // memory for awake
-	batch     [][]byte     // of slot.flush, to be used again
-	batchMsg  []byte       // the same
-	rescue    evloop.Timer // looks for those that wait behind a slow one
+	// shares says for a generation why it has no template, although it has
+	// workers.preload: what its workers would share. Each loads the app by itself.
+	shares   map[int]string
+	idle     []*slot // last in, first out: the warm ones work, the others are seen idle
+	queue    fifo
+	ahead    int          // requests that wait in slots, behind the one at work
+	lanes    int          // slots of the workers that serve
+	awake    []*slot      // slots whose worker knows that we do not sleep
+	looked   []*slot      // memory for awake
+	batch    [][]byte     // of slot.flush, to be used again
+	batchMsg []byte       // the same
+	rescue   evloop.Timer // looks for those that wait behind a slow one
 
 	back     backoff
 	retry    evloop.Timer
@@ -87,7 +90,7 @@ type pool struct {
 
 func newPool(l *evloop.Loop, log *appLog, spec *appspec.Spec) *pool {
 	p := &pool{loop: l, log: log, spec: spec, min: spec.Workers.Min, max: spec.Workers.Max, gen: 1, lastGen: 1,
-		templates: map[int]*template{}}
+		templates: map[int]*template{}, shares: map[int]string{}}
 	p.noteProcesses()
 	p.rx = evloop.NewReceiver(wsgi.MaxMessage + 4096)
 	p.retry.Do = p.reconcile

@@ -15,6 +15,9 @@ func (p *pool) status() Status {
 	if p.roll != nil {
 		st.Rollout = p.roll.gen
 	}
+	if text := p.shares[p.gen]; text != "" {
+		st.Warnings = append(st.Warnings, text)
+	}
 	st.Health = p.health.last
 	st.Scaled = p.scaler.reason
 	serving := 0

@@ -223,6 +223,10 @@ func (p *pool) workerFailed(w *worker, payload []byte) {
 		*said = p.log.mask.text(*said) // status, apply and the daemon repeat it
 	}
 	w.failure = &f
+	if f.Shares && w.template != nil {
+		w.template.withhold(f.Reason, f.Hint) // its exit does the rest
+		return
+	}
 	p.log.error(fmt.Sprintf("worker %d cannot load the application: %s", w.pid, f.Summary()))
 	if f.Traceback != "" {
 		p.log.raw(f.Traceback)

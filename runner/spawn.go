@@ -82,7 +82,8 @@ func newSpawner(l *evloop.Loop, log *appLog, owner workerUser, baseEnv []string,
 func (s *spawner) spawn(w *worker, spec *appspec.Spec) { s.start(w, spec, false) }
 
 func (s *spawner) start(w *worker, spec *appspec.Spec, template bool) {
-	job, err := s.prepare(w, spec, template)
+	forked := spec.Workers.Preload && !template && w.pool.shares[w.gen] == ""
+	job, err := s.prepare(w, spec, template, forked)
 	switch {
 	case err != nil:
 		closeAll(job.close)
@@ -90,14 +91,14 @@ func (s *spawner) start(w *worker, spec *appspec.Spec, template bool) {
 			_ = job.output.Close()
 		}
 		w.pool.loop.Post(func() { w.pool.workerStarted(w, 0, -1, fmt.Errorf("cannot start worker: %w", err)) })
-	case spec.Workers.Preload && !template:
+	case forked:
 		s.fromTemplate(job, spec)
 	default:
 		s.jobs <- job
 	}
 }
 
-func (s *spawner) prepare(w *worker, spec *appspec.Spec, template bool) (job spawnJob, err error) {
+func (s *spawner) prepare(w *worker, spec *appspec.Spec, template, forked bool) (job spawnJob, err error) {
 	job = spawnJob{w: w, spec: spec, dir: spec.Path, limits: spec.Limits, env: s.environ(spec)}
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
@@ -148,7 +149,7 @@ func (s *spawner) prepare(w *worker, spec *appspec.Spec, template bool) (job spa
 	if hasRing && !template {
 		w.slots[0].ring = newRing(w.shared)
 	}
-	if spec.Workers.Preload && !template {
+	if forked {
 		// The rest of its configuration it inherits, but not to die with us: the
 		// kernel keeps that for the template, its parent.
 		var life [2]int

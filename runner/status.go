@@ -72,8 +72,11 @@ type Status struct {
 	// go, too.
 	Resting  bool      `json:"resting,omitempty"`
 	Counters *Counters `json:"counters,omitempty"`
-	LogError string    `json:"log_error,omitempty"` // why lines of the log are lost, or go to another target
-	LogLost  uint64    `json:"log_lost,omitempty"`  // lines since the master started
+	// Warnings are what an operator should know of an app that serves well, a
+	// sentence each.
+	Warnings []string `json:"warnings,omitempty"`
+	LogError string   `json:"log_error,omitempty"` // why lines of the log are lost, or go to another target
+	LogLost  uint64   `json:"log_lost,omitempty"`  // lines since the master started
 }
 
 // WorkerInfo is one worker of a Status.

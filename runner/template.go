@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 
@@ -95,6 +96,13 @@ func (t *template) onMessage(typ byte, payload []byte) bool {
 		}
 		job := t.asked[0]
 		t.asked = t.asked[1:]
+		if f.Shares {
+			closeAll(job.close)
+			_ = job.output.Close()
+			t.withhold(f.Error, f.Hint)
+			p.alone(job.w)
+			return true
+		}
 		if f.Error != "" {
 			t.failed(job, errors.New(p.log.mask.text(f.Error)))
 			return true
@@ -166,7 +174,10 @@ func (t *template) exited(why string) {
 	for _, job := range append(t.waiting, t.asked...) {
 		closeAll(job.close)
 		_ = job.output.Close()
-		if f := t.proc.failure; f != nil {
+		if f := t.proc.failure; f != nil && f.Shares {
+			p.alone(job.w)
+			continue
+		} else if f != nil {
 			job.w.failure = f
 		} else {
 			job.w.failure = &wsgi.Failure{Reason: "the template of workers.preload ended: " + why}
@@ -176,8 +187,45 @@ func (t *template) exited(why string) {
 	}
 }
 
+// withhold: workers that were forked from the template would share what it has
+// open, and read each other's answers. No worker of its generation is forked any
+// more; that costs memory, not answers. Those it has forked share nothing.
+func (t *template) withhold(reason, hint string) {
+	p := t.pool
+	if p.shares[t.proc.gen] == "" {
+		text := "workers.preload is not in effect, each worker loads the application by itself: " + reason
+		if hint != "" {
+			text += "; " + hint
+		}
+		text = p.log.mask.text(text)
+		p.shares[t.proc.gen] = text
+		p.log.warn(text)
+	}
+	if p.templates[t.proc.gen] == t {
+		delete(p.templates, t.proc.gen)
+		if t.proc.ready > 0 {
+			t.proc.slots[0].sendQuit()
+		}
+	}
+}
+
+// alone starts a worker anew that was to be forked and must not be.
+func (p *pool) alone(w *worker) {
+	p.drop(w)
+	if r := p.roll; r != nil && r.gen == w.gen {
+		if i := slices.Index(r.set, w); i >= 0 {
+			r.set[i] = p.startWorker(r.spec, r.gen, true)
+			return
+		}
+	}
+	p.reconcile()
+}
+
 // retireTemplates ends the templates that no generation needs.
 func (p *pool) retireTemplates() {
+	maps.DeleteFunc(p.shares, func(gen int, _ string) bool {
+		return gen != p.gen && (p.roll == nil || p.roll.gen != gen)
+	})
 	for gen, t := range p.templates {
 		if (gen == p.gen && !p.stopping) || (p.roll != nil && p.roll.gen == gen) {
 			continue

@@ -53,6 +53,13 @@ func writeWarnings(w io.Writer, s style, warnings []string) {
 	}
 }
 
+// writeAppWarnings writes what an operator should know of one app.
+func writeAppWarnings(w io.Writer, s style, app string, warnings []string) {
+	for _, text := range warnings {
+		writeWarnings(w, s, []string{app + ": " + text})
+	}
+}
+
 // kindOf is the one word for what happens to an app: the kind of disruption, or
 // where no spec changes what is done.
 func kindOf(app fleet.AppPlan) string {

@@ -29,6 +29,7 @@ func (c *cli) printResults(verb string, results []fleet.Result) int {
 		fmt.Fprintf(c.out, "%s%s  %s\n", r.App, spaces(width-columns(r.App)), s.paint(statePaint(text), text))
 	}
 	for _, r := range results {
+		writeAppWarnings(c.err, c.errStyle(), r.App, r.Warnings)
 		if r.OK {
 			continue
 		}

@@ -39,6 +39,9 @@ func (v statusView) write(w io.Writer, status *fleet.Status) {
 		fmt.Fprintln(w, v.style.paint(red, cut("broken: "+oneLine(f.Summary), v.style.width)))
 	}
 	if !v.one {
+		for _, app := range status.Apps {
+			writeAppWarnings(w, v.style, app.Name, app.Warnings)
+		}
 		writeWarnings(w, v.style, status.Warnings)
 	}
 }
@@ -248,6 +251,9 @@ func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
 	}
 	if app.LogError != "" {
 		field("log", "%s", oneLine(app.LogError))
+	}
+	for _, text := range app.Warnings {
+		field("warning", "%s", oneLine(text))
 	}
 	if len(app.Workers) == 0 {
 		return

@@ -75,6 +75,10 @@
 // sends 'k' or 'x' on its own slot 0. The template's 'q' ends the template;
 // its workers go on.
 //
+// A template that has something open which workers would share (Failure.Shares,
+// Forked.Shares) forks none: each worker of that generation then loads the
+// application by itself, as without preload.
+//
 // # Ring
 //
 // A system call for each answer is a third of what a small one costs. So, from

@@ -68,6 +68,9 @@ type Ready struct {
 type Forked struct {
 	PID   int    `json:"pid"`
 	Error string `json:"error,omitempty"` // no worker was started
+	// Shares tells that Error is what workers would share, see Failure.
+	Shares bool   `json:"shares,omitempty"`
+	Hint   string `json:"hint,omitempty"`
 }
 
 // Exited is the payload of MsgExited.
@@ -86,6 +89,9 @@ type Failure struct {
 	Line      int    `json:"line"`      // 0: not known
 	Traceback string `json:"traceback"` // as Python prints it
 	Hint      string `json:"hint"`      // what to do next, if the host knows
+	// Shares tells that the application is loaded and well, but must not be forked:
+	// Reason names what it has open that its workers would share.
+	Shares bool `json:"shares,omitempty"`
 }
 
 // Summary is the reason with its place, on one line.

@@ -378,6 +378,7 @@ type appStatus struct {
 	Restarts int
 	Error    string `json:"last_error"`
 	LogError string `json:"log_error"`
+	Warnings []string
 }
 
 // pids are the master and the workers.

@@ -44,8 +44,8 @@ func TestPreloadSharesNothing(t *testing.T) {
 			if !strings.Contains(f.Reason, c.want) {
 				t.Errorf("reason %q, want %q", f.Reason, c.want)
 			}
-			if name != "raises" && !strings.Contains(f.Hint, "@wsgid.postfork") {
-				t.Errorf("hint %q", f.Hint)
+			if shares := name != "raises"; f.Shares != shares || shares && !strings.Contains(f.Hint, "@wsgid.postfork") {
+				t.Errorf("shares %v, hint %q", f.Shares, f.Hint)
 			}
 		})
 	}

@@ -1,6 +1,6 @@
 """wsgid as an application and its plugins see it: ``wsgid.__version__``,
-``wsgid.prefork``, ``wsgid.postfork`` and ``wsgid.shared``; plugins find the rest in wsgid.core, wsgid.loaders,
-wsgid.interfaces.filters and wsgid.conf."""
+``wsgid.prefork``, ``wsgid.postfork`` and ``wsgid.shared``; plugins find the rest in
+wsgid.core, wsgid.loaders, wsgid.interfaces.filters and wsgid.conf."""
 
 __version__ = ""  # set by the worker
 
@@ -11,8 +11,9 @@ _hooks = []
 def prefork(function):
     """Decorator: with ``preload``, call the function in the template once the
     application is loaded and before any worker is forked from it: the place to
-    close what processes cannot share. What is still open then (a socket, a pipe,
-    an epoll) is refused. Without ``preload`` it is not called."""
+    close what processes cannot share. Where something of that kind (a socket, a
+    pipe, an epoll) is open still, no worker is forked: each loads the application
+    by itself. Without ``preload`` it is not called."""
     _before.append(function)
     return function
 

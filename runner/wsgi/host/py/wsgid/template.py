@@ -32,12 +32,14 @@ def run(sock, ready):
     try:
         sharing.prepare()
         problem = sharing.refusal()
-        if problem:
-            from .loading import Failed
-
-            raise Failed(problem, sharing.HINT)
     except BaseException as exc:
         worker._fail(sock, exc)
+    if problem:
+        try:
+            link.tell(sock, link.FAILED, {"reason": problem, "hint": sharing.HINT, "shares": True})
+        except OSError:
+            pass
+        link.leave(1)
     # What is frozen now is never written to by the collector: it stays shared.
     gc.collect()
     gc.freeze()
@@ -67,25 +69,31 @@ def run(sock, ready):
         if len(fds) < 3:
             answer = {"error": "cannot fork a worker: %d descriptors came, not 3 or more" % len(fds)}
         else:
-            problem = sharing.refusal(fds)
-            try:
-                if problem:
-                    raise OSError(0, problem)
-                pid = _fork()
-            except OSError as exc:
-                answer = {"error": "cannot fork a worker: %s" % exc.strerror}
-            else:
-                if not pid:
-                    _become(fds)
-                    return
-                _children[pid] = monotonic() + _GRACE
-                answer = {"pid": pid}
+            answer = _answer(fds)
+            if not answer:
+                _become(fds)
+                return
         for fd in fds:
             os.close(fd)
         try:
             link.tell(sock, link.FORK, answer)
         except OSError:
             link.leave(1)
+
+
+def _answer(fds):
+    """Forks a worker; what to tell the master of it, or None in the worker."""
+    problem = sharing.refusal(fds)  # a thread may have opened something since
+    if problem:
+        return {"error": problem, "hint": sharing.HINT, "shares": True}
+    try:
+        pid = _fork()
+    except OSError as exc:
+        return {"error": "cannot fork a worker: %s" % exc.strerror}
+    if not pid:
+        return None
+    _children[pid] = monotonic() + _GRACE
+    return {"pid": pid}
 
 
 def _fork():
