@@ -324,6 +324,26 @@ func (c *converter) keyRange(key string) hcl.Range {
 	return c.expr.Range()
 }
 
+// isLiteral tells whether the value of a key is written as one piece of text: what
+// a function returns was meant as it is. JSON syntax shows no expressions.
+func (c *converter) isLiteral(key string) bool {
+	node, native := c.expr.(hclsyntax.Node)
+	if !native {
+		return true
+	}
+	object, ok := node.(*hclsyntax.ObjectConsExpr)
+	if !ok {
+		return false
+	}
+	for _, item := range object.Items {
+		if k, diags := item.KeyExpr.Value(nil); !diags.HasErrors() && k.Type() == cty.String && k.IsKnown() && !k.IsNull() && !k.IsMarked() && k.AsString() == key {
+			t, ok := item.ValueExpr.(*hclsyntax.TemplateExpr)
+			return ok && t.IsStringLiteral()
+		}
+	}
+	return false
+}
+
 func (c *converter) mapping(v cty.Value) {
 	if !isObject(v) {
 		instead := "write: " + c.attr.Written()
@@ -365,10 +385,10 @@ func (c *converter) mapping(v cty.Value) {
 				c.fault(rng, appspec.KeyPath(name, k)+" holds a NUL byte", "an environment variable cannot")
 				continue
 			}
-			if name, ok := shellVariable(k, e.AsString()); ok && c.attr.Path == "env" {
+			if name, ok := shellVariable(k, e.AsString()); ok && c.attr.Path == "env" && c.isLiteral(k) {
 				what, instead := appspec.KeyPath("env", k)+" holds $"+name+", and no shell replaces it", "write ${env(\"NAME\")} in its place"
 				if !c.hidden {
-					instead = "write: " + k + " = \"" + strings.NewReplacer("${"+name+"}", "${env("+appspec.Quote(name)+")}", "$"+name, "${env("+appspec.Quote(name)+")}").Replace(e.AsString()) + "\""
+					instead = "write: " + k + " = \"" + strings.NewReplacer("${"+name+"}", "${env("+appspec.Quote(name)+")}", "$"+name, "${env("+appspec.Quote(name)+")}").Replace(e.AsString()) + "\"; for the text itself: " + k + " = format(\"%s\", " + appspec.Quote(e.AsString()) + ")"
 				}
 				c.fault(rng, what, instead)
 				continue

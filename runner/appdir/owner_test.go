@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
