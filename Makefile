@@ -32,9 +32,9 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 .PHONY: build
-build: deps-build ## build wsgid-fleet and wsgid into bin/
+build: deps-build ## build wsgid-fleet, wsgid and wsgid-master into bin/
 	@mkdir -p $(BIN)
-	CGO_ENABLED=1 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/wsgid-fleet ./cmd/wsgid
+	CGO_ENABLED=1 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/wsgid-fleet ./cmd/wsgid ./cmd/wsgid-master
 
 .PHONY: demo
 demo: deps-demo build ## run the three apps of examples/quickstart until Ctrl-C
@@ -78,8 +78,9 @@ chaos: deps-test build ## an hour of disturbances under load (CHAOS_TIME=, SEED=
 	$(GO) test ./cmd/wsgid-fleet/e2e -run '^TestChaos$$' -count 1 -v -timeout 0 -args -chaos.time $(CHAOS_TIME) -chaos.seed $(SEED)
 
 .PHONY: install
-install: build ## install both programs below PREFIX (/usr/local)
-	install -d $(DESTDIR)$(PREFIX)/bin
+install: build ## install the programs below PREFIX (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/wsgid-fleet
+	install -m 0755 $(BIN)/wsgid-master $(DESTDIR)$(PREFIX)/libexec/wsgid-fleet/
 	install -m 0755 $(BIN)/wsgid-fleet $(BIN)/wsgid $(DESTDIR)$(PREFIX)/bin/
 
 .PHONY: deps-build deps-demo deps-test deps-bench

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
 // startedAs is the path that this program was started by. It is kept as it was
@@ -120,8 +122,9 @@ func passOn(in Inherited, pass func(name string, f *os.File) error) error {
 	return nil
 }
 
-// probe asks the new program for its version: a file that was copied by half, or
-// is made for another machine, must not take the place of a daemon that works.
+// probe asks the new program for its version, and the one that it would start
+// masters from: a file that was copied by half, or is made for another machine,
+// must not take the place of a daemon that works.
 func probe(path string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), upgradeProbe)
 	defer cancel()
@@ -131,5 +134,6 @@ func probe(path string) error {
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("it does not tell its version: %w: %s", err, lastLines(out.String(), 1))
 	}
-	return nil
+	_, build, _ := strings.Cut(strings.TrimSpace(out.String()), " ")
+	return runner.CheckMasterProgram(ctx, path, build)
 }

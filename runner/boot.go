@@ -42,13 +42,16 @@ type bootMessage struct {
 	Standby    bool          `json:"standby"`
 	Stderr     bool          `json:"stderr"` // its standard error is one to log to
 	Env        []string      `json:"env"`
+	Starter    string        `json:"starter"` // the program that starts it
+	Build      string        `json:"build"`   // of that program
 
 	folder int // descriptor of the app folder
 }
 
 // bootAnswer is what the master answers when it serves, or why it cannot.
 type bootAnswer struct {
-	Error string `json:"error"`
+	Error      string `json:"error"`
+	OtherBuild bool   `json:"other_build"` // the master is not of the build of who starts it
 }
 
 // nameProcess gives this process the name that ss, top and the kernel's messages
@@ -57,14 +60,18 @@ func nameProcess(app string) {
 	_ = os.WriteFile("/proc/self/comm", []byte("wsgid:"+app), 0)
 }
 
-// Main runs the part of the program that this process was re-executed for, if
-// any, and then does not return. Both binaries call it first.
-//
-// Whatever the umask of the caller, what we make has the mode that we mean: the
-// Python host must be readable for the apps' users, and nothing of ours writable
-// for others. Workers have the umask of their spec.
+// SetUmask is called first by every program: whatever the umask of its caller,
+// what we make has the mode that we mean. The Python host must be readable for
+// the apps' users, and nothing of ours writable for others. Workers have the umask
+// of their spec.
+func SetUmask() { unix.Umask(0o022) }
+
+// Main runs the part of wsgid-master that this process was executed for, if any,
+// and then does not return. A program that calls it starts its masters from
+// itself.
 func Main() {
-	unix.Umask(0o022)
+	SetUmask()
+	isMaster = true
 	if strings.HasPrefix(os.Args[0], MasterTitle) {
 		runMaster()
 	}
@@ -125,8 +132,9 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 		files = append(files, listeners[n])
 	}
 	files = append(files, dirFile)
+	starter, _ := os.Executable()
 	msg, err := json.Marshal(&bootMessage{Spec: o.Spec, User: user, HostDir: hostDir, StateDir: o.StateDir, DataDir: o.DataDir, Generation: o.Generation,
-		Listeners: names, Foreground: o.Foreground, Standby: o.Standby, Stderr: o.Stderr != nil && o.Spec.Log.Target == "stderr", Env: workerEnv(os.Environ())})
+		Listeners: names, Foreground: o.Foreground, Standby: o.Standby, Stderr: o.Stderr != nil && o.Spec.Log.Target == "stderr", Env: workerEnv(os.Environ()), Starter: starter, Build: Build()})
 	if err != nil {
 		return fail(err)
 	}
@@ -136,6 +144,9 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 	}
 	if answer.Error != "" {
 		reap(pid)
+		if answer.OtherBuild {
+			forgetMasterProgram()
+		}
 		return fail(errors.New(answer.Error))
 	}
 	all, err := FindMasters(o.StateDir, o.Spec.Name)
@@ -164,7 +175,7 @@ func reap(pid int) {
 	}
 }
 
-// execMaster runs ourselves as a master and waits for its answer.
+// execMaster runs the master's program and waits for its answer.
 func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.File) (int, bootAnswer, error) {
 	var answer bootAnswer
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -196,6 +207,15 @@ func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.Fil
 			return 0, answer, err
 		}
 	}
+	exe, err := masterProgram()
+	if err != nil {
+		return 0, answer, err
+	}
+	defer exe.Close()
+	// It is executed by a descriptor of the child, so it is that very file. The
+	// master closes it with what is not its own, see closeForeign.
+	path := "/proc/self/fd/" + strconv.Itoa(len(fds))
+	fds = append(fds, exe.Fd())
 	sys := &syscall.SysProcAttr{Setsid: !o.Foreground}
 	if o.Spec.Chroot {
 		if os.Geteuid() != 0 {
@@ -208,12 +228,12 @@ func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.Fil
 	}
 	// The data plane is one goroutine; a second processor serves the others. Said
 	// here, the runtime does not set up one for each that the machine has.
-	pid, err := syscall.ForkExec("/proc/self/exe", []string{MasterTitle + o.Spec.Name, o.StateDir}, &syscall.ProcAttr{
+	pid, err := syscall.ForkExec(path, []string{MasterTitle + o.Spec.Name, o.StateDir}, &syscall.ProcAttr{
 		Dir: "/", Env: append(workerEnv(os.Environ()), "GODEBUG=madvdontneed=1", "GOMAXPROCS=2", "TMPDIR="+os.Getenv("TMPDIR")), Files: fds,
 		Sys: sys,
 	})
 	if err != nil {
-		return 0, answer, fmt.Errorf("cannot run /proc/self/exe: %w", err)
+		return 0, answer, fmt.Errorf("cannot run %s: %w", exe.Name(), err)
 	}
 	_ = theirs.Close()
 	deadline := time.Now().Add(30 * time.Second)
@@ -250,6 +270,18 @@ func readBoot() (boot bootMessage, link *os.File, files map[string]int, err erro
 	if err != nil {
 		return boot, link, nil, fmt.Errorf("cannot read boot message: %w", err)
 	}
+	// Before all else, as another build may mean other things by the rest.
+	var from struct {
+		Starter string `json:"starter"`
+		Build   string `json:"build"`
+	}
+	if err := json.Unmarshal(b, &from); err != nil {
+		return boot, link, nil, fmt.Errorf("cannot read boot message: %w", err)
+	}
+	if mine := Build(); from.Build != mine {
+		path, _ := os.Executable()
+		return boot, link, nil, &buildError{otherBuild(path, mine, from.Starter, from.Build)}
+	}
 	if err := json.Unmarshal(b, &boot); err != nil || boot.Spec == nil {
 		return boot, link, nil, fmt.Errorf("cannot read boot message: %w", errors.Join(err, errors.New("it holds no spec")))
 	}
@@ -285,11 +317,20 @@ func closeForeign(last int) {
 	}
 }
 
-func answerBoot(link *os.File, problem string) {
+// buildError tells that a master is not of the build of who starts it.
+type buildError struct{ error }
+
+// answerBoot answers who started this master: nil, or why it cannot serve.
+func answerBoot(link *os.File, problem error) {
 	if link == nil {
 		return
 	}
-	b, _ := json.Marshal(&bootAnswer{Error: problem})
+	var answer bootAnswer
+	if problem != nil {
+		answer.Error = problem.Error()
+		_, answer.OtherBuild = errors.AsType[*buildError](problem)
+	}
+	b, _ := json.Marshal(&answer)
 	_, _ = link.Write(b)
 	_ = link.Close()
 }

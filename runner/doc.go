@@ -3,7 +3,7 @@
 //
 // # Processes
 //
-// StartMaster re-executes the running binary as a daemon of its own session.
+// StartMaster executes wsgid-master, which calls Main, as a daemon of its own session.
 // The master outlives the process that started it; whoever comes later finds
 // it with FindMasters, which proves by start time that the process is the one
 // that wrote the record, and speaks to it through its control socket.

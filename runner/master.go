@@ -64,12 +64,12 @@ func runMaster() {
 	if err == nil {
 		var m *master
 		if m, err = newMaster(boot, files); err == nil {
-			answerBoot(link, "")
+			answerBoot(link, nil)
 			err = m.run(signals)
 		}
 	}
 	if err != nil {
-		answerBoot(link, err.Error())
+		answerBoot(link, err)
 		fmt.Fprintln(os.Stderr, "wsgid: "+err.Error())
 		os.Exit(1)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/hold"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
 const programName = "wsgid-fleet"
@@ -169,7 +170,7 @@ func (c *cli) operator(ctx context.Context) (fleet.Operator, error) {
 // options name the fleet. Empty directories are for the fleet to choose: those
 // of the running daemon, or the defaults.
 func (c *cli) options() fleet.Options {
-	return fleet.Options{Dir: c.dir, StateDir: c.stateDir, DataDir: c.dataDir, Version: version()}
+	return fleet.Options{Dir: c.dir, StateDir: c.stateDir, DataDir: c.dataDir, Version: runner.Build()}
 }
 
 // specDir is the directory to read specs from without asking a daemon.

@@ -12,10 +12,8 @@ import (
 )
 
 func main() {
-	// A master, a worker's first stage and who holds the daemon's sockets are this
-	// same program, executed again.
-	runner.Main()
-	fleet.Main()
+	runner.SetUmask()
+	fleet.Main() // what holds the daemon's sockets is this same program
 	os.Exit(start())
 }
 

@@ -89,7 +89,7 @@ type uwsgiRequest struct {
 
 // uwsgiStats is the fleet, or one app of it, as one uWSGI instance.
 func uwsgiStats(st *fleet.Status) *uwsgi {
-	u := &uwsgi{Version: "wsgid-fleet-" + cmp.Or(st.Version, version()), UID: os.Getuid(), GID: os.Getgid(),
+	u := &uwsgi{Version: "wsgid-fleet-" + cmp.Or(st.Version, runner.Build()), UID: os.Getuid(), GID: os.Getgid(),
 		Locks: []struct{}{}, Caches: []struct{}{}, Sockets: []uwsgiSocket{}, Workers: []*uwsgiWorker{}}
 	if st.Daemon != nil {
 		u.PID, u.CWD = st.Daemon.PID, st.Daemon.Dir

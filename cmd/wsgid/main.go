@@ -8,7 +8,6 @@ import (
 )
 
 func main() {
-	// A master or a worker's first stage is this same program, executed again.
-	runner.Main()
+	runner.SetUmask()
 	os.Exit(newCLI().execute(context.Background(), os.Args[1:]))
 }

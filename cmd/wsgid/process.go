@@ -110,15 +110,23 @@ func (c *cli) proved(pid int) bool {
 	if st.Uid != 0 && int(st.Uid) != os.Geteuid() && int(st.Uid) != owner {
 		return false
 	}
-	mine, err := os.Readlink("/proc/self/exe")
-	if err != nil {
-		return false
-	}
 	exe, err := os.Readlink(filepath.Join(proc, "exe"))
-	if err != nil || strings.TrimSuffix(exe, " (deleted)") != strings.TrimSuffix(mine, " (deleted)") {
+	if err != nil || !isOurs(strings.TrimSuffix(exe, " (deleted)")) {
 		return false
 	}
 	return strings.HasPrefix(title(pid), "wsgid: master "+instancePrefix(c.path))
+}
+
+// isOurs tells whether masters are started from the program file, or were by an
+// earlier version: it ran them from itself.
+func isOurs(exe string) bool {
+	if path, err := runner.MasterProgramPath(); err == nil {
+		if real, err := filepath.EvalSymlinks(path); err == nil && exe == real {
+			return true
+		}
+	}
+	mine, err := os.Executable()
+	return err == nil && exe == mine
 }
 
 // title is the first argument of a process, which ours set to say what they are.

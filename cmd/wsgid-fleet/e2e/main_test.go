@@ -67,10 +67,10 @@ func makeKit(dir string) error {
 	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o755); err != nil {
 		return err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, "bin"), "./cmd/wsgid-fleet")
+	build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, "bin"), "./cmd/wsgid-fleet", "./cmd/wsgid-master")
 	build.Dir = top
 	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("cannot build the program: %w\n%s", err, out)
+		return fmt.Errorf("cannot build the programs: %w\n%s", err, out)
 	}
 	if err := os.CopyFS(filepath.Join(dir, "examples/quickstart"), os.DirFS(filepath.Join(top, "examples/quickstart"))); err != nil {
 		return fmt.Errorf("cannot copy the quickstart: %w", err)

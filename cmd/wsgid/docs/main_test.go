@@ -51,7 +51,7 @@ var needKit = sync.OnceValue(func() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, "programs")+"/", "./cmd/wsgid", "./cmd/wsgid-fleet")
+	build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, "programs")+"/", "./cmd/wsgid", "./cmd/wsgid-fleet", "./cmd/wsgid-master")
 	build.Dir = top
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot build the programs: %w\n%s", err, out)
