@@ -102,6 +102,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.e.log.Warn("other users of this machine are not told of this daemon", "err", err)
 	}
 	defer d.e.store.removeNotice()
+	// Now, so that files which are put in place later wait for the upgrade.
+	if err := runner.OpenMasterProgram(); err != nil {
+		d.e.log.Error("no app can be started", "err", err)
+	}
 	actors := newActors()
 	actors.add(func(ctx context.Context) { d.serve(ctx, ln) })
 	actors.add(func(ctx context.Context) { d.watch.Run(ctx, func() { d.post(ctx, func() { d.reread() }) }) })
