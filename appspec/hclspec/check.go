@@ -2,6 +2,7 @@ package hclspec
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -99,6 +100,9 @@ func (c *checker) sockets() {
 			if _, written := spec.Ranges["request.trusted_proxies"]; !written {
 				c.warn(appspec.IndexPath("sockets.http.listen", i), "clients of a unix socket have no address: REMOTE_ADDR is empty and the scheme is http",
 					`where a proxy connects to it that sets X-Forwarded-For and -Proto, write in request: trusted_proxies = ["unix"]; where none does: trusted_proxies = []`)
+			} else if t := spec.Request.TrustedProxies; len(t) > 0 && !slices.Contains(t, "unix") {
+				c.warn("request.trusted_proxies", "no network of trusted_proxies has the clients of a unix socket: REMOTE_ADDR is empty there and the scheme is http",
+					`where a proxy connects to it that sets X-Forwarded-For and -Proto, add "unix": trusted_proxies = ["unix", …]`)
 			}
 			continue
 		}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 // ExpiresSoon is how long before its end a certificate is told of.
@@ -26,7 +28,7 @@ type CertificateTrouble struct {
 // CheckCertificate looks at a pair of PEM files as they are now; nil: it is well.
 // Expires is zero where the certificate cannot be read.
 func CheckCertificate(certFile, keyFile string, now time.Time) (expires time.Time, trouble *CertificateTrouble) {
-	c, err := LoadCertificate(certFile, keyFile, openRegular)
+	c, err := LoadCertificate(certFile, keyFile, openAsServed)
 	if errors.Is(err, fs.ErrPermission) {
 		return expires, &CertificateTrouble{What: err.Error(), Next: "check it as the user that serves it, root for instance", Unread: true}
 	}
@@ -57,15 +59,12 @@ func CheckCertificate(certFile, keyFile string, now time.Time) (expires time.Tim
 	return leaf.NotAfter, trouble
 }
 
-// openRegular opens a file and never waits for one that is none, such as a FIFO.
-func openRegular(name string) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
+// openAsServed opens a file as the master that serves it does: one in an app's
+// folder may be a link to what is somebody else's, a FIFO or a device.
+func openAsServed(name string) (*os.File, error) {
+	f, err := appdir.OpenFile("file", name)
+	if errno, ok := errors.AsType[unix.Errno](err); ok {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errno}
 	}
-	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
-		f.Close()
-		return nil, errors.Join(err, errors.New("it is not a regular file"))
-	}
-	return f, nil
+	return f, err
 }
