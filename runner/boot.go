@@ -19,6 +19,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 )
 
 // MasterTitle is how a master calls itself: the start of its first argument.
@@ -115,7 +116,7 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 	defer folder.Close()
 	dirFile, err := folder.Folder()
 	if err != nil {
-		return fail(fmt.Errorf("cannot open app folder %s: %w", o.Spec.Path, plainPath(err)))
+		return fail(fmt.Errorf("cannot open app folder %s: %w", o.Spec.Path, applog.PlainPath(err)))
 	}
 	listeners, opened, err := openListeners(o)
 	defer func() {
@@ -162,7 +163,7 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 			return h, nil
 		}
 	}
-	return fail(fmt.Errorf("it ended at once; its last words are in %s", filepath.Join(o.Spec.Path, logName)))
+	return fail(fmt.Errorf("it ended at once; its last words are in %s", filepath.Join(o.Spec.Path, applog.FileName)))
 }
 
 // reap collects a child that has ended, or will.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 )
 
 // narrow opens a connection whose kernel keeps few bytes of what is not read.
@@ -123,7 +124,7 @@ func TestBudgetIsGivenBack(t *testing.T) {
 	begin := time.Now()
 	a.wait(h, func(st Status) bool { return st.Requests.Total == 3 && st.Requests.Active == 0 })
 	eventually(t, "all three to be closed", func() bool {
-		log, err := os.ReadFile(filepath.Join(a.spec.Path, logName))
+		log, err := os.ReadFile(filepath.Join(a.spec.Path, applog.FileName))
 		return err == nil && strings.Count(string(log), "closed: it read nothing of its response for 10s") == 3
 	})
 	if d := time.Since(begin); d < 9*time.Second {
@@ -182,7 +183,7 @@ func TestLeastRate(t *testing.T) {
 	t.Cleanup(func() {
 		n := 0
 		eventually(t, "three to be said to be too slow", func() bool {
-			log, err := os.ReadFile(filepath.Join(a.spec.Path, logName))
+			log, err := os.ReadFile(filepath.Join(a.spec.Path, applog.FileName))
 			n = strings.Count(string(log), "closed: it read")
 			return err == nil && n >= 3
 		})

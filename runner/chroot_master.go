@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 )
 
 // masterChroot is what a master with chroot = true has; a nil one is that of a
@@ -56,12 +58,12 @@ func (c *masterChroot) workers() *workerSpace {
 }
 
 // follow keeps what is copied from the host equal to it.
-func (c *masterChroot) follow(log *appLog) {
+func (c *masterChroot) follow(log *applog.Log) {
 	if c == nil {
 		return
 	}
 	if len(c.root.hidden) > 0 {
-		log.warn(fmt.Sprintf("not seen inside the chroot: %s of the app folder, for the system's files have that name there", strings.Join(c.root.hidden, ", ")))
+		log.Warn(fmt.Sprintf("not seen inside the chroot: %s of the app folder, for the system's files have that name there", strings.Join(c.root.hidden, ", ")))
 	}
 	c.files.follow(log)
 }

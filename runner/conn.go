@@ -162,7 +162,7 @@ func (c *conn) leaving() bool { return c.front.handsOver() && c.state == connHea
 // eof: the client sends no more.
 func (c *conn) eof() {
 	if c.state == connBody {
-		c.front.log.info(fmt.Sprintf("%s: the client went away in the middle of its request", c.x.label))
+		c.front.log.Info(fmt.Sprintf("%s: the client went away in the middle of its request", c.x.label))
 	}
 	c.close()
 }
@@ -240,8 +240,8 @@ func (c *conn) takeHead(data []byte) int {
 	x.sink = c
 	x.label = label(x.label, r)
 	tellDropped(f.log, r)
-	if f.pool.access.on.Load() {
-		x.access.note(r, &c.peer)
+	if f.pool.access.Enabled() {
+		x.access.Record(r, &c.peer)
 	}
 
 	if !r.Chunked && r.ContentLength <= 0 {
@@ -283,7 +283,7 @@ func (c *conn) submit() {
 	c.begun = false
 	c.deadline = 0
 	if len(c.x.msg) > wsgi.MaxMessage {
-		c.front.log.warn(fmt.Sprintf("%s: 431: its head is too large", c.x.label))
+		c.front.log.Warn(fmt.Sprintf("%s: 431: its head is too large", c.x.label))
 		c.answer(431, "the request's head is too large")
 		return
 	}
@@ -296,7 +296,7 @@ func (c *conn) refuse(err error, request string) {
 	if e := (*http1.Error)(nil); errors.As(err, &e) {
 		status, reason = e.Status, e.Reason
 	}
-	c.front.log.info(fmt.Sprintf("%s: %s: %d: %s", c.from(), request, status, reason))
+	c.front.log.Info(fmt.Sprintf("%s: %s: %d: %s", c.from(), request, status, reason))
 	c.answer(status, reason)
 }
 
@@ -308,14 +308,14 @@ func (c *conn) from() string {
 }
 
 func (c *conn) tooLarge(n int64) {
-	c.front.log.warn(fmt.Sprintf("%s: 413: its body has %d bytes or more, request.max_body is %d", c.x.label, n, c.front.spec.Request.MaxBody))
+	c.front.log.Warn(fmt.Sprintf("%s: 413: its body has %d bytes or more, request.max_body is %d", c.x.label, n, c.front.spec.Request.MaxBody))
 	c.answer(413, fmt.Sprintf("the body is larger than %d bytes", c.front.spec.Request.MaxBody))
 }
 
 // failed answers a request that we cannot keep.
 func (c *conn) failed(err error) {
 	status := bridge.StorageStatus(err)
-	c.front.log.error(fmt.Sprintf("%s: %d: %v", c.x.label, status, err))
+	c.front.log.Error(fmt.Sprintf("%s: %d: %v", c.x.label, status, err))
 	c.answer(status, "the server cannot keep the request")
 }
 
@@ -354,13 +354,13 @@ func (c *conn) expired() {
 	switch c.state {
 	case connHead:
 		if c.begun {
-			c.front.log.info(fmt.Sprintf("%s: %s: 408: its head did not arrive within %v (request.header_timeout)", c.from(), http1.Excerpt(c.in), c.front.spec.Request.HeaderTimeout))
+			c.front.log.Info(fmt.Sprintf("%s: %s: 408: its head did not arrive within %v (request.header_timeout)", c.from(), http1.Excerpt(c.in), c.front.spec.Request.HeaderTimeout))
 			c.head = false
 			c.answer(408, fmt.Sprintf("the request's head did not arrive within %v", c.front.spec.Request.HeaderTimeout))
 			return
 		}
 	case connBody:
-		c.front.log.info(fmt.Sprintf("%s: 408: no byte of the body within %v (request.body_timeout)", c.x.label, c.front.spec.Request.BodyTimeout))
+		c.front.log.Info(fmt.Sprintf("%s: 408: no byte of the body within %v (request.body_timeout)", c.x.label, c.front.spec.Request.BodyTimeout))
 		c.answer(408, fmt.Sprintf("no byte of the body arrived within %v", c.front.spec.Request.BodyTimeout))
 		return
 	case connLinger, connClosed:

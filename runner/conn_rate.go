@@ -63,7 +63,7 @@ func (c *conn) judge() {
 	}
 	n := c.taken() - c.took
 	if since > 0 && unread.TooSlow(n, rate, since) {
-		f.log.info(fmt.Sprintf("%s: %s: closed: %s", c.from(), c.what(), unread.Verdict(n, rate, c.rateWindow(), f.store.Pressed())))
+		f.log.Info(fmt.Sprintf("%s: %s: closed: %s", c.from(), c.what(), unread.Verdict(n, rate, c.rateWindow(), f.store.Pressed())))
 		c.cut()
 		return
 	}

@@ -168,7 +168,7 @@ func (c *conn) complete() {
 		// Fewer bytes than Content-Length said: only the end of the connection can
 		// tell the client.
 		c.keep = false
-		c.front.log.warn(c.what() + ": the response was shorter than its Content-Length; the connection is closed")
+		c.front.log.Warn(c.what() + ": the response was shorter than its Content-Length; the connection is closed")
 	}
 	c.ended()
 	c.pump()
@@ -282,7 +282,7 @@ func (c *conn) flush() {
 		}
 		if errno != 0 {
 			if errno == syscall.EIO {
-				c.front.log.error(c.what() + ": a file that is sent ended before its length, or cannot be read; the connection is closed")
+				c.front.log.Error(c.what() + ": a file that is sent ended before its length, or cannot be read; the connection is closed")
 			}
 			c.cut()
 			return

@@ -126,7 +126,7 @@ func (s *controlServer) serve() {
 			}
 			// Such as too many open files: others end meanwhile.
 			if wait == least {
-				s.m.log.error(fmt.Sprintf("cannot accept on the control socket: %v; raise the limit of open files of the service (LimitNOFILE=)", err))
+				s.m.log.Error(fmt.Sprintf("cannot accept on the control socket: %v; raise the limit of open files of the service (LimitNOFILE=)", err))
 			}
 			time.Sleep(wait)
 			wait = min(2*wait, most)
@@ -239,17 +239,17 @@ func (s *controlServer) answer(c *net.UnixConn, req *controlRequest, fds []int) 
 			break
 		}
 		if len(fds) > 0 {
-			m.log.useStderr(fds[0])
+			m.log.UseStderr(fds[0])
 			fds = fds[1:]
 		}
 		m.loop.Call(func() { m.update(req.Spec, req.Generation, req.Rolling) })
 	case "stderr":
 		if len(fds) > 0 {
-			m.log.useStderr(fds[0])
+			m.log.UseStderr(fds[0])
 			fds = fds[1:]
 		}
 	case "reload":
-		m.log.reopen()
+		m.log.Reopen()
 		m.loop.Call(func() { m.pool.rollTo(m.spec, "reload") })
 	case "scale":
 		m.loop.Call(func() { m.pool.scale(req.Min, req.Max) })

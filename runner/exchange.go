@@ -3,6 +3,7 @@ package runner
 import (
 	"os"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -28,7 +29,7 @@ type exchange struct {
 	sent    int64 // bytes of its body
 	worker  int   // pid of the one that had it last
 	endedAt int64 // answered before the worker gave it back; 0: not
-	access  accessNote
+	access  applog.Note
 }
 
 // reset makes an exchange ready for reuse.
@@ -36,7 +37,7 @@ func (x *exchange) reset() {
 	if x.body != nil {
 		_ = x.body.Close()
 	}
-	x.access.reset()
+	x.access.Reset()
 	msg, label, access := x.msg[:0], x.label[:0], x.access
 	if cap(msg) > 16<<10 {
 		msg = nil

@@ -86,7 +86,7 @@ func (f *front) shedIdle() int {
 		n += f.shedMore(shedBatch - n)
 	}
 	if n > 0 && f.mayTell(&f.fds.shed) {
-		f.log.warn(fmt.Sprintf("the limit of open files is nearly reached (%d connections are open): the %d that were idle longest are closed; raise the limit of open files of the service (LimitNOFILE=)", len(f.conns)+n, n))
+		f.log.Warn(fmt.Sprintf("the limit of open files is nearly reached (%d connections are open): the %d that were idle longest are closed; raise the limit of open files of the service (LimitNOFILE=)", len(f.conns)+n, n))
 	}
 	return n
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
@@ -29,7 +30,7 @@ const sweepEvery = 250 * time.Millisecond
 type front struct {
 	loop *evloop.Loop
 	pool *pool
-	log  *appLog
+	log  *applog.Log
 	spec *appspec.Spec // for the limits of a request
 
 	trusted    atomic.Pointer[[]netip.Prefix] // read by the bridge's goroutines too
@@ -59,7 +60,7 @@ type front struct {
 	dated  int64 // second of the loop's time that date was made in
 }
 
-func newFront(l *evloop.Loop, p *pool, log *appLog, spec *appspec.Spec) *front {
+func newFront(l *evloop.Loop, p *pool, log *applog.Log, spec *appspec.Spec) *front {
 	f := &front{loop: l, pool: p, log: log, conns: map[*conn]struct{}{}, emptied: func() {},
 		rbuf: make([]byte, 64<<10), wbuf: make([]byte, 0, 32<<10),
 	}
@@ -67,7 +68,7 @@ func newFront(l *evloop.Loop, p *pool, log *appLog, spec *appspec.Spec) *front {
 	f.pressure.Do = f.onPressure
 	f.shedMore = func(int) int { return 0 }
 	f.store = &unread.Store{Open: f.tempFile, Fault: func(err error) {
-		log.error(fmt.Sprintf("what slow clients have not read waits in memory alone, and past request.response_buffer their workers wait too: %v", err))
+		log.Error(fmt.Sprintf("what slow clients have not read waits in memory alone, and past request.response_buffer their workers wait too: %v", err))
 	}}
 	f.configure(spec)
 	return f
@@ -226,7 +227,7 @@ const acceptAgain = 200 * time.Millisecond
 func (ln *listener) rest(err error) {
 	l := ln.front.loop
 	if ln.front.mayTell(&ln.front.fds.told) {
-		ln.front.log.error(fmt.Sprintf("cannot accept on %s: %v (%d connections are open); raise the limit of open files of the service (LimitNOFILE=)",
+		ln.front.log.Error(fmt.Sprintf("cannot accept on %s: %v (%d connections are open); raise the limit of open files of the service (LimitNOFILE=)",
 			ln.name, err, len(ln.front.conns)))
 	}
 	l.Modify(ln.fd, 0)
@@ -249,7 +250,7 @@ func (f *front) adopt(fd int, ln *listener, host, port string, pending []byte) *
 	c.idleSince = f.loop.Now()
 	f.conns[c] = struct{}{}
 	if err := f.loop.Add(fd, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET, c); err != nil {
-		f.log.error(err.Error())
+		f.log.Error(err.Error())
 		c.close()
 		return c
 	}

@@ -112,9 +112,9 @@ func (h *heir) handed(batch []handedConn, taken bool, err error) {
 	h.open -= len(batch)
 	switch {
 	case err != nil && taken:
-		f.log.error(fmt.Sprintf("cannot hand %d connections to the next master, they are closed: %v", len(batch), err))
+		f.log.Error(fmt.Sprintf("cannot hand %d connections to the next master, they are closed: %v", len(batch), err))
 	case err != nil:
-		f.log.warn(fmt.Sprintf("cannot hand %d connections to the next master, they end here after their next request: %v", len(batch), err))
+		f.log.Warn(fmt.Sprintf("cannot hand %d connections to the next master, they end here after their next request: %v", len(batch), err))
 		h.lost = true
 		for _, b := range batch {
 			f.adopt(b.fd, b.ln, b.Host, b.Port, b.Pending).drain()

@@ -229,7 +229,7 @@ func (h *healthProbe) note(ok bool, answer string) {
 		return
 	}
 	w.unhealthy++
-	h.c.pool.log.warn(fmt.Sprintf("worker %d: health check failed (%d of %d): %s", w.pid, w.unhealthy, h.failures, answer))
+	h.c.pool.log.Warn(fmt.Sprintf("worker %d: health check failed (%d of %d): %s", w.pid, w.unhealthy, h.failures, answer))
 }
 
 func (h *healthProbe) reason() string {
@@ -243,7 +243,7 @@ func (h *healthProbe) kill() {
 	w.killed = h.reason()
 	p.stats.restarts[restartHealth]++
 	w.failure = &wsgi.Failure{Reason: w.killed}
-	p.log.error(fmt.Sprintf("worker %d is killed: %s; its stack follows", w.pid, w.killed))
+	p.log.Error(fmt.Sprintf("worker %d is killed: %s; its stack follows", w.pid, w.killed))
 	// It may answer this very moment, and must not go on with another request.
 	p.countLanes()
 	for _, s := range w.slots {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 )
 
 // etcFiles is what of /etc is copied into a chroot. A file that is bound would be
@@ -34,7 +36,7 @@ const (
 type hostFiles struct {
 	view *hostView
 	etc  *os.File // writable
-	log  *appLog
+	log  *applog.Log
 	seen map[string]hostFile
 	told map[string]string // troubles that were logged
 }
@@ -55,14 +57,14 @@ func copyHostFiles(view *hostView, etc *os.File) *hostFiles {
 }
 
 // follow keeps the copies equal from now on.
-func (h *hostFiles) follow(log *appLog) {
+func (h *hostFiles) follow(log *applog.Log) {
 	h.log = log
 	for name, why := range h.told {
-		log.warn(fmt.Sprintf("cannot copy /etc/%s into the chroot: %s", name, why))
+		log.Warn(fmt.Sprintf("cannot copy /etc/%s into the chroot: %s", name, why))
 	}
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
-		log.warn(fmt.Sprintf("cannot watch /etc: %v; changes are seen after %v", err, hostFilesLook))
+		log.Warn(fmt.Sprintf("cannot watch /etc: %v; changes are seen after %v", err, hostFilesLook))
 		go func() {
 			for {
 				time.Sleep(hostFilesLook)
@@ -128,7 +130,7 @@ func (h *hostFiles) refresh() {
 			why = err.Error()
 		}
 		if why != "" && why != h.told[name] && h.log != nil {
-			h.log.warn(fmt.Sprintf("cannot copy /etc/%s into the chroot: %s", name, why))
+			h.log.Warn(fmt.Sprintf("cannot copy /etc/%s into the chroot: %s", name, why))
 		}
 		h.told[name] = why
 		if why == "" {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 )
 
 // What an app puts into its virtualenv stops its own workers at most: the master
@@ -50,7 +51,7 @@ func TestVirtualenvThatStopsPython(t *testing.T) {
 func TestAppFolderThatIsSwapped(t *testing.T) {
 	a := newTestApp(t, helloApp, nil)
 	victim := filepath.Join(filepath.Dir(a.spec.Path), "victim")
-	log := filepath.Join(victim, logName)
+	log := filepath.Join(victim, applog.FileName)
 	for _, d := range []string{"logs", "pid/master", "pid/worker"} {
 		if err := os.MkdirAll(filepath.Join(victim, d), 0o755); err != nil {
 			t.Fatal(err)
@@ -68,7 +69,7 @@ func TestAppFolderThatIsSwapped(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.wait(h, func(Status) bool {
-		text, _ := os.ReadFile(filepath.Join(real, logName))
+		text, _ := os.ReadFile(filepath.Join(real, applog.FileName))
 		return strings.Contains(string(text), "SIGHUP")
 	})
 	if err := errors.Join(os.Remove(a.spec.Path), os.Rename(real, a.spec.Path)); err != nil {

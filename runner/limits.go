@@ -42,7 +42,7 @@ func (s *spawner) limit(pid int, l appspec.Limits) {
 			return
 		}
 		if err := unix.Prlimit(pid, what, &unix.Rlimit{Cur: v, Max: v}, nil); err != nil {
-			s.log.warn(fmt.Sprintf("worker %d: cannot set limits.%s to %d: %v", pid, name, v, err))
+			s.log.Warn(fmt.Sprintf("worker %d: cannot set limits.%s to %d: %v", pid, name, v, err))
 		}
 	}
 	set("open_files", unix.RLIMIT_NOFILE, l.OpenFiles)

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 )
 
 // stderrOf gives this process another standard error for the time of a test, and
@@ -55,7 +56,7 @@ func TestMasterLogsToStderr(t *testing.T) {
 	a.stderr = os.Stderr
 	h := a.start(StateReady)
 	scanFor(t, lines, `^\S+ \S+ - demo wsgid \[pid=\d+\] - INFO - worker \d+ is ready: `)
-	if _, err := os.Stat(filepath.Join(a.spec.Path, logName)); err == nil {
+	if _, err := os.Stat(filepath.Join(a.spec.Path, applog.FileName)); err == nil {
 		t.Error("there is a log file though nobody asked for one")
 	}
 	// To the file and back, in place.
@@ -86,7 +87,7 @@ func TestMasterLogsToStderr(t *testing.T) {
 func TestMasterReopensItsLog(t *testing.T) {
 	a := newTestApp(t, helloApp, nil)
 	h := a.start(StateReady)
-	file := filepath.Join(a.spec.Path, logName)
+	file := filepath.Join(a.spec.Path, applog.FileName)
 	for i, again := range []func() error{
 		func() error { return syscall.Kill(h.PID, syscall.SIGHUP) },
 		func() error { return h.Reload(a.ctx()) },

@@ -15,6 +15,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link/lazyzmq"
 )
@@ -31,7 +32,7 @@ type master struct {
 	data    *os.Root                          // the data directory; nil: it cannot be opened
 	chroot  *masterChroot                     // nil: there is none
 	loop    *evloop.Loop
-	log     *appLog
+	log     *applog.Log
 	pool    *pool
 	front   *front
 	control *controlServer
@@ -97,7 +98,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 				return nil, err
 			}
 		}
-		keepJournal()
+		applog.KeepJournal()
 		if m.chroot, err = newMasterChroot(boot, python, m.dir); err != nil {
 			return nil, err
 		}
@@ -117,20 +118,21 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	if user.Change {
 		uid, gid = user.UID, user.GID
 	}
-	stderr := noStderr
+	stderr := applog.NoStderr
 	if boot.Foreground || boot.Stderr {
 		stderr = 2
 	}
-	m.log = openLog(logPlaces{root: m.root, apart: besides(m.data), stderr: stderr}, spec, uid, gid, boot.Foreground)
-	m.log.takeCrashes()
+	m.log = applog.Open(applog.Places{Root: m.root, Apart: applog.Besides(m.data), Stderr: stderr}, spec, uid, gid, boot.Foreground)
+	m.log.CatchCrashes()
 	if m.loop, err = evloop.New(); err != nil {
 		return nil, err
 	}
 	m.pool = newPool(m.loop, m.log, spec)
+	m.pool.root = m.root
 	m.recallServed()
 	m.pool.changed = m.onChange
 	m.loop.Poll = m.pool.lookAtRings
-	m.log.onTrouble(func() { m.loop.Post(m.pool.touch) })
+	m.log.OnStatus(func() { m.loop.Post(m.pool.touch) })
 	m.pool.admitted = func(w *worker) { m.filters.Store(w.loaded.Filters) }
 	m.pool.emptied = m.onPoolEmpty
 	sp := newSpawner(m.loop, m.log, user, boot.Env, hostDir, m.chroot.workers())
@@ -176,9 +178,9 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 			return nil, err
 		}
 	}
-	m.log.pidFile("master", os.Getpid(), true)
+	writePID(m.root, m.log, "master", os.Getpid(), true)
 	m.loop.Tick()
-	m.log.info(fmt.Sprintf("master of %s starts: wsgid %s, generation %d, workers run as %s", spec.Name, Version, boot.Generation, user.Name))
+	m.log.Info(fmt.Sprintf("master of %s starts: wsgid %s, generation %d, workers run as %s", spec.Name, Version, boot.Generation, user.Name))
 	m.pool.configure(spec)
 	m.pool.reconcile()
 	return m, nil
@@ -252,7 +254,7 @@ func (m *master) run(signals []chan os.Signal) error {
 	err := m.loop.Run()
 	if m.front.heir == nil {
 		if n := endStrays(); n > 0 {
-			m.log.warn(fmt.Sprintf("%d processes that the app had started in sessions of their own were ended with it", n))
+			m.log.Warn(fmt.Sprintf("%d processes that the app had started in sessions of their own were ended with it", n))
 		}
 	}
 	m.control.close()
@@ -260,14 +262,14 @@ func (m *master) run(signals []chan os.Signal) error {
 		in.close()
 	}
 	m.record.remove(m.dir)
-	m.log.pidFile("master", os.Getpid(), false)
+	writePID(m.root, m.log, "master", os.Getpid(), false)
 	if err == nil {
-		m.log.info("master ends")
+		m.log.Info("master ends")
 	} else {
-		m.log.error(err.Error())
+		m.log.Error(err.Error())
 	}
-	m.pool.access.flush()
-	m.log.close()
+	m.pool.access.Flush()
+	m.log.Close()
 	return err
 }
 
@@ -295,7 +297,7 @@ func (m *master) onSignal(s syscall.Signal) {
 	case unix.SIGTERM, unix.SIGINT:
 		m.drain("signal " + unix.SignalName(s))
 	case unix.SIGHUP:
-		m.log.reopen()
+		m.log.Reopen()
 		m.pool.rollTo(m.spec, "signal SIGHUP")
 	case unix.SIGTTIN:
 		m.pool.scale(m.pool.min+1, m.pool.max+1)
@@ -314,7 +316,7 @@ func (m *master) update(spec *appspec.Spec, generation int, rolling bool) {
 	for _, in := range m.m2 {
 		in.configure(spec)
 	}
-	m.log.configure(spec)
+	m.log.Configure(spec)
 	if rolling {
 		m.pool.min, m.pool.max = spec.Workers.Min, spec.Workers.Max
 		m.pool.scaler.limits(spec.Workers.Min, spec.Workers.Max)
@@ -326,7 +328,7 @@ func (m *master) update(spec *appspec.Spec, generation int, rolling bool) {
 		}
 		m.pool.roll.cancel(m.pool)
 		m.pool.configure(spec)
-		m.log.info(fmt.Sprintf("takes over generation %d of its spec in place", generation))
+		m.log.Info(fmt.Sprintf("takes over generation %d of its spec in place", generation))
 		m.pool.scale(spec.Workers.Min, spec.Workers.Max)
 		m.pool.retryNow()
 	}
@@ -339,7 +341,7 @@ func (m *master) saveRecord() {
 	m.record.SpecDigest = m.digest(m.pool.spec)
 	m.record.Draining = m.draining
 	if err := m.record.write(m.dir); err != nil {
-		m.log.error(err.Error())
+		m.log.Error(err.Error())
 	}
 }
 
@@ -349,7 +351,7 @@ func (m *master) drain(why string) {
 		return
 	}
 	m.draining = true
-	m.log.info("draining: " + why)
+	m.log.Info("draining: " + why)
 	m.saveRecord()
 	m.loop.Set(&m.deadline, m.spec.Workers.StopTimeout.D()+5*time.Second)
 	for _, in := range m.m2 {
@@ -401,7 +403,7 @@ func (m *master) onPoolEmpty() {
 
 // onDeadline: draining took too long.
 func (m *master) onDeadline() {
-	m.log.warn(fmt.Sprintf("draining did not end within %v (workers.stop_timeout): what is left is cut off", m.spec.Workers.StopTimeout))
+	m.log.Warn(fmt.Sprintf("draining did not end within %v (workers.stop_timeout): what is left is cut off", m.spec.Workers.StopTimeout))
 	for c := range m.front.conns {
 		c.close()
 	}
@@ -439,7 +441,7 @@ func (m *master) tryAccept() {
 		return
 	}
 	m.deaf = err.Error()
-	m.log.error(m.deaf + fmt.Sprintf("; the next try is in %v", deafRest))
+	m.log.Error(m.deaf + fmt.Sprintf("; the next try is in %v", deafRest))
 	m.again.Do = m.pool.touch
 	m.loop.Set(&m.again, deafRest)
 }

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 )
 
 func TestMain(m *testing.M) {
@@ -117,7 +118,7 @@ func newTestApp(t *testing.T, code string, change func(*appspec.Spec)) *testApp 
 	a.write("app.py", code)
 	t.Cleanup(func() {
 		if t.Failed() {
-			log, _ := os.ReadFile(filepath.Join(spec.Path, logName))
+			log, _ := os.ReadFile(filepath.Join(spec.Path, applog.FileName))
 			t.Logf("log:\n%s", log)
 		}
 		masters, _ := FindMasters(a.state, spec.Name)

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link"
@@ -20,7 +21,7 @@ import (
 type mongrel2Ingress struct {
 	loop *evloop.Loop
 	pool *pool
-	log  *appLog
+	log  *applog.Log
 	link *link.Link
 	name string // for log lines
 
@@ -37,14 +38,14 @@ type mongrel2Ingress struct {
 }
 
 // openMongrel2 connects to a handler. That its server does not run is no error.
-func openMongrel2(l *evloop.Loop, p *pool, f *front, log *appLog, s *appspec.Mongrel2Socket, maxBody int64, filters *atomic.Bool) (*mongrel2Ingress, error) {
+func openMongrel2(l *evloop.Loop, p *pool, f *front, log *applog.Log, s *appspec.Mongrel2Socket, maxBody int64, filters *atomic.Bool) (*mongrel2Ingress, error) {
 	in := &mongrel2Ingress{loop: l, pool: p, log: log, name: s.Recv, filters: filters, tempFile: f.tempFile, trusted: f.trusts, believed: f.believed,
 		open: map[*link.Reply]*exchange{}, left: func() {}}
 	in.timer.Do = in.turn
 	var err error
 	in.link, err = link.New(link.Config{
 		Recv: s.Recv, Send: s.Send, Chroot: s.Chroot, MaxBody: maxBody,
-		Log: log.slog(),
+		Log: log.Slog(),
 	}, link.Events{
 		Request: in.onRequest,
 		Gone:    in.onGone,
@@ -52,7 +53,7 @@ func openMongrel2(l *evloop.Loop, p *pool, f *front, log *appLog, s *appspec.Mon
 			if s.Phase == link.PhaseClosed || s.Phase == link.PhaseDetached {
 				return
 			}
-			log.info(fmt.Sprintf("mongrel2 at %s is %s%s", in.name, s.Phase, because(s.Reason)))
+			log.Info(fmt.Sprintf("mongrel2 at %s is %s%s", in.name, s.Phase, because(s.Reason)))
 		},
 	})
 	if err != nil {
@@ -124,8 +125,8 @@ func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 	tellDropped(in.log, &r.Request)
 	x.body = r.File
 	r.Peer.Software, r.Peer.Trusted, r.Peer.Multiprocess, r.Peer.Believed = "wsgid/"+Version, in.trusted, &in.pool.multiprocess, in.believed
-	if in.pool.access.on.Load() {
-		x.access.note(&r.Request, &r.Peer)
+	if in.pool.access.Enabled() {
+		x.access.Record(&r.Request, &r.Peer)
 	}
 	var flags byte
 	if r.File != nil {
@@ -134,7 +135,7 @@ func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 		var err error
 		if x.body, err = in.spill(r.Body); err != nil {
 			status := bridge.StorageStatus(err)
-			in.log.error(fmt.Sprintf("%s: %d: cannot keep the body: %v", x.label, status, err))
+			in.log.Error(fmt.Sprintf("%s: %d: cannot keep the body: %v", x.label, status, err))
 			in.refuse(x, r, status, "the server cannot keep the request")
 			return
 		}
@@ -149,7 +150,7 @@ func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 		x.msg = append(x.msg, r.Body...)
 	}
 	if len(x.msg) > wsgi.MaxMessage {
-		in.log.warn(fmt.Sprintf("%s: 431: the request's head is too large", x.label))
+		in.log.Warn(fmt.Sprintf("%s: 431: the request's head is too large", x.label))
 		in.refuse(x, r, 431, "the request's head is too large")
 		return
 	}

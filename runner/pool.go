@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
@@ -21,7 +23,8 @@ const rescueAfter = int64(2 * time.Millisecond)
 // deadline 504, worker died 502.
 type pool struct {
 	loop  *evloop.Loop
-	log   *appLog
+	log   *applog.Log
+	root  *appdir.RootFs                      // the app folder, for pid files
 	spawn func(w *worker, spec *appspec.Spec) // starts the process; the result comes by workerStarted
 	rx    *evloop.Receiver
 
@@ -70,7 +73,7 @@ type pool struct {
 	look     evloop.Timer // next one at the workers' memory and age
 
 	stats    stats
-	access   *accessLog
+	access   *applog.Access
 	version  uint64
 	restarts int
 	lastErr  string
@@ -88,7 +91,7 @@ type pool struct {
 	askPython func() error
 }
 
-func newPool(l *evloop.Loop, log *appLog, spec *appspec.Spec) *pool {
+func newPool(l *evloop.Loop, log *applog.Log, spec *appspec.Spec) *pool {
 	p := &pool{loop: l, log: log, spec: spec, min: spec.Workers.Min, max: spec.Workers.Max, gen: 1, lastGen: 1,
 		templates: map[int]*template{}, shares: map[int]string{}}
 	p.noteProcesses()
@@ -96,7 +99,7 @@ func newPool(l *evloop.Loop, log *appLog, spec *appspec.Spec) *pool {
 	p.retry.Do = p.reconcile
 	p.look.Do = p.watch
 	p.rescue.Do = p.onRescue
-	p.access = newAccessLog(l, log, spec.Name)
+	p.access = applog.NewAccess(l, log, spec.Name)
 	p.scaler.init(p)
 	p.health.init(p)
 	p.childs.init(p)
@@ -205,7 +208,7 @@ func (p *pool) fail(x *exchange, status int, reason string) {
 	if status >= 500 && !x.health {
 		p.stats.errors++
 	}
-	p.log.warn(fmt.Sprintf("%s: %d: %s", x.label, status, reason))
+	p.log.Warn(fmt.Sprintf("%s: %d: %s", x.label, status, reason))
 	if sink != nil {
 		sink.Fail(status, reason)
 	}

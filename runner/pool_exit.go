@@ -40,7 +40,7 @@ func (p *pool) workerExited(w *worker) {
 	if !ok {
 		return
 	}
-	p.log.workerPID(w.pid, false)
+	writePID(p.root, p.log, "worker", w.pid, false)
 	if w.template != nil {
 		w.template.exited(exitText(ws))
 		w.close()
@@ -82,7 +82,7 @@ func (p *pool) workerExited(w *worker) {
 	}
 	switch {
 	case w.killed == "" && (w.retired != "" || wasDraining):
-		p.log.info(fmt.Sprintf("worker %d has ended", w.pid))
+		p.log.Info(fmt.Sprintf("worker %d has ended", w.pid))
 		p.reconcile()
 	case w.ready == 0 && w.retired == "":
 		if w.failure == nil {
@@ -91,7 +91,7 @@ func (p *pool) workerExited(w *worker) {
 				why = w.killed
 			}
 			w.failure = &wsgi.Failure{Reason: "the worker ended before it was ready: " + why}
-			p.log.error(fmt.Sprintf("worker %d: %s", w.pid, w.failure.Reason))
+			p.log.Error(fmt.Sprintf("worker %d: %s", w.pid, w.failure.Reason))
 			if ws.Exited() && w.killed == "" {
 				p.doubtPython(w.failure.Reason)
 			}
@@ -124,8 +124,8 @@ func (p *pool) doubtPython(reason string) {
 			if err == nil {
 				return
 			}
-			said := p.log.mask.text(err.Error())
-			p.log.error(said)
+			said := p.log.Secrets().Text(err.Error())
+			p.log.Error(said)
 			if p.lastErr == reason {
 				p.lastErr = said
 			}
@@ -182,10 +182,10 @@ func (p *pool) workerDied(w *worker, ws unix.WaitStatus) {
 		p.stats.restarts[restartDied]++
 	}
 	p.lastErr = fmt.Sprintf("worker %d died: %s", w.pid, why)
-	p.log.error(p.lastErr)
+	p.log.Error(p.lastErr)
 	if !p.spec.Workers.KeepAlive {
 		if len(p.workers) == 0 {
-			p.log.info("the last worker is gone and workers.keep_alive is false: the master ends")
+			p.log.Info("the last worker is gone and workers.keep_alive is false: the master ends")
 			p.stop()
 		}
 		p.touch()

@@ -63,7 +63,7 @@ func (p *pool) onMessage(s *slot, msg []byte, passed int) {
 			x.status, x.sent = h.Status, int64(len(body))
 		}
 		if h.ContentLength >= 0 {
-			x.access.bound(h.ContentLength)
+			x.access.Limit(h.ContentLength)
 		}
 		if h.Status >= 500 && !x.health {
 			p.stats.errors++
@@ -98,7 +98,7 @@ func (p *pool) onMessage(s *slot, msg []byte, passed int) {
 			// The worker did send one: the kernel had none to give us.
 			if sink := x.sink; sink != nil {
 				x.sink = nil
-				p.log.error(fmt.Sprintf("%s: the response is cut: no descriptor is left for a file that it sends; raise the limit of open files of the service (LimitNOFILE=)", x.label))
+				p.log.Error(fmt.Sprintf("%s: the response is cut: no descriptor is left for a file that it sends; raise the limit of open files of the service (LimitNOFILE=)", x.label))
 				sink.Fail(503, "the server has no descriptors left")
 			}
 			break

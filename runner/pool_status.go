@@ -39,7 +39,7 @@ func (p *pool) status() Status {
 	st.Requests.P50, st.Requests.P99 = p.stats.quantiles(p.loop.Now())
 	st.Requests.PerSecond = p.stats.rate(p.loop.Now())
 	st.Counters = p.stats.counters()
-	st.LogError, st.LogLost = p.log.trouble()
+	st.LogError, st.LogLost = p.log.Status()
 	return st
 }
 

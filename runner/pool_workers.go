@@ -102,7 +102,7 @@ func (p *pool) startWorker(spec *appspec.Spec, gen int, held bool) *worker {
 	p.noteProcesses()
 	w.timer.Do = func() {
 		w.killed = fmt.Sprintf("it was not ready within %v (workers.start_timeout)", spec.Workers.StartTimeout)
-		p.log.warn(fmt.Sprintf("worker %d: %s; its stack follows", w.pid, w.killed))
+		p.log.Warn(fmt.Sprintf("worker %d: %s; its stack follows", w.pid, w.killed))
 		p.dumpAndKill(w)
 	}
 	p.loop.Set(&w.timer, spec.Workers.StartTimeout.D())
@@ -113,7 +113,7 @@ func (p *pool) startWorker(spec *appspec.Spec, gen int, held bool) *worker {
 // workerStarted is the end of a spawn: the process runs, or err says why not.
 func (p *pool) workerStarted(w *worker, pid, pidfd int, err error) {
 	if err != nil {
-		p.log.error(err.Error())
+		p.log.Error(err.Error())
 		w.failure = &wsgi.Failure{Reason: err.Error()}
 		if w.template != nil {
 			w.template.exited(err.Error())
@@ -128,13 +128,13 @@ func (p *pool) workerStarted(w *worker, pid, pidfd int, err error) {
 	p.childs.own[pid] = true
 	for _, s := range w.slots {
 		if err := p.loop.Add(s.fd, unix.EPOLLIN, s); err != nil {
-			p.log.error(err.Error())
+			p.log.Error(err.Error())
 		}
 	}
 	if err := p.loop.Add(pidfd, unix.EPOLLIN, w); err != nil {
-		p.log.error(err.Error())
+		p.log.Error(err.Error())
 	}
-	p.log.workerPID(pid, true)
+	writePID(p.root, p.log, "worker", pid, true)
 	if w.retired != "" || p.aborted {
 		w.signal(unix.SIGKILL)
 	}
@@ -151,12 +151,12 @@ func (p *pool) workerReady(w *worker, payload []byte) {
 		return
 	}
 	for _, said := range []*string{&w.loaded.Loader, &w.loaded.App, &w.loaded.Settings, &w.loaded.Python} {
-		*said = p.log.mask.text(*said) // status repeats it
+		*said = p.log.Secrets().Text(*said) // status repeats it
 	}
 	for _, s := range w.loaded.Warnings {
-		p.log.warn(s)
+		p.log.Warn(s)
 	}
-	p.log.info(fmt.Sprintf("worker %d is ready: %s %s, Python %s, loaded in %.0f ms",
+	p.log.Info(fmt.Sprintf("worker %d is ready: %s %s, Python %s, loaded in %.0f ms",
 		w.pid, w.loaded.Loader, w.loaded.App, w.loaded.Python, w.loaded.ImportMS))
 	if p.specOf(w).Health == nil {
 		w.healthy = true
@@ -220,19 +220,19 @@ func (p *pool) workerFailed(w *worker, payload []byte) {
 		f.Reason = "it failed, and its report is rubbish: " + err.Error()
 	}
 	for _, said := range []*string{&f.Reason, &f.File, &f.Traceback, &f.Hint} {
-		*said = p.log.mask.text(*said) // status, apply and the daemon repeat it
+		*said = p.log.Secrets().Text(*said) // status, apply and the daemon repeat it
 	}
 	w.failure = &f
 	if f.Shares && w.template != nil {
 		w.template.withhold(f.Reason, f.Hint) // its exit does the rest
 		return
 	}
-	p.log.error(fmt.Sprintf("worker %d cannot load the application: %s", w.pid, f.Summary()))
+	p.log.Error(fmt.Sprintf("worker %d cannot load the application: %s", w.pid, f.Summary()))
 	if f.Traceback != "" {
-		p.log.raw(f.Traceback)
+		p.log.Raw(f.Traceback)
 	}
 	if f.Hint != "" {
-		p.log.error(f.Hint)
+		p.log.Error(f.Hint)
 	}
 }
 
@@ -240,10 +240,10 @@ func (p *pool) workerFailed(w *worker, payload []byte) {
 // does the rest.
 func (p *pool) workerBroke(w *worker, what string) {
 	if w.killed == "" {
-		what = p.log.mask.text(what) // it may quote what the worker sent
+		what = p.log.Secrets().Text(what) // it may quote what the worker sent
 		w.killed = what
 		p.stats.restarts[restartBroke]++
-		p.log.error(fmt.Sprintf("worker %d is killed: %s", w.pid, what))
+		p.log.Error(fmt.Sprintf("worker %d is killed: %s", w.pid, what))
 	}
 	for _, s := range w.slots {
 		p.loop.Remove(s.fd)
@@ -265,7 +265,7 @@ func (p *pool) retire(w *worker, why string) {
 		w.signal(unix.SIGKILL)
 		return
 	}
-	p.log.info(fmt.Sprintf("worker %d leaves: %s", w.pid, why))
+	p.log.Info(fmt.Sprintf("worker %d leaves: %s", w.pid, why))
 	for _, s := range w.slots {
 		p.notIdle(s)
 		back := p.recall(s)
@@ -276,7 +276,7 @@ func (p *pool) retire(w *worker, why string) {
 	}
 	w.timer.Do = func() {
 		w.killed = fmt.Sprintf("it did not end within %v (workers.stop_timeout)", p.spec.Workers.StopTimeout)
-		p.log.warn(fmt.Sprintf("worker %d: %s; its stack follows", w.pid, w.killed))
+		p.log.Warn(fmt.Sprintf("worker %d: %s; its stack follows", w.pid, w.killed))
 		p.dumpAndKill(w)
 	}
 	p.loop.Set(&w.timer, p.spec.Workers.StopTimeout.D())
@@ -299,7 +299,7 @@ func (p *pool) recycle(w *worker, why string) {
 		return
 	}
 	w.recycle = why
-	p.log.info(fmt.Sprintf("worker %d is to be replaced: %s", w.pid, why))
+	p.log.Info(fmt.Sprintf("worker %d is to be replaced: %s", w.pid, why))
 	p.loop.Post(p.reconcile)
 }
 
@@ -334,7 +334,7 @@ func (p *pool) startFailed(w *worker) {
 		return
 	}
 	d := p.back.failed(p.spec.Restart)
-	p.log.warn(fmt.Sprintf("the next try is in %v", d.Round(100*time.Millisecond)))
+	p.log.Warn(fmt.Sprintf("the next try is in %v", d.Round(100*time.Millisecond)))
 	p.wait(d)
 	p.reconcile()
 }
@@ -354,7 +354,7 @@ func (p *pool) scale(lo, hi int) {
 	if lo == p.min && hi == p.max {
 		return
 	}
-	p.log.info(fmt.Sprintf("workers: %d to %d → %d to %d", p.min, p.max, lo, hi))
+	p.log.Info(fmt.Sprintf("workers: %d to %d → %d to %d", p.min, p.max, lo, hi))
 	p.growing = p.growing || lo > p.min && p.countServing() >= max(p.min, 1)
 	p.min, p.max = lo, hi
 	p.scaler.limits(lo, hi)

@@ -43,7 +43,7 @@ func (p *pool) rollTo(spec *appspec.Spec, why string) {
 		p.retryNow()
 		return
 	}
-	p.log.info(fmt.Sprintf("rolling out generation %d: %s", p.lastGen, why))
+	p.log.Info(fmt.Sprintf("rolling out generation %d: %s", p.lastGen, why))
 	r := &rollout{gen: p.lastGen, spec: spec}
 	p.roll = r
 	for range max(1, p.target()) {
@@ -75,7 +75,7 @@ func (r *rollout) reconcile(p *pool) {
 	for _, w := range old {
 		p.retire(w, "replaced by a rollout")
 	}
-	p.log.info(fmt.Sprintf("generation %d serves", r.gen))
+	p.log.Info(fmt.Sprintf("generation %d serves", r.gen))
 	p.loop.Post(p.reconcile) // the number wanted may have changed meanwhile
 }
 
@@ -88,14 +88,14 @@ func (r *rollout) failed(p *pool, w *worker) {
 	if i := slices.Index(r.set, w); i >= 0 && w.struck && r.again < rolloutAgain {
 		// Not the word of the app: somebody's hand, or the kernel short of memory.
 		r.again++
-		p.log.warn("the rollout goes on with another worker: " + w.failure.Reason)
+		p.log.Warn("the rollout goes on with another worker: " + w.failure.Reason)
 		r.set[i] = p.startWorker(r.spec, r.gen, true)
 		return
 	}
 	p.rollErr, p.rollWant = w.failure.Summary(), Digest(r.spec)
 	p.lastErr = w.failure.Summary()
 	p.trace = w.failure.Details()
-	p.log.error(fmt.Sprintf("the rollout of generation %d is given up, the workers of before serve on: %s", r.gen, p.rollErr))
+	p.log.Error(fmt.Sprintf("the rollout of generation %d is given up, the workers of before serve on: %s", r.gen, p.rollErr))
 	r.cancel(p)
 	p.reconcile()
 }
@@ -104,7 +104,7 @@ func (r *rollout) failed(p *pool, w *worker) {
 // one, w, could not start: what waits is served by the spec before.
 func (p *pool) goBack(w *worker) {
 	p.rollErr, p.rollWant = w.failure.Summary(), Digest(p.spec)
-	p.log.error(fmt.Sprintf("generation %d is given up, the spec before serves on: %s", p.gen, p.rollErr))
+	p.log.Error(fmt.Sprintf("generation %d is given up, the spec before serves on: %s", p.gen, p.rollErr))
 	p.lastGen++
 	p.gen = p.lastGen
 	spec := p.before

@@ -92,7 +92,7 @@ func (s *scaler) look() {
 	want, why := decideScale(f)
 	if want != s.want {
 		s.reason = fmt.Sprintf("%d → %d workers: %s", s.want, want, why)
-		p.log.info("scaled " + s.reason)
+		p.log.Info("scaled " + s.reason)
 		s.want = want
 		p.loop.Post(p.reconcile)
 	}
@@ -201,7 +201,7 @@ func (p *pool) watch() {
 	}
 	if p.outgrown.reason != was {
 		if p.outgrown.reason != "" && was == "" {
-			p.log.warn(p.outgrown.reason)
+			p.log.Warn(p.outgrown.reason)
 		}
 		p.touch()
 	}
@@ -216,7 +216,7 @@ const memoryEvery = 2 * time.Second
 // configure takes over a spec in place.
 func (p *pool) configure(spec *appspec.Spec) {
 	p.spec = spec
-	p.access.configure(spec.Log.Access, spec.Log.Format == "json")
+	p.access.Configure(spec.Log.Access, spec.Log.Format == "json")
 	p.watch()
 	p.health.configure()
 }

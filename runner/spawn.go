@@ -14,6 +14,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
@@ -23,7 +24,7 @@ import (
 // master; and what it may not gain (privileges) is set on that thread alone.
 type spawner struct {
 	loop    *evloop.Loop
-	log     *appLog
+	log     *applog.Log
 	owner   workerUser
 	baseEnv []string
 	hostDir string // where the Python host lies
@@ -69,7 +70,7 @@ func (s *spawner) there(f func()) {
 	<-done
 }
 
-func newSpawner(l *evloop.Loop, log *appLog, owner workerUser, baseEnv []string, hostDir string, space *workerSpace) *spawner {
+func newSpawner(l *evloop.Loop, log *applog.Log, owner workerUser, baseEnv []string, hostDir string, space *workerSpace) *spawner {
 	s := &spawner{loop: l, log: log, owner: owner, baseEnv: baseEnv, hostDir: hostDir, jobs: make(chan spawnJob, 64), space: space,
 		mayLimit: mayLimit(owner)}
 	go onOwnThread(s.run)
@@ -168,7 +169,7 @@ func (s *spawner) prepare(w *worker, spec *appspec.Spec, template, forked bool) 
 	}
 	var masks []string
 	if spec.Debug {
-		masks = s.log.mask.texts()
+		masks = s.log.Secrets().Texts()
 	}
 	init := wsgi.AppendInit(nil, &wsgi.Config{
 		App: spec.Name, AppPath: spec.Path, Loader: spec.Loader, WSGIApp: spec.WSGIApp,
@@ -241,7 +242,7 @@ func (s *spawner) run() {
 			_ = job.output.Close()
 			err = fmt.Errorf("cannot start worker: %w", err)
 		} else {
-			go s.log.follow(job.output, pid)
+			go s.log.Follow(job.output, pid)
 		}
 		w := job.w
 		s.loop.Post(func() { w.pool.workerStarted(w, pid, pidfd, err) })

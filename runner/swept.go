@@ -30,15 +30,15 @@ func (m *master) restore() {
 		return
 	}
 	if err := os.MkdirAll(m.dir, 0o700); err != nil {
-		m.log.error(fmt.Sprintf("cannot make %s anew: %v", m.dir, err))
+		m.log.Error(fmt.Sprintf("cannot make %s anew: %v", m.dir, err))
 		return
 	}
 	if missing(controlPath(m.dir, os.Getpid())) {
 		if err := m.control.rebind(); err != nil {
-			m.log.error(err.Error())
+			m.log.Error(err.Error())
 			return
 		}
-		m.log.warn("the control socket was gone and is made anew")
+		m.log.Warn("the control socket was gone and is made anew")
 	}
 	if missing(m.record.file(m.dir)) {
 		m.saveRecord()

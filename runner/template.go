@@ -85,9 +85,9 @@ func (t *template) onMessage(typ byte, payload []byte) bool {
 		t.proc.ready = p.loop.Now()
 		p.loop.Clear(&t.proc.timer)
 		for _, s := range t.proc.loaded.Warnings {
-			p.log.warn(s)
+			p.log.Warn(s)
 		}
-		p.log.info(fmt.Sprintf("template %d has loaded %s, workers are forked from it", t.proc.pid, t.proc.loaded.App))
+		p.log.Info(fmt.Sprintf("template %d has loaded %s, workers are forked from it", t.proc.pid, t.proc.loaded.App))
 		t.flush()
 	case wsgi.MsgFork:
 		var f wsgi.Forked
@@ -104,7 +104,7 @@ func (t *template) onMessage(typ byte, payload []byte) bool {
 			return true
 		}
 		if f.Error != "" {
-			t.failed(job, errors.New(p.log.mask.text(f.Error)))
+			t.failed(job, errors.New(p.log.Secrets().Text(f.Error)))
 			return true
 		}
 		pid := f.PID
@@ -124,7 +124,7 @@ func (t *template) onMessage(typ byte, payload []byte) bool {
 			t.failed(job, err)
 			return true
 		}
-		go p.log.follow(job.output, pid)
+		go p.log.Follow(job.output, pid)
 		p.workerStarted(job.w, pid, pidfd, nil)
 	case wsgi.MsgExited:
 		var e wsgi.Exited
@@ -197,9 +197,9 @@ func (t *template) withhold(reason, hint string) {
 		if hint != "" {
 			text += "; " + hint
 		}
-		text = p.log.mask.text(text)
+		text = p.log.Secrets().Text(text)
 		p.shares[t.proc.gen] = text
-		p.log.warn(text)
+		p.log.Warn(text)
 	}
 	if p.templates[t.proc.gen] == t {
 		delete(p.templates, t.proc.gen)

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
@@ -22,7 +23,7 @@ type tlsIngress struct {
 	loop   *evloop.Loop
 	pool   *pool
 	front  *front
-	log    *appLog
+	log    *applog.Log
 	server *bridge.Server
 	files  func(name string) (*os.File, error) // opens a certificate's files
 	limits atomic.Pointer[bridge.Limits]
@@ -43,7 +44,7 @@ type tlsSocket struct {
 	open bool // it accepts
 }
 
-func newTLSIngress(l *evloop.Loop, p *pool, f *front, log *appLog, files func(string) (*os.File, error)) *tlsIngress {
+func newTLSIngress(l *evloop.Loop, p *pool, f *front, log *applog.Log, files func(string) (*os.File, error)) *tlsIngress {
 	in := &tlsIngress{files: files, loop: l, pool: p, front: f, log: log, open: map[*bridge.Incoming]*exchange{}, held: map[*bridge.Incoming]*slot{}, left: func() {}}
 	in.server = &bridge.Server{
 		Submit:       func(r *bridge.Incoming) { l.Post(func() { in.submit(r) }) },
@@ -53,12 +54,12 @@ func newTLSIngress(l *evloop.Loop, p *pool, f *front, log *appLog, files func(st
 		Trusted:      f.trusts,
 		Believed:     f.believed,
 		TempFile:     f.tempFile,
-		Log:          log.info,
+		Log:          log.Info,
 		Multiprocess: &p.multiprocess,
 		Version:      Version,
 		Note: func(r *wsgi.Request, peer *wsgi.Peer) any {
 			tellDropped(log, r)
-			return p.access.noteOf(r, peer)
+			return p.access.NoteOf(r, peer)
 		},
 		Room:  func(r *bridge.Incoming) { l.Post(func() { in.release(r) }) },
 		Store: f.store,
@@ -111,7 +112,7 @@ func (in *tlsIngress) accept() error {
 		s.open = true
 		go func() {
 			if err := in.server.Serve(s.ln, s.cert); err != nil {
-				in.log.error(fmt.Sprintf("cannot serve %s: %v", s.name, err))
+				in.log.Error(fmt.Sprintf("cannot serve %s: %v", s.name, err))
 			}
 		}()
 	}
@@ -124,7 +125,7 @@ func (in *tlsIngress) submit(r *bridge.Incoming) {
 	x.msg = append(x.msg, r.Msg...)
 	x.body = r.File
 	x.label = append(append(append(x.label, r.Method...), ' '), r.Target...)
-	if n, ok := r.Token.(*accessNote); ok {
+	if n, ok := r.Token.(*applog.Note); ok {
 		x.access = *n
 	}
 	if len(x.msg) > wsgi.MaxMessage {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/mongrel2test"
 )
 
@@ -137,7 +138,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 
 // logText is the app's log so far.
 func (a *testApp) logText() string {
-	b, _ := os.ReadFile(filepath.Join(a.spec.Path, logName))
+	b, _ := os.ReadFile(filepath.Join(a.spec.Path, applog.FileName))
 	return string(b)
 }
 

@@ -1,4 +1,4 @@
-package runner
+package applog
 
 import (
 	"encoding/json"
@@ -22,7 +22,7 @@ type logBed struct {
 	t    *testing.T
 	dir  string
 	spec *appspec.Spec
-	log  *appLog
+	log  *Log
 }
 
 func newLogBed(t *testing.T, change func(*appspec.Spec)) *logBed {
@@ -45,8 +45,8 @@ func (b *logBed) open() {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() { _ = root.Close() })
-	b.log = openLog(logPlaces{root: root, stderr: 2}, b.spec, -1, -1, false)
-	b.t.Cleanup(b.log.close)
+	b.log = Open(Places{Root: root, Stderr: 2}, b.spec, -1, -1, false)
+	b.t.Cleanup(b.log.Close)
 }
 
 // settle waits until the writer has done all that it was given.
@@ -70,26 +70,26 @@ func (b *logBed) read(name string) string {
 func TestLogLines(t *testing.T) {
 	at := time.Date(2026, 3, 4, 5, 6, 7, 89e6, time.UTC)
 	for _, c := range []struct {
-		entry      logEntry
+		entry      entry
 		app        string
 		text, json string
 	}{
-		{logEntry{kind: kindOwn, level: "INFO", pid: 7, text: []byte("hello")}, "",
+		{entry{kind: kindOwn, level: "INFO", pid: 7, text: []byte("hello")}, "",
 			"2026-03-04 05:06:07,089 - wsgid [pid=7] - INFO - hello\n",
 			`{"time":"2026-03-04T05:06:07.089000Z","level":"INFO","source":"wsgid","app":"blog","pid":7,"message":"hello"}` + "\n"},
-		{logEntry{kind: kindOutput, level: "OUTPUT", pid: 8, text: []byte("Traceback (most recent call last):\n  File \"x\"\nE\n")}, "",
+		{entry{kind: kindOutput, level: "OUTPUT", pid: 8, text: []byte("Traceback (most recent call last):\n  File \"x\"\nE\n")}, "",
 			"2026-03-04 05:06:07,089 - app [pid=8] - OUTPUT - Traceback (most recent call last):\n" +
 				"2026-03-04 05:06:07,089 - app [pid=8] - OUTPUT -   File \"x\"\n" +
 				"2026-03-04 05:06:07,089 - app [pid=8] - OUTPUT - E\n",
 			`{"time":"2026-03-04T05:06:07.089000Z","level":"OUTPUT","source":"app","app":"blog","pid":8,"message":"Traceback (most recent call last):\n  File \"x\"\nE"}` + "\n"},
-		{logEntry{kind: kindRaw, level: "ERROR", pid: 7, text: []byte("Traceback:\n  x")}, "",
+		{entry{kind: kindRaw, level: "ERROR", pid: 7, text: []byte("Traceback:\n  x")}, "",
 			"Traceback:\n  x\n",
 			`{"time":"2026-03-04T05:06:07.089000Z","level":"ERROR","source":"wsgid","app":"blog","pid":7,"message":"Traceback:\n  x"}` + "\n"},
 		// On a standard error that several apps share, each line names its own.
-		{logEntry{kind: kindOutput, level: "OUTPUT", pid: 8, text: nil}, "blog",
+		{entry{kind: kindOutput, level: "OUTPUT", pid: 8, text: nil}, "blog",
 			"2026-03-04 05:06:07,089 - blog app [pid=8] - OUTPUT - \n",
 			`{"time":"2026-03-04T05:06:07.089000Z","level":"OUTPUT","source":"app","app":"blog","pid":8,"message":""}` + "\n"},
-		{logEntry{kind: kindOutput, level: "OUTPUT", pid: 8, text: []byte("\xff\x9b\x00\x1b[1m\u00e9\"\\\t\u009b2J\u202eabc\r|")}, "",
+		{entry{kind: kindOutput, level: "OUTPUT", pid: 8, text: []byte("\xff\x9b\x00\x1b[1m\u00e9\"\\\t\u009b2J\u202eabc\r|")}, "",
 			"2026-03-04 05:06:07,089 - app [pid=8] - OUTPUT - \xff\\x9b\\x00\\x1b[1m\u00e9\"\\\t\\x9b2J\\u202eabc\\x0d|\n",
 			`{"time":"2026-03-04T05:06:07.089000Z","level":"OUTPUT","source":"app","app":"blog","pid":8,"message":"` + "\uFFFD\uFFFD" + `\u0000\u001b[1m` + "\u00e9" + `\"\\\t\u009b2J\u202eabc\r|"}` + "\n"},
 	} {
@@ -162,7 +162,7 @@ func TestFollowedOutput(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		b.log.follow(r, 42)
+		b.log.Follow(r, 42)
 	}()
 	fmt.Fprint(w, "one\r\nTraceback (most recent call last):\n  File\n")
 	eventually(t, "a traceback that does not go on is written", func() bool {
@@ -187,7 +187,7 @@ func TestRotation(t *testing.T) {
 	b := newLogBed(t, func(s *appspec.Spec) { s.Log.MaxSize, s.Log.Keep = 1000, 3 })
 	b.open()
 	for i := range 100 {
-		b.log.info(fmt.Sprintf("line %03d", i))
+		b.log.Info(fmt.Sprintf("line %03d", i))
 		if i%7 == 0 {
 			b.settle()
 		}
@@ -217,9 +217,9 @@ func TestRotation(t *testing.T) {
 	// Fewer are kept: the others go with the next rotation. And a line that is
 	// longer than a file may be stands in one by itself.
 	b.spec.Log.Keep = 1
-	b.log.configure(b.spec)
-	b.log.info(strings.Repeat("z", 3000))
-	b.log.info("after")
+	b.log.Configure(b.spec)
+	b.log.Info(strings.Repeat("z", 3000))
+	b.log.Info("after")
 	if text := b.read("wsgid.log"); !strings.HasSuffix(text, "after\n") || len(text) > 1000 {
 		t.Errorf("after the long line: %q", text)
 	}
@@ -230,9 +230,9 @@ func TestRotation(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 	b.spec.Log.Keep = 0
-	b.log.configure(b.spec)
+	b.log.Configure(b.spec)
 	for range 30 {
-		b.log.info("x")
+		b.log.Info("x")
 		b.settle()
 	}
 	if n := len(b.read("wsgid.log")); n > 1000 {
@@ -248,7 +248,7 @@ func TestRotationThatFails(t *testing.T) {
 	}
 	b.open()
 	for i := range 30 {
-		b.log.info(fmt.Sprintf("line %03d", i))
+		b.log.Info(fmt.Sprintf("line %03d", i))
 		b.settle()
 	}
 	text := b.read("wsgid.log")
@@ -262,14 +262,14 @@ func TestLogFileMovedRemovedTruncated(t *testing.T) {
 	b := newLogBed(t, nil)
 	b.open()
 	file := filepath.Join(b.dir, "logs", "wsgid.log")
-	b.log.info("first")
+	b.log.Info("first")
 	b.settle()
 	// logrotate: moved away, then reload or HUP.
 	if err := os.Rename(file, file+".old"); err != nil {
 		t.Fatal(err)
 	}
-	b.log.reopen()
-	b.log.info("second")
+	b.log.Reopen()
+	b.log.Info("second")
 	if text := b.read("wsgid.log"); !strings.HasSuffix(text, "INFO - second\n") || strings.Contains(text, "first") {
 		t.Errorf("after reopening: %q", text)
 	}
@@ -282,7 +282,7 @@ func TestLogFileMovedRemovedTruncated(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "a file that was "+what+" is made anew", func() bool {
-			b.log.info("ping")
+			b.log.Info("ping")
 			b.settle()
 			_, err := os.Stat(file)
 			return err == nil
@@ -295,7 +295,7 @@ func TestLogFileMovedRemovedTruncated(t *testing.T) {
 	if err := os.Truncate(file, 0); err != nil {
 		t.Fatal(err)
 	}
-	b.log.info("third")
+	b.log.Info("third")
 	if text := b.read("wsgid.log"); !strings.HasSuffix(text, "INFO - third\n") || text[0] == 0 {
 		t.Errorf("after the truncation: %q", text)
 	}
@@ -304,16 +304,16 @@ func TestLogFileMovedRemovedTruncated(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "a folder that is gone is told", func() bool {
-		b.log.info("ping")
-		text, lost := b.log.trouble()
+		b.log.Info("ping")
+		text, lost := b.log.Status()
 		return text == "cannot open log "+file+": no such file or directory" && lost > 0
 	})
 	if err := os.Mkdir(filepath.Join(b.dir, "logs"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the log is there again", func() bool {
-		b.log.info("pong")
-		text, _ := b.log.trouble()
+		b.log.Info("pong")
+		text, _ := b.log.Status()
 		return text == ""
 	})
 	if text := b.read("wsgid.log"); !regexp.MustCompile(`WARNING - \d+ log lines were lost: cannot open log .*: no such file or directory\n`).MatchString(text) {
@@ -327,31 +327,31 @@ func fullDisk(t *testing.T, b *logBed, fill, free func()) {
 	t.Helper()
 	b.open()
 	changes := make(chan string, 100)
-	b.log.onTrouble(func() {
-		text, _ := b.log.trouble()
+	b.log.OnStatus(func() {
+		text, _ := b.log.Status()
 		changes <- text
 	})
-	b.log.info("before")
+	b.log.Info("before")
 	b.settle()
 	fill()
 	line := strings.Repeat("x", 200)
 	want := "cannot write log " + b.dir + "/logs/wsgid.log: no space left on device"
 	eventually(t, "the full disk is told", func() bool {
-		b.log.info(line)
+		b.log.Info(line)
 		b.settle()
 		return len(changes) > 0
 	})
 	if got := <-changes; got != want {
 		t.Errorf("told %q, want %q", got, want)
 	}
-	if _, lost := b.log.trouble(); lost == 0 {
+	if _, lost := b.log.Status(); lost == 0 {
 		t.Error("nothing is counted as lost")
 	}
 	free()
 	eventually(t, "it writes again", func() bool {
-		b.log.info("after")
+		b.log.Info("after")
 		b.settle()
-		text, _ := b.log.trouble()
+		text, _ := b.log.Status()
 		return text == ""
 	})
 	text := b.read("wsgid.log")
@@ -433,10 +433,10 @@ func TestLogThatIsNotAFile(t *testing.T) {
 				t.Fatal(err)
 			}
 			b.open()
-			b.log.info("lost")
+			b.log.Info("lost")
 			b.settle()
 			want := "cannot open log " + name + ": " + tt.what + "; move it away (mv " + name + " " + name + ".old), a new one is then made"
-			if got, _ := b.log.trouble(); got != want {
+			if got, _ := b.log.Status(); got != want {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
 			if there, err := os.ReadFile(name + ".other"); err == nil && len(there) > 0 {
@@ -445,12 +445,12 @@ func TestLogThatIsNotAFile(t *testing.T) {
 			if err := os.Rename(name, name+".old"); err != nil {
 				t.Fatal(err)
 			}
-			b.log.info("kept")
+			b.log.Info("kept")
 			b.settle()
 			if got := b.read("wsgid.log"); !strings.Contains(got, "kept") || !strings.Contains(got, "1 log lines were lost: cannot open log") {
 				t.Errorf("the new log holds:\n%s", got)
 			}
-			if got, _ := b.log.trouble(); got != "" {
+			if got, _ := b.log.Status(); got != "" {
 				t.Errorf("still told: %s", got)
 			}
 		})
@@ -461,13 +461,13 @@ func TestLogThatIsNotAFile(t *testing.T) {
 func TestLogChangesLive(t *testing.T) {
 	b := newLogBed(t, nil)
 	b.open()
-	b.log.info("one")
+	b.log.Info("one")
 	b.spec.Log.Format = "json"
-	b.log.configure(b.spec)
-	b.log.info("two")
+	b.log.Configure(b.spec)
+	b.log.Info("two")
 	b.spec.Log.Format = "text"
-	b.log.configure(b.spec)
-	b.log.info("three")
+	b.log.Configure(b.spec)
+	b.log.Info("three")
 	lines := strings.Split(strings.TrimSpace(b.read("wsgid.log")), "\n")
 	if len(lines) != 3 || !strings.HasSuffix(lines[0], " - INFO - one") || !json.Valid([]byte(lines[1])) || !strings.HasSuffix(lines[2], " - INFO - three") {
 		t.Errorf("%q", lines)
@@ -489,10 +489,10 @@ func TestLogToStderr(t *testing.T) {
 		if err != nil {
 			t.Fatal(name, err)
 		}
-		b.log.useStderr(fd)
+		b.log.UseStderr(fd)
 	}
 	use("pipe", w)
-	b.log.info("hello")
+	b.log.Info("hello")
 	b.settle()
 	buf := make([]byte, 1000)
 	n, err := r.Read(buf)
@@ -501,7 +501,7 @@ func TestLogToStderr(t *testing.T) {
 	}
 	_ = w.Close()
 	_ = r.Close()
-	b.log.info("nobody reads this")
+	b.log.Info("nobody reads this")
 	want := `WARNING - log.target is "stderr", but standard error takes nothing: broken pipe; this file takes the log until the spec is handed over again`
 	if text := b.read("wsgid.log"); !strings.Contains(text, want) || !strings.Contains(text, "INFO - nobody reads this\n") {
 		t.Errorf("%q", text)
@@ -512,7 +512,7 @@ func TestLogToStderr(t *testing.T) {
 	}
 	defer null.Close()
 	use("null", null)
-	b.log.info("into nothing")
+	b.log.Info("into nothing")
 	if text := b.read("wsgid.log"); !strings.Contains(text, "standard error takes nothing: it leads to /dev/null;") || !strings.Contains(text, "INFO - into nothing\n") {
 		t.Errorf("%q", text)
 	}
@@ -530,16 +530,27 @@ func TestLogThatStandsStill(t *testing.T) {
 	})
 	<-held
 	for i := range 1000 {
-		b.log.info(fmt.Sprint(i))
+		b.log.Info(fmt.Sprint(i))
 	}
-	_, lost := b.log.trouble()
+	_, lost := b.log.Status()
 	if lost != 1000-uint64(cap(b.log.entries)) {
 		t.Errorf("%d lines lost", lost)
 	}
 	close(hold)
 	told := regexp.MustCompile(`WARNING - \d{3} log lines were lost: the file did not keep up\n`)
 	eventually(t, "the loss is told", func() bool {
-		b.log.info("on")
+		b.log.Info("on")
 		return told.MatchString(b.read("wsgid.log"))
 	})
+}
+
+// eventually polls until ok.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !ok(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+		<-time.After(3 * time.Millisecond)
+	}
 }

@@ -1,4 +1,4 @@
-package runner
+package applog
 
 import (
 	"errors"
@@ -18,12 +18,12 @@ var (
 	errNullFile = errors.New("it leads to " + os.DevNull)
 )
 
-// noStderr is the descriptor of a log that was given no standard error.
-const noStderr = -1
+// NoStderr is the descriptor of a log that was given no standard error.
+const NoStderr = -1
 
-// useStderr makes a descriptor the standard error that target = "stderr" writes
+// UseStderr makes a descriptor the standard error that target = "stderr" writes
 // to; the log owns it.
-func (l *appLog) useStderr(fd int) {
+func (l *Log) UseStderr(fd int) {
 	l.control(func() {
 		if l.stderr > 2 {
 			_ = unix.Close(l.stderr)
@@ -36,18 +36,18 @@ func (l *appLog) useStderr(fd int) {
 }
 
 // forgetStead goes back to the target, if it takes something.
-func (l *appLog) forgetStead() {
+func (l *Log) forgetStead() {
 	l.checked, l.fellBack, l.journaled = false, "", false
 	l.closeFile()
 }
 
 // journaling tells that the journal takes what comes.
-func (l *appLog) journaling() bool {
+func (l *Log) journaling() bool {
 	return l.journaled || l.set.target == "journal" && l.fellBack == ""
 }
 
 // lookForStderr decides, before the first line, where it goes.
-func (l *appLog) lookForStderr() {
+func (l *Log) lookForStderr() {
 	if l.set.target != "stderr" || l.checked || l.fellBack != "" {
 		return
 	}
@@ -57,7 +57,7 @@ func (l *appLog) lookForStderr() {
 }
 
 // withoutStderr has another place take the log, and says so there.
-func (l *appLog) withoutStderr(why error) {
+func (l *Log) withoutStderr(why error) {
 	l.journaled = l.journal.reachable() == nil
 	place := "this file"
 	if l.journaled {
@@ -72,15 +72,15 @@ func (l *appLog) withoutStderr(why error) {
 		l.out = append(l.out, l.line("WARNING", l.fellBack)...)
 		return
 	}
-	l.toJournal(&logEntry{kind: kindOwn, level: "WARNING", pid: pid, text: []byte(l.fellBack)})
+	l.toJournal(&entry{kind: kindOwn, level: "WARNING", pid: pid, text: []byte(l.fellBack)})
 }
 
 // checkStderr refuses a standard error that leads nowhere.
-func (l *appLog) checkStderr() error {
+func (l *Log) checkStderr() error {
 	if l.own || l.checked {
 		return nil
 	}
-	if l.stderr == noStderr {
+	if l.stderr == NoStderr {
 		return errNoStderr
 	}
 	var st unix.Stat_t
@@ -95,7 +95,7 @@ func (l *appLog) checkStderr() error {
 }
 
 // toStderr writes whole lines, and returns those that are for the file instead.
-func (l *appLog) toStderr(b []byte) []byte {
+func (l *Log) toStderr(b []byte) []byte {
 	err := l.checkStderr()
 	if err == nil {
 		err = writeAll(l.stderr, b)
@@ -106,7 +106,7 @@ func (l *appLog) toStderr(b []byte) []byte {
 	out := l.out
 	l.out = nil
 	if l.withoutStderr(err); l.journaled {
-		l.toJournal(&logEntry{kind: kindRaw, level: "INFO", pid: pid, text: b})
+		l.toJournal(&entry{kind: kindRaw, level: "INFO", pid: pid, text: b})
 		b = l.out
 	} else {
 		b = append(l.out, b...)

@@ -1,4 +1,4 @@
-package runner
+package applog
 
 import (
 	"errors"
@@ -15,8 +15,8 @@ import (
 func DataLog(app string) string { return "logs/" + app + ".log" }
 
 // place chooses where the file is to be opened.
-func (l *appLog) place() {
-	l.dir, l.name = l.root, logName
+func (l *Log) place() {
+	l.dir, l.name = l.root, FileName
 	if l.apart == nil || !l.root.ReadOnly() {
 		return
 	}
@@ -26,10 +26,10 @@ func (l *appLog) place() {
 }
 
 // path names the file.
-func (l *appLog) path() string { return l.dir.Path() + "/" + l.name }
+func (l *Log) path() string { return l.dir.Path() + "/" + l.name }
 
-// besides is the data directory as openLog takes it; nil: there is none.
-func besides(data *os.Root) *appdir.RootFs {
+// Besides is the data directory as openLog takes it; nil: there is none.
+func Besides(data *os.Root) *appdir.RootFs {
 	if data == nil {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package runner
+package applog
 
 import (
 	"bytes"
@@ -24,9 +24,9 @@ type journalSocket struct {
 	buf  []byte
 }
 
-// keepJournal makes the journal reachable after a change of the root. It is
+// KeepJournal makes the journal reachable after a change of the root. It is
 // called before.
-func keepJournal() {
+func KeepJournal() {
 	fd, err := unix.Open(filepath.Dir(journalPath), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err == nil {
 		logJournal = fmt.Sprintf("/proc/self/fd/%d/%s", fd, filepath.Base(journalPath))
@@ -68,13 +68,13 @@ func (j *journalSocket) reachable() error {
 }
 
 // sendAll sends an entry, a batch of the access log line by line.
-func (j *journalSocket) sendAll(app string, e *logEntry) error {
+func (j *journalSocket) sendAll(app string, e *entry) error {
 	if e.kind != kindAccess {
 		return j.send(app, e)
 	}
 	from := 0
 	for _, end := range e.ends {
-		line := logEntry{kind: kindAccess, pid: end.worker, text: e.text[from:end.at]}
+		line := entry{kind: kindAccess, pid: end.worker, text: e.text[from:end.at]}
 		if err := j.send(app, &line); err != nil {
 			return err
 		}
@@ -84,7 +84,7 @@ func (j *journalSocket) sendAll(app string, e *logEntry) error {
 }
 
 // send sends one entry. EAGAIN: the journal is there and takes nothing.
-func (j *journalSocket) send(app string, e *logEntry) error {
+func (j *journalSocket) send(app string, e *entry) error {
 	b := append(j.buf[:0], "PRIORITY="...)
 	b = append(b, e.priority(), '\n')
 	b = append(append(b, "SYSLOG_IDENTIFIER=wsgid-"...), app...)

@@ -1,7 +1,6 @@
-package runner
+package applog
 
 import (
-	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -12,8 +11,8 @@ import (
 )
 
 const (
-	// logName is the log file, relative to the app folder.
-	logName = "logs/wsgid.log"
+	// FileName is the log file, relative to the app folder.
+	FileName = "logs/wsgid.log"
 	// logLook is how often a log that is written to is looked at: somebody may have
 	// moved it away, removed or truncated it.
 	logLook = time.Second
@@ -24,19 +23,19 @@ const (
 	outputPatience = time.Second
 	// staleLogs is how many files of a greater log.keep one rotation removes.
 	staleLogs = 1000
-	// lastWords is how long the end of a master waits for what its workers wrote
+	// drainTimeout is how long the end of a master waits for what its workers wrote
 	// before they ended.
-	lastWords = 500 * time.Millisecond
+	drainTimeout = 500 * time.Millisecond
 	// closePatience is how long the end of a master waits for its log.
 	closePatience = 3 * time.Second
 )
 
-// appLog writes an app's log: our own lines, the output of the workers and the
+// Log writes an app's log: our own lines, the output of the workers and the
 // lines of the access log, told apart by their form. Everything goes through a
 // goroutine of its own, so that a slow disk never holds up the loop, and a disk
 // that is full or a file that is gone never the app: what cannot be written is
 // counted, and reported as soon as something can.
-type appLog struct {
+type Log struct {
 	root      *appdir.RootFs // the app folder: nothing outside can be reached through it
 	apart     *appdir.RootFs // the data directory, which takes the log of a folder on a read-only disk; may be nil
 	app       string
@@ -44,8 +43,8 @@ type appLog struct {
 	uid       int  // owner of a new log file; -1: ours
 	gid       int
 	debug     atomic.Bool
-	mask      mask // hides what must not be written
-	entries   chan *logEntry
+	mask      Mask // hides what must not be written
+	entries   chan *entry
 	lost      atomic.Uint64 // lines dropped since they were last told of
 	dropped   atomic.Uint64 // lines dropped in all
 	done      chan struct{}
@@ -57,7 +56,7 @@ type appLog struct {
 	notify  func() // guarded by mu: problem changed
 
 	// The writer goroutine's:
-	set       logSettings
+	set       settings
 	out       []byte         // gathered, not yet written
 	dir       *appdir.RootFs // where the file lies
 	name      string         // of the file, relative to dir
@@ -71,37 +70,37 @@ type appLog struct {
 	journaled bool   // that is the journal, not the file
 }
 
-// logSettings is the log block of a spec.
-type logSettings struct {
+// settings is the log block of a spec.
+type settings struct {
 	target string
 	json   bool
 	max    int64
 	keep   int
 }
 
-func settingsOf(spec *appspec.Spec) logSettings {
-	return logSettings{target: spec.Log.Target, json: spec.Log.Format == "json", max: int64(spec.Log.MaxSize), keep: spec.Log.Keep}
+func settingsOf(spec *appspec.Spec) settings {
+	return settings{target: spec.Log.Target, json: spec.Log.Format == "json", max: int64(spec.Log.MaxSize), keep: spec.Log.Keep}
 }
 
 // logJournal is where the journal listens. A master that changes its root goes
 // on to reach it through keepJournal.
 var logJournal = journalPath
 
-// logPlaces is where a log may be written.
-type logPlaces struct {
-	root   *appdir.RootFs // the app folder
-	apart  *appdir.RootFs // the data directory; nil: there is none
-	stderr int            // descriptor, or noStderr
+// Places is where a log may be written.
+type Places struct {
+	Root   *appdir.RootFs // the app folder
+	Apart  *appdir.RootFs // the data directory; nil: there is none
+	Stderr int            // descriptor, or noStderr
 }
 
-// openLog opens the log and starts its writer. With foreground it goes to
+// Open opens the log and starts its writer. With foreground it goes to
 // standard error whatever the spec says.
-func openLog(at logPlaces, spec *appspec.Spec, uid, gid int, foreground bool) *appLog {
-	l := &appLog{root: at.root, apart: at.apart, dir: at.root, name: logName, app: spec.Name, own: foreground, uid: uid, gid: gid, stderr: at.stderr,
-		entries: make(chan *logEntry, 256), done: make(chan struct{}), spare: make(chan []byte, 2),
+func Open(at Places, spec *appspec.Spec, uid, gid int, foreground bool) *Log {
+	l := &Log{root: at.Root, apart: at.Apart, dir: at.Root, name: FileName, app: spec.Name, own: foreground, uid: uid, gid: gid, stderr: at.Stderr,
+		entries: make(chan *entry, 256), done: make(chan struct{}), spare: make(chan []byte, 2),
 		journal: &journalSocket{path: logJournal, fd: -1}, notify: func() {}}
 	l.debug.Store(spec.Debug)
-	l.mask.learn(spec)
+	l.mask.Learn(spec)
 	l.set = settingsOf(spec)
 	if l.own {
 		l.set.target = "stderr"
@@ -117,10 +116,16 @@ func openLog(at logPlaces, spec *appspec.Spec, uid, gid int, foreground bool) *a
 	return l
 }
 
-// configure takes over the log block of a new spec, from the next line on.
-func (l *appLog) configure(spec *appspec.Spec) {
+// Debugging tells whether lines of level DEBUG are wanted.
+func (l *Log) Debugging() bool { return l.debug.Load() }
+
+// Secrets hides what the app's specs declare sensitive.
+func (l *Log) Secrets() *Mask { return &l.mask }
+
+// Configure takes over the log block of a new spec, from the next line on.
+func (l *Log) Configure(spec *appspec.Spec) {
 	l.debug.Store(spec.Debug)
-	l.mask.learn(spec)
+	l.mask.Learn(spec)
 	set := settingsOf(spec)
 	if l.own {
 		set.target = "stderr"
@@ -133,25 +138,25 @@ func (l *appLog) configure(spec *appspec.Spec) {
 	})
 }
 
-// reopen makes the writer open the file anew: somebody may have moved it away.
-func (l *appLog) reopen() {
+// Reopen makes the writer open the file anew: somebody may have moved it away.
+func (l *Log) Reopen() {
 	l.control(func() {
 		l.closeFile()
-		if l.set.target != "stderr" || l.stderr != noStderr { // that is told once
+		if l.set.target != "stderr" || l.stderr != NoStderr { // that is told once
 			l.forgetStead()
 		}
 	})
 }
 
 // control runs f on the writer, after all lines before it.
-func (l *appLog) control(f func()) {
+func (l *Log) control(f func()) {
 	select {
-	case l.entries <- &logEntry{control: f}:
+	case l.entries <- &entry{control: f}:
 	default:
 		// The writer is busy, and the loop does not wait for it.
 		go func() {
 			select {
-			case l.entries <- &logEntry{control: f}:
+			case l.entries <- &entry{control: f}:
 			case <-l.done:
 			}
 		}()
@@ -160,7 +165,7 @@ func (l *appLog) control(f func()) {
 
 // put hands an entry to the writer; it is lost when the writer does not keep
 // up. The loop never waits here.
-func (l *appLog) put(e *logEntry) {
+func (l *Log) put(e *entry) {
 	select {
 	case l.entries <- e:
 	default:
@@ -169,7 +174,7 @@ func (l *appLog) put(e *logEntry) {
 }
 
 // putPatient waits a moment for the writer.
-func (l *appLog) putPatient(e *logEntry) {
+func (l *Log) putPatient(e *entry) {
 	select {
 	case l.entries <- e:
 		return
@@ -185,13 +190,13 @@ func (l *appLog) putPatient(e *logEntry) {
 	}
 }
 
-func (l *appLog) drop(lines int) {
+func (l *Log) drop(lines int) {
 	l.lost.Add(uint64(lines))
 	l.dropped.Add(uint64(lines))
 }
 
 // buffer is an empty one for a batch of the access log.
-func (l *appLog) buffer() []byte {
+func (l *Log) buffer() []byte {
 	select {
 	case b := <-l.spare:
 		return b[:0]
@@ -200,9 +205,9 @@ func (l *appLog) buffer() []byte {
 	}
 }
 
-// close writes what is left and ends the writer. A target that hangs is not
+// Close writes what is left and ends the writer. A target that hangs is not
 // waited for.
-func (l *appLog) close() {
+func (l *Log) Close() {
 	t := time.NewTimer(closePatience)
 	defer t.Stop()
 	copied := make(chan struct{})
@@ -212,7 +217,7 @@ func (l *appLog) close() {
 	}()
 	select {
 	case <-copied:
-	case <-time.After(lastWords): // a child of a worker may keep the pipe open for ever
+	case <-time.After(drainTimeout): // a child of a worker may keep the pipe open for ever
 	}
 	select {
 	case l.entries <- nil: // not close(2) of the channel: others may still put
@@ -225,16 +230,16 @@ func (l *appLog) close() {
 	}
 }
 
-// trouble is why lines are being lost, empty where none are, and how many were
+// Status is why lines are being lost, empty where none are, and how many were
 // since the master started.
-func (l *appLog) trouble() (string, uint64) {
+func (l *Log) Status() (string, uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.problem, l.dropped.Load()
 }
 
-// onTrouble has f called, from the writer, whenever trouble changes.
-func (l *appLog) onTrouble(f func()) {
+// OnStatus has f called, from the writer, whenever trouble changes.
+func (l *Log) OnStatus(f func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.notify = f
@@ -243,7 +248,7 @@ func (l *appLog) onTrouble(f func()) {
 	}
 }
 
-func (l *appLog) setProblem(text string) {
+func (l *Log) setProblem(text string) {
 	l.mu.Lock()
 	changed := l.problem != text
 	l.problem = text
@@ -256,44 +261,16 @@ func (l *appLog) setProblem(text string) {
 
 var pid = os.Getpid()
 
-func (l *appLog) info(message string)  { l.say("INFO", message) }
-func (l *appLog) warn(message string)  { l.say("WARNING", message) }
-func (l *appLog) error(message string) { l.say("ERROR", message) }
+func (l *Log) Info(message string)  { l.Say("INFO", message) }
+func (l *Log) Warn(message string)  { l.Say("WARNING", message) }
+func (l *Log) Error(message string) { l.Say("ERROR", message) }
 
-// raw writes text that is already in lines, such as a traceback.
-func (l *appLog) raw(text string) {
-	l.put(&logEntry{kind: kindRaw, at: time.Now(), level: "ERROR", pid: pid, text: []byte(text)})
+// Raw writes text that is already in lines, such as a traceback.
+func (l *Log) Raw(text string) {
+	l.put(&entry{kind: kindRaw, at: time.Now(), level: "ERROR", pid: pid, text: []byte(text)})
 }
 
-// say writes a line of ours.
-func (l *appLog) say(level, message string) {
-	l.put(&logEntry{kind: kindOwn, at: time.Now(), level: level, pid: pid, text: []byte(message)})
-}
-
-// workerPID writes or removes pid/worker/<pid>.pid.
-func (l *appLog) workerPID(pid int, alive bool) { l.pidFile("worker", pid, alive) }
-
-func (l *appLog) pidFile(kind string, pid int, alive bool) {
-	name := fmt.Sprintf("pid/%s/%d.pid", kind, pid)
-	if !alive {
-		_ = l.root.Remove(name)
-		return
-	}
-	f, err := l.root.OpenRegular(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if os.IsExist(err) {
-		_ = l.root.Remove(name)
-		f, err = l.root.OpenRegular(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	}
-	if err != nil {
-		if l.root.ReadOnly() {
-			if kind == "master" {
-				l.info("no pid files are written: the app folder is on a read-only file system")
-			}
-			return
-		}
-		l.warn(fmt.Sprintf("cannot write %s: %v", name, err))
-		return
-	}
-	_, _ = fmt.Fprintf(f, "%d\n", pid)
-	_ = f.Close()
+// Say writes a line of ours.
+func (l *Log) Say(level, message string) {
+	l.put(&entry{kind: kindOwn, at: time.Now(), level: level, pid: pid, text: []byte(message)})
 }

@@ -1,4 +1,4 @@
-package runner
+package applog
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 const logRetry = 5 * time.Second
 
 // write is the writer goroutine.
-func (l *appLog) write() {
+func (l *Log) write() {
 	defer close(l.done)
 	for {
 		var again <-chan time.Time
@@ -39,7 +39,7 @@ func (l *appLog) write() {
 }
 
 // failing tells that something waits to be tried again.
-func (l *appLog) failing() bool {
+func (l *Log) failing() bool {
 	if l.lost.Load() > 0 {
 		return true
 	}
@@ -47,16 +47,16 @@ func (l *appLog) failing() bool {
 	case "journal":
 		return l.fellBack != ""
 	case "file":
-		text, _ := l.trouble()
+		text, _ := l.Status()
 		return text != "" && l.file == nil
 	}
 	return false
 }
 
 // take handles one entry; false: the log is to be closed.
-func (l *appLog) take(e *logEntry) bool {
+func (l *Log) take(e *entry) bool {
 	if e != nil && e.kind != kindAccess {
-		e.text = l.mask.bytes(e.text)
+		e.text = l.mask.Bytes(e.text)
 	}
 	switch {
 	case e == nil:
@@ -82,7 +82,7 @@ func (l *appLog) take(e *logEntry) bool {
 }
 
 // gather adds an entry to what is written next.
-func (l *appLog) gather(e *logEntry) {
+func (l *Log) gather(e *entry) {
 	app := ""
 	if l.set.target == "stderr" && !l.own && l.fellBack == "" {
 		app = l.app // the daemon's standard error is that of all apps
@@ -98,17 +98,17 @@ func (l *appLog) gather(e *logEntry) {
 }
 
 // line is one of the log's own, in the present form.
-func (l *appLog) line(level, message string) []byte {
+func (l *Log) line(level, message string) []byte {
 	out := l.out
 	l.out = nil
-	l.gather(&logEntry{kind: kindOwn, at: time.Now(), level: level, pid: pid, text: []byte(message)})
+	l.gather(&entry{kind: kindOwn, at: time.Now(), level: level, pid: pid, text: []byte(message)})
 	b := l.out
 	l.out = out
 	return b
 }
 
 // flush writes what was gathered, and before it how many lines are missing.
-func (l *appLog) flush() {
+func (l *Log) flush() {
 	if l.journaling() {
 		return // nothing is gathered
 	}
@@ -139,8 +139,8 @@ func (l *appLog) flush() {
 }
 
 // lostLine tells that lines are missing.
-func (l *appLog) lostLine(n uint64) []byte {
-	why, _ := l.trouble()
+func (l *Log) lostLine(n uint64) []byte {
+	why, _ := l.Status()
 	if why == "" {
 		why = "the " + l.set.target + " did not keep up"
 	}
@@ -148,7 +148,7 @@ func (l *appLog) lostLine(n uint64) []byte {
 }
 
 // retry sees whether what failed works again.
-func (l *appLog) retry() {
+func (l *Log) retry() {
 	switch {
 	case l.journaling():
 		l.tellJournal()
@@ -156,7 +156,7 @@ func (l *appLog) retry() {
 		l.flush()
 		l.fellBack = ""
 		l.closeFile()
-		l.toJournal(&logEntry{kind: kindOwn, level: "INFO", pid: pid,
+		l.toJournal(&entry{kind: kindOwn, level: "INFO", pid: pid,
 			text: []byte("the journal answers again; what came meanwhile is in " + l.name)})
 	case l.set.target == "file" && l.file == nil:
 		if err := l.open(); err != nil {
@@ -169,14 +169,14 @@ func (l *appLog) retry() {
 }
 
 // fallBack makes the file take what the target does not.
-func (l *appLog) fallBack(why string) {
+func (l *Log) fallBack(why string) {
 	l.fellBack = why
 	l.out = append(l.out, l.line("WARNING", why)...)
 }
 
 // emit writes whole lines to where they go. Of an error it returns what was not
 // written.
-func (l *appLog) emit(b []byte) ([]byte, error) {
+func (l *Log) emit(b []byte) ([]byte, error) {
 	if l.set.target == "stderr" && l.fellBack == "" {
 		if b = l.toStderr(b); len(b) == 0 {
 			return nil, nil
@@ -206,7 +206,7 @@ func writeAll(fd int, b []byte) error {
 }
 
 // toFile writes whole lines to the log file, over rotations.
-func (l *appLog) toFile(b []byte) ([]byte, error) {
+func (l *Log) toFile(b []byte) ([]byte, error) {
 	l.look(&b)
 	for len(b) > 0 {
 		if l.file == nil {
@@ -234,7 +234,7 @@ func (l *appLog) toFile(b []byte) ([]byte, error) {
 		if err != nil {
 			l.mend(n)
 			l.closeFile()
-			return b, fmt.Errorf("cannot write log %s: %w", l.path(), plainPath(err))
+			return b, fmt.Errorf("cannot write log %s: %w", l.path(), PlainPath(err))
 		}
 		b = b[len(part):]
 	}
@@ -243,7 +243,7 @@ func (l *appLog) toFile(b []byte) ([]byte, error) {
 
 // mend takes back the part of a write that the disk had no room for, so that no
 // line is half there.
-func (l *appLog) mend(written int) {
+func (l *Log) mend(written int) {
 	if written > 0 {
 		if st, err := l.file.Stat(); err == nil && st.Size() >= int64(written) {
 			_ = l.file.Truncate(st.Size() - int64(written))
@@ -253,12 +253,12 @@ func (l *appLog) mend(written int) {
 
 // open opens the file for appending. The app's user owns logs/, so what stands
 // there is not trusted: only a regular file with one name is written to.
-func (l *appLog) open() error {
+func (l *Log) open() error {
 	l.place()
 	name := l.path()
 	f, err := l.dir.OpenRegular(l.name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
 	if err != nil {
-		err = plainPath(err)
+		err = PlainPath(err)
 		if _, system := errors.AsType[unix.Errno](err); !system { // what stands there is the wrong thing
 			return fmt.Errorf("cannot open log %s: %w; move it away (mv %s %s.old), a new one is then made", name, err, name, name)
 		}
@@ -276,7 +276,7 @@ func (l *appLog) open() error {
 	return nil
 }
 
-func (l *appLog) closeFile() {
+func (l *Log) closeFile() {
 	if l.file != nil {
 		_ = l.file.Close()
 		l.file = nil
@@ -285,7 +285,7 @@ func (l *appLog) closeFile() {
 
 // look sees now and then whether the file is still the one of that name, and
 // how large it is.
-func (l *appLog) look(b *[]byte) {
+func (l *Log) look(b *[]byte) {
 	if l.file == nil || time.Since(l.looked) < logLook {
 		return
 	}
@@ -310,7 +310,7 @@ func (l *appLog) look(b *[]byte) {
 }
 
 // rotate moves wsgid.log to wsgid.log.1, that to .2, and so on.
-func (l *appLog) rotate() error {
+func (l *Log) rotate() error {
 	l.closeFile()
 	if l.set.keep <= 0 {
 		if err := l.dir.Remove(l.name); err != nil {
@@ -336,17 +336,17 @@ func (l *appLog) rotate() error {
 
 // stuck goes on with a file that cannot be rotated, and tries again when it has
 // grown by as much once more.
-func (l *appLog) stuck(err error) error {
+func (l *Log) stuck(err error) error {
 	if e := l.open(); e != nil {
 		return e
 	}
 	l.size = 0
 	l.looked = time.Now()
-	return fmt.Errorf("cannot rotate log %s: %w", l.path(), plainPath(err))
+	return fmt.Errorf("cannot rotate log %s: %w", l.path(), PlainPath(err))
 }
 
-// plainPath leaves out what the caller names better.
-func plainPath(err error) error {
+// PlainPath leaves out what the caller names better.
+func PlainPath(err error) error {
 	if pe, ok := errors.AsType[*os.PathError](err); ok {
 		return pe.Err
 	}
@@ -357,7 +357,7 @@ func plainPath(err error) error {
 }
 
 // toJournal sends an entry to the journal, or falls back to the file.
-func (l *appLog) toJournal(e *logEntry) {
+func (l *Log) toJournal(e *entry) {
 	l.tellJournal()
 	err := l.journal.sendAll(l.app, e)
 	switch {
@@ -377,12 +377,12 @@ func (l *appLog) toJournal(e *logEntry) {
 }
 
 // tellJournal tells it how many lines are missing.
-func (l *appLog) tellJournal() {
+func (l *Log) tellJournal() {
 	lost := l.lost.Swap(0)
 	if lost == 0 {
 		return
 	}
-	e := &logEntry{kind: kindOwn, level: "WARNING", pid: pid, text: fmt.Appendf(nil, "%d log lines were lost: the journal did not keep up", lost)}
+	e := &entry{kind: kindOwn, level: "WARNING", pid: pid, text: fmt.Appendf(nil, "%d log lines were lost: the journal did not keep up", lost)}
 	if l.journal.send(l.app, e) != nil {
 		l.lost.Add(lost)
 	}

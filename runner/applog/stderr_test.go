@@ -1,4 +1,4 @@
-package runner
+package applog
 
 import (
 	"path/filepath"
@@ -19,23 +19,23 @@ func stderrBed(t *testing.T, journal string) *logBed {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = root.Close() })
-	b.log = openLog(logPlaces{root: root, stderr: noStderr}, b.spec, -1, -1, false)
-	t.Cleanup(b.log.close)
+	b.log = Open(Places{Root: root, Stderr: NoStderr}, b.spec, -1, -1, false)
+	t.Cleanup(b.log.Close)
 	return b
 }
 
 // Without a standard error the file takes the log, and that is said once.
 func TestLogWithoutStderr(t *testing.T) {
 	b := stderrBed(t, filepath.Join(t.TempDir(), "none"))
-	b.log.info("one")
-	b.log.reopen()
-	b.log.info("two")
+	b.log.Info("one")
+	b.log.Reopen()
+	b.log.Info("two")
 	text := b.read("wsgid.log")
 	want := `log.target is "stderr", but no daemon has handed its standard error over; this file takes the log until one does`
 	if strings.Count(text, "log.target") != 1 || !strings.Contains(text, "WARNING - "+want+"\n") || !strings.Contains(text, "- INFO - one\n") || !strings.Contains(text, "- INFO - two\n") {
 		t.Errorf("%s", text)
 	}
-	if got, lost := b.log.trouble(); got != want || lost != 0 {
+	if got, lost := b.log.Status(); got != want || lost != 0 {
 		t.Errorf("told: %s, %d lines lost", got, lost)
 	}
 }
@@ -45,7 +45,7 @@ func TestLogWithoutStderrToJournal(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	j := listenJournal(t, path)
 	b := stderrBed(t, path)
-	b.log.info("one")
+	b.log.Info("one")
 	if m := j.next()["MESSAGE"]; !strings.HasSuffix(m, "the journal takes the log until one does") {
 		t.Errorf("first %q", m)
 	}
@@ -53,7 +53,7 @@ func TestLogWithoutStderrToJournal(t *testing.T) {
 		t.Errorf("then %q", m)
 	}
 	_ = j.conn.Close()
-	b.log.info("two")
+	b.log.Info("two")
 	if text := b.read("wsgid.log"); !strings.Contains(text, "no journal answers any more") || !strings.Contains(text, "- INFO - two\n") || strings.Contains(text, "INFO - one") {
 		t.Errorf("%s", text)
 	}

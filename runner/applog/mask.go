@@ -1,4 +1,4 @@
-package runner
+package applog
 
 import (
 	"bytes"
@@ -14,8 +14,8 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
-// masked stands where a secret was.
-const masked = "(sensitive)"
+// Masked stands where a secret was.
+const Masked = "(sensitive)"
 
 const (
 	// leastSecret is how many bytes a secret has at least: of fewer nothing could
@@ -27,19 +27,19 @@ const (
 	leastLine = 8
 )
 
-// mask hides the secrets of an app's specs in what the app says: its exceptions
+// Mask hides the secrets of an app's specs in what the app says: its exceptions
 // and its output may repeat what it was given. It is asked where such words come
 // in (masters' status, its reasons) and where the log is written, never for a
 // request, and costs nothing where there are no secrets. The zero value hides
 // nothing.
-type mask struct {
+type Mask struct {
 	mu     sync.Mutex
 	known  map[string]bool          // guarded by mu: secrets, of earlier specs too: an old worker may tell them still
 	needle atomic.Pointer[[][]byte] // longest first; nil: nothing to hide
 }
 
-// learn adds the secrets of a spec.
-func (m *mask) learn(spec *appspec.Spec) {
+// Learn adds the secrets of a spec.
+func (m *Mask) Learn(spec *appspec.Spec) {
 	secrets := spec.Secrets()
 	if len(secrets) == 0 {
 		return
@@ -73,8 +73,8 @@ func (m *mask) learn(spec *appspec.Spec) {
 	m.needle.Store(&more)
 }
 
-// texts are all forms that are hidden.
-func (m *mask) texts() []string {
+// Texts are all forms that are hidden.
+func (m *Mask) Texts() []string {
 	list := m.needle.Load()
 	if list == nil {
 		return nil
@@ -86,16 +86,16 @@ func (m *mask) texts() []string {
 	return all
 }
 
-// text hides what is secret in a text.
-func (m *mask) text(s string) string {
+// Text hides what is secret in a text.
+func (m *Mask) Text(s string) string {
 	if m.needle.Load() == nil {
 		return s
 	}
-	return string(m.bytes([]byte(s)))
+	return string(m.Bytes([]byte(s)))
 }
 
-// bytes is text for bytes; b itself is not changed.
-func (m *mask) bytes(b []byte) []byte {
+// Bytes is text for bytes; b itself is not changed.
+func (m *Mask) Bytes(b []byte) []byte {
 	list := m.needle.Load()
 	if list == nil {
 		return b
@@ -121,7 +121,7 @@ func hide(b, needle []byte) []byte {
 			at = i + 1
 			continue
 		}
-		out = append(append(out, b[from:i]...), masked...)
+		out = append(append(out, b[from:i]...), Masked...)
 		from = end
 	}
 	if from == 0 {

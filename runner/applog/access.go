@@ -1,4 +1,4 @@
-package runner
+package applog
 
 import (
 	"strconv"
@@ -19,19 +19,19 @@ const (
 	maxAccessField = 4 << 10
 )
 
-// accessNote is what the access log needs of a request beyond its exchange,
+// Note is what the access log needs of a request beyond its exchange,
 // copied while the ingress still has it.
-type accessNote struct {
+type Note struct {
 	buf    []byte // remote, method, target, referer and user agent, one behind the other
 	end    [5]int // where each ends in buf
 	proto  string
-	noted  bool
+	Noted  bool
 	length int64 // what of the response's body the client gets at most; -1: all
 }
 
-// note copies what there is to tell of a request.
-func (n *accessNote) note(r *wsgi.Request, p *wsgi.Peer) {
-	n.noted, n.proto, n.length = true, r.Proto, -1
+// Record copies what there is to tell of a request.
+func (n *Note) Record(r *wsgi.Request, p *wsgi.Peer) {
+	n.Noted, n.proto, n.length = true, r.Proto, -1
 	if string(r.Method) == "HEAD" {
 		n.length = 0
 	}
@@ -64,24 +64,24 @@ func (n *accessNote) note(r *wsgi.Request, p *wsgi.Peer) {
 	n.buf = b
 }
 
-// unparsed notes a request that could not be read.
-func (n *accessNote) unparsed(p *wsgi.Peer) {
-	n.noted, n.proto, n.length = true, "", -1
+// RecordUnparsed notes a request that could not be read.
+func (n *Note) RecordUnparsed(p *wsgi.Peer) {
+	n.Noted, n.proto, n.length = true, "", -1
 	n.buf = append(n.buf[:0], p.RemoteAddr...)
 	for i := range n.end {
 		n.end[i] = len(n.buf)
 	}
 }
 
-// bound notes that the client gets no more of the body than this.
-func (n *accessNote) bound(length int64) {
+// Limit notes that the client gets no more of the body than this.
+func (n *Note) Limit(length int64) {
 	if n.length < 0 || length < n.length {
 		n.length = length
 	}
 }
 
 // field i of buf.
-func (n *accessNote) field(i int) []byte {
+func (n *Note) field(i int) []byte {
 	from := 0
 	if i > 0 {
 		from = n.end[i-1]
@@ -89,13 +89,13 @@ func (n *accessNote) field(i int) []byte {
 	return n.buf[from:n.end[i]]
 }
 
-// reset forgets the request and keeps the memory, unless it is much.
-func (n *accessNote) reset() {
+// Reset forgets the request and keeps the memory, unless it is much.
+func (n *Note) Reset() {
 	b := n.buf[:0]
 	if cap(b) > 4<<10 {
 		b = nil
 	}
-	*n = accessNote{buf: b}
+	*n = Note{buf: b}
 }
 
 func appendClipped(dst, b []byte) []byte {
@@ -121,16 +121,16 @@ func equalFold(b []byte, lower string) bool {
 	return true
 }
 
-// accessLog writes a line a request. It belongs to the loop: lines are put
+// Access writes a line a request. It belongs to the loop: lines are put
 // together there, without reflection and without a call into the kernel, and go
 // to the log's writer in batches.
-type accessLog struct {
-	log   *appLog
+type Access struct {
+	log   *Log
 	loop  *evloop.Loop
 	app   string
 	on    atomic.Bool // read by the ingresses' goroutines too
 	json  bool
-	batch *logEntry
+	batch *entry
 	timer evloop.Timer
 
 	base   int64 // loop time 0 in nanoseconds of the wall clock
@@ -140,39 +140,42 @@ type accessLog struct {
 	zone   []byte
 }
 
-func newAccessLog(l *evloop.Loop, log *appLog, app string) *accessLog {
-	a := &accessLog{log: log, loop: l, app: app}
-	a.timer.Do = a.flush
+func NewAccess(l *evloop.Loop, log *Log, app string) *Access {
+	a := &Access{log: log, loop: l, app: app}
+	a.timer.Do = a.Flush
 	return a
 }
 
-// noteOf makes a note of a request where one is wanted, for ingresses whose
+// NoteOf makes a note of a request where one is wanted, for ingresses whose
 // requests come to the loop later: an *accessNote or nil.
-func (a *accessLog) noteOf(r *wsgi.Request, p *wsgi.Peer) any {
+func (a *Access) NoteOf(r *wsgi.Request, p *wsgi.Peer) any {
 	if !a.on.Load() {
 		return nil
 	}
-	n := &accessNote{}
-	n.note(r, p)
+	n := &Note{}
+	n.Record(r, p)
 	return n
 }
 
-// configure turns it on or off. What was noted before still goes out as it was.
-func (a *accessLog) configure(on, json bool) {
+// Enabled tells whether requests are to be noted.
+func (a *Access) Enabled() bool { return a.on.Load() }
+
+// Configure turns it on or off. What was noted before still goes out as it was.
+func (a *Access) Configure(on, json bool) {
 	if a.json != json {
-		a.flush()
+		a.Flush()
 	}
 	a.on.Store(on)
 	a.json = json
 }
 
-// write adds the line of a request that has ended.
-func (a *accessLog) write(n *accessNote, status int, sent, ns int64, worker int) {
+// Write adds the line of a request that has ended.
+func (a *Access) Write(n *Note, status int, sent, ns int64, worker int) {
 	if n.length >= 0 && sent > n.length || status == 204 || status == 304 {
 		sent = 0
 	}
 	if a.batch == nil {
-		a.batch = &logEntry{kind: kindAccess, text: a.log.buffer()}
+		a.batch = &entry{kind: kindAccess, text: a.log.buffer()}
 		a.loop.Set(&a.timer, accessDelay)
 	}
 	e := a.batch
@@ -184,12 +187,12 @@ func (a *accessLog) write(n *accessNote, status int, sent, ns int64, worker int)
 	}
 	e.ends = append(e.ends, accessEnd{at: len(e.text), worker: worker})
 	if len(e.text) >= accessBatch {
-		a.flush()
+		a.Flush()
 	}
 }
 
-// flush hands over what was put together.
-func (a *accessLog) flush() {
+// Flush hands over what was put together.
+func (a *Access) Flush() {
 	e := a.batch
 	if e == nil {
 		return
@@ -200,7 +203,7 @@ func (a *accessLog) flush() {
 }
 
 // clock renews the texts of the time when its second has passed.
-func (a *accessLog) clock() {
+func (a *Access) clock() {
 	if a.second != 0 && (a.base+a.loop.Now())/1e9 == a.second {
 		return
 	}
@@ -216,7 +219,7 @@ func (a *accessLog) clock() {
 
 // appendCombined writes the combined format, and behind it the duration in
 // seconds, the worker's pid and the app.
-func (a *accessLog) appendCombined(dst []byte, n *accessNote, status int, sent, ns int64, worker int) []byte {
+func (a *Access) appendCombined(dst []byte, n *Note, status int, sent, ns int64, worker int) []byte {
 	dst = appendOrDash(dst, n.field(0))
 	dst = append(dst, a.clf...)
 	if n.proto == "" {
@@ -249,7 +252,7 @@ func (a *accessLog) appendCombined(dst []byte, n *accessNote, status int, sent, 
 	return append(dst, '\n')
 }
 
-func (a *accessLog) appendJSON(dst []byte, n *accessNote, status int, sent, ns int64, worker int) []byte {
+func (a *Access) appendJSON(dst []byte, n *Note, status int, sent, ns int64, worker int) []byte {
 	dst = append(dst, `{"time":"`...)
 	dst = append(dst, a.iso...)
 	us := max(a.base+a.loop.Now()-a.second*1e9, 0) / 1e3
@@ -374,32 +377,3 @@ func appendJSONString[T string | []byte](dst []byte, s T) []byte {
 }
 
 func decodeRune[T string | []byte](s T) (rune, int) { return utf8.DecodeRuneInString(string(s)) }
-
-// answered counts a request that has ended, ns nanoseconds after it was
-// submitted, and writes its line.
-func (p *pool) answered(x *exchange, ns int64) {
-	if x.status == 0 {
-		x.status = StatusClientGone
-	}
-	p.stats.answered(p.loop.Now(), ns, x.status)
-	if x.access.noted {
-		p.access.write(&x.access, x.status, x.sent, ns, x.worker)
-	}
-}
-
-// refused counts a request that the server itself answers before it comes to
-// the pool; x is nil where it could not be read.
-func (p *pool) refused(x *exchange, peer *wsgi.Peer, status int) {
-	p.stats.codes[status-100]++
-	if !p.access.on.Load() {
-		return
-	}
-	var n accessNote
-	note := &n
-	if x != nil && x.access.noted {
-		note = &x.access
-	} else {
-		n.unparsed(peer)
-	}
-	p.access.write(note, status, 0, 0, 0)
-}

@@ -1,4 +1,4 @@
-package runner
+package applog
 
 import (
 	"context"
@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// slog returns a logger that writes into the log, for packages below.
-func (l *appLog) slog() *slog.Logger { return slog.New(&slogHandler{log: l}) }
+// Slog returns a logger that writes into the log, for packages below.
+func (l *Log) Slog() *slog.Logger { return slog.New(&slogHandler{log: l}) }
 
 // slogHandler makes wsgid's lines of slog's records.
 type slogHandler struct {
-	log   *appLog
+	log   *Log
 	attrs []slog.Attr
 }
 
@@ -34,7 +34,7 @@ func (h *slogHandler) Handle(_ context.Context, r slog.Record) error {
 		add(a)
 	}
 	r.Attrs(add)
-	h.log.say(levelName(r.Level.String()), b.String())
+	h.log.Say(levelName(r.Level.String()), b.String())
 	return nil
 }
 

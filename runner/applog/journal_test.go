@@ -1,4 +1,4 @@
-package runner
+package applog
 
 import (
 	"encoding/binary"
@@ -106,19 +106,19 @@ func TestJournal(t *testing.T) {
 		say  func()
 		want map[string]string
 	}{
-		{func() { b.log.warn("careful") },
+		{func() { b.log.Warn("careful") },
 			map[string]string{"PRIORITY": "4", "MESSAGE": "careful", "WSGID_SOURCE": "wsgid"}},
-		{func() { b.log.raw(trace + "\n") },
+		{func() { b.log.Raw(trace + "\n") },
 			map[string]string{"PRIORITY": "3", "MESSAGE": trace, "WSGID_SOURCE": "wsgid"}},
-		{func() { b.log.put(&logEntry{kind: kindOutput, level: "OUTPUT", pid: 42, text: []byte("printed")}) },
+		{func() { b.log.put(&entry{kind: kindOutput, level: "OUTPUT", pid: 42, text: []byte("printed")}) },
 			map[string]string{"PRIORITY": "6", "MESSAGE": "printed", "WSGID_SOURCE": "app", "WSGID_WORKER": "42"}},
-		{func() { b.log.put(&logEntry{kind: kindOutput, level: "OUTPUT", pid: 42, text: []byte(trace + "\n")}) },
+		{func() { b.log.put(&entry{kind: kindOutput, level: "OUTPUT", pid: 42, text: []byte(trace + "\n")}) },
 			map[string]string{"PRIORITY": "3", "MESSAGE": trace, "WSGID_SOURCE": "app", "WSGID_WORKER": "42"}},
 		{func() {
-			b.log.put(&logEntry{kind: kindAccess, text: []byte("one line\n"), ends: []accessEnd{{at: 9, worker: 43}}})
+			b.log.put(&entry{kind: kindAccess, text: []byte("one line\n"), ends: []accessEnd{{at: 9, worker: 43}}})
 		},
 			map[string]string{"PRIORITY": "6", "MESSAGE": "one line", "WSGID_SOURCE": "access", "WSGID_WORKER": "43"}},
-		{func() { b.log.info(long) },
+		{func() { b.log.Info(long) },
 			map[string]string{"PRIORITY": "6", "MESSAGE": strings.TrimRight(long, "\n"), "WSGID_SOURCE": "wsgid"}},
 	} {
 		c.say()
@@ -132,11 +132,11 @@ func TestJournal(t *testing.T) {
 	_ = j.conn.Close()
 	_ = os.Remove(path)
 	j = listenJournal(t, path)
-	b.log.info("again")
+	b.log.Info("again")
 	if got := j.next()["MESSAGE"]; got != "again" {
 		t.Errorf("after a restart of the journal: %q", got)
 	}
-	if text, lost := b.log.trouble(); text != "" || lost != 0 {
+	if text, lost := b.log.Status(); text != "" || lost != 0 {
 		t.Errorf("trouble: %q, %d", text, lost)
 	}
 }
@@ -151,15 +151,15 @@ func TestNoJournal(t *testing.T) {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	path := filepath.Join(dir, "socket")
 	b := journalBed(t, path)
-	b.log.info("first")
-	b.log.info("second")
+	b.log.Info("first")
+	b.log.Info("second")
 	lines := strings.SplitAfter(b.read("wsgid.log"), "\n")
 	why := `log.target is "journal", but no journal answers at /run/systemd/journal/socket: no such file or directory; this file takes the log until one does`
 	if len(lines) != 4 || !strings.HasSuffix(lines[0], " - WARNING - "+why+"\n") ||
 		!strings.HasSuffix(lines[1], " - INFO - first\n") || !strings.HasSuffix(lines[2], " - INFO - second\n") {
 		t.Errorf("%q", lines)
 	}
-	if text, lost := b.log.trouble(); text != why || lost != 0 {
+	if text, lost := b.log.Status(); text != why || lost != 0 {
 		t.Errorf("trouble: %q, %d", text, lost)
 	}
 	j := listenJournal(t, path)
@@ -167,11 +167,11 @@ func TestNoJournal(t *testing.T) {
 	if got := j.next()["MESSAGE"]; got != "the journal answers again; what came meanwhile is in logs/wsgid.log" {
 		t.Errorf("%q", got)
 	}
-	b.log.info("third")
+	b.log.Info("third")
 	if got := j.next()["MESSAGE"]; got != "third" {
 		t.Errorf("%q", got)
 	}
-	if text, _ := b.log.trouble(); text != "" {
+	if text, _ := b.log.Status(); text != "" {
 		t.Errorf("trouble: %q", text)
 	}
 }
@@ -187,8 +187,8 @@ func TestJournalThatHangs(t *testing.T) {
 	listenJournal(t, path)
 	b := journalBed(t, path)
 	eventually(t, "lines are lost", func() bool {
-		b.log.info("x")
-		text, lost := b.log.trouble()
+		b.log.Info("x")
+		text, lost := b.log.Status()
 		return text == "cannot write to the journal: it does not take what is sent to it" && lost > 0
 	})
 }

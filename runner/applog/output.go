@@ -1,4 +1,4 @@
-package runner
+package applog
 
 import (
 	"bufio"
@@ -19,9 +19,9 @@ const (
 	tracePause = 200 * time.Millisecond
 )
 
-// follow copies a worker's output into the log, line by line and a traceback as
+// Follow copies a worker's output into the log, line by line and a traceback as
 // one, until the worker and all its children have closed it.
-func (l *appLog) follow(r *os.File, pid int) {
+func (l *Log) Follow(r *os.File, pid int) {
 	l.following.Add(1)
 	defer l.following.Done()
 	defer r.Close()
@@ -29,7 +29,7 @@ func (l *appLog) follow(r *os.File, pid int) {
 	var trace tracer
 	put := func(text []byte, at time.Time) {
 		if text != nil {
-			l.putPatient(&logEntry{kind: kindOutput, at: at, level: "OUTPUT", pid: pid, text: text})
+			l.putPatient(&entry{kind: kindOutput, at: at, level: "OUTPUT", pid: pid, text: text})
 		}
 	}
 	var began time.Time // of the traceback that is held back
@@ -67,7 +67,7 @@ func (l *appLog) follow(r *os.File, pid int) {
 			}
 			put(trace.take(), began)
 			if err != io.EOF {
-				l.warn(fmt.Sprintf("cannot read the output of worker %d: %v", pid, err))
+				l.Warn(fmt.Sprintf("cannot read the output of worker %d: %v", pid, err))
 			}
 			return
 		}

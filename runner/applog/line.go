@@ -1,4 +1,4 @@
-package runner
+package applog
 
 import (
 	"bytes"
@@ -17,9 +17,9 @@ const (
 	kindAccess                // whole lines of the access log
 )
 
-// logEntry is what is written together: a line, a traceback, or a batch of the
+// entry is what is written together: a line, a traceback, or a batch of the
 // access log.
-type logEntry struct {
+type entry struct {
 	kind    logKind
 	level   string
 	pid     int // of the process that speaks
@@ -36,7 +36,7 @@ type accessEnd struct {
 }
 
 // lines is the number of lines of the entry.
-func (e *logEntry) lines() int {
+func (e *entry) lines() int {
 	if e.kind == kindAccess {
 		return len(e.ends)
 	}
@@ -57,7 +57,7 @@ func (k logKind) who() string {
 
 // appendText writes the entry in wsgid's format, each line with its head; app
 // is not empty where several apps share the place.
-func (e *logEntry) appendText(dst []byte, app string) []byte {
+func (e *entry) appendText(dst []byte, app string) []byte {
 	switch e.kind {
 	case kindAccess:
 		return append(dst, e.text...)
@@ -90,7 +90,7 @@ func (e *logEntry) appendText(dst []byte, app string) []byte {
 }
 
 // appendJSON writes the entry as one JSON object, a traceback's lines in it.
-func (e *logEntry) appendJSON(dst []byte, app string) []byte {
+func (e *entry) appendJSON(dst []byte, app string) []byte {
 	if e.kind == kindAccess {
 		return append(dst, e.text...)
 	}
@@ -111,7 +111,7 @@ func (e *logEntry) appendJSON(dst []byte, app string) []byte {
 
 // priority is the level in syslog's numbers. Output has none of its own: what
 // is a traceback is an error.
-func (e *logEntry) priority() byte {
+func (e *entry) priority() byte {
 	switch {
 	case e.level == "ERROR" || e.level == "CRITICAL":
 		return '3'

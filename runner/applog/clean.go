@@ -1,4 +1,4 @@
-package runner
+package applog
 
 import "unicode/utf8"
 
