@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
@@ -187,6 +189,12 @@ func (s *Server) Serve(ln net.Listener, cert *Certificate) error {
 		if err != nil {
 			switch {
 			case s.isDraining():
+				// The time of a last call may be over before anybody has looked.
+				if errors.Is(err, os.ErrDeadlineExceeded) && clientsWait(ln) {
+					late++
+					lastCall(ln)
+					continue
+				}
 				return nil
 			case errors.Is(err, net.ErrClosed):
 				return err
@@ -395,6 +403,24 @@ func lastCall(ln net.Listener) {
 		return
 	}
 	_ = ln.Close()
+}
+
+// clientsWait tells whether the listener has a client that is not accepted yet.
+func clientsWait(ln net.Listener) bool {
+	sc, ok := ln.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	ready := 0
+	_ = raw.Control(func(fd uintptr) {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		ready, _ = unix.Poll(p, 0)
+	})
+	return ready > 0
 }
 
 // shutdownH2 ends HTTP/2. A connection that is idle may have a request on its
