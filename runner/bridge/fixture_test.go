@@ -121,6 +121,12 @@ func start(t *testing.T, limits Limits, app func(in *Incoming)) *fixture {
 			return len(f.raw)+len(f.conns) == 0
 		})
 	})
+	// A server that drains before it has begun has nobody to let in.
+	f.until("it serves", func() bool {
+		f.Server.mu.Lock()
+		defer f.Server.mu.Unlock()
+		return len(f.listeners) == 1
+	})
 	return f
 }
 
