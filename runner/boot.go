@@ -230,7 +230,7 @@ func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.Fil
 	// The data plane is one goroutine; a second processor serves the others. Said
 	// here, the runtime does not set up one for each that the machine has.
 	pid, err := syscall.ForkExec(path, []string{MasterTitle + o.Spec.Name, o.StateDir}, &syscall.ProcAttr{
-		Dir: "/", Env: append(workerEnv(os.Environ()), "GODEBUG=madvdontneed=1", "GOMAXPROCS=2", "TMPDIR="+os.Getenv("TMPDIR")), Files: fds,
+		Dir: "/", Env: append(append(workerEnv(os.Environ()), "GODEBUG=madvdontneed=1", "GOMAXPROCS=2", "TMPDIR="+os.Getenv("TMPDIR")), raceEnv()...), Files: fds,
 		Sys: sys,
 	})
 	if err != nil {
