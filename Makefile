@@ -78,9 +78,9 @@ $(CACHE)/bin/golangci-lint-$(LINT):
 	mv $(CACHE)/bin/golangci-lint $@
 
 .PHONY: bench
-bench: deps-bench build ## measure against uWSGI, gunicorn and mongrel2; write the table into README.md
+bench: deps-bench build ## measure against uWSGI, gunicorn and mongrel2; write the table into its README
 	$(GO) build -o $(CACHE)/bin/bench ./cmd/wsgid-fleet/bench
-	$(CACHE)/bin/bench -fleet $(BIN)/wsgid-fleet -readme README.md $(BENCH)
+	$(CACHE)/bin/bench -fleet $(BIN)/wsgid-fleet -readme cmd/wsgid-fleet/bench/README.md $(BENCH)
 
 .PHONY: chaos
 chaos: deps-test build ## an hour of disturbances under load (CHAOS_TIME=, SEED=)

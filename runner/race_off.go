@@ -2,7 +2,5 @@
 
 package runner
 
-// raceEnabled tells that the race detector slows this program down.
-const raceEnabled = false
-
+// raceEnv: see race_on.go.
 func raceEnv() []string { return nil }

@@ -6,7 +6,7 @@
 // of the rounds is what counts, so that a machine that is busy for a while
 // moves both sides. The absolute numbers of one machine mean little to
 // another; the ratios are printed first, and written with date and versions
-// into the README between its two bench markers.
+// into README.md beside this file, between its two bench markers.
 //
 // Everything it starts is its child, or becomes its child (it is a subreaper),
 // and is killed at the end, also on Ctrl-C; should bench itself be killed, the
