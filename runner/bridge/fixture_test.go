@@ -108,6 +108,7 @@ func start(t *testing.T, limits Limits, app func(in *Incoming)) *fixture {
 	}
 	f.addr = ln.Addr().String()
 	served := make(chan error, 1)
+	f.init()
 	go func() { served <- f.Serve(ln, cert) }()
 	t.Cleanup(func() {
 		f.Close()
