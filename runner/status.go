@@ -116,13 +116,17 @@ type RequestCounts struct {
 }
 
 // placed matches a place, as wsgi.Failure.Summary says it.
-var placed = regexp.MustCompile(` \((/[^()]+), line (\d+)\)`)
+var placed = regexp.MustCompile(` \((/[^()]+?)(?:, line (\d+))?\)`)
 
 // WithoutPlace is a reason without its place, for where a text follows, such as a
 // traceback, that tells the same place.
 func WithoutPlace(reason, text string) string {
 	for _, m := range placed.FindAllStringSubmatch(reason, -1) {
-		if strings.Contains(text, `File "`+m[1]+`", line `+m[2]) {
+		place := `File "` + m[1] + `"`
+		if m[2] != "" {
+			place += ", line " + m[2]
+		}
+		if strings.Contains(text, place) {
 			reason = strings.Replace(reason, m[0], "", 1)
 		}
 	}
