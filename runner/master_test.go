@@ -498,8 +498,13 @@ func TestStartThatIsInterrupted(t *testing.T) {
 	defer cancel()
 	go func() {
 		pid := 0
-		for pid == 0 {
+		for deadline := time.Now().Add(patience); pid == 0 && time.Now().Before(deadline); {
 			pid = childNamed(MasterTitle + a.spec.Name)
+		}
+		if pid == 0 {
+			t.Error("no master is started")
+			cancel()
+			return
 		}
 		// It shall not have answered when the context ends.
 		_ = syscall.Kill(pid, syscall.SIGSTOP)
@@ -530,7 +535,8 @@ func childNamed(name string) int {
 		children, _ := os.ReadFile(path)
 		for child := range strings.FieldsSeq(string(children)) {
 			b, _ := os.ReadFile("/proc/" + child + "/cmdline")
-			if strings.TrimRight(string(b), "\x00") == name {
+			// Its state directory stands behind the title.
+			if title, _, _ := strings.Cut(string(b), "\x00"); title == name {
 				pid, _ := strconv.Atoi(child)
 				return pid
 			}
