@@ -80,7 +80,7 @@ var processStates = []processState{
 	{name: "shared memory's descriptor replaced", code: "import os; os.dup2(os.open(os.devnull, os.O_RDWR), 3)"},
 	{name: "sys.stdout and stderr None", code: "import sys; sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = None", onlyLoaded: true},
 	{name: "sys.stderr that raises", code: "import sys\nclass E:\n  def write(self, s): raise ValueError(s)\n  def flush(self): raise ValueError\nsys.stdout = sys.stderr = E()", onlyRequest: true},
-	{name: "no descriptor left", code: "import resource, os; n = len(os.listdir('/proc/self/fd')); resource.setrlimit(resource.RLIMIT_NOFILE, (n + 4, n + 4))"},
+	{name: "no descriptor left", code: "import resource, os; n = len(os.listdir('/proc/self/fd')); resource.setrlimit(resource.RLIMIT_NOFILE, (n + 8, n + 8))"},
 	{name: "limits", code: "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); resource.setrlimit(resource.RLIMIT_STACK, (1 << 20, 1 << 20))"},
 	{name: "non-blocking standard descriptors", code: "import os\nfor i in range(3): os.set_blocking(i, False)"},
 
