@@ -15,6 +15,8 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
+const commentAdvice = "in JSON syntax \"//\" is a comment only beside attributes and blocks, in a value it is data: move the comment"
+
 // converter makes the value of one attribute what the spec's field takes, or
 // says why it cannot. It does not guess: a number in quotes is no number.
 type converter struct {
@@ -297,11 +299,10 @@ func (c *converter) keysTwice() {
 		}
 		first := make(map[string]int, len(o.Items))
 		for _, item := range o.Items {
-			k, diags := item.KeyExpr.Value(nil)
-			if diags.HasErrors() || k.IsMarked() || !k.IsKnown() || k.IsNull() || k.Type() != cty.String {
+			key, ok := writtenKey(item)
+			if !ok {
 				continue
 			}
-			key := k.AsString()
 			if line, twice := first[key]; twice {
 				c.fault(item.KeyExpr.Range(), appspec.Quote(key)+" is defined twice in "+c.attr.Name(), "the first is on line "+strconv.Itoa(line)+": keep one of the two")
 				continue
@@ -312,14 +313,32 @@ func (c *converter) keysTwice() {
 	})
 }
 
-// keyRange is the place of a value of an object that is written out.
-func (c *converter) keyRange(key string) hcl.Range {
+// writtenKey is the key of an item whose key is written as text.
+func writtenKey(item hclsyntax.ObjectConsItem) (string, bool) {
+	k, diags := item.KeyExpr.Value(nil)
+	if diags.HasErrors() || k.IsMarked() || !k.IsKnown() || k.IsNull() || k.Type() != cty.String {
+		return "", false
+	}
+	return k.AsString(), true
+}
+
+// writtenValue is the value of a key of an object that is written out; nil: it is
+// not there.
+func (c *converter) writtenValue(key string) hclsyntax.Expression {
 	if o, ok := c.expr.(*hclsyntax.ObjectConsExpr); ok {
 		for _, item := range o.Items {
-			if k, diags := item.KeyExpr.Value(nil); !diags.HasErrors() && k.Type() == cty.String && k.IsKnown() && !k.IsNull() && !k.IsMarked() && k.AsString() == key {
-				return item.ValueExpr.Range()
+			if k, ok := writtenKey(item); ok && k == key {
+				return item.ValueExpr
 			}
 		}
+	}
+	return nil
+}
+
+// keyRange is the place of a value of an object that is written out.
+func (c *converter) keyRange(key string) hcl.Range {
+	if value := c.writtenValue(key); value != nil {
+		return value.Range()
 	}
 	return c.expr.Range()
 }
@@ -327,21 +346,11 @@ func (c *converter) keyRange(key string) hcl.Range {
 // isLiteral tells whether the value of a key is written as one piece of text: what
 // a function returns was meant as it is. JSON syntax shows no expressions.
 func (c *converter) isLiteral(key string) bool {
-	node, native := c.expr.(hclsyntax.Node)
-	if !native {
+	if _, native := c.expr.(hclsyntax.Node); !native {
 		return true
 	}
-	object, ok := node.(*hclsyntax.ObjectConsExpr)
-	if !ok {
-		return false
-	}
-	for _, item := range object.Items {
-		if k, diags := item.KeyExpr.Value(nil); !diags.HasErrors() && k.Type() == cty.String && k.IsKnown() && !k.IsNull() && !k.IsMarked() && k.AsString() == key {
-			t, ok := item.ValueExpr.(*hclsyntax.TemplateExpr)
-			return ok && t.IsStringLiteral()
-		}
-	}
-	return false
+	t, ok := c.writtenValue(key).(*hclsyntax.TemplateExpr)
+	return ok && t.IsStringLiteral()
 }
 
 func (c *converter) mapping(v cty.Value) {
@@ -375,7 +384,7 @@ func (c *converter) mapping(v cty.Value) {
 			c.fault(rng, name+" cannot have the name "+appspec.Quote(k), "the name of an environment variable is not empty and has no =")
 			continue
 		case k == "//":
-			c.fault(rng, name+" cannot have the name \"//\"", "in JSON syntax \"//\" is a comment only beside attributes and blocks, in a value it is data: move the comment")
+			c.fault(rng, name+" cannot have the name \"//\"", commentAdvice)
 			continue
 		case e.IsNull():
 			c.setting.nulls = append(c.setting.nulls, k)
@@ -435,7 +444,7 @@ func (c *converter) object(v cty.Value) {
 	}
 	object, _ := value.(map[string]any)
 	if _, comment := object["//"]; comment {
-		c.fault(c.expr.Range(), c.attr.Name()+" cannot have the name \"//\"", "in JSON syntax \"//\" is a comment only beside attributes and blocks, in a value it is data: move the comment")
+		c.fault(c.expr.Range(), c.attr.Name()+" cannot have the name \"//\"", commentAdvice)
 		return
 	}
 	if all {
