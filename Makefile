@@ -67,7 +67,7 @@ test: deps-test build ## everything CI checks
 	@rm -rf $(RACES) && mkdir -p $(RACES) && chmod 1777 $(RACES)
 	GORACE=log_path=$(RACES)/report $(GO) test -race -timeout 20m -skip '$(PACED)' $(RACE)
 	GORACE=log_path=$(RACES)/report $(GO) test -race -timeout 10m -run '$(RACE_RUNNER)' ./runner
-	@cat $(RACES)/* 2>/dev/null >&2 && exit 1 || true
+	@! compgen -G '$(RACES)/*' >/dev/null || { cat $(RACES)/* >&2; exit 1; }
 	$(GOTEST) -timeout 40m ./... ./.ci/gotest
 
 .PHONY: lint
