@@ -16,6 +16,7 @@ func Diff(before, after *Spec) []Change {
 		after = Default(before.Name, "")
 	}
 	d := &differ{before: before, after: after}
+	d.release()
 	for i := range attributes {
 		a := &attributes[i]
 		switch {

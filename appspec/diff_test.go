@@ -3,6 +3,7 @@ package appspec
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -243,4 +244,22 @@ func emptied(s *Spec) *Spec {
 		c.Django = &Django{Settings: c.Django.Settings}
 	}
 	return &c
+}
+
+// A deploy changes nothing that a spec file says, and yet what runs.
+func TestDiffOfReleases(t *testing.T) {
+	before, after := Default("blog", ""), Default("blog", "")
+	after.Release = &Release{ID: "20261128-2", Commit: "9ab01234567", Dir: "releases/20261128-2"}
+	want := []Change{{Path: "release", New: "20261128-2 (commit 9ab0123)", Disruption: Rolling}}
+	if got := Diff(before, after); !reflect.DeepEqual(got, want) {
+		t.Errorf("first deploy: %v, want %v", got, want)
+	}
+	before.Release = &Release{ID: "20261128-1", Dir: "releases/20261128-1"}
+	want[0].Old = "20261128-1"
+	if got := Diff(before, after); !reflect.DeepEqual(got, want) {
+		t.Errorf("second deploy: %v, want %v", got, want)
+	}
+	if got := Diff(after, after); got != nil {
+		t.Errorf("no deploy: %v", got)
+	}
 }

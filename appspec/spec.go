@@ -37,6 +37,13 @@ type Spec struct {
 	Limits  Limits  `json:"limits"`
 	Log     Log     `json:"log"`
 
+	Deploy   *Deploy   `json:"deploy,omitempty"`   // nil: the code is brought here by others
+	Database *Database `json:"database,omitempty"` // nil: none is made
+
+	// Release is what a deploy has brought here and serves now; nil: the code is
+	// in app/. It comes from the record of the deploy, not from a spec file.
+	Release *Release `json:"release,omitempty"`
+
 	// Sensitive names the attributes whose value must never be printed, by
 	// attribute path ("env.SECRET_KEY", "django.overrides.DATABASES.default.PASSWORD").
 	// A path covers everything below it.

@@ -8,6 +8,7 @@ import "math"
 type Config struct {
 	App            string   // app: the app's name in the fleet
 	AppPath        string   // app_path: the app folder as the worker sees it
+	Release        string   // release: the folder with the code, relative to the app folder; empty: app
 	Loader         string   // loader: auto, wsgi, django, pyroutes or a plugin's class name
 	WSGIApp        string   // wsgi_app: module:attr; empty: a loader finds it
 	LoaderDirs     []string // loader_dirs: further plugin folders, absolute
@@ -55,6 +56,9 @@ func AppendInit(dst []byte, c *Config) []byte {
 	}
 	str("app", c.App)
 	str("app_path", c.AppPath)
+	if c.Release != "" {
+		str("release", c.Release)
+	}
 	str("loader", c.Loader)
 	str("wsgi_app", c.WSGIApp)
 	list("loader_dirs", c.LoaderDirs)

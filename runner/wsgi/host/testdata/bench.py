@@ -88,7 +88,7 @@ def run(python, source, n):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         child = subprocess.Popen([python, "-u", SCRIPT, "bench"], cwd=folder, close_fds=False,
                                  preexec_fn=place, stdin=subprocess.DEVNULL)
-        config = {"app": "bench", "app_path": folder, "wsgi_app": "web:application", "threads": 1}
+        config = {"app": "bench", "app_path": folder, "wsgi_app": "web:application", "threads": 1, "umask": 0o22}
         ours.send(struct.pack("<BBxxI", ord("I"), 0, 0) + marshal.dumps(config, 2))
         assert ours.recv(1 << 18)[:1] == b"k"
         environ = marshal.dumps(ENVIRON, 2)

@@ -8,7 +8,7 @@ import sys
 
 def of_failure(exc, config):
     """What keeps the user out of what failed to load, or ""."""
-    app = config.get("app_path", "") + "/app"
+    app = config.get("app_dir", "")
     seen = set()
     while exc is not None and id(exc) not in seen:
         seen.add(id(exc))

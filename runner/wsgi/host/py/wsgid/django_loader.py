@@ -54,7 +54,7 @@ def _not_installed(exc, base, project):
 
 def _settings_module(config, variable):
     """By falling weight: the spec, the environment, what lies in app/."""
-    app_dir = config["app_path"] + "/app"
+    app_dir = config["app_dir"]
     found = find(app_dir)
     if found is not None:
         _add_paths(found[1])

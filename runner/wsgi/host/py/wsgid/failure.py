@@ -189,7 +189,7 @@ def _hint(exc, config):
             "if __name__ == \"__main__\":"
     if isinstance(exc, ModuleNotFoundError) and exc.name:
         top = exc.name.partition(".")[0]
-        here = _modules(config.get("app_path", "") + "/app")
+        here = _modules(config.get("app_dir", ""))
         if top in here or (exc.name != top and top in sys.modules):
             return ""
         if top in _modules(config.get("app_path", "") or "/"):
@@ -199,7 +199,7 @@ def _hint(exc, config):
             return "did you mean %s, which is in app/?" % close
         wanted = (config.get("wsgi_app") or "").replace(":", ".").partition(".")[0]
         if top == wanted:
-            return "app/ holds %s" % listing(config.get("app_path", "") + "/app")
+            return "app/ holds %s" % listing(config.get("app_dir", ""))
         return "%s is not installed for %s: install it there, or name the app's virtualenv" % (
             top, sys.executable)
     if isinstance(exc, KeyError) and _asked_environ(exc):

@@ -162,7 +162,7 @@ def _load_plugin(loader, config, ready):
     ready["app"] = "%s of %s" % (loader.name, loader.file)
     code = getattr(getattr(type(loader.instance), "load_app", None), "__code__", None)
     ready["place"] = (loader.file, code.co_firstlineno if code is not None else 0)
-    return loader.instance.load_app(config["app_path"] + "/app", config.get("wsgi_app") or None)
+    return loader.instance.load_app(config["app_dir"], config.get("wsgi_app") or None)
 
 
 def _detect(config, plugins, ready):
@@ -172,7 +172,7 @@ def _detect(config, plugins, ready):
     loaders = plugins.loaders() if plugins is not None else []
     candidates += [(os.path.basename(l.file), l.name, l) for l in loaders]
     candidates.sort(key=lambda c: c[0])  # stable: plugins/ before loader_dirs
-    app_dir = config["app_path"] + "/app"
+    app_dir = config["app_dir"]
     for _, name, loader in candidates:
         if loader is not None:
             if plugins.can_load(loader, app_dir):
@@ -192,7 +192,7 @@ def _looks_like_django(config):
         return True
     from .django_project import find, framework
 
-    return find(config["app_path"] + "/app") is not None or framework() != "django"
+    return find(config["app_dir"]) is not None or framework() != "django"
 
 
 def _nothing_fits(app_dir, loaders, problems):
@@ -235,7 +235,7 @@ def _guess(app_dir):
 
 
 def _load_pyroutes(config, ready):
-    app_dir = config["app_path"] + "/app"
+    app_dir = config["app_dir"]
     names = sorted(
         e.name for e in os.scandir(app_dir)
         if e.is_dir() and e.name not in ("templates", "tests", "__pycache__")

@@ -33,6 +33,7 @@ def main(host):
         link.leave(1)
     config = marshal.loads(memoryview(message)[link.HEADER.size:])
     config["app_path"] = config["app_path"].rstrip("/")  # "/" under chroot
+    config["app_dir"] = config["app_path"] + "/" + config.get("release", "app")
     os.umask(config["umask"])
     if "limits" in config:
         from .limits import apply
@@ -74,7 +75,7 @@ def _prepare(host):
     # The application's modules come first, ours last: a package of the
     # application may have the name of one of ours.
     rest = [p for p in sys.path if p != host]
-    sys.path[:] = [config["app_path"] + "/app"] + rest + [host]
+    sys.path[:] = [config["app_dir"]] + rest + [host]
     sys.argv[:] = [""]
     # Whole lines, so that those of several workers do not mix in the log.
     for stream in (sys.stdout, sys.stderr):
