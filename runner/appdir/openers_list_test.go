@@ -1,0 +1,109 @@
+package appdir
+
+// toolFolders are programs and helpers that no installation runs on anybody's apps.
+var toolFolders = map[string]string{
+	"cmd/wsgid-fleet/bench":        "it measures apps of its own",
+	"runner/mongrel2/mongrel2test": "it serves tests",
+}
+
+// directOpeners are the functions that use a path all the same, with the reason why
+// no app can make use of it. Each line is a file and functions in it.
+var directOpeners = []struct {
+	why     string
+	openers []string
+}{
+	{"the door itself: by descriptors, each link judged, or below a descriptor that was proved", []string{
+		"runner/appdir/door.go openBeneath openChecked openParent openPath readLinked walkBeneath",
+		"runner/appdir/rootfs.go Chmod Chown Chtimes LstatIfPossible Mkdir ReadlinkIfPossible Remove RemoveAll Rename",
+		"runner/appdir/walk.go OpenFile open step",
+	}},
+	{"looked at and not opened, to tell what is wrong or what would run; it decides nothing that root does", []string{
+		"cmd/wsgid/instance.go masters",    // whether two paths are one folder
+		"cmd/wsgid/options.go loaders",     // a folder of the command line
+		"fleet/watcher.go Refresh resolve", // what inotify is to watch: a hint
+		"runner/appdir/closed.go ClosedTo readlink",
+		"runner/appdir/python.go PythonVersion executable toldVersion virtualenvPython",
+		"runner/appdir/repair.go usable", // an ordinary user's own rights
+		"runner/chroot_python.go links",  // what they lead to is proved by isInstallation
+	}},
+	{"proved to be root's alone on the whole way before anything follows from it", []string{
+		"runner/chroot_python.go isInstallation",
+		"runner/hostdir.go rootsPython",
+		"runner/wsgi/host/compile.go Compile",
+	}},
+	{"by a descriptor of the folder, which was opened by Folder: a unix socket", []string{
+		"runner/listen_unix.go giveSocket open remove",
+	}},
+	{"by a descriptor of the app folder, or in the new root, where only root writes", []string{
+		"runner/chroot.go attach bindApp bindEntry enterChroot keepEtc makeFolders",
+		"runner/chroot_bind.go mount openBinds", // what a spec names comes by Folder
+		"runner/hostfiles.go put",
+		"runner/master.go newMaster",
+		"runner/workerspace.go initProc newWorkerSpace refresh",
+	}},
+	{"the kernel's /proc, /sys or /dev", []string{
+		"appspec/hclspec/cpus.go hostCPUs",
+		"cmd/wsgid/process.go looksOurs parent proved title",
+		"fleet/elsewhere.go fleetsHere",
+		"fleet/folder.go parentOf runsWsgid",
+		"fleet/importer.go runningWsgid",
+		"fleet/metrics.go processFamilies",
+		"fleet/metrics_process.go residentMemory",
+		"fleet/neighbour.go mastersOf ownerOf",
+		"fleet/scope.go controlGroup family",
+		"runner/appdir/proc.go ExitStatus StartTime",
+		"runner/boot.go closeForeign execMaster nameProcess",
+		"runner/children.go childrenOf",
+		"runner/hostview.go newHostView",
+		"runner/pool_status.go residentSize",
+		"runner/proof.go parentAndUsers",
+		"runner/record.go bootID",
+		"runner/shed.go cleanMappings shed",
+		"runner/spawn.go prepare",
+		"runner/swept.go FindSwept",
+		"runner/workerspace.go outerPID",
+	}},
+	{"the state and data directory, which are root's (or the user's own) and closed to others", []string{
+		"cmd/wsgid/instance.go makeStateDir release take",
+		"fleet/client.go Connect",
+		"fleet/datadir.go warnVolatile",
+		"fleet/elsewhere.go daemonElsewhere",
+		"fleet/holder.go lastClient lockHolder socketID start",
+		"fleet/lock.go daemonHolds lockApp lockDaemon lockedBy sameFile",
+		"fleet/neighbour.go neighbourOf putNotice readNotice removeNotice",
+		"fleet/server.go listenControl serve",
+		"fleet/swept.go heal swept",
+		"runner/boot.go StartMaster",
+		"runner/control.go listenControl shortPath",
+		"runner/hostdir.go layOutHost",
+		"runner/record.go FindMasters remove write",
+		"runner/served.go openData",
+		"runner/swept.go missing restore",
+		"runner/wsgi/host/host.go Extract complete makeFolder write",
+	}},
+	{"the spec directory, which is trusted like root; what a spec's file() names below an app folder goes through the door", []string{
+		"cmd/wsgid-fleet/connect.go load loadFiles",
+		"cmd/wsgid-fleet/fmt.go format hclFiles replaceFile",
+		"cmd/wsgid-fleet/import.go putSpec",
+		"fleet/client.go samePlace",
+		"fleet/importer.go prove",
+		"fleet/options.go withDefaults",
+	}},
+	{"this program's own files, the host's /etc, /run and temporary files without a name", []string{
+		"appspec/hclspec/options.go Host",
+		"cmd/wsgid/process.go isOurs",
+		"fleet/upgrade.go programPath",
+		"runner/applog/journal.go KeepJournal",
+		"runner/bridge/server.go tempFile",
+		"runner/front.go tempFile",
+		"runner/hostfiles.go openHostFile watch",
+		"runner/master.go openSpool",
+		"runner/program.go CheckMasterProgram masterProgram masterProgramOf",
+	}},
+	{"os.Open where no other opener is given, which masters and commands always do", []string{
+		"runner/bridge/certificate.go LoadCertificate",
+	}},
+	{"the temporary folder of a mongrel2, of which only proved uploads are read (package link)", []string{
+		"runner/mongrel2/link/upload.go root",
+	}},
+}
