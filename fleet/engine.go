@@ -75,11 +75,31 @@ func newEngine(o Options) (*engine, error) {
 // diskLimit is how long a disk may take to say one thing.
 const diskLimit = time.Second
 
+// SpecOptions are those of this process for reading specs.
+func SpecOptions() hclspec.Options { return specOptions(openNamed) }
+
+func specOptions(open func(name string) (afero.File, error)) hclspec.Options {
+	o := hclspec.Host()
+	o.OpenFile = open
+	return o
+}
+
+// openNamed opens a file that a spec names, which may lie in an app folder.
+func openNamed(name string) (afero.File, error) {
+	f, err := appdir.OpenNamed(name)
+	if err != nil {
+		return nil, err // no *os.File that is nil
+	}
+	return f, nil
+}
+
 // load reads the spec directory anew.
 func (e *engine) load() (*hclspec.Set, error) {
 	e.loadMu.Lock()
 	defer e.loadMu.Unlock()
-	o := hclspec.Host()
+	o := specOptions(func(name string) (afero.File, error) {
+		return e.disk.OpenBy(name, func() (afero.File, error) { return openNamed(name) })
+	})
 	o.Cache = &e.cache
 	e.disk.Forgive()
 	set, err := o.Load(e.disk, e.opts.Dir)

@@ -28,7 +28,7 @@ const secret mark = 1
 // how they are called, for the reference page.
 var functionNames = []struct{ name, call, doc string }{
 	{"env", `env(name[, default])`, "the environment variable of the daemon; without a default it is an error where it is not set"},
-	{"file", `file(path)`, "the text of a file, sensitive; a relative path starts at the directory of the spec file; a file that is missing, larger than 1 MiB or no UTF-8 is an error"},
+	{"file", `file(path)`, "the text of a file, sensitive; a relative path starts at the directory of the spec file; a file that is missing, larger than 1 MiB or no UTF-8 is an error, and so is, for root, a way to it through a symbolic link of another user to a file that is not that user's"},
 	{"sensitive", `sensitive(value)`, "the value, never printed by anything"},
 	{"trimspace", `trimspace(text)`, "without white space at both ends"},
 	{"lower", `lower(text)`, "in small letters"},
@@ -220,7 +220,7 @@ func fileFunc(o Options, fsys afero.Fs, dir string) function.Function {
 				name = filepath.Join(dir, name)
 			}
 			o.asked.fileIs(fsys, name)
-			text, err := readFile(fsys, name, maxSecretFile)
+			text, err := readBy(fsys, o.OpenFile, name, maxSecretFile)
 			if err != nil {
 				o.asked.fileFails(name)
 				return cty.NilVal, function.NewArgError(0, fmt.Errorf("cannot read %s: %w", name, err))

@@ -31,6 +31,10 @@ type Options struct {
 	// CPUs is what num_cpus() answers; 0: as many as this process may use.
 	CPUs int
 
+	// OpenFile opens what file() names; nil: the file system does. A file there may
+	// lie in a folder of an app's, whose links root must not follow.
+	OpenFile func(name string) (afero.File, error)
+
 	asked   *asked     // notes what the functions of a file ask
 	counted func() int // what hostCPUs answers during one load
 }

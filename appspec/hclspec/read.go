@@ -24,6 +24,11 @@ const (
 // readFile reads a regular file of at most limit bytes. It never blocks on what
 // is not a regular file. Its errors are reasons without the file's name.
 func readFile(fsys afero.Fs, name string, limit int64) ([]byte, error) {
+	return readBy(fsys, nil, name, limit)
+}
+
+// readBy is readFile with an opener of its own; nil: the file system's.
+func readBy(fsys afero.Fs, open func(string) (afero.File, error), name string, limit int64) ([]byte, error) {
 	info, err := fsys.Stat(name)
 	if err != nil {
 		return nil, reason(fsys, name, err)
@@ -37,7 +42,10 @@ func readFile(fsys afero.Fs, name string, limit int64) ([]byte, error) {
 	if _, ok := info.Sys().(*syscall.Stat_t); ok { // files in memory take the flag for one to write
 		flag |= syscall.O_NONBLOCK
 	}
-	f, err := fsys.OpenFile(name, flag, 0)
+	if open == nil {
+		open = func(name string) (afero.File, error) { return fsys.OpenFile(name, flag, 0) }
+	}
+	f, err := open(name)
 	if err != nil {
 		return nil, reason(fsys, name, err)
 	}

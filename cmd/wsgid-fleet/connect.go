@@ -12,10 +12,12 @@ import (
 )
 
 // load reads a spec directory.
-func load(dir string) (*hclspec.Set, error) { return hclspec.Load(afero.NewOsFs(), dir) }
+func load(dir string) (*hclspec.Set, error) { return fleet.SpecOptions().Load(afero.NewOsFs(), dir) }
 
 // loadFiles reads single spec files.
-func loadFiles(files []string) *hclspec.Set { return hclspec.LoadFiles(afero.NewOsFs(), files...) }
+func loadFiles(files []string) *hclspec.Set {
+	return fleet.SpecOptions().LoadFiles(afero.NewOsFs(), files...)
+}
 
 // runDaemon is the daemon, in the foreground. metrics is an address, or empty.
 func runDaemon(ctx context.Context, o fleet.Options, metrics string) error {

@@ -128,8 +128,12 @@ func (f *Fs) Open(name string) (afero.File, error) { return f.OpenFile(name, os.
 
 // OpenFile is os.OpenFile.
 func (f *Fs) OpenFile(name string, flag int, perm os.FileMode) (afero.File, error) {
-	opened, err := within(f, "open", name, func() (afero.File, error) { return f.Fs.OpenFile(name, flag, perm) },
-		func(file afero.File) { _ = file.Close() })
+	return f.OpenBy(name, func() (afero.File, error) { return f.Fs.OpenFile(name, flag, perm) })
+}
+
+// OpenBy opens a path by a way of the caller's.
+func (f *Fs) OpenBy(name string, open func() (afero.File, error)) (afero.File, error) {
+	opened, err := within(f, "open", name, open, func(file afero.File) { _ = file.Close() })
 	if err != nil {
 		return nil, err
 	}

@@ -81,7 +81,7 @@ var directOpeners = []struct {
 		"runner/swept.go missing restore",
 		"runner/wsgi/host/host.go Extract complete makeFolder write",
 	}},
-	{"the spec directory, which is trusted like root; what a spec's file() names below an app folder goes through the door", []string{
+	{"the spec directory, which is trusted like root; what a spec's file() names is opened by OpenNamed", []string{
 		"cmd/wsgid-fleet/connect.go load loadFiles",
 		"cmd/wsgid-fleet/fmt.go format hclFiles replaceFile",
 		"cmd/wsgid-fleet/import.go putSpec",

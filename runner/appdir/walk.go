@@ -48,6 +48,23 @@ func Folder(what, path string) (dir *os.File, fixed bool, err error) {
 	return os.NewFile(uintptr(fd), path), !w.loose, nil
 }
 
+// OpenNamed is OpenFile for a path that a spec names as it stands, whose errors are
+// those of os.Open.
+func OpenNamed(path string) (*os.File, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := OpenFile("file", abs)
+	if link, ok := errors.AsType[*foreignLink](err); ok {
+		return nil, &os.PathError{Op: "open", Path: path, Err: errors.New(link.reason)}
+	}
+	if errno, ok := errors.AsType[unix.Errno](err); ok {
+		return nil, &os.PathError{Op: "open", Path: path, Err: errno}
+	}
+	return f, err
+}
+
 // OpenFile opens a regular file for reading by the same walk. It waits for no FIFO.
 func OpenFile(what, path string) (*os.File, error) {
 	w := folderWalk{what: what, path: path, root: os.Geteuid() == 0, owner: -1, file: true}
@@ -204,9 +221,16 @@ func (w *folderWalk) lookAt(dir int) (sticky bool, err error) {
 // foreign tells that something is neither root's nor ours.
 func foreign(st *unix.Stat_t) bool { return st.Uid != 0 && int(st.Uid) != os.Geteuid() }
 
+// foreignLink is the error of a way through a link that is not to be trusted.
+type foreignLink struct{ what, path, reason string }
+
+func (e *foreignLink) Error() string {
+	return "cannot open " + e.what + " " + e.path + ": " + e.reason
+}
+
 func (w *folderWalk) untrusted(where string) error {
-	return fmt.Errorf("cannot open %s %s: it leads through a symbolic link of %s %s; root follows such a link only to a %s of the same user: write the real path into the spec, or let root make the link",
-		w.what, w.path, userName(w.owner), where, w.kind())
+	return &foreignLink{w.what, w.path, fmt.Sprintf("it leads through a symbolic link of %s %s; root follows such a link only to a %s of the same user: write the real path into the spec, or let root make the link",
+		userName(w.owner), where, w.kind())}
 }
 
 func (w *folderWalk) kind() string {
