@@ -315,4 +315,4 @@ func shortDir(t *testing.T) string {
 
 func (fakeFolders) around(afero.Fs, *appspec.Spec) surrounding { return surrounding{} }
 
-func (m *fakeMachine) restore(context.Context, string) []string { return nil }
+func (m *fakeMachine) restore(context.Context, string) ([]string, error) { return nil, nil }

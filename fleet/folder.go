@@ -77,42 +77,66 @@ func (o Observed) liveOf() func(pid int) bool {
 	}
 	return func(pid int) bool {
 		// A worker may have been started since the master was asked.
-		return ours[pid] || runsWsgid(pid) || runsWsgid(parentOf(pid))
+		return ours[pid] || mayBeWsgid(pid)
 	}
 }
 
-// runsWsgid tells whether a process is one of this program, or the original.
-func runsWsgid(pid int) bool {
+// mayBeWsgid tells whether a process is one of this program, or the original, or a
+// child of one. Where that cannot be found out it may be.
+func mayBeWsgid(pid int) bool {
+	is, err := runsWsgid(pid)
+	if is || err != nil {
+		return true
+	}
+	if pid, err = parentOf(pid); err != nil {
+		return true
+	}
+	is, err = runsWsgid(pid)
+	return is || err != nil
+}
+
+// runsWsgid tells whether a process is one of this program, or the original. An
+// error tells that nothing is known.
+func runsWsgid(pid int) (bool, error) {
 	if pid <= 1 {
-		return false
+		return false, nil
 	}
 	dir := filepath.Join("/proc", strconv.Itoa(pid))
 	cmdline, err := os.ReadFile(filepath.Join(dir, "cmdline"))
 	if err != nil {
-		return false
+		return false, exhaustion(err)
 	}
 	for i, arg := range bytes.SplitN(cmdline, []byte{0}, 3) {
 		if i < 2 && strings.Contains(filepath.Base(string(arg)), "wsgid") {
-			return true
+			return true, nil
 		}
 	}
 	mine, err := os.Executable()
 	if err != nil {
-		return false
+		return false, exhaustion(err)
 	}
 	theirs, err := os.Readlink(filepath.Join(dir, "exe"))
-	return err == nil && theirs == mine
+	return err == nil && theirs == mine, exhaustion(err)
 }
 
-func parentOf(pid int) int {
+// parentOf is the parent of a process; 0: it has none, or is gone.
+func parentOf(pid int) (int, error) {
 	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {
-		return 0
+		return 0, exhaustion(err)
 	}
 	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 	if len(f) < 2 {
-		return 0
+		return 0, nil
 	}
 	ppid, _ := strconv.Atoi(f[1])
-	return ppid
+	return ppid, nil
+}
+
+// exhaustion is err where it says nothing of what was looked for; else nil.
+func exhaustion(err error) error {
+	if appdir.Exhausted(err) {
+		return err
+	}
+	return nil
 }

@@ -14,8 +14,9 @@ import (
 type machine interface {
 	start(ctx context.Context, o runner.StartOptions) (master, error)
 	find(stateDir, app string) ([]master, error)
-	// restore has the masters that the state directory has lost noted there anew.
-	restore(ctx context.Context, stateDir string) (apps []string)
+	// restore has the masters that the state directory has lost noted there anew. An
+	// error tells that there may be more.
+	restore(ctx context.Context, stateDir string) (apps []string, err error)
 }
 
 // master is one live master: runner.Handle, whose documentation holds.
@@ -63,12 +64,19 @@ func (r realMachine) find(stateDir, app string) ([]master, error) {
 // restoreLimit is how long masters may take to note themselves anew.
 const restoreLimit = 2 * time.Second
 
-func (realMachine) restore(ctx context.Context, stateDir string) (apps []string) {
+func (realMachine) restore(ctx context.Context, stateDir string) (apps []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, restoreLimit)
 	defer cancel()
-	lost := runner.FindSwept(stateDir)
+	lost, err := runner.FindSwept(stateDir)
+	if err != nil {
+		return nil, err
+	}
 	for _, h := range lost {
-		if h.Restore() == nil {
+		rerr := h.Restore()
+		if err := exhaustion(rerr); err != nil {
+			return apps, err
+		}
+		if rerr == nil {
 			apps = append(apps, h.App)
 		}
 	}
@@ -77,7 +85,7 @@ func (realMachine) restore(ctx context.Context, stateDir string) (apps []string)
 			pause(ctx, 5*time.Millisecond)
 		}
 	}
-	return apps
+	return apps, nil
 }
 
 type realMaster struct{ *runner.Handle }

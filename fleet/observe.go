@@ -131,7 +131,10 @@ func (e *engine) masters(ctx context.Context, name string) ([]Seen, error) {
 		e.log.Error("cannot look for masters", "app", name, "err", err)
 		return nil, fmt.Errorf("cannot look for masters of app %s: %w", name, err)
 	}
-	ms, mute := e.unseen(ctx, name, ms)
+	ms, mute, err := e.unseen(ctx, name, ms)
+	if err != nil {
+		return nil, err
+	}
 	known := len(ms)
 	ms = append(ms, mute...)
 	seen := make([]Seen, len(ms))

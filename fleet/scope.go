@@ -17,6 +17,8 @@ import (
 
 	systemd "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/godbus/dbus/v5"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 // scopeSlice is the slice of all apps' scopes.
@@ -107,25 +109,34 @@ func (s *scopes) work() {
 		}
 	}()
 	for job := range s.jobs {
-		var err error
-		if conn == nil || !conn.Connected() {
-			if conn != nil {
-				conn.Close()
-			}
-			conn, err = systemd.NewConnection(s.dial)
-		}
-		if err == nil {
-			ctx, cancel := context.WithTimeout(s.ctx, scopeTimeout)
-			err = s.place(ctx, conn, job)
-			cancel()
-		} else {
-			conn = nil
+		err := s.carryOut(&conn, job)
+		// Without descriptors it is not known which processes there are.
+		for tries := 0; appdir.Exhausted(err) && tries < 10 && s.ctx.Err() == nil; tries++ {
+			pause(s.ctx, time.Second)
+			err = s.carryOut(&conn, job)
 		}
 		if err != nil {
 			s.log.Warn(fmt.Sprintf("cannot put app %s into %s: %v", job.app, scopeName(job.app), err),
 				"app", job.app, "pid", job.pid, "next", "it runs on in the daemon's control group; limits.memory, cpu and tasks do not hold")
 		}
 	}
+}
+
+// carryOut does one job, on a connection that is made anew where it has ended.
+func (s *scopes) carryOut(conn **systemd.Conn, job scopeJob) error {
+	if *conn == nil || !(*conn).Connected() {
+		if *conn != nil {
+			(*conn).Close()
+		}
+		var err error
+		if *conn, err = systemd.NewConnection(s.dial); err != nil {
+			*conn = nil
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, scopeTimeout)
+	defer cancel()
+	return s.place(ctx, *conn, job)
 }
 
 // dial is a connection to the manager itself. It lives until it is closed.
@@ -146,20 +157,25 @@ func (s *scopes) dial() (*dbus.Conn, error) {
 func (s *scopes) place(ctx context.Context, conn *systemd.Conn, job scopeJob) error {
 	unit := scopeName(job.app)
 	for attempt := 0; ; attempt++ {
-		pids := outside(unit, family(job.pid))
+		pids, err := outside(unit, job.pid)
+		if err != nil {
+			return err
+		}
 		if len(pids) == 0 {
 			break
 		}
 		if attempt == 5 {
 			return fmt.Errorf("processes %v do not move", pids)
 		}
-		err := s.start(ctx, conn, unit, job, pids)
+		err = s.start(ctx, conn, unit, job, pids)
 		if isDBusError(err, "org.freedesktop.systemd1.UnitExists") {
 			err = s.attach(ctx, unit, pids)
 		}
 		// A process that ends meanwhile makes the call fail, and is no failure.
-		if err != nil && len(outside(unit, family(job.pid))) > 0 {
-			return err
+		if err != nil {
+			if left, lerr := outside(unit, job.pid); lerr != nil || len(left) > 0 {
+				return err
+			}
 		}
 	}
 	return s.limit(ctx, conn, unit, job.limits)
@@ -244,13 +260,22 @@ func isDBusError(err error, name string) bool {
 	return errors.As(err, &e) && e.Name == name
 }
 
-// family is a process and all its descendants.
-func family(pid int) []int {
+// family is a process and all its descendants. An error tells that there may be
+// more.
+func family(pid int) ([]int, error) {
 	pids := []int{pid}
 	for i := 0; i < len(pids); i++ {
-		lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pids[i]))
-		for _, list := range lists {
-			b, err := os.ReadFile(list)
+		// (filepath.Glob would take what it cannot open for empty.)
+		tasks := fmt.Sprintf("/proc/%d/task", pids[i])
+		threads, err := os.ReadDir(tasks)
+		if appdir.Exhausted(err) {
+			return nil, fmt.Errorf("cannot list the processes of %d: %w", pid, err)
+		}
+		for _, t := range threads {
+			b, err := os.ReadFile(filepath.Join(tasks, t.Name(), "children"))
+			if appdir.Exhausted(err) {
+				return nil, fmt.Errorf("cannot list the processes of %d: %w", pid, err)
+			}
 			if err != nil {
 				continue // gone meanwhile
 			}
@@ -261,20 +286,28 @@ func family(pid int) []int {
 			}
 		}
 	}
-	return pids
+	return pids, nil
 }
 
-// outside are those of the processes that live and are not in the unit.
-func outside(unit string, pids []int) []uint32 {
+// outside are those of a process and its descendants that live and are not in the
+// unit.
+func outside(unit string, pid int) ([]uint32, error) {
+	pids, err := family(pid)
+	if err != nil {
+		return nil, err
+	}
 	var out []uint32
 	for _, pid := range pids {
 		group, err := controlGroup(pid)
+		if appdir.Exhausted(err) {
+			return nil, err
+		}
 		if err != nil || strings.Contains(group+"/", "/"+unit+"/") {
 			continue
 		}
 		out = append(out, uint32(pid))
 	}
-	return out
+	return out, nil
 }
 
 // controlGroup is the control group that systemd has put a process into: the one

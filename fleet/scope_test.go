@@ -33,15 +33,15 @@ func TestFamilyIsAllDescendants(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = exec.Command("kill", strconv.Itoa(grandchild)).Run() }()
-	got := family(cmd.Process.Pid)
-	if len(got) != 3 || got[0] != cmd.Process.Pid || !slices.Contains(got, grandchild) {
+	got, err := family(cmd.Process.Pid)
+	if err != nil || len(got) != 3 || got[0] != cmd.Process.Pid || !slices.Contains(got, grandchild) {
 		t.Errorf("family of %d is %v, want it, its child and %d", cmd.Process.Pid, got, grandchild)
 	}
-	if got := outside("wsgid-blog.scope", got); len(got) != 3 {
-		t.Errorf("%v are outside the scope, want all three", got)
+	if got, err := outside("wsgid-blog.scope", cmd.Process.Pid); err != nil || len(got) != 3 {
+		t.Errorf("%v are outside the scope, want all three; %v", got, err)
 	}
-	if got := outside("wsgid-blog.scope", []int{math.MaxInt32}); len(got) != 0 {
-		t.Errorf("a dead process is outside the scope: %v", got)
+	if got, err := outside("wsgid-blog.scope", math.MaxInt32); err != nil || len(got) != 0 {
+		t.Errorf("a dead process is outside the scope: %v, %v", got, err)
 	}
 }
 

@@ -68,8 +68,12 @@ func (d *Daemon) heal(ctx context.Context) {
 	}
 	_ = s.putNotice(d.e.opts.Dir)
 	go func() {
-		if apps := d.e.machine.restore(ctx, s.Dir); len(apps) > 0 {
+		apps, err := d.e.machine.restore(ctx, s.Dir)
+		if len(apps) > 0 {
 			d.e.log.Warn("masters note themselves anew", "apps", apps)
+		}
+		if err != nil {
+			fail(err)
 		}
 		d.post(ctx, d.adopt)
 	}()
@@ -91,17 +95,21 @@ var errSwept = errors.New("its control socket is gone, and it cannot make it ane
 
 // unseen completes what was found of an app's masters: those that are followed and
 // that the state directory does not know are asked to note themselves anew. Those
-// that cannot are returned apart.
-func (e *engine) unseen(ctx context.Context, name string, found []master) (all, mute []master) {
+// that cannot are returned apart. An error tells that it cannot be known which.
+func (e *engine) unseen(ctx context.Context, name string, found []master) (all, mute []master, err error) {
 	if len(e.lost(name, found)) == 0 {
-		return found, nil
+		return found, nil, nil
 	}
 	_ = e.store.Make(name)
-	e.machine.restore(ctx, e.store.Dir)
-	if now, err := e.machine.find(e.store.Dir, name); err == nil {
+	_, err = e.machine.restore(ctx, e.store.Dir)
+	now, ferr := e.machine.find(e.store.Dir, name)
+	if ferr == nil {
 		found = now
 	}
-	return found, e.lost(name, found)
+	if err = errors.Join(exhaustion(err), exhaustion(ferr)); err != nil {
+		return nil, nil, err
+	}
+	return found, e.lost(name, found), nil
 }
 
 // lost are the masters of an app that are followed, live, and are not among those.

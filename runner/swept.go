@@ -61,6 +61,9 @@ func (h *Handle) Restore() error { return h.signal(signalRestore) }
 func (h *Handle) signal(sig syscall.Signal) error {
 	fd, err := h.pidfd()
 	if err != nil {
+		if appdir.Exhausted(err) {
+			return fmt.Errorf("cannot send %s to master %d of %s: %w", unix.SignalName(sig), h.PID, h.App, err)
+		}
 		return nil //nolint:nilerr // it is gone
 	}
 	defer unix.Close(fd)
@@ -71,11 +74,15 @@ func (h *Handle) signal(sig syscall.Signal) error {
 }
 
 // FindSwept finds the live masters of a state directory that have lost their record
-// or their control socket, by what the processes call themselves.
-func FindSwept(stateDir string) []*Handle {
+// or their control socket, by what the processes call themselves. An error tells
+// that there may be more.
+func FindSwept(stateDir string) ([]*Handle, error) {
+	fail := func(err error) ([]*Handle, error) {
+		return nil, fmt.Errorf("cannot look for masters that %s has lost: %w", stateDir, err)
+	}
 	all, err := os.ReadDir("/proc")
 	if err != nil {
-		return nil
+		return fail(err)
 	}
 	var found []*Handle
 	for _, e := range all {
@@ -84,6 +91,9 @@ func FindSwept(stateDir string) []*Handle {
 			continue
 		}
 		b, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
+		if appdir.Exhausted(err) {
+			return fail(err)
+		}
 		if err != nil || !bytes.HasPrefix(b, []byte(MasterTitle)) {
 			continue
 		}
@@ -98,6 +108,9 @@ func FindSwept(stateDir string) []*Handle {
 			continue
 		}
 		start, err := appdir.StartTime(pid)
+		if appdir.Exhausted(err) {
+			return fail(err)
+		}
 		if err != nil {
 			continue
 		}
@@ -106,5 +119,5 @@ func FindSwept(stateDir string) []*Handle {
 			found = append(found, h)
 		}
 	}
-	return found
+	return found, nil
 }

@@ -1,0 +1,72 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os/exec"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// Without descriptors nothing can be found out about a process. That is not the
+// answer that there is none, or that it is none of ours: an app's pid files would be
+// taken for rubbish, its processes for being in their scope, its master for one that
+// can be reached no more.
+func TestNothingIsKnownWithoutDescriptors(t *testing.T) {
+	// No wsgid, nor a child of one, as this test is.
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", "sleep 600 & echo $!; wait")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	var pid int
+	if _, err := fmt.Fscan(out, &pid); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Kill(pid, unix.SIGKILL) }()
+	live := Observed{}.liveOf()
+	if live(pid) || live(math.MaxInt32) {
+		t.Fatal("a process that is none of ours, or of nobody, is taken for the app's")
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	none := limit
+	none.Cur = 3
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	alive := live(pid)
+	_, group := controlGroup(pid)
+	_, members := family(pid)
+	_, outer := outside("wsgid-blog.scope", pid)
+	_, swept := runner.FindSwept("/run/none")
+	_, lost := realMachine{}.restore(context.Background(), "/run/none")
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if !alive {
+		t.Error("a process that cannot be looked at is not the app's")
+	}
+	for what, err := range map[string]error{
+		"its control group": group, "its descendants": members, "those outside a scope": outer,
+		"masters that are lost": swept, "masters to be restored": lost,
+	} {
+		if !errors.Is(err, unix.EMFILE) {
+			t.Errorf("%s: %v, want that there are no descriptors", what, err)
+		}
+	}
+}
