@@ -3,6 +3,7 @@ package runner
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -138,7 +139,7 @@ func enterChroot(app int, spec *appspec.Spec, binds []bind) (*chroot, error) {
 // seen anew. A name that the system has stays the system's, whose files the master
 // trusts, all but /tmp.
 func (c *chroot) bindApp(app int) error {
-	entries, err := os.ReadDir(fmt.Sprintf("/proc/self/fd/%d", app))
+	entries, err := topNames(app)
 	if err != nil {
 		return err
 	}
@@ -150,8 +151,8 @@ func (c *chroot) bindApp(app int) error {
 	}
 	names := []string{"wsgid.json", "django.json"}
 	for _, e := range entries {
-		if !slices.Contains(names, e.Name()) {
-			names = append(names, e.Name())
+		if !slices.Contains(names[:2], e) {
+			names = append(names, e)
 		}
 	}
 	for _, name := range names {
@@ -173,6 +174,28 @@ func (c *chroot) bindApp(app int) error {
 		}
 	}
 	return nil
+}
+
+// maxTopNames is how many entries an app folder with a chroot may have at the top:
+// each becomes a mount or a link before the app serves.
+const maxTopNames = 4096
+
+// topNames are the entries of the app folder, sorted.
+func topNames(app int) ([]string, error) {
+	dir, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", app))
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(maxTopNames + 1)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if len(names) > maxTopNames {
+		return nil, fmt.Errorf("the folder has more than %d entries, each of which would be mounted: put them into a folder below it, or do without chroot", maxTopNames)
+	}
+	slices.Sort(names)
+	return names, nil
 }
 
 // bindEntry mounts an entry of the app folder if it is a folder. The app may put

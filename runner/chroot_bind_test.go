@@ -3,6 +3,7 @@ package runner
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -146,5 +147,32 @@ func TestChrootFolderReplaced(t *testing.T) {
 	a.wait(h, func(n Status) bool { return n.Rollout == 0 && !pids(n)[st.Workers[0].PID] && len(n.Workers) == 1 })
 	if code, body := a.get("/"); code != 200 || !strings.HasPrefix(body, "anew ") {
 		t.Errorf("got %d %s", code, body)
+	}
+}
+
+// Each entry of the app folder is mounted before the app serves: how many there may
+// be is bounded, and who has more is told which folder and how many.
+func TestChrootManyEntries(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("chroot needs root")
+	}
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Chroot = true })
+	for i := range 4096 {
+		if err := os.WriteFile(filepath.Join(a.spec.Path, strconv.Itoa(i)), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := StartMaster(a.ctx(), StartOptions{Spec: a.spec, StateDir: a.state})
+	if err == nil || !strings.Contains(err.Error(), "cannot chroot to "+a.spec.Path) || !strings.Contains(err.Error(), "the folder has more than 4096 entries") {
+		t.Fatalf("error %v", err)
+	}
+	for i := range 100 { // app, logs, pid and so on are entries, too
+		if err := os.Remove(filepath.Join(a.spec.Path, strconv.Itoa(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.start(StateReady)
+	if code, body := a.get("/"); code != 200 {
+		t.Errorf("got %d %q", code, body)
 	}
 }

@@ -35,7 +35,7 @@ var directOpeners = []struct {
 		"runner/listen_unix.go giveSocket open remove",
 	}},
 	{"by a descriptor of the app folder, or in the new root, where only root writes", []string{
-		"runner/chroot.go attach bindApp bindEntry enterChroot keepEtc makeFolders",
+		"runner/chroot.go attach bindApp bindEntry enterChroot keepEtc makeFolders topNames",
 		"runner/chroot_bind.go mount openBinds", // what a spec names comes by Folder
 		"runner/hostfiles.go put",
 		"runner/master.go newMaster",
