@@ -80,6 +80,7 @@ func (in *tlsIngress) configure(spec *appspec.Spec) {
 	r := &spec.Request
 	in.limits.Store(&bridge.Limits{Reasons: spec.Debug, Anonymous: !spec.ServerHeader, MaxBody: int64(r.MaxBody), HeaderTimeout: r.HeaderTimeout.D(),
 		BodyTimeout: r.BodyTimeout.D(), MinRate: int64(r.MinRate), KeepAliveTimeout: r.KeepAliveTimeout.D()})
+	in.server.LimitsChanged()
 }
 
 // listen serves HTTPS on a listening socket; the ingress owns the descriptor.

@@ -25,7 +25,9 @@ type h2conn struct {
 	left    int     // bytes of the frame still to come
 	inHead  bool    // a HEADERS frame without END_HEADERS came, and no CONTINUATION with it
 	waiting *time.Timer
-	late    atomic.Bool // nothing is to be said of it any more
+
+	size atomic.Int64 // bytes of the head that came last, while net/http has not handed on its request
+	late atomic.Bool  // nothing is to be said of it any more
 }
 
 const (
@@ -40,10 +42,20 @@ func newH2conn(s *Server, c *tls.Conn) *h2conn { return &h2conn{Conn: c, s: s, p
 
 func (c *h2conn) raw() net.Conn { return c.Conn.(*tls.Conn).NetConn() }
 
-// Close implements net.Conn.
-func (c *h2conn) Close() error {
-	c.late.Store(true) // a head that is waited for is nobody's fault any more
-	return c.Conn.Close()
+// Close implements net.Conn. It does nothing: net/http closes idle connections in
+// the moment it sends them GOAWAY, which would cut off a request that is on its
+// way. When it is done with one, ConnState tells, and end is called.
+func (c *h2conn) Close() error { return nil }
+
+func (c *h2conn) end() {
+	// A head that is waited for is nobody's fault any more. One that is whole and no
+	// request is too large for net/http, compressed or not.
+	if n := c.size.Load(); !c.late.Swap(true) && n > maxHead2/2 {
+		p := c.s.peer(c.raw())
+		c.s.log(fmt.Sprintf("%s: 431: the head of an HTTP/2 request is larger than %d bytes; the connection is closed", from(p.RemoteAddr), maxHead2))
+		c.s.refused(p, 431)
+	}
+	_ = c.Conn.Close()
 }
 
 // adequate tells whether HTTP/2 may run over what was agreed (RFC 9113, section
@@ -60,6 +72,9 @@ func adequate(s tls.ConnectionState) bool {
 func (c *h2conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.follow(b[:n])
+	if err != nil {
+		c.size.Store(0) // it is the client that ended
+	}
 	switch half := err == nil && c.half(); {
 	case !half && c.waiting != nil:
 		c.waiting.Stop()
@@ -99,6 +114,12 @@ func (c *h2conn) follow(b []byte) {
 			}
 			c.have = 0
 			c.left = int(c.head[0])<<16 | int(c.head[1])<<8 | int(c.head[2])
+			switch c.head[3] {
+			case frameHeaders:
+				c.size.Store(int64(c.left))
+			case frameContinue:
+				c.size.Add(int64(c.left))
+			}
 		}
 		if kind := c.head[3]; c.left == 0 && (kind == frameHeaders || kind == frameContinue) {
 			c.inHead = c.head[4]&flagEndOfHeaders == 0

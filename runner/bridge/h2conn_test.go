@@ -3,11 +3,16 @@ package bridge
 import (
 	"crypto/tls"
 	"encoding/binary"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
 // A head that is too long is answered over HTTP/2 too, and the connection lives.
@@ -17,7 +22,7 @@ func TestLongHeadOverHTTP2(t *testing.T) {
 	for _, c := range []struct {
 		header string
 		status int
-	}{{strings.Repeat("x", 30_000), 200}, {strings.Repeat("x", 70_000), 431}, {strings.Repeat("x", 150_000), 431}, {"x", 200}} {
+	}{{strings.Repeat("x", 30_000), 200}, {strings.Repeat("x", 70_000), 431}, {strings.Repeat("x", 150_000), 431}, {strings.Repeat("x", 500_000), 431}, {strings.Repeat("x", 1_000_000), 431}, {"x", 200}} {
 		req := f.request(t.Context(), http.MethodGet, "/", nil)
 		req.Header.Set("X-Long", c.header)
 		resp, err := client.Do(req)
@@ -35,6 +40,44 @@ func TestLongHeadOverHTTP2(t *testing.T) {
 		t.Errorf("100 headers of 1,000 bytes: %d %q", resp.StatusCode, got)
 	}
 	f.until("the log tells it", func() bool { return strings.Contains(f.log(), "431: headers are too long") })
+}
+
+// A head past what net/http reads closes the connection, with GOAWAY, and is told
+// and counted as the others. The limit is known to the client: Go's does not send
+// such a head at all.
+func TestEndlessHeadOverHTTP2(t *testing.T) {
+	f := start(t, Limits{}, func(in *Incoming) { ok(in, "reached") })
+	var counted atomic.Int64
+	f.Refused = func(_ wsgi.Peer, status int) { counted.Store(int64(status)) }
+	client := f.client("HTTP/2.0")
+	resp, err := client.Get("https://" + f.addr + "/")
+	read(t, resp, err)
+	req := f.request(t.Context(), http.MethodGet, "/", nil)
+	req.Header.Set("X-Long", strings.Repeat("x", 2*maxHead2))
+	if resp, err := client.Do(req); err == nil || !strings.Contains(err.Error(), "larger than peer's advertised limit") {
+		t.Errorf("%v, %v", resp, err)
+	}
+	c := f.dialH2()
+	const block = "\x82\x84\x87\x41\x01h"
+	// A field of 10,000 bytes, written out: "x" and its length by HPACK.
+	field := "\x00\x01x\x7f\x91\x4d" + strings.Repeat("v", 10_000)
+	go func() {
+		_, err := io.WriteString(c, h2frame(frameHeaders, 1, 1, block))
+		for n := 0; n < 2*maxHead2 && err == nil; n += len(field) {
+			_, err = io.WriteString(c, h2frame(frameContinue, 0, 1, field))
+		}
+	}()
+	got, err := io.ReadAll(c)
+	if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() {
+		t.Fatal("the connection is not closed")
+	}
+	if goaway := "\x07\x00\x00\x00\x00\x00"; !strings.Contains(string(got), goaway) {
+		t.Errorf("no GOAWAY before the end: %q", got)
+	}
+	f.until("the log tells it", func() bool {
+		return strings.Contains(f.log(), "431: the head of an HTTP/2 request is larger than 1048576 bytes; the connection is closed")
+	})
+	f.until("it is counted", func() bool { return counted.Load() == 431 })
 }
 
 // h2frame is a frame by hand.

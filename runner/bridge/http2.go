@@ -16,29 +16,13 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
-// h2Listener hands net/http the connections on which HTTP/2 was agreed.
-type h2Listener struct{ s *Server }
-
-func (l h2Listener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.s.h2conns:
-		return c, nil
-	case <-l.s.h2closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l h2Listener) Close() error {
-	l.s.stopH2()
-	return nil
-}
-
-func (l h2Listener) Addr() net.Addr { return &net.TCPAddr{} }
-
 // serveHTTP2 is the handler of net/http.
 func (s *Server) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 	s.handlers.Add(1)
 	defer s.handlers.Done()
+	if c, ok := hr.Context().Value(connKey{}).(*h2conn); ok {
+		c.size.Store(0)
+	}
 	if s.isDraining() {
 		w.Header().Set("Connection", "close") // makes net/http say GOAWAY, and end with the last stream
 	}
@@ -204,6 +188,7 @@ func (w *writer2) refuse(hr *http.Request, status int, reason, why string) {
 	host, _, _ := net.SplitHostPort(hr.RemoteAddr)
 	w.s.log(fmt.Sprintf("%s: %s: %d: %s", from(host), http1.Excerpt([]byte(hr.Method+" "+hr.RequestURI)), status, why))
 	w.s.refused(w.s.peer2(hr), status)
+	clear(hr.Header) // a client that does not read its answer is not to hold a large head here
 	_ = w.fail(status, reason)
 }
 

@@ -6,9 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"log"
 	"net"
-	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -71,8 +69,8 @@ type Server struct {
 	// Cancel tells that the client of a submitted request is gone. The response
 	// may have ended meanwhile: see Incoming.Ended.
 	Cancel func(in *Incoming)
-	// Limits is asked for every request; safe for concurrent use. Those of an
-	// HTTP/2 connection are asked at its begin, but for MaxBody and BodyTimeout.
+	// Limits is asked for every request; safe for concurrent use. After a change
+	// call LimitsChanged, for those of connections.
 	Limits func() Limits
 	// Trusted is wsgi.Peer's; safe for concurrent use. nil: no proxy is trusted.
 	Trusted func(addr string) bool
@@ -97,11 +95,7 @@ type Server struct {
 	// Version of the program, for X-Wsgid and SERVER_SOFTWARE.
 	Version string
 
-	once     sync.Once
-	h2       *http.Server
-	h2conns  chan *h2conn  // accepted, handshake done, HTTP/2; read by h2
-	h2closed chan struct{} // closed when h2conns has no reader any more
-	h2once   sync.Once
+	once sync.Once
 
 	readersMu sync.Mutex
 	readers   map[*reader]struct{} // guarded by readersMu: clients that are sent a response
@@ -112,7 +106,8 @@ type Server struct {
 	listeners map[net.Listener]struct{} // guarded by mu
 	conns     map[*conn1]struct{}       // guarded by mu: HTTP/1 connections
 	raw       map[net.Conn]struct{}     // guarded by mu: all connections, to cut them at the end
-	http2     map[net.Conn]struct{}     // guarded by mu: those of raw that h2 has
+	h2        *h2server                 // guarded by mu: for new HTTP/2 connections
+	http2     map[net.Conn]*h2server    // guarded by mu: who has which of raw
 	draining  bool                      // guarded by mu
 	accepting sync.WaitGroup            // calls of Serve
 	greeting  sync.WaitGroup            // connections whose handshake is under way
@@ -131,34 +126,13 @@ func (s *Server) init() {
 		s.listeners = map[net.Listener]struct{}{}
 		s.conns = map[*conn1]struct{}{}
 		s.raw = map[net.Conn]struct{}{}
-		s.http2 = map[net.Conn]struct{}{}
-		s.h2conns = make(chan *h2conn)
+		s.http2 = map[net.Conn]*h2server{}
 		s.readers = map[*reader]struct{}{}
 		if s.Store == nil {
 			s.Store = &unread.Store{Open: s.tempFile}
 			s.Store.Limit(64<<20, 1<<30)
 		}
-		s.h2closed = make(chan struct{})
-		limits := s.Limits()
-		var protocols http.Protocols
-		protocols.SetUnencryptedHTTP2(true) // TLS is taken off before, see h2conn
-		s.h2 = &http.Server{
-			Handler:           http.HandlerFunc(s.serveHTTP2),
-			Protocols:         &protocols,
-			IdleTimeout:       limits.KeepAliveTimeout,
-			ReadHeaderTimeout: limits.HeaderTimeout,
-			// net/http closes the connection on a head that is much too large: we refuse
-			// it before, see convert.
-			MaxHeaderBytes: 4 * http1.DefaultMaxHead,
-			ErrorLog:       log.New(logWriter{s}, "", 0),
-			ConnContext:    func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
-			ConnState: func(c net.Conn, state http.ConnState) {
-				if state == http.StateClosed {
-					s.forget(c.(*h2conn).raw())
-				}
-			},
-		}
-		s.running.Go(func() { _ = s.h2.Serve(h2Listener{s}) })
+		s.h2 = s.newH2server()
 	})
 }
 
@@ -292,14 +266,7 @@ func (s *Server) greet(c net.Conn, config *tls.Config) {
 			s.greeting.Done()
 			return
 		}
-		s.mu.Lock()
-		s.http2[c] = struct{}{}
-		s.mu.Unlock()
-		select {
-		case s.h2conns <- newH2conn(s, tc):
-		case <-s.h2closed:
-			s.forget(c)
-		}
+		s.serveH2(newH2conn(s, tc))
 		s.greeting.Done()
 		return
 	}
@@ -348,7 +315,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.accepting.Wait()
 		s.greeting.Wait()
 		s.shutdownH2(ctx)
-		s.stopH2()
 		s.running.Wait()
 		s.handlers.Wait()
 	}()
@@ -423,40 +389,16 @@ func clientsWait(ln net.Listener) bool {
 	return ready > 0
 }
 
-// shutdownH2 ends HTTP/2. A connection that is idle may have a request on its
-// way, most of all one that has only just come: what is answered from now on says
-// that it is the last, and who has sent nothing after idleGrace is let go.
-func (s *Server) shutdownH2(ctx context.Context) {
-	for end := time.Now().Add(idleGrace); s.countH2() > 0 && time.Now().Before(end) && ctx.Err() == nil; {
-		time.Sleep(5 * time.Millisecond)
-	}
-	for {
-		_ = s.h2.Shutdown(ctx)
-		// It knows nothing of one that it was given a moment ago.
-		if s.countH2() == 0 || ctx.Err() != nil {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
-func (s *Server) countH2() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.http2)
-}
-
 func (s *Server) cut() {
-	s.stopH2()
-	_ = s.h2.Close()
+	for h := range s.h2servers() {
+		_ = h.http.Close()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.raw {
 		_ = c.Close()
 	}
 }
-
-func (s *Server) stopH2() { s.h2once.Do(func() { close(s.h2closed) }) }
 
 func (s *Server) log(line string) {
 	if s.Log != nil {
