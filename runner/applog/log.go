@@ -43,7 +43,8 @@ type Log struct {
 	uid       int  // owner of a new log file; -1: ours
 	gid       int
 	debug     atomic.Bool
-	mask      Mask // hides what must not be written
+	mask      Mask          // hides what must not be written
+	patience  time.Duration // see outputPatience
 	entries   chan *entry
 	lost      atomic.Uint64 // lines dropped since they were last told of
 	dropped   atomic.Uint64 // lines dropped in all
@@ -97,7 +98,7 @@ type Places struct {
 // Open opens the log and starts its writer. With foreground it goes to
 // standard error whatever the spec says.
 func Open(at Places, spec *appspec.Spec, uid, gid int, foreground bool) *Log {
-	l := &Log{root: at.Root, apart: at.Apart, dir: at.Root, name: FileName, app: spec.Name, own: foreground, uid: uid, gid: gid, stderr: at.Stderr,
+	l := &Log{root: at.Root, apart: at.Apart, dir: at.Root, name: FileName, app: spec.Name, own: foreground, uid: uid, gid: gid, stderr: at.Stderr, patience: outputPatience,
 		entries: make(chan *entry, 256), done: make(chan struct{}), spare: make(chan []byte, 2),
 		journal: &journalSocket{path: logJournal, fd: -1}, notify: func() {}}
 	l.debug.Store(spec.Debug)
@@ -181,12 +182,18 @@ func (l *Log) putPatient(e *entry) {
 		return
 	default:
 	}
-	t := time.NewTimer(outputPatience)
+	t := time.NewTimer(l.patience)
 	defer t.Stop()
 	select {
 	case l.entries <- e:
 	case <-t.C:
-		l.drop(e.lines())
+		// Whoever slept that long, as on a machine that is suspended or overloaded, may
+		// find room and the end of its patience together.
+		select {
+		case l.entries <- e:
+		default:
+			l.drop(e.lines())
+		}
 	case <-l.done:
 	}
 }
