@@ -206,7 +206,7 @@ var attributes = []Attribute{
 		Doc: "memory of a master, for all clients together, for what they have not read yet of their responses; what comes beyond it waits in `spool`",
 		at:  func(s *Spec, _ int) any { return &s.Request.ResponseBuffer }},
 	{Path: "request.spool", Type: TypeSize, Default: `"1GiB"`, Built: true, Disruption: Live, Min: mib, Max: 1024 * tib, Zero: true,
-		Doc: "the largest size of the file, without a name in the folder for temporary files, where responses wait for clients that read slowly; past it workers wait for their clients; 0: no file",
+		Doc: "the largest size of the file, without a name in the folder for temporary files, where responses wait for clients that read slowly; past it workers wait for their clients. The bodies of requests have as much once more: one that finds no room gets 503, unless it is alone; 0: no file, and one body at a time",
 		at:  func(s *Spec, _ int) any { return &s.Request.Spool }},
 	{Path: "request.min_rate", Type: TypeSize, Default: `"1KiB"`, Built: true, Disruption: Live, Min: 1, Max: tib, Zero: true,
 		Doc: "bytes a second that a client must read of a response that waits for it, on average over `body_timeout`, or over 10s while a worker must wait for it; below it the connection is cut; 0: any byte in `body_timeout` will do. Behind mongrel2 that server's own limits hold",

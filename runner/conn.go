@@ -271,7 +271,7 @@ func (c *conn) takeHead(data []byte) int {
 		return n
 	}
 	x.msg = wsgi.AppendRequest(x.msg, wsgi.FlagBodyFile, 0, r, &c.peer)
-	if x.body, err = f.tempFile(); err != nil {
+	if x.body, err = f.bodyFile(); err != nil {
 		c.failed(err)
 	}
 	return n

@@ -64,7 +64,7 @@ func (c *conn) keepPiece(piece []byte) error {
 		return nil
 	}
 	if c.x.body == nil {
-		f, err := c.front.tempFile()
+		f, err := c.front.bodyFile()
 		if err != nil {
 			return err
 		}

@@ -1,9 +1,8 @@
 package runner
 
 import (
-	"os"
-
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -11,9 +10,9 @@ import (
 // sink has seen the end. It belongs to the loop.
 type exchange struct {
 	seq   uint32
-	msg   []byte   // the whole message to the worker; kept until the end, so that it can be sent again
-	body  *os.File // the body where it is not in msg; ours to close
-	label []byte   // "GET /path" for log lines
+	msg   []byte       // the whole message to the worker; kept until the end, so that it can be sent again
+	body  *unread.Body // the body where it is not in msg; ours to close
+	label []byte       // "GET /path" for log lines
 
 	sink wsgi.Sink // nil: the client is gone, what still comes is dropped
 	slot *slot     // nil while queued

@@ -2,10 +2,12 @@ package runner
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -266,16 +268,22 @@ func (f *front) adopt(fd int, ln *listener, host, port string, pending []byte) *
 func (f *front) onSweep() {
 	next := int64(0)
 	f.fds.measure(&f.spec.Workers)
+	var over []*conn
 	for c := range f.conns {
-		if c.deadline == 0 {
-			continue
-		}
-		if c.deadline <= f.loop.Now() {
-			c.expired()
-			continue
-		}
-		if next == 0 || c.deadline < next {
+		switch {
+		case c.deadline == 0:
+		case c.deadline <= f.loop.Now():
+			over = append(over, c)
+		case next == 0 || c.deadline < next:
 			next = c.deadline
+		}
+	}
+	// Oldest first: who came last may be whom a worker waits for, and without a worker
+	// that waits nobody is asked to read faster.
+	slices.SortFunc(over, func(a, b *conn) int { return cmp.Compare(a.deadline, b.deadline) })
+	for _, c := range over {
+		if c.deadline > 0 && c.deadline <= f.loop.Now() {
+			c.expired()
 		}
 	}
 	if next > 0 {
@@ -345,6 +353,15 @@ func (f *front) tempFile() (*os.File, error) {
 		return nil, fmt.Errorf("cannot make a temporary file: %w: the rest is kept for workers and control", unix.EMFILE)
 	}
 	return t, err
+}
+
+// bodyFile opens a file for a request's body.
+func (f *front) bodyFile() (*unread.Body, error) {
+	t, err := f.tempFile()
+	if err != nil {
+		return nil, err
+	}
+	return f.store.NewBody(t), nil
 }
 
 // tempFile opens a file without a name in a folder.

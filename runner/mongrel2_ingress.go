@@ -13,6 +13,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -25,7 +26,7 @@ type mongrel2Ingress struct {
 	link *link.Link
 	name string // for log lines
 
-	tempFile func() (*os.File, error)
+	bodyFile func() (*unread.Body, error)
 	trusted  func(addr string) bool
 	believed func() wsgi.Believed
 	filters  *atomic.Bool // the app has wsgid's request filters, which want the message
@@ -34,21 +35,25 @@ type mongrel2Ingress struct {
 	turning bool
 	roused  bool // a turn is due at the end of this turn of the loop
 	open    map[*link.Reply]*exchange
-	left    func() // detached, and a request has ended
+	held    map[*link.Reply]*slot // whose worker waits until mongrel2 has been sent what there is
+	press   func()                // a worker waits
+	left    func()                // detached, and a request has ended
 }
 
 // openMongrel2 connects to a handler. That its server does not run is no error.
 func openMongrel2(l *evloop.Loop, p *pool, f *front, log *applog.Log, s *appspec.Mongrel2Socket, maxBody int64, filters *atomic.Bool) (*mongrel2Ingress, error) {
-	in := &mongrel2Ingress{loop: l, pool: p, log: log, name: s.Recv, filters: filters, tempFile: f.tempFile, trusted: f.trusts, believed: f.believed,
-		open: map[*link.Reply]*exchange{}, left: func() {}}
+	in := &mongrel2Ingress{loop: l, pool: p, log: log, name: s.Recv, filters: filters, bodyFile: f.bodyFile, trusted: f.trusts, believed: f.believed,
+		open: map[*link.Reply]*exchange{}, held: map[*link.Reply]*slot{}, press: f.press, left: func() {}}
 	in.timer.Do = in.turn
 	var err error
 	in.link, err = link.New(link.Config{
 		Recv: s.Recv, Send: s.Send, Chroot: s.Chroot, MaxBody: maxBody,
-		Log: log.Slog(),
+		Log: log.Slog(), Store: f.store,
 	}, link.Events{
 		Request: in.onRequest,
 		Gone:    in.onGone,
+		Full:    in.hold,
+		Room:    in.resume,
 		State: func(s link.State) {
 			if s.Phase == link.PhaseClosed || s.Phase == link.PhaseDetached {
 				return
@@ -123,7 +128,7 @@ func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 	x := in.pool.newExchange()
 	x.label = label(x.label, &r.Request)
 	tellDropped(in.log, &r.Request)
-	x.body = r.File
+	x.body = unread.ForeignBody(r.File)
 	r.Peer.Software, r.Peer.Trusted, r.Peer.Multiprocess, r.Peer.Believed = "wsgid/"+Version, in.trusted, &in.pool.multiprocess, in.believed
 	if in.pool.access.Enabled() {
 		x.access.Record(&r.Request, &r.Peer)
@@ -174,14 +179,31 @@ func (in *mongrel2Ingress) refuse(x *exchange, r *link.Incoming, status int, rea
 func (in *mongrel2Ingress) onGone(r *link.Reply) {
 	if x := in.open[r]; x != nil {
 		delete(in.open, r)
+		in.resume(r)
 		in.pool.abandon(x)
 		in.left()
 	}
 }
 
+// hold lets the worker of a request wait: too much waits for the client.
+func (in *mongrel2Ingress) hold(r *link.Reply) {
+	if x := in.open[r]; x != nil && in.held[r] == nil {
+		if s := x.slot.pause(); s != nil {
+			in.held[r] = s
+			in.press()
+		}
+	}
+}
+
+// resume lets it go on.
+func (in *mongrel2Ingress) resume(r *link.Reply) {
+	in.held[r].resume()
+	delete(in.held, r)
+}
+
 // spill keeps a body that is too long for a message in a file.
-func (in *mongrel2Ingress) spill(body []byte) (*os.File, error) {
-	f, err := in.tempFile()
+func (in *mongrel2Ingress) spill(body []byte) (*unread.Body, error) {
+	f, err := in.bodyFile()
 	if err != nil {
 		return nil, err
 	}
@@ -231,6 +253,7 @@ type mongrel2Sink struct {
 func (s *mongrel2Sink) end(last bool) {
 	if last {
 		delete(s.in.open, s.reply)
+		s.in.resume(s.reply)
 		s.in.left()
 	}
 }

@@ -96,6 +96,7 @@ var directOpeners = []struct {
 		"runner/applog/journal.go KeepJournal",
 		"runner/bridge/server.go tempFile",
 		"runner/front.go tempFile",
+		"runner/unread/store.go New",
 		"runner/hostfiles.go openHostFile watch",
 		"runner/master.go openSpool",
 		"runner/program.go CheckMasterProgram masterProgram masterProgramOf",

@@ -3,9 +3,9 @@ package bridge
 import (
 	"errors"
 	"fmt"
-	"os"
 	"syscall"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -14,7 +14,7 @@ import (
 type body struct {
 	s      *Server
 	memory []byte
-	file   *os.File
+	file   *unread.Body
 	size   int64
 }
 
@@ -29,8 +29,8 @@ func (b *body) add(p []byte) error {
 		if err != nil {
 			return fmt.Errorf("cannot keep the body: %w", err)
 		}
-		b.file = f
-		if _, err := f.Write(b.memory); err != nil {
+		b.file = b.s.Store.NewBody(f)
+		if _, err := b.file.Write(b.memory); err != nil {
 			return fmt.Errorf("cannot keep the body: %w", err)
 		}
 		b.memory = nil
@@ -46,7 +46,7 @@ func StorageStatus(err error) int {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return 507
 	}
-	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) {
+	if errors.Is(err, unread.ErrFull) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) {
 		return 503 // later there may be room again
 	}
 	return 500

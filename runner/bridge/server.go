@@ -40,7 +40,7 @@ type Incoming struct {
 	// Msg is a whole wsgi.MsgRequest message without its sequence number. Where
 	// the body is in File its flag is set. The taker owns both.
 	Msg  []byte
-	File *os.File // the body past wsgi.MaxInlineBody, from offset 0; nil: it is in Msg
+	File *unread.Body // the body past wsgi.MaxInlineBody, from offset 0; nil: it is in Msg
 	// Sink takes the response, on any goroutine but one at a time.
 	Sink wsgi.Sink
 	// Method, Target and Remote are for log lines.

@@ -27,7 +27,8 @@ type Store struct {
 	memoryMost atomic.Int64
 	spoolMost  atomic.Int64
 	memory     atomic.Int64 // bytes in use
-	spooled    atomic.Int64 // bytes of blocks, and of Reserve
+	spooled    atomic.Int64 // bytes of blocks
+	bodies     atomic.Int64 // bytes of request bodies, see Body
 	short      atomic.Int64 // queues that had no room and have not been empty since
 
 	mu     sync.Mutex
@@ -37,6 +38,20 @@ type Store struct {
 	unused []int64  // guarded by mu: blocks before it that are free
 	used   int64    // guarded by mu: blocks in use
 	failed bool     // guarded by mu: Fault was told
+}
+
+// New returns a store with the default budget, whose spool lies among the temporary
+// files.
+func New() *Store {
+	s := &Store{Open: func() (*os.File, error) {
+		f, err := os.CreateTemp("", "wsgid-")
+		if err == nil {
+			_ = os.Remove(f.Name())
+		}
+		return f, err
+	}}
+	s.Limit(64<<20, 1<<30)
+	return s
 }
 
 // Limit sets the budget, in bytes. What waits already stays where it is.
@@ -55,15 +70,18 @@ func (s *Store) Spooled() int64 { return s.spooled.Load() }
 // reads: see Window.
 func (s *Store) Pressed() bool { return s.short.Load() > 0 }
 
-// Reserve takes n bytes of the spool for a file of somebody else's; false: there
-// are none, unless that is all there is to keep: least bytes are always to be had
-// by whoever is alone.
-func (s *Store) Reserve(n, least int64) bool {
-	return reserve(&s.spooled, n, max(s.spoolMost.Load(), least))
+// Claim takes n bytes of memory for somebody else's; false: there are none. One that
+// must is never refused.
+func (s *Store) Claim(n int64, must bool) bool {
+	if must {
+		s.memory.Add(n)
+		return true
+	}
+	return reserve(&s.memory, n, s.memoryMost.Load())
 }
 
-// Release gives back what Reserve took.
-func (s *Store) Release(n int64) { s.spooled.Add(-n) }
+// Unclaim gives back what Claim took.
+func (s *Store) Unclaim(n int64) { s.memory.Add(-n) }
 
 func reserve(in *atomic.Int64, n, most int64) bool {
 	if in.Add(n) <= most {

@@ -3,6 +3,8 @@ package link
 import (
 	"log/slog"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 )
 
 // Config says what to connect to. The zero value of what is not marked
@@ -31,6 +33,8 @@ type Config struct {
 	// default 1 s.
 	Linger time.Duration
 	Log    *slog.Logger // default: nothing is logged
+	// Store is the budget for what waits to be sent; default: unread.New().
+	Store *unread.Store
 }
 
 // Style is how responses look.
@@ -53,6 +57,9 @@ type Events struct {
 	// Gone tells that the client of a request that is not yet answered is gone,
 	// or the server. The reply takes and drops what is still given to it.
 	Gone func(r *Reply)
+	// Full tells that too much waits for the client of a request: whoever makes
+	// the response should wait until Room. Neither is called once it has ended.
+	Full, Room func(r *Reply)
 	// Batch is called after one or more Request and Gone, at the end of a Turn:
 	// the place for one wake-up of another goroutine.
 	Batch func()

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 )
 
 // conn is a client's connection with at least one request in progress, or with
@@ -17,8 +18,12 @@ type conn struct {
 	heldN  int  // bytes of held
 	reject bool // too much is held: close after the current answer
 
-	out    *message  // bytes that wait to be sent; nil: none
-	since  time.Time // when the first of them came
+	kept   unread.Queue // bytes that wait for their time, within the budget
+	keptN  int64
+	out    *message  // bytes behind them that were just given; nil: none
+	since  time.Time // when the first of all these came
+	full   bool      // too much waits: who makes the response must wait too
+	told   *Reply    // whose maker was told so
 	rest   int64     // bytes that follow of the response, -1 if not known
 	ended  bool      // out ends a response
 	close  bool      // to be closed after out
@@ -59,6 +64,9 @@ func (l *Link) drainOutbox() bool {
 
 // discard frees what an operation holds.
 func (o *op) discard() {
+	if o.claim > 0 {
+		o.reply.link.unclaim(o.claim)
+	}
 	if o.msg != nil {
 		o.msg.free()
 	}
@@ -100,7 +108,10 @@ func (l *Link) put(c *conn, m *message, rest int64, last, closeAfter bool) {
 	switch {
 	case m == nil:
 	case c.out == nil:
-		c.out, c.since = m, l.now
+		if c.keptN == 0 {
+			c.since = l.now
+		}
+		c.out = m
 	default:
 		c.out.b = append(c.out.b, m.payload()...)
 		m.free()
@@ -117,25 +128,25 @@ func (l *Link) put(c *conn, m *message, rest int64, last, closeAfter bool) {
 // flush sends the waiting bytes of a connection if it is time, else it puts
 // the connection among those that wait.
 func (l *Link) flush(c *conn) {
-	if c.out == nil && (!c.close || !c.ended) {
+	if !c.pending() && (!c.close || !c.ended) {
 		return
 	}
 	c.pace.refresh(l.now)
-	if c.out != nil && l.due(c) {
-		l.send(c, c.out)
-		c.out = nil
+	if c.pending() && l.due(c) {
+		l.sendPending(c)
 		if c.file != nil && c.file.paused {
 			l.readPiece(c, c.cur)
 		}
 	}
-	if c.out == nil && c.close && c.ended {
+	if !c.pending() && c.close && c.ended {
 		// With sixteen messages queued the close would be lost: the level is
 		// fifteen at most.
 		l.sendClose(c)
 		l.forget(c)
 		return
 	}
-	if c.out != nil && !c.queued {
+	l.keep(c)
+	if c.pending() && !c.queued {
 		c.queued = true
 		l.waiting = append(l.waiting, c)
 	}
@@ -143,12 +154,18 @@ func (l *Link) flush(c *conn) {
 
 // due tells whether the waiting bytes are to be sent now.
 func (l *Link) due(c *conn) bool {
-	return c.pace.due(l.now, c.since, c.out.size(), c.rest, c.quiet())
+	if l.congested(c.pendingN()) {
+		return false
+	}
+	return c.pace.due(l.now, c.since, c.pendingN(), c.rest, c.quiet(), l.hurried(c))
 }
 
 // dueIn is how long the waiting bytes of a connection can wait.
 func (l *Link) dueIn(c *conn) time.Duration {
-	return c.pace.dueIn(l.now, c.since, c.out.size(), c.quiet())
+	if l.congested(c.pendingN()) {
+		return congestedDelay
+	}
+	return c.pace.dueIn(l.now, c.since, c.pendingN(), c.quiet(), l.hurried(c))
 }
 
 // quiet tells that nothing can be added to the waiting bytes soon.
@@ -173,7 +190,7 @@ func (l *Link) finish(c *conn) {
 // next gives out the next request of a connection that has none in progress.
 func (l *Link) next(c *conn) {
 	if len(c.held) == 0 {
-		if c.out == nil {
+		if !c.pending() {
 			l.forget(c)
 		}
 		return
@@ -207,7 +224,7 @@ func (l *Link) newConn(key connKey, id []byte) *conn {
 	} else {
 		c = new(conn)
 	}
-	c.key, c.touch = key, l.now
+	c.key, c.touch, c.kept.Store = key, l.now, l.store
 	// Replies keep addr when the entry is used anew: it is never overwritten.
 	if cap(c.addrs)-len(c.addrs) < len(key.sender)+2*len(id)+8 {
 		c.addrs = make([]byte, 0, 1024)
@@ -269,6 +286,8 @@ func (c *conn) abandon() {
 		c.out.free()
 		c.out = nil
 	}
+	c.kept.Close()
+	c.keptN, c.full, c.told = 0, false, nil
 	c.close, c.ended = false, false
 }
 

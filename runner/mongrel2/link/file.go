@@ -16,6 +16,7 @@ type filePart struct {
 	after   int64 // bytes of the response behind the file, -1 if not known
 	chunked bool
 	paused  bool        // the next piece is read when the last is sent
+	claim   int64       // what the piece that is read has of the budget
 	owner   atomic.Bool // the reader is at work, and closes the file if it is left alone
 	lost    atomic.Bool // the connection is gone
 }
@@ -41,8 +42,16 @@ func (l *Link) readPiece(c *conn, r *Reply) {
 	// Equal pieces into the places that are left, so that the largest is as
 	// small as can be.
 	n := max(minPiece, rest/int64(max(maxLevel-1-c.pace.level, 1))+1)
+	if c.pace.level >= maxLevel-1 {
+		n = min(n, largeSize)
+	}
 	n = min(n, p.left)
 	p.paused = false
+	if l.congested(int(n)) || !l.claim(n) {
+		l.starved = append(l.starved, c)
+		return
+	}
+	p.claim = n
 	p.owner.Store(true)
 	go p.read(l, r, int(n))
 }
@@ -50,12 +59,7 @@ func (l *Link) readPiece(c *conn, r *Reply) {
 // read reads one piece and gives it to the link.
 func (p *filePart) read(l *Link, r *Reply, n int) {
 	m := newMessage(r.addr)
-	if need := m.head + n + 24; cap(m.b) < need {
-		b := make([]byte, len(m.b), need)
-		copy(b, m.b)
-		messages.Put(&message{b: m.b})
-		m.b = b
-	}
+	m.reserve(n + 24)
 	if p.chunked {
 		m.b = http1.AppendChunkHead(m.b, int64(n))
 	}
@@ -68,15 +72,18 @@ func (p *filePart) read(l *Link, r *Reply, n int) {
 	p.offset += int64(n)
 	p.left -= int64(n)
 	p.owner.Store(false)
-	if p.lost.Load() || !l.post(op{reply: r, msg: m, piece: true, fail: err != nil}) {
+	if p.lost.Load() || !l.post(op{reply: r, msg: m, piece: true, claim: p.claim, fail: err != nil}) {
 		m.free()
 		_ = p.f.Close()
+		l.unclaim(p.claim)
+		l.wake()
 	}
 }
 
 // filePiece takes a piece that was read.
 func (l *Link) filePiece(c *conn, o op) {
 	p := c.file
+	defer l.unclaim(o.claim)
 	if o.fail {
 		l.warn("file", "a file ended before the part of it that an application sends", "file", p.f.Name())
 		o.msg.free()
@@ -96,8 +103,11 @@ func (l *Link) filePiece(c *conn, o op) {
 		rest = -1
 	}
 	l.put(c, o.msg, rest, false, false)
+	if c.file != p { // what waited before it could not be sent: the client is cut off
+		return
+	}
 	if p.left > 0 {
-		if c.out != nil { // the piece waits for its time: one in memory is enough
+		if c.pending() { // the piece waits for its time: one in memory is enough
 			p.paused = true
 			return
 		}

@@ -168,7 +168,7 @@ func (l *Link) admit(key connKey, c *conn, in *Incoming) {
 	case c.close || c.reject:
 		in.drop()
 	case c.cur == nil && len(c.held) == 0:
-		if c.out == nil {
+		if !c.pending() {
 			c.pace.reset()
 		}
 		c.touch = l.now

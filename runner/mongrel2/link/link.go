@@ -11,6 +11,7 @@ import (
 	"unsafe"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link/lazyzmq"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 )
 
 // Link is the connection to one mongrel2 handler.
@@ -56,6 +57,9 @@ type Link struct {
 	now      time.Time
 	check    time.Time // when connections are looked at for keep-alive next
 	uploads  uploads
+	store    *unread.Store
+	reading  atomic.Int64         // bytes of the budget that pieces of files have
+	starved  []*conn              // whose files wait for some of it
 	told     map[string]time.Time // warnings given, by kind
 	batch    bool
 }
@@ -66,6 +70,7 @@ type op struct {
 	msg   *message // to send; may be nil
 	file  *filePart
 	piece bool  // msg is what was read of the file in work
+	claim int64 // with piece: what it has of the budget
 	fail  bool  // with piece: the file ended early
 	rest  int64 // bytes of the response that follow, as far as known; else -1
 	last  bool  // the response is complete
@@ -108,11 +113,15 @@ func New(cfg Config, events Events) (*Link, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Store == nil {
+		cfg.Store = unread.New()
+	}
 	if err := lazyzmq.Load(); err != nil {
 		return nil, fmt.Errorf("cannot open mongrel2 link: %w", err)
 	}
 	l := &Link{
 		cfg:    cfg,
+		store:  cfg.Store,
 		events: events,
 		log:    cfg.Log.With("recv", cfg.Recv, "send", cfg.Send),
 		done:   make(chan struct{}),
@@ -284,7 +293,7 @@ func (l *Link) end() {
 	}
 	for _, c := range l.conns {
 		// A client whose request we leave unanswered must not wait for it.
-		if c.cur != nil || c.out != nil {
+		if c.cur != nil || c.pending() {
 			l.sendClose(c)
 		}
 		c.abandon()

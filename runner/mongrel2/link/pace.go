@@ -25,6 +25,10 @@ const (
 	// of this process counts for more than a client that reads nothing.
 	largeSize  = 32 << 20
 	largeDelay = time.Second
+
+	// While there is no room, and workers wait, a message goes out this often: what
+	// a client that reads nothing holds is to be had again in about ten seconds.
+	hurriedDelay = settle
 )
 
 // pace counts the messages of one connection that may still be queued in the
@@ -59,22 +63,28 @@ func (p *pace) refresh(now time.Time) {
 
 // due tells whether waiting bytes are to be sent now. size is their number,
 // since when the first of them wait; rest is what follows of the response, -1
-// if that is not known; ended tells that nothing follows on the connection.
-func (p *pace) due(now, since time.Time, size int, rest int64, ended bool) bool {
+// if that is not known; ended tells that nothing follows on the connection, hurried
+// that there is no room for more.
+func (p *pace) due(now, since time.Time, size int, rest int64, ended, hurried bool) bool {
 	switch {
 	case p.level < maxLevel && ended:
 		return true
 	case p.level < maxLevel-1:
 		return size >= p.want(size, rest) || now.Sub(since) >= p.delay()
 	}
+	if hurried {
+		return now.Sub(p.last) >= hurriedDelay
+	}
 	return (ended || size >= largeSize) && now.Sub(p.last) >= largeDelay
 }
 
 // dueIn is how long bytes that are not due can wait, if no more come.
-func (p *pace) dueIn(now, since time.Time, size int, ended bool) time.Duration {
+func (p *pace) dueIn(now, since time.Time, size int, ended, hurried bool) time.Duration {
 	switch {
 	case p.level < maxLevel-1:
 		return max(since.Add(p.delay()).Sub(now), 0)
+	case hurried:
+		return max(p.last.Add(hurriedDelay).Sub(now), 0)
 	case ended || size >= largeSize:
 		return max(p.last.Add(largeDelay).Sub(now), 0)
 	}

@@ -48,7 +48,7 @@ func (l *Link) tick() (worked bool) {
 		still := l.waiting[:0]
 		for _, c := range l.waiting {
 			c.queued = false
-			if c.out == nil {
+			if !c.pending() {
 				continue
 			}
 			c.pace.refresh(l.now)
@@ -59,7 +59,7 @@ func (l *Link) tick() (worked bool) {
 			}
 			worked = true
 			l.flush(c)
-			if c.out == nil && c.cur == nil && len(c.held) == 0 {
+			if !c.pending() && c.cur == nil && len(c.held) == 0 {
 				l.forget(c)
 			}
 		}
@@ -77,7 +77,7 @@ func (l *Link) tick() (worked bool) {
 		}
 	}
 	l.uploads.tick(l)
-	return worked
+	return l.feedStarved() || worked
 }
 
 func (l *Link) sendKeepAlive(c *conn) {
@@ -98,7 +98,7 @@ func (l *Link) timeout() time.Duration {
 		}
 	}
 	for _, c := range l.waiting {
-		if c.out != nil {
+		if c.pending() {
 			sooner(l.dueIn(c))
 		}
 	}
@@ -107,6 +107,9 @@ func (l *Link) timeout() time.Duration {
 	}
 	if t, ok := l.uploads.next(); ok {
 		sooner(t.Sub(l.now))
+	}
+	if len(l.starved) > 0 {
+		sooner(congestedDelay)
 	}
 	if !l.ready && !l.pulling && l.sock.pubSide.up {
 		sooner(l.sock.pubSide.since.Add(stallAfter).Sub(l.now))

@@ -3,8 +3,10 @@ package lazyzmq
 /*
 #cgo LDFLAGS: -Wl,--as-needed -ldl
 
+#include <stdint.h>
 #include <stdlib.h>
 
+int64_t wsgid_zmq_queued(void);
 const char *wsgid_zmq_load(const char *name);
 */
 import "C"
@@ -39,6 +41,10 @@ func load(name string) error {
 	}
 	return nil
 }
+
+// Queued is how many bytes of long messages (32 KiB or more), of all sockets, ZeroMQ
+// has taken and not yet given to the kernel.
+func Queued() int64 { return int64(C.wsgid_zmq_queued()) }
 
 var (
 	mu     sync.Mutex
