@@ -323,14 +323,68 @@ func TestServesAndStops(t *testing.T) {
 	a.mustLogLine("master ends")
 }
 
-// What ss and top show.
-func TestMasterIsCalledByItsApp(t *testing.T) {
-	a := newTestApp(t, helloApp, nil)
-	h := a.start(StateReady)
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", h.PID))
-	if err != nil || string(b) != "wsgid:demo\n" {
-		t.Errorf("the master is called %q, %v", b, err)
+// What ss and top show. Where the application names its processes, that name
+// stays.
+func TestProcessesAreCalledByTheirApp(t *testing.T) {
+	comm := func(pid int) string {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		if err != nil {
+			t.Error(err)
+		}
+		return strings.TrimSpace(string(b))
 	}
+	// As setproctitle does.
+	const prctlName = "import ctypes\nctypes.CDLL(None).prctl(15, b'mine', 0, 0, 0)\n"
+	for what, c := range map[string]struct {
+		app      string
+		preload  bool
+		template string
+		worker   string
+	}{
+		"":                  {helloApp, false, "", "wsgid-w:demo"},
+		"preload":           {helloApp, true, "wsgid-t:demo", "wsgid-w:demo"},
+		"named":             {prctlName + helloApp, false, "", "mine"},
+		"preload and named": {prctlName + helloApp, true, "mine", "mine"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			a := newTestApp(t, c.app, func(s *appspec.Spec) { s.Workers.Preload = c.preload })
+			h := a.start(StateReady)
+			if got := comm(h.PID); got != "wsgid:demo" {
+				t.Errorf("the master is called %q", got)
+			}
+			st, err := h.Status(a.ctx(), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, w := range st.Workers {
+				if got := comm(w.PID); got != c.worker {
+					t.Errorf("worker %d is called %q", w.PID, got)
+				}
+				line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", w.PID))
+				if err != nil || !strings.Contains(strings.Split(string(line), "\x00")[0], "python") {
+					t.Errorf("the command line of worker %d is %q, %v", w.PID, line, err)
+				}
+			}
+			if c.preload {
+				if got := comm(parentOf(t, st.Workers[0].PID)); got != c.template {
+					t.Errorf("the template is called %q", got)
+				}
+			}
+		})
+	}
+}
+
+func parentOf(t *testing.T, pid int) (parent int) {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), "\nPPid:")
+	if _, err := fmt.Sscan(rest, &parent); err != nil {
+		t.Fatal(err)
+	}
+	return parent
 }
 
 func TestScalesInPlace(t *testing.T) {

@@ -9,7 +9,7 @@ from fcntl import F_DUPFD_CLOEXEC, F_SETFL, F_SETOWN, F_SETSIG, fcntl
 
 from _socket import timeout
 
-from . import link, sharing, worker
+from . import hidden, link, sharing, worker
 from .link import monotonic
 
 _MOST = 253  # SCM_MAX_FD of Linux
@@ -131,6 +131,7 @@ def _become(fds):
     worker.adopt([link.socket_of(fd) for fd in fds[2:slots]])
     for life in fds[slots:]:
         _die_with_master(life)
+    hidden.name("wsgid-w", worker.config.get("app"), instead="wsgid-t")
     _renew_hubs()
 
 

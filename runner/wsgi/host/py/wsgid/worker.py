@@ -21,7 +21,7 @@ def main(host):
     global _owner, config
     import marshal
 
-    from .hidden import hide
+    from .hidden import hide, name
 
     visible = hide()
     _owner = link.getpid()
@@ -34,6 +34,7 @@ def main(host):
     config = marshal.loads(memoryview(message)[link.HEADER.size:])
     config["app_path"] = config["app_path"].rstrip("/")  # "/" under chroot
     config["app_dir"] = config["app_path"] + "/" + config.get("release", "app")
+    name("wsgid-t" if config.get("preload") else "wsgid-w", config.get("app"))
     os.umask(config["umask"])
     if "limits" in config:
         from .limits import apply
