@@ -1,0 +1,104 @@
+package child
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestTail(t *testing.T) {
+	var tail Tail
+	for i := range 100_000 {
+		_, _ = tail.Write([]byte("line " + strconv.Itoa(i) + "\n"))
+	}
+	if s := tail.String(); len(s) > tailSize || !strings.HasSuffix(s, "line 99999") || !strings.HasPrefix(s, "line ") {
+		t.Errorf("%d bytes, %.20q … %.20q", len(s), s, s[len(s)-20:])
+	}
+	tail = Tail{}
+	_, _ = tail.Write([]byte("\x1b[31mred\x07 50%\r100%\r\nhttps://me:s3cret@h/x Authorization: Bearer s3cret\nssh://git@h/x ?access_token=s3cret&a=b\xff"))
+	want := "?[31mred? 50%\n100%\nhttps://***@h/x Authorization:***\nssh://git@h/x ?access_token=***&a=b?"
+	if s := tail.String(); s != want {
+		t.Errorf("%q, want %q", s, want)
+	}
+}
+
+func TestCommand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	t.Setenv("GIT_DIR", "/nonexistent")
+	t.Setenv("SECRET", "s3cret")
+	var a *Account
+	if os.Geteuid() == 0 {
+		a = &Account{UID: 65534, GID: 65534, Home: "/nonexistent", Name: "nobody"}
+	}
+	var out strings.Builder
+	c := &Command{Account: a, Args: []string{"sh", "-c", "id -u; pwd; env; cat; ps -o tty= -p $$"}, Env: []string{"MORE=1"}, Stdout: &out}
+	if err := c.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	uid := os.Geteuid()
+	if a != nil {
+		uid = a.UID
+	}
+	got := out.String()
+	if !strings.HasPrefix(got, strconv.Itoa(uid)+"\n/\n") || strings.Contains(got, "SECRET") || strings.Contains(got, "GIT_DIR") ||
+		!strings.Contains(got, "\nMORE=1\n") || !strings.HasSuffix(strings.TrimSpace(got), "?") {
+		t.Errorf("the command sees\n%s", got)
+	}
+	err := (&Command{Account: a, Args: []string{"sh", "-c", "echo the reason >&2; exit 3"}}).Run(context.Background())
+	var e *Error
+	if !errors.As(err, &e) || !strings.Contains(err.Error(), "exit status 3") || e.Output != "the reason" {
+		t.Errorf("%v", err)
+	}
+	err = (&Command{Account: a, Args: []string{"no-such-program"}}).Run(context.Background())
+	if err == nil || !strings.Contains(err.Error(), "install it") {
+		t.Errorf("%v", err)
+	}
+	err = (&Command{Account: &Account{}, Args: []string{"true"}}).Run(context.Background())
+	if err == nil || !strings.Contains(err.Error(), "root") {
+		t.Errorf("%v", err)
+	}
+}
+
+// What a command has started ends with it.
+func TestCommandEndsAsAGroup(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	file := filepath.Join(t.TempDir(), "pid")
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		done <- (&Command{Args: []string{"sh", "-c", "trap '' TERM; sleep 600 & echo $! >" + file + ".new; mv " + file + ".new " + file + "; wait"}}).Run(ctx)
+	}()
+	var pid int
+	for end := time.Now().Add(time.Minute); pid == 0; time.Sleep(5 * time.Millisecond) {
+		if b, err := os.ReadFile(file); err == nil {
+			pid, _ = strconv.Atoi(strings.TrimSpace(string(b)))
+		}
+		if time.Now().After(end) {
+			t.Fatal("the command does not start")
+		}
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		if err != nil && (errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH)) || strings.Contains(string(b), ") Z ") {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("process %d lives on", pid)
+		}
+	}
+}

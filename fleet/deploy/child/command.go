@@ -1,0 +1,126 @@
+package child
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// afterDeath is how long output is still waited for once a command is dead: what
+// it started may hold the other end.
+const afterDeath = 2 * time.Second
+
+// Command is a program to be run as an account.
+type Command struct {
+	Account *Account
+	Args    []string // the program first, looked up in this process's PATH
+	Env     []string // over Environ
+	Stdin   io.Reader
+	Stdout  io.Writer // nil: into the tail, with what goes to standard error
+}
+
+// Error is a command that did not end well.
+type Error struct {
+	Program string
+	Err     error  // an *exec.ExitError, or why it could not start or had to end
+	Output  string // the last of what it printed; may be empty
+}
+
+func (e *Error) Error() string {
+	if e.Output == "" {
+		return fmt.Sprintf("%s: %v", e.Program, e.Err)
+	}
+	return fmt.Sprintf("%s: %v; it printed:\n%s", e.Program, e.Err, indent(e.Output))
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+func indent(s string) string { return "  " + strings.ReplaceAll(s, "\n", "\n  ") }
+
+// Prepare makes the process and the tail of its output. It ends, with its whole
+// process group, when ctx does.
+func (c *Command) Prepare(ctx context.Context) (*exec.Cmd, *Tail, error) {
+	if err := c.Account.Check(); err != nil {
+		return nil, nil, err
+	}
+	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
+	if cmd.Err != nil {
+		return nil, nil, &Error{Program: c.Args[0], Err: fmt.Errorf("%w; install it on this machine", cmd.Err)}
+	}
+	tail := &Tail{}
+	// The folder of whoever started us may be closed to the account.
+	cmd.Dir = "/"
+	cmd.Env = append(Environ(c.Account), c.Env...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, tail
+	if c.Stdout == nil {
+		cmd.Stdout = tail
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: c.Account.credential()}
+	cmd.Cancel = func() error {
+		err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		if errors.Is(err, syscall.ESRCH) {
+			return os.ErrProcessDone
+		}
+		return err
+	}
+	cmd.WaitDelay = afterDeath
+	return cmd, tail, nil
+}
+
+// Run runs the command to its end. An error is an *Error.
+func (c *Command) Run(ctx context.Context) error {
+	cmd, tail, err := c.Prepare(ctx)
+	if err != nil {
+		return err
+	}
+	return c.Failure(ctx, cmd.Run(), tail)
+}
+
+// Failure is the error of a command that was prepared: nil for nil.
+func (c *Command) Failure(ctx context.Context, err error, tail *Tail) error {
+	if err == nil {
+		return nil
+	}
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		err = fmt.Errorf("it took longer than it may and was ended: %w", context.DeadlineExceeded)
+	case ctx.Err() != nil:
+		err = fmt.Errorf("it was ended: %w", context.Cause(ctx))
+	}
+	return &Error{Program: c.Args[0], Err: err, Output: tail.String()}
+}
+
+// inherited are the names that a command gets from this process: where programs
+// are, and how the network is reached.
+var inherited = []string{"PATH", "TZ", "http_proxy", "https_proxy", "no_proxy",
+	"HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+
+// Environ is what every command of the account gets.
+func Environ(a *Account) []string {
+	env := []string{"LC_ALL=C.UTF-8"}
+	home := ""
+	if a != nil {
+		home = a.Home
+		if a.Name != "" {
+			env = append(env, "USER="+a.Name, "LOGNAME="+a.Name)
+		}
+	} else {
+		home, _ = os.UserHomeDir()
+	}
+	if home == "" {
+		home = "/nonexistent"
+	}
+	env = append(env, "HOME="+home)
+	for _, name := range inherited {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
+}

@@ -1,0 +1,93 @@
+package source
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
+)
+
+// explain puts in front of what git says what the operator can do about it.
+func (s *Store) explain(ctx context.Context, r Repository, err error) error {
+	how, u, _ := parse(r.URL)
+	hint := ""
+	switch {
+	case said(err, "IDENTIFICATION HAS CHANGED"):
+		hint = "the server shows another host key than the one in known_hosts; if its administrator confirms that it was changed, remove the old line, which is named below, and deploy again for the new one"
+	case said(err, "Host key verification failed", "host key is known for"):
+		hint = s.unknownHost(ctx, r, u)
+	case how == ssh && said(err, "Permission denied ("):
+		hint = "the server takes no key of ours: add the public half of ssh_key to it"
+		if r.SSHKey == "" {
+			hint = fmt.Sprintf("the server takes no key that %s has in ~/.ssh: name one in ssh_key", s.Account)
+		}
+	case how == https && said(err, "could not read Username", "could not read Password", "Authentication failed"):
+		hint = fmt.Sprintf("the server asks for a password (many do where a repository is not there): put it into ~/.netrc of %s, or use ssh with ssh_key", s.Account)
+	case said(err, "not allowed"):
+		hint = "the server leads to another transport"
+	case said(err, "Could not resolve host"):
+		hint = "there is no such host, or no network"
+	case said(err, "No space left on device", "Disk quota exceeded"):
+		hint = "the disk of " + s.Dir + " is full"
+	case said(err, "cannot mkdir", "could not create leading directories", "cannot copy"):
+		hint = fmt.Sprintf("%s cannot write to %s, where repositories are kept", s.Account, s.Dir)
+	case how == file && said(err, "does not appear to be a git repository", "Permission denied", "No such file"):
+		hint = fmt.Sprintf("there is no repository, or %s may not read it", s.Account)
+	}
+	if hint == "" {
+		return err
+	}
+	return fmt.Errorf("%s\n%w", hint, err)
+}
+
+// unknownHost asks the server for its key, and says what to add to known_hosts
+// once somebody has compared the fingerprint.
+func (s *Store) unknownHost(ctx context.Context, r Repository, u *url.URL) string {
+	where := r.KnownHosts
+	if where == "" {
+		where = "~/.ssh/known_hosts of " + s.Account.String()
+	}
+	unknown := "the host key of the server is not in " + where
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	args := []string{"ssh-keyscan", "-T", "10"}
+	if p := u.Port(); p != "" {
+		args = append(args, "-p", p)
+	}
+	var out answer
+	scan := &child.Command{Account: s.Account, Args: append(args, strings.Trim(u.Hostname(), "[]")), Stdout: &out}
+	err := scan.Run(ctx)
+	line, print := bestKey(out.String())
+	if line == "" {
+		if err == nil {
+			err = fmt.Errorf("ssh-keyscan found none")
+		}
+		return fmt.Sprintf("%s, and asking for it failed: %v", unknown, err)
+	}
+	return fmt.Sprintf("%s; its fingerprint is %s. Compare that with what the server's administrator says, then add this line:\n  %s", unknown, print, line)
+}
+
+// bestKey chooses among the lines of ssh-keyscan, and makes the fingerprint as
+// ssh-keygen shows it.
+func bestKey(scanned string) (line, print string) {
+	for _, kind := range []string{"ssh-ed25519", "ecdsa-", "ssh-rsa", ""} {
+		for l := range strings.Lines(scanned) {
+			f := strings.Fields(child.Printable(l))
+			if len(f) != 3 || strings.HasPrefix(f[0], "#") || !strings.HasPrefix(f[1], kind) {
+				continue
+			}
+			blob, err := base64.StdEncoding.DecodeString(f[2])
+			if err != nil {
+				continue
+			}
+			sum := sha256.Sum256(blob)
+			return strings.Join(f, " "), "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
+		}
+	}
+	return "", ""
+}

@@ -1,0 +1,100 @@
+package source
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxPointer is how long a Git LFS pointer may be (its specification says less
+// than 1024 bytes).
+const maxPointer = 1023
+
+// pointer stands in a repository for a file that Git LFS keeps elsewhere.
+type pointer struct {
+	entry entry
+	mode  fs.FileMode
+	oid   string // SHA-256 of the file
+	size  int64
+}
+
+var pointerLines = regexp.MustCompile(`^version https://(?:git-lfs\.github\.com|hawser\.github\.com)/spec/v1\n(?:ext-.*\n)*oid sha256:([0-9a-f]{64})\nsize ([0-9]{1,18})\r?\n?$`)
+
+func parsePointer(text string) (pointer, bool) {
+	m := pointerLines.FindStringSubmatch(strings.ReplaceAll(text, "\r\n", "\n"))
+	if m == nil {
+		return pointer{}, false
+	}
+	n, err := strconv.ParseInt(m[2], 10, 64)
+	return pointer{oid: m[1], size: n}, err == nil
+}
+
+// large writes what pointers stand for.
+func (u *unpacker) large(out *release, pointers []pointer) error {
+	first := pointers[0]
+	if !u.parts[first.entry.repo].repo.LFS {
+		return fmt.Errorf("%s is kept by Git LFS, as are %d more files: write lfs = true (git-lfs has to be installed)", quoted(first.entry.path), len(pointers)-1)
+	}
+	sum := u.tree.bytes
+	for _, p := range pointers {
+		if sum += p.size; sum > u.limits.Bytes {
+			return fmt.Errorf("with what Git LFS keeps, the tree has more than %s; %s has %s", size(u.limits.Bytes), quoted(p.entry.path), size(p.size))
+		}
+	}
+	fetched := map[int]bool{}
+	for _, p := range pointers {
+		from := u.parts[p.entry.repo]
+		if !fetched[p.entry.repo] {
+			c := u.store.git(from.repo, from.dir, "-c", "remote.origin.url="+from.repo.URL,
+				"-c", "lfs.fetchrecentrefsdays=0", "-c", "lfs.locksverify=false", "lfs", "fetch", "origin", from.id)
+			if err := c.Run(u.ctx); err != nil {
+				if said(err, "'lfs' is not a git command") {
+					return errors.New("git-lfs is not installed on this machine, and the spec says lfs = true; install the package git-lfs")
+				}
+				return fmt.Errorf("cannot fetch what Git LFS keeps: %w", err)
+			}
+			fetched[p.entry.repo] = true
+		}
+		if err := u.largeFile(out, from, p); err != nil {
+			return err
+		}
+	}
+	u.tree.bytes = sum
+	return nil
+}
+
+// largeFile copies one file out of LFS's own store. That belongs to the account,
+// which may have put anything there: what is copied is proved by its hash.
+func (u *unpacker) largeFile(out *release, from *part, p pointer) error {
+	root, err := os.OpenRoot(from.dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	f, err := root.OpenFile(path.Join("lfs/objects", p.oid[:2], p.oid[2:4], p.oid), os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return fmt.Errorf("git-lfs has not brought %s: %w", quoted(p.entry.path), err)
+	}
+	defer f.Close()
+	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() || fi.Size() != p.size {
+		return fmt.Errorf("git-lfs has not brought %s as the repository describes it", quoted(p.entry.path))
+	}
+	sum := sha256.New()
+	if err := u.create(out, p.entry.path, p.mode, p.size, io.TeeReader(io.LimitReader(f, p.size), sum)); err != nil {
+		return err
+	}
+	if hex.EncodeToString(sum.Sum(nil)) != p.oid {
+		return fmt.Errorf("what git-lfs has brought for %s is not what the repository describes", quoted(p.entry.path))
+	}
+	return nil
+}

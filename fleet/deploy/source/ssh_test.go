@@ -1,0 +1,170 @@
+package source
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// sshd is a real one on loopback that takes one key.
+type sshd struct {
+	t         *testing.T
+	dir, port string
+	user      string
+}
+
+func newSSHD(t *testing.T) *sshd {
+	t.Helper()
+	const program = "/usr/sbin/sshd"
+	if _, err := os.Stat(program); err != nil {
+		t.Fatalf("this test needs Debian's openssh-server: %v", err)
+	}
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &sshd{t: t, dir: openDir(t), user: me.Username}
+	s.keygen("host")
+	s.keygen("key")
+	if a := account(); a != nil {
+		if err := os.Chown(filepath.Join(s.dir, "key"), a.UID, a.GID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, s.port, _ = net.SplitHostPort(l.Addr().String())
+	_ = l.Close()
+	if os.Geteuid() == 0 {
+		_ = os.Mkdir("/run/sshd", 0o755) // where sshd is not a service that has run
+	}
+	s.start()
+	return s
+}
+
+func (s *sshd) keygen(name string) {
+	s.t.Helper()
+	file := filepath.Join(s.dir, name)
+	_ = os.Remove(file)
+	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file).CombinedOutput(); err != nil {
+		s.t.Fatalf("ssh-keygen: %v\n%s", err, out)
+	}
+}
+
+func (s *sshd) start() {
+	s.t.Helper()
+	config := filepath.Join(s.dir, "sshd_config")
+	text := fmt.Sprintf("ListenAddress 127.0.0.1:%s\nHostKey %s/host\nAuthorizedKeysFile %s/key.pub\nPidFile none\nUsePAM no\nStrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n", s.port, s.dir, s.dir)
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+		s.t.Fatal(err)
+	}
+	log, err := os.Create(filepath.Join(s.dir, "log"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	cmd := exec.Command("/usr/sbin/sshd", "-D", "-e", "-f", config)
+	cmd.Stderr = log
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		_ = log.Close()
+	})
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		c, err := net.Dial("tcp", "127.0.0.1:"+s.port)
+		if err == nil {
+			_ = c.Close()
+			return
+		}
+		if time.Now().After(end) {
+			b, _ := os.ReadFile(log.Name())
+			s.t.Fatalf("sshd: %v\n%s", err, b)
+		}
+	}
+}
+
+func (s *sshd) url(path string) string {
+	return fmt.Sprintf("ssh://%s@127.0.0.1:%s%s", s.user, s.port, path)
+}
+
+func TestFetchOverSSH(t *testing.T) {
+	u := newUpstream(t)
+	d, s := newSSHD(t), newSite(t)
+	one := u.commit("main", u.files(map[string]string{"v": "1"}), "first", false)
+	two := u.commit("main", u.files(map[string]string{"v": "2"}), "second", false)
+	known := filepath.Join(d.dir, "known hosts")
+	r := Repository{URL: d.url(u.dir), SSHKey: filepath.Join(d.dir, "key"), KnownHosts: known}
+
+	// Nobody knows the host: the error has the line, and the fingerprint as
+	// ssh-keygen shows it.
+	_, err := s.store.Fetch(s.ctx(), r)
+	out, fail := exec.Command("ssh-keygen", "-l", "-f", filepath.Join(d.dir, "host.pub")).Output()
+	if fail != nil {
+		t.Fatal(fail)
+	}
+	public, fail := os.ReadFile(filepath.Join(d.dir, "host.pub"))
+	if fail != nil {
+		t.Fatal(fail)
+	}
+	line := fmt.Sprintf("[127.0.0.1]:%s %s", d.port, strings.Join(strings.Fields(string(public))[:2], " "))
+	wants(t, err, "is not in "+known, "its fingerprint is "+strings.Fields(string(out))[1], "\n  "+line+"\n")
+	if err := os.WriteFile(known, []byte(line+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+
+	// This sshd takes no GIT_PROTOCOL, as most: ids are not given out.
+	for _, c := range []struct{ branch, commit, id string }{{"", "", two}, {"main", one, one}, {"", one, one}, {"main", one[:7], one}, {"main", two, two}} {
+		r.Branch, r.Commit = c.branch, c.commit
+		if got := s.fetch(r); got.ID != c.id {
+			t.Errorf("%+v: %s", c, got.ID)
+		}
+	}
+	r.Branch, r.Commit = "main", strings.Repeat("12", 20)
+	_, err = s.store.Fetch(s.ctx(), r)
+	wants(t, err, "branch main has no commit 1212", "was it pushed")
+	r.Branch, r.Commit = "", ""
+	_, err = s.store.Fetch(s.ctx(), Repository{URL: d.url("/nonexistent.git"), SSHKey: r.SSHKey, KnownHosts: known})
+	wants(t, err, "does not appear to be a git repository")
+
+	other := r
+	d.keygen("other")
+	other.SSHKey = filepath.Join(d.dir, "other")
+	if a := account(); a != nil {
+		_, err = s.store.Fetch(s.ctx(), other)
+		wants(t, err, "cannot be read by nobody")
+		if err := os.Chown(other.SSHKey, a.UID, a.GID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = s.store.Fetch(s.ctx(), other)
+	wants(t, err, "the server takes no key of ours")
+	other.SSHKey += "-not"
+	_, err = s.store.Fetch(s.ctx(), other)
+	wants(t, err, "is not there")
+
+	// Another host in its place.
+	if err := os.WriteFile(known, []byte(strings.Replace(line, strings.Fields(line)[2], strings.Fields(string(mustRead(t, filepath.Join(d.dir, "other.pub"))))[1], 1)+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.store.Fetch(s.ctx(), r)
+	wants(t, err, "another host key than the one in known_hosts", known+":1")
+}
+
+func mustRead(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

@@ -1,0 +1,322 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Unpacked is what a release was made of.
+type Unpacked struct {
+	Files int
+	Bytes int64
+	// Skipped are the submodules that the spec does not ask for; their folders
+	// are empty.
+	Skipped []string
+}
+
+// Unpack writes what a commit has in a folder (empty: all of it) to a new folder
+// of releases. What is there after an error, Remove removes.
+func (s *Store) Unpack(ctx context.Context, r Repository, c Commit, directory string, releases *os.Root, id string) (Unpacked, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.Limits.withDefaults().Time)
+	defer cancel()
+	u := &unpacker{store: s, limits: s.Limits.withDefaults(), ctx: ctx}
+	defer u.close()
+	done, err := u.unpack(r, c, directory, releases, id)
+	if err != nil {
+		return Unpacked{}, fmt.Errorf("cannot unpack %s of %s: %w", c.Ref, shown(r.URL), err)
+	}
+	return done, nil
+}
+
+type unpacker struct {
+	store  *Store
+	limits Limits
+	ctx    context.Context //nolint:containedctx // lives as long as one Unpack
+	parts  []*part
+	tree   tree
+	skip   []string
+}
+
+// part is one of the repositories that make up a release.
+type part struct {
+	repo  Repository
+	dir   string
+	id    string
+	below string // the folder of the release
+	blobs *blobs
+}
+
+func (u *unpacker) close() {
+	for _, p := range u.parts {
+		if p.blobs != nil {
+			p.blobs.close()
+		}
+	}
+}
+
+func (u *unpacker) unpack(r Repository, c Commit, directory string, releases *os.Root, id string) (Unpacked, error) {
+	if strings.Contains(id, "/") || !filepath.IsLocal(id) || id == "." {
+		return Unpacked{}, fmt.Errorf("%q is no name for a release", id)
+	}
+	if err := errors.Join(u.store.Account.Check(), r.Check()); err != nil {
+		return Unpacked{}, err
+	}
+	if err := u.list(r, c, directory); err != nil {
+		return Unpacked{}, err
+	}
+	if err := u.tree.check(); err != nil {
+		return Unpacked{}, err
+	}
+	if err := u.room(releases); err != nil {
+		return Unpacked{}, err
+	}
+	for _, p := range u.parts {
+		p.blobs = &blobs{command: u.store.git(p.repo, p.dir, "cat-file", "--batch", "--buffer")}
+	}
+	var folders []string
+	var files, symlinks []entry
+	for _, e := range u.tree.entries {
+		switch e.kind {
+		case link:
+			symlinks = append(symlinks, e)
+		case folder:
+			folders = append(folders, e.path)
+		case plain, executable:
+			files = append(files, e)
+		case gitlink: // submodules has made folders of them
+		}
+	}
+	targets, err := u.readLinks(symlinks)
+	if err != nil {
+		return Unpacked{}, err
+	}
+	if err := targets.check(); err != nil {
+		return Unpacked{}, err
+	}
+	out, err := makeRelease(releases, id, u.store.Account)
+	if err != nil {
+		return Unpacked{}, err
+	}
+	defer out.close()
+	for _, name := range folders {
+		if err := out.mkdir(name); err != nil {
+			return Unpacked{}, err
+		}
+	}
+	if err := u.write(out, files); err != nil {
+		return Unpacked{}, err
+	}
+	// Last, so that nothing can be written through them.
+	for _, e := range symlinks {
+		if err := out.symlink(e.path, targets[e.path]); err != nil {
+			return Unpacked{}, err
+		}
+	}
+	if err := out.done(folders); err != nil {
+		return Unpacked{}, err
+	}
+	return Unpacked{Files: len(files), Bytes: u.tree.bytes, Skipped: u.skip}, nil
+}
+
+// list reads the tree, and those of submodules.
+func (u *unpacker) list(r Repository, c Commit, directory string) error {
+	spec := c.ID
+	if directory = strings.Trim(directory, "/"); directory != "" && directory != "." {
+		directory = path.Clean(directory)
+		if err := checkPath(directory); err != nil {
+			return fmt.Errorf("directory: %w", err)
+		}
+		spec += ":" + directory
+	} else {
+		directory = ""
+	}
+	p := &part{repo: r, dir: c.dir, id: c.ID}
+	if p.dir == "" {
+		p.dir = u.store.dir(r.URL)
+	}
+	if err := u.add(p, spec, 0); err != nil {
+		if directory != "" && said(err, "Not a valid object name", "not a tree object", "does not exist in") {
+			var all tree
+			_ = u.read(&all, p, c.ID, false)
+			return fmt.Errorf("directory %q is no folder of the repository; at its top it has: %s", directory, all.top())
+		}
+		return err
+	}
+	return nil
+}
+
+// add reads one repository's tree. What of submodules is asked for comes with it.
+func (u *unpacker) add(p *part, spec string, depth int) error {
+	u.parts = append(u.parts, p)
+	from := len(u.tree.entries)
+	if err := u.read(&u.tree, p, spec, true); err != nil {
+		return err
+	}
+	var modules []entry
+	for i := from; i < len(u.tree.entries); i++ {
+		if e := &u.tree.entries[i]; e.kind == gitlink {
+			e.kind = folder // as a checkout has it
+			modules = append(modules, *e)
+		}
+	}
+	if len(modules) == 0 {
+		return nil
+	}
+	if !p.repo.Submodules {
+		for _, e := range modules {
+			u.skip = append(u.skip, e.path)
+		}
+		return nil
+	}
+	if depth >= 8 {
+		return errors.New("submodules lie in each other more than 8 deep")
+	}
+	_, inside, _ := strings.Cut(spec, ":")
+	return u.submodules(p, inside, modules, depth)
+}
+
+// read runs git ls-tree.
+func (u *unpacker) read(t *tree, p *part, spec string, recurse bool) error {
+	args := []string{"ls-tree", "-z", "-l", "--full-tree"}
+	if recurse {
+		args = append(args, "-r", "-t")
+	}
+	c := u.store.git(p.repo, p.dir, append(args, spec)...)
+	ctx, cancel := context.WithCancel(u.ctx)
+	defer cancel()
+	cmd, tail, err := c.Prepare(ctx)
+	if err != nil {
+		return err
+	}
+	cmd.Stdout = nil
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return c.Failure(ctx, err, tail)
+	}
+	refused := t.read(out, p.below, len(u.parts)-1, u.limits)
+	if refused != nil {
+		cancel()
+		_ = cmd.Wait()
+		if u.ctx.Err() != nil {
+			return c.Failure(u.ctx, u.ctx.Err(), tail)
+		}
+		return refused
+	}
+	return c.Failure(u.ctx, cmd.Wait(), tail)
+}
+
+// room refuses what the disk cannot hold, before any of it is written.
+func (u *unpacker) room(releases *os.Root) error {
+	f, err := releases.Open(".")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
+		return fmt.Errorf("cannot look at the disk of %s: %w", releases.Name(), err)
+	}
+	if free := int64(st.Bavail) * st.Bsize; u.tree.bytes > free {
+		return fmt.Errorf("the disk of %s is too full: the release has %s, and %s are free", releases.Name(), size(u.tree.bytes), size(free))
+	}
+	if st.Files > 0 && uint64(len(u.tree.entries)) > st.Ffree {
+		return fmt.Errorf("the disk of %s is too full: the release has %d files and folders, and there is room for %d", releases.Name(), len(u.tree.entries), st.Ffree)
+	}
+	return nil
+}
+
+// each reads files, repository by repository and folder by folder.
+func (u *unpacker) each(files []entry, take func(entry, io.Reader) error) error {
+	slices.SortStableFunc(files, func(a, b entry) int {
+		if n := a.repo - b.repo; n != 0 {
+			return n
+		}
+		return strings.Compare(path.Dir(a.path), path.Dir(b.path))
+	})
+	for len(files) > 0 {
+		n := slices.IndexFunc(files, func(e entry) bool { return e.repo != files[0].repo })
+		if n < 0 {
+			n = len(files)
+		}
+		b := u.parts[files[0].repo].blobs
+		if err := b.ask(u.ctx, files[:n]); err != nil {
+			return err
+		}
+		for _, e := range files[:n] {
+			if err := b.next(e, func(r io.Reader) error { return take(e, r) }); err != nil {
+				return err
+			}
+		}
+		files = files[n:]
+	}
+	return nil
+}
+
+func (u *unpacker) readLinks(symlinks []entry) (links, error) {
+	for _, e := range symlinks {
+		if e.size > 4095 {
+			return nil, fmt.Errorf("the symbolic link %s is longer than a path may be", quoted(e.path))
+		}
+	}
+	targets := links{}
+	return targets, u.each(symlinks, func(e entry, r io.Reader) error {
+		target, err := io.ReadAll(r)
+		targets[e.path] = string(target)
+		return err
+	})
+}
+
+func (u *unpacker) write(out *release, files []entry) error {
+	var large []pointer
+	err := u.each(files, func(e entry, r io.Reader) error {
+		mode := fs.FileMode(0o644)
+		if e.kind == executable {
+			mode = 0o755
+		}
+		if e.size <= maxPointer {
+			text, err := io.ReadAll(r)
+			if err != nil {
+				return err
+			}
+			if p, ok := parsePointer(string(text)); ok {
+				p.entry, p.mode = e, mode
+				large = append(large, p)
+				return nil
+			}
+			r = bytes.NewReader(text)
+		}
+		return u.create(out, e.path, mode, e.size, r)
+	})
+	if err != nil || len(large) == 0 {
+		return err
+	}
+	return u.large(out, large)
+}
+
+func (u *unpacker) create(out *release, name string, mode fs.FileMode, size int64, from io.Reader) error {
+	err := out.create(name, mode, func(f *os.File) error {
+		_, err := io.Copy(f, from)
+		return err
+	})
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		err = fmt.Errorf("the disk is full: %w", err)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write %s (%d bytes): %w", quoted(name), size, err)
+	}
+	return nil
+}
