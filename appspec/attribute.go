@@ -89,11 +89,14 @@ func (a *Attribute) Block() string { return ParentPath(a.Path) }
 type Block struct {
 	Path       string
 	Many       bool // may stand any number of times
+	Named      bool // a name stands behind its word
 	NoDefaults bool
 	Built      bool
 	Doc        string
 	// open makes the block in the spec, where its being there says something.
 	open func(s *Spec, i int)
+	// clear takes away the blocks of a kind of which there may be many.
+	clear func(s *Spec)
 }
 
 // Name is the last part of the path.
@@ -207,4 +210,12 @@ func (b *Block) Open(s *Spec, i int) {
 	}
 	b.open(s, i)
 	fill(s, b.Path, i)
+}
+
+// Clear takes away what a spec has of a block that may stand any number of times:
+// such blocks are a list, and a list of the app wins over that below it.
+func (b *Block) Clear(s *Spec) {
+	if b.clear != nil {
+		b.clear(s)
+	}
 }

@@ -11,8 +11,9 @@ const MaxWorkers = 4096
 // keeps as the last good spec.
 type Spec struct {
 	Name         string            `json:"name"`
-	File         string            `json:"file"` // the spec file; empty for an app that wsgid started by hand
-	Path         string            `json:"path"` // absolute
+	Environment  string            `json:"environment,omitempty"` // the environment block of the app block App that it comes from; empty: none
+	File         string            `json:"file"`                  // the spec file; empty for an app that wsgid started by hand
+	Path         string            `json:"path"`                  // absolute
 	Enabled      bool              `json:"enabled"`
 	Loader       string            `json:"loader"`   // auto, wsgi, django, pyroutes or the class name of a plugin loader
 	WSGIApp      string            `json:"wsgi_app"` // empty: a loader finds it

@@ -282,7 +282,7 @@ func (e *engine) remember(name string, w want, rem *Remembered, ord order) error
 	if w.Spec != nil {
 		digest = runner.Digest(w.Spec)
 	}
-	if w.Spec != nil && w.Held == "" && (rem.LastGood == nil || rem.guessed || rem.LastGood.File != w.Spec.File || runner.Digest(rem.LastGood) != digest) {
+	if w.Spec != nil && w.Held == "" && (rem.LastGood == nil || rem.guessed || rem.LastGood.File != w.Spec.File || rem.LastGood.Environment != w.Spec.Environment || runner.Digest(rem.LastGood) != digest) {
 		if err := e.store.SaveSpec(w.Spec); err != nil {
 			return err
 		}

@@ -128,7 +128,10 @@ const (
 
 // AppStatus is one app: what runs against what should.
 type AppStatus struct {
-	Name       string               `json:"name"`
+	Name string `json:"name"`
+	// Environment is the name of the environment block that it comes from.
+	Environment string `json:"environment,omitempty"`
+
 	Path       string               `json:"path"`
 	File       string               `json:"file"`
 	State      string               `json:"state"`

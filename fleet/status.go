@@ -83,7 +83,7 @@ func appStatus(w want, o Observed, daemon bool, now time.Time) AppStatus {
 		spec = o.LastGood
 	}
 	if spec != nil {
-		a.Path, a.File = spec.Path, spec.File
+		a.Path, a.File, a.Environment = spec.Path, spec.File, spec.Environment
 		a.Desired = Desired{Min: spec.Workers.Min, Max: spec.Workers.Max}
 		a.Sockets = sockets(spec)
 	} else if w.Fault != nil {

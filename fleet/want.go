@@ -58,6 +58,10 @@ func wanted(set *hclspec.Set, setErr error, name string, last *appspec.Spec) wan
 			if f.App == "" && (f.File == last.File || f.File == set.Dir) {
 				return hold(f.Summary, f)
 			}
+			// The app whose environment it was, with none now and not good by itself.
+			if last.Environment != "" && f.App == last.App() {
+				return hold(f.Summary, f)
+			}
 		}
 	}
 	return want{}

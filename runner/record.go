@@ -126,7 +126,7 @@ var readBootID atomic.Pointer[string]
 // Where the spec was written does not count.
 func Digest(spec *appspec.Spec) string {
 	s := *spec
-	s.File = ""
+	s.File, s.Environment = "", ""
 	b, err := json.Marshal(&s)
 	if err != nil {
 		return "unknown"

@@ -3,6 +3,7 @@ package hclspec
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -11,9 +12,15 @@ import (
 
 // apply writes a layer into a spec, over what is there.
 func (l *layer) apply(s *appspec.Spec) {
+	replaced := map[*appspec.Block]bool{}
 	for i := range l.steps {
 		st := &l.steps[i]
 		if st.setting == nil {
+			if st.block.Many && !replaced[st.block] {
+				replaced[st.block] = true
+				st.block.Clear(s)
+				forget(s, st.block.Path+"[")
+			}
 			st.open(s)
 		} else {
 			st.set(s)
@@ -115,6 +122,20 @@ func mergeObject(s *appspec.Spec, path string, under, over map[string]any) map[s
 		merged[k] = v
 	}
 	return merged
+}
+
+// forget takes away what is noted of the attributes whose path begins so.
+func forget(s *appspec.Spec, prefix string) {
+	for path := range s.Ranges {
+		if strings.HasPrefix(path, prefix) {
+			delete(s.Ranges, path)
+		}
+	}
+	for path := range s.Sensitive {
+		if strings.HasPrefix(path, prefix) {
+			delete(s.Sensitive, path)
+		}
+	}
 }
 
 // wrote notes where an attribute or a block was written.

@@ -19,7 +19,17 @@ func appNames(f *file) []string {
 		}
 	}
 	for _, b := range f.apps {
-		if len(b.Labels) > 0 {
+		if len(b.Labels) == 0 {
+			continue
+		}
+		_, inner, _ := f.section(b.Body, []string{environmentBlock})
+		n := len(names)
+		for _, in := range inner {
+			if in.Type == environmentBlock && len(in.Labels) > 0 {
+				add(appspec.EnvironmentName(b.Labels[0], in.Labels[0]))
+			}
+		}
+		if len(names) == n {
 			add(b.Labels[0])
 		}
 	}
@@ -33,26 +43,53 @@ func appNames(f *file) []string {
 	return names
 }
 
-// nativeApps looks for app "NAME" or app NAME.
+// nativeApps looks for app "NAME" or app NAME, and for environment "NAME" behind
+// it.
 func nativeApps(src []byte, add func(string)) {
 	tokens, _ := hclsyntax.LexConfig(src, "", hcl.InitialPos)
+	app, alone := "", false
 	for i := 0; i+2 < len(tokens); i++ {
 		t := tokens[i:]
-		if t[0].Type != hclsyntax.TokenIdent || string(t[0].Bytes) != "app" {
+		word := string(t[0].Bytes)
+		if t[0].Type != hclsyntax.TokenIdent || word != "app" && word != environmentBlock {
 			continue
 		}
+		label := ""
 		switch {
 		case t[1].Type == hclsyntax.TokenIdent:
-			add(string(t[1].Bytes))
+			label = string(t[1].Bytes)
 		case t[1].Type == hclsyntax.TokenOQuote && t[2].Type == hclsyntax.TokenQuotedLit:
-			add(string(t[2].Bytes))
+			label = string(t[2].Bytes)
 		}
+		switch {
+		case label == "":
+		case word == "app":
+			if alone {
+				add(app)
+			}
+			app, alone = label, true
+		case app != "":
+			add(appspec.EnvironmentName(app, label))
+			alone = false
+		}
+	}
+	if alone {
+		add(app)
 	}
 }
 
-// jsonApps looks for the names inside of "app": { … }.
+// jsonApps looks for the names inside of "app": { … }, and of "environment": { … }
+// inside of one of those.
 func jsonApps(src []byte, add func(string)) {
 	depth, inside := 0, -1
+	app, alone := "", false // the app that is being read
+	environments := -1      // the depth of their names
+	last := func() {
+		if alone {
+			add(app)
+		}
+		app, alone = "", false
+	}
 	for i := 0; i < len(src); i++ {
 		switch src[i] {
 		case '{', '[':
@@ -60,6 +97,9 @@ func jsonApps(src []byte, add func(string)) {
 		case '}', ']':
 			if depth--; depth < inside {
 				inside = -1
+			}
+			if depth < environments {
+				environments = -1
 			}
 		case '"':
 			end := stringEnd(src, i+1, []byte{'"'})
@@ -76,8 +116,15 @@ func jsonApps(src []byte, add func(string)) {
 			case inside < 0 && key == "app":
 				inside = depth + 1
 			case depth == inside:
-				add(key)
+				last()
+				app, alone = key, true
+			case depth == inside+1 && key == environmentBlock:
+				environments = depth + 1
+			case environments >= 0 && depth == environments:
+				add(appspec.EnvironmentName(app, key))
+				alone = false
 			}
 		}
 	}
+	last()
 }

@@ -27,6 +27,16 @@ func (c *checker) at(path string) hcl.Range {
 	return c.whole
 }
 
+// written says where an attribute stands, of an environment: often in another block
+// than the one that it does not fit to.
+func (c *checker) written(name, path string) string {
+	rng, ok := c.spec.Ranges[path]
+	if !ok || c.spec.Environment == "" {
+		return ""
+	}
+	return "; " + name + " is of " + rng.Filename + ":" + itoa(rng.Start.Line)
+}
+
 func (c *checker) fault(path, what, instead string) {
 	c.diags = append(c.diags, problem(c.at(path), what, instead))
 }
@@ -79,7 +89,7 @@ func (c *checker) workers() {
 	if w.Min > w.Max {
 		switch _, ok := c.spec.Ranges["workers.max"]; {
 		case ok:
-			c.fault("workers.min", "min is "+itoa(w.Min)+" and max is "+itoa(w.Max), "min is at most max")
+			c.fault("workers.min", "min is "+itoa(w.Min)+" and max is "+itoa(w.Max), "min is at most max"+c.written("max", "workers.max"))
 		default:
 			c.fault("workers.min", "min without max", "write: max = "+itoa(max(2*w.Min, 2))+" as well, or count = "+itoa(w.Min)+" for a fixed number")
 		}
@@ -127,21 +137,21 @@ func (c *checker) order() {
 		if _, ok := c.spec.Ranges[path]; !ok {
 			path = "restart.max_delay"
 		}
-		c.fault(path, "min_delay is "+appspec.DurationText(r.MinDelay.D())+" and max_delay is "+appspec.DurationText(r.MaxDelay.D()), "min_delay is at most max_delay")
+		c.fault(path, "min_delay is "+appspec.DurationText(r.MinDelay.D())+" and max_delay is "+appspec.DurationText(r.MaxDelay.D()), "min_delay is at most max_delay"+c.written("max_delay", "restart.max_delay"))
 	}
 	if h := c.spec.Health; h != nil && h.Timeout > h.Interval {
 		path := "health.timeout"
 		if _, ok := c.spec.Ranges[path]; !ok {
 			path = "health.interval"
 		}
-		c.fault(path, "timeout is "+appspec.DurationText(h.Timeout.D())+" and interval is "+appspec.DurationText(h.Interval.D()), "timeout is at most interval: a question ends before the next is asked")
+		c.fault(path, "timeout is "+appspec.DurationText(h.Timeout.D())+" and interval is "+appspec.DurationText(h.Interval.D()), "timeout is at most interval: a question ends before the next is asked"+c.written("interval", "health.interval"))
 	}
 }
 
 func (c *checker) loader() {
 	s := c.spec
 	if s.Loader == "wsgi" && s.WSGIApp == "" {
-		c.fault("loader", `loader "wsgi" needs wsgi_app`, `write: wsgi_app = "`+pythonName(s.Name)+`.wsgi:application", or loader = "auto"`)
+		c.fault("loader", `loader "wsgi" needs wsgi_app`, `write: wsgi_app = "`+pythonName(s.App())+`.wsgi:application", or loader = "auto"`)
 	}
 	if s.Django != nil && s.Loader == "pyroutes" {
 		c.fault("django", "a django block with loader "+appspec.Quote(s.Loader), `leave the block out, or write loader = "django"`)

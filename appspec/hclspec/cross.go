@@ -36,6 +36,12 @@ func (c clash) diagnostic(whole func(*appspec.Spec) hcl.Range) *hcl.Diagnostic {
 	if c.spec.IsSensitive(c.path) || c.other.IsSensitive(c.otherPath) {
 		value = appspec.SensitiveText
 	}
+	if here, ok := c.spec.Ranges[c.path]; ok && here == c.other.Ranges[c.otherPath] {
+		// Both are environments of one app, whose block says it for all of them. The
+		// words are the same for each, so that they are told once.
+		return problem(hclRange(here), "the socket "+value+" of the app block would be opened by each of its environments",
+			"move the block sockets into the environments, each with its own")
+	}
 	return problem(at(c.spec, c.path), strings.Replace(c.what, "%", value, 1)+", as in app "+appspec.Quote(c.other.Name)+" ("+other.Filename+":"+itoa(other.Start.Line)+")", c.instead)
 }
 

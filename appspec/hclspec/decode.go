@@ -37,12 +37,15 @@ type setting struct {
 type decoder struct {
 	o        Options
 	f        *file
-	owner    string // app "blog", or defaults
+	owner    string // app "blog", environment "dev" of app "blog", or defaults
 	defaults bool
+	inner    bool // it is an environment
 	layer    layer
 	diags    hcl.Diagnostics
 	http     int // http blocks so far
 	mongrel2 int
+
+	environments []*hcl.Block // of the app, see family
 }
 
 func (d *decoder) fault(rng hcl.Range, what, instead string) {
@@ -87,6 +90,8 @@ func (d *decoder) body(body hcl.Body, block string, index int) {
 		if known == nil {
 			if attr := t.Attribute[path]; attr != nil {
 				d.attributeAsBlock(attr, b)
+			} else if b.Type == environmentBlock && len(b.Labels) > 0 {
+				d.fault(b.TypeRange, "environment may not stand in "+d.place(block), elsewhere(b.Type, "", block))
 			} else {
 				d.unknown("block", b.Type, block, "", b.TypeRange)
 			}
@@ -103,6 +108,9 @@ func (d *decoder) body(body hcl.Body, block string, index int) {
 
 func (d *decoder) block(known *appspec.Block, b *hcl.Block, index int) {
 	switch {
+	case known.Path == environmentBlock:
+		d.environment(b)
+		return
 	case len(b.Labels) > 0:
 		d.fault(b.LabelRanges[0], "block "+b.Type+" has no name", "write: "+b.Type+" { … }")
 		return

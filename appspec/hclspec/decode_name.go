@@ -44,7 +44,7 @@ func (d *decoder) names(block string) []string {
 		if a := t.Attribute[appspec.JoinPath(block, name)]; a != nil && (a.RootOnly && !d.defaults || a.NoDefaults && d.defaults) {
 			continue
 		}
-		if b := t.Block[appspec.JoinPath(block, name)]; b != nil && b.NoDefaults && d.defaults {
+		if b := t.Block[appspec.JoinPath(block, name)]; b != nil && (b.NoDefaults && d.defaults || b.Path == environmentBlock && d.inner) {
 			continue
 		}
 		names = append(names, name)
@@ -111,6 +111,9 @@ func example(path string) string {
 		return a.Written()
 	}
 	b := t.Block[path]
+	if b.Named {
+		return b.Name() + " \"NAME\" { … }"
+	}
 	for i := range appspec.Attributes() {
 		if a := &appspec.Attributes()[i]; a.Block() == path {
 			return b.Name() + " { " + a.Written() + " }"
@@ -126,6 +129,10 @@ func example(path string) string {
 func (d *decoder) blockAsAttribute(b *appspec.Block, a *hcl.Attribute) {
 	v, _ := a.Expr.Value(d.f.ctx)
 	v, _ = v.Unmark()
+	if b.Path == environmentBlock {
+		d.environmentAsAttribute(a, v)
+		return
+	}
 	instead := "write: " + example(b.Path)
 	switch {
 	case d.f.isJSON():

@@ -105,6 +105,10 @@ func (f *file) top(body hcl.Body) {
 	}
 	var locals []*hcl.Block
 	for _, b := range found {
+		if b.Type == environmentBlock && len(b.Labels) > 0 {
+			f.fault(b.TypeRange, "environment may not stand at the top of the file", elsewhere(b.Type, "", topOfFile))
+			continue
+		}
 		switch b.Type {
 		case "app":
 			f.apps = append(f.apps, b)

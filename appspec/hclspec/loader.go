@@ -47,6 +47,7 @@ func (d *defaultsOf) layer() *layer {
 // candidate is an app block on its way.
 type candidate struct {
 	name  string
+	env   string // of an environment: its name
 	spec  *appspec.Spec
 	path  string    // of the file
 	label hcl.Range // where the name stands
@@ -54,6 +55,10 @@ type candidate struct {
 	index int       // of the file
 	diags hcl.Diagnostics
 	warn  hcl.Diagnostics
+
+	family  hcl.Range // where the name of the app block stands, of an app with environments and of each of those
+	above   []*layer  // of an environment: what it lies on
+	members []string  // of the app with environments itself: the apps that they become
 }
 
 // located is a fault with the index of its file.
@@ -144,7 +149,7 @@ func (l *loader) entry(path string, defaults *defaultsOf) *entry {
 	e.under = under
 	if !e.diags.HasErrors() {
 		for _, b := range e.file.apps {
-			e.candidates = append(e.candidates, o.app(e.file, b, under))
+			e.candidates = append(e.candidates, o.app(e.file, b, under)...)
 		}
 	}
 	e.file = nil
@@ -224,12 +229,13 @@ func (l *loader) read(path string, named bool) {
 	}
 }
 
-// app decodes one app block and lays it over the defaults.
-func (o Options) app(f *file, b *hcl.Block, under *layer) *candidate {
+// app decodes one app block and lays it over the defaults. An app with
+// environments comes first, without a spec, then they.
+func (o Options) app(f *file, b *hcl.Block, under *layer) []*candidate {
 	c := &candidate{path: f.path, whole: b.DefRange}
-	fault := func(rng hcl.Range, what, instead string) *candidate {
+	fault := func(rng hcl.Range, what, instead string) []*candidate {
 		c.diags = append(c.diags, problem(rng, what, instead))
-		return c
+		return []*candidate{c}
 	}
 	switch {
 	case len(b.Labels) == 0:
@@ -246,78 +252,32 @@ func (o Options) app(f *file, b *hcl.Block, under *layer) *candidate {
 	dec.body(b.Body, "", 0)
 	dec.numbers()
 	c.diags = append(c.diags, dec.diags...)
-	if c.diags.HasErrors() {
-		return c
+	if len(dec.environments) > 0 {
+		return o.family(c, dec, under)
 	}
+	if !c.diags.HasErrors() {
+		o.resolve(c, "", under, &dec.layer)
+	}
+	return []*candidate{c}
+}
+
+// resolve makes the spec of an app from its layers, the lowest first, and checks
+// it.
+func (o Options) resolve(c *candidate, environment string, layers ...*layer) {
 	root := defaultRoot
-	if under != nil && under.root != "" {
+	if under := layers[0]; under != nil && under.root != "" {
 		root = under.root
 	}
-	s := appspec.Default(name, filepath.Join(root, name))
-	s.File = f.path
-	if under != nil {
-		under.apply(s)
+	s := appspec.Default(c.name, filepath.Join(root, c.name))
+	s.File, s.Environment = c.path, environment
+	for _, l := range layers {
+		if l != nil {
+			l.apply(s)
+		}
 	}
-	dec.layer.apply(s)
 	s.Path = filepath.Clean(s.Path)
-	check := &checker{o: o, spec: s, whole: b.DefRange}
+	check := &checker{o: o, spec: s, whole: c.whole}
 	check.check()
 	c.spec, c.warn = s, check.warned
 	c.diags = append(c.diags, check.diags...)
-	return c
-}
-
-// finish checks the apps against each other and sorts the faults.
-func (l *loader) finish() *Set {
-	for name, all := range l.found {
-		for i, c := range all {
-			if len(all) < 2 {
-				break
-			}
-			other := all[0].label
-			if i == 0 {
-				other = all[1].label
-			}
-			c.diags = append(c.diags, problem(c.label, "app "+appspec.Quote(name)+" stands twice", "the other is "+other.Filename+":"+itoa(other.Start.Line)+": rename or remove one; until then the app keeps running as it is"))
-		}
-	}
-	var good []*appspec.Spec
-	bySpec := make(map[*appspec.Spec]*candidate)
-	for _, c := range l.order {
-		if c.spec != nil && !c.diags.HasErrors() {
-			good = append(good, c.spec)
-			bySpec[c.spec] = c
-		}
-	}
-	whole := func(s *appspec.Spec) hcl.Range { return bySpec[s].whole }
-	for _, found := range clashes(l.fsys, good) {
-		c := bySpec[found.spec]
-		c.diags = append(c.diags, found.diagnostic(whole))
-	}
-	for dir, d := range l.defaults {
-		// Files of this directory were read, its broken defaults were not among them.
-		if path := filepath.Join(dir, defaultsFile); d.broken && !l.done[path] {
-			l.set.Sources[path] = d.entry.src
-			l.faults = append(l.faults, located{l.text.fault(path, "", slices.Clone(d.entry.diags), nil), -1})
-		}
-	}
-	for _, c := range l.order {
-		switch {
-		case c.diags.HasErrors():
-			l.faults = append(l.faults, located{l.text.fault(c.path, c.name, c.diags, nil), c.index})
-		case l.set.DefaultsBroken && l.defaultsFor(filepath.Dir(c.path)).broken:
-			// Without its defaults the app is not what it should be.
-		default:
-			l.set.Specs[c.name] = c.spec
-			l.set.Warnings = append(l.set.Warnings, c.warn...)
-		}
-	}
-	slices.SortStableFunc(l.faults, func(a, b located) int { return a.index - b.index })
-	for _, f := range l.faults {
-		l.set.Faults = append(l.set.Faults, f.Fault)
-	}
-	slices.Sort(l.set.Reads)
-	l.set.Reads = slices.Compact(l.set.Reads)
-	l.o.Cache.keep(l.done)
-	return l.set
 }

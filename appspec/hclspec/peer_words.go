@@ -42,9 +42,10 @@ var peerWords = []peerWord{
 	{"wsgi_file wsgi_script file mount", "wsgi_app", ""},
 	{"command cmd execstart entrypoint args exec program", "wsgi_app", "no command is run, workers load the application themselves"},
 	{"chdir chdir2 cwd workdir working_dir workingdir working_directory workingdirectory directory app_dir project_dir", "path", "the code belongs into app/ of that folder"},
+	{"app_path", "path", ""},
 	{"uid username run_as runas", "user", ""},
 	{"gid groupname", "group", ""},
-	{"environment environ envs env_vars environment_variables", "env", "write: env = { NAME = \"value\" }"},
+	{"environ envs env_vars environment_variables", "env", "write: env = { NAME = \"value\" }"},
 	{"environmentfile env_file envdir", "env", "write: env = { NAME = trimspace(file(\"/etc/…\")) }"},
 	{"autostart", "enabled", ""},
 	{"autorestart startretries restart_policy restartpolicy restartsec no_autorestart", "restart", "workers that end are always replaced; the delays are of the block restart: write: restart { min_delay = \"1s\" }"},
@@ -99,7 +100,11 @@ var peerOf = sync.OnceValue(func() map[string]*peerWord {
 // peerHint says what to write instead of a name of another program; empty where
 // the name is none. block is where it was found, value what was written.
 func peerHint(name, value, block string) string {
-	w := peerOf()[strings.ToLower(strings.ReplaceAll(name, "-", "_"))]
+	name = strings.ToLower(strings.ReplaceAll(name, "-", "_"))
+	if name == environmentBlock { // as all of them call their variables; here it is a block of the app
+		name = "environ"
+	}
+	w := peerOf()[name]
 	if w == nil {
 		return ""
 	}

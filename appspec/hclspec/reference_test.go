@@ -60,6 +60,14 @@ func reference(t *testing.T) string {
 	p("## Defaults\n")
 	p("`defaults { … }` takes every attribute and block of an app but those marked *not in defaults*. Scalars and lists of the app win; `env` and")
 	p("`django.overrides` merge key by key; blocks merge attribute by attribute. While `defaults.hcl` is broken nothing changes in the fleet.\n")
+	p("## Environments\n")
+	p("`environment \"NAME\" { … }` in `app \"blog\"` becomes the app `blog-NAME`, with the folder `<root>/blog-NAME`. It takes whatever an app takes:")
+	p("defaults, then the app block, then the environment, each over the one before by the rules of *Defaults*. Blocks that may stand any number")
+	p("of times are lists: the `http` blocks of an environment take the place of those of the app block, and so do its `mongrel2` blocks.")
+	p("An app with environments does not run itself, and `path` may not stand in its app block. Commands take `blog-dev` and `blog dev` alike:")
+	p("a word is an environment of the word before it only where that one is no app. `stop blog dev` stops the apps `blog` and `dev` where there")
+	p("is an app `blog`; where `blog` has an environment `dev` there is none, and it stops `blog-dev`, also beside an app `dev`.")
+	p("Environment variables are no environment, they stand in `env`.\n")
 	p("## What a change costs\n")
 	p("- **live**: the running master takes it over, no process is touched.")
 	p("- **rolling**: new workers are ready before the old ones leave.")
@@ -99,6 +107,9 @@ func reference(t *testing.T) string {
 
 func blockTitle(b *appspec.Block) string {
 	parts := strings.Split(b.Path, ".")
+	if b.Named {
+		return "`" + b.Path + " \"NAME\" { … }`"
+	}
 	return "`" + strings.Join(parts, " { ") + " { … }" + strings.Repeat(" }", len(parts)-1) + "`"
 }
 
@@ -209,17 +220,30 @@ func TestExamples(t *testing.T) {
 			t.Errorf("%s is not in canonical form: %v", e.Name(), err)
 		}
 	}
+	apps := func(path string) int {
+		switch filepath.Base(path) {
+		case defaultsFile:
+			return 0
+		case "environments.hcl":
+			return 2
+		}
+		return 1
+	}
 	for _, path := range files {
 		set := good(t, o.LoadFiles(fsys, path))
 		if len(set.Warnings) > 0 {
 			t.Errorf("%s: %v", path, set.Warnings)
 		}
-		if len(set.Specs) != 1 && filepath.Base(path) != defaultsFile {
+		if len(set.Specs) != apps(path) {
 			t.Errorf("%s: apps %v", path, names(set))
 		}
 	}
 	set := good(t, load(t, o, fsys, "/etc/wsgid.d"))
-	if len(set.Specs) != len(files)-1 {
+	all := 0
+	for _, path := range files {
+		all += apps(path)
+	}
+	if len(set.Specs) != all {
 		t.Errorf("apps %v of %v", names(set), files)
 	}
 	shop := set.Specs["shop"]

@@ -68,12 +68,17 @@ ones keep serving, and the command fails with the reason.`,
 	})
 }
 
+// twoWords is what the help of a command that takes apps says of environments.
+const twoWords = `An environment is one word or two, blog-dev or blog dev: an app with environments
+does not run itself, so its name is taken together with the word behind it. A
+word that is an app is always that app alone.`
+
 func (c *cli) actCommand(a act) *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
 		Use:   a.verb + " APP...",
 		Short: a.short,
-		Long:  a.long + "\n\nExit code: 0 done, 1 not.",
+		Long:  a.long + "\n\n" + twoWords + "\n\nExit code: 0 done, 1 not.",
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case all && len(args) > 0:
@@ -91,11 +96,12 @@ func (c *cli) actCommand(a act) *cobra.Command {
 				return err
 			}
 			defer op.Close()
-			if err := c.checkApps(ctx, op, a.verb, args); err != nil {
+			apps, err := c.apps(ctx, op, a.verb, args)
+			if err != nil {
 				return err
 			}
 			p := c.progress()
-			results, err := a.do(op)(ctx, args, p.event)
+			results, err := a.do(op)(ctx, apps, p.event)
 			p.done()
 			return c.ended(ctx, a.verb, results, err)
 		},

@@ -10,6 +10,8 @@ func (c *cli) applyCommand() *cobra.Command {
 Where a daemon runs it is asked to do it; where none does, this command does it
 itself. Naming an app ends an earlier stop of it.
 
+` + twoWords + `
+
 Exit code: 0 all ready, 1 not: each app that failed is named on standard error
 with the last lines of its Python traceback. A broken spec file among those
 applied is a failure too, though all other apps are carried out.`,
@@ -21,20 +23,21 @@ applied is a failure too, though all other apps are carried out.`,
 				return err
 			}
 			defer op.Close()
-			if err := c.checkApps(ctx, op, "apply", args); err != nil {
+			apps, err := c.apps(ctx, op, "apply", args)
+			if err != nil {
 				return err
 			}
-			plan, err := op.Plan(ctx, args)
+			plan, err := op.Plan(ctx, apps)
 			if err != nil {
 				return err
 			}
 			c.printFaults(plan.Faults)
 			writePlan(c.out, c.style(), plan)
 			p := c.progress()
-			results, err := op.Apply(ctx, args, p.event)
+			results, err := op.Apply(ctx, apps, p.event)
 			p.done()
 			err = c.ended(ctx, "apply", results, err)
-			if err == nil && len(faultsOf(plan.Faults, args)) > 0 {
+			if err == nil && len(faultsOf(plan.Faults, apps)) > 0 {
 				return silent(exitFailed)
 			}
 			return err

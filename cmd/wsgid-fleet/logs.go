@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 
@@ -35,6 +34,8 @@ Of an app folder on a read-only disk it is logs/APP.log of the data directory.
 Where log.target is "journal", read it with journalctl WSGID_APP=APP; the fields
 WSGID_WORKER (a pid), WSGID_SOURCE (app, wsgid or access) and PRIORITY choose
 further.
+
+` + twoWords + `
 
 Exit code: 0 done, 1 not.`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -119,14 +120,12 @@ func (c *cli) openLogs(ctx context.Context, apps []string, n int) (sources []*lo
 			sources = nil
 		}
 	}()
-	for i, app := range apps {
-		if slices.Contains(apps[:i], app) {
-			continue
-		}
-		folder, known := folders[app]
-		if !known {
-			return sources, c.noApp("show logs of", app, status)
-		}
+	names, bad := statusNames(status).resolve(apps)
+	if bad >= 0 {
+		return nil, c.noApp("show logs of", apps, bad, status)
+	}
+	for _, app := range names {
+		folder := folders[app]
 		if folder == "" {
 			return sources, fmt.Errorf("cannot show logs of %s: no good spec was ever seen, so its app folder is not known%s", app, states[app])
 		}

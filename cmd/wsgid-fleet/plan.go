@@ -36,6 +36,8 @@ of disruption and why:
 and below it each changed attribute as old → new, and what a repair of the app
 folder touches. Secrets are shown as (sensitive).
 
+` + twoWords + `
+
 With -o json the answer is one object:
 
   {"apps": [{"app": NAME, "file": PATH,
@@ -65,10 +67,11 @@ Exit code: 0 nothing to do, 2 changes, 1 error or a broken file.`,
 				return err
 			}
 			defer op.Close()
-			if err := c.checkApps(cmd.Context(), op, "plan", args); err != nil {
+			apps, err := c.apps(cmd.Context(), op, "plan", args)
+			if err != nil {
 				return err
 			}
-			plan, err := op.Plan(cmd.Context(), args)
+			plan, err := op.Plan(cmd.Context(), apps)
 			if err != nil {
 				return err
 			}
@@ -81,7 +84,7 @@ Exit code: 0 nothing to do, 2 changes, 1 error or a broken file.`,
 				writePlan(c.out, c.style(), plan)
 			}
 			switch {
-			case len(faultsOf(plan.Faults, args)) > 0, hasErrors(plan):
+			case len(faultsOf(plan.Faults, apps)) > 0, hasErrors(plan):
 				return silent(exitFailed)
 			case hasChanges(plan):
 				return silent(exitChanges)

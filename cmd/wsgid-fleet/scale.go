@@ -1,26 +1,30 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 )
 
 func (c *cli) scaleCommand() *cobra.Command {
-	var counts map[string]int
+	var orders []scaleOrder
 	return &cobra.Command{
 		Use:   "scale APP=N...",
 		Short: "Set the number of workers of apps, until their spec changes next",
 		Long: `Set the number of workers of apps in place, until the next change of the app's
 spec: from 1 to 4096, as workers.count. Old workers stay, surplus ones drain first.
 
+` + twoWords + ` So: scale blog-dev=3, or scale blog dev=3.
+
 Exit code: 0 done, 1 not.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			var err error
-			counts, err = parseCounts(args)
+			orders, err = parseCounts(args)
 			return err
 		},
 		ValidArgsFunction: c.completeApps,
@@ -31,12 +35,8 @@ Exit code: 0 done, 1 not.`,
 				return err
 			}
 			defer op.Close()
-			var names []string
-			for name := range counts {
-				names = append(names, name)
-			}
-			slices.Sort(names)
-			if err := c.checkApps(ctx, op, "scale", names); err != nil {
+			counts, err := c.counts(ctx, op, orders)
+			if err != nil {
 				return err
 			}
 			p := c.progress()
@@ -47,25 +47,70 @@ Exit code: 0 done, 1 not.`,
 	}
 }
 
+// scaleOrder is one APP=N of the command line, the name in one word or two.
+type scaleOrder struct {
+	words []string
+	n     int
+}
+
 // parseCounts reads APP=N arguments.
-func parseCounts(args []string) (map[string]int, error) {
+func parseCounts(args []string) ([]scaleOrder, error) {
 	if len(args) == 0 {
 		return nil, fmt.Errorf("cannot scale: name at least one app as APP=N")
 	}
-	counts := map[string]int{}
-	for _, arg := range args {
+	var orders []scaleOrder
+	seen := map[string]bool{}
+	for i := 0; i < len(args); i++ {
+		arg, first := args[i], ""
+		if !strings.Contains(arg, "=") && i+1 < len(args) { // an environment in two words
+			first = arg
+			i++
+			arg = args[i]
+		}
 		name, number, found := strings.Cut(arg, "=")
+		words := []string{name}
+		if first != "" {
+			words = []string{first, name}
+		}
 		n, err := strconv.Atoi(number)
 		switch {
+		case !found && first != "":
+			return nil, fmt.Errorf("cannot scale %s: write it as APP=N, such as %s=4", first, first)
 		case !found || name == "":
 			return nil, fmt.Errorf("cannot scale %s: write it as APP=N, such as blog=4", arg)
 		case err != nil || n < 0:
 			return nil, fmt.Errorf("cannot scale %s: %q is no number of workers", name, number)
 		}
-		if _, twice := counts[name]; twice {
-			return nil, fmt.Errorf("cannot scale %s: named twice", name)
+		key := strings.Join(words, " ")
+		if seen[key] {
+			return nil, fmt.Errorf("cannot scale %s: named twice", key)
 		}
-		counts[name] = n
+		seen[key] = true
+		orders = append(orders, scaleOrder{words, n})
+	}
+	return orders, nil
+}
+
+// counts are the numbers by app.
+func (c *cli) counts(ctx context.Context, op fleet.Operator, orders []scaleOrder) (map[string]int, error) {
+	status, err := op.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known := statusNames(status)
+	counts := map[string]int{}
+	for _, o := range orders {
+		name, used := known.first(o.words)
+		switch {
+		case used == 0:
+			return nil, c.noApp("scale", o.words, 0, status)
+		case used < len(o.words): // the first word is an app
+			return nil, usageError("cannot scale %s: write it as APP=N, such as %s=%d", name, name, o.n)
+		}
+		if _, twice := counts[name]; twice {
+			return nil, usageError("cannot scale %s: named twice", name)
+		}
+		counts[name] = o.n
 	}
 	return counts, nil
 }

@@ -28,6 +28,8 @@ With -o uwsgi it is the JSON of a uWSGI stats server, for uwsgitop and the
 exporters of people who come from there; a socket for them:
 socat TCP-LISTEN:1717,bind=127.0.0.1,fork,reuseaddr EXEC:"wsgid-fleet status -o uwsgi"
 
+` + twoWords + `
+
 States of an app: ready (serving as specified), updating (serving, a change is
 being carried out), starting, idle (min = 0, a request will start a worker),
 degraded (serving, but not as specified), backoff (not serving; the reason says
@@ -39,7 +41,7 @@ specified (a stopped app and a broken spec file too), 1 the fleet cannot be
 asked.`,
 		Args: outputArgs(&output, func(_ *cobra.Command, args []string) error {
 			switch {
-			case len(args) > 1:
+			case len(args) > 2:
 				return fmt.Errorf("cannot show status: one app at a time, not %d", len(args))
 			case watch && (output == "json" || output == "uwsgi"):
 				return fmt.Errorf("cannot watch status: --watch is for people, -o %s is not", output)
@@ -48,11 +50,8 @@ asked.`,
 			}
 			return nil
 		}, "text", "wide", "json", "uwsgi"),
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, s string) ([]string, cobra.ShellCompDirective) {
-			if len(args) > 0 {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			return c.completeApps(cmd, args, s)
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			return c.complete(args, 1), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -61,18 +60,14 @@ asked.`,
 				return err
 			}
 			defer op.Close()
-			app := ""
-			if len(args) > 0 {
-				app = args[0]
-			}
 			if watch {
-				return c.watchStatus(ctx, op, app, output == "wide", interval)
+				return c.watchStatus(ctx, op, args, output == "wide", interval)
 			}
 			status, err := op.Status(ctx)
 			if err != nil {
 				return err
 			}
-			if status, err = c.only(status, app); err != nil {
+			if status, err = c.only(status, args); err != nil {
 				return err
 			}
 			switch output {
@@ -85,7 +80,7 @@ asked.`,
 					return err
 				}
 			default:
-				v := statusView{style: c.style(), now: c.now(), wide: output == "wide", one: app != ""}
+				v := statusView{style: c.style(), now: c.now(), wide: output == "wide", one: len(args) > 0}
 				v.write(c.out, status)
 			}
 			return silent(statusCode(status))
@@ -97,11 +92,19 @@ asked.`,
 	return cmd
 }
 
-// only is the status of one app, or all of it for "".
-func (c *cli) only(status *fleet.Status, app string) (*fleet.Status, error) {
-	if app == "" {
+// only is the status of the app that is named, or all of it where none is.
+func (c *cli) only(status *fleet.Status, words []string) (*fleet.Status, error) {
+	if len(words) == 0 {
 		return status, nil
 	}
+	names, bad := statusNames(status).resolve(words)
+	switch {
+	case bad >= 0:
+		return nil, c.noApp("show status of", words, bad, status)
+	case len(names) > 1:
+		return nil, usageError("cannot show status: one app at a time, not %d", len(names))
+	}
+	app := names[0]
 	out := *status
 	out.Apps, out.Faults = nil, faultsOf(status.Faults, []string{app})
 	for _, a := range status.Apps {
@@ -110,7 +113,7 @@ func (c *cli) only(status *fleet.Status, app string) (*fleet.Status, error) {
 			return &out, nil
 		}
 	}
-	return nil, c.noApp("show status of", app, status)
+	return nil, c.noApp("show status of", names, 0, status)
 }
 
 // asSpecified tells whether the state is what the spec asks for.
@@ -147,7 +150,7 @@ func statusJSON(status *fleet.Status) *fleet.Status {
 
 // watchStatus redraws until ctx ends. A fleet that cannot be asked for a while
 // (a daemon that restarts) is shown as such and asked again.
-func (c *cli) watchStatus(ctx context.Context, op fleet.Operator, app string, wide bool, interval time.Duration) error {
+func (c *cli) watchStatus(ctx context.Context, op fleet.Operator, args []string, wide bool, interval time.Duration) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	var before sample
@@ -160,7 +163,7 @@ func (c *cli) watchStatus(ctx context.Context, op fleet.Operator, app string, wi
 			return silent(code)
 		}
 		if err == nil {
-			status, err = c.only(status, app)
+			status, err = c.only(status, args)
 		}
 		if err != nil {
 			if drawn == 0 {
@@ -170,7 +173,7 @@ func (c *cli) watchStatus(ctx context.Context, op fleet.Operator, app string, wi
 		} else {
 			code = statusCode(status)
 			now := c.now()
-			v := statusView{style: style, now: now, wide: wide, one: app != "", watch: true, before: before}
+			v := statusView{style: style, now: now, wide: wide, one: len(args) > 0, watch: true, before: before}
 			v.write(&b, status)
 			before = takeSample(now, status)
 		}

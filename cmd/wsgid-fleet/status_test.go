@@ -53,7 +53,7 @@ func watch(t *testing.T, width, height int, env map[string]string, answers ...an
 	c.now = func() time.Time { now = now.Add(2 * time.Second); return now }
 	// The last answer ends the watch before it is drawn.
 	answers = append(answers, errors.New("end"))
-	if err := c.watchStatus(ctx, &movingFleet{answers: answers, end: cancel}, "", false, time.Millisecond); err != nil {
+	if err := c.watchStatus(ctx, &movingFleet{answers: answers, end: cancel}, nil, false, time.Millisecond); err != nil {
 		t.Error(err)
 	}
 	return out.String()
