@@ -354,6 +354,10 @@ func (m *master) drain(why string) {
 	m.log.Info("draining: " + why)
 	m.saveRecord()
 	m.loop.Set(&m.deadline, m.spec.Workers.StopTimeout.D()+5*time.Second)
+	// Before the front, which may be empty at once: mongrel2 goes on sending until it
+	// has heard of it.
+	m.settle.Do = m.checkDrained
+	m.loop.Set(&m.settle, settleTime)
 	for _, in := range m.m2 {
 		in.detach()
 	}
@@ -364,8 +368,6 @@ func (m *master) drain(why string) {
 	}
 	m.front.drain()
 	m.pool.touch()
-	m.settle.Do = m.checkDrained
-	m.loop.Set(&m.settle, settleTime)
 }
 
 // settleTime is how long a leaving mongrel2 handler is still listened to.
