@@ -291,6 +291,21 @@ func (a *Applier) drain(ctx context.Context, m Seen, successor master) error {
 	return a.killMaster(m)
 }
 
+// endedMeanwhile tells whether a step has failed because the master that was asked
+// has ended since it was seen, or is about to: it was killed, or had nothing to do.
+// What to do then is another plan's to say.
+func (a *Applier) endedMeanwhile(ctx context.Context, m Seen, err error) (ended bool) {
+	if m.master == nil || ctx.Err() != nil || isRejected(err) {
+		return false
+	}
+	a.idle(func() {
+		wctx, cancel := context.WithTimeout(ctx, lastMoments)
+		defer cancel()
+		ended = m.master.Wait(wctx) == nil || !m.master.Alive()
+	})
+	return ended && ctx.Err() == nil
+}
+
 // lastMoments is what a master that does not answer any more has to end.
 const lastMoments = time.Second
 

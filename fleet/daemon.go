@@ -159,7 +159,7 @@ func (d *Daemon) open() error {
 	maps.Copy(e.keep.apps, d.Inherited.Kept)
 	if !d.Hooks.SocketsStored {
 		var held map[string]map[string]*os.File
-		e.holder, held = openHolding(e.store.Dir, e.log)
+		e.holder, held = openHolding(e.store.Dir, e.log, e.keep.with)
 		for app, files := range held {
 			if e.keep.apps[app] == nil {
 				e.keep.apps[app] = files

@@ -199,14 +199,19 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 		return out
 	}
 	e.memorize(name, w, rem)
-	o := e.observe(ctx, name, rem, w.Spec)
-	if o.Unknown != nil {
-		return e.unknown(out, name, o.Unknown)
-	}
-	o.Asked = ord.Asked
-	out.plan = MakePlan(w.Spec, o, e.now())
 	a := e.applier(name, idle)
-	out.err = a.Apply(ctx, w.Spec, o, out.plan)
+	for again := 2; ; again-- {
+		o := e.observe(ctx, name, rem, w.Spec)
+		if o.Unknown != nil {
+			return e.unknown(out, name, o.Unknown)
+		}
+		o.Asked = ord.Asked
+		out.plan = MakePlan(w.Spec, o, e.now())
+		out.err = a.Apply(ctx, w.Spec, o, out.plan)
+		if out.err == nil || again == 0 || !a.endedMeanwhile(ctx, o.byPID(out.plan.current), out.err) {
+			break
+		}
+	}
 	if out.err != nil {
 		return e.failed(out, rem, name)
 	}

@@ -36,8 +36,8 @@ import (
 const holderName = "wsgid: sockets of "
 
 // holderPatience is how long the sockets of a dead daemon wait for the next one.
-// Clients of them wait as long.
-const holderPatience = time.Minute
+// Clients of them wait as long. Tests that wait for its end link a shorter one.
+var holderPatience = "1m"
 
 // Main runs the part of the program that this process was executed for by the
 // daemon, if any, and then does not return.
@@ -64,12 +64,16 @@ func runHolder() {
 	}
 	l.SetUnlinkOnClose(false)
 	debug.FreeOSMemory()
+	patience, err := time.ParseDuration(holderPatience)
+	if err != nil {
+		os.Exit(1)
+	}
 	path, id := holderPath(strings.TrimPrefix(os.Args[0], holderName)), os.Getenv(holderEnv)
 	held := map[string]*os.File{}
 	for first := true; ; first = false {
 		var c *net.UnixConn
 		if first || len(held) > 0 {
-			_ = l.SetDeadline(time.Now().Add(holderPatience))
+			_ = l.SetDeadline(time.Now().Add(patience))
 			c, _ = l.AcceptUnix()
 		}
 		if c == nil {
@@ -225,17 +229,20 @@ func readPacket(c *net.UnixConn) (verb, name string, f *os.File, err error) {
 type holding struct {
 	stateDir string
 	log      *slog.Logger
+	// kept calls do with the sockets that are kept for an app.
+	kept func(app string, do func(files map[string]*os.File))
 
-	mu     sync.Mutex
+	mu     sync.Mutex          // guards what follows; the keeper's is taken under it
 	conn   *net.UnixConn       // nil: none runs
 	names  map[string][]string // what it has, by app
+	since  time.Time           // when conn was opened
 	warned bool
 }
 
 // openHolding takes up with the holder of an earlier daemon, if there is one, and
 // returns what it has by app and listen string.
-func openHolding(stateDir string, log *slog.Logger) (*holding, map[string]map[string]*os.File) {
-	h := &holding{stateDir: stateDir, log: log, names: map[string][]string{}}
+func openHolding(stateDir string, log *slog.Logger, kept func(string, func(map[string]*os.File))) (*holding, map[string]map[string]*os.File) {
+	h := &holding{stateDir: stateDir, log: log, kept: kept, names: map[string][]string{}}
 	c, err := dialHolder(stateDir)
 	if err != nil {
 		return h, nil
@@ -245,7 +252,7 @@ func openHolding(stateDir string, log *slog.Logger) (*holding, map[string]map[st
 		_ = c.Close()
 		return h, files
 	}
-	h.conn = c
+	h.follow(c)
 	for app, listens := range files {
 		for listen := range listens {
 			name, _ := storeName(app, listen)
@@ -302,6 +309,11 @@ func (h *holding) set(app string, files map[string]*os.File) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.give(app, files)
+}
+
+// give is set; it needs mu.
+func (h *holding) give(app string, files map[string]*os.File) {
 	if h.conn == nil && len(files) == 0 {
 		return
 	}
@@ -330,8 +342,7 @@ func (h *holding) set(app string, files map[string]*os.File) {
 		return
 	}
 	if h.conn != nil {
-		_ = h.conn.Close()
-		h.conn = nil // the next one is given what is set from then on
+		_ = h.conn.Close() // who follows it sees that, and has another take its place
 	}
 	if !h.warned {
 		h.warned = true
@@ -371,8 +382,34 @@ func (h *holding) start() error {
 		return err
 	}
 	go func() { _ = cmd.Wait() }()
-	h.conn, err = dialHolder(h.stateDir)
+	c, err := dialHolder(h.stateDir)
+	if err == nil {
+		h.follow(c)
+	}
 	return err
+}
+
+// holderRest is how long a holder must have run to be replaced at once.
+const holderRest = time.Second
+
+// follow takes up with a holder; it needs mu, or that nobody else has h. Another
+// one takes the place of a holder that ends: it was killed.
+func (h *holding) follow(c *net.UnixConn) {
+	h.conn, h.since = c, time.Now()
+	_ = c.SetReadDeadline(time.Time{})
+	go func() {
+		_, _ = c.Read(make([]byte, 1)) // it says nothing unasked
+		h.mu.Lock()
+		current, lived := h.conn == c, time.Since(h.since)
+		h.mu.Unlock()
+		if !current {
+			return
+		}
+		if lived < holderRest {
+			time.Sleep(holderRest)
+		}
+		h.renew(c)
+	}()
 }
 
 // swept tells that the holder's socket was taken away: the next daemon would not
@@ -386,18 +423,18 @@ func (h *holding) swept() bool {
 	return h.conn != nil && socketID(holderPath(h.stateDir)) == ""
 }
 
-// renew has another holder, which can be found, take the place of this one. files
-// are the sockets of an app.
-func (h *holding) renew(files func(app string) map[string]*os.File) {
+// renew has another holder take the place of this one, which cannot be found or
+// has ended.
+func (h *holding) renew(old *net.UnixConn) {
 	h.mu.Lock()
-	old, names := h.conn, h.names
-	h.conn, h.names = nil, map[string][]string{}
-	h.mu.Unlock()
-	for app := range names {
-		h.set(app, files(app))
-	}
-	if old == nil {
+	defer h.mu.Unlock()
+	if h.conn != old || old == nil {
 		return
+	}
+	names := h.names
+	h.conn, h.names, h.warned = nil, map[string][]string{}, false
+	for app := range names {
+		h.kept(app, func(files map[string]*os.File) { h.give(app, files) })
 	}
 	// The sockets are held twice until here. Without any, the old holder ends.
 	for _, list := range names {
@@ -406,6 +443,17 @@ func (h *holding) renew(files func(app string) map[string]*os.File) {
 		}
 	}
 	_ = old.Close()
+}
+
+// unsweep is renew where the holder's socket was swept away.
+func (h *holding) unsweep() {
+	if !h.swept() {
+		return
+	}
+	h.mu.Lock()
+	old := h.conn
+	h.mu.Unlock()
+	h.renew(old)
 }
 
 // close has the holder drop all that it has, and end.

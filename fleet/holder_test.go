@@ -1,9 +1,13 @@
 package fleet
 
 import (
+	"bytes"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
+	"syscall"
 	"testing"
 )
 
@@ -59,4 +63,63 @@ func TestHolderExpires(t *testing.T) {
 			t.Errorf("%s is left: %v", left, err)
 		}
 	}
+}
+
+// A holder that is killed is replaced while the daemon lives, by one that has all
+// the sockets that it had, also of apps to which nothing happens.
+func TestHolderThatIsKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	dir := shortDir(t)
+	log, _ := testLog()
+	k := newKeeper(func(string, map[string]*os.File) {})
+	h, _ := openHolding(dir, log, k.with)
+	t.Cleanup(h.close)
+	inodes := map[string]bool{}
+	for _, app := range []string{"blog", "shop"} {
+		f := listener(t)
+		n, err := inode(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		inodes[fmt.Sprintf("socket:[%d]", n)] = true
+		files := map[string]*os.File{"127.0.0.1:80": f}
+		k.keep(app, files)
+		h.set(app, files)
+	}
+	listeners := func(pid int) (n int) {
+		fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+		for _, fd := range fds {
+			if target, _ := os.Readlink(fd); inodes[target] {
+				n++
+			}
+		}
+		return n
+	}
+	old := 0
+	eventually(t, "a holder has the sockets", func() bool {
+		old = holderPID(dir)
+		return old > 0 && listeners(old) == 2
+	})
+	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "another holder has them", func() bool {
+		now := holderPID(dir)
+		return now > 0 && now != old && listeners(now) == 2
+	})
+}
+
+// holderPID finds the holder by its name; 0: there is none.
+func holderPID(dir string) int {
+	found, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range found {
+		args, _ := os.ReadFile(path)
+		if bytes.HasPrefix(args, []byte(holderName+dir+"\x00")) {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			return pid
+		}
+	}
+	return 0
 }

@@ -53,6 +53,13 @@ func (k *keeper) all(app string) map[string]*os.File {
 	return maps.Clone(k.apps[app])
 }
 
+// with calls do with what is kept for an app, none of which is closed meanwhile.
+func (k *keeper) with(app string, do func(files map[string]*os.File)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	do(k.apps[app])
+}
+
 // keep takes over the files as all that is kept for the app.
 func (k *keeper) keep(app string, files map[string]*os.File) {
 	if k == nil {

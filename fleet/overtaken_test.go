@@ -167,3 +167,93 @@ func TestMastersThatCannotBeSeen(t *testing.T) {
 		t.Errorf("%d masters were started", n)
 	}
 }
+
+// A master that ends between the look at it and the order to it, as it was killed or
+// had nothing to do, is no reason to fail: what is to do without it is done.
+func TestAnOrderToAMasterThatEnds(t *testing.T) {
+	f, m := newFleetDir(t), newFakeMachine()
+	r := fakeReconciler(t, f, m)
+	f.spec("blog")
+	if _, err := r.e.load(); err != nil {
+		t.Fatal(err)
+	}
+	if out := r.do(t.Context(), "blog", order{}); out.err != nil {
+		t.Fatal(out.err)
+	}
+	old := m.only(t, "blog")
+	old.mu.Lock()
+	old.rolls = func(*runner.Status) {
+		old.hung = true // it answers no more
+		go old.die()
+	}
+	old.mu.Unlock()
+	if out := r.do(t.Context(), "blog", order{Asked: Asked{Reload: true}}); out.err != nil {
+		t.Errorf("reload: %v", out.err)
+	}
+	if now := m.only(t, "blog"); now == old || r.e.store.Recall("blog").Failure != nil {
+		t.Errorf("master %d runs, failure %+v", now.rec.PID, r.e.store.Recall("blog").Failure)
+	}
+}
+
+// A new master that is killed before it has taken over says nothing of the spec: the
+// old one serves on, and the change is tried again.
+func TestANewMasterThatIsKilled(t *testing.T) {
+	f, m := newFleetDir(t), newFakeMachine()
+	r := fakeReconciler(t, f, m)
+	f.spec("blog", restartFast())
+	if _, err := r.e.load(); err != nil {
+		t.Fatal(err)
+	}
+	if out := r.do(t.Context(), "blog", order{}); out.err != nil {
+		t.Fatal(out.err)
+	}
+	old := m.only(t, "blog")
+	m.mu.Lock()
+	m.behave = func(*appspec.Spec) (runner.Status, error) { return runner.Status{State: runner.StateStarting}, nil }
+	m.mu.Unlock()
+	done := make(chan outcome, 1)
+	go func() { done <- r.do(context.Background(), "blog", order{Asked: Asked{Restart: true}}) }()
+	eventually(t, "the new master is there", func() bool { return m.count("blog") == 2 })
+	m.mu.Lock()
+	m.behave = nil
+	young := m.masters["blog"][0]
+	m.mu.Unlock()
+	young.die()
+	young.mu.Lock()
+	young.hung = true
+	young.touch(func(*runner.Status) {})
+	young.mu.Unlock()
+	if out := <-done; out.err == nil || !strings.Contains(out.err.Error(), "the new master ended") {
+		t.Fatalf("outcome %v", out.err)
+	}
+	if now := m.only(t, "blog"); now != old {
+		t.Errorf("master %d serves, it was %d", now.rec.PID, old.rec.PID)
+	}
+	eventually(t, "it is as its spec says, and nothing is wrong with it", func() bool {
+		w, o := r.e.look(t.Context(), "blog")
+		return appStatus(w, o, true, time.Now()).State == string(runner.StateReady)
+	})
+}
+
+// Who waits for an app while the daemon is between two of its masters waits on.
+func TestSettleBetweenTwoMasters(t *testing.T) {
+	f, m := newFleetDir(t), newFakeMachine()
+	r := fakeReconciler(t, f, m)
+	f.spec("blog")
+	if _, err := r.e.load(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan Result, 1)
+	go func() { done <- r.e.settle(context.Background(), "blog", true) }()
+	select {
+	case res := <-done:
+		t.Fatalf("it was said before any master was started: %+v", res)
+	case <-time.After(50 * time.Millisecond): // what it must not do is a matter of time
+	}
+	if out := r.do(t.Context(), "blog", order{}); out.err != nil {
+		t.Fatal(out.err)
+	}
+	if res := <-done; !res.OK || res.State != string(runner.StateReady) {
+		t.Errorf("result %+v", res)
+	}
+}

@@ -127,7 +127,8 @@ func (a *Applier) waitReady(ctx context.Context, m master, spec *appspec.Spec) e
 		case err != nil && ctx.Err() != nil:
 			return fmt.Errorf("cannot replace the master of app %s: %w", spec.Name, context.Cause(ctx))
 		case err != nil:
-			return &rejectedError{reason: fmt.Sprintf("the new master ended: %v", err)}
+			// It was killed, or died: that says nothing of the spec, which is tried again.
+			return fmt.Errorf("the new master ended: %w", err)
 		}
 		since = st.Version
 		a.note(&last, st)

@@ -16,14 +16,17 @@ func (e *engine) settle(ctx context.Context, name string, daemon bool) Result {
 	for {
 		w, o := e.look(ctx, name)
 		r, cur := settled(w, o, daemon, e.now())
-		if cur == nil {
+		// Between two masters the daemon is about to start one, or to let the app sleep:
+		// a wake, an edit or a death has come in between.
+		between := cur == nil && daemon && r.State == string(runner.StateStarting)
+		if cur == nil && !between {
 			return r
 		}
 		if deadline.IsZero() {
 			limit := settleSlack
 			if w.Spec != nil {
 				limit += w.Spec.Workers.StartTimeout.D()
-				if cur.Status.Rollout != 0 {
+				if cur != nil && cur.Status.Rollout != 0 {
 					limit *= time.Duration(max(w.Spec.Workers.Max, 1))
 				}
 			}
@@ -34,7 +37,13 @@ func (e *engine) settle(ctx context.Context, name string, daemon bool) Result {
 			e.events.publish(Event{At: e.now(), App: name, State: r.State, Message: r.Reason})
 		}
 		wctx, cancel := context.WithDeadline(ctx, deadline)
-		_, err := cur.master.Status(wctx, cur.Status.Version)
+		var err error
+		if between {
+			pause(wctx, 10*time.Millisecond)
+			err = wctx.Err()
+		} else {
+			_, err = cur.master.Status(wctx, cur.Status.Version)
+		}
 		cancel()
 		if ctx.Err() != nil {
 			r.Reason = fmt.Sprintf("cannot wait for it: %v", context.Cause(ctx))

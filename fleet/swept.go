@@ -63,9 +63,7 @@ func (d *Daemon) heal(ctx context.Context) {
 		}
 		go d.serve(ctx, ln)
 	}
-	if d.e.holder.swept() {
-		d.e.holder.renew(d.e.keep.all)
-	}
+	d.e.holder.unsweep()
 	_ = s.putNotice(d.e.opts.Dir)
 	go func() {
 		apps, err := d.e.machine.restore(ctx, s.Dir)
