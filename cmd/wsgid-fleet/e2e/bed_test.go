@@ -66,16 +66,18 @@ func credential(t *testing.T, name string) *syscall.Credential {
 // bed is a scratch copy of the quickstart on ports of its own, with the
 // commands to work on it. Whatever runs in it at the end of the test is ended.
 type bed struct {
-	t     *testing.T
-	who   account
-	dir   string // holds all of it; short, for the unix sockets
-	demo  string
-	specs string // --dir
-	state string // --state-dir
-	hello string // host:port
-	polls string
-	m2    string
-	umask string // of the commands; empty: ours
+	t         *testing.T
+	who       account
+	dir       string // holds all of it; short, for the unix sockets
+	demo      string
+	specs     string // --dir
+	state     string // --state-dir
+	hello     string // host:port
+	polls     string
+	m2        string
+	umask     string                // of the commands; empty: ours
+	fleetPath string                // the program; empty: the kit's
+	equip     func(*exec.Cmd) error // of the daemon before it starts; nil: nothing
 }
 
 func newBed(t *testing.T, who account) *bed {
@@ -176,12 +178,19 @@ func (o output) String() string {
 	return fmt.Sprintf("exit %d after %v\n--- stdout\n%s--- stderr\n%s", o.code, o.took.Round(time.Millisecond), o.stdout, o.stderr)
 }
 
+func (b *bed) program() string {
+	if b.fleetPath != "" {
+		return b.fleetPath
+	}
+	return kit.fleet
+}
+
 func (b *bed) env() []string {
 	return []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"HOME=" + b.dir, "LANG=C.UTF-8", "NO_COLOR=1",
 		"XDG_RUNTIME_DIR=" + filepath.Join(b.dir, "run"),
-		"WSGID_DEMO=" + b.demo, "WSGID_FLEET=" + kit.fleet,
+		"WSGID_DEMO=" + b.demo, "WSGID_FLEET=" + b.program(),
 	}
 }
 
@@ -230,7 +239,7 @@ func (b *bed) fleet(command string, args ...string) output {
 	if b.who.root() {
 		all = append(all, "--state-dir", b.state)
 	}
-	return b.command(90*time.Second, kit.fleet, append(all, args...)...)
+	return b.command(90*time.Second, b.program(), append(all, args...)...)
 }
 
 // ok is fleet with exit code 0.
@@ -261,8 +270,11 @@ func (b *bed) run() *daemon {
 	out, err := os.OpenFile(d.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	b.must(err)
 	defer out.Close()
-	d.Cmd = b.make(context.Background(), kit.fleet, args...)
+	d.Cmd = b.make(context.Background(), b.program(), args...)
 	d.Stdout, d.Stderr = out, out
+	if b.equip != nil {
+		b.must(b.equip(d.Cmd))
+	}
 	b.must(d.Start())
 	go func() {
 		d.Wait() // the state is read from ProcessState
@@ -369,16 +381,18 @@ type appStatus struct {
 	Generation                      int
 	Desired                         struct{ Min, Max int }
 	Master                          *struct{ PID int }
-	Workers                         []struct {
-		PID      int
-		State    string
-		Requests uint64
-	}
-	Requests struct{ Total, Errors uint64 }
-	Restarts int
-	Error    string `json:"last_error"`
-	LogError string `json:"log_error"`
-	Warnings []string
+	Workers                         []workerStatus
+	Requests                        struct{ Total, Errors uint64 }
+	Restarts                        int
+	Error                           string `json:"last_error"`
+	LogError                        string `json:"log_error"`
+	Warnings                        []string
+}
+
+type workerStatus struct {
+	PID      int
+	State    string
+	Requests uint64
 }
 
 // pids are the master and the workers.

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +31,8 @@ type Load struct {
 	KeepAlive   bool          // false: one connection for each request
 	Pause       time.Duration // between two requests of a connection
 	Timeout     time.Duration // of one request, its connect included
+	TLS         *tls.Config   // nil: HTTP
+	Hold        time.Duration // how long a new connection says nothing
 
 	// Request gives the method, the target and the body of request number n, and
 	// Check looks at the body of a 200. Nil: GET of a path of its own, which the
@@ -188,10 +191,19 @@ func (l *Load) one(n uint64, c *net.Conn, r **bufio.Reader) (keep bool, err erro
 		if err != nil {
 			return false, err
 		}
+		if l.TLS != nil {
+			conn = tls.Client(conn, l.TLS)
+		}
+		time.Sleep(l.Hold)
 		*c, *r = conn, bufio.NewReader(conn)
 	}
 	if err := (*c).SetDeadline(deadline); err != nil {
 		return false, err
+	}
+	if t, ok := (*c).(*tls.Conn); ok {
+		if err := t.HandshakeContext(context.Background()); err != nil {
+			return false, ended(err)
+		}
 	}
 	method, target, body := http.MethodGet, fmt.Sprintf("/load/%d", n), []byte(nil)
 	if l.Request != nil {
@@ -202,10 +214,7 @@ func (l *Load) one(n uint64, c *net.Conn, r **bufio.Reader) (keep bool, err erro
 	}
 	resp, err := http.ReadResponse(*r, &http.Request{Method: method})
 	if err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = lossError{Closed, err.Error()}
-		}
-		return false, err
+		return false, ended(err)
 	}
 	answer, err := io.ReadAll(resp.Body)
 	resp.Body.Close()
@@ -246,6 +255,14 @@ func (l *Load) write(c net.Conn, method, target string, body []byte) error {
 	b.WriteString("\r\n")
 	b.Write(body)
 	_, err := io.WriteString(c, b.String())
+	return err
+}
+
+// ended is err, or where that is the end of the connection, the loss that it is.
+func ended(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return lossError{Closed, err.Error()}
+	}
 	return err
 }
 

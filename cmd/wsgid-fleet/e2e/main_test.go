@@ -67,10 +67,8 @@ func makeKit(dir string) error {
 	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o755); err != nil {
 		return err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, "bin"), "./cmd/wsgid-fleet", "./cmd/wsgid-master")
-	build.Dir = top
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("cannot build the programs: %w\n%s", err, out)
+	if err := build(ctx, top, kit.fleet); err != nil {
+		return err
 	}
 	if err := os.CopyFS(filepath.Join(dir, "examples/quickstart"), os.DirFS(filepath.Join(top, "examples/quickstart"))); err != nil {
 		return fmt.Errorf("cannot copy the quickstart: %w", err)
@@ -86,4 +84,15 @@ func makeKit(dir string) error {
 		mode := info.Mode().Perm()
 		return os.Chmod(path, mode|0o444|mode&0o100>>3|mode&0o100>>6)
 	})
+}
+
+// build makes wsgid-fleet, at that path, and wsgid-master beside it.
+func build(ctx context.Context, top, fleet string, flags ...string) error {
+	args := append(append([]string{"build"}, flags...), "-o", filepath.Dir(fleet), "./cmd/wsgid-fleet", "./cmd/wsgid-master")
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = top
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot build the programs: %w\n%s", err, out)
+	}
+	return nil
 }
