@@ -16,9 +16,10 @@ import (
 // for the control socket, for its log. Clients, and what is kept for them, get those
 // below.
 type fdLimit struct {
-	most atomic.Int64 // descriptors from this number on are kept; 0: not known
-	told int64        // when it was said that nobody is accepted
-	shed int64        // when it was said that idle connections are closed
+	wanted atomic.Int64 // how many are to be kept, but no more than half of all
+	most   atomic.Int64 // descriptors from this number on are kept; 0: not known
+	told   int64        // when it was said that nobody is accepted
+	shed   int64        // when it was said that idle connections are closed
 }
 
 // shedAge is how long a connection must have been idle to be closed for another
@@ -28,18 +29,24 @@ const shedAge = int64(time.Second)
 // shedBatch is how many idle connections are closed at a time.
 const shedBatch = 16
 
-// measure reads the limit, which may be changed at any time. What is kept is enough
-// for all workers twice, as when they are replaced: where one goes, its descriptors
-// are the lowest that are free, and clients get them.
+// measure takes note of what the workers need. What is kept is enough for all of them
+// twice, as when they are replaced: where one goes, its descriptors are the lowest that
+// are free, and clients get them.
 func (d *fdLimit) measure(w *appspec.Workers) {
+	each := 5 + 2*int64(max(w.Threads, 1))
+	d.wanted.Store(32 + 2*each*int64(max(w.Max, 1)))
+	d.read()
+}
+
+// read reads the limit, which may be changed at any time. It is safe for concurrent
+// use.
+func (d *fdLimit) read() {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil || limit.Cur > 1<<30 {
 		d.most.Store(0)
 		return
 	}
-	each := 5 + 2*int64(max(w.Threads, 1))
-	reserve := min(32+2*each*int64(max(w.Max, 1)), int64(limit.Cur)/2)
-	d.most.Store(int64(limit.Cur) - reserve)
+	d.most.Store(int64(limit.Cur) - min(d.wanted.Load(), int64(limit.Cur)/2))
 }
 
 // kept tells that a new descriptor is one of those that are kept. The kernel gives
@@ -68,7 +75,8 @@ func (f *front) crowded() bool {
 	return f.shedIdle() == 0
 }
 
-// shedIdle closes the connections that have been idle longest, and returns how many.
+// shedIdle closes the connections that have been idle longest, and returns how many
+// are gone: one of HTTP/2 is only asked to go.
 func (f *front) shedIdle() int {
 	var idle []*conn
 	for c := range f.conns {
@@ -81,12 +89,14 @@ func (f *front) shedIdle() int {
 	for _, c := range idle {
 		c.close()
 	}
-	n := len(idle)
+	n, ending := len(idle), 0
 	if n < shedBatch {
-		n += f.shedMore(shedBatch - n)
+		var more int
+		more, ending = f.shedMore(shedBatch - n)
+		n += more
 	}
-	if n > 0 && f.mayTell(&f.fds.shed) {
-		f.log.Warn(fmt.Sprintf("the limit of open files is nearly reached (%d connections are open): the %d that were idle longest are closed; raise the limit of open files of the service (LimitNOFILE=)", len(f.conns)+n, n))
+	if n+ending > 0 && f.mayTell(&f.fds.shed) {
+		f.log.Warn(fmt.Sprintf("the limit of open files is nearly reached (%d connections are open): the %d that were idle longest are closed; raise the limit of open files of the service (LimitNOFILE=)", len(f.conns)+n, n+ending))
 	}
 	return n
 }

@@ -1,7 +1,9 @@
 package runner
 
 import (
+	"crypto/tls"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -9,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
 // Clients that keep as many connections open as the master has descriptors do not
@@ -62,6 +66,52 @@ func TestDescriptorsAreKept(t *testing.T) {
 	a.wait(h, func(st Status) bool { return st.State == StateReady && len(st.Workers) == 1 && !pids(st)[old] })
 	if n := uint64(openFiles(t, h.PID)); n >= limit {
 		t.Errorf("all %d descriptors are in use", n)
+	}
+}
+
+// So it is over HTTPS, by either protocol.
+func TestDescriptorsAreKeptFromTLS(t *testing.T) {
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(proto, func(t *testing.T) {
+			files := writeCertificate(t, t.TempDir())
+			a := newTestApp(t, abuseApp, func(s *appspec.Spec) { s.Sockets.HTTP[0].TLS = files })
+			h := a.start(StateReady)
+			limit := uint64(openFiles(t, h.PID)) + 60
+			if err := unix.Prlimit(h.PID, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: limit, Max: limit}, nil); err != nil {
+				t.Fatal(err)
+			}
+			get := func(c *http.Client) string {
+				resp, err := c.Get("https://" + a.addr + "/")
+				if err != nil {
+					return err.Error()
+				}
+				defer resp.Body.Close()
+				_, _ = io.Copy(io.Discard, resp.Body)
+				return resp.Proto + " " + resp.Status
+			}
+			var clients []*http.Client
+			for range 100 {
+				tr := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: proto == "HTTP/2.0"}
+				t.Cleanup(tr.CloseIdleConnections)
+				clients = append(clients, &http.Client{Transport: tr, Timeout: patience})
+				if got := get(clients[len(clients)-1]); got != proto+" 200 OK" {
+					t.Fatalf("client %d: %s", len(clients), got)
+				}
+			}
+			a.mustLogLine("WARN", "the limit of open files is nearly reached", "idle longest are closed", "LimitNOFILE=")
+			// Who was let go comes again.
+			for _, c := range []*http.Client{clients[0], clients[len(clients)-1]} {
+				if got := get(c); got != proto+" 200 OK" {
+					t.Errorf("once more: %s", got)
+				}
+			}
+			if err := h.Reload(a.ctx()); err != nil {
+				t.Fatal(err)
+			}
+			if n := uint64(openFiles(t, h.PID)); n >= limit {
+				t.Errorf("all %d descriptors are in use", n)
+			}
+		})
 	}
 }
 

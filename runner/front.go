@@ -46,7 +46,7 @@ type front struct {
 	sweep     evloop.Timer
 	pressure  evloop.Timer // see press
 	fds       fdLimit
-	shedMore  func(n int) int // closes idle connections of another ingress
+	shedMore  func(n int) (closed, ending int) // closes idle connections of another ingress, or has them end
 	draining  bool
 	heir      *heir  // draining: who gets the connections; nil: nobody
 	emptied   func() // draining, and the last connection is gone
@@ -68,7 +68,7 @@ func newFront(l *evloop.Loop, p *pool, log *applog.Log, spec *appspec.Spec) *fro
 	}
 	f.sweep.Do = f.onSweep
 	f.pressure.Do = f.onPressure
-	f.shedMore = func(int) int { return 0 }
+	f.shedMore = func(int) (int, int) { return 0, 0 }
 	f.store = &unread.Store{Open: f.tempFile, Fault: func(err error) {
 		log.Error(fmt.Sprintf("what slow clients have not read waits in memory alone, and past request.response_buffer their workers wait too: %v", err))
 	}}

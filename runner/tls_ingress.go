@@ -65,13 +65,14 @@ func newTLSIngress(l *evloop.Loop, p *pool, f *front, log *applog.Log, files fun
 		Store: f.store,
 	}
 	in.server.Accepted = func(fd int) bool {
+		f.fds.read()
 		if fd >= 0 && !f.fds.kept(fd) {
 			return true
 		}
 		l.Post(func() { f.crowded() })
 		return false
 	}
-	f.shedMore = func(n int) int { return in.server.ShedIdle(n, time.Duration(shedAge)) }
+	f.shedMore = func(n int) (int, int) { return in.server.ShedIdle(n, time.Duration(shedAge)) }
 	return in
 }
 

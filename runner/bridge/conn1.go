@@ -225,6 +225,13 @@ func (c *conn1) readHead(wait time.Duration) (int, bool) {
 	}
 }
 
+// idleSince is since when the connection waits for a request; false: it does not.
+func (c *conn1) idleSince() (time.Time, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.since, c.idle
+}
+
 // shed closes the connection if it has been idle for that long.
 func (c *conn1) shed(age time.Duration) bool {
 	c.mu.Lock()

@@ -2,8 +2,11 @@ package bridge
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
+	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -16,24 +19,31 @@ import (
 // It is no *tls.Conn on purpose: net/http would take that over by itself.
 type h2conn struct {
 	net.Conn
-	s *Server
+	s      *Server
+	server *h2server // guarded by s.mu: who has it
 
 	// Of the one goroutine that reads.
 	preface int     // bytes of the client's preface still to come
 	head    [9]byte // of a frame
 	have    int     // bytes of head
 	left    int     // bytes of the frame still to come
+	put     []byte  // to be read before what the client sends
 	inHead  bool    // a HEADERS frame without END_HEADERS came, and no CONTINUATION with it
 	waiting *time.Timer
 
 	size atomic.Int64 // bytes of the head that came last, while net/http has not handed on its request
 	late atomic.Bool  // nothing is to be said of it any more
+
+	mu      sync.Mutex
+	idle    time.Time // guarded by mu: since when it has no request; zero: it has one
+	leaving bool      // guarded by mu: see shed
 }
 
 const (
 	h2Preface        = len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 	frameData        = 0x0
 	frameHeaders     = 0x1
+	frameGoAway      = 0x7
 	frameContinue    = 0x9
 	flagEndOfHeaders = 0x4
 )
@@ -70,7 +80,15 @@ func adequate(s tls.ConnectionState) bool {
 }
 
 func (c *h2conn) Read(b []byte) (int, error) {
+	if len(c.put) > 0 {
+		n := copy(b, c.put)
+		c.put = c.put[n:]
+		return n, nil
+	}
 	n, err := c.Conn.Read(b)
+	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && c.goAway() {
+		return c.Read(b)
+	}
 	c.follow(b[:n])
 	if err != nil {
 		c.size.Store(0) // it is the client that ended

@@ -44,9 +44,10 @@ func (s *Server) newH2server() *h2server {
 		MaxHeaderBytes:    maxHead2,
 		ErrorLog:          log.New(logWriter{s}, "", 0),
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
-		ConnState: func(c net.Conn, state http.ConnState) {
+		ConnState: func(nc net.Conn, state http.ConnState) {
+			c := nc.(*h2conn)
+			c.state(state)
 			if state == http.StateClosed {
-				c := c.(*h2conn)
 				c.end()
 				s.forget(c.raw())
 			}
@@ -107,7 +108,8 @@ func (s *Server) serveH2(c *h2conn) {
 	for {
 		s.mu.Lock()
 		h := s.h2
-		s.http2[c.raw()] = h
+		c.server = h
+		s.http2[c.raw()] = c
 		s.mu.Unlock()
 		select {
 		case h.conns <- c:
@@ -155,8 +157,8 @@ func (s *Server) h2servers() map[*h2server]struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := map[*h2server]struct{}{s.h2: {}}
-	for _, h := range s.http2 {
-		all[h] = struct{}{}
+	for _, c := range s.http2 {
+		all[c.server] = struct{}{}
 	}
 	return all
 }

@@ -107,7 +107,7 @@ type Server struct {
 	conns     map[*conn1]struct{}       // guarded by mu: HTTP/1 connections
 	raw       map[net.Conn]struct{}     // guarded by mu: all connections, to cut them at the end
 	h2        *h2server                 // guarded by mu: for new HTTP/2 connections
-	http2     map[net.Conn]*h2server    // guarded by mu: who has which of raw
+	http2     map[net.Conn]*h2conn      // guarded by mu: those of raw that speak HTTP/2
 	draining  bool                      // guarded by mu
 	accepting sync.WaitGroup            // calls of Serve
 	greeting  sync.WaitGroup            // connections whose handshake is under way
@@ -126,7 +126,7 @@ func (s *Server) init() {
 		s.listeners = map[net.Listener]struct{}{}
 		s.conns = map[*conn1]struct{}{}
 		s.raw = map[net.Conn]struct{}{}
-		s.http2 = map[net.Conn]*h2server{}
+		s.http2 = map[net.Conn]*h2conn{}
 		s.readers = map[*reader]struct{}{}
 		if s.Store == nil {
 			s.Store = &unread.Store{Open: s.tempFile}
@@ -220,23 +220,6 @@ func descriptor(c net.Conn) (n int) {
 		}
 	}
 	return n
-}
-
-// ShedIdle closes at most n HTTP/1 connections that have waited for a request for
-// that long, and returns how many.
-func (s *Server) ShedIdle(n int, age time.Duration) (closed int) {
-	s.init()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.conns {
-		if closed == n {
-			break
-		}
-		if c.shed(age) {
-			closed++
-		}
-	}
-	return closed
 }
 
 // greet does the handshake and lets the protocol's own take over.
