@@ -185,7 +185,7 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 		e.log.Warn(r, "app", name)
 		e.events.publish(Event{At: e.now(), App: name, State: "warning", Message: r})
 	}
-	w, err := e.settledWant(ctx, name, rem.LastGood, idle)
+	w, err := e.settledWant(ctx, name, rem, idle)
 	if err != nil {
 		return outcome{err: err}
 	}
@@ -257,10 +257,10 @@ func (e *engine) unknown(out outcome, name string, err error) outcome {
 // settledWant is what an app should be; where it has only just gone missing it
 // waits whether that stays so, and whether others follow: a file that is written
 // in place, or moved over another, is missing for an instant.
-func (e *engine) settledWant(ctx context.Context, name string, last *appspec.Spec, idle func(func())) (want, error) {
+func (e *engine) settledWant(ctx context.Context, name string, rem Remembered, idle func(func())) (want, error) {
 	for {
 		e.mu.Lock()
-		w := wanted(e.set, e.setErr, name, last)
+		w := rem.wanted(e.set, e.setErr, name)
 		lately, wait := e.missing[name], e.grace-e.now().Sub(e.lastWent)
 		e.mu.Unlock()
 		if !w.gone() || !lately || wait <= 0 {
@@ -359,5 +359,5 @@ func (e *engine) look(ctx context.Context, name string) (want, Observed) {
 	set, setErr := e.snapshot()
 	rem := e.store.Recall(name)
 	e.remind(name, &rem)
-	return wanted(set, setErr, name, rem.LastGood), e.observe(ctx, name, rem, nil)
+	return rem.wanted(set, setErr, name), e.observe(ctx, name, rem, nil)
 }

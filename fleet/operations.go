@@ -80,7 +80,7 @@ func (e *engine) plan(ctx context.Context, name string, named bool) AppPlan {
 		e.store.recallSpec(name, &rem)
 		rem.guess()
 	}
-	w := wanted(set, setErr, name, rem.LastGood)
+	w := rem.wanted(set, setErr, name)
 	if w.Invalid != "" {
 		ap := AppPlan{App: name, Why: "no good spec was ever seen", Error: w.Invalid}
 		if w.Fault != nil {
@@ -302,7 +302,7 @@ func withoutNameless(rs []Result) []Result {
 func (p *operations) disabled(name, verb string) (Result, bool) {
 	set, setErr := p.e.snapshot()
 	rem := p.e.store.Recall(name)
-	w := wanted(set, setErr, name, rem.LastGood)
+	w := rem.wanted(set, setErr, name)
 	if w.Spec != nil && !w.Spec.Enabled {
 		return Result{App: name, State: StateDisabled,
 			Reason: fmt.Sprintf("cannot %s it: enabled = false in %s", verb, w.Spec.File)}, true

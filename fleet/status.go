@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -136,6 +137,7 @@ func appStatus(w want, o Observed, daemon bool, now time.Time) AppStatus {
 	case f != nil:
 		a.degrade(retryText(f, daemon, now))
 	}
+	a.Warnings = append(slices.Clip(a.Warnings), o.Rubbish...)
 	if w.Held != "" {
 		// An app that is down on purpose is as specified by its last good spec,
 		// but the directory does not say so any more.

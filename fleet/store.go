@@ -176,6 +176,7 @@ func (s *Store) applyLock(app string) string { return filepath.Join(s.appDir(app
 func (s *Store) dataDir(app string) string   { return filepath.Join(s.Data, "apps", app) }
 func (s *Store) path(app, f string) string   { return filepath.Join(s.dataDir(app), f) }
 func (s *Store) remove(app, f string) error {
+	_ = s.makeRoom(s.path(app, f))
 	err := s.fs.Remove(s.path(app, f))
 	if errors.Is(err, syscall.ENOTDIR) {
 		return nil
@@ -237,6 +238,7 @@ func (s *Store) Forget(app string) error {
 		if err := s.remove(app, f); err != nil {
 			return fmt.Errorf("cannot forget app %s: %w", app, err)
 		}
+		_ = s.fs.RemoveAll(s.path(app, f) + ".damaged")
 	}
 	// Whoever waits for this lock finds, once it has it, that the file is
 	// another one and begins again (lockApp).
@@ -257,6 +259,11 @@ type Remembered struct {
 	Unknown error // why it cannot be told what there is, for want of descriptors or memory
 
 	guessed bool // LastGood is what was handed to a master last: its own file is lost
+
+	// damaged says what is wrong with the files that tell which app it is; empty:
+	// nothing. disordered: override.json is there and cannot be read.
+	damaged    []string
+	disordered bool
 }
 
 // Recall reads what the state directory holds of an app.
@@ -283,6 +290,8 @@ func (s *Store) recallSpec(app string, r *Remembered) {
 	case !s.read(app, fileSpec, &spec, r):
 	case spec.Name != app:
 		r.foreign(s.path(app, fileSpec), spec.Name)
+	case !meansAnApp(&spec):
+		r.foreign(s.path(app, fileSpec), "")
 	default:
 		r.LastGood = &spec
 	}
@@ -293,18 +302,27 @@ func (s *Store) recallOrders(app string, r *Remembered) {
 	var ap Applied
 	switch {
 	case !s.read(app, fileApplied, &ap, r):
-	case ap.Spec == nil || ap.Spec.Name != app:
+	case ap.Spec == nil || ap.Spec.Name != app || !meansAnApp(ap.Spec):
 		r.foreign(s.path(app, fileApplied), "")
 	default:
 		r.Applied = &ap
 	}
-	if !s.read(app, fileOverride, &r.Override, r) {
+	switch {
+	case !s.read(app, fileOverride, &r.Override, r):
 		r.Override = Override{}
+	case !r.Override.Stopped && r.Override.Scale == nil: // nobody has written that
+		r.foreign(s.path(app, fileOverride), "")
 	}
 	var f Failure
 	if s.read(app, fileFailure, &f, r) {
 		r.Failure = &f
 	}
+}
+
+// meansAnApp tells whether a spec says where an app is and how it is reached: one of
+// another version may say so elsewhere.
+func meansAnApp(s *appspec.Spec) bool {
+	return filepath.IsAbs(s.Path) && len(s.Sockets.HTTP)+len(s.Sockets.Mongrel2) > 0
 }
 
 // read reads one file; what is wrong with it is noted in r.
@@ -324,14 +342,29 @@ func (s *Store) read(app, file string, v any, r *Remembered) bool {
 		err = reason(err)
 	}
 	if err != nil {
-		r.Rubbish = append(r.Rubbish, fmt.Sprintf("cannot read %s: %v; it is taken as missing", path, err))
+		r.rubbish(path, err.Error())
 	}
 	return err == nil
 }
 
 // foreign notes a file that is another app's.
 func (r *Remembered) foreign(path, of string) {
-	r.Rubbish = append(r.Rubbish, fmt.Sprintf("cannot read %s: it is of app %q; it is taken as missing", path, of))
+	if of == "" {
+		r.rubbish(path, "it does not say what this version understands")
+		return
+	}
+	r.rubbish(path, fmt.Sprintf("it is of app %q", of))
+}
+
+func (r *Remembered) rubbish(path, why string) {
+	text := fmt.Sprintf("cannot read %s: %s", path, why)
+	r.Rubbish = append(r.Rubbish, text+"; it is taken as missing")
+	switch filepath.Base(path) {
+	case fileSpec, fileApplied:
+		r.damaged = append(r.damaged, text)
+	case fileOverride:
+		r.disordered = true
+	}
 }
 
 // SaveSpec keeps the last good spec of an app.
@@ -404,9 +437,7 @@ func (s *Store) replace(path string, b []byte) error {
 		err = cerr
 	}
 	if err == nil {
-		if fi, serr := lstat(s.fs, path); serr == nil && fi.IsDir() {
-			err = fmt.Errorf("a directory is in its place; move it away")
-		}
+		err = s.makeRoom(path)
 	}
 	if err == nil {
 		err = s.fs.Rename(tmp, path)
@@ -420,6 +451,19 @@ func (s *Store) replace(path string, b []byte) error {
 		_ = d.Close()
 	}
 	return nil
+}
+
+// makeRoom moves a directory away that stands in a file's place: an app is not to be
+// down for that.
+func (s *Store) makeRoom(path string) error {
+	if fi, err := lstat(s.fs, path); err != nil || !fi.IsDir() {
+		return nil //nolint:nilerr // nothing is in the way, or the rename says so
+	}
+	aside := path + ".damaged"
+	if err := s.fs.RemoveAll(aside); err != nil {
+		return err
+	}
+	return s.fs.Rename(path, aside)
 }
 
 func lstat(fsys afero.Fs, path string) (os.FileInfo, error) {

@@ -141,17 +141,20 @@ func (e *engine) memorize(name string, w want, rem Remembered) {
 	e.memories[name] = memory{w.Spec, rem.Override}
 }
 
-// remind adds what was swept away with the data directory, and tells whether that
-// is so.
+// remind adds what was swept away with the data directory, or is damaged there, and
+// tells whether that is so.
 func (e *engine) remind(name string, rem *Remembered) bool {
-	if rem.LastGood != nil {
+	if rem.LastGood != nil && !rem.disordered {
 		return false
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	m, ok := e.memories[name]
+	if ok && rem.LastGood == nil {
+		rem.LastGood = m.spec
+	}
 	if ok {
-		rem.LastGood, rem.Override = m.spec, m.override
+		rem.Override = m.override
 	}
 	return ok
 }

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"fmt"
 	"slices"
 	"sort"
 	"strings"
@@ -65,6 +66,32 @@ func wanted(set *hclspec.Set, setErr error, name string, last *appspec.Spec) wan
 		}
 	}
 	return want{}
+}
+
+// wanted is wanted by what is remembered of an app. What is known of it may be
+// damaged: then nobody knows in which file it stood, and where a file cannot be read,
+// or all of them are gone, it may be that one. It is left alone, and that is said.
+func (r Remembered) wanted(set *hclspec.Set, setErr error, name string) want {
+	w := wanted(set, setErr, name, r.LastGood)
+	if !w.gone() || r.LastGood != nil || len(r.damaged) == 0 {
+		return w
+	}
+	for i := range set.Faults {
+		if f := &set.Faults[i]; f.App == "" && len(f.Apps) == 0 {
+			return want{Invalid: r.lostTrack("it may have stood there: " + f.Summary), Fault: f}
+		}
+	}
+	switch {
+	case len(set.Empty) > 0:
+		return want{Invalid: r.lostTrack("it may have stood in " + set.Empty[0] + ", where no app stands")}
+	case len(set.Specs)+len(set.Faults) == 0:
+		return want{Invalid: r.lostTrack("no spec is left in " + set.Dir)}
+	}
+	return w
+}
+
+func (r Remembered) lostTrack(where string) string {
+	return fmt.Sprintf("%s; %s; it is left as it is until a spec says what it should be; if it is to go, remove the file that cannot be read", strings.Join(r.damaged, "; "), where)
 }
 
 func defaultsFault(set *hclspec.Set) *hclspec.Fault {
