@@ -104,6 +104,11 @@ var directOpeners = []struct {
 	{"os.Open where no other opener is given, which masters and commands always do", []string{
 		"runner/bridge/certificate.go LoadCertificate",
 	}},
+	{"a deploy's bare repository, looked at, or read below an os.Root; nothing is written there", []string{
+		"fleet/deploy/source/fetch.go packed prepare tidy",
+		"fleet/deploy/source/lfs.go largeFile",
+		"fleet/deploy/source/repository.go checkFiles", // whether what a deploy names is there; ssh reads it, as the account
+	}},
 	{"the temporary folder of a mongrel2, of which only proved uploads are read (package link)", []string{
 		"runner/mongrel2/link/upload.go root",
 	}},
