@@ -88,7 +88,7 @@ func (in *tlsIngress) configure(spec *appspec.Spec) {
 func (in *tlsIngress) listen(s *appspec.HTTPSocket, fd int) error {
 	cert, err := bridge.LoadCertificate(s.TLS.Cert, s.TLS.Key, in.files)
 	if err != nil {
-		return fmt.Errorf("cannot listen on %s: %w", s.Listen, err)
+		return fmt.Errorf("cannot listen on %s: %w; %s", s.Listen, err, bridge.NextForPair(err))
 	}
 	file := os.NewFile(uintptr(fd), s.Listen)
 	ln, err := net.FileListener(file)

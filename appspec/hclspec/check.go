@@ -153,10 +153,17 @@ func (c *checker) loader() {
 	if s.Loader == "wsgi" && s.WSGIApp == "" {
 		c.fault("loader", `loader "wsgi" needs wsgi_app`, `write: wsgi_app = "`+pythonName(s.App())+`.wsgi:application", or loader = "auto"`)
 	}
+	if slices.Contains(frameworks, s.Loader) {
+		c.warn("loader", appspec.Quote(s.Loader)+` is no loader of ours, and will be looked for among the plugins`, `leave loader out, and write: wsgi_app = "module:app"`)
+	}
 	if s.Django != nil && s.Loader == "pyroutes" {
 		c.fault("django", "a django block with loader "+appspec.Quote(s.Loader), `leave the block out, or write loader = "django"`)
 	}
 }
+
+// frameworks are those whose applications need no loader, as people write them for
+// one.
+var frameworks = []string{"bottle", "cherrypy", "dash", "falcon", "flask", "pecan", "pyramid", "python", "tornado", "werkzeug"}
 
 func pythonName(s string) string { return strings.ReplaceAll(s, "-", "_") }
 

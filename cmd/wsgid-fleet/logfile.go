@@ -50,6 +50,14 @@ type logFile struct {
 	at      time.Time
 }
 
+// empty tells that nothing was ever written.
+func (s *logFile) empty() bool {
+	return !slices.ContainsFunc(s.files, func(f *os.File) bool {
+		info, err := f.Stat()
+		return err != nil || info.Size() > 0
+	})
+}
+
 // openLog opens the log at its last n lines; n < 0: at its begin. A log that
 // does not exist yet is an empty one.
 //

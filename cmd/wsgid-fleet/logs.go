@@ -76,6 +76,8 @@ Exit code: 0 done, 1 not.`,
 				if len(s.files) == 0 {
 					c.report(noLog(s), programName+" logs")
 					err = silent(exitFailed)
+				} else if s.state != "" && s.empty() {
+					fmt.Fprintf(c.err, "%s: the log of %s is empty%s\n", programName, s.app, s.state)
 				}
 			}
 			if merr := mergeLogs(sources, true, p); merr != nil {
@@ -109,7 +111,7 @@ func (c *cli) openLogs(ctx context.Context, apps []string, n int) (sources []*lo
 	for _, app := range status.Apps {
 		folders[app.Name] = app.Path
 		if app.Reason != "" {
-			states[app.Name] = "; the app is " + app.State + ": " + oneLine(app.Reason)
+			states[app.Name] = "; the app's state is " + app.State + ": " + oneLine(app.Reason)
 		}
 	}
 	defer func() {

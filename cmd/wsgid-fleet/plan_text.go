@@ -34,7 +34,11 @@ func writePlan(w io.Writer, s style, plan *fleet.Plan) {
 		without = fmt.Sprintf("; an error holds %s, see above", count(held, "app"))
 	}
 	if changed == 0 {
-		fmt.Fprintf(w, "Nothing to do for %s%s.\n", count(same, "app"), without)
+		if same > 0 || held == 0 {
+			fmt.Fprintf(w, "Nothing to do for %s%s.\n", count(same, "app"), without)
+			return
+		}
+		fmt.Fprintf(w, "Nothing to do%s.\n", without)
 		return
 	}
 	var parts []string

@@ -33,11 +33,7 @@ func CheckCertificate(certFile, keyFile string, now time.Time) (expires time.Tim
 		return expires, &CertificateTrouble{What: err.Error(), Next: "check it as the user that serves it, root for instance", Unread: true}
 	}
 	if err != nil {
-		next := "put both files in their place, in PEM form; the app cannot start again until then"
-		if !errors.Is(err, fs.ErrNotExist) {
-			next = "the two have to be of one pair, in PEM form, the server's certificate first; the app cannot start again until then"
-		}
-		return expires, &CertificateTrouble{What: err.Error(), Next: next}
+		return expires, &CertificateTrouble{What: err.Error(), Next: NextForPair(err) + "; the app cannot start again until then"}
 	}
 	leaf := c.pair.Leaf
 	if leaf == nil {
@@ -57,6 +53,17 @@ func CheckCertificate(certFile, keyFile string, now time.Time) (expires time.Tim
 		trouble = &CertificateTrouble{What: fmt.Sprintf("certificate %s expires on %s", certFile, day(leaf.NotAfter)), Next: renew, Soon: true}
 	}
 	return leaf.NotAfter, trouble
+}
+
+// NextForPair is what to do about an error of LoadCertificate.
+func NextForPair(err error) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return "put both files in their place, in PEM form"
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return "let the user of the master read both files"
+	}
+	return "the two have to be of one pair, in PEM form, the server's certificate first"
 }
 
 // openAsServed opens a file as the master that serves it does: one in an app's

@@ -17,6 +17,7 @@ type mistake struct {
 	name     string
 	make     func(b *bed) // leaves a mistake behind in the bed
 	want     string       // on stderr of apply
+	says     string       // in status, and in logs of an app that has never served
 	invalid  bool         // the file does not load: validate says it too, and exits 1
 	rootOnly bool         // the mistake exists for root, or for an ordinary user, alone
 	userOnly bool
@@ -37,6 +38,7 @@ const goodApp = `app "bad" {
 // bad writes bad.hcl and an app that would do.
 func (b *bed) bad(edits ...string) {
 	b.t.Helper()
+	b.must(os.RemoveAll(filepath.Join(b.demo, "bad")))
 	app := filepath.Join(b.demo, "bad/app")
 	b.must(os.MkdirAll(app, 0o755))
 	b.must(os.WriteFile(filepath.Join(app, "app.py"), []byte("def application(environ, start_response):\n    start_response('200 OK', [])\n    return []\n"), 0o644))
@@ -113,6 +115,43 @@ var mistakes = []mistake{
 		want: "wsgid-fleet: cannot apply bad: cannot start master of bad: cannot listen on PORT: the port is taken by another process (ss -ltnp shows which)\n",
 	},
 	{
+		name: "a module that is not there",
+		make: func(b *bed) { b.bad("app:application", "nosuch:application") },
+		want: `wsgid-fleet: cannot apply bad: ModuleNotFoundError: No module named 'nosuch'; next try in 1s
+    wsgi_app names nosuch, and app/ holds app.py: correct wsgi_app, or add the module
+`,
+		says: "ModuleNotFoundError: No module named 'nosuch'",
+	},
+	{
+		name: "no such loader",
+		make: func(b *bed) { b.bad(`wsgi_app = "app:application"`, `loader = "Zope"`) },
+		want: `wsgid-fleet: cannot apply bad: there is no loader Zope; next try in 1s
+    neither plugins/ nor loader_dirs holds a plugin loader; for any other application leave loader out and say wsgi_app = "module:attr"
+`,
+		says: "there is no loader Zope",
+	},
+	{
+		name: "no such virtualenv",
+		make: func(b *bed) { b.bad("  wsgi_app", "  virtualenv = \"venv\"\n  wsgi_app") },
+		want: `SPECS/bad.hcl:3:16: error: there is no Python in the virtualenv BED/bad/venv: it has neither bin/python3 nor bin/python
+  3 |   virtualenv = "venv"
+    |                ^^^^^^
+  make it with: python3 -m venv BED/bad/venv
+`,
+		says:    "there is no Python in the virtualenv BED/bad/venv",
+		invalid: true,
+	},
+	{
+		name: "no such certificate",
+		make: func(b *bed) {
+			b.bad()
+			listen := `listen = "` + portOf(b, "bad.hcl") + `"`
+			b.rewrite("wsgid.d/bad.hcl", listen, listen+"\n      tls {\n        cert = \"/nonexistent/c.pem\"\n        key = \"/nonexistent/k.pem\"\n      }")
+		},
+		want: "wsgid-fleet: cannot apply bad: cannot start master of bad: cannot listen on PORT: cannot read certificate /nonexistent/c.pem: no such file or directory; put both files in their place, in PEM form\n",
+		says: "cannot read certificate /nonexistent/c.pem: no such file or directory",
+	},
+	{
 		name: "no such python",
 		make: func(b *bed) { b.bad("  wsgi_app", "  python = \"/opt/none/python3\"\n  wsgi_app") },
 		want: `SPECS/bad.hcl:3:12: error: cannot use python /opt/none/python3: no such file
@@ -183,8 +222,16 @@ func TestMistakes(t *testing.T) {
 						t.Errorf("validate: %v\nwant exit 1 and\n%s", out, want)
 					}
 				}
-				if out := b.fleet("status"); out.code != 3 {
+				out = b.fleet("status")
+				if out.code != 3 {
 					t.Errorf("status with a broken app: %v", out)
+				}
+				if m.says != "" {
+					says := strings.ReplaceAll(m.says, "BED", b.demo)
+					logs := b.fleet("logs", "bad")
+					if !strings.Contains(out.stdout, says) || !strings.Contains(logs.stdout+logs.stderr, says) {
+						t.Errorf("status: %v\nlogs: %v\nwant %s in both", out, logs, says)
+					}
 				}
 				if now := b.await("hello", "ready", 2); !slices.Equal(now.pids(), before.pids()) {
 					t.Errorf("hello's processes %v became %v", before.pids(), now.pids())

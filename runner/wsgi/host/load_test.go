@@ -130,8 +130,8 @@ func TestLoadFailures(t *testing.T) {
 		{"interrupt:app", wsgi.Failure{Reason: "KeyboardInterrupt", File: app + "interrupt.py", Line: 1}},
 		{"no_such_module:app", wsgi.Failure{
 			Reason: "ModuleNotFoundError: No module named 'no_such_module'",
-			Hint: "app/ holds blog/, chain.py, deep.py, exits.py, exits0.py, fact.py, inner.py, interrupt.py, lazy.py, " +
-				"nearby.py, nothing.py, raises.py and 1 more"}},
+			Hint: "wsgi_app names no_such_module, and app/ holds blog/, chain.py, deep.py, exits.py, exits0.py, fact.py, inner.py, interrupt.py, lazy.py, " +
+				"nearby.py, nothing.py, raises.py and 1 more: correct wsgi_app, or add the module"}},
 		{"outside:app", wsgi.Failure{Reason: "ModuleNotFoundError: No module named 'outside'",
 			Hint: "outside lies in the app folder itself: the application's code belongs into app/"}},
 		{"blog.views:app", wsgi.Failure{Reason: "ModuleNotFoundError: No module named 'blog.views'"}},
@@ -242,8 +242,8 @@ func TestNamedLoaderFailures(t *testing.T) {
 			Hint: `looked for a folder of app/ with settings.py or settings/; or say django { settings = "project.settings" }`},
 		"pyroutes": {Reason: "pyroutes: app/ holds no folder but templates and tests",
 			Hint: "the application's package belongs beside pyroutes_settings.py"},
-		"MyneLoader": {Reason: "there is no loader MyneLoader", Hint: "did you mean MineLoader?"},
-		"Zope":       {Reason: "there is no loader Zope", Hint: "plugin loaders are MineLoader (" + dir + "/plugins/mine.py)"},
+		"MyneLoader": {Reason: "there is no loader MyneLoader", Hint: `did you mean loader = "MineLoader"?`},
+		"Zope":       {Reason: "there is no loader Zope", Hint: "plugin loaders are MineLoader (" + dir + `/plugins/mine.py); for any other application leave loader out and say wsgi_app = "module:attr"`},
 	} {
 		got := startFailing(t, dir, options{config: wsgi.Config{Loader: loader}})
 		if got != want {
@@ -251,7 +251,8 @@ func TestNamedLoaderFailures(t *testing.T) {
 		}
 	}
 	got := startFailing(t, appFolder(t, nil), options{config: wsgi.Config{Loader: "Zope"}})
-	want := wsgi.Failure{Reason: "there is no loader Zope", Hint: "neither plugins/ nor loader_dirs holds a plugin loader"}
+	want := wsgi.Failure{Reason: "there is no loader Zope", Hint: "neither plugins/ nor loader_dirs holds a plugin loader; " +
+		`for any other application leave loader out and say wsgi_app = "module:attr"`}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

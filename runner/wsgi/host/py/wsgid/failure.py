@@ -22,11 +22,13 @@ def describe(exc, config):
             "traceback": format_exception(shown) if shown is not None else "",
             "hint": _closed(exc, config) or exc.hint or (_hint(shown, config) if shown is not None else ""),
         }
+    reason = summary(exc)
+    trace = format_exception(exc)
     return {
-        "reason": summary(exc),
+        "reason": reason,
         "file": file,
         "line": line,
-        "traceback": format_exception(exc),
+        "traceback": "" if trace.strip() == reason else trace,  # each thing once
         "hint": _closed(exc, config) or _hint(exc, config),
     }
 
@@ -199,7 +201,8 @@ def _hint(exc, config):
             return "did you mean %s, which is in app/?" % close
         wanted = (config.get("wsgi_app") or "").replace(":", ".").partition(".")[0]
         if top == wanted:
-            return "app/ holds %s" % listing(config.get("app_dir", ""))
+            return "wsgi_app names %s, and app/ holds %s: correct wsgi_app, or add the module" % (
+                top, listing(config.get("app_dir", "")))
         return "%s is not installed for %s: install it there, or name the app's virtualenv" % (
             top, sys.executable)
     if isinstance(exc, KeyError) and _asked_environ(exc):

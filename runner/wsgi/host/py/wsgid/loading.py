@@ -126,11 +126,13 @@ def _no_such_loader(wanted, loaders):
     known = ["auto", "wsgi", "django", "pyroutes"] + [l.name for l in loaders]
     close = near(wanted, known)
     if close:
-        hint = "did you mean %s?" % close
-    elif loaders:
-        hint = "plugin loaders are " + ", ".join("%s (%s)" % (l.name, l.file) for l in loaders)
+        hint = 'did you mean loader = "%s"?' % close
     else:
-        hint = "neither plugins/ nor loader_dirs holds a plugin loader"
+        if loaders:
+            hint = "plugin loaders are " + ", ".join("%s (%s)" % (l.name, l.file) for l in loaders)
+        else:
+            hint = "neither plugins/ nor loader_dirs holds a plugin loader"
+        hint += '; for any other application leave loader out and say wsgi_app = "module:attr"'
     return Failed("there is no loader %s" % wanted, hint)
 
 
