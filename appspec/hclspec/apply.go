@@ -12,11 +12,14 @@ import (
 
 // apply writes a layer into a spec, over what is there.
 func (l *layer) apply(s *appspec.Spec) {
-	replaced := map[*appspec.Block]bool{}
+	var replaced map[*appspec.Block]bool
 	for i := range l.steps {
 		st := &l.steps[i]
 		if st.setting == nil {
 			if st.block.Many && !replaced[st.block] {
+				if replaced == nil {
+					replaced = make(map[*appspec.Block]bool)
+				}
 				replaced[st.block] = true
 				st.block.Clear(s)
 				forget(s, st.block.Path+"[")

@@ -7,10 +7,11 @@
 // # From bytes to a Set
 //
 // Options.Load lists the directory, reads each file (bounded, never blocking on
-// what is not a regular file), parses it, evaluates its locals, and applies two
-// layers to the defaults of the table of package appspec: the defaults block of
-// defaults.hcl, then the app block. A fault stays with the app or the file it was
-// found in. When all files are read, checks across apps (one name, one socket,
+// what is not a regular file), parses it, evaluates its locals, and applies layers
+// to the defaults of the table of package appspec: the defaults block of
+// defaults.hcl, then the app block, then, of an app with environments, each of
+// these, which becomes a Spec of its own. A fault stays with the app or the file it
+// was found in; what several environments inherit is told once. When all files are read, checks across apps (one name, one socket,
 // one folder) take out the apps that stand in each other's way.
 //
 // # What is wrong, and what to write instead

@@ -2,6 +2,7 @@ package hclspec
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -229,5 +230,44 @@ func TestEnvironmentsThatGoOn(t *testing.T) {
 				t.Errorf("%d warnings, want one: %v", len(set.Warnings), set.Warnings)
 			}
 		})
+	}
+}
+
+// A load from the cache says the same as the first, and so does one of many files,
+// which are read side by side.
+func TestEnvironmentsInCache(t *testing.T) {
+	files := map[string]string{
+		"defaults.hcl": "defaults {\n  loader = \"wsgi\"\n}\n",
+		"blog.hcl":     blogWith("", "wsgi_app = \"m:app\""),
+		"bad.hcl":      "app \"bad\" {\n  environment \"a\" {\n    enabled = 3\n  }\n  environment \"b\" {\n  }\n}\n",
+		"twice.hcl":    "app \"twice\" {\n  environment \"a\" {\n  }\n  environment \"a\" {\n  }\n}\n",
+	}
+	for i := range 20 {
+		name := fmt.Sprintf("a%d", i)
+		files[name+".hcl"] = "app \"" + name + "\" {\n  wsgi_app = \"m:app\"\n  enabled = false\n  environment \"dev\" {\n    debug = true\n  }\n}\n"
+	}
+	fsys := memory(t, files)
+	for _, name := range slices.Sorted(maps.Keys(files)) { // older than what a cache doubts
+		old := time.Now().Add(-time.Hour)
+		check(t, fsys.Chtimes("/etc/wsgid.d/"+name, old, old))
+	}
+	o := testOptions()
+	text := func(set *Set) string {
+		var b strings.Builder
+		check(t, set.WriteDiagnostics(&b, false))
+		for _, f := range set.Faults {
+			b.WriteString(f.App + " " + strings.Join(f.Apps, ",") + "\n")
+		}
+		return b.String() + strings.Join(names(set), " ")
+	}
+	first := text(load(t, o, fsys, "/etc/wsgid.d"))
+	if !strings.Contains(first, `loader "wsgi" needs wsgi_app, in environment "production"`) || !strings.Contains(first, "a19-dev") {
+		t.Fatalf("the set is\n%s", first)
+	}
+	o.Cache = &Cache{}
+	for i := range 3 {
+		if again := text(load(t, o, fsys, "/etc/wsgid.d")); again != first {
+			t.Errorf("load %d with a cache:\n%s\nwithout:\n%s", i, again, first)
+		}
 	}
 }
