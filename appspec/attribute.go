@@ -205,7 +205,8 @@ func (a *Attribute) RangeText(show func(float64) string) string {
 // Open makes a block in a spec, with its defaults, where its being there says
 // something and it is not there yet. i counts repeated blocks.
 func (b *Block) Open(s *Spec, i int) {
-	if b.open == nil || b.Path == "django" && s.Django != nil || b.Path == "health" && s.Health != nil {
+	if b.open == nil || b.Path == "django" && s.Django != nil || b.Path == "health" && s.Health != nil ||
+		b.Path == "deploy" && s.Deploy != nil || b.Path == "database" && s.Database != nil {
 		return
 	}
 	b.open(s, i)

@@ -32,6 +32,14 @@ func Diff(before, after *Spec) []Change {
 		case a.Path == "workers.min":
 			d.workers()
 		case a.Path == "workers.max": // with workers.min
+		case strings.HasPrefix(a.Path, "deploy."):
+			if a.Path == "deploy.repository" {
+				d.deploy()
+			}
+		case strings.HasPrefix(a.Path, "database."):
+			if a.Path == "database.engine" {
+				d.presentBlock("database", before.Database != nil, after.Database != nil)
+			}
 		default:
 			if a.Path == "django.settings" {
 				d.presence()

@@ -30,6 +30,20 @@ func (s *Spec) Secrets() []string {
 			s.secretsBelow(KeyPath("django.overrides", k), v, add)
 		}
 	}
+	if s.Deploy != nil {
+		for k, v := range s.Deploy.Env {
+			if s.IsSensitive(KeyPath("deploy.env", k)) {
+				add(v)
+			}
+		}
+		for i := range s.Deploy.Stages {
+			if s.IsSensitive(IndexPath("deploy.stage.command", i)) {
+				for _, word := range s.Deploy.Stages[i].Command {
+					add(word)
+				}
+			}
+		}
+	}
 	for i := range attributes {
 		a := &attributes[i]
 		if a.at == nil || strings.HasPrefix(a.Path, "sockets.") || !s.IsSensitive(a.Path) {

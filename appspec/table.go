@@ -1,6 +1,9 @@
 package appspec
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	ms     = float64(time.Millisecond)
@@ -16,7 +19,12 @@ const (
 // attributes is the table: the one place that knows the attributes of the
 // language (contract, section 1). A row is switched on by its field Built; then
 // run go generate ./appspec for the reference page.
-var attributes = []Attribute{
+var attributes = slices.Concat(appAttributes, deployAttributes)
+
+// blocks is the table of blocks.
+var blocks = slices.Concat(appBlocks, deployBlocks)
+
+var appAttributes = []Attribute{
 	{Path: "root", Type: TypeString, Default: `"/var/wsgid"`, Built: true, RootOnly: true,
 		Disruption: Replace, Form: "an absolute path", check: checkAbsolute,
 		Doc: "where the app folders are: an app without `path` lives in `<root>/<name>`; stands in `defaults` only"},
@@ -311,8 +319,7 @@ var attributes = []Attribute{
 		at:  func(s *Spec, _ int) any { return &s.Log.Keep }},
 }
 
-// blocks is the table of blocks.
-var blocks = []Block{
+var appBlocks = []Block{
 	{Path: "sockets", NoDefaults: true, Built: true, Doc: "what the app listens on: at least one socket"},
 	{Path: "sockets.http", Many: true, NoDefaults: true, Built: true, Doc: "an HTTP listener",
 		open:  func(s *Spec, _ int) { s.Sockets.HTTP = append(s.Sockets.HTTP, HTTPSocket{}) },

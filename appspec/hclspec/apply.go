@@ -13,10 +13,22 @@ import (
 // apply writes a layer into a spec, over what is there.
 func (l *layer) apply(s *appspec.Spec) {
 	var replaced map[*appspec.Block]bool
+	var stages []int // their places in the spec, in the order of the layer
 	for i := range l.steps {
 		st := &l.steps[i]
+		if at := stepOf(st); at == stageBlock {
+			if st.setting == nil {
+				stages = append(stages, placeStage(s, st.name))
+			}
+			own := *st // layers are shared
+			own.index = stages[st.index]
+			st = &own
+		} else if st.setting == nil && l.under && (at == deployBlock || at == databaseBlock) {
+			st.block.Open(s, 0) // without a place, see withoutInherited
+			continue
+		}
 		if st.setting == nil {
-			if st.block.Many && !replaced[st.block] {
+			if st.block.Many && !st.block.Named && !replaced[st.block] { // named ones replace one another by name
 				if replaced == nil {
 					replaced = make(map[*appspec.Block]bool)
 				}

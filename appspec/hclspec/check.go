@@ -53,6 +53,8 @@ func (c *checker) check() {
 	c.loader()
 	c.privileges()
 	c.limits()
+	c.deploy()
+	c.database()
 }
 
 // required looks for the attributes that their blocks cannot do without.
@@ -68,6 +70,8 @@ func (c *checker) required() {
 			n = len(c.spec.Sockets.HTTP)
 		case strings.HasPrefix(a.Path, "sockets.mongrel2."):
 			n = len(c.spec.Sockets.Mongrel2)
+		case strings.HasPrefix(a.Path, "deploy.stage."):
+			continue // see stages
 		}
 		for j := range n {
 			field, _ := a.Field(c.spec, j).(*string)

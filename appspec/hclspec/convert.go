@@ -240,6 +240,9 @@ func (c *converter) list(v cty.Value) {
 		instead := "write: " + c.attr.Written()
 		if v.Type() == cty.String && !c.hidden {
 			instead = "put it in brackets: " + c.attr.Name() + " = [" + c.shown(appspec.Quote(v.AsString())) + "]"
+			if c.attr.Path == "deploy.stage.command" {
+				instead = "no shell reads it: write each word by itself: command = " + c.shown(commandWords(v.AsString()))
+			}
 		}
 		c.wrongType(v, instead)
 		return

@@ -12,6 +12,7 @@ import (
 // a spec.
 type layer struct {
 	root  string // of defaults; empty: not said
+	under bool   // it is that of defaults
 	steps []step
 }
 
@@ -20,6 +21,7 @@ type step struct {
 	block   *appspec.Block // opened, where setting is nil
 	setting *setting
 	index   int       // of the repeated block
+	name    string    // of a named block that is opened
 	rng     hcl.Range // where it was written
 }
 
@@ -44,6 +46,7 @@ type decoder struct {
 	diags    hcl.Diagnostics
 	http     int // http blocks so far
 	mongrel2 int
+	stages   map[string]hcl.Range // by name: where it stands
 
 	environments []*hcl.Block // of the app, see family
 }
@@ -110,6 +113,9 @@ func (d *decoder) block(known *appspec.Block, b *hcl.Block, index int) {
 	switch {
 	case known.Path == environmentBlock:
 		d.environment(b)
+		return
+	case known.Path == stageBlock:
+		d.stage(known, b)
 		return
 	case len(b.Labels) > 0:
 		d.fault(b.LabelRanges[0], "block "+b.Type+" has no name", "write: "+b.Type+" { … }")

@@ -99,6 +99,9 @@ func nest(block, text string) string {
 		return path[0] + " { " + text + " }"
 	}
 	for _, name := range slices.Backward(path) {
+		if name == "stage" {
+			name = `stage "NAME"`
+		}
 		text = name + " {\n  " + strings.ReplaceAll(text, "\n", "\n  ") + "\n}"
 	}
 	return text
@@ -111,6 +114,9 @@ func example(path string) string {
 		return a.Written()
 	}
 	b := t.Block[path]
+	if path == stageBlock {
+		return stageAdvice("migrate")
+	}
 	if b.Named {
 		return b.Name() + " \"NAME\" { … }"
 	}
@@ -135,8 +141,12 @@ func (d *decoder) blockAsAttribute(b *appspec.Block, a *hcl.Attribute) {
 	}
 	instead := "write: " + example(b.Path)
 	switch {
+	case d.f.isJSON() && b.Path == stageBlock:
+		instead = "write an object: " + stageAdviceJSON
 	case d.f.isJSON():
 		instead = "write an object: " + appspec.Quote(b.Name()) + ": { … }"
+	case b.Path == stageBlock:
+		instead = "leave out the =: " + stageAdvice("migrate")
 	case isObject(v):
 		instead = "leave out the =: " + b.Name() + " { … }"
 	case b.Path == "restart" && !isObject(v):

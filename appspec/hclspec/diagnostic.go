@@ -11,12 +11,12 @@ import (
 
 // problem is an error at a place: what is wrong, and what to write instead.
 func problem(rng hcl.Range, what, instead string) *hcl.Diagnostic {
-	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: what, Detail: instead, Subject: rng.Ptr()}
+	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: withoutPasswords(what), Detail: withoutPasswords(instead), Subject: rng.Ptr()}
 }
 
 // warning is what keeps nothing from running.
 func warning(rng hcl.Range, what, instead string) *hcl.Diagnostic {
-	return &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: what, Detail: instead, Subject: rng.Ptr()}
+	return &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: withoutPasswords(what), Detail: withoutPasswords(instead), Subject: rng.Ptr()}
 }
 
 // rangeAt is the place of one byte.

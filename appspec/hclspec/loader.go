@@ -92,6 +92,7 @@ func (l *loader) parsed(path string) *entry {
 		dec.body(b.Body, "", 0)
 		dec.numbers()
 		e.layer = &dec.layer
+		e.layer.under = true
 		e.file.diags = append(e.file.diags, dec.diags...)
 	}
 	e.src, e.diags = e.file.src, e.file.diags
@@ -221,6 +222,7 @@ func (l *loader) read(path string, named bool) {
 		if c.spec != nil {
 			c.diags = append(c.diags, pythonProblems(l.fsys, c.spec, c.whole)...)
 			c.diags = append(c.diags, l.accounts.problems(c.spec, c.whole)...)
+			c.deployFiles(l.fsys)
 		}
 		l.order = append(l.order, c)
 		if c.name != "" {
@@ -276,6 +278,7 @@ func (o Options) resolve(c *candidate, environment string, layers ...*layer) {
 		}
 	}
 	s.Path = filepath.Clean(s.Path)
+	withoutInherited(s)
 	check := &checker{o: o, spec: s, whole: c.whole}
 	check.check()
 	c.spec, c.warn = s, check.warned

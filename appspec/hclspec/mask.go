@@ -21,7 +21,7 @@ func secretSpans(src []byte) []span {
 	for i := 0; ; {
 		at := bytes.IndexByte(src[i:], '(')
 		if at < 0 {
-			return withLocals(src, spans)
+			return withLocals(src, append(spans, urlPasswords(src)...))
 		}
 		at += i
 		i = at + 1
@@ -39,6 +39,35 @@ func secretSpans(src []byte) []span {
 		}
 		i = max(end, i)
 	}
+}
+
+// urlPasswords finds the passwords in addresses: nobody may write one there, and
+// whoever did needs not see it again on a screen or in a log.
+func urlPasswords(src []byte) []span {
+	var spans []span
+	for i := 0; ; {
+		at := bytes.Index(src[i:], []byte("://"))
+		if at < 0 {
+			return spans
+		}
+		i += at + len("://")
+		end := bytes.IndexAny(src[i:], "\"'` \t\r\n")
+		if end < 0 {
+			end = len(src) - i
+		}
+		if from, to := appspec.PasswordIn(string(src[i : i+end])); from < to {
+			spans = append(spans, span{i + from, i + to})
+		}
+	}
+}
+
+// withoutPasswords writes a text for people.
+func withoutPasswords(text string) string {
+	spans := urlPasswords([]byte(text))
+	for _, s := range slices.Backward(spans) {
+		text = text[:s.start] + appspec.SensitiveText + text[s.end:]
+	}
+	return text
 }
 
 // likeSensitive tells whether a word is sensitive, or that name misspelt: what

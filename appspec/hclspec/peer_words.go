@@ -19,7 +19,7 @@ type peerWord struct {
 }
 
 // peerWords are the names that people know from uWSGI, gunicorn, supervisord,
-// systemd, nginx, docker compose and kubernetes.
+// systemd, nginx, docker compose, kubernetes and 30loops.
 var peerWords = []peerWord{
 	{"bind port address addr host hostname ip socket http_socket http_listen https_socket listen_address server_port uwsgi_socket fastcgi_socket", "sockets.http.listen", ""},
 	{"ports expose container_port containerport", "sockets.http.listen", "nothing is mapped, the app listens itself"},
@@ -53,7 +53,23 @@ var peerWords = []peerWord{
 	{"volumes mounts networks links labels annotations metadata apiversion kind depends_on after before requires wantedby description type priority", "", "leave it out: apps are independent of each other, and nothing is mounted for them"},
 	{"static static_map static_url static_root alias document_root", "", "static files are served by a web server in front, such as nginx"},
 	{"include includes import extends", "", "leave it out: every *.hcl of the directory is read, and what all apps share stands in defaults.hcl"},
-	{"server_name hosts virtual_host domain domains location upstream proxy_pass", "", "choosing an app by host or path is a web server's task in front; an app listens on its own address: write sockets { http { listen = \"127.0.0.1:8000\" } }"},
+	{"repository_url repo repo_url git git_url git_repository source_url clone_url", "deploy.repository", ""},
+	{"repo_branch git_branch", "deploy.branch", ""},
+	{"repo_commit git_commit revision git_ref", "deploy.commit", ""},
+	{"wsgi_project_root project_root", "deploy.directory", ""},
+	{"requirements_file requirement requirements_txt", "deploy.requirements", ""},
+	{"install_setup_py setup_py", "deploy.install", ""},
+	{"find_links wheelhouse wheel_dir", "deploy.wheels", ""},
+	{"index_url pypi pip_index_url", "deploy.index", ""},
+	{"deploy_key git_ssh_key identity_file identityfile", "deploy.ssh_key", ""},
+	{"known_hosts_file userknownhostsfile", "deploy.known_hosts", ""},
+	{"shared_dirs linked_dirs linked_files shared_paths", "deploy.shared", ""},
+	{"keep_releases releases_to_keep", "deploy.keep", ""},
+	{"release_command pre_deploy predeploy migrate migrations collectstatic before_deploy post_deploy after_deploy hooks", "",
+		"commands of a deploy are its stages: write:\ndeploy {\n  stage \"migrate\" {\n    command = [\"python\", \"manage.py\", \"migrate\", \"--noinput\"]\n  }\n}"},
+	{"wsgi_entrypoint", "wsgi_app", ""},
+	{"variant", "", "leave it out: code comes from git, and an app is of Python; the kind of a database is its engine: database { engine = \"postgresql\" }"},
+	{"server_name hosts cname_records virtual_host domain domains location upstream proxy_pass", "", "choosing an app by host or path is a web server's task in front; an app listens on its own address: write sockets { http { listen = \"127.0.0.1:8000\" } }"},
 	{"ssl_certificate certfile ssl_cert certificate cert_file https", "sockets.http.tls.cert", ""},
 	{"ssl_certificate_key keyfile ssl_key private_key key_file", "sockets.http.tls.key", ""},
 	{"accesslog access_log access_logfile", "log.access", "write: log { access = true }"},
@@ -103,6 +119,9 @@ func peerHint(name, value, block string) string {
 	name = strings.ToLower(strings.ReplaceAll(name, "-", "_"))
 	if name == environmentBlock { // as all of them call their variables; here it is a block of the app
 		name = "environ"
+	}
+	if own := deployHint(name, value, block); own != "" {
+		return own
 	}
 	w := peerOf()[name]
 	if w == nil {
@@ -168,6 +187,15 @@ func peerValue(a *appspec.Attribute, value string) string {
 			return example
 		}
 		return appspec.Quote(text)
+	case "deploy.repository":
+		for _, scheme := range []string{"git://", "http://", "git+https://"} {
+			if rest, ok := strings.CutPrefix(text, scheme); ok {
+				text = "https://" + rest
+			}
+		}
+		if strings.HasPrefix(text, "/") {
+			text = "file://" + text
+		}
 	case "wsgi_app":
 		for word := range strings.FieldsSeq(text) {
 			if moduleAttr().MatchString(word) {
@@ -208,6 +236,9 @@ func peerValue(a *appspec.Attribute, value string) string {
 		}
 	case appspec.TypeString:
 		if text != "" && len(a.OneOf) == 0 {
+			if _, ok := a.Check(text); !ok && a.Block() == deployBlock {
+				return example
+			}
 			return appspec.Quote(text)
 		}
 	}

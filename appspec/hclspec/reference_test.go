@@ -72,7 +72,8 @@ func reference(t *testing.T) string {
 	p("## What a change costs\n")
 	p("- **live**: the running master takes it over, no process is touched.")
 	p("- **rolling**: new workers are ready before the old ones leave.")
-	p("- **replace**: a new master is ready before the old one drains.\n")
+	p("- **replace**: a new master is ready before the old one drains.")
+	p("- **nothing**: it takes effect at the next deploy.\n")
 	p("## Attributes of an app\n")
 	writeRows(p, "")
 	for _, blk := range appspec.Blocks() {
@@ -109,7 +110,7 @@ func reference(t *testing.T) string {
 func blockTitle(b *appspec.Block) string {
 	parts := strings.Split(b.Path, ".")
 	if b.Named {
-		return "`" + b.Path + " \"NAME\" { … }`"
+		parts[len(parts)-1] += ` "NAME"`
 	}
 	return "`" + strings.Join(parts, " { ") + " { … }" + strings.Repeat(" }", len(parts)-1) + "`"
 }

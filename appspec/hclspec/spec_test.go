@@ -48,6 +48,17 @@ func full() *appspec.Spec {
 		Restart: appspec.Restart{MinDelay: 2 * s, MaxDelay: 30 * s, ResetAfter: 300 * s},
 		Limits:  appspec.Limits{OpenFiles: 4096, Processes: 512, AddressSpace: 2 << 30, Memory: 1 << 30, CPU: 1.5, Tasks: 100},
 		Log:     appspec.Log{Target: "journal", Access: true, Format: "json", MaxSize: 1 << 20, Keep: 0},
+		Deploy: &appspec.Deploy{
+			Repository: "git@git.example.org:crito/blog.git", Branch: "main", Commit: "v1.2", Directory: "src", Wheels: "/srv/wheels",
+			SSHKey: "/etc/blog/deploy_key", KnownHosts: "/etc/blog/known_hosts", Shared: []string{"media", "var/db"}, Submodules: true, LFS: true, Keep: 3,
+			Env: map[string]string{"STATIC_ROOT": "static"}, Timeout: 300 * s,
+			Stages: []appspec.Stage{
+				{Name: "migrate", Command: []string{"python", "manage.py", "migrate", "--noinput"}, When: "before", Timeout: 60 * s},
+				{Name: "warm", Command: []string{"./warm"}, When: "after", Timeout: 600 * s},
+				{Name: "assets", Command: []string{"make", "assets"}, When: "before", Timeout: 600 * s},
+			},
+		},
+		Database: &appspec.Database{Engine: "postgresql", Name: "blog", Owner: "crito", Server: "db.example.org:5432", Admin: "postgres:x"},
 	}
 }
 
@@ -146,7 +157,7 @@ func TestTable(t *testing.T) {
 	seen := make(map[string]bool)
 	for i := range appspec.Attributes() {
 		a := &appspec.Attributes()[i]
-		if seen[a.Path] || a.Doc == "" || a.Disruption == appspec.Nothing {
+		if seen[a.Path] || a.Doc == "" || (a.Disruption == appspec.Nothing) != (strings.HasPrefix(a.Path, "deploy.") || strings.HasPrefix(a.Path, "database.")) {
 			t.Errorf("%s: twice, or without doc or disruption", a.Path)
 		}
 		seen[a.Path] = true

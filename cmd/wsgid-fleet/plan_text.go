@@ -163,8 +163,17 @@ func writeChanges(w io.Writer, s style, list []appspec.Change) {
 			sign, p = "-", red
 		}
 		line := fmt.Sprintf("%s %s%s  %s", s.paint(p, sign), change.Path, spaces(name-columns(change.Path)), texts[i])
-		fmt.Fprintf(w, "    %s%s  %s\n", line, spaces(value-columns(texts[i])), s.paint(faint, change.Disruption.String()))
+		fmt.Fprintf(w, "    %s%s  %s\n", line, spaces(value-columns(texts[i])), s.paint(faint, costOf(change)))
 	}
+}
+
+// costOf is what carrying out a change costs. What only a deploy reads costs
+// nothing, and nothing comes of it before one.
+func costOf(change appspec.Change) string {
+	if change.Disruption == appspec.Nothing {
+		return "takes effect at the next deploy"
+	}
+	return change.Disruption.String()
 }
 
 func oldToNew(change appspec.Change) string {

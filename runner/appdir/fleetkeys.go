@@ -35,18 +35,27 @@ func newFleetKeys(c *Config) *fleetKeys {
 	p := &fleetKeys{c: c, blocks: map[string]bool{}, attrs: map[string]*appspec.Attribute{}, within: map[string][]string{"": slices.Clone(beside)}}
 	add := func(block, name string) { p.within[block] = append(p.within[block], name) }
 	for _, b := range appspec.Blocks() {
+		if ofDeploy(b.Path) {
+			continue
+		}
 		p.blocks[b.Path] = b.Many
 		add(strings.TrimSuffix(strings.TrimSuffix(b.Path, b.Name()), "."), b.Name())
 	}
 	for i := range appspec.Attributes() {
 		a := &appspec.Attributes()[i]
-		if _, ok := elsewhere[a.Path]; ok {
+		if _, ok := elsewhere[a.Path]; ok || ofDeploy(a.Path) {
 			continue
 		}
 		p.attrs[a.Path] = a
 		add(a.Block(), a.Name())
 	}
 	return p
+}
+
+// ofDeploy tells what only the command deploy reads, from the spec.
+func ofDeploy(path string) bool {
+	top, _, _ := strings.Cut(path, ".")
+	return top == "deploy" || top == "database"
 }
 
 // check finds the first mistake in an object; path is that of its block, shown

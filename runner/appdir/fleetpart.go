@@ -22,6 +22,11 @@ type fleetPart struct {
 	Sockets appspec.Sockets `json:"sockets"`
 	Workers fleetWorkers    `json:"workers"`
 	Django  *appspec.Django `json:"django,omitempty"`
+
+	// A master and wsgid have no use for them, and an app none for the
+	// administrator of its database.
+	Deploy   *appspec.Deploy   `json:"deploy,omitempty"`
+	Database *appspec.Database `json:"database,omitempty"`
 }
 
 // fleetWorkers is the workers block likewise.

@@ -109,4 +109,40 @@ app "full" {
     max_size = 1048576
     keep     = 0
   }
+  deploy {
+    repository   = "git@git.example.org:crito/blog.git"
+    branch       = "main"
+    commit       = "v1.2"
+    directory    = "./src/"
+    requirements = []
+    install      = false
+    wheels       = "/srv/wheels"
+    index        = ""
+    ssh_key      = "/etc/blog/deploy_key"
+    known_hosts  = "/etc/blog/known_hosts"
+    shared       = ["media", "var/db/"]
+    submodules   = true
+    lfs          = true
+    keep         = 3
+    env          = { STATIC_ROOT = "static" }
+    timeout      = "5m"
+    stage "migrate" {
+      command = ["python", "manage.py", "migrate", "--noinput"]
+      timeout = "1m"
+    }
+    stage "warm" {
+      command = ["./warm"]
+      when    = "after"
+    }
+    stage "assets" {
+      command = ["make", "assets"]
+    }
+  }
+  database {
+    engine = "postgresql"
+    name   = "blog"
+    owner  = "crito"
+    server = "db.example.org:5432"
+    admin  = "postgres:x"
+  }
 }
