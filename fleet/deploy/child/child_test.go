@@ -38,8 +38,9 @@ func TestCommand(t *testing.T) {
 	if os.Geteuid() == 0 {
 		a = &Account{UID: 65534, GID: 65534, Home: "/nonexistent", Name: "nobody"}
 	}
+	defer syscall.Umask(syscall.Umask(0o007))
 	var out strings.Builder
-	c := &Command{Account: a, Args: []string{"sh", "-c", "id -u; pwd; env; cat; ps -o tty= -p $$"}, Env: []string{"MORE=1"}, Stdout: &out}
+	c := &Command{Account: a, Args: []string{"sh", "-c", "id -u; pwd; umask; env; cat; ps -o tty= -p $$"}, Env: []string{"MORE=1"}, Stdout: &out}
 	if err := c.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +49,7 @@ func TestCommand(t *testing.T) {
 		uid = a.UID
 	}
 	got := out.String()
-	if !strings.HasPrefix(got, strconv.Itoa(uid)+"\n/\n") || strings.Contains(got, "SECRET") || strings.Contains(got, "GIT_DIR") ||
+	if !strings.HasPrefix(got, strconv.Itoa(uid)+"\n/\n0022\n") || strings.Contains(got, "SECRET") || strings.Contains(got, "GIT_DIR") ||
 		!strings.Contains(got, "\nMORE=1\n") || !strings.HasSuffix(strings.TrimSpace(got), "?") {
 		t.Errorf("the command sees\n%s", got)
 	}

@@ -1,6 +1,7 @@
 package child
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ type Command struct {
 	Account *Account
 	Args    []string // the program first, looked up in this process's PATH
 	Env     []string // over Environ
+	Dir     string   // empty: /, for the folder of whoever started us may be closed to the account
 	Stdin   io.Reader
 	Stdout  io.Writer // nil: into the tail, with what goes to standard error
 }
@@ -49,13 +51,16 @@ func (c *Command) Prepare(ctx context.Context) (*exec.Cmd, *Tail, error) {
 	if err := c.Account.Check(); err != nil {
 		return nil, nil, err
 	}
-	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
-	if cmd.Err != nil {
-		return nil, nil, &Error{Program: c.Args[0], Err: fmt.Errorf("%w; install it on this machine", cmd.Err)}
+	program, err := exec.LookPath(c.Args[0])
+	if err != nil {
+		return nil, nil, &Error{Program: c.Args[0], Err: fmt.Errorf("%w; install it on this machine", err)}
 	}
+	// The umask of this process may be anything, and is not this goroutine's to
+	// change.
+	args := append([]string{"-c", `umask 022; exec "$@"`, "sh", program}, c.Args[1:]...)
+	cmd := exec.CommandContext(ctx, "/bin/sh", args...)
 	tail := &Tail{}
-	// The folder of whoever started us may be closed to the account.
-	cmd.Dir = "/"
+	cmd.Dir = cmp.Or(c.Dir, "/")
 	cmd.Env = append(Environ(c.Account), c.Env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, tail
 	if c.Stdout == nil {

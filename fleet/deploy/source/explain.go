@@ -62,19 +62,19 @@ func (s *Store) unknownHost(ctx context.Context, r Repository, u *url.URL) strin
 	var out answer
 	scan := &child.Command{Account: s.Account, Args: append(args, strings.Trim(u.Hostname(), "[]")), Stdout: &out}
 	err := scan.Run(ctx)
-	line, print := bestKey(out.String())
+	line, fingerprint := bestKey(out.String())
 	if line == "" {
 		if err == nil {
 			err = fmt.Errorf("ssh-keyscan found none")
 		}
 		return fmt.Sprintf("%s, and asking for it failed: %v", unknown, err)
 	}
-	return fmt.Sprintf("%s; its fingerprint is %s. Compare that with what the server's administrator says, then add this line:\n  %s", unknown, print, line)
+	return fmt.Sprintf("%s; its fingerprint is %s. Compare that with what the server's administrator says, then add this line:\n  %s", unknown, fingerprint, line)
 }
 
 // bestKey chooses among the lines of ssh-keyscan, and makes the fingerprint as
 // ssh-keygen shows it.
-func bestKey(scanned string) (line, print string) {
+func bestKey(scanned string) (line, fingerprint string) {
 	for _, kind := range []string{"ssh-ed25519", "ecdsa-", "ssh-rsa", ""} {
 		for l := range strings.Lines(scanned) {
 			f := strings.Fields(child.Printable(l))

@@ -76,8 +76,7 @@ func parse(s string) (transport, *url.URL, error) {
 	}
 	u, err := url.Parse(s)
 	if err != nil {
-		var parse *url.Error
-		if errors.As(err, &parse) {
+		if parse, ok := errors.AsType[*url.Error](err); ok {
 			err = parse.Err // the whole one repeats the URL
 		}
 		return fail("it is no URL: %w", errors.New(maskedURL(err.Error())))

@@ -1,0 +1,147 @@
+package venv
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
+)
+
+// Build makes a virtualenv that Find has named, if it is not there. After an error
+// none is there.
+func (s *Store) Build(ctx context.Context, v Virtualenv) error {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.Time, 15*time.Minute))
+	defer cancel()
+	if err := s.Account.Check(); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(s.Dir)
+	if err != nil {
+		return fmt.Errorf("cannot make a virtualenv: %w", err)
+	}
+	defer root.Close()
+	if completeIn(root, v.Name) {
+		return nil
+	}
+	if err := s.build(ctx, root, v); err != nil {
+		if left := root.RemoveAll(v.Name); left != nil {
+			err = errors.Join(err, left)
+		}
+		return fmt.Errorf("cannot make the virtualenv: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) build(ctx context.Context, root *os.Root, v Virtualenv) error {
+	// What a crash has left, perhaps of another Python.
+	if err := root.RemoveAll(v.Name); err != nil {
+		return err
+	}
+	dir, err := s.folder(root, v.Name)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := s.run(ctx, v, v.Python.Path, "-I", "-m", "venv", "--without-pip", v.Path); err != nil {
+		return err
+	}
+	python := filepath.Join(v.Path, "bin", "python")
+	made, err := ask(ctx, s.Account, python)
+	if err != nil {
+		return err
+	}
+	if made.Version != v.Python.Version {
+		return fmt.Errorf("it has Python %q, and %s is %q: was Python upgraded just now? Deploy again", made.Version, v.Python.Path, v.Python.Version)
+	}
+	if v.pip != "" {
+		if err := s.run(ctx, v, pipArgs(v, python)...); err != nil {
+			return err
+		}
+	}
+	if _, err := s.Compile(ctx, python, filepath.Join(v.Path, "lib")); err != nil {
+		return err
+	}
+	return s.finish(dir, v.Name)
+}
+
+// folder makes the folder, which is the account's.
+func (s *Store) folder(root *os.Root, name string) (*os.Root, error) {
+	if err := root.Mkdir(name, 0o700); err != nil {
+		return nil, err
+	}
+	dir, err := root.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	f, err := dir.Open(".")
+	if err == nil {
+		err = f.Chmod(0o755)
+		if a := s.Account; a != nil && err == nil {
+			err = f.Chown(a.UID, a.GID)
+		}
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		_ = dir.Close()
+		return nil, err
+	}
+	return dir, nil
+}
+
+func pipArgs(v Virtualenv, python string) []string {
+	args := []string{v.pip, "-I", "-m", "pip", "--python", python, "install", "--no-input", "--disable-pip-version-check",
+		"--no-cache-dir", "--no-compile", "--no-warn-script-location", "--progress-bar=off", "--retries=2", "--timeout=20"}
+	switch in := v.inputs; {
+	case in.Wheels != "":
+		args = append(args, "--no-index", "--find-links", in.Wheels)
+	case in.Index != "":
+		args = append(args, "--index-url", in.Index)
+	}
+	for _, r := range v.inputs.Requirements {
+		args = append(args, "-r", filepath.Join(v.inputs.Tree, r))
+	}
+	return args
+}
+
+func (s *Store) run(ctx context.Context, v Virtualenv, args ...string) error {
+	env := append([]string{"PIP_CONFIG_FILE=/dev/null", "PYTHONNOUSERSITE=1"}, v.inputs.Env...)
+	return (&child.Command{Account: s.Account, Args: args, Env: env, Dir: v.inputs.Tree}).Run(ctx)
+}
+
+// Compile writes the bytecode of all that is in a folder. Files that do not
+// compile are no error, for a package may hold some that nobody imports: what
+// Python says of them is returned.
+func (s *Store) Compile(ctx context.Context, python, dir string) (note string, err error) {
+	c := &child.Command{Account: s.Account, Args: []string{python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", dir}}
+	err = c.Run(ctx)
+	var failed *child.Error
+	if errors.As(err, &failed) && ctx.Err() == nil {
+		return failed.Output, nil
+	}
+	return "", err
+}
+
+// finish writes the marker when the rest is on the disk.
+func (s *Store) finish(dir *os.Root, name string) error {
+	top, err := dir.Open(".")
+	if err != nil {
+		return err
+	}
+	defer top.Close()
+	if err := unix.Syncfs(int(top.Fd())); err != nil {
+		return err
+	}
+	f, err := dir.OpenFile(marker, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(name + "\n")
+	return errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close(), top.Sync())
+}

@@ -1,0 +1,178 @@
+package venv
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
+)
+
+// Inputs are what a virtualenv is made from.
+type Inputs struct {
+	Python       string   // a path, or a name in PATH; empty: python3
+	Tree         string   // the release's code: requirements are in it, and ./pkg means it
+	Requirements []string // paths in Tree
+	Wheels       string   // a folder: nothing else is installed from
+	Index        string   // empty: pip's default
+	Env          []string // for pip; what is PIP_… counts in the hash
+	Release      string   // for a virtualenv that is the release's own
+}
+
+// Store is the folder of an app's virtualenvs.
+type Store struct {
+	Dir     string // absolute; has to be there
+	Account *child.Account
+	Time    time.Duration // for one Build; 0 is 15 minutes
+}
+
+// Virtualenv is one that Find has named.
+type Virtualenv struct {
+	Name   string // the hash
+	Path   string
+	Ready  bool   // complete; Build has nothing to do
+	Own    string // why no other release can share it; empty if they can
+	Python Interpreter
+
+	pip    string // the interpreter that pip runs with; empty where nothing is to be installed
+	inputs Inputs
+}
+
+// marker is the file that says that a virtualenv is complete.
+const marker = ".wsgid-complete"
+
+// Find reads the inputs and finds out whether what they make is there.
+func (s *Store) Find(ctx context.Context, in Inputs) (Virtualenv, error) {
+	v, err := s.find(ctx, in)
+	if err != nil {
+		return Virtualenv{}, fmt.Errorf("cannot prepare the virtualenv: %w", err)
+	}
+	return v, nil
+}
+
+func (s *Store) find(ctx context.Context, in Inputs) (Virtualenv, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	tree, err := os.OpenRoot(in.Tree)
+	if err != nil {
+		return Virtualenv{}, err
+	}
+	defer tree.Close()
+	files, err := readRequirements(tree, in.Requirements)
+	if err != nil {
+		return Virtualenv{}, err
+	}
+	var wheels []string
+	if in.Wheels != "" {
+		if wheels, err = listing(in.Wheels); err != nil {
+			if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, os.ErrNotExist) {
+				return Virtualenv{}, fmt.Errorf("wheels %s is no folder", in.Wheels)
+			}
+			return Virtualenv{}, fmt.Errorf("cannot list wheels: %w", err)
+		}
+	}
+	v := Virtualenv{inputs: in, Own: files.own}
+	if v.Python, err = ask(ctx, s.Account, cmp.Or(in.Python, "python3")); err != nil {
+		return Virtualenv{}, err
+	}
+	version := ""
+	if len(files.order) > 0 {
+		v.pip, version, err = choosePip(v.Python, func() (Interpreter, error) { return ask(ctx, s.Account, systemPython) })
+		if err != nil {
+			return Virtualenv{}, err
+		}
+	}
+	v.Name = name(in, v.Python, version, files, wheels)
+	v.Path = filepath.Join(s.Dir, v.Name)
+	v.Ready, err = s.complete(v.Name)
+	return v, err
+}
+
+// name is the hash over all that decides. Each part says how long it is, so that
+// none can pass for two.
+func name(in Inputs, py Interpreter, pip string, files requirements, wheels []string) string {
+	h := sha256.New()
+	put(h, "1", py.Path, py.Version, py.ABI, py.Machine, py.Libc, pip, in.Index, in.Wheels)
+	put(h, "requirements", strconv.Itoa(len(in.Requirements)))
+	put(h, in.Requirements...)
+	for _, f := range files.order {
+		put(h, f, string(files.files[f]))
+	}
+	put(h, "wheels")
+	put(h, wheels...)
+	env := slices.Clone(in.Env)
+	slices.Sort(env)
+	for _, e := range env {
+		if strings.HasPrefix(e, "PIP_") {
+			put(h, "env", e)
+		}
+	}
+	if files.own != "" {
+		put(h, "release", in.Release)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+func put(h hash.Hash, parts ...string) {
+	for _, p := range parts {
+		_, _ = io.WriteString(h, strconv.Itoa(len(p))+":"+p)
+	}
+}
+
+// complete tells whether a virtualenv of the name is there, and whole.
+func (s *Store) complete(name string) (bool, error) {
+	root, err := os.OpenRoot(s.Dir)
+	if err != nil {
+		return false, err
+	}
+	defer root.Close()
+	return completeIn(root, name), nil
+}
+
+func completeIn(root *os.Root, name string) bool {
+	f, err := root.OpenFile(filepath.Join(name, marker), os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	b, _ := io.ReadAll(io.LimitReader(f, 100))
+	return string(b) == name+"\n"
+}
+
+// Sweep removes the virtualenvs that keep does not name, and those that are not
+// complete.
+func (s *Store) Sweep(keep ...string) error {
+	root, err := os.OpenRoot(s.Dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	entries, err := os.ReadDir(s.Dir)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, e := range entries {
+		if b, err := hex.DecodeString(e.Name()); err != nil || len(b) != 16 {
+			continue // not ours
+		}
+		if !slices.Contains(keep, e.Name()) || !completeIn(root, e.Name()) {
+			failed = append(failed, root.RemoveAll(e.Name()))
+		}
+	}
+	return errors.Join(failed...)
+}
