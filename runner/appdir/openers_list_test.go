@@ -107,6 +107,7 @@ var directOpeners = []struct {
 	{"a deploy's bare repository, looked at, or read below an os.Root; nothing is written there", []string{
 		"fleet/deploy/source/fetch.go packed prepare tidy",
 		"fleet/deploy/source/lfs.go largeFile",
+		"fleet/deploy/venv/requirements.go listing",    // the operator's folder of wheels: names, sizes, times
 		"fleet/deploy/source/repository.go checkFiles", // whether what a deploy names is there; ssh reads it, as the account
 	}},
 	{"the temporary folder of a mongrel2, of which only proved uploads are read (package link)", []string{

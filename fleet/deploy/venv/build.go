@@ -22,16 +22,11 @@ func (s *Store) Build(ctx context.Context, v Virtualenv) error {
 	if err := s.Account.Check(); err != nil {
 		return err
 	}
-	root, err := os.OpenRoot(s.Dir)
-	if err != nil {
-		return fmt.Errorf("cannot make a virtualenv: %w", err)
-	}
-	defer root.Close()
-	if completeIn(root, v.Name) {
+	if complete(s.Root, v.Name) {
 		return nil
 	}
-	if err := s.build(ctx, root, v); err != nil {
-		if left := root.RemoveAll(v.Name); left != nil {
+	if err := s.build(ctx, v); err != nil {
+		if left := s.Root.RemoveAll(v.Name); left != nil {
 			err = errors.Join(err, left)
 		}
 		return fmt.Errorf("cannot make the virtualenv: %w", err)
@@ -39,12 +34,12 @@ func (s *Store) Build(ctx context.Context, v Virtualenv) error {
 	return nil
 }
 
-func (s *Store) build(ctx context.Context, root *os.Root, v Virtualenv) error {
+func (s *Store) build(ctx context.Context, v Virtualenv) error {
 	// What a crash has left, perhaps of another Python.
-	if err := root.RemoveAll(v.Name); err != nil {
+	if err := s.Root.RemoveAll(v.Name); err != nil {
 		return err
 	}
-	dir, err := s.folder(root, v.Name)
+	dir, err := s.folder(v.Name)
 	if err != nil {
 		return err
 	}
@@ -72,11 +67,11 @@ func (s *Store) build(ctx context.Context, root *os.Root, v Virtualenv) error {
 }
 
 // folder makes the folder, which is the account's.
-func (s *Store) folder(root *os.Root, name string) (*os.Root, error) {
-	if err := root.Mkdir(name, 0o700); err != nil {
+func (s *Store) folder(name string) (*os.Root, error) {
+	if err := s.Root.Mkdir(name, 0o700); err != nil {
 		return nil, err
 	}
-	dir, err := root.OpenRoot(name)
+	dir, err := s.Root.OpenRoot(name)
 	if err != nil {
 		return nil, err
 	}
@@ -105,14 +100,14 @@ func pipArgs(v Virtualenv, python string) []string {
 		args = append(args, "--index-url", in.Index)
 	}
 	for _, r := range v.inputs.Requirements {
-		args = append(args, "-r", filepath.Join(v.inputs.Tree, r))
+		args = append(args, "-r", filepath.Join(v.inputs.Tree.Name(), r))
 	}
 	return args
 }
 
 func (s *Store) run(ctx context.Context, v Virtualenv, args ...string) error {
 	env := append([]string{"PIP_CONFIG_FILE=/dev/null", "PYTHONNOUSERSITE=1"}, v.inputs.Env...)
-	return (&child.Command{Account: s.Account, Args: args, Env: env, Dir: v.inputs.Tree}).Run(ctx)
+	return (&child.Command{Account: s.Account, Args: args, Env: env, Dir: v.inputs.Tree.Name()}).Run(ctx)
 }
 
 // Compile writes the bytecode of all that is in a folder. Files that do not

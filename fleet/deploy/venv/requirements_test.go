@@ -85,7 +85,7 @@ func TestName(t *testing.T) {
 	}
 	in, py, files, wheels := base()
 	was := name(in, py, "23.0", files, wheels)
-	in.Release, in.Tree, in.Env = "2", "/elsewhere", []string{"SECRET=1"}
+	in.Release, in.Env = "2", []string{"SECRET=1"}
 	if got := name(in, py, "23.0", files, wheels); got != was {
 		t.Error("another release of equal requirements has another name")
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,7 +26,7 @@ import (
 // Inputs are what a virtualenv is made from.
 type Inputs struct {
 	Python       string   // a path, or a name in PATH; empty: python3
-	Tree         string   // the release's code: requirements are in it, and ./pkg means it
+	Tree         *os.Root // the release's code: requirements are in it, and ./pkg means it
 	Requirements []string // paths in Tree
 	Wheels       string   // a folder: nothing else is installed from
 	Index        string   // empty: pip's default
@@ -33,9 +34,10 @@ type Inputs struct {
 	Release      string   // for a virtualenv that is the release's own
 }
 
-// Store is the folder of an app's virtualenvs.
+// Store is the folder of an app's virtualenvs. Whoever opens it has proved that the
+// way there is not of the account's making.
 type Store struct {
-	Dir     string // absolute; has to be there
+	Root    *os.Root // opened by its absolute path
 	Account *child.Account
 	Time    time.Duration // for one Build; 0 is 15 minutes
 }
@@ -67,12 +69,7 @@ func (s *Store) Find(ctx context.Context, in Inputs) (Virtualenv, error) {
 func (s *Store) find(ctx context.Context, in Inputs) (Virtualenv, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	tree, err := os.OpenRoot(in.Tree)
-	if err != nil {
-		return Virtualenv{}, err
-	}
-	defer tree.Close()
-	files, err := readRequirements(tree, in.Requirements)
+	files, err := readRequirements(in.Tree, in.Requirements)
 	if err != nil {
 		return Virtualenv{}, err
 	}
@@ -97,9 +94,9 @@ func (s *Store) find(ctx context.Context, in Inputs) (Virtualenv, error) {
 		}
 	}
 	v.Name = name(in, v.Python, version, files, wheels)
-	v.Path = filepath.Join(s.Dir, v.Name)
-	v.Ready, err = s.complete(v.Name)
-	return v, err
+	v.Path = filepath.Join(s.Root.Name(), v.Name)
+	v.Ready = complete(s.Root, v.Name)
+	return v, nil
 }
 
 // name is the hash over all that decides. Each part says how long it is, so that
@@ -134,16 +131,7 @@ func put(h hash.Hash, parts ...string) {
 }
 
 // complete tells whether a virtualenv of the name is there, and whole.
-func (s *Store) complete(name string) (bool, error) {
-	root, err := os.OpenRoot(s.Dir)
-	if err != nil {
-		return false, err
-	}
-	defer root.Close()
-	return completeIn(root, name), nil
-}
-
-func completeIn(root *os.Root, name string) bool {
+func complete(root *os.Root, name string) bool {
 	f, err := root.OpenFile(filepath.Join(name, marker), os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return false
@@ -156,12 +144,7 @@ func completeIn(root *os.Root, name string) bool {
 // Sweep removes the virtualenvs that keep does not name, and those that are not
 // complete.
 func (s *Store) Sweep(keep ...string) error {
-	root, err := os.OpenRoot(s.Dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	entries, err := os.ReadDir(s.Dir)
+	entries, err := fs.ReadDir(s.Root.FS(), ".")
 	if err != nil {
 		return err
 	}
@@ -170,8 +153,8 @@ func (s *Store) Sweep(keep ...string) error {
 		if b, err := hex.DecodeString(e.Name()); err != nil || len(b) != 16 {
 			continue // not ours
 		}
-		if !slices.Contains(keep, e.Name()) || !completeIn(root, e.Name()) {
-			failed = append(failed, root.RemoveAll(e.Name()))
+		if !slices.Contains(keep, e.Name()) || !complete(s.Root, e.Name()) {
+			failed = append(failed, s.Root.RemoveAll(e.Name()))
 		}
 	}
 	return errors.Join(failed...)

@@ -24,6 +24,7 @@ const python = "/usr/bin/python3"
 type site struct {
 	t      *testing.T
 	store  *Store
+	dir    string
 	wheels string
 	tree   string
 }
@@ -37,12 +38,13 @@ func newSite(t *testing.T) *site {
 	if err := os.Chmod(filepath.Dir(base), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, store: &Store{Dir: filepath.Join(base, "venvs")}, wheels: filepath.Join(base, "wheels"), tree: filepath.Join(base, "tree")}
-	for _, dir := range []string{s.store.Dir, s.wheels, s.tree} {
+	s := &site{t: t, store: &Store{}, dir: filepath.Join(base, "venvs"), wheels: filepath.Join(base, "wheels"), tree: filepath.Join(base, "tree")}
+	for _, dir := range []string{s.dir, s.wheels, s.tree} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
+	s.store.Root = s.open(s.dir)
 	// A configuration that would break every install.
 	home := filepath.Join(base, "home")
 	write(t, home, map[string]string{".config/pip/pip.conf": "[global]\nindex-url = https://127.0.0.1:1/\nprefix = /nonexistent\n"})
@@ -52,6 +54,16 @@ func newSite(t *testing.T) *site {
 		s.store.Account = &child.Account{UID: 65534, GID: 65534, Home: home, Name: "nobody"}
 	}
 	return s
+}
+
+func (s *site) open(dir string) *os.Root {
+	s.t.Helper()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = root.Close() })
+	return root
 }
 
 func (s *site) ctx() context.Context {
@@ -94,7 +106,7 @@ func (s *site) wheel(name, version string, requires ...string) {
 }
 
 func (s *site) inputs() Inputs {
-	return Inputs{Python: python, Tree: s.tree, Requirements: []string{"requirements.txt"}, Wheels: s.wheels, Release: "1"}
+	return Inputs{Python: python, Tree: s.open(s.tree), Requirements: []string{"requirements.txt"}, Wheels: s.wheels, Release: "1"}
 }
 
 func (s *site) find(in Inputs) Virtualenv {
@@ -127,7 +139,7 @@ func (s *site) run(v Virtualenv, code string) string {
 
 func (s *site) left() []string {
 	s.t.Helper()
-	entries, err := os.ReadDir(s.store.Dir)
+	entries, err := os.ReadDir(s.dir)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -170,7 +182,7 @@ func TestBuild(t *testing.T) {
 	other := filepath.Join(filepath.Dir(s.tree), "tree2")
 	write(t, other, map[string]string{"requirements.txt": "-r base.txt\n", "base.txt": "one==1.0\n"})
 	in := s.inputs()
-	in.Tree, in.Release = other, "2"
+	in.Tree, in.Release = s.open(other), "2"
 	if again := s.find(in); !again.Ready || again.Path != v.Path {
 		t.Errorf("%+v", again)
 	}
@@ -210,7 +222,7 @@ func TestHalfMade(t *testing.T) {
 	if err := os.Remove(filepath.Join(v.Path, marker)); err != nil {
 		t.Fatal(err)
 	}
-	write(t, s.store.Dir, map[string]string{"README": "somebody's"})
+	write(t, s.dir, map[string]string{"README": "somebody's"})
 	if err := s.store.Sweep(v.Name); err != nil || len(s.left()) != 1 {
 		t.Errorf("left: %v, %v", s.left(), err)
 	}
@@ -255,10 +267,11 @@ func TestBuildOnAFullDisk(t *testing.T) {
 	}
 	s.wheel("one", "1.0")
 	write(t, s.tree, map[string]string{"requirements.txt": "one\n"})
-	if err := unix.Mount("small", s.store.Dir, "tmpfs", 0, "size=24k,mode=0755"); err != nil {
+	if err := unix.Mount("small", s.dir, "tmpfs", 0, "size=24k,mode=0755"); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = unix.Unmount(s.store.Dir, unix.MNT_DETACH) }()
+	defer func() { _ = unix.Unmount(s.dir, unix.MNT_DETACH) }()
+	s.store.Root = s.open(s.dir)
 	err := s.store.Build(s.ctx(), s.find(s.inputs()))
 	if err == nil || !strings.Contains(err.Error(), "No space left on device") || len(s.left()) != 0 {
 		t.Errorf("%v, left %v", err, s.left())
