@@ -52,6 +52,10 @@ func TestSweptStateDirectory(t *testing.T) {
 		_, ok := op.(*Client)
 		return ok
 	})
+	within(t, "other users are told again who serves here", func() bool {
+		n, ok := readNotice(f.state, uint32(os.Geteuid()))
+		return ok && n.PID == os.Getpid() && n.Dir == f.dir
+	})
 	if a := f.status("blog"); a.Master == nil || a.Master.PID != was || a.State != "degraded" {
 		t.Errorf("after the sweep: %+v", a)
 	}

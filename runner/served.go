@@ -20,9 +20,12 @@ const ServedFile = "served.json"
 // openData opens the data directory, before the master may change its root: what
 // lies in it may be swept away and made anew.
 func (m *master) openData() {
-	dir := cmp.Or(m.boot.DataDir, m.boot.StateDir)
-	_ = os.MkdirAll(filepath.Join(dir, "apps"), 0o700)
-	m.data, _ = os.OpenRoot(dir)
+	for _, dir := range []string{cmp.Or(m.boot.DataDir, m.boot.StateDir), m.boot.StateDir} {
+		err := os.MkdirAll(filepath.Join(dir, "apps"), 0o700)
+		if m.data, _ = os.OpenRoot(dir); m.data != nil && err == nil {
+			return
+		}
+	}
 }
 
 func (m *master) servedName() string { return filepath.Join("apps", m.spec.Name, ServedFile) }

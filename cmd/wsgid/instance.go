@@ -48,6 +48,15 @@ func (c *cli) stateDir() string {
 	return runner.DefaultStateDir()
 }
 
+// dataDir is where a master keeps what must survive a reboot: beside the fleet's. A
+// state directory that was named holds it itself.
+func dataDir(stateDir string) string {
+	if d := runner.DefaultDataDir(); d != "" && stateDir == runner.DefaultStateDir() {
+		return d
+	}
+	return stateDir
+}
+
 // makeStateDir makes the state directory and refuses one that others could
 // write to, as what lies there is trusted.
 func (c *cli) makeStateDir() (string, error) {

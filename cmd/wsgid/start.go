@@ -182,7 +182,7 @@ func (c *cli) launch(ctx context.Context, stateDir string, l *launch) (code int,
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGTTIN, unix.SIGTTOU)
 	defer signal.Stop(signals)
-	h, err := runner.StartMaster(ctx, runner.StartOptions{Spec: l.spec, StateDir: stateDir, Generation: 1, Foreground: l.foreground})
+	h, err := runner.StartMaster(ctx, runner.StartOptions{Spec: l.spec, StateDir: stateDir, DataDir: dataDir(stateDir), Generation: 1, Foreground: l.foreground})
 	if err != nil {
 		// The name of the instance says nothing to people who know the folder only.
 		return 0, false, errors.New(strings.TrimPrefix(err.Error(), "cannot start master of "+l.spec.Name+": "))
