@@ -140,3 +140,53 @@ func TestPasswordInAddress(t *testing.T) {
 		}
 	}
 }
+
+// TestDeployOfEnvironment: an environment goes on where the app block ends, and
+// each has a database of its own.
+func TestDeployOfEnvironment(t *testing.T) {
+	set := good(t, load(t, testOptions(), memory(t, map[string]string{"blog.hcl": `app "blog" {
+  deploy {
+    repository = "file:///srv/git/blog.git"
+    stage "migrate" {
+      command = ["migrate"]
+      timeout = "1m"
+    }
+    stage "static" {
+      command = ["static"]
+    }
+  }
+  database { engine = "postgresql" }
+  environment "dev" {
+    sockets {
+      http { listen = "127.0.0.1:8000" }
+    }
+    deploy {
+      branch = "develop"
+      stage "seed" {
+        command = ["seed"]
+      }
+      stage "migrate" {
+        command = ["migrate", "--fake"]
+      }
+    }
+  }
+  environment "production" {
+    sockets {
+      http { listen = "127.0.0.1:8001" }
+    }
+  }
+}
+`}), "/etc/wsgid.d"))
+	words := func(s *appspec.Spec) (text string) {
+		for _, st := range s.Deploy.Stages {
+			text += st.Name + "=" + strings.Join(st.Command, " ") + "; "
+		}
+		return text + s.Deploy.Branch + " " + s.Database.Name + " " + s.Database.Owner
+	}
+	if got := words(set.Specs["blog-dev"]); got != "migrate=migrate --fake; static=static; seed=seed; develop blog-dev blog-dev" {
+		t.Error(got)
+	}
+	if got := words(set.Specs["blog-production"]); got != "migrate=migrate; static=static;  blog-production blog-production" {
+		t.Error(got)
+	}
+}
