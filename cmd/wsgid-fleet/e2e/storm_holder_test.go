@@ -76,12 +76,20 @@ func hasSocket(pid int, inode string) bool {
 	return false
 }
 
+// leaveService has a daemon by hand take the place of a service, whose manager holds
+// the sockets.
+func (s *storm) leaveService() {
+	s.t.Helper()
+	if s.service {
+		s.daemon.kill(s.t)
+		s.startAs(false)
+	}
+}
+
 // killHolder kills the holder, and the daemon when another has taken its place:
 // who comes to a sleeping app waits for the next daemon.
 func (s *storm) killHolder() error {
-	if s.service {
-		return errMoot // the manager holds them
-	}
+	s.leaveService()
 	s.heal()
 	pid, err := s.holder(0)
 	if err != nil {
@@ -116,9 +124,7 @@ func (s *storm) sleepThrough() error {
 // outlastHolder leaves the holder without a daemon until about its end. What comes
 // after it holds again.
 func (s *storm) outlastHolder() error {
-	if s.service {
-		return errMoot
-	}
+	s.leaveService()
 	s.heal()
 	old, err := s.holder(0)
 	if err != nil {
