@@ -23,7 +23,7 @@ type fleetKeys struct {
 }
 
 // beside are keys of the fleet part that are no attributes of a spec.
-var beside = []string{managedKey, djangoKey, "name", "sensitive"}
+var beside = []string{managedKey, djangoKey, "name", "sensitive", "environment", "release"}
 
 // elsewhere are attributes that do not stand in the fleet part, and where they do
 // instead; empty: the app folder is the one that holds the file.
