@@ -1,0 +1,89 @@
+package database
+
+import (
+	"encoding/json"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// odd holds what readers of URLs disagree about.
+const odd = `p@+#?/% :&=;'"[]\é`
+
+func TestServer(t *testing.T) {
+	for server, want := range map[string]Connection{
+		"unix:/var/run/postgresql": {Host: "/var/run/postgresql"},
+		"db.example.org:5433":      {Host: "db.example.org", Port: "5433"},
+		"[::1]:5432":               {Host: "::1", Port: "5432"},
+	} {
+		var c Connection
+		if err := c.ParseServer(server); err != nil || c != want {
+			t.Errorf("%s: %+v, %v", server, c, err)
+		}
+	}
+	for _, server := range []string{"", "unix:run", "host", ":5432", "host:"} {
+		if err := new(Connection).ParseServer(server); err == nil || !strings.Contains(err.Error(), "unix:/") {
+			t.Errorf("%q: %v", server, err)
+		}
+	}
+}
+
+func TestURL(t *testing.T) {
+	for want, c := range map[string]Connection{
+		"sqlite:////srv/a%20b/shared/x%3F.db":                        {Engine: SQLite, Name: "/srv/a b/shared/x?.db"},
+		"postgresql://u:a%2Bb%20c@[::1]:5432/n":                      {Engine: PostgreSQL, Name: "n", User: "u", Password: "a+b c", Host: "::1", Port: "5432"},
+		"postgresql://u%40x:p%2F@/n%23?host=%2Fvar%2Frun%2Fpostgres": {Engine: PostgreSQL, Name: "n#", User: "u@x", Password: "p/", Host: "/var/run/postgres"},
+	} {
+		if got := c.URL(); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+// What Python's readers make of the URL is what DATABASES says: psycopg2 by
+// libpq's parser, and dj-database-url, whose ?host= becomes an option that
+// Django gives to the driver.
+func TestReadersOfURL(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs Python")
+	}
+	const script = `
+import json, sys
+import dj_database_url
+from psycopg2.extensions import parse_dsn
+url = sys.argv[1]
+d = dj_database_url.parse(url)
+names = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
+dj = {k: str(d.get(k) or "") for k in names}
+dj["HOST"] = dj["HOST"] or d.get("OPTIONS", {}).get("host", "")
+out = [dj]
+if not url.startswith("sqlite"):
+    p = parse_dsn(url)
+    out.append({k: p.get(w, "") for k, w in zip(names, ("dbname", "user", "password", "host", "port"))})
+print(json.dumps(out))
+`
+	for _, c := range []Connection{
+		{Engine: PostgreSQL, Name: "blog", User: "blog", Password: odd, Host: "/var/run/a b+c", Port: ""},
+		{Engine: PostgreSQL, Name: `n"a/me?`, User: "u@s:er", Password: odd, Host: "127.0.0.1", Port: "5433"},
+		{Engine: PostgreSQL, Name: "blog", User: "blog", Password: odd, Host: "::1", Port: "5432"},
+		{Engine: SQLite, Name: "/srv/blog/shared/db.sqlite3"},
+	} {
+		out, err := exec.Command("/usr/bin/python3", "-c", script, c.URL()).Output()
+		if err != nil {
+			t.Fatalf("%s: %v (Debian: python3-dj-database-url python3-psycopg2)", c.URL(), err)
+		}
+		var read []map[string]any
+		if err := json.Unmarshal(out, &read); err != nil {
+			t.Fatal(err)
+		}
+		want := c.Django()
+		delete(want, "ENGINE")
+		for i, got := range read {
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("reader %d of %s:\n%s", i, c.URL(), d)
+			}
+		}
+	}
+}
