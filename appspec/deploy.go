@@ -17,7 +17,7 @@ type Deploy struct {
 	Shared       []string          `json:"shared,omitempty"` // links in each release to shared/ of the app folder
 	Submodules   bool              `json:"submodules"`
 	LFS          bool              `json:"lfs"`
-	Keep         int               `json:"keep"`          // good releases beside the one that serves
+	Keep         int               `json:"keep"`          // good releases that are kept
 	Env          map[string]string `json:"env,omitempty"` // of the stages only
 	Timeout      Duration          `json:"timeout"`       // of fetch, and of virtualenv and install
 	Stages       []Stage           `json:"stages,omitempty"`

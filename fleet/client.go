@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 )
 
 // Client is an Operator that asks the daemon.
@@ -164,6 +166,17 @@ func (c *Client) Reload(ctx context.Context, apps []string, progress func(Event)
 // Scale see Operator.
 func (c *Client) Scale(ctx context.Context, counts map[string]int, progress func(Event)) ([]Result, error) {
 	return c.command(ctx, "scale", command{Counts: counts}, progress)
+}
+
+// Deploy see Operator.
+func (c *Client) Deploy(ctx context.Context, o DeployOrder, progress func(Event)) ([]Result, error) {
+	return c.command(ctx, "deploy", command{Deploy: &o}, progress)
+}
+
+// Deploys see Operator.
+func (c *Client) Deploys(ctx context.Context, apps []string) ([]*deploy.Entry, error) {
+	var es []*deploy.Entry
+	return es, c.get(ctx, "/v1/deploys?"+url.Values{"app": apps}.Encode(), &es)
 }
 
 func (c *Client) do(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {

@@ -40,7 +40,8 @@ type Daemon struct {
 	watch        *Watcher
 	lock         *os.File // held until the process ends
 	since        time.Time
-	events       chan func() // run by the loop, which alone loads and compares
+	life         context.Context // ends when the apps are about to be ended
+	events       chan func()     // run by the loop, which alone loads and compares
 	board        *board
 	killed       chan struct{} // closed: end masters without waiting
 	ending       atomic.Bool
@@ -90,6 +91,9 @@ func (d *Daemon) self() *DaemonStatus {
 func (d *Daemon) Run(ctx context.Context) error {
 	d.since = time.Now()
 	d.signals = listenToSignals()
+	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer end(errClosing)
+	d.life = life
 	defer d.signals.stop()
 	if err := d.open(); err != nil {
 		return err
@@ -115,7 +119,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	actors.add(d.tell)
 	actors.add(d.begin)
 	actors.add(func(context.Context) { d.e.door.run() })
+	actors.add(d.settleDeploys)
 	d.loop(ctx)
+	end(errClosing)
 	d.Hooks.stopping()
 	d.shutdown()
 	d.e.door.close()
@@ -187,6 +193,16 @@ func (d *Daemon) open() error {
 }
 
 // begin waits until every app was tried once and says so.
+// settleDeploys ends the deploys that an earlier daemon has left in the middle.
+func (d *Daemon) settleDeploys(ctx context.Context) {
+	select {
+	case <-d.adopted:
+	case <-ctx.Done():
+		return
+	}
+	d.operations().SettleDeploys(ctx)
+}
+
 func (d *Daemon) begin(ctx context.Context) {
 	select {
 	case <-d.adopted:

@@ -37,6 +37,7 @@ func OpenLocal(o Options) (*Local, error) {
 		e:      e,
 		reread: func(context.Context) (*hclspec.Set, error) { return e.load() },
 		daemon: func() *DaemonStatus { return nil },
+		life:   context.Background(),
 		pass: func(ctx context.Context, name string, ord order) outcome {
 			slots.take()
 			defer slots.give()

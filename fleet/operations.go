@@ -20,6 +20,8 @@ type operations struct {
 	// reread reads the spec directory now.
 	reread func(ctx context.Context) (*hclspec.Set, error)
 	daemon func() *DaemonStatus // nil result: this is no daemon
+	// life ends when this process is about to.
+	life context.Context
 }
 
 // choose reads the directory and finds the apps that a command speaks of.

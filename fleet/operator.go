@@ -6,6 +6,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -23,6 +24,11 @@ type Operator interface {
 	Restart(ctx context.Context, apps []string, progress func(Event)) ([]Result, error)
 	Reload(ctx context.Context, apps []string, progress func(Event)) ([]Result, error)
 	Scale(ctx context.Context, counts map[string]int, progress func(Event)) ([]Result, error)
+	// Deploy brings code here, or goes back to a release that is here. A context
+	// that ends asks it to stop where nothing is touched yet.
+	Deploy(ctx context.Context, o DeployOrder, progress func(Event)) ([]Result, error)
+	// Deploys is the logbook of apps, the newest first.
+	Deploys(ctx context.Context, apps []string) ([]*deploy.Entry, error)
 	Status(ctx context.Context) (*Status, error)
 	Close() error
 }
@@ -33,6 +39,10 @@ type Event struct {
 	App     string    `json:"app"`
 	State   string    `json:"state"`
 	Message string    `json:"message"`
+	// Deploy and Stage are of a deploy under way: the id of its entry in the
+	// logbook, and the stage that begins or has ended.
+	Deploy string              `json:"deploy,omitempty"`
+	Stage  *deploy.StageRecord `json:"stage,omitempty"`
 }
 
 // Result is how a command ended for one app.
@@ -44,6 +54,10 @@ type Result struct {
 	Traceback string `json:"traceback"` // the last lines of the Python traceback, if one is the reason
 	// Warnings are those of the app, see AppStatus.
 	Warnings []string `json:"warnings,omitempty"`
+	// Deploy is the entry of a deploy or rollback in the logbook.
+	Deploy *deploy.Entry `json:"deploy,omitempty"`
+	// URLs are where a deployed app is reached.
+	URLs []string `json:"urls,omitempty"`
 }
 
 // Plan is what apply would do. Empty Actions and Changes in every app: nothing.
@@ -153,6 +167,9 @@ type AppStatus struct {
 	// Warnings are what an operator should know of an app that serves well, a
 	// sentence each.
 	Warnings []string `json:"warnings,omitempty"`
+	// Release is the code that a deploy brought and that should serve; nil: it is
+	// no deploy's.
+	Release *appspec.Release `json:"release,omitempty"`
 	// Certificates are those of its HTTPS listeners.
 	Certificates []CertificateStatus `json:"certificates,omitempty"`
 }

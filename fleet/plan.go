@@ -34,6 +34,10 @@ func MakePlan(spec *appspec.Spec, o Observed, now time.Time) AppPlan {
 		p.File = spec.File
 		p.repair()
 		p.end("stopped by an operator")
+	case notDeployed(spec, o):
+		p.File = spec.File
+		p.repair()
+		p.end(notDeployedText(spec.Name))
 	default:
 		p.File = spec.File
 		p.repair()
@@ -43,6 +47,16 @@ func MakePlan(spec *appspec.Spec, o Observed, now time.Time) AppPlan {
 		p.Why = "as specified"
 	}
 	return p.AppPlan
+}
+
+// notDeployed: a deploy is to bring the code, and none has. An app that was served
+// from its folder before its spec got a deploy block is served on.
+func notDeployed(spec *appspec.Spec, o Observed) bool {
+	return spec.Deploy != nil && spec.Release == nil && (o.Applied == nil || o.Applied.Spec.Release != nil)
+}
+
+func notDeployedText(app string) string {
+	return "not deployed yet: wsgid-fleet deploy " + app
 }
 
 type planner struct {

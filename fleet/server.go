@@ -25,6 +25,8 @@ import (
 //	GET  /v1/plan?app=NAME&…    Plan
 //	POST /v1/{apply,start,stop,restart,reload}   {"apps": [NAME, …]}
 //	POST /v1/scale                               {"counts": {NAME: N}}
+//	POST /v1/deploy                              {"deploy": DeployOrder}
+//	GET  /v1/deploys?app=NAME&…                  [deploy.Entry, …]
 //
 // What POST starts answers with lines of JSON: {"event": Event} as things
 // happen, at last {"results": [Result, …]} or {"error": TEXT}. An error before
@@ -35,6 +37,7 @@ import (
 type command struct {
 	Apps   []string       `json:"apps,omitempty"`
 	Counts map[string]int `json:"counts,omitempty"`
+	Deploy *DeployOrder   `json:"deploy,omitempty"`
 }
 
 // answer is one line of what a POST answers, and the body of an error.
@@ -113,6 +116,10 @@ func (d *Daemon) handler() http.Handler {
 		v, err := ops.Plan(r.Context(), r.URL.Query()["app"])
 		replyOr(w, v, err)
 	})
+	mux.HandleFunc("GET /v1/deploys", func(w http.ResponseWriter, r *http.Request) {
+		v, err := ops.Deploys(r.Context(), r.URL.Query()["app"])
+		replyOr(w, v, err)
+	})
 	type run func(context.Context, command, func(Event)) ([]Result, error)
 	byName := func(f func(context.Context, []string, func(Event)) ([]Result, error)) run {
 		return func(ctx context.Context, c command, p func(Event)) ([]Result, error) { return f(ctx, c.Apps, p) }
@@ -122,6 +129,12 @@ func (d *Daemon) handler() http.Handler {
 		"restart": byName(ops.Restart), "reload": byName(ops.Reload),
 		"scale": func(ctx context.Context, c command, p func(Event)) ([]Result, error) {
 			return ops.Scale(ctx, c.Counts, p)
+		},
+		"deploy": func(ctx context.Context, c command, p func(Event)) ([]Result, error) {
+			if c.Deploy == nil {
+				return nil, errors.New("cannot deploy: no order")
+			}
+			return ops.Deploy(ctx, *c.Deploy, p)
 		},
 	} {
 		mux.HandleFunc("POST /v1/"+verb, func(w http.ResponseWriter, r *http.Request) {
@@ -148,6 +161,7 @@ func (d *Daemon) operations() *operations {
 		e:      d.e,
 		pass:   d.rec.do,
 		daemon: d.self,
+		life:   d.life,
 		reread: func(ctx context.Context) (*hclspec.Set, error) {
 			done := make(chan struct{})
 			d.post(ctx, func() { d.reread(func() { close(done) }) })

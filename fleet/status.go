@@ -87,6 +87,7 @@ func appStatus(w want, o Observed, daemon bool, now time.Time) AppStatus {
 		a.Path, a.File, a.Environment = spec.Path, spec.File, spec.Environment
 		a.Desired = Desired{Min: spec.Workers.Min, Max: spec.Workers.Max}
 		a.Sockets = sockets(spec)
+		a.Release = spec.Release
 	} else if w.Fault != nil {
 		a.File = w.Fault.File
 	}
@@ -124,6 +125,8 @@ func appStatus(w want, o Observed, daemon bool, now time.Time) AppStatus {
 		a.ended(StateDisabled, "enabled = false", len(o.Masters))
 	case o.Override.Stopped:
 		a.ended(StateStopped, "stopped by an operator; it starts by: wsgid-fleet start "+o.App, len(o.Masters))
+	case notDeployed(w.Spec, o):
+		a.ended(StateStopped, notDeployedText(o.App), len(o.Masters))
 	case cur == nil && f == nil && len(o.Awaited) > 0:
 		a.State, a.Reason = string(runner.StateIdle), "no master runs; the first connection starts it"
 	case cur == nil:

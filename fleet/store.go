@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
@@ -36,6 +37,7 @@ import (
 //	              /override.json  what an operator ordered against the spec
 //	              /failure.json   why the spec is not carried out
 //	              /served.json    what it served by last, package runner's
+//	    /deploys/NAME/…         releases and their logbook, package fleet/deploy's
 //
 // A file that cannot be read is as good as none, and the reader is told.
 type Store struct {
@@ -254,6 +256,10 @@ type Remembered struct {
 	Applied  *Applied      // nil: nothing was handed to a master
 	Override Override
 	Failure  *Failure // nil: none
+	// Release is what a deploy has made the code that should serve, where that is
+	// known; see release.
+	Release      *deploy.Record
+	releaseKnown bool
 	// Rubbish are files that could not be read, one sentence each.
 	Rubbish []string
 	Unknown error // why it cannot be told what there is, for want of descriptors or memory
@@ -317,6 +323,7 @@ func (s *Store) recallOrders(app string, r *Remembered) {
 	if s.read(app, fileFailure, &f, r) {
 		r.Failure = &f
 	}
+	s.recallRelease(app, r)
 }
 
 // meansAnApp tells whether a spec says where an app is and how it is reached: one of
@@ -324,6 +331,39 @@ func (s *Store) recallOrders(app string, r *Remembered) {
 func meansAnApp(s *appspec.Spec) bool {
 	return filepath.IsAbs(s.Path) && len(s.Sockets.HTTP)+len(s.Sockets.Mongrel2) > 0
 }
+
+// recallRelease reads which release should serve. Where that is lost it is the one
+// that was handed to a master last, as no app is taken back for a file of ours.
+func (s *Store) recallRelease(app string, r *Remembered) {
+	now, _, known, err := s.book(app).Current()
+	switch {
+	case appdir.Exhausted(err):
+		r.Unknown = err
+		return
+	case err != nil:
+		r.Rubbish = append(r.Rubbish, err.Error()+"; the release that was served last is taken for it")
+	default:
+		r.Release, r.releaseKnown = now, known
+	}
+}
+
+// release is the one that should serve; nil: none.
+func (r *Remembered) release() *deploy.Record {
+	if r.releaseKnown {
+		return r.Release
+	}
+	last := r.LastGood
+	if r.Applied != nil {
+		last = r.Applied.Spec
+	}
+	if last == nil || last.Release == nil {
+		return nil
+	}
+	return &deploy.Record{Release: *last.Release, Virtualenv: last.Virtualenv, Deploy: last.Release.ID}
+}
+
+// book is the logbook of an app's deploys.
+func (s *Store) book(app string) *deploy.Book { return deploy.OpenBook(s.fs, s.Data, app) }
 
 // read reads one file; what is wrong with it is noted in r.
 func (s *Store) read(app, file string, v any, r *Remembered) bool {

@@ -126,6 +126,9 @@ makes what runs equal to what the files say, and keeps it so.`,
 		c.validateCommand(),
 		c.planCommand(),
 		c.applyCommand(),
+		c.deployCommand(),
+		c.deploysCommand(),
+		c.rollbackCommand(),
 		c.statusCommand(),
 		c.startCommand(),
 		c.stopCommand(),
@@ -142,6 +145,9 @@ makes what runs equal to what the files say, and keeps it so.`,
 	root.SetFlagErrorFunc(c.flagError)
 	for _, sub := range root.Commands() {
 		c.marked(sub)
+		for _, inner := range sub.Commands() {
+			c.marked(inner)
+		}
 	}
 	return root
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -78,12 +79,13 @@ func startFake() int {
 // fakeFleet answers what a file says; it notes what it was asked on standard
 // error where the file wants that.
 type fakeFleet struct {
-	FStatus  fleet.Status   `json:"status"`
-	FPlan    fleet.Plan     `json:"plan"`
-	Events   []fleet.Event  `json:"events"`
-	Results  []fleet.Result `json:"results"`
-	Error    string         `json:"error"`
-	Announce bool           `json:"announce"`
+	FStatus  fleet.Status    `json:"status"`
+	FPlan    fleet.Plan      `json:"plan"`
+	Events   []fleet.Event   `json:"events"`
+	Results  []fleet.Result  `json:"results"`
+	Error    string          `json:"error"`
+	Announce bool            `json:"announce"`
+	Book     []*deploy.Entry `json:"book"`
 }
 
 func connectFake(_ context.Context, o fleet.Options) (fleet.Operator, error) {
@@ -107,6 +109,12 @@ func (f *fakeFleet) do(verb string, apps any, progress func(fleet.Event)) ([]fle
 	}
 	return f.Results, nil
 }
+
+func (f *fakeFleet) Deploy(_ context.Context, o fleet.DeployOrder, p func(fleet.Event)) ([]fleet.Result, error) {
+	return f.do("deploy", o.App, p)
+}
+
+func (f *fakeFleet) Deploys(context.Context, []string) ([]*deploy.Entry, error) { return f.Book, nil }
 
 func (f *fakeFleet) Plan(context.Context, []string) (*fleet.Plan, error) { return &f.FPlan, nil }
 func (f *fakeFleet) Status(context.Context) (*fleet.Status, error)       { return &f.FStatus, nil }

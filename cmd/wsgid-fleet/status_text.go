@@ -218,6 +218,9 @@ func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
 	}
 	field("file", "%s", orNone(app.File))
 	field("folder", "%s", orNone(app.Path))
+	if app.Release != nil {
+		field("release", "%s", app.Release)
+	}
 	for _, l := range listens(app) {
 		field("listen", "%s", l)
 	}

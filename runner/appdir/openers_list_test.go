@@ -69,6 +69,7 @@ var directOpeners = []struct {
 		"fleet/datadir.go warnVolatile",
 		"fleet/elsewhere.go daemonElsewhere",
 		"fleet/holder.go lastClient lockHolder socketID start",
+		"fleet/deploy/logbook.go Lock",
 		"fleet/lock.go daemonHolds lockApp lockDaemon lockedBy sameFile",
 		"fleet/neighbour.go neighbourOf putNotice readNotice removeNotice",
 		"fleet/server.go listenControl serve",
@@ -105,6 +106,7 @@ var directOpeners = []struct {
 		"runner/bridge/certificate.go LoadCertificate",
 	}},
 	{"a deploy's bare repository, looked at, or read below an os.Root; nothing is written there", []string{
+		"fleet/deploy/acts.go open", // proved to be the folder that os.Root leads to from the app folder
 		"fleet/deploy/source/fetch.go packed prepare tidy",
 		"fleet/deploy/source/lfs.go largeFile",
 		"fleet/deploy/venv/requirements.go listing",    // the operator's folder of wheels: names, sizes, times

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/user"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
+)
+
+func (c *cli) deployCommand() *cobra.Command {
+	var o fleet.DeployOrder
+	cmd := &cobra.Command{
+		Use:   "deploy APP [ENVIRONMENT]",
+		Short: "Bring an app's code here from its repository, and roll it out",
+		Long: `Fetch the code that the app's deploy block names, make its virtualenv and its
+database, run its stages, and replace the workers: new ones with the new code
+are ready before old ones leave. A failure before that changes nothing that
+serves. Where a daemon runs it does the work; where none does, this command.
+
+Ctrl-C asks it to stop at the next point where nothing is touched yet.
+
+Exit code: 0 deployed, 1 not.`,
+		Args:              func(_ *cobra.Command, args []string) error { return oneApp("deploy", args) },
+		ValidArgsFunction: c.completeApps,
+	}
+	out := c.deployOutput(cmd)
+	cmd.Flags().StringVar(&o.Ref, "commit", "", "deploy this `tag or object id` instead of what the spec says")
+	cmd.Flags().BoolVar(&o.Wait, "wait", false, "wait until another deploy of the app has ended")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return c.deploy(cmd.Context(), o, args, *out)
+	}
+	return cmd
+}
+
+func (c *cli) rollbackCommand() *cobra.Command {
+	o := fleet.DeployOrder{Back: true}
+	cmd := &cobra.Command{
+		Use:   "rollback APP [ENVIRONMENT] [ID]",
+		Short: "Go back to an earlier release of an app",
+		Long: `Go back to the release before the one that serves, or to that of the deploy ID:
+new workers with its code are ready before those of today leave. No stage of the
+deploy block runs: what later releases did to the database stays.
+
+Exit code: 0 done, 1 not.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if n := len(args); n > 0 && isDeployID(args[n-1]) {
+				args = args[:n-1]
+			}
+			return oneApp("roll back", args)
+		},
+		ValidArgsFunction: c.completeApps,
+	}
+	out := c.deployOutput(cmd)
+	cmd.Flags().BoolVar(&o.Wait, "wait", false, "wait until another deploy of the app has ended")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if n := len(args); isDeployID(args[n-1]) {
+			args, o.To = args[:n-1], args[n-1]
+		}
+		return c.deploy(cmd.Context(), o, args, *out)
+	}
+	return cmd
+}
+
+// oneApp checks that arguments name one app, or an app and an environment of it.
+func oneApp(verb string, args []string) error {
+	switch len(args) {
+	case 0:
+		return fmt.Errorf("cannot %s: name the app", verb)
+	case 1, 2:
+		return nil
+	}
+	return fmt.Errorf("cannot %s %s: one app at a time, or an app and its environment", verb, strings.Join(args, " "))
+}
+
+// isDeployID tells an id of the logbook from a name: "20261128-051203".
+func isDeployID(s string) bool {
+	day, rest, ok := strings.Cut(s, "-")
+	return ok && len(day) == 8 && len(rest) >= 6 && strings.Trim(day+rest, "0123456789.") == ""
+}
+
+func (c *cli) deployOutput(cmd *cobra.Command) *string {
+	var out string
+	cmd.Flags().StringVarP(&out, "output", "o", "", "`format` of the result: json")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json"}, cobra.ShellCompDirectiveNoFileComp))
+	return &out
+}
+
+// deploy carries out an order and tells its stages as they go.
+func (c *cli) deploy(ctx context.Context, o fleet.DeployOrder, words []string, output string) error {
+	if output != "" && output != "json" {
+		return usageError("cannot print %q: the format is json", output)
+	}
+	op, err := c.operator(ctx)
+	if err != nil {
+		return err
+	}
+	defer op.Close()
+	verb := "deploy"
+	if o.Back {
+		verb = "roll back"
+	}
+	names, err := c.apps(ctx, op, verb, words)
+	if err != nil {
+		return err
+	}
+	if len(names) != 1 {
+		return usageError("cannot %s %s: one app at a time, or an app and its environment", verb, strings.Join(words, " "))
+	}
+	o.App = names[0]
+	o.By = c.who()
+	t := &stages{w: c.out}
+	if output == "json" {
+		t.w = io.Discard
+	}
+	results, err := op.Deploy(ctx, o, t.event)
+	if err != nil {
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return fmt.Errorf("cannot wait for it: interrupted; it stops where nothing is touched yet: wsgid-fleet deploys %s", o.App)
+		}
+		return err
+	}
+	if len(results) != 1 {
+		return fmt.Errorf("cannot %s %s: no result came", verb, o.App)
+	}
+	r := results[0]
+	if output == "json" {
+		enc := json.NewEncoder(c.out)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(r); err != nil {
+			return err
+		}
+		if !r.OK {
+			return silent(exitFailed)
+		}
+		return nil
+	}
+	for _, w := range r.Warnings {
+		fmt.Fprintf(c.err, "warning: %s: %s\n", r.App, w)
+	}
+	if !r.OK {
+		reason := cmp.Or(r.Reason, "it is "+r.State)
+		return fmt.Errorf("cannot %s %s: %s\nwhat the stages printed: wsgid-fleet deploys show %s %s", verb, r.App, reason, r.App, r.Deploy.ID)
+	}
+	what := "deployed"
+	if o.Back {
+		what = "rolled back to " + r.Deploy.Release
+	}
+	on := ""
+	if len(r.URLs) > 0 {
+		on = " on " + strings.Join(r.URLs, ", ")
+	}
+	fmt.Fprintf(c.out, "%s is successfully %s%s\n", r.App, what, on)
+	return nil
+}
+
+// who asks, for the logbook.
+func (c *cli) who() string {
+	if name := c.getenv("SUDO_USER"); name != "" {
+		return name
+	}
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return ""
+}
+
+// stages tells the stages of a deploy, a line as each begins and one as it ends.
+type stages struct {
+	w      io.Writer
+	deploy string
+}
+
+func (s *stages) event(e fleet.Event) {
+	if e.Stage == nil {
+		return
+	}
+	if s.deploy != e.Deploy {
+		s.deploy = e.Deploy
+		fmt.Fprintf(s.w, "Deploy %s of %s\n", e.Deploy, e.App)
+	}
+	if e.Stage.Ended.IsZero() {
+		fmt.Fprintf(s.w, "%s...\n", e.Message)
+		return
+	}
+	fmt.Fprintf(s.w, "  %s\n", e.Message)
+	if e.Stage.Result != deploy.ResultOK && e.Stage.Output != "" {
+		for _, line := range lastOf(e.Stage.Output, 20) {
+			fmt.Fprintf(s.w, "  | %s\n", printable(line))
+		}
+	}
+}
+
+// lastOf are the last n lines of a text.
+func lastOf(text string, n int) []string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	return lines[max(0, len(lines)-n):]
+}

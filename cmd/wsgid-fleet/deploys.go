@@ -1,0 +1,190 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
+)
+
+func (c *cli) deploysCommand() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "deploys [APP...]",
+		Short: "List the deploys of apps, the newest first",
+		Long: `List the logbook of deploys, of all apps where none is named. For one deploy
+whole, with what its stages printed:
+wsgid-fleet deploys show APP ID.`,
+		ValidArgsFunction: c.completeApps,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			es, op, err := c.logbook(cmd, args, output)
+			if err != nil {
+				return err
+			}
+			defer op.Close()
+			if output == "json" {
+				return c.writeJSON(es)
+			}
+			c.writeDeploys(es)
+			return nil
+		},
+	}
+	cmd.PersistentFlags().StringVarP(&output, "output", "o", "", "`format`: json")
+	show := &cobra.Command{
+		Use:   "show APP ID",
+		Short: "Print one deploy whole",
+		Long:  `Print one deploy: its stages, how long each took, and the last that each printed.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 || len(args) > 3 {
+				return fmt.Errorf("cannot show a deploy: name the app and the deploy: wsgid-fleet deploys show APP ID")
+			}
+			return nil
+		},
+		ValidArgsFunction: c.completeApps,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id := args[len(args)-1]
+			var apps []string
+			if len(args) > 1 {
+				apps = args[:len(args)-1]
+			}
+			es, op, err := c.logbook(cmd, apps, output)
+			if err != nil {
+				return err
+			}
+			defer op.Close()
+			var found []*deploy.Entry
+			for _, e := range es {
+				if e.ID == id {
+					found = append(found, e)
+				}
+			}
+			switch {
+			case len(found) == 0:
+				return fmt.Errorf("cannot show deploy %s: there is none of that id; list them by: wsgid-fleet deploys", id)
+			case len(found) > 1:
+				return fmt.Errorf("cannot show deploy %s: %s and %s have one of that id; name the app too", id, found[0].App, found[1].App)
+			case output == "json":
+				return c.writeJSON(found[0])
+			}
+			c.writeDeploy(found[0])
+			return nil
+		},
+	}
+	cmd.AddCommand(show)
+	return cmd
+}
+
+func (c *cli) logbook(cmd *cobra.Command, apps []string, output string) ([]*deploy.Entry, fleet.Operator, error) {
+	if output != "" && output != "json" {
+		return nil, nil, usageError("cannot print %q: the format is json", output)
+	}
+	ctx := cmd.Context()
+	op, err := c.operator(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	apps, err = c.apps(ctx, op, "list the deploys of", apps)
+	var es []*deploy.Entry
+	if err == nil {
+		es, err = op.Deploys(ctx, apps)
+	}
+	if err != nil {
+		_ = op.Close()
+		return nil, nil, err
+	}
+	return es, op, nil
+}
+
+func (c *cli) writeJSON(v any) error {
+	enc := json.NewEncoder(c.out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+func (c *cli) writeDeploys(es []*deploy.Entry) {
+	if len(es) == 0 {
+		fmt.Fprintln(c.out, "no deploys yet; deploy an app by: wsgid-fleet deploy APP")
+		return
+	}
+	t := &table{columns: []column{{title: "ID"}, {title: "APP"}, {title: "WHEN", drop: 2}, {title: "WHO", drop: 3},
+		{title: "COMMIT"}, {title: "RESULT"}, {title: "TOOK", right: true, drop: 1}, {title: "REASON"}}}
+	for _, e := range es {
+		took := none
+		if d := e.Took(); d > 0 {
+			took = d.Round(10 * time.Millisecond).String()
+		}
+		result := e.Result
+		if e.Kind == deploy.KindRollback {
+			result = "rollback " + result
+		}
+		t.add(cell{text: e.ID}, cell{text: e.App}, cell{text: e.Began.Local().Format("2006-01-02 15:04:05")}, cell{text: e.By},
+			cell{text: shortCommit(e.Commit)}, cell{text: result, paint: resultPaint(e.Result)}, cell{text: took}, cell{text: oneLine(e.Reason)})
+	}
+	t.writeTo(c.out, c.style())
+}
+
+func (c *cli) writeDeploy(e *deploy.Entry) {
+	s := c.style()
+	line := func(name, text string) {
+		if text != "" {
+			fmt.Fprintf(c.out, "%-12s %s\n", name+":", text)
+		}
+	}
+	line("deploy", e.ID+" ("+e.Kind+")")
+	line("app", e.App)
+	line("result", s.paint(resultPaint(e.Result), e.Result))
+	line("reason", printable(e.Reason))
+	line("by", e.By)
+	line("began", e.Began.Local().Format(time.RFC3339))
+	line("ended", endText(e.Ended))
+	line("asked for", e.Ref)
+	line("commit", e.Commit)
+	line("release", e.Release)
+	line("virtualenv", e.Virtualenv)
+	for _, st := range e.Stages {
+		took := ""
+		if d := st.Took(); d > 0 {
+			took = " in " + d.Round(10*time.Millisecond).String()
+		}
+		note := ""
+		if st.Note != "" {
+			note = " (" + oneLine(st.Note) + ")"
+		}
+		fmt.Fprintf(c.out, "%s: %s%s%s\n", st.Name, s.paint(resultPaint(st.Result), st.Result), took, note)
+		for _, l := range lastOf(st.Output, 1<<20) {
+			if l != "" {
+				fmt.Fprintf(c.out, "  | %s\n", printable(l))
+			}
+		}
+	}
+}
+
+func endText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format(time.RFC3339)
+}
+
+func shortCommit(id string) string {
+	if id == "" {
+		return none
+	}
+	return id[:min(10, len(id))]
+}
+
+func resultPaint(result string) paint {
+	switch result {
+	case deploy.ResultOK:
+		return green
+	case deploy.ResultRunning:
+		return cyan
+	case deploy.ResultInterrupted:
+		return yellow
+	}
+	return red
+}

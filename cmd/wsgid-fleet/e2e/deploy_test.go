@@ -1,0 +1,230 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// guide is the repository of the flavor guide, with its app and an environment of
+// it on the bed.
+type guide struct {
+	*bed
+	repo string
+}
+
+const guideApp = `def application(environ, start_response):
+    status = '200 OK'
+    response_headers = [('Content-type', 'text/plain')]
+    start_response(status, response_headers)
+    return [b'Hello world!\n']
+`
+
+// talkingApp says what it is asked, too, as the load wants it.
+const talkingApp = `def application(environ, start_response):
+    start_response('200 OK', [('Content-type', 'text/plain')])
+    return [('%s\n%%s %%s\n' %% (environ['REQUEST_METHOD'], environ['PATH_INFO'])).encode()]
+`
+
+func newGuide(t *testing.T, who account, more string) *guide {
+	t.Helper()
+	b := newBed(t, who)
+	b.only()
+	g := &guide{bed: b, repo: filepath.Join(b.dir, "wsgiapp.git")}
+	b.must(os.MkdirAll(filepath.Join(g.repo, "wsgiapp"), 0o755))
+	g.git("init", "-q", "-b", "master")
+	b.must(os.WriteFile(filepath.Join(g.repo, "wsgiapp/__init__.py"), nil, 0o644))
+	g.commit(guideApp)
+	b.write("wsgid.d/wsgiapp.hcl", fmt.Sprintf(`app "wsgiapp" {
+  wsgi_app = "wsgiapp.main:application"
+  deploy {
+    repository = "file://%s"
+    %s
+  }
+  environment "dev" {
+    deploy { branch = "master" }
+    sockets {
+      http { listen = %q }
+    }
+  }
+}
+`, g.repo, more, b.hello))
+	return g
+}
+
+func (g *guide) git(args ...string) string {
+	g.t.Helper()
+	cmd := exec.Command("git", append([]string{"-C", g.repo, "-c", "user.name=Ann", "-c", "user.email=ann@example.org"}, args...)...)
+	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		g.t.Fatalf("git %v: %v\n%s", args, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func (g *guide) commit(code string) {
+	g.t.Helper()
+	g.must(os.WriteFile(filepath.Join(g.repo, "wsgiapp/main.py"), []byte(code), 0o644))
+	g.git("add", "-A")
+	g.git("commit", "-q", "-m", "change it")
+}
+
+// say commits an application that says that.
+func (g *guide) say(text string) { g.commit(fmt.Sprintf(talkingApp, text)) }
+
+func (g *guide) says(want string) {
+	g.t.Helper()
+	if code, body, err := get(g.hello, "/"); err != nil || code != http.StatusOK || !strings.HasPrefix(body, want+"\n") {
+		g.t.Errorf("answered %d %q, %v; want %q", code, body, err, want)
+	}
+}
+
+// The flavor guide, with our words for its commands: without a daemon and with one.
+func TestFlavorGuide(t *testing.T) {
+	asEach(t, func(t *testing.T, who account) {
+		g := newGuide(t, who, "")
+		if out := g.ok("apply"); !strings.Contains(out.stdout, "wsgiapp-dev") {
+			t.Error(out)
+		}
+		if out := g.fleet("status"); !strings.Contains(out.stdout, "not deployed yet: wsgid-fleet deploy wsgiapp-dev") {
+			t.Error(out)
+		}
+		out := g.ok("deploy", "wsgiapp", "dev")
+		at := 0
+		for _, line := range []string{"Fetch the code...\n", "  fetch: completed in ", "Unpack the release...\n", "Compile the code...\n",
+			"Start the new release...\n", "Switch to the new release...\n",
+			"wsgiapp-dev is successfully deployed on http://" + g.hello + "\n"} {
+			i := strings.Index(out.stdout[at:], line)
+			if i < 0 {
+				t.Fatalf("%q does not come in its turn:\n%s", line, out.stdout)
+			}
+			at += i
+		}
+		g.says("Hello world!")
+
+		g.say("Hello world!")
+		g.run()
+		g.ok("deploy", "wsgiapp-dev")
+		done := g.load("wsgiapp-dev", g.hello)
+		g.say("Hello again!")
+		g.ok("deploy", "wsgiapp-dev")
+		g.says("Hello again!")
+		if out := g.ok("rollback", "wsgiapp", "dev"); !strings.Contains(out.stdout, "wsgiapp-dev is successfully rolled back to ") {
+			t.Error(out)
+		}
+		g.says("Hello world!")
+		g.commit("import nothing_of_that_name\n")
+		if out := g.fleet("deploy", "wsgiapp-dev"); out.code != 1 || !strings.Contains(out.stderr, "cannot deploy wsgiapp-dev: rollout: ") ||
+			!strings.Contains(out.stderr, "nothing_of_that_name") || !strings.Contains(out.stderr, "nothing that serves was changed") {
+			t.Error(out)
+		}
+		g.says("Hello world!")
+		// A branch moves by deploy alone.
+		g.ok("apply")
+		g.ok("reload", "wsgiapp-dev")
+		g.says("Hello world!")
+		done()
+		if out := g.ok("deploys", "wsgiapp-dev"); strings.Count(out.stdout, "\n") != 6 || !strings.Contains(out.stdout, "failed") {
+			t.Error(out)
+		}
+		if out := g.fleet("status"); out.code != 0 {
+			t.Error(out)
+		}
+		if out := g.fleet("plan"); out.code != 0 {
+			t.Error(out)
+		}
+	})
+}
+
+// A reboot (the state directory is gone, and so is every process) starts the app
+// with the release that it served.
+func TestDeployOutlivesAReboot(t *testing.T) {
+	asEach(t, func(t *testing.T, who account) {
+		g := newGuide(t, who, "")
+		g.ok("deploy", "wsgiapp-dev")
+		g.say("Hello again!")
+		g.ok("deploy", "wsgiapp-dev")
+		g.ok("rollback", "wsgiapp-dev")
+		for _, p := range processesOf(g.demo) {
+			_ = syscall.Kill(p.pid, syscall.SIGKILL) // it may have ended
+		}
+		data := filepath.Join(g.dir, "data")
+		if who.root() {
+			g.must(os.Rename(filepath.Join(g.state, "data"), data))
+			g.must(os.RemoveAll(g.state))
+			g.must(os.MkdirAll(g.state, 0o700))
+			g.must(os.Rename(data, filepath.Join(g.state, "data")))
+		} else {
+			g.must(os.RemoveAll(filepath.Join(g.dir, "run")))
+			g.must(os.Mkdir(filepath.Join(g.dir, "run"), 0o755))
+			g.must(os.Chown(filepath.Join(g.dir, "run"), int(who.cred.Uid), int(who.cred.Gid)))
+		}
+		g.say("Not deployed")
+		g.run()
+		g.await("wsgiapp-dev", "ready", 1)
+		g.says("Hello world!")
+	})
+}
+
+// The daemon is killed in each stage of a deploy, twice, under load: what served
+// serves on, the next daemon finishes or cleans up, and a deploy works again.
+func TestKilledInEachStage(t *testing.T) {
+	asEach(t, func(t *testing.T, who account) {
+		g := newGuide(t, who, `stage "migrate" {
+      command = ["/bin/sh", "-c", "echo migrated"]
+    }`)
+		g.say("Hello")
+		g.ok("deploy", "wsgiapp-dev")
+		d := g.run()
+		g.await("wsgiapp-dev", "ready", 1)
+		done := g.load("wsgiapp-dev", g.hello)
+		n := 0
+		for range 2 {
+			for _, stage := range []string{"Fetch the code", "Unpack the release", "Compile the code", "Run migrate", "Start the new release", "Switch to", "Remove old"} {
+				n++
+				text := fmt.Sprintf("Hello %d", n)
+				g.say(text)
+				cmd := exec.Command("/bin/sh", "-c", `"$0" "$@" 2>/dev/null | while read -r line; do case $line in "`+stage+`"*) kill -9 `+fmt.Sprint(d.Process.Pid)+`;; esac; done`,
+					g.program(), "deploy", "--dir", g.specs, "wsgiapp-dev")
+				if who.root() {
+					cmd.Args = append(cmd.Args, "--state-dir", g.state)
+				}
+				cmd.Env = g.env()
+				if who.cred != nil {
+					cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who.cred}
+				}
+				_ = cmd.Run() // the daemon that it asked was killed
+				<-d.done
+				d = g.run()
+				eventually(t, 30*time.Second, "no deploy to be left in the middle after "+stage, func() error {
+					out := g.fleet("deploys", "wsgiapp-dev")
+					if out.code != 0 || strings.Contains(out.stdout, "running") {
+						return fmt.Errorf("%v", out)
+					}
+					return nil
+				})
+				g.await("wsgiapp-dev", "ready", 1)
+				g.say(text + " at last")
+				g.ok("deploy", "wsgiapp-dev")
+				g.says(text + " at last")
+			}
+		}
+		done()
+		if left, _ := filepath.Glob(filepath.Join(g.demo, "apps/wsgiapp-dev/.*")); len(left) > 0 {
+			t.Errorf("left in the app folder: %v", left)
+		}
+		if who.root() || who.cred != nil {
+			found, _ := filepath.Glob(filepath.Join(g.demo, "apps/wsgiapp-dev/releases/*"))
+			if len(found) > 7 { // keep is 5; the failed ones go with the next good one
+				t.Errorf("%d releases are left: %v", len(found), found)
+			}
+		}
+	})
+}

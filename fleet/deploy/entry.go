@@ -1,0 +1,93 @@
+package deploy
+
+import (
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// Kinds of an entry.
+const (
+	KindDeploy   = "deploy"
+	KindRollback = "rollback"
+)
+
+// Results of an entry and of a stage.
+const (
+	ResultRunning     = "running"
+	ResultOK          = "ok"
+	ResultFailed      = "failed"
+	ResultInterrupted = "interrupted"
+)
+
+// Entry is one deploy in the logbook of an app.
+type Entry struct {
+	ID         string        `json:"id"` // "20261128-051203"
+	App        string        `json:"app"`
+	Kind       string        `json:"kind"`
+	By         string        `json:"by"` // who asked for it
+	Began      time.Time     `json:"began"`
+	Ended      time.Time     `json:"ended,omitzero"`
+	Result     string        `json:"result"`
+	Reason     string        `json:"reason,omitempty"` // of a failure
+	Ref        string        `json:"ref,omitempty"`    // what was asked for: "main", "v1.2", an object id
+	Commit     string        `json:"commit,omitempty"`
+	Release    string        `json:"release,omitempty"`
+	Virtualenv string        `json:"virtualenv,omitempty"` // relative to the app folder
+	Stages     []StageRecord `json:"stages"`
+	Pruned     bool          `json:"pruned,omitempty"` // its folder is gone
+}
+
+// StageRecord is one stage of an entry.
+type StageRecord struct {
+	Name   string    `json:"name"`
+	Title  string    `json:"title"`
+	Began  time.Time `json:"began"`
+	Ended  time.Time `json:"ended,omitzero"`
+	Result string    `json:"result"`
+	Note   string    `json:"note,omitempty"`   // "requirements unchanged"
+	Output string    `json:"output,omitempty"` // its last lines
+}
+
+// Took is how long the deploy took; 0 while it runs.
+func (e *Entry) Took() time.Duration {
+	if e.Ended.IsZero() {
+		return 0
+	}
+	return e.Ended.Sub(e.Began)
+}
+
+// Took is how long the stage took; 0 while it runs.
+func (s *StageRecord) Took() time.Duration {
+	if s.Ended.IsZero() {
+		return 0
+	}
+	return s.Ended.Sub(s.Began)
+}
+
+// Good says that the release of this entry can be gone back to.
+func (e *Entry) Good() bool {
+	return e.Kind == KindDeploy && e.Result == ResultOK && e.Release != "" && !e.Pruned
+}
+
+// Record is the release that should serve.
+type Record struct {
+	appspec.Release
+	Virtualenv string `json:"virtualenv,omitempty"` // relative to the app folder; empty: the spec's own
+	Deploy     string `json:"deploy"`               // the entry that made it current
+}
+
+// Apply puts the release into a spec that has a deploy block: a copy of it comes
+// back. Without a record the spec is as it is.
+func (r *Record) Apply(spec *appspec.Spec) *appspec.Spec {
+	if r == nil || spec == nil || spec.Deploy == nil {
+		return spec
+	}
+	s := *spec
+	release := r.Release
+	s.Release = &release
+	if s.Virtualenv == "" {
+		s.Virtualenv = r.Virtualenv
+	}
+	return &s
+}

@@ -1,0 +1,92 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+	"path"
+	"strings"
+	"time"
+)
+
+// What follows changes the app folder. It is done by a shell of the app's user, so
+// that no link that the app may have planted there leads root anywhere.
+
+const folderLimit = 10 * time.Minute
+
+func (a account) shell(ctx context.Context, dir, script string, args ...string) error {
+	argv := append([]string{"/bin/sh", "-euc", script, "deploy"}, args...)
+	out, err := a.run(ctx, folderLimit, dir, nil, argv)
+	if err == nil {
+		return nil
+	}
+	if lines := strings.Split(strings.TrimSpace(out), "\n"); lines[len(lines)-1] != "" {
+		return fmt.Errorf("%s", strings.TrimPrefix(lines[len(lines)-1], "deploy: "))
+	}
+	return err
+}
+
+// makeFolders makes the folders of a deploy below an app folder.
+func (a account) makeFolders(ctx context.Context, app string) error {
+	if err := a.shell(ctx, app, `umask 022; mkdir -p releases venvs shared`); err != nil {
+		return fmt.Errorf("cannot make the folders of releases in %s: %w", app, err)
+	}
+	return nil
+}
+
+// share links what outlives releases into one of them. What the tree brings in
+// such a place goes to shared/ the first time, and away later on.
+func (a account) share(ctx context.Context, app, release, name string) error {
+	up := strings.Repeat("../", strings.Count(path.Clean(name), "/")+2)
+	err := a.shell(ctx, app, `umask 022
+	to=shared/$2 at=$1/$2
+	mkdir -p "$(dirname "$at")" "$(dirname "$to")"
+	if [ ! -e "$to" ]; then
+		if [ -e "$at" ]; then cp -R -P -p -- "$at" "$to"; else mkdir -- "$to"; fi
+	fi
+	rm -rf -- "$at"
+	ln -s -- "$3" "$at"`, release, name, up+"shared/"+name)
+	if err != nil {
+		return fmt.Errorf("cannot link %s of the release to shared/%s: %w", name, name, err)
+	}
+	return nil
+}
+
+// switchTo points the link app to a release. A folder app/ that was there before
+// the first deploy is kept under another name; an empty one goes.
+func (a account) switchTo(ctx context.Context, app, release string) error {
+	err := a.shell(ctx, app, `umask 022
+	if [ -d app ] && [ ! -L app ]; then
+		rmdir app 2>/dev/null || { n=app.before-deploy; while [ -e "$n" ]; do n=$n.1; done; mv -T -- app "$n"; }
+	fi
+	ln -sfn -- "$1" .app.new
+	mv -fT -- .app.new app`, release)
+	if err != nil {
+		return fmt.Errorf("cannot switch the link %s/app to %s: %w", app, release, err)
+	}
+	return nil
+}
+
+// remove takes release folders away: renamed first, so that one that is half gone
+// is none.
+func (a account) remove(ctx context.Context, app string, releases []string) error {
+	if len(releases) == 0 {
+		return nil
+	}
+	err := a.shell(ctx, app, `umask 022
+	mkdir -p .trash
+	for r; do
+		if [ -e "$r" ]; then mv -fT -- "$r" ".trash/$(basename "$r")"; fi
+	done
+	chmod -R u+w .trash
+	rm -rf -- .trash`, releases...)
+	if err != nil {
+		return fmt.Errorf("cannot remove old releases of %s: %w", app, err)
+	}
+	return nil
+}
+
+// Switch points the link app of a folder to a release, as the app's user.
+func Switch(ctx context.Context, owner appdir.Owner, app, release string) error {
+	return account{owner: owner}.switchTo(ctx, app, "releases/"+release)
+}

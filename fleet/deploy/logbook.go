@@ -1,0 +1,258 @@
+package deploy
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/afero"
+	"golang.org/x/sys/unix"
+)
+
+// Book is the logbook of one app, with what should serve.
+type Book struct {
+	fs  afero.Fs
+	dir string
+	app string
+}
+
+// OpenBook is the logbook of an app below a data directory. Nothing is made before
+// something is written.
+func OpenBook(fsys afero.Fs, dataDir, app string) *Book {
+	return &Book{fs: fsys, dir: filepath.Join(dataDir, "deploys", app), app: app}
+}
+
+// entries is how many entries a logbook keeps: older ones go with their releases.
+const entries = 200
+
+const (
+	currentFile = "release.json"
+	lockFile    = "lock"
+)
+
+// current is the content of release.json. A nil Release says that no release
+// should serve; a file that is missing says nothing.
+type current struct {
+	Current *Record `json:"current"`
+	Before  *Record `json:"before,omitempty"`
+}
+
+// Current is the release that should serve, and the one before it. known tells
+// whether the file is there: without one, what was handed to a master last counts.
+func (b *Book) Current() (now, before *Record, known bool, err error) {
+	var c current
+	if err := b.read(currentFile, &c); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, false, nil
+		}
+		return nil, nil, false, err
+	}
+	return c.Current, c.Before, true, nil
+}
+
+// SetCurrent makes a release the one that should serve.
+func (b *Book) SetCurrent(now, before *Record) error {
+	return b.write(currentFile, current{now, before})
+}
+
+// Save writes an entry.
+func (b *Book) Save(e *Entry) error { return b.write(e.ID+".json", e) }
+
+// Entry reads one entry by its id.
+func (b *Book) Entry(id string) (*Entry, error) {
+	if strings.ContainsRune(id, '/') {
+		return nil, fmt.Errorf("no deploy %q of %s", id, b.app)
+	}
+	var e Entry
+	if err := b.read(id+".json", &e); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("no deploy %q of %s; list them by: wsgid-fleet deploys %s", id, b.app, b.app)
+		}
+		return nil, err
+	}
+	return &e, nil
+}
+
+// List reads all entries, the newest first. What cannot be read is left out and
+// named in the error; the others come all the same.
+func (b *Book) List() ([]*Entry, error) {
+	names, err := b.names()
+	var bad error
+	var out []*Entry
+	for _, n := range names {
+		var e Entry
+		if rerr := b.read(n, &e); rerr != nil {
+			bad = errors.Join(bad, rerr)
+			continue
+		}
+		out = append(out, &e)
+	}
+	return out, errors.Join(err, bad)
+}
+
+// names of the entries' files, the newest first.
+func (b *Book) names() ([]string, error) {
+	es, err := afero.ReadDir(b.fs, b.dir)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("cannot read the logbook %s: %w", b.dir, reason(err))
+	}
+	var names []string
+	for _, e := range es {
+		if n := e.Name(); n != currentFile && n != databaseFile && strings.HasSuffix(n, ".json") {
+			names = append(names, n)
+		}
+	}
+	// By the id: "…048.json" stands before "…048.001.json".
+	slices.SortFunc(names, func(a, b string) int {
+		return strings.Compare(strings.TrimSuffix(b, ".json"), strings.TrimSuffix(a, ".json"))
+	})
+	return names, nil
+}
+
+// NewID is the id of a deploy that begins now: ids sort by time.
+func (b *Book) NewID(now time.Time) (string, error) {
+	names, err := b.names()
+	if err != nil {
+		return "", err
+	}
+	id := now.UTC().Format("20060102-150405")
+	if len(names) > 0 {
+		// Of the same second, or of a clock that was set back: ids never go back.
+		if newest := strings.TrimSuffix(names[0], ".json"); newest >= id {
+			id = next(newest)
+		}
+	}
+	return id, nil
+}
+
+// next is an id right after another one.
+func next(id string) string {
+	base, suffix, has := strings.Cut(id, ".")
+	n := 0
+	if has {
+		_, _ = fmt.Sscanf(suffix, "%d", &n)
+	}
+	return fmt.Sprintf("%s.%03d", base, n+1)
+}
+
+// Forget removes the oldest entries beyond the bound, but for those whose release
+// is still there.
+func (b *Book) Forget(book []*Entry) {
+	for i, e := range book {
+		if i >= entries && (e.Pruned || e.Release == "" || e.Kind != KindDeploy) {
+			_ = b.fs.Remove(filepath.Join(b.dir, e.ID+".json"))
+		}
+	}
+}
+
+func (b *Book) read(name string, v any) error {
+	path := filepath.Join(b.dir, name)
+	data, err := afero.ReadFile(b.fs, path)
+	if err != nil {
+		return fmt.Errorf("cannot read %s: %w", path, reason(err))
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return fmt.Errorf("cannot read %s: %w", path, err)
+	}
+	return nil
+}
+
+// write replaces a file as a whole.
+func (b *Book) write(name string, v any) (err error) {
+	path := filepath.Join(b.dir, name)
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("cannot write %s: %w", path, reason(err))
+		}
+	}()
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := b.fs.MkdirAll(b.dir, 0o700); err != nil {
+		return err
+	}
+	tmp := path + ".tmp"
+	f, err := b.fs.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(data, '\n'))
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = b.fs.Rename(tmp, path)
+	}
+	if err != nil {
+		_ = b.fs.Remove(tmp)
+		return err
+	}
+	if d, derr := b.fs.Open(b.dir); derr == nil {
+		_ = d.Sync() // some file systems cannot; the rename is atomic all the same
+		_ = d.Close()
+	}
+	return nil
+}
+
+// LockedError says who deploys this app now.
+type LockedError struct{ App, Holder string }
+
+func (e *LockedError) Error() string {
+	by := ""
+	if e.Holder != "" {
+		by = " (" + e.Holder + ")"
+	}
+	return fmt.Sprintf("cannot deploy %s: another deploy of it is under way%s; wait for it by: --wait", e.App, by)
+}
+
+// Lock takes the lock of this app's deploys, which ends with this process. who
+// stands in it for others to read.
+func (b *Book) Lock(who string) (unlock func(), err error) {
+	if err := b.fs.MkdirAll(b.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the logbook %s: %w", b.dir, reason(err))
+	}
+	path := filepath.Join(b.dir, lockFile)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open lock %s: %w", path, reason(err))
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		held, _ := os.ReadFile(path)
+		_ = f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, &LockedError{App: b.app, Holder: strings.TrimSpace(string(held))}
+		}
+		return nil, fmt.Errorf("cannot lock %s: %w", path, err)
+	}
+	_ = f.Truncate(0)
+	_, _ = f.WriteAt([]byte(who+"\n"), 0)
+	return func() {
+		_ = f.Truncate(0)
+		_ = f.Close()
+	}, nil
+}
+
+// reason strips the path and the operation from a file error: our sentences name
+// both already.
+func reason(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	if le, ok := errors.AsType[*os.LinkError](err); ok {
+		return le.Err
+	}
+	return err
+}

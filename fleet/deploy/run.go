@@ -1,0 +1,448 @@
+package deploy
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/source"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+)
+
+// Deployer carries out one deploy or rollback of one app, whose lock it holds.
+type Deployer struct {
+	Book  *Book
+	Spec  *appspec.Spec // as the directory has it, without a release
+	Owner appdir.Owner
+	By    string // who asks for it
+	Ref   string // instead of the spec's commit; empty: that one
+
+	// Rollout brings the app to what Book says should serve, and waits. An error
+	// says why it does not serve so.
+	Rollout func(ctx context.Context) error
+	// InUse are the releases that something runs from now.
+	InUse func(ctx context.Context) []string
+	// Tell is called as things happen.
+	Tell func(Told)
+	// Mask hides secrets in what is told and kept. May be nil.
+	Mask func(string) string
+	Now  func() time.Time
+
+	entry   *Entry
+	last    *Entry // the last good deploy; nil: none
+	account account
+	data    map[string]string // what the database stage adds to the environment
+	tree    string            // the release folder, absolute
+	commit  source.Commit
+}
+
+// Told is one thing that happens on the way of a deploy.
+type Told struct {
+	Entry *Entry
+	Stage *StageRecord  // begins where it has not ended yet
+	Last  time.Duration // that it took last time; 0: not known
+}
+
+// Deploy goes through all stages. stop asks it to end where nothing is touched
+// yet; ctx ends it at once. The entry says how it went, with the same reason as
+// the error; it is nil only where the logbook cannot be written.
+func (d *Deployer) Deploy(ctx, stop context.Context) (*Entry, error) {
+	e, err := d.begin(KindDeploy)
+	if err != nil {
+		return nil, err
+	}
+	e.Ref = cmp.Or(d.Ref, refOf(d.Spec.Deploy))
+	e.Release = e.ID
+	d.tree = filepath.Join(d.Spec.Path, "releases", e.Release)
+	return d.walk(ctx, stop, Steps(d.Spec))
+}
+
+// Rollback goes to the release of an earlier entry; empty: the one before the
+// current one.
+func (d *Deployer) Rollback(ctx, stop context.Context, id string) (*Entry, error) {
+	to, err := d.earlier(id)
+	if err != nil {
+		return nil, err
+	}
+	e, err := d.begin(KindRollback)
+	if err != nil {
+		return nil, err
+	}
+	e.Ref, e.Commit, e.Release, e.Virtualenv = to.ID, to.Commit, to.Release, to.Virtualenv
+	d.tree = filepath.Join(d.Spec.Path, "releases", e.Release)
+	return d.walk(ctx, stop, RollbackSteps())
+}
+
+// earlier finds the entry whose release a rollback goes to.
+func (d *Deployer) earlier(id string) (*Entry, error) {
+	book, err := d.Book.List()
+	if err != nil && len(book) == 0 {
+		return nil, err
+	}
+	cur, _, _, err := d.Book.Current()
+	if err != nil {
+		return nil, err
+	}
+	return Earlier(d.Spec.Name, book, cur, id)
+}
+
+// Earlier chooses the deploy that a rollback goes to: the one of that id, or the
+// newest good one before the current release. It is pure; book is newest first.
+func Earlier(app string, book []*Entry, cur *Record, id string) (*Entry, error) {
+	for _, e := range book {
+		switch {
+		case id != "" && e.ID == id && e.Kind == KindRollback:
+			return nil, fmt.Errorf("cannot roll %s back to %s: that was a rollback itself, to %s", app, id, e.Release)
+		case id != "" && e.ID == id && e.Pruned:
+			return nil, fmt.Errorf("cannot roll %s back to %s: its release was removed (keep = in the deploy block); deploy its commit anew: wsgid-fleet deploy %s --commit %s", app, id, app, e.Commit)
+		case id != "" && e.ID == id && !e.Good():
+			return nil, fmt.Errorf("cannot roll %s back to %s: that deploy has %s", app, id, e.Result)
+		case id != "" && e.ID == id && cur != nil && cur.ID == e.Release:
+			return nil, fmt.Errorf("cannot roll %s back to %s: that release serves now", app, id)
+		case id != "" && e.ID == id:
+			return e, nil
+		case id == "" && e.Good() && cur != nil && e.Release < cur.ID:
+			return e, nil
+		}
+	}
+	if id != "" {
+		return nil, fmt.Errorf("cannot roll %s back: no deploy %q; list them by: wsgid-fleet deploys %s", app, id, app)
+	}
+	if cur == nil {
+		return nil, fmt.Errorf("cannot roll %s back: it was never deployed", app)
+	}
+	return nil, fmt.Errorf("cannot roll %s back: there is no good release before %s; list them by: wsgid-fleet deploys %s", app, cur.ID, app)
+}
+
+// refOf is what a spec deploys: a branch, or the commit that it names.
+func refOf(d *appspec.Deploy) string {
+	if d.Commit != "" && d.Commit != "HEAD" {
+		return d.Commit
+	}
+	return cmp.Or(d.Branch, "HEAD")
+}
+
+func (d *Deployer) begin(kind string) (*Entry, error) {
+	now := d.now()
+	id, err := d.Book.NewID(now)
+	if err != nil {
+		return nil, err
+	}
+	book, _ := d.Book.List()
+	for _, e := range book {
+		if e.Kind == kind && e.Result == ResultOK {
+			d.last = e
+			break
+		}
+	}
+	d.account = account{owner: d.Owner, mask: d.Mask}
+	d.entry = &Entry{ID: id, App: d.Spec.Name, Kind: kind, By: d.By, Began: now, Result: ResultRunning, Stages: []StageRecord{}}
+	if err := d.Book.Save(d.entry); err != nil {
+		return nil, fmt.Errorf("cannot %s %s: %w", kind, d.Spec.Name, err)
+	}
+	return d.entry, nil
+}
+
+func (d *Deployer) now() time.Time {
+	if d.Now != nil {
+		return d.Now()
+	}
+	return time.Now()
+}
+
+// walk goes through the stages and ends the entry.
+func (d *Deployer) walk(ctx, stop context.Context, steps []Step) (*Entry, error) {
+	e := d.entry
+	for _, s := range steps {
+		err := context.Cause(ctx)
+		if err == nil && s.Before() && stop.Err() != nil {
+			err = errors.New("it was asked to stop")
+			e.Result = ResultInterrupted
+		}
+		if err == nil {
+			err = d.step(ctx, s)
+		}
+		if err != nil {
+			return d.failed(s, err)
+		}
+	}
+	e.Result, e.Ended = ResultOK, d.now()
+	return e, d.save()
+}
+
+// step carries out one stage and keeps the book of it.
+func (d *Deployer) step(ctx context.Context, s Step) error {
+	e := d.entry
+	e.Stages = append(e.Stages, StageRecord{Name: s.Name, Title: s.Title, Began: d.now(), Result: ResultRunning})
+	if err := d.save(); err != nil {
+		return err
+	}
+	rec := &e.Stages[len(e.Stages)-1]
+	d.tell(rec)
+	note, output, err := d.do(ctx, s)
+	rec.Note, rec.Output = d.masked(note), output
+	rec.Ended, rec.Result = d.now(), ResultOK
+	if err != nil {
+		rec.Result = ResultFailed
+	}
+	d.tell(rec)
+	if serr := d.save(); err == nil {
+		err = serr
+	}
+	return err
+}
+
+func (d *Deployer) tell(rec *StageRecord) {
+	if d.Tell == nil {
+		return
+	}
+	t := Told{Entry: d.entry, Stage: rec}
+	if d.last != nil {
+		if i := slices.IndexFunc(d.last.Stages, func(s StageRecord) bool { return s.Name == rec.Name }); i >= 0 {
+			t.Last = d.last.Stages[i].Took()
+		}
+	}
+	d.Tell(t)
+}
+
+func (d *Deployer) save() error {
+	if err := d.Book.Save(d.entry); err != nil {
+		return fmt.Errorf("cannot keep the logbook of %s: %w", d.Spec.Name, err)
+	}
+	return nil
+}
+
+func (d *Deployer) masked(text string) string {
+	if d.Mask == nil {
+		return text
+	}
+	return d.Mask(text)
+}
+
+// failed ends the entry where a stage has failed, and says what that means for
+// what serves.
+func (d *Deployer) failed(s Step, err error) (*Entry, error) {
+	e := d.entry
+	text := fmt.Sprintf("%s: %s", s.Name, d.masked(err.Error()))
+	switch {
+	case s.Before() || s.Name == StageRollout:
+		if ran := changed(e, s); len(ran) > 0 {
+			text += fmt.Sprintf("; before that %s ran in the new release: what it has changed stays, while the code from before serves", strings.Join(ran, " and "))
+		} else {
+			text += "; nothing that serves was changed"
+		}
+	default:
+		text += "; the new release serves"
+	}
+	if e.Result != ResultInterrupted {
+		e.Result = ResultFailed
+	}
+	e.Reason, e.Ended = text, d.now()
+	if !s.Before() && s.Name != StageRollout {
+		// It serves, and can be gone back to.
+		e.Result = ResultOK
+	}
+	serr := d.save()
+	return e, errors.Join(errors.New(text), serr)
+}
+
+// changed are the stages of the spec that have run before one failed.
+func changed(e *Entry, failed Step) []string {
+	var ran []string
+	for _, s := range e.Stages {
+		ours := slices.Contains([]string{StageFetch, StageUnpack, StageVirtualenv, StageInstall, StageCompile, StageDatabase, StageRollout, StageSwitch, StagePrune}, s.Name)
+		if !ours && (s.Result == ResultOK || s.Name == failed.Name) {
+			ran = append(ran, s.Name)
+		}
+	}
+	return ran
+}
+
+// do carries out one stage: a note for people, the end of its output, an error.
+func (d *Deployer) do(ctx context.Context, s Step) (note, output string, err error) {
+	e, spec := d.entry, d.Spec
+	if s.Stage != nil {
+		return d.runStage(ctx, s.Stage)
+	}
+	switch s.Name {
+	case StageFetch:
+		if err := d.account.makeFolders(ctx, spec.Path); err != nil {
+			return "", "", err
+		}
+		return d.fetch(ctx)
+	case StageUnpack:
+		if note, err = d.unpack(ctx); err != nil {
+			return "", "", err
+		}
+		for _, name := range spec.Deploy.Shared {
+			if err := d.account.share(ctx, spec.Path, "releases/"+e.Release, name); err != nil {
+				return note, "", err
+			}
+		}
+		return note, "", nil
+	case StageVirtualenv:
+		return d.virtualenv(ctx)
+	case StageInstall:
+		return d.install(ctx)
+	case StageCompile:
+		return d.compile(ctx)
+	case StageDatabase:
+		return d.database(ctx)
+	case StageRollout:
+		return d.rollout(ctx)
+	case StageSwitch:
+		return "", "", d.account.switchTo(ctx, spec.Path, "releases/"+e.Release)
+	case StagePrune:
+		return d.prune(ctx)
+	}
+	return "", "", fmt.Errorf("no stage %q", s.Name)
+}
+
+// runStage runs a command of the spec in the new release.
+func (d *Deployer) runStage(ctx context.Context, s *appspec.Stage) (note, output string, err error) {
+	argv := slices.Clone(s.Command)
+	switch {
+	case strings.Contains(argv[0], "/"):
+	case argv[0] == "python":
+		argv[0] = d.python()
+	default: // found in the virtualenv first, as with one that is activated
+		argv = append([]string{"/usr/bin/env"}, argv...)
+	}
+	output, err = d.account.run(ctx, s.Timeout.D(), d.tree, d.environment(), argv)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", strings.Join(s.Command, " "), err)
+	}
+	return "", output, err
+}
+
+// environment of the stages: what the app has, then what is theirs.
+func (d *Deployer) environment() map[string]string {
+	env := map[string]string{}
+	for k, v := range d.data {
+		env[k] = v
+	}
+	for k, v := range d.Spec.Env {
+		env[k] = v
+	}
+	if d.Spec.Django != nil && d.Spec.Django.Settings != "" {
+		env["DJANGO_SETTINGS_MODULE"] = d.Spec.Django.Settings
+	}
+	if venv := d.venvDir(); venv != "" {
+		env["VIRTUAL_ENV"] = venv
+		env["PATH"] = filepath.Join(venv, "bin") + ":/usr/local/bin:/usr/bin:/bin"
+	}
+	for k, v := range d.Spec.Deploy.Env {
+		env[k] = v
+	}
+	return env
+}
+
+// venvDir is the virtualenv that the release runs in, absolute; empty: none.
+func (d *Deployer) venvDir() string {
+	v := cmp.Or(d.Spec.Virtualenv, d.entry.Virtualenv)
+	if v == "" || path.IsAbs(v) {
+		return v
+	}
+	return filepath.Join(d.Spec.Path, v)
+}
+
+// rollout makes the release the one that should serve. Where it does not come to
+// serve the one before is that again, and is brought back.
+func (d *Deployer) rollout(ctx context.Context) (note, output string, err error) {
+	e := d.entry
+	cur, _, _, err := d.Book.Current()
+	if err != nil {
+		return "", "", err
+	}
+	now := &Record{Virtualenv: e.Virtualenv, Deploy: e.ID,
+		Release: appspec.Release{ID: e.Release, Commit: e.Commit, Dir: "releases/" + e.Release}}
+	if err := d.Book.SetCurrent(now, cur); err != nil {
+		return "", "", err
+	}
+	err = d.Rollout(ctx)
+	if err == nil {
+		return "", "", nil
+	}
+	return "", "", errors.Join(err, d.Back(context.WithoutCancel(ctx), cur))
+}
+
+// Back makes an earlier release the one that should serve, nil: none, and brings
+// the app to it.
+func (d *Deployer) Back(ctx context.Context, to *Record) error {
+	if err := d.Book.SetCurrent(to, nil); err != nil {
+		return fmt.Errorf("and the release before it could not be made current again: %w", err)
+	}
+	if err := d.Rollout(ctx); err != nil && to != nil {
+		return fmt.Errorf("and the release before it, %s, does not serve as it should: %w", to.ID, err)
+	}
+	return nil
+}
+
+// prune removes the releases that nobody needs any more. That it cannot is no
+// failure of the deploy.
+func (d *Deployer) prune(ctx context.Context) (note, output string, err error) {
+	book, err := d.Book.List()
+	if err != nil {
+		return err.Error(), "", nil
+	}
+	inUse := d.InUse(ctx)
+	if cur, before, _, err := d.Book.Current(); err == nil {
+		for _, r := range []*Record{cur, before} {
+			if r != nil {
+				inUse = append(inUse, r.ID)
+			}
+		}
+	}
+	gone := Prunable(book, d.Spec.Deploy.Keep, inUse)
+	var dirs []string
+	for _, r := range gone {
+		dirs = append(dirs, "releases/"+r)
+	}
+	dirs = append(dirs, unusedVenvs(book, gone, d.Spec.Path)...)
+	if err := d.account.remove(ctx, d.Spec.Path, dirs); err != nil {
+		return err.Error(), "", nil
+	}
+	for _, e := range book {
+		if slices.Contains(gone, e.Release) && e.Kind == KindDeploy {
+			e.Pruned = true
+			if err := d.Book.Save(e); err != nil {
+				return err.Error(), "", nil
+			}
+		}
+	}
+	d.Book.Forget(book)
+	if len(gone) == 0 {
+		return "nothing to remove", "", nil
+	}
+	return fmt.Sprintf("removed %s", strings.Join(gone, ", ")), "", nil
+}
+
+// unusedVenvs are the virtualenvs that no release is left for, relative to the app
+// folder.
+func unusedVenvs(book []*Entry, gone []string, app string) []string {
+	needed, all := map[string]bool{}, map[string]bool{}
+	for _, e := range book {
+		if e.Virtualenv == "" {
+			continue
+		}
+		all[e.Virtualenv] = true
+		if !e.Pruned && !slices.Contains(gone, e.Release) {
+			needed[e.Virtualenv] = true
+		}
+	}
+	var out []string
+	for v := range all {
+		if !needed[v] && strings.HasPrefix(v, "venvs/") {
+			out = append(out, v)
+		}
+	}
+	slices.Sort(out)
+	return out
+}

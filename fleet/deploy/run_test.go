@@ -1,0 +1,327 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+)
+
+// bench is an app with a repository, an app folder and a logbook of its own.
+type bench struct {
+	t      *testing.T
+	repo   string
+	spec   *appspec.Spec
+	book   *Book
+	owner  appdir.Owner
+	serves *Record // what the last rollout brought
+	refuse error   // of the next rollouts
+	stages []string
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("runs git")
+	}
+	base, err := os.MkdirTemp("", "deploy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(base) })
+	if err := os.Chmod(base, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{t: t, repo: filepath.Join(base, "code"), book: OpenBook(afero.NewOsFs(), filepath.Join(base, "data"), "blog")}
+	b.spec = appspec.Default("blog", filepath.Join(base, "app"))
+	b.spec.Deploy = &appspec.Deploy{Repository: "file://" + b.repo, Commit: "HEAD", Keep: 2, Timeout: appspec.Duration(time.Minute)}
+	if os.Geteuid() == 0 {
+		b.spec.User = "www-data"
+	}
+	if b.owner, err = appdir.ResolveOwner(b.spec, os.Geteuid() == 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{b.repo, b.spec.Path} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chown(b.spec.Path, b.owner.UID, b.owner.GID); err != nil {
+		t.Fatal(err)
+	}
+	b.git("init", "-q", "-b", "main")
+	b.commit("app.py", "VERSION = 1\n")
+	return b
+}
+
+func (b *bench) git(args ...string) string {
+	b.t.Helper()
+	cmd := exec.Command("git", append([]string{"-C", b.repo, "-c", "user.name=Ann", "-c", "user.email=ann@example.org"}, args...)...)
+	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		b.t.Fatalf("git %v: %v\n%s", args, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func (b *bench) commit(name, text string) {
+	b.t.Helper()
+	file := filepath.Join(b.repo, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+	b.git("add", "-A")
+	b.git("commit", "-q", "-m", "change "+name)
+}
+
+func (b *bench) deployer() *Deployer {
+	b.stages = nil
+	return &Deployer{Book: b.book, Spec: b.spec, Owner: b.owner, By: "ann",
+		Rollout: func(context.Context) error {
+			now, _, _, err := b.book.Current()
+			if err != nil || b.refuse != nil && now != nil && (b.serves == nil || now.ID != b.serves.ID) {
+				return errors.Join(err, b.refuse)
+			}
+			b.serves = now
+			return nil
+		},
+		InUse: func(context.Context) []string { return nil },
+		Tell: func(t Told) {
+			if !t.Stage.Ended.IsZero() {
+				b.stages = append(b.stages, t.Stage.Name+" "+t.Stage.Result)
+			}
+		},
+	}
+}
+
+func (b *bench) deploy() *Entry {
+	b.t.Helper()
+	e, err := b.deployer().Deploy(b.t.Context(), b.t.Context())
+	if err != nil {
+		b.t.Fatalf("%v\n%s", err, outputs(e))
+	}
+	return e
+}
+
+func outputs(e *Entry) string {
+	var all []string
+	for _, s := range e.Stages {
+		all = append(all, s.Name+": "+s.Output)
+	}
+	return strings.Join(all, "\n")
+}
+
+func (b *bench) app(name string) string {
+	b.t.Helper()
+	text, err := os.ReadFile(filepath.Join(b.spec.Path, "app", name))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return string(text)
+}
+
+func (b *bench) releases() []string {
+	b.t.Helper()
+	var names []string
+	es, err := os.ReadDir(filepath.Join(b.spec.Path, "releases"))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, e := range es {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func TestDeployAndRollback(t *testing.T) {
+	b := newBench(t)
+	b.spec.Deploy.Shared = []string{"media"}
+	b.spec.Deploy.Stages = []appspec.Stage{
+		{Name: "migrate", When: "before", Command: []string{"/bin/sh", "-c", "echo $GREETING from `pwd`; id -un; cat app.py"}, Timeout: appspec.Duration(10 * time.Second)},
+		{Name: "notify", When: "after", Command: []string{"/bin/sh", "-c", "cat ../../app/app.py"}, Timeout: appspec.Duration(10 * time.Second)},
+	}
+	b.spec.Deploy.Env = map[string]string{"GREETING": "hello"}
+	one := b.deploy()
+	if want := "fetch ok, unpack ok, compile ok, migrate ok, rollout ok, switch ok, notify ok, prune ok"; strings.Join(b.stages, ", ") != want {
+		t.Errorf("stages %s, want %s", b.stages, want)
+	}
+	if b.serves == nil || b.serves.ID != one.Release || b.serves.Dir != "releases/"+one.Release || one.Commit != b.git("rev-parse", "HEAD") {
+		t.Errorf("serves %+v, deployed %+v", b.serves, one)
+	}
+	if got := b.app("app.py"); got != "VERSION = 1\n" {
+		t.Errorf("app/ holds %q", got)
+	}
+	migrate := one.Stages[slices.IndexFunc(one.Stages, func(s StageRecord) bool { return s.Name == "migrate" })]
+	if want := "hello from " + filepath.Join(b.spec.Path, "releases", one.Release) + "\n" + b.owner.Name + "\nVERSION = 1"; migrate.Output != want {
+		t.Errorf("migrate printed %q, want %q", migrate.Output, want)
+	}
+	upload := filepath.Join(b.spec.Path, "app", "media", "upload")
+	if err := os.WriteFile(upload, []byte("kept"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+
+	b.commit("app.py", "VERSION = 2\n")
+	two := b.deploy()
+	b.commit("app.py", "VERSION = 3\n")
+	three := b.deploy()
+	if got := b.app("app.py") + b.app("media/upload"); got != "VERSION = 3\nkept" {
+		t.Errorf("after the third deploy app/ holds %q", got)
+	}
+	e, err := b.deployer().Rollback(t.Context(), t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Release != two.Release || b.app("app.py") != "VERSION = 2\n" || b.serves.ID != two.Release {
+		t.Errorf("rolled back to %s, app/ holds %q; want %s", e.Release, b.app("app.py"), two.Release)
+	}
+	if strings.Join(b.stages, ", ") != "rollout ok, switch ok" {
+		t.Errorf("a rollback went through %s", b.stages)
+	}
+	if _, err := b.deployer().Rollback(t.Context(), t.Context(), three.ID); err != nil {
+		t.Errorf("forward again: %v", err)
+	}
+	// keep = 2: the newest two good ones, and what serves is the newest of them.
+	b.commit("app.py", "VERSION = 4\n")
+	four := b.deploy()
+	if got, want := b.releases(), []string{three.Release, four.Release}; !slices.Equal(got, want) {
+		t.Errorf("kept %v, want %v", got, want)
+	}
+	_, err = b.deployer().Rollback(t.Context(), t.Context(), one.ID)
+	if err == nil || !strings.Contains(err.Error(), "its release was removed") || !strings.Contains(err.Error(), "--commit "+one.Commit) {
+		t.Errorf("rollback to a release that is gone: %v", err)
+	}
+	book, err := b.book.List()
+	if err != nil || len(book) != 6 || book[0].ID != four.ID {
+		t.Errorf("the logbook has %d entries, %v", len(book), err)
+	}
+}
+
+// What fails before the rollout changes nothing that serves, and it is said what
+// has changed beside it.
+func TestDeployThatFails(t *testing.T) {
+	b := newBench(t)
+	one := b.deploy()
+	stage := func(script string) appspec.Stage {
+		return appspec.Stage{Name: "migrate", When: "before", Command: []string{"/bin/sh", "-c", script}, Timeout: appspec.Duration(time.Second)}
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(*appspec.Deploy)
+		want   string
+	}{
+		{"no such branch", func(d *appspec.Deploy) { d.Branch = "mian" }, "fetch: "},
+		{"no such folder", func(d *appspec.Deploy) { d.Directory = "src" }, "unpack: "},
+		{"a stage fails", func(d *appspec.Deploy) { d.Stages = []appspec.Stage{stage("echo no table; exit 3")} },
+			"migrate: /bin/sh -c echo no table; exit 3: exit status 3; before that migrate ran in the new release: what it has changed stays, while the code from before serves"},
+		{"a stage hangs", func(d *appspec.Deploy) { d.Stages = []appspec.Stage{stage("trap '' TERM; sleep 600")} },
+			"it took longer than 1s and was ended"},
+		{"a stage reads", func(d *appspec.Deploy) { d.Stages = []appspec.Stage{stage("read x || exit 4")} }, "exit status 4"},
+		{"a stage that is not there", func(d *appspec.Deploy) {
+			s := stage("")
+			s.Command = []string{"./manage.py", "migrate"}
+			d.Stages = []appspec.Stage{s}
+		}, "./manage.py migrate: "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			was := *b.spec.Deploy
+			defer func() { b.spec.Deploy = &was }()
+			d := was
+			tt.change(&d)
+			b.spec.Deploy = &d
+			e, err := b.deployer().Deploy(t.Context(), t.Context())
+			if err == nil || !strings.Contains(err.Error(), tt.want) || e.Result != ResultFailed || e.Reason != err.Error() {
+				t.Errorf("got %v (%+v), want %q", err, e, tt.want)
+			}
+			if b.serves.ID != one.Release || b.app("app.py") != "VERSION = 1\n" {
+				t.Errorf("serves %s, app/ holds %q", b.serves.ID, b.app("app.py"))
+			}
+		})
+	}
+	// A release that does not serve is gone back from.
+	b.commit("app.py", "VERSION = 2\n")
+	b.refuse = errors.New("its worker cannot start")
+	e, err := b.deployer().Deploy(t.Context(), t.Context())
+	if err == nil || !strings.HasPrefix(err.Error(), "rollout: its worker cannot start") {
+		t.Errorf("got %v", err)
+	}
+	now, _, _, err := b.book.Current()
+	if err != nil || now.ID != one.Release || e.Good() || b.app("app.py") != "VERSION = 1\n" {
+		t.Errorf("after a rollout that failed %+v should serve, %v; app/ holds %q", now, err, b.app("app.py"))
+	}
+	b.refuse = nil
+	b.deploy()
+	if got := b.app("app.py"); got != "VERSION = 2\n" {
+		t.Errorf("app/ holds %q", got)
+	}
+	// Failed releases go first.
+	if got := b.releases(); len(got) != 2 || got[0] != one.Release {
+		t.Errorf("kept %v", got)
+	}
+}
+
+func TestDeployThatIsAskedToStop(t *testing.T) {
+	b := newBench(t)
+	stop, ask := context.WithCancel(t.Context())
+	d := b.deployer()
+	d.Tell = func(told Told) {
+		if told.Stage.Name == StageUnpack {
+			ask()
+		}
+	}
+	e, err := d.Deploy(t.Context(), stop)
+	if err == nil || e.Result != ResultInterrupted || err.Error() != "compile: it was asked to stop; nothing that serves was changed" {
+		t.Errorf("%v, %+v", err, e)
+	}
+	if b.serves != nil {
+		t.Errorf("%+v serves", b.serves)
+	}
+}
+
+func TestOneDeployAtATime(t *testing.T) {
+	b := newBench(t)
+	unlock, err := b.book.Lock("deploy of ann since 12:00")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.book.Lock("deploy of bob")
+	if want := "cannot deploy blog: another deploy of it is under way (deploy of ann since 12:00); wait for it by: --wait"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	unlock()
+	if unlock, err = b.book.Lock("deploy of bob"); err != nil {
+		t.Fatal(err)
+	}
+	unlock()
+}
+
+// A folder app/ that was there before the first deploy is nobody's to throw away.
+func TestFirstDeployOverAFolder(t *testing.T) {
+	b := newBench(t)
+	app := filepath.Join(b.spec.Path, "app")
+	for _, err := range []error{os.Mkdir(app, 0o755), os.WriteFile(filepath.Join(app, "old.py"), []byte("OLD"), 0o644), os.Chown(app, b.owner.UID, b.owner.GID)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.deploy()
+	if got := b.app("app.py"); got != "VERSION = 1\n" {
+		t.Errorf("app/ holds %q", got)
+	}
+	if text, err := os.ReadFile(app + ".before-deploy/old.py"); string(text) != "OLD" {
+		t.Errorf("what was in app/: %q, %v", text, err)
+	}
+}

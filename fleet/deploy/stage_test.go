@@ -1,0 +1,121 @@
+package deploy
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+func TestSettle(t *testing.T) {
+	e := &Entry{ID: "7", Result: ResultRunning}
+	for _, tt := range []struct {
+		name    string
+		result  string
+		current *Record
+		want    Fate
+	}{
+		{"it had ended", ResultFailed, nil, Leave},
+		{"before the rollout of a first deploy", ResultRunning, nil, GiveUp},
+		{"before the rollout", ResultRunning, &Record{Deploy: "6"}, GiveUp},
+		{"from the rollout on", ResultRunning, &Record{Deploy: "7"}, Finish},
+	} {
+		e.Result = tt.result
+		if got := Settle(e, tt.current); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestPrunable(t *testing.T) {
+	entry := func(id, kind, result string) *Entry {
+		return &Entry{ID: id, Kind: kind, Result: result, Release: id}
+	}
+	gone := entry("1", KindDeploy, ResultOK)
+	gone.Pruned = true
+	book := []*Entry{
+		entry("9", KindDeploy, ResultRunning), entry("8", KindDeploy, ResultFailed), entry("7", KindRollback, ResultOK),
+		entry("6", KindDeploy, ResultOK), entry("5", KindDeploy, ResultOK), entry("4", KindDeploy, ResultOK),
+		entry("3", KindDeploy, ResultInterrupted), entry("2", KindDeploy, ResultOK), gone,
+	}
+	for _, tt := range []struct {
+		keep  int
+		inUse []string
+		want  string
+	}{
+		{5, nil, "8 3"},
+		{2, nil, "8 4 3 2"},
+		{1, []string{"4", "6"}, "8 5 3 2"},
+		{0, []string{"6"}, "8 5 4 3 2"},
+		{2, []string{"9"}, "8 5 4 3 2"},
+	} {
+		if got := strings.Join(Prunable(book, tt.keep, tt.inUse), " "); got != tt.want {
+			t.Errorf("keep %d, in use %v: %s go, want %s", tt.keep, tt.inUse, got, tt.want)
+		}
+	}
+}
+
+func TestSteps(t *testing.T) {
+	spec := appspec.Default("blog", "/srv/blog")
+	spec.Deploy = &appspec.Deploy{}
+	names := func() string {
+		var all []string
+		for _, s := range Steps(spec) {
+			all = append(all, s.Name)
+		}
+		return strings.Join(all, " ")
+	}
+	if got, want := names(), "fetch unpack compile rollout switch prune"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	spec.Deploy.Requirements = []string{"requirements.txt"}
+	spec.Deploy.Install = true
+	spec.Database = &appspec.Database{}
+	spec.Deploy.Stages = []appspec.Stage{{Name: "notify", When: "after"}, {Name: "migrate", When: "before"}, {Name: "static", When: "before"}}
+	if got, want := names(), "fetch unpack virtualenv install compile database migrate static rollout switch notify prune"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	i := slices.IndexFunc(Steps(spec), func(s Step) bool { return !s.Before() })
+	if got := Steps(spec)[i].Name; got != StageRollout {
+		t.Errorf("%s is the first that touches what serves", got)
+	}
+}
+
+func TestEarlier(t *testing.T) {
+	entry := func(id, kind, result string) *Entry {
+		return &Entry{ID: id, Kind: kind, Result: result, Release: id, Commit: "c" + id}
+	}
+	pruned := entry("1", KindDeploy, ResultOK)
+	pruned.Pruned = true
+	book := []*Entry{entry("6", KindDeploy, ResultFailed), entry("5", KindRollback, ResultOK), entry("4", KindDeploy, ResultOK),
+		entry("3", KindDeploy, ResultFailed), entry("2", KindDeploy, ResultOK), pruned}
+	at := func(id string) *Record { return &Record{Release: appspec.Release{ID: id}} }
+	for _, tt := range []struct {
+		cur  *Record
+		id   string
+		want string
+	}{
+		{at("4"), "", "2"},
+		{at("4"), "2", "2"},
+		{at("2"), "4", "4"},
+		{at("2"), "", "cannot roll blog back: there is no good release before 2; list them by: wsgid-fleet deploys blog"},
+		{nil, "", "cannot roll blog back: it was never deployed"},
+		{at("4"), "4", "cannot roll blog back to 4: that release serves now"},
+		{at("4"), "3", "cannot roll blog back to 3: that deploy has failed"},
+		{at("4"), "5", "cannot roll blog back to 5: that was a rollback itself, to 5"},
+		{at("4"), "1", "cannot roll blog back to 1: its release was removed (keep = in the deploy block); deploy its commit anew: wsgid-fleet deploy blog --commit c1"},
+		{at("4"), "9", `cannot roll blog back: no deploy "9"; list them by: wsgid-fleet deploys blog`},
+	} {
+		e, err := Earlier("blog", book, tt.cur, tt.id)
+		got := ""
+		if err != nil {
+			got = err.Error()
+		} else {
+			got = e.ID
+		}
+		if got != tt.want {
+			t.Errorf("from %v to %q: %s, want %s", tt.cur, tt.id, got, tt.want)
+		}
+	}
+}

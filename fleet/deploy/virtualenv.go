@@ -1,0 +1,72 @@
+package deploy
+
+import (
+	"context"
+	"os"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/venv"
+)
+
+// venvs opens the folder of the app's virtualenvs, and the release.
+func (d *Deployer) venvs() (s *venv.Store, tree *os.Root, done func(), err error) {
+	root, err := d.open("venvs")
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if tree, err = d.open("releases/" + d.entry.Release); err != nil {
+		_ = root.Close()
+		return nil, nil, nil, err
+	}
+	done = func() {
+		_ = root.Close()
+		_ = tree.Close()
+	}
+	return &venv.Store{Root: root, Account: childOf(d.Owner), Time: d.Spec.Deploy.Timeout.D()}, tree, done, nil
+}
+
+// virtualenv finds the one that an earlier release was made with, where nothing
+// that goes into it has changed, or makes it. A project that is installed has one
+// for each release.
+func (d *Deployer) virtualenv(ctx context.Context) (note, output string, err error) {
+	s := d.Spec.Deploy
+	store, tree, done, err := d.venvs()
+	if err != nil {
+		return "", "", err
+	}
+	defer done()
+	in := venv.Inputs{Python: d.Spec.Python, Tree: tree, Requirements: s.Requirements, Wheels: s.Wheels, Index: s.Index}
+	if s.Install {
+		in.Release = d.entry.Release
+	}
+	v, err := store.Find(ctx, in)
+	if err != nil {
+		return "", outputOf(err), err
+	}
+	d.entry.Virtualenv = "venvs/" + v.Name
+	if v.Ready {
+		return "requirements unchanged", "", nil
+	}
+	if err := store.Build(ctx, v); err != nil {
+		return "", outputOf(err), err
+	}
+	return v.Own, "", nil
+}
+
+// compile writes bytecode that is right whatever the times of the files: releases
+// of one second may differ. What cannot be compiled is no failure: a template that
+// ends in .py is none.
+func (d *Deployer) compile(ctx context.Context) (note, output string, err error) {
+	store, _, done, err := d.venvs()
+	if err != nil {
+		return "", "", err
+	}
+	defer done()
+	said, err := store.Compile(ctx, d.python(), d.tree)
+	if err != nil {
+		return "", outputOf(err), err
+	}
+	if said != "" {
+		return "some files cannot be compiled", said, nil
+	}
+	return "", "", nil
+}
