@@ -183,7 +183,9 @@ func (d *Daemon) open() error {
 	d.rec.after = d.after
 	d.sup = newSupervisor()
 	e.followed = d.sup.of
-	e.machine.restore(context.Background(), e.store.Dir)
+	if _, err := e.machine.restore(context.Background(), e.store.Dir); err != nil {
+		e.log.Warn("cannot look for masters that the state directory has lost; it is tried again", "err", err)
+	}
 	d.sup.changed, d.sup.ended, d.sup.hangs = d.changed, d.masterEnded, d.masterHangs
 	if d.Pulse > 0 {
 		d.sup.pulse, d.sup.patience = d.Pulse, d.Pulse

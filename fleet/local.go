@@ -25,7 +25,9 @@ func OpenLocal(o Options) (*Local, error) {
 		return nil, err
 	}
 	e.store.takeOver(e.log)
-	e.machine.restore(context.Background(), e.store.Dir)
+	if _, err := e.machine.restore(context.Background(), e.store.Dir); err != nil {
+		e.log.Warn("cannot look for masters that the state directory has lost", "err", err)
+	}
 	// Of a daemon that was killed: the apps that it was waiting for on our behalf.
 	if c, err := dialHolder(e.store.Dir); err == nil {
 		_ = c.Close()

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"log"
 	"net"
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
 const (

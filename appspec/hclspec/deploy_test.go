@@ -116,7 +116,7 @@ func TestDeployMerge(t *testing.T) {
 			}
 		}
 	}
-	if line := int(s.Ranges["deploy.stage[0].command"].Start.Line); line != 10 {
+	if line := s.Ranges["deploy.stage[0].command"].Start.Line; line != 10 {
 		t.Errorf("the command of migrate is on line %d", line)
 	}
 }

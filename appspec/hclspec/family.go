@@ -13,7 +13,6 @@ import (
 type family struct {
 	head    *candidate
 	members []*candidate
-	told    bool
 	warned  map[string]bool
 }
 

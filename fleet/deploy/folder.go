@@ -3,10 +3,11 @@ package deploy
 import (
 	"context"
 	"fmt"
-	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"path"
 	"strings"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 // What follows changes the app folder. It is done by a shell of the app's user, so

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -325,12 +326,8 @@ func (d *Deployer) runStage(ctx context.Context, s *appspec.Stage) (note, output
 // environment of the stages: what the app has, then what is theirs.
 func (d *Deployer) environment() map[string]string {
 	env := map[string]string{}
-	for k, v := range d.data {
-		env[k] = v
-	}
-	for k, v := range d.Spec.Env {
-		env[k] = v
-	}
+	maps.Copy(env, d.data)
+	maps.Copy(env, d.Spec.Env)
 	if d.Spec.Django != nil && d.Spec.Django.Settings != "" {
 		env["DJANGO_SETTINGS_MODULE"] = d.Spec.Django.Settings
 	}
@@ -338,9 +335,7 @@ func (d *Deployer) environment() map[string]string {
 		env["VIRTUAL_ENV"] = venv
 		env["PATH"] = filepath.Join(venv, "bin") + ":/usr/local/bin:/usr/bin:/bin"
 	}
-	for k, v := range d.Spec.Deploy.Env {
-		env[k] = v
-	}
+	maps.Copy(env, d.Spec.Deploy.Env)
 	return env
 }
 
