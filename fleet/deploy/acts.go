@@ -1,7 +1,6 @@
 package deploy
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,13 +105,29 @@ func (d *Deployer) python() string {
 	if venv := d.venvDir(); venv != "" {
 		return filepath.Join(venv, "bin", "python")
 	}
-	return cmp.Or(d.Spec.Python, "/usr/bin/python3")
+	python, err := d.base()
+	if err != nil {
+		return appdir.DefaultPython // it fails there, and says so
+	}
+	return python
+}
+
+// base is the interpreter that workers would run on without a virtualenv: whatever
+// PATH says here, the release is made for that one.
+func (d *Deployer) base() (string, error) {
+	plain := *d.Spec
+	plain.Virtualenv = ""
+	return appdir.ResolvePython(&plain)
 }
 
 // install brings the project itself into the release's own virtualenv. setup.py is
 // never run by itself: pip builds what is installed.
 func (d *Deployer) install(ctx context.Context) (note, output string, err error) {
-	args := []string{cmp.Or(d.Spec.Python, "/usr/bin/python3"), "-m", "pip", "--python", d.python(), "--disable-pip-version-check",
+	base, err := d.base()
+	if err != nil {
+		return "", "", err
+	}
+	args := []string{base, "-m", "pip", "--python", d.python(), "--disable-pip-version-check",
 		"--no-input", "install", "--no-deps", "--no-compile"}
 	args = append(args, d.links()...)
 	env := d.environment()

@@ -325,3 +325,33 @@ func TestFirstDeployOverAFolder(t *testing.T) {
 		t.Errorf("what was in app/: %q, %v", text, err)
 	}
 }
+
+// The virtualenv is made for the interpreter that workers run on, whatever python3
+// the PATH of the daemon leads to; unchanged requirements make nothing anew.
+func TestVirtualenvOfADeploy(t *testing.T) {
+	b := newBench(t)
+	b.commit("requirements.txt", "# nothing yet\n")
+	b.spec.Deploy.Requirements = []string{"requirements.txt"}
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "python3"), []byte("#!/bin/sh\nexit 9\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	one := b.deploy()
+	if one.Virtualenv == "" || b.serves.Virtualenv != one.Virtualenv {
+		t.Fatalf("deployed %+v, serves %+v", one, b.serves)
+	}
+	want, err := filepath.EvalSymlinks(appdir.DefaultPython)
+	if err != nil {
+		t.Skip("no " + appdir.DefaultPython)
+	}
+	if got, err := filepath.EvalSymlinks(filepath.Join(b.spec.Path, one.Virtualenv, "bin", "python")); got != want {
+		t.Errorf("the virtualenv runs %s, %v; want %s", got, err, want)
+	}
+	b.commit("app.py", "VERSION = 2\n")
+	two := b.deploy()
+	i := slices.IndexFunc(two.Stages, func(s StageRecord) bool { return s.Name == StageVirtualenv })
+	if two.Virtualenv != one.Virtualenv || two.Stages[i].Note != "requirements unchanged" {
+		t.Errorf("the second deploy has %s (%q), the first %s", two.Virtualenv, two.Stages[i].Note, one.Virtualenv)
+	}
+}

@@ -34,7 +34,11 @@ func (d *Deployer) virtualenv(ctx context.Context) (note, output string, err err
 		return "", "", err
 	}
 	defer done()
-	in := venv.Inputs{Python: d.Spec.Python, Tree: tree, Requirements: s.Requirements, Wheels: s.Wheels, Index: s.Index}
+	base, err := d.base()
+	if err != nil {
+		return "", "", err
+	}
+	in := venv.Inputs{Python: base, Tree: tree, Requirements: s.Requirements, Wheels: s.Wheels, Index: s.Index}
 	if s.Install {
 		in.Release = d.entry.Release
 	}
