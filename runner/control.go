@@ -49,6 +49,7 @@ type controlServer struct {
 	over bool                       // guarded by mu
 
 	answering sync.WaitGroup // requests, other than those that wait for a change
+	ending    bool           // under mu: no more of them are counted
 }
 
 func controlPath(dir string, pid int) string {
@@ -148,6 +149,9 @@ func (s *controlServer) serve() {
 // the end gets his answer first.
 func (s *controlServer) close() {
 	_ = s.listener().Close()
+	s.mu.Lock()
+	s.ending = true
+	s.mu.Unlock()
 	s.answering.Wait()
 	s.mu.Lock()
 	s.over = true
@@ -155,6 +159,18 @@ func (s *controlServer) close() {
 		_ = c.Close()
 	}
 	s.mu.Unlock()
+}
+
+// counted says whether close waits for a request that has come now: the count must
+// not begin to rise beside its wait.
+func (s *controlServer) counted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ending {
+		return false
+	}
+	s.answering.Add(1)
+	return true
 }
 
 func (s *controlServer) handle(c *net.UnixConn) {
@@ -177,6 +193,7 @@ func (s *controlServer) handle(c *net.UnixConn) {
 		var req controlRequest
 		var ans controlAnswer
 		var files []int
+		counted := false
 		if err := json.Unmarshal(line, &req); err != nil || req.Op == "" {
 			req = controlRequest{}
 			ans.Error = fmt.Sprintf("cannot read request: %v", err)
@@ -184,9 +201,7 @@ func (s *controlServer) handle(c *net.UnixConn) {
 			s.adopt(c, line, r.take())
 			continue
 		} else {
-			if req.Since == 0 {
-				s.answering.Add(1)
-			}
+			counted = req.Since == 0 && s.counted()
 			ans, files = s.answer(c, &req, r.take())
 		}
 		b, _ := json.Marshal(&ans)
@@ -197,7 +212,7 @@ func (s *controlServer) handle(c *net.UnixConn) {
 		}
 		_, _, err = c.WriteMsgUnix(append(b, '\n'), oob, nil)
 		closeAll(files)
-		if req.Op != "" && req.Since == 0 {
+		if counted {
 			s.answering.Done()
 		}
 		if err != nil {
