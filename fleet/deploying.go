@@ -29,7 +29,8 @@ type DeployOrder struct {
 	By   string `json:"by,omitempty"`   // who asks
 }
 
-func (o DeployOrder) verb() string {
+// Verb is what is asked for, as messages say it.
+func (o DeployOrder) Verb() string {
 	if o.Back {
 		return "roll back"
 	}
@@ -43,7 +44,7 @@ const lockRetry = 200 * time.Millisecond
 // release. A context that ends asks it to stop at the next point where nothing is
 // touched yet.
 func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Event)) ([]Result, error) {
-	_, set, err := p.choose(ctx, o.verb(), []string{o.App})
+	_, set, err := p.choose(ctx, o.Verb(), []string{o.App})
 	if err != nil {
 		return nil, err
 	}
@@ -51,15 +52,15 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	w := wanted(set, nil, o.App, rem.LastGood)
 	switch {
 	case w.Invalid != "":
-		return nil, fmt.Errorf("cannot %s %s: %s", o.verb(), o.App, w.Invalid)
+		return nil, fmt.Errorf("cannot %s %s: %s", o.Verb(), o.App, w.Invalid)
 	case w.Spec == nil:
-		return nil, fmt.Errorf("cannot %s %s: its spec is gone", o.verb(), o.App)
+		return nil, fmt.Errorf("cannot %s %s: its spec is gone", o.Verb(), o.App)
 	case w.Spec.Deploy == nil:
-		return nil, fmt.Errorf("cannot %s %s: it has no deploy block in %s; say where its code is: deploy { repository = \"…\" }", o.verb(), o.App, w.Spec.File)
+		return nil, fmt.Errorf("cannot %s %s: it has no deploy block in %s; say where its code is: deploy { repository = \"…\" }", o.Verb(), o.App, w.Spec.File)
 	case !w.Spec.Enabled:
-		return nil, fmt.Errorf("cannot %s %s: enabled = false in %s", o.verb(), o.App, w.Spec.File)
+		return nil, fmt.Errorf("cannot %s %s: enabled = false in %s", o.Verb(), o.App, w.Spec.File)
 	case rem.Override.Stopped:
-		return nil, fmt.Errorf("cannot %s %s: it is stopped; start it first: wsgid-fleet start %s", o.verb(), o.App, o.App)
+		return nil, fmt.Errorf("cannot %s %s: it is stopped; start it first: wsgid-fleet start %s", o.Verb(), o.App, o.App)
 	}
 	book := p.e.store.book(o.App)
 	unlock, err := lockBook(ctx, book, o)
@@ -74,12 +75,12 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	}
 	// The folder is there, and what runs runs by its spec.
 	if out := p.pass(work, o.App, order{}); out.err != nil && !isRejected(out.err) {
-		return nil, fmt.Errorf("cannot %s %s: %w", o.verb(), o.App, out.err)
+		return nil, fmt.Errorf("cannot %s %s: %w", o.Verb(), o.App, out.err)
 	}
 	spec := withoutRelease(w.Spec)
 	owner, err := appdir.ResolveOwner(spec, os.Geteuid() == 0)
 	if err != nil {
-		return nil, fmt.Errorf("cannot %s %s: %w", o.verb(), o.App, err)
+		return nil, fmt.Errorf("cannot %s %s: %w", o.Verb(), o.App, err)
 	}
 	var mask applog.Mask
 	mask.Learn(spec)
@@ -127,7 +128,7 @@ func withoutRelease(spec *appspec.Spec) *appspec.Spec {
 }
 
 func lockBook(ctx context.Context, book *deploy.Book, o DeployOrder) (func(), error) {
-	who := strings.TrimSpace(fmt.Sprintf("%s of %s since %s", o.verb(), o.By, time.Now().UTC().Format(time.RFC3339)))
+	who := strings.TrimSpace(fmt.Sprintf("%s of %s since %s", o.Verb(), o.By, time.Now().UTC().Format(time.RFC3339)))
 	for {
 		unlock, err := book.Lock(who)
 		var locked *deploy.LockedError
@@ -185,6 +186,9 @@ func (p *operations) settleDeploys(ctx context.Context, app string) error {
 		p.e.log.Warn(err.Error(), "app", app)
 	}
 	for _, e := range all {
+		if e.Result != deploy.ResultRunning {
+			continue // most: what serves need not be read for them
+		}
 		cur, before, _, err := book.Current()
 		if err != nil {
 			return err

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
@@ -363,7 +364,7 @@ func (r *Remembered) release() *deploy.Record {
 }
 
 // book is the logbook of an app's deploys.
-func (s *Store) book(app string) *deploy.Book { return deploy.OpenBook(s.fs, s.Data, app) }
+func (s *Store) book(app string) *deploy.Book { return deploy.OpenBook(s.fs, s.Data, app, s.replace) }
 
 // read reads one file; what is wrong with it is noted in r.
 func (s *Store) read(app, file string, v any, r *Remembered) bool {
@@ -521,14 +522,5 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// reason strips the path and the operation from a file error: our sentences
-// name both already.
-func reason(err error) error {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		return pe.Err
-	}
-	if le, ok := errors.AsType[*os.LinkError](err); ok {
-		return le.Err
-	}
-	return err
-}
+// reason is a file error for our sentences, which name the path already.
+func reason(err error) error { return bounded.Reason(err) }

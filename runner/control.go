@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/latch"
 )
 
 // maxControlRequest bounds one request on the control socket in bytes.
@@ -48,8 +49,7 @@ type controlServer struct {
 	open map[*net.UnixConn]struct{} // guarded by mu
 	over bool                       // guarded by mu
 
-	answering sync.WaitGroup // requests, other than those that wait for a change
-	ending    bool           // under mu: no more of them are counted
+	answering latch.Latch // requests, other than those that wait for a change
 }
 
 func controlPath(dir string, pid int) string {
@@ -149,28 +149,13 @@ func (s *controlServer) serve() {
 // the end gets his answer first.
 func (s *controlServer) close() {
 	_ = s.listener().Close()
-	s.mu.Lock()
-	s.ending = true
-	s.mu.Unlock()
-	s.answering.Wait()
+	s.answering.ShutAndWait()
 	s.mu.Lock()
 	s.over = true
 	for c := range s.open {
 		_ = c.Close()
 	}
 	s.mu.Unlock()
-}
-
-// counted says whether close waits for a request that has come now: the count must
-// not begin to rise beside its wait.
-func (s *controlServer) counted() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ending {
-		return false
-	}
-	s.answering.Add(1)
-	return true
 }
 
 func (s *controlServer) handle(c *net.UnixConn) {
@@ -201,7 +186,7 @@ func (s *controlServer) handle(c *net.UnixConn) {
 			s.adopt(c, line, r.take())
 			continue
 		} else {
-			counted = req.Since == 0 && s.counted()
+			counted = req.Since == 0 && s.answering.Enter()
 			ans, files = s.answer(c, &req, r.take())
 		}
 		b, _ := json.Marshal(&ans)
@@ -213,7 +198,7 @@ func (s *controlServer) handle(c *net.UnixConn) {
 		_, _, err = c.WriteMsgUnix(append(b, '\n'), oob, nil)
 		closeAll(files)
 		if counted {
-			s.answering.Done()
+			s.answering.Leave()
 		}
 		if err != nil {
 			return

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -104,10 +103,7 @@ func (c *cli) deploy(ctx context.Context, o fleet.DeployOrder, words []string, o
 		return err
 	}
 	defer op.Close()
-	verb := "deploy"
-	if o.Back {
-		verb = "roll back"
-	}
+	verb := o.Verb()
 	names, err := c.apps(ctx, op, verb, words)
 	if err != nil {
 		return err
@@ -133,9 +129,7 @@ func (c *cli) deploy(ctx context.Context, o fleet.DeployOrder, words []string, o
 	}
 	r := results[0]
 	if output == "json" {
-		enc := json.NewEncoder(c.out)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(r); err != nil {
+		if err := writeJSON(c.out, r); err != nil {
 			return err
 		}
 		if !r.OK {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -27,7 +26,7 @@ wsgid-fleet deploys show APP ID.`,
 			}
 			defer op.Close()
 			if output == "json" {
-				return c.writeJSON(es)
+				return writeJSON(c.out, es)
 			}
 			c.writeDeploys(es)
 			return nil
@@ -68,7 +67,7 @@ wsgid-fleet deploys show APP ID.`,
 			case len(found) > 1:
 				return fmt.Errorf("cannot show deploy %s: %s and %s have one of that id; name the app too", id, found[0].App, found[1].App)
 			case output == "json":
-				return c.writeJSON(found[0])
+				return writeJSON(c.out, found[0])
 			}
 			c.writeDeploy(found[0])
 			return nil
@@ -97,12 +96,6 @@ func (c *cli) logbook(cmd *cobra.Command, apps []string, output string) ([]*depl
 		return nil, nil, err
 	}
 	return es, op, nil
-}
-
-func (c *cli) writeJSON(v any) error {
-	enc := json.NewEncoder(c.out)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
 }
 
 func (c *cli) writeDeploys(es []*deploy.Entry) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/source"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/venv"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
@@ -129,7 +130,7 @@ func (d *Deployer) install(ctx context.Context) (note, output string, err error)
 	}
 	args := []string{base, "-m", "pip", "--python", d.python(), "--disable-pip-version-check",
 		"--no-input", "install", "--no-deps", "--no-compile"}
-	args = append(args, d.links()...)
+	args = append(args, venv.Sources(d.Spec.Deploy.Wheels, d.Spec.Deploy.Index)...)
 	env := d.environment()
 	if env["PIP_CONFIG_FILE"] == "" {
 		env["PIP_CONFIG_FILE"] = os.DevNull // the machine's, which nobody sees in the spec
@@ -139,17 +140,6 @@ func (d *Deployer) install(ctx context.Context) (note, output string, err error)
 		err = fmt.Errorf("pip install .: %w", err)
 	}
 	return "", output, err
-}
-
-// links tells pip where packages come from.
-func (d *Deployer) links() []string {
-	switch s := d.Spec.Deploy; {
-	case s.Wheels != "":
-		return []string{"--no-index", "--find-links", s.Wheels}
-	case s.Index != "":
-		return []string{"--index-url", s.Index}
-	}
-	return nil
 }
 
 // outputOf is what a program printed that failed.

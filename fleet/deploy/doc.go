@@ -12,7 +12,7 @@
 // brings the app to it as it does with every other change. Only then is the link
 // app switched, for people and for programs that are started by hand.
 //
-//	APP/repository.git       what was fetched
+//	APP/repository           what was fetched
 //	APP/releases/ID          one release: the tree of a commit
 //	APP/venvs/HASH           virtualenvs, by what went into them
 //	APP/shared               what outlives releases
@@ -20,15 +20,15 @@
 //	DATA/deploys/NAME/lock          flock of the deploy under way, who holds it inside
 //	                 /release.json  the release that should serve, and the one before
 //	                 /ID.json       the logbook, one entry a deploy
-//	                 /database.json what the database block has made
 //
-// Everything below APP is done by processes of the app's user and never by root.
+// Programs run as the app's user and never as root. What root writes below APP itself,
+// the tree of a release, goes through an os.Root that was proved to be the folder.
 //
 // # Killed at any moment
 //
 // An entry of the logbook is written before each stage. Settle reads what an
 // interrupted deploy has left and says what is to become of it: before the
-// rollout it is given up and its folder goes; from then on the release that
+// rollout it is given up, and its folder goes with the next prune; from then on the release that
 // should serve is in release.json, and whoever runs the fleet next finishes it or
 // goes back.
 package deploy

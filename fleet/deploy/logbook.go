@@ -13,19 +13,22 @@ import (
 
 	"github.com/spf13/afero"
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 )
 
 // Book is the logbook of one app, with what should serve.
 type Book struct {
-	fs  afero.Fs
-	dir string
-	app string
+	fs      afero.Fs
+	dir     string
+	app     string
+	replace func(path string, data []byte) error
 }
 
 // OpenBook is the logbook of an app below a data directory. Nothing is made before
-// something is written.
-func OpenBook(fsys afero.Fs, dataDir, app string) *Book {
-	return &Book{fs: fsys, dir: filepath.Join(dataDir, "deploys", app), app: app}
+// something is written; replace writes one file, whole and durably.
+func OpenBook(fsys afero.Fs, dataDir, app string, replace func(path string, data []byte) error) *Book {
+	return &Book{fs: fsys, dir: filepath.Join(dataDir, "deploys", app), app: app, replace: replace}
 }
 
 // entries is how many entries a logbook keeps: older ones go with their releases.
@@ -103,11 +106,11 @@ func (b *Book) names() ([]string, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
 		}
-		return nil, fmt.Errorf("cannot read the logbook %s: %w", b.dir, reason(err))
+		return nil, fmt.Errorf("cannot read the logbook %s: %w", b.dir, bounded.Reason(err))
 	}
 	var names []string
 	for _, e := range es {
-		if n := e.Name(); n != currentFile && n != databaseFile && strings.HasSuffix(n, ".json") {
+		if n := e.Name(); n != currentFile && strings.HasSuffix(n, ".json") {
 			names = append(names, n)
 		}
 	}
@@ -158,7 +161,7 @@ func (b *Book) read(name string, v any) error {
 	path := filepath.Join(b.dir, name)
 	data, err := afero.ReadFile(b.fs, path)
 	if err != nil {
-		return fmt.Errorf("cannot read %s: %w", path, reason(err))
+		return fmt.Errorf("cannot read %s: %w", path, bounded.Reason(err))
 	}
 	if err := json.Unmarshal(data, v); err != nil {
 		return fmt.Errorf("cannot read %s: %w", path, err)
@@ -167,42 +170,17 @@ func (b *Book) read(name string, v any) error {
 }
 
 // write replaces a file as a whole.
-func (b *Book) write(name string, v any) (err error) {
+func (b *Book) write(name string, v any) error {
 	path := filepath.Join(b.dir, name)
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("cannot write %s: %w", path, reason(err))
-		}
-	}()
 	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := b.fs.MkdirAll(b.dir, 0o700); err != nil {
-		return err
-	}
-	tmp := path + ".tmp"
-	f, err := b.fs.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(data, '\n'))
 	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
+		err = b.fs.MkdirAll(b.dir, 0o700)
 	}
 	if err == nil {
-		err = b.fs.Rename(tmp, path)
+		err = b.replace(path, append(data, '\n'))
 	}
 	if err != nil {
-		_ = b.fs.Remove(tmp)
-		return err
-	}
-	if d, derr := b.fs.Open(b.dir); derr == nil {
-		_ = d.Sync() // some file systems cannot; the rename is atomic all the same
-		_ = d.Close()
+		return fmt.Errorf("cannot write %s: %w", path, bounded.Reason(err))
 	}
 	return nil
 }
@@ -222,12 +200,12 @@ func (e *LockedError) Error() string {
 // stands in it for others to read.
 func (b *Book) Lock(who string) (unlock func(), err error) {
 	if err := b.fs.MkdirAll(b.dir, 0o700); err != nil {
-		return nil, fmt.Errorf("cannot make the logbook %s: %w", b.dir, reason(err))
+		return nil, fmt.Errorf("cannot make the logbook %s: %w", b.dir, bounded.Reason(err))
 	}
 	path := filepath.Join(b.dir, lockFile)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("cannot open lock %s: %w", path, reason(err))
+		return nil, fmt.Errorf("cannot open lock %s: %w", path, bounded.Reason(err))
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		held, _ := os.ReadFile(path)
@@ -243,16 +221,4 @@ func (b *Book) Lock(who string) (unlock func(), err error) {
 		_ = f.Truncate(0)
 		_ = f.Close()
 	}, nil
-}
-
-// reason strips the path and the operation from a file error: our sentences name
-// both already.
-func reason(err error) error {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		return pe.Err
-	}
-	if le, ok := errors.AsType[*os.LinkError](err); ok {
-		return le.Err
-	}
-	return err
 }

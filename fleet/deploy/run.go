@@ -39,8 +39,7 @@ type Deployer struct {
 	entry   *Entry
 	last    *Entry // the last good deploy; nil: none
 	account account
-	data    map[string]string // what the database stage adds to the environment
-	tree    string            // the release folder, absolute
+	tree    string // the release folder, absolute
 	commit  source.Commit
 }
 
@@ -326,7 +325,6 @@ func (d *Deployer) runStage(ctx context.Context, s *appspec.Stage) (note, output
 // environment of the stages: what the app has, then what is theirs.
 func (d *Deployer) environment() map[string]string {
 	env := map[string]string{}
-	maps.Copy(env, d.data)
 	maps.Copy(env, d.Spec.Env)
 	if d.Spec.Django != nil && d.Spec.Django.Settings != "" {
 		env["DJANGO_SETTINGS_MODULE"] = d.Spec.Django.Settings

@@ -42,7 +42,8 @@ func newBench(t *testing.T) *bench {
 	if err := os.Chmod(base, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t: t, repo: filepath.Join(base, "code"), book: OpenBook(afero.NewOsFs(), filepath.Join(base, "data"), "blog")}
+	b := &bench{t: t, repo: filepath.Join(base, "code"), book: OpenBook(afero.NewOsFs(), filepath.Join(base, "data"), "blog",
+		func(path string, data []byte) error { return os.WriteFile(path, data, 0o600) })}
 	b.spec = appspec.Default("blog", filepath.Join(base, "app"))
 	b.spec.Deploy = &appspec.Deploy{Repository: "file://" + b.repo, Commit: "HEAD", Keep: 2, Timeout: appspec.Duration(time.Minute)}
 	if os.Geteuid() == 0 {

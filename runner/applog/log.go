@@ -8,6 +8,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/latch"
 )
 
 const (
@@ -49,9 +50,8 @@ type Log struct {
 	lost      atomic.Uint64 // lines dropped since they were last told of
 	dropped   atomic.Uint64 // lines dropped in all
 	done      chan struct{}
-	following sync.WaitGroup // one for each worker whose output is copied
-	closing   bool           // under mu: no more of them are counted
-	spare     chan []byte    // used buffers of the access log
+	following latch.Latch // one for each worker whose output is copied
+	spare     chan []byte // used buffers of the access log
 
 	mu      sync.Mutex
 	problem string // guarded by mu: why lines are lost now; empty: none are
@@ -213,30 +213,14 @@ func (l *Log) buffer() []byte {
 	}
 }
 
-// counted says whether Close waits for an output whose copying begins now. A
-// worker that was forked while its master ends comes after Close: the count
-// must not begin to rise beside its wait.
-func (l *Log) counted() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closing {
-		return false
-	}
-	l.following.Add(1)
-	return true
-}
-
 // Close writes what is left and ends the writer. A target that hangs is not
 // waited for.
 func (l *Log) Close() {
-	l.mu.Lock()
-	l.closing = true
-	l.mu.Unlock()
 	t := time.NewTimer(closePatience)
 	defer t.Stop()
 	copied := make(chan struct{})
 	go func() {
-		l.following.Wait()
+		l.following.ShutAndWait()
 		close(copied)
 	}()
 	select {

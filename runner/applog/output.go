@@ -22,8 +22,8 @@ const (
 // Follow copies a worker's output into the log, line by line and a traceback as
 // one, until the worker and all its children have closed it.
 func (l *Log) Follow(r *os.File, pid int) {
-	if l.counted() {
-		defer l.following.Done()
+	if l.following.Enter() {
+		defer l.following.Leave()
 	}
 	defer r.Close()
 	br := bufio.NewReaderSize(r, 4096)

@@ -93,16 +93,23 @@ func (s *Store) folder(name string) (*os.Root, error) {
 func pipArgs(v Virtualenv, python string) []string {
 	args := []string{v.pip, "-I", "-m", "pip", "--python", python, "install", "--no-input", "--disable-pip-version-check",
 		"--no-cache-dir", "--no-compile", "--no-warn-script-location", "--progress-bar=off", "--retries=2", "--timeout=20"}
-	switch in := v.inputs; {
-	case in.Wheels != "":
-		args = append(args, "--no-index", "--find-links", in.Wheels)
-	case in.Index != "":
-		args = append(args, "--index-url", in.Index)
-	}
+	args = append(args, Sources(v.inputs.Wheels, v.inputs.Index)...)
 	for _, r := range v.inputs.Requirements {
 		args = append(args, "-r", filepath.Join(v.inputs.Tree.Name(), r))
 	}
 	return args
+}
+
+// Sources tells pip where packages come from: a folder of wheels alone, or an index;
+// both empty: pip's default.
+func Sources(wheels, index string) []string {
+	switch {
+	case wheels != "":
+		return []string{"--no-index", "--find-links", wheels}
+	case index != "":
+		return []string{"--index-url", index}
+	}
+	return nil
 }
 
 func (s *Store) run(ctx context.Context, v Virtualenv, args ...string) error {
