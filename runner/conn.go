@@ -90,16 +90,20 @@ func (c *conn) until(d time.Duration) {
 }
 
 func (c *conn) OnEvents(events uint32) {
-	if events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+	// Both sides have ended theirs when we linger: what the client sent before is
+	// read away first, as a close with something unread is a reset, which takes the
+	// response from it.
+	over := events&unix.EPOLLHUP != 0
+	if events&unix.EPOLLERR != 0 || over && c.state != connLinger {
 		c.close()
 		return
 	}
 	if events&unix.EPOLLOUT != 0 && !c.out.Empty() {
 		c.flush()
 	}
-	if events&(unix.EPOLLIN|unix.EPOLLRDHUP) != 0 {
+	if events&(unix.EPOLLIN|unix.EPOLLRDHUP) != 0 || over {
 		c.readable = true
-		if events&unix.EPOLLRDHUP != 0 {
+		if events&unix.EPOLLRDHUP != 0 || over {
 			// It may have ended its side alone, and gets all of its answer (RFC 9112,
 			// section 9.6). One that is gone answers the next piece with a reset.
 			c.hangup = true
