@@ -153,8 +153,13 @@ func TestReconcilerFollowsTheSpec(t *testing.T) {
 func TestFailuresAreTriedAgainWithBackoff(t *testing.T) {
 	f, m := newFleetDir(t), newFakeMachine()
 	var tries atomic.Int32
+	seen := make(chan struct{}) // the first failure was looked at: the second try would replace it
 	m.behave = func(*appspec.Spec) (runner.Status, error) {
-		if tries.Add(1) < 4 {
+		n := tries.Add(1)
+		if n > 1 {
+			<-seen
+		}
+		if n < 4 {
 			return runner.Status{}, errors.New("cannot listen on 127.0.0.1:80: the port is taken")
 		}
 		return runner.Status{State: runner.StateReady}, nil
@@ -171,6 +176,7 @@ func TestFailuresAreTriedAgainWithBackoff(t *testing.T) {
 	if rem := r.e.store.Recall("blog"); rem.Failure == nil || rem.Failure.Attempts != 1 {
 		t.Errorf("the failure was not kept: %+v", rem.Failure)
 	}
+	close(seen)
 	eventually(t, "the app runs after the fourth try", func() bool { return m.count("blog") == 1 })
 	eventually(t, "the failure is forgotten", func() bool { return r.e.store.Recall("blog").Failure == nil })
 	if n := tries.Load(); n != 4 {
