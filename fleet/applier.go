@@ -380,8 +380,8 @@ func isRejected(err error) bool {
 	return errors.As(err, &r)
 }
 
-// lastLines cuts a traceback to what people read first.
-func lastLines(text string, n int) string {
+// LastLines cuts a traceback to what people read first.
+func LastLines(text string, n int) string {
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	if len(lines) > n {
 		lines = lines[len(lines)-n:]

@@ -5,40 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 )
-
-// DeployOrder is what an operator wants deployed.
-type DeployOrder struct {
-	App string `json:"app"`
-	// Ref is deployed instead of the spec's commit: a tag or an object id; empty:
-	// what the spec says.
-	Ref string `json:"ref,omitempty"`
-	// Back goes to an earlier release instead: that of the deploy To, or the one
-	// before the current.
-	Back bool   `json:"back,omitempty"`
-	To   string `json:"to,omitempty"`
-	Wait bool   `json:"wait,omitempty"` // for another deploy of the app to end
-	By   string `json:"by,omitempty"`   // who asks
-}
-
-// Verb is what is asked for, as messages say it.
-func (o DeployOrder) Verb() string {
-	if o.Back {
-		return "roll back"
-	}
-	return "deploy"
-}
-
-// lockRetry is how often a deploy that waits for another one looks.
-const lockRetry = 200 * time.Millisecond
 
 // Deploy brings an app's code here and rolls it out, or goes back to an earlier
 // release. A context that ends asks it to stop at the next point where nothing is
@@ -127,22 +100,6 @@ func withoutRelease(spec *appspec.Spec) *appspec.Spec {
 	return &s
 }
 
-func lockBook(ctx context.Context, book *deploy.Book, o DeployOrder) (func(), error) {
-	who := strings.TrimSpace(fmt.Sprintf("%s of %s since %s", o.Verb(), o.By, time.Now().UTC().Format(time.RFC3339)))
-	for {
-		unlock, err := book.Lock(who)
-		var locked *deploy.LockedError
-		if err == nil || !o.Wait || !errors.As(err, &locked) {
-			return unlock, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, err
-		case <-time.After(lockRetry):
-		}
-	}
-}
-
 // rollout brings the app to the release that the logbook says, and waits for it.
 func (p *operations) rollout(ctx context.Context, app string) error {
 	r := p.converge(ctx, app, order{Asked: Asked{Retry: true}})
@@ -175,161 +132,4 @@ func (p *operations) releasesInUse(ctx context.Context, app string) []string {
 		add(rem.Applied.Before)
 	}
 	return out
-}
-
-// settleDeploys ends what a daemon or a command that was killed has left in the
-// middle. Its caller holds the lock of the app's deploys.
-func (p *operations) settleDeploys(ctx context.Context, app string) error {
-	book := p.e.store.book(app)
-	all, err := book.List()
-	if err != nil {
-		p.e.log.Warn(err.Error(), "app", app)
-	}
-	for _, e := range all {
-		if e.Result != deploy.ResultRunning {
-			continue // most: what serves need not be read for them
-		}
-		cur, before, _, err := book.Current()
-		if err != nil {
-			return err
-		}
-		switch deploy.Settle(e, cur) {
-		case deploy.Leave:
-			continue
-		case deploy.GiveUp:
-			e.Result, e.Reason = deploy.ResultInterrupted, "the process that did it was ended; nothing that serves was changed"
-		case deploy.Finish:
-			if rerr := p.rollout(ctx, app); rerr == nil {
-				e.Result, e.Reason = deploy.ResultOK, "the process that did it was ended after the rollout had begun; it was finished later, and stages that run after the switch did not run"
-				if err := p.finish(ctx, app, e); err != nil {
-					e.Reason += "; " + err.Error()
-				}
-			} else {
-				e.Result, e.Reason = deploy.ResultFailed, "the process that did it was ended in the rollout, and the release does not serve: "+rerr.Error()
-				if err := book.SetCurrent(before, nil); err != nil {
-					return err
-				}
-				if err := p.rollout(ctx, app); err != nil && before != nil {
-					e.Reason += "; nor does the one before it: " + err.Error()
-				}
-			}
-		}
-		for i := range e.Stages {
-			if s := &e.Stages[i]; s.Result == deploy.ResultRunning {
-				s.Result, s.Ended = deploy.ResultInterrupted, p.e.now()
-			}
-		}
-		e.Ended = p.e.now()
-		if err := book.Save(e); err != nil {
-			return err
-		}
-		p.e.log.Warn("an interrupted deploy was settled", "app", app, "deploy", e.ID, "result", e.Result, "reason", e.Reason)
-	}
-	return nil
-}
-
-// finish switches the link app to a release that serves.
-func (p *operations) finish(ctx context.Context, app string, e *deploy.Entry) error {
-	set, setErr := p.e.snapshot()
-	w := wanted(set, setErr, app, p.e.store.Recall(app).LastGood)
-	if w.Spec == nil {
-		return nil
-	}
-	owner, err := appdir.ResolveOwner(w.Spec, os.Geteuid() == 0)
-	if err != nil {
-		return err
-	}
-	return deploy.Switch(ctx, owner, w.Spec.Path, e.Release)
-}
-
-// stageEvent is a stage as those who follow see it.
-func stageEvent(app string, now time.Time, t deploy.Told) Event {
-	s := *t.Stage
-	ev := Event{At: now, App: app, State: s.Result, Message: s.Title, Stage: &s, Deploy: t.Entry.ID}
-	switch {
-	case s.Ended.IsZero() && t.Last >= time.Second:
-		ev.Message += fmt.Sprintf(", it took %s last time", t.Last.Round(time.Second))
-	case s.Ended.IsZero():
-	case s.Result == deploy.ResultOK:
-		ev.Message = fmt.Sprintf("%s: completed in %s", s.Name, shortly(s.Took()))
-		if s.Note != "" {
-			ev.Message += " (" + s.Note + ")"
-		}
-	default:
-		ev.Message = s.Name + ": " + s.Result
-	}
-	return ev
-}
-
-// urls are where an app is reached, as far as its spec says.
-func urls(spec *appspec.Spec) []string {
-	var out []string
-	for _, s := range spec.Sockets.HTTP {
-		switch scheme, host := "http", s.Listen; {
-		case strings.HasPrefix(s.Listen, "unix:"), strings.HasPrefix(s.Listen, "systemd:"):
-			out = append(out, s.Listen)
-		default:
-			if s.TLS != nil {
-				scheme = "https"
-			}
-			for _, all := range []string{"0.0.0.0:", "[::]:", "*:"} {
-				if port, ok := strings.CutPrefix(host, all); ok {
-					host = "localhost:" + port
-				}
-			}
-			out = append(out, scheme+"://"+host)
-		}
-	}
-	for _, s := range spec.Sockets.Mongrel2 {
-		out = append(out, "the mongrel2 server at "+s.Recv)
-	}
-	return out
-}
-
-func shortly(d time.Duration) time.Duration {
-	if d > 10*time.Second {
-		return d.Round(time.Second)
-	}
-	return d.Round(10 * time.Millisecond)
-}
-
-// Deploys reads the logbooks of apps, of all without a name, the newest first.
-func (p *operations) Deploys(ctx context.Context, apps []string) ([]*deploy.Entry, error) {
-	chosen, _, err := p.choose(ctx, "list the deploys of", apps)
-	if err != nil && len(chosen) == 0 {
-		return nil, err
-	}
-	all := []*deploy.Entry{}
-	for _, app := range chosen {
-		es, err := p.e.store.book(app).List()
-		if err != nil && len(es) == 0 {
-			return nil, err
-		}
-		all = append(all, es...)
-	}
-	slices.SortStableFunc(all, func(a, b *deploy.Entry) int { return strings.Compare(b.ID, a.ID) })
-	return all, nil
-}
-
-// SettleDeploys ends what an earlier daemon has left in the middle, app by app.
-func (p *operations) SettleDeploys(ctx context.Context) {
-	for _, app := range p.e.names() {
-		book := p.e.store.book(app)
-		all, _ := book.List()
-		running := false
-		for _, e := range all {
-			running = running || e.Result == deploy.ResultRunning
-		}
-		if !running {
-			continue
-		}
-		unlock, err := book.Lock("the daemon, which settles an interrupted deploy")
-		if err != nil {
-			continue // a command is at it
-		}
-		if err := p.settleDeploys(ctx, app); err != nil {
-			p.e.log.Error(err.Error(), "app", app)
-		}
-		unlock()
-	}
 }

@@ -335,7 +335,7 @@ func (e *engine) failed(out outcome, rem Remembered, name string) outcome {
 	out.retryAt = f.RetryAt
 	attrs := []any{"app", name, "file", out.plan.File, "reason", f.Reason, "next", next}
 	if f.Traceback != "" {
-		attrs = append(attrs, "traceback", lastLines(f.Traceback, 5))
+		attrs = append(attrs, "traceback", LastLines(f.Traceback, 5))
 	}
 	e.log.Error("cannot bring app to its spec", attrs...)
 	if err := e.store.SaveFailure(name, &f); err != nil {

@@ -75,7 +75,7 @@ func settled(w want, o Observed, daemon bool, now time.Time) (Result, *Seen) {
 	}
 	digest := digestOf(w.Spec)
 	if f := o.Failure; f != nil && f.Digest == digest && f.Traceback != "" {
-		r.Traceback = lastLines(f.Traceback, 8)
+		r.Traceback = LastLines(f.Traceback, 8)
 	}
 	cur, _ := standing(o, digest)
 	if cur == nil || w.Spec == nil {
@@ -86,7 +86,7 @@ func settled(w want, o Observed, daemon bool, now time.Time) (Result, *Seen) {
 		return r, nil
 	}
 	if cur.Err == nil && r.Traceback == "" && st.State != string(runner.StateReady) {
-		r.Traceback = lastLines(cur.Status.Traceback, 8)
+		r.Traceback = LastLines(cur.Status.Traceback, 8)
 	}
 	s := cur.Status
 	switch {

@@ -187,14 +187,15 @@ func (s *stages) event(e fleet.Event) {
 	}
 	fmt.Fprintf(s.w, "  %s\n", e.Message)
 	if e.Stage.Result != deploy.ResultOK && e.Stage.Output != "" {
-		for _, line := range lastOf(e.Stage.Output, 20) {
-			fmt.Fprintf(s.w, "  | %s\n", printable(line))
-		}
+		writeOutput(s.w, fleet.LastLines(e.Stage.Output, 20))
 	}
 }
 
-// lastOf are the last n lines of a text.
-func lastOf(text string, n int) []string {
-	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
-	return lines[max(0, len(lines)-n):]
+// writeOutput prints what a stage has printed, each line behind a bar.
+func writeOutput(w io.Writer, text string) {
+	for line := range strings.Lines(text) {
+		if line = strings.TrimRight(line, "\n"); line != "" {
+			fmt.Fprintf(w, "  | %s\n", printable(line))
+		}
+	}
 }

@@ -148,11 +148,7 @@ func (c *cli) writeDeploy(e *deploy.Entry) {
 			note = " (" + oneLine(st.Note) + ")"
 		}
 		fmt.Fprintf(c.out, "%s: %s%s%s\n", st.Name, s.paint(resultPaint(st.Result), st.Result), took, note)
-		for _, l := range lastOf(st.Output, 1<<20) {
-			if l != "" {
-				fmt.Fprintf(c.out, "  | %s\n", printable(l))
-			}
-		}
+		writeOutput(c.out, st.Output)
 	}
 }
 
