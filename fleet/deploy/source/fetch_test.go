@@ -19,10 +19,15 @@ func TestFetchWhatIsMeant(t *testing.T) {
 	u.git("", "tag", "-a", "-m", "x", "v1again", "v1") // a tag of a tag
 	u.git("", "tag", "light", one)
 	u.git("", "tag", "deadbeef", one) // a name that could be an id
+	// git 2.39.5 brings a tag by its short name before a branch, and lists a ref
+	// by the end of its name.
+	u.git("", "tag", "develop", one)
+	u.git("", "update-ref", "refs/backup/refs/heads/develop", one)
+	u.git("", "update-ref", "refs/backup/refs/tags/light", two)
 	for _, c := range []struct {
 		branch, commit, id, ref string
 	}{
-		{"", "", two, "HEAD"}, {"main", "HEAD", two, "branch main"}, {"develop", "", other, "branch develop"},
+		{"", "", two, "HEAD"}, {"main", "HEAD", two, "branch main"}, {"develop", "", other, "branch develop"}, {"", "develop", one, "tag develop"},
 		{"", "v1", one, "tag v1"}, {"main", "v1again", one, "tag v1again"}, {"", "light", one, "tag light"}, {"", "deadbeef", one, "tag deadbeef"},
 		{"main", one, one, "commit " + one}, {"main", one[:8], one, "commit " + one[:8]}, {"", two[:8], two, "commit " + two[:8]},
 		{"", other[:10], other, "commit " + other[:10]},
@@ -41,8 +46,8 @@ func TestFetchWhatIsMeant(t *testing.T) {
 	}{
 		{"none", "", []string{`no branch "none"`, "develop, main"}},
 		{"v1", "", []string{"a tag of that name", `commit = "v1"`}},
-		{"", "develop", []string{"a branch of that name", `branch = "develop"`}},
-		{"", "v9", []string{`no tag "v9"`, "deadbeef, light, v1, v1again"}},
+		{"", "main", []string{"a branch of that name", `branch = "main"`}},
+		{"", "v9", []string{`no tag "v9"`, "deadbeef, develop, light, v1, v1again"}},
 		{"main", strings.Repeat("12", 20), []string{"branch main has no commit"}},
 		{"", "123456789", []string{"no branch and no tag has a commit"}},
 	} {
