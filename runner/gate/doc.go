@@ -1,0 +1,23 @@
+// Package gate is the front door of a fleet: it finds the app that a new connection
+// is for, by the name that its client asks for.
+//
+// # The idea
+//
+// A gate is no proxy. It reads as much of a connection as it needs to know the name,
+// the head of a request or a ClientHello, and hands the connection itself, its
+// descriptor and the bytes that were read, to the master of the app. From then on
+// client and app speak without anybody between them.
+//
+// # Who parses
+//
+// What the gate goes by must be what the server sees later, or one site could be
+// reached under the name of another. So it has no parsers of its own: the head of a
+// request is read by http1, as the master does, a ClientHello by crypto/tls.
+//
+// # Names
+//
+// Table compares host names, not bytes: case, a dot at the end and a port do not
+// count; a whole name comes before a wildcard, which stands for one label, and both
+// before the default app. Names in other scripts are in their ASCII form (IDNA) when
+// they come here.
+package gate
