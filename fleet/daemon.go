@@ -183,7 +183,7 @@ func (d *Daemon) open() error {
 	d.rec.after = d.after
 	d.sup = newSupervisor()
 	e.followed = d.sup.of
-	if _, err := e.machine.restore(context.Background(), e.store.Dir); err != nil {
+	if _, err := e.restore(context.Background()); err != nil {
 		e.log.Warn("cannot look for masters that the state directory has lost; it is tried again", "err", err)
 	}
 	d.sup.changed, d.sup.ended, d.sup.hangs = d.changed, d.masterEnded, d.masterHangs

@@ -315,4 +315,6 @@ func shortDir(t *testing.T) string {
 
 func (fakeFolders) around(afero.Fs, *appspec.Spec) surrounding { return surrounding{} }
 
-func (m *fakeMachine) restore(context.Context, string) ([]string, error) { return nil, nil }
+func (m *fakeMachine) restore(context.Context, string) ([]string, []master, error) {
+	return nil, nil, nil
+}

@@ -53,6 +53,7 @@ type engine struct {
 	lastWent time.Time       // when it lost one of them last
 	gone     map[string]bool // apps that were taken out of the directory, as far as is known
 	memories map[string]memory
+	mutes    []master      // those that the state directory has lost, and that cannot note themselves anew
 	grace    time.Duration // how long an app must be missing to be gone; 0: at once
 }
 

@@ -54,7 +54,7 @@ func TestNothingIsKnownWithoutDescriptors(t *testing.T) {
 	_, members := family(pid)
 	_, outer := outside("wsgid-blog.scope", pid)
 	_, swept := runner.FindSwept("/run/none")
-	_, lost := realMachine{}.restore(context.Background(), "/run/none")
+	_, _, lost := realMachine{}.restore(context.Background(), "/run/none")
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func OpenLocal(o Options) (*Local, error) {
 		return nil, err
 	}
 	e.store.takeOver(e.log)
-	if _, err := e.machine.restore(context.Background(), e.store.Dir); err != nil {
+	if _, err := e.restore(context.Background()); err != nil {
 		e.log.Warn("cannot look for masters that the state directory has lost", "err", err)
 	}
 	// Of a daemon that was killed: the apps that it was waiting for on our behalf.

@@ -14,9 +14,9 @@ import (
 type machine interface {
 	start(ctx context.Context, o runner.StartOptions) (master, error)
 	find(stateDir, app string) ([]master, error)
-	// restore has the masters that the state directory has lost noted there anew. An
-	// error tells that there may be more.
-	restore(ctx context.Context, stateDir string) (apps []string, err error)
+	// restore has the masters that the state directory has lost noted there anew. Those
+	// that cannot are returned apart. An error tells that there may be more.
+	restore(ctx context.Context, stateDir string) (apps []string, mute []master, err error)
 }
 
 // master is one live master: runner.Handle, whose documentation holds.
@@ -64,17 +64,17 @@ func (r realMachine) find(stateDir, app string) ([]master, error) {
 // restoreLimit is how long masters may take to note themselves anew.
 const restoreLimit = 2 * time.Second
 
-func (realMachine) restore(ctx context.Context, stateDir string) (apps []string, err error) {
+func (r realMachine) restore(ctx context.Context, stateDir string) (apps []string, mute []master, err error) {
 	ctx, cancel := context.WithTimeout(ctx, restoreLimit)
 	defer cancel()
 	lost, err := runner.FindSwept(stateDir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, h := range lost {
 		rerr := h.Restore()
 		if err := exhaustion(rerr); err != nil {
-			return apps, err
+			return apps, nil, err
 		}
 		if rerr == nil {
 			apps = append(apps, h.App)
@@ -84,8 +84,12 @@ func (realMachine) restore(ctx context.Context, stateDir string) (apps []string,
 		for h.Swept() && h.Alive() && ctx.Err() == nil {
 			pause(ctx, 5*time.Millisecond)
 		}
+		if h.Swept() && h.Alive() {
+			h.Stderr = r.stderr
+			mute = append(mute, realMaster{h})
+		}
 	}
-	return apps, nil
+	return apps, mute, nil
 }
 
 type realMaster struct{ *runner.Handle }

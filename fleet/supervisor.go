@@ -79,13 +79,14 @@ func (s *supervisor) of(app string) []master {
 	return slices.Clone(s.handles[app])
 }
 
-// swept tells that a followed master has lost its record or its socket.
+// swept tells that a followed master has lost its record or its socket, or that its
+// record is damaged.
 func (s *supervisor) swept() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, ms := range s.handles {
 		for _, m := range ms {
-			if r, ok := m.(realMaster); ok && r.Swept() && r.Alive() {
+			if damaged(m) {
 				return true
 			}
 		}

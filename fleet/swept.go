@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
@@ -38,7 +39,7 @@ func (d *Daemon) heal(ctx context.Context) {
 		return
 	}
 	s := d.e.store
-	d.e.log.Warn("the state directory was swept away under the daemon; it is made anew", "dir", s.Dir)
+	d.e.log.Warn("something of the state directory was swept away or damaged under the daemon; it is made anew", "dir", s.Dir)
 	fail := func(err error) {
 		d.e.log.Error("cannot make the state directory anew", "dir", s.Dir, "err", err, "next", "it is tried again")
 	}
@@ -66,7 +67,7 @@ func (d *Daemon) heal(ctx context.Context) {
 	d.e.holder.unsweep()
 	_ = s.putNotice(d.e.opts.Dir)
 	go func() {
-		apps, err := d.e.machine.restore(ctx, s.Dir)
+		apps, err := d.e.restore(ctx)
 		if len(apps) > 0 {
 			d.e.log.Warn("masters note themselves anew", "apps", apps)
 		}
@@ -91,15 +92,36 @@ func (d *Daemon) lookForSweep() {
 // errSwept is what is wrong with a master that cannot be asked any more.
 var errSwept = errors.New("its control socket is gone, and it cannot make it anew")
 
-// unseen completes what was found of an app's masters: those that are followed and
-// that the state directory does not know are asked to note themselves anew. Those
-// that cannot are returned apart. An error tells that it cannot be known which.
+// restore has the masters that the state directory has lost note themselves anew, and
+// keeps those in mind that cannot: no other one is started beside them.
+func (e *engine) restore(ctx context.Context) (apps []string, err error) {
+	apps, mute, err := e.machine.restore(ctx, e.store.Dir)
+	if err != nil {
+		return apps, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	known := e.mutes
+	e.mutes = mute
+	for _, m := range mute {
+		if slices.ContainsFunc(known, sameMaster(m)) {
+			continue
+		}
+		e.log.Error("a master has lost its control socket and cannot make it anew", "app", m.record().App, "pid", m.record().PID,
+			"next", "no other one is started beside it; it is replaced, or ended by: wsgid-fleet stop "+m.record().App)
+	}
+	return apps, nil
+}
+
+// unseen completes what was found of an app's masters: those that the state directory
+// does not know, or knows wrongly, are asked to note themselves anew. Those that
+// cannot are returned apart. An error tells that it cannot be known which.
 func (e *engine) unseen(ctx context.Context, name string, found []master) (all, mute []master, err error) {
-	if len(e.lost(name, found)) == 0 {
+	if len(e.lost(name, found)) == 0 && !slices.ContainsFunc(found, damaged) {
 		return found, nil, nil
 	}
 	_ = e.store.Make(name)
-	_, err = e.machine.restore(ctx, e.store.Dir)
+	_, err = e.restore(ctx)
 	now, ferr := e.machine.find(e.store.Dir, name)
 	if ferr == nil {
 		found = now
@@ -110,18 +132,28 @@ func (e *engine) unseen(ctx context.Context, name string, found []master) (all, 
 	return found, e.lost(name, found), nil
 }
 
-// lost are the masters of an app that are followed, live, and are not among those.
+// damaged tells that a master was found though its record is damaged, or it cannot be
+// asked.
+func damaged(m master) bool {
+	r, ok := m.(realMaster)
+	return ok && r.Swept() && r.Alive()
+}
+
+// lost are the masters of an app that are known, live, and are not among those.
 func (e *engine) lost(name string, found []master) (out []master) {
-	for _, m := range e.followed(name) {
-		known := !m.Alive()
-		for _, f := range found {
-			known = known || f.record().PID == m.record().PID
-		}
-		if !known {
+	e.mu.Lock()
+	known := slices.Clone(e.mutes)
+	e.mu.Unlock()
+	for _, m := range append(known, e.followed(name)...) {
+		if m.record().App == name && m.Alive() && !slices.ContainsFunc(found, sameMaster(m)) && !slices.ContainsFunc(out, sameMaster(m)) {
 			out = append(out, m)
 		}
 	}
 	return out
+}
+
+func sameMaster(m master) func(master) bool {
+	return func(f master) bool { return f.record().PID == m.record().PID }
 }
 
 // memory is what a process knows of an app beside the store.

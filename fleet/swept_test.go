@@ -2,10 +2,14 @@ package fleet
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -18,6 +22,11 @@ func TestSweptStateDirectory(t *testing.T) {
 	f.cleanup()
 	f.real("blog")
 	f.real("off")
+	apps := []string{"blog"}
+	if os.Geteuid() == 0 {
+		apps = append(apps, "jail") // sees nothing of the host's but what was mounted
+		f.real("jail", `user = "www-data"`, "chroot = true")
+	}
 	f.daemon(Options{})
 	op, err := Connect(context.Background(), Options{Dir: f.dir, StateDir: f.state})
 	if err != nil {
@@ -27,7 +36,10 @@ func TestSweptStateDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	op.Close()
-	was := f.status("blog").Master.PID
+	was := map[string]int{}
+	for _, app := range apps {
+		was[app] = f.status(app).Master.PID
+	}
 	stop := f.crowd("blog", 2)
 	f.write("blog", "app \"blog\" {\n") // its last good spec is swept away, too
 	eventually(t, "the spec is broken", func() bool { return f.status("blog").State == "degraded" })
@@ -39,10 +51,12 @@ func TestSweptStateDirectory(t *testing.T) {
 		_, err := os.Stat(lock)
 		return err == nil && (&Store{Dir: f.state}).daemonHolds()
 	})
-	within(t, "the master is back", func() bool {
-		ms, err := runner.FindMasters(f.state, "blog")
-		return err == nil && len(ms) == 1 && ms[0].PID == was
-	})
+	for _, app := range apps {
+		within(t, "the master is back: "+app, func() bool {
+			ms, err := runner.FindMasters(f.state, app)
+			return err == nil && len(ms) == 1 && ms[0].PID == was[app]
+		})
+	}
 	within(t, "the daemon answers", func() bool {
 		op, err := Connect(context.Background(), Options{Dir: f.dir, StateDir: f.state})
 		if err != nil {
@@ -56,7 +70,7 @@ func TestSweptStateDirectory(t *testing.T) {
 		n, ok := readNotice(f.state, uint32(os.Geteuid()))
 		return ok && n.PID == os.Getpid() && n.Dir == f.dir
 	})
-	if a := f.status("blog"); a.Master == nil || a.Master.PID != was || a.State != "degraded" {
+	if a := f.status("blog"); a.Master == nil || a.Master.PID != was["blog"] || a.State != "degraded" {
 		t.Errorf("after the sweep: %+v", a)
 	}
 	if a := f.status("off"); a.State != StateStopped {
@@ -68,6 +82,130 @@ func TestSweptStateDirectory(t *testing.T) {
 	if good, bad := stop(); good == 0 || len(bad) > 0 {
 		t.Errorf("%d good answers, lost: %v", good, bad)
 	}
+	// What was deleted with it, and that workers are started from, is there again.
+	f.real("blog")
+	for _, app := range apps {
+		op, err := Connect(context.Background(), Options{Dir: f.dir, StateDir: f.state})
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := f.status(app).Workers[0].PID
+		if rs, err := op.Reload(context.Background(), []string{app}, nil); err != nil || !rs[0].OK {
+			t.Errorf("reload of %s: %+v, %v", app, rs, err)
+		}
+		op.Close()
+		if a := f.status(app); a.Master.PID != was[app] || a.Workers[0].PID == old {
+			t.Errorf("%s after its reload: %+v", app, a)
+		}
+	}
+}
+
+// A record of a master that is damaged is no sign that none runs: a daemon has it
+// written anew, and so does a command without a daemon. No second one starts.
+func TestDamagedRecordStartsNoSecondMaster(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	f.real("blog")
+	stop := f.daemon(Options{}, func(d *Daemon) { d.Tick = 200 * time.Millisecond })
+	ms, err := runner.FindMasters(f.state, "blog")
+	if err != nil || len(ms) != 1 {
+		t.Fatalf("%+v, %v", ms, err)
+	}
+	was := ms[0]
+	record := filepath.Join(f.state, "apps", "blog", fmt.Sprintf("master-%d.json", was.PID))
+	damage := func() {
+		t.Helper()
+		if err := os.WriteFile(record, []byte(`{"app": "blog", "pid"`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole := func() bool {
+		ms, err := runner.FindMasters(f.state, "blog")
+		return err == nil && len(ms) == 1 && ms[0].PID == was.PID && ms[0].Since == was.Since && !ms[0].Swept()
+	}
+	damage()
+	if a := f.status("blog"); a.Master == nil || a.Master.PID != was.PID || a.State != "ready" {
+		t.Errorf("with a damaged record: %+v", a)
+	}
+	within(t, "the record is written anew", whole)
+	damage()
+	within(t, "the tick finds it", whole)
+	// A daemon that comes later finds it, too, and so does a command.
+	go stop() // (its apps are drained)
+	within(t, "the app has ended", func() bool { return !was.Alive() })
+	stop()
+	op, err := OpenLocal(Options{Dir: f.dir, StateDir: f.state, Log: shownLog(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer op.Close()
+	if rs, err := op.Apply(context.Background(), nil, nil); err != nil || !rs[0].OK {
+		t.Fatalf("%+v, %v", rs, err)
+	}
+	if ms, err = runner.FindMasters(f.state, "blog"); err != nil || len(ms) != 1 {
+		t.Fatalf("%+v, %v", ms, err)
+	}
+	was = ms[0]
+	record = filepath.Join(f.state, "apps", "blog", fmt.Sprintf("master-%d.json", was.PID))
+	damage()
+	if rs, err := op.Apply(context.Background(), nil, nil); err != nil || !rs[0].OK || !whole() {
+		t.Errorf("apply with a damaged record: %+v, %v, written anew: %v", rs, err, whole())
+	}
+}
+
+// A master that cannot note itself anew, as it hangs, is known all the same: a command
+// starts none beside it that would outlive it, and stop ends it.
+func TestSweptMasterThatIsMute(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	f.real("blog")
+	local := func() *Local {
+		t.Helper()
+		op, err := OpenLocal(Options{Dir: f.dir, StateDir: f.state, Log: shownLog(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return op
+	}
+	if rs, err := local().Apply(context.Background(), nil, nil); err != nil || !rs[0].OK {
+		t.Fatalf("%+v, %v", rs, err)
+	}
+	ms, err := runner.FindMasters(f.state, "blog")
+	if err != nil || len(ms) != 1 {
+		t.Fatalf("%+v, %v", ms, err)
+	}
+	if err := syscall.Kill(ms[0].PID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Kill(ms[0].PID, syscall.SIGCONT) }()
+	if err := os.RemoveAll(f.state); err != nil {
+		t.Fatal(err)
+	}
+	op := local()
+	st, err := op.Status(context.Background())
+	if err != nil || len(st.Apps) != 1 || st.Apps[0].Master == nil || st.Apps[0].Master.PID != ms[0].PID ||
+		!strings.Contains(st.Apps[0].Reason, errSwept.Error()) {
+		t.Errorf("status: %+v, %v", st, err)
+	}
+	// It hears of the stop when it goes on.
+	go func() {
+		defer func() { _ = syscall.Kill(ms[0].PID, syscall.SIGCONT) }()
+		for !pending(ms[0].PID, syscall.SIGTERM) && ms[0].Alive() && t.Context().Err() == nil {
+			time.Sleep(2 * time.Millisecond) // between two looks
+		}
+	}()
+	if rs, err := op.Stop(context.Background(), []string{"blog"}, nil); err != nil || !rs[0].OK || ms[0].Alive() {
+		t.Errorf("stop: %+v, %v, alive %v", rs, err, ms[0].Alive())
+	}
+}
+
+// pending tells whether a signal waits for a process.
+func pending(pid int, sig syscall.Signal) bool {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	_, rest, _ := strings.Cut(string(b), "\nShdPnd:\t")
+	line, _, _ := strings.Cut(rest, "\n")
+	set, err := strconv.ParseUint(line, 16, 64)
+	return err == nil && set&(1<<(sig-1)) != 0
 }
 
 // Without a daemon the command finds the masters that the state directory has lost,

@@ -54,6 +54,8 @@ type master struct {
 	settle    evloop.Timer
 	rest      rest
 	ended     bool
+	restoring bool           // the state directory is being made anew
+	there     func(f func()) // runs f where workers are started, see spawner.there
 }
 
 // runMaster is the main function of a master process.
@@ -91,7 +93,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 		return nil, err
 	}
 	m.view = func(s *appspec.Spec) *appspec.Spec { return s }
-	m.openData()
+	m.data = openData(boot)
 	if spec.Chroot {
 		if len(spec.Sockets.Mongrel2) > 0 {
 			if err := lazyzmq.Load(); err != nil {
@@ -136,6 +138,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	m.pool.admitted = func(w *worker) { m.filters.Store(w.loaded.Filters) }
 	m.pool.emptied = m.onPoolEmpty
 	sp := newSpawner(m.loop, m.log, user, boot.Env, hostDir, m.chroot.workers())
+	m.there = sp.there
 	m.chroot.follow(m.log)
 	m.pool.askPython = func() (err error) {
 		// It is the app's own code, and runs where the workers do.

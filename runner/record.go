@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -20,6 +21,15 @@ import (
 
 func (r *Record) file(dir string) string {
 	return filepath.Join(dir, fmt.Sprintf("master-%d.json", r.PID))
+}
+
+// pidOfRecord is the process that a record's name tells; 0: none.
+func pidOfRecord(name string) int {
+	digits := strings.TrimSuffix(strings.TrimPrefix(name, "master-"), ".json")
+	if pid, err := strconv.Atoi(digits); err == nil && strconv.Itoa(pid) == digits {
+		return pid
+	}
+	return 0
 }
 
 // write puts the record where FindMasters looks.
@@ -62,7 +72,8 @@ func (r *Record) alive() bool {
 }
 
 // FindMasters returns the live masters of an app, newest first, draining ones
-// last. Records of dead processes are removed. No record is an empty list.
+// last. Records of dead processes are removed; a live master whose record is damaged is
+// found by its process, without what the record told of it. No record is an empty list.
 func FindMasters(stateDir, app string) ([]*Handle, error) {
 	dir := appDir(stateDir, app)
 	// (filepath.Glob would take a folder that cannot be read for an empty one.)
@@ -84,12 +95,21 @@ func FindMasters(stateDir, app string) ([]*Handle, error) {
 			return nil, fmt.Errorf("cannot look for masters of %s: %w", app, err)
 		}
 		h := &Handle{dir: dir}
-		if err := json.Unmarshal(b, &h.Record); err != nil || h.App != app {
-			continue // not a record; never ours to remove
-		}
-		if !h.alive() {
-			h.remove(dir)
-			continue
+		read := json.Unmarshal(b, &h.Record) == nil && h.App == app && e.Name() == filepath.Base(h.file(dir))
+		if !read || !h.alive() {
+			// A record may be damaged: the process has the last word.
+			proved, err := proveMaster(stateDir, pidOfRecord(e.Name()))
+			switch {
+			case err != nil:
+				return nil, fmt.Errorf("cannot look for masters of %s: %w", app, err)
+			case proved != nil && proved.App == app:
+				h = proved
+			case read:
+				h.remove(dir)
+				continue
+			default:
+				continue // not a record; never ours to remove
+			}
 		}
 		found = append(found, h)
 	}

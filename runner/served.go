@@ -18,14 +18,15 @@ import (
 const ServedFile = "served.json"
 
 // openData opens the data directory, before the master may change its root: what
-// lies in it may be swept away and made anew.
-func (m *master) openData() {
-	for _, dir := range []string{cmp.Or(m.boot.DataDir, m.boot.StateDir), m.boot.StateDir} {
+// lies in it may be swept away and made anew. nil: it cannot be opened.
+func openData(boot bootMessage) *os.Root {
+	for _, dir := range []string{cmp.Or(boot.DataDir, boot.StateDir), boot.StateDir} {
 		err := os.MkdirAll(filepath.Join(dir, "apps"), 0o700)
-		if m.data, _ = os.OpenRoot(dir); m.data != nil && err == nil {
-			return
+		if data, _ := os.OpenRoot(dir); data != nil && err == nil {
+			return data
 		}
 	}
+	return nil
 }
 
 func (m *master) servedName() string { return filepath.Join("apps", m.spec.Name, ServedFile) }

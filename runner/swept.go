@@ -2,6 +2,7 @@ package runner
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,13 +25,66 @@ import (
 
 const signalRestore = unix.SIGWINCH
 
-// restore makes the record and the control socket anew, where they are missing.
+// restore makes what is gone of the state directory anew: the Python host, from which
+// the next worker is started, the record and the control socket. What of it waits for
+// a disk or for the spawner is off the loop.
 func (m *master) restore() {
-	if m.ended || m.chroot != nil { // in a chroot the folder that was made anew cannot be reached
+	if m.ended || m.restoring {
 		return
 	}
-	if err := os.MkdirAll(m.dir, 0o700); err != nil {
-		m.log.Error(fmt.Sprintf("cannot make %s anew: %v", m.dir, err))
+	m.restoring = true
+	go func() {
+		data, err := m.remake()
+		m.loop.Post(func() {
+			m.restoring = false
+			if data != nil {
+				m.data, data = data, m.data
+			}
+			if data != nil {
+				_ = data.Close()
+			}
+			if err != nil {
+				m.log.Error(fmt.Sprintf("cannot make %s anew: %v; until it is there, no worker can be replaced: wsgid-fleet restart %s starts another master", m.boot.StateDir, err, m.spec.Name))
+			}
+			m.noteAnew()
+		})
+	}()
+}
+
+// remake makes the folders of the state directory anew, and opens the data directory
+// again, which may have been swept away, too.
+func (m *master) remake() (data *os.Root, err error) {
+	folders := func() {
+		if err = remakeFolders(m.boot, m.dir); err == nil {
+			data = openData(m.boot)
+		}
+	}
+	if m.chroot == nil {
+		folders()
+		return data, err
+	}
+	m.chroot.view.do(folders)
+	if err == nil {
+		err = m.chroot.remount(m.dir, m.boot.HostDir, m.there)
+	}
+	return data, err
+}
+
+func remakeFolders(boot bootMessage, dir string) error {
+	if err := os.MkdirAll(boot.StateDir, 0o755); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	_, err := layOutHost(boot.StateDir, boot.User)
+	return err
+}
+
+// noteAnew makes the record and the control socket anew, where they are missing or
+// damaged. It runs on the loop.
+func (m *master) noteAnew() {
+	if m.ended {
 		return
 	}
 	if missing(controlPath(m.dir, os.Getpid())) {
@@ -40,7 +94,7 @@ func (m *master) restore() {
 		}
 		m.log.Warn("the control socket was gone and is made anew")
 	}
-	if missing(m.record.file(m.dir)) {
+	if !m.record.stands(m.dir) {
 		m.saveRecord()
 	}
 }
@@ -50,9 +104,22 @@ func missing(path string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// Swept tells that the record or the control socket of a master is gone.
+// stands tells whether the file of the record is there and is of this process. What
+// cannot be read now stands.
+func (r *Record) stands(dir string) bool {
+	b, err := os.ReadFile(r.file(dir))
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	var is Record
+	return json.Unmarshal(b, &is) == nil && is.App == r.App && is.PID == r.PID && is.StartTime == r.StartTime &&
+		(is.BootID == r.BootID || r.BootID == "")
+}
+
+// Swept tells that the record or the control socket of a master is gone, or that the
+// record is damaged.
 func (h *Handle) Swept() bool {
-	return missing(h.file(h.dir)) || missing(controlPath(h.dir, h.PID))
+	return !h.stands(h.dir) || missing(controlPath(h.dir, h.PID))
 }
 
 // Restore asks the master to make its record and its control socket anew.
@@ -90,34 +157,45 @@ func FindSwept(stateDir string) ([]*Handle, error) {
 		if err != nil {
 			continue
 		}
-		b, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
-		if appdir.Exhausted(err) {
-			return fail(err)
-		}
-		if err != nil || !bytes.HasPrefix(b, []byte(MasterTitle)) {
-			continue
-		}
-		args := strings.Split(strings.TrimRight(string(b), "\x00"), "\x00")
-		if len(args) != 2 || args[1] != stateDir {
-			continue
-		}
-		app := strings.TrimPrefix(args[0], MasterTitle)
-		var st unix.Stat_t
-		// What it calls itself proves little: it must be ours, too.
-		if app == "" || app != filepath.Base(app) || unix.Stat("/proc/"+e.Name(), &st) != nil || int(st.Uid) != os.Geteuid() {
-			continue
-		}
-		start, err := appdir.StartTime(pid)
-		if appdir.Exhausted(err) {
-			return fail(err)
-		}
+		h, err := proveMaster(stateDir, pid)
 		if err != nil {
-			continue
+			return fail(err)
 		}
-		h := &Handle{dir: appDir(stateDir, app), Record: Record{App: app, PID: pid, StartTime: start, BootID: bootID()}}
-		if h.Swept() {
+		if h != nil && h.Swept() {
 			found = append(found, h)
 		}
 	}
 	return found, nil
+}
+
+// proveMaster finds out whether a process is a live master of ours that works for a
+// state directory, by what it calls itself and whose it is; nil: it is none. An error
+// tells that it may be one.
+func proveMaster(stateDir string, pid int) (*Handle, error) {
+	proc := "/proc/" + strconv.Itoa(pid)
+	b, err := os.ReadFile(proc + "/cmdline")
+	if appdir.Exhausted(err) {
+		return nil, err
+	}
+	if err != nil || !bytes.HasPrefix(b, []byte(MasterTitle)) {
+		return nil, nil //nolint:nilerr // it is gone
+	}
+	args := strings.Split(strings.TrimRight(string(b), "\x00"), "\x00")
+	if len(args) != 2 || args[1] != stateDir {
+		return nil, nil
+	}
+	app := strings.TrimPrefix(args[0], MasterTitle)
+	var st unix.Stat_t
+	// What it calls itself proves little: it must be ours, too.
+	if app == "" || app != filepath.Base(app) || unix.Stat(proc, &st) != nil || int(st.Uid) != os.Geteuid() {
+		return nil, nil
+	}
+	start, err := appdir.StartTime(pid)
+	if appdir.Exhausted(err) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, nil //nolint:nilerr // it is gone
+	}
+	return &Handle{dir: appDir(stateDir, app), Record: Record{App: app, PID: pid, StartTime: start, BootID: bootID()}}, nil
 }

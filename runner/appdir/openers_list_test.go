@@ -60,7 +60,7 @@ var directOpeners = []struct {
 		"runner/record.go bootID",
 		"runner/shed.go cleanMappings shed",
 		"runner/spawn.go prepare",
-		"runner/swept.go FindSwept",
+		"runner/swept.go FindSwept proveMaster",
 		"runner/workerspace.go outerPID",
 	}},
 	{"the state and data directory, which are root's (or the user's own) and closed to others", []string{
@@ -79,7 +79,8 @@ var directOpeners = []struct {
 		"runner/hostdir.go layOutHost",
 		"runner/record.go FindMasters remove write",
 		"runner/served.go openData",
-		"runner/swept.go missing restore",
+		"runner/chroot_swept.go mountAnew",
+		"runner/swept.go missing remakeFolders stands",
 		"runner/wsgi/host/host.go Extract complete makeFolder write",
 	}},
 	{"the spec directory, which is trusted like root; what a spec's file() names is opened by OpenNamed", []string{
