@@ -30,7 +30,7 @@ func checkRepository(s string) (string, bool) {
 		return "write: " + Quote(strings.TrimPrefix(s, "git+")), false
 	case isURL:
 		return checkRepositoryURL(s, scheme, rest)
-	case strings.Contains(s, "::"):
+	case strings.Contains(s, "::") && !strings.ContainsAny(s[:strings.Index(s, "::")], "/@["): // not of an IPv6 address
 		return "of the transport " + Quote(s[:strings.Index(s, "::")]+"::") + " git would run a program: " + form, false
 	case strings.HasPrefix(s, "/"):
 		return "write: " + Quote("file://"+s), false
@@ -52,8 +52,10 @@ func checkRepository(s string) (string, bool) {
 		return form, false
 	}
 	name := host[strings.LastIndexByte(host, '@')+1:]
+	password, rest, hasPassword := strings.Cut(file, "@")
 	switch {
-	case strings.Contains(file, "@") && !strings.Contains(file[:strings.LastIndexByte(file, '@')], "/") && strings.Contains(file[strings.LastIndexByte(file, '@'):], ":"):
+	// user:password@host:path, or …@host/path; of git@host:path the @ came before.
+	case hasPassword && password != "" && !strings.Contains(host, "@") && (!strings.Contains(password, "/") || strings.Contains(rest, ":")):
 		return "ssh takes no password in an address: " + form + ", and ssh_key", false
 	case name == "" || file == "":
 		return form, false
@@ -99,9 +101,15 @@ func checkRepositoryURL(s, scheme, rest string) (string, bool) {
 		return form, false
 	case strings.HasPrefix(u.Hostname(), "-"), strings.HasPrefix(u.User.Username(), "-"), strings.HasPrefix(u.Path, "/-"):
 		return "ssh would take what begins with - as an option: " + form, false
-	case u.Fragment != "":
+	case u.Fragment != "" || strings.HasSuffix(s, "#"):
 		u.Fragment = ""
 		return "a branch stands in branch, a tag or an object id in commit: write " + Quote(u.String()), false
+	case u.RawQuery != "" || u.ForceQuery:
+		u.RawQuery, u.ForceQuery = "", false
+		return "no repository needs what stands behind a ?, and a token there is seen by everybody: write " + Quote(u.String()), false
+	case u.User != nil && strings.EqualFold(scheme, "https"):
+		u.User = nil
+		return "who you are is often a token, and seen by everybody: write " + Quote(u.String()) + ", and put user and password into ~/.netrc of the app's user", false
 	}
 	return "", true
 }

@@ -24,7 +24,7 @@ func (p *operations) SettleDeploys(ctx context.Context) {
 		if err != nil {
 			continue // a command is at it
 		}
-		if err := p.settleDeploys(ctx, app); err != nil {
+		if _, err := p.settleDeploys(ctx, app); err != nil {
 			p.e.log.Error(err.Error(), "app", app)
 		}
 		unlock()
@@ -32,20 +32,20 @@ func (p *operations) SettleDeploys(ctx context.Context) {
 }
 
 // settleDeploys ends what a daemon or a command that was killed has left in the
-// middle. Its caller holds the lock of the app's deploys.
-func (p *operations) settleDeploys(ctx context.Context, app string) error {
+// middle, and returns the logbook. Its caller holds the lock of the app's deploys.
+func (p *operations) settleDeploys(ctx context.Context, app string) (*deploy.Entries, error) {
 	book := p.e.store.book(app)
-	all, err := book.List()
-	if err != nil {
-		p.e.log.Warn(err.Error(), "app", app)
+	read := book.Entries()
+	if read.Err != nil {
+		p.e.log.Warn(read.Err.Error(), "app", app)
 	}
-	for _, e := range all {
+	for _, e := range read.All {
 		if e.Result != deploy.ResultRunning {
 			continue // most: what serves need not be read for them
 		}
 		cur, before, _, err := book.Current()
 		if err != nil {
-			return err
+			return read, err
 		}
 		switch deploy.Settle(e, cur) {
 		case deploy.Leave:
@@ -61,7 +61,7 @@ func (p *operations) settleDeploys(ctx context.Context, app string) error {
 			} else {
 				e.Result, e.Reason = deploy.ResultFailed, "the process that did it was ended in the rollout, and the release does not serve: "+rerr.Error()
 				if err := book.SetCurrent(before, nil); err != nil {
-					return err
+					return read, err
 				}
 				if err := p.rollout(ctx, app); err != nil && before != nil {
 					e.Reason += "; nor does the one before it: " + err.Error()
@@ -75,11 +75,11 @@ func (p *operations) settleDeploys(ctx context.Context, app string) error {
 		}
 		e.Ended = p.e.now()
 		if err := book.Save(e); err != nil {
-			return err
+			return read, err
 		}
 		p.e.log.Warn("an interrupted deploy was settled", "app", app, "deploy", e.ID, "result", e.Result, "reason", e.Reason)
 	}
-	return nil
+	return read, nil
 }
 
 // finish switches the link app to a release that serves.

@@ -43,7 +43,8 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	defer unlock()
 	// The asker's end is a wish to stop between two stages; our own stops it at once.
 	work := p.life
-	if err := p.settleDeploys(work, o.App); err != nil {
+	earlier, err := p.settleDeploys(work, o.App)
+	if err != nil {
 		return nil, err
 	}
 	// The folder is there, and what runs runs by its spec.
@@ -58,7 +59,7 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	var mask applog.Mask
 	mask.Learn(spec)
 	d := &deploy.Deployer{
-		Book: book, Spec: spec, Owner: owner, By: o.By, Ref: o.Ref, Mask: mask.Text, Now: p.e.now,
+		Book: book, Spec: spec, Owner: owner, By: o.By, Ref: o.Ref, Mask: mask.Text, Now: p.e.now, Earlier: earlier,
 		Rollout: func(ctx context.Context) error { return p.rollout(ctx, o.App) },
 		InUse:   func(ctx context.Context) []string { return p.releasesInUse(ctx, o.App) },
 		Tell: func(t deploy.Told) {

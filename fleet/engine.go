@@ -182,13 +182,16 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 	if e.remind(name, &rem) {
 		e.saveReminded(name, rem)
 	}
+	w, err := e.settledWant(ctx, name, &rem, idle)
+	if err != nil {
+		return outcome{err: err}
+	}
+	if rem.Unknown != nil {
+		return e.unknown(outcome{}, name, rem.Unknown)
+	}
 	for _, r := range rem.Rubbish {
 		e.log.Warn(r, "app", name)
 		e.events.publish(Event{At: e.now(), App: name, State: "warning", Message: r})
-	}
-	w, err := e.settledWant(ctx, name, rem, idle)
-	if err != nil {
-		return outcome{err: err}
 	}
 	out.want = w
 	if err := e.remember(name, w, &rem, ord); err != nil {
@@ -258,12 +261,13 @@ func (e *engine) unknown(out outcome, name string, err error) outcome {
 // settledWant is what an app should be; where it has only just gone missing it
 // waits whether that stays so, and whether others follow: a file that is written
 // in place, or moved over another, is missing for an instant.
-func (e *engine) settledWant(ctx context.Context, name string, rem Remembered, idle func(func())) (want, error) {
+func (e *engine) settledWant(ctx context.Context, name string, rem *Remembered, idle func(func())) (want, error) {
 	for {
 		e.mu.Lock()
-		w := rem.wanted(e.set, e.setErr, name)
+		set, setErr := e.set, e.setErr
 		lately, wait := e.missing[name], e.grace-e.now().Sub(e.lastWent)
 		e.mu.Unlock()
+		w := rem.wanted(set, setErr, name)
 		if !w.gone() || !lately || wait <= 0 {
 			if w.gone() {
 				e.removed(name)
@@ -360,5 +364,6 @@ func (e *engine) look(ctx context.Context, name string) (want, Observed) {
 	set, setErr := e.snapshot()
 	rem := e.store.Recall(name)
 	e.remind(name, &rem)
-	return rem.wanted(set, setErr, name), e.observe(ctx, name, rem, nil)
+	w := rem.wanted(set, setErr, name)
+	return w, e.observe(ctx, name, rem, nil)
 }

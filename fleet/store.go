@@ -257,10 +257,11 @@ type Remembered struct {
 	Applied  *Applied      // nil: nothing was handed to a master
 	Override Override
 	Failure  *Failure // nil: none
-	// Release is what a deploy has made the code that should serve, where that is
-	// known; see release.
+	// Release is what a deploy has made the code that should serve. It is read where
+	// an app turns out to have a deploy block: most have none, and each pass asks.
 	Release      *deploy.Record
 	releaseKnown bool
+	book         *deploy.Book // where it is; nil: it was read, or nothing was recalled
 	// Rubbish are files that could not be read, one sentence each.
 	Rubbish []string
 	Unknown error // why it cannot be told what there is, for want of descriptors or memory
@@ -324,7 +325,7 @@ func (s *Store) recallOrders(app string, r *Remembered) {
 	if s.read(app, fileFailure, &f, r) {
 		r.Failure = &f
 	}
-	s.recallRelease(app, r)
+	r.book = s.book(app)
 }
 
 // meansAnApp tells whether a spec says where an app is and how it is reached: one of
@@ -335,12 +336,15 @@ func meansAnApp(s *appspec.Spec) bool {
 
 // recallRelease reads which release should serve. Where that is lost it is the one
 // that was handed to a master last, as no app is taken back for a file of ours.
-func (s *Store) recallRelease(app string, r *Remembered) {
-	now, _, known, err := s.book(app).Current()
+func (r *Remembered) recallRelease() {
+	if r.book == nil {
+		return
+	}
+	now, _, known, err := r.book.Current()
+	r.book = nil
 	switch {
 	case appdir.Exhausted(err):
 		r.Unknown = err
-		return
 	case err != nil:
 		r.Rubbish = append(r.Rubbish, err.Error()+"; the release that was served last is taken for it")
 	default:
@@ -350,6 +354,7 @@ func (s *Store) recallRelease(app string, r *Remembered) {
 
 // release is the one that should serve; nil: none.
 func (r *Remembered) release() *deploy.Record {
+	r.recallRelease()
 	if r.releaseKnown {
 		return r.Release
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
-	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 )
 
 // want is what an app should be.
@@ -21,12 +20,6 @@ type want struct {
 	// nothing is done then.
 	Invalid string
 	Fault   *hclspec.Fault // behind Held or Invalid, if a file is at fault
-}
-
-// released is the same with the release that a deploy has brought.
-func (w want) released(r *deploy.Record) want {
-	w.Spec = r.Apply(w.Spec)
-	return w
 }
 
 // gone: the app was taken out of the directory.
@@ -78,8 +71,12 @@ func wanted(set *hclspec.Set, setErr error, name string, last *appspec.Spec) wan
 // wanted is wanted by what is remembered of an app. What is known of it may be
 // damaged: then nobody knows in which file it stood, and where a file cannot be read,
 // or all of them are gone, it may be that one. It is left alone, and that is said.
-func (r Remembered) wanted(set *hclspec.Set, setErr error, name string) want {
-	w := wanted(set, setErr, name, r.LastGood).released(r.release())
+// What is wrong with the file that names the release is noted in r.
+func (r *Remembered) wanted(set *hclspec.Set, setErr error, name string) want {
+	w := wanted(set, setErr, name, r.LastGood)
+	if w.Spec != nil && w.Spec.Deploy != nil {
+		w.Spec = r.release().Apply(w.Spec)
+	}
 	if !w.gone() || r.LastGood != nil || len(r.damaged) == 0 {
 		return w
 	}

@@ -2,8 +2,11 @@ package hclspec
 
 import (
 	"bytes"
+	"regexp"
 	"slices"
 	"sort"
+	"strings"
+	"sync"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -44,10 +47,11 @@ func secretSpans(src []byte) []span {
 // urlPasswords finds the passwords in addresses: nobody may write one there, and
 // whoever did needs not see it again on a screen or in a log.
 func urlPasswords(src []byte) []span {
-	var spans []span
+	spans := scpPasswords(src)
 	for i := 0; ; {
 		at := bytes.Index(src[i:], []byte("://"))
 		if at < 0 {
+			slices.SortFunc(spans, func(a, b span) int { return a.start - b.start })
 			return spans
 		}
 		i += at + len("://")
@@ -55,10 +59,39 @@ func urlPasswords(src []byte) []span {
 		if end < 0 {
 			end = len(src) - i
 		}
-		if from, to := appspec.PasswordIn(string(src[i : i+end])); from < to {
+		address := string(src[i : i+end])
+		if from, to := appspec.PasswordIn(address); from < to {
 			spans = append(spans, span{i + from, i + to})
+		} else if to := strings.IndexAny(address, "@/"); to > 0 && address[to] == '@' && bytes.HasSuffix(src[:i], []byte("https://")) {
+			spans = append(spans, span{i, i + to}) // where git and pip take a token
+		}
+		if _, query, has := strings.Cut(address, "?"); has && tokenQuery().MatchString(query) {
+			spans = append(spans, span{i + end - len(query), i + end})
 		}
 	}
+}
+
+var tokenQuery = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(token|key|secret|passw)[^=&]*=`)
+})
+
+// scpAddress is an address in ssh's short form with a password in it, which that
+// form has no place for: "user:password@host:path".
+var scpAddress = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile("[\"'][^\"'\\s/@:]+:([^\"'\\s/@][^\"'\\s]*)@[^\"'\\s/@:]+[:/]")
+})
+
+func scpPasswords(src []byte) []span {
+	var spans []span
+	if bytes.IndexByte(src, '@') < 0 {
+		return nil // most files: the pattern costs
+	}
+	for _, m := range scpAddress().FindAllSubmatchIndex(src, -1) {
+		if !bytes.Contains(src[m[0]:m[1]], []byte("://")) {
+			spans = append(spans, span{m[2], m[3]})
+		}
+	}
+	return spans
 }
 
 // withoutPasswords writes a text for people.

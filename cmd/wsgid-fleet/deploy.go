@@ -17,6 +17,7 @@ import (
 
 func (c *cli) deployCommand() *cobra.Command {
 	var o fleet.DeployOrder
+	var output string
 	cmd := &cobra.Command{
 		Use:   "deploy APP [ENVIRONMENT]",
 		Short: "Bring an app's code here from its repository, and roll it out",
@@ -28,20 +29,21 @@ serves. Where a daemon runs it does the work; where none does, this command.
 Ctrl-C asks it to stop at the next point where nothing is touched yet.
 
 Exit code: 0 deployed, 1 not.`,
-		Args:              func(_ *cobra.Command, args []string) error { return oneApp("deploy", args) },
+		Args:              outputArgs(&output, func(_ *cobra.Command, args []string) error { return oneApp("deploy", args) }, "text", "json"),
 		ValidArgsFunction: c.completeApps,
 	}
-	out := c.deployOutput(cmd)
+	outputFlag(cmd, &output, "text", "json")
 	cmd.Flags().StringVar(&o.Ref, "commit", "", "deploy this `tag or object id` instead of what the spec says")
 	cmd.Flags().BoolVar(&o.Wait, "wait", false, "wait until another deploy of the app has ended")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return c.deploy(cmd.Context(), o, args, *out)
+		return c.deploy(cmd.Context(), o, args, output)
 	}
 	return cmd
 }
 
 func (c *cli) rollbackCommand() *cobra.Command {
 	o := fleet.DeployOrder{Back: true}
+	var output string
 	cmd := &cobra.Command{
 		Use:   "rollback APP [ENVIRONMENT] [ID]",
 		Short: "Go back to an earlier release of an app",
@@ -50,21 +52,21 @@ new workers with its code are ready before those of today leave. No stage of the
 deploy block runs: what later releases did to the database stays.
 
 Exit code: 0 done, 1 not.`,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: outputArgs(&output, func(_ *cobra.Command, args []string) error {
 			if n := len(args); n > 0 && isDeployID(args[n-1]) {
 				args = args[:n-1]
 			}
 			return oneApp("roll back", args)
-		},
+		}, "text", "json"),
 		ValidArgsFunction: c.completeApps,
 	}
-	out := c.deployOutput(cmd)
+	outputFlag(cmd, &output, "text", "json")
 	cmd.Flags().BoolVar(&o.Wait, "wait", false, "wait until another deploy of the app has ended")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if n := len(args); isDeployID(args[n-1]) {
 			args, o.To = args[:n-1], args[n-1]
 		}
-		return c.deploy(cmd.Context(), o, args, *out)
+		return c.deploy(cmd.Context(), o, args, output)
 	}
 	return cmd
 }
@@ -86,18 +88,8 @@ func isDeployID(s string) bool {
 	return ok && len(day) == 8 && len(rest) >= 6 && strings.Trim(day+rest, "0123456789.") == ""
 }
 
-func (c *cli) deployOutput(cmd *cobra.Command) *string {
-	var out string
-	cmd.Flags().StringVarP(&out, "output", "o", "", "`format` of the result: json")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json"}, cobra.ShellCompDirectiveNoFileComp))
-	return &out
-}
-
 // deploy carries out an order and tells its stages as they go.
 func (c *cli) deploy(ctx context.Context, o fleet.DeployOrder, words []string, output string) error {
-	if output != "" && output != "json" {
-		return usageError("cannot print %q: the format is json", output)
-	}
 	op, err := c.operator(ctx)
 	if err != nil {
 		return err

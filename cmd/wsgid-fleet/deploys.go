@@ -1,12 +1,13 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 )
 
@@ -18,13 +19,13 @@ func (c *cli) deploysCommand() *cobra.Command {
 		Long: `List the logbook of deploys, of all apps where none is named. For one deploy
 whole, with what its stages printed:
 wsgid-fleet deploys show APP ID.`,
+		Args:              outputArgs(&output, nil, "text", "json"),
 		ValidArgsFunction: c.completeApps,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			es, op, err := c.logbook(cmd, args, output)
+			es, err := c.logbook(cmd.Context(), args)
 			if err != nil {
 				return err
 			}
-			defer op.Close()
 			if output == "json" {
 				return writeJSON(c.out, es)
 			}
@@ -32,17 +33,17 @@ wsgid-fleet deploys show APP ID.`,
 			return nil
 		},
 	}
-	cmd.PersistentFlags().StringVarP(&output, "output", "o", "", "`format`: json")
+	outputFlag(cmd, &output, "text", "json")
 	show := &cobra.Command{
 		Use:   "show APP ID",
 		Short: "Print one deploy whole",
 		Long:  `Print one deploy: its stages, how long each took, and the last that each printed.`,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: outputArgs(&output, func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 || len(args) > 3 {
-				return fmt.Errorf("cannot show a deploy: name the app and the deploy: wsgid-fleet deploys show APP ID")
+				return errors.New("cannot show a deploy: name the app and the deploy: wsgid-fleet deploys show APP ID")
 			}
 			return nil
-		},
+		}, "text", "json"),
 		ValidArgsFunction: c.completeApps,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id := args[len(args)-1]
@@ -50,11 +51,10 @@ wsgid-fleet deploys show APP ID.`,
 			if len(args) > 1 {
 				apps = args[:len(args)-1]
 			}
-			es, op, err := c.logbook(cmd, apps, output)
+			es, err := c.logbook(cmd.Context(), apps)
 			if err != nil {
 				return err
 			}
-			defer op.Close()
 			var found []*deploy.Entry
 			for _, e := range es {
 				if e.ID == id {
@@ -73,29 +73,21 @@ wsgid-fleet deploys show APP ID.`,
 			return nil
 		},
 	}
+	outputFlag(show, &output, "text", "json")
 	cmd.AddCommand(show)
 	return cmd
 }
 
-func (c *cli) logbook(cmd *cobra.Command, apps []string, output string) ([]*deploy.Entry, fleet.Operator, error) {
-	if output != "" && output != "json" {
-		return nil, nil, usageError("cannot print %q: the format is json", output)
-	}
-	ctx := cmd.Context()
+func (c *cli) logbook(ctx context.Context, apps []string) ([]*deploy.Entry, error) {
 	op, err := c.operator(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	apps, err = c.apps(ctx, op, "list the deploys of", apps)
-	var es []*deploy.Entry
-	if err == nil {
-		es, err = op.Deploys(ctx, apps)
+	defer op.Close()
+	if apps, err = c.apps(ctx, op, "list the deploys of", apps); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		_ = op.Close()
-		return nil, nil, err
-	}
-	return es, op, nil
+	return op.Deploys(ctx, apps)
 }
 
 func (c *cli) writeDeploys(es []*deploy.Entry) {

@@ -82,6 +82,18 @@ func (b *Book) Entry(id string) (*Entry, error) {
 	return &e, nil
 }
 
+// Entries are those of a logbook, as they were read once.
+type Entries struct {
+	All []*Entry // the newest first
+	Err error    // why some are missing
+}
+
+// Entries reads what List does.
+func (b *Book) Entries() *Entries {
+	all, err := b.List()
+	return &Entries{All: all, Err: err}
+}
+
 // List reads all entries, the newest first. What cannot be read is left out and
 // named in the error; the others come all the same.
 func (b *Book) List() ([]*Entry, error) {

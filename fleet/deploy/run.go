@@ -35,6 +35,9 @@ type Deployer struct {
 	// Mask hides secrets in what is told and kept. May be nil.
 	Mask func(string) string
 	Now  func() time.Time
+	// Earlier are the entries of Book, the newest first, where they were read
+	// already. Whoever holds the lock is alone to change them.
+	Earlier *Entries
 
 	entry   *Entry
 	last    *Entry // the last good deploy; nil: none
@@ -82,15 +85,23 @@ func (d *Deployer) Rollback(ctx, stop context.Context, id string) (*Entry, error
 
 // earlier finds the entry whose release a rollback goes to.
 func (d *Deployer) earlier(id string) (*Entry, error) {
-	book, err := d.Book.List()
-	if err != nil && len(book) == 0 {
-		return nil, err
+	book := d.earliers()
+	if book.Err != nil && len(book.All) == 0 {
+		return nil, book.Err
 	}
 	cur, _, _, err := d.Book.Current()
 	if err != nil {
 		return nil, err
 	}
-	return Earlier(d.Spec.Name, book, cur, id)
+	return Earlier(d.Spec.Name, book.All, cur, id)
+}
+
+// earliers are the entries from before this one, read once.
+func (d *Deployer) earliers() *Entries {
+	if d.Earlier == nil {
+		d.Earlier = d.Book.Entries()
+	}
+	return d.Earlier
 }
 
 // Earlier chooses the deploy that a rollback goes to: the one of that id, or the
@@ -135,8 +146,7 @@ func (d *Deployer) begin(kind string) (*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	book, _ := d.Book.List()
-	for _, e := range book {
+	for _, e := range d.earliers().All {
 		if e.Kind == kind && e.Result == ResultOK {
 			d.last = e
 			break
@@ -381,10 +391,10 @@ func (d *Deployer) Back(ctx context.Context, to *Record) error {
 // prune removes the releases that nobody needs any more. That it cannot is no
 // failure of the deploy.
 func (d *Deployer) prune(ctx context.Context) (note, output string, err error) {
-	book, err := d.Book.List()
-	if err != nil {
+	if err := d.earliers().Err; err != nil {
 		return err.Error(), "", nil
 	}
+	book := append([]*Entry{d.entry}, d.earliers().All...)
 	inUse := d.InUse(ctx)
 	if cur, before, _, err := d.Book.Current(); err == nil {
 		for _, r := range []*Record{cur, before} {

@@ -3,9 +3,12 @@ package source
 import (
 	"strings"
 	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
 func TestURLs(t *testing.T) {
+	spec := appspec.Table().Attribute["deploy.repository"]
 	for _, good := range []string{
 		"https://git.example.org/crito/blog.git", "https://git.example.org:8443/a%20b",
 		"ssh://git@git.example.org/crito/blog.git", "ssh://git@git.example.org:2222/~crito/blog", "ssh://git.example.org/blog",
@@ -14,6 +17,9 @@ func TestURLs(t *testing.T) {
 	} {
 		if err := Check(good); err != nil {
 			t.Errorf("%s: %v", good, err)
+		}
+		if instead, ok := spec.Check(good); !ok {
+			t.Errorf("a spec cannot say %s: %s", good, instead)
 		}
 	}
 	for bad, says := range map[string]string{
@@ -27,6 +33,7 @@ func TestURLs(t *testing.T) {
 		"https://s3cret@h/blog.git":           "often a token",
 		"ssh://git:s3cret@h/blog.git":         "password",
 		"git:s3cret@h:blog.git":               "ssh_key",
+		"git:s3cret@h/blog.git":               "ssh_key",
 		"https://h/blog.git?token=s3cret":     "token belongs",
 		"https://h/blog.git#main":             "`branch`",
 		"ext::sh -c true":                     "white space",
@@ -46,6 +53,10 @@ func TestURLs(t *testing.T) {
 		"https://h/%zz":                       "no URL",
 		"https://user:s3cret@h:port/blog.git": "no URL",
 	} {
+		// validate says so before a deploy does. What is empty is not there.
+		if _, ok := spec.Check(bad); ok && bad != "" {
+			t.Errorf("a spec may say %q, which no deploy takes", bad)
+		}
 		err := Check(bad)
 		if err == nil {
 			t.Errorf("%q is taken", bad)
