@@ -14,6 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/latch"
 )
 
@@ -40,10 +42,26 @@ type controlAnswer struct {
 	Listeners []string `json:"listeners,omitempty"` // names of the descriptors
 }
 
+// controlled is a process with a control socket.
+type controlled interface {
+	// state runs on the loop, as wait does, which has a channel closed at the next
+	// change of state.
+	state() Status
+	wait(changed chan struct{})
+	// adoptHanded takes over a connection of the process before it. It runs on the loop.
+	adoptHanded(fd int, h *handedConn)
+	// order carries one request out; any goroutine calls it. The descriptors returned
+	// are duplicates; those that came with the request are its own from here on.
+	order(req *controlRequest, fds []int) (ans controlAnswer, files []int)
+}
+
 // controlServer answers on a master's control socket. A client that hangs or
 // sends rubbish costs its own connection only.
 type controlServer struct {
-	m    *master
+	of   controlled
+	dir  string // <state>/apps/<app>
+	loop *evloop.Loop
+	log  *applog.Log
 	mu   sync.Mutex
 	ln   *net.UnixListener          // guarded by mu
 	open map[*net.UnixConn]struct{} // guarded by mu
@@ -69,17 +87,17 @@ func shortPath(path string) (string, func(), error) {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", fd, filepath.Base(path)), func() { _ = unix.Close(fd) }, nil
 }
 
-func newControlServer(m *master) (*controlServer, error) {
-	ln, err := listenControl(m.dir)
+func newControlServer(of controlled, dir string, l *evloop.Loop, log *applog.Log) (*controlServer, error) {
+	ln, err := listenControl(dir)
 	if err != nil {
 		return nil, err
 	}
-	return &controlServer{m: m, ln: ln, open: map[*net.UnixConn]struct{}{}}, nil
+	return &controlServer{of: of, dir: dir, loop: l, log: log, ln: ln, open: map[*net.UnixConn]struct{}{}}, nil
 }
 
 // rebind listens at the path anew, as the socket's file is gone.
 func (s *controlServer) rebind() error {
-	ln, err := listenControl(s.m.dir)
+	ln, err := listenControl(s.dir)
 	if err != nil {
 		return err
 	}
@@ -127,7 +145,7 @@ func (s *controlServer) serve() {
 			}
 			// Such as too many open files: others end meanwhile.
 			if wait == least {
-				s.m.log.Error(fmt.Sprintf("cannot accept on the control socket: %v; raise the limit of open files of the service (LimitNOFILE=)", err))
+				s.log.Error(fmt.Sprintf("cannot accept on the control socket: %v; raise the limit of open files of the service (LimitNOFILE=)", err))
 			}
 			time.Sleep(wait)
 			wait = min(2*wait, most)
@@ -224,65 +242,15 @@ func readLine(r *bufio.Reader, limit int) ([]byte, error) {
 	}
 }
 
-// answer carries one request out. The descriptors returned are duplicates; those
-// that came with the request are the master's.
+// answer carries one request out; the descriptors are as those of order.
 func (s *controlServer) answer(c *net.UnixConn, req *controlRequest, fds []int) (ans controlAnswer, files []int) {
-	m := s.m
-	defer func() { closeAll(fds) }()
-	switch req.Op {
-	case "status":
+	if req.Op == "status" {
+		closeAll(fds)
 		st := s.status(c, req.Since)
 		ans.Status = &st
-	case "update":
-		if req.Spec == nil || req.Spec.Name != m.spec.Name {
-			ans.Error = "cannot update: no spec, or one of another app"
-			break
-		}
-		if len(fds) > 0 {
-			m.log.UseStderr(fds[0])
-			fds = fds[1:]
-		}
-		m.loop.Call(func() { m.update(req.Spec, req.Generation, req.Rolling) })
-	case "stderr":
-		if len(fds) > 0 {
-			m.log.UseStderr(fds[0])
-			fds = fds[1:]
-		}
-	case "reload":
-		m.log.Reopen()
-		m.loop.Call(func() { m.pool.rollTo(m.spec, "reload") })
-	case "scale":
-		m.loop.Call(func() { m.pool.scale(req.Min, req.Max) })
-	case "retry":
-		m.loop.Call(m.pool.retryNow)
-	case "drain":
-		m.loop.Call(func() { m.handOver(req.Successor) })
-	case "listeners":
-		m.loop.Call(func() {
-			for _, ln := range m.front.listeners {
-				fd, err := unix.FcntlInt(uintptr(ln.fd), unix.F_DUPFD_CLOEXEC, 0)
-				if err != nil {
-					ans.Error = "cannot duplicate listening sockets: " + err.Error()
-					return
-				}
-				files = append(files, fd)
-				ans.Listeners = append(ans.Listeners, ln.name)
-			}
-			if m.tls == nil {
-				return
-			}
-			err := m.tls.duplicates(func(name string, fd int) {
-				files = append(files, fd)
-				ans.Listeners = append(ans.Listeners, name)
-			})
-			if err != nil {
-				ans.Error = "cannot duplicate listening sockets: " + err.Error()
-			}
-		})
-	default:
-		ans.Error = fmt.Sprintf("cannot %s: no such operation", req.Op)
+		return ans, nil
 	}
-	return ans, files
+	return s.of.order(req, fds)
 }
 
 // status returns the state, once its version is past since; it gives up when
@@ -299,10 +267,10 @@ func (s *controlServer) status(c *net.UnixConn, since uint64) (st Status) {
 	}
 	for {
 		var wait chan struct{}
-		alive := s.m.loop.Call(func() {
-			if st = s.m.status(); since > 0 && st.Version <= since {
+		alive := s.loop.Call(func() {
+			if st = s.of.state(); since > 0 && st.Version <= since {
 				wait = make(chan struct{})
-				s.m.waiters = append(s.m.waiters, wait)
+				s.of.wait(wait)
 			}
 		})
 		if wait == nil || !alive {
@@ -312,7 +280,7 @@ func (s *controlServer) status(c *net.UnixConn, since uint64) (st Status) {
 		case <-wait:
 		case <-gone:
 			return st
-		case <-s.m.loop.Done():
+		case <-s.loop.Done():
 			return st
 		}
 	}

@@ -213,9 +213,9 @@ func (s *controlServer) adopt(c *net.UnixConn, line []byte, fds []int) {
 	if ans.Error != "" {
 		closeAll(fds)
 	} else {
-		s.m.loop.Call(func() {
+		s.loop.Call(func() {
 			for i, h := range req.Conns {
-				s.m.front.adoptHanded(fds[i], &h)
+				s.of.adoptHanded(fds[i], &h)
 			}
 		})
 	}

@@ -165,7 +165,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	}
 	m.record = Record{App: spec.Name, PID: os.Getpid(), StartTime: start, BootID: bootID(), Since: time.Now(),
 		Program: Version, Generation: boot.Generation, SpecDigest: m.digest(spec), Path: spec.Path}
-	if m.control, err = newControlServer(m); err != nil {
+	if m.control, err = newControlServer(m, m.dir, m.loop, m.log); err != nil {
 		return nil, err
 	}
 	if err := m.record.write(m.dir); err != nil {

@@ -1,0 +1,72 @@
+package runner
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// state implements controlled.
+func (m *master) state() Status { return m.status() }
+
+// wait implements controlled.
+func (m *master) wait(changed chan struct{}) { m.waiters = append(m.waiters, changed) }
+
+// adoptHanded implements controlled.
+func (m *master) adoptHanded(fd int, h *handedConn) { m.front.adoptHanded(fd, h) }
+
+// order implements controlled.
+func (m *master) order(req *controlRequest, fds []int) (ans controlAnswer, files []int) {
+	defer func() { closeAll(fds) }()
+	switch req.Op {
+	case "update":
+		if req.Spec == nil || req.Spec.Name != m.spec.Name {
+			ans.Error = "cannot update: no spec, or one of another app"
+			break
+		}
+		if len(fds) > 0 {
+			m.log.UseStderr(fds[0])
+			fds = fds[1:]
+		}
+		m.loop.Call(func() { m.update(req.Spec, req.Generation, req.Rolling) })
+	case "stderr":
+		if len(fds) > 0 {
+			m.log.UseStderr(fds[0])
+			fds = fds[1:]
+		}
+	case "reload":
+		m.log.Reopen()
+		m.loop.Call(func() { m.pool.rollTo(m.spec, "reload") })
+	case "scale":
+		m.loop.Call(func() { m.pool.scale(req.Min, req.Max) })
+	case "retry":
+		m.loop.Call(m.pool.retryNow)
+	case "drain":
+		m.loop.Call(func() { m.handOver(req.Successor) })
+	case "listeners":
+		m.loop.Call(func() {
+			for _, ln := range m.front.listeners {
+				fd, err := unix.FcntlInt(uintptr(ln.fd), unix.F_DUPFD_CLOEXEC, 0)
+				if err != nil {
+					ans.Error = "cannot duplicate listening sockets: " + err.Error()
+					return
+				}
+				files = append(files, fd)
+				ans.Listeners = append(ans.Listeners, ln.name)
+			}
+			if m.tls == nil {
+				return
+			}
+			err := m.tls.duplicates(func(name string, fd int) {
+				files = append(files, fd)
+				ans.Listeners = append(ans.Listeners, name)
+			})
+			if err != nil {
+				ans.Error = "cannot duplicate listening sockets: " + err.Error()
+			}
+		})
+	default:
+		ans.Error = fmt.Sprintf("cannot %s: no such operation", req.Op)
+	}
+	return ans, files
+}
