@@ -107,13 +107,17 @@ func (d *Daemon) read(force bool) {
 			also = watchedPaths(set)
 		}
 		also = append(also, d.e.store.Dir, d.e.store.lockPath(), d.e.store.socketPath())
-		d.refresh(also) // a watch may have ended without a word
+		fresh := d.refresh(also) // a watch may have ended without a word
 		if load && set != nil {
 			around = d.e.surroundings(set)
 		}
 		d.post(d.looping, func() {
 			d.loading = false
 			d.lookForSweep()
+			if fresh {
+				ctx := d.looping
+				time.AfterFunc(freshLook, func() { d.post(ctx, d.glance) })
+			}
 			if load {
 				d.print, d.ticks = now, 0
 				d.compare(set, err, around)
@@ -129,17 +133,20 @@ func (d *Daemon) read(force bool) {
 	}()
 }
 
-// refresh gives the watcher what to watch. It does not wait for a disk that does
-// not answer.
-func (d *Daemon) refresh(also []string) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		d.watch.Refresh(also...)
-	}()
+// freshLook is how long after something is watched for the first time it is looked at
+// once more: what changed between its reading and its watch was told to nobody.
+const freshLook = 2 * time.Second
+
+// refresh gives the watcher what to watch, and tells whether some of that is new. It
+// does not wait for a disk that does not answer.
+func (d *Daemon) refresh(also []string) bool {
+	fresh := make(chan bool, 1)
+	go func() { fresh <- d.watch.Refresh(also...) }()
 	select {
-	case <-done:
+	case is := <-fresh:
+		return is
 	case <-time.After(diskLimit):
+		return true
 	}
 }
 

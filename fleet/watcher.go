@@ -69,10 +69,11 @@ func (w *Watcher) warn(err error) {
 // Refresh finds what to watch; it is called after each reading of the directory
 // and with each tick: a watch ends without a word when its file system is
 // unmounted, and goes on at a directory that was moved away. also are paths
-// outside the directory that count.
-func (w *Watcher) Refresh(also ...string) {
+// outside the directory that count. Fresh: something is watched that was not, so
+// that what changed there just before was told to nobody.
+func (w *Watcher) Refresh(also ...string) (fresh bool) {
 	if w.fs == nil || !w.refreshing.TryLock() {
-		return // the one at work may be held up by a disk that does not answer
+		return false // the one at work may be held up by a disk that does not answer
 	}
 	defer w.refreshing.Unlock()
 	t := newTrail()
@@ -88,33 +89,35 @@ func (w *Watcher) Refresh(also ...string) {
 	for _, path := range also {
 		t.follow(path)
 	}
-	w.mu.Lock()
-	was := w.watched
-	w.mu.Unlock()
 	now := map[string]string{}
-	var blind error
 	for d := range t.dirs {
-		fi, err := os.Lstat(d)
-		if err != nil {
-			continue
+		if fi, err := os.Lstat(d); err == nil {
+			now[d] = fileID(fi.Sys())
 		}
-		id := fileID(fi.Sys())
-		if old, ok := was[d]; ok && old != id {
-			_ = w.fs.Remove(d) // the watch is on the directory that stood there before
+	}
+	// First those that go: a directory that has two names, as by a bind mount, has one
+	// watch, which goes with either of them. Then all the others, and that one too.
+	for d, id := range w.watching() {
+		if now[d] != id {
+			_ = w.fs.Remove(d) // it may be gone by itself
+			fresh = true
 		}
+	}
+	before := w.fs.WatchList()
+	var blind error
+	for d := range now {
 		// Of one that is watched this changes nothing.
 		switch err := w.fs.Add(d); {
 		case err == nil:
-			now[d] = id
 		case os.IsNotExist(err) || os.IsPermission(err):
+			delete(now, d)
 		default:
+			delete(now, d)
 			blind = err
 		}
 	}
-	for d := range was {
-		if _, ok := now[d]; !ok {
-			_ = w.fs.Remove(d) // it may be gone by itself
-		}
+	if len(w.fs.WatchList()) > len(before) {
+		fresh = true
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -124,6 +127,7 @@ func (w *Watcher) Refresh(also ...string) {
 	} else {
 		w.warned = false
 	}
+	return fresh
 }
 
 // trail follows paths and notes where each could come to lead elsewhere.
