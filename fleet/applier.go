@@ -54,7 +54,7 @@ func (a *Applier) Apply(ctx context.Context, spec *appspec.Spec, o Observed, p A
 		var err error
 		switch act.Kind {
 		case ActionRepair:
-			err = a.folders.repair(spec, o.liveOf())
+			patiently(a.idle, lookPatience, func() { err = a.folders.repair(spec, o.liveOf()) })
 		case ActionStart:
 			err = a.start(ctx, spec, o, act)
 		case ActionUpdate:
@@ -138,8 +138,12 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act
 func (a *Applier) open(ctx context.Context, spec *appspec.Spec, o Observed, files map[string]*os.File, scale *Desired, standby bool) (master, error) {
 	digest := runner.Digest(spec)
 	gen := o.generation(digest)
-	m, err := a.machine.start(ctx, runner.StartOptions{
-		Spec: spec, StateDir: a.store.Dir, DataDir: a.store.Data, Generation: gen, Listeners: files, Standby: standby,
+	var m master
+	var err error
+	patiently(a.idle, startPatience, func() {
+		m, err = a.machine.start(ctx, runner.StartOptions{
+			Spec: spec, StateDir: a.store.Dir, DataDir: a.store.Data, Generation: gen, Listeners: files, Standby: standby,
+		})
 	})
 	if err != nil {
 		return nil, err

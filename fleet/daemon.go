@@ -48,7 +48,9 @@ type Daemon struct {
 	signals      *signals
 	scrapes      chan struct{} // one for each scrape that goes on
 	metricsRetry time.Duration
-	ours         sync.Map // pids of masters that were started here and are not followed yet
+	// beginPatience, if set, is in place of that constant.
+	beginPatience time.Duration
+	ours          sync.Map // pids of masters that were started here and are not followed yet
 
 	prev    map[string]string      // by app: what the directory said last; the loop's
 	prevErr string                 // the loop's
@@ -194,7 +196,6 @@ func (d *Daemon) open() error {
 	return nil
 }
 
-// begin waits until every app was tried once and says so.
 // settleDeploys ends the deploys that an earlier daemon has left in the middle.
 func (d *Daemon) settleDeploys(ctx context.Context) {
 	select {
@@ -205,62 +206,9 @@ func (d *Daemon) settleDeploys(ctx context.Context) {
 	d.operations().SettleDeploys(ctx)
 }
 
-func (d *Daemon) begin(ctx context.Context) {
-	select {
-	case <-d.adopted:
-	case <-ctx.Done():
-	}
-	d.rec.quiet(ctx)
-	for _, n := range d.e.names() {
-		if ctx.Err() != nil {
-			return
-		}
-		if d.isReady(n) {
-			continue // its master has said so: no need to ask
-		}
-		sctx, cancel := context.WithCancel(ctx)
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			d.e.settle(sctx, n, true)
-		}()
-		d.extend(ctx, done)
-		cancel()
-		<-done
-	}
-	if ctx.Err() == nil {
-		d.Hooks.ready()
-		d.board.touch("")
-	}
-}
-
-// isReady tells whether the app's master has told that it is ready, and nothing
-// else.
-func (d *Daemon) isReady(app string) bool {
-	d.stateMu.Lock()
-	defer d.stateMu.Unlock()
-	return d.states[app] == stateText(runner.Status{State: runner.StateReady})
-}
-
 // stateText is what is told of a master's state when it changes.
 func stateText(st runner.Status) string {
 	return string(st.State) + " " + st.Reason + " " + st.LogError
-}
-
-// extend asks for more time while something goes on.
-func (d *Daemon) extend(ctx context.Context, done <-chan struct{}) {
-	t := time.NewTicker(5 * time.Second)
-	defer t.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case <-ctx.Done():
-			return
-		case <-t.C:
-			d.Hooks.extendTimeout(30 * time.Second)
-		}
-	}
 }
 
 // after follows the masters that a pass has left.

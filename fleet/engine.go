@@ -205,7 +205,8 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 	e.memorize(name, w, rem)
 	a := e.applier(name, idle)
 	for again := 2; ; again-- {
-		o := e.observe(ctx, name, rem, w.Spec)
+		var o Observed
+		patiently(idle, lookPatience, func() { o = e.observe(ctx, name, rem, w.Spec) })
 		if o.Unknown != nil {
 			return e.unknown(out, name, o.Unknown)
 		}

@@ -30,6 +30,30 @@ func (t timedFolders) repair(spec *appspec.Spec, live func(pid int) bool) error 
 	return late("repair", spec, err)
 }
 
+// How long a step may hold the place of others that could work: what looks at files,
+// and a start, which works itself for a while.
+const (
+	lookPatience  = 100 * time.Millisecond
+	startPatience = 2 * time.Second
+)
+
+// patiently waits for work that a disk may hold up; from the patience on as idle does,
+// so that others go on meanwhile.
+func patiently(idle func(func()), patience time.Duration, work func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		work()
+	}()
+	t := time.NewTimer(patience)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
+		idle(func() { <-done })
+	}
+}
+
 func late(verb string, spec *appspec.Spec, err error) error {
 	if errors.Is(err, bounded.ErrNoAnswer) {
 		return fmt.Errorf("cannot %s app folder %s: %w", verb, spec.Path, bounded.ErrNoAnswer)

@@ -250,7 +250,7 @@ func (d *Daemon) hangup(ctx context.Context) {
 	d.reread(func() {
 		d.adopt()
 		go func() {
-			d.rec.quiet(ctx)
+			d.rec.quietOrStuck(ctx, beginPatience)
 			d.Hooks.ready()
 		}()
 	})

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ type Reconciler struct {
 	closed bool
 	paused bool
 	active int // names queued or at work; while paused, at work
+	passes int // that have come to an end
 }
 
 // turn is where one name stands.
@@ -59,6 +61,12 @@ func newReconciler(e *engine) *Reconciler {
 // Close interrupts what waits, lets what works come to its end and waits for it.
 // The apps run on.
 func (r *Reconciler) Close() {
+	r.shut()
+	r.wg.Wait()
+}
+
+// shut is Close without the wait.
+func (r *Reconciler) shut() {
 	r.mu.Lock()
 	r.closed = true
 	for _, t := range r.names {
@@ -68,7 +76,6 @@ func (r *Reconciler) Close() {
 	}
 	r.mu.Unlock()
 	r.cancel(errClosing)
-	r.wg.Wait()
 }
 
 // pause interrupts what waits and keeps anything new from beginning. It returns
@@ -95,6 +102,40 @@ func (r *Reconciler) quiet(ctx context.Context) bool {
 		pause(ctx, 2*time.Millisecond)
 	}
 	return r.busy() == 0
+}
+
+// quietOrStuck is quiet that gives up when no pass has come to its end for the
+// patience: what is still at work is held up.
+func (r *Reconciler) quietOrStuck(ctx context.Context, patience time.Duration) (quiet bool) {
+	last, since := -1, time.Now()
+	for ctx.Err() == nil {
+		r.mu.Lock()
+		active, passes := r.active, r.passes
+		r.mu.Unlock()
+		if active == 0 {
+			return true
+		}
+		if passes != last {
+			last, since = passes, time.Now()
+		} else if time.Since(since) > patience {
+			return false
+		}
+		pause(ctx, 2*time.Millisecond)
+	}
+	return false
+}
+
+// atWork are the names that are queued or at work.
+func (r *Reconciler) atWork() (names []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, t := range r.names {
+		if t.running {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func (r *Reconciler) resume() {
@@ -203,6 +244,9 @@ func (r *Reconciler) work(name string, t *turn) {
 		cancel(nil)
 		r.slots.give()
 		r.after(name, out)
+		r.mu.Lock()
+		r.passes++
+		r.mu.Unlock()
 		if errors.Is(out.err, errPaused) || errors.Is(out.err, errSuperseded) {
 			// Not done: what was asked for is taken up again, with what has come
 			// meanwhile, unless another program does so. Who waits, waits on.

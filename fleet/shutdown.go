@@ -5,15 +5,25 @@ import (
 	"time"
 )
 
+// shutPatience is how long passes under way may take to come to an end before the apps
+// are drained.
+const shutPatience = 2 * time.Second
+
 // shutdown drains and stops every app. A further TERM or INT ends them at once.
 func (d *Daemon) shutdown() {
 	d.ending.Store(true)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		d.rec.Close()
+		// An app that is held up, as by a disk, keeps its lock, and its own end alone
+		// waits for it.
+		d.rec.shut()
+		ctx, cancel := context.WithTimeout(context.Background(), shutPatience)
+		d.rec.quiet(ctx)
+		cancel()
 		all := d.e.names()
 		parallel(len(all), 64, func(i int) { d.drain(all[i]) })
+		d.rec.Close()
 	}()
 	for {
 		select {

@@ -1,8 +1,12 @@
 package fleet
 
 import (
+	"context"
+	"fmt"
 	"os"
+	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -10,6 +14,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
 // hungDisk is a disk that does not answer for one file while it is hung.
@@ -65,7 +70,7 @@ func TestSpecOnADiskThatDoesNotAnswer(t *testing.T) {
 	close(disk.free)
 }
 
-// hungFolders do not answer for one app.
+// hungFolders do not answer for apps whose names begin so.
 type hungFolders struct {
 	fakeFolders
 	app  string
@@ -73,7 +78,7 @@ type hungFolders struct {
 }
 
 func (h hungFolders) check(spec *appspec.Spec, live func(int) bool) ([]string, error) {
-	if spec.Name == h.app {
+	if strings.HasPrefix(spec.Name, h.app) {
 		<-h.free
 	}
 	return h.fakeFolders.check(spec, live)
@@ -97,4 +102,69 @@ func TestAppFolderOnADiskThatDoesNotAnswer(t *testing.T) {
 	}
 	close(hung.free)
 	within(t, "it starts when the disk answers", func() bool { return m.count("far") == 1 })
+}
+
+// However many app folders lie on a disk that does not answer, and however long that
+// is waited for: other apps do not wait, nor does the word that the daemon is ready,
+// nor the end of the others.
+func TestManyAppFoldersOnADiskThatDoesNotAnswer(t *testing.T) {
+	f, m := newFleetDir(t), newFakeMachine()
+	hung := hungFolders{app: "far", free: make(chan struct{})}
+	free := sync.OnceFunc(func() { close(hung.free) })
+	o := f.fakeOptions(m)
+	o.folders, o.folderLimit = hung, time.Hour
+	for i := range 4*runtime.NumCPU() + 2 {
+		f.spec(fmt.Sprintf("far%d", i), count(1))
+	}
+	f.spec("near", count(1))
+	stop := f.daemon(o, func(d *Daemon) { d.beginPatience = 500 * time.Millisecond })
+	t.Cleanup(free) // before the end of the daemon is waited for
+	within(t, "the other app runs", func() bool { return m.count("near") == 1 })
+	f.spec("near", count(3))
+	within(t, "the edit of another spec", func() bool { st, _ := m.only(t, "near").Status(t.Context(), 0); return st.Max == 3 })
+	if m.count("far0") != 0 {
+		t.Error("an app was started in a folder that cannot be looked at")
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		stop()
+	}()
+	within(t, "the others end", func() bool { return m.count("near") == 0 })
+	free()
+	<-ended
+	if n := m.total(); n != 0 {
+		t.Errorf("%d masters were started while the daemon ended", n)
+	}
+}
+
+// A start that takes long gives its place to others.
+func TestStartThatIsHeldUp(t *testing.T) {
+	f, m := newFleetDir(t), newFakeMachine()
+	far := 2*runtime.NumCPU() + 1 // more than there are places
+	free := make(chan struct{})
+	slow := slowStarts{fakeMachine: m, free: free}
+	o := f.fakeOptions(m)
+	o.machine = slow
+	for i := range far {
+		f.spec(fmt.Sprintf("far%d", i), count(1))
+	}
+	f.spec("near", count(1))
+	f.daemon(o, func(d *Daemon) { d.beginPatience = 500 * time.Millisecond })
+	within(t, "the other app runs", func() bool { return m.count("near") == 1 })
+	close(free)
+	within(t, "they start", func() bool { return m.total() == far+1 })
+}
+
+// slowStarts hold up the starts of apps whose names begin with far.
+type slowStarts struct {
+	*fakeMachine
+	free chan struct{}
+}
+
+func (s slowStarts) start(ctx context.Context, o runner.StartOptions) (master, error) {
+	if strings.HasPrefix(o.Spec.Name, "far") {
+		<-s.free
+	}
+	return s.fakeMachine.start(ctx, o)
 }

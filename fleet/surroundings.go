@@ -54,13 +54,20 @@ func (s surrounding) disturbed(was surrounding) bool {
 	return slices.ContainsFunc(s.Gone, func(l string) bool { return !slices.Contains(was.Gone, l) })
 }
 
-// surroundings are those of all apps that should run.
+// surroundings are those of all apps that should run. Several are looked at at a
+// time: their folders may lie on a disk that does not answer.
 func (e *engine) surroundings(set *hclspec.Set) map[string]surrounding {
-	all := make(map[string]surrounding, len(set.Specs))
-	for n, spec := range set.Specs {
+	var specs []*appspec.Spec
+	for _, spec := range set.Specs {
 		if spec.Enabled {
-			all[n] = e.folders.around(e.disk, spec)
+			specs = append(specs, spec)
 		}
+	}
+	found := make([]surrounding, len(specs))
+	parallel(len(specs), 16, func(i int) { found[i] = e.folders.around(e.disk, specs[i]) })
+	all := make(map[string]surrounding, len(specs))
+	for i, spec := range specs {
+		all[spec.Name] = found[i]
 	}
 	return all
 }

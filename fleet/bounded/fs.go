@@ -20,11 +20,13 @@ var ErrNoAnswer = errors.New("it does not answer in time (is its disk reachable?
 type Fs struct {
 	afero.Fs
 	// Limit is how long one operation may take. When several have taken as long,
-	// those that follow have a tenth of it, until Forgive: a directory with a
-	// thousand links to one disk is not waited for a thousand times.
+	// those that follow have a tenth of it, until Forgive, or until none has for ten
+	// limits: a directory with a thousand links to one disk is not waited for a
+	// thousand times.
 	Limit time.Duration
 
 	late atomic.Int32 // operations that took too long since Forgive
+	last atomic.Int64 // when the last one of them was given up, in Unix nanoseconds
 
 	mu    sync.Mutex
 	stuck map[string]bool // paths that somebody still waits for
@@ -37,10 +39,14 @@ const patience = 3
 func (f *Fs) Forgive() { f.late.Store(0) }
 
 func (f *Fs) limit() time.Duration {
-	if f.late.Load() >= patience {
-		return f.Limit / 10
+	if f.late.Load() < patience {
+		return f.Limit
 	}
-	return f.Limit
+	if time.Since(time.Unix(0, f.last.Load())) > 10*f.Limit {
+		f.Forgive()
+		return f.Limit
+	}
+	return f.Limit / 10
 }
 
 // within runs op. What comes of one that is given up is handed to undo, which may
@@ -70,6 +76,7 @@ func within[T any](f *Fs, what, path string, op func() (T, error), undo func(T))
 		return r.v, r.err
 	case <-t.C:
 	}
+	f.last.Store(time.Now().UnixNano())
 	f.late.Add(1)
 	f.mu.Lock()
 	if f.stuck == nil {
