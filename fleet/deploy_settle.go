@@ -53,7 +53,7 @@ func (p *operations) settleDeploys(ctx context.Context, app string) (*deploy.Ent
 		case deploy.GiveUp:
 			e.Result, e.Reason = deploy.ResultInterrupted, "the process that did it was ended; nothing that serves was changed"
 		case deploy.Finish:
-			if rerr := p.rollout(ctx, app); rerr == nil {
+			if rerr := p.bring(ctx, app); rerr == nil {
 				e.Result, e.Reason = deploy.ResultOK, "the process that did it was ended after the rollout had begun; it was finished later, and stages that run after the switch did not run"
 				if err := p.finish(ctx, app, e); err != nil {
 					e.Reason += "; " + err.Error()

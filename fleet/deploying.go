@@ -61,6 +61,7 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	d := &deploy.Deployer{
 		Book: book, Spec: spec, Owner: owner, By: o.By, Ref: o.Ref, Mask: mask.Text, Now: p.e.now, Earlier: earlier,
 		Rollout: func(ctx context.Context) error { return p.rollout(ctx, o.App) },
+		Health:  func(ctx context.Context) (string, error) { return p.health(ctx, o.App) },
 		InUse:   func(ctx context.Context) []string { return p.releasesInUse(ctx, o.App) },
 		Tell: func(t deploy.Told) {
 			if progress != nil {
@@ -103,7 +104,11 @@ func withoutRelease(spec *appspec.Spec) *appspec.Spec {
 
 // rollout brings the app to the release that the logbook says, and waits for it.
 func (p *operations) rollout(ctx context.Context, app string) error {
-	r := p.converge(ctx, app, order{Asked: Asked{Retry: true}})
+	return unready(p.converge(ctx, app, order{Asked: Asked{Retry: true}}))
+}
+
+// unready says why an app has not become ready; nil: it has.
+func unready(r Result) error {
 	if r.OK {
 		return nil
 	}

@@ -28,6 +28,9 @@ type Deployer struct {
 	// Rollout brings the app to what Book says should serve, and waits. An error
 	// says why it does not serve so.
 	Rollout func(ctx context.Context) error
+	// Health asks whether the app that was rolled out is well: a note for people, or
+	// why it is not. One that sleeps is woken for it. nil: nobody is asked.
+	Health func(ctx context.Context) (note string, err error)
 	// InUse are the releases that something runs from now.
 	InUse func(ctx context.Context) []string
 	// Tell is called as things happen.
@@ -42,7 +45,8 @@ type Deployer struct {
 	entry   *Entry
 	last    *Entry // the last good deploy; nil: none
 	account account
-	tree    string // the release folder, absolute
+	tree    string  // the release folder, absolute
+	before  *Record // what served when the rollout began; nil: no release
 	commit  source.Commit
 }
 
@@ -242,7 +246,7 @@ func (d *Deployer) failed(s Step, err error) (*Entry, error) {
 	e := d.entry
 	text := fmt.Sprintf("%s: %s", s.Name, d.masked(err.Error()))
 	switch {
-	case s.Before() || s.Name == StageRollout:
+	case s.Before() || s.reverts():
 		if ran := changed(e, s); len(ran) > 0 {
 			text += fmt.Sprintf("; before that %s ran in the new release: what it has changed stays, while the code from before serves", strings.Join(ran, " and "))
 		} else {
@@ -255,7 +259,7 @@ func (d *Deployer) failed(s Step, err error) (*Entry, error) {
 		e.Result = ResultFailed
 	}
 	e.Reason, e.Ended = text, d.now()
-	if !s.Before() && s.Name != StageRollout {
+	if !s.Before() && !s.reverts() {
 		// It serves, and can be gone back to.
 		e.Result = ResultOK
 	}
@@ -267,7 +271,7 @@ func (d *Deployer) failed(s Step, err error) (*Entry, error) {
 func changed(e *Entry, failed Step) []string {
 	var ran []string
 	for _, s := range e.Stages {
-		ours := slices.Contains([]string{StageFetch, StageUnpack, StageVirtualenv, StageInstall, StageCompile, StageDatabase, StageRollout, StageSwitch, StagePrune}, s.Name)
+		ours := slices.Contains([]string{StageFetch, StageUnpack, StageVirtualenv, StageInstall, StageCompile, StageDatabase, StageRollout, StageHealth, StageSwitch, StagePrune}, s.Name)
 		if !ours && (s.Result == ResultOK || s.Name == failed.Name) {
 			ran = append(ran, s.Name)
 		}
@@ -307,6 +311,8 @@ func (d *Deployer) do(ctx context.Context, s Step) (note, output string, err err
 		return d.database(ctx)
 	case StageRollout:
 		return d.rollout(ctx)
+	case StageHealth:
+		return d.health(ctx)
 	case StageSwitch:
 		return "", "", d.account.switchTo(ctx, spec.Path, "releases/"+e.Release)
 	case StagePrune:
@@ -364,6 +370,7 @@ func (d *Deployer) rollout(ctx context.Context) (note, output string, err error)
 	if err != nil {
 		return "", "", err
 	}
+	d.before = cur
 	now := &Record{Virtualenv: e.Virtualenv, Deploy: e.ID,
 		Release: appspec.Release{ID: e.Release, Commit: e.Commit, Dir: "releases/" + e.Release}}
 	if err := d.Book.SetCurrent(now, cur); err != nil {
@@ -374,6 +381,17 @@ func (d *Deployer) rollout(ctx context.Context) (note, output string, err error)
 		return "", "", nil
 	}
 	return "", "", errors.Join(err, d.Back(context.WithoutCancel(ctx), cur))
+}
+
+// health goes back where the release turns out not to be well.
+func (d *Deployer) health(ctx context.Context) (note, output string, err error) {
+	if d.Health == nil {
+		return "", "", nil
+	}
+	if note, err = d.Health(ctx); err == nil {
+		return note, "", nil
+	}
+	return "", "", errors.Join(err, d.Back(context.WithoutCancel(ctx), d.before))
 }
 
 // Back makes an earlier release the one that should serve, nil: none, and brings

@@ -157,7 +157,7 @@ func TestDeployAndRollback(t *testing.T) {
 	}
 	b.spec.Deploy.Env = map[string]string{"GREETING": "hello"}
 	one := b.deploy()
-	if want := "fetch ok, unpack ok, compile ok, migrate ok, rollout ok, switch ok, notify ok, prune ok"; strings.Join(b.stages, ", ") != want {
+	if want := "fetch ok, unpack ok, compile ok, migrate ok, rollout ok, health ok, switch ok, notify ok, prune ok"; strings.Join(b.stages, ", ") != want {
 		t.Errorf("stages %s, want %s", b.stages, want)
 	}
 	if b.serves == nil || b.serves.ID != one.Release || b.serves.Dir != "releases/"+one.Release || one.Commit != b.git("rev-parse", "HEAD") {
@@ -189,7 +189,7 @@ func TestDeployAndRollback(t *testing.T) {
 	if e.Release != two.Release || b.app("app.py") != "VERSION = 2\n" || b.serves.ID != two.Release {
 		t.Errorf("rolled back to %s, app/ holds %q; want %s", e.Release, b.app("app.py"), two.Release)
 	}
-	if strings.Join(b.stages, ", ") != "rollout ok, switch ok" {
+	if strings.Join(b.stages, ", ") != "rollout ok, health ok, switch ok" {
 		t.Errorf("a rollback went through %s", b.stages)
 	}
 	if _, err := b.deployer().Rollback(t.Context(), t.Context(), three.ID); err != nil {

@@ -16,6 +16,7 @@ const (
 	StageCompile    = "compile"
 	StageDatabase   = "database"
 	StageRollout    = "rollout"
+	StageHealth     = "health"
 	StageSwitch     = "switch"
 	StagePrune      = "prune"
 )
@@ -33,8 +34,13 @@ func (s Step) Before() bool {
 	case s.Stage != nil:
 		return s.Stage.When != "after"
 	default:
-		return s.Name != StageRollout && s.Name != StageSwitch && s.Name != StagePrune
+		return !s.reverts() && s.Name != StageSwitch && s.Name != StagePrune
 	}
+}
+
+// reverts says that the release from before serves again when this step fails.
+func (s Step) reverts() bool {
+	return s.Stage == nil && (s.Name == StageRollout || s.Name == StageHealth)
 }
 
 // Steps are those that a deploy of this spec goes through. It is pure.
@@ -57,6 +63,7 @@ func Steps(spec *appspec.Spec) []Step {
 	steps = append(steps, own(d, "before")...)
 	steps = append(steps,
 		Step{Name: StageRollout, Title: "Start the new release"},
+		Step{Name: StageHealth, Title: "Ask for its health"},
 		Step{Name: StageSwitch, Title: "Switch to the new release"})
 	steps = append(steps, own(d, "after")...)
 	return append(steps, Step{Name: StagePrune, Title: "Remove old releases"})
@@ -67,6 +74,7 @@ func Steps(spec *appspec.Spec) []Step {
 func RollbackSteps() []Step {
 	return []Step{
 		{Name: StageRollout, Title: "Start the earlier release"},
+		{Name: StageHealth, Title: "Ask for its health"},
 		{Name: StageSwitch, Title: "Switch to the earlier release"},
 	}
 }

@@ -66,14 +66,14 @@ func TestSteps(t *testing.T) {
 		}
 		return strings.Join(all, " ")
 	}
-	if got, want := names(), "fetch unpack compile rollout switch prune"; got != want {
+	if got, want := names(), "fetch unpack compile rollout health switch prune"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	spec.Deploy.Requirements = []string{"requirements.txt"}
 	spec.Deploy.Install = true
 	spec.Database = &appspec.Database{}
 	spec.Deploy.Stages = []appspec.Stage{{Name: "notify", When: "after"}, {Name: "migrate", When: "before"}, {Name: "static", When: "before"}}
-	if got, want := names(), "fetch unpack virtualenv install compile database migrate static rollout switch notify prune"; got != want {
+	if got, want := names(), "fetch unpack virtualenv install compile database migrate static rollout health switch notify prune"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	i := slices.IndexFunc(Steps(spec), func(s Step) bool { return !s.Before() })

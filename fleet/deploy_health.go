@@ -1,0 +1,69 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// health says whether an app is well that was just rolled out. Where it has workers
+// the rollout has waited for them, and for the first good answer of each to the
+// health check. One without any, of workers.min = 0, has proved nothing yet: a
+// worker is started for it.
+func (p *operations) health(ctx context.Context, app string) (note string, err error) {
+	w, o := p.e.look(ctx, app)
+	if w.Spec == nil {
+		return "", errors.New("its spec is gone")
+	}
+	cur, _ := standing(o, digestOf(w.Spec))
+	if cur == nil {
+		if r := p.converge(ctx, app, order{Asked: Asked{Retry: true, Wake: true}}); !r.OK {
+			return "", unready(r)
+		}
+		w, o = p.e.look(ctx, app)
+		if cur, _ = standing(o, digestOf(w.Spec)); cur == nil {
+			return "", errors.New("no master runs for it")
+		}
+	}
+	if ready(cur.Status.Workers) == 0 {
+		if err := cur.master.Scale(ctx, 1, max(1, w.Spec.Workers.Max)); err != nil {
+			return "", err
+		}
+		// A master that was replaced meanwhile has nothing to be given back.
+		defer func(m master) {
+			_ = m.Scale(context.WithoutCancel(ctx), w.Spec.Workers.Min, w.Spec.Workers.Max)
+		}(cur.master)
+		if r := p.e.settle(ctx, app, p.daemon() != nil); !r.OK {
+			return "", unready(r)
+		}
+		_, o = p.e.look(ctx, app)
+		if cur, _ = standing(o, digestOf(w.Spec)); cur == nil {
+			return "", errors.New("its master has gone")
+		}
+	}
+	if h := cur.Status.Health; h != nil && h.OK {
+		return h.Answer, nil
+	}
+	return fmt.Sprintf("%d of %d workers are ready", ready(cur.Status.Workers), cur.Status.Min), nil
+}
+
+func ready(ws []runner.WorkerInfo) int {
+	n := 0
+	for _, w := range ws {
+		if w.State == runner.WorkerIdle || w.State == runner.WorkerBusy {
+			n++
+		}
+	}
+	return n
+}
+
+// bring rolls the release that the logbook says out, and asks for its health.
+func (p *operations) bring(ctx context.Context, app string) error {
+	if err := p.rollout(ctx, app); err != nil {
+		return err
+	}
+	_, err := p.health(ctx, app)
+	return err
+}
