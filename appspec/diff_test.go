@@ -250,7 +250,7 @@ func emptied(s *Spec) *Spec {
 func TestDiffOfReleases(t *testing.T) {
 	before, after := Default("blog", ""), Default("blog", "")
 	after.Release = &Release{ID: "20261128-2", Commit: "9ab01234567", Dir: "releases/20261128-2"}
-	want := []Change{{Path: "release", New: "20261128-2 (commit 9ab0123)", Disruption: Rolling}}
+	want := []Change{{Path: "release", New: "20261128-2 (commit 9ab0123456)", Disruption: Rolling}}
 	if got := Diff(before, after); !reflect.DeepEqual(got, want) {
 		t.Errorf("first deploy: %v, want %v", got, want)
 	}

@@ -18,7 +18,7 @@ func (r *Release) CodeDir() string {
 	return r.Dir
 }
 
-// String is the release as plan and status show it: "20261128-1 (commit 3f2a91c)".
+// String is the release as plan and status show it: "20261128-1 (commit 3f2a91c003)".
 func (r *Release) String() string {
 	if r == nil {
 		return ""
@@ -26,7 +26,38 @@ func (r *Release) String() string {
 	if r.Commit == "" {
 		return r.ID
 	}
-	return r.ID + " (commit " + r.Commit[:min(7, len(r.Commit))] + ")"
+	return r.ID + " (commit " + ShortCommit(r.Commit) + ")"
+}
+
+// ShortCommit is the beginning of an object id, as people are shown it and as deploy
+// takes it.
+func ShortCommit(id string) string { return id[:min(10, len(id))] }
+
+// Step says what it means to go from one release to another, of which each has a
+// virtualenv or none: "commit 3f2a91c003 → 9ab0123456, requirements unchanged". Either
+// may be nil: then the code is in app/.
+func (r *Release) Step(to *Release, before, after string) string {
+	switch {
+	case r == nil && to == nil:
+		return ""
+	case to == nil:
+		return "app/ instead of release " + r.String()
+	case r == nil:
+		return "release " + to.String()
+	}
+	text := "commit " + ShortCommit(r.Commit) + " → " + ShortCommit(to.Commit)
+	if r.Commit == to.Commit {
+		text = "release " + r.ID + " → " + to.ID + " of commit " + ShortCommit(to.Commit)
+	}
+	switch {
+	case before == after && after != "":
+		text += ", requirements unchanged"
+	case after != "":
+		text += ", requirements changed: new virtualenv"
+	case before != "":
+		text += ", no virtualenv any more"
+	}
+	return text
 }
 
 // release notes a deploy or a rollback: new workers with the other code before

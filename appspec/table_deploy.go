@@ -45,7 +45,7 @@ var deployAttributes = []Attribute{
 		Doc: "the branch; default: the one that HEAD of the repository names. It moves by the command `deploy` alone",
 		at:  deployField(func(d *Deploy) *string { return &d.Branch })},
 	{Path: "deploy.commit", Type: TypeString, Default: `"HEAD"`, Built: true, NoDefaults: true,
-		Form: "`HEAD`, a tag or an object id", check: checkCommit,
+		Form: "`HEAD`, a tag, or an object id or its beginning", check: checkCommit,
 		Doc: "what is brought here: `HEAD` is the newest of the branch",
 		at:  deployField(func(d *Deploy) *string { return &d.Commit })},
 	{Path: "deploy.directory", Type: TypeString, Default: `""`, Built: true, Example: `"src"`,

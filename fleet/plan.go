@@ -279,6 +279,9 @@ func (p *planner) change(cur Seen, base *appspec.Spec, held string) {
 	if base != nil {
 		kind = appspec.Kind(p.Changes)
 		why = changesText(p.Changes)
+		if text := releaseText(base, p.spec); text != "" {
+			why = text + othersText(p.Changes)
+		}
 	}
 	if cur.Hung {
 		kind, why = appspec.Replace, fmt.Sprintf("its master (pid %d) hangs; %s", cur.PID, why)
@@ -421,6 +424,27 @@ func changesText(cs []appspec.Change) string {
 	default:
 		return fmt.Sprintf("%s, %s and %d more change", cs[0].Path, cs[1].Path, len(cs)-2)
 	}
+}
+
+// releaseText says what another release of the app is; empty: it is the same.
+func releaseText(before, after *appspec.Spec) string {
+	b, a := before.Release, after.Release
+	if b.CodeDir() == a.CodeDir() {
+		return ""
+	}
+	if after.Deploy != nil && after.Deploy.Install {
+		return b.Step(a, "", "")
+	}
+	return b.Step(a, before.Virtualenv, after.Virtualenv)
+}
+
+// othersText are the changes beside that of a release.
+func othersText(cs []appspec.Change) string {
+	cs = slices.DeleteFunc(slices.Clone(cs), func(c appspec.Change) bool { return c.Path == "release" || c.Path == "virtualenv" })
+	if len(cs) == 0 {
+		return ""
+	}
+	return "; " + changesText(cs)
 }
 
 func fileOf(o Observed) string {

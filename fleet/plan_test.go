@@ -35,6 +35,13 @@ func withCount(n int) func(*appspec.Spec) {
 
 func withApp(app string) func(*appspec.Spec) { return func(s *appspec.Spec) { s.WSGIApp = app } }
 
+func withRelease(id, commit, venv string) func(*appspec.Spec) {
+	return func(s *appspec.Spec) {
+		s.Deploy = &appspec.Deploy{Repository: "file:///r"}
+		s.Release, s.Virtualenv = &appspec.Release{ID: id, Commit: commit, Dir: "releases/" + id}, venv
+	}
+}
+
 func withListen(l string) func(*appspec.Spec) {
 	return func(s *appspec.Spec) { s.Sockets.HTTP[0].Listen = l }
 }
@@ -85,6 +92,7 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func TestMakePlan(t *testing.T) {
 	spec := testSpec()
+	released := testSpec(withRelease("1", "3f2a91c0035", "venvs/a"))
 	rejected := func(s *appspec.Spec) *Failure {
 		return &Failure{Digest: runner.Digest(s), Reason: "ImportError: no module named blog", At: now}
 	}
@@ -125,6 +133,18 @@ func TestMakePlan(t *testing.T) {
 		{name: "two changes: the greater disruption", spec: testSpec(withApp("blog:other"), withCount(4)),
 			o:    Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Applied: applied(spec)}},
 			want: []string{"roll"}, kind: appspec.Rolling, why: "wsgi_app and workers.count change"},
+		{name: "another release: rolling", spec: testSpec(withRelease("2", "9ab01234567", "venvs/a")),
+			o:    Observed{Masters: []Seen{seen(1, released)}, Remembered: Remembered{Applied: applied(released)}},
+			want: []string{"roll"}, kind: appspec.Rolling, why: "commit 3f2a91c003 → 9ab0123456, requirements unchanged"},
+		{name: "another release with another virtualenv, and an edit", spec: testSpec(withRelease("2", "9ab01234567", "venvs/b"), withCount(4)),
+			o:    Observed{Masters: []Seen{seen(1, released)}, Remembered: Remembered{Applied: applied(released)}},
+			want: []string{"roll"}, kind: appspec.Rolling, why: "commit 3f2a91c003 → 9ab0123456, requirements changed: new virtualenv; workers.count changes"},
+		{name: "another release of one commit", spec: testSpec(withRelease("2", "3f2a91c0035", "")),
+			o:    Observed{Masters: []Seen{seen(1, testSpec(withRelease("1", "3f2a91c0035", "")))}, Remembered: Remembered{LastGood: testSpec(withRelease("1", "3f2a91c0035", ""))}},
+			want: []string{"roll"}, kind: appspec.Rolling, why: "release 1 → 2 of commit 3f2a91c003"},
+		{name: "the first release", spec: testSpec(withRelease("1", "3f2a91c0035", "venvs/a")),
+			o:    Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Applied: applied(spec)}},
+			want: []string{"roll"}, kind: appspec.Rolling, why: "release 1 (commit 3f2a91c003); deploy changes"},
 		{name: "sockets: replace", spec: testSpec(withListen("127.0.0.1:9000")),
 			o:    Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Applied: applied(spec)}},
 			want: []string{"replace"}, kind: appspec.Replace},

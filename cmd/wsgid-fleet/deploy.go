@@ -33,7 +33,7 @@ Exit code: 0 deployed, 1 not.`,
 		ValidArgsFunction: c.completeApps,
 	}
 	outputFlag(cmd, &output, "text", "json")
-	cmd.Flags().StringVar(&o.Ref, "commit", "", "deploy this `tag or object id` instead of what the spec says")
+	cmd.Flags().StringVar(&o.Ref, "commit", "", "deploy this `tag or commit` (the first digits of its id are enough) instead of what the spec says")
 	cmd.Flags().BoolVar(&o.Wait, "wait", false, "wait until another deploy of the app has ended")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return c.deploy(cmd.Context(), o, args, output)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 )
 
@@ -155,7 +156,7 @@ func shortCommit(id string) string {
 	if id == "" {
 		return none
 	}
-	return id[:min(10, len(id))]
+	return appspec.ShortCommit(id)
 }
 
 func resultPaint(result string) paint {

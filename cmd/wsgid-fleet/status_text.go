@@ -14,12 +14,13 @@ import (
 
 // statusView is one picture of a fleet for people.
 type statusView struct {
-	style  style
-	now    time.Time
-	wide   bool
-	one    bool // one app, with its workers
-	watch  bool
-	before sample // of the picture before, for rates
+	style    style
+	now      time.Time
+	wide     bool
+	releases bool // an app of it has one
+	one      bool // one app, with its workers
+	watch    bool
+	before   sample // of the picture before, for rates
 }
 
 const none = "-"
@@ -71,6 +72,9 @@ func (v statusView) appTable(apps []fleet.AppStatus) *table {
 		{title: "ERRORS", right: true, drop: 2}, {title: "MEMORY", right: true, drop: 6}, {title: "AGE", right: true, drop: 7},
 	}}
 	if v.wide {
+		if v.releases = slices.ContainsFunc(apps, func(app fleet.AppStatus) bool { return app.Release != nil }); v.releases {
+			t.columns = append(t.columns, column{title: "RELEASE", drop: 9})
+		}
 		t.columns = append(t.columns,
 			column{title: "REQUESTS", right: true, drop: 8}, column{title: "WAITING", right: true, drop: 8}, column{title: "RESTARTS", right: true, drop: 9},
 			column{title: "PID", right: true, drop: 10}, column{title: "LISTEN", drop: 11}, column{title: "FILE", drop: 12})
@@ -102,6 +106,9 @@ func (v statusView) appRow(app fleet.AppStatus) []cell {
 	row := []cell{
 		{app.Name, bold}, {app.State, statePaint(app.State)}, {text: workersOf(app)}, {text: rate},
 		{text: p50}, {text: p99}, {errs, errPaint}, {text: memory}, {text: since},
+	}
+	if v.releases {
+		row = append(row, cell{text: orNone(app.Release.String())})
 	}
 	if v.wide {
 		row = append(row, cell{text: requests}, cell{text: number(float64(app.Requests.Waiting))}, cell{text: strconv.Itoa(app.Restarts)},

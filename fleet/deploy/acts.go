@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/source"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/venv"
@@ -47,7 +48,7 @@ func (d *Deployer) fetch(ctx context.Context) (note, output string, err error) {
 		return "", outputOf(err), err
 	}
 	d.commit, d.entry.Commit = c, c.ID
-	note = fmt.Sprintf("%s is %s", c.Ref, c.ID[:min(10, len(c.ID))])
+	note = fmt.Sprintf("%s is %s", c.Ref, appspec.ShortCommit(c.ID))
 	if c.Subject != "" {
 		note += fmt.Sprintf(", %q", c.Subject)
 	}

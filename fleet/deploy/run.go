@@ -378,7 +378,7 @@ func (d *Deployer) rollout(ctx context.Context) (note, output string, err error)
 	}
 	err = d.Rollout(ctx)
 	if err == nil {
-		return "", "", nil
+		return cur.step(now, d.Spec.Deploy.Install), "", nil
 	}
 	return "", "", errors.Join(err, d.Back(context.WithoutCancel(ctx), cur))
 }

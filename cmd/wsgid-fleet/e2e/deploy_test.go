@@ -114,6 +114,19 @@ func TestFlavorGuide(t *testing.T) {
 		g.ok("deploy", "wsgiapp-dev")
 		done := g.load("wsgiapp-dev", g.hello)
 		g.say("Hello again!")
+		was, is := g.git("rev-parse", "HEAD^")[:10], g.git("rev-parse", "HEAD")[:10]
+		if out := g.ok("deploy", "wsgiapp-dev"); !strings.Contains(out.stdout, "(commit "+was+" → "+is+")\n") {
+			t.Error(out)
+		}
+		g.says("Hello again!")
+		for _, args := range [][]string{{"status", "-o", "wide"}, {"status", "wsgiapp-dev"}, {"deploys", "wsgiapp", "dev"}} {
+			if out := g.ok(args[0], args[1:]...); !strings.Contains(out.stdout, is) {
+				t.Errorf("%v does not show the commit %s: %v", args, is, out)
+			}
+		}
+		// What is shown of a commit is enough to deploy it.
+		g.ok("deploy", "wsgiapp-dev", "--commit", was)
+		g.says("Hello world!")
 		g.ok("deploy", "wsgiapp-dev")
 		g.says("Hello again!")
 		if out := g.ok("rollback", "wsgiapp", "dev"); !strings.Contains(out.stdout, "wsgiapp-dev is successfully rolled back to ") {
@@ -131,7 +144,7 @@ func TestFlavorGuide(t *testing.T) {
 		g.ok("reload", "wsgiapp-dev")
 		g.says("Hello world!")
 		done()
-		if out := g.ok("deploys", "wsgiapp-dev"); strings.Count(out.stdout, "\n") != 6 || !strings.Contains(out.stdout, "failed") {
+		if out := g.ok("deploys", "wsgiapp-dev"); strings.Count(out.stdout, "\n") != 8 || !strings.Contains(out.stdout, "failed") {
 			t.Error(out)
 		}
 		if out := g.fleet("status"); out.code != 0 {
