@@ -26,6 +26,7 @@ type Applier struct {
 	emit    func(state, message string)
 	started func(spec *appspec.Spec, pid int) // a master was started by that spec
 	updated func(spec *appspec.Spec, pid int) // a running one has taken that spec over
+	told    func(pid int)                     // a master is told to end
 	// idle is called around waits, so that a slow app does not keep the place
 	// of those that could work.
 	idle func(wait func())
@@ -273,6 +274,7 @@ func (a *Applier) stop(ctx context.Context, o Observed) error {
 // drain asks a master to finish and end. One that cannot be asked is killed,
 // unless it is ending already: then nothing need be asked of it.
 func (a *Applier) drain(ctx context.Context, m Seen, successor master) error {
+	a.told(m.PID)
 	err := m.master.drain(ctx, successor)
 	if err == nil {
 		return nil
@@ -343,6 +345,7 @@ func (a *Applier) end(ctx context.Context, m Seen, successor master, limit time.
 }
 
 func (a *Applier) killMaster(m Seen) error {
+	a.told(m.PID)
 	if err := m.master.Kill(); err != nil && m.master.Alive() {
 		return err
 	}

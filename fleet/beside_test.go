@@ -9,17 +9,17 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
-	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
 func TestOverlap(t *testing.T) {
@@ -64,26 +64,11 @@ func TestOverlap(t *testing.T) {
 	}
 }
 
-// portOfAllAddresses is a port that is free on each address of the machine, and
-// that the kernel gives to no client: those of other tests are many.
-func portOfAllAddresses(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		port := strconv.Itoa(15000 + mathrand.IntN(15000))
-		if ln, err := net.Listen("tcp", ":"+port); err == nil {
-			ln.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
-}
-
 // A listener that moves to another address of its port is served without a gap.
 func TestAListenerMovesOnItsPort(t *testing.T) {
 	f := newFleetDir(t)
 	f.cleanup()
-	port := portOfAllAddresses(t)
+	port := freeport.Port(t, "")
 	f.app("blog", hello)
 	spec := func(host string) {
 		f.write("blog", fmt.Sprintf("app \"blog\" {\n  path = %q\n  wsgi_app = \"m:app\"\n  sockets {\n    http {\n      listen = %q\n    }\n  }\n}\n",
@@ -121,7 +106,7 @@ func TestAListenerMovesOnItsPort(t *testing.T) {
 // New connections come to the socket that takes a hushed one's place, and those
 // that the old one has are still its own.
 func TestHush(t *testing.T) {
-	old := listenerOn(t, "127.0.0.1:"+portOfAllAddresses(t))
+	old := listenerOn(t, "127.0.0.1:"+freeport.Port(t, ""))
 	at, err := boundTo(old)
 	if err != nil {
 		t.Fatal(err)
@@ -154,7 +139,7 @@ func TestHush(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer ln.Close()
-		if err := ln.(*net.TCPListener).SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		if err := ln.(*net.TCPListener).SetDeadline(time.Now().Add(patience)); err != nil {
 			t.Fatal(err)
 		}
 		c, err := ln.Accept()
@@ -175,12 +160,7 @@ func TestHush(t *testing.T) {
 func TestTLSComesToASocket(t *testing.T) {
 	f := newFleetDir(t)
 	f.cleanup()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	ln.Close()
+	addr := freeport.Addr(t)
 	f.app("blog", hello)
 	cert, key := writeCertificate(t, f.root)
 	spec := func(lines string) {
@@ -198,7 +178,7 @@ func TestTLSComesToASocket(t *testing.T) {
 		return "hello", err
 	})
 	secure := func() bool {
-		c := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+		c := http.Client{Timeout: patience, Transport: &http.Transport{
 			DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 		}}
 		resp, err := c.Get("https://" + addr + "/")

@@ -294,7 +294,13 @@ func (d *Daemon) changed(app string, st runner.Status) {
 func (d *Daemon) masterEnded(app string, pid int, since time.Time) {
 	d.board.touch(app)
 	d.e.hung.Delete(pid)
+	_, told := d.e.told.LoadAndDelete(pid)
 	if d.ending.Load() || d.e.door.listens(app) != nil {
+		return
+	}
+	if told {
+		// As one that had nothing to do: somebody may have come meanwhile.
+		d.rec.Enqueue(app, order{}, false)
 		return
 	}
 	// Whoever stopped it looks after the app; a master that nobody stopped is

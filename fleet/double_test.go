@@ -287,13 +287,22 @@ func (f fakeFolders) repair(spec *appspec.Spec, _ func(int) bool) error {
 	return nil
 }
 
+// patience bounds every wait for something that must happen, on however busy a
+// machine.
+const patience = time.Minute
+
 // eventually waits until the condition holds; what says what is waited for.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	eventuallyIn(t, patience, what, ok)
+}
+
+func eventuallyIn(t *testing.T, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("in 20 s it did not come to: %s", what)
+			t.Fatalf("in %v it did not come to: %s", limit, what)
 		}
 		time.Sleep(2 * time.Millisecond) // between two looks
 	}

@@ -39,6 +39,7 @@ type engine struct {
 	followed func(app string) []master // live masters that somebody follows
 	events   events
 	hung     sync.Map // pids of masters that are known not to answer
+	told     sync.Map // pids of masters that were told to end
 
 	loadMu    sync.Mutex        // one load at a time; guards what follows
 	cache     hclspec.Cache     // of the spec directory
@@ -353,7 +354,7 @@ func (e *engine) failed(out outcome, rem Remembered, name string) outcome {
 func (e *engine) applier(name string, idle func(func())) *Applier {
 	return &Applier{
 		store: e.store, machine: e.machine, folders: e.folders, keep: e.keep, door: e.door, holder: e.holder, log: e.log, kill: e.kill,
-		started: e.started, updated: e.updated, idle: idle,
+		started: e.started, updated: e.updated, idle: idle, told: func(pid int) { e.told.Store(pid, true) },
 		emit: func(state, message string) {
 			e.events.publish(Event{At: e.now(), App: name, State: state, Message: message})
 		},

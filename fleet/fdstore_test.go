@@ -200,7 +200,7 @@ func TestSocketActivation(t *testing.T) {
 				}
 			}()
 			var c net.Conn
-			for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+			for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 				if c, err = net.Dial("unix", path); err == nil {
 					break
 				}
@@ -209,7 +209,7 @@ func TestSocketActivation(t *testing.T) {
 				}
 			}
 			defer c.Close()
-			_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+			_ = c.SetDeadline(time.Now().Add(patience))
 			b := make([]byte, 100)
 			n, err := c.Read(b)
 			if got := string(b[:n]); got != want {

@@ -25,6 +25,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
 // page is a scrape, read by Prometheus's own parser.
@@ -87,7 +88,7 @@ func (p page) gatherer() prometheus.Gatherer {
 // scrape gets the page from the control socket.
 func (f *fleetDir) scrape() string {
 	f.t.Helper()
-	c := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
+	c := http.Client{Timeout: patience, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(f.state, "fleet.sock"))
@@ -262,11 +263,11 @@ func TestMetricsPortTaken(t *testing.T) {
 	f := newFleetDir(t)
 	f.cleanup()
 	f.real("blog")
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr := freeport.Addr(t)
+	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := ln.Addr().String()
 	var kept keptLog
 	f.daemon(Options{Dir: f.dir, StateDir: f.state, Log: kept.logger()}, func(d *Daemon) {
 		d.Metrics, d.metricsRetry = addr, 10*time.Millisecond
@@ -359,7 +360,7 @@ func TestLogTroubleIsTold(t *testing.T) {
 // heeded by one after the other.
 func waitStopped(t *testing.T, pid int) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		running := 0
 		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))

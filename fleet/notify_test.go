@@ -42,7 +42,7 @@ func newManagerSocket(t *testing.T) *managerSocket {
 // next is the next message, with the descriptors that came with it.
 func (m *managerSocket) next() (string, []*os.File) {
 	m.t.Helper()
-	if err := m.conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := m.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		m.t.Fatal(err)
 	}
 	b, oob := make([]byte, 4096), make([]byte, 4096)

@@ -56,7 +56,7 @@ func TestAnOrderOvertakenByAnEdit(t *testing.T) {
 				if out.err != nil {
 					t.Fatalf("outcome %v", out.err)
 				}
-			case <-time.After(20 * time.Second):
+			case <-time.After(patience):
 				t.Fatal("whoever asked for it waits for ever")
 			}
 			if name == "reload" {

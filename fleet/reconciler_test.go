@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -408,7 +407,7 @@ func TestAPauseIsNoEnd(t *testing.T) {
 	done := make(chan outcome, 1)
 	go func() { done <- r.do(context.Background(), "blog", order{}) }()
 	eventually(t, "the rollout is under way", func() bool { return len(ms.called()) == 1 })
-	if !r.pause(10 * time.Second) {
+	if !r.pause(patience) {
 		t.Fatal("something is at work")
 	}
 	f.spec("shop")

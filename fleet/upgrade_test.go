@@ -113,11 +113,11 @@ func TestUpgradeKeepsPidLockAndListeners(t *testing.T) {
 		t.Errorf("upgraded: %s, want %s", got, want)
 	}
 	for _, c := range []struct{ addr, want string }{{kept, "kept"}, {given, "given"}} {
-		conn, err := net.DialTimeout("tcp", c.addr, 10*time.Second)
+		conn, err := net.DialTimeout("tcp", c.addr, patience)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(patience))
 		if b, err := io.ReadAll(conn); string(b) != c.want {
 			t.Errorf("%s answers %q (%v), want %q", c.addr, b, err, c.want)
 		}

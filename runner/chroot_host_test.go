@@ -98,7 +98,7 @@ func TestChrootFollowsTheHostsFiles(t *testing.T) {
 	wants := func(want string) {
 		t.Helper()
 		var body string
-		for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 			if _, body = a.get("/"); body == want {
 				return
 			}
@@ -174,7 +174,7 @@ func TestChrootCertificate(t *testing.T) {
 	}
 	first := leaf()
 	point(2)
-	for end := time.Now().Add(30 * time.Second); leaf() == first; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); leaf() == first; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the renewed certificate does not come")
 		}

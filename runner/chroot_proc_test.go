@@ -163,7 +163,7 @@ func TestChrootHasItsOwnProc(t *testing.T) {
 			if err := unix.Kill(h.PID, unix.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
-			for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 				left := slices.DeleteFunc(slices.Clone(all), func(pid int) bool {
 					b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 					return err != nil || strings.Contains(string(b), ") Z ")

@@ -197,7 +197,7 @@ func TestHealthTakenOut(t *testing.T) {
 				a := newTestApp(t, healthApp, func(s *appspec.Spec) {
 					s.Health = &appspec.Health{Path: "/healthz", Interval: appspec.Duration(100 * time.Millisecond),
 						Timeout: appspec.Duration(100 * time.Millisecond), Failures: 1000}
-					s.Workers.RequestTimeout = appspec.Duration(300 * time.Millisecond)
+					s.Workers.RequestTimeout = appspec.Duration(time.Second)
 				})
 				state := StateReady
 				if when == "it starts" {
@@ -206,19 +206,26 @@ func TestHealthTakenOut(t *testing.T) {
 				}
 				h := a.start(state)
 				a.write("sick", how)
+				if how == "hang" {
+					a.mustLogLine("hangs") // what has not answered in time may only be slow
+				}
 				a.mustLogLine(map[string]string{"fail": "of 1000): 500 in", "hang": "of 1000): no answer within"}[how])
+				before, err := h.Status(a.ctx(), 0)
+				if err != nil || len(before.Workers) != 1 {
+					t.Fatalf("%+v, %v", before.Workers, err)
+				}
 				spec := *a.spec
 				spec.Health = nil
 				if err := h.Update(a.ctx(), &spec, 2, false); err != nil {
 					t.Fatal(err)
 				}
-				st := a.wait(h, func(st Status) bool { return st.State == StateReady && st.Health == nil })
+				a.wait(h, func(st Status) bool { return st.State == StateReady && st.Health == nil })
 				if code, _ := a.get("/"); code != 200 {
 					t.Errorf("status %d", code)
 				}
 				if how == "hang" {
 					// Nobody asks for the answer any more, but a worker is not busy for ever.
-					a.wait(h, func(n Status) bool { return n.State == StateReady && !pids(n)[st.Workers[0].PID] })
+					a.wait(h, func(n Status) bool { return n.State == StateReady && !pids(n)[before.Workers[0].PID] })
 				}
 				// And back in, on the same master.
 				if err := os.Remove(filepath.Join(a.spec.Path, "app", "sick")); err != nil {

@@ -33,7 +33,7 @@ func stderrOf(t *testing.T) *bufio.Scanner {
 		_ = w.Close()
 		_ = r.Close()
 	})
-	_ = r.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = r.SetReadDeadline(time.Now().Add(patience))
 	return bufio.NewScanner(r)
 }
 

@@ -149,7 +149,7 @@ func (a *testApp) write(name, code string) {
 }
 
 func (a *testApp) ctx() context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	a.t.Cleanup(cancel)
 	return ctx
 }
@@ -253,7 +253,7 @@ func (a *testApp) load(clients int) (stop func() (int, []string)) {
 					return
 				default:
 				}
-				_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+				_ = c.SetDeadline(time.Now().Add(patience))
 				_, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 				var resp *http.Response
 				if err == nil {
@@ -633,7 +633,7 @@ func TestWorkerDeath(t *testing.T) {
 func TestRequestTimeout(t *testing.T) {
 	a := newTestApp(t, helloApp, func(s *appspec.Spec) {
 		s.Debug = true
-		s.Workers.RequestTimeout = appspec.Duration(300 * time.Millisecond)
+		s.Workers.RequestTimeout = appspec.Duration(time.Second)
 	})
 	h := a.start(StateReady)
 	if code, body := a.get("/sleep?30"); code != 504 || !strings.Contains(body, "workers.request_timeout") {
@@ -649,10 +649,11 @@ func TestRequestTimeout(t *testing.T) {
 }
 
 func TestQueueLimits(t *testing.T) {
+	t.Parallel()
 	a := newTestApp(t, helloApp, func(s *appspec.Spec) {
 		s.Debug = true // the answers tell why
 		s.Workers.Queue = 1
-		s.Workers.QueueTimeout = appspec.Duration(200 * time.Millisecond)
+		s.Workers.QueueTimeout = appspec.Duration(2 * time.Second) // all of it is to be seen within
 	})
 	h := a.start(StateReady)
 	var wg sync.WaitGroup
@@ -674,9 +675,9 @@ func TestQueueLimits(t *testing.T) {
 		})
 	}
 	active := func(n int) { a.wait(h, func(st Status) bool { return st.Requests.Active == n }) }
-	ask("/sleep?1.5", 200, "hello")
+	ask("/sleep?5", 200, "hello")
 	active(1)
-	ask("/queued", 503, "no worker was free within 200ms")
+	ask("/queued", 503, "no worker was free within 2s")
 	active(2)
 	ask("/more", 503, "1 requests wait for a worker already")
 	wg.Wait()
@@ -746,7 +747,7 @@ func TestMasterDeathLeavesNoWorker(t *testing.T) {
 	}
 	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	for {
-		n, err := unix.Poll(p, 10_000)
+		n, err := unix.Poll(p, int(patience/time.Millisecond))
 		if err == unix.EINTR {
 			continue
 		}

@@ -75,7 +75,7 @@ func startConnected(t *testing.T, code string) (a *testApp, h *Handle, connected
 func (a *testApp) mustBeApart() {
 	a.t.Helper()
 	workers, ports := map[string]string{}, map[string]string{}
-	for deadline := time.Now().Add(30 * time.Second); len(workers) < 4; {
+	for deadline := time.Now().Add(patience); len(workers) < 4; {
 		if time.Now().After(deadline) {
 			a.t.Fatalf("only workers %v have answered", workers)
 		}
@@ -174,7 +174,7 @@ func TestPreloadThatWouldShareLater(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(a.spec.Path, "later"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(30 * time.Second); connected.Load() == before; {
+	for deadline := time.Now().Add(patience); connected.Load() == before; {
 		if time.Now().After(deadline) {
 			t.Fatal("the template does not connect")
 		}

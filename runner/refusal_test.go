@@ -20,9 +20,9 @@ func TestRefusals(t *testing.T) {
 	t.Parallel()
 	a, h, ways := everyWay(t, helloApp, map[string]string{"limits.content_length": "200000", "limits.buffer_size": "16384"}, func(s *appspec.Spec) {
 		s.Request.MaxBody = 100_000
-		s.Request.HeaderTimeout = appspec.Duration(200 * time.Millisecond)
-		s.Request.BodyTimeout = appspec.Duration(250 * time.Millisecond)
-		s.Workers.RequestTimeout = appspec.Duration(400 * time.Millisecond)
+		s.Request.HeaderTimeout = appspec.Duration(500 * time.Millisecond)
+		s.Request.BodyTimeout = appspec.Duration(600 * time.Millisecond)
+		s.Workers.RequestTimeout = appspec.Duration(1200 * time.Millisecond)
 		s.Restart.MinDelay = appspec.Duration(time.Millisecond)
 	})
 	cases := []struct {
@@ -34,11 +34,11 @@ func TestRefusals(t *testing.T) {
 		log     []string
 		closes  bool
 	}{
-		{"slow head", true, "GET /slow-head HTTP/1.1\r\nHost: h\r\n", 408, "the request's head did not arrive within 200ms",
+		{"slow head", true, "GET /slow-head HTTP/1.1\r\nHost: h\r\n", 408, "the request's head did not arrive within 500ms",
 			[]string{"127.0.0.1", `"GET /slow-head HTTP/1.1"`, "408", "request.header_timeout"}, true},
-		{"slow body", true, "POST /slow-body HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n12345", 408, "no byte of the body arrived within 250ms",
+		{"slow body", true, "POST /slow-body HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n12345", 408, "no byte of the body arrived within 600ms",
 			[]string{"POST /slow-body", "408", "request.body_timeout"}, true},
-		{"slow chunk", true, "POST /slow-chunk HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n123", 408, "no byte of the body arrived within 250ms",
+		{"slow chunk", true, "POST /slow-chunk HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n123", 408, "no byte of the body arrived within 600ms",
 			[]string{"POST /slow-chunk", "408", "request.body_timeout"}, true},
 		{"large body", false, "POST /large HTTP/1.1\r\nHost: h\r\nContent-Length: 100001\r\n\r\n" + strings.Repeat("x", 100_001), 413, "the body is larger than 100000 bytes",
 			[]string{"POST /large", "413", "100000"}, false},
@@ -58,8 +58,8 @@ func TestRefusals(t *testing.T) {
 			[]string{"127.0.0.1", "POST /chunk", "400", "bad chunk size"}, true},
 		{"worker died", false, "GET /die HTTP/1.1\r\nHost: h\r\n\r\n", 502, "died: exit status 7",
 			[]string{"GET /die", "502", "worker ", "died: exit status 7"}, false},
-		{"worker late", false, "GET /sleep?9 HTTP/1.1\r\nHost: h\r\n\r\n", 504, "has been at it for 400ms (workers.request_timeout)",
-			[]string{"GET /sleep", "504", "worker ", "has been at it for 400ms (workers.request_timeout)"}, false},
+		{"worker late", false, "GET /sleep?9 HTTP/1.1\r\nHost: h\r\n\r\n", 504, "has been at it for 1.2s (workers.request_timeout)",
+			[]string{"GET /sleep", "504", "worker ", "has been at it for 1.2s (workers.request_timeout)"}, false},
 	}
 	for _, w := range ways {
 		for _, c := range cases {
@@ -126,7 +126,7 @@ func TestBusy(t *testing.T) {
 	a, h, ways := everyWay(t, helloApp, nil, func(s *appspec.Spec) {
 		s.Debug = true
 		s.Workers.Queue = 1
-		s.Workers.QueueTimeout = appspec.Duration(300 * time.Millisecond)
+		s.Workers.QueueTimeout = appspec.Duration(1500 * time.Millisecond) // within which all of them are to come
 		s.Restart.MinDelay = appspec.Duration(time.Hour)
 		s.Restart.MaxDelay = appspec.Duration(time.Hour)
 	})
@@ -134,7 +134,7 @@ func TestBusy(t *testing.T) {
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		answers := map[string]int{}
-		wg.Go(func() { w.get(t, "/sleep?0.9") })
+		wg.Go(func() { w.get(t, "/sleep?4") })
 		eventually(t, "the worker to be busy", func() bool {
 			st, err := h.Status(a.ctx(), 0)
 			return err == nil && st.Requests.Active == 1
@@ -155,7 +155,7 @@ func TestBusy(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if answers["no worker was free within 300ms (workers.queue_timeout)"] != 1 || answers["1 requests wait for a worker already (workers.queue)"] < 10 {
+		if answers["no worker was free within 1.5s (workers.queue_timeout)"] != 1 || answers["1 requests wait for a worker already (workers.queue)"] < 10 {
 			t.Errorf("%s: %v", w.name, answers)
 		}
 		a.mustLogLine("GET /busy-"+w.name, "503", "workers.queue_timeout")
@@ -177,7 +177,7 @@ func TestBusy(t *testing.T) {
 // with a line of the log; one that reads slowly is not.
 func TestClientThatDoesNotRead(t *testing.T) {
 	t.Parallel()
-	a := newTestApp(t, bulkApp, func(s *appspec.Spec) { s.Request.BodyTimeout = appspec.Duration(400 * time.Millisecond) })
+	a := newTestApp(t, bulkApp, func(s *appspec.Spec) { s.Request.BodyTimeout = appspec.Duration(2 * time.Second) })
 	h := a.start(StateReady)
 	stuck := dial(t, a.addr)
 	stuck.send("GET /stream?200 HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -186,15 +186,15 @@ func TestClientThatDoesNotRead(t *testing.T) {
 	resp := slow.response("GET")
 	b := make([]byte, 64<<10)
 	total := 0
-	for start := time.Now(); time.Since(start) < time.Second; {
+	for start := time.Now(); time.Since(start) < 3*time.Second; {
 		n, err := resp.Body.Read(b)
 		if err != nil {
 			t.Fatalf("the slow one is cut after %d bytes: %v", total, err)
 		}
 		total += n
-		<-time.After(5 * time.Millisecond)
+		<-time.After(20 * time.Millisecond)
 	}
-	a.mustLogLine("127.0.0.1", "GET /stream", "closed: it read nothing of its response for 400ms (request.body_timeout)")
+	a.mustLogLine("127.0.0.1", "GET /stream", "closed: it read nothing of its response for 2s (request.body_timeout)")
 	for {
 		n, err := resp.Body.Read(b)
 		total += n

@@ -19,7 +19,7 @@ import (
 )
 
 // patience bounds every wait for something that must happen.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // way is one of the ways into an app: plain HTTP, a real mongrel2, or HTTPS.
 type way struct {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +19,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
 // asCommand makes the test binary be the command.
@@ -145,12 +145,7 @@ func (s *site) fails(code int, want string, args ...string) {
 // listen makes the app listen on HTTP, and returns its address.
 func (s *site) listen() string {
 	s.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := freeport.Addr(s.t)
 	var conf map[string]any
 	b, err := os.ReadFile(filepath.Join(s.dir, "wsgid.json"))
 	if err == nil {

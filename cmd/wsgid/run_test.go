@@ -16,6 +16,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
 // The README's sequence: init, config, start, and then the rest of a life.
@@ -179,12 +180,7 @@ wsgid: warning: --workers has no effect: wsgid.json says workers = 1, and the fi
 func TestFolderOfTheFleet(t *testing.T) {
 	ordinary(t)
 	s := newApp(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := freeport.Addr(t)
 	spec := appspec.Default("blog", s.dir)
 	spec.WSGIApp = "hello:application"
 	spec.Workers.Min, spec.Workers.Max = 2, 2

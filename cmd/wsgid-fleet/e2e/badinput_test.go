@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
 // A mistake in one app: what the operator reads, and that the other app does
@@ -47,7 +49,7 @@ func (b *bed) bad(edits ...string) {
 			b.must(os.Chown(dir, int(b.who.apps.Uid), int(b.who.apps.Gid)))
 		}
 	}
-	text := strings.NewReplacer("BED", b.demo, "PORT", freePort(b.t)).Replace(goodApp)
+	text := strings.NewReplacer("BED", b.demo, "PORT", freeport.Addr(b.t)).Replace(goodApp)
 	b.write("wsgid.d/bad.hcl", strings.NewReplacer(edits...).Replace(text))
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -16,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
 // account is whom a test plays: who types the commands and who runs the apps.
@@ -92,7 +93,7 @@ func newBed(t *testing.T, who account) *bed {
 	}
 	b := &bed{
 		t: t, who: who, dir: dir, demo: filepath.Join(dir, "demo"), specs: filepath.Join(dir, "demo/wsgid.d"),
-		hello: freePort(t), polls: freePort(t), m2: freePort(t),
+		hello: freeport.Addr(t), polls: freeport.Addr(t), m2: freeport.Addr(t),
 	}
 	t.Cleanup(b.remove)
 	// Not root: the state directory that the program chooses by itself.
@@ -108,7 +109,7 @@ func newBed(t *testing.T, who account) *bed {
 	if out := b.command(time.Minute, kit.run, "prepare", b.demo); out.code != 0 {
 		t.Fatalf("cannot prepare the quickstart:\n%s%s", out.stdout, out.stderr)
 	}
-	recv, send := freePort(t), freePort(t)
+	recv, send := freeport.Addr(t), freeport.Addr(t)
 	for _, name := range []string{"hello.hcl", "polls.hcl", "m2.hcl"} {
 		b.rewrite("wsgid.d/"+name, "127.0.0.1:8000", b.hello, "127.0.0.1:8001", b.polls,
 			"127.0.0.1:6767", b.m2, "127.0.0.1:9997", recv, "127.0.0.1:9996", send)
@@ -116,17 +117,6 @@ func newBed(t *testing.T, who account) *bed {
 	_, port, _ := strings.Cut(b.m2, ":")
 	b.rewrite("mongrel2/mongrel2.conf", "127.0.0.1:9997", recv, "127.0.0.1:9996", send, "port=6767", "port="+port)
 	return b
-}
-
-// freePort is an address that the kernel says nobody listens on.
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (b *bed) must(err error) {

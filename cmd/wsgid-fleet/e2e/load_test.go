@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
 // The load's own check: what it calls good and what it calls lost.
@@ -71,13 +73,7 @@ func TestLoadCountsEveryAnswer(t *testing.T) {
 }
 
 func TestLoadSeesARefusedConnection(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
-	load := &Load{App: "a", Addr: addr, Connections: 1}
+	load := &Load{App: "a", Addr: freeport.Addr(t), Connections: 1}
 	load.Start()
 	eventually(t, 10*time.Second, "a loss", func() error {
 		if len(load.Counts().Lost) == 0 {

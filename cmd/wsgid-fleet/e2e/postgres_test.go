@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
 // database is a PostgreSQL of the test's own, on a unix socket and nowhere else.
@@ -115,7 +117,7 @@ func TestPreloadAndPostgreSQL(t *testing.T) {
 			b.must(os.Chown(folder, int(who.apps.Uid), int(who.apps.Gid)))
 		}
 		b.write("apps/"+name+"/app/query.py", code)
-		addr[name] = freePort(t)
+		addr[name] = freeport.Addr(t)
 		b.write("wsgid.d/"+name+".hcl", fmt.Sprintf(`app %q {
   wsgi_app = "query:application"
   env      = { PGDIR = %q }

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
 var (
@@ -118,7 +120,7 @@ func (s *storm) setUp() {
 			}
 		}
 		s.unwell(name, "hello.py")
-		a := &stormApp{name: name, addr: freePort(s.t), count: 2, thr: 1, aside: freePort(s.t)}
+		a := &stormApp{name: name, addr: freeport.Addr(s.t), count: 2, thr: 1, aside: freeport.Addr(s.t)}
 		a.idle, a.tls = name == "idler" || name == "sleeper", name == "secure"
 		s.must(s.spec(a))
 		switch name {

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
 // Files that wsgid.json should not be. The text is all that is said.
@@ -68,7 +70,7 @@ func TestBadApplications(t *testing.T) {
 		p := newPlace(t)
 		const app = "/var/wsgid/blog"
 		p.init(app)
-		p.web = freePort(t)
+		p.web = freeport.Addr(t)
 		for _, c := range []struct{ name, code, want string }{
 			{"a callable that is not callable", "import os\napplication = 'hello'\n", `web.application is not callable: it is str 'hello'
   File "/var/wsgid/blog/app/web.py", line 2

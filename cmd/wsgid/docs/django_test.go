@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/mongrel2test"
 )
 
@@ -232,7 +233,7 @@ urlpatterns = [path("note/<alias>/<text>", note), path("setting/<name>", setting
 		// Under the fleet the settings may stand in the spec.
 		p.must(os.Remove(p.path(app + "/django.json")))
 		p.must(os.Remove(p.path(app + "/wsgid.json")))
-		p.web = freePort(t)
+		p.web = freeport.Addr(t)
 		spec := `
 app "djangoapp" {
   path = "/var/wsgid/djangoapp"

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
 // Each example runs by hand as well as from its spec, and does what its README
@@ -68,7 +70,7 @@ func TestExamples(t *testing.T) {
 				p.sh("cp -a " + from + "/" + e.app + " /var/wsgid/")
 				p.init(app)
 				spec := readFile(t, from+"/"+e.app+".hcl")
-				p.web = freePort(t)
+				p.web = freeport.Addr(t)
 				p.write("/wsgid.d/"+e.app+".hcl", strings.Replace(spec, "127.0.0.1:8000", p.web, 1))
 				p.sh("wsgid-fleet fmt -check " + from + "/" + e.app + ".hcl")
 				p.sh("wsgid-fleet apply >/dev/null")

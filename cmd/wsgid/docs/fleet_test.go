@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/mongrel2test"
 )
 
@@ -151,7 +152,7 @@ func TestDjangoJSONStopsTheRollout(t *testing.T) {
 		const app = "/var/wsgid/guestbook"
 		p.sh("cp -a " + kit + "/examples/django-settings/guestbook /var/wsgid/")
 		p.init(app)
-		p.web = freePort(t)
+		p.web = freeport.Addr(t)
 		p.write("/wsgid.d/guestbook.hcl", strings.Replace(readFile(t, kit+"/examples/django-settings/guestbook.hcl"), "127.0.0.1:8000", p.web, 1))
 		p.sh("wsgid-fleet apply >/dev/null")
 		p.wants("/", "Visits in production: 1, counted in production.sqlite3\n")

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/mongrel2test"
 )
 
@@ -165,7 +165,7 @@ func (p *place) mongrel2(o mongrel2test.Options) {
 		p.t.Skip("WSGID_TEST_SKIP names mongrel2")
 	}
 	if o.Handlers == nil {
-		o.Handlers = []mongrel2test.Handler{{Recv: "tcp://" + freePort(p.t), Send: "tcp://" + freePort(p.t)}}
+		o.Handlers = []mongrel2test.Handler{{Recv: "tcp://" + freeport.Addr(p.t), Send: "tcp://" + freeport.Addr(p.t)}}
 	}
 	p.m2 = mongrel2test.Start(p.t, o)
 	p.web = p.m2.Addr
@@ -175,19 +175,9 @@ func (p *place) mongrel2(o mongrel2test.Options) {
 // mongrel2. more are further keys of that file, as JSON.
 func (p *place) listen(name, more string) {
 	p.t.Helper()
-	p.web = freePort(p.t)
+	p.web = freeport.Addr(p.t)
 	p.write(name+"/wsgid.json", `{"fleet": {"sockets": {"http": [{"listen": "`+p.web+`"}]}}`+more+`}`)
 	p.give(name)
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // ask sends one request and returns the response and its body.

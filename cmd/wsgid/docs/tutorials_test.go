@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/mongrel2test"
 )
 
@@ -80,7 +81,7 @@ func TestUploadTutorial(t *testing.T) {
 		// same paths in and outside.
 		root := os.Geteuid() == 0
 		p.mongrel2(mongrel2test.Options{Chroot: root, Handlers: []mongrel2test.Handler{{
-			Recv: "tcp://" + freePort(t), Send: "tcp://" + freePort(t)}}})
+			Recv: "tcp://" + freeport.Addr(t), Send: "tcp://" + freeport.Addr(t)}}})
 		const app = "/var/wsgid/upload"
 		p.init(app)
 		p.write(app+"/app/upload.py", `
@@ -150,7 +151,7 @@ func TestFilters(t *testing.T) {
 	asEach(t, func(t *testing.T) {
 		p := newPlace(t)
 		p.mongrel2(mongrel2test.Options{Handlers: []mongrel2test.Handler{{
-			Path: "/shop/", Ident: "test-handler", Recv: "tcp://" + freePort(t), Send: "tcp://" + freePort(t)}}})
+			Path: "/shop/", Ident: "test-handler", Recv: "tcp://" + freeport.Addr(t), Send: "tcp://" + freeport.Addr(t)}}})
 		const app = "/var/wsgid/shop"
 		p.init(app)
 		p.write(app+"/app/web.py", `
@@ -296,7 +297,7 @@ class HelloWorldApplication:
 		}
 
 		// A fleet of both: the names are the same, the processes are not.
-		ports := map[string]string{"one": freePort(t), "two": freePort(t)}
+		ports := map[string]string{"one": freeport.Addr(t), "two": freeport.Addr(t)}
 		for name, port := range ports {
 			p.write("/wsgid.d/"+name+".hcl", `
 app "`+name+`" {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
 // sshd is a real one on loopback that takes one key.
@@ -37,12 +39,7 @@ func newSSHD(t *testing.T) *sshd {
 			t.Fatal(err)
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, s.port, _ = net.SplitHostPort(l.Addr().String())
-	_ = l.Close()
+	s.port = freeport.Port(t, "127.0.0.1")
 	if os.Geteuid() == 0 {
 		_ = os.Mkdir("/run/sshd", 0o755) // where sshd is not a service that has run
 	}
