@@ -74,8 +74,12 @@ func (b *bench) wake(ctx context.Context, s site) error {
 
 // importing is how long Python takes to start, import the app and end.
 func importing(ctx context.Context, s site) (time.Duration, error) {
-	python := exec.CommandContext(ctx, "/usr/bin/python3", "-c", "import bench")
-	python.Dir = s.app
+	return importingBy(ctx, "/usr/bin/python3", s.app, "bench")
+}
+
+func importingBy(ctx context.Context, interpreter, dir, module string) (time.Duration, error) {
+	python := exec.CommandContext(ctx, interpreter, "-c", "import "+module)
+	python.Dir = dir
 	begin := time.Now()
 	err := python.Run()
 	return time.Since(begin), err

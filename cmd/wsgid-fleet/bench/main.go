@@ -26,11 +26,13 @@ type bench struct {
 	uid, gid int    // who runs the apps
 	seconds  time.Duration
 	rounds   int
-	apps     int  // in the comparison of fleets
-	apart    bool // see onCores
-	only     *regexp.Regexp
-	children *children
-	table    table
+	apps     int // in the comparison of fleets
+	// deployments is how many there are in a row, under load.
+	deployments int
+	apart       bool // see onCores
+	only        *regexp.Regexp
+	children    *children
+	table       table
 }
 
 func main() {
@@ -51,6 +53,7 @@ func realMain() error {
 	flag.DurationVar(&b.seconds, "time", 3*time.Second, "of one measurement, whole seconds")
 	flag.IntVar(&b.rounds, "rounds", 5, "how often each is measured; the median counts")
 	flag.IntVar(&b.apps, "apps", 100, "in the comparison of fleets")
+	flag.IntVar(&b.deployments, "deploys", 100, "in a row, under load")
 	flag.StringVar(&readme, "readme", "", "write the table between this file's bench markers")
 	flag.StringVar(&only, "only", "", "a regular expression: run these scenarios alone, write nothing")
 	flag.StringVar(&endpoints, "noop", "", "run as the no-op mongrel2 handler on RECV,SEND")

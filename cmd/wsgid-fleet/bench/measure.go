@@ -129,6 +129,9 @@ func (b *bench) measure(ctx context.Context) error {
 		{"wake", b.wake},
 		{"fleet", b.fleetOfMany},
 		{"thousand idle", b.thousandIdle},
+		{"deploy", b.deploys},
+		{"virtualenv", b.firstVirtualenv},
+		{"under load", b.deploysUnderLoad},
 	} {
 		if b.only.MatchString(s.name) {
 			if err := s.run(ctx, sites["bench"]); err != nil {

@@ -39,6 +39,9 @@ type Load struct {
 	// answer must contain.
 	Request func(n uint64) (method, target string, body []byte)
 	Check   func(n uint64, body []byte) error
+	// Answered is told how long a good answer took, by several goroutines at once;
+	// nil: nobody is.
+	Answered func(time.Duration)
 
 	sent   atomic.Uint64
 	good   atomic.Uint64
@@ -155,6 +158,9 @@ func (l *Load) connection(ctx context.Context) {
 			keep = keep && !gone(err)
 		} else {
 			l.good.Add(1)
+			if l.Answered != nil {
+				l.Answered(time.Since(begun))
+			}
 		}
 		if !keep && c != nil {
 			c.Close()
