@@ -188,7 +188,7 @@ func (s *syncBuffer) String() string {
 // until waits until the text has this.
 func (s *syncBuffer) until(t *testing.T, text string) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(s.String(), text); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !strings.Contains(s.String(), text); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%q never came; there is:\n%s", text, s)
 		}

@@ -91,7 +91,7 @@ func bootMachine(t *testing.T) *machine {
 			<-ended
 		}
 	})
-	m.until("the container's systemd is up", 60*time.Second, func() error {
+	m.until("the container's systemd is up", 2*time.Minute, func() error {
 		select {
 		case <-ended:
 			b, _ := os.ReadFile(m.console)

@@ -26,7 +26,7 @@ func (m *machine) entries(fields ...string) []map[string]any {
 func (m *machine) journalled(text string, fields ...string) map[string]any {
 	m.t.Helper()
 	var found map[string]any
-	m.until("the journal says "+text, 15*time.Second, func() error {
+	m.until("the journal says "+text, time.Minute, func() error {
 		for _, e := range m.entries(fields...) {
 			if s, ok := e["MESSAGE"].(string); ok && strings.Contains(s, text) {
 				found = e
@@ -64,7 +64,7 @@ func systemdAppJournal(t *testing.T, m *machine) {
 	}
 
 	m.write("/etc/wsgid.d/hello.hcl", strings.Replace(spec, `wsgi_app = "hello:application"`, `wsgi_app = "failing:application"`, 1))
-	m.until("the failing application serves", 15*time.Second, func() error {
+	m.until("the failing application serves", time.Minute, func() error {
 		if out, _ := m.try("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", hello); out != "500" {
 			return fmt.Errorf("it answers %s", out)
 		}
@@ -76,7 +76,7 @@ func systemdAppJournal(t *testing.T, m *machine) {
 	}
 
 	m.write("/etc/wsgid.d/hello.hcl", helloSpec)
-	m.until("the first application serves again", 15*time.Second, func() error {
+	m.until("the first application serves again", time.Minute, func() error {
 		out, err := m.try("curl", "-sSf", hello)
 		if err != nil {
 			return fmt.Errorf("%w: %s", err, out)

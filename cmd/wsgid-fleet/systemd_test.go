@@ -130,7 +130,7 @@ func (m *machine) master() string {
 // notified waits until systemd was told this by the daemon.
 func (m *machine) notified(what string) {
 	m.t.Helper()
-	m.until("systemd is told "+what, 10*time.Second, func() error {
+	m.until("systemd is told "+what, time.Minute, func() error {
 		if out, err := m.try("journalctl", "--no-pager", "-o", "cat", "_PID=1"); err != nil || !strings.Contains(out, what) {
 			return fmt.Errorf("not yet (%w)", err)
 		}
@@ -144,7 +144,7 @@ func systemdStart(t *testing.T, m *machine) {
 	if got := m.run("curl", "-sS", "-m", "5", hello); got != "hello\n" {
 		t.Errorf("the app answers %q", got)
 	}
-	m.until("the status text tells it", 10*time.Second, func() error {
+	m.until("the status text tells it", time.Minute, func() error {
 		if got := m.property("wsgid-fleet", "StatusText"); got != "1 app: 1 ready" {
 			return fmt.Errorf("it is %q", got)
 		}
@@ -157,7 +157,7 @@ func systemdStart(t *testing.T, m *machine) {
 
 func systemdScope(t *testing.T, m *machine) {
 	const unit = "wsgid-hello.scope"
-	m.until("all three processes are in the scope", 10*time.Second, func() error {
+	m.until("all three processes are in the scope", time.Minute, func() error {
 		pids := m.cgroupPids("/wsgid.slice/" + unit)
 		if len(pids) != 3 || !slices.Contains(pids, m.master()) {
 			return fmt.Errorf("pids %v", pids)
@@ -187,7 +187,7 @@ func (m *machine) cgroupPids(group string) []string {
 func systemdLimits(t *testing.T, m *machine) {
 	master := m.master()
 	m.write("/etc/wsgid.d/hello.hcl", strings.Replace(helloSpec, `"512MiB"`, `"768MiB"`, 1))
-	m.until("the scope has the new limit", 10*time.Second, func() error {
+	m.until("the scope has the new limit", time.Minute, func() error {
 		if got := m.property("wsgid-hello.scope", "MemoryMax"); got != "805306368" {
 			return fmt.Errorf("MemoryMax is %s", got)
 		}
@@ -203,7 +203,7 @@ func systemdLimits(t *testing.T, m *machine) {
 func systemdReplace(t *testing.T, m *machine) {
 	master := m.master()
 	m.write("/etc/wsgid.d/hello.hcl", strings.Replace(helloSpec, "8899\" }", "8899\" }\n    http { listen = \"127.0.0.1:8900\" }", 1))
-	m.until("another master and its workers alone are in the scope", 20*time.Second, func() error {
+	m.until("another master and its workers alone are in the scope", time.Minute, func() error {
 		now := m.master()
 		pids := m.cgroupPids("/wsgid.slice/wsgid-hello.scope")
 		if now == master || len(pids) != 3 || !slices.Contains(pids, now) {
@@ -215,7 +215,7 @@ func systemdReplace(t *testing.T, m *machine) {
 		t.Errorf("the daemon's control group holds %v, want the daemon alone", pids)
 	}
 	m.write("/etc/wsgid.d/hello.hcl", helloSpec)
-	m.until("the socket is gone again", 20*time.Second, func() error {
+	m.until("the socket is gone again", time.Minute, func() error {
 		if _, err := m.try("curl", "-sS", "-m", "5", "http://127.0.0.1:8900/"); err == nil {
 			return fmt.Errorf("it answers")
 		}
@@ -229,7 +229,7 @@ func systemdReload(t *testing.T, m *machine) {
 	m.run("systemd-analyze", "log-level", "debug")
 	m.run("systemctl", "reload", "wsgid-fleet")
 	m.notified("RELOADING=1")
-	m.until("the reload has ended", 10*time.Second, func() error {
+	m.until("the reload has ended", time.Minute, func() error {
 		if got := m.property("wsgid-fleet", "ActiveState"); got != "active" {
 			return fmt.Errorf("the service is %s", got)
 		}
@@ -238,7 +238,7 @@ func systemdReload(t *testing.T, m *machine) {
 }
 
 func systemdJournal(t *testing.T, m *machine) {
-	m.until("the journal has an entry of the app", 10*time.Second, func() error {
+	m.until("the journal has an entry of the app", time.Minute, func() error {
 		out := m.run("journalctl", "--no-pager", "-o", "json", "-n", "1", "-u", "wsgid-fleet", "WSGID_APP=hello", "WSGID_STATE=ready")
 		var entry map[string]any
 		if err := json.Unmarshal([]byte(out), &entry); err != nil {
@@ -267,7 +267,7 @@ func systemdKill(t *testing.T, m *machine) {
 	l := m.load(hello)
 	master, before := m.master(), m.property("wsgid-fleet", "MainPID")
 	m.run("systemctl", "kill", "--kill-whom=main", "-s", "KILL", "wsgid-fleet")
-	m.until("another daemon runs", 20*time.Second, func() error {
+	m.until("another daemon runs", time.Minute, func() error {
 		if got := m.property("wsgid-fleet", "MainPID"); got == before || got == "0" || m.property("wsgid-fleet", "ActiveState") != "active" {
 			return fmt.Errorf("main pid %s", got)
 		}
@@ -286,7 +286,7 @@ func systemdUpgrade(t *testing.T, m *machine) {
 	m.run("sh", "-c", "cp /usr/local/bin/wsgid-fleet /usr/local/bin/new && mv /usr/local/bin/new /usr/local/bin/wsgid-fleet")
 	old := m.run("stat", "-L", "-c", "%i", "/proc/"+before+"/exe")
 	m.run("systemctl", "kill", "--kill-whom=main", "-s", "USR2", "wsgid-fleet")
-	m.until("the new program runs in the old one's process", 10*time.Second, func() error {
+	m.until("the new program runs in the old one's process", time.Minute, func() error {
 		if now := m.run("stat", "-L", "-c", "%i", "/proc/"+before+"/exe"); now == old {
 			return fmt.Errorf("it is the old program")
 		}
@@ -313,7 +313,7 @@ func systemdWatchdog(t *testing.T, m *machine) {
 	l := m.load(hello)
 	master, before := m.master(), m.property("wsgid-fleet", "MainPID")
 	m.run("kill", "-STOP", before)
-	m.until("the stuck daemon is replaced", 30*time.Second, func() error {
+	m.until("the stuck daemon is replaced", time.Minute, func() error {
 		if got := m.property("wsgid-fleet", "MainPID"); got == before || got == "0" || m.property("wsgid-fleet", "ActiveState") != "active" {
 			return fmt.Errorf("main pid %s", got)
 		}
@@ -349,7 +349,7 @@ func systemdStop(t *testing.T, m *machine) {
 	m.run("systemctl", "stop", "wsgid-fleet", "wsgid-fleet-blog.socket")
 	// systemd forgets an empty scope when the kernel tells that it is empty, which
 	// on cgroup v1 may be never: that no process is left is what counts.
-	m.until("the scope is empty", 10*time.Second, func() error {
+	m.until("the scope is empty", time.Minute, func() error {
 		if m.property("wsgid-hello.scope", "LoadState") == "not-found" {
 			return nil
 		}

@@ -40,7 +40,7 @@ func TestDiskThatDoesNotAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		file, err := f.Open(fifo)
 		if err == nil {
 			// Now it is the read that waits.

@@ -35,7 +35,7 @@ func listenJournal(t *testing.T, path string) *fakeJournal {
 // next is the fields of the next entry.
 func (j *fakeJournal) next() map[string]string {
 	j.t.Helper()
-	_ = j.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = j.conn.SetReadDeadline(time.Now().Add(time.Minute))
 	buf, oob := make([]byte, 1<<20), make([]byte, 1000)
 	n, oobn, _, _, err := j.conn.ReadMsgUnix(buf, oob)
 	if err != nil {

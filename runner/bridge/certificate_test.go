@@ -22,7 +22,7 @@ func (f *fixture) served() string {
 
 func (f *fixture) until(what string, ready func() bool) {
 	f.t.Helper()
-	for end := time.Now().Add(15 * time.Second); !ready(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ready(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			f.t.Fatalf("still waiting: %s; the log says %q", what, f.log())
 		}

@@ -154,7 +154,7 @@ func (f *fixture) dial() *tls.Conn {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	f.t.Cleanup(func() { c.Close() })
 	return c
 }

@@ -168,13 +168,13 @@ func TestFullDisk(t *testing.T) {
 }
 
 func TestTimeouts(t *testing.T) {
-	const short = 100 * time.Millisecond
+	const short = 500 * time.Millisecond
 	f := start(t, Limits{HeaderTimeout: short, BodyTimeout: short, KeepAliveTimeout: short}, func(in *Incoming) { ok(in, "reached") })
 	for raw, want := range map[string]string{
 		"":                                  "",
-		"GET / HT":                          "408 Request Timeout: the request's head did not arrive within 100ms\n",
+		"GET / HT":                          "408 Request Timeout: the request's head did not arrive within 500ms\n",
 		"GET / HTTP/1.1\r\nHost: h\r\n\r\n": "reached", // then closed, idle
-		"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhell": "408 Request Timeout: no byte of the body arrived within 100ms\n",
+		"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhell": "408 Request Timeout: no byte of the body arrived within 500ms\n",
 	} {
 		c := f.dial()
 		if _, err := io.WriteString(c, raw); err != nil {
@@ -192,7 +192,7 @@ func TestTimeouts(t *testing.T) {
 	go func() { _, _ = w.Write([]byte("hell")) }()
 	req := f.request(t.Context(), http.MethodPost, "/", r)
 	resp, err := f.client("HTTP/2.0").Do(req)
-	if got := read(t, resp, err); resp.StatusCode != http.StatusRequestTimeout || got != "408 Request Timeout: no byte of the body arrived within 100ms\n" {
+	if got := read(t, resp, err); resp.StatusCode != http.StatusRequestTimeout || got != "408 Request Timeout: no byte of the body arrived within 500ms\n" {
 		t.Errorf("%d %q", resp.StatusCode, got)
 	}
 }

@@ -39,7 +39,7 @@ func TestShutdown(t *testing.T) {
 		<-began
 		stopped := make(chan error, 1)
 		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			stopped <- f.Shutdown(ctx)
 		}()
@@ -122,7 +122,7 @@ func TestShutdownLetsInWhoHasCome(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-			case <-time.After(20 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatal("Shutdown waits for connections that have had their last answer")
 			}
 		}

@@ -86,7 +86,7 @@ func TestTreeAndMemory(t *testing.T) {
 		}
 		cmd.Wait()
 	}()
-	for deadline := time.Now().Add(10 * time.Second); len(tree(cmd.Process.Pid)) != 2; {
+	for deadline := time.Now().Add(time.Minute); len(tree(cmd.Process.Pid)) != 2; {
 		if time.Now().After(deadline) {
 			t.Fatalf("the tree is %v", tree(cmd.Process.Pid))
 		}

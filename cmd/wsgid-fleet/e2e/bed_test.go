@@ -343,7 +343,7 @@ func (b *bed) remove() {
 	for _, p := range processesOf(b.dir) {
 		syscall.Kill(p.pid, syscall.SIGKILL) // it may have ended
 	}
-	if err := wait(10*time.Second, func() error {
+	if err := wait(time.Minute, func() error {
 		if left := processesOf(b.dir); len(left) > 0 {
 			return fmt.Errorf("still there: %v", left)
 		}

@@ -204,7 +204,7 @@ func (p *place) get(path string) (*http.Response, string) {
 	var resp *http.Response
 	var body string
 	var err error
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		if resp, body, err = p.ask(http.MethodGet, path, nil); err == nil {
 			return resp, body

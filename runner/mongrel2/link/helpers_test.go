@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds every wait of these tests.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // waitFor polls until ok; it fails the test past its patience.
 func waitFor(t testing.TB, what string, ok func() bool) {
