@@ -88,18 +88,76 @@ bench: deps-bench build ## measure against uWSGI, gunicorn and mongrel2; write t
 chaos: deps-test build ## an hour of disturbances under load (CHAOS_TIME=, SEED=)
 	$(GO) test ./cmd/wsgid-fleet/e2e -run '^TestChaos$$' -count 1 -v -timeout 0 -args -chaos.time $(CHAOS_TIME) -chaos.seed $(SEED)
 
+# Manual pages, from the help texts and the reference page of the language.
+MAN := $(CACHE)/man
+.PHONY: man
+man: build
+	@rm -rf $(MAN) && mkdir -p $(MAN)
+	$(GO) build -tags man -o $(CACHE)/bin/man ./cmd/wsgid-fleet
+	$(CACHE)/bin/man man $(MAN) examples/specs/README.md $(BIN)/wsgid
+
+# Where make install puts things; the package has units in another place.
+SHARE    = $(PREFIX)/share
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+ZSHDIR  ?= $(SHARE)/zsh/site-functions
+# What it puts there; make uninstall removes it, and folders that are empty then.
+# What lies in /etc is its owner's: it is not overwritten and not removed.
+INSTALLED = $(addprefix $(PREFIX)/bin/,wsgid-fleet wsgid) $(PREFIX)/libexec/wsgid-fleet $(SHARE)/doc/wsgid-fleet \
+	$(addprefix $(UNITDIR)/,wsgid-fleet.service wsgid.slice) $(PREFIX)/lib/sysusers.d/wsgid-fleet.conf $(PREFIX)/lib/tmpfiles.d/wsgid-fleet.conf \
+	$(SHARE)/bash-completion/completions/wsgid-fleet $(ZSHDIR)/_wsgid-fleet $(SHARE)/fish/vendor_completions.d/wsgid-fleet.fish \
+	$(SHARE)/man/man8/wsgid-fleet*.8 $(SHARE)/man/man1/wsgid.1 $(SHARE)/man/man5/wsgid.d.5
+
 .PHONY: install
-install: build ## install the programs below PREFIX (/usr/local)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/wsgid-fleet
+install: build man ## install programs, units, manual pages, completions and examples below PREFIX (/usr/local)
+	cd $(DESTDIR)/ && install -d $(addprefix $(DESTDIR),$(sort $(dir $(INSTALLED))) $(PREFIX)/libexec/wsgid-fleet $(SHARE)/doc/wsgid-fleet /etc/default /etc/wsgid.d)
 	install -m 0755 $(BIN)/wsgid-master $(DESTDIR)$(PREFIX)/libexec/wsgid-fleet/
 	install -m 0755 $(BIN)/wsgid-fleet $(BIN)/wsgid $(DESTDIR)$(PREFIX)/bin/
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' examples/systemd/wsgid-fleet.service >$(DESTDIR)$(UNITDIR)/wsgid-fleet.service
+	install -m 0644 examples/systemd/wsgid.slice $(DESTDIR)$(UNITDIR)/
+	install -m 0644 .debian/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/wsgid-fleet.conf
+	install -m 0644 .debian/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/wsgid-fleet.conf
+	$(BIN)/wsgid-fleet completion bash >$(DESTDIR)$(SHARE)/bash-completion/completions/wsgid-fleet
+	$(BIN)/wsgid-fleet completion zsh >$(DESTDIR)$(ZSHDIR)/_wsgid-fleet
+	$(BIN)/wsgid-fleet completion fish >$(DESTDIR)$(SHARE)/fish/vendor_completions.d/wsgid-fleet.fish
+	install -m 0644 $(MAN)/*.8 $(DESTDIR)$(SHARE)/man/man8/
+	install -m 0644 $(MAN)/*.1 $(DESTDIR)$(SHARE)/man/man1/
+	install -m 0644 $(MAN)/*.5 $(DESTDIR)$(SHARE)/man/man5/
+	install -m 0644 README.md SECURITY.md $(DESTDIR)$(SHARE)/doc/wsgid-fleet/
+	rm -rf $(DESTDIR)$(SHARE)/doc/wsgid-fleet/examples && cp -R examples $(DESTDIR)$(SHARE)/doc/wsgid-fleet/
+	find $(DESTDIR)$(SHARE)/doc/wsgid-fleet -name __pycache__ -prune -exec rm -rf {} +
+	test -e $(DESTDIR)/etc/default/wsgid-fleet || install -m 0644 .debian/default $(DESTDIR)/etc/default/wsgid-fleet
+	test -e $(DESTDIR)/etc/wsgid.d/README || install -m 0644 .debian/README.wsgid.d $(DESTDIR)/etc/wsgid.d/README
 
-.PHONY: deps-build deps-demo deps-test deps-bench
+.PHONY: uninstall
+uninstall: ## remove what make install has put below PREFIX; specs and what the fleet knows stay
+	rm -rf $(addprefix $(DESTDIR),$(INSTALLED))
+
+# The version of the package, from the one of the program and the commit's date: a
+# build of a later commit is a newer package.
+DEBVERSION = $(shell sed -n 's/^const Version = "\(.*\)"/\1/p' runner/version.go)+git$(shell git log -1 --format=%cd --date=format:%Y%m%d%H%M%S 2>/dev/null || echo 0)
+DEBTREE   := $(CACHE)/deb/wsgid-fleet
+DEB       ?= $(BIN)/
+
+.PHONY: deb
+deb: deps-deb build man ## build the Debian package into bin/
+	@rm -rf $(CACHE)/deb && mkdir -p $(DEBTREE)/debian $(DEBTREE)/tree
+	cp .debian/control .debian/rules .debian/postinst .debian/postrm $(DEBTREE)/debian/
+	sed -e '/^@LICENSE@$$/{s/.*//;r LICENSE' -e 'd}' .debian/copyright | sed -e '/^License: BSD-3-Clause$$/,$$ {/^License:/b' -e 's/^$$/./;s/^/ /}' >$(DEBTREE)/debian/copyright
+	printf 'wsgid-fleet (%s) unstable; urgency=medium\n\n  * See /usr/share/doc/wsgid-fleet/NEWS.md.gz.\n\n -- wsgid-fleet authors <wsgid-fleet@packages.invalid>  %s\n' \
+		'$(DEBVERSION)' "$$(git log -1 --format=%cD 2>/dev/null || date -R)" >$(DEBTREE)/debian/changelog
+	$(MAKE) --no-print-directory install DESTDIR=$(DEBTREE)/tree PREFIX=/usr UNITDIR=/lib/systemd/system ZSHDIR=/usr/share/zsh/vendor-completions
+	install -m 0644 CHANGELOG.md $(DEBTREE)/tree/usr/share/doc/wsgid-fleet/NEWS.md
+	cd $(DEBTREE) && dpkg-buildpackage -b -us -uc -d >$(CACHE)/deb/log 2>&1 || { cat $(CACHE)/deb/log >&2; exit 1; }
+	mv $(CACHE)/deb/wsgid-fleet_*.deb $(DEB)
+
+.PHONY: deps-build deps-demo deps-test deps-bench deps-deb
 deps-build:
 	@.ci/deps build
 deps-demo:
 	@.ci/deps build demo
 deps-test:
-	@.ci/deps build test
+	@.ci/deps build test deb
 deps-bench:
 	@.ci/deps build bench
+deps-deb:
+	@.ci/deps build deb

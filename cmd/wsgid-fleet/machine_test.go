@@ -25,29 +25,31 @@ type machine struct {
 }
 
 // bootScript makes the overlay and becomes systemd-nspawn. Its arguments: a
-// directory to mount on, the program to install, the folder of the units.
+// directory to mount on, a script that puts things into the root (its $1), and what
+// else that is to know ($2 and on).
 const bootScript = `set -eu
 mount -t tmpfs -o mode=755,size=512m tmpfs "$1"
 mkdir "$1/upper" "$1/work" "$1/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
 rm -f "$1/root/etc/machine-id"
-install -m 755 "$2" "$1/root/usr/local/bin/wsgid-fleet"
-install -m 644 "$3"/*.service "$3"/*.slice "$3"/*.socket "$1/root/etc/systemd/system/"
 # What else this machine would start has no place in the test.
-mkdir -p "$1/root/etc/systemd/system-preset" "$1/root/etc/wsgid.d"
+mkdir -p "$1/root/etc/systemd/system-preset"
 echo 'disable *' > "$1/root/etc/systemd/system-preset/00-none.preset"
-exec systemd-nspawn --quiet -D "$1/root" --register=no --keep-unit --private-network -b systemd.unit=basic.target
+root=$1/root put=$2
+shift 2
+sh -euc "$put" put "$root" "$@"
+exec systemd-nspawn --quiet -D "$root" --register=no --keep-unit --private-network -b systemd.unit=basic.target
 `
 
-// bootMachine boots one and waits until it is up. It goes down with the test.
+// unitsScript installs the program $2 and the units of the folder $3.
+const unitsScript = `install -m 755 "$2" "$1/usr/local/bin/wsgid-fleet"
+install -m 644 "$3"/*.service "$3"/*.slice "$3"/*.socket "$1/etc/systemd/system/"
+mkdir -p "$1/etc/wsgid.d"
+`
+
+// bootMachine boots one with this program and the units of the examples.
 func bootMachine(t *testing.T) *machine {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("starts a container")
-	}
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: only root can boot a container; package fleet tests the same protocols without one")
-	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -55,6 +57,18 @@ func bootMachine(t *testing.T) *machine {
 	units, err := filepath.Abs("../../examples/systemd")
 	if err != nil {
 		t.Fatal(err)
+	}
+	return bootWith(t, unitsScript, self, units)
+}
+
+// bootWith boots one and waits until it is up. It goes down with the test.
+func bootWith(t *testing.T, script string, args ...string) *machine {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a container")
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: only root can boot a container; package fleet tests the same protocols without one")
 	}
 	dir := t.TempDir()
 	m := &machine{t: t, console: filepath.Join(dir, "console")}
@@ -67,7 +81,8 @@ func bootMachine(t *testing.T) *machine {
 		t.Fatal(err)
 	}
 	defer console.Close()
-	m.nspawn = exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c", bootScript, "sh", mount, self, units)
+	m.nspawn = exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c", bootScript, "sh", mount, script)
+	m.nspawn.Args = append(m.nspawn.Args, args...)
 	m.nspawn.Stdout, m.nspawn.Stderr = console, console
 	// It must not outlive a test that is killed.
 	m.nspawn.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
