@@ -44,11 +44,12 @@ func buildPackage(t *testing.T) (first, later string) {
 
 // packageScript puts the packages $2 and $3 into a machine where nothing of ours
 // is. What keeps services from starting while images are made is no part of it, and
-// neither is the index of manual pages, which takes a minute.
+// neither is the index of manual pages, which takes a minute, nor what leaves out
+// manual pages in images.
 const packageScript = `cp "$2" "$1/root/first.deb"
 cp "$3" "$1/root/later.deb"
 rm -rf "$1/usr/sbin/policy-rc.d" "$1"/etc/wsgid* "$1/etc/default/wsgid-fleet" "$1/var/lib/wsgid" "$1/var/wsgid" "$1/run/wsgid"
-rm -f "$1"/usr/local/bin/wsgid* "$1/var/lib/man-db/auto-update"
+rm -f "$1"/usr/local/bin/wsgid* "$1/var/lib/man-db/auto-update" "$1"/etc/dpkg/dpkg.cfg.d/*
 echo 'enable wsgid-fleet.service' > "$1/etc/systemd/system-preset/00-fleet.preset"
 `
 
