@@ -121,7 +121,7 @@ func (s *Store) run(ctx context.Context, v Virtualenv, args ...string) error {
 // compile are no error, for a package may hold some that nobody imports: what
 // Python says of them is returned.
 func (s *Store) Compile(ctx context.Context, python, dir string) (note string, err error) {
-	c := &child.Command{Account: s.Account, Args: []string{python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", dir}}
+	c := &child.Command{Account: s.Account, Args: []string{python, "-I", "-S", "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", dir}}
 	err = c.Run(ctx)
 	var failed *child.Error
 	if errors.As(err, &failed) && ctx.Err() == nil {

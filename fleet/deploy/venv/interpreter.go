@@ -3,11 +3,11 @@ package venv
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os/exec"
+	"strings"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
 )
@@ -15,27 +15,41 @@ import (
 // Interpreter is what a Python says of itself. A file that names its version, such
 // as pyvenv.cfg, may be wrong.
 type Interpreter struct {
-	Path    string `json:"path"` // the real one, of no virtualenv
-	Version string `json:"version"`
-	ABI     string `json:"abi"`
-	Machine string `json:"machine"`
-	Libc    string `json:"libc"`
-	Pip     string `json:"pip"` // its version; empty where there is none
+	Path    string // the real one, of no virtualenv
+	Version string
+	ABI     string
+	Machine string
+	Libc    string
+	Pip     string // its version; empty where there is none
 }
 
+// probe imports little: it runs in every deploy, beside what serves. Of pip only the
+// version is read.
 const probe = `
-import json, os, platform, sys, sysconfig
+import importlib.machinery, os, sys
 try:
     libc = os.confstr("CS_GNU_LIBC_VERSION")
 except (AttributeError, ValueError, OSError):
+    import platform
     libc = "-".join(platform.libc_ver())
+pip = ""
 try:
-    import pip
-    pip = pip.__version__
+    found = importlib.machinery.PathFinder.find_spec("pip")
+    with open(found.origin, encoding="utf-8") as f:
+        for line in f:
+            if line.startswith("__version__ = "):
+                pip = line.split("=", 1)[1].strip().strip("'\"")
+                break
+        else:
+            import pip as module
+            pip = module.__version__
 except Exception:
-    pip = ""
-print(json.dumps(dict(path=os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable), version=sys.version,
-    abi=sysconfig.get_config_var("SOABI") or "", machine=platform.machine(), libc=libc or "", pip=pip)))
+    pass
+abi = importlib.machinery.EXTENSION_SUFFIXES[0]
+abi = abi[1:-3] if abi.endswith(".so") else abi
+base = os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable)
+answer = "\0".join([base, sys.version, abi, os.uname().machine, libc or "", pip])
+sys.stdout.buffer.write(answer.encode("utf-8", "surrogateescape"))
 `
 
 // ask runs an interpreter as the account, without what is not its own.
@@ -48,11 +62,11 @@ func ask(ctx context.Context, a *child.Account, python string) (Interpreter, err
 		}
 		return Interpreter{}, fmt.Errorf("cannot run %s: %w", python, err)
 	}
-	var i Interpreter
-	if err := json.Unmarshal(out.Bytes(), &i); err != nil || i.Path == "" {
+	f := strings.Split(out.String(), "\x00")
+	if len(f) != 6 || f[0] == "" {
 		return Interpreter{}, fmt.Errorf("%s is no Python: it answers %q", python, child.Printable(out.String()[:min(out.Len(), 200)]))
 	}
-	return i, nil
+	return Interpreter{Path: f[0], Version: f[1], ABI: f[2], Machine: f[3], Libc: f[4], Pip: f[5]}, nil
 }
 
 // systemPython has the pip for interpreters that have none.
