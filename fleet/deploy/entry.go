@@ -77,18 +77,17 @@ type Record struct {
 	Deploy     string `json:"deploy"`               // the entry that made it current
 }
 
-// step says what it means to go to another record; nil: from a folder app/. A project
-// that is installed has a virtualenv of its own in each release, which says nothing.
+// step says what it means to go to another record; empty from none, as the fetch has
+// told it all. A project that is installed has a virtualenv of its own in each
+// release, which says nothing.
 func (r *Record) step(to *Record, install bool) string {
-	var from *appspec.Release
-	before, after := "", to.Virtualenv
-	if r != nil {
-		from, before = &r.Release, r.Virtualenv
+	switch {
+	case r == nil:
+		return ""
+	case install:
+		return r.Step(&to.Release, "", "")
 	}
-	if install {
-		before, after = "", ""
-	}
-	return from.Step(&to.Release, before, after)
+	return r.Step(&to.Release, r.Virtualenv, to.Virtualenv)
 }
 
 // Apply puts the release into a spec that has a deploy block: a copy of it comes

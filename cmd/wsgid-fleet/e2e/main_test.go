@@ -17,6 +17,7 @@ var kit struct {
 	dir   string
 	fleet string // bin/wsgid-fleet
 	run   string // examples/quickstart/run
+	guide string // examples/deploy/run
 }
 
 func TestMain(m *testing.M) {
@@ -64,14 +65,17 @@ func makeKit(dir string) error {
 	}
 	kit.fleet = filepath.Join(dir, "bin/wsgid-fleet")
 	kit.run = filepath.Join(dir, "examples/quickstart/run")
+	kit.guide = filepath.Join(dir, "examples/deploy/run")
 	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o755); err != nil {
 		return err
 	}
 	if err := build(ctx, top, kit.fleet); err != nil {
 		return err
 	}
-	if err := os.CopyFS(filepath.Join(dir, "examples/quickstart"), os.DirFS(filepath.Join(top, "examples/quickstart"))); err != nil {
-		return fmt.Errorf("cannot copy the quickstart: %w", err)
+	for _, name := range []string{"examples/quickstart", "examples/deploy"} {
+		if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(filepath.Join(top, name))); err != nil {
+			return fmt.Errorf("cannot copy %s: %w", name, err)
+		}
 	}
 	return filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
 		if err != nil {

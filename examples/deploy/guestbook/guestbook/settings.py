@@ -1,0 +1,39 @@
+"""Settings of the guestbook. What differs from machine to machine comes by the
+environment: SECRET_KEY from the spec, DATABASE_URL from its database block."""
+import os
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+SECRET_KEY = os.environ["SECRET_KEY"]
+ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
+INSTALLED_APPS = ["django.contrib.staticfiles", "guestbook"]
+MIDDLEWARE = ["django.middleware.csrf.CsrfViewMiddleware"]
+ROOT_URLCONF = "guestbook.urls"
+USE_TZ = True
+
+# collectstatic brings all of it there, in each release anew.
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "collected"
+DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
+
+
+def database(url):
+    """DATABASES of a DATABASE_URL, as dj-database-url would make it."""
+    parts = urlsplit(url)
+    if parts.scheme == "sqlite":
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": unquote(parts.path)}
+    host = parse_qs(parts.query).get("host", [unquote(parts.hostname or "")])[0]
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path[1:]),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": host,
+        "PORT": parts.port or "",
+    }
+
+
+# Without a database block: a file in db/, which `shared` keeps out of the releases.
+DATABASES = {"default": database(os.environ.get("DATABASE_URL", "sqlite://%s/db/db.sqlite3" % BASE_DIR))}

@@ -1,0 +1,26 @@
+# A Django project with a database, and two commands of its own in each deploy.
+app "guestbook" {
+  loader = "django"
+  env    = { SECRET_KEY = trimspace(file("${env("WSGID_DEMO")}/secret_key")) }
+
+  deploy {
+    repository = "file://${env("WSGID_DEMO")}/src/guestbook"
+    shared     = ["db"]
+
+    stage "migrate" {
+      command = ["python", "manage.py", "migrate", "--noinput"]
+    }
+    stage "static" {
+      command = ["python", "manage.py", "collectstatic", "--noinput"]
+    }
+  }
+
+  health { path = "/healthz" }
+
+  environment "dev" {
+    sockets {
+      http { listen = "127.0.0.1:8601" }
+    }
+    workers { count = 1 }
+  }
+}
