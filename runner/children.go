@@ -1,15 +1,12 @@
 package runner
 
 import (
-	"fmt"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 )
 
@@ -50,7 +47,7 @@ func (c *children) onChild() {
 		p.loop.SetBy(&c.later, p.loop.Now()+int64(time.Second))
 		return
 	}
-	for _, pid := range childrenOf("/proc/self/task") {
+	for _, pid := range appdir.ChildrenOf("/proc/self/task") {
 		if !c.own[pid] {
 			var ws unix.WaitStatus
 			_, _ = unix.Wait4(pid, &ws, unix.WNOHANG, nil)
@@ -81,7 +78,7 @@ const strayGrace = 500 * time.Millisecond
 func endStrays() (n int) {
 	begun := time.Now()
 	for time.Since(begun) < 10*strayGrace {
-		left := childrenOf("/proc/self/task")
+		left := appdir.ChildrenOf("/proc/self/task")
 		if len(left) == 0 {
 			return n
 		}
@@ -99,25 +96,4 @@ func endStrays() (n int) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	return n
-}
-
-// childrenOf lists the children of all threads below a task folder.
-func childrenOf(tasks string) []int {
-	threads, err := os.ReadDir(tasks)
-	if err != nil {
-		return nil
-	}
-	var pids []int
-	for _, t := range threads {
-		b, err := os.ReadFile(fmt.Sprintf("%s/%s/children", tasks, t.Name()))
-		if err != nil {
-			continue // the thread has ended
-		}
-		for s := range strings.FieldsSeq(string(b)) {
-			if pid, err := strconv.Atoi(s); err == nil {
-				pids = append(pids, pid)
-			}
-		}
-	}
-	return pids
 }

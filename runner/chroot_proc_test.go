@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 const procApp = `
@@ -133,7 +134,7 @@ func TestChrootHasItsOwnProc(t *testing.T) {
 			})
 
 			// The first process of the namespace gone: so are the workers, and others come.
-			inits := childrenOf(fmt.Sprintf("/proc/%d/task", h.PID))
+			inits := appdir.ChildrenOf(fmt.Sprintf("/proc/%d/task", h.PID))
 			first := 0
 			for _, pid := range inits {
 				if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil && strings.HasPrefix(string(b), initName) {
@@ -156,7 +157,7 @@ func TestChrootHasItsOwnProc(t *testing.T) {
 			}
 
 			// The master gone: nothing stays.
-			all := childrenOf(fmt.Sprintf("/proc/%d/task", h.PID))
+			all := appdir.ChildrenOf(fmt.Sprintf("/proc/%d/task", h.PID))
 			for pid := range pids(st) {
 				all = append(all, pid)
 			}

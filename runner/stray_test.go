@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 // What an app starts in a session of its own ends with the app, whatever it makes
@@ -26,7 +28,7 @@ def application(environ, start_response):
 	}
 	var children []int
 	eventually(t, "it has a child", func() bool {
-		children = childrenOf(filepath.Join("/proc", body, "task"))
+		children = appdir.ChildrenOf(filepath.Join("/proc", body, "task"))
 		return len(children) == 1
 	})
 	if err := h.Drain(a.ctx(), nil); err != nil {

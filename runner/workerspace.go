@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 // initName is how the first process of a workerSpace calls itself: the start of
@@ -147,7 +149,7 @@ func (s *workerSpace) refresh() {
 // outerPID finds the child of a process that has the given number in the child's
 // own namespace, and returns its number in ours; 0: there is none.
 func outerPID(parent, inner int) int {
-	for _, pid := range childrenOf(fmt.Sprintf("/proc/%d/task", parent)) {
+	for _, pid := range appdir.ChildrenOf(fmt.Sprintf("/proc/%d/task", parent)) {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 		if err != nil {
 			continue

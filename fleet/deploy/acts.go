@@ -136,11 +136,11 @@ func (d *Deployer) install(ctx context.Context) (note, output string, err error)
 	if env["PIP_CONFIG_FILE"] == "" {
 		env["PIP_CONFIG_FILE"] = os.DevNull // the machine's, which nobody sees in the spec
 	}
-	output, err = d.account.run(ctx, d.Spec.Deploy.Timeout.D(), d.tree, env, append(args, "."))
+	ended, err := d.account.run(ctx, d.Spec.Deploy.Timeout.D(), child.Command{Args: append(args, "."), Dir: d.tree, Env: pairs(env)})
 	if err != nil {
 		err = fmt.Errorf("pip install .: %w", err)
 	}
-	return "", output, err
+	return "", ended.Output, err
 }
 
 // outputOf is what a program printed that failed.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
@@ -18,31 +18,33 @@ type account struct {
 	mask  func(string) string // hides secrets in what a command prints; nil: there are none
 }
 
-// run runs one command in a folder and returns the last that it printed. One that
-// takes longer than limit ends with all of its process group, as does one whose
-// context ends.
-func (a account) run(ctx context.Context, limit time.Duration, dir string, env map[string]string, argv []string) (string, error) {
+// run runs one command in a folder. One that takes longer than limit ends with all
+// that it has started, as does one whose context ends.
+func (a account) run(ctx context.Context, limit time.Duration, c child.Command) (child.Ended, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	c := child.Command{Account: childOf(a.owner), Args: argv, Dir: dir, Env: pairs(env)}
-	cmd, tail, err := c.Prepare(ctx)
-	if err != nil {
-		return "", err
-	}
-	err = cmd.Run()
-	text := tail.String()
+	c.Account = childOf(a.owner)
+	ended, err := c.Do(ctx)
 	if a.mask != nil {
-		text = a.mask(text)
+		ended.Output = a.mask(ended.Output)
 	}
-	switch {
-	case errors.Is(err, exec.ErrWaitDelay):
-		return text, nil // it ended well, what it left behind goes on without us
+	switch failed, is := errors.AsType[*child.Error](err); {
 	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return text, fmt.Errorf("it took longer than %s and was ended", limit)
+		return ended, fmt.Errorf("it took longer than %s and was ended", limit)
 	case err != nil && ctx.Err() != nil:
-		return text, context.Cause(ctx)
+		return ended, context.Cause(ctx)
+	case is:
+		return ended, failed.Err // its output is the stage's
 	}
-	return text, err
+	return ended, err
+}
+
+// leftNote says of a command that has ended well what it had left running.
+func leftNote(left []string) string {
+	if len(left) == 0 {
+		return ""
+	}
+	return "what it had left running was ended: " + strings.Join(left, ", ")
 }
 
 func pairs(env map[string]string) []string {

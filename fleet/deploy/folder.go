@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
@@ -16,12 +17,21 @@ import (
 const folderLimit = 10 * time.Minute
 
 func (a account) shell(ctx context.Context, dir, script string, args ...string) error {
-	argv := append([]string{"/bin/sh", "-euc", script, "deploy"}, args...)
-	out, err := a.run(ctx, folderLimit, dir, nil, argv)
+	return a.script(ctx, child.Command{Dir: dir}, script, args)
+}
+
+// quickly is shell for what takes an instant.
+func (a account) quickly(ctx context.Context, dir, script string, args ...string) error {
+	return a.script(ctx, child.Command{Dir: dir, Quick: true}, script, args)
+}
+
+func (a account) script(ctx context.Context, c child.Command, script string, args []string) error {
+	c.Args = append([]string{"/bin/sh", "-euc", script, "deploy"}, args...)
+	ended, err := a.run(ctx, folderLimit, c)
 	if err == nil {
 		return nil
 	}
-	if lines := strings.Split(strings.TrimSpace(out), "\n"); lines[len(lines)-1] != "" {
+	if lines := strings.Split(strings.TrimSpace(ended.Output), "\n"); lines[len(lines)-1] != "" {
 		return fmt.Errorf("%s", strings.TrimPrefix(lines[len(lines)-1], "deploy: "))
 	}
 	return err
@@ -29,7 +39,7 @@ func (a account) shell(ctx context.Context, dir, script string, args ...string) 
 
 // makeFolders makes the folders of a deploy below an app folder.
 func (a account) makeFolders(ctx context.Context, app string) error {
-	if err := a.shell(ctx, app, `umask 022; mkdir -p releases venvs shared`); err != nil {
+	if err := a.quickly(ctx, app, `umask 022; mkdir -p releases venvs shared`); err != nil {
 		return fmt.Errorf("cannot make the folders of releases in %s: %w", app, err)
 	}
 	return nil
@@ -56,7 +66,7 @@ func (a account) share(ctx context.Context, app, release, name string) error {
 // switchTo points the link app to a release. A folder app/ that was there before
 // the first deploy is kept under another name; an empty one goes.
 func (a account) switchTo(ctx context.Context, app, release string) error {
-	err := a.shell(ctx, app, `umask 022
+	err := a.quickly(ctx, app, `umask 022
 	if [ -d app ] && [ ! -L app ]; then
 		rmdir app 2>/dev/null || { n=app.before-deploy; while [ -e "$n" ]; do n=$n.1; done; mv -T -- app "$n"; }
 	fi

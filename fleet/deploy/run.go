@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/source"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
@@ -331,11 +332,11 @@ func (d *Deployer) runStage(ctx context.Context, s *appspec.Stage) (note, output
 	default: // found in the virtualenv first, as with one that is activated
 		argv = append([]string{"/usr/bin/env"}, argv...)
 	}
-	output, err = d.account.run(ctx, s.Timeout.D(), d.tree, d.environment(), argv)
+	ended, err := d.account.run(ctx, s.Timeout.D(), child.Command{Args: argv, Dir: d.tree, Env: pairs(d.environment())})
 	if err != nil {
 		err = fmt.Errorf("%s: %w", strings.Join(s.Command, " "), err)
 	}
-	return "", output, err
+	return leftNote(ended.Left), ended.Output, err
 }
 
 // environment of the stages: what the app has, then what is theirs.

@@ -44,6 +44,7 @@ var directOpeners = []struct {
 	{"the kernel's /proc, /sys or /dev", []string{
 		"appspec/hclspec/cpus.go hostCPUs",
 		"cmd/wsgid/process.go looksOurs parent proved title",
+		"fleet/deploy/child/keeper.go nameOf",
 		"fleet/elsewhere.go fleetsHere",
 		"fleet/folder.go parentOf runsWsgid",
 		"fleet/importer.go runningWsgid",
@@ -51,9 +52,8 @@ var directOpeners = []struct {
 		"fleet/metrics_process.go residentMemory",
 		"fleet/neighbour.go mastersOf ownerOf",
 		"fleet/scope.go controlGroup family",
-		"runner/appdir/proc.go ExitStatus StartTime",
+		"runner/appdir/proc.go ChildrenOf ExitStatus StartTime",
 		"runner/boot.go closeForeign execMaster nameProcess",
-		"runner/children.go childrenOf",
 		"runner/hostview.go newHostView",
 		"runner/pool_status.go residentSize",
 		"runner/proof.go parentAndUsers",

@@ -100,3 +100,24 @@ func parseStat(b []byte) (state byte, start uint64, err error) {
 }
 
 func truncate(b []byte) []byte { return b[:min(len(b), 64)] }
+
+// ChildrenOf lists the children of all threads below a task folder of /proc.
+func ChildrenOf(tasks string) []int {
+	threads, err := os.ReadDir(tasks)
+	if err != nil {
+		return nil
+	}
+	var pids []int
+	for _, t := range threads {
+		b, err := os.ReadFile(fmt.Sprintf("%s/%s/children", tasks, t.Name()))
+		if err != nil {
+			continue // the thread has ended
+		}
+		for s := range strings.FieldsSeq(string(b)) {
+			if pid, err := strconv.Atoi(s); err == nil {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}

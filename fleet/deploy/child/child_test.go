@@ -40,7 +40,7 @@ func TestCommand(t *testing.T) {
 	}
 	defer syscall.Umask(syscall.Umask(0o007))
 	var out strings.Builder
-	c := &Command{Account: a, Args: []string{"sh", "-c", "id -u; pwd; umask; env; cat; ps -o tty= -p $$"}, Env: []string{"MORE=1"}, Stdout: &out}
+	c := &Command{Account: a, Args: []string{"sh", "-c", "id -u; pwd; umask; env; cat; ps -o tty= -p $$"}, Env: []string{"MORE=1", "LC_ALL=C"}, Stdout: &out}
 	if err := c.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestCommand(t *testing.T) {
 	}
 	got := out.String()
 	if !strings.HasPrefix(got, strconv.Itoa(uid)+"\n/\n0022\n") || strings.Contains(got, "SECRET") || strings.Contains(got, "GIT_DIR") ||
-		!strings.Contains(got, "\nMORE=1\n") || !strings.HasSuffix(strings.TrimSpace(got), "?") {
+		!strings.Contains(got, "\nMORE=1\n") || !strings.Contains(got, "\nLC_ALL=C\n") || strings.Contains(got, "C.UTF-8") || !strings.HasSuffix(strings.TrimSpace(got), "?") {
 		t.Errorf("the command sees\n%s", got)
 	}
 	err := (&Command{Account: a, Args: []string{"sh", "-c", "echo the reason >&2; exit 3"}}).Run(context.Background())

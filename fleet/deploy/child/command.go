@@ -8,23 +8,27 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// afterDeath is how long output is still waited for once a command is dead: what
-// it started may hold the other end.
+// afterDeath is how long output is still waited for once a process is dead: what
+// nobody can end may hold the other end.
 const afterDeath = 2 * time.Second
 
 // Command is a program to be run as an account.
 type Command struct {
 	Account *Account
-	Args    []string // the program first, looked up in this process's PATH
+	Args    []string // the program first, looked up in this process's PATH; with a slash, from Dir
 	Env     []string // over Environ
 	Dir     string   // empty: /, for the folder of whoever started us may be closed to the account
 	Stdin   io.Reader
 	Stdout  io.Writer // nil: into the tail, with what goes to standard error
+	// Quick is a program that takes an instant and starts nothing that outlives it: it
+	// needs no keeper.
+	Quick bool
 }
 
 // Error is a command that did not end well.
@@ -45,15 +49,41 @@ func (e *Error) Unwrap() error { return e.Err }
 
 func indent(s string) string { return "  " + strings.ReplaceAll(s, "\n", "\n  ") }
 
-// Prepare makes the process and the tail of its output. It ends, with its whole
-// process group, when ctx does.
-func (c *Command) Prepare(ctx context.Context) (*exec.Cmd, *Tail, error) {
+// check finds the program.
+func (c *Command) check() (string, error) {
 	if err := c.Account.Check(); err != nil {
-		return nil, nil, err
+		return "", err
+	}
+	if !filepath.IsAbs(c.Args[0]) && strings.Contains(c.Args[0], "/") {
+		return c.Args[0], nil // from Dir, where the kernel looks for it
 	}
 	program, err := exec.LookPath(c.Args[0])
 	if err != nil {
-		return nil, nil, &Error{Program: c.Args[0], Err: fmt.Errorf("%w; install it on this machine", err)}
+		return "", &Error{Program: c.Args[0], Err: fmt.Errorf("%w; install it on this machine", err)}
+	}
+	return program, nil
+}
+
+// connect gives a process the command's input and output.
+func (c *Command) connect(cmd *exec.Cmd, tail *Tail) {
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, tail
+	if c.Stdout == nil {
+		cmd.Stdout = tail
+	}
+}
+
+// environ has each name once: of two values programs disagree which one counts.
+func (c *Command) environ() []string {
+	return (&exec.Cmd{Env: append(Environ(c.Account), c.Env...)}).Environ()
+}
+
+// Prepare makes the process and the tail of its output, for a program that starts
+// no other and ends when nobody reads what it writes. It ends, with its whole
+// process group, when ctx does.
+func (c *Command) Prepare(ctx context.Context) (*exec.Cmd, *Tail, error) {
+	program, err := c.check()
+	if err != nil {
+		return nil, nil, err
 	}
 	// The umask of this process may be anything, and is not this goroutine's to
 	// change.
@@ -61,11 +91,8 @@ func (c *Command) Prepare(ctx context.Context) (*exec.Cmd, *Tail, error) {
 	cmd := exec.CommandContext(ctx, "/bin/sh", args...)
 	tail := &Tail{}
 	cmd.Dir = cmp.Or(c.Dir, "/")
-	cmd.Env = append(Environ(c.Account), c.Env...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, tail
-	if c.Stdout == nil {
-		cmd.Stdout = tail
-	}
+	cmd.Env = c.environ()
+	c.connect(cmd, tail)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: c.Account.credential()}
 	cmd.Cancel = func() error {
 		err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
@@ -78,13 +105,10 @@ func (c *Command) Prepare(ctx context.Context) (*exec.Cmd, *Tail, error) {
 	return cmd, tail, nil
 }
 
-// Run runs the command to its end. An error is an *Error.
+// Run is Do where only an error counts.
 func (c *Command) Run(ctx context.Context) error {
-	cmd, tail, err := c.Prepare(ctx)
-	if err != nil {
-		return err
-	}
-	return c.Failure(ctx, cmd.Run(), tail)
+	_, err := c.Do(ctx)
+	return err
 }
 
 // Failure is the error of a command that was prepared: nil for nil.

@@ -219,7 +219,9 @@ func (s *Store) dir(repository string) string {
 func (s *Store) prepare(ctx context.Context, r Repository) (string, error) {
 	dir := s.dir(r.URL)
 	if _, err := os.Stat(filepath.Join(dir, "config")); err == nil {
-		return dir, s.shell(ctx, "find", dir, "-type", "f", "(", "-name", "*.lock", "-o", "-name", "tmp_*", ")", "-delete")
+		find := &child.Command{Account: s.Account, Quick: true,
+			Args: []string{"find", dir, "-type", "f", "(", "-name", "*.lock", "-o", "-name", "tmp_*", ")", "-delete"}}
+		return dir, find.Run(ctx)
 	}
 	init := &child.Command{Account: s.Account, Env: s.environ(Repository{}, ""),
 		Args: []string{"git", "-c", "init.defaultBranch=main", "init", "-q", "--bare", "--template=", "--", dir}}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
@@ -22,13 +23,16 @@ var settings = []string{
 	"http.lowSpeedLimit=500", "http.lowSpeedTime=60", "protocol.version=2",
 }
 
+// readers are git's commands that only look at what is here, or write a line.
+var readers = []string{"cat-file", "config", "log", "ls-tree", "rev-parse", "update-ref"}
+
 // git is one run of git in a bare repository.
 func (s *Store) git(r Repository, dir string, args ...string) *child.Command {
 	argv := []string{"git", "--git-dir=" + dir, "--no-replace-objects"}
 	for _, c := range settings {
 		argv = append(argv, "-c", c)
 	}
-	return &child.Command{Account: s.Account, Args: append(argv, args...), Env: s.environ(r, dir)}
+	return &child.Command{Account: s.Account, Args: append(argv, args...), Env: s.environ(r, dir), Quick: slices.Contains(readers, args[0])}
 }
 
 // environ lets git use the transport of the URL alone, and ask nobody.
