@@ -29,6 +29,10 @@ func Diff(before, after *Spec) []Change {
 			if a.Path == "sockets.mongrel2.recv" {
 				d.mongrel2()
 			}
+		case strings.HasPrefix(a.Path, "static."):
+			if a.Path == "static.url" {
+				d.static()
+			}
 		case a.Path == "workers.min":
 			d.workers()
 		case a.Path == "workers.max": // with workers.min

@@ -41,6 +41,19 @@ func (d *differ) mongrel2() {
 	}
 }
 
+// static compares the static blocks in the same way, by their url. None of them is
+// another that moved.
+func (d *differ) static() {
+	b, a := d.before.Static, d.after.Static
+	gone, added := d.pair("static", len(b), len(a), func(i int) string { return b[i].URL }, func(i int) string { return a[i].URL }, "url")
+	for _, i := range gone {
+		d.whole("static", d.before, i, true)
+	}
+	for _, i := range added {
+		d.whole("static", d.after, i, false)
+	}
+}
+
 // pair compares the blocks that are in both specs and returns the others.
 func (d *differ) pair(block string, before, after int, keyBefore, keyAfter func(int) string, key string) (gone, added []int) {
 	old := make(map[string]int, before)
@@ -90,6 +103,9 @@ func (d *differ) block(block, shown string, i, j int) {
 	}
 }
 
+// firstOf is the attribute that tells one block of a kind from another.
+var firstOf = map[string]string{"sockets.http": "listen", "sockets.mongrel2": "recv", "static": "url"}
+
 // whole notes a block that is in one spec only.
 func (d *differ) whole(block string, s *Spec, i int, gone bool) {
 	var parts []string
@@ -104,7 +120,7 @@ func (d *differ) whole(block string, s *Spec, i int, gone bool) {
 			parts = append(parts, name+" = "+t)
 		}
 	}
-	c := Change{Path: block, Disruption: Replace}
+	c := Change{Path: block, Disruption: Table().Attribute[block+"."+firstOf[block]].Disruption}
 	if text := "{ " + strings.Join(parts, ", ") + " }"; gone {
 		c.Old = text
 	} else {
@@ -125,7 +141,7 @@ func (d *differ) socketText(s *Spec, a *Attribute, i int, field any) string {
 // IndexPath is the path of an attribute of a repeated block in Sensitive and
 // Ranges: "sockets.http[1].listen".
 func IndexPath(path string, i int) string {
-	for _, block := range [...]string{"sockets.http", "sockets.mongrel2", "deploy.stage"} {
+	for _, block := range [...]string{"sockets.http", "sockets.mongrel2", "static", "deploy.stage"} {
 		if rest, ok := strings.CutPrefix(path, block); ok && (rest == "" || rest[0] == '.') {
 			return block + "[" + strconv.Itoa(i) + "]" + rest
 		}

@@ -2,6 +2,7 @@ package appspec
 
 import (
 	"net/netip"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -148,6 +149,39 @@ func checkURLPath(s string) (string, bool) {
 		return "write a path that starts with /: " + Quote("/"+s), false
 	case hasControl(s) || strings.ContainsAny(s, " #"):
 		return "write it as it stands in a URL, with spaces as %20", false
+	}
+	return "", true
+}
+
+func checkStaticURL(s string) (string, bool) {
+	switch instead, ok := checkURLPath(s); {
+	case !ok:
+		return instead, false
+	case strings.ContainsAny(s, "%?"):
+		return "write it decoded, as the app sees PATH_INFO, without a query", false
+	case strings.Contains(s, "//"), strings.Contains(s+"/", "/./"), strings.Contains(s+"/", "/../"):
+		return "write it as a browser sends it: " + Quote(strings.TrimSuffix(path.Clean(s), "/")+"/"), false
+	case !strings.HasSuffix(s, "/"):
+		return "the files are below it: write " + Quote(s+"/"), false
+	}
+	return "", true
+}
+
+func checkStaticDir(s string) (string, bool) {
+	clean := path.Clean(s)
+	switch {
+	case s == "":
+		return "write the folder, such as " + Quote("app/static"), false
+	case hasControl(s):
+		return "a path has no control characters", false
+	case strings.HasPrefix(s, "~"):
+		return "write the path out, from / on: ~ is the shell's", false
+	case clean == "/":
+		return "the whole machine would be served: write the folder of the files", false
+	case clean == "." || clean == "app":
+		return "it holds code and settings: write the folder of the files alone, such as " + Quote("app/static"), false
+	case clean == ".." || strings.HasPrefix(clean, "../"):
+		return "it leads out of the app folder: write an absolute path for a folder elsewhere", false
 	}
 	return "", true
 }

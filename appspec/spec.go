@@ -38,6 +38,8 @@ type Spec struct {
 	Limits  Limits  `json:"limits"`
 	Log     Log     `json:"log"`
 
+	Static []Static `json:"static,omitempty"` // files that are served without the app
+
 	Deploy   *Deploy   `json:"deploy,omitempty"`   // nil: the code is brought here by others
 	Database *Database `json:"database,omitempty"` // nil: none is made
 
@@ -81,6 +83,13 @@ type Mongrel2Socket struct {
 	Recv   string `json:"recv"`   // the handler's send_spec: we PULL from it
 	Send   string `json:"send"`   // the handler's recv_spec: we publish to it
 	Chroot string `json:"chroot"` // of the mongrel2 server, for async uploads; may be empty
+}
+
+// Static is one static block.
+type Static struct {
+	URL    string   `json:"url"` // begins and ends with a slash
+	Dir    string   `json:"dir"` // relative to the app folder, or absolute; app/ is the release where there is one
+	MaxAge Duration `json:"max_age"`
 }
 
 // Workers is the size and the time limits of an app's worker set.

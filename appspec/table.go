@@ -24,6 +24,16 @@ var attributes = slices.Concat(appAttributes, deployAttributes)
 // blocks is the table of blocks.
 var blocks = slices.Concat(appBlocks, deployBlocks)
 
+// staticField is an attribute of one static block.
+func staticField(field func(*Static) any) func(*Spec, int) any {
+	return func(s *Spec, i int) any {
+		if i >= len(s.Static) {
+			return nil
+		}
+		return field(&s.Static[i])
+	}
+}
+
 var appAttributes = []Attribute{
 	{Path: "root", Type: TypeString, Default: `"/var/wsgid"`, Built: true, RootOnly: true,
 		Disruption: Replace, Form: "an absolute path", check: checkAbsolute,
@@ -228,6 +238,18 @@ var appAttributes = []Attribute{
 		Doc: "what is believed of a trusted proxy; name only what it sets or removes itself, for it passes a client's own through. The host of `forwarded` is believed where `x-forwarded-host` is",
 		at:  func(s *Spec, _ int) any { return &s.Request.TrustedHeaders }},
 
+	{Path: "static.url", Type: TypeString, Built: true, Required: true, Disruption: Live, Example: `"/static/"`,
+		Form: "a path that begins and ends with `/`", check: checkStaticURL,
+		Doc: "the files of `dir` are served below it; of several blocks the one with the longest counts",
+		at:  staticField(func(b *Static) any { return &b.URL })},
+	{Path: "static.dir", Type: TypeString, Built: true, Required: true, Disruption: Live, Example: `"app/static"`,
+		Form: "a path, relative to the app folder or absolute", check: checkStaticDir,
+		Doc: "their folder, in which `app` is the release that the workers run. No link leads out of it, and no name in it that begins with a dot is served",
+		at:  staticField(func(b *Static) any { return &b.Dir })},
+	{Path: "static.max_age", Type: TypeDuration, Default: `"1h"`, Built: true, Disruption: Live, Min: float64(time.Second), Max: 365 * day, Zero: true,
+		Doc: "how long a client may keep a file without asking again; 0: it asks each time. A name that carries a hash of the content (`app.5f3c9a1b2d4e.css`) is kept for a year",
+		at:  staticField(func(b *Static) any { return &b.MaxAge })},
+
 	{Path: "health.path", Type: TypeString, Built: true, Required: true, Disruption: Live, Example: `"/healthz"`,
 		Form: "a path that starts with `/`", check: checkURLPath,
 		Doc: "what the app is asked for; 2xx and 3xx are good",
@@ -337,6 +359,9 @@ var appBlocks = []Block{
 			}
 		}},
 	{Path: "request", Built: true, Doc: "limits of one HTTP request"},
+	{Path: "static", Many: true, Built: true, Doc: "files that are answered without Python, any number of blocks; what is not there goes on to the app",
+		open:  func(s *Spec, _ int) { s.Static = append(s.Static, Static{}) },
+		clear: func(s *Spec) { s.Static = nil }},
 	{Path: "health", Built: true, Doc: "a question asked of the app through each worker; failing workers are replaced",
 		open: func(s *Spec, _ int) {
 			if s.Health == nil {

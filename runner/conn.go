@@ -20,6 +20,7 @@ type connState uint8
 const (
 	connHead   connState = iota // waiting for a head, or in one
 	connBody                    // in a body
+	connStatic                  // it is looked whether the request is for a static file
 	connBusy                    // the request is in the pool
 	connFlush                   // the response is complete and not yet all sent
 	connLinger                  // our last word is sent; what still comes is thrown away
@@ -72,6 +73,9 @@ type conn struct {
 	took      int64  // bytes that the client had taken when watched began
 	watched   int64  // since when its rate counts; 0: nothing waits
 	throttled *slot  // the worker is not heard until the client has read what there is; nil: none
+
+	static *staticWait // of a request for a static file; nil: there is none
+	warm   *warmth     // of a static file that is being sent; nil: none was
 
 	sendLeft int64 // what Content-Length promised and has not been sent; -1: nothing promised
 
@@ -239,6 +243,14 @@ func (c *conn) takeHead(data []byte) int {
 	c.old = r.Proto == "HTTP/1.0"
 	c.head = string(r.Method) == "HEAD"
 	c.sendLeft = -1
+	if f.static != nil || c.static != nil {
+		if c.takeStatic(r) {
+			if c.state == connStatic {
+				return 0
+			}
+			return n
+		}
+	}
 	x := f.pool.newExchange()
 	c.x = x
 	x.sink = c
@@ -368,6 +380,9 @@ func (c *conn) expired() {
 		c.answer(408, fmt.Sprintf("no byte of the body arrived within %v", c.front.spec.Request.BodyTimeout))
 		return
 	case connLinger, connClosed:
+	case connStatic:
+		c.staticExpired()
+		return
 	case connBusy, connFlush:
 		c.judge()
 		return

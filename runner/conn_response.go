@@ -280,6 +280,9 @@ func (c *conn) flush() {
 			c.watch()
 			return
 		}
+		if errno == errNotReady {
+			return
+		}
 		if errno != 0 {
 			if errno == syscall.EIO {
 				c.front.log.Error(c.what() + ": a file that is sent ended before its length, or cannot be read; the connection is closed")

@@ -18,6 +18,10 @@ type Counters struct {
 	// Restarts are the workers that were replaced though nobody asked for it, by
 	// reason: died, start, timeout, memory, requests, age, health, broke.
 	Restarts map[string]uint64 `json:"restarts"`
+	// Static are the answers to requests for static files by status; they are not
+	// among Codes and Buckets, which are the app's. StaticBytes are their bodies.
+	Static      map[int]uint64 `json:"static,omitempty"`
+	StaticBytes uint64         `json:"static_bytes,omitempty"`
 }
 
 // DurationBounds are the bounds of Counters.Buckets in seconds, without the last

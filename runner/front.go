@@ -41,6 +41,8 @@ type front struct {
 	spool      string                         // folder for temporary files
 	store      *unread.Store                  // of what clients have not read yet, by any ingress
 
+	static *staticFiles // nil: the app has no static blocks
+
 	listeners []*listener
 	conns     map[*conn]struct{}
 	sweep     evloop.Timer

@@ -18,6 +18,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link/lazyzmq"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/static"
 )
 
 // master is the process of one app: it owns the app's sockets and its pool.
@@ -43,7 +44,9 @@ type master struct {
 
 	m2      []*mongrel2Ingress
 	tls     *tlsIngress // nil: no socket has tls
-	filters atomic.Bool // the app has request filters: mongrel2 requests carry their message
+	crew    *static.Crew
+	site    atomic.Pointer[static.Site] // for the goroutines of tls; nil: no static blocks
+	filters atomic.Bool                 // the app has request filters: mongrel2 requests carry their message
 
 	waiters   []chan struct{} // closed when the state changes
 	accepting bool
@@ -157,6 +160,8 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	m.front = newFront(m.loop, m.pool, m.log, spec)
 	m.front.emptied = m.checkDrained
 	m.front.spool = spool
+	m.crew = newCrew(user, m.log)
+	m.pool.ruled = m.configureStatic
 	m.deadline.Do = m.onDeadline
 	m.rest.init(m)
 	start, err := appdir.StartTime(os.Getpid())
@@ -206,6 +211,7 @@ func (m *master) openSockets(files map[string]int) error {
 		if m.tls == nil {
 			m.tls = newTLSIngress(m.loop, m.pool, m.front, m.log, m.chroot.open)
 			m.tls.left = m.checkDrained
+			m.tls.site = &m.site
 			m.tls.configure(m.front.spec)
 		}
 		if err := m.tls.listen(s, fd); err != nil {
@@ -471,6 +477,9 @@ func (m *master) status() Status {
 	st.WantDigest = m.digest(m.spec)
 	st.RSS, st.Folder = residentSize(os.Getpid()), m.folder
 	st.Resting = m.rest.now()
+	if m.front.static != nil {
+		st.Warnings = append(st.Warnings, m.front.static.site.Faults()...)
+	}
 	switch {
 	case m.draining:
 		st.State, st.Reason = StateStopping, "draining"

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"errors"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -11,7 +12,16 @@ import (
 )
 
 // outbox is what is still to be sent on a connection.
-type outbox struct{ unread.Queue }
+type outbox struct {
+	unread.Queue
+
+	// ready tells how much of a part of a file is sent without a wait for the disk; 0:
+	// nothing, and whoever was asked flushes again when there is. nil: all of it.
+	ready func(file *os.File, off, n int64) int64
+}
+
+// errNotReady is what send answers where outbox.ready says so.
+const errNotReady = syscall.EBUSY
 
 // send sends a piece of what comes next; buf is for what must be read first.
 func (o *outbox) send(fd int, buf []byte) (int, syscall.Errno) {
@@ -28,7 +38,13 @@ func (o *outbox) send(fd int, buf []byte) (int, syscall.Errno) {
 		o.Take(int64(n))
 		return n, 0
 	}
-	n, err := unix.Sendfile(fd, int(file.Fd()), &off, int(min(left, 1<<20)))
+	piece := min(left, 1<<20)
+	if o.ready != nil {
+		if piece = o.ready(file, off, piece); piece == 0 {
+			return 0, errNotReady
+		}
+	}
+	n, err := unix.Sendfile(fd, int(file.Fd()), &off, int(piece))
 	if err != nil {
 		errno := syscall.EIO
 		_ = errors.As(err, &errno)

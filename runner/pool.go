@@ -73,6 +73,7 @@ type pool struct {
 	look     evloop.Timer // next one at the workers' memory and age
 
 	stats    stats
+	static   *staticCounts // nil: no static file was asked for
 	access   *applog.Access
 	version  uint64
 	restarts int
@@ -83,6 +84,7 @@ type pool struct {
 	free     []*exchange
 
 	served   func(*appspec.Spec) // a worker serves by it for the first time
+	ruled    func(*appspec.Spec) // the workers run it from now on
 	changed  func()              // state changed: wakes those who wait for it
 	emptied  func()              // stopping, and the last worker is gone
 	admitted func(*worker)       // a worker begins to serve
@@ -104,7 +106,7 @@ func newPool(l *evloop.Loop, log *applog.Log, spec *appspec.Spec) *pool {
 	p.health.init(p)
 	p.childs.init(p)
 	p.sweep.Do = p.onSweep
-	p.served = func(*appspec.Spec) {}
+	p.served, p.ruled = func(*appspec.Spec) {}, func(*appspec.Spec) {}
 	p.changed, p.emptied, p.admitted = func() {}, func() {}, func(*worker) {}
 	return p
 }

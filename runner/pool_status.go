@@ -2,6 +2,7 @@ package runner
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"strconv"
 	"strings"
@@ -39,6 +40,10 @@ func (p *pool) status() Status {
 	st.Requests.P50, st.Requests.P99 = p.stats.quantiles(p.loop.Now())
 	st.Requests.PerSecond = p.stats.rate(p.loop.Now())
 	st.Counters = p.stats.counters()
+	if s := p.static; s != nil {
+		st.Requests.Static = s.total
+		st.Counters.Static, st.Counters.StaticBytes = maps.Clone(s.codes), s.bytes
+	}
 	st.LogError, st.LogLost = p.log.Status()
 	return st
 }

@@ -219,4 +219,5 @@ func (p *pool) configure(spec *appspec.Spec) {
 	p.access.Configure(spec.Log.Access, spec.Log.Format == "json")
 	p.watch()
 	p.health.configure()
+	p.ruled(spec)
 }

@@ -113,6 +113,8 @@ type RequestCounts struct {
 	P99      float64 `json:"p99_ms"`
 	// PerSecond is the rate of the last ten seconds.
 	PerSecond float64 `json:"per_second,omitempty"`
+	// Static counts those for static files, answered without the app and not in Total.
+	Static uint64 `json:"static,omitempty"`
 }
 
 // placed matches a place, as wsgi.Failure.Summary says it.

@@ -14,6 +14,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/static"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -27,6 +28,9 @@ type tlsIngress struct {
 	server *bridge.Server
 	files  func(name string) (*os.File, error) // opens a certificate's files
 	limits atomic.Pointer[bridge.Limits]
+
+	site     *atomic.Pointer[static.Site] // set before listen
+	patience atomic.Int64                 // how long the folder of static files is waited for, in nanoseconds
 
 	sockets []*tlsSocket
 	open    map[*bridge.Incoming]*exchange
@@ -61,8 +65,9 @@ func newTLSIngress(l *evloop.Loop, p *pool, f *front, log *applog.Log, files fun
 			tellDropped(log, r)
 			return p.access.NoteOf(r, peer)
 		},
-		Room:  func(r *bridge.Incoming) { l.Post(func() { in.release(r) }) },
-		Store: f.store,
+		Static: func(r *wsgi.Request, peer *wsgi.Peer, to wsgi.Sink) bool { return in.static(r, peer, to) },
+		Room:   func(r *bridge.Incoming) { l.Post(func() { in.release(r) }) },
+		Store:  f.store,
 	}
 	in.server.Accepted = func(fd int) bool {
 		f.fds.read()
@@ -79,6 +84,7 @@ func newTLSIngress(l *evloop.Loop, p *pool, f *front, log *applog.Log, files fun
 // configure takes over the limits of a request.
 func (in *tlsIngress) configure(spec *appspec.Spec) {
 	r := &spec.Request
+	in.patience.Store(int64(spec.Workers.RequestTimeout))
 	in.limits.Store(&bridge.Limits{Reasons: spec.Debug, Anonymous: !spec.ServerHeader, MaxBody: int64(r.MaxBody), HeaderTimeout: r.HeaderTimeout.D(),
 		BodyTimeout: r.BodyTimeout.D(), MinRate: int64(r.MinRate), KeepAliveTimeout: r.KeepAliveTimeout.D()})
 	in.server.LimitsChanged()

@@ -53,6 +53,7 @@ func (c *checker) check() {
 	c.loader()
 	c.privileges()
 	c.limits()
+	c.static()
 	c.deploy()
 	c.database()
 }
@@ -70,6 +71,8 @@ func (c *checker) required() {
 			n = len(c.spec.Sockets.HTTP)
 		case strings.HasPrefix(a.Path, "sockets.mongrel2."):
 			n = len(c.spec.Sockets.Mongrel2)
+		case strings.HasPrefix(a.Path, "static."):
+			n = len(c.spec.Static)
 		case strings.HasPrefix(a.Path, "deploy.stage."):
 			continue // see stages
 		}

@@ -46,6 +46,7 @@ type decoder struct {
 	diags    hcl.Diagnostics
 	http     int // http blocks so far
 	mongrel2 int
+	statics  int
 	stages   map[string]hcl.Range // by name: where it stands
 
 	environments []*hcl.Block // of the app, see family
@@ -134,6 +135,9 @@ func (d *decoder) block(known *appspec.Block, b *hcl.Block, index int) {
 	case "sockets.mongrel2":
 		index = d.mongrel2
 		d.mongrel2++
+	case staticBlock:
+		index = d.statics
+		d.statics++
 	}
 	d.layer.steps = append(d.layer.steps, step{block: known, index: index, rng: b.TypeRange})
 	d.body(b.Body, known.Path, index)

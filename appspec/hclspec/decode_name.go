@@ -155,6 +155,8 @@ func (d *decoder) blockAsAttribute(b *appspec.Block, a *hcl.Attribute) {
 		instead = "write: health { path = " + d.f.text(a.Expr.Range()) + " }"
 	case b.Path == "workers" && hclNumber(v) != "":
 		instead = "write: workers { count = " + hclNumber(v) + " }"
+	case b.Path == staticBlock:
+		instead = staticAdvice
 	case b.Path == "sockets":
 		instead = "write:\n" + nest("sockets.http", appspec.Table().Attribute["sockets.http.listen"].WrittenAs(d.f.text(a.Expr.Range())))
 	case b.Path == "sockets.http":

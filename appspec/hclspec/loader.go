@@ -223,6 +223,7 @@ func (l *loader) read(path string, named bool) {
 			c.diags = append(c.diags, pythonProblems(l.fsys, c.spec, c.whole)...)
 			c.diags = append(c.diags, l.accounts.problems(c.spec, c.whole)...)
 			c.deployFiles(l.fsys)
+			c.staticFolders(l.fsys)
 		}
 		l.order = append(l.order, c)
 		if c.name != "" {

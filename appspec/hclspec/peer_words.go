@@ -51,7 +51,7 @@ var peerWords = []peerWord{
 	{"autorestart startretries restart_policy restartpolicy restartsec no_autorestart", "restart", "workers that end are always replaced; the delays are of the block restart: write: restart { min_delay = \"1s\" }"},
 	{"image build dockerfile container", "", "no containers are run: install the app's packages in a virtualenv and write: virtualenv = \"venv\""},
 	{"volumes mounts networks links labels annotations metadata apiversion kind depends_on after before requires wantedby description type priority", "", "leave it out: apps are independent of each other, and nothing is mounted for them"},
-	{"static static_map static_url static_root alias document_root", "", "static files are served by a web server in front, such as nginx"},
+	{"static_map static_map2 static_url static_root static_dir static_path alias document_root check_static", "static.dir", staticAdvice},
 	{"include includes import extends", "", "leave it out: every *.hcl of the directory is read, and what all apps share stands in defaults.hcl"},
 	{"repository_url repo repo_url git git_url git_repository source_url clone_url", "deploy.repository", ""},
 	{"repo_branch git_branch", "deploy.branch", ""},
@@ -102,6 +102,33 @@ var peerWords = []peerWord{
 	{"server services service apps program_name spec template", "", "each app is a block: app \"NAME\" { … }"},
 }
 
+const staticAdvice = "files are served without the app by a block: write:\nstatic {\n  url = \"/static/\"\n  dir = \"app/static\"\n}"
+
+// staticHint is what a static block calls the names of others; empty: it does not.
+func staticHint(name, value, block string) string {
+	t := appspec.Table()
+	if block == staticBlock {
+		switch name {
+		case "root", "path", "folder", "directory", "alias", "static_root", "document_root":
+			return "here this is dir: write: dir = " + peerValue(t.Attribute["static.dir"], value)
+		case "prefix", "location", "mount", "static_url":
+			return "here this is url: write: url = " + peerValue(t.Attribute["static.url"], value)
+		case "expires", "cache", "cache_control", "ttl":
+			return "here this is max_age: write: " + t.Attribute["static.max_age"].Written()
+		}
+		return ""
+	}
+	url, dir, ok := strings.Cut(strings.Trim(value, `"`), "=")
+	if !strings.HasPrefix(name, "static_map") || !ok || !strings.HasPrefix(url, "/") || dir == "" || strings.ContainsAny(value, "${}\\\n") {
+		if w := peerOf()[name]; w != nil && w.home == "static.dir" {
+			return w.say
+		}
+		return ""
+	}
+	url = strings.TrimSuffix(url, "/") + "/"
+	return "files are served without the app by a block: write:\nstatic {\n  url = " + appspec.Quote(url) + "\n  dir = " + appspec.Quote(dir) + "\n}"
+}
+
 // peerOf finds the words of another program's name.
 var peerOf = sync.OnceValue(func() map[string]*peerWord {
 	m := map[string]*peerWord{}
@@ -121,6 +148,9 @@ func peerHint(name, value, block string) string {
 		name = "environ"
 	}
 	if own := deployHint(name, value, block); own != "" {
+		return own
+	}
+	if own := staticHint(name, value, block); own != "" {
 		return own
 	}
 	w := peerOf()[name]

@@ -31,6 +31,9 @@ var directOpeners = []struct {
 		"runner/hostdir.go rootsPython",
 		"runner/wsgi/host/compile.go Compile",
 	}},
+	{"files of static blocks, opened with the rights of the app's user, below a folder that no link leads out of; on the loop only what was found so", []string{
+		"runner/static/open.go openBelow openCached openFolder walkBelow",
+	}},
 	{"by a descriptor of the folder, which was opened by Folder: a unix socket", []string{
 		"runner/listen_unix.go giveSocket open remove",
 	}},

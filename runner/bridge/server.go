@@ -63,6 +63,10 @@ type Server struct {
 	// Note makes what the taker wants to keep of a request as its Token. It is
 	// called from many goroutines; nil: nothing.
 	Note func(r *wsgi.Request, p *wsgi.Peer) any
+	// Static answers a request for a static file: it gives the sink the whole response
+	// and returns true, or false where the request is the application's. It is called
+	// from many goroutines, and may wait; nil: there are no static files.
+	Static func(r *wsgi.Request, p *wsgi.Peer, to wsgi.Sink) bool
 	// Refused tells of a request that is answered here and never submitted, to be
 	// counted. It is called from many goroutines; nil: nobody counts.
 	Refused func(p wsgi.Peer, status int)
@@ -431,6 +435,11 @@ func (s *Server) extra(l *Limits) []byte {
 // submit encodes a request and hands it over.
 func (s *Server) submit(r *wsgi.Request, p *wsgi.Peer, b *body, out *response) (*Incoming, bool) {
 	in := &Incoming{Sink: out, Method: string(r.Method), Target: string(r.Path), Remote: p.RemoteAddr, out: out}
+	if s.Static != nil && s.Static(r, p, out) {
+		out.in = in
+		b.close()
+		return in, true
+	}
 	if s.Note != nil {
 		in.Token = s.Note(r, p)
 	}

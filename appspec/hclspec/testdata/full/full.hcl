@@ -82,6 +82,16 @@ app "full" {
     trusted_proxies    = ["10.0.0.0/8", "::1/128", "unix"]
     trusted_headers    = ["x-forwarded-for", "x-forwarded-host"]
   }
+  static {
+    url     = "/static/"
+    dir     = "app/static"
+    max_age = "10m"
+  }
+  static {
+    url = "/media/"
+    dir = "shared/media"
+  }
+
   health {
     path     = "/healthz"
     host     = "blog.example.org:8000"

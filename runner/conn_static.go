@@ -1,0 +1,155 @@
+package runner
+
+import (
+	"os"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/static"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+// staticWait is what a connection remembers of a request for a static file.
+type staticWait struct {
+	site  *static.Site // that was asked
+	found static.Found // what was found
+	since int64        // when it was asked, by the loop's clock
+}
+
+// takeStatic answers the request that was just parsed if it is for a static file.
+// Where the disk must be asked first the state is connStatic: the head stays in c.in
+// and is parsed again when its answer is there.
+func (c *conn) takeStatic(r *wsgi.Request) bool {
+	f := c.front
+	wait := c.static
+	c.static = nil
+	since := f.loop.Now()
+	if f.static == nil || !f.static.site.Match(r, &f.static.q) {
+		if wait != nil {
+			wait.found.Close()
+		}
+		return false
+	}
+	s := f.static
+	found := static.None
+	if wait != nil {
+		found, since = wait.found, wait.since
+	}
+	if wait == nil || !found.Is() && wait.site != s.site { // another spec came meanwhile
+		var state static.State
+		if found, state = s.site.Try(&s.q); state == static.Unknown {
+			c.lookStatic()
+			return true
+		}
+	}
+	if !found.Is() {
+		return false
+	}
+	if r.Chunked || r.ContentLength > 0 {
+		c.keep, c.last = false, true // the body is read away
+	}
+	if f.pool.access.Enabled() {
+		s.note.Record(r, &c.peer)
+	} else {
+		s.note.Noted = false
+	}
+	a := static.NewAnswer(&s.q, found)
+	c.begun, c.deadline, c.state = false, 0, connBusy
+	c.out.ready = nil
+	if a.Large() {
+		c.unsent = string(label(nil, r))
+		if f.fds.kept(a.Descriptor()) {
+			a.Close()
+			c.respond(503, "too many files are open")
+			f.pool.staticAnswered(&s.note, 503, 0, f.loop.Now()-since)
+			return true
+		}
+		if !a.Memory() {
+			c.out.ready = c.resident
+		}
+	}
+	a.Send(c, &s.buf, false)
+	f.pool.staticAnswered(&s.note, a.Status, a.BodyLength(&s.q), f.loop.Now()-since)
+	return true
+}
+
+// lookStatic has the disk asked.
+func (c *conn) lookStatic() {
+	f := c.front
+	wait := &staticWait{found: static.None, site: f.static.site, since: f.loop.Now()}
+	c.static, c.state, c.begun = wait, connStatic, false
+	c.until(f.spec.Workers.RequestTimeout.D())
+	wait.site.Look(&f.static.q, func(found static.Found) {
+		f.loop.Post(func() {
+			if c.static != wait || c.state != connStatic {
+				found.Close() // the client is gone, or has been told
+				return
+			}
+			wait.found = found
+			c.state = connHead
+			if c.leaving() {
+				found.Close() // the next master looks itself
+				c.static = nil
+			}
+			c.pump()
+		})
+	})
+}
+
+// staticExpired: the disk did not answer.
+func (c *conn) staticExpired() {
+	f := c.front
+	c.static = nil
+	what := "a static file"
+	if n, err := f.parser.ParseHead(c.in, &f.req); err == nil && n > 0 {
+		what = string(label(nil, &f.req))
+	} else {
+		f.parser.Reset()
+	}
+	f.log.Error(staticLate(what))
+	c.in = nil
+	f.pool.staticAnswered(nil, 504, 0, 0)
+	c.keep, c.last = false, true
+	c.respond(504, "the disk does not answer")
+}
+
+// warmth is what is known of the file that is being sent.
+type warmth struct {
+	file *os.File
+	to   int64 // it is in memory up to here
+	busy bool  // more of it is being read
+}
+
+// resident implements outbox.ready: what is not in memory is read by the crew, and
+// the loop goes on meanwhile.
+func (c *conn) resident(file *os.File, off, n int64) int64 {
+	w := c.warm
+	if w == nil || w.file != file {
+		w = &warmth{file: file}
+		c.warm = w
+	}
+	if w.busy {
+		return 0
+	}
+	if off >= w.to {
+		w.to = off + static.Resident(int(file.Fd()), off, n)
+	}
+	if off < w.to {
+		return min(n, w.to-off)
+	}
+	raw, err := file.SyscallConn()
+	if err != nil || c.front.static == nil {
+		return n
+	}
+	w.busy = true
+	// The client is not to blame for the wait.
+	c.watched, c.deadline = 0, 0
+	c.front.static.crew.Do(func() {
+		_ = raw.Control(func(fd uintptr) { static.Warm(int(fd), off, n) })
+		c.front.loop.Post(func() {
+			w.busy, w.to = false, off+n
+			if c.state != connClosed && !c.out.Empty() {
+				c.flush()
+			}
+		})
+	})
+	return 0
+}
