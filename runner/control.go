@@ -7,52 +7,28 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/latch"
 )
-
-// maxControlRequest bounds one request on the control socket in bytes.
-const maxControlRequest = 64 << 20
-
-// controlRequest is one line of JSON from a client of the control socket.
-type controlRequest struct {
-	Op         string        `json:"op"`
-	Since      uint64        `json:"since,omitempty"`
-	Spec       *appspec.Spec `json:"spec,omitempty"`
-	Generation int           `json:"generation,omitempty"`
-	Rolling    bool          `json:"rolling,omitempty"`
-	Min        int           `json:"min,omitempty"`
-	Max        int           `json:"max,omitempty"`
-	Successor  string        `json:"successor,omitempty"` // control socket of the master that takes over
-}
-
-// controlAnswer is the line that answers it. Descriptors, if any, come with
-// its first byte.
-type controlAnswer struct {
-	Error     string   `json:"error,omitempty"`
-	Status    *Status  `json:"status,omitempty"`
-	Listeners []string `json:"listeners,omitempty"` // names of the descriptors
-}
 
 // controlled is a process with a control socket.
 type controlled interface {
 	// state runs on the loop, as wait does, which has a channel closed at the next
 	// change of state.
-	state() Status
+	state() control.Status
 	wait(changed chan struct{})
 	// adoptHanded takes over a connection of the process before it. It runs on the loop.
-	adoptHanded(fd int, h *handedConn)
+	adoptHanded(fd int, h *control.Conn)
 	// order carries one request out; any goroutine calls it. The descriptors returned
 	// are duplicates; those that came with the request are its own from here on.
-	order(req *controlRequest, fds []int) (ans controlAnswer, files []int)
+	order(req *control.Request, fds []int) (ans control.Answer, files []int)
 }
 
 // controlServer answers on a master's control socket. A client that hangs or
@@ -68,23 +44,6 @@ type controlServer struct {
 	over bool                       // guarded by mu
 
 	answering latch.Latch // requests, other than those that wait for a change
-}
-
-func controlPath(dir string, pid int) string {
-	return filepath.Join(dir, fmt.Sprintf("master-%d.sock", pid))
-}
-
-// shortPath returns a path to the same file that fits into a socket address
-// (108 bytes), by way of an open descriptor of its folder.
-func shortPath(path string) (string, func(), error) {
-	if len(path) < 100 {
-		return path, func() {}, nil
-	}
-	fd, err := unix.Open(filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return "", nil, err
-	}
-	return fmt.Sprintf("/proc/self/fd/%d/%s", fd, filepath.Base(path)), func() { _ = unix.Close(fd) }, nil
 }
 
 func newControlServer(of controlled, dir string, l *evloop.Loop, log *applog.Log) (*controlServer, error) {
@@ -116,9 +75,9 @@ func (s *controlServer) listener() *net.UnixListener {
 }
 
 func listenControl(dir string) (*net.UnixListener, error) {
-	path := controlPath(dir, os.Getpid())
+	path := control.SocketPath(dir, os.Getpid())
 	_ = os.Remove(path)
-	short, done, err := shortPath(path)
+	short, done, err := control.ShortPath(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open control socket %s: %w", path, err)
 	}
@@ -183,29 +142,29 @@ func (s *controlServer) handle(c *net.UnixConn) {
 		delete(s.open, c)
 		s.mu.Unlock()
 	}()
-	r := newRightsReader(c)
+	r := control.NewRightsReader(c)
 	// What came with a request that was cut off has nobody else to close it.
-	defer func() { closeAll(r.take()) }()
+	defer func() { evloop.CloseAll(r.Take()) }()
 	dec := bufio.NewReader(r)
 	for {
 		_ = c.SetReadDeadline(time.Now().Add(time.Minute))
-		line, err := readLine(dec, maxControlRequest)
+		line, err := control.ReadLine(dec)
 		if err != nil {
 			return
 		}
-		var req controlRequest
-		var ans controlAnswer
+		var req control.Request
+		var ans control.Answer
 		var files []int
 		counted := false
 		if err := json.Unmarshal(line, &req); err != nil || req.Op == "" {
-			req = controlRequest{}
+			req = control.Request{}
 			ans.Error = fmt.Sprintf("cannot read request: %v", err)
 		} else if req.Op == "adopt" {
-			s.adopt(c, line, r.take())
+			s.adopt(c, line, r.Take())
 			continue
 		} else {
 			counted = req.Since == 0 && s.answering.Enter()
-			ans, files = s.answer(c, &req, r.take())
+			ans, files = s.answer(c, &req, r.Take())
 		}
 		b, _ := json.Marshal(&ans)
 		_ = c.SetWriteDeadline(time.Now().Add(10 * time.Second))
@@ -214,7 +173,7 @@ func (s *controlServer) handle(c *net.UnixConn) {
 			oob = unix.UnixRights(files...)
 		}
 		_, _, err = c.WriteMsgUnix(append(b, '\n'), oob, nil)
-		closeAll(files)
+		evloop.CloseAll(files)
 		if counted {
 			s.answering.Leave()
 		}
@@ -224,28 +183,10 @@ func (s *controlServer) handle(c *net.UnixConn) {
 	}
 }
 
-// readLine reads up to a newline, at most limit bytes.
-func readLine(r *bufio.Reader, limit int) ([]byte, error) {
-	var line []byte
-	for {
-		part, err := r.ReadSlice('\n')
-		line = append(line, part...)
-		if err == nil {
-			return line, nil
-		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return nil, err
-		}
-		if len(line) > limit {
-			return nil, errors.New("line too long")
-		}
-	}
-}
-
 // answer carries one request out; the descriptors are as those of order.
-func (s *controlServer) answer(c *net.UnixConn, req *controlRequest, fds []int) (ans controlAnswer, files []int) {
+func (s *controlServer) answer(c *net.UnixConn, req *control.Request, fds []int) (ans control.Answer, files []int) {
 	if req.Op == "status" {
-		closeAll(fds)
+		evloop.CloseAll(fds)
 		st := s.status(c, req.Since)
 		ans.Status = &st
 		return ans, nil
@@ -255,7 +196,7 @@ func (s *controlServer) answer(c *net.UnixConn, req *controlRequest, fds []int) 
 
 // status returns the state, once its version is past since; it gives up when
 // the client does.
-func (s *controlServer) status(c *net.UnixConn, since uint64) (st Status) {
+func (s *controlServer) status(c *net.UnixConn, since uint64) (st control.Status) {
 	gone := make(chan struct{})
 	if since > 0 {
 		go func() {

@@ -120,7 +120,7 @@ func TestDescriptorsAreKeptFromTLS(t *testing.T) {
 func TestMastersWithoutDescriptors(t *testing.T) {
 	a := newTestApp(t, helloApp, nil)
 	h := a.start(StateReady)
-	record := filepath.Join(appDir(a.state, "demo"), filepath.Base(h.file("")))
+	record := filepath.Join(appDir(a.state, "demo"), filepath.Base(h.File("")))
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"time"
 
@@ -15,28 +14,15 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 )
-
-// Record is what a master writes of itself into the state directory,
-// <state>/apps/<app>/master-<pid>.json.
-type Record struct {
-	App        string    `json:"app"`
-	PID        int       `json:"pid"`
-	StartTime  uint64    `json:"start_time"` // field 22 of /proc/PID/stat: proves that PID was not reused
-	BootID     string    `json:"boot_id"`    // /proc/sys/kernel/random/boot_id
-	Since      time.Time `json:"since"`
-	Program    string    `json:"program"`
-	Generation int       `json:"generation"`
-	SpecDigest string    `json:"spec_digest"`
-	Path       string    `json:"path"`     // the app folder
-	Draining   bool      `json:"draining"` // it serves what it has and goes
-}
 
 // Handle is a live master, proved to be the one of its record. Its methods
 // speak to the master's control socket and fail with an error that names app
 // and pid where it does not answer.
 type Handle struct {
-	Record
+	control.Record
 	// Stderr is what is handed over with a spec of log.target = "stderr". nil: there
 	// is none, as in a command, which ends before the master; it keeps what it has.
 	Stderr *os.File
@@ -64,19 +50,16 @@ type StartOptions struct {
 	Standby bool
 }
 
-// controlTimeout bounds a control request that does not wait for anything.
-const controlTimeout = 10 * time.Second
-
 // ask sends one request and reads its answer, with descriptors if any come.
-func (h *Handle) ask(ctx context.Context, what string, req *controlRequest) (controlAnswer, []int, error) {
-	var ans controlAnswer
-	fail := func(err error) (controlAnswer, []int, error) {
+func (h *Handle) ask(ctx context.Context, what string, req *control.Request) (control.Answer, []int, error) {
+	var ans control.Answer
+	fail := func(err error) (control.Answer, []int, error) {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
 		return ans, nil, fmt.Errorf("cannot %s master %d of %s: %w", what, h.PID, h.App, err)
 	}
-	c, err := dialControl(controlPath(h.dir, h.PID))
+	c, err := control.Dial(control.SocketPath(h.dir, h.PID))
 	if err != nil {
 		return fail(err)
 	}
@@ -87,7 +70,7 @@ func (h *Handle) ask(ctx context.Context, what string, req *controlRequest) (con
 	if err != nil {
 		return fail(err)
 	}
-	_ = c.SetWriteDeadline(time.Now().Add(controlTimeout))
+	_ = c.SetWriteDeadline(time.Now().Add(control.Timeout))
 	var oob []byte
 	if (req.Op == "stderr" || req.Spec != nil && req.Spec.Log.Target == "stderr") && h.Stderr != nil {
 		oob = unix.UnixRights(int(h.Stderr.Fd())) // the master's own may lead nowhere
@@ -101,11 +84,11 @@ func (h *Handle) ask(ctx context.Context, what string, req *controlRequest) (con
 		return fail(err)
 	}
 	if req.Since == 0 {
-		_ = c.SetReadDeadline(time.Now().Add(controlTimeout))
+		_ = c.SetReadDeadline(time.Now().Add(control.Timeout))
 	}
-	r := newRightsReader(c)
-	line, err := readLine(bufio.NewReader(r), maxControlRequest)
-	fds := r.take()
+	r := control.NewRightsReader(c)
+	line, err := control.ReadLine(bufio.NewReader(r))
+	fds := r.Take()
 	if err == nil {
 		err = json.Unmarshal(line, &ans)
 	}
@@ -113,45 +96,30 @@ func (h *Handle) ask(ctx context.Context, what string, req *controlRequest) (con
 		err = errors.New(ans.Error)
 	}
 	if err != nil {
-		closeAll(fds)
+		evloop.CloseAll(fds)
 		return fail(err)
 	}
 	return ans, fds, nil
 }
 
-func dialControl(path string) (*net.UnixConn, error) {
-	short, done, err := shortPath(path)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	return net.DialUnix("unix", nil, &net.UnixAddr{Name: short, Net: "unix"})
-}
-
-func closeAll(fds []int) {
-	for _, fd := range fds {
-		_ = unix.Close(fd)
-	}
-}
-
 // Status asks for the state. With since > 0 it waits until Version is greater
 // than since, or ctx ends.
-func (h *Handle) Status(ctx context.Context, since uint64) (Status, error) {
-	ans, fds, err := h.ask(ctx, "ask", &controlRequest{Op: "status", Since: since})
-	closeAll(fds)
+func (h *Handle) Status(ctx context.Context, since uint64) (control.Status, error) {
+	ans, fds, err := h.ask(ctx, "ask", &control.Request{Op: "status", Since: since})
+	evloop.CloseAll(fds)
 	if err != nil {
-		return Status{}, err
+		return control.Status{}, err
 	}
 	if ans.Status == nil {
-		return Status{}, fmt.Errorf("cannot ask master %d of %s: it sent no status", h.PID, h.App)
+		return control.Status{}, fmt.Errorf("cannot ask master %d of %s: it sent no status", h.PID, h.App)
 	}
 	return *ans.Status, nil
 }
 
 // do asks for something that has no answer but success.
-func (h *Handle) do(ctx context.Context, what string, req *controlRequest) error {
+func (h *Handle) do(ctx context.Context, what string, req *control.Request) error {
 	_, fds, err := h.ask(ctx, what, req)
-	closeAll(fds)
+	evloop.CloseAll(fds)
 	return err
 }
 
@@ -159,39 +127,39 @@ func (h *Handle) do(ctx context.Context, what string, req *controlRequest) error
 // the workers are replaced, new ones first. It returns when the master has
 // taken the spec over, not when the rollout is done.
 func (h *Handle) Update(ctx context.Context, spec *appspec.Spec, generation int, rolling bool) error {
-	return h.do(ctx, "update", &controlRequest{Op: "update", Spec: spec, Generation: generation, Rolling: rolling})
+	return h.do(ctx, "update", &control.Request{Op: "update", Spec: spec, Generation: generation, Rolling: rolling})
 }
 
 // HandStderr hands over Stderr, as Update does, to a master whose spec wants it.
 func (h *Handle) HandStderr(ctx context.Context) error {
-	return h.do(ctx, "hand standard error to", &controlRequest{Op: "stderr"})
+	return h.do(ctx, "hand standard error to", &control.Request{Op: "stderr"})
 }
 
 // Reload replaces all workers, new ones first.
 func (h *Handle) Reload(ctx context.Context) error {
-	return h.do(ctx, "reload", &controlRequest{Op: "reload"})
+	return h.do(ctx, "reload", &control.Request{Op: "reload"})
 }
 
 // Scale sets the numbers of workers until the next Update.
 func (h *Handle) Scale(ctx context.Context, minimum, maximum int) error {
-	return h.do(ctx, "scale", &controlRequest{Op: "scale", Min: minimum, Max: maximum})
+	return h.do(ctx, "scale", &control.Request{Op: "scale", Min: minimum, Max: maximum})
 }
 
 // Retry makes a worker that waits for its back-off start at once.
 func (h *Handle) Retry(ctx context.Context) error {
-	return h.do(ctx, "retry", &controlRequest{Op: "retry"})
+	return h.do(ctx, "retry", &control.Request{Op: "retry"})
 }
 
 // Drain makes the master stop accepting, finish what it has accepted and end.
 // With a successor it hands its idle connections to that master. Drain returns
 // at once; Wait tells the end.
 func (h *Handle) Drain(ctx context.Context, successor *Handle) error {
-	req := &controlRequest{Op: "drain"}
+	req := &control.Request{Op: "drain"}
 	if successor != nil {
-		req.Successor = controlPath(successor.dir, successor.PID)
+		req.Successor = control.SocketPath(successor.dir, successor.PID)
 	}
 	err := h.do(ctx, "drain", req)
-	if err != nil && errors.Is(err, fs.ErrNotExist) && h.alive() {
+	if err != nil && errors.Is(err, fs.ErrNotExist) && h.Alive() {
 		return h.signal(unix.SIGTERM) // its socket was swept away
 	}
 	return err
@@ -200,12 +168,12 @@ func (h *Handle) Drain(ctx context.Context, successor *Handle) error {
 // Listeners fetches duplicates of the master's listening sockets by their
 // listen string. The caller closes them.
 func (h *Handle) Listeners(ctx context.Context) (map[string]*os.File, error) {
-	ans, fds, err := h.ask(ctx, "get sockets of", &controlRequest{Op: "listeners"})
+	ans, fds, err := h.ask(ctx, "get sockets of", &control.Request{Op: "listeners"})
 	if err != nil {
 		return nil, err
 	}
 	if len(fds) != len(ans.Listeners) {
-		closeAll(fds)
+		evloop.CloseAll(fds)
 		return nil, fmt.Errorf("cannot get sockets of master %d of %s: %d came for %d", h.PID, h.App, len(fds), len(ans.Listeners))
 	}
 	files := map[string]*os.File{}
@@ -221,15 +189,12 @@ func (h *Handle) pidfd() (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	if !h.alive() {
+	if !h.Alive() {
 		_ = unix.Close(fd)
 		return -1, unix.ESRCH
 	}
 	return fd, nil
 }
-
-// Alive tells whether the process still runs.
-func (h *Handle) Alive() bool { return h.alive() }
 
 // Wait blocks until the process is gone or ctx ends.
 func (h *Handle) Wait(ctx context.Context) error {
@@ -267,7 +232,7 @@ func (h *Handle) Wait(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot wait for master %d of %s: %w", h.PID, h.App, err)
 	}
-	h.remove(h.dir)
+	h.Remove(h.dir)
 	return nil
 }
 

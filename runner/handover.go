@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -13,28 +12,18 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 )
 
-// handedConn describes a connection that goes from a draining master to its
-// successor. Its descriptor goes with the message.
+// handedConn is a connection on its way to the successor.
 type handedConn struct {
-	Listener string `json:"listener"`
-	Host     string `json:"host"`
-	Port     string `json:"port"`
-	Pending  []byte `json:"pending,omitempty"` // read from it already
-	fd       int
-	ln       *listener
-}
+	control.Conn
 
-// adoptRequest is the control request that hands connections over.
-type adoptRequest struct {
-	Op    string       `json:"op"` // "adopt"
-	Conns []handedConn `json:"conns"`
+	fd int
+	ln *listener
 }
-
-// handBatch is how many descriptors go in one message (the kernel's bound is
-// 253).
-const handBatch = 200
 
 // heir is the master that takes over from a draining one. A connection that is
 // between two requests is handed to it instead of being closed: a client that
@@ -59,8 +48,8 @@ func (h *heir) give(c *conn) {
 	if len(h.batch) == 0 {
 		h.front.loop.Post(h.send)
 	}
-	h.batch = append(h.batch, handedConn{Listener: c.ln.name, Host: c.peer.RemoteAddr, Port: c.peer.RemotePort,
-		Pending: append([]byte(nil), c.in...), fd: c.fd, ln: c.ln})
+	h.batch = append(h.batch, handedConn{Conn: control.Conn{Listener: c.ln.name, Host: c.peer.RemoteAddr, Port: c.peer.RemotePort,
+		Pending: append([]byte(nil), c.in...)}, fd: c.fd, ln: c.ln})
 	h.open++
 	c.state = connClosed
 	c.out.Close()
@@ -71,7 +60,7 @@ func (h *heir) give(c *conn) {
 
 // send passes the batch on.
 func (h *heir) send() {
-	for batch := range slices.Chunk(h.batch, handBatch) {
+	for batch := range slices.Chunk(h.batch, control.MaxConns) {
 		h.queue <- batch
 	}
 	h.batch = nil
@@ -82,14 +71,18 @@ func (h *heir) run() {
 	var c *net.UnixConn
 	var r *bufio.Reader
 	for batch := range h.queue {
+		conns, fds := make([]control.Conn, len(batch)), make([]int, len(batch))
+		for i := range batch {
+			conns[i], fds[i] = batch[i].Conn, batch[i].fd
+		}
 		taken, err := false, error(nil)
 		if c == nil {
-			if c, err = dialControl(h.path); err == nil {
+			if c, err = control.Dial(h.path); err == nil {
 				r = bufio.NewReader(c)
 			}
 		}
 		if err == nil {
-			if taken, err = handBatchOver(c, r, batch); err != nil {
+			if taken, err = control.HandOff(c, r, conns, fds); err != nil {
 				_ = c.Close()
 				c = nil // what it would say next belongs to this batch
 			}
@@ -123,41 +116,6 @@ func (h *heir) handed(batch []handedConn, taken bool, err error) {
 	f.checkEmpty()
 }
 
-// handBatchOver sends a batch and waits for the answer. Taken: the other side may
-// have the connections, whatever the error says.
-func handBatchOver(c *net.UnixConn, r *bufio.Reader, batch []handedConn) (taken bool, err error) {
-	b, err := json.Marshal(&adoptRequest{Op: "adopt", Conns: batch})
-	if err != nil {
-		return false, err
-	}
-	fds := make([]int, len(batch))
-	for i := range batch {
-		fds[i] = batch[i].fd
-	}
-	_ = c.SetDeadline(time.Now().Add(controlTimeout))
-	b = append(b, '\n')
-	n, _, err := c.WriteMsgUnix(b, unix.UnixRights(fds...), nil)
-	if err == nil && n < len(b) {
-		_, err = c.Write(b[n:])
-	}
-	if err != nil {
-		return false, err // without its last byte it is no request
-	}
-	line, err := readLine(r, maxControlRequest)
-	if err != nil {
-		// Reset: the other side has gone without reading all of it.
-		return !errors.Is(err, unix.ECONNRESET), err
-	}
-	var ans controlAnswer
-	if err := json.Unmarshal(line, &ans); err != nil {
-		return true, err
-	}
-	if ans.Error != "" {
-		return false, errors.New(ans.Error)
-	}
-	return true, nil
-}
-
 // Adopt has the master serve connections that somebody else has accepted on a
 // socket that it does not have, as if they had come to the listener of that
 // listen string. The files stay the caller's.
@@ -165,26 +123,25 @@ func (h *Handle) Adopt(ctx context.Context, listen string, conns []*os.File) err
 	fail := func(err error) error {
 		return fmt.Errorf("cannot hand %d connections to master %d of %s: %w", len(conns), h.PID, h.App, err)
 	}
-	var batch []handedConn
-	for _, f := range conns {
+	all, fds := make([]control.Conn, len(conns)), make([]int, len(conns))
+	for i, f := range conns {
 		raw, err := f.SyscallConn()
 		if err != nil {
 			return fail(err)
 		}
-		c := handedConn{Listener: listen}
+		all[i].Listener = listen
 		// Not f.Fd(), which would make the connection blocking. The file stays open
-		// until the batch is sent.
+		// until its batch is sent.
 		if err := raw.Control(func(fd uintptr) {
-			c.fd = int(fd)
-			if sa, err := unix.Getpeername(c.fd); err == nil {
-				_, c.Host, c.Port = addrOf(sa)
+			fds[i] = int(fd)
+			if sa, err := unix.Getpeername(fds[i]); err == nil {
+				_, all[i].Host, all[i].Port = addrOf(sa)
 			}
 		}); err != nil {
 			return fail(err)
 		}
-		batch = append(batch, c)
 	}
-	ctrl, err := dialControl(controlPath(h.dir, h.PID))
+	ctrl, err := control.Dial(control.SocketPath(h.dir, h.PID))
 	if err != nil {
 		return fail(err)
 	}
@@ -192,8 +149,9 @@ func (h *Handle) Adopt(ctx context.Context, listen string, conns []*os.File) err
 	stop := context.AfterFunc(ctx, func() { _ = ctrl.Close() })
 	defer stop()
 	r := bufio.NewReader(ctrl)
-	for some := range slices.Chunk(batch, handBatch) {
-		if _, err := handBatchOver(ctrl, r, some); err != nil {
+	for i := 0; i < len(all); i += control.MaxConns {
+		end := min(i+control.MaxConns, len(all))
+		if _, err := control.HandOff(ctrl, r, all[i:end], fds[i:end]); err != nil {
 			return fail(err)
 		}
 	}
@@ -203,15 +161,15 @@ func (h *Handle) Adopt(ctx context.Context, listen string, conns []*os.File) err
 
 // adopt is the successor's side.
 func (s *controlServer) adopt(c *net.UnixConn, line []byte, fds []int) {
-	var req adoptRequest
-	var ans controlAnswer
+	var req control.AdoptRequest
+	var ans control.Answer
 	if err := json.Unmarshal(line, &req); err != nil {
 		ans.Error = "cannot read request: " + err.Error()
 	} else if len(req.Conns) != len(fds) {
 		ans.Error = fmt.Sprintf("cannot adopt: %d descriptors came for %d connections", len(fds), len(req.Conns))
 	}
 	if ans.Error != "" {
-		closeAll(fds)
+		evloop.CloseAll(fds)
 	} else {
 		s.loop.Call(func() {
 			for i, h := range req.Conns {
@@ -220,12 +178,12 @@ func (s *controlServer) adopt(c *net.UnixConn, line []byte, fds []int) {
 		})
 	}
 	b, _ := json.Marshal(&ans)
-	_ = c.SetWriteDeadline(time.Now().Add(controlTimeout))
+	_ = c.SetWriteDeadline(time.Now().Add(control.Timeout))
 	_, _ = c.Write(append(b, '\n'))
 }
 
 // adoptHanded serves a connection of the master before us.
-func (f *front) adoptHanded(fd int, h *handedConn) {
+func (f *front) adoptHanded(fd int, h *control.Conn) {
 	ln := &listener{front: f, name: h.Listener, host: "localhost", port: "80"}
 	for _, l := range f.listeners {
 		if l.name == h.Listener {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 )
 
 // A request to take connections over that is cut off, or is none, leaves nothing
@@ -27,7 +29,7 @@ func TestAdoptCutOff(t *testing.T) {
 		"too few":       `{"op":"adopt","conns":[]}` + "\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctrl, err := dialControl(controlPath(h.dir, h.PID))
+			ctrl, err := control.Dial(control.SocketPath(h.dir, h.PID))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -108,7 +110,7 @@ func TestSuccessorThatIsGone(t *testing.T) {
 			}
 			// Of one the next request has begun.
 			clients[0].send("GET / HTTP/1.1\r\n")
-			if _, _, err := h.ask(a.ctx(), "drain", &controlRequest{Op: "drain", Successor: path}); err != nil {
+			if _, _, err := h.ask(a.ctx(), "drain", &control.Request{Op: "drain", Successor: path}); err != nil {
 				t.Fatal(err)
 			}
 			clients[0].send("Host: x\r\n\r\n")

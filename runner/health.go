@@ -6,17 +6,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
-
-// HealthStatus is the last answer to a health check.
-type HealthStatus struct {
-	At     time.Time `json:"at"`
-	PID    int       `json:"pid"`
-	OK     bool      `json:"ok"`
-	Answer string    `json:"answer"` // "200 in 3 ms", or what went wrong
-}
 
 // checker asks each worker in turn for health.path. A worker serves its first
 // request only after its first good answer; one that fails health.failures
@@ -24,7 +17,7 @@ type HealthStatus struct {
 type checker struct {
 	pool  *pool
 	timer evloop.Timer
-	last  *HealthStatus
+	last  *control.HealthStatus
 }
 
 func (c *checker) init(p *pool) {
@@ -68,7 +61,7 @@ func (c *checker) round() {
 // held to request_timeout, as with any request.
 func (c *checker) excuse(w *worker) {
 	p := c.pool
-	if w.state == WorkerDraining || w.killed != "" {
+	if w.state == control.WorkerDraining || w.killed != "" {
 		return
 	}
 	w.unhealthy = 0
@@ -93,7 +86,7 @@ func (c *checker) excuse(w *worker) {
 func (c *checker) ask(w *worker) {
 	p := c.pool
 	h := p.specOf(w).Health
-	if h == nil || w.state == WorkerDraining || w.killed != "" {
+	if h == nil || w.state == control.WorkerDraining || w.killed != "" {
 		return // the check, or the worker, is no more; see excuse
 	}
 	host := h.Host
@@ -205,7 +198,7 @@ func (h *healthProbe) done(ok bool, answer string) {
 		w.healthy = true
 		p.loop.Post(func() { p.nowReady(w) })
 	case ok:
-	case w.state == WorkerDraining || w.killed != "":
+	case w.state == control.WorkerDraining || w.killed != "":
 		// It leaves already, and its timer is that of its end.
 	case w.unhealthy < h.failures && !w.healthy:
 		// It does not serve yet, and the application may need a moment.
@@ -223,7 +216,7 @@ func (h *healthProbe) done(ok bool, answer string) {
 // note counts an answer and tells of a bad one.
 func (h *healthProbe) note(ok bool, answer string) {
 	w := h.w
-	h.c.last = &HealthStatus{At: time.Now().Round(time.Millisecond), PID: w.pid, OK: ok, Answer: answer}
+	h.c.last = &control.HealthStatus{At: time.Now().Round(time.Millisecond), PID: w.pid, OK: ok, Answer: answer}
 	if ok {
 		w.unhealthy = 0
 		return

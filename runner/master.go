@@ -16,6 +16,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link/lazyzmq"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/static"
@@ -37,7 +38,7 @@ type master struct {
 	pool    *pool
 	front   *front
 	control *controlServer
-	record  Record
+	record  control.Record
 
 	digested   *appspec.Spec // what lastDigest is of, see digest
 	lastDigest string
@@ -168,21 +169,21 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.record = Record{App: spec.Name, PID: os.Getpid(), StartTime: start, BootID: bootID(), Since: time.Now(),
+	m.record = control.Record{App: spec.Name, PID: os.Getpid(), StartTime: start, BootID: control.BootID(), Since: time.Now(),
 		Program: Version, Generation: boot.Generation, SpecDigest: m.digest(spec), Path: spec.Path}
 	if m.control, err = newControlServer(m, m.dir, m.loop, m.log); err != nil {
 		return nil, err
 	}
-	if err := m.record.write(m.dir); err != nil {
+	if err := m.record.Write(m.dir); err != nil {
 		return nil, err
 	}
 	if err := m.openSockets(files); err != nil {
-		m.record.remove(m.dir)
+		m.record.Remove(m.dir)
 		return nil, err
 	}
 	if !boot.Standby {
 		if err := m.accept(); err != nil {
-			m.record.remove(m.dir)
+			m.record.Remove(m.dir)
 			return nil, err
 		}
 	}
@@ -270,7 +271,7 @@ func (m *master) run(signals []chan os.Signal) error {
 	for _, in := range m.m2 {
 		in.close()
 	}
-	m.record.remove(m.dir)
+	m.record.Remove(m.dir)
 	writePID(m.root, m.log, "master", os.Getpid(), false)
 	if err == nil {
 		m.log.Info("master ends")
@@ -349,7 +350,7 @@ func (m *master) update(spec *appspec.Spec, generation int, rolling bool) {
 func (m *master) saveRecord() {
 	m.record.SpecDigest = m.digest(m.pool.spec)
 	m.record.Draining = m.draining
-	if err := m.record.write(m.dir); err != nil {
+	if err := m.record.Write(m.dir); err != nil {
 		m.log.Error(err.Error())
 	}
 }
@@ -427,7 +428,7 @@ func (m *master) onDeadline() {
 // onChange wakes those who wait for a change of state.
 func (m *master) onChange() {
 	if !m.accepting && !m.draining {
-		if s, _ := m.pool.state(m.pool.countServing()); s == StateReady || s == StateIdle {
+		if s, _ := m.pool.state(m.pool.countServing()); s == control.StateReady || s == control.StateIdle {
 			m.tryAccept()
 		}
 	}
@@ -464,13 +465,13 @@ const deafRest = 2 * time.Second
 // takes its place.
 func (m *master) digest(spec *appspec.Spec) string {
 	if m.digested != spec {
-		m.digested, m.lastDigest = spec, Digest(spec)
+		m.digested, m.lastDigest = spec, appspec.Digest(spec)
 	}
 	return m.lastDigest
 }
 
 // status is the whole state.
-func (m *master) status() Status {
+func (m *master) status() control.Status {
 	st := m.pool.status()
 	st.App, st.PID, st.Since = m.spec.Name, os.Getpid(), m.record.Since
 	st.Program, st.Generation, st.SpecDigest = Version, m.record.Generation, m.record.SpecDigest
@@ -482,9 +483,9 @@ func (m *master) status() Status {
 	}
 	switch {
 	case m.draining:
-		st.State, st.Reason = StateStopping, "draining"
+		st.State, st.Reason = control.StateStopping, "draining"
 	case m.deaf != "":
-		st.State, st.Reason, st.LastError = StateBackoff, m.deaf, m.deaf
+		st.State, st.Reason, st.LastError = control.StateBackoff, m.deaf, m.deaf
 	}
 	return st
 }

@@ -4,20 +4,23 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 )
 
 // state implements controlled.
-func (m *master) state() Status { return m.status() }
+func (m *master) state() control.Status { return m.status() }
 
 // wait implements controlled.
 func (m *master) wait(changed chan struct{}) { m.waiters = append(m.waiters, changed) }
 
 // adoptHanded implements controlled.
-func (m *master) adoptHanded(fd int, h *handedConn) { m.front.adoptHanded(fd, h) }
+func (m *master) adoptHanded(fd int, h *control.Conn) { m.front.adoptHanded(fd, h) }
 
 // order implements controlled.
-func (m *master) order(req *controlRequest, fds []int) (ans controlAnswer, files []int) {
-	defer func() { closeAll(fds) }()
+func (m *master) order(req *control.Request, fds []int) (ans control.Answer, files []int) {
+	defer func() { evloop.CloseAll(fds) }()
 	switch req.Op {
 	case "update":
 		if req.Spec == nil || req.Spec.Name != m.spec.Name {

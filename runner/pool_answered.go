@@ -2,6 +2,7 @@ package runner
 
 import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -9,7 +10,7 @@ import (
 // submitted, and writes its line.
 func (p *pool) answered(x *exchange, ns int64) {
 	if x.status == 0 {
-		x.status = StatusClientGone
+		x.status = control.StatusClientGone
 	}
 	p.stats.answered(p.loop.Now(), ns, x.status)
 	if x.access.Noted {

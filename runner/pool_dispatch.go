@@ -3,6 +3,8 @@ package runner
 import (
 	"slices"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 )
 
 // popIdle returns the slot that became idle last; nil: none is.
@@ -168,7 +170,7 @@ func (p *pool) refill(s *slot) {
 
 // drainSlot moves a leaving worker's slot on.
 func (p *pool) drainSlot(s *slot) {
-	if s.n == 0 && s.w.ready > 0 && s.w.state == WorkerDraining {
+	if s.n == 0 && s.w.ready > 0 && s.w.state == control.WorkerDraining {
 		s.sendQuit()
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -47,8 +48,8 @@ func (p *pool) workerExited(w *worker) {
 		return
 	}
 
-	wasDraining := w.state == WorkerDraining
-	w.state = WorkerDraining // nothing is given to it from here on
+	wasDraining := w.state == control.WorkerDraining
+	w.state = control.WorkerDraining // nothing is given to it from here on
 	p.countLanes()
 	var again []*exchange
 	for _, s := range w.slots {

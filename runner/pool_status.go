@@ -7,12 +7,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 )
 
 // status is the pool's part of a Status.
-func (p *pool) status() Status {
-	st := Status{Version: p.version, Min: p.min, Max: p.max, Restarts: p.restarts, LastError: p.lastErr,
-		Traceback: p.trace, RolloutError: p.rollErr, Loaded: p.loaded, Workers: []WorkerInfo{}}
+func (p *pool) status() control.Status {
+	st := control.Status{Version: p.version, Min: p.min, Max: p.max, Restarts: p.restarts, LastError: p.lastErr,
+		Traceback: p.trace, RolloutError: p.rollErr, Loaded: p.loaded, Workers: []control.WorkerInfo{}}
 	if p.roll != nil {
 		st.Rollout = p.roll.gen
 	}
@@ -35,7 +37,7 @@ func (p *pool) status() Status {
 	if p.retry.IsSet() {
 		st.RetryAt = p.loop.Wall(p.retry.At()).Round(time.Millisecond)
 	}
-	st.Requests = RequestCounts{Total: p.stats.total, Errors: p.stats.errors, Waiting: p.queue.n, Active: p.stats.active,
+	st.Requests = control.RequestCounts{Total: p.stats.total, Errors: p.stats.errors, Waiting: p.queue.n, Active: p.stats.active,
 		Rejected: p.stats.rejected, Timeouts: p.stats.timeouts}
 	st.Requests.P50, st.Requests.P99 = p.stats.quantiles(p.loop.Now())
 	st.Requests.PerSecond = p.stats.rate(p.loop.Now())
@@ -49,35 +51,35 @@ func (p *pool) status() Status {
 }
 
 // state says what the app is, and why if it is not well.
-func (p *pool) state(serving int) (State, string) {
+func (p *pool) state(serving int) (control.State, string) {
 	short := func() string { return fmt.Sprintf("%d of %d workers are ready", serving, p.target()) }
 	switch {
 	case p.stopping:
-		return StateStopping, "draining"
+		return control.StateStopping, "draining"
 	case serving == 0 && p.retry.IsSet():
-		return StateBackoff, fmt.Sprintf("%s; next try in %v", p.lastErr, p.retryIn().Round(time.Second))
+		return control.StateBackoff, fmt.Sprintf("%s; next try in %v", p.lastErr, p.retryIn().Round(time.Second))
 	case serving == 0 && p.back.fails > 0 && p.lastErr != "":
-		return StateBackoff, p.lastErr + "; trying again now"
+		return control.StateBackoff, p.lastErr + "; trying again now"
 	case serving == 0 && p.target() == 0:
-		return StateIdle, "no request asks for a worker"
+		return control.StateIdle, "no request asks for a worker"
 	case serving == 0:
-		return StateStarting, short()
+		return control.StateStarting, short()
 	case p.rollErr != "":
-		return StateDegraded, "the workers of before serve on, the rollout was given up: " + p.rollErr
+		return control.StateDegraded, "the workers of before serve on, the rollout was given up: " + p.rollErr
 	case serving < p.target() && p.back.fails > 0:
-		return StateDegraded, short() + ": " + p.lastErr
+		return control.StateDegraded, short() + ": " + p.lastErr
 	case p.roll != nil:
-		return StateUpdating, "a rollout is under way"
+		return control.StateUpdating, "a rollout is under way"
 	case serving < p.target() && serving >= p.min:
-		return StateReady, short() // the load asked for more than the spec's least
+		return control.StateReady, short() // the load asked for more than the spec's least
 	case serving < p.target() && p.growing:
-		return StateUpdating, short()
+		return control.StateUpdating, short()
 	case serving < p.target():
-		return StateStarting, short()
+		return control.StateStarting, short()
 	case p.outgrown.reason != "":
-		return StateDegraded, p.outgrown.reason
+		return control.StateDegraded, p.outgrown.reason
 	default:
-		return StateReady, ""
+		return control.StateReady, ""
 	}
 }
 

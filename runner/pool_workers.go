@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -25,7 +26,7 @@ func (p *pool) reconcile() {
 	var starting, ready, recycling int
 	for _, w := range p.workers {
 		switch {
-		case w.gen != p.gen || w.state == WorkerDraining:
+		case w.gen != p.gen || w.state == control.WorkerDraining:
 		case w.ready == 0:
 			starting++
 		case w.recycling():
@@ -84,7 +85,7 @@ func (p *pool) leastNeeded() *worker {
 		}
 	}
 	for _, w := range p.workers {
-		if w.gen != p.gen || w.state == WorkerDraining || w.recycling() {
+		if w.gen != p.gen || w.state == control.WorkerDraining || w.recycling() {
 			continue
 		}
 		if best == nil || rank(w) <= rank(best) {
@@ -96,7 +97,7 @@ func (p *pool) leastNeeded() *worker {
 
 // startWorker adds a worker and has its process started.
 func (p *pool) startWorker(spec *appspec.Spec, gen int, held bool) *worker {
-	w := &worker{pool: p, gen: gen, state: WorkerStarting, since: p.loop.Now(), pidfd: -1, held: held}
+	w := &worker{pool: p, gen: gen, state: control.WorkerStarting, since: p.loop.Now(), pidfd: -1, held: held}
 	w.limit, w.jitter = jitter(spec.Workers.MaxRequests), rand.Float64()/10
 	p.workers = append(p.workers, w)
 	p.noteProcesses()
@@ -143,7 +144,7 @@ func (p *pool) workerStarted(w *worker, pid, pidfd int, err error) {
 
 // workerReady: the application is loaded.
 func (p *pool) workerReady(w *worker, payload []byte) {
-	if w.loaded.Python != "" || w.state == WorkerDraining {
+	if w.loaded.Python != "" || w.state == control.WorkerDraining {
 		return
 	}
 	if err := json.Unmarshal(payload, &w.loaded); err != nil {
@@ -176,12 +177,12 @@ func (p *pool) specOf(w *worker) *appspec.Spec {
 
 // nowReady: the worker may serve.
 func (p *pool) nowReady(w *worker) {
-	if w.ready > 0 || w.state == WorkerDraining || w.killed != "" {
+	if w.ready > 0 || w.state == control.WorkerDraining || w.killed != "" {
 		return
 	}
 	w.ready = p.loop.Now()
 	w.idleSince = p.loop.Now()
-	w.state = WorkerIdle
+	w.state = control.WorkerIdle
 	p.loop.Clear(&w.timer)
 	if !w.held {
 		p.admit(w)
@@ -253,12 +254,12 @@ func (p *pool) workerBroke(w *worker, what string) {
 
 // retire lets a worker finish what it has begun and go.
 func (p *pool) retire(w *worker, why string) {
-	if w.state == WorkerDraining {
+	if w.state == control.WorkerDraining {
 		return
 	}
 	w.retired = why
 	started := w.ready > 0
-	w.state = WorkerDraining
+	w.state = control.WorkerDraining
 	p.countLanes()
 	p.loop.Clear(&w.timer)
 	if !started {

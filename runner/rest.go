@@ -3,6 +3,7 @@ package runner
 import (
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 )
 
@@ -39,7 +40,7 @@ func (r *rest) possible() bool {
 		return false
 	}
 	s, _ := m.pool.state(m.pool.countServing())
-	return s == StateIdle
+	return s == control.StateIdle
 }
 
 func (r *rest) wait() {

@@ -29,10 +29,10 @@ func (p *pool) rollTo(spec *appspec.Spec, why string) {
 	if p.countServing() == 0 {
 		// Nothing serves, so the new spec takes over at once, and a back-off ends.
 		// What an app without workers served by last is protected by goBack.
-		switch digest := Digest(spec); {
-		case p.before != nil && Digest(p.before) == digest:
+		switch digest := appspec.Digest(spec); {
+		case p.before != nil && appspec.Digest(p.before) == digest:
 			p.before, p.proved = nil, true
-		case p.proved && Digest(p.spec) != digest:
+		case p.proved && appspec.Digest(p.spec) != digest:
 			p.before, p.proved = p.spec, false
 		}
 		for _, w := range slices.Clone(p.workers) {
@@ -92,7 +92,7 @@ func (r *rollout) failed(p *pool, w *worker) {
 		r.set[i] = p.startWorker(r.spec, r.gen, true)
 		return
 	}
-	p.rollErr, p.rollWant = w.failure.Summary(), Digest(r.spec)
+	p.rollErr, p.rollWant = w.failure.Summary(), appspec.Digest(r.spec)
 	p.lastErr = w.failure.Summary()
 	p.trace = w.failure.Details()
 	p.log.Error(fmt.Sprintf("the rollout of generation %d is given up, the workers of before serve on: %s", r.gen, p.rollErr))
@@ -103,7 +103,7 @@ func (r *rollout) failed(p *pool, w *worker) {
 // goBack gives up a spec that came while no worker ran, and by which the first
 // one, w, could not start: what waits is served by the spec before.
 func (p *pool) goBack(w *worker) {
-	p.rollErr, p.rollWant = w.failure.Summary(), Digest(p.spec)
+	p.rollErr, p.rollWant = w.failure.Summary(), appspec.Digest(p.spec)
 	p.log.Error(fmt.Sprintf("generation %d is given up, the spec before serves on: %s", p.gen, p.rollErr))
 	p.lastGen++
 	p.gen = p.lastGen

@@ -87,7 +87,7 @@ func (s *spawner) start(w *worker, spec *appspec.Spec, template bool) {
 	job, err := s.prepare(w, spec, template, forked)
 	switch {
 	case err != nil:
-		closeAll(job.close)
+		evloop.CloseAll(job.close)
 		if job.output != nil {
 			_ = job.output.Close()
 		}
@@ -237,7 +237,7 @@ func (s *spawner) run() {
 				err = s.refused(job, err)
 			}
 		}
-		closeAll(job.close)
+		evloop.CloseAll(job.close)
 		if err != nil {
 			_ = job.output.Close()
 			err = fmt.Errorf("cannot start worker: %w", err)

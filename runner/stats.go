@@ -3,6 +3,8 @@ package runner
 import (
 	"math/bits"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 )
 
 // statsWindow is the span of the recent past that the quantiles speak of: the
@@ -12,12 +14,6 @@ const statsWindow = int64(30 * time.Second)
 // rateSpan is the number of whole seconds that a rate is the average of.
 const rateSpan = 10
 
-// durationBounds are the upper bounds of the exported duration histogram, in
-// nanoseconds. They are fixed: a series whose buckets move cannot be added up.
-var durationBounds = [...]int64{
-	1e6, 2.5e6, 5e6, 10e6, 25e6, 50e6, 100e6, 250e6, 500e6, 1e9, 2.5e9, 5e9, 10e9, 30e9, 60e9,
-}
-
 // stats counts an app's requests. Counting is an increment in an array on the
 // loop; everything else is done when somebody asks.
 type stats struct {
@@ -25,7 +21,7 @@ type stats struct {
 	active                            int
 
 	codes     [500]uint64                     // answers by status, less 100
-	durations [len(durationBounds) + 1]uint64 // not cumulative; the last is beyond all bounds
+	durations [len(control.Bounds) + 1]uint64 // not cumulative; the last is beyond all bounds
 	duration  uint64                          // sum, in nanoseconds
 	restarts  [len(restartReasons)]uint64     // of workers, by reason
 	seconds   [rateSpan + 1]uint32            // ended requests by second, a ring
@@ -80,7 +76,7 @@ func (s *stats) answered(now, ns int64, status int) {
 		s.codes[i]++
 	}
 	b := 0
-	for b < len(durationBounds) && ns > durationBounds[b] {
+	for b < len(control.Bounds) && ns > control.Bounds[b] {
 		b++
 	}
 	s.durations[b]++
@@ -164,8 +160,8 @@ func (s *stats) quantiles(now int64) (p50, p99 float64) {
 }
 
 // counters are the stats in the form of a Status.
-func (s *stats) counters() *Counters {
-	c := &Counters{Codes: map[int]uint64{}, Buckets: make([]uint64, len(s.durations)),
+func (s *stats) counters() *control.Counters {
+	c := &control.Counters{Codes: map[int]uint64{}, Buckets: make([]uint64, len(s.durations)),
 		Seconds: float64(s.duration) / 1e9, Restarts: map[string]uint64{}}
 	for i, n := range s.codes {
 		if n > 0 {

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 )
 
 // A state directory may be swept away under running masters: by somebody who tidies
@@ -87,14 +87,14 @@ func (m *master) noteAnew() {
 	if m.ended {
 		return
 	}
-	if missing(controlPath(m.dir, os.Getpid())) {
+	if missing(control.SocketPath(m.dir, os.Getpid())) {
 		if err := m.control.rebind(); err != nil {
 			m.log.Error(err.Error())
 			return
 		}
 		m.log.Warn("the control socket was gone and is made anew")
 	}
-	if !m.record.stands(m.dir) {
+	if !m.record.Intact(m.dir) {
 		m.saveRecord()
 	}
 }
@@ -104,22 +104,10 @@ func missing(path string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// stands tells whether the file of the record is there and is of this process. What
-// cannot be read now stands.
-func (r *Record) stands(dir string) bool {
-	b, err := os.ReadFile(r.file(dir))
-	if err != nil {
-		return !errors.Is(err, fs.ErrNotExist)
-	}
-	var is Record
-	return json.Unmarshal(b, &is) == nil && is.App == r.App && is.PID == r.PID && is.StartTime == r.StartTime &&
-		(is.BootID == r.BootID || r.BootID == "")
-}
-
 // Swept tells that the record or the control socket of a master is gone, or that the
 // record is damaged.
 func (h *Handle) Swept() bool {
-	return !h.stands(h.dir) || missing(controlPath(h.dir, h.PID))
+	return !h.Intact(h.dir) || missing(control.SocketPath(h.dir, h.PID))
 }
 
 // Restore asks the master to make its record and its control socket anew.
@@ -197,5 +185,5 @@ func proveMaster(stateDir string, pid int) (*Handle, error) {
 	if err != nil {
 		return nil, nil //nolint:nilerr // it is gone
 	}
-	return &Handle{dir: appDir(stateDir, app), Record: Record{App: app, PID: pid, StartTime: start, BootID: bootID()}}, nil
+	return &Handle{dir: appDir(stateDir, app), Record: control.Record{App: app, PID: pid, StartTime: start, BootID: control.BootID()}}, nil
 }

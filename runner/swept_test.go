@@ -103,7 +103,7 @@ func TestMasterMakesItsStateAnew(t *testing.T) {
 func TestDamagedRecordHidesNoMaster(t *testing.T) {
 	a := newTestApp(t, helloApp, nil)
 	h := a.start(StateReady)
-	name := h.file(h.dir)
+	name := h.File(h.dir)
 	good, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)

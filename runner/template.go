@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -31,7 +33,7 @@ func (s *spawner) fromTemplate(job spawnJob, spec *appspec.Spec) {
 	t := p.templates[job.w.gen]
 	if t == nil {
 		t = &template{pool: p, spawner: s}
-		t.proc = &worker{pool: p, gen: job.w.gen, state: WorkerStarting, since: p.loop.Now(), pidfd: -1, template: t}
+		t.proc = &worker{pool: p, gen: job.w.gen, state: control.WorkerStarting, since: p.loop.Now(), pidfd: -1, template: t}
 		t.proc.timer.Do = func() {
 			t.proc.killed = fmt.Sprintf("it was not ready within %v (workers.start_timeout)", spec.Workers.StartTimeout)
 			p.dumpAndKill(t.proc)
@@ -56,7 +58,7 @@ func (t *template) flush() {
 		}
 		fds = append(fds, job.life)
 		err := unix.Sendmsg(t.proc.slots[0].fd, wsgi.AppendHeader(nil, wsgi.MsgFork, 0, 0), unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL)
-		closeAll(job.close)
+		evloop.CloseAll(job.close)
 		job.close = nil
 		if err != nil {
 			t.failed(job, fmt.Errorf("cannot ask the template for a worker: %w", err))
@@ -68,7 +70,7 @@ func (t *template) flush() {
 }
 
 func (t *template) failed(job spawnJob, err error) {
-	closeAll(job.close)
+	evloop.CloseAll(job.close)
 	_ = job.output.Close()
 	t.pool.workerStarted(job.w, 0, -1, err)
 }
@@ -97,7 +99,7 @@ func (t *template) onMessage(typ byte, payload []byte) bool {
 		job := t.asked[0]
 		t.asked = t.asked[1:]
 		if f.Shares {
-			closeAll(job.close)
+			evloop.CloseAll(job.close)
 			_ = job.output.Close()
 			t.withhold(f.Error, f.Hint)
 			p.alone(job.w)
@@ -172,7 +174,7 @@ func (t *template) exited(why string) {
 		delete(p.templates, t.proc.gen)
 	}
 	for _, job := range append(t.waiting, t.asked...) {
-		closeAll(job.close)
+		evloop.CloseAll(job.close)
 		_ = job.output.Close()
 		if f := t.proc.failure; f != nil && f.Shares {
 			p.alone(job.w)

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
@@ -19,7 +20,7 @@ type worker struct {
 	pid       int
 	pidfd     int
 	gen       int // which code and spec it runs
-	state     WorkerState
+	state     control.WorkerState
 	since     int64        // entered the pool
 	ready     int64        // became ready; 0: not yet
 	idleSince int64        // its last request ended
@@ -81,7 +82,7 @@ func (w *worker) recycling() bool { return w.recycle != "" && w.retired == "" }
 
 // serving tells whether the pool may give it requests.
 func (w *worker) serving() bool {
-	return w.ready > 0 && !w.held && w.state != WorkerDraining && w.killed == ""
+	return w.ready > 0 && !w.held && w.state != control.WorkerDraining && w.killed == ""
 }
 
 // setAbort tells the host that the client of the request is gone.
@@ -99,17 +100,17 @@ func (w *worker) signal(sig unix.Signal) {
 }
 
 // info is the worker as status shows it.
-func (w *worker) info(l *evloop.Loop, rss int64) WorkerInfo {
+func (w *worker) info(l *evloop.Loop, rss int64) control.WorkerInfo {
 	st := w.state
-	if st == WorkerIdle && w.busy() > 0 {
-		st = WorkerBusy
+	if st == control.WorkerIdle && w.busy() > 0 {
+		st = control.WorkerBusy
 	}
-	info := WorkerInfo{PID: w.pid, State: st, Since: l.Wall(w.since).Round(time.Millisecond), Requests: w.served, RSS: rss,
+	info := control.WorkerInfo{PID: w.pid, State: st, Since: l.Wall(w.since).Round(time.Millisecond), Requests: w.served, RSS: rss,
 		Errors: w.errors, Bytes: w.sent, WorkSeconds: float64(w.worked) / 1e9, Threads: len(w.slots)}
 	for _, s := range w.slots {
 		if s.n > 0 {
 			x := s.held[0]
-			info.Current = append(info.Current, CurrentRequest{Request: string(x.label), Since: l.Wall(x.begunAt).Round(time.Millisecond)})
+			info.Current = append(info.Current, control.CurrentRequest{Request: string(x.label), Since: l.Wall(x.begunAt).Round(time.Millisecond)})
 		}
 	}
 	return info

@@ -136,3 +136,10 @@ func firstRight(oob []byte) int {
 	}
 	return first
 }
+
+// CloseAll closes descriptors.
+func CloseAll(fds []int) {
+	for _, fd := range fds {
+		_ = unix.Close(fd)
+	}
+}

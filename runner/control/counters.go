@@ -1,4 +1,4 @@
-package runner
+package control
 
 // StatusClientGone is the status under which a request is counted whose client
 // went away before the answer began. It is nginx's, and nobody gets it sent.
@@ -24,11 +24,17 @@ type Counters struct {
 	StaticBytes uint64         `json:"static_bytes,omitempty"`
 }
 
+// Bounds are the upper bounds of the exported duration histogram, in
+// nanoseconds. They are fixed: a series whose buckets move cannot be added up.
+var Bounds = [...]int64{
+	1e6, 2.5e6, 5e6, 10e6, 25e6, 50e6, 100e6, 250e6, 500e6, 1e9, 2.5e9, 5e9, 10e9, 30e9, 60e9,
+}
+
 // DurationBounds are the bounds of Counters.Buckets in seconds, without the last
 // one, which is infinite.
 func DurationBounds() []float64 {
-	b := make([]float64, len(durationBounds))
-	for i, ns := range durationBounds {
+	b := make([]float64, len(Bounds))
+	for i, ns := range Bounds {
 		b[i] = float64(ns) / 1e9
 	}
 	return b

@@ -1,4 +1,4 @@
-package runner
+package control
 
 import (
 	"io"
@@ -7,20 +7,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rightsReader reads a unix connection and keeps the descriptors that come
+// RightsReader reads a unix connection and keeps the descriptors that come
 // with the bytes.
-type rightsReader struct {
+type RightsReader struct {
 	c   *net.UnixConn
 	oob []byte
 	fds []int
 }
 
-func newRightsReader(c *net.UnixConn) *rightsReader {
-	return &rightsReader{c: c, oob: make([]byte, unix.CmsgSpace(4*256))}
+func NewRightsReader(c *net.UnixConn) *RightsReader {
+	return &RightsReader{c: c, oob: make([]byte, unix.CmsgSpace(4*256))}
 }
 
 // Read implements io.Reader.
-func (r *rightsReader) Read(b []byte) (int, error) {
+func (r *RightsReader) Read(b []byte) (int, error) {
 	n, oobn, _, _, err := r.c.ReadMsgUnix(b, r.oob)
 	if oobn > 0 {
 		msgs, perr := unix.ParseSocketControlMessage(r.oob[:oobn])
@@ -41,8 +41,8 @@ func (r *rightsReader) Read(b []byte) (int, error) {
 	return max(n, 0), err
 }
 
-// take returns the descriptors received so far; they are the caller's.
-func (r *rightsReader) take() []int {
+// Take returns the descriptors received so far; they are the caller's.
+func (r *RightsReader) Take() []int {
 	fds := r.fds
 	r.fds = nil
 	return fds

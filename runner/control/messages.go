@@ -1,0 +1,48 @@
+package control
+
+import (
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// maxRequest bounds one request on the control socket in bytes.
+const maxRequest = 64 << 20
+
+// Request is one line of JSON from a client of the control socket.
+type Request struct {
+	Op         string        `json:"op"`
+	Since      uint64        `json:"since,omitempty"`
+	Spec       *appspec.Spec `json:"spec,omitempty"`
+	Generation int           `json:"generation,omitempty"`
+	Rolling    bool          `json:"rolling,omitempty"`
+	Min        int           `json:"min,omitempty"`
+	Max        int           `json:"max,omitempty"`
+	Successor  string        `json:"successor,omitempty"` // control socket of the master that takes over
+}
+
+// Answer is the line that answers it. Descriptors, if any, come with
+// its first byte.
+type Answer struct {
+	Error     string   `json:"error,omitempty"`
+	Status    *Status  `json:"status,omitempty"`
+	Listeners []string `json:"listeners,omitempty"` // names of the descriptors
+}
+
+// Conn describes a connection that goes from a draining master to its
+// successor, or from whoever accepted it to the master. Its descriptor goes with
+// the message.
+type Conn struct {
+	Listener string `json:"listener"`
+	Host     string `json:"host"`
+	Port     string `json:"port"`
+	Pending  []byte `json:"pending,omitempty"` // read from it already
+}
+
+// AdoptRequest is the control request that hands connections over.
+type AdoptRequest struct {
+	Op    string `json:"op"` // "adopt"
+	Conns []Conn `json:"conns"`
+}
+
+// MaxConns is how many connections, with a descriptor each, go in one message
+// (the kernel's bound is 253).
+const MaxConns = 200

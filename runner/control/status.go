@@ -1,0 +1,144 @@
+package control
+
+import (
+	"regexp"
+	"strings"
+	"time"
+)
+
+// State of an app as its master sees it, in the words of the contract
+// (section 4, status -o json).
+type State string
+
+// States of an app.
+const (
+	StateStarting State = "starting" // no worker is ready yet, none has failed
+	StateReady    State = "ready"    // serving as specified
+	StateUpdating State = "updating" // serving, and a change is being carried out: no fault
+	StateIdle     State = "idle"     // min = 0: no worker, the first request starts one
+	StateDegraded State = "degraded" // serving, but not as specified
+	StateBackoff  State = "backoff"  // not serving; a retry is due at RetryAt
+	StateStopping State = "stopping" // draining; the process ends when done
+)
+
+// WorkerState is the state of one worker.
+type WorkerState string
+
+// States of a worker.
+const (
+	WorkerStarting WorkerState = "starting"
+	WorkerIdle     WorkerState = "idle"
+	WorkerBusy     WorkerState = "busy"
+	WorkerDraining WorkerState = "draining"
+)
+
+// Status is what a master tells of its app.
+type Status struct {
+	// Version grows with every change of state, worker set or spec, but not with
+	// the counters: a client that saw it can wait for the next one.
+	Version    uint64    `json:"version"`
+	App        string    `json:"app"`
+	PID        int       `json:"pid"`
+	Since      time.Time `json:"since"`
+	Program    string    `json:"program"` // version of the program the master runs
+	Generation int       `json:"generation"`
+	SpecDigest string    `json:"spec_digest"` // of the spec its workers run, see Digest
+	// WantDigest is that of the spec it was given last. It differs from
+	// SpecDigest during a rollout, and after one that was given up.
+	WantDigest string `json:"want_digest"`
+	// Folder tells the app folder that it works in from another one at its path.
+	Folder    string        `json:"folder,omitempty"`
+	State     State         `json:"state"`
+	Reason    string        `json:"reason"`
+	RetryAt   time.Time     `json:"retry_at,omitzero"`
+	Min       int           `json:"min"`
+	Max       int           `json:"max"`
+	RSS       int64         `json:"rss"` // bytes, of the master alone
+	Workers   []WorkerInfo  `json:"workers"`
+	Requests  RequestCounts `json:"requests"`
+	Restarts  int           `json:"restarts"` // workers that died unasked
+	LastError string        `json:"last_error"`
+	Traceback string        `json:"traceback"` // of the last worker that could not start: Python's, or the place, and what to do
+	// Rollout is the generation of workers that is being rolled out; 0 where
+	// none is. RolloutError is why the last one was given up; a later success
+	// clears it.
+	Rollout      int           `json:"rollout"`
+	RolloutError string        `json:"rollout_error"`
+	Health       *HealthStatus `json:"health,omitempty"` // last answer to a health check
+	Scaled       string        `json:"scaled,omitempty"` // last decision on the number of workers, and why
+	Loaded       string        `json:"loaded"`           // what the loader found: "django blog.wsgi:application"
+	// Resting: no worker runs and no client has been connected for
+	// workers.idle_timeout, so that whoever keeps the listeners may let the master
+	// go, too.
+	Resting  bool      `json:"resting,omitempty"`
+	Counters *Counters `json:"counters,omitempty"`
+	// Warnings are what an operator should know of an app that serves well, a
+	// sentence each.
+	Warnings []string `json:"warnings,omitempty"`
+	LogError string   `json:"log_error,omitempty"` // why lines of the log are lost, or go to another target
+	LogLost  uint64   `json:"log_lost,omitempty"`  // lines since the master started
+}
+
+// WorkerInfo is one worker of a Status.
+type WorkerInfo struct {
+	PID      int         `json:"pid"`
+	State    WorkerState `json:"state"`
+	Since    time.Time   `json:"since"`
+	Requests uint64      `json:"requests"`
+	RSS      int64       `json:"rss"` // bytes
+	// Current are the requests it is at, one for each thread that is busy.
+	Current     []CurrentRequest `json:"current,omitempty"`
+	Threads     int              `json:"threads,omitempty"`
+	Errors      uint64           `json:"errors,omitempty"`       // of Requests, answered 5xx
+	Bytes       uint64           `json:"bytes,omitempty"`        // of the bodies it sent
+	WorkSeconds float64          `json:"work_seconds,omitempty"` // spent at requests
+}
+
+// CurrentRequest is a request that a worker is at.
+type CurrentRequest struct {
+	Request string    `json:"request"` // "GET /path"
+	Since   time.Time `json:"since"`
+}
+
+// RequestCounts counts since the master started; the quantiles are of the
+// recent past.
+type RequestCounts struct {
+	Total    uint64  `json:"total"`
+	Errors   uint64  `json:"errors"` // answered 5xx, or cut off
+	Waiting  int     `json:"waiting"`
+	Active   int     `json:"active"`
+	Rejected uint64  `json:"rejected"` // 503: queue full or queue_timeout
+	Timeouts uint64  `json:"timeouts"` // 504
+	P50      float64 `json:"p50_ms"`
+	P99      float64 `json:"p99_ms"`
+	// PerSecond is the rate of the last ten seconds.
+	PerSecond float64 `json:"per_second,omitempty"`
+	// Static counts those for static files, answered without the app and not in Total.
+	Static uint64 `json:"static,omitempty"`
+}
+
+// HealthStatus is the last answer to a health check.
+type HealthStatus struct {
+	At     time.Time `json:"at"`
+	PID    int       `json:"pid"`
+	OK     bool      `json:"ok"`
+	Answer string    `json:"answer"` // "200 in 3 ms", or what went wrong
+}
+
+// placed matches a place, as wsgi.Failure.Summary says it.
+var placed = regexp.MustCompile(` \((/[^()]+?)(?:, line (\d+))?\)`)
+
+// WithoutPlace is a reason without its place, for where a text follows, such as a
+// traceback, that tells the same place.
+func WithoutPlace(reason, text string) string {
+	for _, m := range placed.FindAllStringSubmatch(reason, -1) {
+		place := `File "` + m[1] + `"`
+		if m[2] != "" {
+			place += ", line " + m[2]
+		}
+		if strings.Contains(text, place) {
+			reason = strings.Replace(reason, m[0], "", 1)
+		}
+	}
+	return reason
+}
