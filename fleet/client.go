@@ -35,7 +35,7 @@ func Connect(ctx context.Context, o Options) (Operator, error) {
 	if _, err := os.Lstat(o.StateDir); err == nil {
 		if _, err := store.check(); err != nil {
 			if e := neighbourOf(o.StateDir); e != nil {
-				return nil, e
+				return e.reach(ctx, named, o.Dir)
 			}
 			return nil, err
 		}
@@ -45,16 +45,14 @@ func Connect(ctx context.Context, o Options) (Operator, error) {
 	for {
 		c, err := dial(ctx, store.socketPath())
 		if err == nil {
-			if named && !samePlace(c.daemon.Dir, o.Dir) {
-				c.Close()
-				return nil, fmt.Errorf("cannot use spec directory %s: the daemon (pid %d) on state directory %s runs the fleet of %s; name that directory with --dir, or another state directory with --state-dir",
-					o.Dir, c.daemon.PID, o.StateDir, c.daemon.Dir)
-			}
-			return c, nil
+			return c.of(named, o.Dir, o.StateDir)
 		}
 		if !store.daemonHolds() {
 			mine, _ := store.Apps()
 			if err := o.neighbour(anyNamed || len(mine) > 0); err != nil {
+				if e, ok := errors.AsType[*NeighbourError](err); ok {
+					return e.reach(ctx, named, o.Dir)
+				}
 				return nil, err
 			}
 			if o.stateChosen {
@@ -74,6 +72,25 @@ func Connect(ctx context.Context, o Options) (Operator, error) {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// of is the client, if the daemon runs the fleet that was named.
+func (c *Client) of(named bool, dir, stateDir string) (Operator, error) {
+	if named && !samePlace(c.daemon.Dir, dir) {
+		c.Close()
+		return nil, fmt.Errorf("cannot use spec directory %s: the daemon (pid %d) on state directory %s runs the fleet of %s; name that directory with --dir, or another state directory with --state-dir",
+			dir, c.daemon.PID, stateDir, c.daemon.Dir)
+	}
+	return c, nil
+}
+
+// reach is a client of that fleet for one of its admins; everybody else gets the
+// error.
+func (e *NeighbourError) reach(ctx context.Context, named bool, dir string) (Operator, error) {
+	if c := e.asAdmin(ctx); c != nil {
+		return c.of(named, dir, e.StateDir)
+	}
+	return nil, e
 }
 
 // connect opens a connection to the control socket. A daemon that has answered

@@ -34,8 +34,12 @@ func (e *NeighbourError) Error() string {
 	if e.PID > 0 {
 		what = fmt.Sprintf("its daemon (pid %d) runs here on %s", e.PID, e.Dir)
 	}
-	return fmt.Sprintf("cannot reach the fleet of user %s: %s (state directory %s), and this program runs as %s, who may not speak to it",
-		e.User, what, e.StateDir, e.Asks)
+	who := "who may not speak to it"
+	if gid, ok := adminGroup(); ok && e.PID > 0 && e.User == "root" && !inGroup(gid) {
+		who = "who is not in group " + AdminGroup
+	}
+	return fmt.Sprintf("cannot reach the fleet of user %s: %s (state directory %s), and this program runs as %s, %s",
+		e.User, what, e.StateDir, e.Asks, who)
 }
 
 // notice is what a daemon lets every user of the machine know of it.

@@ -51,7 +51,7 @@ type answer struct {
 // writeTimeout is how long a client may take to read a line.
 const writeTimeout = 10 * time.Second
 
-// listenControl opens the control socket, 0600. The caller holds the daemon's
+// listenControl opens the control socket, 0600, or 0660 for the admin group. The caller holds the daemon's
 // lock, so what lies there is left over.
 func listenControl(path string) (net.Listener, error) {
 	if err := os.RemoveAll(path); err != nil {
@@ -69,6 +69,9 @@ func listenControl(path string) (net.Listener, error) {
 	}
 	ln.SetUnlinkOnClose(false)
 	if err = os.Chmod(tmp, 0o600); err == nil {
+		err = shareControl(tmp)
+	}
+	if err == nil {
 		err = os.Rename(tmp, path)
 	}
 	if err != nil {

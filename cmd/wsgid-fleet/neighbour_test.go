@@ -9,9 +9,13 @@ import (
 )
 
 // besideRoot is what an ordinary user is told beside root's fleet. It runs where
-// /run is an empty directory of its own.
+// /run and /var/lib are empty directories of its own.
 const besideRoot = `set -u
 mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /var/lib
+if [ -n "$GROUP" ]; then
+  cp /etc/group $BASE/group && echo "$GROUP" >> $BASE/group && mount --bind $BASE/group /etc/group
+fi
 install -d -m 755 $BASE/specs $BASE/apps/blog/app
 echo 'def application(e, s): s("200 OK", []); return [b"ok"]' > $BASE/apps/blog/app/blog.py
 chown -R www-data: $BASE/apps
@@ -28,6 +32,14 @@ wsgid-fleet run --dir $BASE/specs > $BASE/log 2>&1 &
 daemon=$!
 for i in $(seq 600); do wsgid-fleet status > /dev/null 2>&1 && break; sleep 0.1; done
 wsgid-fleet status blog | head -n 1
+if [ -n "$GROUP" ]; then
+  admin() { setpriv --reuid=nobody --regid=nogroup --groups 54321 env -u XDG_RUNTIME_DIR wsgid-fleet "$@"; echo "exit $?"; }
+  admin status blog
+  admin stop blog
+  admin start blog
+  mkdir $BASE/nowhere
+  admin plan --dir $BASE/nowhere
+fi
 me() { setpriv --reuid=nobody --regid=nogroup --clear-groups env -u XDG_RUNTIME_DIR wsgid-fleet "$@"; echo "exit $?"; }
 me status
 me apply
@@ -41,6 +53,50 @@ me status --dir $BASE/specs
 `
 
 func TestOrdinaryUserBesideRootsFleet(t *testing.T) {
+	base, text := runBesideRoot(t, "")
+	_, pid, _ := strings.Cut(text, "\ndaemon ")
+	pid, _, _ = strings.Cut(pid, "\n")
+	says := func(command string) string {
+		return "wsgid-fleet: cannot reach the fleet of user root: its daemon (pid " + pid + ") runs here on " + base + "/specs (state directory /run/wsgid), " +
+			"and this program runs as nobody, who may not speak to it; ask as that user: sudo wsgid-fleet " + command +
+			"; for a fleet of your own name its specs with --dir\nexit 1\n"
+	}
+	want := "blog  ready\n" + says("status") + says("apply") + says("stop blog") + says("plan --dir "+base+"/specs") + says("logs blog") +
+		says("run --dir "+base+"/specs") + "daemon " + pid + "\n"
+	if !strings.HasPrefix(text, want) {
+		t.Errorf("got\n%s\nwant\n%s", text, want)
+	}
+	// Without root's daemon and masters it is a fleet of one's own.
+	if rest := strings.TrimPrefix(text, want); !strings.Contains(rest, "it is not running, and no daemon runs that would start it") {
+		t.Errorf("after the end of root's fleet:\n%s", rest)
+	}
+}
+
+// Members of the group wsgid-admin use root's fleet, wherever they say nothing of
+// another one; others are told of the group.
+func TestAdminsOfRootsFleet(t *testing.T) {
+	_, text := runBesideRoot(t, "wsgid-admin:x:54321:")
+	all := text
+	want := "blog  ready\n"
+	if !strings.HasPrefix(text, want) {
+		t.Fatalf("got\n%s", text)
+	}
+	for _, part := range []string{
+		"APP", "blog", "exit 0\n", "blog  stopped\nexit 0\n", "blog  ready\nexit 0\n",
+		"Nothing to do for 0 apps.\nexit 0\n", // of another directory: a fleet of one's own
+		"this program runs as nobody, who is not in group wsgid-admin; ask as that user: sudo wsgid-fleet status",
+	} {
+		_, rest, found := strings.Cut(text, part)
+		if !found {
+			t.Fatalf("no %q in\n%s\nof\n%s", part, text, all)
+		}
+		text = rest
+	}
+}
+
+// runBesideRoot runs besideRoot, with another group in the machine.
+func runBesideRoot(t *testing.T, group string) (base, text string) {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("starts masters and Python workers")
 	}
@@ -68,26 +124,10 @@ func TestOrdinaryUserBesideRootsFleet(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("unshare", "-m", "--propagation", "private", "sh", "-c", besideRoot)
-	cmd.Env = append(os.Environ(), "BASE="+base, "PATH="+base+":"+os.Getenv("PATH"), "NO_COLOR=1")
+	cmd.Env = append(os.Environ(), "BASE="+base, "GROUP="+group, "PATH="+base+":"+os.Getenv("PATH"), "NO_COLOR=1")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	text := string(out)
-	_, pid, _ := strings.Cut(text, "\ndaemon ")
-	pid, _, _ = strings.Cut(pid, "\n")
-	says := func(command string) string {
-		return "wsgid-fleet: cannot reach the fleet of user root: its daemon (pid " + pid + ") runs here on " + base + "/specs (state directory /run/wsgid), " +
-			"and this program runs as nobody, who may not speak to it; ask as that user: sudo wsgid-fleet " + command +
-			"; for a fleet of your own name its specs with --dir\nexit 1\n"
-	}
-	want := "blog  ready\n" + says("status") + says("apply") + says("stop blog") + says("plan --dir "+base+"/specs") + says("logs blog") +
-		says("run --dir "+base+"/specs") + "daemon " + pid + "\n"
-	if !strings.HasPrefix(text, want) {
-		t.Errorf("got\n%s\nwant\n%s", text, want)
-	}
-	// Without root's daemon and masters it is a fleet of one's own.
-	if rest := strings.TrimPrefix(text, want); !strings.Contains(rest, "it is not running, and no daemon runs that would start it") {
-		t.Errorf("after the end of root's fleet:\n%s", rest)
-	}
+	return base, string(out)
 }
