@@ -17,6 +17,7 @@ func Diff(before, after *Spec) []Change {
 	}
 	d := &differ{before: before, after: after}
 	d.release()
+	d.made()
 	for i := range attributes {
 		a := &attributes[i]
 		switch {

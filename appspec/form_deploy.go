@@ -1,6 +1,7 @@
 package appspec
 
 import (
+	"net"
 	"net/netip"
 	"net/url"
 	"path"
@@ -259,14 +260,33 @@ func checkRole(s string) (string, bool) {
 	return "", true
 }
 
+// socketPrefix begins the name of a socket of PostgreSQL, which ends in the port.
+const socketPrefix = ".s.PGSQL."
+
+// DatabaseServer takes the server of a database block apart, which was checked. host
+// is the folder of a socket where it begins with a slash.
+func DatabaseServer(s string) (host, port string) {
+	if at, ok := strings.CutPrefix(s, "unix:"); ok {
+		at = path.Clean(at)
+		if port, ok := strings.CutPrefix(path.Base(at), socketPrefix); ok {
+			return path.Dir(at), port
+		}
+		return at, "5432"
+	}
+	host, port, _ = net.SplitHostPort(s)
+	return host, port
+}
+
 func checkDatabaseServer(s string) (string, bool) {
 	const form = `write "unix:/var/run/postgresql" or "host:port"`
 	if dir, ok := strings.CutPrefix(s, "unix:"); ok {
 		switch {
 		case !strings.HasPrefix(dir, "/") || hasControl(s):
 			return `write the folder of its socket, from / on: "unix:/var/run/postgresql"`, false
-		case strings.HasPrefix(path.Base(dir), ".s.PGSQL."):
-			return "write the folder of the socket: " + Quote("unix:"+path.Dir(dir)), false
+		case strings.HasPrefix(path.Base(dir), socketPrefix):
+			if n, err := strconv.ParseUint(strings.TrimPrefix(path.Base(dir), socketPrefix), 10, 16); err != nil || n == 0 {
+				return "a socket of PostgreSQL ends in its port: " + Quote("unix:"+path.Join(path.Dir(dir), socketPrefix+"5432")), false
+			}
 		}
 		return "", true
 	}

@@ -6,15 +6,18 @@ import (
 	"strings"
 )
 
-// Secrets returns the texts that went through sensitive() or file() and that
-// something may repeat: the app's processes have them. Each is there once, in no
+// Secrets returns the texts that went through sensitive() or file(), or that a deploy
+// has made, and that something may repeat: the app's processes have them. Each is there once, in no
 // particular order; of numbers and words of a letter or two there is nothing to
 // tell.
 func (s *Spec) Secrets() []string {
-	if len(s.Sensitive) == 0 {
-		return nil
-	}
 	var found []string
+	if s.Made != nil {
+		found = append(found, s.Made.Secrets...)
+	}
+	if len(s.Sensitive) == 0 {
+		return found
+	}
 	add := func(text string) {
 		if !slices.Contains(found, text) {
 			found = append(found, text)
@@ -42,6 +45,11 @@ func (s *Spec) Secrets() []string {
 					add(word)
 				}
 			}
+		}
+	}
+	if s.Database != nil && s.IsSensitive("database.admin") {
+		if _, password, ok := strings.Cut(s.Database.Admin, ":"); ok && password != "" {
+			add(password)
 		}
 	}
 	for i := range attributes {

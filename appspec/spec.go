@@ -46,6 +46,8 @@ type Spec struct {
 	// Release is what a deploy has brought here and serves now; nil: the code is
 	// in app/. It comes from the record of the deploy, not from a spec file.
 	Release *Release `json:"release,omitempty"`
+	// Made is what that deploy has made for the app beside its code; nil: nothing.
+	Made *Made `json:"made,omitempty"`
 
 	// Sensitive names the attributes whose value must never be printed, by
 	// attribute path ("env.SECRET_KEY", "django.overrides.DATABASES.default.PASSWORD").

@@ -59,7 +59,7 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	var mask applog.Mask
 	mask.Learn(spec)
 	d := &deploy.Deployer{
-		Book: book, Spec: spec, Owner: owner, By: o.By, Ref: o.Ref, Mask: mask.Text, Now: p.e.now, Earlier: earlier,
+		Book: book, Spec: spec, Owner: owner, By: o.By, Ref: o.Ref, Mask: mask.Text, Learn: mask.Learn, Now: p.e.now, Earlier: earlier,
 		Rollout: func(ctx context.Context) error { return p.rollout(ctx, o.App) },
 		Health:  func(ctx context.Context) (string, error) { return p.health(ctx, o.App) },
 		InUse:   func(ctx context.Context) []string { return p.releasesInUse(ctx, o.App) },
@@ -98,7 +98,7 @@ func withoutRelease(spec *appspec.Spec) *appspec.Spec {
 	if strings.HasPrefix(s.Virtualenv, "venvs/") {
 		s.Virtualenv = ""
 	}
-	s.Release = nil
+	s.Release, s.Made = nil, nil
 	return &s
 }
 

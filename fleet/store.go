@@ -365,7 +365,7 @@ func (r *Remembered) release() *deploy.Record {
 	if last == nil || last.Release == nil {
 		return nil
 	}
-	return &deploy.Record{Release: *last.Release, Virtualenv: last.Virtualenv, Deploy: last.Release.ID}
+	return &deploy.Record{Release: *last.Release, Virtualenv: last.Virtualenv, Deploy: last.Release.ID, Made: last.Made}
 }
 
 // book is the logbook of an app's deploys.

@@ -209,7 +209,7 @@ func (s *spawner) environ(spec *appspec.Spec) []string {
 		set["VIRTUAL_ENV"] = venv
 		set["PATH"] = filepath.Join(venv, "bin") + ":" + set["PATH"]
 	}
-	maps.Copy(set, spec.Env)
+	maps.Copy(set, spec.Environ())
 	env := make([]string, 0, len(set))
 	for k, v := range set {
 		env = append(env, k+"="+v)

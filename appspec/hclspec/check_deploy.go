@@ -147,6 +147,9 @@ func (c *checker) sqlite(d *appspec.Database) {
 }
 
 func (c *checker) postgresql(d *appspec.Database) {
+	if d.Admin != "" { // however it is written
+		c.spec.MarkSensitive("database.admin", true)
+	}
 	if d.Name == "" {
 		d.Name = c.spec.Name
 	}

@@ -59,7 +59,8 @@ func full() *appspec.Spec {
 				{Name: "assets", Command: []string{"make", "assets"}, When: "before", Timeout: 600 * s},
 			},
 		},
-		Database: &appspec.Database{Engine: "postgresql", Name: "blog", Owner: "crito", Server: "db.example.org:5432", Admin: "postgres:x"},
+		Database:  &appspec.Database{Engine: "postgresql", Name: "blog", Owner: "crito", Server: "db.example.org:5432", Admin: "postgres:x"},
+		Sensitive: map[string]bool{"database.admin": true}, // however it is written
 	}
 }
 

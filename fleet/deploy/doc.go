@@ -19,6 +19,7 @@
 //	APP/app -> releases/ID   the release that serves
 //	DATA/deploys/NAME/lock          flock of the deploy under way, who holds it inside
 //	                 /release.json  the release that should serve, and the one before
+//	                 /database.json the passwords of the database roles that were made
 //	                 /ID.json       the logbook, one entry a deploy
 //
 // Programs run as the app's user and never as root. What root writes below APP itself,

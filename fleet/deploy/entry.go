@@ -73,8 +73,9 @@ func (e *Entry) Good() bool {
 // Record is the release that should serve.
 type Record struct {
 	appspec.Release
-	Virtualenv string `json:"virtualenv,omitempty"` // relative to the app folder; empty: the spec's own
-	Deploy     string `json:"deploy"`               // the entry that made it current
+	Virtualenv string        `json:"virtualenv,omitempty"` // relative to the app folder; empty: the spec's own
+	Deploy     string        `json:"deploy"`               // the entry that made it current
+	Made       *appspec.Made `json:"made,omitempty"`       // how the app reaches its database; nil: none was made
 }
 
 // step says what it means to go to another record; empty from none, as the fetch has
@@ -98,7 +99,7 @@ func (r *Record) Apply(spec *appspec.Spec) *appspec.Spec {
 	}
 	s := *spec
 	release := r.Release
-	s.Release = &release
+	s.Release, s.Made = &release, r.Made
 	if s.Virtualenv == "" {
 		s.Virtualenv = r.Virtualenv
 	}

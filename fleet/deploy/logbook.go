@@ -122,7 +122,7 @@ func (b *Book) names() ([]string, error) {
 	}
 	var names []string
 	for _, e := range es {
-		if n := e.Name(); n != currentFile && strings.HasSuffix(n, ".json") {
+		if n := e.Name(); n != currentFile && n != passwordsFile && strings.HasSuffix(n, ".json") {
 			names = append(names, n)
 		}
 	}

@@ -38,7 +38,10 @@ type Deployer struct {
 	Tell func(Told)
 	// Mask hides secrets in what is told and kept. May be nil.
 	Mask func(string) string
-	Now  func() time.Time
+	// Learn hears of a spec with secrets that were made on the way, before anything
+	// else does: Mask is to hide them as well. May be nil.
+	Learn func(*appspec.Spec)
+	Now   func() time.Time
 	// Earlier are the entries of Book, the newest first, where they were read
 	// already. Whoever holds the lock is alone to change them.
 	Earlier *Entries
@@ -49,6 +52,7 @@ type Deployer struct {
 	tree    string  // the release folder, absolute
 	before  *Record // what served when the rollout began; nil: no release
 	commit  source.Commit
+	made    *appspec.Made // what workers are told of the database; nil: there is none
 }
 
 // Told is one thing that happens on the way of a deploy.
@@ -342,7 +346,7 @@ func (d *Deployer) runStage(ctx context.Context, s *appspec.Stage) (note, output
 // environment of the stages: what the app has, then what is theirs.
 func (d *Deployer) environment() map[string]string {
 	env := map[string]string{}
-	maps.Copy(env, d.Spec.Env)
+	maps.Copy(env, d.Spec.Environ())
 	if d.Spec.Django != nil && d.Spec.Django.Settings != "" {
 		env["DJANGO_SETTINGS_MODULE"] = d.Spec.Django.Settings
 	}
@@ -372,8 +376,11 @@ func (d *Deployer) rollout(ctx context.Context) (note, output string, err error)
 		return "", "", err
 	}
 	d.before = cur
-	now := &Record{Virtualenv: e.Virtualenv, Deploy: e.ID,
+	now := &Record{Virtualenv: e.Virtualenv, Deploy: e.ID, Made: d.made,
 		Release: appspec.Release{ID: e.Release, Commit: e.Commit, Dir: "releases/" + e.Release}}
+	if e.Kind == KindRollback && cur != nil {
+		now.Made = cur.Made // code goes back, the database does not
+	}
 	if err := d.Book.SetCurrent(now, cur); err != nil {
 		return "", "", err
 	}

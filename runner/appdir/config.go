@@ -46,7 +46,7 @@ func configJSON(spec *appspec.Spec, django []byte) ([]byte, error) {
 		KeepAlive: spec.Workers.KeepAlive,
 		Chroot:    spec.Chroot,
 		Debug:     spec.Debug,
-		Envs:      spec.Env,
+		Envs:      spec.Environ(),
 		Fleet:     newFleetPart(spec, django),
 	}
 	if len(spec.Sockets.Mongrel2) > 0 {
@@ -63,10 +63,11 @@ func configJSON(spec *appspec.Spec, django []byte) ([]byte, error) {
 // djangoJSON is the django.json of a spec; nil where it has no overrides, and a
 // file that somebody wrote by hand is left alone.
 func djangoJSON(spec *appspec.Spec) ([]byte, error) {
-	if spec.Django == nil || len(spec.Django.Overrides) == 0 {
+	settings := spec.DjangoSettings()
+	if len(settings) == 0 {
 		return nil, nil
 	}
-	b, err := marshal(spec.Django.Overrides)
+	b, err := marshal(settings)
 	if err != nil {
 		return nil, fmt.Errorf("cannot write django.json of app %s: %w", spec.Name, err)
 	}

@@ -1,6 +1,10 @@
 package appdir
 
-import "github.com/wsgid-fleet/wsgid-fleet/appspec"
+import (
+	"maps"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
 
 // fleetPart is what wsgid has no name for: the spec in its JSON form, but for what
 // is said by wsgid's own options, or by where the file lies. Those attributes are
@@ -27,6 +31,10 @@ type fleetPart struct {
 	// administrator of its database.
 	Deploy   *appspec.Deploy   `json:"deploy,omitempty"`
 	Database *appspec.Database `json:"database,omitempty"`
+
+	// Its environment is in envs, its settings in django.json.
+	Made      *appspec.Made   `json:"made,omitempty"`
+	Sensitive map[string]bool `json:"sensitive,omitempty"`
 }
 
 // fleetWorkers is the workers block likewise.
@@ -42,6 +50,16 @@ func newFleetPart(spec *appspec.Spec, django []byte) *fleetPart {
 	part := &fleetPart{
 		Managed: true, DjangoJSON: ourMark(django).django, Spec: spec,
 		Loader: spec.Loader, Sockets: spec.Sockets, Workers: fleetWorkers{Workers: &spec.Workers},
+		Sensitive: spec.Sensitive,
+	}
+	if spec.Made != nil {
+		part.Sensitive = maps.Clone(spec.Sensitive)
+		if part.Sensitive == nil {
+			part.Sensitive = map[string]bool{}
+		}
+		for k := range spec.Made.Env {
+			part.Sensitive[appspec.KeyPath("env", k)] = true
+		}
 	}
 	if w := &spec.Workers; w.Min != w.Max {
 		part.Workers.Min, part.Workers.Max = &w.Min, &w.Max

@@ -1,6 +1,7 @@
 package database
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"path"
@@ -16,30 +17,12 @@ const (
 // Connection is what an app needs to reach its database. It holds the password:
 // it goes into the files that the app reads and nowhere else.
 type Connection struct {
-	Engine   string
-	Name     string // sqlite: the absolute path of the file
-	User     string
-	Password string
-	Host     string // a name, an address without brackets, or the folder of a socket
-	Port     string // empty for a socket: libpq's default names the socket's file
-}
-
-// ParseServer fills in Host and Port from the block's server: unix:/folder or
-// host:port.
-func (c *Connection) ParseServer(server string) error {
-	if folder, ok := strings.CutPrefix(server, "unix:"); ok {
-		if !path.IsAbs(folder) {
-			return fmt.Errorf("cannot use server %q: the folder of a socket is an absolute path, as unix:/var/run/postgresql", server)
-		}
-		c.Host, c.Port = path.Clean(folder), ""
-		return nil
-	}
-	host, port, err := net.SplitHostPort(server)
-	if err != nil || host == "" || port == "" {
-		return fmt.Errorf("cannot use server %q: write unix:/folder or host:port", server)
-	}
-	c.Host, c.Port = host, port
-	return nil
+	Engine   string `json:"engine"`
+	Name     string `json:"name"` // sqlite: the absolute path of the file
+	User     string `json:"user,omitempty"`
+	Password string `json:"password,omitempty"`
+	Host     string `json:"host,omitempty"` // a name, an address without brackets, or the folder of a socket
+	Port     string `json:"port,omitempty"` // empty for a socket: the usual one, 5432
 }
 
 // URL is the DATABASE_URL.
@@ -71,6 +54,9 @@ func (c Connection) URL() string {
 	b.WriteString("/" + encode(c.Name))
 	if socket {
 		b.WriteString("?host=" + encode(c.Host))
+		if c.Port != "" {
+			b.WriteString("&port=" + c.Port)
+		}
 	}
 	return b.String()
 }
@@ -79,11 +65,26 @@ func (c Connection) URL() string {
 func (c Connection) Django() map[string]any {
 	engine := "django.db.backends.postgresql"
 	if c.Engine == SQLite {
-		engine = "django.db.backends.sqlite3"
+		return map[string]any{"ENGINE": "django.db.backends.sqlite3", "NAME": c.Name}
 	}
 	return map[string]any{"ENGINE": engine, "NAME": c.Name, "USER": c.User, "PASSWORD": c.Password,
 		"HOST": c.Host, "PORT": c.Port}
 }
+
+// String tells of no password.
+func (c Connection) String() string {
+	if c.Engine == SQLite {
+		return c.Name
+	}
+	at := net.JoinHostPort(c.Host, c.Port)
+	if path.IsAbs(c.Host) {
+		at = c.Host + "/.s.PGSQL." + cmp.Or(c.Port, usualPort)
+	}
+	return c.User + " of " + c.Name + " at " + at
+}
+
+// Format keeps the password out of every verb of package fmt.
+func (c Connection) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(c.String())) }
 
 // encode writes all but RFC 3986's unreserved bytes as %XX. net/url leaves some
 // of the others as they are, by place, and writes a space as + in a query.

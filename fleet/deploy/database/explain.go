@@ -1,0 +1,185 @@
+package database
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
+)
+
+// SQLSTATEs, by the names of PostgreSQL's appendix A.
+const (
+	notAuthorized         = "28000" // invalid_authorization_specification
+	wrongPassword         = "28P01" // invalid_password
+	noDatabase            = "3D000" // invalid_catalog_name
+	insufficientPrivilege = "42501"
+	duplicateObject       = "42710"
+	duplicateDatabase     = "42P04"
+	uniqueViolation       = "23505"
+	readOnly              = "25006" // read_only_sql_transaction
+	tooManyConnections    = "53300"
+	cannotConnectNow      = "57P03"
+)
+
+// codeOf is the SQLSTATE of an error of the server, or empty.
+func codeOf(err error) string {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Code
+	}
+	return ""
+}
+
+// said is what the server said, on one line.
+func said(err error) string {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return strings.Join(strings.Fields(lastPart(err)), " ")
+	}
+	text := e.Message
+	for _, more := range []string{e.Detail, e.Hint} {
+		if more != "" {
+			text += "; " + more
+		}
+	}
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// explained is an error in our words; the server's own is kept for its code.
+type explained struct {
+	text string
+	err  error
+}
+
+func (e *explained) Error() string { return e.text }
+func (e *explained) Unwrap() error { return e.err }
+
+func explainf(err error, format string, a ...any) error {
+	return &explained{fmt.Sprintf(format, a...), err}
+}
+
+// explain says what a statement of the administrator's has failed for.
+func explain(err error) error {
+	if _, ok := errors.AsType[*explained](err); ok {
+		return err
+	}
+	switch codeOf(err) {
+	case "":
+		return err
+	case insufficientPrivilege:
+		return explainf(err, "the administrator may not: %s; log in as one who may (a superuser, or ALTER ROLE … CREATEROLE CREATEDB)", said(err))
+	case readOnly:
+		return explainf(err, "the server is a standby, where nothing can be made: name the primary in server of the database block")
+	}
+	return explainf(err, "the server says: %s", said(err))
+}
+
+// explainAdmin says why the administrator does not get in.
+func explainAdmin(l login, err error) error {
+	socket := path.IsAbs(l.Host)
+	switch code := codeOf(err); {
+	case socket && (code == notAuthorized || code == wrongPassword):
+		return explainf(err, "the server does not let %s in by its socket (%s); let it in by a first line of pg_hba.conf, and reload the server (systemctl reload postgresql): local all %s peer", l.User, said(err), l.User)
+	case code == notAuthorized || code == wrongPassword:
+		return explainf(err, "the server does not let the administrator of admin in (%s); correct its user:password, or pg_hba.conf of the server", said(err))
+	}
+	return unreachable(l, err)
+}
+
+// explainApp says why the app would not get in.
+func explainApp(l login, as *child.Account, err error) error {
+	switch codeOf(err) {
+	case wrongPassword:
+		return explainf(err, "the role %q does not take the password that was made for it (%s): it was changed, or the role was made by somebody else; set owner in the database block to another name, or have that role removed by hand", l.User, said(err))
+	case notAuthorized:
+		line := fmt.Sprintf("local %s %s scram-sha-256", word(l.Name), word(l.User))
+		how := "by its socket"
+		if !path.IsAbs(l.Host) {
+			line = fmt.Sprintf("host %s %s ADDRESS/32 scram-sha-256", word(l.Name), word(l.User))
+			how = "from this machine"
+		}
+		return explainf(err, "role and database are there, and the server does not let %s in as the role %q %s (%s); let it in by a line of pg_hba.conf before the one that says otherwise, and reload the server (systemctl reload postgresql): %s",
+			whoText(as), l.User, how, said(err), line)
+	}
+	return unreachable(l, err)
+}
+
+func whoText(a *child.Account) string {
+	if a == nil {
+		return "this program's user"
+	}
+	return a.String()
+}
+
+// word is a name in pg_hba.conf.
+func word(s string) string {
+	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_-") == "" {
+		return s
+	}
+	return identifier(s)
+}
+
+// unreachable says why no login came about, whoever it was for.
+func unreachable(l login, err error) error {
+	at := net.JoinHostPort(l.Host, l.Port)
+	if path.IsAbs(l.Host) {
+		at = socketOf(l.Host, l.Port)
+	}
+	foreign, isForeign := errors.AsType[*foreignServerError](err)
+	dns, noName := errors.AsType[*net.DNSError](err)
+	switch {
+	case isForeign:
+		return explainf(err, "%s", foreign)
+	case noName:
+		return explainf(err, "the host %s is not found (%s); correct server in the database block", l.Host, dns.Err)
+	case errors.Is(err, fs.ErrNotExist):
+		return explainf(err, "no server listens at %s; start it (systemctl start postgresql), or correct server in the database block%s", at, otherSockets(l.Host))
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return explainf(err, "no server listens at %s (connection refused); start it (systemctl start postgresql), or correct server in the database block", at)
+	case errors.Is(err, fs.ErrPermission):
+		return explainf(err, "the socket %s is closed to %s; correct unix_socket_permissions and unix_socket_group in postgresql.conf", at, whoText(l.dialer.as))
+	case codeOf(err) == cannotConnectNow:
+		return explainf(err, "the server at %s takes nobody yet (%s); look at its log, and deploy again", at, said(err))
+	case codeOf(err) == tooManyConnections:
+		return explainf(err, "the server at %s takes no more connections (%s); raise max_connections, or end some, and deploy again", at, said(err))
+	case codeOf(err) != "":
+		return explainf(err, "the server at %s says: %s", at, said(err))
+	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
+		return err
+	}
+	return explainf(err, "nobody can log in at %s: %s; is it a PostgreSQL server that listens there? look at its log", at, said(err))
+}
+
+// otherSockets names the sockets of other servers in a folder.
+func otherSockets(folder string) string {
+	names, _ := filepath.Glob(filepath.Join(folder, ".s.PGSQL.*"))
+	var found []string
+	for _, n := range names {
+		if validPort(strings.TrimPrefix(path.Ext(n), ".")) {
+			found = append(found, `"unix:`+n+`"`)
+		}
+	}
+	if len(found) == 0 {
+		return ""
+	}
+	return "; others listen there: server = " + strings.Join(found, " or ")
+}
+
+// belongsTo is a database that somebody else has made.
+func (s *server) belongsTo(owner string) error {
+	return &explained{text: fmt.Sprintf("the database %q is there and belongs to the role %q, not to %q; set name or owner in the database block, or give it away by hand: ALTER DATABASE %s OWNER TO %s",
+		s.name, owner, s.owner, identifier(s.name), identifier(s.owner))}
+}
+
+// unknownPassword is a role that somebody else has made.
+func unknownPassword(role string) error {
+	return &explained{text: fmt.Sprintf("the role %q is there, and its password is not known here: nothing of it is changed; set owner in the database block to another name, or, if nobody needs the role, remove it by hand: DROP ROLE %s", role, identifier(role))}
+}
