@@ -18,9 +18,10 @@ var directOpeners = []struct {
 		"runner/appdir/walk.go OpenFile open step",
 	}},
 	{"looked at and not opened, to tell what is wrong or what would run; it decides nothing that root does", []string{
-		"cmd/wsgid/instance.go masters",    // whether two paths are one folder
-		"cmd/wsgid/options.go loaders",     // a folder of the command line
-		"fleet/watcher.go Refresh resolve", // what inotify is to watch: a hint
+		"cmd/wsgid/instance.go masters",                 // whether two paths are one folder
+		"cmd/wsgid/options.go loaders",                  // a folder of the command line
+		"fleet/deploy/database/explain.go otherSockets", // names beside a socket that is missing
+		"fleet/watcher.go Refresh resolve",              // what inotify is to watch: a hint
 		"runner/appdir/closed.go ClosedTo readlink",
 		"runner/appdir/python.go PythonVersion executable toldVersion virtualenvPython",
 		"runner/appdir/repair.go usable", // an ordinary user's own rights
