@@ -82,7 +82,7 @@ func TestAdminsOfRootsFleet(t *testing.T) {
 		t.Fatalf("got\n%s", text)
 	}
 	for _, part := range []string{
-		"APP", "blog", "exit 0\n", "blog  stopped\nexit 0\n", "blog  ready\nexit 0\n",
+		"master    pid ", "exit 0\n", "blog  stopped\nexit 0\n", "blog  ready\nexit 0\n",
 		"Nothing to do for 0 apps.\nexit 0\n", // of another directory: a fleet of one's own
 		"this program runs as nobody, who is not in group wsgid-admin; ask as that user: sudo wsgid-fleet status",
 	} {
