@@ -20,6 +20,8 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 )
 
 // MasterTitle is how a master calls itself: the start of its first argument.
@@ -33,7 +35,7 @@ const bootFD = 3
 // it holds secrets that no argument and no environment may show.
 type bootMessage struct {
 	Spec       *appspec.Spec `json:"spec"`
-	User       workerUser    `json:"user"`
+	User       sandbox.User  `json:"user"`
 	HostDir    string        `json:"host_dir"` // of the Python host
 	StateDir   string        `json:"state_dir"`
 	DataDir    string        `json:"data_dir"`
@@ -76,8 +78,8 @@ func Main() {
 	if strings.HasPrefix(os.Args[0], MasterTitle) {
 		runMaster()
 	}
-	if strings.HasPrefix(os.Args[0], initName) {
-		runInit()
+	if strings.HasPrefix(os.Args[0], sandbox.InitName) {
+		sandbox.RunInit(shed)
 	}
 }
 
@@ -99,15 +101,15 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fail(err)
 	}
-	user, err := resolveUser(o.Spec)
+	user, err := sandbox.ResolveUser(o.Spec)
 	if err != nil {
 		return fail(err)
 	}
-	hostDir, err := layOutHost(o.StateDir, user)
+	hostDir, err := sandbox.LayOutHost(o.StateDir, user)
 	if err != nil {
 		return fail(err)
 	}
-	defer compileHost(ctx, o.Spec, hostDir)()
+	defer sandbox.CompileHost(ctx, o.Spec, hostDir)()
 	// From here on the folder is what was found now, whatever is put at its path.
 	folder, err := appdir.Open(o.Spec.Path)
 	if err != nil {
@@ -118,7 +120,7 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 	if err != nil {
 		return fail(fmt.Errorf("cannot open app folder %s: %w", o.Spec.Path, applog.PlainPath(err)))
 	}
-	listeners, opened, err := openListeners(o)
+	listeners, opened, err := listen.OpenMissing(o.Spec, o.Listeners)
 	defer func() {
 		for _, f := range opened {
 			_ = f.Close()

@@ -17,6 +17,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 )
 
 const procApp = `
@@ -137,7 +138,7 @@ func TestChrootHasItsOwnProc(t *testing.T) {
 			inits := appdir.ChildrenOf(fmt.Sprintf("/proc/%d/task", h.PID))
 			first := 0
 			for _, pid := range inits {
-				if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil && strings.HasPrefix(string(b), initName) {
+				if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil && strings.HasPrefix(string(b), sandbox.InitName) {
 					first = pid
 				}
 			}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
 )
 
 // boundSocket is bound to a port of 127.0.0.1 and does not listen yet; port 0: one
@@ -40,7 +41,7 @@ func TestNotReadyBeforeItListens(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			other, port := boundSocket(t, 0)
 			bound, _ := boundSocket(t, port)
-			if err := listenFile(other); err != nil { // and so bound cannot
+			if err := listen.StartFile(other); err != nil { // and so bound cannot
 				t.Fatal(err)
 			}
 			a := newTestApp(t, helloApp, func(s *appspec.Spec) {

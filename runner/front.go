@@ -20,6 +20,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
@@ -178,7 +179,7 @@ func (f *front) accept() error {
 		if ln.open {
 			continue
 		}
-		if err := startListening(ln.fd); err != nil {
+		if err := listen.Start(ln.fd); err != nil {
 			return fmt.Errorf("cannot listen on %s: %w", ln.name, err)
 		}
 		if err := f.loop.Add(ln.fd, unix.EPOLLIN, ln); err != nil {

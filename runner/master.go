@@ -19,6 +19,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link/lazyzmq"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/static"
 )
 
@@ -32,7 +33,7 @@ type master struct {
 	root    *appdir.RootFs                    // the app folder
 	folder  string                            // device and inode of root
 	data    *os.Root                          // the data directory; nil: it cannot be opened
-	chroot  *masterChroot                     // nil: there is none
+	chroot  *sandbox.Chroot                   // nil: there is none
 	loop    *evloop.Loop
 	log     *applog.Log
 	pool    *pool
@@ -88,7 +89,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	spec := boot.Spec
 	m := &master{boot: boot, spec: spec, dir: appDir(boot.StateDir, spec.Name)}
 	user, hostDir := boot.User, boot.HostDir
-	python, err := pythonOf(spec)
+	python, err := appdir.ResolvePython(spec)
 	if err != nil {
 		return nil, err
 	}
@@ -105,15 +106,15 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 			}
 		}
 		applog.KeepJournal()
-		if m.chroot, err = newMasterChroot(boot, python, m.dir); err != nil {
+		if m.chroot, err = sandbox.NewChroot(spec, boot.folder, python, m.dir, hostDir); err != nil {
 			return nil, err
 		}
 		// The same folder, with what is mounted below it, which the descriptor of
 		// the old root has lost.
-		if boot.folder, err = unix.Open(hiddenApp, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
+		if boot.folder, err = unix.Open(sandbox.AppFolder, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
 			return nil, fmt.Errorf("cannot open app folder %s: %w", spec.Path, err)
 		}
-		m.view = insideChroot
+		m.view = sandbox.Inside
 	}
 	m.root = appdir.FromDescriptor(boot.folder, spec.Path)
 	var st unix.Stat_t
@@ -141,9 +142,9 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	m.log.OnStatus(func() { m.loop.Post(m.pool.touch) })
 	m.pool.admitted = func(w *worker) { m.filters.Store(w.loaded.Filters) }
 	m.pool.emptied = m.onPoolEmpty
-	sp := newSpawner(m.loop, m.log, user, boot.Env, hostDir, m.chroot.workers())
+	sp := newSpawner(m.loop, m.log, user, boot.Env, hostDir, m.chroot.Workers())
 	m.there = sp.there
-	m.chroot.follow(m.log)
+	m.chroot.Follow(m.log)
 	m.pool.askPython = func() (err error) {
 		// It is the app's own code, and runs where the workers do.
 		sp.there(func() {
@@ -210,7 +211,7 @@ func (m *master) openSockets(files map[string]int) error {
 			continue
 		}
 		if m.tls == nil {
-			m.tls = newTLSIngress(m.loop, m.pool, m.front, m.log, m.chroot.open)
+			m.tls = newTLSIngress(m.loop, m.pool, m.front, m.log, m.chroot.Open)
 			m.tls.left = m.checkDrained
 			m.tls.site = &m.site
 			m.tls.configure(m.front.spec)

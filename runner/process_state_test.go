@@ -234,3 +234,12 @@ func TestUmask(t *testing.T) {
 		})
 	}
 }
+
+func fileMode(t *testing.T, path string) os.FileMode {
+	t.Helper()
+	st, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st.Mode()
+}

@@ -16,6 +16,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -25,21 +26,13 @@ import (
 type spawner struct {
 	loop    *evloop.Loop
 	log     *applog.Log
-	owner   workerUser
+	owner   sandbox.User
 	baseEnv []string
 	hostDir string // where the Python host lies
 	jobs    chan spawnJob
-	space   *workerSpace // nil: workers live where the master does
+	space   *sandbox.Namespaces // nil: workers live where the master does
 
 	mayLimit bool // else workers set their limits themselves
-}
-
-// workerUser is whom the workers run as. The one who starts a master finds it
-// out: the libraries of the user database stay out of the masters.
-type workerUser struct {
-	appdir.Owner
-
-	Change bool // we are root and must change to it
 }
 
 type spawnJob struct {
@@ -70,10 +63,10 @@ func (s *spawner) there(f func()) {
 	<-done
 }
 
-func newSpawner(l *evloop.Loop, log *applog.Log, owner workerUser, baseEnv []string, hostDir string, space *workerSpace) *spawner {
+func newSpawner(l *evloop.Loop, log *applog.Log, owner sandbox.User, baseEnv []string, hostDir string, space *sandbox.Namespaces) *spawner {
 	s := &spawner{loop: l, log: log, owner: owner, baseEnv: baseEnv, hostDir: hostDir, jobs: make(chan spawnJob, 64), space: space,
-		mayLimit: mayLimit(owner)}
-	go onOwnThread(s.run)
+		mayLimit: sandbox.MayLimit(owner)}
+	go sandbox.OnOwnThread(s.run)
 	return s
 }
 
@@ -218,13 +211,21 @@ func (s *spawner) environ(spec *appspec.Spec) []string {
 	return env
 }
 
+// ownLimits are those that a worker has to set itself.
+func (s *spawner) ownLimits(l appspec.Limits) wsgi.Limits {
+	if s.mayLimit {
+		return wsgi.Limits{}
+	}
+	return wsgi.Limits{OpenFiles: l.OpenFiles, Processes: l.Processes, AddressSpace: uint64(l.AddressSpace)}
+}
+
 // run is the spawner's thread.
 func (s *spawner) run() {
 	// Best effort: a kernel without it is older than any we run on.
 	_ = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 	for job := range s.jobs {
 		if job.run != nil {
-			if s.space == nil || s.space.enter() == nil {
+			if s.space == nil || s.space.Enter() == nil {
 				job.run()
 			}
 			close(job.done)
@@ -232,7 +233,7 @@ func (s *spawner) run() {
 		}
 		pid, pidfd := 0, -1
 		var err error
-		if job.python, err = pythonOf(job.spec); err == nil {
+		if job.python, err = appdir.ResolvePython(job.spec); err == nil {
 			if pid, pidfd, err = s.fork(job); err != nil {
 				err = s.refused(job, err)
 			}
@@ -270,7 +271,7 @@ func (s *spawner) fork(job spawnJob) (pid, pidfd int, err error) {
 		Sys: &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd}}
 	if s.space == nil {
 		attr.Sys.Pdeathsig = syscall.SIGKILL
-	} else if err := s.space.enter(); err != nil {
+	} else if err := s.space.Enter(); err != nil {
 		// There a worker dies with its namespace, and that with us. (A death signal
 		// of its own cannot be asked for: its parent has no number there.)
 		return 0, -1, err
@@ -283,7 +284,9 @@ func (s *spawner) fork(job spawnJob) (pid, pidfd int, err error) {
 	if err != nil {
 		return 0, -1, err
 	}
-	s.limit(pid, job.limits)
+	if s.mayLimit {
+		sandbox.SetLimits(pid, job.limits, s.log)
+	}
 	return pid, pidfd, nil
 }
 

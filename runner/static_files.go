@@ -9,6 +9,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/static"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
@@ -72,7 +73,7 @@ func (m *master) configureStatic(spec *appspec.Spec) {
 }
 
 // newCrew opens static files as the app's user.
-func newCrew(user workerUser, log *applog.Log) *static.Crew {
+func newCrew(user sandbox.User, log *applog.Log) *static.Crew {
 	c := &static.Crew{Fault: func(err error) { log.Error(err.Error()) }}
 	if user.Change && user.UID != 0 {
 		c.As = &static.User{UID: user.UID, GID: user.GID, Groups: user.Groups}

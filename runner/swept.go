@@ -15,6 +15,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 )
 
 // A state directory may be swept away under running masters: by somebody who tidies
@@ -63,9 +64,9 @@ func (m *master) remake() (data *os.Root, err error) {
 		folders()
 		return data, err
 	}
-	m.chroot.view.do(folders)
+	m.chroot.OnHost(folders)
 	if err == nil {
-		err = m.chroot.remount(m.dir, m.boot.HostDir, m.there)
+		err = m.chroot.Remount(m.dir, m.boot.HostDir, m.there)
 	}
 	return data, err
 }
@@ -77,7 +78,7 @@ func remakeFolders(boot bootMessage, dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	_, err := layOutHost(boot.StateDir, boot.User)
+	_, err := sandbox.LayOutHost(boot.StateDir, boot.User)
 	return err
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -111,7 +112,7 @@ func (t *template) onMessage(typ byte, payload []byte) bool {
 		}
 		pid := f.PID
 		if t.spawner.space != nil {
-			if pid = outerPID(t.proc.pid, f.PID); pid == 0 {
+			if pid = sandbox.OuterPID(t.proc.pid, f.PID); pid == 0 {
 				t.failed(job, fmt.Errorf("cannot watch worker %d of the chroot: the template has no such child", f.PID))
 				return true
 			}

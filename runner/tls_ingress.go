@@ -14,6 +14,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/static"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
@@ -114,7 +115,7 @@ func (in *tlsIngress) accept() error {
 		if s.open {
 			continue
 		}
-		if err := listenFile(s.file); err != nil {
+		if err := listen.StartFile(s.file); err != nil {
 			return fmt.Errorf("cannot listen on %s: %w", s.name, err)
 		}
 		s.open = true

@@ -25,25 +25,25 @@ var directOpeners = []struct {
 		"runner/appdir/closed.go ClosedTo readlink",
 		"runner/appdir/python.go PythonVersion executable toldVersion virtualenvPython",
 		"runner/appdir/repair.go usable", // an ordinary user's own rights
-		"runner/chroot_python.go links",  // what they lead to is proved by isInstallation
+		"runner/sandbox/python.go links", // what they lead to is proved by isInstallation
 	}},
 	{"proved to be root's alone on the whole way before anything follows from it", []string{
-		"runner/chroot_python.go isInstallation",
-		"runner/hostdir.go rootsPython",
+		"runner/sandbox/python.go isInstallation",
+		"runner/sandbox/hostdir.go rootsPython",
 		"runner/wsgi/host/compile.go Compile",
 	}},
 	{"files of static blocks, opened with the rights of the app's user, below a folder that no link leads out of; on the loop only what was found so", []string{
 		"runner/static/open.go openBelow openCached openFolder walkBelow",
 	}},
 	{"by a descriptor of the folder, which was opened by Folder: a unix socket", []string{
-		"runner/listen_unix.go giveSocket open remove",
+		"runner/listen/unix.go giveSocket open remove",
 	}},
 	{"by a descriptor of the app folder, or in the new root, where only root writes", []string{
-		"runner/chroot.go attach bindApp bindEntry enterChroot keepEtc makeFolders topNames",
-		"runner/chroot_bind.go mount openBinds", // what a spec names comes by Folder
-		"runner/hostfiles.go put",
+		"runner/sandbox/root.go attach bindApp bindEntry enterChroot keepEtc makeFolders topNames",
+		"runner/sandbox/bind.go mount openBinds", // what a spec names comes by Folder
+		"runner/sandbox/hostfiles.go put",
 		"runner/master.go newMaster",
-		"runner/workerspace.go initProc newWorkerSpace refresh",
+		"runner/sandbox/namespaces.go initProc newNamespaces refresh",
 	}},
 	{"the kernel's /proc, /sys or /dev", []string{
 		"appspec/hclspec/cpus.go hostCPUs",
@@ -58,14 +58,14 @@ var directOpeners = []struct {
 		"fleet/scope.go controlGroup family",
 		"runner/appdir/proc.go ChildrenOf ExitStatus StartTime",
 		"runner/boot.go closeForeign execMaster nameProcess",
-		"runner/hostview.go newHostView",
+		"runner/sandbox/hostview.go newHostView",
 		"runner/pool_status.go residentSize",
 		"runner/proof.go parentAndUsers",
 		"runner/control/record.go BootID",
 		"runner/shed.go cleanMappings shed",
 		"runner/spawn.go prepare",
 		"runner/swept.go FindSwept proveMaster",
-		"runner/workerspace.go outerPID",
+		"runner/sandbox/namespaces.go OuterPID",
 	}},
 	{"the state and data directory, which are root's (or the user's own) and closed to others", []string{
 		"cmd/wsgid/instance.go makeStateDir release take",
@@ -83,10 +83,10 @@ var directOpeners = []struct {
 		"runner/control.go listenControl",
 		"runner/control/wire.go ShortPath",
 		"runner/control/record.go Intact Remove Write",
-		"runner/hostdir.go layOutHost",
+		"runner/sandbox/hostdir.go LayOutHost",
 		"runner/record.go FindMasters",
 		"runner/served.go openData",
-		"runner/chroot_swept.go mountAnew",
+		"runner/sandbox/remount.go mountAnew",
 		"runner/swept.go missing remakeFolders",
 		"runner/wsgi/host/host.go Extract complete makeFolder write",
 	}},
@@ -107,7 +107,7 @@ var directOpeners = []struct {
 		"runner/bridge/server.go tempFile",
 		"runner/front.go tempFile",
 		"runner/unread/store.go New",
-		"runner/hostfiles.go openHostFile watch",
+		"runner/sandbox/hostfiles.go openHostFile watch",
 		"runner/master.go openSpool",
 		"runner/program.go CheckMasterProgram masterProgram masterProgramOf",
 	}},

@@ -1,4 +1,4 @@
-package runner
+package sandbox
 
 import (
 	"context"
@@ -14,10 +14,10 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi/host"
 )
 
-// layOutHost lays the Python host out for workers and returns its folder,
+// LayOutHost lays the Python host out for workers and returns its folder,
 // <state>/host/<digest>. It is ours, bytecode and all: no app can write what runs in
 // another one's workers.
-func layOutHost(stateDir string, u workerUser) (string, error) {
+func LayOutHost(stateDir string, u User) (string, error) {
 	parent := filepath.Join(stateDir, "host")
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return "", fmt.Errorf("cannot lay out the Python host: %w", err)
@@ -40,12 +40,12 @@ func layOutHost(stateDir string, u workerUser) (string, error) {
 	return dir, nil
 }
 
-// compileHost begins to write the bytecode of the Python host, the first time that an
+// CompileHost begins to write the bytecode of the Python host, the first time that an
 // interpreter is used, and returns what waits for its end. A start does not: a worker
 // that finds no bytecode yet compiles what it needs for itself, which costs it some
 // milliseconds and nothing else, so that an error is none either. What is wrong with
 // the interpreter its worker tells.
-func compileHost(ctx context.Context, spec *appspec.Spec, dir string) (wait func()) {
+func CompileHost(ctx context.Context, spec *appspec.Spec, dir string) (wait func()) {
 	if os.Geteuid() != 0 {
 		return func() {} // the workers are of our own user, and write it
 	}
@@ -64,7 +64,7 @@ func compileHost(ctx context.Context, spec *appspec.Spec, dir string) (wait func
 // rootsPython is the interpreter behind that of an app, if it is root's own: what
 // it compiles all apps run.
 func rootsPython(spec *appspec.Spec) (string, error) {
-	python, err := pythonOf(spec)
+	python, err := appdir.ResolvePython(spec)
 	if err != nil {
 		return "", err
 	}

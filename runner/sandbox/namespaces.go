@@ -1,4 +1,4 @@
-package runner
+package sandbox
 
 import (
 	"errors"
@@ -17,11 +17,11 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
-// initName is how the first process of a workerSpace calls itself: the start of
+// InitName is how the first process of Namespaces calls itself: the start of
 // its first argument.
-const initName = "wsgid: init "
+const InitName = "wsgid: init "
 
-// workerSpace is the namespaces that the workers of an app with chroot = true
+// Namespaces is the namespaces that the workers of an app with chroot = true
 // live in: processes of their own, so that /proc holds no other process of the same
 // user whose root, folder or memory would lead out of the chroot, and mounts without
 // those that only the master needs. The master stays outside, and knows the workers
@@ -32,8 +32,8 @@ const initName = "wsgid: init "
 // before, all workers die with it, and the next worker gets new namespaces.
 //
 // It belongs to the spawner's thread, which lives in its mounts.
-type workerSpace struct {
-	root   *chroot
+type Namespaces struct {
+	root   *rootTree
 	app    string
 	mounts int // the master's mount namespace
 	pids   int // the master's process namespace
@@ -41,8 +41,8 @@ type workerSpace struct {
 	pidfd  int
 }
 
-func newWorkerSpace(root *chroot, app string) (*workerSpace, error) {
-	s := &workerSpace{root: root, app: app, pidfd: -1}
+func newNamespaces(root *rootTree, app string) (*Namespaces, error) {
+	s := &Namespaces{root: root, app: app, pidfd: -1}
 	var err error
 	if s.mounts, err = unix.Open("/proc/thread-self/ns/mnt", unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
 		s.pids, err = unix.Open("/proc/thread-self/ns/pid", unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -53,10 +53,10 @@ func newWorkerSpace(root *chroot, app string) (*workerSpace, error) {
 	return s, nil
 }
 
-// enter takes the calling thread, which is locked to its goroutine, to where
+// Enter takes the calling thread, which is locked to its goroutine, to where
 // workers can be started. Processes that the thread starts are in the namespace of
 // processes, the thread itself is not.
-func (s *workerSpace) enter() error {
+func (s *Namespaces) Enter() error {
 	if s.init != 0 {
 		if s.alive() {
 			s.refresh()
@@ -70,7 +70,7 @@ func (s *workerSpace) enter() error {
 	return nil
 }
 
-func (s *workerSpace) enterNew() error {
+func (s *Namespaces) enterNew() error {
 	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWPID); err != nil {
 		return fmt.Errorf("namespaces: %w", err)
 	}
@@ -80,7 +80,7 @@ func (s *workerSpace) enterNew() error {
 	}
 	answer := os.NewFile(uintptr(pipe[0]), "init")
 	defer answer.Close()
-	pid, err := syscall.ForkExec("/proc/self/exe", []string{initName + s.app}, &syscall.ProcAttr{
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{InitName + s.app}, &syscall.ProcAttr{
 		Dir: "/", Env: []string{"GOMAXPROCS=1", "GODEBUG=madvdontneed=1"}, Files: []uintptr{0, 1, 2, uintptr(pipe[1])},
 		// The thread's death signal is that of the master: it never ends before.
 		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, PidFD: &s.pidfd},
@@ -110,14 +110,14 @@ func (s *workerSpace) enterNew() error {
 }
 
 // alive tells whether the first process runs.
-func (s *workerSpace) alive() bool {
+func (s *Namespaces) alive() bool {
 	var info unix.Siginfo
 	err := unix.Waitid(unix.P_PIDFD, s.pidfd, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
 	return err == nil && info.Signo == 0
 }
 
 // leave takes the thread back to the master's namespaces.
-func (s *workerSpace) leave() {
+func (s *Namespaces) leave() {
 	if s.pidfd >= 0 {
 		_ = unix.Waitid(unix.P_PIDFD, s.pidfd, nil, unix.WEXITED, nil)
 		_ = unix.Close(s.pidfd)
@@ -129,11 +129,11 @@ func (s *workerSpace) leave() {
 
 // refresh mounts a folder of the app folder anew that was replaced by another of
 // its name, such as by a deployment that moves app away.
-func (s *workerSpace) refresh() {
+func (s *Namespaces) refresh() {
 	for _, name := range s.root.folders {
 		var is, was unix.Stat_t
 		inside := "/" + name
-		fd, err := unix.Open(filepath.Join(hiddenApp, name), unix.O_PATH|unix.O_NOFOLLOW|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		fd, err := unix.Open(filepath.Join(AppFolder, name), unix.O_PATH|unix.O_NOFOLLOW|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			continue
 		}
@@ -146,9 +146,9 @@ func (s *workerSpace) refresh() {
 	}
 }
 
-// outerPID finds the child of a process that has the given number in the child's
+// OuterPID finds the child of a process that has the given number in the child's
 // own namespace, and returns its number in ours; 0: there is none.
-func outerPID(parent, inner int) int {
+func OuterPID(parent, inner int) int {
 	for _, pid := range appdir.ChildrenOf(fmt.Sprintf("/proc/%d/task", parent)) {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 		if err != nil {
@@ -170,9 +170,9 @@ func outerPID(parent, inner int) int {
 // initReady is what the first process says when its /proc is mounted.
 const initReady = "ready"
 
-// runInit is the main function of the first process of a workerSpace. It stays
-// root, so that no worker can end it or look into it.
-func runInit() {
+// RunInit is the main function of the first process of Namespaces; ready is called
+// when it has nothing left to do but wait. It stays root, so that no worker can end it or look into it.
+func RunInit(ready func()) {
 	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGTERM, unix.SIGPIPE)
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, unix.SIGCHLD)
@@ -184,7 +184,7 @@ func runInit() {
 	}
 	_, _ = io.WriteString(pipe, initReady)
 	_ = pipe.Close()
-	shed()
+	ready()
 	for range children {
 		var ws unix.WaitStatus
 		for {

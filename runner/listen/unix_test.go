@@ -1,4 +1,4 @@
-package runner
+package listen
 
 import (
 	"net"
@@ -40,7 +40,7 @@ func fileMode(t *testing.T, path string) os.FileMode {
 func TestUnixSocketHandedOver(t *testing.T) {
 	spec, path := unixSpec(t)
 	s := &spec.Sockets.HTTP[0]
-	f, err := Listen(spec, s)
+	f, err := Open(spec, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,8 +49,8 @@ func TestUnixSocketHandedOver(t *testing.T) {
 		t.Errorf("mode %o", m)
 	}
 	s.Mode = 0o666
-	o := StartOptions{Spec: spec, Listeners: map[string]*os.File{s.Listen: f}}
-	all, opened, err := openListeners(o)
+	given := map[string]*os.File{s.Listen: f}
+	all, opened, err := OpenMissing(spec, given)
 	if err != nil || len(opened) != 0 || all[s.Listen] != f {
 		t.Fatalf("opened %v, %v", opened, err)
 	}
@@ -60,7 +60,7 @@ func TestUnixSocketHandedOver(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	all, opened, err = openListeners(o)
+	all, opened, err = OpenMissing(spec, given)
 	if err != nil || len(opened) != 1 || all[s.Listen] == f {
 		t.Fatalf("opened %v, %v", opened, err)
 	}
@@ -91,10 +91,10 @@ func TestUnixSocketReplacedByALink(t *testing.T) {
 	if err := giveSocket(spec, s, file, true); err == nil || !strings.Contains(err.Error(), "taken away") {
 		t.Errorf("%v", err)
 	}
-	if err := RemoveSocket(spec, s); err != nil {
+	if err := Remove(spec, s); err != nil {
 		t.Error(err)
 	}
-	if _, err := Listen(spec, s); err == nil || err.Error() != "cannot listen on "+s.Listen+": a file that is not a socket stands there; remove it" {
+	if _, err := Open(spec, s); err == nil || err.Error() != "cannot listen on "+s.Listen+": a file that is not a socket stands there; remove it" {
 		t.Errorf("%v", err)
 	}
 	if m := fileMode(t, victim).Perm(); m != 0o600 {
@@ -110,14 +110,14 @@ func TestRemoveSocket(t *testing.T) {
 	s := &spec.Sockets.HTTP[0]
 	remove := func() bool {
 		t.Helper()
-		if err := RemoveSocket(spec, s); err != nil {
+		if err := Remove(spec, s); err != nil {
 			t.Fatal(err)
 		}
 		_, err := os.Lstat(path)
 		return os.IsNotExist(err)
 	}
 	remove() // nothing is there
-	f, err := Listen(spec, s)
+	f, err := Open(spec, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestRemoveSocket(t *testing.T) {
 	if !remove() {
 		t.Error("the socket of nobody stays")
 	}
-	if err := RemoveSocket(spec, &appspec.HTTPSocket{Listen: "127.0.0.1:80"}); err != nil {
+	if err := Remove(spec, &appspec.HTTPSocket{Listen: "127.0.0.1:80"}); err != nil {
 		t.Error(err)
 	}
 }
@@ -189,7 +189,7 @@ func TestUnixSocketFolderSwapped(t *testing.T) {
 			t.Fatalf("root's folder holds %v %v", all, err)
 		}
 	}
-	f, err := Listen(spec, s)
+	f, err := Open(spec, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,10 +214,10 @@ func TestUnixSocketFolderSwapped(t *testing.T) {
 		}
 	}
 	exchange()
-	if _, err := Listen(spec, s); err == nil || !strings.Contains(err.Error(), "through a symbolic link of www-data to a folder of root") {
+	if _, err := Open(spec, s); err == nil || !strings.Contains(err.Error(), "through a symbolic link of www-data to a folder of root") {
 		t.Errorf("the link is followed, or nobody says why not: %v", err)
 	}
-	if err := RemoveSocket(spec, s); err == nil {
+	if err := Remove(spec, s); err == nil {
 		t.Error("RemoveSocket goes through the link")
 	}
 	unharmed()
@@ -238,11 +238,11 @@ func TestUnixSocketFolderSwapped(t *testing.T) {
 	}()
 	opened := 0
 	for range 400 {
-		if f, err := Listen(spec, s); err == nil {
+		if f, err := Open(spec, s); err == nil {
 			opened++
 			f.Close()
 		}
-		_ = RemoveSocket(spec, s)
+		_ = Remove(spec, s)
 		unharmed()
 	}
 	close(stop)
@@ -255,7 +255,7 @@ func TestUnixSocketFolderSwapped(t *testing.T) {
 // What ss shows of a socket is its path where only root can make it lead elsewhere.
 func TestUnixSocketName(t *testing.T) {
 	spec, path := unixSpec(t)
-	f, err := Listen(spec, &spec.Sockets.HTTP[0])
+	f, err := Open(spec, &spec.Sockets.HTTP[0])
 	if err != nil {
 		t.Fatal(err)
 	}

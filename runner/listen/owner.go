@@ -1,4 +1,4 @@
-package runner
+package listen
 
 import (
 	"fmt"
@@ -9,19 +9,6 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
-
-// resolveUser says whom the workers run as (contract, section 1, user).
-func resolveUser(spec *appspec.Spec) (workerUser, error) {
-	root := os.Geteuid() == 0
-	o, err := appdir.ResolveOwner(spec, root)
-	if err != nil {
-		return workerUser{}, err
-	}
-	return workerUser{Owner: o, Change: root && o.UID != 0}, nil
-}
-
-// pythonOf is the interpreter of an app.
-func pythonOf(spec *appspec.Spec) (string, error) { return appdir.ResolvePython(spec) }
 
 // socketOwner is the owner of a unix socket: the app's user unless the spec
 // names another.

@@ -1,4 +1,4 @@
-package runner
+package listen
 
 import (
 	"context"
@@ -192,10 +192,10 @@ func keepsFile(spec *appspec.Spec, s *appspec.HTTPSocket) (bool, error) {
 	return true, nil
 }
 
-// RemoveSocket takes away the file of a unix socket of a spec, if nobody listens
+// Remove takes away the file of a unix socket of a spec, if nobody listens
 // on it any more; other sockets have none. It removes nothing but a socket that
 // belongs to the one whom Listen gives it to.
-func RemoveSocket(spec *appspec.Spec, s *appspec.HTTPSocket) error {
+func Remove(spec *appspec.Spec, s *appspec.HTTPSocket) error {
 	path, ok := strings.CutPrefix(s.Listen, unixPrefix)
 	if !ok {
 		return nil

@@ -1,4 +1,4 @@
-package runner
+package sandbox
 
 import (
 	"errors"
@@ -26,17 +26,17 @@ import (
 // users, and what is mounted is that descriptor: what an app puts at a name in
 // the meantime is never looked at. Files of /etc are copied, not bound, and
 // follow the host's (hostFiles); certificates are read from the host (hostView).
-// The workers' namespaces are workerSpace's.
+// Those of the workers are Namespaces.
 
 // newRoot is where the root is put together, in the namespace only.
 const newRoot = "/run"
 
-// hiddenApp is where the whole app folder is in the new root; what lies at the
+// AppFolder is where the whole app folder is in the new root; what lies at the
 // top are its entries.
-const hiddenApp = "/.app"
+const AppFolder = "/.app"
 
-// chroot is a root that was entered.
-type chroot struct {
+// rootTree is a root that was entered.
+type rootTree struct {
 	private []string // mounts that only the master needs
 	folders []string // names of folders of the app folder that are mounted at the top
 	hidden  []string // entries of the app folder that have a name of the system's
@@ -73,14 +73,14 @@ func folderHere(spec *appspec.Spec, judged int) (int, error) {
 
 // enterChroot puts the root together and changes to it. app is the descriptor of
 // the app folder.
-func enterChroot(app int, spec *appspec.Spec, binds []bind) (*chroot, error) {
-	fail := func(what string, err error) (*chroot, error) {
+func enterChroot(app int, spec *appspec.Spec, binds []bind) (*rootTree, error) {
+	fail := func(what string, err error) (*rootTree, error) {
 		if errors.Is(err, unix.ENOSYS) {
 			err = errors.New("it needs Linux 5.12 or newer")
 		}
 		return nil, fmt.Errorf("cannot chroot to %s: cannot %s: %w", spec.Path, what, err)
 	}
-	c := &chroot{}
+	c := &rootTree{}
 	binds = append(systemBinds(), binds...)
 	// A folder before what lies below it, which it would cover.
 	slices.SortStableFunc(binds, func(a, b bind) int { return strings.Compare(a.path, b.path) })
@@ -138,15 +138,15 @@ func enterChroot(app int, spec *appspec.Spec, binds []bind) (*chroot, error) {
 // they are, files as links into the folder, so that a file that is replaced is
 // seen anew. A name that the system has stays the system's, whose files the master
 // trusts, all but /tmp.
-func (c *chroot) bindApp(app int) error {
+func (c *rootTree) bindApp(app int) error {
 	entries, err := topNames(app)
 	if err != nil {
 		return err
 	}
-	if err := makeFolders(newRoot + hiddenApp); err != nil {
+	if err := makeFolders(newRoot + AppFolder); err != nil {
 		return err
 	}
-	if err := attach(app, newRoot+hiddenApp, appAttributes); err != nil {
+	if err := attach(app, newRoot+AppFolder, appAttributes); err != nil {
 		return err
 	}
 	names := []string{"wsgid.json", "django.json"}
@@ -169,7 +169,7 @@ func (c *chroot) bindApp(app int) error {
 			c.folders = append(c.folders, name)
 			continue
 		}
-		if err := os.Symlink(filepath.Join(hiddenApp, name), target); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := os.Symlink(filepath.Join(AppFolder, name), target); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}
@@ -220,7 +220,7 @@ func bindEntry(app int, name, target string) (bool, error) {
 }
 
 // keepEtc keeps a way to write to /etc when the root is read-only.
-func (c *chroot) keepEtc() error {
+func (c *rootTree) keepEtc() error {
 	if err := makeFolders(newRoot + "/etc"); err != nil {
 		return err
 	}
@@ -271,8 +271,8 @@ func makeFolders(path string) error {
 	return os.Chmod(path, 0o755)
 }
 
-// insideChroot is the spec as it reads inside.
-func insideChroot(spec *appspec.Spec) *appspec.Spec {
+// Inside is the spec as it reads inside.
+func Inside(spec *appspec.Spec) *appspec.Spec {
 	s := *spec
 	strip := func(p string) string {
 		if filepath.IsAbs(p) && below(spec.Path, p) {

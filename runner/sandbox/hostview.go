@@ -1,4 +1,4 @@
-package runner
+package sandbox
 
 import (
 	"errors"
@@ -29,7 +29,7 @@ func newHostView() (*hostView, error) {
 	defer unix.Close(ns)
 	v := &hostView{jobs: make(chan func())}
 	entered := make(chan error)
-	go onOwnThread(func() {
+	go OnOwnThread(func() {
 		err := unix.Unshare(unix.CLONE_FS)
 		if err == nil {
 			err = unix.Setns(ns, unix.CLONE_NEWNS)
@@ -48,10 +48,10 @@ func newHostView() (*hostView, error) {
 	return v, nil
 }
 
-// onOwnThread runs f on a thread that no other goroutine ever gets, so that f may
+// OnOwnThread runs f on a thread that no other goroutine ever gets, so that f may
 // take it to other namespaces. It is not the first one, whose namespaces are shown
 // as the process's.
-func onOwnThread(f func()) {
+func OnOwnThread(f func()) {
 	runtime.LockOSThread() // for ever
 	if unix.Gettid() != os.Getpid() {
 		f()

@@ -1,4 +1,4 @@
-package runner
+package sandbox
 
 import (
 	"fmt"
@@ -6,13 +6,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
-	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 )
 
-// mayLimit tells whether a master may set the limits of its workers: those of
+// MayLimit tells whether a master may set the limits of its workers: those of
 // another user's process need CAP_SYS_RESOURCE (prlimit(2)), which root in a
 // container often lacks. Without it a worker sets its own.
-func mayLimit(u workerUser) bool {
+func MayLimit(u User) bool {
 	if !u.Change {
 		return true
 	}
@@ -24,25 +24,15 @@ func mayLimit(u workerUser) bool {
 	return data[0].Effective&(1<<unix.CAP_SYS_RESOURCE) != 0
 }
 
-// ownLimits are those that a worker has to set itself.
-func (s *spawner) ownLimits(l appspec.Limits) wsgi.Limits {
-	if s.mayLimit {
-		return wsgi.Limits{}
-	}
-	return wsgi.Limits{OpenFiles: l.OpenFiles, Processes: l.Processes, AddressSpace: uint64(l.AddressSpace)}
-}
-
-// limit sets the limits of a worker that has just been started.
-func (s *spawner) limit(pid int, l appspec.Limits) {
-	if !s.mayLimit {
-		return
-	}
+// SetLimits sets the limits of a worker that has just been started, where mayLimit
+// allows that.
+func SetLimits(pid int, l appspec.Limits, log *applog.Log) {
 	set := func(name string, what int, v uint64) {
 		if v == 0 {
 			return
 		}
 		if err := unix.Prlimit(pid, what, &unix.Rlimit{Cur: v, Max: v}, nil); err != nil {
-			s.log.Warn(fmt.Sprintf("worker %d: cannot set limits.%s to %d: %v", pid, name, v, err))
+			log.Warn(fmt.Sprintf("worker %d: cannot set limits.%s to %d: %v", pid, name, v, err))
 		}
 	}
 	set("open_files", unix.RLIMIT_NOFILE, l.OpenFiles)

@@ -1,4 +1,4 @@
-package runner
+package sandbox
 
 import (
 	"errors"
@@ -12,9 +12,9 @@ import (
 // made on the host, by the thread that has stayed there, and mounted in place of the
 // dead one.
 
-// remount has the folders of the state directory seen inside that were made anew: the
+// Remount has the folders of the state directory seen inside that were made anew: the
 // app's for the master, the Python host for the workers too.
-func (c *masterChroot) remount(dir, hostDir string, there func(func())) error {
+func (c *Chroot) Remount(dir, hostDir string, there func(func())) error {
 	err := errors.Join(c.mountAnew(dir, appAttributes), c.mountAnew(hostDir, hostAttributes))
 	there(func() { err = errors.Join(err, c.mountAnew(hostDir, hostAttributes)) })
 	return err
@@ -22,7 +22,7 @@ func (c *masterChroot) remount(dir, hostDir string, there func(func())) error {
 
 // mountAnew has a folder of the host seen in the mounts of the calling thread in place
 // of the one that is mounted at its path, if that is another one.
-func (c *masterChroot) mountAnew(path string, attributes uint64) error {
+func (c *Chroot) mountAnew(path string, attributes uint64) error {
 	tree := -1
 	var host, inside unix.Stat_t
 	var err error

@@ -1,4 +1,4 @@
-package runner
+package listen
 
 import (
 	"errors"
@@ -12,14 +12,14 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
-// openListeners returns the listening sockets of a spec: those given, and
+// OpenMissing returns the listening sockets of a spec: those given, and
 // those it opens for the rest, which opened holds too and the caller closes.
-func openListeners(o StartOptions) (all map[string]*os.File, opened []*os.File, err error) {
+func OpenMissing(spec *appspec.Spec, given map[string]*os.File) (all map[string]*os.File, opened []*os.File, err error) {
 	all = map[string]*os.File{}
-	for i := range o.Spec.Sockets.HTTP {
-		s := &o.Spec.Sockets.HTTP[i]
-		if f := o.Listeners[s.Listen]; f != nil {
-			kept, err := keepsFile(o.Spec, s)
+	for i := range spec.Sockets.HTTP {
+		s := &spec.Sockets.HTTP[i]
+		if f := given[s.Listen]; f != nil {
+			kept, err := keepsFile(spec, s)
 			if err != nil {
 				return all, opened, err
 			}
@@ -28,7 +28,7 @@ func openListeners(o StartOptions) (all map[string]*os.File, opened []*os.File, 
 				continue
 			}
 		}
-		f, err := Listen(o.Spec, s)
+		f, err := Open(spec, s)
 		if err != nil {
 			return all, opened, err
 		}
@@ -38,9 +38,9 @@ func openListeners(o StartOptions) (all map[string]*os.File, opened []*os.File, 
 	return all, opened, nil
 }
 
-// Listen opens one http socket of a spec. A unix socket that nobody listens on
+// Open opens one http socket of a spec. A unix socket that nobody listens on
 // any more is replaced.
-func Listen(spec *appspec.Spec, s *appspec.HTTPSocket) (*os.File, error) {
+func Open(spec *appspec.Spec, s *appspec.HTTPSocket) (*os.File, error) {
 	if name, ok := strings.CutPrefix(s.Listen, "systemd:"); ok {
 		return nil, fmt.Errorf("cannot listen on %s: the service manager handed over no descriptor named %q (FileDescriptorName= of a .socket unit)", s.Listen, name)
 	}
@@ -63,10 +63,10 @@ func Listen(spec *appspec.Spec, s *appspec.HTTPSocket) (*os.File, error) {
 	return ln.(*net.TCPListener).File()
 }
 
-// startListening makes a socket listen that is only bound yet: who opened it
+// Start makes a socket listen that is only bound yet: who opened it
 // beside a socket that another master still serves wanted no connection to come
 // to it before there is somebody to serve it.
-func startListening(fd int) error {
+func Start(fd int) error {
 	on, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
 	if err != nil || on != 0 {
 		return err
@@ -78,13 +78,13 @@ func startListening(fd int) error {
 // by net.core.somaxconn.
 const backlog = 65535
 
-func listenFile(f *os.File) error {
+func StartFile(f *os.File) error {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var lerr error
-	if err := raw.Control(func(fd uintptr) { lerr = startListening(int(fd)) }); err != nil {
+	if err := raw.Control(func(fd uintptr) { lerr = Start(int(fd)) }); err != nil {
 		return err
 	}
 	return lerr
