@@ -30,6 +30,7 @@ type logLine struct {
 	at   time.Time // of the line, or of the one before where it has none of its own
 	app  string
 	text string // without the line end
+	rank int    // of its level, or of the level of the line before
 }
 
 // logFile reads the log of one app, over its rotated files, in the order it was
@@ -48,6 +49,11 @@ type logFile struct {
 	// partial is the begin of a line whose end is not written yet.
 	partial []byte
 	at      time.Time
+	rank    int
+	// only is what is asked for of what is read.
+	only logFilter
+	// kept were read already, and come first.
+	kept []logLine
 }
 
 // empty tells that nothing was ever written.
@@ -58,11 +64,11 @@ func (s *logFile) empty() bool {
 	})
 }
 
-// openLog opens the log at its last n lines; n < 0: at its begin. A log that
-// does not exist yet is an empty one.
+// openLog opens the log at the last n lines of those that only wants; n < 0: at
+// the first of them. A log that does not exist yet is an empty one.
 //
 // data are directories of which one holds the log of an app folder on a read-only disk.
-func openLog(app, folder string, n int, data ...string) (*logFile, error) {
+func openLog(app, folder string, n int, only logFilter, data ...string) (*logFile, error) {
 	abs, err := filepath.Abs(folder)
 	var root *appdir.RootFs
 	if err == nil {
@@ -74,7 +80,7 @@ func openLog(app, folder string, n int, data ...string) (*logFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read log of %s: app folder %s: %w", app, folder, reason(err))
 	}
-	l := &logFile{app: app, folder: folder, root: root, name: logName}
+	l := &logFile{app: app, folder: folder, root: root, name: logName, only: only, rank: levelRank["INFO"]}
 	for _, dir := range data {
 		if l.name == logName && root.ReadOnly() {
 			l.moveTo(dir)
@@ -85,7 +91,11 @@ func openLog(app, folder string, n int, data ...string) (*logFile, error) {
 		return nil, err
 	}
 	if n >= 0 {
-		if err := l.seekTail(n); err != nil {
+		begin := l.seekTail
+		if !only.all() {
+			begin = l.keepTail
+		}
+		if err := begin(n); err != nil {
 			l.close()
 			return nil, err
 		}
@@ -206,6 +216,24 @@ func (l *logFile) seekTail(n int) error {
 	return nil
 }
 
+// keepTail reads all lines that are asked for and keeps the last n of them.
+func (l *logFile) keepTail(n int) error {
+	var kept []logLine
+	for {
+		line, ok, err := l.next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			l.kept = kept
+			return nil
+		}
+		if kept = append(kept, line); len(kept) > n {
+			kept = kept[1:]
+		}
+	}
+}
+
 // tailOffset is where the last n lines of f begin, and how many lines there are
 // from there.
 func tailOffset(f *os.File, n int) (offset int64, lines int, err error) {
@@ -241,8 +269,22 @@ func tailOffset(f *os.File, n int) (offset int64, lines int, err error) {
 	return 0, lines + 1, nil
 }
 
-// next is the next whole line. ok is false where none is written yet.
+// next is the next whole line that is asked for. ok is false where none is written
+// yet.
 func (l *logFile) next() (line logLine, ok bool, err error) {
+	if len(l.kept) > 0 {
+		line, l.kept = l.kept[0], l.kept[1:]
+		return line, true, nil
+	}
+	for {
+		line, ok, err = l.nextAny()
+		if err != nil || !ok || l.only.wants(line) {
+			return line, ok, err
+		}
+	}
+}
+
+func (l *logFile) nextAny() (line logLine, ok bool, err error) {
 	for len(l.files) > 0 {
 		if l.read == nil {
 			l.read = bufio.NewReaderSize(l.files[0], 64<<10)
@@ -277,16 +319,17 @@ func (l *logFile) rest() (logLine, bool) {
 	if len(l.partial) == 0 {
 		return logLine{}, false
 	}
-	return l.take(l.partial), true
+	line := l.take(l.partial)
+	return line, l.only.wants(line)
 }
 
 func (l *logFile) take(b []byte) logLine {
 	text := string(b)
 	l.partial = l.partial[:0]
 	if at, ok := logTime(text); ok {
-		l.at = at
+		l.at, l.rank = at, logRank(text)
 	}
-	return logLine{at: l.at, app: l.app, text: text}
+	return logLine{at: l.at, app: l.app, text: text, rank: l.rank}
 }
 
 // refresh looks whether the log was rotated, truncated or made, so that next

@@ -74,7 +74,7 @@ func wantLines(t *testing.T, got []string, want ...string) {
 
 func TestLogIsFollowedOverRotations(t *testing.T) {
 	dir := logFolder(t)
-	l, err := openLog("blog", dir, 10)
+	l, err := openLog("blog", dir, 10, logFilter{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestLogTail(t *testing.T) {
 		-1: "1|" + long + "|3|4|no end", 9: "1|" + long + "|3|4|no end", 5: "1|" + long + "|3|4|no end",
 		4: long + "|3|4|no end", 3: "3|4|no end", 2: "4|no end", 1: "no end", 0: "",
 	} {
-		l, err := openLog("blog", dir, n)
+		l, err := openLog("blog", dir, n, logFilter{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -155,7 +155,7 @@ func TestLogTail(t *testing.T) {
 func TestLogLineWithoutEnd(t *testing.T) {
 	dir := logFolder(t)
 	appendLog(t, dir, strings.Repeat("x", 5*maxLogLine))
-	l, err := openLog("blog", dir, -1)
+	l, err := openLog("blog", dir, -1, logFilter{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func (s *syncBuffer) until(t *testing.T, text string) {
 func TestLogsFollowWakesUp(t *testing.T) {
 	dir := logFolder(t)
 	appendLog(t, dir, "old\n")
-	l, err := openLog("blog", dir, 0)
+	l, err := openLog("blog", dir, 0, logFilter{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,8 +4,11 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -19,15 +22,21 @@ import (
 const followTick = time.Second
 
 func (c *cli) logsCommand() *cobra.Command {
-	var follow bool
-	var lines string
+	var follow, all bool
+	var lines, since, until, level string
 	var n int
+	var only logFilter
 	cmd := &cobra.Command{
-		Use:   "logs [-f] [-n N] APP...",
+		Use:   "logs [-f] [-n N] [--since TIME] [--until TIME] [--level LEVEL] APP...|--all",
 		Short: "Show the logs of apps, merged by time",
 		Long: `Show the end of the logs of apps, from logs/wsgid.log of each app folder and
 the files that rotation made of it. Several apps are merged by time, each line
 with the name of its app. With -f it goes on until Ctrl-C, over rotations too.
+
+--since and --until take how long ago (90s, 15m, 2h), a time of today (07:30), or a
+day and time (2026-11-28 07:30), of the local clock. With --since, all lines from
+then on are shown where -n does not say how many. --level shows lines of that level
+and above; what an app prints has no level and counts as info.
 
 Of an app folder on a read-only disk it is logs/APP.log of the data directory.
 
@@ -39,12 +48,33 @@ further.
 
 Exit code: 0 done, 1 not.`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return fmt.Errorf("cannot show logs: name at least one app")
+			if len(args) == 0 && !all {
+				return fmt.Errorf("cannot show logs: name at least one app, or write --all")
+			}
+			if len(args) > 0 && all {
+				return fmt.Errorf("cannot show logs: --all goes with no names; leave out %s", strings.Join(args, " "))
+			}
+			var err error
+			if only.since, err = parseLogTime("since", since, c.now()); err != nil {
+				return err
+			}
+			if only.until, err = parseLogTime("until", until, c.now()); err != nil {
+				return err
+			}
+			if only.rank, err = parseLogLevel(level); err != nil {
+				return err
+			}
+			if !only.until.IsZero() && (follow || !only.since.Before(only.until)) {
+				if follow {
+					return fmt.Errorf("cannot show logs: -f goes on without end; leave out --until or -f")
+				}
+				return fmt.Errorf("cannot show logs: nothing lies between --since %s and --until %s", since, until)
 			}
 			n = -1
-			if lines != "all" {
-				var err error
+			if lines == "" && since == "" {
+				lines = "100"
+			}
+			if lines != "all" && lines != "" {
 				if n, err = strconv.Atoi(lines); err != nil || n < 0 {
 					return fmt.Errorf("cannot show logs: -n %s is neither a number of lines nor \"all\"", lines)
 				}
@@ -54,7 +84,7 @@ Exit code: 0 done, 1 not.`,
 		ValidArgsFunction: c.completeApps,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			sources, err := c.openLogs(ctx, args, n)
+			sources, err := c.openLogs(ctx, args, n, only)
 			if err != nil {
 				return err
 			}
@@ -73,7 +103,7 @@ Exit code: 0 done, 1 not.`,
 				return followLogs(ctx, sources, p)
 			}
 			for _, s := range sources {
-				if len(s.files) == 0 {
+				if len(s.files) == 0 && !(all && s.elsewhere == "") {
 					c.report(noLog(s), programName+" logs")
 					err = silent(exitFailed)
 				} else if s.state != "" && s.empty() {
@@ -87,12 +117,17 @@ Exit code: 0 done, 1 not.`,
 		},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is written")
-	cmd.Flags().StringVarP(&lines, "lines", "n", "100", "number of `lines` of each app to begin with, or all")
+	cmd.Flags().StringVarP(&lines, "lines", "n", "", "number of `lines` of each app to begin with, or all (default 100; with --since all)")
+	cmd.Flags().StringVar(&since, "since", "", "lines from that `time` on")
+	cmd.Flags().StringVar(&until, "until", "", "lines before that `time`")
+	cmd.Flags().StringVar(&level, "level", "", "lines of that `level` and above: "+strings.Join(logLevels, ", "))
+	cmd.Flags().BoolVar(&all, "all", false, "of every app")
 	return cmd
 }
 
-// openLogs opens the logs of the named apps, each once.
-func (c *cli) openLogs(ctx context.Context, apps []string, n int) (sources []*logFile, err error) {
+// openLogs opens the logs of the named apps, each once; no names: of all that have
+// a folder.
+func (c *cli) openLogs(ctx context.Context, apps []string, n int, only logFilter) (sources []*logFile, err error) {
 	op, err := c.operator(ctx)
 	if err != nil {
 		return nil, err
@@ -123,6 +158,10 @@ func (c *cli) openLogs(ctx context.Context, apps []string, n int) (sources []*lo
 		}
 	}()
 	names, bad := statusNames(status).resolve(apps)
+	if len(apps) == 0 {
+		names, bad = slices.Sorted(maps.Keys(folders)), -1
+		names = slices.DeleteFunc(names, func(app string) bool { return folders[app] == "" })
+	}
 	if bad >= 0 {
 		return nil, c.noApp("show logs of", apps, bad, status)
 	}
@@ -131,7 +170,7 @@ func (c *cli) openLogs(ctx context.Context, apps []string, n int) (sources []*lo
 		if folder == "" {
 			return sources, fmt.Errorf("cannot show logs of %s: no good spec was ever seen, so its app folder is not known%s", app, states[app])
 		}
-		s, err := openLog(app, folder, n, c.options().DataDirs()...)
+		s, err := openLog(app, folder, n, only, c.options().DataDirs()...)
 		if err != nil {
 			return sources, fmt.Errorf("%w%s", err, states[app])
 		}
