@@ -90,7 +90,7 @@ var deployAttributes = []Attribute{
 		at:  deployField(func(d *Deploy) *int { return &d.Keep })},
 	{Path: "deploy.env", Type: TypeMap, Default: "{}", Built: true, Example: `{ DJANGO_SETTINGS_MODULE = "blog.settings" }`,
 		Form: "names without `=`", check: checkText,
-		Doc: "environment variables of the stages, over those of `env`; the app does not get them",
+		Doc: "environment variables of the stages, over those of `env`, and of pip, which reads no configuration of the machine unless `PIP_CONFIG_FILE` stands here; the app does not get them",
 		at:  deployField(func(d *Deploy) *map[string]string { return &d.Env })},
 	{Path: "deploy.timeout", Type: TypeDuration, Default: `"10m"`, Built: true, Min: ms, Max: float64(24 * time.Hour),
 		Doc: "time for the fetch, and for the virtualenv with what is installed in it",

@@ -11,7 +11,6 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/source"
-	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/venv"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
@@ -120,27 +119,6 @@ func (d *Deployer) base() (string, error) {
 	plain := *d.Spec
 	plain.Virtualenv = ""
 	return appdir.ResolvePython(&plain)
-}
-
-// install brings the project itself into the release's own virtualenv. setup.py is
-// never run by itself: pip builds what is installed.
-func (d *Deployer) install(ctx context.Context) (note, output string, err error) {
-	base, err := d.base()
-	if err != nil {
-		return "", "", err
-	}
-	args := []string{base, "-m", "pip", "--python", d.python(), "--disable-pip-version-check",
-		"--no-input", "install", "--no-deps", "--no-compile"}
-	args = append(args, venv.Sources(d.Spec.Deploy.Wheels, d.Spec.Deploy.Index)...)
-	env := d.environment()
-	if env["PIP_CONFIG_FILE"] == "" {
-		env["PIP_CONFIG_FILE"] = os.DevNull // the machine's, which nobody sees in the spec
-	}
-	ended, err := d.account.run(ctx, d.Spec.Deploy.Timeout.D(), child.Command{Args: append(args, "."), Dir: d.tree, Env: pairs(env)})
-	if err != nil {
-		err = fmt.Errorf("pip install .: %w", err)
-	}
-	return "", ended.Output, err
 }
 
 // outputOf is what a program printed that failed.

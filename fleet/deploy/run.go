@@ -15,6 +15,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/source"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/venv"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
@@ -49,8 +50,9 @@ type Deployer struct {
 	entry   *Entry
 	last    *Entry // the last good deploy; nil: none
 	account account
-	tree    string  // the release folder, absolute
-	before  *Record // what served when the rollout began; nil: no release
+	tree    string          // the release folder, absolute
+	runs    venv.Virtualenv // of the release, once it is known
+	before  *Record         // what served when the rollout began; nil: no release
 	commit  source.Commit
 	made    *appspec.Made // what workers are told of the database; nil: there is none
 }
@@ -206,7 +208,7 @@ func (d *Deployer) step(ctx context.Context, s Step) error {
 	rec := &e.Stages[len(e.Stages)-1]
 	d.tell(rec)
 	note, output, err := d.do(ctx, s)
-	rec.Note, rec.Output = d.masked(note), output
+	rec.Note, rec.Output = d.masked(note), d.masked(output)
 	rec.Ended, rec.Result = d.now(), ResultOK
 	if err != nil {
 		rec.Result = ResultFailed

@@ -356,3 +356,47 @@ func TestVirtualenvOfADeploy(t *testing.T) {
 		t.Errorf("the second deploy has %s (%q), the first %s", two.Virtualenv, two.Stages[i].Note, one.Virtualenv)
 	}
 }
+
+// A project is installed into a virtualenv of its release alone: what serves goes on
+// importing from its own, whatever the next release has deleted.
+func TestProjectIsInstalled(t *testing.T) {
+	b := newBench(t)
+	wheels := t.TempDir()
+	for _, name := range []string{"setuptools", "wheel"} {
+		found, _ := filepath.Glob("/usr/share/python-wheels/" + name + "-*.whl")
+		if len(found) == 0 {
+			t.Fatalf("there is no wheel of %s: install python3-%s-whl", name, name)
+		}
+		text, err := os.ReadFile(found[0])
+		if err == nil {
+			err = os.WriteFile(filepath.Join(wheels, filepath.Base(found[0])), text, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for dir := wheels; dir != os.TempDir(); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.spec.Deploy.Install, b.spec.Deploy.Wheels = true, wheels
+	b.commit("setup.py", "from setuptools import setup\nsetup(name='proj', version='1', packages=['proj'])\n")
+	b.commit("proj/__init__.py", "")
+	b.commit("proj/late.py", "")
+	has := func(e *Entry, want string) {
+		t.Helper()
+		out, err := exec.Command(filepath.Join(b.spec.Path, e.Virtualenv, "bin/python"), "-I", "-c",
+			"import proj, pkgutil; print([m.name for m in pkgutil.iter_modules(proj.__path__)])").CombinedOutput()
+		if got := strings.TrimSpace(string(out)); err != nil || got != want {
+			t.Errorf("%s has %s, %v; want %s", e.ID, got, err, want)
+		}
+	}
+	one := b.deploy()
+	has(one, "['late']")
+	b.git("rm", "-q", "proj/late.py")
+	b.commit("proj/other.py", "")
+	two := b.deploy()
+	has(two, "['other']")
+	has(one, "['late']")
+}

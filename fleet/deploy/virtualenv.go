@@ -38,15 +38,12 @@ func (d *Deployer) virtualenv(ctx context.Context) (note, output string, err err
 	if err != nil {
 		return "", "", err
 	}
-	in := venv.Inputs{Python: base, Tree: tree, Requirements: s.Requirements, Wheels: s.Wheels, Index: s.Index}
-	if s.Install {
-		in.Release = d.entry.Release
-	}
-	v, err := store.Find(ctx, in)
+	v, err := store.Find(ctx, venv.Inputs{Python: base, Tree: tree, Requirements: s.Requirements, Wheels: s.Wheels, Index: s.Index,
+		Env: pairs(s.Env), Install: s.Install, Release: d.entry.Release})
 	if err != nil {
 		return "", outputOf(err), err
 	}
-	d.entry.Virtualenv = "venvs/" + v.Name
+	d.runs, d.entry.Virtualenv = v, "venvs/"+v.Name
 	if v.Ready {
 		return "requirements unchanged", "", nil
 	}
@@ -54,6 +51,17 @@ func (d *Deployer) virtualenv(ctx context.Context) (note, output string, err err
 		return "", outputOf(err), err
 	}
 	return v.Own, "", nil
+}
+
+// install brings the project itself into the release's own virtualenv.
+func (d *Deployer) install(ctx context.Context) (note, output string, err error) {
+	store, tree, done, err := d.venvs()
+	if err != nil {
+		return "", "", err
+	}
+	defer done()
+	err = store.Install(ctx, d.runs.In(tree))
+	return "", outputOf(err), err
 }
 
 // compile writes bytecode that is right whatever the times of the files: releases

@@ -55,8 +55,12 @@ func (s *Store) build(ctx context.Context, v Virtualenv) error {
 	if made.Version != v.Python.Version {
 		return fmt.Errorf("it has Python %q, and %s is %q: was Python upgraded just now? Deploy again", made.Version, v.Python.Path, v.Python.Version)
 	}
-	if v.pip != "" {
-		if err := s.run(ctx, v, pipArgs(v, python)...); err != nil {
+	if len(v.inputs.Requirements) > 0 {
+		args := pipArgs(v)
+		for _, r := range v.inputs.Requirements {
+			args = append(args, "-r", filepath.Join(v.inputs.Tree.Name(), r))
+		}
+		if err := s.run(ctx, v, args...); err != nil {
 			return err
 		}
 	}
@@ -90,26 +94,39 @@ func (s *Store) folder(name string) (*os.Root, error) {
 	return dir, nil
 }
 
-func pipArgs(v Virtualenv, python string) []string {
-	args := []string{v.pip, "-I", "-m", "pip", "--python", python, "install", "--no-input", "--disable-pip-version-check",
-		"--no-cache-dir", "--no-compile", "--no-warn-script-location", "--progress-bar=off", "--retries=2", "--timeout=20"}
-	args = append(args, Sources(v.inputs.Wheels, v.inputs.Index)...)
-	for _, r := range v.inputs.Requirements {
-		args = append(args, "-r", filepath.Join(v.inputs.Tree.Name(), r))
-	}
-	return args
-}
-
-// Sources tells pip where packages come from: a folder of wheels alone, or an index;
-// both empty: pip's default.
-func Sources(wheels, index string) []string {
-	switch {
-	case wheels != "":
-		return []string{"--no-index", "--find-links", wheels}
-	case index != "":
-		return []string{"--index-url", index}
+// Install installs the project of the tree into a virtualenv that Build has made for
+// this release, without what it depends on: requirements have brought that. pip
+// builds it; setup.py is never run by itself.
+//
+// setuptools copies what it finds in build/ into what it builds. A checkout that was
+// built in, or a repository that somebody committed it to, brings modules back from
+// there that were deleted long ago: it is told to build elsewhere.
+func (s *Store) Install(ctx context.Context, v Virtualenv) error {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.Time, 15*time.Minute))
+	defer cancel()
+	const elsewhere = `at=$(mktemp -d)
+trap 'rm -rf -- "$at"' EXIT
+printf '[build]\nbuild_base = %s\n' "$at/build" >"$at/setup.cfg"
+DIST_EXTRA_CONFIG=$at/setup.cfg "$@"`
+	args := append([]string{"/bin/sh", "-euc", elsewhere, "install"}, pipArgs(v)...)
+	if err := s.run(ctx, v, append(args, "--no-deps", ".")...); err != nil {
+		return fmt.Errorf("cannot install the project: %w", err)
 	}
 	return nil
+}
+
+// pipArgs are of every pip.
+func pipArgs(v Virtualenv) []string {
+	args := []string{v.pip, "-I", "-m", "pip", "--python", filepath.Join(v.Path, "bin", "python"), "install", "--no-input", "--disable-pip-version-check",
+		"--no-cache-dir", "--no-compile", "--no-warn-script-location", "--progress-bar=off", "--retries=2", "--timeout=20"}
+	// A folder of wheels alone, or an index; neither: pip's default.
+	switch in := v.inputs; {
+	case in.Wheels != "":
+		args = append(args, "--no-index", "--find-links", in.Wheels)
+	case in.Index != "":
+		args = append(args, "--index-url", in.Index)
+	}
+	return args
 }
 
 func (s *Store) run(ctx context.Context, v Virtualenv, args ...string) error {

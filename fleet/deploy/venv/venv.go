@@ -31,6 +31,7 @@ type Inputs struct {
 	Wheels       string   // a folder: nothing else is installed from
 	Index        string   // empty: pip's default
 	Env          []string // for pip; what is PIP_… counts in the hash
+	Install      bool     // the project in Tree is installed into it, which makes it the release's own
 	Release      string   // for a virtualenv that is the release's own
 }
 
@@ -52,6 +53,12 @@ type Virtualenv struct {
 
 	pip    string // the interpreter that pip runs with; empty where nothing is to be installed
 	inputs Inputs
+}
+
+// In is the same with its tree opened anew.
+func (v Virtualenv) In(tree *os.Root) Virtualenv {
+	v.inputs.Tree = tree
+	return v
 }
 
 // marker is the file that says that a virtualenv is complete.
@@ -82,12 +89,15 @@ func (s *Store) find(ctx context.Context, in Inputs) (Virtualenv, error) {
 			return Virtualenv{}, fmt.Errorf("cannot list wheels: %w", err)
 		}
 	}
+	if in.Install {
+		files.own = cmp.Or(files.own, "the project is installed into it")
+	}
 	v := Virtualenv{inputs: in, Own: files.own}
 	if v.Python, err = ask(ctx, s.Account, cmp.Or(in.Python, "python3")); err != nil {
 		return Virtualenv{}, err
 	}
 	version := ""
-	if len(files.order) > 0 {
+	if len(files.order) > 0 || in.Install {
 		v.pip, version, err = choosePip(v.Python, func() (Interpreter, error) { return ask(ctx, s.Account, systemPython) })
 		if err != nil {
 			return Virtualenv{}, err
