@@ -22,8 +22,15 @@ type database struct {
 	socket string
 }
 
-// startPostgres makes a cluster and serves it as the apps' user: it refuses root.
+// startPostgres makes a cluster that lets everybody in, and serves it as the apps'
+// user: it refuses root.
 func (b *bed) startPostgres() database {
+	b.t.Helper()
+	return b.startCluster(b.who.apps, "web", "local all all trust\n")
+}
+
+// startCluster makes a cluster and serves it as a user.
+func (b *bed) startCluster(as *syscall.Credential, superuser, hba string) database {
 	b.t.Helper()
 	programs, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if len(programs) == 0 {
@@ -33,8 +40,8 @@ func (b *bed) startPostgres() database {
 	db := database{dir: filepath.Join(b.dir, "pg")}
 	db.socket = filepath.Join(db.dir, ".s.PGSQL.5432")
 	b.must(os.Mkdir(db.dir, 0o755))
-	if b.who.apps != nil {
-		b.must(os.Chown(db.dir, int(b.who.apps.Uid), int(b.who.apps.Gid)))
+	if as != nil {
+		b.must(os.Chown(db.dir, int(as.Uid), int(as.Gid)))
 	}
 	data := filepath.Join(db.dir, "data")
 	run := func(program string, args ...string) {
@@ -43,13 +50,14 @@ func (b *bed) startPostgres() database {
 		defer cancel()
 		cmd := exec.CommandContext(ctx, filepath.Join(bin, program), args...)
 		cmd.Dir, cmd.Env = db.dir, b.env()
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: b.who.apps}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
 		if out, err := cmd.CombinedOutput(); err != nil {
 			log, _ := os.ReadFile(filepath.Join(db.dir, "log"))
 			b.t.Fatalf("%s: %v\n%s%s", program, err, out, log)
 		}
 	}
-	run("initdb", "-D", data, "-A", "trust", "-U", "web", "-E", "UTF8", "--no-locale", "--no-sync")
+	run("initdb", "-D", data, "-A", "peer", "-U", superuser, "-E", "UTF8", "--no-locale", "--no-sync")
+	b.must(os.WriteFile(filepath.Join(data, "pg_hba.conf"), []byte(hba), 0o600))
 	run("pg_ctl", "start", "-w", "-t", "100", "-D", data, "-l", filepath.Join(db.dir, "log"),
 		"-o", fmt.Sprintf("-F -c listen_addresses= -c unix_socket_directories=%s", db.dir))
 	b.t.Cleanup(func() { run("pg_ctl", "stop", "-w", "-D", data, "-m", "immediate") })

@@ -24,14 +24,14 @@ def database(url):
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": unquote(parts.path)}
-    host = parse_qs(parts.query).get("host", [unquote(parts.hostname or "")])[0]
+    query = parse_qs(parts.query)
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path[1:]),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
-        "HOST": host,
-        "PORT": parts.port or "",
+        "HOST": query.get("host", [unquote(parts.hostname or "")])[0],
+        "PORT": query.get("port", [parts.port or ""])[0],
     }
 
 
