@@ -50,7 +50,9 @@ type Daemon struct {
 	metricsRetry time.Duration
 	// beginPatience, if set, is in place of that constant.
 	beginPatience time.Duration
-	ours          sync.Map // pids of masters that were started here and are not followed yet
+	deploys       underway
+	sweeping      sync.WaitGroup // removals of old releases that are under way
+	ours          sync.Map       // pids of masters that were started here and are not followed yet
 
 	prev    map[string]string      // by app: what the directory said last; the loop's
 	prevErr string                 // the loop's

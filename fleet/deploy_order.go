@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
@@ -35,18 +34,32 @@ func (o DeployOrder) Verb() string {
 // lockRetry is how often a deploy that waits for another one looks.
 const lockRetry = 200 * time.Millisecond
 
-func lockBook(ctx context.Context, book *deploy.Book, o DeployOrder) (func(), error) {
-	who := strings.TrimSpace(fmt.Sprintf("%s of %s since %s", o.Verb(), o.By, time.Now().UTC().Format(time.RFC3339)))
-	for {
+// lockPatience is how long a lock may still be held by a process that was killed an
+// instant ago: a child that it was about to start has it too.
+const lockPatience = time.Second
+
+// lockBook takes the lock of an app's deploys; wait: whenever the deploy that has it
+// ends.
+func lockBook(ctx context.Context, book *deploy.Book, who string, wait bool) (func(), error) {
+	for end := time.Now().Add(lockPatience); ; {
 		unlock, err := book.Lock(who)
 		var locked *deploy.LockedError
-		if err == nil || !o.Wait || !errors.As(err, &locked) {
+		if err == nil || !errors.As(err, &locked) || !wait && time.Now().After(end) {
 			return unlock, err
+		}
+		pause := lockRetry
+		if !wait {
+			pause /= 10
 		}
 		select {
 		case <-ctx.Done():
 			return nil, err
-		case <-time.After(lockRetry):
+		case <-time.After(pause):
 		}
 	}
+}
+
+// who says in the lock who has it.
+func (o DeployOrder) who() string {
+	return fmt.Sprintf("%s of %s since %s", o.Verb(), o.By, time.Now().UTC().Format(time.RFC3339))
 }

@@ -3,32 +3,52 @@ package fleet
 import (
 	"context"
 	"os"
+	"slices"
+	"sync"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
-// SettleDeploys ends what an earlier daemon has left in the middle, app by app.
-func (p *operations) SettleDeploys(ctx context.Context) {
-	for _, app := range p.e.names() {
-		book := p.e.store.book(app)
-		all, _ := book.List()
-		running := false
-		for _, e := range all {
-			running = running || e.Result == deploy.ResultRunning
+// sweepReleases removes what deploys have put aside in an app folder, while the rest
+// goes on. What it does not come to is removed by the next deploy, or by the next
+// daemon.
+func (p *operations) sweepReleases(folder string) {
+	if !deploy.HasTrash(folder) {
+		return
+	}
+	p.sweeping.Go(func() {
+		if err := deploy.EmptyTrash(folder); err != nil {
+			p.e.log.Warn(err.Error())
 		}
-		if !running {
+	})
+}
+
+// SettleDeploys ends what an earlier daemon has left in the middle. Where a command
+// is at it, that is awaited: it may be killed too.
+func (p *operations) SettleDeploys(ctx context.Context) {
+	set, _ := p.e.snapshot()
+	var all sync.WaitGroup
+	for _, app := range p.e.names() {
+		if set != nil && set.Specs[app] != nil && set.Specs[app].Deploy != nil {
+			p.sweepReleases(set.Specs[app].Path)
+		}
+		book := p.e.store.book(app)
+		if es, _ := book.List(); !slices.ContainsFunc(es, func(e *deploy.Entry) bool { return e.Result == deploy.ResultRunning }) {
 			continue
 		}
-		unlock, err := book.Lock("the daemon, which settles an interrupted deploy")
-		if err != nil {
-			continue // a command is at it
-		}
-		if _, err := p.settleDeploys(ctx, app); err != nil {
-			p.e.log.Error(err.Error(), "app", app)
-		}
-		unlock()
+		all.Go(func() {
+			unlock, err := lockBook(ctx, book, "the daemon, which settles an interrupted deploy", true)
+			if err == nil {
+				_, err = p.settleDeploys(ctx, app)
+				unlock()
+			}
+			if err != nil && ctx.Err() == nil {
+				p.e.log.Error(err.Error(), "app", app)
+			}
+		})
 	}
+	all.Wait()
 }
 
 // settleDeploys ends what a daemon or a command that was killed has left in the

@@ -36,7 +36,7 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 		return nil, fmt.Errorf("cannot %s %s: it is stopped; start it first: wsgid-fleet start %s", o.Verb(), o.App, o.App)
 	}
 	book := p.e.store.book(o.App)
-	unlock, err := lockBook(ctx, book, o)
+	unlock, err := lockBook(ctx, book, o.who(), o.Wait)
 	if err != nil {
 		return nil, err
 	}
@@ -58,11 +58,13 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	}
 	var mask applog.Mask
 	mask.Learn(spec)
+	p.sweepReleases(spec.Path) // what a process that was killed has not removed
 	d := &deploy.Deployer{
 		Book: book, Spec: spec, Owner: owner, By: o.By, Ref: o.Ref, Mask: mask.Text, Learn: mask.Learn, Now: p.e.now, Earlier: earlier,
 		Rollout: func(ctx context.Context) error { return p.rollout(ctx, o.App) },
 		Health:  func(ctx context.Context) (string, error) { return p.health(ctx, o.App) },
 		InUse:   func(ctx context.Context) []string { return p.releasesInUse(ctx, o.App) },
+		Sweep:   func() { p.sweepReleases(spec.Path) },
 		Tell: func(t deploy.Told) {
 			if progress != nil {
 				progress(stageEvent(o.App, p.e.now(), t))

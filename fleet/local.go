@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"sync"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 )
@@ -40,6 +41,8 @@ func OpenLocal(o Options) (*Local, error) {
 		reread: func(context.Context) (*hclspec.Set, error) { return e.load() },
 		daemon: func() *DaemonStatus { return nil },
 		life:   context.Background(),
+
+		sweeping: &sync.WaitGroup{},
 		pass: func(ctx context.Context, name string, ord order) outcome {
 			slots.take()
 			defer slots.give()
@@ -55,8 +58,12 @@ func OpenLocal(o Options) (*Local, error) {
 	return l, nil
 }
 
-// Close lets go of nothing: a Local holds nothing between its calls.
-func (l *Local) Close() error { return nil }
+// Close waits until what deploys have put aside is removed. A Local holds nothing
+// else between its calls.
+func (l *Local) Close() error {
+	l.sweeping.Wait()
+	return nil
+}
 
 // slots bounds how many apps are worked on at a time.
 type slots chan struct{}

@@ -265,6 +265,11 @@ func (d *Daemon) upgrade() {
 		d.e.log.Error("cannot upgrade in place: this program was built without it")
 		return
 	}
+	// The process and its sockets stay: a deploy of many minutes is worth the wait.
+	if apps := d.deploys.whenOver(func() { d.post(d.looping, d.upgrade) }); apps != "" {
+		d.e.log.Info("the program is executed anew when the deploys under way have ended", "signal", "user defined signal 2", "apps", apps)
+		return
+	}
 	d.e.log.Info("executing the program anew", "signal", "user defined signal 2")
 	// The new program takes over what it finds: nothing is left half done for it,
 	// if that takes no longer than an operator waits.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sort"
+	"sync"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
@@ -22,6 +23,8 @@ type operations struct {
 	daemon func() *DaemonStatus // nil result: this is no daemon
 	// life ends when this process is about to.
 	life context.Context
+	// sweeping are removals of old releases that go on beside the rest.
+	sweeping *sync.WaitGroup
 }
 
 // choose reads the directory and finds the apps that a command speaks of.

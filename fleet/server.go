@@ -148,6 +148,14 @@ func (d *Daemon) handler() http.Handler {
 				reply(w, http.StatusBadRequest, answer{Error: "cannot read the request: " + err.Error()})
 				return
 			}
+			if c.Deploy != nil {
+				end, err := d.deploys.begin(*c.Deploy)
+				if err != nil {
+					replyOr(w, nil, err)
+					return
+				}
+				defer end()
+			}
 			stream(w, r, c, f)
 		})
 	}
@@ -165,6 +173,8 @@ func (d *Daemon) operations() *operations {
 		pass:   d.rec.do,
 		daemon: d.self,
 		life:   d.life,
+
+		sweeping: &d.sweeping,
 		reread: func(ctx context.Context) (*hclspec.Set, error) {
 			done := make(chan struct{})
 			d.post(ctx, func() { d.reread(func() { close(done) }) })

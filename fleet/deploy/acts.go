@@ -73,9 +73,9 @@ func (d *Deployer) unpack(ctx context.Context) (note string, err error) {
 
 // open opens a folder below the app folder: no link in there leads out of it.
 func (d *Deployer) open(name string) (*os.Root, error) {
-	app, err := os.OpenRoot(d.Spec.Path)
+	app, err := openApp(d.Spec.Path)
 	if err != nil {
-		return nil, fmt.Errorf("cannot open the app folder: %w", err)
+		return nil, err
 	}
 	defer app.Close()
 	proved, err := app.OpenRoot(name)

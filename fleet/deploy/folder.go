@@ -78,25 +78,6 @@ func (a account) switchTo(ctx context.Context, app, release string) error {
 	return nil
 }
 
-// remove takes release folders away: renamed first, so that one that is half gone
-// is none.
-func (a account) remove(ctx context.Context, app string, releases []string) error {
-	if len(releases) == 0 {
-		return nil
-	}
-	err := a.shell(ctx, app, `umask 022
-	mkdir -p .trash
-	for r; do
-		if [ -e "$r" ]; then mv -fT -- "$r" ".trash/$(basename "$r")"; fi
-	done
-	chmod -R u+w .trash
-	rm -rf -- .trash`, releases...)
-	if err != nil {
-		return fmt.Errorf("cannot remove old releases of %s: %w", app, err)
-	}
-	return nil
-}
-
 // Switch points the link app of a folder to a release, as the app's user.
 func Switch(ctx context.Context, owner appdir.Owner, app, release string) error {
 	return account{owner: owner}.switchTo(ctx, app, "releases/"+release)

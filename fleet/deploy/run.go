@@ -35,6 +35,9 @@ type Deployer struct {
 	Health func(ctx context.Context) (note string, err error)
 	// InUse are the releases that something runs from now.
 	InUse func(ctx context.Context) []string
+	// Sweep is to remove what a prune has put aside (EmptyTrash), while the deploy goes
+	// on. nil: the prune does so itself.
+	Sweep func()
 	// Tell is called as things happen.
 	Tell func(Told)
 	// Mask hides secrets in what is told and kept. May be nil.
@@ -183,7 +186,7 @@ func (d *Deployer) walk(ctx, stop context.Context, steps []Step) (*Entry, error)
 	e := d.entry
 	for _, s := range steps {
 		err := context.Cause(ctx)
-		if err == nil && s.Before() && stop.Err() != nil {
+		if err == nil && (s.Before() || s.Name == StageRollout) && stop.Err() != nil {
 			err = errors.New("it was asked to stop")
 			e.Result = ResultInterrupted
 		}
@@ -414,66 +417,4 @@ func (d *Deployer) Back(ctx context.Context, to *Record) error {
 		return fmt.Errorf("and the release before it, %s, does not serve as it should: %w", to.ID, err)
 	}
 	return nil
-}
-
-// prune removes the releases that nobody needs any more. That it cannot is no
-// failure of the deploy.
-func (d *Deployer) prune(ctx context.Context) (note, output string, err error) {
-	if err := d.earliers().Err; err != nil {
-		return err.Error(), "", nil
-	}
-	book := append([]*Entry{d.entry}, d.earliers().All...)
-	inUse := d.InUse(ctx)
-	if cur, before, _, err := d.Book.Current(); err == nil {
-		for _, r := range []*Record{cur, before} {
-			if r != nil {
-				inUse = append(inUse, r.ID)
-			}
-		}
-	}
-	gone := Prunable(book, d.Spec.Deploy.Keep, inUse)
-	var dirs []string
-	for _, r := range gone {
-		dirs = append(dirs, "releases/"+r)
-	}
-	dirs = append(dirs, unusedVenvs(book, gone, d.Spec.Path)...)
-	if err := d.account.remove(ctx, d.Spec.Path, dirs); err != nil {
-		return err.Error(), "", nil
-	}
-	for _, e := range book {
-		if slices.Contains(gone, e.Release) && e.Kind == KindDeploy {
-			e.Pruned = true
-			if err := d.Book.Save(e); err != nil {
-				return err.Error(), "", nil
-			}
-		}
-	}
-	d.Book.Forget(book)
-	if len(gone) == 0 {
-		return "nothing to remove", "", nil
-	}
-	return fmt.Sprintf("removed %s", strings.Join(gone, ", ")), "", nil
-}
-
-// unusedVenvs are the virtualenvs that no release is left for, relative to the app
-// folder.
-func unusedVenvs(book []*Entry, gone []string, app string) []string {
-	needed, all := map[string]bool{}, map[string]bool{}
-	for _, e := range book {
-		if e.Virtualenv == "" {
-			continue
-		}
-		all[e.Virtualenv] = true
-		if !e.Pruned && !slices.Contains(gone, e.Release) {
-			needed[e.Virtualenv] = true
-		}
-	}
-	var out []string
-	for v := range all {
-		if !needed[v] && strings.HasPrefix(v, "venvs/") {
-			out = append(out, v)
-		}
-	}
-	slices.Sort(out)
-	return out
 }
