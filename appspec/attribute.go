@@ -117,7 +117,7 @@ func Attributes() []Attribute { return attributes }
 // Blocks is the table of blocks, in the order of the reference page.
 func Blocks() []Block { return blocks }
 
-// Lookup is the table by path and by block.
+// Lookup is the table by path and by block, with that of the gate.
 type Lookup struct {
 	Attribute map[string]*Attribute
 	Block     map[string]*Block
@@ -139,6 +139,18 @@ var Table = sync.OnceValue(func() *Lookup {
 		b := &blocks[i]
 		l.Block[b.Path] = b
 		l.Within[ParentPath(b.Path)] = append(l.Within[ParentPath(b.Path)], b.Name())
+	}
+	for i := range gateAttributes {
+		a := &gateAttributes[i]
+		l.Attribute[a.Path] = a
+		l.Within[a.Block()] = append(l.Within[a.Block()], a.Name())
+	}
+	for i := range gateBlocks {
+		b := &gateBlocks[i]
+		l.Block[b.Path] = b
+		if p := ParentPath(b.Path); p != "" { // it stands beside the apps, not in one
+			l.Within[p] = append(l.Within[p], b.Name())
+		}
 	}
 	for _, names := range l.Within {
 		sort.Strings(names)

@@ -16,6 +16,10 @@ func Diff(before, after *Spec) []Change {
 		after = Default(before.Name, "")
 	}
 	d := &differ{before: before, after: after}
+	if after.Gate != nil || before.Gate != nil {
+		d.gate()
+		return d.changes
+	}
 	d.release()
 	d.made()
 	for i := range attributes {

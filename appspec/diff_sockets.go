@@ -9,7 +9,14 @@ import (
 // same address are compared attribute by attribute; of the others an old and a
 // new one are taken as one block that moved, while there are both.
 func (d *differ) http() {
-	b, a := d.before.Sockets.HTTP, d.after.Sockets.HTTP
+	b, a := d.before.Sockets.written(), d.after.Sockets.written()
+	const byGate = "its connections come by the gate"
+	switch was, is := len(b) < len(d.before.Sockets.HTTP), len(a) < len(d.after.Sockets.HTTP); {
+	case is && !was:
+		d.add("gate", "", byGate, Replace)
+	case was && !is:
+		d.add("gate", byGate, "", Replace)
+	}
 	gone, added := d.pair("sockets.http", len(b), len(a),
 		func(i int) string { return b[i].Listen }, func(i int) string { return a[i].Listen }, "listen")
 	for len(gone) > 0 && len(added) > 0 {
@@ -141,10 +148,19 @@ func (d *differ) socketText(s *Spec, a *Attribute, i int, field any) string {
 // IndexPath is the path of an attribute of a repeated block in Sensitive and
 // Ranges: "sockets.http[1].listen".
 func IndexPath(path string, i int) string {
-	for _, block := range [...]string{"sockets.http", "sockets.mongrel2", "static", "deploy.stage"} {
+	for _, block := range [...]string{"sockets.http", "sockets.mongrel2", "static", "deploy.stage", "gate.http"} {
 		if rest, ok := strings.CutPrefix(path, block); ok && (rest == "" || rest[0] == '.') {
 			return block + "[" + strconv.Itoa(i) + "]" + rest
 		}
 	}
 	return path
+}
+
+// written are the http sockets of a spec file, without the one that the fleet adds as
+// the last.
+func (s *Sockets) written() []HTTPSocket {
+	if n := len(s.HTTP); n > 0 && s.HTTP[n-1].Adopts {
+		return s.HTTP[:n-1]
+	}
+	return s.HTTP
 }

@@ -29,6 +29,13 @@ type Spec struct {
 	Umask        uint32            `json:"umask"`         // of the workers
 	Env          map[string]string `json:"env,omitempty"`
 
+	// Hosts are the names that the gate brings connections by, in the form of
+	// HostName, some as "*." and a name.
+	Hosts []string `json:"hosts,omitempty"`
+	// Gate tells that this is no app but the gate of the fleet, whose sockets are
+	// its listeners; nil: an app.
+	Gate *Gate `json:"gate,omitempty"`
+
 	Sockets Sockets `json:"sockets"`
 	Workers Workers `json:"workers"`
 	Django  *Django `json:"django,omitempty"` // nil: no django block
@@ -72,6 +79,9 @@ type HTTPSocket struct {
 	Owner  string `json:"owner"`  // of a unix socket; empty: the app's user
 	Group  string `json:"group"`  // of a unix socket; empty: the app's group
 	TLS    *TLS   `json:"tls,omitempty"`
+	// Adopts tells that no client connects to it, but the gate, to hand connections
+	// over. No spec file says so: the fleet adds it to an app with hosts.
+	Adopts bool `json:"adopts,omitempty"`
 }
 
 // TLS names the files of a certificate and its key.

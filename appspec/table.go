@@ -91,6 +91,11 @@ var appAttributes = []Attribute{
 		Doc: "environment variables, set before the app is loaded; merged with those of `defaults` key by key, `null` takes one away",
 		at:  func(s *Spec, _ int) any { return &s.Env }},
 
+	{Path: "hosts", Type: TypeList, Default: "[]", Built: true, NoDefaults: true, Disruption: Live, Example: `["blog.example.org", "*.blog.example.org"]`,
+		Form: "host names; `*.` before a name stands for one label", check: checkHostPattern,
+		Doc: "the names by which the `gate` brings connections to the app, which needs no socket of its own then; the first one and the last one of an app come or go with a new master",
+		at:  func(s *Spec, _ int) any { return &s.Hosts }},
+
 	{Path: "umask", Type: TypeMode, Default: `"0022"`, Built: true, Disruption: Rolling,
 		Form: "octal digits",
 		Doc:  "the umask of the workers: the permissions that files which the app makes do not get; whatever the umask of the daemon is",
@@ -261,7 +266,7 @@ var appAttributes = []Attribute{
 		}},
 	{Path: "health.host", Type: TypeString, Built: true, Disruption: Live, Example: `"blog.example.org"`,
 		Form: "a host, with or without port", check: checkHost,
-		Doc: "whom the question names as Host; default: `localhost`, or where Django refuses that the first of its `ALLOWED_HOSTS`",
+		Doc: "whom the question names as Host; default: the first of `hosts` that is no wildcard, else `localhost`, or where Django refuses that the first of its `ALLOWED_HOSTS`",
 		at: func(s *Spec, _ int) any {
 			if s.Health != nil {
 				return &s.Health.Host

@@ -348,7 +348,7 @@ func (d *Daemon) tell(ctx context.Context) {
 			d.board.put(n, appStatus(w, o, true, d.e.now()))
 		}
 		set, setErr := d.e.snapshot()
-		line := StatusLine(&Status{Apps: d.board.all(), Faults: orphanFaults(set, setErr, d.e.opts.Dir)})
+		line := StatusLine(&Status{Apps: withoutGate(d.board.all()), Faults: orphanFaults(set, setErr, d.e.opts.Dir)})
 		if line != last && ctx.Err() == nil {
 			last = line
 			d.Hooks.status(line)

@@ -32,6 +32,9 @@ func stageEvent(app string, now time.Time, t deploy.Told) Event {
 func urls(spec *appspec.Spec) []string {
 	var out []string
 	for _, s := range spec.Sockets.HTTP {
+		if s.Adopts {
+			continue
+		}
 		switch scheme, host := "http", s.Listen; {
 		case strings.HasPrefix(s.Listen, "unix:"), strings.HasPrefix(s.Listen, "systemd:"):
 			out = append(out, s.Listen)
@@ -45,6 +48,11 @@ func urls(spec *appspec.Spec) []string {
 				}
 			}
 			out = append(out, scheme+"://"+host)
+		}
+	}
+	for _, h := range spec.Hosts {
+		if !strings.HasPrefix(h, "*") {
+			out = append(out, "http://"+h)
 		}
 	}
 	for _, s := range spec.Sockets.Mongrel2 {

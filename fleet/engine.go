@@ -109,6 +109,7 @@ func (e *engine) load() (*hclspec.Set, error) {
 		set, err = nil, fmt.Errorf("%w; until then nothing changes in the fleet", err)
 	}
 	if err == nil {
+		e.admit(set)
 		e.noteLosses(set)
 	}
 	e.mu.Lock()

@@ -30,9 +30,12 @@ func (appFolders) around(fsys afero.Fs, spec *appspec.Spec) surrounding {
 }
 
 func (appFolders) check(spec *appspec.Spec, live func(int) bool) ([]string, error) {
+	if spec.Gate != nil {
+		return checkGateFolder(spec)
+	}
 	var out []string
 	err := openFolder(spec, func(fs *appdir.RootFs, owner appdir.Owner) error {
-		ps, err := appdir.Check(fs, spec, owner, live)
+		ps, err := appdir.Check(fs, byHand(spec), owner, live)
 		for _, p := range ps {
 			out = append(out, p.String())
 		}
@@ -42,8 +45,11 @@ func (appFolders) check(spec *appspec.Spec, live func(int) bool) ([]string, erro
 }
 
 func (appFolders) repair(spec *appspec.Spec, live func(int) bool) error {
+	if spec.Gate != nil {
+		return repairGateFolder(spec)
+	}
 	return openFolder(spec, func(fs *appdir.RootFs, owner appdir.Owner) error {
-		_, err := appdir.Repair(fs, spec, owner, live)
+		_, err := appdir.Repair(fs, byHand(spec), owner, live)
 		return err
 	})
 }

@@ -290,7 +290,7 @@ func askHolder(c *net.UnixConn, verb, app string) (map[string]map[string]*os.Fil
 			return out, err
 		}
 		app, listen, ok := parseStoreName(name)
-		if !ok || f == nil || listening(f) != nil {
+		if !ok || f == nil || listening(f, true) != nil {
 			_ = f.Close() // nil: it says so
 			continue
 		}

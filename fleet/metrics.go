@@ -94,8 +94,10 @@ func (d *Daemon) metrics(ctx context.Context) []*metricFamily {
 	} else {
 		faults = len(set.Faults)
 	}
+	samples, gate := splitGate(samples)
 	out := fleetFamilies(d.opts.Version, samples, faults, &d.rec.times)
 	out = append(out, appFamilies(samples, d.e.now())...)
+	out = append(out, gateFamilies(gate)...)
 	return append(out, processFamilies(d.since)...)
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
 )
 
 // Operator is what the commands can ask of a fleet. Client asks the daemon,
@@ -120,6 +121,7 @@ type Status struct {
 	Version string        `json:"version"`
 	Daemon  *DaemonStatus `json:"daemon"` // nil: none runs
 	Apps    []AppStatus   `json:"apps"`
+	Gate    *GateStatus   `json:"gate,omitempty"` // nil: no spec file has a gate
 	// Faults are broken files that name no app of their own.
 	Faults []hclspec.Fault `json:"faults,omitempty"`
 	// Warnings are as in a Plan.
@@ -172,6 +174,8 @@ type AppStatus struct {
 	Release *appspec.Release `json:"release,omitempty"`
 	// Certificates are those of its HTTPS listeners.
 	Certificates []CertificateStatus `json:"certificates,omitempty"`
+
+	gate *gate.Counts // of the gate, which is kept as an app is
 }
 
 // CertificateStatus is one certificate of an app.
@@ -189,7 +193,7 @@ type Desired struct {
 
 // SocketStatus is one socket of an app.
 type SocketStatus struct {
-	Kind   string `json:"kind"` // http or mongrel2
+	Kind   string `json:"kind"` // http, mongrel2, or host: a name by which the gate brings connections
 	Listen string `json:"listen,omitempty"`
 	Recv   string `json:"recv,omitempty"`
 	Send   string `json:"send,omitempty"`

@@ -22,7 +22,7 @@ func sharedUsers(set *hclspec.Set) []string {
 	byName := map[string]appdir.Owner{} // lookups of the user database cost the most
 	apps, names := map[int][]string{}, map[int]string{}
 	for _, spec := range set.Specs {
-		if !spec.Enabled {
+		if !spec.Enabled || spec.Gate != nil {
 			continue
 		}
 		owner, known := byName[spec.User]

@@ -29,7 +29,11 @@ func (e *engine) status(ctx context.Context, daemon *DaemonStatus) *Status {
 	})
 	kept := st.Apps[:0]
 	for _, a := range st.Apps {
-		if a.Name != "" {
+		switch a.Name {
+		case "":
+		case appspec.GateName:
+			st.Gate = gateStatus(a)
+		default:
 			kept = append(kept, a)
 		}
 	}
@@ -179,6 +183,7 @@ func (a *AppStatus) fill(m Seen) {
 		a.Workers = s.Workers
 	}
 	a.Requests, a.Restarts, a.LastError = s.Requests, s.Restarts, s.LastError
+	a.gate = s.Gate
 	a.Health, a.Scaled, a.LogError, a.Warnings = s.Health, s.Scaled, s.LogError, s.Warnings
 	if s.RolloutError != "" {
 		a.degrade(s.RolloutError)
@@ -272,7 +277,12 @@ func retryText(f *Failure, daemon bool, now time.Time) string {
 func sockets(spec *appspec.Spec) []SocketStatus {
 	out := make([]SocketStatus, 0, len(spec.Sockets.HTTP)+len(spec.Sockets.Mongrel2))
 	for _, s := range spec.Sockets.HTTP {
-		out = append(out, SocketStatus{Kind: "http", Listen: s.Listen})
+		if !s.Adopts {
+			out = append(out, SocketStatus{Kind: "http", Listen: s.Listen})
+		}
+	}
+	for _, h := range spec.Hosts {
+		out = append(out, SocketStatus{Kind: "host", Listen: h})
 	}
 	for _, s := range spec.Sockets.Mongrel2 {
 		out = append(out, SocketStatus{Kind: "mongrel2", Recv: s.Recv, Send: s.Send})

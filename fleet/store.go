@@ -122,8 +122,10 @@ func (s *Store) make() error {
 			return fmt.Errorf("cannot set the mode of state directory %s: %w", s.Dir, reason(err))
 		}
 	}
-	_, err = s.makeTop("data", s.Data)
-	return err
+	if _, err = s.makeTop("data", s.Data); err != nil {
+		return err
+	}
+	return s.makeGateSockets()
 }
 
 // makeTop makes one of the two directories, with its folder of apps.

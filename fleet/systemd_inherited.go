@@ -64,11 +64,11 @@ type taker struct {
 // add takes one descriptor. unitMade: the name may be one that a .socket unit
 // chose.
 func (t *taker) add(name string, f *os.File, unitMade bool) {
-	if err := listening(f); err != nil {
+	app, listen, kept := parseStoreName(name)
+	if err := listening(f, kept); err != nil {
 		t.drop(f, "cannot use descriptor %q of the service manager: %v", name, err)
 		return
 	}
-	app, listen, kept := parseStoreName(name)
 	switch {
 	case kept && t.in.Kept[app][listen] != nil:
 		// The store may hold a socket twice after a daemon died between two messages.
@@ -93,8 +93,9 @@ func (t *taker) drop(f *os.File, format string, args ...any) {
 	t.warnings = append(t.warnings, fmt.Sprintf(format, args...))
 }
 
-// listening tells why f is not a listening stream socket.
-func listening(f *os.File) error {
+// listening tells why f is not a listening stream socket. Of ours it may be one of
+// packets, as gates and masters have between them.
+func listening(f *os.File, ours bool) error {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return err
@@ -111,7 +112,7 @@ func listening(f *os.File) error {
 	switch {
 	case optErr != nil:
 		return fmt.Errorf("not a socket: %w", optErr)
-	case kind != unix.SOCK_STREAM:
+	case kind != unix.SOCK_STREAM && !(ours && kind == unix.SOCK_SEQPACKET):
 		return fmt.Errorf("not a stream socket (ListenStream=)")
 	case accepts == 0:
 		return fmt.Errorf("not listening (Accept=yes does not work here)")

@@ -105,11 +105,13 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 	if err != nil {
 		return fail(err)
 	}
-	hostDir, err := sandbox.LayOutHost(o.StateDir, user)
-	if err != nil {
-		return fail(err)
+	hostDir := ""
+	if o.Spec.Gate == nil {
+		if hostDir, err = sandbox.LayOutHost(o.StateDir, user); err != nil {
+			return fail(err)
+		}
+		defer sandbox.CompileHost(ctx, o.Spec, hostDir)()
 	}
-	defer sandbox.CompileHost(ctx, o.Spec, hostDir)()
 	// From here on the folder is what was found now, whatever is put at its path.
 	folder, err := appdir.Open(o.Spec.Path)
 	if err != nil {

@@ -44,6 +44,7 @@ type conn struct {
 	fd    int
 	state connState
 	peer  wsgi.Peer
+	gated *gated // nil: it came by no gate
 
 	readable bool // there may be something to read
 	hangup   bool // the client has ended its side
@@ -238,6 +239,13 @@ func (c *conn) takeHead(data []byte) int {
 	}
 	c.parser = nil
 	r := &f.req
+	if c.gated.strays(r.Host) {
+		if !c.giveBack(data) {
+			c.head = false
+			c.refuse(errMisdirected, http1.Excerpt(data))
+		}
+		return 0
+	}
 	c.begun = true
 	c.keep = r.KeepAlive && !f.closing()
 	c.old = r.Proto == "HTTP/1.0"

@@ -19,6 +19,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
@@ -45,6 +46,11 @@ type front struct {
 	static *staticFiles // nil: the app has no static blocks
 
 	listeners []*listener
+	links     map[*gateLink]struct{} // of gates
+	back      *gate.Link             // to the gate, for connections that are not for us; nil: not needed yet
+	strays    int                    // on their way to it
+	dialGate  func() (fd int, err error)
+	room      gate.Room
 	conns     map[*conn]struct{}
 	sweep     evloop.Timer
 	pressure  evloop.Timer // see press
@@ -141,19 +147,20 @@ func (f *front) trusts(addr string) bool {
 
 // listener is one listening socket.
 type listener struct {
-	front *front
-	name  string // the listen string of the spec
-	fd    int
-	unix  bool
-	host  string // for SERVER_NAME where a request names none
-	port  string
-	open  bool         // it accepts
-	again evloop.Timer // resting until then
+	front  *front
+	name   string // the listen string of the spec
+	fd     int
+	unix   bool
+	adopts bool   // no client connects to it but gates
+	host   string // for SERVER_NAME where a request names none
+	port   string
+	open   bool         // it accepts
+	again  evloop.Timer // resting until then
 }
 
 // listen takes a listening socket over; the front owns the descriptor.
-func (f *front) listen(name string, fd int) error {
-	ln := &listener{front: f, name: name, fd: fd}
+func (f *front) listen(name string, fd int, adopts bool) error {
+	ln := &listener{front: f, name: name, fd: fd, adopts: adopts}
 	if strings.HasPrefix(name, "unix:") {
 		ln.unix = true
 		ln.host = "localhost"
@@ -217,7 +224,11 @@ func (ln *listener) take(n int) {
 			}
 			return
 		}
-		ln.front.adopt(fd, ln, host, port, nil)
+		if ln.adopts {
+			ln.link(fd)
+		} else {
+			ln.front.adopt(fd, ln, host, port, nil)
+		}
 		if ln.front.fds.kept(fd) && ln.front.crowded() {
 			ln.rest(unix.EMFILE)
 			return
@@ -248,7 +259,12 @@ func (ln *listener) rest(err error) {
 
 // adopt serves a connection from here on; pending is what has been read of it.
 func (f *front) adopt(fd int, ln *listener, host, port string, pending []byte) *conn {
-	c := &conn{front: f, ln: ln, fd: fd, state: connHead, keep: true}
+	return f.adoptAs(fd, ln, host, port, nil, pending)
+}
+
+// adoptAs is adopt for a connection that may have come by a gate.
+func (f *front) adoptAs(fd int, ln *listener, host, port string, g *gated, pending []byte) *conn {
+	c := &conn{front: f, ln: ln, fd: fd, state: connHead, keep: true, gated: g}
 	c.peer = wsgi.Peer{RemoteAddr: host, RemotePort: port, ServerName: ln.host, ServerPort: ln.port,
 		Software: "wsgid/" + Version, Trusted: f.trusts, Believed: f.believed, Multiprocess: &f.pool.multiprocess}
 	c.out.Store = f.store
@@ -311,6 +327,7 @@ func (f *front) drain() {
 		_ = unix.Close(ln.fd)
 	}
 	f.listeners = nil
+	f.leaveGates()
 	for c := range f.conns {
 		c.drain()
 	}
@@ -325,7 +342,7 @@ func (f *front) handsOver() bool { return f.heir != nil && !f.heir.lost }
 
 // empty tells whether a draining front has no connection left.
 func (f *front) empty() bool {
-	return f.draining && len(f.conns) == 0 && (f.heir == nil || f.heir.open == 0)
+	return f.draining && len(f.conns) == 0 && f.strays == 0 && (f.heir == nil || f.heir.open == 0)
 }
 
 func (f *front) checkEmpty() {

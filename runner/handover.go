@@ -49,7 +49,7 @@ func (h *heir) give(c *conn) {
 		h.front.loop.Post(h.send)
 	}
 	h.batch = append(h.batch, handedConn{Conn: control.Conn{Listener: c.ln.name, Host: c.peer.RemoteAddr, Port: c.peer.RemotePort,
-		Pending: append([]byte(nil), c.in...)}, fd: c.fd, ln: c.ln})
+		Pending: append([]byte(nil), c.in...), Gate: c.gated.handed()}, fd: c.fd, ln: c.ln})
 	h.open++
 	c.state = connClosed
 	c.out.Close()
@@ -110,7 +110,7 @@ func (h *heir) handed(batch []handedConn, taken bool, err error) {
 		f.log.Warn(fmt.Sprintf("cannot hand %d connections to the next master, they end here after their next request: %v", len(batch), err))
 		h.lost = true
 		for _, b := range batch {
-			f.adopt(b.fd, b.ln, b.Host, b.Port, b.Pending).drain()
+			f.adoptAs(b.fd, b.ln, b.Host, b.Port, gatedOf(b.Gate), b.Pending).drain()
 		}
 	}
 	f.checkEmpty()
@@ -191,7 +191,14 @@ func (f *front) adoptHanded(fd int, h *control.Conn) {
 		}
 	}
 	_ = unix.SetNonblock(fd, true)
-	f.adopt(fd, ln, h.Host, h.Port, h.Pending)
+	switch {
+	case h.Gate != nil:
+		f.serveGated(fd, ln, gatedOf(h.Gate), h.Pending)
+	case ln.adopts:
+		ln.link(fd)
+	default:
+		f.adopt(fd, ln, h.Host, h.Port, h.Pending)
+	}
 }
 
 // handOver drains with a successor, if one is named.

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
@@ -82,6 +84,17 @@ func (c *checker) excuse(w *worker) {
 	p.loop.Post(func() { p.nowReady(w) })
 }
 
+// firstHost is the first name of an app by which a client can ask for it; empty: it
+// has none.
+func firstHost(s *appspec.Spec) string {
+	for _, h := range s.Hosts {
+		if !strings.HasPrefix(h, "*") {
+			return h
+		}
+	}
+	return ""
+}
+
 // ask sends a worker the check.
 func (c *checker) ask(w *worker) {
 	p := c.pool
@@ -90,6 +103,9 @@ func (c *checker) ask(w *worker) {
 		return // the check, or the worker, is no more; see excuse
 	}
 	host := h.Host
+	if host == "" {
+		host = firstHost(p.specOf(w))
+	}
 	if host == "" {
 		host = w.loaded.Host
 	}

@@ -64,6 +64,7 @@ var liveValues = map[string][]func(*appspec.Spec){
 	"request.spool":              live(func(s *appspec.Spec, n appspec.Size) { s.Request.Spool = n }, 1<<30, 0),
 	"request.min_rate":           live(func(s *appspec.Spec, n appspec.Size) { s.Request.MinRate = n }, 1<<10, 0),
 
+	"hosts":         live(func(s *appspec.Spec, l []string) { s.Hosts = l }, []string{"a.example"}, []string{"b.example", "*.b.example"}),
 	"server_header": live(func(s *appspec.Spec, b bool) { s.ServerHeader = b }, true, false),
 
 	"health.path": {

@@ -33,6 +33,7 @@ type master struct {
 	root    *appdir.RootFs                    // the app folder
 	folder  string                            // device and inode of root
 	data    *os.Root                          // the data directory; nil: it cannot be opened
+	gates   int                               // the folder of the gate's socket; -1: there is none
 	chroot  *sandbox.Chroot                   // nil: there is none
 	loop    *evloop.Loop
 	log     *applog.Log
@@ -69,7 +70,9 @@ func runMaster() {
 	// From the first moment: what comes while it starts is done when it runs.
 	signals := listenToSignals()
 	boot, link, files, err := readBoot()
-	if err == nil {
+	if err == nil && boot.Spec.Gate != nil {
+		err = runGate(boot, link, files, signals)
+	} else if err == nil {
 		var m *master
 		if m, err = newMaster(boot, files); err == nil {
 			answerBoot(link, nil)
@@ -99,6 +102,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	}
 	m.view = func(s *appspec.Spec) *appspec.Spec { return s }
 	m.data = openData(boot)
+	m.openGates()
 	if spec.Chroot {
 		if len(spec.Sockets.Mongrel2) > 0 {
 			if err := lazyzmq.Load(); err != nil {
@@ -161,6 +165,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	m.pool.spawn = func(w *worker, s *appspec.Spec) { sp.spawn(w, m.view(s)) }
 	m.front = newFront(m.loop, m.pool, m.log, spec)
 	m.front.emptied = m.checkDrained
+	m.front.dialGate = m.dialGate
 	m.front.spool = spool
 	m.crew = newCrew(user, m.log)
 	m.pool.ruled = m.configureStatic
@@ -205,7 +210,7 @@ func (m *master) openSockets(files map[string]int) error {
 			return fmt.Errorf("cannot listen on %s: its socket was not handed over", s.Listen)
 		}
 		if s.TLS == nil {
-			if err := m.front.listen(s.Listen, fd); err != nil {
+			if err := m.front.listen(s.Listen, fd, s.Adopts); err != nil {
 				return err
 			}
 			continue

@@ -33,8 +33,11 @@ func appNames(f *file) []string {
 			add(b.Labels[0])
 		}
 	}
+	if f.gate != nil || f.parsedNot() && mayHoldGate(f.src) {
+		names = append(names, appspec.GateName)
+	}
 	switch {
-	case f.src == nil || len(names) > 0 || f.unshaped:
+	case f.src == nil || len(f.apps) > 0 || f.unshaped:
 	case f.isJSON():
 		jsonApps(f.src, add)
 	default:

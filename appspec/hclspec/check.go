@@ -48,6 +48,7 @@ func (c *checker) warn(path, what, instead string) {
 func (c *checker) check() {
 	c.required()
 	c.workers()
+	c.hosts()
 	c.sockets()
 	c.order()
 	c.loader()
@@ -106,8 +107,8 @@ func (c *checker) workers() {
 func (c *checker) sockets() {
 	spec := c.spec
 	s := &spec.Sockets
-	if len(s.HTTP)+len(s.Mongrel2) == 0 && c.spec.Enabled {
-		c.fault("sockets", "the app has no socket: nobody could reach it", "write:\n"+example("sockets"))
+	if len(s.HTTP)+len(s.Mongrel2)+len(spec.Hosts) == 0 && c.spec.Enabled {
+		c.fault("sockets", "the app has no socket: nobody could reach it", "write:\n"+example("sockets")+"\nor, where a gate stands in the directory, its hosts: "+example("hosts"))
 	}
 	for i, h := range s.HTTP {
 		if strings.HasPrefix(h.Listen, "unix:") {

@@ -42,7 +42,7 @@ func (c clash) diagnostic(whole func(*appspec.Spec) hcl.Range) *hcl.Diagnostic {
 		return problem(hclRange(here), "the socket "+value+" of the app block would be opened by each of its environments",
 			"move the block sockets into the environments, each with its own")
 	}
-	return problem(at(c.spec, c.path), strings.Replace(c.what, "%", value, 1)+", as in app "+appspec.Quote(c.other.Name)+" ("+other.Filename+":"+itoa(other.Start.Line)+")", c.instead)
+	return problem(at(c.spec, c.path), strings.Replace(c.what, "%", value, 1)+", as in "+nameOf(c.other)+" ("+other.Filename+":"+itoa(other.Start.Line)+")", c.instead)
 }
 
 // clashes finds the apps that use a folder or a socket twice. Both are at
@@ -59,6 +59,9 @@ func clashes(fsys afero.Fs, specs []*appspec.Spec) []clash {
 	links := &resolver{fsys: fsys, known: make(map[string]string)}
 	folders := make(map[string]*appspec.Spec, len(specs))
 	for _, s := range specs {
+		if s.Gate != nil {
+			continue
+		}
 		key := links.resolve(s.Path)
 		if first, ok := folders[key]; ok {
 			value := s.Path
@@ -85,6 +88,9 @@ func clashes(fsys afero.Fs, specs []*appspec.Spec) []clash {
 		}
 		for i, h := range s.Sockets.HTTP {
 			path := appspec.IndexPath("sockets.http.listen", i)
+			if s.Gate != nil {
+				path = appspec.IndexPath("gate.http.listen", i)
+			}
 			if file, ok := strings.CutPrefix(h.Listen, "unix:"); ok {
 				h.Listen = "unix:" + links.resolve(file)
 			} else if !strings.HasPrefix(h.Listen, "systemd:") {
@@ -159,9 +165,9 @@ func (c *crowds) clashes(taken func(port string) bool) (found []clash) {
 			one.spec, one.other, one.path, one.otherPath = one.other, one.spec, one.otherPath, one.path
 			one.instead = "give each its own port"
 			if n := len(in.rest) + 1; n > 2 {
-				names := []string{in.first.Name}
+				names := []string{strings.TrimPrefix(in.first.Name, "_")}
 				for _, r := range in.rest {
-					names = append(names, r.spec.Name)
+					names = append(names, strings.TrimPrefix(r.spec.Name, "_"))
 				}
 				one.what = "the port of % is wanted " + itoa(n) + " times (apps " + strings.Join(names, ", ") + ")"
 			}

@@ -58,7 +58,7 @@ func (d *decoder) fault(rng hcl.Range, what, instead string) {
 
 // place names a block in a diagnostic.
 func (d *decoder) place(block string) string {
-	if block == "" {
+	if block == "" || block == gateBlock {
 		return d.owner
 	}
 	return block[strings.LastIndexByte(block, '.')+1:] + " of " + d.owner
@@ -81,7 +81,7 @@ func (d *decoder) body(body hcl.Body, block string, index int) {
 		switch attr := t.Attribute[path]; {
 		case attr != nil:
 			d.attribute(attr, a, index)
-		case t.Block[path] != nil:
+		case t.Block[path] != nil && path != gateBlock:
 			d.blockAsAttribute(t.Block[path], a)
 		default:
 			d.unknown("attribute", a.Name, block, d.f.text(a.Expr.Range()), a.NameRange)
@@ -91,6 +91,10 @@ func (d *decoder) body(body hcl.Body, block string, index int) {
 	for _, b := range found {
 		path := appspec.JoinPath(block, b.Type)
 		known := t.Block[path]
+		if path == gateBlock {
+			d.fault(b.TypeRange, "gate may not stand in "+d.place(block), "it is for all apps of the directory: write it beside the app blocks; the names of an app are its hosts")
+			continue
+		}
 		if known == nil {
 			if attr := t.Attribute[path]; attr != nil {
 				d.attributeAsBlock(attr, b)
@@ -130,6 +134,9 @@ func (d *decoder) block(known *appspec.Block, b *hcl.Block, index int) {
 	}
 	switch known.Path {
 	case "sockets.http":
+		index = d.http
+		d.http++
+	case "gate.http":
 		index = d.http
 		d.http++
 	case "sockets.mongrel2":

@@ -54,6 +54,13 @@ func (d *decoder) names(block string) []string {
 
 // elsewhere says where a name belongs that is unknown in block.
 func elsewhere(name, value, block string) string {
+	if block == gateBlock || strings.HasPrefix(block, gateBlock+".") {
+		for _, a := range appspec.GateAttributes() {
+			if a.Name() == name {
+				return belongs(name, a.Block(), block, a.WrittenAs(value))
+			}
+		}
+	}
 	for i := range appspec.Attributes() {
 		if a := &appspec.Attributes()[i]; a.Name() == name && a.Path != "root" {
 			return belongs(name, a.Block(), block, a.WrittenAs(value))
@@ -72,6 +79,9 @@ func elsewhere(name, value, block string) string {
 
 // belongs says that a name stands in another block than where it was found.
 func belongs(name, home, found, text string) string {
+	if inner, ok := strings.CutPrefix(home, gateBlock+"."); ok && found == gateBlock {
+		return name + " is of " + inner + ": write: " + nest(inner, text)
+	}
 	if home == "" {
 		if found == topOfFile {
 			return name + " is of an app:\n" + nest("app \"NAME\"", text)

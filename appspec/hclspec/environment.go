@@ -146,6 +146,9 @@ func (o Options) member(head *candidate, dec *decoder, b *hcl.Block, under *laye
 
 // as names a candidate for people.
 func (c *candidate) as() string {
+	if c.name == appspec.GateName {
+		return "the gate"
+	}
 	if c.env == "" {
 		return "app " + appspec.Quote(c.name)
 	}
@@ -157,6 +160,8 @@ func twice(name string, c, other *candidate) *hcl.Diagnostic {
 	at := "the other is " + other.label.Filename + ":" + itoa(other.label.Start.Line)
 	const meanwhile = "rename or remove one; until then the app keeps running as it is"
 	switch {
+	case c.name == appspec.GateName:
+		return problem(c.label, "gate stands twice", at+": a directory has one; put both into one block, with an http block for each listener; until then the gate keeps running as it is")
 	case c.env == "" && other.env == "":
 		return problem(c.label, "app "+appspec.Quote(name)+" stands twice", at+": "+meanwhile)
 	case c.env != "" && c.family == other.family:

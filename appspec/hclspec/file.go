@@ -25,6 +25,7 @@ type file struct {
 	ctx      *hcl.EvalContext
 	apps     []*hcl.Block
 	defaults *hcl.Block
+	gate     *hcl.Block
 	// localDefs are the locals of the file, evaluated or not.
 	localDefs map[string]*hcl.Attribute
 	unshaped  bool   // not for the lexer, see checkShape
@@ -112,6 +113,15 @@ func (f *file) top(body hcl.Body) {
 		switch b.Type {
 		case "app":
 			f.apps = append(f.apps, b)
+		case gateBlock:
+			switch {
+			case len(b.Labels) > 0:
+				f.fault(b.LabelRanges[0], "gate has no name", "write: gate { … }")
+			case f.gate != nil:
+				f.fault(b.TypeRange, "gate stands twice", "the first is on line "+itoa(f.gate.TypeRange.Start.Line)+": put both into one block; it may have any number of http blocks")
+			default:
+				f.gate = b
+			}
 		case "locals":
 			if len(b.Labels) > 0 {
 				f.fault(b.LabelRanges[0], "locals has no name", "write: locals { … }")
@@ -136,7 +146,7 @@ func (f *file) top(body hcl.Body) {
 	f.locals(locals)
 }
 
-var topBlocks = []string{"app", "defaults", "locals"}
+var topBlocks = []string{"app", "defaults", gateBlock, "locals"}
 
 // topName says that a name may not stand at the top of a file.
 func (f *file) topName(kind, name, value string, rng hcl.Range) {
@@ -161,7 +171,7 @@ func (f *file) topName(kind, name, value string, rng hcl.Range) {
 		f.fault(rng, what, hint)
 		return
 	}
-	if near := appspec.Nearest(name, topBlocks); near != "" {
+	if near := appspec.Nearest(name, topBlocks); near != "" && appspec.Table().Attribute[name] == nil {
 		f.fault(rng, what, "did you mean "+appspec.Quote(near)+"?")
 		return
 	}
@@ -169,5 +179,5 @@ func (f *file) topName(kind, name, value string, rng hcl.Range) {
 		f.fault(rng, what, hint)
 		return
 	}
-	f.fault(rng, what, `here stand app "NAME" { … }, locals { … } and, in `+defaultsFile+`, defaults { … }`)
+	f.fault(rng, what, `here stand app "NAME" { … }, gate { … }, locals { … } and, in `+defaultsFile+`, defaults { … }`)
 }

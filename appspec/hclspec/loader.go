@@ -149,6 +149,9 @@ func (l *loader) entry(path string, defaults *defaultsOf) *entry {
 	o.asked = &e.asked
 	e.under = under
 	if !e.diags.HasErrors() {
+		if e.file.gate != nil {
+			e.candidates = append(e.candidates, o.gate(e.file, e.file.gate))
+		}
 		for _, b := range e.file.apps {
 			e.candidates = append(e.candidates, o.app(e.file, b, under)...)
 		}
@@ -219,7 +222,7 @@ func (l *loader) read(path string, named bool) {
 	for _, c := range e.candidates {
 		c = c.again()
 		c.index = index
-		if c.spec != nil {
+		if c.spec != nil && c.spec.Gate == nil {
 			c.diags = append(c.diags, pythonProblems(l.fsys, c.spec, c.whole)...)
 			c.diags = append(c.diags, l.accounts.problems(c.spec, c.whole)...)
 			c.deployFiles(l.fsys)

@@ -94,7 +94,22 @@ func reference(t *testing.T) string {
 			writeRows(p, blk.Path)
 		}
 	}
-	p("\n## Functions\n")
+	p("\n## The gate\n")
+	p("`gate { … }` stands beside the apps, once in a directory, in any of its files. It is a process of its own, that brings each connection to the")
+	p("app which has the name that its client asks for among its `hosts`, and is no proxy: it reads the head of a request and hands the connection")
+	p("itself over. Names are compared as host names: case, a dot at the end and the port do not count, letters beyond ASCII are IDNA's; a whole name")
+	p("comes before a wildcard, and both before the default app. A kept connection that asks for another name goes to its app.")
+	p("The gate runs as the user `wsgid-gate` if there is one, else as `nobody`. While its file is broken it runs on as it is.\n")
+	for _, blk := range appspec.GateBlocks() {
+		notes := upperFirst(blk.Doc) + "."
+		if blk.Many {
+			notes += " Any number of them."
+		}
+		p("### %s\n\n%s\n", blockTitle(&blk), notes)
+		writeRowsOf(p, appspec.GateAttributes(), blk.Path)
+		p("")
+	}
+	p("## Functions\n")
 	p("| call | gives |")
 	p("|---|---|")
 	for _, f := range functionNames {
@@ -102,8 +117,8 @@ func reference(t *testing.T) string {
 	}
 	p("\nWhat went through `sensitive()` or `file()` is printed as `(sensitive)` by every command, log line, API answer and metric.\n")
 	p("## Checks over all apps\n")
-	p("Two apps of one name, with one app folder (by symlinks too), or with one socket are at fault both, and keep running as they are. Sockets of apps")
-	p("with `enabled = false` are not counted: such an app holds none.")
+	p("Two apps of one name, with one app folder (by symlinks too), with one socket or with one host are at fault both, and keep running as they are.")
+	p("The listeners of the gate are sockets like those of the apps. Sockets and hosts of apps with `enabled = false` are not counted: such an app holds none.")
 	return b.String()
 }
 
@@ -116,9 +131,13 @@ func blockTitle(b *appspec.Block) string {
 }
 
 func writeRows(p func(string, ...any), block string) {
+	writeRowsOf(p, appspec.Attributes(), block)
+}
+
+func writeRowsOf(p func(string, ...any), all []appspec.Attribute, block string) {
 	p("| attribute | type | default | allowed | change | |")
 	p("|---|---|---|---|---|---|")
-	for _, a := range appspec.Attributes() {
+	for _, a := range all {
 		if a.Block() != block {
 			continue
 		}
@@ -228,6 +247,8 @@ func TestExamples(t *testing.T) {
 			return 0
 		case "environments.hcl":
 			return 2
+		case "gate.hcl":
+			return 3 // the gate stands among them
 		}
 		return 1
 	}

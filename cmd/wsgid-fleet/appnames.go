@@ -22,6 +22,9 @@ func statusNames(status *fleet.Status) appNames {
 	for _, app := range status.Apps {
 		n.add(app.Name, app.Environment)
 	}
+	if status.Gate != nil {
+		n.apps = append(n.apps, appspec.GateName)
+	}
 	for _, fault := range status.Faults {
 		n.apps = append(n.apps, fault.Apps...)
 	}

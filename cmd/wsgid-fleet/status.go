@@ -106,7 +106,7 @@ func (c *cli) only(status *fleet.Status, words []string) (*fleet.Status, error) 
 	}
 	app := names[0]
 	out := *status
-	out.Apps, out.Faults = nil, faultsOf(status.Faults, []string{app})
+	out.Apps, out.Gate, out.Faults = nil, nil, faultsOf(status.Faults, []string{app})
 	for _, a := range status.Apps {
 		if a.Name == app {
 			out.Apps = []fleet.AppStatus{a}
@@ -133,6 +133,9 @@ func statusCode(status *fleet.Status) int {
 		if !asSpecified(app.State) {
 			return exitDiffers
 		}
+	}
+	if status.Gate != nil && !asSpecified(status.Gate.State) {
+		return exitDiffers
 	}
 	return exitOK
 }

@@ -35,6 +35,9 @@ func (v statusView) write(w io.Writer, status *fleet.Status) {
 			fmt.Fprintln(w)
 		}
 		fmt.Fprintln(w, cut(v.summary(status), v.style.width))
+		if g := status.Gate; g != nil {
+			fmt.Fprintln(w, cut("gate: "+v.style.paint(statePaint(g.State), g.State)+gateText(g), v.style.width))
+		}
 	}
 	for _, f := range status.Faults {
 		fmt.Fprintln(w, v.style.paint(red, cut("broken: "+oneLine(f.Summary), v.style.width)))
@@ -299,4 +302,26 @@ func workerPaint(state runner.WorkerState) paint {
 	default:
 		return yellow
 	}
+}
+
+// gateText is what is told of a gate after its state.
+func gateText(g *fleet.GateStatus) string {
+	text := ""
+	if len(g.Listen) > 0 {
+		text += " on " + strings.Join(g.Listen, ", ")
+	}
+	if c := g.Counts; c != nil {
+		text += fmt.Sprintf("; %s routed, %d reading, %d waiting", number(float64(c.Routed)), c.Reading, c.Waiting)
+		var refused uint64
+		for _, n := range c.Refused {
+			refused += n
+		}
+		if refused > 0 {
+			text += fmt.Sprintf(", %s refused", number(float64(refused)))
+		}
+	}
+	if g.Reason != "" {
+		text += ": " + oneLine(g.Reason)
+	}
+	return text
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 )
@@ -46,7 +47,7 @@ Exit code: 0 all good (warnings allowed), 1 not.`,
 			if len(args) > 0 {
 				where = count(len(args), "file")
 			}
-			fmt.Fprintf(c.out, "%s: %s, no fault\n", where, count(len(set.Specs), "app"))
+			fmt.Fprintf(c.out, "%s: %s, no fault\n", where, count(appsOf(set), "app"))
 			return nil
 		},
 	}
@@ -58,4 +59,13 @@ func (c *cli) printFaults(faults []hclspec.Fault) {
 		fmt.Fprintln(c.err, trimEnd(f.Text))
 		fmt.Fprintln(c.err)
 	}
+}
+
+// appsOf counts the good apps of a set, in which the gate stands too.
+func appsOf(set *hclspec.Set) int {
+	n := len(set.Specs)
+	if set.Specs[appspec.GateName] != nil {
+		n--
+	}
+	return n
 }

@@ -38,6 +38,13 @@ var directOpeners = []struct {
 	{"by a descriptor of the folder, which was opened by Folder: a unix socket", []string{
 		"runner/listen/unix.go giveSocket open remove",
 	}},
+	{"the folder of the gate, in the data directory, which is root's; in it no link is followed", []string{
+		"fleet/gate_folder.go checkGateFolder repairGateFolder",
+	}},
+	{"the folder of the sockets between gate and masters, in the state directory, which only root writes", []string{
+		"runner/adopting.go openGates",
+		"runner/gate_process.go newGateProcess",
+	}},
 	{"by a descriptor of the app folder, or in the new root, where only root writes", []string{
 		"runner/sandbox/root.go attach bindApp bindEntry enterChroot keepEtc makeFolders topNames",
 		"runner/sandbox/bind.go mount openBinds", // what a spec names comes by Folder

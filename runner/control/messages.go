@@ -2,6 +2,7 @@ package control
 
 import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
 )
 
 // maxRequest bounds one request on the control socket in bytes.
@@ -35,6 +36,13 @@ type Conn struct {
 	Host     string `json:"host"`
 	Port     string `json:"port"`
 	Pending  []byte `json:"pending,omitempty"` // read from it already
+	Gate     *Gated `json:"gate,omitempty"`    // nil: it came by no gate
+}
+
+// Gated is what a connection that came by a gate remembers of it.
+type Gated struct {
+	Host    []byte        `json:"host"`              // by which it was routed
+	Proxied *gate.Proxied `json:"proxied,omitempty"` // nil: no proxy has said whose it is
 }
 
 // AdoptRequest is the control request that hands connections over.

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
 )
 
 // State of an app as its master sees it, in the words of the contract
@@ -72,6 +74,8 @@ type Status struct {
 	// go, too.
 	Resting  bool      `json:"resting,omitempty"`
 	Counters *Counters `json:"counters,omitempty"`
+	// Gate is what a gate has counted; nil: it is a master of an app.
+	Gate *gate.Counts `json:"gate,omitempty"`
 	// Warnings are what an operator should know of an app that serves well, a
 	// sentence each.
 	Warnings []string `json:"warnings,omitempty"`

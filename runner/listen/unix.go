@@ -58,12 +58,12 @@ func isSocket(st *unix.Stat_t) bool { return st.Mode&unix.S_IFMT == unix.S_IFSOC
 
 // bind makes the socket. The name that it is bound by is what ss(8) shows, so it
 // is the path where that is certain to lead into the folder.
-func (f *socketFile) bind() (*net.UnixListener, error) {
+func (f *socketFile) bind(network string) (*net.UnixListener, error) {
 	name := f.path
 	if !f.fixed {
 		name = fmt.Sprintf("/proc/self/fd/%d/%s", f.dir.Fd(), f.name)
 	}
-	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: name, Net: "unix"})
+	ln, err := net.ListenUnix(network, &net.UnixAddr{Name: name, Net: network})
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,11 @@ func listenUnix(spec *appspec.Spec, s *appspec.HTTPSocket, path string) (*os.Fil
 			return fail(err)
 		}
 	}
-	ln, err := file.bind()
+	network := "unix"
+	if s.Adopts {
+		network = "unixpacket" // a message is a connection
+	}
+	ln, err := file.bind(network)
 	if err != nil {
 		return fail(err)
 	}

@@ -364,6 +364,10 @@ type fleetStatus struct {
 		Dir   string
 	}
 	Apps []appStatus
+	Gate *struct {
+		State, Reason string
+		Master        *struct{ PID int }
+	}
 }
 
 type appStatus struct {

@@ -3,6 +3,7 @@ app "full" {
   path        = "/srv/full/"
   enabled     = false
   loader      = "BlogLoader"
+  hosts       = ["blog.example.org", "*.Blog.example.org.", "bücher.example"]
   wsgi_app    = "blog.wsgi:make_app()"
   loader_dirs = ["loaders", "/srv/loaders"]
   middleware  = ["blog.mw:Timing", "blog.mw.Auth"]

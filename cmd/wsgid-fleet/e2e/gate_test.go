@@ -1,0 +1,319 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
+)
+
+// sites are three apps that are reached by name alone, on one port.
+var sites = []string{"alpha", "beta", "gamma"}
+
+// siteApp answers with its name, its host and its client, and with the path on a line
+// of its own.
+const siteApp = `def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    text = "%s %%s %%s\n%%s\n" %% (environ["HTTP_HOST"], environ["REMOTE_ADDR"], environ["PATH_INFO"])
+    return [text.encode("latin-1")]
+`
+
+// gated is a bed with the three sites behind a gate; gamma sleeps until it is asked.
+func gated(t *testing.T, who account, more string) (b *bed, addr string) {
+	b = newBed(t, who)
+	b.only()
+	addr = freeport.Addr(t)
+	for _, name := range sites {
+		folder := filepath.Join(b.demo, "apps", name)
+		for _, dir := range []string{folder, filepath.Join(folder, "app")} {
+			b.must(os.Mkdir(dir, 0o755))
+		}
+		code := filepath.Join(folder, "app", "site_"+name+".py")
+		b.must(os.WriteFile(code, []byte(fmt.Sprintf(siteApp, name)), 0o644))
+		if who.apps != nil {
+			for _, path := range []string{folder, filepath.Join(folder, "app"), code} {
+				b.must(os.Chown(path, int(who.apps.Uid), int(who.apps.Gid)))
+			}
+		}
+		workers := "count = 1"
+		if name == "gamma" {
+			workers = "min = 0\n    max = 1\n    idle_timeout = \"500ms\""
+		}
+		b.write("wsgid.d/"+name+".hcl", fmt.Sprintf("app %q {\n  path     = %q\n  wsgi_app = \"site_%s:application\"\n  hosts    = [\"%s.test\", \"*.%s.test\"]\n  workers {\n    %s\n  }\n}\n",
+			name, folder, name, name, name, workers))
+	}
+	b.write("wsgid.d/gate.hcl", fmt.Sprintf("gate {\n  http { listen = %q }\n%s}\n", addr, more))
+	return b, addr
+}
+
+// visit asks for a host over a connection of its own and returns the answer.
+func visit(t *testing.T, addr, host string) (status int, text string) {
+	t.Helper()
+	c, err := (&net.Dialer{Timeout: 30 * time.Second}).DialContext(t.Context(), "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	return visitOn(t, c, bufio.NewReader(c), host)
+}
+
+func visitOn(t *testing.T, c net.Conn, r *bufio.Reader, host string) (status int, text string) {
+	t.Helper()
+	_ = c.SetDeadline(time.Now().Add(60 * time.Second))
+	if _, err := fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatalf("%s: %v", host, err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatalf("%s: %v", host, err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+// wantSite waits until a host is answered by a site.
+func wantSite(t *testing.T, addr, host, site string) {
+	t.Helper()
+	eventually(t, 60*time.Second, host+" to be answered by "+site, func() error {
+		c, err := net.DialTimeout("tcp", addr, 30*time.Second)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if status, text := visitOn(t, c, bufio.NewReader(c), host); status != 200 || !strings.HasPrefix(text, site+" "+host+" 127.0.0.1\n") {
+			return fmt.Errorf("%d %q", status, text)
+		}
+		return nil
+	})
+}
+
+// gatePID is the process of the gate.
+func (b *bed) gatePID() (int, error) {
+	s, err := b.status()
+	if err != nil {
+		return 0, err
+	}
+	if s.Gate == nil || s.Gate.State != "ready" || s.Gate.Master == nil {
+		return 0, fmt.Errorf("the gate is %+v", s.Gate)
+	}
+	return s.Gate.Master.PID, nil
+}
+
+func (b *bed) awaitGate(not int) (pid int) {
+	b.t.Helper()
+	eventually(b.t, 60*time.Second, "a gate to be ready", func() (err error) {
+		if pid, err = b.gatePID(); err == nil && pid == not {
+			err = fmt.Errorf("it is still %d", pid)
+		}
+		return err
+	})
+	return pid
+}
+
+func TestThreeSitesByNameOnOnePort(t *testing.T) {
+	asEach(t, func(t *testing.T, who account) {
+		b, addr := gated(t, who, "")
+		d := b.run()
+		gate := b.awaitGate(0)
+		for _, name := range sites {
+			wantSite(t, addr, name+".test", name) // gamma is woken
+			wantSite(t, addr, "WWW."+name+".Test.:80", name)
+		}
+		if who.root() {
+			var st syscall.Stat_t
+			b.must(syscall.Stat(fmt.Sprintf("/proc/%d", gate), &st))
+			if st.Uid == 0 {
+				t.Error("the gate runs as root")
+			}
+		}
+		if status, _ := visit(t, addr, "nobody.test"); status != 421 {
+			t.Errorf("a name that no app has: %d", status)
+		}
+
+		// One connection, another host with each request.
+		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
+		b.must(err)
+		defer c.Close()
+		r := bufio.NewReader(c)
+		for i := range 12 {
+			host := sites[i%3] + ".test"
+			if status, text := visitOn(t, c, r, host); status != 200 || !strings.HasPrefix(text, sites[i%3]+" ") {
+				t.Fatalf("request %d, for %s: %d %q", i, host, status, text)
+			}
+		}
+
+		// A name moves from one app to another, in place.
+		b.replace("wsgid.d/alpha.hcl", `"alpha.test", `, `"alpha.test", "wander.test", `)
+		wantSite(t, addr, "wander.test", "alpha")
+		b.replace("wsgid.d/alpha.hcl", `"wander.test", `, ``)
+		b.replace("wsgid.d/beta.hcl", `"beta.test", `, `"beta.test", "wander.test", `)
+		wantSite(t, addr, "wander.test", "beta")
+		// A broken file keeps its names, and the gate's keeps the gate.
+		b.write("wsgid.d/beta.hcl", "app \"beta\" {\n")
+		b.write("wsgid.d/gate.hcl", "gate {\n")
+		b.write("wsgid.d/alpha.hcl", strings.Replace(b.text("wsgid.d/alpha.hcl"), `"alpha.test", `, `"alpha.test", "new.test", `, 1))
+		eventually(t, 30*time.Second, "the faults to be seen", func() error {
+			s, err := b.status()
+			if err == nil && (s.Gate == nil || s.Gate.State != "degraded") {
+				err = fmt.Errorf("the gate is %+v", s.Gate)
+			}
+			return err
+		})
+		wantSite(t, addr, "beta.test", "beta")
+		if pid := b.ungatedPID(); pid != gate {
+			t.Errorf("gate %d became %d", gate, pid)
+		}
+		// The end of the daemon is the end of all.
+		if code := d.stop(t); code != 0 {
+			t.Errorf("the daemon ended with %d:\n%s", code, d.text())
+		}
+		if _, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
+			t.Error("somebody listens after the end of the daemon")
+		}
+	})
+}
+
+// TestOnlyTheGateReachesTheMasters: the sockets that take connections over are closed to
+// all but root and the gate's group.
+func TestOnlyTheGateReachesTheMasters(t *testing.T) {
+	who := someone(t)
+	if !who.root() {
+		t.Skip("needs root")
+	}
+	b, _ := gated(t, who, "")
+	gate := func() int { b.run(); return b.awaitGate(0) }()
+	b.await("alpha", "ready", 1)
+	var st syscall.Stat_t
+	b.must(syscall.Stat(fmt.Sprintf("/proc/%d", gate), &st))
+	for _, name := range []string{"", "alpha", "_gate"} {
+		var s syscall.Stat_t
+		b.must(syscall.Stat(filepath.Join(b.state, "gate", name), &s))
+		if s.Uid != 0 || s.Gid != st.Gid || s.Mode&0o007 != 0 || name == "" && s.Mode&0o020 != 0 {
+			t.Errorf("%q: owner %d:%d, mode %o; the gate's group is %d", name, s.Uid, s.Gid, s.Mode, st.Gid)
+		}
+	}
+}
+
+// ungatedPID is the process of a gate in any state.
+func (b *bed) ungatedPID() int {
+	s, err := b.status()
+	b.must(err)
+	if s.Gate == nil || s.Gate.Master == nil {
+		return 0
+	}
+	return s.Gate.Master.PID
+}
+
+// text is a file below demo.
+func (b *bed) text(name string) string {
+	text, err := os.ReadFile(filepath.Join(b.demo, name))
+	b.must(err)
+	return string(text)
+}
+
+// TestNothingIsLostAtTheGate: the gate and the masters are replaced, rolled and
+// restarted, and the daemon is killed, under load on new and kept connections.
+func TestNothingIsLostAtTheGate(t *testing.T) {
+	asEach(t, func(t *testing.T, who account) {
+		b, addr := gated(t, who, "")
+		d := b.run()
+		gate := b.awaitGate(0)
+		for _, name := range sites {
+			wantSite(t, addr, name+".test", name)
+		}
+		var loads []*Load
+		for _, keep := range []bool{true, false} {
+			for _, name := range sites[:2] {
+				l := &Load{App: name, Addr: addr, Host: name + ".test", Connections: 2, KeepAlive: keep, Pause: 2 * time.Millisecond}
+				l.Start()
+				loads = append(loads, l)
+			}
+		}
+		b.ok("restart", "_gate")
+		next := b.awaitGate(gate)
+		b.ok("reload", "alpha")
+		b.ok("restart", "alpha", "beta")
+		d.kill(t)
+		d = b.run()
+		if pid := b.awaitGate(0); pid != next {
+			t.Errorf("the next daemon has gate %d, not %d", pid, next)
+		}
+		b.ok("restart", "_gate")
+		b.awaitGate(next)
+		other := freeport.Addr(t)
+		b.replace("wsgid.d/gate.hcl", addr, other)
+		wantSite(t, other, "beta.test", "beta")
+		b.replace("wsgid.d/gate.hcl", "gate {\n", fmt.Sprintf("gate {\n  http { listen = %q }\n", addr))
+		wantSite(t, addr, "alpha.test", "alpha")
+		for _, l := range loads {
+			counts := l.Stop()
+			for _, lost := range counts.Lost {
+				if lost.Cause != Refused { // the address was not the gate's for a while
+					t.Error(lost)
+				}
+			}
+			if counts.Good == 0 {
+				t.Errorf("load on %s: %v", l.App, counts)
+			}
+		}
+	})
+}
+
+// TestAKilledGateIsReplaced: only what was inside of it is lost; connections that an app
+// has go on, and new ones wait.
+func TestAKilledGateIsReplaced(t *testing.T) {
+	asEach(t, func(t *testing.T, who account) {
+		b, addr := gated(t, who, "")
+		b.run()
+		gate := b.awaitGate(0)
+		wantSite(t, addr, "alpha.test", "alpha")
+		l := &Load{App: "alpha", Addr: addr, Host: "alpha.test", Connections: 4, KeepAlive: true, Pause: 2 * time.Millisecond}
+		l.Start()
+		eventually(t, 30*time.Second, "the load to be under way", func() error {
+			if n := l.Counts(); n.Good < 20 {
+				return fmt.Errorf("%v", n)
+			}
+			return nil
+		})
+		b.must(syscall.Kill(gate, syscall.SIGKILL))
+		wantSite(t, addr, "beta.test", "beta") // it was never refused: the daemon has the sockets
+		b.awaitGate(gate)
+		if counts := l.Stop(); len(counts.Lost) > 0 {
+			t.Errorf("%v: %v", counts, counts.Lost[0])
+		}
+	})
+}
+
+func TestAnAppForAllOtherNamesAndAProxyInFront(t *testing.T) {
+	b, addr := gated(t, someone(t), "  default        = \"beta\"\n  proxy_protocol = [\"127.0.0.0/8\"]\n")
+	b.run()
+	b.awaitGate(0)
+	b.await("beta", "ready", 1)
+	for _, name := range []string{"whoever.test", "beta.test"} {
+		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
+		b.must(err)
+		fmt.Fprint(c, "PROXY TCP4 192.0.2.9 198.51.100.1 4444 80\r\n")
+		status, text := visitOn(t, c, bufio.NewReader(c), name)
+		c.Close()
+		if status != 200 || !strings.HasPrefix(text, "beta "+name+" 192.0.2.9\n") {
+			t.Errorf("%s: %d %q", name, status, text)
+		}
+	}
+	out := b.fleet("status", "-o", "json").stdout // others may still be starting
+	if !strings.Contains(out, `"routed": 2`) && !strings.Contains(out, `"routed":2`) {
+		t.Errorf("status:\n%s", out)
+	}
+}

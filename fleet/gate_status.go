@@ -1,0 +1,78 @@
+package fleet
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
+)
+
+// GateStatus is the gate: what runs against what should.
+type GateStatus struct {
+	File       string        `json:"file"`
+	State      string        `json:"state"` // as that of an app
+	Reason     string        `json:"reason"`
+	Generation int           `json:"generation"`
+	Listen     []string      `json:"listen"`
+	Master     *MasterStatus `json:"master"`           // its process; nil: none runs
+	Counts     *gate.Counts  `json:"counts,omitempty"` // since it was started
+	LastError  string        `json:"last_error,omitempty"`
+	LogError   string        `json:"log_error,omitempty"`
+}
+
+func gateStatus(a AppStatus) *GateStatus {
+	g := &GateStatus{File: a.File, State: a.State, Reason: a.Reason, Generation: a.Generation, Listen: []string{},
+		Master: a.Master, Counts: a.gate, LastError: a.LastError, LogError: a.LogError}
+	for _, s := range a.Sockets {
+		g.Listen = append(g.Listen, s.Listen)
+	}
+	return g
+}
+
+// withoutGate are the apps.
+func withoutGate(all []AppStatus) []AppStatus {
+	return slices.DeleteFunc(all, func(a AppStatus) bool { return a.Name == appspec.GateName })
+}
+
+// splitGate takes the gate out of what was scraped; nil: there is none.
+func splitGate(all []appSample) ([]appSample, *appSample) {
+	for i := range all {
+		if all[i].status.Name == appspec.GateName {
+			gate := all[i]
+			return slices.Delete(slices.Clone(all), i, i+1), &gate
+		}
+	}
+	return all, nil
+}
+
+// gateFamilies is what is told of the gate; nothing where there is none.
+func gateFamilies(g *appSample) []*metricFamily {
+	if g == nil {
+		return nil
+	}
+	family := func(name, kind, help string) *metricFamily { return &metricFamily{name: name, kind: kind, help: help} }
+	up := family("wsgid_gate_up", "gauge", "1 where the gate takes connections, else 0.")
+	accepted := family("wsgid_gate_accepted_total", "counter", "Connections that the gate has accepted.")
+	routed := family("wsgid_gate_routed_total", "counter", "Connections that the gate has handed to an app's master.")
+	back := family("wsgid_gate_handed_back_total", "counter", "Connections that came back to the gate because they asked for another host.")
+	refused := family("wsgid_gate_refused_total", "counter", "Connections that the gate has ended itself, by reason.")
+	reading := family("wsgid_gate_unrouted_connections", "gauge", "Connections of which the gate does not know the host yet.")
+	waiting := family("wsgid_gate_waiting_connections", "gauge", "Connections that wait for the master of their app.")
+	memory := family("wsgid_gate_memory_bytes", "gauge", "Resident memory of the gate.")
+	up.add(oneIf(g.answers() && g.master.serving()))
+	if c := g.status.gate; c != nil && g.answers() {
+		accepted.add(float64(c.Accepted))
+		for _, app := range slices.Sorted(maps.Keys(c.Apps)) {
+			routed.add(float64(c.Apps[app]), "app", app)
+		}
+		back.add(float64(c.HandedBack))
+		for _, reason := range slices.Sorted(maps.Keys(c.Refused)) {
+			refused.add(float64(c.Refused[reason]), "reason", reason)
+		}
+		reading.add(float64(c.Reading))
+		waiting.add(float64(c.Waiting))
+		memory.add(float64(g.master.Status.RSS))
+	}
+	return []*metricFamily{up, accepted, routed, back, refused, reading, waiting, memory}
+}

@@ -1,0 +1,182 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+)
+
+// maxSent bounds what is on its way to one app: the kernel bounds the descriptors that
+// are on their way of all senders of a user (ETOOMANYREFS, see unix(7)).
+const maxSent = 128
+
+// absentWait is how long a client waits for an app of which nobody has the socket: it
+// is stopped, or the daemon is about to open it.
+const absentWait = 5 * time.Second
+
+// app is an app as a gate knows it: where to pass its connections.
+type app struct {
+	s      *Server
+	name   string
+	link   *Link
+	queue  *list // have not arrived; those that were passed come first
+	next   *conn // the first that was not passed; nil: all were
+	retry  evloop.Timer
+	pause  time.Duration
+	absent bool // nobody had its socket when it was tried last
+	told   bool // that was said
+}
+
+func (s *Server) appOf(name string) *app {
+	a := s.apps[name]
+	if a == nil {
+		a = &app{s: s, name: name}
+		a.queue = newList(s.Loop, s.wait(name), a.expired)
+		a.retry.Do = a.flush
+		s.apps[name] = a
+	}
+	return a
+}
+
+// give passes a connection as soon as that can be.
+func (a *app) give(c *conn) {
+	c.leave()
+	c.unwatch()
+	c.app = a
+	a.s.passing++
+	a.queue.push(c)
+	if a.next == nil {
+		a.next = c
+	}
+	if !a.retry.IsSet() {
+		a.flush()
+	}
+}
+
+// flush passes what waits.
+func (a *app) flush() {
+	for a.next != nil {
+		if a.link == nil && !a.dial() {
+			return
+		}
+		if a.link.Sent() >= maxSent {
+			return // see arrived
+		}
+		c := a.next
+		err := a.link.Pass(c.fd, &Passed{Host: c.host, Proxied: c.proxied, Bytes: c.bytes}, c)
+		switch {
+		case err == nil:
+			a.next = c.next
+		case errors.Is(err, unix.EAGAIN):
+			return // see Link.Writable
+		case errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET), errors.Is(err, unix.ENOTCONN):
+			a.link.Close()
+		case errors.Is(err, unix.ETOOMANYREFS), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
+			a.later()
+			return
+		default:
+			a.s.say(fmt.Sprintf("cannot pass a connection to app %s: %v", a.name, err))
+			a.drop(c, refusedPassing)
+		}
+	}
+}
+
+// dial opens the link. Where that cannot be it is tried again in a while.
+func (a *app) dial() bool {
+	fd, err := a.s.Dial(a.name)
+	if err == nil {
+		l := &Link{Loop: a.s.Loop, Room: &a.s.room, Arrived: a.arrived, Taken: a.s.back, Writable: a.flush}
+		l.Over = func([]any) { a.over(l) }
+		if err = l.Open(fd); err == nil {
+			a.link, a.absent, a.pause, a.told = l, false, 0, false
+			return true
+		}
+	}
+	a.absent = errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ECONNREFUSED)
+	if !a.told {
+		a.told = true
+		a.s.say(fmt.Sprintf("cannot reach app %s: %v; its clients wait", a.name, err))
+	}
+	a.later()
+	return false
+}
+
+// later tries again in a while.
+func (a *app) later() {
+	a.pause = min(max(2*a.pause, 5*time.Millisecond), 200*time.Millisecond)
+	a.s.Loop.Set(&a.retry, a.pause)
+	if a.absent {
+		for c := a.queue.first; c != nil && c.since+int64(min(absentWait, a.queue.limit)) <= a.s.Loop.Now(); c = a.queue.first {
+			a.drop(c, refusedAbsent)
+		}
+	}
+}
+
+// arrived: the app's master has it.
+func (a *app) arrived(what any) {
+	c := what.(*conn)
+	c.bytes = nil
+	a.done(c)
+	c.close()
+	a.s.Counts.Routed++
+	a.s.Counts.Apps[a.name]++
+	if a.next != nil && !a.retry.IsSet() {
+		a.flush()
+	}
+}
+
+// done takes a connection out of the queue.
+func (a *app) done(c *conn) {
+	if a.next == c {
+		a.next = c.next
+	}
+	c.remove()
+	c.app = nil
+	a.s.passing--
+}
+
+// over: the link has ended. What did not arrive was not served, and is passed anew.
+func (a *app) over(l *Link) {
+	if a.link != l {
+		return
+	}
+	a.link = nil
+	a.next = a.queue.first
+	if a.next != nil && !a.retry.IsSet() {
+		// Not at once: whoever has closed it may be about to close the socket too.
+		a.later()
+	}
+}
+
+// expired: the app's master has not taken it over in time.
+func (a *app) expired(c *conn) {
+	if a.link != nil && c != a.next {
+		// It was passed and may still be taken: only when the link is gone is it
+		// certain that it is not.
+		a.link.Close()
+	}
+	a.drop(c, refusedAbsent)
+}
+
+// drop answers that the app cannot be reached.
+func (a *app) drop(c *conn, reason string) {
+	a.done(c)
+	a.s.say(fmt.Sprintf("%s: 503: app %s did not take the connection over", c.from(), a.name))
+	c.refuse(reason, 503)
+}
+
+// back takes a connection whose client asks for another host than before.
+func (s *Server) back(fd int, p *Passed) {
+	s.Counts.HandedBack++
+	c := &conn{s: s, fd: fd, proxied: p.Proxied, spoke: true}
+	s.heads.push(c)
+	c.look(p.Bytes)
+	if !c.closed && c.app == nil && c.in == s.heads {
+		c.read()
+	}
+}

@@ -1,0 +1,250 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
+)
+
+// conn is a connection whose app is not known yet, or whose app has not taken it over
+// yet. There may be many that say nothing: it is small.
+type conn struct {
+	s      *Server
+	fd     int
+	app    *app // nil: not known yet
+	source netip.Addr
+	bytes  []byte        // read from it
+	host   []byte        // by which it was routed
+	parser *http1.Parser // of a head that came in pieces
+	// proxied is what a proxy has said of it; nil: nothing.
+	proxied *Proxied
+
+	since      int64 // when it came into its list
+	in         *list
+	prev, next *conn
+
+	proxy   bool // its PROXY header is still to come
+	watched bool // the loop knows it
+	spoke   bool // a byte has come
+	isHead  bool // its request is a HEAD
+	closed  bool
+}
+
+// OnEvents implements evloop.Pollable.
+func (c *conn) OnEvents(uint32) { c.read() }
+
+// read takes what has come.
+func (c *conn) read() {
+	s := c.s
+	for !c.closed && c.app == nil {
+		n, errno := evloop.Read(c.fd, s.rbuf)
+		switch {
+		case errno == unix.EINTR:
+			continue
+		case errno == unix.EAGAIN:
+			c.watch()
+			return
+		case errno != 0 || n == 0:
+			c.close() // nothing was asked, nobody is there to be told
+			return
+		case c.in == s.lingering:
+			continue // nobody listens any more
+		}
+		c.spoke = true
+		data := s.rbuf[:n]
+		if len(c.bytes) > 0 {
+			c.bytes = append(c.bytes, data...)
+			data = c.bytes
+		}
+		c.look(data)
+		if n < len(s.rbuf) && c.app == nil && !c.closed && c.in != s.lingering {
+			c.watch()
+			if c.watched {
+				return // edge-triggered: more will be an event
+			}
+		}
+	}
+}
+
+// watch has the loop tell of what comes.
+func (c *conn) watch() {
+	if c.watched {
+		return
+	}
+	if err := c.s.Loop.Add(c.fd, unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLET, c); err != nil {
+		c.s.say(err.Error())
+		c.close()
+		return
+	}
+	c.watched = true
+}
+
+// look finds out whom the connection is for. data is all that was read of it and may
+// be a buffer that others use.
+func (c *conn) look(data []byte) {
+	s := c.s
+	if c.proxy {
+		p, n, err := readProxy(data)
+		if err != nil {
+			c.refuseProxy(err)
+			return
+		}
+		if n == 0 {
+			c.keep(data)
+			return
+		}
+		c.proxy, c.proxied = false, &p
+		data = data[n:]
+		data = slices.Clone(data)
+		c.bytes, c.parser = data, nil
+	}
+	if len(data) == 0 {
+		return
+	}
+	p := c.parser
+	if p == nil {
+		p = &s.parser
+	}
+	n, err := p.ParseHead(data, &s.req)
+	switch {
+	case err != nil:
+		p.Reset()
+		c.refuseHead(err, data)
+		return
+	case n == 0:
+		if c.parser == nil {
+			p.Reset()
+			c.parser = &http1.Parser{}
+		}
+		c.keep(data)
+		return
+	}
+	c.isHead = string(s.req.Method) == "HEAD"
+	name := s.config.Table.Lookup(s.req.Host)
+	if name == "" {
+		s.say(fmt.Sprintf("%s: 421: no app has the host %q, and there is no default app", c.from(), clip(s.req.Host)))
+		c.refuse(refusedName, 421)
+		return
+	}
+	c.host = slices.Clone(s.req.Host)
+	c.keep(data)
+	c.parser = nil
+	if len(c.bytes) > MaxBytes {
+		c.refuse(refusedHead, 431)
+		return
+	}
+	s.appOf(name).give(c)
+}
+
+// keep makes the bytes its own.
+func (c *conn) keep(data []byte) {
+	if len(c.bytes) == 0 || &c.bytes[0] != &data[0] {
+		c.bytes = slices.Clone(data)
+	}
+}
+
+func clip(b []byte) []byte { return b[:min(len(b), 100)] }
+
+func (c *conn) from() string {
+	switch {
+	case c.proxied != nil && c.proxied.Known:
+		return c.proxied.From.Addr().String() + " by " + c.source.String()
+	case c.source.IsValid():
+		return c.source.String()
+	}
+	return "a client"
+}
+
+// late: the head did not arrive in time.
+func (c *conn) late() {
+	s := c.s
+	s.Counts.Refused[refusedSlow]++
+	switch {
+	case c.proxy && !c.spoke, !c.spoke:
+		c.close() // it has asked for nothing
+	case c.proxy:
+		s.say(fmt.Sprintf("%s: its PROXY header did not arrive within %v", c.from(), headTimeout))
+		c.close()
+	default:
+		s.say(fmt.Sprintf("%s: %s: 408: its head did not arrive within %v", c.from(), http1.Excerpt(c.bytes), headTimeout))
+		c.answer(408)
+	}
+}
+
+// refuseProxy ends a connection that does not begin as it has to. It gets no answer:
+// who speaks is not known.
+func (c *conn) refuseProxy(err error) {
+	c.s.Counts.Refused[refusedProxy]++
+	c.s.say(fmt.Sprintf("%s: %v", c.from(), err))
+	c.close()
+}
+
+func (c *conn) refuseHead(err error, data []byte) {
+	status, reason := 400, err.Error()
+	if e := (*http1.Error)(nil); errors.As(err, &e) {
+		status, reason = e.Status, e.Reason
+	}
+	c.s.say(fmt.Sprintf("%s: %s: %d: %s", c.from(), http1.Excerpt(data), status, reason))
+	c.refuse(refusedHead, status)
+}
+
+func (c *conn) refuse(reason string, status int) {
+	c.s.Counts.Refused[reason]++
+	c.answer(status)
+}
+
+// answer says why there is no other answer, and ends the connection.
+func (c *conn) answer(status int) {
+	s := c.s
+	if !s.dated() {
+		s.date = s.dates.Line(time.Now())
+	}
+	s.wbuf = http1.AppendError(s.wbuf[:0], status, "", &http1.HeadOptions{Proto: "HTTP/1.1", Head: c.isHead, BodyLength: -1, Date: s.date})
+	_, _ = evloop.Send(c.fd, s.wbuf) // an empty buffer takes it
+	_ = unix.Shutdown(c.fd, unix.SHUT_WR)
+	c.leave()
+	c.app, c.bytes, c.parser, c.host = nil, nil, nil, nil
+	s.lingering.push(c)
+	c.watch()
+}
+
+// leave takes it out of its list.
+func (c *conn) leave() {
+	s := c.s
+	if c.in == s.heads && c.source.IsValid() {
+		if n := s.sources[c.source]; n <= 1 {
+			delete(s.sources, c.source)
+		} else {
+			s.sources[c.source] = n - 1
+		}
+	}
+	c.remove()
+}
+
+// close ends the connection, as far as it is ours.
+func (c *conn) close() {
+	if c.closed {
+		return
+	}
+	c.closed = true
+	c.leave()
+	c.unwatch()
+	_ = unix.Close(c.fd)
+	c.bytes, c.parser = nil, nil
+	c.s.checkEmpty()
+}
+
+// unwatch takes it off the loop; others may have the same connection.
+func (c *conn) unwatch() {
+	if c.watched {
+		c.watched = false
+		c.s.Loop.Remove(c.fd)
+	}
+}

@@ -1,0 +1,26 @@
+package gate
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// DialPacket connects to a SOCK_SEQPACKET socket at a path, without waiting: unix.EAGAIN
+// tells that too many wait there already.
+func DialPacket(path string) (fd int, err error) {
+	fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return -1, err
+	}
+	// A whole message must fit; the kernel may give less, then large heads fail alone.
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 2*maxMessage)
+	for {
+		switch err = unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err {
+		case nil:
+			return fd, nil
+		case unix.EINTR:
+			continue
+		}
+		_ = unix.Close(fd)
+		return -1, err
+	}
+}

@@ -1,0 +1,79 @@
+package gate
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// A link carries one message for each connection that is passed, with its descriptor,
+// and one for any number that have come: SOCK_SEQPACKET keeps them apart.
+const (
+	kindPassed = 'P'
+	kindTaken  = 'T' // all up to this one
+)
+
+// MaxBytes is how much that was read of a connection can be passed with it.
+const MaxBytes = 128 << 10
+
+// maxMessage bounds a message: a host is at most a line of a head.
+const maxMessage = MaxBytes + 20<<10
+
+// Passed is a connection on its way from a gate to a master or back.
+type Passed struct {
+	Host    []byte   // by which it found its way, as the client has written it
+	Proxied *Proxied // nil: no proxy has said whose it is
+	Bytes   []byte   // read from it already
+}
+
+const flagProxied = 1
+
+func (p *Passed) append(dst []byte, id uint64) []byte {
+	dst = append(dst, kindPassed)
+	dst = binary.LittleEndian.AppendUint64(dst, id)
+	flags := byte(0)
+	if p.Proxied != nil && p.Proxied.Known {
+		flags |= flagProxied
+	}
+	dst = append(dst, flags)
+	if flags&flagProxied != 0 {
+		for _, a := range []netip.AddrPort{p.Proxied.From, p.Proxied.To} {
+			b := a.Addr().As16()
+			dst = append(dst, b[:]...)
+			dst = binary.LittleEndian.AppendUint16(dst, a.Port())
+		}
+	}
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(len(p.Host)))
+	dst = append(dst, p.Host...)
+	return append(dst, p.Bytes...)
+}
+
+// parsePassed reads a message; its slices are those of the message.
+func parsePassed(b []byte) (p Passed, id uint64, ok bool) {
+	const head = 1 + 8 + 1
+	if len(b) < head || b[0] != kindPassed {
+		return p, 0, false
+	}
+	id = binary.LittleEndian.Uint64(b[1:])
+	flags := b[9]
+	b = b[head:]
+	if flags&flagProxied != 0 {
+		const size = 16 + 2
+		if len(b) < 2*size {
+			return p, 0, false
+		}
+		address := func(b []byte) netip.AddrPort {
+			return netip.AddrPortFrom(netip.AddrFrom16([16]byte(b)).Unmap(), binary.LittleEndian.Uint16(b[16:]))
+		}
+		p.Proxied = &Proxied{Known: true, From: address(b), To: address(b[size:])}
+		b = b[2*size:]
+	}
+	if len(b) < 2 {
+		return p, 0, false
+	}
+	n := int(binary.LittleEndian.Uint16(b))
+	if len(b) < 2+n {
+		return p, 0, false
+	}
+	p.Host, p.Bytes = b[2:2+n], b[2+n:]
+	return p, id, true
+}

@@ -1,0 +1,361 @@
+package gate
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+// Config is what a gate goes by. It may change while it runs.
+type Config struct {
+	Table   *Table
+	Proxies []netip.Prefix           // from these sources a PROXY header is required
+	Wait    map[string]time.Duration // by app: how long a client waits for it
+}
+
+// headTimeout is how long the head of a request, or a hello, may take.
+const headTimeout = 10 * time.Second
+
+// lingerTime is how long we read on after an answer of our own, so that the client can
+// read it before the kernel resets the connection.
+const lingerTime = 2 * time.Second
+
+// Server is a gate at work. It belongs to the loop. Set the fields, then Configure and
+// Listen.
+type Server struct {
+	Loop *evloop.Loop
+	// Dial connects to the socket at which an app's master takes connections over.
+	Dial func(app string) (fd int, err error)
+	// Say writes a line of the log.
+	Say func(line string)
+	// Max bounds the connections that have no app yet; the oldest goes first.
+	Max int
+	// Emptied is told when the gate drains and has nothing left.
+	Emptied func()
+	Counts  Counts
+
+	config    Config
+	listeners []*listener
+	apps      map[string]*app
+	heads     *list // whose name is not known yet
+	lingering *list
+	passing   int                // have an app, and have not arrived there
+	sources   map[netip.Addr]int // how many of heads come from an address
+	draining  bool
+	said      int64 // when a line was written last, and how many were not since
+	unsaid    int
+
+	links  map[*Link]struct{} // of masters that hand connections back
+	room   Room
+	rbuf   []byte
+	wbuf   []byte
+	parser http1.Parser
+	req    wsgi.Request
+	dates  http1.DateCache
+	date   []byte
+	second int64 // of the loop's time that date was made in
+}
+
+// Counts counts since the gate was started; Reading, Waiting are of now.
+type Counts struct {
+	Accepted   uint64            `json:"accepted"`
+	Routed     uint64            `json:"routed"`      // to an app's master
+	HandedBack uint64            `json:"handed_back"` // by a master, as the connection asked for another host
+	Refused    map[string]uint64 `json:"refused,omitempty"`
+	Reading    int               `json:"reading"` // have no app yet
+	Waiting    int               `json:"waiting"` // for their app's master
+	Apps       map[string]uint64 `json:"apps,omitempty"`
+}
+
+// Reasons why a connection is refused.
+const (
+	refusedName    = "unknown_name" // 421
+	refusedHead    = "bad_request"
+	refusedSlow    = "timeout"
+	refusedProxy   = "proxy_header"
+	refusedCrowd   = "crowded"
+	refusedAbsent  = "app_not_available"
+	refusedPassing = "cannot_pass"
+)
+
+// Start makes the server ready.
+func (s *Server) Start() {
+	s.apps = map[string]*app{}
+	s.links = map[*Link]struct{}{}
+	s.sources = map[netip.Addr]int{}
+	s.Counts.Refused, s.Counts.Apps = map[string]uint64{}, map[string]uint64{}
+	s.rbuf = make([]byte, 16<<10)
+	s.heads = newList(s.Loop, headTimeout, (*conn).late)
+	s.lingering = newList(s.Loop, lingerTime, (*conn).close)
+	if s.config.Table == nil {
+		s.config.Table = NewTable(nil, "")
+	}
+}
+
+// Configure takes over other names and sources, for connections from now on.
+func (s *Server) Configure(c Config) {
+	s.config = c
+	for name, a := range s.apps {
+		a.queue.limit = s.wait(name)
+	}
+}
+
+// defaultWait is how long clients wait for an app that says nothing else.
+const defaultWait = 30 * time.Second
+
+func (s *Server) wait(app string) time.Duration {
+	if d := s.config.Wait[app]; d > 0 {
+		return d
+	}
+	return defaultWait
+}
+
+// Snapshot is what was counted, of now.
+func (s *Server) Snapshot() Counts {
+	c := s.Counts
+	c.Reading, c.Waiting = s.heads.n, s.passing
+	c.Refused, c.Apps = map[string]uint64{}, map[string]uint64{}
+	for k, v := range s.Counts.Refused {
+		c.Refused[k] = v
+	}
+	for k, v := range s.Counts.Apps {
+		c.Apps[k] = v
+	}
+	return c
+}
+
+// listener is one listening socket.
+type listener struct {
+	s     *Server
+	name  string
+	fd    int
+	back  bool         // masters connect to it, to hand connections back
+	again evloop.Timer // resting until then
+	open  bool
+}
+
+// ListenBack takes the socket over at which masters hand connections back; the server
+// owns the descriptor.
+func (s *Server) ListenBack(name string, fd int) error {
+	err := s.Listen(name, fd)
+	if err == nil {
+		s.listeners[len(s.listeners)-1].back = true
+	}
+	return err
+}
+
+// link serves a master that has connected.
+func (s *Server) link(fd int) {
+	l := &Link{Loop: s.Loop, Room: &s.room, Taken: s.back, Arrived: func(any) {}, Writable: func() {}}
+	l.Over = func([]any) { delete(s.links, l) }
+	if err := l.Open(fd); err != nil {
+		s.say(err.Error())
+		return
+	}
+	s.links[l] = struct{}{}
+}
+
+// Listen takes a listening socket over; the server owns the descriptor.
+func (s *Server) Listen(name string, fd int) error {
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return fmt.Errorf("cannot listen on %s: %w", name, err)
+	}
+	// Inherited by the connections; unix sockets have none.
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	s.listeners = append(s.listeners, &listener{s: s, name: name, fd: fd})
+	return nil
+}
+
+// Accept begins to take connections.
+func (s *Server) Accept() error {
+	for _, ln := range s.listeners {
+		if ln.open {
+			continue
+		}
+		if err := s.Loop.Add(ln.fd, unix.EPOLLIN, ln); err != nil {
+			return fmt.Errorf("cannot listen on %s: %w", ln.name, err)
+		}
+		ln.open = true
+	}
+	return nil
+}
+
+// Listeners tells of each listening socket.
+func (s *Server) Listeners(each func(name string, fd int)) {
+	for _, ln := range s.listeners {
+		each(ln.name, ln.fd)
+	}
+}
+
+// OnEvents accepts what waits, a few at a time so that others get their turn.
+func (ln *listener) OnEvents(uint32) { ln.take(32) }
+
+// acceptAgain is how long a listener rests when there are no descriptors.
+const acceptAgain = 100 * time.Millisecond
+
+func (ln *listener) take(n int) {
+	s := ln.s
+	for range n {
+		fd, host, _, errno := evloop.Accept(ln.fd)
+		switch errno {
+		case 0:
+		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+			ln.rest(errno)
+			return
+		case unix.ECONNABORTED, unix.EINTR:
+			continue
+		default:
+			return
+		}
+		if ln.back {
+			s.link(fd)
+			continue
+		}
+		s.Counts.Accepted++
+		c := &conn{s: s, fd: fd}
+		if host != "" {
+			c.source, _ = netip.ParseAddr(host)
+		}
+		c.proxy = s.fromProxy(c.source)
+		s.admit(c)
+		if !c.closed {
+			c.read()
+		}
+	}
+}
+
+// Adopt serves a connection that somebody else has accepted at a listener of ours.
+func (s *Server) Adopt(name string, fd int) {
+	for _, ln := range s.listeners {
+		if ln.back && ln.name == name {
+			s.link(fd)
+			return
+		}
+	}
+	c := &conn{s: s, fd: fd}
+	if sa, err := unix.Getpeername(fd); err == nil {
+		switch a := sa.(type) {
+		case *unix.SockaddrInet4:
+			c.source = netip.AddrFrom4(a.Addr)
+		case *unix.SockaddrInet6:
+			c.source = netip.AddrFrom16(a.Addr).Unmap()
+		}
+	}
+	s.Counts.Accepted++
+	c.proxy = s.fromProxy(c.source)
+	s.admit(c)
+	c.read()
+}
+
+// rest gives up the oldest connections without an app, and stops accepting for a
+// moment.
+func (ln *listener) rest(errno error) {
+	s := ln.s
+	s.say(fmt.Sprintf("cannot accept on %s: %v (%d connections have no app yet); raise the limit of open files of the service (LimitNOFILE=)", ln.name, errno, s.heads.n))
+	for range 64 {
+		s.shed(s.heads.first)
+	}
+	s.Loop.Modify(ln.fd, 0)
+	ln.again.Do = func() { s.Loop.Modify(ln.fd, unix.EPOLLIN) }
+	s.Loop.Set(&ln.again, acceptAgain)
+}
+
+func (s *Server) fromProxy(a netip.Addr) bool {
+	for _, p := range s.config.Proxies {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// admit counts a connection whose name is to be read. Where there are too many, the
+// oldest has to go; where too many are of one source, its oldest.
+func (s *Server) admit(c *conn) {
+	s.heads.push(c)
+	if !c.source.IsValid() {
+		return
+	}
+	s.sources[c.source]++
+	if share := max(s.Max/4, 16); s.sources[c.source] > share && !c.proxy {
+		for o := s.heads.first; o != nil; o = o.next {
+			if o.source == c.source {
+				s.shed(o)
+				break
+			}
+		}
+	}
+	for s.heads.n > s.Max {
+		s.shed(s.heads.first)
+	}
+}
+
+// shed closes a connection for the sake of others.
+func (s *Server) shed(c *conn) {
+	if c == nil {
+		return
+	}
+	s.Counts.Refused[refusedCrowd]++
+	c.close()
+}
+
+// say writes a line of the log, at most ten a second.
+func (s *Server) say(line string) {
+	now := s.Loop.Now()
+	if s.said != 0 && now-s.said < int64(100*time.Millisecond) {
+		s.unsaid++
+		return
+	}
+	if s.unsaid > 0 {
+		line += fmt.Sprintf(" (and %d lines that were left out)", s.unsaid)
+	}
+	s.said, s.unsaid = now, 0
+	s.Say(line)
+}
+
+// lastAccepts bounds what is accepted when a listener is closed.
+const lastAccepts = 4096
+
+// Drain stops accepting and finishes what was accepted. With a successor, who waits at
+// the listeners is his.
+func (s *Server) Drain(successor bool) {
+	if s.draining {
+		return
+	}
+	s.draining = true
+	for _, ln := range s.listeners {
+		if ln.open {
+			s.Loop.Remove(ln.fd)
+			if !successor {
+				ln.take(lastAccepts)
+			}
+		}
+		s.Loop.Clear(&ln.again)
+		_ = unix.Close(ln.fd)
+	}
+	s.listeners = nil
+	for l := range s.links {
+		l.Finish()
+	}
+	s.checkEmpty()
+}
+
+func (s *Server) checkEmpty() {
+	if s.draining && s.heads.n == 0 && s.passing == 0 && s.lingering.n == 0 {
+		s.Emptied()
+	}
+}
+
+// dated tells whether the date is that of this second.
+func (s *Server) dated() bool {
+	now := s.Loop.Now() / int64(time.Second)
+	was := s.second
+	s.second = now
+	return s.date != nil && was == now
+}
