@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -140,6 +141,8 @@ func appFamilies(samples []appSample, now time.Time) []*metricFamily {
 	up := gauge("wsgid_app_up", "1 where the app serves requests, or would start a worker for one, else 0.")
 	state := gauge("wsgid_app_state", "1 for the state that the app is in.")
 	requests := counter("wsgid_app_requests_total", "Requests answered, by status code; 499: the client went away before an answer.")
+	statics := counter("wsgid_app_static_requests_total", "Requests for static files answered without the app, by status code; not among wsgid_app_requests_total.")
+	staticBytes := counter("wsgid_app_static_bytes_total", "Bytes of the bodies of those answers.")
 	durations := &metricFamily{name: "wsgid_app_request_duration_seconds", kind: "histogram",
 		help: "Time from a request being complete to the end of its response, the wait for a worker included."}
 	waiting := gauge("wsgid_app_requests_waiting", "Requests that wait for a worker.")
@@ -178,13 +181,10 @@ func appFamilies(samples []appSample, now time.Time) []*metricFamily {
 		}
 		st := &s.master.Status
 		if c := st.Counters; c != nil {
-			codes := make([]int, 0, len(c.Codes))
-			for code := range c.Codes {
-				codes = append(codes, code)
-			}
-			slices.Sort(codes)
-			for _, code := range codes {
-				requests.add(float64(c.Codes[code]), "app", app, "code", strconv.Itoa(code))
+			byCode(requests, app, c.Codes)
+			if len(c.Static) > 0 {
+				byCode(statics, app, c.Static)
+				staticBytes.add(float64(c.StaticBytes), "app", app)
 			}
 			if len(c.Buckets) == len(bounds)+1 {
 				durations.series = append(durations.series, metricSeries{labels: []string{"app", app},
@@ -231,8 +231,15 @@ func appFamilies(samples []appSample, now time.Time) []*metricFamily {
 		memory.add(float64(bytes), "app", app)
 	}
 	return []*metricFamily{
-		up, state, requests, durations, waiting, active, rejected, timeouts, workers, least, most, restarts, memory, started,
+		up, state, requests, statics, staticBytes, durations, waiting, active, rejected, timeouts, workers, least, most, restarts, memory, started,
 		lost, health, expiry, wRequests, wMemory, wStarted, wCurrent,
+	}
+}
+
+// byCode adds a series for each status.
+func byCode(f *metricFamily, app string, counts map[int]uint64) {
+	for _, code := range slices.Sorted(maps.Keys(counts)) {
+		f.add(float64(counts[code]), "app", app, "code", strconv.Itoa(code))
 	}
 }
 

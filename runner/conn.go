@@ -55,6 +55,7 @@ type conn struct {
 	old      bool // the request is HTTP/1.0
 	begun    bool // a byte of the request's head was read
 	inPump   bool
+	more     bool // what is written next is the head of a file that is sent right after it
 	last     bool // nothing after this response: read the rest of the request away
 
 	in     []byte        // read and not yet used: the start of a head

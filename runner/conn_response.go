@@ -218,11 +218,15 @@ func (c *conn) write(a, b []byte) {
 	if c.out.Empty() {
 		var n int
 		var errno syscall.Errno
-		if len(b) > 0 {
+		switch {
+		case len(b) > 0:
 			n, errno = evloop.Sendv(c.fd, a, b)
-		} else {
+		case c.more:
+			n, errno = evloop.SendMore(c.fd, a)
+		default:
 			n, errno = evloop.Send(c.fd, a)
 		}
+		c.more = false
 		switch {
 		case errno == 0 && n == len(a)+len(b):
 			return

@@ -65,8 +65,10 @@ func (c *conn) takeStatic(r *wsgi.Request) bool {
 		if !a.Memory() {
 			c.out.ready = c.resident
 		}
+		c.more = true
 	}
 	a.Send(c, &s.buf, false)
+	c.more = false
 	f.pool.staticAnswered(&s.note, a.Status, a.BodyLength(&s.q), f.loop.Now()-since)
 	return true
 }

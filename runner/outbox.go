@@ -44,15 +44,28 @@ func (o *outbox) send(fd int, buf []byte) (int, syscall.Errno) {
 			return 0, errNotReady
 		}
 	}
-	n, err := unix.Sendfile(fd, int(file.Fd()), &off, int(piece))
-	if err != nil {
-		errno := syscall.EIO
-		_ = errors.As(err, &errno)
+	n, errno := sendfile(fd, int(file.Fd()), &off, int(piece), o.ready != nil)
+	if errno != 0 {
 		return 0, errno
 	}
 	if n == 0 {
 		return 0, syscall.EIO // the file is shorter than was said
 	}
 	o.Take(int64(n))
+	return n, 0
+}
+
+// sendfile is sendfile(2). What waits for nothing goes to the kernel without telling
+// the scheduler, as the loop's own calls do.
+func sendfile(to, from int, off *int64, n int, inMemory bool) (int, syscall.Errno) {
+	if inMemory {
+		return evloop.Sendfile(to, from, off, n)
+	}
+	n, err := unix.Sendfile(to, from, off, n)
+	if err != nil {
+		errno := syscall.EIO
+		_ = errors.As(err, &errno)
+		return 0, errno
+	}
 	return n, 0
 }

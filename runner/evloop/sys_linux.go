@@ -40,6 +40,17 @@ func Send(fd int, b []byte) (int, syscall.Errno) {
 	return int(n), 0
 }
 
+// SendMore is Send of what goes out together with what is sent next, if that comes
+// soon.
+func SendMore(fd int, b []byte) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
+		unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT|unix.MSG_MORE, 0, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(n), 0
+}
+
 // Sendv sends two slices in one call.
 func Sendv(fd int, a, b []byte) (int, syscall.Errno) {
 	var iov [2]unix.Iovec
@@ -55,6 +66,16 @@ func Sendv(fd int, a, b []byte) (int, syscall.Errno) {
 		return -1, errno
 	}
 	return int(n), 0
+}
+
+// Sendfile is sendfile(2) to a non-blocking socket, of a part of a file that is in
+// memory.
+func Sendfile(to, from int, off *int64, n int) (int, syscall.Errno) {
+	sent, _, errno := syscall.RawSyscall6(unix.SYS_SENDFILE, uintptr(to), uintptr(from), uintptr(unsafe.Pointer(off)), uintptr(n), 0, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(sent), 0
 }
 
 // Accept accepts a connection and tells the client's address; both are empty

@@ -130,6 +130,6 @@ func (a *Answer) files() (all []*os.File, err error) {
 // fileOfDescriptor makes an os.File that the poller of the runtime leaves alone: a
 // regular file is always ready.
 func fileOfDescriptor(fd int) *os.File {
-	_ = unix.SetNonblock(fd, false)
+	_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0)
 	return os.NewFile(uintptr(fd), "static file")
 }

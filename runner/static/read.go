@@ -23,7 +23,7 @@ func readNow(fd int, b []byte, off int64) (int, unix.Errno) {
 
 // probeEvery is how far apart the bytes are that Resident asks for: readahead brings
 // more at once.
-const probeEvery = 64 << 10
+const probeEvery = 128 << 10
 
 // Resident is how many bytes of a file from off on, at most n, are in memory. Where
 // the file system cannot tell it is 0.

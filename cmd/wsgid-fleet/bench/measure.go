@@ -23,6 +23,8 @@ type scenario struct {
 	// bar of the rate's ratio to a peer, latency the bar of the median latency's.
 	bar     func(peer string, connections int, keep bool) bar
 	latency func(peer string, connections int, keep bool) bar
+	// cost is the bar of the ratio of requests for a second of CPU; nil: it is not shown.
+	cost func(peer string) bar
 }
 
 func noBar(string, int, bool) bar { return bar{} }
@@ -70,6 +72,18 @@ var scenarios = []scenario{
 		name: "Django page with template and database", site: "django", path: "/", script: "get.lua",
 		connections: []int{16}, keep: []bool{true},
 		ours: ours, peers: []maker{uwsgiHTTP, uwsgiSocket, gunicornSync}, bar: noBar,
+	},
+	{
+		name: "static file of 4 KB", site: "static", path: "/static/4k.bin", script: "get.lua",
+		connections: []int{16, 64}, keep: []bool{true},
+		ours: oursStatic, peers: []maker{nginxStatic},
+		bar: func(string, int, bool) bar { return bar{least: 0.9} },
+	},
+	{
+		name: "static file of 1 MB", site: "static", path: "/static/1m.bin", script: "get.lua",
+		connections: []int{16}, keep: []bool{true},
+		ours: oursStatic, peers: []maker{nginxStatic}, bar: noBar,
+		cost: func(string) bar { return bar{least: 0.9} },
 	},
 	{
 		name: "1 MB response", site: "bench", path: "/big", script: "get.lua",
@@ -170,8 +184,14 @@ func (b *bench) sites(ctx context.Context) (map[string]site, error) {
 			return nil, err
 		}
 	}
+	plain := site{app: app, wsgi: "bench:application", env: []string{"BENCH_FILE=" + filepath.Join(b.dir, "file")}}
+	static, err := b.staticSite(plain)
+	if err != nil {
+		return nil, err
+	}
 	return map[string]site{
-		"bench":  {app: app, wsgi: "bench:application", env: []string{"BENCH_FILE=" + filepath.Join(b.dir, "file")}},
+		"bench":  plain,
+		"static": static,
 		"django": {app: django, wsgi: "pollsite.wsgi:application", env: []string{"DJANGO_SETTINGS_MODULE=bench_settings"}},
 	}, nil
 }
@@ -266,6 +286,7 @@ func (b *bench) turns(ctx context.Context, s scenario, servers []*server, connec
 			})
 		}
 	}
+	b.costOf(s, servers, samples, what)
 	return nil
 }
 
