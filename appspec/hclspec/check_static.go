@@ -80,7 +80,10 @@ func (c *checker) staticFolder(fsys afero.Fs, i int) {
 	shown := s.Shown(at, dir)
 	switch info, err := fsys.Stat(dir); {
 	case errors.Is(err, fs.ErrNotExist):
-		c.warn(at, "dir "+shown+" is not there: the app answers in its place", c.makeStatic(fsys, shown))
+		if !filepath.IsAbs(s.Static[i].Dir) && collects(s) {
+			return // the next deploy makes it
+		}
+		c.warn(at, "dir "+shown+" is not there: the app answers in its place", c.makeStatic(fsys))
 	case err != nil: // the app's user may be let look
 	case !info.IsDir():
 		c.fault(at, "dir "+shown+" is a file", "write the folder that it lies in")
@@ -88,7 +91,7 @@ func (c *checker) staticFolder(fsys afero.Fs, i int) {
 }
 
 // makeStatic says how the folder comes to be.
-func (c *checker) makeStatic(fsys afero.Fs, dir string) string {
+func (c *checker) makeStatic(fsys afero.Fs) string {
 	s := c.spec
 	manage := ""
 	for _, name := range []string{"app/manage.py", "manage.py"} {
@@ -97,14 +100,11 @@ func (c *checker) makeStatic(fsys afero.Fs, dir string) string {
 			break
 		}
 	}
-	if s.Django == nil && s.Loader != "django" && manage == "" && !collects(s) {
+	if s.Django == nil && s.Loader != "django" && manage == "" {
 		return "make it, and put the files into it"
 	}
 	const setting = ", with STATIC_ROOT of the Django settings as that folder"
 	if s.Deploy != nil {
-		if collects(s) {
-			return "the stage of the next deploy makes it" + setting
-		}
 		return "write in deploy: stage \"static\" { command = [\"python\", \"manage.py\", \"collectstatic\", \"--noinput\"] }" + setting
 	}
 	if manage == "" {

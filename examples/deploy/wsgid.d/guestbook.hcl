@@ -15,6 +15,12 @@ app "guestbook" {
     }
   }
 
+  # What collectstatic has gathered in the release that serves, without Python.
+  static {
+    url = "/static/"
+    dir = "app/collected"
+  }
+
   health { path = "/healthz" }
 
   environment "dev" {

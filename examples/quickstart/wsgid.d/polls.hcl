@@ -14,6 +14,12 @@ app "polls" {
     threads = 2
   }
 
+  # What collectstatic has gathered is answered without Python.
+  static {
+    url = "/static/"
+    dir = "app/static"
+  }
+
   django {
     overrides = {
       DEBUG         = true

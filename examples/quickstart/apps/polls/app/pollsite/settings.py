@@ -62,3 +62,5 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
+# Where collectstatic gathers the files of all apps; the spec's block static serves them.
+STATIC_ROOT = BASE_DIR / "static"
