@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -17,6 +18,8 @@ func (s *Store) explain(ctx context.Context, r Repository, err error) error {
 	how, u, _ := parse(r.URL)
 	hint := ""
 	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		hint = fmt.Sprintf("the server took longer than %v; a longer time is given by timeout = in the deploy block", s.Limits.withDefaults().Time)
 	case said(err, "IDENTIFICATION HAS CHANGED"):
 		hint = "the server shows another host key than the one in known_hosts; if its administrator confirms that it was changed, remove the old line, which is named below, and deploy again for the new one"
 	case said(err, "Host key verification failed", "host key is known for"):
@@ -28,10 +31,24 @@ func (s *Store) explain(ctx context.Context, r Repository, err error) error {
 		}
 	case how == https && said(err, "could not read Username", "could not read Password", "Authentication failed"):
 		hint = fmt.Sprintf("the server asks for a password (many do where a repository is not there): put it into ~/.netrc of %s, or use ssh with ssh_key", s.Account)
-	case said(err, "not allowed"):
+	case said(err, "not allowed", "not supported or disabled in libcurl"):
 		hint = "the server leads to another transport"
-	case said(err, "Could not resolve host"):
+	case said(err, "ould not resolve host"):
 		hint = "there is no such host, or no network"
+	case said(err, "certificate verification failed", "SSL certificate problem", "certificate issuer"):
+		hint = "nobody that this machine trusts vouches for the server's certificate: add its authority to those of the machine (update-ca-certificates), or name its file by SSL_CERT_FILE in the environment of the daemon"
+	case said(err, "Connection refused", "Couldn't connect to server", "Could not connect", "No route to host", "Network is unreachable"):
+		hint = "nobody listens there, or the network does not lead there"
+	case said(err, "Connection timed out", "timed out", "Operation too slow"):
+		hint = "the server does not answer"
+	case how == https && said(err, "returned error: 403"):
+		hint = "the server does not let us read the repository (403)"
+	case how == https && said(err, "returned error: 5"):
+		hint = "the server has failed: its administrator finds the reason in its log"
+	case how == https && said(err, "' not found"):
+		hint = "there is no repository at that URL, or the server shows it only to those that it knows"
+	case said(err, "Empty reply from server", "early EOF", "hung up unexpectedly", "unexpected disconnect", "Connection reset by peer", "Connection closed by"):
+		hint = "the server has closed the connection in the middle: deploy again, and look at its log if that does not help"
 	case said(err, "No space left on device", "Disk quota exceeded"):
 		hint = "the disk of " + s.Dir + " is full"
 	case said(err, "cannot mkdir", "could not create leading directories", "cannot copy"):

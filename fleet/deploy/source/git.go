@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -42,6 +43,9 @@ func (s *Store) environ(r Repository, dir string) []string {
 	if how == file {
 		global = filepath.Join(dir, trustFile)
 		env = append(env, "HOME="+dir) // for git-lfs, which takes GIT_CONFIG_GLOBAL away from the git that it runs
+	}
+	if ca := os.Getenv("SSL_CERT_FILE"); ca != "" {
+		env = append(env, "GIT_SSL_CAINFO="+ca) // libcurl itself does not look at it
 	}
 	return append(env,
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+global, "GIT_ATTR_NOSYSTEM=1",

@@ -86,7 +86,7 @@ func missing(r Repository, all refs) error {
 	const heads, tags = "refs/heads/", "refs/tags/"
 	switch named := r.Commit != "" && r.Commit != "HEAD"; {
 	case len(all) == 0:
-		return fmt.Errorf("the repository is empty: nothing was pushed to it yet")
+		return fmt.Errorf("the repository is empty: nothing was pushed to it yet, or what answers at its URL is no git server")
 	case !named && r.Branch == "":
 		return fmt.Errorf("the HEAD of the repository names a branch that it does not have: write branch = one of its branches (%s)", all.names(heads))
 	case r.Branch != "" && all[heads+r.Branch] == "":
