@@ -102,6 +102,7 @@ type Block struct {
 // Name is the last part of the path.
 func (b *Block) Name() string { return b.Path[strings.LastIndexByte(b.Path, '.')+1:] }
 
+// ParentPath is the path of the block that a path is in; empty: the top.
 func ParentPath(path string) string {
 	i := strings.LastIndexByte(path, '.')
 	if i < 0 {
@@ -124,6 +125,7 @@ type Lookup struct {
 	Within    map[string][]string // names of attributes and blocks by the path of their block, sorted
 }
 
+// Table is the whole of it; it is shared as Attributes is.
 var Table = sync.OnceValue(func() *Lookup {
 	l := &Lookup{
 		Attribute: make(map[string]*Attribute, len(attributes)),

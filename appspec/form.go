@@ -120,6 +120,7 @@ func checkApplication(s string) (string, bool) {
 	return form, false
 }
 
+// CheckModule tells whether a text names a module, and else what to write.
 func CheckModule(s string) (string, bool) {
 	if isDotted(s) {
 		return "", true

@@ -91,13 +91,13 @@ func (d *Daemon) reread(then ...func()) {
 // does so only where something has changed.
 func (d *Daemon) read(force bool) {
 	d.loading = true
-	then, print := d.waiting, d.print
+	then, before := d.waiting, d.print
 	d.waiting = nil
 	go func() {
 		// Taken before the load: what changes in between is seen at the next glance.
 		set, err := d.e.snapshot()
 		now := d.e.fingerprint(set)
-		load := force || now != print || now == 0
+		load := force || now != before || now == 0
 		if load {
 			set, err = d.e.load()
 		}

@@ -16,7 +16,7 @@ import (
 func TestLosses(t *testing.T) {
 	set := func(specs string, empty ...string) *hclspec.Set {
 		s := &hclspec.Set{Dir: "/d", Specs: map[string]*appspec.Spec{}, Empty: empty}
-		for _, n := range strings.Fields(specs) {
+		for n := range strings.FieldsSeq(specs) {
 			s.Specs[n] = &appspec.Spec{Name: n}
 		}
 		return s

@@ -146,7 +146,7 @@ func TestSpecDirectoryIsUnmounted(t *testing.T) {
 		fi, err := os.Stat(f.dir)
 		return err == nil && d.watch.watching()[f.dir] == fileID(fi.Sys())
 	}
-	max := func(n int) func() bool {
+	most := func(n int) func() bool {
 		return func() bool { st, _ := m.only(t, "one").Status(t.Context(), 0); return st.Max == n }
 	}
 	for round, again := range []func(){
@@ -162,7 +162,7 @@ func TestSpecDirectoryIsUnmounted(t *testing.T) {
 		within(t, "it is said", func() bool { return strings.Contains(f.status("one").Reason, "is it mounted?") })
 		again()
 		f.spec("one", count(2+round))
-		within(t, "it is read again", max(2+round))
+		within(t, "it is read again", most(2+round))
 		within(t, "it is well again", func() bool { return f.status("one").Reason == "" && f.status("two").Reason == "" })
 		eventually(t, "it is watched again", watched)
 	}

@@ -332,7 +332,7 @@ func (p *operations) converge(ctx context.Context, name string, ord order) Resul
 		return r
 	}
 	r := p.e.settle(ctx, name, p.daemon() != nil)
-	if r.OK && r.State == StateStopped && (ord.Asked.Restart || ord.Asked.Reload) {
+	if r.OK && r.State == StateStopped && (ord.Restart || ord.Reload) {
 		// Somebody's stop, or an edit, has come in between.
 		r.OK = false
 	}

@@ -85,10 +85,8 @@ func (s *supervisor) swept() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, ms := range s.handles {
-		for _, m := range ms {
-			if damaged(m) {
-				return true
-			}
+		if slices.ContainsFunc(ms, damaged) {
+			return true
 		}
 	}
 	return false

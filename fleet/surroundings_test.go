@@ -107,10 +107,10 @@ func TestTickComparesWhatIsWatched(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.spec("one", count(2))
-	max := func(n int) func() bool {
+	most := func(n int) func() bool {
 		return func() bool { st, _ := m.only(t, "one").Status(t.Context(), 0); return st.Max == n }
 	}
-	eventually(t, "the new directory is read", max(2))
+	eventually(t, "the new directory is read", most(2))
 	eventually(t, "the new directory is watched", func() bool {
 		fi, err := os.Stat(f.dir)
 		return err == nil && d.watch.watching()[f.dir] == fileID(fi.Sys())

@@ -121,7 +121,7 @@ func TestDamagedRecordStartsNoSecondMaster(t *testing.T) {
 	}
 	whole := func() bool {
 		ms, err := runner.FindMasters(f.state, "blog")
-		return err == nil && len(ms) == 1 && ms[0].PID == was.PID && ms[0].Since == was.Since && !ms[0].Swept()
+		return err == nil && len(ms) == 1 && ms[0].PID == was.PID && ms[0].Since.Equal(was.Since) && !ms[0].Swept()
 	}
 	damage()
 	if a := f.status("blog"); a.Master == nil || a.Master.PID != was.PID || a.State != "ready" {

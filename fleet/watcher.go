@@ -144,9 +144,9 @@ func newTrail() *trail {
 // follow notes where a path ends, which need not exist, and the links on its way.
 // It returns what the path stands for.
 func (t *trail) follow(path string) string {
-	real := t.resolve(path, 0)
-	t.note(real)
-	return real
+	end := t.resolve(path, 0)
+	t.note(end)
+	return end
 }
 
 func (t *trail) note(path string) {
@@ -162,16 +162,16 @@ func (t *trail) resolve(path string, links int) string {
 	if r, ok := t.real[path]; ok {
 		return r
 	}
-	real := filepath.Join(t.resolve(filepath.Dir(path), links), filepath.Base(path))
-	if to, err := os.Readlink(real); err == nil && links < maxLinks {
-		t.note(real)
+	end := filepath.Join(t.resolve(filepath.Dir(path), links), filepath.Base(path))
+	if to, err := os.Readlink(end); err == nil && links < maxLinks {
+		t.note(end)
 		if !filepath.IsAbs(to) {
-			to = filepath.Join(filepath.Dir(real), to)
+			to = filepath.Join(filepath.Dir(end), to)
 		}
-		real = t.resolve(to, links+1)
+		end = t.resolve(to, links+1)
 	}
-	t.real[path] = real
-	return real
+	t.real[path] = end
+	return end
 }
 
 // Run calls told, from its own goroutine, when something has changed and it is

@@ -24,9 +24,9 @@ func TestFolderThatKeepsTheUserOut(t *testing.T) {
 		a.spec.Virtualenv = at
 	}
 	for _, tt := range []struct {
-		name   string
-		break_ func(a *testApp, base string) // base is /tmp/wN, the app folder base/demo
-		want   string                        // BASE stands for base
+		name  string
+		spoil func(a *testApp, base string) // base is /tmp/wN, the app folder base/demo
+		want  string                        // BASE stands for base
 	}{
 		{"above the app folder", func(_ *testApp, base string) {
 			chmod(t, base, 0o700)
@@ -101,7 +101,7 @@ func TestFolderThatKeepsTheUserOut(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			a := newTestApp(t, helloApp, nil)
 			base := filepath.Dir(a.spec.Path)
-			tt.break_(a, base)
+			tt.spoil(a, base)
 			h := a.start(StateBackoff)
 			want := strings.ReplaceAll(tt.want, "BASE", base)
 			a.wait(h, func(st Status) bool { return strings.Contains(st.LastError+"\n"+st.Traceback, want) })

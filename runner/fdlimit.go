@@ -2,6 +2,7 @@ package runner
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -58,7 +59,7 @@ func (d *fdLimit) kept(fd int) bool {
 
 // isExhausted tells that a call failed for want of descriptors or memory.
 func isExhausted(err error) bool {
-	return err == unix.EMFILE || err == unix.ENFILE || err == unix.ENOMEM || err == unix.ENOBUFS
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ENOBUFS)
 }
 
 // crowded tells whether clients have all the descriptors that they may, after the

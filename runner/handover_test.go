@@ -2,6 +2,7 @@ package runner
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -51,7 +52,7 @@ func TestAdoptCutOff(t *testing.T) {
 			}
 			defer c.Close()
 			_ = c.SetReadDeadline(time.Now().Add(patience))
-			if n, err := c.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 				t.Errorf("the client of a connection that nobody serves reads %d bytes, %v; want io.EOF", n, err)
 			}
 			_ = ctrl.Close()

@@ -61,18 +61,18 @@ func TestAppFolderThatIsSwapped(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := a.start(StateReady)
-	real := a.spec.Path + ".real"
-	if err := errors.Join(os.Rename(a.spec.Path, real), os.Symlink(victim, a.spec.Path)); err != nil {
+	aside := a.spec.Path + ".real"
+	if err := errors.Join(os.Rename(a.spec.Path, aside), os.Symlink(victim, a.spec.Path)); err != nil {
 		t.Fatal(err)
 	}
 	if err := unix.Kill(h.PID, unix.SIGHUP); err != nil { // opens the log anew, and writes pid files
 		t.Fatal(err)
 	}
 	a.wait(h, func(Status) bool {
-		text, _ := os.ReadFile(filepath.Join(real, applog.FileName))
+		text, _ := os.ReadFile(filepath.Join(aside, applog.FileName))
 		return strings.Contains(string(text), "SIGHUP")
 	})
-	if err := errors.Join(os.Remove(a.spec.Path), os.Rename(real, a.spec.Path)); err != nil {
+	if err := errors.Join(os.Remove(a.spec.Path), os.Rename(aside, a.spec.Path)); err != nil {
 		t.Fatal(err)
 	}
 	a.wait(h, func(s Status) bool { return s.State == StateReady })

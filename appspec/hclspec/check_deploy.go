@@ -197,16 +197,16 @@ func (c *candidate) deployFiles(fsys afero.Fs) {
 	c.warn = append(slices.Clip(c.warn), k.warned...) // those of the cache are shared
 }
 
-func (c *checker) machineFile(fsys afero.Fs, attr, name string, folder bool, make string) {
+func (c *checker) machineFile(fsys afero.Fs, attr, name string, folder bool, hint string) {
 	if name == "" {
 		return
 	}
 	short := strings.TrimPrefix(attr, "deploy.")
 	shown := c.spec.Shown(attr, name)
-	make = strings.NewReplacer("DIR", shown, "FILE", shown).Replace(make)
+	hint = strings.NewReplacer("DIR", shown, "FILE", shown).Replace(hint)
 	switch info, err := fsys.Stat(name); {
 	case errors.Is(err, fs.ErrNotExist):
-		c.warn(attr, short+" "+shown+" is not there: "+reason(fsys, name, err).Error(), make)
+		c.warn(attr, short+" "+shown+" is not there: "+reason(fsys, name, err).Error(), hint)
 	case err != nil: // who deploys may be let look
 	case folder && !info.IsDir():
 		c.fault(attr, short+" "+shown+" is no folder", "write the folder that holds the wheels")

@@ -15,8 +15,8 @@ func deployHint(name, value, block string) string {
 		a := t.Attribute[path]
 		return "here this is " + a.Name() + ": write: " + a.Name() + " = " + peerValue(a, value)
 	}
-	switch {
-	case block == "app" || block == "" || block == topOfFile:
+	switch block {
+	case "app", "", topOfFile:
 		if name == "location" && strings.Contains(value, "git") {
 			home := deployBlock
 			if block == topOfFile {
@@ -24,7 +24,7 @@ func deployHint(name, value, block string) string {
 			}
 			return "here this is repository: write:\n" + nest(home, "repository = "+peerValue(t.Attribute["deploy.repository"], value))
 		}
-	case block == deployBlock:
+	case deployBlock:
 		switch name {
 		case "location", "url", "source":
 			return write("deploy.repository", value)
@@ -35,7 +35,7 @@ func deployHint(name, value, block string) string {
 		case "command", "cmd", "exec", "args":
 			return "a command is of a stage: write:\n" + stageAdvice("migrate")
 		}
-	case block == stageBlock:
+	case stageBlock:
 		switch name {
 		case "cmd", "exec", "args", "program", "entrypoint", "execstart":
 			return "here this is command: write: " + t.Attribute["deploy.stage.command"].Written()
@@ -44,7 +44,7 @@ func deployHint(name, value, block string) string {
 		case "environment", "environ", "envs", "env_vars":
 			return "env is of deploy, and every stage has it: write: " + nest(deployBlock, t.Attribute["deploy.env"].Written())
 		}
-	case block == databaseBlock:
+	case databaseBlock:
 		switch name {
 		case "host", "hostname", "address", "addr", "socket", "url":
 			return "here this is server: write: " + t.Attribute["database.server"].Written()

@@ -272,6 +272,7 @@ func peerValue(a *appspec.Attribute, value string) string {
 			}
 			return appspec.Quote(text)
 		}
+	case appspec.TypeMode, appspec.TypeMap, appspec.TypeObject: // nothing of theirs is one of ours
 	}
 	return example
 }

@@ -57,8 +57,8 @@ type logFile struct {
 }
 
 // empty tells that nothing was ever written.
-func (s *logFile) empty() bool {
-	return !slices.ContainsFunc(s.files, func(f *os.File) bool {
+func (l *logFile) empty() bool {
+	return !slices.ContainsFunc(l.files, func(f *os.File) bool {
 		info, err := f.Stat()
 		return err != nil || info.Size() > 0
 	})

@@ -121,7 +121,7 @@ func (c *cli) proved(pid int) bool {
 // earlier version: it ran them from itself.
 func isOurs(exe string) bool {
 	if path, err := runner.MasterProgramPath(); err == nil {
-		if real, err := filepath.EvalSymlinks(path); err == nil && exe == real {
+		if program, err := filepath.EvalSymlinks(path); err == nil && exe == program {
 			return true
 		}
 	}

@@ -97,7 +97,7 @@ func closeFD(fd int) {
 // retry goes on where a signal, or a rename beside us, has interrupted.
 func retry(open func() (int, error)) (int, error) {
 	for range 100 {
-		if fd, err := open(); err != unix.EINTR && err != unix.EAGAIN {
+		if fd, err := open(); !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.EAGAIN) {
 			return fd, err
 		}
 	}
@@ -239,8 +239,8 @@ func openLinkedParent(dir int, at, base string) (parentFolder, string, error) {
 // ReadOutside reads a small file that may lie outside the app folder and is
 // somebody else's all the same, such as a virtualenv's pyvenv.cfg: the way to it
 // is judged as that to an app folder is, it may be no link, FIFO or device, and
-// no longer than max bytes.
-func ReadOutside(name string, max int64) ([]byte, error) {
+// no longer than most bytes.
+func ReadOutside(name string, most int64) ([]byte, error) {
 	dir, err := openFolder(filepath.Dir(name), false)
 	if err != nil {
 		return nil, err
@@ -252,7 +252,7 @@ func ReadOutside(name string, max int64) ([]byte, error) {
 	}
 	f := os.NewFile(uintptr(fd), name)
 	defer f.Close()
-	return readBounded(f, max)
+	return readBounded(f, most)
 }
 
 // readLinked reads a small file through whatever links lead to it: what an
@@ -269,14 +269,14 @@ func readLinked(name string) ([]byte, error) {
 	return readBounded(f, maxRead)
 }
 
-// readBounded reads all of a file that is no longer than max bytes.
-func readBounded(f io.Reader, max int64) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(f, max+1))
+// readBounded reads all of a file that is no longer than most bytes.
+func readBounded(f io.Reader, most int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err != nil {
 		return nil, err
 	}
-	if int64(len(b)) > max {
-		return nil, tooLargeError(max)
+	if int64(len(b)) > most {
+		return nil, tooLargeError(most)
 	}
 	return b, nil
 }

@@ -140,6 +140,7 @@ type Access struct {
 	zone   []byte
 }
 
+// NewAccess is an access log that goes with the log of an app.
 func NewAccess(l *evloop.Loop, log *Log, app string) *Access {
 	a := &Access{log: log, loop: l, app: app}
 	a.timer.Do = a.Flush

@@ -269,8 +269,13 @@ func (l *Log) setProblem(text string) {
 
 var pid = os.Getpid()
 
-func (l *Log) Info(message string)  { l.Say("INFO", message) }
-func (l *Log) Warn(message string)  { l.Say("WARNING", message) }
+// Info writes a line of that level.
+func (l *Log) Info(message string) { l.Say("INFO", message) }
+
+// Warn writes a line of that level.
+func (l *Log) Warn(message string) { l.Say("WARNING", message) }
+
+// Error writes a line of that level.
 func (l *Log) Error(message string) { l.Say("ERROR", message) }
 
 // Raw writes text that is already in lines, such as a traceback.

@@ -77,7 +77,7 @@ func (c *h2conn) shed() bool {
 		return false
 	}
 	c.leaving = true
-	_ = c.Conn.SetReadDeadline(time.Unix(1, 0)) // ends the Read that waits
+	_ = c.SetReadDeadline(time.Unix(1, 0)) // ends the Read that waits
 	return true
 }
 
@@ -89,7 +89,7 @@ func (c *h2conn) goAway() bool {
 	if !c.leaving {
 		return false
 	}
-	_ = c.Conn.SetReadDeadline(time.Time{})
+	_ = c.SetReadDeadline(time.Time{})
 	if c.preface > 0 || c.left > 0 || c.half() {
 		c.leaving = false // a frame is under way: it is not idle
 		return true

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -132,7 +133,7 @@ func TestShedBetweenFrames(t *testing.T) {
 				n, err := c.Read(buf)
 				got.Write(buf[:n])
 				if err != nil {
-					if err != io.EOF || !strings.Contains(got.String(), goAway) {
+					if !errors.Is(err, io.EOF) || !strings.Contains(got.String(), goAway) {
 						t.Fatalf("%v, %q", err, got.String())
 					}
 					return

@@ -51,6 +51,7 @@ type owner struct {
 	gen int32
 }
 
+// New is a loop that nothing is registered at.
 func New() (*Loop, error) {
 	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
@@ -271,6 +272,7 @@ func (t *Timer) At() int64 { return t.at }
 // Set arms the timer for d from now, replacing an earlier setting.
 func (l *Loop) Set(t *Timer, d time.Duration) { l.SetAt(t, l.now+int64(d)) }
 
+// SetAt arms the timer for a time of the loop's clock.
 func (l *Loop) SetAt(t *Timer, at int64) {
 	t.at = at
 	if t.idx > 0 {

@@ -22,6 +22,7 @@ func rawEpollWait(epfd int, events []unix.EpollEvent, msec int) (int, syscall.Er
 	return int(n), 0
 }
 
+// Read is read(2) without a word to the scheduler: the descriptor does not block.
 func Read(fd int, b []byte) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
 	if errno != 0 {
@@ -110,6 +111,7 @@ type Receiver struct {
 	head unix.Msghdr
 }
 
+// NewReceiver receives up to size bytes at once.
 func NewReceiver(size int) *Receiver {
 	return &Receiver{buf: make([]byte, size)}
 }

@@ -68,27 +68,27 @@ func rootsPython(spec *appspec.Spec) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	real, err := filepath.EvalSymlinks(python)
+	resolved, err := filepath.EvalSymlinks(python)
 	if err != nil {
 		return "", err
 	}
-	if err := isInstallation(filepath.Dir(filepath.Dir(real))); err != nil {
+	if err := isInstallation(filepath.Dir(filepath.Dir(resolved))); err != nil {
 		return "", err
 	}
-	dir, fixed, err := appdir.Folder("interpreter's folder", filepath.Dir(real))
+	dir, fixed, err := appdir.Folder("interpreter's folder", filepath.Dir(resolved))
 	if err != nil {
 		return "", err
 	}
 	defer dir.Close()
 	var folder, file unix.Stat_t
 	if err := errors.Join(unix.Fstat(int(dir.Fd()), &folder),
-		unix.Fstatat(int(dir.Fd()), filepath.Base(real), &file, unix.AT_SYMLINK_NOFOLLOW)); err != nil {
+		unix.Fstatat(int(dir.Fd()), filepath.Base(resolved), &file, unix.AT_SYMLINK_NOFOLLOW)); err != nil {
 		return "", err
 	}
 	if !fixed || !roots(&folder) || !roots(&file) || file.Mode&unix.S_IFMT != unix.S_IFREG {
 		return "", errors.New("others than root can change it")
 	}
-	return real, nil
+	return resolved, nil
 }
 
 // roots tells whether something is root's, and only root may change it.

@@ -105,8 +105,8 @@ func (h *hostFiles) watch(fd int) {
 		for _, name := range etcFiles {
 			path := "/etc/" + name
 			folders = append(folders, filepath.Dir(path))
-			if real, err := filepath.EvalSymlinks(path); err == nil {
-				folders = append(folders, filepath.Dir(real))
+			if resolved, err := filepath.EvalSymlinks(path); err == nil {
+				folders = append(folders, filepath.Dir(resolved))
 			} else if to, err := os.Readlink(path); err == nil {
 				if !filepath.IsAbs(to) {
 					to = filepath.Join("/etc", to)
@@ -176,8 +176,8 @@ func openHostFile(path string) (f *os.File, link string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil && strings.HasPrefix(real, "/usr/") {
-		link = real
+	if resolved, err := filepath.EvalSymlinks(path); err == nil && strings.HasPrefix(resolved, "/usr/") {
+		link = resolved
 	}
 	return os.NewFile(uintptr(fd), path), link, nil
 }

@@ -120,16 +120,16 @@ func isInstallation(prefix string) error {
 		return errors.New("others than root can change it")
 	}
 	// The way to it is root's alone, so that its names hold.
-	real, err := filepath.EvalSymlinks(prefix)
+	resolved, err := filepath.EvalSymlinks(prefix)
 	if err != nil {
 		return err
 	}
-	for p := real; p != "/"; p = filepath.Dir(p) {
+	for p := resolved; p != "/"; p = filepath.Dir(p) {
 		if st, err := os.Stat(p); err != nil || st.Mode().Perm()&0o001 == 0 {
 			return fmt.Errorf("not everybody may enter %s", p)
 		}
 	}
-	libs, err := filepath.Glob(filepath.Join(real, "lib*", "python3*", "os.py"))
+	libs, err := filepath.Glob(filepath.Join(resolved, "lib*", "python3*", "os.py"))
 	if err != nil || len(libs) == 0 {
 		return errors.New("it is no installation of Python")
 	}

@@ -105,6 +105,7 @@ func (q *Queue) fill(b []byte) int {
 		}
 		p.to += n
 		return n
+	case file: // somebody else's
 	}
 	return 0
 }

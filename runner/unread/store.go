@@ -193,8 +193,7 @@ func (s *Store) write(f *os.File, b []byte, at int64) bool {
 		s.failed = false
 		return true
 	}
-	var path *os.PathError
-	if errors.As(err, &path) {
+	if path, ok := errors.AsType[*os.PathError](err); ok {
 		err = path.Err
 	}
 	s.fault(fmt.Errorf("cannot write to a temporary file: %w", err))
