@@ -330,3 +330,30 @@ func FuzzParseConfig(f *testing.F) {
 		}
 	})
 }
+
+// What a deploy has made is in the files that the app reads, and sensitive there as
+// well; it stands nowhere else in them.
+func TestConfigOfMade(t *testing.T) {
+	s := fullSpec()
+	s.Made = &appspec.Made{Env: map[string]string{"DATABASE_URL": "postgresql://u:s3cret@/n"}, Secrets: []string{"s3cret"},
+		Django: map[string]any{"DATABASES": map[string]any{"default": map[string]any{"PASSWORD": "s3cret"}}}}
+	django, err := djangoJSON(s)
+	if err != nil || !strings.Contains(string(django), `"PASSWORD": "s3cret"`) {
+		t.Fatalf("%s, %v", django, err)
+	}
+	config, err := configJSON(s, django)
+	if err != nil || strings.Count(string(config), "s3cret") != 1 || !strings.Contains(string(config), `"DATABASE_URL": "postgresql://u:s3cret@/n"`) {
+		t.Errorf("%s, %v", config, err)
+	}
+	conf, err := ParseConfig("FILE", config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := appspec.Default("blog", "/var/wsgid/blog")
+	if err := conf.Apply(again); err != nil || !again.IsSensitive("env.DATABASE_URL") || !again.IsSensitive("env.KEY") || again.Env["DATABASE_URL"] == "" {
+		t.Errorf("%v: %v, %v", err, again.Env, again.Sensitive)
+	}
+	if s.IsSensitive("env.DATABASE_URL") || len(s.Env) != 1 {
+		t.Error("the spec itself was changed")
+	}
+}

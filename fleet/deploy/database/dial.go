@@ -105,13 +105,13 @@ func impersonateHere(a *child.Account, f func()) (err error) {
 	dumpable, _ := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
 	// Not by package syscall: that changes all threads.
 	defer func() {
-		back := errors.Join(setThread(unix.SYS_SETRESUID, -1, uid), setThread(unix.SYS_SETRESGID, -1, gid), unix.Setgroups(groups))
+		back := errors.Join(setThread(unix.SYS_SETRESUID, uid), setThread(unix.SYS_SETRESGID, gid), unix.Setgroups(groups))
 		if dumpable == 1 {
 			_ = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
 		}
 		err = errors.Join(err, back)
 	}()
-	err = errors.Join(unix.Setgroups(a.Groups), setThread(unix.SYS_SETRESGID, -1, a.GID), setThread(unix.SYS_SETRESUID, -1, a.UID))
+	err = errors.Join(unix.Setgroups(a.Groups), setThread(unix.SYS_SETRESGID, a.GID), setThread(unix.SYS_SETRESUID, a.UID))
 	if err != nil {
 		return fmt.Errorf("cannot connect as %s: %w", a, err)
 	}
@@ -119,8 +119,10 @@ func impersonateHere(a *child.Account, f func()) (err error) {
 	return nil
 }
 
-func setThread(call uintptr, real, effective int) error {
-	if _, _, errno := unix.RawSyscall(call, uintptr(real), uintptr(effective), ^uintptr(0)); errno != 0 {
+// setThread sets the effective id of this thread; the real and the saved one stay.
+func setThread(call uintptr, effective int) error {
+	const same = ^uintptr(0)
+	if _, _, errno := unix.RawSyscall(call, same, uintptr(effective), same); errno != 0 {
 		return errno
 	}
 	return nil

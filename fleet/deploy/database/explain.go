@@ -8,6 +8,7 @@ import (
 	"net"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -44,13 +45,8 @@ func said(err error) string {
 	if !ok {
 		return strings.Join(strings.Fields(lastPart(err)), " ")
 	}
-	text := e.Message
-	for _, more := range []string{e.Detail, e.Hint} {
-		if more != "" {
-			text += "; " + more
-		}
-	}
-	return strings.Join(strings.Fields(text), " ")
+	parts := slices.DeleteFunc([]string{e.Message, e.Detail, e.Hint}, func(s string) bool { return s == "" })
+	return strings.Join(strings.Fields(strings.Join(parts, "; ")), " ")
 }
 
 // explained is an error in our words; the server's own is kept for its code.

@@ -276,7 +276,7 @@ func (s *server) loopback(ctx context.Context) string {
 	if err != nil || !validPort(found[0][1]) {
 		return ""
 	}
-	for _, a := range strings.Split(found[0][0], ",") {
+	for a := range strings.SplitSeq(found[0][0], ",") {
 		a = strings.TrimSpace(a)
 		ip, err := netip.ParseAddr(a)
 		switch {
