@@ -72,11 +72,10 @@ func routesOf(s *Spec) map[string]string {
 
 func union(a, b map[string]string) map[string]bool {
 	out := map[string]bool{}
-	for k := range a {
-		out[k] = true
-	}
-	for k := range b {
-		out[k] = true
+	for _, m := range []map[string]string{a, b} {
+		for k := range m {
+			out[k] = true
+		}
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -184,7 +185,7 @@ func (g *gateProcess) drop(u sandbox.User) error {
 // opened it.
 func (g *gateProcess) dial(app string) (int, error) {
 	fd, err := gate.DialPacket(fmt.Sprintf("/proc/self/fd/%d/%s", g.doors, app))
-	if path := filepath.Join(g.sockets, app); err == unix.ENOENT && len(path) < 100 {
+	if path := filepath.Join(g.sockets, app); errors.Is(err, unix.ENOENT) && len(path) < 100 {
 		if again, aerr := gate.DialPacket(path); aerr == nil {
 			return again, nil
 		}

@@ -56,8 +56,7 @@ func asciiHost(name string) (string, error) {
 
 // names checks the hosts of all apps together, and the gate against the apps.
 func (l *loader) names(good []*appspec.Spec, by map[*appspec.Spec]*candidate) {
-	type owner struct{ spec *appspec.Spec }
-	owners := map[string]owner{}
+	owners := map[string]*appspec.Spec{}
 	at := func(s *appspec.Spec) hcl.Range {
 		if rng, ok := s.Ranges["hosts"]; ok {
 			return hclRange(rng)
@@ -92,11 +91,11 @@ func (l *loader) names(good []*appspec.Spec, by map[*appspec.Spec]*candidate) {
 		}
 		for _, h := range s.Hosts {
 			if o, taken := owners[h]; taken {
-				fault(s, o.spec, h)
-				fault(o.spec, s, h)
+				fault(s, o, h)
+				fault(o, s, h)
 				continue
 			}
-			owners[h] = owner{s}
+			owners[h] = s
 		}
 	}
 	switch {

@@ -1,6 +1,8 @@
 package gate
 
 import (
+	"errors"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -14,10 +16,11 @@ func DialPacket(path string) (fd int, err error) {
 	// A whole message must fit; the kernel may give less, then large heads fail alone.
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 2*maxMessage)
 	for {
-		switch err = unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err {
-		case nil:
+		err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
+		if err == nil {
 			return fd, nil
-		case unix.EINTR:
+		}
+		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		_ = unix.Close(fd)

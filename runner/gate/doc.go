@@ -8,6 +8,18 @@
 // descriptor and the bytes that were read, to the master of the app. From then on
 // client and app speak without anybody between them.
 //
+// # At work
+//
+// Server accepts and reads. Where it knows the app it passes the connection over a Link
+// to the socket of the app's master, and keeps a descriptor of it until the master has
+// said that it came. The master says so before it serves anything: what was not heard of
+// was not served, and is passed again, to whoever listens at that socket next. Masters
+// hand connections back over Links of their own, at a socket of the gate.
+//
+// All of it belongs to one loop (package evloop), with no goroutine for a connection:
+// ten thousand that say nothing take four megabytes. The process around it, its record,
+// its control socket, its user, are in package runner, gate_process.go.
+//
 // # Who parses
 //
 // What the gate goes by must be what the server sees later, or one site could be

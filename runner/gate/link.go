@@ -2,6 +2,7 @@ package gate
 
 import (
 	"encoding/binary"
+	"errors"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -82,11 +83,11 @@ func (l *Link) Pass(fd int, p *Passed, what any) error {
 	}
 	l.Room.buffer = p.append(l.Room.buffer[:0], l.last+1)
 	err := l.send(l.Room.buffer, unix.UnixRights(fd))
-	switch err {
-	case nil:
+	switch {
+	case err == nil:
 		l.last++
 		l.sent = append(l.sent, what)
-	case unix.EAGAIN:
+	case errors.Is(err, unix.EAGAIN):
 		l.waiting = true
 		l.Loop.Modify(l.fd, unix.EPOLLIN|unix.EPOLLOUT)
 	}
@@ -99,7 +100,7 @@ func (l *Link) Pass(fd int, p *Passed, what any) error {
 func (l *Link) send(b, rights []byte) error {
 	for {
 		err := unix.Sendmsg(l.fd, b, rights, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
-		if err != unix.EINTR {
+		if !errors.Is(err, unix.EINTR) {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"time"
 
@@ -120,13 +121,7 @@ func (s *Server) wait(app string) time.Duration {
 func (s *Server) Snapshot() Counts {
 	c := s.Counts
 	c.Reading, c.Waiting = s.heads.n, s.passing
-	c.Refused, c.Apps = map[string]uint64{}, map[string]uint64{}
-	for k, v := range s.Counts.Refused {
-		c.Refused[k] = v
-	}
-	for k, v := range s.Counts.Apps {
-		c.Apps[k] = v
-	}
+	c.Refused, c.Apps = maps.Clone(s.Counts.Refused), maps.Clone(s.Counts.Apps)
 	return c
 }
 

@@ -40,7 +40,7 @@ func startGate(t *testing.T, c Config) *gateAtWork {
 		Dial: func(app string) (int, error) { return DialPacket(filepath.Join(g.dir, app)) }}
 	g.s.Start()
 	g.s.Configure(c)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

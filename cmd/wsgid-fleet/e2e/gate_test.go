@@ -88,7 +88,7 @@ func visitOn(t *testing.T, c net.Conn, r *bufio.Reader, host string) (status int
 func wantSite(t *testing.T, addr, host, site string) {
 	t.Helper()
 	eventually(t, 60*time.Second, host+" to be answered by "+site, func() error {
-		c, err := net.DialTimeout("tcp", addr, 30*time.Second)
+		c, err := (&net.Dialer{Timeout: 30 * time.Second}).DialContext(t.Context(), "tcp", addr)
 		if err != nil {
 			return err
 		}
@@ -180,7 +180,7 @@ func TestThreeSitesByNameOnOnePort(t *testing.T) {
 		if code := d.stop(t); code != 0 {
 			t.Errorf("the daemon ended with %d:\n%s", code, d.text())
 		}
-		if _, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
+		if _, err := (&net.Dialer{Timeout: time.Second}).DialContext(t.Context(), "tcp", addr); err == nil {
 			t.Error("somebody listens after the end of the daemon")
 		}
 	})
