@@ -22,7 +22,7 @@ endif
 # Packages whose goroutines share state: their tests run under the race
 # detector too. A race in a process that a test has started, a master or a
 # daemon, is in a file of RACES and fails the run as well.
-RACE  := ./appspec/... ./fleet/... ./runner/bridge ./runner/evloop ./runner/latch ./runner/applog ./runner/unread ./runner/mongrel2/link
+RACE  := ./appspec/... ./fleet/... ./runner/bridge ./runner/evloop ./runner/latch ./runner/static ./runner/applog ./runner/unread ./runner/mongrel2/link
 RACES := $(CACHE)/race
 # What counts messages by the pace of both sides, which the detector slows down.
 PACED := ^TestMessagesOfAResponse$$

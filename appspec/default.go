@@ -97,6 +97,13 @@ func NewHTTPSocket(listen string) HTTPSocket {
 	return s.Sockets.HTTP[0]
 }
 
+// NewStatic returns a static block with its defaults.
+func NewStatic() Static {
+	s := &Spec{Static: make([]Static, 1)}
+	fill(s, "static", 0)
+	return s.Static[0]
+}
+
 // NewHealth returns a health block with its defaults.
 func NewHealth(path string) *Health {
 	s := &Spec{Health: &Health{}}

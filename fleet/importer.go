@@ -159,7 +159,44 @@ func (imp *importer) readDjango() error {
 		imp.spec.Django = &appspec.Django{}
 	}
 	imp.spec.Django.Overrides = settings
+	imp.readStatic(settings)
 	return nil
+}
+
+// readStatic makes static blocks of the settings by which Django says where its files
+// are: under wsgid a web server in front had them.
+func (imp *importer) readStatic(settings map[string]any) {
+	if len(imp.spec.Static) > 0 {
+		return // the fleet wrote the folder's wsgid.json, and they stand in it
+	}
+	table := appspec.Table().Attribute
+	for _, kind := range []string{"STATIC", "MEDIA"} {
+		url, _ := settings[kind+"_URL"].(string)
+		dir, _ := settings[kind+"_ROOT"].(string)
+		if dir == "" {
+			continue
+		}
+		if len(imp.spec.Sockets.HTTP) == 0 {
+			imp.note("django.json names %s_ROOT: mongrel2 goes on to serve it by its own Dir handler; for an http socket write a block static", kind)
+			continue
+		}
+		if url == "" && kind == "STATIC" {
+			url = "/static/"
+		}
+		if !strings.HasPrefix(url, "/") && !strings.Contains(url, "://") && url != "" {
+			url = "/" + url
+		}
+		if rest, ok := strings.CutPrefix(filepath.Clean(dir), imp.path+"/"); ok {
+			dir = rest
+		}
+		_, urlOK := table["static.url"].Check(url)
+		_, dirOK := table["static.dir"].Check(dir)
+		if url == "" || !urlOK || !dirOK || !filepath.IsAbs(settings[kind+"_ROOT"].(string)) {
+			imp.note("django.json: %[1]s_ROOT is not served: write a block static with its url and folder, or let a web server in front serve it", kind)
+			continue
+		}
+		imp.spec.Static = append(imp.spec.Static, appspec.Static{URL: url, Dir: filepath.Clean(dir), MaxAge: appspec.NewStatic().MaxAge})
+	}
 }
 
 // dropNulls takes away what a spec cannot say: there null means not set.

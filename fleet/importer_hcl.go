@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
@@ -40,6 +41,10 @@ func (imp *importer) write() ([]byte, error) {
 		case strings.HasPrefix(a.Path, "sockets."):
 			if a.Path == "sockets.http.listen" { // both kinds, where the first stands in the table
 				w.sockets(now)
+			}
+		case strings.HasPrefix(a.Path, "static."):
+			if a.Path == "static.url" {
+				w.blocksOf("static", now)
 			}
 		case a.Path == "workers.min":
 			w.workers(s.Workers.Min, s.Workers.Max)
@@ -112,6 +117,17 @@ func (w *specWriter) sockets(now map[string]any) {
 	body.AppendUnstructuredTokens(comment("}"))
 }
 
+// blocksOf writes the blocks of a kind that may stand any number of times.
+func (w *specWriter) blocksOf(block string, now map[string]any) {
+	list, _ := lookup(now, block)
+	all, _ := list.([]any)
+	for i, one := range all {
+		w.app.AppendNewline()
+		values, _ := one.(map[string]any)
+		w.socket(w.app.AppendNewBlock(block, nil).Body(), block, i, values)
+	}
+}
+
 func (w *specWriter) socket(body *hclwrite.Body, block string, i int, values map[string]any) {
 	for _, a := range appspec.Attributes() {
 		name, ok := strings.CutPrefix(a.Path, block+".")
@@ -141,6 +157,11 @@ func (w *specWriter) socket(body *hclwrite.Body, block string, i int, values map
 
 // tokens writes a value as the language wants it.
 func (w *specWriter) tokens(a appspec.Attribute, path string, v any) hclwrite.Tokens {
+	if text, ok := v.(string); ok && a.Type == appspec.TypeDuration {
+		if d, err := time.ParseDuration(text); err == nil {
+			return hclwrite.TokensForValue(cty.StringVal(appspec.DurationText(d)))
+		}
+	}
 	if n, ok := v.(json.Number); ok {
 		switch a.Type {
 		case appspec.TypeSize:

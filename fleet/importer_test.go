@@ -142,6 +142,7 @@ func TestImportRoundTrip(t *testing.T) {
 	s.Health = appspec.NewHealth("/healthz")
 	s.Limits.CPU, s.Limits.Memory = 1.5, 1<<30
 	s.Log.Format, s.Log.Keep = "json", 9
+	s.Static = []appspec.Static{{URL: "/static/", Dir: "app/static", MaxAge: appspec.NewStatic().MaxAge}, {URL: "/media/", Dir: "/srv/media"}}
 
 	fsys, err := appdir.Open(path)
 	if err != nil {
@@ -235,6 +236,29 @@ func TestImportSaysWhy(t *testing.T) {
 		if _, err := Import(path); err == nil || strings.Replace(err.Error(), path, "PATH", 1) != want {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
+	}
+}
+
+// Where Django's files are becomes a static block, for an app that has an HTTP socket.
+func TestImportStatic(t *testing.T) {
+	const wsgid = `{"recv": "tcp://127.0.0.1:5000", "send": "tcp://127.0.0.1:5001"}`
+	const files = `{"STATIC_ROOT": "/srv/blog/static/", "STATIC_URL": "assets/", "MEDIA_ROOT": "/srv/blog/media", "MEDIA_URL": "https://media.example.org/"}`
+	_, imp, err := importFolder(t, map[string]string{"wsgid.json": strings.Replace(wsgid, "{", `{"fleet": {"sockets": {"http": [{"listen": "127.0.0.1:8000"}]}}, `, 1), "django.json": files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(imp.Text); !strings.Contains(text, "  static {\n    url = \"/assets/\"\n    dir = \"/srv/blog/static\"\n  }\n") {
+		t.Errorf("got:\n%s", text)
+	}
+	if notes := strings.Join(imp.Notes, "\n"); !strings.Contains(notes, "MEDIA_ROOT is not served") {
+		t.Errorf("notes: %s", notes)
+	}
+	_, imp, err = importFolder(t, map[string]string{"wsgid.json": wsgid, "django.json": files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if notes := strings.Join(imp.Notes, "\n"); strings.Contains(string(imp.Text), "static {") || !strings.Contains(notes, "STATIC_ROOT: mongrel2 goes on to serve it") {
+		t.Errorf("behind mongrel2 alone:\n%s\n%s", imp.Text, notes)
 	}
 }
 

@@ -424,3 +424,38 @@ func TestStaticRights(t *testing.T) {
 		t.Errorf("closed a moment ago: %q", body)
 	}
 }
+
+// TestStaticColdFile: a file that must be read from the disk comes whole, and the app
+// is answered meanwhile.
+func TestStaticColdFile(t *testing.T) {
+	t.Parallel()
+	a := newTestApp(t, helloApp, staticBlocks)
+	big := strings.Repeat("0123456789abcdef", 12<<16)
+	a.put("app/static/big.bin", big)
+	a.start(StateReady)
+	for range 3 {
+		f, err := os.Open(filepath.Join(a.spec.Path, "app/static/big.bin"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Sync(); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED); err != nil {
+			t.Fatal(err)
+		}
+		_ = f.Close()
+		resp, err := http.Get(a.url + "/static/big.bin")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, body := a.get("/"); status != 200 || !strings.HasPrefix(body, "hello") {
+			t.Errorf("the app meanwhile: %d %q", status, body)
+		}
+		b, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || string(b) != big {
+			t.Errorf("%d bytes of %d, %v", len(b), len(big), err)
+		}
+	}
+}
