@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 // defaultDataDir is the data directory that goes with a state directory. The
@@ -95,10 +96,10 @@ func (s *Store) takeOver(log *slog.Logger) {
 func (s *Store) takeOverApp(from, app string) error {
 	for _, f := range kept {
 		old := filepath.Join(from, f)
-		if fi, err := lstat(s.fs, old); err != nil || !fi.Mode().IsRegular() {
+		if fi, err := appdir.Lstat(s.fs, old); err != nil || !fi.Mode().IsRegular() {
 			continue
 		}
-		if _, err := lstat(s.fs, s.path(app, f)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := appdir.Lstat(s.fs, s.path(app, f)); errors.Is(err, fs.ErrNotExist) {
 			b, err := afero.ReadFile(s.fs, old)
 			if err == nil {
 				err = s.writeBytes(app, f, b)

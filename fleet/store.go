@@ -155,7 +155,7 @@ func (s *Store) makeTop(kind, dir string) (fs.FileMode, error) {
 func (s *Store) check() (fs.FileMode, error) { return checkTop(s.fs, "state", s.Dir) }
 
 func checkTop(fsys afero.Fs, kind, dir string) (fs.FileMode, error) {
-	fi, err := lstat(fsys, dir)
+	fi, err := appdir.Lstat(fsys, dir)
 	if err != nil {
 		return 0, fmt.Errorf("cannot use %s directory %s: %w", kind, dir, reason(err))
 	}
@@ -228,7 +228,7 @@ func (s *Store) makeDir(d string) error {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("cannot make directory %s: %w", d, reason(err))
 	}
-	if fi, err := lstat(s.fs, d); err == nil && !fi.IsDir() {
+	if fi, err := appdir.Lstat(s.fs, d); err == nil && !fi.IsDir() {
 		return fmt.Errorf("cannot use state directory %s: it is not a directory; move it away", d)
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) { // then Forget was faster: whoever needs it begins again
 		return fmt.Errorf("cannot use state directory %s: %w", d, reason(err))
@@ -504,7 +504,7 @@ func (s *Store) replace(path string, b []byte) error {
 // makeRoom moves a directory away that stands in a file's place: an app is not to be
 // down for that.
 func (s *Store) makeRoom(path string) error {
-	if fi, err := lstat(s.fs, path); err != nil || !fi.IsDir() {
+	if fi, err := appdir.Lstat(s.fs, path); err != nil || !fi.IsDir() {
 		return nil //nolint:nilerr // nothing is in the way, or the rename says so
 	}
 	aside := path + ".damaged"
@@ -512,14 +512,6 @@ func (s *Store) makeRoom(path string) error {
 		return err
 	}
 	return s.fs.Rename(path, aside)
-}
-
-func lstat(fsys afero.Fs, path string) (os.FileInfo, error) {
-	if l, ok := fsys.(afero.Lstater); ok {
-		fi, _, err := l.LstatIfPossible(path)
-		return fi, err
-	}
-	return fsys.Stat(path)
 }
 
 func ignoreMissing(err error) error {

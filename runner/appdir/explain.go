@@ -43,8 +43,8 @@ func OwnerOf(fi fs.FileInfo) int {
 	return -1
 }
 
-// lstat tells of a name itself on any file system.
-func lstat(fsys fsLstater, name string) (fs.FileInfo, error) {
+// Lstat tells of a name itself on any file system.
+func Lstat(fsys fsLstater, name string) (fs.FileInfo, error) {
 	if l, ok := fsys.(interface {
 		LstatIfPossible(name string) (fs.FileInfo, bool, error)
 	}); ok {

@@ -63,7 +63,7 @@ func (o *overlay) LstatIfPossible(name string) (fs.FileInfo, bool, error) {
 	if o.written[name] || o.made[name] {
 		fi, err = o.Fs.Stat(name)
 	} else {
-		fi, err = lstat(o.base, name)
+		fi, err = Lstat(o.base, name)
 	}
 	if err != nil {
 		return nil, true, err
@@ -166,7 +166,7 @@ func (o *overlay) Rename(oldname, newname string) error {
 	if !o.written[oldname] {
 		return &fs.PathError{Op: "rename", Path: oldname, Err: syscall.EPERM}
 	}
-	if fi, err := lstat(o.base, newname); err == nil && fi.IsDir() {
+	if fi, err := Lstat(o.base, newname); err == nil && fi.IsDir() {
 		return &fs.PathError{Op: "rename", Path: newname, Err: syscall.EISDIR}
 	}
 	if err := o.Fs.Rename(oldname, newname); err != nil {

@@ -76,7 +76,7 @@ func pidOf(name string) (int, bool) {
 
 // holdsPID tells whether a regular file holds nothing but this number.
 func holdsPID(fsys afero.Fs, name string, pid int) bool {
-	fi, err := lstat(fsys, name)
+	fi, err := Lstat(fsys, name)
 	if err != nil || !fi.Mode().IsRegular() || fi.Size() > 32 {
 		return false
 	}

@@ -34,14 +34,14 @@ func (r *RootFs) ReadOnly() bool {
 
 // complete finds what must be there in a folder that cannot be mended.
 func (r *repair) complete() error {
-	fi, err := lstat(r.fs, "/")
+	fi, err := Lstat(r.fs, "/")
 	if err != nil {
 		return r.cannot("", err)
 	}
 	if err := r.foreign(fi); err != nil {
 		return err
 	}
-	if _, err := lstat(r.fs, "/"+AppDir); err != nil {
+	if _, err := Lstat(r.fs, "/"+AppDir); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("cannot use %s as app folder: it holds no %s, and lies on a read-only file system; put the code there, or mount it writable", r.spec.Path, AppDir)
 		}

@@ -87,7 +87,7 @@ func (r *repair) cannot(name string, err error) error {
 
 // folder is the app folder itself.
 func (r *repair) folder() error {
-	fi, err := lstat(r.fs, "/")
+	fi, err := Lstat(r.fs, "/")
 	if errors.Is(err, fs.ErrNotExist) {
 		return r.makeDir("/", DirMode, r.owner)
 	}
@@ -118,7 +118,7 @@ func (r *repair) foreign(fi fs.FileInfo) error {
 		return nil
 	}
 	for _, name := range []string{"/" + AppDir, "/" + ConfigFile} {
-		if _, err := lstat(r.fs, name); err == nil {
+		if _, err := Lstat(r.fs, name); err == nil {
 			return nil
 		}
 	}
@@ -146,7 +146,7 @@ func (r *repair) names(dir string) ([]string, error) {
 func (r *repair) folders() error {
 	for _, d := range layout {
 		name := "/" + d.name
-		fi, err := lstat(r.fs, name)
+		fi, err := Lstat(r.fs, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			owner := r.code
 			if d.ours {
@@ -273,7 +273,7 @@ func (r *repair) usable(name string, uid uint32, d layoutDir) error {
 
 // chown gives a folder that root made or found to a user.
 func (r *repair) chown(name string, owner Owner) error {
-	if fi, err := lstat(r.fs, name); err == nil {
+	if fi, err := Lstat(r.fs, name); err == nil {
 		st, ok := sysStat(fi)
 		if ok && int(st.Uid) == owner.UID && (int(st.Gid) == owner.GID || !r.root) {
 			return nil
@@ -297,7 +297,7 @@ func (r *repair) leftovers() error {
 				continue
 			}
 			name := dir + "/" + base
-			if fi, err := lstat(r.fs, name); err != nil || fi.IsDir() {
+			if fi, err := Lstat(r.fs, name); err != nil || fi.IsDir() {
 				continue
 			}
 			r.note(name, "remove the file", "a write that was cut off left it behind")
@@ -363,7 +363,7 @@ func (r *repair) sumUp(dir string, since int, more bool) {
 }
 
 func (r *repair) pidFile(kind Kind, name, base string) error {
-	if fi, err := lstat(r.fs, name); err != nil || fi.IsDir() {
+	if fi, err := Lstat(r.fs, name); err != nil || fi.IsDir() {
 		return nil //nolint:nilerr // gone by now; or no file at all, which nothing reads
 	}
 	pid, ok := pidOf(base)
@@ -436,7 +436,7 @@ type found struct {
 
 // read reads a file that the program writes, if it is a sound one.
 func (r *repair) read(name string) (found, error) {
-	fi, err := lstat(r.fs, "/"+name)
+	fi, err := Lstat(r.fs, "/"+name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return found{why: "it is missing", gone: true}, nil
 	}
@@ -512,7 +512,7 @@ func (r *repair) put(name string, old found, data []byte, ours bool) error {
 
 func (r *repair) keep(name string, data []byte) error {
 	copyName := name + keptSuffix
-	if _, err := lstat(r.fs, "/"+copyName); err == nil {
+	if _, err := Lstat(r.fs, "/"+copyName); err == nil {
 		return nil // the first one is the one that was written by hand
 	}
 	r.note(copyName, "keep a copy of "+name, "it was written by hand")

@@ -48,11 +48,11 @@ func (n *Note) Record(r *wsgi.Request, p *wsgi.Peer) {
 	for i := range r.Headers {
 		switch h := &r.Headers[i]; len(h.Name) {
 		case len("referer"):
-			if referer == nil && equalFold(h.Name, "referer") {
+			if referer == nil && wsgi.EqualFold(h.Name, "referer") {
 				referer = h.Value
 			}
 		case len("user-agent"):
-			if agent == nil && equalFold(h.Name, "user-agent") {
+			if agent == nil && wsgi.EqualFold(h.Name, "user-agent") {
 				agent = h.Value
 			}
 		}
@@ -103,22 +103,6 @@ func appendClipped(dst, b []byte) []byte {
 		return append(append(dst, b[:maxAccessField]...), "..."...)
 	}
 	return append(dst, b...)
-}
-
-// equalFold compares with an ASCII word in lower case.
-func equalFold(b []byte, lower string) bool {
-	if len(b) != len(lower) {
-		return false
-	}
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != lower[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // Access writes a line a request. It belongs to the loop: lines are put

@@ -30,23 +30,23 @@ func (p *Parser) field(line []byte, r *wsgi.Request) *Error {
 	r.Headers = append(r.Headers, wsgi.Header{Name: name, Value: value})
 	switch len(name) {
 	case 4:
-		if equalFold(name, "host") {
+		if wsgi.EqualFold(name, "host") {
 			return p.hostField(value)
 		}
 	case 6:
-		if equalFold(name, "expect") {
+		if wsgi.EqualFold(name, "expect") {
 			return p.expectField(value)
 		}
 	case 10:
-		if equalFold(name, "connection") {
+		if wsgi.EqualFold(name, "connection") {
 			p.connection(value)
 		}
 	case 14:
-		if equalFold(name, "content-length") {
+		if wsgi.EqualFold(name, "content-length") {
 			return p.length(value, r)
 		}
 	case 17:
-		if equalFold(name, "transfer-encoding") {
+		if wsgi.EqualFold(name, "transfer-encoding") {
 			return p.coding(value)
 		}
 	}
@@ -74,7 +74,7 @@ func (p *Parser) expectField(value []byte) *Error {
 		member, value, _ = bytes.Cut(value, comma)
 		switch member = trim(member); {
 		case len(member) == 0:
-		case equalFold(member, "100-continue"):
+		case wsgi.EqualFold(member, "100-continue"):
 			p.expect = true
 		default:
 			return errExpect
@@ -89,8 +89,8 @@ func (p *Parser) connection(value []byte) {
 		var option []byte
 		option, value, _ = bytes.Cut(value, comma)
 		option = trim(option)
-		p.sawClose = p.sawClose || equalFold(option, "close")
-		p.sawKeep = p.sawKeep || equalFold(option, "keep-alive")
+		p.sawClose = p.sawClose || wsgi.EqualFold(option, "close")
+		p.sawKeep = p.sawKeep || wsgi.EqualFold(option, "keep-alive")
 	}
 }
 
@@ -125,7 +125,7 @@ func (p *Parser) coding(value []byte) *Error {
 		return errCodingTwice
 	}
 	p.sawCoding = true
-	if equalFold(value, "chunked") {
+	if wsgi.EqualFold(value, "chunked") {
 		return nil
 	}
 	for coding, rest, more := []byte(nil), value, true; more; {
@@ -140,7 +140,7 @@ func (p *Parser) coding(value []byte) *Error {
 			}
 		}
 		// In a list chunked is the last, and only the last.
-		if isList := len(coding) < len(value); isList && equalFold(coding, "chunked") == more {
+		if isList := len(coding) < len(value); isList && wsgi.EqualFold(coding, "chunked") == more {
 			return errCoding
 		}
 	}
@@ -172,22 +172,6 @@ func clean(b []byte) bool {
 	}
 	for _, c := range b {
 		if c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-// equalFold compares with a word in lower case, ASCII only.
-func equalFold(b []byte, lower string) bool {
-	if len(b) != len(lower) {
-		return false
-	}
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			c |= 0x20
-		}
-		if c != lower[i] {
 			return false
 		}
 	}

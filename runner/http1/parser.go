@@ -284,7 +284,7 @@ var slash = []byte("/")
 // cutScheme takes "http://" or "https://" off, in any case.
 func cutScheme(t []byte) ([]byte, bool) {
 	for _, scheme := range [...]string{"http://", "https://"} {
-		if len(t) > len(scheme) && equalFold(t[:len(scheme)], scheme) {
+		if len(t) > len(scheme) && wsgi.EqualFold(t[:len(scheme)], scheme) {
 			return t[len(scheme):], true
 		}
 	}

@@ -122,14 +122,14 @@ func lookupHeader(name []byte) (id int, hash uint32) {
 		if id == idUnknown {
 			return idUnknown, hash
 		}
-		if equalFold(name, knownHeaders[id].name) {
+		if EqualFold(name, knownHeaders[id].name) {
 			return id, hash
 		}
 	}
 }
 
-// equalFold compares a name with one in lower case, ASCII only.
-func equalFold(name []byte, lower string) bool {
+// EqualFold compares a name with one in lower case, ASCII only.
+func EqualFold(name []byte, lower string) bool {
 	if len(name) != len(lower) {
 		return false
 	}

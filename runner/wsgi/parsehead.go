@@ -78,17 +78,17 @@ func (h *ResponseHead) setFields(fields []byte) error {
 		drop := false
 		switch name := line[:colon]; len(name) {
 		case 2:
-			drop = equalFold(name, "te")
+			drop = EqualFold(name, "te")
 		case 4:
-			h.HasDate = h.HasDate || equalFold(name, "date")
+			h.HasDate = h.HasDate || EqualFold(name, "date")
 		case 6:
-			h.HasServer = h.HasServer || equalFold(name, "server")
+			h.HasServer = h.HasServer || EqualFold(name, "server")
 		case 7:
-			drop = equalFold(name, "trailer") || equalFold(name, "upgrade")
+			drop = EqualFold(name, "trailer") || EqualFold(name, "upgrade")
 		case 10:
-			drop = equalFold(name, "connection") || equalFold(name, "keep-alive")
+			drop = EqualFold(name, "connection") || EqualFold(name, "keep-alive")
 		case 14:
-			if equalFold(name, "content-length") {
+			if EqualFold(name, "content-length") {
 				n, ok := parseLength(bytes.Trim(value, " \t"))
 				if !ok || h.ContentLength >= 0 && h.ContentLength != n {
 					return fmt.Errorf("cannot read head: Content-Length %q is not one number", clip(value))
@@ -97,9 +97,9 @@ func (h *ResponseHead) setFields(fields []byte) error {
 				drop = true
 			}
 		case 16:
-			drop = equalFold(name, "proxy-connection")
+			drop = EqualFold(name, "proxy-connection")
 		case 17:
-			drop = equalFold(name, "transfer-encoding")
+			drop = EqualFold(name, "transfer-encoding")
 		}
 		if drop {
 			w += moveRun(fields, w, runStart, i)
