@@ -29,7 +29,7 @@ func TestUnpack(t *testing.T) {
 		".gitattributes":   "*.py export-ignore\n*.txt export-subst filter=evil text eol=lf\n",
 		"hooks/post-merge": "#!/bin/sh\ntouch " + marker + "\n",
 		"subst.txt":        "$Format:%H$\r\n",
-		"same/A":           "A", "same/a": "a",
+		"same/A":           "A", "same/a": "a", "same/B/in": "B", "same/b": "b",
 	}), "first", false)
 	old := unix.Umask(0o077) // whatever whoever started the daemon had
 	defer unix.Umask(old)
@@ -37,12 +37,12 @@ func TestUnpack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if done.Files != 10 || len(done.Skipped) != 0 {
+	if done.Files != 12 || len(done.Skipped) != 0 {
 		t.Errorf("%+v", done)
 	}
 	for name, content := range map[string]string{
 		"app/main.py": "print()\r\n", "app/current": "print()\r\n", "app/up": "", "names/\xff\xfe": "latin",
-		"names/a b\n\t\"c": "odd", "subst.txt": "$Format:%H$\r\n", "same/A": "A", "same/a": "a",
+		"names/a b\n\t\"c": "odd", "subst.txt": "$Format:%H$\r\n", "same/A": "A", "same/a": "a", "same/B/in": "B", "same/b": "b",
 	} {
 		if got := s.read("1/" + name); got != content {
 			t.Errorf("%q holds %q, want %q", name, got, content)
