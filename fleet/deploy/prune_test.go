@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
 func TestUnneeded(t *testing.T) {
@@ -88,5 +91,18 @@ func TestPruneWaitsForNothing(t *testing.T) {
 	b.deploy()
 	if _, err := os.Stat(again); !os.IsNotExist(err) {
 		t.Errorf("a release that the logbook does not know any more: %v", err)
+	}
+}
+
+// A stage that leaves a daemon running has done its work; the daemon is ended, and
+// that is said.
+func TestStageThatLeavesADaemon(t *testing.T) {
+	b := newBench(t)
+	b.spec.Deploy.Stages = []appspec.Stage{{Name: "cache", When: "before", Timeout: appspec.Duration(time.Minute),
+		Command: []string{"/bin/sh", "-c", "(setsid sleep 6000$$ >/dev/null 2>&1 &); echo filled; while ! pgrep -u $(id -u) -f \"^sleep 6000$$\\$\" >/dev/null; do sleep 0.01; done"}}}
+	e := b.deploy()
+	s := e.Stages[slices.IndexFunc(e.Stages, func(s StageRecord) bool { return s.Name == "cache" })]
+	if s.Note != "what it had left running was ended: sleep" || s.Output != "filled" {
+		t.Errorf("%+v", s)
 	}
 }

@@ -10,7 +10,7 @@ import (
 // Many files, and one that is large and compresses well: honest, and bounded all the
 // same. (Tried by hand with 100,000 files and 2 GiB.)
 func TestUnpackLarge(t *testing.T) {
-	const folders, files, large = 20, 500, 64 << 20
+	const folders, files, large = 5, 200, 32 << 20
 	u, s := newUpstream(t), newSite(t)
 	zeros := filepath.Join(t.TempDir(), "zeros")
 	if err := os.WriteFile(zeros, nil, 0o644); err != nil {
