@@ -459,3 +459,25 @@ func TestStaticColdFile(t *testing.T) {
 		}
 	}
 }
+
+// TestStaticInAChroot: the folder is that of the app folder, by its path below it and
+// by its whole path.
+func TestStaticInAChroot(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	t.Parallel()
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) {
+		s.Chroot = true
+		staticBlocks(s)
+		s.Static = append(s.Static, appspec.Static{URL: "/media/", Dir: filepath.Join(s.Path, "shared/media")})
+	})
+	a.put("app/static/a.txt", "a file")
+	a.put("shared/media/b.txt", "another")
+	a.start(StateReady)
+	for path, want := range map[string]string{"/static/a.txt": "a file", "/media/b.txt": "another", "/static/none": "hello"} {
+		if _, body := a.get(path); !strings.HasPrefix(body, want) {
+			t.Errorf("%s: %q, want %q", path, body, want)
+		}
+	}
+}

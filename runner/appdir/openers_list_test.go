@@ -122,7 +122,7 @@ var directOpeners = []struct {
 		"runner/bridge/certificate.go LoadCertificate",
 	}},
 	{"a deploy's bare repository, looked at, or read below an os.Root; nothing is written there", []string{
-		"fleet/deploy/acts.go open", // proved to be the folder that os.Root leads to from the app folder
+		"fleet/deploy/acts.go open",     // proved to be the folder that os.Root leads to from the app folder
 		"fleet/deploy/prune.go openApp", // an os.Root, which no link leads out of
 		"fleet/deploy/source/fetch.go packed prepare tidy",
 		"fleet/deploy/source/lfs.go largeFile",
