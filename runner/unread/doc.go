@@ -16,6 +16,11 @@
 // sent, never by sendfile(2): the kernel may still have pages of theirs in a
 // socket's queue when the next one writes there.
 //
+// What goes to the spool is written by goroutines of the store. Until then it lies in
+// memory, a megabyte at most: a disk that stalls holds up nobody who adds to a
+// queue, but for a tenth of a second, once. It is read where it is sent, out of the
+// kernel's cache for the most part.
+//
 // # When both are full
 //
 // Queue.Add still takes the bytes it is given, as they exist already, and tells

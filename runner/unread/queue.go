@@ -31,9 +31,10 @@ type part struct {
 	b    []byte   // heap, piece
 	from int      // the first byte of b, or of the block, that is not taken
 	to   int      // behind the last one; heap: len(b)
-	off  int64    // of the block in the spool, or of the rest in the file
+	off  int64    // file: where the rest begins
 	n    int64    // file: bytes that are left
-	file *os.File // of file or spool
+	file *os.File // file
+	disk *spooled // block
 }
 
 type kind uint8
@@ -100,7 +101,7 @@ func (q *Queue) fill(b []byte) int {
 		return n
 	case block:
 		n := min(BlockSize-p.to, len(b))
-		if n == 0 || !q.Store.write(p.file, b[:n], p.off+int64(p.to)) {
+		if n == 0 || !p.disk.add(b[:n]) {
 			return 0
 		}
 		p.to += n
@@ -134,17 +135,17 @@ func (q *Queue) addBlock(b []byte) int {
 	if q.spooled+BlockSize > mostSpool {
 		return 0
 	}
-	f, off, ok := q.Store.block()
-	if !ok {
+	disk := q.Store.block()
+	if disk == nil {
 		return 0
 	}
 	n := min(BlockSize, len(b))
-	if !q.Store.write(f, b[:n], off) {
-		q.Store.freeBlock(off)
+	if !disk.add(b[:n]) {
+		disk.drop()
 		return 0
 	}
 	q.spooled += BlockSize
-	q.parts = append(q.parts, part{kind: block, file: f, off: off, to: n})
+	q.parts = append(q.parts, part{kind: block, disk: disk, to: n})
 	return n
 }
 
@@ -169,7 +170,7 @@ func (q *Queue) Front() (b []byte, f *os.File, off, n int64) {
 	p := &q.parts[0]
 	switch p.kind {
 	case block:
-		return nil, p.file, p.off + int64(p.from), int64(p.to - p.from)
+		return p.disk.front(p.from, p.to)
 	case file:
 		return nil, p.file, p.off, p.n
 	default:
@@ -225,7 +226,7 @@ func (q *Queue) drop() {
 		q.Store.freePiece(p.b)
 	case block:
 		q.spooled -= BlockSize
-		q.Store.freeBlock(p.off)
+		p.disk.drop()
 	case file:
 		_ = p.file.Close()
 	}

@@ -81,8 +81,22 @@ func TestQueuesShareABudget(t *testing.T) {
 			t.Fatalf("%d bytes went in, %d came out, or others", len(c.put), len(c.got))
 		}
 	}
-	if s.Memory() != 0 || s.Spooled() != 0 || s.file != nil {
-		t.Errorf("left: %d bytes of memory, %d of the spool, file %v", s.Memory(), s.Spooled(), s.file)
+	empty(t, s)
+}
+
+// empty waits until a store has nothing left: what is being written goes when it is.
+func empty(t *testing.T, s *Store) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		s.mu.Lock()
+		file := s.file
+		s.mu.Unlock()
+		if s.Memory() == 0 && s.Spooled() == 0 && s.writing.Load() == 0 && file == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("left: %d bytes of memory, %d of the spool, %d that are being written, file %v", s.Memory(), s.Spooled(), s.writing.Load(), file)
+		}
 	}
 }
 
@@ -90,20 +104,20 @@ func TestQueuesShareABudget(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	s := testStore(t, BlockSize, 1<<20)
 	s.Open = func() (*os.File, error) { return os.OpenFile("/dev/full", os.O_RDWR, 0) }
-	var faults []error
-	s.Fault = func(err error) { faults = append(faults, err) }
+	faults := make(chan error, 10)
+	s.Fault = func(err error) { faults <- err }
 	q := Queue{Store: s}
 	b := bytes.Repeat([]byte("x"), BlockSize)
-	if !q.Add(b) {
-		t.Error("no room in memory")
+	if !q.Add(b) || !q.Add(b) {
+		t.Error("no room in memory, or to try the disk")
+	}
+	if err := <-faults; !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("told: %v", err)
 	}
 	for range 3 {
 		if q.Add(b) {
 			t.Error("there is room")
 		}
-	}
-	if len(faults) != 1 || !errors.Is(faults[0], syscall.ENOSPC) {
-		t.Errorf("told: %v", faults)
 	}
 	n := 0
 	for !q.Empty() {
@@ -114,9 +128,73 @@ func TestFullDisk(t *testing.T) {
 		n += len(b)
 		q.Take(int64(len(b)))
 	}
-	if n != 4*BlockSize || s.Memory() != 0 || s.Spooled() != 0 {
-		t.Errorf("%d bytes came out; left %d, %d", n, s.Memory(), s.Spooled())
+	if n != 5*BlockSize {
+		t.Errorf("%d bytes came out", n)
 	}
+	empty(t, s)
+	if len(faults) > 0 {
+		t.Errorf("told again: %v", <-faults)
+	}
+}
+
+// A disk that does not answer holds up nobody: soon there is no room any more, what
+// there is can be read, and all is well when it answers.
+func TestStalledDisk(t *testing.T) {
+	s := testStore(t, BlockSize, 64<<20)
+	answers := make(chan struct{})
+	open := s.Open
+	s.Open = func() (*os.File, error) {
+		<-answers
+		return open()
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	var put, got []byte
+	q, other := Queue{Store: s}, Queue{Store: s}
+	room := true
+	for room {
+		b := make([]byte, 1+r.IntN(100_000))
+		for i := range b {
+			b[i] = byte(r.Uint32())
+		}
+		put = append(put, b...)
+		room = q.Add(b)
+		if len(put) > 4*mostWriting {
+			t.Fatal("memory is filled")
+		}
+	}
+	take := func(n int) {
+		t.Helper()
+		b, err := q.Peek(make([]byte, 10_000))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = b[:min(n, len(b))]
+		got = append(got, b...)
+		q.Take(int64(len(b)))
+	}
+	for range 100 {
+		take(1 + r.IntN(3000))
+	}
+	other.Add([]byte("small"))
+	other.Close()
+	close(answers)
+	for end := time.Now().Add(time.Minute); s.writing.Load() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it is not written")
+		}
+	}
+	b := make([]byte, 200_000)
+	put = append(put, b...)
+	if !q.Add(b) {
+		t.Error("no room, though the disk answers")
+	}
+	for !q.Empty() {
+		take(1 << 20)
+	}
+	if !bytes.Equal(put, got) {
+		t.Errorf("%d bytes went in, %d came out, or others", len(put), len(got))
+	}
+	empty(t, s)
 }
 
 // Parts of files keep their place among the bytes, and are closed when taken.

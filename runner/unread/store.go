@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,13 +32,22 @@ type Store struct {
 	bodies     atomic.Int64 // bytes of request bodies, see Body
 	short      atomic.Int64 // queues that had no room and have not been empty since
 
-	mu     sync.Mutex
-	free   [][]byte // guarded by mu: pieces of memory
-	file   *os.File // guarded by mu; nil: no block is in use
-	next   int64    // guarded by mu: the first block that was never used
-	unused []int64  // guarded by mu: blocks before it that are free
-	used   int64    // guarded by mu: blocks in use
-	failed bool     // guarded by mu: Fault was told
+	writing atomic.Int64 // bytes that are on their way to the spool
+	stalled atomic.Bool  // too many were for too long, and nothing was written since
+
+	mu      sync.Mutex // held for no call that may wait for a disk
+	free    [][]byte   // guarded by mu: pieces of memory
+	next    int64      // guarded by mu: the first block that was never used
+	unused  []int64    // guarded by mu: blocks before it that are free
+	used    int64      // guarded by mu: blocks in use
+	failed  bool       // guarded by mu: Fault was told
+	retryAt time.Time  // guarded by mu: when a spool that has failed is tried again
+	file    *os.File   // guarded by mu; nil: nothing was written since no block was in use
+	queue   []*spooled // guarded by mu: blocks that wait to be written
+	buffers [][]byte   // guarded by mu: for blocks that are to be written
+	writers int        // guarded by mu: goroutines that write them
+
+	opening sync.Mutex // one opens the file
 }
 
 // New returns a store with the default budget, whose spool lies among the temporary
@@ -144,66 +154,16 @@ func (s *Store) Buffer() (b []byte, free func()) {
 	return make([]byte, 4<<10), func() {}
 }
 
-// block returns a free block of the spool by its offset; false: there is none.
-func (s *Store) block() (*os.File, int64, bool) {
-	if !reserve(&s.spooled, BlockSize, s.spoolMost.Load()) {
-		return nil, 0, false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.file == nil {
-		f, err := s.Open()
-		if err != nil {
-			s.spooled.Add(-BlockSize)
-			s.fault(err)
-			return nil, 0, false
-		}
-		s.file = f
-	}
-	s.used++
-	if n := len(s.unused); n > 0 {
-		off := s.unused[n-1]
-		s.unused = s.unused[:n-1]
-		return s.file, off, true
-	}
-	off := s.next
-	s.next += BlockSize
-	return s.file, off, true
-}
-
-// freeBlock gives a block back. With the last one the file goes, and its place on
-// the disk.
-func (s *Store) freeBlock(off int64) {
-	s.spooled.Add(-BlockSize)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.unused = append(s.unused, off)
-	if s.used--; s.used == 0 {
-		_ = s.file.Close()
-		s.file, s.next, s.unused = nil, 0, nil
-	}
-}
-
-// write puts bytes into a block; false: the disk does not take them.
-func (s *Store) write(f *os.File, b []byte, at int64) bool {
-	_, err := f.WriteAt(b, at)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err == nil {
-		s.failed = false
-		return true
-	}
+// fault tells of an error, once until the spool can be written again.
+func (s *Store) fault(err error) {
 	if path, ok := errors.AsType[*os.PathError](err); ok {
 		err = path.Err
 	}
-	s.fault(fmt.Errorf("cannot write to a temporary file: %w", err))
-	return false
-}
-
-func (s *Store) fault(err error) {
-	if s.failed || s.Fault == nil {
-		return
+	s.mu.Lock()
+	told := s.failed
+	s.failed, s.retryAt = true, time.Now().Add(retryRest)
+	s.mu.Unlock()
+	if !told && s.Fault != nil {
+		s.Fault(fmt.Errorf("cannot write to a temporary file: %w", err))
 	}
-	s.failed = true
-	s.Fault(err)
 }

@@ -1,0 +1,119 @@
+package runner
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// What linux/fs.h calls so.
+const (
+	fiFreeze = 0xc0045877
+	fiThaw   = 0xc0045878
+)
+
+// stallingSpool is a spool on a disk of its own, which answers no write from stall on
+// until the function that it returns is called.
+func stallingSpool(t *testing.T) (dir string, stall func() (end func())) {
+	t.Helper()
+	needsRoot(t)
+	image := filepath.Join(t.TempDir(), "disk")
+	if err := errors.Join(os.WriteFile(image, nil, 0o600), os.Truncate(image, 64<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("/usr/sbin/mkfs.ext4", "-q", image).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	dir = spoolFolder(t)
+	if out, err := exec.Command("mount", "-o", "loop", image, dir).CombinedOutput(); err != nil {
+		t.Skipf("this machine mounts no image of a disk: %v: %s", err, out)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	if err := os.Chmod(dir, 0o1777); err != nil {
+		t.Fatal(err)
+	}
+	return dir, func() func() {
+		t.Helper()
+		f, err := os.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.IoctlSetInt(int(f.Fd()), fiFreeze, 0); err != nil {
+			t.Fatalf("cannot freeze %s: %v", dir, err)
+		}
+		end := sync.OnceFunc(func() {
+			if err := unix.IoctlSetInt(int(f.Fd()), fiThaw, 0); err != nil {
+				t.Errorf("cannot thaw %s: %v", dir, err)
+			}
+			_ = f.Close()
+		})
+		t.Cleanup(end)
+		return end
+	}
+}
+
+// A disk under the spool that stalls holds up nobody but workers whose clients do not
+// read: others are served, and nothing is lost when it answers again.
+func TestSpoolOnADiskThatStalls(t *testing.T) {
+	a := newTestApp(t, bulkApp, func(s *appspec.Spec) {
+		s.Workers.Min, s.Workers.Max = 4, 4 // two are held
+		s.Request.ResponseBuffer, s.Request.Spool = 1<<20, 64<<20
+	})
+	dir, stall := stallingSpool(t) // the app lies elsewhere
+	h := a.start(StateReady)
+	serves := func(when string) {
+		t.Helper()
+		for range 20 {
+			begun := time.Now()
+			if got := (way{addr: a.addr}).get(t, "/"); got.StatusCode != http.StatusOK {
+				t.Errorf("%s: %s", when, got.Status)
+			}
+			if d := time.Since(begun); d > 5*time.Second {
+				t.Errorf("%s: it took %v", when, d)
+			}
+		}
+	}
+	const pieces = 80 // 10 MiB
+	slow := func() io.Reader {
+		c := dial(t, a.addr)
+		c.send("GET /stream?80 HTTP/1.1\r\nHost: h\r\n\r\n")
+		return c.response("GET").Body
+	}
+	readAll := func(body io.Reader, when string) {
+		t.Helper()
+		if n, err := io.Copy(io.Discard, body); err != nil || n != pieces*131072 {
+			t.Errorf("%s: %d bytes, %v", when, n, err)
+		}
+	}
+	// From the first byte on, and with some of a response there already.
+	end := stall()
+	first := slow()
+	serves("the spool cannot be opened")
+	end()
+	readAll(first, "opened late")
+	second := slow()
+	eventually(t, "some of it to be in the spool", func() bool { return spoolSize(t, h.PID, dir) > 1<<20 })
+	end = stall()
+	third := slow()
+	serves("the spool cannot be written")
+	end()
+	readAll(second, "begun before")
+	readAll(third, "begun meanwhile")
+	end = stall()
+	serves("afterwards") // the file is given back meanwhile
+	end()
+	noSpool(t, h.PID, dir)
+	if st, err := h.Status(a.ctx(), 0); err != nil || st.Restarts != 0 || st.Requests.Timeouts != 0 {
+		t.Errorf("%+v, %v", st, err)
+	}
+}
