@@ -11,6 +11,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -61,20 +62,20 @@ type conn struct {
 	in     []byte        // read and not yet used: the start of a head
 	parser *http1.Parser // of a head that came in pieces
 
-	x       *exchange // the request being read, or in the pool
-	headBuf []byte    // a chunked request's head, until its length is known
-	left    int64     // of the body, by its Content-Length
-	size    int64     // of a chunked body, so far
+	x       *pool.Exchange // the request being read, or in the pool
+	headBuf []byte         // a chunked request's head, until its length is known
+	left    int64          // of the body, by its Content-Length
+	size    int64          // of a chunked body, so far
 	chunks  http1.ChunkedReader
 	bodyBuf []byte
 
 	out       outbox
-	unsent    string // names the request whose response is complete and not all sent
-	idleSince int64  // between two requests: since when
-	sent      int64  // bytes of out that the socket has taken
-	took      int64  // bytes that the client had taken when watched began
-	watched   int64  // since when its rate counts; 0: nothing waits
-	throttled *slot  // the worker is not heard until the client has read what there is; nil: none
+	unsent    string     // names the request whose response is complete and not all sent
+	idleSince int64      // between two requests: since when
+	sent      int64      // bytes of out that the socket has taken
+	took      int64      // bytes that the client had taken when watched began
+	watched   int64      // since when its rate counts; 0: nothing waits
+	throttled *pool.Slot // the worker is not heard until the client has read what there is; nil: none
 
 	static *staticWait // of a request for a static file; nil: there is none
 	warm   *warmth     // of a static file that is being sent; nil: none was
@@ -172,7 +173,7 @@ func (c *conn) leaving() bool { return c.front.handsOver() && c.state == connHea
 // eof: the client sends no more.
 func (c *conn) eof() {
 	if c.state == connBody {
-		c.front.log.Info(fmt.Sprintf("%s: the client went away in the middle of its request", c.x.label))
+		c.front.log.Info(fmt.Sprintf("%s: the client went away in the middle of its request", c.x.Label))
 	}
 	c.close()
 }
@@ -260,17 +261,17 @@ func (c *conn) takeHead(data []byte) int {
 			return n
 		}
 	}
-	x := f.pool.newExchange()
+	x := f.pool.NewExchange()
 	c.x = x
-	x.sink = c
-	x.label = label(x.label, r)
+	x.Sink = c
+	x.Label = label(x.Label, r)
 	tellDropped(f.log, r)
-	if f.pool.access.Enabled() {
-		x.access.Record(r, &c.peer)
+	if f.pool.Access.Enabled() {
+		x.Access.Record(r, &c.peer)
 	}
 
 	if !r.Chunked && r.ContentLength <= 0 {
-		x.msg = wsgi.AppendRequest(x.msg, 0, 0, r, &c.peer)
+		x.Msg = wsgi.AppendRequest(x.Msg, 0, 0, r, &c.peer)
 		c.submit()
 		return n
 	}
@@ -292,11 +293,11 @@ func (c *conn) takeHead(data []byte) int {
 	}
 	c.left = r.ContentLength
 	if c.left <= wsgi.MaxInlineBody {
-		x.msg = wsgi.AppendRequest(x.msg, 0, 0, r, &c.peer)
+		x.Msg = wsgi.AppendRequest(x.Msg, 0, 0, r, &c.peer)
 		return n
 	}
-	x.msg = wsgi.AppendRequest(x.msg, wsgi.FlagBodyFile, 0, r, &c.peer)
-	if x.body, err = f.bodyFile(); err != nil {
+	x.Msg = wsgi.AppendRequest(x.Msg, wsgi.FlagBodyFile, 0, r, &c.peer)
+	if x.Body, err = f.bodyFile(); err != nil {
 		c.failed(err)
 	}
 	return n
@@ -307,12 +308,12 @@ func (c *conn) submit() {
 	c.state = connBusy
 	c.begun = false
 	c.deadline = 0
-	if len(c.x.msg) > wsgi.MaxMessage {
-		c.front.log.Warn(fmt.Sprintf("%s: 431: its head is too large", c.x.label))
+	if len(c.x.Msg) > wsgi.MaxMessage {
+		c.front.log.Warn(fmt.Sprintf("%s: 431: its head is too large", c.x.Label))
 		c.answer(431, "the request's head is too large")
 		return
 	}
-	c.front.pool.submit(c.x)
+	c.front.pool.Submit(c.x)
 }
 
 // refuse answers a request that is not HTTP as we accept it, and closes.
@@ -333,21 +334,21 @@ func (c *conn) from() string {
 }
 
 func (c *conn) tooLarge(n int64) {
-	c.front.log.Warn(fmt.Sprintf("%s: 413: its body has %d bytes or more, request.max_body is %d", c.x.label, n, c.front.spec.Request.MaxBody))
+	c.front.log.Warn(fmt.Sprintf("%s: 413: its body has %d bytes or more, request.max_body is %d", c.x.Label, n, c.front.spec.Request.MaxBody))
 	c.answer(413, fmt.Sprintf("the body is larger than %d bytes", c.front.spec.Request.MaxBody))
 }
 
 // failed answers a request that we cannot keep.
 func (c *conn) failed(err error) {
 	status := bridge.StorageStatus(err)
-	c.front.log.Error(fmt.Sprintf("%s: %d: %v", c.x.label, status, err))
+	c.front.log.Error(fmt.Sprintf("%s: %d: %v", c.x.Label, status, err))
 	c.answer(status, "the server cannot keep the request")
 }
 
 // what names the request that the connection is at.
 func (c *conn) what() string {
 	if c.x != nil {
-		return string(c.x.label)
+		return string(c.x.Label)
 	}
 	return c.unsent
 }
@@ -355,9 +356,9 @@ func (c *conn) what() string {
 // answer sends a response of our own to a request that is not in the pool, and
 // closes the connection.
 func (c *conn) answer(status int, reason string) {
-	c.front.pool.refused(c.x, &c.peer, status)
+	c.front.pool.Refused(c.x, &c.peer, status)
 	if c.x != nil {
-		c.front.pool.release(c.x)
+		c.front.pool.Release(c.x)
 		c.x = nil
 	}
 	c.keep = false
@@ -385,7 +386,7 @@ func (c *conn) expired() {
 			return
 		}
 	case connBody:
-		c.front.log.Info(fmt.Sprintf("%s: 408: no byte of the body within %v (request.body_timeout)", c.x.label, c.front.spec.Request.BodyTimeout))
+		c.front.log.Info(fmt.Sprintf("%s: 408: no byte of the body within %v (request.body_timeout)", c.x.Label, c.front.spec.Request.BodyTimeout))
 		c.answer(408, fmt.Sprintf("no byte of the body arrived within %v", c.front.spec.Request.BodyTimeout))
 		return
 	case connLinger, connClosed:
@@ -423,14 +424,14 @@ func (c *conn) close() {
 	if x := c.x; x != nil {
 		c.x = nil
 		if c.state == connBusy {
-			c.front.pool.abandon(x)
+			c.front.pool.Abandon(x)
 		} else {
-			c.front.pool.release(x)
+			c.front.pool.Release(x)
 		}
 	}
 	c.state = connClosed
 	c.out.Close()
-	c.throttled.resume()
+	c.throttled.Resume()
 	c.front.loop.Forget(c.fd)
 	_ = unix.Close(c.fd)
 	delete(c.front.conns, c)

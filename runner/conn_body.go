@@ -14,9 +14,9 @@ func (c *conn) takeBody(data []byte) int {
 		return c.takeChunks(data)
 	}
 	n := int(min(int64(len(data)), c.left))
-	if c.x.body == nil {
-		c.x.msg = append(c.x.msg, data[:n]...)
-	} else if _, err := c.x.body.Write(data[:n]); err != nil {
+	if c.x.Body == nil {
+		c.x.Msg = append(c.x.Msg, data[:n]...)
+	} else if _, err := c.x.Body.Write(data[:n]); err != nil {
 		c.failed(fmt.Errorf("cannot keep the body: %w", err))
 		return 0
 	}
@@ -33,7 +33,7 @@ func (c *conn) takeChunks(data []byte) int {
 	for used < len(data) {
 		piece, n, done, err := c.chunks.Decode(data[used:])
 		if err != nil {
-			c.refuse(err, string(c.x.label))
+			c.refuse(err, string(c.x.Label))
 			return 0
 		}
 		used += n
@@ -59,22 +59,22 @@ func (c *conn) takeChunks(data []byte) int {
 
 // keepPiece adds to a body of unknown length: in memory, then in a file.
 func (c *conn) keepPiece(piece []byte) error {
-	if c.x.body == nil && len(c.bodyBuf)+len(piece) <= wsgi.MaxInlineBody {
+	if c.x.Body == nil && len(c.bodyBuf)+len(piece) <= wsgi.MaxInlineBody {
 		c.bodyBuf = append(c.bodyBuf, piece...)
 		return nil
 	}
-	if c.x.body == nil {
+	if c.x.Body == nil {
 		f, err := c.front.bodyFile()
 		if err != nil {
 			return err
 		}
-		c.x.body = f
+		c.x.Body = f
 		if _, err := f.Write(c.bodyBuf); err != nil {
 			return fmt.Errorf("cannot keep the body: %w", err)
 		}
 		c.bodyBuf = nil
 	}
-	if _, err := c.x.body.Write(piece); err != nil {
+	if _, err := c.x.Body.Write(piece); err != nil {
 		return fmt.Errorf("cannot keep the body: %w", err)
 	}
 	return nil
@@ -89,12 +89,12 @@ func (c *conn) submitChunked() {
 	}
 	f.req.ContentLength = c.size
 	var flags byte
-	if c.x.body != nil {
+	if c.x.Body != nil {
 		flags = wsgi.FlagBodyFile
 	}
-	c.x.msg = wsgi.AppendRequest(c.x.msg, flags, 0, &f.req, &c.peer)
-	if c.x.body == nil {
-		c.x.msg = append(c.x.msg, c.bodyBuf...)
+	c.x.Msg = wsgi.AppendRequest(c.x.Msg, flags, 0, &f.req, &c.peer)
+	if c.x.Body == nil {
+		c.x.Msg = append(c.x.Msg, c.bodyBuf...)
 	}
 	c.headBuf = nil
 	c.bodyBuf = nil

@@ -11,10 +11,10 @@ import (
 // budget of request.response_buffer and request.spool is used up.
 func (c *conn) holdWorker() {
 	// Without a sink this is the last of the response: nothing more will come.
-	if c.throttled != nil || c.x == nil || c.x.sink == nil {
+	if c.throttled != nil || c.x == nil || c.x.Sink == nil {
 		return
 	}
-	c.throttled = c.x.slot.pause()
+	c.throttled = c.x.Pause()
 	c.front.press()
 }
 

@@ -100,7 +100,7 @@ var (
 func (c *conn) Fail(status int, reason string) {
 	x := c.x
 	c.x = nil
-	if x != nil && x.headSent {
+	if x != nil && x.HasHead() {
 		c.cut()
 		return
 	}
@@ -155,7 +155,7 @@ func (c *conn) writeBody(head, body []byte) {
 // complete: the worker has sent all of the response.
 func (c *conn) complete() {
 	if c.x != nil && (!c.out.Empty() || c.sendLeft > 0) {
-		c.unsent = string(c.x.label)
+		c.unsent = string(c.x.Label)
 	}
 	c.x = nil
 	if c.state != connBusy {
@@ -299,7 +299,7 @@ func (c *conn) flush() {
 	}
 	c.deadline = 0
 	c.watched = 0
-	c.throttled.resume()
+	c.throttled.Resume()
 	c.throttled = nil
 	if c.state == connFlush {
 		c.next()

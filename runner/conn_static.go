@@ -46,7 +46,7 @@ func (c *conn) takeStatic(r *wsgi.Request) bool {
 	if r.Chunked || r.ContentLength > 0 {
 		c.keep, c.last = false, true // the body is read away
 	}
-	if f.pool.access.Enabled() {
+	if f.pool.Access.Enabled() {
 		s.note.Record(r, &c.peer)
 	} else {
 		s.note.Noted = false
@@ -59,7 +59,7 @@ func (c *conn) takeStatic(r *wsgi.Request) bool {
 		if f.fds.kept(a.Descriptor()) {
 			a.Close()
 			c.respond(503, "too many files are open")
-			f.pool.staticAnswered(&s.note, 503, 0, f.loop.Now()-since)
+			f.pool.StaticAnswered(&s.note, 503, 0, f.loop.Now()-since)
 			return true
 		}
 		if !a.Memory() {
@@ -69,7 +69,7 @@ func (c *conn) takeStatic(r *wsgi.Request) bool {
 	}
 	a.Send(c, &s.buf, false)
 	c.more = false
-	f.pool.staticAnswered(&s.note, a.Status, a.BodyLength(&s.q), f.loop.Now()-since)
+	f.pool.StaticAnswered(&s.note, a.Status, a.BodyLength(&s.q), f.loop.Now()-since)
 	return true
 }
 
@@ -108,7 +108,7 @@ func (c *conn) staticExpired() {
 	}
 	f.log.Error(staticLate(what))
 	c.in = nil
-	f.pool.staticAnswered(nil, 504, 0, 0)
+	f.pool.StaticAnswered(nil, 504, 0, 0)
 	c.keep, c.last = false, true
 	c.respond(504, "the disk does not answer")
 }

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -55,11 +54,6 @@ func (d *fdLimit) read() {
 func (d *fdLimit) kept(fd int) bool {
 	most := d.most.Load()
 	return most > 0 && int64(fd) >= most
-}
-
-// isExhausted tells that a call failed for want of descriptors or memory.
-func isExhausted(err error) bool {
-	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ENOBUFS)
 }
 
 // crowded tells whether clients have all the descriptors that they may, after the

@@ -22,6 +22,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
@@ -33,7 +34,7 @@ const sweepEvery = 250 * time.Millisecond
 // belongs to the loop.
 type front struct {
 	loop *evloop.Loop
-	pool *pool
+	pool *pool.Pool
 	log  *applog.Log
 	spec *appspec.Spec // for the limits of a request
 
@@ -71,7 +72,7 @@ type front struct {
 	dated  int64 // second of the loop's time that date was made in
 }
 
-func newFront(l *evloop.Loop, p *pool, log *applog.Log, spec *appspec.Spec) *front {
+func newFront(l *evloop.Loop, p *pool.Pool, log *applog.Log, spec *appspec.Spec) *front {
 	f := &front{loop: l, pool: p, log: log, conns: map[*conn]struct{}{}, emptied: func() {},
 		rbuf: make([]byte, 64<<10), wbuf: make([]byte, 0, 32<<10),
 	}
@@ -219,7 +220,7 @@ func (ln *listener) take(n int) {
 	for range n {
 		fd, host, port, err := evloop.Accept(ln.fd)
 		if err != 0 {
-			if isExhausted(err) {
+			if evloop.IsExhausted(err) {
 				ln.rest(err)
 			}
 			return
@@ -266,7 +267,7 @@ func (f *front) adopt(fd int, ln *listener, host, port string, pending []byte) *
 func (f *front) adoptAs(fd int, ln *listener, host, port string, g *gated, pending []byte) *conn {
 	c := &conn{front: f, ln: ln, fd: fd, state: connHead, keep: true, gated: g}
 	c.peer = wsgi.Peer{RemoteAddr: host, RemotePort: port, ServerName: ln.host, ServerPort: ln.port,
-		Software: "wsgid/" + Version, Trusted: f.trusts, Believed: f.believed, Multiprocess: &f.pool.multiprocess}
+		Software: "wsgid/" + Version, Trusted: f.trusts, Believed: f.believed, Multiprocess: &f.pool.Multiprocess}
 	c.out.Store = f.store
 	c.idleSince = f.loop.Now()
 	f.conns[c] = struct{}{}

@@ -277,7 +277,7 @@ func (g *gateProcess) state() Status {
 	counts := g.server.Snapshot()
 	st := Status{Version: g.version, App: g.spec.Name, PID: os.Getpid(), Since: g.record.Since, Program: Version,
 		Generation: g.generation, SpecDigest: Digest(g.spec), WantDigest: Digest(g.spec), Folder: g.folder,
-		State: StateReady, Min: g.spec.Workers.Min, Max: g.spec.Workers.Max, RSS: residentSize(os.Getpid()), Workers: []WorkerInfo{}, Gate: &counts}
+		State: StateReady, Min: g.spec.Workers.Min, Max: g.spec.Workers.Max, RSS: appdir.ResidentSize(os.Getpid()), Workers: []WorkerInfo{}, Gate: &counts}
 	st.LogError, st.LogLost = g.log.Status()
 	if g.draining {
 		st.State, st.Reason = StateStopping, "draining"

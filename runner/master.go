@@ -19,6 +19,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link/lazyzmq"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/static"
 )
@@ -37,7 +38,7 @@ type master struct {
 	chroot  *sandbox.Chroot                   // nil: there is none
 	loop    *evloop.Loop
 	log     *applog.Log
-	pool    *pool
+	pool    *pool.Pool
 	front   *front
 	control *controlServer
 	record  control.Record
@@ -138,20 +139,19 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	if m.loop, err = evloop.New(); err != nil {
 		return nil, err
 	}
-	m.pool = newPool(m.loop, m.log, spec)
-	m.pool.root = m.root
+	m.pool = pool.New(m.loop, m.log, m.root, spec)
 	m.recallServed()
-	m.pool.changed = m.onChange
-	m.loop.Poll = m.pool.lookAtRings
-	m.log.OnStatus(func() { m.loop.Post(m.pool.touch) })
-	m.pool.admitted = func(w *worker) { m.filters.Store(w.loaded.Filters) }
-	m.pool.emptied = m.onPoolEmpty
-	sp := newSpawner(m.loop, m.log, user, boot.Env, hostDir, m.chroot.Workers())
-	m.there = sp.there
+	m.pool.Changed = m.onChange
+	m.loop.Poll = m.pool.PollRings
+	m.log.OnStatus(func() { m.loop.Post(m.pool.NotifyChanged) })
+	m.pool.Admitted = m.filters.Store
+	m.pool.Emptied = m.onPoolEmpty
+	sp := pool.NewSpawner(m.loop, m.log, user, boot.Env, hostDir, m.chroot.Workers())
+	m.there = sp.There
 	m.chroot.Follow(m.log)
-	m.pool.askPython = func() (err error) {
+	m.pool.AskPython = func() (err error) {
 		// It is the app's own code, and runs where the workers do.
-		sp.there(func() {
+		sp.There(func() {
 			if _, err = appdir.PythonVersion(context.Background(), python, boot.User.Owner); err != nil {
 				return
 			}
@@ -162,13 +162,13 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 		})
 		return err
 	}
-	m.pool.spawn = func(w *worker, s *appspec.Spec) { sp.spawn(w, m.view(s)) }
+	m.pool.StartWith(sp, m.view)
 	m.front = newFront(m.loop, m.pool, m.log, spec)
 	m.front.emptied = m.checkDrained
 	m.front.dialGate = m.dialGate
 	m.front.spool = spool
 	m.crew = newCrew(user, m.log)
-	m.pool.ruled = m.configureStatic
+	m.pool.Configured = m.configureStatic
 	m.deadline.Do = m.onDeadline
 	m.rest.init(m)
 	start, err := appdir.StartTime(os.Getpid())
@@ -193,11 +193,16 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 			return nil, err
 		}
 	}
-	writePID(m.root, m.log, "master", os.Getpid(), true)
+	if err := m.root.MarkPID(appdir.Master, os.Getpid()); err != nil {
+		if m.root.ReadOnly() {
+			m.log.Info("no pid files are written: the app folder is on a read-only file system")
+		} else {
+			m.log.Warn(err.Error())
+		}
+	}
 	m.loop.Tick()
 	m.log.Info(fmt.Sprintf("master of %s starts: wsgid %s, generation %d, workers run as %s", spec.Name, Version, boot.Generation, user.Name))
-	m.pool.configure(spec)
-	m.pool.reconcile()
+	m.pool.Start()
 	return m, nil
 }
 
@@ -269,7 +274,7 @@ func (m *master) run(signals []chan os.Signal) error {
 	time.AfterFunc(shedAfter, shed)
 	err := m.loop.Run()
 	if m.front.heir == nil {
-		if n := endStrays(); n > 0 {
+		if n := pool.EndStrays(); n > 0 {
 			m.log.Warn(fmt.Sprintf("%d processes that the app had started in sessions of their own were ended with it", n))
 		}
 	}
@@ -278,13 +283,13 @@ func (m *master) run(signals []chan os.Signal) error {
 		in.close()
 	}
 	m.record.Remove(m.dir)
-	writePID(m.root, m.log, "master", os.Getpid(), false)
+	m.root.UnmarkPID(appdir.Master, os.Getpid())
 	if err == nil {
 		m.log.Info("master ends")
 	} else {
 		m.log.Error(err.Error())
 	}
-	m.pool.access.Flush()
+	m.pool.Access.Flush()
 	m.log.Close()
 	return err
 }
@@ -309,16 +314,16 @@ func (m *master) onSignal(s syscall.Signal) {
 	case signalRestore:
 		m.restore()
 	case unix.SIGCHLD:
-		m.pool.childs.onChild()
+		m.pool.OnChild()
 	case unix.SIGTERM, unix.SIGINT:
 		m.drain("signal " + unix.SignalName(s))
 	case unix.SIGHUP:
 		m.log.Reopen()
-		m.pool.rollTo(m.spec, "signal SIGHUP")
+		m.pool.RollTo(m.spec, "signal SIGHUP")
 	case unix.SIGTTIN:
-		m.pool.scale(m.pool.min+1, m.pool.max+1)
+		m.pool.Grow()
 	case unix.SIGTTOU:
-		m.pool.scale(max(m.pool.min-1, min(m.pool.min, 1)), max(m.pool.max-1, 1))
+		m.pool.Shrink()
 	}
 }
 
@@ -333,28 +338,14 @@ func (m *master) update(spec *appspec.Spec, generation int, rolling bool) {
 		in.configure(spec)
 	}
 	m.log.Configure(spec)
-	if rolling {
-		m.pool.min, m.pool.max = spec.Workers.Min, spec.Workers.Max
-		m.pool.scaler.limits(spec.Workers.Min, spec.Workers.Max)
-		m.pool.rollTo(spec, fmt.Sprintf("the spec changed (generation %d)", generation))
-	} else {
-		if m.pool.rollErr != "" && m.pool.rollWant != m.digest(m.pool.spec) {
-			// What could not be rolled out is no longer wanted.
-			m.pool.rollErr = ""
-		}
-		m.pool.roll.cancel(m.pool)
-		m.pool.configure(spec)
-		m.log.Info(fmt.Sprintf("takes over generation %d of its spec in place", generation))
-		m.pool.scale(spec.Workers.Min, spec.Workers.Max)
-		m.pool.retryNow()
-	}
+	m.pool.Update(spec, generation, rolling)
 	m.record.Generation = generation
 	m.saveRecord()
-	m.pool.touch()
+	m.pool.NotifyChanged()
 }
 
 func (m *master) saveRecord() {
-	m.record.SpecDigest = m.digest(m.pool.spec)
+	m.record.SpecDigest = m.digest(m.pool.Running())
 	m.record.Draining = m.draining
 	if err := m.record.Write(m.dir); err != nil {
 		m.log.Error(err.Error())
@@ -383,7 +374,7 @@ func (m *master) drain(why string) {
 		m.tls.drain(ctx)
 	}
 	m.front.drain()
-	m.pool.touch()
+	m.pool.NotifyChanged()
 }
 
 // settleTime is how long a leaving mongrel2 handler is still listened to.
@@ -405,7 +396,7 @@ func (m *master) checkDrained() {
 			return
 		}
 	}
-	m.pool.stop()
+	m.pool.Stop()
 }
 
 func (m *master) onPoolEmpty() {
@@ -425,8 +416,8 @@ func (m *master) onDeadline() {
 	for c := range m.front.conns {
 		c.close()
 	}
-	m.pool.stop()
-	m.pool.abort()
+	m.pool.Stop()
+	m.pool.Abort()
 	m.deadline.Do = m.loop.Stop
 	m.loop.Set(&m.deadline, 2*time.Second)
 }
@@ -434,7 +425,7 @@ func (m *master) onDeadline() {
 // onChange wakes those who wait for a change of state.
 func (m *master) onChange() {
 	if !m.accepting && !m.draining {
-		if s, _ := m.pool.state(m.pool.countServing()); s == control.StateReady || s == control.StateIdle {
+		if s, _ := m.pool.State(); s == control.StateReady || s == control.StateIdle {
 			m.tryAccept()
 		}
 	}
@@ -443,7 +434,7 @@ func (m *master) onChange() {
 		close(ch)
 	}
 	m.waiters = nil
-	if d := m.digest(m.pool.spec); d != m.record.SpecDigest {
+	if d := m.digest(m.pool.Running()); d != m.record.SpecDigest {
 		m.saveRecord()
 	}
 }
@@ -460,7 +451,7 @@ func (m *master) tryAccept() {
 	}
 	m.deaf = err.Error()
 	m.log.Error(m.deaf + fmt.Sprintf("; the next try is in %v", deafRest))
-	m.again.Do = m.pool.touch
+	m.again.Do = m.pool.NotifyChanged
 	m.loop.Set(&m.again, deafRest)
 }
 
@@ -478,11 +469,11 @@ func (m *master) digest(spec *appspec.Spec) string {
 
 // status is the whole state.
 func (m *master) status() control.Status {
-	st := m.pool.status()
+	st := m.pool.Status()
 	st.App, st.PID, st.Since = m.spec.Name, os.Getpid(), m.record.Since
 	st.Program, st.Generation, st.SpecDigest = Version, m.record.Generation, m.record.SpecDigest
 	st.WantDigest = m.digest(m.spec)
-	st.RSS, st.Folder = residentSize(os.Getpid()), m.folder
+	st.RSS, st.Folder = appdir.ResidentSize(os.Getpid()), m.folder
 	st.Resting = m.rest.now()
 	if m.front.static != nil {
 		st.Warnings = append(st.Warnings, m.front.static.site.Faults()...)

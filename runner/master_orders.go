@@ -39,11 +39,11 @@ func (m *master) order(req *control.Request, fds []int) (ans control.Answer, fil
 		}
 	case "reload":
 		m.log.Reopen()
-		m.loop.Call(func() { m.pool.rollTo(m.spec, "reload") })
+		m.loop.Call(func() { m.pool.RollTo(m.spec, "reload") })
 	case "scale":
-		m.loop.Call(func() { m.pool.scale(req.Min, req.Max) })
+		m.loop.Call(func() { m.pool.Scale(req.Min, req.Max) })
 	case "retry":
-		m.loop.Call(m.pool.retryNow)
+		m.loop.Call(m.pool.Retry)
 	case "drain":
 		m.loop.Call(func() { m.handOver(req.Successor) })
 	case "listeners":

@@ -13,6 +13,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
@@ -21,7 +22,7 @@ import (
 // drives. The link's Reply is the sink of a request.
 type mongrel2Ingress struct {
 	loop *evloop.Loop
-	pool *pool
+	pool *pool.Pool
 	log  *applog.Log
 	link *link.Link
 	name string // for log lines
@@ -34,16 +35,16 @@ type mongrel2Ingress struct {
 	timer   evloop.Timer // the link's next turn, at the latest
 	turning bool
 	roused  bool // a turn is due at the end of this turn of the loop
-	open    map[*link.Reply]*exchange
-	held    map[*link.Reply]*slot // whose worker waits until mongrel2 has been sent what there is
-	press   func()                // a worker waits
-	left    func()                // detached, and a request has ended
+	open    map[*link.Reply]*pool.Exchange
+	held    map[*link.Reply]*pool.Slot // whose worker waits until mongrel2 has been sent what there is
+	press   func()                     // a worker waits
+	left    func()                     // detached, and a request has ended
 }
 
 // openMongrel2 connects to a handler. That its server does not run is no error.
-func openMongrel2(l *evloop.Loop, p *pool, f *front, log *applog.Log, s *appspec.Mongrel2Socket, maxBody int64, filters *atomic.Bool) (*mongrel2Ingress, error) {
+func openMongrel2(l *evloop.Loop, p *pool.Pool, f *front, log *applog.Log, s *appspec.Mongrel2Socket, maxBody int64, filters *atomic.Bool) (*mongrel2Ingress, error) {
 	in := &mongrel2Ingress{loop: l, pool: p, log: log, name: s.Recv, filters: filters, bodyFile: f.bodyFile, trusted: f.trusts, believed: f.believed,
-		open: map[*link.Reply]*exchange{}, held: map[*link.Reply]*slot{}, press: f.press, left: func() {}}
+		open: map[*link.Reply]*pool.Exchange{}, held: map[*link.Reply]*pool.Slot{}, press: f.press, left: func() {}}
 	in.timer.Do = in.turn
 	var err error
 	in.link, err = link.New(link.Config{
@@ -125,52 +126,52 @@ func because(reason string) string {
 // onRequest hands a request to the pool.
 func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 	reply := r.Reply
-	x := in.pool.newExchange()
-	x.label = label(x.label, &r.Request)
+	x := in.pool.NewExchange()
+	x.Label = label(x.Label, &r.Request)
 	tellDropped(in.log, &r.Request)
-	x.body = unread.ForeignBody(r.File)
-	r.Peer.Software, r.Peer.Trusted, r.Peer.Multiprocess, r.Peer.Believed = "wsgid/"+Version, in.trusted, &in.pool.multiprocess, in.believed
-	if in.pool.access.Enabled() {
-		x.access.Record(&r.Request, &r.Peer)
+	x.Body = unread.ForeignBody(r.File)
+	r.Peer.Software, r.Peer.Trusted, r.Peer.Multiprocess, r.Peer.Believed = "wsgid/"+Version, in.trusted, &in.pool.Multiprocess, in.believed
+	if in.pool.Access.Enabled() {
+		x.Access.Record(&r.Request, &r.Peer)
 	}
 	var flags byte
 	if r.File != nil {
 		flags = wsgi.FlagBodyFile
 	} else if len(r.Body) > wsgi.MaxInlineBody {
 		var err error
-		if x.body, err = in.spill(r.Body); err != nil {
+		if x.Body, err = in.spill(r.Body); err != nil {
 			status := bridge.StorageStatus(err)
-			in.log.Error(fmt.Sprintf("%s: %d: cannot keep the body: %v", x.label, status, err))
+			in.log.Error(fmt.Sprintf("%s: %d: cannot keep the body: %v", x.Label, status, err))
 			in.refuse(x, r, status, "the server cannot keep the request")
 			return
 		}
 		flags = wsgi.FlagBodyFile
 	}
 	if in.filters.Load() {
-		x.msg = wsgi.AppendRequest(x.msg, flags, 0, &r.Request, &r.Peer, wsgi.Entry{Key: "wsgid.m2message", Value: messageTuple(r)})
+		x.Msg = wsgi.AppendRequest(x.Msg, flags, 0, &r.Request, &r.Peer, wsgi.Entry{Key: "wsgid.m2message", Value: messageTuple(r)})
 	} else {
-		x.msg = wsgi.AppendRequest(x.msg, flags, 0, &r.Request, &r.Peer)
+		x.Msg = wsgi.AppendRequest(x.Msg, flags, 0, &r.Request, &r.Peer)
 	}
-	if x.body == nil {
-		x.msg = append(x.msg, r.Body...)
+	if x.Body == nil {
+		x.Msg = append(x.Msg, r.Body...)
 	}
-	if len(x.msg) > wsgi.MaxMessage {
-		in.log.Warn(fmt.Sprintf("%s: 431: the request's head is too large", x.label))
+	if len(x.Msg) > wsgi.MaxMessage {
+		in.log.Warn(fmt.Sprintf("%s: 431: the request's head is too large", x.Label))
 		in.refuse(x, r, 431, "the request's head is too large")
 		return
 	}
 	r.Release()
-	x.sink = &mongrel2Sink{in: in, reply: reply}
+	x.Sink = &mongrel2Sink{in: in, reply: reply}
 	in.open[reply] = x
-	in.pool.submit(x)
+	in.pool.Submit(x)
 }
 
 // refuse answers a request that does not come to the pool.
-func (in *mongrel2Ingress) refuse(x *exchange, r *link.Incoming, status int, reason string) {
+func (in *mongrel2Ingress) refuse(x *pool.Exchange, r *link.Incoming, status int, reason string) {
 	reply := r.Reply
-	in.pool.refused(x, &r.Peer, status)
+	in.pool.Refused(x, &r.Peer, status)
 	r.Release()
-	in.pool.release(x)
+	in.pool.Release(x)
 	in.rouse()
 	reply.Fail(status, reason)
 }
@@ -180,7 +181,7 @@ func (in *mongrel2Ingress) onGone(r *link.Reply) {
 	if x := in.open[r]; x != nil {
 		delete(in.open, r)
 		in.resume(r)
-		in.pool.abandon(x)
+		in.pool.Abandon(x)
 		in.left()
 	}
 }
@@ -188,7 +189,7 @@ func (in *mongrel2Ingress) onGone(r *link.Reply) {
 // hold lets the worker of a request wait: too much waits for the client.
 func (in *mongrel2Ingress) hold(r *link.Reply) {
 	if x := in.open[r]; x != nil && in.held[r] == nil {
-		if s := x.slot.pause(); s != nil {
+		if s := x.Pause(); s != nil {
 			in.held[r] = s
 			in.press()
 		}
@@ -197,7 +198,7 @@ func (in *mongrel2Ingress) hold(r *link.Reply) {
 
 // resume lets it go on.
 func (in *mongrel2Ingress) resume(r *link.Reply) {
-	in.held[r].resume()
+	in.held[r].Resume()
 	delete(in.held, r)
 }
 

@@ -39,12 +39,12 @@ func (r *rest) possible() bool {
 	if m.draining || !m.accepting || len(m.spec.Sockets.Mongrel2) > 0 || m.spec.Workers.IdleTimeout <= 0 {
 		return false
 	}
-	s, _ := m.pool.state(m.pool.countServing())
+	s, _ := m.pool.State()
 	return s == control.StateIdle
 }
 
 func (r *rest) wait() {
-	r.total = r.m.pool.stats.total
+	r.total = r.m.pool.Total()
 	r.m.loop.Set(&r.timer, max(r.m.spec.Workers.IdleTimeout.D(), 10*time.Millisecond))
 }
 
@@ -58,12 +58,12 @@ func (r *rest) look() {
 		return
 	}
 	r.is = true
-	r.m.pool.touch()
+	r.m.pool.NotifyChanged()
 }
 
 // quiet: nobody is connected, and nobody has asked since the timer was set.
 func (r *rest) quiet() bool {
-	return len(r.m.front.conns) == 0 && (r.m.tls == nil || r.m.tls.server.Connections() == 0) && r.m.pool.stats.total == r.total
+	return len(r.m.front.conns) == 0 && (r.m.tls == nil || r.m.tls.server.Connections() == 0) && r.m.pool.Total() == r.total
 }
 
 // now tells whether the master rests at this moment.

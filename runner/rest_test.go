@@ -8,6 +8,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
 )
 
 // A master without workers says when it could go, but not while somebody is
@@ -50,7 +51,7 @@ func TestNoRest(t *testing.T) {
 		m := &master{accepting: true, spec: appspec.Default("blog", "/")}
 		change(m.spec)
 		m.loop = &evloop.Loop{}
-		m.pool = newPool(m.loop, nil, m.spec)
+		m.pool = pool.New(m.loop, nil, nil, m.spec)
 		m.rest.init(m)
 		if m.rest.possible() {
 			t.Errorf("%s: it rests", name)

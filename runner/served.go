@@ -33,7 +33,7 @@ func (m *master) servedName() string { return filepath.Join("apps", m.spec.Name,
 
 // recallServed tells the pool by which spec the app has served before this master.
 func (m *master) recallServed() {
-	m.pool.served = m.noteServed
+	m.pool.Served = m.noteServed
 	if m.spec.Workers.Min > 0 || m.data == nil {
 		return
 	}
@@ -44,9 +44,9 @@ func (m *master) recallServed() {
 	}
 	switch kind := appspec.Kind(appspec.Diff(&spec, m.spec)); {
 	case kind < appspec.Rolling:
-		m.pool.proved = true
+		m.pool.HasServed(nil)
 	case kind == appspec.Rolling:
-		m.pool.before = &spec
+		m.pool.HasServed(&spec)
 	}
 }
 

@@ -24,12 +24,6 @@ type staticFiles struct {
 	note applog.Note  // the same
 }
 
-// staticCounts are the answers to requests for static files.
-type staticCounts struct {
-	total, bytes uint64
-	codes        map[int]uint64
-}
-
 // configureStatic takes over the static blocks of the spec that the workers run.
 func (m *master) configureStatic(spec *appspec.Spec) {
 	var before *static.Site
@@ -79,22 +73,6 @@ func newCrew(user sandbox.User, log *applog.Log) *static.Crew {
 		c.As = &static.User{UID: user.UID, GID: user.GID, Groups: user.Groups}
 	}
 	return c
-}
-
-// staticAnswered counts an answer, ns nanoseconds after the request was read, and
-// writes its line; note may be nil.
-func (p *pool) staticAnswered(note *applog.Note, status int, sent, ns int64) {
-	s := p.static
-	if s == nil {
-		s = &staticCounts{codes: map[int]uint64{}}
-		p.static = s
-	}
-	s.total++
-	s.bytes += uint64(max(sent, 0))
-	s.codes[status]++
-	if note != nil && note.Noted {
-		p.access.Write(note, status, sent, ns, 0)
-	}
 }
 
 // bodies are buffers for small static bodies, of the goroutines of HTTPS.
@@ -151,9 +129,9 @@ func (in *tlsIngress) lookStatic(s *static.Site, q *static.Query) (static.Found,
 }
 
 func (in *tlsIngress) countStatic(r *wsgi.Request, peer *wsgi.Peer, status int, sent int64, begun time.Time) {
-	note, _ := in.pool.access.NoteOf(r, peer).(*applog.Note)
+	note, _ := in.pool.Access.NoteOf(r, peer).(*applog.Note)
 	ns := int64(time.Since(begun))
-	in.loop.Post(func() { in.pool.staticAnswered(note, status, sent, ns) })
+	in.loop.Post(func() { in.pool.StaticAnswered(note, status, sent, ns) })
 }
 
 func staticLate(what string) string {

@@ -15,6 +15,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/static"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
@@ -23,7 +24,7 @@ import (
 // of the bridge; whole requests come to the loop.
 type tlsIngress struct {
 	loop   *evloop.Loop
-	pool   *pool
+	pool   *pool.Pool
 	front  *front
 	log    *applog.Log
 	server *bridge.Server
@@ -34,10 +35,10 @@ type tlsIngress struct {
 	patience atomic.Int64                 // how long the folder of static files is waited for, in nanoseconds
 
 	sockets []*tlsSocket
-	open    map[*bridge.Incoming]*exchange
-	held    map[*bridge.Incoming]*slot // whose worker waits until the client has read
-	stopped bool                       // Shutdown has returned: no request can come
-	left    func()                     // after that
+	open    map[*bridge.Incoming]*pool.Exchange
+	held    map[*bridge.Incoming]*pool.Slot // whose worker waits until the client has read
+	stopped bool                            // Shutdown has returned: no request can come
+	left    func()                          // after that
 }
 
 // tlsSocket is one listening socket of it, kept to be passed on.
@@ -49,22 +50,22 @@ type tlsSocket struct {
 	open bool // it accepts
 }
 
-func newTLSIngress(l *evloop.Loop, p *pool, f *front, log *applog.Log, files func(string) (*os.File, error)) *tlsIngress {
-	in := &tlsIngress{files: files, loop: l, pool: p, front: f, log: log, open: map[*bridge.Incoming]*exchange{}, held: map[*bridge.Incoming]*slot{}, left: func() {}}
+func newTLSIngress(l *evloop.Loop, p *pool.Pool, f *front, log *applog.Log, files func(string) (*os.File, error)) *tlsIngress {
+	in := &tlsIngress{files: files, loop: l, pool: p, front: f, log: log, open: map[*bridge.Incoming]*pool.Exchange{}, held: map[*bridge.Incoming]*pool.Slot{}, left: func() {}}
 	in.server = &bridge.Server{
 		Submit:       func(r *bridge.Incoming) { l.Post(func() { in.submit(r) }) },
 		Cancel:       func(r *bridge.Incoming) { l.Post(func() { in.cancel(r) }) },
-		Refused:      func(peer wsgi.Peer, status int) { l.Post(func() { p.refused(nil, &peer, status) }) },
+		Refused:      func(peer wsgi.Peer, status int) { l.Post(func() { p.Refused(nil, &peer, status) }) },
 		Limits:       func() bridge.Limits { return *in.limits.Load() },
 		Trusted:      f.trusts,
 		Believed:     f.believed,
 		TempFile:     f.tempFile,
 		Log:          log.Info,
-		Multiprocess: &p.multiprocess,
+		Multiprocess: &p.Multiprocess,
 		Version:      Version,
 		Note: func(r *wsgi.Request, peer *wsgi.Peer) any {
 			tellDropped(log, r)
-			return p.access.NoteOf(r, peer)
+			return p.Access.NoteOf(r, peer)
 		},
 		Static: func(r *wsgi.Request, peer *wsgi.Peer, to wsgi.Sink) bool { return in.static(r, peer, to) },
 		Room:   func(r *bridge.Incoming) { l.Post(func() { in.release(r) }) },
@@ -130,35 +131,35 @@ func (in *tlsIngress) accept() error {
 
 // submit runs on the loop.
 func (in *tlsIngress) submit(r *bridge.Incoming) {
-	x := in.pool.newExchange()
-	x.msg = append(x.msg, r.Msg...)
-	x.body = r.File
-	x.label = append(append(append(x.label, r.Method...), ' '), r.Target...)
+	x := in.pool.NewExchange()
+	x.Msg = append(x.Msg, r.Msg...)
+	x.Body = r.File
+	x.Label = append(append(append(x.Label, r.Method...), ' '), r.Target...)
 	if n, ok := r.Token.(*applog.Note); ok {
-		x.access = *n
+		x.Access = *n
 	}
-	if len(x.msg) > wsgi.MaxMessage {
-		in.pool.refused(x, &wsgi.Peer{RemoteAddr: r.Remote}, 431)
-		in.pool.release(x)
+	if len(x.Msg) > wsgi.MaxMessage {
+		in.pool.Refused(x, &wsgi.Peer{RemoteAddr: r.Remote}, 431)
+		in.pool.Release(x)
 		r.Sink.Fail(431, "the request's head is too large")
 		return
 	}
-	x.sink = &tlsSink{in: in, r: r}
+	x.Sink = &tlsSink{in: in, r: r}
 	in.open[r] = x
-	in.pool.submit(x)
+	in.pool.Submit(x)
 }
 
 func (in *tlsIngress) cancel(r *bridge.Incoming) {
 	if x := in.open[r]; x != nil {
 		delete(in.open, r)
 		in.release(r)
-		in.pool.abandon(x)
+		in.pool.Abandon(x)
 	}
 }
 
 // release lets a worker go on that waited for a client.
 func (in *tlsIngress) release(r *bridge.Incoming) {
-	in.held[r].resume()
+	in.held[r].Resume()
 	delete(in.held, r)
 }
 
@@ -210,7 +211,7 @@ func (s *tlsSink) end(last bool) {
 		return
 	}
 	if x := s.in.open[s.r]; x != nil && s.r.Full() && s.in.held[s.r] == nil {
-		if held := x.slot.pause(); held != nil {
+		if held := x.Pause(); held != nil {
 			s.in.held[s.r] = held
 			s.in.front.press()
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -83,3 +84,22 @@ func holdsPID(fsys afero.Fs, name string, pid int) bool {
 	b, err := readFile(fsys, name)
 	return err == nil && string(bytes.TrimSpace(b)) == strconv.Itoa(pid)
 }
+
+// MarkPID writes the pid file of a process that runs, as the folder's own user would.
+func (r *RootFs) MarkPID(kind Kind, pid int) error {
+	name := pidName(kind, pid)[1:]
+	f, err := r.OpenRegular(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if os.IsExist(err) {
+		_ = r.Remove(name)
+		f, err = r.OpenRegular(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", name, err)
+	}
+	_, _ = fmt.Fprintf(f, "%d\n", pid)
+	_ = f.Close()
+	return nil
+}
+
+// UnmarkPID removes the pid file of a process that has ended.
+func (r *RootFs) UnmarkPID(kind Kind, pid int) { _ = r.Remove(pidName(kind, pid)[1:]) }

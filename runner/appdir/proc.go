@@ -121,3 +121,17 @@ func ChildrenOf(tasks string) []int {
 	}
 	return pids
 }
+
+// ResidentSize is the resident memory of a process in bytes, 0 if it is gone.
+func ResidentSize(pid int) int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0
+	}
+	f := strings.Fields(string(b))
+	if len(f) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(f[1], 10, 64)
+	return pages * int64(os.Getpagesize())
+}

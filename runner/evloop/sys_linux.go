@@ -1,6 +1,7 @@
 package evloop
 
 import (
+	"errors"
 	"net/netip"
 	"strconv"
 	"syscall"
@@ -165,4 +166,9 @@ func CloseAll(fds []int) {
 	for _, fd := range fds {
 		_ = unix.Close(fd)
 	}
+}
+
+// IsExhausted tells that a call failed for want of descriptors or memory.
+func IsExhausted(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ENOBUFS)
 }

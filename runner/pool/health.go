@@ -1,4 +1,4 @@
-package runner
+package pool
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/version"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -17,12 +18,12 @@ import (
 // request only after its first good answer; one that fails health.failures
 // times in a row is replaced.
 type checker struct {
-	pool  *pool
+	pool  *Pool
 	timer evloop.Timer
 	last  *control.HealthStatus
 }
 
-func (c *checker) init(p *pool) {
+func (c *checker) init(p *Pool) {
 	c.pool = p
 	c.timer.Do = c.round
 }
@@ -71,7 +72,7 @@ func (c *checker) excuse(w *worker) {
 		h.over = true
 		w.probe = nil
 		p.loop.Clear(&h.timer)
-		p.abandon(h.x)
+		p.Abandon(h.x)
 		if limit := p.spec.Workers.RequestTimeout.D(); h.x.slot != nil && limit > 0 {
 			h.x.deadline = p.loop.Now() + int64(limit)
 			p.loop.SetBy(&p.sweep, h.x.deadline)
@@ -113,18 +114,18 @@ func (c *checker) ask(w *worker) {
 		host = "localhost"
 	}
 	r := wsgi.Request{Method: []byte("GET"), Path: []byte(h.Path), Proto: "HTTP/1.1", Host: []byte(host),
-		Headers: []wsgi.Header{{Name: []byte("Host"), Value: []byte(host)}, {Name: []byte("User-Agent"), Value: []byte("wsgid-fleet/" + Version)}}}
+		Headers: []wsgi.Header{{Name: []byte("Host"), Value: []byte(host)}, {Name: []byte("User-Agent"), Value: []byte("wsgid-fleet/" + version.Program)}}}
 	path, query, found := cutQuery(h.Path)
 	if found {
 		r.Path, r.Query = []byte(path), []byte(query)
 	}
-	peer := wsgi.Peer{RemoteAddr: "127.0.0.1", ServerName: "localhost", Software: "wsgid/" + Version, Multiprocess: &p.multiprocess}
-	x := p.newExchange()
+	peer := wsgi.Peer{RemoteAddr: "127.0.0.1", ServerName: "localhost", Software: "wsgid/" + version.Program, Multiprocess: &p.Multiprocess}
+	x := p.NewExchange()
 	x.health = true
-	x.msg = wsgi.AppendRequest(x.msg, 0, 0, &r, &peer)
-	x.label = append(x.label, "health check "+h.Path...)
+	x.Msg = wsgi.AppendRequest(x.Msg, 0, 0, &r, &peer)
+	x.Label = append(x.Label, "health check "+h.Path...)
 	probe := &healthProbe{c: c, w: w, x: x, host: host, begun: p.loop.Now(), failures: h.Failures}
-	x.sink = probe
+	x.Sink = probe
 	p.number(x)
 	s := w.slots[0]
 	p.notIdle(s)
@@ -150,7 +151,7 @@ func cutQuery(s string) (path, query string, found bool) {
 type healthProbe struct {
 	c        *checker
 	w        *worker
-	x        *exchange
+	x        *Exchange
 	host     string // whom it asked
 	begun    int64
 	failures int
@@ -170,7 +171,7 @@ func (h *healthProbe) Head(head *wsgi.ResponseHead, _ []byte, last bool) {
 	}
 	h.done(ok, answer)
 	if !last && h.x.slot != nil {
-		h.c.pool.abandon(h.x)
+		h.c.pool.Abandon(h.x)
 	}
 }
 
@@ -264,7 +265,7 @@ func (h *healthProbe) kill() {
 	p.dumpAndKill(w)
 }
 
-func (p *pool) healthInterval() time.Duration {
+func (p *Pool) healthInterval() time.Duration {
 	if p.spec.Health == nil {
 		return time.Second
 	}

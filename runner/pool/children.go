@@ -1,4 +1,4 @@
-package runner
+package pool
 
 import (
 	"slices"
@@ -14,13 +14,13 @@ import (
 // by its pidfd; SIGCHLD tells the rest: a worker was stopped (SIGSTOP), or a
 // process has ended whose parent, a worker, was gone before.
 type children struct {
-	pool  *pool
+	pool  *Pool
 	own   map[int]bool // started by us or handed to us by a template, and not yet reaped
 	asked int          // processes that others of us wait for
 	later evloop.Timer
 }
 
-func (c *children) init(p *pool) {
+func (c *children) init(p *Pool) {
 	c.pool = p
 	c.own = map[int]bool{}
 	c.later.Do = c.onChild
@@ -57,7 +57,7 @@ func (c *children) onChild() {
 
 // workerStopped: somebody has stopped the worker, and nobody can tell when it
 // will go on. What it has not begun goes to others.
-func (p *pool) workerStopped(w *worker) {
+func (p *Pool) workerStopped(w *worker) {
 	p.workerBroke(w, "it was stopped (SIGSTOP)")
 }
 
@@ -71,11 +71,11 @@ func isStopped(pid int) bool {
 // strayGrace is how long what an app has left behind may take to end by itself.
 const strayGrace = 500 * time.Millisecond
 
-// endStrays ends what workers have started and left behind in sessions of their
+// EndStrays ends what workers have started and left behind in sessions of their
 // own: it is ours since its parents have ended (PR_SET_CHILD_SUBREAPER), and would
 // keep the app's ports. The master calls it when it has no worker any more and
 // nobody takes its place. None is reaped but here, so that no number is another's.
-func endStrays() (n int) {
+func EndStrays() (n int) {
 	begun := time.Now()
 	for time.Since(begun) < 10*strayGrace {
 		left := appdir.ChildrenOf("/proc/self/task")

@@ -1,10 +1,11 @@
-package runner
+package pool
 
 import (
 	"fmt"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 )
 
@@ -63,14 +64,14 @@ func decideScale(f scaleFacts) (want int, why string) {
 
 // scaler applies decideScale to a pool.
 type scaler struct {
-	pool    *pool
+	pool    *Pool
 	want    int
 	timer   evloop.Timer
 	service int64 // moving average of what a request takes, in nanoseconds
 	reason  string
 }
 
-func (s *scaler) init(p *pool) {
+func (s *scaler) init(p *Pool) {
 	s.pool = p
 	s.want = p.min
 	s.timer.Do = s.look
@@ -152,7 +153,7 @@ func (s *scaler) limits(lo, hi int) {
 
 // watch has workers replaced that have grown past workers.max_memory, or served
 // longer than workers.max_age.
-func (p *pool) watch() {
+func (p *Pool) watch() {
 	w := p.spec.Workers
 	if p.stopping {
 		return
@@ -169,7 +170,7 @@ func (p *pool) watch() {
 		}
 		youngest = min(youngest, p.loop.Now()-worker.ready)
 		if limit > 0 {
-			if rss := residentSize(worker.pid); rss > limit {
+			if rss := appdir.ResidentSize(worker.pid); rss > limit {
 				fit = false
 				if worker.outgrew == 0 {
 					worker.outgrew = p.loop.Now()
@@ -203,7 +204,7 @@ func (p *pool) watch() {
 		if p.outgrown.reason != "" && was == "" {
 			p.log.Warn(p.outgrown.reason)
 		}
-		p.touch()
+		p.NotifyChanged()
 	}
 	if next > 0 {
 		p.loop.Set(&p.look, next)
@@ -214,10 +215,10 @@ func (p *pool) watch() {
 const memoryEvery = 2 * time.Second
 
 // configure takes over a spec in place.
-func (p *pool) configure(spec *appspec.Spec) {
+func (p *Pool) configure(spec *appspec.Spec) {
 	p.spec = spec
-	p.access.Configure(spec.Log.Access, spec.Log.Format == "json")
+	p.Access.Configure(spec.Log.Access, spec.Log.Format == "json")
 	p.watch()
 	p.health.configure()
-	p.ruled(spec)
+	p.Configured(spec)
 }

@@ -1,4 +1,4 @@
-package runner
+package pool
 
 import (
 	"encoding/binary"
@@ -18,10 +18,10 @@ import (
 // behind it in its slot are given to other workers.
 const rescueAfter = int64(2 * time.Millisecond)
 
-// pool is the worker set of an app and the queue before it. It belongs to the
+// Pool is the worker set of an app and the queue before it. It belongs to the
 // loop. It decides every failure of a request: no worker in time 503, past the
 // deadline 504, worker died 502.
-type pool struct {
+type Pool struct {
 	loop  *evloop.Loop
 	log   *applog.Log
 	root  *appdir.RootFs                      // the app folder, for pid files
@@ -42,20 +42,20 @@ type pool struct {
 	rollWant string // digest of the spec whose rollout failed
 
 	workers []*worker // all that have not been reaped
-	// multiprocess tells requests that there is, or may be, more than one of them;
+	// Multiprocess tells requests that there is, or may be, more than one of them;
 	// read by the bridge's goroutines too.
-	multiprocess atomic.Bool
+	Multiprocess atomic.Bool
 	// templates of workers.preload, by generation
 	templates map[int]*template
 	// shares says for a generation why it has no template, although it has
 	// workers.preload: what its workers would share. Each loads the app by itself.
 	shares   map[int]string
-	idle     []*slot // last in, first out: the warm ones work, the others are seen idle
+	idle     []*Slot // last in, first out: the warm ones work, the others are seen idle
 	queue    fifo
 	ahead    int          // requests that wait in slots, behind the one at work
 	lanes    int          // slots of the workers that serve
-	awake    []*slot      // slots whose worker knows that we do not sleep
-	looked   []*slot      // memory for awake
+	awake    []*Slot      // slots whose worker knows that we do not sleep
+	looked   []*Slot      // memory for awake
 	batch    [][]byte     // of slot.flush, to be used again
 	batchMsg []byte       // the same
 	rescue   evloop.Timer // looks for those that wait behind a slow one
@@ -74,66 +74,69 @@ type pool struct {
 
 	stats    stats
 	static   *staticCounts // nil: no static file was asked for
-	access   *applog.Access
+	Access   *applog.Access
 	version  uint64
 	restarts int
 	lastErr  string
 	trace    string
 	loaded   string
 	seq      uint32
-	free     []*exchange
+	free     []*Exchange
 
-	served   func(*appspec.Spec) // a worker serves by it for the first time
-	ruled    func(*appspec.Spec) // the workers run it from now on
-	changed  func()              // state changed: wakes those who wait for it
-	emptied  func()              // stopping, and the last worker is gone
-	admitted func(*worker)       // a worker begins to serve
-	// askPython tells what is wrong with the interpreter, off the loop; nil:
+	Served     func(*appspec.Spec) // a worker serves by it for the first time
+	Configured func(*appspec.Spec) // the workers run it from now on
+	Changed    func()              // state changed: wakes those who wait for it
+	Emptied    func()              // stopping, and the last worker is gone
+	Admitted   func(filters bool)  // a worker begins to serve; whether its app has request filters
+	// AskPython tells what is wrong with the interpreter, off the loop; nil:
 	// nobody knows.
-	askPython func() error
+	AskPython func() error
 }
 
-func newPool(l *evloop.Loop, log *applog.Log, spec *appspec.Spec) *pool {
-	p := &pool{loop: l, log: log, spec: spec, min: spec.Workers.Min, max: spec.Workers.Max, gen: 1, lastGen: 1,
+// New makes the pool of an app, which does nothing before Start; root is the app
+// folder. What is told by functions is to be set before, too.
+func New(l *evloop.Loop, log *applog.Log, root *appdir.RootFs, spec *appspec.Spec) *Pool {
+	p := &Pool{loop: l, log: log, root: root, spec: spec, min: spec.Workers.Min, max: spec.Workers.Max, gen: 1, lastGen: 1,
 		templates: map[int]*template{}, shares: map[int]string{}}
 	p.noteProcesses()
 	p.rx = evloop.NewReceiver(wsgi.MaxMessage + 4096)
 	p.retry.Do = p.reconcile
 	p.look.Do = p.watch
 	p.rescue.Do = p.onRescue
-	p.access = applog.NewAccess(l, log, spec.Name)
+	p.Access = applog.NewAccess(l, log, spec.Name)
 	p.scaler.init(p)
 	p.health.init(p)
 	p.childs.init(p)
 	p.sweep.Do = p.onSweep
-	p.served, p.ruled = func(*appspec.Spec) {}, func(*appspec.Spec) {}
-	p.changed, p.emptied, p.admitted = func() {}, func() {}, func(*worker) {}
+	p.Served, p.Configured = func(*appspec.Spec) {}, func(*appspec.Spec) {}
+	p.Changed, p.Emptied, p.Admitted = func() {}, func() {}, func(bool) {}
 	return p
 }
 
 // noteProcesses is called when the workers, or how many may be started, have
 // changed: even an app of one worker has two while one takes the other's place.
-func (p *pool) noteProcesses() {
-	p.multiprocess.Store(p.max > 1 || len(p.workers) > 1)
+func (p *Pool) noteProcesses() {
+	p.Multiprocess.Store(p.max > 1 || len(p.workers) > 1)
 }
 
-// touch notes a change of state.
-func (p *pool) touch() {
+// NotifyChanged notes a change of state.
+func (p *Pool) NotifyChanged() {
 	p.version++
-	p.changed()
+	p.Changed()
 }
 
-// newExchange returns an exchange with an empty message.
-func (p *pool) newExchange() *exchange {
+// NewExchange returns an exchange with an empty message.
+func (p *Pool) NewExchange() *Exchange {
 	if n := len(p.free); n > 0 {
 		x := p.free[n-1]
 		p.free = p.free[:n-1]
 		return x
 	}
-	return &exchange{}
+	return &Exchange{}
 }
 
-func (p *pool) release(x *exchange) {
+// Release takes back an exchange that was not submitted.
+func (p *Pool) Release(x *Exchange) {
 	x.reset()
 	if len(p.free) < 256 {
 		p.free = append(p.free, x)
@@ -141,16 +144,16 @@ func (p *pool) release(x *exchange) {
 }
 
 // number gives a request its sequence number.
-func (p *pool) number(x *exchange) {
+func (p *Pool) number(x *Exchange) {
 	p.seq++
 	x.seq = p.seq
-	binary.LittleEndian.PutUint32(x.msg[4:8], x.seq)
+	binary.LittleEndian.PutUint32(x.Msg[4:8], x.seq)
 	x.queuedAt = p.loop.Now()
 }
 
-// submit takes a request whose message is complete. The sink may be called
+// Submit takes a request whose message is complete. The sink may be called
 // before submit returns.
-func (p *pool) submit(x *exchange) {
+func (p *Pool) Submit(x *Exchange) {
 	p.number(x)
 	if !x.health {
 		p.stats.total++
@@ -161,13 +164,13 @@ func (p *pool) submit(x *exchange) {
 			return
 		}
 		p.workerBroke(s.w, "it does not take requests")
-	} else if x.body == nil && p.queue.n == 0 && !p.full() && p.sendAhead(x) {
+	} else if x.Body == nil && p.queue.n == 0 && !p.full() && p.sendAhead(x) {
 		return
 	}
 	p.enqueue(x)
 }
 
-func (p *pool) enqueue(x *exchange) {
+func (p *Pool) enqueue(x *Exchange) {
 	if p.full() {
 		p.stats.rejected++
 		p.fail(x, 503, fmt.Sprintf("%d requests wait for a worker already (workers.queue)", p.queue.n+p.ahead))
@@ -183,10 +186,10 @@ func (p *pool) enqueue(x *exchange) {
 	p.scaler.demand()
 }
 
-// abandon is told by a sink whose client is gone: what is not begun is dropped,
+// Abandon is told by a sink whose client is gone: what is not begun is dropped,
 // what is at work is aborted at its next piece.
-func (p *pool) abandon(x *exchange) {
-	x.sink = nil
+func (p *Pool) Abandon(x *Exchange) {
+	x.Sink = nil
 	if x.slot != nil {
 		if x.slot.held[0] == x {
 			x.slot.w.setAbort(x.slot, x.seq)
@@ -195,14 +198,14 @@ func (p *pool) abandon(x *exchange) {
 	}
 	if p.queue.remove(x) {
 		p.account(x)
-		p.release(x)
+		p.Release(x)
 	}
 }
 
 // fail answers a request that no worker has, or whose worker is given up.
-func (p *pool) fail(x *exchange, status int, reason string) {
-	sink := x.sink
-	x.sink = nil
+func (p *Pool) fail(x *Exchange, status int, reason string) {
+	sink := x.Sink
+	x.Sink = nil
 	if !x.headSent {
 		x.status = status
 	}
@@ -210,18 +213,18 @@ func (p *pool) fail(x *exchange, status int, reason string) {
 	if status >= 500 && !x.health {
 		p.stats.errors++
 	}
-	p.log.Warn(fmt.Sprintf("%s: %d: %s", x.label, status, reason))
+	p.log.Warn(fmt.Sprintf("%s: %d: %s", x.Label, status, reason))
 	if sink != nil {
 		sink.Fail(status, reason)
 	}
 	if x.slot == nil {
 		p.account(x)
-		p.release(x)
+		p.Release(x)
 	}
 }
 
 // countLanes notes how many slots serve, after workers came or went.
-func (p *pool) countLanes() {
+func (p *Pool) countLanes() {
 	p.lanes = 0
 	for _, w := range p.workers {
 		if w.serving() {
@@ -231,7 +234,7 @@ func (p *pool) countLanes() {
 }
 
 // countServing is the number of workers that take requests.
-func (p *pool) countServing() int {
+func (p *Pool) countServing() int {
 	n := 0
 	for _, w := range p.workers {
 		if w.serving() {
@@ -242,7 +245,7 @@ func (p *pool) countServing() int {
 }
 
 // retryIn is how long the back-off still waits; 0: it does not.
-func (p *pool) retryIn() time.Duration {
+func (p *Pool) retryIn() time.Duration {
 	if !p.retry.IsSet() {
 		return 0
 	}

@@ -1,4 +1,4 @@
-package runner
+package pool
 
 import (
 	"fmt"
@@ -21,8 +21,8 @@ type rollout struct {
 // rolloutAgain bounds that: the signal may be the app's own doing.
 const rolloutAgain = 3
 
-// rollTo begins a rollout to spec. One that is under way is given up.
-func (p *pool) rollTo(spec *appspec.Spec, why string) {
+// RollTo begins a rollout to spec. One that is under way is given up.
+func (p *Pool) RollTo(spec *appspec.Spec, why string) {
 	p.roll.cancel(p)
 	p.lastGen++
 	p.rollErr = ""
@@ -40,7 +40,7 @@ func (p *pool) rollTo(spec *appspec.Spec, why string) {
 		}
 		p.gen = p.lastGen
 		p.configure(spec)
-		p.retryNow()
+		p.Retry()
 		return
 	}
 	p.log.Info(fmt.Sprintf("rolling out generation %d: %s", p.lastGen, why))
@@ -49,11 +49,11 @@ func (p *pool) rollTo(spec *appspec.Spec, why string) {
 	for range max(1, p.target()) {
 		r.set = append(r.set, p.startWorker(spec, r.gen, true))
 	}
-	p.touch()
+	p.NotifyChanged()
 }
 
 // reconcile changes the sets' places when the new one is complete.
-func (r *rollout) reconcile(p *pool) {
+func (r *rollout) reconcile(p *Pool) {
 	if r == nil {
 		return
 	}
@@ -80,7 +80,7 @@ func (r *rollout) reconcile(p *pool) {
 }
 
 // failed gives the rollout up because one of its workers could not start.
-func (r *rollout) failed(p *pool, w *worker) {
+func (r *rollout) failed(p *Pool, w *worker) {
 	if r == nil || w.gen != r.gen {
 		p.reconcile()
 		return
@@ -102,7 +102,7 @@ func (r *rollout) failed(p *pool, w *worker) {
 
 // goBack gives up a spec that came while no worker ran, and by which the first
 // one, w, could not start: what waits is served by the spec before.
-func (p *pool) goBack(w *worker) {
+func (p *Pool) goBack(w *worker) {
 	p.rollErr, p.rollWant = w.failure.Summary(), appspec.Digest(p.spec)
 	p.log.Error(fmt.Sprintf("generation %d is given up, the spec before serves on: %s", p.gen, p.rollErr))
 	p.lastGen++
@@ -110,11 +110,11 @@ func (p *pool) goBack(w *worker) {
 	spec := p.before
 	p.before, p.proved = nil, true
 	p.configure(spec)
-	p.retryNow()
+	p.Retry()
 }
 
 // cancel drops the new set.
-func (r *rollout) cancel(p *pool) {
+func (r *rollout) cancel(p *Pool) {
 	if r == nil {
 		return
 	}

@@ -1,15 +1,16 @@
-package runner
+package pool
 
 import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
 // onMessage handles one message of a worker.
-func (p *pool) onMessage(s *slot, msg []byte, passed int) {
+func (p *Pool) onMessage(s *Slot, msg []byte, passed int) {
 	w := s.w
 	typ, flags, seq, payload, err := wsgi.ParseMessage(msg)
 	if err != nil {
@@ -63,18 +64,18 @@ func (p *pool) onMessage(s *slot, msg []byte, passed int) {
 			x.status, x.sent = h.Status, int64(len(body))
 		}
 		if h.ContentLength >= 0 {
-			x.access.Limit(h.ContentLength)
+			x.Access.Limit(h.ContentLength)
 		}
 		if h.Status >= 500 && !x.health {
 			p.stats.errors++
 		}
-		if x.sink != nil {
+		if x.Sink != nil {
 			if end {
-				sink := x.sink
-				x.sink = nil
+				sink := x.Sink
+				x.Sink = nil
 				sink.Head(&h, body, true)
 			} else {
-				x.sink.Head(&h, body, false)
+				x.Sink.Head(&h, body, false)
 			}
 		}
 	case wsgi.MsgData:
@@ -83,22 +84,22 @@ func (p *pool) onMessage(s *slot, msg []byte, passed int) {
 			return
 		}
 		x.sent += int64(len(payload))
-		if x.sink != nil {
+		if x.Sink != nil {
 			if end {
-				sink := x.sink
-				x.sink = nil
+				sink := x.Sink
+				x.Sink = nil
 				sink.Data(payload, true)
 			} else {
-				x.sink.Data(payload, false)
+				x.Sink.Data(payload, false)
 			}
 		}
 	case wsgi.MsgFile:
 		off, n, err := wsgi.ParseFile(payload)
 		if passed < 0 && err == nil && x.headSent && p.noDescriptors() {
 			// The worker did send one: the kernel had none to give us.
-			if sink := x.sink; sink != nil {
-				x.sink = nil
-				p.log.Error(fmt.Sprintf("%s: the response is cut: no descriptor is left for a file that it sends; raise the limit of open files of the service (LimitNOFILE=)", x.label))
+			if sink := x.Sink; sink != nil {
+				x.Sink = nil
+				p.log.Error(fmt.Sprintf("%s: the response is cut: no descriptor is left for a file that it sends; raise the limit of open files of the service (LimitNOFILE=)", x.Label))
 				sink.Fail(503, "the server has no descriptors left")
 			}
 			break
@@ -110,19 +111,19 @@ func (p *pool) onMessage(s *slot, msg []byte, passed int) {
 		}
 		x.sent += n
 		f := newFile(passed)
-		if x.sink == nil {
+		if x.Sink == nil {
 			_ = f.Close()
 		} else if end {
-			sink := x.sink
-			x.sink = nil
+			sink := x.Sink
+			x.Sink = nil
 			sink.File(f, off, n, true)
 		} else {
-			x.sink.File(f, off, n, false)
+			x.Sink.File(f, off, n, false)
 		}
 	case wsgi.MsgEnd:
 		end = true
-		if sink := x.sink; sink != nil {
-			x.sink = nil
+		if sink := x.Sink; sink != nil {
+			x.Sink = nil
 			if !x.headSent {
 				x.status = 500
 				p.stats.errors++
@@ -137,8 +138,8 @@ func (p *pool) onMessage(s *slot, msg []byte, passed int) {
 		if x.status == 0 {
 			x.status = 500
 		}
-		if sink := x.sink; sink != nil {
-			x.sink = nil
+		if sink := x.Sink; sink != nil {
+			x.Sink = nil
 			sink.Fail(500, "the application failed after its response began")
 		}
 	default:
@@ -157,17 +158,17 @@ func (p *pool) onMessage(s *slot, msg []byte, passed int) {
 }
 
 // noDescriptors tells that the kernel gives us no more.
-func (p *pool) noDescriptors() bool {
+func (p *Pool) noDescriptors() bool {
 	fd, err := unix.FcntlInt(uintptr(p.loop.Descriptor()), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
-		return isExhausted(err)
+		return evloop.IsExhausted(err)
 	}
 	_ = unix.Close(fd)
 	return false
 }
 
 // finished ends the request at the head of a slot and gives the slot its next.
-func (p *pool) finished(s *slot) {
+func (p *Pool) finished(s *Slot) {
 	if s.n > 1 {
 		p.ahead--
 	}
@@ -184,7 +185,7 @@ func (p *pool) finished(s *slot) {
 	}
 	w.idleSince = p.loop.Now()
 	p.account(x)
-	p.release(x)
+	p.Release(x)
 	if w.limit > 0 && w.served >= w.limit && w.recycle == "" && w.retired == "" {
 		p.stats.restarts[restartRequests]++
 		p.recycle(w, fmt.Sprintf("it has served %d requests (workers.max_requests)", w.served))
@@ -196,7 +197,7 @@ func (p *pool) finished(s *slot) {
 }
 
 // account counts an ended request.
-func (p *pool) account(x *exchange) {
+func (p *Pool) account(x *Exchange) {
 	if x.health {
 		return
 	}

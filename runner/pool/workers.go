@@ -1,4 +1,4 @@
-package runner
+package pool
 
 import (
 	"encoding/json"
@@ -10,16 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
 // reconcile starts and retires workers until the set is as wanted. It is
 // called after every event that may have changed that.
-func (p *pool) reconcile() {
+func (p *Pool) reconcile() {
 	if p.stopping {
 		if len(p.workers) == 0 {
-			p.emptied()
+			p.Emptied()
 		}
 		return
 	}
@@ -64,15 +65,15 @@ func (p *pool) reconcile() {
 	p.growing = p.growing && ready+recycling < p.target()
 	p.roll.reconcile(p)
 	p.retireTemplates()
-	p.touch()
+	p.NotifyChanged()
 }
 
 // target is how many workers are wanted now.
-func (p *pool) target() int { return p.scaler.want }
+func (p *Pool) target() int { return p.scaler.want }
 
 // leastNeeded is the worker to let go when there are too many: one that is
 // still starting, else an idle one, else the youngest.
-func (p *pool) leastNeeded() *worker {
+func (p *Pool) leastNeeded() *worker {
 	var best *worker
 	rank := func(w *worker) int {
 		switch {
@@ -96,7 +97,7 @@ func (p *pool) leastNeeded() *worker {
 }
 
 // startWorker adds a worker and has its process started.
-func (p *pool) startWorker(spec *appspec.Spec, gen int, held bool) *worker {
+func (p *Pool) startWorker(spec *appspec.Spec, gen int, held bool) *worker {
 	w := &worker{pool: p, gen: gen, state: control.WorkerStarting, since: p.loop.Now(), pidfd: -1, held: held}
 	w.limit, w.jitter = jitter(spec.Workers.MaxRequests), rand.Float64()/10
 	p.workers = append(p.workers, w)
@@ -112,7 +113,7 @@ func (p *pool) startWorker(spec *appspec.Spec, gen int, held bool) *worker {
 }
 
 // workerStarted is the end of a spawn: the process runs, or err says why not.
-func (p *pool) workerStarted(w *worker, pid, pidfd int, err error) {
+func (p *Pool) workerStarted(w *worker, pid, pidfd int, err error) {
 	if err != nil {
 		p.log.Error(err.Error())
 		w.failure = &wsgi.Failure{Reason: err.Error()}
@@ -135,15 +136,17 @@ func (p *pool) workerStarted(w *worker, pid, pidfd int, err error) {
 	if err := p.loop.Add(pidfd, unix.EPOLLIN, w); err != nil {
 		p.log.Error(err.Error())
 	}
-	writePID(p.root, p.log, "worker", pid, true)
+	if err := p.root.MarkPID(appdir.Worker, pid); err != nil && !p.root.ReadOnly() {
+		p.log.Warn(err.Error())
+	}
 	if w.retired != "" || p.aborted {
 		w.signal(unix.SIGKILL)
 	}
-	p.touch()
+	p.NotifyChanged()
 }
 
 // workerReady: the application is loaded.
-func (p *pool) workerReady(w *worker, payload []byte) {
+func (p *Pool) workerReady(w *worker, payload []byte) {
 	if w.loaded.Python != "" || w.state == control.WorkerDraining {
 		return
 	}
@@ -168,7 +171,7 @@ func (p *pool) workerReady(w *worker, payload []byte) {
 }
 
 // specOf is the spec that a worker runs.
-func (p *pool) specOf(w *worker) *appspec.Spec {
+func (p *Pool) specOf(w *worker) *appspec.Spec {
 	if p.roll != nil && p.roll.gen == w.gen {
 		return p.roll.spec
 	}
@@ -176,7 +179,7 @@ func (p *pool) specOf(w *worker) *appspec.Spec {
 }
 
 // nowReady: the worker may serve.
-func (p *pool) nowReady(w *worker) {
+func (p *Pool) nowReady(w *worker) {
 	if w.ready > 0 || w.state == control.WorkerDraining || w.killed != "" {
 		return
 	}
@@ -191,7 +194,7 @@ func (p *pool) nowReady(w *worker) {
 }
 
 // admit lets a ready worker serve.
-func (p *pool) admit(w *worker) {
+func (p *Pool) admit(w *worker) {
 	w.held = false
 	p.loaded = w.loaded.Loader + " " + w.loaded.App
 	p.lastErr = ""
@@ -200,9 +203,9 @@ func (p *pool) admit(w *worker) {
 	}
 	if !p.proved {
 		p.proved, p.before = true, nil
-		p.served(p.spec)
+		p.Served(p.spec)
 	}
-	p.admitted(w)
+	p.Admitted(w.loaded.Filters)
 	p.countLanes()
 	w.timer.Do = func() { p.back.reset() }
 	p.loop.Set(&w.timer, p.spec.Restart.ResetAfter.D())
@@ -215,7 +218,7 @@ func (p *pool) admit(w *worker) {
 }
 
 // workerFailed: the application cannot be loaded. The worker exits by itself.
-func (p *pool) workerFailed(w *worker, payload []byte) {
+func (p *Pool) workerFailed(w *worker, payload []byte) {
 	var f wsgi.Failure
 	if err := json.Unmarshal(payload, &f); err != nil {
 		f.Reason = "it failed, and its report is rubbish: " + err.Error()
@@ -239,7 +242,7 @@ func (p *pool) workerFailed(w *worker, payload []byte) {
 
 // workerBroke: the worker does what no worker may do. It is killed; its exit
 // does the rest.
-func (p *pool) workerBroke(w *worker, what string) {
+func (p *Pool) workerBroke(w *worker, what string) {
 	if w.killed == "" {
 		what = p.log.Secrets().Text(what) // it may quote what the worker sent
 		w.killed = what
@@ -253,7 +256,7 @@ func (p *pool) workerBroke(w *worker, what string) {
 }
 
 // retire lets a worker finish what it has begun and go.
-func (p *pool) retire(w *worker, why string) {
+func (p *Pool) retire(w *worker, why string) {
 	if w.state == control.WorkerDraining {
 		return
 	}
@@ -281,11 +284,11 @@ func (p *pool) retire(w *worker, why string) {
 		p.dumpAndKill(w)
 	}
 	p.loop.Set(&w.timer, p.spec.Workers.StopTimeout.D())
-	p.touch()
+	p.NotifyChanged()
 }
 
 // requeue gives a request that its worker has not begun to another one.
-func (p *pool) requeue(x *exchange) {
+func (p *Pool) requeue(x *Exchange) {
 	if s := p.popIdle(); s != nil && s.send(x, p.loop.Now()) {
 		return
 	}
@@ -295,7 +298,7 @@ func (p *pool) requeue(x *exchange) {
 }
 
 // recycle has a worker replaced, the replacement first.
-func (p *pool) recycle(w *worker, why string) {
+func (p *Pool) recycle(w *worker, why string) {
 	if w.recycle != "" || w.retired != "" {
 		return
 	}
@@ -305,7 +308,7 @@ func (p *pool) recycle(w *worker, why string) {
 }
 
 // drop takes a worker that is no more out of the pool.
-func (p *pool) drop(w *worker) {
+func (p *Pool) drop(w *worker) {
 	w.close()
 	if i := slices.Index(p.workers, w); i >= 0 {
 		p.workers = slices.Delete(p.workers, i, i+1)
@@ -318,7 +321,7 @@ func (p *pool) drop(w *worker) {
 const lastMessages = 64
 
 // startFailed: a worker could not start.
-func (p *pool) startFailed(w *worker) {
+func (p *Pool) startFailed(w *worker) {
 	if w.held {
 		p.roll.failed(p, w)
 		return
@@ -341,17 +344,17 @@ func (p *pool) startFailed(w *worker) {
 }
 
 // wait keeps the pool from starting workers for d.
-func (p *pool) wait(d time.Duration) { p.loop.Set(&p.retry, d) }
+func (p *Pool) wait(d time.Duration) { p.loop.Set(&p.retry, d) }
 
-// retryNow ends a back-off: the operator asked for it, or the spec changed.
-func (p *pool) retryNow() {
+// Retry ends a back-off: the operator asked for it, or the spec changed.
+func (p *Pool) Retry() {
 	p.back.reset()
 	p.loop.Clear(&p.retry)
 	p.reconcile()
 }
 
-// scale sets the wanted numbers.
-func (p *pool) scale(lo, hi int) {
+// Scale sets the wanted numbers.
+func (p *Pool) Scale(lo, hi int) {
 	if lo == p.min && hi == p.max {
 		return
 	}
@@ -360,46 +363,4 @@ func (p *pool) scale(lo, hi int) {
 	p.min, p.max = lo, hi
 	p.scaler.limits(lo, hi)
 	p.reconcile()
-}
-
-// stop retires every worker and answers what waits as long as one is left.
-func (p *pool) stop() {
-	if p.stopping {
-		return
-	}
-	p.stopping = true
-	p.loop.Clear(&p.retry)
-	p.roll.cancel(p)
-	// Requests that wait are served first: a worker leaves when the queue is
-	// empty and its own slots are.
-	p.drainAll()
-	p.touch()
-}
-
-// drainAll retires the workers of a stopping pool once nothing waits.
-func (p *pool) drainAll() {
-	if p.queue.n > 0 && p.countServing() > 0 {
-		return
-	}
-	for p.queue.n > 0 {
-		p.fail(p.queue.pop(), 503, "the app is being stopped and has no worker")
-	}
-	for _, w := range slices.Clone(p.workers) {
-		p.retire(w, "the app is stopped")
-	}
-	p.retireTemplates()
-	if len(p.workers) == 0 {
-		p.emptied()
-	}
-}
-
-// abort kills every worker.
-func (p *pool) abort() {
-	p.aborted = true
-	for _, t := range p.templates {
-		t.proc.signal(unix.SIGKILL)
-	}
-	for _, w := range slices.Clone(p.workers) {
-		w.signal(unix.SIGKILL)
-	}
 }

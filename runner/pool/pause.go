@@ -1,11 +1,11 @@
-package runner
+package pool
 
 import "golang.org/x/sys/unix"
 
 // pause stops listening to the worker, whose client does not keep up. The time
 // of the request at work stands still: the worker may long have written what we
 // do not read. It returns the slot; nil: there is nothing to pause.
-func (s *slot) pause() *slot {
+func (s *Slot) pause() *Slot {
 	if s == nil || s.n == 0 || s.paused || !s.w.pool.loop.Owns(s.fd, s) {
 		return nil
 	}
@@ -19,8 +19,8 @@ func (s *slot) pause() *slot {
 	return s
 }
 
-// resume listens again.
-func (s *slot) resume() {
+// Resume listens again.
+func (s *Slot) Resume() {
 	if s == nil || !s.paused {
 		return
 	}

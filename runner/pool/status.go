@@ -1,18 +1,16 @@
-package runner
+package pool
 
 import (
 	"fmt"
 	"maps"
-	"os"
-	"strconv"
-	"strings"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 )
 
-// status is the pool's part of a Status.
-func (p *pool) status() control.Status {
+// Status is the pool's part of a Status.
+func (p *Pool) Status() control.Status {
 	st := control.Status{Version: p.version, Min: p.min, Max: p.max, Restarts: p.restarts, LastError: p.lastErr,
 		Traceback: p.trace, RolloutError: p.rollErr, Loaded: p.loaded, Workers: []control.WorkerInfo{}}
 	if p.roll != nil {
@@ -31,9 +29,9 @@ func (p *pool) status() control.Status {
 		if w.serving() {
 			serving++
 		}
-		st.Workers = append(st.Workers, w.info(p.loop, residentSize(w.pid)))
+		st.Workers = append(st.Workers, w.info(p.loop, appdir.ResidentSize(w.pid)))
 	}
-	st.State, st.Reason = p.state(serving)
+	st.State, st.Reason = p.stateWith(serving)
 	if p.retry.IsSet() {
 		st.RetryAt = p.loop.Wall(p.retry.At()).Round(time.Millisecond)
 	}
@@ -50,8 +48,8 @@ func (p *pool) status() control.Status {
 	return st
 }
 
-// state says what the app is, and why if it is not well.
-func (p *pool) state(serving int) (control.State, string) {
+// stateWith says what the app is, and why if it is not well.
+func (p *Pool) stateWith(serving int) (control.State, string) {
 	short := func() string { return fmt.Sprintf("%d of %d workers are ready", serving, p.target()) }
 	switch {
 	case p.stopping:
@@ -81,18 +79,4 @@ func (p *pool) state(serving int) (control.State, string) {
 	default:
 		return control.StateReady, ""
 	}
-}
-
-// residentSize is the resident memory of a process in bytes, 0 if it is gone.
-func residentSize(pid int) int64 {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-	if err != nil {
-		return 0
-	}
-	f := strings.Fields(string(b))
-	if len(f) < 2 {
-		return 0
-	}
-	pages, _ := strconv.ParseInt(f[1], 10, 64)
-	return pages * int64(os.Getpagesize())
 }

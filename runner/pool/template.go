@@ -1,4 +1,4 @@
-package runner
+package pool
 
 import (
 	"encoding/json"
@@ -21,15 +21,15 @@ import (
 // once, and each worker of its generation is forked from it. It is a worker
 // that is never in the pool's set.
 type template struct {
-	pool    *pool
-	spawner *spawner
+	pool    *Pool
+	spawner *Spawner
 	proc    *worker
 	waiting []spawnJob // until it is ready
 	asked   []spawnJob // asked for, in the order of the answers
 }
 
 // fromTemplate has a worker forked. It runs on the loop.
-func (s *spawner) fromTemplate(job spawnJob, spec *appspec.Spec) {
+func (s *Spawner) fromTemplate(job spawnJob, spec *appspec.Spec) {
 	p := job.w.pool
 	t := p.templates[job.w.gen]
 	if t == nil {
@@ -213,7 +213,7 @@ func (t *template) withhold(reason, hint string) {
 }
 
 // alone starts a worker anew that was to be forked and must not be.
-func (p *pool) alone(w *worker) {
+func (p *Pool) alone(w *worker) {
 	p.drop(w)
 	if r := p.roll; r != nil && r.gen == w.gen {
 		if i := slices.Index(r.set, w); i >= 0 {
@@ -225,7 +225,7 @@ func (p *pool) alone(w *worker) {
 }
 
 // retireTemplates ends the templates that no generation needs.
-func (p *pool) retireTemplates() {
+func (p *Pool) retireTemplates() {
 	maps.DeleteFunc(p.shares, func(gen int, _ string) bool {
 		return gen != p.gen && (p.roll == nil || p.roll.gen != gen)
 	})

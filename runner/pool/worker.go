@@ -1,4 +1,4 @@
-package runner
+package pool
 
 import (
 	"encoding/binary"
@@ -16,7 +16,7 @@ import (
 //	starting ──ready──▶ serving ──retire──▶ draining ──exit──▶ gone
 //	   └──failed/exit──────┴──────exit────────────────────────▶
 type worker struct {
-	pool      *pool
+	pool      *Pool
 	pid       int
 	pidfd     int
 	gen       int // which code and spec it runs
@@ -28,7 +28,7 @@ type worker struct {
 	healthy   bool         // has answered a health check, or none is asked for
 	outgrew   int64        // was first seen to be larger than workers.max_memory; 0: not
 	unhealthy int          // health checks failed in a row
-	slots     []*slot
+	slots     []*Slot
 	shared    []byte // the abort table, one uint32 a slot, and the ring of the first slot
 
 	served  uint64
@@ -86,7 +86,7 @@ func (w *worker) serving() bool {
 }
 
 // setAbort tells the host that the client of the request is gone.
-func (w *worker) setAbort(s *slot, seq uint32) {
+func (w *worker) setAbort(s *Slot, seq uint32) {
 	if o := s.index * 4; o+4 <= min(len(w.shared), wsgi.RingState) {
 		binary.LittleEndian.PutUint32(w.shared[o:], seq)
 	}
@@ -110,7 +110,7 @@ func (w *worker) info(l *evloop.Loop, rss int64) control.WorkerInfo {
 	for _, s := range w.slots {
 		if s.n > 0 {
 			x := s.held[0]
-			info.Current = append(info.Current, control.CurrentRequest{Request: string(x.label), Since: l.Wall(x.begunAt).Round(time.Millisecond)})
+			info.Current = append(info.Current, control.CurrentRequest{Request: string(x.Label), Since: l.Wall(x.begunAt).Round(time.Millisecond)})
 		}
 	}
 	return info

@@ -1,4 +1,4 @@
-package runner
+package pool
 
 import (
 	"fmt"
@@ -21,15 +21,15 @@ const slotDepth = 8
 // larger.
 const maxBatch = 32 << 10
 
-// slot is our end of one worker thread's socket. What the worker has not read
+// Slot is our end of one worker thread's socket. What the worker has not read
 // yet we can read back at its own end, theirs.
-type slot struct {
+type Slot struct {
 	w      *worker
 	index  int
 	fd     int
 	theirs int // the worker's end, kept open here; -1 once the worker owns it alone
 
-	held [slotDepth]*exchange // in the order sent; the first is at work
+	held [slotDepth]*Exchange // in the order sent; the first is at work
 	n    int
 	late int // how many of them, the last, are not sent: they go together at the end of the turn
 
@@ -45,7 +45,7 @@ type slot struct {
 	rest   int64 // paused: what was left of the request's time; 0: it has no deadline
 }
 
-func (s *slot) OnEvents(events uint32) {
+func (s *Slot) OnEvents(events uint32) {
 	// What follows at once is read without another turn of the loop.
 	s.w.pool.awaken(s)
 	for range slotDepth {
@@ -59,7 +59,7 @@ func (s *slot) OnEvents(events uint32) {
 }
 
 // receive handles the next message; false: there is none, or the worker broke.
-func (s *slot) receive() bool {
+func (s *Slot) receive() bool {
 	p := s.w.pool
 	msg, passed, errno := p.rx.Recv(s.fd)
 	if errno == syscall.EAGAIN || errno == syscall.EINTR {
@@ -92,12 +92,12 @@ func isRegular(fd int) bool {
 }
 
 // ahead is how many requests wait in the slot behind the one at work.
-func (s *slot) ahead() int { return max(s.n-1, 0) }
+func (s *Slot) ahead() int { return max(s.n-1, 0) }
 
 // send gives a request to the slot. False: the socket is full, try later.
-func (s *slot) send(x *exchange, now int64) bool {
+func (s *Slot) send(x *Exchange, now int64) bool {
 	p := s.w.pool
-	if s.n > 0 && p.batches() && wsgi.IsBare(x.msg) {
+	if s.n > 0 && p.batches() && wsgi.IsBare(x.Msg) {
 		s.late++
 		s.hold(x, now)
 		s.flushLater()
@@ -106,7 +106,7 @@ func (s *slot) send(x *exchange, now int64) bool {
 	if s.flush(); s.late > 0 {
 		return false
 	}
-	if !s.sendMessage(x.msg) || x.body != nil && !s.sendBody(x) {
+	if !s.sendMessage(x.Msg) || x.Body != nil && !s.sendBody(x) {
 		return false
 	}
 	s.hold(x, now)
@@ -116,7 +116,7 @@ func (s *slot) send(x *exchange, now int64) bool {
 	return true
 }
 
-func (s *slot) sendMessage(msg []byte) bool {
+func (s *Slot) sendMessage(msg []byte) bool {
 	for {
 		if _, errno := evloop.Send(s.fd, msg); errno != syscall.EINTR {
 			return errno == 0
@@ -124,7 +124,7 @@ func (s *slot) sendMessage(msg []byte) bool {
 	}
 }
 
-func (s *slot) hold(x *exchange, now int64) {
+func (s *Slot) hold(x *Exchange, now int64) {
 	x.slot = s
 	x.sentAt = now
 	s.held[s.n] = x
@@ -132,7 +132,7 @@ func (s *slot) hold(x *exchange, now int64) {
 }
 
 // flushLater has flush called at the end of the turn.
-func (s *slot) flushLater() {
+func (s *Slot) flushLater() {
 	if s.late > 0 && !s.flushing {
 		s.flushing = true
 		s.w.pool.loop.AtTurnEnd(s.flush)
@@ -141,7 +141,7 @@ func (s *slot) flushLater() {
 
 // flush sends what waits to go together. What the socket does not take waits for
 // the next answer, see pool.feed.
-func (s *slot) flush() {
+func (s *Slot) flush() {
 	s.flushing = false
 	if s.fd < 0 {
 		return
@@ -149,15 +149,15 @@ func (s *slot) flush() {
 	p := s.w.pool
 	for late := s.held[s.n-s.late : s.n]; len(late) > 0; late = s.held[s.n-s.late : s.n] {
 		some, size := 0, 0
-		for some < len(late) && (some == 0 || size+len(late[some].msg) <= maxBatch) {
-			size += len(late[some].msg)
+		for some < len(late) && (some == 0 || size+len(late[some].Msg) <= maxBatch) {
+			size += len(late[some].Msg)
 			some++
 		}
-		msg := late[0].msg
+		msg := late[0].Msg
 		if some > 1 {
 			p.batch = p.batch[:0]
 			for _, x := range late[:some] {
-				p.batch = append(p.batch, x.msg)
+				p.batch = append(p.batch, x.Msg)
 			}
 			p.batchMsg = wsgi.AppendRequests(p.batchMsg[:0], p.batch)
 			msg = p.batchMsg
@@ -174,10 +174,10 @@ func (s *slot) flush() {
 
 // sendBody sends the descriptor of a request's body, the message after the
 // request itself.
-func (s *slot) sendBody(x *exchange) bool {
+func (s *Slot) sendBody(x *Exchange) bool {
 	var head [wsgi.HeaderSize]byte
 	head[0] = wsgi.MsgBody
-	fd := int(x.body.Fd())
+	fd := int(x.Body.Fd())
 	// The offset is shared with the worker, and with one that had it before.
 	if _, err := unix.Seek(fd, 0, io.SeekStart); err != nil {
 		return false
@@ -193,10 +193,10 @@ func (s *slot) sendBody(x *exchange) bool {
 }
 
 // begin notes that the first request held is at work from now.
-func (s *slot) begin(now int64) {
+func (s *Slot) begin(now int64) {
 	x := s.held[0]
 	x.begunAt = now
-	if x.sink == nil {
+	if x.Sink == nil {
 		s.w.setAbort(s, x.seq) // its client went while it waited here
 	}
 	x.worker = s.w.pid
@@ -207,7 +207,7 @@ func (s *slot) begin(now int64) {
 }
 
 // pop takes the finished first request off.
-func (s *slot) pop(now int64) *exchange {
+func (s *Slot) pop(now int64) *Exchange {
 	x := s.held[0]
 	copy(s.held[:], s.held[1:s.n])
 	s.n--
@@ -223,7 +223,7 @@ func (s *slot) pop(now int64) *exchange {
 // sent: what was not sent at all, and what can be read back. The worker may read
 // at the same time, so that what comes back need not be the last that was sent:
 // the numbers tell. Of a message with several requests all or none come back.
-func (s *slot) takeBack() (back []*exchange) {
+func (s *Slot) takeBack() (back []*Exchange) {
 	if s.n == 0 {
 		return nil
 	}
@@ -240,7 +240,7 @@ func (s *slot) takeBack() (back []*exchange) {
 		}
 		closePassed(passed)
 		seq, n := wsgi.Requests(msg)
-		i := slices.IndexFunc(s.held[:s.n], func(x *exchange) bool { return x.seq == seq })
+		i := slices.IndexFunc(s.held[:s.n], func(x *Exchange) bool { return x.seq == seq })
 		if n == 0 || i < 0 {
 			continue
 		}
@@ -253,7 +253,7 @@ func (s *slot) takeBack() (back []*exchange) {
 }
 
 // release lets go of n requests from the i-th on, which nobody has begun.
-func (s *slot) release(i, n int) []*exchange {
+func (s *Slot) release(i, n int) []*Exchange {
 	xs := slices.Clone(s.held[i : i+n])
 	for _, x := range xs {
 		x.slot, x.deadline = nil, 0
@@ -265,7 +265,7 @@ func (s *slot) release(i, n int) []*exchange {
 }
 
 // sendQuit tells the worker's thread to end after what it holds.
-func (s *slot) sendQuit() {
+func (s *Slot) sendQuit() {
 	if s.quit {
 		return
 	}
@@ -276,7 +276,7 @@ func (s *slot) sendQuit() {
 }
 
 // close ends our side.
-func (s *slot) close() {
+func (s *Slot) close() {
 	s.ring = nil // its memory goes next
 	if s.fd >= 0 {
 		s.w.pool.loop.Remove(s.fd)

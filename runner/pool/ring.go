@@ -1,4 +1,4 @@
-package runner
+package pool
 
 import (
 	"encoding/binary"
@@ -83,7 +83,7 @@ func (r *ring) next(seq uint32) ([]byte, error) {
 
 // drainRing takes what is in the slot's ring, in its order with what comes by the
 // socket. It tells whether there was something.
-func (s *slot) drainRing() (some bool) {
+func (s *Slot) drainRing() (some bool) {
 	for s.ring != nil && s.n > 0 && !s.paused && !s.held[0].headSent {
 		msg, err := s.ring.next(s.held[0].seq)
 		if err != nil {
@@ -101,16 +101,16 @@ func (s *slot) drainRing() (some bool) {
 }
 
 // awaken notes that the slot's worker may put answers into the ring without a word.
-func (p *pool) awaken(s *slot) {
+func (p *Pool) awaken(s *Slot) {
 	if s.ring != nil && !s.awake {
 		s.awake = true
 		p.awake = append(p.awake, s)
 	}
 }
 
-// lookAtRings takes what workers have put there. Before the loop sleeps they are
+// PollRings takes what workers have put there. Before the loop sleeps they are
 // told to wake it from now on; true: it need not sleep, there was something.
-func (p *pool) lookAtRings(sleep bool) (some bool) {
+func (p *Pool) PollRings(sleep bool) (some bool) {
 	if len(p.awake) == 0 {
 		return false
 	}

@@ -1,8 +1,8 @@
-package runner
+package pool
 
 // fifo is the queue of requests that wait for a worker: a ring that grows.
 type fifo struct {
-	ring []*exchange
+	ring []*Exchange
 	head int
 	n    int
 }
@@ -13,7 +13,7 @@ func (q *fifo) grow() {
 	if q.n < len(q.ring) {
 		return
 	}
-	ring := make([]*exchange, max(16, 2*len(q.ring)))
+	ring := make([]*Exchange, max(16, 2*len(q.ring)))
 	for i := range q.n {
 		ring[i] = q.ring[q.at(i)]
 	}
@@ -21,14 +21,14 @@ func (q *fifo) grow() {
 }
 
 // push adds at the end.
-func (q *fifo) push(x *exchange) {
+func (q *fifo) push(x *Exchange) {
 	q.grow()
 	q.ring[q.at(q.n)] = x
 	q.n++
 }
 
 // unshift adds at the front.
-func (q *fifo) unshift(x *exchange) {
+func (q *fifo) unshift(x *Exchange) {
 	q.grow()
 	q.head = (q.head - 1) & (len(q.ring) - 1)
 	q.ring[q.head] = x
@@ -36,7 +36,7 @@ func (q *fifo) unshift(x *exchange) {
 }
 
 // pop takes the first; the queue must not be empty.
-func (q *fifo) pop() *exchange {
+func (q *fifo) pop() *Exchange {
 	x := q.ring[q.head]
 	q.ring[q.head] = nil
 	q.head = q.at(1)
@@ -45,10 +45,10 @@ func (q *fifo) pop() *exchange {
 }
 
 // peek is the first; the queue must not be empty.
-func (q *fifo) peek() *exchange { return q.ring[q.head] }
+func (q *fifo) peek() *Exchange { return q.ring[q.head] }
 
 // remove takes one out wherever it is.
-func (q *fifo) remove(x *exchange) bool {
+func (q *fifo) remove(x *Exchange) bool {
 	for i := range q.n {
 		if q.ring[q.at(i)] != x {
 			continue

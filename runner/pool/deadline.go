@@ -1,4 +1,4 @@
-package runner
+package pool
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 )
 
 // onSweep looks for requests past their deadline.
-func (p *pool) onSweep() {
+func (p *Pool) onSweep() {
 	now := p.loop.Now()
 	next := int64(1<<63 - 1)
 	limit := int64(p.spec.Workers.QueueTimeout)
@@ -32,7 +32,7 @@ func (p *pool) onSweep() {
 				x := s.held[i]
 				if due := x.queuedAt + limit; due > now {
 					next = min(next, due)
-				} else if x.sink != nil {
+				} else if x.Sink != nil {
 					p.waitedTooLong(x)
 				}
 			}
@@ -66,7 +66,7 @@ func (p *pool) onSweep() {
 }
 
 // waitedTooLong answers a request that no worker has begun.
-func (p *pool) waitedTooLong(x *exchange) {
+func (p *Pool) waitedTooLong(x *Exchange) {
 	p.stats.rejected++
 	why := fmt.Sprintf("no worker was free within %v (workers.queue_timeout)", p.spec.Workers.QueueTimeout)
 	if p.lastErr != "" && p.countServing() == 0 {
@@ -77,7 +77,7 @@ func (p *pool) waitedTooLong(x *exchange) {
 
 // timedOut answers 504, or cuts a response that has begun, and replaces the
 // worker, whose Python stacks go to the log before it is killed.
-func (p *pool) timedOut(s *slot) {
+func (p *Pool) timedOut(s *Slot) {
 	x := s.held[0]
 	x.deadline = 0
 	p.stats.timeouts++
@@ -100,7 +100,7 @@ func (p *pool) timedOut(s *slot) {
 
 // dumpAndKill makes the worker write its stacks (faulthandler answers SIGABRT)
 // and makes sure that it ends.
-func (p *pool) dumpAndKill(w *worker) {
+func (p *Pool) dumpAndKill(w *worker) {
 	w.signal(unix.SIGABRT)
 	w.timer.Do = func() { w.signal(unix.SIGKILL) }
 	p.loop.Set(&w.timer, time.Second)

@@ -1,4 +1,4 @@
-package runner
+package pool
 
 import (
 	"errors"
@@ -17,13 +17,14 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/version"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
-// spawner starts worker processes on a thread of its own: a worker is told to
+// Spawner starts worker processes on a thread of its own: a worker is told to
 // die with the thread that forked it, so that thread must live as long as the
 // master; and what it may not gain (privileges) is set on that thread alone.
-type spawner struct {
+type Spawner struct {
 	loop    *evloop.Loop
 	log     *applog.Log
 	owner   sandbox.User
@@ -51,9 +52,9 @@ type spawnJob struct {
 	done chan struct{} // closed after it
 }
 
-// there runs f where workers are started, and waits for it. In a chroot that is the
+// There runs f where workers are started, and waits for it. In a chroot that is the
 // spawner's thread; elsewhere it is anywhere.
-func (s *spawner) there(f func()) {
+func (s *Spawner) There(f func()) {
 	if s.space == nil {
 		f()
 		return
@@ -63,8 +64,10 @@ func (s *spawner) there(f func()) {
 	<-done
 }
 
-func newSpawner(l *evloop.Loop, log *applog.Log, owner sandbox.User, baseEnv []string, hostDir string, space *sandbox.Namespaces) *spawner {
-	s := &spawner{loop: l, log: log, owner: owner, baseEnv: baseEnv, hostDir: hostDir, jobs: make(chan spawnJob, 64), space: space,
+// NewSpawner starts the thread of a spawner; space is nil where workers live where the
+// master does.
+func NewSpawner(l *evloop.Loop, log *applog.Log, owner sandbox.User, baseEnv []string, hostDir string, space *sandbox.Namespaces) *Spawner {
+	s := &Spawner{loop: l, log: log, owner: owner, baseEnv: baseEnv, hostDir: hostDir, jobs: make(chan spawnJob, 64), space: space,
 		mayLimit: sandbox.MayLimit(owner)}
 	go sandbox.OnOwnThread(s.run)
 	return s
@@ -73,9 +76,9 @@ func newSpawner(l *evloop.Loop, log *applog.Log, owner sandbox.User, baseEnv []s
 // spawn makes the worker's link and has its process started, or forked from
 // the template of its generation. It runs on the loop; the result comes back as
 // pool.workerStarted.
-func (s *spawner) spawn(w *worker, spec *appspec.Spec) { s.start(w, spec, false) }
+func (s *Spawner) spawn(w *worker, spec *appspec.Spec) { s.start(w, spec, false) }
 
-func (s *spawner) start(w *worker, spec *appspec.Spec, template bool) {
+func (s *Spawner) start(w *worker, spec *appspec.Spec, template bool) {
 	forked := spec.Workers.Preload && !template && w.pool.shares[w.gen] == ""
 	job, err := s.prepare(w, spec, template, forked)
 	switch {
@@ -92,7 +95,7 @@ func (s *spawner) start(w *worker, spec *appspec.Spec, template bool) {
 	}
 }
 
-func (s *spawner) prepare(w *worker, spec *appspec.Spec, template, forked bool) (job spawnJob, err error) {
+func (s *Spawner) prepare(w *worker, spec *appspec.Spec, template, forked bool) (job spawnJob, err error) {
 	job = spawnJob{w: w, spec: spec, dir: spec.Path, limits: spec.Limits, env: s.environ(spec)}
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
@@ -137,7 +140,7 @@ func (s *spawner) prepare(w *worker, spec *appspec.Spec, template, forked bool) 
 			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 2*wsgi.MaxMessage)
 		}
 		_ = unix.SetNonblock(pair[0], true)
-		w.slots = append(w.slots, &slot{w: w, index: i, fd: pair[0], theirs: pair[1]})
+		w.slots = append(w.slots, &Slot{w: w, index: i, fd: pair[0], theirs: pair[1]})
 		job.files = append(job.files, uintptr(pair[1]))
 	}
 	if hasRing && !template {
@@ -169,7 +172,7 @@ func (s *spawner) prepare(w *worker, spec *appspec.Spec, template, forked bool) 
 		LoaderDirs: dirs, Middleware: spec.Middleware,
 		Django: spec.Loader == "django", DjangoSettings: djangoSettings(spec),
 		Threads: spec.Workers.Threads,
-		Debug:   spec.Debug, Masks: masks, Preload: template, Ring: hasRing, Version: Version, Umask: spec.Umask,
+		Debug:   spec.Debug, Masks: masks, Preload: template, Ring: hasRing, Version: version.Program, Umask: spec.Umask,
 		Limits: s.ownLimits(spec.Limits),
 	})
 	if _, errno := evloop.Send(w.slots[0].fd, init); errno != 0 {
@@ -187,7 +190,7 @@ func djangoSettings(spec *appspec.Spec) string {
 
 // environ is a worker's environment: nothing of the daemon's but the locale and
 // the time zone, then the spec's.
-func (s *spawner) environ(spec *appspec.Spec) []string {
+func (s *Spawner) environ(spec *appspec.Spec) []string {
 	set := map[string]string{}
 	for _, kv := range s.baseEnv {
 		k, v, _ := strings.Cut(kv, "=")
@@ -212,7 +215,7 @@ func (s *spawner) environ(spec *appspec.Spec) []string {
 }
 
 // ownLimits are those that a worker has to set itself.
-func (s *spawner) ownLimits(l appspec.Limits) wsgi.Limits {
+func (s *Spawner) ownLimits(l appspec.Limits) wsgi.Limits {
 	if s.mayLimit {
 		return wsgi.Limits{}
 	}
@@ -220,7 +223,7 @@ func (s *spawner) ownLimits(l appspec.Limits) wsgi.Limits {
 }
 
 // run is the spawner's thread.
-func (s *spawner) run() {
+func (s *Spawner) run() {
 	// Best effort: a kernel without it is older than any we run on.
 	_ = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 	for job := range s.jobs {
@@ -252,7 +255,7 @@ func (s *spawner) run() {
 
 // refused says why a worker's process could not be started. It runs where the
 // process would have.
-func (s *spawner) refused(job spawnJob, err error) error {
+func (s *Spawner) refused(job spawnJob, err error) error {
 	why := ""
 	if errors.Is(err, unix.EACCES) {
 		if why = appdir.ClosedTo(job.dir, s.owner.Owner); why == "" {
@@ -265,7 +268,7 @@ func (s *spawner) refused(job spawnJob, err error) error {
 	return fmt.Errorf("cannot run %s as %s in %s: %w%s", job.python, s.owner.Name, job.dir, err, why)
 }
 
-func (s *spawner) fork(job spawnJob) (pid, pidfd int, err error) {
+func (s *Spawner) fork(job spawnJob) (pid, pidfd int, err error) {
 	pidfd = -1
 	attr := &syscall.ProcAttr{Dir: job.dir, Env: job.env, Files: job.files,
 		Sys: &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd}}

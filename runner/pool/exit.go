@@ -1,4 +1,4 @@
-package runner
+package pool
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 )
 
 // workerExited: the process is gone.
-func (p *pool) workerExited(w *worker) {
+func (p *Pool) workerExited(w *worker) {
 	// Its children, if it had any, are in its process group.
 	w.killGroup()
 	// What it had answered before it died is still in our sockets. A child that
@@ -41,7 +41,7 @@ func (p *pool) workerExited(w *worker) {
 	if !ok {
 		return
 	}
-	writePID(p.root, p.log, "worker", w.pid, false)
+	p.root.UnmarkPID(appdir.Worker, w.pid)
 	if w.template != nil {
 		w.template.exited(exitText(ws))
 		w.close()
@@ -51,7 +51,7 @@ func (p *pool) workerExited(w *worker) {
 	wasDraining := w.state == control.WorkerDraining
 	w.state = control.WorkerDraining // nothing is given to it from here on
 	p.countLanes()
-	var again []*exchange
+	var again []*Exchange
 	for _, s := range w.slots {
 		p.notIdle(s)
 		back := p.recall(s)
@@ -61,9 +61,9 @@ func (p *pool) workerExited(w *worker) {
 			x.slot = nil
 			s.held[i] = nil
 			switch {
-			case x.sink == nil:
+			case x.Sink == nil:
 				p.account(x)
-				p.release(x)
+				p.Release(x)
 			case i > 0:
 				// It had come to the worker together with the first, which it never
 				// ended: so this one was not begun.
@@ -112,11 +112,11 @@ func (p *pool) workerExited(w *worker) {
 
 // doubtPython asks the interpreter whether it is one: a worker ended without a
 // word. What it says replaces the reason given so far.
-func (p *pool) doubtPython(reason string) {
-	if p.askPython == nil {
+func (p *Pool) doubtPython(reason string) {
+	if p.AskPython == nil {
 		return
 	}
-	ask := p.askPython
+	ask := p.AskPython
 	p.childs.asked++
 	go func() {
 		err := ask()
@@ -133,13 +133,13 @@ func (p *pool) doubtPython(reason string) {
 			if p.rollErr == reason {
 				p.rollErr = said
 			}
-			p.touch()
+			p.NotifyChanged()
 		})
 	}()
 }
 
 // reap learns how a process ended. False: its template will tell in a moment.
-func (p *pool) reap(w *worker) (ws unix.WaitStatus, ok bool) {
+func (p *Pool) reap(w *worker) (ws unix.WaitStatus, ok bool) {
 	delete(p.childs.own, w.pid)
 	if _, err := unix.Wait4(w.pid, &ws, 0, nil); err == nil || !w.child || w.known || w.gone {
 		if w.known {
@@ -159,7 +159,7 @@ func (p *pool) reap(w *worker) (ws unix.WaitStatus, ok bool) {
 }
 
 // lastWords reads what a worker that ended before it was ready still said.
-func (p *pool) lastWords(w *worker, s *slot) {
+func (p *Pool) lastWords(w *worker, s *Slot) {
 	for w.failure == nil {
 		msg, passed, errno := p.rx.Recv(s.fd)
 		if errno != 0 || len(msg) < wsgi.HeaderSize {
@@ -173,7 +173,7 @@ func (p *pool) lastWords(w *worker, s *slot) {
 }
 
 // workerDied: a worker that served is gone unasked.
-func (p *pool) workerDied(w *worker, ws unix.WaitStatus) {
+func (p *Pool) workerDied(w *worker, ws unix.WaitStatus) {
 	why := exitText(ws)
 	if w.killed != "" {
 		why = "killed: " + w.killed
@@ -187,9 +187,9 @@ func (p *pool) workerDied(w *worker, ws unix.WaitStatus) {
 	if !p.spec.Workers.KeepAlive {
 		if len(p.workers) == 0 {
 			p.log.Info("the last worker is gone and workers.keep_alive is false: the master ends")
-			p.stop()
+			p.Stop()
 		}
-		p.touch()
+		p.NotifyChanged()
 		return
 	}
 	if d := p.back.died(p.spec.Restart, time.Duration(p.loop.Now()-w.ready)); d > 0 {

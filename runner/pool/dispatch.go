@@ -1,4 +1,4 @@
-package runner
+package pool
 
 import (
 	"slices"
@@ -8,7 +8,7 @@ import (
 )
 
 // popIdle returns the slot that became idle last; nil: none is.
-func (p *pool) popIdle() *slot {
+func (p *Pool) popIdle() *Slot {
 	n := len(p.idle)
 	if n == 0 {
 		return nil
@@ -21,7 +21,7 @@ func (p *pool) popIdle() *slot {
 }
 
 // notIdle takes a slot off the idle stack.
-func (p *pool) notIdle(s *slot) {
+func (p *Pool) notIdle(s *Slot) {
 	if !s.idle {
 		return
 	}
@@ -33,7 +33,7 @@ func (p *pool) notIdle(s *slot) {
 
 // depth is how many requests a slot may hold now: its share of all there are,
 // so that none hoards what another could do.
-func (p *pool) depth() int {
+func (p *Pool) depth() int {
 	if p.lanes <= 1 {
 		return slotDepth
 	}
@@ -45,7 +45,7 @@ func (p *pool) depth() int {
 // worker has in hand cannot be given to another one, so there must be none, and
 // none to come; and should the first take long, the time the others may wait is
 // not kept, so requests must be quick by experience and bounded in any case.
-func (p *pool) batches() bool {
+func (p *Pool) batches() bool {
 	service := p.scaler.service
 	return p.lanes == 1 && p.scaler.fixed() && service > 0 && service < quick && p.spec.Workers.RequestTimeout > 0
 }
@@ -54,8 +54,8 @@ func (p *pool) batches() bool {
 const quick = int64(time.Millisecond)
 
 // sendAhead gives a request to the busy slot that holds the fewest.
-func (p *pool) sendAhead(x *exchange) bool {
-	var best *slot
+func (p *Pool) sendAhead(x *Exchange) bool {
+	var best *Slot
 	for _, w := range p.workers {
 		if !w.serving() {
 			continue
@@ -76,10 +76,10 @@ func (p *pool) sendAhead(x *exchange) bool {
 }
 
 // full tells that as many requests wait as may.
-func (p *pool) full() bool { return p.queue.n+p.ahead >= p.spec.Workers.Queue }
+func (p *Pool) full() bool { return p.queue.n+p.ahead >= p.spec.Workers.Queue }
 
 // isAhead counts a request that was sent to a slot which had one already.
-func (p *pool) isAhead(s *slot) {
+func (p *Pool) isAhead(s *Slot) {
 	if s.n < 2 {
 		return
 	}
@@ -90,7 +90,7 @@ func (p *pool) isAhead(s *slot) {
 }
 
 // feed gives a slot that finished a request its next ones.
-func (p *pool) feed(s *slot) {
+func (p *Pool) feed(s *Slot) {
 	if !s.w.serving() {
 		p.drainSlot(s)
 		return
@@ -98,7 +98,7 @@ func (p *pool) feed(s *slot) {
 	s.flushLater() // if it did not take all
 	for p.queue.n > 0 && s.n < p.depth() {
 		x := p.queue.pop()
-		if (x.body != nil && s.n > 0) || !s.send(x, p.loop.Now()) {
+		if (x.Body != nil && s.n > 0) || !s.send(x, p.loop.Now()) {
 			p.queue.unshift(x)
 			break
 		}
@@ -112,7 +112,7 @@ func (p *pool) feed(s *slot) {
 
 // onRescue puts requests that wait behind a slow one back to the head of the
 // queue, and gives them to workers that have nothing to do.
-func (p *pool) onRescue() {
+func (p *Pool) onRescue() {
 	now := p.loop.Now()
 	for _, w := range p.workers {
 		for _, s := range w.slots {
@@ -142,23 +142,23 @@ func (p *pool) onRescue() {
 
 // recall takes back what a slot's worker has not begun, but for requests whose
 // client is gone: those end here.
-func (p *pool) recall(s *slot) []*exchange {
+func (p *Pool) recall(s *Slot) []*Exchange {
 	p.ahead -= s.ahead()
 	back := s.takeBack()
 	p.ahead += s.ahead()
-	return slices.DeleteFunc(back, func(x *exchange) bool {
-		if x.sink != nil {
+	return slices.DeleteFunc(back, func(x *Exchange) bool {
+		if x.Sink != nil {
 			return false
 		}
 		p.account(x)
-		p.release(x)
+		p.Release(x)
 		return true
 	})
 }
 
 // refill gives work to a slot whose worker had not even begun its first
 // request when it was recalled.
-func (p *pool) refill(s *slot) {
+func (p *Pool) refill(s *Slot) {
 	if s.n == 0 {
 		p.loop.Post(func() {
 			if s.n == 0 && s.fd >= 0 {
@@ -169,7 +169,7 @@ func (p *pool) refill(s *slot) {
 }
 
 // drainSlot moves a leaving worker's slot on.
-func (p *pool) drainSlot(s *slot) {
+func (p *Pool) drainSlot(s *Slot) {
 	if s.n == 0 && s.w.ready > 0 && s.w.state == control.WorkerDraining {
 		s.sendQuit()
 	}

@@ -1,0 +1,13 @@
+// Package pool is the workers of an app and the queue before them. It starts and
+// replaces workers, gives each request to one of them, and decides every failure of a
+// request: no worker in time 503, past its deadline 504, worker died 502.
+//
+// Whoever has a request takes an Exchange from NewExchange, fills in its message and
+// its sink, and hands it over with Submit; Abandon tells that the client is gone,
+// Refused counts a request that was answered without a worker, and Release gives an
+// Exchange back that was never submitted. A sink that its client does not keep up with
+// has the worker wait with Exchange.Pause.
+//
+// All of it belongs to the loop of the master. What starts processes, the Spawner, is a
+// thread of its own, which hands its results to the loop.
+package pool
