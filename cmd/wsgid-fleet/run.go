@@ -16,7 +16,8 @@ follows every edit of the spec directory.
 
 Masters that run already are taken over without a restart, and they outlive a
 daemon that is killed. TERM and INT drain and stop everything, HUP reconciles
-now, USR2 executes the program file anew in place, with all apps untouched.`,
+now, USR2 executes the program file anew in place, with all apps untouched, once the
+deploys under way have ended.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if metrics != "" {
