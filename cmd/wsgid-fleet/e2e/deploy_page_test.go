@@ -29,7 +29,7 @@ func TestDeployPage(t *testing.T) {
 	b := newBed(t, someone(t))
 	b.demo, b.specs = filepath.Join(b.dir, "deploy"), filepath.Join(b.dir, "deploy/wsgid.d")
 	b.must(os.Mkdir(b.demo, 0o755))
-	if out := b.command(time.Minute, kit.guide, "prepare", b.demo); out.code != 0 {
+	if out := b.command(time.Minute, "/usr/bin/env", "WSGID_DATABASE=sqlite", kit.guide, "prepare", b.demo); out.code != 0 {
 		t.Fatal(out)
 	}
 	if state, err := os.Readlink(filepath.Join(b.demo, "state")); err == nil {

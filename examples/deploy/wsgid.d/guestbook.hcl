@@ -5,7 +5,6 @@ app "guestbook" {
 
   deploy {
     repository = "file://${env("WSGID_DEMO")}/src/guestbook"
-    shared     = ["db"]
 
     stage "migrate" {
       command = ["python", "manage.py", "migrate", "--noinput"]
@@ -20,6 +19,8 @@ app "guestbook" {
     url = "/static/"
     dir = "app/collected"
   }
+
+  database { engine = "sqlite" } # or postgresql
 
   health { path = "/healthz" }
 

@@ -35,5 +35,5 @@ def database(url):
     }
 
 
-# Without a database block: a file in db/, which `shared` keeps out of the releases.
-DATABASES = {"default": database(os.environ.get("DATABASE_URL", "sqlite://%s/db/db.sqlite3" % BASE_DIR))}
+# Started by hand, without the spec's: a file beside the code.
+DATABASES = {"default": database(os.environ.get("DATABASE_URL", "sqlite://%s/db.sqlite3" % BASE_DIR))}
