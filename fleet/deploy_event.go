@@ -2,6 +2,8 @@ package fleet
 
 import (
 	"fmt"
+	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,37 +30,54 @@ func stageEvent(app string, now time.Time, t deploy.Told) Event {
 	return ev
 }
 
-// urls are where an app is reached, as far as its spec says.
-func urls(spec *appspec.Spec) []string {
+// urls are where an app is reached, as far as its spec says, and that of the gate; nil:
+// there is none. A listener on all addresses is reached by the name that the app
+// answers to, where health.host says one.
+func urls(spec, gate *appspec.Spec) []string {
+	name := "localhost"
+	if spec.Health != nil && spec.Health.Host != "" {
+		name = spec.Health.Host
+	}
 	var out []string
-	for _, s := range spec.Sockets.HTTP {
-		if s.Adopts {
-			continue
+	if gate != nil {
+		for _, host := range spec.Hosts {
+			if strings.HasPrefix(host, "*") {
+				continue // any of many
+			}
+			for _, s := range gate.Sockets.HTTP {
+				if _, port, err := net.SplitHostPort(s.Listen); err == nil {
+					out = append(out, urlOf(s, host+":"+port))
+				}
+			}
 		}
-		switch scheme, host := "http", s.Listen; {
+	}
+	for _, s := range spec.Sockets.HTTP {
+		switch {
+		case s.Adopts: // its connections come by the gate
 		case strings.HasPrefix(s.Listen, "unix:"), strings.HasPrefix(s.Listen, "systemd:"):
 			out = append(out, s.Listen)
 		default:
-			if s.TLS != nil {
-				scheme = "https"
-			}
+			address := s.Listen
 			for _, all := range []string{"0.0.0.0:", "[::]:", "*:"} {
-				if port, ok := strings.CutPrefix(host, all); ok {
-					host = "localhost:" + port
+				if port, ok := strings.CutPrefix(address, all); ok {
+					address = name + ":" + port
 				}
 			}
-			out = append(out, scheme+"://"+host)
-		}
-	}
-	for _, h := range spec.Hosts {
-		if !strings.HasPrefix(h, "*") {
-			out = append(out, "http://"+h)
+			out = append(out, urlOf(s, address))
 		}
 	}
 	for _, s := range spec.Sockets.Mongrel2 {
 		out = append(out, "the mongrel2 server at "+s.Recv)
 	}
-	return out
+	return slices.Compact(out)
+}
+
+// urlOf is how people write an address of a listener.
+func urlOf(s appspec.HTTPSocket, address string) string {
+	if s.TLS != nil {
+		return "https://" + strings.TrimSuffix(address, ":443")
+	}
+	return "http://" + strings.TrimSuffix(address, ":80")
 }
 
 func shortly(d time.Duration) time.Duration {

@@ -81,7 +81,7 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 		return nil, err
 	}
 	r := p.e.settleOnce(work, o.App, p.daemon() != nil)
-	r.Deploy, r.URLs = entry, urls(spec)
+	r.Deploy, r.URLs = entry, urls(spec, set.Specs[appspec.GateName])
 	if err != nil {
 		r.OK, r.Reason = false, err.Error()
 		p.e.log.Error("deploy has failed", "app", o.App, "deploy", entry.ID, "reason", err.Error(), "next", "wsgid-fleet deploys show "+o.App+" "+entry.ID)

@@ -60,6 +60,40 @@ func TestDeployPage(t *testing.T) {
 	}
 }
 
+// The Django project of the page on a PostgreSQL server, without a daemon: its role
+// and its database are made, and migrate has run in it before the app is asked.
+func TestDeployExampleOnPostgreSQL(t *testing.T) {
+	who := someone(t)
+	if !who.root() {
+		t.Skip("needs root, who becomes the user postgres for it")
+	}
+	t.Parallel()
+	who.apps = credential(t, "postgres") // whom the server runs as
+	b := newBed(t, who)
+	db := b.startPostgres()
+	if out := b.command(time.Minute, "/usr/bin/psql", "-h", db.dir, "-U", "web", "-c", "create role postgres superuser login", "postgres"); out.code != 0 {
+		t.Fatal(out)
+	}
+	b.demo, b.specs = filepath.Join(b.dir, "deploy"), filepath.Join(b.dir, "deploy/wsgid.d")
+	b.must(os.Mkdir(b.demo, 0o755))
+	if out := b.command(time.Minute, "/usr/bin/env", "WSGID_DATABASE=postgresql", kit.guide, "prepare", b.demo); out.code != 0 {
+		t.Fatal(out)
+	}
+	if state, err := os.Readlink(filepath.Join(b.demo, "state")); err == nil {
+		t.Cleanup(func() { os.RemoveAll(state) })
+	}
+	b.rewrite("wsgid.d/guestbook.hcl", "127.0.0.1:8601", b.polls, `engine = "postgresql"`, "\n    engine = \"postgresql\"\n    server = \"unix:"+db.dir+"\"\n  ")
+	if out := b.typed("./fleet deploy guestbook dev"); !strings.Contains(out, "database: completed in ") || !strings.Contains(out, "successfully deployed on http://127.0.0.1:8601\n") {
+		t.Fatal(out)
+	}
+	if out := b.typed("curl -s http://127.0.0.1:8601/healthz"); out != "well\n" {
+		t.Error(out)
+	}
+	if out := b.command(time.Minute, "/usr/bin/psql", "-h", db.dir, "-U", "guestbook-dev", "-Atc", "select count(*) from guestbook_entry", "guestbook-dev"); out.stdout != "0\n" {
+		t.Error(out)
+	}
+}
+
 // serveDeployExample runs the example's script until the test ends.
 func (b *bed) serveDeployExample() {
 	b.t.Helper()

@@ -1,0 +1,38 @@
+package fleet
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// Where a deployed app is reached, as people would type it.
+func TestURLs(t *testing.T) {
+	named := func(s *appspec.Spec) { s.Health = &appspec.Health{Path: "/", Host: "blog.example.org"} }
+	on := func(listen ...appspec.HTTPSocket) func(*appspec.Spec) {
+		return func(s *appspec.Spec) { s.Sockets.HTTP = listen }
+	}
+	tls := &appspec.TLS{Cert: "/c", Key: "/k"}
+	for _, tt := range []struct {
+		spec *appspec.Spec
+		want []string
+	}{
+		{testSpec(), []string{"http://127.0.0.1:8000"}},
+		{testSpec(named), []string{"http://127.0.0.1:8000"}},
+		{testSpec(on(appspec.HTTPSocket{Listen: "0.0.0.0:8000"}, appspec.HTTPSocket{Listen: "[::]:8000"})), []string{"http://localhost:8000"}},
+		{testSpec(named, on(appspec.HTTPSocket{Listen: "*:80"}, appspec.HTTPSocket{Listen: "*:443", TLS: tls})), []string{"http://blog.example.org", "https://blog.example.org"}},
+		{testSpec(named, on(appspec.HTTPSocket{Listen: "*:443"}, appspec.HTTPSocket{Listen: "unix:/run/blog.sock"})), []string{"http://blog.example.org:443", "unix:/run/blog.sock"}},
+	} {
+		if got := urls(tt.spec, nil); !slices.Equal(got, tt.want) {
+			t.Errorf("%v: %q, want %q", tt.spec.Sockets.HTTP, got, tt.want)
+		}
+	}
+	hosts := testSpec(func(s *appspec.Spec) {
+		s.Hosts, s.Sockets.HTTP = []string{"blog.example.org", "*.blog.example.org"}, []appspec.HTTPSocket{{Listen: "unix:/run/b", Adopts: true}}
+	})
+	gate := testSpec(on(appspec.HTTPSocket{Listen: "0.0.0.0:80"}, appspec.HTTPSocket{Listen: "[::]:80"}, appspec.HTTPSocket{Listen: "0.0.0.0:443", TLS: tls}))
+	if got, want := urls(hosts, gate), []string{"http://blog.example.org", "https://blog.example.org"}; !slices.Equal(got, want) {
+		t.Errorf("by the gate: %q, want %q", got, want)
+	}
+}
