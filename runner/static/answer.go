@@ -89,10 +89,11 @@ func (a *Answer) small(buf *[]byte, wait bool) ([]byte, bool) {
 	p := a.Parts[0]
 	b := (*buf)[:p.Length]
 	for got := 0; got < len(b); {
-		n, errno := 0, unix.EAGAIN
+		var n int
+		var errno unix.Errno
 		if wait || a.found.memory {
 			k, err := unix.Pread(a.found.fd, b[got:], p.From+int64(got))
-			if n, errno = k, 0; err != nil {
+			if n = k; err != nil {
 				return nil, false
 			}
 		} else {

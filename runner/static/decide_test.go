@@ -1,6 +1,7 @@
 package static
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -206,12 +207,7 @@ func TestAcceptEncoding(t *testing.T) {
 		{"deflate", all, Plain},
 	} {
 		got := wants([]byte(c.accept)).choose(func(f Form) bool {
-			for _, have := range c.there {
-				if have == f {
-					return true
-				}
-			}
-			return false
+			return slices.Contains(c.there, f)
 		})
 		if got != c.want {
 			t.Errorf("Accept-Encoding %q with %v: form %d, want %d", c.accept, c.there, got, c.want)

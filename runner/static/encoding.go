@@ -118,6 +118,3 @@ func (w Wanted) choose(there func(Form) bool) Form {
 	}
 	return best
 }
-
-// compressed tells whether any form but the plain one would do.
-func (w Wanted) compressed() bool { return w[Zstd]|w[Brotli]|w[Gzip] != 0 }

@@ -68,7 +68,7 @@ func openCached(dir int, name string) (int, error) {
 // retry goes on where a signal, or a rename beside us, has interrupted.
 func retry(open func() (int, error)) (int, error) {
 	for range 100 {
-		if fd, err := open(); err != unix.EINTR && err != unix.EAGAIN {
+		if fd, err := open(); !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.EAGAIN) {
 			return fd, err
 		}
 	}
@@ -157,7 +157,7 @@ func fsKind(fd int) (local, memory bool) {
 	if unix.Fstatfs(fd, &st) != nil {
 		return false, false
 	}
-	switch uint32(st.Type) { //nolint:exhaustive // numbers of the kernel
+	switch uint32(st.Type) {
 	case tmpfsMagic, ramfsMagic:
 		return true, true
 	case btrfsMagic, extMagic, f2fsMagic, xfsMagic, zfsMagic, overMagic, squashfs, erofsMagic:

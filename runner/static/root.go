@@ -165,7 +165,7 @@ func (r *root) look(name string, w Wanted, maxAge time.Duration, now time.Time) 
 		}
 	}
 	e := &entry{checked: now}
-	for f := Plain; f < forms; f++ {
+	for f := range forms {
 		ff, fd, err := r.form(h, name, f, maxAge, now)
 		fds[f], e.forms[f] = fd, ff
 		if f == Plain && fd < 0 {

@@ -152,7 +152,7 @@ func (s *Site) Match(r *wsgi.Request, q *Query) bool {
 		if !served(name) {
 			return false
 		}
-		q.Request.read(r)
+		q.read(r)
 		q.mount, q.name, q.wanted = m, string(name), wants(q.AcceptEncoding)
 		return true
 	}
