@@ -15,6 +15,7 @@ type RightsReader struct {
 	fds []int
 }
 
+// NewRightsReader reads from a connection.
 func NewRightsReader(c *net.UnixConn) *RightsReader {
 	return &RightsReader{c: c, oob: make([]byte, unix.CmsgSpace(4*256))}
 }

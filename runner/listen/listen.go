@@ -78,6 +78,7 @@ func Start(fd int) error {
 // by net.core.somaxconn.
 const backlog = 65535
 
+// StartFile is Start for a file.
 func StartFile(f *os.File) error {
 	raw, err := f.SyscallConn()
 	if err != nil {

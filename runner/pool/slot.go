@@ -45,6 +45,7 @@ type Slot struct {
 	rest   int64 // paused: what was left of the request's time; 0: it has no deadline
 }
 
+// OnEvents reads what the worker sends.
 func (s *Slot) OnEvents(events uint32) {
 	// What follows at once is read without another turn of the loop.
 	s.w.pool.awaken(s)
