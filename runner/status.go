@@ -5,9 +5,10 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 )
 
-// What a master tells of itself, as package control has it: whoever starts masters
-// and speaks to them needs this package alone.
+// Types of package control, for whoever starts masters and speaks to them: what a
+// master tells of itself.
 type (
+	// Record and the others are what package control says of them.
 	Record        = control.Record
 	Status        = control.Status
 	State         = control.State
