@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -67,6 +68,13 @@ var liveValues = map[string][]func(*appspec.Spec){
 	"hosts":         live(func(s *appspec.Spec, l []string) { s.Hosts = l }, []string{"a.example"}, []string{"b.example", "*.b.example"}),
 	"server_header": live(func(s *appspec.Spec, b bool) { s.ServerHeader = b }, true, false),
 
+	"static.url": {
+		func(s *appspec.Spec) { s.Static = nil },
+		liveStatic(appspec.Static{URL: "/static/"}), liveStatic(appspec.Static{URL: "/s/"}),
+	},
+	"static.dir":     {liveStatic(appspec.Static{Dir: "assets"}), liveStatic(appspec.Static{Dir: "app/nowhere"})},
+	"static.max_age": {liveStatic(appspec.Static{MaxAge: appspec.Duration(time.Hour)}), liveStatic(appspec.Static{})},
+
 	"health.path": {
 		func(s *appspec.Spec) { s.Health = nil },
 		liveHealth("/healthz/ok"), liveHealth("/healthz/fail"), liveHealth("/healthz/hang"), liveHealth("/healthz/late"),
@@ -104,6 +112,12 @@ func live[T, V any](set func(*appspec.Spec, T), values ...V) (changes []func(*ap
 
 func liveWorkers(lo, hi int) func(*appspec.Spec) {
 	return func(s *appspec.Spec) { s.Workers.Min, s.Workers.Max = lo, hi }
+}
+
+// liveStatic is one static block; what is not said is as in another one.
+func liveStatic(b appspec.Static) func(*appspec.Spec) {
+	b.URL, b.Dir = cmp.Or(b.URL, "/static/"), cmp.Or(b.Dir, "assets")
+	return func(s *appspec.Spec) { s.Static = []appspec.Static{b} }
 }
 
 func liveHealth(path string) func(*appspec.Spec) {
