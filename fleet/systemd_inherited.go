@@ -112,7 +112,7 @@ func listening(f *os.File, ours bool) error {
 	switch {
 	case optErr != nil:
 		return fmt.Errorf("not a socket: %w", optErr)
-	case kind != unix.SOCK_STREAM && !(ours && kind == unix.SOCK_SEQPACKET):
+	case kind != unix.SOCK_STREAM && (!ours || kind != unix.SOCK_SEQPACKET):
 		return fmt.Errorf("not a stream socket (ListenStream=)")
 	case accepts == 0:
 		return fmt.Errorf("not listening (Accept=yes does not work here)")

@@ -103,7 +103,7 @@ Exit code: 0 done, 1 not.`,
 				return followLogs(ctx, sources, p)
 			}
 			for _, s := range sources {
-				if len(s.files) == 0 && !(all && s.elsewhere == "") {
+				if len(s.files) == 0 && (!all || s.elsewhere != "") {
 					c.report(noLog(s), programName+" logs")
 					err = silent(exitFailed)
 				} else if s.state != "" && s.empty() {

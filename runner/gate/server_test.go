@@ -3,6 +3,7 @@ package gate
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -362,7 +363,7 @@ func TestTheOldestConnectionThatSaysNothingMakesRoom(t *testing.T) {
 		all = append(all, c)
 	}
 	_ = all[0].SetReadDeadline(time.Now().Add(20 * time.Second))
-	if _, err := all[0].Read(make([]byte, 1)); err != io.EOF {
+	if _, err := all[0].Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("the oldest one: %v", err)
 	}
 	c, r := dial(t, g.addr)

@@ -247,7 +247,7 @@ func TestNothingIsLostAtTheGate(t *testing.T) {
 		b.ok("reload", "alpha")
 		b.ok("restart", "alpha", "beta")
 		d.kill(t)
-		d = b.run()
+		b.run()
 		if pid := b.awaitGate(0); pid != next {
 			t.Errorf("the next daemon has gate %d, not %d", pid, next)
 		}

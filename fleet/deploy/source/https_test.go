@@ -112,7 +112,7 @@ func TestServersThatDoNotServe(t *testing.T) {
 		"forbids it":             {infos, status(403), []string{"403"}},
 		"fails":                  {infos, status(500), []string{"the server has failed", "500"}},
 		"leads to plain http": {infos, func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "http://127.0.0.1:1/x.git/info/refs", 302)
+			http.Redirect(w, r, "http://127.0.0.1:1/x.git/info/refs", http.StatusFound)
 		}, []string{"another transport"}},
 		"answers with something else": {infos, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>welcome")) }, []string{"is no git server"}},
 	} {
