@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -213,14 +212,7 @@ func (g *gateProcess) configure(spec *appspec.Spec) {
 }
 
 func (g *gateProcess) run(signals []chan os.Signal) error {
-	signal.Ignore(unix.SIGPIPE)
-	for _, c := range signals {
-		go func() {
-			for s := range c {
-				g.loop.Post(func() { g.onSignal(s.(syscall.Signal)) })
-			}
-		}()
-	}
+	hearSignals(g.loop, signals, g.onSignal)
 	go g.control.serve()
 	time.AfterFunc(shedAfter, shed)
 	err := g.loop.Run()

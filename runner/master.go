@@ -260,16 +260,21 @@ func (m *master) accept() error {
 	return nil
 }
 
-// run serves until the master has drained.
-func (m *master) run(signals []chan os.Signal) error {
+// hearSignals brings what comes on each channel to the loop, in its order.
+func hearSignals(loop *evloop.Loop, signals []chan os.Signal, on func(syscall.Signal)) {
 	signal.Ignore(unix.SIGPIPE)
 	for _, c := range signals {
 		go func() {
 			for s := range c {
-				m.loop.Post(func() { m.onSignal(s.(syscall.Signal)) })
+				loop.Post(func() { on(s.(syscall.Signal)) })
 			}
 		}()
 	}
+}
+
+// run serves until the master has drained.
+func (m *master) run(signals []chan os.Signal) error {
+	hearSignals(m.loop, signals, m.onSignal)
 	go m.control.serve()
 	time.AfterFunc(shedAfter, shed)
 	err := m.loop.Run()

@@ -31,6 +31,16 @@ type stage struct {
 	Began, Ended time.Time
 }
 
+// deployNew is a new repository, whose app needs that many wheels, deployed once.
+func (b *bench) deployNew(ctx context.Context, requirements int) (*repository, *deployed, error) {
+	r, err := b.newRepository(ctx, requirements)
+	if err != nil {
+		return nil, nil, err
+	}
+	d, err := b.deployFrom(ctx, r)
+	return r, d, err
+}
+
 // deployFrom starts a daemon over an app and deploys it once.
 func (b *bench) deployFrom(ctx context.Context, r *repository) (*deployed, error) {
 	dir, err := b.temp("d")
@@ -163,11 +173,7 @@ func untilAnswered(ctx context.Context, url, want, log string, do func() error) 
 // deploys is the time from the command to the first answer of new code whose
 // requirements are those of before, beside a script that does it by hand.
 func (b *bench) deploys(ctx context.Context, _ site) error {
-	r, err := b.newRepository(ctx, 1)
-	if err != nil {
-		return err
-	}
-	d, err := b.deployFrom(ctx, r)
+	r, d, err := b.deployNew(ctx, 1)
 	if err != nil {
 		return err
 	}
@@ -221,11 +227,7 @@ func (b *bench) deploys(ctx context.Context, _ site) error {
 // firstVirtualenv is the time that a deploy takes for a virtualenv of ten wheels
 // that it has not made before, beside venv and pip.
 func (b *bench) firstVirtualenv(ctx context.Context, _ site) error {
-	r, err := b.newRepository(ctx, wheels)
-	if err != nil {
-		return err
-	}
-	d, err := b.deployFrom(ctx, r)
+	r, d, err := b.deployNew(ctx, wheels)
 	if err != nil {
 		return err
 	}

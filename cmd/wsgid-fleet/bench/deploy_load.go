@@ -45,11 +45,7 @@ const between = 300 * time.Millisecond
 // without a pause, and compares the time of requests during a deploy and between
 // two of them.
 func (b *bench) deploysUnderLoad(ctx context.Context, _ site) error {
-	r, err := b.newRepository(ctx, 1)
-	if err != nil {
-		return err
-	}
-	d, err := b.deployFrom(ctx, r)
+	r, d, err := b.deployNew(ctx, 1)
 	if err != nil {
 		return err
 	}
