@@ -66,6 +66,9 @@ func TestShedIdle(t *testing.T) {
 		if closed, ending := f.ShedIdle(5, 0); closed+ending != 1 {
 			t.Errorf("%d go, want the one that is not at a request", closed+ending)
 		}
+		// Else its next request may be on the way to the connection that goes, and be
+		// answered there.
+		f.until("the younger one to be gone", func() bool { return f.Connections() == 1 })
 		get(young, "/") // on another connection
 		close(release)
 		<-waited
