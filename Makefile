@@ -134,7 +134,7 @@ uninstall: ## remove what make install has put below PREFIX; specs and what the 
 
 # The version of the package, from the one of the program and the commit's date: a
 # build of a later commit is a newer package.
-DEBVERSION = $(shell sed -n 's/^const Version = "\(.*\)"/\1/p' runner/version.go)+git$(shell git log -1 --format=%cd --date=format:%Y%m%d%H%M%S 2>/dev/null || echo 0)
+DEBVERSION = $(word 2,$(shell $(BIN)/wsgid-fleet version))+git$(shell git log -1 --format=%cd --date=format:%Y%m%d%H%M%S 2>/dev/null || echo 0)
 DEBTREE   := $(CACHE)/deb/wsgid-fleet
 DEB       ?= $(BIN)/
 
