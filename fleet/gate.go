@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
@@ -30,10 +31,10 @@ func (e *engine) admit(set *hclspec.Set) {
 	} else if w := e.heldGate(set); w != nil {
 		defaultApp = w.Gate.Default
 	}
-	group := gateAccount().group
+	account := sync.OnceValue(gateAccount) // most directories have no gate: nobody is looked up
 	for name, s := range set.Specs {
 		if s.Gate == nil && (len(s.Hosts) > 0 || name == defaultApp) {
-			s.Sockets.HTTP = append(slices.Clip(s.Sockets.HTTP), gateSocket(e.store.Dir, name, group))
+			s.Sockets.HTTP = append(slices.Clip(s.Sockets.HTTP), gateSocket(e.store.Dir, name, account().group))
 		}
 	}
 	if front == nil {
@@ -43,8 +44,8 @@ func (e *engine) admit(set *hclspec.Set) {
 	own.Routes = e.routes(set, own.Default)
 	front.Gate = &own
 	front.Path = e.gateFolder()
-	front.User, front.Group = gateAccount().user, group
-	front.Sockets.HTTP = append(slices.Clip(front.Sockets.HTTP), gateSocket(e.store.Dir, appspec.GateName, group))
+	front.User, front.Group = account().user, account().group
+	front.Sockets.HTTP = append(slices.Clip(front.Sockets.HTTP), gateSocket(e.store.Dir, appspec.GateName, account().group))
 }
 
 // heldGate is the gate that runs on though its file is broken; nil: there is none.

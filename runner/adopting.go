@@ -196,5 +196,5 @@ func (m *master) dialGate() (int, error) {
 	if m.gates < 0 {
 		return -1, unix.ENOENT
 	}
-	return gate.DialPacket(fmt.Sprintf("/proc/self/fd/%d/%s", m.gates, appspec.GateName))
+	return gate.DialAt(m.gates, appspec.GateName)
 }

@@ -183,7 +183,7 @@ func (g *gateProcess) drop(u sandbox.User) error {
 // dial connects to the socket of an app. The folder may have been made anew since we
 // opened it.
 func (g *gateProcess) dial(app string) (int, error) {
-	fd, err := gate.DialPacket(fmt.Sprintf("/proc/self/fd/%d/%s", g.doors, app))
+	fd, err := gate.DialAt(g.doors, app)
 	if path := filepath.Join(g.sockets, app); errors.Is(err, unix.ENOENT) && len(path) < 100 {
 		if again, aerr := gate.DialPacket(path); aerr == nil {
 			return again, nil
@@ -320,15 +320,7 @@ func (g *gateProcess) order(req *control.Request, fds []int) (ans control.Answer
 		})
 	case "listeners":
 		g.loop.Call(func() {
-			g.server.Listeners(func(name string, fd int) {
-				dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-				if err != nil {
-					ans.Error = "cannot duplicate listening sockets: " + err.Error()
-					return
-				}
-				files = append(files, dup)
-				ans.Listeners = append(ans.Listeners, name)
-			})
+			g.server.Listeners(func(name string, fd int) { files = answerListener(&ans, files, name, fd) })
 		})
 	default:
 		ans.Error = fmt.Sprintf("cannot %s: no such operation", req.Op)

@@ -49,15 +49,9 @@ func (m *master) order(req *control.Request, fds []int) (ans control.Answer, fil
 	case "listeners":
 		m.loop.Call(func() {
 			for _, ln := range m.front.listeners {
-				fd, err := unix.FcntlInt(uintptr(ln.fd), unix.F_DUPFD_CLOEXEC, 0)
-				if err != nil {
-					ans.Error = "cannot duplicate listening sockets: " + err.Error()
-					return
-				}
-				files = append(files, fd)
-				ans.Listeners = append(ans.Listeners, ln.name)
+				files = answerListener(&ans, files, ln.name, ln.fd)
 			}
-			if m.tls == nil {
+			if m.tls == nil || ans.Error != "" {
 				return
 			}
 			err := m.tls.duplicates(func(name string, fd int) {
@@ -72,4 +66,16 @@ func (m *master) order(req *control.Request, fds []int) (ans control.Answer, fil
 		ans.Error = fmt.Sprintf("cannot %s: no such operation", req.Op)
 	}
 	return ans, files
+}
+
+// answerListener adds a duplicate of a listening socket to an answer, whose files it
+// returns. One that cannot be had is the answer's error.
+func answerListener(ans *control.Answer, files []int, name string, fd int) []int {
+	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		ans.Error = "cannot duplicate listening sockets: " + err.Error()
+		return files
+	}
+	ans.Listeners = append(ans.Listeners, name)
+	return append(files, dup)
 }

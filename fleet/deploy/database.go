@@ -126,17 +126,21 @@ type passwords struct {
 
 // password is what was made for a role of this app; empty: none was.
 func (b *Book) password(role string) (string, error) {
-	var p passwords
-	if err := b.read(passwordsFile, &p); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
+	p, err := b.passwords()
+	return p.Roles[role], err
+}
+
+func (b *Book) passwords() (p passwords, err error) {
+	if err = b.read(passwordsFile, &p); errors.Is(err, fs.ErrNotExist) {
+		err = nil
 	}
-	return p.Roles[role], nil
+	return p, err
 }
 
 // setPassword keeps a role's password, before anybody else hears of it.
 func (b *Book) setPassword(role, password string) error {
-	var p passwords
-	if err := b.read(passwordsFile, &p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	p, err := b.passwords()
+	if err != nil {
 		return err
 	}
 	if p.Roles == nil {

@@ -2,9 +2,16 @@ package gate
 
 import (
 	"errors"
+	"fmt"
 
 	"golang.org/x/sys/unix"
 )
+
+// DialAt is DialPacket for a name in a folder that is open, also where its path leads
+// elsewhere by now or is too long for a socket's address.
+func DialAt(folder int, name string) (fd int, err error) {
+	return DialPacket(fmt.Sprintf("/proc/self/fd/%d/%s", folder, name))
+}
 
 // DialPacket connects to a SOCK_SEQPACKET socket at a path, without waiting: unix.EAGAIN
 // tells that too many wait there already.
