@@ -31,6 +31,10 @@ type Stage struct {
 	Timeout Duration `json:"timeout"`
 }
 
+// OwnStages are those that a deploy has without the spec, so that none of the spec
+// has such a name. A reader of a deploy's record tells both apart by it.
+var OwnStages = []string{"lock", "fetch", "unpack", "virtualenv", "install", "compile", "database", "rollout", "health", "switch", "prune"}
+
 // Database is the database block: what is made for the app where it is not there.
 type Database struct {
 	Engine string `json:"engine"` // postgresql or sqlite

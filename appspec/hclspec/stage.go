@@ -46,7 +46,7 @@ func (d *decoder) stage(known *appspec.Block, b *hcl.Block) {
 		d.fault(b.LabelRanges[0], "stage "+appspec.Quote(name)+" stands twice in "+d.place(deployBlock), "the first is on line "+itoa(at.Start.Line)+": give this one another name, or remove it")
 		return
 	}
-	if slices.Contains(ownStages, name) {
+	if slices.Contains(appspec.OwnStages, name) {
 		d.fault(b.LabelRanges[0], "every deploy has a stage "+appspec.Quote(name)+" already", "give this one another name, such as "+appspec.Quote("my-"+name))
 		return
 	}
@@ -77,9 +77,6 @@ func holdsCommands(v cty.Value) bool {
 	}
 	return false
 }
-
-// ownStages are those that every deploy has.
-var ownStages = []string{"lock", "fetch", "unpack", "virtualenv", "install", "compile", "rollout", "health", "switch", "prune"}
 
 // stepOf is the path of the block that a step opens or that its attribute is of.
 func stepOf(st *step) string {

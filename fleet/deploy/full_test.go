@@ -51,13 +51,14 @@ func TestDiskFullInEachStage(t *testing.T) {
 	b.spec.Deploy.Shared = []string{"media"}
 	b.spec.Deploy.Stages = []appspec.Stage{{Name: "static", When: "before", Timeout: appspec.Duration(time.Minute),
 		Command: []string{"/bin/sh", "-c", "head -c 10000 /dev/urandom >built"}}}
+	b.spec.Database = &appspec.Database{Engine: "sqlite", Name: "blog.sqlite3"}
 	good := b.deploy()
 	for _, tt := range []struct {
 		stage string
 		fails bool // else the stage needs no room, or goes without
 	}{
 		{StageFetch, true}, {StageUnpack, true}, {StageVirtualenv, true}, {StageCompile, false},
-		{"static", true}, {StageSwitch, false}, {StagePrune, false},
+		{StageDatabase, false}, {"static", true}, {StageRollout, false}, {StageHealth, false}, {StageSwitch, false}, {StagePrune, false},
 	} {
 		t.Run(tt.stage, func(t *testing.T) {
 			if tt.stage == StageVirtualenv {

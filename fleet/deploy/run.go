@@ -281,8 +281,7 @@ func (d *Deployer) failed(s Step, err error) (*Entry, error) {
 func changed(e *Entry, failed Step) []string {
 	var ran []string
 	for _, s := range e.Stages {
-		ours := slices.Contains([]string{StageFetch, StageUnpack, StageVirtualenv, StageInstall, StageCompile, StageDatabase, StageRollout, StageHealth, StageSwitch, StagePrune}, s.Name)
-		if !ours && (s.Result == ResultOK || s.Name == failed.Name) {
+		if !slices.Contains(appspec.OwnStages, s.Name) && (s.Result == ResultOK || s.Name == failed.Name) {
 			ran = append(ran, s.Name)
 		}
 	}

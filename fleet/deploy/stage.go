@@ -7,7 +7,7 @@ import (
 )
 
 // Stage names, in the order in which a deploy goes through them. Those of the
-// spec stand between by their own names, see Step.
+// spec stand between by their own names, see Step and appspec.OwnStages.
 const (
 	StageFetch      = "fetch"
 	StageUnpack     = "unpack"

@@ -119,3 +119,13 @@ func TestEarlier(t *testing.T) {
 		}
 	}
 }
+
+// What a deploy does by itself has names that no stage of the spec can have.
+func TestOwnStagesAreThoseOfEveryDeploy(t *testing.T) {
+	steps := Steps(&appspec.Spec{Deploy: &appspec.Deploy{Install: true}, Database: &appspec.Database{}})
+	for _, s := range append(steps, RollbackSteps()...) {
+		if !slices.Contains(appspec.OwnStages, s.Name) {
+			t.Errorf("a spec may have a stage %q as well", s.Name)
+		}
+	}
+}

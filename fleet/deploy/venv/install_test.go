@@ -143,4 +143,17 @@ func TestRequirementsBeginWherePipSays(t *testing.T) {
 	if got := s.run(s.build(in), "import far; print(far.V)"); got != "1.0" {
 		t.Error(got)
 	}
+	if v := s.find(in); !v.Ready {
+		t.Error("an equal configuration makes another virtualenv")
+	}
+	write(t, links, map[string]string{"pip.conf": "[global]\nno-index = false\nfind-links = " + links + "\n"})
+	if v := s.find(in); v.Ready {
+		t.Error("a virtualenv of another configuration is taken")
+	}
+	if err := os.Remove(filepath.Join(links, "pip.conf")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.store.Find(s.ctx(), in); err == nil || !strings.Contains(err.Error(), "cannot read PIP_CONFIG_FILE of the deploy block, "+links+"/pip.conf: ") {
+		t.Errorf("without the file: %v", err)
+	}
 }

@@ -82,7 +82,11 @@ func (r *requirements) read(tree *os.Root, name, from string) error {
 
 // readFile reads what the app's user may have replaced by anything.
 func readFile(tree *os.Root, name string) ([]byte, error) {
-	f, err := tree.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	return readRegular(tree.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0))
+}
+
+// readRegular reads a file that was opened without waiting for what it may be.
+func readRegular(f *os.File, err error) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -99,6 +99,7 @@ func TestName(t *testing.T) {
 		"wheels":       func(_ *Inputs, _ *Interpreter, _ *requirements, w *[]string) { *w = []string{"w 1 3"} },
 		"bytes":        func(_ *Inputs, _ *Interpreter, r *requirements, _ *[]string) { r.files["r"] = []byte("b") },
 		"pip's option": func(in *Inputs, _ *Interpreter, _ *requirements, _ *[]string) { in.Env = []string{"PIP_PRE=1"} },
+		"pip's file":   func(in *Inputs, _ *Interpreter, _ *requirements, _ *[]string) { in.config = []byte("a") },
 		"own":          func(_ *Inputs, _ *Interpreter, r *requirements, _ *[]string) { r.own = "x" },
 	} {
 		in, py, files, wheels := base()

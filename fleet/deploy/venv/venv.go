@@ -33,6 +33,8 @@ type Inputs struct {
 	Env          []string // for pip; what is PIP_… counts in the hash
 	Install      bool     // the project in Tree is installed into it, which makes it the release's own
 	Release      string   // for a virtualenv that is the release's own
+
+	config []byte // the text of pip's configuration; nil: none
 }
 
 // Store is the folder of an app's virtualenvs. Whoever opens it has proved that the
@@ -92,6 +94,9 @@ func (s *Store) find(ctx context.Context, in Inputs) (Virtualenv, error) {
 	if in.Install {
 		files.own = cmp.Or(files.own, "the project is installed into it")
 	}
+	if in.config, err = pipConfig(in.Env); err != nil {
+		return Virtualenv{}, err
+	}
 	v := Virtualenv{inputs: in, Own: files.own}
 	if v.Python, err = ask(ctx, s.Account, cmp.Or(in.Python, "python3")); err != nil {
 		return Virtualenv{}, err
@@ -107,6 +112,24 @@ func (s *Store) find(ctx context.Context, in Inputs) (Virtualenv, error) {
 	v.Path = filepath.Join(s.Root.Name(), v.Name)
 	v.Ready = complete(s.Root, v.Name)
 	return v, nil
+}
+
+// pipConfig is the text of the configuration that the spec names for pip; nil: none.
+func pipConfig(env []string) ([]byte, error) {
+	var file string
+	for _, e := range env {
+		if rest, ok := strings.CutPrefix(e, "PIP_CONFIG_FILE="); ok {
+			file = rest
+		}
+	}
+	if file == "" || file == os.DevNull {
+		return nil, nil
+	}
+	text, err := readRegular(os.OpenFile(file, os.O_RDONLY|unix.O_NONBLOCK, 0))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read PIP_CONFIG_FILE of the deploy block, %s: %w", file, err)
+	}
+	return text, nil
 }
 
 // name is the hash over all that decides. Each part says how long it is, so that
@@ -127,6 +150,9 @@ func name(in Inputs, py Interpreter, pip string, files requirements, wheels []st
 		if strings.HasPrefix(e, "PIP_") {
 			put(h, "env", e)
 		}
+	}
+	if in.config != nil {
+		put(h, "pip's configuration", string(in.config))
 	}
 	if files.own != "" {
 		put(h, "release", in.Release)
