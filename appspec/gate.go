@@ -24,6 +24,22 @@ type Route struct {
 	App   string   `json:"app"`
 	Hosts []string `json:"hosts,omitempty"`
 	Wait  Duration `json:"wait"` // how long a client waits for it
+	// TLS tells that its master ends TLS; without it nobody is sent there by a hello.
+	TLS bool `json:"tls,omitempty"`
+	// Certified are those of Hosts for which there is a certificate: who asks for one of
+	// them at a listener with redirect is sent to HTTPS.
+	Certified []string `json:"certified,omitempty"`
+}
+
+// Pair is a certificate that the master of an app shows to the clients that a gate hands
+// over. Its files are read again when they change, and need not be there yet.
+type Pair struct {
+	Cert string `json:"cert"`
+	Key  string `json:"key"`
+	// Hosts are the names that it is for, as Spec.Hosts has them; nil: whoever asks.
+	Hosts []string `json:"hosts,omitempty"`
+	// Listen is the listener of the gate that it is for; empty: any.
+	Listen string `json:"listen,omitempty"`
 }
 
 // gate compares two gates.

@@ -32,6 +32,9 @@ type Spec struct {
 	// Hosts are the names that the gate brings connections by, in the form of
 	// HostName, some as "*." and a name.
 	Hosts []string `json:"hosts,omitempty"`
+	// TLS is the certificate for them; nil: that of the gate's listener, or one that the
+	// daemon gets.
+	TLS *TLS `json:"tls,omitempty"`
 	// Gate tells that this is no app but the gate of the fleet, whose sockets are
 	// its listeners; nil: an app.
 	Gate *Gate `json:"gate,omitempty"`
@@ -82,9 +85,17 @@ type HTTPSocket struct {
 	// Adopts tells that no client connects to it, but the gate, to hand connections
 	// over. No spec file says so: the fleet adds it to an app with hosts.
 	Adopts bool `json:"adopts,omitempty"`
+	// Pairs, of one that adopts, are the certificates for clients that come by TLS, the
+	// best ones first; nil: none come. Foreign are the names of other apps, told to the
+	// master of the gate's default app, which answers for all others.
+	Pairs   []Pair   `json:"pairs,omitempty"`
+	Foreign []string `json:"foreign,omitempty"`
+	// Redirect is "https" where a listener of the gate sends clients to HTTPS.
+	Redirect string `json:"redirect,omitempty"`
 }
 
-// TLS names the files of a certificate and its key.
+// TLS names the files of a certificate and its key. At a listener of the gate both may
+// be empty: then each app has its own.
 type TLS struct {
 	Cert string `json:"cert"`
 	Key  string `json:"key"`

@@ -255,6 +255,9 @@ func (d *Daemon) followed(name string, m master, newest bool) {
 func (d *Daemon) started(spec *appspec.Spec, pid int) {
 	d.ours.Store(pid, true)
 	d.scope(spec, pid)
+	if spec.Gate != nil {
+		d.e.challengeAgain()
+	}
 }
 
 // scope has the limits of a spec hold for a master and its workers.

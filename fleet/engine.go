@@ -41,6 +41,9 @@ type engine struct {
 	hung     sync.Map // pids of masters that are known not to answer
 	told     sync.Map // pids of masters that were told to end
 
+	challenges challenges
+	leaves     leaves
+
 	loadMu    sync.Mutex        // one load at a time; guards what follows
 	cache     hclspec.Cache     // of the spec directory
 	homes     map[string]string // the files of the last good specs by app

@@ -306,6 +306,12 @@ func (g *gateProcess) order(req *control.Request, fds []int) (ans control.Answer
 			g.log.Info(fmt.Sprintf("takes over generation %d in place", req.Generation))
 			g.changed()
 		})
+	case "challenges":
+		g.loop.Call(func() {
+			if err := g.server.SetChallenges(req.Challenges); err != nil {
+				ans.Error = err.Error()
+			}
+		})
 	case "reload":
 		g.log.Reopen()
 		g.loop.Call(g.changed)

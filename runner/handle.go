@@ -16,6 +16,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
 )
 
 // Handle is a live master, proved to be the one of its record. Its methods
@@ -148,6 +149,12 @@ func (h *Handle) Scale(ctx context.Context, minimum, maximum int) error {
 // Retry makes a worker that waits for its back-off start at once.
 func (h *Handle) Retry(ctx context.Context) error {
 	return h.do(ctx, "retry", &control.Request{Op: "retry"})
+}
+
+// Challenge has a gate answer a certificate authority by c, and by nothing else, from
+// its return on; nil: there is nothing to be answered.
+func (h *Handle) Challenge(ctx context.Context, c *gate.Challenges) error {
+	return h.do(ctx, "tell challenges to", &control.Request{Op: "challenges", Challenges: c})
 }
 
 // Drain makes the master stop accepting, finish what it has accepted and end.

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -35,11 +36,9 @@ func CheckCertificate(certFile, keyFile string, now time.Time) (expires time.Tim
 	if err != nil {
 		return expires, &CertificateTrouble{What: err.Error(), Next: NextForPair(err) + "; the app cannot start again until then"}
 	}
-	leaf := c.pair.Leaf
-	if leaf == nil {
-		if leaf, err = x509.ParseCertificate(c.pair.Certificate[0]); err != nil {
-			return expires, &CertificateTrouble{What: fmt.Sprintf("cannot use certificate %s: %v", certFile, err), Next: "replace it"}
-		}
+	leaf, err := leafOf(c.pair)
+	if err != nil {
+		return expires, &CertificateTrouble{What: fmt.Sprintf("cannot use certificate %s: %v", certFile, err), Next: "replace it"}
 	}
 	const renew = "renew it; the new files are read without a restart"
 	day := func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
@@ -53,6 +52,26 @@ func CheckCertificate(certFile, keyFile string, now time.Time) (expires time.Tim
 		trouble = &CertificateTrouble{What: fmt.Sprintf("certificate %s expires on %s", certFile, day(leaf.NotAfter)), Next: renew, Soon: true}
 	}
 	return leaf.NotAfter, trouble
+}
+
+func leafOf(pair *tls.Certificate) (*x509.Certificate, error) {
+	if pair.Leaf != nil {
+		return pair.Leaf, nil
+	}
+	return x509.ParseCertificate(pair.Certificate[0])
+}
+
+// Leaf is the certificate in a pair of PEM files; nil: it would not be served.
+func Leaf(certFile, keyFile string) *x509.Certificate {
+	c, err := LoadCertificate(certFile, keyFile, openAsServed)
+	if err != nil {
+		return nil
+	}
+	leaf, err := leafOf(c.pair)
+	if err != nil {
+		return nil
+	}
+	return leaf
 }
 
 // NextForPair is what to do about an error of LoadCertificate.

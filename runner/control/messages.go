@@ -18,6 +18,8 @@ type Request struct {
 	Min        int           `json:"min,omitempty"`
 	Max        int           `json:"max,omitempty"`
 	Successor  string        `json:"successor,omitempty"` // control socket of the master that takes over
+	// Challenges, of the op "challenges", are all that a gate is to answer from now on.
+	Challenges *gate.Challenges `json:"challenges,omitempty"`
 }
 
 // Answer is the line that answers it. Descriptors, if any, come with

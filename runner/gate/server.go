@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"crypto/tls"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -41,7 +42,11 @@ type Server struct {
 	Emptied func()
 	Counts  Counts
 
-	config    Config
+	config Config
+
+	challenges     map[string]string           // see Challenges.HTTP
+	challengePairs map[string]*tls.Certificate // see Challenges.TLS
+
 	listeners []*listener
 	apps      map[string]*app
 	heads     *list // whose name is not known yet
