@@ -30,7 +30,10 @@ func (s *Spec) Secrets() []string {
 	}
 	if s.Django != nil {
 		for k, v := range s.Django.Overrides {
-			s.secretsBelow(KeyPath("django.overrides", k), v, add)
+			s.secretsBelow(KeyPath("django.overrides", k), v, func(text string) {
+				add(text)
+				add(jsonText(text)) // as django.json has it, and the stages of a deploy
+			})
 		}
 	}
 	if s.Deploy != nil {
@@ -67,6 +70,17 @@ func (s *Spec) Secrets() []string {
 		}
 	}
 	return found
+}
+
+// jsonText is a string as it stands in JSON that escapes no more than it must.
+func jsonText(text string) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(text); err != nil {
+		return text
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(b.String()), `"`), `"`)
 }
 
 func (s *Spec) secretsBelow(path string, v any, add func(string)) {

@@ -11,6 +11,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 )
 
 // Deploy brings an app's code here and rolls it out, or goes back to an earlier
@@ -65,6 +66,13 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 		Health:  func(ctx context.Context) (string, error) { return p.health(ctx, o.App) },
 		InUse:   func(ctx context.Context) []string { return p.releasesInUse(ctx, o.App) },
 		Sweep:   func() { p.sweepReleases(spec.Path) },
+		StageHost: func() (string, error) {
+			user, err := sandbox.ResolveUser(spec)
+			if err != nil {
+				return "", err
+			}
+			return sandbox.LayOutStageHost(p.e.store.Dir, user)
+		},
 		Tell: func(t deploy.Told) {
 			if progress != nil {
 				progress(stageEvent(o.App, p.e.now(), t))

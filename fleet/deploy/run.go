@@ -3,6 +3,7 @@ package deploy
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -38,6 +39,9 @@ type Deployer struct {
 	// Sweep is to remove what a prune has put aside (EmptyTrash), while the deploy goes
 	// on. nil: the prune does so itself.
 	Sweep func()
+	// StageHost makes the folder that goes into PYTHONPATH of the stages of an app with
+	// a django.json. nil: they do without it.
+	StageHost func() (string, error)
 	// Tell is called as things happen.
 	Tell func(Told)
 	// Mask hides secrets in what is told and kept. May be nil.
@@ -340,7 +344,11 @@ func (d *Deployer) runStage(ctx context.Context, s *appspec.Stage) (note, output
 	default: // found in the virtualenv first, as with one that is activated
 		argv = append([]string{"/usr/bin/env"}, argv...)
 	}
-	ended, err := d.account.run(ctx, s.Timeout.D(), child.Command{Args: argv, Dir: d.tree, Env: pairs(d.environment())})
+	env, err := d.environment()
+	if err != nil {
+		return "", "", err
+	}
+	ended, err := d.account.run(ctx, s.Timeout.D(), child.Command{Args: argv, Dir: d.tree, Env: pairs(env)})
 	if err != nil {
 		err = fmt.Errorf("%s: %w", strings.Join(s.Command, " "), err)
 	}
@@ -348,7 +356,7 @@ func (d *Deployer) runStage(ctx context.Context, s *appspec.Stage) (note, output
 }
 
 // environment of the stages: what the app has, then what is theirs.
-func (d *Deployer) environment() map[string]string {
+func (d *Deployer) environment() (map[string]string, error) {
 	env := map[string]string{}
 	maps.Copy(env, d.Spec.Environ())
 	if d.Spec.Django != nil && d.Spec.Django.Settings != "" {
@@ -359,7 +367,29 @@ func (d *Deployer) environment() map[string]string {
 		env["PATH"] = filepath.Join(venv, "bin") + ":/usr/local/bin:/usr/bin:/bin"
 	}
 	maps.Copy(env, d.Spec.Deploy.Env)
-	return env
+	return env, d.addSettings(env)
+}
+
+// addSettings has manage.py of a Django project find the settings that its workers
+// get by django.json: a migration belongs to the database that they use.
+func (d *Deployer) addSettings(env map[string]string) error {
+	settings := d.Spec.DjangoSettings()
+	if len(settings) == 0 || d.StageHost == nil {
+		return nil
+	}
+	var text strings.Builder
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false) // what is secret in it is masked as it stands there
+	if err := enc.Encode(settings); err != nil {
+		return fmt.Errorf("cannot pass the settings of django.json: %w", err)
+	}
+	dir, err := d.StageHost()
+	if err != nil {
+		return err
+	}
+	env["WSGID_DJANGO_JSON"] = strings.TrimSpace(text.String())
+	env["PYTHONPATH"] = strings.TrimSuffix(dir+":"+env["PYTHONPATH"], ":")
+	return nil
 }
 
 // venvDir is the virtualenv that the release runs in, absolute; empty: none.

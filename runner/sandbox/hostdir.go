@@ -40,6 +40,13 @@ func LayOutHost(stateDir string, u User) (string, error) {
 	return dir, nil
 }
 
+// LayOutStageHost is LayOutHost for commands of a deploy: the folder for their
+// PYTHONPATH.
+func LayOutStageHost(stateDir string, u User) (string, error) {
+	dir, err := LayOutHost(stateDir, u)
+	return filepath.Join(dir, "wsgid", "stage"), err
+}
+
 // CompileHost begins to write the bytecode of the Python host, the first time that an
 // interpreter is used, and returns what waits for its end. A start does not: a worker
 // that finds no bytecode yet compiles what it needs for itself, which costs it some

@@ -29,6 +29,13 @@ ROOT_URLCONF = "blog.urls"
 DATABASES = {"default": dj_database_url.config()}
 DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
 `,
+	"blog/deaf.py": `SECRET_KEY = "x"
+ALLOWED_HOSTS = ["*"]
+INSTALLED_APPS = ["blog"]
+ROOT_URLCONF = "blog.urls"
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}}
+DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
+`,
 	"blog/models.py": `from django.db import models
 
 class Entry(models.Model):
@@ -88,11 +95,17 @@ func TestDeployWithADatabase(t *testing.T) {
 			g.git("add", "-A")
 			g.git("commit", "-q", "-m", version)
 		}
-		addr := map[string]string{"rows": b.hello, "lite": b.polls}
+		// The settings of deaf do not look at DATABASE_URL.
+		addr := map[string]string{"rows": b.hello, "lite": b.polls, "deaf": b.m2}
 		for name, block := range map[string]string{
 			"rows": fmt.Sprintf("engine = \"postgresql\"\n    server = %q", "unix:"+db.dir),
 			"lite": `engine = "sqlite"`,
+			"deaf": `engine = "sqlite"`,
 		} {
+			settings := "blog.settings"
+			if name == "deaf" {
+				settings = "blog.deaf"
+			}
 			b.write("wsgid.d/"+name+".hcl", fmt.Sprintf(`app %q {
   deploy {
     repository = "file://%s"
@@ -102,12 +115,13 @@ func TestDeployWithADatabase(t *testing.T) {
   database {
     %s
   }
+  django { settings = %q }
   sockets {
     http { listen = %q }
   }
   workers { count = 1 }
 }
-`, name, g.repo, block, addr[name]))
+`, name, g.repo, block, settings, addr[name]))
 		}
 		serves := func(app, path, want string) {
 			t.Helper()
@@ -128,7 +142,9 @@ func TestDeployWithADatabase(t *testing.T) {
 		commit("one")
 		deploy("rows") // no daemon runs
 		deploy("lite")
+		deploy("deaf")
 		serves("rows", "/add/a", "one postgresql: a")
+		serves("deaf", "/add/a", "one sqlite: a")
 		serves("lite", "/add/a", "one sqlite: a")
 		b.run()
 		commit("two")

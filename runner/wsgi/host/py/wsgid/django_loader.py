@@ -5,13 +5,9 @@ import sys
 from importlib import import_module
 
 from .django_project import find, framework
+from .django_settings import merge, take_up
 from .failure import summary
 from .loading import Failed, resolve
-
-# An entry of these settings cannot stand without this key, so an entry of
-# django.json that lacks it completes the one of the settings.
-_NEEDED = {"DATABASES": "ENGINE", "CACHES": "BACKEND", "STORAGES": "BACKEND"}
-
 
 def load(config, ready):
     base = framework()
@@ -104,14 +100,7 @@ def override(config, ready, base):
     if conf.settings.configured:  # by a plugin
         merge(conf.settings._wrapped, extra, file, ready["warnings"])
         return
-    original = conf.Settings.__init__
-
-    def init(self, settings_module):
-        __import__(settings_module)
-        merge(sys.modules[settings_module], extra, file, ready["warnings"])
-        original(self, settings_module)
-
-    conf.Settings.__init__ = init
+    take_up(conf, extra, file, ready["warnings"])
 
 
 def read(file):
@@ -135,30 +124,3 @@ def read(file):
         raise Failed("cannot read django.json: it must hold an object { … } of settings",
                      "", file, 1)
     return values
-
-
-def merge(settings, extra, file, warnings):
-    """wsgid's rules: a setting that is missing is made; a dict goes into a dict
-    key by key, the file wins; a list goes behind a list or a tuple; of
-    different types the file's wins."""
-    for key, value in extra.items():
-        if not key.isupper():
-            warnings.append("%s: %s is no setting: Django's settings are upper case" % (file, key))
-        old = getattr(settings, key, None)
-        if isinstance(value, dict) and isinstance(old, dict):
-            for name, entry in value.items():
-                if _completes(key, entry, old.get(name)):
-                    entry = dict(old[name], **entry)
-                old[name] = entry
-        elif isinstance(value, list) and isinstance(old, list):
-            old.extend(value)
-        elif isinstance(value, list) and isinstance(old, tuple):
-            setattr(settings, key, old + tuple(value))
-        else:
-            setattr(settings, key, value)
-
-
-def _completes(key, entry, old):
-    needed = _NEEDED.get(key)
-    return (needed is not None and isinstance(entry, dict) and isinstance(old, dict)
-            and needed not in entry)
