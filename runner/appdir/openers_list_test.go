@@ -4,6 +4,7 @@ package appdir
 var toolFolders = map[string]string{
 	"cmd/wsgid-fleet/bench":        "it measures apps of its own",
 	"runner/mongrel2/mongrel2test": "it serves tests",
+	"fleet/certs/acmetest":         "it serves tests",
 }
 
 // directOpeners are the functions that use a path all the same, with the reason why
@@ -75,6 +76,9 @@ var directOpeners = []struct {
 	}},
 	{"the state and data directory, which are root's (or the user's own) and closed to others", []string{
 		"cmd/wsgid/instance.go makeStateDir release take",
+		"fleet/certs/keeper.go refresh",
+		"fleet/certs/pair.go makeFolders readPair writePair",
+		"fleet/certs/record.go readRecord write",
 		"fleet/client.go Connect",
 		"fleet/datadir.go warnVolatile",
 		"fleet/elsewhere.go daemonElsewhere",

@@ -1,0 +1,168 @@
+package acmetest
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
+)
+
+// Server is a running authority.
+type Server struct {
+	Directory string // URL of the directory
+	Roots     string // file of the root that its server goes by
+	addr      string
+	manage    string
+	client    *http.Client
+	key       tls.Certificate // of its server
+}
+
+// Program is Debian's package pebble.
+const Program = "pebble"
+
+// Start runs an authority that asks for names at these ports of 127.0.0.1, and ends it
+// with the test. More are variables of its environment.
+func Start(t testing.TB, httpPort, tlsPort int, more ...string) *Server {
+	t.Helper()
+	if _, err := exec.LookPath(Program); err != nil {
+		t.Fatalf("%v; install Debian's package pebble", err)
+	}
+	dir := t.TempDir()
+	s := &Server{addr: freeport.Addr(t), manage: freeport.Addr(t), Roots: filepath.Join(dir, "roots.pem")}
+	s.Directory = "https://" + s.addr + "/dir"
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	s.certificate(t, certFile, keyFile)
+	config, err := json.Marshal(map[string]any{"pebble": map[string]any{
+		"listenAddress": s.addr, "managementListenAddress": s.manage, "certificate": certFile, "privateKey": keyFile,
+		"httpPort": httpPort, "tlsPort": tlsPort,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	configFile := filepath.Join(dir, "pebble.json")
+	if err := os.WriteFile(configFile, config, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	cmd := exec.CommandContext(context.Background(), Program, "-config", configFile, "-dnsserver", nameServer(t))
+	// A fifth of all good nonces is refused, and it sleeps between question and answer.
+	cmd.Env = append(append(os.Environ(), "PEBBLE_WFE_NONCEREJECT=20", "PEBBLE_VA_SLEEPTIME=1"), more...)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if b, err := os.ReadFile(log.Name()); err == nil && t.Failed() {
+			t.Logf("the authority says:\n%s", b[max(0, len(b)-8000):])
+		}
+	})
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		resp, err := s.client.Get(s.Directory) //nolint:noctx // bounded by the client
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return s
+			}
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the authority does not answer: %v", err)
+		}
+	}
+}
+
+// Issuers are the roots and intermediates of the certificates that it gives.
+func (s *Server) Issuers(t testing.TB) *x509.CertPool {
+	t.Helper()
+	pool := x509.NewCertPool()
+	for _, what := range []string{"/roots/0", "/intermediates/0"} {
+		resp, err := s.client.Get("https://" + s.manage + what) //nolint:noctx // bounded by the client
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || !pool.AppendCertsFromPEM(b) {
+			t.Fatalf("no certificate: %v %q", err, b)
+		}
+	}
+	return pool
+}
+
+// certificate makes what its server shows, which is its own root.
+func (s *Server) certificate(t testing.TB, certFile, keyFile string) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
+	for name, b := range map[string][]byte{certFile: cert, keyFile: keyPEM, s.Roots: cert} {
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.key, err = tls.X509KeyPair(cert, keyPEM); err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(s.key.Leaf)
+	// Its second port shows the same certificate.
+	s.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: pool}}}
+}
+
+// nameServer answers that every name is this machine.
+func nameServer(t testing.TB) string {
+	udp, err := net.ListenPacket("udp", "127.0.0.1:0") //nolint:noctx // it does not wait
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := func(w dns.ResponseWriter, q *dns.Msg) {
+		m := (&dns.Msg{}).SetReply(q)
+		if len(q.Question) == 1 && q.Question[0].Qtype == dns.TypeA {
+			m.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 1}, A: net.IPv4(127, 0, 0, 1)}}
+		}
+		_ = w.WriteMsg(m)
+	}
+	up := make(chan struct{})
+	srv := &dns.Server{PacketConn: udp, Handler: dns.HandlerFunc(answer), NotifyStartedFunc: func() { close(up) }}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = srv.ActivateAndServe() }()
+	<-up
+	t.Cleanup(func() { _ = srv.Shutdown(); <-done })
+	return udp.LocalAddr().String()
+}

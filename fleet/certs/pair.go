@@ -1,0 +1,82 @@
+package certs
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/renameio/v2"
+)
+
+// PairFile is the file that holds the certificate of a name and its key.
+func PairFile(dir, host string) string { return filepath.Join(dir, "sites", host+".pem") }
+
+func recordFile(dir, host string) string { return filepath.Join(dir, "sites", host+".json") }
+
+// readPair returns the certificate of the name that serves; nil: there is none, or it is
+// of no use.
+func readPair(dir, host string) *x509.Certificate {
+	b, err := os.ReadFile(PairFile(dir, host))
+	if err != nil {
+		return nil
+	}
+	pair, err := tls.X509KeyPair(b, b)
+	if err != nil || pair.Leaf.VerifyHostname(host) != nil {
+		return nil
+	}
+	return pair.Leaf
+}
+
+// checkPair looks at what an authority has given as a client of the name would.
+func checkPair(host string, cert, key []byte, now time.Time) (*x509.Certificate, error) {
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("the authority has given a certificate that is of no use: %w", err)
+	}
+	leaf := pair.Leaf
+	if err := leaf.VerifyHostname(host); err != nil {
+		return nil, fmt.Errorf("the authority has given a certificate for others: %w", err)
+	}
+	if now.After(leaf.NotAfter) || now.Add(clockSkew).Before(leaf.NotBefore) {
+		return nil, fmt.Errorf("the authority has given a certificate that is not valid now, but from %s to %s", day(leaf.NotBefore), day(leaf.NotAfter))
+	}
+	return leaf, nil
+}
+
+// clockSkew is how far the clock of an authority may be before ours.
+const clockSkew = 5 * time.Minute
+
+func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
+
+// writePair puts a certificate in the place of the one that serves, with its key.
+func writePair(dir, host string, cert, key []byte) error {
+	b := append(append(bytes.Clone(bytes.TrimSpace(key)), '\n'), cert...)
+	if err := renameio.WriteFile(PairFile(dir, host), b, 0o600, renameio.WithStaticPermissions(0o600)); err != nil {
+		return fmt.Errorf("cannot write %s: %w", PairFile(dir, host), pathless(err))
+	}
+	return nil
+}
+
+// makeFolders makes what all files lie in.
+func makeFolders(dir string) error {
+	for _, d := range []string{dir, filepath.Join(dir, "sites")} {
+		if err := os.Mkdir(d, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("cannot make directory %s: %w", d, pathless(err))
+		}
+	}
+	return nil
+}
+
+// pathless takes the path off, which the message names already.
+func pathless(err error) error {
+	if e := (*fs.PathError)(nil); errors.As(err, &e) {
+		return e.Err
+	}
+	return err
+}

@@ -1,0 +1,152 @@
+package certs
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/mholt/acmez/v3/acme"
+)
+
+// trouble is why something came to nothing, as an operator is told.
+type trouble struct {
+	what, next string
+	notBefore  time.Time // the authority wants nothing before; zero: it has not said
+}
+
+// clean makes what others have sent fit for one line of a terminal.
+func clean(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if r := []rune(s); len(r) > 400 {
+		s = string(r[:399]) + "…"
+	}
+	return s
+}
+
+// explain says why an order came to nothing.
+func explain(err error, directory string, now time.Time) trouble {
+	problem, isProblem := errors.AsType[acme.Problem](err)
+	_, isUnknown := errors.AsType[x509.UnknownAuthorityError](err)
+	setup, isSetup := errors.AsType[*setupError](err)
+	dns, isDNS := errors.AsType[*net.DNSError](err)
+	_, isNet := errors.AsType[net.Error](err)
+	switch {
+	case isSetup:
+		return trouble{what: clean(setup.Error()), next: "look at ca in the acme block, and at the data directory"}
+	case isProblem:
+		return explainProblem(&problem, directory, now)
+	case isUnknown:
+		return trouble{what: "the server of the authority " + directory + " is not trusted: " + clean(err.Error()),
+			next: "write ca in the acme block: the file of the root certificate that its server goes by"}
+	case isDNS:
+		return trouble{what: fmt.Sprintf("the authority %s is not found: %s", directory, clean(dns.Error())),
+			next: "look at directory in the acme block, and at the name servers of this machine (/etc/resolv.conf)"}
+	case errors.Is(err, context.DeadlineExceeded):
+		return trouble{what: "the authority " + directory + " did not answer in time",
+			next: "look whether it has trouble, and whether this machine reaches it"}
+	case isNet:
+		return trouble{what: "the authority " + directory + " is not reached: " + clean(err.Error()),
+			next: "look whether this machine may connect to it"}
+	}
+	if strings.Contains(err.Error(), ": HTTP 429") { // without the document that says more
+		return trouble{what: "the authority takes no more orders for now: " + clean(err.Error()), next: "nothing, but to wait", notBefore: now.Add(time.Hour)}
+	}
+	return trouble{what: clean(err.Error()), next: "look at directory in the acme block, and at the log of the authority"}
+}
+
+func explainProblem(p *acme.Problem, directory string, now time.Time) trouble {
+	detail := clean(p.Detail)
+	for _, sub := range p.Subproblems {
+		detail += "; " + clean(sub.Detail)
+	}
+	kind := p.Type[strings.LastIndexByte(p.Type, ':')+1:]
+	switch {
+	case kind == "rateLimited" || p.Status == http.StatusTooManyRequests:
+		t := trouble{what: "the authority takes no more orders for now: " + detail, next: "nothing, but to wait", notBefore: now.Add(time.Hour)}
+		if at, ok := retryAfter(p.Detail); ok {
+			t.notBefore = at
+		}
+		return t
+	case kind == "unauthorized", kind == "connection", kind == "dns", kind == "tls", kind == "incorrectResponse":
+		return trouble{what: "the authority does not find this gate by the name: " + detail,
+			next: "let the A and AAAA records of the name lead to this machine, and its ports 80 and 443 to the gate, for the whole world"}
+	case kind == "caa":
+		return trouble{what: "the domain forbids this authority: " + detail, next: "add the authority to the CAA records of the domain"}
+	case kind == "rejectedIdentifier":
+		return trouble{what: "the authority gives no certificate for this name: " + detail, next: "give the app a tls block with files of its own, or take the name out of hosts"}
+	case kind == "externalAccountRequired":
+		return trouble{what: "the authority wants an account that was made with it before: " + detail, next: "name the directory of another authority in the acme block"}
+	case kind == "invalidContact", kind == "unsupportedContact":
+		return trouble{what: "the authority does not take the address: " + detail, next: "write another email in the acme block"}
+	case kind == "userActionRequired":
+		return trouble{what: "the authority has new terms: " + detail, next: "read and agree to them: " + clean(p.Instance)}
+	case p.Status >= 500 || kind == "serverInternal":
+		return trouble{what: "the authority " + directory + " has trouble of its own: " + detail, next: "nothing, but to wait"}
+	}
+	return trouble{what: "the authority refuses: " + detail + " (" + clean(kind) + ")", next: "look at directory and email in the acme block"}
+}
+
+// Authorities say in words until when they want nothing (Boulder does).
+var retryText = regexp.MustCompile(`retry after (\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)`)
+
+func retryAfter(detail string) (time.Time, bool) {
+	m := retryText.FindStringSubmatch(detail)
+	if m == nil {
+		return time.Time{}, false
+	}
+	at, err := time.Parse(time.DateTime, strings.Replace(m[1], "T", " ", 1))
+	return at, err == nil
+}
+
+// setupError is of this machine.
+type setupError struct{ err error }
+
+func (e *setupError) Error() string { return e.err.Error() }
+func (e *setupError) Unwrap() error { return e.err }
+
+// errNotHere tells that a check has found nobody, or somebody else, by the name.
+var errNotHere = errors.New("the name does not lead here")
+
+type notHereError struct {
+	host string
+	err  error
+}
+
+func (e *notHereError) Error() string        { return errNotHere.Error() + ": " + e.err.Error() }
+func (e *notHereError) Unwrap() error        { return e.err }
+func (e *notHereError) Is(target error) bool { return target == errNotHere }
+
+// certain tells that a check has found out what is so for the whole world.
+func certain(err error) bool {
+	dns, isDNS := errors.AsType[*net.DNSError](err)
+	return errors.Is(err, errElsewhere) || isDNS && dns.IsNotFound
+}
+
+func explainReach(err error) trouble {
+	e, _ := errors.AsType[*notHereError](err)
+	dns, isDNS := errors.AsType[*net.DNSError](err)
+	switch {
+	case isDNS && dns.IsNotFound:
+		return trouble{what: "the name " + e.host + " has no address: no certificate is ordered", next: "give it A and AAAA records that lead to this machine"}
+	case isDNS:
+		return trouble{what: "the address of " + e.host + " is not known: " + clean(dns.Error()), next: "look at the name servers of this machine (/etc/resolv.conf)"}
+	case errors.Is(err, errElsewhere):
+		return trouble{what: "the name leads elsewhere: " + clean(e.err.Error()) + "; no certificate is ordered",
+			next: "let its A and AAAA records lead to this machine, and the ports 80 and 443 of those addresses to the gate"}
+	}
+	return trouble{what: "nobody answers by the name: " + clean(e.err.Error()) + "; no certificate is ordered",
+		next: "let the ports 80 and 443 of its addresses lead to the gate; look at the firewall"}
+}
