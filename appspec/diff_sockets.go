@@ -1,6 +1,7 @@
 package appspec
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,6 +17,8 @@ func (d *differ) http() {
 		d.add("gate", "", byGate, Replace)
 	case was && !is:
 		d.add("gate", byGate, "", Replace)
+	case was && is:
+		d.adopts(&d.before.Sockets.HTTP[len(b)], &d.after.Sockets.HTTP[len(a)])
 	}
 	gone, added := d.pair("sockets.http", len(b), len(a),
 		func(i int) string { return b[i].Listen }, func(i int) string { return a[i].Listen }, "listen")
@@ -29,6 +32,34 @@ func (d *differ) http() {
 	for _, i := range added {
 		d.whole("sockets.http", d.after, i, false)
 	}
+}
+
+// adopts compares what the fleet has added to the sockets at which the gate hands
+// connections over.
+func (d *differ) adopts(before, after *HTTPSocket) {
+	text := func(s *HTTPSocket) string {
+		var parts []string
+		for _, p := range s.Pairs {
+			part := p.Cert
+			if len(p.Hosts) > 0 {
+				part += " for " + strings.Join(p.Hosts, " ")
+			}
+			if p.Listen != "" {
+				part += " at " + p.Listen
+			}
+			parts = append(parts, part)
+		}
+		return strings.Join(parts, ", ")
+	}
+	if slices.EqualFunc(before.Pairs, after.Pairs, func(x, y Pair) bool {
+		return x.Cert == y.Cert && x.Key == y.Key && x.Listen == y.Listen && slices.Equal(x.Hosts, y.Hosts)
+	}) {
+		if !slices.Equal(before.Foreign, after.Foreign) {
+			d.add("gate.default", "", "the names of other apps have changed", Live)
+		}
+		return
+	}
+	d.add("gate.certificates", text(before), text(after), Live)
 }
 
 // mongrel2 compares the mongrel2 blocks in the same way, by their recv.
@@ -91,8 +122,12 @@ func (d *differ) pair(block string, before, after int, keyBefore, keyAfter func(
 
 // Block compares block i of the old spec with block j of the new one.
 func (d *differ) block(block, shown string, i, j int) {
-	for n := range attributes {
-		a := &attributes[n]
+	table := attributes
+	if block == "gate.http" {
+		table = gateAttributes
+	}
+	for n := range table {
+		a := &table[n]
 		name, ok := strings.CutPrefix(a.Path, block+".")
 		if !ok {
 			continue

@@ -46,7 +46,7 @@ type Pair struct {
 func (d *differ) gate() {
 	for i := range gateAttributes {
 		a := &gateAttributes[i]
-		if a.Path != "gate.http.listen" {
+		if !strings.HasPrefix(a.Path, "gate.http.") {
 			d.field(a, a.Path, a.at(d.before, 0), a.at(d.after, 0))
 		}
 	}
@@ -56,21 +56,30 @@ func (d *differ) gate() {
 			d.add("hosts["+Quote(app)+"]", was[app], is[app], Live)
 		}
 	}
-	listens := func(s *Spec) (out []string) {
-		for _, h := range s.Sockets.written() {
-			out = append(out, h.Listen)
-		}
-		return out
+	d.gateListeners()
+}
+
+// gateListeners compares the listeners by their addresses.
+func (d *differ) gateListeners() {
+	b, a := d.before.Sockets.written(), d.after.Sockets.written()
+	gone, added := d.pair("gate.http", len(b), len(a),
+		func(i int) string { return b[i].Listen }, func(i int) string { return a[i].Listen }, "listen")
+	for _, i := range gone {
+		d.add("gate.http", "{ listen = "+Quote(b[i].Listen)+" }", "", Replace)
 	}
-	before, after := listens(d.before), listens(d.after)
-	for _, l := range before {
-		if !slices.Contains(after, l) {
-			d.add("gate.http", "{ listen = "+Quote(l)+" }", "", Replace)
-		}
+	for _, i := range added {
+		d.add("gate.http", "", "{ listen = "+Quote(a[i].Listen)+" }", Replace)
 	}
-	for _, l := range after {
-		if !slices.Contains(before, l) {
-			d.add("gate.http", "", "{ listen = "+Quote(l)+" }", Replace)
+	for i := range b {
+		j := slices.IndexFunc(a, func(h HTTPSocket) bool { return h.Listen == b[i].Listen })
+		if j >= 0 && (b[i].TLS == nil) != (a[j].TLS == nil) {
+			text := func(t *TLS) string {
+				if t == nil {
+					return ""
+				}
+				return "{ }"
+			}
+			d.add("gate.http["+Quote(b[i].Listen)+"].tls", text(b[i].TLS), text(a[j].TLS), Live)
 		}
 	}
 }
@@ -81,7 +90,14 @@ func routesOf(s *Spec) map[string]string {
 		return out
 	}
 	for _, r := range s.Gate.Routes {
-		out[r.App] = FieldText(&r.Hosts) + " within " + r.Wait.String()
+		text := FieldText(&r.Hosts) + " within " + r.Wait.String()
+		if r.TLS {
+			text += ", with TLS"
+			if len(r.Certified) > 0 {
+				text += " for " + FieldText(&r.Certified)
+			}
+		}
+		out[r.App] = text
 	}
 	return out
 }

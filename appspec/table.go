@@ -95,6 +95,24 @@ var appAttributes = []Attribute{
 		Form: "host names; `*.` before a name stands for one label", check: checkHostPattern,
 		Doc: "the names by which the `gate` brings connections to the app, which needs no socket of its own then; the first one and the last one of an app come or go with a new master",
 		at:  func(s *Spec, _ int) any { return &s.Hosts }},
+	{Path: "tls.cert", Type: TypeString, Built: true, Required: true, Disruption: Live, Example: `"/etc/ssl/blog.pem"`,
+		Form: "an absolute path", check: checkAbsolute,
+		Doc: "the certificate chain, PEM",
+		at: func(s *Spec, _ int) any {
+			if s.TLS != nil {
+				return &s.TLS.Cert
+			}
+			return nil
+		}},
+	{Path: "tls.key", Type: TypeString, Built: true, Required: true, Disruption: Live, Example: `"/etc/ssl/blog.key"`,
+		Form: "an absolute path", check: checkAbsolute,
+		Doc: "its private key, PEM",
+		at: func(s *Spec, _ int) any {
+			if s.TLS != nil {
+				return &s.TLS.Key
+			}
+			return nil
+		}},
 
 	{Path: "umask", Type: TypeMode, Default: `"0022"`, Built: true, Disruption: Rolling,
 		Form: "octal digits",
@@ -347,6 +365,9 @@ var appAttributes = []Attribute{
 }
 
 var appBlocks = []Block{
+	{Path: "tls", NoDefaults: true, Built: true,
+		Doc:  "the certificate of the app's `hosts` for clients that come by TLS at the `gate`; the files are read again when they change",
+		open: func(s *Spec, _ int) { s.TLS = &TLS{} }},
 	{Path: "sockets", NoDefaults: true, Built: true, Doc: "what the app listens on: at least one socket"},
 	{Path: "sockets.http", Many: true, NoDefaults: true, Built: true, Doc: "an HTTP listener",
 		open:  func(s *Spec, _ int) { s.Sockets.HTTP = append(s.Sockets.HTTP, HTTPSocket{}) },

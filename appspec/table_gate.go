@@ -20,6 +20,18 @@ var gateAttributes = []Attribute{
 			}
 			return &s.Sockets.HTTP[i].Listen
 		}},
+	{Path: "gate.http.redirect", Type: TypeString, Built: true, Disruption: Live, Example: `"https"`,
+		OneOf: []string{"https"},
+		Doc:   "`https`: who asks for a host that has a certificate is sent to the first listener with `tls` (308); others are served here",
+		at:    func(s *Spec, i int) any { return gateListener(s, i, func(h *HTTPSocket) any { return &h.Redirect }) }},
+	{Path: "gate.http.tls.cert", Type: TypeString, Built: true, Disruption: Live, Example: `"/etc/ssl/sites.pem"`,
+		Form: "an absolute path", check: checkAbsolute,
+		Doc: "a certificate chain, PEM, for the apps that have none of their own",
+		at:  func(s *Spec, i int) any { return gateTLS(s, i, func(t *TLS) any { return &t.Cert }) }},
+	{Path: "gate.http.tls.key", Type: TypeString, Built: true, Disruption: Live, Example: `"/etc/ssl/sites.key"`,
+		Form: "an absolute path", check: checkAbsolute,
+		Doc: "its private key, PEM; the masters of the apps read it, the gate cannot",
+		at:  func(s *Spec, i int) any { return gateTLS(s, i, func(t *TLS) any { return &t.Key }) }},
 }
 
 var gateBlocks = []Block{
@@ -29,6 +41,25 @@ var gateBlocks = []Block{
 	{Path: "gate.http", Many: true, NoDefaults: true, Built: true, Doc: "a listener of the gate",
 		open:  func(s *Spec, _ int) { s.Sockets.HTTP = append(s.Sockets.HTTP, HTTPSocket{Mode: 0o666}) },
 		clear: func(s *Spec) { s.Sockets.HTTP = nil }},
+	{Path: "gate.http.tls", NoDefaults: true, Built: true,
+		Doc:  "TLS on that listener, HTTP/2 comes with it: the name in a client's hello leads it to the app, whose master shows the certificate; `tls { }` where each app has its own; the files are read again when they change",
+		open: func(s *Spec, i int) { s.Sockets.HTTP[i].TLS = &TLS{} }},
+}
+
+func gateListener(s *Spec, i int, of func(*HTTPSocket) any) any {
+	if s.Gate == nil || i >= len(s.Sockets.HTTP) {
+		return nil
+	}
+	return of(&s.Sockets.HTTP[i])
+}
+
+func gateTLS(s *Spec, i int, of func(*TLS) any) any {
+	return gateListener(s, i, func(h *HTTPSocket) any {
+		if h.TLS == nil {
+			return nil
+		}
+		return of(h.TLS)
+	})
 }
 
 func gateField(s *Spec, of func(*Gate) any) any {

@@ -1,6 +1,7 @@
 package hclspec
 
 import (
+	"iter"
 	"maps"
 	"slices"
 
@@ -19,20 +20,16 @@ func (s *Set) CheckCertificates(check func(cert, key string) (what, instead stri
 		if !spec.Enabled {
 			continue
 		}
-		for i, h := range spec.Sockets.HTTP {
-			if h.TLS == nil {
-				continue
-			}
-			what, instead, warns := check(h.TLS.Cert, h.TLS.Key)
+		for path, t := range certificatesOf(spec) {
+			what, instead, warns := check(t.Cert, t.Key)
 			if what == "" {
 				continue
 			}
-			path := appspec.IndexPath("sockets.http.tls.cert", i)
 			rng := hcl.Range{Filename: spec.File}
-			if written, ok := spec.Ranges[path]; ok {
+			if written, ok := spec.Ranges[path+".cert"]; ok {
 				rng = hclRange(written)
 			}
-			if spec.IsSensitive(path) || spec.IsSensitive(appspec.IndexPath("sockets.http.tls.key", i)) {
+			if spec.IsSensitive(path+".cert") || spec.IsSensitive(path+".key") {
 				what, instead = "the certificate cannot be served well", "look at its files: "+appspec.SensitiveText
 			}
 			if warns {
@@ -40,6 +37,24 @@ func (s *Set) CheckCertificates(check func(cert, key string) (what, instead stri
 				continue
 			}
 			s.Faults = append(s.Faults, r.fault(spec.File, name, hcl.Diagnostics{problem(rng, what, instead)}, nil))
+		}
+	}
+}
+
+// certificatesOf are the certificates that a spec names, by the path of their block.
+func certificatesOf(spec *appspec.Spec) iter.Seq2[string, *appspec.TLS] {
+	return func(yield func(string, *appspec.TLS) bool) {
+		block := "sockets.http.tls"
+		if spec.Gate != nil {
+			block = "gate.http.tls"
+		}
+		if spec.TLS != nil && !yield("tls", spec.TLS) {
+			return
+		}
+		for i, h := range spec.Sockets.HTTP {
+			if h.TLS != nil && h.TLS.Cert != "" && !yield(appspec.IndexPath(block, i), h.TLS) {
+				return
+			}
 		}
 	}
 }

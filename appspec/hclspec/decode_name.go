@@ -60,6 +60,16 @@ func elsewhere(name, value, block string) string {
 				return belongs(name, a.Block(), block, a.WrittenAs(value))
 			}
 		}
+		for _, b := range appspec.GateBlocks() {
+			if b.Name() == name && strings.HasPrefix(b.Path, gateBlock+".") {
+				return belongs(name, appspec.ParentPath(b.Path), block, name+" { … }")
+			}
+		}
+	}
+	for i := range appspec.Attributes() { // deeper in this very block, before others of that name
+		if a := &appspec.Attributes()[i]; a.Name() == name && block != "" && strings.HasPrefix(a.Path, block+".") {
+			return belongs(name, a.Block(), block, a.WrittenAs(value))
+		}
 	}
 	for i := range appspec.Attributes() {
 		if a := &appspec.Attributes()[i]; a.Name() == name && a.Path != "root" {

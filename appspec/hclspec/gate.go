@@ -2,6 +2,7 @@ package hclspec
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -37,7 +38,9 @@ func (c *checker) gate() {
 	if len(c.spec.Sockets.HTTP) == 0 {
 		c.fault(gateBlock, "the gate has no listener: nobody could reach it", "write:\n"+nest("gate.http", `listen = "0.0.0.0:80"`))
 	}
+	secure := slices.ContainsFunc(c.spec.Sockets.HTTP, func(h appspec.HTTPSocket) bool { return h.TLS != nil })
 	for i, h := range c.spec.Sockets.HTTP {
+		c.gateTLS(i, &h, secure)
 		if h.Listen != "" {
 			continue
 		}
@@ -47,6 +50,27 @@ func (c *checker) gate() {
 		} else {
 			c.fault(appspec.IndexPath("gate.http", i), "http has no listen", `write: listen = "0.0.0.0:80"`)
 		}
+	}
+}
+
+// gateTLS checks the TLS of a listener.
+func (c *checker) gateTLS(i int, h *appspec.HTTPSocket, secure bool) {
+	if h.Redirect != "" && h.TLS != nil {
+		c.fault(appspec.IndexPath("gate.http.redirect", i), "redirect on a listener with tls", "its clients use HTTPS already: write redirect at the one without tls")
+	} else if h.Redirect != "" && !secure {
+		c.fault(appspec.IndexPath("gate.http.redirect", i), "redirect, and no listener of the gate has tls", "write beside this http block:\n"+nest("gate.http", "listen = \"0.0.0.0:443\"\ntls { … }"))
+	}
+	t := h.TLS
+	if t == nil {
+		return
+	}
+	switch {
+	case strings.HasPrefix(h.Listen, "unix:"):
+		c.fault(appspec.IndexPath("gate.http.tls", i), "tls on a unix socket", "TLS is for host:port: leave out the tls block")
+	case t.Cert != "" && t.Key == "":
+		c.fault(appspec.IndexPath("gate.http.tls.cert", i), "cert without key", `write the file of its private key: key = "/etc/ssl/sites.key"`)
+	case t.Cert == "" && t.Key != "":
+		c.fault(appspec.IndexPath("gate.http.tls.key", i), "key without cert", `write the file of the certificate: cert = "/etc/ssl/sites.pem"`)
 	}
 }
 

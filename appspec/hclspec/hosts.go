@@ -15,6 +15,9 @@ import (
 // hosts brings the names of an app into the form that a client sends, in small letters:
 // letters beyond ASCII as IDNA has them.
 func (c *checker) hosts() {
+	if c.spec.TLS != nil && len(c.spec.Hosts) == 0 {
+		c.warn("tls", "tls is for the hosts of an app, and this one has none", "write its hosts as well; for a listener of the app's own write tls inside of its http block")
+	}
 	out := make([]string, 0, len(c.spec.Hosts))
 	for _, written := range c.spec.Hosts {
 		star, name := "", strings.TrimSuffix(written, ".")

@@ -23,6 +23,7 @@ func full() *appspec.Spec {
 	return &appspec.Spec{
 		Name: "full", Path: "/srv/full", Enabled: false, Loader: "BlogLoader", WSGIApp: "blog.wsgi:make_app()",
 		Hosts:      []string{"blog.example.org", "*.blog.example.org", "xn--bcher-kva.example"},
+		TLS:        &appspec.TLS{Cert: "/etc/ssl/hosts.pem", Key: "/etc/ssl/hosts.key"},
 		LoaderDirs: []string{"loaders", "/srv/loaders"}, Middleware: []string{"blog.mw:Timing", "blog.mw.Auth"},
 		Python: "/usr/bin/python3.11", Virtualenv: "venv", User: "blog", Group: "www-data", Chroot: true, Debug: true,
 		Env: map[string]string{"TZ": "UTC", "PORT": "8000", "RATIO": "0.5", "odd-name": "x"}, Umask: 0o27,

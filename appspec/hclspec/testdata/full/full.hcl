@@ -17,6 +17,10 @@ app "full" {
   server_header = false
   env         = { TZ = "UTC", PORT = 8000, RATIO = 0.5, "odd-name" = "x" }
 
+  tls {
+    cert = "/etc/ssl/hosts.pem"
+    key  = "/etc/ssl/hosts.key"
+  }
   sockets {
     http {
       listen = "127.0.0.1:8443"
