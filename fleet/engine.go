@@ -318,6 +318,7 @@ func (e *engine) remember(name string, w want, rem *Remembered, ord order) error
 			return err
 		}
 		rem.Override = ov
+		e.memorizeOrder(name, ov)
 	}
 	return nil
 }

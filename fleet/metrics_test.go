@@ -322,7 +322,8 @@ func TestMetricsOfManyApps(t *testing.T) {
 	}
 	o := Options{Dir: f.dir, StateDir: f.state, Log: slog.New(slog.DiscardHandler)}
 	o.machine, o.folders = m, fakeFolders{}
-	f.daemon(o)
+	// A master that hangs is replaced in time: not before the page was read here.
+	f.daemon(o, func(d *Daemon) { d.Pulse = time.Hour })
 	m.only(t, "app7").mu.Lock()
 	m.masters["app7"][0].hung = true
 	m.masters["app7"][0].mu.Unlock()

@@ -55,6 +55,9 @@ type Override struct {
 	Since   time.Time `json:"since"`
 }
 
+// empty tells that nothing is ordered.
+func (o Override) empty() bool { return !o.Stopped && o.Scale == nil }
+
 // Applied is what was handed to a master last.
 type Applied struct {
 	Generation int           `json:"generation"`
@@ -320,7 +323,7 @@ func (s *Store) recallOrders(app string, r *Remembered) {
 	switch {
 	case !s.read(app, fileOverride, &r.Override, r):
 		r.Override = Override{}
-	case !r.Override.Stopped && r.Override.Scale == nil: // nobody has written that
+	case r.Override.empty(): // nobody has written that
 		r.foreign(s.path(app, fileOverride), "")
 	}
 	var f Failure
@@ -423,7 +426,7 @@ func (s *Store) SaveApplied(app string, a Applied) error { return s.write(app, f
 
 // SaveOverride keeps an operator's order; the zero Override removes it.
 func (s *Store) SaveOverride(app string, o Override) error {
-	if !o.Stopped && o.Scale == nil {
+	if o.empty() {
 		if err := s.remove(app, fileOverride); err != nil {
 			return fmt.Errorf("cannot remove %s: %w", s.path(app, fileOverride), reason(err))
 		}

@@ -173,15 +173,28 @@ func (e *engine) memorize(name string, w want, rem Remembered) {
 	e.memories[name] = memory{w.Spec, rem.Override}
 }
 
-// remind adds what was swept away with the data directory, or is damaged there, and
-// tells whether that is so.
-func (e *engine) remind(name string, rem *Remembered) bool {
-	if rem.LastGood != nil && !rem.disordered {
-		return false
+// memorizeOrder keeps an order of the operator that was just written down.
+func (e *engine) memorizeOrder(name string, o Override) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if m, ok := e.memories[name]; ok {
+		m.override = o
+		e.memories[name] = m
 	}
+}
+
+// remind adds what was swept away with the data directory, or is damaged there, and
+// tells whether that is so. Files go one by one: an order may be gone while the spec is
+// still there. Beside a daemon nobody else withdraws one; a command may have another
+// beside it.
+func (e *engine) remind(name string, rem *Remembered) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	m, ok := e.memories[name]
+	withdrawn := e.keep == nil || !rem.Override.empty() || m.override.empty()
+	if rem.LastGood != nil && !rem.disordered && withdrawn {
+		return false
+	}
 	if ok && rem.LastGood == nil {
 		rem.LastGood = m.spec
 	}

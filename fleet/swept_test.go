@@ -43,9 +43,8 @@ func TestSweptStateDirectory(t *testing.T) {
 	stop := f.crowd("blog", 2)
 	f.write("blog", "app \"blog\" {\n") // its last good spec is swept away, too
 	eventually(t, "the spec is broken", func() bool { return f.status("blog").State == "degraded" })
-	if err := os.RemoveAll(f.state); err != nil {
-		t.Fatal(err)
-	}
+	// What was deleted may be made anew before its folder's turn comes.
+	within(t, "all of it is deleted", func() bool { return os.RemoveAll(f.state) == nil })
 	lock := filepath.Join(f.state, "fleet.lock")
 	within(t, "the daemon is back", func() bool {
 		_, err := os.Stat(lock)
@@ -101,6 +100,44 @@ func TestSweptStateDirectory(t *testing.T) {
 			a := f.status(app)
 			return len(a.Workers) == 1 && a.Workers[0].PID != old
 		})
+	}
+}
+
+// Files are swept away one by one. An order of the operator that is gone while the spec
+// of its app is still there holds all the same.
+func TestSweptOrder(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	f.real("off")
+	f.daemon(Options{})
+	op, err := Connect(context.Background(), Options{Dir: f.dir, StateDir: f.state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer op.Close()
+	if _, err := op.Stop(context.Background(), []string{"off"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(f.state, "data", "apps", "off", fileOverride)
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := op.Apply(context.Background(), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if a := f.status("off"); a.State != StateStopped {
+		t.Errorf("stopped before the sweep, now %s", a.State)
+	}
+	within(t, "the order is written down again", func() bool { _, err := os.Stat(file); return err == nil })
+	// One that was withdrawn does not come back.
+	if _, err := op.Start(context.Background(), []string{"off"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := op.Apply(context.Background(), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if a := f.status("off"); a.State != "ready" {
+		t.Errorf("started again, now %s", a.State)
 	}
 }
 

@@ -129,6 +129,7 @@ var directOpeners = []struct {
 		"fleet/deploy/prune.go openApp", // an os.Root, which no link leads out of
 		"fleet/deploy/source/fetch.go packed prepare tidy",
 		"fleet/deploy/source/lfs.go largeFile",
+		"fleet/deploy/venv/venv.go pipConfig",          // the operator's configuration of pip, bounded, regular files only
 		"fleet/deploy/venv/requirements.go listing",    // the operator's folder of wheels: names, sizes, times
 		"fleet/deploy/source/repository.go checkFiles", // whether what a deploy names is there; ssh reads it, as the account
 	}},
