@@ -187,6 +187,20 @@ func checkStaticDir(s string) (string, bool) {
 	return "", true
 }
 
+// checkCode takes the folder with the code of an app.
+func checkCode(s string) (string, bool) {
+	if instead, ok := relative(s, "the app folder"); !ok {
+		return instead, false
+	}
+	switch top, _, _ := strings.Cut(path.Clean(s), "/"); {
+	case s == "":
+		return "write the folder, such as " + Quote("."), false
+	case top == "logs" || top == "pid":
+		return "the fleet writes there: write the folder of the code, such as " + Quote("."), false
+	}
+	return "", true
+}
+
 // checkHost takes what a Host header may hold (RFC 9110, section 7.2).
 func checkHost(s string) (string, bool) {
 	_, rest, isURL := strings.Cut(s, "://")

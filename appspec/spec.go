@@ -10,13 +10,19 @@ const MaxWorkers = 4096
 // JSON form (which holds secrets) is what the daemon hands to a master and
 // keeps as the last good spec.
 type Spec struct {
-	Name         string            `json:"name"`
-	Environment  string            `json:"environment,omitempty"` // the environment block of the app block App that it comes from; empty: none
-	File         string            `json:"file"`                  // the spec file; empty for an app that wsgid started by hand
-	Path         string            `json:"path"`                  // absolute
-	Enabled      bool              `json:"enabled"`
-	Loader       string            `json:"loader"`   // auto, wsgi, django, pyroutes or the class name of a plugin loader
-	WSGIApp      string            `json:"wsgi_app"` // empty: a loader finds it
+	Name        string `json:"name"`
+	Environment string `json:"environment,omitempty"` // the environment block of the app block App that it comes from; empty: none
+	File        string `json:"file"`                  // the spec file; empty for an app that wsgid started by hand
+	Path        string `json:"path"`                  // absolute
+	Enabled     bool   `json:"enabled"`
+	Loader      string `json:"loader"`   // auto, wsgi, django, pyroutes or the class name of a plugin loader
+	WSGIApp     string `json:"wsgi_app"` // empty: a loader finds it
+	// Code is where the code is, relative to Path, or to Release where there is one;
+	// empty: see CodeDir.
+	Code string `json:"code,omitempty"`
+	// OwnCode tells whether the folders of the code are given to the app's user; nil:
+	// those that belong to root or nobody are.
+	OwnCode      *bool             `json:"own_code,omitempty"`
 	LoaderDirs   []string          `json:"loader_dirs,omitempty"`
 	Middleware   []string          `json:"middleware,omitempty"`
 	Python       string            `json:"python"`     // empty: the default interpreter, /usr/bin/python3 or the first python3 of PATH

@@ -27,6 +27,11 @@ func FieldText(field any) string {
 		return Quote(*v)
 	case *bool:
 		return strconv.FormatBool(*v)
+	case **bool:
+		if *v == nil {
+			return ""
+		}
+		return strconv.FormatBool(**v)
 	case *int:
 		return strconv.Itoa(*v)
 	case *uint32:

@@ -66,6 +66,7 @@ var liveValues = map[string][]func(*appspec.Spec){
 	"request.min_rate":           live(func(s *appspec.Spec, n appspec.Size) { s.Request.MinRate = n }, 1<<10, 0),
 
 	"hosts":         live(func(s *appspec.Spec, l []string) { s.Hosts = l }, []string{"a.example"}, []string{"b.example", "*.b.example"}),
+	"own_code":      {func(s *appspec.Spec) { s.OwnCode = nil }, func(s *appspec.Spec) { s.OwnCode = new(bool) }},
 	"server_header": live(func(s *appspec.Spec, b bool) { s.ServerHeader = b }, true, false),
 
 	"static.url": {

@@ -96,7 +96,11 @@ func (st *step) set(s *appspec.Spec) {
 		*a.Field(s, st.index).(*string) = v
 		s.MarkSensitive(path, false)
 	case bool:
-		*a.Field(s, st.index).(*bool) = v
+		if field, ok := a.Field(s, st.index).(**bool); ok {
+			*field = &v
+		} else {
+			*a.Field(s, st.index).(*bool) = v
+		}
 		s.MarkSensitive(path, false)
 	case uint32:
 		*a.Field(s, st.index).(*uint32) = v

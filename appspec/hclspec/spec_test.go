@@ -22,9 +22,9 @@ func full() *appspec.Spec {
 	const s = appspec.Duration(time.Second)
 	return &appspec.Spec{
 		Name: "full", Path: "/srv/full", Enabled: false, Loader: "BlogLoader", WSGIApp: "blog.wsgi:make_app()",
-		Hosts:      []string{"blog.example.org", "*.blog.example.org", "xn--bcher-kva.example"},
-		TLS:        &appspec.TLS{Cert: "/etc/ssl/hosts.pem", Key: "/etc/ssl/hosts.key"},
-		LoaderDirs: []string{"loaders", "/srv/loaders"}, Middleware: []string{"blog.mw:Timing", "blog.mw.Auth"},
+		Hosts: []string{"blog.example.org", "*.blog.example.org", "xn--bcher-kva.example"},
+		TLS:   &appspec.TLS{Cert: "/etc/ssl/hosts.pem", Key: "/etc/ssl/hosts.key"},
+		Code:  "src", OwnCode: new(bool), LoaderDirs: []string{"loaders", "/srv/loaders"}, Middleware: []string{"blog.mw:Timing", "blog.mw.Auth"},
 		Python: "/usr/bin/python3.11", Virtualenv: "venv", User: "blog", Group: "www-data", Chroot: true, Debug: true,
 		Env: map[string]string{"TZ": "UTC", "PORT": "8000", "RATIO": "0.5", "odd-name": "x"}, Umask: 0o27,
 		Sockets: appspec.Sockets{

@@ -46,7 +46,10 @@
 // Folders are made 0755, logs/ 0750, pid files 0644, wsgid.json and django.json
 // 0640 (they hold secrets); all belong to the app's user, but for the app folder
 // itself, app/ and plugins/ where a third user has them who deploys the code:
-// what belongs to neither root nor nobody stays its owner's. A folder whose owner
+// what belongs to neither root nor nobody stays its owner's, unless own_code says
+// otherwise. An app folder that is a checkout, whose code is the folder itself, stays
+// whosever it is, gets no app/, and of it only what the program writes is the app's
+// user's. A folder whose owner
 // lacks a right, or that anybody may write to, gets that mode back; a stricter
 // mode that an administrator chose stays.
 package appdir

@@ -286,7 +286,7 @@ func TestMistypedPath(t *testing.T) {
 	dir, unharmed := outside(t)
 	s := specAt(dir)
 	if !ordinary(t) {
-		want := "cannot use PATH as app folder: it belongs to root, is not empty and holds no app/; mend path, or, if this is the right folder, make it an app folder first: wsgid init --app-path=PATH"
+		want := "cannot use PATH as app folder: it belongs to root, is not empty and holds no app/; mend path, or, if this is the right folder: write code = \".\" into the spec where it is a checkout whose code the app imports from here, else make it an app folder first: wsgid init --app-path=PATH"
 		if got := repairFails(t, s); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}

@@ -38,8 +38,14 @@ func (r *repair) complete() error {
 	if err != nil {
 		return r.cannot("", err)
 	}
+	if err := r.isCheckout(); err != nil {
+		return err
+	}
 	if err := r.foreign(fi); err != nil {
 		return err
+	}
+	if r.checkout {
+		return nil
 	}
 	if _, err := Lstat(r.fs, "/"+AppDir); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {

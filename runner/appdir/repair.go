@@ -50,7 +50,9 @@ func newRepair(fsys afero.Fs, spec *appspec.Spec, owner Owner, live func(pid int
 	if live == nil {
 		live = func(pid int) bool { return ProcAlive(pid, 0) }
 	}
-	return &repair{fs: fsys, spec: spec, owner: owner, code: owner, live: live, root: os.Geteuid() == 0}
+	r := &repair{fs: fsys, spec: spec, owner: owner, code: owner, live: live, root: os.Geteuid() == 0}
+	r.checkout = spec.Release == nil && spec.Code != "" && spec.CodeDir() != AppDir
+	return r
 }
 
 func (r *repair) run(steps ...func() error) ([]Problem, error) {
@@ -68,6 +70,7 @@ type repair struct {
 	spec     *appspec.Spec
 	owner    Owner
 	code     Owner // whose app/ and plugins/ are where they have to be made
+	checkout bool  // the code is the app folder itself, or somewhere else in it than in app/
 	live     func(pid int) bool
 	root     bool
 	problems []Problem
@@ -94,10 +97,13 @@ func (r *repair) folder() error {
 	if err != nil {
 		return r.cannot("", err)
 	}
+	if err := r.isCheckout(); err != nil {
+		return err
+	}
 	if err := r.foreign(fi); err != nil {
 		return err
 	}
-	if st, ok := sysStat(fi); ok && r.deployed(int(st.Uid)) {
+	if st, ok := sysStat(fi); ok && r.root && !r.takes(int(st.Uid)) {
 		r.code = Owner{UID: int(st.Uid), GID: int(st.Gid), Name: userName(int(st.Uid))}
 	}
 	return r.mendDir("/", fi, layoutDir{name: "/", mode: DirMode})
@@ -117,12 +123,15 @@ func (r *repair) foreign(fi fs.FileInfo) error {
 	if len(names) == 0 {
 		return nil
 	}
+	if r.checkout && !r.takes(int(st.Uid)) || appspec.IsCheckout(names) {
+		return nil
+	}
 	for _, name := range []string{"/" + AppDir, "/" + ConfigFile} {
 		if _, err := Lstat(r.fs, name); err == nil {
 			return nil
 		}
 	}
-	return fmt.Errorf("cannot use %s as app folder: it belongs to %s, is not empty and holds no app/; mend path, or, if this is the right folder, make it an app folder first: wsgid init --app-path=%s",
+	return fmt.Errorf("cannot use %s as app folder: it belongs to %s, is not empty and holds no app/; mend path, or, if this is the right folder: write code = \".\" into the spec where it is a checkout whose code the app imports from here, else make it an app folder first: wsgid init --app-path=%s",
 		r.spec.Path, userName(int(st.Uid)), r.spec.Path)
 }
 
@@ -145,6 +154,9 @@ func (r *repair) names(dir string) ([]string, error) {
 // folders are the layout.
 func (r *repair) folders() error {
 	for _, d := range layout {
+		if d.name == AppDir && r.checkout {
+			continue
+		}
 		name := "/" + d.name
 		fi, err := Lstat(r.fs, name)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -165,13 +177,6 @@ func (r *repair) folders() error {
 		}
 	}
 	return nil
-}
-
-// deployed tells whether code is somebody's who puts it there for the app's user:
-// it stays his. What belongs to root or to nobody was left by an installer, or by
-// nobody who will come back for it.
-func (r *repair) deployed(uid int) bool {
-	return r.root && uid != 0 && uid != overflowUser && uid != r.owner.UID
 }
 
 // overflowUser is the kernel's nobody, whom it shows where it knows no better.
@@ -205,7 +210,8 @@ func (r *repair) mendDir(name string, fi fs.FileInfo, d layoutDir) error {
 		return r.notFolder(name, fi)
 	}
 	st, known := sysStat(fi)
-	if known && int(st.Uid) != r.owner.UID && (d.ours || !r.deployed(int(st.Uid))) {
+	stays := known && r.root && !d.ours && int(st.Uid) != r.owner.UID && !r.takes(int(st.Uid))
+	if known && int(st.Uid) != r.owner.UID && !stays {
 		if !r.root {
 			return r.usable(name, st.Uid, d)
 		}
@@ -214,7 +220,11 @@ func (r *repair) mendDir(name string, fi fs.FileInfo, d layoutDir) error {
 			return err
 		}
 	}
-	if why := wrongMode(fi.Mode()); why != "" {
+	why := wrongMode(fi.Mode())
+	if stays && fi.Mode()&0o002 == 0 {
+		why = "" // how its owner works with it is his to say
+	}
+	if why != "" {
 		r.note(name, fmt.Sprintf("set its mode to %04o", d.mode), why)
 		if err := r.fs.Chmod(name, d.mode); err != nil {
 			return fmt.Errorf("cannot set the mode of %s to %04o: %w", r.path(name), d.mode, explain(err, r.spec.Path))

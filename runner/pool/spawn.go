@@ -168,7 +168,7 @@ func (s *Spawner) prepare(w *worker, spec *appspec.Spec, template, forked bool) 
 		masks = s.log.Secrets().Texts()
 	}
 	init := wsgi.AppendInit(nil, &wsgi.Config{
-		App: spec.Name, AppPath: spec.Path, Release: spec.Release.CodeDir(), Loader: spec.Loader, WSGIApp: spec.WSGIApp,
+		App: spec.Name, AppPath: spec.Path, Release: spec.CodeDir(), Loader: spec.Loader, WSGIApp: spec.WSGIApp,
 		LoaderDirs: dirs, Middleware: spec.Middleware,
 		Django: spec.Loader == "django", DjangoSettings: djangoSettings(spec),
 		Threads: spec.Workers.Threads,

@@ -8,7 +8,7 @@ import "math"
 type Config struct {
 	App            string   // app: the app's name in the fleet
 	AppPath        string   // app_path: the app folder as the worker sees it
-	Release        string   // release: the folder with the code, relative to the app folder; empty: app
+	Release        string   // release: the folder with the code, relative to the app folder; empty: app, or itself
 	Loader         string   // loader: auto, wsgi, django, pyroutes or a plugin's class name
 	WSGIApp        string   // wsgi_app: module:attr; empty: a loader finds it
 	LoaderDirs     []string // loader_dirs: further plugin folders, absolute

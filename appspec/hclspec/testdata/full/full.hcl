@@ -5,6 +5,8 @@ app "full" {
   loader      = "BlogLoader"
   hosts       = ["blog.example.org", "*.Blog.example.org.", "bücher.example"]
   wsgi_app    = "blog.wsgi:make_app()"
+  code        = "src"
+  own_code    = false
   loader_dirs = ["loaders", "/srv/loaders"]
   middleware  = ["blog.mw:Timing", "blog.mw.Auth"]
   python      = "/usr/bin/python3.11"

@@ -33,7 +33,7 @@ def main(host):
         link.leave(1)
     config = marshal.loads(memoryview(message)[link.HEADER.size:])
     config["app_path"] = config["app_path"].rstrip("/")  # "/" under chroot
-    config["app_dir"] = config["app_path"] + "/" + config.get("release", "app")
+    config["app_dir"] = _app_dir(config["app_path"], config.get("release"))
     name("wsgid-t" if config.get("preload") else "wsgid-w", config.get("app"))
     os.umask(config["umask"])
     if "limits" in config:
@@ -88,6 +88,26 @@ def _prepare(host):
         _signal.signal(number, _ignore)
     os.register_at_fork(
         before=_before_fork, after_in_parent=_forked, after_in_child=_after_fork)
+
+
+def _app_dir(path, code):
+    """The folder with the code. Where nobody says it, it is app/, or the app folder
+    itself where that is a checkout: such a folder gets no app/."""
+    if code:
+        return path + "/" + code if code != "." else path or "/"
+    app = path + "/app"
+    if os.path.lexists(app):
+        return app
+    try:
+        names = os.listdir(path or "/")
+    except OSError:
+        names = ()
+    return (path or "/") if any(n.endswith(".py") or n in _PROJECT for n in names) else app
+
+
+# As the function IsCheckout of package appspec has them.
+_PROJECT = ("pyproject.toml", "setup.cfg", "requirements.txt", "Pipfile", "Procfile",
+            "uv.lock", "poetry.lock", "tox.ini")
 
 
 _ENDINGS = (_signal.SIGTERM, _signal.SIGINT)
