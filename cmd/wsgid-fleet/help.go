@@ -32,7 +32,9 @@ var peersCommand = map[string]string{
 	"disable": `; write enabled = false into the app's spec, then: wsgid-fleet apply`,
 	"daemon":  `; write: wsgid-fleet run`,
 	"serve":   `; write: wsgid-fleet run`,
-	"init":    `; write a spec into the spec directory, or take over an app folder: wsgid-fleet import --write PATH`,
+	"init":    `; write the spec of a checkout: wsgid-fleet new NAME PATH; or take over an app folder: wsgid-fleet import --write PATH`,
+	"create":  `; write: wsgid-fleet new NAME PATH`,
+	"add":     `; write: wsgid-fleet new NAME PATH`,
 }
 
 // helpCommand is "help [COMMAND]", as other tools have it.

@@ -68,14 +68,23 @@ func (c *cli) putSpec(spec *fleet.Imported, write, first bool) error {
 		return err
 	}
 	path := filepath.Join(c.specDir(), spec.Name+".hcl")
+	if err := writeNewFile(path, spec.Text, 0o600); err != nil {
+		return err
+	}
+	fmt.Fprintln(c.out, path)
+	return nil
+}
+
+// writeNewFile makes a spec file that is not there yet.
+func writeNewFile(path string, text []byte, mode fs.FileMode) error {
 	// The daemon passes over names that begin with a dot: it sees the file whole.
-	temp := filepath.Join(c.specDir(), "."+spec.Name+".hcl.tmp")
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp")
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, reason(err))
 	}
 	defer os.Remove(temp)
-	_, err = f.Write(spec.Text)
+	_, err = f.Write(text)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -95,6 +104,5 @@ func (c *cli) putSpec(spec *fleet.Imported, write, first bool) error {
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, reason(err))
 	}
-	fmt.Fprintln(c.out, path)
 	return nil
 }

@@ -22,7 +22,9 @@ var directOpeners = []struct {
 		"cmd/wsgid/instance.go masters",                 // whether two paths are one folder
 		"cmd/wsgid/options.go loaders",                  // a folder of the command line
 		"fleet/deploy/database/explain.go otherSockets", // names beside a socket that is missing
-		"fleet/watcher.go Refresh resolve",              // what inotify is to watch: a hint
+		"cmd/wsgid-fleet/new.go newCommand userOfNew",   // a checkout that has no app yet
+		"fleet/checkout/beside.go isVirtualenv",
+		"fleet/watcher.go Refresh resolve", // what inotify is to watch: a hint
 		"runner/appdir/closed.go ClosedTo readlink",
 		"runner/appdir/python.go PythonVersion executable toldVersion virtualenvPython",
 		"runner/appdir/repair.go usable", // an ordinary user's own rights
@@ -103,9 +105,10 @@ var directOpeners = []struct {
 	{"the spec directory, which is trusted like root; what a spec's file() names is opened by OpenNamed", []string{
 		"cmd/wsgid-fleet/connect.go load loadFiles",
 		"cmd/wsgid-fleet/fmt.go format hclFiles replaceFile",
-		"cmd/wsgid-fleet/import.go putSpec",
+		"cmd/wsgid-fleet/import.go writeNewFile",
 		"cmd/wsgid-fleet/man.go write writeManual",
 		"fleet/client.go samePlace",
+		"cmd/wsgid-fleet/new.go proveNew",
 		"fleet/importer.go prove",
 		"fleet/options.go withDefaults",
 	}},
@@ -123,6 +126,9 @@ var directOpeners = []struct {
 	}},
 	{"os.Open where no other opener is given, which masters and commands always do", []string{
 		"runner/bridge/certificate.go LoadCertificate",
+	}},
+	{"a checkout, read below an os.Root, which no link leads out of, for the operator who names it", []string{
+		"fleet/checkout/look.go Look",
 	}},
 	{"a deploy's bare repository, looked at, or read below an os.Root; nothing is written there", []string{
 		"fleet/deploy/acts.go open",     // proved to be the folder that os.Root leads to from the app folder

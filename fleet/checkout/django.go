@@ -1,0 +1,110 @@
+package checkout
+
+import (
+	"fmt"
+	"path"
+	"strings"
+)
+
+var (
+	settingsModule  = lazily(`DJANGO_SETTINGS_MODULE["']\s*,\s*["']([A-Za-z_][\w.]*)["']`)
+	wsgiApplication = lazily(`(?m)^WSGI_APPLICATION\s*=\s*["']([A-Za-z_][\w.]*)\.(\w+)["']`)
+	staticRoot      = lazily(`(?m)^STATIC_ROOT\s*=\s*(?:(?:os\.path\.join\(\s*BASE_DIR\s*,\s*|BASE_DIR\s*/\s*)["']([\w./-]+)["']|["'](/[\w./-]+)["'])`)
+	staticURL       = lazily(`(?m)^STATIC_URL\s*=\s*["']([^"']+)["']`)
+)
+
+// ofDjango are the projects of Django: a manage.py that names settings.
+func (l *looker) ofDjango() (all []Candidate) {
+	for _, root := range l.roots {
+		m := settingsModule().FindStringSubmatch(l.text(path.Join(root, "manage.py")))
+		if m == nil {
+			continue
+		}
+		manage, settings := path.Join(root, "manage.py"), m[1]
+		c := Candidate{Code: root}
+		pkg, _, _ := strings.Cut(settings, ".")
+		modules := []string{pkg + ".wsgi", "wsgi", "config.wsgi"}
+		if m := wsgiApplication().FindStringSubmatch(l.settingsText(root, settings)); m != nil && m[2] == "application" {
+			modules = append([]string{m[1]}, modules...)
+		}
+		for _, module := range modules {
+			file := l.module(root, module)
+			if file == "" {
+				continue
+			}
+			text := l.text(file)
+			for _, d := range definitions(text) {
+				if d.name == "application" && c.App == "" {
+					c.App = module + ":application"
+					c.Why = fmt.Sprintf("a Django project: %s names the settings %s, and line %d of %s the application", manage, settings, d.line, file)
+				}
+			}
+			if s := settingsModule().FindStringSubmatch(text); c.App != "" && s != nil && s[1] != settings {
+				c.Why += fmt.Sprintf("; by the settings %s, which %s names", s[1], file)
+				settings = s[1]
+			}
+			if c.App != "" {
+				break
+			}
+		}
+		if c.App == "" {
+			c.Why = fmt.Sprintf("a Django project without a wsgi.py: %s names the settings %s", manage, settings)
+		}
+		l.found.Settings = Choice{settings, c.Why}
+		all = append(all, c)
+	}
+	if len(all) > 1 {
+		for i := range all {
+			if all[i].App == "" {
+				all[i].App = "the project in " + all[i].Code
+			}
+		}
+	}
+	return all
+}
+
+func (l *looker) settingsText(root, settings string) string {
+	if file := l.module(root, settings); file != "" {
+		return l.text(file)
+	}
+	return ""
+}
+
+// static finds the folder into which collectstatic has put the files of a Django
+// project.
+func (l *looker) static(code string) {
+	settings := l.found.Settings.Value
+	if settings == "" {
+		return
+	}
+	text := l.settingsText(code, settings)
+	if m := settingsBase(settings); m != "" {
+		text += "\n" + l.settingsText(code, m)
+	}
+	m := staticRoot().FindStringSubmatch(text)
+	if m == nil {
+		l.note("settings with STATIC_ROOT = BASE_DIR / \"static\", and manage.py collectstatic, make the files of the admin for a block static")
+		return
+	}
+	dir := m[2]
+	if dir == "" {
+		dir = path.Join(code, m[1])
+	}
+	url := "/static/"
+	if u := staticURL().FindStringSubmatch(text); u != nil && !strings.Contains(u[1], "://") {
+		url = "/" + strings.Trim(u[1], "/") + "/"
+	}
+	if !path.IsAbs(dir) && !l.isDir(dir) {
+		l.note("STATIC_ROOT is %s, which is not there yet: after manage.py collectstatic write: static { url = %q, dir = %q } (each on a line of its own)", dir, url, dir)
+		return
+	}
+	l.found.StaticURL, l.found.StaticDir = url, Choice{dir, "STATIC_ROOT of the settings; answered without Python"}
+}
+
+// settingsBase is the module that settings of one machine mostly take all from.
+func settingsBase(settings string) string {
+	if i := strings.LastIndexByte(settings, '.'); i > 0 && settings[i+1:] != "settings" {
+		return settings[:i] + ".base"
+	}
+	return ""
+}
