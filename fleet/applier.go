@@ -127,8 +127,10 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act
 		return err
 	}
 	a.hold(ctx, o.App, m)
-	a.holder.set(o.App, nil) // the master has them
-	beside.close()           // as long as we have the old sockets, somebody listens
+	if spec.Gate == nil {
+		a.holder.set(o.App, nil) // the master has them
+	}
+	beside.close() // as long as we have the old sockets, somebody listens
 	a.abandonSockets(ctx, spec, o)
 	return nil
 }
@@ -175,6 +177,10 @@ func (a *Applier) hold(ctx context.Context, app string, m master) (adopted int) 
 	}
 	adopted = a.bequeath(ctx, app, m, files)
 	a.keep.keep(app, files)
+	if app == appspec.GateName {
+		// All apps are behind it: also where it ends together with us nobody is refused.
+		a.holder.set(app, a.keep.all(app))
+	}
 	return adopted
 }
 
@@ -263,6 +269,9 @@ func (a *Applier) stop(ctx context.Context, o Observed) error {
 	}
 	// What is kept would go on taking connections that nobody serves.
 	a.keep.drop(o.App)
+	if o.App == appspec.GateName {
+		a.holder.set(o.App, nil)
+	}
 	limit := stopLimit(o)
 	errs := make([]error, len(o.Masters))
 	a.idle(func() {

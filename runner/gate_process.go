@@ -43,6 +43,7 @@ type gateProcess struct {
 	waiters    []chan struct{}
 	draining   bool
 	deadline   evloop.Timer
+	guard      *gateGuard
 }
 
 // GateSockets is the folder of a state directory that holds the sockets by which the
@@ -92,7 +93,8 @@ func newGateProcess(boot bootMessage, files map[string]int) (*gateProcess, error
 		return nil, err
 	}
 	g.loop.Tick()
-	g.server = &gate.Server{Loop: g.loop, Dial: g.dial, Max: g.mostFiles() - gateReserve, Emptied: g.end, Say: g.log.Info}
+	most := g.mostFiles()
+	g.server = &gate.Server{Loop: g.loop, Dial: g.dial, Max: most - gateReserve, Emptied: g.end, Say: g.log.Info}
 	g.server.Start()
 	g.configure(spec)
 	for i := range spec.Sockets.HTTP {
@@ -128,6 +130,8 @@ func newGateProcess(boot bootMessage, files map[string]int) (*gateProcess, error
 		g.record.Remove(g.dir)
 		return nil, err
 	}
+	g.guard = &gateGuard{g: g, most: most}
+	g.guard.start()
 	if err := g.server.Accept(); err != nil {
 		return nil, err
 	}
@@ -216,6 +220,7 @@ func (g *gateProcess) run(signals []chan os.Signal) error {
 	go g.control.serve()
 	time.AfterFunc(shedAfter, shed)
 	err := g.loop.Run()
+	g.guard.stop()
 	g.control.close()
 	g.record.Remove(g.dir) // where we may
 	if err == nil {

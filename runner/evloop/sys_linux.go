@@ -32,6 +32,16 @@ func Read(fd int, b []byte) (int, syscall.Errno) {
 	return int(n), 0
 }
 
+// Peek is recv(2) with MSG_PEEK: what it tells of is read again by the next Read.
+func Peek(fd int, b []byte) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
+		unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(n), 0
+}
+
 // Send is send(2) with MSG_NOSIGNAL and MSG_DONTWAIT.
 func Send(fd int, b []byte) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),

@@ -68,14 +68,14 @@ func (a *app) flush() {
 			return // see arrived
 		}
 		c := a.next
-		err := a.link.Pass(c.fd, &Passed{Host: c.host, Proxied: c.proxied, Bytes: c.bytes}, c)
+		err := a.link.Pass(c.fd, &Passed{Host: c.host, Proxied: c.proxied, Bytes: c.bytes, Unread: c.unread, Rescued: c.rescued && !c.takes}, c)
 		switch {
 		case err == nil:
 			a.next = c.next
 		case errors.Is(err, unix.EAGAIN):
 			return // see Link.Writable
 		case errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET), errors.Is(err, unix.ENOTCONN):
-			a.link.Close()
+			a.link.Finish() // what it has said of those before counts
 		case errors.Is(err, unix.ETOOMANYREFS), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
 			a.later()
 			return
@@ -91,7 +91,7 @@ func (a *app) dial() bool {
 	fd, err := a.s.Dial(a.name)
 	if err == nil {
 		l := &Link{Loop: a.s.Loop, Room: &a.s.room, Arrived: a.arrived, Taken: a.s.back, Writable: a.flush}
-		l.Over = func([]any) { a.over(l) }
+		l.Over = func(left []any) { a.over(l, left) }
 		if err = l.Open(fd); err == nil {
 			a.link, a.absent, a.pause, a.told = l, false, 0, false
 			return true
@@ -141,7 +141,10 @@ func (a *app) done(c *conn) {
 }
 
 // over: the link has ended. What did not arrive was not served, and is passed anew.
-func (a *app) over(l *Link) {
+func (a *app) over(l *Link, left []any) {
+	for _, what := range left {
+		what.(*conn).rescued = true // it may be the app's nevertheless
+	}
 	if a.link != l {
 		return
 	}
@@ -158,7 +161,10 @@ func (a *app) expired(c *conn) {
 	if a.link != nil && c != a.next {
 		// It was passed and may still be taken: only when the link is gone is it
 		// certain that it is not.
-		a.link.Close()
+		a.link.Finish()
+		if c.closed {
+			return // it was
+		}
 	}
 	a.drop(c, refusedAbsent)
 }
@@ -172,8 +178,12 @@ func (a *app) drop(c *conn, reason string) {
 
 // back takes a connection whose client asks for another host than before.
 func (s *Server) back(fd int, p *Passed) {
+	if p.Rescued {
+		s.rescue(fd)
+		return
+	}
 	s.Counts.HandedBack++
-	c := &conn{s: s, fd: fd, proxied: p.Proxied, spoke: true}
+	c := &conn{s: s, fd: fd, proxied: p.Proxied, spoke: true, takes: true}
 	s.heads.push(c)
 	c.look(p.Bytes)
 	if !c.closed && c.app == nil && c.in == s.heads {

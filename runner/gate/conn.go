@@ -20,7 +20,7 @@ type conn struct {
 	fd     int
 	app    *app // nil: not known yet
 	source netip.Addr
-	bytes  []byte        // read from it
+	bytes  []byte        // that it begins with, beyond a PROXY header
 	host   []byte        // by which it was routed
 	parser *http1.Parser // of a head that came in pieces
 	// proxied is what a proxy has said of it; nil: nothing.
@@ -30,6 +30,13 @@ type conn struct {
 	in         *list
 	prev, next *conn
 
+	skip   int // length of the PROXY header that it began with
+	seen   int // how much of what is unread has been looked at
+	unread int // once it has an app: how much of what was looked at is unread
+
+	takes   bool // what comes is read; else it stays in the connection until its app is known
+	rescued bool // it comes from a gate that was killed
+	ended   bool // its client sends no more
 	proxy   bool // its PROXY header is still to come
 	watched bool // the loop knows it
 	spoke   bool // a byte has come
@@ -38,13 +45,22 @@ type conn struct {
 }
 
 // OnEvents implements evloop.Pollable.
-func (c *conn) OnEvents(uint32) { c.read() }
+func (c *conn) OnEvents(events uint32) {
+	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		c.ended = true
+	}
+	c.read()
+}
 
-// read takes what has come.
+// read looks at what has come.
 func (c *conn) read() {
 	s := c.s
 	for !c.closed && c.app == nil {
-		n, errno := evloop.Read(c.fd, s.rbuf)
+		get := evloop.Peek
+		if c.takes {
+			get = evloop.Read
+		}
+		n, errno := get(c.fd, s.rbuf)
 		switch {
 		case errno == unix.EINTR:
 			continue
@@ -59,12 +75,28 @@ func (c *conn) read() {
 		}
 		c.spoke = true
 		data := s.rbuf[:n]
-		if len(c.bytes) > 0 {
+		if c.takes && len(c.bytes) > 0 {
 			c.bytes = append(c.bytes, data...)
 			data = c.bytes
 		}
-		c.look(data)
-		if n < len(s.rbuf) && c.app == nil && !c.closed && c.in != s.lingering {
+		if n != c.seen || c.takes {
+			c.seen = n
+			c.look(data)
+		}
+		if c.app != nil || c.closed || c.in == s.lingering {
+			continue
+		}
+		switch {
+		case !c.takes && n == len(s.rbuf):
+			// No more can be seen without taking it. What has been taken is lost with
+			// this process.
+			c.takes, c.parser = true, nil
+		case n < len(s.rbuf):
+			if c.ended && !c.takes {
+				c.take() // a part of a head, and no more will come
+				c.close()
+				return
+			}
 			c.watch()
 			if c.watched {
 				return // edge-triggered: more will be an event
@@ -90,6 +122,8 @@ func (c *conn) watch() {
 // be a buffer that others use.
 func (c *conn) look(data []byte) {
 	s := c.s
+	all := data
+	data = data[min(c.skip, len(data)):]
 	if c.proxy {
 		p, n, err := readProxy(data)
 		if err != nil {
@@ -97,13 +131,11 @@ func (c *conn) look(data []byte) {
 			return
 		}
 		if n == 0 {
-			c.keep(data)
+			c.keep(all)
 			return
 		}
-		c.proxy, c.proxied = false, &p
+		c.proxy, c.proxied, c.skip = false, &p, n
 		data = data[n:]
-		data = slices.Clone(data)
-		c.bytes, c.parser = data, nil
 	}
 	if len(data) == 0 {
 		return
@@ -123,7 +155,7 @@ func (c *conn) look(data []byte) {
 			p.Reset()
 			c.parser = &http1.Parser{}
 		}
-		c.keep(data)
+		c.keep(all)
 		return
 	}
 	c.isHead = string(s.req.Method) == "HEAD"
@@ -134,8 +166,10 @@ func (c *conn) look(data []byte) {
 		return
 	}
 	c.host = slices.Clone(s.req.Host)
-	c.keep(data)
-	c.parser = nil
+	c.bytes, c.parser = slices.Clone(data), nil
+	if !c.takes {
+		c.unread = len(all)
+	}
 	if len(c.bytes) > MaxBytes {
 		c.refuse(refusedHead, 431)
 		return
@@ -143,8 +177,11 @@ func (c *conn) look(data []byte) {
 	s.appOf(name).give(c)
 }
 
-// keep makes the bytes its own.
+// keep makes bytes that were taken its own.
 func (c *conn) keep(data []byte) {
+	if !c.takes {
+		return
+	}
 	if len(c.bytes) == 0 || &c.bytes[0] != &data[0] {
 		c.bytes = slices.Clone(data)
 	}
@@ -173,7 +210,12 @@ func (c *conn) late() {
 		s.say(fmt.Sprintf("%s: its PROXY header did not arrive within %v", c.from(), headTimeout))
 		c.close()
 	default:
-		s.say(fmt.Sprintf("%s: %s: 408: its head did not arrive within %v", c.from(), http1.Excerpt(c.bytes), headTimeout))
+		data := c.bytes
+		if !c.takes {
+			n, _ := evloop.Peek(c.fd, s.rbuf)
+			data = s.rbuf[:max(n, 0)]
+		}
+		s.say(fmt.Sprintf("%s: %s: 408: its head did not arrive within %v", c.from(), http1.Excerpt(data[min(c.skip, len(data)):]), headTimeout))
 		c.answer(408)
 	}
 }
@@ -183,6 +225,7 @@ func (c *conn) late() {
 func (c *conn) refuseProxy(err error) {
 	c.s.Counts.Refused[refusedProxy]++
 	c.s.say(fmt.Sprintf("%s: %v", c.from(), err))
+	c.take()
 	c.close()
 }
 
@@ -203,6 +246,11 @@ func (c *conn) refuse(reason string, status int) {
 // answer says why there is no other answer, and ends the connection.
 func (c *conn) answer(status int) {
 	s := c.s
+	if !c.take() {
+		c.app = nil
+		c.close()
+		return
+	}
 	if !s.dated() {
 		s.date = s.dates.Line(time.Now())
 	}

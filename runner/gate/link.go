@@ -34,6 +34,8 @@ type Link struct {
 	sent    []any  // have not arrived, the oldest first
 	waiting bool   // for room to write
 	closed  bool
+	ending  bool // nothing is passed any more
+	reset   bool // the other side has closed it and left something unread: what it said before comes after that
 	came    []arrival
 }
 
@@ -46,6 +48,7 @@ type arrival struct {
 type Room struct {
 	receiver *evloop.Receiver
 	buffer   []byte
+	rest     []byte
 }
 
 // Open begins to use a SOCK_SEQPACKET socket, which is the link's from here on.
@@ -75,7 +78,7 @@ func (l *Link) Pass(fd int, p *Passed, what any) error {
 	if l.closed {
 		return unix.EPIPE
 	}
-	if l.waiting {
+	if l.waiting || l.ending {
 		return unix.EAGAIN
 	}
 	if len(p.Bytes) > MaxBytes || len(p.Host) > 16<<10 {
@@ -132,6 +135,10 @@ func (l *Link) receive(n int) bool {
 		if errno == unix.EINTR {
 			continue
 		}
+		if errno == unix.ECONNRESET && !l.reset {
+			l.reset, l.ending = true, true
+			continue
+		}
 		if errno != 0 {
 			over, more = errno != unix.EAGAIN, false
 			break
@@ -181,7 +188,11 @@ func (l *Link) receive(n int) bool {
 		came = nil
 	}
 	for i := range came {
-		l.Taken(came[i].fd, &came[i].p)
+		if l.claim(came[i].fd, &came[i].p) {
+			l.Taken(came[i].fd, &came[i].p)
+		} else {
+			_ = unix.Close(came[i].fd)
+		}
 		came[i] = arrival{}
 	}
 	if !l.closed {
@@ -209,6 +220,7 @@ func (l *Link) arrived(id uint64) {
 
 // Finish takes what has come already and closes the link.
 func (l *Link) Finish() {
+	l.ending = true
 	for !l.closed && l.receive(atOnce) {
 	}
 	l.Close()

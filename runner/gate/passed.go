@@ -22,10 +22,19 @@ const maxMessage = MaxBytes + 20<<10
 type Passed struct {
 	Host    []byte   // by which it found its way, as the client has written it
 	Proxied *Proxied // nil: no proxy has said whose it is
-	Bytes   []byte   // read from it already
+	Bytes   []byte   // that it begins with
+	// Unread is how many bytes are still in the connection, the last of them those of
+	// Bytes: who takes it over reads them away. 0: Bytes were read from it.
+	Unread int
+	// Rescued tells that the connection comes from a gate that was killed: somebody
+	// may have taken it over already.
+	Rescued bool
 }
 
-const flagProxied = 1
+const (
+	flagProxied = 1
+	flagRescued = 2
+)
 
 func (p *Passed) append(dst []byte, id uint64) []byte {
 	dst = append(dst, kindPassed)
@@ -34,7 +43,11 @@ func (p *Passed) append(dst []byte, id uint64) []byte {
 	if p.Proxied != nil && p.Proxied.Known {
 		flags |= flagProxied
 	}
+	if p.Rescued {
+		flags |= flagRescued
+	}
 	dst = append(dst, flags)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(p.Unread))
 	if flags&flagProxied != 0 {
 		for _, a := range []netip.AddrPort{p.Proxied.From, p.Proxied.To} {
 			b := a.Addr().As16()
@@ -49,12 +62,16 @@ func (p *Passed) append(dst []byte, id uint64) []byte {
 
 // parsePassed reads a message; its slices are those of the message.
 func parsePassed(b []byte) (p Passed, id uint64, ok bool) {
-	const head = 1 + 8 + 1
+	const head = 1 + 8 + 1 + 4
 	if len(b) < head || b[0] != kindPassed {
 		return p, 0, false
 	}
 	id = binary.LittleEndian.Uint64(b[1:])
 	flags := b[9]
+	p.Rescued, p.Unread = flags&flagRescued != 0, int(binary.LittleEndian.Uint32(b[10:]))
+	if p.Unread > MaxBytes {
+		return p, 0, false
+	}
 	b = b[head:]
 	if flags&flagProxied != 0 {
 		const size = 16 + 2

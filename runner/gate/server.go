@@ -72,6 +72,7 @@ type Server struct {
 type Counts struct {
 	Accepted   uint64            `json:"accepted"`
 	Routed     uint64            `json:"routed"`      // to an app's master
+	Rescued    uint64            `json:"rescued"`     // from a gate that was killed; they count as accepted, too
 	HandedBack uint64            `json:"handed_back"` // by a master, as the connection asked for another host
 	Refused    map[string]uint64 `json:"refused,omitempty"`
 	Reading    int               `json:"reading"` // have no app yet
@@ -238,8 +239,21 @@ func (s *Server) Adopt(name string, fd int) {
 			return
 		}
 	}
-	c := &conn{s: s, fd: fd}
-	if sa, err := unix.Getpeername(fd); err == nil {
+	s.adopt(&conn{s: s, fd: fd})
+}
+
+// rescue serves a connection that a gate had which was killed.
+func (s *Server) rescue(fd int) {
+	if !untouched(fd) {
+		_ = unix.Close(fd) // a master has it
+		return
+	}
+	s.Counts.Rescued++
+	s.adopt(&conn{s: s, fd: fd, rescued: true})
+}
+
+func (s *Server) adopt(c *conn) {
+	if sa, err := unix.Getpeername(c.fd); err == nil {
 		switch a := sa.(type) {
 		case *unix.SockaddrInet4:
 			c.source = netip.AddrFrom4(a.Addr)
@@ -250,7 +264,9 @@ func (s *Server) Adopt(name string, fd int) {
 	s.Counts.Accepted++
 	c.proxy = s.fromProxy(c.source)
 	s.admit(c)
-	c.read()
+	if !c.closed {
+		c.read()
+	}
 }
 
 // rest gives up the oldest connections without an app, and stops accepting for a

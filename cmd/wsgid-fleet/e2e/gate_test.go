@@ -272,28 +272,73 @@ func TestNothingIsLostAtTheGate(t *testing.T) {
 	})
 }
 
-// TestAKilledGateIsReplaced: only what was inside of it is lost; connections that an app
-// has go on, and new ones wait.
-func TestAKilledGateIsReplaced(t *testing.T) {
+// TestAKilledGateLosesNothing: neither connections that an app has, nor those that the
+// gate has and no app yet, nor those that come while neither gate nor daemon is there.
+func TestAKilledGateLosesNothing(t *testing.T) {
 	asEach(t, func(t *testing.T, who account) {
 		b, addr := gated(t, who, "")
-		b.run()
+		d := b.run()
 		gate := b.awaitGate(0)
 		wantSite(t, addr, "alpha.test", "alpha")
-		l := &Load{App: "alpha", Addr: addr, Host: "alpha.test", Connections: 4, KeepAlive: true, Pause: 2 * time.Millisecond}
-		l.Start()
-		eventually(t, 30*time.Second, "the load to be under way", func() error {
-			if n := l.Counts(); n.Good < 20 {
-				return fmt.Errorf("%v", n)
+		var loads []*Load
+		for _, keep := range []bool{true, false} {
+			l := &Load{App: "alpha", Addr: addr, Host: "alpha.test", Connections: 4, KeepAlive: keep, Pause: 2 * time.Millisecond}
+			l.Start()
+			loads = append(loads, l)
+		}
+		for i := range 4 {
+			var clients []net.Conn
+			for range 3 {
+				c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
+				b.must(err)
+				defer c.Close()
+				clients = append(clients, c)
+			}
+			fmt.Fprint(clients[1], "GET / HTTP/1.1\r\nHo")
+			fmt.Fprint(clients[2], "GET / HTTP/1.1\r\nHost: gamma.test\r\n\r\n") // it sleeps
+			b.must(syscall.Kill(gate, syscall.SIGKILL))
+			if i%2 == 1 {
+				d.kill(t)
+				c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
+				if err != nil {
+					t.Fatalf("gate and daemon are gone, and nobody has the sockets: %v", err)
+				}
+				defer c.Close()
+				clients = append(clients, c)
+				fmt.Fprint(c, "GET / HTTP/1.1\r\nHo")
+				d = b.run()
+			}
+			gate = b.awaitGate(gate)
+			fmt.Fprint(clients[0], "GET / HTTP/1.1\r\nHo")
+			for j, c := range clients {
+				if j != 2 {
+					fmt.Fprint(c, "st: beta.test\r\n\r\n")
+				}
+				_ = c.SetDeadline(time.Now().Add(60 * time.Second))
+				resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+				if err != nil {
+					t.Errorf("kill %d: client %d: %v", i, j, err)
+				} else if resp.Body.Close(); resp.StatusCode != 200 {
+					t.Errorf("kill %d: client %d: %s", i, j, resp.Status)
+				}
+			}
+		}
+		for _, l := range loads {
+			if counts := l.Stop(); counts.Good == 0 || len(counts.Lost) > 0 {
+				t.Errorf("keep-alive %v: %v: %v", l.KeepAlive, counts, counts.Lost)
+			}
+		}
+		if code := d.stop(t); code != 0 {
+			t.Errorf("the daemon ended with %d:\n%s", code, d.text())
+		}
+		eventually(t, 30*time.Second, "everything to have ended", func() error {
+			for _, p := range processesOf(b.state) {
+				if strings.Contains(p.args, "guard") {
+					return fmt.Errorf("%v is there", p)
+				}
 			}
 			return nil
 		})
-		b.must(syscall.Kill(gate, syscall.SIGKILL))
-		wantSite(t, addr, "beta.test", "beta") // it was never refused: the daemon has the sockets
-		b.awaitGate(gate)
-		if counts := l.Stop(); len(counts.Lost) > 0 {
-			t.Errorf("%v: %v", counts, counts.Lost[0])
-		}
 	})
 }
 

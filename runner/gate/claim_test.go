@@ -1,0 +1,255 @@
+package gate
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// connFD is a duplicate of a connection's descriptor.
+func connFD(t *testing.T, c net.Conn) int {
+	t.Helper()
+	f, err := c.(*net.TCPConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		t.Fatal(err)
+	}
+	return fd
+}
+
+// pair is a connection, its client's side first.
+func pair(t *testing.T) (client, server net.Conn) {
+	t.Helper()
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	client, _ = dial(t, ln.Addr().String())
+	if server, err = ln.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	return client, server
+}
+
+func awaitBytes(t *testing.T, fd, n int) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		if have, err := unix.IoctlGetInt(fd, unix.SIOCINQ); err != nil || have >= n {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d bytes do not come", n)
+		}
+	}
+}
+
+func TestAConnectionTellsWhetherItWasRead(t *testing.T) {
+	t.Parallel()
+	client, server := pair(t)
+	fd := connFD(t, server)
+	defer unix.Close(fd)
+	if !untouched(fd) {
+		t.Error("a new connection was read")
+	}
+	fmt.Fprint(client, "hello")
+	awaitBytes(t, fd, 5)
+	if !untouched(fd) {
+		t.Error("one whose bytes wait was read")
+	}
+	if err := client.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	closed := func() bool {
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		return err != nil || info.State != tcpEstablished
+	}
+	for end := time.Now().Add(20 * time.Second); !closed() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	if !untouched(fd) {
+		t.Error("one whose client has said all was read")
+	}
+	if _, err := server.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if untouched(fd) {
+		t.Error("one of which a byte was read was not")
+	}
+}
+
+// back is a gate's socket where masters, and guards, hand connections to it.
+func (g *gateAtWork) back() string {
+	g.t.Helper()
+	path := filepath.Join(g.dir, "_gate")
+	ln, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	ln.SetUnlinkOnClose(false)
+	f, err := ln.File()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	ln.Close()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	f.Close()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.lead.Call(func() {
+		if err = g.s.ListenBack("_gate", fd); err == nil {
+			err = g.s.Accept()
+		}
+	})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return path
+}
+
+// TestTheNextGateBeginsAnew: connections that a killed gate had come to the next one
+// with all that their clients have sent; those that a master has do not.
+func TestTheNextGateBeginsAnew(t *testing.T) {
+	t.Parallel()
+	g := startGate(t, names(map[string]string{"a.test": "a"}, ""))
+	a := g.app("a")
+	link, err := DialPacket(g.back())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(link)
+	whole, wholeServer := pair(t)
+	half, halfServer := pair(t)
+	taken, takenServer := pair(t)
+	fmt.Fprint(whole, "GET /a HTTP/1.1\r\nHost: a.test\r\n\r\nGET /b HTTP/1.1\r\nHost: a.test\r\n\r\n")
+	fmt.Fprint(half, "GET / HTTP/1.1\r\nHo")
+	fmt.Fprint(taken, "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+	if _, err := takenServer.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range []net.Conn{wholeServer, halfServer, takenServer} {
+		fd := connFD(t, c)
+		p := Passed{Rescued: true}
+		if err := unix.Sendmsg(link, p.append(nil, uint64(i+1)), unix.UnixRights(fd), nil, 0); err != nil {
+			t.Fatal(err)
+		}
+		unix.Close(fd)
+	}
+	fmt.Fprint(half, "st: a.test\r\n\r\n")
+	for name, c := range map[string]net.Conn{"whole": whole, "half": half} {
+		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		if status, text := answer(t, c); status != 200 || text != "a " {
+			t.Errorf("%s: %d %q", name, status, text)
+		}
+	}
+	if n := g.counts(); n.Rescued != 2 || a.came.Load() != 2 {
+		t.Errorf("rescued %d, came %d, want 2 and 2: %+v", n.Rescued, a.came.Load(), n)
+	}
+}
+
+func answer(t *testing.T, c net.Conn) (int, string) {
+	t.Helper()
+	b := make([]byte, 4096)
+	n, err := c.Read(b)
+	if err != nil {
+		t.Error(err)
+		return 0, ""
+	}
+	var status int
+	_, _ = fmt.Sscanf(string(b[:n]), "HTTP/1.1 %d", &status)
+	text := string(b[:n])
+	for i := range len(text) - 3 {
+		if text[i:i+4] == "\r\n\r\n" {
+			return status, text[i+4 : i+6]
+		}
+	}
+	return status, text
+}
+
+// TestWhatAMasterHasTakenIsItsAlone: it comes to another one a second time.
+func TestWhatAMasterHasTakenIsItsAlone(t *testing.T) {
+	t.Parallel()
+	l := &Link{Room: &Room{}}
+	client, server := pair(t)
+	fd := connFD(t, server)
+	defer unix.Close(fd)
+	fmt.Fprint(client, "12345678")
+	awaitBytes(t, fd, 8)
+	p := &Passed{Unread: 4, Rescued: true}
+	if !l.claim(fd, p) {
+		t.Error("the first one does not get it")
+	}
+	if l.claim(fd, p) {
+		t.Error("the second one gets it, too")
+	}
+	if n, _ := unix.IoctlGetInt(fd, unix.SIOCINQ); n != 4 {
+		t.Errorf("%d bytes wait, want 4: those that were not looked at", n)
+	}
+}
+
+// TestWhatWasTakenBeforeTheEndOfALinkCounts: a master says that a connection has come
+// and ends with another one unread. The kernel tells the gate of that end first.
+func TestWhatWasTakenBeforeTheEndOfALinkCounts(t *testing.T) {
+	t.Parallel()
+	g := startGate(t, names(map[string]string{"a.test": "a"}, ""))
+	ln, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: filepath.Join(g.dir, "a"), Net: "unixpacket"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, _ := dial(t, g.addr)
+	fmt.Fprint(one, "GET /1 HTTP/1.1\r\nHost: a.test\r\n\r\n")
+	link, err := ln.AcceptUnix()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, oob := make([]byte, 4096), make([]byte, 64)
+	if _, _, _, _, err := link.ReadMsgUnix(b, oob); err != nil {
+		t.Fatal(err)
+	}
+	two, r := dial(t, g.addr)
+	fmt.Fprint(two, "GET /2 HTTP/1.1\r\nHost: a.test\r\n\r\n")
+	f, err := link.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	awaitBytes(t, int(f.Fd()), 1)
+	f.Close()
+	// In one turn of the gate, so that it sees both at once.
+	g.lead.Call(func() {
+		_, err = link.Write([]byte{kindTaken, 1, 0, 0, 0, 0, 0, 0, 0})
+		ln.Close()
+		link.Close()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := g.app("a")
+	_ = two.SetDeadline(time.Now().Add(20 * time.Second))
+	if resp, err := http.ReadResponse(r, nil); err != nil || resp.StatusCode != 200 {
+		t.Errorf("the second one: %v %v", resp, err)
+	}
+	if n := a.came.Load(); n != 1 {
+		t.Errorf("%d came to the next master, want the second alone", n)
+	}
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		if n := g.counts(); n.Routed == 2 && n.Waiting == 0 {
+			return
+		} else if time.Now().After(end) {
+			t.Fatalf("%+v", n)
+		}
+	}
+}
