@@ -99,7 +99,8 @@ func reference(t *testing.T) string {
 	p("app which has the name that its client asks for among its `hosts`, and is no proxy: it reads the head of a request and hands the connection")
 	p("itself over. Names are compared as host names: case, a dot at the end and the port do not count, letters beyond ASCII are IDNA's; a whole name")
 	p("comes before a wildcard, and both before the default app. A kept connection that asks for another name goes to its app.")
-	p("The gate runs as the user `wsgid-gate` if there is one, else as `nobody`. While its file is broken it runs on as it is.\n")
+	p("The gate runs as the user `wsgid-gate` if there is one, else as `nobody`. While its file is broken it runs on as it is.")
+	p("A gate that ends, also by SIGKILL, is replaced, and nobody is refused or cut off meanwhile: the next gate gets the connections that it had.\n")
 	for _, blk := range appspec.GateBlocks() {
 		notes := upperFirst(blk.Doc) + "."
 		if blk.Many {
