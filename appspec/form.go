@@ -154,6 +154,26 @@ func checkURLPath(s string) (string, bool) {
 	return "", true
 }
 
+// checkMount takes what is the same encoded and decoded.
+func checkMount(s string) (string, bool) {
+	switch instead, ok := checkURLPath(s); {
+	case !ok:
+		return instead, false
+	case s == "/":
+		return "an app at the root has no prefix: leave it out", false
+	case strings.HasSuffix(s, "/"):
+		return "write it without a slash at its end: " + Quote(strings.TrimRight(s, "/")), false
+	case path.Clean(s) != s:
+		return "write it as a browser sends it: " + Quote(path.Clean(s)), false
+	}
+	for _, c := range s {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("/-._~!$&'()*+,;=:@", c) {
+			return "a prefix has letters, digits and -._~ only", false
+		}
+	}
+	return "", true
+}
+
 func checkStaticURL(s string) (string, bool) {
 	switch instead, ok := checkURLPath(s); {
 	case !ok:

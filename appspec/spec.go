@@ -35,6 +35,12 @@ type Spec struct {
 	Umask        uint32            `json:"umask"`         // of the workers
 	Env          map[string]string `json:"env,omitempty"`
 
+	// NoNewPrivileges keeps what the workers execute from the rights of set-user-ID
+	// and set-group-ID programs. In a chroot that is always so.
+	NoNewPrivileges bool `json:"no_new_privileges"`
+	// ScriptName is the mount point of the app; empty: see Mount.
+	ScriptName string `json:"script_name,omitempty"`
+
 	// Hosts are the names that the gate brings connections by, in the form of
 	// HostName, some as "*." and a name.
 	Hosts []string `json:"hosts,omitempty"`
@@ -73,6 +79,20 @@ type Spec struct {
 	// Ranges tells where each attribute was written, by attribute path. It is
 	// not part of the JSON form.
 	Ranges map[string]Range `json:"-"`
+}
+
+// Mount is the mount point of the app, without a slash at its end: script_name, else
+// SCRIPT_NAME of its environment, by which gunicorn is told; empty: it has none.
+func (s *Spec) Mount() string {
+	if s.ScriptName != "" {
+		return s.ScriptName
+	}
+	if name := s.Env["SCRIPT_NAME"]; name != "" {
+		if _, ok := checkMount(name); ok {
+			return name
+		}
+	}
+	return ""
 }
 
 // Sockets is what an app listens on.
@@ -148,6 +168,9 @@ type Django struct {
 // Request is the limits of one HTTP request.
 type Request struct {
 	MaxBody          Size     `json:"max_body"`
+	MaxLine          Size     `json:"max_line"`
+	MaxHead          Size     `json:"max_head"`
+	MaxHeaders       int      `json:"max_headers"`
 	HeaderTimeout    Duration `json:"header_timeout"`
 	BodyTimeout      Duration `json:"body_timeout"`
 	KeepAliveTimeout Duration `json:"keep_alive_timeout"`

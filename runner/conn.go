@@ -231,7 +231,7 @@ func (c *conn) takeHead(data []byte) int {
 			// From here on the head has a parser of its own, which remembers how far
 			// it got.
 			p.Reset()
-			c.parser = &http1.Parser{}
+			c.parser = &http1.Parser{Limits: f.parser.Limits}
 		}
 		if !c.begun {
 			c.begun = true
@@ -318,11 +318,14 @@ func (c *conn) submit() {
 
 // refuse answers a request that is not HTTP as we accept it, and closes.
 func (c *conn) refuse(err error, request string) {
-	status, reason := 400, err.Error()
+	status, reason, setting := 400, err.Error(), ""
 	if e := (*http1.Error)(nil); errors.As(err, &e) {
 		status, reason = e.Status, e.Reason
+		if e.Setting != "" {
+			setting = " (" + e.Setting + ")"
+		}
 	}
-	c.front.log.Info(fmt.Sprintf("%s: %s: %d: %s", c.from(), request, status, reason))
+	c.front.log.Info(fmt.Sprintf("%s: %s: %d: %s%s", c.from(), request, status, reason, setting))
 	c.answer(status, reason)
 }
 

@@ -83,7 +83,7 @@ func (c *conn) keepPiece(piece []byte) error {
 // submitChunked submits a request whose length is known only now.
 func (c *conn) submitChunked() {
 	f := c.front
-	if n, err := f.parser.ParseHead(c.headBuf, &f.req); err != nil || n == 0 {
+	if err := f.readAgain(c.headBuf); err != nil {
 		c.failed(fmt.Errorf("cannot parse a head again: %w", err))
 		return
 	}

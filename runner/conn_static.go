@@ -101,10 +101,8 @@ func (c *conn) staticExpired() {
 	f := c.front
 	c.static = nil
 	what := "a static file"
-	if n, err := f.parser.ParseHead(c.in, &f.req); err == nil && n > 0 {
+	if f.readAgain(c.in) == nil {
 		what = string(label(nil, &f.req))
-	} else {
-		f.parser.Reset()
 	}
 	f.log.Error(staticLate(what))
 	c.in = nil

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"slices"
@@ -40,6 +41,7 @@ type front struct {
 
 	trusted    atomic.Pointer[[]netip.Prefix] // read by the bridge's goroutines too
 	believes   atomic.Uint32                  // of request.trusted_headers, as wsgi.Believed
+	mount      atomic.Pointer[string]         // of the spec, see wsgi.Peer
 	trustsUnix atomic.Bool                    // whoever may connect to a unix socket is a trusted proxy
 	spool      string                         // folder for temporary files
 	store      *unread.Store                  // of what clients have not read yet, by any ingress
@@ -112,7 +114,26 @@ func (f *front) configure(spec *appspec.Spec) {
 	f.trusted.Store(&trusted)
 	f.trustsUnix.Store(onUnix)
 	f.believes.Store(uint32(wsgi.BelievedHeaders(spec.Request.TrustedHeaders)))
+	mount := spec.Mount()
+	f.mount.Store(&mount)
+	f.parser.Limits = headLimits(spec)
 	f.extra = serverHeader(spec)
+}
+
+// headLimits are those of a request's head.
+func headLimits(spec *appspec.Spec) http1.Limits {
+	r := &spec.Request
+	return http1.Limits{MaxLine: int(r.MaxLine), MaxHead: int(r.MaxHead), MaxFields: r.MaxHeaders}
+}
+
+// readAgain parses a head that was read before, maybe under other limits.
+func (f *front) readAgain(head []byte) error {
+	p := http1.Parser{Limits: http1.Most}
+	n, err := p.ParseHead(head, &f.req)
+	if err == nil && n == 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // serverHeader is the line of every response that names us.
@@ -267,7 +288,7 @@ func (f *front) adopt(fd int, ln *listener, host, port string, pending []byte) *
 func (f *front) adoptAs(fd int, ln *listener, host, port string, g *gated, pending []byte) *conn {
 	c := &conn{front: f, ln: ln, fd: fd, state: connHead, keep: true, gated: g}
 	c.peer = wsgi.Peer{RemoteAddr: host, RemotePort: port, ServerName: ln.host, ServerPort: ln.port,
-		Software: "wsgid/" + Version, Trusted: f.trusts, Believed: f.believed, Multiprocess: &f.pool.Multiprocess}
+		Software: "wsgid/" + Version, Trusted: f.trusts, Believed: f.believed, Mount: &f.mount, Multiprocess: &f.pool.Multiprocess}
 	c.out.Store = f.store
 	c.idleSince = f.loop.Now()
 	f.conns[c] = struct{}{}

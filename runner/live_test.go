@@ -56,6 +56,9 @@ var liveValues = map[string][]func(*appspec.Spec){
 	"workers.queue_timeout": live(func(s *appspec.Spec, d appspec.Duration) { s.Workers.QueueTimeout = d }, time.Minute, 20*time.Second),
 
 	"request.max_body":           live(func(s *appspec.Spec, n appspec.Size) { s.Request.MaxBody = n }, 1<<20, 64<<10),
+	"request.max_line":           live(func(s *appspec.Spec, n appspec.Size) { s.Request.MaxLine = n }, 32<<10, 1<<10, 48<<10),
+	"request.max_head":           live(func(s *appspec.Spec, n appspec.Size) { s.Request.MaxHead = n }, 80<<10, 1<<10, 112<<10),
+	"request.max_headers":        live(func(s *appspec.Spec, n int) { s.Request.MaxHeaders = n }, 256, 20, 1024),
 	"request.header_timeout":     live(func(s *appspec.Spec, d appspec.Duration) { s.Request.HeaderTimeout = d }, time.Minute, 20*time.Second),
 	"request.body_timeout":       live(func(s *appspec.Spec, d appspec.Duration) { s.Request.BodyTimeout = d }, time.Minute, 20*time.Second),
 	"request.keep_alive_timeout": live(func(s *appspec.Spec, d appspec.Duration) { s.Request.KeepAliveTimeout = d }, time.Minute, 20*time.Second),
@@ -67,6 +70,7 @@ var liveValues = map[string][]func(*appspec.Spec){
 
 	"hosts":         live(func(s *appspec.Spec, l []string) { s.Hosts = l }, []string{"a.example"}, []string{"b.example", "*.b.example"}),
 	"own_code":      {func(s *appspec.Spec) { s.OwnCode = nil }, func(s *appspec.Spec) { s.OwnCode = new(bool) }},
+	"script_name":   live(func(s *appspec.Spec, v string) { s.ScriptName = v }, "", "/blog"),
 	"server_header": live(func(s *appspec.Spec, b bool) { s.ServerHeader = b }, true, false),
 
 	"static.url": {

@@ -30,6 +30,7 @@ type mongrel2Ingress struct {
 	bodyFile func() (*unread.Body, error)
 	trusted  func(addr string) bool
 	believed func() wsgi.Believed
+	mount    *atomic.Pointer[string]
 	filters  *atomic.Bool // the app has wsgid's request filters, which want the message
 
 	timer   evloop.Timer // the link's next turn, at the latest
@@ -43,7 +44,7 @@ type mongrel2Ingress struct {
 
 // openMongrel2 connects to a handler. That its server does not run is no error.
 func openMongrel2(l *evloop.Loop, p *pool.Pool, f *front, log *applog.Log, s *appspec.Mongrel2Socket, maxBody int64, filters *atomic.Bool) (*mongrel2Ingress, error) {
-	in := &mongrel2Ingress{loop: l, pool: p, log: log, name: s.Recv, filters: filters, bodyFile: f.bodyFile, trusted: f.trusts, believed: f.believed,
+	in := &mongrel2Ingress{loop: l, pool: p, log: log, name: s.Recv, filters: filters, bodyFile: f.bodyFile, trusted: f.trusts, believed: f.believed, mount: &f.mount,
 		open: map[*link.Reply]*pool.Exchange{}, held: map[*link.Reply]*pool.Slot{}, press: f.press, left: func() {}}
 	in.timer.Do = in.turn
 	var err error
@@ -130,7 +131,7 @@ func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 	x.Label = label(x.Label, &r.Request)
 	tellDropped(in.log, &r.Request)
 	x.Body = unread.ForeignBody(r.File)
-	r.Peer.Software, r.Peer.Trusted, r.Peer.Multiprocess, r.Peer.Believed = "wsgid/"+Version, in.trusted, &in.pool.Multiprocess, in.believed
+	r.Peer.Software, r.Peer.Trusted, r.Peer.Multiprocess, r.Peer.Believed, r.Peer.Mount = "wsgid/"+Version, in.trusted, &in.pool.Multiprocess, in.believed, in.mount
 	if in.pool.Access.Enabled() {
 		x.Access.Record(&r.Request, &r.Peer)
 	}

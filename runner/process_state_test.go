@@ -2,12 +2,16 @@ package runner
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
@@ -230,6 +234,49 @@ func TestUmask(t *testing.T) {
 				if got := fileMode(t, file).Perm(); got != c.want {
 					t.Errorf("preload %v: mode %04o, want %04o", preload, got, c.want)
 				}
+			}
+		})
+	}
+}
+
+// A program with a set-group-ID bit has its group below a worker, unless the spec
+// forbids it.
+func TestNoNewPrivileges(t *testing.T) {
+	const code = `
+import os, subprocess
+def application(environ, start_response):
+    body = subprocess.run([os.environ["PROGRAM"], "-g"], stdout=subprocess.PIPE).stdout.strip()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+`
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a program to a group")
+	}
+	const group = 8 // mail
+	for _, c := range []struct{ forbidden, preload bool }{{false, false}, {true, false}, {true, true}, {false, true}} {
+		t.Run(fmt.Sprintf("forbidden %v, preload %v", c.forbidden, c.preload), func(t *testing.T) {
+			t.Parallel()
+			var program string
+			a := newTestApp(t, code, func(spec *appspec.Spec) {
+				spec.User = "nobody"
+				spec.NoNewPrivileges, spec.Workers.Preload = c.forbidden, c.preload
+				program = filepath.Join(spec.Path, "id")
+				spec.Env = map[string]string{"PROGRAM": program}
+			})
+			text, err := os.ReadFile("/usr/bin/id")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(program, text, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(os.Chown(program, 0, group), unix.Chmod(program, 0o2755)); err != nil {
+				t.Fatal(err)
+			}
+			a.start(StateReady)
+			status, body := a.get("/")
+			if has := body == strconv.Itoa(group); status != 200 || has == c.forbidden {
+				t.Errorf("%d, the program has group %q", status, body)
 			}
 		})
 	}

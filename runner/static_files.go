@@ -43,7 +43,7 @@ func (m *master) configureStatic(spec *appspec.Spec) {
 		m.log.Error(fmt.Sprintf("cannot serve static files: %v", err))
 		return
 	}
-	o := static.Options{Folder: int(folder.Fd()), Release: spec.Release.CodeDir(), Crew: m.crew, Log: m.log.Warn}
+	o := static.Options{Folder: int(folder.Fd()), Release: spec.Release.CodeDir(), Mount: spec.Mount(), Crew: m.crew, Log: m.log.Warn}
 	for _, b := range spec.Static {
 		dir := b.Dir
 		if rest, ok := strings.CutPrefix(filepath.Clean(dir), filepath.Clean(spec.Path)+"/"); ok {

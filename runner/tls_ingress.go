@@ -59,6 +59,7 @@ func newTLSIngress(l *evloop.Loop, p *pool.Pool, f *front, log *applog.Log, file
 		Limits:       func() bridge.Limits { return *in.limits.Load() },
 		Trusted:      f.trusts,
 		Believed:     f.believed,
+		Mount:        &f.mount,
 		TempFile:     f.tempFile,
 		Log:          log.Info,
 		Multiprocess: &p.Multiprocess,
@@ -88,7 +89,7 @@ func (in *tlsIngress) configure(spec *appspec.Spec) {
 	r := &spec.Request
 	in.patience.Store(int64(spec.Workers.RequestTimeout))
 	in.limits.Store(&bridge.Limits{Reasons: spec.Debug, Anonymous: !spec.ServerHeader, MaxBody: int64(r.MaxBody), HeaderTimeout: r.HeaderTimeout.D(),
-		BodyTimeout: r.BodyTimeout.D(), MinRate: int64(r.MinRate), KeepAliveTimeout: r.KeepAliveTimeout.D()})
+		BodyTimeout: r.BodyTimeout.D(), MinRate: int64(r.MinRate), KeepAliveTimeout: r.KeepAliveTimeout.D(), Head: headLimits(spec)})
 	in.server.LimitsChanged()
 }
 

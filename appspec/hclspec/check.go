@@ -45,6 +45,16 @@ func (c *checker) warn(path, what, instead string) {
 	c.warned = append(c.warned, warning(c.at(path), what, instead))
 }
 
+// mount warns of a SCRIPT_NAME that counts for nothing.
+func (c *checker) mount() {
+	name := c.spec.Env["SCRIPT_NAME"]
+	if name == "" || c.spec.Mount() != "" {
+		return
+	}
+	instead, _ := appspec.Table().Attribute["script_name"].Check(name)
+	c.warn("env", "SCRIPT_NAME of env is no prefix of paths, and counts for nothing: "+c.spec.Shown("env.SCRIPT_NAME", appspec.Quote(name)), instead)
+}
+
 func (c *checker) check() {
 	c.required()
 	c.workers()
@@ -52,6 +62,7 @@ func (c *checker) check() {
 	c.sockets()
 	c.order()
 	c.loader()
+	c.mount()
 	c.privileges()
 	c.limits()
 	c.static()
@@ -178,6 +189,9 @@ func pythonName(s string) string { return strings.ReplaceAll(s, "-", "_") }
 // privileges checks what only a daemon that is root can do.
 func (c *checker) privileges() {
 	s := c.spec
+	if _, written := s.Ranges["no_new_privileges"]; written && s.Chroot && !s.NoNewPrivileges {
+		c.fault("no_new_privileges", "no_new_privileges = false with chroot = true", "leave it out: in a chroot the app has a hand in the files that set-user-ID programs trust, so they get nothing there"+c.written("chroot", "chroot"))
+	}
 	if s.Chroot {
 		for i, dir := range s.LoaderDirs {
 			clean := dir

@@ -26,7 +26,7 @@ func full() *appspec.Spec {
 		TLS:   &appspec.TLS{Cert: "/etc/ssl/hosts.pem", Key: "/etc/ssl/hosts.key"},
 		Code:  "src", OwnCode: new(bool), LoaderDirs: []string{"loaders", "/srv/loaders"}, Middleware: []string{"blog.mw:Timing", "blog.mw.Auth"},
 		Python: "/usr/bin/python3.11", Virtualenv: "venv", User: "blog", Group: "www-data", Chroot: true, Debug: true,
-		Env: map[string]string{"TZ": "UTC", "PORT": "8000", "RATIO": "0.5", "odd-name": "x"}, Umask: 0o27,
+		Env: map[string]string{"TZ": "UTC", "PORT": "8000", "RATIO": "0.5", "odd-name": "x"}, Umask: 0o27, NoNewPrivileges: true, ScriptName: "/blog",
 		Sockets: appspec.Sockets{
 			HTTP: []appspec.HTTPSocket{
 				{Listen: "127.0.0.1:8443", Mode: 0o660, TLS: &appspec.TLS{Cert: "/etc/ssl/blog.pem", Key: "/etc/ssl/blog.key"}},
@@ -44,7 +44,7 @@ func full() *appspec.Spec {
 			"BIG": json.Number("12345678901234567890123"), "RATIO": json.Number("0.25"), "NOTHING": nil,
 			"DATABASES": map[string]any{"default": map[string]any{"NAME": "x", "PORT": json.Number("5432")}}, "DOTTED.X": "y",
 		}},
-		Request: appspec.Request{MaxBody: 1e9, HeaderTimeout: 5 * s, BodyTimeout: 30 * s, KeepAliveTimeout: 15 * s, ResponseBuffer: 32 << 20, Spool: 2 << 30, MinRate: 500, TrustedProxies: []string{"10.0.0.0/8", "::1/128", "unix"},
+		Request: appspec.Request{MaxBody: 1e9, MaxLine: 8 << 10, MaxHead: 64 << 10, MaxHeaders: 100, HeaderTimeout: 5 * s, BodyTimeout: 30 * s, KeepAliveTimeout: 15 * s, ResponseBuffer: 32 << 20, Spool: 2 << 30, MinRate: 500, TrustedProxies: []string{"10.0.0.0/8", "::1/128", "unix"},
 			TrustedHeaders: []string{"x-forwarded-for", "x-forwarded-host"}},
 		Static:  []appspec.Static{{URL: "/static/", Dir: "app/static", MaxAge: 600 * s}, {URL: "/media/", Dir: "shared/media", MaxAge: 3600 * s}},
 		Health:  &appspec.Health{Path: "/healthz", Host: "blog.example.org:8000", Interval: 30 * s, Timeout: 5 * s, Failures: 2},
@@ -135,7 +135,7 @@ func TestDefault(t *testing.T) {
 			Min: 1, Max: 1, Threads: 1, RequestTimeout: 60 * s, StartTimeout: 30 * s, StopTimeout: 30 * s, IdleTimeout: 300 * s,
 			KeepAlive: true, Queue: 1024, QueueTimeout: 30 * s,
 		},
-		Request: appspec.Request{MaxBody: 100 << 20, HeaderTimeout: 10 * s, BodyTimeout: 60 * s, KeepAliveTimeout: 75 * s, ResponseBuffer: 64 << 20, Spool: 1 << 30, MinRate: 1 << 10,
+		Request: appspec.Request{MaxBody: 100 << 20, MaxLine: 32 << 10, MaxHead: 80 << 10, MaxHeaders: 256, HeaderTimeout: 10 * s, BodyTimeout: 60 * s, KeepAliveTimeout: 75 * s, ResponseBuffer: 64 << 20, Spool: 1 << 30, MinRate: 1 << 10,
 			TrustedHeaders: []string{"x-forwarded-for", "x-forwarded-proto", "forwarded"}},
 		Restart: appspec.Restart{MinDelay: s, MaxDelay: 60 * s, ResetAfter: 60 * s},
 		Log:     appspec.Log{Target: "file", Format: "text", MaxSize: 64 << 20, Keep: 5},

@@ -201,6 +201,9 @@ func (c *conn1) readHead(wait time.Duration) (int, bool) {
 	defer c.setBusy()
 	for {
 		if len(c.in) > 0 {
+			if !begun {
+				c.parser.Limits = c.s.Limits().Head
+			}
 			n, err := c.parser.ParseHead(c.in, &c.req)
 			if err != nil {
 				c.refuseError(err)
@@ -326,11 +329,11 @@ func (c *conn1) tooLarge() bool {
 }
 
 func (c *conn1) refuseError(err error) {
-	status, reason := 400, err.Error()
+	status, reason, setting := 400, err.Error(), ""
 	if e := (*http1.Error)(nil); errors.As(err, &e) {
-		status, reason = e.Status, e.Reason
+		status, reason, setting = e.Status, e.Reason, e.Setting
 	}
-	c.refuse(status, reason, "")
+	c.refuse(status, reason, setting)
 }
 
 // refuse answers a request that does not come to the application; setting is

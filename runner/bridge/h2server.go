@@ -7,16 +7,14 @@ import (
 	"net/http"
 	"sync"
 	"time"
-
-	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 )
 
 // maxHead2 is the most that net/http reads of a head over HTTP/2. What is larger
-// than http1.DefaultMaxHead we refuse with 431, see convert. Past maxHead2 the
+// than request.max_head we refuse with 431, see convert. Past maxHead2 the
 // library can do no other than close the connection: a head has to be decoded to
 // its end for the table of HPACK to be right (RFC 9113, section 10.5.1), and that
 // is what a limit is to spare. Clients know the limit (SETTINGS_MAX_HEADER_LIST_SIZE).
-const maxHead2 = 16 * http1.DefaultMaxHead
+const maxHead2 = 1 << 20
 
 // h2server is a server of net/http for connections on which HTTP/2 was agreed. As
 // that one takes its time limits when it begins, another follows it when they

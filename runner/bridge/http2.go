@@ -28,8 +28,8 @@ func (s *Server) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 	}
 	w2 := &writer2{s: s, w: w, rc: http.NewResponseController(w), limits: s.Limits(), head2: hr.Method == http.MethodHead}
 	var r wsgi.Request
-	if status, reason := convert(hr, &r); status != 0 {
-		w2.refuse(hr, status, reason, reason)
+	if status, reason := convert(hr, &r, w2.limits.Head.OrDefault()); status != 0 {
+		w2.refuse(hr, status, reason, reason+settingOf[reason])
 		return
 	}
 	b := &body{s: s}
@@ -77,7 +77,7 @@ func connOf(hr *http.Request) net.Conn {
 
 // peer2 is what the environ says of the connection of a request.
 func (s *Server) peer2(hr *http.Request) wsgi.Peer {
-	p := wsgi.Peer{HTTPS: true, Software: "wsgid/" + s.Version, Trusted: s.Trusted, Believed: s.Believed, Multiprocess: s.Multiprocess}
+	p := wsgi.Peer{HTTPS: true, Software: "wsgid/" + s.Version, Trusted: s.Trusted, Believed: s.Believed, Mount: s.Mount, Multiprocess: s.Multiprocess}
 	if host, port, err := net.SplitHostPort(hr.RemoteAddr); err == nil {
 		p.RemoteAddr, p.RemotePort = host, port
 	}
@@ -87,8 +87,13 @@ func (s *Server) peer2(hr *http.Request) wsgi.Peer {
 	return p
 }
 
+const lineLong, headLong, headersMany = "request line is too long", "headers are too long", "too many headers"
+
+// settingOf says in the log which attribute of the spec has decided.
+var settingOf = map[string]string{lineLong: " (request.max_line)", headLong: " (request.max_head)", headersMany: " (request.max_headers)"}
+
 // convert makes a wsgi.Request of net/http's, without its body.
-func convert(hr *http.Request, r *wsgi.Request) (status int, reason string) {
+func convert(hr *http.Request, r *wsgi.Request, limits http1.Limits) (status int, reason string) {
 	if hr.Method == http.MethodConnect {
 		return 501, "CONNECT is for proxies"
 	}
@@ -98,8 +103,8 @@ func convert(hr *http.Request, r *wsgi.Request) (status int, reason string) {
 			return 400, "control character in the target"
 		}
 	}
-	if len(target) > http1.DefaultMaxLine {
-		return 414, "request line is too long"
+	if len(target) > limits.MaxLine {
+		return 414, lineLong
 	}
 	if len(target) == 0 || target[0] != '/' && (hr.RequestURI != "*" || hr.Method != http.MethodOptions) {
 		return 400, "target is not a path"
@@ -126,11 +131,11 @@ func convert(hr *http.Request, r *wsgi.Request) (status int, reason string) {
 			r.Headers = append(r.Headers, wsgi.Header{Name: []byte(name), Value: []byte(v)})
 		}
 	}
-	if len(r.Headers) > http1.DefaultMaxFields {
-		return 431, "too many headers"
+	if len(r.Headers) > limits.MaxFields {
+		return 431, headersMany
 	}
-	if size > http1.DefaultMaxHead {
-		return 431, "headers are too long"
+	if size > limits.MaxHead {
+		return 431, headLong
 	}
 	return 0, ""
 }

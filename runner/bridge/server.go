@@ -31,6 +31,7 @@ type Limits struct {
 	BodyTimeout      time.Duration // without a byte of a body: 408; without a byte taken of a response: closed
 	MinRate          int64         // bytes a second that a client takes of a response, on average over BodyTimeout; 0: any
 	KeepAliveTimeout time.Duration // of an idle connection
+	Head             http1.Limits  // of a head
 	Reasons          bool          // errors of ours tell the client why
 	Anonymous        bool          // no X-Wsgid
 }
@@ -91,6 +92,8 @@ type Server struct {
 	Room func(in *Incoming)
 	// Believed is wsgi.Peer's; safe for concurrent use.
 	Believed func() wsgi.Believed
+	// Mount is wsgi.Peer's.
+	Mount *atomic.Pointer[string]
 	// TempFile opens a file for what is too large for memory; nil: an unlinked
 	// one in the folder for temporary files.
 	TempFile func() (*os.File, error)
@@ -406,7 +409,7 @@ func (s *Server) tempFile() (*os.File, error) {
 
 // peer is what the environ says of a connection.
 func (s *Server) peer(c net.Conn) wsgi.Peer {
-	p := wsgi.Peer{HTTPS: true, Software: "wsgid/" + s.Version, Trusted: s.Trusted, Believed: s.Believed, Multiprocess: s.Multiprocess}
+	p := wsgi.Peer{HTTPS: true, Software: "wsgid/" + s.Version, Trusted: s.Trusted, Believed: s.Believed, Mount: s.Mount, Multiprocess: s.Multiprocess}
 	p.RemoteAddr, p.RemotePort = hostPort(c.RemoteAddr())
 	p.ServerName, p.ServerPort = hostPort(c.LocalAddr())
 	return p

@@ -143,6 +143,7 @@ func (c *conn) look(data []byte) {
 	p := c.parser
 	if p == nil {
 		p = &s.parser
+		p.Limits = http1.Most // which the app's master keeps
 	}
 	n, err := p.ParseHead(data, &s.req)
 	switch {
@@ -153,7 +154,7 @@ func (c *conn) look(data []byte) {
 	case n == 0:
 		if c.parser == nil {
 			p.Reset()
-			c.parser = &http1.Parser{}
+			c.parser = &http1.Parser{Limits: http1.Most}
 		}
 		c.keep(all)
 		return

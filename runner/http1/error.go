@@ -6,6 +6,8 @@ import "strconv"
 type Error struct {
 	Status int    // 400, 414, 417, 431, 501 or 505
 	Reason string // for the log and the client: "duplicate Host"
+	// Setting is the attribute of the spec that decided it, for the log; empty: none.
+	Setting string
 }
 
 func (e *Error) Error() string {
@@ -43,9 +45,9 @@ var (
 	errConnect        = &Error{Status: 501, Reason: "CONNECT is for proxies"}
 	errVersionUnknown = &Error{Status: 505, Reason: "version is not HTTP/1.x"}
 	errExpect         = &Error{Status: 417, Reason: "Expect other than 100-continue"}
-	errLineLong       = &Error{Status: 414, Reason: "request line is too long"}
-	errHeadLong       = &Error{Status: 431, Reason: "headers are too long"}
-	errFields         = &Error{Status: 431, Reason: "too many headers"}
+	errLineLong       = &Error{Status: 414, Reason: "request line is too long", Setting: "request.max_line"}
+	errHeadLong       = &Error{Status: 431, Reason: "headers are too long", Setting: "request.max_head"}
+	errFields         = &Error{Status: 431, Reason: "too many headers", Setting: "request.max_headers"}
 
 	errChunkSize    = bad("bad chunk size")
 	errChunkExt     = bad("bad chunk extension")

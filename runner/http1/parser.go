@@ -2,11 +2,28 @@ package http1
 
 import (
 	"bytes"
+	"cmp"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
-// Limits of a request head where a Parser names none, in bytes.
+// Limits are those of a request head. Zero: the default.
+type Limits struct {
+	MaxLine   int // of the request line without LF, in bytes: 414 beyond
+	MaxHead   int // of the whole head, in bytes: 431 beyond
+	MaxFields int // number of headers: 431 beyond
+}
+
+// Most is what nobody may set a limit beyond: a larger head fits into no message to
+// a worker, nor from a gate to a master.
+var Most = Limits{MaxLine: 48 << 10, MaxHead: 112 << 10, MaxFields: 1024}
+
+// OrDefault fills in the defaults.
+func (l Limits) OrDefault() Limits {
+	return Limits{cmp.Or(l.MaxLine, DefaultMaxLine), cmp.Or(l.MaxHead, DefaultMaxHead), cmp.Or(l.MaxFields, DefaultMaxFields)}
+}
+
+// Limits of a request head where nobody names others.
 const (
 	DefaultMaxLine   = 16 << 10
 	DefaultMaxHead   = 64 << 10
@@ -20,9 +37,7 @@ const maxEmptyLines = 2
 // Parser reads request heads, one after the other. The zero value is ready; it
 // serves one connection at a time.
 type Parser struct {
-	MaxLine   int // of the request line without LF, 414 beyond; 0: DefaultMaxLine
-	MaxHead   int // of the whole head, 431 beyond; 0: DefaultMaxHead
-	MaxFields int // number of headers, 431 beyond; 0: DefaultMaxFields
+	Limits
 
 	base    *byte        // where the head that is half read begins
 	pos     int          // of the line to read next
@@ -43,7 +58,7 @@ type Parser struct {
 
 // Reset forgets a head that is half read: the next call begins a new one.
 func (p *Parser) Reset() {
-	*p = Parser{MaxLine: p.MaxLine, MaxHead: p.MaxHead, MaxFields: p.MaxFields}
+	*p = Parser{Limits: p.Limits}
 }
 
 // Started tells whether a part of a request has been seen. Empty lines before

@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
@@ -119,7 +120,9 @@ func (c *checker) ask(w *worker) {
 	if found {
 		r.Path, r.Query = []byte(path), []byte(query)
 	}
-	peer := wsgi.Peer{RemoteAddr: "127.0.0.1", ServerName: "localhost", Software: "wsgid/" + version.Program, Multiprocess: &p.Multiprocess}
+	peer := wsgi.Peer{RemoteAddr: "127.0.0.1", ServerName: "localhost", Software: "wsgid/" + version.Program, Multiprocess: &p.Multiprocess, Mount: new(atomic.Pointer[string])}
+	mount := p.specOf(w).Mount()
+	peer.Mount.Store(&mount)
 	x := p.NewExchange()
 	x.health = true
 	x.Msg = wsgi.AppendRequest(x.Msg, 0, 0, &r, &peer)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -29,9 +30,12 @@ type Spawner struct {
 	log     *applog.Log
 	owner   sandbox.User
 	baseEnv []string
-	hostDir string // where the Python host lies
-	jobs    chan spawnJob
+	hostDir string              // where the Python host lies
 	space   *sandbox.Namespaces // nil: workers live where the master does
+
+	// The threads, each begun by its first job: what a process may gain is a
+	// property of the thread that forks it, and cannot be given back.
+	bound, free func() chan<- spawnJob
 
 	mayLimit bool // else workers set their limits themselves
 }
@@ -60,17 +64,37 @@ func (s *Spawner) There(f func()) {
 		return
 	}
 	done := make(chan struct{})
-	s.jobs <- spawnJob{run: f, done: done}
+	s.bound() <- spawnJob{run: f, done: done}
 	<-done
 }
 
 // NewSpawner starts the thread of a spawner; space is nil where workers live where the
 // master does.
 func NewSpawner(l *evloop.Loop, log *applog.Log, owner sandbox.User, baseEnv []string, hostDir string, space *sandbox.Namespaces) *Spawner {
-	s := &Spawner{loop: l, log: log, owner: owner, baseEnv: baseEnv, hostDir: hostDir, jobs: make(chan spawnJob, 64), space: space,
+	s := &Spawner{loop: l, log: log, owner: owner, baseEnv: baseEnv, hostDir: hostDir, space: space,
 		mayLimit: sandbox.MayLimit(owner)}
-	go sandbox.OnOwnThread(s.run)
+	s.bound, s.free = s.thread(true), s.thread(false)
 	return s
+}
+
+// thread is where jobs are given to a thread of the spawner, which begins with the
+// first.
+func (s *Spawner) thread(bound bool) func() chan<- spawnJob {
+	return sync.OnceValue(func() chan<- spawnJob {
+		jobs := make(chan spawnJob, 64)
+		go sandbox.OnOwnThread(func() { s.run(jobs, bound) })
+		return jobs
+	})
+}
+
+// jobs is the thread for the workers of a spec.
+func (s *Spawner) jobs(spec *appspec.Spec) chan<- spawnJob {
+	if spec.NoNewPrivileges || s.space != nil {
+		// In a chroot always: its user has a hand in the files that set-user-ID
+		// programs trust there.
+		return s.bound()
+	}
+	return s.free()
 }
 
 // spawn makes the worker's link and has its process started, or forked from
@@ -91,7 +115,7 @@ func (s *Spawner) start(w *worker, spec *appspec.Spec, template bool) {
 	case forked:
 		s.fromTemplate(job, spec)
 	default:
-		s.jobs <- job
+		s.jobs(spec) <- job
 	}
 }
 
@@ -222,11 +246,13 @@ func (s *Spawner) ownLimits(l appspec.Limits) wsgi.Limits {
 	return wsgi.Limits{OpenFiles: l.OpenFiles, Processes: l.Processes, AddressSpace: uint64(l.AddressSpace)}
 }
 
-// run is the spawner's thread.
-func (s *Spawner) run() {
-	// Best effort: a kernel without it is older than any we run on.
-	_ = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-	for job := range s.jobs {
+// run is a thread of the spawner; bound: what it forks may gain no privileges.
+func (s *Spawner) run(jobs <-chan spawnJob, bound bool) {
+	if bound {
+		// Best effort: a kernel without it is older than any we run on.
+		_ = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	}
+	for job := range jobs {
 		if job.run != nil {
 			if s.space == nil || s.space.Enter() == nil {
 				job.run()

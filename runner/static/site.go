@@ -26,6 +26,7 @@ type Options struct {
 	// Release is the folder of the code, relative to the app folder, that stands for
 	// app/ in Block.Dir; empty: app/ is itself.
 	Release string
+	Mount   string // of the app: a path is looked at with and without it
 	Crew    *Crew
 	// Log is told why a file that is there is not served, at most once a minute for a
 	// folder; nil: nobody is.
@@ -72,7 +73,7 @@ func New(o Options, before *Site) *Site {
 
 // Same tells whether a Site of these options would answer alike.
 func (s *Site) Same(o Options) bool {
-	return s.o.Folder == o.Folder && s.o.Release == o.Release && slices.Equal(s.o.Blocks, o.Blocks)
+	return s.o.Folder == o.Folder && s.o.Release == o.Release && s.o.Mount == o.Mount && slices.Equal(s.o.Blocks, o.Blocks)
 }
 
 // InRelease is the folder of a block where app/ is a release: the link app may lead
@@ -140,7 +141,15 @@ type Query struct {
 // Match tells whether a request is for a name below one of the urls, and what it
 // wants.
 func (s *Site) Match(r *wsgi.Request, q *Query) bool {
-	path, ok := decode(r.Path)
+	if s.match(r, r.Path, q) {
+		return true
+	}
+	cut := wsgi.CutMount(r.Path, s.o.Mount)
+	return len(cut) < len(r.Path) && s.match(r, cut, q)
+}
+
+func (s *Site) match(r *wsgi.Request, path []byte, q *Query) bool {
+	path, ok := decode(path)
 	if !ok {
 		return false
 	}

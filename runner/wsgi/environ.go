@@ -23,6 +23,9 @@ type Entry struct {
 //   - PATH_INFO is decoded once, every octet: %2F becomes "/", %00 becomes NUL,
 //     and what is no percent-encoding stays as it is. REQUEST_URI and RAW_URI
 //     hold the target as it was sent.
+//   - The mount point of the spec is SCRIPT_NAME, cut off the path where it
+//     stands there: a proxy may have done so. What a trusted proxy tells, and
+//     the route of mongrel2, count before it.
 //   - A repeated header is joined with ", ", Cookie with "; " (RFC 9110,
 //     section 5.3; RFC 6265, section 5.4). Headers with an underscore in the
 //     name are dropped, as is Proxy (CVE-2016-5385) and Transfer-Encoding, which
@@ -46,8 +49,11 @@ func AppendEnviron(dst []byte, r *Request, p *Peer, extra ...Entry) []byte {
 		o = forwarded(r, p)
 	}
 	script, path := splitPath(r)
-	if o != nil && o.prefix != nil {
+	switch {
+	case o != nil && o.prefix != nil:
 		script = o.prefix // the proxy has cut it off the path
+	case len(script) == 0 && p.Mount != nil:
+		script, path = p.mounted(path)
 	}
 	dst = append(dst, "Z\x0bSCRIPT_NAME"...)
 	dst = appendDecoded(dst, script)
@@ -120,6 +126,24 @@ func splitPath(r *Request) (script, path []byte) {
 		return nil, r.Path
 	}
 	return script, r.Path[n:]
+}
+
+// CutMount cuts a mount point, which has no "/" at its end, off a path.
+func CutMount(path []byte, mount string) []byte {
+	n := len(mount)
+	if len(path) < n || string(path[:n]) != mount || len(path) > n && path[n] != '/' {
+		return path
+	}
+	return path[n:]
+}
+
+// mounted is SCRIPT_NAME and PATH_INFO of a path at the mount point of the spec.
+func (p *Peer) mounted(path []byte) (_, _ []byte) {
+	mount := p.Mount.Load()
+	if mount == nil || *mount == "" || len(path) == 0 { // "OPTIONS *" is at none
+		return nil, path
+	}
+	return []byte(*mount), CutMount(path, *mount)
 }
 
 // appendTarget writes the request target as the client sent it, as a str.

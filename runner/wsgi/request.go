@@ -51,6 +51,9 @@ type Peer struct {
 	Trusted func(addr string) bool // nil: no proxy is trusted; asked with "" for a unix socket
 	// Believed is what of a trusted proxy's headers counts; nil: BelievedByDefault.
 	Believed func() Believed
+	// Mount is the mount point of the app, of the spec; nil, or a pointer to nil or to "": it
+	// has none. See AppendEnviron.
+	Mount *atomic.Pointer[string]
 	// Software is SERVER_SOFTWARE, "wsgid/1.0.0"; empty: "wsgid".
 	Software string
 
@@ -58,7 +61,7 @@ type Peer struct {
 	// the app at the same time. It changes as workers come and go; nil: false.
 	Multiprocess *atomic.Bool
 
-	// The fields above, but for Trusted, Believed and Multiprocess, do not change once an environ was built.
+	// The fields above, but for Trusted, Believed, Mount and Multiprocess, do not change once an environ was built.
 	used   bool
 	cached []byte // entries of the environ that all requests share
 }

@@ -16,6 +16,8 @@ app "full" {
   chroot      = true
   debug       = true
   umask       = "0027"
+  no_new_privileges = true
+  script_name = "/blog"
   server_header = false
   env         = { TZ = "UTC", PORT = 8000, RATIO = 0.5, "odd-name" = "x" }
 
@@ -80,6 +82,9 @@ app "full" {
 
   request {
     max_body           = "1GB"
+    max_line           = "8KiB"
+    max_head           = "64KiB"
+    max_headers        = 100
     header_timeout     = "5s"
     body_timeout       = "30s"
     keep_alive_timeout = "15s"
