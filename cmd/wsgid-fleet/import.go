@@ -4,70 +4,108 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer"
 )
 
+// specDirectory is what --write means without a folder.
+const specDirectory = "the spec directory"
+
 func (c *cli) importCommand() *cobra.Command {
-	var write bool
+	var write string
+	options := importer.Options{Stdin: c.in}
 	cmd := &cobra.Command{
 		Use:   "import PATH...",
-		Short: "Write the specs of app folders that wsgid ran until now",
-		Long: `Read the wsgid.json and django.json of each app folder and print the spec with
-which the fleet runs the same app. The folders are not changed. What could not
-be carried over is told on standard error.
+		Short: "Write the specs of what runs under another server",
+		Long: `Read what runs an application until now, and print the spec with which the fleet
+runs the same application. Nothing is changed, and nothing is started. A PATH is:
 
-The specs hold the folders' secrets in clear. With --write each goes into a file
-of its own in the spec directory, <app>.hcl, for its owner alone (mode 0600); a
-file that is there already is left alone. A running daemon starts such an app at
-once: stop wsgid for it first.
+  an app folder of wsgid        wsgid.json and django.json in it
+  a configuration of uWSGI      ini, yaml, json or xml, FILE:SECTION, - for standard
+                                input, or a folder of vassals
 
-Exit code: 0 done, 1 a folder could not be imported, or its spec is not complete.`,
+What could not be carried over stands in the spec as a comment, with what to do
+instead, and is told on standard error. Placeholders and conditions that ask the
+environment get that of this shell.
+
+Secrets are not printed: the spec says file("secrets/APP/NAME"). With --write each
+spec goes into a file of its own, <app>.hcl in the spec directory or in the one that
+is named (--write=DIR), and its secrets into theirs, for their owner alone (mode
+0600); a file that is there already is left alone. A running daemon starts such an
+app at once: stop the other server for it first.
+
+Exit code: 0 all was carried over, 1 something was not, or a spec is not complete.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return fmt.Errorf("cannot import: name at least one app folder")
+				return fmt.Errorf("cannot import: name at least one file or folder")
 			}
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			code := exitOK
-			for i, path := range args {
-				imported, err := fleet.Import(path)
-				if err == nil {
+			dir := write
+			if dir == specDirectory {
+				dir = c.specDir()
+			}
+			code, printed := exitOK, 0
+			for _, path := range args {
+				found, err := options.Import(path)
+				errs := []error{err}
+				for _, imported := range found {
 					for _, note := range imported.Notes {
 						fmt.Fprintf(c.err, "%s: %s: %s\n", path, imported.Name, oneLine(note))
 					}
 					if imported.Incomplete {
 						code = exitFailed
 					}
-					err = c.putSpec(imported, write, i == 0)
+					errs = append(errs, c.putSpec(imported, dir, printed == 0))
+					printed++
 				}
-				if err != nil {
-					c.report(err, programName+" import")
-					code = exitFailed
+				for _, err := range errs {
+					if err != nil {
+						c.report(err, programName+" import")
+						code = exitFailed
+					}
 				}
 			}
 			return silent(code)
 		},
 	}
-	cmd.Flags().BoolVarP(&write, "write", "w", false, "write <app>.hcl files into the spec directory")
+	cmd.Flags().StringVarP(&write, "write", "w", "", "write <app>.hcl files into the spec directory, or into the one named: --write=DIR")
+	cmd.Flags().Lookup("write").NoOptDefVal = specDirectory
+	cmd.Flags().StringVar(&options.Format, "from", "", "what the paths are, where it cannot be told: "+strings.Join(importer.Formats, ", "))
 	return cmd
 }
 
 // putSpec prints a spec, or makes its file.
-func (c *cli) putSpec(spec *fleet.Imported, write, first bool) error {
-	if !write {
+func (c *cli) putSpec(spec *importer.Imported, dir string, first bool) error {
+	if dir == "" {
 		if !first {
 			fmt.Fprintln(c.out)
 		}
 		_, err := c.out.Write(spec.Text)
 		return err
 	}
-	path := filepath.Join(c.specDir(), spec.Name+".hcl")
+	path := filepath.Join(dir, spec.Name+".hcl")
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("cannot write %s: there is such a file already; move it away first", path)
+	}
+	// The secrets first: the daemon reads them with the spec.
+	for _, name := range slices.Sorted(maps.Keys(spec.Secrets)) {
+		secret := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(secret), 0o700); err != nil {
+			return fmt.Errorf("cannot write %s: %w", secret, reason(err))
+		}
+		if err := writeNewFile(secret, []byte(spec.Secrets[name]), 0o600); err != nil {
+			return err
+		}
+	}
 	if err := writeNewFile(path, spec.Text, 0o600); err != nil {
 		return err
 	}

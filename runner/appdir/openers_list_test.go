@@ -61,7 +61,7 @@ var directOpeners = []struct {
 		"fleet/deploy/child/keeper.go nameOf",
 		"fleet/elsewhere.go fleetsHere",
 		"fleet/folder.go parentOf runsWsgid",
-		"fleet/importer.go runningWsgid",
+		"fleet/importer/wsgid.go runningWsgid",
 		"fleet/metrics.go processFamilies",
 		"fleet/metrics_process.go residentMemory",
 		"fleet/neighbour.go mastersOf ownerOf",
@@ -105,11 +105,17 @@ var directOpeners = []struct {
 	{"the spec directory, which is trusted like root; what a spec's file() names is opened by OpenNamed", []string{
 		"cmd/wsgid-fleet/connect.go load loadFiles",
 		"cmd/wsgid-fleet/fmt.go format hclFiles replaceFile",
-		"cmd/wsgid-fleet/import.go writeNewFile",
+		"cmd/wsgid-fleet/import.go putSpec writeNewFile",
 		"cmd/wsgid-fleet/man.go write writeManual",
 		"fleet/client.go samePlace",
 		"cmd/wsgid-fleet/new.go proveNew",
-		"fleet/importer.go prove",
+		"fleet/importer/detect.go detect detectFolder folderNames readFile", // what an operator asks to be read
+		"fleet/importer/mapping.go isFile",
+		"fleet/importer/owner.go ownerOf",
+		"fleet/importer/uwsgi.go court uwsgi uwsgiFile vassals",
+		"fleet/importer/uwsgi_config.go globbed ifFile",
+		"fleet/importer/uwsgi_magic.go file",
+		"fleet/importer/wsgid.go loadText",
 		"fleet/options.go withDefaults",
 	}},
 	{"this program's own files, the host's /etc, /run and temporary files without a name", []string{

@@ -1,4 +1,4 @@
-package fleet
+package importer
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
@@ -19,50 +21,77 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
+// page is what the printer writes: an app in the words of the language.
+type page struct {
+	name     string
+	header   []string       // comments above the app
+	values   map[string]any // of the attributes, as a spec is in JSON
+	came     map[string]string
+	lost     []string // comments in the app, one a thing that was not carried over
+	sockets  []string // comments in sockets, where nothing listens yet
+	blocks   []namedBlock
+	secret   func(path, key string) bool // whether a text is not to be printed
+	secrets  map[string]string           // files that the text names
+	defaults map[string]any
+}
+
+// namedBlock is a block such as process "mail" { … }.
+type namedBlock struct {
+	kind, name string
+	values     map[string]any
+	came       string
+}
+
 // write makes the spec file: what differs from the defaults, in the order of
 // the language's own table.
-func (imp *importer) write() ([]byte, error) {
-	s := imp.spec
-	now, err := plainSpec(s)
-	if err != nil {
-		return nil, err
+func (p *page) write() ([]byte, error) {
+	if p.defaults == nil {
+		var err error
+		if p.defaults, err = plainSpec(appspec.Default(p.name, "")); err != nil {
+			return nil, err
+		}
 	}
-	defaults, err := plainSpec(appspec.Default(s.Name, ""))
-	if err != nil {
-		return nil, err
-	}
+	p.secrets = map[string]string{}
 	file := hclwrite.NewEmptyFile()
-	file.Body().AppendUnstructuredTokens(comment("Written by wsgid-fleet import from " + imp.path + "."))
-	app := file.Body().AppendNewBlock("app", []string{s.Name}).Body()
-	w := &specWriter{imp: imp, app: app, blocks: map[string]*hclwrite.Body{"": app}}
+	for _, line := range p.header {
+		file.Body().AppendUnstructuredTokens(comment(line))
+	}
+	app := file.Body().AppendNewBlock("app", []string{p.name}).Body()
+	w := &specWriter{page: p, app: app, blocks: map[string]*hclwrite.Body{"": app}}
+	for _, line := range p.lost {
+		app.AppendUnstructuredTokens(comment(line))
+	}
 	for _, a := range appspec.Attributes() {
 		switch {
 		case a.RootOnly || a.Path == "workers.count":
 		case strings.HasPrefix(a.Path, "sockets."):
 			if a.Path == "sockets.http.listen" { // both kinds, where the first stands in the table
-				w.sockets(now)
+				w.sockets(p.values)
 			}
 		case strings.HasPrefix(a.Path, "static."):
 			if a.Path == "static.url" {
-				w.blocksOf("static", now)
+				w.blocksOf("static", p.values)
 			}
 		case a.Path == "workers.min":
-			w.workers(s.Workers.Min, s.Workers.Max)
+			w.workers()
 		case a.Path == "workers.max":
 		default:
-			v, ok := lookup(now, a.Path)
-			d, _ := lookup(defaults, a.Path)
+			v, ok := lookup(p.values, a.Path)
+			d, _ := lookup(p.defaults, a.Path)
 			if ok && !empty(v) && !reflect.DeepEqual(v, d) {
 				w.set(a, a.Path, v)
 			}
 		}
+	}
+	for _, b := range p.blocks {
+		w.named(b)
 	}
 	return hclwrite.Format(file.Bytes()), nil
 }
 
 // specWriter fills the app block.
 type specWriter struct {
-	imp    *importer
+	page   *page
 	app    *hclwrite.Body
 	blocks map[string]*hclwrite.Body // by path
 }
@@ -79,21 +108,72 @@ func (w *specWriter) block(path string) *hclwrite.Body {
 }
 
 func (w *specWriter) set(a appspec.Attribute, path string, v any) {
-	w.block(a.Block()).SetAttributeRaw(a.Name(), w.tokens(a, path, v))
+	w.line(w.block(a.Block()), a.Name(), w.tokens(a, path, v), path)
 }
 
-func (w *specWriter) workers(minimum, maximum int) {
+// line writes an attribute, and behind it where its value comes from.
+func (w *specWriter) line(body *hclwrite.Body, name string, value hclwrite.Tokens, path string) {
+	came := w.page.came[path]
+	if came == "" || bytes.ContainsRune(value.Bytes(), '\n') {
+		body.SetAttributeRaw(name, value)
+		return
+	}
+	line := hclwrite.Tokens{
+		{Type: hclsyntax.TokenIdent, Bytes: []byte(name)},
+		{Type: hclsyntax.TokenEqual, Bytes: []byte(" = ")},
+	}
+	body.AppendUnstructuredTokens(append(append(line, value...), trailing(came)))
+}
+
+// named writes a block with a name.
+func (w *specWriter) named(b namedBlock) {
+	w.app.AppendNewline()
+	if b.came != "" {
+		w.app.AppendUnstructuredTokens(comment(b.came))
+	}
+	body := w.app.AppendNewBlock(b.kind, []string{b.name}).Body()
+	for _, a := range appspec.Attributes() {
+		if a.Block() != b.kind {
+			continue
+		}
+		if v, ok := b.values[a.Name()]; ok {
+			body.SetAttributeRaw(a.Name(), w.tokens(a, b.kind+"."+b.name+"."+a.Name(), v))
+		}
+	}
+}
+
+func (w *specWriter) workers() {
+	number := func(name string) int64 {
+		v, _ := lookup(w.page.values, "workers."+name)
+		n, _ := v.(json.Number)
+		i, err := n.Int64()
+		if err != nil {
+			return 1
+		}
+		return i
+	}
+	minimum, maximum := number("min"), number("max")
+	write := func(name string, n int64) {
+		w.line(w.block("workers"), name, hclwrite.TokensForValue(cty.NumberIntVal(n)), "workers."+name)
+	}
 	switch {
 	case minimum == maximum && maximum != 1:
-		w.block("workers").SetAttributeValue("count", cty.NumberIntVal(int64(maximum)))
+		if w.page.came != nil {
+			w.page.came["workers.count"] = w.page.came["workers.max"]
+		}
+		write("count", maximum)
 	case minimum != maximum:
-		w.block("workers").SetAttributeValue("min", cty.NumberIntVal(int64(minimum)))
-		w.block("workers").SetAttributeValue("max", cty.NumberIntVal(int64(maximum)))
+		write("min", minimum)
+		write("max", maximum)
 	}
 }
 
 // sockets writes the http and mongrel2 blocks.
 func (w *specWriter) sockets(now map[string]any) {
+	_, named := lookup(now, "sockets")
+	if !named && len(w.page.sockets) == 0 {
+		return
+	}
 	body := w.block("sockets")
 	count := 0
 	for _, kind := range []string{"http", "mongrel2"} {
@@ -109,12 +189,9 @@ func (w *specWriter) sockets(now map[string]any) {
 	if count > 0 {
 		return
 	}
-	w.imp.incomplete = true
-	w.imp.note("wsgid.json names no recv and no send, so they came by the command line: write them into the block sockets")
-	body.AppendUnstructuredTokens(comment("mongrel2 {"))
-	body.AppendUnstructuredTokens(comment(`  recv = "tcp://127.0.0.1:9997" # wsgid's --recv: the handler's send_spec`))
-	body.AppendUnstructuredTokens(comment(`  send = "tcp://127.0.0.1:9996" # wsgid's --send: the handler's recv_spec`))
-	body.AppendUnstructuredTokens(comment("}"))
+	for _, line := range w.page.sockets {
+		body.AppendUnstructuredTokens(comment(line))
+	}
 }
 
 // blocksOf writes the blocks of a kind that may stand any number of times.
@@ -151,7 +228,7 @@ func (w *specWriter) socket(body *hclwrite.Body, block string, i int, values map
 				to = body.AppendNewBlock(inner, nil).Body()
 			}
 		}
-		to.SetAttributeRaw(a.Name(), tokens)
+		w.line(to, a.Name(), tokens, path)
 	}
 }
 
@@ -184,6 +261,10 @@ var secretName = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`(?i)(passw|passphrase|secret|token|credential|private|api_?key|access_?key|_key$|^key$|_dsn$|^dsn$|database_url)`)
 })
 
+// isSecretName tells whether the name of a variable or a setting gives its value away
+// as a secret.
+func isSecretName(name string) bool { return secretName().MatchString(name) }
+
 // value writes any JSON value.
 func (w *specWriter) value(path string, v any) hclwrite.Tokens {
 	switch v := v.(type) {
@@ -208,15 +289,35 @@ func (w *specWriter) value(path string, v any) hclwrite.Tokens {
 	}
 }
 
-// member writes a value of a map, wrapped in sensitive() where it is secret.
+// member writes a value of a map: a secret one is in a file of its own.
 func (w *specWriter) member(path, key string, v any) hclwrite.Tokens {
 	path += "." + key
-	tokens := w.value(path, v)
 	text, isText := v.(string)
-	if w.imp.spec.Sensitive[path] || isText && text != "" && secretName().MatchString(key) {
-		return hclwrite.TokensForFunctionCall("sensitive", tokens)
+	if !isText || !w.page.secret(path, key) {
+		tokens := w.value(path, v)
+		if w.page.secret(path, "") { // a secret number
+			return hclwrite.TokensForFunctionCall("sensitive", tokens)
+		}
+		return tokens
 	}
-	return tokens
+	return hclwrite.TokensForFunctionCall("file", hclwrite.TokensForValue(cty.StringVal(w.page.keep(path, text))))
+}
+
+var notInFile = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^A-Za-z0-9_.-]+`) })
+
+// keep notes a secret, and returns the file it belongs into.
+func (p *page) keep(path, text string) string {
+	path = strings.TrimPrefix(path, "env.")
+	name := "secrets/" + p.name + "/" + strings.TrimLeft(notInFile().ReplaceAllString(path, "-"), ".")
+	for i := 2; ; i++ {
+		old, taken := p.secrets[name]
+		if !taken || old == text {
+			break
+		}
+		name = fmt.Sprintf("%s-%d", name, i)
+	}
+	p.secrets[name] = text
+	return name
 }
 
 func scalar(v any) cty.Value {
@@ -236,7 +337,21 @@ func scalar(v any) cty.Value {
 }
 
 func comment(text string) hclwrite.Tokens {
-	return hclwrite.Tokens{{Type: hclsyntax.TokenComment, Bytes: []byte("# " + text + "\n")}}
+	return hclwrite.Tokens{{Type: hclsyntax.TokenComment, Bytes: []byte("# " + oneLine(text) + "\n")}}
+}
+
+func trailing(text string) *hclwrite.Token {
+	return &hclwrite.Token{Type: hclsyntax.TokenComment, Bytes: []byte(" # " + oneLine(text) + "\n")}
+}
+
+// oneLine is a text that stays in its line, and in its terminal.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, strings.ReplaceAll(text, "\n", " "))
 }
 
 // lookup finds a value by its path of names.

@@ -1,4 +1,4 @@
-package fleet
+package importer
 
 import (
 	"encoding/json"
@@ -7,10 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 
 	"github.com/spf13/afero"
@@ -20,22 +18,9 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
-// Imported is the spec of an app folder that wsgid ran until now.
-type Imported struct {
-	Name string // of the app, after the folder
-	Text []byte // HCL, a whole spec file; it may hold secrets
-	// Notes are what could not be carried over, or should be looked at, one
-	// sentence each.
-	Notes []string
-	// Incomplete tells that the text is no good spec yet; a note says what is
-	// missing.
-	Incomplete bool
-}
-
-// Import reads the wsgid.json and django.json of an app folder, and writes the
-// spec with which the fleet runs the same app. It changes nothing. Secrets that
-// a name gives away (PASSWORD, SECRET_KEY, …) are wrapped in sensitive().
-func Import(path string) (*Imported, error) {
+// importFolder reads the wsgid.json and django.json of an app folder, and writes the
+// spec with which the fleet runs the same app.
+func importFolder(path string) (*Imported, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot import %s: %w", path, err)
@@ -49,16 +34,20 @@ func Import(path string) (*Imported, error) {
 	if err := imp.read(); err != nil {
 		return nil, fmt.Errorf("cannot import %s: %w", path, err)
 	}
-	text, err := imp.write()
+	page, err := imp.page()
+	if err != nil {
+		return nil, fmt.Errorf("cannot import %s: %w", path, err)
+	}
+	text, err := page.write()
 	if err != nil {
 		return nil, fmt.Errorf("cannot import %s: %w", path, err)
 	}
 	if !imp.incomplete {
-		if err := imp.prove(text); err != nil {
+		if err := imp.prove(text, page.secrets); err != nil {
 			return nil, fmt.Errorf("cannot import %s: %w", path, err)
 		}
 	}
-	return &Imported{Name: imp.spec.Name, Text: text, Notes: imp.notes, Incomplete: imp.incomplete}, nil
+	return &Imported{Name: imp.spec.Name, Text: text, Notes: imp.notes, Incomplete: imp.incomplete, Secrets: page.secrets}, nil
 }
 
 // importer is one import.
@@ -148,6 +137,29 @@ func (imp *importer) looksLikeWsgid() bool {
 	return false
 }
 
+// page makes what is printed of the spec.
+func (imp *importer) page() (*page, error) {
+	values, err := plainSpec(imp.spec)
+	if err != nil {
+		return nil, err
+	}
+	p := &page{name: imp.spec.Name, header: []string{"Written by wsgid-fleet import from " + imp.path + "."}, values: values}
+	p.secret = func(path, key string) bool {
+		return imp.spec.Sensitive[path] || key != "" && isSecretName(key)
+	}
+	if len(imp.spec.Sockets.HTTP)+len(imp.spec.Sockets.Mongrel2) == 0 {
+		imp.incomplete = true
+		imp.note("wsgid.json names no recv and no send, so they came by the command line: write them into the block sockets")
+		p.sockets = []string{
+			"mongrel2 {",
+			`  recv = "tcp://127.0.0.1:9997" # wsgid's --recv: the handler's send_spec`,
+			`  send = "tcp://127.0.0.1:9996" # wsgid's --send: the handler's recv_spec`,
+			"}",
+		}
+	}
+	return p, nil
+}
+
 // readDjango makes the overrides of django.json.
 func (imp *importer) readDjango() error {
 	settings, err := appdir.LoadDjango(imp.fsys)
@@ -212,37 +224,12 @@ func (imp *importer) dropNulls(path string, settings map[string]any) {
 	}
 }
 
-var notInName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^a-z0-9_-]+`) })
-
-// appNameOf makes an app's name of its folder's.
-func appNameOf(path string) string {
-	name := notInName().ReplaceAllString(strings.ToLower(filepath.Base(path)), "-")
-	name = strings.Trim(name, "-_")
-	if len(name) > 63 {
-		name = strings.TrimRight(name[:63], "-_")
-	}
-	if name == "" {
-		return "app"
-	}
-	return name
-}
-
-// prove loads the text and compares it with what was read: an import that says
-// something else than the folder did must not go unnoticed.
-func (imp *importer) prove(text []byte) error {
-	// The text is not on disk yet, the interpreter that it may name is.
-	over := afero.NewCopyOnWriteFs(afero.NewReadOnlyFs(afero.NewOsFs()), afero.NewMemMapFs())
-	const file = "/import.hcl"
-	if err := afero.WriteFile(over, file, text, 0o600); err != nil {
+// prove compares the text with what was read: an import that says something else
+// than the folder did must not go unnoticed.
+func (imp *importer) prove(text []byte, secrets map[string]string) error {
+	got, err := loadText(imp.spec.Name, text, secrets)
+	if err != nil {
 		return err
-	}
-	set := hclspec.Options{Root: true}.LoadFiles(over, file)
-	if len(set.Faults) > 0 {
-		return fmt.Errorf("what it says is no good spec:\n%s", strings.ReplaceAll(strings.TrimSpace(set.Faults[0].Text), file, imp.spec.Name+".hcl"))
-	}
-	got, ok := set.Specs[imp.spec.Name]
-	if !ok {
-		return errors.New("the spec did not load")
 	}
 	want := *imp.spec
 	want.Sensitive, want.File = got.Sensitive, got.File
@@ -250,6 +237,35 @@ func (imp *importer) prove(text []byte) error {
 		return fmt.Errorf("%s would change on the way", changes[0].Path)
 	}
 	return nil
+}
+
+// loadText loads a spec that was printed, as the fleet does, with its secrets in
+// their files.
+func loadText(name string, text []byte, secrets map[string]string) (*appspec.Spec, error) {
+	// The text is not on disk yet, the interpreter that it may name is.
+	over := afero.NewCopyOnWriteFs(afero.NewReadOnlyFs(afero.NewOsFs()), afero.NewMemMapFs())
+	const file = "/import.hcl"
+	if err := afero.WriteFile(over, file, text, 0o600); err != nil {
+		return nil, err
+	}
+	for path, secret := range secrets {
+		if err := over.MkdirAll("/"+filepath.Dir(path), 0o700); err != nil {
+			return nil, err
+		}
+		if err := afero.WriteFile(over, "/"+path, []byte(secret), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	options := hclspec.Options{Root: true, OpenFile: func(name string) (afero.File, error) { return over.Open(name) }}
+	set := options.LoadFiles(over, file)
+	if len(set.Faults) > 0 {
+		return nil, fmt.Errorf("what it says is no good spec:\n%s", strings.ReplaceAll(strings.TrimSpace(set.Faults[0].Text), file, name+".hcl"))
+	}
+	got, ok := set.Specs[name]
+	if !ok {
+		return nil, errors.New("the spec did not load")
+	}
+	return got, nil
 }
 
 // plainSpec is a spec as JSON sees it, so that the table of attributes can be

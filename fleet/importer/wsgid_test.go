@@ -1,4 +1,4 @@
-package fleet
+package importer
 
 import (
 	"os"
@@ -14,9 +14,9 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
-// importFolder makes an app folder of these files, and imports it. The path is
+// importFiles makes an app folder of these files, and imports it. The path is
 // PATH in what comes back.
-func importFolder(t *testing.T, files map[string]string) (string, *Imported, error) {
+func importFiles(t *testing.T, files map[string]string) (string, *Imported, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "My Blog")
 	if err := os.MkdirAll(filepath.Join(path, "app"), 0o755); err != nil {
@@ -32,7 +32,7 @@ func importFolder(t *testing.T, files map[string]string) (string, *Imported, err
 			t.Fatal(err)
 		}
 	}
-	imp, err := Import(path)
+	imp, err := importFolder(path)
 	if imp != nil {
 		imp.Text = []byte(strings.ReplaceAll(string(imp.Text), path, "PATH"))
 		for i := range imp.Notes {
@@ -43,7 +43,7 @@ func importFolder(t *testing.T, files map[string]string) (string, *Imported, err
 }
 
 func TestImport(t *testing.T) {
-	_, imp, err := importFolder(t, map[string]string{
+	_, imp, err := importFiles(t, map[string]string{
 		"wsgid.json": `{
   "recv": "tcp://127.0.0.1:5000", "send": "tcp://127.0.0.1:5001", "mongrel2_chroot": "/var/mongrel2",
   "workers": "4", "keep_alive": "false", "debug": "True", "wsgi_app": "frontends.wsgi.entry_point", "loader_dir": "loaders",
@@ -63,7 +63,7 @@ app "my-blog" {
   loader_dirs = ["loaders"]
   debug       = true
   env = {
-    API_KEY       = sensitive("k\"ey")
+    API_KEY       = file("secrets/my-blog/API_KEY")
     PATH_TEMPLATE = "$${HOME}/%%{x}"
     TZ            = "UTC"
   }
@@ -88,7 +88,7 @@ app "my-blog" {
         default = {
           NAME     = "mydb"
           OPTIONS  = {}
-          PASSWORD = sensitive("pass wd")
+          PASSWORD = file("secrets/my-blog/django.overrides.DATABASES.default.PASSWORD")
           PORT     = "3598"
         }
       }
@@ -156,19 +156,24 @@ func TestImportRoundTrip(t *testing.T) {
 	if _, err := appdir.Repair(fsys, s, owner, nil); err != nil {
 		t.Fatal(err)
 	}
-	imp, err := Import(path)
+	imp, err := importFolder(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(imp.Notes) > 0 || imp.Incomplete || imp.Name != "shop" {
 		t.Errorf("%+v", imp)
 	}
-	if !strings.Contains(string(imp.Text), `HIDDEN = sensitive("y")`) {
+	if !strings.Contains(string(imp.Text), `HIDDEN = file("secrets/shop/HIDDEN")`) {
 		t.Errorf("a secret lost its wrapping:\n%s", imp.Text)
 	}
 	mem := afero.NewMemMapFs()
 	if err := afero.WriteFile(mem, "/d/shop.hcl", imp.Text, 0o600); err != nil {
 		t.Fatal(err)
+	}
+	for name, text := range imp.Secrets {
+		if err := afero.WriteFile(mem, "/d/"+name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	set := hclspec.Options{Root: true}.LoadFiles(mem, "/d/shop.hcl")
 	if len(set.Faults) > 0 {
@@ -182,7 +187,7 @@ func TestImportRoundTrip(t *testing.T) {
 // wsgid was given its sockets on the command line: the text says what is to be
 // filled in.
 func TestImportWithoutSockets(t *testing.T) {
-	_, imp, err := importFolder(t, nil)
+	_, imp, err := importFiles(t, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +223,7 @@ func TestImportSaysWhy(t *testing.T) {
 		"cannot import PATH: cannot read PATH/django.json: it holds no object, want { \"SETTING\": value, … }":                                 {"django.json": `[]`},
 		"cannot import PATH: what it says is no good spec:":                                                                                    {"wsgid.json": `{"recv": "tcp://127.0.0.1:1", "send": "tcp://127.0.0.1:1"}`},
 	} {
-		path, _, err := importFolder(t, files)
+		path, _, err := importFiles(t, files)
 		if err == nil {
 			t.Errorf("no error, want %s", want)
 			continue
@@ -233,7 +238,7 @@ func TestImportSaysWhy(t *testing.T) {
 		dir + "/none": "cannot import PATH: there is no such folder",
 		dir:           "cannot import PATH: it is no app folder of wsgid: it holds neither app/ nor wsgid.json; name the folder that wsgid was given as --app-path",
 	} {
-		if _, err := Import(path); err == nil || strings.Replace(err.Error(), path, "PATH", 1) != want {
+		if _, err := importFolder(path); err == nil || strings.Replace(err.Error(), path, "PATH", 1) != want {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	}
@@ -243,7 +248,7 @@ func TestImportSaysWhy(t *testing.T) {
 func TestImportStatic(t *testing.T) {
 	const wsgid = `{"recv": "tcp://127.0.0.1:5000", "send": "tcp://127.0.0.1:5001"}`
 	const files = `{"STATIC_ROOT": "/srv/blog/static/", "STATIC_URL": "assets/", "MEDIA_ROOT": "/srv/blog/media", "MEDIA_URL": "https://media.example.org/"}`
-	_, imp, err := importFolder(t, map[string]string{"wsgid.json": strings.Replace(wsgid, "{", `{"fleet": {"sockets": {"http": [{"listen": "127.0.0.1:8000"}]}}, `, 1), "django.json": files})
+	_, imp, err := importFiles(t, map[string]string{"wsgid.json": strings.Replace(wsgid, "{", `{"fleet": {"sockets": {"http": [{"listen": "127.0.0.1:8000"}]}}, `, 1), "django.json": files})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +258,7 @@ func TestImportStatic(t *testing.T) {
 	if notes := strings.Join(imp.Notes, "\n"); !strings.Contains(notes, "MEDIA_ROOT is not served") {
 		t.Errorf("notes: %s", notes)
 	}
-	_, imp, err = importFolder(t, map[string]string{"wsgid.json": wsgid, "django.json": files})
+	_, imp, err = importFiles(t, map[string]string{"wsgid.json": wsgid, "django.json": files})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +275,7 @@ func TestImportRootsFolder(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(path, "app"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	imp, err := Import(path)
+	imp, err := importFolder(path)
 	if err != nil {
 		t.Fatal(err)
 	}

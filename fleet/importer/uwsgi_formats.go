@@ -1,0 +1,232 @@
+package importer
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/text/encoding/charmap"
+)
+
+// readYAML reads the mapping of a section. A key without a value is no option, and a
+// mapping inside counts as if its keys stood outside.
+func (c *uwsgiConfig) readYAML(file, asked string, text []byte) error {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		return fmt.Errorf("cannot read %s: %w", file, err)
+	}
+	if len(doc.Content) == 1 && doc.Content[0].Kind == yaml.MappingNode {
+		top := doc.Content[0].Content
+		for i := 0; i+1 < len(top); i += 2 {
+			if top[i].Value == asked && top[i+1].Kind == yaml.MappingNode {
+				return c.yamlValues(file, "", top[i+1])
+			}
+		}
+	}
+	c.said = append(c.said, Fact{Set: setLost, Was: file, At: Position{File: file},
+		Value: fmt.Sprintf("it has no mapping %s, so uWSGI takes nothing from it", asked)})
+	return nil
+}
+
+func (c *uwsgiConfig) yamlValues(file, key string, n *yaml.Node) error {
+	switch n.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if err := c.yamlValues(file, n.Content[i].Value, n.Content[i+1]); err != nil {
+				return err
+			}
+		}
+	case yaml.SequenceNode:
+		for _, item := range n.Content {
+			if err := c.yamlValues(file, key, item); err != nil {
+				return err
+			}
+		}
+	case yaml.ScalarNode:
+		if n.Tag == "!!null" && n.Value == "" && n.Style == 0 {
+			return nil
+		}
+		return c.add(key, n.Value, Position{file, n.Line})
+	default: // an alias is passed over
+	}
+	return nil
+}
+
+// readJSON reads the object of a section: true is 1, false and null are 0, numbers as
+// they are written, objects are passed over.
+func (c *uwsgiConfig) readJSON(file, asked string, text []byte) error {
+	d := &jsonOptions{text: text, dec: json.NewDecoder(bytes.NewReader(text))}
+	d.dec.UseNumber()
+	err := d.section(asked, func(key, value string, line int) error {
+		return c.add(key, value, Position{file, line})
+	})
+	if err != nil {
+		return fmt.Errorf("cannot read %s: %w", file, err)
+	}
+	return nil
+}
+
+type jsonOptions struct {
+	text []byte
+	dec  *json.Decoder
+}
+
+func (d *jsonOptions) line() int {
+	return 1 + bytes.Count(d.text[:min(int(d.dec.InputOffset()), len(d.text))], []byte("\n"))
+}
+
+func (d *jsonOptions) section(asked string, add func(key, value string, line int) error) error {
+	if t, err := d.dec.Token(); err != nil || t != json.Delim('{') {
+		return errors.Join(errors.New("it is no JSON object"), err)
+	}
+	found := false
+	for d.dec.More() {
+		key, err := d.dec.Token()
+		if err != nil {
+			return err
+		}
+		if key != asked {
+			var skip json.RawMessage
+			if err := d.dec.Decode(&skip); err != nil {
+				return err
+			}
+			continue
+		}
+		found = true
+		if t, err := d.dec.Token(); err != nil || t != json.Delim('{') {
+			return errors.Join(fmt.Errorf("%q is no object", asked), err)
+		}
+		for d.dec.More() {
+			name, err := d.dec.Token()
+			if err != nil {
+				return err
+			}
+			var v any
+			if err := d.dec.Decode(&v); err != nil {
+				return err
+			}
+			items, isList := v.([]any)
+			if !isList {
+				items = []any{v}
+			}
+			for _, item := range items {
+				value, ok := uwsgiScalar(item)
+				if !ok {
+					continue
+				}
+				if err := add(name.(string), value, d.line()); err != nil {
+					return err
+				}
+			}
+		}
+		if _, err := d.dec.Token(); err != nil {
+			return err
+		}
+	}
+	if !found {
+		return fmt.Errorf("it holds no object %q: uWSGI does not start with it", asked)
+	}
+	return nil
+}
+
+func uwsgiScalar(v any) (string, bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case json.Number:
+		return v.String(), true
+	case bool:
+		if v {
+			return "1", true
+		}
+		return "0", true
+	case nil:
+		return "0", true
+	}
+	return "", false
+}
+
+// readXML reads the elements of <uwsgi>: an empty one is 1, text keeps its blanks.
+func (c *uwsgiConfig) readXML(file, section string, text []byte) error {
+	dec := xml.NewDecoder(bytes.NewReader(text))
+	dec.CharsetReader = func(label string, in io.Reader) (io.Reader, error) {
+		if strings.EqualFold(label, "iso-8859-1") || strings.EqualFold(label, "latin1") {
+			return charmap.ISO8859_1.NewDecoder().Reader(in), nil
+		}
+		return nil, fmt.Errorf("its encoding is %s; save it as UTF-8", label)
+	}
+	fail := func(err error) error { return fmt.Errorf("cannot read %s: %w", file, err) }
+	depth, inside, found := 0, 0, false
+	key, mount, value, filled := "", "", "", false
+	line := 0
+	for {
+		token, err := dec.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fail(err)
+		}
+		switch t := token.(type) {
+		case xml.StartElement:
+			depth++
+			id := xmlAttribute(t, "id")
+			switch {
+			case inside == 0 && !found && t.Name.Local == "uwsgi" && depth <= 2 && (section == "" || id == "" || id == section):
+				inside, found = depth, true
+			case inside > 0 && depth == inside+1:
+				key, mount, value, filled = t.Name.Local, xmlAttribute(t, "mountpoint"), "", false
+				if section != "" && id != "" && id != section {
+					key = ""
+				}
+				line, _ = dec.InputPos()
+			}
+		case xml.CharData:
+			if inside > 0 && depth > inside && key != "" && (!filled || key == "app") {
+				value, filled = value+string(t), true
+			}
+		case xml.EndElement:
+			if inside > 0 && depth == inside+1 && key != "" {
+				if err := c.addXML(key, value, mount, filled, Position{file, line}); err != nil {
+					return err
+				}
+				key = ""
+			}
+			if depth == inside {
+				inside = 0
+			}
+			depth--
+		}
+	}
+	if !found {
+		return fail(errors.New("it holds no element <uwsgi>: uWSGI does not start with it"))
+	}
+	return nil
+}
+
+func (c *uwsgiConfig) addXML(key, value, mount string, filled bool, at Position) error {
+	switch {
+	case key == "app":
+		if mount != "" {
+			return c.add("mount", mount+"="+strings.TrimSpace(value), at)
+		}
+		return nil
+	case !filled:
+		value = "1"
+	}
+	return c.add(key, value, at)
+}
+
+func xmlAttribute(t xml.StartElement, name string) string {
+	for _, a := range t.Attr {
+		if a.Name.Local == name {
+			return a.Value
+		}
+	}
+	return ""
+}

@@ -1,0 +1,209 @@
+package importer
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestUWSGI(t *testing.T) {
+	dir := writeFiles(t, map[string]string{"blog.ini": `[uwsgi]
+; Gr` + "\xfc\xdf" + `e
+project = blog
+base = /srv/%(project)
+chdir = %(base)
+module = %(project).wsgi
+callable = app
+plugins = python3
+master = true
+process = 4
+processes = 3
+processes = 4
+cheaper = 1
+threads = 2
+socket = blog.sock
+chmod-socket = 660
+http-socket = :8000
+harakiri = 30
+max-requests = 5000
+reload-on-rss = 200
+pythonpath = lib
+pythonpath = /opt/lib
+env = TZ=UTC
+env = SECRET_KEY=hunter2
+env = GONE=1
+unenv = GONE
+static-map = /static=/srv/blog/static
+static-map = /favicon.ico=/srv/blog/favicon.ico
+attach-daemon = celery -A blog worker
+touch-reload = /x
+vacuum
+logto = /var/log/uwsgi.log
+umask = 027
+`})
+	imp := importOne(t, Options{}, filepath.Join(dir, "blog.ini"))
+	text := strings.ReplaceAll(string(imp.Text), dir, "DIR")
+	_, body, _ := strings.Cut(text, "\n  env =")
+	want := ` {
+    PYTHONPATH = "/opt/lib:/srv/blog/lib:/srv/blog"
+    SECRET_KEY = file("secrets/blog/SECRET_KEY")
+    TZ         = "UTC"
+  }
+  umask = "0027" # blog.ini:33: umask = 027
+
+  sockets {
+    http {
+      listen = "0.0.0.0:8000" # blog.ini:17: http-socket = :8000
+    }
+    http {
+      listen = "unix:/srv/blog/blog.sock" # blog.ini:15: socket = blog.sock
+    }
+  }
+
+  workers {
+    min             = 1        # blog.ini:13: cheaper = 1
+    max             = 4        # blog.ini:12: processes = 4
+    threads         = 2        # blog.ini:14: threads = 2
+    request_timeout = "30s"    # blog.ini:18: harakiri = 30
+    max_requests    = 5000     # blog.ini:19: max-requests = 5000
+    max_memory      = "200MiB" # blog.ini:20: reload-on-rss = 200
+  }
+
+  static {
+    url     = "/static/" # blog.ini:27: static-map = /static=/srv/blog/static
+    dir     = "/srv/blog/static"
+    max_age = "0s"
+  }
+
+  log {
+    access = true # uWSGI: each request is logged
+  }
+`
+	if got, _, _ := strings.Cut(body, "\n}"); cmp.Diff(want, got+"\n") != "" {
+		t.Errorf("(-want +got):\n%s", cmp.Diff(want, got+"\n"))
+	}
+	holds(t, text,
+		"# Written by wsgid-fleet import from DIR/blog.ini (uWSGI).\n",
+		`wsgi_app = "blog.wsgi:app"`, "# blog.ini:6: module = blog.wsgi\n",
+		"# blog.ini:15: socket = blog.sock: it spoke uWSGI's protocol and speaks HTTP now: in nginx write proxy_pass http://unix:/srv/blog/blog.sock;",
+		"# blog.ini:10: process = 4: not carried over: uWSGI has no such option, and completes no names in files, so it did nothing; was processes meant?\n",
+		"# blog.ini:28: static-map = /favicon.ico=/srv/blog/favicon.ico: not carried over: ",
+		"# blog.ini:29: attach-daemon = celery -A blog worker",
+		"# blog.ini:30: touch-reload = /x: not carried over: after a change of code run: wsgid-fleet reload APP\n",
+		"# blog.ini:32: logto = /var/log/uwsgi.log: the log is logs/wsgid.log",
+		"!hunter2", "!GONE", "!vacuum")
+	if diff := cmp.Diff(map[string]string{"secrets/blog/SECRET_KEY": "hunter2"}, imp.Secrets); diff != "" || !imp.Incomplete {
+		t.Errorf("%v %s", imp.Incomplete, diff)
+	}
+	for _, note := range imp.Notes {
+		holds(t, note, "!hunter2")
+	}
+}
+
+// An Emperor gives options to his vassals: what he sets they may read, what is
+// inherited comes last and wins.
+func TestUWSGIEmperor(t *testing.T) {
+	dir := writeFiles(t, map[string]string{
+		"emperor.ini":         "[uwsgi]\nemperor = vassals\nvassals-inherit = all.ini\nvassals-set = lib=/srv/lib\n",
+		"all.ini":             "[uwsgi]\nthreads = 8\n",
+		"vassals/one.ini":     "[uwsgi]\nhttp-socket = 127.0.0.1:8001\nmodule = one:app\nthreads = 2\npythonpath = %(lib)\ndisable-logging = true\n",
+		"vassals/two.old.ini": "[uwsgi]\nhttp-socket = 127.0.0.1:8002\nwsgi-file = %d/two.py\n",
+		"vassals/three.json":  `{"uwsgi": {"http-socket": "127.0.0.1:8003", "module": "three:app"}}`,
+		"vassals/notes.txt":   "no vassal",
+		"vassals/sub/no.ini":  "[uwsgi]\nmodule = no\n",
+	})
+	imported, err := Options{}.Import(filepath.Join(dir, "emperor.ini"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := map[string]string{}
+	for _, imp := range imported {
+		texts[imp.Name] = string(imp.Text)
+	}
+	if len(texts) != 3 {
+		t.Fatalf("%v", texts)
+	}
+	holds(t, texts["one"], `wsgi_app = "one:app"`, `PYTHONPATH = "/srv/lib:`+dir+`/vassals"`, `threads         = 8     # all.ini:2: threads = 8`, "!access")
+	holds(t, texts["two-old"], `wsgi_app = "two:application"`, "threads")
+	holds(t, texts["three"], `listen = "127.0.0.1:8003"`)
+
+	// The folder alone.
+	imported, err = Options{}.Import(filepath.Join(dir, "vassals"))
+	if err != nil || len(imported) != 3 {
+		t.Fatalf("%d %v", len(imported), err)
+	}
+}
+
+func TestUWSGIBadInput(t *testing.T) {
+	dir := writeFiles(t, map[string]string{
+		"circle.ini":  "[uwsgi]\nini = other.ini\n",
+		"other.ini":   "[uwsgi]\ninclude = circle.ini\n",
+		"itself.ini":  "[uwsgi]\na = x%(a)\n",
+		"big.ini":     "[uwsgi]\n" + strings.Repeat("a = 1\n", 2_000_000),
+		"many.ini":    "[uwsgi]\nfor-times = 2000000000\na = %(_)\nb = 1\nendfor =\n",
+		"latin.ini":   "[uwsgi]\nmodule = a:b\nhttp-socket = :8000\nenv = NAME=Gr\xfc\xdfe\n",
+		"none.ini":    "[uwsgi]\nini = missing.ini\n",
+		"text.ini":    "hello",
+		"half.json":   `{"uwsgi": {"module": "a"`,
+		"half.xml":    `<uwsgi><module>a`,
+		"bad.yaml":    "uwsgi:\n\tmodule: a\n",
+		"files/a.txt": "hello",
+		"section.ini": "[uwsgi:x]\nmodule = a\n[uwsgi]\n[\n",
+	})
+	for name, want := range map[string]string{
+		"circle.ini": "circle.ini includes itself",
+		"itself.ini": "itself.ini:2: a: a placeholder is filled with itself: uWSGI does not start with it",
+		"big.ini":    "larger than 4 MiB",
+		"many.ini":   "more than 20000 options",
+		"none.ini":   "cannot read " + dir + "/missing.ini: no such file",
+		"text.ini":   "cannot tell what configuration it is; name the format: --from",
+		"half.json":  "cannot read " + dir + "/half.json: ",
+		"half.xml":   "cannot read " + dir + "/half.xml: ",
+		"bad.yaml":   "cannot read " + dir + "/bad.yaml: ",
+		"files":      "no folder of uWSGI's configurations",
+		"missing":    "there is no such file or folder",
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Options{}.Import(filepath.Join(dir, name))
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want %s", err, want)
+			}
+		})
+	}
+	imp := importOne(t, Options{}, filepath.Join(dir, "latin.ini"))
+	holds(t, string(imp.Text), "latin.ini:4: env = NAME: not carried over: it is no UTF-8", `wsgi_app = "a:b"`)
+}
+
+// One file that cannot be read does not keep the others from being imported, and a
+// thousand are read in little time.
+func TestUWSGIManyVassals(t *testing.T) {
+	files := map[string]string{"broken.ini": "[uwsgi]\nini = missing.ini\n"}
+	count := 1000
+	if testing.Short() {
+		count = 50
+	}
+	for i := range count {
+		files[fmt.Sprintf("v%d.ini", i)] = fmt.Sprintf("[uwsgi]\nhttp-socket = 127.0.0.1:%d\nmodule = app%d:app\nchdir = /srv/%%n\nprocesses = 2\nenv = A=%%n\n", 10000+i, i)
+	}
+	dir := writeFiles(t, files)
+	began := time.Now()
+	imported, err := Options{}.Import(dir)
+	if len(imported) != count || err == nil || !strings.Contains(err.Error(), "broken.ini: cannot read") {
+		t.Errorf("%d apps, %v", len(imported), err)
+	}
+	t.Logf("%d vassals in %v", count, time.Since(began))
+}
+
+func TestUWSGIFromStdin(t *testing.T) {
+	cwd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	imp := importOne(t, Options{Stdin: strings.NewReader("[uwsgi]\nmodule = a:b\nhttp-socket = :8000\n")}, "-")
+	holds(t, string(imp.Text), `app "stdin" {`, `PYTHONPATH = "`+cwd+`"`)
+}
