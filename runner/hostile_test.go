@@ -75,7 +75,13 @@ func TestAppFolderThatIsSwapped(t *testing.T) {
 	if err := errors.Join(os.Remove(a.spec.Path), os.Rename(aside, a.spec.Path)); err != nil {
 		t.Fatal(err)
 	}
-	a.wait(h, func(s Status) bool { return s.State == StateReady })
+	// Its rollout may have found the other folder, without an application, and was given
+	// up then. The next one finds its own.
+	a.wait(h, func(s Status) bool { return s.Rollout == 0 })
+	if err := unix.Kill(h.PID, unix.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	a.wait(h, func(s Status) bool { return s.State == StateReady && s.Rollout == 0 && s.RolloutError == "" })
 	if text, err := os.ReadFile(log); err != nil || len(text) > 0 {
 		t.Errorf("the other folder's log holds %q, %v", text, err)
 	}
