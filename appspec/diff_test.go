@@ -49,9 +49,9 @@ func TestDiff(t *testing.T) {
 		{func(s *Spec) { s.Sockets.HTTP[1].Mode, s.Sockets.HTTP[1].Owner = 0o600, "www" }, `sockets.http["unix:/run/blog.sock"].mode: "0660" → "0600" (replace); sockets.http["unix:/run/blog.sock"].owner:  → "www" (replace)`},
 		{func(s *Spec) { s.Sockets.HTTP = s.Sockets.HTTP[:1] }, `sockets.http: { listen = "unix:/run/blog.sock" } →  (replace)`},
 		{func(s *Spec) {
-			s.Sockets.HTTP = append(s.Sockets.HTTP, HTTPSocket{Listen: "[::1]:8000", Mode: 0o660, TLS: &TLS{"/c", "/k"}})
+			s.Sockets.HTTP = append(s.Sockets.HTTP, HTTPSocket{Listen: "[::1]:8000", Mode: 0o660, TLS: &TLS{Cert: "/c", Key: "/k"}})
 		}, `sockets.http:  → { listen = "[::1]:8000", tls.cert = "/c", tls.key = "/k" } (replace)`},
-		{func(s *Spec) { s.Sockets.HTTP[0].TLS = &TLS{"/c", "/k"} }, `sockets.http["127.0.0.1:8000"].tls.cert:  → "/c" (replace); sockets.http["127.0.0.1:8000"].tls.key:  → "/k" (replace)`},
+		{func(s *Spec) { s.Sockets.HTTP[0].TLS = &TLS{Cert: "/c", Key: "/k"} }, `sockets.http["127.0.0.1:8000"].tls.cert:  → "/c" (replace); sockets.http["127.0.0.1:8000"].tls.key:  → "/k" (replace)`},
 		{func(s *Spec) { s.Sockets.Mongrel2[0].Send = "tcp://127.0.0.1:1" }, `sockets.mongrel2["tcp://127.0.0.1:9997"].send: "tcp://127.0.0.1:9996" → "tcp://127.0.0.1:1" (replace)`},
 		{func(s *Spec) { s.Sockets.Mongrel2 = nil }, `sockets.mongrel2: { recv = "tcp://127.0.0.1:9997", send = "tcp://127.0.0.1:9996" } →  (replace)`},
 		{func(s *Spec) { s.Workers.Min, s.Workers.Max = 4, 4 }, `workers.count: 1 → 4 (live)`},

@@ -125,6 +125,16 @@ type HTTPSocket struct {
 type TLS struct {
 	Cert string `json:"cert"`
 	Key  string `json:"key"`
+	// ACME, at a listener of the gate, has the daemon get the certificates of the apps
+	// that have none of their own; nil: it gets none.
+	ACME *ACME `json:"acme,omitempty"`
+}
+
+// ACME is who gives certificates.
+type ACME struct {
+	Email     string `json:"email"`
+	Directory string `json:"directory"` // URL
+	CA        string `json:"ca"`        // file of the root by which its server is trusted; empty: as others are
 }
 
 // Mongrel2Socket is one mongrel2 handler.

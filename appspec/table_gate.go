@@ -32,6 +32,18 @@ var gateAttributes = []Attribute{
 		Form: "an absolute path", check: checkAbsolute,
 		Doc: "its private key, PEM; the masters of the apps read it, the gate cannot",
 		at:  func(s *Spec, i int) any { return gateTLS(s, i, func(t *TLS) any { return &t.Key }) }},
+	{Path: "gate.http.tls.acme.email", Type: TypeString, Built: true, Disruption: Live, Example: `"ops@example.org"`,
+		Form: "an address", check: checkEmail,
+		Doc: "required: whom the authority may write to, who agrees to its terms by this block",
+		at:  func(s *Spec, i int) any { return gateACME(s, i, func(a *ACME) any { return &a.Email }) }},
+	{Path: "gate.http.tls.acme.directory", Type: TypeString, Default: Quote(LetsEncrypt), Built: true, Disruption: Live,
+		Form: "a URL that begins with `https://`", check: checkDirectory,
+		Doc: "the directory of the authority, Let's Encrypt's where it is not written; another one gives new certificates to all names",
+		at:  func(s *Spec, i int) any { return gateACME(s, i, func(a *ACME) any { return &a.Directory }) }},
+	{Path: "gate.http.tls.acme.ca", Type: TypeString, Built: true, Disruption: Live, Example: `"/etc/acme-ca.pem"`,
+		Form: "an absolute path", check: checkAbsolute,
+		Doc: "a file of root certificates, PEM, by which alone the server of the authority is trusted; default: as this machine trusts others",
+		at:  func(s *Spec, i int) any { return gateACME(s, i, func(a *ACME) any { return &a.CA }) }},
 }
 
 var gateBlocks = []Block{
@@ -44,6 +56,21 @@ var gateBlocks = []Block{
 	{Path: "gate.http.tls", NoDefaults: true, Built: true,
 		Doc:  "TLS on that listener, HTTP/2 comes with it: the name in a client's hello leads it to the app, whose master shows the certificate; `tls { }` where each app has its own; the files are read again when they change",
 		open: func(s *Spec, i int) { s.Sockets.HTTP[i].TLS = &TLS{} }},
+	{Path: "gate.http.tls.acme", NoDefaults: true, Built: true,
+		Doc:  "the daemon gets a certificate for each name of the apps that have no `tls` of their own, and renews it in time: see *Automatic certificates*; once for all listeners",
+		open: func(s *Spec, i int) { s.Sockets.HTTP[i].TLS.ACME = &ACME{Directory: LetsEncrypt} }},
+}
+
+// LetsEncrypt is the directory of the authority that is asked where none is named.
+const LetsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
+
+func gateACME(s *Spec, i int, of func(*ACME) any) any {
+	return gateTLS(s, i, func(t *TLS) any {
+		if t.ACME == nil {
+			return nil
+		}
+		return of(t.ACME)
+	})
 }
 
 func gateListener(s *Spec, i int, of func(*HTTPSocket) any) any {

@@ -38,6 +38,7 @@ func (l *loader) finish() *Set {
 		c.diags = append(c.diags, found.diagnostic(whole))
 	}
 	l.names(good, bySpec)
+	l.managed(good, bySpec)
 	for dir, d := range l.defaults {
 		// Files of this directory were read, its broken defaults were not among them.
 		if path := filepath.Join(dir, defaultsFile); d.broken && !l.done[path] {

@@ -39,6 +39,7 @@ func (c *checker) gate() {
 		c.fault(gateBlock, "the gate has no listener: nobody could reach it", "write:\n"+nest("gate.http", `listen = "0.0.0.0:80"`))
 	}
 	secure := slices.ContainsFunc(c.spec.Sockets.HTTP, func(h appspec.HTTPSocket) bool { return h.TLS != nil })
+	c.acme()
 	for i, h := range c.spec.Sockets.HTTP {
 		c.gateTLS(i, &h, secure)
 		if h.Listen != "" {

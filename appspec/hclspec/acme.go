@@ -1,0 +1,82 @@
+package hclspec
+
+import (
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
+
+// acme checks the acme blocks of a gate.
+func (c *checker) acme() {
+	first := -1
+	for i, h := range c.spec.Sockets.HTTP {
+		if h.TLS == nil || h.TLS.ACME == nil {
+			continue
+		}
+		block := appspec.IndexPath("gate.http.tls.acme", i)
+		if h.TLS.ACME.Email == "" {
+			c.fault(block, "acme has no email", `write whom the authority may write to: email = "ops@example.org"`)
+		}
+		if first >= 0 && *c.spec.Sockets.HTTP[first].TLS.ACME != *h.TLS.ACME {
+			c.fault(block, "acme differs from the one of another listener", "it is for all listeners: write it once")
+		}
+		if first < 0 {
+			first = i
+		}
+	}
+}
+
+// managed warns of what no certificate will be got for.
+func (l *loader) managed(good []*appspec.Spec, by map[*appspec.Spec]*candidate) {
+	i := slices.IndexFunc(good, func(s *appspec.Spec) bool { return s.ACME() != nil })
+	if i < 0 {
+		return
+	}
+	gate := good[i]
+	l.acmePorts(gate, by[gate])
+	public := gate.ACME().Directory == appspec.LetsEncrypt
+	for _, s := range good {
+		if s.Gate != nil || !s.Enabled || s.TLS != nil {
+			continue
+		}
+		c := by[s]
+		at := c.whole
+		if rng, ok := s.Ranges["hosts"]; ok {
+			at = hclRange(rng)
+		}
+		shown := (&checker{spec: s}).shown
+		for _, h := range s.Hosts {
+			switch {
+			case !appspec.Managed(h):
+				c.warn = append(c.warn, warning(at, "no certificate is got for the host "+shown(h)+": an authority cannot ask by it",
+					"for wildcards, addresses and names with _ write in the app: tls { cert and key }; its other names are left to those then"))
+			case public && !appspec.Public(h):
+				c.warn = append(c.warn, warning(at, "no public authority gives a certificate for the host "+shown(h)+": it is no name of the public name system",
+					"name the directory of an authority of your own in the acme block, or write in the app: tls { cert and key }"))
+			}
+		}
+	}
+}
+
+// acmePorts warns where an authority finds no listener at the port that it asks at.
+func (l *loader) acmePorts(gate *appspec.Spec, c *candidate) {
+	var at hcl.Range
+	for i, h := range gate.Sockets.HTTP {
+		if h.TLS != nil && h.TLS.ACME != nil && at.Filename == "" {
+			at = hclRange(gate.Ranges[appspec.IndexPath("gate.http.tls.acme", i)])
+		}
+		_, port, err := net.SplitHostPort(h.Listen)
+		if strings.HasPrefix(h.Listen, "systemd:") || err == nil && (port == "80" && h.TLS == nil || port == "443" && h.TLS != nil) {
+			return
+		}
+	}
+	if at.Filename == "" {
+		at = c.whole
+	}
+	c.warn = append(c.warn, warning(at, "an authority asks at the ports 80 and 443, and the gate listens at neither",
+		`write beside this http block: http { listen = "0.0.0.0:80" }; where a router leads those ports here, all is well`))
+}
