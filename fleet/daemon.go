@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/certs"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -50,6 +51,7 @@ type Daemon struct {
 	metricsRetry time.Duration
 	// beginPatience, if set, is in place of that constant.
 	beginPatience time.Duration
+	certs         *certs.Keeper
 	deploys       underway
 	sweeping      sync.WaitGroup // removals of old releases that are under way
 	ours          sync.Map       // pids of masters that were started here and are not followed yet
@@ -127,7 +129,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.loop(ctx)
 	end(errClosing)
 	d.Hooks.stopping()
+	ordersGivenUp := d.closeCertificates()
 	d.shutdown()
+	ordersGivenUp()
 	d.e.door.close()
 	d.e.holder.close()
 	actors.stop()
@@ -195,6 +199,7 @@ func (d *Daemon) open() error {
 		d.sup.pulse, d.sup.patience = d.Pulse, d.Pulse
 	}
 	d.watch = NewWatcher(e.opts.Dir, e.log)
+	d.openCertificates()
 	return nil
 }
 

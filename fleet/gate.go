@@ -61,22 +61,30 @@ func (e *engine) heldGate(set *hclspec.Set) *appspec.Spec {
 	return w.Spec
 }
 
+// allApps are the specs that apps run by, and the gate: those of broken files as they
+// were good last.
+func (e *engine) allApps(set *hclspec.Set) map[string]*appspec.Spec {
+	apps := maps.Clone(set.Specs)
+	if len(set.Faults) == 0 {
+		return apps
+	}
+	known, _ := e.store.Apps()
+	for _, name := range names(set, known) {
+		if apps[name] == nil {
+			rem := e.store.Recall(name)
+			if w := rem.wanted(set, nil, name); w.Spec != nil {
+				apps[name] = w.Spec
+			}
+		}
+	}
+	return apps
+}
+
 // routes are the names of all apps, those of broken specs as they were good last. An
 // app that is disabled keeps the names that no other has: its clients are told that it
 // is not there, and not sent to the default app.
 func (e *engine) routes(set *hclspec.Set, defaultApp string) []appspec.Route {
-	apps := maps.Clone(set.Specs)
-	if len(set.Faults) > 0 {
-		known, _ := e.store.Apps()
-		for _, name := range names(set, known) {
-			if apps[name] == nil {
-				rem := e.store.Recall(name)
-				if w := rem.wanted(set, nil, name); w.Spec != nil {
-					apps[name] = w.Spec
-				}
-			}
-		}
-	}
+	apps := e.allApps(set)
 	taken := map[string]bool{}
 	var out []appspec.Route
 	for _, enabled := range []bool{true, false} {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/certs"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 )
 
@@ -41,7 +42,13 @@ func (e *engine) pairs(app, front *appspec.Spec) (out []appspec.Pair) {
 
 // managedPairs are the certificates that the daemon gets for the names of an app: where
 // their files are, or will be. An app with a certificate of its own has none.
-func (e *engine) managedPairs(_, _ *appspec.Spec) []appspec.Pair { return nil }
+func (e *engine) managedPairs(app, front *appspec.Spec) (out []appspec.Pair) {
+	for _, host := range managedHosts(app, front) {
+		file := certs.PairFile(e.store.certificatesDir(), host)
+		out = append(out, appspec.Pair{Cert: file, Key: file, Hosts: []string{host}})
+	}
+	return out
+}
 
 // certified are those of an app's hosts for which one of the pairs is there.
 func (e *engine) certified(hosts []string, pairs []appspec.Pair) (out []string) {

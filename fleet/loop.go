@@ -110,6 +110,9 @@ func (d *Daemon) read(force bool) {
 		fresh := d.refresh(also) // a watch may have ended without a word
 		if load && set != nil {
 			around = d.e.surroundings(set)
+			if err == nil {
+				d.wantCertificates(set)
+			}
 		}
 		d.post(d.looping, func() {
 			d.loading = false

@@ -35,12 +35,15 @@ func (e *engine) scrape(ctx context.Context) []appSample {
 	defer cancel()
 	names := e.names()
 	all := make([]appSample, len(names))
+	set, _ := e.snapshot()
+	front := e.front(set)
 	parallel(len(names), scrapeWidth, func(i int) {
 		w, o := e.look(ctx, names[i])
 		cur, _ := standing(o, digestOf(w.Spec))
 		all[i] = appSample{status: appStatus(w, o, true, e.now()), master: cur}
 		if w.Spec != nil && w.Spec.Enabled {
 			all[i].status.certificates(w.Spec, e.now())
+			all[i].status.managed(e.store.certificatesDir(), managedHosts(w.Spec, front), true, e.now())
 		}
 	})
 	return slices.DeleteFunc(all, func(s appSample) bool { return s.status.Name == "" })
@@ -158,6 +161,8 @@ func appFamilies(samples []appSample, now time.Time) []*metricFamily {
 	lost := counter("wsgid_app_log_lines_lost_total", "Lines of the app's log that could not be written.")
 	health := gauge("wsgid_app_health", "1 where the last health check got a good answer, else 0.")
 	expiry := gauge("wsgid_certificate_expiry_timestamp_seconds", "When a certificate of the app expires, since the Unix epoch.")
+	renewal := gauge("wsgid_certificate_renewal_timestamp_seconds", "When the daemon renews a certificate that it has got, since the Unix epoch.")
+	failures := gauge("wsgid_certificate_failures", "Attempts in a row to get a certificate for a name that came to nothing; 0: the last one was good.")
 	wRequests := counter("wsgid_worker_requests_total", "Requests that the worker has served.")
 	wMemory := gauge("wsgid_worker_memory_bytes", "Resident memory of the worker.")
 	wStarted := gauge("wsgid_worker_start_time_seconds", "When the worker was started, since the Unix epoch.")
@@ -174,6 +179,12 @@ func appFamilies(samples []appSample, now time.Time) []*metricFamily {
 			if !c.Expires.IsZero() && !seen[c.Cert] {
 				seen[c.Cert] = true
 				expiry.add(unixSeconds(c.Expires), "app", app, "cert", c.Cert)
+			}
+			if c.Host != "" {
+				failures.add(float64(c.Failures), "app", app, "host", c.Host)
+				if !c.Renew.IsZero() {
+					renewal.add(unixSeconds(c.Renew), "app", app, "host", c.Host)
+				}
 			}
 		}
 		if !s.answers() {
@@ -232,7 +243,7 @@ func appFamilies(samples []appSample, now time.Time) []*metricFamily {
 	}
 	return []*metricFamily{
 		up, state, requests, statics, staticBytes, durations, waiting, active, rejected, timeouts, workers, least, most, restarts, memory, started,
-		lost, health, expiry, wRequests, wMemory, wStarted, wCurrent,
+		lost, health, expiry, renewal, failures, wRequests, wMemory, wStarted, wCurrent,
 	}
 }
 

@@ -183,6 +183,13 @@ type CertificateStatus struct {
 	Cert    string    `json:"cert"`
 	Expires time.Time `json:"expires,omitzero"`
 	Problem string    `json:"problem,omitempty"` // what is wrong, or will be soon
+	// Of one that the daemon gets: the name that it is for, who gave it, when it is
+	// renewed, what has failed in a row, and when it is tried again.
+	Host     string    `json:"host,omitempty"`
+	Issuer   string    `json:"issuer,omitempty"`
+	Renew    time.Time `json:"renew,omitzero"`
+	Failures int       `json:"failures,omitempty"`
+	RetryAt  time.Time `json:"retry_at,omitzero"`
 }
 
 // Desired is the wanted number of workers.

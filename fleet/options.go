@@ -1,7 +1,9 @@
 package fleet
 
 import (
+	"context"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"time"
 
@@ -33,6 +35,9 @@ type Options struct {
 	systemDir string // state directory of root's fleet; empty: runner.SystemStateDir
 
 	folderLimit time.Duration // 0: folderLimit
+
+	// dialSite connects to a name, to see that it leads here; nil: as this machine does.
+	dialSite func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	fs      afero.Fs // nil: the real one
 	machine machine  // nil: real masters

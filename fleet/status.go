@@ -18,6 +18,7 @@ import (
 // status composes what runs against what should (contract, section 4).
 func (e *engine) status(ctx context.Context, daemon *DaemonStatus) *Status {
 	set, setErr := e.snapshot()
+	front := e.front(set)
 	all := e.names()
 	st := &Status{Version: e.opts.Version, Daemon: daemon, Apps: make([]AppStatus, len(all))}
 	parallel(len(all), 16, func(i int) {
@@ -25,6 +26,7 @@ func (e *engine) status(ctx context.Context, daemon *DaemonStatus) *Status {
 		st.Apps[i] = appStatus(w, o, daemon != nil, e.now())
 		if w.Spec != nil && w.Spec.Enabled {
 			st.Apps[i].certificates(w.Spec, e.now())
+			st.Apps[i].managed(e.store.certificatesDir(), managedHosts(w.Spec, front), daemon != nil, e.now())
 		}
 	})
 	kept := st.Apps[:0]

@@ -235,8 +235,13 @@ func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
 		field("listen", "%s", l)
 	}
 	for _, c := range app.Certificates {
-		if !c.Expires.IsZero() {
-			field("cert", "%s, expires on %s", c.Cert, c.Expires.UTC().Format("2006-01-02"))
+		switch day := time.DateOnly; {
+		case c.Host != "" && c.Expires.IsZero():
+			field("cert", "%s: none yet", c.Host)
+		case c.Host != "":
+			field("cert", "%s by %s, expires on %s, renewed on %s", c.Host, c.Issuer, c.Expires.UTC().Format(day), c.Renew.UTC().Format(day))
+		case !c.Expires.IsZero():
+			field("cert", "%s, expires on %s", c.Cert, c.Expires.UTC().Format(day))
 		}
 	}
 	want := count(app.Desired.Max, "worker")
