@@ -20,6 +20,7 @@ type Deploy struct {
 	Keep         int               `json:"keep"`          // good releases that are kept
 	Env          map[string]string `json:"env,omitempty"` // of the stages only
 	Timeout      Duration          `json:"timeout"`       // of fetch, and of virtualenv and install
+	Nice         int               `json:"nice"`          // of the programs that it runs
 	Stages       []Stage           `json:"stages,omitempty"`
 }
 

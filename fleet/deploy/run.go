@@ -188,6 +188,9 @@ func (d *Deployer) now() time.Time {
 // walk goes through the stages and ends the entry.
 func (d *Deployer) walk(ctx, stop context.Context, steps []Step) (*Entry, error) {
 	e := d.entry
+	if d.Spec.Deploy != nil {
+		ctx = child.Nicer(ctx, d.Spec.Deploy.Nice)
+	}
 	for _, s := range steps {
 		err := context.Cause(ctx)
 		if err == nil && (s.Before() || s.Name == StageRollout) && stop.Err() != nil {

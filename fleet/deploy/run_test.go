@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/afero"
+	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
@@ -324,6 +326,24 @@ func TestFirstDeployOverAFolder(t *testing.T) {
 	}
 	if text, err := os.ReadFile(app + ".before-deploy/old.py"); string(text) != "OLD" {
 		t.Errorf("what was in app/: %q, %v", text, err)
+	}
+}
+
+// The programs of a deploy are nicer than what serves, by as much as the spec says.
+func TestDeployIsNicer(t *testing.T) {
+	b := newBench(t)
+	raw, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, by := range []int{10, 0} {
+		b.spec.Deploy.Nice = by
+		b.spec.Deploy.Stages = []appspec.Stage{{Name: "nice", Command: []string{"nice"}, When: "before", Timeout: appspec.Duration(time.Minute)}}
+		e := b.deploy()
+		i := slices.IndexFunc(e.Stages, func(s StageRecord) bool { return s.Name == "nice" })
+		if got, want := strings.TrimSpace(e.Stages[i].Output), fmt.Sprint(min(20-raw+by, 19)); got != want {
+			t.Errorf("deploy.nice = %d: a stage runs at %q, want %s", by, got, want)
+		}
 	}
 }
 

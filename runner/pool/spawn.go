@@ -38,6 +38,7 @@ type Spawner struct {
 	bound, free func() chan<- spawnJob
 
 	mayLimit bool // else workers set their limits themselves
+	mayRaise bool // else no worker stands back while it starts: it would for ever
 }
 
 type spawnJob struct {
@@ -48,6 +49,7 @@ type spawnJob struct {
 	env    []string
 	files  []uintptr
 	limits appspec.Limits
+	nice   int      // by how much it stands back until it is ready
 	life   int      // for a worker that is forked from a template, see worker.life
 	close  []int    // descriptors to close once the process runs
 	output *os.File // our end of its output
@@ -72,7 +74,7 @@ func (s *Spawner) There(f func()) {
 // master does.
 func NewSpawner(l *evloop.Loop, log *applog.Log, owner sandbox.User, baseEnv []string, hostDir string, space *sandbox.Namespaces) *Spawner {
 	s := &Spawner{loop: l, log: log, owner: owner, baseEnv: baseEnv, hostDir: hostDir, space: space,
-		mayLimit: sandbox.MayLimit(owner)}
+		mayLimit: sandbox.MayLimit(owner), mayRaise: sandbox.MayRaise()}
 	s.bound, s.free = s.thread(true), s.thread(false)
 	return s
 }
@@ -191,6 +193,9 @@ func (s *Spawner) prepare(w *worker, spec *appspec.Spec, template, forked bool) 
 	if spec.Debug {
 		masks = s.log.Secrets().Texts()
 	}
+	if w.yields && s.mayRaise {
+		job.nice = spec.Workers.StartNice
+	}
 	init := wsgi.AppendInit(nil, &wsgi.Config{
 		App: spec.Name, AppPath: spec.Path, Release: spec.CodeDir(), Loader: spec.Loader, WSGIApp: spec.WSGIApp,
 		LoaderDirs: dirs, Middleware: spec.Middleware,
@@ -261,10 +266,13 @@ func (s *Spawner) run(jobs <-chan spawnJob, bound bool) {
 			continue
 		}
 		pid, pidfd := 0, -1
+		var lowered sandbox.Lowered
 		var err error
 		if job.python, err = appdir.ResolvePython(job.spec); err == nil {
 			if pid, pidfd, err = s.fork(job); err != nil {
 				err = s.refused(job, err)
+			} else {
+				lowered = sandbox.Lower(pid, job.nice)
 			}
 		}
 		evloop.CloseAll(job.close)
@@ -275,7 +283,10 @@ func (s *Spawner) run(jobs <-chan spawnJob, bound bool) {
 			go s.log.Follow(job.output, pid)
 		}
 		w := job.w
-		s.loop.Post(func() { w.pool.workerStarted(w, pid, pidfd, err) })
+		s.loop.Post(func() {
+			w.lowered = lowered
+			w.pool.workerStarted(w, pid, pidfd, err)
+		})
 	}
 }
 

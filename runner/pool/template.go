@@ -34,7 +34,8 @@ func (s *Spawner) fromTemplate(job spawnJob, spec *appspec.Spec) {
 	t := p.templates[job.w.gen]
 	if t == nil {
 		t = &template{pool: p, spawner: s}
-		t.proc = &worker{pool: p, gen: job.w.gen, state: control.WorkerStarting, since: p.loop.Now(), pidfd: -1, template: t}
+		t.proc = &worker{pool: p, gen: job.w.gen, state: control.WorkerStarting, since: p.loop.Now(), pidfd: -1, template: t,
+			yields: job.w.yields}
 		t.proc.timer.Do = func() {
 			t.proc.killed = fmt.Sprintf("it was not ready within %v (workers.start_timeout)", spec.Workers.StartTimeout)
 			p.dumpAndKill(t.proc)
@@ -85,6 +86,7 @@ func (t *template) onMessage(typ byte, payload []byte) bool {
 		if err := json.Unmarshal(payload, &t.proc.loaded); err != nil {
 			return false
 		}
+		t.proc.raise() // before a worker inherits it
 		t.proc.ready = p.loop.Now()
 		p.loop.Clear(&t.proc.timer)
 		for _, s := range t.proc.loaded.Warnings {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -39,11 +40,14 @@ type worker struct {
 	jitter  float64 // by what part it may grow older than others
 	failure *wsgi.Failure
 	loaded  wsgi.Ready
-	recycle string       // why it is to be replaced; it serves until its replacement is ready
-	retired string       // why it leaves; empty: nobody asked it to
-	killed  string       // why we killed it
-	struck  bool         // a signal that was not ours ended it before it served
-	held    bool         // ready, but waits for its rollout to be complete
+	recycle string // why it is to be replaced; it serves until its replacement is ready
+	retired string // why it leaves; empty: nobody asked it to
+	killed  string // why we killed it
+	struck  bool   // a signal that was not ours ended it before it served
+	held    bool   // ready, but waits for its rollout to be complete
+	yields  bool   // starts beside a whole set that serves, see workers.start_nice
+	lowered sandbox.Lowered
+	raising evloop.Timer // when it has stood back long enough
 	timer   evloop.Timer // start or stop deadline
 
 	// With workers.preload:
@@ -116,9 +120,19 @@ func (w *worker) info(l *evloop.Loop, rss int64) control.WorkerInfo {
 	return info
 }
 
+// raise ends that the worker stands back. It has not been reaped, so the number is its.
+func (w *worker) raise() {
+	w.pool.loop.Clear(&w.raising)
+	if err := w.lowered.Raise(w.pid); err != nil {
+		w.pool.log.Warn(err.Error() + ": set workers.start_nice to 0")
+	}
+	w.lowered = sandbox.Lowered{}
+}
+
 // close frees what the worker used.
 func (w *worker) close() {
 	w.pool.loop.Clear(&w.timer)
+	w.pool.loop.Clear(&w.raising)
 	for _, s := range w.slots {
 		s.close()
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -99,6 +100,7 @@ func (p *Pool) leastNeeded() *worker {
 // startWorker adds a worker and has its process started.
 func (p *Pool) startWorker(spec *appspec.Spec, gen int, held bool) *worker {
 	w := &worker{pool: p, gen: gen, state: control.WorkerStarting, since: p.loop.Now(), pidfd: -1, held: held}
+	w.yields = held || p.countServing() >= p.target()
 	w.limit, w.jitter = jitter(spec.Workers.MaxRequests), rand.Float64()/10
 	p.workers = append(p.workers, w)
 	p.noteProcesses()
@@ -127,6 +129,11 @@ func (p *Pool) workerStarted(w *worker, pid, pidfd int, err error) {
 		return
 	}
 	w.pid, w.pidfd = pid, pidfd
+	if w.lowered != (sandbox.Lowered{}) {
+		// A busy machine may leave little to it: it must be ready in time all the same.
+		w.raising.Do = w.raise
+		p.loop.Set(&w.raising, p.specOf(w).Workers.StartTimeout.D()/4)
+	}
 	p.childs.own[pid] = true
 	for _, s := range w.slots {
 		if err := p.loop.Add(s.fd, unix.EPOLLIN, s); err != nil {
@@ -154,6 +161,7 @@ func (p *Pool) workerReady(w *worker, payload []byte) {
 		p.workerBroke(w, "it sent rubbish: "+err.Error())
 		return
 	}
+	w.raise()
 	for _, said := range []*string{&w.loaded.Loader, &w.loaded.App, &w.loaded.Settings, &w.loaded.Python} {
 		*said = p.log.Secrets().Text(*said) // status repeats it
 	}

@@ -16,12 +16,17 @@ func MayLimit(u User) bool {
 	if !u.Change {
 		return true
 	}
+	return capable(unix.CAP_SYS_RESOURCE)
+}
+
+// capable tells whether this thread has one of the first 32 capabilities.
+func capable(one uint) bool {
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&head, &data[0]); err != nil {
 		return false
 	}
-	return data[0].Effective&(1<<unix.CAP_SYS_RESOURCE) != 0
+	return data[0].Effective&(1<<one) != 0
 }
 
 // SetLimits sets the limits of a worker that has just been started, where mayLimit

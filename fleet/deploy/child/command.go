@@ -78,7 +78,7 @@ func (c *Command) environ() []string {
 }
 
 // Prepare makes the process and the tail of its output, for a program that starts
-// no other and ends when nobody reads what it writes. It ends, with its whole
+// no other and ends when nobody reads what it writes; Start starts it. It ends, with its whole
 // process group, when ctx does.
 func (c *Command) Prepare(ctx context.Context) (*exec.Cmd, *Tail, error) {
 	program, err := c.check()

@@ -30,7 +30,10 @@ func (c *Command) Do(ctx context.Context) (Ended, error) {
 		if err != nil {
 			return Ended{}, err
 		}
-		err = c.Failure(ctx, cmd.Run(), tail)
+		if err = Start(ctx, cmd); err == nil {
+			err = cmd.Wait()
+		}
+		err = c.Failure(ctx, err, tail)
 		return Ended{Output: tail.String()}, err
 	}
 	program, err := c.check()
@@ -71,7 +74,7 @@ func (c *Command) keep(ctx context.Context, program string, tail *Tail) (report,
 	}
 	_ = theirs.Close()
 	o := order{Program: program, Args: append([]string{program}, c.Args[1:]...), Env: c.environ(),
-		Dir: cmp.Or(c.Dir, "/"), Account: c.Account}
+		Dir: cmp.Or(c.Dir, "/"), Account: c.Account, Nice: niceOf(ctx)}
 	_ = socket.SetWriteDeadline(time.Now().Add(strayLimit))
 	if err := json.NewEncoder(socket).Encode(o); err != nil {
 		_ = cmd.Process.Kill()

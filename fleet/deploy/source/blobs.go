@@ -41,7 +41,7 @@ func (b *blobs) ask(ctx context.Context, files []entry) error {
 	if err != nil {
 		return err
 	}
-	if err := b.cmd.Start(); err != nil {
+	if err := child.Start(b.ctx, b.cmd); err != nil {
 		b.cmd = nil
 		return b.command.Failure(ctx, err, b.tail)
 	}

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
 )
 
 // Unpacked is what a release was made of.
@@ -204,7 +206,7 @@ func (u *unpacker) read(t *tree, p *part, spec string, recurse bool) error {
 	if err != nil {
 		return err
 	}
-	if err := cmd.Start(); err != nil {
+	if err := child.Start(ctx, cmd); err != nil {
 		return c.Failure(ctx, err, tail)
 	}
 	refused := t.read(out, p.below, len(u.parts)-1, u.limits)

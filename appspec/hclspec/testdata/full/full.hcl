@@ -55,6 +55,7 @@ app "full" {
     threads         = 4
     request_timeout = "1m30s"
     start_timeout   = "10s"
+    start_nice      = 5
     stop_timeout    = "20s"
     idle_timeout    = "1h"
     max_requests    = 1000
@@ -146,6 +147,7 @@ app "full" {
     submodules   = true
     lfs          = true
     keep         = 3
+    nice         = 15
     env          = { STATIC_ROOT = "static" }
     timeout      = "5m"
     stage "migrate" {

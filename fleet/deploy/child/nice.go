@@ -1,0 +1,53 @@
+package child
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+type niceKey struct{}
+
+// Nicer is a context by which commands leave the CPU to others: those who serve while
+// a deploy is under way. by is added to their nice value; 0: as this process.
+func Nicer(ctx context.Context, by int) context.Context {
+	return context.WithValue(ctx, niceKey{}, by)
+}
+
+func niceOf(ctx context.Context) int {
+	by, _ := ctx.Value(niceKey{}).(int)
+	return by
+}
+
+// Start starts what Prepare has prepared.
+func Start(ctx context.Context, cmd *exec.Cmd) error {
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	standBack(cmd.Process.Pid, niceOf(ctx))
+	standBackAsSession(cmd.Process.Pid, niceOf(ctx))
+	return nil
+}
+
+// standBack makes a process, or thread, nicer; 0 is the calling thread. Anybody may do
+// so, and a command that does not only takes more of the CPU.
+func standBack(pid, by int) {
+	if by <= 0 {
+		return
+	}
+	if raw, err := unix.Getpriority(unix.PRIO_PROCESS, pid); err == nil {
+		_ = unix.Setpriority(unix.PRIO_PROCESS, pid, min(20-raw+by, 19))
+	}
+}
+
+// standBackAsSession does the same for the session that a process leads: outside of
+// control groups the kernel divides the CPU among sessions first (sched(7), the
+// autogroup feature), and a nice value counts only within one.
+func standBackAsSession(pid, by int) {
+	if by > 0 {
+		_ = os.WriteFile("/proc/"+strconv.Itoa(pid)+"/autogroup", []byte(strconv.Itoa(by)), 0)
+	}
+}
