@@ -120,6 +120,23 @@ func checkApplication(s string) (string, bool) {
 	return form, false
 }
 
+// checkWSGIApp takes an absolute file as well, of any name, with or without an
+// attribute.
+func checkWSGIApp(s string) (string, bool) {
+	if !strings.HasPrefix(s, "/") {
+		return checkApplication(s)
+	}
+	switch {
+	case hasControl(s):
+		return "a path has no control characters", false
+	case strings.HasSuffix(s, "/"):
+		return "this is a folder; write the file in it that has the application", false
+	case path.Clean(s) != s:
+		return "write: " + Quote(path.Clean(s)), false
+	}
+	return "", true
+}
+
 // CheckModule tells whether a text names a module, and else what to write.
 func CheckModule(s string) (string, bool) {
 	if isDotted(s) {

@@ -35,6 +35,8 @@ type Spec struct {
 	Umask        uint32            `json:"umask"`         // of the workers
 	Env          map[string]string `json:"env,omitempty"`
 
+	// WorkingDirectory is that of the workers, relative to Path or absolute; empty: Path.
+	WorkingDirectory string `json:"working_directory,omitempty"`
 	// NoNewPrivileges keeps what the workers execute from the rights of set-user-ID
 	// and set-group-ID programs. In a chroot that is always so.
 	NoNewPrivileges bool `json:"no_new_privileges"`

@@ -17,7 +17,7 @@ func TestPeerWords(t *testing.T) {
 		"path": `"/srv/blog"`, "user": `"blog"`, "group": `"blog"`, "virtualenv": `"/srv/venv"`, "limits.cpu": "2", "limits.memory": `"512MiB"`,
 		"limits.open_files": "4096", "limits.processes": "64", "limits.tasks": "64", "workers.queue": "100", "enabled": "false",
 		"sockets.http.tls.cert": `"/etc/ssl/blog.pem"`, "sockets.http.tls.key": `"/etc/ssl/blog.key"`, "request.trusted_proxies": `"10.0.0.1"`,
-		"sockets.http.mode": `"660"`, "sockets.http.owner": `"www-data"`, "django.settings": `"blog.settings"`, "workers.preload": "true",
+		"sockets.http.mode": `"660"`, "working_directory": `"/srv/blog"`, "script_name": `"/blog"`, "sockets.http.owner": `"www-data"`, "django.settings": `"blog.settings"`, "workers.preload": "true",
 	}
 	var b strings.Builder
 	for _, w := range peerWords {

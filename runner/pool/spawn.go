@@ -122,7 +122,7 @@ func (s *Spawner) start(w *worker, spec *appspec.Spec, template bool) {
 }
 
 func (s *Spawner) prepare(w *worker, spec *appspec.Spec, template, forked bool) (job spawnJob, err error) {
-	job = spawnJob{w: w, spec: spec, dir: spec.Path, limits: spec.Limits, env: s.environ(spec)}
+	job = spawnJob{w: w, spec: spec, dir: workingDirectory(spec), limits: spec.Limits, env: s.environ(spec)}
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
 		return job, fmt.Errorf("cannot make a pipe: %w", err)
@@ -208,6 +208,19 @@ func (s *Spawner) prepare(w *worker, spec *appspec.Spec, template, forked bool) 
 		return job, fmt.Errorf("cannot send the configuration: %w", errno)
 	}
 	return job, nil
+}
+
+// workingDirectory is that of the workers.
+func workingDirectory(spec *appspec.Spec) string {
+	dir := spec.WorkingDirectory
+	if filepath.IsAbs(dir) {
+		return dir
+	}
+	release := spec.Release.CodeDir()
+	if rest, ok := strings.CutPrefix(filepath.Clean(dir), "app"); ok && dir != "" && release != "" && (rest == "" || rest[0] == '/') {
+		dir = release + rest
+	}
+	return filepath.Join(spec.Path, dir)
 }
 
 func djangoSettings(spec *appspec.Spec) string {
@@ -299,8 +312,11 @@ func (s *Spawner) refused(job spawnJob, err error) error {
 			why = appdir.ClosedTo(job.python, s.owner.Owner)
 		}
 	}
-	if why != "" {
+	switch {
+	case why != "":
 		why = ": " + why
+	case job.spec.WorkingDirectory != "" && (errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR)):
+		why = ": is there a folder of that name? It is the working_directory of the spec"
 	}
 	return fmt.Errorf("cannot run %s as %s in %s: %w%s", job.python, s.owner.Name, job.dir, err, why)
 }

@@ -284,6 +284,8 @@ func Inside(spec *appspec.Spec) *appspec.Spec {
 	s.Path = "/"
 	s.Python = strip(s.Python)
 	s.Virtualenv = strip(s.Virtualenv)
+	s.WSGIApp = strip(s.WSGIApp)
+	s.WorkingDirectory = strip(s.WorkingDirectory)
 	s.LoaderDirs = make([]string, len(spec.LoaderDirs))
 	for i, d := range spec.LoaderDirs {
 		s.LoaderDirs[i] = strip(d)

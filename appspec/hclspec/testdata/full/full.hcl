@@ -18,6 +18,7 @@ app "full" {
   umask       = "0027"
   no_new_privileges = true
   script_name = "/blog"
+  working_directory = "app/var"
   server_header = false
   env         = { TZ = "UTC", PORT = 8000, RATIO = 0.5, "odd-name" = "x" }
 

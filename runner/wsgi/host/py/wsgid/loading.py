@@ -253,8 +253,12 @@ def _load_pyroutes(config, ready):
 
 
 def resolve(name, what):
-    """The object of "module:attr", "module.attr" or either with "()" behind it:
-    then what the call returns."""
+    """The object of "module:attr", "module.attr", "/file" or "/file:attr", or any
+    with "()" behind it: then what the call returns."""
+    if name.strip().startswith("/"):
+        from .script import load, split
+
+        load(split(name.strip())[0], what)
     module, attr, call = _split(name)
     if not module or not attr or not all(p.isidentifier() for p in (module + "." + attr).split(".")):
         hint = 'write it as "module:attr", "module.attr" or "module:factory()"'
@@ -279,6 +283,11 @@ def resolve(name, what):
 def _split(name):
     """(module, attribute, whether it is to be called)"""
     text = name.strip()
+    if text.startswith("/"):
+        from .script import module_name, split
+
+        file, attr, call = split(text)
+        return module_name(file), attr, call
     call = text.endswith("()")
     if call:
         text = text[:-2]
@@ -300,5 +309,7 @@ def _missing(name, what, module, found, part):
                and getattr(getattr(found, n), "__module__", module) == module]
         hint = "its callables are " + ", ".join(own[:10]) if own else "it defines no callable"
     where = "module %s" % module if found is sys.modules[module] else type(found).__name__
+    if name.strip().startswith("/") and found is sys.modules[module]:
+        where = found.__file__
     file = getattr(found, "__file__", None) or getattr(sys.modules[module], "__file__", None) or ""
     return Failed("%s %s: %s has no attribute %s" % (what, name, where, part), hint, file)
