@@ -109,6 +109,8 @@ func newBed(t *testing.T, who account) *bed {
 	if out := b.command(time.Minute, kit.run, "prepare", b.demo); out.code != 0 {
 		t.Fatalf("cannot prepare the quickstart:\n%s%s", out.stdout, out.stderr)
 	}
+	// Most tests are about apps alone.
+	b.must(os.Rename(filepath.Join(b.specs, "gate.hcl"), filepath.Join(b.specs, "gate.off")))
 	recv, send := freeport.Addr(t), freeport.Addr(t)
 	for _, name := range []string{"hello.hcl", "polls.hcl", "m2.hcl"} {
 		b.rewrite("wsgid.d/"+name, "127.0.0.1:8000", b.hello, "127.0.0.1:8001", b.polls,

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -15,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
 // The main job, end to end: a directory of specs becomes running apps without
@@ -119,6 +122,9 @@ func (b *bed) pids() []int {
 func TestQuickstartScript(t *testing.T) {
 	asEach(t, func(t *testing.T, who account) {
 		b := newBed(t, who)
+		gate := freeport.Addr(t)
+		b.must(os.Rename(filepath.Join(b.specs, "gate.off"), filepath.Join(b.specs, "gate.hcl")))
+		b.replace("wsgid.d/gate.hcl", "127.0.0.1:8080", gate)
 		log, err := os.Create(filepath.Join(b.dir, "script.log"))
 		b.must(err)
 		defer log.Close()
@@ -142,9 +148,20 @@ func TestQuickstartScript(t *testing.T) {
 
 		wantAnswer(t, b.hello, "/", "Hello from worker ")
 		b.answersAll()
+		_, port, _ := strings.Cut(gate, ":")
+		for name, says := range map[string]string{"hello": "Hello from worker ", "polls": "What do you think?", "m2": "request: GET /\n"} {
+			eventually(t, 30*time.Second, name+" to answer by its name", func() error {
+				resp, err := byName(t, gate, name+".localhost:"+port)
+				if err == nil && !strings.Contains(resp, says) {
+					err = fmt.Errorf("it answers %q", resp)
+				}
+				return err
+			})
+		}
 		for _, line := range []string{
 			"http://" + b.hello + "/", "http://" + b.polls + "/", "http://" + b.polls + "/admin/", "http://" + b.m2 + "/",
 			b.specs + "/hello.hcl", b.demo + "/fleet status",
+			"http://hello.localhost:" + port + "/", "http://polls.localhost:" + port + "/", "http://m2.localhost:" + port + "/",
 		} {
 			if !strings.Contains(said(), line) {
 				t.Errorf("the script does not print %q:\n%s", line, said())
@@ -180,8 +197,28 @@ func TestQuickstartScript(t *testing.T) {
 				t.Errorf("the script's output has %q", scanner.Text())
 			}
 		}
-		for _, p := range processesOf(b.dir) {
-			t.Errorf("left behind after Ctrl-C: %v", p)
-		}
+		// Who holds the gate's sockets ends when the daemon has.
+		eventually(t, 30*time.Second, "nothing to be left behind after Ctrl-C", func() error {
+			if left := processesOf(b.dir); len(left) > 0 {
+				return fmt.Errorf("%v", left)
+			}
+			return nil
+		})
 	})
+}
+
+// byName asks an address for a host's page.
+func byName(t *testing.T, addr, host string) (string, error) {
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/", nil)
+	if err != nil {
+		return "", err
+	}
+	req.Host = host
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return string(b), err
 }

@@ -91,8 +91,20 @@ var disturbances = []disturbance{
 	{"SIGSTOP of the daemon for a while", 1, func(s *storm, _ *stormApp) error { return s.freeze(s.daemon.Process.Pid) }},
 	{"upgrade of the daemon (USR2)", 2, func(s *storm, _ *stormApp) error { return s.daemon.Process.Signal(syscall.SIGUSR2) }},
 	{"damage to a folder", 3, func(s *storm, a *stormApp) error { return s.damage(a) }},
+	{"kill -9 of the gate", 4, func(s *storm, _ *stormApp) error { return s.strikeGate(syscall.SIGKILL) }},
+	{"TERM of the gate", 2, func(s *storm, _ *stormApp) error { return s.strikeGate(syscall.SIGTERM) }},
+	{"restart of the gate", 2, func(s *storm, _ *stormApp) error { return s.try("restart", "_gate") }},
+	{"SIGSTOP of the gate for a while", 1, func(s *storm, _ *stormApp) error {
+		pid, err := s.gateNow()
+		if err != nil {
+			return err
+		}
+		return s.freeze(pid)
+	}},
 
 	// What comes in the middle of something else.
+	{"kill -9 of gate and daemon", 3, func(s *storm, _ *stormApp) error { return s.killBoth() }},
+	{"restart and kill -9 of the gate", 2, func(s *storm, _ *stormApp) error { return s.restartGateKilled() }},
 	{"USR2 and TERM of the daemon", 2, func(s *storm, _ *stormApp) error { return s.upgradeThen(syscall.SIGTERM) }},
 	{"USR2 and HUP of the daemon", 2, func(s *storm, _ *stormApp) error { return s.upgradeThen(syscall.SIGHUP) }},
 	{"USR2 and USR2 of the daemon", 2, func(s *storm, _ *stormApp) error { return s.upgradeThen(syscall.SIGUSR2) }},
@@ -180,9 +192,9 @@ func (s *storm) strike(a *stormApp, what string, signal syscall.Signal) error {
 
 // hit sends a signal to one process of an app. It may have gone by itself.
 func (s *storm) hit(a *stormApp, what string, pid int, signal syscall.Signal) {
-	// As many connections as its clients have, twice: one whose connection went
+	// As many connections as its clients have, by the gate and not, twice: one whose connection went
 	// first may have asked anew before the kernel was done with the process.
-	left := 8
+	left := 16
 	if what != killedMaster {
 		left = 2 // as many threads as a worker can have
 	}

@@ -35,6 +35,9 @@ type outage struct {
 	reset map[string]int
 }
 
+// byGate begins the names of loads that come through the gate.
+const byGate = "gate:"
+
 // excuses tells whether a loss is no more than that.
 func (o *outage) excuses(l Lost, a *stormApp) bool {
 	if l.Until.Before(o.from) || o.asleep && !a.idle {
@@ -45,7 +48,13 @@ func (o *outage) excuses(l Lost, a *stormApp) bool {
 		// until it has noticed the next.
 		return l.Cause == TimedOut && l.Since.Before(o.to.Add(time.Second))
 	}
-	if o.kept || l.Since.After(o.to) {
+	if l.Since.After(o.to) {
+		return false
+	}
+	if strings.HasPrefix(l.App, byGate) && l.Cause == "status 503" {
+		return true // the app has ended before the gate
+	}
+	if o.kept {
 		return false
 	}
 	if l.Cause == Reset && o.reset[l.App] < 4 {
@@ -95,8 +104,9 @@ func (s *storm) report() {
 
 // excuse names what was killed with the request inside; empty: nothing was.
 func (s *storm) excuse(l Lost) string {
+	name := strings.TrimPrefix(l.App, byGate)
 	for _, k := range s.kills {
-		if k.app != l.App || k.left == 0 || k.at.After(l.Until) {
+		if k.app != name || k.left == 0 || k.at.After(l.Until) {
 			continue
 		}
 		fits := false
@@ -117,7 +127,7 @@ func (s *storm) excuse(l Lost) string {
 			return fmt.Sprintf("inside a %s (%s)", k.what, l.Cause)
 		}
 	}
-	i := slices.IndexFunc(s.apps, func(a *stormApp) bool { return a.name == l.App })
+	i := slices.IndexFunc(s.apps, func(a *stormApp) bool { return a.name == name })
 	for _, o := range s.outages {
 		if i >= 0 && o.excuses(l, s.apps[i]) {
 			return fmt.Sprintf("%s (%s)", o.what, l.Cause)

@@ -42,6 +42,7 @@ type stormApp struct {
 	extra bool // one more listener
 	aside string
 	ill   bool // its health check fails
+	named bool // the gate brings clients to it by NAME.test
 }
 
 // requestTimeout is short, so that a worker that was stopped is noticed within
@@ -66,6 +67,7 @@ type storm struct {
 	sleeper *stormApp
 	trust   *tls.Config // of its clients
 	cert    string      // path of certificate and key
+	gate    string      // where clients ask by name
 	// outages are the times without any daemon or app, by order.
 	outages []*outage
 	manager *manager // of services
@@ -122,6 +124,7 @@ func (s *storm) setUp() {
 		s.unwell(name, "hello.py")
 		a := &stormApp{name: name, addr: freeport.Addr(s.t), count: 2, thr: 1, aside: freeport.Addr(s.t)}
 		a.idle, a.tls = name == "idler" || name == "sleeper", name == "secure"
+		a.named = name == "alpha" || name == "beta" || name == "idler"
 		s.must(s.spec(a))
 		switch name {
 		case "bystander":
@@ -135,8 +138,11 @@ func (s *storm) setUp() {
 	m2 := &stormApp{name: "m2", addr: s.m2, m2: true, count: 2, thr: 1}
 	s.apps = append(s.apps, m2)
 	s.must(s.spec(m2))
+	s.gate = freeport.Addr(s.t)
+	s.write("wsgid.d/gate.hcl", fmt.Sprintf("gate {\n  http { listen = %q }\n}\n", s.gate))
 	s.startMongrel2()
 	s.start()
+	s.awaitGate(0)
 	eventually(s.t, 60*time.Second, "every app to be ready", s.allReady)
 	for _, a := range s.apps {
 		for _, keep := range []bool{true, false} {
@@ -152,6 +158,11 @@ func (s *storm) setUp() {
 			}
 			s.loads = append(s.loads, l)
 			l.Start()
+			if a.named {
+				g := &Load{App: byGate + a.name, Addr: s.gate, Host: a.name + ".test", Connections: l.Connections, KeepAlive: keep, Pause: l.Pause}
+				s.loads = append(s.loads, g)
+				g.Start()
+			}
 		}
 	}
 }
@@ -219,9 +230,14 @@ func (s *storm) text(a *stormApp) string {
 	case a.extra:
 		sockets += fmt.Sprintf("    http {\n      listen = %q\n    }\n", a.aside)
 	}
+	hosts := "[]"
+	if a.named {
+		hosts = fmt.Sprintf("[%q]", a.name+".test")
+	}
 	return fmt.Sprintf(`app %q {
   wsgi_app = "%s:application"
   env      = { GREETING = "Word %d" }
+  hosts    = %s
 
   sockets {
 %s  }
@@ -237,7 +253,7 @@ func (s *storm) text(a *stormApp) string {
     max_delay = "1s"
   }
 }
-`, a.name, module, a.word, sockets, number, a.thr, requestTimeout, health)
+`, a.name, module, a.word, hosts, sockets, number, a.thr, requestTimeout, health)
 }
 
 func between(text, before, after string) string {

@@ -3,6 +3,7 @@
 # recv_spec.
 app "m2" {
   wsgi_app = "m2:application"
+  hosts    = ["m2.localhost"] # by the gate it is reached without mongrel2
 
   sockets {
     mongrel2 {

@@ -2,6 +2,7 @@
 # settings after they were loaded.
 app "polls" {
   loader = "django"
+  hosts  = ["polls.localhost"]
 
   sockets {
     http {
@@ -23,7 +24,7 @@ app "polls" {
   django {
     overrides = {
       DEBUG         = true
-      ALLOWED_HOSTS = ["127.0.0.1", "localhost"] # a list is appended to the list in settings.py
+      ALLOWED_HOSTS = ["127.0.0.1", ".localhost"] # a list is appended to the list in settings.py
       SECRET_KEY    = trimspace(file("${env("WSGID_DEMO")}/secret_key"))
       POLLS_TITLE   = "What do you think?" # edit it and load the page again
     }
