@@ -77,6 +77,7 @@ type bed struct {
 	polls     string
 	m2        string
 	umask     string                // of the commands; empty: ours
+	sites     bool                  // it is a copy of examples/gate
 	fleetPath string                // the program; empty: the kit's
 	equip     func(*exec.Cmd) error // of the daemon before it starts; nil: nothing
 }
@@ -178,11 +179,15 @@ func (b *bed) program() string {
 }
 
 func (b *bed) env() []string {
+	demo := "WSGID_DEMO="
+	if b.sites {
+		demo = "SITES="
+	}
 	return []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"HOME=" + b.dir, "LANG=C.UTF-8", "NO_COLOR=1",
 		"XDG_RUNTIME_DIR=" + filepath.Join(b.dir, "run"),
-		"WSGID_DEMO=" + b.demo, "WSGID_FLEET=" + b.program(),
+		demo + b.demo, "WSGID_FLEET=" + b.program(),
 	}
 }
 

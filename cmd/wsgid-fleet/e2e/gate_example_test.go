@@ -1,0 +1,86 @@
+package e2e
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
+)
+
+// TestTheGateExample does what the page of examples/gate says.
+func TestTheGateExample(t *testing.T) {
+	asEach(t, func(t *testing.T, who account) {
+		b := newBed(t, who)
+		// The page works in a copy of the folder.
+		b.demo = filepath.Join(b.dir, "sites")
+		b.specs = filepath.Join(b.demo, "wsgid.d")
+		b.must(os.CopyFS(b.demo, os.DirFS("../../../examples/gate")))
+		b.must(os.Chmod(filepath.Join(b.demo, "ca.sh"), 0o755))
+		owner := who.cred
+		if owner == nil {
+			owner = who.apps
+		}
+		if owner != nil {
+			b.must(filepath.WalkDir(b.demo, func(path string, _ fs.DirEntry, err error) error {
+				if err != nil || who.cred == nil && !strings.HasPrefix(path, filepath.Join(b.demo, "apps")+"/") {
+					return err
+				}
+				return os.Chown(path, int(owner.Uid), int(owner.Gid))
+			}))
+		}
+		addr := freeport.Addr(t)
+		b.replace("wsgid.d/gate.hcl", "127.0.0.1:8080", addr)
+		b.sites = true
+		b.run()
+		b.awaitGate(0)
+		for host, site := range map[string]string{
+			"blog.localhost": "blog", "any.blog.localhost": "blog", "shop.localhost": "shop", "wiki.localhost": "wiki", "127.0.0.1": "wiki",
+		} {
+			eventually(t, 60*time.Second, host+" to be answered by "+site, func() error {
+				page, err := byName(t, addr, host)
+				if err == nil && (!strings.Contains(page, "<h1>"+site+"</h1>") || !strings.Contains(page, "asked for "+host+".")) {
+					err = fmt.Errorf("it answers %q", page)
+				}
+				return err
+			})
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/static/site.css", nil)
+		b.must(err)
+		req.Host = "shop.localhost"
+		resp, err := http.DefaultClient.Do(req)
+		b.must(err)
+		resp.Body.Close()
+		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/css; charset=utf-8" || resp.Header.Get("Cache-Control") != "public, max-age=3600" {
+			t.Errorf("the static file: %s %v", resp.Status, resp.Header)
+		}
+
+		if out := b.command(time.Minute, filepath.Join(b.demo, "ca.sh")); out.code != 0 {
+			t.Fatalf("ca.sh: %v", out)
+		}
+		authority, err := os.ReadFile(filepath.Join(b.demo, "ca/ca.pem"))
+		b.must(err)
+		text, err := os.ReadFile(filepath.Join(b.demo, "ca/site.pem"))
+		b.must(err)
+		block, _ := pem.Decode(text)
+		if block == nil {
+			t.Fatalf("site.pem is %q", text)
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		b.must(err)
+		trust := x509.NewCertPool()
+		trust.AppendCertsFromPEM(authority)
+		for _, name := range []string{"blog.localhost", "any.blog.localhost", "shop.localhost", "wiki.localhost"} {
+			if _, err := cert.Verify(x509.VerifyOptions{DNSName: name, Roots: trust}); err != nil {
+				t.Errorf("the certificate for %s: %v", name, err)
+			}
+		}
+	})
+}

@@ -1,0 +1,4 @@
+app "shop" {
+  wsgi_app = "shop:application"
+  hosts    = ["shop.localhost"]
+}
