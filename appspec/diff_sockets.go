@@ -54,8 +54,13 @@ func (d *differ) adopts(before, after *HTTPSocket) {
 	if slices.EqualFunc(before.Pairs, after.Pairs, func(x, y Pair) bool {
 		return x.Cert == y.Cert && x.Key == y.Key && x.Listen == y.Listen && slices.Equal(x.Hosts, y.Hosts)
 	}) {
-		if !slices.Equal(before.Foreign, after.Foreign) {
-			d.add("gate.default", "", "the names of other apps have changed", Live)
+		switch {
+		case before.Default && !after.Default:
+			d.add("gate.default", "the app for all other names", "", Live)
+		case after.Default && !before.Default:
+			d.add("gate.default", "", "the app for all other names", Live)
+		case !slices.Equal(before.Foreign, after.Foreign):
+			d.add("gate.default", "", "other apps have other names", Live)
 		}
 		return
 	}

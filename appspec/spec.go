@@ -114,9 +114,10 @@ type HTTPSocket struct {
 	// over. No spec file says so: the fleet adds it to an app with hosts.
 	Adopts bool `json:"adopts,omitempty"`
 	// Pairs, of one that adopts, are the certificates for clients that come by TLS, the
-	// best ones first; nil: none come. Foreign are the names of other apps, told to the
-	// master of the gate's default app, which answers for all others.
+	// best ones first; nil: none come. Default tells that it is of the gate's default app,
+	// which answers for all names but those of other apps, Foreign.
 	Pairs   []Pair   `json:"pairs,omitempty"`
+	Default bool     `json:"default,omitempty"`
 	Foreign []string `json:"foreign,omitempty"`
 	// Redirect is "https" where a listener of the gate sends clients to HTTPS.
 	Redirect string `json:"redirect,omitempty"`

@@ -25,16 +25,25 @@ import (
 // read.
 func (e *engine) admit(set *hclspec.Set) {
 	front := set.Specs[appspec.GateName]
+	gateNow := front
+	if front == nil {
+		gateNow = e.heldGate(set)
+	}
 	defaultApp := ""
-	if front != nil {
-		defaultApp = front.Gate.Default
-	} else if w := e.heldGate(set); w != nil {
-		defaultApp = w.Gate.Default
+	if gateNow != nil {
+		defaultApp = gateNow.Gate.Default
 	}
 	account := sync.OnceValue(gateAccount) // most directories have no gate: nobody is looked up
 	for name, s := range set.Specs {
 		if s.Gate == nil && (len(s.Hosts) > 0 || name == defaultApp) {
-			s.Sockets.HTTP = append(slices.Clip(s.Sockets.HTTP), gateSocket(e.store.Dir, name, account().group))
+			sock := gateSocket(e.store.Dir, name, account().group)
+			if gateNow != nil {
+				sock.Pairs = e.pairs(s, gateNow)
+			}
+			if sock.Default = name == defaultApp; sock.Default && len(sock.Pairs) > 0 {
+				sock.Foreign = foreign(set, name)
+			}
+			s.Sockets.HTTP = append(slices.Clip(s.Sockets.HTTP), sock)
 		}
 	}
 	if front == nil {
@@ -94,6 +103,10 @@ func (e *engine) routes(set *hclspec.Set, defaultApp string) []appspec.Route {
 				continue
 			}
 			r := appspec.Route{App: name, Wait: s.Workers.QueueTimeout}
+			if n := len(s.Sockets.HTTP); n > 0 && s.Sockets.HTTP[n-1].Adopts {
+				pairs := s.Sockets.HTTP[n-1].Pairs
+				r.TLS, r.Certified = len(pairs) > 0, e.certified(s.Hosts, pairs)
+			}
 			for _, h := range s.Hosts {
 				if !taken[h] {
 					taken[h] = true

@@ -19,11 +19,14 @@ type GateStatus struct {
 	Counts     *gate.Counts  `json:"counts,omitempty"` // since it was started
 	LastError  string        `json:"last_error,omitempty"`
 	LogError   string        `json:"log_error,omitempty"`
+	// Certificates are those of its listeners, which the masters of apps without one of
+	// their own show.
+	Certificates []CertificateStatus `json:"certificates,omitempty"`
 }
 
 func gateStatus(a AppStatus) *GateStatus {
 	g := &GateStatus{File: a.File, State: a.State, Reason: a.Reason, Generation: a.Generation, Listen: []string{},
-		Master: a.Master, Counts: a.gate, LastError: a.LastError, LogError: a.LogError}
+		Master: a.Master, Counts: a.gate, LastError: a.LastError, LogError: a.LogError, Certificates: a.Certificates}
 	for _, s := range a.Sockets {
 		g.Listen = append(g.Listen, s.Listen)
 	}
@@ -56,6 +59,10 @@ func gateFamilies(g *appSample) []*metricFamily {
 	accepted := family("wsgid_gate_accepted_total", "counter", "Connections that the gate has accepted.")
 	routed := family("wsgid_gate_routed_total", "counter", "Connections that the gate has handed to an app's master.")
 	back := family("wsgid_gate_handed_back_total", "counter", "Connections that came back to the gate because they asked for another host.")
+	tls := family("wsgid_gate_tls_total", "counter", "Connections that the gate has handed to an app's master by the name in their ClientHello.")
+	redirected := family("wsgid_gate_redirected_total", "counter", "Requests that the gate has sent to HTTPS.")
+	challenges := family("wsgid_gate_challenges_total", "counter", "Challenges of a certificate authority that the gate has answered.")
+	expiry := family("wsgid_gate_certificate_expiry_timestamp_seconds", "gauge", "When a certificate of the gate's listeners expires, since the Unix epoch.")
 	refused := family("wsgid_gate_refused_total", "counter", "Connections that the gate has ended itself, by reason.")
 	reading := family("wsgid_gate_unrouted_connections", "gauge", "Connections of which the gate does not know the host yet.")
 	waiting := family("wsgid_gate_waiting_connections", "gauge", "Connections that wait for the master of their app.")
@@ -67,6 +74,9 @@ func gateFamilies(g *appSample) []*metricFamily {
 			routed.add(float64(c.Apps[app]), "app", app)
 		}
 		back.add(float64(c.HandedBack))
+		tls.add(float64(c.TLS))
+		redirected.add(float64(c.Redirected))
+		challenges.add(float64(c.Challenges))
 		for _, reason := range slices.Sorted(maps.Keys(c.Refused)) {
 			refused.add(float64(c.Refused[reason]), "reason", reason)
 		}
@@ -74,5 +84,10 @@ func gateFamilies(g *appSample) []*metricFamily {
 		waiting.add(float64(c.Waiting))
 		memory.add(float64(g.master.Status.RSS))
 	}
-	return []*metricFamily{up, accepted, routed, back, refused, reading, waiting, memory}
+	for _, c := range g.status.Certificates {
+		if !c.Expires.IsZero() {
+			expiry.add(float64(c.Expires.Unix()), "cert", c.Cert)
+		}
+	}
+	return []*metricFamily{up, accepted, routed, tls, redirected, challenges, back, refused, reading, waiting, memory, expiry}
 }

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"crypto/x509"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/certs"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 )
@@ -48,6 +50,17 @@ func (e *engine) managedPairs(app, front *appspec.Spec) (out []appspec.Pair) {
 		out = append(out, appspec.Pair{Cert: file, Key: file, Hosts: []string{host}})
 	}
 	return out
+}
+
+// foreign are the names of all other apps than the gate's default one.
+func foreign(set *hclspec.Set, defaultApp string) (out []string) {
+	for name, s := range set.Specs {
+		if name != defaultApp && s.Enabled {
+			out = append(out, s.Hosts...)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // certified are those of an app's hosts for which one of the pairs is there.

@@ -45,15 +45,15 @@ func (e *engine) status(ctx context.Context, daemon *DaemonStatus) *Status {
 	return st
 }
 
-// certificates looks at the files that its HTTPS listeners serve by. One that
+// certificates looks at the files that its spec names. One that
 // clients refuse is a fault; one that expires soon is a word of warning.
 func (a *AppStatus) certificates(spec *appspec.Spec, now time.Time) {
-	for i, h := range spec.Sockets.HTTP {
-		if h.TLS == nil || spec.IsSensitive(fmt.Sprintf("sockets.http[%d].tls.cert", i)) || spec.IsSensitive(fmt.Sprintf("sockets.http[%d].tls.key", i)) {
+	for path, t := range hclspec.CertificatesOf(spec) {
+		if spec.IsSensitive(path+".cert") || spec.IsSensitive(path+".key") {
 			continue
 		}
-		expires, trouble := bridge.CheckCertificate(h.TLS.Cert, h.TLS.Key, now)
-		c := CertificateStatus{Cert: h.TLS.Cert, Expires: expires}
+		expires, trouble := bridge.CheckCertificate(t.Cert, t.Key, now)
+		c := CertificateStatus{Cert: t.Cert, Expires: expires}
 		if trouble != nil {
 			c.Problem = trouble.What + "; " + trouble.Next
 			switch {

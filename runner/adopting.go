@@ -29,6 +29,7 @@ type gateLink struct {
 // gated is what a connection that came by a gate remembers of it.
 type gated struct {
 	host    []byte // by which it was routed
+	listen  string // the listener of the gate that it came to
 	proxied *gate.Proxied
 }
 
@@ -52,7 +53,11 @@ func (ln *listener) link(fd int) {
 
 // taken serves a connection that a gate has handed over.
 func (f *front) taken(l *gateLink, fd int, p *gate.Passed) {
-	f.serveGated(fd, l.ln, &gated{host: p.Host, proxied: p.Proxied}, p.Bytes)
+	if p.TLS {
+		f.serveTLS(fd, p)
+	} else {
+		f.serveGated(fd, l.ln, &gated{host: p.Host, listen: p.Listen, proxied: p.Proxied}, p.Bytes)
+	}
 	if f.fds.kept(fd) && f.crowded() && l.IsOpen() {
 		// The gate keeps what it has, and its clients wait there.
 		l.Close()
@@ -97,7 +102,7 @@ const backTries = 20
 // It tells whether that can be done.
 func (c *conn) giveBack(data []byte) bool {
 	f := c.front
-	s := &stray{fd: c.fd, p: gate.Passed{Host: c.gated.host, Proxied: c.gated.proxied, Bytes: slices.Clone(data)}}
+	s := &stray{fd: c.fd, p: gate.Passed{Host: c.gated.host, Listen: c.gated.listen, Proxied: c.gated.proxied, Bytes: slices.Clone(data)}}
 	if !f.passBack(s) {
 		return false
 	}
@@ -173,14 +178,14 @@ func (g *gated) handed() *control.Gated {
 	if g == nil {
 		return nil
 	}
-	return &control.Gated{Host: g.host, Proxied: g.proxied}
+	return &control.Gated{Host: g.host, Listen: g.listen, Proxied: g.proxied}
 }
 
 func gatedOf(h *control.Gated) *gated {
 	if h == nil {
 		return nil
 	}
-	return &gated{host: h.Host, proxied: h.Proxied}
+	return &gated{host: h.Host, listen: h.Listen, proxied: h.Proxied}
 }
 
 // openGates opens the folder of the gate's socket, before the master may change its root.

@@ -59,7 +59,9 @@ type front struct {
 	pressure  evloop.Timer // see press
 	fds       fdLimit
 	shedMore  func(n int) (closed, ending int) // closes idle connections of another ingress, or has them end
+	serveTLS  func(fd int, p *gate.Passed)     // a connection whose client speaks TLS; it owns the descriptor
 	draining  bool
+	left      bool   // draining, and all that was accepted is known
 	heir      *heir  // draining: who gets the connections; nil: nobody
 	emptied   func() // draining, and the last connection is gone
 
@@ -332,8 +334,8 @@ func (f *front) onSweep() {
 	}
 }
 
-// drain stops accepting, lets requests finish and closes idle connections.
-func (f *front) drain() {
+// leave stops accepting: what waited is served, here or by another ingress.
+func (f *front) leave() {
 	if f.draining {
 		return
 	}
@@ -350,6 +352,15 @@ func (f *front) drain() {
 	}
 	f.listeners = nil
 	f.leaveGates()
+}
+
+// drain lets requests finish and closes idle connections; nothing comes any more.
+func (f *front) drain() {
+	f.leave()
+	if f.left {
+		return
+	}
+	f.left = true
 	for c := range f.conns {
 		c.drain()
 	}
@@ -364,7 +375,7 @@ func (f *front) handsOver() bool { return f.heir != nil && !f.heir.lost }
 
 // empty tells whether a draining front has no connection left.
 func (f *front) empty() bool {
-	return f.draining && len(f.conns) == 0 && f.strays == 0 && (f.heir == nil || f.heir.open == 0)
+	return f.left && len(f.conns) == 0 && f.strays == 0 && (f.heir == nil || f.heir.open == 0)
 }
 
 func (f *front) checkEmpty() {

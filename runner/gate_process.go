@@ -3,9 +3,11 @@ package runner
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -198,13 +200,24 @@ func (g *gateProcess) dial(app string) (int, error) {
 
 // configure takes over names and sources.
 func (g *gateProcess) configure(spec *appspec.Spec) {
-	c := gate.Config{Wait: map[string]time.Duration{}}
-	names := map[string]string{}
+	c := gate.Config{Wait: map[string]time.Duration{}, Listeners: map[string]gate.ListenerConfig{}, TLS: map[string]bool{}}
+	names, certified := map[string]string{}, map[string]string{}
 	for _, r := range spec.Gate.Routes {
 		for _, h := range r.Hosts {
 			names[h] = r.App
 		}
-		c.Wait[r.App] = r.Wait.D()
+		for _, h := range r.Certified {
+			certified[h] = r.App
+		}
+		c.Wait[r.App], c.TLS[r.App] = r.Wait.D(), r.TLS
+	}
+	c.Certified = gate.NewTable(certified, "")
+	for i, s := range spec.Sockets.HTTP {
+		c.Listeners[s.Listen] = gate.ListenerConfig{TLS: s.TLS != nil, Redirect: s.Redirect == "https"}
+		first := !slices.ContainsFunc(spec.Sockets.HTTP[:i], func(o appspec.HTTPSocket) bool { return o.TLS != nil })
+		if _, port, err := net.SplitHostPort(s.Listen); err == nil && s.TLS != nil && first && port != "443" {
+			c.HTTPS = ":" + port
+		}
 	}
 	c.Table = gate.NewTable(names, spec.Gate.Default)
 	for _, s := range spec.Gate.ProxyProtocol {

@@ -18,6 +18,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link/lazyzmq"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
@@ -167,6 +168,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	m.front.emptied = m.checkDrained
 	m.front.dialGate = m.dialGate
 	m.front.spool = spool
+	m.front.serveTLS = func(fd int, p *gate.Passed) { m.https().adopt(fd, p) }
 	m.crew = newCrew(user, m.log)
 	m.pool.Configured = m.configureStatic
 	m.deadline.Do = m.onDeadline
@@ -220,17 +222,22 @@ func (m *master) openSockets(files map[string]int) error {
 			}
 			continue
 		}
-		if m.tls == nil {
-			m.tls = newTLSIngress(m.loop, m.pool, m.front, m.log, m.chroot.Open)
-			m.tls.left = m.checkDrained
-			m.tls.site = &m.site
-			m.tls.configure(m.front.spec)
-		}
-		if err := m.tls.listen(s, fd); err != nil {
+		if err := m.https().listen(s, fd); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// https is the ingress for TLS, made as soon as there is need of it.
+func (m *master) https() *tlsIngress {
+	if m.tls == nil {
+		m.tls = newTLSIngress(m.loop, m.pool, m.front, m.log, m.chroot.Open)
+		m.tls.left = m.checkDrained
+		m.tls.site = &m.site
+		m.tls.configure(m.front.spec)
+	}
+	return m.tls
 }
 
 // accept begins to take requests. A master that replaces another does so only
@@ -373,6 +380,7 @@ func (m *master) drain(why string) {
 	for _, in := range m.m2 {
 		in.detach()
 	}
+	m.front.leave() // before TLS ends, which somebody who waited may speak
 	if m.tls != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), m.spec.Workers.StopTimeout.D())
 		m.loop.OnEnd(cancel)

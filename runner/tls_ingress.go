@@ -30,6 +30,7 @@ type tlsIngress struct {
 	server *bridge.Server
 	files  func(name string) (*os.File, error) // opens a certificate's files
 	limits atomic.Pointer[bridge.Limits]
+	gated  *gatedTLS // of clients that come by a gate; nil: none can
 
 	site     *atomic.Pointer[static.Site] // set before listen
 	patience atomic.Int64                 // how long the folder of static files is waited for, in nanoseconds
@@ -91,6 +92,7 @@ func (in *tlsIngress) configure(spec *appspec.Spec) {
 	in.limits.Store(&bridge.Limits{Reasons: spec.Debug, Anonymous: !spec.ServerHeader, MaxBody: int64(r.MaxBody), HeaderTimeout: r.HeaderTimeout.D(),
 		BodyTimeout: r.BodyTimeout.D(), MinRate: int64(r.MinRate), KeepAliveTimeout: r.KeepAliveTimeout.D(), Head: headLimits(spec)})
 	in.server.LimitsChanged()
+	in.configureGated(spec)
 }
 
 // listen serves HTTPS on a listening socket; the ingress owns the descriptor.

@@ -20,7 +20,7 @@ func (s *Set) CheckCertificates(check func(cert, key string) (what, instead stri
 		if !spec.Enabled {
 			continue
 		}
-		for path, t := range certificatesOf(spec) {
+		for path, t := range CertificatesOf(spec) {
 			what, instead, warns := check(t.Cert, t.Key)
 			if what == "" {
 				continue
@@ -41,8 +41,8 @@ func (s *Set) CheckCertificates(check func(cert, key string) (what, instead stri
 	}
 }
 
-// certificatesOf are the certificates that a spec names, by the path of their block.
-func certificatesOf(spec *appspec.Spec) iter.Seq2[string, *appspec.TLS] {
+// CertificatesOf are the certificates that a spec names, by the path of their block.
+func CertificatesOf(spec *appspec.Spec) iter.Seq2[string, *appspec.TLS] {
 	return func(yield func(string, *appspec.TLS) bool) {
 		block := "sockets.http.tls"
 		if spec.Gate != nil {

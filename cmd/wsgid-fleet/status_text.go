@@ -316,7 +316,11 @@ func gateText(g *fleet.GateStatus) string {
 		text += " on " + strings.Join(g.Listen, ", ")
 	}
 	if c := g.Counts; c != nil {
-		text += fmt.Sprintf("; %s routed, %d reading, %d waiting", number(float64(c.Routed)), c.Reading, c.Waiting)
+		text += fmt.Sprintf("; %s routed", number(float64(c.Routed)))
+		if c.TLS > 0 {
+			text += fmt.Sprintf(" (%s by TLS)", number(float64(c.TLS)))
+		}
+		text += fmt.Sprintf(", %d reading, %d waiting", c.Reading, c.Waiting)
 		var refused uint64
 		for _, n := range c.Refused {
 			refused += n

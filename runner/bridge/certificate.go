@@ -41,17 +41,23 @@ func (a fileState) same(b fileState) bool {
 // LoadCertificate reads a pair of PEM files, which open opens for reading, os.Open
 // where it is nil. The error names the file at fault.
 func LoadCertificate(certFile, keyFile string, open func(name string) (*os.File, error)) (*Certificate, error) {
-	if open == nil {
-		open = os.Open
-	}
-	c := &Certificate{certFile: certFile, keyFile: keyFile, open: open}
-	c.seen, _ = c.look()
-	pair, err := c.read()
+	c, err := watchCertificate(certFile, keyFile, open)
 	if err != nil {
 		return nil, err
 	}
-	c.pair, c.checked = pair, time.Now()
 	return c, nil
+}
+
+// watchCertificate is LoadCertificate for files that need not be of use yet: get looks
+// for them again. The error tells why they are not.
+func watchCertificate(certFile, keyFile string, open func(name string) (*os.File, error)) (c *Certificate, err error) {
+	if open == nil {
+		open = os.Open
+	}
+	c = &Certificate{certFile: certFile, keyFile: keyFile, open: open, checked: time.Now()}
+	c.seen, _ = c.look()
+	c.pair, err = c.read()
+	return c, err
 }
 
 func (c *Certificate) read() (*tls.Certificate, error) {
@@ -115,7 +121,7 @@ func (c *Certificate) look() (seen [2]fileState, err error) {
 	return seen, err
 }
 
-// get returns the pair for a handshake.
+// get returns the pair for a handshake; nil: none was of use yet.
 func (c *Certificate) get(log func(string)) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,7 +136,11 @@ func (c *Certificate) get(log func(string)) (*tls.Certificate, error) {
 	c.seen = seen
 	pair, err := c.read()
 	if err != nil {
-		log(err.Error() + "; the certificate read before goes on serving")
+		if c.pair == nil {
+			log(err.Error() + "; " + NextForPair(err))
+		} else {
+			log(err.Error() + "; the certificate read before goes on serving")
+		}
 		return c.pair, nil
 	}
 	c.pair = pair

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"sync"
 	"time"
@@ -135,6 +134,9 @@ func (c *conn1) serveOne(wait time.Duration) bool {
 		return false
 	}
 	r := &c.req
+	if !answers(c.c.NetConn(), r.Host) {
+		return c.refuse(421, misdirected, "")
+	}
 	b := &body{s: c.s}
 	defer b.close()
 	used, ok := c.readBody(n, b)
@@ -188,7 +190,7 @@ func (c *conn1) serveOne(wait time.Duration) bool {
 // connection is the end of the body: the client must not take this for it. (A reset
 // may cost it what is still on the way, so it is for that case alone.)
 func (c *conn1) abort() {
-	if tcp, ok := c.c.NetConn().(*net.TCPConn); ok && c.framing == http1.FramingClose {
+	if tcp, ok := c.c.NetConn().(lingerer); ok && c.framing == http1.FramingClose {
 		_ = tcp.SetLinger(0)
 	}
 	_ = c.c.NetConn().Close()

@@ -32,6 +32,10 @@ func (s *Server) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 		w2.refuse(hr, status, reason, reason+settingOf[reason])
 		return
 	}
+	if !answers(connOf(hr), r.Host) {
+		w2.refuse(hr, 421, misdirected, misdirected)
+		return
+	}
 	b := &body{s: s}
 	defer b.close()
 	if status, reason, why := w2.readBody(hr, b); status != 0 {

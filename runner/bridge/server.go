@@ -158,11 +158,7 @@ func (s *Server) Serve(ln net.Listener, cert *Certificate) error {
 	s.accepting.Add(1)
 	s.mu.Unlock()
 	defer s.accepting.Done()
-	config := &tls.Config{
-		MinVersion:     tls.VersionTLS12,
-		NextProtos:     []string{"h2", "http/1.1"},
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.get(s.log) },
-	}
+	config := configOf(func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.get(s.log) })
 	delay := time.Duration(0)
 	var told time.Time
 	for late := 0; late < lastAccepts; {
@@ -211,6 +207,10 @@ func (s *Server) Serve(ln net.Listener, cert *Certificate) error {
 		}
 	}
 	return nil
+}
+
+func configOf(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: get}
 }
 
 // lastAccepts bounds what is let in when a listener is closed.

@@ -44,6 +44,7 @@ type Conn struct {
 // Gated is what a connection that came by a gate remembers of it.
 type Gated struct {
 	Host    []byte        `json:"host"`              // by which it was routed
+	Listen  string        `json:"listen,omitempty"`  // of the gate
 	Proxied *gate.Proxied `json:"proxied,omitempty"` // nil: no proxy has said whose it is
 }
 

@@ -68,7 +68,7 @@ func (a *app) flush() {
 			return // see arrived
 		}
 		c := a.next
-		err := a.link.Pass(c.fd, &Passed{Host: c.host, Proxied: c.proxied, Bytes: c.bytes, Unread: c.unread, Rescued: c.rescued && !c.takes}, c)
+		err := a.link.Pass(c.fd, &Passed{Host: c.host, Listen: c.at.name, TLS: c.tls, Proxied: c.proxied, Bytes: c.bytes, Unread: c.unread, Rescued: c.rescued && !c.takes}, c)
 		switch {
 		case err == nil:
 			a.next = c.next
@@ -124,6 +124,9 @@ func (a *app) arrived(what any) {
 	a.done(c)
 	c.close()
 	a.s.Counts.Routed++
+	if c.tls {
+		a.s.Counts.TLS++
+	}
 	a.s.Counts.Apps[a.name]++
 	if a.next != nil && !a.retry.IsSet() {
 		a.flush()
@@ -172,7 +175,7 @@ func (a *app) expired(c *conn) {
 // drop answers that the app cannot be reached.
 func (a *app) drop(c *conn, reason string) {
 	a.done(c)
-	a.s.say(fmt.Sprintf("%s: 503: app %s did not take the connection over", c.from(), a.name))
+	a.s.say(fmt.Sprintf("%s: %s: app %s did not take the connection over", c.from(), c.means(503), a.name))
 	c.refuse(reason, 503)
 }
 
@@ -183,7 +186,7 @@ func (s *Server) back(fd int, p *Passed) {
 		return
 	}
 	s.Counts.HandedBack++
-	c := &conn{s: s, fd: fd, proxied: p.Proxied, spoke: true, takes: true}
+	c := &conn{s: s, fd: fd, at: s.place(p.Listen), plain: true, proxied: p.Proxied, spoke: true, takes: true}
 	s.heads.push(c)
 	c.look(p.Bytes)
 	if !c.closed && c.app == nil && c.in == s.heads {

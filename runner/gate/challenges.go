@@ -3,6 +3,7 @@ package gate
 import (
 	"crypto/tls"
 	"fmt"
+	"strings"
 )
 
 // Challenges are the answers to what a certificate authority asks of this machine, to
@@ -34,6 +35,11 @@ const challengeProtocol = "acme-tls/1"
 func (s *Server) SetChallenges(c *Challenges) error {
 	if c == nil {
 		c = &Challenges{}
+	}
+	for path := range c.HTTP {
+		if !strings.HasPrefix(path, challengePath) {
+			return fmt.Errorf("cannot answer a challenge at %q: its path does not begin with %s", path, challengePath)
+		}
 	}
 	pairs := make(map[string]*tls.Certificate, len(c.TLS))
 	for name, p := range c.TLS {

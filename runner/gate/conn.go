@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -18,6 +17,7 @@ import (
 type conn struct {
 	s      *Server
 	fd     int
+	at     *place
 	app    *app // nil: not known yet
 	source netip.Addr
 	bytes  []byte        // that it begins with, beyond a PROXY header
@@ -41,6 +41,8 @@ type conn struct {
 	watched bool // the loop knows it
 	spoke   bool // a byte has come
 	isHead  bool // its request is a HEAD
+	plain   bool // it speaks HTTP, whatever its listener does by now
+	tls     bool // it speaks TLS
 	closed  bool
 }
 
@@ -137,7 +139,11 @@ func (c *conn) look(data []byte) {
 		c.proxy, c.proxied, c.skip = false, &p, n
 		data = data[n:]
 	}
-	if len(data) == 0 {
+	switch {
+	case len(data) == 0:
+		return
+	case !c.plain && (c.at.TLS || c.at.name == "" && IsTLS(data[0])):
+		c.lookHello(all, data)
 		return
 	}
 	p := c.parser
@@ -160,6 +166,9 @@ func (c *conn) look(data []byte) {
 		return
 	}
 	c.isHead = string(s.req.Method) == "HEAD"
+	if c.answerHere() {
+		return
+	}
 	name := s.config.Table.Lookup(s.req.Host)
 	if name == "" {
 		s.say(fmt.Sprintf("%s: 421: no app has the host %q, and there is no default app", c.from(), clip(s.req.Host)))
@@ -207,6 +216,9 @@ func (c *conn) late() {
 	switch {
 	case c.proxy && !c.spoke, !c.spoke:
 		c.close() // it has asked for nothing
+	case c.tls:
+		s.say(fmt.Sprintf("%s: its ClientHello did not arrive within %v", c.from(), headTimeout))
+		c.close()
 	case c.proxy:
 		s.say(fmt.Sprintf("%s: its PROXY header did not arrive within %v", c.from(), headTimeout))
 		c.close()
@@ -246,17 +258,31 @@ func (c *conn) refuse(reason string, status int) {
 
 // answer says why there is no other answer, and ends the connection.
 func (c *conn) answer(status int) {
+	if c.tls {
+		c.say(alertOf(status))
+		return
+	}
+	c.explain(status, "")
+}
+
+// explain is answer with a reason that the client may know.
+func (c *conn) explain(status int, reason string) {
+	c.say(http1.AppendError(c.s.wbuf[:0], status, reason,
+		&http1.HeadOptions{Proto: "HTTP/1.1", Head: c.isHead, BodyLength: -1, Date: c.s.dateLine(), Reasons: reason != ""}))
+}
+
+// say sends our last word, and ends the connection.
+func (c *conn) say(b []byte) {
 	s := c.s
 	if !c.take() {
 		c.app = nil
 		c.close()
 		return
 	}
-	if !s.dated() {
-		s.date = s.dates.Line(time.Now())
+	if cap(b) > cap(s.wbuf) {
+		s.wbuf = b[:0]
 	}
-	s.wbuf = http1.AppendError(s.wbuf[:0], status, "", &http1.HeadOptions{Proto: "HTTP/1.1", Head: c.isHead, BodyLength: -1, Date: s.date})
-	_, _ = evloop.Send(c.fd, s.wbuf) // an empty buffer takes it
+	_, _ = evloop.Send(c.fd, b) // an empty buffer takes it
 	_ = unix.Shutdown(c.fd, unix.SHUT_WR)
 	c.leave()
 	c.app, c.bytes, c.parser, c.host = nil, nil, nil, nil

@@ -81,7 +81,7 @@ func (l *Link) Pass(fd int, p *Passed, what any) error {
 	if l.waiting || l.ending {
 		return unix.EAGAIN
 	}
-	if len(p.Bytes) > MaxBytes || len(p.Host) > 16<<10 {
+	if len(p.Bytes) > MaxBytes || len(p.Host)+len(p.Listen) > 16<<10 {
 		return unix.EMSGSIZE
 	}
 	l.Room.buffer = p.append(l.Room.buffer[:0], l.last+1)

@@ -21,6 +21,8 @@ const maxMessage = MaxBytes + 20<<10
 // Passed is a connection on its way from a gate to a master or back.
 type Passed struct {
 	Host    []byte   // by which it found its way, as the client has written it
+	Listen  string   // the listener of the gate that it came to
+	TLS     bool     // Bytes begin with a ClientHello, and Host is its name
 	Proxied *Proxied // nil: no proxy has said whose it is
 	Bytes   []byte   // that it begins with
 	// Unread is how many bytes are still in the connection, the last of them those of
@@ -32,8 +34,11 @@ type Passed struct {
 }
 
 const (
-	flagProxied = 1
-	flagRescued = 2
+	flagProxied = 1 << iota
+	flagRescued
+	flagTLS
+
+	flagsKnown = flagProxied | flagRescued | flagTLS
 )
 
 func (p *Passed) append(dst []byte, id uint64) []byte {
@@ -46,6 +51,9 @@ func (p *Passed) append(dst []byte, id uint64) []byte {
 	if p.Rescued {
 		flags |= flagRescued
 	}
+	if p.TLS {
+		flags |= flagTLS
+	}
 	dst = append(dst, flags)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(p.Unread))
 	if flags&flagProxied != 0 {
@@ -55,6 +63,8 @@ func (p *Passed) append(dst []byte, id uint64) []byte {
 			dst = binary.LittleEndian.AppendUint16(dst, a.Port())
 		}
 	}
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(len(p.Listen)))
+	dst = append(dst, p.Listen...)
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(len(p.Host)))
 	dst = append(dst, p.Host...)
 	return append(dst, p.Bytes...)
@@ -68,7 +78,10 @@ func parsePassed(b []byte) (p Passed, id uint64, ok bool) {
 	}
 	id = binary.LittleEndian.Uint64(b[1:])
 	flags := b[9]
-	p.Rescued, p.Unread = flags&flagRescued != 0, int(binary.LittleEndian.Uint32(b[10:]))
+	if flags&^flagsKnown != 0 {
+		return p, 0, false
+	}
+	p.TLS, p.Rescued, p.Unread = flags&flagTLS != 0, flags&flagRescued != 0, int(binary.LittleEndian.Uint32(b[10:]))
 	if p.Unread > MaxBytes {
 		return p, 0, false
 	}
@@ -84,13 +97,23 @@ func parsePassed(b []byte) (p Passed, id uint64, ok bool) {
 		p.Proxied = &Proxied{Known: true, From: address(b), To: address(b[size:])}
 		b = b[2*size:]
 	}
-	if len(b) < 2 {
+	listen, b, ok := cutText(b)
+	if !ok {
 		return p, 0, false
+	}
+	p.Listen = string(listen)
+	p.Host, p.Bytes, ok = cutText(b)
+	return p, id, ok
+}
+
+// cutText takes a text and its length off.
+func cutText(b []byte) (text, rest []byte, ok bool) {
+	if len(b) < 2 {
+		return nil, nil, false
 	}
 	n := int(binary.LittleEndian.Uint16(b))
 	if len(b) < 2+n {
-		return p, 0, false
+		return nil, nil, false
 	}
-	p.Host, p.Bytes = b[2:2+n], b[2+n:]
-	return p, id, true
+	return b[2 : 2+n], b[2+n:], true
 }

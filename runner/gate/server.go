@@ -19,6 +19,23 @@ type Config struct {
 	Table   *Table
 	Proxies []netip.Prefix           // from these sources a PROXY header is required
 	Wait    map[string]time.Duration // by app: how long a client waits for it
+	// Listeners are what is special of some, by name.
+	Listeners map[string]ListenerConfig
+	TLS       map[string]bool // by app: its master ends TLS
+	Certified *Table          // the names that have a certificate; nil: none
+	HTTPS     string          // where clients are redirected to: empty, or a colon and a port
+}
+
+// ListenerConfig is how a listener serves.
+type ListenerConfig struct {
+	TLS      bool // its clients speak TLS
+	Redirect bool // who asks for a name that has a certificate is sent to HTTPS
+}
+
+// place is a listener as its connections know it; it outlives changes of Config.
+type place struct {
+	name string
+	ListenerConfig
 }
 
 // headTimeout is how long the head of a request, or a hello, may take.
@@ -48,10 +65,12 @@ type Server struct {
 	challengePairs map[string]*tls.Certificate // see Challenges.TLS
 
 	listeners []*listener
+	places    map[string]*place
 	apps      map[string]*app
 	heads     *list // whose name is not known yet
 	lingering *list
 	passing   int                // have an app, and have not arrived there
+	answering int                // are answered a challenge over TLS
 	sources   map[netip.Addr]int // how many of heads come from an address
 	draining  bool
 	said      int64 // when a line was written last, and how many were not since
@@ -73,6 +92,9 @@ type Counts struct {
 	Accepted   uint64            `json:"accepted"`
 	Routed     uint64            `json:"routed"`      // to an app's master
 	Rescued    uint64            `json:"rescued"`     // from a gate that was killed; they count as accepted, too
+	TLS        uint64            `json:"tls"`         // of Routed, by the name in a ClientHello
+	Redirected uint64            `json:"redirected"`  // to HTTPS
+	Challenges uint64            `json:"challenges"`  // of certificate authorities, answered
 	HandedBack uint64            `json:"handed_back"` // by a master, as the connection asked for another host
 	Refused    map[string]uint64 `json:"refused,omitempty"`
 	Reading    int               `json:"reading"` // have no app yet
@@ -84,6 +106,8 @@ type Counts struct {
 const (
 	refusedName    = "unknown_name" // 421
 	refusedHead    = "bad_request"
+	refusedHello   = "bad_hello"
+	refusedCert    = "no_certificate"
 	refusedSlow    = "timeout"
 	refusedProxy   = "proxy_header"
 	refusedCrowd   = "crowded"
@@ -94,6 +118,7 @@ const (
 // Start makes the server ready.
 func (s *Server) Start() {
 	s.apps = map[string]*app{}
+	s.places = map[string]*place{}
 	s.links = map[*Link]struct{}{}
 	s.sources = map[netip.Addr]int{}
 	s.Counts.Refused, s.Counts.Apps = map[string]uint64{}, map[string]uint64{}
@@ -108,9 +133,59 @@ func (s *Server) Start() {
 // Configure takes over other names and sources, for connections from now on.
 func (s *Server) Configure(c Config) {
 	s.config = c
+	for _, p := range s.places {
+		p.ListenerConfig = c.Listeners[p.name]
+	}
 	for name, a := range s.apps {
 		a.queue.limit = s.wait(name)
 	}
+}
+
+// place is what connections of a listener go by.
+func (s *Server) place(name string) *place {
+	p := s.places[name]
+	if p == nil {
+		p = &place{name: name, ListenerConfig: s.config.Listeners[name]}
+		s.places[name] = p
+	}
+	return p
+}
+
+// placeOf is the listener that a connection came to, as far as its address tells.
+func (s *Server) placeOf(fd int) *place {
+	here, ok := addressOf(fd)
+	if !ok {
+		return s.place("")
+	}
+	best := ""
+	for _, ln := range s.listeners {
+		there, ok := addressOf(ln.fd)
+		if !ok || ln.back || there.Port() != here.Port() {
+			continue
+		}
+		if there.Addr() == here.Addr() {
+			return s.place(ln.name)
+		}
+		if there.Addr().IsUnspecified() {
+			best = ln.name
+		}
+	}
+	return s.place(best)
+}
+
+// addressOf is the local end of a socket; false: it has no address.
+func addressOf(fd int) (netip.AddrPort, bool) {
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return netip.AddrPort{}, false
+	}
+	switch a := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)), true
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port)), true
+	}
+	return netip.AddrPort{}, false
 }
 
 // defaultWait is how long clients wait for an app that says nothing else.
@@ -219,7 +294,7 @@ func (ln *listener) take(n int) {
 			continue
 		}
 		s.Counts.Accepted++
-		c := &conn{s: s, fd: fd}
+		c := &conn{s: s, fd: fd, at: s.place(ln.name)}
 		if host != "" {
 			c.source, _ = netip.ParseAddr(host)
 		}
@@ -239,7 +314,7 @@ func (s *Server) Adopt(name string, fd int) {
 			return
 		}
 	}
-	s.adopt(&conn{s: s, fd: fd})
+	s.adopt(&conn{s: s, fd: fd, at: s.place(name)})
 }
 
 // rescue serves a connection that a gate had which was killed.
@@ -249,7 +324,7 @@ func (s *Server) rescue(fd int) {
 		return
 	}
 	s.Counts.Rescued++
-	s.adopt(&conn{s: s, fd: fd, rescued: true})
+	s.adopt(&conn{s: s, fd: fd, at: s.placeOf(fd), rescued: true})
 }
 
 func (s *Server) adopt(c *conn) {
@@ -363,9 +438,17 @@ func (s *Server) Drain(successor bool) {
 }
 
 func (s *Server) checkEmpty() {
-	if s.draining && s.heads.n == 0 && s.passing == 0 && s.lingering.n == 0 {
+	if s.draining && s.heads.n == 0 && s.passing == 0 && s.answering == 0 && s.lingering.n == 0 {
 		s.Emptied()
 	}
+}
+
+// dateLine is the line of a response that says when.
+func (s *Server) dateLine() []byte {
+	if !s.dated() {
+		s.date = s.dates.Line(time.Now())
+	}
+	return s.date
 }
 
 // dated tells whether the date is that of this second.

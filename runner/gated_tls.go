@@ -1,0 +1,87 @@
+package runner
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
+)
+
+// Clients that come by TLS at a gate: it has read no more than their hello. The
+// handshake is done here, with the certificate of the app, and what comes over the
+// connection from then on is ours, but for requests for names of other apps.
+
+// gatedTLS is what such connections go by.
+type gatedTLS struct {
+	certificates bridge.Certificates
+	names        atomic.Pointer[gate.Table] // whose each name is, as far as we know
+}
+
+const (
+	oursName    = "ours"
+	foreignName = "foreign"
+)
+
+// answers tells whether a host is the app's. A request that names none is for whom its
+// connection was made.
+func (g *gatedTLS) answers(host []byte) bool {
+	return len(host) == 0 || g.names.Load().Lookup(host) == oursName
+}
+
+// configureGated takes over names and certificates, for requests and handshakes from
+// now on.
+func (in *tlsIngress) configureGated(spec *appspec.Spec) {
+	n := len(spec.Sockets.HTTP)
+	if n == 0 || !spec.Sockets.HTTP[n-1].Adopts {
+		return
+	}
+	s := &spec.Sockets.HTTP[n-1]
+	if in.gated == nil {
+		in.gated = &gatedTLS{certificates: bridge.Certificates{Open: in.files, Log: in.log.Info}}
+	}
+	names := map[string]string{}
+	for _, h := range s.Foreign {
+		names[h] = foreignName
+	}
+	for _, h := range spec.Hosts {
+		names[h] = oursName
+	}
+	others := ""
+	if s.Default {
+		others = oursName
+	}
+	in.gated.names.Store(gate.NewTable(names, others))
+	choices := make([]bridge.Choice, len(s.Pairs))
+	for i, p := range s.Pairs {
+		choices[i] = bridge.Choice{Cert: p.Cert, Key: p.Key, Hosts: p.Hosts, Place: p.Listen}
+	}
+	in.gated.certificates.Use(choices)
+}
+
+// adopt serves a connection that a gate has handed over.
+func (in *tlsIngress) adopt(fd int, p *gate.Passed) {
+	f := os.NewFile(uintptr(fd), "client")
+	defer f.Close() // the connection has a descriptor of its own
+	if in.gated == nil {
+		return
+	}
+	c, err := net.FileConn(f)
+	if err != nil {
+		in.log.Error(fmt.Sprintf("cannot serve a connection of the gate: %v", err))
+		return
+	}
+	a := &bridge.Adopted{Conn: c, First: p.Bytes, Answers: in.gated.answers}
+	if p.Proxied != nil && p.Proxied.Known {
+		a.Remote, a.Local = tcpAddr(p.Proxied.From), tcpAddr(p.Proxied.To)
+	}
+	if !in.server.ServeConn(a, in.gated.certificates.Config(p.Listen)) {
+		_ = c.Close()
+	}
+}
+
+func tcpAddr(a netip.AddrPort) net.Addr { return net.TCPAddrFromAddrPort(a) }
