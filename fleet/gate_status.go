@@ -84,9 +84,11 @@ func gateFamilies(g *appSample) []*metricFamily {
 		waiting.add(float64(c.Waiting))
 		memory.add(float64(g.master.Status.RSS))
 	}
+	seen := map[string]bool{} // one may serve several listeners
 	for _, c := range g.status.Certificates {
-		if !c.Expires.IsZero() {
-			expiry.add(float64(c.Expires.Unix()), "cert", c.Cert)
+		if !c.Expires.IsZero() && !seen[c.Cert] {
+			seen[c.Cert] = true
+			expiry.add(unixSeconds(c.Expires), "cert", c.Cert)
 		}
 	}
 	return []*metricFamily{up, accepted, routed, tls, redirected, challenges, back, refused, reading, waiting, memory, expiry}
