@@ -99,6 +99,10 @@ func reference(t *testing.T) string {
 	p("app which has the name that its client asks for among its `hosts`, and is no proxy: it reads the head of a request and hands the connection")
 	p("itself over. Names are compared as host names: case, a dot at the end and the port do not count, letters beyond ASCII are IDNA's; a whole name")
 	p("comes before a wildcard, and both before the default app. A kept connection that asks for another name goes to its app.")
+	p("At a listener with `tls` the name is that of the client's ClientHello, and the app's master ends TLS: by the `tls` of the app, else by that of")
+	p("the listener. A request for another app's name on such a connection gets 421. Where no app has the name, or no certificate is there, the client")
+	p("gets a TLS alert (unrecognized_name). A name with a dot at its end is no server name there (RFC 6066), and refused. Files of certificates are")
+	p("read again when they change, and those before serve on while the new ones are of no use.")
 	p("The gate runs as the user `wsgid-gate` if there is one, else as `nobody`. While its file is broken it runs on as it is.")
 	p("A gate that ends, also by SIGKILL, is replaced, and nobody is refused or cut off meanwhile: the next gate gets the connections that it had.\n")
 	for _, blk := range appspec.GateBlocks() {

@@ -4,6 +4,16 @@ gate {
   http { listen = "0.0.0.0:80" }
   http { listen = "[::]:80" }
 
+  # HTTPS: the certificate of all apps that have no tls block of their own. The plain
+  # listeners may then say: redirect = "https"
+  # http {
+  #   listen = "*:443"
+  #   tls {
+  #     cert = "/etc/ssl/sites.pem"
+  #     key  = "/etc/ssl/sites.key"
+  #   }
+  # }
+
   # default        = "gated-blog"     # the app for all other names, which get 421 else
   # proxy_protocol = ["10.0.0.0/8"]   # load balancers that send a PROXY header
 }

@@ -26,6 +26,12 @@
 // reached under the name of another. So it has no parsers of its own: the head of a
 // request is read by http1, as the master does, a ClientHello by crypto/tls.
 //
+// # TLS
+//
+// At a listener with TLS the name is that of the ClientHello. The gate has no key: what
+// it answers itself are alerts, and the challenges of a certificate authority (see
+// Challenges). Plain requests for names that have a certificate may be sent to HTTPS.
+//
 // # Names
 //
 // Table compares host names, not bytes: case, a dot at the end and a port do not

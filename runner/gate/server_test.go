@@ -87,6 +87,8 @@ type takerApp struct {
 	loop *evloop.Loop
 	link atomic.Pointer[Link]
 	came atomic.Int32
+	// secure serves clients that speak TLS.
+	secure func(c net.Conn, p *Passed)
 }
 
 func (g *gateAtWork) app(name string) *takerApp {
@@ -136,6 +138,7 @@ func (g *gateAtWork) app(name string) *takerApp {
 func (a *takerApp) serve(l *Link, fd int, p *Passed) {
 	a.came.Add(1)
 	host, pending, from := string(p.Host), string(p.Bytes), ""
+	passed := *p
 	if p.Proxied != nil {
 		from = p.Proxied.From.String()
 	}
@@ -147,6 +150,10 @@ func (a *takerApp) serve(l *Link, fd int, p *Passed) {
 			return
 		}
 		defer c.Close()
+		if passed.TLS {
+			a.secure(c, &passed)
+			return
+		}
 		r := bufio.NewReader(io.MultiReader(strings.NewReader(pending), c))
 		for {
 			req, err := http.ReadRequest(r)
@@ -160,7 +167,9 @@ func (a *takerApp) serve(l *Link, fd int, p *Passed) {
 				head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\n\r\n", req.Method, req.URL, req.Host)
 				rest := make([]byte, r.Buffered())
 				_, _ = io.ReadFull(r, rest)
-				a.loop.Call(func() { _ = l.Pass(back, &Passed{Host: []byte(host), Bytes: append([]byte(head), rest...)}, back) })
+				a.loop.Call(func() {
+					_ = l.Pass(back, &Passed{Host: []byte(host), Listen: passed.Listen, Bytes: append([]byte(head), rest...)}, back)
+				})
 				return
 			}
 			_, _ = io.Copy(io.Discard, req.Body)
