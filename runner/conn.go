@@ -21,6 +21,7 @@ type connState uint8
 const (
 	connHead   connState = iota // waiting for a head, or in one
 	connBody                    // in a body
+	connSpool                   // its body waits for the disk: for room, or until all of it is there
 	connStatic                  // it is looked whether the request is for a static file
 	connBusy                    // the request is in the pool
 	connFlush                   // the response is complete and not yet all sent
@@ -64,7 +65,7 @@ type conn struct {
 
 	x       *pool.Exchange // the request being read, or in the pool
 	headBuf []byte         // a chunked request's head, until its length is known
-	left    int64          // of the body, by its Content-Length
+	left    int64          // of the body, by its Content-Length; -1: it is chunked
 	size    int64          // of a chunked body, so far
 	chunks  http1.ChunkedReader
 	bodyBuf []byte
@@ -114,6 +115,10 @@ func (c *conn) OnEvents(events uint32) {
 			// It may have ended its side alone, and gets all of its answer (RFC 9112,
 			// section 9.6). One that is gone answers the next piece with a reset.
 			c.hangup = true
+			if c.state == connSpool && c.leftUs() {
+				c.eof()
+				return
+			}
 		}
 	}
 	c.pump()
@@ -129,7 +134,7 @@ func (c *conn) pump() {
 		return
 	}
 	c.inPump = true
-	if len(c.in) > 0 && c.state == connHead {
+	if len(c.in) > 0 && (c.state == connHead || c.state == connBody) {
 		c.feed(nil)
 	}
 	f := c.front
@@ -138,9 +143,19 @@ func (c *conn) pump() {
 			f.loop.Post(c.pump)
 			break
 		}
-		n, errno := evloop.Read(c.fd, f.rbuf)
+		buf := f.rbuf
+		toFile := c.state == connBody && c.left > 0 && c.x.Body != nil
+		if toFile {
+			if buf = c.bodySpace(); buf == nil {
+				continue
+			}
+		}
+		n, errno := evloop.Read(c.fd, buf)
 		if errno == syscall.EINTR {
 			continue
+		}
+		if toFile && n <= 0 {
+			_ = c.x.Body.Filled(0)
 		}
 		if errno != 0 {
 			c.readable = false
@@ -153,11 +168,14 @@ func (c *conn) pump() {
 			c.eof()
 			break
 		}
-		if n < len(f.rbuf) && !c.hangup {
+		if n < len(buf) && !c.hangup {
 			c.readable = false // edge-triggered: more will be an event
 		}
-		if c.state != connLinger {
-			c.feed(f.rbuf[:n])
+		switch {
+		case toFile:
+			c.bodyFilled(n)
+		case c.state != connLinger:
+			c.feed(buf[:n])
 		}
 	}
 	c.inPump = false
@@ -172,7 +190,7 @@ func (c *conn) leaving() bool { return c.front.handsOver() && c.state == connHea
 
 // eof: the client sends no more.
 func (c *conn) eof() {
-	if c.state == connBody {
+	if c.state == connBody || c.state == connSpool {
 		c.front.log.Info(fmt.Sprintf("%s: the client went away in the middle of its request", c.x.Label))
 	}
 	c.close()
@@ -297,23 +315,8 @@ func (c *conn) takeHead(data []byte) int {
 		return n
 	}
 	x.Msg = wsgi.AppendRequest(x.Msg, wsgi.FlagBodyFile, 0, r, &c.peer)
-	if x.Body, err = f.bodyFile(); err != nil {
-		c.failed(err)
-	}
+	x.Body = c.newBody(c.left)
 	return n
-}
-
-// submit gives the request to the pool.
-func (c *conn) submit() {
-	c.state = connBusy
-	c.begun = false
-	c.deadline = 0
-	if len(c.x.Msg) > wsgi.MaxMessage {
-		c.front.log.Warn(fmt.Sprintf("%s: 431: its head is too large", c.x.Label))
-		c.answer(431, "the request's head is too large")
-		return
-	}
-	c.front.pool.Submit(c.x)
 }
 
 // refuse answers a request that is not HTTP as we accept it, and closes.
@@ -393,6 +396,9 @@ func (c *conn) expired() {
 		c.answer(408, fmt.Sprintf("no byte of the body arrived within %v", c.front.spec.Request.BodyTimeout))
 		return
 	case connLinger, connClosed:
+	case connSpool:
+		c.bodyLate()
+		return
 	case connStatic:
 		c.staticExpired()
 		return

@@ -83,7 +83,7 @@ func newFront(l *evloop.Loop, p *pool.Pool, log *applog.Log, spec *appspec.Spec)
 	f.sweep.Do = f.onSweep
 	f.pressure.Do = f.onPressure
 	f.shedMore = func(int) (int, int) { return 0, 0 }
-	f.store = &unread.Store{Open: f.tempFile, Fault: func(err error) {
+	f.store = &unread.Store{Open: f.tempFile, Kept: f.fds.kept, Fault: func(err error) {
 		log.Error(fmt.Sprintf("what slow clients have not read waits in memory alone, and past request.response_buffer their workers wait too: %v", err))
 	}}
 	f.configure(spec)
@@ -398,7 +398,8 @@ func (f *front) options(c *conn, size int64) *http1.HeadOptions {
 	return &f.opts
 }
 
-// tempFile opens a file for a body or a response that is too large for memory.
+// tempFile opens a file for a body or a response that is too large for memory. It may
+// wait for a disk, and is called by goroutines that may.
 func (f *front) tempFile() (*os.File, error) {
 	t, err := tempFile(f.spool)
 	if err == nil && f.fds.kept(int(t.Fd())) {
@@ -406,15 +407,6 @@ func (f *front) tempFile() (*os.File, error) {
 		return nil, fmt.Errorf("cannot make a temporary file: %w: the rest is kept for workers and control", unix.EMFILE)
 	}
 	return t, err
-}
-
-// bodyFile opens a file for a request's body.
-func (f *front) bodyFile() (*unread.Body, error) {
-	t, err := f.tempFile()
-	if err != nil {
-		return nil, err
-	}
-	return f.store.NewBody(t), nil
 }
 
 // tempFile opens a file without a name in a folder.

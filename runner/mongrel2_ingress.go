@@ -10,11 +10,9 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
-	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
-	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -27,7 +25,7 @@ type mongrel2Ingress struct {
 	link *link.Link
 	name string // for log lines
 
-	bodyFile func() (*unread.Body, error)
+	front    *front
 	trusted  func(addr string) bool
 	believed func() wsgi.Believed
 	mount    *atomic.Pointer[string]
@@ -37,6 +35,7 @@ type mongrel2Ingress struct {
 	turning bool
 	roused  bool // a turn is due at the end of this turn of the loop
 	open    map[*link.Reply]*pool.Exchange
+	spilled map[*link.Reply]*spilled   // whose bodies are on their way to the disk
 	held    map[*link.Reply]*pool.Slot // whose worker waits until mongrel2 has been sent what there is
 	press   func()                     // a worker waits
 	left    func()                     // detached, and a request has ended
@@ -44,7 +43,7 @@ type mongrel2Ingress struct {
 
 // openMongrel2 connects to a handler. That its server does not run is no error.
 func openMongrel2(l *evloop.Loop, p *pool.Pool, f *front, log *applog.Log, s *appspec.Mongrel2Socket, maxBody int64, filters *atomic.Bool) (*mongrel2Ingress, error) {
-	in := &mongrel2Ingress{loop: l, pool: p, log: log, name: s.Recv, filters: filters, bodyFile: f.bodyFile, trusted: f.trusts, believed: f.believed, mount: &f.mount,
+	in := &mongrel2Ingress{loop: l, pool: p, log: log, name: s.Recv, filters: filters, front: f, trusted: f.trusts, believed: f.believed, mount: &f.mount,
 		open: map[*link.Reply]*pool.Exchange{}, held: map[*link.Reply]*pool.Slot{}, press: f.press, left: func() {}}
 	in.timer.Do = in.turn
 	var err error
@@ -130,7 +129,7 @@ func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 	x := in.pool.NewExchange()
 	x.Label = label(x.Label, &r.Request)
 	tellDropped(in.log, &r.Request)
-	x.Body = unread.ForeignBody(r.File)
+	x.Body = in.front.store.ForeignBody(r.File)
 	r.Peer.Software, r.Peer.Trusted, r.Peer.Multiprocess, r.Peer.Believed, r.Peer.Mount = "wsgid/"+Version, in.trusted, &in.pool.Multiprocess, in.believed, in.mount
 	if in.pool.Access.Enabled() {
 		x.Access.Record(&r.Request, &r.Peer)
@@ -139,13 +138,6 @@ func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 	if r.File != nil {
 		flags = wsgi.FlagBodyFile
 	} else if len(r.Body) > wsgi.MaxInlineBody {
-		var err error
-		if x.Body, err = in.spill(r.Body); err != nil {
-			status := bridge.StorageStatus(err)
-			in.log.Error(fmt.Sprintf("%s: %d: cannot keep the body: %v", x.Label, status, err))
-			in.refuse(x, r, status, "the server cannot keep the request")
-			return
-		}
 		flags = wsgi.FlagBodyFile
 	}
 	if in.filters.Load() {
@@ -153,25 +145,28 @@ func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 	} else {
 		x.Msg = wsgi.AppendRequest(x.Msg, flags, 0, &r.Request, &r.Peer)
 	}
-	if x.Body == nil {
+	if flags == 0 {
 		x.Msg = append(x.Msg, r.Body...)
 	}
 	if len(x.Msg) > wsgi.MaxMessage {
 		in.log.Warn(fmt.Sprintf("%s: 431: the request's head is too large", x.Label))
-		in.refuse(x, r, 431, "the request's head is too large")
+		in.refuse(x, reply, &r.Peer, 431, "the request's head is too large")
+		r.Release()
+		return
+	}
+	x.Sink = &mongrel2Sink{in: in, reply: reply}
+	in.open[reply] = x
+	if flags != 0 && x.Body == nil {
+		in.spill(x, reply, r)
 		return
 	}
 	r.Release()
-	x.Sink = &mongrel2Sink{in: in, reply: reply}
-	in.open[reply] = x
 	in.pool.Submit(x)
 }
 
 // refuse answers a request that does not come to the pool.
-func (in *mongrel2Ingress) refuse(x *pool.Exchange, r *link.Incoming, status int, reason string) {
-	reply := r.Reply
-	in.pool.Refused(x, &r.Peer, status)
-	r.Release()
+func (in *mongrel2Ingress) refuse(x *pool.Exchange, reply *link.Reply, peer *wsgi.Peer, status int, reason string) {
+	in.pool.Refused(x, peer, status)
 	in.pool.Release(x)
 	in.rouse()
 	reply.Fail(status, reason)
@@ -182,7 +177,12 @@ func (in *mongrel2Ingress) onGone(r *link.Reply) {
 	if x := in.open[r]; x != nil {
 		delete(in.open, r)
 		in.resume(r)
-		in.pool.Abandon(x)
+		if sp := in.spilled[r]; sp != nil {
+			in.unspill(sp)
+			in.pool.Release(x)
+		} else {
+			in.pool.Abandon(x)
+		}
 		in.left()
 	}
 }
@@ -201,19 +201,6 @@ func (in *mongrel2Ingress) hold(r *link.Reply) {
 func (in *mongrel2Ingress) resume(r *link.Reply) {
 	in.held[r].Resume()
 	delete(in.held, r)
-}
-
-// spill keeps a body that is too long for a message in a file.
-func (in *mongrel2Ingress) spill(body []byte) (*unread.Body, error) {
-	f, err := in.bodyFile()
-	if err != nil {
-		return nil, err
-	}
-	if _, err := f.Write(body); err != nil {
-		_ = f.Close()
-		return nil, err
-	}
-	return f, nil
 }
 
 // messageTuple is mongrel2's message as wsgid's filters know it.

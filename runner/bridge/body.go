@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
@@ -16,6 +17,8 @@ type body struct {
 	memory []byte
 	file   *unread.Body
 	size   int64
+
+	patience time.Duration // with the disk, while it takes nothing; 0: any
 }
 
 func (b *body) add(p []byte) error {
@@ -25,20 +28,34 @@ func (b *body) add(p []byte) error {
 			b.memory = append(b.memory, p...)
 			return nil
 		}
-		f, err := b.s.tempFile()
-		if err != nil {
-			return fmt.Errorf("cannot keep the body: %w", err)
-		}
-		b.file = b.s.Store.NewBody(f)
-		if _, err := b.file.Write(b.memory); err != nil {
-			return fmt.Errorf("cannot keep the body: %w", err)
+		b.file = b.s.Store.NewBody(-1, nil)
+		if err := b.file.Write(b.memory, b.patience); err != nil {
+			return b.failed(err)
 		}
 		b.memory = nil
 	}
-	if _, err := b.file.Write(p); err != nil {
-		return fmt.Errorf("cannot keep the body: %w", err)
+	if err := b.file.Write(p, b.patience); err != nil {
+		return b.failed(err)
 	}
 	return nil
+}
+
+// finish waits until all of the body is kept.
+func (b *body) finish() error {
+	if b.file == nil {
+		return nil
+	}
+	if err := b.file.Finish(b.patience); err != nil {
+		return b.failed(err)
+	}
+	return nil
+}
+
+func (b *body) failed(err error) error {
+	if errors.Is(err, unread.ErrStalled) {
+		err = fmt.Errorf("%w within %v (request.body_timeout)", err, b.patience)
+	}
+	return fmt.Errorf("cannot keep the body: %w", err)
 }
 
 // StorageStatus is the answer to a request whose body cannot be kept.
@@ -46,7 +63,7 @@ func StorageStatus(err error) int {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return 507
 	}
-	if errors.Is(err, unread.ErrFull) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) {
+	if errors.Is(err, unread.ErrFull) || errors.Is(err, unread.ErrSlow) || errors.Is(err, unread.ErrStalled) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) {
 		return 503 // later there may be room again
 	}
 	return 500

@@ -271,6 +271,7 @@ func (c *conn1) setBusy() {
 func (c *conn1) readBody(n int, b *body) (used int, ok bool) {
 	r := &c.req
 	c.limits = c.s.Limits()
+	b.patience = c.limits.BodyTimeout
 	if r.ContentLength > c.limits.MaxBody {
 		return 0, c.tooLarge()
 	}
@@ -303,9 +304,7 @@ func (c *conn1) readBody(n int, b *body) (used int, ok bool) {
 				left -= int64(k)
 			}
 			if err := b.add(data); err != nil {
-				status := StorageStatus(err)
-				c.s.log(fmt.Sprintf("%s: %s: %d: %v", from(c.peer.RemoteAddr), http1.Excerpt(c.in), status, err))
-				return 0, c.answer(status, "the server cannot keep the request")
+				return 0, c.cannotKeep(err)
 			}
 			// Used bytes go, the head stays where the request points to.
 			c.in = append(c.in[:n], c.in[n+k:]...)
@@ -314,6 +313,9 @@ func (c *conn1) readBody(n int, b *body) (used int, ok bool) {
 			}
 		}
 		if left == 0 {
+			if err := b.finish(); err != nil {
+				return 0, c.cannotKeep(err)
+			}
 			return n, true
 		}
 		deadline(c.c.SetReadDeadline, c.limits.BodyTimeout)
@@ -324,6 +326,12 @@ func (c *conn1) readBody(n int, b *body) (used int, ok bool) {
 			return 0, false
 		}
 	}
+}
+
+func (c *conn1) cannotKeep(err error) bool {
+	status := StorageStatus(err)
+	c.s.log(fmt.Sprintf("%s: %s: %d: %v", from(c.peer.RemoteAddr), http1.Excerpt(c.in), status, err))
+	return c.answer(status, "the server cannot keep the request")
 }
 
 func (c *conn1) tooLarge() bool {

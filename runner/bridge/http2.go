@@ -36,7 +36,7 @@ func (s *Server) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 		w2.refuse(hr, 421, misdirected, misdirected)
 		return
 	}
-	b := &body{s: s}
+	b := &body{s: s, patience: w2.limits.BodyTimeout}
 	defer b.close()
 	if status, reason, why := w2.readBody(hr, b); status != 0 {
 		w2.refuse(hr, status, reason, why)
@@ -181,6 +181,9 @@ func (w *writer2) readBody(hr *http.Request, b *body) (status int, reason, why s
 		case err == nil:
 		case err == io.EOF:
 			_ = w.rc.SetReadDeadline(time.Time{})
+			if e := b.finish(); e != nil {
+				return StorageStatus(e), "the server cannot keep the request", e.Error()
+			}
 			return 0, "", ""
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			reason := fmt.Sprintf("no byte of the body arrived within %v", w.limits.BodyTimeout)

@@ -152,7 +152,7 @@ func TestFullDisk(t *testing.T) {
 	f.Refused = func(_ wsgi.Peer, status int) { statuses <- status }
 	f.TempFile = func() (*os.File, error) { return nil, &fs.PathError{Op: "open", Path: "spool", Err: syscall.ENOSPC} }
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
-		req := f.request(t.Context(), http.MethodPost, "/", bytes.NewReader(make([]byte, wsgi.MaxInlineBody+1)))
+		req := f.request(t.Context(), http.MethodPost, "/", bytes.NewReader(make([]byte, 1<<20)))
 		resp, err := f.client(proto).Do(req)
 		got := read(t, resp, err)
 		if resp.StatusCode != http.StatusInsufficientStorage || !strings.Contains(got, "the server cannot keep the request") {

@@ -21,6 +21,12 @@
 // queue, but for a tenth of a second, once. It is read where it is sent, out of the
 // kernel's cache for the most part.
 //
+// # Bodies of requests
+//
+// A Body is what waits for a worker: in memory while it is short, else in a file of
+// its own. That one is written by goroutines of the store too, and whoever reads the
+// body from its client stops when a few pieces are on their way.
+//
 // # When both are full
 //
 // Queue.Add still takes the bytes it is given, as they exist already, and tells

@@ -14,8 +14,6 @@ const (
 	// stallTime is how long whoever adds to a queue waits for the disk then, once: until
 	// it has written something again nobody waits for it.
 	stallTime = 100 * time.Millisecond
-	// mostWriters bounds the goroutines, and so the threads, that a disk holds up.
-	mostWriters = 2
 	// retryRest is how long a spool that could not be written is left alone.
 	retryRest = time.Second
 )
@@ -96,7 +94,7 @@ func (p *spooled) add(b []byte) bool {
 	p.queued = true
 	p.mu.Unlock()
 	if !queued {
-		s.enqueue(p)
+		s.spooling.add(p)
 	}
 	return true
 }
@@ -115,35 +113,6 @@ func (s *Store) mayWrite(n int64) bool {
 		}
 	}
 	return false
-}
-
-// enqueue has a writer come to the block.
-func (s *Store) enqueue(p *spooled) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.queue = append(s.queue, p)
-	if s.writers < mostWriters {
-		s.writers++
-		go s.write()
-	}
-}
-
-// write writes blocks until none waits.
-func (s *Store) write() {
-	for {
-		s.mu.Lock()
-		if len(s.queue) == 0 {
-			s.writers--
-			s.queue = nil
-			s.mu.Unlock()
-			return
-		}
-		p := s.queue[0]
-		s.queue[0] = nil
-		s.queue = s.queue[1:]
-		s.mu.Unlock()
-		p.write()
-	}
 }
 
 // open returns the spool file.

@@ -19,11 +19,15 @@ const keepFree = 16
 
 // Store is the budget of a master. Its methods are safe for concurrent use.
 type Store struct {
-	// Open opens the spool file, which has no name; called when it is needed first.
+	// Open opens the spool file, which has no name, or that of a body; called when it is
+	// needed first, by goroutines that may wait for a disk.
 	Open func() (*os.File, error)
 	// Fault is told when the spool cannot be written, once until it can be again;
 	// nil: nobody is.
 	Fault func(error)
+
+	// Kept tells that a new descriptor is one that clients do not get; nil: none is.
+	Kept func(fd int) bool
 
 	memoryMost atomic.Int64
 	spoolMost  atomic.Int64
@@ -43,9 +47,15 @@ type Store struct {
 	failed  bool       // guarded by mu: Fault was told
 	retryAt time.Time  // guarded by mu: when a spool that has failed is tried again
 	file    *os.File   // guarded by mu; nil: nothing was written since no block was in use
-	queue   []*spooled // guarded by mu: blocks that wait to be written
 	buffers [][]byte   // guarded by mu: for blocks that are to be written
-	writers int        // guarded by mu: goroutines that write them
+
+	spooling writers // of blocks
+
+	keeping  writers      // of request bodies, see Body
+	kept     atomic.Int64 // what they have done, in calls to the disk
+	inMemory atomic.Int64 // bytes of memory where bodies are kept
+	given    atomic.Int64 // bytes of Body.Give that are not written
+	pieces   pieces       // of memory that bodies have
 
 	opening sync.Mutex // one opens the file
 }
@@ -116,6 +126,15 @@ func (s *Store) piece() []byte {
 	if !reserve(&s.memory, BlockSize, s.memoryMost.Load()) {
 		return nil
 	}
+	b := s.take()
+	if b == nil {
+		s.memory.Add(-BlockSize)
+	}
+	return b
+}
+
+// take returns memory of BlockSize that is counted elsewhere; nil: the kernel has none.
+func (s *Store) take() []byte {
 	s.mu.Lock()
 	if n := len(s.free); n > 0 {
 		b := s.free[n-1]
@@ -126,7 +145,6 @@ func (s *Store) piece() []byte {
 	s.mu.Unlock()
 	b, err := unix.Mmap(-1, 0, BlockSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {
-		s.memory.Add(-BlockSize)
 		return nil
 	}
 	return b
@@ -134,6 +152,11 @@ func (s *Store) piece() []byte {
 
 func (s *Store) freePiece(b []byte) {
 	s.memory.Add(-BlockSize)
+	s.giveBack(b)
+}
+
+// giveBack is the end of take.
+func (s *Store) giveBack(b []byte) {
 	s.mu.Lock()
 	if len(s.free) < keepFree {
 		s.free = append(s.free, b)

@@ -1,0 +1,89 @@
+package runner
+
+import (
+	"fmt"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+// spilled is a request of mongrel2's whose body is too long for a message, until all
+// of it is in a file.
+type spilled struct {
+	in    *mongrel2Ingress
+	x     *pool.Exchange
+	reply *link.Reply
+	peer  wsgi.Peer
+	late  evloop.Timer
+}
+
+// spill has the body of a request written to a file, and submits the request then.
+func (in *mongrel2Ingress) spill(x *pool.Exchange, reply *link.Reply, r *link.Incoming) {
+	f := in.front
+	sp := &spilled{in: in, x: x, reply: reply, peer: r.Peer}
+	body := r.Body // it came in a message of its own, which nobody uses again
+	r.Release()
+	x.Body = f.store.NewBody(int64(len(body)), func() { f.loop.Post(sp.moved) })
+	if in.spilled == nil {
+		in.spilled = map[*link.Reply]*spilled{}
+	}
+	in.spilled[reply] = sp
+	sp.late.Do = sp.onLate
+	if err := x.Body.Give(body); err != nil {
+		sp.failed(err)
+		return
+	}
+	sp.wait()
+	sp.moved()
+}
+
+// wait gives the disk time.
+func (sp *spilled) wait() {
+	sp.x.Body.Await()
+	if d := sp.in.front.spec.Request.BodyTimeout.D(); d > 0 {
+		sp.in.loop.Set(&sp.late, d)
+	}
+}
+
+// moved: the disk has taken the body, or failed.
+func (sp *spilled) moved() {
+	in := sp.in
+	if in.spilled[sp.reply] != sp {
+		return // its client is gone, or has been told
+	}
+	switch done, err := sp.x.Body.Complete(); {
+	case err != nil:
+		sp.failed(err)
+	case done:
+		in.unspill(sp)
+		in.pool.Submit(sp.x)
+	}
+}
+
+// onLate: the disk has taken nothing for as long as a client may send nothing.
+func (sp *spilled) onLate() {
+	if sp.x.Body.Stuck() {
+		sp.failed(stalled(sp.in.front.spec))
+		return
+	}
+	sp.wait()
+}
+
+func (sp *spilled) failed(err error) {
+	in := sp.in
+	in.unspill(sp)
+	delete(in.open, sp.reply)
+	status := bridge.StorageStatus(err)
+	in.log.Error(fmt.Sprintf("%s: %d: cannot keep the body: %v", sp.x.Label, status, err))
+	in.refuse(sp.x, sp.reply, &sp.peer, status, "the server cannot keep the request")
+	in.left()
+}
+
+// unspill: the body is waited for no more.
+func (in *mongrel2Ingress) unspill(sp *spilled) {
+	delete(in.spilled, sp.reply)
+	in.loop.Clear(&sp.late)
+}
