@@ -41,6 +41,9 @@ func (a fileState) same(b fileState) bool {
 // LoadCertificate reads a pair of PEM files, which open opens for reading, os.Open
 // where it is nil. The error names the file at fault.
 func LoadCertificate(certFile, keyFile string, open func(name string) (*os.File, error)) (*Certificate, error) {
+	if open == nil {
+		open = os.Open
+	}
 	c, err := watchCertificate(certFile, keyFile, open)
 	if err != nil {
 		return nil, err
@@ -51,9 +54,6 @@ func LoadCertificate(certFile, keyFile string, open func(name string) (*os.File,
 // watchCertificate is LoadCertificate for files that need not be of use yet: get looks
 // for them again. The error tells why they are not.
 func watchCertificate(certFile, keyFile string, open func(name string) (*os.File, error)) (c *Certificate, err error) {
-	if open == nil {
-		open = os.Open
-	}
 	c = &Certificate{certFile: certFile, keyFile: keyFile, open: open, checked: time.Now()}
 	c.seen, _ = c.look()
 	c.pair, err = c.read()

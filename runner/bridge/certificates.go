@@ -14,7 +14,7 @@ import (
 // Certificates are those of one app for connections that were made to different names
 // and places. They may change while it serves.
 type Certificates struct {
-	// Open opens their files; nil: os.Open.
+	// Open opens their files.
 	Open func(name string) (*os.File, error)
 	// Log takes a line for the app's log.
 	Log func(line string)
