@@ -18,7 +18,7 @@ func TestDiffDeploy(t *testing.T) {
 	}{
 		{func(s *Spec) {}, ""},
 		{func(s *Spec) { s.Deploy.Branch = "main" }, `deploy.branch:  → "main" (nothing)`},
-		{func(s *Spec) { s.Deploy.Nice = 0 }, `deploy.nice: 10 → 0 (nothing)`},
+		{func(s *Spec) { s.Deploy.Nice = 0 }, `deploy.nice: 5 → 0 (nothing)`},
 		{func(s *Spec) { s.Deploy.Env = map[string]string{"A": "1"} }, `deploy.env.A:  → "1" (nothing)`},
 		{func(s *Spec) { s.Deploy.Stages[1].When = "after" }, `deploy.stage["static"].when: "before" → "after" (nothing)`},
 		{func(s *Spec) { s.Deploy.Stages = s.Deploy.Stages[1:] }, `deploy.stage["migrate"]: { command = ["m"], timeout = "0s" } →  (nothing)`},

@@ -28,7 +28,7 @@ func TestDeployDefaults(t *testing.T) {
   database { engine = "postgresql" }`)}), "/etc/wsgid.d"))
 	const minute = appspec.Duration(60e9)
 	got := set.Specs["blog"]
-	if diff := cmp.Diff(&appspec.Deploy{Repository: "git@git.example.org:crito/blog.git", Commit: "HEAD", Keep: 5, Timeout: 10 * minute, Nice: 10,
+	if diff := cmp.Diff(&appspec.Deploy{Repository: "git@git.example.org:crito/blog.git", Commit: "HEAD", Keep: 5, Timeout: 10 * minute, Nice: 5,
 		Stages: []appspec.Stage{{Name: "migrate", Command: []string{"migrate"}, When: "before", Timeout: 10 * minute}}}, got.Deploy); diff != "" {
 		t.Error(diff)
 	}
