@@ -35,6 +35,8 @@ type Spec struct {
 	Umask        uint32            `json:"umask"`         // of the workers
 	Env          map[string]string `json:"env,omitempty"`
 
+	// EnvFile names the files whose variables are in Env, for plans and checks alone.
+	EnvFile []string `json:"env_file,omitempty"`
 	// WorkingDirectory is that of the workers, relative to Path or absolute; empty: Path.
 	WorkingDirectory string `json:"working_directory,omitempty"`
 	// NoNewPrivileges keeps what the workers execute from the rights of set-user-ID

@@ -98,6 +98,11 @@ var appAttributes = []Attribute{
 		Doc: "environment variables, set before the app is loaded; merged with those of `defaults` key by key, `null` takes one away",
 		at:  func(s *Spec, _ int) any { return &s.Env }},
 
+	{Path: "env_file", Type: TypeList, Default: "[]", Built: true, Disruption: Rolling, Example: `["/etc/blog/env"]`,
+		Form: "paths, relative to the directory of the spec file or absolute, `-` before one that need not be there", check: checkText,
+		Doc: "files with environment variables, a line `NAME=value` each, read as systemd reads an EnvironmentFile: their variables win over `env`, those of a later file over an earlier one's, and are all sensitive. What changes in them is a change of `env`. `validate` warns of lines that python-dotenv reads otherwise",
+		at:  func(s *Spec, _ int) any { return &s.EnvFile }},
+
 	{Path: "hosts", Type: TypeList, Default: "[]", Built: true, NoDefaults: true, Disruption: Live, Example: `["blog.example.org", "*.blog.example.org"]`,
 		Form: "host names; `*.` before a name stands for one label", check: checkHostPattern,
 		Doc: "the names by which the `gate` brings connections to the app, which needs no socket of its own then; the first one and the last one of an app come or go with a new master",

@@ -56,6 +56,7 @@ func (c *checker) mount() {
 }
 
 func (c *checker) check() {
+	c.envFiles()
 	c.required()
 	c.workers()
 	c.hosts()

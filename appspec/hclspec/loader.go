@@ -146,7 +146,7 @@ func (l *loader) entry(path string, defaults *defaultsOf) *entry {
 		return e
 	}
 	o := l.o
-	o.asked = &e.asked
+	o.asked, o.files = &e.asked, l.fsys
 	e.under = under
 	if !e.diags.HasErrors() {
 		if e.file.gate != nil {

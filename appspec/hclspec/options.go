@@ -35,6 +35,7 @@ type Options struct {
 	// lie in a folder of an app's, whose links root must not follow.
 	OpenFile func(name string) (afero.File, error)
 
+	files   afero.Fs   // of environment files
 	asked   *asked     // notes what the functions of a file ask
 	counted func() int // what hostCPUs answers during one load
 }

@@ -26,7 +26,7 @@ func full() *appspec.Spec {
 		TLS:   &appspec.TLS{Cert: "/etc/ssl/hosts.pem", Key: "/etc/ssl/hosts.key"},
 		Code:  "src", OwnCode: new(bool), LoaderDirs: []string{"loaders", "/srv/loaders"}, Middleware: []string{"blog.mw:Timing", "blog.mw.Auth"},
 		Python: "/usr/bin/python3.11", Virtualenv: "venv", User: "blog", Group: "www-data", Chroot: true, Debug: true,
-		Env: map[string]string{"TZ": "UTC", "PORT": "8000", "RATIO": "0.5", "odd-name": "x"}, Umask: 0o27, NoNewPrivileges: true, ScriptName: "/blog", WorkingDirectory: "app/var",
+		Env: map[string]string{"TZ": "UTC", "PORT": "8000", "RATIO": "0.5", "odd-name": "x"}, Umask: 0o27, NoNewPrivileges: true, ScriptName: "/blog", WorkingDirectory: "app/var", EnvFile: []string{"-/etc/blog/env"},
 		Sockets: appspec.Sockets{
 			HTTP: []appspec.HTTPSocket{
 				{Listen: "127.0.0.1:8443", Mode: 0o660, TLS: &appspec.TLS{Cert: "/etc/ssl/blog.pem", Key: "/etc/ssl/blog.key"}},

@@ -19,6 +19,7 @@ app "full" {
   no_new_privileges = true
   script_name = "/blog"
   working_directory = "app/var"
+  env_file = ["-/etc/blog/env"]
   server_header = false
   env         = { TZ = "UTC", PORT = 8000, RATIO = 0.5, "odd-name" = "x" }
 
