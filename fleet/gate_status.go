@@ -58,6 +58,7 @@ func gateFamilies(g *appSample) []*metricFamily {
 	up := family("wsgid_gate_up", "gauge", "1 where the gate takes connections, else 0.")
 	accepted := family("wsgid_gate_accepted_total", "counter", "Connections that the gate has accepted.")
 	routed := family("wsgid_gate_routed_total", "counter", "Connections that the gate has handed to an app's master.")
+	rescued := family("wsgid_gate_rescued_total", "counter", "Connections that came from a gate which was killed; among those accepted.")
 	back := family("wsgid_gate_handed_back_total", "counter", "Connections that came back to the gate because they asked for another host.")
 	tls := family("wsgid_gate_tls_total", "counter", "Connections that the gate has handed to an app's master by the name in their ClientHello.")
 	redirected := family("wsgid_gate_redirected_total", "counter", "Requests that the gate has sent to HTTPS.")
@@ -73,6 +74,7 @@ func gateFamilies(g *appSample) []*metricFamily {
 		for _, app := range slices.Sorted(maps.Keys(c.Apps)) {
 			routed.add(float64(c.Apps[app]), "app", app)
 		}
+		rescued.add(float64(c.Rescued))
 		back.add(float64(c.HandedBack))
 		tls.add(float64(c.TLS))
 		redirected.add(float64(c.Redirected))
@@ -91,5 +93,5 @@ func gateFamilies(g *appSample) []*metricFamily {
 			expiry.add(unixSeconds(c.Expires), "cert", c.Cert)
 		}
 	}
-	return []*metricFamily{up, accepted, routed, tls, redirected, challenges, back, refused, reading, waiting, memory, expiry}
+	return []*metricFamily{up, accepted, routed, tls, redirected, challenges, rescued, back, refused, reading, waiting, memory, expiry}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/gate/guard"
 )
 
@@ -26,7 +27,7 @@ const guardAgain = time.Second
 func (w *gateGuard) start() {
 	g := w.g
 	var err error
-	w.guard, err = guard.Start(g.doors, appspec.GateName, filepath.Join(g.sockets, appspec.GateName), w.most, MasterTitle)
+	w.guard, err = guard.Start(g.doors, appspec.GateName, filepath.Join(g.sockets, appspec.GateName), w.most, MasterTitle, gate.Rescue())
 	if err == nil {
 		err = g.loop.Add(w.guard.FD(), unix.EPOLLIN, w)
 	}

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -22,7 +23,7 @@ type conn struct {
 	source netip.Addr
 	bytes  []byte        // that it begins with, beyond a PROXY header
 	host   []byte        // by which it was routed
-	parser *http1.Parser // of a head that came in pieces
+	parser *http1.Parser // of a head that came in pieces and was taken
 	// proxied is what a proxy has said of it; nil: nothing.
 	proxied *Proxied
 
@@ -82,8 +83,8 @@ func (c *conn) read() {
 			data = c.bytes
 		}
 		if n != c.seen || c.takes {
-			c.seen = n
 			c.look(data)
+			c.seen = n
 		}
 		if c.app != nil || c.closed || c.in == s.lingering {
 			continue
@@ -145,6 +146,8 @@ func (c *conn) look(data []byte) {
 	case !c.plain && (c.at.TLS || c.at.name == "" && IsTLS(data[0])):
 		c.lookHello(all, data)
 		return
+	case !c.takes && c.seen > c.skip && bytes.IndexByte(all[c.seen:], '\n') < 0:
+		return // no line has come to its end
 	}
 	p := c.parser
 	if p == nil {
@@ -159,7 +162,9 @@ func (c *conn) look(data []byte) {
 		return
 	case n == 0:
 		if c.parser == nil {
-			p.Reset()
+			p.Reset() // a head that is not taken is read anew: there may be many
+		}
+		if c.parser == nil && c.takes {
 			c.parser = &http1.Parser{Limits: http1.Most}
 		}
 		c.keep(all)

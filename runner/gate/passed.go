@@ -70,6 +70,10 @@ func (p *Passed) append(dst []byte, id uint64) []byte {
 	return append(dst, p.Bytes...)
 }
 
+// Rescue is the message by which a guard passes a connection of a gate that was killed:
+// where its number is, bytes 1 to 8, are zeros.
+func Rescue() []byte { return (&Passed{Rescued: true}).append(nil, 0) }
+
 // parsePassed reads a message; its slices are those of the message.
 func parsePassed(b []byte) (p Passed, id uint64, ok bool) {
 	const head = 1 + 8 + 1 + 4

@@ -85,14 +85,14 @@ static int64_t hear(int s, int flags, int64_t heard)
 	}
 }
 
-// pass_one sends a connection, in the form of package gate: no host, nothing read.
-static int pass_one(int s, int fd, int64_t id)
+// pass_one sends a connection.
+static int pass_one(const struct guard *g, int s, int fd, int64_t id)
 {
-	uint8_t b[16] = {'P'};
+	uint8_t b[64];
+	memcpy(b, g->message, g->length);
 	for (int i = 0; i < 8; i++)
 		b[1 + i] = id >> 8 * i;
-	b[9] = 2; // rescued
-	struct iovec v = {b, sizeof b};
+	struct iovec v = {b, g->length};
 	union {
 		char b[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
@@ -117,13 +117,13 @@ static int pass_one(int s, int fd, int64_t id)
 
 // pass sends all connections and closes those of which it is told that they came.
 // It returns how many are left.
-static int pass(int s, int most)
+static int pass(const struct guard *g, int s)
 {
 	int64_t sent = 0, heard = 0;
-	for (int fd = 0; fd < most; fd++) {
+	for (int fd = 0; fd < g->most; fd++) {
 		if (!is_client(fd))
 			continue;
-		if (pass_one(s, fd, sent + 1) != 0)
+		if (pass_one(g, s, fd, sent + 1) != 0)
 			break;
 		sent++;
 		int64_t n = hear(s, MSG_DONTWAIT, heard);
@@ -138,7 +138,7 @@ static int pass(int s, int most)
 		heard = n;
 	}
 	int left = 0;
-	for (int fd = 0; fd < most; fd++) {
+	for (int fd = 0; fd < g->most; fd++) {
 		if (!is_client(fd))
 			continue;
 		if (heard-- > 0)
@@ -173,7 +173,7 @@ static void run(const struct guard *g)
 			s = dial(g->ways[1], ms);
 		if (s < 0)
 			continue;
-		left = pass(s, g->most);
+		left = pass(g, s);
 		close(s);
 	}
 }

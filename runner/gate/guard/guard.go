@@ -29,21 +29,25 @@ const title = "wsgid: guard"
 
 // Start starts the guard of this process. Client connections below a number go to the
 // socket name in an open folder, or at path where that one is not found. called is how
-// this process calls itself, at least at the start, which the guard does not.
-func Start(folder int, name, path string, most int, called string) (*Guard, error) {
+// this process calls itself, at least at the start, which the guard does not. message
+// is what a connection is passed by: its number goes into the bytes 1 to 8.
+func Start(folder int, name, path string, most int, called string, message []byte) (*Guard, error) {
 	self, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the guard of connections: %w", err)
 	}
 	g := &Guard{self: self, fd: -1}
-	if err := g.start(folder, name, path, most, called); err != nil {
+	if err := g.start(folder, name, path, most, called, message); err != nil {
 		_ = unix.Close(self)
 		return nil, fmt.Errorf("cannot start the guard of connections: %w", err)
 	}
 	return g, nil
 }
 
-func (g *Guard) start(folder int, name, path string, most int, called string) error {
+func (g *Guard) start(folder int, name, path string, most int, called string, message []byte) error {
+	if len(message) < 9 || len(message) > 64 {
+		return fmt.Errorf("a message of %d bytes", len(message))
+	}
 	var c C.struct_guard
 	var all []*C.char
 	text := func(s string) *C.char {
@@ -58,6 +62,7 @@ func (g *Guard) start(folder int, name, path string, most int, called string) er
 	}()
 	c.gate, c.folder, c.most, c.patience = C.int(g.self), C.int(folder), C.int(most), C.int(patience/time.Second)
 	c.ways[0], c.ways[1] = text(fmt.Sprintf("/proc/self/fd/%d/%s", folder, name)), text(path)
+	c.message, c.length = unsafe.Pointer(text(string(message))), C.int(len(message))
 	c.comm, c.name, c.title = text("wsgid:guard"), text(""), text("")
 	if strings.HasPrefix(os.Args[0], called) && len(called) >= len(title) {
 		// The string lies where the kernel reads the arguments of a process.

@@ -7,6 +7,8 @@ struct guard {
 	char *title;	  // the start of its first argument, to be overwritten
 	const char *name; // by this, of the same length
 	const char *comm;
+	const void *message; // by which a connection is passed; bytes 1 to 8 are its number
+	int length;
 };
 
 int guard_start(const struct guard *g);

@@ -1,0 +1,56 @@
+package fleet
+
+import (
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
+)
+
+func TestMetricsOfTheGateAndOfStaticFiles(t *testing.T) {
+	t.Parallel()
+	door := appSample{
+		status: AppStatus{Name: appspec.GateName, gate: &gate.Counts{Accepted: 9, Routed: 5, Rescued: 2, HandedBack: 1,
+			Refused: map[string]uint64{"unknown_name": 3}, Reading: 4, Waiting: 6, Apps: map[string]uint64{"blog": 5}}},
+		master: &Seen{Status: runner.Status{State: runner.StateReady, RSS: 4096}},
+	}
+	blog := appSample{
+		status: AppStatus{Name: "blog"},
+		master: &Seen{Status: runner.Status{State: runner.StateReady,
+			Counters: &runner.Counters{Codes: map[int]uint64{200: 1}, Static: map[int]uint64{200: 7, 304: 2}, StaticBytes: 1234}}},
+	}
+	var text []byte
+	for _, f := range append(gateFamilies(&door), appFamilies([]appSample{blog}, time.Now())...) {
+		text = f.appendTo(text)
+	}
+	p := parsePage(t, string(text))
+	for _, want := range []struct {
+		name   string
+		labels []string
+		value  float64
+	}{
+		{"wsgid_gate_up", nil, 1},
+		{"wsgid_gate_accepted_total", nil, 9},
+		{"wsgid_gate_routed_total", []string{"app", "blog"}, 5},
+		{"wsgid_gate_rescued_total", nil, 2},
+		{"wsgid_gate_handed_back_total", nil, 1},
+		{"wsgid_gate_refused_total", []string{"reason", "unknown_name"}, 3},
+		{"wsgid_gate_unrouted_connections", nil, 4},
+		{"wsgid_gate_waiting_connections", nil, 6},
+		{"wsgid_gate_memory_bytes", nil, 4096},
+		{"wsgid_app_static_requests_total", []string{"app", "blog", "code", "200"}, 7},
+		{"wsgid_app_static_requests_total", []string{"app", "blog", "code", "304"}, 2},
+		{"wsgid_app_static_bytes_total", []string{"app", "blog"}, 1234},
+	} {
+		if v := p.value(want.name, want.labels...); v != want.value {
+			t.Errorf("%s %v is %v, want %v\n%s", want.name, want.labels, v, want.value, text)
+		}
+	}
+	if faults, err := testutil.GatherAndLint(p.gatherer()); err != nil || len(faults) > 0 {
+		t.Errorf("the linter says %v, %v", faults, err)
+	}
+}
