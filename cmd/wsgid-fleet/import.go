@@ -30,6 +30,11 @@ runs the same application. Nothing is changed, and nothing is started. A PATH is
   an app folder of wsgid        wsgid.json and django.json in it
   a configuration of uWSGI      ini, yaml, json or xml, FILE:SECTION, - for standard
                                 input, or a folder of vassals
+  a gunicorn.conf.py            Python evaluates it, without importing the app
+  a supervisord.conf            its programs, with what it includes
+  a NAME.service of systemd     with drop-ins, environment files and NAME.socket
+  a Procfile                    or its folder, with the .env beside it
+  a command line                of gunicorn or uwsgi, by --from command
 
 What could not be carried over stands in the spec as a comment, with what to do
 instead, and is told on standard error. Placeholders and conditions that ask the

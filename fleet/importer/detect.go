@@ -53,6 +53,9 @@ func detectFolder(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if slices.Contains(names, "Procfile") {
+		return "procfile", nil
+	}
 	if slices.ContainsFunc(names, isVassal) {
 		return "uwsgi", nil
 	}
@@ -60,14 +63,26 @@ func detectFolder(path string) (string, error) {
 }
 
 var (
+	supervisorSection = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?m)^\[(program:[^\]]+|supervisord|fcgi-program:[^\]]+)\]`)
+	})
 	uwsgiSection = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`(?m)^\s*(\[uwsgi\]|<uwsgi[\s>]|uwsgi:\s*$|"?uwsgi"?\s*:)|"uwsgi"\s*:|<uwsgi[\s>/]`)
 	})
 )
 
 // detectText finds the format of a file; empty: it cannot be told.
-func detectText(_ string, text []byte) string {
-	if uwsgiSection().Match(text) {
+func detectText(name string, text []byte) string {
+	switch {
+	case strings.HasSuffix(name, ".service"):
+		return "systemd"
+	case strings.HasSuffix(name, ".py"):
+		return "gunicorn"
+	case name == "Procfile" || strings.HasPrefix(name, "Procfile."):
+		return "procfile"
+	case supervisorSection().Match(text):
+		return "supervisord"
+	case uwsgiSection().Match(text):
 		return "uwsgi"
 	}
 	return ""

@@ -13,6 +13,7 @@ const (
 	setDirectory  = "directory"  // Value: the working directory
 	setSearchPath = "searchpath" // Value: a folder for sys.path, in the order of the search
 	setEnv        = "env"        // Key: name, Value: value
+	setSecretEnv  = "secretenv"  // as env, of a file whose values are nobody's to see
 	setStatic     = "static"     // Key: url, Value: folder
 	setSocketMode = "sockets.http.mode"
 	setSocketUser = "sockets.http.owner"

@@ -27,7 +27,17 @@ type Imported struct {
 }
 
 // Formats are what can be read, by the names that Options.Format takes.
-var Formats = []string{"wsgid", "uwsgi"}
+var Formats = []string{"wsgid", "uwsgi", "gunicorn", "supervisord", "systemd", "procfile", "command"}
+
+// readers are the formats besides wsgid's folders.
+var readers = map[string]func(Options, string) ([]*App, error){
+	"uwsgi":       Options.uwsgi,
+	"gunicorn":    Options.gunicornFile,
+	"supervisord": Options.supervisord,
+	"systemd":     Options.systemd,
+	"procfile":    Options.procfile,
+	"command":     Options.commandLine,
+}
 
 // Options are what an import needs to know besides the path.
 type Options struct {
@@ -83,20 +93,18 @@ func (o Options) read(path string) ([]source, error) {
 			return nil, fmt.Errorf("cannot import %s: %w", path, err)
 		}
 	}
-	var apps []*App
-	var err error
-	switch format {
-	case "wsgid":
+	if format == "wsgid" {
 		imported, err := importFolder(path)
 		if err != nil {
 			return nil, err
 		}
 		return []source{{imported.Name, path, func() (*Imported, error) { return imported, nil }}}, nil
-	case "uwsgi":
-		apps, err = o.uwsgi(path)
-	default:
-		err = fmt.Errorf("there is no format %q; there are %s", format, strings.Join(Formats, ", "))
 	}
+	read := readers[format]
+	if read == nil {
+		return nil, fmt.Errorf("cannot import %s: there is no format %q; there are %s", path, format, strings.Join(Formats, ", "))
+	}
+	apps, err := read(o, path)
 	if err != nil {
 		err = fmt.Errorf("cannot import %s: %w", path, err)
 	}

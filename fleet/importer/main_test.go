@@ -61,15 +61,18 @@ func importOne(t *testing.T, o Options, path string) *Imported {
 	return all[0]
 }
 
-// holds checks what a text holds, and what it does not (with ! before).
+// holds checks what a text holds, whatever its blanks, and what it does not (with ! before).
 func holds(t *testing.T, text string, want ...string) {
 	t.Helper()
+	squeeze := func(s string) string { return strings.Join(strings.Fields(s), " ") }
+	flat := squeeze(text)
 	for _, w := range want {
+		w = squeeze(w)
 		if not, ok := strings.CutPrefix(w, "!"); ok {
-			if strings.Contains(text, not) {
+			if strings.Contains(flat, not) {
 				t.Errorf("it holds %q:\n%s", not, text)
 			}
-		} else if !strings.Contains(text, w) {
+		} else if !strings.Contains(flat, w) {
 			t.Errorf("it does not hold %q:\n%s", w, text)
 		}
 	}

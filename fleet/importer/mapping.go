@@ -24,6 +24,7 @@ type draft struct {
 	dir    Fact     // the working directory
 	module Fact     // what the application is, also a file
 	sock   map[string]Fact
+	hidden map[string]bool // variables that are secret whatever their names
 }
 
 // spec makes the spec of an app.
@@ -31,13 +32,16 @@ func (a *App) spec() (*Imported, error) {
 	if !appspec.ValidName(a.Name) {
 		a.Name = appNameOf(a.Name)
 	}
-	d := &draft{app: a, sock: map[string]Fact{}, page: &page{
+	d := &draft{app: a, sock: map[string]Fact{}, hidden: map[string]bool{}}
+	d.page = &page{
 		name:   a.Name,
 		header: []string{"Written by wsgid-fleet import from " + a.Source + "."},
 		values: map[string]any{},
 		came:   map[string]string{},
-		secret: func(path, key string) bool { return key != "" && strings.HasPrefix(path, "env.") && isSecretName(key) },
-	}}
+		secret: func(path, key string) bool {
+			return key != "" && strings.HasPrefix(path, "env.") && (isSecretName(key) || d.hidden[key])
+		},
+	}
 	for _, f := range a.Facts {
 		d.take(f)
 	}
@@ -50,7 +54,9 @@ func (a *App) spec() (*Imported, error) {
 	}
 	if len(d.page.sockets) == 0 {
 		if _, err := loadText(a.Name, text, d.page.secrets); err != nil {
-			return nil, err
+			// What is missing may be there where the spec is to run: a virtualenv, a user.
+			d.lost++
+			d.notes = append(d.notes, strings.ReplaceAll(err.Error(), "\n", " "))
 		}
 	}
 	return &Imported{Name: a.Name, Text: text, Notes: d.notes, Incomplete: d.lost > 0, Secrets: d.page.secrets}, nil
@@ -107,13 +113,18 @@ func (d *draft) take(f Fact) {
 	case setModule, setFile:
 		d.module = f
 	case setDirectory:
-		d.dir = f
+		if f.Was != "" || d.dir.Was == "" || d.dir.Value != f.Value {
+			d.dir = f
+		}
 	case setSearchPath:
 		if !slices.Contains(d.paths, f.Value) {
 			d.paths = append(d.paths, f.Value)
 		}
 		d.came("env", f)
 	case setEnv:
+		d.env(f)
+	case setSecretEnv:
+		d.hidden[f.Key] = f.Value != ""
 		d.env(f)
 	case setStatic:
 		d.static(f)
@@ -165,10 +176,6 @@ func (d *draft) attribute(f Fact) {
 // withoutHome says what to do about what the language has no attribute for.
 func withoutHome(path string) string {
 	switch path {
-	case "working_directory":
-		return "workers start in their app folder: the app should find its files by __file__"
-	case "script_name":
-		return "a prefix is a web server's in front: let it send X-Forwarded-Prefix, and name x-forwarded-prefix in request.trusted_headers"
 	case "env_file":
 		return "write the variables into env, secret ones as NAME = trimspace(file(\"/path\"))"
 	}
@@ -339,11 +346,7 @@ func either(a, b string) string {
 
 // application makes wsgi_app, the search path and the working directory.
 func (d *draft) application() {
-	if d.dir.Value != "" && d.dir.Was != "" { // else it is where the peer happened to be started
-		f := d.dir
-		f.Set = "working_directory"
-		d.attribute(f)
-	}
+	d.directory()
 	f := d.module
 	switch {
 	case f.Set == "":
@@ -370,6 +373,15 @@ func (d *draft) application() {
 		}
 	}
 	env["PYTHONPATH"] = strings.Join(d.paths, ":")
+}
+
+// directory carries the folder over that the peer worked in, where it was named: else it
+// is where the peer happened to be started.
+func (d *draft) directory() {
+	if f := d.dir; f.Value != "" && f.Was != "" {
+		f.Set = "working_directory"
+		d.attribute(f)
+	}
 }
 
 func (d *draft) moduleApp(f Fact) {

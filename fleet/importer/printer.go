@@ -392,4 +392,4 @@ func decodeObject(b []byte) (map[string]any, error) {
 	return m, err
 }
 
-func sortedKeysOf(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }
+func sortedKeysOf[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -54,7 +54,8 @@ umask = 027
     SECRET_KEY = file("secrets/blog/SECRET_KEY")
     TZ         = "UTC"
   }
-  umask = "0027" # blog.ini:33: umask = 027
+  umask             = "0027"      # blog.ini:33: umask = 027
+  working_directory = "/srv/blog" # blog.ini:5: chdir = /srv/blog
 
   sockets {
     http {
@@ -93,6 +94,7 @@ umask = 027
 		"# blog.ini:15: socket = blog.sock: it spoke uWSGI's protocol and speaks HTTP now: in nginx write proxy_pass http://unix:/srv/blog/blog.sock;",
 		"# blog.ini:10: process = 4: not carried over: uWSGI has no such option, and completes no names in files, so it did nothing; was processes meant?\n",
 		"# blog.ini:28: static-map = /favicon.ico=/srv/blog/favicon.ico: not carried over: ",
+		"!not carried over: workers start",
 		"# blog.ini:29: attach-daemon = celery -A blog worker",
 		"# blog.ini:30: touch-reload = /x: not carried over: after a change of code run: wsgid-fleet reload APP\n",
 		"# blog.ini:32: logto = /var/log/uwsgi.log: the log is logs/wsgid.log",

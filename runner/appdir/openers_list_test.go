@@ -112,8 +112,12 @@ var directOpeners = []struct {
 		"fleet/client.go samePlace",
 		"cmd/wsgid-fleet/new.go proveNew",
 		"fleet/importer/detect.go detect detectFolder folderNames readFile", // what an operator asks to be read
+		"fleet/importer/gunicorn.go gunicorn",
 		"fleet/importer/mapping.go isFile",
 		"fleet/importer/owner.go ownerOf",
+		"fleet/importer/procfile.go procfile",
+		"fleet/importer/supervisord.go supervisord",
+		"fleet/importer/systemd.go environment unitSocket",
 		"fleet/importer/uwsgi.go court uwsgi uwsgiFile vassals",
 		"fleet/importer/uwsgi_config.go globbed ifFile",
 		"fleet/importer/uwsgi_magic.go file",

@@ -1,0 +1,72 @@
+package importer
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"sort"
+	"strings"
+	"syscall"
+	"time"
+)
+
+//go:embed gunicorn_config.py
+var gunicornReader string
+
+// gunicornTime is how long a configuration may take.
+const gunicornTime = 10 * time.Second
+
+// nobody is whom a configuration is evaluated as, where we are root.
+const nobody = 65534
+
+// gunicornConfig evaluates a configuration file in a child: with its text by standard
+// input, without the folder that the app is imported from, as nobody where we are
+// root, and never longer than gunicornTime.
+func gunicornConfig(path string, env map[string]string) (map[string]setting, error) {
+	text, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), gunicornTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "/usr/bin/python3", "-I", "-B", "-c", gunicornReader, path)
+	cmd.Dir = "/"
+	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"}
+	for k, v := range env {
+		cmd.Env = append(cmd.Env, k+"="+v)
+	}
+	sort.Strings(cmd.Env)
+	cmd.Stdin = bytes.NewReader(text)
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &limited{to: &out}, &limited{to: &said}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if os.Geteuid() == 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+	}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	err = cmd.Run()
+	if cmd.Process != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what it left running
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("it takes longer than %v", gunicornTime)
+	}
+	if err != nil && out.Len() == 0 {
+		return nil, fmt.Errorf("%w: %s", err, oneLine(strings.TrimSpace(said.String())))
+	}
+	return parseGunicorn(path, out.Bytes())
+}
+
+// limited is a buffer that takes no more than a MiB.
+type limited struct{ to *bytes.Buffer }
+
+func (l *limited) Write(p []byte) (int, error) {
+	if l.to.Len() < 1<<20 {
+		l.to.Write(p)
+	}
+	return len(p), nil
+}
