@@ -58,6 +58,17 @@ func TestCPUQuota(t *testing.T) {
 	}
 }
 
+// A machine with control groups of version 2 alone, as Linux 6.1 told of a service that
+// has one and a half CPUs in a slice that has two and a half.
+func TestNumCPUsOfRecordedGroups(t *testing.T) {
+	root := os.DirFS("testdata/cgroup2")
+	for n, want := range map[int]int{1: 1, 2: 2, 8: 2} {
+		if got := withQuota(n, root); got != want {
+			t.Errorf("of %d CPUs: %d, want %d", n, got, want)
+		}
+	}
+}
+
 // num_cpus() under a mask of one CPU is 1, and a load after the mask has changed
 // tells so, though the file is the same.
 func TestNumCPUsOfMask(t *testing.T) {
