@@ -45,7 +45,7 @@ func Connect(ctx context.Context, o Options) (Operator, error) {
 	for {
 		c, err := dial(ctx, store.socketPath())
 		if err == nil {
-			return c.of(named, o.Dir, o.StateDir)
+			return c.of(named && !o.Staged, o.Dir, o.StateDir)
 		}
 		if !store.daemonHolds() {
 			mine, _ := store.Apps()
@@ -130,6 +130,9 @@ func dial(ctx context.Context, path string) (*Client, error) {
 
 // Daemon is the daemon that the client speaks to.
 func (c *Client) Daemon() DaemonStatus { return c.daemon }
+
+// Runs tells whether a directory is the one that the daemon runs.
+func (c *Client) Runs(dir string) bool { return samePlace(c.daemon.Dir, dir) }
 
 // Close closes the connections.
 func (c *Client) Close() error {

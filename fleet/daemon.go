@@ -88,7 +88,8 @@ func NewDaemon(o Options) *Daemon {
 func (d *Daemon) Status(ctx context.Context) *Status { return d.e.status(ctx, d.self()) }
 
 func (d *Daemon) self() *DaemonStatus {
-	return &DaemonStatus{PID: os.Getpid(), Since: d.since, Dir: d.e.opts.Dir}
+	set, _ := d.e.snapshot()
+	return &DaemonStatus{PID: os.Getpid(), Since: d.since, Dir: d.e.opts.Dir, Hold: d.e.holds(set)}
 }
 
 // Run is the daemon until TERM, INT or the end of ctx: then all apps are

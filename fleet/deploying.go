@@ -23,8 +23,10 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 		return nil, err
 	}
 	rem := p.e.store.Recall(o.App)
-	w := wanted(set, nil, o.App, rem.LastGood)
+	w := p.e.wantedOf(set, nil, o.App, &rem, false)
 	switch {
+	case w.Spec == nil && w.Waiting != "":
+		return nil, fmt.Errorf("cannot %s %s: %s", o.Verb(), o.App, waitsFor(o.App, w.Waiting))
 	case w.Invalid != "":
 		return nil, fmt.Errorf("cannot %s %s: %s", o.Verb(), o.App, w.Invalid)
 	case w.Spec == nil:

@@ -187,7 +187,7 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 	if e.remind(name, &rem) {
 		e.saveReminded(name, rem)
 	}
-	w, err := e.settledWant(ctx, name, &rem, idle)
+	w, err := e.settledWant(ctx, name, &rem, ord.Confirmed, idle)
 	if err != nil {
 		return outcome{err: err}
 	}
@@ -204,7 +204,7 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 		return e.failed(out, rem, name)
 	}
 	out.kept = true
-	if w.Invalid != "" {
+	if w.Invalid != "" || w.Spec == nil && w.Waiting != "" {
 		return out
 	}
 	e.memorize(name, w, rem)
@@ -267,13 +267,13 @@ func (e *engine) unknown(out outcome, name string, err error) outcome {
 // settledWant is what an app should be; where it has only just gone missing it
 // waits whether that stays so, and whether others follow: a file that is written
 // in place, or moved over another, is missing for an instant.
-func (e *engine) settledWant(ctx context.Context, name string, rem *Remembered, idle func(func())) (want, error) {
+func (e *engine) settledWant(ctx context.Context, name string, rem *Remembered, confirmed bool, idle func(func())) (want, error) {
 	for {
 		e.mu.Lock()
 		set, setErr := e.set, e.setErr
 		lately, wait := e.missing[name], e.grace-e.now().Sub(e.lastWent)
 		e.mu.Unlock()
-		w := rem.wanted(set, setErr, name)
+		w := e.wantedOf(set, setErr, name, rem, confirmed)
 		if !w.gone() || !lately || wait <= 0 {
 			if w.gone() {
 				e.removed(name)
@@ -371,6 +371,6 @@ func (e *engine) look(ctx context.Context, name string) (want, Observed) {
 	set, setErr := e.snapshot()
 	rem := e.store.Recall(name)
 	e.remind(name, &rem)
-	w := rem.wanted(set, setErr, name)
+	w := e.wantedOf(set, setErr, name, &rem, false)
 	return w, e.observe(ctx, name, rem, nil)
 }

@@ -22,11 +22,13 @@ type GateStatus struct {
 	// Certificates are those of its listeners, which the masters of apps without one of
 	// their own show.
 	Certificates []CertificateStatus `json:"certificates,omitempty"`
+	// Waiting is as that of an app.
+	Waiting string `json:"waiting,omitempty"`
 }
 
 func gateStatus(a AppStatus) *GateStatus {
 	g := &GateStatus{File: a.File, State: a.State, Reason: a.Reason, Generation: a.Generation, Listen: []string{},
-		Master: a.Master, Counts: a.gate, LastError: a.LastError, LogError: a.LogError, Certificates: a.Certificates}
+		Master: a.Master, Counts: a.gate, LastError: a.LastError, LogError: a.LogError, Certificates: a.Certificates, Waiting: a.Waiting}
 	for _, s := range a.Sockets {
 		g.Listen = append(g.Listen, s.Listen)
 	}

@@ -191,6 +191,9 @@ func (d *Daemon) compare(set *hclspec.Set, err error, around map[string]surround
 	for n, is := range now {
 		if d.prev[n] != is {
 			d.rec.Enqueue(n, order{}, true)
+			if len(d.prev) > 0 && d.e.holds(set) && set.Specs[n] != nil {
+				d.e.log.Info("an edit waits for apply", "app", n, "file", set.Specs[n].File, "next", "wsgid-fleet plan "+n+"; wsgid-fleet apply "+n)
+			}
 		}
 	}
 	for _, n := range d.e.keep.names() {

@@ -108,7 +108,7 @@ func (d *Daemon) metrics(ctx context.Context) []*metricFamily {
 // states are all that an app can be in.
 var states = []string{
 	string(runner.StateReady), string(runner.StateUpdating), string(runner.StateIdle), string(runner.StateStarting), string(runner.StateDegraded),
-	string(runner.StateBackoff), string(runner.StateStopping), StateStopped, StateDisabled, StateInvalid,
+	string(runner.StateBackoff), string(runner.StateStopping), StateStopped, StateDisabled, StateInvalid, StateWaiting,
 }
 
 func fleetFamilies(version string, samples []appSample, faults int, times *passTimes) []*metricFamily {

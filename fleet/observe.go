@@ -90,12 +90,15 @@ type Asked struct {
 	Wake    bool // start the master: somebody came to a socket of it
 	// Dead is set by the supervisor: a master is gone that nobody stopped.
 	Dead bool
+	// Confirmed: what the directory says now is to be carried out, though edits wait.
+	Confirmed bool
 }
 
 func (a Asked) merge(b Asked) Asked {
 	return Asked{
 		Retry: a.Retry || b.Retry, Reload: a.Reload || b.Reload,
 		Restart: a.Restart || b.Restart, Wake: a.Wake || b.Wake, Dead: a.Dead || b.Dead,
+		Confirmed: a.Confirmed || b.Confirmed,
 	}
 }
 

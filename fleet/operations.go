@@ -61,6 +61,11 @@ func (p *operations) Plan(ctx context.Context, apps []string) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.e.planAll(ctx, set, chosen, len(apps) > 0), nil
+}
+
+// planAll is what apply would do to apps if the directory were as the set says.
+func (e *engine) planAll(ctx context.Context, set *hclspec.Set, chosen []string, named bool) *Plan {
 	plan := &Plan{Faults: []hclspec.Fault{}, Apps: make([]AppPlan, len(chosen))}
 	for _, f := range set.Faults {
 		if !f.Lost { // apply makes it good
@@ -68,24 +73,22 @@ func (p *operations) Plan(ctx context.Context, apps []string) (*Plan, error) {
 		}
 	}
 	plan.Warnings = sharedUsers(set)
-	named := len(apps) > 0
 	parallel(len(chosen), 8, func(i int) {
-		plan.Apps[i] = p.e.plan(ctx, chosen[i], named)
+		plan.Apps[i] = e.plan(ctx, set, chosen[i], named)
 	})
-	return plan, nil
+	return plan
 }
 
 // plan is what apply would do to one app; named: the operator names it.
-func (e *engine) plan(ctx context.Context, name string, named bool) AppPlan {
-	set, setErr := e.snapshot()
+func (e *engine) plan(ctx context.Context, set *hclspec.Set, name string, named bool) AppPlan {
 	// The last good spec costs more to read than all the rest: only where it counts.
 	var rem Remembered
 	e.store.recallOrders(name, &rem)
-	if set == nil || set.DefaultsBroken || set.Specs[name] == nil {
+	if set.DefaultsBroken || set.Specs[name] == nil {
 		e.store.recallSpec(name, &rem)
 		rem.guess()
 	}
-	w := rem.wanted(set, setErr, name)
+	w := rem.wanted(set, nil, name)
 	if w.Invalid != "" {
 		ap := AppPlan{App: name, Why: "no good spec was ever seen", Error: w.Invalid}
 		if w.Fault != nil {
@@ -93,7 +96,7 @@ func (e *engine) plan(ctx context.Context, name string, named bool) AppPlan {
 		}
 		return ap
 	}
-	if set != nil && set.DefaultsBroken {
+	if set.DefaultsBroken {
 		return AppPlan{App: name, File: w.Spec.File, Why: "nothing changes", Error: w.Held}
 	}
 	lost := w.Fault != nil && w.Fault.Lost
@@ -133,7 +136,7 @@ func (p *operations) Apply(ctx context.Context, apps []string, progress func(Eve
 			return nil, err
 		}
 	}
-	ord := order{Asked: Asked{Retry: true}}
+	ord := order{Asked: Asked{Retry: true, Confirmed: true}}
 	if len(apps) > 0 {
 		ord.edits = append(ord.edits, func(o *Override, _ *appspec.Spec) { o.Stopped = false })
 	}
@@ -307,7 +310,10 @@ func withoutNameless(rs []Result) []Result {
 func (p *operations) disabled(name, verb string) (Result, bool) {
 	set, setErr := p.e.snapshot()
 	rem := p.e.store.Recall(name)
-	w := rem.wanted(set, setErr, name)
+	w := p.e.wantedOf(set, setErr, name, &rem, false)
+	if w.Spec == nil && w.Waiting != "" {
+		return Result{App: name, State: StateWaiting, Reason: fmt.Sprintf("cannot %s it: %s", verb, waitsFor(name, w.Waiting))}, true
+	}
 	if w.Spec != nil && !w.Spec.Enabled {
 		return Result{App: name, State: StateDisabled,
 			Reason: fmt.Sprintf("cannot %s it: enabled = false in %s", verb, w.Spec.File)}, true

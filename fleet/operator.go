@@ -133,6 +133,8 @@ type DaemonStatus struct {
 	PID   int       `json:"pid"`
 	Since time.Time `json:"since"`
 	Dir   string    `json:"dir"`
+	// Hold tells that edits wait for apply.
+	Hold bool `json:"hold,omitempty"`
 }
 
 // States of an app beyond those of a master (runner.State).
@@ -140,6 +142,7 @@ const (
 	StateStopped  = "stopped"
 	StateDisabled = "disabled"
 	StateInvalid  = "invalid"
+	StateWaiting  = "waiting" // a new app that waits for apply
 )
 
 // AppStatus is one app: what runs against what should.
@@ -160,6 +163,8 @@ type AppStatus struct {
 	Requests   runner.RequestCounts `json:"requests"`
 	Restarts   int                  `json:"restarts"`
 	LastError  string               `json:"last_error"`
+	// Waiting is the edit that waits for apply, a sentence; empty: none does.
+	Waiting string `json:"waiting,omitempty"`
 	// Health is the last answer to a health check, nil where none is asked for.
 	Health *runner.HealthStatus `json:"health,omitempty"`
 	// Scaled is the last decision on the number of workers, and why.

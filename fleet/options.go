@@ -29,6 +29,11 @@ type Options struct {
 	DataDir string
 	Version string       // of the program, as status shows it
 	Log     *slog.Logger // nil: slog.Default
+	// Staged tells that Dir may be another directory than the running daemon's, to
+	// be planned against its fleet and no more, see Client.PlanStaged.
+	Staged bool
+	// Hold has edits of the directory wait for the command apply.
+	Hold bool
 
 	dataChosen, stateChosen bool // DataDir or StateDir was chosen here, nobody has named it
 

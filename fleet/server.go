@@ -23,6 +23,7 @@ import (
 //	GET  /v1/status             Status
 //	GET  /metrics               for Prometheus
 //	GET  /v1/plan?app=NAME&…    Plan
+//	POST /v1/plan               Plan of the specs of another directory, see staged.go
 //	POST /v1/{apply,start,stop,restart,reload}   {"apps": [NAME, …]}
 //	POST /v1/scale                               {"counts": {NAME: N}}
 //	POST /v1/deploy                              {"deploy": DeployOrder}
@@ -117,6 +118,16 @@ func (d *Daemon) handler() http.Handler {
 	})
 	mux.HandleFunc("GET /v1/plan", func(w http.ResponseWriter, r *http.Request) {
 		v, err := ops.Plan(r.Context(), r.URL.Query()["app"])
+		replyOr(w, v, err)
+	})
+	mux.HandleFunc("POST /v1/plan", func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Minute))
+		var s staged
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxStaged)).Decode(&s); err != nil {
+			reply(w, http.StatusBadRequest, answer{Error: "cannot read the request: " + err.Error()})
+			return
+		}
+		v, err := ops.planStaged(r.Context(), s)
 		replyOr(w, v, err)
 	})
 	mux.HandleFunc("GET /v1/deploys", func(w http.ResponseWriter, r *http.Request) {

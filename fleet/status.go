@@ -123,6 +123,8 @@ func appStatus(w want, o Observed, daemon bool, now time.Time) AppStatus {
 		a.State, a.Reason = StateInvalid, w.Invalid
 	case w.Invalid != "":
 		a.degrade(w.Invalid)
+	case w.Spec == nil && w.Waiting != "":
+		a.State, a.Reason = StateWaiting, waitsFor(o.App, w.Waiting)
 	case w.Spec == nil && len(o.Masters) == 0:
 		return AppStatus{}
 	case w.Spec == nil:
@@ -147,6 +149,7 @@ func appStatus(w want, o Observed, daemon bool, now time.Time) AppStatus {
 		a.degrade(retryText(f, daemon, now))
 	}
 	a.Warnings = append(slices.Clip(a.Warnings), o.Rubbish...)
+	a.Waiting = w.Waiting
 	if w.Held != "" {
 		// An app that is down on purpose is as specified by its last good spec,
 		// but the directory does not say so any more.
@@ -295,7 +298,7 @@ func sockets(spec *appspec.Spec) []SocketStatus {
 // statusOrder is the order in which the line of the service manager counts.
 var statusOrder = []string{
 	string(runner.StateReady), string(runner.StateUpdating), string(runner.StateIdle), string(runner.StateStarting),
-	string(runner.StateDegraded), string(runner.StateBackoff), StateInvalid, StateStopped, StateDisabled,
+	string(runner.StateDegraded), string(runner.StateBackoff), StateInvalid, StateStopped, StateDisabled, StateWaiting,
 }
 
 // StatusLine is the fleet in one line: "12 apps: 11 ready, 1 backoff (blog:

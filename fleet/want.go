@@ -20,10 +20,13 @@ type want struct {
 	// nothing is done then.
 	Invalid string
 	Fault   *hclspec.Fault // behind Held or Invalid, if a file is at fault
+	// Waiting tells what the directory says otherwise, where edits wait for apply:
+	// Spec is what apply has confirmed last, nil for an app that it never did.
+	Waiting string
 }
 
 // gone: the app was taken out of the directory.
-func (w want) gone() bool { return w.Spec == nil && w.Invalid == "" }
+func (w want) gone() bool { return w.Spec == nil && w.Invalid == "" && w.Waiting == "" }
 
 // wanted decides what an app should be from the directory and the last good
 // spec: broken keeps, missing removes (contract, section 1). Without a set

@@ -11,8 +11,9 @@ import (
 // layer is what one block, defaults or app, says: the steps that write it into
 // a spec.
 type layer struct {
-	root  string // of defaults; empty: not said
-	under bool   // it is that of defaults
+	root   string // of defaults; empty: not said
+	manual bool   // of defaults: apply = "manual"
+	under  bool   // it is that of defaults
 	steps []step
 }
 
@@ -187,8 +188,12 @@ func (d *decoder) attribute(attr *appspec.Attribute, a *hcl.Attribute, index int
 			return
 		}
 	}
-	if attr.Path == "root" {
+	switch attr.Path {
+	case "root":
 		d.layer.root, _ = c.setting.value.(string)
+		return
+	case "apply":
+		d.layer.manual = c.setting.value == "manual"
 		return
 	}
 	d.layer.steps = append(d.layer.steps, step{setting: c.setting, index: index, rng: a.Expr.Range()})

@@ -72,7 +72,7 @@ func elsewhere(name, value, block string) string {
 		}
 	}
 	for i := range appspec.Attributes() {
-		if a := &appspec.Attributes()[i]; a.Name() == name && a.Path != "root" {
+		if a := &appspec.Attributes()[i]; a.Name() == name && !a.RootOnly {
 			return belongs(name, a.Block(), block, a.WrittenAs(value))
 		}
 	}

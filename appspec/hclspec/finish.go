@@ -40,6 +40,9 @@ func (l *loader) finish() *Set {
 	l.names(good, bySpec)
 	l.managed(good, bySpec)
 	for dir, d := range l.defaults {
+		if under := d.layer(); under != nil && dir == l.set.Dir {
+			l.set.Manual = under.manual
+		}
 		// Files of this directory were read, its broken defaults were not among them.
 		if path := filepath.Join(dir, defaultsFile); d.broken && !l.done[path] {
 			l.set.Sources[path] = d.entry.src

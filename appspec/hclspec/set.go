@@ -19,6 +19,8 @@ type Set struct {
 	// DefaultsBroken tells that defaults.hcl has a fault: nothing may change in
 	// the fleet until it is mended.
 	DefaultsBroken bool
+	// Manual tells that the defaults say apply = "manual".
+	Manual bool
 	// Sources are the files' bytes by path, for diagnostics. They hold the
 	// secrets that stand in the files: print them by WriteDiagnostics only.
 	Sources map[string][]byte

@@ -84,7 +84,7 @@ func TestFull(t *testing.T) {
 		// The table has no attribute that the file does not set.
 		for _, a := range appspec.Attributes() {
 			switch a.Path {
-			case "root", "workers.count":
+			case "root", "apply", "workers.count":
 				continue
 			}
 			found := false

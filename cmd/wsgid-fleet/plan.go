@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"path/filepath"
 	"slices"
@@ -38,6 +40,10 @@ folder touches. Secrets are shown as (sensitive).
 
 ` + twoWords + `
 
+With --dir STAGED beside a daemon that runs another directory, the specs of STAGED
+are compared with what runs: what apply would do once they have taken the place of
+the daemon's. They are read with the rights and the environment of this command.
+
 With -o json the answer is one object:
 
   {"apps": [{"app": NAME, "file": PATH,
@@ -62,16 +68,14 @@ Exit code: 0 nothing to do, 2 changes, 1 error or a broken file.`,
 		Args:              outputArgs(&output, nil, "text", "json"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			keepGarbage()
-			op, err := c.operator(cmd.Context())
+			o := c.options()
+			o.Staged = true
+			op, err := c.connect(cmd.Context(), o)
 			if err != nil {
 				return err
 			}
 			defer op.Close()
-			apps, err := c.apps(cmd.Context(), op, "plan", args)
-			if err != nil {
-				return err
-			}
-			plan, err := op.Plan(cmd.Context(), apps)
+			plan, apps, err := c.plan(cmd.Context(), op, args)
 			if err != nil {
 				return err
 			}
@@ -94,6 +98,42 @@ Exit code: 0 nothing to do, 2 changes, 1 error or a broken file.`,
 	}
 	outputFlag(cmd, &output, "text", "json")
 	return cmd
+}
+
+// plan asks for the plan of the fleet's own directory, or of one that is to take its
+// place: --dir names another one than the daemon's.
+func (c *cli) plan(ctx context.Context, op fleet.Operator, args []string) (plan *fleet.Plan, apps []string, err error) {
+	client, ok := op.(*fleet.Client)
+	if !ok || c.dir == "" || client.Runs(c.dir) {
+		if apps, err = c.apps(ctx, op, "plan", args); err != nil {
+			return nil, nil, err
+		}
+		plan, err = op.Plan(ctx, apps)
+		return plan, apps, err
+	}
+	dir, err := filepath.Abs(c.dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	set, err := c.load(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(args) > 0 {
+		status, err := op.Status(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		known := setNames(set)
+		known.apps = append(known.apps, statusNames(status).apps...)
+		bad := 0
+		if apps, bad = known.sorted().resolve(args); bad >= 0 {
+			return nil, nil, fmt.Errorf("cannot plan %s: no app %q in %s, and none runs", args[bad], args[bad], dir)
+		}
+	}
+	fmt.Fprintf(c.err, "plan of %s against the running fleet of %s\n", dir, client.Daemon().Dir)
+	plan, err = client.PlanStaged(ctx, set, apps)
+	return plan, apps, err
 }
 
 // hasChanges tells whether there is anything to do.

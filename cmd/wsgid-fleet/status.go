@@ -34,9 +34,10 @@ States of an app: ready (serving as specified), updating (serving, a change is
 being carried out), starting, idle (min = 0, a request will start a worker),
 degraded (serving, but not as specified), backoff (not serving; the reason says
 why and when it retries), stopped (by an operator), disabled (by its spec),
-invalid (no good spec was ever seen).
+invalid (no good spec was ever seen), waiting (a new app, where edits wait for
+apply). Edits that wait are told below the apps; they are no fault.
 
-Exit code: 0 every app is ready, updating, idle or disabled, 3 something is not as
+Exit code: 0 every app is ready, updating, idle, disabled or waiting, 3 something is not as
 specified (a stopped app and a broken spec file too), 1 the fleet cannot be
 asked.`,
 		Args: outputArgs(&output, func(_ *cobra.Command, args []string) error {
@@ -119,7 +120,7 @@ func (c *cli) only(status *fleet.Status, words []string) (*fleet.Status, error) 
 // asSpecified tells whether the state is what the spec asks for.
 func asSpecified(state string) bool {
 	switch state {
-	case string(runner.StateReady), string(runner.StateUpdating), string(runner.StateIdle), fleet.StateDisabled:
+	case string(runner.StateReady), string(runner.StateUpdating), string(runner.StateIdle), fleet.StateDisabled, fleet.StateWaiting:
 		return true
 	}
 	return false

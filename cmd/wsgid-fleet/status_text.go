@@ -39,6 +39,9 @@ func (v statusView) write(w io.Writer, status *fleet.Status) {
 			fmt.Fprintln(w, cut("gate: "+v.style.paint(statePaint(g.State), g.State)+gateText(g), v.style.width))
 		}
 	}
+	if !v.one {
+		v.writeWaiting(w, status)
+	}
 	for _, f := range status.Faults {
 		fmt.Fprintln(w, v.style.paint(red, cut("broken: "+oneLine(f.Summary), v.style.width)))
 	}
@@ -47,6 +50,27 @@ func (v statusView) write(w io.Writer, status *fleet.Status) {
 			writeAppWarnings(w, v.style, app.Name, app.Warnings)
 		}
 		writeWarnings(w, v.style, status.Warnings)
+	}
+}
+
+// writeWaiting lists the edits that wait for apply.
+func (v statusView) writeWaiting(w io.Writer, status *fleet.Status) {
+	waiting := 0
+	for _, app := range status.Apps {
+		if app.Waiting != "" {
+			waiting++
+			fmt.Fprintln(w, v.style.paint(yellow, cut("waits: "+app.Name+": "+oneLine(app.Waiting), v.style.width)))
+		}
+	}
+	if g := status.Gate; g != nil && g.Waiting != "" {
+		waiting++
+		fmt.Fprintln(w, v.style.paint(yellow, cut("waits: the gate: "+oneLine(g.Waiting), v.style.width)))
+	}
+	switch {
+	case waiting > 0:
+		fmt.Fprintln(w, "see what waits: wsgid-fleet plan; carry it out: wsgid-fleet apply")
+	case status.Daemon != nil && status.Daemon.Hold:
+		fmt.Fprintln(w, "edits wait for wsgid-fleet apply; none does now")
 	}
 }
 
@@ -61,7 +85,7 @@ func statePaint(state string) paint {
 		return yellow
 	case string(runner.StateBackoff), fleet.StateInvalid, "failed":
 		return red
-	case fleet.StateStopped, fleet.StateDisabled:
+	case fleet.StateStopped, fleet.StateDisabled, fleet.StateWaiting:
 		return faint
 	}
 	return ""
@@ -186,7 +210,7 @@ func (v statusView) summary(status *fleet.Status) string {
 	for state := range counts {
 		states = append(states, state)
 	}
-	order := []string{"ready", "updating", "idle", "starting", "degraded", "backoff", "stopping", "stopped", "disabled", "invalid"}
+	order := []string{"ready", "updating", "idle", "starting", "degraded", "backoff", "stopping", "stopped", "disabled", "invalid", "waiting"}
 	slices.SortFunc(states, func(a, b string) int {
 		return slices.Index(order, a) - slices.Index(order, b)
 	})
@@ -222,6 +246,9 @@ func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
 	fmt.Fprintf(w, "%s  %s\n", s.paint(bold, app.Name), s.paint(statePaint(app.State), app.State))
 	if app.Reason != "" {
 		field("reason", "%s", oneLine(app.Reason))
+	}
+	if app.Waiting != "" && app.State != fleet.StateWaiting {
+		field("waits", "%s; carry it out: wsgid-fleet apply %s", oneLine(app.Waiting), app.Name)
 	}
 	if app.LastError != "" && oneLine(app.LastError) != oneLine(app.Reason) {
 		field("last", "%s", oneLine(app.LastError))

@@ -1,0 +1,148 @@
+package fleet
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Edits wait for apply, by the daemon's option or by the defaults: no pass that
+// anything else asks for carries one out, not even in another process over the same
+// directories, and status and plan say what waits.
+func TestEditsWaitForApply(t *testing.T) {
+	for name, hold := range map[string]bool{"run --hold": true, "defaults": false} {
+		t.Run(name, func(t *testing.T) {
+			f, m := newFleetDir(t), newFakeMachine()
+			ctx := context.Background()
+			o := f.fakeOptions(m)
+			o.Hold = hold
+			if !hold {
+				if err := os.WriteFile(filepath.Join(f.dir, "defaults.hcl"), []byte("defaults {\n  apply = \"manual\"\n}\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var l *Local
+			open := func() { // as another daemon, after a restart, an upgrade or a reboot
+				t.Helper()
+				var err error
+				if l, err = OpenLocal(o); err != nil {
+					t.Fatal(err)
+				}
+			}
+			status := func(app string) AppStatus {
+				t.Helper()
+				st, err := l.Status(ctx)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, a := range st.Apps {
+					if a.Name == app {
+						return a
+					}
+				}
+				return AppStatus{}
+			}
+			all := func() { // what the daemon does at its start, in its rounds and on HUP
+				t.Helper()
+				if _, err := l.reread(ctx); err != nil {
+					t.Fatal(err)
+				}
+				for _, name := range l.e.names() {
+					if out := l.pass(ctx, name, order{}); out.err != nil {
+						t.Fatal(out.err)
+					}
+				}
+			}
+			f.spec("blog", count(2))
+			f.spec("shop", count(1))
+			open()
+			all()
+			if m.total() != 0 {
+				t.Fatal("a new app did not wait")
+			}
+			if a := status("blog"); a.State != StateWaiting || a.Waiting != "it is new" || a.Reason != "it is new, and waits for: wsgid-fleet apply blog" {
+				t.Errorf("new: %+v", a)
+			}
+			if rs, err := l.Start(ctx, []string{"blog"}, nil); err != nil || rs[0].OK || !strings.Contains(rs[0].Reason, "waits for: wsgid-fleet apply blog") {
+				t.Errorf("start of what waits: %+v, %v", rs, err)
+			}
+			if _, err := l.Deploy(ctx, DeployOrder{App: "blog"}, nil); err == nil || !strings.Contains(err.Error(), "waits for: wsgid-fleet apply blog") {
+				t.Errorf("deploy of what waits: %v", err)
+			}
+			if rs, err := l.Apply(ctx, nil, nil); err != nil || len(rs) != 2 || !rs[0].OK || !rs[1].OK {
+				t.Fatalf("%+v, %v", rs, err)
+			}
+			first, shop := m.only(t, "blog"), m.only(t, "shop")
+
+			f.spec("blog", count(4), `env = { A = "1" }`)
+			f.spec("wiki", count(1))
+			f.remove("shop")
+			for range 2 {
+				all()
+				if rs, err := l.Reload(ctx, []string{"blog"}, nil); err != nil || !rs[0].OK {
+					t.Fatalf("reload: %+v, %v", rs, err)
+				}
+				if a := status("blog"); a.State != "ready" || a.Desired.Max != 2 || a.Waiting != "env.A and workers.count change" {
+					t.Errorf("edited: %+v", a)
+				}
+				if a := status("shop"); a.State != "ready" || a.Waiting != "its spec is gone" {
+					t.Errorf("removed: %+v", a)
+				}
+				if m.only(t, "blog") != first || m.only(t, "shop") != shop || m.count("wiki") != 0 {
+					t.Fatal("an edit was carried out")
+				}
+				for _, call := range first.called() {
+					if strings.HasPrefix(call, "update") {
+						t.Fatalf("an edit was handed over: %s", call)
+					}
+				}
+				open()
+			}
+			plan, err := l.Plan(ctx, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			kinds := map[string]ActionKind{}
+			for _, a := range plan.Apps {
+				if len(a.Actions) > 0 {
+					kinds[a.App] = a.Actions[len(a.Actions)-1].Kind
+				}
+			}
+			if kinds["blog"] != ActionRoll || kinds["shop"] != ActionStop || kinds["wiki"] != ActionStart {
+				t.Errorf("plan: %v", kinds)
+			}
+
+			// A bad edit is told while it waits, and keeps what runs.
+			good := f.read("blog")
+			f.write("blog", strings.Replace(good, "count", "coutn", 1))
+			all()
+			if a := status("blog"); a.State != "degraded" || !strings.Contains(a.Reason, `unknown attribute "coutn"`) {
+				t.Errorf("bad: %+v", a)
+			}
+			f.write("blog", good)
+
+			// A master that dies comes back by what was applied, and one app goes alone.
+			first.die()
+			all()
+			if a := status("blog"); a.Desired.Max != 2 || a.Waiting == "" {
+				t.Errorf("after its death: %+v", a)
+			}
+			if rs, err := l.Apply(ctx, []string{"blog"}, nil); err != nil || !rs[0].OK {
+				t.Fatalf("%+v, %v", rs, err)
+			}
+			if a := status("blog"); a.Desired.Max != 4 || a.Waiting != "" || m.count("shop") != 1 || m.count("wiki") != 0 {
+				t.Errorf("after its apply: %+v, shop %d, wiki %d", a, m.count("shop"), m.count("wiki"))
+			}
+			if _, err := l.Apply(ctx, nil, nil); err != nil || m.count("shop") != 0 || m.count("wiki") != 1 {
+				t.Errorf("after apply: %v, shop %d, wiki %d", err, m.count("shop"), m.count("wiki"))
+			}
+			open()
+			all()
+			if a := status("shop"); a.Name != "" {
+				t.Errorf("the removed one: %+v", a)
+			}
+		})
+	}
+}
