@@ -39,7 +39,7 @@ var appAttributes = []Attribute{
 		Disruption: Replace, Form: "an absolute path", check: checkAbsolute,
 		Doc: "where the app folders are: an app without `path` lives in `<root>/<name>`; stands in `defaults` only"},
 	{Path: "apply", Type: TypeString, Default: `"auto"`, Built: true, RootOnly: true,
-		OneOf: []string{"auto", "manual"}, Disruption: Nothing, Example: `"manual"`,
+		OneOf: []string{"auto", "manual"}, Disruption: Live, Example: `"manual"`,
 		Doc: "`manual`: edits of the directory wait for the command `apply`, and `status` shows what waits, as with `run --hold`; stands in `defaults` only"},
 	{Path: "path", Type: TypeString, Built: true, NoDefaults: true, Example: `"/var/wsgid/blog"`,
 		Disruption: Replace, Form: "an absolute path", check: checkFolder,

@@ -14,7 +14,7 @@ type layer struct {
 	root   string // of defaults; empty: not said
 	manual bool   // of defaults: apply = "manual"
 	under  bool   // it is that of defaults
-	steps []step
+	steps  []step
 }
 
 // step opens a block or sets an attribute.
