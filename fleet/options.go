@@ -85,3 +85,9 @@ func (o Options) withDefaults() Options {
 	}
 	return o
 }
+
+// Directories are the state and the data directory that options stand for.
+func Directories(o Options) (state, data string) {
+	o = o.withDefaults()
+	return o.StateDir, o.DataDir
+}

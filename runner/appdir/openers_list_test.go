@@ -24,6 +24,7 @@ var directOpeners = []struct {
 		"fleet/deploy/database/explain.go otherSockets", // names beside a socket that is missing
 		"cmd/wsgid-fleet/new.go newCommand userOfNew",   // a checkout that has no app yet
 		"fleet/checkout/beside.go isVirtualenv",
+		"fleet/doctor/look.go app diskFacts",
 		"fleet/watcher.go Refresh resolve", // what inotify is to watch: a hint
 		"runner/appdir/closed.go ClosedTo readlink",
 		"runner/appdir/python.go PythonVersion executable toldVersion virtualenvPython",
@@ -56,6 +57,7 @@ var directOpeners = []struct {
 		"runner/sandbox/namespaces.go initProc newNamespaces refresh",
 	}},
 	{"the kernel's /proc, /sys or /dev", []string{
+		"cmd/wsgid-fleet/doctor.go doctorCommand", // an fs.FS of the machine, of which package doctor reads these and names of libraries
 		"appspec/hclspec/cpus.go hostCPUs",
 		"cmd/wsgid/process.go looksOurs parent proved title",
 		"fleet/deploy/child/keeper.go nameOf",
@@ -84,6 +86,7 @@ var directOpeners = []struct {
 		"fleet/certs/pair.go makeFolders readPair writePair",
 		"fleet/certs/record.go readRecord write",
 		"fleet/client.go Connect",
+		"fleet/doctor/look.go state",
 		"fleet/datadir.go warnVolatile",
 		"fleet/elsewhere.go daemonElsewhere",
 		"fleet/holder.go lastClient lockHolder socketID start",

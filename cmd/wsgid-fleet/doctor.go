@@ -1,0 +1,113 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/doctor"
+)
+
+func (c *cli) doctorCommand() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Look for what commonly is wrong on this machine, and say what to do",
+		Long: `Look at this machine with the eyes of the fleet: the specs, the limits of descriptors,
+processes and inotify, net.core.somaxconn, ports that another program has, users and
+groups, interpreters, parent folders that keep an app's user out, certificates, the
+clock, disk space, inodes and read-only disks, the state directory, the systemd unit,
+control groups, libzmq. Nothing is changed. What an ordinary user may not look at is
+told as unknown: ask as root.
+
+With -o json the answer is one object:
+
+  {"checks": [{"check": NAME, "state": "ok"|"warn"|"bad"|"unknown",
+               "what": TEXT, "do": TEXT}]}
+
+Exit code: 0 nothing is bad, 1 something is.`,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		Args:              outputArgs(&output, noArgs, "text", "json"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			look := doctor.Fleet{Masters: map[string][]int{}, Dir: c.specDir(), System: os.DirFS("/")}
+			o := c.options()
+			op, err := c.operator(cmd.Context())
+			switch {
+			case err == nil:
+				defer op.Close()
+				status, err := op.Status(cmd.Context())
+				if err != nil {
+					return err
+				}
+				if d := status.Daemon; d != nil {
+					look.Daemon = d.PID
+					if c.dir == "" {
+						look.Dir = d.Dir
+					}
+				}
+				for _, app := range status.Apps {
+					if app.Master != nil {
+						look.Masters[app.Name] = append(look.Masters[app.Name], app.Master.PID)
+					}
+				}
+			default:
+				look.Foreign = err.Error()
+				if n, ok := errors.AsType[*fleet.NeighbourError](err); ok && c.dir == "" && n.Dir != "" {
+					look.Dir = n.Dir
+				}
+			}
+			look.State, look.Data = fleet.Directories(o)
+			if set, err := c.load(look.Dir); err != nil {
+				look.Faults = []string{err.Error()}
+			} else {
+				look.Specs = set.Specs
+				for _, f := range set.Faults {
+					look.Faults = append(look.Faults, f.Summary)
+				}
+			}
+			found := doctor.Check(doctor.Look(cmd.Context(), look))
+			if output == "json" {
+				if err := writeJSON(c.out, map[string]any{"checks": found}); err != nil {
+					return err
+				}
+			} else {
+				writeDoctor(c.out, c.style(), found)
+			}
+			if !doctor.Good(found) {
+				return silent(exitFailed)
+			}
+			return nil
+		},
+	}
+	outputFlag(cmd, &output, "text", "json")
+	return cmd
+}
+
+// writeDoctor is a line a finding, and one below it for what to do.
+func writeDoctor(w io.Writer, s style, found []doctor.Finding) {
+	counts := map[string]int{}
+	width := 0
+	for _, f := range found {
+		width = max(width, columns(f.Check))
+	}
+	looks := map[string]paint{doctor.OK: green, doctor.Warn: yellow, doctor.Bad: red, doctor.Unknown: faint}
+	for _, f := range found {
+		counts[f.State]++
+		fmt.Fprintf(w, "%s%s  %s%s  %s\n", s.paint(looks[f.State], f.State), spaces(7-len(f.State)), f.Check, spaces(width-columns(f.Check)), oneLine(f.What))
+		if f.Do != "" {
+			fmt.Fprintf(w, "%s→ %s\n", spaces(width+11), oneLine(f.Do))
+		}
+	}
+	var parts []string
+	for _, state := range []string{doctor.Bad, doctor.Warn, doctor.Unknown, doctor.OK} {
+		if counts[state] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", counts[state], state))
+		}
+	}
+	fmt.Fprintf(w, "\n%s: %s\n", count(len(found), "finding"), strings.Join(parts, ", "))
+}
