@@ -113,6 +113,7 @@ const (
 	envNote      = "systemd takes what follows # behind a value for a part of it, and so does this; python-dotenv takes it for a note: put the note on a line of its own"
 	envExpand    = "${…} is text, as in systemd; python-dotenv fills it in, even in single quotes: write the value out"
 	envBackslash = "a backslash in a value without quotes is taken away, as in systemd; python-dotenv keeps it: put the value in single quotes"
+	envGoesOn    = "a line that ends in a backslash goes on in the next one, as in systemd; not in python-dotenv: put the value in quotes, on one line"
 	envEscape    = `\n and the like in double quotes stay two characters, as in systemd; python-dotenv makes one of them: put line breaks into the quotes`
 	envBehind    = "text behind the closing quote belongs to the value, as in systemd; python-dotenv drops the line: put all of it into the quotes"
 	envOpen      = "the quote is not closed: the value goes on to the end of the file"
@@ -151,6 +152,8 @@ func (r *envReader) value() (value, doubt string) {
 			if c = r.next(); !isBreak(c) {
 				out = append(out, c)
 				say(envBackslash)
+			} else {
+				say(envGoesOn)
 			}
 			keep = len(out)
 		case !plain && isBlank(c):

@@ -29,7 +29,7 @@ func TestReadEnvFile(t *testing.T) {
 		{`A=x"y z"` + "\n", []envVariable{{"A", `x"y z"`}}, nil},
 		{`A="x"y` + "\n", []envVariable{{"A", "xy"}}, []string{envBehind}},
 		{`A=a\b\ ` + "\n", []envVariable{{"A", "ab "}}, []string{envBackslash}},
-		{"A=a\\\nb\n", []envVariable{{"A", "ab"}}, nil},
+		{"A=a\\\nb\n", []envVariable{{"A", "ab"}}, []string{envGoesOn}},
 		{`A="a\"b\$c\nd"` + "\n", []envVariable{{"A", `a"b$c\nd`}}, []string{`\n and the like`}},
 		{"A='a\nb'\nB=1\n", []envVariable{{"A", "a\nb"}, {"B", "1"}}, nil},
 		{"# note \\\nA=1\nB=2\n", []envVariable{{"B", "2"}}, []string{"swallows the next line"}},
@@ -39,7 +39,7 @@ func TestReadEnvFile(t *testing.T) {
 		{"A='x\nB=1\n", []envVariable{{"A", "x\nB=1\n"}}, []string{envOpen}},
 		{"A=1\r\nB=2\r\n", []envVariable{{"A", "1"}, {"B", "2"}}, nil},
 		{"A=1\nA=2\n", []envVariable{{"A", "1"}, {"A", "2"}}, nil},
-		{"# \\", nil, nil}, {"A=\\", []envVariable{{"A", ""}}, nil}, {"A=\"\\", []envVariable{{"A", ""}}, []string{envOpen}}, {"", nil, nil}, {"=x", nil, []string{"no name"}},
+		{"# \\", nil, nil}, {"A=\\", []envVariable{{"A", ""}}, []string{envGoesOn}}, {"A=\"\\", []envVariable{{"A", ""}}, []string{envOpen}}, {"", nil, nil}, {"=x", nil, []string{"no name"}},
 	} {
 		got, doubts := readEnvFile(c.text)
 		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(envVariable{}), cmpopts.EquateEmpty()); diff != "" {
