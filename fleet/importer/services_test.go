@@ -181,7 +181,7 @@ func TestSupervisord(t *testing.T) {
 	imp := importOne(t, Options{}, filepath.Join(dir, "supervisord.conf"))
 	holds(t, string(imp.Text), `app "web" {`, `wsgi_app = "blog:app"`, `working_directory = "/srv/blog" # supervisord.conf:10: directory = /srv/blog`,
 		`listen = "127.0.0.1:8000"`, `user     = "daemon"`, "count           = 13", `stop_timeout    = "9s"`, `ALL = "%x"`, `D    = "plain"`,
-		"environment D: supervisord ends the value at $", `"0027"`, "celery -A blog worker")
+		"environment D: supervisord ends the value at $", `"0027"`, "command = celery -A blog worker")
 }
 
 // The programs are what the real supervisord says.

@@ -1,0 +1,151 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
+)
+
+// movedApp answers with what a move must not change.
+const movedApp = `import os
+def app(environ, start_response):
+    umask = os.umask(0); os.umask(umask)
+    body = "%s %s %s %s %s" % (NAME, environ["PATH_INFO"], os.environ.get("GREETING"), os.getcwd(), oct(umask))
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body.encode()]
+`
+
+// A folder of vassals, a supervisord and a gunicorn unit become a fleet by three
+// commands, and it answers what they answered.
+func TestMovingIn(t *testing.T) {
+	b := newBed(t, account{})
+	if !b.who.root() {
+		t.Skip("the peers change to a user")
+	}
+	for _, program := range []string{"uwsgi-core", "supervisord", "gunicorn"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Fatalf("%v: install uwsgi-core, uwsgi-plugin-python3, supervisor and gunicorn", err)
+		}
+	}
+	home := filepath.Join(b.dir, "home")
+	put := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(home, name)
+		b.must(os.MkdirAll(filepath.Dir(path), 0o755))
+		b.must(os.WriteFile(path, []byte(text), 0o644))
+	}
+	b.must(os.RemoveAll(b.specs))
+	b.must(os.Mkdir(b.specs, 0o755))
+	b.write("wsgid.d/defaults.hcl", fmt.Sprintf("defaults {\n  root = %q\n}\n", filepath.Join(b.dir, "apps")))
+
+	addresses := map[string]string{}
+	app := func(name string) string {
+		addresses[name] = freeport.Addr(t)
+		put(name+"/web.py", "NAME = \""+name+"\"\n"+movedApp)
+		return addresses[name]
+	}
+	for _, name := range []string{"one", "two", "three"} {
+		put("vassals/"+name+".ini", fmt.Sprintf(`[uwsgi]
+plugin = python3
+base = %s/%%n
+chdir = %%(base)
+module = web:app
+http-socket = %s
+env = GREETING=hello %%n
+static-map = /static=%%(base)/static
+uid = daemon
+gid = daemon
+umask = 027
+`, home, app(name)))
+		put(name+"/static/a.txt", "the file of "+name)
+	}
+	put("supervisord.conf", fmt.Sprintf(`[supervisord]
+logfile=/dev/null
+logfile_maxbytes=0
+pidfile=%[1]s/s.pid
+environment=GREETING="hello %%%%%%%%"
+[program:four]
+command=/usr/bin/gunicorn -b %[2]s -w 1 web:app
+directory=%[1]s/four
+user=daemon
+stdout_logfile=NONE
+stderr_logfile=NONE
+`, home, app("four")))
+	put("five.service", fmt.Sprintf(`[Service]
+User=daemon
+WorkingDirectory=%[1]s/five
+Environment="GREETING=hello five"
+ExecStart=/usr/bin/gunicorn --bind %[2]s web:app
+`, home, app("five")))
+
+	ask := func() map[string]string {
+		answers := map[string]string{}
+		for name, address := range addresses {
+			for _, path := range []string{"/", "/x/y", "/static/a.txt"} {
+				if path == "/static/a.txt" && (name == "four" || name == "five") {
+					continue
+				}
+				eventually(t, time.Minute, name+path, func() error {
+					code, body, err := get(address, path)
+					if err == nil && code != http.StatusOK {
+						err = fmt.Errorf("%d %s", code, body)
+					}
+					answers[name+path] = body
+					return err
+				})
+			}
+		}
+		return answers
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var peers []*exec.Cmd
+	peer := func(env []string, dir, name string, args ...string) {
+		t.Helper()
+		cmd := exec.CommandContext(ctx, name, args...)
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+		b.must(cmd.Start())
+		peers = append(peers, cmd)
+	}
+	peer(nil, home, "uwsgi-core", "--emperor", home+"/vassals", "--die-on-term")
+	peer(nil, home, "supervisord", "-n", "-c", home+"/supervisord.conf")
+	// What the unit says, without a systemd.
+	peer([]string{"GREETING=hello five"}, home+"/five", "gunicorn", "--bind", addresses["five"], "-u", "daemon", "web:app")
+	before := ask()
+	for _, cmd := range peers {
+		b.must(syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM))
+		_ = cmd.Wait()
+	}
+
+	for _, path := range []string{"vassals", "supervisord.conf", "five.service"} {
+		out := b.fleet("import", "--write", filepath.Join(home, path))
+		if !strings.Contains(out.stdout, ".hcl") {
+			t.Fatalf("%s: %v", path, out)
+		}
+		t.Logf("%s: %v", path, out)
+	}
+	if out := b.fleet("apply"); out.code != 0 {
+		t.Fatalf("%v%s", out, b.logs())
+	}
+	after := ask()
+	for what, was := range before {
+		if after[what] != was {
+			t.Errorf("%s: before %q, after %q", what, was, after[what])
+		}
+	}
+	if out := b.fleet("stop", "--all"); out.code != 0 {
+		t.Error(out)
+	}
+}

@@ -1,0 +1,59 @@
+package importer
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write examples/moving-in/README.md")
+
+// The page of worked examples is what import says of the files beside it.
+func TestMovingInPage(t *testing.T) {
+	folder, err := filepath.Abs("../../examples/moving-in")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var page bytes.Buffer
+	page.WriteString(`# Moving in
+
+What runs under another server becomes a spec by ` + "`wsgid-fleet import`" + `. Each value says
+which line it comes from; what could not be carried over is a comment with what to do
+instead, and the exit code is 1 then. With ` + "`--write`" + ` the specs go into the spec directory,
+and their secrets into files of their own beside them. This page is made by a test
+(` + "`go test ./fleet/importer -run TestMovingInPage -update`" + `) from the files beside it.
+
+Then stop the other server, and start the apps: ` + "`wsgid-fleet apply`" + `.
+`)
+	for _, one := range []struct{ title, file, shown string }{
+		{"uWSGI", "blog.ini", "blog.ini"},
+		{"supervisord", "shop.conf", "shop.conf"},
+		{"gunicorn under systemd", "wiki.service", "wiki.service"},
+		{"A Procfile", "forum", "forum/Procfile"},
+	} {
+		text, err := os.ReadFile(filepath.Join(folder, one.shown))
+		if err != nil {
+			t.Fatal(err)
+		}
+		imp := importOne(t, Options{LookupEnv: func(string) (string, bool) { return "", false }}, filepath.Join(folder, one.file))
+		spec := strings.ReplaceAll(string(imp.Text), folder, "/srv")
+		fmt.Fprintf(&page, "\n## %s\n\n```ini\n%s```\n\n`wsgid-fleet import %s`\n\n```hcl\n%s```\n", one.title, text, one.file, spec)
+	}
+	name := filepath.Join(folder, "README.md")
+	if *update {
+		if err := os.WriteFile(name, page.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	have, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(have, page.Bytes()) {
+		t.Errorf("%s is not what import says now: go test ./fleet/importer -run TestMovingInPage -update", name)
+	}
+}
