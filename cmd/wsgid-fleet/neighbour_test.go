@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -47,6 +48,10 @@ me stop blog
 me plan --dir $BASE/specs
 me logs blog
 me run --dir $BASE/specs
+printf '%s' "$COMMANDS" | while read -r line; do
+  echo "> $line"
+  me $line < /dev/null
+done
 kill $daemon; wait $daemon
 echo "daemon $daemon"
 me status --dir $BASE/specs
@@ -61,6 +66,9 @@ func TestOrdinaryUserBesideRootsFleet(t *testing.T) {
 			"and this program runs as nobody, who may not speak to it; ask as that user: sudo wsgid-fleet " + command +
 			"; for a fleet of your own name its specs with --dir\nexit 1\n"
 	}
+	_, told, _ := strings.Cut(text, "\n> ")
+	text = strings.Replace(text, "\n> "+strings.TrimSuffix(told[:strings.Index(told, "\ndaemon ")], "\n"), "", 1)
+	everyCommandTells(t, base, strings.Split(told[:strings.Index(told, "\ndaemon ")], "\n> "))
 	want := "blog  ready\n" + says("status") + says("apply") + says("stop blog") + says("plan --dir "+base+"/specs") + says("logs blog") +
 		says("run --dir "+base+"/specs") + "daemon " + pid + "\n"
 	if !strings.HasPrefix(text, want) {
@@ -70,6 +78,48 @@ func TestOrdinaryUserBesideRootsFleet(t *testing.T) {
 	if rest := strings.TrimPrefix(text, want); !strings.Contains(rest, "it is not running, and no daemon runs that would start it") {
 		t.Errorf("after the end of root's fleet:\n%s", rest)
 	}
+}
+
+// besideRootsFleet are all commands, as somebody types them who does not know whose
+// fleet runs; those with ! speak of files or of the program alone.
+var besideRootsFleet = map[string]string{
+	"run": "run", "plan": "plan", "apply": "apply", "deploy": "deploy blog", "deploys": "deploys", "rollback": "rollback blog",
+	"status": "status -o json", "start": "start blog", "stop": "stop --all", "restart": "restart blog", "reload": "reload blog",
+	"scale": "scale blog=2", "logs": "logs blog", "doctor": "doctor", "new": "new shop /nonexistent",
+	"validate": "!validate", "fmt": "!fmt -check", "import": "!import /nonexistent", "completion": "!completion bash", "version": "!version", "help": "!help",
+}
+
+// everyCommandTells goes through what all commands have answered.
+func everyCommandTells(t *testing.T, base string, answers []string) {
+	t.Helper()
+	for _, sub := range newCLI().root().Commands() {
+		if !sub.Hidden && besideRootsFleet[sub.Name()] == "" {
+			t.Errorf("nothing is known of what %s says beside root's fleet", sub.Name())
+		}
+	}
+	if want := len(commandLines()); len(answers) != want {
+		t.Errorf("%d commands have answered, of %d", len(answers), want)
+	}
+	for _, a := range answers {
+		line, text, _ := strings.Cut(a, "\n")
+		switch {
+		case strings.Contains(text, "chown"), strings.Contains(text, "not running"):
+			t.Errorf("%s: a falsehood or a bad advice:\n%s", line, text)
+		case !strings.Contains(text, "the fleet of user root: its daemon") || !strings.Contains(text, base+"/specs") || !strings.Contains(text, "sudo wsgid-fleet"):
+			t.Errorf("%s does not say whose fleet runs and how to reach it:\n%s", line, text)
+		}
+	}
+}
+
+// commandLines are those that speak of the fleet, one a line.
+func commandLines() (lines []string) {
+	for _, line := range besideRootsFleet {
+		if !strings.HasPrefix(line, "!") {
+			lines = append(lines, line)
+		}
+	}
+	slices.Sort(lines)
+	return lines
 }
 
 // Members of the group wsgid-admin use root's fleet, wherever they say nothing of
@@ -124,7 +174,7 @@ func runBesideRoot(t *testing.T, group string) (base, text string) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("unshare", "-m", "--propagation", "private", "sh", "-c", besideRoot)
-	cmd.Env = append(os.Environ(), "BASE="+base, "GROUP="+group, "PATH="+base+":"+os.Getenv("PATH"), "NO_COLOR=1")
+	cmd.Env = append(os.Environ(), "BASE="+base, "GROUP="+group, "COMMANDS="+strings.Join(commandLines(), "\n")+"\n", "PATH="+base+":"+os.Getenv("PATH"), "NO_COLOR=1")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
