@@ -30,6 +30,32 @@ func (c *checker) acme() {
 	}
 }
 
+// CheckAuthority asks check about the file of roots that the acme block names, and notes
+// what it says at its place. Load does not look at it, as it may be mended without an edit
+// of any spec.
+func (s *Set) CheckAuthority(check func(ca string) error) {
+	gate := s.Specs[appspec.GateName]
+	if gate == nil {
+		return
+	}
+	r := &renderer{sources: s.Sources}
+	for i, h := range gate.Sockets.HTTP {
+		if h.TLS == nil || h.TLS.ACME == nil || h.TLS.ACME.CA == "" {
+			continue
+		}
+		err := check(h.TLS.ACME.CA)
+		if err == nil {
+			continue
+		}
+		path := appspec.IndexPath("gate.http.tls.acme.ca", i)
+		what := err.Error()
+		if gate.IsSensitive(path) {
+			what = "the roots of the authority cannot be read"
+		}
+		s.Faults = append(s.Faults, r.fault(gate.File, appspec.GateName, hcl.Diagnostics{problem(hclRange(gate.Ranges[path]), what, "name a PEM file with the root by which its server is trusted, or leave ca out")}, nil))
+	}
+}
+
 // managed warns of what no certificate will be got for.
 func (l *loader) managed(good []*appspec.Spec, by map[*appspec.Spec]*candidate) {
 	i := slices.IndexFunc(good, func(s *appspec.Spec) bool { return s.ACME() != nil })

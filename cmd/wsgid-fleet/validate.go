@@ -7,6 +7,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/certs"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 )
 
@@ -37,6 +38,7 @@ Exit code: 0 all good (warnings allowed), 1 not.`,
 				}
 				return trouble.What, trouble.Next, trouble.Soon || trouble.Unread
 			})
+			set.CheckAuthority(certs.CheckRoots)
 			if err := set.WriteDiagnostics(c.err, c.errStyle().colour); err != nil {
 				return err
 			}

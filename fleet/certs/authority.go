@@ -64,16 +64,9 @@ func (as *authorities) close() {
 
 // with returns what is had of an authority. Its roots are read again each time.
 func (as *authorities) with(a Authority) (*dealings, error) {
-	var roots []byte
-	var pool *x509.CertPool
-	if a.Roots != "" {
-		var err error
-		if roots, err = readRoots(a.Roots); err != nil {
-			return nil, fmt.Errorf("cannot read %s: %w", a.Roots, pathless(err))
-		}
-		if pool = x509.NewCertPool(); !pool.AppendCertsFromPEM(roots) {
-			return nil, fmt.Errorf("no certificate in PEM form is in %s", a.Roots)
-		}
+	roots, pool, err := readRoots(a.Roots)
+	if err != nil {
+		return nil, err
 	}
 	as.mu.Lock()
 	defer as.mu.Unlock()
@@ -108,14 +101,31 @@ func (as *authorities) with(a Authority) (*dealings, error) {
 // longestRoots bounds the file of an authority's roots.
 const longestRoots = 1 << 20
 
-// readRoots reads a file that a spec names.
-func readRoots(name string) ([]byte, error) {
+// readRoots reads a file that a spec names; without a name there is none.
+func readRoots(name string) ([]byte, *x509.CertPool, error) {
+	if name == "" {
+		return nil, nil, nil
+	}
 	f, err := appdir.OpenNamed(name)
 	if err != nil {
-		return nil, err
+		return nil, nil, fmt.Errorf("cannot read %s: %w", name, pathless(err))
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, longestRoots))
+	b, err := io.ReadAll(io.LimitReader(f, longestRoots))
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot read %s: %w", name, pathless(err))
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(b) {
+		return nil, nil, fmt.Errorf("cannot use %s: no certificate in PEM form is in it", name)
+	}
+	return b, pool, nil
+}
+
+// CheckRoots tells whether a file can say by which roots an authority is trusted.
+func CheckRoots(name string) error {
+	_, _, err := readRoots(name)
+	return err
 }
 
 const loopback = "127.0.0.1"

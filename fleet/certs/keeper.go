@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -39,6 +40,8 @@ type Keeper struct {
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Now is the time; nil: the clock's.
 	Now func() time.Time
+	// Limit is how long one order may take. 0: orderLimit.
+	Limit time.Duration
 
 	mu      sync.Mutex
 	sites   map[string]*site   // by name; guarded by mu
@@ -246,7 +249,7 @@ const checksForOrder = 4
 
 // get gets a certificate, has it serve and tells of it.
 func (k *Keeper) get(ctx context.Context, s *site, w Site, do action) error {
-	ctx, cancel := context.WithTimeout(ctx, orderLimit)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(k.Limit, orderLimit))
 	defer cancel()
 	d, err := k.dealing.with(w.Authority)
 	if err != nil {

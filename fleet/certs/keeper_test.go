@@ -26,8 +26,33 @@ import (
 // certmagic keeps a goroutine for each authority and address, for as long as the process
 // lives, and one for a few seconds behind each lock.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"),
+	goleak.VerifyTestMain(tidy{m}, goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"),
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))
+}
+
+// tidy fails where certmagic has written to a folder of its own choice: below the home of
+// the user, and without one in the working directory.
+type tidy struct{ m *testing.M }
+
+func (t tidy) Run() int {
+	before := certmagicFolders()
+	code := t.m.Run()
+	if after := certmagicFolders(); code == 0 && after != before {
+		fmt.Fprintf(os.Stderr, "files lie where nobody has said: before %s, after %s\n", before, after)
+		return 1
+	}
+	return code
+}
+
+func certmagicFolders() (out string) {
+	home, _ := os.UserHomeDir()
+	for _, dir := range []string{filepath.Join(home, ".local", "share", "certmagic"), os.Getenv("XDG_DATA_HOME") + "/certmagic", "."} {
+		es, _ := os.ReadDir(dir)
+		for _, e := range es {
+			out += " " + filepath.Join(dir, e.Name())
+		}
+	}
+	return out
 }
 
 // standIn answers challenges in the place of a gate.
@@ -382,6 +407,32 @@ func TestWrongCertificate(t *testing.T) {
 	b.front.Certs.Store(nil)
 	b.sleepUntil(b.look(host).RetryAt)
 	b.until("a good one", func() bool { return b.serves(host) == nil })
+}
+
+// TestAuthorityHangs: it holds up nothing but its own order.
+func TestAuthorityHangs(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	hang := func(_ http.ResponseWriter, r *http.Request) bool {
+		<-r.Context().Done()
+		return true
+	}
+	b.front.Answer.Store(&hang)
+	b.keeper.Limit = 2 * time.Second
+	const host = "blog.example.test"
+	b.keeper.Want([]Site{b.site(host)})
+	b.until("it is given up", func() bool { return b.look(host).Failures == 1 })
+	if st := b.look(host); !strings.Contains(st.Error, "did not answer in time") || st.Next == "" || time.Until(st.RetryAt) < time.Minute {
+		t.Errorf("%+v", st)
+	}
+	asked := b.front.Asked.Load()
+	b.keeper.Limit = time.Hour // read when the next one begins
+	b.sleepUntil(b.look(host).RetryAt)
+	b.until("it is asked again", func() bool { return b.front.Asked.Load() > asked })
+	b.keeper.Close() // in the middle of it
+	if st := b.look(host); st.Failures != 1 {
+		t.Errorf("the end of the daemon counts as a failure: %+v", st)
+	}
 }
 
 // TestNameThatLeadsElsewhere: nothing is asked of the authority for it.
