@@ -54,6 +54,7 @@ func (d *Daemon) begin(ctx context.Context) {
 	if ctx.Err() == nil {
 		d.Hooks.ready()
 		d.board.touch("")
+		d.beginCertificates()
 	}
 }
 

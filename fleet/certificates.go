@@ -82,9 +82,17 @@ func (d *Daemon) openCertificates() {
 	}
 }
 
+// beginCertificates begins when all apps were looked at once: before, no gate may listen.
+func (d *Daemon) beginCertificates() {
+	d.certified.Store(true)
+	if set, err := d.e.snapshot(); err == nil && set != nil {
+		d.wantCertificates(set)
+	}
+}
+
 // wantCertificates tells the keeper what the specs want by now.
 func (d *Daemon) wantCertificates(set *hclspec.Set) {
-	if !set.DefaultsBroken {
+	if d.certified.Load() && !set.DefaultsBroken {
 		d.certs.Want(d.e.sites(set))
 	}
 }

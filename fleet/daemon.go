@@ -52,6 +52,7 @@ type Daemon struct {
 	// beginPatience, if set, is in place of that constant.
 	beginPatience time.Duration
 	certs         *certs.Keeper
+	certified     atomic.Bool // it is time for certs
 	deploys       underway
 	sweeping      sync.WaitGroup // removals of old releases that are under way
 	ours          sync.Map       // pids of masters that were started here and are not followed yet
