@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -127,6 +128,16 @@ ExecStart=/usr/bin/gunicorn --bind %[2]s web:app
 	for _, cmd := range peers {
 		b.must(syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM))
 		_ = cmd.Wait()
+	}
+	for name, address := range addresses { // whoever outlived its parent a little
+		eventually(t, time.Minute, name+" is free", func() error {
+			c, err := net.DialTimeout("tcp", address, time.Second)
+			if err != nil {
+				return nil //nolint:nilerr // nobody listens any more
+			}
+			c.Close()
+			return fmt.Errorf("somebody listens on %s", address)
+		})
 	}
 
 	for _, path := range []string{"vassals", "supervisord.conf", "five.service"} {
