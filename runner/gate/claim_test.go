@@ -1,6 +1,8 @@
 package gate
 
 import (
+	"bufio"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -251,5 +253,74 @@ func TestWhatWasTakenBeforeTheEndOfALinkCounts(t *testing.T) {
 		} else if time.Now().After(end) {
 			t.Fatalf("%+v", n)
 		}
+	}
+}
+
+// TestTheNextGateKnowsTheListener: a connection that a killed gate had speaks TLS where
+// its listener does.
+func TestTheNextGateKnowsTheListener(t *testing.T) {
+	t.Parallel()
+	s := &Server{}
+	s.Start()
+	s.Configure(Config{Table: NewTable(nil, ""), Listeners: map[string]ListenerConfig{"secure": {TLS: true}, "all": {Redirect: true}}})
+	var lns []net.Listener
+	for name, addr := range map[string]string{"secure": "127.0.0.1:0", "all": "0.0.0.0:0"} {
+		ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp4", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		f, err := ln.(*net.TCPListener).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		s.listeners = append(s.listeners, &listener{s: s, name: name, fd: int(f.Fd())})
+		lns = append(lns, ln)
+	}
+	for i, ln := range lns {
+		client, _ := dial(t, fmt.Sprintf("127.0.0.1:%d", ln.Addr().(*net.TCPAddr).Port))
+		defer client.Close()
+		server, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		fd := connFD(t, server)
+		defer unix.Close(fd)
+		if p := s.placeOf(fd); p.name != s.listeners[i].name || p.TLS != (p.name == "secure") {
+			t.Errorf("%s: %+v", s.listeners[i].name, p)
+		}
+	}
+	_, elsewhere := pair(t)
+	fd := connFD(t, elsewhere)
+	defer unix.Close(fd)
+	if p := s.placeOf(fd); p.name != "" || p.TLS || p.Redirect {
+		t.Errorf("a listener that is no more: %+v", p)
+	}
+}
+
+// TestTheNextGateTakesTLS: the ClientHello of a connection that a killed gate had leads
+// to its app, also where its listener is no more.
+func TestTheNextGateTakesTLS(t *testing.T) {
+	t.Parallel()
+	g := startGate(t, secureNames(map[string]string{"a.test": "a"}, ""))
+	g.secureApp("a")
+	link, err := DialPacket(g.back())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(link)
+	client, server := pair(t)
+	fd := connFD(t, server)
+	p := Passed{Rescued: true}
+	if err := unix.Sendmsg(link, p.append(nil, 1), unix.UnixRights(fd), nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(fd)
+	tc := tls.Client(client, &tls.Config{ServerName: "a.test", InsecureSkipVerify: true})
+	_ = tc.SetDeadline(time.Now().Add(20 * time.Second))
+	if line, err := bufio.NewReader(tc).ReadString('\n'); line != "a \"a.test\" \"a.test\" \n" {
+		t.Errorf("%q, %v", line, err)
 	}
 }
