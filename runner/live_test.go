@@ -69,7 +69,11 @@ var liveValues = map[string][]func(*appspec.Spec){
 	"request.spool":              live(func(s *appspec.Spec, n appspec.Size) { s.Request.Spool = n }, 1<<30, 0),
 	"request.min_rate":           live(func(s *appspec.Spec, n appspec.Size) { s.Request.MinRate = n }, 1<<10, 0),
 
-	"hosts":         live(func(s *appspec.Spec, l []string) { s.Hosts = l }, []string{"a.example"}, []string{"b.example", "*.b.example"}),
+	"hosts": live(func(s *appspec.Spec, l []string) { s.Hosts = l }, []string{"a.example"}, []string{"b.example", "*.b.example"}),
+	// Of names only; what is not there is told, and plain HTTP goes on.
+	"tls.cert": {func(s *appspec.Spec) { s.TLS = nil }, liveTLS("/nowhere/a.pem", "/nowhere/a.key"), liveTLS("/nowhere/b.pem", "/nowhere/a.key")},
+	"tls.key":  {func(s *appspec.Spec) { s.TLS = nil }, liveTLS("/nowhere/a.pem", "/nowhere/a.key"), liveTLS("/nowhere/a.pem", "/nowhere/b.key")},
+
 	"own_code":      {func(s *appspec.Spec) { s.OwnCode = nil }, func(s *appspec.Spec) { s.OwnCode = new(bool) }},
 	"script_name":   live(func(s *appspec.Spec, v string) { s.ScriptName = v }, "", "/blog"),
 	"server_header": live(func(s *appspec.Spec, b bool) { s.ServerHeader = b }, true, false),
@@ -118,6 +122,10 @@ func live[T, V any](set func(*appspec.Spec, T), values ...V) (changes []func(*ap
 
 func liveWorkers(lo, hi int) func(*appspec.Spec) {
 	return func(s *appspec.Spec) { s.Workers.Min, s.Workers.Max = lo, hi }
+}
+
+func liveTLS(cert, key string) func(*appspec.Spec) {
+	return func(s *appspec.Spec) { s.TLS = &appspec.TLS{Cert: cert, Key: key} }
 }
 
 // liveStatic is one static block; what is not said is as in another one.
