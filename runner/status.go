@@ -5,10 +5,9 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 )
 
-// Types of package control, for whoever starts masters and speaks to them: what a
-// master tells of itself.
+// What a master tells of itself, for whoever starts masters and speaks to them: types
+// of package control, which says what they are.
 type (
-	// Record and the others are what package control says of them.
 	Record        = control.Record
 	Status        = control.Status
 	State         = control.State

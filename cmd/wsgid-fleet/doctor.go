@@ -37,8 +37,12 @@ Exit code: 0 nothing is bad, 1 something is.`,
 			look := doctor.Fleet{Masters: map[string][]int{}, Dir: c.specDir(), System: os.DirFS("/")}
 			o := c.options()
 			op, err := c.operator(cmd.Context())
-			switch {
-			case err == nil:
+			if err != nil {
+				look.Foreign = err.Error()
+				if n, ok := errors.AsType[*fleet.NeighbourError](err); ok && c.dir == "" && n.Dir != "" {
+					look.Dir = n.Dir
+				}
+			} else {
 				defer op.Close()
 				status, err := op.Status(cmd.Context())
 				if err != nil {
@@ -54,11 +58,6 @@ Exit code: 0 nothing is bad, 1 something is.`,
 					if app.Master != nil {
 						look.Masters[app.Name] = append(look.Masters[app.Name], app.Master.PID)
 					}
-				}
-			default:
-				look.Foreign = err.Error()
-				if n, ok := errors.AsType[*fleet.NeighbourError](err); ok && c.dir == "" && n.Dir != "" {
-					look.Dir = n.Dir
 				}
 			}
 			look.State, look.Data = fleet.Directories(o)

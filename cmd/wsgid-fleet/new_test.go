@@ -117,7 +117,7 @@ func TestNewServesACheckout(t *testing.T) {
 	run("validate")
 	run("apply")
 	for name, c := range checkouts {
-		resp, err := http.Get("http://" + addr[name] + "/") //nolint:noctx // it is here
+		resp, err := http.Get("http://" + addr[name] + "/")
 		if err != nil {
 			t.Error(name, err)
 			continue

@@ -68,10 +68,11 @@ func explain(err error, directory string, now time.Time) trouble {
 }
 
 func explainProblem(p *acme.Problem, directory string, now time.Time) trouble {
-	detail := clean(p.Detail)
+	details := []string{clean(p.Detail)}
 	for _, sub := range p.Subproblems {
-		detail += "; " + clean(sub.Detail)
+		details = append(details, clean(sub.Detail))
 	}
+	detail := strings.Join(details, "; ")
 	kind := p.Type[strings.LastIndexByte(p.Type, ':')+1:]
 	switch {
 	case kind == "rateLimited" || p.Status == http.StatusTooManyRequests:

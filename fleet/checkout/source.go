@@ -109,14 +109,14 @@ func withoutStrings(source string) string {
 	var b strings.Builder
 	for i := 0; i < len(source); {
 		c := source[i]
-		switch {
-		case c == '#':
+		switch c {
+		case '#':
 			end := strings.IndexByte(source[i:], '\n')
 			if end < 0 {
 				return b.String()
 			}
 			i += end
-		case c == '"' || c == '\'':
+		case '"', '\'':
 			quote := source[i : i+1]
 			if strings.HasPrefix(source[i:], strings.Repeat(quote, 3)) {
 				quote = strings.Repeat(quote, 3)

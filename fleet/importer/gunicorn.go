@@ -3,6 +3,7 @@ package importer
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -109,9 +110,7 @@ func (o Options) gunicorn(a *App, c command) error {
 		}
 	}
 	for _, from := range []map[string]setting{env, line} {
-		for name, s := range from {
-			settings[name] = s
-		}
+		maps.Copy(settings, from)
 	}
 	gunicornFacts(a, c, settings, rest)
 	return nil

@@ -348,10 +348,10 @@ func either(a, b string) string {
 func (d *draft) application() {
 	d.directory()
 	f := d.module
-	switch {
-	case f.Set == "":
+	switch f.Set {
+	case "":
 		d.drop(Fact{}, "no application is named: write wsgi_app")
-	case f.Set == setFile:
+	case setFile:
 		d.file(f)
 	default:
 		d.moduleApp(f)

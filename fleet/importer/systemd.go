@@ -74,8 +74,8 @@ func (u *unitFile) parse(path, text string) {
 		if pending == "" {
 			began = number
 		}
-		if strings.HasSuffix(line, `\`) {
-			pending += strings.TrimSuffix(line, `\`) + " "
+		if begun, more := strings.CutSuffix(line, `\`); more {
+			pending += begun + " "
 			continue
 		}
 		full := strings.TrimSpace(pending + line)

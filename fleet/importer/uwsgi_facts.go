@@ -290,8 +290,8 @@ func (u *uwsgiFacts) sockets(dir string) {
 	}
 	mode, haveMode := u.last["chmod-socket"], u.last["chmod-socket"] != nil
 	if haveMode {
-		switch value := mode.value; {
-		case value == "" || value == "1":
+		switch value := mode.value; value {
+		case "", "1":
 			u.fact(setSocketMode, mode, "666")
 		default:
 			u.fact(setSocketMode, mode, value)

@@ -51,7 +51,7 @@ func (m *uwsgiMagic) file(_, path, section, name string) {
 	}
 	v['x'] = section
 	parts := fieldsBy(dir, "/")
-	for i := byte(0); i < 10; i++ {
+	for i := range byte(10) {
 		v['0'+i] = ""
 		if int(i) < len(parts) {
 			v['0'+i] = parts[i]

@@ -361,7 +361,7 @@ func (b *Body) write() {
 	}
 	b.written += int64(len(p))
 	first := &b.todo[0]
-	if first.from += len(p); first.from == first.to && !(b.filling && len(b.todo) == 1) {
+	if first.from += len(p); first.from == first.to && (!b.filling || len(b.todo) != 1) {
 		b.free(*first)
 		b.todo = slices.Delete(b.todo, 0, 1)
 	}

@@ -41,9 +41,7 @@ func TestBodiesAtOnce(t *testing.T) {
 	s := testStore(t, 1<<20, 1<<30)
 	var all sync.WaitGroup
 	for seed := range uint64(30) {
-		all.Add(1)
-		go func() {
-			defer all.Done()
+		all.Go(func() {
 			r := rand.New(rand.NewPCG(seed, 5))
 			b := s.NewBody([]int64{-1, mostInMemory + 1}[r.IntN(2)], nil)
 			defer func() { _ = b.Close() }()
@@ -82,7 +80,7 @@ func TestBodiesAtOnce(t *testing.T) {
 			if err != nil || !bytes.Equal(got, want) {
 				t.Errorf("%d bytes went in, %d came out, or others, %v", len(want), len(got), err)
 			}
-		}()
+		})
 	}
 	all.Wait()
 	bodiless(t, s)
