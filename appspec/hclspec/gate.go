@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -25,6 +26,9 @@ func (o Options) gate(f *file, b *hcl.Block) *candidate {
 	}
 	s := appspec.Default(appspec.GateName, "")
 	s.File, s.Gate = f.path, &appspec.Gate{}
+	// All clients wait while it is not there, and what a killed one has held is kept for
+	// the next one for half a minute (runner/gate/guard).
+	s.Restart.MinDelay, s.Restart.MaxDelay = appspec.Duration(100*time.Millisecond), appspec.Duration(time.Second)
 	dec.layer.apply(s)
 	check := &checker{o: o, spec: s, whole: c.whole}
 	check.gate()

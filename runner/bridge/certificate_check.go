@@ -34,7 +34,7 @@ func CheckCertificate(certFile, keyFile string, now time.Time) (expires time.Tim
 		return expires, &CertificateTrouble{What: err.Error(), Next: "check it as the user that serves it, root for instance", Unread: true}
 	}
 	if err != nil {
-		return expires, &CertificateTrouble{What: err.Error(), Next: NextForPair(err) + "; the app cannot start again until then"}
+		return expires, &CertificateTrouble{What: err.Error(), Next: NextForPair(err) + "; what serves HTTPS with it cannot start again until then"}
 	}
 	leaf, err := leafOf(c.pair)
 	if err != nil {
