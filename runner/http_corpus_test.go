@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/mongrel2test"
 )
 
@@ -281,7 +282,10 @@ func expectation(line string) (requests []string, status int, reason string) {
 // refusal.
 func TestOwnCorpusOnAMaster(t *testing.T) {
 	t.Parallel()
-	a, unharmed := recorder(t, func(s *appspec.Spec) { s.Request.MaxBody = 1 << 62 })
+	a, unharmed := recorder(t, func(s *appspec.Spec) {
+		s.Request.MaxBody = 1 << 62
+		s.Request.MaxLine, s.Request.MaxHead, s.Request.MaxHeaders = http1.DefaultMaxLine, http1.DefaultMaxHead, http1.DefaultMaxFields
+	})
 	for _, piece := range []int{0, 7} {
 		cases, want := ownCorpus(t)
 		for _, c := range cases {
