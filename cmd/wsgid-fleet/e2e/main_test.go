@@ -72,7 +72,7 @@ func makeKit(dir string) error {
 	if err := build(ctx, top, kit.fleet); err != nil {
 		return err
 	}
-	for _, name := range []string{"examples/quickstart", "examples/deploy"} {
+	for _, name := range []string{"examples/quickstart", "examples/deploy", "examples/gate"} {
 		if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(filepath.Join(top, name))); err != nil {
 			return fmt.Errorf("cannot copy %s: %w", name, err)
 		}

@@ -122,9 +122,10 @@ func (b *bed) pids() []int {
 func TestQuickstartScript(t *testing.T) {
 	asEach(t, func(t *testing.T, who account) {
 		b := newBed(t, who)
-		gate := freeport.Addr(t)
+		gate, secure := freeport.Addr(t), freeport.Addr(t)
 		b.must(os.Rename(filepath.Join(b.specs, "gate.off"), filepath.Join(b.specs, "gate.hcl")))
 		b.replace("wsgid.d/gate.hcl", "127.0.0.1:8080", gate)
+		b.replace("wsgid.d/gate.hcl", "127.0.0.1:8443", secure)
 		log, err := os.Create(filepath.Join(b.dir, "script.log"))
 		b.must(err)
 		defer log.Close()
@@ -158,7 +159,10 @@ func TestQuickstartScript(t *testing.T) {
 				return err
 			})
 		}
+		_, securePort, _ := strings.Cut(secure, ":")
+		wantTrusted(t, filepath.Join(b.demo, "ca/ca.pem"), secure, "hello.localhost", "Hello from worker ")
 		for _, line := range []string{
+			"curl --cacert " + b.demo + "/ca/ca.pem https://hello.localhost:" + securePort + "/",
 			"http://" + b.hello + "/", "http://" + b.polls + "/", "http://" + b.polls + "/admin/", "http://" + b.m2 + "/",
 			b.specs + "/hello.hcl", b.demo + "/fleet status",
 			"http://hello.localhost:" + port + "/", "http://polls.localhost:" + port + "/", "http://m2.localhost:" + port + "/",
@@ -221,4 +225,26 @@ func byName(t *testing.T, addr, host string) (string, error) {
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	return string(b), err
+}
+
+// wantTrusted waits until a host is answered over TLS, as a client sees it that trusts
+// one authority.
+func wantTrusted(t *testing.T, ca, addr, host, says string) {
+	t.Helper()
+	text, err := os.ReadFile(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := authority{t: t, pem: text}
+	eventually(t, 30*time.Second, host+" to answer by HTTPS", func() error {
+		conn, err := greet(t, addr, a.trust(host))
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		if status, page := visitOn(t, conn, bufio.NewReader(conn), host); status != http.StatusOK || !strings.Contains(page, says) {
+			return fmt.Errorf("it answers %d %q", status, page)
+		}
+		return nil
+	})
 }

@@ -4,4 +4,11 @@ gate {
   http {
     listen = "127.0.0.1:8080"
   }
+  http {
+    listen = "127.0.0.1:8443"
+    tls {
+      cert = "${env("WSGID_DEMO")}/ca/site.pem"
+      key  = "${env("WSGID_DEMO")}/ca/site.key"
+    }
+  }
 }
