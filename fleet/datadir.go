@@ -83,7 +83,7 @@ func (s *Store) takeOver(log *slog.Logger) {
 			continue // it holds nothing
 		}
 		for _, e := range es {
-			if !e.IsDir() || !appName().MatchString(e.Name()) {
+			if !e.IsDir() || !isApp(e.Name()) {
 				continue
 			}
 			if err := s.takeOverApp(filepath.Join(from, e.Name()), e.Name()); err != nil {

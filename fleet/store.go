@@ -200,6 +200,10 @@ func (s *Store) Apps() ([]string, error) {
 	return known(running, kept), errors.Join(err, derr)
 }
 
+// isApp tells whether that is what an app is called, or the gate: it runs, too, when no
+// spec says so, as before the first are read.
+func isApp(name string) bool { return appName().MatchString(name) || name == appspec.GateName }
+
 func (s *Store) appsIn(dir string) ([]string, error) {
 	es, err := afero.ReadDir(s.fs, dir)
 	if err != nil {
@@ -210,7 +214,7 @@ func (s *Store) appsIn(dir string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range es {
-		if e.IsDir() && appName().MatchString(e.Name()) {
+		if e.IsDir() && isApp(e.Name()) {
 			names = append(names, e.Name())
 		}
 	}

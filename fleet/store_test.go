@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -297,4 +298,25 @@ type fullFile struct{ afero.File }
 
 func (f *fullFile) Write([]byte) (int, error) {
 	return 0, &os.PathError{Op: "write", Path: f.Name(), Err: syscall.ENOSPC}
+}
+
+// What runs is known from the two directories alone, the gate too: a daemon that is told
+// to stop before it has read the specs ends all of it.
+func TestAppsOfTheStoreAreAlsoTheGate(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s, err := OpenStore(afero.NewOsFs(), dir, filepath.Join(dir, "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{appspec.GateName, "blog", "_other", "Blog"} {
+		if err := os.Mkdir(filepath.Join(dir, "apps", name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := s.Apps(); err != nil || !slices.Equal(got, []string{appspec.GateName, "blog"}) {
+		t.Errorf("%q, %v", got, err)
+	}
 }
