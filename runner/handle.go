@@ -214,8 +214,9 @@ func (h *Handle) Wait(ctx context.Context) error {
 			wait = min(2*wait, time.Second)
 		}
 	}
-	if err != nil {
-		return nil // it is gone
+	if err != nil { // it is gone; one that is not root any more leaves its record to us
+		h.Remove(h.dir)
+		return nil
 	}
 	_ = unix.SetNonblock(fd, true)
 	// A goroutine a waited master would need a thread if it polled; os.File

@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"os"
+	"os/exec"
 	"testing"
 	"time"
 )
@@ -26,5 +28,24 @@ func TestNewerThan(t *testing.T) {
 		if got := tt.a.NewerThan(tt.b); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
 		}
+	}
+}
+
+// Who waits for a master that has ended before he came takes its record away: a gate
+// that is not root any more cannot.
+func TestWaitForAMasterThatIsGone(t *testing.T) {
+	cmd := exec.Command("true")
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	h := &Handle{dir: t.TempDir(), Record: Record{App: "_gate", PID: cmd.Process.Pid, StartTime: 1}}
+	if err := h.Write(h.dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(h.dir); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
 	}
 }
