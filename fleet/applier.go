@@ -262,6 +262,9 @@ func (a *Applier) note(last *string, st runner.Status) {
 	}
 }
 
+// gateStopLimit is how long a gate that is stopped may take for its last connections.
+const gateStopLimit = 2 * time.Second
+
 // stop drains all masters of the app and waits for their end.
 func (a *Applier) stop(ctx context.Context, o Observed) error {
 	if o.FindErr != nil {
@@ -273,6 +276,10 @@ func (a *Applier) stop(ctx context.Context, o Observed) error {
 		a.holder.set(o.App, nil)
 	}
 	limit := stopLimit(o)
+	if o.App == appspec.GateName {
+		// It may have clients whose apps end with it: its guard keeps them for the next one.
+		limit = min(limit, gateStopLimit)
+	}
 	errs := make([]error, len(o.Masters))
 	a.idle(func() {
 		parallel(len(o.Masters), max(len(o.Masters), 1), func(i int) { errs[i] = a.end(ctx, o.Masters[i], nil, limit) })
