@@ -72,7 +72,7 @@ func (e *engine) sites(set *hclspec.Set) (out []certs.Site) {
 	return out
 }
 
-// certificates begins what the daemon does for them: nothing yet.
+// openCertificates makes the keeper, which does nothing yet.
 func (d *Daemon) openCertificates() {
 	d.certs = &certs.Keeper{
 		Dir: d.e.store.certificatesDir(), Challenges: &answers{e: d.e, all: map[*certs.Challenge]bool{}}, Log: d.e.log, Dial: d.opts.dialSite,
@@ -178,10 +178,10 @@ func (a *AppStatus) managed(dir string, hosts []string, daemon bool, now time.Ti
 				a.Reason = c.Problem
 			}
 		case left <= 0:
-			c.Problem = strings.TrimSuffix(fmt.Sprintf("the certificate for %s has expired on %s: clients refuse it; %s", host, s.NotAfter.UTC().Format("2006-01-02 15:04 MST"), why), "; ")
+			c.Problem = strings.TrimSuffix(fmt.Sprintf("the certificate for %s has expired on %s: clients refuse it; %s", host, certs.Day(s.NotAfter), why), "; ")
 			a.degrade(c.Problem)
 		case s.Error != "" || left < soonFor(&s):
-			c.Problem = strings.TrimSuffix(fmt.Sprintf("the certificate for %s, which expires on %s, was not renewed: %s", host, s.NotAfter.UTC().Format("2006-01-02 15:04 MST"), why), ": ")
+			c.Problem = strings.TrimSuffix(fmt.Sprintf("the certificate for %s, which expires on %s, was not renewed: %s", host, certs.Day(s.NotAfter), why), ": ")
 			if left < soonFor(&s) {
 				a.degrade(c.Problem)
 			} else if a.Reason == "" {

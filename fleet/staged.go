@@ -64,7 +64,7 @@ func (p *operations) planStaged(ctx context.Context, s staged) (*Plan, error) {
 		set.Specs = map[string]*appspec.Spec{}
 	}
 	for name, spec := range set.Specs {
-		if spec == nil || spec.Name != name || !filepath.IsAbs(spec.Path) && spec.Gate == nil || !appspec.ValidName(name) && name != appspec.GateName {
+		if spec == nil || spec.Name != name || !filepath.IsAbs(spec.Path) && spec.Gate == nil || !isApp(name) {
 			return nil, fmt.Errorf("cannot plan %s: what was sent of app %q is no spec", s.Dir, name)
 		}
 		spec.File = moved(spec.File)

@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
-	"sync"
 	"syscall"
 	"time"
 
@@ -96,12 +94,6 @@ const (
 	fileOverride = "override.json"
 	fileFailure  = "failure.json"
 )
-
-// Patterns are compiled at their first use: each master runs what this program
-// does at its start, and needs none of them.
-var appName = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
-})
 
 // OpenStore makes the two directories if need be and refuses ones that others
 // could write to, as what lies there is trusted.
@@ -202,7 +194,7 @@ func (s *Store) Apps() ([]string, error) {
 
 // isApp tells whether that is what an app is called, or the gate: it runs, too, when no
 // spec says so, as before the first are read.
-func isApp(name string) bool { return appName().MatchString(name) || name == appspec.GateName }
+func isApp(name string) bool { return appspec.ValidName(name) || name == appspec.GateName }
 
 func (s *Store) appsIn(dir string) ([]string, error) {
 	es, err := afero.ReadDir(s.fs, dir)

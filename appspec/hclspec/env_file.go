@@ -8,9 +8,16 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
-// envVariable is one variable of an environment file.
-type envVariable struct {
-	name, value string
+// EnvVariable is one variable of an environment file.
+type EnvVariable struct {
+	Name, Value string
+}
+
+// ReadEnvFile reads the text of an environment file as systemd does (systemd.exec(5),
+// EnvironmentFile=); lines that say nothing are passed over.
+func ReadEnvFile(text string) []EnvVariable {
+	found, _ := readEnvFile(text)
+	return found
 }
 
 // envDoubt is a line that systemd and python-dotenv read differently, or that says
@@ -20,15 +27,14 @@ type envDoubt struct {
 	text string // without values: they are secret
 }
 
-// readEnvFile reads the text of an environment file as systemd does (systemd.exec(5),
-// EnvironmentFile=), and says where python-dotenv would read something else.
-func readEnvFile(text string) (found []envVariable, doubts []envDoubt) {
+// readEnvFile is ReadEnvFile, and says where python-dotenv would read something else.
+func readEnvFile(text string) (found []EnvVariable, doubts []envDoubt) {
 	r := &envReader{text: text + "\n", line: 1}
 	for r.at < len(r.text) {
 		begin := r.line
 		name, value, doubt := r.assignment()
 		if name != "" {
-			found = append(found, envVariable{name, value})
+			found = append(found, EnvVariable{name, value})
 		}
 		if doubt != "" {
 			doubts = append(doubts, envDoubt{begin, doubt})
@@ -261,14 +267,14 @@ func (c *checker) envFiles() {
 			c.warn("env_file", fmt.Sprintf("%s:%d: %s", c.shownFile(name), d.line, what), instead)
 		}
 		for _, v := range found {
-			path := appspec.KeyPath("env", v.name)
+			path := appspec.KeyPath("env", v.Name)
 			if _, written := s.Ranges[path]; written {
-				c.warn(path, v.name+" is in "+c.shownFile(name)+" too, and the file counts", "remove one of them")
+				c.warn(path, v.Name+" is in "+c.shownFile(name)+" too, and the file counts", "remove one of them")
 			}
 			if s.Env == nil {
 				s.Env = make(map[string]string)
 			}
-			s.Env[v.name] = v.value
+			s.Env[v.Name] = v.Value
 			s.MarkSensitive(path, true)
 		}
 	}

@@ -14,35 +14,35 @@ import (
 func TestReadEnvFile(t *testing.T) {
 	for _, c := range []struct {
 		text   string
-		want   []envVariable
+		want   []EnvVariable
 		doubts []string // what each says, in part
 	}{
-		{"A=1\nB = 2 \n\n  C=3\n", []envVariable{{"A", "1"}, {"B", "2"}, {"C", "3"}}, nil},
-		{"A=a b  \nB=\n", []envVariable{{"A", "a b"}, {"B", ""}}, nil},
-		{"A=x # note\n", []envVariable{{"A", "x # note"}}, []string{envNote}},
-		{"A=\"x\" # note\n", []envVariable{{"A", "x# note"}}, []string{envNote}},
-		{"A=x#y\n", []envVariable{{"A", "x#y"}}, nil},
-		{"export A=1\nB=2\n", []envVariable{{"B", "2"}}, []string{"write A=… without export"}},
-		{"A='${HOME}'\nB=\"${HOME}\"\nC=${HOME}\n", []envVariable{{"A", "${HOME}"}, {"B", "${HOME}"}, {"C", "${HOME}"}}, []string{envExpand, envExpand, envExpand}},
-		{"A=$HOME\n", []envVariable{{"A", "$HOME"}}, nil},
-		{"A='a b'\nB=\"a b \"\nC=' '\n", []envVariable{{"A", "a b"}, {"B", "a b "}, {"C", " "}}, nil},
-		{`A=x"y z"` + "\n", []envVariable{{"A", `x"y z"`}}, nil},
-		{`A="x"y` + "\n", []envVariable{{"A", "xy"}}, []string{envBehind}},
-		{`A=a\b\ ` + "\n", []envVariable{{"A", "ab "}}, []string{envBackslash}},
-		{"A=a\\\nb\n", []envVariable{{"A", "ab"}}, []string{envGoesOn}},
-		{`A="a\"b\$c\nd"` + "\n", []envVariable{{"A", `a"b$c\nd`}}, []string{`\n and the like`}},
-		{"A='a\nb'\nB=1\n", []envVariable{{"A", "a\nb"}, {"B", "1"}}, nil},
-		{"# note \\\nA=1\nB=2\n", []envVariable{{"B", "2"}}, []string{"swallows the next line"}},
-		{"# note\n; note\nA=1", []envVariable{{"A", "1"}}, []string{"begins with ;"}},
-		{"A\nB=1\n", []envVariable{{"B", "1"}}, []string{"without ="}},
-		{"1A=x\nA-B=x\nC=1\n", []envVariable{{"C", "1"}}, []string{`"1A" is no name`, `"A-B" is no name`}},
-		{"A='x\nB=1\n", []envVariable{{"A", "x\nB=1\n"}}, []string{envOpen}},
-		{"A=1\r\nB=2\r\n", []envVariable{{"A", "1"}, {"B", "2"}}, nil},
-		{"A=1\nA=2\n", []envVariable{{"A", "1"}, {"A", "2"}}, nil},
-		{"# \\", nil, nil}, {"A=\\", []envVariable{{"A", ""}}, []string{envGoesOn}}, {"A=\"\\", []envVariable{{"A", ""}}, []string{envOpen}}, {"", nil, nil}, {"=x", nil, []string{"no name"}},
+		{"A=1\nB = 2 \n\n  C=3\n", []EnvVariable{{"A", "1"}, {"B", "2"}, {"C", "3"}}, nil},
+		{"A=a b  \nB=\n", []EnvVariable{{"A", "a b"}, {"B", ""}}, nil},
+		{"A=x # note\n", []EnvVariable{{"A", "x # note"}}, []string{envNote}},
+		{"A=\"x\" # note\n", []EnvVariable{{"A", "x# note"}}, []string{envNote}},
+		{"A=x#y\n", []EnvVariable{{"A", "x#y"}}, nil},
+		{"export A=1\nB=2\n", []EnvVariable{{"B", "2"}}, []string{"write A=… without export"}},
+		{"A='${HOME}'\nB=\"${HOME}\"\nC=${HOME}\n", []EnvVariable{{"A", "${HOME}"}, {"B", "${HOME}"}, {"C", "${HOME}"}}, []string{envExpand, envExpand, envExpand}},
+		{"A=$HOME\n", []EnvVariable{{"A", "$HOME"}}, nil},
+		{"A='a b'\nB=\"a b \"\nC=' '\n", []EnvVariable{{"A", "a b"}, {"B", "a b "}, {"C", " "}}, nil},
+		{`A=x"y z"` + "\n", []EnvVariable{{"A", `x"y z"`}}, nil},
+		{`A="x"y` + "\n", []EnvVariable{{"A", "xy"}}, []string{envBehind}},
+		{`A=a\b\ ` + "\n", []EnvVariable{{"A", "ab "}}, []string{envBackslash}},
+		{"A=a\\\nb\n", []EnvVariable{{"A", "ab"}}, []string{envGoesOn}},
+		{`A="a\"b\$c\nd"` + "\n", []EnvVariable{{"A", `a"b$c\nd`}}, []string{`\n and the like`}},
+		{"A='a\nb'\nB=1\n", []EnvVariable{{"A", "a\nb"}, {"B", "1"}}, nil},
+		{"# note \\\nA=1\nB=2\n", []EnvVariable{{"B", "2"}}, []string{"swallows the next line"}},
+		{"# note\n; note\nA=1", []EnvVariable{{"A", "1"}}, []string{"begins with ;"}},
+		{"A\nB=1\n", []EnvVariable{{"B", "1"}}, []string{"without ="}},
+		{"1A=x\nA-B=x\nC=1\n", []EnvVariable{{"C", "1"}}, []string{`"1A" is no name`, `"A-B" is no name`}},
+		{"A='x\nB=1\n", []EnvVariable{{"A", "x\nB=1\n"}}, []string{envOpen}},
+		{"A=1\r\nB=2\r\n", []EnvVariable{{"A", "1"}, {"B", "2"}}, nil},
+		{"A=1\nA=2\n", []EnvVariable{{"A", "1"}, {"A", "2"}}, nil},
+		{"# \\", nil, nil}, {"A=\\", []EnvVariable{{"A", ""}}, []string{envGoesOn}}, {"A=\"\\", []EnvVariable{{"A", ""}}, []string{envOpen}}, {"", nil, nil}, {"=x", nil, []string{"no name"}},
 	} {
 		got, doubts := readEnvFile(c.text)
-		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(envVariable{}), cmpopts.EquateEmpty()); diff != "" {
+		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(EnvVariable{}), cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%q: %s", c.text, diff)
 		}
 		if len(doubts) != len(c.doubts) {

@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
@@ -108,12 +109,12 @@ func readRoots(name string) ([]byte, *x509.CertPool, error) {
 	}
 	f, err := appdir.OpenNamed(name)
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot read %s: %w", name, pathless(err))
+		return nil, nil, fmt.Errorf("cannot read %s: %w", name, bounded.Reason(err))
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, longestRoots))
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot read %s: %w", name, pathless(err))
+		return nil, nil, fmt.Errorf("cannot read %s: %w", name, bounded.Reason(err))
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(b) {

@@ -231,7 +231,7 @@ func (k *Keeper) work(ctx context.Context, s *site, w Site, do action) {
 	s.save(k, w.Host)
 	attrs := []any{"host", w.Host, "app", w.App, "reason", s.rec.Error, "next", s.rec.Next, "retry", s.rec.RetryAt.UTC().Format(time.RFC3339)}
 	if s.leaf != nil {
-		attrs = append(attrs, "serves", "the certificate of before, until "+day(s.leaf.NotAfter))
+		attrs = append(attrs, "serves", "the certificate of before, until "+Day(s.leaf.NotAfter))
 	}
 	k.Log.Error("cannot get certificate", attrs...)
 	k.Changed(w)
@@ -323,7 +323,7 @@ func (k *Keeper) serve(s *site, w Site, leaf *x509.Certificate, cert, key []byte
 	s.leaf = leaf
 	s.rec.succeeded(w.Authority.Directory, k.now())
 	s.save(k, w.Host)
-	k.Log.Info("certificate is there", "host", w.Host, "app", w.App, "issuer", issuerName(leaf), "expires", day(leaf.NotAfter))
+	k.Log.Info("certificate is there", "host", w.Host, "app", w.App, "issuer", issuerName(leaf), "expires", Day(leaf.NotAfter))
 	k.Issued(w)
 	return nil
 }
@@ -362,7 +362,7 @@ func (k *Keeper) askWindow(ctx context.Context, s *site, w Site) {
 		is.At = is.Start.Add(time.Duration(rand.Int64N(int64(span))))
 	}
 	s.rec.Window = is
-	k.Log.Info("the authority has said when it wants a certificate to be renewed", "host", w.Host, "app", w.App, "renew", day(s.rec.renewAt(s.leaf)), "see", is.URL)
+	k.Log.Info("the authority has said when it wants a certificate to be renewed", "host", w.Host, "app", w.App, "renew", Day(s.rec.renewAt(s.leaf)), "see", is.URL)
 }
 
 func latest(a, b time.Time) time.Time {

@@ -223,6 +223,18 @@ func (b *bench) got(host, what string, is func() bool) {
 	})
 }
 
+// first has the keeper get a certificate and returns what its file holds.
+func (b *bench) first(host string) []byte {
+	b.t.Helper()
+	b.keeper.Want([]Site{b.site(host)})
+	b.got(host, "a certificate", func() bool { return b.look(host).Issuer != "" })
+	pair, err := os.ReadFile(PairFile(b.dir, host))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return pair
+}
+
 func (b *bench) look(host string) Status { return Look(b.dir, host) }
 
 // serves tells whether a client that knows the authority takes what is there.
@@ -278,12 +290,7 @@ func TestRenewal(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	const host = "blog.example.test"
-	b.keeper.Want([]Site{b.site(host)})
-	b.got(host, "a certificate", func() bool { return b.look(host).Issuer != "" })
-	before, err := os.ReadFile(PairFile(b.dir, host))
-	if err != nil {
-		t.Fatal(err)
-	}
+	before := b.first(host)
 	var replaced atomic.Bool
 	answer := func(w http.ResponseWriter, r *http.Request) bool {
 		if !strings.HasPrefix(r.URL.Path, acmetest.RenewalPath) {
@@ -324,12 +331,7 @@ func TestAuthorityFails(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	const host = "blog.example.test"
-	b.keeper.Want([]Site{b.site(host)})
-	b.got(host, "a certificate", func() bool { return b.look(host).Issuer != "" })
-	before, err := os.ReadFile(PairFile(b.dir, host))
-	if err != nil {
-		t.Fatal(err)
-	}
+	before := b.first(host)
 	first := b.look(host)
 	problem := func(status int, kind, detail string) func(http.ResponseWriter, *http.Request) bool {
 		return func(w http.ResponseWriter, r *http.Request) bool {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 )
 
 // PairFile is the file that holds the certificate of a name and its key.
@@ -44,7 +45,7 @@ func checkPair(host string, cert, key []byte, now time.Time) (*x509.Certificate,
 		return nil, fmt.Errorf("the authority has given a certificate for others: %w", err)
 	}
 	if now.After(leaf.NotAfter) || now.Add(clockSkew).Before(leaf.NotBefore) {
-		return nil, fmt.Errorf("the authority has given a certificate that is not valid now, but from %s to %s", day(leaf.NotBefore), day(leaf.NotAfter))
+		return nil, fmt.Errorf("the authority has given a certificate that is not valid now, but from %s to %s", Day(leaf.NotBefore), Day(leaf.NotAfter))
 	}
 	return leaf, nil
 }
@@ -52,13 +53,14 @@ func checkPair(host string, cert, key []byte, now time.Time) (*x509.Certificate,
 // clockSkew is how far the clock of an authority may be before ours.
 const clockSkew = 5 * time.Minute
 
-func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
+// Day writes a time of a certificate for people.
+func Day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
 
 // writePair puts a certificate in the place of the one that serves, with its key.
 func writePair(dir, host string, cert, key []byte) error {
 	b := append(append(bytes.Clone(bytes.TrimSpace(key)), '\n'), cert...)
 	if err := renameio.WriteFile(PairFile(dir, host), b, 0o600, renameio.WithStaticPermissions(0o600)); err != nil {
-		return fmt.Errorf("cannot write %s: %w", PairFile(dir, host), pathless(err))
+		return fmt.Errorf("cannot write %s: %w", PairFile(dir, host), bounded.Reason(err))
 	}
 	return nil
 }
@@ -67,16 +69,8 @@ func writePair(dir, host string, cert, key []byte) error {
 func makeFolders(dir string) error {
 	for _, d := range []string{dir, filepath.Join(dir, "sites")} {
 		if err := os.Mkdir(d, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("cannot make directory %s: %w", d, pathless(err))
+			return fmt.Errorf("cannot make directory %s: %w", d, bounded.Reason(err))
 		}
 	}
 	return nil
-}
-
-// pathless takes the path off, which the message names already.
-func pathless(err error) error {
-	if e := (*fs.PathError)(nil); errors.As(err, &e) {
-		return e.Err
-	}
-	return err
 }

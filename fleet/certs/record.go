@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 )
 
 // record is what is remembered of a name beside its certificate.
@@ -45,7 +46,7 @@ func (r *record) write(dir, host string) error {
 		err = renameio.WriteFile(recordFile(dir, host), b, 0o600, renameio.WithStaticPermissions(0o600))
 	}
 	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", recordFile(dir, host), pathless(err))
+		return fmt.Errorf("cannot write %s: %w", recordFile(dir, host), bounded.Reason(err))
 	}
 	return nil
 }

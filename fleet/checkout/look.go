@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
@@ -70,10 +71,7 @@ func Look(dir, app string) (*Found, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("cannot look at %s: there is no such folder", dir)
 	case err != nil:
-		if e, ok := errors.AsType[*fs.PathError](err); ok {
-			err = e.Err
-		}
-		return nil, fmt.Errorf("cannot look at %s: %w; name the folder of the checkout", dir, err)
+		return nil, fmt.Errorf("cannot look at %s: %w; name the folder of the checkout", dir, bounded.Reason(err))
 	}
 	defer root.Close()
 	l := &looker{tree: tree{root}, found: &Found{Path: dir}}

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/shellwords"
 )
 
 // served is what a line of a Procfile says of the application.
@@ -42,7 +44,7 @@ var bare = map[string]bool{
 // parseCommand reads a command line that serves an application by a server of the
 // Python world; ok is false where it is none that is known.
 func parseCommand(command string) (s served, ok bool) {
-	words := shellWords(command)
+	words := shellwords.Split(command)
 	at := -1
 	for i, w := range words {
 		switch base := path.Base(w); base {
@@ -111,36 +113,4 @@ func parseCommand(command string) (s served, ok bool) {
 		s.app += call
 	}
 	return s, s.asgi || callable().MatchString(s.app)
-}
-
-// shellWords splits a command line as a shell does, without expanding anything.
-func shellWords(line string) (words []string) {
-	var b strings.Builder
-	quote, begun := byte(0), false
-	for i := 0; i < len(line); i++ {
-		c := line[i]
-		switch {
-		case quote != 0 && c == quote:
-			quote = 0
-		case quote == 0 && (c == '"' || c == '\''):
-			quote, begun = c, true
-		case quote != '\'' && c == '\\' && i+1 < len(line):
-			i++
-			b.WriteByte(line[i])
-			begun = true
-		case quote == 0 && (c == ' ' || c == '\t'):
-			if begun {
-				words = append(words, b.String())
-			}
-			b.Reset()
-			begun = false
-		default:
-			b.WriteByte(c)
-			begun = true
-		}
-	}
-	if begun {
-		words = append(words, b.String())
-	}
-	return words
 }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/shellwords"
 )
 
 // command is a command line that starts something, with what surrounds it.
@@ -94,7 +96,7 @@ func shellCommand(text string, env map[string]string) (argv []string, dir string
 	parts := regexp.MustCompile(`\s*(?:&&|\|\||;|\||&)\s*`).Split(expanded, -1)
 	lost = len(parts) > 1 || strings.ContainsAny(text, "`<>(){}*?~") && strings.ContainsAny(variable().ReplaceAllString(text, ""), "`<>*?~")
 	for _, part := range parts {
-		words := shellWords(part)
+		words := shellwords.Split(part)
 		if len(words) == 2 && words[0] == "cd" {
 			dir = words[1]
 			continue
@@ -122,43 +124,9 @@ func unshell(argv []string) (string, bool) {
 	return "", false
 }
 
-// shellWords cuts a command as a shell does, as far as quotes and backslashes go.
-func shellWords(text string) []string {
-	var words []string
-	var word strings.Builder
-	quote, in := byte(0), false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case quote != 0 && c == quote:
-			quote = 0
-		case c == '\\' && quote != '\'' && i+1 < len(text):
-			i++
-			word.WriteByte(text[i])
-			in = true
-		case quote != 0:
-			word.WriteByte(c)
-		case c == '\'' || c == '"':
-			quote, in = c, true
-		case c == ' ' || c == '\t' || c == '\n':
-			if in {
-				words = append(words, word.String())
-				word.Reset()
-				in = false
-			}
-		default:
-			word.WriteByte(c)
-			in = true
-		}
-	}
-	if in {
-		words = append(words, word.String())
-	}
-	return words
-}
-
 // commandName is a name for a command.
 func commandName(command string, i int) string {
-	words := shellWords(command)
+	words := shellwords.Split(command)
 	if len(words) == 0 {
 		return "process-" + strconv.Itoa(i+1)
 	}
@@ -194,7 +162,7 @@ func (o Options) commandLine(text string) ([]*App, error) {
 		}
 	}
 	a := &App{Name: "app", Source: "a command line"}
-	server, err := o.service(a, command{argv: shellWords(text), dir: dir, env: env, at: Position{File: "command"}})
+	server, err := o.service(a, command{argv: shellwords.Split(text), dir: dir, env: env, at: Position{File: "command"}})
 	if err != nil {
 		return nil, err
 	}

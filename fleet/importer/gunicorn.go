@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/shellwords"
 )
 
 // gunicornFlags are gunicorn's options: those with an argument, and switches (with !).
@@ -84,7 +86,7 @@ func (o Options) gunicorn(a *App, c command) error {
 	if err != nil {
 		return err
 	}
-	env, more, err := gunicornArgs(shellWords(c.env["GUNICORN_CMD_ARGS"]), c.at, "GUNICORN_CMD_ARGS: ")
+	env, more, err := gunicornArgs(shellwords.Split(c.env["GUNICORN_CMD_ARGS"]), c.at, "GUNICORN_CMD_ARGS: ")
 	if err != nil {
 		return err
 	}

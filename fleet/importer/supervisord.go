@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/shellwords"
 )
 
 // supervisorConf is a configuration of supervisord with what it includes: sections
@@ -256,7 +258,7 @@ func (c *supervisorConf) program(section, name string) (*program, error) {
 		}
 		p.values[key] = supervisorValue{text, v.at}
 	}
-	argv := shellWords(p.values["command"].text)
+	argv := shellwords.Split(p.values["command"].text)
 	if len(argv) == 0 {
 		return nil, fmt.Errorf("%s: program %s has no command", p.values["command"].at, name)
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 )
 
 // unitFile is a unit of systemd with its drop-ins: values of a key in order, an empty
@@ -202,86 +204,13 @@ func (u *unitFile) environment(a *App) (map[string]string, error) {
 				}
 				continue
 			}
-			for _, kv := range environmentFile(string(text)) {
-				env[kv[0]] = kv[1]
-				a.add(Fact{Set: setSecretEnv, Key: kv[0], Value: kv[1], Was: kv[0], At: Position{File: file}})
+			for _, v := range hclspec.ReadEnvFile(string(text)) {
+				env[v.Name] = v.Value
+				a.add(Fact{Set: setSecretEnv, Key: v.Name, Value: v.Value, Was: v.Name, At: Position{File: file}})
 			}
 		}
 	}
 	return env, nil
-}
-
-// environmentFile reads a file as systemd does: # and ; begin comments at the start of
-// a line only, and a comment that ends in a backslash takes the next line with it;
-// quotes are taken off, lines without a name such as export X=1 are dropped.
-func environmentFile(text string) [][2]string {
-	var out [][2]string
-	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
-	for i := 0; i < len(lines); i++ {
-		line := strings.TrimLeft(lines[i], " \t")
-		if line == "" {
-			continue
-		}
-		if line[0] == '#' || line[0] == ';' {
-			for strings.HasSuffix(lines[i], `\`) && i+1 < len(lines) {
-				i++
-			}
-			continue
-		}
-		key, rest, ok := strings.Cut(line, "=")
-		if !ok {
-			continue
-		}
-		key = strings.TrimSpace(key)
-		var b strings.Builder
-		quote := byte(0)
-		rest = strings.TrimLeft(rest, " \t")
-		spaces := 0 // at the end, which do not count outside of quotes
-		for j := 0; ; j++ {
-			if j == len(rest) {
-				if quote != 0 && i+1 < len(lines) {
-					i++
-					b.WriteByte('\n')
-					rest, j = lines[i], -1
-					continue
-				}
-				break
-			}
-			c := rest[j]
-			switch {
-			case quote != 0 && c == quote:
-				quote, spaces = 0, 0
-			case c == '\\' && quote != '\'':
-				if j+1 == len(rest) {
-					if i+1 < len(lines) {
-						i++
-						rest, j = lines[i], -1
-					}
-					continue
-				}
-				j++
-				if quote == '"' && strings.IndexByte("\"\\`$", rest[j]) < 0 {
-					b.WriteByte('\\')
-				}
-				b.WriteByte(rest[j])
-				spaces = 0
-			case quote == 0 && (c == '"' || c == '\'') && b.Len() == spaces:
-				quote = c
-			case quote == 0 && (c == ' ' || c == '\t'):
-				spaces++
-				b.WriteByte(c)
-			default:
-				spaces = 0
-				b.WriteByte(c)
-			}
-		}
-		value := b.String()
-		value = value[:len(value)-spaces]
-		if name := key; name != "" && !strings.ContainsAny(name, " \t") && assignment().MatchString(name+"=") {
-			out = append(out, [2]string{key, value})
-		}
-	}
-	return out
 }
 
 // unitWords cuts a command as systemd does: quotes count at the start of a word only,

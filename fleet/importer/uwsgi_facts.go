@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/shellwords"
 )
 
 // uwsgiTrue is a switch: everything but false, off, no and 0 turns it on.
@@ -445,7 +446,7 @@ func (u *uwsgiFacts) beside() {
 		if o.key == "smart-attach-daemon" || o.key == "smart-attach-daemon2" {
 			_, command, _ = strings.Cut(command, " ")
 		}
-		u.app.add(Fact{Set: setProcess, Key: commandName(command, i), List: shellWords(command), Was: was(o), At: o.at})
+		u.app.add(Fact{Set: setProcess, Key: commandName(command, i), List: shellwords.Split(command), Was: was(o), At: o.at})
 	}
 	for i, o := range u.all["cron"] {
 		expression, command := uwsgiCron(o.value)
@@ -453,7 +454,7 @@ func (u *uwsgiFacts) beside() {
 			u.lose(o, "write a job by the clock as a schedule of the app, or of cron: "+o.value)
 			continue
 		}
-		u.app.add(Fact{Set: setSchedule, Key: commandName(command, i), Value: expression, List: shellWords(command), Was: was(o), At: o.at})
+		u.app.add(Fact{Set: setSchedule, Key: commandName(command, i), Value: expression, List: shellwords.Split(command), Was: was(o), At: o.at})
 	}
 }
 
