@@ -5,17 +5,26 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 )
 
-// What a master tells of itself, for whoever starts masters and speaks to them: types
-// of package control, which says what they are.
+// What a master tells of itself, for whoever starts masters and speaks to them. Package
+// control says what each is.
+
 type (
-	Record        = control.Record
-	Status        = control.Status
-	State         = control.State
-	WorkerState   = control.WorkerState
-	WorkerInfo    = control.WorkerInfo
+	// Record is control's.
+	Record = control.Record
+	// Status is control's.
+	Status = control.Status
+	// State is control's.
+	State = control.State
+	// WorkerState is control's.
+	WorkerState = control.WorkerState
+	// WorkerInfo is control's.
+	WorkerInfo = control.WorkerInfo
+	// RequestCounts is control's.
 	RequestCounts = control.RequestCounts
-	HealthStatus  = control.HealthStatus
-	Counters      = control.Counters
+	// HealthStatus is control's.
+	HealthStatus = control.HealthStatus
+	// Counters is control's.
+	Counters = control.Counters
 )
 
 // States of an app.

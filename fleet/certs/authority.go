@@ -16,8 +16,9 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
-	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 )
 
 // Authority is who gives certificates, and how it is dealt with.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
+
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 )
 
