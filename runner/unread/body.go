@@ -251,8 +251,9 @@ func (b *Body) done() int64 {
 	return b.store.kept.Load()
 }
 
-// Close gives the body up: the file is closed and its room given back as soon as no
-// writer is at it.
+// Close gives the body up. Its room is others' at once, as the next request may come
+// right behind the answer to this one; what a writer is at has it until that is done.
+// The file is closed by a writer: a large one takes its time.
 func (b *Body) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -264,13 +265,12 @@ func (b *Body) Close() error {
 	b.dropChunks()
 	if !b.busy {
 		b.memory.drop(b.store)
+		b.uncount()
 	}
 	if b.queued && !b.busy && b.file == nil && b.store.keeping.remove(b) {
 		b.queued = false
 	}
 	if b.file == nil && !b.queued {
-		b.store.bodies.Add(-b.counted)
-		b.counted = 0
 		return nil
 	}
 	if !b.queued {
@@ -315,6 +315,12 @@ func (b *Body) count(n int) error {
 	return nil
 }
 
+// uncount gives the room back. b.mu is held.
+func (b *Body) uncount() {
+	b.store.bodies.Add(-b.counted)
+	b.counted = 0
+}
+
 // enqueue has a writer come if there is something to write. b.mu is held.
 func (b *Body) enqueue() {
 	if !b.queued && b.err == nil && len(b.todo) > 0 && b.todo[0].from < b.todo[0].to {
@@ -328,8 +334,8 @@ func (b *Body) write() {
 	b.mu.Lock()
 	f, off := b.file, b.written
 	if b.closed {
-		b.store.bodies.Add(-b.counted)
-		b.counted, b.file = 0, nil
+		b.uncount()
+		b.file = nil
 		b.mu.Unlock()
 		if f != nil {
 			_ = f.Close()

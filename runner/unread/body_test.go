@@ -197,6 +197,49 @@ func TestBodiesOnAStalledDisk(t *testing.T) {
 	bodiless(t, s)
 }
 
+// The room of a body is free as soon as it is given up, however long the disk takes to
+// close its file: whoever has the answer to one large upload may send the next.
+func TestRoomOfABodyIsFreeAtOnce(t *testing.T) {
+	const room = 4 << 20
+	s := testStore(t, 1<<20, room)
+	b := s.NewBody(room, nil)
+	if err := b.Write(make([]byte, room), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Finish(0); err != nil {
+		t.Fatal(err)
+	}
+	next := s.NewBody(room, nil)
+	if err := next.Write(make([]byte, 10), 0); !errors.Is(err, ErrFull) {
+		t.Errorf("beside a body that has all the room: %v", err)
+	}
+	_ = next.Close()
+
+	// All writers are busy from here on.
+	held := make(chan struct{})
+	for range mostWriters {
+		at := make(chan struct{})
+		s.keeping.add(stalledJob{at, held})
+		<-at
+	}
+	_ = b.Close()
+	next = s.NewBody(room, nil)
+	if err := next.Write(make([]byte, 10), 0); err != nil {
+		t.Errorf("when the other one is given up: %v", err)
+	}
+	close(held)
+	_ = next.Close()
+	bodiless(t, s)
+}
+
+// stalledJob is a disk that does not answer until held is closed.
+type stalledJob struct{ at, held chan struct{} }
+
+func (j stalledJob) write() {
+	close(j.at)
+	<-j.held
+}
+
 // What a disk says is said to whoever has the body, at the latest when it ends.
 func TestBodyOnABadDisk(t *testing.T) {
 	for _, c := range []struct {
