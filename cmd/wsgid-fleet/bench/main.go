@@ -176,8 +176,8 @@ func (b *bench) head(ctx context.Context) string {
 		return line
 	}
 	version := func(pkg string) string { return ask("dpkg-query", "-W", "-f", "${Version}", pkg) }
-	return fmt.Sprintf("Measured on %s by `make bench`: %s on %d cores (%s), %s, uWSGI %s, gunicorn %s, mongrel2 %s, nginx %s, Django %s; %d rounds of %v, one worker each.",
+	return fmt.Sprintf("Measured on %s by `make bench`: %s on %d cores (%s), %s, uWSGI %s, gunicorn %s, mongrel2 %s, nginx %s, haproxy %s, Django %s; %d rounds of %v, one worker each.",
 		time.Now().UTC().Format(time.DateOnly), ask(b.fleet, "version"), runtime.NumCPU(), runtime.Version(),
 		ask("/usr/bin/python3", "--version"), version("uwsgi-core"), version("gunicorn"), version("mongrel2-core"),
-		version("nginx"), version("python3-django"), b.rounds, b.seconds)
+		version("nginx"), version("haproxy"), version("python3-django"), b.rounds, b.seconds)
 }

@@ -14,7 +14,8 @@ type scenario struct {
 	name        string
 	site        string // a key of bench.sites
 	path        string
-	script      string
+	script      string // for wrk
+	whole       bool   // the load is of handshakes, not of wrk
 	connections []int
 	keep        []bool
 	ours        maker
@@ -86,6 +87,28 @@ var scenarios = []scenario{
 		cost: func(string) bar { return bar{least: 0.9} },
 	},
 	{
+		name: "through the gate, hello", site: "bench", path: "/hello", script: "get.lua",
+		connections: []int{16, 64}, keep: []bool{true, false},
+		ours: oursGate, peers: []maker{oursBare, nginxUwsgi, haproxy}, bar: gateBar,
+	},
+	{
+		name: "HTTPS, hello", site: "bench", path: "/hello", script: "get.lua",
+		connections: []int{1, 16, 64}, keep: []bool{true},
+		ours: oursSecure, peers: []maker{nginxTLS}, bar: secureBar,
+	},
+	{
+		// The client takes up the TLS session of its connection before.
+		name: "HTTPS, a connection each", site: "bench", path: "/hello", script: "get.lua",
+		connections: []int{16}, keep: []bool{false},
+		ours: oursSecure, peers: []maker{nginxTLS}, bar: secureBar,
+	},
+	{
+		name: "HTTPS, whole handshakes", site: "bench", path: "/hello", whole: true,
+		connections: []int{16}, keep: []bool{false},
+		ours: oursSecure, peers: []maker{nginxTLS}, bar: secureBar,
+		cost: func(string) bar { return bar{} },
+	},
+	{
 		name: "1 MB response", site: "bench", path: "/big", script: "get.lua",
 		connections: []int{16}, keep: []bool{true},
 		ours: ours, peers: []maker{uwsgiHTTP, uwsgiSocket, gunicornSync}, bar: noBar,
@@ -138,6 +161,8 @@ func (b *bench) measure(ctx context.Context) error {
 		{"large file", b.largeFile},
 		{"large upload", b.largeUpload},
 		{"idle memory", b.idleMemory},
+		{"gate memory", b.crowd},
+		{"idle behind the gate", b.idleBehindGate},
 		{"start", b.start},
 		{"edit of count", b.editOfCount},
 		{"wake", b.wake},
@@ -251,7 +276,7 @@ func (b *bench) turns(ctx context.Context, s scenario, servers []*server, connec
 			}
 			pids := v.pids()
 			before := cpu(pids)
-			r, err := b.wrk(ctx, v.url+s.path, s.script, connections, keep)
+			r, err := b.load(ctx, s, v, connections, keep)
 			if err != nil {
 				return err
 			}
@@ -288,6 +313,13 @@ func (b *bench) turns(ctx context.Context, s scenario, servers []*server, connec
 	}
 	b.costOf(s, servers, samples, what)
 	return nil
+}
+
+func (b *bench) load(ctx context.Context, s scenario, v *server, connections int, keep bool) (run, error) {
+	if s.whole {
+		return b.handshakes(ctx, v.url+s.path, connections)
+	}
+	return b.wrk(ctx, v.url+s.path, s.script, connections, keep)
 }
 
 // ratio is the median of the rounds' ratios.

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ type site struct {
 	env  []string
 	// spec and workers are put into our spec; without workers it is one.
 	spec, workers string
+	front         string // the gate before it, in our spec
 }
 
 // lastPort is the last one that freePort gave out.
@@ -55,7 +57,10 @@ func freePort() (string, error) {
 func up(ctx context.Context, url, log string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}, //nolint:gosec // a server of ours, by a certificate of ours
+	}}
 	for {
 		err := get(ctx, &client, url)
 		if err == nil {
@@ -80,7 +85,7 @@ func get(ctx context.Context, client *http.Client, url string) error {
 		return err
 	}
 	resp.Body.Close()
-	if resp.StatusCode >= http.StatusInternalServerError {
+	if resp.StatusCode >= http.StatusInternalServerError || resp.StatusCode == http.StatusMisdirectedRequest {
 		return fmt.Errorf("status %s", resp.Status)
 	}
 	return nil
@@ -118,6 +123,11 @@ func (b *bench) fleetOf(ctx context.Context, s site, sockets string) (*server, s
 	}
 	if err := os.WriteFile(filepath.Join(specs, "bench.hcl"), []byte(s.hcl("bench", folder, sockets)), 0o644); err != nil {
 		return nil, "", err
+	}
+	if s.front != "" {
+		if err := os.WriteFile(filepath.Join(specs, "gate.hcl"), []byte(s.front), 0o644); err != nil {
+			return nil, "", err
+		}
 	}
 	c, err := b.children.start("wsgid-fleet", dir, nil, syscall.SIGTERM, b.fleet, "run", "--dir", specs, "--state-dir", state)
 	if err != nil {
@@ -263,6 +273,11 @@ func startGunicornGthread(ctx context.Context, b *bench, s site) (*server, error
 }
 
 func startNginx(ctx context.Context, b *bench, s site) (*server, error) {
+	return b.nginx(ctx, s, "http://", "", "")
+}
+
+// nginx starts nginx before uWSGI, with more for its listener.
+func (b *bench) nginx(ctx context.Context, s site, scheme, listen, more string) (*server, error) {
 	addr, err := freePort()
 	if err != nil {
 		return nil, err
@@ -271,7 +286,7 @@ func startNginx(ctx context.Context, b *bench, s site) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	conf, err := b.fill("nginx.conf", dir, "DIR", dir, "ADDR", addr)
+	conf, err := b.fill("nginx.conf", dir, "DIR", dir, "ADDR", addr+listen, "MORE", more)
 	if err != nil {
 		return nil, err
 	}
@@ -280,10 +295,19 @@ func startNginx(ctx context.Context, b *bench, s site) (*server, error) {
 		return nil, err
 	}
 	n, err := b.children.start("nginx", dir, nil, syscall.SIGKILL, "/usr/sbin/nginx", "-c", conf, "-p", dir)
-	v, err := b.ready(ctx, addr, n, err)
-	if v != nil {
-		v.pids = func() []int { return append(tree(n.Process.Pid), tree(u.Process.Pid)...) }
-		v.stop = func() { n.stop(syscall.SIGTERM); u.stop(syscall.SIGTERM) }
+	return b.pair(ctx, scheme, addr, n, u, err)
+}
+
+// pair waits until a web server before uWSGI answers; both count.
+func (b *bench) pair(ctx context.Context, scheme, addr string, web, uwsgi *child, err error) (*server, error) {
+	if err != nil {
+		uwsgi.stop(syscall.SIGTERM)
+		return nil, err
 	}
-	return v, err
+	v := &server{
+		url:  scheme + addr,
+		pids: func() []int { return append(tree(web.Process.Pid), tree(uwsgi.Process.Pid)...) },
+		stop: func() { web.stop(syscall.SIGTERM); uwsgi.stop(syscall.SIGTERM) },
+	}
+	return v, up(ctx, v.url, web.log)
 }
