@@ -41,7 +41,7 @@ func TestAccessLog(t *testing.T) {
 		s.Log.Access = true
 		s.Request.MaxBody = 1000
 		s.Request.TrustedProxies = []string{"127.0.0.0/8"}
-		s.Workers.RequestTimeout = appspec.Duration(time.Second)
+		s.Workers.RequestTimeout = appspec.Duration(2 * time.Second)
 	})
 	h := a.start(StateReady)
 	self := len(accessApp)
@@ -91,7 +91,7 @@ func TestAccessLog(t *testing.T) {
 	if r := st.Counters.Restarts; r["died"] != 1 || r["timeout"] != 1 || r["broke"]+r["start"]+r["memory"]+r["requests"]+r["health"] != 0 {
 		t.Errorf("restarts: %v", r)
 	}
-	if n := st.Counters.Buckets[len(st.Counters.Buckets)-1]; n != 12 || st.Counters.Seconds < 1 {
+	if n := st.Counters.Buckets[len(st.Counters.Buckets)-1]; n != 12 || st.Counters.Seconds < 2 {
 		t.Errorf("%d durations, %v s", n, st.Counters.Seconds)
 	}
 

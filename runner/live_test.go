@@ -226,7 +226,7 @@ func TestHealthTakenOut(t *testing.T) {
 				a := newTestApp(t, healthApp, func(s *appspec.Spec) {
 					s.Health = &appspec.Health{Path: "/healthz", Interval: appspec.Duration(100 * time.Millisecond),
 						Timeout: appspec.Duration(100 * time.Millisecond), Failures: 1000}
-					s.Workers.RequestTimeout = appspec.Duration(time.Second)
+					s.Workers.RequestTimeout = appspec.Duration(3 * time.Second) // for what is to be seen of a worker that hangs
 				})
 				state := StateReady
 				if when == "it starts" {

@@ -650,36 +650,35 @@ func TestRequestTimeout(t *testing.T) {
 
 func TestQueueLimits(t *testing.T) {
 	t.Parallel()
-	a := newTestApp(t, helloApp, func(s *appspec.Spec) {
+	a := newTestApp(t, heldApp, func(s *appspec.Spec) {
 		s.Debug = true // the answers tell why
 		s.Workers.Queue = 1
-		s.Workers.QueueTimeout = appspec.Duration(2 * time.Second) // all of it is to be seen within
+		s.Workers.QueueTimeout = appspec.Duration(500 * time.Millisecond)
+		s.Workers.RequestTimeout = appspec.Duration(5 * patience)
 	})
 	h := a.start(StateReady)
-	var wg sync.WaitGroup
+	w := way{addr: a.addr}
 	ask := func(path string, want int, text string) {
-		wg.Go(func() {
-			resp, err := http.Get(a.url + path)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer resp.Body.Close()
-			b, _ := io.ReadAll(resp.Body)
-			if resp.StatusCode != want || !strings.Contains(string(b), text) {
-				t.Errorf("%s: got %d %q, want %d %q", path, resp.StatusCode, b, want, text)
-			}
-			if want == 503 && resp.Header.Get("Retry-After") == "" {
-				t.Error("503 without Retry-After")
-			}
-		})
+		got := w.get(t, path)
+		if got.StatusCode != want || !strings.Contains(got.body, text) {
+			t.Errorf("%s: got %d %q, want %d %q", path, got.StatusCode, got.body, want, text)
+		}
+		if want == 503 && got.Header.Get("Retry-After") == "" {
+			t.Error("503 without Retry-After")
+		}
 	}
-	active := func(n int) { a.wait(h, func(st Status) bool { return st.Requests.Active == n }) }
-	ask("/sleep?5", 200, "hello")
-	active(1)
-	ask("/queued", 503, "no worker was free within 2s")
-	active(2)
+	release := a.hold(h, w)
+	ask("/queued", 503, "no worker was free within 500ms")
+	longer := *a.spec
+	longer.Workers.QueueTimeout = appspec.Duration(5 * patience)
+	if err := h.Update(a.ctx(), &longer, 2, false); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { ask("/waits", 200, "hello") })
+	a.active(h, 2)
 	ask("/more", 503, "1 requests wait for a worker already")
+	release()
 	wg.Wait()
 }
 

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -152,6 +153,7 @@ func (s processState) run(t *testing.T, request, preload bool, threads int) {
 	defer c.Close()
 	ask := func(request, want string) {
 		t.Helper()
+		_ = c.SetDeadline(time.Now().Add(patience)) // for each, not for all of them
 		c.send(request)
 		if got := c.answer("GET"); got.StatusCode != 200 || got.body != want {
 			t.Fatalf("%.60q: answered %d %.200q, want 200 %.60q", request, got.StatusCode, got.body, want)
@@ -199,12 +201,22 @@ func TestSignalHandlerRaisesBetweenRequests(t *testing.T) {
 import signal
 def late(number, frame): raise TimeoutError("too late")
 signal.signal(signal.SIGALRM, late)
-@__import__("wsgid").postfork
-def begin(): signal.setitimer(signal.ITIMER_REAL, 0.02)
 `}
 	})
-	a.start(StateReady)
+	h := a.start(StateReady)
 	_, first := a.get("/")
+	// Not before it waits: else it is raised in the request.
+	pid := a.workerPID(t, h)
+	eventually(t, "the worker to wait", func() bool {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.HasPrefix(string(b[bytes.LastIndexByte(b, ')')+1:]), " S")
+	})
+	if err := unix.Kill(pid, unix.SIGALRM); err != nil {
+		t.Fatal(err)
+	}
 	a.mustLogLine("raised between two requests", "too late")
 	for range 100 {
 		if status, body := a.get("/"); status != 200 || body != first {

@@ -3,6 +3,8 @@ package runner
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -119,45 +121,87 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// heldApp is helloApp with a path /hold, which is answered when there is a file go.
+var heldApp = strings.Replace(helloApp, `    if path == "/die":`, `    if path == "/hold":
+        while not os.path.exists(os.path.join(os.path.dirname(__file__), "go")):
+            time.sleep(0.01)
+    if path == "/die":`, 1)
+
+// hold occupies the only worker until the function that it returns is called, which
+// returns when the worker is free again.
+func (a *testApp) hold(h *Handle, w way) (release func()) {
+	a.t.Helper()
+	done := make(chan answer)
+	go func() { done <- w.get(a.t, "/hold") }()
+	a.active(h, 1)
+	return func() {
+		a.t.Helper()
+		a.write("go", "")
+		if got := <-done; got.StatusCode != http.StatusOK {
+			a.t.Errorf("/hold: %s", got.Status)
+		}
+		a.active(h, 0)
+		if err := os.Remove(filepath.Join(a.spec.Path, "app", "go")); err != nil {
+			a.t.Fatal(err)
+		}
+	}
+}
+
+// active waits until so many requests are served or wait.
+func (a *testApp) active(h *Handle, n int) {
+	a.t.Helper()
+	a.wait(h, func(st Status) bool { return st.Requests.Active == n })
+}
+
 // 503: nobody is free in time, too many wait, or nothing runs. Each says when
 // to come back.
 func TestBusy(t *testing.T) {
 	t.Parallel()
-	a, h, ways := everyWay(t, helloApp, nil, func(s *appspec.Spec) {
+	const short = 500 * time.Millisecond
+	a, h, ways := everyWay(t, heldApp, nil, func(s *appspec.Spec) {
 		s.Debug = true
 		s.Workers.Queue = 1
-		s.Workers.QueueTimeout = appspec.Duration(1500 * time.Millisecond) // within which all of them are to come
+		s.Workers.QueueTimeout = appspec.Duration(short)
+		s.Workers.RequestTimeout = appspec.Duration(5 * patience)
 		s.Restart.MinDelay = appspec.Duration(time.Hour)
 		s.Restart.MaxDelay = appspec.Duration(time.Hour)
 	})
+	generation := 1
+	queueTimeout := func(d time.Duration) {
+		t.Helper()
+		spec := *a.spec
+		spec.Workers.QueueTimeout = appspec.Duration(d)
+		generation++
+		if err := h.Update(a.ctx(), &spec, generation, false); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, w := range ways {
+		refused := func(got answer, why string) {
+			if got.StatusCode != http.StatusServiceUnavailable || got.Header.Get("Retry-After") == "" || !strings.Contains(got.body, why) {
+				t.Errorf("%s: %s %q, Retry-After %q; want 503 with %q", w.name, got.Status, got.body, got.Header.Get("Retry-After"), why)
+			}
+		}
+		release := a.hold(h, w)
+		refused(w.get(t, "/busy-"+w.name+"-late"), "no worker was free within 500ms (workers.queue_timeout)")
+		queueTimeout(5 * patience) // however long the rest takes
 		var wg sync.WaitGroup
-		var mu sync.Mutex
-		answers := map[string]int{}
-		wg.Go(func() { w.get(t, "/sleep?4") })
-		eventually(t, "the worker to be busy", func() bool {
-			st, err := h.Status(a.ctx(), 0)
-			return err == nil && st.Requests.Active == 1
+		wg.Go(func() {
+			if got := w.get(t, "/waits"); got.StatusCode != http.StatusOK {
+				t.Errorf("%s: the one that waits: %s %q", w.name, got.Status, got.body)
+			}
 		})
+		a.active(h, 2)
+		var more sync.WaitGroup
 		for i := range 20 {
-			wg.Go(func() {
-				got := w.get(t, fmt.Sprintf("/busy-%s-%d", w.name, i))
-				_, why, _ := strings.Cut(got.body, ": ")
-				if got.StatusCode == http.StatusServiceUnavailable && got.Header.Get("Retry-After") == "" {
-					t.Error("503 without Retry-After")
-				}
-				if got.StatusCode == http.StatusOK {
-					why = "200"
-				}
-				mu.Lock()
-				answers[strings.TrimSpace(why)]++
-				mu.Unlock()
+			more.Go(func() {
+				refused(w.get(t, fmt.Sprintf("/busy-%s-%d", w.name, i)), "1 requests wait for a worker already (workers.queue)")
 			})
 		}
+		more.Wait()
+		release()
 		wg.Wait()
-		if answers["no worker was free within 1.5s (workers.queue_timeout)"] != 1 || answers["1 requests wait for a worker already (workers.queue)"] < 10 {
-			t.Errorf("%s: %v", w.name, answers)
-		}
+		queueTimeout(short)
 		a.mustLogLine("GET /busy-"+w.name, "503", "workers.queue_timeout")
 		a.mustLogLine("GET /busy-"+w.name, "503", "1 requests wait for a worker already (workers.queue)")
 	}

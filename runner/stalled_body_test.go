@@ -28,6 +28,7 @@ type upload struct {
 func (w way) upload(t *testing.T, path string, left int) upload {
 	t.Helper()
 	u := upload{w.dial(t), make(chan struct{})}
+	_ = u.SetDeadline(time.Now().Add(5 * patience)) // much is done while it waits
 	go func() {
 		defer close(u.sent)
 		_, _ = fmt.Fprintf(u.Conn, "POST %s HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%s", path, largeBody, make([]byte, largeBody-left))
@@ -76,7 +77,7 @@ func TestBodiesOnADiskThatStalls(t *testing.T) {
 				if got := w.post(t, "/size", make([]byte, 100_000)); got.body != "100000" {
 					t.Errorf("%s: %s: a short body: %s %q", w.name, when, got.Status, got.body)
 				}
-				if d := time.Since(begun); d > 5*time.Second {
+				if d := time.Since(begun); d > patience/2 { // the disk stalls until all of this is done
 					t.Errorf("%s: %s: it took %v", w.name, when, d)
 				}
 			}

@@ -135,7 +135,7 @@ func TestWaitForWorkersThatAreStarted(t *testing.T) {
 			var wg sync.WaitGroup
 			for range c.requests {
 				wg.Go(func() {
-					if code, body := a.get("/sleep?0.05"); code != 200 {
+					if code, body := a.get("/sleep?0.1"); code != 200 {
 						t.Errorf("got %d %q", code, body)
 					}
 				})
@@ -401,8 +401,8 @@ func TestPipelining(t *testing.T) {
 
 func TestClientErrors(t *testing.T) {
 	a := newTestApp(t, helloApp, func(s *appspec.Spec) {
-		s.Request.HeaderTimeout = appspec.Duration(300 * time.Millisecond)
-		s.Request.BodyTimeout = appspec.Duration(300 * time.Millisecond)
+		s.Request.HeaderTimeout = appspec.Duration(time.Second)
+		s.Request.BodyTimeout = appspec.Duration(time.Second)
 	})
 	a.start(StateReady)
 	for name, c := range map[string]struct{ send, want string }{

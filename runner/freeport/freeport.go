@@ -3,7 +3,8 @@
 //
 // A port that the kernel chooses for an instant may be taken by any connection that
 // leaves this machine, before the server listens there: it comes out of the range
-// that the kernel takes those from. Here ports come from below that range.
+// that the kernel takes those from. Here ports come from below that range, and each
+// process that looks for some has blocks of its own.
 package freeport
 
 import (
@@ -17,34 +18,63 @@ import (
 
 const (
 	lowest, count = 15_000, 15_000 // the kernel's own begin at 32768, see ip_local_port_range
-	tries         = 1000
+	block         = 100            // ports that a process takes at once
 )
 
-var given sync.Map // ports that were given by this process
+var (
+	mu    sync.Mutex
+	left  []int          // ports of our blocks that were not given yet
+	taken []net.Listener // of each block: as long as this process lives it is nobody else's
+)
 
-// Addr is an address of 127.0.0.1 where nobody listens. No other call in this process
-// returns it.
+// Addr is an address of 127.0.0.1 where nobody listens. No other call returns it while
+// this process lives.
 func Addr(t testing.TB) string {
 	t.Helper()
 	return "127.0.0.1:" + Port(t, "127.0.0.1")
 }
 
-// Port is a port on which nobody listens on any of the hosts. No other call in this
-// process returns it.
+// Port is a port on which nobody listens on any of the hosts. No other call returns it
+// while this process lives, of another process neither.
 func Port(t testing.TB, hosts ...string) string {
 	t.Helper()
 	var err error
-	for range tries {
-		port := fmt.Sprint(lowest + rand.IntN(count))
-		if _, is := given.LoadOrStore(port, true); is {
-			continue
+	for {
+		n, ok := next()
+		if !ok {
+			t.Fatalf("no port of %s is free: %v", strings.Join(hosts, ", "), err)
 		}
+		port := fmt.Sprint(n)
 		if err = vacant(port, hosts); err == nil {
 			return port
 		}
 	}
-	t.Fatalf("no port of %s is free: %v", strings.Join(hosts, ", "), err)
-	return ""
+}
+
+// next is a port that was not given yet; false: there is none.
+func next() (int, bool) {
+	mu.Lock()
+	defer mu.Unlock()
+	if len(left) == 0 {
+		for _, n := range rand.Perm(count / block) {
+			// A name without a file, which goes with the process.
+			l, err := net.Listen("unix", fmt.Sprintf("@wsgid-fleet-freeport-%d", n)) //nolint:noctx // it does not wait
+			if err != nil {
+				continue
+			}
+			taken = append(taken, l)
+			for _, i := range rand.Perm(block) {
+				left = append(left, lowest+n*block+i)
+			}
+			break
+		}
+	}
+	if len(left) == 0 {
+		return 0, false
+	}
+	n := left[0]
+	left = left[1:]
+	return n, true
 }
 
 func vacant(port string, hosts []string) error {

@@ -49,7 +49,7 @@ func pair(t *testing.T) (client, server net.Conn) {
 
 func awaitBytes(t *testing.T, fd, n int) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		if have, err := unix.IoctlGetInt(fd, unix.SIOCINQ); err != nil || have >= n {
 			return
 		}
@@ -79,7 +79,7 @@ func TestAConnectionTellsWhetherItWasRead(t *testing.T) {
 		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 		return err != nil || info.State != tcpEstablished
 	}
-	for end := time.Now().Add(20 * time.Second); !closed() && time.Now().Before(end); {
+	for end := time.Now().Add(patience); !closed() && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 	if !untouched(fd) {
@@ -153,7 +153,7 @@ func TestTheNextGateBeginsAnew(t *testing.T) {
 	}
 	fmt.Fprint(half, "st: a.test\r\n\r\n")
 	for name, c := range map[string]net.Conn{"whole": whole, "half": half} {
-		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(patience))
 		if status, text := answer(t, c); status != 200 || text != "a " {
 			t.Errorf("%s: %d %q", name, status, text)
 		}
@@ -240,14 +240,14 @@ func TestWhatWasTakenBeforeTheEndOfALinkCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := g.app("a")
-	_ = two.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = two.SetDeadline(time.Now().Add(patience))
 	if resp, err := http.ReadResponse(r, nil); err != nil || resp.StatusCode != 200 {
 		t.Errorf("the second one: %v %v", resp, err)
 	}
 	if n := a.came.Load(); n != 1 {
 		t.Errorf("%d came to the next master, want the second alone", n)
 	}
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		if n := g.counts(); n.Routed == 2 && n.Waiting == 0 {
 			return
 		} else if time.Now().After(end) {
@@ -319,7 +319,7 @@ func TestTheNextGateTakesTLS(t *testing.T) {
 	}
 	unix.Close(fd)
 	tc := tls.Client(client, &tls.Config{ServerName: "a.test", InsecureSkipVerify: true})
-	_ = tc.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = tc.SetDeadline(time.Now().Add(patience))
 	if line, err := bufio.NewReader(tc).ReadString('\n'); line != "a \"a.test\" \"a.test\" \n" {
 		t.Errorf("%q, %v", line, err)
 	}

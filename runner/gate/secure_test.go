@@ -46,7 +46,7 @@ func (g *gateAtWork) secureApp(name string) *takerApp {
 	a.secure = func(c net.Conn, p *Passed) {
 		tc := tls.Server(&begun{Conn: c, first: slices.Clone(p.Bytes)}, &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}})
 		defer tc.Close()
-		_ = tc.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = tc.SetDeadline(time.Now().Add(patience))
 		if tc.HandshakeContext(context.Background()) == nil {
 			fmt.Fprintf(tc, "%s %q %q %s\n", a.name, p.Host, tc.ConnectionState().ServerName, p.Listen)
 		}
@@ -127,7 +127,7 @@ func TestHellosLeadToApps(t *testing.T) {
 			c := g.dial()
 			defer c.Close()
 			client := tls.Client(&pieces{Conn: c, cut: try.cut}, &tls.Config{ServerName: try.server, InsecureSkipVerify: true, NextProtos: append(try.alpn, "http/1.1")})
-			_ = client.SetDeadline(time.Now().Add(20 * time.Second))
+			_ = client.SetDeadline(time.Now().Add(patience))
 			line, err := bufio.NewReader(client).ReadString('\n')
 			server := try.server
 			if try.what == "an address" {
@@ -135,7 +135,7 @@ func TestHellosLeadToApps(t *testing.T) {
 				if err == nil {
 					t.Fatalf("%q", line)
 				}
-				for end := time.Now().Add(20 * time.Second); g.counts().Apps[try.want] == routed; time.Sleep(time.Millisecond) {
+				for end := time.Now().Add(patience); g.counts().Apps[try.want] == routed; time.Sleep(time.Millisecond) {
 					if time.Now().After(end) {
 						t.Fatalf("%v, %+v", err, g.counts())
 					}
@@ -158,7 +158,7 @@ func (g *gateAtWork) dial() net.Conn {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	return c
 }
 
@@ -282,7 +282,7 @@ func TestChallengesOverTLS(t *testing.T) {
 	shown := func(protocols ...string) (*tls.ConnectionState, error) {
 		c := tls.Client(g.dial(), &tls.Config{ServerName: "blog.example", InsecureSkipVerify: true, NextProtos: protocols})
 		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(patience))
 		err := c.HandshakeContext(t.Context())
 		state := c.ConnectionState()
 		return &state, err

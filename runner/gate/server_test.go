@@ -21,6 +21,9 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 )
 
+// patience bounds every wait for something that must happen.
+const patience = time.Minute
+
 // gateAtWork is a gate on a loop of its own, with the sockets of its apps in a folder.
 type gateAtWork struct {
 	t    *testing.T
@@ -184,7 +187,7 @@ func names(c map[string]string, def string) Config { return Config{Table: NewTab
 // ask sends a request over a connection and reads the answer.
 func ask(t *testing.T, c net.Conn, r *bufio.Reader, host string) (int, string) {
 	t.Helper()
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	if _, err := fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host); err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +248,7 @@ func TestAHeadInPiecesIsRouted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	if resp, err := http.ReadResponse(r, nil); err != nil || resp.StatusCode != 200 {
 		t.Errorf("%v %v", resp, err)
 	}
@@ -293,7 +296,7 @@ func TestAProxyHeaderIsRequiredFromItsSourcesAndBelievedFromNoOthers(t *testing.
 	}
 	c, _ := dial(t, g.addr)
 	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
-	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(patience))
 	if n, err := c.Read(make([]byte, 1)); n != 0 || err == nil || os.IsTimeout(err) {
 		t.Errorf("without a header it gets an answer: %d, %v", n, err)
 	}
@@ -327,7 +330,7 @@ func TestWhatWasNotTakenIsPassedAgain(t *testing.T) {
 	deaf.Close()
 	link.Close()
 	g.app("a")
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	resp, err := http.ReadResponse(r, nil)
 	if err != nil || resp.StatusCode != 200 {
 		t.Fatalf("%v %v", resp, err)
@@ -354,7 +357,7 @@ func TestADrainingGateFinishesTheHeadsThatItHas(t *testing.T) {
 	default:
 	}
 	fmt.Fprint(c, "Host: a.test\r\n\r\n")
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	if resp, err := http.ReadResponse(r, nil); err != nil || resp.StatusCode != 200 {
 		t.Fatalf("%v %v", resp, err)
 	}
@@ -371,7 +374,7 @@ func TestTheOldestConnectionThatSaysNothingMakesRoom(t *testing.T) {
 		c, _ := dial(t, g.addr)
 		all = append(all, c)
 	}
-	_ = all[0].SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = all[0].SetReadDeadline(time.Now().Add(patience))
 	if _, err := all[0].Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("the oldest one: %v", err)
 	}

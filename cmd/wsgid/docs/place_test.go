@@ -182,7 +182,7 @@ func (p *place) listen(name, more string) {
 
 // ask sends one request and returns the response and its body.
 func (p *place) ask(method, path string, body io.Reader) (*http.Response, string, error) {
-	ctx, cancel := context.WithTimeout(p.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+p.web+path, body)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 )
 
 // patience bounds every wait of a test.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // python is the interpreter of the tests that need Django.
 const python = "/usr/bin/python3"
