@@ -52,24 +52,23 @@ func splitGate(all []appSample) ([]appSample, *appSample) {
 }
 
 // gateFamilies is what is told of the gate; nothing where there is none.
-func gateFamilies(g *appSample) []*metricFamily {
+func gateFamilies(g *appSample) []metricFamily {
 	if g == nil {
 		return nil
 	}
-	family := func(name, kind, help string) *metricFamily { return &metricFamily{name: name, kind: kind, help: help} }
-	up := family("wsgid_gate_up", "gauge", "1 where the gate takes connections, else 0.")
-	accepted := family("wsgid_gate_accepted_total", "counter", "Connections that the gate has accepted.")
-	routed := family("wsgid_gate_routed_total", "counter", "Connections that the gate has handed to an app's master.")
-	rescued := family("wsgid_gate_rescued_total", "counter", "Connections that came from a gate which was killed; among those accepted.")
-	back := family("wsgid_gate_handed_back_total", "counter", "Connections that came back to the gate because they asked for another host.")
-	tls := family("wsgid_gate_tls_total", "counter", "Connections that the gate has handed to an app's master by the name in their ClientHello.")
-	redirected := family("wsgid_gate_redirected_total", "counter", "Requests that the gate has sent to HTTPS.")
-	challenges := family("wsgid_gate_challenges_total", "counter", "Challenges of a certificate authority that the gate has answered.")
-	expiry := family("wsgid_gate_certificate_expiry_timestamp_seconds", "gauge", "When a certificate of the gate's listeners expires, since the Unix epoch.")
-	refused := family("wsgid_gate_refused_total", "counter", "Connections that the gate has ended itself, by reason.")
-	reading := family("wsgid_gate_unrouted_connections", "gauge", "Connections of which the gate does not know the host yet.")
-	waiting := family("wsgid_gate_waiting_connections", "gauge", "Connections that wait for the master of their app.")
-	memory := family("wsgid_gate_memory_bytes", "gauge", "Resident memory of the gate.")
+	up := gaugeFamily("wsgid_gate_up", "1 where the gate takes connections, else 0.")
+	accepted := counterFamily("wsgid_gate_accepted_total", "Connections that the gate has accepted.")
+	routed := counterFamily("wsgid_gate_routed_total", "Connections that the gate has handed to an app's master.")
+	rescued := counterFamily("wsgid_gate_rescued_total", "Connections that came from a gate which was killed; among those accepted.")
+	back := counterFamily("wsgid_gate_handed_back_total", "Connections that came back to the gate because they asked for another host.")
+	tls := counterFamily("wsgid_gate_tls_total", "Connections that the gate has handed to an app's master by the name in their ClientHello.")
+	redirected := counterFamily("wsgid_gate_redirected_total", "Requests that the gate has sent to HTTPS.")
+	challenges := counterFamily("wsgid_gate_challenges_total", "Challenges of a certificate authority that the gate has answered.")
+	expiry := gaugeFamily("wsgid_gate_certificate_expiry_timestamp_seconds", "When a certificate of the gate's listeners expires, since the Unix epoch.")
+	refused := counterFamily("wsgid_gate_refused_total", "Connections that the gate has ended itself, by reason.")
+	reading := gaugeFamily("wsgid_gate_unrouted_connections", "Connections of which the gate does not know the host yet.")
+	waiting := gaugeFamily("wsgid_gate_waiting_connections", "Connections that wait for the master of their app.")
+	memory := gaugeFamily("wsgid_gate_memory_bytes", "Resident memory of the gate.")
 	up.add(oneIf(g.answers() && g.master.serving()))
 	if c := g.status.gate; c != nil && g.answers() {
 		accepted.add(float64(c.Accepted))
@@ -95,5 +94,5 @@ func gateFamilies(g *appSample) []*metricFamily {
 			expiry.add(unixSeconds(c.Expires), "cert", c.Cert)
 		}
 	}
-	return []*metricFamily{up, accepted, routed, tls, redirected, challenges, rescued, back, refused, reading, waiting, memory, expiry}
+	return []metricFamily{up, accepted, routed, tls, redirected, challenges, rescued, back, refused, reading, waiting, memory, expiry}
 }

@@ -1,10 +1,14 @@
 package fleet
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
@@ -23,11 +27,21 @@ func TestMetricsOfTheGateAndOfStaticFiles(t *testing.T) {
 		master: &Seen{Status: runner.Status{State: runner.StateReady,
 			Counters: &runner.Counters{Codes: map[int]uint64{200: 1}, Static: map[int]uint64{200: 7, 304: 2}, StaticBytes: 1234}}},
 	}
-	var text []byte
-	for _, f := range append(gateFamilies(&door), appFamilies([]appSample{blog}, time.Now())...) {
-		text = f.appendTo(text)
+	w := httptest.NewRecorder()
+	writeMetrics(w, httptest.NewRequest(http.MethodGet, "/metrics", nil), append(gateFamilies(&door), appFamilies([]appSample{blog}, time.Now())...))
+	text := w.Body.String()
+	p := parsePage(t, text)
+
+	// A server of Prometheus may ask for its binary form.
+	asks := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+	asks.Header.Set("Accept", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,text/plain;version=0.0.4;q=0.2")
+	binary := httptest.NewRecorder()
+	writeMetrics(binary, asks, gateFamilies(&door))
+	var up dto.MetricFamily
+	if err := expfmt.NewDecoder(binary.Body, expfmt.ResponseFormat(binary.Header())).Decode(&up); err != nil || up.GetName() != "wsgid_gate_up" {
+		t.Errorf("the binary form: %v, %v", &up, err)
 	}
-	p := parsePage(t, string(text))
+
 	for _, want := range []struct {
 		name   string
 		labels []string

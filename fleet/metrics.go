@@ -74,23 +74,23 @@ func (p *passTimes) note(d time.Duration, failed bool) {
 	}
 }
 
-// histogram is what was counted, and how many passes have failed.
-func (p *passTimes) histogram() (*metricHistogram, uint64) {
+// histogram is the passes, cumulative, the seconds of all, and how many have failed.
+func (p *passTimes) histogram() (counts []uint64, sum float64, failed uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	h := &metricHistogram{bounds: reconcileBounds, counts: make([]uint64, len(reconcileBounds)+1), sum: p.sum}
+	counts = make([]uint64, len(reconcileBounds)+1)
 	var total uint64
-	for i := range h.counts {
+	for i := range counts {
 		if p.counts != nil {
 			total += p.counts[i]
 		}
-		h.counts[i] = total
+		counts[i] = total
 	}
-	return h, p.failed
+	return counts, p.sum, p.failed
 }
 
 // metrics is all that is told, in the order in which it is written.
-func (d *Daemon) metrics(ctx context.Context) []*metricFamily {
+func (d *Daemon) metrics(ctx context.Context) []metricFamily {
 	samples := d.e.scrape(ctx)
 	faults := 0
 	if set, err := d.e.snapshot(); err != nil {
@@ -111,10 +111,10 @@ var states = []string{
 	string(runner.StateBackoff), string(runner.StateStopping), StateStopped, StateDisabled, StateInvalid, StateWaiting,
 }
 
-func fleetFamilies(version string, samples []appSample, faults int, times *passTimes) []*metricFamily {
-	build := &metricFamily{name: "wsgid_build_info", kind: "gauge", help: "The program that the daemon runs; always 1."}
+func fleetFamilies(version string, samples []appSample, faults int, times *passTimes) []metricFamily {
+	build := gaugeFamily("wsgid_build_info", "The program that the daemon runs; always 1.")
 	build.add(1, "version", version)
-	apps := &metricFamily{name: "wsgid_fleet_apps", kind: "gauge", help: "Apps of the fleet by state."}
+	apps := gaugeFamily("wsgid_fleet_apps", "Apps of the fleet by state.")
 	count := map[string]int{}
 	for i := range samples {
 		count[samples[i].status.State]++
@@ -122,14 +122,14 @@ func fleetFamilies(version string, samples []appSample, faults int, times *passT
 	for _, s := range states {
 		apps.add(float64(count[s]), "state", s)
 	}
-	errs := &metricFamily{name: "wsgid_fleet_spec_errors", kind: "gauge", help: "Broken spec files and apps in the spec directory."}
+	errs := gaugeFamily("wsgid_fleet_spec_errors", "Broken spec files and apps in the spec directory.")
 	errs.add(float64(faults))
-	hist, failed := times.histogram()
-	passes := &metricFamily{name: "wsgid_fleet_reconcile_seconds", kind: "histogram", help: "What it took to bring an app to its spec, waits for its workers included.",
-		series: []metricSeries{{hist: hist}}}
-	bad := &metricFamily{name: "wsgid_fleet_reconcile_failures_total", kind: "counter", help: "Attempts to bring an app to its spec that failed."}
+	counts, sum, failed := times.histogram()
+	passes := histogramFamily("wsgid_fleet_reconcile_seconds", "What it took to bring an app to its spec, waits for its workers included.")
+	passes.addHistogram(reconcileBounds, counts, sum)
+	bad := counterFamily("wsgid_fleet_reconcile_failures_total", "Attempts to bring an app to its spec that failed.")
 	bad.add(float64(failed))
-	return []*metricFamily{build, apps, errs, passes, bad}
+	return []metricFamily{build, apps, errs, passes, bad}
 }
 
 // workerStates are all that a worker can be in.
@@ -138,35 +138,32 @@ var workerStates = []runner.WorkerState{runner.WorkerStarting, runner.WorkerIdle
 // appFamilies is what is told of apps and workers. A series of a master that
 // does not answer is left out, but for wsgid_app_up, wsgid_app_state and those of
 // its certificates.
-func appFamilies(samples []appSample, now time.Time) []*metricFamily {
-	gauge := func(name, help string) *metricFamily { return &metricFamily{name: name, kind: "gauge", help: help} }
-	counter := func(name, help string) *metricFamily { return &metricFamily{name: name, kind: "counter", help: help} }
-	up := gauge("wsgid_app_up", "1 where the app serves requests, or would start a worker for one, else 0.")
-	state := gauge("wsgid_app_state", "1 for the state that the app is in.")
-	requests := counter("wsgid_app_requests_total", "Requests answered, by status code; 499: the client went away before an answer.")
-	statics := counter("wsgid_app_static_requests_total", "Requests for static files answered without the app, by status code; not among wsgid_app_requests_total.")
-	staticBytes := counter("wsgid_app_static_bytes_total", "Bytes of the bodies of those answers.")
-	durations := &metricFamily{name: "wsgid_app_request_duration_seconds", kind: "histogram",
-		help: "Time from a request being complete to the end of its response, the wait for a worker included."}
-	waiting := gauge("wsgid_app_requests_waiting", "Requests that wait for a worker.")
-	active := gauge("wsgid_app_requests_active", "Requests that wait or are being served.")
-	rejected := counter("wsgid_app_requests_rejected_total", "Requests answered 503 because no worker was free in time.")
-	timeouts := counter("wsgid_app_request_timeouts_total", "Requests answered 504 because they took longer than workers.request_timeout.")
-	workers := gauge("wsgid_app_workers", "Workers by state.")
-	least := gauge("wsgid_app_workers_min", "The least number of workers that is wanted.")
-	most := gauge("wsgid_app_workers_max", "The largest number of workers that is wanted.")
-	restarts := counter("wsgid_app_worker_restarts_total", "Workers replaced though nobody asked for it, by reason.")
-	memory := gauge("wsgid_app_memory_bytes", "Resident memory of the app's master and workers.")
-	started := gauge("wsgid_app_start_time_seconds", "When the app's master was started, since the Unix epoch.")
-	lost := counter("wsgid_app_log_lines_lost_total", "Lines of the app's log that could not be written.")
-	health := gauge("wsgid_app_health", "1 where the last health check got a good answer, else 0.")
-	expiry := gauge("wsgid_certificate_expiry_timestamp_seconds", "When a certificate of the app expires, since the Unix epoch.")
-	renewal := gauge("wsgid_certificate_renewal_timestamp_seconds", "When the daemon renews a certificate that it has got, since the Unix epoch.")
-	failures := gauge("wsgid_certificate_failures", "Attempts in a row to get a certificate for a name that came to nothing; 0: the last one was good.")
-	wRequests := counter("wsgid_worker_requests_total", "Requests that the worker has served.")
-	wMemory := gauge("wsgid_worker_memory_bytes", "Resident memory of the worker.")
-	wStarted := gauge("wsgid_worker_start_time_seconds", "When the worker was started, since the Unix epoch.")
-	wCurrent := gauge("wsgid_worker_current_request_seconds", "Age of the oldest request that the worker is at; 0: it is at none.")
+func appFamilies(samples []appSample, now time.Time) []metricFamily {
+	up := gaugeFamily("wsgid_app_up", "1 where the app serves requests, or would start a worker for one, else 0.")
+	state := gaugeFamily("wsgid_app_state", "1 for the state that the app is in.")
+	requests := counterFamily("wsgid_app_requests_total", "Requests answered, by status code; 499: the client went away before an answer.")
+	statics := counterFamily("wsgid_app_static_requests_total", "Requests for static files answered without the app, by status code; not among wsgid_app_requests_total.")
+	staticBytes := counterFamily("wsgid_app_static_bytes_total", "Bytes of the bodies of those answers.")
+	durations := histogramFamily("wsgid_app_request_duration_seconds", "Time from a request being complete to the end of its response, the wait for a worker included.")
+	waiting := gaugeFamily("wsgid_app_requests_waiting", "Requests that wait for a worker.")
+	active := gaugeFamily("wsgid_app_requests_active", "Requests that wait or are being served.")
+	rejected := counterFamily("wsgid_app_requests_rejected_total", "Requests answered 503 because no worker was free in time.")
+	timeouts := counterFamily("wsgid_app_request_timeouts_total", "Requests answered 504 because they took longer than workers.request_timeout.")
+	workers := gaugeFamily("wsgid_app_workers", "Workers by state.")
+	least := gaugeFamily("wsgid_app_workers_min", "The least number of workers that is wanted.")
+	most := gaugeFamily("wsgid_app_workers_max", "The largest number of workers that is wanted.")
+	restarts := counterFamily("wsgid_app_worker_restarts_total", "Workers replaced though nobody asked for it, by reason.")
+	memory := gaugeFamily("wsgid_app_memory_bytes", "Resident memory of the app's master and workers.")
+	started := gaugeFamily("wsgid_app_start_time_seconds", "When the app's master was started, since the Unix epoch.")
+	lost := counterFamily("wsgid_app_log_lines_lost_total", "Lines of the app's log that could not be written.")
+	health := gaugeFamily("wsgid_app_health", "1 where the last health check got a good answer, else 0.")
+	expiry := gaugeFamily("wsgid_certificate_expiry_timestamp_seconds", "When a certificate of the app expires, since the Unix epoch.")
+	renewal := gaugeFamily("wsgid_certificate_renewal_timestamp_seconds", "When the daemon renews a certificate that it has got, since the Unix epoch.")
+	failures := gaugeFamily("wsgid_certificate_failures", "Attempts in a row to get a certificate for a name that came to nothing; 0: the last one was good.")
+	wRequests := counterFamily("wsgid_worker_requests_total", "Requests that the worker has served.")
+	wMemory := gaugeFamily("wsgid_worker_memory_bytes", "Resident memory of the worker.")
+	wStarted := gaugeFamily("wsgid_worker_start_time_seconds", "When the worker was started, since the Unix epoch.")
+	wCurrent := gaugeFamily("wsgid_worker_current_request_seconds", "Age of the oldest request that the worker is at; 0: it is at none.")
 
 	bounds := runner.DurationBounds()
 	for i := range samples {
@@ -198,8 +195,7 @@ func appFamilies(samples []appSample, now time.Time) []*metricFamily {
 				staticBytes.add(float64(c.StaticBytes), "app", app)
 			}
 			if len(c.Buckets) == len(bounds)+1 {
-				durations.series = append(durations.series, metricSeries{labels: []string{"app", app},
-					hist: &metricHistogram{bounds: bounds, counts: c.Buckets, sum: c.Seconds}})
+				durations.addHistogram(bounds, c.Buckets, c.Seconds, "app", app)
 			}
 			reasons := make([]string, 0, len(c.Restarts))
 			for r := range c.Restarts {
@@ -241,14 +237,14 @@ func appFamilies(samples []appSample, now time.Time) []*metricFamily {
 		}
 		memory.add(float64(bytes), "app", app)
 	}
-	return []*metricFamily{
+	return []metricFamily{
 		up, state, requests, statics, staticBytes, durations, waiting, active, rejected, timeouts, workers, least, most, restarts, memory, started,
 		lost, health, expiry, renewal, failures, wRequests, wMemory, wStarted, wCurrent,
 	}
 }
 
 // byCode adds a series for each status.
-func byCode(f *metricFamily, app string, counts map[int]uint64) {
+func byCode(f metricFamily, app string, counts map[int]uint64) {
 	for _, code := range slices.Sorted(maps.Keys(counts)) {
 		f.add(float64(counts[code]), "app", app, "code", strconv.Itoa(code))
 	}
@@ -256,12 +252,12 @@ func byCode(f *metricFamily, app string, counts map[int]uint64) {
 
 // processFamilies are the daemon itself, by the names that every client
 // library of Prometheus gives them.
-func processFamilies(since time.Time) []*metricFamily {
-	start := &metricFamily{name: "process_start_time_seconds", kind: "gauge", help: "When the daemon was started, since the Unix epoch."}
+func processFamilies(since time.Time) []metricFamily {
+	start := gaugeFamily("process_start_time_seconds", "When the daemon was started, since the Unix epoch.")
 	start.add(unixSeconds(since))
-	memory := &metricFamily{name: "process_resident_memory_bytes", kind: "gauge", help: "Resident memory of the daemon."}
-	cpu := &metricFamily{name: "process_cpu_seconds_total", kind: "counter", help: "Processor time that the daemon has used."}
-	fds := &metricFamily{name: "process_open_fds", kind: "gauge", help: "Open file descriptors of the daemon."}
+	memory := gaugeFamily("process_resident_memory_bytes", "Resident memory of the daemon.")
+	cpu := counterFamily("process_cpu_seconds_total", "Processor time that the daemon has used.")
+	fds := gaugeFamily("process_open_fds", "Open file descriptors of the daemon.")
 	if rss, ok := residentMemory(); ok {
 		memory.add(rss)
 	}
@@ -271,7 +267,7 @@ func processFamilies(since time.Time) []*metricFamily {
 	if es, err := os.ReadDir("/proc/self/fd"); err == nil {
 		fds.add(float64(len(es) - 1)) // one of them is the look itself
 	}
-	return []*metricFamily{start, memory, cpu, fds}
+	return []metricFamily{start, memory, cpu, fds}
 }
 
 func oneIf(is bool) float64 {

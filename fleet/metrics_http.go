@@ -41,14 +41,7 @@ func (d *Daemon) metricsPage(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("%d scrapes go on already", maxScrapes), http.StatusServiceUnavailable)
 		return
 	}
-	var b []byte
-	for _, f := range d.metrics(r.Context()) {
-		b = f.appendTo(b)
-	}
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
-	w.Header().Set("Content-Type", metricsType)
-	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
-	_, _ = w.Write(b)
+	writeMetrics(w, r, d.metrics(r.Context()))
 }
 
 // serveMetrics serves Metrics until ctx ends. An address that cannot be had is

@@ -2,102 +2,80 @@ package fleet
 
 import (
 	"math"
-	"strconv"
-	"strings"
+	"net/http"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"google.golang.org/protobuf/proto"
 )
 
-// metricsType is the Content-Type of the text format of Prometheus.
-const metricsType = "text/plain; version=0.0.4; charset=utf-8"
+// metricFamily is one metric with its series.
+type metricFamily struct{ *dto.MetricFamily }
 
-// metricFamily is one metric with its series. It is written by hand: the client
-// library, which the tests check the result with, would cost every master 0.4 MB
-// of private memory, as masters are the same program and run the same
-// initialisation.
-type metricFamily struct {
-	name, help string
-	kind       string // counter, gauge or histogram
-	series     []metricSeries
+func gaugeFamily(name, help string) metricFamily {
+	return newMetricFamily(name, help, dto.MetricType_GAUGE)
 }
 
-// metricSeries is one value, or one histogram, with its labels.
-type metricSeries struct {
-	labels []string // name, value, name, value …
-	value  float64
-	hist   *metricHistogram // instead of value
+func counterFamily(name, help string) metricFamily {
+	return newMetricFamily(name, help, dto.MetricType_COUNTER)
 }
 
-// metricHistogram is cumulative counts up to each bound, and all of them.
-type metricHistogram struct {
-	bounds []float64
-	counts []uint64 // one more than bounds
-	sum    float64
+func histogramFamily(name, help string) metricFamily {
+	return newMetricFamily(name, help, dto.MetricType_HISTOGRAM)
 }
 
-// add appends a series of the family.
-func (f *metricFamily) add(value float64, labels ...string) {
-	f.series = append(f.series, metricSeries{labels: labels, value: value})
+func newMetricFamily(name, help string, kind dto.MetricType) metricFamily {
+	return metricFamily{&dto.MetricFamily{Name: &name, Help: &help, Type: &kind}}
 }
 
-// appendTo writes the family in Prometheus's text format. One without a series
-// is left out.
-func (f *metricFamily) appendTo(dst []byte) []byte {
-	if len(f.series) == 0 {
-		return dst
+// add appends a series; labels are name, value, name, value, …
+func (f metricFamily) add(value float64, labels ...string) {
+	m := labelled(labels)
+	if f.GetType() == dto.MetricType_COUNTER {
+		m.Counter = &dto.Counter{Value: &value}
+	} else {
+		m.Gauge = &dto.Gauge{Value: &value}
 	}
-	dst = append(append(append(append(dst, "# HELP "...), f.name...), ' '), escapeHelp.Replace(f.help)...)
-	dst = append(append(append(append(dst, "\n# TYPE "...), f.name...), ' '), f.kind...)
-	dst = append(dst, '\n')
-	for i := range f.series {
-		s := &f.series[i]
-		if s.hist == nil {
-			dst = appendSample(dst, f.name, s.labels, "", s.value)
+	f.Metric = append(f.Metric, m)
+}
+
+// addHistogram appends a series of cumulative counts up to each bound and of one more,
+// which is all of them.
+func (f metricFamily) addHistogram(bounds []float64, counts []uint64, sum float64, labels ...string) {
+	h := &dto.Histogram{SampleCount: proto.Uint64(counts[len(bounds)]), SampleSum: &sum}
+	for i, n := range counts {
+		le := math.Inf(1)
+		if i < len(bounds) {
+			le = bounds[i]
+		}
+		h.Bucket = append(h.Bucket, &dto.Bucket{UpperBound: &le, CumulativeCount: &n})
+	}
+	m := labelled(labels)
+	m.Histogram = h
+	f.Metric = append(f.Metric, m)
+}
+
+func labelled(labels []string) *dto.Metric {
+	m := &dto.Metric{}
+	for i := 0; i+1 < len(labels); i += 2 {
+		m.Label = append(m.Label, &dto.LabelPair{Name: &labels[i], Value: &labels[i+1]})
+	}
+	return m
+}
+
+// writeMetrics answers with the families, in the form that the client asks for.
+func writeMetrics(w http.ResponseWriter, r *http.Request, all []metricFamily) {
+	form := expfmt.Negotiate(r.Header)
+	w.Header().Set("Content-Type", string(form))
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+	enc := expfmt.NewEncoder(w, form)
+	for _, f := range all {
+		if len(f.Metric) == 0 {
 			continue
 		}
-		var total uint64
-		for i, n := range s.hist.counts {
-			le := math.Inf(1)
-			if i < len(s.hist.bounds) {
-				le = s.hist.bounds[i]
-			}
-			total = n
-			dst = appendSample(dst, f.name+"_bucket", s.labels, formatValue(le), float64(n))
+		if enc.Encode(f.MetricFamily) != nil {
+			return // the client is gone
 		}
-		dst = appendSample(dst, f.name+"_sum", s.labels, "", s.hist.sum)
-		dst = appendSample(dst, f.name+"_count", s.labels, "", float64(total))
-	}
-	return dst
-}
-
-func appendSample(dst []byte, name string, labels []string, le string, value float64) []byte {
-	dst = append(dst, name...)
-	sep := byte('{')
-	for i := 0; i+1 < len(labels); i += 2 {
-		dst = append(append(append(dst, sep), labels[i]...), `="`...)
-		dst = append(append(dst, escapeLabel.Replace(labels[i+1])...), '"')
-		sep = ','
-	}
-	if le != "" {
-		dst = append(append(append(append(dst, sep), `le="`...), le...), '"')
-		sep = ','
-	}
-	if sep == ',' {
-		dst = append(dst, '}')
-	}
-	return append(append(append(dst, ' '), formatValue(value)...), '\n')
-}
-
-func formatValue(v float64) string {
-	switch {
-	case math.IsInf(v, 1):
-		return "+Inf"
-	case v == math.Trunc(v) && math.Abs(v) < 1e15:
-		return strconv.FormatInt(int64(v), 10)
-	default:
-		return strconv.FormatFloat(v, 'g', -1, 64)
 	}
 }
-
-var (
-	escapeHelp  = strings.NewReplacer(`\`, `\\`, "\n", `\n`)
-	escapeLabel = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
-)
