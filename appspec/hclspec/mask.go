@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sort"
 	"strings"
-	"sync"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -65,28 +64,24 @@ func urlPasswords(src []byte) []span {
 		} else if to := strings.IndexAny(address, "@/"); to > 0 && address[to] == '@' && bytes.HasSuffix(src[:i], []byte("https://")) {
 			spans = append(spans, span{i, i + to}) // where git and pip take a token
 		}
-		if _, query, has := strings.Cut(address, "?"); has && tokenQuery().MatchString(query) {
+		if _, query, has := strings.Cut(address, "?"); has && tokenQuery.MatchString(query) {
 			spans = append(spans, span{i + end - len(query), i + end})
 		}
 	}
 }
 
-var tokenQuery = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?i)(token|key|secret|passw)[^=&]*=`)
-})
+var tokenQuery = regexp.MustCompile(`(?i)(token|key|secret|passw)[^=&]*=`)
 
 // scpAddress is an address in ssh's short form with a password in it, which that
 // form has no place for: "user:password@host:path".
-var scpAddress = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile("[\"'][^\"'\\s/@:]+:([^\"'\\s/@][^\"'\\s]*)@[^\"'\\s/@:]+[:/]")
-})
+var scpAddress = regexp.MustCompile("[\"'][^\"'\\s/@:]+:([^\"'\\s/@][^\"'\\s]*)@[^\"'\\s/@:]+[:/]")
 
 func scpPasswords(src []byte) []span {
 	var spans []span
 	if bytes.IndexByte(src, '@') < 0 {
 		return nil // most files: the pattern costs
 	}
-	for _, m := range scpAddress().FindAllSubmatchIndex(src, -1) {
+	for _, m := range scpAddress.FindAllSubmatchIndex(src, -1) {
 		if !bytes.Contains(src[m[0]:m[1]], []byte("://")) {
 			spans = append(spans, span{m[2], m[3]})
 		}

@@ -196,8 +196,8 @@ func peerHint(name, value, block string) string {
 }
 
 var (
-	moduleAttr = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][\w.]*:[A-Za-z_]\w*(\(\))?$`) })
-	plainText  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^("[^"$%\\]*"|[\w.:/-]+)$`) })
+	moduleAttr = regexp.MustCompile(`^[A-Za-z_][\w.]*:[A-Za-z_]\w*(\(\))?$`)
+	plainText  = regexp.MustCompile(`^("[^"$%\\]*"|[\w.:/-]+)$`)
 )
 
 // peerValue is a value of another program as our attribute takes it; its example
@@ -207,7 +207,7 @@ func peerValue(a *appspec.Attribute, value string) string {
 	_, noNumber := strconv.ParseFloat(text, 64)
 	number := noNumber == nil && text != ""
 	_, example, _ := strings.Cut(a.Written(), " = ")
-	if !plainText().MatchString(value) && a.Path != "wsgi_app" {
+	if !plainText.MatchString(value) && a.Path != "wsgi_app" {
 		return example
 	}
 	switch a.Path {
@@ -236,7 +236,7 @@ func peerValue(a *appspec.Attribute, value string) string {
 		}
 	case "wsgi_app":
 		for word := range strings.FieldsSeq(text) {
-			if moduleAttr().MatchString(word) {
+			if moduleAttr.MatchString(word) {
 				return appspec.Quote(word)
 			}
 		}

@@ -111,8 +111,7 @@ makes what runs equal to what the files say, and keeps it so.`,
 		},
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	// Not by Command.Version, whose template would link text/template: with it
-	// the linker keeps every exported method, 2 MB that each master maps.
+	// Not by Command.Version, whose words are not those of the command version.
 	root.Flags().BoolVarP(&wantVersion, "version", "v", false, "version for "+programName)
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.dir, "dir", "", "`directory` of the specs (default: the running daemon's, else "+fleet.DefaultDir+")")
