@@ -62,14 +62,14 @@ func TestRequestTimeoutBetweenPieces(t *testing.T) {
 // Requests that came to a worker in one message with a stream are answered when
 // workers.queue_timeout is over, however long the stream goes on.
 func TestWaitBehindAStream(t *testing.T) {
-	a := newTestApp(t, dripApp, func(s *appspec.Spec) { s.Workers.QueueTimeout = appspec.Duration(time.Second) })
+	a := newTestApp(t, dripApp, func(s *appspec.Spec) { s.Workers.QueueTimeout = appspec.Duration(3 * time.Second) })
 	h := a.start(StateReady)
 	for range 300 { // quick by experience: now requests go together
 		if code, body := a.get("/"); code != http.StatusOK {
 			t.Fatalf("got %d %q", code, body)
 		}
 	}
-	nap := a.send("/nap?0.5")
+	nap := a.send("/nap?1.5")
 	a.wait(h, func(st Status) bool { return len(st.Workers) == 1 && len(st.Workers[0].Current) == 1 })
 	if err := unix.Kill(h.PID, unix.SIGSTOP); err != nil {
 		t.Fatal(err)

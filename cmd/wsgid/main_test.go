@@ -115,7 +115,7 @@ func (s *site) run(args ...string) (code int, stdout, stderr string) {
 	s.t.Helper()
 	var out, errs bytes.Buffer
 	c := &cli{out: &out, err: &errs}
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	code = c.execute(ctx, append(args, "--app-path="+s.dir, "--state-dir="+s.state))
 	return code, s.plain(out.String()), s.plain(errs.String())
@@ -249,7 +249,7 @@ func ordinary(t *testing.T) {
 	cmd.Dir = dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/", "TMPDIR=/tmp"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = time.Minute
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("as an ordinary user: %v\n%s", err, out)
 	}

@@ -96,14 +96,14 @@ func asEach(t *testing.T, test func(t *testing.T)) {
 	t.Run("root", test)
 	t.Run("user", func(t *testing.T) {
 		name, _, _ := strings.Cut(t.Name(), "/")
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
-		cmd := exec.CommandContext(ctx, filepath.Join(kit, "test"), "-test.run=^"+name+"$", "-test.timeout=170s")
+		cmd := exec.CommandContext(ctx, filepath.Join(kit, "test"), "-test.run=^"+name+"$", "-test.timeout=290s")
 		cmd.Dir = "/tmp"
 		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/", "TMPDIR=/tmp", kitVariable + "=" + kit,
 			"WSGID_TEST_SKIP=" + os.Getenv("WSGID_TEST_SKIP")}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}, Pdeathsig: syscall.SIGKILL}
-		cmd.WaitDelay = 5 * time.Second
+		cmd.WaitDelay = time.Minute
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("as an ordinary user: %v\n%s", errors.Join(err, context.Cause(ctx)), out)
 		}
