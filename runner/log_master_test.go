@@ -92,6 +92,14 @@ func TestMasterReopensItsLog(t *testing.T) {
 		func() error { return syscall.Kill(h.PID, syscall.SIGHUP) },
 		func() error { return h.Reload(a.ctx()) },
 	} {
+		// A line that is written in between would find out by itself that it was moved.
+		text, since := "", time.Now()
+		eventually(t, "nothing more to be said", func() bool {
+			if now := a.logText(); now != text {
+				text, since = now, time.Now()
+			}
+			return time.Since(since) > 500*time.Millisecond
+		})
 		if err := os.Rename(file, file+".moved"); err != nil {
 			t.Fatal(err)
 		}

@@ -261,7 +261,7 @@ func (s *site) command(args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(s.t.Context(), os.Args[0], append(args, "--app-path="+s.dir, "--state-dir="+s.state)...)
 	cmd.Env = append(os.Environ(), asCommand+"=1")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 10 * time.Second
+	cmd.WaitDelay = time.Minute
 	return cmd
 }
 

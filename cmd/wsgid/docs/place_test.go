@@ -92,7 +92,7 @@ type result struct {
 // try types shell commands.
 func (p *place) try(script string) result {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(p.t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-e", "-c", p.here(script))
 	cmd.Dir = p.path("/home")
@@ -100,7 +100,7 @@ func (p *place) try(script string) result {
 		"HOME=" + p.path("/home"), "LANG=C.UTF-8", "XDG_RUNTIME_DIR=" + p.path("/run"), "NO_COLOR=1"}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = time.Minute
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
