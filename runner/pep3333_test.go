@@ -50,7 +50,7 @@ class Closing(object):
 def waiting(token, *pieces):
     for i, piece in enumerate(pieces):
         if i:
-            gate(token).get(timeout=20)
+            gate(token).get(timeout=60)
         yield piece
 
 def r_environ(environ, start_response, token):
@@ -94,7 +94,7 @@ def r_blanks(environ, start_response, token):
 def r_write(environ, start_response, token):
     write = start_response("200 OK", TEXT)
     write(b"one")
-    gate(token).get(timeout=20)
+    gate(token).get(timeout=60)
     write(b"two")
     return Closing([b"three"], token)
 
