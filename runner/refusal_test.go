@@ -22,9 +22,9 @@ func TestRefusals(t *testing.T) {
 	t.Parallel()
 	a, h, ways := everyWay(t, helloApp, map[string]string{"limits.content_length": "200000", "limits.buffer_size": "16384"}, func(s *appspec.Spec) {
 		s.Request.MaxBody = 100_000
-		s.Request.HeaderTimeout = appspec.Duration(500 * time.Millisecond)
-		s.Request.BodyTimeout = appspec.Duration(600 * time.Millisecond)
-		s.Workers.RequestTimeout = appspec.Duration(1200 * time.Millisecond)
+		s.Request.HeaderTimeout = appspec.Duration(time.Second)
+		s.Request.BodyTimeout = appspec.Duration(1200 * time.Millisecond)
+		s.Workers.RequestTimeout = appspec.Duration(2 * time.Second)
 		s.Restart.MinDelay = appspec.Duration(time.Millisecond)
 	})
 	cases := []struct {
@@ -36,11 +36,11 @@ func TestRefusals(t *testing.T) {
 		log     []string
 		closes  bool
 	}{
-		{"slow head", true, "GET /slow-head HTTP/1.1\r\nHost: h\r\n", 408, "the request's head did not arrive within 500ms",
+		{"slow head", true, "GET /slow-head HTTP/1.1\r\nHost: h\r\n", 408, "the request's head did not arrive within 1s",
 			[]string{"127.0.0.1", `"GET /slow-head HTTP/1.1"`, "408", "request.header_timeout"}, true},
-		{"slow body", true, "POST /slow-body HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n12345", 408, "no byte of the body arrived within 600ms",
+		{"slow body", true, "POST /slow-body HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n12345", 408, "no byte of the body arrived within 1.2s",
 			[]string{"POST /slow-body", "408", "request.body_timeout"}, true},
-		{"slow chunk", true, "POST /slow-chunk HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n123", 408, "no byte of the body arrived within 600ms",
+		{"slow chunk", true, "POST /slow-chunk HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n123", 408, "no byte of the body arrived within 1.2s",
 			[]string{"POST /slow-chunk", "408", "request.body_timeout"}, true},
 		{"large body", false, "POST /large HTTP/1.1\r\nHost: h\r\nContent-Length: 100001\r\n\r\n" + strings.Repeat("x", 100_001), 413, "the body is larger than 100000 bytes",
 			[]string{"POST /large", "413", "100000"}, false},
@@ -60,8 +60,8 @@ func TestRefusals(t *testing.T) {
 			[]string{"127.0.0.1", "POST /chunk", "400", "bad chunk size"}, true},
 		{"worker died", false, "GET /die HTTP/1.1\r\nHost: h\r\n\r\n", 502, "died: exit status 7",
 			[]string{"GET /die", "502", "worker ", "died: exit status 7"}, false},
-		{"worker late", false, "GET /sleep?9 HTTP/1.1\r\nHost: h\r\n\r\n", 504, "has been at it for 1.2s (workers.request_timeout)",
-			[]string{"GET /sleep", "504", "worker ", "has been at it for 1.2s (workers.request_timeout)"}, false},
+		{"worker late", false, "GET /sleep?9 HTTP/1.1\r\nHost: h\r\n\r\n", 504, "has been at it for 2s (workers.request_timeout)",
+			[]string{"GET /sleep", "504", "worker ", "has been at it for 2s (workers.request_timeout)"}, false},
 	}
 	for _, w := range ways {
 		for _, c := range cases {
