@@ -41,14 +41,14 @@ func (e *engine) front(set *hclspec.Set) *appspec.Spec {
 	if set == nil {
 		return nil
 	}
-	if s := set.Specs[appspec.GateName]; s != nil {
+	if s := set.Specs[appspec.GateName]; s != nil && !e.holds(set) {
 		return s
 	}
 	return e.heldGate(set)
 }
 
-// sites are all names for which certificates are got, by the specs of a load: those of
-// apps and of a gate with a broken file as they were good last.
+// sites are all names for which certificates are got, by the specs that apps and gate
+// run by: a name that only an edit has which waits for apply is no site yet.
 func (e *engine) sites(set *hclspec.Set) (out []certs.Site) {
 	front := e.front(set)
 	if front == nil || front.ACME() == nil {
@@ -60,7 +60,7 @@ func (e *engine) sites(set *hclspec.Set) (out []certs.Site) {
 		by.Ways.Plain = by.Ways.Plain || h.TLS == nil && !h.Adopts
 		by.Ways.TLS = by.Ways.TLS || h.TLS != nil
 	}
-	apps, taken := e.allApps(set), map[string]bool{}
+	apps, taken := e.serving(set), map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(apps)) {
 		for _, h := range managedHosts(apps[name], front) {
 			if !taken[h] {

@@ -58,6 +58,7 @@ type Daemon struct {
 	ours          sync.Map       // pids of masters that were started here and are not followed yet
 
 	prev    map[string]string      // by app: what the directory said last; the loop's
+	prevOwn map[string]string      // where edits wait, without what comes of other apps
 	prevErr string                 // the loop's
 	around  map[string]surrounding // by app, at the last load; the loop's
 	print   uint64                 // fingerprint of the directory at the last load; the loop's

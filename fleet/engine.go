@@ -53,6 +53,7 @@ type engine struct {
 	mu       sync.Mutex // guards what follows
 	set      *hclspec.Set
 	setErr   error           // the directory cannot be read; set is nil then
+	doors    *doors          // of set, or of the one before
 	missing  map[string]bool // apps that the directory has named before
 	lastWent time.Time       // when it lost one of them last
 	gone     map[string]bool // apps that were taken out of the directory, as far as is known
@@ -111,12 +112,16 @@ func (e *engine) load() (*hclspec.Set, error) {
 	if err != nil {
 		set, err = nil, fmt.Errorf("%w; until then nothing changes in the fleet", err)
 	}
+	var d *doors
 	if err == nil {
-		e.admit(set)
+		d = e.admit(set)
 		e.noteLosses(set)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if d != nil {
+		e.doors = d
+	}
 	if err == nil && e.set != nil {
 		for n := range e.set.Specs {
 			if set.Specs[n] == nil {

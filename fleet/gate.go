@@ -21,79 +21,135 @@ import (
 // the gate. What the fleet adds is here: to the gate the names of all apps, and to each
 // app with names the socket at which its master takes connections over.
 
+// doors are what the fleet adds to specs, by those that its apps run by. A load makes
+// them; they do not change.
+type doors struct {
+	e       *engine
+	account func() account
+	front   *appspec.Spec   // the gate that runs, or should; nil: there is none
+	routes  []appspec.Route // of front
+	foreign []string        // the names of all apps but its default one
+}
+
 // admit completes the specs of a load. Last good specs were completed when they were
-// read.
-func (e *engine) admit(set *hclspec.Set) {
-	front := set.Specs[appspec.GateName]
-	gateNow := front
-	if front == nil {
-		gateNow = e.heldGate(set)
+// read; where edits wait they are completed anew, as others may have been applied since.
+func (e *engine) admit(set *hclspec.Set) *doors {
+	apps := e.serving(set)
+	// Most directories have no gate: nobody is looked up.
+	d := &doors{e: e, account: sync.OnceValue(gateAccount), front: apps[appspec.GateName]}
+	if d.front != nil {
+		d.foreign = foreign(apps, d.front.Gate.Default)
 	}
-	defaultApp := ""
-	if gateNow != nil {
-		defaultApp = gateNow.Gate.Default
-	}
-	account := sync.OnceValue(gateAccount) // most directories have no gate: nobody is looked up
-	for name, s := range set.Specs {
-		if s.Gate == nil && (len(s.Hosts) > 0 || name == defaultApp) {
-			sock := gateSocket(e.store.Dir, name, account().group)
-			if gateNow != nil {
-				sock.Pairs = e.pairs(s, gateNow)
-			}
-			if sock.Default = name == defaultApp; sock.Default && len(sock.Pairs) > 0 {
-				sock.Foreign = foreign(set, name)
-			}
-			s.Sockets.HTTP = append(slices.Clip(s.Sockets.HTTP), sock)
+	for _, s := range set.Specs {
+		if s.Gate == nil {
+			d.admit(s)
 		}
 	}
-	if front == nil {
+	for name, s := range apps {
+		if s.Gate == nil && s != set.Specs[name] && e.holds(set) {
+			apps[name] = d.again(s)
+		}
+	}
+	if d.front != nil {
+		d.routes = e.routes(apps, d.front.Gate.Default)
+	}
+	if front := set.Specs[appspec.GateName]; front != nil {
+		own := *front.Gate
+		own.Routes = e.routes(apps, own.Default)
+		front.Gate = &own
+		front.Path = e.gateFolder()
+		front.User, front.Group = d.account().user, d.account().group
+		front.Sockets.HTTP = append(slices.Clip(front.Sockets.HTTP), gateSocket(e.store.Dir, appspec.GateName, d.account().group))
+	}
+	return d
+}
+
+// admit gives an app with names the socket at which it takes connections over.
+func (d *doors) admit(s *appspec.Spec) {
+	isDefault := d.front != nil && s.Name == d.front.Gate.Default
+	if len(s.Hosts) == 0 && !isDefault {
 		return
 	}
-	own := *front.Gate
-	own.Routes = e.routes(set, own.Default)
-	front.Gate = &own
-	front.Path = e.gateFolder()
-	front.User, front.Group = account().user, account().group
-	front.Sockets.HTTP = append(slices.Clip(front.Sockets.HTTP), gateSocket(e.store.Dir, appspec.GateName, account().group))
+	sock := gateSocket(d.e.store.Dir, s.Name, d.account().group)
+	if d.front != nil {
+		sock.Pairs = d.e.pairs(s, d.front)
+	}
+	if sock.Default = isDefault; isDefault && len(sock.Pairs) > 0 {
+		sock.Foreign = d.foreign
+	}
+	s.Sockets.HTTP = append(slices.Clip(s.Sockets.HTTP), sock)
+}
+
+// again completes a spec that was completed by the doors of another load.
+func (d *doors) again(s *appspec.Spec) *appspec.Spec {
+	out := *ownPart(s)
+	if out.Gate == nil {
+		d.admit(&out)
+		return &out
+	}
+	g := *out.Gate
+	g.Routes = d.routes
+	out.Gate = &g
+	out.Sockets.HTTP = s.Sockets.HTTP
+	return &out
+}
+
+// ownPart is a spec as its file has it, without what comes of the other ones.
+func ownPart(s *appspec.Spec) *appspec.Spec {
+	s = byHand(s)
+	if s.Gate == nil {
+		return s
+	}
+	out, g := *s, *s.Gate
+	g.Routes = nil
+	out.Gate = &g
+	return &out
 }
 
 // heldGate is the gate that runs on though its file is broken; nil: there is none.
 func (e *engine) heldGate(set *hclspec.Set) *appspec.Spec {
-	if len(set.Faults) == 0 {
+	if len(set.Faults) == 0 && !e.holds(set) {
 		return nil
 	}
-	rem := e.store.Recall(appspec.GateName)
-	w := rem.wanted(set, nil, appspec.GateName)
-	if w.Spec == nil || w.Spec.Gate == nil {
-		return nil
+	if s := e.servingOne(set, appspec.GateName); s != nil && s.Gate != nil {
+		return s
 	}
-	return w.Spec
+	return nil
 }
 
-// allApps are the specs that apps run by, and the gate: those of broken files as they
-// were good last.
-func (e *engine) allApps(set *hclspec.Set) map[string]*appspec.Spec {
-	apps := maps.Clone(set.Specs)
-	if len(set.Faults) == 0 {
+// serving are the specs that apps run by, and the gate: those of broken files, and where
+// edits wait for apply, as they were good last.
+func (e *engine) serving(set *hclspec.Set) map[string]*appspec.Spec {
+	apps, holds := maps.Clone(set.Specs), e.holds(set)
+	if len(set.Faults) == 0 && !holds {
 		return apps
 	}
 	known, _ := e.store.Apps()
 	for _, name := range names(set, known) {
-		if apps[name] == nil {
-			rem := e.store.Recall(name)
-			if w := rem.wanted(set, nil, name); w.Spec != nil {
-				apps[name] = w.Spec
-			}
+		if apps[name] != nil && !holds {
+			continue
+		}
+		delete(apps, name)
+		if s := e.servingOne(set, name); s != nil {
+			apps[name] = s
 		}
 	}
 	return apps
 }
 
-// routes are the names of all apps, those of broken specs as they were good last. An
-// app that is disabled keeps the names that no other has: its clients are told that it
-// is not there, and not sent to the default app.
-func (e *engine) routes(set *hclspec.Set, defaultApp string) []appspec.Route {
-	apps := e.allApps(set)
+func (e *engine) servingOne(set *hclspec.Set, name string) *appspec.Spec {
+	rem := e.store.Recall(name)
+	w := rem.wanted(set, nil, name)
+	if e.holds(set) && w.Held == "" && w.Invalid == "" {
+		return rem.LastGood
+	}
+	return w.Spec
+}
+
+// routes are the names of all apps by the specs that they run by. An app that is
+// disabled keeps the names that no other has: its clients are told that it is not there,
+// and not sent to the default app.
+func (e *engine) routes(apps map[string]*appspec.Spec, defaultApp string) []appspec.Route {
 	taken := map[string]bool{}
 	var out []appspec.Route
 	for _, enabled := range []bool{true, false} {

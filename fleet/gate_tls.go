@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
-	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/certs"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 )
@@ -53,8 +52,8 @@ func (e *engine) managedPairs(app, front *appspec.Spec) (out []appspec.Pair) {
 }
 
 // foreign are the names of all other apps than the gate's default one.
-func foreign(set *hclspec.Set, defaultApp string) (out []string) {
-	for name, s := range set.Specs {
+func foreign(apps map[string]*appspec.Spec, defaultApp string) (out []string) {
+	for name, s := range apps {
 		if name != defaultApp && s.Enabled {
 			out = append(out, s.Hosts...)
 		}

@@ -1,7 +1,10 @@
 package fleet
 
 import (
+	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
@@ -23,11 +26,15 @@ func (e *engine) wantedOf(set *hclspec.Set, setErr error, name string, rem *Reme
 	if confirmed || !e.holds(set) || w.Held != "" || w.Invalid != "" {
 		return w
 	}
-	return rem.unedited(w)
+	e.mu.Lock()
+	d := e.doors
+	e.mu.Unlock()
+	return rem.unedited(w, d)
 }
 
-// unedited is what an app should be while the edit that the directory says waits.
-func (r *Remembered) unedited(w want) want {
+// unedited is what an app should be while the edit that the directory says waits. What
+// comes of other apps and of the gate goes by theirs that were applied, and is no edit.
+func (r *Remembered) unedited(w want, d *doors) want {
 	last := r.LastGood
 	if last == nil {
 		if w.Spec != nil {
@@ -39,13 +46,18 @@ func (r *Remembered) unedited(w want) want {
 	if was.Deploy != nil {
 		was = r.release().Apply(was)
 	}
-	if w.Spec == nil {
-		return want{Spec: was, Waiting: "its spec is gone"}
+	waiting := "its spec is gone"
+	if w.Spec != nil {
+		own, edited := ownPart(was), ownPart(w.Spec)
+		if runner.Digest(own) == runner.Digest(edited) {
+			return w
+		}
+		waiting = editText(own, edited)
 	}
-	if runner.Digest(was) == runner.Digest(w.Spec) {
-		return w
+	if d != nil {
+		was = d.again(was)
 	}
-	return want{Spec: was, Waiting: editText(was, w.Spec)}
+	return want{Spec: was, Waiting: waiting}
 }
 
 // editText says in one line what an edit changes.
@@ -69,4 +81,34 @@ func editText(before, after *appspec.Spec) string {
 // waitsFor says what an edit waits for.
 func waitsFor(app, waiting string) string {
 	return waiting + ", and waits for: wsgid-fleet apply " + app
+}
+
+// follow brings what was applied of one app to the others that go by it: names to the
+// gate, certificates of the gate to the apps. Without edits that wait, the load before an
+// apply has done that. before is the directory of then.
+func (p *operations) follow(ctx context.Context, before *hclspec.Set, results []Result) []Result {
+	now, err := p.reread(ctx)
+	if err != nil {
+		return results // the next load does it
+	}
+	for _, name := range slices.Sorted(maps.Keys(now.Specs)) {
+		if was := before.Specs[name]; was == nil || runner.Digest(was) == runner.Digest(now.Specs[name]) {
+			continue
+		}
+		i := slices.IndexFunc(results, func(r Result) bool { return r.App == name })
+		if i >= 0 && !results[i].OK {
+			continue
+		}
+		w, _ := p.e.look(ctx, name)
+		if w.Spec == nil {
+			continue // it is new, and waits
+		}
+		switch r := p.converge(ctx, name, order{}); {
+		case i >= 0:
+			results[i] = r
+		case !r.OK:
+			results = append(results, r)
+		}
+	}
+	return results
 }

@@ -156,13 +156,16 @@ func (d *Daemon) refresh(also []string) bool {
 // compare queues the apps about which the directory says something else than
 // before. It runs in the loop.
 func (d *Daemon) compare(set *hclspec.Set, err error, around map[string]surrounding) {
-	now := map[string]string{}
+	now, own := map[string]string{}, map[string]string{}
 	text := ""
 	if err != nil {
 		text = err.Error()
 	} else {
 		for n, s := range set.Specs {
 			now[n] = s.File + "\x00" + runner.Digest(s)
+			if d.e.holds(set) {
+				own[n] = s.File + "\x00" + runner.Digest(ownPart(s))
+			}
 		}
 		for _, f := range set.Faults {
 			text += f.Summary + "\n"
@@ -191,7 +194,7 @@ func (d *Daemon) compare(set *hclspec.Set, err error, around map[string]surround
 	for n, is := range now {
 		if d.prev[n] != is {
 			d.rec.Enqueue(n, order{}, true)
-			if len(d.prev) > 0 && d.e.holds(set) && set.Specs[n] != nil {
+			if len(d.prev) > 0 && d.e.holds(set) && set.Specs[n] != nil && d.prevOwn[n] != own[n] {
 				d.e.log.Info("an edit waits for apply", "app", n, "file", set.Specs[n].File, "next", "wsgid-fleet plan "+n+"; wsgid-fleet apply "+n)
 			}
 		}
@@ -202,7 +205,7 @@ func (d *Daemon) compare(set *hclspec.Set, err error, around map[string]surround
 			d.rec.Enqueue(n, order{}, false)
 		}
 	}
-	d.prev = now
+	d.prev, d.prevOwn = now, own
 	for n, is := range around {
 		if is.disturbed(d.around[n]) {
 			d.rec.Enqueue(n, order{}, false)

@@ -140,7 +140,11 @@ func (p *operations) Apply(ctx context.Context, apps []string, progress func(Eve
 	if len(apps) > 0 {
 		ord.edits = append(ord.edits, func(o *Override, _ *appspec.Spec) { o.Stopped = false })
 	}
-	return p.each(ctx, chosen, progress, func(name string) Result { return p.converge(ctx, name, ord) }), nil
+	results := p.each(ctx, chosen, progress, func(name string) Result { return p.converge(ctx, name, ord) })
+	if p.e.holds(set) && ctx.Err() == nil {
+		results = p.follow(ctx, set, results)
+	}
+	return results, nil
 }
 
 // Start starts what is stopped and tries again at once what failed.
