@@ -45,9 +45,8 @@ func TestCertificateIsReadAnew(t *testing.T) {
 	})
 	writePair(t, filepath.Dir(f.certFile), "second")
 	f.until("the new certificate", func() bool { return f.served() == "second" })
-	if want := "certificate " + f.certFile + " was read anew"; !strings.Contains(f.log(), want) {
-		t.Errorf("the log says %q", f.log())
-	}
+	want := "certificate " + f.certFile + " was read anew"
+	f.until(want, func() bool { return strings.Contains(f.log(), want) })
 }
 
 func TestLoadCertificateErrors(t *testing.T) {
