@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
-	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 )
 
 // fakeVenv is a virtualenv in the app folder, as the app can write it.
@@ -96,10 +95,7 @@ func TestChrootSystemNamesStay(t *testing.T) {
 	if code != 200 || !strings.Contains(body, `"mine"`) || !strings.Contains(body, `"localhost": "127.0.0.1"`) {
 		t.Errorf("got %d %s", code, body)
 	}
-	log, err := os.ReadFile(filepath.Join(a.spec.Path, applog.FileName))
-	if err != nil || !strings.Contains(string(log), "not seen inside the chroot: etc, lib, proc, usr of the app folder") {
-		t.Errorf("the log does not say so: %s %v", log, err)
-	}
+	a.mustLogLine("not seen inside the chroot: etc, lib, proc, usr of the app folder")
 }
 
 // A deployment that puts another folder at app/'s place is seen by the workers
