@@ -34,7 +34,9 @@ runs the same application. Nothing is changed, and nothing is started. A PATH is
   a supervisord.conf            its programs, with what it includes
   a NAME.service of systemd     with drop-ins, environment files and NAME.socket
   a Procfile                    or its folder, with the .env beside it
-  a command line                of gunicorn or uwsgi, by --from command
+  a site of Apache              with directives of mod_wsgi, or the apache2.conf
+  a conf.json of NGINX Unit     or what its control socket gives
+  a command line                of gunicorn, uwsgi or mod_wsgi-express, by --from command
 
 What could not be carried over stands in the spec as a comment, with what to do
 instead, and is told on standard error. Placeholders and conditions that ask the

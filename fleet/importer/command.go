@@ -56,14 +56,20 @@ func (o Options) web(a *App, c command) (server string, err error) {
 			if strings.HasPrefix(server, "uwsgi") {
 				return server, o.uwsgiCommand(a, c)
 			}
+			if strings.HasPrefix(server, "mod_wsgi-express") {
+				return server, o.express(a, c)
+			}
 			return server, o.gunicorn(a, c)
 		}
 	}
 	return "", nil
 }
 
+// knownServers is what isServer knows, for people.
+const knownServers = "gunicorn, uwsgi, mod_wsgi-express"
+
 func isServer(name string) bool {
-	return name == "gunicorn" || name == "gunicorn3" || name == "uwsgi" || name == "uwsgi_python3" || name == "uwsgi-core"
+	return strings.HasPrefix(name, "mod_wsgi-express") || name == "gunicorn" || name == "gunicorn3" || name == "uwsgi" || name == "uwsgi_python3" || name == "uwsgi-core"
 }
 
 // interpreter takes the virtualenv of a program in it.
@@ -167,9 +173,12 @@ func (o Options) commandLine(text string) ([]*App, error) {
 		return nil, err
 	}
 	if server == "" {
-		return nil, errors.New("it starts no WSGI server that is known here (gunicorn, uwsgi)")
+		return nil, errors.New("it starts no WSGI server that is known here (" + knownServers + ")")
 	}
 	for _, f := range a.Facts {
+		if f.Set == setFile {
+			a.Name = appNameOf(strings.TrimSuffix(filepath.Base(f.Value), filepath.Ext(f.Value)))
+		}
 		if f.Set == setModule {
 			name, _, _ := strings.Cut(f.Value, ":")
 			name, _, _ = strings.Cut(name, ".")

@@ -59,6 +59,11 @@ func detectFolder(path string) (string, error) {
 	if slices.ContainsFunc(names, isVassal) {
 		return "uwsgi", nil
 	}
+	if slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(name, ".conf") }) {
+		if _, err := apacheFiles(path); err == nil {
+			return "apache", nil
+		}
+	}
 	return "", errors.New("it is no app folder of wsgid, which holds app/ or wsgid.json, and no folder of uWSGI's configurations (*.ini, *.yml, *.yaml, *.json, *.js, *.xml); name a file")
 }
 
@@ -80,6 +85,10 @@ func detectText(name string, text []byte) string {
 		return "gunicorn"
 	case name == "Procfile" || strings.HasPrefix(name, "Procfile."):
 		return "procfile"
+	case detectUnit(text):
+		return "unit"
+	case apacheMark().Match(text):
+		return "apache"
 	case supervisorSection().Match(text):
 		return "supervisord"
 	case uwsgiSection().Match(text):

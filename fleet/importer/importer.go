@@ -27,7 +27,7 @@ type Imported struct {
 }
 
 // Formats are what can be read, by the names that Options.Format takes.
-var Formats = []string{"wsgid", "uwsgi", "gunicorn", "supervisord", "systemd", "procfile", "command"}
+var Formats = []string{"wsgid", "uwsgi", "gunicorn", "supervisord", "systemd", "procfile", "apache", "unit", "command"}
 
 // readers are the formats besides wsgid's folders.
 var readers = map[string]func(Options, string) ([]*App, error){
@@ -36,6 +36,8 @@ var readers = map[string]func(Options, string) ([]*App, error){
 	"supervisord": Options.supervisord,
 	"systemd":     Options.systemd,
 	"procfile":    Options.procfile,
+	"apache":      Options.apache,
+	"unit":        Options.unit,
 	"command":     Options.commandLine,
 }
 

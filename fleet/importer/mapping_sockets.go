@@ -89,6 +89,9 @@ func (d *draft) listens() {
 	if http, _ := d.list("http"); len(http) > 0 {
 		return
 	}
+	if _, named := d.page.values["hosts"]; named {
+		return // a gate brings the requests
+	}
 	d.drop(Fact{}, "no socket is named: write one into the block sockets")
 	d.page.sockets = []string{
 		"http {",

@@ -34,6 +34,8 @@ Then stop the other server, and start the apps: ` + "`wsgid-fleet apply`" + `.
 		{"supervisord", "shop.conf", "shop.conf"},
 		{"gunicorn under systemd", "wiki.service", "wiki.service"},
 		{"A Procfile", "forum", "forum/Procfile"},
+		{"Apache with mod_wsgi", "poll.conf", "poll.conf"},
+		{"NGINX Unit", "unit.json", "unit.json"},
 	} {
 		text, err := os.ReadFile(filepath.Join(folder, one.shown))
 		if err != nil {
@@ -41,7 +43,11 @@ Then stop the other server, and start the apps: ` + "`wsgid-fleet apply`" + `.
 		}
 		imp := importOne(t, Options{LookupEnv: func(string) (string, bool) { return "", false }}, filepath.Join(folder, one.file))
 		spec := strings.ReplaceAll(string(imp.Text), folder, "/srv")
-		fmt.Fprintf(&page, "\n## %s\n\n```ini\n%s```\n\n`wsgid-fleet import %s`\n\n```hcl\n%s```\n", one.title, text, one.file, spec)
+		language := "ini"
+		if strings.HasSuffix(one.file, ".json") {
+			language = "json"
+		}
+		fmt.Fprintf(&page, "\n## %s\n\n```%s\n%s```\n\n`wsgid-fleet import %s`\n\n```hcl\n%s```\n", one.title, language, text, one.file, spec)
 	}
 	name := filepath.Join(folder, "README.md")
 	if *update {

@@ -81,7 +81,7 @@ func (o Options) procfile(path string) ([]*App, error) {
 		}
 	}
 	if web == 0 {
-		return nil, errors.New("none of its processes starts a WSGI server that is known here (gunicorn, uwsgi)")
+		return nil, errors.New("none of its processes starts a WSGI server that is known here (" + knownServers + ")")
 	}
 	return []*App{a}, nil
 }

@@ -171,7 +171,7 @@ func (o Options) systemd(path string) ([]*App, error) {
 		return nil, err
 	}
 	if server == "" {
-		return nil, fmt.Errorf("%s: its command starts no WSGI server that is known here (gunicorn, uwsgi): %s", start.at, commandText(start.text))
+		return nil, fmt.Errorf("%s: its command starts no WSGI server that is known here (%s): %s", start.at, knownServers, commandText(start.text))
 	}
 	u.facts(a)
 	return []*App{a}, o.unitSocket(a, abs)

@@ -114,6 +114,8 @@ var directOpeners = []struct {
 		"cmd/wsgid-fleet/man.go write writeManual",
 		"fleet/client.go samePlace",
 		"cmd/wsgid-fleet/new.go proveNew",
+		"fleet/importer/apache.go apache holds include",
+		"fleet/importer/apache_facts.go application",
 		"fleet/importer/detect.go detect detectFolder folderNames readFile", // what an operator asks to be read
 		"fleet/importer/gunicorn.go gunicorn",
 		"fleet/importer/mapping.go isFile",

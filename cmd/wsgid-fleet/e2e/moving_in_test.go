@@ -25,16 +25,16 @@ def app(environ, start_response):
     return [body.encode()]
 `
 
-// A folder of vassals, a supervisord and a gunicorn unit become a fleet by three
-// commands, and it answers what they answered.
+// A folder of vassals, a supervisord, a gunicorn unit and a site of Apache become a fleet
+// by four commands, and it answers what they answered.
 func TestMovingIn(t *testing.T) {
 	b := newBed(t, account{})
 	if !b.who.root() {
 		t.Skip("the peers change to a user")
 	}
-	for _, program := range []string{"uwsgi-core", "supervisord", "gunicorn"} {
+	for _, program := range []string{"uwsgi-core", "supervisord", "gunicorn", "/usr/sbin/apache2"} {
 		if _, err := exec.LookPath(program); err != nil {
-			t.Fatalf("%v: install uwsgi-core, uwsgi-plugin-python3, supervisor and gunicorn", err)
+			t.Fatalf("%v: install uwsgi-core, uwsgi-plugin-python3, supervisor, gunicorn and libapache2-mod-wsgi-py3", err)
 		}
 	}
 	home := filepath.Join(b.dir, "home")
@@ -87,6 +87,36 @@ WorkingDirectory=%[1]s/five
 Environment="GREETING=hello five"
 ExecStart=/usr/bin/gunicorn --bind %[2]s web:app
 `, home, app("five")))
+	put("six.conf", fmt.Sprintf(`<VirtualHost %[2]s>
+  WSGIDaemonProcess six user=daemon group=daemon home=%[1]s/six umask=0027 processes=1 threads=2
+  WSGIProcessGroup six
+  WSGICallableObject app
+  WSGIScriptAlias / %[1]s/six/web.py
+  WSGIScriptAlias /x %[1]s/five/web.py
+  Alias /static %[1]s/six/static
+  SetEnv GREETING nobody
+</VirtualHost>
+`, home, app("six")))
+	put("six/static/a.txt", "the file of six")
+	modules := ""
+	for _, name := range []string{"mpm_event", "authz_core", "alias", "env", "wsgi"} {
+		modules += fmt.Sprintf("LoadModule %[1]s_module /usr/lib/apache2/modules/mod_%[1]s.so\n", name)
+	}
+	put("httpd.conf", fmt.Sprintf(`%[3]sServerRoot %[1]s
+ServerName localhost
+PidFile %[1]s/httpd.pid
+DefaultRuntimeDir %[1]s
+WSGISocketPrefix %[1]s/wsgi
+Mutex file:%[1]s
+ErrorLog %[1]s/error.log
+User daemon
+Group daemon
+Listen %[2]s
+<Directory %[1]s>
+  Require all granted
+</Directory>
+Include six.conf
+`, home, addresses["six"], modules))
 
 	ask := func() map[string]string {
 		answers := map[string]string{}
@@ -124,6 +154,7 @@ ExecStart=/usr/bin/gunicorn --bind %[2]s web:app
 	peer(nil, home, "supervisord", "-n", "-c", home+"/supervisord.conf")
 	// What the unit says, without a systemd.
 	peer([]string{"GREETING=hello five"}, home+"/five", "gunicorn", "--bind", addresses["five"], "-u", "daemon", "web:app")
+	peer(nil, "/", "/usr/sbin/apache2", "-d", home, "-f", home+"/httpd.conf", "-DFOREGROUND")
 	before := ask()
 	for _, cmd := range peers {
 		b.must(syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM))
@@ -140,7 +171,7 @@ ExecStart=/usr/bin/gunicorn --bind %[2]s web:app
 		})
 	}
 
-	for _, path := range []string{"vassals", "supervisord.conf", "five.service"} {
+	for _, path := range []string{"vassals", "supervisord.conf", "five.service", "six.conf"} {
 		out := b.fleet("import", "--write", filepath.Join(home, path))
 		if !strings.Contains(out.stdout, ".hcl") {
 			t.Fatalf("%s: %v", path, out)

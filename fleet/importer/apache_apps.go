@@ -1,0 +1,307 @@
+package importer
+
+import (
+	"errors"
+	"net"
+	"slices"
+	"strings"
+)
+
+// apacheApp is one application that Apache runs, with the hosts that it answers for.
+type apacheApp struct {
+	app    *App
+	alias  directive
+	url    string // "" at the top
+	group  string // of processes; empty: Apache's own
+	scopes []*virtualHost
+	names  []string // ServerName and ServerAlias
+	listen []apacheAddress
+}
+
+// apacheAddress is an address with the certificate and the key behind it.
+type apacheAddress struct {
+	address string
+	tls     []string
+	was     string
+	at      Position
+}
+
+func (c *apacheConf) apps(path string) ([]*App, error) {
+	var apps []*apacheApp
+	server := c.aliases(nil)
+	for _, host := range c.hosts {
+		if own := c.aliases(host); len(own) > 0 {
+			apps = c.scope(apps, host, append(own, server...))
+		} else if len(server) > 0 {
+			apps = c.scope(apps, host, server)
+		}
+	}
+	if len(server) > 0 && len(c.hosts) == 0 {
+		apps = c.scope(apps, nil, server)
+	}
+	if len(apps) == 0 {
+		if made := c.first("wsgihandlerscript", nil); made.name != "" {
+			return nil, errors.New("mod_wsgi-express wrote it: import its command instead: wsgid-fleet import --from command 'mod_wsgi-express start-server …'")
+		}
+		if d := c.first("wsgiscriptaliasmatch", nil); d.name != "" {
+			return nil, errors.New(d.at.String() + ": " + d.was + ": a pattern names many applications: write a spec for each, with wsgi_app and script_name")
+		}
+		return nil, errors.New("no WSGIScriptAlias stands in it: Apache starts no WSGI application by it")
+	}
+	c.addresses(apps)
+	out := make([]*App, len(apps))
+	for i, a := range apps {
+		a.app.Source = path + " (Apache, mod_wsgi)"
+		c.facts(a)
+		out[i] = a.app
+	}
+	c.unused(apps)
+	return out, nil
+}
+
+func (c *apacheConf) aliases(host *virtualHost) []directive {
+	var found []directive
+	for _, d := range c.all {
+		if d.name == "wsgiscriptalias" && d.host == host && len(d.args) > 1 {
+			found = append(found, d)
+		}
+	}
+	return found
+}
+
+// first is the last directive of a name that counts in a host: its own, else the server's.
+func (c *apacheConf) first(name string, host *virtualHost) directive {
+	var found directive
+	for _, d := range c.all {
+		if d.name == name && len(d.within) == 0 && (d.host == nil && (found.host == nil) || d.host != nil && d.host == host) {
+			found = d
+		}
+	}
+	return found
+}
+
+func (d directive) arg(i int) string {
+	if i < len(d.args) {
+		return d.args[i]
+	}
+	return ""
+}
+
+// under tells whether a path is a url or below it, as mod_wsgi compares.
+func under(path, url string) bool {
+	url = strings.TrimRight(url, "/")
+	return path == url || strings.HasPrefix(path, url+"/") || url == ""
+}
+
+// scope finds the application of a host. mod_wsgi takes the first alias that fits.
+func (c *apacheConf) scope(apps []*apacheApp, host *virtualHost, aliases []directive) []*apacheApp {
+	var alive, dead []directive
+	for _, d := range aliases {
+		if slices.ContainsFunc(alive, func(e directive) bool { return under(d.args[0], e.args[0]) }) {
+			dead = append(dead, d)
+		} else {
+			alive = append(alive, d)
+		}
+	}
+	main := alive[0]
+	for _, d := range alive {
+		if d.args[0] == "/" {
+			main = d
+		}
+	}
+	group, _ := c.group(main, host)
+	name := c.first("servername", host)
+	var names []string
+	if host != nil {
+		names = apacheNames(name, c.all, host)
+	}
+	for _, a := range apps { // the same application by another address
+		if a.alias.args[0] == main.args[0] && a.alias.args[1] == main.args[1] && a.group == group {
+			a.scopes = append(a.scopes, host)
+			for _, n := range names {
+				if !slices.Contains(a.names, n) {
+					a.names = append(a.names, n)
+				}
+			}
+			a.listen = append(a.listen, c.listen(host)...)
+			return apps
+		}
+	}
+	a := &apacheApp{app: &App{}, alias: main, url: strings.TrimRight(main.args[0], "/"), group: group, scopes: []*virtualHost{host}, names: names, listen: c.listen(host)}
+	for i, d := range dead {
+		winner := alive[slices.IndexFunc(alive, func(e directive) bool { return under(d.args[0], e.args[0]) })]
+		a.app.lost(dead[i].at, d.was, "it did nothing: "+winner.was+" ("+winner.at.String()+") stands before it and takes its requests, as mod_wsgi takes the first that fits, not the longest")
+	}
+	for _, d := range alive {
+		if d.at != main.at {
+			a.app.lost(d.at, d.was, "an app has one application: make an app of its own for "+d.args[0])
+		}
+	}
+	switch {
+	case group != "":
+		a.app.Name = appNameOf(group)
+	case host != nil && len(names) > 0:
+		a.app.Name = appNameOf(names[0])
+	default:
+		a.app.Name = appNameOf(strings.TrimSuffix(main.at.base(), ".conf"))
+	}
+	return append(apps, a)
+}
+
+func (p Position) base() string {
+	p.Line = 0
+	return p.String()
+}
+
+// apacheNames are the names of a host.
+func apacheNames(name directive, all []directive, host *virtualHost) []string {
+	var names []string
+	add := func(text string) {
+		if _, rest, ok := strings.Cut(text, "://"); ok {
+			text = rest
+		}
+		if h, _, err := net.SplitHostPort(text); err == nil {
+			text = h
+		}
+		if text != "" && !slices.Contains(names, text) {
+			names = append(names, text)
+		}
+	}
+	add(name.arg(0))
+	for _, d := range all {
+		if d.name == "serveralias" && d.host == host {
+			for _, one := range d.args {
+				add(one)
+			}
+		}
+	}
+	return names
+}
+
+// group is the process group of an alias, and where it is said; empty: Apache's own
+// processes.
+func (c *apacheConf) group(alias directive, host *virtualHost) (string, directive) {
+	for _, arg := range alias.args[2:] {
+		if name, ok := strings.CutPrefix(arg, "process-group="); ok {
+			return embedded(name), alias
+		}
+	}
+	found := c.first("wsgiprocessgroup", host)
+	best := -1
+	for _, d := range c.all { // of the Location that fits best
+		if d.name != "wsgiprocessgroup" || len(d.within) == 0 || d.host != nil && d.host != host {
+			continue
+		}
+		inner := d.within[len(d.within)-1]
+		words := apacheWords(strings.Trim(inner, "<>"))
+		if len(words) != 2 {
+			continue
+		}
+		kind := strings.ToLower(words[0])
+		if (kind == "location" && under(alias.args[0], words[1]) || kind == "directory" && under(alias.args[1], words[1])) && len(words[1]) > best {
+			found, best = d, len(words[1])
+			if kind == "location" {
+				best += 1 << 20 // locations come last
+			}
+		}
+	}
+	return embedded(found.arg(0)), found
+}
+
+// embedded is empty for %{GLOBAL}.
+func embedded(group string) string {
+	if group == "%{GLOBAL}" {
+		return ""
+	}
+	return group
+}
+
+// listen are the addresses of a host.
+func (c *apacheConf) listen(host *virtualHost) []apacheAddress {
+	var listens []directive
+	for _, d := range c.all {
+		if d.name == "listen" && d.arg(0) != "" {
+			listens = append(listens, d)
+		}
+	}
+	var out []apacheAddress
+	if host == nil {
+		for _, d := range listens {
+			out = append(out, apacheAddress{address: withPort("*", d.arg(0)), was: d.was, at: d.at})
+		}
+		return out
+	}
+	var tls []string
+	if on := c.first("sslengine", host); strings.EqualFold(on.arg(0), "on") {
+		cert, key := c.first("sslcertificatefile", host).arg(0), c.first("sslcertificatekeyfile", host).arg(0)
+		if cert != "" {
+			tls = []string{rel(c.root, cert), rel(c.root, either(key, cert))}
+		}
+	}
+	for _, text := range host.addresses {
+		was := "<VirtualHost " + strings.Join(host.addresses, " ") + ">"
+		name, port, err := net.SplitHostPort(text)
+		if err != nil {
+			name, port = strings.Trim(text, "[]"), ""
+		}
+		if name == "_default_" {
+			name = "*"
+		}
+		if port != "" && port != "*" {
+			out = append(out, apacheAddress{net.JoinHostPort(name, port), tls, was, host.at})
+			continue
+		}
+		for _, d := range listens {
+			_, p, err := net.SplitHostPort(withPort("*", d.arg(0)))
+			if err == nil {
+				out = append(out, apacheAddress{net.JoinHostPort(name, p), tls, was, host.at})
+			}
+		}
+		if len(listens) == 0 {
+			out = append(out, apacheAddress{net.JoinHostPort(name, "80"), tls, was, host.at})
+		}
+	}
+	return out
+}
+
+// withPort is an address of Listen, which may be a port alone.
+func withPort(host, text string) string {
+	if strings.Contains(text, ":") {
+		return text
+	}
+	return net.JoinHostPort(host, text)
+}
+
+// addresses gives each app its own: an address of one app is its socket, one that
+// several share is a gate's, which chooses by names as Apache did.
+func (c *apacheConf) addresses(apps []*apacheApp) {
+	users := map[string]int{}
+	for _, a := range apps {
+		seen := map[string]bool{}
+		for _, l := range a.listen {
+			if !seen[l.address] {
+				seen[l.address] = true
+				users[l.address]++
+			}
+		}
+	}
+	for _, a := range apps {
+		shared := false
+		for _, l := range a.listen {
+			if users[l.address] < 2 {
+				a.app.add(Fact{Set: setListen, Value: l.address, List: l.tls, Was: l.was, At: l.at})
+				continue
+			}
+			if l.tls != nil {
+				a.app.add(Fact{Set: "tls.cert", Value: l.tls[0], Was: "SSLCertificateFile", At: l.at})
+				a.app.add(Fact{Set: "tls.key", Value: l.tls[1], Was: "SSLCertificateKeyFile", At: l.at})
+			}
+			a.app.lost(l.at, l.was, "apps share "+l.address+" and Apache chose by name: write gate { http { listen = \""+strings.Replace(l.address, "*:", "0.0.0.0:", 1)+
+				"\" } } into the directory once; the first host of Apache's was the default one")
+			if !shared && len(a.names) > 0 {
+				a.app.add(Fact{Set: "hosts", List: a.names, Was: "ServerName", At: l.at})
+			}
+			shared = true
+		}
+	}
+}
