@@ -322,6 +322,37 @@ func TestLogFileMovedRemovedTruncated(t *testing.T) {
 	}
 }
 
+// A process without a free descriptor goes on with the file that it has: what it says
+// of its trouble is not lost.
+func TestLogWithoutDescriptors(t *testing.T) {
+	b := newLogBed(t, nil)
+	b.open()
+	b.log.Info("before")
+	b.settle()
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	none := limit
+	none.Cur = 3
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	b.log.control(func() { b.log.looked = time.Time{} }) // it looks at once
+	b.log.Info("no descriptor is left")
+	b.settle()
+	problem, lost := b.log.Status()
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if problem != "" || lost > 0 {
+		t.Errorf("%d lines are lost: %q", lost, problem)
+	}
+	if text := b.read("wsgid.log"); !strings.HasSuffix(text, "INFO - no descriptor is left\n") || strings.Contains(text, "moved away") {
+		t.Errorf("%q", text)
+	}
+}
+
 // fullDisk checks what a log does on a disk without room; fill takes the room,
 // free gives it back.
 func fullDisk(t *testing.T, b *logBed, fill, free func()) {

@@ -296,9 +296,12 @@ func (l *Log) look(b *[]byte) {
 		return
 	}
 	there, err := l.dir.Stat(l.name)
-	if err == nil && os.SameFile(here, there) {
+	switch {
+	case err == nil && os.SameFile(here, there):
 		l.size = here.Size()
 		return
+	case errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM):
+		return // nothing is known: another one could not be opened either
 	}
 	what := "moved away"
 	var st unix.Stat_t
