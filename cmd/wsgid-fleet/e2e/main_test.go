@@ -21,6 +21,13 @@ var kit struct {
 }
 
 func TestMain(m *testing.M) {
+	if text := os.Getenv(h2specEnv); text != "" {
+		if err := playH2spec(text); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(testMain(m))
 }
 
