@@ -26,6 +26,8 @@ def application(environ, start_response):
         return environ["wsgi.file_wrapper"](open(query, "rb"))
     if path == "/stream":
         return (b"s" * 131072 for i in range(int(query)))
+    if path == "/count":
+        return (b"%08d" % i * 16384 for i in range(int(query)))
     if path == "/size":
         n = 0
         while True:

@@ -79,7 +79,7 @@ type conn struct {
 	throttled *pool.Slot // the worker is not heard until the client has read what there is; nil: none
 
 	static *staticWait // of a request for a static file; nil: there is none
-	warm   *warmth     // of a static file that is being sent; nil: none was
+	warm   *warmth     // of a file that is being sent; nil: none is
 
 	sendLeft int64 // what Content-Length promised and has not been sent; -1: nothing promised
 

@@ -34,6 +34,9 @@ func (c *conn) watch() {
 	if c.watched > 0 || c.state == connClosed || c.out.Empty() {
 		return
 	}
+	if c.warm != nil && c.warm.busy {
+		return // for the disk; flush comes back
+	}
 	c.watched = max(c.front.loop.Now(), 1)
 	c.took = c.taken()
 	c.until(c.rateWindow())

@@ -276,7 +276,7 @@ func (c *conn) flush() {
 			})
 			return
 		}
-		n, errno := c.out.send(c.fd, c.front.rbuf)
+		n, errno := c.out.send(c.fd, c.front.rbuf, c)
 		if errno == syscall.EINTR {
 			continue
 		}
@@ -299,6 +299,7 @@ func (c *conn) flush() {
 	}
 	c.deadline = 0
 	c.watched = 0
+	c.warm = nil
 	c.throttled.Resume()
 	c.throttled = nil
 	if c.state == connFlush {

@@ -1,8 +1,6 @@
 package runner
 
 import (
-	"os"
-
 	"github.com/wsgid-fleet/wsgid-fleet/runner/static"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
@@ -53,7 +51,6 @@ func (c *conn) takeStatic(r *wsgi.Request) bool {
 	}
 	a := static.NewAnswer(&s.q, found)
 	c.begun, c.deadline, c.state = false, 0, connBusy
-	c.out.ready = nil
 	if a.Large() {
 		c.unsent = string(label(nil, r))
 		if f.fds.kept(a.Descriptor()) {
@@ -61,9 +58,6 @@ func (c *conn) takeStatic(r *wsgi.Request) bool {
 			c.respond(503, "too many files are open")
 			f.pool.StaticAnswered(&s.note, 503, 0, f.loop.Now()-since)
 			return true
-		}
-		if !a.Memory() {
-			c.out.ready = c.resident
 		}
 		c.more = true
 	}
@@ -109,47 +103,4 @@ func (c *conn) staticExpired() {
 	f.pool.StaticAnswered(nil, 504, 0, 0)
 	c.keep, c.last = false, true
 	c.respond(504, "the disk does not answer")
-}
-
-// warmth is what is known of the file that is being sent.
-type warmth struct {
-	file *os.File
-	to   int64 // it is in memory up to here
-	busy bool  // more of it is being read
-}
-
-// resident implements outbox.ready: what is not in memory is read by the crew, and
-// the loop goes on meanwhile.
-func (c *conn) resident(file *os.File, off, n int64) int64 {
-	w := c.warm
-	if w == nil || w.file != file {
-		w = &warmth{file: file}
-		c.warm = w
-	}
-	if w.busy {
-		return 0
-	}
-	if off >= w.to {
-		w.to = off + static.Resident(int(file.Fd()), off, n)
-	}
-	if off < w.to {
-		return min(n, w.to-off)
-	}
-	raw, err := file.SyscallConn()
-	if err != nil || c.front.static == nil {
-		return n
-	}
-	w.busy = true
-	// The client is not to blame for the wait.
-	c.watched, c.deadline = 0, 0
-	c.front.static.crew.Do(func() {
-		_ = raw.Control(func(fd uintptr) { static.Warm(int(fd), off, n) })
-		c.front.loop.Post(func() {
-			w.busy, w.to = false, off+n
-			if c.state != connClosed && !c.out.Empty() {
-				c.flush()
-			}
-		})
-	})
-	return 0
 }

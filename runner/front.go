@@ -24,6 +24,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/static"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
@@ -46,7 +47,8 @@ type front struct {
 	spool      string                         // folder for temporary files
 	store      *unread.Store                  // of what clients have not read yet, by any ingress
 
-	static *staticFiles // nil: the app has no static blocks
+	static  *staticFiles // nil: the app has no static blocks
+	readers static.Crew  // of files that are sent and are not in memory
 
 	listeners []*listener
 	links     map[*gateLink]struct{} // of gates

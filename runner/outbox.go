@@ -1,11 +1,8 @@
 package runner
 
 import (
-	"errors"
 	"os"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
@@ -14,22 +11,28 @@ import (
 // outbox is what is still to be sent on a connection.
 type outbox struct {
 	unread.Queue
-
-	// ready tells how much of a part of a file is sent without a wait for the disk; 0:
-	// nothing, and whoever was asked flushes again when there is. nil: all of it.
-	ready func(file *os.File, off, n int64) int64
 }
 
-// errNotReady is what send answers where outbox.ready says so.
+// residence knows files that are sent. resident tells how much of a part of one is read
+// without a wait for the disk; 0: nothing, and whoever was asked flushes again when
+// there is.
+type residence interface {
+	resident(file *os.File, off, n int64) int64
+}
+
+// errNotReady is what send answers where residence says so.
 const errNotReady = syscall.EBUSY
 
 // send sends a piece of what comes next; buf is for what must be read first.
-func (o *outbox) send(fd int, buf []byte) (int, syscall.Errno) {
+func (o *outbox) send(fd int, buf []byte, disk residence) (int, syscall.Errno) {
 	file, off, left := o.File()
 	if file == nil {
-		b, err := o.Peek(buf)
+		b, err := o.peek(buf, disk)
 		if err != nil {
 			return 0, syscall.EIO
+		}
+		if b == nil {
+			return 0, errNotReady
 		}
 		n, errno := evloop.Send(fd, b)
 		if errno != 0 {
@@ -38,13 +41,11 @@ func (o *outbox) send(fd int, buf []byte) (int, syscall.Errno) {
 		o.Take(int64(n))
 		return n, 0
 	}
-	piece := min(left, 1<<20)
-	if o.ready != nil {
-		if piece = o.ready(file, off, piece); piece == 0 {
-			return 0, errNotReady
-		}
+	piece := disk.resident(file, off, min(left, 1<<20))
+	if piece == 0 {
+		return 0, errNotReady
 	}
-	n, errno := sendfile(fd, int(file.Fd()), &off, int(piece), o.ready != nil)
+	n, errno := evloop.Sendfile(fd, int(file.Fd()), &off, int(piece))
 	if errno != 0 {
 		return 0, errno
 	}
@@ -55,17 +56,15 @@ func (o *outbox) send(fd int, buf []byte) (int, syscall.Errno) {
 	return n, 0
 }
 
-// sendfile is sendfile(2). What waits for nothing goes to the kernel without telling
-// the scheduler, as the loop's own calls do.
-func sendfile(to, from int, off *int64, n int, inMemory bool) (int, syscall.Errno) {
-	if inMemory {
-		return evloop.Sendfile(to, from, off, n)
+// peek is the bytes that come next; nil: those of the spool must be read from the disk
+// first.
+func (o *outbox) peek(buf []byte, disk residence) ([]byte, error) {
+	b, f, off, n := o.Front()
+	if f == nil {
+		return b, nil
 	}
-	n, err := unix.Sendfile(to, from, off, n)
-	if err != nil {
-		errno := syscall.EIO
-		_ = errors.As(err, &errno)
-		return 0, errno
+	if n = disk.resident(f, off, n); n == 0 {
+		return nil, nil
 	}
-	return n, 0
+	return unread.ReadPart(buf, f, off, n)
 }

@@ -22,11 +22,12 @@
 //
 // While the loop is held up no request of the app makes progress. All that may
 // take long has a goroutine of its own: starting processes, TLS, the control
-// socket, the log's writer, reading a response's file back, certificates. On the
-// loop stay, as each is bounded and rare or answered from memory by the kernel:
+// socket, the log's writer, request bodies and what clients have not read on their
+// way to a disk, whatever of a response is on a disk and not in memory, certificates.
+// On the loop stay, as each is bounded and rare or answered from memory by the kernel:
 //
-//   - writing and reading the files without a name that bodies and responses go
-//     to past 64 KiB, in the app's folder for temporary files;
+//   - opening the files that mongrel2 has written, and reading for mongrel2's clients
+//     what they have not read;
 //   - the master's record and the pid files, a few hundred bytes at the start
 //     and end of a worker, a rollout and a drain;
 //   - reading /proc of the master's own children for Status and max_memory;

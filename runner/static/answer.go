@@ -26,9 +26,6 @@ func NewAnswer(q *Query, f Found) *Answer {
 	return &Answer{Plan: Decide(&q.Request, f.File, rand.Text), found: f}
 }
 
-// Memory tells that the file lies in memory anyway.
-func (a *Answer) Memory() bool { return a.found.memory }
-
 // Large tells that the file stays open while the answer is sent.
 func (a *Answer) Large() bool { return len(a.Parts) > 1 || a.Length > smallBody && len(a.Parts) > 0 }
 

@@ -150,6 +150,12 @@ const (
 	erofsMagic = 0xe0f5e1e2
 )
 
+// InMemory tells that a file is on no disk.
+func InMemory(fd int) bool {
+	_, memory := fsKind(fd)
+	return memory
+}
+
 // fsKind tells of the file system of a descriptor: local: an open with nothing to
 // look up asks nobody; memory: nor does a read.
 func fsKind(fd int) (local, memory bool) {
