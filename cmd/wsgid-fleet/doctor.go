@@ -6,9 +6,11 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/doctor"
 )
@@ -19,9 +21,9 @@ func (c *cli) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Look for what commonly is wrong on this machine, and say what to do",
 		Long: `Look at this machine with the eyes of the fleet: the specs, the limits of descriptors,
-processes and inotify, net.core.somaxconn, ports that another program has, users and
-groups, interpreters, parent folders that keep an app's user out, certificates, the
-clock, disk space, inodes and read-only disks, the state directory, the systemd unit,
+processes and inotify, net.core.somaxconn, ports of apps and of the gate that another
+program has, users and groups, interpreters, parent folders that keep an app's user out,
+certificates, also those that the daemon gets, the clock, disk space, inodes and read-only disks, the state directory, the systemd unit,
 control groups, libzmq. Nothing is changed. What an ordinary user may not look at is
 told as unknown: ask as root.
 
@@ -34,7 +36,7 @@ Exit code: 0 nothing is bad, 1 something is.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		Args:              outputArgs(&output, noArgs, "text", "json"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			look := doctor.Fleet{Masters: map[string][]int{}, Dir: c.specDir(), System: os.DirFS("/")}
+			look := doctor.Fleet{Masters: map[string][]int{}, Managed: map[string][]doctor.Certificate{}, Dir: c.specDir(), System: os.DirFS("/")}
 			o := c.options()
 			op, err := c.operator(cmd.Context())
 			if err != nil {
@@ -58,6 +60,10 @@ Exit code: 0 nothing is bad, 1 something is.`,
 					if app.Master != nil {
 						look.Masters[app.Name] = append(look.Masters[app.Name], app.Master.PID)
 					}
+					look.Managed[app.Name] = managedCertificates(app)
+				}
+				if g := status.Gate; g != nil && g.Master != nil {
+					look.Masters[appspec.GateName] = []int{g.Master.PID}
 				}
 			}
 			look.State, look.Data = fleet.Directories(o)
@@ -85,6 +91,23 @@ Exit code: 0 nothing is bad, 1 something is.`,
 	}
 	outputFlag(cmd, &output, "text", "json")
 	return cmd
+}
+
+// managedCertificates are those that the daemon gets for an app, by what it says of
+// them: one that cannot be got keeps clients away, one that was not renewed yet, or
+// not asked for, does not.
+func managedCertificates(app fleet.AppStatus) (all []doctor.Certificate) {
+	for _, c := range app.Certificates {
+		if c.Host == "" {
+			continue
+		}
+		one := doctor.Certificate{File: c.Cert, Trouble: c.Problem, Soon: time.Now().Before(c.Expires) || c.Failures == 0}
+		if c.Problem != "" {
+			one.Do = "wsgid-fleet status " + app.Name + " tells of the next try"
+		}
+		all = append(all, one)
+	}
+	return all
 }
 
 // writeDoctor is a line a finding, and one below it for what to do.

@@ -160,15 +160,15 @@ func ports(f Facts) []Finding {
 				if !l.meets(listen) || l.Ours || slices.Contains(a.Masters, l.PID) {
 					continue
 				}
-				who, do := "another process", "find it as root: ss -ltnp, and end it, or change listen in the spec of "+a.Name
+				who, do := "another process", "find it as root: ss -ltnp, and end it, or change listen in "+a.spec()
 				if l.PID > 0 {
 					who = fmt.Sprintf("%s (pid %d)", l.Name, l.PID)
-					do = fmt.Sprintf("end it (kill %d, or its service), or change listen in the spec of %s", l.PID, a.Name)
+					do = fmt.Sprintf("end it (kill %d, or its service), or change listen in %s", l.PID, a.spec())
 				}
 				if l.PID == 0 && (!f.Root || len(a.Masters) > 0) {
 					continue // whose it is cannot be seen: it may be the app's own
 				}
-				found = append(found, bad(do, "%s of app %s is taken by %s", listen, a.Name, who))
+				found = append(found, bad(do, "%s of %s is taken by %s", listen, a.title(), who))
 				break
 			}
 		}
@@ -232,11 +232,11 @@ func certificates(f Facts) []Finding {
 			switch {
 			case c.Trouble == "":
 			case c.Unread:
-				found = append(found, Finding{State: Unknown, What: a.Name + ": " + c.Trouble, Do: c.Do})
+				found = append(found, Finding{State: Unknown, What: a.title() + ": " + c.Trouble, Do: c.Do})
 			case c.Soon:
-				found = append(found, warn(c.Do, "%s: %s", a.Name, c.Trouble))
+				found = append(found, warn(c.Do, "%s: %s", a.title(), c.Trouble))
 			default:
-				found = append(found, bad(c.Do, "%s: %s", a.Name, c.Trouble))
+				found = append(found, bad(c.Do, "%s: %s", a.title(), c.Trouble))
 			}
 		}
 	}

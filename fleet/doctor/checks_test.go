@@ -54,6 +54,13 @@ func TestEachCheckWhereItIsBad(t *testing.T) {
 			"127.0.0.1:8000 of app blog is taken by nginx (pid 5)", "kill 5"},
 		{"ports", Bad, func(f *Facts) { f.Apps[0].Masters, f.Listeners[0] = nil, Listener{Host: "127.0.0.1", Port: "8000"} },
 			"is taken by another process", "ss -ltnp"},
+		{"ports", Bad, func(f *Facts) {
+			f.Apps = append(f.Apps, App{Name: "_gate", Listen: []string{"0.0.0.0:80"}, Masters: []int{12}})
+			f.Listeners = append(f.Listeners, Listener{Host: "0.0.0.0", Port: "80", PID: 5, Name: "nginx"})
+		}, "0.0.0.0:80 of the gate is taken by nginx (pid 5)", "change listen in the gate block"},
+		{"certificates", Bad, func(f *Facts) {
+			f.Apps = append(f.Apps, App{Name: "_gate", Certs: []Certificate{{File: "/g.pem", Trouble: "/g.pem has expired", Do: "renew it"}}})
+		}, "the gate: /g.pem has expired", "renew it"},
 		{"users", Bad, app(func(a *App) { a.UserError = `user "blgo" does not exist` }), `user "blgo"`, "adduser"},
 		{"python", Bad, app(func(a *App) { a.PythonError = "it is Python 3.6" }), "blog: it is Python 3.6", "virtualenv"},
 		{"folders", Bad, app(func(a *App) { a.Closed = "user blog cannot pass folder /home/x: chmod o+x /home/x" }), "chmod o+x /home/x", ""},

@@ -1,6 +1,10 @@
 package doctor
 
-import "time"
+import (
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+)
 
 // States of a finding.
 const (
@@ -45,7 +49,7 @@ type Facts struct {
 	Stale        []string
 }
 
-// App is one app of the specs, with what was found of it.
+// App is one app of the specs, or the gate, with what was found of it.
 type App struct {
 	Name        string
 	Listen      []string // TCP addresses
@@ -57,6 +61,22 @@ type App struct {
 	Cgroup      []string // limits that need a controller
 	Mongrel2    bool
 	Certs       []Certificate
+}
+
+// title names the app in a sentence.
+func (a App) title() string {
+	if a.Name == appspec.GateName {
+		return "the gate"
+	}
+	return "app " + a.Name
+}
+
+// spec names what says what the app is.
+func (a App) spec() string {
+	if a.Name == appspec.GateName {
+		return "the gate block"
+	}
+	return "the spec of " + a.Name
 }
 
 // Certificate is one pair of files.

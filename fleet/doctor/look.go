@@ -25,7 +25,8 @@ import (
 type Fleet struct {
 	Faults           []string // of the specs
 	Specs            map[string]*appspec.Spec
-	Masters          map[string][]int // pids, by app
+	Masters          map[string][]int         // pids, by app
+	Managed          map[string][]Certificate // by app: those that the daemon gets
 	Daemon           int
 	Foreign          string
 	Dir, State, Data string
@@ -63,6 +64,9 @@ func Look(ctx context.Context, fl Fleet) Facts {
 		wg.Go(func() { f.Apps[i] = app(ctx, fl.Specs[name], fl.Masters[name], f.Root) })
 	}
 	wg.Wait()
+	for i, name := range names {
+		f.Apps[i].Certs = append(f.Apps[i].Certs, fl.Managed[name]...)
+	}
 	f.Disks = diskFacts(fl)
 	return f
 }
@@ -70,14 +74,21 @@ func Look(ctx context.Context, fl Fleet) Facts {
 // app looks at what one app needs.
 func app(ctx context.Context, s *appspec.Spec, masters []int, root bool) App {
 	a := App{Name: s.Name, Masters: masters, Mongrel2: len(s.Sockets.Mongrel2) > 0}
+	block := "sockets.http"
+	if s.Gate != nil {
+		block = "gate.http"
+	}
 	for i, h := range s.Sockets.HTTP {
 		if !strings.HasPrefix(h.Listen, "unix:") && !strings.HasPrefix(h.Listen, "systemd:") {
 			a.Listen = append(a.Listen, h.Listen)
 		}
-		path := appspec.IndexPath("sockets.http", i) + ".tls."
+		path := appspec.IndexPath(block, i) + ".tls."
 		if h.TLS != nil && h.TLS.Cert != "" && !s.IsSensitive(path+"cert") && !s.IsSensitive(path+"key") {
 			a.Certs = append(a.Certs, certificate(h.TLS))
 		}
+	}
+	if s.TLS != nil && !s.IsSensitive("tls.cert") && !s.IsSensitive("tls.key") {
+		a.Certs = append(a.Certs, certificate(s.TLS))
 	}
 	for name, set := range map[string]bool{"memory": s.Limits.Memory > 0, "cpu": s.Limits.CPU > 0, "pids": s.Limits.Tasks > 0} {
 		if set {
