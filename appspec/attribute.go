@@ -220,7 +220,9 @@ func (a *Attribute) RangeText(show func(float64) string) string {
 // something and it is not there yet. i counts repeated blocks.
 func (b *Block) Open(s *Spec, i int) {
 	if b.open == nil || b.Path == "django" && s.Django != nil || b.Path == "health" && s.Health != nil ||
-		b.Path == "deploy" && s.Deploy != nil || b.Path == "database" && s.Database != nil {
+		b.Path == "deploy" && s.Deploy != nil || b.Path == "database" && s.Database != nil ||
+		b.Path == "process" && i < len(s.Processes) && s.Processes[i].StopSignal != "" { // merged with those below
+
 		return
 	}
 	b.open(s, i)

@@ -38,6 +38,10 @@ func Diff(before, after *Spec) []Change {
 			if a.Path == "static.url" {
 				d.static()
 			}
+		case strings.HasPrefix(a.Path, "process."):
+			if a.Path == "process.command" {
+				d.processes()
+			}
 		case a.Path == "workers.min":
 			d.workers()
 		case a.Path == "workers.max": // with workers.min

@@ -50,6 +50,13 @@ func (s *Spec) Secrets() []string {
 			}
 		}
 	}
+	for i := range s.Processes {
+		if s.IsSensitive(IndexPath("process.command", i)) {
+			for _, word := range s.Processes[i].Command {
+				add(word)
+			}
+		}
+	}
 	if s.Database != nil && s.IsSensitive("database.admin") {
 		if _, password, ok := strings.Cut(s.Database.Admin, ":"); ok && password != "" {
 			add(password)

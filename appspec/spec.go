@@ -66,6 +66,8 @@ type Spec struct {
 
 	Static []Static `json:"static,omitempty"` // files that are served without the app
 
+	Processes []Process `json:"processes,omitempty"` // what runs beside the workers
+
 	Deploy   *Deploy   `json:"deploy,omitempty"`   // nil: the code is brought here by others
 	Database *Database `json:"database,omitempty"` // nil: none is made
 

@@ -393,7 +393,7 @@ func (a *Applier) retire(ctx context.Context, o Observed, cur Seen) error {
 func stopLimit(o Observed) time.Duration {
 	d := 30 * time.Second
 	if o.Applied != nil && o.Applied.Spec != nil {
-		d = o.Applied.Spec.Workers.StopTimeout.D()
+		d = o.Applied.Spec.StopTime()
 	}
 	return d + 5*time.Second
 }

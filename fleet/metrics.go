@@ -153,13 +153,16 @@ func appFamilies(samples []appSample, now time.Time) []metricFamily {
 	least := gaugeFamily("wsgid_app_workers_min", "The least number of workers that is wanted.")
 	most := gaugeFamily("wsgid_app_workers_max", "The largest number of workers that is wanted.")
 	restarts := counterFamily("wsgid_app_worker_restarts_total", "Workers replaced though nobody asked for it, by reason.")
-	memory := gaugeFamily("wsgid_app_memory_bytes", "Resident memory of the app's master and workers.")
+	memory := gaugeFamily("wsgid_app_memory_bytes", "Resident memory of the app's master and workers, and of its processes.")
 	started := gaugeFamily("wsgid_app_start_time_seconds", "When the app's master was started, since the Unix epoch.")
 	lost := counterFamily("wsgid_app_log_lines_lost_total", "Lines of the app's log that could not be written.")
 	health := gaugeFamily("wsgid_app_health", "1 where the last health check got a good answer, else 0.")
 	expiry := gaugeFamily("wsgid_certificate_expiry_timestamp_seconds", "When a certificate of the app expires, since the Unix epoch.")
 	renewal := gaugeFamily("wsgid_certificate_renewal_timestamp_seconds", "When the daemon renews a certificate that it has got, since the Unix epoch.")
 	failures := gaugeFamily("wsgid_certificate_failures", "Attempts in a row to get a certificate for a name that came to nothing; 0: the last one was good.")
+	pUp := gaugeFamily("wsgid_process_up", "1 where a process beside the workers runs, else 0.")
+	pRestarts := counterFamily("wsgid_process_restarts_total", "How often the process ended though nobody asked for it.")
+	pMemory := gaugeFamily("wsgid_process_memory_bytes", "Resident memory of the process, without what it has started.")
 	wRequests := counterFamily("wsgid_worker_requests_total", "Requests that the worker has served.")
 	wMemory := gaugeFamily("wsgid_worker_memory_bytes", "Resident memory of the worker.")
 	wStarted := gaugeFamily("wsgid_worker_start_time_seconds", "When the worker was started, since the Unix epoch.")
@@ -232,6 +235,13 @@ func appFamilies(samples []appSample, now time.Time) []metricFamily {
 			}
 			wCurrent.add(age, "app", app, "pid", pid)
 		}
+		for _, p := range st.Processes {
+			labels := []string{"app", app, "process", p.Name, "number", strconv.Itoa(p.Number)}
+			pUp.add(oneIf(p.State == runner.ProcessRunning), labels...)
+			pRestarts.add(float64(p.Restarts), labels...)
+			pMemory.add(float64(p.RSS), labels...)
+			bytes += p.RSS
+		}
 		for _, ws := range workerStates {
 			workers.add(float64(in[ws]), "app", app, "state", string(ws))
 		}
@@ -239,7 +249,7 @@ func appFamilies(samples []appSample, now time.Time) []metricFamily {
 	}
 	return []metricFamily{
 		up, state, requests, statics, staticBytes, durations, waiting, active, rejected, timeouts, workers, least, most, restarts, memory, started,
-		lost, health, expiry, renewal, failures, wRequests, wMemory, wStarted, wCurrent,
+		lost, health, expiry, renewal, failures, wRequests, wMemory, wStarted, wCurrent, pUp, pRestarts, pMemory,
 	}
 }
 

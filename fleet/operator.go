@@ -160,6 +160,7 @@ type AppStatus struct {
 	Sockets    []SocketStatus       `json:"sockets"`
 	Master     *MasterStatus        `json:"master"` // nil: none runs
 	Workers    []runner.WorkerInfo  `json:"workers"`
+	Processes  []runner.ProcessInfo `json:"processes,omitempty"` // what runs beside the workers
 	Requests   runner.RequestCounts `json:"requests"`
 	Restarts   int                  `json:"restarts"`
 	LastError  string               `json:"last_error"`

@@ -22,7 +22,7 @@ import (
 // must stay connected to its server.
 func maySleep(spec *appspec.Spec) bool {
 	w := spec.Workers
-	return w.Min == 0 && w.IdleTimeout > 0 && len(spec.Sockets.HTTP) > 0 && len(spec.Sockets.Mongrel2) == 0
+	return w.Min == 0 && w.IdleTimeout > 0 && len(spec.Sockets.HTTP) > 0 && len(spec.Sockets.Mongrel2) == 0 && !spec.Beside()
 }
 
 // listensOf are the listen strings of a spec, sorted.

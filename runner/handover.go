@@ -206,6 +206,9 @@ func (m *master) handOver(successor string) {
 	why := "asked to"
 	if successor != "" && !m.draining {
 		m.front.heir = newHeir(m.front, successor)
+		if m.processes != nil {
+			m.processes.Stop() // the successor waits for that to start its own
+		}
 		why = "a new master takes over"
 	}
 	m.drain(why)

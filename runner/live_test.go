@@ -94,6 +94,11 @@ var liveValues = map[string][]func(*appspec.Spec){
 	"health.timeout":  live(withHealth(func(h *appspec.Health, d appspec.Duration) { h.Timeout = d }), 20*time.Millisecond, 5*time.Second),
 	"health.failures": live(withHealth(func(h *appspec.Health, n int) { h.Failures = n }), 1, 2, 1000),
 
+	"process.command":      {liveProcess(appspec.Process{}), liveProcess(appspec.Process{Command: []string{"python", "-c", "import time; time.sleep(600)"}}), func(s *appspec.Spec) { s.Processes = nil }},
+	"process.count":        {liveProcess(appspec.Process{Count: 1}), liveProcess(appspec.Process{Count: 3}), liveProcess(appspec.Process{Count: 0})},
+	"process.stop_signal":  {liveProcess(appspec.Process{StopSignal: "TERM"}), liveProcess(appspec.Process{StopSignal: "INT"})},
+	"process.stop_timeout": {liveProcess(appspec.Process{StopTimeout: appspec.Duration(time.Minute)}), liveProcess(appspec.Process{StopTimeout: appspec.Duration(time.Millisecond)})},
+
 	"restart.min_delay":   live(func(s *appspec.Spec, d appspec.Duration) { s.Restart.MinDelay = d }, 10*time.Millisecond, 30*time.Millisecond),
 	"restart.max_delay":   live(func(s *appspec.Spec, d appspec.Duration) { s.Restart.MaxDelay = d }, 50*time.Millisecond, 100*time.Millisecond),
 	"restart.reset_after": live(func(s *appspec.Spec, d appspec.Duration) { s.Restart.ResetAfter = d }, time.Millisecond, time.Minute),
@@ -132,6 +137,17 @@ func liveTLS(cert, key string) func(*appspec.Spec) {
 func liveStatic(b appspec.Static) func(*appspec.Spec) {
 	b.URL, b.Dir = cmp.Or(b.URL, "/static/"), cmp.Or(b.Dir, "assets")
 	return func(s *appspec.Spec) { s.Static = []appspec.Static{b} }
+}
+
+// liveProcess is one process; what is not said is as in another one.
+func liveProcess(p appspec.Process) func(*appspec.Spec) {
+	p.Name = "beside"
+	if p.Command == nil {
+		p.Command = []string{"sleep", "600"}
+		p.Count = max(p.Count, 1)
+	}
+	p.StopSignal, p.StopTimeout = cmp.Or(p.StopSignal, "TERM"), cmp.Or(p.StopTimeout, appspec.Duration(time.Minute))
+	return func(s *appspec.Spec) { s.Processes = []appspec.Process{p} }
 }
 
 func liveHealth(path string) func(*appspec.Spec) {

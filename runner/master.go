@@ -21,6 +21,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link/lazyzmq"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/process"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/static"
 )
@@ -47,6 +48,8 @@ type master struct {
 	digested   *appspec.Spec // what lastDigest is of, see digest
 	lastDigest string
 
+	processes *process.Set // what runs beside the workers; nil: nothing has since the start
+
 	m2      []*mongrel2Ingress
 	tls     *tlsIngress // nil: no socket has tls
 	crew    *static.Crew
@@ -62,8 +65,8 @@ type master struct {
 	settle    evloop.Timer
 	rest      rest
 	ended     bool
-	restoring bool           // the state directory is being made anew
-	there     func(f func()) // runs f where workers are started, see spawner.there
+	restoring bool // the state directory is being made anew
+	spawner   *pool.Spawner
 }
 
 // runMaster is the main function of a master process.
@@ -148,7 +151,7 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 	m.pool.Admitted = m.filters.Store
 	m.pool.Emptied = m.onPoolEmpty
 	sp := pool.NewSpawner(m.loop, m.log, user, boot.Env, hostDir, m.chroot.Workers())
-	m.there = sp.There
+	m.spawner = sp
 	m.chroot.Follow(m.log)
 	m.pool.AskPython = func() (err error) {
 		// It is the app's own code, and runs where the workers do.
@@ -420,7 +423,7 @@ func (m *master) onPoolEmpty() {
 	if !m.draining {
 		m.drain("the last worker is gone")
 	}
-	m.loop.Stop()
+	m.finish()
 }
 
 // onDeadline: draining took too long.
@@ -431,7 +434,7 @@ func (m *master) onDeadline() {
 	}
 	m.pool.Stop()
 	m.pool.Abort()
-	m.deadline.Do = m.loop.Stop
+	m.deadline.Do = m.finish
 	m.loop.Set(&m.deadline, 2*time.Second)
 }
 
@@ -442,6 +445,7 @@ func (m *master) onChange() {
 			m.tryAccept()
 		}
 	}
+	m.followProcesses()
 	m.rest.changed()
 	for _, ch := range m.waiters {
 		close(ch)
@@ -491,6 +495,7 @@ func (m *master) status() control.Status {
 	if m.front.static != nil {
 		st.Warnings = append(st.Warnings, m.front.static.site.Faults()...)
 	}
+	m.tellProcesses(&st)
 	switch {
 	case m.draining:
 		st.State, st.Reason = control.StateStopping, "draining"

@@ -43,7 +43,12 @@ func (m *master) order(req *control.Request, fds []int) (ans control.Answer, fil
 	case "scale":
 		m.loop.Call(func() { m.pool.Scale(req.Min, req.Max) })
 	case "retry":
-		m.loop.Call(m.pool.Retry)
+		m.loop.Call(func() {
+			m.pool.Retry()
+			if m.processes != nil {
+				m.processes.Retry()
+			}
+		})
 	case "drain":
 		m.loop.Call(func() { m.handOver(req.Successor) })
 	case "listeners":

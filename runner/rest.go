@@ -9,7 +9,7 @@ import (
 
 // rest notices that a master has nothing left to do: no worker, no client, for
 // workers.idle_timeout. A handler of mongrel2 must stay connected, so an app with
-// one does not rest.
+// one does not rest; nor does one with programs that run beside its workers.
 type rest struct {
 	m     *master
 	timer evloop.Timer
@@ -36,7 +36,7 @@ func (r *rest) changed() {
 // possible: there is no worker, and none is wanted.
 func (r *rest) possible() bool {
 	m := r.m
-	if m.draining || !m.accepting || len(m.spec.Sockets.Mongrel2) > 0 || m.spec.Workers.IdleTimeout <= 0 {
+	if m.draining || !m.accepting || len(m.spec.Sockets.Mongrel2) > 0 || m.spec.Beside() || m.spec.Workers.IdleTimeout <= 0 {
 		return false
 	}
 	s, _ := m.pool.State()

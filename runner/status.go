@@ -19,6 +19,10 @@ type (
 	WorkerState = control.WorkerState
 	// WorkerInfo is control's.
 	WorkerInfo = control.WorkerInfo
+	// ProcessInfo is control's.
+	ProcessInfo = control.ProcessInfo
+	// ProcessState is control's.
+	ProcessState = control.ProcessState
 	// RequestCounts is control's.
 	RequestCounts = control.RequestCounts
 	// HealthStatus is control's.
@@ -44,6 +48,15 @@ const (
 	WorkerIdle     = control.WorkerIdle
 	WorkerBusy     = control.WorkerBusy
 	WorkerDraining = control.WorkerDraining
+)
+
+// States of a process.
+const (
+	ProcessWaiting  = control.ProcessWaiting
+	ProcessStarting = control.ProcessStarting
+	ProcessRunning  = control.ProcessRunning
+	ProcessStopping = control.ProcessStopping
+	ProcessBackoff  = control.ProcessBackoff
 )
 
 // DurationBounds are the bounds of Counters.Buckets in seconds.

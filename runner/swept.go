@@ -66,7 +66,7 @@ func (m *master) remake() (data *os.Root, err error) {
 	}
 	m.chroot.OnHost(folders)
 	if err == nil {
-		err = m.chroot.Remount(m.dir, m.boot.HostDir, m.there)
+		err = m.chroot.Remount(m.dir, m.boot.HostDir, m.spawner.There)
 	}
 	return data, err
 }

@@ -13,15 +13,15 @@ import (
 // apply writes a layer into a spec, over what is there.
 func (l *layer) apply(s *appspec.Spec) {
 	var replaced map[*appspec.Block]bool
-	var stages []int // their places in the spec, in the order of the layer
+	named := make(map[string][]int) // by block: their places in the spec, in the order of the layer
 	for i := range l.steps {
 		st := &l.steps[i]
-		if at := stepOf(st); at == stageBlock {
+		if at := stepOf(st); namedBlocks[at] != "" {
 			if st.setting == nil {
-				stages = append(stages, placeStage(s, st.name))
+				named[at] = append(named[at], placeNamed(s, at, st.name))
 			}
 			own := *st // layers are shared
-			own.index = stages[st.index]
+			own.index = named[at][st.index]
 			st = &own
 		} else if st.setting == nil && l.under && (at == deployBlock || at == databaseBlock) {
 			st.block.Open(s, 0) // without a place, see withoutInherited

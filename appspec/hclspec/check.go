@@ -67,6 +67,7 @@ func (c *checker) check() {
 	c.privileges()
 	c.limits()
 	c.static()
+	c.processes()
 	c.deploy()
 	c.database()
 }
@@ -86,8 +87,8 @@ func (c *checker) required() {
 			n = len(c.spec.Sockets.Mongrel2)
 		case strings.HasPrefix(a.Path, "static."):
 			n = len(c.spec.Static)
-		case strings.HasPrefix(a.Path, "deploy.stage."):
-			continue // see stages
+		case namedBlocks[a.Block()] != "":
+			continue // see stages and processes
 		}
 		for j := range n {
 			field, _ := a.Field(c.spec, j).(*string)

@@ -87,18 +87,27 @@ func (c *checker) shared() {
 func (c *checker) stages() {
 	for i := range c.spec.Deploy.Stages {
 		st := &c.spec.Deploy.Stages[i]
-		written := appspec.Table().Attribute["deploy.stage.command"].Written()
-		at := appspec.IndexPath("deploy.stage.command", i)
-		_, said := c.spec.Ranges[at]
-		switch {
-		case len(st.Command) == 0 && said:
-			c.fault(at, "command of stage "+appspec.Quote(st.Name)+" is empty", "write: "+written)
-		case len(st.Command) == 0:
-			c.fault(appspec.IndexPath(stageBlock, i), "stage "+appspec.Quote(st.Name)+" has no command", "write: "+written)
-		case st.Command[0] == "":
-			c.fault(at, "command of stage "+appspec.Quote(st.Name)+" names no program", "write: "+written)
-		}
+		c.command(stageBlock, i, st.Name, st.Command)
 	}
+}
+
+// command checks that of block i of a kind of blocks with names.
+func (c *checker) command(block string, i int, name string, command []string) (ok bool) {
+	written := appspec.Table().Attribute[block+".command"].Written()
+	at := appspec.IndexPath(block+".command", i)
+	_, said := c.spec.Ranges[at]
+	named := lastName(block) + " " + appspec.Quote(name)
+	switch {
+	case len(command) == 0 && said:
+		c.fault(at, "command of "+named+" is empty", "write: "+written)
+	case len(command) == 0:
+		c.fault(appspec.IndexPath(block, i), named+" has no command", "write: "+written)
+	case command[0] == "":
+		c.fault(at, "command of "+named+" names no program", "write: "+written)
+	default:
+		return true
+	}
+	return false
 }
 
 // database checks what the attributes of a database block say together, and fills

@@ -240,7 +240,7 @@ func (c *converter) list(v cty.Value) {
 		instead := "write: " + c.attr.Written()
 		if v.Type() == cty.String && !c.hidden {
 			instead = "put it in brackets: " + c.attr.Name() + " = [" + c.shown(appspec.Quote(v.AsString())) + "]"
-			if c.attr.Path == "deploy.stage.command" {
+			if c.attr.Name() == "command" {
 				instead = "no shell reads it: write each word by itself: command = " + c.shown(commandWords(v.AsString()))
 			}
 		}

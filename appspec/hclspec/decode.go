@@ -48,7 +48,7 @@ type decoder struct {
 	http     int // http blocks so far
 	mongrel2 int
 	statics  int
-	stages   map[string]hcl.Range // by name: where it stands
+	named    map[string]map[string]hcl.Range // by the path of their block and their name: where they stand
 
 	environments []*hcl.Block // of the app, see family
 }
@@ -120,14 +120,14 @@ func (d *decoder) block(known *appspec.Block, b *hcl.Block, index int) {
 	case known.Path == environmentBlock:
 		d.environment(b)
 		return
-	case known.Path == stageBlock:
-		d.stage(known, b)
+	case d.defaults && known.NoDefaults:
+		d.fault(b.TypeRange, b.Type+" may not stand in defaults", "each app has its own: move it into the app blocks")
+		return
+	case known.Named:
+		d.namedBlock(known, b)
 		return
 	case len(b.Labels) > 0:
 		d.fault(b.LabelRanges[0], "block "+b.Type+" has no name", "write: "+b.Type+" { … }")
-		return
-	case d.defaults && known.NoDefaults:
-		d.fault(b.TypeRange, b.Type+" may not stand in defaults", "each app has its own: move it into the app blocks")
 		return
 	case !known.Built && !d.o.AllBuilt:
 		d.fault(b.TypeRange, "the block "+b.Type+" is not built yet in this version", "leave it out until then")

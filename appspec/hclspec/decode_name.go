@@ -119,8 +119,8 @@ func nest(block, text string) string {
 		return path[0] + " { " + text + " }"
 	}
 	for _, name := range slices.Backward(path) {
-		if name == "stage" {
-			name = `stage "NAME"`
+		if name != environmentBlock && isNamed(name) {
+			name += ` "NAME"`
 		}
 		text = name + " {\n  " + strings.ReplaceAll(text, "\n", "\n  ") + "\n}"
 	}
@@ -134,8 +134,8 @@ func example(path string) string {
 		return a.Written()
 	}
 	b := t.Block[path]
-	if path == stageBlock {
-		return stageAdvice("migrate")
+	if name := namedBlocks[path]; name != "" {
+		return namedAdvice(path, name)
 	}
 	if b.Named {
 		return b.Name() + " \"NAME\" { … }"
@@ -161,12 +161,12 @@ func (d *decoder) blockAsAttribute(b *appspec.Block, a *hcl.Attribute) {
 	}
 	instead := "write: " + example(b.Path)
 	switch {
-	case d.f.isJSON() && b.Path == stageBlock:
-		instead = "write an object: " + stageAdviceJSON
+	case d.f.isJSON() && namedBlocks[b.Path] != "":
+		instead = "write an object: " + namedAdviceJSON(b.Path)
 	case d.f.isJSON():
 		instead = "write an object: " + appspec.Quote(b.Name()) + ": { … }"
-	case b.Path == stageBlock:
-		instead = "leave out the =: " + stageAdvice("migrate")
+	case namedBlocks[b.Path] != "":
+		instead = "leave out the =: " + namedAdvice(b.Path, namedBlocks[b.Path])
 	case isObject(v):
 		instead = "leave out the =: " + b.Name() + " { … }"
 	case b.Path == "restart" && !isObject(v):

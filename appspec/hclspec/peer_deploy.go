@@ -33,7 +33,7 @@ func deployHint(name, value, block string) string {
 		case "chdir", "cwd", "workdir", "working_dir", "working_directory", "app_dir", "project_dir":
 			return write("deploy.directory", value)
 		case "command", "cmd", "exec", "args":
-			return "a command is of a stage: write:\n" + stageAdvice("migrate")
+			return "a command is of a stage: write:\n" + namedAdvice(stageBlock, "migrate")
 		}
 	case stageBlock:
 		switch name {
@@ -44,6 +44,8 @@ func deployHint(name, value, block string) string {
 		case "environment", "environ", "envs", "env_vars":
 			return "env is of deploy, and every stage has it: write: " + nest(deployBlock, t.Attribute["deploy.env"].Written())
 		}
+	case processBlock:
+		return processHint(name, value)
 	case databaseBlock:
 		switch name {
 		case "host", "hostname", "address", "addr", "socket", "url":

@@ -30,7 +30,7 @@ func (f *file) section(body hcl.Body, blockNames []string) ([]*hcl.Attribute, []
 	schema := &hcl.BodySchema{}
 	for _, name := range blockNames {
 		var labels []string
-		if name == "app" || name == environmentBlock || name == "stage" {
+		if name == "app" || isNamed(name) {
 			labels = []string{"name"}
 		}
 		schema.Blocks = append(schema.Blocks, hcl.BlockHeaderSchema{Type: name, LabelNames: labels})
@@ -47,7 +47,7 @@ func (f *file) section(body hcl.Body, blockNames []string) ([]*hcl.Attribute, []
 		// A block given as a number or a string is left for the caller, who knows
 		// what to write instead.
 		if v, _ := a.Expr.Value(nil); !v.IsNull() && (v.Type().IsPrimitiveType() ||
-			name == environmentBlock && holdsTexts(v) || name == "stage" && holdsCommands(v)) {
+			name == environmentBlock && holdsTexts(v) || name != environmentBlock && isNamed(name) && holdsCommands(v)) {
 			attrs = append(attrs, a)
 			schema.Blocks = slices.DeleteFunc(schema.Blocks, func(b hcl.BlockHeaderSchema) bool { return b.Type == name })
 		}

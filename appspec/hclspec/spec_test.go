@@ -46,6 +46,10 @@ func full() *appspec.Spec {
 		}},
 		Request: appspec.Request{MaxBody: 1e9, MaxLine: 8 << 10, MaxHead: 64 << 10, MaxHeaders: 100, HeaderTimeout: 5 * s, BodyTimeout: 30 * s, KeepAliveTimeout: 15 * s, ResponseBuffer: 32 << 20, Spool: 2 << 30, MinRate: 500, TrustedProxies: []string{"10.0.0.0/8", "::1/128", "unix"},
 			TrustedHeaders: []string{"x-forwarded-for", "x-forwarded-host"}},
+		Processes: []appspec.Process{
+			{Name: "celery", Command: []string{"celery", "-A", "blog", "worker"}, Count: 2, StopSignal: "INT", StopTimeout: 600 * s},
+			{Name: "bot", Command: []string{"python", "-m", "blog.bot"}, Count: 1, StopSignal: "TERM", StopTimeout: 30 * s},
+		},
 		Static:  []appspec.Static{{URL: "/static/", Dir: "app/static", MaxAge: 600 * s}, {URL: "/media/", Dir: "shared/media", MaxAge: 3600 * s}},
 		Health:  &appspec.Health{Path: "/healthz", Host: "blog.example.org:8000", Interval: 30 * s, Timeout: 5 * s, Failures: 2},
 		Restart: appspec.Restart{MinDelay: 2 * s, MaxDelay: 30 * s, ResetAfter: 300 * s},

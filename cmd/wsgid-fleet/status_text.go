@@ -178,6 +178,9 @@ func memoryOf(app fleet.AppStatus) int64 {
 	for _, w := range app.Workers {
 		sum += w.RSS
 	}
+	for _, p := range app.Processes {
+		sum += p.RSS
+	}
 	return sum
 }
 
@@ -300,6 +303,12 @@ func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
 	for _, text := range app.Warnings {
 		field("warning", "%s", oneLine(text))
 	}
+	v.writeWorkers(w, app)
+	v.writeProcesses(w, app)
+}
+
+func (v statusView) writeWorkers(w io.Writer, app fleet.AppStatus) {
+	s := v.style
 	if len(app.Workers) == 0 {
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -89,8 +90,11 @@ func (j *journalSocket) send(app string, e *entry) error {
 	b = append(b, e.priority(), '\n')
 	b = append(append(b, "SYSLOG_IDENTIFIER=wsgid-"...), app...)
 	b = append(append(b, "\nWSGID_APP="...), app...)
-	b = append(append(b, "\nWSGID_SOURCE="...), e.kind.who()...)
-	if (e.kind == kindOutput || e.kind == kindAccess) && e.pid > 0 {
+	kind, name, named := strings.Cut(e.who(), " ")
+	b = append(append(b, "\nWSGID_SOURCE="...), kind...)
+	if named {
+		b = append(append(b, "\nWSGID_PROCESS="...), name...)
+	} else if (e.kind == kindOutput || e.kind == kindAccess) && e.pid > 0 {
 		b = strconv.AppendInt(append(b, "\nWSGID_WORKER="...), int64(e.pid), 10)
 	}
 	b = append(b, "\nMESSAGE"...)

@@ -22,7 +22,8 @@ const (
 type entry struct {
 	kind    logKind
 	level   string
-	pid     int // of the process that speaks
+	pid     int    // of the process that speaks
+	name    string // of that process, where it is no worker: "process celery"
 	at      time.Time
 	text    []byte
 	ends    []accessEnd // of a batch: where its lines end
@@ -55,6 +56,14 @@ func (k logKind) who() string {
 	}
 }
 
+// who is the same of an entry; name and all where it has one.
+func (e *entry) who() string {
+	if e.name != "" {
+		return e.name
+	}
+	return e.kind.who()
+}
+
 // appendText writes the entry in wsgid's format, each line with its head; app
 // is not empty where several apps share the place.
 func (e *entry) appendText(dst []byte, app string) []byte {
@@ -78,7 +87,7 @@ func (e *entry) appendText(dst []byte, app string) []byte {
 		if app != "" {
 			dst = append(append(dst, app...), ' ')
 		}
-		dst = append(dst, e.kind.who()...)
+		dst = append(dst, e.who()...)
 		dst = append(dst, " [pid="...)
 		dst = strconv.AppendInt(dst, int64(e.pid), 10)
 		dst = append(dst, "] - "...)
@@ -99,7 +108,12 @@ func (e *entry) appendJSON(dst []byte, app string) []byte {
 	dst = append(dst, `","level":"`...)
 	dst = append(dst, e.level...)
 	dst = append(dst, `","source":"`...)
-	dst = append(dst, e.kind.who()...)
+	kind, name, named := strings.Cut(e.who(), " ") // letters that need no escape, too
+	dst = append(dst, kind...)
+	if named {
+		dst = append(dst, `","name":"`...)
+		dst = append(dst, name...)
+	}
 	dst = append(dst, `","app":"`...)
 	dst = append(dst, app...) // its letters need no escape (contract, section 1)
 	dst = append(dst, `","pid":`...)

@@ -21,7 +21,10 @@ const (
 
 // Follow copies a worker's output into the log, line by line and a traceback as
 // one, until the worker and all its children have closed it.
-func (l *Log) Follow(r *os.File, pid int) {
+func (l *Log) Follow(r *os.File, pid int) { l.FollowNamed(r, pid, "") }
+
+// FollowNamed is Follow for a process that is no worker and has a name.
+func (l *Log) FollowNamed(r *os.File, pid int, name string) {
 	if l.following.Enter() {
 		defer l.following.Leave()
 	}
@@ -30,7 +33,7 @@ func (l *Log) Follow(r *os.File, pid int) {
 	var trace tracer
 	put := func(text []byte, at time.Time) {
 		if text != nil {
-			l.putPatient(&entry{kind: kindOutput, at: at, level: "OUTPUT", pid: pid, text: text})
+			l.putPatient(&entry{kind: kindOutput, at: at, level: "OUTPUT", pid: pid, name: name, text: text})
 		}
 	}
 	var began time.Time // of the traceback that is held back
@@ -68,7 +71,11 @@ func (l *Log) Follow(r *os.File, pid int) {
 			}
 			put(trace.take(), began)
 			if err != io.EOF {
-				l.Warn(fmt.Sprintf("cannot read the output of worker %d: %v", pid, err))
+				who := "worker"
+				if name != "" {
+					who = name + ", process"
+				}
+				l.Warn(fmt.Sprintf("cannot read the output of %s %d: %v", who, pid, err))
 			}
 			return
 		}

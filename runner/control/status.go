@@ -2,6 +2,7 @@ package control
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -57,6 +58,7 @@ type Status struct {
 	Max       int           `json:"max"`
 	RSS       int64         `json:"rss"` // bytes, of the master alone
 	Workers   []WorkerInfo  `json:"workers"`
+	Processes []ProcessInfo `json:"processes,omitempty"` // what runs beside the workers
 	Requests  RequestCounts `json:"requests"`
 	Restarts  int           `json:"restarts"` // workers that died unasked
 	LastError string        `json:"last_error"`
@@ -81,6 +83,43 @@ type Status struct {
 	Warnings []string `json:"warnings,omitempty"`
 	LogError string   `json:"log_error,omitempty"` // why lines of the log are lost, or go to another target
 	LogLost  uint64   `json:"log_lost,omitempty"`  // lines since the master started
+}
+
+// ProcessState is the state of a process beside the workers.
+type ProcessState string
+
+// States of a process.
+const (
+	ProcessWaiting  ProcessState = "waiting"  // for the workers, or for the one in whose place it comes
+	ProcessStarting ProcessState = "starting" // being started
+	ProcessRunning  ProcessState = "running"
+	ProcessStopping ProcessState = "stopping" // told to stop, or what it has left behind is
+	ProcessBackoff  ProcessState = "backoff"  // started again at RetryAt
+)
+
+// ProcessInfo is one process beside the workers, of a process block.
+type ProcessInfo struct {
+	Name      string       `json:"name"`
+	Number    int          `json:"number"` // from 1, of Count
+	Count     int          `json:"count"`
+	PID       int          `json:"pid"` // 0: it does not run
+	State     ProcessState `json:"state"`
+	Since     time.Time    `json:"since,omitzero"`
+	RSS       int64        `json:"rss"`        // bytes, of the process that was started
+	Restarts  int          `json:"restarts"`   // how often it ended unasked
+	LastError string       `json:"last_error"` // how it ended last, or why it could not be started
+	RetryAt   time.Time    `json:"retry_at,omitzero"`
+}
+
+// Title is how people see it: the name, with the number where there are several.
+func (p *ProcessInfo) Title() string { return ProcessTitle(p.Name, p.Number, p.Count) }
+
+// ProcessTitle is Title.
+func ProcessTitle(name string, number, count int) string {
+	if count < 2 {
+		return name
+	}
+	return name + "." + strconv.Itoa(number)
 }
 
 // WorkerInfo is one worker of a Status.

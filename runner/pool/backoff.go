@@ -7,23 +7,23 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
-// backoff decides how long to wait before a worker is started again. Facts go
+// Backoff decides how long to wait before a worker is started again. Facts go
 // in, a delay comes out.
-type backoff struct {
+type Backoff struct {
 	fails int // in a row
 }
 
-// failed notes a worker that could not start and returns the delay before the
+// Failed notes a worker that could not start and returns the delay before the
 // next try: min_delay doubled with each failure up to max_delay, with up to a
 // quarter of jitter.
-func (b *backoff) failed(r appspec.Restart) time.Duration {
+func (b *Backoff) Failed(r appspec.Restart) time.Duration {
 	b.fails++
 	return delay(r, b.fails-1)
 }
 
-// died notes a worker that had been ready for a while. It is replaced at once
+// Died notes a worker that had been ready for a while. It is replaced at once
 // unless this repeats within reset_after.
-func (b *backoff) died(r appspec.Restart, ready time.Duration) time.Duration {
+func (b *Backoff) Died(r appspec.Restart, ready time.Duration) time.Duration {
 	if ready >= r.ResetAfter.D() {
 		b.fails = 0
 	}
@@ -46,5 +46,5 @@ func delay(r appspec.Restart, n int) time.Duration {
 	return d + time.Duration(rand.Int64N(int64(d)/4+1))
 }
 
-// reset forgets the failures.
-func (b *backoff) reset() { b.fails = 0 }
+// Reset forgets the failures.
+func (b *Backoff) Reset() { b.fails = 0 }

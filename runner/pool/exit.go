@@ -43,7 +43,7 @@ func (p *Pool) workerExited(w *worker) {
 	}
 	p.root.UnmarkPID(appdir.Worker, w.pid)
 	if w.template != nil {
-		w.template.exited(exitText(ws))
+		w.template.exited(ExitText(ws))
 		w.close()
 		return
 	}
@@ -71,7 +71,7 @@ func (p *Pool) workerExited(w *worker) {
 			case w.killed != "":
 				p.fail(x, 502, fmt.Sprintf("worker %d was killed: %s", w.pid, w.killed))
 			default:
-				p.fail(x, 502, fmt.Sprintf("worker %d died: %s", w.pid, exitText(ws)))
+				p.fail(x, 502, fmt.Sprintf("worker %d died: %s", w.pid, ExitText(ws)))
 			}
 		}
 		s.n = 0
@@ -87,7 +87,7 @@ func (p *Pool) workerExited(w *worker) {
 		p.reconcile()
 	case w.ready == 0 && w.retired == "":
 		if w.failure == nil {
-			why := exitText(ws)
+			why := ExitText(ws)
 			if w.killed != "" {
 				why = w.killed
 			}
@@ -102,7 +102,7 @@ func (p *Pool) workerExited(w *worker) {
 	case w.retired != "":
 		p.reconcile()
 	case w.held:
-		w.failure = &wsgi.Failure{Reason: "the worker died while its rollout waited for others: " + exitText(ws)}
+		w.failure = &wsgi.Failure{Reason: "the worker died while its rollout waited for others: " + ExitText(ws)}
 		w.struck = ws.Signaled()
 		p.startFailed(w)
 	default:
@@ -174,7 +174,7 @@ func (p *Pool) lastWords(w *worker, s *Slot) {
 
 // workerDied: a worker that served is gone unasked.
 func (p *Pool) workerDied(w *worker, ws unix.WaitStatus) {
-	why := exitText(ws)
+	why := ExitText(ws)
 	if w.killed != "" {
 		why = "killed: " + w.killed
 	}
@@ -192,14 +192,14 @@ func (p *Pool) workerDied(w *worker, ws unix.WaitStatus) {
 		p.NotifyChanged()
 		return
 	}
-	if d := p.back.died(p.spec.Restart, time.Duration(p.loop.Now()-w.ready)); d > 0 {
+	if d := p.back.Died(p.spec.Restart, time.Duration(p.loop.Now()-w.ready)); d > 0 {
 		p.wait(d)
 	}
 	p.reconcile()
 }
 
-// exitText says how a process ended.
-func exitText(ws unix.WaitStatus) string {
+// ExitText says how a process ended.
+func ExitText(ws unix.WaitStatus) string {
 	switch {
 	case ws.Signaled() && ws.Signal() == unix.SIGKILL:
 		return "killed by SIGKILL (by hand, or the kernel was out of memory)"

@@ -67,7 +67,7 @@ func (r *rollout) reconcile(p *Pool) {
 	p.gen = r.gen
 	p.configure(r.spec)
 	p.proved = false // until the first of them is admitted, below
-	p.back.reset()
+	p.back.Reset()
 	p.loop.Clear(&p.retry)
 	for _, w := range r.set {
 		p.admit(w)

@@ -54,6 +54,8 @@ type spawnJob struct {
 	close  []int    // descriptors to close once the process runs
 	output *os.File // our end of its output
 
+	program func(entered error) // instead of all that: starts a program there
+
 	run  func()        // instead of all that: runs where workers are started
 	done chan struct{} // closed after it
 }
@@ -271,6 +273,14 @@ func (s *Spawner) run(jobs <-chan spawnJob, bound bool) {
 		_ = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 	}
 	for job := range jobs {
+		if job.program != nil {
+			var err error
+			if s.space != nil {
+				err = s.space.Enter()
+			}
+			job.program(err)
+			continue
+		}
 		if job.run != nil {
 			if s.space == nil || s.space.Enter() == nil {
 				job.run()

@@ -215,7 +215,7 @@ func (p *Pool) admit(w *worker) {
 	}
 	p.Admitted(w.loaded.Filters)
 	p.countLanes()
-	w.timer.Do = func() { p.back.reset() }
+	w.timer.Do = func() { p.back.Reset() }
 	p.loop.Set(&w.timer, p.spec.Restart.ResetAfter.D())
 	if age := int64(p.spec.Workers.MaxAge); age > 0 {
 		p.loop.SetBy(&p.look, w.ready+age)
@@ -345,7 +345,7 @@ func (p *Pool) startFailed(w *worker) {
 		p.goBack(w)
 		return
 	}
-	d := p.back.failed(p.spec.Restart)
+	d := p.back.Failed(p.spec.Restart)
 	p.log.Warn(fmt.Sprintf("the next try is in %v", d.Round(100*time.Millisecond)))
 	p.wait(d)
 	p.reconcile()
@@ -356,7 +356,7 @@ func (p *Pool) wait(d time.Duration) { p.loop.Set(&p.retry, d) }
 
 // Retry ends a back-off: the operator asked for it, or the spec changed.
 func (p *Pool) Retry() {
-	p.back.reset()
+	p.back.Reset()
 	p.loop.Clear(&p.retry)
 	p.reconcile()
 }

@@ -134,6 +134,15 @@ app "full" {
     max_size = 1048576
     keep     = 0
   }
+  process "celery" {
+    command      = ["celery", "-A", "blog", "worker"]
+    count        = 2
+    stop_signal  = "INT"
+    stop_timeout = "10m"
+  }
+  process "bot" {
+    command = ["python", "-m", "blog.bot"]
+  }
   deploy {
     repository   = "git@git.example.org:crito/blog.git"
     branch       = "main"

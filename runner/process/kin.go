@@ -1,0 +1,114 @@
+package process
+
+import (
+	"bytes"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+)
+
+// kin finds what a process has started. While it lives, its children and theirs are
+// below it. What loses its parent falls to the master (PR_SET_CHILD_SUBREAPER), or in
+// a chroot to the first process there, which is the master's child: there it is known
+// by its session, or, in a session of its own, by the mark in its environment.
+type kin struct {
+	pid  int                // of the process
+	over bool               // it has been reaped: the number may be another's, but not as a session's while there is one of it
+	mark string             // "NAME=value" of the environment
+	own  func(pid int) bool // children of ours that are no kin of it
+}
+
+// all are the processes of it that have not ended, without itself.
+func (k *kin) all() []int {
+	var found []int
+	if !k.over {
+		for _, pid := range appdir.ChildrenOf(tasksOf(k.pid)) {
+			found = walk(found, pid, func(int) bool { return true })
+		}
+	}
+	for _, pid := range appdir.ChildrenOf("/proc/self/task") {
+		if (k.over || pid != k.pid) && !k.own(pid) {
+			found = walk(found, pid, k.is)
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+// walk adds pid and what is below it, from where is says so on.
+func walk(found []int, pid int, is func(int) bool) []int {
+	state, _, err := stateAndSession(pid)
+	if err != nil {
+		return found
+	}
+	if is(pid) {
+		if state != 'Z' && state != 'X' {
+			found = append(found, pid)
+		}
+		is = func(int) bool { return true }
+	}
+	for _, child := range appdir.ChildrenOf(tasksOf(pid)) {
+		found = walk(found, child, is)
+	}
+	return found
+}
+
+// is tells whether a process that has lost its parent was of it.
+func (k *kin) is(pid int) bool {
+	if _, session, err := stateAndSession(pid); err == nil && session == k.pid {
+		return true
+	}
+	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+	if err != nil {
+		return false
+	}
+	for kv := range bytes.SplitSeq(env, []byte{0}) {
+		if string(kv) == k.mark {
+			return true
+		}
+	}
+	return false
+}
+
+// kill kills what all finds, and returns how much that was. A number is proved again
+// when the process is held by a descriptor, so that it is nobody else's.
+func (k *kin) kill() int {
+	found := k.all()
+	held := make(map[int]int, len(found))
+	for _, pid := range found {
+		if fd, err := unix.PidfdOpen(pid, 0); err == nil {
+			held[pid] = fd
+		}
+	}
+	for _, pid := range k.all() {
+		if fd, ok := held[pid]; ok {
+			_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		}
+	}
+	for _, fd := range held {
+		_ = unix.Close(fd)
+	}
+	return len(found)
+}
+
+func tasksOf(pid int) string { return "/proc/" + strconv.Itoa(pid) + "/task" }
+
+// stateAndSession reads two fields of a process, see proc(5).
+func stateAndSession(pid int) (state byte, session int, err error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, 0, err
+	}
+	// The name before the last parenthesis is the process's own choice.
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	if len(fields) < 4 {
+		return 0, 0, os.ErrInvalid
+	}
+	session, err = strconv.Atoi(fields[3])
+	return fields[0][0], session, err
+}
