@@ -28,8 +28,9 @@ var directOpeners = []struct {
 		"fleet/watcher.go Refresh resolve", // what inotify is to watch: a hint
 		"runner/appdir/closed.go ClosedTo readlink",
 		"runner/appdir/python.go PythonVersion executable toldVersion virtualenvPython",
-		"runner/appdir/repair.go usable", // an ordinary user's own rights
-		"runner/sandbox/python.go links", // what they lead to is proved by isInstallation
+		"runner/appdir/repair.go usable",                // an ordinary user's own rights
+		"runner/pool/program.go codeFolder lookProgram", // it runs as the app's user
+		"runner/sandbox/python.go links",                // what they lead to is proved by isInstallation
 	}},
 	{"proved to be root's alone on the whole way before anything follows from it", []string{
 		"runner/sandbox/python.go isInstallation",
@@ -76,7 +77,9 @@ var directOpeners = []struct {
 		"runner/pool/proof.go parentAndUsers",
 		"runner/control/record.go BootID",
 		"runner/shed.go cleanMappings shed",
+		"runner/pool/program.go startProgram",
 		"runner/pool/spawn.go prepare",
+		"runner/process/kin.go is stateAndSession",
 		"runner/swept.go FindSwept proveMaster",
 		"runner/sandbox/namespaces.go OuterPID",
 	}},
@@ -98,6 +101,7 @@ var directOpeners = []struct {
 		"fleet/swept.go heal swept",
 		"runner/boot.go StartMaster",
 		"runner/control.go listenControl",
+		"runner/process/lock.go OpenLock",
 		"runner/control/wire.go ShortPath",
 		"runner/control/record.go Intact Remove Write",
 		"runner/sandbox/hostdir.go LayOutHost",
