@@ -356,10 +356,10 @@ func TestDetach(t *testing.T) {
 }
 
 // TestKeepAlive: without the control message mongrel2 cuts a connection off
-// that is silent for two seconds here.
+// that is silent for five seconds here.
 func TestKeepAlive(t *testing.T) {
 	t.Parallel()
-	s := mongrel2test.Start(t, mongrel2test.Options{Settings: map[string]string{"limits.min_ping": "2", "limits.tick_timer": "1"}})
+	s := mongrel2test.Start(t, mongrel2test.Options{Settings: map[string]string{"limits.min_ping": "5", "limits.tick_timer": "1"}})
 	m := newMailbox()
 	open(t, s, 0, m.events(), func(c *link.Config) { c.KeepAlive = 600 * time.Millisecond })
 	begun := time.Now()
@@ -367,7 +367,7 @@ func TestKeepAlive(t *testing.T) {
 	in := receive(t, "request", m.in)
 	idle := dial(t, s)
 	idle.rest() // mongrel2 closes the one that nobody keeps
-	waitFor(t, "twice the limit", func() bool { return time.Since(begun) > 5*time.Second })
+	waitFor(t, "twice the limit", func() bool { return time.Since(begun) > 11*time.Second })
 	echo(in)
 	if _, body := c.get("GET"); body != "GET |/?|h|" {
 		t.Fatal(body)
