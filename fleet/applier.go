@@ -273,7 +273,7 @@ func (a *Applier) stop(ctx context.Context, o Observed) error {
 	// What is kept would go on taking connections that nobody serves.
 	a.keep.drop(o.App)
 	if o.App == appspec.GateName {
-		a.holder.set(o.App, nil)
+		a.holder.drop(o.App)
 	}
 	limit := stopLimit(o)
 	if o.App == appspec.GateName {

@@ -18,7 +18,11 @@ func (p *operations) health(ctx context.Context, app string) (note string, err e
 		return "", errors.New("its spec is gone")
 	}
 	cur, _ := standing(o, digestOf(w.Spec))
-	if cur == nil {
+	letGo := func() {}
+	if cur == nil || ready(cur.Status.Workers) == 0 {
+		// Also where a master runs: it may be about to be let go.
+		letGo = p.e.roused.keep(app)
+		defer letGo()
 		if r := p.converge(ctx, app, order{Asked: Asked{Retry: true, Wake: true}}); !r.OK {
 			return "", unready(r)
 		}
@@ -31,6 +35,7 @@ func (p *operations) health(ctx context.Context, app string) (note string, err e
 		if err := cur.master.Scale(ctx, 1, max(1, w.Spec.Workers.Max)); err != nil {
 			return "", err
 		}
+		letGo() // from here on it has a worker to wait for
 		// A master that was replaced meanwhile has nothing to be given back.
 		defer func(m master) {
 			_ = m.Scale(context.WithoutCancel(ctx), w.Spec.Workers.Min, w.Spec.Workers.Max)
@@ -46,7 +51,8 @@ func (p *operations) health(ctx context.Context, app string) (note string, err e
 	if h := cur.Status.Health; h != nil && h.OK {
 		return h.Answer, nil
 	}
-	return fmt.Sprintf("%d of %d workers are ready", ready(cur.Status.Workers), cur.Status.Min), nil
+	n := ready(cur.Status.Workers)
+	return fmt.Sprintf("%d of %d workers are ready", n, max(n, cur.Status.Min)), nil
 }
 
 func ready(ws []runner.WorkerInfo) int {

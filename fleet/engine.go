@@ -41,6 +41,8 @@ type engine struct {
 	hung     sync.Map // pids of masters that are known not to answer
 	told     sync.Map // pids of masters that were told to end
 
+	roused roused
+
 	challenges challenges
 	leaves     leaves
 
@@ -241,7 +243,7 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 	if w.Spec == nil || !w.Spec.Enabled || rem.Override.Stopped {
 		// Its masters may have ended by themselves, or under an earlier daemon.
 		e.door.forget(name)
-		e.holder.set(name, nil)
+		e.holder.drop(name)
 		e.keep.drop(name)
 		removeSocketFiles(e.log, rem.socketFiles(nil))
 	}

@@ -234,6 +234,7 @@ type holding struct {
 
 	mu     sync.Mutex          // guards what follows; the keeper's is taken under it
 	conn   *net.UnixConn       // nil: none runs
+	said   chan struct{}       // it has answered on conn; closed when conn has ended
 	names  map[string][]string // what it has, by app
 	since  time.Time           // when conn was opened
 	warned bool
@@ -310,6 +311,37 @@ func (h *holding) set(app string, files map[string]*os.File) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.give(app, files)
+}
+
+// drop has the holder let go of the sockets of an app. When it returns that is done:
+// nobody who connects from now on waits where nobody will serve him, and another
+// program may listen there.
+func (h *holding) drop(app string) {
+	if h == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.names[app]) == 0 {
+		return
+	}
+	h.give(app, nil)
+	h.confirm()
+}
+
+// holderAnswers is how long a holder may take for what it was told.
+const holderAnswers = 2 * time.Second
+
+// confirm waits until the holder has done what it was told; it needs mu.
+func (h *holding) confirm() {
+	// Any version of it answers to this, after what came before: no app is called so.
+	if h.conn == nil || writePacket(h.conn, "take", "", nil) != nil {
+		return
+	}
+	select {
+	case <-h.said:
+	case <-time.After(holderAnswers):
+	}
 }
 
 // give is set; it needs mu.
@@ -395,10 +427,20 @@ const holderRest = time.Second
 // follow takes up with a holder; it needs mu, or that nobody else has h. Another
 // one takes the place of a holder that ends: it was killed.
 func (h *holding) follow(c *net.UnixConn) {
-	h.conn, h.since = c, time.Now()
+	said := make(chan struct{}, 1)
+	h.conn, h.said, h.since = c, said, time.Now()
 	_ = c.SetReadDeadline(time.Time{})
 	go func() {
-		_, _ = c.Read(make([]byte, 1)) // it says nothing unasked
+		for b := make([]byte, 64); ; {
+			if n, err := c.Read(b); n == 0 || err != nil {
+				break
+			}
+			select {
+			case said <- struct{}{}:
+			default: // nobody has waited that long
+			}
+		}
+		close(said)
 		h.mu.Lock()
 		current, lived := h.conn == c, time.Since(h.since)
 		h.mu.Unlock()
@@ -456,7 +498,7 @@ func (h *holding) unsweep() {
 	h.renew(old)
 }
 
-// close has the holder drop all that it has, and end.
+// close has the holder drop all that it has, and end. When it returns nothing is held.
 func (h *holding) close() {
 	if h == nil {
 		return
@@ -471,6 +513,7 @@ func (h *holding) close() {
 			_ = writePacket(h.conn, "drop", name, nil)
 		}
 	}
+	h.confirm()
 	_ = h.conn.Close()
 	h.conn = nil
 }

@@ -111,6 +111,39 @@ func TestHolderThatIsKilled(t *testing.T) {
 	})
 }
 
+// What the holder lets go of is free when the daemon goes on, or has ended: somebody
+// else may listen there.
+func TestHolderLetsGo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	log, _ := testLog()
+	k := newKeeper(func(string, map[string]*os.File) {})
+	h, _ := openHolding(shortDir(t), log, k.with)
+	t.Cleanup(h.close)
+	for i := range 40 {
+		f := listener(t)
+		ln, err := net.FileListener(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr := ln.Addr().String()
+		_ = ln.Close()
+		h.set("blog", map[string]*os.File{addr: f})
+		_ = f.Close()
+		if i == 39 {
+			h.close()
+		} else {
+			h.drop("blog")
+		}
+		again, err := net.Listen("tcp", addr)
+		if err != nil {
+			t.Fatalf("round %d: %v", i, err)
+		}
+		_ = again.Close()
+	}
+}
+
 // holderPID finds the holder by its name; 0: there is none.
 func holderPID(dir string) int {
 	found, _ := filepath.Glob("/proc/[0-9]*/cmdline")

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +24,36 @@ import (
 func maySleep(spec *appspec.Spec) bool {
 	w := spec.Workers
 	return w.Min == 0 && w.IdleTimeout > 0 && len(spec.Sockets.HTTP) > 0 && len(spec.Sockets.Mongrel2) == 0 && !spec.Beside()
+}
+
+// roused are apps whose masters may not be let go at the moment: somebody is about to
+// ask for a worker.
+type roused struct {
+	mu   sync.Mutex
+	apps map[string]int // how many ask
+}
+
+// keep has an app's master stay until release is called. A pass that has begun already
+// may still let it go.
+func (r *roused) keep(app string) (release func()) {
+	add := func(n int) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.apps == nil {
+			r.apps = map[string]int{}
+		}
+		if r.apps[app] += n; r.apps[app] == 0 {
+			delete(r.apps, app)
+		}
+	}
+	add(1)
+	return sync.OnceFunc(func() { add(-1) })
+}
+
+func (r *roused) has(app string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.apps[app] > 0
 }
 
 // listensOf are the listen strings of a spec, sorted.

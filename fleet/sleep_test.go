@@ -145,6 +145,24 @@ func TestABadEditWhileItSleeps(t *testing.T) {
 	eventually(t, "it is well, and sleeps", f.asleep)
 }
 
+// Who asks for the health of an app whose master is let go again and again gets it.
+func TestHealthOfAnAppThatSleeps(t *testing.T) {
+	f := newIdleFleet(t, "1ms")
+	var d *Daemon
+	f.daemon(Options{}, func(x *Daemon) { d = x })
+	for i := range 10 {
+		if i%2 == 1 { // so that its master is about to go
+			if _, err := f.get("blog"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if note, err := d.operations().health(context.Background(), "blog"); err != nil || note != "1 of 1 workers are ready" {
+			t.Fatalf("round %d: %q, %v", i, note, err)
+		}
+	}
+	eventually(t, "its master goes", f.asleep)
+}
+
 // Masters come and go in the midst of requests, and each is answered.
 func TestNothingIsLostBetweenMasters(t *testing.T) {
 	f := newIdleFleet(t, "1ms")

@@ -85,7 +85,7 @@ func TestPackage(t *testing.T) {
 	if enabled := strings.TrimSpace(m.run("systemctl", "is-enabled", "wsgid-fleet")); enabled != "enabled" {
 		t.Errorf("the service is %s", enabled)
 	}
-	m.until("the service is there with an empty directory", 30*time.Second, func() error {
+	m.until("the service is there with an empty directory", time.Minute, func() error {
 		out, err := m.try("wsgid-fleet", "status")
 		return errors.Join(err, contains(out, "no app"))
 	})
@@ -97,7 +97,7 @@ func TestPackage(t *testing.T) {
 	m.run("id", "wsgid")
 	m.write("/srv/hello/app/hello.py", helloApp)
 	m.write("/etc/wsgid.d/hello.hcl", helloSpec)
-	m.until("the app is served", 30*time.Second, func() error {
+	m.until("the app is served", time.Minute, func() error {
 		_, err := m.try("curl", "-fsS", hello)
 		return err
 	})
@@ -105,7 +105,7 @@ func TestPackage(t *testing.T) {
 	l := m.load(hello)
 	master, daemon := m.master(), m.property("wsgid-fleet", "MainPID")
 	dpkg("-i", "/root/later.deb")
-	m.until("the new program runs in the old one's process", 30*time.Second, func() error {
+	m.until("the new program runs in the old one's process", time.Minute, func() error {
 		exe, err := m.try("readlink", "/proc/"+daemon+"/exe")
 		if strings.TrimSpace(exe) != "/usr/bin/wsgid-fleet" { // else its file is deleted
 			return errors.Join(err, fmt.Errorf("it runs %s", exe))

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
@@ -271,7 +270,7 @@ func TestMissingSpecDirectory(t *testing.T) {
 
 		// The daemon says it and waits: the directory may be on its way.
 		d := b.run()
-		eventually(t, 20*time.Second, "the daemon to say so", func() error {
+		eventually(t, patience, "the daemon to say so", func() error {
 			if !strings.Contains(d.text(), say) {
 				return fmt.Errorf("it says %q, not %q", d.text(), say)
 			}

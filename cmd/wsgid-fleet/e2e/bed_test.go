@@ -107,7 +107,7 @@ func newBed(t *testing.T, who account) *bed {
 			b.must(os.Chown(path, int(who.cred.Uid), int(who.cred.Gid)))
 		}
 	}
-	if out := b.command(time.Minute, kit.run, "prepare", b.demo); out.code != 0 {
+	if out := b.command(patience, kit.run, "prepare", b.demo); out.code != 0 {
 		t.Fatalf("cannot prepare the quickstart:\n%s%s", out.stdout, out.stderr)
 	}
 	// Most tests are about apps alone.
@@ -236,7 +236,7 @@ func (b *bed) fleet(command string, args ...string) output {
 	if b.who.root() {
 		all = append(all, "--state-dir", b.state)
 	}
-	return b.command(90*time.Second, b.program(), append(all, args...)...)
+	return b.command(patience, b.program(), append(all, args...)...)
 }
 
 // ok is fleet with exit code 0.
@@ -258,6 +258,14 @@ type daemon struct {
 
 // run starts the daemon and waits until it answers.
 func (b *bed) run() *daemon {
+	b.t.Helper()
+	d := b.launch()
+	b.awaitDaemon(d)
+	return d
+}
+
+// launch starts the daemon.
+func (b *bed) launch() *daemon {
 	b.t.Helper()
 	args := []string{"run", "--dir", b.specs}
 	if b.who.root() {
@@ -281,7 +289,13 @@ func (b *bed) run() *daemon {
 		d.Process.Kill() // it may have ended
 		<-d.done
 	})
-	eventually(b.t, 30*time.Second, "the daemon to answer", func() error {
+	return d
+}
+
+// awaitDaemon waits until the daemon answers.
+func (b *bed) awaitDaemon(d *daemon) {
+	b.t.Helper()
+	eventually(b.t, patience, "the daemon to answer", func() error {
 		select {
 		case <-d.done:
 			b.t.Fatalf("the daemon ended: %v\n%s", d.ProcessState, d.text())
@@ -296,7 +310,6 @@ func (b *bed) run() *daemon {
 		}
 		return nil
 	})
-	return d
 }
 
 func (d *daemon) text() string {
@@ -315,7 +328,7 @@ func (d *daemon) stop(t *testing.T) int {
 	}
 	select {
 	case <-d.done:
-	case <-time.After(60 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("the daemon did not end on SIGTERM:\n%s", d.text())
 	}
 	return d.ProcessState.ExitCode()
@@ -347,18 +360,25 @@ func (b *bed) remove() {
 	if b.t.Failed() {
 		b.t.Log(b.logs())
 	}
-	for _, p := range processesOf(b.dir) {
-		syscall.Kill(p.pid, syscall.SIGKILL) // it may have ended
-	}
-	if err := wait(time.Minute, func() error {
-		if left := processesOf(b.dir); len(left) > 0 {
-			return fmt.Errorf("still there: %v", left)
-		}
-		return nil
-	}); err != nil {
+	if err := killAll(b.dir); err != nil {
 		b.t.Error(err)
 	}
 	os.RemoveAll(b.dir)
+}
+
+// killAll ends every process that has to do with a folder, also one that another was
+// about to start.
+func killAll(dir string) error {
+	return wait(patience, func() error {
+		left := processesOf(dir)
+		for _, p := range left {
+			_ = syscall.Kill(p.pid, syscall.SIGKILL) // it may have ended
+		}
+		if len(left) > 0 {
+			return fmt.Errorf("still there: %v", left)
+		}
+		return nil
+	})
 }
 
 // A fleetStatus is status -o json as the contract writes it, or the part of it
@@ -440,7 +460,7 @@ func (b *bed) app(name string) (appStatus, error) {
 func (b *bed) await(name, state string, workers int) appStatus {
 	b.t.Helper()
 	var app appStatus
-	eventually(b.t, 60*time.Second, fmt.Sprintf("%s to be %s", name, state), func() error {
+	eventually(b.t, patience, fmt.Sprintf("%s to be %s", name, state), func() error {
 		a, err := b.app(name)
 		if err != nil {
 			return err

@@ -80,7 +80,7 @@ func TestEditingTheEnvironmentRollsTheWorkers(t *testing.T) {
 		old := b.await("hello", "ready", 2)
 		done := b.load("hello", b.hello)
 		b.replace("wsgid.d/hello.hcl", `"Hello"`, `"Servus"`)
-		eventually(t, 30*time.Second, "both workers to be new", func() error {
+		eventually(t, patience, "both workers to be new", func() error {
 			now, err := b.app("hello")
 			if err != nil {
 				return err
@@ -108,7 +108,7 @@ func TestRemovingASpecStopsThatAppAlone(t *testing.T) {
 		hello, polls := b.await("hello", "ready", 2), b.await("polls", "ready", 2)
 		done := b.load("hello", b.hello)
 		b.must(os.Remove(filepath.Join(b.specs, "polls.hcl")))
-		eventually(t, 30*time.Second, "polls to be gone", func() error {
+		eventually(t, patience, "polls to be gone", func() error {
 			for _, pid := range polls.pids() {
 				if alive(pid) {
 					return fmt.Errorf("process %d lives", pid)

@@ -18,7 +18,7 @@ func get(addr, path string) (int, string, error) {
 }
 
 func send(method, addr, path string, body io.Reader) (int, string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+addr+path, body)
 	if err != nil {
@@ -39,7 +39,7 @@ func send(method, addr, path string, body io.Reader) (int, string, error) {
 func wantAnswer(t *testing.T, addr, path string, words ...string) string {
 	t.Helper()
 	var text string
-	eventually(t, 20*time.Second, fmt.Sprintf("http://%s%s to answer with %q", addr, path, words), func() error {
+	eventually(t, patience, fmt.Sprintf("http://%s%s to answer with %q", addr, path, words), func() error {
 		status, body, err := get(addr, path)
 		if err != nil {
 			return err

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // someone is root where the suite is, with apps of another user, else the user it is.
@@ -39,7 +38,7 @@ func TestReleaseThatIsNotWell(t *testing.T) {
 			g.replace("wsgid.d/wsgiapp.hcl", `  environment "dev" {`, `  environment "dev" {
     workers {
       `+workers+`
-      start_timeout = "10s"
+      start_timeout = "60s"
     }
     health {
       path     = "/healthz"
@@ -49,7 +48,7 @@ func TestReleaseThatIsNotWell(t *testing.T) {
 `)
 			rest := func() {
 				if name == "asleep" {
-					eventually(t, 30*time.Second, "no master to be left", func() error {
+					eventually(t, patience, "no master to be left", func() error {
 						if out := g.fleet("status"); !strings.Contains(out.stdout, "no master runs; the first connection starts it") {
 							return fmt.Errorf("%v", out)
 						}

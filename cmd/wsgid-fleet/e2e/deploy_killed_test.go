@@ -8,14 +8,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // clean waits until nothing but releases is left of deploys in the app folder.
 func (g *guide) clean() {
 	g.t.Helper()
 	folder := filepath.Join(g.demo, "apps/wsgiapp-dev")
-	eventually(g.t, 60*time.Second, "the app folder to be clean", func() error {
+	eventually(g.t, patience, "the app folder to be clean", func() error {
 		if left, _ := filepath.Glob(filepath.Join(folder, ".*")); len(left) > 0 {
 			return fmt.Errorf("left in the app folder: %v", left)
 		}
@@ -36,7 +35,7 @@ func (g *guide) deploying(line string, then func(*os.Process)) output {
 	if g.who.root() {
 		args = append(args, "--state-dir", g.state)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cmd := g.make(ctx, g.program(), args...)
 	out := &heard{line: line, then: func() { then(cmd.Process) }}
@@ -97,8 +96,11 @@ func TestCommandKilledInEachStage(t *testing.T) {
 				_ = os.Remove(running) // of the last deploy
 				g.deploying(stage, func(p *os.Process) {
 					if inside {
-						eventually(t, 30*time.Second, "the stage to run", func() error {
-							_, err := os.Stat(running)
+						eventually(t, patience, "the stage to run", func() error {
+							text, err := os.ReadFile(running)
+							if err == nil && !strings.HasSuffix(string(text), "\n") {
+								err = fmt.Errorf("it has written %q", text)
+							}
 							return err
 						})
 					}
@@ -110,7 +112,7 @@ func TestCommandKilledInEachStage(t *testing.T) {
 				}
 				if settles {
 					d := g.run()
-					eventually(t, 30*time.Second, "no deploy to be left in the middle after "+stage, func() error {
+					eventually(t, patience, "no deploy to be left in the middle after "+stage, func() error {
 						if out := g.fleet("deploys", "wsgiapp-dev"); out.code != 0 || strings.Contains(out.stdout, "running") {
 							return fmt.Errorf("%v", out)
 						}
@@ -138,7 +140,7 @@ func (g *guide) gone(file string) {
 	text, err := os.ReadFile(file)
 	g.must(err)
 	pid := strings.TrimSpace(string(text))
-	eventually(g.t, 30*time.Second, "the stage to end with its deploy", func() error {
+	eventually(g.t, patience, "the stage to end with its deploy", func() error {
 		if b, err := os.ReadFile("/proc/" + pid + "/stat"); err == nil && !strings.Contains(string(b), ") Z ") {
 			return fmt.Errorf("process %s lives on", pid)
 		}
@@ -170,7 +172,7 @@ func TestUpgradeWaitsForADeploy(t *testing.T) {
 			t.Errorf("%v\n%s", out, d.text())
 		}
 		d.says(t, "executing the program anew")
-		eventually(t, 30*time.Second, "a deploy by the new program", func() error {
+		eventually(t, patience, "a deploy by the new program", func() error {
 			if out := g.fleet("deploy", "wsgiapp-dev"); out.code != 0 {
 				return fmt.Errorf("%v", out)
 			}
@@ -182,7 +184,7 @@ func TestUpgradeWaitsForADeploy(t *testing.T) {
 		g.must(os.WriteFile(hold, nil, 0o644))
 		g.deploying("Run migrate", func(p *os.Process) { _ = p.Kill() })
 		g.must(os.Remove(hold))
-		eventually(t, 30*time.Second, "the deploy to stop at the next safe point", func() error {
+		eventually(t, patience, "the deploy to stop at the next safe point", func() error {
 			if out := g.ok("deploys", "wsgiapp-dev"); !strings.Contains(out.stdout, "interrupted") {
 				return fmt.Errorf("%v", out)
 			}
@@ -196,7 +198,7 @@ func TestUpgradeWaitsForADeploy(t *testing.T) {
 // says waits until the daemon has logged a text.
 func (d *daemon) says(t *testing.T, want string) {
 	t.Helper()
-	eventually(t, 30*time.Second, "the daemon to say "+want, func() error {
+	eventually(t, patience, "the daemon to say "+want, func() error {
 		if !strings.Contains(d.text(), want) {
 			return fmt.Errorf("it says\n%s", d.text())
 		}

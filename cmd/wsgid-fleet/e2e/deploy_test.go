@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // guide is the repository of the flavor guide, with its app and an environment of
@@ -165,9 +164,7 @@ func TestDeployOutlivesAReboot(t *testing.T) {
 		g.say("Hello again!")
 		g.ok("deploy", "wsgiapp-dev")
 		g.ok("rollback", "wsgiapp-dev")
-		for _, p := range processesOf(g.demo) {
-			_ = syscall.Kill(p.pid, syscall.SIGKILL) // it may have ended
-		}
+		g.must(killAll(g.demo))
 		data := filepath.Join(g.dir, "data")
 		if who.root() {
 			g.must(os.Rename(filepath.Join(g.state, "data"), data))
@@ -216,7 +213,7 @@ func TestKilledInEachStage(t *testing.T) {
 				_ = cmd.Run() // the daemon that it asked was killed
 				<-d.done
 				d = g.run()
-				eventually(t, 30*time.Second, "no deploy to be left in the middle after "+stage, func() error {
+				eventually(t, patience, "no deploy to be left in the middle after "+stage, func() error {
 					out := g.fleet("deploys", "wsgiapp-dev")
 					if out.code != 0 || strings.Contains(out.stdout, "running") {
 						return fmt.Errorf("%v", out)

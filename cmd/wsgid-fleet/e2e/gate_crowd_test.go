@@ -64,6 +64,11 @@ func TestTwentyThousandOpenConnections(t *testing.T) {
 	r := bufio.NewReader(kept)
 	visitOn(t, kept, r, "alpha.test")
 	for i := range all {
+		if i%1000 == 0 { // before it has been idle for too long
+			if status, _ := visitOn(t, kept, r, "alpha.test"); status != 200 {
+				t.Fatalf("a kept connection, with %d others: %d", i, status)
+			}
+		}
 		// Of several addresses: each may have a share only.
 		from := &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+i%4))}
 		c, err := (&net.Dialer{LocalAddr: from}).DialContext(t.Context(), "tcp", addr)

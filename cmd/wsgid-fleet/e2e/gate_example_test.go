@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
@@ -37,7 +36,7 @@ func TestTheGateExample(t *testing.T) {
 		addr, secure := freeport.Addr(t), freeport.Addr(t)
 		b.replace("wsgid.d/gate.hcl", "127.0.0.1:8080", addr)
 		b.replace("wsgid.d/gate.hcl", "127.0.0.1:8443", secure)
-		if out := b.command(time.Minute, filepath.Join(b.demo, "ca.sh")); out.code != 0 {
+		if out := b.command(patience, filepath.Join(b.demo, "ca.sh")); out.code != 0 {
 			t.Fatalf("ca.sh: %v", out)
 		}
 		b.sites = true
@@ -46,7 +45,7 @@ func TestTheGateExample(t *testing.T) {
 		for host, site := range map[string]string{
 			"blog.localhost": "blog", "any.blog.localhost": "blog", "shop.localhost": "shop", "wiki.localhost": "wiki", "127.0.0.1": "wiki",
 		} {
-			eventually(t, 60*time.Second, host+" to be answered by "+site, func() error {
+			eventually(t, patience, host+" to be answered by "+site, func() error {
 				page, err := byName(t, addr, host)
 				if err == nil && (!strings.Contains(page, "<h1>"+site+"</h1>") || !strings.Contains(page, "asked for "+host+".")) {
 					err = fmt.Errorf("it answers %q", page)
@@ -68,7 +67,7 @@ func TestTheGateExample(t *testing.T) {
 		ca := filepath.Join(b.demo, "ca/ca.pem")
 		for _, again := range []bool{false, true} {
 			if again {
-				if out := b.command(time.Minute, filepath.Join(b.demo, "ca.sh")); out.code != 0 {
+				if out := b.command(patience, filepath.Join(b.demo, "ca.sh")); out.code != 0 {
 					t.Fatalf("ca.sh: %v", out)
 				}
 			}

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
@@ -31,7 +30,7 @@ func TestAGateThatWasTakenOut(t *testing.T) {
 	}
 	b.must(os.Remove(filepath.Join(b.specs, "gate.hcl")))
 	b.run()
-	eventually(t, 60*time.Second, "the gate to end", func() error {
+	eventually(t, patience, "the gate to end", func() error {
 		if left := records(); len(left) > 0 {
 			return fmt.Errorf("there are %v", left)
 		}

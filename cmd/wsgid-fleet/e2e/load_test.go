@@ -49,7 +49,7 @@ func TestLoadCountsEveryAnswer(t *testing.T) {
 					Connections: 2, KeepAlive: keep, Timeout: 200 * time.Millisecond,
 				}
 				load.Start()
-				eventually(t, 10*time.Second, "four answers", func() error {
+				eventually(t, patience, "four answers", func() error {
 					if n := load.Counts(); n.Good+uint64(len(n.Lost)) < 4 {
 						return fmt.Errorf("%v", n)
 					}
@@ -75,7 +75,7 @@ func TestLoadCountsEveryAnswer(t *testing.T) {
 func TestLoadSeesARefusedConnection(t *testing.T) {
 	load := &Load{App: "a", Addr: freeport.Addr(t), Connections: 1}
 	load.Start()
-	eventually(t, 10*time.Second, "a loss", func() error {
+	eventually(t, patience, "a loss", func() error {
 		if len(load.Counts().Lost) == 0 {
 			return fmt.Errorf("none yet")
 		}

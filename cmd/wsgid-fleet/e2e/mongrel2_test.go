@@ -23,7 +23,7 @@ func (b *bed) startMongrel2() {
 		b.t.Skip("WSGID_TEST_SKIP names mongrel2")
 	}
 	dir := filepath.Join(b.demo, "mongrel2")
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cred := b.who.apps
 	load := exec.CommandContext(ctx, "m2sh", "load", "-db", "config.sqlite", "-config", "mongrel2.conf")
@@ -49,7 +49,7 @@ func (b *bed) startMongrel2() {
 // accepts waits until somebody listens.
 func accepts(t *testing.T, addr string) {
 	t.Helper()
-	eventually(t, 30*time.Second, addr+" to accept", func() error {
+	eventually(t, patience, addr+" to accept", func() error {
 		d := net.Dialer{Timeout: time.Second}
 		c, err := d.DialContext(context.Background(), "tcp", addr)
 		if err != nil {

@@ -125,7 +125,7 @@ Include six.conf
 				if path == "/static/a.txt" && (name == "four" || name == "five") {
 					continue
 				}
-				eventually(t, time.Minute, name+path, func() error {
+				eventually(t, patience, name+path, func() error {
 					code, body, err := get(address, path)
 					if err == nil && code != http.StatusOK {
 						err = fmt.Errorf("%d %s", code, body)
@@ -161,7 +161,7 @@ Include six.conf
 		_ = cmd.Wait()
 	}
 	for name, address := range addresses { // whoever outlived its parent a little
-		eventually(t, time.Minute, name+" is free", func() error {
+		eventually(t, patience, name+" is free", func() error {
 			c, err := net.DialTimeout("tcp", address, time.Second)
 			if err != nil {
 				return nil //nolint:nilerr // nobody listens any more

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
@@ -46,7 +45,7 @@ func (b *bed) startCluster(as *syscall.Credential, superuser, hba string) databa
 	data := filepath.Join(db.dir, "data")
 	run := func(program string, args ...string) {
 		b.t.Helper()
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		cmd := exec.CommandContext(ctx, filepath.Join(bin, program), args...)
 		cmd.Dir, cmd.Env = db.dir, b.env()

@@ -37,7 +37,7 @@ func TestApplyStartsEverythingAndRunTakesItOver(t *testing.T) {
 
 		before := b.pids()
 		d := b.run()
-		eventually(t, 20*time.Second, "every app to be ready under the daemon", b.allReady)
+		eventually(t, patience, "every app to be ready under the daemon", b.allReady)
 		if after := b.pids(); !slices.Equal(before, after) {
 			t.Errorf("the daemon restarted something: pids %v became %v", before, after)
 		}
@@ -151,7 +151,7 @@ func TestQuickstartScript(t *testing.T) {
 		b.answersAll()
 		_, port, _ := strings.Cut(gate, ":")
 		for name, says := range map[string]string{"hello": "Hello from worker ", "polls": "What do you think?", "m2": "request: GET /\n"} {
-			eventually(t, 30*time.Second, name+" to answer by its name", func() error {
+			eventually(t, patience, name+" to answer by its name", func() error {
 				resp, err := byName(t, gate, name+".localhost:"+port)
 				if err == nil && !strings.Contains(resp, says) {
 					err = fmt.Errorf("it answers %q", resp)
@@ -176,8 +176,8 @@ func TestQuickstartScript(t *testing.T) {
 		b.replace("wsgid.d/hello.hcl", `"Hello"`, `"Good evening"`)
 		wantAnswer(t, b.hello, "/", "Good evening from worker ")
 		// An app answers with its first worker; status has nothing to add once all run.
-		eventually(t, 30*time.Second, "demo/fleet status tells of three apps that are well", func() error {
-			out := b.command(30*time.Second, filepath.Join(b.demo, "fleet"), "status")
+		eventually(t, patience, "demo/fleet status tells of three apps that are well", func() error {
+			out := b.command(patience, filepath.Join(b.demo, "fleet"), "status")
 			if out.code != 0 || !strings.Contains(out.stdout, "polls") {
 				return fmt.Errorf("%v", out)
 			}
@@ -190,7 +190,7 @@ func TestQuickstartScript(t *testing.T) {
 		b.must(syscall.Kill(-script.Process.Pid, syscall.SIGINT)) // as a terminal sends Ctrl-C
 		select {
 		case <-ended:
-		case <-time.After(60 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("the script did not end on Ctrl-C:\n%s", said())
 		}
 		if code := script.ProcessState.ExitCode(); code != 0 {
@@ -202,7 +202,7 @@ func TestQuickstartScript(t *testing.T) {
 			}
 		}
 		// Who holds the gate's sockets ends when the daemon has.
-		eventually(t, 30*time.Second, "nothing to be left behind after Ctrl-C", func() error {
+		eventually(t, patience, "nothing to be left behind after Ctrl-C", func() error {
 			if left := processesOf(b.dir); len(left) > 0 {
 				return fmt.Errorf("%v", left)
 			}
@@ -236,7 +236,7 @@ func wantTrusted(t *testing.T, ca, addr, host, says string) {
 		t.Fatal(err)
 	}
 	a := authority{t: t, pem: text}
-	eventually(t, 30*time.Second, host+" to answer by HTTPS", func() error {
+	eventually(t, patience, host+" to answer by HTTPS", func() error {
 		conn, err := greet(t, addr, a.trust(host))
 		if err != nil {
 			return err

@@ -46,7 +46,7 @@ func TestSignalsBehindAnUpgrade(t *testing.T) {
 	}
 	until := func(what string, ok func() bool) {
 		t.Helper()
-		for end := time.Now().Add(time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
+		for end := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(end) {
 				log, _ := os.ReadFile(dir + "/log")
 				t.Fatalf("never seen: %s; status:\n%s\nlog:\n%s", what, status(), log)
@@ -106,7 +106,7 @@ func TestSignalsBehindAnUpgrade(t *testing.T) {
 		send(syscall.SIGTERM)
 		select {
 		case <-ended:
-		case <-time.After(time.Minute):
+		case <-time.After(patience):
 			t.Fatalf("TERM, %v after USR2, is lost", delay)
 		}
 		if left := masters(); len(left) > 0 || !daemon.ProcessState.Success() {

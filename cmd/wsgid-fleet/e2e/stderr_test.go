@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,7 +42,7 @@ func TestLogToStderrWithoutADaemon(t *testing.T) {
 			}
 		}
 		d := b.run()
-		eventually(t, 30*time.Second, "the daemon to take the log over", func() error {
+		eventually(t, patience, "the daemon to take the log over", func() error {
 			b.ok("reload", "hello")
 			if !strings.Contains(d.text(), " - hello wsgid [pid=") {
 				return fmt.Errorf("the daemon's output is\n%s", d.text())

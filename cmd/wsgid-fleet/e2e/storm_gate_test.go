@@ -9,7 +9,7 @@ import (
 
 // gateNow is the process of the gate, once one is ready.
 func (s *storm) gateNow() (pid int, err error) {
-	return pid, wait(20*time.Second, func() error {
+	return pid, wait(patience, func() error {
 		pid, err = s.gatePID()
 		return err
 	})

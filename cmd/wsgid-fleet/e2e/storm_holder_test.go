@@ -31,7 +31,7 @@ func (s *storm) holders() (pids []int) {
 
 // holder waits for the one that has the sleeping app's socket, and is not pid.
 func (s *storm) holder(not int) (pid int, err error) {
-	return pid, wait(20*time.Second, func() error {
+	return pid, wait(patience, func() error {
 		inode, err := listenerOf(s.sleeper.addr)
 		if err != nil {
 			return err

@@ -50,7 +50,7 @@ func (s *storm) upgradeThen(sig syscall.Signal) error {
 	}
 	s.diary.note("  %v came %v after USR2", sig, after)
 	if sig != syscall.SIGTERM {
-		return wait(60*time.Second, s.daemonAnswers)
+		return wait(patience, s.daemonAnswers)
 	}
 	select {
 	case <-s.daemon.done:
@@ -269,7 +269,7 @@ func (s *storm) fallIll(a *stormApp) error {
 		return err
 	}
 	if !a.idle {
-		if err := wait(30*time.Second, func() error {
+		if err := wait(patience, func() error {
 			text, err := os.ReadFile(path)
 			if err == nil && !strings.Contains(string(text[min(from, int64(len(text))):]), "health") {
 				err = errors.New("the log tells of no failing health check")
@@ -316,7 +316,7 @@ func (s *storm) overtake(command string, a *stormApp) error {
 		return fmt.Errorf("%s %s, overtaken by an edit: %v", command, a.name, out)
 	}
 	s.wantAnswer(a, "/overtaken")
-	return wait(30*time.Second, func() error {
+	return wait(patience, func() error {
 		app, err := s.app(a.name)
 		if err != nil {
 			return err
@@ -404,7 +404,7 @@ func (s *storm) stopBadly() error {
 
 // askOn asks the sleeping app on a connection that waits for it already.
 func askOn(c net.Conn, path string) error {
-	_ = c.SetDeadline(time.Now().Add(60 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: sleeper\r\nConnection: close\r\n\r\n", path); err != nil {
 		return err
 	}

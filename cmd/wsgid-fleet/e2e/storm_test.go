@@ -143,7 +143,7 @@ func (s *storm) setUp() {
 	s.startMongrel2()
 	s.start()
 	s.awaitGate(0)
-	eventually(s.t, 60*time.Second, "every app to be ready", s.allReady)
+	eventually(s.t, patience, "every app to be ready", s.allReady)
 	for _, a := range s.apps {
 		for _, keep := range []bool{true, false} {
 			l := &Load{App: a.name, Addr: a.addr, Connections: 2, KeepAlive: keep, Pause: 2 * time.Millisecond}
@@ -270,7 +270,7 @@ func (s *storm) spec(a *stormApp) error {
 // try runs a command. It may be refused for a while, when the daemon has just
 // been killed.
 func (s *storm) try(command string, args ...string) error {
-	return wait(20*time.Second, func() error {
+	return wait(patience, func() error {
 		if out := s.fleet(command, args...); out.code != 0 {
 			return fmt.Errorf("wsgid-fleet %s %v: %v", command, args, out)
 		}
@@ -306,7 +306,7 @@ func (s *storm) disturb() {
 
 func (s *storm) heal() {
 	s.t.Helper()
-	eventually(s.t, 60*time.Second, "every app to be ready again", s.allReady)
+	eventually(s.t, patience, "every app to be ready again", s.allReady)
 }
 
 // settle puts everything right, checks that the fleet comes to rest as the
@@ -329,7 +329,7 @@ func (s *storm) settle() {
 // wantAnswer asks an app until it answers as its spec says.
 func (s *storm) wantAnswer(a *stormApp, path string) {
 	s.t.Helper()
-	eventually(s.t, 20*time.Second, fmt.Sprintf("%s to answer %s by its spec", a.name, path), func() error {
+	eventually(s.t, patience, fmt.Sprintf("%s to answer %s by its spec", a.name, path), func() error {
 		l := &Load{App: a.name, Addr: a.addr, Timeout: 20 * time.Second}
 		if a.tls {
 			l.TLS = s.trust

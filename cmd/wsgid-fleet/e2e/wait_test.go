@@ -5,6 +5,10 @@ import (
 	"time"
 )
 
+// patience bounds every wait for something that must happen, on however busy a
+// machine.
+const patience = 3 * time.Minute
+
 // eventually asks until ask has no complaint, or fails the test with the last
 // one.
 func eventually(t testing.TB, limit time.Duration, what string, ask func() error) {
