@@ -32,6 +32,9 @@ type Daemon struct {
 	// Metrics is the host:port on which metrics are served over HTTP, besides
 	// /metrics of the control socket. Empty: nowhere.
 	Metrics string
+	// Console, if set, is run beside the rest until its context ends, with the fleet
+	// as it shows it.
+	Console func(context.Context, *Served)
 
 	opts         Options
 	named        bool // a directory was named, see Options.neighbour
@@ -124,6 +127,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	actors.add(func(ctx context.Context) { d.watch.Run(ctx, func() { d.post(ctx, func() { d.reread() }) }) })
 	if d.Metrics != "" {
 		actors.add(d.serveMetrics)
+	}
+	if d.Console != nil {
+		actors.add(func(ctx context.Context) { d.Console(ctx, &Served{operations: d.operations(), d: d}) })
 	}
 	actors.add(d.tell)
 	actors.add(d.begin)

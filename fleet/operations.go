@@ -127,6 +127,26 @@ func (p *operations) Apply(ctx context.Context, apps []string, progress func(Eve
 	if err != nil {
 		return nil, err
 	}
+	return p.applyAll(ctx, set, chosen, len(apps) > 0, progress)
+}
+
+// ErrOtherPlan tells that what apply would do is not what was shown.
+var ErrOtherPlan = errors.New("cannot apply: the plan is another one by now; nothing was done; look at the new plan and apply that")
+
+// ApplyPlan is Apply of all apps if the plan is still the one of that Digest.
+func (p *operations) ApplyPlan(ctx context.Context, digest string, progress func(Event)) ([]Result, error) {
+	chosen, set, err := p.choose(ctx, "apply", nil)
+	if err != nil {
+		return nil, err
+	}
+	if p.e.planAll(ctx, set, chosen, false).Digest() != digest {
+		return nil, ErrOtherPlan
+	}
+	return p.applyAll(ctx, set, chosen, false, progress)
+}
+
+// applyAll applies the specs of a set; named: the operator has named the apps.
+func (p *operations) applyAll(ctx context.Context, set *hclspec.Set, chosen []string, named bool, progress func(Event)) ([]Result, error) {
 	if set.DefaultsBroken {
 		return nil, errors.New(defaultsText(defaultsFault(set)))
 	}
@@ -137,7 +157,7 @@ func (p *operations) Apply(ctx context.Context, apps []string, progress func(Eve
 		}
 	}
 	ord := order{Asked: Asked{Retry: true, Confirmed: true}}
-	if len(apps) > 0 {
+	if named {
 		ord.edits = append(ord.edits, func(o *Override, _ *appspec.Spec) { o.Stopped = false })
 	}
 	results := p.each(ctx, chosen, progress, func(name string) Result { return p.converge(ctx, name, ord) })

@@ -28,6 +28,7 @@ import (
 //	POST /v1/scale                               {"counts": {NAME: N}}
 //	POST /v1/deploy                              {"deploy": DeployOrder}
 //	GET  /v1/deploys?app=NAME&…                  [deploy.Entry, …]
+//	POST /v1/console                             {"viewer": BOOL, "by": WHO}: ConsoleLogin, where a console is served
 //
 // What POST starts answers with lines of JSON: {"event": Event} as things
 // happen, at last {"results": [Result, …]} or {"error": TEXT}. An error before
@@ -58,15 +59,24 @@ func listenControl(path string) (net.Listener, error) {
 	if err := os.RemoveAll(path); err != nil {
 		return nil, fmt.Errorf("cannot open control socket %s: %w", path, reason(err))
 	}
-	// Made under another name and moved: nobody can speak to it before its mode
-	// is right, and it appears complete.
 	tmp := path + ".new"
 	if err := os.RemoveAll(tmp); err != nil {
 		return nil, fmt.Errorf("cannot open control socket %s: %w", path, reason(err))
 	}
+	ln, err := ListenForAdmins(path, tmp)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open control socket %s: %w", path, reason(err))
+	}
+	return ln, nil
+}
+
+// ListenForAdmins opens a unix socket for the owner of the fleet and the admin group
+// alone. It is made under another name, tmp, and moved: nobody can speak to it before
+// its mode is right, and it appears complete.
+func ListenForAdmins(path, tmp string) (*net.UnixListener, error) {
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: tmp, Net: "unix"})
 	if err != nil {
-		return nil, fmt.Errorf("cannot open control socket %s: %w", path, err)
+		return nil, err
 	}
 	ln.SetUnlinkOnClose(false)
 	if err = os.Chmod(tmp, 0o600); err == nil {
@@ -77,10 +87,11 @@ func listenControl(path string) (net.Listener, error) {
 	}
 	if err != nil {
 		ln.Close()
-		return nil, fmt.Errorf("cannot open control socket %s: %w", path, reason(err))
+		return nil, err
 	}
 	return ln, nil
 }
+
 func (d *Daemon) serve(ctx context.Context, ln net.Listener) {
 	srv := &http.Server{
 		Handler:           d.handler(),

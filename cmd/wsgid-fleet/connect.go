@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 
@@ -9,6 +11,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/console"
 )
 
 // load reads a spec directory.
@@ -19,8 +22,28 @@ func loadFiles(files []string) *hclspec.Set {
 	return fleet.SpecOptions().LoadFiles(afero.NewOsFs(), files...)
 }
 
-// runDaemon is the daemon, in the foreground. metrics is an address, or empty.
-func runDaemon(ctx context.Context, o fleet.Options, metrics string) error {
+// served is what a daemon serves to others than its commands; empty: nothing.
+type served struct {
+	metrics      string // host:port
+	console      string // unix:PATH or host:port
+	consoleHosts []string
+}
+
+func (s served) check() error {
+	if s.console == "" {
+		if len(s.consoleHosts) > 0 {
+			return errors.New("--console-host goes with --console only")
+		}
+		return nil
+	}
+	if _, err := console.New(s.console, s.consoleHosts, nil); err != nil {
+		return fmt.Errorf("--console %w", err)
+	}
+	return nil
+}
+
+// runDaemon is the daemon, in the foreground.
+func runDaemon(ctx context.Context, o fleet.Options, so served) error {
 	o.Log = slog.New(fleet.NewLogHandler(os.Stderr, slog.LevelInfo))
 	manager, err := fleet.OpenServiceManager(o.Log)
 	if err != nil {
@@ -28,7 +51,15 @@ func runDaemon(ctx context.Context, o fleet.Options, metrics string) error {
 	}
 	defer manager.Close()
 	d := fleet.NewDaemon(o)
-	d.Metrics = metrics
+	d.Metrics = so.metrics
+	if so.console != "" {
+		con, err := console.New(so.console, so.consoleHosts, o.Log)
+		if err != nil {
+			return err
+		}
+		d.Extra = con.Control()
+		d.Console = func(ctx context.Context, f *fleet.Served) { con.Run(ctx, f) }
+	}
 	d.Hooks = manager.Hooks()
 	d.Inherited = manager.Inherited
 	// The daemon itself takes TERM and INT: the first drains, the second ends.

@@ -5,41 +5,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/logfile"
 )
-
-// logFilter is what "logs" is asked for; the zero value wants every line.
-type logFilter struct {
-	since, until time.Time // zero: no bound
-	rank         int       // of the least level
-}
-
-func (f logFilter) all() bool { return f == logFilter{} }
-
-func (f logFilter) wants(l logLine) bool {
-	return l.rank >= f.rank && (f.since.IsZero() || !l.at.Before(f.since)) && (f.until.IsZero() || l.at.Before(f.until))
-}
-
-// levelRank orders the levels of log lines. What an app prints has none (OUTPUT),
-// and neither has a line of the access log: both count as INFO.
-var levelRank = map[string]int{"DEBUG": 1, "INFO": 2, "OUTPUT": 2, "WARNING": 3, "ERROR": 4, "CRITICAL": 5}
-
-// logLevels are the levels that can be asked for.
-var logLevels = []string{"debug", "info", "warning", "error", "critical"}
-
-// logRank is the rank of a line that begins with a time.
-func logRank(line string) int {
-	word := ""
-	if strings.HasPrefix(line, "{") {
-		_, rest, _ := strings.Cut(line, `","level":"`)
-		word, _, _ = strings.Cut(rest, `"`)
-	} else if parts := strings.SplitN(line, " - ", 4); len(parts) == 4 {
-		word = parts[2]
-	}
-	if rank := levelRank[word]; rank > 0 {
-		return rank
-	}
-	return levelRank["INFO"]
-}
 
 // parseLogLevel reads --level.
 func parseLogLevel(s string) (int, error) {
@@ -50,10 +18,10 @@ func parseLogLevel(s string) (int, error) {
 	if word == "warn" {
 		word = "warning"
 	}
-	if !slices.Contains(logLevels, word) {
-		return 0, fmt.Errorf("cannot show logs: --level %s is not one of %s%s", s, strings.Join(logLevels, ", "), didYouMean(word, logLevels))
+	if !slices.Contains(logfile.Levels, word) {
+		return 0, fmt.Errorf("cannot show logs: --level %s is not one of %s%s", s, strings.Join(logfile.Levels, ", "), didYouMean(word, logfile.Levels))
 	}
-	return levelRank[strings.ToUpper(word)], nil
+	return logfile.Rank(word), nil
 }
 
 // dayForms and clockForms are times as people write them, in local time.

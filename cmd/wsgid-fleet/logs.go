@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/logfile"
 )
 
 // followTick is how often a followed log is looked at where no event comes, as
@@ -25,7 +26,7 @@ func (c *cli) logsCommand() *cobra.Command {
 	var follow, all bool
 	var lines, since, until, level string
 	var n int
-	var only logFilter
+	var only logfile.Filter
 	cmd := &cobra.Command{
 		Use:   "logs [-f] [-n N] [--since TIME] [--until TIME] [--level LEVEL] APP...|--all",
 		Short: "Show the logs of apps, merged by time",
@@ -55,16 +56,16 @@ Exit code: 0 done, 1 not.`,
 				return fmt.Errorf("cannot show logs: --all goes with no names; leave out %s", strings.Join(args, " "))
 			}
 			var err error
-			if only.since, err = parseLogTime("since", since, c.now()); err != nil {
+			if only.Since, err = parseLogTime("since", since, c.now()); err != nil {
 				return err
 			}
-			if only.until, err = parseLogTime("until", until, c.now()); err != nil {
+			if only.Until, err = parseLogTime("until", until, c.now()); err != nil {
 				return err
 			}
-			if only.rank, err = parseLogLevel(level); err != nil {
+			if only.Rank, err = parseLogLevel(level); err != nil {
 				return err
 			}
-			if !only.until.IsZero() && (follow || !only.since.Before(only.until)) {
+			if !only.Until.IsZero() && (follow || !only.Since.Before(only.Until)) {
 				if follow {
 					return fmt.Errorf("cannot show logs: -f goes on without end; leave out --until or -f")
 				}
@@ -90,12 +91,12 @@ Exit code: 0 done, 1 not.`,
 			}
 			defer func() {
 				for _, s := range sources {
-					s.close()
+					s.Close()
 				}
 			}()
 			for _, s := range sources {
-				if s.elsewhere != "" && (follow || len(s.files) > 0) {
-					fmt.Fprintf(c.err, "%s: logs of %s: this is the file; its %s\n", programName, s.app, s.elsewhere)
+				if s.elsewhere != "" && (follow || !s.None()) {
+					fmt.Fprintf(c.err, "%s: logs of %s: this is the file; its %s\n", programName, s.App, s.elsewhere)
 				}
 			}
 			p := c.newLogPrinter(sources)
@@ -103,11 +104,11 @@ Exit code: 0 done, 1 not.`,
 				return followLogs(ctx, sources, p)
 			}
 			for _, s := range sources {
-				if len(s.files) == 0 && (!all || s.elsewhere != "") {
+				if s.None() && (!all || s.elsewhere != "") {
 					c.report(noLog(s), programName+" logs")
 					err = silent(exitFailed)
-				} else if s.state != "" && s.empty() {
-					fmt.Fprintf(c.err, "%s: the log of %s is empty%s\n", programName, s.app, s.state)
+				} else if s.state != "" && s.Empty() {
+					fmt.Fprintf(c.err, "%s: the log of %s is empty%s\n", programName, s.App, s.state)
 				}
 			}
 			if merr := mergeLogs(sources, true, p); merr != nil {
@@ -120,14 +121,22 @@ Exit code: 0 done, 1 not.`,
 	cmd.Flags().StringVarP(&lines, "lines", "n", "", "number of `lines` of each app to begin with, or all (default 100; with --since all)")
 	cmd.Flags().StringVar(&since, "since", "", "lines from that `time` on")
 	cmd.Flags().StringVar(&until, "until", "", "lines before that `time`")
-	cmd.Flags().StringVar(&level, "level", "", "lines of that `level` and above: "+strings.Join(logLevels, ", "))
+	cmd.Flags().StringVar(&level, "level", "", "lines of that `level` and above: "+strings.Join(logfile.Levels, ", "))
 	cmd.Flags().BoolVar(&all, "all", false, "of every app")
 	return cmd
 }
 
+// logSource is the log of an app that was asked for.
+type logSource struct {
+	*logfile.File
+	// elsewhere says where the log goes by its spec; empty: into the file.
+	elsewhere string
+	state     string // of the app, with its reason
+}
+
 // openLogs opens the logs of the named apps, each once; no names: of all that have
 // a folder.
-func (c *cli) openLogs(ctx context.Context, apps []string, n int, only logFilter) (sources []*logFile, err error) {
+func (c *cli) openLogs(ctx context.Context, apps []string, n int, only logfile.Filter) (sources []*logSource, err error) {
 	op, err := c.operator(ctx)
 	if err != nil {
 		return nil, err
@@ -152,7 +161,7 @@ func (c *cli) openLogs(ctx context.Context, apps []string, n int, only logFilter
 	defer func() {
 		if err != nil {
 			for _, s := range sources {
-				s.close()
+				s.Close()
 			}
 			sources = nil
 		}
@@ -170,23 +179,21 @@ func (c *cli) openLogs(ctx context.Context, apps []string, n int, only logFilter
 		if folder == "" {
 			return sources, fmt.Errorf("cannot show logs of %s: no good spec was ever seen, so its app folder is not known%s", app, states[app])
 		}
-		s, err := openLog(app, folder, n, only, c.options().DataDirs()...)
+		l, err := logfile.Open(app, folder, n, only, c.options().DataDirs()...)
 		if err != nil {
 			return sources, fmt.Errorf("%w%s", err, states[app])
 		}
-		s.state = states[app]
-		s.elsewhere = elsewhere(set, app)
-		sources = append(sources, s)
+		sources = append(sources, &logSource{File: l, elsewhere: elsewhere(set, app), state: states[app]})
 	}
 	return sources, nil
 }
 
 // noLog says why there is no log file, as far as the spec tells.
-func noLog(s *logFile) error {
+func noLog(s *logSource) error {
 	if s.elsewhere != "" {
-		return fmt.Errorf("cannot show logs of %s: its %s", s.app, s.elsewhere)
+		return fmt.Errorf("cannot show logs of %s: its %s", s.App, s.elsewhere)
 	}
-	return fmt.Errorf("cannot show logs of %s: no file %s%s", s.app, filepath.Join(s.folder, s.name), s.state)
+	return fmt.Errorf("cannot show logs of %s: no file %s%s", s.App, filepath.Join(s.Folder, s.Name), s.state)
 }
 
 // elsewhere says where an app's log goes if that is not its file, as far as the
@@ -205,13 +212,13 @@ func elsewhere(set *hclspec.Set, app string) string {
 }
 
 // followLogs prints what there is and then what comes, until ctx ends.
-func followLogs(ctx context.Context, sources []*logFile, p *logPrinter) error {
+func followLogs(ctx context.Context, sources []*logSource, p *logPrinter) error {
 	events := make(<-chan fsnotify.Event)
 	if w, err := fsnotify.NewWatcher(); err == nil {
 		defer w.Close()
 		for _, s := range sources {
 			// What cannot be watched is looked at with every tick.
-			_ = w.Add(filepath.Join(s.folder, filepath.Dir(s.name)))
+			_ = w.Add(filepath.Join(s.Folder, filepath.Dir(s.Name)))
 		}
 		events = w.Events
 	}
@@ -228,7 +235,7 @@ func followLogs(ctx context.Context, sources []*logFile, p *logPrinter) error {
 		case <-tick.C:
 		}
 		for _, s := range sources {
-			if err := s.refresh(); err != nil {
+			if err := s.Refresh(); err != nil {
 				return err
 			}
 		}
@@ -237,16 +244,16 @@ func followLogs(ctx context.Context, sources []*logFile, p *logPrinter) error {
 
 // mergeLogs prints all lines that are there, the earliest first, each app's in
 // its own order. With last a begun line at the end is printed too.
-func mergeLogs(sources []*logFile, last bool, p *logPrinter) error {
-	heads := make([]*logLine, len(sources))
+func mergeLogs(sources []*logSource, last bool, p *logPrinter) error {
+	heads := make([]*logfile.Line, len(sources))
 	advance := func(i int) error {
 		heads[i] = nil
-		line, ok, err := sources[i].next()
+		line, ok, err := sources[i].Next()
 		if err != nil {
 			return err
 		}
 		if !ok && last {
-			line, ok = sources[i].rest()
+			line, ok = sources[i].Rest()
 		}
 		if ok {
 			heads[i] = &line
@@ -261,7 +268,7 @@ func mergeLogs(sources []*logFile, last bool, p *logPrinter) error {
 	for {
 		first := -1
 		for i, head := range heads {
-			if head != nil && (first < 0 || head.at.Before(heads[first].at)) {
+			if head != nil && (first < 0 || head.At.Before(heads[first].At)) {
 				first = i
 			}
 		}
@@ -284,7 +291,7 @@ type logPrinter struct {
 	terminal bool
 }
 
-func (c *cli) newLogPrinter(sources []*logFile) *logPrinter {
+func (c *cli) newLogPrinter(sources []*logSource) *logPrinter {
 	s := c.style()
 	p := &logPrinter{out: bufio.NewWriter(c.out), prefix: map[string]string{}, terminal: s.width > 0}
 	if len(sources) < 2 {
@@ -292,22 +299,22 @@ func (c *cli) newLogPrinter(sources []*logFile) *logPrinter {
 	}
 	width := 0
 	for _, l := range sources {
-		width = max(width, columns(l.app))
+		width = max(width, columns(l.App))
 	}
 	colours := []paint{cyan, green, yellow, "35", "34", "36"}
 	for i, l := range sources {
-		p.prefix[l.app] = s.paint(colours[i%len(colours)], l.app+spaces(width-columns(l.app))+" |") + " "
+		p.prefix[l.App] = s.paint(colours[i%len(colours)], l.App+spaces(width-columns(l.App))+" |") + " "
 	}
 	return p
 }
 
-func (p *logPrinter) print(line logLine) error {
-	text := line.text
+func (p *logPrinter) print(line logfile.Line) error {
+	text := line.Text
 	if p.terminal {
 		text = printable(text)
 	}
 	// A bufio.Writer keeps its first error for the last call.
-	_, _ = p.out.WriteString(p.prefix[line.app])
+	_, _ = p.out.WriteString(p.prefix[line.App])
 	_, _ = p.out.WriteString(text)
 	return p.out.WriteByte('\n')
 }

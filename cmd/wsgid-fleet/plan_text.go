@@ -25,7 +25,7 @@ func writePlan(w io.Writer, s style, plan *fleet.Plan) {
 			continue
 		}
 		changed++
-		kind := kindOf(app)
+		kind := app.Kind()
 		sums[kind]++
 		writeAppPlan(w, s, app, kind)
 	}
@@ -62,30 +62,6 @@ func writeAppWarnings(w io.Writer, s style, app string, warnings []string) {
 	for _, text := range warnings {
 		writeWarnings(w, s, []string{app + ": " + text})
 	}
-}
-
-// kindOf is the one word for what happens to an app: the kind of disruption, or
-// where no spec changes what is done.
-func kindOf(app fleet.AppPlan) string {
-	kind := ""
-	for _, a := range app.Actions {
-		switch a.Kind {
-		case fleet.ActionStart, fleet.ActionStop:
-			return string(a.Kind)
-		case fleet.ActionRepair:
-			if kind == "" {
-				kind = string(a.Kind)
-			}
-		case fleet.ActionScale, fleet.ActionRetry, fleet.ActionRetire, fleet.ActionListen, fleet.ActionRest:
-			kind = string(a.Kind)
-		case fleet.ActionUpdate, fleet.ActionRoll, fleet.ActionReplace:
-			return app.Disruption.String()
-		}
-	}
-	if kind == "" || len(app.Changes) > 0 {
-		return app.Disruption.String()
-	}
-	return kind
 }
 
 // planKinds is the order of the sums.
@@ -163,17 +139,8 @@ func writeChanges(w io.Writer, s style, list []appspec.Change) {
 			sign, p = "-", red
 		}
 		line := fmt.Sprintf("%s %s%s  %s", s.paint(p, sign), change.Path, spaces(name-columns(change.Path)), texts[i])
-		fmt.Fprintf(w, "    %s%s  %s\n", line, spaces(value-columns(texts[i])), s.paint(faint, costOf(change)))
+		fmt.Fprintf(w, "    %s%s  %s\n", line, spaces(value-columns(texts[i])), s.paint(faint, fleet.Cost(change)))
 	}
-}
-
-// costOf is what carrying out a change costs. What only a deploy reads costs
-// nothing, and nothing comes of it before one.
-func costOf(change appspec.Change) string {
-	if change.Disruption == appspec.Nothing {
-		return "takes effect at the next deploy"
-	}
-	return change.Disruption.String()
 }
 
 func oldToNew(change appspec.Change) string {

@@ -7,7 +7,7 @@ import (
 )
 
 func (c *cli) runCommand() *cobra.Command {
-	var metrics string
+	var so served
 	var hold bool
 	cmd := &cobra.Command{
 		Use:   "run",
@@ -20,23 +20,32 @@ daemon that is killed. TERM and INT drain and stop everything, HUP reconciles
 now, USR2 executes the program file anew in place, with all apps untouched, once the
 deploys under way have ended.
 
+With --console the daemon serves a page to look at, for browsers: on a loopback
+address, or on a unix socket that the fleet's owner and the group wsgid-admin may
+use. wsgid-fleet console opens it. Other addresses are refused, as it has no TLS.
+
 With --hold, or apply = "manual" in defaults, edits are not followed: they wait for
 wsgid-fleet apply. plan shows what it would do, status what waits; a new app waits
 too, and one whose spec is gone runs on. What was applied last is kept over restarts
 and reboots.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if metrics != "" {
-				if err := fleet.CheckMetricsAddress(metrics); err != nil {
+			if so.metrics != "" {
+				if err := fleet.CheckMetricsAddress(so.metrics); err != nil {
 					return usageError("cannot run: --metrics %w", err)
 				}
 			}
+			if err := so.check(); err != nil {
+				return usageError("cannot run: %w", err)
+			}
 			o := c.options()
 			o.Hold = hold
-			return runDaemon(cmd.Context(), o, metrics)
+			return runDaemon(cmd.Context(), o, so)
 		},
 	}
-	cmd.Flags().StringVar(&metrics, "metrics", "", "serve metrics for Prometheus at http://`host:port`/metrics too, not only on the\ncontrol socket")
+	cmd.Flags().StringVar(&so.metrics, "metrics", "", "serve metrics for Prometheus at http://`host:port`/metrics too, not only on the\ncontrol socket")
+	cmd.Flags().StringVar(&so.console, "console", "", "serve the console at unix:PATH or 127.0.0.1:PORT (`address`)")
+	cmd.Flags().StringSliceVar(&so.consoleHosts, "console-host", nil, "a host `name` under which a proxy asks for the console; may be repeated")
 	cmd.Flags().BoolVar(&hold, "hold", false, "edits of the spec directory wait for wsgid-fleet apply")
 	return cmd
 }

@@ -23,8 +23,6 @@ type statusView struct {
 	before   sample // of the picture before, for rates
 }
 
-const none = "-"
-
 func (v statusView) write(w io.Writer, status *fleet.Status) {
 	if v.one && len(status.Apps) == 1 {
 		v.writeApp(w, status.Apps[0])
@@ -119,7 +117,7 @@ func (v statusView) appRow(app fleet.AppStatus) []cell {
 		rate = number(v.rate(app))
 		requests = number(float64(app.Requests.Total))
 		errs = number(float64(app.Requests.Errors))
-		memory = size(memoryOf(app))
+		memory = size(app.Memory())
 		since = age(v.now.Sub(app.Master.Since))
 		pid = strconv.Itoa(app.Master.PID)
 		if app.Requests.Total > 0 {
@@ -139,7 +137,7 @@ func (v statusView) appRow(app fleet.AppStatus) []cell {
 	}
 	if v.wide {
 		row = append(row, cell{text: requests}, cell{text: number(float64(app.Requests.Waiting))}, cell{text: strconv.Itoa(app.Restarts)},
-			cell{text: pid}, cell{text: orNone(strings.Join(listens(app), " "))}, cell{text: orNone(app.File)})
+			cell{text: pid}, cell{text: orNone(strings.Join(app.Listens(), " "))}, cell{text: orNone(app.File)})
 	}
 	if app.Reason == "" && app.LogError != "" {
 		return append(row, cell{oneLine(app.LogError), yellow})
@@ -161,39 +159,7 @@ func workersOf(app fleet.AppStatus) string {
 	if app.Master == nil {
 		return none
 	}
-	busy := 0
-	for _, w := range app.Workers {
-		if w.State == runner.WorkerBusy {
-			busy++
-		}
-	}
-	return fmt.Sprintf("%d/%d", busy, len(app.Workers))
-}
-
-func memoryOf(app fleet.AppStatus) int64 {
-	var sum int64
-	if app.Master != nil {
-		sum = app.Master.RSS
-	}
-	for _, w := range app.Workers {
-		sum += w.RSS
-	}
-	for _, p := range app.Processes {
-		sum += p.RSS
-	}
-	return sum
-}
-
-func listens(app fleet.AppStatus) []string {
-	var out []string
-	for _, s := range app.Sockets {
-		if s.Kind == "mongrel2" {
-			out = append(out, s.Recv+"+"+s.Send)
-		} else {
-			out = append(out, s.Listen)
-		}
-	}
-	return out
+	return fmt.Sprintf("%d/%d", app.Busy(), len(app.Workers))
 }
 
 func orNone(text string) string {
@@ -261,7 +227,7 @@ func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
 	if app.Release != nil {
 		field("release", "%s", app.Release)
 	}
-	for _, l := range listens(app) {
+	for _, l := range app.Listens() {
 		field("listen", "%s", l)
 	}
 	for _, c := range app.Certificates {

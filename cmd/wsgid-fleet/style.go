@@ -69,24 +69,3 @@ func wrap(text string, width int) []string {
 // columns is the space that a text takes in a terminal, one a rune: names,
 // numbers and messages are written in narrow letters.
 func columns(text string) int { return len([]rune(text)) }
-
-// printable makes text safe for a terminal: what an app wrote (a traceback, a
-// reason) must not move the cursor, paint
-// the screen or turn letters around. Line ends and tabs stay.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return r
-		case r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0),
-			r >= 0x200e && r <= 0x200f, r >= 0x2028 && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x061c:
-			return '\uFFFD'
-		}
-		return r
-	}, text)
-}
-
-// oneLine is printable text without line ends.
-func oneLine(text string) string {
-	return strings.Join(strings.Fields(printable(text)), " ")
-}

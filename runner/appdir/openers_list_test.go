@@ -89,6 +89,8 @@ var directOpeners = []struct {
 		"fleet/certs/pair.go makeFolders readPair writePair",
 		"fleet/certs/record.go readRecord write",
 		"fleet/client.go Connect",
+		"fleet/console/listen.go Close listen safeFolder", // the path is of the command line
+		"fleet/console/session.go loadKey",
 		"fleet/doctor/look.go state",
 		"fleet/datadir.go warnVolatile",
 		"fleet/elsewhere.go daemonElsewhere",
@@ -97,7 +99,7 @@ var directOpeners = []struct {
 		"fleet/lock.go daemonHolds lockApp lockDaemon lockedBy sameFile",
 		"fleet/admins.go asAdmin shareControl",
 		"fleet/neighbour.go neighbourOf putNotice readNotice removeNotice",
-		"fleet/server.go listenControl serve",
+		"fleet/server.go ListenForAdmins listenControl serve",
 		"fleet/swept.go heal swept",
 		"runner/boot.go StartMaster",
 		"runner/control.go listenControl",

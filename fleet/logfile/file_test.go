@@ -1,15 +1,11 @@
-package main
+package logfile
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 )
 
 // logFolder is an app folder with an empty logs folder.
@@ -24,7 +20,7 @@ func logFolder(t *testing.T) string {
 
 func appendLog(t *testing.T, dir, text string) {
 	t.Helper()
-	f, err := os.OpenFile(filepath.Join(dir, logName), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(filepath.Join(dir, Name), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,9 +35,9 @@ func rotate(t *testing.T, dir string, keep int) {
 	t.Helper()
 	name := func(i int) string {
 		if i == 0 {
-			return filepath.Join(dir, logName)
+			return filepath.Join(dir, Name)
 		}
-		return fmt.Sprintf("%s.%d", filepath.Join(dir, logName), i)
+		return fmt.Sprintf("%s.%d", filepath.Join(dir, Name), i)
 	}
 	for i := keep - 1; i >= 0; i-- {
 		if err := os.Rename(name(i), name(i+1)); err != nil && !os.IsNotExist(err) {
@@ -51,17 +47,17 @@ func rotate(t *testing.T, dir string, keep int) {
 }
 
 // drain reads all lines that are there.
-func drain(t *testing.T, l *logFile) (lines []string) {
+func drain(t *testing.T, l *File) (lines []string) {
 	t.Helper()
 	for {
-		line, ok, err := l.next()
+		line, ok, err := l.Next()
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !ok {
 			return lines
 		}
-		lines = append(lines, line.text)
+		lines = append(lines, line.Text)
 	}
 }
 
@@ -74,14 +70,14 @@ func wantLines(t *testing.T, got []string, want ...string) {
 
 func TestLogIsFollowedOverRotations(t *testing.T) {
 	dir := logFolder(t)
-	l, err := openLog("blog", dir, 10, logFilter{})
+	l, err := Open("blog", dir, 10, Filter{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.close()
+	defer l.Close()
 	refresh := func() {
 		t.Helper()
-		if err := l.refresh(); err != nil {
+		if err := l.Refresh(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -108,7 +104,7 @@ func TestLogIsFollowedOverRotations(t *testing.T) {
 	wantLines(t, drain(t, l), "e", "f", "no end", "g")
 
 	// Truncated in place.
-	if err := os.Truncate(filepath.Join(dir, logName), 0); err != nil {
+	if err := os.Truncate(filepath.Join(dir, Name), 0); err != nil {
 		t.Fatal(err)
 	}
 	refresh()
@@ -117,7 +113,7 @@ func TestLogIsFollowedOverRotations(t *testing.T) {
 	wantLines(t, drain(t, l), "h")
 
 	// Removed, and made again by the writer.
-	if err := os.Remove(filepath.Join(dir, logName)); err != nil {
+	if err := os.Remove(filepath.Join(dir, Name)); err != nil {
 		t.Fatal(err)
 	}
 	refresh()
@@ -136,15 +132,15 @@ func TestLogTail(t *testing.T) {
 		-1: "1|" + long + "|3|4|no end", 9: "1|" + long + "|3|4|no end", 5: "1|" + long + "|3|4|no end",
 		4: long + "|3|4|no end", 3: "3|4|no end", 2: "4|no end", 1: "no end", 0: "",
 	} {
-		l, err := openLog("blog", dir, n, logFilter{})
+		l, err := Open("blog", dir, n, Filter{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		got := drain(t, l)
-		if rest, ok := l.rest(); ok {
-			got = append(got, rest.text)
+		if rest, ok := l.Rest(); ok {
+			got = append(got, rest.Text)
 		}
-		l.close()
+		l.Close()
 		if strings.Join(got, "|") != want {
 			t.Errorf("the last %d lines are %.100q", n, got)
 		}
@@ -154,71 +150,15 @@ func TestLogTail(t *testing.T) {
 // A line without end, as a broken app may write, costs no memory without bound.
 func TestLogLineWithoutEnd(t *testing.T) {
 	dir := logFolder(t)
-	appendLog(t, dir, strings.Repeat("x", 5*maxLogLine))
-	l, err := openLog("blog", dir, -1, logFilter{})
+	appendLog(t, dir, strings.Repeat("x", 5*maxLine))
+	l, err := Open("blog", dir, -1, Filter{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.close()
+	defer l.Close()
 	for _, line := range drain(t, l) {
-		if len(line) > maxLogLine+64<<10 {
+		if len(line) > maxLine+64<<10 {
 			t.Errorf("a piece of %d bytes", len(line))
 		}
-	}
-}
-
-// syncBuffer is a buffer that a test reads while a command writes.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
-// until waits until the text has this.
-func (s *syncBuffer) until(t *testing.T, text string) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !strings.Contains(s.String(), text); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%q never came; there is:\n%s", text, s)
-		}
-	}
-}
-
-func TestLogsFollowWakesUp(t *testing.T) {
-	dir := logFolder(t)
-	appendLog(t, dir, "old\n")
-	l, err := openLog("blog", dir, 0, logFilter{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.close()
-	var out syncBuffer
-	c := newCLI()
-	c.out = &out
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- followLogs(ctx, []*logFile{l}, c.newLogPrinter([]*logFile{l})) }()
-	appendLog(t, dir, "new\n")
-	out.until(t, "new\n")
-	rotate(t, dir, 3)
-	appendLog(t, dir, "newer\n")
-	out.until(t, "newer\n")
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-	if got := out.String(); got != "new\nnewer\n" {
-		t.Errorf("it printed %q", got)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package logfile
 
 import (
 	"bufio"
@@ -16,59 +16,60 @@ import (
 )
 
 const (
-	logName = "logs/wsgid.log"
-	// maxLogFiles is how many rotated files are looked for: more than any log.keep
+	// Name is the file below an app folder.
+	Name = "logs/wsgid.log"
+	// maxFiles is how many rotated files are looked for: more than any log.keep
 	// in use, so that a gap ends the search, not this number.
-	maxLogFiles = 1000
-	// maxLogLine is the longest line that is kept whole; a longer one is printed
+	maxFiles = 1000
+	// maxLine is the longest line that is kept whole; a longer one is printed
 	// in pieces.
-	maxLogLine = 1 << 20
+	maxLine = 1 << 20
 )
 
-// logLine is one line of an app's log.
-type logLine struct {
-	at   time.Time // of the line, or of the one before where it has none of its own
-	app  string
-	text string // without the line end
+// Line is one line of an app's log.
+type Line struct {
+	At   time.Time // of the line, or of the one before where it has none of its own
+	App  string
+	Text string // without the line end
 	rank int    // of its level, or of the level of the line before
 }
 
-// logFile reads the log of one app, over its rotated files, in the order it was
+// File reads the log of one app, over its rotated files, in the order it was
 // written. All files are opened below the app folder by appdir.RootFs: a symlink
 // that the app's user planted there shows nobody else's files to root.
-type logFile struct {
-	app    string
-	folder string         // as it was given, for messages
-	root   *appdir.RootFs // holds name; closed by close
-	name   string
-	// elsewhere says where the log goes by its spec; empty: into the file.
-	elsewhere string
-	state     string // of the app, with its reason
-	files     []*os.File
-	read      *bufio.Reader // of files[0]
+type File struct {
+	App    string
+	Folder string         // as it was given, for messages
+	root   *appdir.RootFs // holds Name; closed by Close
+	Name   string         // of the file in it
+	files  []*os.File
+	read   *bufio.Reader // of files[0]
 	// partial is the begin of a line whose end is not written yet.
 	partial []byte
 	at      time.Time
 	rank    int
 	// only is what is asked for of what is read.
-	only logFilter
+	only Filter
 	// kept were read already, and come first.
-	kept []logLine
+	kept []Line
 }
 
-// empty tells that nothing was ever written.
-func (l *logFile) empty() bool {
+// None tells that there is no file.
+func (l *File) None() bool { return len(l.files) == 0 }
+
+// Empty tells that nothing was ever written.
+func (l *File) Empty() bool {
 	return !slices.ContainsFunc(l.files, func(f *os.File) bool {
 		info, err := f.Stat()
 		return err != nil || info.Size() > 0
 	})
 }
 
-// openLog opens the log at the last n lines of those that only wants; n < 0: at
+// Open opens the log at the last n lines of those that only wants; n < 0: at
 // the first of them. A log that does not exist yet is an empty one.
 //
 // data are directories of which one holds the log of an app folder on a read-only disk.
-func openLog(app, folder string, n int, only logFilter, data ...string) (*logFile, error) {
+func Open(app, folder string, n int, only Filter, data ...string) (*File, error) {
 	abs, err := filepath.Abs(folder)
 	var root *appdir.RootFs
 	if err == nil {
@@ -80,14 +81,14 @@ func openLog(app, folder string, n int, only logFilter, data ...string) (*logFil
 	if err != nil {
 		return nil, fmt.Errorf("cannot read log of %s: app folder %s: %w", app, folder, reason(err))
 	}
-	l := &logFile{app: app, folder: folder, root: root, name: logName, only: only, rank: levelRank["INFO"]}
+	l := &File{App: app, Folder: folder, root: root, Name: Name, only: only, rank: levelRank["INFO"]}
 	for _, dir := range data {
-		if l.name == logName && root.ReadOnly() {
+		if l.Name == Name && root.ReadOnly() {
 			l.moveTo(dir)
 		}
 	}
 	if err := l.openAll(); err != nil {
-		l.close()
+		l.Close()
 		return nil, err
 	}
 	if n >= 0 {
@@ -96,7 +97,7 @@ func openLog(app, folder string, n int, only logFilter, data ...string) (*logFil
 			begin = l.keepTail
 		}
 		if err := begin(n); err != nil {
-			l.close()
+			l.Close()
 			return nil, err
 		}
 	}
@@ -104,21 +105,22 @@ func openLog(app, folder string, n int, only logFilter, data ...string) (*logFil
 }
 
 // moveTo reads the log that lies in a data directory, if there is one.
-func (l *logFile) moveTo(dir string) {
+func (l *File) moveTo(dir string) {
 	root, err := appdir.Open(dir)
 	if err != nil {
 		return
 	}
-	name := runner.DataLog(l.app)
+	name := runner.DataLog(l.App)
 	if _, err := root.Stat(name); err != nil {
 		root.Close()
 		return
 	}
 	l.root.Close()
-	l.root, l.folder, l.name = root, dir, name
+	l.root, l.Folder, l.Name = root, dir, name
 }
 
-func (l *logFile) close() {
+// Close closes the files.
+func (l *File) Close() {
 	for _, f := range l.files {
 		f.Close()
 	}
@@ -126,35 +128,35 @@ func (l *logFile) close() {
 }
 
 // open opens one file: 0 is the one that is written to, 1 the newest rotated.
-func (l *logFile) open(i int) (*os.File, error) {
-	name := l.name
+func (l *File) open(i int) (*os.File, error) {
+	name := l.Name
 	if i > 0 {
-		name = fmt.Sprintf("%s.%d", l.name, i)
+		name = fmt.Sprintf("%s.%d", l.Name, i)
 	}
 	f, err := l.root.OpenRegular(name, os.O_RDONLY, 0)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fs.ErrNotExist
 		}
-		return nil, fmt.Errorf("cannot read log of %s: %s: %w", l.app, filepath.Join(l.folder, name), reason(err))
+		return nil, fmt.Errorf("cannot read log of %s: %s: %w", l.App, filepath.Join(l.Folder, name), reason(err))
 	}
 	return f, nil
 }
 
 // openAll opens all files, oldest first. From the newest to the oldest, so that
 // a rotation meanwhile shows a file twice (and it is dropped) but hides none.
-func (l *logFile) openAll() error {
+func (l *File) openAll() error {
 	_, err := l.openUntil(nil)
 	return err
 }
 
 // openUntil puts the files that are newer than known behind those that are open
 // already, and tells whether known was found among them.
-func (l *logFile) openUntil(known os.FileInfo) (bool, error) {
+func (l *File) openUntil(known os.FileInfo) (bool, error) {
 	var fresh []*os.File
 	var infos []os.FileInfo
 	found, gaps := false, 0
-	for i := range maxLogFiles {
+	for i := range maxFiles {
 		f, err := l.open(i)
 		if errors.Is(err, fs.ErrNotExist) {
 			// In the midst of a rotation one name is free.
@@ -195,16 +197,16 @@ func (l *logFile) openUntil(known os.FileInfo) (bool, error) {
 }
 
 // seekTail drops what comes before the last n lines.
-func (l *logFile) seekTail(n int) error {
+func (l *File) seekTail(n int) error {
 	for i, v := range slices.Backward(l.files) {
 		offset, lines, err := tailOffset(v, n)
 		if err != nil {
-			return fmt.Errorf("cannot read log of %s: %w", l.app, err)
+			return fmt.Errorf("cannot read log of %s: %w", l.App, err)
 		}
 		n -= lines
 		if n <= 0 {
 			if _, err := v.Seek(offset, io.SeekStart); err != nil {
-				return fmt.Errorf("cannot read log of %s: %w", l.app, err)
+				return fmt.Errorf("cannot read log of %s: %w", l.App, err)
 			}
 			for _, f := range l.files[:i] {
 				f.Close()
@@ -217,10 +219,10 @@ func (l *logFile) seekTail(n int) error {
 }
 
 // keepTail reads all lines that are asked for and keeps the last n of them.
-func (l *logFile) keepTail(n int) error {
-	var kept []logLine
+func (l *File) keepTail(n int) error {
+	var kept []Line
 	for {
-		line, ok, err := l.next()
+		line, ok, err := l.Next()
 		if err != nil {
 			return err
 		}
@@ -269,9 +271,9 @@ func tailOffset(f *os.File, n int) (offset int64, lines int, err error) {
 	return 0, lines + 1, nil
 }
 
-// next is the next whole line that is asked for. ok is false where none is written
+// Next is the next whole line that is asked for. ok is false where none is written
 // yet.
-func (l *logFile) next() (line logLine, ok bool, err error) {
+func (l *File) Next() (line Line, ok bool, err error) {
 	if len(l.kept) > 0 {
 		line, l.kept = l.kept[0], l.kept[1:]
 		return line, true, nil
@@ -284,7 +286,7 @@ func (l *logFile) next() (line logLine, ok bool, err error) {
 	}
 }
 
-func (l *logFile) nextAny() (line logLine, ok bool, err error) {
+func (l *File) nextAny() (line Line, ok bool, err error) {
 	for len(l.files) > 0 {
 		if l.read == nil {
 			l.read = bufio.NewReaderSize(l.files[0], 64<<10)
@@ -294,14 +296,14 @@ func (l *logFile) nextAny() (line logLine, ok bool, err error) {
 		switch {
 		case err == nil:
 			return l.take(l.partial[:len(l.partial)-1]), true, nil
-		case len(l.partial) >= maxLogLine:
+		case len(l.partial) >= maxLine:
 			return l.take(l.partial), true, nil
 		case errors.Is(err, bufio.ErrBufferFull):
 			continue
 		case !errors.Is(err, io.EOF):
-			return logLine{}, false, fmt.Errorf("cannot read log of %s: %w", l.app, err)
+			return Line{}, false, fmt.Errorf("cannot read log of %s: %w", l.App, err)
 		case len(l.files) == 1:
-			return logLine{}, false, nil
+			return Line{}, false, nil
 		}
 		// The end of a rotated file: what is left in it is a line, for nobody will
 		// end it.
@@ -311,50 +313,58 @@ func (l *logFile) nextAny() (line logLine, ok bool, err error) {
 			return l.take(l.partial), true, nil
 		}
 	}
-	return logLine{}, false, nil
+	return Line{}, false, nil
 }
 
-// rest is the begun line at the end, for a reader that does not wait.
-func (l *logFile) rest() (logLine, bool) {
+// Rest is the begun line at the end, for a reader that does not wait.
+func (l *File) Rest() (Line, bool) {
 	if len(l.partial) == 0 {
-		return logLine{}, false
+		return Line{}, false
 	}
 	line := l.take(l.partial)
 	return line, l.only.wants(line)
 }
 
-func (l *logFile) take(b []byte) logLine {
+func (l *File) take(b []byte) Line {
 	text := string(b)
 	l.partial = l.partial[:0]
-	if at, ok := logTime(text); ok {
-		l.at, l.rank = at, logRank(text)
+	if at, ok := lineTime(text); ok {
+		l.at, l.rank = at, lineRank(text)
 	}
-	return logLine{at: l.at, app: l.app, text: text, rank: l.rank}
+	return Line{At: l.at, App: l.App, Text: text, rank: l.rank}
 }
 
-// refresh looks whether the log was rotated, truncated or made, so that next
+// Refresh looks whether the log was rotated, truncated or made, so that next
 // goes on with the new file behind the old one. Call it before reading: what was
 // written to the old file before the rotation is then read first.
-func (l *logFile) refresh() error {
+func (l *File) Refresh() error {
 	if len(l.files) == 0 {
 		return l.openAll()
 	}
 	last := l.files[len(l.files)-1]
 	known, err := last.Stat()
 	if err != nil {
-		return fmt.Errorf("cannot read log of %s: %w", l.app, err)
+		return fmt.Errorf("cannot read log of %s: %w", l.App, err)
 	}
 	if at, err := last.Seek(0, io.SeekCurrent); err == nil && len(l.files) == 1 && at > known.Size() {
 		// Truncated in place, as logrotate's copytruncate does.
 		if _, err := last.Seek(0, io.SeekStart); err != nil {
-			return fmt.Errorf("cannot read log of %s: %w", l.app, err)
+			return fmt.Errorf("cannot read log of %s: %w", l.App, err)
 		}
 		l.read, l.partial = nil, l.partial[:0]
 	}
-	now, err := l.root.Stat(l.name)
+	now, err := l.root.Stat(l.Name)
 	if err != nil || os.SameFile(now, known) {
 		return nil // also in the midst of a rotation: the next look sees it
 	}
 	_, err = l.openUntil(known)
+	return err
+}
+
+// reason is the bare cause of a file error: the path is already in the message.
+func reason(err error) error {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+		return pathErr.Err
+	}
 	return err
 }

@@ -1,4 +1,4 @@
-package main
+package logfile
 
 import (
 	"strings"
@@ -11,10 +11,10 @@ const wsgidTime = "2006-01-02 15:04:05,000"
 // combinedTime is the form of the access log's combined format.
 const combinedTime = "02/Jan/2006:15:04:05 -0700"
 
-// logTime is the time that a log line begins with: wsgid's form, RFC 3339, the
+// lineTime is the time that a log line begins with: wsgid's form, RFC 3339, the
 // "time" of a JSON line, or that of the access log. A line without one (a traceback's, for instance)
 // belongs to the one before.
-func logTime(line string) (time.Time, bool) {
+func lineTime(line string) (time.Time, bool) {
 	if rest, ok := strings.CutPrefix(line, `{"time":"`); ok {
 		line = rest
 	}

@@ -1,0 +1,55 @@
+package console
+
+import (
+	"net/http"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// appView is the page of one app.
+type appView struct {
+	App      *fleet.AppStatus
+	Reason   string
+	Last     string // error, where it is not the reason
+	Charts   []chart
+	Axis     []mark
+	Samples  int
+	Restarts []restart
+	Deploys  bool
+}
+
+type restart struct {
+	Why string
+	N   uint64
+}
+
+func (c *Console) appPage(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("app")
+	st, counters, found := c.fleet.App(r.Context(), name)
+	if !found {
+		c.notPossible(w, r, http.StatusNotFound, "There is no app of this name: no spec names it, and nothing runs of it.")
+		return
+	}
+	points := c.hub.watch(name)
+	v := &appView{App: &st, Reason: clean(st.Reason), Samples: len(points)}
+	if last := clean(st.LastError); last != v.Reason {
+		v.Last = last
+	}
+	v.Charts, v.Axis = charts(points)
+	if counters != nil {
+		for _, why := range []string{"died", "start", "timeout", "memory", "requests", "age", "health", "broke"} {
+			if n := counters.Restarts[why]; n > 0 {
+				v.Restarts = append(v.Restarts, restart{why, n})
+			}
+		}
+	}
+	v.Deploys = st.Release != nil
+	c.render(w, r, http.StatusOK, "app", v, titled("fleet", name), live(1))
+}
+
+// Busy tells whether a worker is at a request.
+func (v *appView) Busy(w runner.WorkerInfo) bool { return w.State == runner.WorkerBusy }
+
+// Gate tells whether it is the gate, which has no folder, workers or log of an app.
+func (v *appView) Gate() bool { return v.App.Name == "_gate" }

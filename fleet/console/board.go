@@ -1,0 +1,145 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
+)
+
+const (
+	// pulse is how often the fleet is looked at while somebody looks.
+	pulse = time.Second
+	// share is how many times longer than a look the pause after it is at least: a
+	// look at a thousand apps asks a thousand masters.
+	share = 50
+	// maxPulse bounds that pause.
+	maxPulse = 10 * time.Second
+)
+
+// board is the picture of the fleet that all viewers share: however many they are,
+// the masters are asked once.
+type board struct {
+	fleet Fleet
+
+	mu       sync.Mutex
+	at       time.Time            // guarded by mu: of the last look
+	pause    time.Duration        // guarded by mu: until the next
+	status   *fleet.Status        // guarded by mu; not changed once it is here
+	rows     map[string]versioned // guarded by mu
+	version  uint64               // guarded by mu: of the last change
+	reshaped uint64               // guarded by mu: of the last app that came, went or changed its state
+}
+
+type versioned struct {
+	row     appRow
+	version uint64
+}
+
+// picture is the board at one time.
+type picture struct {
+	At       time.Time
+	Status   *fleet.Status
+	Version  uint64
+	Reshaped uint64
+	rows     map[string]versioned // of its own
+}
+
+// look returns a picture that is no older than it need be.
+func (b *board) look(ctx context.Context) *picture {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now := time.Now(); b.status == nil || now.Sub(b.at) >= b.pause {
+		// Who goes away meanwhile leaves the picture to the others.
+		st := b.fleet.Look(context.WithoutCancel(ctx))
+		b.at = time.Now()
+		b.pause = min(max(pulse*9/10, share*b.at.Sub(now)), maxPulse)
+		b.take(st)
+	}
+	p := &picture{At: b.at, Status: b.status, Version: b.version, Reshaped: b.reshaped, rows: make(map[string]versioned, len(b.rows))}
+	for n, v := range b.rows {
+		p.rows[n] = v
+	}
+	return p
+}
+
+// stale has the next look be a new one.
+func (b *board) stale() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.pause = 0
+}
+
+// wait is how long the picture holds.
+func (b *board) wait() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return max(b.pause, pulse)
+}
+
+// take compares a status with the one before. The caller holds mu.
+func (b *board) take(st *fleet.Status) {
+	b.status = st
+	next := b.version + 1
+	rows := make(map[string]versioned, len(st.Apps))
+	for i := range st.Apps {
+		a := &st.Apps[i]
+		row := rowOf(a)
+		old, known := b.rows[a.Name]
+		v := versioned{row: row, version: next}
+		switch {
+		case known && old.row == row:
+			v.version = old.version
+		default:
+			b.version = next
+			if !known || old.row.State != row.State {
+				b.reshaped = next
+			}
+		}
+		rows[a.Name] = v
+	}
+	for n := range b.rows {
+		if _, still := rows[n]; !still {
+			b.version, b.reshaped = next, next
+		}
+	}
+	b.rows = rows
+}
+
+// appRow is what the fleet's table shows of an app. It can be compared.
+type appRow struct {
+	Name, State, Reason, Waiting      string
+	Workers, Rate, P50, P99           string
+	Requests, Errors, Memory, Release string
+	Since                             int64 // of the master, Unix seconds; 0: none
+	HasErrors, Warned                 bool
+	rate                              float64
+	memory                            int64
+}
+
+func rowOf(a *fleet.AppStatus) appRow {
+	r := appRow{Name: a.Name, State: a.State, Reason: clean(a.Reason), Waiting: clean(a.Waiting),
+		Workers: words.None, Rate: words.None, P50: words.None, P99: words.None, Requests: words.None, Errors: words.None, Memory: words.None,
+		Release: clean(a.Release.String()), Warned: len(a.Warnings) > 0}
+	if r.Reason == "" {
+		r.Reason = clean(a.LogError)
+	}
+	if a.Master != nil {
+		r.Workers = fmt.Sprintf("%d/%d", a.Busy(), len(a.Workers))
+		r.Rate, r.rate = words.Number(a.Requests.PerSecond), round(a.Requests.PerSecond)
+		r.Requests, r.Errors = words.Number(float64(a.Requests.Total)), words.Number(float64(a.Requests.Errors))
+		r.HasErrors = a.Requests.Errors > 0
+		r.Memory, r.memory = words.Size(a.Memory()), a.Memory()>>20
+		r.Since = a.Master.Since.Unix()
+		if a.Requests.Total > 0 {
+			r.P50, r.P99 = words.Latency(a.Requests.P50), words.Latency(a.Requests.P99)
+		}
+	}
+	return r
+}
+
+// round is as precise as what is shown, so that what looks equal is.
+func round(v float64) float64 { return float64(int64(v*10)) / 10 }

@@ -1,0 +1,206 @@
+package console
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
+)
+
+// fleetView is the page of the fleet.
+type fleetView struct {
+	fleetQuery
+	Tone     string // of the whole
+	Line     string // the fleet in one line
+	Daemon   *fleet.DaemonStatus
+	States   []stateCount
+	Sorts    []choice
+	Rows     []appRow
+	All      int
+	Gate     *fleet.GateStatus
+	Faults   []hclspec.Fault
+	Notes    []note
+	Waiting  int
+	Releases bool
+	Version  uint64
+}
+
+type stateCount struct {
+	State, Link string
+	N           int
+	On          bool
+}
+
+type choice struct {
+	Word, Title string
+	On          bool
+}
+
+// note is a warning; of the fleet where App is empty.
+type note struct{ App, Text string }
+
+// fleetQuery is what of the fleet is asked for.
+type fleetQuery struct{ Q, State, Sort string }
+
+func readFleetQuery(v url.Values) fleetQuery {
+	q := fleetQuery{Q: clean(head(v.Get("q"), 100)), State: v.Get("state"), Sort: v.Get("sort")}
+	if !slices.Contains(fleetStates, q.State) {
+		q.State = ""
+	}
+	if !slices.ContainsFunc(fleetSorts, func(c choice) bool { return c.Word == q.Sort }) {
+		q.Sort = "name"
+	}
+	return q
+}
+
+func (q fleetQuery) link(state string) string {
+	v := url.Values{}
+	if q.Q != "" {
+		v.Set("q", q.Q)
+	}
+	if q.Sort != "name" {
+		v.Set("sort", q.Sort)
+	}
+	if state != "" {
+		v.Set("state", state)
+	}
+	return "/?" + v.Encode()
+}
+
+// fleetStates are those that can be asked for, the worst first.
+var fleetStates = []string{"backoff", "invalid", "degraded", "starting", "stopping", "updating", "ready", "idle", "stopped", "disabled", "waiting"}
+
+var fleetSorts = []choice{{Word: "name", Title: "name"}, {Word: "state", Title: "state, worst first"}, {Word: "rate", Title: "requests a second"}, {Word: "memory", Title: "memory"}}
+
+// pick are the rows that are asked for, in their order.
+func (q fleetQuery) pick(p *picture) (rows []appRow) {
+	for i := range p.Status.Apps {
+		r := p.rows[p.Status.Apps[i].Name].row
+		if (q.State == "" || r.State == q.State) && (q.Q == "" || strings.Contains(r.Name, q.Q) || strings.Contains(strings.ToLower(r.Reason), strings.ToLower(q.Q))) {
+			rows = append(rows, r)
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b appRow) int {
+		order := 0
+		switch q.Sort {
+		case "state":
+			order = cmp.Compare(slices.Index(fleetStates, a.State), slices.Index(fleetStates, b.State))
+		case "rate":
+			order = cmp.Compare(b.rate, a.rate)
+		case "memory":
+			order = cmp.Compare(b.memory, a.memory)
+		}
+		return cmp.Or(order, cmp.Compare(a.Name, b.Name))
+	})
+	return rows
+}
+
+func (c *Console) fleetView(p *picture, q fleetQuery) *fleetView {
+	st := p.Status
+	v := &fleetView{fleetQuery: q, Daemon: st.Daemon, Rows: q.pick(p), All: len(st.Apps), Gate: st.Gate, Faults: st.Faults, Version: p.Version,
+		Line: clean(fleet.StatusLine(st))}
+	counts := map[string]int{}
+	for i := range st.Apps {
+		a := &st.Apps[i]
+		counts[a.State]++
+		v.Releases = v.Releases || a.Release != nil
+		if a.Waiting != "" {
+			v.Waiting++
+		}
+		for _, w := range a.Warnings {
+			v.Notes = append(v.Notes, note{a.Name, clean(w)})
+		}
+	}
+	if st.Gate != nil && st.Gate.Waiting != "" {
+		v.Waiting++
+	}
+	for _, w := range st.Warnings {
+		v.Notes = append(v.Notes, note{Text: clean(w)})
+	}
+	if len(v.Notes) > 50 {
+		v.Notes = append(v.Notes[:49:49], note{Text: words.Count(len(v.Notes)-49, "more warning") + "; wsgid-fleet status tells all"})
+	}
+	for _, s := range fleetStates {
+		if counts[s] > 0 || s == q.State {
+			v.States = append(v.States, stateCount{State: s, N: counts[s], Link: q.link(s), On: s == q.State})
+			if v.Tone == "" {
+				v.Tone = tone(s)
+			}
+		}
+	}
+	for _, s := range fleetSorts {
+		s.On = s.Word == q.Sort
+		v.Sorts = append(v.Sorts, s)
+	}
+	return v
+}
+
+func (v *fleetView) Link() string { return v.link("") }
+
+func (c *Console) fleetPage(w http.ResponseWriter, r *http.Request) {
+	q := readFleetQuery(r.URL.Query())
+	c.render(w, r, http.StatusOK, "fleet", c.fleetView(c.board.look(r.Context()), q), func(f *frame) { f.Rows = true })
+}
+
+// rowsAnswer is what has changed in the fleet's table.
+type rowsAnswer struct {
+	Version uint64            `json:"v"`
+	Rows    map[string]string `json:"rows,omitempty"` // by app
+	Table   string            `json:"table,omitempty"`
+	Parts   map[string]string `json:"parts"`
+}
+
+// rows tells what is new in the table since a version: the rows, or all of it where
+// their order may be another one.
+func (c *Console) rows(w http.ResponseWriter, r *http.Request) {
+	q := readFleetQuery(r.URL.Query())
+	since, _ := strconv.ParseUint(r.URL.Query().Get("since"), 10, 64)
+	p := c.board.look(r.Context())
+	view := c.fleetView(p, q)
+	f := &frame{Page: "fleet", Now: p.At, Body: view}
+	a := rowsAnswer{Version: p.Version, Parts: map[string]string{}}
+	part := func(name string, data any) string {
+		var b bytes.Buffer
+		if err := templates()["fleet"].ExecuteTemplate(&b, name, data); err != nil {
+			c.log.Error("cannot make a part of the console", "part", name, "err", err)
+		}
+		return safe(b.String())
+	}
+	a.Parts["summary"], a.Parts["faults"] = part("summary", f), part("faults", f)
+	if whole := p.Reshaped > since || since > p.Version || q.Sort != "name" || q.Q != ""; whole && p.Version != since {
+		a.Table = part("rows", f)
+	} else {
+		a.Rows = map[string]string{}
+		for _, row := range view.Rows {
+			if p.rows[row.Name].version > since {
+				a.Rows[row.Name] = part("row", rowView{row, f.Now, view.Releases})
+			}
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(a)
+}
+
+// rowView is one row with what all rows share.
+type rowView struct {
+	appRow
+	Now      time.Time
+	Releases bool
+}
+
+// Each are the rows with what they share.
+func (v *fleetView) Each(now time.Time) (out []rowView) {
+	for _, r := range v.Rows {
+		out = append(out, rowView{r, now, v.Releases})
+	}
+	return out
+}

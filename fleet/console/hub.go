@@ -1,0 +1,141 @@
+package console
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// interestLife is how long an app is sampled after somebody has looked at it last.
+	interestLife = 20 * time.Second
+	// maxRings is of how many apps samples are kept.
+	maxRings = 16
+	// maxStreams is how many browsers may follow at a time.
+	maxStreams = 64
+)
+
+// hub has one goroutine while somebody looks, and none else: it looks at the fleet,
+// takes samples of the apps whose pages are open, and pokes those who follow.
+type hub struct {
+	board *board
+	life  context.Context
+	wg    sync.WaitGroup
+
+	mu      sync.Mutex
+	subs    map[chan uint64]struct{} // guarded by mu
+	rings   map[string]*ring         // guarded by mu
+	running bool                     // guarded by mu
+}
+
+// subscribe returns versions as they come, the newest only; nil: too many follow.
+func (h *hub) subscribe() (ch chan uint64, done func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.subs) >= maxStreams {
+		return nil, nil
+	}
+	ch = make(chan uint64, 1)
+	if h.subs == nil {
+		h.subs = map[chan uint64]struct{}{}
+	}
+	h.subs[ch] = struct{}{}
+	h.start()
+	return ch, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.subs, ch)
+	}
+}
+
+// watch notes that somebody looks at an app, and returns its samples.
+func (h *hub) watch(app string) []point {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.rings[app]
+	if r == nil {
+		if len(h.rings) >= maxRings {
+			oldest := ""
+			for n, o := range h.rings {
+				if oldest == "" || o.seen.Before(h.rings[oldest].seen) {
+					oldest = n
+				}
+			}
+			delete(h.rings, oldest)
+		}
+		r = &ring{}
+		h.rings[app] = r
+	}
+	r.seen = time.Now()
+	h.start()
+	return r.all()
+}
+
+// start has the goroutine run. The caller holds mu.
+func (h *hub) start() {
+	if h.running || h.life.Err() != nil {
+		return
+	}
+	h.running = true
+	h.wg.Go(h.run)
+}
+
+func (h *hub) wait() { h.wg.Wait() }
+
+func (h *hub) run() {
+	for {
+		began := time.Now()
+		h.mu.Lock()
+		var apps []string
+		for n, r := range h.rings {
+			if began.Sub(r.seen) > interestLife {
+				delete(h.rings, n)
+			} else {
+				apps = append(apps, n)
+			}
+		}
+		follow := len(h.subs) > 0
+		if !follow && len(apps) == 0 || h.life.Err() != nil {
+			h.running = false
+			h.mu.Unlock()
+			return
+		}
+		h.mu.Unlock()
+		for _, n := range apps {
+			h.sample(n)
+		}
+		if follow {
+			h.tell(h.board.look(h.life).Version)
+		}
+		select {
+		case <-h.life.Done():
+		case <-time.After(max(pulse-time.Since(began), pulse/4)):
+		}
+	}
+}
+
+// tell pokes those who follow; who has not read the last version yet gets this one.
+func (h *hub) tell(version uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for ch := range h.subs {
+		select {
+		case <-ch:
+		default:
+		}
+		ch <- version
+	}
+}
+
+func (h *hub) sample(app string) {
+	st, counters, found := h.board.fleet.App(h.life, app)
+	if !found {
+		return
+	}
+	p := pointOf(&st, counters, time.Now())
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r := h.rings[app]; r != nil {
+		r.add(p)
+	}
+}

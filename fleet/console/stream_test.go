@@ -1,0 +1,159 @@
+package console
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// follow opens a stream and returns its lines.
+func (h *harness) follow(ctx context.Context, cookie string) (*http.Response, *bufio.Scanner) {
+	h.t.Helper()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.url+"/stream", nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	req.Header.Set("Cookie", cookie)
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { resp.Body.Close() })
+	return resp, bufio.NewScanner(resp.Body)
+}
+
+func (h *harness) running() bool {
+	h.con.hub.mu.Lock()
+	defer h.con.hub.mu.Unlock()
+	return h.con.hub.running
+}
+
+// Seven tabs and more hear of a change; when the last has gone nothing runs and the
+// fleet is asked for nothing.
+func TestTabs(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	cookie := h.login(true)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	began := time.Now()
+	var tabs []*bufio.Scanner
+	for range 7 {
+		resp, lines := h.follow(ctx, cookie)
+		if resp.StatusCode != 200 || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") || resp.Header.Get("X-Accel-Buffering") != "no" {
+			t.Fatalf("a stream: %s %v", resp.Status, resp.Header)
+		}
+		tabs = append(tabs, lines)
+	}
+	for _, lines := range tabs {
+		for lines.Scan() && !strings.HasPrefix(lines.Text(), "data: {\"v\":") {
+		}
+		if lines.Err() != nil {
+			t.Fatal(lines.Err())
+		}
+	}
+	if !h.running() {
+		t.Error("nobody looks while seven look")
+	}
+	cancel()
+	eventually(t, "it has ended", func() bool { return !h.running() })
+	if looks, most := h.fleet.looks.Load(), int64(time.Since(began)/(pulse/2))+2; looks > most {
+		t.Errorf("%d looks where %d are enough: each tab has its own", looks, most)
+	}
+}
+
+func TestTooManyTabs(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	cookie := h.login(true)
+	var done []func()
+	for range maxStreams {
+		_, d := h.con.hub.subscribe()
+		done = append(done, d)
+	}
+	if resp, _ := h.follow(t.Context(), cookie); resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("one more: %s", resp.Status)
+	}
+	for _, d := range done {
+		d()
+	}
+	if resp, _ := h.follow(t.Context(), cookie); resp.StatusCode != 200 {
+		t.Errorf("when there is room again: %s", resp.Status)
+	}
+}
+
+// The samples of an app are kept while its page is open, of few apps.
+func TestSamplesOnlyWhileSomebodyLooks(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	cookie := h.login(true)
+	if h.send("GET", "/", nil, "Cookie", cookie); h.running() {
+		t.Error("a look at the fleet keeps something going")
+	}
+	eventually(t, "two samples are there", func() bool {
+		h.send("GET", "/app/blog", nil, "Cookie", cookie)
+		h.con.hub.mu.Lock()
+		defer h.con.hub.mu.Unlock()
+		return len(h.con.hub.rings["blog"].points) >= 2
+	})
+	for i := range 3 * maxRings {
+		h.con.hub.watch(strings.Repeat("x", i))
+	}
+	h.con.hub.mu.Lock()
+	if n := len(h.con.hub.rings); n > maxRings {
+		t.Errorf("samples of %d apps", n)
+	}
+	for _, r := range h.con.hub.rings { // as if the pages had been closed a while ago
+		r.seen = r.seen.Add(-interestLife - time.Second)
+	}
+	h.con.hub.mu.Unlock()
+	eventually(t, "it has ended", func() bool { return !h.running() })
+	h.con.hub.mu.Lock()
+	defer h.con.hub.mu.Unlock()
+	if len(h.con.hub.rings) != 0 {
+		t.Error("samples are kept")
+	}
+}
+
+// Only what has changed is sent, and all where the order may be another one.
+func TestRows(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	cookie := h.login(true)
+	ask := func(query string) (a rowsAnswer) {
+		t.Helper()
+		h.con.board.stale()
+		if err := json.Unmarshal([]byte(h.send("GET", "/rows?"+query, nil, "Cookie", cookie).body), &a); err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	first := ask("since=0")
+	if first.Version == 0 || !strings.Contains(first.Table, "blog") {
+		t.Errorf("the first: %+v", first)
+	}
+	if a := ask("since=1"); a.Version != first.Version || a.Table != "" || len(a.Rows) != 0 {
+		t.Errorf("nothing has changed: %+v", a)
+	}
+	h.fleet.mu.Lock()
+	h.fleet.status.Apps[0].Requests.Total = 5
+	h.fleet.mu.Unlock()
+	a := ask("since=1")
+	if a.Version != 2 || a.Table != "" || len(a.Rows) != 1 || !strings.HasPrefix(a.Rows["blog"], `<tbody data-app="blog">`) {
+		t.Errorf("one row has changed: %+v", a)
+	}
+	h.fleet.mu.Lock()
+	h.fleet.status.Apps[0].State = "degraded"
+	h.fleet.mu.Unlock()
+	if a := ask("since=2"); a.Version != 3 || !strings.Contains(a.Table, "degraded") {
+		t.Errorf("a state has changed: %+v", a)
+	}
+	// A page of a daemon that is no more has a version that is not known here.
+	if a := ask("since=99"); a.Table == "" {
+		t.Error("another daemon's version gets no table")
+	}
+}

@@ -1,0 +1,167 @@
+// Keeps an open page fresh. One tab of a browser has the stream of events, since a
+// browser opens six connections to a server at most; it passes what comes to the
+// others. A tab that nobody sees asks for nothing.
+const body = document.body;
+const every = Number(body.dataset.live);
+const rows = "rows" in body.dataset;
+const lost = document.getElementById("lost");
+const name = "wsgid-console";
+const channel = new BroadcastChannel(name);
+let version = Number(body.dataset.rows || 0);
+let ticks = 0;
+let asking = false;
+let missed = 0;
+let leave = null; // gives the stream up
+let heard = Date.now();
+
+function tellLost(text) {
+  if (lost.textContent !== text) lost.textContent = text;
+  lost.hidden = !text;
+}
+
+// one takes the place of what stands there, if it says something else.
+function replace(old, fresh) {
+  if (old.innerHTML === fresh) return;
+  const log = old.querySelector("pre.log");
+  const atEnd = log && log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
+  const top = log ? log.scrollTop : 0;
+  const focus = document.activeElement;
+  const mine = focus && old.contains(focus) ? [...old.querySelectorAll("a,summary,pre")].indexOf(focus) : -1;
+  const open = [...old.querySelectorAll("details")].map((d) => d.open);
+  old.innerHTML = fresh;
+  old.querySelectorAll("details").forEach((d, i) => { if (open[i]) d.open = true; });
+  const next = old.querySelector("pre.log");
+  if (next) next.scrollTop = atEnd ? next.scrollHeight : top;
+  if (mine >= 0) old.querySelectorAll("a,summary,pre")[mine]?.focus({ preventScroll: true });
+}
+
+async function ask(url) {
+  const answer = await fetch(url, { headers: { Accept: "*/*" }, redirect: "error", signal: AbortSignal.timeout(15000) });
+  if (answer.status === 401) {
+    tellLost("The session is over. Get another URL by: wsgid-fleet console");
+    throw new Error("no session");
+  }
+  if (!answer.ok) throw new Error(answer.status);
+  return answer;
+}
+
+async function freshRows() {
+  const q = new URLSearchParams(body.dataset.query);
+  q.set("since", version);
+  const a = await (await ask("/rows?" + q)).json();
+  for (const [part, html] of Object.entries(a.parts)) {
+    const old = document.querySelector(`[data-part="${part}"]`);
+    if (old) replace(old, html);
+  }
+  const table = document.querySelector("[data-table]");
+  if (a.table) replace(table, a.table);
+  for (const [app, html] of Object.entries(a.rows || {})) {
+    const old = table.querySelector(`[data-app="${CSS.escape(app)}"]`);
+    if (!old) continue;
+    const t = document.createElement("table");
+    t.innerHTML = html;
+    const focused = old.contains(document.activeElement);
+    old.replaceWith(t.tBodies[0]);
+    if (focused) table.querySelector(`[data-app="${CSS.escape(app)}"] a`)?.focus({ preventScroll: true });
+  }
+  version = a.v;
+}
+
+async function freshParts() {
+  const text = await (await ask(location.pathname + location.search)).text();
+  const page = new DOMParser().parseFromString(text, "text/html");
+  for (const part of page.querySelectorAll("[data-part]")) {
+    const old = document.querySelector(`[data-part="${part.dataset.part}"]`);
+    if (old) replace(old, part.innerHTML);
+  }
+  // What is over needs no more questions.
+  body.dataset.live = page.body.dataset.live;
+}
+
+function ages() {
+  const now = Date.now() / 1000;
+  for (const t of document.querySelectorAll("time[data-age]")) {
+    const s = Math.max(0, Math.floor(now - t.dataset.age));
+    const two = (n) => String(n).padStart(2, "0");
+    t.textContent = s < 60 ? `${s}s` : s < 3600 ? `${Math.floor(s / 60)}m`
+      : s < 86400 ? `${Math.floor(s / 3600)}h${two(Math.floor(s / 60) % 60)}m` : `${Math.floor(s / 86400)}d${Math.floor(s / 3600) % 24}h`;
+  }
+}
+
+async function tick(v) {
+  heard = Date.now();
+  if (document.hidden) return;
+  ages();
+  ticks++;
+  const due = rows ? v !== version : Number(body.dataset.live) > 0 && ticks % every === 0;
+  if (asking || (!due && missed === 0)) return;
+  asking = true;
+  try {
+    if (rows) await freshRows();
+    else if (every) await freshParts();
+    missed = 0;
+    tellLost("");
+  } catch (e) {
+    missed++;
+  } finally {
+    asking = false;
+  }
+}
+
+function gone() {
+  missed++;
+  const at = new Date(heard).toLocaleTimeString();
+  tellLost(`The daemon does not answer; this is how it was at ${at}. It is asked again until it does.`);
+}
+
+// lead has the stream until it is given up.
+function lead() {
+  return new Promise((resolve) => {
+    let again;
+    let stream;
+    const open = () => {
+      stream = new EventSource("/stream");
+      stream.addEventListener("tick", (e) => {
+        const v = JSON.parse(e.data).v;
+        channel.postMessage({ v });
+        tick(v);
+      });
+      stream.addEventListener("error", () => {
+        channel.postMessage({ gone: true });
+        gone();
+        // A refusal closes it for good: the daemon may be starting.
+        if (stream.readyState === EventSource.CLOSED) again = setTimeout(open, 3000);
+      });
+    };
+    open();
+    leave = () => {
+      clearTimeout(again);
+      stream.close();
+      leave = null;
+      resolve();
+    };
+  });
+}
+
+let wanted = null;
+function follow() {
+  if (!(every || rows)) return;
+  if (document.hidden) {
+    wanted?.abort();
+    wanted = null;
+    leave?.();
+    return;
+  }
+  if (wanted) return;
+  wanted = new AbortController();
+  if (navigator.locks) navigator.locks.request(name, { signal: wanted.signal }, lead).catch(() => {});
+  else lead();
+  // Who comes back has missed something.
+  if (ticks > 0) { missed++; tick(-1); }
+}
+
+channel.addEventListener("message", (e) => (e.data.gone ? gone() : tick(e.data.v)));
+document.addEventListener("visibilitychange", follow);
+window.addEventListener("pagehide", () => leave?.());
+for (const log of document.querySelectorAll("main > [data-part=log] pre.log")) log.scrollTop = log.scrollHeight;
+follow();

@@ -1,0 +1,71 @@
+package fleet
+
+import (
+	"context"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// Served is the fleet of a running daemon for what the daemon serves to people: the
+// operations that the commands have, and looks that read no file of the spec
+// directory.
+type Served struct {
+	*operations
+	d *Daemon
+}
+
+// Look is the status of the fleet by the specs as they were read last.
+func (s *Served) Look(ctx context.Context) *Status { return s.d.Status(ctx) }
+
+// App is one app now, with what its master has counted; nil counters: none answers.
+// found is false where nobody knows the app.
+func (s *Served) App(ctx context.Context, name string) (st AppStatus, c *runner.Counters, found bool) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	set, _ := s.e.snapshot()
+	w, o := s.e.look(ctx, name)
+	st = appStatus(w, o, true, s.e.now())
+	if st.Name == "" {
+		return st, nil, false
+	}
+	if cur, _ := standing(o, digestOf(w.Spec)); cur != nil && cur.Err == nil {
+		c = cur.Status.Counters
+	}
+	if w.Spec != nil && w.Spec.Enabled {
+		st.certificates(w.Spec, s.e.now())
+		st.managed(s.e.store.certificatesDir(), managedHosts(w.Spec, s.e.front(set)), true, s.e.now())
+	}
+	return st, c, true
+}
+
+// LogTarget is where the log of an app goes by its spec: "file", "journal", "stderr";
+// empty: nobody knows.
+func (s *Served) LogTarget(name string) string {
+	set, _ := s.e.snapshot()
+	if set == nil || set.Specs[name] == nil {
+		return ""
+	}
+	return set.Specs[name].Log.Target
+}
+
+// DataDir holds the logs of apps whose folder is on a read-only disk.
+func (s *Served) DataDir() string { return s.e.store.Data }
+
+// StateDir is root's, or the user's own, and is gone after a reboot.
+func (s *Served) StateDir() string { return s.e.store.Dir }
+
+// Life ends when the apps are about to be ended.
+func (s *Served) Life() context.Context { return s.life }
+
+// Deploy is Operator's; an upgrade of the daemon waits for its end.
+func (s *Served) Deploy(ctx context.Context, o DeployOrder, progress func(Event)) ([]Result, error) {
+	end, err := s.d.deploys.begin(o)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	return s.operations.Deploy(ctx, o, progress)
+}
+
+// Version is that of the program.
+func (s *Served) Version() string { return s.d.opts.Version }
