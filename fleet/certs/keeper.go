@@ -57,6 +57,7 @@ type Keeper struct {
 type site struct {
 	Site
 	busy bool // guarded by the keeper's mu
+	gone bool // no app has the name any more; guarded by the keeper's mu
 	read bool
 	seen os.FileInfo // the file of leaf; nil: there was none
 	rec  record
@@ -97,12 +98,14 @@ func (k *Keeper) Want(sites []Site) {
 		if s := k.sites[w.Host]; s == nil {
 			k.sites[w.Host] = &site{Site: w}
 		} else {
-			s.Site = w
+			s.Site, s.gone = w, false
 		}
 	}
 	for host, s := range k.sites {
-		if !wanted[host] && !s.busy {
-			delete(k.sites, host)
+		if !wanted[host] && !s.gone {
+			s.gone = true
+			k.Log.Info("a certificate is renewed no more: no app has the name", "host", host, "app", s.App, "file", PairFile(k.Dir, host),
+				"next", "the file stays, and serves again where the name comes back; remove it where it does not")
 		}
 	}
 	k.look()
@@ -157,8 +160,12 @@ func (k *Keeper) round(ctx context.Context) time.Duration {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now, sleep := k.now(), longestSleep
-	for _, s := range k.sites {
+	for host, s := range k.sites {
 		if s.busy {
+			continue
+		}
+		if s.gone {
+			delete(k.sites, host)
 			continue
 		}
 		s.refresh(k.Dir)
@@ -377,8 +384,10 @@ func (k *Keeper) Hosts() []string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	out := make([]string, 0, len(k.sites))
-	for host := range k.sites {
-		out = append(out, host)
+	for host, s := range k.sites {
+		if !s.gone {
+			out = append(out, host)
+		}
 	}
 	slices.Sort(out)
 	return out
