@@ -18,7 +18,7 @@ const (
 	setSocketMode = "sockets.http.mode"
 	setSocketUser = "sockets.http.owner"
 	setSocketGrp  = "sockets.http.group"
-	setProcess    = "process"  // Key: name, List: command, Value: how many
+	setProcess    = "process"  // Key: name, List: command, Value: how many, More: other attributes
 	setSchedule   = "schedule" // Key: name, List: command, Value: cron
 	setLost       = "lost"     // Value: why it was not carried, and what to do instead
 	setNote       = "note"     // Value: what the reader should know; all the same it was carried
@@ -45,7 +45,8 @@ type Fact struct {
 	Key   string
 	Value string
 	List  []string
-	Was   string // as the peer writes it; a secret is not in it
+	More  map[string]string // attributes beside that one
+	Was   string            // as the peer writes it; a secret is not in it
 	At    Position
 }
 

@@ -284,6 +284,15 @@ func (d *draft) beside(f Fact) {
 	case f.Value != "" && f.Value != "1":
 		values["count"] = json.Number(f.Value)
 	}
+	for attr, text := range f.More {
+		a := appspec.Table().Attribute[f.Set+"."+attr]
+		v, err := valueOf(a, Fact{Value: text})
+		if err != nil {
+			d.drop(Fact{Was: f.Set + " " + name + ": " + attr + " " + text, At: f.At}, err.Error())
+			continue
+		}
+		values[attr] = v
+	}
 	came := f.At.String()
 	if f.Was != "" {
 		came += ": " + f.Was

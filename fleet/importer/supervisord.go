@@ -195,11 +195,7 @@ func (c *supervisorConf) apps(path string) ([]*App, error) {
 			errs = append(errs, fmt.Errorf("%s: program %s starts no WSGI server that is known here, and it cannot be told which app it belongs to: %s", p.command.at, p.name, p.command.was))
 			continue
 		}
-		count := ""
-		if p.processes > 1 {
-			count = strconv.Itoa(p.processes)
-		}
-		home.add(Fact{Set: setProcess, Key: p.name, List: p.command.argv, Value: count, Was: p.command.was, At: p.command.at})
+		c.beside(home, p, programs, web)
 	}
 	if len(programs) == 0 && len(errs) == 0 {
 		errs = append(errs, errors.New("it holds no program"))
