@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
 // cluster is a PostgreSQL of the tests' own, which belongs to the user postgres, as
@@ -37,7 +37,10 @@ host no-way all all reject
 host all all 127.0.0.1/32 scram-sha-256
 `
 
-var theCluster = sync.OnceValue(startCluster)
+var (
+	theCluster cluster
+	once       sync.Once
+)
 
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -47,7 +50,8 @@ func TestMain(m *testing.M) {
 
 var stopCluster = func() {}
 
-func startCluster() (c cluster) {
+func startCluster(port string) (c cluster) {
+	c.port = port
 	bins, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if len(bins) == 0 {
 		c.err = fmt.Errorf("no PostgreSQL is installed (Debian: postgresql)")
@@ -74,13 +78,6 @@ func startCluster() (c cluster) {
 		c.as = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 		_ = os.Chown(c.dir, uid, gid)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		c.err = err
-		return c
-	}
-	_, c.port, _ = net.SplitHostPort(l.Addr().String())
-	_ = l.Close()
 	run := func(args ...string) error {
 		cmd := exec.Command(filepath.Join(bin, args[0]), args[1:]...)
 		cmd.Dir, cmd.SysProcAttr = c.dir, &syscall.SysProcAttr{Credential: c.as}
@@ -113,11 +110,11 @@ func startedCluster(t *testing.T) cluster {
 	if testing.Short() {
 		t.Skip("runs PostgreSQL")
 	}
-	c := theCluster()
-	if c.err != nil {
-		t.Fatal(c.err)
+	once.Do(func() { theCluster = startCluster(freeport.Port(t, "127.0.0.1")) })
+	if theCluster.err != nil {
+		t.Fatal(theCluster.err)
 	}
-	return c
+	return theCluster
 }
 
 func (c cluster) server() string { return "unix:" + socketOf(c.dir, c.port) }
