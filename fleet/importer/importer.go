@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -63,22 +65,28 @@ const maxFile = 4 << 20
 // cannot be imported does not keep the others from it: their errors are joined.
 func (o Options) Import(path string) ([]*Imported, error) {
 	found, err := o.read(path)
-	var out []*Imported
-	errs := []error{err}
-	names := map[string]int{}
-	for _, a := range found {
-		if n := names[a.Name]; n > 0 {
-			a.Name = fmt.Sprintf("%s-%d", a.Name, n+1)
-		}
-		names[a.Name]++
-		imported, err := a.make()
-		if err != nil {
-			errs = append(errs, fmt.Errorf("cannot import %s: %w", a.Source, err))
-			continue
-		}
-		out = append(out, imported)
+	made := make([]*Imported, len(found))
+	errs := make([]error, len(found))
+	var wg sync.WaitGroup
+	turns := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for i, a := range found {
+		turns <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-turns }()
+			var err error
+			if made[i], err = a.make(); err != nil {
+				errs[i] = fmt.Errorf("cannot import %s: %w", a.Source, err)
+			}
+		})
 	}
-	return out, errors.Join(errs...)
+	wg.Wait()
+	var out []*Imported
+	for i := range found {
+		if errs[i] == nil {
+			out = append(out, made[i])
+		}
+	}
+	return out, errors.Join(append([]error{err}, errs...)...)
 }
 
 // source is an app as a reader leaves it.
@@ -110,11 +118,25 @@ func (o Options) read(path string) ([]source, error) {
 	if err != nil {
 		err = fmt.Errorf("cannot import %s: %w", path, err)
 	}
+	distinct(apps)
 	out := make([]source, len(apps))
 	for i, a := range apps {
 		out[i] = source{a.Name, a.Source, a.spec}
 	}
 	return out, err
+}
+
+// distinct gives apps of one name a number each.
+func distinct(apps []*App) {
+	taken := map[string]bool{}
+	for _, a := range apps {
+		base := a.Name
+		for i := 2; taken[a.Name]; i++ {
+			end := "-" + strconv.Itoa(i)
+			a.Name = base[:min(len(base), 63-len(end))] + end
+		}
+		taken[a.Name] = true
+	}
 }
 
 var notInName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^a-z0-9_-]+`) })

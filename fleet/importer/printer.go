@@ -42,15 +42,17 @@ type namedBlock struct {
 	came       string
 }
 
+// plainDefaults are the same for each app that a folder holds; none of them is written.
+var plainDefaults = sync.OnceValues(func() (map[string]any, error) { return plainSpec(appspec.Default("app", "")) })
+
 // write makes the spec file: what differs from the defaults, in the order of
 // the language's own table.
 func (p *page) write() ([]byte, error) {
-	if p.defaults == nil {
-		var err error
-		if p.defaults, err = plainSpec(appspec.Default(p.name, "")); err != nil {
-			return nil, err
-		}
+	defaults, err := plainDefaults()
+	if err != nil {
+		return nil, err
 	}
+	p.defaults = defaults
 	p.secrets = map[string]string{}
 	file := hclwrite.NewEmptyFile()
 	for _, line := range p.header {

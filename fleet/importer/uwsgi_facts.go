@@ -3,7 +3,6 @@ package importer
 import (
 	"fmt"
 	"net"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -325,20 +324,6 @@ func uwsgiAddress(address, dir string) string {
 		return ""
 	}
 	return net.JoinHostPort(strings.Trim(host, "[]"), port)
-}
-
-func userName(text string) string {
-	if u, err := user.LookupId(text); err == nil {
-		return u.Username
-	}
-	return text
-}
-
-func groupName(text string) string {
-	if g, err := user.LookupGroupId(text); err == nil {
-		return g.Name
-	}
-	return text
 }
 
 func (u *uwsgiFacts) workers() {

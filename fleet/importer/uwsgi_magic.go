@@ -25,9 +25,7 @@ func (m *uwsgiMagic) start(cwd string) {
 	if u, err := user.Current(); err == nil {
 		m.values['U'] = u.Username
 	}
-	if g, err := user.LookupGroupId(group); err == nil {
-		m.values['G'] = g.Name
-	}
+	m.values['G'] = groupName(group)
 }
 
 // file sets the variables for a file. path is absolute, name as it was written.

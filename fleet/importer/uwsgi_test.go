@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -182,7 +183,7 @@ func TestUWSGIBadInput(t *testing.T) {
 }
 
 // One file that cannot be read does not keep the others from being imported, and a
-// thousand are read in little time.
+// thousand are read in little time: nothing is started for them.
 func TestUWSGIManyVassals(t *testing.T) {
 	files := map[string]string{"broken.ini": "[uwsgi]\nini = missing.ini\n"}
 	count := 1000
@@ -193,8 +194,23 @@ func TestUWSGIManyVassals(t *testing.T) {
 		files[fmt.Sprintf("v%d.ini", i)] = fmt.Sprintf("[uwsgi]\nhttp-socket = 127.0.0.1:%d\nmodule = app%d:app\nchdir = /srv/%%n\nprocesses = 2\nenv = A=%%n\n", 10000+i, i)
 	}
 	dir := writeFiles(t, files)
+	var before, after syscall.Rusage // no other test runs beside this one
+	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &before); err != nil {
+		t.Fatal(err)
+	}
 	began := time.Now()
 	imported, err := Options{}.Import(dir)
+	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &after); err != nil {
+		t.Fatal(err)
+	}
+	if after.Minflt != before.Minflt {
+		t.Error("a child was started")
+	}
+	for i, imp := range imported[:min(len(imported), 2)] { // in the order of the names
+		if want := []string{"v0", "v1"}[i]; imp.Name != want {
+			t.Errorf("%s, want %s", imp.Name, want)
+		}
+	}
 	if len(imported) != count || err == nil || !strings.Contains(err.Error(), "broken.ini: cannot read") {
 		t.Errorf("%d apps, %v", len(imported), err)
 	}
@@ -208,4 +224,27 @@ func TestUWSGIFromStdin(t *testing.T) {
 	}
 	imp := importOne(t, Options{Stdin: strings.NewReader("[uwsgi]\nmodule = a:b\nhttp-socket = :8000\n")}, "-")
 	holds(t, string(imp.Text), `app "stdin" {`, `PYTHONPATH = "`+cwd+`"`)
+}
+
+// Apps of one name get a number each, in the spec too.
+func TestAppsOfOneName(t *testing.T) {
+	long := strings.Repeat("a", 63)
+	dir := writeFiles(t, map[string]string{
+		"blog.ini": "[uwsgi]\nmodule = a\nhttp-socket = :8001\n", "blog.yaml": "uwsgi:\n  module: b\n  http-socket: :8002\n", "blog-2.ini": "[uwsgi]\nmodule = c\nhttp-socket = :8003\n",
+		long + ".ini": "[uwsgi]\nmodule = d\nhttp-socket = :8004\n", long + ".xml": "<uwsgi><module>e</module><http-socket>:8005</http-socket></uwsgi>",
+	})
+	imported, err := Options{}.Import(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for _, imp := range imported {
+		if got[imp.Name] || !strings.Contains(string(imp.Text), `app "`+imp.Name+`" {`) {
+			t.Errorf("%s:\n%s", imp.Name, imp.Text)
+		}
+		got[imp.Name] = true
+	}
+	if len(got) != 5 || !got["blog"] || !got["blog-2"] {
+		t.Errorf("%v", got)
+	}
 }
