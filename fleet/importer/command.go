@@ -152,6 +152,12 @@ func (o Options) service(a *App, c command) (string, error) {
 			a.add(Fact{Set: setDirectory, Value: c.dir, Was: "cd " + dir, At: c.at})
 		}
 	}
+	if isInitStart(c.argv) {
+		var err error
+		if c.argv, err = a.initCommand(rel(c.dir, c.argv[0]), c); err != nil {
+			return "", err
+		}
+	}
 	return o.web(a, c)
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 // detect finds the format of a path by what is there.
@@ -89,6 +90,8 @@ func detectText(name string, text []byte) string {
 		return "unit"
 	case apacheMark().Match(text):
 		return "apache"
+	case initMark().Match(text):
+		return "init"
 	case supervisorSection().Match(text):
 		return "supervisord"
 	case uwsgiSection().Match(text):
@@ -99,7 +102,7 @@ func detectText(name string, text []byte) string {
 
 // readFile reads a configuration.
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO has nobody at its other end
 	if err != nil {
 		return nil, withoutPath(err)
 	}

@@ -105,7 +105,7 @@ func (o Options) gunicorn(a *App, c command) error {
 		a.lost(c.at, "--config "+file, "a configuration in a module would import the app: name its file")
 	} else if file != "" {
 		path := rel(c.dir, strings.TrimPrefix(file, "file:"))
-		settings, err = gunicornConfig(path, c.env)
+		settings, err = gunicornConfig(path, c.env, gunicornTime)
 		if err != nil {
 			settings = map[string]setting{}
 			a.lost(Position{File: path}, "", "Python cannot read it: "+err.Error())

@@ -24,13 +24,13 @@ const nobody = 65534
 
 // gunicornConfig evaluates a configuration file in a child: with its text by standard
 // input, without the folder that the app is imported from, as nobody where we are
-// root, and never longer than gunicornTime.
-func gunicornConfig(path string, env map[string]string) (map[string]setting, error) {
+// root, and never longer than limit.
+func gunicornConfig(path string, env map[string]string, limit time.Duration) (map[string]setting, error) {
 	text, err := readFile(path)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), gunicornTime)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "/usr/bin/python3", "-I", "-B", "-c", gunicornReader, path)
 	cmd.Dir = "/"
@@ -53,7 +53,7 @@ func gunicornConfig(path string, env map[string]string) (map[string]setting, err
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what it left running
 	}
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("it takes longer than %v", gunicornTime)
+		return nil, fmt.Errorf("it takes longer than %v", limit)
 	}
 	if err != nil && out.Len() == 0 {
 		return nil, fmt.Errorf("%w: %s", err, oneLine(strings.TrimSpace(said.String())))

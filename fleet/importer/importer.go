@@ -29,7 +29,7 @@ type Imported struct {
 }
 
 // Formats are what can be read, by the names that Options.Format takes.
-var Formats = []string{"wsgid", "uwsgi", "gunicorn", "supervisord", "systemd", "procfile", "apache", "unit", "command"}
+var Formats = []string{"wsgid", "uwsgi", "gunicorn", "supervisord", "systemd", "procfile", "apache", "unit", "init", "command"}
 
 // readers are the formats besides wsgid's folders.
 var readers = map[string]func(Options, string) ([]*App, error){
@@ -40,6 +40,7 @@ var readers = map[string]func(Options, string) ([]*App, error){
 	"procfile":    Options.procfile,
 	"apache":      Options.apache,
 	"unit":        Options.unit,
+	"init":        Options.initFile,
 	"command":     Options.commandLine,
 }
 

@@ -26,6 +26,19 @@ type emperor struct {
 	before, set, after []string // files, NAME=VALUE, files
 	include            map[string]bool
 	tyrant             bool
+	name               string // who it is; empty: the Emperor
+}
+
+// debianService is what Debian's service for uWSGI gives to a file of apps-enabled or
+// apps-available, before the file's own options.
+func debianService(file string) emperor {
+	dir := filepath.Base(filepath.Dir(file))
+	if dir != "apps-enabled" && dir != "apps-available" {
+		return emperor{}
+	}
+	name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+	return emperor{name: "Debian's default.ini",
+		set: []string{"master=true", "workers=2", "socket=/run/uwsgi/app/" + name + "/socket", "chmod-socket=660", "uid=www-data", "gid=www-data"}}
 }
 
 // uwsgi reads a configuration of uWSGI, or a folder of them.
@@ -44,7 +57,7 @@ func (o Options) uwsgi(path string) ([]*App, error) {
 	if _, err := os.Stat(abs); err == nil {
 		file = abs // a colon of its own
 	}
-	c, err := o.uwsgiFile(filepath.Dir(file), abs, emperor{})
+	c, err := o.uwsgiFile(filepath.Dir(file), abs, debianService(file))
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +109,7 @@ func (o Options) uwsgiStdin() ([]*App, error) {
 func (o Options) uwsgiFile(cwd, name string, e emperor) (*uwsgiConfig, error) {
 	c := &uwsgiConfig{o: o, cwd: cwd}
 	c.magic.start(cwd)
-	from := Position{File: "the Emperor"}
+	from := Position{File: either(e.name, "the Emperor")}
 	give := func(files []string) error {
 		for _, file := range files {
 			key := "inherit"

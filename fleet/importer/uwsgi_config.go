@@ -318,10 +318,7 @@ func (c *uwsgiConfig) readINI(file, asked, text string) error {
 		switch {
 		case line == "" || line[0] == ';' || line[0] == '#':
 		case line[0] == '[':
-			section = line[1 : len(line)-1] // whatever its last sign is
-			if len(line) == 1 {
-				section = ""
-			}
+			section = line[1:max(1, len(line)-1)] // whatever its last sign is
 		case section == asked:
 			found = true
 			key, value, _ := strings.Cut(line, "=")

@@ -32,6 +32,9 @@ type uwsgiFacts struct {
 // uwsgiApp is the app of a configuration.
 func uwsgiApp(c *uwsgiConfig, file string) *App {
 	name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+	if folder := filepath.Base(filepath.Dir(file)); name == "uwsgi" && folder != "/" && folder != "." {
+		name = folder // /etc/mailman3/uwsgi.ini is no app "uwsgi"
+	}
 	u := &uwsgiFacts{c: c, last: map[string]*option{}, all: map[string][]*option{},
 		app: &App{Name: appNameOf(name), Source: file + " (uWSGI)"}}
 	for _, o := range c.options {
@@ -78,7 +81,7 @@ var uwsgiQuiet = strings.Fields(`ini include inherit xml xmlconfig yaml yml json
 	py-call-osafterfork python-version http-auto-chunked http-chunked-input http-raw-body add-header-dummy no-defer-accept abstract-socket wsgi-env-behavior
 	wsgi-env-behaviour wsgi-strict mimefile stats-no-cores stats-no-metrics emperor vassals-inherit vassals-include vassals-inherit-before
 	vassals-include-before vassals-set vassal-set emperor-tyrant protocol callable threads-stacksize threads-stack-size http-socket-modifier1 http-modifier1 route-run-dummy
-	print iprint declare-option static-safe logfile-chown logfile-chmod chmod-socket-dummy cheaper-algo cheaper-initial cheaper-step cheaper-overload cheaper-idle reload-os-env
+	wsgi-manage-chunked-input exit-on-reload no-default-app http-auto-gzip single-threaded print iprint declare-option static-safe logfile-chown logfile-chmod chmod-socket-dummy cheaper-algo cheaper-initial cheaper-step cheaper-overload cheaper-idle reload-os-env
 	for for-glob for-times for-readline if-opt if-not-opt if-env ifenv if-not-env if-reload if-not-reload if-exists ifexists if-not-exists if-file if-not-file if-dir ifdir if-directory
 	if-not-dir if-plugin ifplugin if-not-plugin if-hostname if-not-hostname disable-logging processes chmod-socket chown-socket`)
 
@@ -101,13 +104,15 @@ var uwsgiLost = []struct{ names, why string }{
 	{"route route-run route-uri route-host route-if route-label route-final final-route response-route error-route", "requests are not rewritten: do it in the app, or in a web server in front"},
 	{"chroot", "write chroot = true, and put code and virtualenv into the app folder, which is / then"},
 	{"stats stats-server", "numbers come by wsgid-fleet status -o json, and as metrics"},
-	{"ssl-sessions-use-cache hsts add-header del-header", "headers of answers are the app's, or a web server's in front"},
+	{"ssl-sessions-use-cache hsts add-header del-header rem-header collect-header response-header-limit", "headers of answers are the app's, or a web server's in front"},
 	{"cap unshare cgroup namespace private-mnt pivot-root setns setns-socket", "limits of resources are the block limits; write chroot = true for a root of its own"},
 	{"paste ini-paste ini-paste-logged web3 pump wsgi-lite pecan python-raw eval", "an application is a module here: write a module that makes it, and name it in wsgi_app"},
 	{"import pyimport py-import python-import shared-import shared-pyimport shared-python-import spooler-import", "import it in the module of the application"},
 	{"static-index static-skip-ext static-gzip static-gzip-all static-gzip-dir static-gzip-ext", "static blocks serve .gz, .br and .zst files beside a file, and no index of a folder"},
 	{"static-expires static-expires-mtime static-expires-type static-expires-uri", "write max_age into the static block"},
 	{"offload-threads cpu-affinity cpu-cores nice reload-on-as evil-reload-on-as cheaper-rss-limit-soft cheaper-rss-limit-hard vassal-sos vassal-sos-backlog", "there is nothing of that kind here"},
+	{"paste-logger paste-config-logging log-encoder log-req-encoder log-route log-req-route", "configure logging in the application"},
+	{"apparmor-profile apparmor selinux", "write it into the unit of wsgid-fleet, for all apps"},
 	{"py-tracebacker profiler python-worker-override", "the stack of a worker that takes too long is in the log"},
 	{"http-timeout http-connect-timeout http-keepalive", "see request.header_timeout, body_timeout and keep_alive_timeout"},
 	{"exec fork-server emperor-wrapper emperor-on-demand-extension emperor-stats vassals-start-hook vassals-stop-hook", "vassals are apps of the fleet; one of workers.min = 0 is started by its first request"},
@@ -511,7 +516,9 @@ func (u *uwsgiFacts) rest() {
 			names = append(names, name)
 		}
 		slices.Sort(names)
-		if near := nearestOption(o.key, names); near != "" {
+		if name, value, ok := strings.Cut(o.key, " "); ok && o.value == "" && known[name] {
+			why = "without = the whole line is the name of an option, which uWSGI does not have, so it did nothing; was " + name + " = " + strings.TrimSpace(value) + " meant?"
+		} else if near := nearestOption(o.key, names); near != "" {
 			why = "uWSGI has no such option, and completes no names in files, so it did nothing; was " + near + " meant?"
 		}
 		u.lose(o, why)
@@ -524,6 +531,9 @@ func nearestOption(key string, names []string) string {
 		if len(key) > 3 && strings.HasPrefix(name, key) {
 			return name
 		}
+	}
+	if len(key) < 6 { // nearly every short word is near to another
+		return ""
 	}
 	return appspec.Nearest(key, names)
 }
