@@ -420,3 +420,23 @@ func TestProjectIsInstalled(t *testing.T) {
 	has(two, "['other']")
 	has(one, "['late']")
 }
+
+// Bytecode of a release carries the hash of its source: a file that a stage has written
+// anew, of the same size and time, is what workers import.
+func TestBytecodeIsNeverStale(t *testing.T) {
+	b := newBench(t)
+	b.spec.Deploy.Stages = []appspec.Stage{{Name: "write", When: "before", Timeout: appspec.Duration(time.Minute),
+		Command: []string{"/bin/sh", "-c", `test -e __pycache__/app.*.pyc && cp -p app.py old && echo VERSION = 9 >app.py && touch -r old app.py && cmp -s app.py old; test $? = 1`}}}
+	one := b.deploy()
+	for python, want := range map[string]string{
+		"import app; print(app.VERSION)": "9",
+		// The flags say that the hash of the source is in it, and is checked.
+		"import app, importlib.util as u; print(open(u.cache_from_source(app.__file__), 'rb').read()[4])": "3",
+	} {
+		cmd := exec.Command(appdir.DefaultPython, "-B", "-c", python)
+		cmd.Dir = filepath.Join(b.spec.Path, "releases", one.Release)
+		if out, err := cmd.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != want {
+			t.Errorf("%s: %s, %v; want %s", python, out, err, want)
+		}
+	}
+}

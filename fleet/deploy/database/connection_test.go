@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"maps"
 	"os/exec"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // odd holds what readers of URLs disagree about.
@@ -25,9 +28,9 @@ func TestURL(t *testing.T) {
 	}
 }
 
-// What Python's readers make of the URL is what DATABASES says: psycopg2 by
+// What readers make of the URL is what DATABASES says: psycopg2 by
 // libpq's parser, and dj-database-url, whose ?host= becomes an option that
-// Django gives to the driver.
+// Django gives to the driver; and pgx, the reader of Go's programs.
 func TestReadersOfURL(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs Python")
@@ -66,10 +69,27 @@ print(json.dumps(out))
 		want := map[string]any{"NAME": "", "USER": "", "PASSWORD": "", "HOST": "", "PORT": ""}
 		maps.Copy(want, c.Django())
 		delete(want, "ENGINE")
+		if c.Engine == PostgreSQL {
+			read = append(read, pgxReads(t, c.URL()))
+		}
 		for i, got := range read {
 			if d := cmp.Diff(want, got); d != "" {
 				t.Errorf("reader %d of %s:\n%s", i, c.URL(), d)
 			}
 		}
 	}
+}
+
+// pgxReads is what pgx makes of a URL.
+func pgxReads(t *testing.T, url string) map[string]any {
+	t.Helper()
+	c, err := pgconn.ParseConfig(url)
+	if err != nil {
+		t.Fatalf("%s: %v", url, err)
+	}
+	port := strconv.Itoa(int(c.Port))
+	if c.Port == 5432 && !strings.Contains(url, "5432") {
+		port = "" // its default
+	}
+	return map[string]any{"NAME": c.Database, "USER": c.User, "PASSWORD": c.Password, "HOST": c.Host, "PORT": port}
 }

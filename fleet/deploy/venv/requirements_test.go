@@ -84,9 +84,9 @@ func TestName(t *testing.T) {
 			requirements{files: map[string][]byte{"r": []byte("a")}, order: []string{"r"}}, []string{"w 1 2"}
 	}
 	in, py, files, wheels := base()
-	was := name(in, py, "23.0", files, wheels)
+	was := name("/d", in, py, "23.0", files, wheels)
 	in.Release, in.Env = "2", []string{"SECRET=1"}
-	if got := name(in, py, "23.0", files, wheels); got != was {
+	if got := name("/d", in, py, "23.0", files, wheels); got != was {
 		t.Error("another release of equal requirements has another name")
 	}
 	for what, change := range map[string]func(*Inputs, *Interpreter, *requirements, *[]string){
@@ -104,13 +104,16 @@ func TestName(t *testing.T) {
 	} {
 		in, py, files, wheels := base()
 		change(&in, &py, &files, &wheels)
-		if name(in, py, "23.0", files, wheels) == was {
+		if name("/d", in, py, "23.0", files, wheels) == was {
 			t.Errorf("another %s has the same name", what)
 		}
 	}
 	in, py, files, wheels = base()
-	if name(in, py, "23.1", files, wheels) == was {
+	if name("/d", in, py, "23.1", files, wheels) == was {
 		t.Error("another pip has the same name")
+	}
+	if name("/moved", in, py, "23.0", files, wheels) == was {
+		t.Error("one that was moved has the same name")
 	}
 }
 

@@ -108,7 +108,7 @@ func (s *Store) find(ctx context.Context, in Inputs) (Virtualenv, error) {
 			return Virtualenv{}, err
 		}
 	}
-	v.Name = name(in, v.Python, version, files, wheels)
+	v.Name = name(s.Root.Name(), in, v.Python, version, files, wheels)
 	v.Path = filepath.Join(s.Root.Name(), v.Name)
 	v.Ready = complete(s.Root, v.Name)
 	return v, nil
@@ -132,11 +132,12 @@ func pipConfig(env []string) ([]byte, error) {
 	return text, nil
 }
 
-// name is the hash over all that decides. Each part says how long it is, so that
-// none can pass for two.
-func name(in Inputs, py Interpreter, pip string, files requirements, wheels []string) string {
+// name is the hash over all that decides; dir is the folder of the virtualenvs: of one
+// that was moved there the scripts begin with the path of before. Each part says how
+// long it is, so that none can pass for two.
+func name(dir string, in Inputs, py Interpreter, pip string, files requirements, wheels []string) string {
 	h := sha256.New()
-	put(h, "1", py.Path, py.Version, py.ABI, py.Machine, py.Libc, pip, in.Index, in.Wheels)
+	put(h, "2", dir, py.Path, py.Version, py.ABI, py.Machine, py.Libc, pip, in.Index, in.Wheels)
 	put(h, "requirements", strconv.Itoa(len(in.Requirements)))
 	put(h, in.Requirements...)
 	for _, f := range files.order {

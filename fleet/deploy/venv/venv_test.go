@@ -228,6 +228,51 @@ func TestHalfMade(t *testing.T) {
 	}
 }
 
+// A folder that was moved has virtualenvs whose scripts begin with a path that is not
+// there any more: none of them is taken.
+func TestMovedVirtualenv(t *testing.T) {
+	s := newSite(t)
+	s.wheel("one", "1.0")
+	write(t, s.tree, map[string]string{"requirements.txt": "one\n"})
+	v := s.build(s.inputs())
+	moved := filepath.Join(filepath.Dir(s.dir), "moved")
+	if err := os.Rename(s.dir, moved); err != nil {
+		t.Fatal(err)
+	}
+	s.dir = moved
+	s.store.Root = s.open(moved)
+	if s.find(s.inputs()).Ready {
+		t.Error("a virtualenv that was moved is taken")
+	}
+	if now := s.build(s.inputs()); now.Name == v.Name || s.run(now, "import sys; print(sys.prefix)") != now.Path {
+		t.Errorf("%+v", now)
+	}
+}
+
+// pyvenv.cfg may name a Python that is not the one in bin: the binary counts.
+func TestVersionInPyvenvCfg(t *testing.T) {
+	s := newSite(t)
+	write(t, s.tree, map[string]string{"requirements.txt": ""})
+	v := s.build(s.inputs())
+	cfg := filepath.Join(v.Path, "pyvenv.cfg")
+	text, err := os.ReadFile(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := strings.Index(string(text), "version = ")
+	if i < 0 {
+		t.Fatalf("pyvenv.cfg: %s", text)
+	}
+	write(t, v.Path, map[string]string{"pyvenv.cfg": string(text[:i]) + "version = 2.7.1\n"})
+	got, err := ask(s.ctx(), s.store.Account, filepath.Join(v.Path, "bin/python"))
+	if err != nil || got.Version != v.Python.Version {
+		t.Errorf("%+v, %v; want version %s", got, err, v.Python.Version)
+	}
+	if !s.find(s.inputs()).Ready {
+		t.Error("what pyvenv.cfg says makes another virtualenv")
+	}
+}
+
 func TestBuildFails(t *testing.T) {
 	s := newSite(t)
 	s.wheel("one", "1.0", "two==1")
