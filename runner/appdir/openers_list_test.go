@@ -5,6 +5,7 @@ var toolFolders = map[string]string{
 	"cmd/wsgid-fleet/bench":        "it measures apps of its own",
 	"runner/mongrel2/mongrel2test": "it serves tests",
 	"fleet/certs/acmetest":         "it serves tests",
+	"fleet/cluster/etcd/etcdtest":  "it serves tests",
 }
 
 // directOpeners are the functions that use a path all the same, with the reason why
@@ -86,6 +87,7 @@ var directOpeners = []struct {
 	{"the state and data directory, which are root's (or the user's own) and closed to others", []string{
 		"cmd/wsgid/instance.go makeStateDir release take",
 		"fleet/certs/keeper.go refresh",
+		"fleet/cluster/mirror.go Current Machine Open Placed Put SavePlaced point",
 		"fleet/certs/pair.go makeFolders readPair writePair",
 		"fleet/certs/record.go readRecord write",
 		"fleet/client.go Connect",
@@ -116,6 +118,8 @@ var directOpeners = []struct {
 	{"the spec directory, which is trusted like root; what a spec's file() names is opened by OpenNamed", []string{
 		"cmd/wsgid-fleet/connect.go load loadFiles",
 		"cmd/wsgid-fleet/fmt.go format hclFiles replaceFile",
+		"fleet/cluster/texts.go Texts Write",
+		"fleet/cluster/etcd/client.go conn tls", // what flags of the command line name
 		"cmd/wsgid-fleet/import.go putSpec writeNewFile",
 		"cmd/wsgid-fleet/man.go write writeManual",
 		"fleet/client.go samePlace",

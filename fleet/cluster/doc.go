@@ -1,0 +1,29 @@
+// Package cluster is what makes one fleet of many machines: which hosts there are,
+// which of them runs an app, and where the texts of the specs come from. It is
+// arithmetic over facts; package etcd beside it fetches them, package fleet acts.
+//
+// # The texts
+//
+// A Source gives all texts of one generation, and a hint that there may be another.
+// A Directory is one, etcd the other. A daemon that follows etcd keeps the last
+// generation on its own disk (Mirror) and reads it from there as it reads any spec
+// directory, so that a reboot without etcd starts what ran.
+//
+// # Which host runs an app
+//
+// Place is a pure function of the apps and of the hosts: each host computes the same
+// and runs its own part. Nobody schedules. Which hosts count is damped (Members): a
+// new one counts when it has stayed for a while, one that vanished is waited for, and
+// where more than half of a region vanishes at once nothing moves: it is likelier that
+// etcd or the network is at fault than so many machines.
+//
+// An app that another host is to run leaves this one when the other serves it
+// (Hosting), so that a change of membership costs memory and no answers.
+//
+// # What is not known changes nothing
+//
+// Texts, members and endpoints that cannot be read, or are not there at all, leave
+// everything as it is. No one may be cut off by that: a host that is parted from the
+// others serves on, and so an app may run on more hosts than it asks for. Only what
+// must happen once (see package etcd, Once) is at most once.
+package cluster

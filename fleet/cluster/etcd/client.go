@@ -1,0 +1,200 @@
+package etcd
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Scheme begins the name of a source in etcd.
+const Scheme = "etcd://"
+
+// DefaultPrefix is where the keys of a fleet are unless the source names another place.
+const DefaultPrefix = "/wsgid/default"
+
+// answerLimit is how long one question may take.
+const answerLimit = 5 * time.Second
+
+// Config says where etcd is and who asks.
+type Config struct {
+	Endpoints []string // host:port
+	Prefix    string   // begins with a slash, ends without one
+	// CA, Cert and Key are files, PEM; empty: no TLS, or no certificate of our own.
+	CA, Cert, Key string
+	User          string
+	PasswordFile  string
+}
+
+// Parse reads etcd://HOST:PORT,…/PREFIX.
+func Parse(source string) (Config, error) {
+	fail := func(why string) (Config, error) {
+		return Config{}, fmt.Errorf("cannot use source %s: %s; write: etcd://host:2379,host:2379/prefix", source, why)
+	}
+	rest, ok := strings.CutPrefix(source, Scheme)
+	if !ok {
+		return fail("it does not begin with " + Scheme)
+	}
+	hosts, prefix, _ := strings.Cut(rest, "/")
+	if strings.Contains(hosts, "@") {
+		return fail("a user is named by --etcd-user")
+	}
+	c := Config{Prefix: DefaultPrefix}
+	for h := range strings.SplitSeq(hosts, ",") {
+		host, port, err := net.SplitHostPort(h)
+		switch {
+		case h == "":
+			return fail("an address is empty")
+		case err != nil:
+			h = net.JoinHostPort(strings.Trim(h, "[]"), "2379")
+		case host == "" || port == "":
+			return fail(fmt.Sprintf("the address %q lacks host or port", h))
+		}
+		c.Endpoints = append(c.Endpoints, h)
+	}
+	if prefix = strings.Trim(prefix, "/"); prefix != "" {
+		c.Prefix = "/" + prefix
+	}
+	if path.Clean(c.Prefix) != c.Prefix {
+		return fail("the prefix is no plain path")
+	}
+	return c, nil
+}
+
+// Client speaks to etcd about one fleet. It connects when it is first asked.
+type Client struct {
+	cfg Config
+
+	mu sync.Mutex
+	c  *clientv3.Client // nil: not connected yet
+}
+
+// New makes a client; Close ends it.
+func New(cfg Config) *Client { return &Client{cfg: cfg} }
+
+// Close gives up the connection.
+func (c *Client) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.c != nil {
+		_ = c.c.Close()
+		c.c = nil
+	}
+}
+
+// conn is the connection. A user's password is asked for now, so it may fail.
+func (c *Client) conn() (*clientv3.Client, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.c != nil {
+		return c.c, nil
+	}
+	conf := clientv3.Config{
+		Endpoints: c.cfg.Endpoints, DialTimeout: answerLimit, Logger: zap.NewNop(),
+		DialKeepAliveTime: 10 * time.Second, DialKeepAliveTimeout: 3 * time.Second,
+		// Without it a host that was parted from etcd for long would wait for two
+		// minutes when it is back.
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.5, MaxDelay: 2 * time.Second},
+			MinConnectTimeout: 2 * time.Second,
+		})},
+	}
+	var err error
+	if conf.TLS, err = c.cfg.tls(); err != nil {
+		return nil, err
+	}
+	if c.cfg.User != "" {
+		password, err := os.ReadFile(c.cfg.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the password of etcd's user %s: %w", c.cfg.User, err)
+		}
+		conf.Username, conf.Password = c.cfg.User, strings.TrimRight(string(password), "\r\n")
+	}
+	cl, err := clientv3.New(conf)
+	if err != nil {
+		return nil, c.explain("connect to", err)
+	}
+	c.c = cl
+	return cl, nil
+}
+
+func (c Config) tls() (*tls.Config, error) {
+	if c.CA == "" && c.Cert == "" {
+		return nil, nil //nolint:nilnil // no TLS is asked for
+	}
+	t := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CA != "" {
+		pem, err := os.ReadFile(c.CA)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the authority of etcd: %w", err)
+		}
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("cannot use %s as the authority of etcd: no certificate stands in it", c.CA)
+		}
+	}
+	if c.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		if err != nil {
+			return nil, fmt.Errorf("cannot use the certificate for etcd: %w", err)
+		}
+		t.Certificates = []tls.Certificate{pair}
+	}
+	return t, nil
+}
+
+// where names etcd for people.
+func (c *Client) where() string { return Scheme + strings.Join(c.cfg.Endpoints, ",") + c.cfg.Prefix }
+
+// explain says what went wrong and what to do.
+func (c *Client) explain(verb string, err error) error {
+	text, next := err.Error(), ""
+	if st, ok := status.FromError(err); ok {
+		text = st.Message()
+	}
+	switch {
+	case errors.Is(err, rpctypes.ErrNoSpace):
+		text, next = "its database is full", "defragment it and end the alarm: etcdctl defrag; etcdctl alarm disarm"
+	case errors.Is(err, rpctypes.ErrPermissionDenied):
+		text, next = "this user may not", fmt.Sprintf("grant its role readwrite on the prefix %s/", c.cfg.Prefix)
+	case errors.Is(err, rpctypes.ErrUserEmpty):
+		text, next = "it asks for a user", "name one with --etcd-user and --etcd-password-file"
+	case errors.Is(err, context.DeadlineExceeded), status.Code(err) == codes.DeadlineExceeded:
+		text, next = "no answer in time", "does a majority of its members run?"
+	case status.Code(err) == codes.Unavailable && strings.Contains(text, "ALPN"):
+		next = "a proxy or server in front of it ends TLS without HTTP/2: have it offer h2 by ALPN"
+	}
+	if next != "" {
+		next = "; " + next
+	}
+	return &etcdError{text: fmt.Sprintf("cannot %s %s: %s%s", verb, c.where(), text, next), err: err}
+}
+
+// etcdError is an error in our words.
+type etcdError struct {
+	text string
+	err  error
+}
+
+func (e *etcdError) Error() string { return e.text }
+func (e *etcdError) Unwrap() error { return e.err }
+
+// key is a key of the fleet.
+func (c *Client) key(parts ...string) string {
+	return c.cfg.Prefix + "/" + strings.Join(parts, "/")
+}

@@ -1,0 +1,30 @@
+// Package etcd holds the specs and the hosts of a fleet of many machines in etcd:
+//
+//	PREFIX/meta/generation     which stage counts, and what must be in it (Meta)
+//	      /meta/thaw           a number that an operator raises
+//	      /specs/STAGE/FILE    the texts, as a directory holds them
+//	      /hosts/ID            a machine, under its lease
+//	      /down/ID             an operator has cordoned it; no lease
+//	      /endpoints/APP/ID    an app on a host, under the lease of the host
+//	      /once/RELEASE/STAGE  what must be done once, and by whom; no lease
+//
+// # A push is one switch
+//
+// A transaction of etcd is bounded in operations and in size, so a push writes the
+// texts beside the current ones and then switches meta/generation in one transaction
+// that compares it with what the push began from: of two at a time one is told.
+// Readers check that what they read is whole. A generation that is not there, or not
+// whole, is unreadable and never an empty fleet.
+//
+// # Membership
+//
+// A Member holds hosts/ID under a lease and takes it again whenever it is lost: a lease
+// is a minimum, as each new leader of etcd gives all of them their whole time again.
+// A machine that finds another one under its name keeps what it runs and joins nothing.
+//
+// # Hints and lists
+//
+// A watch is a hint: it ends at a compaction, or where it is forbidden, and events
+// around a compaction have been lost by releases that are in use. So everything is
+// listed anew each minute, and before anything is done that moves an app.
+package etcd

@@ -1,0 +1,131 @@
+// Package etcdtest runs real etcd servers for tests.
+package etcdtest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
+)
+
+// Server is one etcd.
+type Server struct {
+	Endpoint string // host:port
+	t        testing.TB
+	args     []string
+	cmd      *exec.Cmd
+	log      string
+}
+
+// Start starts etcd on ports of its own and waits until it answers; it ends with the
+// test. args are more of its options.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	return Cluster(t, 1, args...)[0]
+}
+
+// Cluster starts members that form one etcd.
+func Cluster(t testing.TB, n int, args ...string) []*Server {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it needs real etcd servers")
+	}
+	if slices.Contains(strings.Fields(strings.ReplaceAll(os.Getenv("WSGID_TEST_SKIP"), ",", " ")), "etcd") {
+		t.Skip("WSGID_TEST_SKIP names etcd")
+	}
+	program, err := exec.LookPath("etcd")
+	if err != nil {
+		t.Fatalf("etcd is missing: %v; install the package etcd-server", err)
+	}
+	base := t.TempDir()
+	scheme := "http"
+	for _, a := range args {
+		if strings.HasPrefix(a, "--cert-file") {
+			scheme = "https"
+		}
+	}
+	var peers, names []string
+	var all []*Server
+	for i := range n {
+		name := fmt.Sprintf("m%d", i)
+		peer := "http://" + freeport.Addr(t)
+		names = append(names, name)
+		peers = append(peers, name+"="+peer)
+		client := freeport.Addr(t)
+		s := &Server{Endpoint: client, t: t, log: filepath.Join(base, name+".log")}
+		s.args = append([]string{program, "--name", name, "--data-dir", filepath.Join(base, name),
+			"--listen-client-urls", scheme + "://" + client, "--advertise-client-urls", scheme + "://" + client,
+			"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster-token", filepath.Base(base)}, args...)
+		all = append(all, s)
+	}
+	for _, s := range all {
+		s.args = append(s.args, "--initial-cluster", strings.Join(peers, ","))
+		s.Run()
+	}
+	if scheme == "http" {
+		for _, s := range all {
+			s.Wait()
+		}
+	}
+	return all
+}
+
+// Run starts the process, again where it was ended.
+func (s *Server) Run() {
+	s.t.Helper()
+	f, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer f.Close()
+	s.cmd = exec.CommandContext(context.Background(), s.args[0], s.args[1:]...)
+	s.cmd.Stdout, s.cmd.Stderr = f, f
+	s.cmd.Env = append(os.Environ(), "ETCD_UNSUPPORTED_ARCH=")
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(s.Kill)
+}
+
+// Kill ends the process at once.
+func (s *Server) Kill() {
+	if s.cmd.ProcessState == nil {
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
+	}
+}
+
+// Signal sends a signal.
+func (s *Server) Signal(sig syscall.Signal) { _ = s.cmd.Process.Signal(sig) }
+
+// Wait waits until it has a leader.
+func (s *Server) Wait() {
+	s.t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for {
+		resp, err := http.Get("http://" + s.Endpoint + "/health") //nolint:noctx // a test
+		if err == nil {
+			b, _ := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK && strings.Contains(string(b), "true") {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			log, _ := os.ReadFile(s.log)
+			s.t.Fatalf("etcd does not answer: %v\n%s", err, log)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}

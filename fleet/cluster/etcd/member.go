@@ -1,0 +1,390 @@
+package etcd
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
+)
+
+// Member is one host of a fleet: it keeps the mirror of the texts, takes part, and
+// tells which apps are this host's. New, set fields, Open, Run.
+type Member struct {
+	Host   cluster.Host // as it says of itself; Machine is set by Open
+	TTL    time.Duration
+	Relist time.Duration // 0: a minute
+	Log    *slog.Logger
+
+	client *Client
+	mirror cluster.Mirror
+	wake   chan struct{} // something may have changed that the session is to look at
+	claim  chan struct{} // the key of this host is not as it should be
+	report chan struct{} // what this host serves may have changed
+
+	mu       sync.Mutex // guards what follows
+	hosting  cluster.Hosting
+	members  cluster.Members
+	apps     []cluster.App // of the last load
+	view     *View         // nil: etcd was not read yet
+	decided  *cluster.Decision
+	joined   bool   // the key of this host is ours
+	trouble  string // why nothing is decided; empty: all is well
+	frozen   string
+	reported map[string]string // what etcd says of the endpoints here
+	told     bool              // all of them hang on the present lease
+}
+
+// NewMember makes a member that keeps its mirror in dir.
+func NewMember(c *Client, dir string, host cluster.Host) *Member {
+	return &Member{Host: host, client: c, mirror: cluster.Mirror{Dir: dir}, Log: slog.New(slog.DiscardHandler),
+		wake: make(chan struct{}, 1), claim: make(chan struct{}, 1), report: make(chan struct{}, 1),
+		hosting: cluster.Hosting{ID: host.ID}, reported: map[string]string{}}
+}
+
+// Specs is the directory with the texts of the last generation that was read.
+func (m *Member) Specs() string { return m.mirror.Specs() }
+
+// ID is the name of this host.
+func (m *Member) ID() string { return m.Host.ID }
+
+// firstLook is how long a host that knows nothing yet waits for etcd when it starts.
+const firstLook = 5 * time.Second
+
+// Open reads what an earlier process has left. A host that has no texts at all looks for
+// them before it goes on.
+func (m *Member) Open(ctx context.Context) error {
+	if err := m.mirror.Open(); err != nil {
+		return err
+	}
+	var err error
+	if m.Host.Machine, err = m.mirror.Machine(); err != nil {
+		return err
+	}
+	p := m.mirror.Placed()
+	m.hosting.Recall(p.Here)
+	m.members.Recall(p.Members)
+	if g, _ := m.mirror.Current(); g == 0 {
+		ctx, cancel := context.WithTimeout(ctx, firstLook)
+		defer cancel()
+		if err := m.fetch(ctx); err != nil {
+			m.Log.Warn("no specs yet", "err", err)
+		}
+	}
+	return nil
+}
+
+// fetch brings the current generation into the mirror.
+func (m *Member) fetch(ctx context.Context) error {
+	t, err := m.client.Texts(ctx)
+	if err != nil {
+		return err
+	}
+	was, digest := m.mirror.Current()
+	if was == t.Generation && digest == t.Digest() {
+		return nil
+	}
+	if err := m.mirror.Put(t); err != nil {
+		return err
+	}
+	m.Log.Info("specs", "generation", t.Generation, "files", len(t.Files), "before", was)
+	return nil
+}
+
+// Run takes part until ctx ends, and then gives the lease back. changed is called when
+// specs or placement may say something else, serving says what this host serves.
+func (m *Member) Run(ctx context.Context, changed func(), serving func() map[string]cluster.Endpoint) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { m.register(ctx, serving) })
+	wait := time.Duration(0)
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := m.session(ctx, changed)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) > 30*time.Second {
+			wait = 0
+		}
+		m.troubled(err)
+		wait = min(max(2*wait, 200*time.Millisecond), 10*time.Second)
+		pause(ctx, time.Duration(rand.Int64N(int64(wait))+1), nil)
+	}
+}
+
+// Report tells that what this host serves may have changed.
+func (m *Member) Report() { poke(m.report) }
+
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// pause waits, or until somebody pokes.
+func pause(ctx context.Context, d time.Duration, poked <-chan struct{}) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-poked:
+	case <-t.C:
+	}
+}
+
+// troubled notes why etcd says nothing, and says so once.
+func (m *Member) troubled(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	m.mu.Lock()
+	was := m.trouble
+	m.trouble = text
+	m.mu.Unlock()
+	switch {
+	case text != "" && was == "":
+		m.Log.Warn("etcd says nothing; what runs goes on, and nothing is moved", "err", text)
+	case text == "" && was != "":
+		m.Log.Info("etcd answers again")
+	}
+}
+
+// session lists everything and follows it until something is wrong.
+func (m *Member) session(ctx context.Context, changed func()) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if err := m.list(ctx, changed, true); err != nil {
+		return err
+	}
+	cl, err := m.client.conn()
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	rev := m.view.Revision
+	m.mu.Unlock()
+	prefix := m.client.key("")
+	events := cl.Watch(clientv3.WithRequireLeader(ctx), prefix, clientv3.WithRange(m.client.key("specs", "")),
+		clientv3.WithRev(rev+1), clientv3.WithFragment(), clientv3.WithProgressNotify())
+	relist := time.NewTimer(m.nextRelist())
+	defer relist.Stop()
+	for {
+		fresh := false
+		timer := time.NewTimer(m.due())
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case r, ok := <-events:
+			if !ok || r.Err() != nil || r.CompactRevision != 0 {
+				timer.Stop()
+				if r.Err() != nil {
+					return m.client.explain("watch", r.Err())
+				}
+				return m.client.explain("watch", context.Canceled)
+			}
+			m.mu.Lock()
+			before := m.view.Generation
+			m.view.apply(prefix, r)
+			fresh = m.view.Generation != before
+			m.mu.Unlock()
+		case <-m.wake:
+		case <-timer.C:
+		case <-relist.C:
+			fresh = true
+			relist.Reset(m.nextRelist())
+		}
+		timer.Stop()
+		if fresh {
+			err = m.list(ctx, changed, false)
+		} else {
+			err = m.consider(ctx, changed)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// nextRelist is a minute or so, another one on each host and each time.
+func (m *Member) nextRelist() time.Duration {
+	d := m.Relist
+	if d <= 0 {
+		d = time.Minute
+	}
+	return d*3/4 + time.Duration(rand.Int64N(int64(d)/2+1))
+}
+
+// due is when time alone has something to decide.
+func (m *Member) due() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := time.Hour
+	if at := m.members.Due(); !at.IsZero() {
+		d = min(d, time.Until(at))
+	}
+	if m.decided != nil && !m.decided.Due.IsZero() {
+		if left := time.Until(m.decided.Due); left > 0 {
+			d = min(d, left)
+		}
+	}
+	return max(d, time.Millisecond)
+}
+
+// list reads everything anew, the texts too where they are others, and decides. A gap
+// tells that nobody watched for a while.
+func (m *Member) list(ctx context.Context, changed func(), gap bool) error {
+	v, err := m.client.View(ctx)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	m.mu.Lock()
+	m.view = v
+	if gap {
+		m.members.Resume(now)
+	}
+	m.mu.Unlock()
+	was, wasDigest := m.mirror.Current()
+	terr := m.fetch(ctx)
+	m.troubled(terr) // texts that cannot be read stay as they are; the hosts may be followed
+	g, digest := m.mirror.Current()
+	if g != was || digest != wasDigest {
+		defer changed()
+	}
+	m.reclaim()
+	return m.settle(now, changed)
+}
+
+// reclaim looks whether what etcd holds of this host is as this host left it.
+func (m *Member) reclaim() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.joined {
+		return
+	}
+	if h, there := m.view.Hosts[m.Host.ID]; !there || h.Machine != m.Host.Machine {
+		m.joined = false
+		poke(m.claim)
+		return
+	}
+	if !m.told {
+		return // what lies there may hang on an earlier lease
+	}
+	seen := map[string]string{}
+	for app, hosts := range m.view.Endpoints {
+		if e, ok := hosts[m.Host.ID]; ok {
+			seen[app] = text(e)
+		}
+	}
+	m.reported = seen
+	poke(m.report)
+}
+
+// consider decides by what the watch has told; before anything changes by it, all is
+// read anew.
+func (m *Member) consider(ctx context.Context, changed func()) error {
+	now := time.Now()
+	m.mu.Lock()
+	due := m.members.Due()
+	again := !due.IsZero() && !now.Before(due)
+	if !again {
+		m.observe(now)
+		d := m.decide(now, m.view.Ready)
+		again = d != nil && !d.Same(m.decided)
+	}
+	if h, there := m.view.Hosts[m.Host.ID]; m.joined && (!there || h.Machine != m.Host.Machine) {
+		again = true
+	}
+	m.mu.Unlock()
+	if again {
+		return m.list(ctx, changed, false)
+	}
+	return nil
+}
+
+// observe needs mu.
+func (m *Member) observe(now time.Time) {
+	m.members.Observe(now, m.view.There(), m.view.Thaw)
+	if f := m.members.Frozen(); f != m.frozen {
+		m.frozen = f
+		if f != "" {
+			m.Log.Warn("placement is frozen", "reason", f)
+		} else {
+			m.Log.Info("placement goes on")
+		}
+	}
+}
+
+// decide needs mu. It is nil where this host does not take part: then everything stays.
+func (m *Member) decide(now time.Time, ready func(app, host string) bool) *cluster.Decision {
+	if !m.joined || m.view == nil || m.apps == nil {
+		return nil
+	}
+	return m.hosting.Decide(now, m.apps, m.view.cordoned(m.members.Counting()), ready)
+}
+
+// settle makes what was listed the truth.
+func (m *Member) settle(now time.Time, changed func()) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.observe(now)
+	d := m.decide(now, m.view.Ready)
+	if d == nil {
+		return nil
+	}
+	other := !d.Same(m.decided)
+	m.keep(d)
+	if other {
+		changed()
+	}
+	return nil
+}
+
+// keep makes a decision the one that holds, on the disk too. It needs mu.
+func (m *Member) keep(d *cluster.Decision) {
+	same := d.Same(m.decided)
+	m.decided = d
+	m.hosting.Keep(d)
+	if same {
+		return
+	}
+	if err := m.mirror.SavePlaced(cluster.Placed{Here: m.hosting.Here(), Members: m.members.Counting()}); err != nil {
+		m.Log.Error("what runs here is not kept over a reboot without etcd", "err", err)
+	}
+}
+
+// nobody serves anything, as far as is known for sure.
+func nobody(string, string) bool { return false }
+
+// Elsewhere says which of the apps are not to run here, and why. It asks nobody: an app
+// that is to leave is let go by settle alone, which has read everything anew.
+func (m *Member) Elsewhere(apps []cluster.App) map[string]string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.apps = append([]cluster.App{}, apps...)
+	if d := m.decide(time.Now(), nobody); d != nil {
+		m.keep(d)
+		poke(m.wake)
+		return d.Elsewhere
+	}
+	here := map[string]bool{}
+	for _, a := range m.hosting.Here() {
+		here[a] = true
+	}
+	out := map[string]string{}
+	for _, a := range apps {
+		if !here[a.Name] {
+			out[a.Name] = "this host has not joined the fleet yet: " + cmp.Or(m.trouble, "it waits for etcd")
+		}
+	}
+	return out
+}

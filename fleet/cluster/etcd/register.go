@@ -1,0 +1,199 @@
+package etcd
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
+)
+
+// DefaultTTL is how long etcd believes that a host is there which says nothing; it
+// takes no less than 2 s.
+const DefaultTTL = 5 * time.Second
+
+// reportEvery is how often at most a host writes what it serves.
+const reportEvery = time.Second
+
+// errTaken tells that another machine has the name of this host.
+var errTaken = errors.New("another machine is called so")
+
+// register holds the key of this host, and what it serves, under a lease until ctx ends.
+func (m *Member) register(ctx context.Context, serving func() map[string]cluster.Endpoint) {
+	said := ""
+	for ctx.Err() == nil {
+		err := m.tenure(ctx, serving)
+		m.mu.Lock()
+		m.joined, m.told = false, false
+		m.mu.Unlock()
+		if ctx.Err() != nil {
+			return
+		}
+		if text := fmt.Sprint(err); err != nil && text != said {
+			said = text
+			m.Log.Warn("this host is not in the fleet; what it runs goes on", "host", m.Host.ID, "err", err)
+		}
+		if err == nil {
+			said = ""
+		}
+		pause(ctx, 200*time.Millisecond+time.Duration(rand.Int64N(int64(time.Second))), nil)
+	}
+}
+
+// tenure is one lease, from its grant to its loss.
+func (m *Member) tenure(ctx context.Context, serving func() map[string]cluster.Endpoint) error {
+	cl, err := m.client.conn()
+	if err != nil {
+		return err
+	}
+	ttl := int64(cmp.Or(m.TTL, DefaultTTL) / time.Second)
+	gctx, cancel := context.WithTimeout(ctx, answerLimit)
+	lease, err := cl.Grant(gctx, ttl)
+	cancel()
+	if err != nil {
+		return m.client.explain("join", err)
+	}
+	defer func() {
+		rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_, _ = cl.Revoke(rctx, lease.ID)
+	}()
+	if err := m.take(ctx, lease.ID); err != nil {
+		return err
+	}
+	kctx, stop := context.WithCancel(ctx)
+	defer stop()
+	alive, err := cl.KeepAlive(kctx, lease.ID)
+	if err != nil {
+		return m.client.explain("join", err)
+	}
+	m.mu.Lock()
+	m.joined, m.reported = true, map[string]string{}
+	m.mu.Unlock()
+	m.Log.Info("joined the fleet", "host", m.Host.ID, "region", m.Host.Region)
+	poke(m.wake)
+	poke(m.report)
+	report := m.report
+	again := time.NewTimer(0)
+	again.Stop()
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case _, ok := <-alive:
+			if !ok {
+				return fmt.Errorf("cannot stay in %s: the lease was lost", m.client.where())
+			}
+		case <-m.claim:
+			if err := m.take(ctx, lease.ID); err != nil {
+				return err
+			}
+			m.mu.Lock()
+			m.joined, m.told, m.reported = true, false, map[string]string{}
+			m.mu.Unlock()
+			poke(m.wake)
+			poke(m.report)
+		case <-report:
+			if err := m.put(ctx, lease.ID, serving()); err != nil {
+				m.Log.Debug("what this host serves is not told", "err", err)
+				poke(m.report)
+			}
+			report = nil
+			again.Reset(reportEvery)
+		case <-again.C:
+			report = m.report
+		}
+	}
+}
+
+// take writes the key of this host: where nobody has it, or this machine itself.
+func (m *Member) take(ctx context.Context, lease clientv3.LeaseID) error {
+	key := m.client.key("hosts", m.Host.ID)
+	text, err := json.Marshal(m.Host)
+	if err != nil {
+		return err
+	}
+	put := []clientv3.Op{clientv3.OpPut(key, string(text), clientv3.WithLease(lease))}
+	mod := int64(0)
+	for range 3 {
+		got, err := m.client.txn(ctx, "join", []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(key), "=", mod)}, put, []clientv3.Op{clientv3.OpGet(key)})
+		if err != nil {
+			return err
+		}
+		if got.Succeeded {
+			return nil
+		}
+		kvs := got.Responses[0].GetResponseRange().Kvs
+		mod = 0
+		if len(kvs) > 0 {
+			var h cluster.Host
+			_ = json.Unmarshal(kvs[0].Value, &h)
+			if h.Machine != m.Host.Machine {
+				return fmt.Errorf("cannot join %s as %s: %w (at %s); if it is a copy of this one, give one of the two another --host-id; if it is this one before a reboot, it joins when the old lease ends", m.client.where(), m.Host.ID, errTaken, cmp.Or(h.Address, "no address"))
+			}
+			mod = kvs[0].ModRevision
+		}
+	}
+	return fmt.Errorf("cannot join %s as %s: its key changes all the time", m.client.where(), m.Host.ID)
+}
+
+// put writes what differs from what etcd holds of this host's endpoints.
+func (m *Member) put(ctx context.Context, lease clientv3.LeaseID, now map[string]cluster.Endpoint) error {
+	m.mu.Lock()
+	was := m.reported
+	m.mu.Unlock()
+	var ops []clientv3.Op
+	flush := func() error {
+		if len(ops) == 0 {
+			return nil
+		}
+		_, err := m.client.txn(ctx, "tell", nil, ops, nil)
+		ops = nil
+		return err
+	}
+	next := map[string]string{}
+	for app, e := range now {
+		next[app] = text(e)
+		if was[app] != next[app] {
+			ops = append(ops, clientv3.OpPut(m.client.key("endpoints", app, m.Host.ID), next[app], clientv3.WithLease(lease)))
+		}
+		if len(ops) == batchOps {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	for app := range was {
+		if _, is := now[app]; !is {
+			ops = append(ops, clientv3.OpDelete(m.client.key("endpoints", app, m.Host.ID)))
+		}
+		if len(ops) == batchOps {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	if err := flush(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.reported, m.told = next, true
+	return nil
+}
+
+// text is an endpoint as etcd holds it.
+func text(e cluster.Endpoint) string {
+	b, err := json.Marshal(e)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}

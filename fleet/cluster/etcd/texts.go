@@ -1,0 +1,233 @@
+package etcd
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
+)
+
+// Meta is what meta/generation says.
+type Meta struct {
+	Generation int64     `json:"generation"`
+	Stage      string    `json:"stage"` // where its texts are
+	Files      int       `json:"files"`
+	Digest     string    `json:"digest"` // see cluster.Texts.Digest
+	By         string    `json:"by"`     // who pushed it, from where
+	At         time.Time `json:"at"`
+}
+
+// ErrNothing tells that no generation is there: none was pushed, or somebody has
+// emptied the prefix.
+var ErrNothing = errors.New("no generation of specs is there")
+
+// ErrOvertaken tells that another push was faster.
+var ErrOvertaken = errors.New("another push was faster")
+
+const (
+	// batchOps is how many operations go in one transaction: servers refuse more than
+	// 128, unless they are told otherwise.
+	batchOps = 100
+	// batchBytes is how much goes in one: servers refuse 1.5 MiB, this client 2 MiB, each
+	// with words of its own.
+	batchBytes = 1 << 20
+	// pageKeys is how many keys are read in one answer.
+	pageKeys = 200
+)
+
+// Texts reads the current generation, at one revision. What is not whole is an error.
+func (c *Client) Texts(ctx context.Context) (cluster.Texts, error) {
+	t, _, err := c.texts(ctx)
+	return t, err
+}
+
+func (c *Client) texts(ctx context.Context) (cluster.Texts, int64, error) {
+	none := cluster.Texts{}
+	meta, mod, rev, err := c.meta(ctx)
+	if err != nil {
+		return none, 0, err
+	}
+	if meta == nil {
+		return none, 0, fmt.Errorf("cannot read the specs of %s: %w; push them: wsgid-fleet push DIR", c.where(), ErrNothing)
+	}
+	t := cluster.Texts{Generation: meta.Generation, Files: map[string][]byte{}}
+	prefix := c.key("specs", meta.Stage) + "/"
+	for from, more := prefix, true; more; {
+		got, err := c.get(ctx, from, clientv3.WithRange(clientv3.GetPrefixRangeEnd(prefix)), clientv3.WithRev(rev), clientv3.WithLimit(pageKeys))
+		if err != nil {
+			return none, 0, err
+		}
+		for _, kv := range got.Kvs {
+			t.Files[strings.TrimPrefix(string(kv.Key), prefix)] = kv.Value
+			from = string(kv.Key) + "\x00"
+		}
+		more = got.More
+	}
+	if len(t.Files) != meta.Files || t.Digest() != meta.Digest {
+		return none, 0, fmt.Errorf("cannot read the specs of %s: generation %d is not whole: %d of %d files are there; push it again: wsgid-fleet push DIR", c.where(), meta.Generation, len(t.Files), meta.Files)
+	}
+	return t, mod, nil
+}
+
+// meta reads what counts: nil where there is none; the revision at which it was
+// written, and that of the answer.
+func (c *Client) meta(ctx context.Context) (meta *Meta, mod, rev int64, err error) {
+	got, err := c.get(ctx, c.key("meta", "generation"))
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	rev = got.Header.Revision
+	if len(got.Kvs) == 0 {
+		return nil, 0, rev, nil
+	}
+	meta = &Meta{}
+	if err := json.Unmarshal(got.Kvs[0].Value, meta); err != nil {
+		return nil, 0, 0, fmt.Errorf("cannot read the specs of %s: meta/generation does not say what this version understands", c.where())
+	}
+	return meta, got.Kvs[0].ModRevision, rev, nil
+}
+
+// get is a linearizable read.
+func (c *Client) get(ctx context.Context, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+	cl, err := c.conn()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	got, err := cl.Get(ctx, key, opts...)
+	if err != nil {
+		return nil, c.explain("read", err)
+	}
+	return got, nil
+}
+
+// txn is one transaction.
+func (c *Client) txn(ctx context.Context, verb string, cmps []clientv3.Cmp, then, otherwise []clientv3.Op) (*clientv3.TxnResponse, error) {
+	cl, err := c.conn()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	got, err := cl.Txn(ctx).If(cmps...).Then(then...).Else(otherwise...).Commit()
+	if err != nil {
+		return nil, c.explain(verb, err)
+	}
+	return got, nil
+}
+
+// Watch calls hint when another generation counts. It ends when the watch does: whoever
+// follows lists anew and watches again.
+func (c *Client) Watch(ctx context.Context, hint func()) {
+	cl, err := c.conn()
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for r := range cl.Watch(clientv3.WithRequireLeader(ctx), c.key("meta", "generation")) {
+		if r.Err() != nil {
+			return
+		}
+		hint()
+	}
+}
+
+// Push makes texts the current generation and says which that is. Where they are it
+// already, nothing is written, and changed is false. by names who pushes.
+func (c *Client) Push(ctx context.Context, t cluster.Texts, by string) (generation int64, changed bool, err error) {
+	if len(t.Files) == 0 {
+		return 0, false, errors.New("cannot push: no spec file is there, and a fleet is not emptied by that")
+	}
+	old, mod, _, err := c.meta(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	meta := Meta{Generation: 1, Stage: stageName(), Files: len(t.Files), Digest: t.Digest(), By: by, At: time.Now().UTC()}
+	if old != nil {
+		if old.Digest == meta.Digest {
+			if _, _, err := c.texts(ctx); err == nil { // else it is to be mended
+				return old.Generation, false, nil
+			}
+		}
+		meta.Generation = old.Generation + 1
+	}
+	if err := c.stage(ctx, meta.Stage, t); err != nil {
+		return 0, false, err
+	}
+	text, err := json.Marshal(meta)
+	if err != nil {
+		return 0, false, err
+	}
+	specs := c.key("specs") + "/"
+	got, err := c.txn(ctx, "push to",
+		[]clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(c.key("meta", "generation")), "=", mod)},
+		// What is staged now is either current or of a push that began before this one
+		// and can no longer end well: all else came after.
+		[]clientv3.Op{clientv3.OpGet(specs, clientv3.WithPrefix(), clientv3.WithKeysOnly()), clientv3.OpPut(c.key("meta", "generation"), string(text))}, nil)
+	if err != nil {
+		return 0, false, err
+	}
+	if !got.Succeeded {
+		c.unstage(ctx, meta.Stage)
+		return 0, false, fmt.Errorf("cannot push to %s: %w: look at what it brought (wsgid-fleet pull DIR) and push again", c.where(), ErrOvertaken)
+	}
+	stale := map[string]bool{}
+	for _, kv := range got.Responses[0].GetResponseRange().Kvs {
+		stage, _, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), specs), "/")
+		// The generation before may be read right now.
+		if stage != meta.Stage && (old == nil || stage != old.Stage) {
+			stale[stage] = true
+		}
+	}
+	for stage := range stale {
+		c.unstage(ctx, stage)
+	}
+	return meta.Generation, true, nil
+}
+
+func stageName() string { return rand.Text() }
+
+// stage writes the texts where nobody reads them yet.
+func (c *Client) stage(ctx context.Context, stage string, t cluster.Texts) error {
+	var ops []clientv3.Op
+	size := 0
+	flush := func() error {
+		if len(ops) == 0 {
+			return nil
+		}
+		_, err := c.txn(ctx, "push to", nil, ops, nil)
+		ops, size = nil, 0
+		if err != nil {
+			c.unstage(context.WithoutCancel(ctx), stage)
+		}
+		return err
+	}
+	for _, n := range t.Names() {
+		text := t.Files[n]
+		if len(text) > cluster.MaxText {
+			return fmt.Errorf("cannot push %s: it has %d bytes, and at most %d go through etcd; divide it", n, len(text), cluster.MaxText)
+		}
+		if len(ops) == batchOps || size+len(text) > batchBytes {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		ops = append(ops, clientv3.OpPut(c.key("specs", stage, n), string(text)))
+		size += len(text)
+	}
+	return flush()
+}
+
+// unstage removes what nobody reads. What cannot be removed the next push removes.
+func (c *Client) unstage(ctx context.Context, stage string) {
+	_, _ = c.txn(ctx, "tidy", nil, []clientv3.Op{clientv3.OpDelete(c.key("specs", stage)+"/", clientv3.WithPrefix())}, nil)
+}

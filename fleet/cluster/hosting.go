@@ -1,0 +1,124 @@
+package cluster
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Endpoint is an app on one host, as that host says.
+type Endpoint struct {
+	Ready bool `json:"ready"`
+	// Addresses are where it is reached from other machines, host:port.
+	Addresses []string `json:"addresses,omitempty"`
+}
+
+// Hosting decides which apps this host runs. It is pure but for what it remembers of
+// those that are to leave.
+type Hosting struct {
+	ID string // of this host
+	// Patience is how long an app that another host is to run is kept for that to
+	// serve it, and then as long as nobody else does; 0: one minute.
+	Patience time.Duration
+
+	here    map[string]bool
+	leaving map[string]time.Time // since when
+}
+
+// Recall begins with the apps that an earlier process has run.
+func (h *Hosting) Recall(apps []string) {
+	h.here = map[string]bool{}
+	for _, a := range apps {
+		h.here[a] = true
+	}
+}
+
+// Here tells which apps an earlier decision has given to this host.
+func (h *Hosting) Here() []string {
+	var out []string
+	for a := range h.here {
+		out = append(out, a)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Decide says for each app that is not to run here where it runs. ready tells whether a
+// host serves an app. Nothing is remembered of a decision before Keep.
+func (h *Hosting) Decide(now time.Time, apps []App, members []Host, ready func(app, host string) bool) *Decision {
+	d := &Decision{Elsewhere: map[string]string{}, Placed: Place(apps, members), here: map[string]bool{}, leaving: map[string]time.Time{}}
+	patience := cmp.Or(h.Patience, time.Minute)
+	for _, a := range apps {
+		hosts := d.Placed[a.Name]
+		if slices.Contains(hosts, h.ID) {
+			d.here[a.Name] = true
+			continue
+		}
+		if a.Broken {
+			if h.here[a.Name] {
+				d.here[a.Name] = true
+			} else {
+				d.Elsewhere[a.Name] = "nobody can tell which hosts it asks for"
+			}
+			continue
+		}
+		if !h.here[a.Name] {
+			d.Elsewhere[a.Name] = where(hosts)
+			continue
+		}
+		since, known := h.leaving[a.Name]
+		if !known {
+			since = now
+		}
+		serving := 0
+		for _, o := range hosts {
+			if ready(a.Name, o) {
+				serving++
+			}
+		}
+		if len(hosts) > 0 && (serving == len(hosts) || serving > 0 && now.Sub(since) >= patience) {
+			d.Elsewhere[a.Name] = where(hosts)
+			continue
+		}
+		d.here[a.Name], d.leaving[a.Name] = true, since
+		if due := since.Add(patience); now.Before(due) && (d.Due.IsZero() || due.Before(d.Due)) {
+			d.Due = due
+		}
+	}
+	return d
+}
+
+// Keep makes a decision the one that the next builds upon.
+func (h *Hosting) Keep(d *Decision) { h.here, h.leaving = d.here, d.leaving }
+
+// Decision is what a host runs and what it does not.
+type Decision struct {
+	Elsewhere map[string]string   // by app: where it runs instead, a sentence
+	Placed    map[string][]string // by app: the hosts that are to run it
+	Due       time.Time           // when time alone may change it; zero: never
+
+	here    map[string]bool
+	leaving map[string]time.Time
+}
+
+// Same tells whether another decision has this host run the same apps.
+func (d *Decision) Same(o *Decision) bool {
+	if o == nil || len(d.here) != len(o.here) {
+		return false
+	}
+	for a := range d.here {
+		if !o.here[a] {
+			return false
+		}
+	}
+	return true
+}
+
+func where(hosts []string) string {
+	if len(hosts) == 0 {
+		return "no host of its region is there"
+	}
+	return fmt.Sprintf("it runs on %s", strings.Join(hosts, ", "))
+}

@@ -1,0 +1,155 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/google/renameio/v2"
+)
+
+// Mirror is the copy of the texts on this host's disk, from which the daemon reads, and
+// what else must survive a reboot without etcd:
+//
+//	DIR/specs            a link to the current generation
+//	   /generation-N-…/  its files, by number and digest
+//	   /placed.json      which apps this host runs, and the hosts that counted
+//	   /token            drawn once, see Host.Machine
+//
+// The directory belongs to the daemon's user, as all of the data directory.
+type Mirror struct{ Dir string }
+
+// Specs is the path of the spec directory.
+func (m Mirror) Specs() string { return filepath.Join(m.Dir, "specs") }
+
+// Open makes what is missing. A mirror that has held nothing yet is an empty directory.
+func (m Mirror) Open() error {
+	if err := os.MkdirAll(m.Dir, 0o700); err != nil {
+		return fmt.Errorf("cannot make %s: %w", m.Dir, err)
+	}
+	if _, err := os.Stat(m.Specs()); err == nil {
+		return nil
+	}
+	const none = "generation-0-none"
+	if err := os.Mkdir(filepath.Join(m.Dir, none), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("cannot make %s: %w", filepath.Join(m.Dir, none), err)
+	}
+	return m.point(none)
+}
+
+// Current tells which generation is there, and the digest of its texts; 0: none was.
+func (m Mirror) Current() (generation int64, digest string) {
+	to, err := os.Readlink(m.Specs())
+	if err != nil {
+		return 0, ""
+	}
+	parts := strings.Split(filepath.Base(to), "-")
+	if len(parts) != 3 {
+		return 0, ""
+	}
+	generation, err = strconv.ParseInt(parts[1], 10, 64)
+	if err != nil {
+		return 0, ""
+	}
+	return generation, parts[2]
+}
+
+// Put makes texts the current ones. Whoever reads meanwhile reads the old ones or the
+// new ones.
+func (m Mirror) Put(t Texts) error {
+	name := fmt.Sprintf("generation-%d-%s", t.Generation, t.Digest())
+	dir := filepath.Join(m.Dir, name)
+	before, _ := os.Readlink(m.Specs())
+	if filepath.Base(before) == name {
+		return nil
+	}
+	if err := os.RemoveAll(dir); err != nil { // of a process that died half-way
+		return fmt.Errorf("cannot write %s: %w", dir, err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return fmt.Errorf("cannot write %s: %w", dir, err)
+	}
+	for _, n := range t.Names() {
+		if err := renameio.WriteFile(filepath.Join(dir, n), t.Files[n], 0o600); err != nil {
+			return fmt.Errorf("cannot write %s: %w", filepath.Join(dir, n), err)
+		}
+	}
+	if err := m.point(name); err != nil {
+		return err
+	}
+	olds, _ := filepath.Glob(filepath.Join(m.Dir, "generation-*"))
+	for _, old := range olds {
+		if old != dir && filepath.Base(old) != filepath.Base(before) { // a load may be reading that one
+			_ = os.RemoveAll(old)
+		}
+	}
+	return nil
+}
+
+func (m Mirror) point(name string) error {
+	if err := renameio.Symlink(name, m.Specs()); err != nil {
+		return fmt.Errorf("cannot link %s: %w", m.Specs(), err)
+	}
+	return nil
+}
+
+// Placed is the last decision.
+type Placed struct {
+	Here    []string `json:"here"`
+	Members []Host   `json:"members"`
+}
+
+// Placed reads the last decision; a file that cannot be read is as good as none.
+func (m Mirror) Placed() (p Placed) {
+	if b, err := os.ReadFile(filepath.Join(m.Dir, "placed.json")); err != nil || json.Unmarshal(b, &p) != nil {
+		return Placed{}
+	}
+	return p
+}
+
+// SavePlaced keeps a decision.
+func (m Mirror) SavePlaced(p Placed) error {
+	b, err := json.Marshal(p)
+	if err == nil {
+		err = renameio.WriteFile(filepath.Join(m.Dir, "placed.json"), append(b, '\n'), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", filepath.Join(m.Dir, "placed.json"), err)
+	}
+	return nil
+}
+
+// Machine names this boot of this machine: a copy of its disk elsewhere, and another
+// data directory, have other names.
+func (m Mirror) Machine() (string, error) {
+	path := filepath.Join(m.Dir, "token")
+	token, err := os.ReadFile(path)
+	if err != nil || len(token) == 0 {
+		id, err := os.ReadFile("/proc/sys/kernel/random/uuid")
+		if err != nil {
+			return "", fmt.Errorf("cannot draw a token: %w", err)
+		}
+		token = id
+		if err := renameio.WriteFile(path, token, 0o600); err != nil {
+			return "", fmt.Errorf("cannot write %s: %w", path, err)
+		}
+	}
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", fmt.Errorf("cannot tell this boot from another: %w", err)
+	}
+	return strings.TrimSpace(string(token)) + "/" + strings.TrimSpace(string(boot)), nil
+}
+
+// Texts are those of the current generation.
+func (m Mirror) Texts(ctx context.Context) (Texts, error) {
+	t, err := Directory(m.Specs()).Texts(ctx)
+	t.Generation, _ = m.Current()
+	return t, err
+}

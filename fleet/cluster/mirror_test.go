@@ -1,0 +1,56 @@
+package cluster
+
+import (
+	"path/filepath"
+	"reflect"
+	"testing"
+)
+
+// TestTheMirrorKeepsTheLastGeneration over processes, at one path.
+func TestTheMirrorKeepsTheLastGeneration(t *testing.T) {
+	t.Parallel()
+	m := Mirror{Dir: filepath.Join(t.TempDir(), "cluster")}
+	if err := m.Open(); err != nil {
+		t.Fatal(err)
+	}
+	read := func() Texts {
+		t.Helper()
+		got, err := Mirror{Dir: m.Dir}.Texts(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if got := read(); len(got.Files) != 0 || got.Generation != 0 {
+		t.Fatalf("a new mirror holds %+v", got)
+	}
+	for i, files := range []map[string][]byte{{"a.hcl": []byte("1"), "b.hcl": []byte("2")}, {"a.hcl": []byte("3")}, {}} {
+		want := Texts{Generation: int64(i + 1), Files: files}
+		for range 2 {
+			if err := m.Put(want); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := read(); !reflect.DeepEqual(got, want) {
+			t.Fatalf("it holds %+v, not %+v", got, want)
+		}
+		if g, digest := m.Current(); g != want.Generation || digest != want.Digest() {
+			t.Fatalf("current is %d %s", g, digest)
+		}
+	}
+	olds, _ := filepath.Glob(filepath.Join(m.Dir, "generation-*"))
+	if len(olds) > 2 {
+		t.Errorf("old generations stay: %v", olds)
+	}
+	one, err := m.Machine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := m.Machine(); again != one {
+		t.Errorf("the machine is %s, then %s", one, again)
+	}
+	other := Mirror{Dir: t.TempDir()}
+	if b, _ := other.Machine(); b == one {
+		t.Errorf("two machines are called %s", b)
+	}
+}
