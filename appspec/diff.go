@@ -42,6 +42,10 @@ func Diff(before, after *Spec) []Change {
 			if a.Path == "process.command" {
 				d.processes()
 			}
+		case strings.HasPrefix(a.Path, "backends."):
+			if a.Path == "backends.region" {
+				d.backends()
+			}
 		case a.Path == "workers.min":
 			d.workers()
 		case a.Path == "workers.max": // with workers.min

@@ -67,6 +67,8 @@ type Spec struct {
 	Static []Static `json:"static,omitempty"` // files that are served without the app
 
 	Processes []Process `json:"processes,omitempty"` // what runs beside the workers
+	// Backends are the hosts of a fleet of many machines that run it; empty: all.
+	Backends []Backend `json:"backends,omitempty"`
 
 	Deploy   *Deploy   `json:"deploy,omitempty"`   // nil: the code is brought here by others
 	Database *Database `json:"database,omitempty"` // nil: none is made

@@ -61,6 +61,9 @@ func Connect(ctx context.Context, o Options) (Operator, error) {
 				}
 			}
 			o.Log = log
+			if !named {
+				o = o.lastCluster()
+			}
 			return OpenLocal(o)
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {

@@ -75,7 +75,8 @@ type Daemon struct {
 	turnAt  int                    // the next app that a tick looks at; the loop's
 
 	stateMu sync.Mutex
-	states  map[string]string // last logged state by app
+	states  map[string]string    // last logged state by app
+	serving map[string]lastState // by app, of a fleet of many machines
 }
 
 // NewDaemon prepares a daemon. The state directory is opened by Run.
@@ -85,7 +86,7 @@ func NewDaemon(o Options) *Daemon {
 	}
 	return &Daemon{
 		opts: o.withDefaults(), named: o.Dir != "" || o.StateDir != "", events: make(chan func()), board: newBoard(),
-		killed: make(chan struct{}), scrapes: make(chan struct{}, maxScrapes), metricsRetry: metricsRetry, prev: map[string]string{}, adopted: make(chan struct{}), states: map[string]string{},
+		killed: make(chan struct{}), scrapes: make(chan struct{}, maxScrapes), metricsRetry: metricsRetry, prev: map[string]string{}, adopted: make(chan struct{}), states: map[string]string{}, serving: map[string]lastState{},
 	}
 }
 
@@ -135,9 +136,11 @@ func (d *Daemon) Run(ctx context.Context) error {
 	actors.add(d.begin)
 	actors.add(func(context.Context) { d.e.door.run() })
 	actors.add(d.settleDeploys)
+	parted := d.takePart()
 	d.loop(ctx)
 	end(errClosing)
 	d.Hooks.stopping()
+	parted()
 	ordersGivenUp := d.closeCertificates()
 	d.shutdown()
 	ordersGivenUp()
@@ -239,6 +242,9 @@ func (d *Daemon) after(name string, out outcome) {
 	for i, m := range ms {
 		d.followed(name, m, i == 0)
 	}
+	if c := d.e.opts.Cluster; c != nil {
+		c.Report() // it may sleep now, which no master tells
+	}
 	d.board.touch(name)
 }
 
@@ -306,12 +312,14 @@ func (d *Daemon) changed(app string, st runner.Status) {
 	if st.Resting {
 		d.rec.Enqueue(app, order{}, false)
 	}
+	d.told(app, st.PID, st.State)
 	d.board.touch(app)
 }
 
 // masterEnded is told by the supervisor.
 func (d *Daemon) masterEnded(app string, pid int, since time.Time) {
 	d.board.touch(app)
+	d.told(app, pid, "")
 	d.e.hung.Delete(pid)
 	_, told := d.e.told.LoadAndDelete(pid)
 	if d.ending.Load() || d.e.door.listens(app) != nil {

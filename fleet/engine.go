@@ -48,6 +48,7 @@ type engine struct {
 
 	loadMu    sync.Mutex        // one load at a time; guards what follows
 	cache     hclspec.Cache     // of the spec directory
+	neutral   hclspec.Cache     // of it as no machine in particular reads it
 	homes     map[string]string // the files of the last good specs by app
 	homesRead bool              // those of an earlier process are among them
 	place     place
@@ -59,9 +60,11 @@ type engine struct {
 	missing  map[string]bool // apps that the directory has named before
 	lastWent time.Time       // when it lost one of them last
 	gone     map[string]bool // apps that were taken out of the directory, as far as is known
-	memories map[string]memory
-	mutes    []master      // those that the state directory has lost, and that cannot note themselves anew
-	grace    time.Duration // how long an app must be missing to be gone; 0: at once
+	// elsewhere are the apps that other hosts run, with where.
+	elsewhere map[string]string
+	memories  map[string]memory
+	mutes     []master      // those that the state directory has lost, and that cannot note themselves anew
+	grace     time.Duration // how long an app must be missing to be gone; 0: at once
 }
 
 func newEngine(o Options) (*engine, error) {
@@ -116,8 +119,14 @@ func (e *engine) load() (*hclspec.Set, error) {
 	}
 	var d *doors
 	if err == nil {
-		d = e.admit(set)
-		e.noteLosses(set)
+		if e.opts.Cluster != nil { // what was removed is seen before what runs elsewhere is taken out
+			e.noteLosses(set)
+			e.placed(set)
+			d = e.admit(set)
+		} else {
+			d = e.admit(set)
+			e.noteLosses(set)
+		}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

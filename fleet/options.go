@@ -35,6 +35,9 @@ type Options struct {
 	// Hold has edits of the directory wait for the command apply.
 	Hold bool
 
+	// Cluster is the fleet of many machines that this host is part of; nil: it is alone.
+	Cluster Cluster
+
 	dataChosen, stateChosen bool // DataDir or StateDir was chosen here, nobody has named it
 
 	systemDir string // state directory of root's fleet; empty: runner.SystemStateDir

@@ -48,6 +48,7 @@ type decoder struct {
 	http     int // http blocks so far
 	mongrel2 int
 	statics  int
+	backends int
 	named    map[string]map[string]hcl.Range // by the path of their block and their name: where they stand
 
 	environments []*hcl.Block // of the app, see family
@@ -143,6 +144,9 @@ func (d *decoder) block(known *appspec.Block, b *hcl.Block, index int) {
 	case "sockets.mongrel2":
 		index = d.mongrel2
 		d.mongrel2++
+	case backendsBlock:
+		index = d.backends
+		d.backends++
 	case staticBlock:
 		index = d.statics
 		d.statics++

@@ -231,6 +231,9 @@ const mostDoubts = 10
 // envFiles reads the files of env_file into the environment of an app.
 func (c *checker) envFiles() {
 	s, o := c.spec, c.o
+	if o.Elsewhere {
+		return
+	}
 	for _, name := range s.EnvFile {
 		name, optional := strings.CutPrefix(name, "-")
 		if !filepath.IsAbs(name) {

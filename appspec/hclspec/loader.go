@@ -222,7 +222,7 @@ func (l *loader) read(path string, named bool) {
 	for _, c := range e.candidates {
 		c = c.again()
 		c.index = index
-		if c.spec != nil && c.spec.Gate == nil {
+		if c.spec != nil && c.spec.Gate == nil && !l.o.Elsewhere {
 			c.diags = append(c.diags, pythonProblems(l.fsys, c.spec, c.whole)...)
 			c.diags = append(c.diags, l.accounts.problems(c.spec, c.whole)...)
 			c.deployFiles(l.fsys)

@@ -22,6 +22,10 @@ type Options struct {
 	// AllBuilt accepts what the product does not do yet (see Attribute.Built).
 	AllBuilt bool
 
+	// Elsewhere tells that the specs are for other machines: what only those can tell
+	// (interpreters, accounts, folders) is not looked for.
+	Elsewhere bool
+
 	// Cache spares reading files that did not change; nil: all are read. One cache
 	// is for one directory.
 	Cache *Cache

@@ -73,7 +73,7 @@ func reference(t *testing.T) string {
 	p("- **live**: the running master takes it over, no worker is touched.")
 	p("- **rolling**: new workers are ready before the old ones leave.")
 	p("- **replace**: a new master is ready before the old one drains.")
-	p("- **nothing**: it takes effect at the next deploy.\n")
+	p("- **nothing**: it takes effect at the next deploy; of `backends`, hosts begin or cease to run the app.\n")
 	p("## Attributes of an app\n")
 	writeRows(p, "")
 	for _, blk := range appspec.Blocks() {

@@ -50,11 +50,12 @@ func full() *appspec.Spec {
 			{Name: "celery", Command: []string{"celery", "-A", "blog", "worker"}, Count: 2, StopSignal: "INT", StopTimeout: 600 * s},
 			{Name: "bot", Command: []string{"python", "-m", "blog.bot"}, Count: 1, StopSignal: "TERM", StopTimeout: 30 * s},
 		},
-		Static:  []appspec.Static{{URL: "/static/", Dir: "app/static", MaxAge: 600 * s}, {URL: "/media/", Dir: "shared/media", MaxAge: 3600 * s}},
-		Health:  &appspec.Health{Path: "/healthz", Host: "blog.example.org:8000", Interval: 30 * s, Timeout: 5 * s, Failures: 2},
-		Restart: appspec.Restart{MinDelay: 2 * s, MaxDelay: 30 * s, ResetAfter: 300 * s},
-		Limits:  appspec.Limits{OpenFiles: 4096, Processes: 512, AddressSpace: 2 << 30, Memory: 1 << 30, CPU: 1.5, Tasks: 100},
-		Log:     appspec.Log{Target: "journal", Access: true, Format: "json", MaxSize: 1 << 20, Keep: 0},
+		Static:   []appspec.Static{{URL: "/static/", Dir: "app/static", MaxAge: 600 * s}, {URL: "/media/", Dir: "shared/media", MaxAge: 3600 * s}},
+		Backends: []appspec.Backend{{Region: "eu1", Count: 2}, {Region: "us1", Count: 1}},
+		Health:   &appspec.Health{Path: "/healthz", Host: "blog.example.org:8000", Interval: 30 * s, Timeout: 5 * s, Failures: 2},
+		Restart:  appspec.Restart{MinDelay: 2 * s, MaxDelay: 30 * s, ResetAfter: 300 * s},
+		Limits:   appspec.Limits{OpenFiles: 4096, Processes: 512, AddressSpace: 2 << 30, Memory: 1 << 30, CPU: 1.5, Tasks: 100},
+		Log:      appspec.Log{Target: "journal", Access: true, Format: "json", MaxSize: 1 << 20, Keep: 0},
 		Deploy: &appspec.Deploy{
 			Repository: "git@git.example.org:crito/blog.git", Branch: "main", Commit: "v1.2", Directory: "src", Wheels: "/srv/wheels",
 			SSHKey: "/etc/blog/deploy_key", KnownHosts: "/etc/blog/known_hosts", Shared: []string{"media", "var/db"}, Submodules: true, LFS: true, Keep: 3,
@@ -165,7 +166,7 @@ func TestTable(t *testing.T) {
 	seen := make(map[string]bool)
 	for i := range appspec.Attributes() {
 		a := &appspec.Attributes()[i]
-		if seen[a.Path] || a.Doc == "" || (a.Disruption == appspec.Nothing) != (strings.HasPrefix(a.Path, "deploy.") || strings.HasPrefix(a.Path, "database.")) {
+		if seen[a.Path] || a.Doc == "" || (a.Disruption == appspec.Nothing) != (strings.HasPrefix(a.Path, "deploy.") || strings.HasPrefix(a.Path, "backends.") || strings.HasPrefix(a.Path, "database.")) {
 			t.Errorf("%s: twice, or without doc or disruption", a.Path)
 		}
 		seen[a.Path] = true

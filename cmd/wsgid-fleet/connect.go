@@ -42,14 +42,18 @@ func (s served) check() error {
 	return nil
 }
 
-// runDaemon is the daemon, in the foreground.
-func runDaemon(ctx context.Context, o fleet.Options, so served) error {
+// runDaemon is the daemon, in the foreground. part has it take part in a fleet of many
+// machines where that is wanted.
+func runDaemon(ctx context.Context, o fleet.Options, so served, part func(*fleet.Options) error) error {
 	o.Log = slog.New(fleet.NewLogHandler(os.Stderr, slog.LevelInfo))
 	manager, err := fleet.OpenServiceManager(o.Log)
 	if err != nil {
 		return err
 	}
 	defer manager.Close()
+	if err := part(&o); err != nil {
+		return err
+	}
 	d := fleet.NewDaemon(o)
 	d.Metrics = so.metrics
 	if so.console != "" {

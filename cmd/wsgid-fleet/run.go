@@ -9,6 +9,7 @@ import (
 func (c *cli) runCommand() *cobra.Command {
 	var so served
 	var hold bool
+	var host hostFlags
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the daemon in the foreground: converge, then watch the spec directory",
@@ -27,7 +28,11 @@ use. wsgid-fleet console opens it. Other addresses are refused, as it has no TLS
 With --hold, or apply = "manual" in defaults, edits are not followed: they wait for
 wsgid-fleet apply. plan shows what it would do, status what waits; a new app waits
 too, and one whose spec is gone runs on. What was applied last is kept over restarts
-and reboots.`,
+and reboots.
+
+With --source etcd://… the host is one of a fleet of many machines: it follows the
+specs that push has written to etcd, and runs those of the apps that are placed here.
+While etcd is away, or holds nothing, everything goes on as it is.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if so.metrics != "" {
@@ -40,12 +45,18 @@ and reboots.`,
 			}
 			o := c.options()
 			o.Hold = hold
-			return runDaemon(cmd.Context(), o, so)
+			return runDaemon(cmd.Context(), o, so, func(o *fleet.Options) error {
+				if host.source == "" {
+					return nil
+				}
+				return host.member(cmd.Context(), c, o)
+			})
 		},
 	}
 	cmd.Flags().StringVar(&so.metrics, "metrics", "", "serve metrics for Prometheus at http://`host:port`/metrics too, not only on the\ncontrol socket")
 	cmd.Flags().StringVar(&so.console, "console", "", "serve the console at unix:PATH or 127.0.0.1:PORT (`address`)")
 	cmd.Flags().StringSliceVar(&so.consoleHosts, "console-host", nil, "a host `name` under which a proxy asks for the console; may be repeated")
 	cmd.Flags().BoolVar(&hold, "hold", false, "edits of the spec directory wait for wsgid-fleet apply")
+	host.add(cmd)
 	return cmd
 }

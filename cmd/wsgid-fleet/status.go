@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -15,7 +16,8 @@ import (
 
 func (c *cli) statusCommand() *cobra.Command {
 	var output string
-	var watch bool
+	var watch, whole bool
+	var source sourceFlags
 	var interval time.Duration
 	cmd := &cobra.Command{
 		Use:   "status [APP]",
@@ -42,6 +44,8 @@ specified (a stopped app and a broken spec file too), 1 the fleet cannot be
 asked.`,
 		Args: outputArgs(&output, func(_ *cobra.Command, args []string) error {
 			switch {
+			case whole && (len(args) > 0 || watch || output == "uwsgi"):
+				return errors.New("cannot show status: --fleet is of all apps, once, as text or json")
 			case len(args) > 2:
 				return fmt.Errorf("cannot show status: one app at a time, not %d", len(args))
 			case watch && (output == "json" || output == "uwsgi"):
@@ -56,6 +60,14 @@ asked.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
+			if whole {
+				client, err := source.client(c, "show status of the fleet")
+				if err != nil {
+					return err
+				}
+				defer client.Close()
+				return c.fleetStatus(ctx, client, output)
+			}
 			op, err := c.operator(ctx)
 			if err != nil {
 				return err
@@ -89,6 +101,8 @@ asked.`,
 	}
 	outputFlag(cmd, &output, "text", "wide", "json", "uwsgi")
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "redraw in place until Ctrl-C")
+	cmd.Flags().BoolVar(&whole, "fleet", false, "all apps over all hosts of a fleet of many machines: where each is placed and\nwho serves it; exit code 3 where one is not served by all that should")
+	source.add(cmd, "with --fleet: "+fleetSource)
 	cmd.Flags().DurationVar(&interval, "interval", time.Second, "time between two pictures of --watch")
 	return cmd
 }

@@ -87,6 +87,7 @@ var directOpeners = []struct {
 	{"the state and data directory, which are root's (or the user's own) and closed to others", []string{
 		"cmd/wsgid/instance.go makeStateDir release take",
 		"fleet/certs/keeper.go refresh",
+		"fleet/placement.go lastCluster",
 		"fleet/cluster/mirror.go Current Machine Open Placed Put SavePlaced point",
 		"fleet/certs/pair.go makeFolders readPair writePair",
 		"fleet/certs/record.go readRecord write",
@@ -119,6 +120,7 @@ var directOpeners = []struct {
 		"cmd/wsgid-fleet/connect.go load loadFiles",
 		"cmd/wsgid-fleet/fmt.go format hclFiles replaceFile",
 		"fleet/cluster/texts.go Texts Write",
+		"cmd/wsgid-fleet/source.go pushCommand",
 		"fleet/cluster/etcd/client.go conn tls", // what flags of the command line name
 		"cmd/wsgid-fleet/import.go putSpec writeNewFile",
 		"cmd/wsgid-fleet/man.go write writeManual",

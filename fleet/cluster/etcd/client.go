@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -28,7 +29,7 @@ const Scheme = "etcd://"
 // DefaultPrefix is where the keys of a fleet are unless the source names another place.
 const DefaultPrefix = "/wsgid/default"
 
-// answerLimit is how long one question may take.
+// answerLimit is how long one question may take, unless the configuration says otherwise.
 const answerLimit = 5 * time.Second
 
 // Config says where etcd is and who asks.
@@ -39,6 +40,8 @@ type Config struct {
 	CA, Cert, Key string
 	User          string
 	PasswordFile  string
+	// Limit is how long etcd may take for one answer; 0: 5 s.
+	Limit time.Duration
 }
 
 // Parse reads etcd://HOST:PORT,…/PREFIX.
@@ -105,7 +108,7 @@ func (c *Client) conn() (*clientv3.Client, error) {
 		return c.c, nil
 	}
 	conf := clientv3.Config{
-		Endpoints: c.cfg.Endpoints, DialTimeout: answerLimit, Logger: zap.NewNop(),
+		Endpoints: c.cfg.Endpoints, DialTimeout: c.limit(), Logger: zap.NewNop(),
 		DialKeepAliveTime: 10 * time.Second, DialKeepAliveTimeout: 3 * time.Second,
 		// Without it a host that was parted from etcd for long would wait for two
 		// minutes when it is back.
@@ -157,6 +160,8 @@ func (c Config) tls() (*tls.Config, error) {
 	}
 	return t, nil
 }
+
+func (c *Client) limit() time.Duration { return cmp.Or(c.cfg.Limit, answerLimit) }
 
 // where names etcd for people.
 func (c *Client) where() string { return Scheme + strings.Join(c.cfg.Endpoints, ",") + c.cfg.Prefix }

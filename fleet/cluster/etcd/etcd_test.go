@@ -22,7 +22,7 @@ import (
 // fleetAt is a client of a fleet of the test's own.
 func fleetAt(t testing.TB, servers ...*etcdtest.Server) *Client {
 	t.Helper()
-	cfg := Config{Prefix: "/wsgid/" + strings.ToLower(t.Name())}
+	cfg := Config{Limit: 20 * time.Second, Prefix: "/wsgid/" + strings.ToLower(t.Name())}
 	for _, s := range servers {
 		cfg.Endpoints = append(cfg.Endpoints, s.Endpoint)
 	}
@@ -209,7 +209,10 @@ func join(t testing.TB, servers []*etcdtest.Server, id, dir string, apps ...clus
 	t.Helper()
 	h := &host{c: fleetAt(t, servers...), serving: map[string]cluster.Endpoint{}, apps: apps, auto: true, done: make(chan struct{})}
 	h.Member = NewMember(h.c, dir, cluster.Host{ID: id, Region: "eu1"})
-	h.TTL, h.Relist = 2*time.Second, 5*time.Second
+	if _, err := h.c.Texts(t.Context()); errors.Is(err, ErrNothing) {
+		push(t, h.c, textsOf("a.hcl", "app \"a\" {}"))
+	}
+	h.TTL, h.Relist = 10*time.Second, 5*time.Second // a busy machine is not to lose its lease
 	h.members.Join, h.members.Grace = time.Second, 500*time.Millisecond
 	h.Log = slog.New(slog.NewTextHandler(h, nil))
 	if err := h.Open(t.Context()); err != nil {
@@ -226,7 +229,12 @@ func join(t testing.TB, servers []*etcdtest.Server, id, dir string, apps ...clus
 			return maps.Clone(h.serving)
 		})
 	}()
-	t.Cleanup(h.end)
+	t.Cleanup(func() {
+		h.end()
+		if t.Failed() {
+			t.Logf("host %s runs %v:\n%s", id, h.runs(), h.log.String())
+		}
+	})
 	return h
 }
 
@@ -305,7 +313,6 @@ func TestNothingMovesWithoutEtcd(t *testing.T) {
 	apps := someApps(12)
 	dirs := []string{t.TempDir(), t.TempDir()}
 	a := join(t, servers, "a", dirs[0], apps...)
-	push(t, a.c, textsOf("a.hcl", "app \"a\" {}"))
 	b := join(t, servers, "b", dirs[1], apps...)
 	until(t, "a and b share", func() bool { return spread(apps, a, b) && len(b.runs()) > 0 })
 	until(t, "both have the texts", func() bool {

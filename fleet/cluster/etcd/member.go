@@ -36,6 +36,7 @@ type Member struct {
 	joined   bool   // the key of this host is ours
 	trouble  string // why nothing is decided; empty: all is well
 	frozen   string
+	emptied  bool              // no generation was there when it was looked at last
 	reported map[string]string // what etcd says of the endpoints here
 	told     bool              // all of them hang on the present lease
 }
@@ -52,6 +53,9 @@ func (m *Member) Specs() string { return m.mirror.Specs() }
 
 // ID is the name of this host.
 func (m *Member) ID() string { return m.Host.ID }
+
+// Address is where others reach this host, without a port; empty: nobody has said.
+func (m *Member) Address() string { return m.Host.Address }
 
 // firstLook is how long a host that knows nothing yet waits for etcd when it starts.
 const firstLook = 5 * time.Second
@@ -113,7 +117,7 @@ func (m *Member) Run(ctx context.Context, changed func(), serving func() map[str
 			wait = 0
 		}
 		m.troubled(err)
-		wait = min(max(2*wait, 200*time.Millisecond), 10*time.Second)
+		wait = min(max(2*wait, 200*time.Millisecond), 5*time.Second)
 		pause(ctx, time.Duration(rand.Int64N(int64(wait))+1), nil)
 	}
 }
@@ -311,8 +315,17 @@ func (m *Member) consider(ctx context.Context, changed func()) error {
 	return nil
 }
 
-// observe needs mu.
+// observe needs mu. Where no generation is there somebody has emptied etcd, or it is
+// another one: that hosts are missing in it says nothing of them.
 func (m *Member) observe(now time.Time) {
+	if m.view.Generation == 0 {
+		m.emptied = true
+		return
+	}
+	if m.emptied {
+		m.emptied = false
+		m.members.Resume(now)
+	}
 	m.members.Observe(now, m.view.There(), m.view.Thaw)
 	if f := m.members.Frozen(); f != m.frozen {
 		m.frozen = f
@@ -326,7 +339,7 @@ func (m *Member) observe(now time.Time) {
 
 // decide needs mu. It is nil where this host does not take part: then everything stays.
 func (m *Member) decide(now time.Time, ready func(app, host string) bool) *cluster.Decision {
-	if !m.joined || m.view == nil || m.apps == nil {
+	if !m.joined || m.view == nil || m.view.Generation == 0 || m.apps == nil {
 		return nil
 	}
 	return m.hosting.Decide(now, m.apps, m.view.cordoned(m.members.Counting()), ready)

@@ -53,7 +53,7 @@ func (m *Member) tenure(ctx context.Context, serving func() map[string]cluster.E
 		return err
 	}
 	ttl := int64(cmp.Or(m.TTL, DefaultTTL) / time.Second)
-	gctx, cancel := context.WithTimeout(ctx, answerLimit)
+	gctx, cancel := context.WithTimeout(ctx, m.client.limit())
 	lease, err := cl.Grant(gctx, ttl)
 	cancel()
 	if err != nil {

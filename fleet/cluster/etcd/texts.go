@@ -100,7 +100,7 @@ func (c *Client) get(ctx context.Context, key string, opts ...clientv3.OpOption)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	ctx, cancel := context.WithTimeout(ctx, c.limit())
 	defer cancel()
 	got, err := cl.Get(ctx, key, opts...)
 	if err != nil {
@@ -115,7 +115,7 @@ func (c *Client) txn(ctx context.Context, verb string, cmps []clientv3.Cmp, then
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	ctx, cancel := context.WithTimeout(ctx, c.limit())
 	defer cancel()
 	got, err := cl.Txn(ctx).If(cmps...).Then(then...).Else(otherwise...).Commit()
 	if err != nil {

@@ -106,6 +106,13 @@ app "full" {
     url = "/media/"
     dir = "shared/media"
   }
+  backends {
+    region = "eu1"
+    count  = 2
+  }
+  backends {
+    region = "us1"
+  }
 
   health {
     path     = "/healthz"

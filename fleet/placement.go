@@ -1,0 +1,265 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/afero"
+	"github.com/spf13/afero/mem"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// Cluster is the fleet of many machines that this host is part of.
+type Cluster interface {
+	// ID is what this host is called, Address where others reach it, without a port.
+	ID() string
+	Address() string
+	// Elsewhere says which of the apps are not to run here, and why. It waits for nobody.
+	Elsewhere(apps []cluster.App) map[string]string
+	// Run takes part until ctx ends. changed is called when the spec directory, or what
+	// Elsewhere says, may be another; serving says what this host serves.
+	Run(ctx context.Context, changed func(), serving func() map[string]cluster.Endpoint)
+	// Report tells that what serving says may be another.
+	Report()
+}
+
+// NeutralOptions read specs as no machine in particular does: what only those can tell
+// that run the apps is not looked for. From them all hosts learn the same of the same
+// texts.
+func NeutralOptions() hclspec.Options {
+	return hclspec.Options{Root: true, Systemd: true, Elsewhere: true, CPUs: 1,
+		LookupEnv: func(string) (string, bool) { return "", true },
+		OpenFile:  func(name string) (afero.File, error) { return mem.NewReadOnlyFileHandle(mem.CreateFile(name)), nil }}
+}
+
+// PlacedApps is what placement must know of the apps of a directory. here is what this
+// host reads in it, for apps that cannot be told of without its files; it may be nil.
+func PlacedApps(neutral, here *hclspec.Set) []cluster.App {
+	var apps []cluster.App
+	seen := map[string]bool{}
+	add := func(s *appspec.Spec) {
+		if s.Gate != nil || seen[s.Name] {
+			return // every host has its own gate
+		}
+		seen[s.Name] = true
+		a := cluster.App{Name: s.Name}
+		for _, b := range s.Backends {
+			a.Backends = append(a.Backends, cluster.Backend(b))
+		}
+		apps = append(apps, a)
+	}
+	for _, set := range []*hclspec.Set{neutral, here} {
+		if set != nil {
+			for _, n := range slices.Sorted(maps.Keys(set.Specs)) {
+				add(set.Specs[n])
+			}
+		}
+	}
+	for _, set := range []*hclspec.Set{neutral, here} {
+		if set == nil {
+			continue
+		}
+		for _, f := range set.Faults {
+			for _, n := range append([]string{f.App}, f.Apps...) {
+				if n != "" && n != appspec.GateName && !seen[n] {
+					seen[n] = true
+					apps = append(apps, cluster.App{Name: n, Broken: true})
+				}
+			}
+		}
+	}
+	return apps
+}
+
+// placed takes what runs elsewhere out of a set. It needs loadMu.
+func (e *engine) placed(set *hclspec.Set) {
+	if e.opts.Cluster == nil {
+		return
+	}
+	o := NeutralOptions()
+	o.Cache = &e.neutral
+	neutral, err := o.Load(e.disk, e.opts.Dir)
+	if err != nil {
+		neutral = nil
+	}
+	elsewhere := e.opts.Cluster.Elsewhere(PlacedApps(neutral, set))
+	for name := range elsewhere {
+		delete(set.Specs, name)
+	}
+	set.Faults = slices.DeleteFunc(set.Faults, func(f hclspec.Fault) bool { return f.App != "" && elsewhere[f.App] != "" && len(f.Apps) == 0 })
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.elsewhere = elsewhere
+}
+
+// away are the apps that run on other hosts, with where.
+func (e *engine) away() map[string]string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.elsewhere
+}
+
+// member has the daemon take part in the fleet of many machines until ctx ends.
+func (d *Daemon) member(ctx context.Context) {
+	d.e.opts.Cluster.Run(ctx, func() { d.post(ctx, func() { d.reread() }) }, d.endpoints)
+}
+
+// takePart begins with that; it returns what ends it.
+func (d *Daemon) takePart() (parted func()) {
+	if d.e.opts.Cluster == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		d.member(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// life of a master, as the supervisor told last.
+type lastState struct {
+	pid   int
+	state runner.State
+}
+
+// told notes the state of a master, for what this host serves.
+func (d *Daemon) told(app string, pid int, state runner.State) {
+	if d.e.opts.Cluster == nil {
+		return
+	}
+	d.stateMu.Lock()
+	was := d.serving[app]
+	if state != "" && state != runner.StateStopping {
+		d.serving[app] = lastState{pid, state}
+	} else if was.pid == pid {
+		delete(d.serving, app)
+	}
+	d.stateMu.Unlock()
+	d.e.opts.Cluster.Report()
+}
+
+// endpoints are the apps of this host, as others are told of them.
+func (d *Daemon) endpoints() map[string]cluster.Endpoint {
+	set, _ := d.e.snapshot()
+	out := map[string]cluster.Endpoint{}
+	if set == nil {
+		return out
+	}
+	d.stateMu.Lock()
+	states := maps.Clone(d.serving)
+	d.stateMu.Unlock()
+	var front *appspec.Spec
+	if s := set.Specs[appspec.GateName]; s != nil && servingState(states[appspec.GateName].state) {
+		front = s
+	}
+	for name, s := range set.Specs {
+		if s.Gate != nil || !s.Enabled {
+			continue
+		}
+		ready := servingState(states[name].state) || d.e.door.listens(name) != nil
+		out[name] = cluster.Endpoint{Ready: ready && !d.ending.Load(), Addresses: addressesOf(s, front, d.e.opts.Cluster.Address())}
+	}
+	return out
+}
+
+func servingState(s runner.State) bool {
+	switch s {
+	case runner.StateReady, runner.StateUpdating, runner.StateIdle, runner.StateDegraded:
+		return true
+	default:
+		return false
+	}
+}
+
+// addressesOf are where other machines reach an app: its own sockets, else those of the
+// gate if it has names. host is this machine, as others know it.
+func addressesOf(s, front *appspec.Spec, host string) []string {
+	reached := func(socks []appspec.HTTPSocket) (out []string) {
+		for _, h := range socks {
+			if a := reachedAt(h.Listen, host); a != "" && !h.Adopts {
+				out = append(out, a)
+			}
+		}
+		return out
+	}
+	out := reached(s.Sockets.HTTP)
+	if len(out) == 0 && front != nil && len(s.Hosts) > 0 {
+		out = reached(front.Sockets.HTTP)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// reachedAt is where another machine reaches a listener; empty: nowhere.
+func reachedAt(listen, host string) string {
+	if strings.HasPrefix(listen, "unix:") || strings.HasPrefix(listen, "systemd:") {
+		return ""
+	}
+	at, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return ""
+	}
+	ip, own := net.ParseIP(at), net.ParseIP(host)
+	switch {
+	case at == "*" || at == "" || ip != nil && ip.IsUnspecified():
+		if host == "" {
+			return ""
+		}
+		return net.JoinHostPort(host, port)
+	case ip != nil && ip.IsLoopback() && (own == nil || !own.IsLoopback()):
+		return ""
+	}
+	return net.JoinHostPort(at, port)
+}
+
+// alone is a host of such a fleet for a command that finds no daemon: it goes by what the
+// last one has decided.
+type alone struct{ here map[string]bool }
+
+func (alone) ID() string      { return "" }
+func (alone) Address() string { return "" }
+func (alone) Report()         {}
+
+func (alone) Run(ctx context.Context, _ func(), _ func() map[string]cluster.Endpoint) { <-ctx.Done() }
+
+func (a alone) Elsewhere(apps []cluster.App) map[string]string {
+	out := map[string]string{}
+	for _, app := range apps {
+		if !a.here[app.Name] {
+			out[app.Name] = "another host runs it"
+		}
+	}
+	return out
+}
+
+// lastCluster has options without a directory mean the texts of etcd where the last
+// daemon ran those.
+func (o Options) lastCluster() Options {
+	m := cluster.Mirror{Dir: filepath.Join(o.DataDir, "cluster")}
+	var last place
+	b, err := os.ReadFile(filepath.Join(o.DataDir, "directory.json"))
+	if err != nil || json.Unmarshal(b, &last) != nil || last.Dir != m.Specs() {
+		return o
+	}
+	a := alone{here: map[string]bool{}}
+	for _, app := range m.Placed().Here {
+		a.here[app] = true
+	}
+	o.Dir, o.Cluster = m.Specs(), a
+	return o
+}
