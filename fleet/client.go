@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 // Client is an Operator that asks the daemon.
 type Client struct {
 	daemon DaemonStatus
+	path   string // of the control socket
 	http   *http.Client
 }
 
@@ -98,11 +100,11 @@ func (e *NeighbourError) reach(ctx context.Context, named bool, dir string) (Ope
 
 // connect opens a connection to the control socket. A daemon that has answered
 // once and now refuses is being upgraded in place: it is back in a moment.
-func (c *Client) connect(ctx context.Context, path string) (net.Conn, error) {
+func connect(ctx context.Context, path string, answered bool) (net.Conn, error) {
 	deadline := time.Now().Add(3 * time.Second)
 	for {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
-		if err == nil || c.daemon.PID == 0 || !errors.Is(err, syscall.ECONNREFUSED) || time.Now().After(deadline) {
+		if err == nil || !answered || !errors.Is(err, syscall.ECONNREFUSED) || time.Now().After(deadline) {
 			return conn, err
 		}
 		select {
@@ -115,9 +117,10 @@ func (c *Client) connect(ctx context.Context, path string) (net.Conn, error) {
 
 // dial asks the daemon who it is.
 func dial(ctx context.Context, path string) (*Client, error) {
-	c := &Client{}
+	c := &Client{path: path}
+	var answered atomic.Bool
 	c.http = &http.Client{Transport: &http.Transport{
-		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return c.connect(ctx, path) },
+		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return connect(ctx, path, answered.Load()) },
 		MaxIdleConns:       2,
 		IdleConnTimeout:    10 * time.Second,
 		DisableCompression: true,
@@ -128,6 +131,7 @@ func dial(ctx context.Context, path string) (*Client, error) {
 		c.Close()
 		return nil, err
 	}
+	answered.Store(true)
 	return c, nil
 }
 
@@ -191,11 +195,6 @@ func (c *Client) Scale(ctx context.Context, counts map[string]int, progress func
 	return c.command(ctx, "scale", command{Counts: counts}, progress)
 }
 
-// Deploy see Operator.
-func (c *Client) Deploy(ctx context.Context, o DeployOrder, progress func(Event)) ([]Result, error) {
-	return c.command(ctx, "deploy", command{Deploy: &o}, progress)
-}
-
 // Deploys see Operator.
 func (c *Client) Deploys(ctx context.Context, apps []string) ([]*deploy.Entry, error) {
 	var es []*deploy.Entry
@@ -219,15 +218,21 @@ func (c *Client) do(ctx context.Context, method, path string, body io.Reader) (*
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&a); err != nil || a.Error == "" {
 		return nil, fmt.Errorf("cannot ask the daemon (pid %d) for %s: it answers %s; is it another version of the program?", c.daemon.PID, path, resp.Status)
 	}
-	if a.Unknown {
-		return nil, &UnknownAppError{text: a.Error}
-	}
-	return nil, errors.New(a.Error)
+	return nil, a.err()
 }
 
-func (c *Client) lost(err error) error {
-	return fmt.Errorf("cannot hear from the daemon (pid %d): %w", c.daemon.PID, plainNet(err))
+// lostError says that the daemon is not heard from any more.
+type lostError struct {
+	pid int
+	err error
 }
+
+func (e *lostError) Error() string {
+	return fmt.Sprintf("cannot hear from the daemon (pid %d): %v", e.pid, e.err)
+}
+func (e *lostError) Unwrap() error { return e.err }
+
+func (c *Client) lost(err error) error { return &lostError{pid: c.daemon.PID, err: plainNet(err)} }
 
 func (c *Client) get(ctx context.Context, path string, v any) error {
 	resp, err := c.do(ctx, http.MethodGet, path, nil)
@@ -250,6 +255,11 @@ func (c *Client) command(ctx context.Context, verb string, cmd command, progress
 	if err != nil {
 		return nil, err
 	}
+	return c.lines(resp, progress)
+}
+
+// lines reads what happens, to the results.
+func (c *Client) lines(resp *http.Response, progress func(Event)) ([]Result, error) {
 	defer resp.Body.Close()
 	dec := json.NewDecoder(bufio.NewReader(resp.Body))
 	for {
@@ -262,7 +272,7 @@ func (c *Client) command(ctx context.Context, verb string, cmd command, progress
 		}
 		switch {
 		case a.Error != "":
-			return nil, errors.New(a.Error)
+			return nil, a.err()
 		case a.Results != nil:
 			return *a.Results, nil
 		case a.Event != nil && progress != nil:

@@ -144,6 +144,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	ordersGivenUp := d.closeCertificates()
 	d.shutdown()
 	ordersGivenUp()
+	d.deploys.over(deployPatience)
 	d.e.door.close()
 	d.e.holder.close()
 	actors.stop()

@@ -21,6 +21,9 @@ type DeployOrder struct {
 	To   string `json:"to,omitempty"`
 	Wait bool   `json:"wait,omitempty"` // for another deploy of the app to end
 	By   string `json:"by,omitempty"`   // who asks
+	// Order is what the asker calls it, to find it again at another daemon. It goes by
+	// the URL: a daemon of before does without.
+	Order string `json:"-"`
 }
 
 // Verb is what is asked for, as messages say it.
@@ -39,13 +42,18 @@ const lockRetry = 200 * time.Millisecond
 const lockPatience = time.Second
 
 // lockBook takes the lock of an app's deploys; wait: whenever the deploy that has it
-// ends.
-func lockBook(ctx context.Context, book *deploy.Book, who string, wait bool) (func(), error) {
+// ends, and held is called, once, with who has it.
+func lockBook(ctx context.Context, book *deploy.Book, who string, wait bool, held func(*deploy.LockedError)) (func(), error) {
+	told := false
 	for end := time.Now().Add(lockPatience); ; {
 		unlock, err := book.Lock(who)
 		var locked *deploy.LockedError
 		if err == nil || !errors.As(err, &locked) || !wait && time.Now().After(end) {
 			return unlock, err
+		}
+		if wait && !told {
+			told = true
+			held(locked)
 		}
 		pause := lockRetry
 		if !wait {
@@ -53,7 +61,7 @@ func lockBook(ctx context.Context, book *deploy.Book, who string, wait bool) (fu
 		}
 		select {
 		case <-ctx.Done():
-			return nil, err
+			return nil, context.Cause(ctx)
 		case <-time.After(pause):
 		}
 	}

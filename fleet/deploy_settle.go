@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
@@ -38,7 +39,7 @@ func (p *operations) SettleDeploys(ctx context.Context) {
 			continue
 		}
 		all.Go(func() {
-			unlock, err := lockBook(ctx, book, "the daemon, which settles an interrupted deploy", true)
+			unlock, err := lockBook(ctx, book, "the daemon, which settles an interrupted deploy", true, func(*deploy.LockedError) {})
 			if err == nil {
 				_, err = p.settleDeploys(ctx, app)
 				unlock()
@@ -74,7 +75,10 @@ func (p *operations) settleDeploys(ctx context.Context, app string) (*deploy.Ent
 			e.Result, e.Reason = deploy.ResultInterrupted, "the process that did it was ended; nothing that serves was changed"
 		case deploy.Finish:
 			if rerr := p.bring(ctx, app); rerr == nil {
-				e.Result, e.Reason = deploy.ResultOK, "the process that did it was ended after the rollout had begun; it was finished later, and stages that run after the switch did not run"
+				e.Result, e.Reason = deploy.ResultOK, "the process that did it was ended after the rollout had begun; it was finished later"
+				if spec := p.deployOf(app); !e.Whole(spec) {
+					e.Reason += ", and stages that run after the switch did not run"
+				}
 				if err := p.finish(ctx, app, e); err != nil {
 					e.Reason += "; " + err.Error()
 				}
@@ -100,6 +104,15 @@ func (p *operations) settleDeploys(ctx context.Context, app string) (*deploy.Ent
 		p.e.log.Warn("an interrupted deploy was settled", "app", app, "deploy", e.ID, "result", e.Result, "reason", e.Reason)
 	}
 	return read, nil
+}
+
+// deployOf is the deploy block of an app as it is now; nil: it has none.
+func (p *operations) deployOf(app string) *appspec.Deploy {
+	set, err := p.e.snapshot()
+	if w := wanted(set, err, app, p.e.store.Recall(app).LastGood); w.Spec != nil {
+		return w.Spec.Deploy
+	}
+	return nil
 }
 
 // finish switches the link app to a release that serves.

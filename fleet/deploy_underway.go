@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // underway knows the deploys that go on in a daemon. An upgrade waits for them: what
@@ -21,7 +22,7 @@ func (u *underway) begin(o DeployOrder) (end func(), err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.after != nil {
-		return nil, fmt.Errorf("cannot %s %s: the daemon is about to be executed anew, and waits for the deploy of %s; try again when that has ended", o.Verb(), o.App, u.names())
+		return nil, &againError{text: fmt.Sprintf("cannot %s %s: the daemon is about to be executed anew, and waits for the deploy of %s; try again when that has ended", o.Verb(), o.App, u.names())}
 	}
 	if u.apps == nil {
 		u.apps = map[string]int{}
@@ -54,6 +55,18 @@ func (u *underway) whenOver(f func()) string {
 		u.after = f
 	}
 	return u.names()
+}
+
+// over waits until none is under way, for a while.
+func (u *underway) over(limit time.Duration) {
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		u.mu.Lock()
+		n := len(u.apps)
+		u.mu.Unlock()
+		if n == 0 {
+			return
+		}
+	}
 }
 
 func (u *underway) names() string {

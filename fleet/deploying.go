@@ -19,6 +19,9 @@ import (
 // touched yet.
 func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Event)) ([]Result, error) {
 	_, set, err := p.choose(ctx, o.Verb(), []string{o.App})
+	if p.life.Err() != nil {
+		return nil, p.ends(o)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -39,8 +42,19 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 		return nil, fmt.Errorf("cannot %s %s: it is stopped; start it first: wsgid-fleet start %s", o.Verb(), o.App, o.App)
 	}
 	book := p.e.store.book(o.App)
-	unlock, err := lockBook(ctx, book, o.who(), o.Wait)
-	if err != nil {
+	waiting, enough := context.WithCancelCause(ctx)
+	defer enough(nil)
+	defer context.AfterFunc(p.life, func() { enough(errClosing) })()
+	unlock, err := lockBook(waiting, book, o.who(), o.Wait, func(other *deploy.LockedError) {
+		if progress != nil {
+			progress(Event{At: p.e.now(), App: o.App, State: EventWaits, Message: "waits: " + other.Reason()})
+		}
+	})
+	switch {
+	case err == nil:
+	case p.life.Err() != nil:
+		return nil, p.ends(o)
+	default:
 		return nil, err
 	}
 	defer unlock()
@@ -63,7 +77,7 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	mask.Learn(spec)
 	p.sweepReleases(spec.Path) // what a process that was killed has not removed
 	d := &deploy.Deployer{
-		Book: book, Spec: spec, Owner: owner, By: o.By, Ref: o.Ref, Mask: mask.Text, Learn: mask.Learn, Now: p.e.now, Earlier: earlier,
+		Book: book, Spec: spec, Owner: owner, By: o.By, Order: o.Order, Ref: o.Ref, Mask: mask.Text, Learn: mask.Learn, Now: p.e.now, Earlier: earlier,
 		Rollout: func(ctx context.Context) error { return p.rollout(ctx, o.App) },
 		Health:  func(ctx context.Context) (string, error) { return p.health(ctx, o.App) },
 		InUse:   func(ctx context.Context) []string { return p.releasesInUse(ctx, o.App) },
@@ -99,6 +113,11 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 		p.e.log.Info("deployed", "app", o.App, "deploy", entry.ID, "release", entry.Release, "commit", entry.Commit)
 	}
 	return []Result{r}, nil
+}
+
+// ends refuses an order because this daemon ends.
+func (p *operations) ends(o DeployOrder) error {
+	return &againError{text: fmt.Sprintf("cannot %s %s: the daemon (pid %d) is ending; try again when another one runs", o.Verb(), o.App, os.Getpid())}
 }
 
 // withoutRelease is a last good spec as the directory would have it.

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ import (
 //	POST /v1/{apply,start,stop,restart,reload}   {"apps": [NAME, …]}
 //	POST /v1/scale                               {"counts": {NAME: N}}
 //	POST /v1/deploy                              {"deploy": DeployOrder}
+//	GET  /v1/deploy?app=NAME&order=ID&told=N     follows a deploy, see Follow; the POST may have order=ID, too
 //	GET  /v1/deploys?app=NAME&…                  [deploy.Entry, …]
 //	POST /v1/console                             {"viewer": BOOL, "by": WHO}: ConsoleLogin, where a console is served
 //
@@ -48,6 +50,8 @@ type answer struct {
 	Results *[]Result `json:"results,omitempty"`
 	Error   string    `json:"error,omitempty"`
 	Unknown bool      `json:"unknown,omitempty"` // the error is an UnknownAppError
+	Again   bool      `json:"again,omitempty"`   // the error is an againError
+	NoOrder bool      `json:"noOrder,omitempty"` // the error is errNoOrder
 }
 
 // writeTimeout is how long a client may take to read a line.
@@ -56,9 +60,6 @@ const writeTimeout = 10 * time.Second
 // listenControl opens the control socket, 0600, or 0660 for the admin group. The caller holds the daemon's
 // lock, so what lies there is left over.
 func listenControl(path string) (net.Listener, error) {
-	if err := os.RemoveAll(path); err != nil {
-		return nil, fmt.Errorf("cannot open control socket %s: %w", path, reason(err))
-	}
 	tmp := path + ".new"
 	if err := os.RemoveAll(tmp); err != nil {
 		return nil, fmt.Errorf("cannot open control socket %s: %w", path, reason(err))
@@ -72,7 +73,7 @@ func listenControl(path string) (net.Listener, error) {
 
 // ListenForAdmins opens a unix socket for the owner of the fleet and the admin group
 // alone. It is made under another name, tmp, and moved: nobody can speak to it before
-// its mode is right, and it appears complete.
+// its mode is right, it appears complete, and who asks in an upgrade never finds none.
 func ListenForAdmins(path, tmp string) (*net.UnixListener, error) {
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: tmp, Net: "unix"})
 	if err != nil {
@@ -82,8 +83,10 @@ func ListenForAdmins(path, tmp string) (*net.UnixListener, error) {
 	if err = os.Chmod(tmp, 0o600); err == nil {
 		err = shareControl(tmp)
 	}
-	if err == nil {
-		err = os.Rename(tmp, path)
+	if err == nil && os.Rename(tmp, path) != nil {
+		if err = os.RemoveAll(path); err == nil { // no socket lies there
+			err = os.Rename(tmp, path)
+		}
 	}
 	if err != nil {
 		ln.Close()
@@ -145,6 +148,13 @@ func (d *Daemon) handler() http.Handler {
 		v, err := ops.Deploys(r.Context(), r.URL.Query()["app"])
 		replyOr(w, v, err)
 	})
+	mux.HandleFunc("GET /v1/deploy", func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		told, _ := strconv.Atoi(q.Get("told"))
+		stream(w, r, command{}, func(ctx context.Context, _ command, p func(Event)) ([]Result, error) {
+			return ops.Follow(ctx, q.Get("app"), q.Get("order"), told, p)
+		})
+	})
 	type run func(context.Context, command, func(Event)) ([]Result, error)
 	byName := func(f func(context.Context, []string, func(Event)) ([]Result, error)) run {
 		return func(ctx context.Context, c command, p func(Event)) ([]Result, error) { return f(ctx, c.Apps, p) }
@@ -171,6 +181,7 @@ func (d *Daemon) handler() http.Handler {
 				return
 			}
 			if c.Deploy != nil {
+				c.Deploy.Order = r.URL.Query().Get("order")
 				end, err := d.deploys.begin(*c.Deploy)
 				if err != nil {
 					replyOr(w, nil, err)
@@ -204,6 +215,8 @@ func (d *Daemon) operations() *operations {
 			case <-done:
 			case <-ctx.Done():
 				return nil, context.Cause(ctx)
+			case <-d.life.Done(): // nobody reads any more
+				return nil, errClosing
 			}
 			return d.e.snapshot()
 		},
@@ -239,7 +252,7 @@ func stream(w http.ResponseWriter, r *http.Request, c command, f func(context.Co
 	case err != nil && !started:
 		replyOr(w, nil, err)
 	case err != nil:
-		line(answer{Error: err.Error()})
+		line(answerOf(err))
 	default:
 		if results == nil {
 			results = []Result{}
@@ -253,13 +266,33 @@ func replyOr(w http.ResponseWriter, v any, err error) {
 		reply(w, http.StatusOK, v)
 		return
 	}
-	var unknown *UnknownAppError
-	isUnknown := errors.As(err, &unknown)
+	a := answerOf(err)
 	code := http.StatusConflict
-	if isUnknown {
+	if a.Unknown || a.NoOrder {
 		code = http.StatusNotFound
 	}
-	reply(w, code, answer{Error: err.Error(), Unknown: isUnknown})
+	reply(w, code, a)
+}
+
+func answerOf(err error) answer {
+	var unknown *UnknownAppError
+	var again *againError
+	return answer{Error: err.Error(), Unknown: errors.As(err, &unknown), Again: errors.As(err, &again), NoOrder: errors.Is(err, errNoOrder)}
+}
+
+// err is the error of an answer; nil: it has none.
+func (a answer) err() error {
+	switch {
+	case a.Error == "":
+		return nil
+	case a.Unknown:
+		return &UnknownAppError{text: a.Error}
+	case a.Again:
+		return &againError{text: a.Error}
+	case a.NoOrder:
+		return errNoOrder
+	}
+	return errors.New(a.Error)
 }
 
 func reply(w http.ResponseWriter, code int, v any) {

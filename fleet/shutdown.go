@@ -9,6 +9,10 @@ import (
 // are drained.
 const shutPatience = 2 * time.Second
 
+// deployPatience is how long deploys that were ended in the middle may take to say so,
+// to who waits for them and in the logbook. What comes too late the next daemon writes.
+const deployPatience = 5 * time.Second
+
 // shutdown drains and stops every app. A further TERM or INT ends them at once.
 func (d *Daemon) shutdown() {
 	d.ending.Store(true)

@@ -26,7 +26,9 @@ database, run its stages, and replace the workers: new ones with the new code
 are ready before old ones leave. A failure before that changes nothing that
 serves. Where a daemon runs it does the work; where none does, this command.
 
-Ctrl-C asks it to stop at the next point where nothing is touched yet.
+Ctrl-C asks it to stop at the next point where nothing is touched yet. Where the
+daemon ends in the middle, the next one ends what was begun, and this command
+waits for that and tells how.
 
 Exit code: 0 deployed, 1 not.`,
 		Args:              outputArgs(&output, func(_ *cobra.Command, args []string) error { return oneApp("deploy", args) }, "text", "json"),
@@ -34,7 +36,7 @@ Exit code: 0 deployed, 1 not.`,
 	}
 	outputFlag(cmd, &output, "text", "json")
 	cmd.Flags().StringVar(&o.Ref, "commit", "", "deploy this `tag or commit` (the first digits of its id are enough) instead of what the spec says")
-	cmd.Flags().BoolVar(&o.Wait, "wait", false, "wait until another deploy of the app has ended")
+	cmd.Flags().BoolVar(&o.Wait, "wait", false, "wait until another deploy of the app, or an upgrade of the daemon, has ended")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return c.deploy(cmd.Context(), o, args, output)
 	}
@@ -61,7 +63,7 @@ Exit code: 0 done, 1 not.`,
 		ValidArgsFunction: c.completeApps,
 	}
 	outputFlag(cmd, &output, "text", "json")
-	cmd.Flags().BoolVar(&o.Wait, "wait", false, "wait until another deploy of the app has ended")
+	cmd.Flags().BoolVar(&o.Wait, "wait", false, "wait until another deploy of the app, or an upgrade of the daemon, has ended")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if n := len(args); isDeployID(args[n-1]) {
 			args, o.To = args[:n-1], args[n-1]
@@ -105,7 +107,7 @@ func (c *cli) deploy(ctx context.Context, o fleet.DeployOrder, words []string, o
 	}
 	o.App = names[0]
 	o.By = c.who()
-	t := &stages{w: c.out}
+	t := &stages{w: c.out, notes: c.err}
 	if output == "json" {
 		t.w = io.Discard
 	}
@@ -162,11 +164,15 @@ func (c *cli) who() string {
 // stages tells the stages of a deploy, a line as each begins and one as it ends.
 type stages struct {
 	w      io.Writer
+	notes  io.Writer // what it waits for
 	deploy string
 }
 
 func (s *stages) event(e fleet.Event) {
 	if e.Stage == nil {
+		if e.State == fleet.EventWaits {
+			fmt.Fprintf(s.notes, "wsgid-fleet: %s: %s\n", e.App, printable(e.Message))
+		}
 		return
 	}
 	if s.deploy != e.Deploy {

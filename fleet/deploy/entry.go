@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"slices"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
@@ -22,10 +23,12 @@ const (
 
 // Entry is one deploy in the logbook of an app.
 type Entry struct {
-	ID         string        `json:"id"` // "20261128-051203"
-	App        string        `json:"app"`
-	Kind       string        `json:"kind"`
-	By         string        `json:"by"` // who asked for it
+	ID   string `json:"id"` // "20261128-051203"
+	App  string `json:"app"`
+	Kind string `json:"kind"`
+	By   string `json:"by"` // who asked for it
+	// Order is what its asker calls it, who finds it by that at the next daemon.
+	Order      string        `json:"order,omitempty"`
 	Began      time.Time     `json:"began"`
 	Ended      time.Time     `json:"ended,omitzero"`
 	Result     string        `json:"result"`
@@ -68,6 +71,23 @@ func (s *StageRecord) Took() time.Duration {
 // Good says that the release of this entry can be gone back to.
 func (e *Entry) Good() bool {
 	return e.Kind == KindDeploy && e.Result == ResultOK && e.Release != "" && !e.Pruned
+}
+
+// Whole says that all was done that the spec wants, though its process was ended: what
+// runs after the switch, too.
+func (e *Entry) Whole(spec *appspec.Deploy) bool {
+	if slices.ContainsFunc(e.Stages, func(s StageRecord) bool { return s.Result == ResultFailed }) {
+		return false
+	}
+	if spec == nil || e.Kind != KindDeploy {
+		return true
+	}
+	for _, want := range spec.Stages {
+		if want.When == "after" && !slices.ContainsFunc(e.Stages, func(s StageRecord) bool { return s.Name == want.Name && s.Result == ResultOK }) {
+			return false
+		}
+	}
+	return true
 }
 
 // Record is the release that should serve.

@@ -201,11 +201,16 @@ func (b *Book) write(name string, v any) error {
 type LockedError struct{ App, Holder string }
 
 func (e *LockedError) Error() string {
+	return fmt.Sprintf("cannot deploy %s: %s; wait for it by: --wait", e.App, e.Reason())
+}
+
+// Reason is the error without what to do.
+func (e *LockedError) Reason() string {
 	by := ""
 	if e.Holder != "" {
 		by = " (" + e.Holder + ")"
 	}
-	return fmt.Sprintf("cannot deploy %s: another deploy of it is under way%s; wait for it by: --wait", e.App, by)
+	return "another deploy of it is under way" + by
 }
 
 // Lock takes the lock of this app's deploys, which ends with this process. who

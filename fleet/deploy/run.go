@@ -26,6 +26,7 @@ type Deployer struct {
 	Spec  *appspec.Spec // as the directory has it, without a release
 	Owner appdir.Owner
 	By    string // who asks for it
+	Order string // what the asker calls it; may be empty
 	Ref   string // instead of the spec's commit; empty: that one
 
 	// Rollout brings the app to what Book says should serve, and waits. An error
@@ -171,7 +172,7 @@ func (d *Deployer) begin(kind string) (*Entry, error) {
 		}
 	}
 	d.account = account{owner: d.Owner, mask: d.Mask}
-	d.entry = &Entry{ID: id, App: d.Spec.Name, Kind: kind, By: d.By, Began: now, Result: ResultRunning, Stages: []StageRecord{}}
+	d.entry = &Entry{ID: id, App: d.Spec.Name, Kind: kind, By: d.By, Order: d.Order, Began: now, Result: ResultRunning, Stages: []StageRecord{}}
 	if err := d.Book.Save(d.entry); err != nil {
 		return nil, fmt.Errorf("cannot %s %s: %w", kind, d.Spec.Name, err)
 	}
@@ -201,6 +202,9 @@ func (d *Deployer) walk(ctx, stop context.Context, steps []Step) (*Entry, error)
 			err = d.step(ctx, s)
 		}
 		if err != nil {
+			if ctx.Err() != nil {
+				e.Result = ResultInterrupted
+			}
 			return d.failed(s, err)
 		}
 	}
@@ -222,6 +226,9 @@ func (d *Deployer) step(ctx context.Context, s Step) error {
 	rec.Ended, rec.Result = d.now(), ResultOK
 	if err != nil {
 		rec.Result = ResultFailed
+		if ctx.Err() != nil {
+			rec.Result = ResultInterrupted
+		}
 	}
 	d.tell(rec)
 	if serr := d.save(); err == nil {
