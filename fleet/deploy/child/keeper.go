@@ -81,7 +81,7 @@ type keeper struct {
 }
 
 func runKeeper() {
-	runtime.LockOSThread() // the command's death signal is that of the thread that forks
+	runtime.LockOSThread() // the command's death signal is that of the thread that forks, and its priority
 	unix.CloseOnExec(keeperSocket)
 	socket := os.NewFile(keeperSocket, "deployer")
 	words := json.NewDecoder(socket)
@@ -110,7 +110,6 @@ func startOrder(o order) (*keeper, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("cannot keep what it starts: %w", err)
 	}
-	standBack(0, o.Nice) // this thread, and so what it starts
 	unix.Umask(0o022)    // whatever whoever started us had
 	attr := &syscall.ProcAttr{Dir: o.Dir, Env: o.Env, Files: []uintptr{0, 1, 2},
 		Sys: &syscall.SysProcAttr{Setsid: true, Credential: o.Account.credential(), Pdeathsig: syscall.SIGKILL}}

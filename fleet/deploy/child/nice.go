@@ -28,19 +28,27 @@ func Start(ctx context.Context, cmd *exec.Cmd) error {
 		return err
 	}
 	standBack(cmd.Process.Pid, niceOf(ctx))
-	standBackAsSession(cmd.Process.Pid, niceOf(ctx))
 	return nil
 }
 
-// standBack makes a process, or thread, nicer; 0 is the calling thread. Anybody may do
-// so, and a command that does not only takes more of the CPU.
+// standBack makes a process that was just started, and all that it starts, nicer, and
+// its session. As a batch process (sched(7)) it does not take the CPU from one that
+// serves whenever it wakes, but when its turn comes. Anybody may do so, and a command
+// that does not only takes more of the CPU.
 func standBack(pid, by int) {
 	if by <= 0 {
 		return
 	}
-	if raw, err := unix.Getpriority(unix.PRIO_PROCESS, pid); err == nil {
-		_ = unix.Setpriority(unix.PRIO_PROCESS, pid, min(20-raw+by, 19))
+	standBackAsSession(pid, by)
+	attr, err := unix.SchedGetAttr(pid, 0)
+	if err != nil {
+		return
 	}
+	attr.Nice = min(attr.Nice+int32(by), 19)
+	if attr.Policy == unix.SCHED_NORMAL {
+		attr.Policy = unix.SCHED_BATCH
+	}
+	_ = unix.SchedSetAttr(pid, attr, 0)
 }
 
 // standBackAsSession does the same for the session that a process leads: outside of

@@ -29,8 +29,12 @@ func TestCommandStandsBack(t *testing.T) {
 		if _, err := os.Stat("/proc/self/autogroup"); err == nil && os.Geteuid() == 0 {
 			group = fmt.Sprintf(`grep -q ' nice %d$' /proc/self/autogroup`, by)
 		}
-		script := fmt.Sprintf(`n=0; until test "$(nice)" = %d && { test %s = false || %s; }; do n=$((n+1)); test $n -lt 3000 || break; sleep 0.01; done; nice; (nice)`,
+		script := fmt.Sprintf(`n=0; until test "$(nice)" = %d && { test %s = false || %s; }; do n=$((n+1)); test $n -lt 3000 || break; sleep 0.01; done; nice; (nice); cut -d " " -f 41 /proc/self/stat`,
 			want, strings.Fields(group)[0], group)
+		policy := "0" // SCHED_NORMAL
+		if by > 0 {
+			policy = "3" // SCHED_BATCH
+		}
 		for _, quick := range []bool{false, true} {
 			ctx, cancel := context.WithTimeout(Nicer(context.Background(), by), 2*time.Minute)
 			var out strings.Builder
@@ -38,7 +42,7 @@ func TestCommandStandsBack(t *testing.T) {
 			err := c.Run(ctx)
 			cancel()
 			got := strings.Fields(out.String())
-			if err != nil || len(got) != 3 || got[0] != fmt.Sprint(want) || got[1] != got[0] || got[2] == "3000" {
+			if err != nil || len(got) != 4 || got[0] != fmt.Sprint(want) || got[1] != got[0] || got[2] != policy || got[3] == "3000" {
 				t.Errorf("nicer by %d (%d at most), quick %v: %q, %v", by, want, quick, got, err)
 			}
 		}
