@@ -141,21 +141,21 @@ func (c *Client) Deploy(ctx context.Context, o DeployOrder, progress func(Event)
 		lost, isLost := errors.AsType[*lostError](err)
 		_, isAgain := errors.AsType[*againError](err)
 		switch {
-		case errors.Is(err, errNoOrder):
+		case errors.Is(err, errNoOrder) && told == 0:
 			ask = c.order
 			continue
 		case isAgain && (o.Wait || following):
 			if !waits {
 				note(err.Error())
 			}
-			waits = true
+			waits, idle = true, 0
 		case isLost && idle < fruitless:
 			note(lost.Error() + "; waiting for the next one")
 			ask, following = c.follow, true
+			idle++
 		default:
 			return nil, err
 		}
-		idle++
 		if !c.reconnect(ctx) {
 			if ctx.Err() != nil {
 				return nil, ctx.Err()

@@ -58,7 +58,7 @@ func (w *waiting) output() output {
 // says waits until the command has printed that.
 func (w *waiting) says(want string) {
 	w.t.Helper()
-	eventually(w.t, 60*time.Second, "the command to say "+want, func() error {
+	eventually(w.t, 2*time.Minute, "the command to say "+want, func() error {
 		if out := w.output(); !strings.Contains(out.stdout+out.stderr, want) {
 			return fmt.Errorf("%v", out)
 		}
@@ -71,7 +71,7 @@ func (w *waiting) ends(code int, says ...string) output {
 	w.t.Helper()
 	select {
 	case <-w.done:
-	case <-time.After(2 * time.Minute):
+	case <-time.After(4 * time.Minute):
 		w.t.Fatalf("it does not end: %v", w.output())
 	}
 	out := w.output()
