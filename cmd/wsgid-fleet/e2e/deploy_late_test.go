@@ -48,7 +48,7 @@ func TestLateImports(t *testing.T) {
 	}
 	answers := func(path, want string) {
 		t.Helper()
-		if code, body, err := get(g.hello, path); err != nil || code != 200 || body != want+"\n" {
+		if code, body, err := get(g.hello, path); err != nil || code != http.StatusOK || body != want+"\n" {
 			t.Errorf("%s: %d %q, %v; want %q", path, code, body, err, want)
 		}
 	}
