@@ -69,7 +69,7 @@ func TestLateImports(t *testing.T) {
 		body, err := io.ReadAll(resp.Body)
 		held <- fmt.Sprint(resp.StatusCode, " ", string(body), err)
 	}()
-	eventually(t, 60*time.Second, "the request to be at work", func() error { _, err := os.Stat(gate + ".entered"); return err })
+	eventually(t, patience, "the request to be at work", func() error { _, err := os.Stat(gate + ".entered"); return err })
 	release("two")
 	w := g.start("deploy", "wsgiapp-dev")
 	w.says("switch: completed")

@@ -58,7 +58,7 @@ func (w *waiting) output() output {
 // says waits until the command has printed that.
 func (w *waiting) says(want string) {
 	w.t.Helper()
-	eventually(w.t, 2*time.Minute, "the command to say "+want, func() error {
+	eventually(w.t, patience, "the command to say "+want, func() error {
 		if out := w.output(); !strings.Contains(out.stdout+out.stderr, want) {
 			return fmt.Errorf("%v", out)
 		}
@@ -71,7 +71,7 @@ func (w *waiting) ends(code int, says ...string) output {
 	w.t.Helper()
 	select {
 	case <-w.done:
-	case <-time.After(4 * time.Minute):
+	case <-time.After(2 * patience):
 		w.t.Fatalf("it does not end: %v", w.output())
 	}
 	out := w.output()
@@ -125,7 +125,7 @@ func TestDeployIsFollowedAtTheNextDaemon(t *testing.T) {
 		g.say("Hello again")
 		g.must(os.WriteFile(hold, nil, 0o644))
 		one = g.start("deploy", "-o", "json", "wsgiapp-dev")
-		eventually(t, 60*time.Second, "the stage", func() error {
+		eventually(t, patience, "the stage", func() error {
 			if out := g.ok("deploys", "show", "wsgiapp-dev", g.deploys()[0].ID); !strings.Contains(out.stdout, "migrate: running") {
 				return fmt.Errorf("%v", out)
 			}
@@ -198,7 +198,7 @@ func TestDeployStopsByCtrlC(t *testing.T) {
 	g.must(one.cmd.Process.Signal(syscall.SIGINT))
 	one.ends(1, "interrupted; it stops where nothing is touched yet")
 	g.must(os.Remove(hold))
-	eventually(t, 60*time.Second, "the deploy to stop", func() error {
+	eventually(t, patience, "the deploy to stop", func() error {
 		if all := g.deploys(); len(all) != 1 || all[0].Result != "interrupted" {
 			return fmt.Errorf("%+v", all)
 		}
