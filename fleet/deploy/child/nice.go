@@ -48,7 +48,9 @@ func standBack(pid, by int) {
 	if attr.Policy == unix.SCHED_NORMAL {
 		attr.Policy = unix.SCHED_BATCH
 	}
-	_ = unix.SchedSetAttr(pid, attr, 0)
+	if unix.SchedSetAttr(pid, attr, 0) != nil { // some sandboxes do without that call
+		_ = unix.Setpriority(unix.PRIO_PROCESS, pid, int(attr.Nice))
+	}
 }
 
 // standBackAsSession does the same for the session that a process leads: outside of
