@@ -39,11 +39,15 @@ var backendBlocks = []Block{
 // checkRegion takes what a host may name as its region.
 func checkRegion(s string) (string, bool) {
 	for _, r := range s {
-		if !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '.' || r == '_' || r == '-') {
+		if !plainName(r) {
 			return "a region has letters, digits, ., _ and - alone", false
 		}
 	}
 	return "", true
+}
+
+func plainName(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '.' || r == '_' || r == '-'
 }
 
 // ValidRegion tells whether a host may name that as its region.

@@ -61,10 +61,9 @@ type engine struct {
 	lastWent time.Time       // when it lost one of them last
 	gone     map[string]bool // apps that were taken out of the directory, as far as is known
 	// elsewhere are the apps that other hosts run, with where.
-	elsewhere map[string]string
-	memories  map[string]memory
-	mutes     []master      // those that the state directory has lost, and that cannot note themselves anew
-	grace     time.Duration // how long an app must be missing to be gone; 0: at once
+	memories map[string]memory
+	mutes    []master      // those that the state directory has lost, and that cannot note themselves anew
+	grace    time.Duration // how long an app must be missing to be gone; 0: at once
 }
 
 func newEngine(o Options) (*engine, error) {

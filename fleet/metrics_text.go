@@ -7,7 +7,6 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
-	"google.golang.org/protobuf/proto"
 )
 
 // metricFamily is one metric with its series.
@@ -43,7 +42,7 @@ func (f metricFamily) add(value float64, labels ...string) {
 // addHistogram appends a series of cumulative counts up to each bound and of one more,
 // which is all of them.
 func (f metricFamily) addHistogram(bounds []float64, counts []uint64, sum float64, labels ...string) {
-	h := &dto.Histogram{SampleCount: proto.Uint64(counts[len(bounds)]), SampleSum: &sum}
+	h := &dto.Histogram{SampleCount: &counts[len(bounds)], SampleSum: &sum}
 	for i, n := range counts {
 		le := math.Inf(1)
 		if i < len(bounds) {
@@ -66,7 +65,7 @@ func labelled(labels []string) *dto.Metric {
 
 // writeMetrics answers with the families, in the form that the client asks for.
 func writeMetrics(w http.ResponseWriter, r *http.Request, all []metricFamily) {
-	form := expfmt.Negotiate(r.Header)
+	form := expfmt.NegotiateAccept(r.Header, expfmt.DefaultAcceptedFormats()...)
 	w.Header().Set("Content-Type", string(form))
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 	enc := expfmt.NewEncoder(w, form)

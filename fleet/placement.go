@@ -97,16 +97,6 @@ func (e *engine) placed(set *hclspec.Set) {
 		delete(set.Specs, name)
 	}
 	set.Faults = slices.DeleteFunc(set.Faults, func(f hclspec.Fault) bool { return f.App != "" && elsewhere[f.App] != "" && len(f.Apps) == 0 })
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.elsewhere = elsewhere
-}
-
-// away are the apps that run on other hosts, with where.
-func (e *engine) away() map[string]string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.elsewhere
 }
 
 // member has the daemon take part in the fleet of many machines until ctx ends.

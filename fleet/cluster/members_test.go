@@ -15,7 +15,7 @@ func ids(hosts []Host) (out []string) {
 }
 
 func hostsNamed(names string) (out []Host) {
-	for _, n := range strings.Fields(names) {
+	for n := range strings.FieldsSeq(names) {
 		out = append(out, Host{ID: n, Region: "eu1"})
 	}
 	return out

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -60,9 +61,7 @@ func (b *board) look(ctx context.Context) *picture {
 		b.take(st)
 	}
 	p := &picture{At: b.at, Status: b.status, Version: b.version, Reshaped: b.reshaped, rows: make(map[string]versioned, len(b.rows))}
-	for n, v := range b.rows {
-		p.rows[n] = v
-	}
+	maps.Copy(p.rows, b.rows)
 	return p
 }
 
@@ -71,13 +70,6 @@ func (b *board) stale() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.pause = 0
-}
-
-// wait is how long the picture holds.
-func (b *board) wait() time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return max(b.pause, pulse)
 }
 
 // take compares a status with the one before. The caller holds mu.

@@ -68,7 +68,7 @@ func TestOtherThanFiles(t *testing.T) {
 	for _, format := range append(slices.Clone(Formats[1:len(Formats)-1]), "") {
 		for _, name := range []string{"fifo.ini", "folder", "missing"} {
 			found, err := (Options{Format: format}).Import(filepath.Join(dir, name))
-			if err == nil && !(format == "gunicorn" && len(found) == 1) {
+			if err == nil && (format != "gunicorn" || len(found) != 1) {
 				t.Errorf("%s of %q: %v", format, name, found)
 			}
 		}

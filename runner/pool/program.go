@@ -207,7 +207,7 @@ func (s *Spawner) programRefused(p Program, path, dir string, err error) error {
 	return fmt.Errorf("cannot run %s as %s in %s: %w%s", path, s.owner.Name, dir, err, why)
 }
 
-// ChildStarts, ChildStarted and ChildEnded tell of processes that others than the
+// ChildStarts tells, with ChildStarted and ChildEnded, of processes that others than the
 // pool start and wait for; pid 0: it was not started.
 func (p *Pool) ChildStarts() { p.childs.asked++ }
 

@@ -60,7 +60,7 @@ func TestLateImports(t *testing.T) {
 	held := make(chan string, 1)
 	go func() {
 		client := http.Client{Timeout: 4 * time.Minute}
-		resp, err := client.Get("http://" + g.hello + "/late") //nolint:noctx // it has a limit
+		resp, err := client.Get("http://" + g.hello + "/late")
 		if err != nil {
 			held <- err.Error()
 			return

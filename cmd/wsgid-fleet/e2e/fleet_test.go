@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -79,7 +80,9 @@ func (m *machine) masters() map[string]int {
 // answers tells whether the app is served on that host.
 func (m *machine) answers(app string) bool {
 	client := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true,
-		Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", m.dir+"/"+app+".sock") }}}
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", m.dir+"/"+app+".sock")
+		}}}
 	resp, err := client.Get("http://localhost/")
 	if err != nil {
 		return false

@@ -15,6 +15,7 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
 )
 
@@ -237,10 +238,5 @@ func ValidHost(id string) bool {
 	if id == "" || len(id) > 253 {
 		return false
 	}
-	for _, r := range id {
-		if !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._-", r)) {
-			return false
-		}
-	}
-	return strings.Trim(id, "._-") != ""
+	return appspec.ValidRegion(id) && strings.Trim(id, "._-") != ""
 }

@@ -59,12 +59,11 @@ func Cluster(t testing.TB, n int, args ...string) []*Server {
 			scheme = "https"
 		}
 	}
-	var peers, names []string
+	var peers []string
 	var all []*Server
 	for i := range n {
 		name := fmt.Sprintf("m%d", i)
 		peer := "http://" + freeport.Addr(t)
-		names = append(names, name)
 		peers = append(peers, name+"="+peer)
 		client := freeport.Addr(t)
 		s := &Server{Endpoint: client, t: t, log: filepath.Join(base, name+".log")}
