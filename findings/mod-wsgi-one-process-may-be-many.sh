@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# mod_wsgi 4.9.4 (Debian 12: libapache2-mod-wsgi-py3 4.9.4-1+b2, apache2 2.4.67-1~deb12u2)
+#
+# Guess: processes=1 is the default of WSGIDaemonProcess, so that to write it or to leave
+# it out is the same.
+# What happens: one process runs either way, but with processes=1 the application is told
+# wsgi.multiprocess True, and without it False.
+# Who is hurt: whoever writes the default down, or has a tool write it, as one does when a
+# site moves: what counts on being the only process (debuggers in the browser, sessions
+# and caches in memory, libraries that refuse to run in several) stops without a change
+# of what runs.
+. "$(dirname "$(readlink -f "$0")")/lib"
+debian apache2-bin=2.4.67-1~deb12u2 libapache2-mod-wsgi-py3=4.9.4-1+b2
+modules=$WORK/root/usr/lib/apache2/modules
+chmod 755 "$WORK"
+cat >app.wsgi <<'PY'
+import os
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [("%s %d" % (environ["wsgi.multiprocess"], os.getpid())).encode()]
+PY
+port=$(/usr/bin/python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+cat >apache.conf <<CONF
+ServerName localhost
+ServerRoot "$WORK"
+PidFile "$WORK/apache.pid"
+ErrorLog "$WORK/error.log"
+Listen 127.0.0.1:$port
+LoadModule mpm_event_module "$modules/mod_mpm_event.so"
+LoadModule authz_core_module "$modules/mod_authz_core.so"
+LoadModule wsgi_module "$modules/mod_wsgi.so"
+User www-data
+Group www-data
+WSGISocketPrefix "$WORK/wsgi"
+WSGIDaemonProcess left-out
+WSGIDaemonProcess written processes=1
+WSGIScriptAlias /left-out "$WORK/app.wsgi" process-group=left-out application-group=%{GLOBAL}
+WSGIScriptAlias /written "$WORK/app.wsgi" process-group=written application-group=%{GLOBAL}
+<Directory "$WORK">
+  Require all granted
+</Directory>
+CONF
+root/usr/sbin/apache2 -f "$WORK/apache.conf" -k start
+trap 'kill "$(cat "$WORK/apache.pid")"; rm -rf "$WORK"' EXIT
+get() { curl -sS --retry 20 --retry-connrefused --retry-delay 1 --noproxy '*' "http://127.0.0.1:$port/$1"; }
+# What it is told, and how many processes answer thirty requests.
+told() {
+  for _ in $(seq 30); do get "$1"; echo; done | sort | uniq | awk '{told = $1} END {print told, NR, "process" (NR > 1 ? "es" : "")}'
+}
+expect 'left out' 'False 1 process' "$(told left-out)"
+expect 'processes=1' 'True 1 process' "$(told written)"
