@@ -87,7 +87,7 @@ var besideRootsFleet = map[string]string{
 	"status": "status -o json", "start": "start blog", "stop": "stop --all", "restart": "restart blog", "reload": "reload blog",
 	"scale": "scale blog=2", "logs": "logs blog", "doctor": "doctor", "new": "new shop /nonexistent",
 	"validate": "!validate", "fmt": "!fmt -check", "import": "!import /nonexistent", "completion": "!completion bash", "version": "!version", "help": "!help",
-	"push": "!push", "pull": "!pull", "hosts": "!hosts", "cordon": "!cordon", "uncordon": "!uncordon", "thaw": "!thaw", "endpoints": "!endpoints",
+	"console": "console", "push": "!push", "pull": "!pull", "hosts": "!hosts", "cordon": "!cordon", "uncordon": "!uncordon", "thaw": "!thaw", "endpoints": "!endpoints",
 }
 
 // everyCommandTells goes through what all commands have answered.

@@ -22,7 +22,13 @@ import (
 // fleetAt is a client of a fleet of the test's own.
 func fleetAt(t testing.TB, servers ...*etcdtest.Server) *Client {
 	t.Helper()
-	cfg := Config{Limit: 20 * time.Second, Prefix: "/wsgid/" + strings.ToLower(t.Name())}
+	return fleetWithin(t, 20*time.Second, servers...)
+}
+
+// fleetWithin waits for an answer for no longer than limit.
+func fleetWithin(t testing.TB, limit time.Duration, servers ...*etcdtest.Server) *Client {
+	t.Helper()
+	cfg := Config{Limit: limit, Prefix: "/wsgid/" + strings.ToLower(t.Name())}
 	for _, s := range servers {
 		cfg.Endpoints = append(cfg.Endpoints, s.Endpoint)
 	}
@@ -207,11 +213,18 @@ func (h *host) Write(b []byte) (int, error) {
 // join starts a host. It acts as a daemon: reads, asks what is elsewhere, serves.
 func join(t testing.TB, servers []*etcdtest.Server, id, dir string, apps ...cluster.App) *host {
 	t.Helper()
-	h := &host{c: fleetAt(t, servers...), serving: map[string]cluster.Endpoint{}, apps: apps, auto: true, done: make(chan struct{})}
-	h.Member = NewMember(h.c, dir, cluster.Host{ID: id, Region: "eu1"})
-	if _, err := h.c.Texts(t.Context()); errors.Is(err, ErrNothing) {
-		push(t, h.c, textsOf("a.hcl", "app \"a\" {}"))
+	c := fleetAt(t, servers...)
+	if _, err := c.Texts(t.Context()); errors.Is(err, ErrNothing) {
+		push(t, c, textsOf("a.hcl", "app \"a\" {}"))
 	}
+	return joinBy(t, c, id, dir, apps...)
+}
+
+// joinBy joins a fleet that has its texts, or that cannot be asked.
+func joinBy(t testing.TB, c *Client, id, dir string, apps ...cluster.App) *host {
+	t.Helper()
+	h := &host{c: c, serving: map[string]cluster.Endpoint{}, apps: apps, auto: true, done: make(chan struct{})}
+	h.Member = NewMember(h.c, dir, cluster.Host{ID: id, Region: "eu1"})
 	h.TTL, h.Relist = 10*time.Second, 5*time.Second // a busy machine is not to lose its lease
 	h.members.Join, h.members.Grace = time.Second, 500*time.Millisecond
 	h.Log = slog.New(slog.NewTextHandler(h, nil))
@@ -312,8 +325,11 @@ func TestNothingMovesWithoutEtcd(t *testing.T) {
 	servers := []*etcdtest.Server{s}
 	apps := someApps(12)
 	dirs := []string{t.TempDir(), t.TempDir()}
-	a := join(t, servers, "a", dirs[0], apps...)
-	b := join(t, servers, "b", dirs[1], apps...)
+	push(t, fleetAt(t, servers...), textsOf("a.hcl", "app \"a\" {}"))
+	// They wait for an answer for so long while there is none.
+	asks := func() *Client { return fleetWithin(t, 3*time.Second, servers...) }
+	a := joinBy(t, asks(), "a", dirs[0], apps...)
+	b := joinBy(t, asks(), "b", dirs[1], apps...)
 	until(t, "a and b share", func() bool { return spread(apps, a, b) && len(b.runs()) > 0 })
 	until(t, "both have the texts", func() bool {
 		g, _ := a.mirror.Current()
@@ -331,7 +347,7 @@ func TestNothingMovesWithoutEtcd(t *testing.T) {
 	until(t, "a notices", func() bool { a.Member.mu.Lock(); defer a.Member.mu.Unlock(); return a.trouble != "" })
 	b.end()
 	same("etcd is away")
-	b = join(t, servers, "b", dirs[1], apps...)
+	b = joinBy(t, asks(), "b", dirs[1], apps...)
 	until(t, "b runs what it ran", func() bool { return slices.Equal(b.runs(), was[1]) })
 	if got, err := b.mirror.Texts(t.Context()); err != nil || string(got.Files["a.hcl"]) != "app \"a\" {}" {
 		t.Fatalf("its texts are %+v, %v", got, err)
