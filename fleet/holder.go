@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
 // The holder is a process that outlives the daemon and does nothing but hold the
@@ -63,7 +64,7 @@ func runHolder() {
 		os.Exit(1)
 	}
 	l.SetUnlinkOnClose(false)
-	debug.FreeOSMemory()
+	runner.TrimMemory()
 	patience, err := time.ParseDuration(holderPatience)
 	if err != nil {
 		os.Exit(1)

@@ -79,7 +79,7 @@ func Main() {
 		runMaster()
 	}
 	if strings.HasPrefix(os.Args[0], sandbox.InitName) {
-		sandbox.RunInit(shed)
+		sandbox.RunInit(TrimMemory)
 	}
 }
 

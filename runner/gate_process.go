@@ -231,7 +231,7 @@ func (g *gateProcess) configure(spec *appspec.Spec) {
 func (g *gateProcess) run(signals []chan os.Signal) error {
 	hearSignals(g.loop, signals, g.onSignal)
 	go g.control.serve()
-	time.AfterFunc(shedAfter, shed)
+	time.AfterFunc(TrimAfter, TrimMemory)
 	err := g.loop.Run()
 	g.guard.stop()
 	g.control.close()

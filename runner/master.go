@@ -286,7 +286,7 @@ func hearSignals(loop *evloop.Loop, signals []chan os.Signal, on func(syscall.Si
 func (m *master) run(signals []chan os.Signal) error {
 	hearSignals(m.loop, signals, m.onSignal)
 	go m.control.serve()
-	time.AfterFunc(shedAfter, shed)
+	time.AfterFunc(TrimAfter, TrimMemory)
 	err := m.loop.Run()
 	if m.front.heir == nil {
 		if n := pool.EndStrays(); n > 0 {

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/console"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
 // load reads a spec directory.
@@ -66,6 +68,8 @@ func runDaemon(ctx context.Context, o fleet.Options, so served, part func(*fleet
 	}
 	d.Hooks = manager.Hooks()
 	d.Inherited = manager.Inherited
+	trim := time.AfterFunc(runner.TrimAfter, runner.TrimMemory)
+	defer trim.Stop()
 	// The daemon itself takes TERM and INT: the first drains, the second ends.
 	return d.Run(context.WithoutCancel(ctx))
 }

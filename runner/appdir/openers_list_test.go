@@ -77,7 +77,7 @@ var directOpeners = []struct {
 		"runner/sandbox/priority.go raise",
 		"runner/pool/proof.go parentAndUsers",
 		"runner/control/record.go BootID",
-		"runner/shed.go cleanMappings shed",
+		"runner/trim.go cleanMappings TrimMemory",
 		"runner/pool/program.go startProgram",
 		"runner/pool/spawn.go prepare",
 		"runner/process/kin.go is stateAndSession",

@@ -11,15 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// shedAfter is how long after its start a master gives back what only its start
+// TrimAfter is how long after its start a process gives back what only its start
 // needed.
-const shedAfter = 3 * time.Second
+const TrimAfter = 3 * time.Second
 
-// shed gives memory back: the heap that the start has left, and the pages of
-// the program's text that the start has touched. What is needed again is
-// mapped again, from the page cache; a master at rest needs next to nothing of
-// a binary that is mostly commands and the spec language.
-func shed() {
+// TrimMemory gives memory back: the heap that the start has left, and the pages of
+// the program's text that the start has touched. What is needed again is mapped
+// again, from the page cache; a process at rest needs little of its binary.
+func TrimMemory() {
 	debug.FreeOSMemory()
 	exe, err := os.Readlink("/proc/self/exe")
 	if err != nil {
