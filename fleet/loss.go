@@ -164,7 +164,10 @@ func fileID(sys any) string {
 	return fmt.Sprintf("%d:%d", st.Dev, st.Ino)
 }
 
-func (e *engine) placePath() string { return filepath.Join(e.store.Data, "directory.json") }
+func (e *engine) placePath() string { return placePath(e.store.Data) }
+
+// placePath is the file of a data directory that says which directory was read last.
+func placePath(data string) string { return filepath.Join(data, "directory.json") }
 
 func (e *engine) readPlace() {
 	if e.place.seen {

@@ -99,12 +99,8 @@ func (e *engine) placed(set *hclspec.Set) {
 	set.Faults = slices.DeleteFunc(set.Faults, func(f hclspec.Fault) bool { return f.App != "" && elsewhere[f.App] != "" && len(f.Apps) == 0 })
 }
 
-// member has the daemon take part in the fleet of many machines until ctx ends.
-func (d *Daemon) member(ctx context.Context) {
-	d.e.opts.Cluster.Run(ctx, func() { d.post(ctx, func() { d.reread() }) }, d.endpoints)
-}
-
-// takePart begins with that; it returns what ends it.
+// takePart has the daemon take part in the fleet of many machines, if it is of one. It
+// returns what ends that.
 func (d *Daemon) takePart() (parted func()) {
 	if d.e.opts.Cluster == nil {
 		return func() {}
@@ -113,7 +109,7 @@ func (d *Daemon) takePart() (parted func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		d.member(ctx)
+		d.e.opts.Cluster.Run(ctx, func() { d.post(ctx, func() { d.reread() }) }, d.endpoints)
 	}()
 	return func() {
 		cancel()
@@ -121,7 +117,7 @@ func (d *Daemon) takePart() (parted func()) {
 	}
 }
 
-// life of a master, as the supervisor told last.
+// lastState is that of a master, as the supervisor told last.
 type lastState struct {
 	pid   int
 	state runner.State
@@ -242,7 +238,7 @@ func (a alone) Elsewhere(apps []cluster.App) map[string]string {
 func (o Options) lastCluster() Options {
 	m := cluster.Mirror{Dir: filepath.Join(o.DataDir, "cluster")}
 	var last place
-	b, err := os.ReadFile(filepath.Join(o.DataDir, "directory.json"))
+	b, err := os.ReadFile(placePath(o.DataDir))
 	if err != nil || json.Unmarshal(b, &last) != nil || last.Dir != m.Specs() {
 		return o
 	}

@@ -175,7 +175,7 @@ func (c *cli) fleetStatus(ctx context.Context, client *etcd.Client, output strin
 	if err != nil {
 		return err
 	}
-	apps, _, err := placedBy(texts)
+	apps, err := placedBy(texts)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
-	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd"
@@ -45,22 +44,30 @@ func (f *sourceFlags) add(cmd *cobra.Command, what string) {
 
 // client reaches etcd; verb is for the error.
 func (f *sourceFlags) client(c *cli, verb string) (*etcd.Client, error) {
+	cfg, err := f.config(c, verb)
+	if err != nil {
+		return nil, err
+	}
+	return etcd.New(cfg), nil
+}
+
+func (f *sourceFlags) config(c *cli, verb string) (etcd.Config, error) {
 	source := cmp.Or(f.source, c.getenv("WSGID_SOURCE"))
 	if source == "" {
-		return nil, usageError("cannot %s: name the fleet with --source etcd://host:2379/prefix, or in WSGID_SOURCE", verb)
+		return etcd.Config{}, usageError("cannot %s: name the fleet with --source etcd://host:2379/prefix, or in WSGID_SOURCE", verb)
 	}
 	cfg, err := etcd.Parse(source)
 	if err != nil {
-		return nil, &exitError{code: exitUsage, err: err}
+		return etcd.Config{}, &exitError{code: exitUsage, err: err}
 	}
 	switch {
 	case (f.cert == "") != (f.key == ""):
-		return nil, usageError("cannot %s: --etcd-cert and --etcd-key go together", verb)
+		return etcd.Config{}, usageError("cannot %s: --etcd-cert and --etcd-key go together", verb)
 	case (f.user == "") != (f.passwordFile == ""):
-		return nil, usageError("cannot %s: --etcd-user and --etcd-password-file go together", verb)
+		return etcd.Config{}, usageError("cannot %s: --etcd-user and --etcd-password-file go together", verb)
 	}
 	cfg.CA, cfg.Cert, cfg.Key, cfg.User, cfg.PasswordFile = f.ca, f.cert, f.key, f.user, f.passwordFile
-	return etcd.New(cfg), nil
+	return cfg, nil
 }
 
 // hostFlags are those of run that say what this host is.
@@ -81,7 +88,7 @@ func (f *hostFlags) member(ctx context.Context, c *cli, o *fleet.Options) error 
 	if o.Dir != "" {
 		return usageError("cannot run: --source and --dir at once: the specs are read from one of them")
 	}
-	client, err := f.client(c, "run")
+	cfg, err := f.config(c, "run")
 	if err != nil {
 		return err
 	}
@@ -98,9 +105,9 @@ func (f *hostFlags) member(ctx context.Context, c *cli, o *fleet.Options) error 
 	}
 	_, data := fleet.Directories(*o)
 	if f.address == "" {
-		f.address = ownAddress(ctx, cmp.Or(f.source, c.getenv("WSGID_SOURCE")))
+		f.address = ownAddress(ctx, cfg.Endpoints)
 	}
-	m := etcd.NewMember(client, filepath.Join(data, "cluster"), cluster.Host{ID: f.id, Region: f.region, Address: f.address, Version: runner.Build()})
+	m := etcd.NewMember(etcd.New(cfg), filepath.Join(data, "cluster"), cluster.Host{ID: f.id, Region: f.region, Address: f.address, Version: runner.Build()})
 	m.Log = o.Log
 	if err := m.Open(ctx); err != nil {
 		return err
@@ -111,12 +118,8 @@ func (f *hostFlags) member(ctx context.Context, c *cli, o *fleet.Options) error 
 
 // ownAddress is that of this host towards the first member of etcd; empty: it cannot be
 // told now.
-func ownAddress(ctx context.Context, source string) string {
-	cfg, err := etcd.Parse(source)
-	if err != nil {
-		return ""
-	}
-	for _, e := range cfg.Endpoints {
+func ownAddress(ctx context.Context, members []string) string {
+	for _, e := range members {
 		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "udp", e) // nothing is sent
 		if err != nil {
 			continue
@@ -130,22 +133,22 @@ func ownAddress(ctx context.Context, source string) string {
 }
 
 // placedBy reads texts as no machine in particular does.
-func placedBy(t cluster.Texts) ([]cluster.App, *hclspec.Set, error) {
+func placedBy(t cluster.Texts) ([]cluster.App, error) {
 	fsys := afero.NewMemMapFs()
 	const dir = "/specs"
 	if err := fsys.MkdirAll(dir, 0o755); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for _, n := range t.Names() {
 		if err := afero.WriteFile(fsys, filepath.Join(dir, n), t.Files[n], 0o600); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 	set, err := fleet.NeutralOptions().Load(fsys, dir)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return fleet.PlacedApps(set, nil), set, nil
+	return fleet.PlacedApps(set, nil), nil
 }
 
 func (c *cli) pushCommand() *cobra.Command {
@@ -194,7 +197,7 @@ change something.`,
 			if err != nil {
 				return err
 			}
-			changes, err := c.writeMoves(before, t, view)
+			changes, err := c.writeMoves(before, fleet.PlacedApps(set, nil), view)
 			if err != nil {
 				return err
 			}
@@ -229,12 +232,8 @@ change something.`,
 }
 
 // writeMoves tells which hosts each app goes to, where that changes.
-func (c *cli) writeMoves(before, after cluster.Texts, view *etcd.View) (changes bool, err error) {
-	old, _, err := placedBy(before)
-	if err != nil {
-		return false, err
-	}
-	now, _, err := placedBy(after)
+func (c *cli) writeMoves(before cluster.Texts, now []cluster.App, view *etcd.View) (changes bool, err error) {
+	old, err := placedBy(before)
 	if err != nil {
 		return false, err
 	}

@@ -40,10 +40,10 @@ func (c *apacheConf) apps(path string) ([]*App, error) {
 		apps = c.scope(apps, nil, server)
 	}
 	if len(apps) == 0 {
-		if made := c.first("wsgihandlerscript", nil); made.name != "" {
+		if made := c.setting("wsgihandlerscript", nil); made.name != "" {
 			return nil, errors.New("mod_wsgi-express wrote it: import its command instead: wsgid-fleet import --from command 'mod_wsgi-express start-server …'")
 		}
-		if d := c.first("wsgiscriptaliasmatch", nil); d.name != "" {
+		if d := c.setting("wsgiscriptaliasmatch", nil); d.name != "" {
 			return nil, errors.New(d.at.String() + ": " + d.was + ": a pattern names many applications: write a spec for each, with wsgi_app and script_name")
 		}
 		return nil, errors.New("no WSGIScriptAlias stands in it: Apache starts no WSGI application by it")
@@ -69,8 +69,8 @@ func (c *apacheConf) aliases(host *virtualHost) []directive {
 	return found
 }
 
-// first is the last directive of a name that counts in a host: its own, else the server's.
-func (c *apacheConf) first(name string, host *virtualHost) directive {
+// setting is the last directive of a name that counts in a host: its own, else the server's.
+func (c *apacheConf) setting(name string, host *virtualHost) directive {
 	var found directive
 	for _, d := range c.all {
 		if d.name == name && len(d.within) == 0 && (d.host == nil && (found.host == nil) || d.host != nil && d.host == host) {
@@ -110,7 +110,7 @@ func (c *apacheConf) scope(apps []*apacheApp, host *virtualHost, aliases []direc
 		}
 	}
 	group, _ := c.group(main, host)
-	name := c.first("servername", host)
+	name := c.setting("servername", host)
 	var names []string
 	if host != nil {
 		names = apacheNames(name, c.all, host)
@@ -128,9 +128,9 @@ func (c *apacheConf) scope(apps []*apacheApp, host *virtualHost, aliases []direc
 		}
 	}
 	a := &apacheApp{app: &App{}, alias: main, url: strings.TrimRight(main.args[0], "/"), group: group, scopes: []*virtualHost{host}, names: names, listen: c.listen(host)}
-	for i, d := range dead {
+	for _, d := range dead {
 		winner := alive[slices.IndexFunc(alive, func(e directive) bool { return under(d.args[0], e.args[0]) })]
-		a.app.lost(dead[i].at, d.was, "it did nothing: "+winner.was+" ("+winner.at.String()+") stands before it and takes its requests, as mod_wsgi takes the first that fits, not the longest")
+		a.app.lost(d.at, d.was, "it did nothing: "+winner.was+" ("+winner.at.String()+") stands before it and takes its requests, as mod_wsgi takes the first that fits, not the longest")
 	}
 	for _, d := range alive {
 		if d.at != main.at {
@@ -186,7 +186,7 @@ func (c *apacheConf) group(alias directive, host *virtualHost) (string, directiv
 			return embedded(name), alias
 		}
 	}
-	found := c.first("wsgiprocessgroup", host)
+	found := c.setting("wsgiprocessgroup", host)
 	best := -1
 	for _, d := range c.all { // of the Location that fits best
 		if d.name != "wsgiprocessgroup" || len(d.within) == 0 || d.host != nil && d.host != host {
@@ -232,8 +232,8 @@ func (c *apacheConf) listen(host *virtualHost) []apacheAddress {
 		return out
 	}
 	var tls []string
-	if on := c.first("sslengine", host); strings.EqualFold(on.arg(0), "on") {
-		cert, key := c.first("sslcertificatefile", host).arg(0), c.first("sslcertificatekeyfile", host).arg(0)
+	if on := c.setting("sslengine", host); strings.EqualFold(on.arg(0), "on") {
+		cert, key := c.setting("sslcertificatefile", host).arg(0), c.setting("sslcertificatekeyfile", host).arg(0)
 		if cert != "" {
 			tls = []string{rel(c.root, cert), rel(c.root, either(key, cert))}
 		}

@@ -119,7 +119,7 @@ func (c *apacheConf) unused(apps []*apacheApp) {
 }
 
 func (c *apacheConf) application(a *apacheApp, host *virtualHost) {
-	callable := c.first("wsgicallableobject", host).arg(0)
+	callable := c.setting("wsgicallableobject", host).arg(0)
 	for _, arg := range a.alias.args[2:] {
 		if name, ok := strings.CutPrefix(arg, "callable-object="); ok {
 			callable = name
@@ -134,7 +134,7 @@ func (c *apacheConf) application(a *apacheApp, host *virtualHost) {
 	a.app.add(f)
 	if a.url != "" {
 		a.app.add(Fact{Set: "script_name", Value: a.url, Was: a.alias.was, At: a.alias.at})
-		if root := c.first("documentroot", host); root.name != "" {
+		if root := c.setting("documentroot", host); root.name != "" {
 			a.app.lost(root.at, root.was, "files outside of "+a.url+" were Apache's: write a static block for those that are needed")
 		}
 	}
@@ -150,7 +150,7 @@ func (c *apacheConf) process(a *apacheApp, daemon directive, options map[string]
 	home := options["python-home"]
 	if home != "" {
 		set("virtualenv", "python-home", rel(c.root, home))
-	} else if d := c.first("wsgipythonhome", nil); d.name != "" {
+	} else if d := c.setting("wsgipythonhome", nil); d.name != "" {
 		a.app.add(Fact{Set: "virtualenv", Value: rel(c.root, d.arg(0)), Was: d.was, At: d.at})
 	}
 	// The folder of the script is not on the path; home= is, before python-path.
@@ -161,7 +161,7 @@ func (c *apacheConf) process(a *apacheApp, daemon directive, options map[string]
 		a.app.add(Fact{Set: setDirectory, Value: "/", Was: "no home=, so it was Apache's own", At: at})
 	}
 	path, from := options["python-path"], at
-	if d := c.first("wsgipythonpath", nil); options == nil && d.name != "" {
+	if d := c.setting("wsgipythonpath", nil); options == nil && d.name != "" {
 		path, from = d.arg(0), d.at
 	}
 	for one := range strings.SplitSeq(path, ":") {
@@ -177,7 +177,7 @@ func (c *apacheConf) process(a *apacheApp, daemon directive, options map[string]
 			}
 			return userName(text)
 		}
-		d := c.first(attribute, nil)
+		d := c.setting(attribute, nil)
 		switch own := options[attribute]; {
 		case own != "":
 			set(attribute, attribute, name(own))
@@ -212,7 +212,7 @@ func (c *apacheConf) process(a *apacheApp, daemon directive, options map[string]
 
 // allows says what Apache kept from the app, and the fleet does not.
 func (c *apacheConf) allows(a *apacheApp, host *virtualHost) {
-	on := func(name string) bool { return strings.EqualFold(c.first(name, host).arg(0), "on") }
+	on := func(name string) bool { return strings.EqualFold(c.setting(name, host).arg(0), "on") }
 	if !on("wsgipassauthorization") {
 		a.app.note(Position{}, "", "mod_wsgi withheld the header Authorization from the app without WSGIPassAuthorization On; the app gets it here")
 	}
@@ -267,7 +267,7 @@ func (c *apacheConf) rest(a *apacheApp) {
 	if statics {
 		a.app.note(Position{}, "", "for a file that is not there Apache answered 404 below an Alias; the app is asked here")
 	}
-	if n, err := strconv.Atoi(c.first("limitrequestfieldsize", nil).arg(0)); err == nil && n > 80<<10 {
-		a.app.note(c.first("limitrequestfieldsize", nil).at, "LimitRequestFieldSize", "the head of a request may be as large as request.max_head says")
+	if n, err := strconv.Atoi(c.setting("limitrequestfieldsize", nil).arg(0)); err == nil && n > 80<<10 {
+		a.app.note(c.setting("limitrequestfieldsize", nil).at, "LimitRequestFieldSize", "the head of a request may be as large as request.max_head says")
 	}
 }

@@ -95,9 +95,6 @@ func (c *unitConf) listener(address string, n *unitNode) {
 		return
 	}
 	f := Fact{Set: setListen, Value: address, Was: was, At: at}
-	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		f.Value = "unix:" + path
-	}
 	alone := !slices.ContainsFunc(visits, func(v unitVisit) bool { return v.app != visits[0].app })
 	for i, v := range visits {
 		if i > 0 && slices.ContainsFunc(visits[:i], func(w unitVisit) bool { return w.app == v.app }) {

@@ -329,7 +329,7 @@ func (l *File) take(b []byte) Line {
 	text := string(b)
 	l.partial = l.partial[:0]
 	if at, ok := lineTime(text); ok {
-		l.at, l.rank = at, lineRank(text)
+		l.at, l.rank = at, RankOf(text)
 	}
 	return Line{At: l.at, App: l.App, Text: text, rank: l.rank}
 }

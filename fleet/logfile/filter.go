@@ -27,8 +27,8 @@ var Levels = []string{"debug", "info", "warning", "error", "critical"}
 // Rank is that of a level of Levels; 0: it is none.
 func Rank(level string) int { return levelRank[strings.ToUpper(level)] }
 
-// lineRank is the rank of a line that begins with a time.
-func lineRank(line string) int {
+// RankOf is the rank of a line that begins with a time, by its own words.
+func RankOf(line string) int {
 	word := ""
 	if strings.HasPrefix(line, "{") {
 		_, rest, _ := strings.Cut(line, `","level":"`)
@@ -41,6 +41,3 @@ func lineRank(line string) int {
 	}
 	return levelRank["INFO"]
 }
-
-// RankOf is the rank of a line by its own words.
-func RankOf(line string) int { return lineRank(line) }

@@ -68,9 +68,27 @@ func ExitStatus(pid int) (status uint32, ok bool) {
 	return uint32(code), err == nil
 }
 
+// StateAndSession are the state of a process, as a letter, and its session, by their
+// fields in /proc/PID/stat.
+func StateAndSession(pid int) (state byte, session int, err error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, 0, fmt.Errorf("cannot read process %d: %w", pid, err)
+	}
+	f, err := statFields(b)
+	if err != nil {
+		return 0, 0, fmt.Errorf("cannot read process %d: %w", pid, err)
+	}
+	if len(f) <= sessionField-stateField || len(f[0]) != 1 {
+		return 0, 0, fmt.Errorf("cannot read process %d: stat %q is too short", pid, truncate(b))
+	}
+	session, err = strconv.Atoi(f[sessionField-stateField])
+	return f[0][0], session, err
+}
+
 // As proc(5) numbers the fields; the first that statFields returns is the
 // state.
-const stateField, startField = 3, 22
+const stateField, sessionField, startField = 3, 6, 22
 
 // statFields returns the fields from the state on. The second one is the
 // command's name in parentheses, and the process chose it: it may hold spaces,

@@ -57,12 +57,11 @@ func (s *Spawner) startProgram(p Program) (pid, pidfd int, err error) {
 	if !strings.Contains(argv[0], "/") {
 		argv[0] = path // by its first argument Python finds what it belongs to
 	}
-	if needed := p.Spec.Umask != masterUmask || s.ownLimits(p.Spec.Limits) != (wsgi.Limits{}); needed {
+	if l := s.ownLimits(p.Spec.Limits); p.Spec.Umask != masterUmask || l != (wsgi.Limits{}) {
 		python, err := appdir.ResolvePython(p.Spec)
 		if err != nil {
 			return 0, -1, err
 		}
-		l := s.ownLimits(p.Spec.Limits)
 		argv = append([]string{python, "-I", "-S", "-c", become, fmt.Sprintf("%o", p.Spec.Umask),
 			strconv.FormatUint(l.OpenFiles, 10), strconv.FormatUint(l.Processes, 10), strconv.FormatUint(l.AddressSpace, 10), path}, argv...)
 		path = python
@@ -109,10 +108,9 @@ const masterUmask = 0o022
 const become = `import os, resource as r, sys
 a = sys.argv
 env = dict(os.environb)
-for name in (b"LC_CTYPE",):
-    with open("/proc/self/environ", "rb") as f:
-        if not any(v.startswith(name + b"=") for v in f.read().split(b"\0")):
-            env.pop(name, None)
+with open("/proc/self/environ", "rb") as f:
+    if not any(v.startswith(b"LC_CTYPE=") for v in f.read().split(b"\0")):
+        env.pop(b"LC_CTYPE", None)
 os.umask(int(a[1], 8))
 for what, n in zip((r.RLIMIT_NOFILE, r.RLIMIT_NPROC, r.RLIMIT_AS), a[2:5]):
     if n != "0":

@@ -5,7 +5,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -42,7 +41,7 @@ func (k *kin) all() []int {
 
 // walk adds pid and what is below it, from where is says so on.
 func walk(found []int, pid int, is func(int) bool) []int {
-	state, _, err := stateAndSession(pid)
+	state, _, err := appdir.StateAndSession(pid)
 	if err != nil {
 		return found
 	}
@@ -60,7 +59,7 @@ func walk(found []int, pid int, is func(int) bool) []int {
 
 // is tells whether a process that has lost its parent was of it.
 func (k *kin) is(pid int) bool {
-	if _, session, err := stateAndSession(pid); err == nil && session == k.pid {
+	if _, session, err := appdir.StateAndSession(pid); err == nil && session == k.pid {
 		return true
 	}
 	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
@@ -97,18 +96,3 @@ func (k *kin) kill() int {
 }
 
 func tasksOf(pid int) string { return "/proc/" + strconv.Itoa(pid) + "/task" }
-
-// stateAndSession reads two fields of a process, see proc(5).
-func stateAndSession(pid int) (state byte, session int, err error) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0, 0, err
-	}
-	// The name before the last parenthesis is the process's own choice.
-	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	if len(fields) < 4 {
-		return 0, 0, os.ErrInvalid
-	}
-	session, err = strconv.Atoi(fields[3])
-	return fields[0][0], session, err
-}

@@ -215,16 +215,9 @@ func (b *bench) idleBehindGate(ctx context.Context, s site) error {
 	if err != nil {
 		return err
 	}
-	if err := sleep(ctx, comeToRest); err != nil {
+	sizes, err := atRest(ctx, servers, (*server).apps)
+	if err != nil {
 		return err
-	}
-	var sizes []float64
-	for _, v := range servers {
-		n, err := pss(v.apps())
-		if err != nil {
-			return err
-		}
-		sizes = append(sizes, float64(n)/(1<<20))
 	}
 	b.table.add(row{
 		what: "idle app that is reached by name, master and one worker: PSS", peer: oursBare.name,

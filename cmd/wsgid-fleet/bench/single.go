@@ -131,16 +131,9 @@ func (b *bench) idleMemory(ctx context.Context, s site) error {
 	if err != nil {
 		return err
 	}
-	if err := sleep(ctx, comeToRest); err != nil {
+	sizes, err := atRest(ctx, servers, func(v *server) []int { return v.pids() })
+	if err != nil {
 		return err
-	}
-	var sizes []float64
-	for _, v := range servers {
-		n, err := pss(v.pids())
-		if err != nil {
-			return err
-		}
-		sizes = append(sizes, float64(n)/(1<<20))
 	}
 	b.table.add(row{
 		what: "idle app, master and one worker: PSS", peer: "uWSGI master and one worker",
@@ -148,6 +141,21 @@ func (b *bench) idleMemory(ctx context.Context, s site) error {
 		ratio: sizes[0] / sizes[1], bar: bar{most: 1},
 	})
 	return nil
+}
+
+// atRest is the PSS of some processes of each server when it has come to rest, in MB.
+func atRest(ctx context.Context, servers []*server, pids func(*server) []int) (sizes []float64, err error) {
+	if err := sleep(ctx, comeToRest); err != nil {
+		return nil, err
+	}
+	for _, v := range servers {
+		n, err := pss(pids(v))
+		if err != nil {
+			return nil, err
+		}
+		sizes = append(sizes, float64(n)/(1<<20))
+	}
+	return sizes, nil
 }
 
 // start is what a first start adds to the time Python needs to import the app.
