@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/systemd"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -106,7 +107,7 @@ var everywhere netip.Addr
 
 // resolve finds the address of a TCP listen string as opening it does.
 func resolve(listen string) (netip.AddrPort, error) {
-	if strings.HasPrefix(listen, "unix:") || strings.HasPrefix(listen, systemdListen) {
+	if strings.HasPrefix(listen, "unix:") || strings.HasPrefix(listen, systemd.ListenPrefix) {
 		return netip.AddrPort{}, errors.New("not a TCP address")
 	}
 	network, address := runner.TCPAddress(listen)

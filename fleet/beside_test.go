@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
@@ -106,7 +107,7 @@ func TestAListenerMovesOnItsPort(t *testing.T) {
 // New connections come to the socket that takes a hushed one's place, and those
 // that the old one has are still its own.
 func TestHush(t *testing.T) {
-	old := listenerOn(t, "127.0.0.1:"+freeport.Port(t, ""))
+	old := fleettest.ListenerOn(t, "127.0.0.1:"+freeport.Port(t, ""))
 	at, err := boundTo(old)
 	if err != nil {
 		t.Fatal(err)

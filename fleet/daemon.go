@@ -13,6 +13,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/certs"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/systemd"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -20,7 +21,7 @@ import (
 // fields, Run.
 type Daemon struct {
 	Hooks     Hooks
-	Inherited Inherited // what came with the process; the files become the daemon's
+	Inherited systemd.Inherited // what came with the process; the files become the daemon's
 	// Tick is how often the directory is read again without an event. 0: 30 s.
 	Tick time.Duration
 	// Pulse is how often a master that says nothing is asked whether it lives.
@@ -283,7 +284,7 @@ func (d *Daemon) started(spec *appspec.Spec, pid int) {
 
 // scope has the limits of a spec hold for a master and its workers.
 func (d *Daemon) scope(spec *appspec.Spec, pid int) {
-	d.Hooks.started(spec.Name, pid, ScopeLimits{
+	d.Hooks.started(spec.Name, pid, systemd.ScopeLimits{
 		Memory: int64(spec.Limits.Memory), CPU: spec.Limits.CPU, Tasks: spec.Limits.Tasks,
 	})
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
@@ -618,7 +619,7 @@ func TestSocketsOfAppsThatAreNoMore(t *testing.T) {
 	f.spec("on")
 	kept := map[string]map[string]*os.File{}
 	for _, n := range []string{"off", "on", "ghost"} {
-		kept[n] = map[string]*os.File{"unix:" + filepath.Join(f.root, n+".sock"): listener(t)}
+		kept[n] = map[string]*os.File{"unix:" + filepath.Join(f.root, n+".sock"): fleettest.Listener(t)}
 	}
 	var mu sync.Mutex
 	told := map[string]int{}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -289,7 +290,7 @@ func (f fakeFolders) repair(spec *appspec.Spec, _ func(int) bool) error {
 
 // patience bounds every wait for something that must happen, on however busy a
 // machine.
-const patience = time.Minute
+const patience = fleettest.Patience
 
 // eventually waits until the condition holds; what says what is waited for.
 func eventually(t *testing.T, what string, ok func() bool) {

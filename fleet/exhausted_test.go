@@ -15,7 +15,7 @@ import (
 
 // Without descriptors nothing can be found out about a process. That is not the
 // answer that there is none, or that it is none of ours: an app's pid files would be
-// taken for rubbish, its processes for being in their scope, its master for one that
+// taken for rubbish, its master for one that
 // can be reached no more.
 func TestNothingIsKnownWithoutDescriptors(t *testing.T) {
 	// No wsgid, nor a child of one, as this test is.
@@ -50,9 +50,6 @@ func TestNothingIsKnownWithoutDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	alive := live(pid)
-	_, group := controlGroup(pid)
-	_, members := family(pid)
-	_, outer := outside("wsgid-blog.scope", pid)
 	_, swept := runner.FindSwept("/run/none")
 	_, _, lost := realMachine{}.restore(context.Background(), "/run/none")
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -62,7 +59,6 @@ func TestNothingIsKnownWithoutDescriptors(t *testing.T) {
 		t.Error("a process that cannot be looked at is not the app's")
 	}
 	for what, err := range map[string]error{
-		"its control group": group, "its descendants": members, "those outside a scope": outer,
 		"masters that are lost": swept, "masters to be restored": lost,
 	} {
 		if !errors.Is(err, unix.EMFILE) {

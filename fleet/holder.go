@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/systemd"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -160,7 +161,7 @@ func serveHolder(c *net.UnixConn, held map[string]*os.File) {
 			delete(held, name)
 		case "list", "take":
 			for _, n := range slices.Sorted(maps.Keys(held)) {
-				if app, _, _ := parseStoreName(n); verb == "take" && app != name {
+				if app, _, _ := systemd.ParseStoreName(n); verb == "take" && app != name {
 					continue
 				}
 				if writePacket(c, "held", n, held[n]) != nil {
@@ -257,7 +258,7 @@ func openHolding(stateDir string, log *slog.Logger, kept func(string, func(map[s
 	h.follow(c)
 	for app, listens := range files {
 		for listen := range listens {
-			name, _ := storeName(app, listen)
+			name, _ := systemd.StoreName(app, listen)
 			h.names[app] = append(h.names[app], name)
 		}
 	}
@@ -291,8 +292,8 @@ func askHolder(c *net.UnixConn, verb, app string) (map[string]map[string]*os.Fil
 		if err != nil || answer != "held" {
 			return out, err
 		}
-		app, listen, ok := parseStoreName(name)
-		if !ok || f == nil || listening(f, true) != nil {
+		app, listen, ok := systemd.ParseStoreName(name)
+		if !ok || f == nil || systemd.CheckListening(f, true) != nil {
 			_ = f.Close() // nil: it says so
 			continue
 		}
@@ -356,8 +357,8 @@ func (h *holding) give(app string, files map[string]*os.File) {
 	}
 	var now []string
 	for _, listen := range slices.Sorted(maps.Keys(files)) {
-		name, ok := storeName(app, listen)
-		if err != nil || !ok || strings.HasPrefix(listen, systemdListen) {
+		name, ok := systemd.StoreName(app, listen)
+		if err != nil || !ok || strings.HasPrefix(listen, systemd.ListenPrefix) {
 			continue
 		}
 		now = append(now, name)

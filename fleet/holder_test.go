@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 )
 
 func holderSocket(t *testing.T, path string) *net.UnixListener {
@@ -72,18 +74,14 @@ func TestHolderThatIsKilled(t *testing.T) {
 		t.Skip("starts processes")
 	}
 	dir := shortDir(t)
-	log, _ := testLog()
+	log, _ := fleettest.Log()
 	k := newKeeper(func(string, map[string]*os.File) {})
 	h, _ := openHolding(dir, log, k.with)
 	t.Cleanup(h.close)
 	inodes := map[string]bool{}
 	for _, app := range []string{"blog", "shop"} {
-		f := listener(t)
-		n, err := inode(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		inodes[fmt.Sprintf("socket:[%d]", n)] = true
+		f := fleettest.Listener(t)
+		inodes[fmt.Sprintf("socket:[%d]", fleettest.Inode(t, f))] = true
 		files := map[string]*os.File{"127.0.0.1:80": f}
 		k.keep(app, files)
 		h.set(app, files)
@@ -117,12 +115,12 @@ func TestHolderLetsGo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
 	}
-	log, _ := testLog()
+	log, _ := fleettest.Log()
 	k := newKeeper(func(string, map[string]*os.File) {})
 	h, _ := openHolding(shortDir(t), log, k.with)
 	t.Cleanup(h.close)
 	for i := range 40 {
-		f := listener(t)
+		f := fleettest.Listener(t)
 		ln, err := net.FileListener(f)
 		if err != nil {
 			t.Fatal(err)

@@ -3,6 +3,8 @@ package fleet
 import (
 	"os"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/systemd"
 )
 
 // Hooks are what the daemon tells the outside of its life: the service manager,
@@ -25,7 +27,7 @@ type Hooks struct {
 	// Started tells of each master that was started or taken over, so that it
 	// can be put into a scope of its own, and of each that runs by another spec
 	// from now on, whose limits may differ.
-	Started func(app string, pid int, limits ScopeLimits)
+	Started func(app string, pid int, limits systemd.ScopeLimits)
 	// KeepListeners gives the listening sockets of an app by listen string, each
 	// time they change; the files stay the daemon's. None: the app is stopped.
 	KeepListeners func(app string, files map[string]*os.File)
@@ -35,13 +37,6 @@ type Hooks struct {
 	// that fails. The control socket is re-opened by the successor; the daemon's
 	// lock and the listening sockets go with their descriptors (Inherited).
 	Upgrade func(d *Daemon) error
-}
-
-// ScopeLimits is what a scope enforces beyond the rlimits; zero: no limit.
-type ScopeLimits struct {
-	Memory int64   // bytes
-	CPU    float64 // cores
-	Tasks  uint64
 }
 
 func (h *Hooks) ready() {
@@ -80,7 +75,7 @@ func (h *Hooks) extendTimeout(d time.Duration) {
 	}
 }
 
-func (h *Hooks) started(app string, pid int, l ScopeLimits) {
+func (h *Hooks) started(app string, pid int, l systemd.ScopeLimits) {
 	if h.Started != nil {
 		h.Started(app, pid, l)
 	}

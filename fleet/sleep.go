@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/systemd"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -99,7 +100,7 @@ func (a *Applier) bequeath(ctx context.Context, app string, m master, its map[st
 	left := a.keep.all(app)
 	for _, own := range its {
 		// By the socket, not by its name: localhost:80 may be 127.0.0.1:80.
-		maps.DeleteFunc(left, func(_ string, f *os.File) bool { return isSameSocket(f, own) })
+		maps.DeleteFunc(left, func(_ string, f *os.File) bool { return systemd.IsSameSocket(f, own) })
 	}
 	if len(left) == 0 {
 		return 0

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 )
 
 // master answers with the pid of its worker's parent.
@@ -331,7 +333,7 @@ func testMovesWithItsClients(t *testing.T, running bool) {
 		}
 		_ = d.Wait()
 	}
-	left := listener(t)
+	left := fleettest.Listener(t)
 	at, err := boundTo(left)
 	if err != nil {
 		t.Fatal(err)
@@ -438,7 +440,7 @@ func TestDoorman(t *testing.T) {
 		defer close(done)
 		d.run()
 	}()
-	files := map[string]*os.File{"a": listener(t), "b": listener(t)}
+	files := map[string]*os.File{"a": fleettest.Listener(t), "b": fleettest.Listener(t)}
 	dial := func(f *os.File) {
 		t.Helper()
 		at, err := boundTo(f)

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/systemd"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -51,13 +52,13 @@ func upgrade(d *Daemon) error {
 	// Held over the exec, so that nothing is closed meanwhile.
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return reexec(startedAs, os.Args, Inherited{Lock: d.lock, Activated: d.Inherited.Activated, Kept: k.apps}, d.signals)
+	return reexec(startedAs, os.Args, systemd.Inherited{Lock: d.lock, Activated: d.Inherited.Activated, Kept: k.apps}, d.signals)
 }
 
 // reexec executes the program at path in the place of this process: pid, cgroup
 // and sockets stay, and signals wait for the new program. It returns only if that
 // fails; nothing has changed then.
-func reexec(path string, args []string, in Inherited, s *signals) error {
+func reexec(path string, args []string, in systemd.Inherited, s *signals) error {
 	if err := probe(path); err != nil {
 		return fmt.Errorf("cannot upgrade to %s: %w", path, err)
 	}
@@ -87,9 +88,9 @@ func reexec(path string, args []string, in Inherited, s *signals) error {
 		}
 		return flagErr
 	}
-	err := passOn(in, pass)
+	err := in.PassOn(pass)
 	if err == nil {
-		env := append(os.Environ(), inheritEnv+"="+strings.Join(entries, " "))
+		env := append(os.Environ(), systemd.InheritEnv+"="+strings.Join(entries, " "))
 		release := s.hold()
 		err = syscall.Exec(path, args, env)
 		release()
@@ -98,28 +99,6 @@ func reexec(path string, args []string, in Inherited, s *signals) error {
 		unix.CloseOnExec(fd)
 	}
 	return fmt.Errorf("cannot upgrade to %s: %w", path, err)
-}
-
-// passOn calls pass with every file under the name that takeInherited knows.
-func passOn(in Inherited, pass func(name string, f *os.File) error) error {
-	if err := pass(inheritLock, in.Lock); err != nil {
-		return err
-	}
-	for app, files := range in.Kept {
-		for listen, f := range files {
-			// A name too long for the store is none too long for us.
-			name, _ := storeName(app, listen)
-			if err := pass(name, f); err != nil {
-				return err
-			}
-		}
-	}
-	for name, f := range in.Activated {
-		if err := pass(inheritGiven+name, f); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // probe asks the new program for its version, and the one that it would start

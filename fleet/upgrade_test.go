@@ -13,11 +13,14 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/systemd"
 )
 
 // TestHelperUpgrade is the daemon that executes another program in its place.
 func TestHelperUpgrade(t *testing.T) {
-	if os.Getenv(helperEnv) != "upgrade" {
+	if os.Getenv(fleettest.HelperEnv) != "upgrade" {
 		return
 	}
 	lock, err := os.OpenFile(os.Getenv("LOCK"), os.O_RDWR|os.O_CREATE, 0o600)
@@ -27,7 +30,7 @@ func TestHelperUpgrade(t *testing.T) {
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		t.Fatal(err)
 	}
-	kept, given := listener(t), listener(t)
+	kept, given := fleettest.Listener(t), fleettest.Listener(t)
 	for _, f := range []*os.File{kept, given} {
 		l, err := net.FileListener(f)
 		if err != nil {
@@ -37,8 +40,8 @@ func TestHelperUpgrade(t *testing.T) {
 		_ = l.Close()
 	}
 	fmt.Println("pid", os.Getpid())
-	os.Setenv(helperEnv, "upgraded")
-	err = reexec(os.Getenv("PROGRAM"), []string{"wsgid-fleet", "run"}, Inherited{
+	os.Setenv(fleettest.HelperEnv, "upgraded")
+	err = reexec(os.Getenv("PROGRAM"), []string{"wsgid-fleet", "run"}, systemd.Inherited{
 		Lock:      lock,
 		Activated: map[string]*os.File{"my web": given},
 		Kept:      map[string]map[string]*os.File{"blog": {"127.0.0.1:80": kept}},
@@ -52,10 +55,10 @@ func TestHelperUpgrade(t *testing.T) {
 
 // TestHelperUpgraded is the program that takes its place.
 func TestHelperUpgraded(t *testing.T) {
-	if os.Getenv(helperEnv) != "upgraded" {
+	if os.Getenv(fleettest.HelperEnv) != "upgraded" {
 		return
 	}
-	in, warnings, err := takeInherited()
+	in, warnings, err := systemd.TakeInherited()
 	if err != nil || len(warnings) > 0 {
 		t.Fatal(err, warnings)
 	}
@@ -66,10 +69,10 @@ func TestHelperUpgraded(t *testing.T) {
 	}
 	fmt.Println("upgraded pid", os.Getpid(), "locked", unix.Flock(int(other.Fd()), unix.LOCK_EX|unix.LOCK_NB) == unix.EWOULDBLOCK, in.Lock != nil)
 	if f := in.Kept["blog"]["127.0.0.1:80"]; f != nil {
-		greet(t, f, "kept")
+		fleettest.Greet(t, f, "kept")
 	}
 	if f := in.Activated["my web"]; f != nil {
-		greet(t, f, "given")
+		fleettest.Greet(t, f, "given")
 	}
 }
 
@@ -84,10 +87,10 @@ func successor(t *testing.T, body string) string {
 }
 
 func TestUpgradeKeepsPidLockAndListeners(t *testing.T) {
-	program := successor(t, "#!/bin/sh\n[ \"$1\" = version ] && { echo 2.0.0; exit 0; }\nexec "+strings.Join(helper("TestHelperUpgraded"), " ")+"\n")
-	args := helper("TestHelperUpgrade")
+	program := successor(t, "#!/bin/sh\n[ \"$1\" = version ] && { echo 2.0.0; exit 0; }\nexec "+strings.Join(fleettest.Helper("TestHelperUpgraded"), " ")+"\n")
+	args := fleettest.Helper("TestHelperUpgrade")
 	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), helperEnv+"=upgrade", "PROGRAM="+program, "LOCK="+filepath.Join(t.TempDir(), "lock"))
+	cmd.Env = append(os.Environ(), fleettest.HelperEnv+"=upgrade", "PROGRAM="+program, "LOCK="+filepath.Join(t.TempDir(), "lock"))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -113,11 +116,11 @@ func TestUpgradeKeepsPidLockAndListeners(t *testing.T) {
 		t.Errorf("upgraded: %s, want %s", got, want)
 	}
 	for _, c := range []struct{ addr, want string }{{kept, "kept"}, {given, "given"}} {
-		conn, err := net.DialTimeout("tcp", c.addr, patience)
+		conn, err := net.DialTimeout("tcp", c.addr, fleettest.Patience)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = conn.SetDeadline(time.Now().Add(patience))
+		_ = conn.SetDeadline(time.Now().Add(fleettest.Patience))
 		if b, err := io.ReadAll(conn); string(b) != c.want {
 			t.Errorf("%s answers %q (%v), want %q", c.addr, b, err, c.want)
 		}
@@ -137,9 +140,9 @@ func TestUpgradeToWhatIsNoProgram(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			program := successor(t, c.body)
-			args := helper("TestHelperUpgrade")
+			args := fleettest.Helper("TestHelperUpgrade")
 			cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
-			cmd.Env = append(os.Environ(), helperEnv+"=upgrade", "PROGRAM="+program, "LOCK="+filepath.Join(t.TempDir(), "lock"))
+			cmd.Env = append(os.Environ(), fleettest.HelperEnv+"=upgrade", "PROGRAM="+program, "LOCK="+filepath.Join(t.TempDir(), "lock"))
 			out, err := cmd.CombinedOutput()
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)

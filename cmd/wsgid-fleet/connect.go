@@ -13,6 +13,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/console"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/systemd"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -47,8 +48,8 @@ func (s served) check() error {
 // runDaemon is the daemon, in the foreground. part has it take part in a fleet of many
 // machines where that is wanted.
 func runDaemon(ctx context.Context, o fleet.Options, so served, part func(*fleet.Options) error) error {
-	o.Log = slog.New(fleet.NewLogHandler(os.Stderr, slog.LevelInfo))
-	manager, err := fleet.OpenServiceManager(o.Log)
+	o.Log = slog.New(systemd.NewLogHandler(os.Stderr, slog.LevelInfo))
+	manager, err := systemd.Open(o.Log)
 	if err != nil {
 		return err
 	}
@@ -66,7 +67,7 @@ func runDaemon(ctx context.Context, o fleet.Options, so served, part func(*fleet
 		d.Extra = con.Control()
 		d.Console = func(ctx context.Context, f *fleet.Served) { con.Run(ctx, f) }
 	}
-	d.Hooks = manager.Hooks()
+	d.Hooks = fleet.ServiceHooks(manager)
 	d.Inherited = manager.Inherited
 	trim := time.AfterFunc(runner.TrimAfter, runner.TrimMemory)
 	defer trim.Stop()

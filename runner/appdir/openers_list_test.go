@@ -6,6 +6,7 @@ var toolFolders = map[string]string{
 	"runner/mongrel2/mongrel2test": "it serves tests",
 	"fleet/certs/acmetest":         "it serves tests",
 	"fleet/cluster/etcd/etcdtest":  "it serves tests",
+	"fleet/fleettest":              "it serves tests",
 }
 
 // directOpeners are the functions that use a path all the same, with the reason why
@@ -70,7 +71,7 @@ var directOpeners = []struct {
 		"fleet/metrics.go processFamilies",
 		"fleet/metrics_process.go residentMemory",
 		"fleet/neighbour.go mastersOf ownerOf",
-		"fleet/scope.go controlGroup family",
+		"fleet/systemd/scope.go controlGroup family",
 		"runner/appdir/proc.go ChildrenOf ExitStatus StartTime StateAndSession ResidentSize",
 		"runner/boot.go closeForeign execMaster nameProcess",
 		"runner/sandbox/hostview.go newHostView",

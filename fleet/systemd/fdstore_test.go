@@ -1,4 +1,4 @@
-package fleet
+package systemd
 
 import (
 	"net"
@@ -8,54 +8,22 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 )
-
-// listener is a listening socket as a file.
-func listener(t *testing.T) *os.File {
-	t.Helper()
-	return listenerOn(t, "127.0.0.1:0")
-}
-
-func listenerOn(t *testing.T, addr string) *os.File {
-	t.Helper()
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	f, err := l.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = f.Close() })
-	return f
-}
-
-func sameSocket(t *testing.T, a, b *os.File) bool {
-	t.Helper()
-	x, err := inode(a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	y, err := inode(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return x == y
-}
 
 func TestFDStoreFollowsTheListeners(t *testing.T) {
 	m := newManagerSocket(t)
-	log, said := testLog()
+	log, said := fleettest.Log()
 	s := newFDStore(&notifier{log: log, present: true}, nil)
-	one, two, other := listener(t), listener(t), listener(t)
+	one, two, other := fleettest.Listener(t), fleettest.Listener(t), fleettest.Listener(t)
 
 	s.keep("blog", map[string]*os.File{"127.0.0.1:80": one, "systemd:web": two})
 	got, files := m.next()
 	if want := "FDSTORE=1\nFDPOLL=0\nFDNAME=wsgid.blog.127.0.0.1%3A80"; got != want {
 		t.Errorf("told %q, want %q", got, want)
 	}
-	if len(files) != 1 || !sameSocket(t, files[0], one) {
+	if len(files) != 1 || !fleettest.SameSocket(t, files[0], one) {
 		t.Errorf("%d descriptors came, want the listener alone", len(files))
 	}
 	// The same again: the store has it.
@@ -82,8 +50,8 @@ func TestFDStoreFollowsTheListeners(t *testing.T) {
 // when its app is stopped.
 func TestFDStoreKnowsWhatItInherited(t *testing.T) {
 	m := newManagerSocket(t)
-	log, _ := testLog()
-	f := listener(t)
+	log, _ := fleettest.Log()
+	f := fleettest.Listener(t)
 	s := newFDStore(&notifier{log: log, present: true}, map[string]map[string]*os.File{"blog": {"127.0.0.1:80": f}})
 	s.keep("blog", map[string]*os.File{"127.0.0.1:80": f})
 	m.nothing()
@@ -93,16 +61,16 @@ func TestFDStoreKnowsWhatItInherited(t *testing.T) {
 
 func TestStoreNames(t *testing.T) {
 	for _, listen := range []string{"127.0.0.1:8000", "[::1]:80", "unix:/run/a b=%c.sock", "unix:/run/ü.sock"} {
-		name, ok := storeName("my-app_1", listen)
+		name, ok := StoreName("my-app_1", listen)
 		if !ok || strings.ContainsAny(name, ": \n") {
 			t.Errorf("name of %s is %q, ok %t", listen, name, ok)
 		}
-		if app, back, ok := parseStoreName(name); !ok || app != "my-app_1" || back != listen {
+		if app, back, ok := ParseStoreName(name); !ok || app != "my-app_1" || back != listen {
 			t.Errorf("%q was read as app %q, listen %q, ok %t", name, app, back, ok)
 		}
 	}
 	for _, name := range []string{"", "web", "wsgid.", "wsgid.blog", "wsgid.blog.", "wsgid..x", "wsgid.blog.%zz"} {
-		if app, listen, ok := parseStoreName(name); ok {
+		if app, listen, ok := ParseStoreName(name); ok {
 			t.Errorf("%q was read as app %q, listen %q", name, app, listen)
 		}
 	}
@@ -110,64 +78,39 @@ func TestStoreNames(t *testing.T) {
 
 func TestFDStoreNameTooLong(t *testing.T) {
 	m := newManagerSocket(t)
-	log, said := testLog()
+	log, said := fleettest.Log()
 	s := newFDStore(&notifier{log: log, present: true}, nil)
-	s.keep("blog", map[string]*os.File{"unix:/" + strings.Repeat("ü", 50): listener(t)})
+	s.keep("blog", map[string]*os.File{"unix:/" + strings.Repeat("ü", 50): fleettest.Listener(t)})
 	m.nothing()
 	if !strings.Contains(said.String(), "cannot keep socket open across a restart of the daemon: its name is too long") {
 		t.Errorf("it was said: %s", said)
 	}
 }
 
-// helper runs this test binary as another process, at one of the Helper tests.
-func helper(name string) []string {
-	return []string{os.Args[0], "-test.run=^" + name + "$", "-test.v"}
-}
-
-const helperEnv = "WSGID_TEST_HELPER"
-
 // TestHelperInherited is the process that TestSocketActivation starts.
 func TestHelperInherited(t *testing.T) {
-	if os.Getenv(helperEnv) != "inherited" {
+	if os.Getenv(fleettest.HelperEnv) != "inherited" {
 		return
 	}
-	in, warnings, err := takeInherited()
+	in, warnings, err := TakeInherited()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, w := range warnings {
 		println("warning:", w)
 	}
-	for _, env := range []string{"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", inheritEnv} {
+	for _, env := range []string{"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", InheritEnv} {
 		if os.Getenv(env) != "" {
 			println("left:", env)
 		}
 	}
 	for name, f := range in.Activated {
-		greet(t, f, "given "+name)
+		fleettest.Greet(t, f, "given "+name)
 	}
 	for app, files := range in.Kept {
 		for listen, f := range files {
-			greet(t, f, "kept "+app+" "+listen)
+			fleettest.Greet(t, f, "kept "+app+" "+listen)
 		}
-	}
-}
-
-// greet says hello to one client of a listening socket.
-func greet(t *testing.T, f *os.File, text string) {
-	t.Helper()
-	l, err := net.FileListener(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	c, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if _, err := c.Write([]byte(text)); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -185,7 +128,7 @@ func TestSocketActivation(t *testing.T) {
 			}
 			defer os.RemoveAll(dir)
 			path := filepath.Join(dir, "s")
-			args := append([]string{"-l", path, "--fdname=" + name, "-E", helperEnv + "=inherited"}, helper("TestHelperInherited")...)
+			args := append([]string{"-l", path, "--fdname=" + name, "-E", fleettest.HelperEnv + "=inherited"}, fleettest.Helper("TestHelperInherited")...)
 			cmd := exec.CommandContext(t.Context(), "systemd-socket-activate", args...)
 			var out strings.Builder
 			cmd.Stdout, cmd.Stderr = &out, &out
@@ -200,7 +143,7 @@ func TestSocketActivation(t *testing.T) {
 				}
 			}()
 			var c net.Conn
-			for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+			for end := time.Now().Add(fleettest.Patience); ; time.Sleep(5 * time.Millisecond) {
 				if c, err = net.Dial("unix", path); err == nil {
 					break
 				}
@@ -209,7 +152,7 @@ func TestSocketActivation(t *testing.T) {
 				}
 			}
 			defer c.Close()
-			_ = c.SetDeadline(time.Now().Add(patience))
+			_ = c.SetDeadline(time.Now().Add(fleettest.Patience))
 			b := make([]byte, 100)
 			n, err := c.Read(b)
 			if got := string(b[:n]); got != want {
@@ -237,11 +180,11 @@ func TestDescriptorsOfNoUse(t *testing.T) {
 	take := taker{in: Inherited{Kept: map[string]map[string]*os.File{}, Activated: map[string]*os.File{}}}
 	take.add("pipe", r, true)
 	take.add("udp", udp, true)
-	take.add("web", listener(t), true)
-	take.add("web", listener(t), true)
-	take.add("what", listener(t), false)
-	take.add("wsgid.blog.x", listener(t), false)
-	take.add("wsgid.blog.x", listener(t), false)
+	take.add("web", fleettest.Listener(t), true)
+	take.add("web", fleettest.Listener(t), true)
+	take.add("what", fleettest.Listener(t), false)
+	take.add("wsgid.blog.x", fleettest.Listener(t), false)
+	take.add("wsgid.blog.x", fleettest.Listener(t), false)
 	want := []string{
 		`cannot use descriptor "pipe" of the service manager: not a socket: socket operation on non-socket`,
 		`cannot use descriptor "udp" of the service manager: not a stream socket (ListenStream=)`,

@@ -1,8 +1,6 @@
-package fleet
+package systemd
 
 import (
-	"bytes"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 )
 
 // managerSocket is a service manager of the test: the socket that NOTIFY_SOCKET
@@ -42,7 +42,7 @@ func newManagerSocket(t *testing.T) *managerSocket {
 // next is the next message, with the descriptors that came with it.
 func (m *managerSocket) next() (string, []*os.File) {
 	m.t.Helper()
-	if err := m.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := m.conn.SetReadDeadline(time.Now().Add(fleettest.Patience)); err != nil {
 		m.t.Fatal(err)
 	}
 	b, oob := make([]byte, 4096), make([]byte, 4096)
@@ -91,29 +91,23 @@ func (m *managerSocket) nothing() {
 	}
 }
 
-func testLog() (*slog.Logger, *bytes.Buffer) {
-	var b bytes.Buffer
-	return slog.New(slog.NewTextHandler(&b, nil)), &b
-}
-
 func TestNotifyTellsTheLifeOfTheDaemon(t *testing.T) {
 	m := newManagerSocket(t)
 	t.Setenv("WATCHDOG_USEC", "30000000")
 	t.Setenv("WATCHDOG_PID", strconv.Itoa(os.Getpid()))
-	log, _ := testLog()
-	manager, err := OpenServiceManager(log)
+	log, _ := fleettest.Log()
+	manager, err := Open(log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer manager.Close()
-	h := manager.Hooks()
-	h.Status("2 apps: 1 ready,\n1 backoff")
-	h.Status("2 apps: 1 ready, 1 backoff") // the same: not sent again
-	h.Ready()
+	manager.Status("2 apps: 1 ready,\n1 backoff")
+	manager.Status("2 apps: 1 ready, 1 backoff") // the same: not sent again
+	manager.Ready()
 	m.want("STATUS=2 apps: 1 ready, 1 backoff", "READY=1")
 
 	before := monotonicMicros()
-	h.Reloading()
+	manager.Reloading()
 	got, _ := m.next()
 	at, ok := strings.CutPrefix(got, "RELOADING=1\nMONOTONIC_USEC=")
 	if !ok {
@@ -123,41 +117,14 @@ func TestNotifyTellsTheLifeOfTheDaemon(t *testing.T) {
 		t.Errorf("MONOTONIC_USEC=%s is not the time of the reload", at)
 	}
 
-	if h.WatchdogInterval != 15*time.Second {
-		t.Errorf("the watchdog is fed each %s, want half of its 30s", h.WatchdogInterval)
+	if interval := WatchdogInterval(); interval != 15*time.Second {
+		t.Errorf("the watchdog is fed each %s, want half of its 30s", interval)
 	}
-	h.Watchdog()
-	h.ExtendTimeout(30 * time.Second)
-	h.Stopping()
+	manager.Watchdog()
+	manager.ExtendTimeout(30 * time.Second)
+	manager.Stopping()
 	m.want("WATCHDOG=1", "EXTEND_TIMEOUT_USEC=30000000", "STOPPING=1")
 	m.nothing()
-}
-
-func TestNotifyWithoutServiceManager(t *testing.T) {
-	t.Setenv("NOTIFY_SOCKET", "")
-	t.Setenv("WATCHDOG_USEC", "")
-	t.Setenv("SYSTEMD_EXEC_PID", "")
-	log, said := testLog()
-	manager, err := OpenServiceManager(log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer manager.Close()
-	h := manager.Hooks()
-	h.Ready()
-	h.status("x")
-	h.Reloading()
-	h.Stopping()
-	h.KeepListeners("blog", nil)
-	if h.Status != nil {
-		t.Error("a status line is made though nobody reads it")
-	}
-	if h.WatchdogInterval != 0 || h.Started != nil || manager.Present() {
-		t.Errorf("without a service manager: watchdog %s, scopes %t, present %t", h.WatchdogInterval, h.Started != nil, manager.Present())
-	}
-	if said.Len() > 0 {
-		t.Errorf("it was said: %s", said)
-	}
 }
 
 // A watchdog of another process (a shell that inherited the environment) is not
@@ -165,7 +132,7 @@ func TestNotifyWithoutServiceManager(t *testing.T) {
 func TestWatchdogOfAnotherProcess(t *testing.T) {
 	t.Setenv("WATCHDOG_USEC", "30000000")
 	t.Setenv("WATCHDOG_PID", "1")
-	if d := watchdogInterval(); d != 0 {
+	if d := WatchdogInterval(); d != 0 {
 		t.Errorf("interval %s, want none", d)
 	}
 }
@@ -173,7 +140,7 @@ func TestWatchdogOfAnotherProcess(t *testing.T) {
 // A service manager that went away is said once and not with each message.
 func TestNotifyDeafServiceManager(t *testing.T) {
 	m := newManagerSocket(t)
-	log, said := testLog()
+	log, said := fleettest.Log()
 	n := &notifier{log: log, present: true}
 	if err := m.conn.Close(); err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package fleet
+package systemd
 
 import (
 	"fmt"
@@ -23,9 +23,9 @@ const maxStoreName = 255
 // notifyTimeout is the longest that a descriptor waits to be sent.
 const notifyTimeout = 5 * time.Second
 
-// systemdListen begins a listen string that names a descriptor of a .socket
+// ListenPrefix begins a listen string that names a descriptor of a .socket
 // unit.
-const systemdListen = "systemd:"
+const ListenPrefix = "systemd:"
 
 // fdStore keeps the apps' listening sockets in the service manager's store, so
 // that they stay open while no daemon runs. It sends only what changed.
@@ -41,7 +41,7 @@ func newFDStore(n *notifier, apps map[string]map[string]*os.File) *fdStore {
 	s := &fdStore{notify: n, kept: map[string]uint64{}}
 	for app, files := range apps {
 		for listen, f := range files {
-			if name, ok := storeName(app, listen); ok {
+			if name, ok := StoreName(app, listen); ok {
 				s.kept[name], _ = inode(f)
 			}
 		}
@@ -66,10 +66,10 @@ func (s *fdStore) keep(app string, files map[string]*os.File) {
 	}
 	wanted := map[string]*os.File{}
 	for listen, f := range files {
-		if strings.HasPrefix(listen, systemdListen) {
+		if strings.HasPrefix(listen, ListenPrefix) {
 			continue
 		}
-		name, ok := storeName(app, listen)
+		name, ok := StoreName(app, listen)
 		if !ok {
 			s.notify.log.Warn("cannot keep socket open across a restart of the daemon: its name is too long", "app", app, "listen", listen)
 			continue
@@ -77,7 +77,7 @@ func (s *fdStore) keep(app string, files map[string]*os.File) {
 		wanted[name] = f
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.kept)) {
-		a, _, ok := parseStoreName(name)
+		a, _, ok := ParseStoreName(name)
 		if ok && a == app && !s.holds(name, wanted[name]) {
 			s.notify.send("FDSTOREREMOVE=1\nFDNAME=" + name)
 			delete(s.kept, name)
@@ -136,14 +136,14 @@ func (n *notifier) sendFile(state string, f *os.File) error {
 	return sendErr
 }
 
-// storeName is the FDNAME of an app's socket: printable ASCII without colons.
-func storeName(app, listen string) (string, bool) {
+// StoreName is the FDNAME of an app's socket: printable ASCII without colons.
+func StoreName(app, listen string) (string, bool) {
 	name := storePrefix + app + "." + url.QueryEscape(listen)
 	return name, len(name) <= maxStoreName
 }
 
-// parseStoreName is storeName backwards; ok is false for a name of other making.
-func parseStoreName(name string) (app, listen string, ok bool) {
+// ParseStoreName is StoreName backwards; ok is false for a name of other making.
+func ParseStoreName(name string) (app, listen string, ok bool) {
 	rest, ok := strings.CutPrefix(name, storePrefix)
 	if !ok {
 		return "", "", false
@@ -156,9 +156,9 @@ func parseStoreName(name string) (app, listen string, ok bool) {
 	return app, listen, err == nil && listen != ""
 }
 
-// isSameSocket tells whether two files are one socket. Of one that cannot be asked
+// IsSameSocket tells whether two files are one socket. Of one that cannot be asked
 // it is assumed.
-func isSameSocket(f, g *os.File) bool {
+func IsSameSocket(f, g *os.File) bool {
 	a, err1 := inode(f)
 	b, err2 := inode(g)
 	return err1 != nil || err2 != nil || a == b

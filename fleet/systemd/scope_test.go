@@ -1,4 +1,4 @@
-package fleet
+package systemd
 
 import (
 	"bufio"
@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 )
 
 func TestFamilyIsAllDescendants(t *testing.T) {
@@ -62,7 +64,7 @@ func TestLimitProperties(t *testing.T) {
 
 // A process that only inherited a service's environment is no service.
 func TestScopesOnlyForAService(t *testing.T) {
-	log, said := testLog()
+	log, said := fleettest.Log()
 	t.Setenv("SYSTEMD_EXEC_PID", strconv.Itoa(os.Getppid()))
 	if s := openScopes(log); s != nil {
 		s.close()

@@ -1,4 +1,4 @@
-package fleet
+package systemd
 
 import (
 	"fmt"
@@ -11,28 +11,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Names of descriptors in inheritEnv beside those of the store.
+// Inherited is what a daemon may be given by who started it.
+type Inherited struct {
+	// Lock is the open, locked fleet.lock of the program that executed this one
+	// in place. nil: the daemon takes the lock itself.
+	Lock *os.File
+	// Activated are the sockets of .socket units by FileDescriptorName.
+	Activated map[string]*os.File
+	// Kept are listening sockets by app and listen string that were given to the
+	// service manager by an earlier daemon (Hooks.KeepListeners).
+	Kept map[string]map[string]*os.File
+}
+
+// Names of descriptors in InheritEnv beside those of the store.
 const (
 	inheritLock  = "lock"
 	inheritGiven = "given."
 )
 
-// inheritEnv lists, for a successor in this process, descriptors and their
+// InheritEnv lists, for a successor in this process, descriptors and their
 // names: "7=lock 8=given.web". LISTEN_FDS cannot carry them: it
 // wants them at 3 and up, where a Go program has its own.
-const inheritEnv = "WSGID_INHERIT"
+const InheritEnv = "WSGID_INHERIT"
 
-// takeInherited takes what the environment announces, from the service manager
+// TakeInherited takes what the environment announces, from the service manager
 // or from the program that executed this one in its place (upgrade.go), and
 // clears it, so that no child takes it for its own. Warnings tell of descriptors
 // that are of no use; they are closed.
-func takeInherited() (in Inherited, warnings []string, err error) {
+func TakeInherited() (in Inherited, warnings []string, err error) {
 	t := taker{in: Inherited{Kept: map[string]map[string]*os.File{}, Activated: map[string]*os.File{}}}
 	for _, f := range activation.Files(true) {
 		t.add(f.Name(), f, true)
 	}
-	list := os.Getenv(inheritEnv)
-	if err := os.Unsetenv(inheritEnv); err != nil {
+	list := os.Getenv(InheritEnv)
+	if err := os.Unsetenv(InheritEnv); err != nil {
 		return t.in, t.warnings, err
 	}
 	for entry := range strings.FieldsSeq(list) {
@@ -40,7 +52,7 @@ func takeInherited() (in Inherited, warnings []string, err error) {
 		fd, err := strconv.Atoi(number)
 		name, nameErr := url.QueryUnescape(escaped)
 		if err != nil || nameErr != nil || fd < 3 {
-			return t.in, t.warnings, fmt.Errorf("cannot take over descriptors: %s has the entry %q", inheritEnv, entry)
+			return t.in, t.warnings, fmt.Errorf("cannot take over descriptors: %s has the entry %q", InheritEnv, entry)
 		}
 		unix.CloseOnExec(fd)
 		f := os.NewFile(uintptr(fd), name)
@@ -55,6 +67,28 @@ func takeInherited() (in Inherited, warnings []string, err error) {
 	return t.in, t.warnings, nil
 }
 
+// PassOn calls pass with every file under the name that TakeInherited knows.
+func (in Inherited) PassOn(pass func(name string, f *os.File) error) error {
+	if err := pass(inheritLock, in.Lock); err != nil {
+		return err
+	}
+	for app, files := range in.Kept {
+		for listen, f := range files {
+			// A name too long for the store is none too long for us.
+			name, _ := StoreName(app, listen)
+			if err := pass(name, f); err != nil {
+				return err
+			}
+		}
+	}
+	for name, f := range in.Activated {
+		if err := pass(inheritGiven+name, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // taker sorts descriptors by their names.
 type taker struct {
 	in       Inherited
@@ -64,8 +98,8 @@ type taker struct {
 // add takes one descriptor. unitMade: the name may be one that a .socket unit
 // chose.
 func (t *taker) add(name string, f *os.File, unitMade bool) {
-	app, listen, kept := parseStoreName(name)
-	if err := listening(f, kept); err != nil {
+	app, listen, kept := ParseStoreName(name)
+	if err := CheckListening(f, kept); err != nil {
 		t.drop(f, "cannot use descriptor %q of the service manager: %v", name, err)
 		return
 	}
@@ -82,7 +116,7 @@ func (t *taker) add(name string, f *os.File, unitMade bool) {
 		t.drop(f, "cannot use descriptor %q of the program before: unknown name", name)
 	case t.in.Activated[name] != nil:
 		t.drop(f, "cannot use every socket named %q: listen = %q takes the first one; give each a unit and a FileDescriptorName of its own",
-			name, systemdListen+name)
+			name, ListenPrefix+name)
 	default:
 		t.in.Activated[name] = f
 	}
@@ -93,9 +127,9 @@ func (t *taker) drop(f *os.File, format string, args ...any) {
 	t.warnings = append(t.warnings, fmt.Sprintf(format, args...))
 }
 
-// listening tells why f is not a listening stream socket. Of ours it may be one of
+// CheckListening tells why f is not a listening stream socket. Of ours it may be one of
 // packets, as gates and masters have between them.
-func listening(f *os.File, ours bool) error {
+func CheckListening(f *os.File, ours bool) error {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return err

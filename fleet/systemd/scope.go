@@ -1,4 +1,4 @@
-package fleet
+package systemd
 
 import (
 	"context"
@@ -18,6 +18,7 @@ import (
 	systemd "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/godbus/dbus/v5"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
@@ -41,6 +42,13 @@ type scopes struct {
 	jobs   chan scopeJob // closed by close
 	done   chan struct{} // closed when the last job has ended
 	once   sync.Once
+}
+
+// ScopeLimits is what a scope enforces beyond the rlimits; zero: no limit.
+type ScopeLimits struct {
+	Memory int64   // bytes
+	CPU    float64 // cores
+	Tasks  uint64
 }
 
 type scopeJob struct {
@@ -112,7 +120,10 @@ func (s *scopes) work() {
 		err := s.carryOut(&conn, job)
 		// Without descriptors it is not known which processes there are.
 		for tries := 0; appdir.Exhausted(err) && tries < 10 && s.ctx.Err() == nil; tries++ {
-			pause(s.ctx, time.Second)
+			select {
+			case <-s.ctx.Done():
+			case <-time.After(time.Second):
+			}
 			err = s.carryOut(&conn, job)
 		}
 		if err != nil {
@@ -315,7 +326,7 @@ func outside(unit string, pid int) ([]uint32, error) {
 func controlGroup(pid int) (string, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
 	if err != nil {
-		return "", fmt.Errorf("cannot read the control group of process %d: %w", pid, reason(err))
+		return "", fmt.Errorf("cannot read the control group of process %d: %w", pid, bounded.Reason(err))
 	}
 	group := ""
 	for line := range strings.Lines(string(b)) {
