@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"runtime"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,105 +15,6 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 )
-
-// handedConn is a connection on its way to the successor.
-type handedConn struct {
-	control.Conn
-
-	fd int
-	ln *listener
-}
-
-// heir is the master that takes over from a draining one. A connection that is
-// between two requests is handed to it instead of being closed: a client that
-// is about to send its next request never notices.
-type heir struct {
-	front *front
-	path  string
-	queue chan []handedConn
-	batch []handedConn // collected in this turn of the loop
-	open  int          // handed and not yet acknowledged
-	lost  bool         // it did not take what it was given: nothing more is handed to it
-}
-
-func newHeir(f *front, path string) *heir {
-	h := &heir{front: f, path: path, queue: make(chan []handedConn, 1024)}
-	go h.run()
-	return h
-}
-
-// give hands a connection over. It runs on the loop.
-func (h *heir) give(c *conn) {
-	if len(h.batch) == 0 {
-		h.front.loop.Post(h.send)
-	}
-	h.batch = append(h.batch, handedConn{Conn: control.Conn{Listener: c.ln.name, Host: c.peer.RemoteAddr, Port: c.peer.RemotePort,
-		Pending: append([]byte(nil), c.in...), Gate: c.gated.handed()}, fd: c.fd, ln: c.ln})
-	h.open++
-	c.state = connClosed
-	c.out.Close()
-	c.in = nil
-	h.front.loop.Remove(c.fd)
-	delete(h.front.conns, c)
-}
-
-// send passes the batch on.
-func (h *heir) send() {
-	for batch := range slices.Chunk(h.batch, control.MaxConns) {
-		h.queue <- batch
-	}
-	h.batch = nil
-}
-
-// run talks to the successor.
-func (h *heir) run() {
-	var c *net.UnixConn
-	var r *bufio.Reader
-	for batch := range h.queue {
-		conns, fds := make([]control.Conn, len(batch)), make([]int, len(batch))
-		for i := range batch {
-			conns[i], fds[i] = batch[i].Conn, batch[i].fd
-		}
-		taken, err := false, error(nil)
-		if c == nil {
-			if c, err = control.Dial(h.path); err == nil {
-				r = bufio.NewReader(c)
-			}
-		}
-		if err == nil {
-			if taken, err = control.HandOff(c, r, conns, fds); err != nil {
-				_ = c.Close()
-				c = nil // what it would say next belongs to this batch
-			}
-		}
-		if taken {
-			// The successor has its own, or had them and is no more: then the client must
-			// see that.
-			for _, b := range batch {
-				_ = unix.Close(b.fd)
-			}
-		}
-		h.front.loop.Post(func() { h.handed(batch, taken, err) })
-	}
-}
-
-// handed is the end of a batch. What the successor did not take this master serves
-// to the end of its request, as if there were none. It runs on the loop.
-func (h *heir) handed(batch []handedConn, taken bool, err error) {
-	f := h.front
-	h.open -= len(batch)
-	switch {
-	case err != nil && taken:
-		f.log.Error(fmt.Sprintf("cannot hand %d connections to the next master, they are closed: %v", len(batch), err))
-	case err != nil:
-		f.log.Warn(fmt.Sprintf("cannot hand %d connections to the next master, they end here after their next request: %v", len(batch), err))
-		h.lost = true
-		for _, b := range batch {
-			f.adoptAs(b.fd, b.ln, b.Host, b.Port, gatedOf(b.Gate), b.Pending).drain()
-		}
-	}
-	f.checkEmpty()
-}
 
 // Adopt has the master serve connections that somebody else has accepted on a
 // socket that it does not have, as if they had come to the listener of that
@@ -135,7 +35,7 @@ func (h *Handle) Adopt(ctx context.Context, listen string, conns []*os.File) err
 		if err := raw.Control(func(fd uintptr) {
 			fds[i] = int(fd)
 			if sa, err := unix.Getpeername(fds[i]); err == nil {
-				_, all[i].Host, all[i].Port = addrOf(sa)
+				_, all[i].Host, all[i].Port = evloop.AddressOf(sa)
 			}
 		}); err != nil {
 			return fail(err)
@@ -182,30 +82,11 @@ func (s *controlServer) adopt(c *net.UnixConn, line []byte, fds []int) {
 	_, _ = c.Write(append(b, '\n'))
 }
 
-// adoptHanded serves a connection of the master before us.
-func (f *front) adoptHanded(fd int, h *control.Conn) {
-	ln := &listener{front: f, name: h.Listener, host: "localhost", port: "80"}
-	for _, l := range f.listeners {
-		if l.name == h.Listener {
-			ln = l
-		}
-	}
-	_ = unix.SetNonblock(fd, true)
-	switch {
-	case h.Gate != nil:
-		f.serveGated(fd, ln, gatedOf(h.Gate), h.Pending)
-	case ln.adopts:
-		ln.link(fd)
-	default:
-		f.adopt(fd, ln, h.Host, h.Port, h.Pending)
-	}
-}
-
 // handOver drains with a successor, if one is named.
 func (m *master) handOver(successor string) {
 	why := "asked to"
 	if successor != "" && !m.draining {
-		m.front.heir = newHeir(m.front, successor)
+		m.http.HandOver(successor)
 		if m.processes != nil {
 			m.processes.Stop() // the successor waits for that to start its own
 		}

@@ -19,6 +19,8 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/httpserver"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/ingress"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link/lazyzmq"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/process"
@@ -41,7 +43,8 @@ type master struct {
 	loop    *evloop.Loop
 	log     *applog.Log
 	pool    *pool.Pool
-	front   *front
+	env     *ingress.Env // of all ingresses
+	http    *httpserver.Server
 	control *controlServer
 	record  control.Record
 
@@ -167,11 +170,11 @@ func newMaster(boot bootMessage, files map[string]int) (*master, error) {
 		return err
 	}
 	m.pool.StartWith(sp, m.view)
-	m.front = newFront(m.loop, m.pool, m.log, spec)
-	m.front.emptied = m.checkDrained
-	m.front.dialGate = m.dialGate
-	m.front.spool = spool
-	m.front.serveTLS = func(fd int, p *gate.Passed) { m.https().adopt(fd, p) }
+	m.env = ingress.New(m.loop, m.pool, m.log, spool, spec)
+	m.http = httpserver.New(m.env)
+	m.http.Emptied = m.checkDrained
+	m.http.DialGate = m.dialGate
+	m.http.ServeTLS = func(fd int, p *gate.Passed) { m.https().adopt(fd, p) }
 	m.crew = newCrew(user, m.log)
 	m.pool.Configured = m.configureStatic
 	m.deadline.Do = m.onDeadline
@@ -220,7 +223,7 @@ func (m *master) openSockets(files map[string]int) error {
 			return fmt.Errorf("cannot listen on %s: its socket was not handed over", s.Listen)
 		}
 		if s.TLS == nil {
-			if err := m.front.listen(s.Listen, fd, s.Adopts); err != nil {
+			if err := m.http.Listen(s.Listen, fd, s.Adopts); err != nil {
 				return err
 			}
 			continue
@@ -235,10 +238,11 @@ func (m *master) openSockets(files map[string]int) error {
 // https is the ingress for TLS, made as soon as there is need of it.
 func (m *master) https() *tlsIngress {
 	if m.tls == nil {
-		m.tls = newTLSIngress(m.loop, m.pool, m.front, m.log, m.chroot.Open)
+		m.tls = newTLSIngress(m.env, m.chroot.Open)
+		m.http.CloseIdle = m.tls.server.ShedIdle
 		m.tls.left = m.checkDrained
 		m.tls.site = &m.site
-		m.tls.configure(m.front.spec)
+		m.tls.configure()
 	}
 	return m.tls
 }
@@ -249,7 +253,7 @@ func (m *master) accept() error {
 	if m.accepting {
 		return nil
 	}
-	if err := m.front.accept(); err != nil {
+	if err := m.http.Accept(); err != nil {
 		return err
 	}
 	if m.tls != nil {
@@ -259,7 +263,7 @@ func (m *master) accept() error {
 	}
 	for i := len(m.m2); i < len(m.spec.Sockets.Mongrel2); i++ {
 		s := &m.spec.Sockets.Mongrel2[i]
-		in, err := openMongrel2(m.loop, m.pool, m.front, m.log, s, int64(m.spec.Request.MaxBody), &m.filters)
+		in, err := openMongrel2(m.env, s, &m.filters)
 		if err != nil {
 			return fmt.Errorf("cannot open mongrel2 sockets %s and %s: %w", s.Recv, s.Send, err)
 		}
@@ -288,7 +292,7 @@ func (m *master) run(signals []chan os.Signal) error {
 	go m.control.serve()
 	time.AfterFunc(TrimAfter, TrimMemory)
 	err := m.loop.Run()
-	if m.front.heir == nil {
+	if !m.http.HasSuccessor() {
 		if n := pool.EndStrays(); n > 0 {
 			m.log.Warn(fmt.Sprintf("%d processes that the app had started in sessions of their own were ended with it", n))
 		}
@@ -345,12 +349,13 @@ func (m *master) onSignal(s syscall.Signal) {
 // update takes over a spec whose changes are at most rolling.
 func (m *master) update(spec *appspec.Spec, generation int, rolling bool) {
 	m.spec = spec
-	m.front.configure(spec)
+	m.env.Configure(spec)
+	m.http.Configure()
 	if m.tls != nil {
-		m.tls.configure(m.front.spec)
+		m.tls.configure()
 	}
 	for _, in := range m.m2 {
-		in.configure(spec)
+		in.configure()
 	}
 	m.log.Configure(spec)
 	m.pool.Update(spec, generation, rolling)
@@ -376,20 +381,20 @@ func (m *master) drain(why string) {
 	m.log.Info("draining: " + why)
 	m.saveRecord()
 	m.loop.Set(&m.deadline, m.spec.Workers.StopTimeout.D()+5*time.Second)
-	// Before the front, which may be empty at once: mongrel2 goes on sending until it
+	// Before the HTTP server, which may be empty at once: mongrel2 goes on sending until it
 	// has heard of it.
 	m.settle.Do = m.checkDrained
 	m.loop.Set(&m.settle, settleTime)
 	for _, in := range m.m2 {
 		in.detach()
 	}
-	m.front.leave() // before TLS ends, which somebody who waited may speak
+	m.http.Leave() // before TLS ends, which somebody who waited may speak
 	if m.tls != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), m.spec.Workers.StopTimeout.D())
 		m.loop.OnEnd(cancel)
 		m.tls.drain(ctx)
 	}
-	m.front.drain()
+	m.http.Drain()
 	m.pool.NotifyChanged()
 }
 
@@ -398,7 +403,7 @@ const settleTime = 200 * time.Millisecond
 
 // checkDrained stops the pool when no request is left and none can come.
 func (m *master) checkDrained() {
-	if !m.draining || !m.front.empty() || (m.tls != nil && !m.tls.stopped) {
+	if !m.draining || !m.http.Empty() || (m.tls != nil && !m.tls.stopped) {
 		return
 	}
 	if len(m.m2) > 0 && m.settle.IsSet() {
@@ -429,9 +434,7 @@ func (m *master) onPoolEmpty() {
 // onDeadline: draining took too long.
 func (m *master) onDeadline() {
 	m.log.Warn(fmt.Sprintf("draining did not end within %v (workers.stop_timeout): what is left is cut off", m.spec.Workers.StopTimeout))
-	for c := range m.front.conns {
-		c.close()
-	}
+	m.http.Cut()
 	m.pool.Stop()
 	m.pool.Abort()
 	m.deadline.Do = m.finish
@@ -492,8 +495,8 @@ func (m *master) status() control.Status {
 	st.WantDigest = m.digest(m.spec)
 	st.RSS, st.Folder = appdir.ResidentSize(os.Getpid()), m.folder
 	st.Resting = m.rest.now()
-	if m.front.static != nil {
-		st.Warnings = append(st.Warnings, m.front.static.site.Faults()...)
+	if site := m.http.Site(); site != nil {
+		st.Warnings = append(st.Warnings, site.Faults()...)
 	}
 	m.tellProcesses(&st)
 	switch {

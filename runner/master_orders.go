@@ -16,7 +16,7 @@ func (m *master) state() control.Status { return m.status() }
 func (m *master) wait(changed chan struct{}) { m.waiters = append(m.waiters, changed) }
 
 // adoptHanded implements controlled.
-func (m *master) adoptHanded(fd int, h *control.Conn) { m.front.adoptHanded(fd, h) }
+func (m *master) adoptHanded(fd int, h *control.Conn) { m.http.AdoptHanded(fd, h) }
 
 // order implements controlled.
 func (m *master) order(req *control.Request, fds []int) (ans control.Answer, files []int) {
@@ -53,9 +53,7 @@ func (m *master) order(req *control.Request, fds []int) (ans control.Answer, fil
 		m.loop.Call(func() { m.handOver(req.Successor) })
 	case "listeners":
 		m.loop.Call(func() {
-			for _, ln := range m.front.listeners {
-				files = answerListener(&ans, files, ln.name, ln.fd)
-			}
+			m.http.Listeners(func(name string, fd int) { files = answerListener(&ans, files, name, fd) })
 			if m.tls == nil || ans.Error != "" {
 				return
 			}

@@ -3,10 +3,10 @@ package runner
 import (
 	"fmt"
 
-	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -22,11 +22,11 @@ type spilled struct {
 
 // spill has the body of a request written to a file, and submits the request then.
 func (in *mongrel2Ingress) spill(x *pool.Exchange, reply *link.Reply, r *link.Incoming) {
-	f := in.front
+	env := in.env
 	sp := &spilled{in: in, x: x, reply: reply, peer: r.Peer}
 	body := r.Body // it came in a message of its own, which nobody uses again
 	r.Release()
-	x.Body = f.store.NewBody(int64(len(body)), func() { f.loop.Post(sp.moved) })
+	x.Body = env.Store.NewBody(int64(len(body)), func() { env.Loop.Post(sp.moved) })
 	if in.spilled == nil {
 		in.spilled = map[*link.Reply]*spilled{}
 	}
@@ -43,7 +43,7 @@ func (in *mongrel2Ingress) spill(x *pool.Exchange, reply *link.Reply, r *link.In
 // wait gives the disk time.
 func (sp *spilled) wait() {
 	sp.x.Body.Await()
-	if d := sp.in.front.spec.Request.BodyTimeout.D(); d > 0 {
+	if d := sp.in.env.Spec.Request.BodyTimeout.D(); d > 0 {
 		sp.in.loop.Set(&sp.late, d)
 	}
 }
@@ -66,7 +66,7 @@ func (sp *spilled) moved() {
 // onLate: the disk has taken nothing for as long as a client may send nothing.
 func (sp *spilled) onLate() {
 	if sp.x.Body.Stuck() {
-		sp.failed(stalled(sp.in.front.spec))
+		sp.failed(sp.in.env.Stalled())
 		return
 	}
 	sp.wait()
@@ -76,7 +76,7 @@ func (sp *spilled) failed(err error) {
 	in := sp.in
 	in.unspill(sp)
 	delete(in.open, sp.reply)
-	status := bridge.StorageStatus(err)
+	status := unread.Status(err)
 	in.log.Error(fmt.Sprintf("%s: %d: cannot keep the body: %v", sp.x.Label, status, err))
 	in.refuse(sp.x, sp.reply, &sp.peer, status, "the server cannot keep the request")
 	in.left()

@@ -11,6 +11,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/ingress"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
@@ -25,11 +26,8 @@ type mongrel2Ingress struct {
 	link *link.Link
 	name string // for log lines
 
-	front    *front
-	trusted  func(addr string) bool
-	believed func() wsgi.Believed
-	mount    *atomic.Pointer[string]
-	filters  *atomic.Bool // the app has wsgid's request filters, which want the message
+	env     *ingress.Env
+	filters *atomic.Bool // the app has wsgid's request filters, which want the message
 
 	timer   evloop.Timer // the link's next turn, at the latest
 	turning bool
@@ -37,19 +35,19 @@ type mongrel2Ingress struct {
 	open    map[*link.Reply]*pool.Exchange
 	spilled map[*link.Reply]*spilled   // whose bodies are on their way to the disk
 	held    map[*link.Reply]*pool.Slot // whose worker waits until mongrel2 has been sent what there is
-	press   func()                     // a worker waits
 	left    func()                     // detached, and a request has ended
 }
 
 // openMongrel2 connects to a handler. That its server does not run is no error.
-func openMongrel2(l *evloop.Loop, p *pool.Pool, f *front, log *applog.Log, s *appspec.Mongrel2Socket, maxBody int64, filters *atomic.Bool) (*mongrel2Ingress, error) {
-	in := &mongrel2Ingress{loop: l, pool: p, log: log, name: s.Recv, filters: filters, front: f, trusted: f.trusts, believed: f.believed, mount: &f.mount,
-		open: map[*link.Reply]*pool.Exchange{}, held: map[*link.Reply]*pool.Slot{}, press: f.press, left: func() {}}
+func openMongrel2(env *ingress.Env, s *appspec.Mongrel2Socket, filters *atomic.Bool) (*mongrel2Ingress, error) {
+	l, log := env.Loop, env.Log
+	in := &mongrel2Ingress{env: env, loop: l, pool: env.Pool, log: log, name: s.Recv, filters: filters,
+		open: map[*link.Reply]*pool.Exchange{}, held: map[*link.Reply]*pool.Slot{}, left: func() {}}
 	in.timer.Do = in.turn
 	var err error
 	in.link, err = link.New(link.Config{
-		Recv: s.Recv, Send: s.Send, Chroot: s.Chroot, MaxBody: maxBody,
-		Log: log.Slog(), Store: f.store,
+		Recv: s.Recv, Send: s.Send, Chroot: s.Chroot, MaxBody: int64(env.Spec.Request.MaxBody),
+		Log: log.Slog(), Store: env.Store,
 	}, link.Events{
 		Request: in.onRequest,
 		Gone:    in.onGone,
@@ -65,7 +63,7 @@ func openMongrel2(l *evloop.Loop, p *pool.Pool, f *front, log *applog.Log, s *ap
 	if err != nil {
 		return nil, err
 	}
-	in.configure(f.spec)
+	in.configure()
 	if err := l.Add(in.link.FD(), unix.EPOLLIN, in); err != nil {
 		return nil, err
 	}
@@ -74,8 +72,8 @@ func openMongrel2(l *evloop.Loop, p *pool.Pool, f *front, log *applog.Log, s *ap
 }
 
 // configure takes over how responses of ours look, from the next one on.
-func (in *mongrel2Ingress) configure(spec *appspec.Spec) {
-	in.link.SetStyle(link.Style{Fields: serverHeader(spec), Reasons: spec.Debug})
+func (in *mongrel2Ingress) configure() {
+	in.link.SetStyle(link.Style{Fields: in.env.ServerHeader(), Reasons: in.env.Spec.Debug})
 }
 
 // onEvents: the link has something to do.
@@ -127,10 +125,10 @@ func because(reason string) string {
 func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 	reply := r.Reply
 	x := in.pool.NewExchange()
-	x.Label = label(x.Label, &r.Request)
-	tellDropped(in.log, &r.Request)
-	x.Body = in.front.store.ForeignBody(r.File)
-	r.Peer.Software, r.Peer.Trusted, r.Peer.Multiprocess, r.Peer.Believed, r.Peer.Mount = "wsgid/"+Version, in.trusted, &in.pool.Multiprocess, in.believed, in.mount
+	x.Label = ingress.Label(x.Label, &r.Request)
+	ingress.ReportDropped(in.log, &r.Request)
+	x.Body = in.env.Store.ForeignBody(r.File)
+	r.Peer.Software, r.Peer.Trusted, r.Peer.Multiprocess, r.Peer.Believed, r.Peer.Mount = ingress.Software, in.env.Trusts, &in.pool.Multiprocess, in.env.Believed, &in.env.Mount
 	if in.pool.Access.Enabled() {
 		x.Access.Record(&r.Request, &r.Peer)
 	}
@@ -192,7 +190,7 @@ func (in *mongrel2Ingress) hold(r *link.Reply) {
 	if x := in.open[r]; x != nil && in.held[r] == nil {
 		if s := x.Pause(); s != nil {
 			in.held[r] = s
-			in.press()
+			in.env.Press()
 		}
 	}
 }

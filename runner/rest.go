@@ -63,7 +63,7 @@ func (r *rest) look() {
 
 // quiet: nobody is connected, and nobody has asked since the timer was set.
 func (r *rest) quiet() bool {
-	return len(r.m.front.conns) == 0 && (r.m.tls == nil || r.m.tls.server.Connections() == 0) && r.m.pool.Total() == r.total
+	return r.m.http.Connections() == 0 && (r.m.tls == nil || r.m.tls.server.Connections() == 0) && r.m.pool.Total() == r.total
 }
 
 // now tells whether the master rests at this moment.

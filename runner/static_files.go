@@ -9,29 +9,17 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/ingress"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/static"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
-// staticFiles is what the loop needs to answer requests for static files. It is
-// there only while the spec has static blocks.
-type staticFiles struct {
-	site *static.Site
-	crew *static.Crew
-	buf  []byte       // a small body, until it is sent
-	q    static.Query // of the request at hand
-	note applog.Note  // the same
-}
-
 // configureStatic takes over the static blocks of the spec that the workers run.
 func (m *master) configureStatic(spec *appspec.Spec) {
-	var before *static.Site
-	if m.front.static != nil {
-		before = m.front.static.site
-	}
+	before := m.http.Site()
 	if len(spec.Static) == 0 {
-		m.front.static = nil
+		m.http.UseSite(nil)
 		m.site.Store(nil)
 		if before != nil {
 			before.Retire(nil)
@@ -56,10 +44,7 @@ func (m *master) configureStatic(spec *appspec.Spec) {
 	}
 	site := static.New(o, before)
 	site.Open()
-	if m.front.static == nil {
-		m.front.static = &staticFiles{crew: m.crew}
-	}
-	m.front.static.site = site
+	m.http.UseSite(site)
 	m.site.Store(site)
 	if before != nil {
 		before.Retire(site)
@@ -89,7 +74,7 @@ func (in *tlsIngress) static(r *wsgi.Request, peer *wsgi.Peer, to wsgi.Sink) boo
 		}
 		var ok bool
 		if found, ok = in.lookStatic(s, &q); !ok {
-			in.log.Error(staticLate(string(label(nil, r))))
+			in.log.Error(ingress.StaticLate(string(ingress.Label(nil, r))))
 			to.Fail(504, "the disk does not answer")
 			in.countStatic(r, peer, 504, 0, begun)
 			return true
@@ -132,8 +117,4 @@ func (in *tlsIngress) countStatic(r *wsgi.Request, peer *wsgi.Peer, status int, 
 	note, _ := in.pool.Access.NoteOf(r, peer).(*applog.Note)
 	ns := int64(time.Since(begun))
 	in.loop.Post(func() { in.pool.StaticAnswered(note, status, sent, ns) })
-}
-
-func staticLate(what string) string {
-	return what + ": 504: the folder of static files could not be read in time (workers.request_timeout); is its disk there?"
 }

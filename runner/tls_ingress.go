@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -14,9 +13,11 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/ingress"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/static"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/version"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -25,7 +26,7 @@ import (
 type tlsIngress struct {
 	loop   *evloop.Loop
 	pool   *pool.Pool
-	front  *front
+	env    *ingress.Env
 	log    *applog.Log
 	server *bridge.Server
 	files  func(name string) (*os.File, error) // opens a certificate's files
@@ -51,46 +52,47 @@ type tlsSocket struct {
 	open bool // it accepts
 }
 
-func newTLSIngress(l *evloop.Loop, p *pool.Pool, f *front, log *applog.Log, files func(string) (*os.File, error)) *tlsIngress {
-	in := &tlsIngress{files: files, loop: l, pool: p, front: f, log: log, open: map[*bridge.Incoming]*pool.Exchange{}, held: map[*bridge.Incoming]*pool.Slot{}, left: func() {}}
+func newTLSIngress(env *ingress.Env, files func(string) (*os.File, error)) *tlsIngress {
+	l, p, log := env.Loop, env.Pool, env.Log
+	in := &tlsIngress{env: env, files: files, loop: l, pool: p, log: log, open: map[*bridge.Incoming]*pool.Exchange{}, held: map[*bridge.Incoming]*pool.Slot{}, left: func() {}}
 	in.server = &bridge.Server{
 		Submit:       func(r *bridge.Incoming) { l.Post(func() { in.submit(r) }) },
 		Cancel:       func(r *bridge.Incoming) { l.Post(func() { in.cancel(r) }) },
 		Refused:      func(peer wsgi.Peer, status int) { l.Post(func() { p.Refused(nil, &peer, status) }) },
 		Limits:       func() bridge.Limits { return *in.limits.Load() },
-		Trusted:      f.trusts,
-		Believed:     f.believed,
-		Mount:        &f.mount,
-		TempFile:     f.tempFile,
+		Trusted:      env.Trusts,
+		Believed:     env.Believed,
+		Mount:        &env.Mount,
+		TempFile:     env.TempFile,
 		Log:          log.Info,
 		Multiprocess: &p.Multiprocess,
-		Version:      Version,
+		Version:      version.Program,
 		Note: func(r *wsgi.Request, peer *wsgi.Peer) any {
-			tellDropped(log, r)
+			ingress.ReportDropped(log, r)
 			return p.Access.NoteOf(r, peer)
 		},
 		Static: func(r *wsgi.Request, peer *wsgi.Peer, to wsgi.Sink) bool { return in.static(r, peer, to) },
 		Room:   func(r *bridge.Incoming) { l.Post(func() { in.release(r) }) },
-		Store:  f.store,
+		Store:  env.Store,
 	}
 	in.server.Accepted = func(fd int) bool {
-		f.fds.read()
-		if fd >= 0 && !f.fds.kept(fd) {
+		env.Files.Read()
+		if fd >= 0 && !env.Files.Kept(fd) {
 			return true
 		}
-		l.Post(func() { f.crowded() })
+		l.Post(func() { env.Crowded() })
 		return false
 	}
-	f.shedMore = func(n int) (int, int) { return in.server.ShedIdle(n, time.Duration(shedAge)) }
 	return in
 }
 
-// configure takes over the limits of a request.
-func (in *tlsIngress) configure(spec *appspec.Spec) {
+// configure takes over the limits of the environment.
+func (in *tlsIngress) configure() {
+	spec := in.env.Spec
 	r := &spec.Request
 	in.patience.Store(int64(spec.Workers.RequestTimeout))
 	in.limits.Store(&bridge.Limits{Reasons: spec.Debug, Anonymous: !spec.ServerHeader, MaxBody: int64(r.MaxBody), HeaderTimeout: r.HeaderTimeout.D(),
-		BodyTimeout: r.BodyTimeout.D(), MinRate: int64(r.MinRate), KeepAliveTimeout: r.KeepAliveTimeout.D(), Head: headLimits(spec)})
+		BodyTimeout: r.BodyTimeout.D(), MinRate: int64(r.MinRate), KeepAliveTimeout: r.KeepAliveTimeout.D(), Head: in.env.HeadLimits()})
 	in.server.LimitsChanged()
 	in.configureGated(spec)
 }
@@ -216,7 +218,7 @@ func (s *tlsSink) end(last bool) {
 	if x := s.in.open[s.r]; x != nil && s.r.Full() && s.in.held[s.r] == nil {
 		if held := x.Pause(); held != nil {
 			s.in.held[s.r] = held
-			s.in.front.press()
+			s.in.env.Press()
 		}
 	}
 }

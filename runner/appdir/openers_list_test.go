@@ -49,7 +49,7 @@ var directOpeners = []struct {
 		"fleet/gate_folder.go checkGateFolder repairGateFolder",
 	}},
 	{"the folder of the sockets between gate and masters, in the state directory, which only root writes", []string{
-		"runner/adopting.go openGates",
+		"runner/gates.go openGates",
 		"runner/gate_process.go newGateProcess",
 	}},
 	{"by a descriptor of the app folder, or in the new root, where only root writes", []string{
@@ -148,7 +148,7 @@ var directOpeners = []struct {
 		"fleet/upgrade.go programPath",
 		"runner/applog/journal.go KeepJournal",
 		"runner/bridge/server.go tempFile",
-		"runner/front.go tempFile",
+		"runner/ingress/tempfile.go tempFile",
 		"runner/unread/store.go New",
 		"runner/sandbox/hostfiles.go openHostFile watch",
 		"runner/master.go openSpool",

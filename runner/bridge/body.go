@@ -3,7 +3,6 @@ package bridge
 import (
 	"errors"
 	"fmt"
-	"syscall"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
@@ -56,17 +55,6 @@ func (b *body) failed(err error) error {
 		err = fmt.Errorf("%w within %v (request.body_timeout)", err, b.patience)
 	}
 	return fmt.Errorf("cannot keep the body: %w", err)
-}
-
-// StorageStatus is the answer to a request whose body cannot be kept.
-func StorageStatus(err error) int {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return 507
-	}
-	if errors.Is(err, unread.ErrFull) || errors.Is(err, unread.ErrSlow) || errors.Is(err, unread.ErrStalled) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) {
-		return 503 // later there may be room again
-	}
-	return 500
 }
 
 func (b *body) close() {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -329,7 +330,7 @@ func (c *conn1) readBody(n int, b *body) (used int, ok bool) {
 }
 
 func (c *conn1) cannotKeep(err error) bool {
-	status := StorageStatus(err)
+	status := unread.Status(err)
 	c.s.log(fmt.Sprintf("%s: %s: %d: %v", from(c.peer.RemoteAddr), http1.Excerpt(c.in), status, err))
 	return c.answer(status, "the server cannot keep the request")
 }

@@ -110,6 +110,17 @@ func Accept(fd int) (conn int, host, port string, errno syscall.Errno) {
 	return int(r), "", "", 0
 }
 
+// AddressOf returns the parts of a socket address, as Accept does.
+func AddressOf(sa unix.Sockaddr) (isUnix bool, host, port string) {
+	switch a := sa.(type) {
+	case *unix.SockaddrInet4:
+		return false, netip.AddrFrom4(a.Addr).String(), strconv.Itoa(a.Port)
+	case *unix.SockaddrInet6:
+		return false, netip.AddrFrom16(a.Addr).Unmap().String(), strconv.Itoa(a.Port)
+	}
+	return true, "", ""
+}
+
 // portOf turns a port in network order into text.
 func portOf(p uint16) string { return strconv.Itoa(int(p>>8 | p<<8)) }
 

@@ -1,6 +1,7 @@
-package runner
+package httpserver
 
 import (
+	"github.com/wsgid-fleet/wsgid-fleet/runner/ingress"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/static"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
@@ -16,24 +17,24 @@ type staticWait struct {
 // Where the disk must be asked first the state is connStatic: the head stays in c.in
 // and is parsed again when its answer is there.
 func (c *conn) takeStatic(r *wsgi.Request) bool {
-	f := c.front
+	s := c.server
 	wait := c.static
 	c.static = nil
-	since := f.loop.Now()
-	if f.static == nil || !f.static.site.Match(r, &f.static.q) {
+	since := s.loop.Now()
+	if s.static == nil || !s.static.site.Match(r, &s.static.q) {
 		if wait != nil {
 			wait.found.Close()
 		}
 		return false
 	}
-	s := f.static
+	files := s.static
 	found := static.None
 	if wait != nil {
 		found, since = wait.found, wait.since
 	}
-	if wait == nil || !found.Is() && wait.site != s.site { // another spec came meanwhile
+	if wait == nil || !found.Is() && wait.site != files.site { // another spec came meanwhile
 		var state static.State
-		if found, state = s.site.Try(&s.q); state == static.Unknown {
+		if found, state = files.site.Try(&files.q); state == static.Unknown {
 			c.lookStatic()
 			return true
 		}
@@ -44,37 +45,37 @@ func (c *conn) takeStatic(r *wsgi.Request) bool {
 	if r.Chunked || r.ContentLength > 0 {
 		c.keep, c.last = false, true // the body is read away
 	}
-	if f.pool.Access.Enabled() {
-		s.note.Record(r, &c.peer)
+	if s.pool.Access.Enabled() {
+		files.note.Record(r, &c.peer)
 	} else {
-		s.note.Noted = false
+		files.note.Noted = false
 	}
-	a := static.NewAnswer(&s.q, found)
+	a := static.NewAnswer(&files.q, found)
 	c.begun, c.deadline, c.state = false, 0, connBusy
 	if a.Large() {
-		c.unsent = string(label(nil, r))
-		if f.fds.kept(a.Descriptor()) {
+		c.unsent = string(ingress.Label(nil, r))
+		if s.env.Files.Kept(a.Descriptor()) {
 			a.Close()
 			c.respond(503, "too many files are open")
-			f.pool.StaticAnswered(&s.note, 503, 0, f.loop.Now()-since)
+			s.pool.StaticAnswered(&files.note, 503, 0, s.loop.Now()-since)
 			return true
 		}
 		c.more = true
 	}
-	a.Send(c, &s.buf, false)
+	a.Send(c, &files.buf, false)
 	c.more = false
-	f.pool.StaticAnswered(&s.note, a.Status, a.BodyLength(&s.q), f.loop.Now()-since)
+	s.pool.StaticAnswered(&files.note, a.Status, a.BodyLength(&files.q), s.loop.Now()-since)
 	return true
 }
 
 // lookStatic has the disk asked.
 func (c *conn) lookStatic() {
-	f := c.front
-	wait := &staticWait{found: static.None, site: f.static.site, since: f.loop.Now()}
+	s := c.server
+	wait := &staticWait{found: static.None, site: s.static.site, since: s.loop.Now()}
 	c.static, c.state, c.begun = wait, connStatic, false
-	c.until(f.spec.Workers.RequestTimeout.D())
-	wait.site.Look(&f.static.q, func(found static.Found) {
-		f.loop.Post(func() {
+	c.until(s.spec.Workers.RequestTimeout.D())
+	wait.site.Look(&s.static.q, func(found static.Found) {
+		s.loop.Post(func() {
 			if c.static != wait || c.state != connStatic {
 				found.Close() // the client is gone, or has been told
 				return
@@ -92,15 +93,15 @@ func (c *conn) lookStatic() {
 
 // staticExpired: the disk did not answer.
 func (c *conn) staticExpired() {
-	f := c.front
+	s := c.server
 	c.static = nil
 	what := "a static file"
-	if f.readAgain(c.in) == nil {
-		what = string(label(nil, &f.req))
+	if s.readAgain(c.in) == nil {
+		what = string(ingress.Label(nil, &s.req))
 	}
-	f.log.Error(staticLate(what))
+	s.log.Error(ingress.StaticLate(what))
 	c.in = nil
-	f.pool.StaticAnswered(nil, 504, 0, 0)
+	s.pool.StaticAnswered(nil, 504, 0, 0)
 	c.keep, c.last = false, true
 	c.respond(504, "the disk does not answer")
 }

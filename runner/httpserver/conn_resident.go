@@ -1,4 +1,4 @@
-package runner
+package httpserver
 
 import (
 	"os"
@@ -41,9 +41,9 @@ func (c *conn) resident(file *os.File, off, n int64) int64 {
 	w.busy = true
 	// The client is not to blame for the wait.
 	c.watched, c.deadline = 0, 0
-	c.front.readers.Do(func() {
+	c.server.readers.Do(func() {
 		_ = raw.Control(func(fd uintptr) { static.Warm(int(fd), off, n) })
-		c.front.loop.Post(func() {
+		c.server.loop.Post(func() {
 			w.busy, w.from, w.to = false, off, off+n
 			if c.warm == w && c.state != connClosed && !c.out.Empty() {
 				c.flush()

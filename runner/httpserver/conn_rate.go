@@ -1,4 +1,4 @@
-package runner
+package httpserver
 
 import (
 	"fmt"
@@ -15,16 +15,16 @@ func (c *conn) holdWorker() {
 		return
 	}
 	c.throttled = c.x.Pause()
-	c.front.press()
+	c.server.press()
 }
 
 // press has the rates of all clients looked at sooner: there is no room for more.
-func (f *front) press() { f.loop.SetBy(&f.pressure, f.loop.Now()+int64(sweepEvery)) }
+func (s *Server) press() { s.loop.SetBy(&s.pressure, s.loop.Now()+int64(sweepEvery)) }
 
-func (f *front) onPressure() {
-	for c := range f.conns {
+func (s *Server) onPressure() {
+	for c := range s.conns {
 		if c.watched > 0 {
-			c.until(max(c.rateWindow()-time.Duration(f.loop.Now()-c.watched), time.Millisecond))
+			c.until(max(c.rateWindow()-time.Duration(s.loop.Now()-c.watched), time.Millisecond))
 		}
 	}
 }
@@ -37,15 +37,15 @@ func (c *conn) watch() {
 	if c.warm != nil && c.warm.busy {
 		return // for the disk; flush comes back
 	}
-	c.watched = max(c.front.loop.Now(), 1)
+	c.watched = max(c.server.loop.Now(), 1)
 	c.took = c.taken()
 	c.until(c.rateWindow())
 }
 
 // rateWindow is over which time the client's rate counts.
 func (c *conn) rateWindow() time.Duration {
-	r := &c.front.spec.Request
-	return c.front.store.Window(r.BodyTimeout.D(), int64(r.MinRate))
+	r := &c.server.spec.Request
+	return c.server.store.Window(r.BodyTimeout.D(), int64(r.MinRate))
 }
 
 // taken counts the bytes that the client has taken.
@@ -59,14 +59,14 @@ func (c *conn) taken() int64 {
 // judge looks at the rate of the client since watch, and closes the connection of
 // one that is too slow.
 func (c *conn) judge() {
-	f := c.front
-	rate, since := int64(f.spec.Request.MinRate), time.Duration(f.loop.Now()-c.watched)
+	s := c.server
+	rate, since := int64(s.spec.Request.MinRate), time.Duration(s.loop.Now()-c.watched)
 	if c.watched == 0 || since < c.rateWindow() {
 		since = 0 // the deadline was another one's
 	}
 	n := c.taken() - c.took
 	if since > 0 && unread.TooSlow(n, rate, since) {
-		f.log.Info(fmt.Sprintf("%s: %s: closed: %s", c.from(), c.what(), unread.Verdict(n, rate, c.rateWindow(), f.store.Pressed())))
+		s.log.Info(fmt.Sprintf("%s: %s: closed: %s", c.from(), c.what(), unread.Verdict(n, rate, c.rateWindow(), s.store.Pressed())))
 		c.cut()
 		return
 	}
@@ -75,5 +75,5 @@ func (c *conn) judge() {
 		c.watch()
 		return
 	}
-	c.until(c.rateWindow() - time.Duration(f.loop.Now()-c.watched))
+	c.until(c.rateWindow() - time.Duration(s.loop.Now()-c.watched))
 }

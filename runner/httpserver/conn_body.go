@@ -1,19 +1,18 @@
-package runner
+package httpserver
 
 import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
 // takeBody takes what there is of a body.
 func (c *conn) takeBody(data []byte) int {
-	f := c.front
-	c.until(f.spec.Request.BodyTimeout.D())
+	s := c.server
+	c.until(s.spec.Request.BodyTimeout.D())
 	if c.left < 0 {
 		return c.takeChunks(data)
 	}
@@ -31,9 +30,9 @@ func (c *conn) takeBody(data []byte) int {
 
 // newBody is where the body of the request at hand is kept; size -1: it is not known.
 func (c *conn) newBody(size int64) *unread.Body {
-	f := c.front
+	s := c.server
 	var b *unread.Body
-	b = f.store.NewBody(size, func() { f.loop.Post(func() { c.bodyMoved(b) }) })
+	b = s.store.NewBody(size, func() { s.loop.Post(func() { c.bodyMoved(b) }) })
 	return b
 }
 
@@ -74,7 +73,7 @@ func (c *conn) bodySpace() []byte {
 
 // bodyFilled: n bytes of bodySpace have come.
 func (c *conn) bodyFilled(n int) {
-	c.until(c.front.spec.Request.BodyTimeout.D())
+	c.until(c.server.spec.Request.BodyTimeout.D())
 	if err := c.x.Body.Filled(n); err != nil {
 		c.bodyFailed(err)
 		return
@@ -92,7 +91,7 @@ func (c *conn) awaitDisk() {
 		return
 	}
 	c.x.Body.Await()
-	c.until(c.front.spec.Request.BodyTimeout.D())
+	c.until(c.server.spec.Request.BodyTimeout.D())
 }
 
 // bodyMoved: the disk has taken some of a body, or failed.
@@ -110,7 +109,7 @@ func (c *conn) bodyMoved(b *unread.Body) {
 		c.submit()
 	case c.bodySpace() != nil:
 		c.state = connBody
-		c.until(c.front.spec.Request.BodyTimeout.D())
+		c.until(c.server.spec.Request.BodyTimeout.D())
 		c.pump()
 		_ = b.Filled(0) // if nothing came
 	}
@@ -119,15 +118,10 @@ func (c *conn) bodyMoved(b *unread.Body) {
 // bodyLate: the disk has taken nothing for as long as a client may send nothing.
 func (c *conn) bodyLate() {
 	if c.x.Body.Stuck() {
-		c.bodyFailed(stalled(c.front.spec))
+		c.bodyFailed(c.server.env.Stalled())
 		return
 	}
 	c.awaitDisk()
-}
-
-// stalled is what becomes of a body that the disk does not take.
-func stalled(spec *appspec.Spec) error {
-	return fmt.Errorf("%w within %v (request.body_timeout)", unread.ErrStalled, spec.Request.BodyTimeout)
 }
 
 func (c *conn) bodyFailed(err error) { c.failed(fmt.Errorf("cannot keep the body: %w", err)) }
@@ -156,16 +150,16 @@ func (c *conn) submit() {
 	c.begun = false
 	c.deadline = 0
 	if len(c.x.Msg) > wsgi.MaxMessage {
-		c.front.log.Warn(fmt.Sprintf("%s: 431: its head is too large", c.x.Label))
+		c.server.log.Warn(fmt.Sprintf("%s: 431: its head is too large", c.x.Label))
 		c.answer(431, "the request's head is too large")
 		return
 	}
-	c.front.pool.Submit(c.x)
+	c.server.pool.Submit(c.x)
 }
 
 // takeChunks takes what there is of a chunked body, as far as there is room for it.
 func (c *conn) takeChunks(data []byte) int {
-	f := c.front
+	s := c.server
 	used := 0
 	for used < len(data) {
 		some := data[used:]
@@ -180,7 +174,7 @@ func (c *conn) takeChunks(data []byte) int {
 		if err == nil {
 			used += n
 			c.size += int64(len(piece))
-			if c.size > int64(f.spec.Request.MaxBody) {
+			if c.size > int64(s.spec.Request.MaxBody) {
 				c.tooLarge(c.size)
 				return used
 			}
@@ -221,17 +215,17 @@ func (c *conn) keepPiece(space, piece []byte) error {
 
 // submitChunked submits a request whose length is known only now.
 func (c *conn) submitChunked() {
-	f := c.front
-	if err := f.readAgain(c.headBuf); err != nil {
+	s := c.server
+	if err := s.readAgain(c.headBuf); err != nil {
 		c.failed(fmt.Errorf("cannot parse a head again: %w", err))
 		return
 	}
-	f.req.ContentLength = c.size
+	s.req.ContentLength = c.size
 	var flags byte
 	if c.x.Body != nil {
 		flags = wsgi.FlagBodyFile
 	}
-	c.x.Msg = wsgi.AppendRequest(c.x.Msg, flags, 0, &f.req, &c.peer)
+	c.x.Msg = wsgi.AppendRequest(c.x.Msg, flags, 0, &s.req, &c.peer)
 	if c.x.Body == nil {
 		c.x.Msg = append(c.x.Msg, c.bodyBuf...)
 	}

@@ -1,4 +1,4 @@
-package runner
+package httpserver
 
 import (
 	"bytes"
@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
@@ -35,43 +34,43 @@ type gated struct {
 
 // link serves a gate that has connected.
 func (ln *listener) link(fd int) {
-	f := ln.front
-	if f.links == nil {
-		f.links = map[*gateLink]struct{}{}
+	s := ln.server
+	if s.links == nil {
+		s.links = map[*gateLink]struct{}{}
 	}
 	l := &gateLink{ln: ln}
-	l.Link = &gate.Link{Loop: f.loop, Room: &f.room, Writable: func() {},
-		Taken:   func(fd int, p *gate.Passed) { f.taken(l, fd, p) },
+	l.Link = &gate.Link{Loop: s.loop, Room: &s.room, Writable: func() {},
+		Taken:   func(fd int, p *gate.Passed) { s.taken(l, fd, p) },
 		Arrived: func(any) {}, // nothing is passed this way
-		Over:    func([]any) { delete(f.links, l) }}
+		Over:    func([]any) { delete(s.links, l) }}
 	if err := l.Open(fd); err != nil {
-		f.log.Error(err.Error())
+		s.log.Error(err.Error())
 		return
 	}
-	f.links[l] = struct{}{}
+	s.links[l] = struct{}{}
 }
 
 // taken serves a connection that a gate has handed over.
-func (f *front) taken(l *gateLink, fd int, p *gate.Passed) {
+func (s *Server) taken(l *gateLink, fd int, p *gate.Passed) {
 	if p.TLS {
-		f.serveTLS(fd, p)
+		s.ServeTLS(fd, p)
 	} else {
-		f.serveGated(fd, l.ln, &gated{host: p.Host, listen: p.Listen, proxied: p.Proxied}, p.Bytes)
+		s.serveGated(fd, l.ln, &gated{host: p.Host, listen: p.Listen, proxied: p.Proxied}, p.Bytes)
 	}
-	if f.fds.kept(fd) && f.crowded() && l.IsOpen() {
+	if s.env.Files.Kept(fd) && s.crowded() && l.IsOpen() {
 		// The gate keeps what it has, and its clients wait there.
 		l.Close()
 	}
 }
 
-func (f *front) serveGated(fd int, ln *listener, g *gated, pending []byte) *conn {
-	host, port, local := "", "", &listener{front: f, name: ln.name, adopts: true}
+func (s *Server) serveGated(fd int, ln *listener, g *gated, pending []byte) *conn {
+	host, port, local := "", "", &listener{server: s, name: ln.name, adopts: true}
 	if sa, err := unix.Getpeername(fd); err == nil {
-		_, host, port = addrOf(sa)
+		_, host, port = evloop.AddressOf(sa)
 	}
 	local.host, local.port = "localhost", ""
 	if sa, err := unix.Getsockname(fd); err == nil {
-		if isUnix, h, p := addrOf(sa); !isUnix {
+		if isUnix, h, p := evloop.AddressOf(sa); !isUnix {
 			local.host, local.port = h, p
 		}
 	}
@@ -79,7 +78,7 @@ func (f *front) serveGated(fd int, ln *listener, g *gated, pending []byte) *conn
 		host, port = p.From.Addr().String(), fmt.Sprint(p.From.Port())
 		local.host, local.port = p.To.Addr().String(), fmt.Sprint(p.To.Port())
 	}
-	return f.adoptAs(fd, local, host, port, g, pending)
+	return s.adoptAs(fd, local, host, port, g, pending)
 }
 
 // strays tells that a request is for another host than the one that the connection was
@@ -101,56 +100,56 @@ const backTries = 20
 // giveBack hands the connection back to the gate, with the request that is not for us.
 // It tells whether that can be done.
 func (c *conn) giveBack(data []byte) bool {
-	f := c.front
-	s := &stray{fd: c.fd, p: gate.Passed{Host: c.gated.host, Listen: c.gated.listen, Proxied: c.gated.proxied, Bytes: slices.Clone(data)}}
-	if !f.passBack(s) {
+	s := c.server
+	b := &stray{fd: c.fd, p: gate.Passed{Host: c.gated.host, Listen: c.gated.listen, Proxied: c.gated.proxied, Bytes: slices.Clone(data)}}
+	if !s.passBack(b) {
 		return false
 	}
 	c.state = connClosed
 	c.out.Close()
-	f.loop.Remove(c.fd)
-	delete(f.conns, c)
-	f.loop.Post(f.checkEmpty)
+	s.loop.Remove(c.fd)
+	delete(s.conns, c)
+	s.loop.Post(s.checkEmpty)
 	return true
 }
 
 // passBack passes a connection to the gate. Where no gate runs it waits at its socket.
-func (f *front) passBack(s *stray) bool {
-	if f.back == nil || !f.back.IsOpen() {
-		fd, err := f.dialGate()
+func (s *Server) passBack(b *stray) bool {
+	if s.back == nil || !s.back.IsOpen() {
+		fd, err := s.DialGate()
 		if err != nil {
 			return false
 		}
-		l := &gate.Link{Loop: f.loop, Room: &f.room, Writable: func() {},
+		l := &gate.Link{Loop: s.loop, Room: &s.room, Writable: func() {},
 			Taken:   func(fd int, _ *gate.Passed) { _ = unix.Close(fd) }, // no gate does that
-			Arrived: func(what any) { _ = unix.Close(what.(*stray).fd); f.strays--; f.checkEmpty() },
-			Over:    f.backOver}
+			Arrived: func(what any) { _ = unix.Close(what.(*stray).fd); s.strays--; s.checkEmpty() },
+			Over:    s.backOver}
 		if l.Open(fd) != nil {
 			return false
 		}
-		f.back = l
+		s.back = l
 	}
-	if f.back.Pass(s.fd, &s.p, s) != nil {
+	if s.back.Pass(b.fd, &b.p, b) != nil {
 		return false
 	}
-	f.strays++
+	s.strays++
 	return true
 }
 
 // backOver: the gate has gone before it has taken those.
-func (f *front) backOver(left []any) {
+func (s *Server) backOver(left []any) {
 	for _, what := range left {
-		s := what.(*stray) // still under way, and counted
-		s.tries++
+		b := what.(*stray) // still under way, and counted
+		b.tries++
 		t := &evloop.Timer{}
 		t.Do = func() {
-			f.strays--
-			if s.tries > backTries || !f.passBack(s) {
-				f.misdirected(s.fd)
+			s.strays--
+			if b.tries > backTries || !s.passBack(b) {
+				s.misdirected(b.fd)
 			}
-			f.checkEmpty()
+			s.checkEmpty()
 		}
-		f.loop.Set(t, time.Duration(s.tries)*5*time.Millisecond)
+		s.loop.Set(t, time.Duration(b.tries)*5*time.Millisecond)
 	}
 }
 
@@ -159,7 +158,7 @@ var errMisdirected = &http1.Error{Status: 421, Reason: "the connection was made 
 
 // misdirected ends a connection that was on its way back to a gate which is no more:
 // its client is to ask anew, over another connection.
-func (f *front) misdirected(fd int) {
+func (s *Server) misdirected(fd int) {
 	const answer = "HTTP/1.1 421 Misdirected Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 24\r\nConnection: close\r\n\r\n421 Misdirected Request\n"
 	_, _ = evloop.Send(fd, []byte(answer))
 	_ = unix.Close(fd)
@@ -167,8 +166,8 @@ func (f *front) misdirected(fd int) {
 
 // leaveGates ends the links: what has come already is served, the rest a gate passes to
 // whoever accepts at the socket next.
-func (f *front) leaveGates() {
-	for l := range f.links {
+func (s *Server) leaveGates() {
+	for l := range s.links {
 		l.Finish()
 	}
 }
@@ -186,20 +185,4 @@ func gatedOf(h *control.Gated) *gated {
 		return nil
 	}
 	return &gated{host: h.Host, listen: h.Listen, proxied: h.Proxied}
-}
-
-// openGates opens the folder of the gate's socket, before the master may change its root.
-func (m *master) openGates() {
-	fd, err := unix.Open(GateSockets(m.boot.StateDir), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		fd = -1 // as for wsgid, which knows of no gate
-	}
-	m.gates = fd
-}
-
-func (m *master) dialGate() (int, error) {
-	if m.gates < 0 {
-		return -1, unix.ENOENT
-	}
-	return gate.DialAt(m.gates, appspec.GateName)
 }

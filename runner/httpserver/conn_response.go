@@ -1,4 +1,4 @@
-package runner
+package httpserver
 
 import (
 	"os"
@@ -17,16 +17,16 @@ const copyLimit = 16 << 10
 
 // Head implements wsgi.Sink.
 func (c *conn) Head(h *wsgi.ResponseHead, body []byte, last bool) {
-	f := c.front
+	s := c.server
 	size := int64(-1)
 	if last {
 		size = int64(len(body))
 	}
-	if f.closing() {
+	if s.closing() {
 		c.keep = false
 	}
 	var framing http1.Framing
-	f.wbuf, framing = http1.AppendHead(f.wbuf[:0], h, f.options(c, size))
+	s.wbuf, framing = http1.AppendHead(s.wbuf[:0], h, s.options(c, size))
 	c.chunked = framing == http1.FramingChunked
 	c.noBody = framing == http1.FramingNone
 	if framing == http1.FramingClose {
@@ -40,9 +40,9 @@ func (c *conn) Head(h *wsgi.ResponseHead, body []byte, last bool) {
 		}
 	}
 	if c.noBody {
-		c.write(f.wbuf, nil)
+		c.write(s.wbuf, nil)
 	} else {
-		c.writeBody(f.wbuf, body)
+		c.writeBody(s.wbuf, body)
 	}
 	if last {
 		c.complete()
@@ -85,8 +85,8 @@ func (c *conn) keepFile(file *os.File, offset, length int64) {
 		c.out.AddFile(file, offset, length)
 		return
 	}
-	c.front.wbuf = http1.AppendChunkHead(c.front.wbuf[:0], length)
-	c.out.Add(c.front.wbuf)
+	c.server.wbuf = http1.AppendChunkHead(c.server.wbuf[:0], length)
+	c.out.Add(c.server.wbuf)
 	c.out.AddFile(file, offset, length)
 	c.out.Add(crlf)
 }
@@ -110,7 +110,7 @@ func (c *conn) Fail(status int, reason string) {
 
 // writeBody sends a head, if any, and a piece of the body in its framing.
 func (c *conn) writeBody(head, body []byte) {
-	f := c.front
+	s := c.server
 	if c.sendLeft >= 0 {
 		if int64(len(body)) > c.sendLeft {
 			body = body[:c.sendLeft]
@@ -125,23 +125,23 @@ func (c *conn) writeBody(head, body []byte) {
 	}
 	if c.chunked {
 		if head == nil {
-			head = f.wbuf[:0]
+			head = s.wbuf[:0]
 		}
 		head = http1.AppendChunkHead(head, int64(len(body)))
 		if len(body) <= copyLimit {
 			head = append(append(head, body...), "\r\n"...)
-			f.wbuf = head[:0]
+			s.wbuf = head[:0]
 			c.write(head, nil)
 			return
 		}
-		f.wbuf = head[:0]
+		s.wbuf = head[:0]
 		c.write(head, body)
 		c.write(crlf, nil)
 		return
 	}
 	if len(head) > 0 && len(body) <= copyLimit {
 		head = append(head, body...)
-		f.wbuf = head[:0]
+		s.wbuf = head[:0]
 		c.write(head, nil)
 		return
 	}
@@ -168,7 +168,7 @@ func (c *conn) complete() {
 		// Fewer bytes than Content-Length said: only the end of the connection can
 		// tell the client.
 		c.keep = false
-		c.front.log.Warn(c.what() + ": the response was shorter than its Content-Length; the connection is closed")
+		c.server.log.Warn(c.what() + ": the response was shorter than its Content-Length; the connection is closed")
 	}
 	c.ended()
 	c.pump()
@@ -187,7 +187,7 @@ func (c *conn) ended() {
 
 // next waits for the next request, or closes.
 func (c *conn) next() {
-	if !c.keep || c.front.closing() {
+	if !c.keep || c.server.closing() {
 		// Closing with something unread would reset the connection, and the client
 		// might never see the response.
 		if c.last || c.readable {
@@ -199,15 +199,15 @@ func (c *conn) next() {
 	}
 	c.state = connHead
 	c.begun = false
-	c.idleSince = c.front.loop.Now()
+	c.idleSince = c.server.loop.Now()
 	if c.leaving() {
 		if !c.inPump { // which gives it away when it has kept what it read
-			c.front.heir.give(c)
-			c.front.checkEmpty()
+			c.server.successor.handOff(c)
+			c.server.checkEmpty()
 		}
 		return
 	}
-	c.until(c.front.spec.Request.KeepAliveTimeout.D())
+	c.until(c.server.spec.Request.KeepAliveTimeout.D())
 }
 
 // write sends a and b, and keeps what the socket does not take.
@@ -261,22 +261,22 @@ func (c *conn) cut() {
 	c.close()
 }
 
-// flushMost is how many bytes are sent on a connection before others have their
+// maxFlush is how many bytes are sent on a connection before others have their
 // turn.
-const flushMost = 8 << 20
+const maxFlush = 8 << 20
 
 // flush sends what is kept, as far as the socket takes it.
 func (c *conn) flush() {
 	for sent := 0; !c.out.Empty(); {
-		if sent >= flushMost {
-			c.front.loop.Post(func() {
+		if sent >= maxFlush {
+			c.server.loop.Post(func() {
 				if !c.out.Empty() {
 					c.flush()
 				}
 			})
 			return
 		}
-		n, errno := c.out.send(c.fd, c.front.rbuf, c)
+		n, errno := c.out.send(c.fd, c.server.rbuf, c)
 		if errno == syscall.EINTR {
 			continue
 		}
@@ -289,7 +289,7 @@ func (c *conn) flush() {
 		}
 		if errno != 0 {
 			if errno == syscall.EIO {
-				c.front.log.Error(c.what() + ": a file that is sent ended before its length, or cannot be read; the connection is closed")
+				c.server.log.Error(c.what() + ": a file that is sent ended before its length, or cannot be read; the connection is closed")
 			}
 			c.cut()
 			return

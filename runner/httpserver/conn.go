@@ -1,4 +1,4 @@
-package runner
+package httpserver
 
 import (
 	"errors"
@@ -8,10 +8,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/ingress"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -41,12 +42,12 @@ const drainGrace = time.Second
 // is watched edge-triggered: readable and writable remember what the last event
 // or call told.
 type conn struct {
-	front *front
-	ln    *listener
-	fd    int
-	state connState
-	peer  wsgi.Peer
-	gated *gated // nil: it came by no gate
+	server *Server
+	ln     *listener
+	fd     int
+	state  connState
+	peer   wsgi.Peer
+	gated  *gated // nil: it came by no gate
 
 	readable bool // there may be something to read
 	hangup   bool // the client has ended its side
@@ -88,13 +89,13 @@ type conn struct {
 
 // until sets the time by which the connection must have got on.
 func (c *conn) until(d time.Duration) {
-	f := c.front
+	s := c.server
 	if d <= 0 {
 		c.deadline = 0
 		return
 	}
-	c.deadline = f.loop.Now() + int64(d)
-	f.loop.SetBy(&f.sweep, c.deadline)
+	c.deadline = s.loop.Now() + int64(d)
+	s.loop.SetBy(&s.sweep, c.deadline)
 }
 
 func (c *conn) OnEvents(events uint32) {
@@ -137,13 +138,13 @@ func (c *conn) pump() {
 	if len(c.in) > 0 && (c.state == connHead || c.state == connBody) {
 		c.feed(nil)
 	}
-	f := c.front
+	s := c.server
 	for reads := 0; c.readable && !c.leaving() && (c.state == connHead || c.state == connBody || c.state == connLinger); reads++ {
 		if reads == pumpReads {
-			f.loop.Post(c.pump)
+			s.loop.Post(c.pump)
 			break
 		}
-		buf := f.rbuf
+		buf := s.rbuf
 		toFile := c.state == connBody && c.left > 0 && c.x.Body != nil
 		if toFile {
 			if buf = c.bodySpace(); buf == nil {
@@ -180,18 +181,18 @@ func (c *conn) pump() {
 	}
 	c.inPump = false
 	if c.leaving() {
-		f.heir.give(c)
-		f.checkEmpty()
+		s.successor.handOff(c)
+		s.checkEmpty()
 	}
 }
 
 // leaving tells that the next master is to serve the connection on.
-func (c *conn) leaving() bool { return c.front.handsOver() && c.state == connHead }
+func (c *conn) leaving() bool { return c.server.handsOver() && c.state == connHead }
 
 // eof: the client sends no more.
 func (c *conn) eof() {
 	if c.state == connBody || c.state == connSpool {
-		c.front.log.Info(fmt.Sprintf("%s: the client went away in the middle of its request", c.x.Label))
+		c.server.log.Info(fmt.Sprintf("%s: the client went away in the middle of its request", c.x.Label))
 	}
 	c.close()
 }
@@ -232,12 +233,12 @@ func (c *conn) feed(data []byte) {
 
 // takeHead parses a request's head; 0: it is not complete.
 func (c *conn) takeHead(data []byte) int {
-	f := c.front
+	s := c.server
 	p := c.parser
 	if p == nil {
-		p = &f.parser
+		p = &s.parser
 	}
-	n, err := p.ParseHead(data, &f.req)
+	n, err := p.ParseHead(data, &s.req)
 	if err != nil {
 		p.Reset()
 		c.head = false // of the request before
@@ -249,16 +250,16 @@ func (c *conn) takeHead(data []byte) int {
 			// From here on the head has a parser of its own, which remembers how far
 			// it got.
 			p.Reset()
-			c.parser = &http1.Parser{Limits: f.parser.Limits}
+			c.parser = &http1.Parser{Limits: s.parser.Limits}
 		}
 		if !c.begun {
 			c.begun = true
-			c.until(f.spec.Request.HeaderTimeout.D())
+			c.until(s.spec.Request.HeaderTimeout.D())
 		}
 		return 0
 	}
 	c.parser = nil
-	r := &f.req
+	r := &s.req
 	if c.gated.strays(r.Host) {
 		if !c.giveBack(data) {
 			c.head = false
@@ -267,11 +268,11 @@ func (c *conn) takeHead(data []byte) int {
 		return 0
 	}
 	c.begun = true
-	c.keep = r.KeepAlive && !f.closing()
+	c.keep = r.KeepAlive && !s.closing()
 	c.old = r.Proto == "HTTP/1.0"
 	c.head = string(r.Method) == "HEAD"
 	c.sendLeft = -1
-	if f.static != nil || c.static != nil {
+	if s.static != nil || c.static != nil {
 		if c.takeStatic(r) {
 			if c.state == connStatic {
 				return 0
@@ -279,12 +280,12 @@ func (c *conn) takeHead(data []byte) int {
 			return n
 		}
 	}
-	x := f.pool.NewExchange()
+	x := s.pool.NewExchange()
 	c.x = x
 	x.Sink = c
-	x.Label = label(x.Label, r)
-	tellDropped(f.log, r)
-	if f.pool.Access.Enabled() {
+	x.Label = ingress.Label(x.Label, r)
+	ingress.ReportDropped(s.log, r)
+	if s.pool.Access.Enabled() {
 		x.Access.Record(r, &c.peer)
 	}
 
@@ -293,12 +294,12 @@ func (c *conn) takeHead(data []byte) int {
 		c.submit()
 		return n
 	}
-	if r.ContentLength > int64(f.spec.Request.MaxBody) {
+	if r.ContentLength > int64(s.spec.Request.MaxBody) {
 		c.tooLarge(r.ContentLength)
 		return n
 	}
 	c.state = connBody
-	c.until(f.spec.Request.BodyTimeout.D())
+	c.until(s.spec.Request.BodyTimeout.D())
 	if r.Expect100 && len(data) == n {
 		_, _ = evloop.Send(c.fd, []byte(http1.Continue))
 	}
@@ -328,7 +329,7 @@ func (c *conn) refuse(err error, request string) {
 			setting = " (" + e.Setting + ")"
 		}
 	}
-	c.front.log.Info(fmt.Sprintf("%s: %s: %d: %s%s", c.from(), request, status, reason, setting))
+	c.server.log.Info(fmt.Sprintf("%s: %s: %d: %s%s", c.from(), request, status, reason, setting))
 	c.answer(status, reason)
 }
 
@@ -340,14 +341,14 @@ func (c *conn) from() string {
 }
 
 func (c *conn) tooLarge(n int64) {
-	c.front.log.Warn(fmt.Sprintf("%s: 413: its body has %d bytes or more, request.max_body is %d", c.x.Label, n, c.front.spec.Request.MaxBody))
-	c.answer(413, fmt.Sprintf("the body is larger than %d bytes", c.front.spec.Request.MaxBody))
+	c.server.log.Warn(fmt.Sprintf("%s: 413: its body has %d bytes or more, request.max_body is %d", c.x.Label, n, c.server.spec.Request.MaxBody))
+	c.answer(413, fmt.Sprintf("the body is larger than %d bytes", c.server.spec.Request.MaxBody))
 }
 
 // failed answers a request that we cannot keep.
 func (c *conn) failed(err error) {
-	status := bridge.StorageStatus(err)
-	c.front.log.Error(fmt.Sprintf("%s: %d: %v", c.x.Label, status, err))
+	status := unread.Status(err)
+	c.server.log.Error(fmt.Sprintf("%s: %d: %v", c.x.Label, status, err))
 	c.answer(status, "the server cannot keep the request")
 }
 
@@ -362,9 +363,9 @@ func (c *conn) what() string {
 // answer sends a response of our own to a request that is not in the pool, and
 // closes the connection.
 func (c *conn) answer(status int, reason string) {
-	c.front.pool.Refused(c.x, &c.peer, status)
+	c.server.pool.Refused(c.x, &c.peer, status)
 	if c.x != nil {
-		c.front.pool.Release(c.x)
+		c.server.pool.Release(c.x)
 		c.x = nil
 	}
 	c.keep = false
@@ -374,9 +375,9 @@ func (c *conn) answer(status int, reason string) {
 
 // respond writes a short response of our own.
 func (c *conn) respond(status int, reason string) {
-	f := c.front
-	f.wbuf = http1.AppendError(f.wbuf[:0], status, reason, f.options(c, -1))
-	c.write(f.wbuf, nil)
+	s := c.server
+	s.wbuf = http1.AppendError(s.wbuf[:0], status, reason, s.options(c, -1))
+	c.write(s.wbuf, nil)
 	c.ended()
 }
 
@@ -386,14 +387,14 @@ func (c *conn) expired() {
 	switch c.state {
 	case connHead:
 		if c.begun {
-			c.front.log.Info(fmt.Sprintf("%s: %s: 408: its head did not arrive within %v (request.header_timeout)", c.from(), http1.Excerpt(c.in), c.front.spec.Request.HeaderTimeout))
+			c.server.log.Info(fmt.Sprintf("%s: %s: 408: its head did not arrive within %v (request.header_timeout)", c.from(), http1.Excerpt(c.in), c.server.spec.Request.HeaderTimeout))
 			c.head = false
-			c.answer(408, fmt.Sprintf("the request's head did not arrive within %v", c.front.spec.Request.HeaderTimeout))
+			c.answer(408, fmt.Sprintf("the request's head did not arrive within %v", c.server.spec.Request.HeaderTimeout))
 			return
 		}
 	case connBody:
-		c.front.log.Info(fmt.Sprintf("%s: 408: no byte of the body within %v (request.body_timeout)", c.x.Label, c.front.spec.Request.BodyTimeout))
-		c.answer(408, fmt.Sprintf("no byte of the body arrived within %v", c.front.spec.Request.BodyTimeout))
+		c.server.log.Info(fmt.Sprintf("%s: 408: no byte of the body within %v (request.body_timeout)", c.x.Label, c.server.spec.Request.BodyTimeout))
+		c.answer(408, fmt.Sprintf("no byte of the body arrived within %v", c.server.spec.Request.BodyTimeout))
 		return
 	case connLinger, connClosed:
 	case connSpool:
@@ -411,9 +412,9 @@ func (c *conn) expired() {
 
 // drain ends the connection, or hands it over, as soon as that loses nothing.
 func (c *conn) drain() {
-	if c.front.handsOver() {
+	if c.server.handsOver() {
 		if c.state == connHead {
-			c.front.heir.give(c)
+			c.server.successor.handOff(c)
 		}
 		return
 	}
@@ -433,19 +434,19 @@ func (c *conn) close() {
 	if x := c.x; x != nil {
 		c.x = nil
 		if c.state == connBusy {
-			c.front.pool.Abandon(x)
+			c.server.pool.Abandon(x)
 		} else {
-			c.front.pool.Release(x)
+			c.server.pool.Release(x)
 		}
 	}
 	c.state = connClosed
 	c.out.Close()
 	c.throttled.Resume()
-	c.front.loop.Forget(c.fd)
+	c.server.loop.Forget(c.fd)
 	_ = unix.Close(c.fd)
-	delete(c.front.conns, c)
+	delete(c.server.conns, c)
 	c.in, c.bodyBuf, c.headBuf = nil, nil, nil
-	c.front.checkEmpty()
+	c.server.checkEmpty()
 }
 
 // linger sends the end of our side and waits for the client's.
