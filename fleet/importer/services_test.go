@@ -77,6 +77,7 @@ def on_starting(server): pass
 		"the variable, then the line":     {files: map[string]string{"other.py": file}, env: map[string]string{"GUNICORN_CMD_ARGS": "-c other.py --workers=7 --timeout 50"}, args: []string{"-w", "8"}},
 		"names are completed":             {env: map[string]string{"WEB_CONCURRENCY": "5", "PORT": "9009"}, args: []string{"--thread", "3", "--max-requests=5"}},
 		"names that two begin are not":    {args: []string{"--worker=3"}},
+		"the file of chdir is not read":   {files: map[string]string{"site/gunicorn.conf.py": file}, args: []string{"--chdir", "site", "--threads=3"}},
 		"joined":                          {files: map[string]string{"gunicorn.conf.py": file}, env: map[string]string{"THREADS": "6"}, args: []string{"-w4", "--chdir", "/tmp"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -342,8 +342,10 @@ func (u *uwsgiFacts) workers() {
 	case cheaper != nil && leadingInt(cheaper.value) > 0 && leadingInt(cheaper.value) < n:
 		u.fact("workers.min", cheaper, strconv.Itoa(leadingInt(cheaper.value)))
 		u.fact("workers.max", processes, strconv.Itoa(n))
+	case processes != nil && leadingInt(processes.value) == 0 && strings.TrimSpace(processes.value) != "0":
+		u.app.note(processes.at, was(processes), "uWSGI reads 0 of it and runs no worker; here one runs")
 	case processes != nil:
-		u.fact("workers.count", processes, strconv.Itoa(n))
+		u.app.add(Fact{Set: "workers.count", Value: strconv.Itoa(n), Was: was(processes) + onlyDigits(processes), At: processes.at})
 	}
 	for key, to := range uwsgiNumbers {
 		o := u.last[key]
@@ -354,8 +356,11 @@ func (u *uwsgiFacts) workers() {
 		if n <= 0 || key == "idle" {
 			continue
 		}
-		value := strconv.Itoa(n) + to[1]
-		u.fact(to[0], o, value)
+		f := Fact{Set: to[0], Value: strconv.Itoa(n) + to[1], Was: was(o) + onlyDigits(o), At: o.at}
+		if key == "max-requests" {
+			f.Was += u.youngest()
+		}
+		u.app.add(f)
 	}
 	if o := u.last["harakiri"]; o == nil || leadingInt(o.value) <= 0 {
 		u.app.add(Fact{Set: "workers.request_timeout", Value: "24h", Was: "no harakiri, so no limit", At: Position{File: "uWSGI"}})
@@ -363,9 +368,37 @@ func (u *uwsgiFacts) workers() {
 	if o := u.last["umask"]; o != nil {
 		u.fact("umask", o, o.value)
 	}
-	if o := u.last["buffer-size"]; o != nil && leadingInt(o.value) > 80<<10 {
-		u.app.note(o.at, was(o), "the head of a request may be as large as request.max_head says")
+	if o := u.last["buffer-size"]; o != nil {
+		if leadingInt(o.value) > 80<<10 {
+			u.app.note(o.at, was(o), "the head of a request may be as large as request.max_head says")
+		} else if dropped := onlyDigits(o); dropped != "" {
+			u.app.note(o.at, was(o), "the head of a request may be as large as request.max_head says"+dropped)
+		}
 	}
+}
+
+// onlyDigits says what uWSGI made of a number with something behind it: it drops that
+// without a word (2.0.21; findings/uwsgi-numbers-lose-their-units.sh).
+func onlyDigits(o *option) string {
+	n := leadingInt(o.value)
+	if rest := strings.TrimLeft(strings.TrimSpace(o.value), "+-0123456789"); rest != "" && n > 0 {
+		return fmt.Sprintf("; uWSGI reads %d and drops the rest", n)
+	}
+	return ""
+}
+
+// youngest says from which age on uWSGI replaces a worker that has served max-requests:
+// 60 s where nothing is written (2.0.21; findings/uwsgi-max-requests-waits-a-minute.sh).
+// Here it is replaced at once, for a busy app much more often.
+func (u *uwsgiFacts) youngest() string {
+	age := 60
+	if o := u.last["min-worker-lifetime"]; o != nil {
+		age = leadingInt(o.value)
+	}
+	if age <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("; uWSGI did it to workers older than %d s only", age)
 }
 
 func (u *uwsgiFacts) user() {

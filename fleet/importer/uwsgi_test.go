@@ -72,7 +72,7 @@ umask = 027
     max             = 4        # blog.ini:12: processes = 4
     threads         = 2        # blog.ini:14: threads = 2
     request_timeout = "30s"    # blog.ini:18: harakiri = 30
-    max_requests    = 5000     # blog.ini:19: max-requests = 5000
+    max_requests    = 5000     # blog.ini:19: max-requests = 5000; uWSGI did it to workers older than 60 s only
     max_memory      = "200MiB" # blog.ini:20: reload-on-rss = 200
   }
 
@@ -247,4 +247,20 @@ func TestAppsOfOneName(t *testing.T) {
 	if len(got) != 5 || !got["blog"] || !got["blog-2"] {
 		t.Errorf("%v", got)
 	}
+}
+
+// A number with a unit is what uWSGI reads of it, and the comment says so.
+func TestUwsgiDropsUnits(t *testing.T) {
+	dir := writeFiles(t, map[string]string{
+		"units.ini": "[uwsgi]\nwsgi-file = a.py\nhttp-socket = :8000\nharakiri = 1m\nmax-fd = 4096\nprocesses = 2 of them\nbuffer-size = 64k\n",
+		"auto.ini":  "[uwsgi]\nwsgi-file = a.py\nhttp-socket = :8000\nprocesses = auto\n",
+	})
+	text := string(importOne(t, Options{}, filepath.Join(dir, "units.ini")).Text)
+	holds(t, text,
+		"request_timeout = \"1s\" # units.ini:4: harakiri = 1m; uWSGI reads 1 and drops the rest\n",
+		"# units.ini:6: processes = 2 of them; uWSGI reads 2 and drops the rest\n",
+		"# units.ini:5: max-fd = 4096\n",
+		"# units.ini:7: buffer-size = 64k: ", "uWSGI reads 64 and drops the rest")
+	holds(t, string(importOne(t, Options{}, filepath.Join(dir, "auto.ini")).Text),
+		"# auto.ini:4: processes = auto: uWSGI reads 0 of it and runs no worker; here one runs\n")
 }
