@@ -30,6 +30,8 @@ type Stage struct {
 	Command []string `json:"command"`
 	When    string   `json:"when"` // before the rollout, or after the switch
 	Timeout Duration `json:"timeout"`
+	// EachHost: of a fleet of many machines each host runs it, not one for all.
+	EachHost bool `json:"each_host,omitempty"`
 }
 
 // OwnStages are those that a deploy has without the spec, so that none of the spec

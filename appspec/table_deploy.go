@@ -108,6 +108,9 @@ var deployAttributes = []Attribute{
 	{Path: "deploy.stage.timeout", Type: TypeDuration, Default: `"10m"`, Built: true, Min: ms, Max: float64(24 * time.Hour),
 		Doc: "time for it",
 		at:  stageField(func(s *Stage) *Duration { return &s.Timeout })},
+	{Path: "deploy.stage.each_host", Type: TypeBool, Default: "false", Built: true,
+		Doc: "of a fleet of many machines: a stage before the rollout runs on one host, for all of them, as a migration must; `true`: on each host, as what writes files beside the code must. One after the switch runs on each host",
+		at:  stageField(func(s *Stage) *bool { return &s.EachHost })},
 
 	{Path: "database.engine", Type: TypeString, Built: true, Required: true, OneOf: []string{"postgresql", "sqlite"}, Example: `"postgresql"`,
 		Doc: "the kind of database",

@@ -50,6 +50,14 @@ func (p *operations) Follow(ctx context.Context, app, order string, told int, pr
 			return nil, err
 		}
 	}
+	if c := p.e.opts.Cluster; c != nil {
+		if known, err := c.Ordered(ctx, app, order); err != nil || known {
+			if err != nil {
+				return nil, err
+			}
+			return p.deployEverywhere(ctx, DeployOrder{App: app, Order: order}, told, progress)
+		}
+	}
 	book := p.e.store.book(app)
 	es, err := book.List()
 	i := slices.IndexFunc(es, func(e *deploy.Entry) bool { return order != "" && e.Order == order })

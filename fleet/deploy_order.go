@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 )
 
@@ -24,6 +25,8 @@ type DeployOrder struct {
 	// Order is what the asker calls it, to find it again at another daemon. It goes by
 	// the URL: a daemon of before does without.
 	Order string `json:"-"`
+	// part is this host's in a deploy on many; nil: it is all of it.
+	part *cluster.Task
 }
 
 // Verb is what is asked for, as messages say it.

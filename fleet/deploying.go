@@ -41,6 +41,9 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	case rem.Override.Stopped:
 		return nil, fmt.Errorf("cannot %s %s: it is stopped; start it first: wsgid-fleet start %s", o.Verb(), o.App, o.App)
 	}
+	if p.e.opts.Cluster != nil && o.part == nil {
+		return p.deployEverywhere(ctx, o, 0, progress)
+	}
 	book := p.e.store.book(o.App)
 	waiting, enough := context.WithCancelCause(ctx)
 	defer enough(nil)
@@ -63,6 +66,9 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	earlier, err := p.settleDeploys(work, o.App)
 	if err != nil {
 		return nil, err
+	}
+	if e := o.settled(earlier.All); e != nil {
+		return []Result{p.deployed(work, e)}, nil
 	}
 	// The folder is there, and what runs runs by its spec.
 	if out := p.pass(work, o.App, order{}); out.err != nil && !isRejected(out.err) {
@@ -96,6 +102,9 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 		},
 	}
 	var entry *deploy.Entry
+	if o.part != nil {
+		o.join(work, d)
+	}
 	if o.Back {
 		entry, err = d.Rollback(work, ctx, o.To)
 	} else {

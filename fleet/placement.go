@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net"
 	"os"
@@ -31,6 +32,14 @@ type Cluster interface {
 	Run(ctx context.Context, changed func(), serving func() map[string]cluster.Endpoint)
 	// Report tells that what serving says may be another.
 	Report()
+	// Deploy orders a deploy on all hosts that are to run the app, and follows it until
+	// it is over. Where another is under way, wait says to wait for its end. A ctx that
+	// ends stops the order, unless leave says that it goes on without us.
+	Deploy(ctx context.Context, order cluster.Order, wait bool, waits func(string), tell func(cluster.News), leave func() bool) (*cluster.Deployment, error)
+	// Ordered tells whether the last deploy of an app was ordered by an asker.
+	Ordered(ctx context.Context, app, asker string) (bool, error)
+	// OnDeploys sets what carries out the part of this host in deploys, before Run.
+	OnDeploys(do func(ctx context.Context, t cluster.Task))
 }
 
 // NeutralOptions read specs as no machine in particular does: what only those can tell
@@ -107,6 +116,7 @@ func (d *Daemon) takePart() (parted func()) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
+	d.e.opts.Cluster.OnDeploys(d.deployPart)
 	go func() {
 		defer close(done)
 		d.e.opts.Cluster.Run(ctx, func() { d.post(ctx, func() { d.reread() }) }, d.endpoints)
@@ -220,6 +230,14 @@ type alone struct{ here map[string]bool }
 func (alone) ID() string      { return "" }
 func (alone) Address() string { return "" }
 func (alone) Report()         {}
+
+func (alone) OnDeploys(func(context.Context, cluster.Task)) {}
+
+func (alone) Ordered(context.Context, string, string) (bool, error) { return false, nil }
+
+func (alone) Deploy(_ context.Context, order cluster.Order, _ bool, _ func(string), _ func(cluster.News), _ func() bool) (*cluster.Deployment, error) {
+	return nil, fmt.Errorf("cannot deploy %s: the daemon of this host does not run; start it, or name the fleet with --source", order.App)
+}
 
 func (alone) Run(ctx context.Context, _ func(), _ func() map[string]cluster.Endpoint) { <-ctx.Done() }
 

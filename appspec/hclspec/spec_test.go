@@ -63,7 +63,7 @@ func full() *appspec.Spec {
 			Stages: []appspec.Stage{
 				{Name: "migrate", Command: []string{"python", "manage.py", "migrate", "--noinput"}, When: "before", Timeout: 60 * s},
 				{Name: "warm", Command: []string{"./warm"}, When: "after", Timeout: 600 * s},
-				{Name: "assets", Command: []string{"make", "assets"}, When: "before", Timeout: 600 * s},
+				{Name: "assets", Command: []string{"make", "assets"}, When: "before", Timeout: 600 * s, EachHost: true},
 			},
 		},
 		Database:  &appspec.Database{Engine: "postgresql", Name: "blog", Owner: "crito", Server: "db.example.org:5432", Admin: "postgres:x"},

@@ -18,6 +18,7 @@ import (
 func (c *cli) deployCommand() *cobra.Command {
 	var o fleet.DeployOrder
 	var output string
+	var f sourceFlags
 	cmd := &cobra.Command{
 		Use:   "deploy APP [ENVIRONMENT]",
 		Short: "Bring an app's code here from its repository, and roll it out",
@@ -30,6 +31,11 @@ Ctrl-C asks it to stop at the next point where nothing is touched yet. Where the
 daemon ends in the middle, the next one ends what was begun, and this command
 waits for that and tells how.
 
+Of a fleet of many machines all hosts that are to run the app deploy the same commit:
+each makes its release, stages before the rollout run once for all of them (unless
+their each_host says otherwise), then one host after another begins to serve it. The
+first that fails ends it. With --source it is ordered from a machine that is no host.
+
 Exit code: 0 deployed, 1 not.`,
 		Args:              outputArgs(&output, func(_ *cobra.Command, args []string) error { return oneApp("deploy", args) }, "text", "json"),
 		ValidArgsFunction: c.completeApps,
@@ -37,7 +43,11 @@ Exit code: 0 deployed, 1 not.`,
 	outputFlag(cmd, &output, "text", "json")
 	cmd.Flags().StringVar(&o.Ref, "commit", "", "deploy this `tag or commit` (the first digits of its id are enough) instead of what the spec says")
 	cmd.Flags().BoolVar(&o.Wait, "wait", false, "wait until another deploy of the app, or an upgrade of the daemon, has ended")
+	f.add(cmd, "deploy on the hosts of this fleet of many machines")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if f.source != "" {
+			return c.deployByEtcd(cmd.Context(), f, o, args, output)
+		}
 		return c.deploy(cmd.Context(), o, args, output)
 	}
 	return cmd
@@ -46,6 +56,7 @@ Exit code: 0 deployed, 1 not.`,
 func (c *cli) rollbackCommand() *cobra.Command {
 	o := fleet.DeployOrder{Back: true}
 	var output string
+	var f sourceFlags
 	cmd := &cobra.Command{
 		Use:   "rollback APP [ENVIRONMENT] [ID]",
 		Short: "Go back to an earlier release of an app",
@@ -64,9 +75,13 @@ Exit code: 0 done, 1 not.`,
 	}
 	outputFlag(cmd, &output, "text", "json")
 	cmd.Flags().BoolVar(&o.Wait, "wait", false, "wait until another deploy of the app, or an upgrade of the daemon, has ended")
+	f.add(cmd, "roll back on the hosts of this fleet of many machines")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if n := len(args); isDeployID(args[n-1]) {
 			args, o.To = args[:n-1], args[n-1]
+		}
+		if f.source != "" {
+			return c.deployByEtcd(cmd.Context(), f, o, args, output)
 		}
 		return c.deploy(cmd.Context(), o, args, output)
 	}
@@ -121,7 +136,12 @@ func (c *cli) deploy(ctx context.Context, o fleet.DeployOrder, words []string, o
 	if len(results) != 1 {
 		return fmt.Errorf("cannot %s %s: no result came", verb, o.App)
 	}
-	r := results[0]
+	return c.writeDeployed(o, results[0], output)
+}
+
+// writeDeployed tells how a deploy has ended.
+func (c *cli) writeDeployed(o fleet.DeployOrder, r fleet.Result, output string) error {
+	verb := o.Verb()
 	if output == "json" {
 		if err := writeJSON(c.out, r); err != nil {
 			return err

@@ -20,6 +20,11 @@
 // An app that another host is to run leaves this one when the other serves it
 // (Hosting), so that a change of membership costs memory and no answers.
 //
+// # A deploy on all hosts
+//
+// A Deployment is an order and how far each host has come with it; what a host may do
+// next follows from that alone (Turn). Nobody conducts.
+//
 // # What is not known changes nothing
 //
 // Texts, members and endpoints that cannot be read, or are not there at all, leave

@@ -43,6 +43,12 @@ type Deployer struct {
 	// StageHost makes the folder that goes into PYTHONPATH of the stages of an app with
 	// a django.json. nil: they do without it.
 	StageHost func() (string, error)
+	// Turn waits before a stage for other hosts of the fleet; elsewhere says where it has
+	// run already, for all of them. nil: this host is alone.
+	Turn func(ctx context.Context, s Step, e *Entry) (elsewhere string, err error)
+	// ID is what the deploy is called on all hosts, if it is newer than what is here;
+	// empty: the time says.
+	ID string
 	// Tell is called as things happen.
 	Tell func(Told)
 	// Mask hides secrets in what is told and kept. May be nil.
@@ -165,6 +171,9 @@ func (d *Deployer) begin(kind string) (*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	if es := d.earliers().All; d.ID != "" && (len(es) == 0 || es[0].ID < d.ID) {
+		id = d.ID
+	}
 	for _, e := range d.earliers().All {
 		if e.Kind == kind && e.Result == ResultOK {
 			d.last = e
@@ -198,8 +207,12 @@ func (d *Deployer) walk(ctx, stop context.Context, steps []Step) (*Entry, error)
 			err = errors.New("it was asked to stop")
 			e.Result = ResultInterrupted
 		}
+		elsewhere := ""
+		if err == nil && d.Turn != nil {
+			elsewhere, err = d.Turn(ctx, s, e)
+		}
 		if err == nil {
-			err = d.step(ctx, s)
+			err = d.step(ctx, s, elsewhere)
 		}
 		if err != nil {
 			if ctx.Err() != nil {
@@ -212,8 +225,8 @@ func (d *Deployer) walk(ctx, stop context.Context, steps []Step) (*Entry, error)
 	return e, d.save()
 }
 
-// step carries out one stage and keeps the book of it.
-func (d *Deployer) step(ctx context.Context, s Step) error {
+// step carries out one stage, unless it was done elsewhere, and keeps the book of it.
+func (d *Deployer) step(ctx context.Context, s Step, elsewhere string) error {
 	e := d.entry
 	e.Stages = append(e.Stages, StageRecord{Name: s.Name, Title: s.Title, Began: d.now(), Result: ResultRunning})
 	if err := d.save(); err != nil {
@@ -221,7 +234,10 @@ func (d *Deployer) step(ctx context.Context, s Step) error {
 	}
 	rec := &e.Stages[len(e.Stages)-1]
 	d.tell(rec)
-	note, output, err := d.do(ctx, s)
+	note, output, err := elsewhere, "", error(nil)
+	if elsewhere == "" {
+		note, output, err = d.do(ctx, s)
+	}
 	rec.Note, rec.Output = d.masked(note), d.masked(output)
 	rec.Ended, rec.Result = d.now(), ResultOK
 	if err != nil {

@@ -7,6 +7,8 @@
 //	      /down/ID             an operator has cordoned it; no lease
 //	      /endpoints/APP/ID    an app on a host, under the lease of the host
 //	      /once/RELEASE/STAGE  what must be done once, and by whom; no lease
+//	      /deploys/APP/order   the last deploy of an app that was ordered
+//	      /deploys/APP/ORDER/  hosts/ID: how far a host has come with it; stop
 //
 // # A push is one switch
 //
@@ -21,6 +23,15 @@
 // A Member holds hosts/ID under a lease and takes it again whenever it is lost: a lease
 // is a minimum, as each new leader of etcd gives all of them their whole time again.
 // A machine that finds another one under its name keeps what it runs and joins nothing.
+//
+// # Deploys
+//
+// An order names the hosts of an app in their turn. Each one looks for orders that it has
+// no part in yet, and carries its own out; where it must wait for others it asks etcd
+// itself (cluster.Deployment.Turn says for whom). What a host writes of itself counts only
+// while its order is the last: one that wakes after a pause does not go on with a deploy
+// that another has followed. A host that got the app later brings itself to what the last
+// order has deployed.
 //
 // # Hints and lists
 //

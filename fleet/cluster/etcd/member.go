@@ -27,6 +27,8 @@ type Member struct {
 	claim  chan struct{} // the key of this host is not as it should be
 	report chan struct{} // what this host serves may have changed
 
+	deploy func(ctx context.Context, t cluster.Task) // nil: this host has no part in deploys
+
 	mu       sync.Mutex // guards what follows
 	hosting  cluster.Hosting
 	members  cluster.Members
@@ -39,13 +41,16 @@ type Member struct {
 	emptied  bool              // no generation was there when it was looked at last
 	reported map[string]string // what etcd says of the endpoints here
 	told     bool              // all of them hang on the present lease
+	tasks    map[string]string // the order of an app that this host is at
+	lateAt   map[string]time.Time
 }
 
 // NewMember makes a member that keeps its mirror in dir.
 func NewMember(c *Client, dir string, host cluster.Host) *Member {
 	return &Member{Host: host, client: c, mirror: cluster.Mirror{Dir: dir}, Log: slog.New(slog.DiscardHandler),
 		wake: make(chan struct{}, 1), claim: make(chan struct{}, 1), report: make(chan struct{}, 1),
-		hosting: cluster.Hosting{ID: host.ID}, reported: map[string]string{}}
+		hosting: cluster.Hosting{ID: host.ID}, reported: map[string]string{},
+		tasks: map[string]string{}, lateAt: map[string]time.Time{}}
 }
 
 // Specs is the directory with the texts of the last generation that was read.
@@ -162,12 +167,13 @@ func (m *Member) troubled(err error) {
 }
 
 // session lists everything and follows it until something is wrong.
-func (m *Member) session(ctx context.Context, changed func()) error {
-	ctx, cancel := context.WithCancel(ctx)
+func (m *Member) session(whole context.Context, changed func()) error {
+	ctx, cancel := context.WithCancel(whole)
 	defer cancel()
 	if err := m.list(ctx, changed, true); err != nil {
 		return err
 	}
+	m.begin(whole)
 	cl, err := m.client.conn()
 	if err != nil {
 		return err
@@ -215,6 +221,7 @@ func (m *Member) session(ctx context.Context, changed func()) error {
 		if err != nil {
 			return err
 		}
+		m.begin(whole)
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 // View is all that etcd says of a fleet beside the texts.
 type View struct {
 	Revision   int64
+	listed     int64 // the revision that was read as a whole
 	Generation int64 // 0: none is there
 	Thaw       int64
 	Hosts      map[string]cluster.Host
@@ -29,11 +30,12 @@ type View struct {
 	// Endpoints are by app and host.
 	Endpoints map[string]map[string]cluster.Endpoint
 	// mods are the revisions at which hosts were written.
-	mods map[string]int64
+	mods    map[string]int64
+	deploys map[string]*ordered // by app
 }
 
 func newView() *View {
-	return &View{Hosts: map[string]cluster.Host{}, Down: map[string]bool{}, Endpoints: map[string]map[string]cluster.Endpoint{}, mods: map[string]int64{}}
+	return &View{Hosts: map[string]cluster.Host{}, Down: map[string]bool{}, Endpoints: map[string]map[string]cluster.Endpoint{}, mods: map[string]int64{}, deploys: map[string]*ordered{}}
 }
 
 // View reads it at one revision.
@@ -50,7 +52,7 @@ func (c *Client) View(ctx context.Context) (*View, error) {
 			return nil, err
 		}
 		if v.Revision == 0 {
-			v.Revision = got.Header.Revision
+			v.Revision, v.listed = got.Header.Revision, got.Header.Revision
 		}
 		for _, kv := range got.Kvs {
 			v.put(strings.TrimPrefix(string(kv.Key), c.key("")), kv)
@@ -91,6 +93,12 @@ func (v *View) put(key string, kv *mvccpb.KeyValue) {
 			v.Endpoints[app] = map[string]cluster.Endpoint{}
 		}
 		v.Endpoints[app][host] = e
+	case "deploys":
+		app, key, _ := strings.Cut(rest, "/")
+		if v.deploys[app] == nil {
+			v.deploys[app] = newOrdered()
+		}
+		v.deploys[app].put(key, kv)
 	}
 }
 
@@ -111,12 +119,21 @@ func (v *View) remove(key string) {
 		if len(v.Endpoints[app]) == 0 {
 			delete(v.Endpoints, app)
 		}
+	case "deploys":
+		app, key, _ := strings.Cut(rest, "/")
+		if o := v.deploys[app]; o != nil {
+			o.remove(key)
+		}
 	}
 }
 
-// apply takes in what a watch tells.
+// apply takes in what a watch tells. The watch may be behind what was listed: what
+// came before that is no news, and taken in it would bring back what is past.
 func (v *View) apply(prefix string, r clientv3.WatchResponse) {
 	for _, ev := range r.Events {
+		if ev.Kv.ModRevision <= v.listed {
+			continue
+		}
 		key := strings.TrimPrefix(string(ev.Kv.Key), prefix)
 		if ev.Type == clientv3.EventTypeDelete {
 			v.remove(key)

@@ -177,7 +177,8 @@ app "full" {
       when    = "after"
     }
     stage "assets" {
-      command = ["make", "assets"]
+      command   = ["make", "assets"]
+      each_host = true
     }
   }
   database {
