@@ -59,7 +59,7 @@ unit: ## the tests that start no processes: half a minute, no root, nothing to i
 	$(GOTEST) -short -timeout 60s ./... ./.ci/gotest
 
 .PHONY: test
-test: deps-test build ## everything CI checks
+test: deps-test build browser ## everything CI checks
 	find runner examples -name '*.py' -print0 | xargs -0 -r $(PYTHON) -c 'import ast, sys; [ast.parse(open(f, encoding="utf-8").read(), f, feature_version=(3, 8)) for f in sys.argv[1:]]'
 	find runner examples -name '*.py' -print0 | xargs -0 -r $(PYTHON) -m pyflakes
 	@unformatted=$$(gofmt -l .ci appspec cmd fleet runner); test -z "$$unformatted" || { printf 'not formatted: %s\n' $$unformatted >&2; exit 1; }
@@ -83,6 +83,15 @@ $(CACHE)/bin/golangci-lint-$(LINT):
 bench: deps-bench build ## measure against uWSGI, gunicorn and mongrel2; write the table into its README
 	$(GO) build -o $(CACHE)/bin/bench ./cmd/wsgid-fleet/bench
 	$(CACHE)/bin/bench -fleet $(BIN)/wsgid-fleet -readme cmd/wsgid-fleet/bench/README.md $(BENCH)
+
+# What drives a browser, from npm: just what the lock file says.
+BROWSER := cmd/wsgid-fleet/e2e/browser
+.PHONY: browser
+browser: $(CACHE)/browser/ready
+$(CACHE)/browser/ready: $(BROWSER)/package-lock.json
+	@rm -rf $(@D) && mkdir -p $(@D) && cp $(BROWSER)/package.json $< $(@D)/
+	@cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
 
 .PHONY: chaos
 chaos: deps-test build ## an hour of disturbances under load (CHAOS_TIME=, SEED=)

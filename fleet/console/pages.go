@@ -116,6 +116,8 @@ func (c *Console) handler() http.Handler {
 	mux.HandleFunc("GET /{$}", c.fleetPage)
 	mux.HandleFunc("GET /rows", c.rows)
 	mux.HandleFunc("GET /stream", c.stream)
+	// Whether there is a session: the guard answers who has none.
+	mux.HandleFunc("GET /who", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /app/{app}", c.appPage)
 	mux.HandleFunc("POST /app/{app}", c.act)
 	mux.HandleFunc("GET /plan", c.planPage)

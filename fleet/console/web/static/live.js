@@ -35,10 +35,15 @@ function replace(old, fresh) {
   if (mine >= 0) old.querySelectorAll("a,summary,pre")[mine]?.focus({ preventScroll: true });
 }
 
+function over() {
+  missed++;
+  tellLost("The session is over. Get another URL by: wsgid-fleet console");
+}
+
 async function ask(url) {
   const answer = await fetch(url, { headers: { Accept: "*/*" }, redirect: "error", signal: AbortSignal.timeout(15000) });
   if (answer.status === 401) {
-    tellLost("The session is over. Get another URL by: wsgid-fleet console");
+    over();
     throw new Error("no session");
   }
   if (!answer.ok) throw new Error(answer.status);
@@ -126,11 +131,17 @@ function lead() {
         channel.postMessage({ v });
         tick(v);
       });
-      stream.addEventListener("error", () => {
-        channel.postMessage({ gone: true });
-        gone();
-        // A refusal closes it for good: the daemon may be starting.
-        if (stream.readyState === EventSource.CLOSED) again = setTimeout(open, 3000);
+      stream.addEventListener("error", async () => {
+        let refused = false;
+        // A refusal closes it for good, and does not tell what it is: there may be no
+        // session any more, or the daemon may be starting.
+        if (stream.readyState === EventSource.CLOSED) {
+          again = setTimeout(open, 3000);
+          refused = await fetch("/who", { redirect: "error", signal: AbortSignal.timeout(2500) }).then((a) => a.status === 401, () => false);
+        }
+        channel.postMessage(refused ? { over: true } : { gone: true });
+        if (refused) over();
+        else gone();
       });
     };
     open();
@@ -160,7 +171,7 @@ function follow() {
   if (ticks > 0) { missed++; tick(-1); }
 }
 
-channel.addEventListener("message", (e) => (e.data.gone ? gone() : tick(e.data.v)));
+channel.addEventListener("message", ({ data }) => (data.over ? over() : data.gone ? gone() : tick(data.v)));
 document.addEventListener("visibilitychange", follow);
 window.addEventListener("pagehide", () => leave?.());
 for (const log of document.querySelectorAll("main > [data-part=log] pre.log")) log.scrollTop = log.scrollHeight;

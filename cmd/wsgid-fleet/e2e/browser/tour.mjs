@@ -1,0 +1,196 @@
+// Looks at the console of a running fleet as somebody does in front of a browser. What
+// happens outside of the browser is done by who has started this: a line "do WHAT" on
+// standard output, an empty line on standard input when it is done.
+//
+// Environment: MODULES (the folder of node_modules), CHROMIUM, LOGIN and VIEWER (one-time
+// URLs), SECRETS (texts that must not be sent, one a line).
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+import assert from "node:assert/strict";
+
+const env = process.env;
+const load = createRequire(env.MODULES + "/");
+const { chromium } = load("playwright-core");
+const axe = load("axe-core").source;
+const patience = 120_000;
+
+const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+async function outside(what) {
+  console.log("do " + what);
+  assert.ok(!(await answers.next()).done, "nobody is there to " + what);
+}
+
+const browser = await chromium.launch({ executablePath: env.CHROMIUM, timeout: patience });
+const complaints = [];
+const bodies = [];
+
+// visitor is somebody with a browser of their own.
+async function visitor(options = {}) {
+  const context = await browser.newContext(options);
+  context.setDefaultTimeout(patience);
+  context.setDefaultNavigationTimeout(patience);
+  context.on("console", (m) => {
+    // That the daemon is away is shown, and asked for here.
+    if (m.type() === "error" && !/ERR_CONNECTION|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE|ERR_SOCKET|status of (401|403|404|409)/.test(m.text())) complaints.push(m.text());
+  });
+  context.on("weberror", (e) => complaints.push(String(e.error())));
+  context.on("response", (r) => {
+    if (new URL(r.url()).pathname === "/stream") return;
+    bodies.push(r.text().then((t) => JSON.stringify(r.headers()) + t, () => ""));
+  });
+  return context;
+}
+
+// until waits for something of a page to hold.
+const until = (page, what, hold, arg) => page.waitForFunction(hold, arg, { polling: 50, timeout: patience })
+  .catch(async (e) => { throw new Error(`it never came that ${what}: ${e.message}\n${await page.locator("body").innerText()}`); });
+
+const shows = (page, text) => until(page, `the page shows ${text}`, (t) => document.body.innerText.includes(t), text);
+const state = (page, app, want) => until(page, `${app} is ${want}`,
+  ([a, w]) => document.querySelector(`[data-app="${a}"] .state`)?.textContent === w, [app, want]);
+
+// accessible has axe look at a page, and sees that nothing sticks out of it.
+async function accessible(page, what) {
+  await page.evaluate((source) => { if (!window.axe) (0, eval)(source); }, axe).catch(() => page.evaluate(axe + ";undefined"));
+  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+  for (const v of found.violations) {
+    if (v.impact === "serious" || v.impact === "critical") complaints.push(`${what}: ${v.id}: ${v.help}\n  ${v.nodes.map((n) => n.html).join("\n  ")}`);
+  }
+  const out = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  if (out > 0) complaints.push(`${what}: the page is ${out} pixels wider than the window`);
+}
+
+const began = Date.now();
+const stage = (what) => console.error(`${((Date.now() - began) / 1000).toFixed(1)} s: ${what}`);
+
+try {
+  const context = await visitor({ viewport: { width: 1280, height: 900 } });
+  const page = await context.newPage();
+
+  // The one-time URL logs in, once, and leaves nothing of the code behind.
+  await page.goto(env.LOGIN);
+  await shows(page, "1 app");
+  assert.equal(new URL(page.url()).pathname + new URL(page.url()).hash, "/");
+  const stranger = await visitor();
+  const other = await stranger.newPage();
+  await other.goto(env.LOGIN);
+  await shows(other, "This code is not valid");
+  await accessible(other, "login");
+  await stranger.close();
+
+  stage("logged in");
+  // The fleet's page follows what happens, and is not loaded anew for it.
+  await state(page, "hello", "ready");
+  await page.evaluate(() => { window.mark = "the same page"; });
+  await outside("break hello");
+  await until(page, "the row says why", () => /SyntaxError/.test(document.querySelector("[data-app=hello] .why")?.textContent ?? ""));
+  await accessible(page, "the fleet with a broken app");
+  const reason = await context.newPage();
+  await reason.goto(new URL("/app/hello", page.url()).href);
+  await shows(reason, "SyntaxError");
+  await accessible(reason, "a broken app");
+  await reason.close();
+  await outside("mend hello");
+  await state(page, "hello", "ready");
+  assert.equal(await page.evaluate(() => window.mark), "the same page");
+
+  stage("followed");
+  // Charts, and what runs beside the workers.
+  await page.goto(new URL("/app/hello", page.url()).href);
+  await until(page, "the chart has answers", () => document.querySelector(".chart path.area.c2")?.getAttribute("d"));
+  await until(page, "the legend counts them", () => document.querySelector(".chart .legend .c2 b")?.textContent > "0");
+  await shows(page, "Workers");
+
+  stage("charts");
+  // A log is followed, and searched. What an app writes is text.
+  await page.goto(new URL("/logs?app=hello&follow=1", page.url()).href);
+  await outside("write a line");
+  await shows(page, "needle <img src=x>");
+  await page.getByLabel("Find").fill("needle");
+  await page.getByLabel("follow").uncheck();
+  await page.getByRole("button", { name: "Show" }).click();
+  await until(page, "the search finds the line alone", () => document.querySelectorAll("pre.log mark").length === 1 && document.querySelectorAll("pre.log > span").length === 1);
+  assert.equal(await page.locator("pre.log img").count(), 0);
+
+  stage("logs");
+  // A plan that has become another one is not applied; the one that is shown is.
+  await outside("edit hello");
+  await page.goto(new URL("/plan", page.url()).href);
+  await shows(page, "1 app to change");
+  await accessible(page, "plan");
+  await outside("edit hello again");
+  await page.getByRole("button", { name: "Apply this plan" }).click();
+  await shows(page, "The plan is another one by now, so nothing was done.");
+  await page.getByRole("button", { name: "Apply this plan" }).click();
+  await shows(page, "It goes on when this page is closed");
+  const did = page.url();
+  await until(page, "it is done", () => document.querySelector("h1 .state")?.textContent === "done");
+  await outside("see that it is applied");
+
+  stage("plan");
+  // Who only looks is offered nothing to change.
+  const second = await visitor();
+  const looking = await second.newPage();
+  await looking.goto(env.VIEWER);
+  await shows(looking, "1 app");
+  await looking.goto(new URL("/app/hello", looking.url()).href);
+  await shows(looking, "What it is");
+  assert.equal(await looking.locator("main button").count(), 0);
+  await second.close();
+
+  stage("viewer");
+  // Every page, in two widths, and some in the dark.
+  const go = (path) => page.goto(new URL(path, page.url()).href);
+  for (const path of ["/", "/?state=ready", "/app/hello", "/app/_gate", "/plan", "/logs?app=hello&q=needle", "/deploys", "/hosts", new URL(did).pathname, "/nothing"]) {
+    await go(path);
+    for (const width of [1280, 390]) {
+      await page.setViewportSize({ width, height: 900 });
+      await accessible(page, `${path} (${width})`);
+    }
+  }
+  await page.setViewportSize({ width: 1280, height: 900 });
+  await page.emulateMedia({ colorScheme: "dark" });
+  for (const path of ["/app/hello", "/logs?app=hello&q=needle"]) {
+    await go(path);
+    await accessible(page, path + " (dark)");
+  }
+
+  stage("axe");
+  // Seven tabs: a browser opens six connections to a server, and all tabs are fresh.
+  await go("/");
+  const tabs = [page];
+  while (tabs.length < 7) {
+    tabs.push(await context.newPage());
+    await tabs.at(-1).goto(page.url());
+  }
+  await outside("stop hello");
+  for (const tab of tabs) await state(tab, "hello", "stopped");
+
+  stage("seven");
+  // The daemon is killed while they are open: they say so, and come back.
+  await outside("kill the daemon");
+  for (const tab of tabs) await until(tab, "it says that nobody answers", () => /does not answer/.test(document.getElementById("lost").textContent));
+  await outside("run the daemon");
+  for (const tab of tabs) await until(tab, "it is back", () => document.getElementById("lost").hidden);
+  await outside("start hello");
+  for (const tab of tabs) await state(tab, "hello", "ready");
+
+  stage("killed");
+  // Logged out, in all tabs.
+  await page.getByRole("button", { name: "Log out" }).click();
+  await shows(page, "Log in");
+  for (const tab of tabs.slice(1)) await until(tab, "it says that the session is over", () => /session is over/.test(document.getElementById("lost").textContent));
+
+  stage("out");
+  await context.close();
+  const sent = (await Promise.all(bodies)).join("\n");
+  assert.ok(sent.length > 100_000, "of what was sent nothing was seen");
+  for (const secret of env.SECRETS.split("\n")) assert.ok(!sent.includes(secret), `${secret} was sent`);
+  assert.deepEqual(complaints, []);
+} catch (e) {
+  console.error(e);
+  process.exitCode = 1;
+} finally {
+  await browser.close();
+  process.stdin.destroy();
+}

@@ -1,0 +1,178 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
+)
+
+// A browser before the console of a real fleet: browser/tour.mjs is what it does and
+// sees, this is what happens meanwhile.
+func TestConsoleInABrowser(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("starts masters, Python workers and a browser")
+	}
+	if slices.Contains(strings.Fields(strings.ReplaceAll(os.Getenv("WSGID_TEST_SKIP"), ",", " ")), "chromium") {
+		t.Skip("WSGID_TEST_SKIP names chromium")
+	}
+	who := account{name: "user"}
+	if os.Geteuid() == 0 {
+		who = account{name: "root", apps: credential(t, "www-data")}
+	}
+	b := newBed(t, who)
+	modules := browserModules(t)
+	b.only("hello")
+	const secret, hidden = "inline-pa55word", "process-pa55word"
+	b.replace("wsgid.d/hello.hcl", `GREETING = "Hello"`, fmt.Sprintf(`GREETING = "Hello", KEY = sensitive(%q)`, secret))
+	b.write("wsgid.d/gate.hcl", fmt.Sprintf("gate {\n  http { listen = %q }\n}\n", freeport.Addr(t)))
+	b.replace("wsgid.d/hello.hcl", "  workers {", fmt.Sprintf("  process \"queue\" {\n    command = [\"sh\", \"-c\", %q, sensitive(%q)]\n  }\n\n  workers {",
+		"exec sleep 1000", hidden))
+	addr := freeport.Addr(t)
+	b.equip = func(cmd *exec.Cmd) error {
+		cmd.Args = append(cmd.Args, "--hold", "--console", addr)
+		return nil
+	}
+	d := b.run()
+	b.ok("apply")
+	b.await("hello", "ready", 2)
+
+	// Traffic, for the charts.
+	ctx, cancel := context.WithCancel(t.Context())
+	traffic := make(chan struct{})
+	go func() {
+		defer close(traffic)
+		for ctx.Err() == nil {
+			_, _, _ = get(b.hello, "/") // it is broken, and stopped, for a while
+			time.Sleep(50 * time.Millisecond)
+		}
+	}()
+	defer func() { cancel(); <-traffic }()
+
+	good, err := os.ReadFile(filepath.Join(b.demo, "apps/hello/app/hello.py"))
+	b.must(err)
+	acts := map[string]func(){
+		"break hello": func() {
+			b.write("apps/hello/app/hello.py", "def application(:\n")
+			b.must(syscall.Kill(b.await("hello", "ready", 2).Master.PID, syscall.SIGKILL))
+		},
+		"mend hello":             func() { b.write("apps/hello/app/hello.py", string(good)); b.ok("restart", "hello") },
+		"write a line":           func() { b.appendLog("hello", "needle <img src=x>\n") },
+		"edit hello":             func() { b.replace("wsgid.d/hello.hcl", "count = 2", "count = 3"); b.awaitWaiting("hello") },
+		"edit hello again":       func() { b.replace("wsgid.d/hello.hcl", "count = 3", "count = 1"); b.awaitPlan("1") },
+		"see that it is applied": func() { b.await("hello", "ready", 1) },
+		"stop hello":             func() { b.ok("stop", "hello") },
+		"start hello":            func() { b.ok("start", "hello") },
+		"kill the daemon":        func() { d.kill(t) },
+		"run the daemon":         func() { d = b.run() },
+	}
+	b.browse("tour.mjs", acts,
+		"MODULES="+modules, "LOGIN="+b.oneTime(), "VIEWER="+b.oneTime("--viewer"), "SECRETS="+secret+"\n"+hidden)
+	if code := d.stop(t); code != 0 {
+		t.Errorf("the daemon ended with %d", code)
+	}
+	if strings.Contains(d.text(), hidden) || strings.Contains(d.text(), secret) {
+		t.Error("the daemon's log has a secret")
+	}
+}
+
+// browserModules is where what drives the browser lies.
+func browserModules(t *testing.T) string {
+	t.Helper()
+	top, err := filepath.Abs("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "make", "-s", "browser")
+	cmd.Dir = top
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("make browser: %v\n%s", err, out)
+	}
+	return filepath.Join(top, ".cache/browser")
+}
+
+// oneTime is a URL that logs in.
+func (b *bed) oneTime(args ...string) string {
+	b.t.Helper()
+	return strings.TrimSpace(b.ok("console", args...).stdout)
+}
+
+// appendLog has an app's log have a line more.
+func (b *bed) appendLog(app, line string) {
+	b.t.Helper()
+	f, err := os.OpenFile(filepath.Join(b.demo, "apps", app, "logs/wsgid.log"), os.O_APPEND|os.O_WRONLY, 0)
+	b.must(err)
+	_, err = f.WriteString(line)
+	b.must(err)
+	b.must(f.Close())
+}
+
+// awaitWaiting waits until an edit of an app waits for apply.
+func (b *bed) awaitWaiting(app string) {
+	b.t.Helper()
+	eventually(b.t, patience, "an edit of "+app+" to wait", func() error {
+		out := b.fleet("status", app)
+		if !strings.Contains(out.stdout, "apply") {
+			return fmt.Errorf("status: %s", out)
+		}
+		return nil
+	})
+}
+
+// awaitPlan waits until the plan leads to that value.
+func (b *bed) awaitPlan(value string) {
+	b.t.Helper()
+	eventually(b.t, patience, "the plan to lead to "+value, func() error {
+		if out := b.fleet("plan"); !strings.Contains(out.stdout, "→ "+value) {
+			return fmt.Errorf("plan: %s", out)
+		}
+		return nil
+	})
+}
+
+// browse runs a script that drives a browser, and does what it asks for.
+func (b *bed) browse(script string, acts map[string]func(), env ...string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), 3*patience)
+	defer cancel()
+	home := b.t.TempDir()
+	cmd := exec.CommandContext(ctx, "node", filepath.Join("browser", script))
+	cmd.Env = append(os.Environ(), append(env, "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home, "CHROMIUM=/usr/bin/chromium")...)
+	// The browser goes with it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 10 * time.Second
+	var complaints bytes.Buffer
+	cmd.Stderr = &complaints
+	stdin, err := cmd.StdinPipe()
+	b.must(err)
+	stdout, err := cmd.StdoutPipe()
+	b.must(err)
+	b.must(cmd.Start())
+	defer func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }() // it has ended
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		what, ok := strings.CutPrefix(lines.Text(), "do ")
+		act := acts[what]
+		if !ok || act == nil {
+			b.t.Errorf("%s says %q", script, lines.Text())
+		} else {
+			act()
+		}
+		_, _ = stdin.Write([]byte("\n")) // it may have ended
+	}
+	if err := cmd.Wait(); err != nil {
+		b.t.Fatalf("%s: %v\n%s", script, err, complaints.String())
+	}
+	b.t.Log(complaints.String())
+}
