@@ -33,6 +33,7 @@ type board struct {
 	rows     map[string]versioned // guarded by mu
 	version  uint64               // guarded by mu: of the last change
 	reshaped uint64               // guarded by mu: of the last app that came, went or changed its state
+	sparks   sparks               // guarded by mu
 }
 
 type versioned struct {
@@ -77,9 +78,11 @@ func (b *board) take(st *fleet.Status) {
 	b.status = st
 	next := b.version + 1
 	rows := make(map[string]versioned, len(st.Apps))
+	b.sparks.next(b.at)
 	for i := range st.Apps {
 		a := &st.Apps[i]
 		row := rowOf(a)
+		row.Spark = b.sparks.add(a.Name, row.rate)
 		old, known := b.rows[a.Name]
 		v := versioned{row: row, version: next}
 		switch {
@@ -99,6 +102,7 @@ func (b *board) take(st *fleet.Status) {
 		}
 	}
 	b.rows = rows
+	b.sparks.keep(func(app string) bool { _, known := rows[app]; return known })
 }
 
 // appRow is what the fleet's table shows of an app. It can be compared.
@@ -106,7 +110,8 @@ type appRow struct {
 	Name, State, Reason, Waiting      string
 	Workers, Rate, P50, P99           string
 	Requests, Errors, Memory, Release string
-	Since                             int64 // of the master, Unix seconds; 0: none
+	Spark                             string // path of its sparkline
+	Since                             int64  // of the master, Unix seconds; 0: none
 	HasErrors, Warned                 bool
 	rate                              float64
 	memory                            int64

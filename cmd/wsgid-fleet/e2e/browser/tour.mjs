@@ -92,6 +92,7 @@ try {
   await reason.close();
   await outside("mend hello");
   await state(page, "hello", "ready");
+  await until(page, "its line of requests is drawn", () => document.querySelector("[data-app=hello] .spark path")?.getAttribute("d").includes("L"));
   assert.equal(await page.evaluate(() => window.mark), "the same page");
 
   stage("followed");
@@ -99,7 +100,8 @@ try {
   await page.goto(new URL("/app/hello", page.url()).href);
   await until(page, "the chart has answers", () => document.querySelector(".chart path.area.c2")?.getAttribute("d"));
   await until(page, "the legend counts them", () => document.querySelector(".chart .legend .c2 b")?.textContent > "0");
-  await shows(page, "Workers");
+  await shows(page, "Processes beside the workers");
+  await until(page, "the process runs", () => document.querySelector("[data-part=processes] tbody .state")?.textContent === "running");
 
   stage("charts");
   // A log is followed, and searched. What an app writes is text.
