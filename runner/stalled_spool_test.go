@@ -120,3 +120,51 @@ func TestSpoolOnADiskThatStalls(t *testing.T) {
 		t.Errorf("%+v, %v", st, err)
 	}
 }
+
+// When the disk answers again, workers that waited for it go on, whatever their clients
+// have read, and no client is cut off for the wait; by any ingress.
+func TestWorkersGoOnWhenTheDiskAnswers(t *testing.T) {
+	var dir string
+	var stall func() func()
+	a, h, ways := everyWay(t, bulkApp, nil, func(s *appspec.Spec) {
+		dir, stall = stallingSpool(t)
+		s.Workers.Min, s.Workers.Max = 5, 5
+		s.Request.ResponseBuffer, s.Request.Spool = 1<<20, 256<<20
+		s.Request.BodyTimeout = appspec.Duration(5 * patience)
+	})
+	const path, size = "/stream?160", 160 * 131072 // 20 MiB, of which the kernel takes some
+	end := stall()
+	bodies := map[string]io.Reader{}
+	for _, w := range ways {
+		c := w.dial(t)
+		_ = c.SetDeadline(time.Now().Add(5 * patience)) // much is done while it waits
+		c.send("GET " + path + " HTTP/1.1\r\nHost: h\r\n\r\n")
+		bodies[w.name] = c.response("GET").Body
+	}
+	secure := ways[2]
+	resp, err := secure.client2(t).Get("https://" + secure.addr + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bodies["HTTP/2"] = resp.Body
+	waitsForDisk(t, h.PID, 1)
+	for range 10 {
+		for _, w := range ways {
+			if got := w.get(t, "/"); got.StatusCode != http.StatusOK {
+				t.Errorf("%s: while it stalls: %s", w.name, got.Status)
+			}
+		}
+	}
+	end()
+	// None of them has read more than its head.
+	a.wait(h, func(st Status) bool { return st.Requests.Active == 0 })
+	for name, body := range bodies {
+		if n, err := io.Copy(io.Discard, body); err != nil || n != size {
+			t.Errorf("%s: %d bytes, %v", name, n, err)
+		}
+	}
+	noSpool(t, h.PID, dir)
+	if st, err := h.Status(a.ctx(), 0); err != nil || st.Restarts != 0 || st.Requests.Timeouts != 0 {
+		t.Errorf("%+v, %v", st, err)
+	}
+}

@@ -72,8 +72,14 @@ func newTLSIngress(env *ingress.Env, files func(string) (*os.File, error)) *tlsI
 			return p.Access.NoteOf(r, peer)
 		},
 		Static: func(r *wsgi.Request, peer *wsgi.Peer, to wsgi.Sink) bool { return in.static(r, peer, to) },
-		Room:   func(r *bridge.Incoming) { l.Post(func() { in.release(r) }) },
-		Store:  env.Store,
+		Room: func(r *bridge.Incoming) {
+			l.Post(func() {
+				if full, _ := r.Full(); !full {
+					in.release(r)
+				}
+			})
+		},
+		Store: env.Store,
 	}
 	in.server.Accepted = func(fd int) bool {
 		env.Files.Read()
@@ -215,10 +221,16 @@ func (s *tlsSink) end(last bool) {
 		s.in.release(s.r)
 		return
 	}
-	if x := s.in.open[s.r]; x != nil && s.r.Full() && s.in.held[s.r] == nil {
+	if x := s.in.open[s.r]; x != nil && s.in.held[s.r] == nil {
+		full, pressed := s.r.Full()
+		if !full {
+			return
+		}
 		if held := x.Pause(); held != nil {
 			s.in.held[s.r] = held
-			s.in.env.Press()
+			if pressed {
+				s.in.env.Press()
+			}
 		}
 	}
 }

@@ -102,7 +102,7 @@ func (r *reader) judge(now time.Time, limits Limits) string {
 		n = max(n, tcp-r.tcp)
 	}
 	if unread.TooSlow(n, limits.MinRate, now.Sub(r.since)) {
-		return unread.Verdict(n, limits.MinRate, window, store.Pressed())
+		return store.Verdict(n, limits.MinRate, window)
 	}
 	r.begin(now)
 	return ""

@@ -22,7 +22,7 @@ type response struct {
 	size   int64              // of the whole body where the head came with all of it, else -1
 	begun  bool               // Head was called
 	queue  unread.Queue
-	full   bool // the budget is used up: more is to come only when the queue is empty
+	full   bool // there is no room: more is to come only when the queue is empty, or there is
 	ended  bool // the last call was made
 	status int  // of Fail; 0: no failure
 	reason string
@@ -35,14 +35,18 @@ func newResponse(s *Server) *response {
 	return &response{s: s, wake: make(chan struct{}, 1), size: -1, queue: unread.Queue{Store: s.Store}}
 }
 
-// Full tells that the budget for what clients have not read is used up: whoever
-// makes the response should wait until Server.Room is called.
-func (in *Incoming) Full() bool { return in.out.isFull() }
+// Full tells that there is no room for what the client has not read: whoever makes the
+// response should wait, and ask again when Server.Room is called. pressed: it is the
+// budget that is used up, by clients.
+func (in *Incoming) Full() (full, pressed bool) { return in.out.isFull() }
 
-func (q *response) isFull() bool {
+func (q *response) isFull() (full, pressed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.full
+	if q.full && q.queue.Room() {
+		q.full = false
+	}
+	return q.full, q.full && q.queue.Pressed()
 }
 
 func (q *response) isEnded() bool {
@@ -102,8 +106,13 @@ func (q *response) Fail(status int, reason string) {
 
 // add keeps a copy of b.
 func (q *response) add(b []byte) {
-	if len(b) > 0 && !q.gone && !q.queue.Add(b) {
+	if len(b) > 0 && !q.gone && !q.queue.Add(b) && !q.full {
 		q.full = true
+		q.queue.Await(func() {
+			if q.s.Room != nil {
+				q.s.Room(q.in)
+			}
+		})
 	}
 }
 

@@ -7,15 +7,30 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 )
 
-// holdWorker lets the worker wait until the client has read what there is: the
-// budget of request.response_buffer and request.spool is used up.
+// holdWorker lets the worker wait until the client has read what there is, or there is
+// room again: the budget of request.response_buffer and request.spool is used up, or
+// the disk does not keep up.
 func (c *conn) holdWorker() {
 	// Without a sink this is the last of the response: nothing more will come.
 	if c.throttled != nil || c.x == nil || c.x.Sink == nil {
 		return
 	}
-	c.throttled = c.x.Pause()
-	c.server.press()
+	if c.throttled = c.x.Pause(); c.throttled == nil {
+		return
+	}
+	s := c.server
+	c.out.Await(func() { s.loop.Post(c.roomAgain) })
+	if c.out.Pressed() {
+		s.press()
+	}
+}
+
+// roomAgain: there may be.
+func (c *conn) roomAgain() {
+	if c.throttled != nil && c.out.Room() {
+		c.throttled.Resume()
+		c.throttled = nil
+	}
 }
 
 // press has the rates of all clients looked at sooner: there is no room for more.
@@ -66,7 +81,7 @@ func (c *conn) judge() {
 	}
 	n := c.taken() - c.took
 	if since > 0 && unread.TooSlow(n, rate, since) {
-		s.log.Info(fmt.Sprintf("%s: %s: closed: %s", c.from(), c.what(), unread.Verdict(n, rate, c.rateWindow(), s.store.Pressed())))
+		s.log.Info(fmt.Sprintf("%s: %s: closed: %s", c.from(), c.what(), s.store.Verdict(n, rate, c.rateWindow())))
 		c.cut()
 		return
 	}

@@ -17,9 +17,8 @@
 // socket's queue when the next one writes there.
 //
 // What goes to the spool is written by goroutines of the store. Until then it lies in
-// memory, a megabyte at most: a disk that stalls holds up nobody who adds to a
-// queue, but for a tenth of a second, once. It is read where it is sent, out of the
-// kernel's cache for the most part.
+// memory, a megabyte at most: a disk that stalls holds up nobody who adds to a queue. It
+// is read where it is sent, out of the kernel's cache for the most part.
 //
 // # Bodies of requests
 //
@@ -30,6 +29,10 @@
 // # When both are full
 //
 // Queue.Add still takes the bytes it is given, as they exist already, and tells
-// that whoever makes them must wait until the client has read. How long such a
-// client may hold up a worker is for the least rate to say, see TooSlow.
+// that whoever makes them must wait: until the client has read, or others have so that
+// there is room again (Queue.Await). How long such a client may hold up a worker is for
+// the least rate to say, see TooSlow.
+//
+// A disk that does not keep up is another matter. Who waits for it goes on when it has
+// written some, and no client is judged by it.
 package unread

@@ -19,9 +19,11 @@ type Queue struct {
 	Store *Store
 
 	parts   []part
-	memory  int64 // bytes of the store's memory
-	spooled int64 // bytes of its spool
-	short   bool  // there was no room, and the queue was not empty since
+	memory  int64  // bytes of the store's memory
+	spooled int64  // bytes of its spool
+	lack    lack   // there was no room, and there has been none since
+	again   func() // see Await; nil: nobody waits
+	listed  bool   // the store knows that, and calls it
 }
 
 // part is bytes on the heap, in a piece of memory or in a block of the spool, or a
@@ -37,6 +39,15 @@ type part struct {
 	disk *spooled // block
 }
 
+// lack is what there is not enough of.
+type lack uint8
+
+const (
+	nothing lack = iota
+	disk         // time to write: there is room as soon as it has
+	budget
+)
+
 type kind uint8
 
 const (
@@ -49,9 +60,14 @@ const (
 // Empty tells that nothing waits.
 func (q *Queue) Empty() bool { return len(q.parts) == 0 }
 
-// Add appends a copy of b. False: the budget is used up. Then b was kept all the
-// same, and whoever makes more of it must wait until the queue is empty.
+// Add appends a copy of b. False: the budget is used up, or the disk does not keep up.
+// Then b was kept all the same, and whoever makes more of it must wait until the queue
+// is empty, or Await says so.
 func (q *Queue) Add(b []byte) (room bool) {
+	if q.lack != nothing && len(b) > 0 && !q.Room() {
+		q.addOver(b) // behind the rest of its kind, see settle
+		return false
+	}
 	room = true
 	for len(b) > 0 {
 		if n := q.fill(b); n > 0 {
@@ -64,16 +80,13 @@ func (q *Queue) Add(b []byte) (room bool) {
 			return room
 		case q.addPiece():
 		default:
-			if n := q.addBlock(b); n > 0 {
+			n, why := q.addBlock(b)
+			if n > 0 {
 				b = b[n:]
 				continue
 			}
-			if !q.short {
-				q.short = true
-				q.Store.short.Add(1)
-			}
-			q.Store.memory.Add(int64(len(b)))
-			q.addHeap(b)
+			q.setLack(max(why, q.lack))
+			q.addOver(b)
 			return false
 		}
 	}
@@ -101,7 +114,7 @@ func (q *Queue) fill(b []byte) int {
 		return n
 	case block:
 		n := min(BlockSize-p.to, len(b))
-		if n == 0 || !p.disk.add(b[:n]) {
+		if n == 0 || p.disk.add(b[:n]) != nothing {
 			return 0
 		}
 		p.to += n
@@ -114,6 +127,12 @@ func (q *Queue) fill(b []byte) int {
 func (q *Queue) addHeap(b []byte) {
 	q.memory += int64(len(b))
 	q.parts = append(q.parts, part{kind: heap, b: append([]byte(nil), b...), to: len(b)})
+}
+
+// addOver keeps bytes for which there is no room.
+func (q *Queue) addOver(b []byte) {
+	q.Store.memory.Add(int64(len(b)))
+	q.addHeap(b)
 }
 
 func (q *Queue) addPiece() bool {
@@ -131,22 +150,22 @@ func (q *Queue) addPiece() bool {
 
 // addBlock puts bytes into a block of their own; 0: there is none to be had, or the
 // disk does not take them.
-func (q *Queue) addBlock(b []byte) int {
+func (q *Queue) addBlock(b []byte) (n int, why lack) {
 	if q.spooled+BlockSize > mostSpool {
-		return 0
+		return 0, budget
 	}
-	disk := q.Store.block()
-	if disk == nil {
-		return 0
+	place := q.Store.block()
+	if place == nil {
+		return 0, budget
 	}
-	n := min(BlockSize, len(b))
-	if !disk.add(b[:n]) {
-		disk.drop()
-		return 0
+	n = min(BlockSize, len(b))
+	if why = place.add(b[:n]); why != nothing {
+		place.drop()
+		return 0, why
 	}
 	q.spooled += BlockSize
-	q.parts = append(q.parts, part{kind: block, disk: disk, to: n})
-	return n
+	q.parts = append(q.parts, part{kind: block, disk: place, to: n})
+	return n, nothing
 }
 
 // AddFile appends n bytes of a file, which is closed when they are taken.
@@ -220,7 +239,7 @@ func (q *Queue) drop() {
 	switch p.kind {
 	case heap:
 		q.memory -= int64(len(p.b))
-		q.Store.memory.Add(-int64(len(p.b)))
+		q.Store.Unclaim(int64(len(p.b)))
 	case piece:
 		q.memory -= BlockSize
 		q.Store.freePiece(p.b)
@@ -233,10 +252,11 @@ func (q *Queue) drop() {
 	*p = part{}
 	if q.parts = q.parts[1:]; len(q.parts) == 0 {
 		q.parts = nil
-		if q.short {
-			q.short = false
-			q.Store.short.Add(-1)
-		}
+		q.awaitNoMore()
+		return
+	}
+	if q.again != nil && !q.listed {
+		q.list() // it may have been too long itself
 	}
 }
 

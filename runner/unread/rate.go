@@ -28,10 +28,10 @@ func TooSlow(n, rate int64, d time.Duration) bool {
 }
 
 // Verdict says why a client that is too slow is cut off.
-func Verdict(n, rate int64, d time.Duration, held bool) string {
-	wait := ""
+func (s *Store) Verdict(n, rate int64, d time.Duration) string {
+	wait, held := "", s.Pressed()
 	if held {
-		wait = ", while workers had to wait for clients: request.response_buffer and request.spool are used up"
+		wait = ", while workers had to wait for clients: " + s.Shortage()
 	}
 	if n <= 0 {
 		setting := "request.body_timeout"

@@ -7,13 +7,9 @@ import (
 )
 
 const (
-	// mostWriting is how many bytes may be on their way to the spool. When a disk
-	// stalls there is soon no more room, as if the spool were used up: workers wait for
-	// their clients.
+	// mostWriting is how many bytes may be on their way to the spool. When a disk does
+	// not keep up workers wait, until it has written half of them.
 	mostWriting = 1 << 20
-	// stallTime is how long whoever adds to a queue waits for the disk then, once: until
-	// it has written something again nobody waits for it.
-	stallTime = 100 * time.Millisecond
 	// retryRest is how long a spool that could not be written is left alone.
 	retryRest = time.Second
 )
@@ -61,6 +57,7 @@ func (s *Store) block() *spooled {
 // the disk.
 func (s *Store) freeBlock(off int64) {
 	s.spooled.Add(-BlockSize)
+	defer s.roomier()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unused = append(s.unused, off)
@@ -72,18 +69,18 @@ func (s *Store) freeBlock(off int64) {
 	}
 }
 
-// add appends a copy of b to the block; false: too much is on its way, or the disk
+// add appends a copy of b to the block, but where too much is on its way, or the disk
 // does not take it.
-func (p *spooled) add(b []byte) bool {
+func (p *spooled) add(b []byte) lack {
 	s := p.store
-	if !s.mayWrite(int64(len(b))) {
-		return false
+	if !reserve(&s.writing, int64(len(b)), mostWriting) {
+		return disk
 	}
 	p.mu.Lock()
 	if p.failed {
 		p.mu.Unlock()
 		s.writing.Add(-int64(len(b)))
-		return false
+		return budget
 	}
 	if p.memory == nil && len(b) >= BlockSize/2 {
 		p.buffer, p.lent = s.buffer(), false
@@ -96,23 +93,7 @@ func (p *spooled) add(b []byte) bool {
 	if !queued {
 		s.spooling.add(p)
 	}
-	return true
-}
-
-// mayWrite counts bytes that are to be written; false: the disk stalls.
-func (s *Store) mayWrite(n int64) bool {
-	if reserve(&s.writing, n, mostWriting) {
-		return true
-	}
-	for end := time.Now().Add(stallTime); !s.stalled.Load(); time.Sleep(time.Millisecond) {
-		if reserve(&s.writing, n, mostWriting) {
-			return true
-		}
-		if time.Now().After(end) {
-			s.stalled.Store(true)
-		}
-	}
-	return false
+	return nothing
 }
 
 // open returns the spool file.
@@ -157,6 +138,7 @@ func (p *spooled) write() {
 			if err != nil {
 				s.fault(err)
 			}
+			s.roomier()
 			return
 		}
 		p.mu.Unlock()
@@ -200,10 +182,10 @@ func (s *Store) freeBuffer(b []byte) {
 
 // well notes that the spool can be written.
 func (s *Store) well() {
-	s.stalled.Store(false)
 	s.mu.Lock()
 	s.failed = false
 	s.mu.Unlock()
+	s.roomier()
 }
 
 // front is what lies between two places of the block, or some of it: in memory, or

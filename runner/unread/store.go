@@ -34,10 +34,13 @@ type Store struct {
 	memory     atomic.Int64 // bytes in use
 	spooled    atomic.Int64 // bytes of blocks
 	bodies     atomic.Int64 // bytes of request bodies, see Body
-	short      atomic.Int64 // queues that had no room and have not been empty since
+	short      atomic.Int64 // queues for which the budget has no room
 
 	writing atomic.Int64 // bytes that are on their way to the spool
-	stalled atomic.Bool  // too many were for too long, and nothing was written since
+
+	waits   atomic.Int64 // how many waiters there are
+	roomMu  sync.Mutex   // no other is taken under it
+	waiters []waiter     // guarded by roomMu: queues that wait for room, in the order in which they came
 
 	mu      sync.Mutex // held for no call that may wait for a disk
 	free    [][]byte   // guarded by mu: pieces of memory
@@ -78,6 +81,7 @@ func New() *Store {
 func (s *Store) Limit(memory, spool int64) {
 	s.memoryMost.Store(memory)
 	s.spoolMost.Store(spool)
+	s.roomier()
 }
 
 // Memory is how many bytes of memory are in use.
@@ -86,8 +90,8 @@ func (s *Store) Memory() int64 { return s.memory.Load() }
 // Spooled is how many bytes of the spool are in use.
 func (s *Store) Spooled() int64 { return s.spooled.Load() }
 
-// Pressed tells that somebody waits for room. Then it matters how fast each client
-// reads: see Window.
+// Pressed tells that somebody waits for room that clients have. Then it matters how
+// fast each of them reads: see Window.
 func (s *Store) Pressed() bool { return s.short.Load() > 0 }
 
 // Claim takes n bytes of memory for somebody else's; false: there are none. One that
@@ -101,7 +105,10 @@ func (s *Store) Claim(n int64, must bool) bool {
 }
 
 // Unclaim gives back what Claim took.
-func (s *Store) Unclaim(n int64) { s.memory.Add(-n) }
+func (s *Store) Unclaim(n int64) {
+	s.memory.Add(-n)
+	s.roomier()
+}
 
 func reserve(in *atomic.Int64, n, most int64) bool {
 	if in.Add(n) <= most {
@@ -153,6 +160,7 @@ func (s *Store) take() []byte {
 func (s *Store) freePiece(b []byte) {
 	s.memory.Add(-BlockSize)
 	s.giveBack(b)
+	s.roomier()
 }
 
 // giveBack is the end of take.
@@ -186,6 +194,7 @@ func (s *Store) fault(err error) {
 	told := s.failed
 	s.failed, s.retryAt = true, time.Now().Add(retryRest)
 	s.mu.Unlock()
+	s.retryLater()
 	if !told && s.Fault != nil {
 		s.Fault(fmt.Errorf("cannot write to a temporary file: %w", err))
 	}

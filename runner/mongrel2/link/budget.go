@@ -4,13 +4,15 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link/lazyzmq"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 )
 
 // What waits in this process for mongrel2's clients is within the budget of
 // Config.Store: bytes that wait for their time lie in unread queues, and a piece of
 // a file is read when there is memory for it. Past the budget whoever makes a
 // response waits (Events.Full), and what there is goes out soon (hurriedDelay): a
-// client that does not keep up with that, mongrel2 cuts off.
+// client that does not keep up with that, mongrel2 cuts off. Where it is only a disk that
+// does not keep up they wait for that, and no client is hurried before unread.HeldWindow.
 //
 // One piece may be larger than the budget where it is the only one: mongrel2's
 // sixteen places make a piece at least a fourteenth of a file. What ZeroMQ has taken
@@ -38,7 +40,9 @@ func (c *conn) pendingN() int {
 }
 
 // hurried tells that there is no room for what a connection's response brings.
-func (l *Link) hurried(c *conn) bool { return c.full || l.store.Pressed() }
+func (l *Link) hurried(c *conn) bool {
+	return l.store.Pressed() || c.full && (!c.lacksRoom || c.kept.Pressed() || l.now.Sub(c.fullSince) >= unread.HeldWindow)
+}
 
 // keep puts what is not due yet within the budget.
 func (l *Link) keep(c *conn) {
@@ -52,11 +56,35 @@ func (l *Link) keep(c *conn) {
 	if room && (c.rest >= 0 || c.keptN < largeSize) {
 		return
 	}
-	c.full = true
+	if !c.full {
+		c.full, c.fullSince = true, l.now
+	}
+	c.lacksRoom = !room
 	// What fills the room may be of the request before.
 	if c.cur != nil && c.told != c.cur && l.events.Full != nil {
 		c.told = c.cur
 		l.events.Full(c.cur)
+	}
+	if !room {
+		c.kept.Await(func() { l.post(op{room: c}) })
+	}
+}
+
+// roomAgain: there may be, for what is kept of a connection.
+func (l *Link) roomAgain(c *conn) {
+	if c.full && c.lacksRoom && c.kept.Room() {
+		l.roomy(c)
+	}
+}
+
+// roomy lets whoever waits for room go on.
+func (l *Link) roomy(c *conn) {
+	c.full, c.lacksRoom = false, false
+	if r := c.told; r != nil {
+		c.told = nil
+		if r == c.cur && l.events.Room != nil {
+			l.events.Room(r)
+		}
 	}
 }
 
@@ -71,16 +99,10 @@ func (l *Link) sendPending(c *conn) {
 		}
 	}
 	if c.pace.level >= maxLevel && l.hurried(c) {
-		l.warn("budget", "what clients of mongrel2 have not read fills request.response_buffer and request.spool: those that read too slowly are cut off by mongrel2")
+		l.warn("budget", "what clients of mongrel2 have not read waits for room ("+l.store.Shortage()+"): those that read too slowly are cut off by mongrel2")
 	}
 	l.send(c, m)
-	c.full = false
-	if r := c.told; r != nil {
-		c.told = nil
-		if r == c.cur && l.events.Room != nil {
-			l.events.Room(r)
-		}
-	}
+	l.roomy(c)
 }
 
 // gather makes one message of what was kept and what came behind it.

@@ -18,16 +18,18 @@ type conn struct {
 	heldN  int  // bytes of held
 	reject bool // too much is held: close after the current answer
 
-	kept   unread.Queue // bytes that wait for their time, within the budget
-	keptN  int64
-	out    *message  // bytes behind them that were just given; nil: none
-	since  time.Time // when the first of all these came
-	full   bool      // too much waits: who makes the response must wait too
-	told   *Reply    // whose maker was told so
-	rest   int64     // bytes that follow of the response, -1 if not known
-	ended  bool      // out ends a response
-	close  bool      // to be closed after out
-	queued bool      // in Link.waiting
+	kept      unread.Queue // bytes that wait for their time, within the budget
+	keptN     int64
+	out       *message  // bytes behind them that were just given; nil: none
+	since     time.Time // when the first of all these came
+	full      bool      // too much waits: who makes the response must wait too
+	lacksRoom bool      // full, because there was no room
+	fullSince time.Time
+	told      *Reply // whose maker was told so
+	rest      int64  // bytes that follow of the response, -1 if not known
+	ended     bool   // out ends a response
+	close     bool   // to be closed after out
+	queued    bool   // in Link.waiting
 
 	file *filePart // being read; what comes behind it waits in ops
 	ops  []op
@@ -77,6 +79,10 @@ func (o *op) discard() {
 
 // apply carries out one operation.
 func (l *Link) apply(o op) {
+	if o.room != nil {
+		l.roomAgain(o.room)
+		return
+	}
 	r := o.reply
 	c := r.conn
 	if c == nil || c.cur != r { // the client, or the server's life, is over
@@ -287,7 +293,7 @@ func (c *conn) abandon() {
 		c.out = nil
 	}
 	c.kept.Close()
-	c.keptN, c.full, c.told = 0, false, nil
+	c.keptN, c.full, c.lacksRoom, c.told = 0, false, false, nil
 	c.close, c.ended = false, false
 }
 

@@ -66,6 +66,7 @@ type Link struct {
 
 // op is one thing to do for a connection, asked by a reply.
 type op struct {
+	room  *conn // nothing else: there may be room for what is kept of it
 	reply *Reply
 	msg   *message // to send; may be nil
 	file  *filePart
