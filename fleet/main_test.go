@@ -7,14 +7,14 @@ import (
 	"os"
 	"testing"
 
-	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	masterprogram "github.com/wsgid-fleet/wsgid-fleet/runner/master"
 )
 
 // daemonEnv makes the test binary a daemon: "<spec dir>\n<state dir>".
 const daemonEnv = "WSGID_TEST_DAEMON"
 
 func TestMain(m *testing.M) {
-	runner.Main() // the test binary is what masters are executed from
+	masterprogram.Main() // the test binary is what masters are executed from
 	Main()
 	if dir, state, ok := cutLine(os.Getenv(daemonEnv)); ok {
 		_ = os.Unsetenv(daemonEnv)

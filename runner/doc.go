@@ -1,19 +1,13 @@
-// Package runner runs one app: a master process that owns the app's sockets
-// and a pool of Python workers.
+// Package runner starts, finds and speaks to masters: the processes that run one app
+// each, own its sockets and a pool of Python workers. What such a process is made of is in
+// runner/master and below; who starts it does not link that.
 //
 // # Processes
 //
-// StartMaster executes wsgid-master, which calls Main, as a daemon of its own session.
-// The master outlives the process that started it; whoever comes later finds
-// it with FindMasters, which proves by start time that the process is the one
-// that wrote the record, and speaks to it through its control socket.
-//
-// # The loop
-//
-// All state of a master (connections, pool, workers, timers) belongs to one
-// goroutine, the loop (package evloop), which waits in epoll_wait for sockets,
-// worker slots and pidfds. Other goroutines (control socket, spawner, TLS, mongrel2, log) hand
-// it work with Loop.Post and never touch that state.
+// StartMaster executes wsgid-master, as a daemon of its own session. The master outlives
+// the process that started it; whoever comes later finds it with FindMasters, which proves
+// by start time that the process is the one that wrote the record, and speaks to it
+// through its control socket with a Handle.
 //
 // # The way of a request
 //
@@ -31,4 +25,6 @@
 // that hangs holds up the loop. What cannot be written is counted, and told in
 // the log and in Status.LogError. Counters are increments in arrays on the loop;
 // Status puts them into words, and fleet makes metrics of them.
+//
+// The tests of this package drive whole masters, with real workers and real sockets.
 package runner

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 )
 
 // Clients that keep as many connections open as the master has descriptors do not
@@ -120,7 +121,7 @@ func TestDescriptorsAreKeptFromTLS(t *testing.T) {
 func TestMastersWithoutDescriptors(t *testing.T) {
 	a := newTestApp(t, helloApp, nil)
 	h := a.start(StateReady)
-	record := filepath.Join(appDir(a.state, "demo"), filepath.Base(h.File("")))
+	record := filepath.Join(control.AppDir(a.state, "demo"), filepath.Base(h.File("")))
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)

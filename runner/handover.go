@@ -3,12 +3,9 @@ package runner
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"runtime"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -57,40 +54,4 @@ func (h *Handle) Adopt(ctx context.Context, listen string, conns []*os.File) err
 	}
 	runtime.KeepAlive(conns)
 	return nil
-}
-
-// adopt is the successor's side.
-func (s *controlServer) adopt(c *net.UnixConn, line []byte, fds []int) {
-	var req control.AdoptRequest
-	var ans control.Answer
-	if err := json.Unmarshal(line, &req); err != nil {
-		ans.Error = "cannot read request: " + err.Error()
-	} else if len(req.Conns) != len(fds) {
-		ans.Error = fmt.Sprintf("cannot adopt: %d descriptors came for %d connections", len(fds), len(req.Conns))
-	}
-	if ans.Error != "" {
-		evloop.CloseAll(fds)
-	} else {
-		s.loop.Call(func() {
-			for i, h := range req.Conns {
-				s.of.adoptHanded(fds[i], &h)
-			}
-		})
-	}
-	b, _ := json.Marshal(&ans)
-	_ = c.SetWriteDeadline(time.Now().Add(control.Timeout))
-	_, _ = c.Write(append(b, '\n'))
-}
-
-// handOver drains with a successor, if one is named.
-func (m *master) handOver(successor string) {
-	why := "asked to"
-	if successor != "" && !m.draining {
-		m.http.HandOver(successor)
-		if m.processes != nil {
-			m.processes.Stop() // the successor waits for that to start its own
-		}
-		why = "a new master takes over"
-	}
-	m.drain(why)
 }

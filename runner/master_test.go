@@ -22,10 +22,11 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/master"
 )
 
 func TestMain(m *testing.M) {
-	Main() // masters are this binary
+	master.Main() // masters are this binary
 	os.Exit(m.Run())
 }
 

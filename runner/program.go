@@ -9,41 +9,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/boot"
 )
 
 // MasterProgram is the name of the program that masters are started from.
-const MasterProgram = "wsgid-master"
-
-// Build is the version with the commit that the program was built from, where
-// the build knows one. What starts a master and the master must be of one build.
-func Build() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return Version
-	}
-	revision, modified := "", ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision" && len(s.Value) >= 12:
-			revision = " (" + s.Value[:12]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			modified = ", modified"
-		}
-	}
-	if revision == "" {
-		return Version
-	}
-	return Version + revision + modified + ")"
-}
-
-// isMaster tells that masters are started from this same program: it has called
-// Main, as wsgid-master does and the programs that test packages are built to.
-var isMaster bool
+const MasterProgram = boot.Program
 
 // program is the file that this process starts masters from. It is held open from
 // the first time on: after its file is replaced, a process of the old build goes
@@ -102,7 +77,7 @@ func MasterProgramPath() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot find %s: %w", MasterProgram, err)
 	}
-	if isMaster {
+	if boot.IsMaster {
 		return "/proc/self/exe", nil
 	}
 	return masterProgramOf(exe)
@@ -132,7 +107,7 @@ func masterProgramOf(exe string) (string, error) {
 // CheckMasterProgram tells why the program at exe could not start masters. build
 // is what it says of itself.
 func CheckMasterProgram(ctx context.Context, exe, build string) error {
-	if isMaster {
+	if boot.IsMaster {
 		return nil
 	}
 	exe, err := filepath.EvalSymlinks(exe)
@@ -154,12 +129,7 @@ func checkMasterProgram(ctx context.Context, exe, build string) error {
 		return fmt.Errorf("%s does not tell its version: %w", path, err)
 	}
 	if theirs := strings.TrimPrefix(strings.TrimSpace(out.String()), MasterProgram+" "); theirs != build {
-		return otherBuild(path, theirs, exe, build)
+		return boot.OtherBuild(path, theirs, exe, build)
 	}
 	return nil
-}
-
-// otherBuild is the error of a master that is not of the build of who starts it.
-func otherBuild(master, theirs, starter, ours string) error {
-	return fmt.Errorf("%s is %s, and %s, which starts it, is %s: replace %s by the one of the same release", master, theirs, starter, ours, master)
 }

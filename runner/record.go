@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 )
 
 // pidOfRecord is the process that a record's name tells; 0: none.
@@ -23,7 +25,7 @@ func pidOfRecord(name string) int {
 // last. Records of dead processes are removed; a live master whose record is damaged is
 // found by its process, without what the record told of it. No record is an empty list.
 func FindMasters(stateDir, app string) ([]*Handle, error) {
-	dir := appDir(stateDir, app)
+	dir := control.AppDir(stateDir, app)
 	// (filepath.Glob would take a folder that cannot be read for an empty one.)
 	entries, err := os.ReadDir(dir)
 	if err != nil && !os.IsNotExist(err) {

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
-	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
-	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
 )
 
 // A master without workers says when it could go, but not while somebody is
@@ -38,23 +36,4 @@ func TestRest(t *testing.T) {
 	rests(false)
 	http.DefaultClient.CloseIdleConnections()
 	a.wait(h, func(st Status) bool { return st.Resting && st.State == StateIdle })
-}
-
-func TestNoRest(t *testing.T) {
-	for name, change := range map[string]func(*appspec.Spec){
-		"a worker must run": func(s *appspec.Spec) { s.Workers.Min, s.Workers.Max = 1, 2 },
-		"mongrel2": func(s *appspec.Spec) {
-			s.Workers.Min, s.Workers.Max = 0, 1
-			s.Sockets.Mongrel2 = []appspec.Mongrel2Socket{{Recv: "tcp://127.0.0.1:1", Send: "tcp://127.0.0.1:1"}}
-		},
-	} {
-		m := &master{accepting: true, spec: appspec.Default("blog", "/")}
-		change(m.spec)
-		m.loop = &evloop.Loop{}
-		m.pool = pool.New(m.loop, nil, nil, m.spec)
-		m.rest.init(m)
-		if m.rest.possible() {
-			t.Errorf("%s: it rests", name)
-		}
-	}
 }

@@ -2,9 +2,7 @@ package runner
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/boot"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
-	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 )
 
 // A state directory may be swept away under running masters: by somebody who tidies
@@ -24,95 +22,14 @@ import (
 // is found by its name among the processes, and makes both anew when it is asked by
 // a signal that earlier versions ignore.
 
-const signalRestore = unix.SIGWINCH
-
-// restore makes what is gone of the state directory anew: the Python host, from which
-// the next worker is started, the record and the control socket. What of it waits for
-// a disk or for the spawner is off the loop.
-func (m *master) restore() {
-	if m.ended || m.restoring {
-		return
-	}
-	m.restoring = true
-	go func() {
-		data, err := m.remake()
-		m.loop.Post(func() {
-			m.restoring = false
-			if data != nil {
-				m.data, data = data, m.data
-			}
-			if data != nil {
-				_ = data.Close()
-			}
-			if err != nil {
-				m.log.Error(fmt.Sprintf("cannot make %s anew: %v; until it is there, no worker can be replaced: wsgid-fleet restart %s starts another master", m.boot.StateDir, err, m.spec.Name))
-			}
-			m.noteAnew()
-		})
-	}()
-}
-
-// remake makes the folders of the state directory anew, and opens the data directory
-// again, which may have been swept away, too.
-func (m *master) remake() (data *os.Root, err error) {
-	folders := func() {
-		if err = remakeFolders(m.boot, m.dir); err == nil {
-			data = openData(m.boot)
-		}
-	}
-	if m.chroot == nil {
-		folders()
-		return data, err
-	}
-	m.chroot.OnHost(folders)
-	if err == nil {
-		err = m.chroot.Remount(m.dir, m.boot.HostDir, m.spawner.There)
-	}
-	return data, err
-}
-
-func remakeFolders(boot bootMessage, dir string) error {
-	if err := os.MkdirAll(boot.StateDir, 0o755); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	_, err := sandbox.LayOutHost(boot.StateDir, boot.User)
-	return err
-}
-
-// noteAnew makes the record and the control socket anew, where they are missing or
-// damaged. It runs on the loop.
-func (m *master) noteAnew() {
-	if m.ended {
-		return
-	}
-	if missing(control.SocketPath(m.dir, os.Getpid())) {
-		if err := m.control.rebind(); err != nil {
-			m.log.Error(err.Error())
-			return
-		}
-		m.log.Warn("the control socket was gone and is made anew")
-	}
-	if !m.record.Intact(m.dir) {
-		m.saveRecord()
-	}
-}
-
-func missing(path string) bool {
-	_, err := os.Lstat(path)
-	return errors.Is(err, fs.ErrNotExist)
-}
-
 // Swept tells that the record or the control socket of a master is gone, or that the
 // record is damaged.
 func (h *Handle) Swept() bool {
-	return !h.Intact(h.dir) || missing(control.SocketPath(h.dir, h.PID))
+	return !h.Intact(h.dir) || control.SocketGone(h.dir, h.PID)
 }
 
 // Restore asks the master to make its record and its control socket anew.
-func (h *Handle) Restore() error { return h.signal(signalRestore) }
+func (h *Handle) Restore() error { return h.signal(control.SignalRestore) }
 
 func (h *Handle) signal(sig syscall.Signal) error {
 	fd, err := h.pidfd()
@@ -166,14 +83,14 @@ func proveMaster(stateDir string, pid int) (*Handle, error) {
 	if appdir.Exhausted(err) {
 		return nil, err
 	}
-	if err != nil || !bytes.HasPrefix(b, []byte(MasterTitle)) {
+	if err != nil || !bytes.HasPrefix(b, []byte(boot.Title)) {
 		return nil, nil //nolint:nilerr // it is gone
 	}
 	args := strings.Split(strings.TrimRight(string(b), "\x00"), "\x00")
 	if len(args) != 2 || args[1] != stateDir {
 		return nil, nil
 	}
-	app := strings.TrimPrefix(args[0], MasterTitle)
+	app := strings.TrimPrefix(args[0], boot.Title)
 	var st unix.Stat_t
 	// What it calls itself proves little: it must be ours, too.
 	if app == "" || app != filepath.Base(app) || unix.Stat(proc, &st) != nil || int(st.Uid) != os.Geteuid() {
@@ -186,5 +103,5 @@ func proveMaster(stateDir string, pid int) (*Handle, error) {
 	if err != nil {
 		return nil, nil //nolint:nilerr // it is gone
 	}
-	return &Handle{dir: appDir(stateDir, app), Record: control.Record{App: app, PID: pid, StartTime: start, BootID: control.BootID()}}, nil
+	return &Handle{dir: control.AppDir(stateDir, app), Record: control.Record{App: app, PID: pid, StartTime: start, BootID: control.BootID()}}, nil
 }

@@ -15,14 +15,14 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
-	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/master"
 )
 
 // The test binary is four programs: the tests, the real wsgid-fleet (whose
 // masters are this binary executed again), "fake": the same command line over a
 // fleet that a JSON file describes, and a client (load_test.go).
 func TestMain(m *testing.M) {
-	runner.Main()
+	master.Main()
 	fleet.Main()
 	if url := os.Getenv(loadEnv); url != "" {
 		runLoad(url)

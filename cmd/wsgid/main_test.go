@@ -18,15 +18,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/master"
 )
 
 // asCommand makes the test binary be the command.
 const asCommand = "WSGID_TEST_COMMAND"
 
 func TestMain(m *testing.M) {
-	runner.Main() // masters and workers' first stages of the tests
+	master.Main() // masters and workers' first stages of the tests
 	if os.Getenv(asCommand) != "" {
 		os.Unsetenv(asCommand)
 		main()

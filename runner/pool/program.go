@@ -99,7 +99,7 @@ func (s *Spawner) startProgram(p Program) (pid, pidfd int, err error) {
 	return pid, pidfd, nil
 }
 
-// masterUmask is that of the master, which its children have: see runner.SetUmask.
+// masterUmask is that of the master, which its children have: see boot.SetUmask.
 const masterUmask = 0o022
 
 // become is how a program gets what nobody else can set for it: the umask, and the

@@ -1,4 +1,4 @@
-package runner
+package master
 
 import (
 	"errors"
@@ -17,11 +17,13 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/boot"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/version"
 )
 
 // gateProcess is the process of a gate. It is started from the program of the masters,
@@ -38,7 +40,7 @@ type gateProcess struct {
 	log     *applog.Log
 	server  *gate.Server
 	control *controlServer
-	record  Record
+	record  control.Record
 
 	generation int
 	version    uint64
@@ -48,10 +50,6 @@ type gateProcess struct {
 	guard      *gateGuard
 }
 
-// GateSockets is the folder of a state directory that holds the sockets by which the
-// gate hands connections to the masters, one for each app that has hosts.
-func GateSockets(stateDir string) string { return filepath.Join(stateDir, "gate") }
-
 // gateReserve is how many descriptors of a gate are not for connections without an app.
 const gateReserve = 1024
 
@@ -59,37 +57,37 @@ const gateReserve = 1024
 const wantedFiles = 65536
 
 // runGate serves until the gate has drained.
-func runGate(boot bootMessage, link *os.File, files map[string]int, signals []chan os.Signal) error {
-	g, err := newGateProcess(boot, files)
+func runGate(msg boot.Message, link *os.File, files map[string]int, signals []chan os.Signal) error {
+	g, err := newGateProcess(msg, files)
 	if err != nil {
 		return err
 	}
-	answerBoot(link, nil)
+	boot.Reply(link, nil)
 	return g.run(signals)
 }
 
-func newGateProcess(boot bootMessage, files map[string]int) (*gateProcess, error) {
-	spec := boot.Spec
-	g := &gateProcess{spec: spec, dir: appDir(boot.StateDir, spec.Name), sockets: GateSockets(boot.StateDir), generation: boot.Generation, version: 1}
+func newGateProcess(msg boot.Message, files map[string]int) (*gateProcess, error) {
+	spec := msg.Spec
+	g := &gateProcess{spec: spec, dir: control.AppDir(msg.StateDir, spec.Name), sockets: control.GateSockets(msg.StateDir), generation: msg.Generation, version: 1}
 	var err error
 	if g.doors, err = unix.Open(g.sockets, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
 		return nil, fmt.Errorf("cannot open %s: %w", g.sockets, err)
 	}
-	root := appdir.FromDescriptor(boot.folder, spec.Path)
+	root := appdir.FromDescriptor(msg.Folder, spec.Path)
 	var st unix.Stat_t
-	if err := unix.Fstat(boot.folder, &st); err == nil {
+	if err := unix.Fstat(msg.Folder, &st); err == nil {
 		g.folder = fmt.Sprintf("%d:%d", st.Dev, st.Ino)
 	}
 	uid, gid := -1, -1
-	if boot.User.Change {
-		uid, gid = boot.User.UID, boot.User.GID
+	if msg.User.Change {
+		uid, gid = msg.User.UID, msg.User.GID
 	}
 	stderr := applog.NoStderr
-	if boot.Foreground || boot.Stderr {
+	if msg.Foreground || msg.Stderr {
 		stderr = 2
 	}
 	applog.KeepJournal()
-	g.log = applog.Open(applog.Places{Root: root, Stderr: stderr}, spec, uid, gid, boot.Foreground)
+	g.log = applog.Open(applog.Places{Root: root, Stderr: stderr}, spec, uid, gid, msg.Foreground)
 	g.log.CatchCrashes()
 	if g.loop, err = evloop.New(); err != nil {
 		return nil, err
@@ -120,15 +118,15 @@ func newGateProcess(boot bootMessage, files map[string]int) (*gateProcess, error
 	if err != nil {
 		return nil, err
 	}
-	g.record = Record{App: spec.Name, PID: os.Getpid(), StartTime: start, BootID: control.BootID(), Since: time.Now(),
-		Program: Version, Generation: boot.Generation, SpecDigest: Digest(spec), Path: spec.Path}
+	g.record = control.Record{App: spec.Name, PID: os.Getpid(), StartTime: start, BootID: control.BootID(), Since: time.Now(),
+		Program: version.Program, Generation: msg.Generation, SpecDigest: appspec.Digest(spec), Path: spec.Path}
 	if g.control, err = newControlServer(g, g.dir, g.loop, g.log); err != nil {
 		return nil, err
 	}
 	if err := g.record.Write(g.dir); err != nil {
 		return nil, err
 	}
-	if err := g.drop(boot.User); err != nil {
+	if err := g.drop(msg.User); err != nil {
 		g.record.Remove(g.dir)
 		return nil, err
 	}
@@ -137,7 +135,7 @@ func newGateProcess(boot bootMessage, files map[string]int) (*gateProcess, error
 	if err := g.server.Accept(); err != nil {
 		return nil, err
 	}
-	g.log.Info(fmt.Sprintf("gate starts: wsgid %s, generation %d, runs as %s, listens on %s", Version, boot.Generation, boot.User.Name, strings.Join(g.listens(), ", ")))
+	g.log.Info(fmt.Sprintf("gate starts: wsgid %s, generation %d, runs as %s, listens on %s", version.Program, msg.Generation, msg.User.Name, strings.Join(g.listens(), ", ")))
 	return g, nil
 }
 
@@ -231,7 +229,7 @@ func (g *gateProcess) configure(spec *appspec.Spec) {
 func (g *gateProcess) run(signals []chan os.Signal) error {
 	hearSignals(g.loop, signals, g.onSignal)
 	go g.control.serve()
-	time.AfterFunc(TrimAfter, TrimMemory)
+	time.AfterFunc(boot.TrimAfter, boot.TrimMemory)
 	err := g.loop.Run()
 	g.guard.stop()
 	g.control.close()
@@ -283,14 +281,14 @@ func (g *gateProcess) changed() {
 }
 
 // state implements controlled.
-func (g *gateProcess) state() Status {
+func (g *gateProcess) state() control.Status {
 	counts := g.server.Snapshot()
-	st := Status{Version: g.version, App: g.spec.Name, PID: os.Getpid(), Since: g.record.Since, Program: Version,
-		Generation: g.generation, SpecDigest: Digest(g.spec), WantDigest: Digest(g.spec), Folder: g.folder,
-		State: StateReady, Min: g.spec.Workers.Min, Max: g.spec.Workers.Max, RSS: appdir.ResidentSize(os.Getpid()), Workers: []WorkerInfo{}, Gate: &counts}
+	st := control.Status{Version: g.version, App: g.spec.Name, PID: os.Getpid(), Since: g.record.Since, Program: version.Program,
+		Generation: g.generation, SpecDigest: appspec.Digest(g.spec), WantDigest: appspec.Digest(g.spec), Folder: g.folder,
+		State: control.StateReady, Min: g.spec.Workers.Min, Max: g.spec.Workers.Max, RSS: appdir.ResidentSize(os.Getpid()), Workers: []control.WorkerInfo{}, Gate: &counts}
 	st.LogError, st.LogLost = g.log.Status()
 	if g.draining {
-		st.State, st.Reason = StateStopping, "draining"
+		st.State, st.Reason = control.StateStopping, "draining"
 	}
 	return st
 }

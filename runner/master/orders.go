@@ -1,4 +1,4 @@
-package runner
+package master
 
 import (
 	"fmt"

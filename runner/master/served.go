@@ -1,4 +1,4 @@
-package runner
+package master
 
 import (
 	"cmp"
@@ -9,18 +9,14 @@ import (
 	"path/filepath"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/boot"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 )
-
-// ServedFile is the file below <data>/apps/<app> with the spec by which an app of
-// workers.min = 0 has served last. Such an app is not down while it has no worker,
-// nor while it has no master: a spec that came meanwhile and does not work must not
-// take it down. Like all of that directory it holds secrets.
-const ServedFile = "served.json"
 
 // openData opens the data directory, before the master may change its root: what
 // lies in it may be swept away and made anew. nil: it cannot be opened.
-func openData(boot bootMessage) *os.Root {
-	for _, dir := range []string{cmp.Or(boot.DataDir, boot.StateDir), boot.StateDir} {
+func openData(msg boot.Message) *os.Root {
+	for _, dir := range []string{cmp.Or(msg.DataDir, msg.StateDir), msg.StateDir} {
 		err := os.MkdirAll(filepath.Join(dir, "apps"), 0o700)
 		if data, _ := os.OpenRoot(dir); data != nil && err == nil {
 			return data
@@ -29,7 +25,7 @@ func openData(boot bootMessage) *os.Root {
 	return nil
 }
 
-func (m *master) servedName() string { return filepath.Join("apps", m.spec.Name, ServedFile) }
+func (m *master) servedName() string { return filepath.Join("apps", m.spec.Name, control.ServedFile) }
 
 // recallServed tells the pool by which spec the app has served before this master.
 func (m *master) recallServed() {

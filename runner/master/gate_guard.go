@@ -1,4 +1,4 @@
-package runner
+package master
 
 import (
 	"path/filepath"
@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/boot"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/gate/guard"
@@ -27,7 +28,7 @@ const guardAgain = time.Second
 func (w *gateGuard) start() {
 	g := w.g
 	var err error
-	w.guard, err = guard.Start(g.doors, appspec.GateName, filepath.Join(g.sockets, appspec.GateName), w.most, MasterTitle, gate.Rescue())
+	w.guard, err = guard.Start(g.doors, appspec.GateName, filepath.Join(g.sockets, appspec.GateName), w.most, boot.Title, gate.Rescue())
 	if err == nil {
 		err = g.loop.Add(w.guard.FD(), unix.EPOLLIN, w)
 	}

@@ -17,71 +17,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/boot"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 )
-
-// MasterTitle is how a master calls itself: the start of its first argument.
-const MasterTitle = "wsgid: master "
-
-// bootFD is where a new master finds the link to the process that started it;
-// its listening sockets follow, and after them its app folder.
-const bootFD = 3
-
-// bootMessage is what a master is started with. It goes over a socket, since
-// it holds secrets that no argument and no environment may show.
-type bootMessage struct {
-	Spec       *appspec.Spec `json:"spec"`
-	User       sandbox.User  `json:"user"`
-	HostDir    string        `json:"host_dir"` // of the Python host
-	StateDir   string        `json:"state_dir"`
-	DataDir    string        `json:"data_dir"`
-	Generation int           `json:"generation"`
-	Listeners  []string      `json:"listeners"` // listen strings, in the order of the descriptors
-	Foreground bool          `json:"foreground"`
-	Standby    bool          `json:"standby"`
-	Stderr     bool          `json:"stderr"` // its standard error is one to log to
-	Env        []string      `json:"env"`
-	Starter    string        `json:"starter"` // the program that starts it
-	Build      string        `json:"build"`   // of that program
-
-	folder int // descriptor of the app folder
-}
-
-// bootAnswer is what the master answers when it serves, or why it cannot.
-type bootAnswer struct {
-	Error      string `json:"error"`
-	OtherBuild bool   `json:"other_build"` // the master is not of the build of who starts it
-}
-
-// nameProcess gives this process the name that ss, top and the kernel's messages
-// show, which has room for 15 bytes. By its program file all would be named alike.
-func nameProcess(app string) {
-	_ = os.WriteFile("/proc/self/comm", []byte("wsgid:"+app), 0)
-}
-
-// SetUmask is called first by every program: whatever the umask of its caller,
-// what we make has the mode that we mean. The Python host must be readable for
-// the apps' users, and nothing of ours writable for others. Workers have the umask
-// of their spec.
-func SetUmask() { unix.Umask(0o022) }
-
-// Main runs the part of wsgid-master that this process was executed for, if any,
-// and then does not return. A program that calls it starts its masters from
-// itself.
-func Main() {
-	SetUmask()
-	isMaster = true
-	if strings.HasPrefix(os.Args[0], MasterTitle) {
-		runMaster()
-	}
-	if strings.HasPrefix(os.Args[0], sandbox.InitName) {
-		sandbox.RunInit(TrimMemory)
-	}
-}
 
 // StartMaster starts a master for the spec and returns when its control socket
 // answers, which is before its first worker is ready: wait for that with
@@ -92,7 +34,7 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 	fail := func(err error) (*Handle, error) {
 		return nil, fmt.Errorf("cannot start master of %s: %w", o.Spec.Name, err)
 	}
-	dir := appDir(o.StateDir, o.Spec.Name)
+	dir := control.AppDir(o.StateDir, o.Spec.Name)
 	// The workers' users must reach the Python host below it; what is theirs to
 	// know of is not below apps.
 	if err := os.MkdirAll(o.StateDir, 0o755); err != nil {
@@ -138,8 +80,8 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 	}
 	files = append(files, dirFile)
 	starter, _ := os.Executable()
-	msg, err := json.Marshal(&bootMessage{Spec: o.Spec, User: user, HostDir: hostDir, StateDir: o.StateDir, DataDir: o.DataDir, Generation: o.Generation,
-		Listeners: names, Foreground: o.Foreground, Standby: o.Standby, Stderr: o.Stderr != nil && o.Spec.Log.Target == "stderr", Env: workerEnv(os.Environ()), Starter: starter, Build: Build()})
+	msg, err := json.Marshal(&boot.Message{Spec: o.Spec, User: user, HostDir: hostDir, StateDir: o.StateDir, DataDir: o.DataDir, Generation: o.Generation,
+		Listeners: names, Foreground: o.Foreground, Standby: o.Standby, Stderr: o.Stderr != nil && o.Spec.Log.Target == "stderr", Env: workerEnv(os.Environ()), Starter: starter, Build: boot.Build()})
 	if err != nil {
 		return fail(err)
 	}
@@ -181,8 +123,8 @@ func reap(pid int) {
 }
 
 // execMaster runs the master's program and waits for its answer.
-func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.File) (int, bootAnswer, error) {
-	var answer bootAnswer
+func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.File) (int, boot.Answer, error) {
+	var answer boot.Answer
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0, answer, err
@@ -218,7 +160,7 @@ func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.Fil
 	}
 	defer exe.Close()
 	// It is executed by a descriptor of the child, so it is that very file. The
-	// master closes it with what is not its own, see closeForeign.
+	// master closes it with what is not its own, see boot.Read.
 	path := "/proc/self/fd/" + strconv.Itoa(len(fds))
 	fds = append(fds, exe.Fd())
 	sys := &syscall.SysProcAttr{Setsid: !o.Foreground}
@@ -233,7 +175,7 @@ func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.Fil
 	}
 	// The data plane is one goroutine; a second processor serves the others. Said
 	// here, the runtime does not set up one for each that the machine has.
-	pid, err := syscall.ForkExec(path, []string{MasterTitle + o.Spec.Name, o.StateDir}, &syscall.ProcAttr{
+	pid, err := syscall.ForkExec(path, []string{boot.Title + o.Spec.Name, o.StateDir}, &syscall.ProcAttr{
 		Dir: "/", Env: append(append(workerEnv(os.Environ()), "GODEBUG=madvdontneed=1", "GOMAXPROCS=2", "TMPDIR="+os.Getenv("TMPDIR")), raceEnv()...), Files: fds,
 		Sys: sys,
 	})
@@ -248,7 +190,7 @@ func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.Fil
 	_ = ours.SetDeadline(deadline)
 	// From here on a context that ends changes nothing: the master may have taken
 	// requests already.
-	giveUp := func(err error) (int, bootAnswer, error) {
+	giveUp := func(err error) (int, boot.Answer, error) {
 		_ = unix.Kill(pid, unix.SIGKILL)
 		reap(pid)
 		return 0, answer, err
@@ -267,75 +209,22 @@ func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.Fil
 	return pid, answer, nil
 }
 
-// readBoot reads the boot message in the new master.
-func readBoot() (boot bootMessage, link *os.File, files map[string]int, err error) {
-	unix.CloseOnExec(bootFD)
-	link = os.NewFile(bootFD, "boot")
-	b, err := io.ReadAll(link)
-	if err != nil {
-		return boot, link, nil, fmt.Errorf("cannot read boot message: %w", err)
-	}
-	// Before all else, as another build may mean other things by the rest.
-	var from struct {
-		Starter string `json:"starter"`
-		Build   string `json:"build"`
-	}
-	if err := json.Unmarshal(b, &from); err != nil {
-		return boot, link, nil, fmt.Errorf("cannot read boot message: %w", err)
-	}
-	if mine := Build(); from.Build != mine {
-		path, _ := os.Executable()
-		return boot, link, nil, &buildError{otherBuild(path, mine, from.Starter, from.Build)}
-	}
-	if err := json.Unmarshal(b, &boot); err != nil || boot.Spec == nil {
-		return boot, link, nil, fmt.Errorf("cannot read boot message: %w", errors.Join(err, errors.New("it holds no spec")))
-	}
-	files = map[string]int{}
-	for i, name := range boot.Listeners {
-		fd := bootFD + 1 + i
-		unix.CloseOnExec(fd)
-		files[name] = fd
-	}
-	boot.folder = bootFD + 1 + len(boot.Listeners)
-	unix.CloseOnExec(boot.folder)
-	closeForeign(boot.folder)
-	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
-	return boot, link, files, nil
-}
-
-// closeForeign closes what came with the process beyond what it was given: a
-// careless parent's descriptors, which would stay open as long as the master.
-// All that this program opens itself is closed on exec, and so told apart.
-func closeForeign(last int) {
-	fds, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return
-	}
-	for _, e := range fds {
-		fd, err := strconv.Atoi(e.Name())
-		if err != nil || fd <= last {
-			continue
-		}
-		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
-			_ = unix.Close(fd)
+// workerEnv is what of our environment the workers may see.
+func workerEnv(environ []string) []string {
+	var env []string
+	path := false
+	for _, kv := range environ {
+		k, _, _ := strings.Cut(kv, "=")
+		switch {
+		case k == "PATH":
+			path = true
+			env = append(env, kv)
+		case k == "LANG", k == "TZ", k == "LANGUAGE", strings.HasPrefix(k, "LC_"):
+			env = append(env, kv)
 		}
 	}
-}
-
-// buildError tells that a master is not of the build of who starts it.
-type buildError struct{ error }
-
-// answerBoot answers who started this master: nil, or why it cannot serve.
-func answerBoot(link *os.File, problem error) {
-	if link == nil {
-		return
+	if !path {
+		env = append(env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 	}
-	var answer bootAnswer
-	if problem != nil {
-		answer.Error = problem.Error()
-		_, answer.OtherBuild = errors.AsType[*buildError](problem)
-	}
-	b, _ := json.Marshal(&answer)
-	_, _ = link.Write(b)
-	_ = link.Close()
+	return env
 }
