@@ -47,10 +47,12 @@ type Console struct {
 
 	codes codes
 	wrong bucket // of codes that were wrong
-	jobs  jobs
-	board *board
-	hub   *hub
-	fleet Fleet // since Run
+	// stolen is of sessions that another user's process used.
+	stolen bucket
+	jobs   jobs
+	board  *board
+	hub    *hub
+	fleet  Fleet // since Run
 
 	mu      sync.Mutex
 	key     []byte // guarded by mu: signs sessions and forms; nil: Run has not begun

@@ -22,10 +22,13 @@
 // do what the forms offer. Other addresses than these two kinds are refused: there is
 // no TLS here.
 //
-// Cookies do not tell ports of one host apart: a page of another user on another port
-// of the same loopback address, if it is opened in the same browser, is sent the
-// cookie too. On a machine with users who are not trusted the unix socket is the
-// better way in.
+// Cookies do not tell ports of one host apart, not even those with the __Host- prefix,
+// which needs TLS besides: a page of another user on another port of the same loopback
+// address, if it is opened in the same browser, is sent the cookie too. It is of no use
+// there: a session is bound to the user whose process has opened it, and the kernel
+// tells whose process is at the other end of a connection. Through ssh -L that is the
+// user who is logged in by ssh; through a proxy on the loopback address it is the
+// proxy's for all, so that a proxy belongs before the unix socket.
 //
 // # Guards
 //

@@ -148,6 +148,11 @@ func (c *Console) logIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now := time.Now()
+	uid, here := owner(r)
+	if !here {
+		refuse(w, http.StatusForbidden, "The connection is closed already.")
+		return
+	}
 	g, ok := c.codes.redeem(strings.TrimSpace(r.PostForm.Get("code")), now)
 	if !ok {
 		// A right one passes at any time: who guesses keeps nobody out.
@@ -163,7 +168,7 @@ func (c *Console) logIn(w http.ResponseWriter, r *http.Request) {
 		c.render(w, r, code, "login", loginView{Problem: text})
 		return
 	}
-	s := &session{ID: random(), Role: g.role, By: g.by, Expires: now.Add(sessionLife)}
+	s := &session{ID: random(), Role: g.role, By: g.by, UID: uid, Expires: now.Add(sessionLife)}
 	c.setCookie(w, s)
 	c.log.Info("console: logged in", "by", s.By, "role", string(s.Role))
 	http.Redirect(w, r, "/", http.StatusSeeOther)

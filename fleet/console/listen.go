@@ -156,7 +156,7 @@ func withPeer(ctx context.Context, conn net.Conn) context.Context {
 	}
 	u, ok := conn.(*net.UnixConn)
 	if !ok {
-		return ctx
+		return withEnds(ctx, conn)
 	}
 	who := "somebody at the socket"
 	if raw, err := u.SyscallConn(); err == nil {

@@ -141,7 +141,7 @@ func serveFake(t *testing.T, f *fake) *harness {
 		t.Fatal(err)
 	}
 	con.down("")
-	srv.Config.Handler = con.handler()
+	srv.Config.Handler, srv.Config.ConnContext = con.handler(), withPeer
 	srv.Start()
 	t.Cleanup(func() {
 		cancel()

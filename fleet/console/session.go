@@ -43,7 +43,8 @@ const (
 type session struct {
 	ID      string    `json:"id"`
 	Role    Role      `json:"role"`
-	By      string    `json:"by"` // who got the URL
+	By      string    `json:"by"`  // who got the URL
+	UID     string    `json:"uid"` // whose process has opened it; see owner
 	Expires time.Time `json:"exp"`
 }
 
@@ -91,12 +92,17 @@ func (c *Console) cookieName() string {
 	return "wsgid_console_" + port
 }
 
-// setCookie begins a session in the browser.
-func (c *Console) setCookie(w http.ResponseWriter, s *session) {
+// cookieValue is a session with its mark.
+func (c *Console) cookieValue(s *session) string {
 	b, _ := json.Marshal(s)
 	text := base64.RawURLEncoding.EncodeToString(b)
+	return text + "." + c.sign("session", text)
+}
+
+// setCookie begins a session in the browser.
+func (c *Console) setCookie(w http.ResponseWriter, s *session) {
 	//nolint:gosec // loopback without TLS: browsers would not send back a Secure one
-	http.SetCookie(w, &http.Cookie{Name: c.cookieName(), Value: text + "." + c.sign("session", text), Path: "/",
+	http.SetCookie(w, &http.Cookie{Name: c.cookieName(), Value: c.cookieValue(s), Path: "/",
 		MaxAge: int(time.Until(s.Expires).Seconds()), HttpOnly: true, SameSite: http.SameSiteStrictMode})
 }
 
@@ -116,6 +122,14 @@ func (c *Console) session(r *http.Request) *session {
 	b, err := base64.RawURLEncoding.DecodeString(text)
 	s := &session{}
 	if err != nil || json.Unmarshal(b, s) != nil || !time.Now().Before(s.Expires) {
+		return nil
+	}
+	// Browsers send cookies to all ports of an address: another user's program may have
+	// got this one.
+	if uid, ok := owner(r); !ok || uid != s.UID {
+		if _, n := c.stolen.take(time.Now()); ok && n > 0 {
+			c.log.Warn("console: a session is used by a process of another user, and refused", "by", s.By, "uid", uid, "count", n)
+		}
 		return nil
 	}
 	c.mu.Lock()

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -126,6 +127,17 @@ func TestConsole(t *testing.T) {
 		w.shows("/hosts", "No spec file has a gate")
 		if code, _ := w.get("/app/nobody"); code != http.StatusNotFound {
 			t.Errorf("an app that is none: %d", code)
+		}
+
+		// The cookie is of no use to another user of the machine.
+		if os.Geteuid() == 0 {
+			u, err := url.Parse(w.base)
+			b.must(err)
+			cmd := exec.Command("curl", "-s", "--noproxy", "*", "-H", "Cookie: "+w.http.Jar.Cookies(u)[0].String(), w.base+"/plan")
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential(t, "nobody")}
+			if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "Nobody is logged in") {
+				t.Errorf("another user with the cookie: %v %s", err, out)
+			}
 		}
 
 		// What waits is applied as it was shown.
