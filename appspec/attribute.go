@@ -221,7 +221,8 @@ func (a *Attribute) RangeText(show func(float64) string) string {
 func (b *Block) Open(s *Spec, i int) {
 	if b.open == nil || b.Path == "django" && s.Django != nil || b.Path == "health" && s.Health != nil ||
 		b.Path == "deploy" && s.Deploy != nil || b.Path == "database" && s.Database != nil ||
-		b.Path == "process" && i < len(s.Processes) && s.Processes[i].StopSignal != "" { // merged with those below
+		b.Path == "process" && i < len(s.Processes) && s.Processes[i].StopSignal != "" || // merged with those below
+		b.Path == "schedule" && i < len(s.Schedules) && s.Schedules[i].Timeout != 0 { // merged with those below
 
 		return
 	}

@@ -42,6 +42,10 @@ func Diff(before, after *Spec) []Change {
 			if a.Path == "process.command" {
 				d.processes()
 			}
+		case strings.HasPrefix(a.Path, "schedule."):
+			if a.Path == "schedule.cron" {
+				d.schedules()
+			}
 		case strings.HasPrefix(a.Path, "backends."):
 			if a.Path == "backends.region" {
 				d.backends()

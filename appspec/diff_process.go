@@ -8,6 +8,12 @@ func (d *differ) processes() {
 	d.named("process", namesOf(d.before.Processes, name), namesOf(d.after.Processes, name))
 }
 
+// schedules compares the schedule blocks in the same way.
+func (d *differ) schedules() {
+	name := func(s Schedule) string { return s.Name }
+	d.named("schedule", namesOf(d.before.Schedules, name), namesOf(d.after.Schedules, name))
+}
+
 func namesOf[T any](all []T, name func(T) string) []string {
 	names := make([]string, len(all))
 	for i, e := range all {

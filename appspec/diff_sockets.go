@@ -188,7 +188,7 @@ func (d *differ) socketText(s *Spec, a *Attribute, i int, field any) string {
 // IndexPath is the path of an attribute of a repeated block in Sensitive and
 // Ranges: "sockets.http[1].listen".
 func IndexPath(path string, i int) string {
-	for _, block := range [...]string{"sockets.http", "sockets.mongrel2", "static", "backends", "process", "deploy.stage", "gate.http"} {
+	for _, block := range [...]string{"sockets.http", "sockets.mongrel2", "static", "backends", "process", "schedule", "deploy.stage", "gate.http"} {
 		if rest, ok := strings.CutPrefix(path, block); ok && (rest == "" || rest[0] == '.') {
 			return block + "[" + strconv.Itoa(i) + "]" + rest
 		}

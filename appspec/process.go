@@ -15,6 +15,9 @@ type Process struct {
 // Beside tells whether the app is more than its workers, so that its master never
 // rests.
 func (s *Spec) Beside() bool {
+	if len(s.Schedules) > 0 {
+		return true
+	}
 	for i := range s.Processes {
 		if s.Processes[i].Count > 0 {
 			return true
@@ -27,6 +30,9 @@ func (s *Spec) Beside() bool {
 // runs beside them ends, all of that at once.
 func (s *Spec) StopTime() time.Duration {
 	var beside time.Duration
+	if len(s.Schedules) > 0 {
+		beside = ScheduleStopTime
+	}
 	for i := range s.Processes {
 		beside = max(beside, s.Processes[i].StopTimeout.D())
 	}

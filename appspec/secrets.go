@@ -57,6 +57,13 @@ func (s *Spec) Secrets() []string {
 			}
 		}
 	}
+	for i := range s.Schedules {
+		if s.IsSensitive(IndexPath("schedule.command", i)) {
+			for _, word := range s.Schedules[i].Command {
+				add(word)
+			}
+		}
+	}
 	if s.Database != nil && s.IsSensitive("database.admin") {
 		if _, password, ok := strings.Cut(s.Database.Admin, ":"); ok && password != "" {
 			add(password)

@@ -66,7 +66,8 @@ type Spec struct {
 
 	Static []Static `json:"static,omitempty"` // files that are served without the app
 
-	Processes []Process `json:"processes,omitempty"` // what runs beside the workers
+	Processes []Process  `json:"processes,omitempty"` // what runs beside the workers
+	Schedules []Schedule `json:"schedules,omitempty"` // what runs at times
 	// Backends are the hosts of a fleet of many machines that run it; empty: all.
 	Backends []Backend `json:"backends,omitempty"`
 

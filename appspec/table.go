@@ -19,10 +19,10 @@ const (
 // attributes is the table: the one place that knows the attributes of the
 // language (contract, section 1). A row is switched on by its field Built; then
 // run go generate ./appspec for the reference page.
-var attributes = slices.Concat(appAttributes, processAttributes, backendAttributes, deployAttributes)
+var attributes = slices.Concat(appAttributes, processAttributes, scheduleAttributes, backendAttributes, deployAttributes)
 
 // blocks is the table of blocks.
-var blocks = slices.Concat(appBlocks, processBlocks, backendBlocks, deployBlocks)
+var blocks = slices.Concat(appBlocks, processBlocks, scheduleBlocks, backendBlocks, deployBlocks)
 
 // staticField is an attribute of one static block.
 func staticField(field func(*Static) any) func(*Spec, int) any {

@@ -68,6 +68,7 @@ func (c *checker) check() {
 	c.limits()
 	c.static()
 	c.processes()
+	c.schedules()
 	c.backends()
 	c.deploy()
 	c.database()

@@ -52,7 +52,7 @@ func processHint(name, value string) string {
 	case "stopwaitsecs", "stop_grace_period", "timeoutstopsec", "timeout_stop_sec", "kill_timeout", "graceful_timeout", "grace_period", "timeout":
 		return "here this is stop_timeout: write: " + t.Attribute["process.stop_timeout"].Written()
 	case "cron", "every", "interval", "oncalendar":
-		return "a process runs all the time"
+		return "a process runs all the time; what runs at times is written as:\n" + namedAdvice(scheduleBlock, namedBlocks[scheduleBlock])
 	case "environment", "environ", "envs", "env_vars", "env":
 		return "env is of the app, and all that runs of it has it: write it outside of process: " + t.Attribute["env"].Written()
 	case "chdir", "cwd", "workdir", "working_dir", "working_directory", "directory":

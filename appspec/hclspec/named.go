@@ -13,13 +13,19 @@ import (
 // processBlock is a block of programs that run beside the workers.
 const processBlock = "process"
 
+// scheduleBlock is a block of programs that run at times.
+const scheduleBlock = "schedule"
+
 // namedBlocks are the blocks with names of an app, but for its environments, with
 // the name that an example has.
-var namedBlocks = map[string]string{stageBlock: "migrate", processBlock: "celery"}
+var namedBlocks = map[string]string{stageBlock: "migrate", processBlock: "celery", scheduleBlock: "nightly"}
 
 // namedAdvice is how such a block is written.
 func namedAdvice(block, name string) string {
 	lines := "  " + appspec.Table().Attribute[block+".command"].Written() + "\n"
+	if block == scheduleBlock {
+		lines = "  " + appspec.Table().Attribute["schedule.cron"].Written() + "\n" + lines
+	}
 	return lastName(block) + " " + appspec.Quote(name) + " {\n" + lines + "}"
 }
 
@@ -120,6 +126,13 @@ func placeNamed(s *appspec.Spec, block, name string) int {
 		if i < 0 {
 			s.Processes = append(s.Processes, appspec.Process{Name: name})
 			return len(s.Processes) - 1
+		}
+		return i
+	case scheduleBlock:
+		i := slices.IndexFunc(s.Schedules, func(p appspec.Schedule) bool { return p.Name == name })
+		if i < 0 {
+			s.Schedules = append(s.Schedules, appspec.Schedule{Name: name})
+			return len(s.Schedules) - 1
 		}
 		return i
 	default:

@@ -46,6 +46,8 @@ func deployHint(name, value, block string) string {
 		}
 	case processBlock:
 		return processHint(name, value)
+	case scheduleBlock:
+		return scheduleHint(name, value)
 	case databaseBlock:
 		switch name {
 		case "host", "hostname", "address", "addr", "socket", "url":

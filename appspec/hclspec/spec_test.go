@@ -50,6 +50,10 @@ func full() *appspec.Spec {
 			{Name: "celery", Command: []string{"celery", "-A", "blog", "worker"}, Count: 2, StopSignal: "INT", StopTimeout: 600 * s},
 			{Name: "bot", Command: []string{"python", "-m", "blog.bot"}, Count: 1, StopSignal: "TERM", StopTimeout: 30 * s},
 		},
+		Schedules: []appspec.Schedule{
+			{Name: "nightly", Cron: "30 3 * * 1-5", Command: []string{"python", "manage.py", "clearsessions"}, Timeout: 600 * s, Overlap: true, Timezone: "UTC"},
+			{Name: "hourly", Cron: "@hourly", Command: []string{"./hourly"}, Timeout: 3600 * s},
+		},
 		Static:   []appspec.Static{{URL: "/static/", Dir: "app/static", MaxAge: 600 * s}, {URL: "/media/", Dir: "shared/media", MaxAge: 3600 * s}},
 		Backends: []appspec.Backend{{Region: "eu1", Count: 2}, {Region: "us1", Count: 1}},
 		Health:   &appspec.Health{Path: "/healthz", Host: "blog.example.org:8000", Interval: 30 * s, Timeout: 5 * s, Failures: 2},

@@ -150,6 +150,17 @@ app "full" {
   process "bot" {
     command = ["python", "-m", "blog.bot"]
   }
+  schedule "nightly" {
+    cron     = "30 3 * * 1-5"
+    command  = ["python", "manage.py", "clearsessions"]
+    timeout  = "10m"
+    overlap  = true
+    timezone = "UTC"
+  }
+  schedule "hourly" {
+    cron    = "@hourly"
+    command = ["./hourly"]
+  }
   deploy {
     repository   = "git@git.example.org:crito/blog.git"
     branch       = "main"
