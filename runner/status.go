@@ -19,6 +19,8 @@ type (
 	WorkerState = control.WorkerState
 	// WorkerInfo is control's.
 	WorkerInfo = control.WorkerInfo
+	// ScheduleInfo is control's.
+	ScheduleInfo = control.ScheduleInfo
 	// ProcessInfo is control's.
 	ProcessInfo = control.ProcessInfo
 	// ProcessState is control's.

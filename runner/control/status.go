@@ -50,19 +50,20 @@ type Status struct {
 	// SpecDigest during a rollout, and after one that was given up.
 	WantDigest string `json:"want_digest"`
 	// Folder tells the app folder that it works in from another one at its path.
-	Folder    string        `json:"folder,omitempty"`
-	State     State         `json:"state"`
-	Reason    string        `json:"reason"`
-	RetryAt   time.Time     `json:"retry_at,omitzero"`
-	Min       int           `json:"min"`
-	Max       int           `json:"max"`
-	RSS       int64         `json:"rss"` // bytes, of the master alone
-	Workers   []WorkerInfo  `json:"workers"`
-	Processes []ProcessInfo `json:"processes,omitempty"` // what runs beside the workers
-	Requests  RequestCounts `json:"requests"`
-	Restarts  int           `json:"restarts"` // workers that died unasked
-	LastError string        `json:"last_error"`
-	Traceback string        `json:"traceback"` // of the last worker that could not start: Python's, or the place, and what to do
+	Folder    string         `json:"folder,omitempty"`
+	State     State          `json:"state"`
+	Reason    string         `json:"reason"`
+	RetryAt   time.Time      `json:"retry_at,omitzero"`
+	Min       int            `json:"min"`
+	Max       int            `json:"max"`
+	RSS       int64          `json:"rss"` // bytes, of the master alone
+	Workers   []WorkerInfo   `json:"workers"`
+	Processes []ProcessInfo  `json:"processes,omitempty"` // what runs beside the workers
+	Schedules []ScheduleInfo `json:"schedules,omitempty"` // what runs at times
+	Requests  RequestCounts  `json:"requests"`
+	Restarts  int            `json:"restarts"` // workers that died unasked
+	LastError string         `json:"last_error"`
+	Traceback string         `json:"traceback"` // of the last worker that could not start: Python's, or the place, and what to do
 	// Rollout is the generation of workers that is being rolled out; 0 where
 	// none is. RolloutError is why the last one was given up; a later success
 	// clears it.
@@ -120,6 +121,32 @@ func ProcessTitle(name string, number, count int) string {
 		return name
 	}
 	return name + "." + strconv.Itoa(number)
+}
+
+// ScheduleInfo is what runs at times, of a schedule block.
+type ScheduleInfo struct {
+	Name    string       `json:"name"`
+	PID     int          `json:"pid"` // of the run that is under way, and began last; 0: none is
+	Since   time.Time    `json:"since,omitzero"`
+	Next    time.Time    `json:"next,omitzero"`   // when it is run next
+	Waits   string       `json:"waits,omitempty"` // for what, in place of Next
+	Last    *ScheduleRun `json:"last,omitempty"`  // the run that ended last
+	Runs    uint64       `json:"runs"`            // that have ended
+	Failed  uint64       `json:"failed"`          // of them
+	Missed  uint64       `json:"missed"`          // times that came while nobody could run it
+	Skipped uint64       `json:"skipped"`         // times at which a run of before was under way
+	// LastMissed and LastSkipped are the times of the last of those.
+	LastMissed  time.Time `json:"last_missed,omitzero"`
+	LastSkipped time.Time `json:"last_skipped,omitzero"`
+}
+
+// ScheduleRun is one run of a schedule.
+type ScheduleRun struct {
+	Due    time.Time `json:"due"` // when it was to begin
+	Began  time.Time `json:"began"`
+	Ended  time.Time `json:"ended,omitzero"`
+	Failed bool      `json:"failed"`
+	Result string    `json:"result"` // how it ended, in words
 }
 
 // WorkerInfo is one worker of a Status.

@@ -13,6 +13,9 @@ func (m *master) drain(why string) {
 	}
 	m.draining = true
 	m.log.Info("draining: " + why)
+	if m.schedules != nil {
+		m.schedules.Leave()
+	}
 	m.saveRecord()
 	m.loop.Set(&m.deadline, m.spec.Workers.StopTimeout.D()+5*time.Second)
 	// Before the HTTP server, which may be empty at once: mongrel2 goes on sending until it

@@ -35,6 +35,9 @@ func (s *controlServer) adopt(c *net.UnixConn, line []byte, fds []int) {
 
 // handOver drains with a successor, if one is named.
 func (m *master) handOver(successor string) {
+	if successor == "" && m.draining {
+		m.stopSchedules() // the app is stopped while we stay for a run
+	}
 	why := "asked to"
 	if successor != "" && !m.draining {
 		m.http.HandOver(successor)

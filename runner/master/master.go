@@ -51,7 +51,8 @@ type master struct {
 	digested   *appspec.Spec // what lastDigest is of, see digest
 	lastDigest string
 
-	processes *process.Set // what runs beside the workers; nil: nothing has since the start
+	schedules *process.Schedules // what runs at times; nil: nothing has since the start
+	processes *process.Set       // what runs beside the workers; nil: nothing has since the start
 
 	m2      []*mongrel2Ingress
 	tls     *tlsIngress // nil: no socket has tls

@@ -15,7 +15,7 @@ const processLock = "processes.lock"
 // The first time, and after a change of code, they wait until the workers serve.
 func (m *master) followProcesses() {
 	spec := m.pool.Running()
-	if m.draining || m.processes == nil && !spec.Beside() {
+	if m.draining || m.processes == nil && len(spec.Processes) == 0 {
 		return
 	}
 	if m.processes == nil {
@@ -38,17 +38,20 @@ func (m *master) openLock(path string) (fd int, err error) {
 // finish ends the master once nothing runs beside its workers any more: what they have
 // queued at last may still be wanted by what does.
 func (m *master) finish() {
-	if m.processes == nil {
-		m.loop.Stop()
-		return
-	}
 	m.loop.Clear(&m.deadline) // each process has its own
-	m.processes.Emptied = m.loop.Stop
-	m.processes.Stop()
+	m.finishSchedules(func() {
+		if m.processes == nil {
+			m.loop.Stop()
+			return
+		}
+		m.processes.Emptied = m.loop.Stop
+		m.processes.Stop()
+	})
 }
 
 // tellProcesses adds the processes to what the master tells.
 func (m *master) tellProcesses(st *control.Status) {
+	m.tellSchedules(st)
 	if m.processes == nil {
 		return
 	}

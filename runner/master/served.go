@@ -64,12 +64,15 @@ func (m *master) noteServed(spec *appspec.Spec) {
 	}
 }
 
-func (m *master) writeServed(b []byte) error {
-	if err := m.data.MkdirAll(filepath.Dir(m.servedName()), 0o700); err != nil {
+func (m *master) writeServed(b []byte) error { return writeData(m.data, m.servedName(), b) }
+
+// writeData writes a file of the data directory, whole or not at all.
+func writeData(data *os.Root, name string, b []byte) error {
+	if err := data.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return err
 	}
-	tmp := fmt.Sprintf("%s.%d.tmp", m.servedName(), os.Getpid())
-	f, err := m.data.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	tmp := fmt.Sprintf("%s.%d.tmp", name, os.Getpid())
+	f, err := data.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
@@ -81,10 +84,10 @@ func (m *master) writeServed(b []byte) error {
 		err = cerr
 	}
 	if err == nil {
-		err = m.data.Rename(tmp, m.servedName())
+		err = data.Rename(tmp, name)
 	}
 	if err != nil {
-		_ = m.data.Remove(tmp)
+		_ = data.Remove(tmp)
 	}
 	return err
 }

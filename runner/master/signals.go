@@ -25,6 +25,9 @@ func listenToSignals() (all []chan os.Signal) {
 // onSignal: see the contract, section 6.
 func (m *master) onSignal(s syscall.Signal) {
 	if m.draining && s != unix.SIGCHLD && s != control.SignalRestore {
+		if s == unix.SIGTERM || s == unix.SIGINT {
+			m.stopSchedules()
+		}
 		return // it is on its way; the next master is told, if there is one
 	}
 	switch s { //nolint:exhaustive // only what run asked for comes

@@ -27,6 +27,7 @@ func (m *master) onChange() {
 		}
 	}
 	m.followProcesses()
+	m.followSchedules()
 	m.rest.changed()
 	for _, ch := range m.waiters {
 		close(ch)

@@ -13,6 +13,8 @@ type Lock struct {
 	path string
 	fd   int // -1: not held
 	open func(path string) (int, error)
+
+	shared bool // held beside others that are
 }
 
 // NewLock is a lock by the file of that path, which open opens.
@@ -34,7 +36,11 @@ func (l *Lock) take() (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("cannot open %s: %w", l.path, err)
 	}
-	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	how := unix.LOCK_EX
+	if l.shared {
+		how = unix.LOCK_SH
+	}
+	if err := unix.Flock(fd, how|unix.LOCK_NB); err != nil {
 		_ = unix.Close(fd)
 		if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EINTR) {
 			return false, nil

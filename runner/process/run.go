@@ -1,0 +1,253 @@
+package process
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
+)
+
+var errNotExist = fs.ErrNotExist
+
+const (
+	// scheduleName and scheduledName tell a program what it is run for, runName which
+	// run it is of.
+	scheduleName  = "WSGID_SCHEDULE"
+	scheduledName = "WSGID_SCHEDULED"
+	runName       = "WSGID_SCHEDULE_RUN"
+)
+
+// run is one run of a schedule, from the moment at which it is decided upon.
+type run struct {
+	of   *schedule
+	told control.ScheduleRun
+	lock *Lock
+
+	pid, pidfd int
+	timer      evloop.Timer
+	retired    bool // the app stops
+	late       bool // its time was over
+	rest       *kin
+	killed     int64 // when what it has left behind was; 0: it was not
+}
+
+func (r *run) title() string { return "schedule " + r.of.block.Name }
+
+// mark is the value of WSGID_SCHEDULE_RUN.
+func (r *run) mark() string {
+	return r.of.block.Name + "." + strconv.FormatInt(r.told.Due.Unix(), 10)
+}
+
+// start is called when it is written down that it begins.
+func (r *run) start() {
+	s := r.of.set
+	if r.retired {
+		r.over(true, "it was not begun: the app is stopped")
+		return
+	}
+	s.Pool.ChildStarts()
+	s.Spawner.Start(pool.Program{Spec: s.View(s.spec), Command: r.of.block.Command, Name: r.title(),
+		Env: []string{scheduleName + "=" + r.of.block.Name, scheduledName + "=" + r.told.Due.Format(time.RFC3339), runName + "=" + r.mark()}}, r.started)
+}
+
+// started is the end of a start.
+func (r *run) started(pid, pidfd int, err error) {
+	s := r.of.set
+	s.Pool.ChildStarted(pid)
+	if err != nil {
+		r.over(true, err.Error())
+		return
+	}
+	r.pid, r.pidfd = pid, pidfd
+	s.Log.Info(fmt.Sprintf("%s is started for %s: pid %d", r.title(), r.of.shown(r.told.Due), pid))
+	if err := s.Loop.Add(pidfd, unix.EPOLLIN, r); err != nil {
+		s.Log.Error(err.Error())
+	}
+	if r.retired {
+		r.signal()
+	} else {
+		r.timer.Do = r.timeout
+		s.Loop.Set(&r.timer, r.of.block.Timeout.D())
+	}
+	s.Changed()
+}
+
+func (r *run) timeout() {
+	r.late = true
+	r.of.set.Log.Warn(fmt.Sprintf("%s (pid %d) takes longer than %v (timeout), it is told to stop", r.title(), r.pid, r.of.block.Timeout))
+	r.signal()
+}
+
+// retire has it end, as the app does.
+func (r *run) retire() {
+	if r.retired {
+		return
+	}
+	r.retired = true
+	if r.pid > 0 && !r.late {
+		r.of.set.Log.Info(fmt.Sprintf("%s (pid %d) is told to stop: the app is stopped", r.title(), r.pid))
+		r.signal()
+	}
+}
+
+// signal tells the process to stop.
+func (r *run) signal() {
+	_ = unix.PidfdSendSignal(r.pidfd, unix.SIGTERM, nil, 0)
+	r.timer.Do = r.kill
+	r.of.set.Loop.Set(&r.timer, appspec.ScheduleStopTime)
+}
+
+func (r *run) kill() {
+	s := r.of.set
+	s.Log.Warn(fmt.Sprintf("%s (pid %d) did not end within %v, it is killed", r.title(), r.pid, appspec.ScheduleStopTime))
+	k := kin{pid: r.pid, mark: runName + "=" + r.mark(), own: s.Pool.OwnChild}
+	// Itself last: see instance.late.
+	k.kill()
+	_ = unix.PidfdSendSignal(r.pidfd, unix.SIGKILL, nil, 0)
+}
+
+// OnEvents is told by the descriptor that the process has ended.
+func (r *run) OnEvents(uint32) {
+	s := r.of.set
+	s.Loop.Remove(r.pidfd)
+	_ = unix.Close(r.pidfd)
+	s.Loop.Clear(&r.timer)
+	r.rest = &kin{pid: r.pid, mark: runName + "=" + r.mark(), own: s.Pool.OwnChild}
+	left := len(r.rest.all())
+	var ws unix.WaitStatus
+	_, _ = unix.Wait4(r.pid, &ws, 0, nil)
+	s.Pool.ChildEnded(r.pid)
+	r.rest.over = true
+	r.pidfd = -1
+	r.told.Result, r.told.Failed = pool.ExitText(ws), !ws.Exited() || ws.ExitStatus() != 0
+	switch {
+	case r.late:
+		r.told.Result = fmt.Sprintf("it took longer than %v (timeout): %s", r.of.block.Timeout, r.told.Result)
+		r.told.Failed = true
+	case r.retired:
+		r.told.Result = "it was told to stop with the app: " + r.told.Result
+	}
+	if left > 0 {
+		s.Log.Warn(fmt.Sprintf("%s (pid %d) has left %d processes behind, they are killed", r.title(), r.pid, left))
+	}
+	r.endRest()
+}
+
+// endRest ends what the process has left behind.
+func (r *run) endRest() {
+	s := r.of.set
+	now := s.Loop.Elapsed()
+	if r.killed == 0 {
+		r.killed = now
+	}
+	n := r.rest.kill()
+	if n > 0 && now-r.killed <= int64(restPatience) {
+		r.timer.Do = r.endRest
+		s.Loop.Set(&r.timer, restPause/5)
+		return
+	}
+	if n > 0 {
+		s.Log.Error(fmt.Sprintf("%s: %d processes that it has left behind cannot be killed", r.title(), n))
+	}
+	r.over(r.told.Failed, r.told.Result)
+}
+
+// over: nothing is left of it.
+func (r *run) over(failed bool, result string) {
+	e := r.of
+	s := e.set
+	r.told.Ended, r.told.Failed, r.told.Result = time.Now().Round(time.Millisecond), failed, s.Log.Secrets().Text(result)
+	text := fmt.Sprintf("%s: the run of %s has ended after %v: %s", r.title(), e.shown(r.told.Due), r.told.Ended.Sub(r.told.Began).Round(time.Millisecond), r.told.Result)
+	if failed {
+		s.Log.Error(text)
+	} else {
+		s.Log.Info(text)
+	}
+	s.runs = slices.DeleteFunc(s.runs, func(q *run) bool { return q == r })
+	e.count(r.told)
+	r.lock.note(r.told)
+	if s.left {
+		r.lock.release() // the next master reads the note
+	} else {
+		// The record first: who gets the lock must know of it.
+		s.save(r.lock.release)
+	}
+	s.Changed()
+	s.ended()
+}
+
+// count notes a run that has ended.
+func (e *schedule) count(told control.ScheduleRun) {
+	e.rec.Last = &told
+	e.rec.Runs++
+	if told.Failed {
+		e.rec.Failed++
+	}
+	if e.rec.Running != nil && e.rec.Running.Due.Equal(told.Due) {
+		e.rec.Running = nil
+	}
+}
+
+// collect asks how a run has ended that another master had begun.
+func (e *schedule) collect() {
+	running, s := e.rec.Running, e.set
+	if running == nil || s.left || slices.ContainsFunc(s.runs, func(r *run) bool { return r.of == e }) {
+		return
+	}
+	lock := s.RunLock(e.block.Name)
+	free, err := lock.take()
+	if err == nil && !free {
+		return // it is under way
+	}
+	told := control.ScheduleRun{Due: running.Due, Began: running.Began, Failed: true,
+		Result: "its end is not known: the master that ran it was killed, or the machine went down"}
+	found := false
+	if err == nil {
+		if found = lock.noted(&told); !found {
+			s.Log.Error(fmt.Sprintf("schedule %s: the run of %s: %s; it is not begun anew", e.block.Name, e.shown(running.Due), told.Result))
+		}
+	}
+	e.count(told)
+	s.save(lock.release)
+}
+
+// note appends how a run has ended to the file of its lock.
+func (l *Lock) note(told control.ScheduleRun) {
+	if l.fd < 0 {
+		return
+	}
+	if b, err := json.Marshal(told); err == nil {
+		var st unix.Stat_t
+		if unix.Fstat(l.fd, &st) == nil {
+			_, _ = unix.Pwrite(l.fd, append(b, '\n'), st.Size)
+		}
+	}
+}
+
+// noted finds what was noted of the run of that time.
+func (l *Lock) noted(told *control.ScheduleRun) bool {
+	b := make([]byte, noteRoom)
+	n, _ := unix.Pread(l.fd, b, 0)
+	defer func() { _ = unix.Ftruncate(l.fd, 0) }()
+	for line := range strings.SplitSeq(string(b[:max(n, 0)]), "\n") {
+		var other control.ScheduleRun
+		if json.Unmarshal([]byte(line), &other) == nil && other.Due.Equal(told.Due) {
+			*told = other
+			return true
+		}
+	}
+	return false
+}
+
+// noteRoom is room for the notes of more runs than end side by side.
+const noteRoom = 64 << 10
