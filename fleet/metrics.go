@@ -160,6 +160,7 @@ func appFamilies(samples []appSample, now time.Time) []metricFamily {
 	expiry := gaugeFamily("wsgid_certificate_expiry_timestamp_seconds", "When a certificate of the app expires, since the Unix epoch.")
 	renewal := gaugeFamily("wsgid_certificate_renewal_timestamp_seconds", "When the daemon renews a certificate that it has got, since the Unix epoch.")
 	failures := gaugeFamily("wsgid_certificate_failures", "Attempts in a row to get a certificate for a name that came to nothing; 0: the last one was good.")
+	schedules := newScheduleFamilies()
 	pUp := gaugeFamily("wsgid_process_up", "1 where a process beside the workers runs, else 0.")
 	pRestarts := counterFamily("wsgid_process_restarts_total", "How often the process ended though nobody asked for it.")
 	pMemory := gaugeFamily("wsgid_process_memory_bytes", "Resident memory of the process, without what it has started.")
@@ -242,15 +243,18 @@ func appFamilies(samples []appSample, now time.Time) []metricFamily {
 			pMemory.add(float64(p.RSS), labels...)
 			bytes += p.RSS
 		}
+		for _, s := range st.Schedules {
+			schedules.add(app, s)
+		}
 		for _, ws := range workerStates {
 			workers.add(float64(in[ws]), "app", app, "state", string(ws))
 		}
 		memory.add(float64(bytes), "app", app)
 	}
-	return []metricFamily{
+	return append([]metricFamily{
 		up, state, requests, statics, staticBytes, durations, waiting, active, rejected, timeouts, workers, least, most, restarts, memory, started,
 		lost, health, expiry, renewal, failures, wRequests, wMemory, wStarted, wCurrent, pUp, pRestarts, pMemory,
-	}
+	}, schedules.all()...)
 }
 
 // byCode adds a series for each status.

@@ -151,19 +151,20 @@ type AppStatus struct {
 	// Environment is the name of the environment block that it comes from.
 	Environment string `json:"environment,omitempty"`
 
-	Path       string               `json:"path"`
-	File       string               `json:"file"`
-	State      string               `json:"state"`
-	Reason     string               `json:"reason"`
-	Generation int                  `json:"generation"`
-	Desired    Desired              `json:"desired"`
-	Sockets    []SocketStatus       `json:"sockets"`
-	Master     *MasterStatus        `json:"master"` // nil: none runs
-	Workers    []runner.WorkerInfo  `json:"workers"`
-	Processes  []runner.ProcessInfo `json:"processes,omitempty"` // what runs beside the workers
-	Requests   runner.RequestCounts `json:"requests"`
-	Restarts   int                  `json:"restarts"`
-	LastError  string               `json:"last_error"`
+	Path       string                `json:"path"`
+	File       string                `json:"file"`
+	State      string                `json:"state"`
+	Reason     string                `json:"reason"`
+	Generation int                   `json:"generation"`
+	Desired    Desired               `json:"desired"`
+	Sockets    []SocketStatus        `json:"sockets"`
+	Master     *MasterStatus         `json:"master"` // nil: none runs
+	Workers    []runner.WorkerInfo   `json:"workers"`
+	Processes  []runner.ProcessInfo  `json:"processes,omitempty"` // what runs beside the workers
+	Schedules  []runner.ScheduleInfo `json:"schedules,omitempty"` // what runs at times
+	Requests   runner.RequestCounts  `json:"requests"`
+	Restarts   int                   `json:"restarts"`
+	LastError  string                `json:"last_error"`
 	// Waiting is the edit that waits for apply, a sentence; empty: none does.
 	Waiting string `json:"waiting,omitempty"`
 	// Health is the last answer to a health check, nil where none is asked for.

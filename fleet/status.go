@@ -187,7 +187,7 @@ func (a *AppStatus) fill(m Seen) {
 	if s.Workers != nil {
 		a.Workers = s.Workers
 	}
-	a.Processes = s.Processes
+	a.Processes, a.Schedules = s.Processes, s.Schedules
 	a.Requests, a.Restarts, a.LastError = s.Requests, s.Restarts, s.LastError
 	a.gate = s.Gate
 	a.Health, a.Scaled, a.LogError, a.Warnings = s.Health, s.Scaled, s.LogError, s.Warnings

@@ -19,6 +19,8 @@ type (
 	WorkerState = control.WorkerState
 	// WorkerInfo is control's.
 	WorkerInfo = control.WorkerInfo
+	// ScheduleRun is control's.
+	ScheduleRun = control.ScheduleRun
 	// ScheduleInfo is control's.
 	ScheduleInfo = control.ScheduleInfo
 	// ProcessInfo is control's.

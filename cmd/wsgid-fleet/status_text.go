@@ -271,6 +271,7 @@ func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
 	}
 	v.writeWorkers(w, app)
 	v.writeProcesses(w, app)
+	v.writeSchedules(w, app)
 }
 
 func (v statusView) writeWorkers(w io.Writer, app fleet.AppStatus) {

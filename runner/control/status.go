@@ -140,6 +140,9 @@ type ScheduleInfo struct {
 	LastSkipped time.Time `json:"last_skipped,omitzero"`
 }
 
+// Running tells whether a run is under way, be it one of the master before.
+func (s *ScheduleInfo) Running() bool { return !s.Since.IsZero() }
+
 // ScheduleRun is one run of a schedule.
 type ScheduleRun struct {
 	Due    time.Time `json:"due"` // when it was to begin
