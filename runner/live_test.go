@@ -99,6 +99,12 @@ var liveValues = map[string][]func(*appspec.Spec){
 	"process.stop_signal":  {liveProcess(appspec.Process{StopSignal: "TERM"}), liveProcess(appspec.Process{StopSignal: "INT"})},
 	"process.stop_timeout": {liveProcess(appspec.Process{StopTimeout: appspec.Duration(time.Minute)}), liveProcess(appspec.Process{StopTimeout: appspec.Duration(time.Millisecond)})},
 
+	"schedule.cron":     {liveSchedule(appspec.Schedule{Cron: "* * * * *"}), liveSchedule(appspec.Schedule{}), func(s *appspec.Spec) { s.Schedules = nil }},
+	"schedule.command":  {liveSchedule(appspec.Schedule{}), liveSchedule(appspec.Schedule{Command: []string{"python", "-c", "pass"}})},
+	"schedule.timeout":  {liveSchedule(appspec.Schedule{}), liveSchedule(appspec.Schedule{Timeout: appspec.Duration(time.Second)})},
+	"schedule.overlap":  {liveSchedule(appspec.Schedule{}), liveSchedule(appspec.Schedule{Overlap: true})},
+	"schedule.timezone": {liveSchedule(appspec.Schedule{}), liveSchedule(appspec.Schedule{Timezone: "UTC"})},
+
 	"restart.min_delay":   live(func(s *appspec.Spec, d appspec.Duration) { s.Restart.MinDelay = d }, 10*time.Millisecond, 30*time.Millisecond),
 	"restart.max_delay":   live(func(s *appspec.Spec, d appspec.Duration) { s.Restart.MaxDelay = d }, 50*time.Millisecond, 100*time.Millisecond),
 	"restart.reset_after": live(func(s *appspec.Spec, d appspec.Duration) { s.Restart.ResetAfter = d }, time.Millisecond, time.Minute),
@@ -148,6 +154,15 @@ func liveProcess(p appspec.Process) func(*appspec.Spec) {
 	}
 	p.StopSignal, p.StopTimeout = cmp.Or(p.StopSignal, "TERM"), cmp.Or(p.StopTimeout, appspec.Duration(time.Minute))
 	return func(s *appspec.Spec) { s.Processes = []appspec.Process{p} }
+}
+
+// liveSchedule is one schedule; what is not said is as in another one.
+func liveSchedule(b appspec.Schedule) func(*appspec.Spec) {
+	b.Name, b.Cron, b.Timeout = "job", cmp.Or(b.Cron, "0 3 * * *"), cmp.Or(b.Timeout, appspec.Duration(time.Minute))
+	if b.Command == nil {
+		b.Command = []string{"true"}
+	}
+	return func(s *appspec.Spec) { s.Schedules = []appspec.Schedule{b} }
 }
 
 func liveHealth(path string) func(*appspec.Spec) {
