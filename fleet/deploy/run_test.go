@@ -377,10 +377,11 @@ func TestVirtualenvOfADeploy(t *testing.T) {
 	}
 }
 
-// A project is installed into a virtualenv of its release alone: what serves goes on
-// importing from its own, whatever the next release has deleted.
-func TestProjectIsInstalled(t *testing.T) {
-	b := newBench(t)
+// project has the repository hold a project that is installed, and a folder hold what
+// pip builds it with.
+func (b *bench) project() {
+	t := b.t
+	t.Helper()
 	wheels := t.TempDir()
 	for _, name := range []string{"setuptools", "wheel"} {
 		found, _ := filepath.Glob("/usr/share/python-wheels/" + name + "-*.whl")
@@ -403,6 +404,13 @@ func TestProjectIsInstalled(t *testing.T) {
 	b.spec.Deploy.Install, b.spec.Deploy.Wheels = true, wheels
 	b.commit("setup.py", "from setuptools import setup\nsetup(name='proj', version='1', packages=['proj'])\n")
 	b.commit("proj/__init__.py", "")
+}
+
+// A project is installed into a virtualenv of its release alone: what serves goes on
+// importing from its own, whatever the next release has deleted.
+func TestProjectIsInstalled(t *testing.T) {
+	b := newBench(t)
+	b.project()
 	b.commit("proj/late.py", "")
 	has := func(e *Entry, want string) {
 		t.Helper()

@@ -80,6 +80,25 @@ print(json.dumps(out))
 	}
 }
 
+// pgx 5.7.6 reads URLs by net/url, and not as libpq does, as from 5.13.0 on: a raw +
+// of ?host= is a space to it, a raw ? or # in the password no URL at all. A program
+// has one version of pgx; what a program with that one has printed for ParseConfig
+// of each URL stands here, and ours are these URLs to the letter.
+func TestOlderReaderOfURL(t *testing.T) {
+	const secret = `p%40%2B%23%3F%2F%25%20%3A%26%3D%3B%27%22%5B%5D%5C%C3%A9`
+	for url, read := range map[string]Connection{
+		"postgresql://blog:" + secret + "@/blog?host=%2Fvar%2Frun%2Fa%20b%2Bc&port=5433": {Name: "blog", User: "blog", Host: "/var/run/a b+c", Port: "5433"},
+		"postgresql://u%40s%3Aer:" + secret + "@127.0.0.1:5433/n%22a%2Fme%3F":            {Name: `n"a/me?`, User: "u@s:er", Host: "127.0.0.1", Port: "5433"},
+		"postgresql://blog:" + secret + "@[::1]:5432/blog":                               {Name: "blog", User: "blog", Host: "::1", Port: "5432"},
+		"postgresql://n%2Bm:" + secret + "@db.example.org:5432/n%2Bm%20x":                {Name: "n+m x", User: "n+m", Host: "db.example.org", Port: "5432"},
+	} {
+		read.Engine, read.Password = PostgreSQL, odd
+		if got := read.URL(); got != url {
+			t.Errorf("%s was never asked about, %s was", got, url)
+		}
+	}
+}
+
 // pgxReads is what pgx makes of a URL.
 func pgxReads(t *testing.T, url string) map[string]any {
 	t.Helper()
