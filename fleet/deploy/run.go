@@ -225,7 +225,9 @@ func (d *Deployer) walk(ctx, stop context.Context, steps []Step) (*Entry, error)
 	return e, d.save()
 }
 
-// step carries out one stage, unless it was done elsewhere, and keeps the book of it.
+// step carries out one stage, unless it was done elsewhere. The book of it is kept as it
+// begins, which is when that of the stage before is as well; the last one's goes with the
+// end of the deploy.
 func (d *Deployer) step(ctx context.Context, s Step, elsewhere string) error {
 	e := d.entry
 	e.Stages = append(e.Stages, StageRecord{Name: s.Name, Title: s.Title, Began: d.now(), Result: ResultRunning})
@@ -247,8 +249,10 @@ func (d *Deployer) step(ctx context.Context, s Step, elsewhere string) error {
 		}
 	}
 	d.tell(rec)
-	if serr := d.save(); err == nil {
-		err = serr
+	if d.Turn != nil { // the next one may have to wait for long
+		if serr := d.save(); err == nil {
+			err = serr
+		}
 	}
 	return err
 }

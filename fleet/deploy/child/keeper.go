@@ -186,10 +186,15 @@ func (k *keeper) wait() syscall.WaitStatus {
 func (k *keeper) endRest() (names []string) {
 	asked := map[int]bool{}
 	for begun := time.Now(); time.Since(begun) < strayLimit; time.Sleep(5 * time.Millisecond) {
-		for {
-			if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 && !errors.Is(err, unix.EINTR) {
-				break
-			}
+		var err error = unix.EINTR
+		for pid := 0; pid > 0 || errors.Is(err, unix.EINTR); {
+			pid, err = unix.Wait4(-1, nil, unix.WNOHANG, nil)
+		}
+		if errors.Is(err, unix.ECHILD) {
+			// As a rule. Nothing is looked for in /proc then, which the kernel keeps of
+			// what ends until whoever reaps it, the daemon at its full priority, has
+			// waited for the last of our threads to let go of it.
+			break
 		}
 		left := appdir.ChildrenOf("/proc/self/task")
 		if len(left) == 0 {
