@@ -17,6 +17,9 @@ func (l *Link) claim(fd int, p *Passed) bool {
 	if p.Rescued && !untouched(fd) {
 		return false
 	}
+	if p.Unread > 0 { // else nobody has found out yet whose it is
+		mark(fd)
+	}
 	for left := p.Unread; left > 0; {
 		b := l.Room.scratch()
 		n, errno := evloop.Read(fd, b[:min(left, len(b))])
@@ -43,6 +46,7 @@ func (c *conn) take() bool {
 		return false
 	}
 	c.takes = true
+	mark(c.fd)
 	for {
 		n, errno := evloop.Read(c.fd, c.s.rbuf)
 		if errno == unix.EINTR {
@@ -62,13 +66,27 @@ func (r *Room) scratch() []byte {
 	return r.rest
 }
 
+// mark notes on a connection over a unix socket that it is somebody's: the kernel counts
+// what was read of TCP's alone. The note is an option that does nothing there, and goes
+// with the connection to whoever has a descriptor of it.
+func mark(fd int) {
+	if family, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN); err == nil && family == unix.AF_UNIX {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	}
+}
+
+func marked(fd int) bool {
+	set, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE)
+	return err != nil || set != 0
+}
+
 const tcpEstablished = 1 // of tcp.h
 
 // untouched tells that nothing has been read from a connection: nobody serves it.
 func untouched(fd int) bool {
 	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 	if err != nil {
-		return !errors.Is(err, unix.EBADF) && !errors.Is(err, unix.ENOTSOCK)
+		return errors.Is(err, unix.EOPNOTSUPP) && !marked(fd)
 	}
 	left, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
 	if err != nil {

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +18,7 @@ import (
 // connFD is a duplicate of a connection's descriptor.
 func connFD(t *testing.T, c net.Conn) int {
 	t.Helper()
-	f, err := c.(*net.TCPConn).File()
+	f, err := c.(interface{ File() (*os.File, error) }).File()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,12 +36,25 @@ func connFD(t *testing.T, c net.Conn) int {
 // pair is a connection, its client's side first.
 func pair(t *testing.T) (client, server net.Conn) {
 	t.Helper()
-	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	return pairOf(t, "tcp", "127.0.0.1:0")
+}
+
+// kinds of connections that clients may come by, with where they listen.
+func kinds(t *testing.T) map[string]string {
+	return map[string]string{"tcp": "127.0.0.1:0", "unix": filepath.Join(t.TempDir(), "s")}
+}
+
+func pairOf(t *testing.T, network, addr string) (client, server net.Conn) {
+	t.Helper()
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), network, addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	client, _ = dial(t, ln.Addr().String())
+	if client, err = (&net.Dialer{}).DialContext(t.Context(), network, ln.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
 	if server, err = ln.Accept(); err != nil {
 		t.Fatal(err)
 	}
@@ -124,42 +139,54 @@ func (g *gateAtWork) back() string {
 }
 
 // TestTheNextGateBeginsAnew: connections that a killed gate had come to the next one
-// with all that their clients have sent; those that a master has do not.
+// with all that their clients have sent, long heads too; those that a master has do not.
 func TestTheNextGateBeginsAnew(t *testing.T) {
 	t.Parallel()
-	g := startGate(t, names(map[string]string{"a.test": "a"}, ""))
-	a := g.app("a")
-	link, err := DialPacket(g.back())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(link)
-	whole, wholeServer := pair(t)
-	half, halfServer := pair(t)
-	taken, takenServer := pair(t)
-	fmt.Fprint(whole, "GET /a HTTP/1.1\r\nHost: a.test\r\n\r\nGET /b HTTP/1.1\r\nHost: a.test\r\n\r\n")
-	fmt.Fprint(half, "GET / HTTP/1.1\r\nHo")
-	fmt.Fprint(taken, "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
-	if _, err := takenServer.Read(make([]byte, 1)); err != nil {
-		t.Fatal(err)
-	}
-	for i, c := range []net.Conn{wholeServer, halfServer, takenServer} {
-		fd := connFD(t, c)
-		p := Passed{Rescued: true}
-		if err := unix.Sendmsg(link, p.append(nil, uint64(i+1)), unix.UnixRights(fd), nil, 0); err != nil {
-			t.Fatal(err)
-		}
-		unix.Close(fd)
-	}
-	fmt.Fprint(half, "st: a.test\r\n\r\n")
-	for name, c := range map[string]net.Conn{"whole": whole, "half": half} {
-		_ = c.SetDeadline(time.Now().Add(patience))
-		if status, text := answer(t, c); status != 200 || text != "a " {
-			t.Errorf("%s: %d %q", name, status, text)
-		}
-	}
-	if n := g.counts(); n.Rescued != 2 || a.came.Load() != 2 {
-		t.Errorf("rescued %d, came %d, want 2 and 2: %+v", n.Rescued, a.came.Load(), n)
+	for network, addr := range kinds(t) {
+		t.Run(network, func(t *testing.T) {
+			t.Parallel()
+			g := startGate(t, names(map[string]string{"a.test": "a"}, ""))
+			a := g.app("a")
+			link, err := DialPacket(g.back())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(link)
+			pair := func() (client net.Conn, fd int) {
+				client, server := pairOf(t, network, addr)
+				return client, connFD(t, server)
+			}
+			whole, wholeFD := pair()
+			half, halfFD := pair()
+			long, longFD := pair()
+			taken, takenFD := pair()
+			fmt.Fprint(whole, "GET /a HTTP/1.1\r\nHost: a.test\r\n\r\nGET /b HTTP/1.1\r\nHost: a.test\r\n\r\n")
+			fmt.Fprint(half, "GET / HTTP/1.1\r\nHo")
+			fmt.Fprintf(long, "GET / HTTP/1.1\r\nCookie: %s\r\nHo", strings.Repeat("c", 24<<10))
+			fmt.Fprint(taken, "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+			awaitBytes(t, takenFD, 4)
+			if !(&Link{Room: &Room{}}).claim(takenFD, &Passed{Unread: 4}) {
+				t.Fatal("it is nobody's")
+			}
+			for i, fd := range []int{wholeFD, halfFD, longFD, takenFD} {
+				p := Passed{Rescued: true}
+				if err := unix.Sendmsg(link, p.append(nil, uint64(i+1)), unix.UnixRights(fd), nil, 0); err != nil {
+					t.Fatal(err)
+				}
+				unix.Close(fd)
+			}
+			fmt.Fprint(half, "st: a.test\r\n\r\n")
+			fmt.Fprint(long, "st: a.test\r\n\r\n")
+			for name, c := range map[string]net.Conn{"whole": whole, "half": half, "long": long} {
+				_ = c.SetDeadline(time.Now().Add(patience))
+				if status, text := answer(t, c); status != 200 || text != "a " {
+					t.Errorf("%s: %d %q", name, status, text)
+				}
+			}
+			if n := g.counts(); n.Rescued != 3 || a.came.Load() != 3 {
+				t.Errorf("rescued %d, came %d, want 3 and 3: %+v", n.Rescued, a.came.Load(), n)
+			}
+		})
 	}
 }
 
@@ -185,21 +212,23 @@ func answer(t *testing.T, c net.Conn) (int, string) {
 // TestWhatAMasterHasTakenIsItsAlone: it comes to another one a second time.
 func TestWhatAMasterHasTakenIsItsAlone(t *testing.T) {
 	t.Parallel()
-	l := &Link{Room: &Room{}}
-	client, server := pair(t)
-	fd := connFD(t, server)
-	defer unix.Close(fd)
-	fmt.Fprint(client, "12345678")
-	awaitBytes(t, fd, 8)
-	p := &Passed{Unread: 4, Rescued: true}
-	if !l.claim(fd, p) {
-		t.Error("the first one does not get it")
-	}
-	if l.claim(fd, p) {
-		t.Error("the second one gets it, too")
-	}
-	if n, _ := unix.IoctlGetInt(fd, unix.SIOCINQ); n != 4 {
-		t.Errorf("%d bytes wait, want 4: those that were not looked at", n)
+	for network, addr := range kinds(t) {
+		l := &Link{Room: &Room{}}
+		client, server := pairOf(t, network, addr)
+		fd := connFD(t, server)
+		defer unix.Close(fd)
+		fmt.Fprint(client, "12345678")
+		awaitBytes(t, fd, 8)
+		p := &Passed{Unread: 4, Rescued: true}
+		if !l.claim(fd, p) {
+			t.Errorf("%s: the first one does not get it", network)
+		}
+		if l.claim(fd, p) {
+			t.Errorf("%s: the second one gets it, too", network)
+		}
+		if n, _ := unix.IoctlGetInt(fd, unix.SIOCINQ); n != 4 {
+			t.Errorf("%s: %d bytes wait, want 4: those that were not looked at", network, n)
+		}
 	}
 }
 

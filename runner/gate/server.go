@@ -41,6 +41,11 @@ type place struct {
 // headTimeout is how long the head of a request, or a hello, may take.
 const headTimeout = 10 * time.Second
 
+// maxLook is how much of a connection is looked at while it stays there, where it outlives
+// a gate that is killed. The kernel must take as much before anybody reads it: a client
+// that has filled its window sends no more.
+const maxLook = 32 << 10
+
 // lingerTime is how long we read on after an answer of our own, so that the client can
 // read it before the kernel resets the connection.
 const lingerTime = 2 * time.Second
@@ -122,7 +127,7 @@ func (s *Server) Start() {
 	s.links = map[*Link]struct{}{}
 	s.sources = map[netip.Addr]int{}
 	s.Counts.Refused, s.Counts.Apps = map[string]uint64{}, map[string]uint64{}
-	s.rbuf = make([]byte, 16<<10)
+	s.rbuf = make([]byte, maxLook)
 	s.heads = newList(s.Loop, headTimeout, (*conn).late)
 	s.lingering = newList(s.Loop, lingerTime, (*conn).close)
 	if s.config.Table == nil {
