@@ -31,6 +31,9 @@ PACED := ^TestMessagesOfAResponse$$
 # socket, log, TLS, hand-off. All of them would take an hour under the detector.
 RACE_RUNNER := ^Test(Journal|MasterReopensItsLog|MasterServesOnAFullDisk|Rotation|LogChangesLive|AccessLogOf|TLS|StatusWaitsForNews|ScalesInPlace|Replace|Successor|RolloutOutlivesAKill|BackoffAndRetry|AdoptCutOff)
 
+# How often make kills kills the gate.
+KILLS ?= 1000
+
 # Seconds of make chaos, and its seed (0: a new one, printed).
 CHAOS_TIME ?= 1h
 SEED       ?= 0
@@ -96,6 +99,10 @@ $(CACHE)/browser/ready: $(BROWSER)/package-lock.json
 .PHONY: chaos
 chaos: deps-test build ## an hour of disturbances under load (CHAOS_TIME=, SEED=)
 	$(GO) test ./cmd/wsgid-fleet/e2e -run '^TestChaos$$' -count 1 -v -timeout 0 -args -chaos.time $(CHAOS_TIME) -chaos.seed $(SEED)
+
+.PHONY: kills
+kills: deps-test build ## kill the gate a thousand times under load (KILLS=)
+	$(GO) test ./cmd/wsgid-fleet/e2e -run '^TestAGateIsKilledOverAndOver$$' -count 1 -v -timeout 0 -args -gate.kills $(KILLS)
 
 # Manual pages, from the help texts and the reference page of the language.
 MAN := $(CACHE)/man

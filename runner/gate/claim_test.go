@@ -293,13 +293,13 @@ func TestTheNextGateKnowsTheListener(t *testing.T) {
 	s.Start()
 	s.Configure(Config{Table: NewTable(nil, ""), Listeners: map[string]ListenerConfig{"secure": {TLS: true}, "all": {Redirect: true}}})
 	var lns []net.Listener
-	for name, addr := range map[string]string{"secure": "127.0.0.1:0", "all": "0.0.0.0:0"} {
-		ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp4", addr)
+	for name, at := range map[string][2]string{"secure": {"tcp4", "127.0.0.1:0"}, "all": {"tcp4", "0.0.0.0:0"}, "file": {"unix", filepath.Join(t.TempDir(), "s")}} {
+		ln, err := (&net.ListenConfig{}).Listen(t.Context(), at[0], at[1])
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer ln.Close()
-		f, err := ln.(*net.TCPListener).File()
+		f, err := ln.(interface{ File() (*os.File, error) }).File()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -308,7 +308,14 @@ func TestTheNextGateKnowsTheListener(t *testing.T) {
 		lns = append(lns, ln)
 	}
 	for i, ln := range lns {
-		client, _ := dial(t, fmt.Sprintf("127.0.0.1:%d", ln.Addr().(*net.TCPAddr).Port))
+		to := ln.Addr().String()
+		if a, ok := ln.Addr().(*net.TCPAddr); ok {
+			to = fmt.Sprintf("127.0.0.1:%d", a.Port)
+		}
+		client, err := (&net.Dialer{}).DialContext(t.Context(), ln.Addr().Network(), to)
+		if err != nil {
+			t.Fatal(err)
+		}
 		defer client.Close()
 		server, err := ln.Accept()
 		if err != nil {

@@ -160,6 +160,12 @@ func (s *Server) place(name string) *place {
 func (s *Server) placeOf(fd int) *place {
 	here, ok := addressOf(fd)
 	if !ok {
+		path := pathOf(fd)
+		for _, ln := range s.listeners {
+			if path != "" && !ln.back && pathOf(ln.fd) == path {
+				return s.place(ln.name)
+			}
+		}
 		return s.place("")
 	}
 	best := ""
@@ -193,6 +199,15 @@ func addressOf(fd int) (netip.AddrPort, bool) {
 	return netip.AddrPort{}, false
 }
 
+// pathOf is that of a unix socket; empty: it has none.
+func pathOf(fd int) string {
+	sa, err := unix.Getsockname(fd)
+	if a, ok := sa.(*unix.SockaddrUnix); ok && err == nil {
+		return a.Name
+	}
+	return ""
+}
+
 // defaultWait is how long clients wait for an app that says nothing else.
 const defaultWait = 30 * time.Second
 
@@ -224,11 +239,7 @@ type listener struct {
 // ListenBack takes the socket over at which masters hand connections back; the server
 // owns the descriptor.
 func (s *Server) ListenBack(name string, fd int) error {
-	err := s.Listen(name, fd)
-	if err == nil {
-		s.listeners[len(s.listeners)-1].back = true
-	}
-	return err
+	return s.listen(&listener{s: s, name: name, fd: fd, back: true})
 }
 
 // link serves a master that has connected.
@@ -244,12 +255,19 @@ func (s *Server) link(fd int) {
 
 // Listen takes a listening socket over; the server owns the descriptor.
 func (s *Server) Listen(name string, fd int) error {
-	if err := unix.SetNonblock(fd, true); err != nil {
-		return fmt.Errorf("cannot listen on %s: %w", name, err)
+	// Inherited by the connections. Those of unix sockets have the second one, which does
+	// nothing to who asks for no credentials: by that the guard knows them.
+	if unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSCRED, 1)
 	}
-	// Inherited by the connections; unix sockets have none.
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	s.listeners = append(s.listeners, &listener{s: s, name: name, fd: fd})
+	return s.listen(&listener{s: s, name: name, fd: fd})
+}
+
+func (s *Server) listen(ln *listener) error {
+	if err := unix.SetNonblock(ln.fd, true); err != nil {
+		return fmt.Errorf("cannot listen on %s: %w", ln.name, err)
+	}
+	s.listeners = append(s.listeners, ln)
 	return nil
 }
 

@@ -24,11 +24,16 @@ static int option(int fd, int what)
 	return getsockopt(fd, SOL_SOCKET, what, &v, &n) == 0 ? v : -1;
 }
 
-// is_client tells a client's connection, of which nothing else has the form.
+// is_client tells a client's connection, of which nothing else has the form. Over unix
+// sockets others speak with a gate, too: there its listeners have an option that theirs
+// have not, and that what is accepted at them inherits.
 static int is_client(int fd)
 {
 	int domain = option(fd, SO_DOMAIN);
-	return (domain == AF_INET || domain == AF_INET6) && option(fd, SO_TYPE) == SOCK_STREAM && option(fd, SO_ACCEPTCONN) == 0;
+	if (domain == AF_UNIX && option(fd, SO_PASSCRED) != 1)
+		return 0;
+	return (domain == AF_INET || domain == AF_INET6 || domain == AF_UNIX) && option(fd, SO_TYPE) == SOCK_STREAM &&
+	       option(fd, SO_ACCEPTCONN) == 0;
 }
 
 static int64_t now_ms(void)
