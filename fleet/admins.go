@@ -6,6 +6,8 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
 // AdminGroup is the group whose members may use the control socket of root's
@@ -55,7 +57,7 @@ func (e *NeighbourError) asAdmin(ctx context.Context) *Client {
 	if fi, err := os.Lstat(e.StateDir); err != nil || fi.Mode().Perm()&0o022 != 0 {
 		return nil
 	}
-	c, err := dial(ctx, (&Store{Dir: e.StateDir}).socketPath())
+	c, err := dial(ctx, (&state.Store{Dir: e.StateDir}).SocketPath())
 	if err != nil {
 		return nil
 	}

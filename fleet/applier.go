@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
 // Applier carries out the plan of one app. Each action can be done twice
 // without harm; the first error ends the plan.
 type Applier struct {
-	store   *Store
+	store   *state.Store
 	machine machine
 	folders folders
 	keep    *keeper  // nil: this process does not outlive the command
@@ -138,7 +139,7 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act
 // open starts a master and writes down that it did. What goes wrong after the
 // start is undone by the caller, who gets the master with the error then.
 // With standby it takes requests only once it is ready.
-func (a *Applier) open(ctx context.Context, spec *appspec.Spec, o Observed, files map[string]*os.File, scale *Desired, standby bool) (master, error) {
+func (a *Applier) open(ctx context.Context, spec *appspec.Spec, o Observed, files map[string]*os.File, scale *state.Desired, standby bool) (master, error) {
 	digest := runner.Digest(spec)
 	gen := o.generation(digest)
 	var m master
@@ -157,7 +158,7 @@ func (a *Applier) open(ctx context.Context, spec *appspec.Spec, o Observed, file
 			return m, err
 		}
 	}
-	return m, a.store.SaveApplied(o.App, Applied{Generation: gen, Digest: digest, Spec: spec})
+	return m, a.store.SaveApplied(o.App, state.Applied{Generation: gen, Digest: digest, Spec: spec})
 }
 
 // hold fetches duplicates of the master's listeners for the keeper, in place of
@@ -191,7 +192,7 @@ func (a *Applier) update(ctx context.Context, spec *appspec.Spec, o Observed, cu
 		return err
 	}
 	a.updated(spec, cur.PID)
-	return a.store.SaveApplied(o.App, Applied{Generation: gen, Digest: digest, Spec: spec})
+	return a.store.SaveApplied(o.App, state.Applied{Generation: gen, Digest: digest, Spec: spec})
 }
 
 // roll replaces the workers and waits for the outcome.
@@ -207,7 +208,7 @@ func (a *Applier) roll(ctx context.Context, spec *appspec.Spec, o Observed, cur 
 		if err := cur.master.Update(ctx, spec, gen, true); err != nil {
 			return err
 		}
-		handed := Applied{Generation: gen, Digest: digest, Spec: spec, Before: o.specOf(cur.digest())}
+		handed := state.Applied{Generation: gen, Digest: digest, Spec: spec, Before: o.SpecOf(cur.digest())}
 		if err := a.store.SaveApplied(o.App, handed); err != nil {
 			return err
 		}
@@ -218,9 +219,9 @@ func (a *Applier) roll(ctx context.Context, spec *appspec.Spec, o Observed, cur 
 	if !isRejected(err) {
 		a.updated(spec, cur.PID)
 	}
-	if before := o.specOf(cur.digest()); isRejected(err) && before != nil && cur.digest() != digest {
+	if before := o.SpecOf(cur.digest()); isRejected(err) && before != nil && cur.digest() != digest {
 		// What serves is the spec before, and so says the store.
-		serves := Applied{Generation: cur.generation(), Digest: cur.digest(), Spec: before}
+		serves := state.Applied{Generation: cur.generation(), Digest: cur.digest(), Spec: before}
 		if serr := a.store.SaveApplied(o.App, serves); serr != nil {
 			return serr
 		}

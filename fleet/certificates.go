@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -19,9 +18,6 @@ import (
 
 // Certificates that the daemon gets: for which names, by the specs, and what is told of
 // them. How they are got is in package certs.
-
-// certificatesDir holds them.
-func (s *Store) certificatesDir() string { return filepath.Join(s.Data, "certificates") }
 
 // managedHosts are the names of an app for which a certificate is got.
 func managedHosts(app, front *appspec.Spec) (out []string) {
@@ -75,7 +71,7 @@ func (e *engine) sites(set *hclspec.Set) (out []certs.Site) {
 // openCertificates makes the keeper, which does nothing yet.
 func (d *Daemon) openCertificates() {
 	d.certs = &certs.Keeper{
-		Dir: d.e.store.certificatesDir(), Challenges: &answers{e: d.e, all: map[*certs.Challenge]bool{}}, Log: d.e.log, Dial: d.opts.dialSite,
+		Dir: d.e.store.CertificatesDir(), Challenges: &answers{e: d.e, all: map[*certs.Challenge]bool{}}, Log: d.e.log, Dial: d.opts.dialSite,
 		Changed: func(s certs.Site) { d.board.touch(s.App) },
 		// The gate is to know for which names there is one.
 		Issued: func(certs.Site) { d.post(d.looping, func() { d.reread() }) },

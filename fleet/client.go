@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
 // Client is an Operator that asks the daemon.
@@ -33,9 +34,9 @@ type Client struct {
 func Connect(ctx context.Context, o Options) (Operator, error) {
 	named, anyNamed, log := o.Dir != "", o.Dir != "" || o.StateDir != "", o.Log
 	o = o.withDefaults()
-	store := &Store{Dir: o.StateDir, Data: o.DataDir, fs: o.fs}
+	store := &state.Store{Dir: o.StateDir, Data: o.DataDir, FS: o.fs}
 	if _, err := os.Lstat(o.StateDir); err == nil {
-		if _, err := store.check(); err != nil {
+		if _, err := store.Check(); err != nil {
 			if e := neighbourOf(o.StateDir); e != nil {
 				return e.reach(ctx, named, o.Dir)
 			}
@@ -45,11 +46,11 @@ func Connect(ctx context.Context, o Options) (Operator, error) {
 	// A daemon that is starting holds the lock before it answers.
 	deadline := time.Now().Add(3 * time.Second)
 	for {
-		c, err := dial(ctx, store.socketPath())
+		c, err := dial(ctx, store.SocketPath())
 		if err == nil {
 			return c.of(named && !o.Staged, o.Dir, o.StateDir)
 		}
-		if !store.daemonHolds() {
+		if !store.DaemonHolds() {
 			mine, _ := store.Apps()
 			if err := o.neighbour(anyNamed || len(mine) > 0); err != nil {
 				if e, ok := errors.AsType[*NeighbourError](err); ok {
@@ -70,7 +71,7 @@ func Connect(ctx context.Context, o Options) (Operator, error) {
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
 			return nil, fmt.Errorf("cannot reach the daemon (pid %d) of state directory %s: it does not answer on its control socket: %w",
-				store.lockedBy(), o.StateDir, plainNet(err))
+				store.LockedBy(), o.StateDir, plainNet(err))
 		}
 		select {
 		case <-ctx.Done():

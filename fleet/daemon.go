@@ -112,14 +112,14 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err := d.open(); err != nil {
 		return err
 	}
-	ln, err := listenControl(d.e.store.socketPath())
+	ln, err := listenControl(d.e.store.SocketPath())
 	if err != nil {
 		return err
 	}
-	if err := d.e.store.putNotice(d.e.opts.Dir); err != nil {
+	if err := putNotice(d.e.store, d.e.opts.Dir); err != nil {
 		d.e.log.Warn("other users of this machine are not told of this daemon", "err", err)
 	}
-	defer d.e.store.removeNotice()
+	defer removeNotice(d.e.store)
 	// Now, so that files which are put in place later wait for the upgrade.
 	if err := runner.OpenMasterProgram(); err != nil {
 		d.e.log.Error("no app can be started", "err", err)
@@ -170,15 +170,15 @@ func (d *Daemon) open() error {
 		}
 	}
 	if d.lock = d.Inherited.Lock; d.lock == nil {
-		if d.lock, err = e.store.lockDaemon(); err != nil {
+		if d.lock, err = e.store.LockDaemon(); err != nil {
 			return err
 		}
-	} else if err := e.store.signLock(d.lock); err != nil {
+	} else if err := e.store.SignLock(d.lock); err != nil {
 		return err
 	}
-	e.store.takeOver(e.log)
+	e.store.TakeOver(e.log)
 	if d.e.opts.dataChosen {
-		e.store.warnVolatile(e.log)
+		e.store.WarnVolatile(e.log)
 	}
 	e.keep = newKeeper(d.Hooks.keepListeners)
 	for name, f := range d.Inherited.Activated {
@@ -262,7 +262,7 @@ func (d *Daemon) followed(name string, m master, newest bool) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
 	defer cancel()
-	rem := d.e.store.Recall(name)
+	rem := d.e.store.Load(name)
 	if rem.LastGood != nil {
 		d.scope(rem.LastGood, pid)
 		d.handStderr(ctx, rem.LastGood, m)
@@ -341,7 +341,7 @@ func (d *Daemon) masterEnded(app string, pid int, since time.Time) {
 		return
 	}
 	lived := d.e.now().Sub(since)
-	wait := d.rec.died(app, lived, restartOf(o.Remembered))
+	wait := d.rec.died(app, lived, restartOf(o.AppState))
 	next := "started anew at once"
 	if wait > 0 {
 		next = fmt.Sprintf("started anew in %s", roundUp(wait))

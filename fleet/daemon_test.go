@@ -23,6 +23,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
@@ -506,7 +507,7 @@ func TestTwoDaemons(t *testing.T) {
 	f.daemon(f.fakeOptions(newFakeMachine()))
 	err := NewDaemon(f.fakeOptions(newFakeMachine())).Run(context.Background())
 	want := fmt.Sprintf("cannot run on state directory %s: the daemon with pid %d runs there; stop it, or name another with --state-dir", f.state, os.Getpid())
-	var running *RunningError
+	var running *state.RunningError
 	if !errors.As(err, &running) || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
@@ -638,7 +639,7 @@ func TestSocketsOfAppsThatAreNoMore(t *testing.T) {
 		_, ghost := told["ghost"]
 		return off && ghost && told["off"] == 0 && told["ghost"] == 0
 	})
-	if names, _ := (&Store{Dir: f.state, fs: afero.NewOsFs()}).Apps(); slices.Contains(names, "ghost") {
+	if names, _ := (&state.Store{Dir: f.state, FS: afero.NewOsFs()}).Apps(); slices.Contains(names, "ghost") {
 		t.Errorf("the store knows %v", names)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
 // damages are what may have become of a file of the data directory.
@@ -46,7 +48,7 @@ func damages(t *testing.T) map[string]func(path string) {
 // too it leaves the app as it is. It says why, and all is well again when the file is.
 func TestDamagedDataDirectory(t *testing.T) {
 	for what, damage := range damages(t) {
-		for _, files := range []string{fileSpec, fileApplied, fileSpec + " " + fileApplied} {
+		for _, files := range []string{state.FileSpec, state.FileApplied, state.FileSpec + " " + state.FileApplied} {
 			for broken, text := range map[string]string{
 				"does not parse": "app \"blog\" {\n  path = \n}\n", "says nothing": "@@@@\n", "is empty": "", "is gone with all others": "",
 			} {
@@ -62,9 +64,9 @@ func TestDamagedDataDirectory(t *testing.T) {
 						t.Fatalf("apply: %+v, %v", rs, err)
 					}
 					was := m.only(t, "blog")
-					store := &Store{Dir: f.state, Data: filepath.Join(f.state, "data")}
+					store := &state.Store{Dir: f.state, Data: filepath.Join(f.state, "data")}
 					for file := range strings.FieldsSeq(files) {
-						damage(store.path("blog", file))
+						damage(store.Path("blog", file))
 					}
 					if f.write("blog", text); strings.HasPrefix(broken, "is gone") {
 						f.remove("blog")
@@ -83,7 +85,7 @@ func TestDamagedDataDirectory(t *testing.T) {
 					}
 					said := st.Reason + strings.Join(st.Warnings, "\n")
 					for file := range strings.FieldsSeq(files) {
-						if !strings.Contains(said, "cannot read "+store.path("blog", file)) {
+						if !strings.Contains(said, "cannot read "+store.Path("blog", file)) {
 							t.Errorf("%s is damaged, and it is not said: %+v", file, st)
 						}
 					}
@@ -120,9 +122,9 @@ func TestDamagedOrders(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			damage(store.path("blog", fileOverride))
+			damage(store.Path("blog", state.FileOverride))
 			f.spec("blog", count(3)) // a reason to look at it
-			within(t, "the order is written down anew", func() bool { return store.Recall("blog").Override.Stopped })
+			within(t, "the order is written down anew", func() bool { return store.Load("blog").Override.Stopped })
 			if _, err := op.Apply(context.Background(), nil, nil); err != nil {
 				t.Fatal(err)
 			}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -67,7 +68,7 @@ func TestWhatSurvivesAReboot(t *testing.T) {
 	if st := f.status("two"); st.State != StateStopped {
 		t.Errorf("stopped before the reboot, now %s", st.State)
 	}
-	if st := f.status("three"); st.Desired != (Desired{Min: 2, Max: 2}) {
+	if st := f.status("three"); st.Desired != (state.Desired{Min: 2, Max: 2}) {
 		t.Errorf("scaled to 2 before the reboot, now %+v", st.Desired)
 	}
 }
@@ -90,7 +91,7 @@ func TestTakesOverWhatLiesInTheStateDirectory(t *testing.T) {
 	if err != nil || set.Specs["blog"] == nil {
 		t.Fatalf("%v, %+v", err, set)
 	}
-	for name, v := range map[string]any{fileSpec: set.Specs["blog"], fileOverride: Override{Stopped: true}} {
+	for name, v := range map[string]any{state.FileSpec: set.Specs["blog"], state.FileOverride: state.Override{Stopped: true}} {
 		b, err := json.Marshal(v)
 		if err != nil {
 			t.Fatal(err)
@@ -101,9 +102,9 @@ func TestTakesOverWhatLiesInTheStateDirectory(t *testing.T) {
 	}
 	f.write("blog", "app \"blog\" {")
 	for range 2 { // the second time there is nothing to do
-		e.store.takeOver(shownLog(t))
-		r := e.store.Recall("blog")
-		if r.LastGood == nil || r.LastGood.File != f.file("blog") || !r.Override.Stopped || len(r.Rubbish) > 0 {
+		e.store.TakeOver(shownLog(t))
+		r := e.store.Load("blog")
+		if r.LastGood == nil || r.LastGood.File != f.file("blog") || !r.Override.Stopped || len(r.Corrupt) > 0 {
 			t.Errorf("taken over: %+v", r)
 		}
 	}

@@ -127,7 +127,7 @@ func (d *Daemon) deployPart(ctx context.Context, t cluster.Task) {
 
 // deployed is the commit that should serve of an app; empty: none.
 func (e *engine) deployed(app string) string {
-	if cur, _, _, err := e.store.book(app).Current(); err == nil && cur != nil {
+	if cur, _, _, err := e.store.Book(app).Current(); err == nil && cur != nil {
 		return cur.Commit
 	}
 	return ""
@@ -135,7 +135,7 @@ func (e *engine) deployed(app string) string {
 
 // goodOf finds a deploy that has brought a commit here; is is false where there is none.
 func (e *engine) goodOf(app, commit string) (id string, is bool) {
-	es, _ := e.store.book(app).List()
+	es, _ := e.store.Book(app).List()
 	i := slices.IndexFunc(es, func(e *deploy.Entry) bool { return e.Good() && e.Commit == commit })
 	if i < 0 {
 		return "", false

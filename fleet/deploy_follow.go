@@ -58,7 +58,7 @@ func (p *operations) Follow(ctx context.Context, app, order string, told int, pr
 			return p.deployEverywhere(ctx, DeployOrder{App: app, Order: order}, told, progress)
 		}
 	}
-	book := p.e.store.book(app)
+	book := p.e.store.Book(app)
 	es, err := book.List()
 	i := slices.IndexFunc(es, func(e *deploy.Entry) bool { return order != "" && e.Order == order })
 	if i < 0 {
@@ -103,7 +103,7 @@ func stagesTold(e *deploy.Entry, now time.Time) []Event {
 // deployed is the result of a deploy that has ended.
 func (p *operations) deployed(ctx context.Context, e *deploy.Entry) Result {
 	set, setErr := p.e.snapshot()
-	w := wanted(set, setErr, e.App, p.e.store.Recall(e.App).LastGood)
+	w := wanted(set, setErr, e.App, p.e.store.Load(e.App).LastGood)
 	r := p.e.settleOnce(ctx, e.App, p.daemon() != nil)
 	r.Deploy, r.OK, r.Reason = e, e.Result == deploy.ResultOK, e.Reason
 	if w.Spec == nil {

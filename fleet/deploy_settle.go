@@ -34,7 +34,7 @@ func (p *operations) SettleDeploys(ctx context.Context) {
 		if set != nil && set.Specs[app] != nil && set.Specs[app].Deploy != nil {
 			p.sweepReleases(set.Specs[app].Path)
 		}
-		book := p.e.store.book(app)
+		book := p.e.store.Book(app)
 		if es, _ := book.List(); !slices.ContainsFunc(es, func(e *deploy.Entry) bool { return e.Result == deploy.ResultRunning }) {
 			continue
 		}
@@ -55,7 +55,7 @@ func (p *operations) SettleDeploys(ctx context.Context) {
 // settleDeploys ends what a daemon or a command that was killed has left in the
 // middle, and returns the logbook. Its caller holds the lock of the app's deploys.
 func (p *operations) settleDeploys(ctx context.Context, app string) (*deploy.Entries, error) {
-	book := p.e.store.book(app)
+	book := p.e.store.Book(app)
 	read := book.Entries()
 	if read.Err != nil {
 		p.e.log.Warn(read.Err.Error(), "app", app)
@@ -109,7 +109,7 @@ func (p *operations) settleDeploys(ctx context.Context, app string) (*deploy.Ent
 // deployOf is the deploy block of an app as it is now; nil: it has none.
 func (p *operations) deployOf(app string) *appspec.Deploy {
 	set, err := p.e.snapshot()
-	if w := wanted(set, err, app, p.e.store.Recall(app).LastGood); w.Spec != nil {
+	if w := wanted(set, err, app, p.e.store.Load(app).LastGood); w.Spec != nil {
 		return w.Spec.Deploy
 	}
 	return nil
@@ -118,7 +118,7 @@ func (p *operations) deployOf(app string) *appspec.Deploy {
 // finish switches the link app to a release that serves.
 func (p *operations) finish(ctx context.Context, app string, e *deploy.Entry) error {
 	set, setErr := p.e.snapshot()
-	w := wanted(set, setErr, app, p.e.store.Recall(app).LastGood)
+	w := wanted(set, setErr, app, p.e.store.Load(app).LastGood)
 	if w.Spec == nil {
 		return nil
 	}

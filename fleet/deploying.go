@@ -25,7 +25,7 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	if err != nil {
 		return nil, err
 	}
-	rem := p.e.store.Recall(o.App)
+	rem := p.e.store.Load(o.App)
 	w := p.e.wantedOf(set, nil, o.App, &rem, false)
 	switch {
 	case w.Spec == nil && w.Waiting != "":
@@ -44,7 +44,7 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	if p.e.opts.Cluster != nil && o.part == nil {
 		return p.deployEverywhere(ctx, o, 0, progress)
 	}
-	book := p.e.store.book(o.App)
+	book := p.e.store.Book(o.App)
 	waiting, enough := context.WithCancelCause(ctx)
 	defer enough(nil)
 	defer context.AfterFunc(p.life, func() { enough(errClosing) })()
@@ -171,7 +171,7 @@ func (p *operations) releasesInUse(ctx context.Context, app string) []string {
 			out = append(out, s.Release.ID)
 		}
 	}
-	rem := p.e.store.Recall(app)
+	rem := p.e.store.Load(app)
 	add(rem.LastGood)
 	if rem.Applied != nil {
 		add(rem.Applied.Spec)

@@ -312,15 +312,7 @@ func eventuallyIn(t *testing.T, limit time.Duration, what string, ok func() bool
 // shortDir is a directory whose name leaves room for sockets in it.
 func shortDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "w")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
+	return fleettest.ShortDir(t)
 }
 
 func (fakeFolders) around(afero.Fs, *appspec.Spec) surrounding { return surrounding{} }

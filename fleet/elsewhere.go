@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/spf13/afero"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
 // daemonElsewhere refuses to serve a spec directory that a daemon of this user
@@ -21,10 +23,10 @@ func daemonElsewhere(ctx context.Context, o Options) error {
 		if dir == o.StateDir {
 			continue
 		}
-		if _, err := checkTop(afero.NewOsFs(), "state", dir); err != nil {
+		if _, err := state.CheckTop(afero.NewOsFs(), "state", dir); err != nil {
 			continue // another user's, or gone
 		}
-		c, err := dial(ctx, (&Store{Dir: dir}).socketPath())
+		c, err := dial(ctx, (&state.Store{Dir: dir}).SocketPath())
 		if err != nil {
 			continue
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
@@ -25,7 +26,7 @@ type engine struct {
 	opts     Options
 	fs       afero.Fs
 	disk     *bounded.Fs // fs, for what may lie on a disk that does not answer
-	store    *Store
+	store    *state.Store
 	machine  machine
 	folders  folders
 	log      *slog.Logger
@@ -171,7 +172,7 @@ type order struct {
 	Asked
 	// edits change what the state directory keeps of the operator's wishes, in
 	// their order, under the app's lock.
-	edits []func(o *Override, spec *appspec.Spec)
+	edits []func(o *state.Override, spec *appspec.Spec)
 }
 
 func (o order) merge(p order) order {
@@ -190,12 +191,12 @@ type outcome struct {
 // pass brings one app nearer to its spec, under its lock. idle is called
 // around waits.
 func (e *engine) pass(ctx context.Context, name string, ord order, idle func(func())) (out outcome) {
-	unlock, err := e.store.lockApp(ctx, name)
+	unlock, err := e.store.LockApp(ctx, name)
 	if err != nil {
 		return outcome{err: err}
 	}
 	defer unlock()
-	rem := e.store.Recall(name)
+	rem := e.store.Load(name)
 	if rem.Unknown != nil {
 		return e.unknown(outcome{}, name, rem.Unknown)
 	}
@@ -209,7 +210,7 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 	if rem.Unknown != nil {
 		return e.unknown(outcome{}, name, rem.Unknown)
 	}
-	for _, r := range rem.Rubbish {
+	for _, r := range rem.Corrupt {
 		e.log.Warn(r, "app", name)
 		e.events.publish(Event{At: e.now(), App: name, State: "warning", Message: r})
 	}
@@ -253,14 +254,14 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 		e.door.forget(name)
 		e.holder.drop(name)
 		e.keep.drop(name)
-		removeSocketFiles(e.log, rem.socketFiles(nil))
+		removeSocketFiles(e.log, rem.SocketFiles(nil))
 	}
 	if w.gone() {
 		if left, err := e.masters(ctx, name); err != nil || len(left) > 0 {
 			out.err = err
 			return out
 		}
-		out.err = e.store.Forget(name)
+		out.err = e.store.Delete(name)
 	}
 	return out
 }
@@ -282,7 +283,7 @@ func (e *engine) unknown(out outcome, name string, err error) outcome {
 // settledWant is what an app should be; where it has only just gone missing it
 // waits whether that stays so, and whether others follow: a file that is written
 // in place, or moved over another, is missing for an instant.
-func (e *engine) settledWant(ctx context.Context, name string, rem *Remembered, confirmed bool, idle func(func())) (want, error) {
+func (e *engine) settledWant(ctx context.Context, name string, rem *state.AppState, confirmed bool, idle func(func())) (want, error) {
 	for {
 		e.mu.Lock()
 		set, setErr := e.set, e.setErr
@@ -308,12 +309,12 @@ func (e *engine) settledWant(ctx context.Context, name string, rem *Remembered, 
 }
 
 // remember writes down what must survive us before anything is done.
-func (e *engine) remember(name string, w want, rem *Remembered, ord order) error {
+func (e *engine) remember(name string, w want, rem *state.AppState, ord order) error {
 	digest := ""
 	if w.Spec != nil {
 		digest = runner.Digest(w.Spec)
 	}
-	if w.Spec != nil && w.Held == "" && (rem.LastGood == nil || rem.guessed || rem.LastGood.File != w.Spec.File || rem.LastGood.Environment != w.Spec.Environment || runner.Digest(rem.LastGood) != digest) {
+	if w.Spec != nil && w.Held == "" && (rem.LastGood == nil || rem.Guessed || rem.LastGood.File != w.Spec.File || rem.LastGood.Environment != w.Spec.Environment || runner.Digest(rem.LastGood) != digest) {
 		if err := e.store.SaveSpec(w.Spec); err != nil {
 			return err
 		}
@@ -339,11 +340,11 @@ func (e *engine) remember(name string, w want, rem *Remembered, ord order) error
 }
 
 // failed keeps the reason of a failure and decides when to try again.
-func (e *engine) failed(out outcome, rem Remembered, name string) outcome {
+func (e *engine) failed(out outcome, rem state.AppState, name string) outcome {
 	if errors.Is(out.err, errSuperseded) || errors.Is(out.err, errClosing) || errors.Is(out.err, errPaused) || errors.Is(out.err, context.Canceled) {
 		return out
 	}
-	f := Failure{Digest: out.plan.digest, Folder: out.plan.folder, Reason: out.err.Error(), At: e.now(), Attempts: 1}
+	f := state.Failure{Digest: out.plan.digest, Folder: out.plan.folder, Reason: out.err.Error(), At: e.now(), Attempts: 1}
 	if old := rem.Failure; old != nil && old.Digest == f.Digest && old.Folder == f.Folder {
 		f.Attempts = old.Attempts + 1
 	}
@@ -384,7 +385,7 @@ func (e *engine) applier(name string, idle func(func())) *Applier {
 // look says what an app should be and what it is, its folder aside.
 func (e *engine) look(ctx context.Context, name string) (want, Observed) {
 	set, setErr := e.snapshot()
-	rem := e.store.Recall(name)
+	rem := e.store.Load(name)
 	e.remind(name, &rem)
 	w := e.wantedOf(set, setErr, name, &rem, false)
 	return w, e.observe(ctx, name, rem, nil)

@@ -2,17 +2,15 @@ package fleet
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"sync"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -25,7 +23,7 @@ import (
 // them; they do not change.
 type doors struct {
 	e       *engine
-	account func() account
+	account func() state.Account
 	front   *appspec.Spec   // the gate that runs, or should; nil: there is none
 	routes  []appspec.Route // of front
 	foreign []string        // the names of all apps but its default one
@@ -36,7 +34,7 @@ type doors struct {
 func (e *engine) admit(set *hclspec.Set) *doors {
 	apps := e.serving(set)
 	// Most directories have no gate: nobody is looked up.
-	d := &doors{e: e, account: sync.OnceValue(gateAccount), front: apps[appspec.GateName]}
+	d := &doors{e: e, account: sync.OnceValue(state.GateAccount), front: apps[appspec.GateName]}
 	if d.front != nil {
 		d.foreign = foreign(apps, d.front.Gate.Default)
 	}
@@ -58,8 +56,8 @@ func (e *engine) admit(set *hclspec.Set) *doors {
 		own.Routes = e.routes(apps, own.Default)
 		front.Gate = &own
 		front.Path = e.gateFolder()
-		front.User, front.Group = d.account().user, d.account().group
-		front.Sockets.HTTP = append(slices.Clip(front.Sockets.HTTP), gateSocket(e.store.Dir, appspec.GateName, d.account().group))
+		front.User, front.Group = d.account().User, d.account().Group
+		front.Sockets.HTTP = append(slices.Clip(front.Sockets.HTTP), gateSocket(e.store.Dir, appspec.GateName, d.account().Group))
 	}
 	return d
 }
@@ -70,7 +68,7 @@ func (d *doors) admit(s *appspec.Spec) {
 	if len(s.Hosts) == 0 && !isDefault {
 		return
 	}
-	sock := gateSocket(d.e.store.Dir, s.Name, d.account().group)
+	sock := gateSocket(d.e.store.Dir, s.Name, d.account().Group)
 	if d.front != nil {
 		sock.Pairs = d.e.pairs(s, d.front)
 	}
@@ -138,8 +136,8 @@ func (e *engine) serving(set *hclspec.Set) map[string]*appspec.Spec {
 }
 
 func (e *engine) servingOne(set *hclspec.Set, name string) *appspec.Spec {
-	rem := e.store.Recall(name)
-	w := rem.wanted(set, nil, name)
+	rem := e.store.Load(name)
+	w := desiredOf(&rem, set, nil, name)
 	if e.holds(set) && w.Held == "" && w.Invalid == "" {
 		return rem.LastGood
 	}
@@ -186,58 +184,5 @@ func gateSocket(stateDir, app, group string) appspec.HTTPSocket {
 	return s
 }
 
-// account is whom the gate runs as; empty names: whoever we are.
-type account struct {
-	user, group string
-	gid         int
-}
-
-// gateUsers are the users that a gate may run as, the first that there is: one of its
-// own, else the one that owns nothing.
-var gateUsers = []string{"wsgid-gate", "nobody"}
-
-func gateAccount() account {
-	if os.Geteuid() != 0 {
-		return account{gid: -1}
-	}
-	for _, name := range gateUsers {
-		u, err := user.Lookup(name)
-		if err != nil {
-			continue
-		}
-		gid, err := strconv.Atoi(u.Gid)
-		if err != nil {
-			continue
-		}
-		a := account{user: name, gid: gid}
-		if g, err := user.LookupGroupId(u.Gid); err == nil {
-			a.group = g.Name
-		}
-		return a
-	}
-	return account{user: gateUsers[0], gid: -1} // the start of the gate says that there is none
-}
-
 // gateFolder holds the log of the gate.
 func (e *engine) gateFolder() string { return filepath.Join(e.store.Data, "gate") }
-
-// makeGateSockets makes the folder of the sockets at which masters take connections
-// over. The gate's group may look for a name in it, nobody may change it.
-func (s *Store) makeGateSockets() error {
-	dir := runner.GateSockets(s.Dir)
-	fail := func(err error) error { return fmt.Errorf("cannot make directory %s: %w", dir, reason(err)) }
-	if err := s.fs.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
-		return fail(err)
-	}
-	a := gateAccount()
-	if a.gid < 0 {
-		return nil
-	}
-	if err := s.fs.Chown(dir, 0, a.gid); err != nil {
-		return fail(err)
-	}
-	if err := s.fs.Chmod(dir, 0o750); err != nil {
-		return fail(err)
-	}
-	return nil
-}

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 )
@@ -47,14 +48,14 @@ func repairGateFolder(spec *appspec.Spec) error {
 	}
 	for _, path := range gateFolders(spec) {
 		if err := os.Mkdir(path, 0o755); err != nil && !os.IsExist(err) {
-			return fmt.Errorf("cannot make %s: %w", path, reason(err))
+			return fmt.Errorf("cannot make %s: %w", path, bounded.Reason(err))
 		}
 		if os.Geteuid() != 0 {
 			continue
 		}
 		// No link is followed: what lies in its folder the gate may have made.
 		if err := os.Lchown(path, owner.UID, owner.GID); err != nil {
-			return fmt.Errorf("cannot give %s to %s: %w", path, owner.Name, reason(err))
+			return fmt.Errorf("cannot give %s to %s: %w", path, owner.Name, bounded.Reason(err))
 		}
 	}
 	return nil

@@ -45,7 +45,7 @@ func (e *engine) pairs(app, front *appspec.Spec) (out []appspec.Pair) {
 // their files are, or will be. An app with a certificate of its own has none.
 func (e *engine) managedPairs(app, front *appspec.Spec) (out []appspec.Pair) {
 	for _, host := range managedHosts(app, front) {
-		file := certs.PairFile(e.store.certificatesDir(), host)
+		file := certs.PairFile(e.store.CertificatesDir(), host)
 		out = append(out, appspec.Pair{Cert: file, Key: file, Hosts: []string{host}})
 	}
 	return out

@@ -9,6 +9,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -21,20 +22,20 @@ func (e *engine) holds(set *hclspec.Set) bool { return e.opts.Hold || set != nil
 
 // wantedOf is what an app should be now. confirmed: what the directory says is to be
 // carried out.
-func (e *engine) wantedOf(set *hclspec.Set, setErr error, name string, rem *Remembered, confirmed bool) want {
-	w := rem.wanted(set, setErr, name)
+func (e *engine) wantedOf(set *hclspec.Set, setErr error, name string, rem *state.AppState, confirmed bool) want {
+	w := desiredOf(rem, set, setErr, name)
 	if confirmed || !e.holds(set) || w.Held != "" || w.Invalid != "" {
 		return w
 	}
 	e.mu.Lock()
 	d := e.doors
 	e.mu.Unlock()
-	return rem.unedited(w, d)
+	return unedited(rem, w, d)
 }
 
 // unedited is what an app should be while the edit that the directory says waits. What
 // comes of other apps and of the gate goes by theirs that were applied, and is no edit.
-func (r *Remembered) unedited(w want, d *doors) want {
+func unedited(r *state.AppState, w want, d *doors) want {
 	last := r.LastGood
 	if last == nil {
 		if w.Spec != nil {
@@ -44,7 +45,7 @@ func (r *Remembered) unedited(w want, d *doors) want {
 	}
 	was := withoutRelease(last)
 	if was.Deploy != nil {
-		was = r.release().Apply(was)
+		was = r.CurrentRelease().Apply(was)
 	}
 	waiting := "its spec is gone"
 	if w.Spec != nil {

@@ -51,7 +51,7 @@ func TestNamesWaitForApply(t *testing.T) {
 	}
 	runs := func(app string) *appspec.Spec {
 		t.Helper()
-		spec := l.e.store.Recall(app).LastGood
+		spec := l.e.store.Load(app).LastGood
 		if st, err := m.only(t, app).Status(ctx, 0); err != nil || spec == nil || st.SpecDigest != runner.Digest(spec) {
 			t.Fatalf("app %s does not run by what is remembered of it: %v", app, err)
 		}

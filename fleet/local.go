@@ -25,7 +25,7 @@ func OpenLocal(o Options) (*Local, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.store.takeOver(e.log)
+	e.store.TakeOver(e.log)
 	if _, err := e.restore(context.Background()); err != nil {
 		e.log.Warn("cannot look for masters that the state directory has lost", "err", err)
 	}

@@ -106,7 +106,7 @@ func (d *Daemon) read(force bool) {
 		if set != nil {
 			also = watchedPaths(set)
 		}
-		also = append(also, d.e.store.Dir, d.e.store.lockPath(), d.e.store.socketPath())
+		also = append(also, d.e.store.Dir, d.e.store.LockPath(), d.e.store.SocketPath())
 		fresh := d.refresh(also) // a watch may have ended without a word
 		if load && set != nil {
 			around = d.e.surroundings(set)

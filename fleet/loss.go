@@ -117,7 +117,7 @@ func (e *engine) readHomes() {
 	apps, _ := e.store.Apps()
 	for _, app := range apps {
 		if e.homes[app] == "" {
-			if r := e.store.Recall(app); r.LastGood != nil {
+			if r := e.store.Load(app); r.LastGood != nil {
 				e.homes[app] = r.LastGood.File
 			}
 		}
@@ -188,7 +188,7 @@ func (e *engine) savePlace(now place) {
 	e.place = now
 	b, err := json.Marshal(now)
 	if err == nil {
-		err = e.store.replace(e.placePath(), append(b, '\n'))
+		err = e.store.Replace(e.placePath(), append(b, '\n'))
 	}
 	if err != nil {
 		e.log.Warn("cannot write "+e.placePath(), "err", err)

@@ -43,7 +43,7 @@ func (e *engine) scrape(ctx context.Context) []appSample {
 		all[i] = appSample{status: appStatus(w, o, true, e.now()), master: cur}
 		if w.Spec != nil && w.Spec.Enabled {
 			all[i].status.certificates(w.Spec, e.now())
-			all[i].status.managed(e.store.certificatesDir(), managedHosts(w.Spec, front), true, e.now())
+			all[i].status.managed(e.store.CertificatesDir(), managedHosts(w.Spec, front), true, e.now())
 		}
 	})
 	return slices.DeleteFunc(all, func(s appSample) bool { return s.status.Name == "" })

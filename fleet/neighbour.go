@@ -14,6 +14,7 @@ import (
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
@@ -57,7 +58,7 @@ const (
 
 // putNotice tells other users who serves this state directory. Without it they
 // would only know less, so an error is none of the daemon's.
-func (s *Store) putNotice(dir string) error {
+func putNotice(s *state.Store, dir string) error {
 	start, err := appdir.StartTime(os.Getpid())
 	if err != nil {
 		return err
@@ -69,7 +70,7 @@ func (s *Store) putNotice(dir string) error {
 	return renameio.WriteFile(filepath.Join(s.Dir, noticeFile), b, 0o644, renameio.IgnoreUmask(), renameio.WithTempDir(s.Dir))
 }
 
-func (s *Store) removeNotice() { _ = os.Remove(filepath.Join(s.Dir, noticeFile)) }
+func removeNotice(s *state.Store) { _ = os.Remove(filepath.Join(s.Dir, noticeFile)) }
 
 // neighbourOf tells of the fleet of another user on a state directory; nil: the
 // directory is ours, or nothing of a fleet runs there.
@@ -78,7 +79,7 @@ func neighbourOf(stateDir string) *NeighbourError {
 	if unix.Lstat(stateDir, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR || int(st.Uid) == os.Geteuid() {
 		return nil
 	}
-	e := &NeighbourError{User: userName(st.Uid), StateDir: stateDir, Asks: userName(uint32(os.Geteuid()))}
+	e := &NeighbourError{User: state.UserName(st.Uid), StateDir: stateDir, Asks: state.UserName(uint32(os.Geteuid()))}
 	if n, ok := readNotice(stateDir, st.Uid); ok {
 		e.PID, e.Dir = n.PID, n.Dir
 		return e

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
@@ -20,7 +21,7 @@ type Observed struct {
 	Masters   []Seen   // live ones, newest first, draining ones last
 	surrounding
 	FindErr error // why masters cannot be looked for: there may be some
-	Remembered
+	state.AppState
 	// CanSleep: this process keeps and watches the sockets of apps that need no
 	// master now. Awaited are the listen strings on which this app is waited for.
 	CanSleep bool
@@ -111,11 +112,11 @@ const answerTimeout = 2 * time.Second
 // Observe reads what is true of an app. The spec tells what its folder should
 // be; nil: the folder is not looked at.
 func (e *engine) Observe(ctx context.Context, name string, spec *appspec.Spec) Observed {
-	return e.observe(ctx, name, e.store.Recall(name), spec)
+	return e.observe(ctx, name, e.store.Load(name), spec)
 }
 
-func (e *engine) observe(ctx context.Context, name string, rem Remembered, spec *appspec.Spec) Observed {
-	o := Observed{App: name, Remembered: rem, CanSleep: e.door != nil && !e.roused.has(name), Awaited: e.door.listens(name)}
+func (e *engine) observe(ctx context.Context, name string, rem state.AppState, spec *appspec.Spec) Observed {
+	o := Observed{App: name, AppState: rem, CanSleep: e.door != nil && !e.roused.has(name), Awaited: e.door.listens(name)}
 	o.Masters, o.FindErr = e.masters(ctx, name)
 	if o.Unknown = o.FindErr; o.Unknown == nil {
 		o.Unknown = rem.Unknown

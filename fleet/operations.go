@@ -10,6 +10,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
 // operations are the commands, wherever they are carried out: in the daemon on
@@ -82,13 +83,13 @@ func (e *engine) planAll(ctx context.Context, set *hclspec.Set, chosen []string,
 // plan is what apply would do to one app; named: the operator names it.
 func (e *engine) plan(ctx context.Context, set *hclspec.Set, name string, named bool) AppPlan {
 	// The last good spec costs more to read than all the rest: only where it counts.
-	var rem Remembered
-	e.store.recallOrders(name, &rem)
+	var rem state.AppState
+	e.store.LoadOrders(name, &rem)
 	if set.DefaultsBroken || set.Specs[name] == nil {
-		e.store.recallSpec(name, &rem)
-		rem.guess()
+		e.store.LoadSpec(name, &rem)
+		rem.Guess()
 	}
-	w := rem.wanted(set, nil, name)
+	w := desiredOf(&rem, set, nil, name)
 	if w.Invalid != "" {
 		ap := AppPlan{App: name, Why: "no good spec was ever seen", Error: w.Invalid}
 		if w.Fault != nil {
@@ -108,7 +109,7 @@ func (e *engine) plan(ctx context.Context, set *hclspec.Set, name string, named 
 	}
 	o := e.observe(ctx, name, rem, w.Spec)
 	if len(o.Masters) > 0 && o.LastGood == nil {
-		e.store.recallSpec(name, &o.Remembered) // one of them may run it
+		e.store.LoadSpec(name, &o.AppState) // one of them may run it
 	}
 	o.Asked.Retry = true
 	ap := MakePlan(w.Spec, o, e.now())
@@ -158,7 +159,7 @@ func (p *operations) applyAll(ctx context.Context, set *hclspec.Set, chosen []st
 	}
 	ord := order{Asked: Asked{Retry: true, Confirmed: true}}
 	if named {
-		ord.edits = append(ord.edits, func(o *Override, _ *appspec.Spec) { o.Stopped = false })
+		ord.edits = append(ord.edits, func(o *state.Override, _ *appspec.Spec) { o.Stopped = false })
 	}
 	results := p.each(ctx, chosen, progress, func(name string) Result { return p.converge(ctx, name, ord) })
 	if p.e.holds(set) && ctx.Err() == nil {
@@ -170,7 +171,7 @@ func (p *operations) applyAll(ctx context.Context, set *hclspec.Set, chosen []st
 // Start starts what is stopped and tries again at once what failed.
 func (p *operations) Start(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
 	ord := order{Asked: Asked{Retry: true}}
-	ord.edits = append(ord.edits, func(o *Override, _ *appspec.Spec) { o.Stopped = false })
+	ord.edits = append(ord.edits, func(o *state.Override, _ *appspec.Spec) { o.Stopped = false })
 	return p.command(ctx, "start", apps, progress, func(name string) Result {
 		if r, no := p.disabled(name, "start"); no {
 			return r
@@ -181,7 +182,7 @@ func (p *operations) Start(ctx context.Context, apps []string, progress func(Eve
 
 // Stop drains and stops, until Start or Apply with the app's name.
 func (p *operations) Stop(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
-	ord := order{edits: []func(*Override, *appspec.Spec){func(o *Override, _ *appspec.Spec) { o.Stopped = true }}}
+	ord := order{edits: []func(*state.Override, *appspec.Spec){func(o *state.Override, _ *appspec.Spec) { o.Stopped = true }}}
 	return p.command(ctx, "stop", apps, progress, func(name string) Result {
 		out := p.pass(ctx, name, ord)
 		if out.err != nil {
@@ -194,7 +195,7 @@ func (p *operations) Stop(ctx context.Context, apps []string, progress func(Even
 // Restart replaces the masters: the new one is ready before the old one drains.
 func (p *operations) Restart(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
 	ord := order{Asked: Asked{Restart: true}}
-	ord.edits = append(ord.edits, func(o *Override, _ *appspec.Spec) { o.Stopped = false })
+	ord.edits = append(ord.edits, func(o *state.Override, _ *appspec.Spec) { o.Stopped = false })
 	return p.command(ctx, "restart", apps, progress, func(name string) Result {
 		if r, no := p.disabled(name, "restart"); no {
 			return r
@@ -240,8 +241,10 @@ func (p *operations) Scale(ctx context.Context, counts map[string]int, progress 
 			return r
 		}
 		n := counts[name]
-		return p.converge(ctx, name, order{edits: []func(*Override, *appspec.Spec){
-			func(o *Override, spec *appspec.Spec) { o.Scale, o.Digest = &Desired{Min: n, Max: n}, digestOf(spec) },
+		return p.converge(ctx, name, order{edits: []func(*state.Override, *appspec.Spec){
+			func(o *state.Override, spec *appspec.Spec) {
+				o.Scale, o.Digest = &state.Desired{Min: n, Max: n}, digestOf(spec)
+			},
 		}})
 	})
 }
@@ -333,7 +336,7 @@ func withoutNameless(rs []Result) []Result {
 
 func (p *operations) disabled(name, verb string) (Result, bool) {
 	set, setErr := p.e.snapshot()
-	rem := p.e.store.Recall(name)
+	rem := p.e.store.Load(name)
 	w := p.e.wantedOf(set, setErr, name, &rem, false)
 	if w.Spec == nil && w.Waiting != "" {
 		return Result{App: name, State: StateWaiting, Reason: fmt.Sprintf("cannot %s it: %s", verb, waitsFor(name, w.Waiting))}, true
@@ -346,7 +349,7 @@ func (p *operations) disabled(name, verb string) (Result, bool) {
 }
 
 func (p *operations) stopped(name, verb string) (Result, bool) {
-	if p.e.store.Recall(name).Override.Stopped {
+	if p.e.store.Load(name).Override.Stopped {
 		return Result{App: name, State: StateStopped,
 			Reason: fmt.Sprintf("cannot %s it: it is stopped; start it first: wsgid-fleet start %s", verb, name)}, true
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
 )
@@ -112,8 +113,8 @@ type Action struct {
 	Reason string     `json:"reason"`
 	Detail []string   `json:"detail,omitempty"` // what a repair touches, path by path
 
-	spec  *appspec.Spec // of a start: another one than the wanted; nil: that one
-	scale *Desired      // numbers that an operator ordered; nil: none
+	spec  *appspec.Spec  // of a start: another one than the wanted; nil: that one
+	scale *state.Desired // numbers that an operator ordered; nil: none
 }
 
 // Status is the answer of status -o json (contract, section 4).
@@ -156,7 +157,7 @@ type AppStatus struct {
 	State      string                `json:"state"`
 	Reason     string                `json:"reason"`
 	Generation int                   `json:"generation"`
-	Desired    Desired               `json:"desired"`
+	Desired    state.Desired         `json:"desired"`
 	Sockets    []SocketStatus        `json:"sockets"`
 	Master     *MasterStatus         `json:"master"` // nil: none runs
 	Workers    []runner.WorkerInfo   `json:"workers"`
@@ -197,12 +198,6 @@ type CertificateStatus struct {
 	Renew    time.Time `json:"renew,omitzero"`
 	Failures int       `json:"failures,omitempty"`
 	RetryAt  time.Time `json:"retry_at,omitzero"`
-}
-
-// Desired is the wanted number of workers.
-type Desired struct {
-	Min int `json:"min"`
-	Max int `json:"max"`
 }
 
 // SocketStatus is one socket of an app.

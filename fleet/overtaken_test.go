@@ -10,6 +10,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -84,12 +85,12 @@ func TestAStopOvertakenByAnEdit(t *testing.T) {
 	if out := r.do(t.Context(), "blog", order{}); out.err != nil {
 		t.Fatal(out.err)
 	}
-	unlock, err := r.e.store.lockApp(t.Context(), "blog")
+	unlock, err := r.e.store.LockApp(t.Context(), "blog")
 	if err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan outcome, 1)
-	stop := order{edits: []func(*Override, *appspec.Spec){func(o *Override, _ *appspec.Spec) { o.Stopped = true }}}
+	stop := order{edits: []func(*state.Override, *appspec.Spec){func(o *state.Override, _ *appspec.Spec) { o.Stopped = true }}}
 	go func() { done <- r.do(context.Background(), "blog", stop) }()
 	eventually(t, "the stop waits for the lock", func() bool {
 		r.mu.Lock()
@@ -101,7 +102,7 @@ func TestAStopOvertakenByAnEdit(t *testing.T) {
 	if out := <-done; out.err != nil {
 		t.Fatal(out.err)
 	}
-	if n := m.count("blog"); n != 0 || !r.e.store.Recall("blog").Override.Stopped {
+	if n := m.count("blog"); n != 0 || !r.e.store.Load("blog").Override.Stopped {
 		t.Errorf("%d masters run after a stop that was said to be done", n)
 	}
 }
@@ -190,8 +191,8 @@ func TestAnOrderToAMasterThatEnds(t *testing.T) {
 	if out := r.do(t.Context(), "blog", order{Asked: Asked{Reload: true}}); out.err != nil {
 		t.Errorf("reload: %v", out.err)
 	}
-	if now := m.only(t, "blog"); now == old || r.e.store.Recall("blog").Failure != nil {
-		t.Errorf("master %d runs, failure %+v", now.rec.PID, r.e.store.Recall("blog").Failure)
+	if now := m.only(t, "blog"); now == old || r.e.store.Load("blog").Failure != nil {
+		t.Errorf("master %d runs, failure %+v", now.rec.PID, r.e.store.Load("blog").Failure)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -126,7 +127,7 @@ func (p *planner) run() {
 	}
 	cur, surplus := p.choose()
 	p.current = cur.PID
-	base := p.o.specOf(cur.digest())
+	base := p.o.SpecOf(cur.digest())
 	if cur.digest() != p.digest {
 		if base != nil {
 			p.Changes = appspec.Diff(base, p.spec)
@@ -161,7 +162,7 @@ func (p *planner) failure() string {
 	if f.RetryAt.IsZero() {
 		return f.Reason
 	}
-	if wait := f.wait(p.now); wait > 0 {
+	if wait := f.Wait(p.now); wait > 0 {
 		return fmt.Sprintf("%s; next try in %s", f.Reason, roundUp(wait))
 	}
 	return ""
@@ -254,22 +255,6 @@ func rank(m Seen, digest string) int {
 		r += 2
 	}
 	return r
-}
-
-// specOf finds the spec of that digest; nil: it is not known.
-func (r Remembered) specOf(digest string) *appspec.Spec {
-	if a := r.Applied; a != nil {
-		if a.Digest == digest {
-			return a.Spec
-		}
-		if a.Before != nil && runner.Digest(a.Before) == digest {
-			return a.Before
-		}
-	}
-	if l := r.LastGood; l != nil && runner.Digest(l) == digest {
-		return l
-	}
-	return nil
 }
 
 // change brings another spec to a master that runs.
@@ -385,7 +370,7 @@ func goneText(listens []string) string {
 }
 
 // scaleWanted is what an operator ordered for this very spec; nil: nothing.
-func (p *planner) scaleWanted() *Desired {
+func (p *planner) scaleWanted() *state.Desired {
 	if s := p.o.Override.Scale; s != nil && p.o.Override.Digest == p.digest {
 		return s
 	}
@@ -469,12 +454,4 @@ func roundUp(d time.Duration) time.Duration {
 		unit = time.Second
 	}
 	return (d + unit - 1).Truncate(unit)
-}
-
-// String says it as scale's argument does.
-func (d Desired) String() string {
-	if d.Min == d.Max {
-		return fmt.Sprint(d.Max)
-	}
-	return fmt.Sprintf("%d to %d", d.Min, d.Max)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -67,8 +68,8 @@ func draining(m *Seen) { m.Draining, m.Status.State = true, runner.StateStopping
 
 func silent(m *Seen) { m.Err = errors.New("i/o timeout") }
 
-func applied(spec *appspec.Spec) *Applied {
-	return &Applied{Generation: 1, Digest: runner.Digest(spec), Spec: spec}
+func applied(spec *appspec.Spec) *state.Applied {
+	return &state.Applied{Generation: 1, Digest: runner.Digest(spec), Spec: spec}
 }
 
 // idle: no worker need run.
@@ -77,7 +78,7 @@ func idle(s *appspec.Spec) { s.Workers.Min, s.Workers.Max = 0, 2 }
 func resting(m *Seen) { m.Status.State, m.Status.Resting = runner.StateIdle, true }
 
 // rolling is a rollout that began while before was served.
-func rolling(spec, before *appspec.Spec) *Applied {
+func rolling(spec, before *appspec.Spec) *state.Applied {
 	a := applied(spec)
 	a.Before = before
 	return a
@@ -93,11 +94,11 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 func TestMakePlan(t *testing.T) {
 	spec := testSpec()
 	released := testSpec(withRelease("1", "3f2a91c0035", "venvs/a"))
-	rejected := func(s *appspec.Spec) *Failure {
-		return &Failure{Digest: runner.Digest(s), Reason: "ImportError: no module named blog", At: now}
+	rejected := func(s *appspec.Spec) *state.Failure {
+		return &state.Failure{Digest: runner.Digest(s), Reason: "ImportError: no module named blog", At: now}
 	}
-	waiting := func(s *appspec.Spec, d time.Duration) *Failure {
-		return &Failure{Digest: runner.Digest(s), Reason: "cannot listen on 127.0.0.1:8000: the port is taken", At: now, Attempts: 1, RetryAt: now.Add(d)}
+	waiting := func(s *appspec.Spec, d time.Duration) *state.Failure {
+		return &state.Failure{Digest: runner.Digest(s), Reason: "cannot listen on 127.0.0.1:8000: the port is taken", At: now, Attempts: 1, RetryAt: now.Add(d)}
 	}
 	tests := []struct {
 		name string
@@ -122,31 +123,31 @@ func TestMakePlan(t *testing.T) {
 		{name: "no descriptors to look for masters", spec: spec, o: Observed{Unknown: syscall.EMFILE}, why: "what runs of it cannot be told now"},
 		{name: "no descriptors, and its spec is gone", o: Observed{Unknown: syscall.EMFILE, Masters: []Seen{seen(1, spec)}}, why: "what runs of it cannot be told now"},
 		{name: "count: live", spec: testSpec(withCount(4)),
-			o:    Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Applied: applied(spec)}},
+			o:    Observed{Masters: []Seen{seen(1, spec)}, AppState: state.AppState{Applied: applied(spec)}},
 			want: []string{"update"}, kind: appspec.Live, why: "workers.count changes"},
 		{name: "the last good spec tells what runs, too", spec: testSpec(withCount(4)),
-			o:    Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{LastGood: spec}},
+			o:    Observed{Masters: []Seen{seen(1, spec)}, AppState: state.AppState{LastGood: spec}},
 			want: []string{"update"}, kind: appspec.Live, why: "workers.count changes"},
 		{name: "wsgi_app: rolling", spec: testSpec(withApp("blog:other")),
-			o:    Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Applied: applied(spec)}},
+			o:    Observed{Masters: []Seen{seen(1, spec)}, AppState: state.AppState{Applied: applied(spec)}},
 			want: []string{"roll"}, kind: appspec.Rolling, why: "wsgi_app changes"},
 		{name: "two changes: the greater disruption", spec: testSpec(withApp("blog:other"), withCount(4)),
-			o:    Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Applied: applied(spec)}},
+			o:    Observed{Masters: []Seen{seen(1, spec)}, AppState: state.AppState{Applied: applied(spec)}},
 			want: []string{"roll"}, kind: appspec.Rolling, why: "wsgi_app and workers.count change"},
 		{name: "another release: rolling", spec: testSpec(withRelease("2", "9ab01234567", "venvs/a")),
-			o:    Observed{Masters: []Seen{seen(1, released)}, Remembered: Remembered{Applied: applied(released)}},
+			o:    Observed{Masters: []Seen{seen(1, released)}, AppState: state.AppState{Applied: applied(released)}},
 			want: []string{"roll"}, kind: appspec.Rolling, why: "commit 3f2a91c003 → 9ab0123456, requirements unchanged"},
 		{name: "another release with another virtualenv, and an edit", spec: testSpec(withRelease("2", "9ab01234567", "venvs/b"), withCount(4)),
-			o:    Observed{Masters: []Seen{seen(1, released)}, Remembered: Remembered{Applied: applied(released)}},
+			o:    Observed{Masters: []Seen{seen(1, released)}, AppState: state.AppState{Applied: applied(released)}},
 			want: []string{"roll"}, kind: appspec.Rolling, why: "commit 3f2a91c003 → 9ab0123456, requirements changed: new virtualenv; workers.count changes"},
 		{name: "another release of one commit", spec: testSpec(withRelease("2", "3f2a91c0035", "")),
-			o:    Observed{Masters: []Seen{seen(1, testSpec(withRelease("1", "3f2a91c0035", "")))}, Remembered: Remembered{LastGood: testSpec(withRelease("1", "3f2a91c0035", ""))}},
+			o:    Observed{Masters: []Seen{seen(1, testSpec(withRelease("1", "3f2a91c0035", "")))}, AppState: state.AppState{LastGood: testSpec(withRelease("1", "3f2a91c0035", ""))}},
 			want: []string{"roll"}, kind: appspec.Rolling, why: "release 1 → 2 of commit 3f2a91c003"},
 		{name: "the first release", spec: testSpec(withRelease("1", "3f2a91c0035", "venvs/a")),
-			o:    Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Applied: applied(spec)}},
+			o:    Observed{Masters: []Seen{seen(1, spec)}, AppState: state.AppState{Applied: applied(spec)}},
 			want: []string{"roll"}, kind: appspec.Rolling, why: "release 1 (commit 3f2a91c003); deploy changes"},
 		{name: "sockets: replace", spec: testSpec(withListen("127.0.0.1:9000")),
-			o:    Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Applied: applied(spec)}},
+			o:    Observed{Masters: []Seen{seen(1, spec)}, AppState: state.AppState{Applied: applied(spec)}},
 			want: []string{"replace"}, kind: appspec.Replace},
 		{name: "what runs is not known: replace", spec: testSpec(withCount(4)), o: Observed{Masters: []Seen{seen(1, spec)}},
 			want: []string{"replace"}, kind: appspec.Replace, why: "it runs a spec that is not known here"},
@@ -157,68 +158,68 @@ func TestMakePlan(t *testing.T) {
 		{name: "disabled", spec: testSpec(disabled), o: Observed{Masters: []Seen{seen(1, spec)}, Problems: []string{"x"}},
 			want: []string{"repair", "stop"}, kind: appspec.Replace, why: "enabled = false"},
 		{name: "disabled and down", spec: testSpec(disabled), why: "enabled = false"},
-		{name: "stopped by hand", spec: spec, o: Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Override: Override{Stopped: true}}},
+		{name: "stopped by hand", spec: spec, o: Observed{Masters: []Seen{seen(1, spec)}, AppState: state.AppState{Override: state.Override{Stopped: true}}},
 			want: []string{"stop"}, kind: appspec.Replace, why: "stopped by an operator"},
 		{name: "only a draining master", spec: spec, o: Observed{Masters: []Seen{seen(1, spec, draining)}},
 			want: []string{"start"}, kind: appspec.Replace, why: "no master runs"},
 
 		{name: "scaled", spec: spec, o: Observed{Masters: []Seen{seen(1, spec)},
-			Remembered: Remembered{Override: Override{Scale: &Desired{5, 5}, Digest: runner.Digest(spec)}}},
+			AppState: state.AppState{Override: state.Override{Scale: &state.Desired{Min: 5, Max: 5}, Digest: runner.Digest(spec)}}},
 			want: []string{"scale"}, kind: appspec.Live, why: "scaled to 5 by an operator"},
 		{name: "scaled for another spec", spec: spec, o: Observed{Masters: []Seen{seen(1, spec)},
-			Remembered: Remembered{Override: Override{Scale: &Desired{5, 5}, Digest: "other"}}},
+			AppState: state.AppState{Override: state.Override{Scale: &state.Desired{Min: 5, Max: 5}, Digest: "other"}}},
 			why: "as specified"},
 		{name: "scaled already", spec: spec, o: Observed{Masters: []Seen{seen(1, spec, func(m *Seen) { m.Status.Min, m.Status.Max = 5, 5 })},
-			Remembered: Remembered{Override: Override{Scale: &Desired{5, 5}, Digest: runner.Digest(spec)}}},
+			AppState: state.AppState{Override: state.Override{Scale: &state.Desired{Min: 5, Max: 5}, Digest: runner.Digest(spec)}}},
 			why: "as specified"},
 		{name: "one worker more by signal stays", spec: spec, o: Observed{Masters: []Seen{seen(1, spec, func(m *Seen) { m.Status.Min, m.Status.Max = 3, 3 })}},
 			why: "as specified"},
 
-		{name: "start failed, wait", spec: spec, o: Observed{Remembered: Remembered{Failure: waiting(spec, 1500*time.Millisecond)}},
+		{name: "start failed, wait", spec: spec, o: Observed{AppState: state.AppState{Failure: waiting(spec, 1500*time.Millisecond)}},
 			why: "cannot listen on 127.0.0.1:8000: the port is taken; next try in 1.5s"},
-		{name: "start failed, its time has come", spec: spec, o: Observed{Remembered: Remembered{Failure: waiting(spec, 0)}},
+		{name: "start failed, its time has come", spec: spec, o: Observed{AppState: state.AppState{Failure: waiting(spec, 0)}},
 			want: []string{"start"}, kind: appspec.Replace},
-		{name: "start failed, and the clock was set back since", spec: spec, o: Observed{Remembered: Remembered{Failure: func() *Failure {
+		{name: "start failed, and the clock was set back since", spec: spec, o: Observed{AppState: state.AppState{Failure: func() *state.Failure {
 			f := waiting(spec, time.Second)
 			f.At, f.RetryAt = f.At.Add(24*time.Hour), f.RetryAt.Add(24*time.Hour)
 			return f
 		}()}}, want: []string{"start"}, kind: appspec.Replace},
-		{name: "start failed, the spec changed", spec: testSpec(withCount(3)), o: Observed{Remembered: Remembered{Failure: waiting(spec, time.Minute)}},
+		{name: "start failed, the spec changed", spec: testSpec(withCount(3)), o: Observed{AppState: state.AppState{Failure: waiting(spec, time.Minute)}},
 			want: []string{"start"}, kind: appspec.Replace},
-		{name: "start failed, an operator asks", spec: spec, o: Observed{Asked: Asked{Retry: true}, Remembered: Remembered{Failure: waiting(spec, time.Minute)}},
+		{name: "start failed, an operator asks", spec: spec, o: Observed{Asked: Asked{Retry: true}, AppState: state.AppState{Failure: waiting(spec, time.Minute)}},
 			want: []string{"start"}, kind: appspec.Replace},
 		{name: "given up: the old one serves on", spec: testSpec(withApp("x:y")),
-			o:   Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Applied: applied(spec), Failure: rejected(testSpec(withApp("x:y")))}},
+			o:   Observed{Masters: []Seen{seen(1, spec)}, AppState: state.AppState{Applied: applied(spec), Failure: rejected(testSpec(withApp("x:y")))}},
 			why: "ImportError: no module named blog"},
 		{name: "given up: an operator asks", spec: testSpec(withApp("x:y")),
 			o: Observed{Masters: []Seen{seen(1, spec)}, Asked: Asked{Retry: true},
-				Remembered: Remembered{Applied: applied(spec), Failure: rejected(testSpec(withApp("x:y")))}},
+				AppState: state.AppState{Applied: applied(spec), Failure: rejected(testSpec(withApp("x:y")))}},
 			want: []string{"roll"}, kind: appspec.Rolling},
 		{name: "given up, and the old one died: it comes back", spec: testSpec(withApp("x:y")),
-			o:    Observed{Remembered: Remembered{Applied: applied(spec), Failure: rejected(testSpec(withApp("x:y")))}},
+			o:    Observed{AppState: state.AppState{Applied: applied(spec), Failure: rejected(testSpec(withApp("x:y")))}},
 			want: []string{"start blog:app"}, kind: appspec.Replace},
 		{name: "a rollout of another daemon is under way", spec: testSpec(withApp("x:y")),
-			o: Observed{Remembered: Remembered{Applied: applied(spec)}, Masters: []Seen{seen(1, spec, func(m *Seen) {
+			o: Observed{AppState: state.AppState{Applied: applied(spec)}, Masters: []Seen{seen(1, spec, func(m *Seen) {
 				m.Status.WantDigest, m.Status.Rollout = runner.Digest(testSpec(withApp("x:y"))), 2
 			})}},
 			why: "a rollout is under way"},
 		{name: "a rollout of another daemon was given up", spec: testSpec(withApp("x:y")),
-			o: Observed{Remembered: Remembered{Applied: applied(spec)}, Masters: []Seen{seen(1, spec, func(m *Seen) {
+			o: Observed{AppState: state.AppState{Applied: applied(spec)}, Masters: []Seen{seen(1, spec, func(m *Seen) {
 				m.Status.WantDigest, m.Status.RolloutError = runner.Digest(testSpec(withApp("x:y"))), "SyntaxError"
 			})}},
 			why: "SyntaxError"},
 		{name: "a rollout was given up, and its spec is no longer wanted", spec: spec,
-			o: Observed{Remembered: Remembered{Applied: applied(spec)}, Masters: []Seen{seen(1, spec, wants(testSpec(withApp("x:y"))), func(m *Seen) {
+			o: Observed{AppState: state.AppState{Applied: applied(spec)}, Masters: []Seen{seen(1, spec, wants(testSpec(withApp("x:y"))), func(m *Seen) {
 				m.Status.RolloutError = "SyntaxError"
 			})}},
 			want: []string{"update"}, kind: appspec.Live, why: "another spec that was handed to it is no longer wanted"},
 		{name: "a rollout is under way that is no longer wanted", spec: spec,
-			o: Observed{Remembered: Remembered{Applied: rolling(testSpec(withApp("x:y")), spec)}, Masters: []Seen{seen(1, spec, wants(testSpec(withApp("x:y"))), func(m *Seen) {
+			o: Observed{AppState: state.AppState{Applied: rolling(testSpec(withApp("x:y")), spec)}, Masters: []Seen{seen(1, spec, wants(testSpec(withApp("x:y"))), func(m *Seen) {
 				m.Status.Rollout = 2
 			})}},
 			want: []string{"update"}, kind: appspec.Live},
 		{name: "a rollout is under way, and the spec changes again", spec: testSpec(withApp("x:y"), withCount(4)),
-			o: Observed{Remembered: Remembered{Applied: rolling(testSpec(withApp("x:y")), spec)}, Masters: []Seen{seen(1, spec, wants(testSpec(withApp("x:y"))), func(m *Seen) {
+			o: Observed{AppState: state.AppState{Applied: rolling(testSpec(withApp("x:y")), spec)}, Masters: []Seen{seen(1, spec, wants(testSpec(withApp("x:y"))), func(m *Seen) {
 				m.Status.Rollout = 2
 			})}},
 			want: []string{"roll"}, kind: appspec.Rolling, why: "wsgi_app and workers.count change"},
@@ -231,12 +232,12 @@ func TestMakePlan(t *testing.T) {
 			want: []string{"listen"}, kind: appspec.Replace},
 		{name: "min = 0: somebody came", spec: testSpec(idle), o: Observed{CanSleep: true, Asked: Asked{Wake: true}},
 			want: []string{"start"}, kind: appspec.Replace, why: "a connection came"},
-		{name: "min = 0: its last start failed", spec: testSpec(idle), o: Observed{CanSleep: true, Remembered: Remembered{Failure: waiting(testSpec(idle), 0)}},
+		{name: "min = 0: its last start failed", spec: testSpec(idle), o: Observed{CanSleep: true, AppState: state.AppState{Failure: waiting(testSpec(idle), 0)}},
 			want: []string{"start"}, kind: appspec.Replace},
 		{name: "min = 0: no daemon", spec: testSpec(idle),
 			want: []string{"start"}, kind: appspec.Replace},
 		{name: "min = 0: scaled by an operator", spec: testSpec(idle), o: Observed{CanSleep: true, Awaited: []string{"127.0.0.1:8000"},
-			Remembered: Remembered{Override: Override{Scale: &Desired{2, 2}, Digest: runner.Digest(testSpec(idle))}}},
+			AppState: state.AppState{Override: state.Override{Scale: &state.Desired{Min: 2, Max: 2}, Digest: runner.Digest(testSpec(idle))}}},
 			want: []string{"start"}, kind: appspec.Replace},
 		{name: "min = 0: mongrel2", spec: testSpec(idle, func(s *appspec.Spec) {
 			s.Sockets.Mongrel2 = []appspec.Mongrel2Socket{{Recv: "tcp://a", Send: "tcp://b"}}
@@ -255,7 +256,7 @@ func TestMakePlan(t *testing.T) {
 		{name: "reload asked", spec: spec, o: Observed{Asked: Asked{Reload: true}, Masters: []Seen{seen(1, spec)}},
 			want: []string{"roll"}, kind: appspec.Rolling, why: "reload was asked for"},
 		{name: "reload asked, count changed", spec: testSpec(withCount(4)),
-			o:    Observed{Asked: Asked{Reload: true}, Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Applied: applied(spec)}},
+			o:    Observed{Asked: Asked{Reload: true}, Masters: []Seen{seen(1, spec)}, AppState: state.AppState{Applied: applied(spec)}},
 			want: []string{"roll"}, kind: appspec.Rolling, why: "reload was asked for; workers.count changes"},
 		{name: "restart asked", spec: spec, o: Observed{Asked: Asked{Restart: true}, Masters: []Seen{seen(1, spec)}},
 			want: []string{"replace"}, kind: appspec.Replace, why: "restart was asked for"},
@@ -264,11 +265,11 @@ func TestMakePlan(t *testing.T) {
 			o:    Observed{Masters: []Seen{seen(2, testSpec(withCount(9))), seen(1, spec)}},
 			want: []string{"retire pid 2"}},
 		{name: "a replacement was cut short: go on", spec: testSpec(withListen("127.0.0.1:9000")),
-			o: Observed{Remembered: Remembered{Applied: applied(testSpec(withListen("127.0.0.1:9000"))), LastGood: spec},
+			o: Observed{AppState: state.AppState{Applied: applied(testSpec(withListen("127.0.0.1:9000"))), LastGood: spec},
 				Masters: []Seen{seen(2, testSpec(withListen("127.0.0.1:9000")), inState(runner.StateStarting)), seen(1, spec)}},
 			want: []string{"replace"}, kind: appspec.Replace},
 		{name: "a replacement was cut short after the new one was ready", spec: testSpec(withListen("127.0.0.1:9000")),
-			o: Observed{Remembered: Remembered{LastGood: spec},
+			o: Observed{AppState: state.AppState{LastGood: spec},
 				Masters: []Seen{seen(2, testSpec(withListen("127.0.0.1:9000"))), seen(1, spec)}},
 			want: []string{"retire pid 1"}},
 		{name: "it hangs", spec: spec, o: Observed{Masters: []Seen{seen(1, spec, silent, func(m *Seen) { m.Hung = true })}},
@@ -308,11 +309,11 @@ func TestMakePlan(t *testing.T) {
 func TestPlanIsIdempotent(t *testing.T) {
 	for _, change := range []func(*appspec.Spec){withCount(4), withApp("x:y"), withListen("127.0.0.1:1"), func(s *appspec.Spec) { s.Env = map[string]string{"A": "1"} }} {
 		spec := testSpec(change)
-		o := Observed{App: "blog", Masters: []Seen{seen(1, testSpec())}, Remembered: Remembered{Applied: applied(testSpec())}}
+		o := Observed{App: "blog", Masters: []Seen{seen(1, testSpec())}, AppState: state.AppState{Applied: applied(testSpec())}}
 		if p := MakePlan(spec, o, now); len(p.Actions) == 0 {
 			t.Errorf("nothing is planned for %v", p.Changes)
 		}
-		after := Observed{App: "blog", Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Applied: applied(spec)}}
+		after := Observed{App: "blog", Masters: []Seen{seen(1, spec)}, AppState: state.AppState{Applied: applied(spec)}}
 		if p := MakePlan(spec, after, now); len(p.Actions) != 0 {
 			t.Errorf("after it was carried out, %v is planned", p.Actions)
 		}
@@ -327,8 +328,8 @@ func TestGenerations(t *testing.T) {
 		want int
 	}{
 		{"first", Observed{}, 1},
-		{"the same again", Observed{Remembered: Remembered{Applied: &Applied{Generation: 4, Digest: runner.Digest(a), Spec: a}}}, 4},
-		{"another", Observed{Remembered: Remembered{Applied: &Applied{Generation: 4, Digest: runner.Digest(b), Spec: b}}}, 5},
+		{"the same again", Observed{AppState: state.AppState{Applied: &state.Applied{Generation: 4, Digest: runner.Digest(a), Spec: a}}}, 4},
+		{"another", Observed{AppState: state.AppState{Applied: &state.Applied{Generation: 4, Digest: runner.Digest(b), Spec: b}}}, 5},
 		{"a master knows more than the store", Observed{Masters: []Seen{seen(1, b, func(m *Seen) { m.Status.Generation = 7 })}}, 8},
 	} {
 		if got := tt.o.generation(runner.Digest(a)); got != tt.want {

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -172,12 +173,12 @@ func TestFailuresAreTriedAgainWithBackoff(t *testing.T) {
 	if out.err == nil || out.err.Error() != "cannot listen on 127.0.0.1:80: the port is taken" || out.retryAt.IsZero() {
 		t.Fatalf("outcome %+v", out)
 	}
-	if rem := r.e.store.Recall("blog"); rem.Failure == nil || rem.Failure.Attempts != 1 {
+	if rem := r.e.store.Load("blog"); rem.Failure == nil || rem.Failure.Attempts != 1 {
 		t.Errorf("the failure was not kept: %+v", rem.Failure)
 	}
 	close(seen)
 	eventually(t, "the app runs after the fourth try", func() bool { return m.count("blog") == 1 })
-	eventually(t, "the failure is forgotten", func() bool { return r.e.store.Recall("blog").Failure == nil })
+	eventually(t, "the failure is forgotten", func() bool { return r.e.store.Load("blog").Failure == nil })
 	if n := tries.Load(); n != 4 {
 		t.Errorf("%d tries, want 4", n)
 	}
@@ -284,7 +285,7 @@ func TestAnEditTakenBackHeals(t *testing.T) {
 	if res := r.e.settle(context.Background(), "blog", true); !res.OK || res.State != "ready" {
 		t.Errorf("result %+v", res)
 	}
-	if rem := r.e.store.Recall("blog"); rem.Failure != nil {
+	if rem := r.e.store.Load("blog"); rem.Failure != nil {
 		t.Errorf("the failure is still remembered: %+v", rem.Failure)
 	}
 	if got := fmt.Sprint(ms.called()); got != "[update rolling=true update rolling=false]" {
@@ -332,7 +333,7 @@ func TestAReplacementThatFailsChangesNothing(t *testing.T) {
 			if m.only(t, "blog") != old || len(old.called()) != 0 {
 				t.Errorf("the old master was touched: %v", old.called())
 			}
-			if a := r.e.store.Recall("blog").Applied; a == nil || a.Digest != old.record().SpecDigest {
+			if a := r.e.store.Load("blog").Applied; a == nil || a.Digest != old.record().SpecDigest {
 				t.Error("the store says that the new spec runs")
 			}
 			if out := pass(order{}); out.err != nil || m.starts("blog") != 2 {
@@ -379,7 +380,7 @@ func TestANewerSpecSupersedes(t *testing.T) {
 	if out := r.do(context.Background(), "blog", order{}); out.err != nil {
 		t.Fatal(out.err)
 	}
-	if rem := r.e.store.Recall("blog"); rem.Failure != nil || rem.Applied.Spec.WSGIApp != "quick:app" {
+	if rem := r.e.store.Load("blog"); rem.Failure != nil || rem.Applied.Spec.WSGIApp != "quick:app" {
 		t.Errorf("remembered %+v", rem)
 	}
 }
@@ -422,7 +423,7 @@ func TestAPauseIsNoEnd(t *testing.T) {
 		t.Errorf("outcome %+v", out)
 	}
 	eventually(t, "shop runs", func() bool { return m.count("shop") == 1 })
-	if rem := r.e.store.Recall("blog"); rem.Failure != nil {
+	if rem := r.e.store.Load("blog"); rem.Failure != nil {
 		t.Errorf("a pause is taken for a failure: %+v", rem.Failure)
 	}
 }
@@ -526,7 +527,7 @@ func TestDriftMadeByHand(t *testing.T) {
 		t.Fatalf("scale: %+v, %v", rs, err)
 	}
 	st, _ := l.Status(ctx)
-	if d := st.Apps[0].Desired; d != (Desired{7, 7}) {
+	if d := st.Apps[0].Desired; d != (state.Desired{Min: 7, Max: 7}) {
 		t.Errorf("desired %v after scale", d)
 	}
 	before := m.only(t, "blog")

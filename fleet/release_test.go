@@ -3,6 +3,7 @@ package fleet
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
 // openedFs keeps what was opened.
@@ -29,24 +31,24 @@ func (f *openedFs) releases() int { return strings.Count(strings.Join(f.names, "
 // The release that should serve is read for an app with a deploy block alone: each
 // pass over the others would pay for it.
 func TestReleaseIsReadWhereCodeIsDeployed(t *testing.T) {
-	s := testStore(t)
-	seen := &openedFs{Fs: s.fs}
-	s.fs = seen
+	s := openTestStore(t)
+	seen := &openedFs{Fs: s.FS}
+	s.FS = seen
 	deployed := func(s *appspec.Spec) { s.Deploy = &appspec.Deploy{Repository: "file:///r"} }
 	record := &deploy.Record{Release: appspec.Release{ID: "1", Dir: "releases/1"}, Virtualenv: "venvs/x", Deploy: "1"}
-	if err := s.book("blog").SetCurrent(record, nil); err != nil {
+	if err := s.Book("blog").SetCurrent(record, nil); err != nil {
 		t.Fatal(err)
 	}
 	set := func(change ...func(*appspec.Spec)) *hclspec.Set {
 		return &hclspec.Set{Dir: "/d", Specs: map[string]*appspec.Spec{"blog": testSpec(change...)}}
 	}
-	rem := s.Recall("blog")
-	if w := rem.wanted(set(), nil, "blog"); w.Spec.Release != nil || seen.releases() != 0 {
+	rem := s.Load("blog")
+	if w := desiredOf(&rem, set(), nil, "blog"); w.Spec.Release != nil || seen.releases() != 0 {
 		t.Errorf("without a deploy block: release %v, read %d times", w.Spec.Release, seen.releases())
 	}
-	rem = s.Recall("blog")
+	rem = s.Load("blog")
 	for range 2 {
-		if w := rem.wanted(set(deployed), nil, "blog"); w.Spec.Release.CodeDir() != "releases/1" || w.Spec.Virtualenv != "venvs/x" {
+		if w := desiredOf(&rem, set(deployed), nil, "blog"); w.Spec.Release.CodeDir() != "releases/1" || w.Spec.Virtualenv != "venvs/x" {
 			t.Errorf("with a deploy block: release %v, virtualenv %q", w.Spec.Release, w.Spec.Virtualenv)
 		}
 	}
@@ -57,15 +59,24 @@ func TestReleaseIsReadWhereCodeIsDeployed(t *testing.T) {
 	if err := s.SaveSpec(testSpec(deployed)); err != nil {
 		t.Fatal(err)
 	}
-	rem = s.Recall("blog")
-	if w := rem.wanted(nil, errors.New("no directory"), "blog"); w.Held == "" || w.Spec.Release.CodeDir() != "releases/1" {
+	rem = s.Load("blog")
+	if w := desiredOf(&rem, nil, errors.New("no directory"), "blog"); w.Held == "" || w.Spec.Release.CodeDir() != "releases/1" {
 		t.Errorf("held: %+v", w)
 	}
 	if err := os.WriteFile(s.Data+"/deploys/blog/release.json", []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	rem = s.Recall("blog")
-	if rem.wanted(set(deployed), nil, "blog"); len(rem.Rubbish) != 1 || !strings.Contains(rem.Rubbish[0], "the release that was served last is taken for it") {
-		t.Errorf("of a file that cannot be read: %q", rem.Rubbish)
+	rem = s.Load("blog")
+	if desiredOf(&rem, set(deployed), nil, "blog"); len(rem.Corrupt) != 1 || !strings.Contains(rem.Corrupt[0], "the release that was served last is taken for it") {
+		t.Errorf("of a file that cannot be read: %q", rem.Corrupt)
 	}
+}
+
+func openTestStore(t *testing.T) *state.Store {
+	t.Helper()
+	s, err := state.Open(afero.NewOsFs(), filepath.Join(shortDir(t), "state"), filepath.Join(shortDir(t), "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }

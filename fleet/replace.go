@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
 // replace starts a new master on duplicates of the shared listeners, waits
 // until it is ready, and only then drains the old one. If the new one does not
 // become ready it is killed, and the old one has never noticed.
-func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, old Seen, scale *Desired) error {
+func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, old Seen, scale *state.Desired) error {
 	var beside besides
 	defer beside.close()
 	m, err := a.successor(ctx, spec, o, old, scale, &beside)
@@ -59,7 +60,7 @@ func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, o
 
 // successor is the new master: one that a replacement which was cut short has
 // left, else a new one.
-func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed, old Seen, scale *Desired, beside *besides) (master, error) {
+func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed, old Seen, scale *state.Desired, beside *besides) (master, error) {
 	digest := runner.Digest(spec)
 	for _, s := range o.Masters {
 		if s.PID != old.PID && !s.draining() && s.Err == nil && s.digest() == digest && s.NewerThan(old.Record) {

@@ -33,7 +33,7 @@ func (s *Served) App(ctx context.Context, name string) (st AppStatus, c *runner.
 	}
 	if w.Spec != nil && w.Spec.Enabled {
 		st.certificates(w.Spec, s.e.now())
-		st.managed(s.e.store.certificatesDir(), managedHosts(w.Spec, s.e.front(set)), true, s.e.now())
+		st.managed(s.e.store.CertificatesDir(), managedHosts(w.Spec, s.e.front(set)), true, s.e.now())
 	}
 	return st, c, true
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 )
 
 // The control protocol is HTTP over fleet.sock.
@@ -62,11 +63,11 @@ const writeTimeout = 10 * time.Second
 func listenControl(path string) (net.Listener, error) {
 	tmp := path + ".new"
 	if err := os.RemoveAll(tmp); err != nil {
-		return nil, fmt.Errorf("cannot open control socket %s: %w", path, reason(err))
+		return nil, fmt.Errorf("cannot open control socket %s: %w", path, bounded.Reason(err))
 	}
 	ln, err := ListenForAdmins(path, tmp)
 	if err != nil {
-		return nil, fmt.Errorf("cannot open control socket %s: %w", path, reason(err))
+		return nil, fmt.Errorf("cannot open control socket %s: %w", path, bounded.Reason(err))
 	}
 	return ln, nil
 }
@@ -119,7 +120,7 @@ func (d *Daemon) serve(ctx context.Context, ln net.Listener) {
 		d.e.log.Error("control socket is closed", "err", err, "next", "restart the daemon; the apps run on")
 	}
 	<-ctx.Done()
-	_ = os.Remove(d.e.store.socketPath())
+	_ = os.Remove(d.e.store.SocketPath())
 }
 
 func (d *Daemon) handler() http.Handler {

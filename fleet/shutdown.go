@@ -51,7 +51,7 @@ func (d *Daemon) shutdown() {
 func (d *Daemon) drain(name string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	unlock, err := d.e.store.lockApp(ctx, name)
+	unlock, err := d.e.store.LockApp(ctx, name)
 	if err != nil {
 		d.e.log.Error("cannot stop app", "app", name, "err", err)
 		return

@@ -78,7 +78,7 @@ func (a *Applier) listen(ctx context.Context, spec *appspec.Spec, o Observed, ac
 	opened := map[string]*os.File{}
 	for i := range spec.Sockets.HTTP {
 		s := &spec.Sockets.HTTP[i]
-		if files[s.Listen] != nil && !socketFileGone(a.store.fs, s) {
+		if files[s.Listen] != nil && !socketFileGone(a.store.FS, s) {
 			continue
 		}
 		f, err := runner.Listen(spec, s)
@@ -89,7 +89,7 @@ func (a *Applier) listen(ctx context.Context, spec *appspec.Spec, o Observed, ac
 		files[s.Listen], opened[s.Listen] = f, f
 	}
 	a.keep.add(o.App, opened)
-	removeSocketFiles(a.log, o.socketFiles(spec))
+	removeSocketFiles(a.log, o.SocketFiles(spec))
 	a.holder.set(o.App, files)
 	return a.door.arm(o.App, files)
 }

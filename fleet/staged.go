@@ -12,6 +12,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
 // A staged directory is planned against the running fleet before its files take the
@@ -64,7 +65,7 @@ func (p *operations) planStaged(ctx context.Context, s staged) (*Plan, error) {
 		set.Specs = map[string]*appspec.Spec{}
 	}
 	for name, spec := range set.Specs {
-		if spec == nil || spec.Name != name || !filepath.IsAbs(spec.Path) && spec.Gate == nil || !isApp(name) {
+		if spec == nil || spec.Name != name || !filepath.IsAbs(spec.Path) && spec.Gate == nil || !state.IsApp(name) {
 			return nil, fmt.Errorf("cannot plan %s: what was sent of app %q is no spec", s.Dir, name)
 		}
 		spec.File = moved(spec.File)

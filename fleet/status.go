@@ -11,6 +11,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 )
@@ -26,7 +27,7 @@ func (e *engine) status(ctx context.Context, daemon *DaemonStatus) *Status {
 		st.Apps[i] = appStatus(w, o, daemon != nil, e.now())
 		if w.Spec != nil && w.Spec.Enabled {
 			st.Apps[i].certificates(w.Spec, e.now())
-			st.Apps[i].managed(e.store.certificatesDir(), managedHosts(w.Spec, front), daemon != nil, e.now())
+			st.Apps[i].managed(e.store.CertificatesDir(), managedHosts(w.Spec, front), daemon != nil, e.now())
 		}
 	})
 	kept := st.Apps[:0]
@@ -91,7 +92,7 @@ func appStatus(w want, o Observed, daemon bool, now time.Time) AppStatus {
 	}
 	if spec != nil {
 		a.Path, a.File, a.Environment = spec.Path, spec.File, spec.Environment
-		a.Desired = Desired{Min: spec.Workers.Min, Max: spec.Workers.Max}
+		a.Desired = state.Desired{Min: spec.Workers.Min, Max: spec.Workers.Max}
 		a.Sockets = sockets(spec)
 		a.Release = spec.Release
 	} else if w.Fault != nil {
@@ -148,7 +149,7 @@ func appStatus(w want, o Observed, daemon bool, now time.Time) AppStatus {
 	case f != nil:
 		a.degrade(retryText(f, daemon, now))
 	}
-	a.Warnings = append(slices.Clip(a.Warnings), o.Rubbish...)
+	a.Warnings = append(slices.Clip(a.Warnings), o.Corrupt...)
 	a.Waiting = w.Waiting
 	if w.Held != "" {
 		// An app that is down on purpose is as specified by its last good spec,
@@ -240,7 +241,7 @@ func (a *AppStatus) ended(state, why string, masters int) {
 }
 
 // absent: it should run, and no master does.
-func (a *AppStatus) absent(f *Failure, draining, daemon bool, now time.Time) {
+func (a *AppStatus) absent(f *state.Failure, draining, daemon bool, now time.Time) {
 	switch {
 	case f != nil:
 		a.State, a.Reason = string(runner.StateBackoff), retryText(f, daemon, now)
@@ -256,7 +257,7 @@ func (a *AppStatus) absent(f *Failure, draining, daemon bool, now time.Time) {
 }
 
 // pending: the master runs an older spec.
-func (a *AppStatus) pending(f *Failure, daemon bool, now time.Time) {
+func (a *AppStatus) pending(f *state.Failure, daemon bool, now time.Time) {
 	switch {
 	case f != nil:
 		a.degrade(retryText(f, daemon, now))
@@ -267,14 +268,14 @@ func (a *AppStatus) pending(f *Failure, daemon bool, now time.Time) {
 	}
 }
 
-func retryText(f *Failure, daemon bool, now time.Time) string {
+func retryText(f *state.Failure, daemon bool, now time.Time) string {
 	switch {
 	case f.RetryAt.IsZero():
 		return f.Reason
 	case !daemon:
 		return f.Reason + "; no daemon runs that would try again"
-	case f.wait(now) > 0:
-		return fmt.Sprintf("%s; next try in %s (attempt %d)", f.Reason, roundUp(f.wait(now)), f.Attempts+1)
+	case f.Wait(now) > 0:
+		return fmt.Sprintf("%s; next try in %s (attempt %d)", f.Reason, roundUp(f.Wait(now)), f.Attempts+1)
 	default:
 		return fmt.Sprintf("%s; being tried again (attempt %d)", f.Reason, f.Attempts+1)
 	}

@@ -6,14 +6,15 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
 func TestAppStatus(t *testing.T) {
 	spec, other := testSpec(), testSpec(withApp("x:y"))
 	good := want{Spec: spec}
-	fail := func(s *appspec.Spec, retry time.Time) *Failure {
-		return &Failure{Digest: runner.Digest(s), Reason: "the port is taken", Attempts: 2, RetryAt: retry}
+	fail := func(s *appspec.Spec, retry time.Time) *state.Failure {
+		return &state.Failure{Digest: runner.Digest(s), Reason: "the port is taken", Attempts: 2, RetryAt: retry}
 	}
 	for _, tt := range []struct {
 		name     string
@@ -30,26 +31,26 @@ func TestAppStatus(t *testing.T) {
 		{name: "disabled", w: want{Spec: testSpec(disabled)}, state: "disabled", reason: "enabled = false"},
 		{name: "disabled, drains", w: want{Spec: testSpec(disabled)}, o: Observed{Masters: []Seen{seen(1, spec, draining)}},
 			state: "disabled", reason: "enabled = false; it drains"},
-		{name: "stopped", w: good, o: Observed{Remembered: Remembered{Override: Override{Stopped: true}}},
+		{name: "stopped", w: good, o: Observed{AppState: state.AppState{Override: state.Override{Stopped: true}}},
 			state: "stopped", reason: "stopped by an operator; it starts by: wsgid-fleet start blog"},
-		{name: "gone, drains", w: want{}, o: Observed{Masters: []Seen{seen(1, spec, draining)}, Remembered: Remembered{LastGood: spec}},
+		{name: "gone, drains", w: want{}, o: Observed{Masters: []Seen{seen(1, spec, draining)}, AppState: state.AppState{LastGood: spec}},
 			state: "stopped", reason: "its spec is gone; it drains"},
 		{name: "invalid", w: want{Invalid: "blog.hcl:1:1: bad"}, state: "invalid", reason: "blog.hcl:1:1: bad"},
 		{name: "held, serves", w: want{Spec: spec, Held: "blog.hcl:1:1: bad"}, o: Observed{Masters: []Seen{seen(1, spec)}},
 			state: "degraded", reason: "runs on its last good spec: blog.hcl:1:1: bad"},
 		{name: "held, disabled", w: want{Spec: testSpec(disabled), Held: "bad"},
 			state: "disabled", reason: "enabled = false; runs on its last good spec: bad"},
-		{name: "cannot start", w: good, o: Observed{Remembered: Remembered{Failure: fail(spec, now.Add(1500*time.Millisecond))}},
+		{name: "cannot start", w: good, o: Observed{AppState: state.AppState{Failure: fail(spec, now.Add(1500*time.Millisecond))}},
 			state: "backoff", reason: "the port is taken; next try in 1.5s (attempt 3)"},
-		{name: "cannot start, no daemon", w: good, noDaemon: true, o: Observed{Remembered: Remembered{Failure: fail(spec, now)}},
+		{name: "cannot start, no daemon", w: good, noDaemon: true, o: Observed{AppState: state.AppState{Failure: fail(spec, now)}},
 			state: "backoff", reason: "the port is taken; no daemon runs that would try again"},
-		{name: "cannot start, of another spec", w: good, o: Observed{Remembered: Remembered{Failure: fail(other, now)}}, state: "starting"},
+		{name: "cannot start, of another spec", w: good, o: Observed{AppState: state.AppState{Failure: fail(other, now)}}, state: "starting"},
 		{name: "not running, no daemon", w: good, noDaemon: true,
 			state: "backoff", reason: "it is not running, and no daemon runs that would start it; start it by: wsgid-fleet apply blog"},
 		{name: "being started", w: good, o: Observed{Masters: []Seen{seen(1, spec, draining)}}, state: "starting", reason: "its old master drains"},
-		{name: "change given up", w: want{Spec: other}, o: Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Failure: fail(other, time.Time{})}},
+		{name: "change given up", w: want{Spec: other}, o: Observed{Masters: []Seen{seen(1, spec)}, AppState: state.AppState{Failure: fail(other, time.Time{})}},
 			state: "degraded", reason: "the port is taken"},
-		{name: "change waits", w: want{Spec: other}, o: Observed{Masters: []Seen{seen(1, spec)}, Remembered: Remembered{Failure: fail(other, now.Add(time.Minute))}},
+		{name: "change waits", w: want{Spec: other}, o: Observed{Masters: []Seen{seen(1, spec)}, AppState: state.AppState{Failure: fail(other, now.Add(time.Minute))}},
 			state: "degraded", reason: "the port is taken; next try in 1m0s (attempt 3)"},
 		{name: "change to come", w: want{Spec: other}, o: Observed{Masters: []Seen{seen(1, spec)}},
 			state: "updating", reason: "its spec changed; the change is being carried out"},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -142,7 +143,7 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // restartOf finds the restart block that holds for an app.
-func restartOf(rem Remembered) appspec.Restart {
+func restartOf(rem state.AppState) appspec.Restart {
 	if rem.LastGood != nil {
 		return rem.LastGood.Restart
 	}

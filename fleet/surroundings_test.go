@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -201,7 +202,7 @@ func TestPlanOfDisturbedSurroundings(t *testing.T) {
 		return o
 	}
 	gone := surrounding{Folder: "1:1", Gone: []string{"unix:/x.sock"}}
-	failed := &Failure{Digest: runner.Digest(spec), Folder: "1:2", Reason: "no module", At: time.Now()}
+	failed := &state.Failure{Digest: runner.Digest(spec), Folder: "1:2", Reason: "no module", At: time.Now()}
 	for _, tc := range []struct {
 		name string
 		o    Observed
@@ -211,8 +212,8 @@ func TestPlanOfDisturbedSurroundings(t *testing.T) {
 		{"a master that does not tell", at(Observed{surrounding: surrounding{Folder: "1:1"}}, ""), nil},
 		{"a folder that is gone", at(Observed{}, "1:1"), nil},
 		{"another folder", at(Observed{surrounding: surrounding{Folder: "1:2"}}, "1:1"), []ActionKind{ActionReplace}},
-		{"another folder, tried", at(Observed{surrounding: surrounding{Folder: "1:2"}, Remembered: Remembered{Failure: failed}}, "1:1"), nil},
-		{"a third folder", at(Observed{surrounding: surrounding{Folder: "1:3"}, Remembered: Remembered{Failure: failed}}, "1:1"), []ActionKind{ActionReplace}},
+		{"another folder, tried", at(Observed{surrounding: surrounding{Folder: "1:2"}, AppState: state.AppState{Failure: failed}}, "1:1"), nil},
+		{"a third folder", at(Observed{surrounding: surrounding{Folder: "1:3"}, AppState: state.AppState{Failure: failed}}, "1:1"), []ActionKind{ActionReplace}},
 		{"a reload into another folder", at(Observed{surrounding: surrounding{Folder: "1:2"}, Asked: Asked{Reload: true}}, "1:1"), []ActionKind{ActionReplace}},
 		{"a socket's file is gone", at(Observed{surrounding: gone}, "1:1"), []ActionKind{ActionReplace}},
 	} {

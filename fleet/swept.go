@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
 // The state directory may be swept away under a running daemon. What holds is what
@@ -21,10 +22,10 @@ const sweptPatience = time.Second
 
 // swept tells that something of the daemon's own is gone from the state directory.
 func (d *Daemon) swept() bool {
-	if !sameFile(d.lock, d.e.store.lockPath()) {
+	if !state.SameFile(d.lock, d.e.store.LockPath()) {
 		return true
 	}
-	for _, path := range []string{d.e.store.socketPath(), d.e.store.appsDir(), d.e.store.Data} {
+	for _, path := range []string{d.e.store.SocketPath(), d.e.store.AppsDir(), d.e.store.Data} {
 		if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
 			return true
 		}
@@ -43,12 +44,12 @@ func (d *Daemon) heal(ctx context.Context) {
 	fail := func(err error) {
 		d.e.log.Error("cannot make the state directory anew", "dir", s.Dir, "err", err, "next", "it is tried again")
 	}
-	if err := s.make(); err != nil {
+	if err := s.MakeDirs(); err != nil {
 		fail(err)
 		return
 	}
-	if !sameFile(d.lock, s.lockPath()) {
-		lock, err := s.lockDaemon()
+	if !state.SameFile(d.lock, s.LockPath()) {
+		lock, err := s.LockDaemon()
 		if err != nil {
 			fail(err)
 			return
@@ -56,8 +57,8 @@ func (d *Daemon) heal(ctx context.Context) {
 		_ = d.lock.Close()
 		d.lock = lock
 	}
-	if _, err := os.Lstat(s.socketPath()); err != nil {
-		ln, err := listenControl(s.socketPath())
+	if _, err := os.Lstat(s.SocketPath()); err != nil {
+		ln, err := listenControl(s.SocketPath())
 		if err != nil {
 			fail(err)
 			return
@@ -65,7 +66,7 @@ func (d *Daemon) heal(ctx context.Context) {
 		go d.serve(ctx, ln)
 	}
 	d.e.holder.unsweep()
-	_ = s.putNotice(d.e.opts.Dir)
+	_ = putNotice(s, d.e.opts.Dir)
 	go func() {
 		apps, err := d.e.restore(ctx)
 		if len(apps) > 0 {
@@ -159,11 +160,11 @@ func sameMaster(m master) func(master) bool {
 // memory is what a process knows of an app beside the store.
 type memory struct {
 	spec     *appspec.Spec
-	override Override
+	override state.Override
 }
 
 // memorize keeps what must not be lost with the data directory either.
-func (e *engine) memorize(name string, w want, rem Remembered) {
+func (e *engine) memorize(name string, w want, rem state.AppState) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if w.Spec == nil {
@@ -174,7 +175,7 @@ func (e *engine) memorize(name string, w want, rem Remembered) {
 }
 
 // memorizeOrder keeps an order of the operator that was just written down.
-func (e *engine) memorizeOrder(name string, o Override) {
+func (e *engine) memorizeOrder(name string, o state.Override) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if m, ok := e.memories[name]; ok {
@@ -187,12 +188,12 @@ func (e *engine) memorizeOrder(name string, o Override) {
 // tells whether that is so. Files go one by one: an order may be gone while the spec is
 // still there. Beside a daemon nobody else withdraws one; a command may have another
 // beside it.
-func (e *engine) remind(name string, rem *Remembered) bool {
+func (e *engine) remind(name string, rem *state.AppState) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	m, ok := e.memories[name]
-	withdrawn := e.keep == nil || !rem.Override.empty() || m.override.empty()
-	if rem.LastGood != nil && !rem.disordered && withdrawn {
+	withdrawn := e.keep == nil || !rem.Override.Empty() || m.override.Empty()
+	if rem.LastGood != nil && !rem.Disordered && withdrawn {
 		return false
 	}
 	if ok && rem.LastGood == nil {
@@ -205,7 +206,7 @@ func (e *engine) remind(name string, rem *Remembered) bool {
 }
 
 // saveReminded writes it down again: the spec last, as it is what remind goes by.
-func (e *engine) saveReminded(name string, rem Remembered) {
+func (e *engine) saveReminded(name string, rem state.AppState) {
 	err := e.store.SaveOverride(name, rem.Override)
 	if err == nil {
 		err = e.store.SaveSpec(rem.LastGood)

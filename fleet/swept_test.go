@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -48,7 +49,7 @@ func TestSweptStateDirectory(t *testing.T) {
 	lock := filepath.Join(f.state, "fleet.lock")
 	within(t, "the daemon is back", func() bool {
 		_, err := os.Stat(lock)
-		return err == nil && (&Store{Dir: f.state}).daemonHolds()
+		return err == nil && (&state.Store{Dir: f.state}).DaemonHolds()
 	})
 	for _, app := range apps {
 		within(t, "the master is back: "+app, func() bool {
@@ -75,7 +76,7 @@ func TestSweptStateDirectory(t *testing.T) {
 	if a := f.status("off"); a.State != StateStopped {
 		t.Errorf("stopped before the sweep, now %s", a.State)
 	}
-	if _, err := OpenStore(f.fakeOptions(nil).withDefaults().fs, f.state, filepath.Join(f.state, "data")); err != nil {
+	if _, err := state.Open(f.fakeOptions(nil).withDefaults().fs, f.state, filepath.Join(f.state, "data")); err != nil {
 		t.Error(err)
 	}
 	if good, bad := stop(); good == 0 || len(bad) > 0 {
@@ -118,7 +119,7 @@ func TestSweptOrder(t *testing.T) {
 	if _, err := op.Stop(context.Background(), []string{"off"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(f.state, "data", "apps", "off", fileOverride)
+	file := filepath.Join(f.state, "data", "apps", "off", state.FileOverride)
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}

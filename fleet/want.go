@@ -8,6 +8,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
 // want is what an app should be.
@@ -71,34 +72,34 @@ func wanted(set *hclspec.Set, setErr error, name string, last *appspec.Spec) wan
 	return want{}
 }
 
-// wanted is wanted by what is remembered of an app. What is known of it may be
+// desiredOf is wanted by what is remembered of an app. What is known of it may be
 // damaged: then nobody knows in which file it stood, and where a file cannot be read,
 // or all of them are gone, it may be that one. It is left alone, and that is said.
 // What is wrong with the file that names the release is noted in r.
-func (r *Remembered) wanted(set *hclspec.Set, setErr error, name string) want {
+func desiredOf(r *state.AppState, set *hclspec.Set, setErr error, name string) want {
 	w := wanted(set, setErr, name, r.LastGood)
 	if w.Spec != nil && w.Spec.Deploy != nil {
-		w.Spec = r.release().Apply(w.Spec)
+		w.Spec = r.CurrentRelease().Apply(w.Spec)
 	}
-	if !w.gone() || r.LastGood != nil || len(r.damaged) == 0 {
+	if !w.gone() || r.LastGood != nil || len(r.Damaged) == 0 {
 		return w
 	}
 	for i := range set.Faults {
 		if f := &set.Faults[i]; f.App == "" && len(f.Apps) == 0 {
-			return want{Invalid: r.lostTrack("it may have stood there: " + f.Summary), Fault: f}
+			return want{Invalid: lostTrack(r.Damaged, "it may have stood there: "+f.Summary), Fault: f}
 		}
 	}
 	switch {
 	case len(set.Empty) > 0:
-		return want{Invalid: r.lostTrack("it may have stood in " + set.Empty[0] + ", where no app stands")}
+		return want{Invalid: lostTrack(r.Damaged, "it may have stood in "+set.Empty[0]+", where no app stands")}
 	case len(set.Specs)+len(set.Faults) == 0:
-		return want{Invalid: r.lostTrack("no spec is left in " + set.Dir)}
+		return want{Invalid: lostTrack(r.Damaged, "no spec is left in "+set.Dir)}
 	}
 	return w
 }
 
-func (r Remembered) lostTrack(where string) string {
-	return fmt.Sprintf("%s; %s; it is left as it is until a spec says what it should be; if it is to go, remove the file that cannot be read", strings.Join(r.damaged, "; "), where)
+func lostTrack(damaged []string, where string) string {
+	return fmt.Sprintf("%s; %s; it is left as it is until a spec says what it should be; if it is to go, remove the file that cannot be read", strings.Join(damaged, "; "), where)
 }
 
 func defaultsFault(set *hclspec.Set) *hclspec.Fault {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -108,7 +109,7 @@ func readmeFleet() fakeFleet {
 		workers int
 		mib     int64
 	}{{"hello", 2, 13}, {"m2", 1, 23}, {"polls", 2, 46}} {
-		s := fleet.AppStatus{Name: a.name, State: string(runner.StateReady), Desired: fleet.Desired{Min: a.workers, Max: a.workers}}
+		s := fleet.AppStatus{Name: a.name, State: string(runner.StateReady), Desired: state.Desired{Min: a.workers, Max: a.workers}}
 		s.Master = &fleet.MasterStatus{PID: 19970, Since: since, RSS: 11 << 20}
 		for range a.workers {
 			s.Workers = append(s.Workers, runner.WorkerInfo{State: runner.WorkerIdle, Since: since, RSS: a.mib << 20})

@@ -56,6 +56,20 @@ func Log() (*slog.Logger, *Buffer) {
 	return slog.New(slog.NewTextHandler(&b, nil)), &b
 }
 
+// ShortDir is a directory whose name leaves room for sockets in it.
+func ShortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // Listener is a listening socket as a file.
 func Listener(t *testing.T) *os.File {
 	t.Helper()
@@ -65,7 +79,7 @@ func Listener(t *testing.T) *os.File {
 // ListenerOn is one that listens there.
 func ListenerOn(t *testing.T, addr string) *os.File {
 	t.Helper()
-	l, err := net.Listen("tcp", addr)
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}

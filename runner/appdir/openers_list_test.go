@@ -99,11 +99,11 @@ var directOpeners = []struct {
 		"fleet/console/owner.go ownerOf", // of /proc
 		"fleet/console/session.go loadKey",
 		"fleet/doctor/look.go state",
-		"fleet/datadir.go warnVolatile",
+		"fleet/state/takeover.go WarnVolatile",
 		"fleet/elsewhere.go daemonElsewhere",
 		"fleet/holder.go lastClient lockHolder socketID start",
 		"fleet/deploy/logbook.go Lock",
-		"fleet/lock.go daemonHolds lockApp lockDaemon lockedBy sameFile",
+		"fleet/state/lock.go DaemonHolds LockApp LockDaemon LockedBy SameFile",
 		"fleet/admins.go asAdmin shareControl",
 		"fleet/neighbour.go neighbourOf putNotice readNotice removeNotice",
 		"fleet/server.go ListenForAdmins listenControl serve",

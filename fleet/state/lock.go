@@ -1,4 +1,4 @@
-package fleet
+package state
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
@@ -30,12 +31,12 @@ func (e *RunningError) Error() string {
 	return fmt.Sprintf("cannot run on state directory %s: %s runs there; stop it, or name another with --state-dir", e.StateDir, who)
 }
 
-// lockDaemon takes the daemon's lock or fails with a RunningError. The lock
+// LockDaemon takes the daemon's lock or fails with a RunningError. The lock
 // lives as long as the file stays open in any process.
-func (s *Store) lockDaemon() (*os.File, error) {
-	f, err := os.OpenFile(s.lockPath(), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+func (s *Store) LockDaemon() (*os.File, error) {
+	f, err := os.OpenFile(s.LockPath(), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("cannot lock state directory %s: %w", s.Dir, reason(err))
+		return nil, fmt.Errorf("cannot lock state directory %s: %w", s.Dir, bounded.Reason(err))
 	}
 	// A daemon that was killed an instant ago may not be wholly gone.
 	for end := time.Now().Add(time.Second); ; time.Sleep(20 * time.Millisecond) {
@@ -47,30 +48,31 @@ func (s *Store) lockDaemon() (*os.File, error) {
 	if err != nil {
 		f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, &RunningError{StateDir: s.Dir, PID: s.lockedBy()}
+			return nil, &RunningError{StateDir: s.Dir, PID: s.LockedBy()}
 		}
 		return nil, fmt.Errorf("cannot lock state directory %s: %w", s.Dir, err)
 	}
-	if err := s.signLock(f); err != nil {
+	if err := s.SignLock(f); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
 }
 
-func (s *Store) signLock(f *os.File) error {
+// SignLock writes our pid into the lock file.
+func (s *Store) SignLock(f *os.File) error {
 	if err := f.Truncate(0); err != nil {
-		return fmt.Errorf("cannot write %s: %w", s.lockPath(), reason(err))
+		return fmt.Errorf("cannot write %s: %w", s.LockPath(), bounded.Reason(err))
 	}
 	if _, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0); err != nil {
-		return fmt.Errorf("cannot write %s: %w", s.lockPath(), reason(err))
+		return fmt.Errorf("cannot write %s: %w", s.LockPath(), bounded.Reason(err))
 	}
 	return nil
 }
 
-// lockedBy reads the pid in the lock file; 0: none. It is for messages only.
-func (s *Store) lockedBy() int {
-	b, err := os.ReadFile(s.lockPath())
+// LockedBy reads the pid in the lock file; 0: none. It is for messages only.
+func (s *Store) LockedBy() int {
+	b, err := os.ReadFile(s.LockPath())
 	if err != nil {
 		return 0
 	}
@@ -81,9 +83,9 @@ func (s *Store) lockedBy() int {
 	return pid
 }
 
-// daemonHolds tells whether a daemon holds the state directory now.
-func (s *Store) daemonHolds() bool {
-	f, err := os.OpenFile(s.lockPath(), os.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+// DaemonHolds tells whether a daemon holds the state directory now.
+func (s *Store) DaemonHolds() bool {
+	f, err := os.OpenFile(s.LockPath(), os.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return appdir.Exhausted(err) // not known: rather ask one that is not there than act beside one that is
 	}
@@ -91,9 +93,9 @@ func (s *Store) daemonHolds() bool {
 	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
 }
 
-// lockApp waits until this process alone works on the app. The caller calls
+// LockApp waits until this process alone works on the app. The caller calls
 // the function that it returns when done.
-func (s *Store) lockApp(ctx context.Context, app string) (unlock func(), err error) {
+func (s *Store) LockApp(ctx context.Context, app string) (unlock func(), err error) {
 	path := s.applyLock(app)
 	wait := 2 * time.Millisecond
 	for {
@@ -102,12 +104,12 @@ func (s *Store) lockApp(ctx context.Context, app string) (unlock func(), err err
 		}
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 		if err == nil {
-			if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil && sameFile(f, path) {
+			if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil && SameFile(f, path) {
 				return func() { f.Close() }, nil
 			}
 			f.Close()
 		} else if errors.Is(err, fs.ErrNotExist) {
-			err = nil // Forget has removed the directory under us
+			err = nil // Delete has removed the directory under us
 		}
 		if err != nil && !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
 			return nil, fmt.Errorf("cannot lock app %s: %s: %w", app, path, err)
@@ -121,9 +123,9 @@ func (s *Store) lockApp(ctx context.Context, app string) (unlock func(), err err
 	}
 }
 
-// sameFile tells whether the open file is still the one of that path: Forget
+// SameFile tells whether the open file is still the one of that path: Delete
 // removes locks.
-func sameFile(f *os.File, path string) bool {
+func SameFile(f *os.File, path string) bool {
 	a, err := f.Stat()
 	if err != nil {
 		return false
@@ -139,7 +141,7 @@ func userText(uid uint32) string {
 	return fmt.Sprintf("uid %d", uid)
 }
 
-// userName is the name of a user, or the number of one that has none.
-func userName(uid uint32) string {
+// UserName is the name of a user, or the number of one that has none.
+func UserName(uid uint32) string {
 	return strings.TrimPrefix(strings.TrimPrefix(userText(uid), "user "), "uid ")
 }

@@ -1,4 +1,4 @@
-package fleet
+package state
 
 import (
 	"context"
@@ -14,11 +14,31 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
+
+// testSpec is a spec of the app blog.
+func testSpec(change ...func(*appspec.Spec)) *appspec.Spec {
+	s := appspec.Default("blog", "/var/wsgid/blog")
+	s.WSGIApp = "blog:app"
+	s.Sockets.HTTP = []appspec.HTTPSocket{{Listen: "127.0.0.1:8000"}}
+	s.Workers.Min, s.Workers.Max = 2, 2
+	for _, f := range change {
+		f(s)
+	}
+	return s
+}
+
+func applied(spec *appspec.Spec) Applied {
+	return Applied{Generation: 1, Digest: runner.Digest(spec), Spec: spec}
+}
+
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func testStore(t *testing.T) *Store {
 	t.Helper()
-	s, err := OpenStore(afero.NewOsFs(), filepath.Join(shortDir(t), "state"), filepath.Join(shortDir(t), "data"))
+	s, err := Open(afero.NewOsFs(), filepath.Join(fleettest.ShortDir(t), "state"), filepath.Join(fleettest.ShortDir(t), "data"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,13 +54,13 @@ func TestStateDirIsMadeForItsUserAlone(t *testing.T) {
 	if fi, err := os.Stat(s.Dir); err != nil || fi.Mode().Perm() != want {
 		t.Errorf("state directory: %v, %v, want mode %v", fi.Mode().Perm(), err, want)
 	}
-	if fi, err := os.Stat(s.appsDir()); err != nil || fi.Mode().Perm() != 0o700 {
+	if fi, err := os.Stat(s.AppsDir()); err != nil || fi.Mode().Perm() != 0o700 {
 		t.Errorf("apps: %v, %v, want mode 0700", fi.Mode().Perm(), err)
 	}
 }
 
 func TestStateDirOfOthersIsRefused(t *testing.T) {
-	tmp := shortDir(t)
+	tmp := fleettest.ShortDir(t)
 	write := func(mode os.FileMode) string {
 		d := filepath.Join(tmp, strconv.FormatUint(uint64(mode), 8))
 		if err := os.Mkdir(d, 0o700); err != nil {
@@ -74,11 +94,11 @@ func TestStateDirOfOthersIsRefused(t *testing.T) {
 		file:    "cannot use state directory " + file + ": it is not a directory",
 		link:    "cannot use state directory " + link + ": it is not a directory",
 	} {
-		if _, err := OpenStore(afero.NewOsFs(), dir, filepath.Join(shortDir(t), "data")); err == nil || err.Error() != want {
+		if _, err := Open(afero.NewOsFs(), dir, filepath.Join(fleettest.ShortDir(t), "data")); err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	}
-	if _, err := OpenStore(afero.NewReadOnlyFs(afero.NewOsFs()), filepath.Join(tmp, "no", "such"), tmp); err == nil ||
+	if _, err := Open(afero.NewReadOnlyFs(afero.NewOsFs()), filepath.Join(tmp, "no", "such"), tmp); err == nil ||
 		err.Error() != "cannot make state directory "+tmp+"/no/such: operation not permitted" {
 		t.Errorf("on a read-only disk: %v", err)
 	}
@@ -93,7 +113,7 @@ func TestStoreKeepsWhatItIsTold(t *testing.T) {
 	if err := s.SaveSpec(spec); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.SaveApplied("blog", *applied(spec)); err != nil {
+	if err := s.SaveApplied("blog", applied(spec)); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.SaveOverride("blog", Override{Stopped: true, Since: now}); err != nil {
@@ -102,12 +122,12 @@ func TestStoreKeepsWhatItIsTold(t *testing.T) {
 	if err := s.SaveFailure("blog", &Failure{Reason: "why", At: now, RetryAt: now}); err != nil {
 		t.Fatal(err)
 	}
-	r := s.Recall("blog")
-	if len(r.Rubbish) > 0 || digestOf(r.LastGood) != digestOf(spec) || r.Applied.Digest != digestOf(spec) || r.Applied.Generation != 1 ||
+	r := s.Load("blog")
+	if len(r.Corrupt) > 0 || runner.Digest(r.LastGood) != runner.Digest(spec) || r.Applied.Digest != runner.Digest(spec) || r.Applied.Generation != 1 ||
 		!r.Override.Stopped || r.Failure == nil || r.Failure.Reason != "why" || !r.Failure.RetryAt.Equal(now) {
 		t.Errorf("recalled %+v", r)
 	}
-	if fi, err := os.Stat(s.path("blog", fileSpec)); err != nil || fi.Mode().Perm() != 0o600 {
+	if fi, err := os.Stat(s.Path("blog", FileSpec)); err != nil || fi.Mode().Perm() != 0o600 {
 		t.Errorf("spec.json holds secrets and has mode %v (%v)", fi.Mode().Perm(), err)
 	}
 	if names, err := s.Apps(); err != nil || len(names) != 1 || names[0] != "blog" {
@@ -119,21 +139,21 @@ func TestStoreKeepsWhatItIsTold(t *testing.T) {
 	if err := s.SaveFailure("blog", nil); err != nil {
 		t.Fatal(err)
 	}
-	if r := s.Recall("blog"); r.Override != (Override{}) || r.Failure != nil {
+	if r := s.Load("blog"); r.Override != (Override{}) || r.Failure != nil {
 		t.Errorf("after removing: %+v", r)
 	}
-	if err := s.Forget("blog"); err != nil {
+	if err := s.Delete("blog"); err != nil {
 		t.Fatal(err)
 	}
 	if names, _ := s.Apps(); len(names) != 0 {
 		t.Errorf("forgotten, yet known: %v", names)
 	}
-	if r := s.Recall("blog"); r.LastGood != nil || len(r.Rubbish) > 0 {
+	if r := s.Load("blog"); r.LastGood != nil || len(r.Corrupt) > 0 {
 		t.Errorf("forgotten, yet recalled: %+v", r)
 	}
 }
 
-func TestRubbishInTheStateDir(t *testing.T) {
+func TestCorruptFilesInTheStateDir(t *testing.T) {
 	s := testStore(t)
 	if err := os.MkdirAll(s.dataDir("blog"), 0o700); err != nil {
 		t.Fatal(err)
@@ -144,26 +164,26 @@ func TestRubbishInTheStateDir(t *testing.T) {
 		if err := s.Make("blog"); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(s.path("blog", name), []byte(content), 0o600); err != nil {
+		if err := os.WriteFile(s.Path("blog", name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, odd := range []string{"UPPER", "..x", "-a"} {
-		if err := os.Mkdir(filepath.Join(s.appsDir(), odd), 0o700); err != nil {
+		if err := os.Mkdir(filepath.Join(s.AppsDir(), odd), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(s.appsDir(), "afile"), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(s.AppsDir(), "afile"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := s.Recall("blog")
+	r := s.Load("blog")
 	want := []string{
-		"cannot read " + s.path("blog", "spec.json") + ": unexpected end of JSON input; it is taken as missing",
-		"cannot read " + s.path("blog", "applied.json") + ": it does not say what this version understands; it is taken as missing",
-		"cannot read " + s.path("blog", "override.json") + ": invalid character '\\x00' looking for beginning of value; it is taken as missing",
-		"cannot read " + s.path("blog", "failure.json") + ": json: cannot unmarshal array into Go value of type fleet.Failure; it is taken as missing",
+		"cannot read " + s.Path("blog", "spec.json") + ": unexpected end of JSON input; it is taken as missing",
+		"cannot read " + s.Path("blog", "applied.json") + ": it does not say what this version understands; it is taken as missing",
+		"cannot read " + s.Path("blog", "override.json") + ": invalid character '\\x00' looking for beginning of value; it is taken as missing",
+		"cannot read " + s.Path("blog", "failure.json") + ": json: cannot unmarshal array into Go value of type state.Failure; it is taken as missing",
 	}
-	if got := strings.Join(r.Rubbish, "\n"); got != strings.Join(want, "\n") {
+	if got := strings.Join(r.Corrupt, "\n"); got != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", got, strings.Join(want, "\n"))
 	}
 	if r.LastGood != nil || r.Applied != nil || r.Failure != nil {
@@ -173,25 +193,25 @@ func TestRubbishInTheStateDir(t *testing.T) {
 		t.Errorf("apps %v, %v", names, err)
 	}
 	// A directory where a file should be, and a leftover of a crash.
-	if err := os.Remove(s.path("blog", "spec.json")); err != nil {
+	if err := os.Remove(s.Path("blog", "spec.json")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll(s.path("blog", "spec.json/x"), 0o700); err != nil {
+	if err := os.MkdirAll(s.Path("blog", "spec.json/x"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll(s.path("blog", "applied.json.tmp/x"), 0o700); err != nil {
+	if err := os.MkdirAll(s.Path("blog", "applied.json.tmp/x"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.SaveSpec(testSpec()); err != nil {
 		t.Errorf("over a directory: %v", err)
 	}
-	if s.Recall("blog").LastGood == nil {
+	if s.Load("blog").LastGood == nil {
 		t.Error("not written anew over a directory, which is moved away")
 	}
-	if err := s.SaveApplied("blog", *applied(testSpec())); err != nil {
+	if err := s.SaveApplied("blog", applied(testSpec())); err != nil {
 		t.Errorf("over a leftover: %v", err)
 	}
-	if s.Recall("blog").Applied == nil {
+	if s.Load("blog").Applied == nil {
 		t.Error("not written anew")
 	}
 	if err := s.Make("afile"); err == nil || err.Error() != "cannot use state directory "+s.appDir("afile")+": it is not a directory; move it away" {
@@ -201,27 +221,27 @@ func TestRubbishInTheStateDir(t *testing.T) {
 
 func TestDaemonLock(t *testing.T) {
 	s := testStore(t)
-	if s.daemonHolds() {
+	if s.DaemonHolds() {
 		t.Error("a daemon seems to run")
 	}
-	f, err := s.lockDaemon()
+	f, err := s.LockDaemon()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if !s.daemonHolds() {
+	if !s.DaemonHolds() {
 		t.Error("no daemon seems to run")
 	}
-	_, err = s.lockDaemon()
+	_, err = s.LockDaemon()
 	want := "cannot run on state directory " + s.Dir + ": the daemon with pid " + strconv.Itoa(os.Getpid()) + " runs there; stop it, or name another with --state-dir"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 	// A lock file with rubbish in it is a lock all the same.
-	if err := os.WriteFile(s.lockPath(), []byte("rubbish"), 0o600); err != nil {
+	if err := os.WriteFile(s.LockPath(), []byte("rubbish"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.lockDaemon()
+	_, err = s.LockDaemon()
 	if err == nil || !strings.Contains(err.Error(), "another daemon runs there") {
 		t.Errorf("with rubbish in the lock: %v", err)
 	}
@@ -229,36 +249,36 @@ func TestDaemonLock(t *testing.T) {
 
 func TestAppLockIsTakenInTurn(t *testing.T) {
 	s := testStore(t)
-	unlock, err := s.lockApp(context.Background(), "blog")
+	unlock, err := s.LockApp(context.Background(), "blog")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := s.lockApp(ctx, "blog"); err == nil || err.Error() != "cannot lock app blog: another process works on it: context deadline exceeded" {
+	if _, err := s.LockApp(ctx, "blog"); err == nil || err.Error() != "cannot lock app blog: another process works on it: context deadline exceeded" {
 		t.Errorf("locked twice: %v", err)
 	}
-	if u, err := s.lockApp(context.Background(), "shop"); err != nil {
+	if u, err := s.LockApp(context.Background(), "shop"); err != nil {
 		t.Errorf("another app: %v", err)
 	} else {
 		u()
 	}
 	unlock()
-	// Whoever waits for a lock that Forget removes gets the new one.
+	// Whoever waits for a lock that Delete removes gets the new one.
 	for range 200 {
-		unlock, err := s.lockApp(context.Background(), "blog")
+		unlock, err := s.LockApp(context.Background(), "blog")
 		if err != nil {
 			t.Fatal(err)
 		}
 		got := make(chan error, 1)
 		go func() {
-			u, err := s.lockApp(context.Background(), "blog")
+			u, err := s.LockApp(context.Background(), "blog")
 			if err == nil {
 				u()
 			}
 			got <- err
 		}()
-		if err := s.Forget("blog"); err != nil {
+		if err := s.Delete("blog"); err != nil {
 			t.Fatal(err)
 		}
 		unlock()
@@ -274,12 +294,12 @@ func TestStoreOnAFullDisk(t *testing.T) {
 	if err := s.SaveSpec(testSpec()); err != nil {
 		t.Fatal(err)
 	}
-	s.fs = &fullFs{s.fs}
-	err := s.SaveSpec(testSpec(withCount(9)))
-	if err == nil || err.Error() != "cannot write "+s.path("blog", "spec.json")+": no space left on device" {
+	s.FS = &fullFs{s.FS}
+	err := s.SaveSpec(testSpec(func(s *appspec.Spec) { s.Workers.Min, s.Workers.Max = 9, 9 }))
+	if err == nil || err.Error() != "cannot write "+s.Path("blog", "spec.json")+": no space left on device" {
 		t.Errorf("got %v", err)
 	}
-	if r := s.Recall("blog"); r.LastGood == nil || r.LastGood.Workers.Max != 2 {
+	if r := s.Load("blog"); r.LastGood == nil || r.LastGood.Workers.Max != 2 {
 		t.Errorf("the old one is lost: %+v", r.LastGood)
 	}
 }
@@ -307,7 +327,7 @@ func TestAppsOfTheStoreAreAlsoTheGate(t *testing.T) {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	s, err := OpenStore(afero.NewOsFs(), dir, filepath.Join(dir, "data"))
+	s, err := Open(afero.NewOsFs(), dir, filepath.Join(dir, "data"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,91 @@
+package state
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+)
+
+// write replaces a file as a whole: temp, fsync, rename, fsync of the directory.
+func (s *Store) write(app, name string, v any) (err error) {
+	path := s.Path(app, name)
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("cannot write %s: %w", path, bounded.Reason(err))
+		}
+	}()
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return s.writeBytes(app, name, append(b, '\n'))
+}
+
+func (s *Store) writeBytes(app, name string, b []byte) error {
+	if err := s.makeDir(s.dataDir(app)); err != nil {
+		return err
+	}
+	return s.Replace(s.Path(app, name), b)
+}
+
+// Replace writes a file as a whole. Nobody else writes it meanwhile.
+func (s *Store) Replace(path string, b []byte) error {
+	tmp := path + ".tmp"
+	// Whatever lies in the way of the temporary file is rubbish of a crash: who
+	// writes here holds the app's lock.
+	if err := ignoreMissing(s.FS.RemoveAll(tmp)); err != nil {
+		return err
+	}
+	f, err := s.FS.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = s.makeRoom(path)
+	}
+	if err == nil {
+		err = s.FS.Rename(tmp, path)
+	}
+	if err != nil {
+		_ = s.FS.Remove(tmp)
+		return err
+	}
+	if d, derr := s.FS.Open(filepath.Dir(path)); derr == nil {
+		_ = d.Sync() // some file systems cannot; the rename is atomic all the same
+		_ = d.Close()
+	}
+	return nil
+}
+
+// makeRoom moves a directory away that stands in a file's place: an app is not to be
+// down for that.
+func (s *Store) makeRoom(path string) error {
+	if fi, err := appdir.Lstat(s.FS, path); err != nil || !fi.IsDir() {
+		return nil //nolint:nilerr // nothing is in the way, or the rename says so
+	}
+	aside := path + ".damaged"
+	if err := s.FS.RemoveAll(aside); err != nil {
+		return err
+	}
+	return s.FS.Rename(path, aside)
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
