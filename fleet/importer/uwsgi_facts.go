@@ -471,44 +471,7 @@ func (u *uwsgiFacts) beside() {
 		}
 		u.app.add(Fact{Set: setProcess, Key: commandName(command, i), List: shellwords.Split(command), Was: was(o), At: o.at})
 	}
-	for i, o := range u.all["cron"] {
-		expression, command := uwsgiCron(o.value)
-		if o.key != "cron" || expression == "" {
-			u.lose(o, "write a job by the clock as a schedule of the app, or of cron: "+o.value)
-			continue
-		}
-		u.app.add(Fact{Set: setSchedule, Key: commandName(command, i), Value: expression, List: shellwords.Split(command), Was: was(o), At: o.at})
-	}
-}
-
-// uwsgiCron is uWSGI's cron as cron has it: -1 is any, -5 is each that 5 divides.
-func uwsgiCron(text string) (expression, command string) {
-	words := strings.Fields(text)
-	if len(words) < 6 {
-		return "", text
-	}
-	parts := make([]string, 5)
-	for i, word := range words[:5] {
-		n, err := strconv.Atoi(word)
-		switch {
-		case err != nil:
-			return "", text
-		case n >= 0:
-			parts[i] = word
-		case n == -1:
-			parts[i] = "*"
-		case i < 2: // minutes and hours begin at 0
-			parts[i] = fmt.Sprintf("*/%d", -n)
-		default:
-			return "", text
-		}
-	}
-	command = text
-	for range 5 {
-		command = strings.TrimLeft(command, " \t")
-		_, command, _ = strings.Cut(command, " ")
-	}
-	return strings.Join(parts, " "), strings.TrimSpace(command)
+	u.crons()
 }
 
 // rest names what is left.
