@@ -83,6 +83,7 @@ func TestDiff(t *testing.T) {
 		{func(s *Spec) { s.Request.KeepAliveTimeout *= 2 }, `request.keep_alive_timeout: "75s" → "2m30s" (live)`},
 		{func(s *Spec) { s.Request.ResponseBuffer *= 2 }, `request.response_buffer: "64MiB" → "128MiB" (live)`},
 		{func(s *Spec) { s.Request.Spool = 0 }, `request.spool: "1GiB" → "0" (live)`},
+		{func(s *Spec) { s.Request.Buffering = false }, `request.buffering: true → false (live)`},
 		{func(s *Spec) { s.Request.MinRate = 500 }, `request.min_rate: "1KiB" → "500" (live)`},
 		{func(s *Spec) { s.Request.TrustedProxies = []string{"::1/128"} }, `request.trusted_proxies: [] → ["::1/128"] (live)`},
 		{func(s *Spec) { s.Request.TrustedHeaders = []string{"forwarded"} }, `request.trusted_headers: ["x-forwarded-for", "x-forwarded-proto", "forwarded"] → ["forwarded"] (live)`},

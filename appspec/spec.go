@@ -194,6 +194,7 @@ type Request struct {
 	MaxHeaders       int      `json:"max_headers"`
 	HeaderTimeout    Duration `json:"header_timeout"`
 	BodyTimeout      Duration `json:"body_timeout"`
+	Buffering        bool     `json:"buffering"` // false: an app is called before the body of its request is there
 	KeepAliveTimeout Duration `json:"keep_alive_timeout"`
 	ResponseBuffer   Size     `json:"response_buffer"`
 	Spool            Size     `json:"spool"`

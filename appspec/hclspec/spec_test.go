@@ -44,7 +44,7 @@ func full() *appspec.Spec {
 			"BIG": json.Number("12345678901234567890123"), "RATIO": json.Number("0.25"), "NOTHING": nil,
 			"DATABASES": map[string]any{"default": map[string]any{"NAME": "x", "PORT": json.Number("5432")}}, "DOTTED.X": "y",
 		}},
-		Request: appspec.Request{MaxBody: 1e9, MaxLine: 8 << 10, MaxHead: 64 << 10, MaxHeaders: 100, HeaderTimeout: 5 * s, BodyTimeout: 30 * s, KeepAliveTimeout: 15 * s, ResponseBuffer: 32 << 20, Spool: 2 << 30, MinRate: 500, TrustedProxies: []string{"10.0.0.0/8", "::1/128", "unix"},
+		Request: appspec.Request{MaxBody: 1e9, MaxLine: 8 << 10, MaxHead: 64 << 10, MaxHeaders: 100, HeaderTimeout: 5 * s, BodyTimeout: 30 * s, Buffering: false, KeepAliveTimeout: 15 * s, ResponseBuffer: 32 << 20, Spool: 2 << 30, MinRate: 500, TrustedProxies: []string{"10.0.0.0/8", "::1/128", "unix"},
 			TrustedHeaders: []string{"x-forwarded-for", "x-forwarded-host"}},
 		Processes: []appspec.Process{
 			{Name: "celery", Command: []string{"celery", "-A", "blog", "worker"}, Count: 2, StopSignal: "INT", StopTimeout: 600 * s},
@@ -144,7 +144,7 @@ func TestDefault(t *testing.T) {
 			Min: 1, Max: 1, Threads: 1, RequestTimeout: 60 * s, StartTimeout: 30 * s, StartNice: 10, StopTimeout: 30 * s, IdleTimeout: 300 * s,
 			KeepAlive: true, Queue: 1024, QueueTimeout: 30 * s,
 		},
-		Request: appspec.Request{MaxBody: 100 << 20, MaxLine: 32 << 10, MaxHead: 80 << 10, MaxHeaders: 256, HeaderTimeout: 10 * s, BodyTimeout: 60 * s, KeepAliveTimeout: 75 * s, ResponseBuffer: 64 << 20, Spool: 1 << 30, MinRate: 1 << 10,
+		Request: appspec.Request{MaxBody: 100 << 20, MaxLine: 32 << 10, MaxHead: 80 << 10, MaxHeaders: 256, HeaderTimeout: 10 * s, BodyTimeout: 60 * s, Buffering: true, KeepAliveTimeout: 75 * s, ResponseBuffer: 64 << 20, Spool: 1 << 30, MinRate: 1 << 10,
 			TrustedHeaders: []string{"x-forwarded-for", "x-forwarded-proto", "forwarded"}},
 		Restart: appspec.Restart{MinDelay: s, MaxDelay: 60 * s, ResetAfter: 60 * s},
 		Log:     appspec.Log{Target: "file", Format: "text", MaxSize: 64 << 20, Keep: 5},

@@ -79,6 +79,7 @@ type conn struct {
 	watched   int64      // since when its rate counts; 0: nothing waits
 	throttled *pool.Slot // the worker is not heard until the client has read what there is; nil: none
 
+	up     *upload     // the rest of the request, for a worker that has it already; nil: all of it is there
 	static *staticWait // of a request for a static file; nil: there is none
 	warm   *warmth     // of a file that is being sent; nil: none is
 
@@ -135,11 +136,11 @@ func (c *conn) pump() {
 		return
 	}
 	c.inPump = true
-	if len(c.in) > 0 && (c.state == connHead || c.state == connBody) {
+	if len(c.in) > 0 && (c.state == connHead || c.state == connBody || c.taking()) {
 		c.feed(nil)
 	}
 	s := c.server
-	for reads := 0; c.readable && !c.leaving() && (c.state == connHead || c.state == connBody || c.state == connLinger); reads++ {
+	for reads := 0; c.readable && !c.leaving() && (c.state == connHead || c.state == connBody || c.state == connLinger || c.taking()); reads++ {
 		if reads == pumpReads {
 			s.loop.Post(c.pump)
 			break
@@ -191,7 +192,7 @@ func (c *conn) leaving() bool { return c.server.handsOver() && c.state == connHe
 
 // eof: the client sends no more.
 func (c *conn) eof() {
-	if c.state == connBody || c.state == connSpool {
+	if c.state == connBody || c.state == connSpool || c.state == connBusy && c.uploading() {
 		c.server.log.Info(fmt.Sprintf("%s: the client went away in the middle of its request", c.x.Label))
 	}
 	c.close()
@@ -205,12 +206,15 @@ func (c *conn) feed(data []byte) {
 		data = c.in
 	}
 	used := 0
-	for used < len(data) && (c.state == connHead && !c.leaving() || c.state == connBody) {
+	for used < len(data) && (c.state == connHead && !c.leaving() || c.state == connBody || c.taking()) {
 		n := 0
-		if c.state == connHead {
+		switch c.state {
+		case connHead:
 			n = c.takeHead(data[used:])
-		} else {
+		case connBody:
 			n = c.takeBody(data[used:])
+		default:
+			n = c.takeUpload(data[used:])
 		}
 		if n == 0 {
 			break
@@ -298,6 +302,9 @@ func (c *conn) takeHead(data []byte) int {
 		c.tooLarge(r.ContentLength)
 		return n
 	}
+	if !s.spec.Request.Buffering && c.stream(r, data, n) {
+		return n
+	}
 	c.state = connBody
 	c.until(s.spec.Request.BodyTimeout.D())
 	if r.Expect100 && len(data) == n {
@@ -368,6 +375,7 @@ func (c *conn) answer(status int, reason string) {
 		c.server.pool.Release(c.x)
 		c.x = nil
 	}
+	c.endUpload()
 	c.keep = false
 	c.last = true
 	c.respond(status, reason)
@@ -434,12 +442,16 @@ func (c *conn) close() {
 	if x := c.x; x != nil {
 		c.x = nil
 		if c.state == connBusy {
+			if c.up != nil {
+				x.ClientOwes(false)
+			}
 			c.server.pool.Abandon(x)
 		} else {
 			c.server.pool.Release(x)
 		}
 	}
 	c.state = connClosed
+	c.endUpload()
 	c.out.Close()
 	c.throttled.Resume()
 	c.server.loop.Forget(c.fd)

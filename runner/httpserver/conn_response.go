@@ -25,6 +25,9 @@ func (c *conn) Head(h *wsgi.ResponseHead, body []byte, last bool) {
 	if s.closing() {
 		c.keep = false
 	}
+	if c.uploading() {
+		c.keep, c.last = false, true
+	}
 	var framing http1.Framing
 	s.wbuf, framing = http1.AppendHead(s.wbuf[:0], h, s.options(c, size))
 	c.chunked = framing == http1.FramingChunked
@@ -100,6 +103,7 @@ var (
 func (c *conn) Fail(status int, reason string) {
 	x := c.x
 	c.x = nil
+	c.endUpload()
 	if x != nil && x.HasHead() {
 		c.cut()
 		return
@@ -158,6 +162,7 @@ func (c *conn) complete() {
 		c.unsent = string(c.x.Label)
 	}
 	c.x = nil
+	c.endUpload()
 	if c.state != connBusy {
 		return
 	}

@@ -98,7 +98,7 @@ func (p *Pool) feed(s *Slot) {
 	s.flushLater() // if it did not take all
 	for p.queue.n > 0 && s.n < p.depth() {
 		x := p.queue.pop()
-		if (x.Body != nil && s.n > 0) || !s.send(x, p.loop.Now()) {
+		if (x.alone() && s.n > 0) || !s.send(x, p.loop.Now()) {
 			p.queue.unshift(x)
 			break
 		}

@@ -9,10 +9,11 @@ import (
 // Exchange is one request on its way through the pool, from Submit until its
 // sink has seen the end. It belongs to the loop.
 type Exchange struct {
-	seq   uint32
-	Msg   []byte       // the whole message to the worker; kept until the end, so that it can be sent again
-	Body  *unread.Body // the body where it is not in Msg; ours to close
-	Label []byte       // "GET /path" for log lines
+	seq    uint32
+	Msg    []byte       // the whole message to the worker; kept until the end, so that it can be sent again
+	Body   *unread.Body // the body where it is not in Msg; ours to close
+	Upload Upload       // the body where it comes as it arrives; nil: all of it is there
+	Label  []byte       // "GET /path" for log lines
 
 	Sink wsgi.Sink // nil: the client is gone, what still comes is dropped
 	slot *Slot     // nil while queued
@@ -35,6 +36,9 @@ type Exchange struct {
 func (x *Exchange) reset() {
 	if x.Body != nil {
 		_ = x.Body.Close()
+	}
+	if x.Upload != nil {
+		x.Upload.Close()
 	}
 	x.Access.Reset()
 	msg, label, access := x.Msg[:0], x.Label[:0], x.Access

@@ -37,6 +37,12 @@ func (p *Pool) onMessage(s *Slot, msg []byte, passed int) {
 	case wsgi.MsgNudge: // it wakes us, and says nothing
 		closePassed(passed)
 		return
+	case wsgi.MsgWanted: // maybe after the answer: then nobody waits for it
+		closePassed(passed)
+		if s.n > 0 && s.held[0].seq == seq && s.held[0].Upload != nil && s.held[0].Sink != nil {
+			s.held[0].Upload.Wanted()
+		}
+		return
 	}
 	if s.n > 0 && s.held[0].seq != seq {
 		s.drainRing() // what is there came before this

@@ -164,7 +164,7 @@ func (p *Pool) Submit(x *Exchange) {
 			return
 		}
 		p.workerBroke(s.w, "it does not take requests")
-	} else if x.Body == nil && p.queue.n == 0 && !p.full() && p.sendAhead(x) {
+	} else if !x.alone() && p.queue.n == 0 && !p.full() && p.sendAhead(x) {
 		return
 	}
 	p.enqueue(x)

@@ -107,7 +107,7 @@ func (s *Slot) send(x *Exchange, now int64) bool {
 	if s.flush(); s.late > 0 {
 		return false
 	}
-	if !s.sendMessage(x.Msg) || x.Body != nil && !s.sendBody(x) {
+	if !s.sendMessage(x.Msg) || x.alone() && !s.sendBody(x) {
 		return false
 	}
 	s.hold(x, now)
@@ -178,10 +178,15 @@ func (s *Slot) flush() {
 func (s *Slot) sendBody(x *Exchange) bool {
 	var head [wsgi.HeaderSize]byte
 	head[0] = wsgi.MsgBody
-	fd := int(x.Body.Fd())
-	// The offset is shared with the worker, and with one that had it before.
-	if _, err := unix.Seek(fd, 0, io.SeekStart); err != nil {
-		return false
+	var fd int
+	if x.Upload != nil {
+		fd = x.Upload.Fd()
+	} else {
+		fd = int(x.Body.Fd())
+		// The offset is shared with the worker, and with one that had it before.
+		if _, err := unix.Seek(fd, 0, io.SeekStart); err != nil {
+			return false
+		}
 	}
 	rights := unix.UnixRights(fd)
 	for {

@@ -95,7 +95,7 @@ func ParseMessage(b []byte) (typ, flags byte, seq uint32, payload []byte, err er
 	}
 	typ, flags, seq = b[0], b[1], binary.LittleEndian.Uint32(b[4:])
 	switch typ {
-	case MsgReady, MsgFailed, MsgHead, MsgData, MsgFile, MsgEnd, MsgAbort, MsgFork, MsgExited, MsgNudge:
+	case MsgReady, MsgFailed, MsgHead, MsgData, MsgFile, MsgEnd, MsgAbort, MsgFork, MsgExited, MsgNudge, MsgWanted:
 	default:
 		return 0, 0, 0, nil, fmt.Errorf("cannot read worker message: unknown type %q", typ)
 	}

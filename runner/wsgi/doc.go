@@ -30,7 +30,8 @@
 //	'r' request  uint32 length of the environ, the environ as a marshal dict,
 //	             then the body. With FlagBodyFile the body is in a file instead:
 //	             it comes, at offset 0, as the only descriptor of the next
-//	             message, whose type is 'b'.
+//	             message, whose type is 'b'. With FlagBodyStream too the descriptor is
+//	             the end of a pipe, and the body comes as it arrives: from 'c' on.
 //	's' requests several of them, in one message: uint32 length of a marshal
 //	             list, and that list: the environ of the last, its sequence
 //	             number, and so on to the first. The header has the first's
@@ -57,6 +58,7 @@
 //	'a' abort    the application failed after the head was sent
 //	'p' forked   JSON Forked, the answer of a template to 'p'
 //	'n' nudge    nothing, but that there is something in the ring
+//	'c' wanted   the application begins to read the body, which is to come by a pipe
 //	'w' exited   JSON Exited: a worker that the template forked has ended, or was
 //	             stopped (at any time, also before the 'p' that names it)
 //
@@ -106,5 +108,7 @@
 //
 // The shared memory begins with one uint32 per slot: the sequence number of a
 // request whose client is gone. The host looks at it between the pieces of a
-// streamed response; on a match it closes the iterable and sends 'e'.
+// streamed response; on a match it closes the iterable and sends 'e'. Where a pipe ends
+// that a body comes by, the body does if the complement of the number is there; else the
+// rest will not come.
 package wsgi

@@ -23,12 +23,15 @@ const (
 	MsgAbort  = 'a'
 	MsgExited = 'w'
 	MsgNudge  = 'n'
+	MsgWanted = 'c'
 )
 
 // Flags of a message's header.
 const (
 	FlagEnd      = 1 << 0 // from the worker: nothing follows
 	FlagBodyFile = 1 << 1 // to the worker: the body follows as a descriptor
+	// FlagBodyStream, with FlagBodyFile: that is a pipe, see MsgWanted.
+	FlagBodyStream = 1 << 2
 )
 
 const (

@@ -90,6 +90,7 @@ app "full" {
     max_headers        = 100
     header_timeout     = "5s"
     body_timeout       = "30s"
+    buffering          = false
     keep_alive_timeout = "15s"
     response_buffer    = "32MiB"
     spool              = "2GiB"

@@ -18,10 +18,11 @@ SIZED = Struct("<BBxxII")  # the same and the length of what follows
 FILE = Struct("<BBxxIQQ")  # the same and offset, length
 
 INIT, REQUEST, REQUESTS, BODY, QUIT, FORK = b"Irsbqp"
-READY, FAILED, HEAD, DATA, PART, END, ABORT, EXITED, NUDGE = b"kxhdfeawn"
+READY, FAILED, HEAD, DATA, PART, END, ABORT, EXITED, NUDGE, WANTED = b"kxhdfeawnc"
 
 LAST = 1  # flag: nothing follows
 BODY_FILE = 2  # flag: the body follows as a descriptor
+BODY_STREAM = 4  # flag with it: which is a pipe
 
 MAX_MESSAGE = 160 << 10
 ROOM = MAX_MESSAGE - SIZED.size  # for head and body in one message

@@ -27,7 +27,8 @@ class Misuse(Exception):
 
 
 class ClientGone(ConnectionAbortedError):
-    """Raised by write() once the client has gone."""
+    """Raised by write() once the client has gone, and by a body that is read as it
+    arrives where the rest of it does not."""
 
 
 class FileWrapper(object):
@@ -343,7 +344,7 @@ class Response(object):
 
     def fail(self, exc):
         """The application raised, or broke a rule."""
-        if self.gone:
+        if self.gone or isinstance(exc, ClientGone):
             if not isinstance(exc, ClientGone):
                 self.log("after the client had gone, the application raised", exc)
             if not self.done:

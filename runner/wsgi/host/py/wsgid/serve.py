@@ -11,7 +11,7 @@ from marshal import loads
 from os import strerror
 
 from . import link
-from .link import BODY_FILE, HEAD, LAST, MAX_MESSAGE, QUIT, REQUEST, REQUESTS, ROOM, SIZED
+from .link import BODY_FILE, BODY_STREAM, HEAD, LAST, MAX_MESSAGE, QUIT, REQUEST, REQUESTS, ROOM, SIZED
 from .response import FileWrapper, Response
 from .worker import check_owner
 
@@ -112,7 +112,7 @@ def serve(sock, slot, app, config, errors):
                 _, flags, seq, length = unpack(buffer)
                 length += 12
                 if flags & BODY_FILE:
-                    with body_file(sock) as body:
+                    with body_file(sock, flags, slot, seq) as body:
                         handle(seq, loads(environ_bytes), body)
                 elif size > length:
                     handle(seq, loads(environ_bytes), BytesIO(view[length:size]))
@@ -157,9 +157,13 @@ def serve(sock, slot, app, config, errors):
             interrupted(exc)
 
 
-def body_file(sock):
+def body_file(sock, flags, slot, seq):
     """The reader of a body that comes as a descriptor."""
     _, fds = link.receive_descriptors(sock, 1)
     if not fds:
         raise OSError(EMFILE, "cannot take the body of a request: " + strerror(EMFILE))
+    if flags & BODY_STREAM:
+        from .arriving import arriving
+
+        return arriving(fds[0], sock.send, slot, seq)
     return open(fds[0], "rb", 65536)
