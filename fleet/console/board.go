@@ -16,7 +16,7 @@ const (
 	pulse = time.Second
 	// share is how many times longer than a look the pause after it is at least: a
 	// look at a thousand apps asks a thousand masters.
-	share = 50
+	share = 150
 	// maxPulse bounds that pause.
 	maxPulse = 10 * time.Second
 )
@@ -33,6 +33,7 @@ type board struct {
 	rows     map[string]versioned // guarded by mu
 	version  uint64               // guarded by mu: of the last change
 	reshaped uint64               // guarded by mu: of the last app that came, went or changed its state
+	members  uint64               // guarded by mu: of the last app that came or went
 	sparks   sparks               // guarded by mu
 }
 
@@ -47,6 +48,7 @@ type picture struct {
 	Status   *fleet.Status
 	Version  uint64
 	Reshaped uint64
+	Members  uint64
 	rows     map[string]versioned // of its own
 }
 
@@ -61,7 +63,7 @@ func (b *board) look(ctx context.Context) *picture {
 		b.pause = min(max(pulse*9/10, share*b.at.Sub(now)), maxPulse)
 		b.take(st)
 	}
-	p := &picture{At: b.at, Status: b.status, Version: b.version, Reshaped: b.reshaped, rows: make(map[string]versioned, len(b.rows))}
+	p := &picture{At: b.at, Status: b.status, Version: b.version, Reshaped: b.reshaped, Members: b.members, rows: make(map[string]versioned, len(b.rows))}
 	maps.Copy(p.rows, b.rows)
 	return p
 }
@@ -71,6 +73,13 @@ func (b *board) stale() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.pause = 0
+}
+
+// forget lets the picture go when nobody looks any more.
+func (b *board) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.status, b.rows = nil, nil
 }
 
 // take compares a status with the one before. The caller holds mu.
@@ -90,6 +99,9 @@ func (b *board) take(st *fleet.Status) {
 			v.version = old.version
 		default:
 			b.version = next
+			if !known {
+				b.members = next
+			}
 			if !known || old.row.State != row.State {
 				b.reshaped = next
 			}
@@ -98,7 +110,7 @@ func (b *board) take(st *fleet.Status) {
 	}
 	for n := range b.rows {
 		if _, still := rows[n]; !still {
-			b.version, b.reshaped = next, next
+			b.version, b.reshaped, b.members = next, next, next
 		}
 	}
 	b.rows = rows

@@ -176,7 +176,13 @@ func (c *Console) rows(w http.ResponseWriter, r *http.Request) {
 		return safe(b.String())
 	}
 	a.Parts["summary"], a.Parts["faults"] = part("summary", f), part("faults", f)
-	if whole := p.Reshaped > since || since > p.Version || q.Sort != "name" || q.Q != ""; whole && p.Version != since {
+	// By name, which rows there are depends on who is there, and on the states if one is
+	// asked for.
+	changed := p.Members
+	if q.State != "" {
+		changed = p.Reshaped
+	}
+	if whole := changed > since || since > p.Version || q.Sort != "name" || q.Q != ""; whole && p.Version != since {
 		a.Table = part("rows", f)
 	} else {
 		a.Rows = map[string]string{}

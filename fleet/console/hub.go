@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -11,6 +12,8 @@ const (
 	interestLife = 20 * time.Second
 	// maxRings is of how many apps samples are kept.
 	maxRings = 16
+	// linger is for how many rounds it waits for somebody who goes from page to page.
+	linger = 5
 	// maxStreams is how many browsers may follow at a time.
 	maxStreams = 64
 )
@@ -83,7 +86,7 @@ func (h *hub) start() {
 func (h *hub) wait() { h.wg.Wait() }
 
 func (h *hub) run() {
-	for {
+	for alone := 0; ; alone++ {
 		began := time.Now()
 		h.mu.Lock()
 		var apps []string
@@ -95,9 +98,15 @@ func (h *hub) run() {
 			}
 		}
 		follow := len(h.subs) > 0
-		if !follow && len(apps) == 0 || h.life.Err() != nil {
+		if follow || len(apps) > 0 {
+			alone = 0
+		}
+		if alone > linger || h.life.Err() != nil {
 			h.running = false
 			h.mu.Unlock()
+			// What was needed to be looked at is given back.
+			h.board.forget()
+			debug.FreeOSMemory()
 			return
 		}
 		h.mu.Unlock()

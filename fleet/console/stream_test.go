@@ -149,8 +149,24 @@ func TestRows(t *testing.T) {
 	h.fleet.mu.Lock()
 	h.fleet.status.Apps[0].State = "degraded"
 	h.fleet.mu.Unlock()
-	if a := ask("since=2"); a.Version != 3 || !strings.Contains(a.Table, "degraded") {
+	if a := ask("since=2"); a.Version != 3 || a.Table != "" || len(a.Rows) != 1 || !strings.Contains(a.Rows["blog"], "degraded") {
 		t.Errorf("a state has changed: %+v", a)
+	}
+	for _, query := range []string{"since=2&state=degraded", "since=2&sort=state", "since=2&q=b"} {
+		if a := ask(query); a.Version != 3 || !strings.Contains(a.Table, "degraded") {
+			t.Errorf("a state has changed, and the rows are others by %s: %+v", query, a)
+		}
+	}
+	h.fleet.mu.Lock()
+	h.fleet.status.Apps = h.fleet.status.Apps[:1]
+	h.fleet.mu.Unlock()
+	if a := ask("since=3"); a.Version != 4 || !strings.Contains(a.Table, "blog") || strings.Contains(a.Table, "shop") {
+		t.Errorf("an app is gone: %+v", a)
+	}
+	// What nobody looked at for a while is let go, and made anew.
+	h.con.board.forget()
+	if a := ask("since=4"); a.Version != 5 || !strings.Contains(a.Table, "blog") {
+		t.Errorf("after a pause: %+v", a)
 	}
 	// A page of a daemon that is no more has a version that is not known here.
 	if a := ask("since=99"); a.Table == "" {

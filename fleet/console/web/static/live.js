@@ -88,8 +88,9 @@ function ages() {
   for (const t of document.querySelectorAll("time[data-age]")) {
     const s = Math.max(0, Math.floor(now - t.dataset.age));
     const two = (n) => String(n).padStart(2, "0");
-    t.textContent = s < 60 ? `${s}s` : s < 3600 ? `${Math.floor(s / 60)}m`
+    const text = s < 60 ? `${s}s` : s < 3600 ? `${Math.floor(s / 60)}m`
       : s < 86400 ? `${Math.floor(s / 3600)}h${two(Math.floor(s / 60) % 60)}m` : `${Math.floor(s / 86400)}d${Math.floor(s / 3600) % 24}h`;
+    if (t.textContent !== text) t.textContent = text;
   }
 }
 
