@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -157,7 +158,7 @@ func (s *Schedules) begin() {
 	if err == nil {
 		err = json.Unmarshal(b, &records)
 	}
-	if err != nil && !errors.Is(err, errNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.Log.Error(fmt.Sprintf("cannot read what was run before: %v; times that came meanwhile are not known to be missed", err))
 	}
 	for i, e := range s.all {
