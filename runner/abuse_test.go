@@ -250,8 +250,8 @@ func TestAbusiveWorkers(t *testing.T) {
 		{"close_slot", 502, "died: exit status 1", true},
 		{"shut_slot", 502, "it closed its link to the master", true},
 		{"close_output", 200, "quiet", false},
-		{"rubbish", 502, "it sent", true},
-		{"tiny", 502, "it sent rubbish", true},
+		{"rubbish", 502, "malformed message", true},
+		{"tiny", 502, "malformed message", true},
 		{"empty", 502, "it closed its link to the master", true},
 		{"unknown", 502, "unknown type 'Q'", true},
 		{"other_seq", 502, "which it does not have", true},
@@ -270,19 +270,19 @@ func TestAbusiveWorkers(t *testing.T) {
 		{"huge_file", 0, "it sent a bad file message", true},
 		{"short_file", 0, "GET /short_file: a file that is sent ended before its length", true},
 		{"many_files", 502, "it sent a body before its head", true},
-		{"huge_message", 0, "it sent rubbish", true},
+		{"huge_message", 0, "malformed message", true},
 		{"double", 200, "first", true},
 		{"flood_slot", 502, "it sent a body before its head", true},
 		{"flood_log", 200, "told", false},
 		{"memory", 500, "Internal Server Error", false},
 		{"fork_and_return", 200, "the parent answers", false},
-		{"raw_fork", 502, "it sent", true},
-		{"raw_fork_away", 502, "it sent", true},
+		{"raw_fork", 502, "malformed message", true},
+		{"raw_fork_away", 502, "malformed message", true},
 		{"die_later", 200, "fine", true},
 		{"truncate_shared", 200, "Operation not permitted", false},
 	}
 	if runtime.GOARCH == "amd64" { // else there is no ring
-		cases = append(cases, abuse{"ring_rubbish", 502, "it sent rubbish: 12 bytes in a ring of 32768", true})
+		cases = append(cases, abuse{"ring_rubbish", 502, "malformed message: 12 bytes in a ring of 32768", true})
 	}
 	limited := true
 	for _, c := range cases {

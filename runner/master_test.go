@@ -512,7 +512,7 @@ func TestWaitsForTheNextTry(t *testing.T) {
 		s.Workers.QueueTimeout = appspec.Duration(400 * time.Millisecond)
 	})
 	h := a.start(StateBackoff)
-	if code, body := a.get("/"); code != 503 || !strings.Contains(body, "no worker runs, nor did within 400ms (workers.queue_timeout): RuntimeError: no database") {
+	if code, body := a.get("/"); code != 503 || !strings.Contains(body, "no worker became available within 400ms (workers.queue_timeout): RuntimeError: no database") {
 		t.Errorf("got %d %q", code, body)
 	}
 	next := *a.spec

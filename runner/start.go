@@ -109,7 +109,7 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 			return h, nil
 		}
 	}
-	return fail(fmt.Errorf("it ended at once; its last words are in %s", filepath.Join(o.Spec.Path, applog.FileName)))
+	return fail(fmt.Errorf("it ended immediately; see the end of its log, %s", filepath.Join(o.Spec.Path, applog.FileName)))
 }
 
 // reap collects a child that has ended, or will.
@@ -204,7 +204,7 @@ func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.Fil
 		return giveUp(fmt.Errorf("it did not answer: %w", err))
 	}
 	if err := json.Unmarshal(b, &answer); err != nil {
-		return giveUp(errors.New("it ended without a word"))
+		return giveUp(errors.New("it ended without an answer"))
 	}
 	return pid, answer, nil
 }

@@ -70,7 +70,7 @@ func (p *Pool) waitedTooLong(x *Exchange) {
 	p.stats.rejected++
 	why := fmt.Sprintf("no worker was free within %v (workers.queue_timeout)", p.spec.Workers.QueueTimeout)
 	if p.lastErr != "" && p.countServing() == 0 {
-		why = fmt.Sprintf("no worker runs, nor did within %v (workers.queue_timeout): %s", p.spec.Workers.QueueTimeout, p.lastErr)
+		why = fmt.Sprintf("no worker became available within %v (workers.queue_timeout): %s", p.spec.Workers.QueueTimeout, p.lastErr)
 	}
 	p.fail(x, 503, why)
 }

@@ -15,13 +15,13 @@ func (p *Pool) onMessage(s *Slot, msg []byte, passed int) {
 	typ, flags, seq, payload, err := wsgi.ParseMessage(msg)
 	if err != nil {
 		closePassed(passed)
-		p.workerBroke(w, "it sent rubbish: "+err.Error())
+		p.workerBroke(w, "malformed message: "+err.Error())
 		return
 	}
 	if w.template != nil && typ != wsgi.MsgFailed {
 		closePassed(passed)
 		if !w.template.onMessage(typ, payload) {
-			p.workerBroke(w, "it sent what no template sends")
+			p.workerBroke(w, "it sent a message that only a worker sends")
 		}
 		return
 	}

@@ -88,7 +88,7 @@ func (s *Slot) drainRing() (some bool) {
 		msg, err := s.ring.next(s.held[0].seq)
 		if err != nil {
 			s.ring = nil
-			s.w.pool.workerBroke(s.w, "it sent rubbish: "+err.Error())
+			s.w.pool.workerBroke(s.w, "malformed message: "+err.Error())
 			return true
 		}
 		if msg == nil {

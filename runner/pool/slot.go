@@ -78,7 +78,7 @@ func (s *Slot) receive() bool {
 	}
 	if len(msg) > wsgi.MaxMessage {
 		closePassed(passed)
-		p.workerBroke(s.w, fmt.Sprintf("it sent rubbish: a message of more than %d bytes", wsgi.MaxMessage))
+		p.workerBroke(s.w, fmt.Sprintf("malformed message: a message of more than %d bytes", wsgi.MaxMessage))
 		return false
 	}
 	p.onMessage(s, msg, passed)
