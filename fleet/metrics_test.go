@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,6 +22,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
@@ -115,23 +114,10 @@ func getPage(t *testing.T, c *http.Client, url string) string {
 }
 
 // keptLog is a log that can be read while it is written.
-type keptLog struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *keptLog) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
+type keptLog struct{ fleettest.Buffer }
 
 func (l *keptLog) has(text string) func() bool {
-	return func() bool {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return strings.Contains(l.b.String(), text)
-	}
+	return func() bool { return strings.Contains(l.String(), text) }
 }
 
 func (l *keptLog) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }

@@ -202,7 +202,7 @@ func TestNothingIsLostBetweenMasters(t *testing.T) {
 	}
 	// A master that goes as it has nothing to do has not died, whoever comes meanwhile.
 	if kept.has("master died")() {
-		t.Errorf("the log is\n%s", kept.b.String())
+		t.Errorf("the log is\n%s", kept.String())
 	}
 }
 
