@@ -116,8 +116,11 @@ func TestKilledInInstall(t *testing.T) {
 		t.Errorf("the deploys ended, the newest first, with: %s", results)
 	}
 	// The one that serves, and the one that can be gone back to.
-	if left, _ := filepath.Glob(filepath.Join(g.demo, "apps/wsgiapp-dev/venvs/*")); len(left) != 2 {
-		t.Errorf("left: %v", left)
-	}
+	eventually(t, patience, "the half made virtualenvs to go", func() error {
+		if left, _ := filepath.Glob(filepath.Join(g.demo, "apps/wsgiapp-dev/venvs/*")); len(left) != 2 {
+			return fmt.Errorf("there are %v", left)
+		}
+		return nil
+	})
 	g.clean()
 }
