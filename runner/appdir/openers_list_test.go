@@ -96,7 +96,7 @@ var directOpeners = []struct {
 		"fleet/certs/record.go readRecord write",
 		"fleet/client.go Connect",
 		"fleet/console/listen.go Close listen safeFolder", // the path is of the command line
-		"fleet/console/owner.go ownerOf", // of /proc
+		"fleet/console/owner.go ownerOf",                  // of /proc
 		"fleet/console/session.go loadKey",
 		"fleet/doctor/look.go state",
 		"fleet/state/takeover.go WarnVolatile",
