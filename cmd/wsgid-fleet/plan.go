@@ -17,6 +17,7 @@ import (
 
 func (c *cli) planCommand() *cobra.Command {
 	var output string
+	var f sourceFlags
 	cmd := &cobra.Command{
 		Use:   "plan [APP...]",
 		Short: "Show what apply would do, app by app, attribute by attribute",
@@ -44,6 +45,11 @@ With --dir STAGED beside a daemon that runs another directory, the specs of STAG
 are compared with what runs: what apply would do once they have taken the place of
 the daemon's. They are read with the rights and the environment of this command.
 
+With --source it says which hosts of that fleet of many machines each app runs on, and
+with --dir besides what a push of that directory would move. -o json is then
+{"generation": N, "apps": [{"app": NAME, "now": [HOST…], "then": [HOST…],
+"change": ""|"new"|"moves"|"removed"}]}.
+
 With -o json the answer is one object:
 
   {"apps": [{"app": NAME, "file": PATH,
@@ -68,6 +74,9 @@ Exit code: 0 nothing to do, 2 changes, 1 error or a broken file.`,
 		Args:              outputArgs(&output, nil, "text", "json"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			keepGarbage()
+			if f.source != "" {
+				return c.planByEtcd(cmd.Context(), f, args, output)
+			}
 			o := c.options()
 			o.Staged = true
 			op, err := c.connect(cmd.Context(), o)
@@ -97,6 +106,7 @@ Exit code: 0 nothing to do, 2 changes, 1 error or a broken file.`,
 		},
 	}
 	outputFlag(cmd, &output, "text", "json")
+	f.add(cmd, "plan this fleet of many machines")
 	return cmd
 }
 

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/afero"
@@ -174,20 +173,9 @@ change something.`,
 				return err
 			}
 			defer client.Close()
-			t, err := cluster.Directory(args[0]).Texts(ctx)
+			t, apps, err := c.stagedFor(ctx, args[0])
 			if err != nil {
 				return err
-			}
-			o := fleet.NeutralOptions()
-			set, err := o.Load(afero.NewOsFs(), args[0])
-			if err != nil {
-				return err
-			}
-			if err := set.WriteDiagnostics(c.err, c.errStyle().colour); err != nil {
-				return err
-			}
-			if len(set.Faults) > 0 {
-				return silent(exitFailed)
 			}
 			before, err := client.Texts(ctx)
 			if err != nil && !errors.Is(err, etcd.ErrNothing) {
@@ -197,12 +185,14 @@ change something.`,
 			if err != nil {
 				return err
 			}
-			changes, err := c.writeMoves(before, fleet.PlacedApps(set, nil), view)
+			old, err := placedBy(before)
 			if err != nil {
 				return err
 			}
+			moves := changing(movesOf(old, apps, view.There()))
+			c.writeMoves(moves)
 			if dry {
-				if changes || before.Digest() != t.Digest() {
+				if len(moves) > 0 || before.Digest() != t.Digest() {
 					return silent(exitChanges)
 				}
 				return nil
@@ -214,7 +204,7 @@ change something.`,
 			if host, err := os.Hostname(); err == nil {
 				by += "@" + host
 			}
-			g, changed, err := client.Push(ctx, t, by)
+			g, changed, err := client.Push(ctx, *t, by)
 			if err != nil {
 				return err
 			}
@@ -222,38 +212,13 @@ change something.`,
 				fmt.Fprintf(c.out, "generation %d has these %s already\n", g, count(len(t.Files), "file"))
 				return nil
 			}
-			fmt.Fprintf(c.out, "generation %d: %s, %s\n", g, count(len(t.Files), "file"), count(appsOf(set), "app"))
+			fmt.Fprintf(c.out, "generation %d: %s, %s\n", g, count(len(t.Files), "file"), count(len(apps), "app"))
 			return nil
 		},
 	}
 	f.add(cmd, fleetSource)
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "tell what a push would move, and push nothing")
 	return cmd
-}
-
-// writeMoves tells which hosts each app goes to, where that changes.
-func (c *cli) writeMoves(before cluster.Texts, now []cluster.App, view *etcd.View) (changes bool, err error) {
-	old, err := placedBy(before)
-	if err != nil {
-		return false, err
-	}
-	was, is := cluster.Place(old, view.There()), cluster.Place(now, view.There())
-	hosts := func(list []string) string { return cmp.Or(strings.Join(list, " "), "-") }
-	t := table{columns: []column{{title: "APP"}, {title: "NOW ON"}, {title: "THEN ON"}}}
-	for _, a := range now {
-		if from, known := was[a.Name]; !known || hosts(from) != hosts(is[a.Name]) {
-			t.add(cell{text: a.Name}, cell{text: hosts(from)}, cell{text: hosts(is[a.Name])})
-		}
-	}
-	for _, a := range old {
-		if _, stays := is[a.Name]; !stays {
-			t.add(cell{text: a.Name}, cell{text: hosts(was[a.Name])}, cell{text: "removed"})
-		}
-	}
-	if len(t.rows) > 0 {
-		t.writeTo(c.out, c.style())
-	}
-	return len(t.rows) > 0, nil
 }
 
 func (c *cli) pullCommand() *cobra.Command {

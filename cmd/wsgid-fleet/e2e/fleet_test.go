@@ -172,6 +172,17 @@ func TestTwoMachines(t *testing.T) {
 	if out, code := fleet("push", dir+"/specs", "--dry-run"); code != 0 {
 		t.Errorf("a push of the same: %d\n%s", code, out)
 	}
+	// The plan says where each app goes, and what a push would move.
+	var plan struct {
+		Apps []struct{ App, Change string }
+	}
+	if out, code := fleet("plan", "-o", "json"); code != 0 || json.Unmarshal([]byte(out), &plan) != nil || len(plan.Apps) != len(apps) {
+		t.Errorf("plan: %d\n%s", code, out)
+	}
+	put(dir+"/next/a.hcl", fmt.Sprintf("app \"a\" {\n path = \"/srv/a\"\n wsgi_app = \"m:application\"\n %s\n backends {\n region = \"us1\"\n }\n sockets {\n http {\n listen = \"127.0.0.1:1\"\n }\n }\n}\n", user))
+	if out, code := fleet("plan", "--dir", dir+"/next"); code != 2 || !strings.Contains(out, "moves 4 apps of 4") || strings.Count(out, "removed") != 3 {
+		t.Errorf("plan of another directory: %d\n%s", code, out)
+	}
 	// etcd away, a daemon killed: what runs is what ran.
 	was := two.masters()
 	server.Kill()

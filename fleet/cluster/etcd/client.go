@@ -177,6 +177,9 @@ func (c *Client) explain(verb string, err error) error {
 		text, next = "its database is full", "defragment it and end the alarm: etcdctl defrag; etcdctl alarm disarm"
 	case errors.Is(err, rpctypes.ErrPermissionDenied):
 		text, next = "this user may not", fmt.Sprintf("grant its role readwrite on the prefix %s/", c.cfg.Prefix)
+		if c.cfg.User == "" {
+			text, next = "whoever has this certificate may not", fmt.Sprintf("name a user with --etcd-user and --etcd-password-file, or make one of the name in the certificate; its role needs readwrite on the prefix %s/", c.cfg.Prefix)
+		}
 	case errors.Is(err, rpctypes.ErrUserEmpty):
 		text, next = "it asks for a user", "name one with --etcd-user and --etcd-password-file"
 	case errors.Is(err, context.DeadlineExceeded), status.Code(err) == codes.DeadlineExceeded:

@@ -226,6 +226,9 @@ func joinBy(t testing.TB, c *Client, id, dir string, apps ...cluster.App) *host 
 	h := &host{c: c, serving: map[string]cluster.Endpoint{}, apps: apps, auto: true, done: make(chan struct{})}
 	h.Member = NewMember(h.c, dir, cluster.Host{ID: id, Region: "eu1"})
 	h.TTL, h.Relist = 10*time.Second, 5*time.Second // a busy machine is not to lose its lease
+	if len(c.cfg.Endpoints) > 1 {
+		h.TTL = 30 * time.Second // nor while members elect a leader
+	}
 	h.members.Join, h.members.Grace = time.Second, 500*time.Millisecond
 	h.Log = slog.New(slog.NewTextHandler(h, nil))
 	if err := h.Open(t.Context()); err != nil {

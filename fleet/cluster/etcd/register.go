@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
@@ -69,10 +70,11 @@ func (m *Member) tenure(ctx context.Context, serving func() map[string]cluster.E
 	}
 	kctx, stop := context.WithCancel(ctx)
 	defer stop()
-	alive, err := cl.KeepAlive(kctx, lease.ID)
-	if err != nil {
-		return m.client.explain("join", err)
-	}
+	lost := make(chan struct{})
+	go func() {
+		defer close(lost)
+		keepAlive(kctx, cl, lease.ID, time.Duration(lease.TTL)*time.Second)
+	}()
 	m.mu.Lock()
 	m.joined, m.reported = true, map[string]string{}
 	m.mu.Unlock()
@@ -87,10 +89,8 @@ func (m *Member) tenure(ctx context.Context, serving func() map[string]cluster.E
 		select {
 		case <-ctx.Done():
 			return nil
-		case _, ok := <-alive:
-			if !ok {
-				return fmt.Errorf("cannot stay in %s: the lease was lost", m.client.where())
-			}
+		case <-lost:
+			return fmt.Errorf("cannot stay in %s: the lease was lost", m.client.where())
 		case <-m.claim:
 			if err := m.take(ctx, lease.ID); err != nil {
 				return err
@@ -109,6 +109,29 @@ func (m *Member) tenure(ctx context.Context, serving func() map[string]cluster.E
 			again.Reset(reportEvery)
 		case <-again.C:
 			report = m.report
+		}
+	}
+}
+
+// keepAlive keeps a lease until ctx ends or the lease is lost. Each time it asks anew:
+// one stream for all, as the client's own KeepAlive has it, would stay with a member that
+// is stopped or cut off for longer than the lease lasts, while another one answers.
+func keepAlive(ctx context.Context, cl *clientv3.Client, id clientv3.LeaseID, ttl time.Duration) {
+	for last := time.Now(); ; {
+		pause(ctx, ttl/3, nil)
+		for {
+			asked := time.Now()
+			once, cancel := context.WithTimeout(ctx, ttl/5)
+			_, err := cl.KeepAliveOnce(once, id)
+			cancel()
+			if err == nil {
+				last = asked
+				break
+			}
+			if ctx.Err() != nil || errors.Is(err, rpctypes.ErrLeaseNotFound) || time.Since(last) >= ttl {
+				return
+			}
+			pause(ctx, 50*time.Millisecond, nil)
 		}
 	}
 }

@@ -1,0 +1,172 @@
+package etcd
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
+)
+
+// authority makes certificates for a test: NAME.pem and NAME.key in a folder.
+type authority struct {
+	t    *testing.T
+	dir  string
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T, name string) *authority {
+	t.Helper()
+	a := &authority{t: t, dir: t.TempDir()}
+	a.cert, a.key = a.make(name, true)
+	return a
+}
+
+func (a *authority) file(name string) string { return filepath.Join(a.dir, name) }
+
+func (a *authority) make(name string, ca bool) (*x509.Certificate, *ecdsa.PrivateKey) {
+	a.t.Helper()
+	must := func(err error) {
+		if err != nil {
+			a.t.Helper()
+			a.t.Fatal(err)
+		}
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(err)
+	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
+	must(err)
+	c := &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, BasicConstraintsValid: true, IsCA: ca,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"}}
+	parent, signer := a.cert, a.key
+	if ca {
+		parent, signer = c, key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
+	must(err)
+	priv, err := x509.MarshalECPrivateKey(key)
+	must(err)
+	must(os.WriteFile(a.file(name+".pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	must(os.WriteFile(a.file(name+".key"), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: priv}), 0o600))
+	made, err := x509.ParseCertificate(der)
+	must(err)
+	return made, key
+}
+
+// TestWithCertificatesAndUsers: etcd asks for a certificate of its authority, and for a
+// user whose role has the prefix of the fleet and no more. A host takes part so; who has
+// less is told what is missing.
+func TestWithCertificatesAndUsers(t *testing.T) {
+	t.Parallel()
+	ours, other := newAuthority(t, "ca"), newAuthority(t, "ca")
+	ours.make("server", false)
+	ours.make("machine", false)
+	ours.make("host", false)
+	other.make("machine", false)
+	s := etcdtest.Start(t, "--cert-file="+ours.file("server.pem"), "--key-file="+ours.file("server.key"),
+		"--trusted-ca-file="+ours.file("ca.pem"), "--client-cert-auth", "--auth-token-ttl=2")
+	write := func(name, text string) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good := Config{Endpoints: []string{s.Endpoint}, Prefix: "/wsgid/eu", Limit: 20 * time.Second,
+		CA: ours.file("ca.pem"), Cert: ours.file("machine.pem"), Key: ours.file("machine.key")}
+	client := func(change func(*Config)) *Client {
+		cfg := good
+		change(&cfg)
+		c := New(cfg)
+		t.Cleanup(c.Close)
+		return c
+	}
+	// Before there are users whoever has a certificate may do everything.
+	root := client(func(*Config) {})
+	cl, err := root.conn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "etcd answers", func() bool { _, err := cl.Get(t.Context(), "x"); return err == nil })
+	ctx := t.Context()
+	for what, do := range map[string]func() error{
+		"role": func() error {
+			if _, err := cl.RoleAdd(ctx, "fleet"); err != nil {
+				return err
+			}
+			_, err := cl.RoleGrantPermission(ctx, "fleet", "/wsgid/eu/", "/wsgid/eu0", clientv3.PermissionType(clientv3.PermReadWrite))
+			return err
+		},
+		"root": func() error {
+			if _, err := cl.UserAdd(ctx, "root", "r"); err != nil {
+				return err
+			}
+			_, err := cl.UserGrantRole(ctx, "root", "root")
+			return err
+		},
+		"user": func() error { _, err := cl.UserAdd(ctx, "host", "secret"); return err },
+	} {
+		if err := do(); err != nil {
+			t.Fatal(what, err)
+		}
+	}
+	if _, err := cl.UserGrantRole(ctx, "host", "fleet"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cl.AuthEnable(ctx); err != nil {
+		t.Fatal(err)
+	}
+	password := write("password", "secret\n")
+	as := func(c *Config) { c.User, c.PasswordFile = "host", password }
+	for name, c := range map[string]struct {
+		with func(*Config)
+		says string
+	}{
+		"no user":          {func(*Config) {}, "--etcd-user"},
+		"a wrong password": {func(c *Config) { as(c); c.PasswordFile = write("p", "wrong") }, "authentication failed"},
+		"another fleet":    {func(c *Config) { as(c); c.Prefix = "/wsgid/us" }, "grant its role readwrite on the prefix /wsgid/us/"},
+		"no certificate":   {func(c *Config) { as(c); c.Cert, c.Key, c.Limit = "", "", time.Second }, "cannot "},
+		"of another authority": {func(c *Config) {
+			as(c)
+			c.Cert, c.Key, c.Limit = other.file("machine.pem"), other.file("machine.key"), time.Second
+		}, "cannot "},
+		"not our etcd": {func(c *Config) { as(c); c.CA, c.Limit = other.file("ca.pem"), time.Second }, "cannot "},
+	} {
+		_, _, err := client(c.with).Push(ctx, textsOf("a.hcl", "app \"a\" {}"), "test")
+		if err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v; want %q", name, err, c.says)
+		}
+	}
+	// A certificate with the name of a user needs no password.
+	push(t, client(func(c *Config) { c.Cert, c.Key = ours.file("host.pem"), ours.file("host.key") }), textsOf("a.hcl", "app \"a\" {}"))
+	c := client(as)
+	apps := someApps(3)
+	h := joinBy(t, c, "a", t.TempDir(), apps...)
+	until(t, "the host runs its apps", func() bool { return spread(apps, h) })
+	// The token of the user ends while the host goes on, several times over.
+	began := time.Now()
+	for n := 1; time.Since(began) < 5*time.Second; n++ {
+		g := push(t, c, textsOf("a.hcl", strings.Repeat("# again\n", n)))
+		until(t, "the host has the texts", func() bool { now, _ := h.mirror.Current(); return now == g })
+		time.Sleep(500 * time.Millisecond)
+	}
+	if v, err := c.View(ctx); err != nil || v.Hosts["a"] != (cluster.Host{ID: "a", Region: "eu1", Machine: h.Host.Machine}) {
+		t.Errorf("the host is not there as it was: %+v, %v", v, err)
+	}
+}
