@@ -83,7 +83,7 @@ $(CACHE)/bin/golangci-lint-$(LINT):
 	mv $(CACHE)/bin/golangci-lint $@
 
 .PHONY: bench
-bench: deps-bench build ## measure against uWSGI, gunicorn and mongrel2; write the table into its README
+bench: deps-bench build browser ## measure against uWSGI, gunicorn and mongrel2; write the table into its README
 	$(GO) build -o $(CACHE)/bin/bench ./cmd/wsgid-fleet/bench
 	$(CACHE)/bin/bench -fleet $(BIN)/wsgid-fleet -readme cmd/wsgid-fleet/bench/README.md $(BENCH)
 
@@ -174,6 +174,6 @@ deps-demo:
 deps-test:
 	@.ci/deps build test deb
 deps-bench:
-	@.ci/deps build bench
+	@.ci/deps build bench deb
 deps-deb:
 	@.ci/deps build deb

@@ -53,22 +53,22 @@ func TestTable(t *testing.T) {
 
 func TestPutBetweenMarkers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "README.md")
-	if err := os.WriteFile(path, []byte("a\n"+beginMarker+"\nold\n"+endMarker+"\nb\n"), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte("a\n<!-- bench: written by make bench -->\nold\n<!-- end of bench -->\nb\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := putBetweenMarkers(path, "new\n"); err != nil {
+		if err := putBetweenMarkers(path, "bench", "new\n"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	have, err := os.ReadFile(path)
-	if want := "a\n" + beginMarker + "\nnew\n" + endMarker + "\nb\n"; err != nil || string(have) != want {
+	if want := "a\n<!-- bench: written by make bench -->\nnew\n<!-- end of bench -->\nb\n"; err != nil || string(have) != want {
 		t.Errorf("%q, %v", have, err)
 	}
 	if err := os.WriteFile(path, []byte("none"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := putBetweenMarkers(path, ""); err == nil || !strings.Contains(err.Error(), "it has no "+beginMarker) {
+	if err := putBetweenMarkers(path, "bench", ""); err == nil || !strings.Contains(err.Error(), "it has no <!-- bench: written by make bench -->") {
 		t.Errorf("%v", err)
 	}
 }

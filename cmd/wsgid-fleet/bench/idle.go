@@ -106,29 +106,12 @@ func answerFrom(ctx context.Context, v *server, url string, processes int) (time
 // them: the daemon, and who holds their sockets.
 func (b *bench) thousandIdle(ctx context.Context, s site) error {
 	const n = 1000
-	dir, err := b.temp("i")
+	specs, err := b.idleSpecs(s, n)
 	if err != nil {
 		return err
 	}
-	specs, state := filepath.Join(dir, "d"), b.state(dir)
-	if err := os.Mkdir(specs, 0o755); err != nil {
-		return err
-	}
-	for i := range n {
-		name := fmt.Sprintf("app%d", i)
-		folder := filepath.Join(dir, name)
-		if err := b.appFolder(folder, s.app); err != nil {
-			return err
-		}
-		addr, err := freePort()
-		if err != nil {
-			return err
-		}
-		text := s.onDemand().hcl(name, folder, fmt.Sprintf("    http { listen = %q }", addr))
-		if err := writeWhole(filepath.Join(specs, name+".hcl"), text); err != nil {
-			return err
-		}
-	}
+	dir := filepath.Dir(specs)
+	state := b.state(dir)
 	c, err := b.children.start("idle", dir, nil, syscall.SIGTERM, b.fleet, "run", "--dir", specs, "--state-dir", state)
 	if err != nil {
 		return err
@@ -149,4 +132,33 @@ func (b *bench) thousandIdle(ctx context.Context, s site) error {
 		value: kb, bar: bar{most: 100, unit: "kB"},
 	})
 	return nil
+}
+
+// idleSpecs writes the specs and folders of n apps that have no worker until somebody
+// asks, and returns the directory of the specs.
+func (b *bench) idleSpecs(s site, n int) (specs string, err error) {
+	dir, err := b.temp("i")
+	if err != nil {
+		return "", err
+	}
+	specs = filepath.Join(dir, "d")
+	if err := os.Mkdir(specs, 0o755); err != nil {
+		return "", err
+	}
+	for i := range n {
+		name := fmt.Sprintf("app%d", i)
+		folder := filepath.Join(dir, name)
+		if err := b.appFolder(folder, s.app); err != nil {
+			return "", err
+		}
+		addr, err := freePort()
+		if err != nil {
+			return "", err
+		}
+		text := s.onDemand().hcl(name, folder, fmt.Sprintf("    http { listen = %q }", addr))
+		if err := writeWhole(filepath.Join(specs, name+".hcl"), text); err != nil {
+			return "", err
+		}
+	}
+	return specs, nil
 }

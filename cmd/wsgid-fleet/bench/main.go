@@ -33,6 +33,7 @@ type bench struct {
 	only        *regexp.Regexp
 	children    *children
 	table       table
+	console     table // of what its page costs
 }
 
 func main() {
@@ -55,7 +56,7 @@ func realMain() error {
 	flag.IntVar(&b.apps, "apps", 100, "in the comparison of fleets")
 	flag.IntVar(&b.deployments, "deploys", 100, "in a row, under load")
 	flag.StringVar(&readme, "readme", "", "write the table between this file's bench markers")
-	flag.StringVar(&only, "only", "", "a regular expression: run these scenarios alone, write nothing")
+	flag.StringVar(&only, "only", "", "a regular expression: run these scenarios alone, and write no table but that of the console, if it is among them")
 	flag.StringVar(&endpoints, "noop", "", "run as the no-op mongrel2 handler on RECV,SEND")
 	flag.Parse()
 	if endpoints != "" {
@@ -86,9 +87,20 @@ func realMain() error {
 		return err
 	}
 	text := b.table.markdown(b.head(ctx))
-	fmt.Print("\n" + text)
-	if readme != "" && only == "" {
-		return putBetweenMarkers(readme, text)
+	if len(b.table.rows) > 0 {
+		fmt.Print("\n" + text)
+	}
+	if readme == "" {
+		return nil
+	}
+	if len(b.console.rows) > 0 {
+		text := b.console.values(fmt.Sprintf("Measured on %s by `make bench`: wsgid-fleet and Chromium on %d cores.", time.Now().UTC().Format(time.DateOnly), runtime.NumCPU()))
+		if err := putBetweenMarkers(readme, "console", text); err != nil {
+			return err
+		}
+	}
+	if only == "" {
+		return putBetweenMarkers(readme, "bench", text)
 	}
 	return nil
 }

@@ -168,6 +168,8 @@ func (b *bench) measure(ctx context.Context) error {
 		{"wake", b.wake},
 		{"fleet", b.fleetOfMany},
 		{"thousand idle", b.thousandIdle},
+		{"console", b.consolePage},
+		{"package", b.debian},
 		{"deploy", b.deploys},
 		{"virtualenv", b.firstVirtualenv},
 		{"under load", b.deploysUnderLoad},

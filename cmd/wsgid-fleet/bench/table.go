@@ -86,23 +86,29 @@ func (t *table) markdown(head string) string {
 	return b.String()
 }
 
-const (
-	beginMarker = "<!-- bench: written by make bench -->"
-	endMarker   = "<!-- end of bench -->"
-)
+// values is the table of rows without a peer.
+func (t *table) values(head string) string {
+	var b strings.Builder
+	b.WriteString(head + "\n\n| what | wsgid-fleet | bar | holds |\n|---|---|---|---|\n")
+	for _, r := range t.rows {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.what, r.ours, r.bar, r.verdict())
+	}
+	return b.String()
+}
 
-// putBetweenMarkers replaces what stands between the two markers of a file.
-func putBetweenMarkers(path, text string) error {
+// putBetweenMarkers replaces what stands between the two markers of that name in a file.
+func putBetweenMarkers(path, name, text string) error {
+	begin, end := fmt.Sprintf("<!-- %s: written by make bench -->\n", name), fmt.Sprintf("<!-- end of %s -->", name)
 	old, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	before, rest, ok := strings.Cut(string(old), beginMarker)
-	_, after, ok2 := strings.Cut(rest, endMarker)
+	before, rest, ok := strings.Cut(string(old), begin)
+	_, after, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		return fmt.Errorf("cannot write the table into %s: it has no %s … %s", path, beginMarker, endMarker)
+		return fmt.Errorf("cannot write the table into %s: it has no %s … %s", path, strings.TrimSpace(begin), end)
 	}
-	return os.WriteFile(path, []byte(before+beginMarker+"\n"+text+endMarker+after), 0o644)
+	return os.WriteFile(path, []byte(before+begin+text+end+after), 0o644)
 }
 
 // median of an odd or even number of values; 0 of none.

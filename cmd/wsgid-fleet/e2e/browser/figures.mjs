@@ -34,7 +34,7 @@ try {
   // An update: one app changes its state, and all that the page does for it.
   const cdp = await context.newCDPSession(page);
   await cdp.send("Performance.enable");
-  const busy = async () => (await cdp.send("Performance.getMetrics")).metrics.find((m) => m.name === "TaskDuration").value * 1000;
+  const busy = async () => (await cdp.send("Performance.getMetrics")).metrics.find((m) => m.name === "ThreadTime").value * 1000;
   const state = (want) => page.waitForFunction((w) => document.querySelector('[data-app="app0"] .state')?.textContent === w, want, { polling: 250 });
   const updates = [];
   for (let i = 0; i < 3; i++) {
