@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/user"
 	"strings"
 
@@ -179,6 +180,15 @@ func (c *cli) who() string {
 		return u.Username
 	}
 	return ""
+}
+
+// whoWhere is who asks and on which host, for what other hosts read.
+func (c *cli) whoWhere() string {
+	who := cmp.Or(c.who(), "unknown")
+	if host, err := os.Hostname(); err == nil {
+		who += "@" + host
+	}
+	return who
 }
 
 // stages tells the stages of a deploy, a line as each begins and one as it ends.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/user"
 	"path/filepath"
 	"time"
 
@@ -197,14 +196,7 @@ change something.`,
 				}
 				return nil
 			}
-			by := "unknown"
-			if u, err := user.Current(); err == nil {
-				by = u.Username
-			}
-			if host, err := os.Hostname(); err == nil {
-				by += "@" + host
-			}
-			g, changed, err := client.Push(ctx, *t, by)
+			g, changed, err := client.Push(ctx, *t, c.whoWhere())
 			if err != nil {
 				return err
 			}
