@@ -46,7 +46,8 @@ func buildPackage(t *testing.T) (first, later string) {
 // is. What keeps services from starting while images are made is no part of it, and
 // neither is the index of manual pages, which takes a minute, nor what leaves out
 // manual pages in images.
-const packageScript = `cp "$2" "$1/root/first.deb"
+const packageScript = `mkdir -p "$1/root/bin"
+cp "$2" "$1/root/bin/wsgid-fleet_first.deb"
 cp "$3" "$1/root/later.deb"
 rm -rf "$1/usr/sbin/policy-rc.d" "$1"/etc/wsgid* "$1/etc/default/wsgid-fleet" "$1/var/lib/wsgid" "$1/var/wsgid" "$1/run/wsgid"
 rm -f "$1"/usr/local/bin/wsgid* "$1/var/lib/man-db/auto-update" "$1"/etc/dpkg/dpkg.cfg.d/*
@@ -81,14 +82,26 @@ func TestPackage(t *testing.T) {
 		m.run(append([]string{"env", "DEBIAN_FRONTEND=noninteractive", "dpkg"}, args...)...)
 	}
 
-	dpkg("-i", "/root/first.deb")
+	commands := readmeAsRoot(t)
+	tour := newcomer{m}
+	tour.types(commands[0])
 	if enabled := strings.TrimSpace(m.run("systemctl", "is-enabled", "wsgid-fleet")); enabled != "enabled" {
 		t.Errorf("the service is %s", enabled)
 	}
-	m.until("the service is there with an empty directory", time.Minute, func() error {
-		out, err := m.try("wsgid-fleet", "status")
-		return errors.Join(err, contains(out, "no app"))
-	})
+	empty := func() {
+		t.Helper()
+		m.until("the service is there with an empty directory", time.Minute, func() error {
+			out, err := m.try("wsgid-fleet", "status")
+			return errors.Join(err, contains(out, "no app"))
+		})
+	}
+	empty()
+	for _, c := range commands[1:] {
+		tour.types(c)
+	}
+	m.run("rm", "/etc/wsgid.d/hello.hcl")
+	empty()
+	m.run("rm", "-r", "/srv/hello")
 	for _, page := range []string{"wsgid-fleet", "wsgid-fleet-apply", "wsgid", "wsgid.d"} {
 		if out := m.run("man", "-w", page); !strings.Contains(out, "/usr/share/man/") {
 			t.Errorf("manual page %s: %s", page, out)
