@@ -125,7 +125,7 @@ var directOpeners = []struct {
 		"cmd/wsgid-fleet/connect.go load loadFiles",
 		"cmd/wsgid-fleet/fmt.go format hclFiles replaceFile",
 		"fleet/cluster/texts.go Texts Write",
-		"cmd/wsgid-fleet/source.go pushCommand",
+		"cmd/wsgid-fleet/plan_source.go stagedFor",
 		"fleet/cluster/etcd/client.go conn tls", // what flags of the command line name
 		"cmd/wsgid-fleet/import.go putSpec writeNewFile",
 		"cmd/wsgid-fleet/man.go write writeManual",
