@@ -1,9 +1,11 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"os"
@@ -15,6 +17,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/certs"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/systemd"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/zygote"
 )
 
 // Daemon is wsgid-fleet run: it converges, then follows every change. New, set
@@ -38,7 +41,8 @@ type Daemon struct {
 	Console func(context.Context, *Served)
 
 	opts         Options
-	named        bool // a directory was named, see Options.neighbour
+	zygotes      *zygote.Set // nil: there are none
+	named        bool        // a directory was named, see Options.neighbour
 	e            *engine
 	rec          *Reconciler
 	sup          *supervisor
@@ -82,11 +86,15 @@ type Daemon struct {
 
 // NewDaemon prepares a daemon. The state directory is opened by Run.
 func NewDaemon(o Options) *Daemon {
+	var zygotes *zygote.Set
 	if o.machine == nil {
-		o.machine = realMachine{stderr: os.Stderr}
+		if os.Getenv(zygote.Switch) == "on" {
+			zygotes = zygote.New(cmp.Or(o.Log, slog.Default()))
+		}
+		o.machine = realMachine{stderr: os.Stderr, zygotes: zygotes}
 	}
 	return &Daemon{
-		opts: o.withDefaults(), named: o.Dir != "" || o.StateDir != "", events: make(chan func()), board: newBoard(),
+		opts: o.withDefaults(), zygotes: zygotes, named: o.Dir != "" || o.StateDir != "", events: make(chan func()), board: newBoard(),
 		killed: make(chan struct{}), scrapes: make(chan struct{}, maxScrapes), metricsRetry: metricsRetry, prev: map[string]string{}, adopted: make(chan struct{}), states: map[string]string{}, serving: map[string]lastState{},
 	}
 }
@@ -149,6 +157,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.e.door.close()
 	d.e.holder.close()
 	actors.stop()
+	d.zygotes.Close()
 	d.watch.Close()
 	d.sup.close()
 	d.e.keep.close()

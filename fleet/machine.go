@@ -7,6 +7,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/zygote"
 )
 
 // machine starts masters and finds them. It exists apart from package runner
@@ -36,11 +37,17 @@ type master interface {
 }
 
 // realMachine is the machine. stderr is where apps of log.target = "stderr" log;
-// nil: nowhere, as we do not stay.
-type realMachine struct{ stderr *os.File }
+// nil: nowhere, as we do not stay. Then there are no zygotes, either.
+type realMachine struct {
+	stderr  *os.File
+	zygotes *zygote.Set
+}
 
 func (r realMachine) start(ctx context.Context, o runner.StartOptions) (master, error) {
 	o.Stderr = r.stderr
+	if r.zygotes != nil {
+		o.Zygote = r.zygotes.Prepare
+	}
 	h, err := runner.StartMaster(ctx, o)
 	if err != nil {
 		return nil, err

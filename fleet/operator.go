@@ -213,4 +213,6 @@ type MasterStatus struct {
 	PID   int       `json:"pid"`
 	Since time.Time `json:"since"`
 	RSS   int64     `json:"rss"`
+	// Stem is the process that workers are forked from; 0: each starts by itself.
+	Stem int `json:"stem,omitempty"`
 }

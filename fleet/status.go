@@ -177,7 +177,7 @@ func standing(o Observed, digest string) (cur *Seen, draining bool) {
 // fill takes over what the master tells.
 func (a *AppStatus) fill(m Seen) {
 	a.Generation = m.generation()
-	a.Master = &MasterStatus{PID: m.PID, Since: m.Since, RSS: m.Status.RSS}
+	a.Master = &MasterStatus{PID: m.PID, Since: m.Since, RSS: m.Status.RSS, Stem: m.Status.Stem}
 	if m.Err != nil {
 		a.State = string(runner.StateDegraded)
 		a.Reason = fmt.Sprintf("its master (pid %d) does not answer: %v", m.PID, m.Err)

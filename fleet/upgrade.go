@@ -52,6 +52,9 @@ func upgrade(d *Daemon) error {
 	// Held over the exec, so that nothing is closed meanwhile.
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	// The new program would not know these children.
+	d.zygotes.Close()
+	defer d.zygotes.Reopen()
 	return reexec(startedAs, os.Args, systemd.Inherited{Lock: d.lock, Activated: d.Inherited.Activated, Kept: k.apps}, d.signals)
 }
 

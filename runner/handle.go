@@ -17,6 +17,8 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/stem"
 )
 
 // Handle is a live master, proved to be the one of its record. Its methods
@@ -49,6 +51,10 @@ type StartOptions struct {
 	// Standby makes the master take requests only when it is ready to serve them:
 	// another master serves the same sockets until then.
 	Standby bool
+	// Zygote, if set, tells how a master is forked beside a process with Python that
+	// its workers are forked from; nil: it is executed, as it is without. The last is
+	// the environment that all workers begin with.
+	Zygote func(spec *appspec.Spec, user sandbox.User, hostDir string, env []string) *stem.Fork
 }
 
 // ask sends one request and reads its answer, with descriptors if any come.

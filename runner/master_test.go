@@ -23,6 +23,9 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/master"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/stem"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/zygote"
 )
 
 func TestMain(m *testing.M) {
@@ -40,6 +43,8 @@ type testApp struct {
 
 	standby bool
 	stderr  *os.File
+	zygotes *zygote.Set // nil: none was asked for
+	zygote  func(*appspec.Spec, sandbox.User, string, []string) *stem.Fork
 }
 
 const helloApp = `
@@ -89,6 +94,9 @@ func newTestApp(t *testing.T, code string, change func(*appspec.Spec)) *testApp 
 		t.Fatal(err)
 	}
 	a := &testApp{t: t, state: filepath.Join(base, "s")}
+	if os.Getenv("WSGID_TEST_ZYGOTE") != "" {
+		a.forked()
+	}
 	spec := appspec.Default("demo", filepath.Join(base, "demo"))
 	spec.WSGIApp = "app:application"
 	spec.User = testUser()
@@ -180,7 +188,7 @@ func (a *testApp) start(want State) *Handle {
 
 func (a *testApp) startWith(want State, files map[string]*os.File, generation int) *Handle {
 	a.t.Helper()
-	h, err := StartMaster(a.ctx(), StartOptions{Spec: a.spec, StateDir: a.state, Generation: generation, Listeners: files, Standby: a.standby, Stderr: a.stderr})
+	h, err := StartMaster(a.ctx(), StartOptions{Spec: a.spec, StateDir: a.state, Generation: generation, Listeners: files, Standby: a.standby, Stderr: a.stderr, Zygote: a.zygote})
 	if err != nil {
 		a.t.Fatal(err)
 	}

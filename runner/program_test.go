@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/stem"
 )
 
 // TestMasterProgramIsFound: beside the program that starts masters or in libexec;
@@ -69,7 +70,7 @@ func TestMasterOfAnotherBuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid, answer, err := execMaster(t.Context(), o, msg, nil)
+	pid, answer, err := execMaster(t.Context(), o, func(*stem.Stem) ([]byte, error) { return msg, nil }, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

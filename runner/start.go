@@ -23,6 +23,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/stem"
 )
 
 // StartMaster starts a master for the spec and returns when its control socket
@@ -80,12 +81,16 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 	}
 	files = append(files, dirFile)
 	starter, _ := os.Executable()
-	msg, err := json.Marshal(&boot.Message{Spec: o.Spec, User: user, HostDir: hostDir, StateDir: o.StateDir, DataDir: o.DataDir, Generation: o.Generation,
-		Listeners: names, Foreground: o.Foreground, Standby: o.Standby, Stderr: o.Stderr != nil && o.Spec.Log.Target == "stderr", Env: workerEnv(os.Environ()), Starter: starter, Build: boot.Build()})
-	if err != nil {
-		return fail(err)
+	message := &boot.Message{Spec: o.Spec, User: user, HostDir: hostDir, StateDir: o.StateDir, DataDir: o.DataDir, Generation: o.Generation,
+		Listeners: names, Foreground: o.Foreground, Standby: o.Standby, Stderr: o.Stderr != nil && o.Spec.Log.Target == "stderr", Env: workerEnv(os.Environ()), Starter: starter, Build: boot.Build()}
+	var fork *stem.Fork
+	if o.Zygote != nil && !o.Foreground {
+		fork = o.Zygote(o.Spec, user, hostDir, message.Env)
 	}
-	pid, answer, err := execMaster(ctx, o, msg, files)
+	pid, answer, err := execMaster(ctx, o, func(from *stem.Stem) ([]byte, error) {
+		message.Stem = from
+		return json.Marshal(message)
+	}, files, fork)
 	if err != nil {
 		return fail(err)
 	}
@@ -123,7 +128,7 @@ func reap(pid int) {
 }
 
 // execMaster runs the master's program and waits for its answer.
-func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.File) (int, boot.Answer, error) {
+func execMaster(ctx context.Context, o StartOptions, message func(*stem.Stem) ([]byte, error), files []*os.File, fork *stem.Fork) (int, boot.Answer, error) {
 	var answer boot.Answer
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -175,10 +180,18 @@ func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.Fil
 	}
 	// The data plane is one goroutine; a second processor serves the others. Said
 	// here, the runtime does not set up one for each that the machine has.
-	pid, err := syscall.ForkExec(path, []string{boot.Title + o.Spec.Name, o.StateDir}, &syscall.ProcAttr{
-		Dir: "/", Env: append(append(workerEnv(os.Environ()), "GODEBUG=madvdontneed=1", "GOMAXPROCS=2", "TMPDIR="+os.Getenv("TMPDIR")), raceEnv()...), Files: fds,
-		Sys: sys,
-	})
+	args := []string{boot.Title + o.Spec.Name, o.StateDir}
+	env := append(append(workerEnv(os.Environ()), "GODEBUG=madvdontneed=1", "GOMAXPROCS=2", "TMPDIR="+os.Getenv("TMPDIR")), raceEnv()...)
+	pid := 0
+	var from *stem.Stem
+	if fork != nil {
+		if pid, err = fork.Start(args, env, fds); err == nil {
+			from = &fork.Stem
+		}
+	}
+	if pid == 0 {
+		pid, err = syscall.ForkExec(path, args, &syscall.ProcAttr{Dir: "/", Env: env, Files: fds, Sys: sys})
+	}
 	if err != nil {
 		return 0, answer, fmt.Errorf("cannot run %s: %w", exe.Name(), err)
 	}
@@ -194,6 +207,10 @@ func execMaster(ctx context.Context, o StartOptions, msg []byte, files []*os.Fil
 		_ = unix.Kill(pid, unix.SIGKILL)
 		reap(pid)
 		return 0, answer, err
+	}
+	msg, err := message(from)
+	if err != nil {
+		return giveUp(err)
 	}
 	if _, err := ours.Write(msg); err != nil {
 		return giveUp(fmt.Errorf("cannot hand over its spec: %w", err))

@@ -36,7 +36,8 @@ var directOpeners = []struct {
 	}},
 	{"proved to be root's alone on the whole way before anything follows from it", []string{
 		"runner/sandbox/python.go isInstallation",
-		"runner/sandbox/hostdir.go rootsPython",
+		"runner/stem/stem.go NewFile", // whether the interpreter is another one
+		"runner/sandbox/hostdir.go behind",
 		"runner/wsgi/host/compile.go Compile",
 	}},
 	{"files of static blocks, opened with the rights of the app's user, below a folder that no link leads out of; on the loop only what was found so", []string{
@@ -83,6 +84,7 @@ var directOpeners = []struct {
 		"runner/boot/trim.go cleanMappings TrimMemory",
 		"runner/pool/program.go startProgram",
 		"runner/pool/spawn.go prepare",
+		"runner/zygote/zygote.go start",
 		"runner/process/kin.go is",
 		"runner/swept.go FindSwept proveMaster",
 		"runner/sandbox/namespaces.go OuterPID",

@@ -12,6 +12,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/stem"
 )
 
 // Title is how a master calls itself: the start of its first argument.
@@ -37,8 +38,10 @@ type Message struct {
 	Env        []string      `json:"env"`
 	Starter    string        `json:"starter"` // the program that starts it
 	Build      string        `json:"build"`   // of that program
+	Stem       *stem.Stem    `json:"stem"`    // its socket follows the app folder; nil: there is none
 
-	Folder int `json:"-"` // descriptor of the app folder
+	Folder     int `json:"-"` // descriptor of the app folder
+	StemSocket int `json:"-"` // and of the stem's socket
 }
 
 // Answer is what the master answers when it serves, or why it cannot.
@@ -78,7 +81,13 @@ func Read() (boot Message, link *os.File, files map[string]int, err error) {
 	}
 	boot.Folder = linkFD + 1 + len(boot.Listeners)
 	unix.CloseOnExec(boot.Folder)
-	closeForeign(boot.Folder)
+	last := boot.Folder
+	if boot.Stem != nil {
+		last++
+		unix.CloseOnExec(last)
+		boot.StemSocket = last
+	}
+	closeForeign(last)
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
 	return boot, link, files, nil
 }

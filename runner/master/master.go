@@ -148,6 +148,11 @@ func newMaster(msg boot.Message, files map[string]int) (*master, error) {
 		return err
 	}
 	m.pool.StartWith(sp, m.view)
+	if msg.Stem != nil {
+		if err := sp.AdoptStem(m.pool, msg.StemSocket, *msg.Stem); err != nil {
+			m.log.Info(err.Error())
+		}
+	}
 	m.env = ingress.New(m.loop, m.pool, m.log, spool, spec)
 	m.http = httpserver.New(m.env)
 	m.http.Emptied = m.checkDrained
@@ -258,6 +263,7 @@ func (m *master) run(signals []chan os.Signal) error {
 	go m.control.serve()
 	time.AfterFunc(boot.TrimAfter, boot.TrimMemory)
 	err := m.loop.Run()
+	m.pool.EndStem()
 	if !m.http.HasSuccessor() {
 		if n := pool.EndStrays(); n > 0 {
 			m.log.Warn(fmt.Sprintf("%d processes that the app had started in sessions of their own were ended with it", n))

@@ -77,6 +77,13 @@ func (p *Pool) workerExited(w *worker) {
 		s.n = 0
 		again = append(again, back...)
 	}
+	if w.again && w.retired == "" {
+		if p.stem != nil {
+			p.stem.pass++ // who starts it by itself tells what was in the way
+		}
+		p.alone(w)
+		return
+	}
 	p.drop(w)
 	for _, x := range slices.Backward(again) {
 		p.requeue(x)

@@ -50,6 +50,7 @@ type Pool struct {
 	// shares says for a generation why it has no template, although it has
 	// workers.preload: what its workers would share. Each loads the app by itself.
 	shares   map[int]string
+	stem     *stem   // nil: there is none
 	idle     []*Slot // last in, first out: the warm ones work, the others are seen idle
 	queue    fifo
 	ahead    int          // requests that wait in slots, behind the one at work

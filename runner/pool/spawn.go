@@ -53,6 +53,7 @@ type spawnJob struct {
 	life   int      // for a worker that is forked from a template, see worker.life
 	close  []int    // descriptors to close once the process runs
 	output *os.File // our end of its output
+	init   []byte   // the configuration of a worker that is forked from the stem
 
 	program func(entered error) // instead of all that: starts a program there
 
@@ -108,6 +109,7 @@ func (s *Spawner) spawn(w *worker, spec *appspec.Spec) { s.start(w, spec, false)
 
 func (s *Spawner) start(w *worker, spec *appspec.Spec, template bool) {
 	forked := spec.Workers.Preload && !template && w.pool.shares[w.gen] == ""
+	w.stemmed = !forked && !template && w.pool.stem.fits(spec, s.environ(spec))
 	job, err := s.prepare(w, spec, template, forked)
 	switch {
 	case err != nil:
@@ -118,6 +120,8 @@ func (s *Spawner) start(w *worker, spec *appspec.Spec, template bool) {
 		w.pool.loop.Post(func() { w.pool.workerStarted(w, 0, -1, fmt.Errorf("cannot start worker: %w", err)) })
 	case forked:
 		s.fromTemplate(job, spec)
+	case w.stemmed:
+		w.pool.stem.fork(job)
 	default:
 		s.jobs(spec) <- job
 	}
@@ -198,14 +202,20 @@ func (s *Spawner) prepare(w *worker, spec *appspec.Spec, template, forked bool) 
 	if w.yields && s.mayRaise {
 		job.nice = spec.Workers.StartNice
 	}
-	init := wsgi.AppendInit(nil, &wsgi.Config{
+	config := wsgi.Config{
 		App: spec.Name, AppPath: spec.Path, Release: spec.CodeDir(), Loader: spec.Loader, WSGIApp: spec.WSGIApp,
 		LoaderDirs: dirs, Middleware: spec.Middleware,
 		Django: spec.Loader == "django", DjangoSettings: djangoSettings(spec),
 		Threads: spec.Workers.Threads,
 		Debug:   spec.Debug, Masks: masks, Preload: template, Ring: hasRing, Version: version.Program, Umask: spec.Umask,
 		Limits: s.ownLimits(spec.Limits),
-	})
+	}
+	if w.stemmed {
+		config.Start = &wsgi.Start{Python: w.pool.stem.of.Python, Directory: job.dir, Environ: job.env, Bound: spec.NoNewPrivileges, Master: os.Getpid()}
+		job.init = wsgi.AppendInit(nil, &config)
+		return job, nil
+	}
+	init := wsgi.AppendInit(nil, &config)
 	if _, errno := evloop.Send(w.slots[0].fd, init); errno != 0 {
 		return job, fmt.Errorf("cannot send the configuration: %w", errno)
 	}

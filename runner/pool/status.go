@@ -16,6 +16,9 @@ func (p *Pool) Status() control.Status {
 	if p.roll != nil {
 		st.Rollout = p.roll.gen
 	}
+	if p.stem != nil {
+		st.Stem = p.stem.pid
+	}
 	if text := p.shares[p.gen]; text != "" {
 		st.Warnings = append(st.Warnings, text)
 	}

@@ -162,11 +162,7 @@ func (t *template) prove(pid int) (int, error) {
 	if known || t.pool.childs.own[pid] || pid <= 1 || pid == os.Getpid() {
 		return -1, lieError(fmt.Sprintf("process %d is known already", pid))
 	}
-	uid := os.Geteuid()
-	if t.spawner.owner.Change {
-		uid = t.spawner.owner.UID
-	}
-	return openChild(pid, t.proc.pid, uid)
+	return openChild(pid, t.proc.pid, t.spawner.uid())
 }
 
 // exited: the template is gone. Its workers serve on; those that were asked for

@@ -50,6 +50,9 @@ type worker struct {
 	raising evloop.Timer // when it has stood back long enough
 	timer   evloop.Timer // start or stop deadline
 
+	stemmed bool // forked from the stem
+	again   bool // and could not begin: it is to be started by itself
+
 	// With workers.preload:
 	template *template       // this process is a template, and that is its keeper
 	life     int             // read end of a pipe; its closing kills the worker: it shall not outlive us. 0: none

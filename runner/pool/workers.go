@@ -234,6 +234,10 @@ func (p *Pool) workerFailed(w *worker, payload []byte) {
 	for _, said := range []*string{&f.Reason, &f.File, &f.Traceback, &f.Hint} {
 		*said = p.log.Secrets().Text(*said) // status, apply and the daemon repeat it
 	}
+	if f.Plain && w.stemmed {
+		w.again = true // its exit does the rest
+		return
+	}
 	w.failure = &f
 	if f.Shares && w.template != nil {
 		w.template.withhold(f.Reason, f.Hint) // its exit does the rest

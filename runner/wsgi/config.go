@@ -23,6 +23,16 @@ type Config struct {
 	Ring           bool     // ring: small answers may come by shared memory, see Ring
 	Umask          uint32   // umask
 	Limits         Limits   // limits: only where the master may not set them itself
+	Start          *Start   // start: only for a worker that is forked from a stem
+}
+
+// Start is what a worker that was started by itself has from the start.
+type Start struct {
+	Python    string   // python: the interpreter
+	Directory string   // directory: where it works
+	Environ   []string // environ
+	Bound     bool     // bound: it may gain no privileges
+	Master    int      // master: its parent
 }
 
 // Limits are resource limits that a worker sets for itself before it loads
@@ -82,6 +92,17 @@ func AppendInit(dst []byte, c *Config) []byte {
 		for _, v := range []uint64{c.Limits.OpenFiles, c.Limits.Processes, c.Limits.AddressSpace} {
 			dst = appendInt(dst, int64(min(v, math.MaxInt64)))
 		}
+	}
+	if s := c.Start; s != nil {
+		dst = appendKey(dst, "start")
+		dst = append(dst, tDict)
+		str("python", s.Python)
+		str("directory", s.Directory)
+		list("environ", s.Environ)
+		flag("bound", s.Bound)
+		dst = appendKey(dst, "master")
+		dst = appendInt(dst, int64(s.Master))
+		dst = append(dst, tNull)
 	}
 	return append(dst, tNull)
 }

@@ -95,6 +95,9 @@ type Failure struct {
 	// Shares tells that the application is loaded and well, but must not be forked:
 	// Reason names what it has open that its workers would share.
 	Shares bool `json:"shares,omitempty"`
+	// Plain tells that a worker that was forked could not become one: it is to be
+	// started by itself.
+	Plain bool `json:"plain,omitempty"`
 }
 
 // Summary is the reason with its place, on one line.

@@ -22,6 +22,12 @@ def hide():
     return None if done == 0 else "prctl failed"
 
 
+def control(*arguments):
+    """prctl of numbers."""
+    if _set(*arguments) != 0:
+        raise OSError("prctl%r failed" % (arguments,))
+
+
 def name(kind, app, instead=None):
     """Gives the process the name that top and ss show, which has room for 15 bytes;
     where instead is given, only if it still has the name of that kind. The command

@@ -24,6 +24,10 @@ def main(host):
     from .hidden import hide, name
 
     visible = hide()
+    if len(sys.argv) > 2:
+        from .zygote import run
+
+        run(sys.argv[1:])  # returns in workers only
     _owner = link.getpid()
     link.note_shared()
     first = link.socket_of(link.FIRST_SLOT)
@@ -32,6 +36,8 @@ def main(host):
     if not message:
         link.leave(1)
     config = marshal.loads(memoryview(message)[link.HEADER.size:])
+    if "start" in config:
+        _begin(first, host)
     config["app_path"] = config["app_path"].rstrip("/")  # "/" under chroot
     config["app_dir"] = _app_dir(config["app_path"], config.get("release"))
     name("wsgid-t" if config.get("preload") else "wsgid-w", config.get("app"))
@@ -65,6 +71,17 @@ def main(host):
     _start(_sockets[0], ready)
     _serve(serve, app)
     _exit()
+
+
+def _begin(first, host):
+    from .zygote import begin
+
+    try:
+        begin(config.pop("start"), host + "/wsgid_worker.py", config["app"])
+    except Exception as exc:
+        # Who starts it by itself finds the words.
+        link.tell(first, link.FAILED, {"reason": "%s: %s" % (type(exc).__name__, exc), "plain": True})
+        link.leave(1)
 
 
 def _prepare(host):

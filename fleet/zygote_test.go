@@ -1,0 +1,20 @@
+package fleet
+
+import (
+	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/zygote"
+)
+
+// A daemon has zygotes only where it is told to, and a command never.
+func TestZygoteSwitch(t *testing.T) {
+	for _, how := range []string{"", "off", "on"} {
+		t.Setenv(zygote.Switch, how)
+		if d := NewDaemon(Options{}); (d.zygotes != nil) != (how == "on") {
+			t.Errorf("%s=%q: zygotes %v", zygote.Switch, how, d.zygotes)
+		}
+	}
+	if m := (Options{}).withDefaults().machine.(realMachine); m.zygotes != nil {
+		t.Error("a command has zygotes")
+	}
+}

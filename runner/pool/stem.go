@@ -1,0 +1,239 @@
+package pool
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
+	stems "github.com/wsgid-fleet/wsgid-fleet/runner/stem"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+// stem is the keeper of that process. It belongs to the loop.
+type stem struct {
+	of      stems.Stem
+	pool    *Pool
+	spawner *Spawner
+	fd      int
+	pid     int
+	pidfd   int
+	asked   []spawnJob // in the order of the answers
+	late    evloop.Timer
+	pass    int // so many workers are not forked: one that was could not begin
+}
+
+// stemPatience is how long a stem may take for an answer.
+const stemPatience = 5 * time.Second
+
+// AdoptStem has workers forked from the stem at the other end of fd.
+func (s *Spawner) AdoptStem(p *Pool, fd int, info stems.Stem) error {
+	t := &stem{of: info, pool: p, spawner: s, fd: fd, pidfd: -1}
+	if err := t.adopt(); err != nil {
+		t.close()
+		return fmt.Errorf("workers are not forked: %w", err)
+	}
+	t.late.Do = func() { t.end("it does not answer") }
+	p.stem = t
+	p.childs.own[t.pid] = true
+	return p.loop.Add(fd, unix.EPOLLIN, t)
+}
+
+func (t *stem) adopt() error {
+	if err := unix.SetNonblock(t.fd, true); err != nil {
+		return err
+	}
+	fds := []unix.PollFd{{Fd: int32(t.fd), Events: unix.POLLIN}}
+	for by := time.Now().Add(stemPatience); ; {
+		n, err := unix.Poll(fds, int(time.Until(by).Milliseconds()))
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || n == 0 {
+			return errors.Join(errors.New("their stem does not answer"), err)
+		}
+		break
+	}
+	typ, payload, err := t.receive()
+	var said wsgi.Forked
+	if err == nil && typ == wsgi.MsgReady {
+		err = json.Unmarshal(payload, &said)
+	}
+	if err != nil || said.PID == 0 {
+		return errors.Join(errors.New("their stem has ended"), err)
+	}
+	pidfd, err := openChild(said.PID, os.Getpid(), t.spawner.uid())
+	if err != nil {
+		return err
+	}
+	t.pid, t.pidfd = said.PID, pidfd
+	return nil
+}
+
+// receive reads a message of the stem.
+func (t *stem) receive() (typ byte, payload []byte, err error) {
+	msg, passed, errno := t.pool.rx.Recv(t.fd)
+	closePassed(passed)
+	switch {
+	case errno != 0:
+		return 0, nil, errno
+	case len(msg) == 0:
+		return 0, nil, errors.New("it has ended")
+	}
+	typ, _, _, payload, err = wsgi.ParseMessage(msg)
+	return typ, payload, err
+}
+
+// fits tells whether a worker of the spec can be forked from it now.
+func (t *stem) fits(spec *appspec.Spec, env []string) bool {
+	if t == nil {
+		return false
+	}
+	if t.pass > 0 {
+		t.pass--
+		return false
+	}
+	python, locale := stems.Forkable(spec, env)
+	if python != t.of.Python || !slices.Equal(locale, t.of.Locale) {
+		return false
+	}
+	if changed := t.of.Changed(); changed != "" {
+		t.end(changed + " has changed")
+		return false
+	}
+	return true
+}
+
+// fork has a worker forked.
+func (t *stem) fork(job spawnJob) {
+	fds := []int{int(job.files[0])}
+	for _, f := range job.files[2:] {
+		fds = append(fds, int(f))
+	}
+	err := unix.Sendmsg(t.fd, wsgi.AppendHeader(nil, wsgi.MsgFork, 0, 0), unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+	evloop.CloseAll(job.close)
+	job.close = nil
+	t.asked = append(t.asked, job)
+	if !t.late.IsSet() {
+		t.pool.loop.Set(&t.late, stemPatience)
+	}
+	if err != nil {
+		t.pool.loop.Post(func() { t.end("it takes no orders: " + err.Error()) })
+	}
+}
+
+// OnEvents: the stem has answered, or ended.
+func (t *stem) OnEvents(uint32) {
+	typ, payload, err := t.receive()
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
+		return
+	}
+	var f wsgi.Forked
+	if err == nil {
+		err = json.Unmarshal(payload, &f)
+	}
+	switch {
+	case err != nil:
+		t.end(err.Error())
+	case typ != wsgi.MsgFork || len(t.asked) == 0:
+		t.end("it sent what no stem sends")
+	case f.Error != "":
+		t.end(f.Error)
+	default:
+		if err := t.forked(t.asked[0], f.PID); err != nil {
+			t.end(err.Error())
+			return
+		}
+		t.asked = t.asked[1:]
+		if t.pool.loop.Clear(&t.late); len(t.asked) > 0 {
+			t.pool.loop.Set(&t.late, stemPatience)
+		}
+	}
+}
+
+// forked takes a worker over that is a child of ours, as the kernel must say. It waits
+// for its configuration, so that what it may use is limited before it begins.
+func (t *stem) forked(job spawnJob, pid int) error {
+	p := t.pool
+	if p.childs.own[pid] || slices.ContainsFunc(p.workers, func(w *worker) bool { return w.pid == pid }) {
+		return lieError(fmt.Sprintf("process %d is known already", pid))
+	}
+	pidfd, err := openChild(pid, os.Getpid(), t.spawner.uid())
+	if err != nil {
+		return err
+	}
+	if t.spawner.mayLimit {
+		sandbox.SetLimits(pid, job.limits, p.log)
+	}
+	job.w.lowered = sandbox.Lower(pid, job.nice)
+	go p.log.Follow(job.output, pid)
+	if _, errno := evloop.Send(job.w.slots[0].fd, job.init); errno != 0 {
+		p.log.Warn(fmt.Sprintf("worker %d: cannot send the configuration: %v", pid, errno)) // it ends
+	}
+	p.workerStarted(job.w, pid, pidfd, nil)
+	return nil
+}
+
+// end has all workers started by themselves from now on. Those that were forked serve
+// on.
+func (t *stem) end(why string) {
+	p := t.pool
+	if p.stem != t {
+		return
+	}
+	p.stem = nil
+	if why != "" {
+		p.log.Info(fmt.Sprintf("workers are started anew from now on, no more forked from process %d: %s", t.pid, why))
+	}
+	p.loop.Clear(&t.late)
+	p.loop.Remove(t.fd)
+	t.close()
+	for _, job := range t.asked {
+		evloop.CloseAll(job.close)
+		_ = job.output.Close()
+		if job.w.retired == "" {
+			p.alone(job.w)
+		} else {
+			p.drop(job.w)
+		}
+	}
+	t.asked = nil
+	p.NotifyChanged()
+}
+
+func (t *stem) close() {
+	_ = unix.Close(t.fd)
+	if t.pidfd >= 0 {
+		_ = unix.PidfdSendSignal(t.pidfd, unix.SIGKILL, nil, 0)
+		_ = unix.Close(t.pidfd)
+		var ws unix.WaitStatus
+		for {
+			if _, err := unix.Wait4(t.pid, &ws, 0, nil); err != unix.EINTR {
+				break
+			}
+		}
+		delete(t.pool.childs.own, t.pid)
+	}
+}
+
+// EndStem ends the process that workers are forked from, where there is one.
+func (p *Pool) EndStem() {
+	if p.stem != nil {
+		p.stem.end("")
+	}
+}
+
+// uid is whom the workers run as.
+func (s *Spawner) uid() int {
+	if s.owner.Change {
+		return s.owner.UID
+	}
+	return os.Geteuid()
+}

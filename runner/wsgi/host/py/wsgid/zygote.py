@@ -1,0 +1,311 @@
+"""The zygote: a Python without an application, which masters and their workers are
+forked from, so that a worker costs a fork instead of an interpreter's start and
+shares its pages with all others.
+
+The daemon keeps one for each interpreter, user and locale. For a master it forks a
+process whose parent is the daemon. That process forks the stem, and executes the
+master's program: so the stem is a child of the master. It becomes the app's user
+before it does anything else, runs nothing of the app, and forks the workers, which
+are children of the master too, as those that the master starts by itself. Nothing
+that runs needs the zygote.
+
+What differs by app a worker does in begin(), before it loads anything of the app.
+"""
+
+import _ctypes
+import _signal
+import gc
+import os
+import sys
+from fcntl import F_DUPFD_CLOEXEC, fcntl
+
+from . import hidden, link
+
+_MOST = 253  # SCM_MAX_FD of Linux
+_SOCKET = 3  # the zygote's to the daemon
+_CLONE_PARENT = 0x8000
+_CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
+_SET_PDEATHSIG, _SET_NO_NEW_PRIVS = 1, 38
+# What the interpreter has put into its environment by itself: the locale.
+_coerced = {}
+
+
+class _Pointer(_ctypes._SimpleCData):
+    _type_ = "P"
+
+
+def run(arguments):
+    """Serves the daemon. Returns in workers only. The arguments are the user to become:
+    "uid:gid:group,…", or nothing, and the names of the environment it was given."""
+    user, given = arguments
+    import _socket
+
+    # What every worker needs is here when it is forked. site does nothing yet, with -S.
+    for name in ("marshal", "site", "wsgid.loading", "wsgid.response", "wsgid.serve"):
+        __import__(name)
+    # What a careless starter of the daemon has left open is not ours to give away.
+    for number in os.listdir("/proc/self/fd"):
+        if int(number) > _SOCKET:
+            try:
+                os.close(int(number))
+            except OSError:
+                pass  # that of the listing
+    for name in os.environ:
+        if name not in given.split(","):
+            _coerced[name] = os.environ[name]
+    _forget_no_site()
+    _warm(bool(user) or os.getuid() == 0)
+    clone = _sibling()
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, _SOCKET)
+    os.set_inheritable(_SOCKET, False)
+    hidden.name("wsgid-z", "%d.%d" % sys.version_info[:2])
+    # What is frozen now is never written to by the collector: it stays shared.
+    gc.collect()
+    gc.freeze()
+    link.tell(sock, link.READY, {"files": _files()})
+    while True:
+        message, fds = link.receive_descriptors(sock, 1)
+        if not message:
+            link.leave(0)
+        if len(fds) != 1:
+            continue
+        pid = clone()
+        if not pid:
+            sock.close()
+            try:
+                if _master(fds[0], message.decode(), user):
+                    return
+            finally:
+                if os.getpid() != _worker:
+                    os._exit(127)
+            return
+        os.close(fds[0])
+        sock.send(b"%d" % pid)
+
+
+_worker = 0  # the process that is one, when it is one
+# Modules of the standard library that do nothing but define things, whatever the
+# environment says, and wherever they are imported.
+_PLAIN = frozenset(
+    "types warnings importlib contextlib itertools keyword operator reprlib collections functools re "
+    "sre_compile sre_parse sre_constants enum copyreg traceback linecache tokenize token fnmatch ntpath "
+    "pathlib string heapq bisect weakref textwrap typing inspect dis opcode ast json struct "
+    "_operator _collections _functools _weakrefset _heapq _bisect _struct _opcode _ast _json _sre _typing "
+    "_collections_abc zipimport errno urllib __future__ abc glob copy datetime numbers".split())
+
+
+def _warm(root):
+    """Imports what site-packages of the system import whenever Python starts, as some of
+    Debian's do: each worker would for itself. A process that may do nothing tells what
+    that is; nothing but modules of Python's own library is imported here, of a list."""
+    import site
+
+    take, put = os.pipe()
+    pid = link.fork()
+    if not pid:
+        try:
+            _signal.alarm(5)
+            os.environ["HOME"] = "/nonexistent"
+            if root:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+            had = set(sys.modules)
+            sys.path[:] = sys.path[1:]
+            site.main()
+            os.write(put, " ".join(name for name in sys.modules if name not in had)[:60000].encode())
+        finally:
+            os._exit(0)
+    os.close(put)
+    with open(take, "rb") as f:
+        names = f.read().decode().split()
+    link.waitpid(pid, 0)
+    # The search path holds Python's own library, and ours, which has none of these.
+    for name in names:
+        if name.partition(".")[0] in _PLAIN:
+            try:
+                __import__(name)
+            except ImportError:
+                pass
+
+
+def _files():
+    """What must be the same still when a worker is forked, or this is out of date. Ours
+    is named after what it holds."""
+    ours = os.path.dirname(os.path.dirname(link.__file__))
+    names = {sys.executable, os.path.dirname(os.__file__)}
+    names.update(p for p in sys.path if os.path.isdir(p))
+    names.update(m.__file__ for m in list(sys.modules.values()) if getattr(m, "__file__", None))
+    return sorted(name for name in names if name.startswith("/") and not name.startswith(ours))
+
+
+def _forget_no_site():
+    """Has sys.flags say what it says in a worker that starts by itself: what of the
+    interpreter's site-packages it runs depends on the user and the virtualenv, so that
+    each worker does it, see begin(). Programs that the application starts by these flags,
+    as multiprocessing does, must do it as well."""
+    names = [field.split("=")[0].strip() for field in repr(sys.flags)[len("sys.flags("):-1].split(",")]
+    put = _ctypes.dlsym(_ctypes.dlopen(None, 2), "PyStructSequence_SetItem")
+    _ctypes.call_function(put, (_Pointer(id(sys.flags)), _Pointer(names.index("no_site")), _Pointer(id(0))))
+    if sys.flags.no_site != 0:
+        link.leave(1)
+
+
+def _sibling():
+    """A function that forks a child of our parent, for nothing but to fork and execute:
+    what the C library keeps of a process is still that of this one."""
+    number = _CLONE[os.uname().machine]
+    call = _ctypes.dlsym(_ctypes.dlopen(None, 2), "syscall")
+    arguments = (number, _CLONE_PARENT | int(_signal.SIGCHLD), 0, 0, 0, 0)
+    return lambda: _ctypes.call_function(call, arguments)
+
+
+def _master(conn, app, user):
+    """Forks the stem and executes the master. Returns True in a worker, and else only
+    where there is nothing to execute."""
+    import _socket
+
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    os.setsid()
+    me = link.getpid()
+    pid = link.fork()
+    if not pid:
+        ours.close()
+        os.close(conn)
+        return _stem(theirs, app, user, me)
+    theirs.close()
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, conn)
+    try:
+        message, fds = b"", []
+        while True:
+            part, more = link.receive_descriptors(sock, _MOST)
+            fds += more
+            if part == b"\0":
+                break
+            if not part:
+                return False
+            message += part
+        words = message.split(b"\0")
+        count = int(words[0])
+        if len(fds) < 5:
+            return False
+        fds = [fcntl(fd, F_DUPFD_CLOEXEC, 300) for fd in fds[:-1] + [ours.fileno()] + fds[-1:]]
+        if sock.fileno() <= len(fds):
+            sock = _socket.socket(fileno=fcntl(sock.detach(), F_DUPFD_CLOEXEC, 300))
+        for number, fd in enumerate(fds):
+            os.dup2(fd, number)
+        os.chdir("/")
+        for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
+            _signal.signal(number, _signal.SIG_DFL)
+        os.execve("/proc/self/fd/%d" % (len(fds) - 1), words[1:1 + count],
+                  dict(word.partition(b"=")[::2] for word in words[1 + count:]))
+    except OSError as exc:
+        sock.send(("%s" % exc).encode())
+    return False
+
+
+def _stem(sock, app, user, master):
+    """Becomes the app's user and forks workers for the master. Returns True in them."""
+    os.setpgid(0, 0)
+    if user:
+        uid, gid, groups = user.split(":")
+        os.setgroups([int(g) for g in groups.split(",") if g])
+        os.setgid(int(gid))
+        os.setuid(int(uid))
+    hidden.hide()
+    _die_with(master)
+    hidden.name("wsgid-s", app)
+    try:
+        link.tell(sock, link.READY, {"pid": os.getpid()})
+        while True:
+            message, fds = link.receive_descriptors(sock, _MOST)
+            if not message or message[0] != link.FORK or len(fds) < 4:
+                os._exit(0)
+            answer = _fork()
+            if not answer:
+                sock.close()
+                _become(fds)
+                return True
+            for fd in fds:
+                os.close(fd)
+            link.tell(sock, link.FORK, answer)
+    except OSError:
+        os._exit(0)  # the master is gone
+
+
+def _fork():
+    """Forks a worker; what to tell the master of it, or None in the worker. One between
+    forks it and ends: so it is a child of the master, who adopts what is left behind."""
+    take, put = os.pipe()
+    try:
+        between = link.fork()
+    except OSError as exc:
+        os.close(take)
+        os.close(put)
+        return {"error": "cannot fork a worker: %s" % exc.strerror}
+    if not between:
+        try:
+            pid = link.fork()
+            if not pid:
+                os.close(take)
+                os.close(put)
+                return None
+            os.write(put, b"%d" % pid)
+        except OSError as exc:
+            os.write(put, ("-%s" % exc.strerror).encode())
+        os._exit(0)
+    os.close(put)
+    text = os.read(take, 200).decode()
+    os.close(take)
+    link.waitpid(between, 0)
+    if text.isdigit():
+        return {"pid": int(text)}
+    return {"error": "cannot fork a worker: " + (text[1:] or "it was ended")}
+
+
+def _become(fds):
+    """Gives the descriptors the numbers that a worker has them by."""
+    global _worker
+    _worker = os.getpid()
+    os.setpgid(0, 0)  # what it starts can be ended with it
+    high = [fcntl(fd, F_DUPFD_CLOEXEC, 300) for fd in fds]
+    for fd in fds:
+        os.close(fd)
+    null, log, rest = high[0], high[1], high[2:]
+    for number, fd in enumerate([null, log, log] + rest):
+        os.dup2(fd, number)
+    for fd in high:
+        os.close(fd)
+
+
+def _die_with(parent):
+    hidden.control(_SET_PDEATHSIG, int(_signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def begin(start, script, app):
+    """Makes this process what a worker is that was started by itself, but for what
+    doc.go lists. It raises where it cannot."""
+    import time
+
+    _die_with(start["master"])
+    if start["bound"]:
+        hidden.control(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    os.environ.clear()
+    for word in start["environ"]:
+        name, _, value = word.partition("=")
+        os.environ[name] = value
+    for name, value in _coerced.items():
+        os.environ.setdefault(name, value)
+    time.tzset()
+    os.chdir(start["directory"])
+    if hasattr(sys, "orig_argv"):
+        sys.orig_argv[:] = [start["python"], "-u", script, app]
+    sys.argv[:] = [script, app]
+    site = sys.modules["site"]
+    first, sys.path[:] = sys.path[:1], sys.path[1:]
+    site.main()
+    sys.path[:0] = first
+    sys.modules.pop(__name__)
+    del sys.modules["wsgid"].zygote

@@ -1,0 +1,40 @@
+// Package zygote keeps, for the daemon, Python processes that have no application
+// loaded and that masters and their workers are forked from, so that the workers of a
+// fleet share the memory of the interpreter, and start in the time of a fork.
+//
+// It is used where the daemon has WSGID_ZYGOTE=on in its environment.
+//
+// There is one for each interpreter, user, locale and Python host, begun with the second
+// app that it can serve: for one alone it would cost more than it saves. What keeps an
+// app from it is in stem.Forkable. Where anything goes wrong, a master is started as if
+// there were none, and a worker too.
+//
+// The zygote, zygote.py of the Python host, is a child of the daemon and runs as the
+// daemon does. It is root's where that is, so it runs nothing but an interpreter that
+// root alone can change, without site-packages, and our host. For a master it forks
+// a process by CLONE_PARENT, so that the daemon is its parent. That one forks the stem,
+// which becomes the app's user, and executes the master. A stem, and the workers that
+// it forks, need the zygote no more. It ends with its socket.
+//
+// # What is set after the fork
+//
+// The environment, with os.environ and time.tzset(); working directory, umask, resource
+// limits, nice value, process group, death signal, no_new_privs; sys.argv, sys.orig_argv,
+// sys.path with the site-packages of the user (site.main() runs in each worker); the
+// name of the process; the descriptors, by the same numbers.
+//
+// # What keeps a worker from being forked
+//
+// A virtualenv, chroot, workers.preload (which has a template of its own); another
+// interpreter; another locale (LANG, LANGUAGE, LC_*); any variable named PYTHON*, LD_*,
+// MALLOC_*, GLIBC_* and the like, which are read before a worker could say anything;
+// a file of the interpreter or its library that has changed since.
+//
+// # What differs
+//
+// The hash seed and the layout of memory are those of all workers of the same zygote,
+// which are of one user. /proc/PID/environ and cmdline are the zygote's. The modules of
+// the standard library that the host uses are in sys.modules a little earlier, the
+// garbage collector's permanent generation is not empty, and subinterpreters of an
+// extension run no site.
+package zygote
