@@ -20,8 +20,7 @@ func (c *checker) schedules() {
 			c.fault(appspec.IndexPath(scheduleBlock, i), named+" has no cron, so that it never comes", "write: "+appspec.Table().Attribute["schedule.cron"].Written())
 		} else if _, err := cron.Parse(s.Cron); err != nil {
 			reason, instead := err.Error(), ""
-			var e *cron.Error
-			if errors.As(err, &e) {
+			if e, ok := errors.AsType[*cron.Error](err); ok {
 				reason, instead = e.Reason, e.Instead
 			}
 			c.fault(at, "cron of "+named+": "+reason, instead)
