@@ -68,7 +68,7 @@ callback: 1' "$(./probe /usr/bin/python3 ask.py)"
 expect 'curl and a server of Go' 'answered
 callback: 1' "$(./probe bash ask.sh)"
 openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -subj /CN=x -days 2 2>/dev/null
-addr=127.0.0.1:$(/usr/bin/python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+addr=127.0.0.1:$(free_port)
 openssl s_server -accept "$addr" -key key.pem -cert cert.pem -www -quiet >/dev/null 2>&1 &
 trap 'kill %1; wait; rm -rf "$WORK"' EXIT
 for _ in $(seq 100); do (exec 3<>"/dev/tcp/${addr%:*}/${addr#*:}") 2>/dev/null && break; sleep 0.1; done

@@ -20,7 +20,7 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [("%s %d" % (environ["wsgi.multiprocess"], os.getpid())).encode()]
 PY
-port=$(/usr/bin/python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(free_port)
 cat >apache.conf <<CONF
 ServerName localhost
 ServerRoot "$WORK"

@@ -10,9 +10,7 @@
 # requests, not that number. And who moves such a number elsewhere: there the workers of
 # a busy app are replaced many times more often than they ever were.
 . "$(dirname "$(readlink -f "$0")")/lib"
-debian uwsgi-core=2.0.21-5.1 uwsgi-plugin-python3=2.0.21-5.1 libpython3.11 libcap2 libicu72 libpcre3 libxml2 libyajl2 libyaml-0-2
-export LD_LIBRARY_PATH
-LD_LIBRARY_PATH=$(printf '%s:' "$WORK"/root/usr/lib/*/ "$WORK"/root/lib/*/)
+uwsgi
 cat >app.py <<'PY'
 import os
 
@@ -21,12 +19,12 @@ def application(environ, start_response):
     start_response('200 OK', [])
     return [b'%d\n' % os.getpid()]
 PY
-port=$(/usr/bin/python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(free_port)
 # How many processes answered fifty requests, one after another.
 processes() {
   cat >app.ini <<INI
 [uwsgi]
-plugin = $WORK/root/usr/lib/uwsgi/plugins/python311_plugin.so
+plugin = $plugin
 http-socket = 127.0.0.1:$port
 wsgi-file = app.py
 master = true

@@ -11,9 +11,7 @@
 # Who is hurt: who writes units as every neighbour takes them. Nothing at the start says
 # it, and the harm shows under the first slow view or long cookie.
 . "$(dirname "$(readlink -f "$0")")/lib"
-debian uwsgi-core=2.0.21-5.1 uwsgi-plugin-python3=2.0.21-5.1 libpython3.11 libcap2 libicu72 libpcre3 libxml2 libyajl2 libyaml-0-2
-export LD_LIBRARY_PATH
-LD_LIBRARY_PATH=$(printf '%s:' "$WORK"/root/usr/lib/*/ "$WORK"/root/lib/*/)
+uwsgi
 cat >app.py <<'PY'
 import time
 
@@ -23,13 +21,13 @@ def application(environ, start_response):
     start_response('200 OK', [])
     return []
 PY
-port=$(/usr/bin/python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(free_port)
 # What curl gets of an app that sleeps for SECONDS: a status, "cut off" or "no answer".
 answer() {
   cat >app.ini <<INI
 [uwsgi]
 strict = true
-plugin = $WORK/root/usr/lib/uwsgi/plugins/python311_plugin.so
+plugin = $plugin
 http-socket = 127.0.0.1:$port
 wsgi-file = app.py
 master = true

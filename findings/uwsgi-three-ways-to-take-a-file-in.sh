@@ -12,9 +12,7 @@
 # Who is hurt: who moves what several vassals share into a file that they inherit: all
 # of them write to one literal "%(name).pid", and each overwrites the others'.
 . "$(dirname "$(readlink -f "$0")")/lib"
-debian uwsgi-core=2.0.21-5.1 libcap2 libicu72 libpcre3 libxml2 libyajl2 libyaml-0-2
-export LD_LIBRARY_PATH
-LD_LIBRARY_PATH=$(printf '%s:' "$WORK"/root/usr/lib/*/ "$WORK"/root/lib/*/)
+uwsgi
 printf '[uwsgi]\npidfile = %s/%%(name).pid\n[web]\npidfile = %s/%%(name)-web.pid\n' "$WORK" "$WORK" >shared.ini
 # What becomes of the pid file, or why it does not start.
 resolved() {

@@ -12,7 +12,7 @@
 . "$(dirname "$(readlink -f "$0")")/lib"
 debian wrk=4.1.0-3+b2 libluajit-5.1-2 nginx=1.22.1-9+deb12u7
 mkdir logs
-port=$(/usr/bin/python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(free_port)
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost 2>/dev/null
 cat >nginx.conf <<CONF
 pid $WORK/nginx.pid;

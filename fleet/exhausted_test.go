@@ -3,58 +3,32 @@ package fleet
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
-	"os/exec"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
 // Without descriptors nothing can be found out about a process. That is not the
 // answer that there is none, or that it is none of ours: an app's pid files would be
-// taken for rubbish, its master for one that
-// can be reached no more.
+// taken for rubbish, its master for one that can be reached no more.
 func TestNothingIsKnownWithoutDescriptors(t *testing.T) {
 	// No wsgid, nor a child of one, as this test is.
-	cmd := exec.CommandContext(t.Context(), "sh", "-c", "sleep 600 & echo $!; wait")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}()
-	var pid int
-	if _, err := fmt.Fscan(out, &pid); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = unix.Kill(pid, unix.SIGKILL) }()
+	_, pid := fleettest.Background(t, "sleep 600 & echo $!; wait")
 	live := Observed{}.liveOf()
 	if live(pid) || live(math.MaxInt32) {
 		t.Fatal("a process that is none of ours, or of nobody, is taken for the app's")
 	}
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		t.Fatal(err)
-	}
-	none := limit
-	none.Cur = 3
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
-		t.Fatal(err)
-	}
-	alive := live(pid)
-	_, swept := runner.FindSwept("/run/none")
-	_, _, lost := realMachine{}.restore(context.Background(), "/run/none")
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		t.Fatal(err)
-	}
+	var alive bool
+	var swept, lost error
+	fleettest.WithoutDescriptors(t, func() {
+		alive = live(pid)
+		_, swept = runner.FindSwept("/run/none")
+		_, _, lost = realMachine{}.restore(context.Background(), "/run/none")
+	})
 	if !alive {
 		t.Error("a process that cannot be looked at is not the app's")
 	}

@@ -13,21 +13,15 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
 // testSpec is the spec of most plans; each change makes another one of it.
 func testSpec(change ...func(*appspec.Spec)) *appspec.Spec {
-	s := appspec.Default("blog", "/var/wsgid/blog")
-	s.File = "/etc/wsgid.d/blog.hcl"
-	s.WSGIApp = "blog:app"
-	s.Sockets.HTTP = []appspec.HTTPSocket{{Listen: "127.0.0.1:8000"}}
-	s.Workers.Min, s.Workers.Max = 2, 2
-	for _, f := range change {
-		f(s)
-	}
-	return s
+	written := func(s *appspec.Spec) { s.File = "/etc/wsgid.d/blog.hcl" }
+	return fleettest.Spec(append([]func(*appspec.Spec){written}, change...)...)
 }
 
 func withCount(n int) func(*appspec.Spec) {

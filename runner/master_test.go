@@ -186,6 +186,16 @@ func (a *testApp) start(want State) *Handle {
 	return a.startWith(want, nil, 1)
 }
 
+// listeners are the listening sockets of a master by their names, to be given to the next one.
+func (a *testApp) listeners(h *Handle) map[string]*os.File {
+	a.t.Helper()
+	files, err := h.Listeners(a.ctx())
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return files
+}
+
 func (a *testApp) startWith(want State, files map[string]*os.File, generation int) *Handle {
 	a.t.Helper()
 	h, err := StartMaster(a.ctx(), StartOptions{Spec: a.spec, StateDir: a.state, Generation: generation, Listeners: files, Standby: a.standby, Stderr: a.stderr, Zygote: a.zygote})
@@ -696,10 +706,7 @@ func TestReplaceHandsConnectionsOver(t *testing.T) {
 	h := a.start(StateReady)
 	stop := a.load(8)
 	for gen := 2; gen < 6; gen++ {
-		files, err := h.Listeners(a.ctx())
-		if err != nil {
-			t.Fatal(err)
-		}
+		files := a.listeners(h)
 		a.standby = true
 		next := a.startWith(StateReady, files, gen)
 		if err := h.Drain(a.ctx(), next); err != nil {
@@ -723,10 +730,7 @@ func TestReplaceHandsConnectionsOver(t *testing.T) {
 func TestStandbyTakesNothing(t *testing.T) {
 	a := newTestApp(t, helloApp, nil)
 	h := a.start(StateReady)
-	files, err := h.Listeners(a.ctx())
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := a.listeners(h)
 	a.write("app.py", "import nope\n")
 	a.standby = true
 	next := a.startWith(StateBackoff, files, 2)

@@ -286,10 +286,7 @@ func TestProcessOfTwoMasters(t *testing.T) {
 	a := newBotApp(t, helloApp, botCode+pauses, nil)
 	one := a.start(StateReady)
 	first := a.bots(one, 1)[0]
-	files, err := one.Listeners(a.ctx())
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := a.listeners(one)
 	two := a.startWith(StateReady, files, 2)
 	st := a.wait(two, func(st Status) bool { return len(st.Processes) == 1 && st.Processes[0].LastError != "" })
 	if p := st.Processes[0]; p.State != ProcessWaiting || p.PID != 0 {

@@ -115,10 +115,7 @@ func TestBadSpecOfAnAppWithoutWorkers(t *testing.T) {
 	if line, err := c.r.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
 		t.Fatalf("%q, %v", line, err)
 	}
-	files, err := h.Listeners(a.ctx())
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := a.listeners(h)
 	if err := h.Drain(a.ctx(), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +131,7 @@ func TestBadSpecOfAnAppWithoutWorkers(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	h, err = StartMaster(a.ctx(), StartOptions{Spec: with("missing:app"), StateDir: a.state, Generation: 6, Listeners: files})
+	h, err := StartMaster(a.ctx(), StartOptions{Spec: with("missing:app"), StateDir: a.state, Generation: 6, Listeners: files})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,10 +169,7 @@ func TestServedSpecIsTheLastOne(t *testing.T) {
 	if _, body := a.get("/"); !strings.HasPrefix(body, "bye ") || served() != "bye" {
 		t.Errorf("got %q, served by %q", body, served())
 	}
-	files, err := h.Listeners(a.ctx())
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := a.listeners(h)
 	if err := h.Kill(); err != nil {
 		t.Fatal(err)
 	}

@@ -209,10 +209,7 @@ func TestScheduleStop(t *testing.T) {
 	a, _ := newJobApp(t, time.Minute, nil)
 	h := a.start(StateReady)
 	pid := a.job(h)
-	files, err := h.Listeners(a.ctx())
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := a.listeners(h)
 	if err := h.Drain(a.ctx(), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -235,10 +232,7 @@ func TestScheduleOfTwoMasters(t *testing.T) {
 	a, due := newJobApp(t, time.Minute, nil)
 	one := a.start(StateReady)
 	pid := a.job(one)
-	files, err := one.Listeners(a.ctx())
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := a.listeners(one)
 	two := a.startWith(StateReady, files, 2)
 	st := a.wait(two, func(st Status) bool { return len(st.Schedules) == 1 && st.Schedules[0].Waits != "" })
 	if s := st.Schedules[0]; s.PID != 0 || s.Runs != 0 || !s.Next.IsZero() {
@@ -270,10 +264,7 @@ func TestScheduleStopOfMasterThatStays(t *testing.T) {
 	a, _ := newJobApp(t, time.Minute, nil)
 	one := a.start(StateReady)
 	pid := a.job(one)
-	files, err := one.Listeners(a.ctx())
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := a.listeners(one)
 	two := a.startWith(StateReady, files, 2)
 	if err := one.Drain(a.ctx(), two); err != nil {
 		t.Fatal(err)
@@ -297,10 +288,7 @@ func TestScheduleOfKilledMaster(t *testing.T) {
 	a, due := newJobApp(t, time.Minute, nil)
 	one := a.start(StateReady)
 	pid := a.job(one)
-	files, err := one.Listeners(a.ctx())
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := a.listeners(one)
 	if err := one.Kill(); err != nil {
 		t.Fatal(err)
 	}

@@ -181,10 +181,7 @@ func TestMasterIsReplacedWhileBodiesWait(t *testing.T) {
 	}
 	half := w.upload(t, "/size", 300_000)
 	waitsForDisk(t, h.PID, 2)
-	files, err := h.Listeners(a.ctx())
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := a.listeners(h)
 	a.standby = true
 	next := a.startWith(StateReady, files, 2)
 	if err := h.Drain(a.ctx(), next); err != nil {

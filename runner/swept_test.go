@@ -74,10 +74,7 @@ func TestMasterMakesItsStateAnew(t *testing.T) {
 				}
 			}
 			old := a.noted(h.PID)
-			files, err := old.Listeners(a.ctx())
-			if err != nil {
-				t.Fatal(err)
-			}
+			files := a.listeners(old)
 			next := a.startWith(StateReady, files, 2)
 			for _, f := range files {
 				_ = f.Close()

@@ -1,3 +1,3 @@
-// Package fleettest is what tests of the fleet's packages share: sockets, logs,
+// Package fleettest is what tests of the fleet's packages share: specs, sockets, logs,
 // and the test binary as another process.
 package fleettest

@@ -18,18 +18,6 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
-// testSpec is a spec of the app blog.
-func testSpec(change ...func(*appspec.Spec)) *appspec.Spec {
-	s := appspec.Default("blog", "/var/wsgid/blog")
-	s.WSGIApp = "blog:app"
-	s.Sockets.HTTP = []appspec.HTTPSocket{{Listen: "127.0.0.1:8000"}}
-	s.Workers.Min, s.Workers.Max = 2, 2
-	for _, f := range change {
-		f(s)
-	}
-	return s
-}
-
 func applied(spec *appspec.Spec) Applied {
 	return Applied{Generation: 1, Digest: runner.Digest(spec), Spec: spec}
 }
@@ -106,7 +94,7 @@ func TestStateDirOfOthersIsRefused(t *testing.T) {
 
 func TestStoreKeepsWhatItIsTold(t *testing.T) {
 	s := testStore(t)
-	spec := testSpec(func(s *appspec.Spec) {
+	spec := fleettest.Spec(func(s *appspec.Spec) {
 		s.Env = map[string]string{"A": "1"}
 		s.Django = &appspec.Django{Overrides: map[string]any{"N": 1, "S": "x", "B": true}}
 	})
@@ -202,13 +190,13 @@ func TestCorruptFilesInTheStateDir(t *testing.T) {
 	if err := os.MkdirAll(s.Path("blog", "applied.json.tmp/x"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.SaveSpec(testSpec()); err != nil {
+	if err := s.SaveSpec(fleettest.Spec()); err != nil {
 		t.Errorf("over a directory: %v", err)
 	}
 	if s.Load("blog").LastGood == nil {
 		t.Error("not written anew over a directory, which is moved away")
 	}
-	if err := s.SaveApplied("blog", applied(testSpec())); err != nil {
+	if err := s.SaveApplied("blog", applied(fleettest.Spec())); err != nil {
 		t.Errorf("over a leftover: %v", err)
 	}
 	if s.Load("blog").Applied == nil {
@@ -291,11 +279,11 @@ func TestAppLockIsTakenInTurn(t *testing.T) {
 // A state file is there as a whole or not at all, also when the disk is full.
 func TestStoreOnAFullDisk(t *testing.T) {
 	s := testStore(t)
-	if err := s.SaveSpec(testSpec()); err != nil {
+	if err := s.SaveSpec(fleettest.Spec()); err != nil {
 		t.Fatal(err)
 	}
 	s.FS = &fullFs{s.FS}
-	err := s.SaveSpec(testSpec(func(s *appspec.Spec) { s.Workers.Min, s.Workers.Max = 9, 9 }))
+	err := s.SaveSpec(fleettest.Spec(func(s *appspec.Spec) { s.Workers.Min, s.Workers.Max = 9, 9 }))
 	if err == nil || err.Error() != "cannot write "+s.Path("blog", "spec.json")+": no space left on device" {
 		t.Errorf("got %v", err)
 	}

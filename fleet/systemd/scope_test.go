@@ -1,10 +1,8 @@
 package systemd
 
 import (
-	"bufio"
 	"math"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"testing"
@@ -14,32 +12,12 @@ import (
 
 func TestFamilyIsAllDescendants(t *testing.T) {
 	// Not cat: a shell gives what it runs in the background an empty input.
-	cmd := exec.CommandContext(t.Context(), "sh", "-c", "sh -c 'sleep 600 & echo $!; wait' & wait")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
+	child, grandchild := fleettest.Background(t, "sh -c 'sleep 600 & echo $!; wait' & wait")
+	got, err := family(child)
+	if err != nil || len(got) != 3 || got[0] != child || !slices.Contains(got, grandchild) {
+		t.Errorf("family of %d is %v, want it, its child and %d", child, got, grandchild)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}()
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	grandchild, err := strconv.Atoi(line[:len(line)-1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = exec.Command("kill", strconv.Itoa(grandchild)).Run() }()
-	got, err := family(cmd.Process.Pid)
-	if err != nil || len(got) != 3 || got[0] != cmd.Process.Pid || !slices.Contains(got, grandchild) {
-		t.Errorf("family of %d is %v, want it, its child and %d", cmd.Process.Pid, got, grandchild)
-	}
-	if got, err := outside("wsgid-blog.scope", cmd.Process.Pid); err != nil || len(got) != 3 {
+	if got, err := outside("wsgid-blog.scope", child); err != nil || len(got) != 3 {
 		t.Errorf("%v are outside the scope, want all three; %v", got, err)
 	}
 	if got, err := outside("wsgid-blog.scope", math.MaxInt32); err != nil || len(got) != 0 {
