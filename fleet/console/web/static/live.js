@@ -66,8 +66,10 @@ async function freshRows() {
     const t = document.createElement("table");
     t.innerHTML = html;
     const focused = old.contains(document.activeElement);
-    old.replaceWith(t.tBodies[0]);
-    if (focused) table.querySelector(`[data-app="${CSS.escape(app)}"] a`)?.focus({ preventScroll: true });
+    // What is in the row, not the row: the styles of a thousand rows are looked at again
+    // when one of them comes or goes.
+    old.replaceChildren(...t.tBodies[0].children);
+    if (focused) old.querySelector("a")?.focus({ preventScroll: true });
   }
   version = a.v;
 }
