@@ -67,6 +67,7 @@ var liveValues = map[string][]func(*appspec.Spec){
 	"request.trusted_headers":    live(func(s *appspec.Spec, l []string) { s.Request.TrustedHeaders = l }, []string{"x-forwarded-for"}, nil),
 	"request.response_buffer":    live(func(s *appspec.Spec, n appspec.Size) { s.Request.ResponseBuffer = n }, 64<<20, 1<<20),
 	"request.spool":              live(func(s *appspec.Spec, n appspec.Size) { s.Request.Spool = n }, 1<<30, 0),
+	"request.buffering":          live(func(s *appspec.Spec, b bool) { s.Request.Buffering = b }, true, false),
 	"request.min_rate":           live(func(s *appspec.Spec, n appspec.Size) { s.Request.MinRate = n }, 1<<10, 0),
 
 	"hosts": live(func(s *appspec.Spec, l []string) { s.Hosts = l }, []string{"a.example"}, []string{"b.example", "*.b.example"}),

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
 )
 
@@ -283,10 +284,18 @@ func TestADaemonThatIsKilledEndsTheDeployOfAll(t *testing.T) {
 	}
 	two.end(syscall.SIGKILL)
 	two.run()
+	cfg, err := etcd.Parse(p.source)
+	p.must(err)
+	client := etcd.New(cfg)
+	defer client.Close()
+	// Host one is to know it before it goes on.
 	p.until("the next daemon has given its part up", func() bool {
-		out, _ := two.by("deploys", "blog")
-		return strings.Contains(out, "interrupted")
+		d, _, err := client.Deployment(t.Context(), "blog")
+		return err == nil && d != nil && d.Parts["two"].State == cluster.Failed
 	})
+	if out, _ := two.by("deploys", "blog"); !strings.Contains(out, "interrupted") {
+		t.Errorf("the logbook of the host whose daemon was killed:\n%s", out)
+	}
 	p.must(os.Remove(p.dir + "/ran/hold"))
 	if r := <-done; r.code != 1 || !strings.Contains(r.out, "host two has failed: ") || !strings.Contains(r.out, "nothing that serves was changed on one") {
 		t.Errorf("deploy: %d\n%s", r.code, r.out)
