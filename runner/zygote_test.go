@@ -357,7 +357,7 @@ func TestForkedWorkersEndWithTheirMaster(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, pid := range all {
-			eventually(t, fmt.Sprintf("process %d to end after %v", pid, how), func() bool { return unix.Kill(pid, 0) == unix.ESRCH })
+			eventually(t, fmt.Sprintf("process %d to end after %v", pid, how), func() bool { return ended(pid) })
 		}
 		if text := a.logText(); strings.Contains(text, "sessions of their own") {
 			t.Errorf("the stem is taken for something of the app's: %s", text)
@@ -378,6 +378,12 @@ func TestZygoteThatDies(t *testing.T) {
 		}
 		if err := unix.Kill(zygotes[0], sig); err != nil {
 			t.Fatal(err)
+		}
+		if sig == unix.SIGKILL {
+			// Until it is dead it may be asked, and the master is started without.
+			if err := unix.Waitid(unix.P_PID, zygotes[0], nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+				t.Fatal(err)
+			}
 		}
 		b := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Workers.Min, s.Workers.Max = 2, 2 })
 		b.state, b.zygote = a.state, a.zygote

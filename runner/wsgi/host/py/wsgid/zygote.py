@@ -40,6 +40,11 @@ def run(arguments):
     user, given = arguments
     import _socket
 
+    # Nor does a worker that a master starts ignore what who started the daemon ignores,
+    # as nohup does: a master has handlers, which end where a program begins.
+    for number in _signal.valid_signals():
+        if number not in (_signal.SIGPIPE, _signal.SIGXFSZ) and _signal.getsignal(number) == _signal.SIG_IGN:
+            _signal.signal(number, _signal.default_int_handler if number == _signal.SIGINT else _signal.SIG_DFL)
     # What every worker needs is here when it is forked. site does nothing yet, with -S.
     for name in ("marshal", "site", "wsgid.loading", "wsgid.response", "wsgid.serve"):
         __import__(name)
