@@ -13,7 +13,7 @@ import (
 type Hooks struct {
 	// Ready: every app of a good spec has been tried once.
 	Ready func()
-	// Status is the fleet in one line, as in the contract, section 5.
+	// Status is the fleet in one line, for who asks the service manager.
 	Status func(line string)
 	// Reloading: SIGHUP came. Ready is called again when it is carried out.
 	Reloading func()

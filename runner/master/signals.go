@@ -22,7 +22,8 @@ func listenToSignals() (all []chan os.Signal) {
 	return all
 }
 
-// onSignal: see the contract, section 6.
+// onSignal: TERM and INT drain the master, HUP opens its log anew and rolls its workers,
+// TTIN and TTOU scale it by one.
 func (m *master) onSignal(s syscall.Signal) {
 	if m.draining && s != unix.SIGCHLD && s != control.SignalRestore {
 		if s == unix.SIGTERM || s == unix.SIGINT {
