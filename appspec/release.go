@@ -1,5 +1,11 @@
 package appspec
 
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
 // Release is code that a deploy has brought into an app folder. Workers are told
 // its own path and not that of a link to it: what they import late is of the
 // release that they have begun with.
@@ -32,6 +38,20 @@ func (r *Release) String() string {
 // ShortCommit is the beginning of an object id, as people are shown it and as deploy
 // takes it.
 func ShortCommit(id string) string { return id[:min(10, len(id))] }
+
+// DeployID is the id of a deploy that begins now, where the newest one is that; empty: it
+// is the first. Ids sort by time: in one second, or by a clock that was set back, they go
+// on behind the newest.
+func DeployID(now time.Time, newest string) string {
+	id := now.UTC().Format("20060102-150405")
+	if id > newest {
+		return id
+	}
+	base, suffix, _ := strings.Cut(newest, ".")
+	n := 0
+	_, _ = fmt.Sscanf(suffix, "%d", &n) // none: the first behind it
+	return fmt.Sprintf("%s.%03d", base, n+1)
+}
 
 // Step says what it means to go from one release to another, of which each has a
 // virtualenv or none: "commit 3f2a91c003 → 9ab0123456, requirements unchanged". Either

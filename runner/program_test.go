@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/stem"
 )
 
@@ -74,7 +75,7 @@ func TestMasterOfAnotherBuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reap(pid)
+	evloop.Reap(pid)
 	if want := "and /usr/bin/wsgid-fleet, which starts it, is 0.0.1: replace "; !answer.OtherBuild || !strings.Contains(answer.Error, want) {
 		t.Errorf("it answered %+v, want %q", answer, want)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/boot"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/stem"
@@ -95,7 +96,7 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 		return fail(err)
 	}
 	if answer.Error != "" {
-		reap(pid)
+		evloop.Reap(pid)
 		if answer.OtherBuild {
 			forgetMasterProgram()
 		}
@@ -109,22 +110,12 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 		if h.PID == pid {
 			h.Stderr = o.Stderr
 			if !o.Foreground {
-				go reap(pid) // we may be its parent for long
+				go evloop.Reap(pid) // we may be its parent for long
 			}
 			return h, nil
 		}
 	}
 	return fail(fmt.Errorf("it ended immediately; see the end of its log, %s", filepath.Join(o.Spec.Path, applog.FileName)))
-}
-
-// reap collects a child that has ended, or will.
-func reap(pid int) {
-	var ws unix.WaitStatus
-	for {
-		if _, err := unix.Wait4(pid, &ws, 0, nil); err != unix.EINTR {
-			return
-		}
-	}
 }
 
 // execMaster runs the master's program and waits for its answer.
@@ -205,7 +196,7 @@ func execMaster(ctx context.Context, o StartOptions, message func(*stem.Stem) ([
 	// requests already.
 	giveUp := func(err error) (int, boot.Answer, error) {
 		_ = unix.Kill(pid, unix.SIGKILL)
-		reap(pid)
+		evloop.Reap(pid)
 		return 0, answer, err
 	}
 	msg, err := message(from)

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/afero"
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 )
 
@@ -139,24 +140,11 @@ func (b *Book) NewID(now time.Time) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	id := now.UTC().Format("20060102-150405")
+	newest := ""
 	if len(names) > 0 {
-		// Of the same second, or of a clock that was set back: ids never go back.
-		if newest := strings.TrimSuffix(names[0], ".json"); newest >= id {
-			id = next(newest)
-		}
+		newest = strings.TrimSuffix(names[0], ".json")
 	}
-	return id, nil
-}
-
-// next is an id right after another one.
-func next(id string) string {
-	base, suffix, has := strings.Cut(id, ".")
-	n := 0
-	if has {
-		_, _ = fmt.Sscanf(suffix, "%d", &n)
-	}
-	return fmt.Sprintf("%s.%03d", base, n+1)
+	return appspec.DeployID(now, newest), nil
 }
 
 // Forget removes the oldest entries beyond the bound, but for those whose release

@@ -189,6 +189,15 @@ func CloseAll(fds []int) {
 	}
 }
 
+// Reap waits for a child that has ended, or will, and lets its number go.
+func Reap(pid int) {
+	for {
+		if _, err := unix.Wait4(pid, nil, 0, nil); err != unix.EINTR {
+			return
+		}
+	}
+}
+
 // IsExhausted tells that a call failed for want of descriptors or memory.
 func IsExhausted(err error) bool {
 	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ENOBUFS)

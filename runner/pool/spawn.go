@@ -109,8 +109,9 @@ func (s *Spawner) spawn(w *worker, spec *appspec.Spec) { s.start(w, spec, false)
 
 func (s *Spawner) start(w *worker, spec *appspec.Spec, template bool) {
 	forked := spec.Workers.Preload && !template && w.pool.shares[w.gen] == ""
-	w.stemmed = !forked && !template && w.pool.stem.fits(spec, s.environ(spec))
-	job, err := s.prepare(w, spec, template, forked)
+	env := s.environ(spec)
+	w.stemmed = !forked && !template && w.pool.stem.fits(spec, env)
+	job, err := s.prepare(w, spec, env, template, forked)
 	switch {
 	case err != nil:
 		evloop.CloseAll(job.close)
@@ -127,8 +128,8 @@ func (s *Spawner) start(w *worker, spec *appspec.Spec, template bool) {
 	}
 }
 
-func (s *Spawner) prepare(w *worker, spec *appspec.Spec, template, forked bool) (job spawnJob, err error) {
-	job = spawnJob{w: w, spec: spec, dir: workingDirectory(spec), limits: spec.Limits, env: s.environ(spec)}
+func (s *Spawner) prepare(w *worker, spec *appspec.Spec, env []string, template, forked bool) (job spawnJob, err error) {
+	job = spawnJob{w: w, spec: spec, dir: workingDirectory(spec), limits: spec.Limits, env: env}
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
 		return job, fmt.Errorf("cannot make a pipe: %w", err)

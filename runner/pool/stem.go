@@ -213,12 +213,7 @@ func (t *stem) close() {
 	if t.pidfd >= 0 {
 		_ = unix.PidfdSendSignal(t.pidfd, unix.SIGKILL, nil, 0)
 		_ = unix.Close(t.pidfd)
-		var ws unix.WaitStatus
-		for {
-			if _, err := unix.Wait4(t.pid, &ws, 0, nil); err != unix.EINTR {
-				break
-			}
-		}
+		evloop.Reap(t.pid)
 		delete(t.pool.childs.own, t.pid)
 	}
 }

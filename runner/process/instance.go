@@ -109,16 +109,8 @@ func (p *instance) wait(d time.Duration) {
 // OnEvents is told by the descriptor that the process has ended.
 func (p *instance) OnEvents(uint32) {
 	s := p.set
-	s.Loop.Remove(p.pidfd)
-	_ = unix.Close(p.pidfd)
-	pid := p.pid
-	// Before its number can be another's.
-	rest := &kin{pid: pid, mark: markName + "=" + p.mark(), own: s.Pool.OwnChild}
-	left := len(rest.all())
-	var ws unix.WaitStatus
-	_, _ = unix.Wait4(pid, &ws, 0, nil)
-	s.Pool.ChildEnded(pid)
-	rest.over = true
+	pid, rest := p.pid, p.kin()
+	left, ws := rest.ended(s.Loop, s.Pool, p.pidfd)
 	p.pid, p.pidfd = 0, -1
 	how := pool.ExitText(ws)
 	switch {
@@ -220,10 +212,12 @@ func (p *instance) signal() {
 func (p *instance) late() {
 	s := p.set
 	s.Log.Warn(fmt.Sprintf("%s (pid %d) did not end within %v (stop_timeout), it is killed", p.title(), p.pid, p.block.StopTimeout))
-	k := kin{pid: p.pid, mark: markName + "=" + p.mark(), own: s.Pool.OwnChild}
-	// Itself last: its children must not fall to us as somebody else's first.
-	k.kill()
-	_ = unix.PidfdSendSignal(p.pidfd, unix.SIGKILL, nil, 0)
+	p.kin().killAll(p.pidfd)
+}
+
+// kin is the process with what it has started.
+func (p *instance) kin() *kin {
+	return &kin{pid: p.pid, mark: markName + "=" + p.mark(), own: p.set.Pool.OwnChild}
 }
 
 func (p *instance) info() control.ProcessInfo {

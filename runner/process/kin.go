@@ -9,6 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
 )
 
 // kin finds what a process has started. While it lives, its children and theirs are
@@ -20,6 +22,25 @@ type kin struct {
 	over bool               // it has been reaped: the number may be another's, but not as a session's while there is one of it
 	mark string             // "NAME=value" of the environment
 	own  func(pid int) bool // children of ours that are no kin of it
+}
+
+// ended collects the process itself, whose pidfd is closed, and tells how it ended and how
+// many it has left behind.
+func (k *kin) ended(loop *evloop.Loop, p *pool.Pool, pidfd int) (left int, ws unix.WaitStatus) {
+	loop.Remove(pidfd)
+	_ = unix.Close(pidfd)
+	left = len(k.all()) // before its number can be another's
+	_, _ = unix.Wait4(k.pid, &ws, 0, nil)
+	p.ChildEnded(k.pid)
+	k.over = true
+	return left, ws
+}
+
+// killAll kills the process with all of it.
+func (k *kin) killAll(pidfd int) {
+	// Itself last: its children must not fall to us as somebody else's first.
+	k.kill()
+	_ = unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0)
 }
 
 // all are the processes of it that have not ended, without itself.

@@ -107,24 +107,20 @@ func (r *run) signal() {
 func (r *run) kill() {
 	s := r.of.set
 	s.Log.Warn(fmt.Sprintf("%s (pid %d) did not end within %v, it is killed", r.title(), r.pid, appspec.ScheduleStopTime))
-	k := kin{pid: r.pid, mark: runName + "=" + r.mark(), own: s.Pool.OwnChild}
-	// Itself last: see instance.late.
-	k.kill()
-	_ = unix.PidfdSendSignal(r.pidfd, unix.SIGKILL, nil, 0)
+	r.kin().killAll(r.pidfd)
+}
+
+// kin is the process with what it has started.
+func (r *run) kin() *kin {
+	return &kin{pid: r.pid, mark: runName + "=" + r.mark(), own: r.of.set.Pool.OwnChild}
 }
 
 // OnEvents is told by the descriptor that the process has ended.
 func (r *run) OnEvents(uint32) {
 	s := r.of.set
-	s.Loop.Remove(r.pidfd)
-	_ = unix.Close(r.pidfd)
 	s.Loop.Clear(&r.timer)
-	r.rest = &kin{pid: r.pid, mark: runName + "=" + r.mark(), own: s.Pool.OwnChild}
-	left := len(r.rest.all())
-	var ws unix.WaitStatus
-	_, _ = unix.Wait4(r.pid, &ws, 0, nil)
-	s.Pool.ChildEnded(r.pid)
-	r.rest.over = true
+	r.rest = r.kin()
+	left, ws := r.rest.ended(s.Loop, s.Pool, r.pidfd)
 	r.pidfd = -1
 	r.told.Result, r.told.Failed = pool.ExitText(ws), !ws.Exited() || ws.ExitStatus() != 0
 	switch {

@@ -40,13 +40,14 @@ func New(log *slog.Logger) *Set { return &Set{log: log, kinds: map[string]*kind{
 // is to be started as without.
 func (s *Set) Prepare(spec *appspec.Spec, user sandbox.User, hostDir string, env []string) *stem.Fork {
 	var all []string
-	for k, v := range spec.Environ() {
+	own := spec.Environ()
+	for k, v := range own {
 		all = append(all, k+"="+v)
 	}
 	// What the spec says of a name holds.
 	for _, kv := range env {
 		name, _, _ := strings.Cut(kv, "=")
-		if _, ok := spec.Environ()[name]; !ok {
+		if _, ok := own[name]; !ok {
 			all = append(all, kv)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/stem"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
@@ -148,15 +149,7 @@ func (z *zygote) ended() bool {
 func (z *zygote) close() {
 	_ = z.sock.Close()
 	_ = unix.Kill(z.pid, unix.SIGKILL) // not reaped, so the number is its
-	reap(z.pid)
-}
-
-func reap(pid int) {
-	for {
-		if _, err := unix.Wait4(pid, nil, 0, nil); err != unix.EINTR {
-			return
-		}
-	}
+	evloop.Reap(z.pid)
 }
 
 // piece is how many bytes of a master's start go in one message, and descriptors is how
@@ -190,7 +183,7 @@ func (z *zygote) fork(app string, args, env []string, files []uintptr) (int, err
 	fail := func(err error) (int, error) {
 		_ = ours.Close()
 		_ = unix.Kill(pid, unix.SIGKILL)
-		reap(pid)
+		evloop.Reap(pid)
 		return 0, err
 	}
 	words := append([]string{strconv.Itoa(len(args))}, args...)

@@ -290,7 +290,7 @@ func TestADaemonThatIsKilledEndsTheDeployOfAll(t *testing.T) {
 	defer client.Close()
 	// Host one is to know it before it goes on.
 	p.until("the next daemon has given its part up", func() bool {
-		d, _, err := client.Deployment(t.Context(), "blog")
+		d, err := client.Deployment(t.Context(), "blog")
 		return err == nil && d != nil && d.Parts["two"].State == cluster.Failed
 	})
 	if out, _ := two.by("deploys", "blog"); !strings.Contains(out, "interrupted") {

@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
 )
 
@@ -112,21 +113,13 @@ func (c *Client) ordered(ctx context.Context, app string) (*ordered, map[string]
 	return o, there, nil
 }
 
-// Deployment is the last deploy of an app that was ordered, with what is to be said of
-// it if it is over; nil: none was.
-func (c *Client) Deployment(ctx context.Context, app string) (d *cluster.Deployment, outcome string, err error) {
-	o, there, err := c.ordered(ctx, app)
+// Deployment is the last deploy of an app that was ordered; nil: none was.
+func (c *Client) Deployment(ctx context.Context, app string) (*cluster.Deployment, error) {
+	o, _, err := c.ordered(ctx, app)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	if d = o.deployment(); d == nil {
-		return nil, "", nil
-	}
-	now := lostNow(there)
-	if !d.Over(now) {
-		return d, "", nil
-	}
-	return d, d.Outcome(now), nil
+	return o.deployment(), nil
 }
 
 // lostNow says why a host does not answer at this moment.
@@ -172,7 +165,7 @@ func (c *Client) order(ctx context.Context, order cluster.Order, wait bool, wait
 		}
 		var then []clientv3.Op
 		order.At = time.Now().UTC()
-		order.ID = order.At.Format("20060102-150405")
+		order.ID = appspec.DeployID(order.At, o.order.ID)
 		if was := o.deployment(); was != nil {
 			if was.Order.Asker != "" && was.Order.Asker == order.Asker {
 				return was.Order.ID, nil
@@ -192,9 +185,6 @@ func (c *Client) order(ctx context.Context, order cluster.Order, wait bool, wait
 				}
 				continue
 			}
-			if order.ID <= was.Order.ID {
-				order.ID = after(was.Order.ID)
-			}
 			then = append(then, clientv3.OpDelete(c.key("deploys", order.App, was.Order.ID)+"/", clientv3.WithPrefix()))
 		}
 		text, err := json.Marshal(order)
@@ -209,16 +199,6 @@ func (c *Client) order(ctx context.Context, order cluster.Order, wait bool, wait
 			return order.ID, nil
 		}
 	}
-}
-
-// after is an id right after another one, as the logbook counts them.
-func after(id string) string {
-	base, n, has := strings.Cut(id, ".")
-	k := 0
-	if has {
-		_, _ = fmt.Sscanf(n, "%d", &k)
-	}
-	return fmt.Sprintf("%s.%03d", base, k+1)
 }
 
 // Ordered tells whether the last order of an app is that of an asker.
