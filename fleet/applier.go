@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -17,17 +18,17 @@ import (
 // Applier carries out the plan of one app. Each action can be done twice
 // without harm; the first error ends the plan.
 type Applier struct {
-	store   *state.Store
-	machine machine
-	folders folders
-	keep    *keeper  // nil: this process does not outlive the command
-	door    *doorman // nil: likewise
-	holder  *holding // nil: what is kept is not held by another process
-	log     *slog.Logger
-	emit    func(state, message string)
-	started func(spec *appspec.Spec, pid int) // a master was started by that spec
-	updated func(spec *appspec.Spec, pid int) // a running one has taken that spec over
-	told    func(pid int)                     // a master is told to end
+	store     *state.Store
+	machine   machine
+	folders   folders
+	keep      *sockets.Store     // nil: this process does not outlive the command
+	activator *sockets.Activator // nil: likewise
+	holder    *sockets.Holder    // nil: what is kept is not held by another process
+	log       *slog.Logger
+	emit      func(state, message string)
+	started   func(spec *appspec.Spec, pid int) // a master was started by that spec
+	updated   func(spec *appspec.Spec, pid int) // a running one has taken that spec over
+	told      func(pid int)                     // a master is told to end
 	// idle is called around waits, so that a slow app does not keep the place
 	// of those that could work.
 	idle func(wait func())
@@ -116,11 +117,11 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act
 	if act.spec != nil {
 		spec = act.spec
 	}
-	a.door.forget(o.App)
-	files := a.keep.files(spec)
-	var beside besides
-	defer beside.close()
-	if err := beside.open(spec, files, a.keep.all(o.App)); err != nil {
+	a.activator.Forget(o.App)
+	files := a.keep.Files(spec)
+	var beside sockets.Rebind
+	defer beside.Close()
+	if err := beside.Open(spec, files, a.keep.All(o.App)); err != nil {
 		return err
 	}
 	m, err := a.open(ctx, spec, o, files, act.scale, false)
@@ -129,9 +130,9 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act
 	}
 	a.hold(ctx, o.App, m)
 	if spec.Gate == nil {
-		a.holder.set(o.App, nil) // the master has them
+		a.holder.Set(o.App, nil) // the master has them
 	}
-	beside.close() // as long as we have the old sockets, somebody listens
+	beside.Close() // as long as we have the old sockets, somebody listens
 	a.abandonSockets(ctx, spec, o)
 	return nil
 }
@@ -161,7 +162,7 @@ func (a *Applier) open(ctx context.Context, spec *appspec.Spec, o Observed, file
 	return m, a.store.SaveApplied(o.App, state.Applied{Generation: gen, Digest: digest, Spec: spec})
 }
 
-// hold fetches duplicates of the master's listeners for the keeper, in place of
+// hold fetches duplicates of the master's listeners for the listener store, in place of
 // what was kept for the app; whoever waits there is the master's from now on.
 // Without them the app runs all the same; only its master's death would be felt.
 func (a *Applier) hold(ctx context.Context, app string, m master) (adopted int) {
@@ -177,10 +178,10 @@ func (a *Applier) hold(ctx context.Context, app string, m master) (adopted int) 
 		return 0
 	}
 	adopted = a.bequeath(ctx, app, m, files)
-	a.keep.keep(app, files)
+	a.keep.Keep(app, files)
 	if app == appspec.GateName {
 		// All apps are behind it: also where it ends together with us nobody is refused.
-		a.holder.set(app, a.keep.all(app))
+		a.holder.Set(app, a.keep.All(app))
 	}
 	return adopted
 }
@@ -272,9 +273,9 @@ func (a *Applier) stop(ctx context.Context, o Observed) error {
 		return o.FindErr // what is not seen cannot be stopped
 	}
 	// What is kept would go on taking connections that nobody serves.
-	a.keep.drop(o.App)
+	a.keep.Drop(o.App)
 	if o.App == appspec.GateName {
-		a.holder.drop(o.App)
+		a.holder.Drop(o.App)
 	}
 	limit := stopLimit(o)
 	if o.App == appspec.GateName {

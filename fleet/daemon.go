@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"os"
 	"sync"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/certs"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/systemd"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/zygote"
@@ -143,7 +143,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	actors.add(d.tell)
 	actors.add(d.begin)
-	actors.add(func(context.Context) { d.e.door.run() })
+	actors.add(func(context.Context) { d.e.activator.Run() })
 	actors.add(d.settleDeploys)
 	parted := d.takePart()
 	d.loop(ctx)
@@ -154,13 +154,13 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.shutdown()
 	ordersGivenUp()
 	d.deploys.over(deployPatience)
-	d.e.door.close()
-	d.e.holder.close()
+	d.e.activator.Close()
+	d.e.holder.Close()
 	actors.stop()
 	d.zygotes.Close()
 	d.watch.Close()
 	d.sup.close()
-	d.e.keep.close()
+	d.e.keep.Close()
 	return nil
 }
 
@@ -189,23 +189,23 @@ func (d *Daemon) open() error {
 	if d.e.opts.dataChosen {
 		e.store.WarnVolatile(e.log)
 	}
-	e.keep = newKeeper(d.Hooks.keepListeners)
+	e.keep = sockets.NewStore(d.Hooks.keepListeners)
 	for name, f := range d.Inherited.Activated {
-		e.keep.given["systemd:"+name] = f
+		e.keep.Give(systemd.ListenPrefix+name, f)
 	}
-	maps.Copy(e.keep.apps, d.Inherited.Kept)
+	for app, files := range d.Inherited.Kept {
+		e.keep.Adopt(app, files)
+	}
 	if !d.Hooks.SocketsStored {
 		var held map[string]map[string]*os.File
-		e.holder, held = openHolding(e.store.Dir, e.log, e.keep.with)
+		e.holder, held = sockets.OpenHolder(e.store.Dir, e.log, e.keep.With)
 		for app, files := range held {
-			if e.keep.apps[app] == nil {
-				e.keep.apps[app] = files
-			} else {
-				closeAll(files) // the same ones came with an upgrade
+			if !e.keep.Adopt(app, files) {
+				sockets.CloseAll(files) // the same ones came with an upgrade
 			}
 		}
 	}
-	if e.door, err = newDoorman(func(app string) { d.rec.Enqueue(app, order{Asked: Asked{Wake: true}}, true) }); err != nil {
+	if e.activator, err = sockets.NewActivator(func(app string) { d.rec.Enqueue(app, order{Asked: Asked{Wake: true}}, true) }); err != nil {
 		return err
 	}
 	e.kill, e.grace = d.killed, 300*time.Millisecond
@@ -333,7 +333,7 @@ func (d *Daemon) masterEnded(app string, pid int, since time.Time) {
 	d.told(app, pid, "")
 	d.e.hung.Delete(pid)
 	_, told := d.e.told.LoadAndDelete(pid)
-	if d.ending.Load() || d.e.door.listens(app) != nil {
+	if d.ending.Load() || d.e.activator.Listens(app) != nil {
 		return
 	}
 	if told {

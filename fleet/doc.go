@@ -24,17 +24,17 @@
 //     for a spec that was tried and given up, without one.
 //  7. The supervisor follows each master by its pidfd and hears of each change
 //     of its state. One that dies is replaced on the same listening sockets, of
-//     which the keeper holds duplicates.
+//     which the listener store holds duplicates.
 //
 // # Sockets outlive masters
 //
-// The keeper holds duplicates of every app's listening sockets, and the service
-// manager's store holds them too, where there is one. So a master that is
-// replaced, dies or is let go leaves its clients waiting, not refused. A socket
-// that moves to another address of its port is opened beside the old one
-// (beside.go). An app with workers.min = 0 whose clients are all gone gives back
-// its master: the doorman watches its sockets, and the next connection starts
-// another (sleep.go).
+// The listener store (package sockets) holds duplicates of every app's listening
+// sockets, and the service manager's store holds them too, where there is one. So a
+// master that is replaced, dies or is let go leaves its clients waiting, not
+// refused. A socket that moves to another address of its port is opened beside the
+// old one (sockets.Rebind). An app with workers.min = 0 whose clients are all gone
+// gives back its master: the activator watches its sockets, and the next connection
+// starts another (sleep.go).
 //
 // # Who does it
 //

@@ -295,18 +295,12 @@ const patience = fleettest.Patience
 // eventually waits until the condition holds; what says what is waited for.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	eventuallyIn(t, patience, what, ok)
+	fleettest.Eventually(t, what, ok)
 }
 
 func eventuallyIn(t *testing.T, limit time.Duration, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(limit)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("in %v it did not come to: %s", limit, what)
-		}
-		time.Sleep(2 * time.Millisecond) // between two looks
-	}
+	fleettest.EventuallyIn(t, limit, what, ok)
 }
 
 // shortDir is a directory whose name leaves room for sockets in it.

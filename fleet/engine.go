@@ -15,6 +15,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
@@ -23,24 +24,24 @@ import (
 // engine is what daemon and command have in common: it reads the directory and
 // brings one app at a time to its spec.
 type engine struct {
-	opts     Options
-	fs       afero.Fs
-	disk     *bounded.Fs // fs, for what may lie on a disk that does not answer
-	store    *state.Store
-	machine  machine
-	folders  folders
-	log      *slog.Logger
-	keep     *keeper         // nil: not the daemon
-	door     *doorman        // nil: likewise
-	holder   *holding        // nil: not the daemon, or the service manager holds the sockets
-	kill     <-chan struct{} // closed: stops end masters at once; nil: never
-	now      func() time.Time
-	started  func(spec *appspec.Spec, pid int)
-	updated  func(spec *appspec.Spec, pid int)
-	followed func(app string) []master // live masters that somebody follows
-	events   events
-	hung     sync.Map // pids of masters that are known not to answer
-	told     sync.Map // pids of masters that were told to end
+	opts      Options
+	fs        afero.Fs
+	disk      *bounded.Fs // fs, for what may lie on a disk that does not answer
+	store     *state.Store
+	machine   machine
+	folders   folders
+	log       *slog.Logger
+	keep      *sockets.Store     // nil: not the daemon
+	activator *sockets.Activator // nil: likewise
+	holder    *sockets.Holder    // nil: not the daemon, or the service manager holds the sockets
+	kill      <-chan struct{}    // closed: stops end masters at once; nil: never
+	now       func() time.Time
+	started   func(spec *appspec.Spec, pid int)
+	updated   func(spec *appspec.Spec, pid int)
+	followed  func(app string) []master // live masters that somebody follows
+	events    events
+	hung      sync.Map // pids of masters that are known not to answer
+	told      sync.Map // pids of masters that were told to end
 
 	roused roused
 
@@ -251,9 +252,9 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 	}
 	if w.Spec == nil || !w.Spec.Enabled || rem.Override.Stopped {
 		// Its masters may have ended by themselves, or under an earlier daemon.
-		e.door.forget(name)
-		e.holder.drop(name)
-		e.keep.drop(name)
+		e.activator.Forget(name)
+		e.holder.Drop(name)
+		e.keep.Drop(name)
 		removeSocketFiles(e.log, rem.SocketFiles(nil))
 	}
 	if w.gone() {
@@ -374,7 +375,7 @@ func (e *engine) failed(out outcome, rem state.AppState, name string) outcome {
 
 func (e *engine) applier(name string, idle func(func())) *Applier {
 	return &Applier{
-		store: e.store, machine: e.machine, folders: e.folders, keep: e.keep, door: e.door, holder: e.holder, log: e.log, kill: e.kill,
+		store: e.store, machine: e.machine, folders: e.folders, keep: e.keep, activator: e.activator, holder: e.holder, log: e.log, kill: e.kill,
 		started: e.started, updated: e.updated, idle: idle, told: func(pid int) { e.told.Store(pid, true) },
 		emit: func(state, message string) {
 			e.events.publish(Event{At: e.now(), App: name, State: state, Message: message})

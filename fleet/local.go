@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
 )
 
 // Local is an Operator that does everything in this process. The masters that
@@ -30,9 +31,9 @@ func OpenLocal(o Options) (*Local, error) {
 		e.log.Warn("cannot look for masters that the state directory has lost", "err", err)
 	}
 	// Of a daemon that was killed: the apps that it was waiting for on our behalf.
-	if c, err := dialHolder(e.store.Dir); err == nil {
+	if c, err := sockets.DialHolder(e.store.Dir); err == nil {
 		_ = c.Close()
-		e.keep = newKeeper(func(string, map[string]*os.File) {})
+		e.keep = sockets.NewStore(func(string, map[string]*os.File) {})
 	}
 	slots := newSlots()
 	l := &Local{}
@@ -47,10 +48,10 @@ func OpenLocal(o Options) (*Local, error) {
 			slots.take()
 			defer slots.give()
 			if e.keep != nil {
-				if files := takeHeld(e.store.Dir, name); files != nil {
-					e.keep.keep(name, files)
+				if files := sockets.TakeHeld(e.store.Dir, name); files != nil {
+					e.keep.Keep(name, files)
 				}
-				defer e.keep.drop(name)
+				defer e.keep.Drop(name)
 			}
 			return e.pass(ctx, name, ord, slots.idle)
 		},

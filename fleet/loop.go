@@ -199,7 +199,7 @@ func (d *Daemon) compare(set *hclspec.Set, err error, around map[string]surround
 			}
 		}
 	}
-	for _, n := range d.e.keep.names() {
+	for _, n := range d.e.keep.Names() {
 		if now[n] == "" && d.prev[n] == "" {
 			// An earlier daemon has left its sockets, and nobody speaks of the app.
 			d.rec.Enqueue(n, order{}, false)

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	masterprogram "github.com/wsgid-fleet/wsgid-fleet/runner/master"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
 )
 
 // daemonEnv makes the test binary a daemon: "<spec dir>\n<state dir>".
@@ -15,7 +17,7 @@ const daemonEnv = "WSGID_TEST_DAEMON"
 
 func TestMain(m *testing.M) {
 	masterprogram.Main() // the test binary is what masters are executed from
-	Main()
+	sockets.Main()
 	if dir, state, ok := cutLine(os.Getenv(daemonEnv)); ok {
 		_ = os.Unsetenv(daemonEnv)
 		d := NewDaemon(Options{Dir: dir, StateDir: state, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})

@@ -116,7 +116,7 @@ func (e *engine) Observe(ctx context.Context, name string, spec *appspec.Spec) O
 }
 
 func (e *engine) observe(ctx context.Context, name string, rem state.AppState, spec *appspec.Spec) Observed {
-	o := Observed{App: name, AppState: rem, CanSleep: e.door != nil && !e.roused.has(name), Awaited: e.door.listens(name)}
+	o := Observed{App: name, AppState: rem, CanSleep: e.activator != nil && !e.roused.has(name), Awaited: e.activator.Listens(name)}
 	o.Masters, o.FindErr = e.masters(ctx, name)
 	if o.Unknown = o.FindErr; o.Unknown == nil {
 		o.Unknown = rem.Unknown

@@ -167,7 +167,7 @@ func (d *Daemon) endpoints() map[string]cluster.Endpoint {
 		if s.Gate != nil || !s.Enabled {
 			continue
 		}
-		ready := servingState(states[name].state) || d.e.door.listens(name) != nil
+		ready := servingState(states[name].state) || d.e.activator.Listens(name) != nil
 		out[name] = cluster.Endpoint{Ready: ready && !d.ending.Load(), Addresses: addressesOf(s, front, d.e.opts.Cluster.Address())}
 	}
 	return out

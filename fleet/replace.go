@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -16,8 +17,8 @@ import (
 // until it is ready, and only then drains the old one. If the new one does not
 // become ready it is killed, and the old one has never noticed.
 func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, old Seen, scale *state.Desired) error {
-	var beside besides
-	defer beside.close()
+	var beside sockets.Rebind
+	defer beside.Close()
 	m, err := a.successor(ctx, spec, o, old, scale, &beside)
 	if err != nil {
 		return err
@@ -34,7 +35,7 @@ func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, o
 	// changed again meanwhile.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
 	defer cancel()
-	beside.hush(a.idle)
+	beside.Divert(a.idle)
 	// An old master that serves nobody has nothing to prove the new one against:
 	// the new one takes its place and is retried by itself.
 	for _, s := range o.Masters {
@@ -53,14 +54,14 @@ func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, o
 		}
 	}
 	a.hold(ctx, o.App, m)
-	beside.close() // as long as we have the old sockets, somebody listens
+	beside.Close() // as long as we have the old sockets, somebody listens
 	a.abandonSockets(ctx, spec, o)
 	return nil
 }
 
 // successor is the new master: one that a replacement which was cut short has
 // left, else a new one.
-func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed, old Seen, scale *state.Desired, beside *besides) (master, error) {
+func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed, old Seen, scale *state.Desired, beside *sockets.Rebind) (master, error) {
 	digest := runner.Digest(spec)
 	for _, s := range o.Masters {
 		if s.PID != old.PID && !s.draining() && s.Err == nil && s.digest() == digest && s.NewerThan(old.Record) {
@@ -68,21 +69,22 @@ func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed,
 		}
 	}
 	files := map[string]*os.File{}
-	maps.Copy(files, a.keep.files(spec))
-	taken := a.keep.all(o.App)
+	maps.Copy(files, a.keep.Files(spec))
+	taken := a.keep.All(o.App)
 	if old.Err == nil {
 		theirs, err := old.master.Listeners(ctx)
 		if err != nil {
 			return nil, err
 		}
-		beside.theirs, taken = theirs, theirs
+		beside.Keep(theirs)
+		taken = theirs
 		for _, s := range spec.Sockets.HTTP {
 			if f := theirs[s.Listen]; f != nil {
 				files[s.Listen] = f
 			}
 		}
 	}
-	if err := beside.open(spec, files, taken); err != nil {
+	if err := beside.Open(spec, files, taken); err != nil {
 		return nil, err
 	}
 	m, err := a.open(ctx, spec, o, files, scale, old.serving())

@@ -16,9 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
 )
 
 // master answers with the pid of its worker's parent.
@@ -242,13 +241,13 @@ func TestIdleAppsOutliveTheDaemon(t *testing.T) {
 	// Its socket is swept away: another holder is found at its place, before the
 	// daemon is killed.
 	was := f.holderPID()
-	if err := os.Remove(holderPath(f.state)); err != nil {
+	if err := os.Remove(sockets.HolderPath(f.state)); err != nil {
 		t.Fatal(err)
 	}
 	f.write("blog", f.read("blog")+"\n") // a hint, so that the tick is not waited for
 	within(t, "another holder", func() bool {
 		_, err := os.Stat("/proc/" + strconv.Itoa(was))
-		return err != nil && socketID(holderPath(f.state)) != "" && f.holderPID() != 0
+		return err != nil && sockets.SocketID(sockets.HolderPath(f.state)) != "" && f.holderPID() != 0
 	})
 	// An app that was awake, and one that is asleep.
 	if err := <-ask("shop"); err != nil {
@@ -303,7 +302,7 @@ func (f *fleetDir) holderPID() int {
 	names, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, name := range names {
 		b, err := os.ReadFile(name)
-		if err == nil && strings.HasPrefix(string(b), holderName+f.state+"\x00") {
+		if err == nil && strings.HasPrefix(string(b), sockets.HolderName+f.state+"\x00") {
 			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(name)))
 			return pid
 		}
@@ -334,7 +333,7 @@ func testMovesWithItsClients(t *testing.T, running bool) {
 		_ = d.Wait()
 	}
 	left := fleettest.Listener(t)
-	at, err := boundTo(left)
+	at, err := sockets.BoundTo(left)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -425,61 +424,5 @@ func TestAnIdleAppWhosePortIsTaken(t *testing.T) {
 	want := fmt.Sprintf("cannot listen on %s: the port is taken by another process (ss -ltnp shows which); next try in ", ln.Addr())
 	if a.State != "backoff" || !strings.HasPrefix(a.Reason, want) {
 		t.Errorf("%s: %s", a.State, a.Reason)
-	}
-}
-
-func TestDoorman(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	came := make(chan string, 10)
-	d, err := newDoorman(func(app string) { came <- app })
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		d.run()
-	}()
-	files := map[string]*os.File{"a": fleettest.Listener(t), "b": fleettest.Listener(t)}
-	dial := func(f *os.File) {
-		t.Helper()
-		at, err := boundTo(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := net.Dial("tcp", at.String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-	}
-	for range 2 { // what waits already counts
-		if err := d.arm("blog", files); err != nil {
-			t.Fatal(err)
-		}
-		if got := fmt.Sprint(d.listens("blog")); got != "[a b]" && got != "[]" {
-			t.Errorf("watched: %s", got)
-		}
-		dial(files["b"])
-		if app := <-came; app != "blog" {
-			t.Errorf("%q", app)
-		}
-		if got := d.listens("blog"); got != nil {
-			t.Errorf("still watched: %v", got)
-		}
-	}
-	if err := d.arm("shop", map[string]*os.File{"c": files["a"]}); err != nil {
-		t.Fatal(err)
-	}
-	d.forget("shop")
-	dial(files["a"])
-	d.expect("wiki", []string{"d"})
-	if got := fmt.Sprint(d.listens("wiki")); got != "[d]" {
-		t.Errorf("expected: %s", got)
-	}
-	d.close()
-	<-done
-	if len(came) > 0 {
-		t.Errorf("told of %s", <-came)
 	}
 }

@@ -93,7 +93,7 @@ func appStatus(w want, o Observed, daemon bool, now time.Time) AppStatus {
 	if spec != nil {
 		a.Path, a.File, a.Environment = spec.Path, spec.File, spec.Environment
 		a.Desired = state.Desired{Min: spec.Workers.Min, Max: spec.Workers.Max}
-		a.Sockets = sockets(spec)
+		a.Sockets = socketsOf(spec)
 		a.Release = spec.Release
 	} else if w.Fault != nil {
 		a.File = w.Fault.File
@@ -281,7 +281,7 @@ func retryText(f *state.Failure, daemon bool, now time.Time) string {
 	}
 }
 
-func sockets(spec *appspec.Spec) []SocketStatus {
+func socketsOf(spec *appspec.Spec) []SocketStatus {
 	out := make([]SocketStatus, 0, len(spec.Sockets.HTTP)+len(spec.Sockets.Mongrel2))
 	for _, s := range spec.Sockets.HTTP {
 		if !s.Adopts {

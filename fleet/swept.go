@@ -30,7 +30,7 @@ func (d *Daemon) swept() bool {
 			return true
 		}
 	}
-	return d.sup.swept() || d.e.holder.swept()
+	return d.sup.swept() || d.e.holder.Swept()
 }
 
 // heal makes the state directory anew. It runs in the loop.
@@ -65,7 +65,7 @@ func (d *Daemon) heal(ctx context.Context) {
 		}
 		go d.serve(ctx, ln)
 	}
-	d.e.holder.unsweep()
+	d.e.holder.Restore()
 	_ = putNotice(s, d.e.opts.Dir)
 	go func() {
 		apps, err := d.e.restore(ctx)

@@ -48,14 +48,12 @@ const upgradeProbe = 10 * time.Second
 // listeners and the lock go with it, so that nobody else becomes the daemon in
 // between; masters notice nothing.
 func upgrade(d *Daemon) error {
-	k := d.e.keep
-	// Held over the exec, so that nothing is closed meanwhile.
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	// The new program would not know these children.
 	d.zygotes.Close()
 	defer d.zygotes.Reopen()
-	return reexec(startedAs, os.Args, systemd.Inherited{Lock: d.lock, Activated: d.Inherited.Activated, Kept: k.apps}, d.signals)
+	return d.e.keep.Whole(func(kept map[string]map[string]*os.File) error {
+		return reexec(startedAs, os.Args, systemd.Inherited{Lock: d.lock, Activated: d.Inherited.Activated, Kept: kept}, d.signals)
+	})
 }
 
 // reexec executes the program at path in the place of this process: pid, cgroup

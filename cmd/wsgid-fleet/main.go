@@ -7,13 +7,13 @@ import (
 	"runtime/debug"
 	"syscall"
 
-	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
 func main() {
 	runner.SetUmask()
-	fleet.Main() // what holds the daemon's sockets is this same program
+	sockets.Main() // what holds the daemon's sockets is this same program
 	os.Exit(start())
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/master"
 )
 
@@ -23,7 +24,7 @@ import (
 // fleet that a JSON file describes, and a client (load_test.go).
 func TestMain(m *testing.M) {
 	master.Main()
-	fleet.Main()
+	sockets.Main()
 	if url := os.Getenv(loadEnv); url != "" {
 		runLoad(url)
 		return

@@ -56,6 +56,24 @@ func Log() (*slog.Logger, *Buffer) {
 	return slog.New(slog.NewTextHandler(&b, nil)), &b
 }
 
+// Eventually waits until the condition holds; what says what is waited for.
+func Eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	EventuallyIn(t, Patience, what, ok)
+}
+
+// EventuallyIn is Eventually with another limit.
+func EventuallyIn(t *testing.T, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("in %v it did not come to: %s", limit, what)
+		}
+		time.Sleep(2 * time.Millisecond) // between two looks
+	}
+}
+
 // ShortDir is a directory whose name leaves room for sockets in it.
 func ShortDir(t *testing.T) string {
 	t.Helper()

@@ -179,7 +179,7 @@ func (s *storm) build() error {
 		return err
 	}
 	return build(context.Background(), top, s.fleetPath, "-ldflags",
-		"-X github.com/wsgid-fleet/wsgid-fleet/fleet.holderPatience="+holderPatience.String())
+		"-X github.com/wsgid-fleet/wsgid-fleet/fleet/sockets.holderPatience="+holderPatience.String())
 }
 
 // unwell adds a page to an app's code that fails.

@@ -1,4 +1,4 @@
-package fleet
+package sockets
 
 import (
 	"bytes"
@@ -27,9 +27,9 @@ func holderSocket(t *testing.T, path string) *net.UnixListener {
 // A holder whose time is over takes its own socket away and no other's, and does
 // not go while somebody comes.
 func TestHolderExpires(t *testing.T) {
-	path := filepath.Join(shortDir(t), "sockets.sock")
+	path := filepath.Join(fleettest.ShortDir(t), "sockets.sock")
 	old := holderSocket(t, path)
-	oldID := socketID(path)
+	oldID := SocketID(path)
 
 	c, err := net.Dial("unixpacket", path)
 	if err != nil {
@@ -39,7 +39,7 @@ func TestHolderExpires(t *testing.T) {
 	if last := lastClient(old, path, oldID); last == nil {
 		t.Error("who comes in the last moment is not served")
 	}
-	if socketID(path) != oldID {
+	if SocketID(path) != oldID {
 		t.Error("a holder that serves on has no socket any more")
 	}
 
@@ -57,7 +57,7 @@ func TestHolderExpires(t *testing.T) {
 		_ = c.Close()
 		_, _ = successor.Accept()
 	}
-	if last := lastClient(successor, path, socketID(path)); last != nil {
+	if last := lastClient(successor, path, SocketID(path)); last != nil {
 		t.Error("nobody came")
 	}
 	for _, left := range []string{path, path + ".old"} {
@@ -73,18 +73,18 @@ func TestHolderThatIsKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
 	}
-	dir := shortDir(t)
+	dir := fleettest.ShortDir(t)
 	log, _ := fleettest.Log()
-	k := newKeeper(func(string, map[string]*os.File) {})
-	h, _ := openHolding(dir, log, k.with)
-	t.Cleanup(h.close)
+	k := NewStore(func(string, map[string]*os.File) {})
+	h, _ := OpenHolder(dir, log, k.With)
+	t.Cleanup(h.Close)
 	inodes := map[string]bool{}
 	for _, app := range []string{"blog", "shop"} {
 		f := fleettest.Listener(t)
 		inodes[fmt.Sprintf("socket:[%d]", fleettest.Inode(t, f))] = true
 		files := map[string]*os.File{"127.0.0.1:80": f}
-		k.keep(app, files)
-		h.set(app, files)
+		k.Keep(app, files)
+		h.Set(app, files)
 	}
 	listeners := func(pid int) (n int) {
 		fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
@@ -96,14 +96,14 @@ func TestHolderThatIsKilled(t *testing.T) {
 		return n
 	}
 	old := 0
-	eventually(t, "a holder has the sockets", func() bool {
+	fleettest.Eventually(t, "a holder has the sockets", func() bool {
 		old = holderPID(dir)
 		return old > 0 && listeners(old) == 2
 	})
 	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "another holder has them", func() bool {
+	fleettest.Eventually(t, "another holder has them", func() bool {
 		now := holderPID(dir)
 		return now > 0 && now != old && listeners(now) == 2
 	})
@@ -116,9 +116,9 @@ func TestHolderLetsGo(t *testing.T) {
 		t.Skip("starts processes")
 	}
 	log, _ := fleettest.Log()
-	k := newKeeper(func(string, map[string]*os.File) {})
-	h, _ := openHolding(shortDir(t), log, k.with)
-	t.Cleanup(h.close)
+	k := NewStore(func(string, map[string]*os.File) {})
+	h, _ := OpenHolder(fleettest.ShortDir(t), log, k.With)
+	t.Cleanup(h.Close)
 	for i := range 40 {
 		f := fleettest.Listener(t)
 		ln, err := net.FileListener(f)
@@ -127,12 +127,12 @@ func TestHolderLetsGo(t *testing.T) {
 		}
 		addr := ln.Addr().String()
 		_ = ln.Close()
-		h.set("blog", map[string]*os.File{addr: f})
+		h.Set("blog", map[string]*os.File{addr: f})
 		_ = f.Close()
 		if i == 39 {
-			h.close()
+			h.Close()
 		} else {
-			h.drop("blog")
+			h.Drop("blog")
 		}
 		again, err := net.Listen("tcp", addr)
 		if err != nil {
@@ -147,7 +147,7 @@ func holderPID(dir string) int {
 	found, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, path := range found {
 		args, _ := os.ReadFile(path)
-		if bytes.HasPrefix(args, []byte(holderName+dir+"\x00")) {
+		if bytes.HasPrefix(args, []byte(HolderName+dir+"\x00")) {
 			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
 			return pid
 		}

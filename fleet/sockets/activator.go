@@ -1,4 +1,4 @@
-package fleet
+package sockets
 
 import (
 	"fmt"
@@ -10,28 +10,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// doorman watches the listening sockets of apps without a master, all of them
+// Activator watches the listening sockets of apps without a master, all of them
 // with one epoll, and tells when somebody comes to one. It holds duplicates: what
-// happens to the sockets that it was given does not matter to it. A nil doorman
+// happens to the sockets that it was given does not matter to it. A nil activator
 // watches nothing: this process does not outlive the command.
-type doorman struct {
-	came func(app string) // called once for each arm, from run
-	epfd int
-	file *os.File // of epfd, closed by close
+type Activator struct {
+	onConnect func(app string) // called once for each arm, from run
+	epfd      int
+	file      *os.File // of epfd, closed by close
 
 	mu   sync.Mutex
-	apps map[string]*asleep
+	apps map[string]*suspended
 	next int32            // number of the next descriptor
 	ids  map[int32]string // apps by the number that an event carries
 }
 
-// asleep is one app without a master.
-type asleep struct {
+// suspended is one app without a master.
+type suspended struct {
 	listens []string      // sorted
 	fds     map[int32]int // by number; empty: not watched yet
 }
 
-func newDoorman(came func(app string)) (*doorman, error) {
+func NewActivator(came func(app string)) (*Activator, error) {
 	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err == nil {
 		err = unix.SetNonblock(epfd, true)
@@ -39,26 +39,26 @@ func newDoorman(came func(app string)) (*doorman, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot watch sockets: %w", err)
 	}
-	return &doorman{
-		came: came, epfd: epfd, file: os.NewFile(uintptr(epfd), "epoll"),
-		apps: map[string]*asleep{}, ids: map[int32]string{},
+	return &Activator{
+		onConnect: came, epfd: epfd, file: os.NewFile(uintptr(epfd), "epoll"),
+		apps: map[string]*suspended{}, ids: map[int32]string{},
 	}, nil
 }
 
-// expect notes that an app has no master by intention; arm begins to watch.
-func (d *doorman) expect(app string, listens []string) {
+// Expect notes that an app has no master by intention; arm begins to watch.
+func (d *Activator) Expect(app string, listens []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.release(app)
-	d.apps[app] = &asleep{listens: listens}
+	d.apps[app] = &suspended{listens: listens}
 }
 
-// arm watches the sockets of an app. Whoever waits at one already counts.
-func (d *doorman) arm(app string, files map[string]*os.File) error {
+// Arm watches the sockets of an app. Whoever waits at one already counts.
+func (d *Activator) Arm(app string, files map[string]*os.File) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.release(app)
-	a := &asleep{listens: slices.Sorted(maps.Keys(files)), fds: map[int32]int{}}
+	a := &suspended{listens: slices.Sorted(maps.Keys(files)), fds: map[int32]int{}}
 	d.apps[app] = a
 	for _, listen := range a.listens {
 		if err := control(files[listen], func(fd int) error { return d.watch(app, a, fd) }); err != nil {
@@ -70,7 +70,7 @@ func (d *doorman) arm(app string, files map[string]*os.File) error {
 }
 
 // watch needs mu.
-func (d *doorman) watch(app string, a *asleep, fd int) error {
+func (d *Activator) watch(app string, a *suspended, fd int) error {
 	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
 		return err
@@ -85,8 +85,8 @@ func (d *doorman) watch(app string, a *asleep, fd int) error {
 	return nil
 }
 
-// forget ends the watching of an app.
-func (d *doorman) forget(app string) {
+// Forget ends the watching of an app.
+func (d *Activator) Forget(app string) {
 	if d == nil {
 		return
 	}
@@ -96,7 +96,7 @@ func (d *doorman) forget(app string) {
 }
 
 // release needs mu.
-func (d *doorman) release(app string) {
+func (d *Activator) release(app string) {
 	a := d.apps[app]
 	if a == nil {
 		return
@@ -110,9 +110,9 @@ func (d *doorman) release(app string) {
 	delete(d.apps, app)
 }
 
-// listens are the listen strings on which an app without a master is waited for;
+// Listens are the listen strings on which an app without a master is waited for;
 // nil: it is not.
-func (d *doorman) listens(app string) []string {
+func (d *Activator) Listens(app string) []string {
 	if d == nil {
 		return nil
 	}
@@ -124,8 +124,8 @@ func (d *doorman) listens(app string) []string {
 	return nil
 }
 
-// run tells of who comes, until close.
-func (d *doorman) run() {
+// Run tells of who comes, until close.
+func (d *Activator) Run() {
 	raw, err := d.file.SyscallConn()
 	if err != nil {
 		return
@@ -143,13 +143,13 @@ func (d *doorman) run() {
 			return // closed
 		}
 		for _, app := range d.woken(events[:n]) {
-			d.came(app)
+			d.onConnect(app)
 		}
 	}
 }
 
 // woken takes the apps of some events off the watch.
-func (d *doorman) woken(events []unix.EpollEvent) []string {
+func (d *Activator) woken(events []unix.EpollEvent) []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var apps []string
@@ -162,8 +162,8 @@ func (d *doorman) woken(events []unix.EpollEvent) []string {
 	return apps
 }
 
-// close ends run.
-func (d *doorman) close() {
+// Close ends run.
+func (d *Activator) Close() {
 	if d == nil {
 		return
 	}

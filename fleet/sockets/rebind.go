@@ -1,11 +1,13 @@
-package fleet
+package sockets
 
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -24,17 +26,17 @@ import (
 // when the new master is ready, so that none of its connections is lost if that
 // never happens.
 
-// besides are the sockets that were opened beside ones that stay open for now.
-type besides struct {
+// Rebind are the sockets that were opened beside ones that stay open for now.
+type Rebind struct {
 	opened []*os.File          // closed by close
 	theirs map[string]*os.File // of the old master, by listen string; closed by close
 	old    []*os.File          // what is in the way of the opened ones
 }
 
-// open opens those of the spec's TCP sockets that none of the files serves, but
+// Open opens those of the spec's TCP sockets that none of the files serves, but
 // that one of the files (by listen string) is in the way of. What it opens, it
 // adds to files.
-func (b *besides) open(spec *appspec.Spec, files, taken map[string]*os.File) error {
+func (b *Rebind) Open(spec *appspec.Spec, files, taken map[string]*os.File) error {
 	for _, s := range spec.Sockets.HTTP {
 		if files[s.Listen] != nil {
 			continue
@@ -45,7 +47,7 @@ func (b *besides) open(spec *appspec.Spec, files, taken map[string]*os.File) err
 		}
 		var inTheWay []*os.File
 		for _, f := range taken {
-			have, err := boundTo(f)
+			have, err := BoundTo(f)
 			if err != nil || have.Port() != want.Port() || !overlap(have.Addr(), want.Addr()) {
 				continue
 			}
@@ -79,14 +81,17 @@ func (b *besides) open(spec *appspec.Spec, files, taken map[string]*os.File) err
 // handshake is how long a client may take to answer our half of it.
 const handshake = 150 * time.Millisecond
 
-// hush turns new connections from the old sockets to the new ones, which listen by
-// now, and returns when those that were being made are in the old sockets' queues:
-// the old master takes them from there before it closes.
-func (b *besides) hush(idle func(func())) {
-	if len(b.old) == 0 {
+// Divert has new connections go to the sockets that were opened, which listen by now.
+func (b *Rebind) Divert(idle func(func())) { Divert(b.old, idle) }
+
+// Divert turns new connections away from sockets, to others of their port, and returns
+// when those that were being made are in the queues of the old ones: who has them takes
+// them from there before it closes.
+func Divert(old []*os.File, idle func(func())) {
+	if len(old) == 0 {
 		return
 	}
-	for _, f := range b.old {
+	for _, f := range old {
 		// A listening socket that is bound to another interface than a packet comes
 		// by is not found for it. Without this a connection in a thousand is cut.
 		_ = setOption(f, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, nowhere)
@@ -94,11 +99,49 @@ func (b *besides) hush(idle func(func())) {
 	idle(func() { time.Sleep(handshake) })
 }
 
-func (b *besides) close() {
+// Keep keeps the sockets of the old master, by listen string, until close.
+func (b *Rebind) Keep(theirs map[string]*os.File) { b.theirs = theirs }
+
+func (b *Rebind) Close() {
 	for _, f := range b.opened {
 		_ = f.Close()
 	}
-	closeAll(b.theirs)
+	CloseAll(b.theirs)
+}
+
+// SuccessorOf is the listener that takes a socket's place: the one in whose way it is,
+// or the first.
+func SuccessorOf(its map[string]*os.File, f *os.File) string {
+	listens := slices.Sorted(maps.Keys(its))
+	if have, err := BoundTo(f); err == nil {
+		for _, listen := range listens {
+			if want, err := BoundTo(its[listen]); err == nil && want.Port() == have.Port() && overlap(want.Addr(), have.Addr()) {
+				return listen
+			}
+		}
+	}
+	if len(listens) == 0 {
+		return ""
+	}
+	return listens[0]
+}
+
+// AcceptAll takes all connections that wait at a socket.
+func AcceptAll(f *os.File) (conns []*os.File) {
+	_ = control(f, func(fd int) error {
+		for {
+			p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+			if n, err := unix.Poll(p, 0); err != nil || n == 0 {
+				return err
+			}
+			c, _, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+			if err != nil {
+				return err
+			}
+			conns = append(conns, os.NewFile(uintptr(c), "connection"))
+		}
+	})
+	return conns
 }
 
 // everywhere stands for all addresses of both families: an AddrPort without an
@@ -123,8 +166,8 @@ func resolve(listen string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(addr, ap.Port()), nil
 }
 
-// boundTo is the address of a TCP socket.
-func boundTo(f *os.File) (netip.AddrPort, error) {
+// BoundTo is the address of a TCP socket.
+func BoundTo(f *os.File) (netip.AddrPort, error) {
 	var sa unix.Sockaddr
 	only := 1
 	err := control(f, func(fd int) (err error) {
