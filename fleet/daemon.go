@@ -14,6 +14,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/certs"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/metrics"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/systemd"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
@@ -40,23 +41,22 @@ type Daemon struct {
 	// as it shows it.
 	Console func(context.Context, *Served)
 
-	opts         Options
-	zygotes      *zygote.Set // nil: there are none
-	named        bool        // a directory was named, see Options.neighbour
-	e            *engine
-	rec          *Reconciler
-	sup          *supervisor
-	watch        *Watcher
-	lock         *os.File // held until the process ends
-	since        time.Time
-	life         context.Context // ends when the apps are about to be ended
-	events       chan func()     // run by the loop, which alone loads and compares
-	board        *board
-	killed       chan struct{} // closed: end masters without waiting
-	ending       atomic.Bool
-	signals      *signals
-	scrapes      chan struct{} // one for each scrape that goes on
-	metricsRetry time.Duration
+	opts    Options
+	zygotes *zygote.Set // nil: there are none
+	named   bool        // a directory was named, see Options.neighbour
+	e       *engine
+	rec     *Reconciler
+	sup     *supervisor
+	watch   *Watcher
+	lock    *os.File // held until the process ends
+	since   time.Time
+	life    context.Context // ends when the apps are about to be ended
+	events  chan func()     // run by the loop, which alone loads and compares
+	board   *board
+	killed  chan struct{} // closed: end masters without waiting
+	ending  atomic.Bool
+	signals *signals
+	metrics metrics.Server
 	// beginPatience, if set, is in place of that constant.
 	beginPatience time.Duration
 	certs         *certs.Keeper
@@ -95,7 +95,7 @@ func NewDaemon(o Options) *Daemon {
 	}
 	return &Daemon{
 		opts: o.withDefaults(), zygotes: zygotes, named: o.Dir != "" || o.StateDir != "", events: make(chan func()), board: newBoard(),
-		killed: make(chan struct{}), scrapes: make(chan struct{}, maxScrapes), metricsRetry: metricsRetry, prev: map[string]string{}, adopted: make(chan struct{}), states: map[string]string{}, serving: map[string]lastState{},
+		killed: make(chan struct{}), prev: map[string]string{}, adopted: make(chan struct{}), states: map[string]string{}, serving: map[string]lastState{},
 	}
 }
 
@@ -136,7 +136,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	actors.add(func(ctx context.Context) { d.serve(ctx, ln) })
 	actors.add(func(ctx context.Context) { d.watch.Run(ctx, func() { d.post(ctx, func() { d.reread() }) }) })
 	if d.Metrics != "" {
-		actors.add(d.serveMetrics)
+		actors.add(func(ctx context.Context) { d.metrics.Listen(ctx, d.Metrics) })
 	}
 	if d.Console != nil {
 		actors.add(func(ctx context.Context) { d.Console(ctx, &Served{operations: d.operations(), d: d}) })
@@ -221,6 +221,7 @@ func (d *Daemon) open() error {
 	if d.Pulse > 0 {
 		d.sup.pulse, d.sup.patience = d.Pulse, d.Pulse
 	}
+	d.metrics.Version, d.metrics.Log, d.metrics.Read = d.opts.Version, e.log, d.scrape
 	d.watch = NewWatcher(e.opts.Dir, e.log)
 	d.openCertificates()
 	return nil

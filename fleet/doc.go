@@ -46,7 +46,6 @@
 //
 // # Metrics
 //
-// A scrape asks every master at that moment, with one limit for all of them;
-// nothing is collected in between. A master that does not answer costs its own
-// series. The numbers of an app begin at 0 with each master.
+// A scrape (package metrics) asks every master at that moment, with one limit for all
+// of them; nothing is collected in between.
 package fleet

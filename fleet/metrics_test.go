@@ -9,80 +9,16 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
-
-// page is a scrape, read by Prometheus's own parser.
-type page map[string]*dto.MetricFamily
-
-func parsePage(t *testing.T, text string) page {
-	t.Helper()
-	p := expfmt.NewTextParser(model.LegacyValidation)
-	fs, err := p.TextToMetricFamilies(strings.NewReader(text))
-	if err != nil {
-		t.Fatalf("cannot parse the page: %v\n%s", err, text)
-	}
-	return fs
-}
-
-// find is the series with these labels.
-func (p page) find(name string, labels ...string) *dto.Metric {
-	for _, m := range p[name].GetMetric() {
-		has := 0
-		for _, l := range m.GetLabel() {
-			for i := 0; i+1 < len(labels); i += 2 {
-				if l.GetName() == labels[i] && l.GetValue() == labels[i+1] {
-					has++
-				}
-			}
-		}
-		if has == len(labels)/2 {
-			return m
-		}
-	}
-	return nil
-}
-
-// value is its value; -1: there is none.
-func (p page) value(name string, labels ...string) float64 {
-	m := p.find(name, labels...)
-	switch {
-	case m == nil:
-		return -1
-	case m.Counter != nil:
-		return m.Counter.GetValue()
-	case m.Gauge != nil:
-		return m.Gauge.GetValue()
-	}
-	return -1
-}
-
-// gatherer is the page for the linter.
-func (p page) gatherer() prometheus.Gatherer {
-	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
-		var out []*dto.MetricFamily
-		for _, f := range p {
-			out = append(out, f)
-		}
-		slices.SortFunc(out, func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) })
-		return out, nil
-	})
-}
 
 // scrape gets the page from the control socket.
 func (f *fleetDir) scrape() string {
@@ -137,8 +73,8 @@ func TestMetricsOfRealApps(t *testing.T) {
 	}
 	_, _ = f.get("shop")
 	text := f.scrape()
-	p := parsePage(t, text)
-	if faults, err := testutil.GatherAndLint(p.gatherer()); err != nil || len(faults) > 0 {
+	p := fleettest.ParseMetrics(t, text)
+	if faults, err := p.Lint(); err != nil || len(faults) > 0 {
 		t.Errorf("the linter says %v, %v", faults, err)
 	}
 	for _, c := range []struct {
@@ -162,31 +98,31 @@ func TestMetricsOfRealApps(t *testing.T) {
 		{1, "wsgid_app_state", []string{"app", "blog", "state", "ready"}},
 		{0, "wsgid_app_log_lines_lost_total", []string{"app", "blog"}},
 	} {
-		if got := p.value(c.name, c.labels...); got != c.want {
+		if got := p.Value(c.name, c.labels...); got != c.want {
 			t.Errorf("%s %v is %v, want %v", c.name, c.labels, got, c.want)
 		}
 	}
-	h := p.find("wsgid_app_request_duration_seconds", "app", "blog").GetHistogram()
+	h := p.Find("wsgid_app_request_duration_seconds", "app", "blog").GetHistogram()
 	if h.GetSampleCount() != 3 || h.GetSampleSum() <= 0 || len(h.GetBucket()) != len(runner.DurationBounds())+1 {
 		t.Errorf("durations: %v", h)
 	}
-	if h := p.find("wsgid_fleet_reconcile_seconds").GetHistogram(); h.GetSampleCount() < 2 || h.GetSampleSum() <= 0 {
+	if h := p.Find("wsgid_fleet_reconcile_seconds").GetHistogram(); h.GetSampleCount() < 2 || h.GetSampleSum() <= 0 {
 		t.Errorf("passes: %v", h)
 	}
 	st := f.status("blog")
 	for _, w := range st.Workers {
 		pid := fmt.Sprint(w.PID)
-		if v := p.value("wsgid_worker_memory_bytes", "app", "blog", "pid", pid); v < 1<<20 {
+		if v := p.Value("wsgid_worker_memory_bytes", "app", "blog", "pid", pid); v < 1<<20 {
 			t.Errorf("worker %s has %v bytes", pid, v)
 		}
-		if v := p.value("wsgid_worker_current_request_seconds", "app", "blog", "pid", pid); v != 0 {
+		if v := p.Value("wsgid_worker_current_request_seconds", "app", "blog", "pid", pid); v != 0 {
 			t.Errorf("worker %s is at a request of %v s", pid, v)
 		}
 	}
-	if v := p.value("wsgid_app_memory_bytes", "app", "blog"); v < 3<<20 {
+	if v := p.Value("wsgid_app_memory_bytes", "app", "blog"); v < 3<<20 {
 		t.Errorf("the app has %v bytes", v)
 	}
-	if v := p.value("process_resident_memory_bytes"); v < 1<<20 {
+	if v := p.Value("process_resident_memory_bytes"); v < 1<<20 {
 		t.Errorf("the daemon has %v bytes", v)
 	}
 }
@@ -210,13 +146,13 @@ func TestMetricsOfCertificates(t *testing.T) {
 }
 `, f.path("blog"), cert, key))
 	f.daemon(f.fakeOptions(m))
-	p := parsePage(t, f.scrape())
+	p := fleettest.ParseMetrics(t, f.scrape())
 	// It is good for an hour.
-	at := p.value("wsgid_certificate_expiry_timestamp_seconds", "app", "blog", "cert", cert)
+	at := p.Value("wsgid_certificate_expiry_timestamp_seconds", "app", "blog", "cert", cert)
 	if left := at - float64(began.Unix()); left < 3590 || left > 3600+float64(time.Since(began)/time.Second)+1 {
 		t.Errorf("expires at %v, in %v s", at, left)
 	}
-	if faults, err := testutil.GatherAndLint(p.gatherer()); err != nil || len(faults) > 0 {
+	if faults, err := p.Lint(); err != nil || len(faults) > 0 {
 		t.Errorf("the linter says %v, %v", faults, err)
 	}
 }
@@ -234,11 +170,11 @@ func TestMetricsOfAMasterThatHangs(t *testing.T) {
 	}
 	defer func() { _ = syscall.Kill(hung, syscall.SIGCONT) }()
 	waitStopped(t, hung)
-	p := parsePage(t, f.scrape())
-	if up, workers := p.value("wsgid_app_up", "app", "shop"), p.value("wsgid_app_workers", "app", "shop", "state", "idle"); up != 0 || workers != -1 {
+	p := fleettest.ParseMetrics(t, f.scrape())
+	if up, workers := p.Value("wsgid_app_up", "app", "shop"), p.Value("wsgid_app_workers", "app", "shop", "state", "idle"); up != 0 || workers != -1 {
 		t.Errorf("the app that hangs: up %v, workers %v", up, workers)
 	}
-	if up := p.value("wsgid_app_up", "app", "blog"); up != 1 {
+	if up := p.Value("wsgid_app_up", "app", "blog"); up != 1 {
 		t.Errorf("the other app: up %v", up)
 	}
 }
@@ -256,7 +192,7 @@ func TestMetricsPortTaken(t *testing.T) {
 	}
 	var kept keptLog
 	f.daemon(Options{Dir: f.dir, StateDir: f.state, Log: kept.logger()}, func(d *Daemon) {
-		d.Metrics, d.metricsRetry = addr, 10*time.Millisecond
+		d.Metrics, d.metrics.Retry = addr, 10*time.Millisecond
 	})
 	eventually(t, "the port is reported", kept.has(`level=ERROR msg="cannot serve metrics" address=`+addr+
 		` err="address already in use" next="tried again every 10ms; the fleet runs on without"`))
@@ -265,32 +201,10 @@ func TestMetricsPortTaken(t *testing.T) {
 	}
 	_ = ln.Close()
 	eventually(t, "metrics are served", kept.has("metrics are served"))
-	if text := getPage(t, http.DefaultClient, "http://"+addr+"/metrics"); parsePage(t, text).value("wsgid_app_up", "app", "blog") != 1 {
+	if text := getPage(t, http.DefaultClient, "http://"+addr+"/metrics"); fleettest.ParseMetrics(t, text).Value("wsgid_app_up", "app", "blog") != 1 {
 		t.Errorf("the page is\n%s", text)
 	}
 	http.DefaultClient.CloseIdleConnections()
-}
-
-func TestMetricsAddress(t *testing.T) {
-	for addr, want := range map[string]string{
-		"127.0.0.1:9190": "",
-		":9190":          "",
-		"[::1]:9190":     "",
-		"9190":           `"9190" is not host:port, such as 127.0.0.1:9190`,
-		"localhost":      `"localhost" is not host:port, such as 127.0.0.1:9190`,
-		"localhost:http": `"localhost:http" has no port from 1 to 65535, such as 127.0.0.1:9190`,
-		"localhost:0":    `"localhost:0" has no port from 1 to 65535, such as 127.0.0.1:9190`,
-		"::1:70000":      `"::1:70000" is not host:port, such as 127.0.0.1:9190`,
-		"h:70000":        `"h:70000" has no port from 1 to 65535, such as 127.0.0.1:9190`,
-	} {
-		got := ""
-		if err := CheckMetricsAddress(addr); err != nil {
-			got = err.Error()
-		}
-		if got != want {
-			t.Errorf("%s: %q, want %q", addr, got, want)
-		}
-	}
 }
 
 // A thousand apps, some of which do not answer, in one scrape.
@@ -313,7 +227,7 @@ func TestMetricsOfManyApps(t *testing.T) {
 	m.only(t, "app7").mu.Lock()
 	m.masters["app7"][0].hung = true
 	m.masters["app7"][0].mu.Unlock()
-	p := parsePage(t, f.scrape())
+	p := fleettest.ParseMetrics(t, f.scrape())
 	if n := len(p["wsgid_app_up"].GetMetric()); n != 300 {
 		t.Errorf("%d apps", n)
 	}
@@ -338,7 +252,7 @@ func TestLogTroubleIsTold(t *testing.T) {
 	if st := f.status("blog"); st.State != "ready" || st.LogError != full {
 		t.Errorf("status: %+v", st)
 	}
-	if n := parsePage(t, f.scrape()).value("wsgid_app_log_lines_lost_total", "app", "blog"); n != 3 {
+	if n := fleettest.ParseMetrics(t, f.scrape()).Value("wsgid_app_log_lines_lost_total", "app", "blog"); n != 3 {
 		t.Errorf("%v lines lost", n)
 	}
 }

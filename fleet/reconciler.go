@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/metrics"
 )
 
 // Reconciler brings apps to their specs, each at most once at a time, several
@@ -16,7 +17,7 @@ import (
 type Reconciler struct {
 	e     *engine
 	slots slots
-	times passTimes
+	times metrics.Reconciles
 	// after is called after each pass, from its goroutine.
 	after func(name string, out outcome)
 
@@ -240,7 +241,7 @@ func (r *Reconciler) work(name string, t *turn) {
 
 		began := time.Now()
 		out := r.e.pass(ctx, name, ord, r.slots.idle)
-		r.times.note(time.Since(began), out.err != nil && !errors.Is(out.err, errSuperseded) && !errors.Is(out.err, errClosing))
+		r.times.Note(time.Since(began), out.err != nil && !errors.Is(out.err, errSuperseded) && !errors.Is(out.err, errClosing))
 		cancel(nil)
 		r.slots.give()
 		r.after(name, out)

@@ -193,7 +193,7 @@ func (d *Daemon) handler() http.Handler {
 			stream(w, r, c, f)
 		})
 	}
-	mux.HandleFunc("GET /metrics", d.metricsPage)
+	mux.Handle("GET /metrics", &d.metrics)
 	if d.Extra != nil {
 		mux.Handle("/", d.Extra)
 	}

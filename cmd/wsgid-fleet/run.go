@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/metrics"
 )
 
 func (c *cli) runCommand() *cobra.Command {
@@ -36,7 +37,7 @@ While etcd is away, or holds nothing, everything goes on as it is.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if so.metrics != "" {
-				if err := fleet.CheckMetricsAddress(so.metrics); err != nil {
+				if err := metrics.CheckAddress(so.metrics); err != nil {
 					return usageError("cannot run: --metrics %w", err)
 				}
 			}

@@ -1,4 +1,4 @@
-package fleet
+package metrics
 
 import (
 	"math"
@@ -9,27 +9,27 @@ import (
 	"github.com/prometheus/common/expfmt"
 )
 
-// metricFamily is one metric with its series.
-type metricFamily struct{ *dto.MetricFamily }
+// family is one metric with its series.
+type family struct{ *dto.MetricFamily }
 
-func gaugeFamily(name, help string) metricFamily {
-	return newMetricFamily(name, help, dto.MetricType_GAUGE)
+func gauge(name, help string) family {
+	return newFamily(name, help, dto.MetricType_GAUGE)
 }
 
-func counterFamily(name, help string) metricFamily {
-	return newMetricFamily(name, help, dto.MetricType_COUNTER)
+func counter(name, help string) family {
+	return newFamily(name, help, dto.MetricType_COUNTER)
 }
 
-func histogramFamily(name, help string) metricFamily {
-	return newMetricFamily(name, help, dto.MetricType_HISTOGRAM)
+func histogram(name, help string) family {
+	return newFamily(name, help, dto.MetricType_HISTOGRAM)
 }
 
-func newMetricFamily(name, help string, kind dto.MetricType) metricFamily {
-	return metricFamily{&dto.MetricFamily{Name: &name, Help: &help, Type: &kind}}
+func newFamily(name, help string, kind dto.MetricType) family {
+	return family{&dto.MetricFamily{Name: &name, Help: &help, Type: &kind}}
 }
 
 // add appends a series; labels are name, value, name, value, …
-func (f metricFamily) add(value float64, labels ...string) {
+func (f family) add(value float64, labels ...string) {
 	m := labelled(labels)
 	if f.GetType() == dto.MetricType_COUNTER {
 		m.Counter = &dto.Counter{Value: &value}
@@ -41,7 +41,7 @@ func (f metricFamily) add(value float64, labels ...string) {
 
 // addHistogram appends a series of cumulative counts up to each bound and of one more,
 // which is all of them.
-func (f metricFamily) addHistogram(bounds []float64, counts []uint64, sum float64, labels ...string) {
+func (f family) addHistogram(bounds []float64, counts []uint64, sum float64, labels ...string) {
 	h := &dto.Histogram{SampleCount: &counts[len(bounds)], SampleSum: &sum}
 	for i, n := range counts {
 		le := math.Inf(1)
@@ -63,8 +63,11 @@ func labelled(labels []string) *dto.Metric {
 	return m
 }
 
-// writeMetrics answers with the families, in the form that the client asks for.
-func writeMetrics(w http.ResponseWriter, r *http.Request, all []metricFamily) {
+// writeTimeout is how long a client may take to read what is measured.
+const writeTimeout = 10 * time.Second
+
+// write answers with the families, in the form that the client asks for.
+func write(w http.ResponseWriter, r *http.Request, all []family) {
 	form := expfmt.NegotiateAccept(r.Header, expfmt.DefaultAcceptedFormats()...)
 	w.Header().Set("Content-Type", string(form))
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))

@@ -1,4 +1,4 @@
-package fleet
+package metrics
 
 import (
 	"net/http"
@@ -6,37 +6,35 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
 )
 
 func TestMetricsOfTheGateAndOfStaticFiles(t *testing.T) {
 	t.Parallel()
-	door := appSample{
-		status: AppStatus{Name: appspec.GateName, gate: &gate.Counts{Accepted: 9, Routed: 5, Rescued: 2, HandedBack: 1,
-			Refused: map[string]uint64{"unknown_name": 3}, Reading: 4, Waiting: 6, Apps: map[string]uint64{"blog": 5}}},
-		master: &Seen{Status: runner.Status{State: runner.StateReady, RSS: 4096}},
+	door := App{Name: appspec.GateName, Serves: true,
+		Gate: &gate.Counts{Accepted: 9, Routed: 5, Rescued: 2, HandedBack: 1,
+			Refused: map[string]uint64{"unknown_name": 3}, Reading: 4, Waiting: 6, Apps: map[string]uint64{"blog": 5}},
+		Status: &runner.Status{State: runner.StateReady, RSS: 4096},
 	}
-	blog := appSample{
-		status: AppStatus{Name: "blog"},
-		master: &Seen{Status: runner.Status{State: runner.StateReady,
-			Counters: &runner.Counters{Codes: map[int]uint64{200: 1}, Static: map[int]uint64{200: 7, 304: 2}, StaticBytes: 1234}}},
+	blog := App{Name: "blog", Serves: true, Status: &runner.Status{State: runner.StateReady,
+		Counters: &runner.Counters{Codes: map[int]uint64{200: 1}, Static: map[int]uint64{200: 7, 304: 2}, StaticBytes: 1234}},
 	}
 	w := httptest.NewRecorder()
-	writeMetrics(w, httptest.NewRequest(http.MethodGet, "/metrics", nil), append(gateFamilies(&door), appFamilies([]appSample{blog}, time.Now())...))
+	write(w, httptest.NewRequest(http.MethodGet, "/metrics", nil), append(gateFamilies(&door), appFamilies([]App{blog}, time.Now())...))
 	text := w.Body.String()
-	p := parsePage(t, text)
+	p := fleettest.ParseMetrics(t, text)
 
 	// A server of Prometheus may ask for its binary form.
 	asks := httptest.NewRequest(http.MethodGet, "/metrics", nil)
 	asks.Header.Set("Accept", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,text/plain;version=0.0.4;q=0.2")
 	binary := httptest.NewRecorder()
-	writeMetrics(binary, asks, gateFamilies(&door))
+	write(binary, asks, gateFamilies(&door))
 	var up dto.MetricFamily
 	if err := expfmt.NewDecoder(binary.Body, expfmt.ResponseFormat(binary.Header())).Decode(&up); err != nil || up.GetName() != "wsgid_gate_up" {
 		t.Errorf("the binary form: %v, %v", &up, err)
@@ -60,11 +58,11 @@ func TestMetricsOfTheGateAndOfStaticFiles(t *testing.T) {
 		{"wsgid_app_static_requests_total", []string{"app", "blog", "code", "304"}, 2},
 		{"wsgid_app_static_bytes_total", []string{"app", "blog"}, 1234},
 	} {
-		if v := p.value(want.name, want.labels...); v != want.value {
+		if v := p.Value(want.name, want.labels...); v != want.value {
 			t.Errorf("%s %v is %v, want %v\n%s", want.name, want.labels, v, want.value, text)
 		}
 	}
-	if faults, err := testutil.GatherAndLint(p.gatherer()); err != nil || len(faults) > 0 {
+	if faults, err := p.Lint(); err != nil || len(faults) > 0 {
 		t.Errorf("the linter says %v, %v", faults, err)
 	}
 }

@@ -1,0 +1,72 @@
+package fleet
+
+import (
+	"context"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/metrics"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
+
+// scrapeTimeout is how long a scrape waits for masters. One that has not
+// answered by then is down as far as metrics go; the others are not held up.
+const scrapeTimeout = 3 * time.Second
+
+// scrapeWidth is how many masters are asked at a time: many, since most of what
+// a scrape does is waiting.
+const scrapeWidth = 64
+
+// states are all that an app can be in.
+var states = []string{
+	string(runner.StateReady), string(runner.StateUpdating), string(runner.StateIdle), string(runner.StateStarting), string(runner.StateDegraded),
+	string(runner.StateBackoff), string(runner.StateStopping), StateStopped, StateDisabled, StateInvalid, StateWaiting,
+}
+
+// scrape asks every master, with a limit for all of them together.
+func (d *Daemon) scrape(ctx context.Context) *metrics.Fleet {
+	ctx, cancel := context.WithTimeout(ctx, scrapeTimeout)
+	defer cancel()
+	e := d.e
+	names := e.names()
+	all := make([]metrics.App, len(names))
+	set, err := e.snapshot()
+	front := e.front(set)
+	parallel(len(names), scrapeWidth, func(i int) {
+		w, o := e.look(ctx, names[i])
+		cur, _ := standing(o, digestOf(w.Spec))
+		st := appStatus(w, o, true, e.now())
+		if w.Spec != nil && w.Spec.Enabled {
+			st.certificates(w.Spec, e.now())
+			st.managed(e.store.CertificatesDir(), managedHosts(w.Spec, front), true, e.now())
+		}
+		all[i] = measured(&st, cur)
+	})
+	f := &metrics.Fleet{Version: d.opts.Version, Since: d.since, Now: e.now(), States: states, Faults: 1, Reconciles: &d.rec.times}
+	if err == nil {
+		f.Faults = len(set.Faults)
+	}
+	for i, a := range all {
+		switch a.Name {
+		case "": // gone without a trace
+		case appspec.GateName:
+			f.Gate = &all[i]
+		default:
+			f.Apps = append(f.Apps, a)
+		}
+	}
+	return f
+}
+
+// measured is what metrics tell of an app. cur is the master that stands for it; nil:
+// none does.
+func measured(st *AppStatus, cur *Seen) metrics.App {
+	a := metrics.App{Name: st.Name, State: st.State, Gate: st.gate}
+	for _, c := range st.Certificates {
+		a.Certificates = append(a.Certificates, metrics.Certificate{File: c.Cert, Expires: c.Expires, Host: c.Host, Renew: c.Renew, Failures: c.Failures})
+	}
+	if cur != nil && cur.Err == nil {
+		a.Serves, a.Started, a.Status = cur.serving(), cur.Since, &cur.Status
+	}
+	return a
+}
