@@ -1,6 +1,7 @@
-"""What make bench asks of every server: one module, four answers."""
+"""What make bench asks of every server: one module, five answers."""
 
 import os
+import time
 
 HELLO = b"Hello, world!\n"
 MEGABYTE = b"x" * (1 << 20)
@@ -37,4 +38,6 @@ def application(environ, start_response):
             ],
         )
         return environ["wsgi.file_wrapper"](file, 1 << 16)
+    if path.startswith("/wait/"):  # so many milliseconds, as for a database
+        time.sleep(int(path[6:]) / 1000)
     return answer(start_response, HELLO)

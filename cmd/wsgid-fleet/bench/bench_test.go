@@ -97,3 +97,18 @@ func TestTreeAndMemory(t *testing.T) {
 		}
 	}
 }
+
+func TestQuantile(t *testing.T) {
+	times := make([]time.Duration, 0, 200)
+	for i := range 200 {
+		times = append(times, time.Duration(200-i))
+	}
+	for percent, want := range map[int]time.Duration{50: 100, 99: 198, 100: 200} {
+		if have := quantile(times, percent); have != want {
+			t.Errorf("the %d%% quantile of 1…200 is %d, want %d", percent, have, want)
+		}
+	}
+	if have := quantile(nil, 99); have != 0 {
+		t.Errorf("of nothing it is %d", have)
+	}
+}

@@ -45,9 +45,9 @@ func secureBar(_ string, connections int, keep bool) bar {
 	case !keep:
 		return bar{least: 1.2}
 	case connections == 1:
-		return bar{least: 1}
+		return bar{least: 1.1}
 	}
-	return bar{least: 2}
+	return bar{least: 2.8}
 }
 
 // startGate starts an app that has a name and no address of its own.

@@ -21,6 +21,7 @@ import (
 type bench struct {
 	root     string // the checkout
 	fleet    string // our program
+	before   string // the same of an earlier build; empty: there is none to compare with
 	dir      string // scratch, readable by all
 	memory   string // the same on tmpfs, where state directories lie as a rule
 	uid, gid int    // who runs the apps
@@ -51,6 +52,7 @@ func realMain() error {
 	var readme, only, endpoints string
 	flag.StringVar(&b.root, "root", ".", "the checkout")
 	flag.StringVar(&b.fleet, "fleet", "bin/wsgid-fleet", "the program to measure")
+	flag.StringVar(&b.before, "before", "", "the program of an earlier build, for the rows that compare with it")
 	flag.DurationVar(&b.seconds, "time", 3*time.Second, "of one measurement, whole seconds")
 	flag.IntVar(&b.rounds, "rounds", 5, "how often each is measured; the median counts")
 	flag.IntVar(&b.apps, "apps", 100, "in the comparison of fleets")
@@ -74,6 +76,11 @@ func realMain() error {
 	}
 	if b.fleet, err = filepath.Abs(b.fleet); err != nil {
 		return err
+	}
+	if b.before != "" {
+		if b.before, err = filepath.Abs(b.before); err != nil {
+			return err
+		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()

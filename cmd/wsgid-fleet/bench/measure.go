@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -36,12 +37,18 @@ var scenarios = []scenario{
 		connections: []int{1, 16, 64, 256}, keep: []bool{true, false},
 		ours: ours, peers: []maker{uwsgiHTTP, uwsgiSocket, gunicornSync, gunicornGt},
 		bar: func(peer string, connections int, keep bool) bar {
-			if !keep || connections != 16 && connections != 64 {
+			middle := connections == 16 || connections == 64
+			switch {
+			case peer == uwsgiSocket.name && keep && connections == 1:
+				return bar{least: 1.15}
+			case peer == uwsgiSocket.name && !keep && middle:
+				return bar{least: 1}
+			case !keep || !middle:
 				return bar{}
 			}
 			switch peer {
 			case uwsgiHTTP.name:
-				return bar{least: 2.5}
+				return bar{least: 3.2}
 			case uwsgiSocket.name:
 				return bar{least: 1.3}
 			case gunicornSync.name:
@@ -111,17 +118,17 @@ var scenarios = []scenario{
 	{
 		name: "1 MB response", site: "bench", path: "/big", script: "get.lua",
 		connections: []int{16}, keep: []bool{true},
-		ours: ours, peers: []maker{uwsgiHTTP, uwsgiSocket, gunicornSync}, bar: noBar,
+		ours: ours, peers: []maker{uwsgiHTTP, uwsgiSocket, gunicornSync}, bar: socketBar(1.2),
 	},
 	{
 		name: "10 MB upload", site: "bench", path: "/upload", script: "upload.lua",
 		connections: []int{4}, keep: []bool{true},
-		ours: ours, peers: []maker{uwsgiHTTP, uwsgiSocket, gunicornSync}, bar: noBar,
+		ours: ours, peers: []maker{uwsgiHTTP, uwsgiSocket, gunicornSync}, bar: socketBar(1.1),
 	},
 	{
 		name: "behind mongrel2", site: "bench", path: "/hello", script: "get.lua",
 		connections: []int{1, 16, 64}, keep: []bool{true},
-		ours: oursMongrel2, peers: []maker{noopMongrel2}, bar: mongrel2Bar,
+		ours: oursMongrel2, peers: []maker{noopMongrel2}, bar: mongrel2Bar(0.75),
 	},
 	{
 		// Where all share two cores the figure is what Python costs beside the
@@ -129,15 +136,27 @@ var scenarios = []scenario{
 		// keeps up with the server.
 		name: "behind mongrel2, cores of its own", site: "bench", path: "/hello", script: "get.lua",
 		connections: []int{1, 16, 64}, keep: []bool{true},
-		ours: oursMongrel2, peers: []maker{noopMongrel2}, bar: mongrel2Bar, apart: true,
+		ours: oursMongrel2, peers: []maker{noopMongrel2}, bar: mongrel2Bar(0.9), apart: true,
 	},
 }
 
-func mongrel2Bar(_ string, connections int, _ bool) bar {
-	if connections == 1 {
+// socketBar is a bar beside uWSGI without its router.
+func socketBar(least float64) func(string, int, bool) bar {
+	return func(peer string, _ int, _ bool) bar {
+		if peer == uwsgiSocket.name {
+			return bar{least: least}
+		}
 		return bar{}
 	}
-	return bar{least: 0.9}
+}
+
+func mongrel2Bar(least float64) func(string, int, bool) bar {
+	return func(_ string, connections int, _ bool) bar {
+		if connections == 1 {
+			return bar{}
+		}
+		return bar{least: least}
+	}
 }
 
 // measure runs everything that -only lets through. A scenario that cannot run
@@ -147,7 +166,7 @@ func (b *bench) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range scenarios {
+	for _, s := range slices.Concat(scenarios, workerScenarios) {
 		if b.only.MatchString(s.name) {
 			if err := b.compare(ctx, s, sites[s.site]); err != nil {
 				return fmt.Errorf("cannot measure %s: %w", s.name, err)
@@ -173,6 +192,9 @@ func (b *bench) measure(ctx context.Context) error {
 		{"deploy", b.deploys},
 		{"virtualenv", b.firstVirtualenv},
 		{"under load", b.deploysUnderLoad},
+		{"mixed load", b.mixedLoad},
+		{"ten thousand specs", b.tenThousand},
+		{"rollout of a Django app", func(ctx context.Context, _ site) error { return b.rollouts(ctx, sites["django"]) }},
 	} {
 		if b.only.MatchString(s.name) {
 			if err := s.run(ctx, sites["bench"]); err != nil {
@@ -217,9 +239,12 @@ func (b *bench) sites(ctx context.Context) (map[string]site, error) {
 		return nil, err
 	}
 	return map[string]site{
-		"bench":  plain,
-		"static": static,
-		"django": {app: django, wsgi: "pollsite.wsgi:application", env: []string{"DJANGO_SETTINGS_MODULE=bench_settings"}},
+		"bench":     plain,
+		"2 workers": plain.several(2),
+		"4 workers": plain.several(4),
+		"threads":   plain.threaded(),
+		"static":    static,
+		"django":    {app: django, wsgi: "pollsite.wsgi:application", env: []string{"DJANGO_SETTINGS_MODULE=bench_settings"}},
 	}, nil
 }
 

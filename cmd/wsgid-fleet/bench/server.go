@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -18,10 +19,11 @@ import (
 
 // server is one running contender.
 type server struct {
-	name string       // its maker's
-	url  string       // without a path
-	pids func() []int // the processes that serve, whose memory and time count
-	stop func()
+	name  string       // its maker's
+	specs string       // of a fleet: their folder
+	url   string       // without a path
+	pids  func() []int // the processes that serve, whose memory and time count
+	stop  func()
 }
 
 // site is what a server serves: a WSGI module with its folder.
@@ -32,6 +34,7 @@ type site struct {
 	// spec and workers are put into our spec; without workers it is one.
 	spec, workers string
 	front         string // the gate before it, in our spec
+	processes     int    // workers of the peers; 0: one
 }
 
 // lastPort is the last one that freePort gave out.
@@ -134,8 +137,9 @@ func (b *bench) fleetOf(ctx context.Context, s site, sockets string) (*server, s
 		return nil, "", err
 	}
 	return &server{
-		pids: func() []int { return mastersOf(state) },
-		stop: func() { c.stop(syscall.SIGTERM) },
+		specs: specs,
+		pids:  func() []int { return mastersOf(state) },
+		stop:  func() { c.stop(syscall.SIGTERM) },
 	}, c.log, nil
 }
 
@@ -207,10 +211,10 @@ func startOurs(ctx context.Context, b *bench, s site) (*server, error) {
 	return v, up(ctx, v.url, log)
 }
 
-// uwsgi starts uWSGI with a master and one worker, as ours is.
+// uwsgi starts uWSGI with a master and as many workers as ours has.
 func (b *bench) uwsgi(s site, options ...string) (*child, error) {
 	args := []string{
-		"--master", "--processes", "1", "--need-app", "--disable-logging", "--listen", "100",
+		"--master", "--processes", strconv.Itoa(max(s.processes, 1)), "--need-app", "--disable-logging", "--listen", "100",
 		"--pythonpath", s.app, "--module", s.wsgi, "--die-on-term",
 	}
 	for _, pair := range s.env {
@@ -269,7 +273,7 @@ func startGunicornSync(ctx context.Context, b *bench, s site) (*server, error) {
 }
 
 func startGunicornGthread(ctx context.Context, b *bench, s site) (*server, error) {
-	return b.gunicorn(ctx, s, "--worker-class", "gthread", "--threads", "4")
+	return b.gunicorn(ctx, s, "--worker-class", "gthread", "--threads", peerThreads)
 }
 
 func startNginx(ctx context.Context, b *bench, s site) (*server, error) {
