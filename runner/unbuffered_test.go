@@ -3,6 +3,7 @@ package runner
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -57,9 +58,26 @@ func unbuffered(t *testing.T, change func(*appspec.Spec)) *testApp {
 // With request.buffering = false the app reads a body as it arrives, and connections
 // live on behind it; where the rest does not come, or too much, reading fails.
 func TestBodyIsReadAsItArrives(t *testing.T) {
-	t.Parallel()
-	a := unbuffered(t, func(s *appspec.Spec) { s.Request.MaxBody = 3 << 20 })
+	for _, secure := range []bool{false, true} {
+		t.Run(map[bool]string{false: "HTTP", true: "HTTPS"}[secure], func(t *testing.T) {
+			t.Parallel()
+			testBodyIsReadAsItArrives(t, secure)
+		})
+	}
+}
+
+func testBodyIsReadAsItArrives(t *testing.T, secure bool) {
+	a := unbuffered(t, func(s *appspec.Spec) {
+		s.Request.MaxBody = 3 << 20
+		if secure {
+			s.Sockets.HTTP[0].TLS = writeCertificate(t, t.TempDir())
+		}
+	})
 	h := a.start(StateReady)
+	to := way{addr: a.addr}
+	if secure {
+		to.tls = &tls.Config{InsecureSkipVerify: true}
+	}
 	want := func(c *client, status int, body string) {
 		t.Helper()
 		if got := c.answer("POST"); got.StatusCode != status || body != "" && got.body != body {
@@ -73,7 +91,7 @@ func TestBodyIsReadAsItArrives(t *testing.T) {
 		}
 	}
 
-	c := dial(t, a.addr)
+	c := to.dial(t)
 	c.send("POST /?length HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhello")
 	a.mustLogLine("request length first b'hello'")
 	c.send("world")
@@ -98,18 +116,19 @@ func TestBodyIsReadAsItArrives(t *testing.T) {
 	c.send("POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n")
 	want(c, 200, "early")
 	ends(c)
-	c = dial(t, a.addr)
+	c = to.dial(t)
 	c.send("POST /early HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
 	want(c, 200, "early")
+	_ = c.Close()
 
-	c = dial(t, a.addr)
+	c = to.dial(t)
 	c.send("POST /?gone HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
 	a.mustLogLine("request gone first b'hello'")
 	_ = c.Close()
 	a.mustLogLine("request gone raised ClientGone True")
 	a.mustLogLine("POST /", "the client went away in the middle of its request")
 
-	c = dial(t, a.addr)
+	c = to.dial(t)
 	c.send("POST /?large HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
 	a.mustLogLine("request large first b'hello'")
 	c.send(fmt.Sprintf("%x\r\n", 3<<20))
@@ -117,7 +136,7 @@ func TestBodyIsReadAsItArrives(t *testing.T) {
 	want(c, 413, "")
 	a.mustLogLine("request large raised ClientGone True")
 
-	c = dial(t, a.addr)
+	c = to.dial(t)
 	c.send("POST /?broken HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
 	a.mustLogLine("request broken first b'hello'")
 	c.send("x\r\n")
@@ -133,11 +152,23 @@ func TestBodyIsReadAsItArrives(t *testing.T) {
 // What an app reads of a body is what was sent, also where it reads more slowly than
 // it comes; bodies of many requests do not mix.
 func TestLargeBodiesAsTheyArrive(t *testing.T) {
-	t.Parallel()
+	for _, proto := range []string{"HTTP", "HTTPS", "HTTP2"} {
+		t.Run(proto, func(t *testing.T) {
+			t.Parallel()
+			testLargeBodiesAsTheyArrive(t, proto)
+		})
+	}
+}
+
+func testLargeBodiesAsTheyArrive(t *testing.T, proto string) {
 	a := unbuffered(t, func(s *appspec.Spec) {
 		s.Workers.Min, s.Workers.Max, s.Workers.Threads = 2, 2, 2
+		if proto != "HTTP" {
+			s.Sockets.HTTP[0].TLS = writeCertificate(t, t.TempDir())
+		}
 	})
 	h := a.start(StateReady)
+	web, scheme := clientBy(t, proto)
 	data := make([]byte, 5_000_000)
 	r := rand.New(rand.NewPCG(5, 6))
 	for i := range data {
@@ -152,7 +183,7 @@ func TestLargeBodiesAsTheyArrive(t *testing.T) {
 			if i%2 == 0 {
 				body = io.MultiReader(body) // its length is not known: chunked
 			}
-			resp, err := http.Post("http://"+a.addr+"/hash", "", body)
+			resp, err := web.Post(scheme+a.addr+"/hash", "", body)
 			if err == nil {
 				var got []byte
 				got, err = io.ReadAll(resp.Body)
@@ -175,17 +206,32 @@ func TestLargeBodiesAsTheyArrive(t *testing.T) {
 // While a worker waits for its client the time of the app does not run; a client that
 // sends nothing is told, and an app that hangs is found out as ever.
 func TestTimeOfABodyThatArrives(t *testing.T) {
-	t.Parallel()
+	for _, secure := range []bool{false, true} {
+		t.Run(map[bool]string{false: "HTTP", true: "HTTPS"}[secure], func(t *testing.T) {
+			t.Parallel()
+			testTimeOfABodyThatArrives(t, secure)
+		})
+	}
+}
+
+func testTimeOfABodyThatArrives(t *testing.T, secure bool) {
 	const limit = 3 * time.Second
 	a := unbuffered(t, func(s *appspec.Spec) {
 		s.Workers.Min, s.Workers.Max = 3, 3
 		s.Workers.RequestTimeout = appspec.Duration(limit)
 		s.Request.BodyTimeout = appspec.Duration(3 * limit)
 		s.Request.MinRate = 0
+		if secure {
+			s.Sockets.HTTP[0].TLS = writeCertificate(t, t.TempDir())
+		}
 	})
 	a.start(StateReady)
+	to := way{addr: a.addr}
+	if secure {
+		to.tls = &tls.Config{InsecureSkipVerify: true}
+	}
 	const head = " HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhello"
-	slow, silent, hanging := dial(t, a.addr), dial(t, a.addr), dial(t, a.addr)
+	slow, silent, hanging := to.dial(t), to.dial(t), to.dial(t)
 	slow.send("POST /?slow" + head)
 	silent.send("POST /?silent" + head)
 	hanging.send("POST /hang?" + head)

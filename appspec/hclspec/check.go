@@ -146,6 +146,10 @@ func (c *checker) sockets() {
 			}
 		}
 	}
+	if len(s.Mongrel2) > 0 && !spec.Request.Buffering {
+		c.warn("request.buffering", "mongrel2 hands a request over when it has all of its body: buffering = false does not hold for what comes by it",
+			"the app reads bodies as they arrive by an http socket only")
+	}
 	for i, m := range s.Mongrel2 {
 		if m.Recv != "" && endpointKey(m.Recv) == endpointKey(m.Send) {
 			c.fault(appspec.IndexPath("sockets.mongrel2.send", i), "recv and send are the same endpoint", "recv is the handler's send_spec and send its recv_spec: two different ones")

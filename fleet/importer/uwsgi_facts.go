@@ -75,13 +75,13 @@ var uwsgiNames = func() map[string]string {
 var uwsgiQuiet = strings.Fields(`ini include inherit xml xmlconfig yaml yml json js config set set-placeholder set-ph end endfor endif end-if end-for
 	plugin plugins need-plugin need-plugins plugin-dir plugins-dir autoload master master-as-root vacuum die-on-term need-app enable-threads single-interpreter
 	strict lazy lazy-apps no-orphans thunder-lock auto-procname procname procname-prefix procname-prefix-spaced procname-append procname-master pidfile pidfile2 safe-pidfile
-	safe-pidfile2 buffer-size post-buffering post-buffering-bufsize listen so-keepalive so-send-timeout tcp-nodelay reuse-port harakiri-verbose memory-report
+	safe-pidfile2 buffer-size post-buffering-bufsize listen so-keepalive so-send-timeout tcp-nodelay reuse-port harakiri-verbose memory-report
 	close-on-exec close-on-exec2 show-config log-date log-format log-format-strftime logformat log-4xx log-5xx log-slow log-big log-zero log-prefix log-master log-reopen log-truncate
 	log-backupname logger req-logger logto max-requests-delta min-worker-lifetime manage-script-name disable-write-exception ignore-sigpipe ignore-write-errors
 	py-call-osafterfork python-version http-auto-chunked http-chunked-input http-raw-body add-header-dummy no-defer-accept abstract-socket wsgi-env-behavior
 	wsgi-env-behaviour wsgi-strict mimefile stats-no-cores stats-no-metrics emperor vassals-inherit vassals-include vassals-inherit-before
 	vassals-include-before vassals-set vassal-set emperor-tyrant protocol callable threads-stacksize threads-stack-size http-socket-modifier1 http-modifier1 route-run-dummy
-	wsgi-manage-chunked-input exit-on-reload no-default-app http-auto-gzip single-threaded print iprint declare-option static-safe logfile-chown logfile-chmod chmod-socket-dummy cheaper-algo cheaper-initial cheaper-step cheaper-overload cheaper-idle reload-os-env
+	exit-on-reload no-default-app http-auto-gzip single-threaded print iprint declare-option static-safe logfile-chown logfile-chmod chmod-socket-dummy cheaper-algo cheaper-initial cheaper-step cheaper-overload cheaper-idle reload-os-env
 	for for-glob for-times for-readline if-opt if-not-opt if-env ifenv if-not-env if-reload if-not-reload if-exists ifexists if-not-exists if-file if-not-file if-dir ifdir if-directory
 	if-not-dir if-plugin ifplugin if-not-plugin if-hostname if-not-hostname disable-logging processes chmod-socket chown-socket`)
 
@@ -365,6 +365,7 @@ func (u *uwsgiFacts) workers() {
 	if o := u.last["harakiri"]; o == nil || leadingInt(o.value) <= 0 {
 		u.app.add(Fact{Set: "workers.request_timeout", Value: "24h", Was: "no harakiri, so no limit", At: Position{File: "uWSGI"}})
 	}
+	u.buffering()
 	if o := u.last["umask"]; o != nil {
 		u.fact("umask", o, o.value)
 	}
@@ -385,6 +386,21 @@ func onlyDigits(o *option) string {
 		return fmt.Sprintf("; uWSGI reads %d and drops the rest", n)
 	}
 	return ""
+}
+
+// buffering says how bodies are read. uWSGI reads none first unless post-buffering says
+// so, as gunicorn does; an app that counts on it shows that by these two options only.
+func (u *uwsgiFacts) buffering() {
+	post := u.last["post-buffering"]
+	chunked := u.last["wsgi-manage-chunked-input"]
+	switch {
+	case post != nil && leadingInt(post.value) > 0:
+		// As here, whatever the size.
+	case post != nil:
+		u.fact("request.buffering", post, "false")
+	case u.on("wsgi-manage-chunked-input"):
+		u.fact("request.buffering", chunked, "false")
+	}
 }
 
 // youngest says from which age on uWSGI replaces a worker that has served max-requests:
@@ -478,7 +494,7 @@ func (u *uwsgiFacts) beside() {
 func (u *uwsgiFacts) rest() {
 	known := map[string]bool{"chdir": true, "pythonpath": true, "home": true, "module": true, "wsgi-file": true, "mount": true, "http-socket": true,
 		"http": true, "https": true, "https-socket": true, "socket": true, "cheaper": true, "umask": true, "uid": true, "gid": true, "env": true, "unenv": true,
-		"static-map": true, "static-map2": true, "check-static": true, "check-static-docroot": true, "attach-daemon": true, "cron": true}
+		"post-buffering": true, "wsgi-manage-chunked-input": true, "static-map": true, "static-map2": true, "check-static": true, "check-static-docroot": true, "attach-daemon": true, "cron": true}
 	for _, name := range uwsgiQuiet {
 		known[name] = true
 	}

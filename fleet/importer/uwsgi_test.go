@@ -264,3 +264,22 @@ func TestUwsgiDropsUnits(t *testing.T) {
 	holds(t, string(importOne(t, Options{}, filepath.Join(dir, "auto.ini")).Text),
 		"# auto.ini:4: processes = auto: uWSGI reads 0 of it and runs no worker; here one runs\n")
 }
+
+// An app that shows that it reads bodies as they arrive does so here.
+func TestUwsgiPostBuffering(t *testing.T) {
+	for option, want := range map[string]string{
+		"post-buffering = 0":                                   "buffering = false # t.ini:4: post-buffering = 0\n",
+		"post-buffering = 8192":                                "!buffering",
+		"wsgi-manage-chunked-input = true":                     "buffering = false # t.ini:4: wsgi-manage-chunked-input = true\n",
+		"wsgi-manage-chunked-input = 0":                        "!buffering",
+		"post-buffering = 1\nwsgi-manage-chunked-input = true": "!buffering",
+	} {
+		dir := writeFiles(t, map[string]string{"t.ini": "[uwsgi]\nwsgi-file = a.py\nhttp-socket = :8000\n" + option + "\n"})
+		imp := importOne(t, Options{}, filepath.Join(dir, "t.ini"))
+		text := string(imp.Text)
+		holds(t, strings.ReplaceAll(text, dir, ""), want)
+		if imp.Incomplete {
+			t.Errorf("%s: %v", option, imp.Notes)
+		}
+	}
+}

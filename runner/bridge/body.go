@@ -16,6 +16,7 @@ type body struct {
 	memory []byte
 	file   *unread.Body
 	size   int64
+	up     *Upload // instead of all these: it is read as it arrives
 
 	patience time.Duration // with the disk, while it takes nothing; 0: any
 }
@@ -61,5 +62,9 @@ func (b *body) close() {
 	if b.file != nil {
 		_ = b.file.Close()
 		b.file = nil
+	}
+	if b.up != nil {
+		b.up.Close()
+		b.up = nil
 	}
 }

@@ -72,7 +72,7 @@ func (c *conn1) read() {
 		n, err := c.c.Read(c.rbuf[:])
 		if err != nil {
 			c.readErr = err
-			if !errors.Is(err, io.EOF) {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrDeadlineExceeded) {
 				close(c.lost)
 			}
 			if n > 0 {
@@ -140,13 +140,19 @@ func (c *conn1) serveOne(wait time.Duration) bool {
 	}
 	b := &body{s: c.s}
 	defer b.close()
-	used, ok := c.readBody(n, b)
-	if !ok {
-		return false
+	c.limits = c.s.Limits()
+	left := r.ContentLength
+	used := n
+	if b.up = c.upload(n); b.up == nil {
+		if used, ok = c.readBody(n, b); !ok {
+			return false
+		}
+		left = b.size
 	}
-	if r.Chunked {
-		r.ContentLength = b.size
+	if r.Chunked && b.up != nil {
+		left = -1
 	}
+	r.ContentLength = left
 	c.keep = r.KeepAlive && !c.isClosing()
 	out := newResponse(c.s)
 	defer out.close()
@@ -155,7 +161,7 @@ func (c *conn1) serveOne(wait time.Duration) bool {
 		return c.refuse(431, "the request's head is too large", "")
 	}
 	head := string(r.Method) == "HEAD"
-	proto := r.Proto
+	proto, expect := r.Proto, r.Expect100
 	c.in = c.in[:copy(c.in, c.in[used:])]
 	// A read that waits tells when the client is lost. One that only ended its side,
 	// which a farewell of TLS may be too, gets all of its answer.
@@ -163,15 +169,24 @@ func (c *conn1) serveOne(wait time.Duration) bool {
 	if len(c.in) == 0 {
 		c.ask()
 	}
+	up := in.Upload
+	if up != nil {
+		go up.feed(c.s, in, &source1{c: c, left: left, expect: expect})
+	} else if b.up != nil {
+		c.keep = false // answered with a file, and the body is still to come
+	}
 	rd := &reader{conn: c.c.NetConn(), q: out, cut: func(why string) {
 		c.s.log(fmt.Sprintf("%s: %s: closed: %s", from(c.peer.RemoteAddr), http1.Excerpt([]byte(in.Method+" "+in.Target)), why))
 		c.abort()
 	}}
 	unwatch := c.s.watch(rd)
-	w := &writer1{c: c, r: rd, o: http1.HeadOptions{Proto: proto, Head: head, Extra: c.s.extra(&c.limits), Reasons: c.limits.Reasons}}
+	w := &writer1{c: c, r: rd, up: up, o: http1.HeadOptions{Proto: proto, Head: head, Extra: c.s.extra(&c.limits), Reasons: c.limits.Reasons}}
 	_ = c.c.SetWriteDeadline(time.Time{})
-	err := out.copyTo(w, rd, head, c.lost)
+	err := out.copyTo(w, rd, head, c.lost, up.over())
 	unwatch()
+	if up != nil && !up.stop(func() {}) {
+		c.keep = false
+	}
 	out.close() // before anyone is told: what comes from now on goes nowhere
 	if !in.Ended() {
 		c.s.Cancel(in)
@@ -396,12 +411,17 @@ type writer1 struct {
 	c *conn1
 	r *reader // nil: the request never came to the application
 	o http1.HeadOptions
+
+	up *Upload // nil: the body was read first
 }
 
 // sendAfter is how many bytes are gathered before they are sent.
 const sendAfter = 16 << 10
 
 func (w *writer1) head(h *wsgi.ResponseHead, size int64) error {
+	if w.up.answer(); w.up != nil && size >= 0 && !w.up.all.Load() {
+		w.c.keep = false // the whole answer is here, and the rest of the body nobody reads
+	}
 	w.o.KeepAlive, w.o.BodyLength = w.c.keep && !w.c.isClosing(), size
 	var d http1.DateCache
 	w.o.Date = d.Line(time.Now())
@@ -456,6 +476,9 @@ func (w *writer1) end() error {
 }
 
 func (w *writer1) fail(status int, reason string) error {
+	if w.up.answer(); w.up != nil && !w.up.all.Load() {
+		w.c.keep = false
+	}
 	var d http1.DateCache
 	w.o.KeepAlive, w.o.Date = w.c.keep && !w.c.isClosing(), d.Line(time.Now())
 	w.c.keep = w.o.KeepAlive

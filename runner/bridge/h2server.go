@@ -23,15 +23,27 @@ type h2server struct {
 	http   *http.Server
 	idle   time.Duration // its limits
 	head   time.Duration
+	unread bool          // that of Limits.Unbuffered
 	conns  chan *h2conn  // handshake done
 	closed chan struct{} // closed when conns has no reader any more
 	once   sync.Once
 }
 
+// unbuffered2 are the windows of connections whose bodies wait for the application. That
+// of a connection holds all that its streams may have sent: else those that wait for a
+// worker would use it up, and the one that a worker reads could not go on.
+var unbuffered2 = http.HTTP2Config{
+	MaxConcurrentStreams:          streams2,
+	MaxReceiveBufferPerStream:     window2,
+	MaxReceiveBufferPerConnection: streams2 * window2,
+}
+
+const streams2, window2 = 100, 64 << 10
+
 // newH2server starts one. It ends by stop.
 func (s *Server) newH2server() *h2server {
 	limits := s.Limits()
-	h := &h2server{idle: limits.KeepAliveTimeout, head: limits.HeaderTimeout, conns: make(chan *h2conn), closed: make(chan struct{})}
+	h := &h2server{idle: limits.KeepAliveTimeout, head: limits.HeaderTimeout, unread: limits.Unbuffered, conns: make(chan *h2conn), closed: make(chan struct{})}
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true) // TLS is taken off before, see h2conn
 	h.http = &http.Server{
@@ -50,6 +62,9 @@ func (s *Server) newH2server() *h2server {
 				s.forget(c.raw())
 			}
 		},
+	}
+	if limits.Unbuffered {
+		h.http.HTTP2 = &unbuffered2
 	}
 	s.running.Go(func() { _ = h.http.Serve(h) })
 	return h
@@ -92,7 +107,7 @@ func (s *Server) LimitsChanged() {
 	limits := s.Limits()
 	s.mu.Lock()
 	old := s.h2
-	if s.draining || old.idle == limits.KeepAliveTimeout && old.head == limits.HeaderTimeout {
+	if s.draining || old.idle == limits.KeepAliveTimeout && old.head == limits.HeaderTimeout && old.unread == limits.Unbuffered {
 		s.mu.Unlock()
 		return
 	}

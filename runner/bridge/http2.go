@@ -39,11 +39,15 @@ func (s *Server) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 	}
 	b := &body{s: s, patience: w2.limits.BodyTimeout}
 	defer b.close()
-	if status, reason, why := w2.readBody(hr, b); status != 0 {
-		w2.refuse(hr, status, reason, why)
-		return
+	if b.up = w2.upload(hr); b.up != nil {
+		r.ContentLength = hr.ContentLength
+	} else {
+		if status, reason, why := w2.readBody(hr, b); status != 0 {
+			w2.refuse(hr, status, reason, why)
+			return
+		}
+		r.ContentLength = b.size
 	}
-	r.ContentLength = b.size
 	peer := s.peer2(hr)
 	out := newResponse(s)
 	defer out.close()
@@ -58,8 +62,15 @@ func (s *Server) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 		_ = w2.rc.SetWriteDeadline(time.Unix(1, 0))
 	}}
 	unwatch := s.watch(w2.r)
-	err := out.copyTo(w2, w2.r, w2.head2, hr.Context().Done())
+	up, from := in.Upload, &source2{rc: w2.rc, body: hr.Body, left: hr.ContentLength}
+	if up != nil {
+		go up.feed(s, in, from)
+	}
+	err := out.copyTo(w2, w2.r, w2.head2, hr.Context().Done(), up.over())
 	unwatch()
+	if up != nil {
+		up.stop(from.interrupt)
+	}
 	out.close() // before anyone is told: what comes from now on goes nowhere
 	if !in.Ended() {
 		s.Cancel(in)

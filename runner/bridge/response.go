@@ -143,9 +143,9 @@ var (
 )
 
 // copyTo writes the response until its end. gone is closed when the client
-// leaves. errShort: the connection, or stream, must be cut: the response failed
+// leaves, over when it does not send the rest of its request. errShort: the connection, or stream, must be cut: the response failed
 // behind its head, and what there is of it was written.
-func (q *response) copyTo(w writer, r *reader, noBody bool, gone <-chan struct{}) error {
+func (q *response) copyTo(w writer, r *reader, noBody bool, gone, over <-chan struct{}) error {
 	left := int64(-1) // bytes still to come by Content-Length; -1: not known
 	started := false
 	for {
@@ -225,6 +225,8 @@ func (q *response) copyTo(w writer, r *reader, noBody bool, gone <-chan struct{}
 				select {
 				case <-q.wake:
 				case <-gone:
+					return errGone
+				case <-over:
 					return errGone
 				}
 				r.busy()

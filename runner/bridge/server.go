@@ -34,14 +34,19 @@ type Limits struct {
 	Head             http1.Limits  // of a head
 	Reasons          bool          // errors of ours tell the client why
 	Anonymous        bool          // no X-Wsgid
+	Unbuffered       bool          // bodies go to the application as they arrive, see Incoming.Upload
 }
 
-// Incoming is one request, complete and encoded.
+// Incoming is one request, encoded, and complete but for its Upload.
 type Incoming struct {
 	// Msg is a whole wsgi.MsgRequest message without its sequence number. Where
 	// the body is in File its flag is set. The taker owns both.
 	Msg  []byte
 	File *unread.Body // the body past wsgi.MaxInlineBody, from offset 0; nil: it is in Msg
+	// Upload is the body where it comes as it arrives; nil: all of it is there. The taker
+	// tells it when it is wanted, calls End when the worker knows why it ends, and Close
+	// when the request is over.
+	Upload *Upload
 	// Sink takes the response, on any goroutine but one at a time.
 	Sink wsgi.Sink
 	// Method, Target and Remote are for log lines.
@@ -74,6 +79,15 @@ type Server struct {
 	// Cancel tells that the client of a submitted request is gone. The response
 	// may have ended meanwhile: see Incoming.Ended.
 	Cancel func(in *Incoming)
+	// Pipe makes what a body goes by as it arrives, of which we write without ever
+	// waiting; false: there is none to be had. nil: bodies are always read first.
+	Pipe func() (read, write int, ok bool)
+	// Owes tells that from now on a worker waits for more of a request's Upload, or that
+	// it does not. Arrived: it has all of it. RefuseBody answers where it will not be all
+	// there, if nothing has been answered. They are called in turn.
+	Owes       func(in *Incoming, owes bool)
+	Arrived    func(in *Incoming)
+	RefuseBody func(in *Incoming, status int, reason string)
 	// Limits is asked for every request; safe for concurrent use. After a change
 	// call LimitsChanged, for those of connections.
 	Limits func() Limits
@@ -447,7 +461,10 @@ func (s *Server) submit(r *wsgi.Request, p *wsgi.Peer, b *body, out *response) (
 		in.Token = s.Note(r, p)
 	}
 	var flags byte
-	if b.file != nil {
+	switch {
+	case b.up != nil:
+		flags = wsgi.FlagBodyFile | wsgi.FlagBodyStream
+	case b.file != nil:
 		flags = wsgi.FlagBodyFile
 	}
 	in.Msg = wsgi.AppendRequest(make([]byte, 0, 1024+len(b.memory)), flags, 0, r, p)
@@ -457,6 +474,7 @@ func (s *Server) submit(r *wsgi.Request, p *wsgi.Peer, b *body, out *response) (
 	}
 	in.Msg = append(in.Msg, b.memory...)
 	in.File, b.file = b.file, nil
+	in.Upload, b.up = b.up, nil
 	out.in = in
 	s.Submit(in)
 	return in, true

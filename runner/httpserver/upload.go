@@ -38,16 +38,12 @@ func (c *conn) stream(r *wsgi.Request, data []byte, n int) bool {
 	if size := int64(len(data) - n); !r.Chunked && size >= r.ContentLength && r.ContentLength <= wsgi.MaxInlineBody {
 		return false // it is here already
 	}
-	var fds [2]int
-	if unix.Pipe2(fds[:], unix.O_CLOEXEC) != nil {
-		return false
-	}
-	if c.server.env.Files.Kept(fds[0]) || c.server.env.Files.Kept(fds[1]) || unix.SetNonblock(fds[1], true) != nil {
-		_, _ = unix.Close(fds[0]), unix.Close(fds[1])
+	read, write, ok := c.server.env.Pipe()
+	if !ok {
 		return false
 	}
 	x := c.x
-	up := &upload{c: c, x: x, read: fds[0], write: fds[1], expect: r.Expect100 && len(data) == n}
+	up := &upload{c: c, x: x, read: read, write: write, expect: r.Expect100 && len(data) == n}
 	up.late.Do = up.onLate
 	c.up, x.Upload = up, up
 	c.size, c.chunks = 0, http1.ChunkedReader{}

@@ -80,7 +80,9 @@ func newTLSIngress(env *ingress.Env, files func(string) (*os.File, error)) *tlsI
 			})
 		},
 		Store: env.Store,
+		Pipe:  env.Pipe,
 	}
+	in.arriving()
 	in.server.Accepted = func(fd int) bool {
 		env.Files.Read()
 		if fd >= 0 && !env.Files.Kept(fd) {
@@ -98,7 +100,8 @@ func (in *tlsIngress) configure() {
 	r := &spec.Request
 	in.patience.Store(int64(spec.Workers.RequestTimeout))
 	in.limits.Store(&bridge.Limits{Reasons: spec.Debug, Anonymous: !spec.ServerHeader, MaxBody: int64(r.MaxBody), HeaderTimeout: r.HeaderTimeout.D(),
-		BodyTimeout: r.BodyTimeout.D(), MinRate: int64(r.MinRate), KeepAliveTimeout: r.KeepAliveTimeout.D(), Head: in.env.HeadLimits()})
+		BodyTimeout: r.BodyTimeout.D(), MinRate: int64(r.MinRate), KeepAliveTimeout: r.KeepAliveTimeout.D(), Head: in.env.HeadLimits(),
+		Unbuffered: !r.Buffering})
 	in.server.LimitsChanged()
 	in.configureGated(spec)
 }
@@ -145,6 +148,9 @@ func (in *tlsIngress) submit(r *bridge.Incoming) {
 	x := in.pool.NewExchange()
 	x.Msg = append(x.Msg, r.Msg...)
 	x.Body = r.File
+	if r.Upload != nil {
+		x.Upload = r.Upload
+	}
 	x.Label = append(append(append(x.Label, r.Method...), ' '), r.Target...)
 	if n, ok := r.Token.(*applog.Note); ok {
 		x.Access = *n
@@ -165,6 +171,7 @@ func (in *tlsIngress) cancel(r *bridge.Incoming) {
 		delete(in.open, r)
 		in.release(r)
 		in.pool.Abandon(x)
+		endUpload(r)
 	}
 }
 
@@ -219,6 +226,7 @@ func (s *tlsSink) end(last bool) {
 	if last {
 		delete(s.in.open, s.r)
 		s.in.release(s.r)
+		endUpload(s.r)
 		return
 	}
 	if x := s.in.open[s.r]; x != nil && s.in.held[s.r] == nil {
