@@ -51,6 +51,10 @@ build: deps-build ## build wsgid-fleet, wsgid and wsgid-master into bin/
 demo: deps-demo build ## run the three apps of examples/quickstart until Ctrl-C
 	@examples/quickstart/run
 
+.PHONY: cluster
+cluster: deps-cluster build ## three hosts of one fleet on this machine, and a page to kill them on, until Ctrl-C
+	@$(if $(filter 0,$(shell id -u)),,sudo) examples/cluster/run.py
+
 # go test, and at its end one line with the tests that were left out, and why.
 GOTEST = GO='$(GO)' $(GO) run ./.ci/gotest
 

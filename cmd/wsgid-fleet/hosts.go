@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -213,16 +214,34 @@ func (c *cli) fleetStatus(ctx context.Context, client *etcd.Client, output strin
 }
 
 func (c *cli) endpointsCommand() *cobra.Command {
-	var output string
+	var output, follow, command string
 	cmd := c.withSource(&cobra.Command{
 		Use:   "endpoints",
 		Short: "Show where the apps of a fleet of many machines are served, for a balancer",
 		Long: `Show where each app is served: by the sockets of the app that other machines
 reach, else, of an app with hosts, by those of the gate. With -o haproxy it is a
 backend section for each app, with a server line for each address that serves; what
-this writes into a file, haproxy -f FILE reads.`,
+this writes into a file, haproxy -f FILE reads.
+
+With --follow FILE it goes on: it writes what it would show into FILE, as a whole and
+only when it is to say something else, and then runs the command of --then, by which a
+balancer reads the file again. Where etcd is away or empty, or more than half of a
+region vanishes at once, the file stays as it is: a balancer checks its servers itself.`,
 		Args: outputArgs(&output, noArgs, "text", "json", "haproxy"),
 	}, func(ctx context.Context, client *etcd.Client, _ []string) error {
+		switch {
+		case command != "" && follow == "":
+			return usageError("cannot follow endpoints: --then goes with --follow FILE")
+		case follow != "" && output == "text":
+			return usageError("cannot follow endpoints: --follow writes what a balancer reads: add -o haproxy, or -o json")
+		case follow != "":
+			b := &balancer{c: c, path: follow, command: command, write: writeHAProxy}
+			if output == "json" {
+				b.write = func(w io.Writer, rows []endpointRow) error { return writeJSON(w, rows) }
+			}
+			b.follow(ctx, client)
+			return nil
+		}
 		v, err := client.View(ctx)
 		if err != nil {
 			return err
@@ -231,7 +250,7 @@ this writes into a file, haproxy -f FILE reads.`,
 		case "json":
 			return writeJSON(c.out, endpointRows(v))
 		case "haproxy":
-			writeHAProxy(c.out, endpointRows(v))
+			return writeHAProxy(c.out, endpointRows(v))
 		default:
 			t := table{columns: []column{{title: "APP"}, {title: "HOST"}, {title: "READY"}, {title: "ADDRESSES"}}}
 			for _, r := range endpointRows(v) {
@@ -246,6 +265,8 @@ this writes into a file, haproxy -f FILE reads.`,
 		return nil
 	})
 	outputFlag(cmd, &output, "text", "json", "haproxy")
+	cmd.Flags().StringVar(&follow, "follow", "", "go on, and keep this `file` as the fleet is")
+	cmd.Flags().StringVar(&command, "then", "", "`command` of the shell to run when the file has changed")
 	return cmd
 }
 
@@ -275,12 +296,13 @@ func endpointRows(v *etcd.View) []endpointRow {
 
 // writeHAProxy writes the sections of the backends. An app that nobody serves has one
 // without a server, so that a frontend may name it always.
-func writeHAProxy(w io.Writer, rows []endpointRow) {
+func writeHAProxy(w io.Writer, rows []endpointRow) error {
+	var out bytes.Buffer
 	app := ""
 	for _, r := range rows {
 		if r.App != app {
 			app = r.App
-			fmt.Fprintf(w, "backend %s\n    balance roundrobin\n    option redispatch\n", app)
+			fmt.Fprintf(&out, "backend %s\n    balance roundrobin\n    option redispatch 1\n", app)
 		}
 		if !r.Ready {
 			continue
@@ -290,7 +312,9 @@ func writeHAProxy(w io.Writer, rows []endpointRow) {
 			if i > 0 {
 				name = fmt.Sprintf("%s-%d", r.Host, i+1)
 			}
-			fmt.Fprintf(w, "    server %s %s check\n", name, a)
+			fmt.Fprintf(&out, "    server %s %s check\n", name, a)
 		}
 	}
+	_, err := out.WriteTo(w)
+	return err
 }

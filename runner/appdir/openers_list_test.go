@@ -126,6 +126,7 @@ var directOpeners = []struct {
 	{"the spec directory, which is trusted like root; what a spec's file() names is opened by OpenNamed", []string{
 		"cmd/wsgid-fleet/connect.go load loadFiles",
 		"cmd/wsgid-fleet/fmt.go format hclFiles replaceFile",
+		"cmd/wsgid-fleet/balancer.go put", // what a flag names, by whoever calls
 		"fleet/cluster/texts.go Texts Write",
 		"cmd/wsgid-fleet/plan_source.go stagedFor",
 		"fleet/cluster/etcd/client.go conn tls", // what flags of the command line name

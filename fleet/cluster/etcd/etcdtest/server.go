@@ -34,8 +34,8 @@ func Start(t testing.TB, args ...string) *Server {
 	return Cluster(t, 1, args...)[0]
 }
 
-// Cluster starts members that form one etcd.
-func Cluster(t testing.TB, n int, args ...string) []*Server {
+// Need skips a test where no etcd is to be started.
+func Need(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("it needs real etcd servers")
@@ -43,6 +43,12 @@ func Cluster(t testing.TB, n int, args ...string) []*Server {
 	if slices.Contains(strings.Fields(strings.ReplaceAll(os.Getenv("WSGID_TEST_SKIP"), ",", " ")), "etcd") {
 		t.Skip("WSGID_TEST_SKIP names etcd")
 	}
+}
+
+// Cluster starts members that form one etcd.
+func Cluster(t testing.TB, n int, args ...string) []*Server {
+	t.Helper()
+	Need(t)
 	program, err := exec.LookPath("etcd")
 	if err != nil {
 		t.Fatalf("etcd is missing: %v; install the package etcd-server", err)
