@@ -66,17 +66,22 @@ func TestStartingWorkerStandsBack(t *testing.T) {
 		}
 		return min(base+by, 19)
 	}
-	serving := fmt.Sprintf("%d %d %d %d", base, base, base, min(base+4, 19))
+	// What a child takes from its own priority it can take only down to the lowest, and is
+	// raised with the others from there: under nice there is less to take.
+	serving := func(lowered int) string {
+		return fmt.Sprintf("%d %d %d %d", base, base, base, min(lowered+4, 19)-(lowered-base))
+	}
 	for name, c := range map[string]struct {
 		app    string
 		change func(*appspec.Spec)
 		want   int
 		until  bool // it is ready only when it does not stand back any more
+		after  bool // its children are started when it is ready
 	}{
 		"by default":  {app: politeApp, change: func(*appspec.Spec) {}, want: back(10)},
 		"somewhat":    {app: politeApp, change: func(s *appspec.Spec) { s.Workers.StartNice = 3 }, want: back(3)},
 		"not at all":  {app: politeApp, change: func(s *appspec.Spec) { s.Workers.StartNice = 0 }, want: base},
-		"preloaded":   {app: preloadedApp, change: func(s *appspec.Spec) { s.Workers.Preload = true }, want: back(10)},
+		"preloaded":   {app: preloadedApp, change: func(s *appspec.Spec) { s.Workers.Preload = true }, want: back(10), after: true},
 		"in a chroot": {app: politeApp, change: func(s *appspec.Spec) { s.Chroot = os.Geteuid() == 0 }, want: back(10)},
 		"not for long": {app: politeApp, change: func(s *appspec.Spec) { s.Workers.StartTimeout = appspec.Duration(24 * time.Second) },
 			want: back(10), until: true},
@@ -86,7 +91,7 @@ func TestStartingWorkerStandsBack(t *testing.T) {
 			a := newTestApp(t, c.app, c.change)
 			a.put("want", fmt.Sprint(base))
 			h := a.start(StateReady)
-			a.answers(fmt.Sprintf("%d: %s", base, serving))
+			a.answers(fmt.Sprintf("%d: %s", base, serving(base)))
 			a.put("want", fmt.Sprint(c.want))
 			if c.until {
 				a.put("until", fmt.Sprint(base))
@@ -94,7 +99,11 @@ func TestStartingWorkerStandsBack(t *testing.T) {
 			if err := h.Reload(a.ctx()); err != nil {
 				t.Fatal(err)
 			}
-			a.answers(fmt.Sprintf("%d: %s", c.want, serving))
+			lowered := c.want
+			if c.after {
+				lowered = base
+			}
+			a.answers(fmt.Sprintf("%d: %s", c.want, serving(lowered)))
 		})
 	}
 }
