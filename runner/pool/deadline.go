@@ -87,20 +87,24 @@ func (p *Pool) timedOut(s *Slot) {
 	}
 	p.fail(x, 504, fmt.Sprintf(why, s.w.pid, p.spec.Workers.RequestTimeout))
 	w := s.w
-	w.killed = "a request ran into workers.request_timeout"
+	const gaveUp = "a request ran into workers.request_timeout"
 	p.stats.restarts[restartTimeout]++
-	p.retire(w, w.killed)
+	p.retire(w, gaveUp)
 	for _, o := range w.slots {
 		if o != s && o.n > 0 && o.held[0].deadline > 0 {
 			return // another thread of it is at work: let that finish first
 		}
 	}
-	p.dumpAndKill(w)
+	p.dumpAndKill(w, gaveUp)
 }
 
 // dumpAndKill makes the worker write its stacks (faulthandler answers SIGABRT)
 // and makes sure that it ends.
-func (p *Pool) dumpAndKill(w *worker) {
+func (p *Pool) dumpAndKill(w *worker, why string) {
+	if !w.kill(why) {
+		return
+	}
+	p.log.Warn(fmt.Sprintf("worker %d is killed: %s; its stack follows", w.pid, why))
 	w.signal(unix.SIGABRT)
 	w.timer.Do = func() { w.signal(unix.SIGKILL) }
 	p.loop.Set(&w.timer, time.Second)

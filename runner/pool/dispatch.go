@@ -3,8 +3,6 @@ package pool
 import (
 	"slices"
 	"time"
-
-	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 )
 
 // popIdle returns the slot that became idle last; nil: none is.
@@ -57,7 +55,7 @@ const quick = int64(time.Millisecond)
 func (p *Pool) sendAhead(x *Exchange) bool {
 	var best *Slot
 	for _, w := range p.workers {
-		if !w.serving() {
+		if !w.life.serves() {
 			continue
 		}
 		for _, s := range w.slots {
@@ -91,7 +89,7 @@ func (p *Pool) isAhead(s *Slot) {
 
 // feed gives a slot that finished a request its next ones.
 func (p *Pool) feed(s *Slot) {
-	if !s.w.serving() {
+	if !s.w.life.serves() {
 		p.drainSlot(s)
 		return
 	}
@@ -170,7 +168,7 @@ func (p *Pool) refill(s *Slot) {
 
 // drainSlot moves a leaving worker's slot on.
 func (p *Pool) drainSlot(s *Slot) {
-	if s.n == 0 && s.w.ready > 0 && s.w.state == control.WorkerDraining {
+	if s.n == 0 && s.w.life.now == phaseDraining {
 		s.sendQuit()
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
-	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -33,24 +32,27 @@ func (p *Pool) workerExited(w *worker) {
 			}
 			p.onMessage(s, msg, passed)
 		}
-		if w.ready == 0 && s.index == 0 && s.fd >= 0 {
+		if !w.life.ready() && s.index == 0 && s.fd >= 0 {
 			p.lastWords(w, s)
 		}
 	}
-	ws, ok := p.reap(w)
+	first := w.exit() // nothing is given to it from here on
+	p.countLanes()
+	ws, ok := p.reap(w, first)
 	if !ok {
 		return
 	}
 	p.root.UnmarkPID(appdir.Worker, w.pid)
 	if w.template != nil {
-		w.template.exited(ExitText(ws))
+		why := ExitText(ws)
+		if w.killed != "" {
+			why = w.killed
+		}
+		w.template.exited(why)
+		w.drop()
 		w.close()
 		return
 	}
-
-	wasDraining := w.state == control.WorkerDraining
-	w.state = control.WorkerDraining // nothing is given to it from here on
-	p.countLanes()
 	var again []*Exchange
 	for _, s := range w.slots {
 		p.notIdle(s)
@@ -77,7 +79,7 @@ func (p *Pool) workerExited(w *worker) {
 		s.n = 0
 		again = append(again, back...)
 	}
-	if w.again && w.retired == "" {
+	if w.life.was == phaseUnsuited {
 		if p.stem != nil {
 			p.stem.pass++ // who starts it by itself tells what was in the way
 		}
@@ -88,11 +90,11 @@ func (p *Pool) workerExited(w *worker) {
 	for _, x := range slices.Backward(again) {
 		p.requeue(x)
 	}
-	switch {
-	case w.killed == "" && (w.retired != "" || wasDraining):
+	switch w.life.was {
+	case phaseDraining:
 		p.log.Info(fmt.Sprintf("worker %d has ended", w.pid))
 		p.reconcile()
-	case w.ready == 0 && w.retired == "":
+	case phaseStarting, phaseChecking:
 		if w.failure == nil {
 			why := ExitText(ws)
 			if w.killed != "" {
@@ -104,14 +106,14 @@ func (p *Pool) workerExited(w *worker) {
 				p.doubtPython(w.failure.Reason)
 			}
 		}
-		w.struck = ws.Signaled() && w.killed == ""
-		p.startFailed(w)
-	case w.retired != "":
-		p.reconcile()
-	case w.held:
-		w.failure = &wsgi.Failure{Reason: "the worker died while its rollout waited for others: " + ExitText(ws)}
-		w.struck = ws.Signaled()
-		p.startFailed(w)
+		p.startFailed(w, ws.Signaled() && w.killed == "")
+	case phaseStandby:
+		why := ExitText(ws)
+		if w.killed != "" {
+			why = w.killed
+		}
+		w.failure = &wsgi.Failure{Reason: "the worker died while its rollout waited for others: " + why}
+		p.startFailed(w, ws.Signaled())
 	default:
 		p.workerDied(w, ws)
 	}
@@ -145,12 +147,13 @@ func (p *Pool) doubtPython(reason string) {
 	}()
 }
 
-// reap learns how a process ended. False: its template will tell in a moment.
-func (p *Pool) reap(w *worker) (ws unix.WaitStatus, ok bool) {
+// reap learns how a process ended; first: it is asked for the first time. False: its
+// template will tell in a moment.
+func (p *Pool) reap(w *worker, first bool) (ws unix.WaitStatus, ok bool) {
 	delete(p.childs.own, w.pid)
-	if _, err := unix.Wait4(w.pid, &ws, 0, nil); err == nil || !w.child || w.known || w.gone {
-		if w.known {
-			ws = w.status
+	if _, err := unix.Wait4(w.pid, &ws, 0, nil); err == nil || !w.child || w.told != nil || !first {
+		if w.told != nil {
+			ws = *w.told
 		}
 		return ws, true
 	}
@@ -158,7 +161,6 @@ func (p *Pool) reap(w *worker) (ws unix.WaitStatus, ok bool) {
 	if code, ok := appdir.ExitStatus(w.pid); ok {
 		return unix.WaitStatus(code), true
 	}
-	w.gone = true
 	p.loop.Remove(w.pidfd)
 	w.timer.Do = func() { p.workerExited(w) }
 	p.loop.Set(&w.timer, 100*time.Millisecond)
@@ -199,7 +201,7 @@ func (p *Pool) workerDied(w *worker, ws unix.WaitStatus) {
 		p.NotifyChanged()
 		return
 	}
-	if d := p.back.Died(p.spec.Restart, time.Duration(p.loop.Now()-w.ready)); d > 0 {
+	if d := p.back.Died(p.spec.Restart, time.Duration(p.loop.Now()-w.readyAt)); d > 0 {
 		p.wait(d)
 	}
 	p.reconcile()

@@ -53,7 +53,7 @@ func (c *checker) round() {
 		return
 	}
 	for _, w := range c.pool.workers {
-		if w.serving() && w.probe == nil && w.busy() == 0 {
+		if w.life.serves() && w.probe == nil && w.busy() == 0 {
 			c.ask(w)
 		}
 	}
@@ -65,7 +65,7 @@ func (c *checker) round() {
 // held to request_timeout, as with any request.
 func (c *checker) excuse(w *worker) {
 	p := c.pool
-	if w.state == control.WorkerDraining || w.killed != "" {
+	if !w.life.active() {
 		return
 	}
 	w.unhealthy = 0
@@ -79,10 +79,9 @@ func (c *checker) excuse(w *worker) {
 			p.loop.SetBy(&p.sweep, h.x.deadline)
 		}
 	}
-	if w.healthy || w.loaded.Python == "" {
+	if w.life.now != phaseChecking {
 		return
 	}
-	w.healthy = true
 	p.loop.Post(func() { p.nowReady(w) })
 }
 
@@ -101,7 +100,7 @@ func firstHost(s *appspec.Spec) string {
 func (c *checker) ask(w *worker) {
 	p := c.pool
 	h := p.specOf(w).Health
-	if h == nil || w.state == control.WorkerDraining || w.killed != "" {
+	if h == nil || !w.life.active() {
 		return // the check, or the worker, is no more; see excuse
 	}
 	host := h.Host
@@ -214,18 +213,17 @@ func (h *healthProbe) done(ok bool, answer string) {
 	w.probe = nil
 	h.note(ok, answer)
 	switch {
-	case ok && !w.healthy:
-		w.healthy = true
+	case ok && w.life.now == phaseChecking:
 		p.loop.Post(func() { p.nowReady(w) })
 	case ok:
-	case w.state == control.WorkerDraining || w.killed != "":
+	case !w.life.active():
 		// It leaves already, and its timer is that of its end.
-	case w.unhealthy < h.failures && !w.healthy:
+	case w.unhealthy < h.failures && w.life.now == phaseChecking:
 		// It does not serve yet, and the application may need a moment.
 		w.timer.Do = func() { h.c.ask(w) }
 		p.loop.Set(&w.timer, min(time.Second, p.healthInterval()))
 	case w.unhealthy < h.failures:
-	case !w.healthy:
+	case w.life.now == phaseChecking:
 		h.kill()
 	default:
 		p.stats.restarts[restartHealth]++
@@ -253,19 +251,16 @@ func (h *healthProbe) reason() string {
 func (h *healthProbe) kill() {
 	h.over = true
 	p, w := h.c.pool, h.w
-	w.killed = h.reason()
+	why := h.reason()
 	p.stats.restarts[restartHealth]++
-	w.failure = &wsgi.Failure{Reason: w.killed}
-	p.log.Error(fmt.Sprintf("worker %d is killed: %s; its stack follows", w.pid, w.killed))
+	w.failure = &wsgi.Failure{Reason: why}
+	p.dumpAndKill(w, why)
 	// It may answer this very moment, and must not go on with another request.
-	p.countLanes()
 	for _, s := range w.slots {
-		p.notIdle(s)
 		for _, x := range slices.Backward(p.recall(s)) {
 			p.requeue(x)
 		}
 	}
-	p.dumpAndKill(w)
 }
 
 func (p *Pool) healthInterval() time.Duration {

@@ -192,7 +192,7 @@ func (p *Pool) finished(s *Slot) {
 	w.idleSince = p.loop.Now()
 	p.account(x)
 	p.Release(x)
-	if w.limit > 0 && w.served >= w.limit && w.recycle == "" && w.retired == "" {
+	if w.limit > 0 && w.served >= w.limit && w.life.now == phaseServing {
 		p.stats.restarts[restartRequests]++
 		p.recycle(w, fmt.Sprintf("it has served %d requests (workers.max_requests)", w.served))
 	}

@@ -228,7 +228,7 @@ func (p *Pool) fail(x *Exchange, status int, reason string) {
 func (p *Pool) countLanes() {
 	p.lanes = 0
 	for _, w := range p.workers {
-		if w.serving() {
+		if w.life.serves() {
 			p.lanes += len(w.slots)
 		}
 	}
@@ -238,7 +238,7 @@ func (p *Pool) countLanes() {
 func (p *Pool) countServing() int {
 	n := 0
 	for _, w := range p.workers {
-		if w.serving() {
+		if w.life.serves() {
 			n++
 		}
 	}

@@ -58,7 +58,7 @@ func (r *rollout) reconcile(p *Pool) {
 		return
 	}
 	for _, w := range r.set {
-		if w.ready == 0 {
+		if w.life.now != phaseStandby {
 			return
 		}
 	}
@@ -80,12 +80,12 @@ func (r *rollout) reconcile(p *Pool) {
 }
 
 // failed gives the rollout up because one of its workers could not start.
-func (r *rollout) failed(p *Pool, w *worker) {
+func (r *rollout) failed(p *Pool, w *worker, bySignal bool) {
 	if r == nil || w.gen != r.gen {
 		p.reconcile()
 		return
 	}
-	if i := slices.Index(r.set, w); i >= 0 && w.struck && r.again < rolloutAgain {
+	if i := slices.Index(r.set, w); i >= 0 && bySignal && r.again < rolloutAgain {
 		// Not the word of the app: somebody's hand, or the kernel short of memory.
 		r.again++
 		p.log.Warn("the rollout goes on with another worker: " + w.failure.Reason)

@@ -126,7 +126,7 @@ func (s *scaler) facts() scaleFacts {
 		f.OldestWait = time.Duration(p.loop.Now() - p.queue.peek().queuedAt)
 	}
 	for _, w := range p.workers {
-		if !w.serving() {
+		if !w.life.serves() {
 			continue
 		}
 		f.Ready++
@@ -165,17 +165,17 @@ func (p *Pool) watch() {
 	limit := int64(w.MaxMemory)
 	was, fit, youngest := p.outgrown.reason, true, int64(1<<63-1)
 	for _, worker := range p.workers {
-		if !worker.serving() || worker.recycling() {
+		if worker.life.now != phaseServing {
 			continue
 		}
-		youngest = min(youngest, p.loop.Now()-worker.ready)
+		youngest = min(youngest, p.loop.Now()-worker.readyAt)
 		if limit > 0 {
 			if rss := appdir.ResidentSize(worker.pid); rss > limit {
 				fit = false
 				if worker.outgrew == 0 {
 					worker.outgrew = p.loop.Now()
 				}
-				if !p.outgrown.replaces(p.loop.Now(), limit, rss, time.Duration(worker.outgrew-worker.ready), p.spec.Restart) {
+				if !p.outgrown.replaces(p.loop.Now(), limit, rss, time.Duration(worker.outgrew-worker.readyAt), p.spec.Restart) {
 					continue
 				}
 				p.stats.restarts[restartMemory]++
@@ -186,7 +186,7 @@ func (p *Pool) watch() {
 		if w.MaxAge <= 0 {
 			continue
 		}
-		age := time.Duration(p.loop.Now() - worker.ready)
+		age := time.Duration(p.loop.Now() - worker.readyAt)
 		left := time.Duration(float64(w.MaxAge.D())*(1+worker.jitter)) - age
 		if left <= 0 {
 			p.stats.restarts[restartAge]++

@@ -50,10 +50,11 @@ type spawnJob struct {
 	files  []uintptr
 	limits appspec.Limits
 	nice   int      // by how much it stands back until it is ready
-	life   int      // for a worker that is forked from a template, see worker.life
 	close  []int    // descriptors to close once the process runs
 	output *os.File // our end of its output
 	init   []byte   // the configuration of a worker that is forked from the stem
+
+	theirEnd int // for a worker that is forked from a template, see worker.ourEnd
 
 	program func(entered error) // instead of all that: starts a program there
 
@@ -182,12 +183,12 @@ func (s *Spawner) prepare(w *worker, spec *appspec.Spec, env []string, template,
 	if forked {
 		// The rest of its configuration it inherits, but not to die with us: the
 		// kernel keeps that for the template, its parent.
-		var life [2]int
-		if err := unix.Pipe2(life[:], unix.O_CLOEXEC); err != nil {
+		var death [2]int
+		if err := unix.Pipe2(death[:], unix.O_CLOEXEC); err != nil {
 			return job, fmt.Errorf("cannot make a pipe: %w", err)
 		}
-		w.life, job.life = life[0], life[1]
-		job.close = append(job.close, job.life)
+		w.ourEnd, job.theirEnd = death[0], death[1]
+		job.close = append(job.close, job.theirEnd)
 		return job, nil
 	}
 	dirs := make([]string, len(spec.LoaderDirs))

@@ -29,7 +29,7 @@ func (p *Pool) Status() control.Status {
 		if w.pid == 0 {
 			continue
 		}
-		if w.serving() {
+		if w.life.serves() {
 			serving++
 		}
 		st.Workers = append(st.Workers, w.info(p.loop, appdir.ResidentSize(w.pid)))

@@ -198,7 +198,7 @@ func (t *stem) end(why string) {
 	for _, job := range t.asked {
 		evloop.CloseAll(job.close)
 		_ = job.output.Close()
-		if job.w.retired == "" {
+		if job.w.life.wanted() {
 			p.alone(job.w)
 		} else {
 			p.drop(job.w)

@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
-	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
@@ -34,11 +33,10 @@ func (s *Spawner) fromTemplate(job spawnJob, spec *appspec.Spec) {
 	t := p.templates[job.w.gen]
 	if t == nil {
 		t = &template{pool: p, spawner: s}
-		t.proc = &worker{pool: p, gen: job.w.gen, state: control.WorkerStarting, since: p.loop.Now(), pidfd: -1, template: t,
-			yields: job.w.yields}
+		t.proc = p.newWorker(job.w.gen)
+		t.proc.template, t.proc.yields = t, job.w.yields
 		t.proc.timer.Do = func() {
-			t.proc.killed = fmt.Sprintf("it was not ready within %v (workers.start_timeout)", spec.Workers.StartTimeout)
-			p.dumpAndKill(t.proc)
+			p.dumpAndKill(t.proc, fmt.Sprintf("it was not ready within %v (workers.start_timeout)", spec.Workers.StartTimeout))
 		}
 		p.templates[job.w.gen] = t
 		s.start(t.proc, spec, true)
@@ -50,7 +48,7 @@ func (s *Spawner) fromTemplate(job spawnJob, spec *appspec.Spec) {
 
 // flush asks the template for the workers that wait.
 func (t *template) flush() {
-	if t.proc.ready == 0 {
+	if !t.proc.life.serves() {
 		return
 	}
 	for _, job := range t.waiting {
@@ -58,7 +56,7 @@ func (t *template) flush() {
 		for _, s := range job.w.slots {
 			fds = append(fds, s.theirs)
 		}
-		fds = append(fds, job.life)
+		fds = append(fds, job.theirEnd)
 		err := unix.Sendmsg(t.proc.slots[0].fd, wsgi.AppendHeader(nil, wsgi.MsgFork, 0, 0), unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL)
 		evloop.CloseAll(job.close)
 		job.close = nil
@@ -83,12 +81,15 @@ func (t *template) onMessage(typ byte, payload []byte) bool {
 	p := t.pool
 	switch typ {
 	case wsgi.MsgReady:
+		if !t.proc.load() {
+			return true
+		}
 		if err := json.Unmarshal(payload, &t.proc.loaded); err != nil {
 			return false
 		}
 		t.proc.raise() // before a worker inherits it
-		t.proc.ready = p.loop.Now()
-		p.loop.Clear(&t.proc.timer)
+		t.proc.pass()
+		t.proc.admit()
 		for _, s := range t.proc.loaded.Warnings {
 			p.log.Warn(s)
 		}
@@ -143,9 +144,9 @@ func (t *template) onMessage(typ byte, payload []byte) bool {
 				p.workerStopped(w)
 				return true
 			}
-			w.status = unix.WaitStatus(e.Code<<8 | e.Signal)
-			w.known = true
-			if w.gone {
+			how := unix.WaitStatus(e.Code<<8 | e.Signal)
+			w.told = &how
+			if w.life.now == phaseEnded {
 				p.workerExited(w)
 			}
 		}
@@ -184,7 +185,7 @@ func (t *template) exited(why string) {
 			job.w.failure = &wsgi.Failure{Reason: "the template of workers.preload ended: " + why}
 		}
 		p.drop(job.w)
-		p.startFailed(job.w)
+		p.startFailed(job.w, false)
 	}
 }
 
@@ -204,7 +205,7 @@ func (t *template) withhold(reason, hint string) {
 	}
 	if p.templates[t.proc.gen] == t {
 		delete(p.templates, t.proc.gen)
-		if t.proc.ready > 0 {
+		if t.proc.life.serves() {
 			t.proc.slots[0].sendQuit()
 		}
 	}
@@ -232,7 +233,7 @@ func (p *Pool) retireTemplates() {
 			continue
 		}
 		delete(p.templates, gen)
-		if t.proc.ready > 0 {
+		if t.proc.life.serves() {
 			t.proc.slots[0].sendQuit()
 		} else {
 			t.proc.signal(unix.SIGKILL)

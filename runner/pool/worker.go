@@ -2,6 +2,7 @@ package pool
 
 import (
 	"encoding/binary"
+	"fmt"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,20 +14,17 @@ import (
 )
 
 // worker is one Python process of the pool. It belongs to the loop.
-//
-//	starting ──ready──▶ serving ──retire──▶ draining ──exit──▶ gone
-//	   └──failed/exit──────┴──────exit────────────────────────▶
+// What moves it from phase to phase are the methods load to drop, one an event.
 type worker struct {
 	pool      *Pool
 	pid       int
 	pidfd     int
 	gen       int // which code and spec it runs
-	state     control.WorkerState
+	life      lifecycle
 	since     int64        // entered the pool
-	ready     int64        // became ready; 0: not yet
+	readyAt   int64        // became ready
 	idleSince int64        // its last request ended
 	probe     *healthProbe // a health check under way
-	healthy   bool         // has answered a health check, or none is asked for
 	outgrew   int64        // was first seen to be larger than workers.max_memory; 0: not
 	unhealthy int          // health checks failed in a row
 	slots     []*Slot
@@ -40,28 +38,106 @@ type worker struct {
 	jitter  float64 // by what part it may grow older than others
 	failure *wsgi.Failure
 	loaded  wsgi.Ready
-	recycle string // why it is to be replaced; it serves until its replacement is ready
-	retired string // why it leaves; empty: nobody asked it to
-	killed  string // why we killed it
-	struck  bool   // a signal that was not ours ended it before it served
-	held    bool   // ready, but waits for its rollout to be complete
+	why     string // it is to be replaced, or leaves
+	killed  string // why we killed it; empty: we did not, or nobody wanted it any more
+	rolling bool   // started by a rollout, which admits it
 	yields  bool   // starts beside a whole set that serves, see workers.start_nice
 	lowered sandbox.Lowered
 	raising evloop.Timer // when it has stood back long enough
 	timer   evloop.Timer // start or stop deadline
 
 	stemmed bool // forked from the stem
-	again   bool // and could not begin: it is to be started by itself
 
 	// With workers.preload:
-	template *template       // this process is a template, and that is its keeper
-	life     int             // read end of a pipe; its closing kills the worker: it shall not outlive us. 0: none
-	inner    int             // its pid in the namespace of its template, which tells of it by that; 0: pid
-	child    bool            // forked from a template, which is its parent and reaps it
-	parent   *template       // that template
-	gone     bool            // a child that has ended; how is not yet told
-	known    bool            // a child whose parent has told how it ended
-	status   unix.WaitStatus // how
+	template *template        // this process is a template, and that is its keeper
+	ourEnd   int              // read end of a pipe; its closing kills the worker: it shall not outlive us. 0: none
+	inner    int              // its pid in the namespace of its template, which tells of it by that; 0: pid
+	child    bool             // forked from a template, which is its parent and reaps it
+	parent   *template        // that template
+	told     *unix.WaitStatus // how it ended, by its parent's word; nil: it has not said
+}
+
+func (p *Pool) newWorker(gen int) *worker {
+	return &worker{pool: p, gen: gen, since: p.loop.Now(), pidfd: -1}
+}
+
+// on takes an event in, and tells whether it moved the worker on.
+func (w *worker) on(e event) bool {
+	if !possible(w.life.now, e) {
+		w.pool.log.Error(fmt.Sprintf("worker %d: ignored %q in state %q: this is a fault of wsgid-fleet, please report it", w.pid, e, w.life.now))
+		return false
+	}
+	return w.life.on(e)
+}
+
+// load: the application is loaded.
+func (w *worker) load() bool { return w.on(eventLoad) }
+
+// reject: it was forked from the stem, and cannot begin like that.
+func (w *worker) reject() bool { return w.on(eventReject) }
+
+// pass: it has answered its first health check, or need not.
+func (w *worker) pass() bool {
+	if !w.on(eventPass) {
+		return false
+	}
+	w.readyAt, w.idleSince = w.pool.loop.Now(), w.pool.loop.Now()
+	w.pool.loop.Clear(&w.timer)
+	return true
+}
+
+// admit: it serves from now on.
+func (w *worker) admit() bool { return w.on(eventAdmit) }
+
+// outdate: it is to be replaced, and serves until its replacement is ready.
+func (w *worker) outdate(why string) bool {
+	moved := w.on(eventOutdate)
+	if moved {
+		w.why = why
+	}
+	return moved
+}
+
+// retire: nobody wants it any more. One that has nothing to finish is killed.
+func (w *worker) retire(why string) bool {
+	moved := w.on(eventRetire)
+	if moved {
+		w.why = why
+	}
+	return moved
+}
+
+// kill: it is given up. The caller sends the signal.
+func (w *worker) kill(why string) bool {
+	if !w.on(eventKill) {
+		return false
+	}
+	w.killed = why
+	w.pool.countLanes()
+	for _, s := range w.slots {
+		w.pool.notIdle(s)
+	}
+	return true
+}
+
+// exit: its process has ended.
+func (w *worker) exit() bool { return w.on(eventExit) }
+
+// drop: it is out of the pool.
+func (w *worker) drop() bool { return w.on(eventDrop) }
+
+// state is its phase as status shows it.
+func (w *worker) state() control.WorkerState {
+	switch {
+	case !w.life.active():
+		return control.WorkerDraining
+	case !w.life.ready():
+		return control.WorkerStarting
+	case w.busy() > 0:
+		return control.WorkerBusy
+	default:
+		return control.WorkerIdle
+	}
 }
 
 // toldPID is the number by which its template tells of it.
@@ -84,14 +160,6 @@ func (w *worker) busy() int {
 	return n
 }
 
-// recycling tells whether the worker waits for its replacement.
-func (w *worker) recycling() bool { return w.recycle != "" && w.retired == "" }
-
-// serving tells whether the pool may give it requests.
-func (w *worker) serving() bool {
-	return w.ready > 0 && !w.held && w.state != control.WorkerDraining && w.killed == ""
-}
-
 // setAbort tells the host that the client of the request is gone.
 func (w *worker) setAbort(s *Slot, seq uint32) {
 	if o := s.index * 4; o+4 <= min(len(w.shared), wsgi.RingState) {
@@ -108,11 +176,7 @@ func (w *worker) signal(sig unix.Signal) {
 
 // info is the worker as status shows it.
 func (w *worker) info(l *evloop.Loop, rss int64) control.WorkerInfo {
-	st := w.state
-	if st == control.WorkerIdle && w.busy() > 0 {
-		st = control.WorkerBusy
-	}
-	info := control.WorkerInfo{PID: w.pid, State: st, Since: l.Wall(w.since).Round(time.Millisecond), Requests: w.served, RSS: rss,
+	info := control.WorkerInfo{PID: w.pid, State: w.state(), Since: l.Wall(w.since).Round(time.Millisecond), Requests: w.served, RSS: rss,
 		Errors: w.errors, Bytes: w.sent, WorkSeconds: float64(w.worked) / 1e9, Threads: len(w.slots)}
 	for _, s := range w.slots {
 		if s.n > 0 {
@@ -144,9 +208,9 @@ func (w *worker) close() {
 		_ = unix.Close(w.pidfd)
 		w.pidfd = -1
 	}
-	if w.life > 0 {
-		_ = unix.Close(w.life)
-		w.life = 0
+	if w.ourEnd > 0 {
+		_ = unix.Close(w.ourEnd)
+		w.ourEnd = 0
 	}
 	if w.shared != nil {
 		_ = unix.Munmap(w.shared)

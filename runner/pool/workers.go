@@ -11,7 +11,6 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
-	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
@@ -28,10 +27,10 @@ func (p *Pool) reconcile() {
 	var starting, ready, recycling int
 	for _, w := range p.workers {
 		switch {
-		case w.gen != p.gen || w.state == control.WorkerDraining:
-		case w.ready == 0:
+		case w.gen != p.gen || !w.life.wanted():
+		case !w.life.ready():
 			starting++
-		case w.recycling():
+		case w.life.was == phaseReplacing:
 			recycling++
 		default:
 			ready++
@@ -51,9 +50,9 @@ func (p *Pool) reconcile() {
 	}
 	// A recycled worker leaves when there is one to take its place.
 	for _, w := range slices.Clone(p.workers) {
-		if recycling > 0 && ready+recycling > p.target() && w.recycling() && w.ready > 0 && w.gen == p.gen {
+		if recycling > 0 && ready+recycling > p.target() && w.life.was == phaseReplacing && w.gen == p.gen {
 			recycling--
-			p.retire(w, w.recycle)
+			p.retire(w, w.why)
 		}
 	}
 	for extra := have - p.target(); extra > 0; extra-- {
@@ -78,7 +77,7 @@ func (p *Pool) leastNeeded() *worker {
 	var best *worker
 	rank := func(w *worker) int {
 		switch {
-		case w.ready == 0:
+		case !w.life.ready():
 			return 0
 		case w.busy() == 0:
 			return 1
@@ -87,7 +86,7 @@ func (p *Pool) leastNeeded() *worker {
 		}
 	}
 	for _, w := range p.workers {
-		if w.gen != p.gen || w.state == control.WorkerDraining || w.recycling() {
+		if w.gen != p.gen || !w.life.wanted() || w.life.was == phaseReplacing {
 			continue
 		}
 		if best == nil || rank(w) <= rank(best) {
@@ -98,16 +97,15 @@ func (p *Pool) leastNeeded() *worker {
 }
 
 // startWorker adds a worker and has its process started.
-func (p *Pool) startWorker(spec *appspec.Spec, gen int, held bool) *worker {
-	w := &worker{pool: p, gen: gen, state: control.WorkerStarting, since: p.loop.Now(), pidfd: -1, held: held}
-	w.yields = held || p.countServing() >= p.target()
+func (p *Pool) startWorker(spec *appspec.Spec, gen int, rolling bool) *worker {
+	w := p.newWorker(gen)
+	w.rolling = rolling
+	w.yields = rolling || p.countServing() >= p.target()
 	w.limit, w.jitter = jitter(spec.Workers.MaxRequests), rand.Float64()/10
 	p.workers = append(p.workers, w)
 	p.noteProcesses()
 	w.timer.Do = func() {
-		w.killed = fmt.Sprintf("it was not ready within %v (workers.start_timeout)", spec.Workers.StartTimeout)
-		p.log.Warn(fmt.Sprintf("worker %d: %s; its stack follows", w.pid, w.killed))
-		p.dumpAndKill(w)
+		p.dumpAndKill(w, fmt.Sprintf("it was not ready within %v (workers.start_timeout)", spec.Workers.StartTimeout))
 	}
 	p.loop.Set(&w.timer, spec.Workers.StartTimeout.D())
 	p.spawn(w, spec)
@@ -121,11 +119,12 @@ func (p *Pool) workerStarted(w *worker, pid, pidfd int, err error) {
 		w.failure = &wsgi.Failure{Reason: err.Error()}
 		if w.template != nil {
 			w.template.exited(err.Error())
+			w.drop()
 			w.close()
 			return
 		}
 		p.drop(w)
-		p.startFailed(w)
+		p.startFailed(w, false)
 		return
 	}
 	w.pid, w.pidfd = pid, pidfd
@@ -146,7 +145,7 @@ func (p *Pool) workerStarted(w *worker, pid, pidfd int, err error) {
 	if err := p.root.MarkPID(appdir.Worker, pid); err != nil && !p.root.ReadOnly() {
 		p.log.Warn(err.Error())
 	}
-	if w.retired != "" || p.aborted {
+	if w.life.now == phaseKilled || p.aborted {
 		w.signal(unix.SIGKILL)
 	}
 	p.NotifyChanged()
@@ -154,7 +153,7 @@ func (p *Pool) workerStarted(w *worker, pid, pidfd int, err error) {
 
 // workerReady: the application is loaded.
 func (p *Pool) workerReady(w *worker, payload []byte) {
-	if w.loaded.Python != "" || w.state == control.WorkerDraining {
+	if !w.load() {
 		return
 	}
 	if err := json.Unmarshal(payload, &w.loaded); err != nil {
@@ -171,7 +170,6 @@ func (p *Pool) workerReady(w *worker, payload []byte) {
 	p.log.Info(fmt.Sprintf("worker %d is ready: %s %s, Python %s, loaded in %.0f ms",
 		w.pid, w.loaded.Loader, w.loaded.App, w.loaded.Python, w.loaded.ImportMS))
 	if p.specOf(w).Health == nil {
-		w.healthy = true
 		p.nowReady(w)
 		return
 	}
@@ -188,14 +186,10 @@ func (p *Pool) specOf(w *worker) *appspec.Spec {
 
 // nowReady: the worker may serve.
 func (p *Pool) nowReady(w *worker) {
-	if w.ready > 0 || w.state == control.WorkerDraining || w.killed != "" {
+	if !w.pass() {
 		return
 	}
-	w.ready = p.loop.Now()
-	w.idleSince = p.loop.Now()
-	w.state = control.WorkerIdle
-	p.loop.Clear(&w.timer)
-	if !w.held {
+	if !w.rolling {
 		p.admit(w)
 	}
 	p.reconcile()
@@ -203,7 +197,9 @@ func (p *Pool) nowReady(w *worker) {
 
 // admit lets a ready worker serve.
 func (p *Pool) admit(w *worker) {
-	w.held = false
+	if !w.admit() {
+		return
+	}
 	p.loaded = w.loaded.Loader + " " + w.loaded.App
 	p.lastErr = ""
 	if p.rollErr == "" {
@@ -218,7 +214,7 @@ func (p *Pool) admit(w *worker) {
 	w.timer.Do = func() { p.back.Reset() }
 	p.loop.Set(&w.timer, p.spec.Restart.ResetAfter.D())
 	if age := int64(p.spec.Workers.MaxAge); age > 0 {
-		p.loop.SetBy(&p.look, w.ready+age)
+		p.loop.SetBy(&p.look, w.readyAt+age)
 	}
 	for _, s := range w.slots {
 		p.feed(s)
@@ -235,7 +231,7 @@ func (p *Pool) workerFailed(w *worker, payload []byte) {
 		*said = p.log.Secrets().Text(*said) // status, apply and the daemon repeat it
 	}
 	if f.Plain && w.stemmed {
-		w.again = true // its exit does the rest
+		w.reject() // its exit does the rest
 		return
 	}
 	w.failure = &f
@@ -255,9 +251,8 @@ func (p *Pool) workerFailed(w *worker, payload []byte) {
 // workerBroke: the worker does what no worker may do. It is killed; its exit
 // does the rest.
 func (p *Pool) workerBroke(w *worker, what string) {
-	if w.killed == "" {
-		what = p.log.Secrets().Text(what) // it may quote what the worker sent
-		w.killed = what
+	what = p.log.Secrets().Text(what) // it may quote what the worker sent
+	if w.kill(what) {
 		p.stats.restarts[restartBroke]++
 		p.log.Error(fmt.Sprintf("worker %d is killed: %s", w.pid, what))
 	}
@@ -269,15 +264,12 @@ func (p *Pool) workerBroke(w *worker, what string) {
 
 // retire lets a worker finish what it has begun and go.
 func (p *Pool) retire(w *worker, why string) {
-	if w.state == control.WorkerDraining {
+	if !w.retire(why) {
 		return
 	}
-	w.retired = why
-	started := w.ready > 0
-	w.state = control.WorkerDraining
 	p.countLanes()
 	p.loop.Clear(&w.timer)
-	if !started {
+	if w.life.now == phaseKilled {
 		w.signal(unix.SIGKILL)
 		return
 	}
@@ -291,9 +283,7 @@ func (p *Pool) retire(w *worker, why string) {
 		p.drainSlot(s)
 	}
 	w.timer.Do = func() {
-		w.killed = fmt.Sprintf("it did not end within %v (workers.stop_timeout)", p.spec.Workers.StopTimeout)
-		p.log.Warn(fmt.Sprintf("worker %d: %s; its stack follows", w.pid, w.killed))
-		p.dumpAndKill(w)
+		p.dumpAndKill(w, fmt.Sprintf("it did not end within %v (workers.stop_timeout)", p.spec.Workers.StopTimeout))
 	}
 	p.loop.Set(&w.timer, p.spec.Workers.StopTimeout.D())
 	p.NotifyChanged()
@@ -311,16 +301,16 @@ func (p *Pool) requeue(x *Exchange) {
 
 // recycle has a worker replaced, the replacement first.
 func (p *Pool) recycle(w *worker, why string) {
-	if w.recycle != "" || w.retired != "" {
+	if !w.outdate(why) {
 		return
 	}
-	w.recycle = why
 	p.log.Info(fmt.Sprintf("worker %d is to be replaced: %s", w.pid, why))
 	p.loop.Post(p.reconcile)
 }
 
 // drop takes a worker that is no more out of the pool.
 func (p *Pool) drop(w *worker) {
+	w.drop()
 	w.close()
 	if i := slices.Index(p.workers, w); i >= 0 {
 		p.workers = slices.Delete(p.workers, i, i+1)
@@ -332,10 +322,11 @@ func (p *Pool) drop(w *worker) {
 // the kernel keeps of an honest one.
 const lastMessages = 64
 
-// startFailed: a worker could not start.
-func (p *Pool) startFailed(w *worker) {
-	if w.held {
-		p.roll.failed(p, w)
+// startFailed: a worker could not start, or died before its rollout admitted it;
+// bySignal: of one that was not ours.
+func (p *Pool) startFailed(w *worker, bySignal bool) {
+	if w.rolling {
+		p.roll.failed(p, w, bySignal)
 		return
 	}
 	p.stats.restarts[restartStart]++
@@ -345,7 +336,7 @@ func (p *Pool) startFailed(w *worker) {
 		p.reconcile()
 		return
 	}
-	if p.before != nil && !w.struck {
+	if p.before != nil && !bySignal {
 		p.goBack(w)
 		return
 	}
