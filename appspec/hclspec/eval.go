@@ -25,5 +25,8 @@ func (f *file) evaluate(expr hcl.Expression) (v cty.Value, diags hcl.Diagnostics
 	if !v.IsWhollyKnown() {
 		return cty.DynamicVal, hcl.Diagnostics{problem(expr.Range(), "the value cannot be known", "write it out")}
 	}
+	if diags := f.overlooked(expr); diags.HasErrors() {
+		return cty.DynamicVal, diags
+	}
 	return v, nil
 }

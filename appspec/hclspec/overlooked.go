@@ -1,0 +1,178 @@
+package hclspec
+
+import (
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+)
+
+// overlooked finds what the library lets pass in an expression that has a value
+// (hcl 2.25.0): an unknown name or function on a side of ||, && or ?: that does not
+// count, an error on the left of an || or && whose right side decides, and a
+// division by zero, where 5 % 0 is 5 and 5 / 0 infinite.
+func (f *file) overlooked(expr hcl.Expression) hcl.Diagnostics {
+	w := &overlooked{f: f, whole: expr, skip: make(map[hclsyntax.Expression]bool), decided: make(map[hclsyntax.Expression]bool)}
+	if x, ok := expr.(hclsyntax.Expression); ok {
+		hclsyntax.Walk(x, w)
+		return w.diags
+	}
+	v, _ := expr.Value(nil)
+	w.templates(v)
+	// The library does not tell where in the file a text of a JSON value stands.
+	for _, d := range w.diags {
+		d.Subject = expr.Range().Ptr()
+	}
+	return w.diags
+}
+
+// templates walks the templates in the texts of a JSON value.
+func (w *overlooked) templates(v cty.Value) {
+	switch {
+	case v.IsNull() || !v.IsKnown():
+	case v.Type() == cty.String:
+		if x, diags := hclsyntax.ParseTemplate([]byte(v.AsString()), "", hcl.InitialPos); !diags.HasErrors() {
+			hclsyntax.Walk(x, w)
+		}
+	case v.CanIterateElements():
+		for it := v.ElementIterator(); it.Next(); {
+			k, e := it.Element()
+			w.templates(k)
+			w.templates(e)
+		}
+	}
+}
+
+type overlooked struct {
+	f       *file
+	whole   hcl.Expression
+	diags   hcl.Diagnostics
+	scopes  []map[string]struct{} // the names of the for expressions around
+	skip    map[hclsyntax.Expression]bool
+	unused  int // how many expressions around have no part in the value
+	decided map[hclsyntax.Expression]bool
+}
+
+func (w *overlooked) Enter(node hclsyntax.Node) hcl.Diagnostics {
+	if scope, ok := node.(hclsyntax.ChildScope); ok {
+		w.scopes = append(w.scopes, scope.LocalNames)
+		return nil
+	}
+	if x, ok := node.(hclsyntax.Expression); ok && w.skip[x] {
+		w.unused++
+	}
+	switch x := node.(type) {
+	case *hclsyntax.ScopeTraversalExpr:
+		w.name(x)
+	case *hclsyntax.FunctionCallExpr:
+		if _, known := w.f.ctx.Functions[x.Name]; !known {
+			w.report(w.f.explainCall(x, nil))
+		}
+	case *hclsyntax.ConditionalExpr:
+		if truth, ok := w.decide(x.Condition); ok {
+			w.skip[x.TrueResult], w.skip[x.FalseResult] = !truth, truth
+		}
+	case *hclsyntax.BinaryOpExpr:
+		w.binary(x)
+	}
+	return nil
+}
+
+func (w *overlooked) Exit(node hclsyntax.Node) hcl.Diagnostics {
+	if _, ok := node.(hclsyntax.ChildScope); ok {
+		w.scopes = w.scopes[:len(w.scopes)-1]
+	} else if x, ok := node.(hclsyntax.Expression); ok && w.skip[x] {
+		w.unused--
+	}
+	return nil
+}
+
+// name reports a name that is neither a local nor a variable of a for expression.
+func (w *overlooked) name(x *hclsyntax.ScopeTraversalExpr) {
+	root := x.Traversal.RootName()
+	for _, names := range w.scopes {
+		if _, ok := names[root]; ok {
+			return
+		}
+	}
+	if name, ok := localName(x.Traversal); ok && w.f.hasLocal(name) || root == "local" && !ok {
+		return
+	}
+	if d := w.f.explainName(x, w.whole); d != nil {
+		w.report(d)
+	}
+}
+
+func (w *overlooked) binary(x *hclsyntax.BinaryOpExpr) {
+	switch x.Op {
+	case hclsyntax.OpLogicalOr, hclsyntax.OpLogicalAnd:
+		if !w.decided[x] {
+			w.decide(x)
+		}
+	case hclsyntax.OpDivide, hclsyntax.OpModulo:
+		if by, ok := w.value(x.RHS, cty.Number); ok && by.AsBigFloat().Sign() == 0 {
+			w.report(problem(x.SrcRange, "the number is divided by zero", "divide by another number, or leave the division out"))
+		}
+	}
+}
+
+// decide is the truth of a condition. It asks for each operand of a chain of || and &&
+// once, where the library would evaluate the chain anew for each of its parts.
+func (w *overlooked) decide(x hclsyntax.Expression) (truth, ok bool) {
+	switch x := x.(type) {
+	case *hclsyntax.ParenthesesExpr:
+		return w.decide(x.Expression)
+	case *hclsyntax.BinaryOpExpr:
+		or := x.Op == hclsyntax.OpLogicalOr
+		if !or && x.Op != hclsyntax.OpLogicalAnd {
+			break
+		}
+		w.decided[x] = true
+		left, ok := w.decide(x.LHS)
+		if !ok {
+			return false, false
+		}
+		if left == or {
+			w.skip[x.RHS] = true
+			return left, true
+		}
+		return w.decide(x.RHS)
+	}
+	v, ok := w.value(x, cty.Bool)
+	return ok && v.True(), ok
+}
+
+// value is an operand, of a type, unless it has no part in the value of the whole or
+// depends on a variable of a for expression. Its errors are reported: no other operand
+// can make them good.
+func (w *overlooked) value(x hclsyntax.Expression, wanted cty.Type) (cty.Value, bool) {
+	if w.unused > 0 || len(w.scopes) > 0 {
+		return cty.NilVal, false
+	}
+	v, diags := x.Value(w.f.ctx)
+	if diags.HasErrors() {
+		w.report(w.f.explain(w.whole, diags)...)
+		return cty.NilVal, false
+	}
+	v, _ = v.Unmark()
+	v, err := convert.Convert(v, wanted)
+	if err != nil || !v.IsKnown() {
+		return cty.NilVal, false // the library has told it
+	}
+	if v.IsNull() {
+		w.report(problem(x.Range(), "null is no value to reckon with", "write a number, or true or false"))
+		return cty.NilVal, false
+	}
+	return v, true
+}
+
+// report adds what has not been told of the same place.
+func (w *overlooked) report(diags ...*hcl.Diagnostic) {
+	for _, d := range diags {
+		if !slices.ContainsFunc(w.diags, func(told *hcl.Diagnostic) bool { return *told.Subject == *d.Subject }) {
+			w.diags = append(w.diags, d)
+		}
+	}
+}
