@@ -16,7 +16,7 @@ import (
 func (f *file) overlooked(expr hcl.Expression) hcl.Diagnostics {
 	w := &overlooked{f: f, whole: expr, skip: make(map[hclsyntax.Expression]bool), decided: make(map[hclsyntax.Expression]bool)}
 	if x, ok := expr.(hclsyntax.Expression); ok {
-		hclsyntax.Walk(x, w)
+		_ = hclsyntax.Walk(x, w) // it reports as it goes
 		return w.diags
 	}
 	v, _ := expr.Value(nil)
@@ -34,7 +34,7 @@ func (w *overlooked) templates(v cty.Value) {
 	case v.IsNull() || !v.IsKnown():
 	case v.Type() == cty.String:
 		if x, diags := hclsyntax.ParseTemplate([]byte(v.AsString()), "", hcl.InitialPos); !diags.HasErrors() {
-			hclsyntax.Walk(x, w)
+			_ = hclsyntax.Walk(x, w) // it reports as it goes
 		}
 	case v.CanIterateElements():
 		for it := v.ElementIterator(); it.Next(); {

@@ -450,6 +450,37 @@ func TestAWatchThatEndsIsTakenUp(t *testing.T) {
 	}
 }
 
+// TestAStoreThatIsMadeAnew has revisions that the hosts have seen already: a watch that
+// goes on from there would tell nothing until it has caught up.
+func TestAStoreThatIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	s := etcdtest.Start(t)
+	a := join(t, []*etcdtest.Server{s}, "a", t.TempDir(), someApps(1)...)
+	has := func(text string) func() bool {
+		return func() bool {
+			now, err := a.mirror.Texts(t.Context())
+			return err == nil && string(now.Files["a.hcl"]) == text
+		}
+	}
+	for i := range 20 {
+		push(t, a.c, textsOf("a.hcl", fmt.Sprint(i)))
+	}
+	until(t, "a has the texts", has("19"))
+	s.Kill()
+	s.Forget()
+	s.Run()
+	s.Wait()
+	push(t, a.c, textsOf("a.hcl", "anew"))
+	until(t, "a has the new texts", has("anew"))
+	until(t, "a says what happened", func() bool {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return strings.Contains(a.log.String(), "it was restored or made anew")
+	})
+	push(t, a.c, textsOf("a.hcl", "and again"))
+	until(t, "a has the next texts", has("and again"))
+}
+
 // TestOnceIsAtMostOnce: of many hosts one begins, and what has ended stays.
 func TestOnceIsAtMostOnce(t *testing.T) {
 	t.Parallel()

@@ -222,6 +222,14 @@ func (m *Member) session(whole context.Context, changed func()) error {
 			return err
 		}
 		m.begin(whole)
+		m.mu.Lock()
+		now := m.view.Revision
+		m.mu.Unlock()
+		if now < rev {
+			m.Log.Warn("etcd knows less than before: it was restored or made anew; it is watched from there", "revision", now, "before", rev)
+			return nil // a watch of a later revision is deaf, and says nothing (etcd 3.4.23)
+		}
+		rev = now
 	}
 }
 

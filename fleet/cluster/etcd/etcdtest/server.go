@@ -25,6 +25,7 @@ type Server struct {
 	args     []string
 	cmd      *exec.Cmd
 	log      string
+	data     string
 }
 
 // Start starts etcd on ports of its own and waits until it answers; it ends with the
@@ -72,8 +73,8 @@ func Cluster(t testing.TB, n int, args ...string) []*Server {
 		peer := "http://" + freeport.Addr(t)
 		peers = append(peers, name+"="+peer)
 		client := freeport.Addr(t)
-		s := &Server{Endpoint: client, t: t, log: filepath.Join(base, name+".log")}
-		s.args = append([]string{program, "--name", name, "--data-dir", filepath.Join(base, name),
+		s := &Server{Endpoint: client, t: t, log: filepath.Join(base, name+".log"), data: filepath.Join(base, name)}
+		s.args = append([]string{program, "--name", name, "--data-dir", s.data,
 			"--listen-client-urls", scheme + "://" + client, "--advertise-client-urls", scheme + "://" + client,
 			"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster-token", filepath.Base(base)}, args...)
 		all = append(all, s)
@@ -113,6 +114,13 @@ func (s *Server) Kill() {
 	if s.cmd.ProcessState == nil {
 		_ = s.cmd.Process.Kill()
 		_ = s.cmd.Wait()
+	}
+}
+
+// Forget removes what a killed server has stored: the next one starts from nothing.
+func (s *Server) Forget() {
+	if err := os.RemoveAll(s.data); err != nil {
+		s.t.Fatal(err)
 	}
 }
 
