@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
@@ -47,36 +47,36 @@ type rejectedError struct{ reason, traceback string }
 func (e *rejectedError) Error() string { return e.reason }
 
 // Apply carries out the plan.
-func (a *Applier) Apply(ctx context.Context, spec *appspec.Spec, o Observed, p AppPlan) error {
+func (a *Applier) Apply(ctx context.Context, spec *appspec.Spec, o observed, p plan.AppPlan) error {
 	for _, act := range p.Actions {
-		if act.Kind != ActionRepair || len(act.Detail) > 0 {
+		if act.Kind != plan.ActionRepair || len(act.Detail) > 0 {
 			a.log.Info(string(act.Kind), "app", o.App, "reason", act.Reason)
 			a.emit(string(act.Kind), act.Reason)
 		}
-		cur := o.byPID(p.current)
+		cur := o.byPID(p.CurrentPID)
 		var err error
 		switch act.Kind {
-		case ActionRepair:
-			patiently(a.idle, lookPatience, func() { err = a.folders.repair(spec, o.liveOf()) })
-		case ActionStart:
+		case plan.ActionRepair:
+			patiently(a.idle, lookPatience, func() { err = a.folders.repair(spec, liveOf(o.Observed)) })
+		case plan.ActionStart:
 			err = a.start(ctx, spec, o, act)
-		case ActionUpdate:
+		case plan.ActionUpdate:
 			err = a.update(ctx, spec, o, cur)
-		case ActionRoll:
+		case plan.ActionRoll:
 			err = a.roll(ctx, spec, o, cur)
-		case ActionReplace:
-			err = a.replace(ctx, spec, o, cur, act.scale)
-		case ActionStop:
+		case plan.ActionReplace:
+			err = a.replace(ctx, spec, o, cur, act.Scale)
+		case plan.ActionStop:
 			err = a.stop(ctx, o)
-		case ActionScale:
-			err = cur.master.Scale(ctx, act.scale.Min, act.scale.Max)
-		case ActionRetry:
+		case plan.ActionScale:
+			err = cur.master.Scale(ctx, act.Scale.Min, act.Scale.Max)
+		case plan.ActionRetry:
 			err = cur.master.Retry(ctx)
-		case ActionRetire:
+		case plan.ActionRetire:
 			err = a.retire(ctx, o, cur)
-		case ActionListen:
+		case plan.ActionListen:
 			err = a.listen(ctx, spec, o, act)
-		case ActionRest:
+		case plan.ActionRest:
 			err = a.rest(ctx, spec, o, cur)
 		default:
 			err = fmt.Errorf("unknown action %q", act.Kind)
@@ -88,34 +88,10 @@ func (a *Applier) Apply(ctx context.Context, spec *appspec.Spec, o Observed, p A
 	return nil
 }
 
-func (o Observed) byPID(pid int) Seen {
-	for _, m := range o.Masters {
-		if m.PID == pid {
-			return m
-		}
-	}
-	return Seen{}
-}
-
-// generation numbers what is handed to masters: one more for each other spec.
-func (o Observed) generation(digest string) int {
-	g := 0
-	for _, m := range o.Masters {
-		g = max(g, m.generation())
-	}
-	if o.Applied != nil {
-		if o.Applied.Digest == digest {
-			return max(g, o.Applied.Generation, 1)
-		}
-		g = max(g, o.Applied.Generation)
-	}
-	return g + 1
-}
-
 // start brings up the first master.
-func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act Action) error {
-	if act.spec != nil {
-		spec = act.spec
+func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o observed, act plan.Action) error {
+	if act.Spec != nil {
+		spec = act.Spec
 	}
 	a.activator.Forget(o.App)
 	files := a.keep.Files(spec)
@@ -124,7 +100,7 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act
 	if err := beside.Open(spec, files, a.keep.All(o.App)); err != nil {
 		return err
 	}
-	m, err := a.open(ctx, spec, o, files, act.scale, false)
+	m, err := a.open(ctx, spec, o, files, act.Scale, false)
 	if err != nil {
 		return err
 	}
@@ -140,9 +116,9 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act
 // open starts a master and writes down that it did. What goes wrong after the
 // start is undone by the caller, who gets the master with the error then.
 // With standby it takes requests only once it is ready.
-func (a *Applier) open(ctx context.Context, spec *appspec.Spec, o Observed, files map[string]*os.File, scale *state.Desired, standby bool) (master, error) {
+func (a *Applier) open(ctx context.Context, spec *appspec.Spec, o observed, files map[string]*os.File, scale *state.Desired, standby bool) (master, error) {
 	digest := runner.Digest(spec)
-	gen := o.generation(digest)
+	gen := o.NextGeneration(digest)
 	var m master
 	var err error
 	patiently(a.idle, startPatience, func() {
@@ -186,9 +162,9 @@ func (a *Applier) hold(ctx context.Context, app string, m master) (adopted int) 
 	return adopted
 }
 
-func (a *Applier) update(ctx context.Context, spec *appspec.Spec, o Observed, cur Seen) error {
+func (a *Applier) update(ctx context.Context, spec *appspec.Spec, o observed, cur live) error {
 	digest := runner.Digest(spec)
-	gen := o.generation(digest)
+	gen := o.NextGeneration(digest)
 	if err := cur.master.Update(ctx, spec, gen, false); err != nil {
 		return err
 	}
@@ -197,19 +173,19 @@ func (a *Applier) update(ctx context.Context, spec *appspec.Spec, o Observed, cu
 }
 
 // roll replaces the workers and waits for the outcome.
-func (a *Applier) roll(ctx context.Context, spec *appspec.Spec, o Observed, cur Seen) error {
+func (a *Applier) roll(ctx context.Context, spec *appspec.Spec, o observed, cur live) error {
 	digest := runner.Digest(spec)
 	before := cur.Status.Version
-	if cur.digest() == digest && !cur.elsewhere(digest) {
+	if cur.Digest() == digest && !cur.HandedAnother(digest) {
 		if err := cur.master.Reload(ctx); err != nil {
 			return err
 		}
 	} else {
-		gen := o.generation(digest)
+		gen := o.NextGeneration(digest)
 		if err := cur.master.Update(ctx, spec, gen, true); err != nil {
 			return err
 		}
-		handed := state.Applied{Generation: gen, Digest: digest, Spec: spec, Before: o.SpecOf(cur.digest())}
+		handed := state.Applied{Generation: gen, Digest: digest, Spec: spec, Before: o.SpecOf(cur.Digest())}
 		if err := a.store.SaveApplied(o.App, handed); err != nil {
 			return err
 		}
@@ -220,9 +196,9 @@ func (a *Applier) roll(ctx context.Context, spec *appspec.Spec, o Observed, cur 
 	if !isRejected(err) {
 		a.updated(spec, cur.PID)
 	}
-	if before := o.SpecOf(cur.digest()); isRejected(err) && before != nil && cur.digest() != digest {
+	if before := o.SpecOf(cur.Digest()); isRejected(err) && before != nil && cur.Digest() != digest {
 		// What serves is the spec before, and so says the store.
-		serves := state.Applied{Generation: cur.generation(), Digest: cur.digest(), Spec: before}
+		serves := state.Applied{Generation: cur.LastGeneration(), Digest: cur.Digest(), Spec: before}
 		if serr := a.store.SaveApplied(o.App, serves); serr != nil {
 			return serr
 		}
@@ -268,7 +244,7 @@ func (a *Applier) note(last *string, st runner.Status) {
 const gateStopLimit = 2 * time.Second
 
 // stop drains all masters of the app and waits for their end.
-func (a *Applier) stop(ctx context.Context, o Observed) error {
+func (a *Applier) stop(ctx context.Context, o observed) error {
 	if o.FindErr != nil {
 		return o.FindErr // what is not seen cannot be stopped
 	}
@@ -282,16 +258,17 @@ func (a *Applier) stop(ctx context.Context, o Observed) error {
 		// It may have clients whose apps end with it: its guard keeps them for the next one.
 		limit = min(limit, gateStopLimit)
 	}
-	errs := make([]error, len(o.Masters))
+	ms := o.all()
+	errs := make([]error, len(ms))
 	a.idle(func() {
-		parallel(len(o.Masters), max(len(o.Masters), 1), func(i int) { errs[i] = a.end(ctx, o.Masters[i], nil, limit) })
+		parallel(len(ms), max(len(ms), 1), func(i int) { errs[i] = a.end(ctx, ms[i], nil, limit) })
 	})
 	return errors.Join(errs...)
 }
 
 // drain asks a master to finish and end. One that cannot be asked is killed,
 // unless it is ending already: then nothing need be asked of it.
-func (a *Applier) drain(ctx context.Context, m Seen, successor master) error {
+func (a *Applier) drain(ctx context.Context, m live, successor master) error {
 	a.told(m.PID)
 	err := m.master.drain(ctx, successor)
 	if err == nil {
@@ -318,7 +295,7 @@ func (a *Applier) drain(ctx context.Context, m Seen, successor master) error {
 // endedMeanwhile tells whether a step has failed because the master that was asked
 // has ended since it was seen, or is about to: it was killed, or had nothing to do.
 // What to do then is another plan's to say.
-func (a *Applier) endedMeanwhile(ctx context.Context, m Seen, err error) (ended bool) {
+func (a *Applier) endedMeanwhile(ctx context.Context, m live, err error) (ended bool) {
 	if m.master == nil || ctx.Err() != nil || isRejected(err) {
 		return false
 	}
@@ -334,7 +311,7 @@ func (a *Applier) endedMeanwhile(ctx context.Context, m Seen, err error) (ended 
 const lastMoments = time.Second
 
 // end drains one master and waits; past the limit it is killed.
-func (a *Applier) end(ctx context.Context, m Seen, successor master, limit time.Duration) error {
+func (a *Applier) end(ctx context.Context, m live, successor master, limit time.Duration) error {
 	if m.Hung {
 		return a.killMaster(m)
 	}
@@ -362,7 +339,7 @@ func (a *Applier) end(ctx context.Context, m Seen, successor master, limit time.
 	return a.killMaster(m)
 }
 
-func (a *Applier) killMaster(m Seen) error {
+func (a *Applier) killMaster(m live) error {
 	a.told(m.PID)
 	if err := m.master.Kill(); err != nil && m.master.Alive() {
 		return err
@@ -376,9 +353,9 @@ func (a *Applier) killMaster(m Seen) error {
 }
 
 // retire drains surplus masters in favour of the current one.
-func (a *Applier) retire(ctx context.Context, o Observed, cur Seen) error {
-	for _, m := range o.Masters {
-		if m.PID == cur.PID || m.draining() {
+func (a *Applier) retire(ctx context.Context, o observed, cur live) error {
+	for _, m := range o.all() {
+		if m.PID == cur.PID || m.IsDraining() {
 			continue
 		}
 		if err := a.drain(ctx, m, cur.master); err != nil {
@@ -392,7 +369,7 @@ func (a *Applier) retire(ctx context.Context, o Observed, cur Seen) error {
 
 // stopLimit is how long the masters may take to drain: they keep stop_timeout
 // themselves, so this is for one that does not.
-func stopLimit(o Observed) time.Duration {
+func stopLimit(o observed) time.Duration {
 	d := 30 * time.Second
 	if o.Applied != nil && o.Applied.Spec != nil {
 		d = o.Applied.Spec.StopTime()
@@ -403,13 +380,4 @@ func stopLimit(o Observed) time.Duration {
 func isRejected(err error) bool {
 	var r *rejectedError
 	return errors.As(err, &r)
-}
-
-// LastLines cuts a traceback to what people read first.
-func LastLines(text string, n int) string {
-	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
-	if len(lines) > n {
-		lines = lines[len(lines)-n:]
-	}
-	return strings.Join(lines, "\n")
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/certs"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
 )
@@ -199,7 +200,7 @@ func retryWords(at time.Time, daemon bool, now time.Time) string {
 	case !daemon:
 		return "no daemon runs that would try again"
 	case at.After(now):
-		return "next try in " + roundUp(at.Sub(now)).String()
+		return "next try in " + words.RoundUp(at.Sub(now)).String()
 	}
 	return "being tried again"
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
@@ -149,8 +150,8 @@ func (c *Client) Close() error {
 }
 
 // Plan asks what Apply would do.
-func (c *Client) Plan(ctx context.Context, apps []string) (*Plan, error) {
-	var p Plan
+func (c *Client) Plan(ctx context.Context, apps []string) (*plan.Plan, error) {
+	var p plan.Plan
 	if err := c.get(ctx, "/v1/plan?"+url.Values{"app": apps}.Encode(), &p); err != nil {
 		return nil, err
 	}

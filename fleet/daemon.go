@@ -15,8 +15,10 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/certs"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/metrics"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/systemd"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/zygote"
 )
@@ -65,19 +67,19 @@ type Daemon struct {
 	sweeping      sync.WaitGroup // removals of old releases that are under way
 	ours          sync.Map       // pids of masters that were started here and are not followed yet
 
-	prev    map[string]string      // by app: what the directory said last; the loop's
-	prevOwn map[string]string      // where edits wait, without what comes of other apps
-	prevErr string                 // the loop's
-	around  map[string]surrounding // by app, at the last load; the loop's
-	print   uint64                 // fingerprint of the directory at the last load; the loop's
-	ticks   int                    // since the last load; the loop's
-	loading bool                   // a load is under way; the loop's
-	again   bool                   // another one is to follow it; the loop's
-	waiting []func()               // run by the loop after the next load; the loop's
-	looping context.Context        // ends with the loop
-	adopted chan struct{}          // closed when the first load has queued everything
-	healing bool                   // the state directory is to be made anew; the loop\'s
-	turnAt  int                    // the next app that a tick looks at; the loop's
+	prev    map[string]string            // by app: what the directory said last; the loop's
+	prevOwn map[string]string            // where edits wait, without what comes of other apps
+	prevErr string                       // the loop's
+	around  map[string]plan.Surroundings // by app, at the last load; the loop's
+	print   uint64                       // fingerprint of the directory at the last load; the loop's
+	ticks   int                          // since the last load; the loop's
+	loading bool                         // a load is under way; the loop's
+	again   bool                         // another one is to follow it; the loop's
+	waiting []func()                     // run by the loop after the next load; the loop's
+	looping context.Context              // ends with the loop
+	adopted chan struct{}                // closed when the first load has queued everything
+	healing bool                         // the state directory is to be made anew; the loop\'s
+	turnAt  int                          // the next app that a tick looks at; the loop's
 
 	stateMu sync.Mutex
 	states  map[string]string    // last logged state by app
@@ -205,7 +207,7 @@ func (d *Daemon) open() error {
 			}
 		}
 	}
-	if e.activator, err = sockets.NewActivator(func(app string) { d.rec.Enqueue(app, order{Asked: Asked{Wake: true}}, true) }); err != nil {
+	if e.activator, err = sockets.NewActivator(func(app string) { d.rec.Enqueue(app, order{Request: plan.Request{Wake: true}}, true) }); err != nil {
 		return err
 	}
 	e.kill, e.grace = d.killed, 300*time.Millisecond
@@ -345,7 +347,7 @@ func (d *Daemon) masterEnded(app string, pid int, since time.Time) {
 	// Whoever stopped it looks after the app; a master that nobody stopped is
 	// made good here.
 	w, o := d.e.look(d.rec.ctx, app)
-	cur, _ := standing(o, digestOf(w.Spec))
+	cur, _ := o.Current(digestOf(w.Spec))
 	if cur != nil || w.Spec == nil || !w.Spec.Enabled || o.Override.Stopped {
 		d.rec.Enqueue(app, order{}, false)
 		return
@@ -354,7 +356,7 @@ func (d *Daemon) masterEnded(app string, pid int, since time.Time) {
 	wait := d.rec.died(app, lived, restartOf(o.AppState))
 	next := "started anew at once"
 	if wait > 0 {
-		next = fmt.Sprintf("started anew in %s", roundUp(wait))
+		next = fmt.Sprintf("started anew in %s", words.RoundUp(wait))
 	}
 	d.e.log.Error("master died", "app", app, "pid", pid, "lived", lived.Round(time.Millisecond), "next", next)
 }
@@ -382,7 +384,7 @@ func (d *Daemon) tell(ctx context.Context) {
 		}
 		for _, n := range d.board.take() {
 			w, o := d.e.look(ctx, n)
-			d.board.put(n, appStatus(w, o, true, d.e.now()))
+			d.board.put(n, appStatus(w, o.Observed, true, d.e.now()))
 		}
 		set, setErr := d.e.snapshot()
 		line := StatusLine(&Status{Apps: withoutGate(d.board.all()), Faults: orphanFaults(set, setErr, d.e.opts.Dir)})

@@ -9,6 +9,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
 )
 
 // A deploy of an app that many machines run is one order in etcd. Each host carries out
@@ -176,7 +177,7 @@ func (o DeployOrder) join(ctx context.Context, d *deploy.Deployer) {
 		s := told.Stage
 		p := cluster.PartStage{Name: s.Name, Title: s.Title, Result: s.Result, Took: s.Took(), Note: s.Note}
 		if s.Result == deploy.ResultFailed {
-			p.Output = LastLines(s.Output, 20)
+			p.Output = words.LastLines(s.Output, 20)
 		}
 		t.Tell(ctx, told.Entry.Commit, p)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 )
 
 // A daemon that deploys may be killed, or executed anew, while a command waits for it.
@@ -103,7 +104,7 @@ func stagesTold(e *deploy.Entry, now time.Time) []Event {
 // deployed is the result of a deploy that has ended.
 func (p *operations) deployed(ctx context.Context, e *deploy.Entry) Result {
 	set, setErr := p.e.snapshot()
-	w := wanted(set, setErr, e.App, p.e.store.Load(e.App).LastGood)
+	w := plan.Wanted(set, setErr, e.App, p.e.store.Load(e.App).LastGood)
 	r := p.e.settleOnce(ctx, e.App, p.daemon() != nil)
 	r.Deploy, r.OK, r.Reason = e, e.Result == deploy.ResultOK, e.Reason
 	if w.Spec == nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -17,34 +18,34 @@ func (p *operations) health(ctx context.Context, app string) (note string, err e
 	if w.Spec == nil {
 		return "", errors.New("its spec is gone")
 	}
-	cur, _ := standing(o, digestOf(w.Spec))
+	cur, _ := o.Current(digestOf(w.Spec))
 	letGo := func() {}
 	if cur == nil || ready(cur.Status.Workers) == 0 {
 		// Also where a master runs: it may be about to be let go.
 		letGo = p.e.roused.keep(app)
 		defer letGo()
-		if r := p.converge(ctx, app, order{Asked: Asked{Retry: true, Wake: true}}); !r.OK {
+		if r := p.converge(ctx, app, order{Request: plan.Request{Retry: true, Wake: true}}); !r.OK {
 			return "", unready(r)
 		}
 		w, o = p.e.look(ctx, app)
-		if cur, _ = standing(o, digestOf(w.Spec)); cur == nil {
+		if cur, _ = o.Current(digestOf(w.Spec)); cur == nil {
 			return "", errors.New("no master runs for it")
 		}
 	}
 	if ready(cur.Status.Workers) == 0 {
-		if err := cur.master.Scale(ctx, 1, max(1, w.Spec.Workers.Max)); err != nil {
+		if err := o.handles[cur.PID].Scale(ctx, 1, max(1, w.Spec.Workers.Max)); err != nil {
 			return "", err
 		}
 		letGo() // from here on it has a worker to wait for
 		// A master that was replaced meanwhile has nothing to be given back.
 		defer func(m master) {
 			_ = m.Scale(context.WithoutCancel(ctx), w.Spec.Workers.Min, w.Spec.Workers.Max)
-		}(cur.master)
+		}(o.handles[cur.PID])
 		if r := p.e.settle(ctx, app, p.daemon() != nil); !r.OK {
 			return "", unready(r)
 		}
 		_, o = p.e.look(ctx, app)
-		if cur, _ = standing(o, digestOf(w.Spec)); cur == nil {
+		if cur, _ = o.Current(digestOf(w.Spec)); cur == nil {
 			return "", errors.New("its master has gone")
 		}
 	}

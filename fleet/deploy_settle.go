@@ -8,6 +8,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
@@ -109,7 +110,7 @@ func (p *operations) settleDeploys(ctx context.Context, app string) (*deploy.Ent
 // deployOf is the deploy block of an app as it is now; nil: it has none.
 func (p *operations) deployOf(app string) *appspec.Deploy {
 	set, err := p.e.snapshot()
-	if w := wanted(set, err, app, p.e.store.Load(app).LastGood); w.Spec != nil {
+	if w := plan.Wanted(set, err, app, p.e.store.Load(app).LastGood); w.Spec != nil {
 		return w.Spec.Deploy
 	}
 	return nil
@@ -118,7 +119,7 @@ func (p *operations) deployOf(app string) *appspec.Deploy {
 // finish switches the link app to a release that serves.
 func (p *operations) finish(ctx context.Context, app string, e *deploy.Entry) error {
 	set, setErr := p.e.snapshot()
-	w := wanted(set, setErr, app, p.e.store.Load(app).LastGood)
+	w := plan.Wanted(set, setErr, app, p.e.store.Load(app).LastGood)
 	if w.Spec == nil {
 		return nil
 	}

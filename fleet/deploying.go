@@ -9,6 +9,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
@@ -144,7 +145,7 @@ func withoutRelease(spec *appspec.Spec) *appspec.Spec {
 
 // rollout brings the app to the release that the logbook says, and waits for it.
 func (p *operations) rollout(ctx context.Context, app string) error {
-	return unready(p.converge(ctx, app, order{Asked: Asked{Retry: true}}))
+	return unready(p.converge(ctx, app, order{Request: plan.Request{Retry: true}}))
 }
 
 // unready says why an app has not become ready; nil: it has.

@@ -18,7 +18,8 @@
 //     have meant counts as broken until apply confirms it (loss.go).
 //  4. Observe reads what is: what is wrong with the folder, which masters live
 //     and what they run, what was handed to them last, what an operator ordered.
-//  5. MakePlan compares the two. It is pure; plan prints it and stops here.
+//  5. MakePlan (package plan) compares the two. It is pure; plan prints it and stops
+//     here.
 //  6. The Applier carries out the actions and stops at the first error. The error
 //     becomes a Failure in the state directory: with a time for the next try, or,
 //     for a spec that was tried and given up, without one.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -309,7 +310,7 @@ func shortDir(t *testing.T) string {
 	return fleettest.ShortDir(t)
 }
 
-func (fakeFolders) around(afero.Fs, *appspec.Spec) surrounding { return surrounding{} }
+func (fakeFolders) around(afero.Fs, *appspec.Spec) plan.Surroundings { return plan.Surroundings{} }
 
 func (m *fakeMachine) restore(context.Context, string) ([]string, []master, error) {
 	return nil, nil, nil

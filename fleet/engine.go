@@ -15,8 +15,10 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
@@ -165,25 +167,25 @@ func (e *engine) names() []string {
 	if err != nil {
 		e.log.Error(err.Error())
 	}
-	return names(set, known)
+	return plan.Names(set, known)
 }
 
 // order is what an operator wants of an app beside its spec.
 type order struct {
-	Asked
+	plan.Request
 	// edits change what the state directory keeps of the operator's wishes, in
 	// their order, under the app's lock.
 	edits []func(o *state.Override, spec *appspec.Spec)
 }
 
 func (o order) merge(p order) order {
-	return order{Asked: o.Asked.merge(p.Asked), edits: append(slices.Clip(o.edits), p.edits...)}
+	return order{Request: o.Request.Merge(p.Request), edits: append(slices.Clip(o.edits), p.edits...)}
 }
 
 // outcome is where a pass has left an app.
 type outcome struct {
-	want    want
-	plan    AppPlan
+	want    plan.Want
+	plan    plan.AppPlan
 	retryAt time.Time // zero: nothing to retry
 	kept    bool      // what the order edits is written down
 	err     error
@@ -227,15 +229,15 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 	e.memorize(name, w, rem)
 	a := e.applier(name, idle)
 	for again := 2; ; again-- {
-		var o Observed
+		var o observed
 		patiently(idle, lookPatience, func() { o = e.observe(ctx, name, rem, w.Spec) })
 		if o.Unknown != nil {
 			return e.unknown(out, name, o.Unknown)
 		}
-		o.Asked = ord.Asked
-		out.plan = MakePlan(w.Spec, o, e.now())
+		o.Request = ord.Request
+		out.plan = plan.MakePlan(w.Spec, o.Observed, e.now())
 		out.err = a.Apply(ctx, w.Spec, o, out.plan)
-		if out.err == nil || again == 0 || !a.endedMeanwhile(ctx, o.byPID(out.plan.current), out.err) {
+		if out.err == nil || again == 0 || !a.endedMeanwhile(ctx, o.byPID(out.plan.CurrentPID), out.err) {
 			break
 		}
 	}
@@ -244,7 +246,7 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 	}
 	if f := rem.Failure; f != nil {
 		switch {
-		case out.plan.held && !out.plan.done:
+		case out.plan.Held && !out.plan.Done:
 			out.retryAt = f.RetryAt
 		default:
 			out.err = e.store.SaveFailure(name, nil)
@@ -257,8 +259,8 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 		e.keep.Drop(name)
 		removeSocketFiles(e.log, rem.SocketFiles(nil))
 	}
-	if w.gone() {
-		if left, err := e.masters(ctx, name); err != nil || len(left) > 0 {
+	if w.Gone() {
+		if left, _, err := e.masters(ctx, name); err != nil || len(left) > 0 {
 			out.err = err
 			return out
 		}
@@ -284,15 +286,15 @@ func (e *engine) unknown(out outcome, name string, err error) outcome {
 // settledWant is what an app should be; where it has only just gone missing it
 // waits whether that stays so, and whether others follow: a file that is written
 // in place, or moved over another, is missing for an instant.
-func (e *engine) settledWant(ctx context.Context, name string, rem *state.AppState, confirmed bool, idle func(func())) (want, error) {
+func (e *engine) settledWant(ctx context.Context, name string, rem *state.AppState, confirmed bool, idle func(func())) (plan.Want, error) {
 	for {
 		e.mu.Lock()
 		set, setErr := e.set, e.setErr
 		lately, wait := e.missing[name], e.grace-e.now().Sub(e.lastWent)
 		e.mu.Unlock()
 		w := e.wantedOf(set, setErr, name, rem, confirmed)
-		if !w.gone() || !lately || wait <= 0 {
-			if w.gone() {
+		if !w.Gone() || !lately || wait <= 0 {
+			if w.Gone() {
 				e.removed(name)
 			}
 			return w, nil
@@ -310,7 +312,7 @@ func (e *engine) settledWant(ctx context.Context, name string, rem *state.AppSta
 }
 
 // remember writes down what must survive us before anything is done.
-func (e *engine) remember(name string, w want, rem *state.AppState, ord order) error {
+func (e *engine) remember(name string, w plan.Want, rem *state.AppState, ord order) error {
 	digest := ""
 	if w.Spec != nil {
 		digest = runner.Digest(w.Spec)
@@ -321,7 +323,7 @@ func (e *engine) remember(name string, w want, rem *state.AppState, ord order) e
 		}
 	}
 	ov := rem.Override
-	if !w.gone() {
+	if !w.Gone() {
 		for _, edit := range ord.edits {
 			edit(&ov, w.Spec)
 		}
@@ -345,7 +347,7 @@ func (e *engine) failed(out outcome, rem state.AppState, name string) outcome {
 	if errors.Is(out.err, errSuperseded) || errors.Is(out.err, errClosing) || errors.Is(out.err, errPaused) || errors.Is(out.err, context.Canceled) {
 		return out
 	}
-	f := state.Failure{Digest: out.plan.digest, Folder: out.plan.folder, Reason: out.err.Error(), At: e.now(), Attempts: 1}
+	f := state.Failure{Digest: out.plan.Digest, Folder: out.plan.Folder, Reason: out.err.Error(), At: e.now(), Attempts: 1}
 	if old := rem.Failure; old != nil && old.Digest == f.Digest && old.Folder == f.Folder {
 		f.Attempts = old.Attempts + 1
 	}
@@ -359,12 +361,12 @@ func (e *engine) failed(out outcome, rem state.AppState, name string) outcome {
 		}
 		wait := delay(f.Attempts, r, chance())
 		f.RetryAt = f.At.Add(wait)
-		next = fmt.Sprintf("next try in %s", roundUp(wait))
+		next = fmt.Sprintf("next try in %s", words.RoundUp(wait))
 	}
 	out.retryAt = f.RetryAt
 	attrs := []any{"app", name, "file", out.plan.File, "reason", f.Reason, "next", next}
 	if f.Traceback != "" {
-		attrs = append(attrs, "traceback", LastLines(f.Traceback, 5))
+		attrs = append(attrs, "traceback", words.LastLines(f.Traceback, 5))
 	}
 	e.log.Error("cannot bring app to its spec", attrs...)
 	if err := e.store.SaveFailure(name, &f); err != nil {
@@ -384,7 +386,7 @@ func (e *engine) applier(name string, idle func(func())) *Applier {
 }
 
 // look says what an app should be and what it is, its folder aside.
-func (e *engine) look(ctx context.Context, name string) (want, Observed) {
+func (e *engine) look(ctx context.Context, name string) (plan.Want, observed) {
 	set, setErr := e.snapshot()
 	rem := e.store.Load(name)
 	e.remind(name, &rem)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 )
 
 // whoIsIt answers what its environment says.
@@ -128,8 +129,8 @@ func TestWantedEnvironment(t *testing.T) {
 		{hclspec.Fault{File: "/d/blog.hcl", Apps: []string{"blog-production"}, Summary: "unknown attribute"}, true},
 		{hclspec.Fault{File: "/d/other.hcl", Apps: []string{"shop-dev"}, Summary: "unknown attribute"}, false},
 	} {
-		w := wanted(&hclspec.Set{Dir: "/d", Faults: []hclspec.Fault{c.fault}}, nil, "blog-dev", last)
-		if got := w.Spec == last && w.Held == c.fault.Summary; got != c.held || w.gone() == c.held {
+		w := plan.Wanted(&hclspec.Set{Dir: "/d", Faults: []hclspec.Fault{c.fault}}, nil, "blog-dev", last)
+		if got := w.Spec == last && w.Held == c.fault.Summary; got != c.held || w.Gone() == c.held {
 			t.Errorf("%+v: held is %v, want %v", c.fault, got, c.held)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -18,7 +19,7 @@ import (
 func TestNothingIsKnownWithoutDescriptors(t *testing.T) {
 	// No wsgid, nor a child of one, as this test is.
 	_, pid := fleettest.Background(t, "sleep 600 & echo $!; wait")
-	live := Observed{}.liveOf()
+	live := liveOf(plan.Observed{})
 	if live(pid) || live(math.MaxInt32) {
 		t.Fatal("a process that is none of ours, or of nobody, is taken for the app's")
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
@@ -20,12 +21,12 @@ type folders interface {
 	check(spec *appspec.Spec, live func(pid int) bool) ([]string, error)
 	repair(spec *appspec.Spec, live func(pid int) bool) error
 	// around looks at what the app depends on beside its spec.
-	around(fsys afero.Fs, spec *appspec.Spec) surrounding
+	around(fsys afero.Fs, spec *appspec.Spec) plan.Surroundings
 }
 
 type appFolders struct{}
 
-func (appFolders) around(fsys afero.Fs, spec *appspec.Spec) surrounding {
+func (appFolders) around(fsys afero.Fs, spec *appspec.Spec) plan.Surroundings {
 	return surroundingOf(fsys, spec)
 }
 
@@ -70,7 +71,7 @@ func openFolder(spec *appspec.Spec, f func(*appdir.RootFs, appdir.Owner) error) 
 // liveOf tells which processes are the app's: its masters and their workers,
 // and those that wsgid runs on the folder by hand. A master that does not
 // answer may have any workers.
-func (o Observed) liveOf() func(pid int) bool {
+func liveOf(o plan.Observed) func(pid int) bool {
 	ours := map[int]bool{}
 	for _, m := range o.Masters {
 		if m.Err != nil {

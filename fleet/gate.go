@@ -10,6 +10,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -123,7 +124,7 @@ func (e *engine) serving(set *hclspec.Set) map[string]*appspec.Spec {
 		return apps
 	}
 	known, _ := e.store.Apps()
-	for _, name := range names(set, known) {
+	for _, name := range plan.Names(set, known) {
 		if apps[name] != nil && !holds {
 			continue
 		}
@@ -137,7 +138,7 @@ func (e *engine) serving(set *hclspec.Set) map[string]*appspec.Spec {
 
 func (e *engine) servingOne(set *hclspec.Set, name string) *appspec.Spec {
 	rem := e.store.Load(name)
-	w := desiredOf(&rem, set, nil, name)
+	w := plan.WantOf(&rem, set, nil, name)
 	if e.holds(set) && w.Held == "" && w.Invalid == "" {
 		return rem.LastGood
 	}

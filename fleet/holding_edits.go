@@ -9,6 +9,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -22,8 +23,8 @@ func (e *engine) holds(set *hclspec.Set) bool { return e.opts.Hold || set != nil
 
 // wantedOf is what an app should be now. confirmed: what the directory says is to be
 // carried out.
-func (e *engine) wantedOf(set *hclspec.Set, setErr error, name string, rem *state.AppState, confirmed bool) want {
-	w := desiredOf(rem, set, setErr, name)
+func (e *engine) wantedOf(set *hclspec.Set, setErr error, name string, rem *state.AppState, confirmed bool) plan.Want {
+	w := plan.WantOf(rem, set, setErr, name)
 	if confirmed || !e.holds(set) || w.Held != "" || w.Invalid != "" {
 		return w
 	}
@@ -35,11 +36,11 @@ func (e *engine) wantedOf(set *hclspec.Set, setErr error, name string, rem *stat
 
 // unedited is what an app should be while the edit that the directory says waits. What
 // comes of other apps and of the gate goes by theirs that were applied, and is no edit.
-func unedited(r *state.AppState, w want, d *doors) want {
+func unedited(r *state.AppState, w plan.Want, d *doors) plan.Want {
 	last := r.LastGood
 	if last == nil {
 		if w.Spec != nil {
-			return want{Waiting: "it is new"}
+			return plan.Want{Waiting: "it is new"}
 		}
 		return w
 	}
@@ -58,7 +59,7 @@ func unedited(r *state.AppState, w want, d *doors) want {
 	if d != nil {
 		was = d.again(was)
 	}
-	return want{Spec: was, Waiting: waiting}
+	return plan.Want{Spec: was, Waiting: waiting}
 }
 
 // editText says in one line what an edit changes.

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 )
 
 // Edits wait for apply, by the daemon's option or by the defaults: no pass that
@@ -100,17 +102,17 @@ func TestEditsWaitForApply(t *testing.T) {
 				}
 				open()
 			}
-			plan, err := l.Plan(ctx, nil)
+			planned, err := l.Plan(ctx, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			kinds := map[string]ActionKind{}
-			for _, a := range plan.Apps {
+			kinds := map[string]plan.ActionKind{}
+			for _, a := range planned.Apps {
 				if len(a.Actions) > 0 {
 					kinds[a.App] = a.Actions[len(a.Actions)-1].Kind
 				}
 			}
-			if kinds["blog"] != ActionRoll || kinds["shop"] != ActionStop || kinds["wiki"] != ActionStart {
+			if kinds["blog"] != plan.ActionRoll || kinds["shop"] != plan.ActionStop || kinds["wiki"] != plan.ActionStart {
 				t.Errorf("plan: %v", kinds)
 			}
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -102,7 +103,7 @@ func (d *Daemon) read(force bool) {
 			set, err = d.e.load()
 		}
 		var also []string
-		var around map[string]surrounding
+		var around map[string]plan.Surroundings
 		if set != nil {
 			also = watchedPaths(set)
 		}
@@ -155,7 +156,7 @@ func (d *Daemon) refresh(also []string) bool {
 
 // compare queues the apps about which the directory says something else than
 // before. It runs in the loop.
-func (d *Daemon) compare(set *hclspec.Set, err error, around map[string]surrounding) {
+func (d *Daemon) compare(set *hclspec.Set, err error, around map[string]plan.Surroundings) {
 	now, own := map[string]string{}, map[string]string{}
 	text := ""
 	if err != nil {
@@ -207,7 +208,7 @@ func (d *Daemon) compare(set *hclspec.Set, err error, around map[string]surround
 	}
 	d.prev, d.prevOwn = now, own
 	for n, is := range around {
-		if is.disturbed(d.around[n]) {
+		if is.Disturbed(d.around[n]) {
 			d.rec.Enqueue(n, order{}, false)
 		}
 	}

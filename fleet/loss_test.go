@@ -11,6 +11,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 )
 
 func TestLosses(t *testing.T) {
@@ -138,12 +139,12 @@ func TestDamageIsNotRemoval(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer op.Close()
-	plan, err := op.Plan(context.Background(), nil)
-	if err != nil || len(plan.Faults) != 0 {
-		t.Fatalf("plan: %+v, %v", plan, err)
+	planned, err := op.Plan(context.Background(), nil)
+	if err != nil || len(planned.Faults) != 0 {
+		t.Fatalf("plan: %+v, %v", planned, err)
 	}
-	for _, a := range plan.Apps {
-		if a.App == "two" && (len(a.Actions) != 1 || a.Actions[0].Kind != ActionStop || !strings.Contains(a.Why, "two.hcl: no app stands in it")) {
+	for _, a := range planned.Apps {
+		if a.App == "two" && (len(a.Actions) != 1 || a.Actions[0].Kind != plan.ActionStop || !strings.Contains(a.Why, "two.hcl: no app stands in it")) {
 			t.Errorf("plan of the app whose file is empty: %+v", a)
 		}
 	}

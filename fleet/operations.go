@@ -10,6 +10,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
@@ -57,7 +58,7 @@ func (p *operations) choose(ctx context.Context, verb string, apps []string) ([]
 }
 
 // Plan says what Apply would do.
-func (p *operations) Plan(ctx context.Context, apps []string) (*Plan, error) {
+func (p *operations) Plan(ctx context.Context, apps []string) (*plan.Plan, error) {
 	chosen, set, err := p.choose(ctx, "plan", apps)
 	if err != nil {
 		return nil, err
@@ -66,8 +67,8 @@ func (p *operations) Plan(ctx context.Context, apps []string) (*Plan, error) {
 }
 
 // planAll is what apply would do to apps if the directory were as the set says.
-func (e *engine) planAll(ctx context.Context, set *hclspec.Set, chosen []string, named bool) *Plan {
-	plan := &Plan{Faults: []hclspec.Fault{}, Apps: make([]AppPlan, len(chosen))}
+func (e *engine) planAll(ctx context.Context, set *hclspec.Set, chosen []string, named bool) *plan.Plan {
+	plan := &plan.Plan{Faults: []hclspec.Fault{}, Apps: make([]plan.AppPlan, len(chosen))}
 	for _, f := range set.Faults {
 		if !f.Lost { // apply makes it good
 			plan.Faults = append(plan.Faults, f)
@@ -81,7 +82,7 @@ func (e *engine) planAll(ctx context.Context, set *hclspec.Set, chosen []string,
 }
 
 // plan is what apply would do to one app; named: the operator names it.
-func (e *engine) plan(ctx context.Context, set *hclspec.Set, name string, named bool) AppPlan {
+func (e *engine) plan(ctx context.Context, set *hclspec.Set, name string, named bool) plan.AppPlan {
 	// The last good spec costs more to read than all the rest: only where it counts.
 	var rem state.AppState
 	e.store.LoadOrders(name, &rem)
@@ -89,20 +90,20 @@ func (e *engine) plan(ctx context.Context, set *hclspec.Set, name string, named 
 		e.store.LoadSpec(name, &rem)
 		rem.Guess()
 	}
-	w := desiredOf(&rem, set, nil, name)
+	w := plan.WantOf(&rem, set, nil, name)
 	if w.Invalid != "" {
-		ap := AppPlan{App: name, Why: "no good spec was ever seen", Error: w.Invalid}
+		ap := plan.AppPlan{App: name, Why: "no good spec was ever seen", Error: w.Invalid}
 		if w.Fault != nil {
 			ap.File = w.Fault.File
 		}
 		return ap
 	}
 	if set.DefaultsBroken {
-		return AppPlan{App: name, File: w.Spec.File, Why: "nothing changes", Error: w.Held}
+		return plan.AppPlan{App: name, File: w.Spec.File, Why: "nothing changes", Error: w.Held}
 	}
 	lost := w.Fault != nil && w.Fault.Lost
 	if lost {
-		w = want{Fault: w.Fault} // apply confirms it
+		w = plan.Want{Fault: w.Fault} // apply confirms it
 	}
 	if named {
 		rem.Override.Stopped = false
@@ -111,8 +112,8 @@ func (e *engine) plan(ctx context.Context, set *hclspec.Set, name string, named 
 	if len(o.Masters) > 0 && o.LastGood == nil {
 		e.store.LoadSpec(name, &o.AppState) // one of them may run it
 	}
-	o.Asked.Retry = true
-	ap := MakePlan(w.Spec, o, e.now())
+	o.Request.Retry = true
+	ap := plan.MakePlan(w.Spec, o.Observed, e.now())
 	if w.Held != "" {
 		ap.Error = w.Held
 	}
@@ -149,7 +150,7 @@ func (p *operations) ApplyPlan(ctx context.Context, digest string, progress func
 // applyAll applies the specs of a set; named: the operator has named the apps.
 func (p *operations) applyAll(ctx context.Context, set *hclspec.Set, chosen []string, named bool, progress func(Event)) ([]Result, error) {
 	if set.DefaultsBroken {
-		return nil, errors.New(defaultsText(defaultsFault(set)))
+		return nil, errors.New(plan.DefaultsText(plan.DefaultsFault(set)))
 	}
 	if lost := lostApps(set, chosen); len(lost) > 0 {
 		p.e.removed(lost...)
@@ -157,7 +158,7 @@ func (p *operations) applyAll(ctx context.Context, set *hclspec.Set, chosen []st
 			return nil, err
 		}
 	}
-	ord := order{Asked: Asked{Retry: true, Confirmed: true}}
+	ord := order{Request: plan.Request{Retry: true, Confirmed: true}}
 	if named {
 		ord.edits = append(ord.edits, func(o *state.Override, _ *appspec.Spec) { o.Stopped = false })
 	}
@@ -170,7 +171,7 @@ func (p *operations) applyAll(ctx context.Context, set *hclspec.Set, chosen []st
 
 // Start starts what is stopped and tries again at once what failed.
 func (p *operations) Start(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
-	ord := order{Asked: Asked{Retry: true}}
+	ord := order{Request: plan.Request{Retry: true}}
 	ord.edits = append(ord.edits, func(o *state.Override, _ *appspec.Spec) { o.Stopped = false })
 	return p.command(ctx, "start", apps, progress, func(name string) Result {
 		if r, no := p.disabled(name, "start"); no {
@@ -194,7 +195,7 @@ func (p *operations) Stop(ctx context.Context, apps []string, progress func(Even
 
 // Restart replaces the masters: the new one is ready before the old one drains.
 func (p *operations) Restart(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
-	ord := order{Asked: Asked{Restart: true}}
+	ord := order{Request: plan.Request{Restart: true}}
 	ord.edits = append(ord.edits, func(o *state.Override, _ *appspec.Spec) { o.Stopped = false })
 	return p.command(ctx, "restart", apps, progress, func(name string) Result {
 		if r, no := p.disabled(name, "restart"); no {
@@ -206,7 +207,7 @@ func (p *operations) Restart(ctx context.Context, apps []string, progress func(E
 
 // Reload replaces the workers, new ones first.
 func (p *operations) Reload(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
-	ord := order{Asked: Asked{Reload: true}}
+	ord := order{Request: plan.Request{Reload: true}}
 	return p.command(ctx, "reload", apps, progress, func(name string) Result {
 		if r, no := p.disabled(name, "reload"); no {
 			return r
@@ -276,7 +277,7 @@ func (p *operations) command(ctx context.Context, verb string, apps []string, pr
 			}
 			progress(Event{At: p.e.now(), State: "warning", Message: err.Error()})
 		case set.DefaultsBroken:
-			progress(Event{At: p.e.now(), State: "warning", Message: defaultsText(defaultsFault(set))})
+			progress(Event{At: p.e.now(), State: "warning", Message: plan.DefaultsText(plan.DefaultsFault(set))})
 		}
 	}
 	return p.each(ctx, chosen, progress, f), nil
@@ -380,13 +381,13 @@ func (p *operations) ended(ctx context.Context, name string) Result {
 			return Result{App: name, State: StateStopped, Reason: o.FindErr.Error()}
 		}
 		if len(o.Masters) == 0 {
-			st := appStatus(w, o, p.daemon() != nil, p.e.now())
+			st := appStatus(w, o.Observed, p.daemon() != nil, p.e.now())
 			if st.State == "" {
 				st.State = StateStopped
 			}
 			return Result{App: name, OK: true, State: st.State, Reason: st.Reason}
 		}
-		if err := o.Masters[0].master.Wait(ctx); ctx.Err() != nil {
+		if err := o.handles[o.Masters[0].PID].Wait(ctx); ctx.Err() != nil {
 			return Result{App: name, State: StateStopped, Reason: fmt.Sprintf("cannot wait for its end: %v", err)}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
@@ -19,7 +20,7 @@ import (
 // is called from one goroutine; nil: not wanted. A Result that is not OK is
 // not an error: err is for what kept the command itself from running.
 type Operator interface {
-	Plan(ctx context.Context, apps []string) (*Plan, error)
+	Plan(ctx context.Context, apps []string) (*plan.Plan, error)
 	Apply(ctx context.Context, apps []string, progress func(Event)) ([]Result, error)
 	Start(ctx context.Context, apps []string, progress func(Event)) ([]Result, error)
 	Stop(ctx context.Context, apps []string, progress func(Event)) ([]Result, error)
@@ -60,61 +61,6 @@ type Result struct {
 	Deploy *deploy.Entry `json:"deploy,omitempty"`
 	// URLs are where a deployed app is reached.
 	URLs []string `json:"urls,omitempty"`
-}
-
-// Plan is what apply would do. Empty Actions and Changes in every app: nothing.
-type Plan struct {
-	Apps   []AppPlan       `json:"apps"`
-	Faults []hclspec.Fault `json:"faults"` // files that are broken; their apps keep their last good spec
-	// Warnings are what an operator should know of the specs together, a sentence each.
-	Warnings []string `json:"warnings,omitempty"`
-}
-
-// AppPlan is the part of one app: pure, made by MakePlan.
-type AppPlan struct {
-	App        string             `json:"app"`
-	File       string             `json:"file"`
-	Disruption appspec.Disruption `json:"disruption"`
-	Why        string             `json:"why"` // one line
-	Changes    []appspec.Change   `json:"changes"`
-	Actions    []Action           `json:"actions"`
-	// Error is what will keep the plan from being carried out, or the fault of
-	// the app's file; empty: nothing known.
-	Error string `json:"error,omitempty"`
-
-	current int    // pid of the master that the actions speak of
-	held    bool   // the spec is not tried now: it failed, see Observed.Failure
-	done    bool   // the master runs by the spec already, and nothing is wrong
-	digest  string // of the spec
-	folder  string // see surrounding.Folder
-}
-
-// ActionKind says what an action does.
-type ActionKind string
-
-// The kinds.
-const (
-	ActionRepair  ActionKind = "repair"  // put the app folder right
-	ActionStart   ActionKind = "start"   // start a master
-	ActionUpdate  ActionKind = "update"  // hand the spec to the running master, nothing restarted
-	ActionRoll    ActionKind = "roll"    // hand it over and replace the workers, new ones first
-	ActionReplace ActionKind = "replace" // start a new master, then drain the old one
-	ActionStop    ActionKind = "stop"    // drain and stop
-	ActionScale   ActionKind = "scale"   // set the numbers of workers
-	ActionRetry   ActionKind = "retry"   // end the back-off of workers that cannot start
-	ActionRetire  ActionKind = "retire"  // drain a master that another one stands for
-	ActionListen  ActionKind = "listen"  // open the sockets; the first connection starts the master
-	ActionRest    ActionKind = "rest"    // let the master go; the next connection starts another
-)
-
-// Action is one step of an app's plan.
-type Action struct {
-	Kind   ActionKind `json:"kind"`
-	Reason string     `json:"reason"`
-	Detail []string   `json:"detail,omitempty"` // what a repair touches, path by path
-
-	spec  *appspec.Spec  // of a start: another one than the wanted; nil: that one
-	scale *state.Desired // numbers that an operator ordered; nil: none
 }
 
 // Status is the answer of status -o json (contract, section 4).

@@ -10,6 +10,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -17,7 +18,7 @@ import (
 // What an operator has asked for once is not forgotten because an edit overtakes
 // it: it is done by the newer spec, and only then said to be done.
 func TestAnOrderOvertakenByAnEdit(t *testing.T) {
-	for name, ask := range map[string]Asked{"reload": {Reload: true}, "restart": {Restart: true}} {
+	for name, ask := range map[string]plan.Request{"reload": {Reload: true}, "restart": {Restart: true}} {
 		t.Run(name, func(t *testing.T) {
 			f, m := newFleetDir(t), newFakeMachine()
 			r := fakeReconciler(t, f, m)
@@ -40,7 +41,7 @@ func TestAnOrderOvertakenByAnEdit(t *testing.T) {
 			m.behave = func(*appspec.Spec) (runner.Status, error) { return runner.Status{State: runner.StateStarting}, nil }
 			m.mu.Unlock()
 			done := make(chan outcome, 1)
-			go func() { done <- r.do(context.Background(), "blog", order{Asked: ask}) }()
+			go func() { done <- r.do(context.Background(), "blog", order{Request: ask}) }()
 			eventually(t, "it is under way", func() bool { return len(old.called()) == 1 || m.count("blog") == 2 })
 			old.mu.Lock()
 			old.rolls = func(st *runner.Status) { st.Rollout, st.SpecDigest = 0, st.WantDigest }
@@ -124,7 +125,7 @@ func TestStopTellsWhatDidNotEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	set, _ := r.e.snapshot()
-	o := Observed{App: "blog"}
+	o := observed{Observed: plan.Observed{App: "blog"}, handles: map[int]master{}}
 	for i := range 4 {
 		h, err := m.start(t.Context(), runner.StartOptions{Spec: set.Specs["blog"]})
 		if err != nil {
@@ -133,7 +134,8 @@ func TestStopTellsWhatDidNotEnd(t *testing.T) {
 		if i == 3 {
 			h = immortal{h.(*fakeMaster)}
 		}
-		o.Masters = append(o.Masters, Seen{Record: h.record(), master: h})
+		o.Masters = append(o.Masters, plan.Master{Record: h.record()})
+		o.handles[h.record().PID] = h
 	}
 	err := r.e.applier("blog", func(f func()) { f() }).stop(t.Context(), o)
 	if err == nil || !strings.Contains(err.Error(), "operation not permitted") {
@@ -188,7 +190,7 @@ func TestAnOrderToAMasterThatEnds(t *testing.T) {
 		go old.die()
 	}
 	old.mu.Unlock()
-	if out := r.do(t.Context(), "blog", order{Asked: Asked{Reload: true}}); out.err != nil {
+	if out := r.do(t.Context(), "blog", order{Request: plan.Request{Reload: true}}); out.err != nil {
 		t.Errorf("reload: %v", out.err)
 	}
 	if now := m.only(t, "blog"); now == old || r.e.store.Load("blog").Failure != nil {
@@ -213,7 +215,7 @@ func TestANewMasterThatIsKilled(t *testing.T) {
 	m.behave = func(*appspec.Spec) (runner.Status, error) { return runner.Status{State: runner.StateStarting}, nil }
 	m.mu.Unlock()
 	done := make(chan outcome, 1)
-	go func() { done <- r.do(context.Background(), "blog", order{Asked: Asked{Restart: true}}) }()
+	go func() { done <- r.do(context.Background(), "blog", order{Request: plan.Request{Restart: true}}) }()
 	eventually(t, "the new master is there", func() bool { return m.count("blog") == 2 })
 	m.mu.Lock()
 	m.behave = nil
@@ -232,7 +234,7 @@ func TestANewMasterThatIsKilled(t *testing.T) {
 	}
 	eventually(t, "it is as its spec says, and nothing is wrong with it", func() bool {
 		w, o := r.e.look(t.Context(), "blog")
-		return appStatus(w, o, true, time.Now()).State == string(runner.StateReady)
+		return appStatus(w, o.Observed, true, time.Now()).State == string(runner.StateReady)
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/metrics"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 )
 
 // Reconciler brings apps to their specs, each at most once at a time, several
@@ -324,7 +325,7 @@ func (r *Reconciler) died(name string, lived time.Duration, restart appspec.Rest
 	}
 	wait = t.deaths.next(lived, restart, chance())
 	if wait == 0 {
-		r.enqueue(name, order{Asked: Asked{Dead: true}}, true, nil)
+		r.enqueue(name, order{Request: plan.Request{Dead: true}}, true, nil)
 	} else {
 		r.later(name, t, wait)
 	}

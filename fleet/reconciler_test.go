@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -209,7 +210,7 @@ func TestAskingEndsTheBackoff(t *testing.T) {
 	if out := r.do(context.Background(), "blog", order{}); out.err != nil || m.count("blog") != 0 || out.retryAt.IsZero() {
 		t.Fatalf("it did not wait: %+v", out)
 	}
-	if out := r.do(context.Background(), "blog", order{Asked: Asked{Retry: true}}); out.err != nil || m.count("blog") != 1 {
+	if out := r.do(context.Background(), "blog", order{Request: plan.Request{Retry: true}}); out.err != nil || m.count("blog") != 1 {
 		t.Fatalf("it did not start at once: %+v", out)
 	}
 }
@@ -246,7 +247,7 @@ func TestARolloutGivenUpIsNotTriedByItself(t *testing.T) {
 		t.Errorf("result %+v", res)
 	}
 	ms.rolls = nil
-	if out := pass(order{Asked: Asked{Reload: true}}); out.err != nil {
+	if out := pass(order{Request: plan.Request{Reload: true}}); out.err != nil {
 		t.Fatal(out.err)
 	}
 	if res := r.e.settle(context.Background(), "blog", true); !res.OK {
@@ -341,7 +342,7 @@ func TestAReplacementThatFailsChangesNothing(t *testing.T) {
 			}
 			// The old one dies: it comes back, as what it was.
 			old.die()
-			if out := pass(order{Asked: Asked{Dead: true}}); out.err != nil {
+			if out := pass(order{Request: plan.Request{Dead: true}}); out.err != nil {
 				t.Fatal(out.err)
 			}
 			if m.only(t, "blog").record().SpecDigest != old.record().SpecDigest {

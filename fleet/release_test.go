@@ -12,6 +12,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
@@ -43,12 +44,12 @@ func TestReleaseIsReadWhereCodeIsDeployed(t *testing.T) {
 		return &hclspec.Set{Dir: "/d", Specs: map[string]*appspec.Spec{"blog": testSpec(change...)}}
 	}
 	rem := s.Load("blog")
-	if w := desiredOf(&rem, set(), nil, "blog"); w.Spec.Release != nil || seen.releases() != 0 {
+	if w := plan.WantOf(&rem, set(), nil, "blog"); w.Spec.Release != nil || seen.releases() != 0 {
 		t.Errorf("without a deploy block: release %v, read %d times", w.Spec.Release, seen.releases())
 	}
 	rem = s.Load("blog")
 	for range 2 {
-		if w := desiredOf(&rem, set(deployed), nil, "blog"); w.Spec.Release.CodeDir() != "releases/1" || w.Spec.Virtualenv != "venvs/x" {
+		if w := plan.WantOf(&rem, set(deployed), nil, "blog"); w.Spec.Release.CodeDir() != "releases/1" || w.Spec.Virtualenv != "venvs/x" {
 			t.Errorf("with a deploy block: release %v, virtualenv %q", w.Spec.Release, w.Spec.Virtualenv)
 		}
 	}
@@ -60,14 +61,14 @@ func TestReleaseIsReadWhereCodeIsDeployed(t *testing.T) {
 		t.Fatal(err)
 	}
 	rem = s.Load("blog")
-	if w := desiredOf(&rem, nil, errors.New("no directory"), "blog"); w.Held == "" || w.Spec.Release.CodeDir() != "releases/1" {
+	if w := plan.WantOf(&rem, nil, errors.New("no directory"), "blog"); w.Held == "" || w.Spec.Release.CodeDir() != "releases/1" {
 		t.Errorf("held: %+v", w)
 	}
 	if err := os.WriteFile(s.Data+"/deploys/blog/release.json", []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	rem = s.Load("blog")
-	if desiredOf(&rem, set(deployed), nil, "blog"); len(rem.Corrupt) != 1 || !strings.Contains(rem.Corrupt[0], "the release that was served last is taken for it") {
+	if plan.WantOf(&rem, set(deployed), nil, "blog"); len(rem.Corrupt) != 1 || !strings.Contains(rem.Corrupt[0], "the release that was served last is taken for it") {
 		t.Errorf("of a file that cannot be read: %q", rem.Corrupt)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
@@ -16,14 +17,14 @@ import (
 // replace starts a new master on duplicates of the shared listeners, waits
 // until it is ready, and only then drains the old one. If the new one does not
 // become ready it is killed, and the old one has never noticed.
-func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, old Seen, scale *state.Desired) error {
+func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o observed, old live, scale *state.Desired) error {
 	var beside sockets.Rebind
 	defer beside.Close()
 	m, err := a.successor(ctx, spec, o, old, scale, &beside)
 	if err != nil {
 		return err
 	}
-	if old.serving() {
+	if old.Serves() {
 		var werr error
 		a.idle(func() { werr = a.waitReady(ctx, m, spec) })
 		if werr != nil {
@@ -38,8 +39,8 @@ func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, o
 	beside.Divert(a.idle)
 	// An old master that serves nobody has nothing to prove the new one against:
 	// the new one takes its place and is retried by itself.
-	for _, s := range o.Masters {
-		if s.PID == m.record().PID || s.draining() {
+	for _, s := range o.all() {
+		if s.PID == m.record().PID || s.IsDraining() {
 			continue
 		}
 		var err error
@@ -61,10 +62,10 @@ func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, o
 
 // successor is the new master: one that a replacement which was cut short has
 // left, else a new one.
-func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed, old Seen, scale *state.Desired, beside *sockets.Rebind) (master, error) {
+func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o observed, old live, scale *state.Desired, beside *sockets.Rebind) (master, error) {
 	digest := runner.Digest(spec)
-	for _, s := range o.Masters {
-		if s.PID != old.PID && !s.draining() && s.Err == nil && s.digest() == digest && s.NewerThan(old.Record) {
+	for _, s := range o.all() {
+		if s.PID != old.PID && !s.IsDraining() && s.Err == nil && s.Digest() == digest && s.NewerThan(old.Record) {
 			return s.master, nil
 		}
 	}
@@ -87,7 +88,7 @@ func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed,
 	if err := beside.Open(spec, files, taken); err != nil {
 		return nil, err
 	}
-	m, err := a.open(ctx, spec, o, files, scale, old.serving())
+	m, err := a.open(ctx, spec, o, files, scale, old.Serves())
 	if err != nil && m != nil {
 		a.undo(o, old, m)
 	}
@@ -97,13 +98,13 @@ func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed,
 // undo ends the new master and puts back what the store knew. It may have become
 // ready this very moment and have taken requests, so it is drained: a master that
 // serves nobody ends at once.
-func (a *Applier) undo(o Observed, old Seen, m master) {
+func (a *Applier) undo(o observed, old live, m master) {
 	ctx, cancel := context.WithTimeout(context.Background(), undoLimit)
 	defer cancel()
-	if err := a.end(ctx, Seen{Record: m.record(), master: m}, old.master, undoLimit/2); err != nil {
+	if err := a.end(ctx, live{plan.Master{Record: m.record()}, m}, old.master, undoLimit/2); err != nil {
 		a.log.Error("cannot end the new master", "app", o.App, "pid", m.record().PID, "err", err)
 	}
-	if o.Applied != nil && o.Applied.Digest == old.digest() {
+	if o.Applied != nil && o.Applied.Digest == old.Digest() {
 		if err := a.store.SaveApplied(o.App, *o.Applied); err != nil {
 			a.log.Error("cannot keep what the app runs", "app", o.App, "err", err)
 		}

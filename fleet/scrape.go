@@ -6,6 +6,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/metrics"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -34,8 +35,8 @@ func (d *Daemon) scrape(ctx context.Context) *metrics.Fleet {
 	front := e.front(set)
 	parallel(len(names), scrapeWidth, func(i int) {
 		w, o := e.look(ctx, names[i])
-		cur, _ := standing(o, digestOf(w.Spec))
-		st := appStatus(w, o, true, e.now())
+		cur, _ := o.Current(digestOf(w.Spec))
+		st := appStatus(w, o.Observed, true, e.now())
 		if w.Spec != nil && w.Spec.Enabled {
 			st.certificates(w.Spec, e.now())
 			st.managed(e.store.CertificatesDir(), managedHosts(w.Spec, front), true, e.now())
@@ -60,13 +61,13 @@ func (d *Daemon) scrape(ctx context.Context) *metrics.Fleet {
 
 // measured is what metrics tell of an app. cur is the master that stands for it; nil:
 // none does.
-func measured(st *AppStatus, cur *Seen) metrics.App {
+func measured(st *AppStatus, cur *plan.Master) metrics.App {
 	a := metrics.App{Name: st.Name, State: st.State, Gate: st.gate}
 	for _, c := range st.Certificates {
 		a.Certificates = append(a.Certificates, metrics.Certificate{File: c.Cert, Expires: c.Expires, Host: c.Host, Renew: c.Renew, Failures: c.Failures})
 	}
 	if cur != nil && cur.Err == nil {
-		a.Serves, a.Started, a.Status = cur.serving(), cur.Since, &cur.Status
+		a.Serves, a.Started, a.Status = cur.Serves(), cur.Since, &cur.Status
 	}
 	return a
 }

@@ -24,11 +24,11 @@ func (s *Served) App(ctx context.Context, name string) (st AppStatus, c *runner.
 	defer cancel()
 	set, _ := s.e.snapshot()
 	w, o := s.e.look(ctx, name)
-	st = appStatus(w, o, true, s.e.now())
+	st = appStatus(w, o.Observed, true, s.e.now())
 	if st.Name == "" {
 		return st, nil, false
 	}
-	if cur, _ := standing(o, digestOf(w.Spec)); cur != nil && cur.Err == nil {
+	if cur, _ := o.Current(digestOf(w.Spec)); cur != nil && cur.Err == nil {
 		c = cur.Status.Counters
 	}
 	if w.Spec != nil && w.Spec.Enabled {

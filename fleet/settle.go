@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -15,7 +17,7 @@ func (e *engine) settle(ctx context.Context, name string, daemon bool) Result {
 	last := ""
 	for {
 		w, o := e.look(ctx, name)
-		r, cur := settled(w, o, daemon, e.now())
+		r, cur := settled(w, o.Observed, daemon, e.now())
 		// Between two masters the daemon is about to start one, or to let the app sleep:
 		// a wake, an edit or a death has come in between.
 		between := cur == nil && daemon && r.State == string(runner.StateStarting)
@@ -42,7 +44,7 @@ func (e *engine) settle(ctx context.Context, name string, daemon bool) Result {
 			pause(wctx, 10*time.Millisecond)
 			err = wctx.Err()
 		} else {
-			_, err = cur.master.Status(wctx, cur.Status.Version)
+			_, err = o.handles[cur.PID].Status(wctx, cur.Status.Version)
 		}
 		cancel()
 		if ctx.Err() != nil {
@@ -61,13 +63,13 @@ func (e *engine) settle(ctx context.Context, name string, daemon bool) Result {
 // settleOnce says how an app stands without waiting.
 func (e *engine) settleOnce(ctx context.Context, name string, daemon bool) Result {
 	w, o := e.look(ctx, name)
-	r, _ := settled(w, o, daemon, e.now())
+	r, _ := settled(w, o.Observed, daemon, e.now())
 	return r
 }
 
 // settled judges whether an app has come to rest. It is pure. A master that is
 // returned is worth waiting for.
-func settled(w want, o Observed, daemon bool, now time.Time) (Result, *Seen) {
+func settled(w plan.Want, o plan.Observed, daemon bool, now time.Time) (Result, *plan.Master) {
 	st := appStatus(w, o, daemon, now)
 	r := Result{App: st.Name, State: st.State, Reason: st.Reason, Warnings: st.Warnings}
 	if st.Name == "" { // gone without a trace
@@ -75,9 +77,9 @@ func settled(w want, o Observed, daemon bool, now time.Time) (Result, *Seen) {
 	}
 	digest := digestOf(w.Spec)
 	if f := o.Failure; f != nil && f.Digest == digest && f.Traceback != "" {
-		r.Traceback = LastLines(f.Traceback, 8)
+		r.Traceback = words.LastLines(f.Traceback, 8)
 	}
-	cur, _ := standing(o, digest)
+	cur, _ := o.Current(digest)
 	if cur == nil || w.Spec == nil {
 		switch st.State {
 		case StateStopped, StateDisabled, string(runner.StateIdle):
@@ -86,7 +88,7 @@ func settled(w want, o Observed, daemon bool, now time.Time) (Result, *Seen) {
 		return r, nil
 	}
 	if cur.Err == nil && r.Traceback == "" && st.State != string(runner.StateReady) {
-		r.Traceback = LastLines(cur.Status.Traceback, 8)
+		r.Traceback = words.LastLines(cur.Status.Traceback, 8)
 	}
 	s := cur.Status
 	switch {
@@ -101,7 +103,7 @@ func settled(w want, o Observed, daemon bool, now time.Time) (Result, *Seen) {
 		return r, cur
 	case s.RolloutError != "":
 		return r, nil
-	case cur.digest() != digest:
+	case cur.Digest() != digest:
 		return r, cur
 	}
 	switch s.State {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/systemd"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
@@ -18,13 +19,6 @@ import (
 // An app with workers.min = 0 needs no master either while nobody asks for it:
 // the daemon keeps its listeners, watches them, and starts the master when the
 // first connection comes. That connection waits in the kernel's queue meanwhile.
-
-// maySleep tells whether an app can do without a master. A handler of mongrel2
-// must stay connected to its server.
-func maySleep(spec *appspec.Spec) bool {
-	w := spec.Workers
-	return w.Min == 0 && w.IdleTimeout > 0 && len(spec.Sockets.HTTP) > 0 && len(spec.Sockets.Mongrel2) == 0 && !spec.Beside()
-}
 
 // roused are apps whose masters may not be let go at the moment: somebody is about to
 // ask for a worker.
@@ -56,18 +50,8 @@ func (r *roused) has(app string) bool {
 	return r.apps[app] > 0
 }
 
-// listensOf are the listen strings of a spec, sorted.
-func listensOf(spec *appspec.Spec) []string {
-	var out []string
-	for _, s := range spec.Sockets.HTTP {
-		out = append(out, s.Listen)
-	}
-	slices.Sort(out)
-	return out
-}
-
 // listen opens an app's sockets, keeps them and has them watched.
-func (a *Applier) listen(ctx context.Context, spec *appspec.Spec, o Observed, act Action) error {
+func (a *Applier) listen(ctx context.Context, spec *appspec.Spec, o observed, act plan.Action) error {
 	if len(a.keep.Beyond(spec)) > 0 {
 		// It was waited for elsewhere, and somebody may have come there just now:
 		// only a master can serve him.
@@ -123,7 +107,7 @@ func (a *Applier) bequeath(ctx context.Context, app string, m master, its map[st
 
 // rest lets a master go that has nothing to do. Its listeners stay with the
 // listener store: who connects from now on waits there.
-func (a *Applier) rest(ctx context.Context, spec *appspec.Spec, o Observed, cur Seen) error {
+func (a *Applier) rest(ctx context.Context, spec *appspec.Spec, o observed, cur live) error {
 	if len(a.keep.Files(spec)) != len(spec.Sockets.HTTP) {
 		if a.hold(ctx, o.App, cur.master) > 0 {
 			return nil // somebody had come, to a socket that an earlier daemon kept
@@ -133,7 +117,7 @@ func (a *Applier) rest(ctx context.Context, spec *appspec.Spec, o Observed, cur 
 	if len(files) != len(spec.Sockets.HTTP) {
 		return fmt.Errorf("cannot let the master of app %s go: its listening sockets cannot be kept", o.App)
 	}
-	a.activator.Expect(o.App, listensOf(spec))
+	a.activator.Expect(o.App, plan.ListensOf(spec))
 	a.holder.Set(o.App, files)
 	if err := a.drain(ctx, cur, nil); err != nil {
 		a.activator.Forget(o.App)

@@ -23,7 +23,7 @@ func removeSocketFiles(log *slog.Logger, files map[*appspec.HTTPSocket]*appspec.
 
 // abandonSockets removes the files of the unix sockets that a new spec does not
 // name any more, as soon as the masters that drain have closed them.
-func (a *Applier) abandonSockets(ctx context.Context, spec *appspec.Spec, o Observed) {
+func (a *Applier) abandonSockets(ctx context.Context, spec *appspec.Spec, o observed) {
 	files := o.SocketFiles(spec)
 	if len(files) == 0 {
 		return
@@ -31,7 +31,7 @@ func (a *Applier) abandonSockets(ctx context.Context, spec *appspec.Spec, o Obse
 	ctx, cancel := context.WithTimeout(ctx, closingTime)
 	defer cancel()
 	a.idle(func() {
-		for _, m := range o.Masters {
+		for _, m := range o.all() {
 			leaving(ctx, m.master)
 		}
 	})

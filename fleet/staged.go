@@ -12,6 +12,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
@@ -33,7 +34,7 @@ type staged struct {
 const maxStaged = 256 << 20
 
 // PlanStaged asks what Apply would do if the daemon's directory were as the set says.
-func (c *Client) PlanStaged(ctx context.Context, set *hclspec.Set, apps []string) (*Plan, error) {
+func (c *Client) PlanStaged(ctx context.Context, set *hclspec.Set, apps []string) (*plan.Plan, error) {
 	body, err := json.Marshal(staged{Dir: set.Dir, Specs: set.Specs, Faults: set.Faults, Empty: set.Empty, DefaultsBroken: set.DefaultsBroken, Apps: apps})
 	if err != nil {
 		return nil, err
@@ -43,7 +44,7 @@ func (c *Client) PlanStaged(ctx context.Context, set *hclspec.Set, apps []string
 		return nil, err
 	}
 	defer resp.Body.Close()
-	var p Plan
+	var p plan.Plan
 	if err := json.NewDecoder(resp.Body).Decode(&p); err != nil {
 		return nil, c.lost(err)
 	}
@@ -52,7 +53,7 @@ func (c *Client) PlanStaged(ctx context.Context, set *hclspec.Set, apps []string
 }
 
 // planStaged answers it.
-func (p *operations) planStaged(ctx context.Context, s staged) (*Plan, error) {
+func (p *operations) planStaged(ctx context.Context, s staged) (*plan.Plan, error) {
 	dir := p.e.opts.Dir
 	moved := func(file string) string {
 		if rel, err := filepath.Rel(s.Dir, file); err == nil && filepath.IsLocal(rel) {
@@ -82,7 +83,7 @@ func (p *operations) planStaged(ctx context.Context, s staged) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := names(set, known)
+	all := plan.Names(set, known)
 	if err := unknownApps(s.Dir, "plan", s.Apps, all); err != nil {
 		return nil, err
 	}

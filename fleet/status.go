@@ -11,7 +11,9 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 )
@@ -24,7 +26,7 @@ func (e *engine) status(ctx context.Context, daemon *DaemonStatus) *Status {
 	st := &Status{Version: e.opts.Version, Daemon: daemon, Apps: make([]AppStatus, len(all))}
 	parallel(len(all), 16, func(i int) {
 		w, o := e.look(ctx, all[i])
-		st.Apps[i] = appStatus(w, o, daemon != nil, e.now())
+		st.Apps[i] = appStatus(w, o.Observed, daemon != nil, e.now())
 		if w.Spec != nil && w.Spec.Enabled {
 			st.Apps[i].certificates(w.Spec, e.now())
 			st.Apps[i].managed(e.store.CertificatesDir(), managedHosts(w.Spec, front), daemon != nil, e.now())
@@ -84,7 +86,7 @@ func orphanFaults(set *hclspec.Set, setErr error, dir string) []hclspec.Fault {
 
 // appStatus puts one app into the contract's words. It is pure. An app that is
 // gone without a trace has no name.
-func appStatus(w want, o Observed, daemon bool, now time.Time) AppStatus {
+func appStatus(w plan.Want, o plan.Observed, daemon bool, now time.Time) AppStatus {
 	a := AppStatus{Name: o.App, Workers: []runner.WorkerInfo{}, Sockets: []SocketStatus{}}
 	spec := w.Spec
 	if spec == nil {
@@ -108,7 +110,7 @@ func appStatus(w want, o Observed, daemon bool, now time.Time) AppStatus {
 	if o.Applied != nil {
 		a.Generation = o.Applied.Generation
 	}
-	cur, draining := standing(o, digest)
+	cur, draining := o.Current(digest)
 	if cur != nil {
 		a.fill(*cur)
 	}
@@ -134,17 +136,17 @@ func appStatus(w want, o Observed, daemon bool, now time.Time) AppStatus {
 		a.ended(StateDisabled, "enabled = false", len(o.Masters))
 	case o.Override.Stopped:
 		a.ended(StateStopped, "stopped by an operator; it starts by: wsgid-fleet start "+o.App, len(o.Masters))
-	case notDeployed(w.Spec, o):
-		a.ended(StateStopped, notDeployedText(o.App), len(o.Masters))
+	case plan.NotDeployed(w.Spec, o):
+		a.ended(StateStopped, plan.NotDeployedText(o.App), len(o.Masters))
 	case cur == nil && f == nil && len(o.Awaited) > 0:
 		a.State, a.Reason = string(runner.StateIdle), "no master runs; the first connection starts it"
 	case cur == nil:
 		a.absent(f, draining, daemon, now)
 	case f != nil && f.RetryAt.IsZero():
 		a.degrade(f.Reason)
-	case cur.digest() != digest && cur.Status.WantDigest == digest:
+	case cur.Digest() != digest && cur.Status.WantDigest == digest:
 		// The master has it: what it says of its rollout is what there is to say.
-	case cur.digest() != digest:
+	case cur.Digest() != digest:
 		a.pending(f, daemon, now)
 	case f != nil:
 		a.degrade(retryText(f, daemon, now))
@@ -159,24 +161,9 @@ func appStatus(w want, o Observed, daemon bool, now time.Time) AppStatus {
 	return a
 }
 
-// standing is the master that stands for the app; nil: none does.
-func standing(o Observed, digest string) (cur *Seen, draining bool) {
-	for i := range o.Masters {
-		m := &o.Masters[i]
-		if m.draining() {
-			draining = true
-			continue
-		}
-		if cur == nil || rank(*m, digest) > rank(*cur, digest) {
-			cur = m
-		}
-	}
-	return cur, draining
-}
-
 // fill takes over what the master tells.
-func (a *AppStatus) fill(m Seen) {
-	a.Generation = m.generation()
+func (a *AppStatus) fill(m plan.Master) {
+	a.Generation = m.LastGeneration()
 	a.Master = &MasterStatus{PID: m.PID, Since: m.Since, RSS: m.Status.RSS, Stem: m.Status.Stem}
 	if m.Err != nil {
 		a.State = string(runner.StateDegraded)
@@ -275,7 +262,7 @@ func retryText(f *state.Failure, daemon bool, now time.Time) string {
 	case !daemon:
 		return f.Reason + "; no daemon runs that would try again"
 	case f.Wait(now) > 0:
-		return fmt.Sprintf("%s; next try in %s (attempt %d)", f.Reason, roundUp(f.Wait(now)), f.Attempts+1)
+		return fmt.Sprintf("%s; next try in %s (attempt %d)", f.Reason, words.RoundUp(f.Wait(now)), f.Attempts+1)
 	default:
 		return fmt.Sprintf("%s; being tried again (attempt %d)", f.Reason, f.Attempts+1)
 	}

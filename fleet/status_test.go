@@ -6,64 +6,65 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
 func TestAppStatus(t *testing.T) {
 	spec, other := testSpec(), testSpec(withApp("x:y"))
-	good := want{Spec: spec}
+	good := plan.Want{Spec: spec}
 	fail := func(s *appspec.Spec, retry time.Time) *state.Failure {
 		return &state.Failure{Digest: runner.Digest(s), Reason: "the port is taken", Attempts: 2, RetryAt: retry}
 	}
 	for _, tt := range []struct {
 		name     string
-		w        want
-		o        Observed
+		w        plan.Want
+		o        plan.Observed
 		noDaemon bool
 		state    string
 		reason   string
 	}{
-		{name: "ready", w: good, o: Observed{Masters: []Seen{seen(1, spec)}}, state: "ready"},
-		{name: "its master's words", w: good, o: Observed{Masters: []Seen{seen(1, spec, func(m *Seen) {
+		{name: "ready", w: good, o: plan.Observed{Masters: []plan.Master{seen(1, spec)}}, state: "ready"},
+		{name: "its master's words", w: good, o: plan.Observed{Masters: []plan.Master{seen(1, spec, func(m *plan.Master) {
 			m.Status.State, m.Status.Reason = runner.StateBackoff, "ImportError; next try in 2s"
 		})}}, state: "backoff", reason: "ImportError; next try in 2s"},
-		{name: "disabled", w: want{Spec: testSpec(disabled)}, state: "disabled", reason: "enabled = false"},
-		{name: "disabled, drains", w: want{Spec: testSpec(disabled)}, o: Observed{Masters: []Seen{seen(1, spec, draining)}},
+		{name: "disabled", w: plan.Want{Spec: testSpec(disabled)}, state: "disabled", reason: "enabled = false"},
+		{name: "disabled, drains", w: plan.Want{Spec: testSpec(disabled)}, o: plan.Observed{Masters: []plan.Master{seen(1, spec, draining)}},
 			state: "disabled", reason: "enabled = false; it drains"},
-		{name: "stopped", w: good, o: Observed{AppState: state.AppState{Override: state.Override{Stopped: true}}},
+		{name: "stopped", w: good, o: plan.Observed{AppState: state.AppState{Override: state.Override{Stopped: true}}},
 			state: "stopped", reason: "stopped by an operator; it starts by: wsgid-fleet start blog"},
-		{name: "gone, drains", w: want{}, o: Observed{Masters: []Seen{seen(1, spec, draining)}, AppState: state.AppState{LastGood: spec}},
+		{name: "gone, drains", w: plan.Want{}, o: plan.Observed{Masters: []plan.Master{seen(1, spec, draining)}, AppState: state.AppState{LastGood: spec}},
 			state: "stopped", reason: "its spec is gone; it drains"},
-		{name: "invalid", w: want{Invalid: "blog.hcl:1:1: bad"}, state: "invalid", reason: "blog.hcl:1:1: bad"},
-		{name: "held, serves", w: want{Spec: spec, Held: "blog.hcl:1:1: bad"}, o: Observed{Masters: []Seen{seen(1, spec)}},
+		{name: "invalid", w: plan.Want{Invalid: "blog.hcl:1:1: bad"}, state: "invalid", reason: "blog.hcl:1:1: bad"},
+		{name: "held, serves", w: plan.Want{Spec: spec, Held: "blog.hcl:1:1: bad"}, o: plan.Observed{Masters: []plan.Master{seen(1, spec)}},
 			state: "degraded", reason: "runs on its last good spec: blog.hcl:1:1: bad"},
-		{name: "held, disabled", w: want{Spec: testSpec(disabled), Held: "bad"},
+		{name: "held, disabled", w: plan.Want{Spec: testSpec(disabled), Held: "bad"},
 			state: "disabled", reason: "enabled = false; runs on its last good spec: bad"},
-		{name: "cannot start", w: good, o: Observed{AppState: state.AppState{Failure: fail(spec, now.Add(1500*time.Millisecond))}},
+		{name: "cannot start", w: good, o: plan.Observed{AppState: state.AppState{Failure: fail(spec, now.Add(1500*time.Millisecond))}},
 			state: "backoff", reason: "the port is taken; next try in 1.5s (attempt 3)"},
-		{name: "cannot start, no daemon", w: good, noDaemon: true, o: Observed{AppState: state.AppState{Failure: fail(spec, now)}},
+		{name: "cannot start, no daemon", w: good, noDaemon: true, o: plan.Observed{AppState: state.AppState{Failure: fail(spec, now)}},
 			state: "backoff", reason: "the port is taken; no daemon runs that would try again"},
-		{name: "cannot start, of another spec", w: good, o: Observed{AppState: state.AppState{Failure: fail(other, now)}}, state: "starting"},
+		{name: "cannot start, of another spec", w: good, o: plan.Observed{AppState: state.AppState{Failure: fail(other, now)}}, state: "starting"},
 		{name: "not running, no daemon", w: good, noDaemon: true,
 			state: "backoff", reason: "it is not running, and no daemon runs that would start it; start it by: wsgid-fleet apply blog"},
-		{name: "being started", w: good, o: Observed{Masters: []Seen{seen(1, spec, draining)}}, state: "starting", reason: "its old master drains"},
-		{name: "change given up", w: want{Spec: other}, o: Observed{Masters: []Seen{seen(1, spec)}, AppState: state.AppState{Failure: fail(other, time.Time{})}},
+		{name: "being started", w: good, o: plan.Observed{Masters: []plan.Master{seen(1, spec, draining)}}, state: "starting", reason: "its old master drains"},
+		{name: "change given up", w: plan.Want{Spec: other}, o: plan.Observed{Masters: []plan.Master{seen(1, spec)}, AppState: state.AppState{Failure: fail(other, time.Time{})}},
 			state: "degraded", reason: "the port is taken"},
-		{name: "change waits", w: want{Spec: other}, o: Observed{Masters: []Seen{seen(1, spec)}, AppState: state.AppState{Failure: fail(other, now.Add(time.Minute))}},
+		{name: "change waits", w: plan.Want{Spec: other}, o: plan.Observed{Masters: []plan.Master{seen(1, spec)}, AppState: state.AppState{Failure: fail(other, now.Add(time.Minute))}},
 			state: "degraded", reason: "the port is taken; next try in 1m0s (attempt 3)"},
-		{name: "change to come", w: want{Spec: other}, o: Observed{Masters: []Seen{seen(1, spec)}},
+		{name: "change to come", w: plan.Want{Spec: other}, o: plan.Observed{Masters: []plan.Master{seen(1, spec)}},
 			state: "updating", reason: "its spec changed; the change is being carried out"},
-		{name: "change to come, of an app that is not well", w: want{Spec: other}, o: Observed{Masters: []Seen{seen(1, spec, func(m *Seen) {
+		{name: "change to come, of an app that is not well", w: plan.Want{Spec: other}, o: plan.Observed{Masters: []plan.Master{seen(1, spec, func(m *plan.Master) {
 			m.Status.State, m.Status.Reason = runner.StateBackoff, "no module blog"
 		})}}, state: "backoff", reason: "no module blog; its spec changed; the change is being carried out"},
-		{name: "change, no daemon", w: want{Spec: other}, noDaemon: true, o: Observed{Masters: []Seen{seen(1, spec)}},
+		{name: "change, no daemon", w: plan.Want{Spec: other}, noDaemon: true, o: plan.Observed{Masters: []plan.Master{seen(1, spec)}},
 			state: "degraded", reason: "its spec changed, and no daemon runs that would carry it out; do it by: wsgid-fleet apply blog"},
-		{name: "rollout under way", w: want{Spec: other}, o: Observed{Masters: []Seen{seen(1, spec, func(m *Seen) {
+		{name: "rollout under way", w: plan.Want{Spec: other}, o: plan.Observed{Masters: []plan.Master{seen(1, spec, func(m *plan.Master) {
 			m.Status.State = runner.StateUpdating
 			m.Status.WantDigest, m.Status.Rollout, m.Status.Reason = runner.Digest(other), 2, "a rollout is under way"
 		})}}, state: "updating", reason: "a rollout is under way"},
-		{name: "does not answer", w: good, o: Observed{Masters: []Seen{seen(1, spec, silent)}},
+		{name: "does not answer", w: good, o: plan.Observed{Masters: []plan.Master{seen(1, spec, silent)}},
 			state: "degraded", reason: "its master (pid 1) does not answer: i/o timeout"},
 	} {
 		tt.o.App = "blog"
@@ -75,7 +76,7 @@ func TestAppStatus(t *testing.T) {
 			t.Errorf("%s: null in the JSON", tt.name)
 		}
 	}
-	if a := appStatus(want{}, Observed{App: "blog"}, true, now); a.Name != "" {
+	if a := appStatus(plan.Want{}, plan.Observed{App: "blog"}, true, now); a.Name != "" {
 		t.Errorf("an app without a trace is shown: %+v", a)
 	}
 }

@@ -12,18 +12,12 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 )
 
-// surrounding is what an app depends on beside what its spec says: it may change
-// while the spec stays the same.
-type surrounding struct {
-	Folder string   // tells the app folder from another one at its path; empty: there is none, or it cannot be told
-	Gone   []string // listen strings of unix sockets that have no file
-}
-
 // surroundingOf looks at what surrounds an app.
-func surroundingOf(fsys afero.Fs, spec *appspec.Spec) surrounding {
-	var s surrounding
+func surroundingOf(fsys afero.Fs, spec *appspec.Spec) plan.Surroundings {
+	var s plan.Surroundings
 	if fi, err := fsys.Stat(spec.Path); err == nil && fi.IsDir() {
 		s.Folder = fileID(fi.Sys())
 	}
@@ -46,26 +40,18 @@ func socketFileGone(fsys afero.Fs, s *appspec.HTTPSocket) bool {
 	return errors.Is(err, fs.ErrNotExist) || err == nil && fi.Mode()&os.ModeSocket == 0
 }
 
-// disturbed tells that something changed that an app must be looked at for.
-func (s surrounding) disturbed(was surrounding) bool {
-	if s.Folder != "" && was.Folder != "" && s.Folder != was.Folder {
-		return true
-	}
-	return slices.ContainsFunc(s.Gone, func(l string) bool { return !slices.Contains(was.Gone, l) })
-}
-
 // surroundings are those of all apps that should run. Several are looked at at a
 // time: their folders may lie on a disk that does not answer.
-func (e *engine) surroundings(set *hclspec.Set) map[string]surrounding {
+func (e *engine) surroundings(set *hclspec.Set) map[string]plan.Surroundings {
 	var specs []*appspec.Spec
 	for _, spec := range set.Specs {
 		if spec.Enabled {
 			specs = append(specs, spec)
 		}
 	}
-	found := make([]surrounding, len(specs))
+	found := make([]plan.Surroundings, len(specs))
 	parallel(len(specs), 16, func(i int) { found[i] = e.folders.around(e.disk, specs[i]) })
-	all := make(map[string]surrounding, len(specs))
+	all := make(map[string]plan.Surroundings, len(specs))
 	for i, spec := range specs {
 		all[spec.Name] = found[i]
 	}

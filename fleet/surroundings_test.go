@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -194,31 +195,31 @@ func crowdOf(f *fleetDir, app string) (stop func() []string) {
 
 func TestPlanOfDisturbedSurroundings(t *testing.T) {
 	spec := testSpec()
-	at := func(o Observed, folder string) Observed {
+	at := func(o plan.Observed, folder string) plan.Observed {
 		o.App = "blog"
-		o.Masters = []Seen{{Record: runner.Record{App: "blog", PID: 7, SpecDigest: runner.Digest(spec)},
+		o.Masters = []plan.Master{{Record: runner.Record{App: "blog", PID: 7, SpecDigest: runner.Digest(spec)},
 			Status: runner.Status{State: runner.StateReady, SpecDigest: runner.Digest(spec), WantDigest: runner.Digest(spec), Folder: folder,
 				Min: spec.Workers.Min, Max: spec.Workers.Max}}}
 		return o
 	}
-	gone := surrounding{Folder: "1:1", Gone: []string{"unix:/x.sock"}}
+	gone := plan.Surroundings{Folder: "1:1", Gone: []string{"unix:/x.sock"}}
 	failed := &state.Failure{Digest: runner.Digest(spec), Folder: "1:2", Reason: "no module", At: time.Now()}
 	for _, tc := range []struct {
 		name string
-		o    Observed
-		want []ActionKind
+		o    plan.Observed
+		want []plan.ActionKind
 	}{
-		{"as it was", at(Observed{surrounding: surrounding{Folder: "1:1"}}, "1:1"), nil},
-		{"a master that does not tell", at(Observed{surrounding: surrounding{Folder: "1:1"}}, ""), nil},
-		{"a folder that is gone", at(Observed{}, "1:1"), nil},
-		{"another folder", at(Observed{surrounding: surrounding{Folder: "1:2"}}, "1:1"), []ActionKind{ActionReplace}},
-		{"another folder, tried", at(Observed{surrounding: surrounding{Folder: "1:2"}, AppState: state.AppState{Failure: failed}}, "1:1"), nil},
-		{"a third folder", at(Observed{surrounding: surrounding{Folder: "1:3"}, AppState: state.AppState{Failure: failed}}, "1:1"), []ActionKind{ActionReplace}},
-		{"a reload into another folder", at(Observed{surrounding: surrounding{Folder: "1:2"}, Asked: Asked{Reload: true}}, "1:1"), []ActionKind{ActionReplace}},
-		{"a socket's file is gone", at(Observed{surrounding: gone}, "1:1"), []ActionKind{ActionReplace}},
+		{"as it was", at(plan.Observed{Surroundings: plan.Surroundings{Folder: "1:1"}}, "1:1"), nil},
+		{"a master that does not tell", at(plan.Observed{Surroundings: plan.Surroundings{Folder: "1:1"}}, ""), nil},
+		{"a folder that is gone", at(plan.Observed{}, "1:1"), nil},
+		{"another folder", at(plan.Observed{Surroundings: plan.Surroundings{Folder: "1:2"}}, "1:1"), []plan.ActionKind{plan.ActionReplace}},
+		{"another folder, tried", at(plan.Observed{Surroundings: plan.Surroundings{Folder: "1:2"}, AppState: state.AppState{Failure: failed}}, "1:1"), nil},
+		{"a third folder", at(plan.Observed{Surroundings: plan.Surroundings{Folder: "1:3"}, AppState: state.AppState{Failure: failed}}, "1:1"), []plan.ActionKind{plan.ActionReplace}},
+		{"a reload into another folder", at(plan.Observed{Surroundings: plan.Surroundings{Folder: "1:2"}, Request: plan.Request{Reload: true}}, "1:1"), []plan.ActionKind{plan.ActionReplace}},
+		{"a socket's file is gone", at(plan.Observed{Surroundings: gone}, "1:1"), []plan.ActionKind{plan.ActionReplace}},
 	} {
-		var got []ActionKind
-		for _, a := range MakePlan(spec, tc.o, time.Now()).Actions {
+		var got []plan.ActionKind
+		for _, a := range plan.MakePlan(spec, tc.o, time.Now()).Actions {
 			got = append(got, a.Kind)
 		}
 		if fmt.Sprint(got) != fmt.Sprint(tc.want) {

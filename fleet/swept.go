@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
@@ -164,7 +165,7 @@ type memory struct {
 }
 
 // memorize keeps what must not be lost with the data directory either.
-func (e *engine) memorize(name string, w want, rem state.AppState) {
+func (e *engine) memorize(name string, w plan.Want, rem state.AppState) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if w.Spec == nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
 )
 
 func (c *cli) deployCommand() *cobra.Command {
@@ -215,7 +216,7 @@ func (s *stages) event(e fleet.Event) {
 	}
 	fmt.Fprintf(s.w, "  %s\n", e.Message)
 	if e.Stage.Result != deploy.ResultOK && e.Stage.Output != "" {
-		writeOutput(s.w, fleet.LastLines(e.Stage.Output, 20))
+		writeOutput(s.w, words.LastLines(e.Stage.Output, 20))
 	}
 }
 

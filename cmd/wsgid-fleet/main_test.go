@@ -15,6 +15,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/master"
 )
@@ -81,7 +82,7 @@ func startFake() int {
 // error where the file wants that.
 type fakeFleet struct {
 	FStatus  fleet.Status    `json:"status"`
-	FPlan    fleet.Plan      `json:"plan"`
+	FPlan    plan.Plan       `json:"plan"`
 	Events   []fleet.Event   `json:"events"`
 	Results  []fleet.Result  `json:"results"`
 	Error    string          `json:"error"`
@@ -117,9 +118,9 @@ func (f *fakeFleet) Deploy(_ context.Context, o fleet.DeployOrder, p func(fleet.
 
 func (f *fakeFleet) Deploys(context.Context, []string) ([]*deploy.Entry, error) { return f.Book, nil }
 
-func (f *fakeFleet) Plan(context.Context, []string) (*fleet.Plan, error) { return &f.FPlan, nil }
-func (f *fakeFleet) Status(context.Context) (*fleet.Status, error)       { return &f.FStatus, nil }
-func (f *fakeFleet) Close() error                                        { return nil }
+func (f *fakeFleet) Plan(context.Context, []string) (*plan.Plan, error) { return &f.FPlan, nil }
+func (f *fakeFleet) Status(context.Context) (*fleet.Status, error)      { return &f.FStatus, nil }
+func (f *fakeFleet) Close() error                                       { return nil }
 
 func (f *fakeFleet) Apply(_ context.Context, apps []string, p func(fleet.Event)) ([]fleet.Result, error) {
 	return f.do("apply", apps, p)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 )
 
 func (c *cli) planCommand() *cobra.Command {
@@ -112,7 +113,7 @@ Exit code: 0 nothing to do, 2 changes, 1 error or a broken file.`,
 
 // plan asks for the plan of the fleet's own directory, or of one that is to take its
 // place: --dir names another one than the daemon's.
-func (c *cli) plan(ctx context.Context, op fleet.Operator, args []string) (plan *fleet.Plan, apps []string, err error) {
+func (c *cli) plan(ctx context.Context, op fleet.Operator, args []string) (plan *plan.Plan, apps []string, err error) {
 	client, ok := op.(*fleet.Client)
 	if !ok || c.dir == "" || client.Runs(c.dir) {
 		if apps, err = c.apps(ctx, op, "plan", args); err != nil {
@@ -147,16 +148,16 @@ func (c *cli) plan(ctx context.Context, op fleet.Operator, args []string) (plan 
 }
 
 // hasChanges tells whether there is anything to do.
-func hasChanges(plan *fleet.Plan) bool {
+func hasChanges(plan *plan.Plan) bool {
 	return slices.ContainsFunc(plan.Apps, changes)
 }
 
 // hasErrors tells whether an app is known to be kept from its spec.
-func hasErrors(plan *fleet.Plan) bool {
-	return slices.ContainsFunc(plan.Apps, func(app fleet.AppPlan) bool { return app.Error != "" })
+func hasErrors(planned *plan.Plan) bool {
+	return slices.ContainsFunc(planned.Apps, func(app plan.AppPlan) bool { return app.Error != "" })
 }
 
-func changes(app fleet.AppPlan) bool { return len(app.Actions) > 0 || len(app.Changes) > 0 }
+func changes(app plan.AppPlan) bool { return len(app.Actions) > 0 || len(app.Changes) > 0 }
 
 // faultsOf are the faults that matter to the named apps: all of them where none
 // is named, and always those of the directory and of defaults.hcl, which hold
@@ -183,10 +184,10 @@ func faultsOf(faults []hclspec.Fault, apps []string) []hclspec.Fault {
 }
 
 // planJSON is the plan with [] where a list is empty.
-func planJSON(plan *fleet.Plan) *fleet.Plan {
-	out := *plan
+func planJSON(planned *plan.Plan) *plan.Plan {
+	out := *planned
 	out.Faults = nonNil(out.Faults)
-	out.Apps = nonNil(append([]fleet.AppPlan(nil), plan.Apps...))
+	out.Apps = nonNil(append([]plan.AppPlan(nil), planned.Apps...))
 	for i := range out.Apps {
 		out.Apps[i].Changes = nonNil(out.Apps[i].Changes)
 		out.Apps[i].Actions = nonNil(out.Apps[i].Actions)

@@ -6,11 +6,11 @@ import (
 	"strings"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
-	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 )
 
 // writePlan writes a plan for people: a block an app, and a line of sums.
-func writePlan(w io.Writer, s style, plan *fleet.Plan) {
+func writePlan(w io.Writer, s style, plan *plan.Plan) {
 	defer writeWarnings(w, s, plan.Warnings)
 	sums := map[string]int{}
 	changed, same, held := 0, 0, 0
@@ -85,7 +85,7 @@ var kindLooks = map[string]struct {
 	"replace": {"!", red},
 }
 
-func writeAppPlan(w io.Writer, s style, app fleet.AppPlan, kind string) {
+func writeAppPlan(w io.Writer, s style, app plan.AppPlan, kind string) {
 	look := kindLooks[kind]
 	head := fmt.Sprintf("%s %s: %s", look.sign, app.App, kind)
 	why := oneLine(app.Why)
@@ -139,7 +139,7 @@ func writeChanges(w io.Writer, s style, list []appspec.Change) {
 			sign, p = "-", red
 		}
 		line := fmt.Sprintf("%s %s%s  %s", s.paint(p, sign), change.Path, spaces(name-columns(change.Path)), texts[i])
-		fmt.Fprintf(w, "    %s%s  %s\n", line, spaces(value-columns(texts[i])), s.paint(faint, fleet.Cost(change)))
+		fmt.Fprintf(w, "    %s%s  %s\n", line, spaces(value-columns(texts[i])), s.paint(faint, plan.Cost(change)))
 	}
 }
 

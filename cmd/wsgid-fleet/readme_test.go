@@ -14,6 +14,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -117,7 +118,7 @@ func readmeFleet() fakeFleet {
 		f.FStatus.Apps = append(f.FStatus.Apps, s)
 	}
 	change := appspec.Change{Path: "workers.count", Old: "2", New: "4", Disruption: appspec.Live}
-	f.FPlan = fleet.Plan{Apps: []fleet.AppPlan{{App: "hello", File: "wsgid.d/hello.hcl", Why: "workers.count changes", Disruption: appspec.Live, Changes: []appspec.Change{change},
-		Actions: []fleet.Action{{Kind: fleet.ActionUpdate, Reason: "workers.count changes"}}}}}
+	f.FPlan = plan.Plan{Apps: []plan.AppPlan{{App: "hello", File: "wsgid.d/hello.hcl", Why: "workers.count changes", Disruption: appspec.Live, Changes: []appspec.Change{change},
+		Actions: []plan.Action{{Kind: plan.ActionUpdate, Reason: "workers.count changes"}}}}}
 	return f
 }

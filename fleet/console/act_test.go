@@ -6,13 +6,13 @@ import (
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
-	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 )
 
 func TestViewerChangesNothing(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
-	h.fleet.plan = fleet.Plan{Apps: []fleet.AppPlan{{App: "blog", Actions: []fleet.Action{{Kind: fleet.ActionStart}}}}}
+	h.fleet.plan = plan.Plan{Apps: []plan.AppPlan{{App: "blog", Actions: []plan.Action{{Kind: plan.ActionStart}}}}}
 	cookie := h.login(true)
 	token := h.token(cookie)
 	for _, path := range []string{"/app/blog", "/plan", "/deploys/blog"} {
@@ -82,9 +82,9 @@ func TestForms(t *testing.T) {
 func TestApplyIsBoundToThePlan(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
-	plan := func(n string) fleet.Plan {
-		return fleet.Plan{Apps: []fleet.AppPlan{{App: "blog", Why: "next try in " + n, Disruption: appspec.Live,
-			Changes: []appspec.Change{{Path: "workers.max", Old: "2", New: n}}, Actions: []fleet.Action{{Kind: fleet.ActionUpdate, Reason: "in " + n}}}}}
+	plan := func(n string) plan.Plan {
+		return plan.Plan{Apps: []plan.AppPlan{{App: "blog", Why: "next try in " + n, Disruption: appspec.Live,
+			Changes: []appspec.Change{{Path: "workers.max", Old: "2", New: n}}, Actions: []plan.Action{{Kind: plan.ActionUpdate, Reason: "in " + n}}}}}
 	}
 	h.fleet.plan = plan("4")
 	cookie := h.login(false)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -21,7 +22,7 @@ import (
 type Fleet interface {
 	Look(ctx context.Context) *fleet.Status
 	App(ctx context.Context, name string) (st fleet.AppStatus, c *runner.Counters, found bool)
-	Plan(ctx context.Context, apps []string) (*fleet.Plan, error)
+	Plan(ctx context.Context, apps []string) (*plan.Plan, error)
 	ApplyPlan(ctx context.Context, digest string, progress func(fleet.Event)) ([]fleet.Result, error)
 	Start(ctx context.Context, apps []string, progress func(fleet.Event)) ([]fleet.Result, error)
 	Stop(ctx context.Context, apps []string, progress func(fleet.Event)) ([]fleet.Result, error)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -26,7 +27,7 @@ type fake struct {
 
 	mu      sync.Mutex
 	status  fleet.Status
-	plan    fleet.Plan
+	plan    plan.Plan
 	entries []*deploy.Entry
 	did     []string
 	hold    chan struct{} // not nil: what is asked for goes on until it is closed
@@ -53,7 +54,7 @@ func (f *fake) App(_ context.Context, name string) (fleet.AppStatus, *runner.Cou
 	return fleet.AppStatus{}, nil, false
 }
 
-func (f *fake) Plan(context.Context, []string) (*fleet.Plan, error) {
+func (f *fake) Plan(context.Context, []string) (*plan.Plan, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := f.plan

@@ -14,6 +14,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 )
@@ -48,8 +49,8 @@ func TestWhatAppsSayStaysText(t *testing.T) {
 	f.status.Faults = []hclspec.Fault{{File: hostile, Summary: hostile, Text: hostile}}
 	f.status.Warnings = []string{hostile}
 	f.status.Gate = &fleet.GateStatus{File: hostile, State: "degraded", Reason: hostile, Listen: []string{hostile}}
-	f.plan = fleet.Plan{Faults: f.status.Faults, Warnings: []string{hostile}, Apps: []fleet.AppPlan{{App: name, Why: hostile, Error: hostile, File: hostile,
-		Changes: []appspec.Change{{Path: hostile, Old: hostile, New: hostile}}, Actions: []fleet.Action{{Kind: fleet.ActionRepair, Reason: hostile, Detail: []string{hostile}}}}}}
+	f.plan = plan.Plan{Faults: f.status.Faults, Warnings: []string{hostile}, Apps: []plan.AppPlan{{App: name, Why: hostile, Error: hostile, File: hostile,
+		Changes: []appspec.Change{{Path: hostile, Old: hostile, New: hostile}}, Actions: []plan.Action{{Kind: plan.ActionRepair, Reason: hostile, Detail: []string{hostile}}}}}}
 	f.entries = []*deploy.Entry{{ID: "1", App: name, By: hostile, Result: "failed", Reason: hostile, Ref: hostile,
 		Stages: []deploy.StageRecord{{Name: hostile, Title: hostile, Note: hostile, Output: hostile + "\n" + hostile}}}}
 	cookie := h.login(false)
@@ -85,8 +86,8 @@ func TestPages(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	h.fleet.status.Daemon.Hold = true
-	h.fleet.plan = fleet.Plan{Apps: []fleet.AppPlan{{App: "blog", Why: "workers.max changed", Disruption: appspec.Live,
-		Changes: []appspec.Change{{Path: "workers.max", Old: "2", New: "4", Disruption: appspec.Live}}, Actions: []fleet.Action{{Kind: fleet.ActionUpdate, Reason: "workers.max changed"}}}}}
+	h.fleet.plan = plan.Plan{Apps: []plan.AppPlan{{App: "blog", Why: "workers.max changed", Disruption: appspec.Live,
+		Changes: []appspec.Change{{Path: "workers.max", Old: "2", New: "4", Disruption: appspec.Live}}, Actions: []plan.Action{{Kind: plan.ActionUpdate, Reason: "workers.max changed"}}}}}
 	h.fleet.entries = []*deploy.Entry{{ID: "20261128-051203", App: "blog", Kind: "deploy", Result: "ok", Release: "20261128-1", By: "ann", Stages: []deploy.StageRecord{{Title: "fetch", Output: "all is here"}}}}
 	cookie := h.login(false)
 	for path, words := range map[string][]string{

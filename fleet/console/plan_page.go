@@ -8,6 +8,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
 )
 
@@ -59,7 +60,7 @@ func (c *Console) planView(ctx context.Context) (*planView, error) {
 	return v, nil
 }
 
-func planOf(a *fleet.AppPlan) planApp {
+func planOf(a *plan.AppPlan) planApp {
 	p := planApp{Name: a.App, File: a.File, Why: clean(a.Why), Error: clean(a.Error)}
 	if a.Changed() {
 		p.Kind = a.Kind()
@@ -81,7 +82,7 @@ func planOf(a *fleet.AppPlan) planApp {
 }
 
 func changeOf(ch appspec.Change) planChange {
-	return planChange{Path: ch.Path, Old: clean(ch.Old), New: clean(ch.New), Cost: fleet.Cost(ch), Tone: tone(ch.Disruption.String())}
+	return planChange{Path: ch.Path, Old: clean(ch.Old), New: clean(ch.New), Cost: plan.Cost(ch), Tone: tone(ch.Disruption.String())}
 }
 
 // Line is the sum, as the command writes it.

@@ -104,3 +104,21 @@ func Printable(text string) string {
 func OneLine(text string) string {
 	return strings.Join(strings.Fields(Printable(text)), " ")
 }
+
+// RoundUp makes a wait readable and never zero.
+func RoundUp(d time.Duration) time.Duration {
+	unit := 100 * time.Millisecond
+	if d > 10*time.Second {
+		unit = time.Second
+	}
+	return (d + unit - 1).Truncate(unit)
+}
+
+// LastLines cuts a traceback to what people read first.
+func LastLines(text string, n int) string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	if len(lines) > n {
+		lines = lines[len(lines)-n:]
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,4 +1,4 @@
-package fleet
+package plan
 
 import (
 	"fmt"
@@ -11,8 +11,8 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
-// want is what an app should be.
-type want struct {
+// Want is what an app should be.
+type Want struct {
 	Spec *appspec.Spec // nil: the app should not be, or nothing is known of it
 	// Held tells why Spec is the last good one and not what the directory says
 	// now; empty where it is what the directory says.
@@ -26,28 +26,28 @@ type want struct {
 	Waiting string
 }
 
-// gone: the app was taken out of the directory.
-func (w want) gone() bool { return w.Spec == nil && w.Invalid == "" && w.Waiting == "" }
+// Gone: the app was taken out of the directory.
+func (w Want) Gone() bool { return w.Spec == nil && w.Invalid == "" && w.Waiting == "" }
 
-// wanted decides what an app should be from the directory and the last good
+// Wanted decides what an app should be from the directory and the last good
 // spec: broken keeps, missing removes (contract, section 1). Without a set
 // (the directory cannot be read) everything is kept.
-func wanted(set *hclspec.Set, setErr error, name string, last *appspec.Spec) want {
-	hold := func(why string, f *hclspec.Fault) want {
+func Wanted(set *hclspec.Set, setErr error, name string, last *appspec.Spec) Want {
+	hold := func(why string, f *hclspec.Fault) Want {
 		if last == nil {
-			return want{Invalid: why, Fault: f}
+			return Want{Invalid: why, Fault: f}
 		}
-		return want{Spec: last, Held: why, Fault: f}
+		return Want{Spec: last, Held: why, Fault: f}
 	}
 	if setErr != nil {
 		return hold(setErr.Error(), nil)
 	}
 	if set.DefaultsBroken {
-		f := defaultsFault(set)
-		return hold(defaultsText(f), f)
+		f := DefaultsFault(set)
+		return hold(DefaultsText(f), f)
 	}
 	if s := set.Specs[name]; s != nil {
-		return want{Spec: s}
+		return Want{Spec: s}
 	}
 	for i := range set.Faults {
 		f := &set.Faults[i]
@@ -69,31 +69,31 @@ func wanted(set *hclspec.Set, setErr error, name string, last *appspec.Spec) wan
 			}
 		}
 	}
-	return want{}
+	return Want{}
 }
 
-// desiredOf is wanted by what is remembered of an app. What is known of it may be
+// WantOf is wanted by what is remembered of an app. What is known of it may be
 // damaged: then nobody knows in which file it stood, and where a file cannot be read,
 // or all of them are gone, it may be that one. It is left alone, and that is said.
 // What is wrong with the file that names the release is noted in r.
-func desiredOf(r *state.AppState, set *hclspec.Set, setErr error, name string) want {
-	w := wanted(set, setErr, name, r.LastGood)
+func WantOf(r *state.AppState, set *hclspec.Set, setErr error, name string) Want {
+	w := Wanted(set, setErr, name, r.LastGood)
 	if w.Spec != nil && w.Spec.Deploy != nil {
 		w.Spec = r.CurrentRelease().Apply(w.Spec)
 	}
-	if !w.gone() || r.LastGood != nil || len(r.Damaged) == 0 {
+	if !w.Gone() || r.LastGood != nil || len(r.Damaged) == 0 {
 		return w
 	}
 	for i := range set.Faults {
 		if f := &set.Faults[i]; f.App == "" && len(f.Apps) == 0 {
-			return want{Invalid: lostTrack(r.Damaged, "it may have stood there: "+f.Summary), Fault: f}
+			return Want{Invalid: lostTrack(r.Damaged, "it may have stood there: "+f.Summary), Fault: f}
 		}
 	}
 	switch {
 	case len(set.Empty) > 0:
-		return want{Invalid: lostTrack(r.Damaged, "it may have stood in "+set.Empty[0]+", where no app stands")}
+		return Want{Invalid: lostTrack(r.Damaged, "it may have stood in "+set.Empty[0]+", where no app stands")}
 	case len(set.Specs)+len(set.Faults) == 0:
-		return want{Invalid: lostTrack(r.Damaged, "no spec is left in "+set.Dir)}
+		return Want{Invalid: lostTrack(r.Damaged, "no spec is left in "+set.Dir)}
 	}
 	return w
 }
@@ -102,7 +102,8 @@ func lostTrack(damaged []string, where string) string {
 	return fmt.Sprintf("%s; %s; it is left as it is until a spec says what it should be; if it is to go, remove the file that cannot be read", strings.Join(damaged, "; "), where)
 }
 
-func defaultsFault(set *hclspec.Set) *hclspec.Fault {
+// DefaultsFault is what is wrong with defaults.hcl, of a set whose defaults are broken.
+func DefaultsFault(set *hclspec.Set) *hclspec.Fault {
 	for i := range set.Faults {
 		if strings.HasSuffix(set.Faults[i].File, "/defaults.hcl") {
 			return &set.Faults[i]
@@ -114,13 +115,14 @@ func defaultsFault(set *hclspec.Set) *hclspec.Fault {
 	return &hclspec.Fault{File: set.Dir + "/defaults.hcl", Summary: "defaults.hcl is broken"}
 }
 
-func defaultsText(f *hclspec.Fault) string {
+// DefaultsText is what comes of that for every app.
+func DefaultsText(f *hclspec.Fault) string {
 	return "nothing changes in the fleet while defaults.hcl is broken: " + f.Summary
 }
 
-// names of all apps that exist in the directory, in faults or in the state
+// Names of all apps that exist in the directory, in faults or in the state
 // directory, sorted.
-func names(set *hclspec.Set, known []string) []string {
+func Names(set *hclspec.Set, known []string) []string {
 	seen := map[string]bool{}
 	for _, n := range known {
 		seen[n] = true

@@ -1,13 +1,13 @@
-package fleet
+package plan
 
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -16,7 +16,7 @@ import (
 // should not be. The actions are carried out in their order; the first error
 // ends them, and the next plan begins from what is true then.
 func MakePlan(spec *appspec.Spec, o Observed, now time.Time) AppPlan {
-	p := &planner{AppPlan: AppPlan{App: o.App, folder: o.Folder}, o: o, spec: spec, now: now}
+	p := &planner{AppPlan: AppPlan{App: o.App, Folder: o.Folder}, o: o, spec: spec, now: now}
 	p.sort()
 	switch {
 	case o.Unknown != nil:
@@ -35,10 +35,10 @@ func MakePlan(spec *appspec.Spec, o Observed, now time.Time) AppPlan {
 		p.File = spec.File
 		p.repair()
 		p.end("stopped by an operator")
-	case notDeployed(spec, o):
+	case NotDeployed(spec, o):
 		p.File = spec.File
 		p.repair()
-		p.end(notDeployedText(spec.Name))
+		p.end(NotDeployedText(spec.Name))
 	default:
 		p.File = spec.File
 		p.repair()
@@ -50,31 +50,21 @@ func MakePlan(spec *appspec.Spec, o Observed, now time.Time) AppPlan {
 	return p.AppPlan
 }
 
-// notDeployed: a deploy is to bring the code, and none has. An app that was served
-// from its folder before its spec got a deploy block is served on.
-func notDeployed(spec *appspec.Spec, o Observed) bool {
-	return spec.Deploy != nil && spec.Release == nil && (o.Applied == nil || o.Applied.Spec.Release != nil)
-}
-
-func notDeployedText(app string) string {
-	return "not deployed yet: wsgid-fleet deploy " + app
-}
-
 type planner struct {
 	AppPlan
 	spec    *appspec.Spec
 	o       Observed
 	now     time.Time
-	live    []Seen // neither draining nor surplus, newest first
-	leaving []Seen // draining
+	live    []Master // neither draining nor surplus, newest first
+	leaving []Master // draining
 }
 
 func (p *planner) sort() {
 	if p.spec != nil {
-		p.digest = runner.Digest(p.spec)
+		p.Digest = runner.Digest(p.spec)
 	}
 	for _, m := range p.o.Masters {
-		if m.draining() {
+		if m.IsDraining() {
 			p.leaving = append(p.leaving, m)
 		} else {
 			p.live = append(p.live, m)
@@ -116,7 +106,7 @@ func (p *planner) end(why string) {
 // run brings the app to its spec.
 func (p *planner) run() {
 	held := p.failure()
-	p.held = held != ""
+	p.Held = held != ""
 	if len(p.live) == 0 {
 		if p.sleeps() {
 			p.sleep()
@@ -126,9 +116,9 @@ func (p *planner) run() {
 		return
 	}
 	cur, surplus := p.choose()
-	p.current = cur.PID
-	base := p.o.SpecOf(cur.digest())
-	if cur.digest() != p.digest {
+	p.CurrentPID = cur.PID
+	base := p.o.SpecOf(cur.Digest())
+	if cur.Digest() != p.Digest {
 		if base != nil {
 			p.Changes = appspec.Diff(base, p.spec)
 		}
@@ -136,7 +126,7 @@ func (p *planner) run() {
 	} else {
 		p.same(cur)
 	}
-	p.done = cur.digest() == p.digest && cur.Err == nil && cur.Status.RolloutError == "" && len(p.Actions) == 0
+	p.Done = cur.Digest() == p.Digest && cur.Err == nil && cur.Status.RolloutError == "" && len(p.Actions) == 0
 	if len(surplus) > 0 && !p.has(ActionReplace) {
 		p.act(ActionRetire, "another master serves this app already", pids(surplus)...)
 	}
@@ -147,13 +137,13 @@ func (p *planner) run() {
 
 func (p *planner) replace(why string) {
 	p.act(ActionReplace, why)
-	p.Actions[len(p.Actions)-1].scale = p.scaleWanted()
+	p.Actions[len(p.Actions)-1].Scale = p.scaleWanted()
 }
 
 // failure returns why this very spec is not to be tried now; empty: try it.
 func (p *planner) failure() string {
 	f := p.o.Failure
-	if f == nil || f.Digest != p.digest || p.o.Asked.byOperator() {
+	if f == nil || f.Digest != p.Digest || p.o.Request.byOperator() {
 		return ""
 	}
 	if f.Folder != "" && p.o.Folder != "" && f.Folder != p.o.Folder {
@@ -163,7 +153,7 @@ func (p *planner) failure() string {
 		return f.Reason
 	}
 	if wait := f.Wait(p.now); wait > 0 {
-		return fmt.Sprintf("%s; next try in %s", f.Reason, roundUp(wait))
+		return fmt.Sprintf("%s; next try in %s", f.Reason, words.RoundUp(wait))
 	}
 	return ""
 }
@@ -175,7 +165,7 @@ func (p *planner) sleeps() bool {
 		return false
 	}
 	f := p.o.Failure
-	return p.o.CanSleep && maySleep(p.spec) && !p.o.Asked.Wake && (f == nil || f.Digest != p.digest)
+	return p.o.CanSleep && maySleep(p.spec) && !p.o.Request.Wake && (f == nil || f.Digest != p.Digest)
 }
 
 // sleep has its sockets watched.
@@ -185,7 +175,7 @@ func (p *planner) sleep() {
 		p.act(ActionListen, goneText(p.o.Gone))
 		return
 	}
-	if slices.Equal(p.o.Awaited, listensOf(p.spec)) {
+	if slices.Equal(p.o.Awaited, ListensOf(p.spec)) {
 		p.Why = "its first connection starts it"
 		return
 	}
@@ -197,23 +187,23 @@ func (p *planner) start(held string) {
 	switch {
 	case held == "":
 		why := "no master runs"
-		if p.o.Asked.Dead {
+		if p.o.Request.Dead {
 			why = "its master died"
-		} else if p.o.Asked.Wake {
+		} else if p.o.Request.Wake {
 			why = "a connection came"
 		}
-		if p.o.Applied != nil && p.o.Applied.Digest != p.digest {
+		if p.o.Applied != nil && p.o.Applied.Digest != p.Digest {
 			p.Changes = appspec.Diff(p.o.Applied.Spec, p.spec)
 		}
 		p.Disruption = appspec.Replace
 		p.act(ActionStart, why)
-		p.Actions[len(p.Actions)-1].scale = p.scaleWanted()
-	case p.o.Failure.RetryAt.IsZero() && p.o.Applied != nil && p.o.Applied.Digest != p.digest:
+		p.Actions[len(p.Actions)-1].Scale = p.scaleWanted()
+	case p.o.Failure.RetryAt.IsZero() && p.o.Applied != nil && p.o.Applied.Digest != p.Digest:
 		// The spec was tried and given up while the one before it served: that
 		// one serves on.
 		p.Disruption = appspec.Replace
 		p.act(ActionStart, "its master died, and its new spec does not work: "+held)
-		p.Actions[len(p.Actions)-1].spec = p.o.Applied.Spec
+		p.Actions[len(p.Actions)-1].Spec = p.o.Applied.Spec
 	case p.o.Failure.RetryAt.IsZero():
 		p.Disruption = appspec.Replace
 		p.act(ActionStart, "no master runs")
@@ -225,11 +215,11 @@ func (p *planner) start(held string) {
 // choose picks the master that stands for the app: the newest that serves,
 // else the newest. The others are surplus, but for one that is being started
 // to replace the current one: ActionReplace takes it as the new master.
-func (p *planner) choose() (cur Seen, surplus []Seen) {
+func (p *planner) choose() (cur Master, surplus []Master) {
 	best := 0
 	for i, m := range p.live {
 		b := p.live[best]
-		if rank(m, p.digest) > rank(b, p.digest) {
+		if rank(m, p.Digest) > rank(b, p.Digest) {
 			best = i
 		}
 	}
@@ -241,24 +231,8 @@ func (p *planner) choose() (cur Seen, surplus []Seen) {
 	return p.live[best], surplus
 }
 
-// rank: serving by the wanted spec, serving, answering with the wanted spec,
-// answering, neither.
-func rank(m Seen, digest string) int {
-	r := 0
-	if m.Err == nil {
-		r++
-	}
-	if m.serving() {
-		r += 4
-	}
-	if m.Err == nil && m.digest() == digest {
-		r += 2
-	}
-	return r
-}
-
 // change brings another spec to a master that runs.
-func (p *planner) change(cur Seen, base *appspec.Spec, held string) {
+func (p *planner) change(cur Master, base *appspec.Spec, held string) {
 	kind := appspec.Replace
 	why := "it runs a spec that is not known here"
 	if base != nil {
@@ -270,9 +244,9 @@ func (p *planner) change(cur Seen, base *appspec.Spec, held string) {
 	}
 	if cur.Hung {
 		kind, why = appspec.Replace, fmt.Sprintf("its master (pid %d) hangs; %s", cur.PID, why)
-	} else if p.o.Asked.Restart {
+	} else if p.o.Request.Restart {
 		kind, why = appspec.Replace, "restart was asked for; "+why
-	} else if p.o.Asked.Reload && kind < appspec.Rolling {
+	} else if p.o.Request.Reload && kind < appspec.Rolling {
 		kind, why = appspec.Rolling, "reload was asked for; "+why
 	}
 	if around := p.disturbed(cur); around != "" && kind < appspec.Replace {
@@ -293,7 +267,7 @@ func (p *planner) change(cur Seen, base *appspec.Spec, held string) {
 		p.act(ActionRoll, why)
 	case appspec.Live, appspec.Nothing:
 		p.act(ActionUpdate, why)
-		if p.o.Asked.Retry && cur.Status.State == runner.StateBackoff {
+		if p.o.Request.Retry && cur.Status.State == runner.StateBackoff {
 			p.act(ActionRetry, "its workers cannot start")
 			p.Why = why
 		}
@@ -302,9 +276,9 @@ func (p *planner) change(cur Seen, base *appspec.Spec, held string) {
 
 // underWay: the master has this spec already, and either rolls it out now or
 // has given it up. That may have begun under another daemon.
-func (p *planner) underWay(cur Seen) string {
+func (p *planner) underWay(cur Master) string {
 	st := cur.Status
-	if cur.Err != nil || st.WantDigest != p.digest || p.o.Asked.byOperator() {
+	if cur.Err != nil || st.WantDigest != p.Digest || p.o.Request.byOperator() {
 		return ""
 	}
 	if st.Rollout != 0 {
@@ -314,24 +288,24 @@ func (p *planner) underWay(cur Seen) string {
 }
 
 // same carries out what was asked of an app that runs by its spec.
-func (p *planner) same(cur Seen) {
+func (p *planner) same(cur Master) {
 	disturbed := p.disturbed(cur)
 	switch {
-	case p.o.Asked.Restart:
+	case p.o.Request.Restart:
 		p.Disruption = appspec.Replace
 		p.replace("restart was asked for")
-	case disturbed != "" && p.held:
+	case disturbed != "" && p.Held:
 		p.Why = p.failure()
 	case disturbed != "":
 		p.Disruption = appspec.Replace
 		p.replace(disturbed)
-	case p.o.Asked.Reload:
+	case p.o.Request.Reload:
 		p.Disruption = appspec.Rolling
 		p.act(ActionRoll, "reload was asked for")
-	case p.o.Asked.Retry && cur.Err == nil && cur.Status.State == runner.StateBackoff:
+	case p.o.Request.Retry && cur.Err == nil && cur.Status.State == runner.StateBackoff:
 		p.Disruption = appspec.Live
 		p.act(ActionRetry, "start was asked for")
-	case p.o.Asked.Retry && cur.Err == nil && cur.Status.RolloutError != "" && !cur.elsewhere(p.digest):
+	case p.o.Request.Retry && cur.Err == nil && cur.Status.RolloutError != "" && !cur.HandedAnother(p.Digest):
 		p.Disruption = appspec.Rolling
 		p.act(ActionRoll, "start was asked for, and its last rollout failed")
 	case cur.Swept:
@@ -340,7 +314,7 @@ func (p *planner) same(cur Seen) {
 	case cur.Hung:
 		p.Disruption = appspec.Replace
 		p.replace(fmt.Sprintf("its master (pid %d) hangs", cur.PID))
-	case cur.elsewhere(p.digest):
+	case cur.HandedAnother(p.Digest):
 		p.Disruption = appspec.Live
 		p.act(ActionUpdate, "another spec that was handed to it is no longer wanted")
 	case cur.Err == nil && cur.Status.Resting && p.sleeps():
@@ -353,7 +327,7 @@ func (p *planner) same(cur Seen) {
 
 // disturbed says what is wrong around a master that runs and that only another one
 // can put right; empty: nothing.
-func (p *planner) disturbed(cur Seen) string {
+func (p *planner) disturbed(cur Master) string {
 	switch {
 	case cur.Err != nil:
 		return ""
@@ -365,19 +339,15 @@ func (p *planner) disturbed(cur Seen) string {
 	return ""
 }
 
-func goneText(listens []string) string {
-	return "the file of its socket " + strings.Join(listens, ", ") + " is gone"
-}
-
 // scaleWanted is what an operator ordered for this very spec; nil: nothing.
 func (p *planner) scaleWanted() *state.Desired {
-	if s := p.o.Override.Scale; s != nil && p.o.Override.Digest == p.digest {
+	if s := p.o.Override.Scale; s != nil && p.o.Override.Digest == p.Digest {
 		return s
 	}
 	return nil
 }
 
-func (p *planner) scale(cur Seen) {
+func (p *planner) scale(cur Master) {
 	s := p.scaleWanted()
 	if s == nil || cur.Err != nil || cur.Status.Min == s.Min && cur.Status.Max == s.Max {
 		return
@@ -386,7 +356,7 @@ func (p *planner) scale(cur Seen) {
 		p.Disruption = appspec.Live
 	}
 	p.act(ActionScale, fmt.Sprintf("scaled to %s by an operator", s))
-	p.Actions[len(p.Actions)-1].scale = s
+	p.Actions[len(p.Actions)-1].Scale = s
 }
 
 func (p *planner) has(kind ActionKind) bool {
@@ -398,60 +368,30 @@ func (p *planner) has(kind ActionKind) bool {
 	return false
 }
 
-func changesText(cs []appspec.Change) string {
-	switch len(cs) {
-	case 0:
-		return "the spec changed"
-	case 1:
-		return cs[0].Path + " changes"
-	case 2:
-		return cs[0].Path + " and " + cs[1].Path + " change"
-	default:
-		return fmt.Sprintf("%s, %s and %d more change", cs[0].Path, cs[1].Path, len(cs)-2)
-	}
+// NotDeployed: a deploy is to bring the code, and none has. An app that was served
+// from its folder before its spec got a deploy block is served on.
+func NotDeployed(spec *appspec.Spec, o Observed) bool {
+	return spec.Deploy != nil && spec.Release == nil && (o.Applied == nil || o.Applied.Spec.Release != nil)
 }
 
-// releaseText says what another release of the app is; empty: it is the same.
-func releaseText(before, after *appspec.Spec) string {
-	b, a := before.Release, after.Release
-	if b.CodeDir() == a.CodeDir() {
-		return ""
-	}
-	if after.Deploy != nil && after.Deploy.Install {
-		return b.Step(a, "", "")
-	}
-	return b.Step(a, before.Virtualenv, after.Virtualenv)
+// NotDeployedText says so, with what brings the code.
+func NotDeployedText(app string) string {
+	return "not deployed yet: wsgid-fleet deploy " + app
 }
 
-// othersText are the changes beside that of a release.
-func othersText(cs []appspec.Change) string {
-	cs = slices.DeleteFunc(slices.Clone(cs), func(c appspec.Change) bool { return c.Path == "release" || c.Path == "virtualenv" })
-	if len(cs) == 0 {
-		return ""
-	}
-	return "; " + changesText(cs)
+// maySleep tells whether an app can do without a master. A handler of mongrel2
+// must stay connected to its server.
+func maySleep(spec *appspec.Spec) bool {
+	w := spec.Workers
+	return w.Min == 0 && w.IdleTimeout > 0 && len(spec.Sockets.HTTP) > 0 && len(spec.Sockets.Mongrel2) == 0 && !spec.Beside()
 }
 
-func fileOf(o Observed) string {
-	if o.LastGood != nil {
-		return o.LastGood.File
-	}
-	return ""
-}
-
-func pids(ms []Seen) []string {
+// ListensOf are the listen strings of a spec, sorted.
+func ListensOf(spec *appspec.Spec) []string {
 	var out []string
-	for _, m := range ms {
-		out = append(out, fmt.Sprintf("pid %d", m.PID))
+	for _, s := range spec.Sockets.HTTP {
+		out = append(out, s.Listen)
 	}
+	slices.Sort(out)
 	return out
-}
-
-// roundUp makes a wait readable and never zero.
-func roundUp(d time.Duration) time.Duration {
-	unit := 100 * time.Millisecond
-	if d > 10*time.Second {
-		unit = time.Second
-	}
-	return (d + unit - 1).Truncate(unit)
 }

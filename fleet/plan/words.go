@@ -1,4 +1,4 @@
-package fleet
+package plan
 
 import (
 	"crypto/sha256"
@@ -60,7 +60,7 @@ func (p *Plan) Digest() string {
 			steps[i] = Action{Kind: s.Kind, Detail: s.Detail}
 		}
 		// Of secrets that change, the digest of the spec tells; nobody is shown it.
-		_ = e.Encode([]any{a.App, a.Disruption, a.Changes, steps, a.digest, a.Error != ""})
+		_ = e.Encode([]any{a.App, a.Disruption, a.Changes, steps, a.Digest, a.Error != ""})
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
