@@ -53,6 +53,7 @@ func openMongrel2(env *ingress.Env, s *appspec.Mongrel2Socket, filters *atomic.B
 		Gone:    in.onGone,
 		Full:    in.hold,
 		Room:    in.resume,
+		Batch:   func() { in.left() }, // one that came to nobody may have been the last
 		State: func(s link.State) {
 			if s.Phase == link.PhaseClosed || s.Phase == link.PhaseDetached {
 				return

@@ -60,8 +60,9 @@ type Events struct {
 	// Full tells that too much waits for the client of a request: whoever makes
 	// the response should wait until Room. Neither is called once it has ended.
 	Full, Room func(r *Reply)
-	// Batch is called after one or more Request and Gone, at the end of a Turn:
-	// the place for one wake-up of another goroutine.
+	// Batch is called after one or more Request and Gone, or when a request was
+	// refused that was under way, at the end of a Turn: the place for one wake-up of
+	// another goroutine.
 	Batch func()
 	// State tells of each change of state.
 	State func(s State)

@@ -75,12 +75,22 @@ func (o *op) discard() {
 	if o.file != nil {
 		_ = o.file.f.Close()
 	}
+	if o.upload != nil {
+		o.upload.discard()
+	}
 }
 
 // apply carries out one operation.
 func (l *Link) apply(o op) {
-	if o.room != nil {
+	switch {
+	case o.room != nil:
 		l.roomAgain(o.room)
+		return
+	case o.upload != nil:
+		l.uploadOpened(o.upload)
+		return
+	case o.then != nil:
+		o.then()
 		return
 	}
 	r := o.reply
@@ -202,6 +212,9 @@ func (l *Link) next(c *conn) {
 		return
 	}
 	in := c.held[0]
+	if in.upload != nil {
+		return // the disk has yet to answer
+	}
 	c.held[0] = nil
 	c.held = c.held[1:]
 	c.heldN -= len(in.Message.Body)

@@ -24,6 +24,7 @@ type Incoming struct {
 	Reply   *Reply
 
 	m2      mongrel2.Request
+	upload  *upload // its body's file is being opened; nil: it is not, or has none
 	refusal refused
 }
 
@@ -63,6 +64,9 @@ func (in *Incoming) Release() {
 
 // drop releases a request that nobody was given.
 func (in *Incoming) drop() {
+	if in.upload != nil {
+		in.upload.in = nil
+	}
 	if in.File != nil {
 		_ = in.File.Close()
 	}

@@ -138,6 +138,16 @@ func (l *Link) message(msg []byte) {
 
 // request takes an HTTP request that is complete.
 func (l *Link) request(key connKey, c *conn, in *Incoming) {
+	if status, why := l.fault(in); status != 0 {
+		l.refuse(key, c, in, status, why)
+		return
+	}
+	in.fill(l.cfg.ServerName)
+	l.admit(key, c, in)
+}
+
+// fault says why a request is not given out; 0: it is.
+func (l *Link) fault(in *Incoming) (status int, why string) {
 	m := &in.m2
 	size := m.ContentLength
 	if in.File != nil {
@@ -145,18 +155,37 @@ func (l *Link) request(key connKey, c *conn, in *Incoming) {
 	}
 	switch limit := l.maxBody.Load(); {
 	case m.Fault != "":
-		l.refuse(key, c, in, 400, m.Fault)
-		return
+		return 400, m.Fault
 	case limit > 0 && size > limit:
-		l.refuse(key, c, in, 413, tooLarge(limit))
+		return 413, tooLarge(limit)
+	}
+	return 0, ""
+}
+
+// judge makes a request ready that its connection holds already.
+func (l *Link) judge(in *Incoming) {
+	if status, why := l.fault(in); status != 0 {
+		l.reject(in, status, why)
 		return
 	}
 	in.fill(l.cfg.ServerName)
-	l.admit(key, c, in)
 }
 
 // admit gives a request out, or keeps it until its connection's turn.
 func (l *Link) admit(key connKey, c *conn, in *Incoming) {
+	if c = l.book(key, c, in); c == nil {
+		return
+	}
+	if c.cur == nil && len(c.held) == 0 {
+		l.start(c, in)
+		return
+	}
+	c.hold(in)
+}
+
+// book enters a request's connection into the books. Nil: it is to be closed, or sends
+// too much at once, and the request is dropped.
+func (l *Link) book(key connKey, c *conn, in *Incoming) *conn {
 	if c == nil {
 		c = l.newConn(key, in.m2.ConnID)
 		if len(l.conns) == 0 {
@@ -167,45 +196,56 @@ func (l *Link) admit(key connKey, c *conn, in *Incoming) {
 	switch {
 	case c.close || c.reject:
 		in.drop()
+		return nil
 	case c.cur == nil && len(c.held) == 0:
 		if !c.pending() {
 			c.pace.reset()
 		}
 		c.touch = l.now
-		l.start(c, in)
 	case len(c.held) >= maxHeld || c.heldN+len(in.m2.Body) > maxHeldBytes:
 		l.warn("pipeline", "client pipelines too many requests, closing its connection", "client", string(in.m2.RemoteAddr))
 		c.reject = true
 		in.drop()
-	default:
-		c.held = append(c.held, in)
-		c.heldN += len(in.m2.Body)
+		return nil
 	}
+	return c
+}
+
+// hold keeps a request until its connection's turn.
+func (c *conn) hold(in *Incoming) {
+	c.held = append(c.held, in)
+	c.heldN += len(in.m2.Body)
 }
 
 // refuse answers a request without its application. Status 0 closes the
 // connection without a word. Where earlier requests of the connection are in
 // progress the refusal waits for their answers.
 func (l *Link) refuse(key connKey, c *conn, in *Incoming, status int, why string) {
-	if in.File != nil {
-		_ = in.File.Close()
-		in.File = nil
-	}
-	if status != 0 {
-		reason := why
-		if reason == "" {
-			reason = http1.StatusText(status)
-		}
-		l.log.Info(fmt.Sprintf("%s %s: %d: %s", plain(in.m2.Method), plain(in.m2.Path), status, reason), "client", string(in.m2.RemoteAddr))
-	}
+	l.reject(in, status, why)
 	if c == nil {
 		l.sendRaw(in.m2.Sender, in.m2.ConnID, l.refusal(in, status, why))
 		l.closed.add(key, l.now)
 		in.Release()
 		return
 	}
-	in.refusal = refused{status: status, why: why, set: true}
 	l.admit(key, c, in)
+}
+
+// reject notes that a request is refused.
+func (l *Link) reject(in *Incoming, status int, why string) {
+	if in.File != nil {
+		_ = in.File.Close()
+		in.File = nil
+	}
+	in.refusal = refused{status: status, why: why, set: true}
+	if status == 0 {
+		return
+	}
+	reason := why
+	if reason == "" {
+		reason = http1.StatusText(status)
+	}
+	l.log.Info(fmt.Sprintf("%s %s: %d: %s", plain(in.m2.Method), plain(in.m2.Path), status, reason), "client", string(in.m2.RemoteAddr))
 }
 
 func tooLarge(limit int64) string { return fmt.Sprintf("the body is larger than %d bytes", limit) }

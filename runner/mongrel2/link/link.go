@@ -66,7 +66,10 @@ type Link struct {
 
 // op is one thing to do for a connection, asked by a reply.
 type op struct {
-	room  *conn // nothing else: there may be room for what is kept of it
+	room   *conn   // nothing else: there may be room for what is kept of it
+	upload *upload // nothing else: the disk has answered
+	then   func()  // nothing else: to be called
+
 	reply *Reply
 	msg   *message // to send; may be nil
 	file  *filePart
@@ -155,7 +158,8 @@ func (l *Link) State() State {
 	return l.state
 }
 
-// Active is the number of requests given out and not yet answered.
+// Active is the number of requests given out and not yet answered, and of those whose
+// bodies are being opened.
 func (l *Link) Active() int { return int(l.active.Load()) }
 
 // Received is the number of messages taken in.
@@ -294,7 +298,7 @@ func (l *Link) end() {
 	}
 	for _, c := range l.conns {
 		// A client whose request we leave unanswered must not wait for it.
-		if c.cur != nil || c.pending() {
+		if c.cur != nil || len(c.held) > 0 || c.pending() {
 			l.sendClose(c)
 		}
 		c.abandon()

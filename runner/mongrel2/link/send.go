@@ -69,7 +69,7 @@ func (l *Link) tick() (worked bool) {
 	if len(l.conns) > 0 && !l.now.Before(l.check) {
 		l.check = l.now.Add(l.cfg.KeepAlive / checkEvery)
 		for _, c := range l.conns {
-			if c.cur != nil && l.now.Sub(c.touch) >= l.cfg.KeepAlive {
+			if (c.cur != nil || len(c.held) > 0) && l.now.Sub(c.touch) >= l.cfg.KeepAlive {
 				c.touch = l.now
 				worked = true
 				l.sendKeepAlive(c)

@@ -14,8 +14,10 @@ import (
 )
 
 // uploads opens what mongrel2 wrote for a request, and sees to it that nothing
-// of it stays. It belongs to the link's goroutine.
+// of it stays. It belongs to the link's goroutine; open and sweep, which touch the
+// disk, run on that of disk.
 type uploads struct {
+	disk     disk
 	chroot   string
 	template string    // directory and begin of the name; empty: not known
 	learned  string    // the same, of the last upload that was proved; for sweeping only
@@ -48,21 +50,70 @@ func (l *Link) uploadStart(key connKey, c *conn, in *Incoming) {
 	in.drop()
 }
 
+// upload is a request whose body is in a file, until that is open. What its client
+// sends behind it waits.
+type upload struct {
+	conn *conn
+	in   *Incoming // nil: its client is gone
+	name string
+	file *os.File
+	size int64
+	err  error
+}
+
 // uploadDone takes a request whose body is in a file.
 func (l *Link) uploadDone(key connKey, c *conn, in *Incoming) {
-	m := &in.m2
-	f, size, err := l.uploads.open(m.UploadPath, m.ContentLength)
-	if err != nil {
-		l.log.Error("cannot take mongrel2 upload", "error", err, "client", string(m.RemoteAddr))
-		status := 500
-		if errors.Is(err, errForged) {
-			status = 400
-		}
-		l.refuse(key, c, in, status, "")
+	if c = l.book(key, c, in); c == nil {
 		return
 	}
-	in.File, in.Size = f, size
-	l.request(key, c, in)
+	up := &upload{conn: c, in: in, name: strings.Clone(in.m2.UploadPath)}
+	in.upload = up
+	c.hold(in)
+	l.active.Add(1)
+	length := in.m2.ContentLength
+	l.uploads.disk.do(func() {
+		up.file, up.size, up.err = l.uploads.open(up.name, length)
+		if !l.post(op{upload: up}) {
+			up.discard()
+		}
+	})
+}
+
+// uploadOpened: the disk has answered.
+func (l *Link) uploadOpened(up *upload) {
+	l.active.Add(-1)
+	l.batch = true // whoever waits until nothing is under way looks
+	if up.err == nil {
+		l.uploads.learn(up.name)
+	}
+	in, c := up.in, up.conn
+	if in == nil {
+		up.discard()
+		return
+	}
+	in.upload = nil
+	if up.err != nil {
+		l.log.Error("cannot take mongrel2 upload", "error", up.err, "client", string(in.m2.RemoteAddr))
+		status := 500
+		if errors.Is(up.err, errForged) {
+			status = 400
+		}
+		l.reject(in, status, "")
+	} else {
+		in.File, in.Size = up.file, up.size
+		l.judge(in)
+	}
+	if c.cur == nil && c.held[0] == in {
+		c.touch = l.now
+		l.next(c)
+	}
+}
+
+// discard closes a file that nobody takes.
+func (up *upload) discard() {
+	if up.file != nil {
+		_ = up.file.Close()
+	}
 }
 
 // errForged marks uploads that mongrel2 cannot have made.
@@ -121,7 +172,6 @@ func (u *uploads) open(name string, length int64) (f *os.File, size int64, err e
 	if err := dir.Remove(base); err != nil {
 		return nil, 0, fmt.Errorf("cannot remove upload: %w", err)
 	}
-	u.learn(name)
 	return f, size, nil
 }
 
@@ -187,7 +237,14 @@ func (u *uploads) tick(l *Link) {
 	if begin == "" {
 		begin = u.learned
 	}
-	n, err := u.sweep(begin, l.now.Add(-sweepAge))
+	before := l.now.Add(-sweepAge)
+	u.disk.do(func() {
+		n, err := u.sweep(begin, before)
+		l.post(op{then: func() { l.swept(begin, n, err) }})
+	})
+}
+
+func (l *Link) swept(begin string, n int, err error) {
 	if err != nil {
 		l.warn("sweep", "cannot remove stale uploads", "error", err)
 	}
