@@ -175,7 +175,8 @@ func (c *Client) explain(verb string, err error) error {
 	switch {
 	case errors.Is(err, rpctypes.ErrNoSpace):
 		text, next = "its database is full", "defragment it and end the alarm: etcdctl defrag; etcdctl alarm disarm"
-	case errors.Is(err, rpctypes.ErrPermissionDenied):
+	// A watch has the words alone.
+	case errors.Is(err, rpctypes.ErrPermissionDenied), strings.Contains(text, rpctypes.ErrorDesc(rpctypes.ErrGRPCPermissionDenied)):
 		text, next = "this user may not", fmt.Sprintf("grant its role readwrite on the prefix %s/", c.cfg.Prefix)
 		if c.cfg.User == "" {
 			text, next = "whoever has this certificate may not", fmt.Sprintf("name a user with --etcd-user and --etcd-password-file, or make one of the name in the certificate; its role needs readwrite on the prefix %s/", c.cfg.Prefix)
@@ -184,13 +185,62 @@ func (c *Client) explain(verb string, err error) error {
 		text, next = "it asks for a user", "name one with --etcd-user and --etcd-password-file"
 	case errors.Is(err, context.DeadlineExceeded), status.Code(err) == codes.DeadlineExceeded:
 		text, next = "no answer in time", "does a majority of its members run?"
-	case status.Code(err) == codes.Unavailable && strings.Contains(text, "ALPN"):
-		next = "a proxy or server in front of it ends TLS without HTTP/2: have it offer h2 by ALPN"
+		if why := c.reach(); errors.Is(why, errNoALPN) {
+			text, next = text+": "+why.Error(), "have it offer h2 by ALPN"
+		} else if why != nil {
+			text += " (" + why.Error() + ")"
+		}
 	}
 	if next != "" {
 		next = "; " + next
 	}
 	return &etcdError{text: fmt.Sprintf("cannot %s %s: %s%s", verb, c.where(), text, next), err: err}
+}
+
+// errNoALPN is what the client of etcd takes for a server that it must not speak to, and
+// does not tell: it tries again until nobody waits any more.
+var errNoALPN = errors.New("what ends TLS at its address does not offer HTTP/2")
+
+// reachLimit bounds a look at what stands in the way.
+const reachLimit = time.Second
+
+// reach says why a member cannot be spoken to: of a question that nobody answered in time
+// the client of etcd does not tell. nil: all of them take connections.
+func (c *Client) reach() error {
+	conf, err := c.cfg.tls()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), reachLimit)
+	defer cancel()
+	for _, e := range c.cfg.Endpoints {
+		if err := reachOne(ctx, e, conf); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func reachOne(ctx context.Context, endpoint string, conf *tls.Config) error {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", endpoint)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if conf == nil {
+		return nil
+	}
+	conf = conf.Clone()
+	conf.NextProtos = []string{"h2"}
+	conf.ServerName, _, _ = net.SplitHostPort(endpoint)
+	secure := tls.Client(conn, conf)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return fmt.Errorf("%s: %w", endpoint, err)
+	}
+	if secure.ConnectionState().NegotiatedProtocol != "h2" {
+		return fmt.Errorf("%s: %w", endpoint, errNoALPN)
+	}
+	return nil
 }
 
 // etcdError is an error in our words.

@@ -146,7 +146,7 @@ func TestWithCertificatesAndUsers(t *testing.T) {
 			as(c)
 			c.Cert, c.Key, c.Limit = other.file("machine.pem"), other.file("machine.key"), time.Second
 		}, "cannot "},
-		"not our etcd": {func(c *Config) { as(c); c.CA, c.Limit = other.file("ca.pem"), time.Second }, "cannot "},
+		"not our etcd": {func(c *Config) { as(c); c.CA, c.Limit = other.file("ca.pem"), time.Second }, "certificate signed by unknown authority"},
 	} {
 		_, _, err := client(c.with).Push(ctx, textsOf("a.hcl", "app \"a\" {}"), "test")
 		if err == nil || !strings.Contains(err.Error(), c.says) {
@@ -169,4 +169,13 @@ func TestWithCertificatesAndUsers(t *testing.T) {
 	if v, err := c.View(ctx); err != nil || v.Hosts["a"] != (cluster.Host{ID: "a", Region: "eu1", Machine: h.Host.Machine}) {
 		t.Errorf("the host is not there as it was: %+v, %v", v, err)
 	}
+}
+
+func passwordFile(t *testing.T, password string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(path, []byte(password+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

@@ -50,7 +50,38 @@ func Need(t testing.TB) {
 func Cluster(t testing.TB, n int, args ...string) []*Server {
 	t.Helper()
 	Need(t)
-	program, err := exec.LookPath("etcd")
+	return cluster(t, n, "etcd", args...)
+}
+
+// Each runs a test beside the etcd of Debian and beside the newest, which is there where
+// make has built it (make etcd).
+func Each(t *testing.T, test func(t *testing.T, start func(n int, args ...string) []*Server)) {
+	t.Helper()
+	Need(t)
+	t.Run("debian", func(t *testing.T) {
+		t.Parallel()
+		test(t, func(n int, args ...string) []*Server { return cluster(t, n, "etcd", args...) })
+	})
+	t.Run("newest", func(t *testing.T) {
+		t.Parallel()
+		dir, err := os.Getwd()
+		for err == nil && dir != "/" {
+			if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+				break
+			}
+			dir = filepath.Dir(dir)
+		}
+		program := filepath.Join(dir, ".cache/bin/etcd-newest")
+		if _, err := os.Stat(program); err != nil {
+			t.Skip("the newest etcd server is not built: make etcd")
+		}
+		test(t, func(n int, args ...string) []*Server { return cluster(t, n, program, args...) })
+	})
+}
+
+func cluster(t testing.TB, n int, program string, args ...string) []*Server {
+	t.Helper()
+	program, err := exec.LookPath(program)
 	if err != nil {
 		t.Fatalf("etcd is missing: %v; install the package etcd-server", err)
 	}
