@@ -8,11 +8,12 @@ type board struct {
 	mu    sync.Mutex
 	apps  map[string]AppStatus // name, state and reason only
 	stale map[string]bool
-	poke  chan struct{} // something is stale; capacity 1
+	moves map[string]uint64 // how often an app was touched
+	poke  chan struct{}     // something is stale; capacity 1
 }
 
 func newBoard() *board {
-	return &board{apps: map[string]AppStatus{}, stale: map[string]bool{}, poke: make(chan struct{}, 1)}
+	return &board{apps: map[string]AppStatus{}, stale: map[string]bool{}, moves: map[string]uint64{}, poke: make(chan struct{}, 1)}
 }
 
 // touch notes that an app is not what the board says; an empty name: the faults
@@ -21,12 +22,20 @@ func (b *board) touch(app string) {
 	b.mu.Lock()
 	if app != "" {
 		b.stale[app] = true
+		b.moves[app]++
 	}
 	b.mu.Unlock()
 	select {
 	case b.poke <- struct{}{}:
 	default:
 	}
+}
+
+// moved tells how often an app was touched.
+func (b *board) moved(app string) uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.moves[app]
 }
 
 // take returns the stale names, which count as looked at from now on.
@@ -47,6 +56,7 @@ func (b *board) put(app string, st AppStatus) {
 	defer b.mu.Unlock()
 	if st.Name == "" {
 		delete(b.apps, app)
+		delete(b.moves, app)
 		return
 	}
 	b.apps[app] = AppStatus{Name: app, State: st.State, Reason: st.Reason}

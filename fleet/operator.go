@@ -73,6 +73,8 @@ type Status struct {
 	Faults []hclspec.Fault `json:"faults,omitempty"`
 	// Warnings are as in a Plan.
 	Warnings []string `json:"warnings,omitempty"`
+
+	calm calm // what the next look can take over
 }
 
 // DaemonStatus is the running daemon.

@@ -140,6 +140,14 @@ func (r *Reconciler) atWork() (names []string) {
 	return names
 }
 
+// working tells whether a name is queued or at work.
+func (r *Reconciler) working(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.names[name]
+	return t != nil && (t.queued || t.running)
+}
+
 func (r *Reconciler) resume() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -14,8 +14,9 @@ type Served struct {
 	d *Daemon
 }
 
-// Look is the status of the fleet by the specs as they were read last.
-func (s *Served) Look(ctx context.Context) *Status { return s.d.Status(ctx) }
+// Look is the status of the fleet by the specs as they were read last. With the one of
+// the look before only those apps are looked at that may have changed since; nil: all.
+func (s *Served) Look(ctx context.Context, last *Status) *Status { return s.d.lookAgain(ctx, last) }
 
 // App is one app now, with what its master has counted; nil counters: none answers.
 // found is false where nobody knows the app.

@@ -22,16 +22,30 @@ import (
 func (e *engine) status(ctx context.Context, daemon *DaemonStatus) *Status {
 	set, setErr := e.snapshot()
 	front := e.front(set)
-	all := e.names()
-	st := &Status{Version: e.opts.Version, Daemon: daemon, Apps: make([]AppStatus, len(all))}
-	parallel(len(all), 16, func(i int) {
-		w, o := e.look(ctx, all[i])
-		st.Apps[i] = appStatus(w, o.Observed, daemon != nil, e.now())
-		if w.Spec != nil && w.Spec.Enabled {
-			st.Apps[i].certificates(w.Spec, e.now())
-			st.Apps[i].managed(e.store.CertificatesDir(), managedHosts(w.Spec, front), daemon != nil, e.now())
-		}
+	st := e.compose(set, setErr, e.names(), func(name string) AppStatus {
+		a, _ := e.appNow(ctx, name, front, daemon != nil)
+		return a
 	})
+	st.Daemon, st.Warnings = daemon, sharedUsers(set)
+	return st
+}
+
+// appNow is the status of one app. It is still if no time that goes by changes it:
+// there is no master to be asked, and nothing is waited for.
+func (e *engine) appNow(ctx context.Context, name string, front *appspec.Spec, daemon bool) (a AppStatus, still bool) {
+	w, o := e.look(ctx, name)
+	a = appStatus(w, o.Observed, daemon, e.now())
+	if w.Spec != nil && w.Spec.Enabled {
+		a.certificates(w.Spec, e.now())
+		a.managed(e.store.CertificatesDir(), managedHosts(w.Spec, front), daemon, e.now())
+	}
+	return a, steady(w, o.Observed) && len(a.Certificates) == 0
+}
+
+// compose makes the status of the fleet of those of its apps.
+func (e *engine) compose(set *hclspec.Set, setErr error, all []string, app func(name string) AppStatus) *Status {
+	st := &Status{Version: e.opts.Version, Apps: make([]AppStatus, len(all))}
+	parallel(len(all), 16, func(i int) { st.Apps[i] = app(all[i]) })
 	kept := st.Apps[:0]
 	for _, a := range st.Apps {
 		switch a.Name {
@@ -44,7 +58,6 @@ func (e *engine) status(ctx context.Context, daemon *DaemonStatus) *Status {
 	}
 	st.Apps = kept
 	st.Faults = orphanFaults(set, setErr, e.opts.Dir)
-	st.Warnings = sharedUsers(set)
 	return st
 }
 

@@ -58,7 +58,7 @@ func (b *board) look(ctx context.Context) *picture {
 	defer b.mu.Unlock()
 	if now := time.Now(); b.status == nil || now.Sub(b.at) >= b.pause {
 		// Who goes away meanwhile leaves the picture to the others.
-		st := b.fleet.Look(context.WithoutCancel(ctx))
+		st := b.fleet.Look(context.WithoutCancel(ctx), b.status)
 		b.at = time.Now()
 		b.pause = min(max(pulse*9/10, share*b.at.Sub(now)), maxPulse)
 		b.take(st)

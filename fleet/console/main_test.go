@@ -33,7 +33,7 @@ type fake struct {
 	hold    chan struct{} // not nil: what is asked for goes on until it is closed
 }
 
-func (f *fake) Look(context.Context) *fleet.Status {
+func (f *fake) Look(context.Context, *fleet.Status) *fleet.Status {
 	f.looks.Add(1)
 	f.mu.Lock()
 	defer f.mu.Unlock()

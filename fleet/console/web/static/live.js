@@ -85,9 +85,11 @@ async function freshParts() {
   body.dataset.live = page.body.dataset.live;
 }
 
+const times = document.getElementsByTagName("time"); // kept by the browser: nothing is searched
 function ages() {
   const now = Date.now() / 1000;
-  for (const t of document.querySelectorAll("time[data-age]")) {
+  for (const t of times) {
+    if (!t.dataset.age) continue;
     const s = Math.max(0, Math.floor(now - t.dataset.age));
     const two = (n) => String(n).padStart(2, "0");
     const text = s < 60 ? `${s}s` : s < 3600 ? `${Math.floor(s / 60)}m`
