@@ -40,6 +40,7 @@ type apacheConf struct {
 	all     []directive
 	hosts   []*virtualHost
 	stack   []apacheSection
+	hidden  []string // why a host has no application though it names some
 }
 
 type apacheSection struct {

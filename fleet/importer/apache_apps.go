@@ -46,6 +46,9 @@ func (c *apacheConf) apps(path string) ([]*App, error) {
 		if d := c.setting("wsgiscriptaliasmatch", nil); d.name != "" {
 			return nil, errors.New(d.at.String() + ": " + d.was + ": a pattern names many applications: write a spec for each, with wsgi_app and script_name")
 		}
+		if len(c.hidden) > 0 {
+			return nil, errors.New(c.hidden[0])
+		}
 		return nil, errors.New("no WSGIScriptAlias stands in it: Apache starts no WSGI application by it")
 	}
 	c.addresses(apps)
@@ -93,15 +96,40 @@ func under(path, url string) bool {
 	return path == url || strings.HasPrefix(path, url+"/") || url == ""
 }
 
+// files is the Alias below which a WSGIScriptAlias stands, wherever it is written:
+// Apache asks mod_alias first, and it takes what fits, not the longest (Apache 2.4.67
+// with mod_wsgi 4.9.4).
+func (c *apacheConf) files(d directive, host *virtualHost) directive {
+	for _, e := range c.all {
+		if e.name == "alias" && len(e.args) > 1 && (e.host == nil || e.host == host) && under(d.args[0], e.args[0]) {
+			return e
+		}
+	}
+	return directive{}
+}
+
+func (c *apacheConf) hides(d directive, host *virtualHost) string {
+	e := c.files(d, host)
+	return "it did nothing: " + e.was + " (" + e.at.String() + ") takes its requests: Apache looks for files before it asks mod_wsgi"
+}
+
 // scope finds the application of a host. mod_wsgi takes the first alias that fits.
 func (c *apacheConf) scope(apps []*apacheApp, host *virtualHost, aliases []directive) []*apacheApp {
-	var alive, dead []directive
+	var alive, dead, hidden []directive
 	for _, d := range aliases {
-		if slices.ContainsFunc(alive, func(e directive) bool { return under(d.args[0], e.args[0]) }) {
+		if c.files(d, host).name != "" {
+			hidden = append(hidden, d)
+		} else if slices.ContainsFunc(alive, func(e directive) bool { return under(d.args[0], e.args[0]) }) {
 			dead = append(dead, d)
 		} else {
 			alive = append(alive, d)
 		}
+	}
+	if len(alive) == 0 {
+		for _, d := range hidden {
+			c.hidden = append(c.hidden, d.at.String()+": "+d.was+": "+c.hides(d, host))
+		}
+		return apps
 	}
 	main := alive[0]
 	for _, d := range alive {
@@ -131,6 +159,9 @@ func (c *apacheConf) scope(apps []*apacheApp, host *virtualHost, aliases []direc
 	for _, d := range dead {
 		winner := alive[slices.IndexFunc(alive, func(e directive) bool { return under(d.args[0], e.args[0]) })]
 		a.app.lost(d.at, d.was, "it did nothing: "+winner.was+" ("+winner.at.String()+") stands before it and takes its requests, as mod_wsgi takes the first that fits, not the longest")
+	}
+	for _, d := range hidden {
+		a.app.lost(d.at, d.was, c.hides(d, host))
 	}
 	for _, d := range alive {
 		if d.at != main.at {

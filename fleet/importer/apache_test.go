@@ -132,6 +132,7 @@ func TestApacheBadInput(t *testing.T) {
 		"end.conf":     "<VirtualHost *\nWSGIScriptAlias / /a\n",
 		"none.conf":    "<VirtualHost *>\nDocumentRoot /var/www\n</VirtualHost>\n",
 		"missing.conf": "<VirtualHost *>\nInclude nothing.conf\n</VirtualHost>\n",
+		"hidden.conf":  "Alias / /srv/files/\nWSGIScriptAlias /app /srv/app.wsgi\n",
 		"match.conf":   "WSGIScriptAliasMatch ^/([^/]+) /srv/$1.wsgi\n",
 		"express.conf": "LoadModule wsgi_module x.so\nWSGIHandlerScript wsgi-handler /tmp/x\n",
 		"many.conf":    "WSGIScriptAlias / /a\n" + strings.Repeat("SetEnv A 1\n", maxOptions+2),
@@ -143,6 +144,7 @@ func TestApacheBadInput(t *testing.T) {
 		"end.conf":     "end.conf:1: <VirtualHost * has no end",
 		"none.conf":    "no WSGIScriptAlias stands in it",
 		"missing.conf": "missing.conf:2: cannot read " + dir + "/nothing.conf: no such file",
+		"hidden.conf":  "hidden.conf:2: WSGIScriptAlias /app /srv/app.wsgi: it did nothing: Alias / /srv/files/ (hidden.conf:1) takes its requests",
 		"match.conf":   "match.conf:1: WSGIScriptAliasMatch ^/([^/]+) /srv/$1.wsgi: a pattern names many applications",
 		"express.conf": "mod_wsgi-express wrote it: import its command instead",
 		"many.conf":    "more than 20000 directives",
@@ -201,11 +203,13 @@ func TestApacheMeansWhatApacheDoes(t *testing.T) {
 		{name: "a prefix", at: "/p/x", who: "a", site: "WSGIScriptAlias /p DIR/a/a.py\nWSGIProcessGroup three\nSetEnv FROM_SETENV yes\n"},
 		{name: "an alias of files comes first wherever it stands", at: "/", who: "a",
 			site: "WSGIScriptAlias / DIR/a/a.py\nAlias /files DIR/files\nWSGIProcessGroup four\nWSGIPassAuthorization On\nWSGIChunkedRequest On\n", more: []string{"/files/f.txt=file", "/filesx=a"}},
+		{name: "an alias of files takes what a longer one before it names", at: "/", who: "a", dead: "/files/sub",
+			site: "WSGIScriptAlias /files/sub DIR/b/b.py\nWSGIScriptAlias / DIR/a/a.py\nAlias /files DIR/files\nWSGIProcessGroup six\n", more: []string{"/files/sub/f.txt=file", "/files/f.txt=file"}},
 		{name: "a group named by the alias beats that of the host", at: "/", who: "b", site: "WSGIProcessGroup one\nWSGIScriptAlias / DIR/b/b.py process-group=five application-group=%{GLOBAL}\n"},
 	}
 	port := map[string]string{}
 	var conf strings.Builder
-	daemons := []string{"one home=DIR/home python-path=DIR/lib:/opt umask=0027 user=daemon group=daemon lang=C.UTF-8", "two python-path=DIR/lib", "three home=DIR/home threads=2", "four threads=1", "five home=DIR/b"}
+	daemons := []string{"one home=DIR/home python-path=DIR/lib:/opt umask=0027 user=daemon group=daemon lang=C.UTF-8", "two python-path=DIR/lib", "three home=DIR/home threads=2", "four threads=1", "five home=DIR/b", "six threads=2"}
 	conf.WriteString("ServerRoot DIR\nPidFile DIR/pid\nDefaultRuntimeDir DIR\nMutex file:DIR\nServerName localhost\nErrorLog DIR/error.log\nWSGISocketPrefix DIR/s\nUser www-data\nGroup www-data\n")
 	for _, module := range []string{"mpm_event", "authz_core", "alias", "env", "wsgi"} {
 		fmt.Fprintf(&conf, "LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so\n", module, module)
@@ -219,7 +223,7 @@ func TestApacheMeansWhatApacheDoes(t *testing.T) {
 		fmt.Fprintf(&conf, "Listen %[1]s\n<VirtualHost %[1]s>\n%[2]s</VirtualHost>\n", port[row.name], row.site)
 	}
 	dir := writeFiles(t, map[string]string{"httpd.conf": "", "a/a.py": strings.ReplaceAll(apacheAsk, "WHO", `"a"`), "b/b.py": strings.ReplaceAll(apacheAsk, "WHO", `"b"`),
-		"home/x": "", "lib/x": "", "files/f.txt": `{"who": "file"}`})
+		"home/x": "", "lib/x": "", "files/f.txt": `{"who": "file"}`, "files/sub/f.txt": `{"who": "file"}`})
 	for up := dir; up != "/" && up != os.TempDir(); up = filepath.Dir(up) { // www-data reads it
 		if err := os.Chmod(up, 0o755); err != nil {
 			t.Fatal(err)
