@@ -14,29 +14,78 @@ import (
 )
 
 // readYAML reads the mapping of a section. A key without a value is no option, and a
-// mapping inside counts as if its keys stood outside.
+// mapping inside counts as if its keys stood outside. An alias is no option either, and
+// a text with an anchor or a tag of its own ends the reading of the whole file, also
+// where it stands before the section (uWSGI 2.0.21).
 func (c *uwsgiConfig) readYAML(file, asked string, text []byte) error {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return fmt.Errorf("cannot read %s: %w", file, err)
-	}
-	if len(doc.Content) == 1 && doc.Content[0].Kind == yaml.MappingNode {
+	for d := yaml.NewDecoder(bytes.NewReader(text)); ; {
+		var doc yaml.Node
+		if err := d.Decode(&doc); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return fmt.Errorf("cannot read %s: %w", file, err)
+		}
+		if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
+			continue
+		}
 		top := doc.Content[0].Content
 		for i := 0; i+1 < len(top); i += 2 {
-			if top[i].Value == asked && top[i+1].Kind == yaml.MappingNode {
-				return c.yamlValues(file, "", top[i+1])
+			if top[i].Value == asked && top[i+1].Kind == yaml.MappingNode && top[i+1].Style&yaml.FlowStyle == 0 {
+				if err := c.yamlValues(file, "", top[i+1]); !errors.Is(err, errYAMLEnds) {
+					return err
+				}
+				return nil
+			}
+			for _, n := range top[i : i+2] {
+				if at := yamlEnd(n); at != nil {
+					c.yamlLost(file, at)
+					return nil
+				}
 			}
 		}
 	}
 	c.said = append(c.said, Fact{Set: setLost, Was: file, At: Position{File: file},
-		Value: fmt.Sprintf("it has no mapping %s, so uWSGI takes nothing from it", asked)})
+		Value: fmt.Sprintf("it has no mapping %s in lines of its own, so uWSGI takes nothing from it", asked)})
 	return nil
+}
+
+var errYAMLEnds = errors.New("uWSGI reads no further")
+
+// endsYAML tells whether a text ends what uWSGI reads.
+func endsYAML(n *yaml.Node) bool {
+	return n.Kind == yaml.ScalarNode && (n.Anchor != "" || n.Style&yaml.TaggedStyle != 0)
+}
+
+// yamlEnd is the first text in a value that ends what uWSGI reads.
+func yamlEnd(n *yaml.Node) *yaml.Node {
+	if endsYAML(n) {
+		return n
+	}
+	for _, inner := range n.Content {
+		if at := yamlEnd(inner); at != nil {
+			return at
+		}
+	}
+	return nil
+}
+
+func (c *uwsgiConfig) yamlLost(file string, n *yaml.Node) {
+	was := n.Tag + " " + n.Value
+	if n.Anchor != "" {
+		was = "&" + n.Anchor + " " + n.Value
+	}
+	c.said = append(c.said, Fact{Set: setLost, Was: was, At: Position{file, n.Line},
+		Value: "uWSGI reads nothing from here on (unsupported YAML token): it starts with what stands before; take the anchor or the tag away if the rest is wanted"})
 }
 
 func (c *uwsgiConfig) yamlValues(file, key string, n *yaml.Node) error {
 	switch n.Kind {
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
+			if endsYAML(n.Content[i]) {
+				c.yamlLost(file, n.Content[i])
+				return errYAMLEnds
+			}
 			if err := c.yamlValues(file, n.Content[i].Value, n.Content[i+1]); err != nil {
 				return err
 			}
@@ -48,11 +97,17 @@ func (c *uwsgiConfig) yamlValues(file, key string, n *yaml.Node) error {
 			}
 		}
 	case yaml.ScalarNode:
+		if endsYAML(n) {
+			c.yamlLost(file, n)
+			return errYAMLEnds
+		}
 		if n.Tag == "!!null" && n.Value == "" && n.Style == 0 {
 			return nil
 		}
 		return c.add(key, n.Value, Position{file, n.Line})
-	default: // an alias is passed over
+	case yaml.AliasNode:
+		c.said = append(c.said, Fact{Set: setLost, Was: key + ": *" + n.Value, At: Position{file, n.Line},
+			Value: "uWSGI does not know aliases: it takes nothing from it"})
 	}
 	return nil
 }

@@ -283,3 +283,17 @@ func TestUwsgiPostBuffering(t *testing.T) {
 		}
 	}
 }
+
+// TestYAMLOfWhichUWSGIReadsAPart: import says what does not count, and from where on.
+func TestYAMLOfWhichUWSGIReadsAPart(t *testing.T) {
+	dir := writeFiles(t, map[string]string{
+		"anchor.yaml": "common: &common\n  harakiri: 5\nuwsgi:\n  module: app\n  http-socket: 127.0.0.1:8000\n  threads: *common\n  processes: &n 4\n  harakiri: 10\n",
+	})
+	imported, err := Options{}.Import(filepath.Join(dir, "anchor.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	holds(t, string(imported[0].Text), `listen = "127.0.0.1:8000"`, "!count", `"24h"`, "!threads =",
+		"anchor.yaml:6: threads: *common: not carried over: uWSGI does not know aliases: it takes nothing from it",
+		"anchor.yaml:7: &n 4: not carried over: uWSGI reads nothing from here on (unsupported YAML token)")
+}
