@@ -195,12 +195,17 @@ func (d *Deployer) now() time.Time {
 	return time.Now()
 }
 
-// walk goes through the stages and ends the entry.
-func (d *Deployer) walk(ctx, stop context.Context, steps []Step) (*Entry, error) {
-	e := d.entry
+// walk goes through the stages and ends the entry, aside from what serves.
+func (d *Deployer) walk(ctx, stop context.Context, steps []Step) (e *Entry, err error) {
 	if d.Spec.Deploy != nil {
 		ctx = child.Nicer(ctx, d.Spec.Deploy.Nice)
 	}
+	child.Aside(ctx, func(ctx context.Context) { e, err = d.goThrough(ctx, stop, steps) })
+	return e, err
+}
+
+func (d *Deployer) goThrough(ctx, stop context.Context, steps []Step) (*Entry, error) {
+	e := d.entry
 	for _, s := range steps {
 		err := context.Cause(ctx)
 		if err == nil && (s.Before() || s.Name == StageRollout) && stop.Err() != nil {
@@ -238,7 +243,12 @@ func (d *Deployer) step(ctx context.Context, s Step, elsewhere string) error {
 	d.tell(rec)
 	note, output, err := elsewhere, "", error(nil)
 	if elsewhere == "" {
-		note, output, err = d.do(ctx, s)
+		do := func() { note, output, err = d.do(ctx, s) }
+		if s.Name == StageRollout || s.Name == StageHealth {
+			child.Front(ctx, do) // masters and workers serve as others do
+		} else {
+			do()
+		}
 	}
 	rec.Note, rec.Output = d.masked(note), d.masked(output)
 	rec.Ended, rec.Result = d.now(), ResultOK

@@ -73,7 +73,7 @@ func (c *Command) keep(ctx context.Context, program string, tail *Tail) (report,
 		return report{}, err
 	}
 	// Before it has the order: so it is of the command from the start.
-	standBack(cmd.Process.Pid, niceOf(ctx))
+	standBack(ctx, cmd.Process.Pid)
 	_ = theirs.Close()
 	o := order{Program: program, Args: append([]string{program}, c.Args[1:]...), Env: c.environ(),
 		Dir: cmp.Or(c.Dir, "/"), Account: c.Account, Nice: niceOf(ctx)}

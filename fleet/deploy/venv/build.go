@@ -134,19 +134,6 @@ func (s *Store) run(ctx context.Context, v Virtualenv, args ...string) error {
 	return (&child.Command{Account: s.Account, Args: args, Env: env, Dir: v.inputs.Tree.Name()}).Run(ctx)
 }
 
-// Compile writes the bytecode of all that is in a folder. Files that do not
-// compile are no error, for a package may hold some that nobody imports: what
-// Python says of them is returned.
-func (s *Store) Compile(ctx context.Context, python, dir string) (note string, err error) {
-	c := &child.Command{Account: s.Account, Args: []string{python, "-I", "-S", "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", dir}}
-	err = c.Run(ctx)
-	var failed *child.Error
-	if errors.As(err, &failed) && ctx.Err() == nil {
-		return failed.Output, nil
-	}
-	return "", err
-}
-
 // finish writes the marker when the rest is on the disk.
 func (s *Store) finish(dir *os.Root, name string) error {
 	top, err := dir.Open(".")
