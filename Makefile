@@ -117,6 +117,10 @@ chaos: deps-test build ## an hour of disturbances under load (CHAOS_TIME=, SEED=
 kills: deps-test build ## kill the gate a thousand times under load (KILLS=)
 	$(GO) test ./cmd/wsgid-fleet/e2e -run '^TestAGateIsKilledOverAndOver$$' -count 1 -v -timeout 0 -args -gate.kills $(KILLS)
 
+.PHONY: large
+large: deps-test ## unpack a repository of 100,000 files and one of 2 GiB
+	$(GO) test ./fleet/deploy/source -run '^TestUnpackLarge$$' -count 1 -v -timeout 0 -args -large
+
 # Manual pages, from the help texts and the reference page of the language.
 MAN := $(CACHE)/man
 .PHONY: man

@@ -61,7 +61,7 @@ var deployAttributes = []Attribute{
 		at:  deployField(func(d *Deploy) *bool { return &d.Install })},
 	{Path: "deploy.wheels", Type: TypeString, Default: `""`, Built: true, Example: `"/srv/wheels"`,
 		Form: "an absolute path", check: checkOptionalAbsolute,
-		Doc: "a folder with wheels, the only place that packages come from; or `index`",
+		Doc: "a folder with wheels, the only place that packages come from; or `index`. One that is not there yet is a warning, and ends the deploy that needs it",
 		at:  deployField(func(d *Deploy) *string { return &d.Wheels })},
 	{Path: "deploy.index", Type: TypeString, Default: `""`, Built: true, Example: `"https://pypi.example.org/simple"`,
 		Form: "`https://…`; with a password only by `sensitive()` or `file()`", check: checkIndex,

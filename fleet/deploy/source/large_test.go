@@ -1,16 +1,23 @@
 package source
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 )
 
+// full are the sizes of make large: 100,000 files, and one of 2 GiB.
+var full = flag.Bool("large", false, "unpack 100,000 files and one of 2 GiB, not 1,000 and 32 MiB")
+
 // Many files, and one that is large and compresses well: honest, and bounded all the
-// same. (Tried by hand with 100,000 files and 2 GiB.)
+// same.
 func TestUnpackLarge(t *testing.T) {
-	const folders, files, large = 5, 200, 32 << 20
+	folders, files, large := 5, 200, int64(32<<20)
+	if *full {
+		folders, files, large = 100, 1000, 2<<30
+	}
 	u, s := newUpstream(t), newSite(t)
 	zeros := filepath.Join(t.TempDir(), "zeros")
 	if err := os.WriteFile(zeros, nil, 0o644); err != nil {
@@ -34,9 +41,9 @@ func TestUnpackLarge(t *testing.T) {
 	s.store.Limits.Bytes = large
 	_, err := s.deploy(r, "", "1")
 	wants(t, err, "the tree has more than ")
-	s.store.Limits.Bytes += folders * files
+	s.store.Limits.Bytes += int64(folders * files)
 	done, err := s.deploy(r, "", "2")
-	if err != nil || done.Files != folders*files+1 || done.Bytes != large+folders*files {
+	if err != nil || done.Files != folders*files+1 || done.Bytes != large+int64(folders*files) {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	if fi, err := os.Stat(filepath.Join(s.path, "2", "zeros")); err != nil || fi.Size() != large {
@@ -45,6 +52,7 @@ func TestUnpackLarge(t *testing.T) {
 	if err := Remove(s.releases, "2"); err != nil {
 		t.Error(err)
 	}
+	t.Logf("%d files, %d bytes", done.Files, done.Bytes)
 	if left, _ := os.ReadDir(s.path); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
 	}

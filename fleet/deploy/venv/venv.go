@@ -85,7 +85,10 @@ func (s *Store) find(ctx context.Context, in Inputs) (Virtualenv, error) {
 	var wheels []string
 	if in.Wheels != "" {
 		if wheels, err = listing(in.Wheels); err != nil {
-			if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, os.ErrNotExist) {
+			switch {
+			case errors.Is(err, os.ErrNotExist):
+				return Virtualenv{}, fmt.Errorf("wheels %s is not there; make it, and put the wheels into it: pip wheel -r requirements.txt -w %s", in.Wheels, in.Wheels)
+			case errors.Is(err, syscall.ENOTDIR):
 				return Virtualenv{}, fmt.Errorf("wheels %s is no folder", in.Wheels)
 			}
 			return Virtualenv{}, fmt.Errorf("cannot list wheels: %w", err)

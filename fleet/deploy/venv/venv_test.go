@@ -294,6 +294,10 @@ func TestBuildFails(t *testing.T) {
 	if _, err := s.store.Find(s.ctx(), in); err == nil || !strings.Contains(err.Error(), "is no folder") {
 		t.Error(err)
 	}
+	in.Wheels = filepath.Join(s.wheels, "nothing")
+	if _, err := s.store.Find(s.ctx(), in); err == nil || !strings.Contains(err.Error(), "is not there; make it") {
+		t.Error(err)
+	}
 	in = s.inputs()
 	in.Python = "/nonexistent/python3"
 	if _, err := s.store.Find(s.ctx(), in); err == nil || !strings.Contains(err.Error(), "there is no /nonexistent/python3") {
