@@ -350,7 +350,7 @@ func (c *uwsgiConfig) resolve() error {
 			if err != nil && missing == nil {
 				missing = fmt.Errorf("@(%s): uWSGI does not start with it: %w", name, err)
 			}
-			return strings.TrimRight(string(text), "\n\r\t "), err == nil
+			return strings.TrimSuffix(string(text), "\n"), err == nil
 		}},
 		{'%', c.placeholder},
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/text/encoding/charmap"
@@ -115,6 +116,10 @@ func (c *uwsgiConfig) yamlValues(file, key string, n *yaml.Node) error {
 // readJSON reads the object of a section: true is 1, false and null are 0, numbers as
 // they are written, objects are passed over.
 func (c *uwsgiConfig) readJSON(file, asked string, text []byte) error {
+	if !utf8.Valid(text) {
+		return fmt.Errorf("cannot read %s: it is not UTF-8: uWSGI does not start with it", file)
+	}
+	text = withoutComments(text)
 	d := &jsonOptions{text: text, dec: json.NewDecoder(bytes.NewReader(text))}
 	d.dec.UseNumber()
 	err := d.section(asked, func(key, value string, line int) error {
@@ -145,7 +150,7 @@ func (d *jsonOptions) section(asked string, add func(key, value string, line int
 		if err != nil {
 			return err
 		}
-		if key != asked {
+		if key != asked || found {
 			var skip json.RawMessage
 			if err := d.dec.Decode(&skip); err != nil {
 				return err
@@ -174,6 +179,7 @@ func (d *jsonOptions) section(asked string, add func(key, value string, line int
 				if !ok {
 					continue
 				}
+				value, _, _ = strings.Cut(value, "\x00") // the end of a text in C
 				if err := add(name.(string), value, d.line()); err != nil {
 					return err
 				}
@@ -182,6 +188,12 @@ func (d *jsonOptions) section(asked string, add func(key, value string, line int
 		if _, err := d.dec.Token(); err != nil {
 			return err
 		}
+	}
+	if t, err := d.dec.Token(); err != nil || t != json.Delim('}') {
+		return errors.Join(errors.New("its object does not end"), err)
+	}
+	if _, err := d.dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is text behind its object: uWSGI does not start with it")
 	}
 	if !found {
 		return fmt.Errorf("it holds no object %q: uWSGI does not start with it", asked)
