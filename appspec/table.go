@@ -285,7 +285,7 @@ var appAttributes = []Attribute{
 		Doc: "how long a connection is kept open without a request",
 		at:  func(s *Spec, _ int) any { return &s.Request.KeepAliveTimeout }},
 	{Path: "request.response_buffer", Type: TypeSize, Default: `"64MiB"`, Built: true, Disruption: Live, Min: mib, Max: tib,
-		Doc: "memory of a master, for all clients together, for what they have not read yet of their responses; what comes beyond it waits in `spool`. Bodies of requests up to 768KiB have a quarter of it",
+		Doc: "memory of a master, for all clients together, for what they have not read yet of their responses; what comes beyond it waits in `spool`. Bodies of requests have a quarter of it, up to 768KiB each, and two thirds in pipes, up to 16MiB each; others wait in files",
 		at:  func(s *Spec, _ int) any { return &s.Request.ResponseBuffer }},
 	{Path: "request.spool", Type: TypeSize, Default: `"1GiB"`, Built: true, Disruption: Live, Min: mib, Max: 1024 * tib, Zero: true,
 		Doc: "the largest size of the file, without a name in the folder for temporary files, where responses wait for clients that read slowly; past it workers wait for their clients. The bodies of requests have as much once more: one that finds no room gets 503, unless it is alone; 0: no file, and one body at a time",

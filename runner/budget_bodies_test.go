@@ -13,6 +13,7 @@ import (
 // that finds none is answered 503 and may come again, those that have some go on,
 // and one that is alone always has.
 func TestBudgetOfBodies(t *testing.T) {
+	bodiesInFiles(t)
 	const spool, size, part = 4 << 20, 9 << 20, 3 << 20
 	var dir string
 	a, h, ways := everyWay(t, bulkApp, nil, func(s *appspec.Spec) {

@@ -278,6 +278,7 @@ func TestSlowClientGoes(t *testing.T) {
 // A full disk, and a folder that takes no file: an honest answer, a line of the
 // log, and everything else goes on.
 func TestNoRoomForBodies(t *testing.T) {
+	bodiesInFiles(t)
 	for _, c := range []struct {
 		name   string
 		status int

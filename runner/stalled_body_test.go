@@ -60,6 +60,7 @@ func waitsForDisk(t *testing.T, pid, threads int) {
 // it answers in time nothing is lost, not even by the death of a worker; who has
 // waited for too long is told; and nothing is left of either.
 func TestBodiesOnADiskThatStalls(t *testing.T) {
+	bodiesInFiles(t)
 	var dir string
 	var stall func() func()
 	a, h, ways := everyWay(t, bulkApp, map[string]string{"limits.content_length": "2000000"}, func(s *appspec.Spec) {
@@ -149,6 +150,7 @@ func TestBodiesOnADiskThatStalls(t *testing.T) {
 // A client that has gone before all of its body was sent is not waited for until the
 // disk answers.
 func TestClientGoesWhileItsBodyWaits(t *testing.T) {
+	bodiesInFiles(t)
 	a := newTestApp(t, bulkApp, func(s *appspec.Spec) { s.Request.BodyTimeout = appspec.Duration(2 * patience) })
 	dir, stall := stallingSpool(t)
 	h := a.start(StateReady)
@@ -170,6 +172,7 @@ func TestClientGoesWhileItsBodyWaits(t *testing.T) {
 // A master that is replaced while bodies wait for the disk answers them when it
 // answers; until then the next one serves.
 func TestMasterIsReplacedWhileBodiesWait(t *testing.T) {
+	bodiesInFiles(t)
 	a := newTestApp(t, bulkApp, func(s *appspec.Spec) { s.Request.BodyTimeout = appspec.Duration(2 * patience) })
 	dir, stall := stallingSpool(t)
 	h := a.start(StateReady)

@@ -173,6 +173,9 @@ func execMaster(ctx context.Context, o StartOptions, message func(*stem.Stem) ([
 	// here, the runtime does not set up one for each that the machine has.
 	args := []string{boot.Title + o.Spec.Name, o.StateDir}
 	env := append(append(workerEnv(os.Environ()), "GODEBUG=madvdontneed=1", "GOMAXPROCS=2", "TMPDIR="+os.Getenv("TMPDIR")), raceEnv()...)
+	if v, ok := os.LookupEnv(boot.PipesSwitch); ok {
+		env = append(env, boot.PipesSwitch+"="+v)
+	}
 	pid := 0
 	var from *stem.Stem
 	if fork != nil {

@@ -18,6 +18,10 @@ import (
 // Title is how a master calls itself: the start of its first argument.
 const Title = "wsgid: master "
 
+// PipesSwitch is the variable of the environment that keeps a master from having bodies of
+// requests wait in pipes: off.
+const PipesSwitch = "WSGID_PIPES"
+
 // linkFD is where a new master finds the link to the process that started it;
 // its listening sockets follow, and after them its app folder.
 const linkFD = 3

@@ -49,8 +49,8 @@ func (s *Server) newUpload() *Upload {
 		stopped: make(chan struct{}), ended: make(chan struct{}), gone: make(chan struct{})}
 }
 
-// Fd is the end of the pipe that the worker reads. It stays open until Close.
-func (u *Upload) Fd() int { return u.read }
+// Ends is the end of the pipe that the worker reads. It stays open until Close.
+func (u *Upload) Ends() []int { return []int{u.read} }
 
 // Wanted tells that the application has begun to read.
 func (u *Upload) Wanted() { u.asked.Do(func() { close(u.wanted) }) }

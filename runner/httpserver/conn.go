@@ -68,6 +68,7 @@ type conn struct {
 	size    int64          // of a chunked body, so far
 	chunks  http1.ChunkedReader
 	bodyBuf []byte
+	piped   *piped // the body at hand, where it waits in pipes; nil: it does not
 
 	out       outbox
 	unsent    string     // names the request whose response is complete and not all sent
@@ -143,6 +144,12 @@ func (c *conn) pump() {
 			s.loop.Post(c.pump)
 			break
 		}
+		if c.state == connBody && c.piped.fills() {
+			if c.movePiped() {
+				continue
+			}
+			break
+		}
 		buf := s.rbuf
 		toFile := c.state == connBody && c.left > 0 && c.x.Body != nil
 		if toFile {
@@ -150,12 +157,27 @@ func (c *conn) pump() {
 				continue
 			}
 		}
-		n, errno := evloop.Read(c.fd, buf)
+		spilled := toFile && c.piped != nil
+		var n int
+		var errno syscall.Errno
+		if spilled {
+			n, errno = c.piped.read(buf)
+		} else {
+			n, errno = evloop.Read(c.fd, buf)
+		}
 		if errno == syscall.EINTR {
 			continue
 		}
 		if toFile && n <= 0 {
 			_ = c.x.Body.Filled(0)
+		}
+		if spilled && n == 0 && errno == 0 {
+			// All of it is in the file; next is what came behind it.
+			c.piped, c.x.Upload = nil, nil
+			if len(c.in) > 0 {
+				c.feed(nil)
+			}
+			continue
 		}
 		if errno != 0 {
 			c.readable = false
@@ -168,7 +190,7 @@ func (c *conn) pump() {
 			c.eof()
 			break
 		}
-		if n < len(buf) && !c.hangup {
+		if n < len(buf) && !c.hangup && !spilled {
 			c.readable = false // edge-triggered: more will be an event
 		}
 		switch {
@@ -283,7 +305,7 @@ func (c *conn) takeHead(data []byte) int {
 		}
 	}
 	x := s.pool.NewExchange()
-	c.x = x
+	c.x, c.piped = x, nil
 	x.Sink = c
 	x.Label = ingress.Label(x.Label, r)
 	ingress.ReportDropped(s.log, r)
@@ -321,7 +343,9 @@ func (c *conn) takeHead(data []byte) int {
 		return n
 	}
 	x.Msg = wsgi.AppendRequest(x.Msg, wsgi.FlagBodyFile, 0, r, &c.peer)
-	x.Body = c.newBody(c.left)
+	if !c.beginPiped() {
+		x.Body = c.newBody(c.left)
+	}
 	return n
 }
 

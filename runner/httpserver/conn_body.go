@@ -17,9 +17,16 @@ func (c *conn) takeBody(data []byte) int {
 		return c.takeChunks(data)
 	}
 	n := int(min(int64(len(data)), c.left))
-	if c.x.Body == nil {
+	switch {
+	case c.piped.fills():
+		if !c.putPiped(data[:n]) {
+			return 0 // what is in the pipes comes first, see pump
+		}
+	case c.piped.held() > 0:
+		return 0
+	case c.x.Body == nil:
 		c.x.Msg = append(c.x.Msg, data[:n]...)
-	} else {
+	default:
 		n = c.addToBody(data[:n])
 	}
 	if c.left -= int64(n); c.left == 0 {
@@ -130,12 +137,16 @@ func (c *conn) bodyFailed(err error) { c.failed(fmt.Errorf("cannot keep the body
 // request. Where its length is not known that is seen when it is read.
 func (c *conn) leftUs() bool {
 	n, err := unix.IoctlGetInt(c.fd, unix.SIOCINQ)
-	return err == nil && int64(n+len(c.in)) < c.left
+	return err == nil && int64(n+len(c.in))+c.piped.held() < c.left
 }
 
 // submit gives the request to the pool, when all of it is there.
 func (c *conn) submit() {
 	c.left = 0
+	if err := c.endPiped(); err != nil {
+		c.bodyFailed(err)
+		return
+	}
 	if b := c.x.Body; b != nil {
 		switch done, err := b.Complete(); {
 		case err != nil:

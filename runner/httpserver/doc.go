@@ -6,7 +6,7 @@
 // A conn is read when its descriptor tells, edge-triggered, by one pump: conn.go has its
 // states. A head is parsed in the server's buffer; a connection copies what it must keep,
 // so one that waits for its next request costs no buffer. conn_body.go takes the body (to
-// memory, past 64 KiB to a file of runner/unread), and submits the request to the pool;
+// memory, past 64 KiB to pipes or a file of runner/unread, see piped.go), and submits the request to the pool;
 // conn_response.go is the sink of its answer; conn_rate.go looks whether the client reads
 // it; conn_static.go answers for static files, without the pool.
 //

@@ -65,8 +65,8 @@ func (c *conn) taking() bool {
 	return c.up != nil && c.up.wanted && !c.up.full && !c.up.done && c.state == connBusy
 }
 
-// Fd implements pool.Upload.
-func (up *upload) Fd() int { return up.read }
+// Ends implements pool.Upload.
+func (up *upload) Ends() []int { return []int{up.read} }
 
 // Close implements pool.Upload.
 func (up *upload) Close() { _ = unix.Close(up.read) }

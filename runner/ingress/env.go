@@ -28,6 +28,7 @@ type Env struct {
 	Store *unread.Store // of what clients have not read yet, by any ingress
 	Files Descriptors
 	Mount atomic.Pointer[string] // of the spec, see wsgi.Peer
+	Pipes bool                   // bodies of requests may wait in pipes, see unread.Pipes
 
 	// Press has the rates of all clients looked at sooner: a worker waits, as there is
 	// no room for more.

@@ -154,6 +154,7 @@ func newMaster(msg boot.Message, files map[string]int) (*master, error) {
 		}
 	}
 	m.env = ingress.New(m.loop, m.pool, m.log, spool, spec)
+	m.env.Pipes = os.Getenv(boot.PipesSwitch) != "off"
 	m.http = httpserver.New(m.env)
 	m.http.Emptied = m.checkDrained
 	m.http.DialGate = m.dialGate

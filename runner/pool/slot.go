@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
 	"slices"
@@ -173,22 +174,24 @@ func (s *Slot) flush() {
 	}
 }
 
-// sendBody sends the descriptor of a request's body, the message after the
+// sendBody sends the descriptors of a request's body, the message after the
 // request itself.
 func (s *Slot) sendBody(x *Exchange) bool {
 	var head [wsgi.HeaderSize]byte
 	head[0] = wsgi.MsgBody
-	var fd int
+	var rights []byte
 	if x.Upload != nil {
-		fd = x.Upload.Fd()
+		ends := x.Upload.Ends()
+		binary.LittleEndian.PutUint32(head[4:], uint32(len(ends)))
+		rights = unix.UnixRights(ends...)
 	} else {
-		fd = int(x.Body.Fd())
+		fd := int(x.Body.Fd())
 		// The offset is shared with the worker, and with one that had it before.
 		if _, err := unix.Seek(fd, 0, io.SeekStart); err != nil {
 			return false
 		}
+		rights = unix.UnixRights(fd)
 	}
-	rights := unix.UnixRights(fd)
 	for {
 		err := unix.Sendmsg(s.fd, head[:], rights, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
 		if err == unix.EINTR {

@@ -1,13 +1,13 @@
 package pool
 
-// Upload is a body that goes to the worker as it arrives, by a pipe. Its methods are
-// called on the loop.
+// Upload is a body that goes to the worker by pipes: by one as it arrives, or by several
+// that have all of it. Its methods are called on the loop.
 type Upload interface {
-	// Fd is the end of the pipe that the worker reads. It stays open until Close.
-	Fd() int
+	// Ends are those of the pipes that the worker reads. They stay open until Close.
+	Ends() []int
 	// Wanted tells that the application has begun to read.
 	Wanted()
-	// Close ends what Fd is; the exchange needs it no more.
+	// Close ends what Ends are; the exchange needs it no more.
 	Close()
 }
 

@@ -26,6 +26,11 @@
 // its own. That one is written by goroutines of the store too, and whoever reads the
 // body from its client stops when a few pieces are on their way.
 //
+// Pipes are the other place, for what comes by a plain socket: the kernel moves what it
+// has received there, and the worker reads it. Fresh pages for a file, and two copies
+// more, cost several times as much. They cannot be read twice, so the application's
+// input knows no seek then, as with most servers.
+//
 // # When both are full
 //
 // Queue.Add still takes the bytes it is given, as they exist already, and tells

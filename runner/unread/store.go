@@ -59,6 +59,7 @@ type Store struct {
 	inMemory atomic.Int64 // bytes of memory where bodies are kept
 	given    atomic.Int64 // bytes of Body.Give that are not written
 	pieces   pieces       // of memory that bodies have
+	piped    pipesInUse   // by bodies
 
 	opening sync.Mutex // one opens the file
 }

@@ -32,6 +32,9 @@
 //	             it comes, at offset 0, as the only descriptor of the next
 //	             message, whose type is 'b'. With FlagBodyStream too the descriptor is
 //	             the end of a pipe, and the body comes as it arrives: from 'c' on.
+//	             With FlagBodyPipes too there may be several descriptors, pipes in
+//	             which all of the body is, one behind the other. In place of its
+//	             sequence number the 'b' has how many they are.
 //	's' requests several of them, in one message: uint32 length of a marshal
 //	             list, and that list: the environ of the last, its sequence
 //	             number, and so on to the first. The header has the first's

@@ -32,6 +32,8 @@ const (
 	FlagBodyFile = 1 << 1 // to the worker: the body follows as a descriptor
 	// FlagBodyStream, with FlagBodyFile: that is a pipe, see MsgWanted.
 	FlagBodyStream = 1 << 2
+	// FlagBodyPipes, with FlagBodyFile: they are pipes, which have all of the body.
+	FlagBodyPipes = 1 << 3
 )
 
 const (

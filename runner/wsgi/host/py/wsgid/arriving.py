@@ -1,4 +1,5 @@
-"""The body of a request that is read as it arrives (request.buffering = false)."""
+"""The body of a request that comes by pipes: as it arrives (request.buffering = false), or
+all of it in several."""
 
 from _io import FileIO
 from io import BufferedReader, RawIOBase
@@ -35,12 +36,7 @@ class _Pipe(RawIOBase):
         return size
 
     def readall(self):
-        pieces = []
-        while True:
-            piece = self.read(_PIECE)
-            if not piece:
-                return b"".join(pieces)
-            pieces.append(piece)
+        return _all(self.read)
 
     def close(self):
         if not self.closed:
@@ -48,5 +44,45 @@ class _Pipe(RawIOBase):
         super().close()
 
 
+class _Pipes(RawIOBase):
+    """The bytes that are in several pipes, one behind the other."""
+
+    def __init__(self, fds):
+        self._files = [FileIO(fd, "rb") for fd in fds]
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        files = self._files
+        while files:
+            size = files[0].readinto(buffer)
+            if size or not len(buffer):
+                return size
+            files.pop(0).close()
+        return 0
+
+    def readall(self):
+        return _all(self.read)
+
+    def close(self):
+        while self._files:
+            self._files.pop().close()
+        super().close()
+
+
+def _all(read):
+    pieces = []
+    while True:
+        piece = read(_PIECE)
+        if not piece:
+            return b"".join(pieces)
+        pieces.append(piece)
+
+
 def arriving(fd, send, slot, seq):
     return BufferedReader(_Pipe(fd, send, slot, seq), _PIECE)
+
+
+def arrived(fds):
+    return BufferedReader(_Pipes(fds), _PIECE)

@@ -23,6 +23,9 @@ READY, FAILED, HEAD, DATA, PART, END, ABORT, EXITED, NUDGE, WANTED = b"kxhdfeawn
 LAST = 1  # flag: nothing follows
 BODY_FILE = 2  # flag: the body follows as a descriptor
 BODY_STREAM = 4  # flag with it: which is a pipe
+BODY_PIPES = 8  # flag with it: or several, which have all of it
+
+MOST_PIPES = 16
 
 MAX_MESSAGE = 160 << 10
 ROOM = MAX_MESSAGE - SIZED.size  # for head and body in one message

@@ -8,10 +8,10 @@ several requests at once, one receive brings them all.
 from _io import BytesIO, open
 from errno import EBADF, ECONNRESET, EMFILE, ENOTCONN, ENOTSOCK, EOPNOTSUPP
 from marshal import loads
-from os import strerror
+from os import close, strerror
 
 from . import link
-from .link import BODY_FILE, BODY_STREAM, HEAD, LAST, MAX_MESSAGE, QUIT, REQUEST, REQUESTS, ROOM, SIZED
+from .link import BODY_FILE, BODY_PIPES, BODY_STREAM, HEAD, LAST, MAX_MESSAGE, QUIT, REQUEST, REQUESTS, ROOM, SIZED
 from .response import FileWrapper, Response
 from .worker import check_owner
 
@@ -158,12 +158,18 @@ def serve(sock, slot, app, config, errors):
 
 
 def body_file(sock, flags, slot, seq):
-    """The reader of a body that comes as a descriptor."""
-    _, fds = link.receive_descriptors(sock, 1)
-    if not fds:
+    """The reader of a body that comes as a descriptor, or several."""
+    message, fds = link.receive_descriptors(sock, link.MOST_PIPES)
+    if not fds or flags & BODY_PIPES and len(fds) != link.HEADER.unpack(message)[2]:
+        for fd in fds:
+            close(fd)
         raise OSError(EMFILE, "cannot take the body of a request: " + strerror(EMFILE))
     if flags & BODY_STREAM:
         from .arriving import arriving
 
         return arriving(fds[0], sock.send, slot, seq)
+    if len(fds) > 1:
+        from .arriving import arrived
+
+        return arrived(fds)
     return open(fds[0], "rb", 65536)
