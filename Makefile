@@ -171,8 +171,12 @@ DEBVERSION = $(word 2,$(shell $(BIN)/wsgid-fleet version))+git$(shell git log -1
 DEBTREE   := $(CACHE)/deb/wsgid-fleet
 DEB       ?= $(BIN)/
 
-.PHONY: deb
-deb: deps-deb build man ## build the Debian package into bin/
+# One at a time: the tree that a package is made of lies in one place.
+.PHONY: deb debpackage
+deb: deps-deb ## build the Debian package into bin/
+	@mkdir -p $(CACHE)
+	@flock $(CACHE)/deb.lock $(MAKE) --no-print-directory debpackage
+debpackage: build man
 	@rm -rf $(CACHE)/deb && mkdir -p $(DEBTREE)/debian $(DEBTREE)/tree
 	cp .debian/control .debian/rules .debian/postinst .debian/postrm $(DEBTREE)/debian/
 	sed -e '/^@LICENSE@$$/{s/.*//;r LICENSE' -e 'd}' .debian/copyright | sed -e '/^License: BSD-3-Clause$$/,$$ {/^License:/b' -e 's/^$$/./;s/^/ /}' >$(DEBTREE)/debian/copyright

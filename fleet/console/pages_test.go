@@ -42,6 +42,7 @@ func TestWhatAppsSayStaysText(t *testing.T) {
 		Warnings: []string{hostile}, Master: &fleet.MasterStatus{PID: 1, Since: now}, Health: &runner.HealthStatus{Answer: hostile},
 		Workers:      []runner.WorkerInfo{{PID: 5, State: runner.WorkerBusy, Since: now, Current: []control.CurrentRequest{{Request: "GET /" + hostile, Since: now}}}},
 		Processes:    []control.ProcessInfo{{Name: hostile, Number: 1, Count: 1, State: control.ProcessBackoff, LastError: hostile}},
+		Schedules:    []control.ScheduleInfo{{Name: hostile, Waits: hostile, Last: &control.ScheduleRun{Failed: true, Result: hostile}}},
 		Sockets:      []fleet.SocketStatus{{Kind: "host", Listen: hostile}, {Kind: "http", Listen: hostile}},
 		Certificates: []fleet.CertificateStatus{{Cert: hostile, Host: hostile, Issuer: hostile, Problem: hostile}},
 		Release:      &appspec.Release{ID: hostile},

@@ -35,10 +35,11 @@ func TestConsoleInABrowser(t *testing.T) {
 	modules := browserModules(t)
 	b.only("hello")
 	const secret, hidden = "inline-pa55word", "process-pa55word"
+	const timed = "schedule-pa55word"
 	b.replace("wsgid.d/hello.hcl", `GREETING = "Hello"`, fmt.Sprintf(`GREETING = "Hello", KEY = sensitive(%q)`, secret))
 	b.write("wsgid.d/gate.hcl", fmt.Sprintf("gate {\n  http { listen = %q }\n}\n", freeport.Addr(t)))
-	b.replace("wsgid.d/hello.hcl", "  workers {", fmt.Sprintf("  process \"queue\" {\n    command = [\"sh\", \"-c\", %q, sensitive(%q)]\n  }\n\n  workers {",
-		"exec sleep 1000", hidden))
+	b.replace("wsgid.d/hello.hcl", "  workers {", fmt.Sprintf("  process \"queue\" {\n    command = [\"sh\", \"-c\", %q, sensitive(%q)]\n  }\n\n  schedule \"yearly\" {\n    cron    = \"0 3 1 1 *\"\n    command = [\"true\", sensitive(%q)]\n  }\n\n  workers {",
+		"exec sleep 1000", hidden, timed))
 	addr := freeport.Addr(t)
 	b.equip = func(cmd *exec.Cmd) error {
 		cmd.Args = append(cmd.Args, "--hold", "--console", addr)
@@ -78,11 +79,11 @@ func TestConsoleInABrowser(t *testing.T) {
 		"run the daemon":         func() { d = b.run() },
 	}
 	b.browse("tour.mjs", acts,
-		"MODULES="+modules, "LOGIN="+b.oneTime(), "VIEWER="+b.oneTime("--viewer"), "SECRETS="+secret+"\n"+hidden)
+		"MODULES="+modules, "LOGIN="+b.oneTime(), "VIEWER="+b.oneTime("--viewer"), "SECRETS="+strings.Join([]string{secret, hidden, timed}, "\n"))
 	if code := d.stop(t); code != 0 {
 		t.Errorf("the daemon ended with %d", code)
 	}
-	if strings.Contains(d.text(), hidden) || strings.Contains(d.text(), secret) {
+	if strings.Contains(d.text(), hidden) || strings.Contains(d.text(), secret) || strings.Contains(d.text(), timed) {
 		t.Error("the daemon's log has a secret")
 	}
 }

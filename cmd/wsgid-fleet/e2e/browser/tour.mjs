@@ -102,6 +102,7 @@ try {
   await until(page, "the legend counts them", () => document.querySelector(".chart .legend .c2 b")?.textContent > "0");
   await shows(page, "Processes beside the workers");
   await until(page, "the process runs", () => document.querySelector("[data-part=processes] tbody .state")?.textContent === "running");
+  await until(page, "the schedule has a next time", () => /yearly\s*in \d+[dhms]/.test(document.querySelector("[data-part=schedules] tbody")?.innerText ?? ""));
 
   stage("charts");
   // A log is followed, and searched. What an app writes is text.
