@@ -31,6 +31,9 @@ type AppPlan struct {
 	Done       bool   `json:"-"` // the master runs by the spec already, and nothing is wrong
 	Digest     string `json:"-"` // of the spec
 	Folder     string `json:"-"` // see Surroundings
+	// Upkeep: all that is to be done brings it back to what was applied already. The
+	// daemon does so by itself, when it is time.
+	Upkeep bool `json:"-"`
 }
 
 // ActionKind says what an action does.

@@ -334,3 +334,47 @@ func TestWanted(t *testing.T) {
 		}
 	}
 }
+
+// What an apply is bound to is what the directory asks for: that an app which fails is
+// tried again, or which died is brought back, makes no plan another one, whatever moment
+// of it is seen.
+func TestTheDigestOfAPlanLeavesUpkeepOut(t *testing.T) {
+	spec, edited := testSpec(), testSpec(withCount(4))
+	fails := &state.Failure{Digest: runner.Digest(spec), Reason: "the port is taken", At: now, Attempts: 3, RetryAt: now.Add(time.Minute)}
+	digest := func(s *appspec.Spec, o plan.Observed) string {
+		o.Request.Retry = true // as apply does
+		p := plan.Plan{Apps: []plan.AppPlan{plan.MakePlan(s, o, now)}}
+		return p.Digest()
+	}
+	known := state.AppState{Applied: applied(spec)}
+	failed := state.AppState{Applied: applied(spec), Failure: fails}
+	none := digest(spec, plan.Observed{Masters: []plan.Master{seen(1, spec)}, AppState: known})
+	for name, o := range map[string]plan.Observed{
+		"between two tries":           {AppState: failed},
+		"in a try":                    {AppState: failed, Masters: []plan.Master{seen(1, spec, inState(runner.StateStarting))}},
+		"workers that do not start":   {AppState: known, Masters: []plan.Master{seen(1, spec, inState(runner.StateBackoff))}},
+		"the first try has failed":    {AppState: state.AppState{Failure: fails}},
+		"its master died":             {AppState: known},
+		"a folder that is put right":  {AppState: known, Problems: []string{"plugins: create the folder"}, Masters: []plan.Master{seen(1, spec)}},
+		"another master that is left": {AppState: known, Masters: []plan.Master{seen(1, spec), seen(2, spec)}},
+	} {
+		if digest(spec, o) != none {
+			t.Errorf("%s: another plan", name)
+		}
+	}
+	given := *fails
+	given.RetryAt = time.Time{}
+	for name, d := range map[string]string{
+		"an edit":                       digest(edited, plan.Observed{AppState: known, Masters: []plan.Master{seen(1, spec)}}),
+		"an edit of one that fails":     digest(edited, plan.Observed{AppState: failed}),
+		"an edit of one that died":      digest(edited, plan.Observed{AppState: known}),
+		"one that is new":               digest(spec, plan.Observed{}),
+		"one that is given up":          digest(spec, plan.Observed{AppState: state.AppState{Failure: &given}}),
+		"its spec is gone":              digest(nil, plan.Observed{AppState: known, Masters: []plan.Master{seen(1, spec)}}),
+		"it is to be enabled no longer": digest(testSpec(disabled), plan.Observed{AppState: known, Masters: []plan.Master{seen(1, spec)}}),
+	} {
+		if d == none {
+			t.Errorf("%s: the same plan as nothing to do", name)
+		}
+	}
+}

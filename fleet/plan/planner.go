@@ -43,6 +43,7 @@ func MakePlan(spec *appspec.Spec, o Observed, now time.Time) AppPlan {
 		p.File = spec.File
 		p.repair()
 		p.run()
+		p.Upkeep = p.upkeep()
 	}
 	if len(p.Actions) == 0 && p.Why == "" {
 		p.Why = "as specified"
@@ -156,6 +157,23 @@ func (p *planner) failure() string {
 		return fmt.Sprintf("%s; next try in %s", f.Reason, words.RoundUp(wait))
 	}
 	return ""
+}
+
+// upkeep tells whether the actions do no more than the daemon does by itself for a spec
+// that was applied, or that failed and is tried again.
+func (p *planner) upkeep() bool {
+	applied := p.o.Applied != nil && p.o.Applied.Digest == p.Digest
+	if f := p.o.Failure; !applied && (f == nil || f.Digest != p.Digest || f.RetryAt.IsZero()) {
+		return false
+	}
+	return !slices.ContainsFunc(p.Actions, func(a Action) bool {
+		switch a.Kind {
+		case ActionRepair, ActionStart, ActionRetry, ActionRest, ActionListen, ActionRetire:
+			return false
+		case ActionUpdate, ActionRoll, ActionReplace, ActionStop, ActionScale:
+		}
+		return true
+	})
 }
 
 // sleeps: the app needs no master until somebody asks for it. One that could not

@@ -52,7 +52,7 @@ func (p *Plan) Digest() string {
 	e := json.NewEncoder(h)
 	for i := range p.Apps {
 		a := &p.Apps[i]
-		if !a.Changed() {
+		if !a.Changed() || a.Upkeep {
 			continue
 		}
 		steps := make([]Action, len(a.Actions))
