@@ -232,6 +232,10 @@ func (f *fakeMaster) Retry(context.Context) error {
 	return f.call("retry")
 }
 
+func (f *fakeMaster) Trigger(_ context.Context, schedule, _ string) (runner.Triggered, error) {
+	return runner.Triggered{}, f.call("trigger %s", schedule)
+}
+
 func (f *fakeMaster) drain(_ context.Context, successor master) error {
 	f.mu.Lock()
 	err := f.call("drain")

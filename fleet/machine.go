@@ -28,6 +28,7 @@ type master interface {
 	Reload(ctx context.Context) error
 	Scale(ctx context.Context, minimum, maximum int) error
 	Retry(ctx context.Context) error
+	Trigger(ctx context.Context, schedule, order string) (runner.Triggered, error)
 	drain(ctx context.Context, successor master) error
 	Listeners(ctx context.Context) (map[string]*os.File, error)
 	Adopt(ctx context.Context, listen string, conns []*os.File) error

@@ -27,6 +27,8 @@ type Operator interface {
 	Restart(ctx context.Context, apps []string, progress func(Event)) ([]Result, error)
 	Reload(ctx context.Context, apps []string, progress func(Event)) ([]Result, error)
 	Scale(ctx context.Context, counts map[string]int, progress func(Event)) ([]Result, error)
+	// Trigger runs a schedule of an app now.
+	Trigger(ctx context.Context, o TriggerOrder, progress func(Event)) ([]Result, error)
 	// Deploy brings code here, or goes back to a release that is here. A context
 	// that ends asks it to stop where nothing is touched yet.
 	Deploy(ctx context.Context, o DeployOrder, progress func(Event)) ([]Result, error)
@@ -59,6 +61,9 @@ type Result struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// Deploy is the entry of a deploy or rollback in the logbook.
 	Deploy *deploy.Entry `json:"deploy,omitempty"`
+	// Schedule and Run are of a schedule that was run now.
+	Schedule string              `json:"schedule,omitempty"`
+	Run      *runner.ScheduleRun `json:"run,omitempty"`
 	// URLs are where a deployed app is reached.
 	URLs []string `json:"urls,omitempty"`
 }

@@ -516,13 +516,13 @@ func TestDriftMadeByHand(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
-	run("[{blog true ready   [] <nil> []}]", l.Apply)
-	run("[{blog true stopped stopped by an operator; it starts by: wsgid-fleet start blog  [] <nil> []}]", l.Stop, "blog")
-	run("[{blog true stopped stopped by an operator; it starts by: wsgid-fleet start blog  [] <nil> []}]", l.Apply) // without its name
-	run("[{blog false stopped cannot reload it: it is stopped; start it first: wsgid-fleet start blog  [] <nil> []}]", l.Reload, "blog")
-	run("[{blog true ready   [] <nil> []}]", l.Apply, "blog")
-	run("[{blog true stopped stopped by an operator; it starts by: wsgid-fleet start blog  [] <nil> []}]", l.Stop)
-	run("[{blog true ready   [] <nil> []}]", l.Start)
+	run("[{blog true ready   [] <nil>  <nil> []}]", l.Apply)
+	run("[{blog true stopped stopped by an operator; it starts by: wsgid-fleet start blog  [] <nil>  <nil> []}]", l.Stop, "blog")
+	run("[{blog true stopped stopped by an operator; it starts by: wsgid-fleet start blog  [] <nil>  <nil> []}]", l.Apply) // without its name
+	run("[{blog false stopped cannot reload it: it is stopped; start it first: wsgid-fleet start blog  [] <nil>  <nil> []}]", l.Reload, "blog")
+	run("[{blog true ready   [] <nil>  <nil> []}]", l.Apply, "blog")
+	run("[{blog true stopped stopped by an operator; it starts by: wsgid-fleet start blog  [] <nil>  <nil> []}]", l.Stop)
+	run("[{blog true ready   [] <nil>  <nil> []}]", l.Start)
 	rs, err := l.Scale(ctx, map[string]int{"blog": 7}, nil)
 	if err != nil || len(rs) != 1 || !rs[0].OK {
 		t.Fatalf("scale: %+v, %v", rs, err)
@@ -532,7 +532,7 @@ func TestDriftMadeByHand(t *testing.T) {
 		t.Errorf("desired %v after scale", d)
 	}
 	before := m.only(t, "blog")
-	run("[{blog true ready   [] <nil> []}]", l.Restart, "blog")
+	run("[{blog true ready   [] <nil>  <nil> []}]", l.Restart, "blog")
 	if m.only(t, "blog") == before {
 		t.Error("restart kept the master")
 	}
@@ -540,13 +540,13 @@ func TestDriftMadeByHand(t *testing.T) {
 		t.Errorf("restart forgot the scale: %d workers", st.Max)
 	}
 	f.spec("blog", count(3)) // the spec's next change ends it
-	run("[{blog true ready   [] <nil> []}]", l.Apply)
+	run("[{blog true ready   [] <nil>  <nil> []}]", l.Apply)
 	if st, _ := m.only(t, "blog").Status(ctx, 0); st.Max != 3 {
 		t.Errorf("the spec's change did not end the scale: %d workers", st.Max)
 	}
 	f.spec("blog", "enabled = false")
-	run("[{blog true disabled enabled = false  [] <nil> []}]", l.Apply)
-	run("[{blog false disabled cannot start it: enabled = false in "+f.file("blog")+"  [] <nil> []}]", l.Start, "blog")
+	run("[{blog true disabled enabled = false  [] <nil>  <nil> []}]", l.Apply)
+	run("[{blog false disabled cannot start it: enabled = false in "+f.file("blog")+"  [] <nil>  <nil> []}]", l.Start, "blog")
 	if _, err := l.Scale(ctx, map[string]int{"blog": 0}, nil); err == nil || err.Error() != "cannot scale app blog to 0: an app has at least one worker; stop it by: wsgid-fleet stop blog" {
 		t.Errorf("scale to 0: %v", err)
 	}

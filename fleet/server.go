@@ -28,6 +28,7 @@ import (
 //	POST /v1/plan               Plan of the specs of another directory, see staged.go
 //	POST /v1/{apply,start,stop,restart,reload}   {"apps": [NAME, …]}
 //	POST /v1/scale                               {"counts": {NAME: N}}
+//	POST /v1/trigger                             {"trigger": TriggerOrder}
 //	POST /v1/deploy                              {"deploy": DeployOrder}
 //	GET  /v1/deploy?app=NAME&order=ID&told=N     follows a deploy, see Follow; the POST may have order=ID, too
 //	GET  /v1/deploys?app=NAME&…                  [deploy.Entry, …]
@@ -43,6 +44,8 @@ type command struct {
 	Apps   []string       `json:"apps,omitempty"`
 	Counts map[string]int `json:"counts,omitempty"`
 	Deploy *DeployOrder   `json:"deploy,omitempty"`
+
+	Trigger *TriggerOrder `json:"trigger,omitempty"`
 }
 
 // answer is one line of what a POST answers, and the body of an error.
@@ -165,6 +168,12 @@ func (d *Daemon) handler() http.Handler {
 		"restart": byName(ops.Restart), "reload": byName(ops.Reload),
 		"scale": func(ctx context.Context, c command, p func(Event)) ([]Result, error) {
 			return ops.Scale(ctx, c.Counts, p)
+		},
+		"trigger": func(ctx context.Context, c command, p func(Event)) ([]Result, error) {
+			if c.Trigger == nil {
+				return nil, errors.New("cannot trigger: no order")
+			}
+			return ops.Trigger(ctx, *c.Trigger, p)
 		},
 		"deploy": func(ctx context.Context, c command, p func(Event)) ([]Result, error) {
 			if c.Deploy == nil {

@@ -157,6 +157,20 @@ func (h *Handle) Retry(ctx context.Context) error {
 	return h.do(ctx, "retry", &control.Request{Op: "retry"})
 }
 
+// Trigger has a schedule run now, once whoever is asked how often with the same order.
+// It returns when the run has begun, or is refused.
+func (h *Handle) Trigger(ctx context.Context, schedule, order string) (control.Triggered, error) {
+	ans, fds, err := h.ask(ctx, "trigger a schedule of", &control.Request{Op: "trigger", Schedule: schedule, Order: order})
+	evloop.CloseAll(fds)
+	if err == nil && ans.Triggered == nil {
+		err = fmt.Errorf("cannot trigger a schedule of master %d of %s: it did not say what became of it", h.PID, h.App)
+	}
+	if err != nil {
+		return control.Triggered{}, err
+	}
+	return *ans.Triggered, nil
+}
+
 // Challenge has a gate answer a certificate authority by c, and by nothing else, from
 // its return on; nil: there is nothing to be answered.
 func (h *Handle) Challenge(ctx context.Context, c *gate.Challenges) error {

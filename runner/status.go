@@ -21,6 +21,8 @@ type (
 	WorkerInfo = control.WorkerInfo
 	// ScheduleRun is control's.
 	ScheduleRun = control.ScheduleRun
+	// Triggered is control's.
+	Triggered = control.Triggered
 	// ScheduleInfo is control's.
 	ScheduleInfo = control.ScheduleInfo
 	// ProcessInfo is control's.

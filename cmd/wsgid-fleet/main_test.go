@@ -145,3 +145,7 @@ func (f *fakeFleet) Reload(_ context.Context, apps []string, p func(fleet.Event)
 func (f *fakeFleet) Scale(_ context.Context, counts map[string]int, p func(fleet.Event)) ([]fleet.Result, error) {
 	return f.do("scale", counts, p)
 }
+
+func (f *fakeFleet) Trigger(_ context.Context, o fleet.TriggerOrder, p func(fleet.Event)) ([]fleet.Result, error) {
+	return f.do("trigger", fmt.Sprintf("%s %s wait=%v", o.App, o.Schedule, o.Wait), p)
+}

@@ -85,7 +85,7 @@ func TestOrdinaryUserBesideRootsFleet(t *testing.T) {
 var besideRootsFleet = map[string]string{
 	"run": "run", "plan": "plan", "apply": "apply", "deploy": "deploy blog", "deploys": "deploys", "rollback": "rollback blog",
 	"status": "status -o json", "start": "start blog", "stop": "stop --all", "restart": "restart blog", "reload": "reload blog",
-	"scale": "scale blog=2", "logs": "logs blog", "doctor": "doctor", "new": "new shop /nonexistent",
+	"scale": "scale blog=2", "trigger": "trigger blog nightly", "logs": "logs blog", "doctor": "doctor", "new": "new shop /nonexistent",
 	"validate": "!validate", "fmt": "!fmt -check", "import": "!import /nonexistent", "completion": "!completion bash", "version": "!version", "help": "!help",
 	"console": "console", "push": "!push", "pull": "!pull", "hosts": "!hosts", "cordon": "!cordon", "uncordon": "!uncordon", "thaw": "!thaw", "endpoints": "!endpoints",
 }

@@ -46,12 +46,15 @@ func (v statusView) writeSchedules(w io.Writer, app fleet.AppStatus) {
 
 // lastRun is how the last run ended.
 func lastRun(r *runner.ScheduleRun, now time.Time) cell {
-	switch {
-	case r == nil:
+	if r == nil {
 		return cell{text: none}
-	case r.Failed:
-		return cell{age(now.Sub(r.Ended)) + " ago: " + oneLine(r.Result), red}
-	default:
-		return cell{age(now.Sub(r.Ended)) + " ago, in " + r.Ended.Sub(r.Began).Round(time.Millisecond).String(), green}
 	}
+	when := age(now.Sub(r.Ended)) + " ago"
+	if r.Order != "" {
+		when += ", triggered"
+	}
+	if r.Failed {
+		return cell{when + ": " + oneLine(r.Result), red}
+	}
+	return cell{when + ", in " + r.Ended.Sub(r.Began).Round(time.Millisecond).String(), green}
 }

@@ -75,7 +75,7 @@ func (v statusView) writeWaiting(w io.Writer, status *fleet.Status) {
 // statePaint is the colour of a state.
 func statePaint(state string) paint {
 	switch state {
-	case string(runner.StateReady), string(runner.StateIdle):
+	case string(runner.StateReady), string(runner.StateIdle), fleet.RunStarted, fleet.RunDone:
 		return green
 	case string(runner.StateUpdating):
 		return cyan

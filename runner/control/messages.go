@@ -18,6 +18,9 @@ type Request struct {
 	Min        int           `json:"min,omitempty"`
 	Max        int           `json:"max,omitempty"`
 	Successor  string        `json:"successor,omitempty"` // control socket of the master that takes over
+	// Schedule, of the op "trigger", is to be run now. Order tells this from others.
+	Schedule string `json:"schedule,omitempty"`
+	Order    string `json:"order,omitempty"`
 	// Challenges, of the op "challenges", are all that a gate is to answer from now on.
 	Challenges *gate.Challenges `json:"challenges,omitempty"`
 }
@@ -28,6 +31,8 @@ type Answer struct {
 	Error     string   `json:"error,omitempty"`
 	Status    *Status  `json:"status,omitempty"`
 	Listeners []string `json:"listeners,omitempty"` // names of the descriptors
+
+	Triggered *Triggered `json:"triggered,omitempty"`
 }
 
 // Conn describes a connection that goes from a draining master to its

@@ -126,16 +126,18 @@ func ProcessTitle(name string, number, count int) string {
 
 // ScheduleInfo is what runs at times, of a schedule block.
 type ScheduleInfo struct {
-	Name    string       `json:"name"`
-	PID     int          `json:"pid"` // of the run that is under way, and began last; 0: none is
-	Since   time.Time    `json:"since,omitzero"`
-	Next    time.Time    `json:"next,omitzero"`   // when it is run next
-	Waits   string       `json:"waits,omitempty"` // for what, in place of Next
-	Last    *ScheduleRun `json:"last,omitempty"`  // the run that ended last
-	Runs    uint64       `json:"runs"`            // that have ended
-	Failed  uint64       `json:"failed"`          // of them
-	Missed  uint64       `json:"missed"`          // times that came while nobody could run it
-	Skipped uint64       `json:"skipped"`         // times at which a run of before was under way
+	Name  string       `json:"name"`
+	PID   int          `json:"pid"` // of the run that is under way, and began last; 0: none is
+	Since time.Time    `json:"since,omitzero"`
+	Next  time.Time    `json:"next,omitzero"`   // when it is run next
+	Waits string       `json:"waits,omitempty"` // for what, in place of Next
+	Last  *ScheduleRun `json:"last,omitempty"`  // the run that ended last
+	// Triggered is the run that an operator ordered last, which may be under way.
+	Triggered *ScheduleRun `json:"triggered,omitempty"`
+	Runs      uint64       `json:"runs"`    // that have ended
+	Failed    uint64       `json:"failed"`  // of them
+	Missed    uint64       `json:"missed"`  // times that came while nobody could run it
+	Skipped   uint64       `json:"skipped"` // times at which a run of before was under way
 	// LastMissed and LastSkipped are the times of the last of those.
 	LastMissed  time.Time `json:"last_missed,omitzero"`
 	LastSkipped time.Time `json:"last_skipped,omitzero"`
@@ -151,6 +153,15 @@ type ScheduleRun struct {
 	Ended  time.Time `json:"ended,omitzero"`
 	Failed bool      `json:"failed"`
 	Result string    `json:"result"` // how it ended, in words
+	// Order is of one that an operator ordered; empty: its time came.
+	Order string `json:"order,omitempty"`
+}
+
+// Triggered answers an order to run a schedule now.
+type Triggered struct {
+	Run     ScheduleRun // that has begun, or has ended already
+	Refused string      // why there is none
+	Later   bool        // refused for now: another master, or this one in a moment, may run it
 }
 
 // WorkerInfo is one worker of a Status.

@@ -49,6 +49,8 @@ func (m *master) order(req *control.Request, fds []int) (ans control.Answer, fil
 				m.processes.Retry()
 			}
 		})
+	case "trigger":
+		ans.Triggered = m.trigger(req.Schedule, req.Order)
 	case "drain":
 		m.loop.Call(func() { m.handOver(req.Successor) })
 	case "listeners":

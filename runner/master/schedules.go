@@ -88,3 +88,21 @@ func (m *master) tellSchedules(st *control.Status) {
 	st.Schedules = m.schedules.Status()
 	st.Warnings = append(st.Warnings, m.schedules.Warnings()...)
 }
+
+// trigger has a schedule run now. It waits until the run has begun.
+func (m *master) trigger(name, order string) *control.Triggered {
+	told := make(chan control.Triggered, 1)
+	m.loop.Call(func() {
+		if m.schedules == nil {
+			told <- control.Triggered{Refused: "the app has no schedule " + name, Later: m.draining || len(m.pool.Running().Schedules) > 0}
+			return
+		}
+		m.schedules.Trigger(name, order, func(t control.Triggered) { told <- t })
+	})
+	select {
+	case t := <-told:
+		return &t
+	case <-time.After(control.Timeout / 2):
+		return &control.Triggered{Refused: "its process is being started", Later: true}
+	}
+}

@@ -15,6 +15,7 @@ type Lock struct {
 	open func(path string) (int, error)
 
 	shared bool // held beside others that are
+	ending bool // what it was held for has ended, see schedule.keep
 }
 
 // NewLock is a lock by the file of that path, which open opens.
@@ -49,6 +50,13 @@ func (l *Lock) take() (bool, error) {
 	}
 	l.fd = fd
 	return true, nil
+}
+
+// share has others hold it too that do.
+func (l *Lock) share() {
+	if l.fd >= 0 {
+		_ = unix.Flock(l.fd, unix.LOCK_SH|unix.LOCK_NB)
+	}
 }
 
 func (l *Lock) release() {

@@ -30,6 +30,7 @@ type run struct {
 	told control.ScheduleRun
 	lock *Lock
 
+	begun      func() // is told once that it has, or that it could not; nil: nobody asks
 	pid, pidfd int
 	timer      evloop.Timer
 	retired    bool // the app stops
@@ -42,6 +43,9 @@ func (r *run) title() string { return "schedule " + r.of.block.Name }
 
 // mark is the value of WSGID_SCHEDULE_RUN.
 func (r *run) mark() string {
+	if r.told.Order != "" { // of which there may be several in a second
+		return r.of.block.Name + "." + r.told.Order
+	}
 	return r.of.block.Name + "." + strconv.FormatInt(r.told.Due.Unix(), 10)
 }
 
@@ -70,6 +74,7 @@ func (r *run) started(pid, pidfd int, err error) {
 	if err := s.Loop.Add(pidfd, unix.EPOLLIN, r); err != nil {
 		s.Log.Error(err.Error())
 	}
+	r.tell()
 	if r.retired {
 		r.signal()
 	} else {
@@ -77,6 +82,14 @@ func (r *run) started(pid, pidfd int, err error) {
 		s.Loop.Set(&r.timer, r.of.block.Timeout.D())
 	}
 	s.Changed()
+}
+
+// tell tells whoever asked for it that it has begun, or ended before it did.
+func (r *run) tell() {
+	if begun := r.begun; begun != nil {
+		r.begun = nil
+		begun()
+	}
 }
 
 func (r *run) timeout() {
@@ -160,6 +173,7 @@ func (r *run) over(failed bool, result string) {
 	e := r.of
 	s := e.set
 	r.told.Ended, r.told.Failed, r.told.Result = time.Now().Round(time.Millisecond), failed, s.Log.Secrets().Text(result)
+	r.tell()
 	text := fmt.Sprintf("%s: the run of %s has ended after %v: %s", r.title(), e.shown(r.told.Due), r.told.Ended.Sub(r.told.Began).Round(time.Millisecond), r.told.Result)
 	if failed {
 		s.Log.Error(text)
@@ -172,8 +186,7 @@ func (r *run) over(failed bool, result string) {
 	if s.left {
 		r.lock.release() // the next master reads the note
 	} else {
-		// The record first: who gets the lock must know of it.
-		s.save(r.lock.release)
+		e.keep(r.lock)
 	}
 	s.Changed()
 	s.ended()
@@ -186,8 +199,11 @@ func (e *schedule) count(told control.ScheduleRun) {
 	if told.Failed {
 		e.rec.Failed++
 	}
-	if e.rec.Running != nil && e.rec.Running.Due.Equal(told.Due) {
+	if e.rec.Running != nil && sameRun(e.rec.Running, &told) {
 		e.rec.Running = nil
+	}
+	if e.rec.Triggered != nil && sameRun(e.rec.Triggered, &told) {
+		e.rec.Triggered = &told
 	}
 }
 
@@ -202,7 +218,7 @@ func (e *schedule) collect() {
 	if err == nil && !free {
 		return // it is under way
 	}
-	told := control.ScheduleRun{Due: running.Due, Began: running.Began, Failed: true,
+	told := control.ScheduleRun{Due: running.Due, Began: running.Began, Order: running.Order, Failed: true,
 		Result: "its end is not known: the master that ran it was killed, or the machine went down"}
 	found := false
 	if err == nil {
@@ -211,7 +227,7 @@ func (e *schedule) collect() {
 		}
 	}
 	e.count(told)
-	s.save(lock.release)
+	e.keep(lock)
 }
 
 // note appends how a run has ended to the file of its lock.
@@ -234,7 +250,7 @@ func (l *Lock) noted(told *control.ScheduleRun) bool {
 	defer func() { _ = unix.Ftruncate(l.fd, 0) }()
 	for line := range strings.SplitSeq(string(b[:max(n, 0)]), "\n") {
 		var other control.ScheduleRun
-		if json.Unmarshal([]byte(line), &other) == nil && other.Due.Equal(told.Due) {
+		if json.Unmarshal([]byte(line), &other) == nil && sameRun(&other, told) {
 			*told = other
 			return true
 		}

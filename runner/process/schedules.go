@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -57,6 +58,7 @@ type schedule struct {
 	fault string // why it cannot be run
 	next  time.Time
 	rec   scheduleRecord
+	held  *Lock // of a run that has ended, see keep; nil: none was
 }
 
 // scheduleRecord is what the next master must know of it.
@@ -66,6 +68,7 @@ type scheduleRecord struct {
 	Past        time.Time            `json:"past"`              // all times up to here are decided upon
 	Running     *control.ScheduleRun `json:"running,omitempty"` // began last, and its end was not heard of
 	Last        *control.ScheduleRun `json:"last,omitempty"`
+	Triggered   *control.ScheduleRun `json:"triggered,omitempty"` // by an order, the last; it may be under way
 	Runs        uint64               `json:"runs"`
 	Failed      uint64               `json:"failed"`
 	Missed      uint64               `json:"missed"`
@@ -97,7 +100,9 @@ func (s *Schedules) Follow(spec *appspec.Spec, up bool) {
 		}
 		e := before[at]
 		if e.block.Cron != b.Cron || e.block.Timezone != b.Timezone {
+			held := e.held
 			e = s.open(b, e.rec)
+			e.held = held
 			for _, r := range s.runs {
 				if r.of == before[at] {
 					r.of = e
@@ -234,28 +239,15 @@ func (e *schedule) shown(t time.Time) string {
 func (e *schedule) run(due time.Time) {
 	s := e.set
 	e.collect()
-	lock := s.RunLock(e.block.Name)
-	lock.shared = e.block.Overlap
-	free, err := lock.take()
-	if err != nil {
-		s.Log.Error(err.Error() + "; it is run all the same")
-	}
-	if !e.block.Overlap && (!free && err == nil || slices.ContainsFunc(s.runs, func(r *run) bool { return r.of == e })) {
-		lock.release()
+	r, before := e.claim(due, "")
+	if r == nil {
 		e.rec.Skipped++
 		e.rec.LastSkipped = due
-		before := "one of before"
-		if e.rec.Running != nil {
-			before = "the one of " + e.shown(e.rec.Running.Due)
-		}
-		s.Log.Warn(fmt.Sprintf("schedule %s: the run of %s is skipped: %s is still under way", e.block.Name, e.shown(due), before))
+		s.Log.Warn(fmt.Sprintf("schedule %s: the run of %s is skipped: %s is still under way", e.block.Name, e.shown(due), cmp.Or(before, "one of before")))
 		s.save(nil)
 		return
 	}
-	r := &run{of: e, lock: lock, told: control.ScheduleRun{Due: due, Began: time.Now().Round(time.Millisecond)}, pidfd: -1}
-	s.runs = append(s.runs, r)
-	e.rec.Running = &control.ScheduleRun{Due: due, Began: r.told.Began}
-	s.save(r.start)
+	e.begin(r)
 }
 
 // save writes the record, and calls then when what is so now is in it.

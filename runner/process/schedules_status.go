@@ -12,7 +12,7 @@ func (s *Schedules) Status() []control.ScheduleInfo {
 	var out []control.ScheduleInfo
 	for _, e := range s.all {
 		e.collect()
-		i := control.ScheduleInfo{Name: e.block.Name, Waits: cmp.Or(e.fault, s.waits), Last: e.rec.Last, Runs: e.rec.Runs, Failed: e.rec.Failed,
+		i := control.ScheduleInfo{Name: e.block.Name, Waits: cmp.Or(e.fault, s.waits), Last: e.rec.Last, Triggered: e.rec.Triggered, Runs: e.rec.Runs, Failed: e.rec.Failed,
 			Missed: e.rec.Missed, Skipped: e.rec.Skipped, LastMissed: e.rec.LastMissed, LastSkipped: e.rec.LastSkipped}
 		switch {
 		case i.Waits != "":
