@@ -47,6 +47,7 @@ type conn struct {
 	peer   wsgi.Peer
 	gated  *gated // nil: it came by no gate
 
+	listed   bool // the loop watches it
 	readable bool // there may be something to read
 	hangup   bool // the client has ended its side
 	keep     bool // keep the connection after this response
@@ -414,7 +415,9 @@ func (c *conn) close() {
 	c.endUpload()
 	c.out.Close()
 	c.throttled.Resume()
-	c.server.loop.Forget(c.fd)
+	if c.listed {
+		c.server.loop.Forget(c.fd)
+	}
 	_ = unix.Close(c.fd)
 	delete(c.server.conns, c)
 	c.in, c.bodyBuf, c.headBuf = nil, nil, nil
@@ -424,6 +427,7 @@ func (c *conn) close() {
 // linger sends the end of our side and waits for the client's.
 func (c *conn) linger() {
 	c.state = connLinger
+	c.list()
 	_ = unix.Shutdown(c.fd, unix.SHUT_WR)
 	c.until(lingerTime)
 	c.readable = true

@@ -185,6 +185,7 @@ func (c *conn) ended() {
 	case c.state == connClosed:
 	case !c.out.Empty():
 		c.state = connFlush
+		c.list()
 	default:
 		c.next()
 	}
@@ -213,6 +214,7 @@ func (c *conn) next() {
 		return
 	}
 	c.until(c.server.spec.Request.KeepAliveTimeout.D())
+	c.list()
 }
 
 // write sends a and b, and keeps what the socket does not take.
@@ -254,6 +256,7 @@ func (c *conn) write(a, b []byte) {
 		c.holdWorker()
 	}
 	c.watch()
+	c.list()
 }
 
 // cut closes the connection in the middle of a response, so that the client can

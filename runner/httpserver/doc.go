@@ -10,6 +10,9 @@
 // conn_response.go is the sink of its answer; conn_rate.go looks whether the client reads
 // it; conn_static.go answers for static files, without the pool.
 //
+// A connection that came with its request is made known to the loop late (listed.go):
+// often it ends before.
+//
 // # Others that give and take connections
 //
 // A draining master hands connections that are between two requests to the next one

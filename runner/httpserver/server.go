@@ -56,6 +56,8 @@ type Server struct {
 	strays    int                    // on their way to it
 	room      gate.Room
 	conns     map[*conn]struct{}
+	unlisted  []*conn // that the loop does not watch yet, or did not when they came
+	listing   evloop.Timer
 	sweep     evloop.Timer
 	pressure  evloop.Timer // see press
 	refused   int64        // when it was reported that nobody is accepted
@@ -84,6 +86,7 @@ func New(env *ingress.Env) *Server {
 	}
 	s.sweep.Do = s.onSweep
 	s.pressure.Do = s.onPressure
+	s.listing.Do = s.BeforeSleep
 	env.Press = s.press
 	env.Crowded = s.crowded
 	s.Configure()
@@ -137,16 +140,12 @@ func (s *Server) adoptAs(fd int, ln *listener, host, port string, g *gated, pend
 	c.out.Store = s.store
 	c.idleSince = s.loop.Now()
 	s.conns[c] = struct{}{}
-	if err := s.loop.Add(fd, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET, c); err != nil {
-		s.log.Error(err.Error())
-		c.close()
-		return c
-	}
 	c.until(s.spec.Request.HeaderTimeout.D())
 	c.in = append(c.in, pending...)
 	// Often the request is there already: try before waiting for the event.
 	c.readable = true
 	c.pump()
+	c.listLater()
 	return c
 }
 

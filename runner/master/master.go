@@ -127,7 +127,12 @@ func newMaster(msg boot.Message, files map[string]int) (*master, error) {
 	m.pool = pool.New(m.loop, m.log, m.root, spec)
 	m.recallServed()
 	m.pool.Changed = m.onChange
-	m.loop.Poll = m.pool.PollRings
+	m.loop.Poll = func(sleep bool) bool {
+		if sleep && m.http != nil {
+			m.http.BeforeSleep()
+		}
+		return m.pool.PollRings(sleep)
+	}
 	m.log.OnStatus(func() { m.loop.Post(m.pool.NotifyChanged) })
 	m.pool.Admitted = m.filters.Store
 	m.pool.Emptied = m.onPoolEmpty
