@@ -16,13 +16,19 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
+// needs leaves the test out where WSGID_TEST_SKIP names what it needs.
+func (b *bed) needs(what string) {
+	b.t.Helper()
+	if slices.Contains(strings.Fields(strings.ReplaceAll(os.Getenv("WSGID_TEST_SKIP"), ",", " ")), what) {
+		b.t.Skip("WSGID_TEST_SKIP names " + what)
+	}
+}
+
 // withCaddy starts Debian's caddy before an address, which it asks over connections that
 // it keeps, each for whatever host comes next.
 func (b *bed) withCaddy(upstream string) (addr string) {
 	b.t.Helper()
-	if slices.Contains(strings.Fields(strings.ReplaceAll(os.Getenv("WSGID_TEST_SKIP"), ",", " ")), "caddy") {
-		b.t.Skip("WSGID_TEST_SKIP names caddy")
-	}
+	b.needs("caddy")
 	addr = freeport.Addr(b.t)
 	_, port, _ := net.SplitHostPort(addr)
 	home := b.t.TempDir()
