@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
@@ -291,7 +292,7 @@ func plainNet(err error) error {
 	if en, ok := errors.AsType[syscall.Errno](err); ok {
 		return en
 	}
-	return err
+	return appspec.JSONReason(err)
 }
 
 // samePlace tells whether two paths lead to one directory.

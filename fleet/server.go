@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 )
@@ -142,7 +143,7 @@ func (d *Daemon) handler() http.Handler {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Minute))
 		var s staged
 		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxStaged)).Decode(&s); err != nil {
-			reply(w, http.StatusBadRequest, answer{Error: "cannot read the request: " + err.Error()})
+			reply(w, http.StatusBadRequest, answer{Error: "cannot read the request: " + appspec.JSONReason(err).Error()})
 			return
 		}
 		v, err := ops.planStaged(r.Context(), s)
@@ -187,7 +188,7 @@ func (d *Daemon) handler() http.Handler {
 			dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
 			dec.DisallowUnknownFields()
 			if err := dec.Decode(&c); err != nil {
-				reply(w, http.StatusBadRequest, answer{Error: "cannot read the request: " + err.Error()})
+				reply(w, http.StatusBadRequest, answer{Error: "cannot read the request: " + appspec.JSONReason(err).Error()})
 				return
 			}
 			if c.Deploy != nil {

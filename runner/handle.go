@@ -97,7 +97,7 @@ func (h *Handle) ask(ctx context.Context, what string, req *control.Request) (co
 	line, err := control.ReadLine(bufio.NewReader(r))
 	fds := r.Take()
 	if err == nil {
-		err = json.Unmarshal(line, &ans)
+		err = appspec.JSONReason(json.Unmarshal(line, &ans))
 	}
 	if err == nil && ans.Error != "" {
 		err = errors.New(ans.Error)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
 )
@@ -19,7 +20,7 @@ func (c *Console) Control() http.Handler {
 			By     string `json:"by"`
 		}
 		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<10)).Decode(&ask); err != nil {
-			http.Error(w, "cannot read the request: "+err.Error(), http.StatusBadRequest)
+			http.Error(w, "cannot read the request: "+appspec.JSONReason(err).Error(), http.StatusBadRequest)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")

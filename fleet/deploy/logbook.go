@@ -164,7 +164,7 @@ func (b *Book) read(name string, v any) error {
 		return fmt.Errorf("cannot read %s: %w", path, bounded.Reason(err))
 	}
 	if err := json.Unmarshal(data, v); err != nil {
-		return fmt.Errorf("cannot read %s: %w", path, err)
+		return fmt.Errorf("cannot read %s: %w", path, appspec.JSONReason(err))
 	}
 	return nil
 }

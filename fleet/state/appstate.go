@@ -143,7 +143,7 @@ func (s *Store) read(app, file string, v any, r *AppState) bool {
 	path := s.Path(app, file)
 	b, err := afero.ReadFile(s.FS, path)
 	if err == nil {
-		err = json.Unmarshal(b, v)
+		err = appspec.JSONReason(json.Unmarshal(b, v))
 	} else {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 			return false

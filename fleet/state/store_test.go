@@ -169,7 +169,7 @@ func TestCorruptFilesInTheStateDir(t *testing.T) {
 		"cannot read " + s.Path("blog", "spec.json") + ": unexpected end of JSON input; it is taken as missing",
 		"cannot read " + s.Path("blog", "applied.json") + ": it does not say what this version understands; it is taken as missing",
 		"cannot read " + s.Path("blog", "override.json") + ": invalid character '\\x00' looking for beginning of value; it is taken as missing",
-		"cannot read " + s.Path("blog", "failure.json") + ": json: cannot unmarshal array into Go value of type state.Failure; it is taken as missing",
+		"cannot read " + s.Path("blog", "failure.json") + ": it is an array, not an object; it is taken as missing",
 	}
 	if got := strings.Join(r.Corrupt, "\n"); got != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", got, strings.Join(want, "\n"))

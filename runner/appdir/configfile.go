@@ -278,7 +278,7 @@ func (c *Config) applyFleet(spec *appspec.Spec) error {
 	}
 	var part map[string]json.RawMessage
 	if err := json.Unmarshal(v.raw, &part); err != nil {
-		return fmt.Errorf("cannot read %s: %w", c.path, err)
+		return fmt.Errorf("cannot read %s: %w", c.path, appspec.JSONReason(err))
 	}
 	delete(part, managedKey)
 	delete(part, djangoKey)
@@ -291,7 +291,7 @@ func (c *Config) applyFleet(spec *appspec.Spec) error {
 	}
 	path, file := spec.Path, spec.File
 	if err := json.Unmarshal(rest, spec); err != nil {
-		return fmt.Errorf("cannot read %s: fleet at %s: %s", c.path, c.at("fleet"), strings.TrimPrefix(err.Error(), "json: "))
+		return fmt.Errorf("cannot read %s: fleet at %s: %s", c.path, c.at("fleet"), appspec.JSONReason(err))
 	}
 	spec.Path, spec.File = path, file
 	for i, s := range spec.Sockets.HTTP {

@@ -68,14 +68,14 @@ func Read() (boot Message, link *os.File, files map[string]int, err error) {
 		Build   string `json:"build"`
 	}
 	if err := json.Unmarshal(b, &from); err != nil {
-		return boot, link, nil, fmt.Errorf("cannot read boot message: %w", err)
+		return boot, link, nil, fmt.Errorf("cannot read boot message: %w", appspec.JSONReason(err))
 	}
 	if mine := Build(); from.Build != mine {
 		path, _ := os.Executable()
 		return boot, link, nil, &buildError{OtherBuild(path, mine, from.Starter, from.Build)}
 	}
 	if err := json.Unmarshal(b, &boot); err != nil || boot.Spec == nil {
-		return boot, link, nil, fmt.Errorf("cannot read boot message: %w", errors.Join(err, errors.New("it holds no spec")))
+		return boot, link, nil, fmt.Errorf("cannot read boot message: %w", errors.Join(appspec.JSONReason(err), errors.New("it holds no spec")))
 	}
 	files = map[string]int{}
 	for i, name := range boot.Listeners {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -85,7 +87,7 @@ func HandOff(c *net.UnixConn, r *bufio.Reader, conns []Conn, fds []int) (taken b
 	}
 	var ans Answer
 	if err := json.Unmarshal(line, &ans); err != nil {
-		return true, err
+		return true, appspec.JSONReason(err)
 	}
 	if ans.Error != "" {
 		return false, errors.New(ans.Error)

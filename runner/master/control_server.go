@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
@@ -158,7 +159,7 @@ func (s *controlServer) handle(c *net.UnixConn) {
 		counted := false
 		if err := json.Unmarshal(line, &req); err != nil || req.Op == "" {
 			req = control.Request{}
-			ans.Error = fmt.Sprintf("cannot read request: %v", err)
+			ans.Error = fmt.Sprintf("cannot read request: %v", appspec.JSONReason(err))
 		} else if req.Op == "adopt" {
 			s.adopt(c, line, r.Take())
 			continue

@@ -6,6 +6,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 )
@@ -15,7 +16,7 @@ func (s *controlServer) adopt(c *net.UnixConn, line []byte, fds []int) {
 	var req control.AdoptRequest
 	var ans control.Answer
 	if err := json.Unmarshal(line, &req); err != nil {
-		ans.Error = "cannot read request: " + err.Error()
+		ans.Error = "cannot read request: " + appspec.JSONReason(err).Error()
 	} else if len(req.Conns) != len(fds) {
 		ans.Error = fmt.Sprintf("cannot adopt: %d descriptors came for %d connections", len(fds), len(req.Conns))
 	}

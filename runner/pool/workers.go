@@ -157,7 +157,7 @@ func (p *Pool) workerReady(w *worker, payload []byte) {
 		return
 	}
 	if err := json.Unmarshal(payload, &w.loaded); err != nil {
-		p.workerBroke(w, "malformed message: "+err.Error())
+		p.workerBroke(w, "malformed message: "+appspec.JSONReason(err).Error())
 		return
 	}
 	w.raise()
@@ -225,7 +225,7 @@ func (p *Pool) admit(w *worker) {
 func (p *Pool) workerFailed(w *worker, payload []byte) {
 	var f wsgi.Failure
 	if err := json.Unmarshal(payload, &f); err != nil {
-		f.Reason = "it failed, and its report is malformed: " + err.Error()
+		f.Reason = "it failed, and its report is malformed: " + appspec.JSONReason(err).Error()
 	}
 	for _, said := range []*string{&f.Reason, &f.File, &f.Traceback, &f.Hint} {
 		*said = p.log.Secrets().Text(*said) // status, apply and the daemon repeat it

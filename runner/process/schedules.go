@@ -160,7 +160,7 @@ func (s *Schedules) begin() {
 	b, err := s.Read()
 	records := map[string]scheduleRecord{}
 	if err == nil {
-		err = json.Unmarshal(b, &records)
+		err = appspec.JSONReason(json.Unmarshal(b, &records))
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.Log.Error(fmt.Sprintf("cannot read what was run before: %v; times that came meanwhile are not known to be missed", err))
