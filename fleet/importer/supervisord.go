@@ -3,6 +3,7 @@ package importer
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -36,32 +37,44 @@ func (o Options) supervisord(path string) ([]*App, error) {
 		return nil, err
 	}
 	c := &supervisorConf{o: o, here: filepath.Dir(abs), sections: map[string]map[string]supervisorValue{}}
-	if err := c.read(abs); err != nil {
+	if err := c.readAll(abs); err != nil {
 		return nil, err
-	}
-	if include, ok := c.sections["include"]["files"]; ok {
-		host, _ := os.Hostname()
-		text, err := c.expand(include.text, map[string]string{"here": c.here, "host_node_name": host})
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", include.at, err)
-		}
-		for pattern := range strings.FieldsSeq(text) {
-			found, err := filepath.Glob(rel(c.here, pattern))
-			if err != nil {
-				return nil, fmt.Errorf("%s: files = %s: %w", include.at, pattern, err)
-			}
-			for _, file := range found {
-				if err := c.read(file); err != nil {
-					return nil, fmt.Errorf("%s: %w", file, err)
-				}
-			}
-		}
 	}
 	return c.apps(abs)
 }
 
-// read reads one file as Python's ConfigParser does for supervisord: a comment begins
-// at a semicolon behind white space, an indented line goes on with the value above.
+// readAll reads a file and what it includes.
+func (c *supervisorConf) readAll(path string) error {
+	if err := c.read(path); err != nil {
+		return err
+	}
+	if include, ok := c.section("include")["files"]; ok {
+		host, _ := os.Hostname()
+		text, err := c.expand(include.text, map[string]string{"here": c.here, "host_node_name": host})
+		if err != nil {
+			return fmt.Errorf("%s: %w", include.at, err)
+		}
+		for pattern := range strings.FieldsSeq(text) {
+			found, err := filepath.Glob(rel(c.here, pattern))
+			if err != nil {
+				return fmt.Errorf("%s: files = %s: %w", include.at, pattern, err)
+			}
+			for _, file := range found {
+				if err := c.read(file); err != nil {
+					return fmt.Errorf("%s: %w", file, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// inlineComment begins at a semicolon or, as supervisord 4 reads under Python 3, a hash
+// behind white space, within quotes too.
+var inlineComment = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\s[;#]`) })
+
+// read reads one file as Python's ConfigParser does for supervisord: an indented line
+// goes on with the value above, and values of [DEFAULT] are those of every section.
 func (c *supervisorConf) read(path string) error {
 	text, err := readFile(path)
 	if err != nil {
@@ -71,10 +84,8 @@ func (c *supervisorConf) read(path string) error {
 	number := 0
 	for line := range strings.SplitSeq(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n") {
 		number++
-		if i := strings.Index(line, " ;"); i >= 0 {
-			line = line[:i]
-		} else if i := strings.Index(line, "\t;"); i >= 0 {
-			line = line[:i]
+		if at := inlineComment().FindStringIndex(line); at != nil {
+			line = line[:at[0]]
 		}
 		trimmed := strings.TrimSpace(line)
 		switch {
@@ -107,7 +118,18 @@ func (c *supervisorConf) read(path string) error {
 	return nil
 }
 
-var expansion = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`%(?:\((\w+)\)(0?\d*)([sd])|(.?))`) })
+// section is what counts in a section: its values, and those of [DEFAULT] that it does
+// not set.
+func (c *supervisorConf) section(name string) map[string]supervisorValue {
+	all := maps.Clone(c.sections["DEFAULT"])
+	if all == nil {
+		return c.sections[name]
+	}
+	maps.Copy(all, c.sections[name])
+	return all
+}
+
+var expansion = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`%(?:\((\w+)\)(-?0?\d*)([sdx])|(.?))`) })
 
 // expand fills %(name)s as Python's % does; %% is a percent sign.
 func (c *supervisorConf) expand(text string, names map[string]string) (string, error) {
@@ -131,14 +153,14 @@ func (c *supervisorConf) expand(text string, names map[string]string) (string, e
 			fail = fmt.Errorf("%s is not known here: supervisord does not start without it", m)
 			return m
 		}
-		if parts[3] == "d" {
-			n, err := strconv.Atoi(value)
-			if err != nil {
-				fail = fmt.Errorf("%s is no number", m)
-			}
-			value = fmt.Sprintf("%"+parts[2]+"d", n)
+		if parts[3] == "s" {
+			return fmt.Sprintf("%"+parts[2]+"s", value)
 		}
-		return value
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			fail = fmt.Errorf("%s is no number", m)
+		}
+		return fmt.Sprintf("%"+parts[2]+parts[3], n)
 	})
 	return out, fail
 }
@@ -160,7 +182,7 @@ func (c *supervisorConf) apps(path string) ([]*App, error) {
 		if !ok || kind != "program" && kind != "fcgi-program" {
 			continue
 		}
-		p, err := c.program(section, name)
+		p, err := c.program(section, strings.TrimSpace(name))
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -224,12 +246,15 @@ func (c *supervisorConf) homeOf(p *program, all []*program, web map[string]*App)
 	return nil
 }
 
+// supervisorNumbers are the bases of what is a number.
+var supervisorNumbers = map[string]int{"numprocs": 10, "numprocs_start": 10, "priority": 10, "startretries": 10, "startsecs": 10, "stopwaitsecs": 10, "umask": 8}
+
 // program fills the values of a section.
 func (c *supervisorConf) program(section, name string) (*program, error) {
 	p := &program{name: name, values: map[string]supervisorValue{}, processes: 1}
 	for _, s := range c.order {
 		if group, ok := strings.CutPrefix(s, "group:"); ok &&
-			slices.Contains(strings.FieldsFunc(c.sections[s]["programs"].text, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' }), name) {
+			slices.Contains(strings.FieldsFunc(c.section(s)["programs"].text, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' }), name) {
 			p.group = group
 		}
 	}
@@ -239,7 +264,7 @@ func (c *supervisorConf) program(section, name string) (*program, error) {
 		group = name
 	}
 	names := map[string]string{"program_name": name, "group_name": group, "here": c.here, "process_num": "0", "numprocs": "1", "host_node_name": host}
-	raw := c.sections[section]
+	raw := c.section(section)
 	if n := raw["numprocs"]; n.text != "" {
 		p.processes = leadingInt(n.text)
 		names["numprocs"] = n.text
@@ -252,7 +277,15 @@ func (c *supervisorConf) program(section, name string) (*program, error) {
 		if err != nil && key != "stdout_logfile" && key != "stderr_logfile" {
 			return nil, fmt.Errorf("%s: %s: %w", v.at, key, err)
 		}
+		if base, ok := supervisorNumbers[key]; ok {
+			if _, err := strconv.ParseInt(text, base, 64); err != nil {
+				return nil, fmt.Errorf("%s: %s = %s: it is no number: supervisord does not start with it", v.at, key, text)
+			}
+		}
 		p.values[key] = supervisorValue{text, v.at}
+	}
+	if p.processes > 1 && !strings.Contains(raw["process_name"].text, "process_num") {
+		return nil, fmt.Errorf("%s: numprocs = %d: process_name holds no %%(process_num)s: supervisord does not start with it", raw["numprocs"].at, p.processes)
 	}
 	argv := shellwords.Split(p.values["command"].text)
 	if len(argv) == 0 {
@@ -260,12 +293,12 @@ func (c *supervisorConf) program(section, name string) (*program, error) {
 	}
 	p.command = command{argv: argv, dir: p.values["directory"].text, was: "command = " + commandText(p.values["command"].text), at: p.values["command"].at, env: map[string]string{}}
 	if p.command.dir == "" {
-		p.command.dir = c.sections["supervisord"]["directory"].text
+		p.command.dir = c.section("supervisord")["directory"].text
 	}
 	if p.command.dir == "" {
 		p.command.dir = c.here
 	}
-	global := c.sections["supervisord"]["environment"]
+	global := c.section("supervisord")["environment"]
 	if global.text != "" {
 		// It is filled twice there.
 		text, err := c.expand(global.text, names)
@@ -349,66 +382,4 @@ func (c *supervisorConf) facts(a *App, p *program) {
 			a.lost(v.at, key, "no counterpart of it is known here")
 		}
 	}
-}
-
-// supervisorPairs reads environment= as supervisord does, by the tokens of Python's
-// shlex: a sign that is neither of a word nor in quotes ends the value, and what
-// follows the next sign is looked at as if nothing had been. The third is that sign.
-func supervisorPairs(text string) ([][3]string, error) {
-	tokens := shlexTokens(text)
-	var out [][3]string
-	for i := 0; i < len(tokens); i += 4 {
-		if i+3 > len(tokens) {
-			return nil, errors.New("it ends in the middle of KEY=VALUE: supervisord does not start with it")
-		}
-		if tokens[i+1] != "=" {
-			return nil, fmt.Errorf("%s has no value: supervisord does not start with it", tokens[i])
-		}
-		pair := [3]string{strings.Trim(tokens[i], `'"`), strings.Trim(tokens[i+2], `'"`), ""}
-		if i+3 < len(tokens) && tokens[i+3] != "," {
-			pair[2] = tokens[i+3]
-		}
-		out = append(out, pair)
-	}
-	if strings.Contains(text, "#") && len(out) > 0 && !strings.Contains(strings.Join(tokens, ""), "#") {
-		out[len(out)-1][2] = "#"
-	}
-	return out, nil
-}
-
-// shlexTokens are the tokens of Python's shlex, with the word signs that supervisord
-// adds.
-func shlexTokens(text string) []string {
-	isWord := func(b byte) bool {
-		return b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || strings.IndexByte("_/.+-():", b) >= 0
-	}
-	var out []string
-	for i := 0; i < len(text); {
-		b := text[i]
-		start := i
-		switch {
-		case strings.IndexByte(" \t\r\n", b) >= 0:
-			i++
-			continue
-		case b == '#':
-			for i < len(text) && text[i] != '\n' {
-				i++
-			}
-			continue
-		case b == '\'' || b == '"':
-			end := strings.IndexByte(text[i+1:], b)
-			if end < 0 {
-				return append(out, text[i:])
-			}
-			i += end + 2
-		case isWord(b):
-			for i < len(text) && (isWord(text[i]) || text[i] == '\'' || text[i] == '"') {
-				i++
-			}
-		default:
-			i++
-		}
-		out = append(out, text[start:i])
-	}
-	return out
 }
