@@ -23,12 +23,12 @@ func (d *Daemon) begin(ctx context.Context) {
 	quiet := make(chan struct{})
 	go func() {
 		defer close(quiet)
-		d.rec.quietOrStuck(ctx, cmp.Or(d.beginPatience, beginPatience))
+		d.rec.QuietOrStuck(ctx, cmp.Or(d.beginPatience, beginPatience))
 	}()
 	d.extend(ctx, quiet)
 	<-quiet
 	held := map[string]bool{}
-	for _, n := range d.rec.atWork() {
+	for _, n := range d.rec.AtWork() {
 		held[n] = true
 	}
 	if len(held) > 0 && ctx.Err() == nil {

@@ -52,7 +52,7 @@ func (d *Daemon) lookAgain(ctx context.Context, last *Status) *Status {
 	next.apps = make(map[string]calmApp, len(before.apps)) // guarded by mu
 	st := d.e.compose(set, setErr, next.names, func(name string) AppStatus {
 		// Counted before the look: what happens meanwhile makes it another one.
-		moved, working := d.board.moved(name), d.rec.working(name)
+		moved, working := d.board.moved(name), d.rec.Working(name)
 		seen, known := before.apps[name]
 		if !known || working || seen.moved != moved || now.After(seen.until) {
 			a, steady := d.e.appNow(ctx, name, front, true)

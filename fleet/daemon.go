@@ -16,6 +16,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/certs"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/metrics"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/systemd"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
@@ -47,9 +48,9 @@ type Daemon struct {
 	zygotes *zygote.Set // nil: there are none
 	named   bool        // a directory was named, see Options.neighbour
 	e       *engine
-	rec     *Reconciler
-	sup     *supervisor
-	watch   *Watcher
+	rec     *reconcile.Reconciler
+	sup     *reconcile.Supervisor
+	watch   *reconcile.Watcher
 	lock    *os.File // held until the process ends
 	since   time.Time
 	life    context.Context // ends when the apps are about to be ended
@@ -93,7 +94,7 @@ func NewDaemon(o Options) *Daemon {
 		if os.Getenv(zygote.Switch) == "on" {
 			zygotes = zygote.New(cmp.Or(o.Log, slog.Default()))
 		}
-		o.machine = realMachine{stderr: os.Stderr, zygotes: zygotes}
+		o.machine = reconcile.Processes{Stderr: os.Stderr, Zygotes: zygotes}
 	}
 	return &Daemon{
 		opts: o.withDefaults(), zygotes: zygotes, named: o.Dir != "" || o.StateDir != "", events: make(chan func()), board: newBoard(),
@@ -116,7 +117,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.since = time.Now()
 	d.signals = listenToSignals()
 	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer end(errClosing)
+	defer end(reconcile.ErrClosing)
 	d.life = life
 	defer d.signals.stop()
 	if err := d.open(); err != nil {
@@ -149,7 +150,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	actors.add(d.settleDeploys)
 	parted := d.takePart()
 	d.loop(ctx)
-	end(errClosing)
+	end(reconcile.ErrClosing)
 	d.Hooks.stopping()
 	parted()
 	ordersGivenUp := d.closeCertificates()
@@ -161,7 +162,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	actors.stop()
 	d.zygotes.Close()
 	d.watch.Close()
-	d.sup.close()
+	d.sup.Close()
 	d.e.keep.Close()
 	return nil
 }
@@ -207,24 +208,24 @@ func (d *Daemon) open() error {
 			}
 		}
 	}
-	if e.activator, err = sockets.NewActivator(func(app string) { d.rec.Enqueue(app, order{Request: plan.Request{Wake: true}}, true) }); err != nil {
+	if e.activator, err = sockets.NewActivator(func(app string) { d.rec.Enqueue(app, reconcile.Intent{Request: plan.Request{Wake: true}}, true) }); err != nil {
 		return err
 	}
 	e.kill, e.grace = d.killed, 300*time.Millisecond
 	e.started, e.updated = d.started, d.scope
-	d.rec = newReconciler(e)
-	d.rec.after = d.after
-	d.sup = newSupervisor()
-	e.followed = d.sup.of
+	d.rec = reconcile.NewReconciler(e.pass, e.now)
+	d.rec.After = d.after
+	d.sup = reconcile.NewSupervisor()
+	e.followed = d.sup.Of
 	if _, err := e.restore(context.Background()); err != nil {
 		e.log.Warn("cannot look for masters that the state directory has lost; it is tried again", "err", err)
 	}
-	d.sup.changed, d.sup.ended, d.sup.hangs = d.changed, d.masterEnded, d.masterHangs
+	d.sup.Changed, d.sup.Ended, d.sup.Hangs = d.changed, d.masterEnded, d.masterHangs
 	if d.Pulse > 0 {
-		d.sup.pulse, d.sup.patience = d.Pulse, d.Pulse
+		d.sup.Pulse, d.sup.Patience = d.Pulse, d.Pulse
 	}
 	d.metrics.Version, d.metrics.Log, d.metrics.Read = d.opts.Version, e.log, d.scrape
-	d.watch = NewWatcher(e.opts.Dir, e.log)
+	d.watch = reconcile.NewWatcher(e.opts.Dir, e.log)
 	d.openCertificates()
 	return nil
 }
@@ -245,11 +246,11 @@ func stateText(st runner.Status) string {
 }
 
 // after follows the masters that a pass has left.
-func (d *Daemon) after(name string, out outcome) {
-	if errors.Is(out.err, errClosing) || errors.Is(out.err, errPaused) {
+func (d *Daemon) after(name string, out reconcile.Outcome) {
+	if errors.Is(out.Err, reconcile.ErrClosing) || errors.Is(out.Err, reconcile.ErrPaused) {
 		return
 	}
-	ms, err := d.e.machine.find(d.e.store.Dir, name)
+	ms, err := d.e.machine.Find(d.e.store.Dir, name)
 	if err != nil {
 		return
 	}
@@ -264,9 +265,9 @@ func (d *Daemon) after(name string, out outcome) {
 
 // followed follows a master and, of one that was found, takes duplicates of
 // its listeners if no other stands for the app.
-func (d *Daemon) followed(name string, m master, newest bool) {
-	pid := m.record().PID
-	if !d.sup.follow(name, m) || m.record().Draining {
+func (d *Daemon) followed(name string, m reconcile.Handle, newest bool) {
+	pid := m.Recorded().PID
+	if !d.sup.Follow(name, m) || m.Recorded().Draining {
 		return
 	}
 	if _, ours := d.ours.LoadAndDelete(pid); ours {
@@ -277,11 +278,13 @@ func (d *Daemon) followed(name string, m master, newest bool) {
 	rem := d.e.store.Load(name)
 	if rem.LastGood != nil {
 		d.scope(rem.LastGood, pid)
-		d.handStderr(ctx, rem.LastGood, m)
+		if err := reconcile.HandStderr(ctx, rem.LastGood, m); err != nil {
+			d.e.log.Warn("cannot take the log of a master", "app", name, "err", err)
+		}
 	}
 	d.e.log.Info("took over a running master", "app", name, "pid", pid)
 	if newest {
-		d.e.applier(name, func(f func()) { f() }).hold(ctx, name, m)
+		d.e.applier(name, func(f func()) { f() }).Hold(ctx, name, m)
 	}
 }
 
@@ -324,7 +327,7 @@ func (d *Daemon) changed(app string, st runner.Status) {
 		d.e.events.publish(Event{At: d.e.now(), App: app, State: string(st.State), Message: st.Reason})
 	}
 	if st.Resting {
-		d.rec.Enqueue(app, order{}, false)
+		d.rec.Enqueue(app, reconcile.Intent{}, false)
 	}
 	d.told(app, st.PID, st.State)
 	d.board.touch(app)
@@ -341,19 +344,19 @@ func (d *Daemon) masterEnded(app string, pid int, since time.Time) {
 	}
 	if told {
 		// As one that had nothing to do: somebody may have come meanwhile.
-		d.rec.Enqueue(app, order{}, false)
+		d.rec.Enqueue(app, reconcile.Intent{}, false)
 		return
 	}
 	// Whoever stopped it looks after the app; a master that nobody stopped is
 	// made good here.
-	w, o := d.e.look(d.rec.ctx, app)
+	w, o := d.e.look(d.rec.Life(), app)
 	cur, _ := o.Current(digestOf(w.Spec))
 	if cur != nil || w.Spec == nil || !w.Spec.Enabled || o.Override.Stopped {
-		d.rec.Enqueue(app, order{}, false)
+		d.rec.Enqueue(app, reconcile.Intent{}, false)
 		return
 	}
 	lived := d.e.now().Sub(since)
-	wait := d.rec.died(app, lived, restartOf(o.AppState))
+	wait := d.rec.Died(app, lived, reconcile.RestartOf(o.AppState))
 	next := "started anew at once"
 	if wait > 0 {
 		next = fmt.Sprintf("started anew in %s", words.RoundUp(wait))
@@ -366,7 +369,7 @@ func (d *Daemon) masterHangs(app string, pid int) {
 	if _, known := d.e.hung.LoadOrStore(pid, true); !known {
 		d.e.log.Error("master does not answer", "app", app, "pid", pid, "next", "it is replaced; what it was serving is lost")
 	}
-	d.rec.Enqueue(app, order{}, false)
+	d.rec.Enqueue(app, reconcile.Intent{}, false)
 }
 
 // tell keeps the service manager's status line true, at most ten times a second.

@@ -9,6 +9,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
 )
 
@@ -25,7 +26,7 @@ func (p *operations) deployEverywhere(ctx context.Context, o DeployOrder, told i
 	}
 	following, enough := context.WithCancelCause(ctx)
 	defer enough(nil)
-	defer context.AfterFunc(p.life, func() { enough(errClosing) })()
+	defer context.AfterFunc(p.life, func() { enough(reconcile.ErrClosing) })()
 	order := cluster.Order{App: o.App, Ref: o.Ref, Back: o.Back, To: o.To, By: o.By, Asker: o.Order}
 	d, err := p.e.opts.Cluster.Deploy(following, order, o.Wait,
 		func(text string) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -22,9 +23,9 @@ func (p *operations) health(ctx context.Context, app string) (note string, err e
 	letGo := func() {}
 	if cur == nil || ready(cur.Status.Workers) == 0 {
 		// Also where a master runs: it may be about to be let go.
-		letGo = p.e.roused.keep(app)
+		letGo = p.e.roused.Keep(app)
 		defer letGo()
-		if r := p.converge(ctx, app, order{Request: plan.Request{Retry: true, Wake: true}}); !r.OK {
+		if r := p.converge(ctx, app, reconcile.Intent{Request: plan.Request{Retry: true, Wake: true}}); !r.OK {
 			return "", unready(r)
 		}
 		w, o = p.e.look(ctx, app)
@@ -33,14 +34,14 @@ func (p *operations) health(ctx context.Context, app string) (note string, err e
 		}
 	}
 	if ready(cur.Status.Workers) == 0 {
-		if err := o.handles[cur.PID].Scale(ctx, 1, max(1, w.Spec.Workers.Max)); err != nil {
+		if err := o.Handles[cur.PID].Scale(ctx, 1, max(1, w.Spec.Workers.Max)); err != nil {
 			return "", err
 		}
 		letGo() // from here on it has a worker to wait for
 		// A master that was replaced meanwhile has nothing to be given back.
-		defer func(m master) {
+		defer func(m reconcile.Handle) {
 			_ = m.Scale(context.WithoutCancel(ctx), w.Spec.Workers.Min, w.Spec.Workers.Max)
-		}(o.handles[cur.PID])
+		}(o.Handles[cur.PID])
 		if r := p.e.settle(ctx, app, p.daemon() != nil); !r.OK {
 			return "", unready(r)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
@@ -48,7 +49,7 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	book := p.e.store.Book(o.App)
 	waiting, enough := context.WithCancelCause(ctx)
 	defer enough(nil)
-	defer context.AfterFunc(p.life, func() { enough(errClosing) })()
+	defer context.AfterFunc(p.life, func() { enough(reconcile.ErrClosing) })()
 	unlock, err := lockBook(waiting, book, o.who(), o.Wait, func(other *deploy.LockedError) {
 		if progress != nil {
 			progress(Event{At: p.e.now(), App: o.App, State: EventWaits, Message: "waits: " + other.Reason()})
@@ -72,8 +73,8 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 		return []Result{p.deployed(work, e)}, nil
 	}
 	// The folder is there, and what runs runs by its spec.
-	if out := p.pass(work, o.App, order{}); out.err != nil && !isRejected(out.err) {
-		return nil, fmt.Errorf("cannot %s %s: %w", o.Verb(), o.App, out.err)
+	if out := p.pass(work, o.App, reconcile.Intent{}); out.Err != nil && !reconcile.IsRejected(out.Err) {
+		return nil, fmt.Errorf("cannot %s %s: %w", o.Verb(), o.App, out.Err)
 	}
 	spec := withoutRelease(w.Spec)
 	owner, err := appdir.ResolveOwner(spec, os.Geteuid() == 0)
@@ -145,7 +146,7 @@ func withoutRelease(spec *appspec.Spec) *appspec.Spec {
 
 // rollout brings the app to the release that the logbook says, and waits for it.
 func (p *operations) rollout(ctx context.Context, app string) error {
-	return unready(p.converge(ctx, app, order{Request: plan.Request{Retry: true}}))
+	return unready(p.converge(ctx, app, reconcile.Intent{Request: plan.Request{Retry: true}}))
 }
 
 // unready says why an app has not become ready; nil: it has.

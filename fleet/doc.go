@@ -35,7 +35,7 @@
 // refused. A socket that moves to another address of its port is opened beside the
 // old one (sockets.Rebind). An app with workers.min = 0 whose clients are all gone
 // gives back its master: the activator watches its sockets, and the next connection
-// starts another (sleep.go).
+// starts another (reconcile/sleep.go).
 //
 // # Who does it
 //

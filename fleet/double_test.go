@@ -15,6 +15,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -35,7 +36,7 @@ func newFakeMachine() *fakeMachine {
 	return &fakeMachine{masters: map[string][]*fakeMaster{}, started: map[string]int{}, lastPID: 1 << 23}
 }
 
-func (m *fakeMachine) start(_ context.Context, o runner.StartOptions) (master, error) {
+func (m *fakeMachine) Start(_ context.Context, o runner.StartOptions) (reconcile.Handle, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	st := runner.Status{State: runner.StateReady}
@@ -58,13 +59,13 @@ func (m *fakeMachine) start(_ context.Context, o runner.StartOptions) (master, e
 	return f, nil
 }
 
-func (m *fakeMachine) find(_, app string) ([]master, error) {
+func (m *fakeMachine) Find(_, app string) ([]reconcile.Handle, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.unseen != nil {
 		return nil, m.unseen
 	}
-	var out []master
+	var out []reconcile.Handle
 	for _, f := range m.masters[app] {
 		out = append(out, f)
 	}
@@ -161,7 +162,7 @@ func (f *fakeMaster) call(format string, args ...any) error {
 	return nil
 }
 
-func (f *fakeMaster) record() runner.Record {
+func (f *fakeMaster) Recorded() runner.Record {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.rec
@@ -236,7 +237,7 @@ func (f *fakeMaster) Trigger(_ context.Context, schedule, _ string) (runner.Trig
 	return runner.Triggered{}, f.call("trigger %s", schedule)
 }
 
-func (f *fakeMaster) drain(_ context.Context, successor master) error {
+func (f *fakeMaster) DrainTo(_ context.Context, successor reconcile.Handle) error {
 	f.mu.Lock()
 	err := f.call("drain")
 	f.rec.Draining = true
@@ -279,14 +280,14 @@ func (f *fakeMaster) Alive() bool {
 // fakeFolders are app folders that are as they should be.
 type fakeFolders struct{ fail func(app string) error }
 
-func (f fakeFolders) check(spec *appspec.Spec, _ func(int) bool) ([]string, error) {
+func (f fakeFolders) Check(spec *appspec.Spec, _ func(int) bool) ([]string, error) {
 	if f.fail != nil {
 		return nil, f.fail(spec.Name)
 	}
 	return nil, nil
 }
 
-func (f fakeFolders) repair(spec *appspec.Spec, _ func(int) bool) error {
+func (f fakeFolders) Repair(spec *appspec.Spec, _ func(int) bool) error {
 	if f.fail != nil {
 		return f.fail(spec.Name)
 	}
@@ -314,8 +315,8 @@ func shortDir(t *testing.T) string {
 	return fleettest.ShortDir(t)
 }
 
-func (fakeFolders) around(afero.Fs, *appspec.Spec) plan.Surroundings { return plan.Surroundings{} }
+func (fakeFolders) Around(afero.Fs, *appspec.Spec) plan.Surroundings { return plan.Surroundings{} }
 
-func (m *fakeMachine) restore(context.Context, string) ([]string, []master, error) {
+func (m *fakeMachine) Restore(context.Context, string) ([]string, []reconcile.Handle, error) {
 	return nil, nil, nil
 }

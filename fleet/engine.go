@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
@@ -30,8 +30,8 @@ type engine struct {
 	fs        afero.Fs
 	disk      *bounded.Fs // fs, for what may lie on a disk that does not answer
 	store     *state.Store
-	machine   machine
-	folders   folders
+	machine   reconcile.Machine
+	folders   reconcile.Folders
 	log       *slog.Logger
 	keep      *sockets.Store     // nil: not the daemon
 	activator *sockets.Activator // nil: likewise
@@ -40,12 +40,12 @@ type engine struct {
 	now       func() time.Time
 	started   func(spec *appspec.Spec, pid int)
 	updated   func(spec *appspec.Spec, pid int)
-	followed  func(app string) []master // live masters that somebody follows
+	followed  func(app string) []reconcile.Handle // live masters that somebody follows
 	events    events
 	hung      sync.Map // pids of masters that are known not to answer
 	told      sync.Map // pids of masters that were told to end
 
-	roused roused
+	roused reconcile.KeptAwake
 
 	challenges challenges
 	leaves     leaves
@@ -66,8 +66,8 @@ type engine struct {
 	gone     map[string]bool // apps that were taken out of the directory, as far as is known
 	// elsewhere are the apps that other hosts run, with where.
 	memories map[string]memory
-	mutes    []master      // those that the state directory has lost, and that cannot note themselves anew
-	grace    time.Duration // how long an app must be missing to be gone; 0: at once
+	mutes    []reconcile.Handle // those that the state directory has lost, and that cannot note themselves anew
+	grace    time.Duration      // how long an app must be missing to be gone; 0: at once
 }
 
 func newEngine(o Options) (*engine, error) {
@@ -78,9 +78,9 @@ func newEngine(o Options) (*engine, error) {
 	}
 	return &engine{
 		opts: o, fs: o.fs, disk: &bounded.Fs{Fs: o.fs, Limit: diskLimit}, store: store, machine: o.machine,
-		folders: timedFolders{o.folders, &bounded.Fs{Fs: o.fs, Limit: cmp.Or(o.folderLimit, folderLimit)}}, log: o.Log,
+		folders: reconcile.NewTimedFolders(o.folders, &bounded.Fs{Fs: o.fs, Limit: cmp.Or(o.folderLimit, reconcile.FolderLimit)}), log: o.Log,
 		now: time.Now, started: func(*appspec.Spec, int) {},
-		updated: func(*appspec.Spec, int) {}, followed: func(string) []master { return nil },
+		updated: func(*appspec.Spec, int) {}, followed: func(string) []reconcile.Handle { return nil },
 		setErr: errors.New("the spec directory was not read yet"), missing: map[string]bool{},
 		gone: map[string]bool{}, memories: map[string]memory{}, homes: map[string]string{},
 	}, nil
@@ -170,86 +170,65 @@ func (e *engine) names() []string {
 	return plan.Names(set, known)
 }
 
-// order is what an operator wants of an app beside its spec.
-type order struct {
-	plan.Request
-	// edits change what the state directory keeps of the operator's wishes, in
-	// their order, under the app's lock.
-	edits []func(o *state.Override, spec *appspec.Spec)
-}
-
-func (o order) merge(p order) order {
-	return order{Request: o.Request.Merge(p.Request), edits: append(slices.Clip(o.edits), p.edits...)}
-}
-
-// outcome is where a pass has left an app.
-type outcome struct {
-	want    plan.Want
-	plan    plan.AppPlan
-	retryAt time.Time // zero: nothing to retry
-	kept    bool      // what the order edits is written down
-	err     error
-}
-
 // pass brings one app nearer to its spec, under its lock. idle is called
 // around waits.
-func (e *engine) pass(ctx context.Context, name string, ord order, idle func(func())) (out outcome) {
+func (e *engine) pass(ctx context.Context, name string, ord reconcile.Intent, idle func(func())) (out reconcile.Outcome) {
 	unlock, err := e.store.LockApp(ctx, name)
 	if err != nil {
-		return outcome{err: err}
+		return reconcile.Outcome{Err: err}
 	}
 	defer unlock()
 	rem := e.store.Load(name)
 	if rem.Unknown != nil {
-		return e.unknown(outcome{}, name, rem.Unknown)
+		return e.unknown(reconcile.Outcome{}, name, rem.Unknown)
 	}
 	if e.remind(name, &rem) {
 		e.saveReminded(name, rem)
 	}
 	w, err := e.settledWant(ctx, name, &rem, ord.Confirmed, idle)
 	if err != nil {
-		return outcome{err: err}
+		return reconcile.Outcome{Err: err}
 	}
 	if rem.Unknown != nil {
-		return e.unknown(outcome{}, name, rem.Unknown)
+		return e.unknown(reconcile.Outcome{}, name, rem.Unknown)
 	}
 	for _, r := range rem.Corrupt {
 		e.log.Warn(r, "app", name)
 		e.events.publish(Event{At: e.now(), App: name, State: "warning", Message: r})
 	}
-	out.want = w
+	out.Want = w
 	if err := e.remember(name, w, &rem, ord); err != nil {
-		out.err = err
+		out.Err = err
 		return e.failed(out, rem, name)
 	}
-	out.kept = true
+	out.Kept = true
 	if w.Invalid != "" || w.Spec == nil && w.Waiting != "" {
 		return out
 	}
 	e.memorize(name, w, rem)
 	a := e.applier(name, idle)
 	for again := 2; ; again-- {
-		var o observed
-		patiently(idle, lookPatience, func() { o = e.observe(ctx, name, rem, w.Spec) })
+		var o reconcile.Observed
+		reconcile.Patiently(idle, reconcile.LookPatience, func() { o = e.observe(ctx, name, rem, w.Spec) })
 		if o.Unknown != nil {
 			return e.unknown(out, name, o.Unknown)
 		}
 		o.Request = ord.Request
-		out.plan = plan.MakePlan(w.Spec, o.Observed, e.now())
-		out.err = a.Apply(ctx, w.Spec, o, out.plan)
-		if out.err == nil || again == 0 || !a.endedMeanwhile(ctx, o.byPID(out.plan.CurrentPID), out.err) {
+		out.Plan = plan.MakePlan(w.Spec, o.Observed, e.now())
+		out.Err = a.Apply(ctx, w.Spec, o, out.Plan)
+		if out.Err == nil || again == 0 || !a.EndedMeanwhile(ctx, o.ByPID(out.Plan.CurrentPID), out.Err) {
 			break
 		}
 	}
-	if out.err != nil {
+	if out.Err != nil {
 		return e.failed(out, rem, name)
 	}
 	if f := rem.Failure; f != nil {
 		switch {
-		case out.plan.Held && !out.plan.Done:
-			out.retryAt = f.RetryAt
+		case out.Plan.Held && !out.Plan.Done:
+			out.RetryAt = f.RetryAt
 		default:
-			out.err = e.store.SaveFailure(name, nil)
+			out.Err = e.store.SaveFailure(name, nil)
 		}
 	}
 	if w.Spec == nil || !w.Spec.Enabled || rem.Override.Stopped {
@@ -257,14 +236,14 @@ func (e *engine) pass(ctx context.Context, name string, ord order, idle func(fun
 		e.activator.Forget(name)
 		e.holder.Drop(name)
 		e.keep.Drop(name)
-		removeSocketFiles(e.log, rem.SocketFiles(nil))
+		reconcile.RemoveSocketFiles(e.log, rem.SocketFiles(nil))
 	}
 	if w.Gone() {
 		if left, _, err := e.masters(ctx, name); err != nil || len(left) > 0 {
-			out.err = err
+			out.Err = err
 			return out
 		}
-		out.err = e.store.Delete(name)
+		out.Err = e.store.Delete(name)
 	}
 	return out
 }
@@ -274,12 +253,12 @@ const unknownRetry = 2 * time.Second
 
 // unknown ends a pass that could not find out what runs: nothing is done, as what is
 // not known is not missing.
-func (e *engine) unknown(out outcome, name string, err error) outcome {
+func (e *engine) unknown(out reconcile.Outcome, name string, err error) reconcile.Outcome {
 	if appdir.Exhausted(err) {
 		err = fmt.Errorf("cannot tell what runs of app %s: %w; nothing of it is changed until that is over: give the daemon more descriptors (LimitNOFILE= of its unit, ulimit -n)", name, err)
 	}
 	e.log.Error(err.Error(), "app", name)
-	out.err, out.retryAt = err, e.now().Add(unknownRetry)
+	out.Err, out.RetryAt = err, e.now().Add(unknownRetry)
 	return out
 }
 
@@ -312,7 +291,7 @@ func (e *engine) settledWant(ctx context.Context, name string, rem *state.AppSta
 }
 
 // remember writes down what must survive us before anything is done.
-func (e *engine) remember(name string, w plan.Want, rem *state.AppState, ord order) error {
+func (e *engine) remember(name string, w plan.Want, rem *state.AppState, ord reconcile.Intent) error {
 	digest := ""
 	if w.Spec != nil {
 		digest = runner.Digest(w.Spec)
@@ -324,14 +303,14 @@ func (e *engine) remember(name string, w plan.Want, rem *state.AppState, ord ord
 	}
 	ov := rem.Override
 	if !w.Gone() {
-		for _, edit := range ord.edits {
+		for _, edit := range ord.Edits {
 			edit(&ov, w.Spec)
 		}
 	}
 	if ov.Scale != nil && ov.Digest != digest {
 		ov.Scale, ov.Digest = nil, "" // until the spec's next change (contract, section 4)
 	}
-	if len(ord.edits) > 0 || ov != rem.Override {
+	if len(ord.Edits) > 0 || ov != rem.Override {
 		ov.Since = e.now()
 		if err := e.store.SaveOverride(name, ov); err != nil {
 			return err
@@ -343,28 +322,28 @@ func (e *engine) remember(name string, w plan.Want, rem *state.AppState, ord ord
 }
 
 // failed keeps the reason of a failure and decides when to try again.
-func (e *engine) failed(out outcome, rem state.AppState, name string) outcome {
-	if errors.Is(out.err, errSuperseded) || errors.Is(out.err, errClosing) || errors.Is(out.err, errPaused) || errors.Is(out.err, context.Canceled) {
+func (e *engine) failed(out reconcile.Outcome, rem state.AppState, name string) reconcile.Outcome {
+	if errors.Is(out.Err, reconcile.ErrSuperseded) || errors.Is(out.Err, reconcile.ErrClosing) || errors.Is(out.Err, reconcile.ErrPaused) || errors.Is(out.Err, context.Canceled) {
 		return out
 	}
-	f := state.Failure{Digest: out.plan.Digest, Folder: out.plan.Folder, Reason: out.err.Error(), At: e.now(), Attempts: 1}
+	f := state.Failure{Digest: out.Plan.Digest, Folder: out.Plan.Folder, Reason: out.Err.Error(), At: e.now(), Attempts: 1}
 	if old := rem.Failure; old != nil && old.Digest == f.Digest && old.Folder == f.Folder {
 		f.Attempts = old.Attempts + 1
 	}
 	next := "it is tried again when its spec changes or by: wsgid-fleet reload " + name
-	if rej, ok := errors.AsType[*rejectedError](out.err); ok {
-		f.Traceback = rej.traceback
+	if rej, ok := errors.AsType[*reconcile.RejectedError](out.Err); ok {
+		f.Traceback = rej.Traceback
 	} else {
 		var r appspec.Restart
-		if out.want.Spec != nil {
-			r = out.want.Spec.Restart
+		if out.Want.Spec != nil {
+			r = out.Want.Spec.Restart
 		}
-		wait := delay(f.Attempts, r, chance())
+		wait := reconcile.Delay(f.Attempts, r, reconcile.Chance())
 		f.RetryAt = f.At.Add(wait)
 		next = fmt.Sprintf("next try in %s", words.RoundUp(wait))
 	}
-	out.retryAt = f.RetryAt
-	attrs := []any{"app", name, "file", out.plan.File, "reason", f.Reason, "next", next}
+	out.RetryAt = f.RetryAt
+	attrs := []any{"app", name, "file", out.Plan.File, "reason", f.Reason, "next", next}
 	if f.Traceback != "" {
 		attrs = append(attrs, "traceback", words.LastLines(f.Traceback, 5))
 	}
@@ -375,18 +354,18 @@ func (e *engine) failed(out outcome, rem state.AppState, name string) outcome {
 	return out
 }
 
-func (e *engine) applier(name string, idle func(func())) *Applier {
-	return &Applier{
-		store: e.store, machine: e.machine, folders: e.folders, keep: e.keep, activator: e.activator, holder: e.holder, log: e.log, kill: e.kill,
-		started: e.started, updated: e.updated, idle: idle, told: func(pid int) { e.told.Store(pid, true) },
-		emit: func(state, message string) {
+func (e *engine) applier(name string, idle func(func())) *reconcile.Applier {
+	return &reconcile.Applier{
+		Store: e.store, Machine: e.machine, Folders: e.folders, Sockets: e.keep, Activator: e.activator, Holder: e.holder, Log: e.log, Kill: e.kill,
+		Started: e.started, Updated: e.updated, Idle: idle, Told: func(pid int) { e.told.Store(pid, true) },
+		Emit: func(state, message string) {
 			e.events.publish(Event{At: e.now(), App: name, State: state, Message: message})
 		},
 	}
 }
 
 // look says what an app should be and what it is, its folder aside.
-func (e *engine) look(ctx context.Context, name string) (plan.Want, observed) {
+func (e *engine) look(ctx context.Context, name string) (plan.Want, reconcile.Observed) {
 	set, setErr := e.snapshot()
 	rem := e.store.Load(name)
 	e.remind(name, &rem)

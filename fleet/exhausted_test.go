@@ -10,6 +10,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -19,7 +20,7 @@ import (
 func TestNothingIsKnownWithoutDescriptors(t *testing.T) {
 	// No wsgid, nor a child of one, as this test is.
 	_, pid := fleettest.Background(t, "sleep 600 & echo $!; wait")
-	live := liveOf(plan.Observed{})
+	live := reconcile.LiveOf(plan.Observed{})
 	if live(pid) || live(math.MaxInt32) {
 		t.Fatal("a process that is none of ours, or of nobody, is taken for the app's")
 	}
@@ -28,7 +29,7 @@ func TestNothingIsKnownWithoutDescriptors(t *testing.T) {
 	fleettest.WithoutDescriptors(t, func() {
 		alive = live(pid)
 		_, swept = runner.FindSwept("/run/none")
-		_, _, lost = realMachine{}.restore(context.Background(), "/run/none")
+		_, _, lost = reconcile.Processes{}.Restore(context.Background(), "/run/none")
 	})
 	if !alive {
 		t.Error("a process that cannot be looked at is not the app's")

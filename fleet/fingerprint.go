@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 )
 
 // fingerprint tells a spec directory from what it was before without reading a
@@ -32,7 +33,7 @@ func (e *engine) fingerprint(set *hclspec.Set) uint64 {
 	// The order of a directory may change with its content only.
 	h := fnv.New64a()
 	if fi, err := d.Stat(); err == nil {
-		fmt.Fprint(h, fileID(fi.Sys()))
+		fmt.Fprint(h, reconcile.FileID(fi.Sys()))
 	}
 	add := func(path string) {
 		fi, err := fsys.Stat(path)

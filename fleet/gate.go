@@ -11,6 +11,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -95,7 +96,7 @@ func (d *doors) again(s *appspec.Spec) *appspec.Spec {
 
 // ownPart is a spec as its file has it, without what comes of the other ones.
 func ownPart(s *appspec.Spec) *appspec.Spec {
-	s = byHand(s)
+	s = reconcile.ByHand(s)
 	if s.Gate == nil {
 		return s
 	}

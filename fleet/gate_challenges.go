@@ -50,7 +50,7 @@ func (e *engine) challengeAgain() {
 func (e *engine) tellChallenges(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, challengeLimit)
 	defer cancel()
-	gates, err := e.machine.find(e.store.Dir, appspec.GateName)
+	gates, err := e.machine.Find(e.store.Dir, appspec.GateName)
 	errs := []error{err}
 	for _, m := range gates {
 		if g, ok := m.(challenged); ok {

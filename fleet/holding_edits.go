@@ -10,6 +10,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -105,7 +106,7 @@ func (p *operations) follow(ctx context.Context, before *hclspec.Set, results []
 		if w.Spec == nil {
 			continue // it is new, and waits
 		}
-		switch r := p.converge(ctx, name, order{}); {
+		switch r := p.converge(ctx, name, reconcile.Intent{}); {
 		case i >= 0:
 			results[i] = r
 		case !r.OK:

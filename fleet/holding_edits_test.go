@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 )
 
 // Edits wait for apply, by the daemon's option or by the defaults: no pass that
@@ -52,8 +53,8 @@ func TestEditsWaitForApply(t *testing.T) {
 					t.Fatal(err)
 				}
 				for _, name := range l.e.names() {
-					if out := l.pass(ctx, name, order{}); out.err != nil {
-						t.Fatal(out.err)
+					if out := l.pass(ctx, name, reconcile.Intent{}); out.Err != nil {
+						t.Fatal(out.Err)
 					}
 				}
 			}

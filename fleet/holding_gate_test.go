@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -32,8 +33,8 @@ func TestNamesWaitForApply(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range l.e.names() {
-			if out := l.pass(ctx, name, order{}); out.err != nil {
-				t.Fatal(out.err)
+			if out := l.pass(ctx, name, reconcile.Intent{}); out.Err != nil {
+				t.Fatal(out.Err)
 			}
 		}
 	}

@@ -4,10 +4,10 @@ import (
 	"context"
 	"log/slog"
 	"os"
-	"runtime"
 	"sync"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
 )
 
@@ -35,7 +35,7 @@ func OpenLocal(o Options) (*Local, error) {
 		_ = c.Close()
 		e.keep = sockets.NewStore(func(string, map[string]*os.File) {})
 	}
-	slots := newSlots()
+	slots := reconcile.NewSlots()
 	l := &Local{}
 	l.operations = operations{
 		e:      e,
@@ -44,16 +44,16 @@ func OpenLocal(o Options) (*Local, error) {
 		life:   context.Background(),
 
 		sweeping: &sync.WaitGroup{},
-		pass: func(ctx context.Context, name string, ord order) outcome {
-			slots.take()
-			defer slots.give()
+		pass: func(ctx context.Context, name string, ord reconcile.Intent) reconcile.Outcome {
+			slots.Take()
+			defer slots.Give()
 			if e.keep != nil {
 				if files := sockets.TakeHeld(e.store.Dir, name); files != nil {
 					e.keep.Keep(name, files)
 				}
 				defer e.keep.Drop(name)
 			}
-			return e.pass(ctx, name, ord, slots.idle)
+			return e.pass(ctx, name, ord, slots.Idle)
 		},
 	}
 	return l, nil
@@ -64,19 +64,4 @@ func OpenLocal(o Options) (*Local, error) {
 func (l *Local) Close() error {
 	l.sweeping.Wait()
 	return nil
-}
-
-// slots bounds how many apps are worked on at a time.
-type slots chan struct{}
-
-func newSlots() slots { return make(slots, 2*runtime.NumCPU()) }
-
-func (s slots) take() { s <- struct{}{} }
-func (s slots) give() { <-s }
-
-// idle gives the slot away while wait waits.
-func (s slots) idle(wait func()) {
-	s.give()
-	defer s.take()
-	wait()
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -189,12 +190,12 @@ func (d *Daemon) compare(set *hclspec.Set, err error, around map[string]plan.Sur
 	}
 	for n, was := range d.prev {
 		if now[n] == "" && was != "" {
-			d.rec.Enqueue(n, order{}, true)
+			d.rec.Enqueue(n, reconcile.Intent{}, true)
 		}
 	}
 	for n, is := range now {
 		if d.prev[n] != is {
-			d.rec.Enqueue(n, order{}, true)
+			d.rec.Enqueue(n, reconcile.Intent{}, true)
 			if len(d.prev) > 0 && d.e.holds(set) && set.Specs[n] != nil && d.prevOwn[n] != own[n] {
 				d.e.log.Info("an edit waits for apply", "app", n, "file", set.Specs[n].File, "next", "wsgid-fleet plan "+n+"; wsgid-fleet apply "+n)
 			}
@@ -203,13 +204,13 @@ func (d *Daemon) compare(set *hclspec.Set, err error, around map[string]plan.Sur
 	for _, n := range d.e.keep.Names() {
 		if now[n] == "" && d.prev[n] == "" {
 			// An earlier daemon has left its sockets, and nobody speaks of the app.
-			d.rec.Enqueue(n, order{}, false)
+			d.rec.Enqueue(n, reconcile.Intent{}, false)
 		}
 	}
 	d.prev, d.prevOwn = now, own
 	for n, is := range around {
 		if is.Disturbed(d.around[n]) {
-			d.rec.Enqueue(n, order{}, false)
+			d.rec.Enqueue(n, reconcile.Intent{}, false)
 		}
 	}
 	d.around = around
@@ -236,7 +237,7 @@ func (d *Daemon) logFaults(set *hclspec.Set, err error) {
 // adopt queues everything once: the fleet as the last daemon left it.
 func (d *Daemon) adopt() {
 	for _, n := range d.e.names() {
-		d.rec.Enqueue(n, order{}, false)
+		d.rec.Enqueue(n, reconcile.Intent{}, false)
 	}
 }
 
@@ -250,7 +251,7 @@ func (d *Daemon) rounds() {
 	n := max(len(all)/20, min(len(all), 10))
 	for range n {
 		d.turnAt = (d.turnAt + 1) % len(all)
-		d.rec.Enqueue(all[d.turnAt], order{}, false)
+		d.rec.Enqueue(all[d.turnAt], reconcile.Intent{}, false)
 	}
 }
 
@@ -260,7 +261,7 @@ func (d *Daemon) hangup(ctx context.Context) {
 	d.reread(func() {
 		d.adopt()
 		go func() {
-			d.rec.quietOrStuck(ctx, beginPatience)
+			d.rec.QuietOrStuck(ctx, beginPatience)
 			d.Hooks.ready()
 		}()
 	})
@@ -283,10 +284,10 @@ func (d *Daemon) upgrade() {
 	d.e.log.Info("executing the program anew", "signal", "user defined signal 2")
 	// The new program takes over what it finds: nothing is left half done for it,
 	// if that takes no longer than an operator waits.
-	if !d.rec.pause(pauseLimit) {
+	if !d.rec.Pause(pauseLimit) {
 		d.e.log.Warn("apps are still being worked on; the new program finishes what was begun")
 	}
-	defer d.rec.resume()
+	defer d.rec.Resume()
 	if d.signals.ending() {
 		d.e.log.Info("not executed anew: the daemon was told to stop")
 		return

@@ -7,11 +7,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 )
 
 // Who removes an app deletes its block or its file. A file that is there but holds
@@ -152,16 +152,7 @@ func (e *engine) placeID() string {
 	if err != nil {
 		return ""
 	}
-	return fileID(fi.Sys())
-}
-
-// fileID tells a file from another one, as long as it exists.
-func fileID(sys any) string {
-	st, ok := sys.(*syscall.Stat_t)
-	if !ok {
-		return ""
-	}
-	return fmt.Sprintf("%d:%d", st.Dev, st.Ino)
+	return reconcile.FileID(fi.Sys())
 }
 
 func (e *engine) placePath() string { return placePath(e.store.Data) }

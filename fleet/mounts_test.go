@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 )
 
 // ownMounts runs the test again, alone, with mounts that nobody else sees and that go
@@ -97,14 +99,14 @@ func TestFolderUnderTwoNamesIsWatchedOn(t *testing.T) {
 		}
 		f.spec(app)
 		eventually(t, "the other name is not watched any more", func() bool {
-			w := d.watch.watching()
+			w := d.watch.Watching()
 			return len(w) > 0 && (w[one] == "" || w[two] == "") && w[dir] != ""
 		})
 		was := digest(other)
 		put(filepath.Join(dir, "password"), app+" and later\n")
 		within(t, "what changes under the name that is left", func() bool { return digest(other) != was })
 		f.spec(app, env("S", map[string]string{"first": one, "second": two}[app]))
-		eventually(t, "both names are watched", func() bool { w := d.watch.watching(); return w[one] != "" && w[two] != "" })
+		eventually(t, "both names are watched", func() bool { w := d.watch.Watching(); return w[one] != "" && w[two] != "" })
 	}
 }
 
@@ -144,7 +146,7 @@ func TestSpecDirectoryIsUnmounted(t *testing.T) {
 	was := m.only(t, "one")
 	watched := func() bool {
 		fi, err := os.Stat(f.dir)
-		return err == nil && d.watch.watching()[f.dir] == fileID(fi.Sys())
+		return err == nil && d.watch.Watching()[f.dir] == reconcile.FileID(fi.Sys())
 	}
 	most := func(n int) func() bool {
 		return func() bool { st, _ := m.only(t, "one").Status(t.Context(), 0); return st.Max == n }

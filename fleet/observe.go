@@ -8,68 +8,38 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
-
-// observed is what is true of an app, with how its masters are spoken to.
-type observed struct {
-	plan.Observed
-	handles map[int]master // by pid
-}
-
-// live is one of its masters, to be spoken to.
-type live struct {
-	plan.Master
-	master master
-}
-
-// all are its masters, newest first, draining ones last.
-func (o observed) all() []live {
-	out := make([]live, len(o.Masters))
-	for i, m := range o.Masters {
-		out[i] = live{m, o.handles[m.PID]}
-	}
-	return out
-}
-
-// byPID is the one of that pid; without one it has no handle.
-func (o observed) byPID(pid int) live {
-	for _, m := range o.Masters {
-		if m.PID == pid {
-			return live{m, o.handles[pid]}
-		}
-	}
-	return live{}
-}
 
 // answerTimeout is how long a master has for an answer that it has at hand.
 const answerTimeout = 2 * time.Second
 
 // Observe reads what is true of an app. The spec tells what its folder should
 // be; nil: the folder is not looked at.
-func (e *engine) Observe(ctx context.Context, name string, spec *appspec.Spec) observed {
+func (e *engine) Observe(ctx context.Context, name string, spec *appspec.Spec) reconcile.Observed {
 	return e.observe(ctx, name, e.store.Load(name), spec)
 }
 
-func (e *engine) observe(ctx context.Context, name string, rem state.AppState, spec *appspec.Spec) observed {
-	o := plan.Observed{App: name, AppState: rem, CanSleep: e.activator != nil && !e.roused.has(name), Awaited: e.activator.Listens(name)}
-	var handles map[int]master
+func (e *engine) observe(ctx context.Context, name string, rem state.AppState, spec *appspec.Spec) reconcile.Observed {
+	o := plan.Observed{App: name, AppState: rem, CanSleep: e.activator != nil && !e.roused.Has(name), Awaited: e.activator.Listens(name)}
+	var handles map[int]reconcile.Handle
 	o.Masters, handles, o.FindErr = e.masters(ctx, name)
 	if o.Unknown = o.FindErr; o.Unknown == nil {
 		o.Unknown = rem.Unknown
 	}
 	if spec != nil {
-		o.Problems, o.FolderErr = e.folders.check(spec, liveOf(o))
-		o.Surroundings = e.folders.around(e.disk, spec)
+		o.Problems, o.FolderErr = e.folders.Check(spec, reconcile.LiveOf(o))
+		o.Surroundings = e.folders.Around(e.disk, spec)
 	}
-	return observed{o, handles}
+	return reconcile.Observed{Observed: o, Handles: handles}
 }
 
 // masters finds the live masters of an app and asks each for its status. The handles
 // are by pid.
-func (e *engine) masters(ctx context.Context, name string) ([]plan.Master, map[int]master, error) {
-	ms, err := e.machine.find(e.store.Dir, name)
+func (e *engine) masters(ctx context.Context, name string) ([]plan.Master, map[int]reconcile.Handle, error) {
+	ms, err := e.machine.Find(e.store.Dir, name)
 	if err != nil {
 		e.log.Error("cannot look for masters", "app", name, "err", err)
 		return nil, nil, fmt.Errorf("cannot look for masters of app %s: %w", name, err)
@@ -80,16 +50,16 @@ func (e *engine) masters(ctx context.Context, name string) ([]plan.Master, map[i
 	}
 	known := len(ms)
 	ms = append(ms, mute...)
-	seen, handles := make([]plan.Master, len(ms)), make(map[int]master, len(ms))
+	seen, handles := make([]plan.Master, len(ms)), make(map[int]reconcile.Handle, len(ms))
 	var wg sync.WaitGroup
 	for i, m := range ms {
-		handles[m.record().PID] = m
+		handles[m.Recorded().PID] = m
 		if i >= known {
-			seen[i] = plan.Master{Record: m.record(), Err: errSwept, Swept: true}
+			seen[i] = plan.Master{Record: m.Recorded(), Err: errSwept, Swept: true}
 			continue
 		}
 		wg.Go(func() {
-			_, hung := e.hung.Load(m.record().PID)
+			_, hung := e.hung.Load(m.Recorded().PID)
 			limit := answerTimeout
 			if hung {
 				limit /= 10 // it has had its time
@@ -97,7 +67,7 @@ func (e *engine) masters(ctx context.Context, name string) ([]plan.Master, map[i
 			ctx, cancel := context.WithTimeout(ctx, limit)
 			defer cancel()
 			st, err := m.Status(ctx, 0)
-			seen[i] = plan.Master{Record: m.record(), Status: st, Err: err, Hung: hung && err != nil}
+			seen[i] = plan.Master{Record: m.Recorded(), Status: st, Err: err, Hung: hung && err != nil}
 		})
 	}
 	wg.Wait()

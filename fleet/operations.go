@@ -11,6 +11,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
@@ -19,7 +20,7 @@ import (
 type operations struct {
 	e *engine
 	// pass makes a pass over the app that begins after the call.
-	pass func(ctx context.Context, name string, ord order) outcome
+	pass func(ctx context.Context, name string, ord reconcile.Intent) reconcile.Outcome
 	// reread reads the spec directory now.
 	reread func(ctx context.Context) (*hclspec.Set, error)
 	daemon func() *DaemonStatus // nil result: this is no daemon
@@ -158,9 +159,9 @@ func (p *operations) applyAll(ctx context.Context, set *hclspec.Set, chosen []st
 			return nil, err
 		}
 	}
-	ord := order{Request: plan.Request{Retry: true, Confirmed: true}}
+	ord := reconcile.Intent{Request: plan.Request{Retry: true, Confirmed: true}}
 	if named {
-		ord.edits = append(ord.edits, func(o *state.Override, _ *appspec.Spec) { o.Stopped = false })
+		ord.Edits = append(ord.Edits, func(o *state.Override, _ *appspec.Spec) { o.Stopped = false })
 	}
 	results := p.each(ctx, chosen, progress, func(name string) Result { return p.converge(ctx, name, ord) })
 	if p.e.holds(set) && ctx.Err() == nil {
@@ -171,8 +172,8 @@ func (p *operations) applyAll(ctx context.Context, set *hclspec.Set, chosen []st
 
 // Start starts what is stopped and tries again at once what failed.
 func (p *operations) Start(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
-	ord := order{Request: plan.Request{Retry: true}}
-	ord.edits = append(ord.edits, func(o *state.Override, _ *appspec.Spec) { o.Stopped = false })
+	ord := reconcile.Intent{Request: plan.Request{Retry: true}}
+	ord.Edits = append(ord.Edits, func(o *state.Override, _ *appspec.Spec) { o.Stopped = false })
 	return p.command(ctx, "start", apps, progress, func(name string) Result {
 		if r, no := p.disabled(name, "start"); no {
 			return r
@@ -183,11 +184,11 @@ func (p *operations) Start(ctx context.Context, apps []string, progress func(Eve
 
 // Stop drains and stops, until Start or Apply with the app's name.
 func (p *operations) Stop(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
-	ord := order{edits: []func(*state.Override, *appspec.Spec){func(o *state.Override, _ *appspec.Spec) { o.Stopped = true }}}
+	ord := reconcile.Intent{Edits: []func(*state.Override, *appspec.Spec){func(o *state.Override, _ *appspec.Spec) { o.Stopped = true }}}
 	return p.command(ctx, "stop", apps, progress, func(name string) Result {
 		out := p.pass(ctx, name, ord)
-		if out.err != nil {
-			return Result{App: name, State: StateStopped, Reason: out.err.Error()}
+		if out.Err != nil {
+			return Result{App: name, State: StateStopped, Reason: out.Err.Error()}
 		}
 		return p.ended(ctx, name)
 	})
@@ -195,8 +196,8 @@ func (p *operations) Stop(ctx context.Context, apps []string, progress func(Even
 
 // Restart replaces the masters: the new one is ready before the old one drains.
 func (p *operations) Restart(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
-	ord := order{Request: plan.Request{Restart: true}}
-	ord.edits = append(ord.edits, func(o *state.Override, _ *appspec.Spec) { o.Stopped = false })
+	ord := reconcile.Intent{Request: plan.Request{Restart: true}}
+	ord.Edits = append(ord.Edits, func(o *state.Override, _ *appspec.Spec) { o.Stopped = false })
 	return p.command(ctx, "restart", apps, progress, func(name string) Result {
 		if r, no := p.disabled(name, "restart"); no {
 			return r
@@ -207,7 +208,7 @@ func (p *operations) Restart(ctx context.Context, apps []string, progress func(E
 
 // Reload replaces the workers, new ones first.
 func (p *operations) Reload(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
-	ord := order{Request: plan.Request{Reload: true}}
+	ord := reconcile.Intent{Request: plan.Request{Reload: true}}
 	return p.command(ctx, "reload", apps, progress, func(name string) Result {
 		if r, no := p.disabled(name, "reload"); no {
 			return r
@@ -242,7 +243,7 @@ func (p *operations) Scale(ctx context.Context, counts map[string]int, progress 
 			return r
 		}
 		n := counts[name]
-		return p.converge(ctx, name, order{edits: []func(*state.Override, *appspec.Spec){
+		return p.converge(ctx, name, reconcile.Intent{Edits: []func(*state.Override, *appspec.Spec){
 			func(o *state.Override, spec *appspec.Spec) {
 				o.Scale, o.Digest = &state.Desired{Min: n, Max: n}, digestOf(spec)
 			},
@@ -358,11 +359,11 @@ func (p *operations) stopped(name, verb string) (Result, bool) {
 }
 
 // converge makes a pass and waits for what becomes of the app.
-func (p *operations) converge(ctx context.Context, name string, ord order) Result {
+func (p *operations) converge(ctx context.Context, name string, ord reconcile.Intent) Result {
 	out := p.pass(ctx, name, ord)
-	if out.err != nil && !isRejected(out.err) && ctx.Err() == nil {
+	if out.Err != nil && !reconcile.IsRejected(out.Err) && ctx.Err() == nil {
 		r := p.e.settleOnce(ctx, name, p.daemon() != nil)
-		r.OK, r.Reason = false, out.err.Error()
+		r.OK, r.Reason = false, out.Err.Error()
 		return r
 	}
 	r := p.e.settle(ctx, name, p.daemon() != nil)
@@ -387,7 +388,7 @@ func (p *operations) ended(ctx context.Context, name string) Result {
 			}
 			return Result{App: name, OK: true, State: st.State, Reason: st.Reason}
 		}
-		if err := o.handles[o.Masters[0].PID].Wait(ctx); ctx.Err() != nil {
+		if err := o.Handles[o.Masters[0].PID].Wait(ctx); ctx.Err() != nil {
 			return Result{App: name, State: StateStopped, Reason: fmt.Sprintf("cannot wait for its end: %v", err)}
 		}
 	}

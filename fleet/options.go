@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -42,14 +43,14 @@ type Options struct {
 
 	systemDir string // state directory of root's fleet; empty: runner.SystemStateDir
 
-	folderLimit time.Duration // 0: folderLimit
+	folderLimit time.Duration // 0: reconcile.FolderLimit
 
 	// dialSite connects to a name, to see that it leads here; nil: as this machine does.
 	dialSite func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	fs      afero.Fs // nil: the real one
-	machine machine  // nil: real masters
-	folders folders  // nil: runner/appdir
+	fs      afero.Fs          // nil: the real one
+	machine reconcile.Machine // nil: real masters
+	folders reconcile.Folders // nil: runner/appdir
 }
 
 func (o Options) withDefaults() Options {
@@ -69,10 +70,10 @@ func (o Options) withDefaults() Options {
 		o.fs = afero.NewOsFs()
 	}
 	if o.machine == nil {
-		o.machine = realMachine{}
+		o.machine = reconcile.Processes{}
 	}
 	if o.folders == nil {
-		o.folders = appFolders{}
+		o.folders = reconcile.AppFolders{}
 	}
 	// A daemon may be asked from another working directory than it was started in.
 	if abs, err := filepath.Abs(o.Dir); err == nil {

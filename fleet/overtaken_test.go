@@ -11,6 +11,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -30,8 +31,8 @@ func TestAnOrderOvertakenByAnEdit(t *testing.T) {
 			}
 			f.spec("blog", count(1))
 			load()
-			if out := r.do(t.Context(), "blog", order{}); out.err != nil {
-				t.Fatal(out.err)
+			if out := r.Do(t.Context(), "blog", reconcile.Intent{}); out.Err != nil {
+				t.Fatal(out.Err)
 			}
 			old := m.only(t, "blog")
 			old.mu.Lock()
@@ -40,8 +41,8 @@ func TestAnOrderOvertakenByAnEdit(t *testing.T) {
 			m.mu.Lock()
 			m.behave = func(*appspec.Spec) (runner.Status, error) { return runner.Status{State: runner.StateStarting}, nil }
 			m.mu.Unlock()
-			done := make(chan outcome, 1)
-			go func() { done <- r.do(context.Background(), "blog", order{Request: ask}) }()
+			done := make(chan reconcile.Outcome, 1)
+			go func() { done <- r.Do(context.Background(), "blog", reconcile.Intent{Request: ask}) }()
 			eventually(t, "it is under way", func() bool { return len(old.called()) == 1 || m.count("blog") == 2 })
 			old.mu.Lock()
 			old.rolls = func(st *runner.Status) { st.Rollout, st.SpecDigest = 0, st.WantDigest }
@@ -52,11 +53,11 @@ func TestAnOrderOvertakenByAnEdit(t *testing.T) {
 			// An edit that by itself would be carried out in place.
 			f.spec("blog", count(3))
 			load()
-			r.Enqueue("blog", order{}, true)
+			r.Enqueue("blog", reconcile.Intent{}, true)
 			select {
 			case out := <-done:
-				if out.err != nil {
-					t.Fatalf("outcome %v", out.err)
+				if out.Err != nil {
+					t.Fatalf("outcome %v", out.Err)
 				}
 			case <-time.After(patience):
 				t.Fatal("whoever asked for it waits for ever")
@@ -83,25 +84,21 @@ func TestAStopOvertakenByAnEdit(t *testing.T) {
 	if _, err := r.e.load(); err != nil {
 		t.Fatal(err)
 	}
-	if out := r.do(t.Context(), "blog", order{}); out.err != nil {
-		t.Fatal(out.err)
+	if out := r.Do(t.Context(), "blog", reconcile.Intent{}); out.Err != nil {
+		t.Fatal(out.Err)
 	}
 	unlock, err := r.e.store.LockApp(t.Context(), "blog")
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan outcome, 1)
-	stop := order{edits: []func(*state.Override, *appspec.Spec){func(o *state.Override, _ *appspec.Spec) { o.Stopped = true }}}
-	go func() { done <- r.do(context.Background(), "blog", stop) }()
-	eventually(t, "the stop waits for the lock", func() bool {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return r.names["blog"] != nil && r.names["blog"].interrupt != nil
-	})
-	r.Enqueue("blog", order{}, true)
+	done := make(chan reconcile.Outcome, 1)
+	stop := reconcile.Intent{Edits: []func(*state.Override, *appspec.Spec){func(o *state.Override, _ *appspec.Spec) { o.Stopped = true }}}
+	go func() { done <- r.Do(context.Background(), "blog", stop) }()
+	eventually(t, "the stop waits for the lock", func() bool { return r.UnderWay("blog") })
+	r.Enqueue("blog", reconcile.Intent{}, true)
 	unlock()
-	if out := <-done; out.err != nil {
-		t.Fatal(out.err)
+	if out := <-done; out.Err != nil {
+		t.Fatal(out.Err)
 	}
 	if n := m.count("blog"); n != 0 || !r.e.store.Load("blog").Override.Stopped {
 		t.Errorf("%d masters run after a stop that was said to be done", n)
@@ -111,10 +108,10 @@ func TestAStopOvertakenByAnEdit(t *testing.T) {
 // immortal cannot be ended.
 type immortal struct{ *fakeMaster }
 
-func (immortal) drain(context.Context, master) error { return errors.New("no") }
-func (immortal) Wait(ctx context.Context) error      { <-ctx.Done(); return ctx.Err() }
-func (immortal) Kill() error                         { return errors.New("operation not permitted") }
-func (immortal) Alive() bool                         { return true }
+func (immortal) DrainTo(context.Context, reconcile.Handle) error { return errors.New("no") }
+func (immortal) Wait(ctx context.Context) error                  { <-ctx.Done(); return ctx.Err() }
+func (immortal) Kill() error                                     { return errors.New("operation not permitted") }
+func (immortal) Alive() bool                                     { return true }
 
 // A stop tells of each master that did not end, however many did before it.
 func TestStopTellsWhatDidNotEnd(t *testing.T) {
@@ -125,19 +122,19 @@ func TestStopTellsWhatDidNotEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	set, _ := r.e.snapshot()
-	o := observed{Observed: plan.Observed{App: "blog"}, handles: map[int]master{}}
+	o := reconcile.Observed{Observed: plan.Observed{App: "blog"}, Handles: map[int]reconcile.Handle{}}
 	for i := range 4 {
-		h, err := m.start(t.Context(), runner.StartOptions{Spec: set.Specs["blog"]})
+		h, err := m.Start(t.Context(), runner.StartOptions{Spec: set.Specs["blog"]})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if i == 3 {
 			h = immortal{h.(*fakeMaster)}
 		}
-		o.Masters = append(o.Masters, plan.Master{Record: h.record()})
-		o.handles[h.record().PID] = h
+		o.Masters = append(o.Masters, plan.Master{Record: h.Recorded()})
+		o.Handles[h.Recorded().PID] = h
 	}
-	err := r.e.applier("blog", func(f func()) { f() }).stop(t.Context(), o)
+	err := r.e.applier("blog", func(f func()) { f() }).Stop(t.Context(), o)
 	if err == nil || !strings.Contains(err.Error(), "operation not permitted") {
 		t.Errorf("error %v", err)
 	}
@@ -152,13 +149,13 @@ func TestMastersThatCannotBeSeen(t *testing.T) {
 	if _, err := r.e.load(); err != nil {
 		t.Fatal(err)
 	}
-	if out := r.do(t.Context(), "blog", order{}); out.err != nil {
-		t.Fatal(out.err)
+	if out := r.Do(t.Context(), "blog", reconcile.Intent{}); out.Err != nil {
+		t.Fatal(out.Err)
 	}
 	m.mu.Lock()
 	m.unseen = errors.New("too many open files")
 	m.mu.Unlock()
-	ops := &operations{e: r.e, pass: r.do, daemon: func() *DaemonStatus { return nil },
+	ops := &operations{e: r.e, pass: r.Do, daemon: func() *DaemonStatus { return nil },
 		reread: func(context.Context) (*hclspec.Set, error) { return r.e.snapshot() }}
 	for verb, do := range map[string]func(context.Context, []string, func(Event)) ([]Result, error){"stop": ops.Stop, "restart": ops.Restart} {
 		rs, err := do(t.Context(), []string{"blog"}, nil)
@@ -180,8 +177,8 @@ func TestAnOrderToAMasterThatEnds(t *testing.T) {
 	if _, err := r.e.load(); err != nil {
 		t.Fatal(err)
 	}
-	if out := r.do(t.Context(), "blog", order{}); out.err != nil {
-		t.Fatal(out.err)
+	if out := r.Do(t.Context(), "blog", reconcile.Intent{}); out.Err != nil {
+		t.Fatal(out.Err)
 	}
 	old := m.only(t, "blog")
 	old.mu.Lock()
@@ -190,8 +187,8 @@ func TestAnOrderToAMasterThatEnds(t *testing.T) {
 		go old.die()
 	}
 	old.mu.Unlock()
-	if out := r.do(t.Context(), "blog", order{Request: plan.Request{Reload: true}}); out.err != nil {
-		t.Errorf("reload: %v", out.err)
+	if out := r.Do(t.Context(), "blog", reconcile.Intent{Request: plan.Request{Reload: true}}); out.Err != nil {
+		t.Errorf("reload: %v", out.Err)
 	}
 	if now := m.only(t, "blog"); now == old || r.e.store.Load("blog").Failure != nil {
 		t.Errorf("master %d runs, failure %+v", now.rec.PID, r.e.store.Load("blog").Failure)
@@ -207,15 +204,17 @@ func TestANewMasterThatIsKilled(t *testing.T) {
 	if _, err := r.e.load(); err != nil {
 		t.Fatal(err)
 	}
-	if out := r.do(t.Context(), "blog", order{}); out.err != nil {
-		t.Fatal(out.err)
+	if out := r.Do(t.Context(), "blog", reconcile.Intent{}); out.Err != nil {
+		t.Fatal(out.Err)
 	}
 	old := m.only(t, "blog")
 	m.mu.Lock()
 	m.behave = func(*appspec.Spec) (runner.Status, error) { return runner.Status{State: runner.StateStarting}, nil }
 	m.mu.Unlock()
-	done := make(chan outcome, 1)
-	go func() { done <- r.do(context.Background(), "blog", order{Request: plan.Request{Restart: true}}) }()
+	done := make(chan reconcile.Outcome, 1)
+	go func() {
+		done <- r.Do(context.Background(), "blog", reconcile.Intent{Request: plan.Request{Restart: true}})
+	}()
 	eventually(t, "the new master is there", func() bool { return m.count("blog") == 2 })
 	m.mu.Lock()
 	m.behave = nil
@@ -226,8 +225,8 @@ func TestANewMasterThatIsKilled(t *testing.T) {
 	young.hung = true
 	young.touch(func(*runner.Status) {})
 	young.mu.Unlock()
-	if out := <-done; out.err == nil || !strings.Contains(out.err.Error(), "the new master ended") {
-		t.Fatalf("outcome %v", out.err)
+	if out := <-done; out.Err == nil || !strings.Contains(out.Err.Error(), "the new master ended") {
+		t.Fatalf("outcome %v", out.Err)
 	}
 	if now := m.only(t, "blog"); now != old {
 		t.Errorf("master %d serves, it was %d", now.rec.PID, old.rec.PID)
@@ -253,8 +252,8 @@ func TestSettleBetweenTwoMasters(t *testing.T) {
 		t.Fatalf("it was said before any master was started: %+v", res)
 	case <-time.After(50 * time.Millisecond): // what it must not do is a matter of time
 	}
-	if out := r.do(t.Context(), "blog", order{}); out.err != nil {
-		t.Fatal(out.err)
+	if out := r.Do(t.Context(), "blog", reconcile.Intent{}); out.Err != nil {
+		t.Fatal(out.Err)
 	}
 	if res := <-done; !res.OK || res.State != string(runner.StateReady) {
 		t.Errorf("result %+v", res)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -88,13 +89,19 @@ func shownLog(t *testing.T) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), nil))
 }
 
-func fakeReconciler(t *testing.T, f *fleetDir, m *fakeMachine) *Reconciler {
+// engineReconciler is a reconciler with the engine whose passes it makes.
+type engineReconciler struct {
+	*reconcile.Reconciler
+	e *engine
+}
+
+func fakeReconciler(t *testing.T, f *fleetDir, m *fakeMachine) *engineReconciler {
 	t.Helper()
 	e, err := newEngine(f.fakeOptions(m))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newReconciler(e)
+	r := &engineReconciler{reconcile.NewReconciler(e.pass, e.now), e}
 	t.Cleanup(r.Close)
 	return r
 }
@@ -110,39 +117,39 @@ func TestReconcilerFollowsTheSpec(t *testing.T) {
 	f, m := newFleetDir(t), newFakeMachine()
 	r := fakeReconciler(t, f, m)
 	defer r.Close()
-	do := func(ord order) {
+	do := func(ord reconcile.Intent) {
 		t.Helper()
 		if _, err := r.e.load(); err != nil {
 			t.Fatal(err)
 		}
-		if out := r.do(context.Background(), "blog", ord); out.err != nil {
-			t.Fatal(out.err)
+		if out := r.Do(context.Background(), "blog", ord); out.Err != nil {
+			t.Fatal(out.Err)
 		}
 	}
 	f.spec("blog", count(2))
-	do(order{})
+	do(reconcile.Intent{})
 	first := m.only(t, "blog")
-	do(order{})
+	do(reconcile.Intent{})
 	if got := m.starts("blog"); got != 1 {
 		t.Fatalf("a second pass started a master: %d starts", got)
 	}
 	f.spec("blog", count(4))
-	do(order{})
+	do(reconcile.Intent{})
 	f.spec("blog", count(4), `env = { A = "1" }`)
-	do(order{})
+	do(reconcile.Intent{})
 	if got := fmt.Sprint(first.called()); got != "[update rolling=false update rolling=true]" {
 		t.Errorf("the master was asked for %s", got)
 	}
 	f.spec("blog", count(4), `env = { A = "1" }`, `user = "nobody"`)
 	if os.Geteuid() == 0 {
-		do(order{})
+		do(reconcile.Intent{})
 		second := m.only(t, "blog")
-		if second == first || second.record().Generation != 4 {
-			t.Errorf("it was not replaced: generation %d", second.record().Generation)
+		if second == first || second.Recorded().Generation != 4 {
+			t.Errorf("it was not replaced: generation %d", second.Recorded().Generation)
 		}
 	}
 	f.remove("blog")
-	do(order{})
+	do(reconcile.Intent{})
 	if n := m.count("blog"); n != 0 {
 		t.Errorf("its spec is gone, and %d masters run", n)
 	}
@@ -170,8 +177,8 @@ func TestFailuresAreTriedAgainWithBackoff(t *testing.T) {
 	if _, err := r.e.load(); err != nil {
 		t.Fatal(err)
 	}
-	out := r.do(context.Background(), "blog", order{})
-	if out.err == nil || out.err.Error() != "cannot listen on 127.0.0.1:80: the port is taken" || out.retryAt.IsZero() {
+	out := r.Do(context.Background(), "blog", reconcile.Intent{})
+	if out.Err == nil || out.Err.Error() != "cannot listen on 127.0.0.1:80: the port is taken" || out.RetryAt.IsZero() {
 		t.Fatalf("outcome %+v", out)
 	}
 	if rem := r.e.store.Load("blog"); rem.Failure == nil || rem.Failure.Attempts != 1 {
@@ -203,14 +210,14 @@ func TestAskingEndsTheBackoff(t *testing.T) {
 	if _, err := r.e.load(); err != nil {
 		t.Fatal(err)
 	}
-	if out := r.do(context.Background(), "blog", order{}); out.err == nil {
+	if out := r.Do(context.Background(), "blog", reconcile.Intent{}); out.Err == nil {
 		t.Fatal("it started")
 	}
 	broken = false
-	if out := r.do(context.Background(), "blog", order{}); out.err != nil || m.count("blog") != 0 || out.retryAt.IsZero() {
+	if out := r.Do(context.Background(), "blog", reconcile.Intent{}); out.Err != nil || m.count("blog") != 0 || out.RetryAt.IsZero() {
 		t.Fatalf("it did not wait: %+v", out)
 	}
-	if out := r.do(context.Background(), "blog", order{Request: plan.Request{Retry: true}}); out.err != nil || m.count("blog") != 1 {
+	if out := r.Do(context.Background(), "blog", reconcile.Intent{Request: plan.Request{Retry: true}}); out.Err != nil || m.count("blog") != 1 {
 		t.Fatalf("it did not start at once: %+v", out)
 	}
 }
@@ -218,28 +225,28 @@ func TestAskingEndsTheBackoff(t *testing.T) {
 func TestARolloutGivenUpIsNotTriedByItself(t *testing.T) {
 	f, m := newFleetDir(t), newFakeMachine()
 	r := fakeReconciler(t, f, m)
-	pass := func(ord order) outcome {
+	pass := func(ord reconcile.Intent) reconcile.Outcome {
 		t.Helper()
 		if _, err := r.e.load(); err != nil {
 			t.Fatal(err)
 		}
-		return r.do(context.Background(), "blog", ord)
+		return r.Do(context.Background(), "blog", ord)
 	}
 	f.spec("blog")
-	if out := pass(order{}); out.err != nil {
-		t.Fatal(out.err)
+	if out := pass(reconcile.Intent{}); out.Err != nil {
+		t.Fatal(out.Err)
 	}
 	ms := m.only(t, "blog")
 	ms.rolls = func(st *runner.Status) {
 		st.RolloutError, st.Traceback = "ImportError: no module named x", "Traceback…"
 	}
 	f.spec("blog", `wsgi_app = "x:y"`)
-	if out := pass(order{}); !isRejected(out.err) || !out.retryAt.IsZero() {
+	if out := pass(reconcile.Intent{}); !reconcile.IsRejected(out.Err) || !out.RetryAt.IsZero() {
 		t.Fatalf("outcome %+v", out)
 	}
 	for range 3 {
-		if out := pass(order{}); out.err != nil || len(out.plan.Actions) != 0 {
-			t.Fatalf("tried again: %+v", out.plan)
+		if out := pass(reconcile.Intent{}); out.Err != nil || len(out.Plan.Actions) != 0 {
+			t.Fatalf("tried again: %+v", out.Plan)
 		}
 	}
 	res := r.e.settle(context.Background(), "blog", true)
@@ -247,8 +254,8 @@ func TestARolloutGivenUpIsNotTriedByItself(t *testing.T) {
 		t.Errorf("result %+v", res)
 	}
 	ms.rolls = nil
-	if out := pass(order{Request: plan.Request{Reload: true}}); out.err != nil {
-		t.Fatal(out.err)
+	if out := pass(reconcile.Intent{Request: plan.Request{Reload: true}}); out.Err != nil {
+		t.Fatal(out.Err)
 	}
 	if res := r.e.settle(context.Background(), "blog", true); !res.OK {
 		t.Errorf("not healed by a reload: %+v", res)
@@ -262,26 +269,26 @@ func TestARolloutGivenUpIsNotTriedByItself(t *testing.T) {
 func TestAnEditTakenBackHeals(t *testing.T) {
 	f, m := newFleetDir(t), newFakeMachine()
 	r := fakeReconciler(t, f, m)
-	pass := func() outcome {
+	pass := func() reconcile.Outcome {
 		t.Helper()
 		if _, err := r.e.load(); err != nil {
 			t.Fatal(err)
 		}
-		return r.do(context.Background(), "blog", order{})
+		return r.Do(context.Background(), "blog", reconcile.Intent{})
 	}
 	f.spec("blog")
-	if out := pass(); out.err != nil {
-		t.Fatal(out.err)
+	if out := pass(); out.Err != nil {
+		t.Fatal(out.Err)
 	}
 	ms := m.only(t, "blog")
 	ms.rolls = func(st *runner.Status) { st.RolloutError = "ImportError: no module named x" }
 	f.spec("blog", `wsgi_app = "x:y"`)
-	if out := pass(); !isRejected(out.err) {
+	if out := pass(); !reconcile.IsRejected(out.Err) {
 		t.Fatalf("outcome %+v", out)
 	}
 	f.spec("blog")
-	if out := pass(); out.err != nil {
-		t.Fatal(out.err)
+	if out := pass(); out.Err != nil {
+		t.Fatal(out.Err)
 	}
 	if res := r.e.settle(context.Background(), "blog", true); !res.OK || res.State != "ready" {
 		t.Errorf("result %+v", res)
@@ -314,38 +321,38 @@ func TestAReplacementThatFailsChangesNothing(t *testing.T) {
 			}
 			start := "workers {\n    start_timeout = \"10ms\"\n  }"
 			f.spec("blog", start)
-			pass := func(ord order) outcome {
+			pass := func(ord reconcile.Intent) reconcile.Outcome {
 				t.Helper()
 				if _, err := r.e.load(); err != nil {
 					t.Fatal(err)
 				}
-				return r.do(context.Background(), "blog", ord)
+				return r.Do(context.Background(), "blog", ord)
 			}
-			if out := pass(order{}); out.err != nil {
-				t.Fatal(out.err)
+			if out := pass(reconcile.Intent{}); out.Err != nil {
+				t.Fatal(out.Err)
 			}
 			old := m.only(t, "blog")
 			f.write("blog", fmt.Sprintf("app \"blog\" {\n  path = %q\n  sockets {\n    http {\n      listen = \"unix:%s\"\n    }\n    http {\n      listen = \"unix:%s\"\n    }\n  }\n  %s\n}\n",
 				f.path("blog"), f.root+"/blog.sock", f.root+"/2.sock", start))
-			out := pass(order{})
-			if !isRejected(out.err) || out.err.Error() != tt.reason {
+			out := pass(reconcile.Intent{})
+			if !reconcile.IsRejected(out.Err) || out.Err.Error() != tt.reason {
 				t.Fatalf("outcome %+v", out)
 			}
 			if m.only(t, "blog") != old || len(old.called()) != 0 {
 				t.Errorf("the old master was touched: %v", old.called())
 			}
-			if a := r.e.store.Load("blog").Applied; a == nil || a.Digest != old.record().SpecDigest {
+			if a := r.e.store.Load("blog").Applied; a == nil || a.Digest != old.Recorded().SpecDigest {
 				t.Error("the store says that the new spec runs")
 			}
-			if out := pass(order{}); out.err != nil || m.starts("blog") != 2 {
+			if out := pass(reconcile.Intent{}); out.Err != nil || m.starts("blog") != 2 {
 				t.Errorf("tried again by itself: %+v", out)
 			}
 			// The old one dies: it comes back, as what it was.
 			old.die()
-			if out := pass(order{Request: plan.Request{Dead: true}}); out.err != nil {
-				t.Fatal(out.err)
+			if out := pass(reconcile.Intent{Request: plan.Request{Dead: true}}); out.Err != nil {
+				t.Fatal(out.Err)
 			}
-			if m.only(t, "blog").record().SpecDigest != old.record().SpecDigest {
+			if m.only(t, "blog").Recorded().SpecDigest != old.Recorded().SpecDigest {
 				t.Error("it came back by the spec that does not work")
 			}
 		})
@@ -364,22 +371,22 @@ func TestANewerSpecSupersedes(t *testing.T) {
 	}
 	f.spec("blog")
 	load()
-	if out := r.do(context.Background(), "blog", order{}); out.err != nil {
-		t.Fatal(out.err)
+	if out := r.Do(context.Background(), "blog", reconcile.Intent{}); out.Err != nil {
+		t.Fatal(out.Err)
 	}
 	ms := m.only(t, "blog")
 	ms.rolls = func(st *runner.Status) { st.Rollout = 2 } // and never ends
 	f.spec("blog", `wsgi_app = "slow:app"`)
 	load()
-	r.Enqueue("blog", order{}, true)
+	r.Enqueue("blog", reconcile.Intent{}, true)
 	eventually(t, "the slow rollout is under way", func() bool { st, _ := ms.Status(context.Background(), 0); return st.Rollout == 2 })
 	ms.mu.Lock()
 	ms.rolls = func(st *runner.Status) { st.Rollout, st.SpecDigest = 0, st.WantDigest }
 	ms.mu.Unlock()
 	f.spec("blog", `wsgi_app = "quick:app"`)
 	load()
-	if out := r.do(context.Background(), "blog", order{}); out.err != nil {
-		t.Fatal(out.err)
+	if out := r.Do(context.Background(), "blog", reconcile.Intent{}); out.Err != nil {
+		t.Fatal(out.Err)
 	}
 	if rem := r.e.store.Load("blog"); rem.Failure != nil || rem.Applied.Spec.WSGIApp != "quick:app" {
 		t.Errorf("remembered %+v", rem)
@@ -399,28 +406,28 @@ func TestAPauseIsNoEnd(t *testing.T) {
 	}
 	f.spec("blog")
 	load()
-	if out := r.do(context.Background(), "blog", order{}); out.err != nil {
-		t.Fatal(out.err)
+	if out := r.Do(context.Background(), "blog", reconcile.Intent{}); out.Err != nil {
+		t.Fatal(out.Err)
 	}
 	ms := m.only(t, "blog")
 	ms.rolls = func(st *runner.Status) { st.Rollout = 2 }
 	f.spec("blog", `wsgi_app = "x:y"`)
 	load()
-	done := make(chan outcome, 1)
-	go func() { done <- r.do(context.Background(), "blog", order{}) }()
+	done := make(chan reconcile.Outcome, 1)
+	go func() { done <- r.Do(context.Background(), "blog", reconcile.Intent{}) }()
 	eventually(t, "the rollout is under way", func() bool { return len(ms.called()) == 1 })
-	if !r.pause(patience) {
+	if !r.Pause(patience) {
 		t.Fatal("something is at work")
 	}
 	f.spec("shop")
 	load()
-	r.Enqueue("shop", order{}, true)
-	if n := r.busy(); n != 0 || m.count("shop") != 0 {
+	r.Enqueue("shop", reconcile.Intent{}, true)
+	if n := r.Busy(); n != 0 || m.count("shop") != 0 {
 		t.Errorf("%d at work, %d masters of shop", n, m.count("shop"))
 	}
 	ms.set(func(st *runner.Status) { st.Rollout, st.SpecDigest = 0, st.WantDigest })
-	r.resume()
-	if out := <-done; out.err != nil {
+	r.Resume()
+	if out := <-done; out.Err != nil {
 		t.Errorf("outcome %+v", out)
 	}
 	eventually(t, "shop runs", func() bool { return m.count("shop") == 1 })
@@ -448,8 +455,8 @@ func TestSlowAppsHoldNobodyUp(t *testing.T) {
 	}
 	load()
 	for i := range slow {
-		if out := r.do(context.Background(), fmt.Sprintf("slow%d", i), order{}); out.err != nil {
-			t.Fatal(out.err)
+		if out := r.Do(context.Background(), fmt.Sprintf("slow%d", i), reconcile.Intent{}); out.Err != nil {
+			t.Fatal(out.Err)
 		}
 	}
 	for i := range slow {
@@ -459,9 +466,9 @@ func TestSlowAppsHoldNobodyUp(t *testing.T) {
 	}
 	load()
 	for i := range slow {
-		r.Enqueue(fmt.Sprintf("slow%d", i), order{}, true)
+		r.Enqueue(fmt.Sprintf("slow%d", i), reconcile.Intent{}, true)
 	}
-	if out := r.do(context.Background(), "quick", order{}); out.err != nil || m.count("quick") != 1 {
+	if out := r.Do(context.Background(), "quick", reconcile.Intent{}); out.Err != nil || m.count("quick") != 1 {
 		t.Fatalf("the quick one: %+v", out)
 	}
 }
@@ -487,9 +494,9 @@ func TestOnePassAtATimeForEachName(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 1000 {
-		r.Enqueue("blog", order{}, false)
+		r.Enqueue("blog", reconcile.Intent{}, false)
 	}
-	eventually(t, "the queue is empty", func() bool { return r.busy() == 0 })
+	eventually(t, "the queue is empty", func() bool { return r.Busy() == 0 })
 	if most.Load() != 1 || passes.Load() > 100 {
 		t.Errorf("%d passes, %d at once: not deduplicated", passes.Load(), most.Load())
 	}

@@ -43,7 +43,7 @@ func (d *Daemon) scrape(ctx context.Context) *metrics.Fleet {
 		}
 		all[i] = measured(&st, cur)
 	})
-	f := &metrics.Fleet{Version: d.opts.Version, Since: d.since, Now: e.now(), States: states, Faults: 1, Reconciles: &d.rec.times}
+	f := &metrics.Fleet{Version: d.opts.Version, Since: d.since, Now: e.now(), States: states, Faults: 1, Reconciles: &d.rec.Times}
 	if err == nil {
 		f.Faults = len(set.Faults)
 	}

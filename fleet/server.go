@@ -18,6 +18,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 )
 
 // The control protocol is HTTP over fleet.sock.
@@ -214,7 +215,7 @@ func (d *Daemon) handler() http.Handler {
 func (d *Daemon) operations() *operations {
 	return &operations{
 		e:      d.e,
-		pass:   d.rec.do,
+		pass:   d.rec.Do,
 		daemon: d.self,
 		life:   d.life,
 
@@ -227,7 +228,7 @@ func (d *Daemon) operations() *operations {
 			case <-ctx.Done():
 				return nil, context.Cause(ctx)
 			case <-d.life.Done(): // nobody reads any more
-				return nil, errClosing
+				return nil, reconcile.ErrClosing
 			}
 			return d.e.snapshot()
 		},

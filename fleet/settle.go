@@ -7,6 +7,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -41,10 +42,10 @@ func (e *engine) settle(ctx context.Context, name string, daemon bool) Result {
 		wctx, cancel := context.WithDeadline(ctx, deadline)
 		var err error
 		if between {
-			pause(wctx, 10*time.Millisecond)
+			reconcile.Pause(wctx, 10*time.Millisecond)
 			err = wctx.Err()
 		} else {
-			_, err = o.handles[cur.PID].Status(wctx, cur.Status.Version)
+			_, err = o.Handles[cur.PID].Status(wctx, cur.Status.Version)
 		}
 		cancel()
 		if ctx.Err() != nil {

@@ -21,9 +21,9 @@ func (d *Daemon) shutdown() {
 		defer close(done)
 		// An app that is held up, as by a disk, keeps its lock, and its own end alone
 		// waits for it.
-		d.rec.shut()
+		d.rec.Shut()
 		ctx, cancel := context.WithTimeout(context.Background(), shutPatience)
-		d.rec.quiet(ctx)
+		d.rec.Quiet(ctx)
 		cancel()
 		all := d.e.names()
 		parallel(len(all), 64, func(i int) { d.drain(all[i]) })
@@ -61,7 +61,7 @@ func (d *Daemon) drain(name string) {
 	if len(o.Masters) == 0 && o.FindErr == nil {
 		return
 	}
-	if err := d.e.applier(name, func(f func()) { f() }).stop(ctx, o); err != nil {
+	if err := d.e.applier(name, func(f func()) { f() }).Stop(ctx, o); err != nil {
 		d.e.log.Error("cannot stop app", "app", name, "err", err)
 	}
 }

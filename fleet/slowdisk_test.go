@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -77,11 +78,11 @@ type hungFolders struct {
 	free chan struct{}
 }
 
-func (h hungFolders) check(spec *appspec.Spec, live func(int) bool) ([]string, error) {
+func (h hungFolders) Check(spec *appspec.Spec, live func(int) bool) ([]string, error) {
 	if strings.HasPrefix(spec.Name, h.app) {
 		<-h.free
 	}
-	return h.fakeFolders.check(spec, live)
+	return h.fakeFolders.Check(spec, live)
 }
 
 // An app folder on a disk that does not answer holds up its own app alone, and is
@@ -162,9 +163,9 @@ type slowStarts struct {
 	free chan struct{}
 }
 
-func (s slowStarts) start(ctx context.Context, o runner.StartOptions) (master, error) {
+func (s slowStarts) Start(ctx context.Context, o runner.StartOptions) (reconcile.Handle, error) {
 	if strings.HasPrefix(o.Spec.Name, "far") {
 		<-s.free
 	}
-	return s.fakeMachine.start(ctx, o)
+	return s.fakeMachine.Start(ctx, o)
 }

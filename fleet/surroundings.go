@@ -1,44 +1,14 @@
 package fleet
 
 import (
-	"errors"
-	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strings"
-
-	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 )
-
-// surroundingOf looks at what surrounds an app.
-func surroundingOf(fsys afero.Fs, spec *appspec.Spec) plan.Surroundings {
-	var s plan.Surroundings
-	if fi, err := fsys.Stat(spec.Path); err == nil && fi.IsDir() {
-		s.Folder = fileID(fi.Sys())
-	}
-	for i := range spec.Sockets.HTTP {
-		if h := &spec.Sockets.HTTP[i]; socketFileGone(fsys, h) {
-			s.Gone = append(s.Gone, h.Listen)
-		}
-	}
-	return s
-}
-
-// socketFileGone tells whether a socket of a spec is a unix socket and no socket's
-// file stands at its path: nobody can connect to it, whoever listens.
-func socketFileGone(fsys afero.Fs, s *appspec.HTTPSocket) bool {
-	path, ok := strings.CutPrefix(s.Listen, "unix:")
-	if !ok {
-		return false
-	}
-	fi, err := fsys.Stat(path)
-	return errors.Is(err, fs.ErrNotExist) || err == nil && fi.Mode()&os.ModeSocket == 0
-}
 
 // surroundings are those of all apps that should run. Several are looked at at a
 // time: their folders may lie on a disk that does not answer.
@@ -50,7 +20,7 @@ func (e *engine) surroundings(set *hclspec.Set) map[string]plan.Surroundings {
 		}
 	}
 	found := make([]plan.Surroundings, len(specs))
-	parallel(len(specs), 16, func(i int) { found[i] = e.folders.around(e.disk, specs[i]) })
+	parallel(len(specs), 16, func(i int) { found[i] = e.folders.Around(e.disk, specs[i]) })
 	all := make(map[string]plan.Surroundings, len(specs))
 	for i, spec := range specs {
 		all[spec.Name] = found[i]

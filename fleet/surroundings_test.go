@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -115,7 +116,7 @@ func TestTickComparesWhatIsWatched(t *testing.T) {
 	eventually(t, "the new directory is read", most(2))
 	eventually(t, "the new directory is watched", func() bool {
 		fi, err := os.Stat(f.dir)
-		return err == nil && d.watch.watching()[f.dir] == fileID(fi.Sys())
+		return err == nil && d.watch.Watching()[f.dir] == reconcile.FileID(fi.Sys())
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
@@ -31,7 +32,7 @@ func (d *Daemon) swept() bool {
 			return true
 		}
 	}
-	return d.sup.swept() || d.e.holder.Swept()
+	return d.sup.Swept() || d.e.holder.Swept()
 }
 
 // heal makes the state directory anew. It runs in the loop.
@@ -97,7 +98,7 @@ var errSwept = errors.New("its control socket is gone, and it cannot make it ane
 // restore has the masters that the state directory has lost note themselves anew, and
 // keeps those in mind that cannot: no other one is started beside them.
 func (e *engine) restore(ctx context.Context) (apps []string, err error) {
-	apps, mute, err := e.machine.restore(ctx, e.store.Dir)
+	apps, mute, err := e.machine.Restore(ctx, e.store.Dir)
 	if err != nil {
 		return apps, err
 	}
@@ -109,8 +110,8 @@ func (e *engine) restore(ctx context.Context) (apps []string, err error) {
 		if slices.ContainsFunc(known, sameMaster(m)) {
 			continue
 		}
-		e.log.Error("a master has lost its control socket and cannot make it anew", "app", m.record().App, "pid", m.record().PID,
-			"next", "no other one is started beside it; it is replaced, or ended by: wsgid-fleet stop "+m.record().App)
+		e.log.Error("a master has lost its control socket and cannot make it anew", "app", m.Recorded().App, "pid", m.Recorded().PID,
+			"next", "no other one is started beside it; it is replaced, or ended by: wsgid-fleet stop "+m.Recorded().App)
 	}
 	return apps, nil
 }
@@ -118,44 +119,37 @@ func (e *engine) restore(ctx context.Context) (apps []string, err error) {
 // unseen completes what was found of an app's masters: those that the state directory
 // does not know, or knows wrongly, are asked to note themselves anew. Those that
 // cannot are returned apart. An error tells that it cannot be known which.
-func (e *engine) unseen(ctx context.Context, name string, found []master) (all, mute []master, err error) {
-	if len(e.lost(name, found)) == 0 && !slices.ContainsFunc(found, damaged) {
+func (e *engine) unseen(ctx context.Context, name string, found []reconcile.Handle) (all, mute []reconcile.Handle, err error) {
+	if len(e.lost(name, found)) == 0 && !slices.ContainsFunc(found, reconcile.Damaged) {
 		return found, nil, nil
 	}
 	_ = e.store.Make(name)
 	_, err = e.restore(ctx)
-	now, ferr := e.machine.find(e.store.Dir, name)
+	now, ferr := e.machine.Find(e.store.Dir, name)
 	if ferr == nil {
 		found = now
 	}
-	if err = errors.Join(exhaustion(err), exhaustion(ferr)); err != nil {
+	if err = errors.Join(reconcile.Exhaustion(err), reconcile.Exhaustion(ferr)); err != nil {
 		return nil, nil, err
 	}
 	return found, e.lost(name, found), nil
 }
 
-// damaged tells that a master was found though its record is damaged, or it cannot be
-// asked.
-func damaged(m master) bool {
-	r, ok := m.(realMaster)
-	return ok && r.Swept() && r.Alive()
-}
-
 // lost are the masters of an app that are known, live, and are not among those.
-func (e *engine) lost(name string, found []master) (out []master) {
+func (e *engine) lost(name string, found []reconcile.Handle) (out []reconcile.Handle) {
 	e.mu.Lock()
 	known := slices.Clone(e.mutes)
 	e.mu.Unlock()
 	for _, m := range append(known, e.followed(name)...) {
-		if m.record().App == name && m.Alive() && !slices.ContainsFunc(found, sameMaster(m)) && !slices.ContainsFunc(out, sameMaster(m)) {
+		if m.Recorded().App == name && m.Alive() && !slices.ContainsFunc(found, sameMaster(m)) && !slices.ContainsFunc(out, sameMaster(m)) {
 			out = append(out, m)
 		}
 	}
 	return out
 }
 
-func sameMaster(m master) func(master) bool {
-	return func(f master) bool { return f.record().PID == m.record().PID }
+func sameMaster(m reconcile.Handle) func(reconcile.Handle) bool {
+	return func(f reconcile.Handle) bool { return f.Recorded().PID == m.Recorded().PID }
 }
 
 // memory is what a process knows of an app beside the store.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -55,7 +56,7 @@ func (c *Client) Trigger(ctx context.Context, o TriggerOrder, progress func(Even
 		if time.Since(since) > triggerPatience {
 			return nil, err
 		}
-		pause(ctx, triggerPause)
+		reconcile.Pause(ctx, triggerPause)
 	}
 }
 
@@ -79,7 +80,7 @@ func (p *operations) Trigger(ctx context.Context, o TriggerOrder, progress func(
 func (p *operations) trigger(ctx context.Context, name string, o TriggerOrder) Result {
 	r := Result{App: name, State: RunFailed}
 	deadline := p.e.now().Add(triggerPatience)
-	for told := ""; ; pause(ctx, triggerPause) {
+	for told := ""; ; reconcile.Pause(ctx, triggerPause) {
 		w, obs := p.e.look(ctx, name)
 		if names := schedulesOf(w, obs); !slices.Contains(names, o.Schedule) {
 			r.Reason = "the app has no schedule " + o.Schedule
@@ -113,7 +114,7 @@ func (p *operations) trigger(ctx context.Context, name string, o TriggerOrder) R
 }
 
 // schedulesOf are the names of those that an app has, by its spec or by what runs.
-func schedulesOf(w plan.Want, o observed) (names []string) {
+func schedulesOf(w plan.Want, o reconcile.Observed) (names []string) {
 	if w.Spec != nil {
 		for _, b := range w.Spec.Schedules {
 			names = append(names, b.Name)
@@ -129,12 +130,12 @@ func schedulesOf(w plan.Want, o observed) (names []string) {
 }
 
 // triggerIn asks the master that decides, as far as can be seen.
-func triggerIn(ctx context.Context, o observed, order TriggerOrder) (runner.Triggered, error) {
+func triggerIn(ctx context.Context, o reconcile.Observed, order TriggerOrder) (runner.Triggered, error) {
 	if o.FindErr != nil {
 		return runner.Triggered{}, o.FindErr
 	}
 	err := errors.New("no master of the app runs")
-	for _, s := range o.all() {
+	for _, s := range o.All() {
 		if s.Err != nil {
 			err = s.Err
 			continue
@@ -142,7 +143,7 @@ func triggerIn(ctx context.Context, o observed, order TriggerOrder) (runner.Trig
 		if s.IsDraining() {
 			continue
 		}
-		return s.master.Trigger(ctx, order.Schedule, order.Order)
+		return s.Handle.Trigger(ctx, order.Schedule, order.Order)
 	}
 	return runner.Triggered{}, err
 }
@@ -150,7 +151,7 @@ func triggerIn(ctx context.Context, o observed, order TriggerOrder) (runner.Trig
 // triggered tells of a run that has begun, and waits for its end where that is asked.
 func (p *operations) triggered(ctx context.Context, name string, o TriggerOrder, run runner.ScheduleRun) Result {
 	for o.Wait && run.Ended.IsZero() {
-		pause(ctx, triggerPause)
+		reconcile.Pause(ctx, triggerPause)
 		if ctx.Err() != nil {
 			return Result{App: name, State: RunStarted, Reason: fmt.Sprintf("cannot wait for its end: %v", context.Cause(ctx)), Run: &run}
 		}
@@ -176,7 +177,7 @@ func (p *operations) triggered(ctx context.Context, name string, o TriggerOrder,
 
 // runOf finds a run in what the masters tell; nil: none of them can tell now. False: it
 // is known no more.
-func runOf(o observed, order TriggerOrder) (*runner.ScheduleRun, bool) {
+func runOf(o reconcile.Observed, order TriggerOrder) (*runner.ScheduleRun, bool) {
 	for _, s := range o.Masters {
 		if s.Err != nil || s.IsDraining() {
 			continue

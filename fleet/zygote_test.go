@@ -3,6 +3,7 @@ package fleet
 import (
 	"testing"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/zygote"
 )
 
@@ -14,7 +15,7 @@ func TestZygoteSwitch(t *testing.T) {
 			t.Errorf("%s=%q: zygotes %v", zygote.Switch, how, d.zygotes)
 		}
 	}
-	if m := (Options{}).withDefaults().machine.(realMachine); m.zygotes != nil {
+	if m := (Options{}).withDefaults().machine.(reconcile.Processes); m.Zygotes != nil {
 		t.Error("a command has zygotes")
 	}
 }

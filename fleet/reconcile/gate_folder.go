@@ -1,4 +1,4 @@
-package fleet
+package reconcile
 
 import (
 	"fmt"
@@ -61,8 +61,8 @@ func repairGateFolder(spec *appspec.Spec) error {
 	return nil
 }
 
-// byHand is a spec as wsgid takes it, which knows of no gate.
-func byHand(spec *appspec.Spec) *appspec.Spec {
+// ByHand is a spec as wsgid takes it, which knows of no gate.
+func ByHand(spec *appspec.Spec) *appspec.Spec {
 	n := len(spec.Sockets.HTTP)
 	if n == 0 || !spec.Sockets.HTTP[n-1].Adopts {
 		return spec

@@ -1,4 +1,4 @@
-package fleet
+package reconcile
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
@@ -18,46 +19,46 @@ import (
 // Applier carries out the plan of one app. Each action can be done twice
 // without harm; the first error ends the plan.
 type Applier struct {
-	store     *state.Store
-	machine   machine
-	folders   folders
-	keep      *sockets.Store     // nil: this process does not outlive the command
-	activator *sockets.Activator // nil: likewise
-	holder    *sockets.Holder    // nil: what is kept is not held by another process
-	log       *slog.Logger
-	emit      func(state, message string)
-	started   func(spec *appspec.Spec, pid int) // a master was started by that spec
-	updated   func(spec *appspec.Spec, pid int) // a running one has taken that spec over
-	told      func(pid int)                     // a master is told to end
+	Store     *state.Store
+	Machine   Machine
+	Folders   Folders
+	Sockets   *sockets.Store     // nil: this process does not outlive the command
+	Activator *sockets.Activator // nil: likewise
+	Holder    *sockets.Holder    // nil: what is kept is not held by another process
+	Log       *slog.Logger
+	Emit      func(state, message string)
+	Started   func(spec *appspec.Spec, pid int) // a master was started by that spec
+	Updated   func(spec *appspec.Spec, pid int) // a running one has taken that spec over
+	Told      func(pid int)                     // a master is told to end
 	// idle is called around waits, so that a slow app does not keep the place
 	// of those that could work.
-	idle func(wait func())
+	Idle func(wait func())
 	// kill makes a stop end the masters instead of waiting for them.
-	kill <-chan struct{}
+	Kill <-chan struct{}
 }
 
-// errSuperseded is the cause of a pass that was cut short because the spec
+// ErrSuperseded is the cause of a pass that was cut short because the spec
 // changed again or somebody asked for something else.
-var errSuperseded = errors.New("superseded by a newer change")
+var ErrSuperseded = errors.New("superseded by a newer change")
 
-// rejectedError is a spec that was tried and given up, the one before it
+// RejectedError is a spec that was tried and given up, the one before it
 // serving on: it is not tried again by itself.
-type rejectedError struct{ reason, traceback string }
+type RejectedError struct{ reason, Traceback string }
 
-func (e *rejectedError) Error() string { return e.reason }
+func (e *RejectedError) Error() string { return e.reason }
 
 // Apply carries out the plan.
-func (a *Applier) Apply(ctx context.Context, spec *appspec.Spec, o observed, p plan.AppPlan) error {
+func (a *Applier) Apply(ctx context.Context, spec *appspec.Spec, o Observed, p plan.AppPlan) error {
 	for _, act := range p.Actions {
 		if act.Kind != plan.ActionRepair || len(act.Detail) > 0 {
-			a.log.Info(string(act.Kind), "app", o.App, "reason", act.Reason)
-			a.emit(string(act.Kind), act.Reason)
+			a.Log.Info(string(act.Kind), "app", o.App, "reason", act.Reason)
+			a.Emit(string(act.Kind), act.Reason)
 		}
-		cur := o.byPID(p.CurrentPID)
+		cur := o.ByPID(p.CurrentPID)
 		var err error
 		switch act.Kind {
 		case plan.ActionRepair:
-			patiently(a.idle, lookPatience, func() { err = a.folders.repair(spec, liveOf(o.Observed)) })
+			Patiently(a.Idle, LookPatience, func() { err = a.Folders.Repair(spec, LiveOf(o.Observed)) })
 		case plan.ActionStart:
 			err = a.start(ctx, spec, o, act)
 		case plan.ActionUpdate:
@@ -67,11 +68,11 @@ func (a *Applier) Apply(ctx context.Context, spec *appspec.Spec, o observed, p p
 		case plan.ActionReplace:
 			err = a.replace(ctx, spec, o, cur, act.Scale)
 		case plan.ActionStop:
-			err = a.stop(ctx, o)
+			err = a.Stop(ctx, o)
 		case plan.ActionScale:
-			err = cur.master.Scale(ctx, act.Scale.Min, act.Scale.Max)
+			err = cur.Handle.Scale(ctx, act.Scale.Min, act.Scale.Max)
 		case plan.ActionRetry:
-			err = cur.master.Retry(ctx)
+			err = cur.Handle.Retry(ctx)
 		case plan.ActionRetire:
 			err = a.retire(ctx, o, cur)
 		case plan.ActionListen:
@@ -89,24 +90,24 @@ func (a *Applier) Apply(ctx context.Context, spec *appspec.Spec, o observed, p p
 }
 
 // start brings up the first master.
-func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o observed, act plan.Action) error {
+func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act plan.Action) error {
 	if act.Spec != nil {
 		spec = act.Spec
 	}
-	a.activator.Forget(o.App)
-	files := a.keep.Files(spec)
+	a.Activator.Forget(o.App)
+	files := a.Sockets.Files(spec)
 	var beside sockets.Rebind
 	defer beside.Close()
-	if err := beside.Open(spec, files, a.keep.All(o.App)); err != nil {
+	if err := beside.Open(spec, files, a.Sockets.All(o.App)); err != nil {
 		return err
 	}
 	m, err := a.open(ctx, spec, o, files, act.Scale, false)
 	if err != nil {
 		return err
 	}
-	a.hold(ctx, o.App, m)
+	a.Hold(ctx, o.App, m)
 	if spec.Gate == nil {
-		a.holder.Set(o.App, nil) // the master has them
+		a.Holder.Set(o.App, nil) // the master has them
 	}
 	beside.Close() // as long as we have the old sockets, somebody listens
 	a.abandonSockets(ctx, spec, o)
@@ -116,33 +117,33 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o observed, act
 // open starts a master and writes down that it did. What goes wrong after the
 // start is undone by the caller, who gets the master with the error then.
 // With standby it takes requests only once it is ready.
-func (a *Applier) open(ctx context.Context, spec *appspec.Spec, o observed, files map[string]*os.File, scale *state.Desired, standby bool) (master, error) {
+func (a *Applier) open(ctx context.Context, spec *appspec.Spec, o Observed, files map[string]*os.File, scale *state.Desired, standby bool) (Handle, error) {
 	digest := runner.Digest(spec)
 	gen := o.NextGeneration(digest)
-	var m master
+	var m Handle
 	var err error
-	patiently(a.idle, startPatience, func() {
-		m, err = a.machine.start(ctx, runner.StartOptions{
-			Spec: spec, StateDir: a.store.Dir, DataDir: a.store.Data, Generation: gen, Listeners: files, Standby: standby,
+	Patiently(a.Idle, startPatience, func() {
+		m, err = a.Machine.Start(ctx, runner.StartOptions{
+			Spec: spec, StateDir: a.Store.Dir, DataDir: a.Store.Data, Generation: gen, Listeners: files, Standby: standby,
 		})
 	})
 	if err != nil {
 		return nil, err
 	}
-	a.started(spec, m.record().PID)
+	a.Started(spec, m.Recorded().PID)
 	if scale != nil {
 		if err := m.Scale(ctx, scale.Min, scale.Max); err != nil {
 			return m, err
 		}
 	}
-	return m, a.store.SaveApplied(o.App, state.Applied{Generation: gen, Digest: digest, Spec: spec})
+	return m, a.Store.SaveApplied(o.App, state.Applied{Generation: gen, Digest: digest, Spec: spec})
 }
 
-// hold fetches duplicates of the master's listeners for the listener store, in place of
+// Hold fetches duplicates of the master's listeners for the listener store, in place of
 // what was kept for the app; whoever waits there is the master's from now on.
 // Without them the app runs all the same; only its master's death would be felt.
-func (a *Applier) hold(ctx context.Context, app string, m master) (adopted int) {
-	if a.keep == nil {
+func (a *Applier) Hold(ctx context.Context, app string, m Handle) (adopted int) {
+	if a.Sockets == nil {
 		return 0
 	}
 	// A pass that is called off now must not leave clients between two masters.
@@ -150,56 +151,56 @@ func (a *Applier) hold(ctx context.Context, app string, m master) (adopted int) 
 	defer cancel()
 	files, err := m.Listeners(ctx)
 	if err != nil {
-		a.log.Warn("cannot keep the listening sockets", "app", app, "pid", m.record().PID, "err", err)
+		a.Log.Warn("cannot keep the listening sockets", "app", app, "pid", m.Recorded().PID, "err", err)
 		return 0
 	}
 	adopted = a.bequeath(ctx, app, m, files)
-	a.keep.Keep(app, files)
+	a.Sockets.Keep(app, files)
 	if app == appspec.GateName {
 		// All apps are behind it: also where it ends together with us nobody is refused.
-		a.holder.Set(app, a.keep.All(app))
+		a.Holder.Set(app, a.Sockets.All(app))
 	}
 	return adopted
 }
 
-func (a *Applier) update(ctx context.Context, spec *appspec.Spec, o observed, cur live) error {
+func (a *Applier) update(ctx context.Context, spec *appspec.Spec, o Observed, cur Live) error {
 	digest := runner.Digest(spec)
 	gen := o.NextGeneration(digest)
-	if err := cur.master.Update(ctx, spec, gen, false); err != nil {
+	if err := cur.Handle.Update(ctx, spec, gen, false); err != nil {
 		return err
 	}
-	a.updated(spec, cur.PID)
-	return a.store.SaveApplied(o.App, state.Applied{Generation: gen, Digest: digest, Spec: spec})
+	a.Updated(spec, cur.PID)
+	return a.Store.SaveApplied(o.App, state.Applied{Generation: gen, Digest: digest, Spec: spec})
 }
 
 // roll replaces the workers and waits for the outcome.
-func (a *Applier) roll(ctx context.Context, spec *appspec.Spec, o observed, cur live) error {
+func (a *Applier) roll(ctx context.Context, spec *appspec.Spec, o Observed, cur Live) error {
 	digest := runner.Digest(spec)
 	before := cur.Status.Version
 	if cur.Digest() == digest && !cur.HandedAnother(digest) {
-		if err := cur.master.Reload(ctx); err != nil {
+		if err := cur.Handle.Reload(ctx); err != nil {
 			return err
 		}
 	} else {
 		gen := o.NextGeneration(digest)
-		if err := cur.master.Update(ctx, spec, gen, true); err != nil {
+		if err := cur.Handle.Update(ctx, spec, gen, true); err != nil {
 			return err
 		}
 		handed := state.Applied{Generation: gen, Digest: digest, Spec: spec, Before: o.SpecOf(cur.Digest())}
-		if err := a.store.SaveApplied(o.App, handed); err != nil {
+		if err := a.Store.SaveApplied(o.App, handed); err != nil {
 			return err
 		}
 	}
 	limit := time.Duration(max(spec.Workers.Max, 1)+1)*spec.Workers.StartTimeout.D() + 10*time.Second
 	var err error
-	a.idle(func() { err = a.rolled(ctx, cur.master, before, limit) })
-	if !isRejected(err) {
-		a.updated(spec, cur.PID)
+	a.Idle(func() { err = a.rolled(ctx, cur.Handle, before, limit) })
+	if !IsRejected(err) {
+		a.Updated(spec, cur.PID)
 	}
-	if before := o.SpecOf(cur.Digest()); isRejected(err) && before != nil && cur.Digest() != digest {
+	if before := o.SpecOf(cur.Digest()); IsRejected(err) && before != nil && cur.Digest() != digest {
 		// What serves is the spec before, and so says the store.
 		serves := state.Applied{Generation: cur.LastGeneration(), Digest: cur.Digest(), Spec: before}
-		if serr := a.store.SaveApplied(o.App, serves); serr != nil {
+		if serr := a.Store.SaveApplied(o.App, serves); serr != nil {
 			return serr
 		}
 	}
@@ -207,7 +208,7 @@ func (a *Applier) roll(ctx context.Context, spec *appspec.Spec, o observed, cur 
 }
 
 // rolled waits until a rollout is done or given up.
-func (a *Applier) rolled(ctx context.Context, m master, since uint64, limit time.Duration) error {
+func (a *Applier) rolled(ctx context.Context, m Handle, since uint64, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	last := ""
@@ -225,7 +226,7 @@ func (a *Applier) rolled(ctx context.Context, m master, since uint64, limit time
 			continue
 		}
 		if st.RolloutError != "" {
-			return &rejectedError{reason: st.RolloutError, traceback: st.Traceback}
+			return &RejectedError{reason: st.RolloutError, Traceback: st.Traceback}
 		}
 		return nil
 	}
@@ -236,73 +237,77 @@ func (a *Applier) note(last *string, st runner.Status) {
 	text := string(st.State) + " " + st.Reason
 	if text != *last {
 		*last = text
-		a.emit(string(st.State), st.Reason)
+		a.Emit(string(st.State), st.Reason)
 	}
 }
 
 // gateStopLimit is how long a gate that is stopped may take for its last connections.
 const gateStopLimit = 2 * time.Second
 
-// stop drains all masters of the app and waits for their end.
-func (a *Applier) stop(ctx context.Context, o observed) error {
+// Stop drains all masters of the app and waits for their end.
+func (a *Applier) Stop(ctx context.Context, o Observed) error {
 	if o.FindErr != nil {
 		return o.FindErr // what is not seen cannot be stopped
 	}
 	// What is kept would go on taking connections that nobody serves.
-	a.keep.Drop(o.App)
+	a.Sockets.Drop(o.App)
 	if o.App == appspec.GateName {
-		a.holder.Drop(o.App)
+		a.Holder.Drop(o.App)
 	}
 	limit := stopLimit(o)
 	if o.App == appspec.GateName {
 		// It may have clients whose apps end with it: its guard keeps them for the next one.
 		limit = min(limit, gateStopLimit)
 	}
-	ms := o.all()
+	ms := o.All()
 	errs := make([]error, len(ms))
-	a.idle(func() {
-		parallel(len(ms), max(len(ms), 1), func(i int) { errs[i] = a.end(ctx, ms[i], nil, limit) })
+	a.Idle(func() {
+		var wg sync.WaitGroup
+		for i, m := range ms {
+			wg.Go(func() { errs[i] = a.end(ctx, m, nil, limit) })
+		}
+		wg.Wait()
 	})
 	return errors.Join(errs...)
 }
 
 // drain asks a master to finish and end. One that cannot be asked is killed,
 // unless it is ending already: then nothing need be asked of it.
-func (a *Applier) drain(ctx context.Context, m live, successor master) error {
-	a.told(m.PID)
-	err := m.master.drain(ctx, successor)
+func (a *Applier) drain(ctx context.Context, m Live, successor Handle) error {
+	a.Told(m.PID)
+	err := m.Handle.DrainTo(ctx, successor)
 	if err == nil {
 		return nil
 	}
-	if ctx.Err() != nil && m.master.Alive() {
+	if ctx.Err() != nil && m.Handle.Alive() {
 		return fmt.Errorf("cannot drain pid %d: %w", m.PID, context.Cause(ctx))
 	}
 	wctx, cancel := context.WithTimeout(ctx, lastMoments)
 	defer cancel()
-	if m.master.Wait(wctx) == nil || !m.master.Alive() {
+	if m.Handle.Wait(wctx) == nil || !m.Handle.Alive() {
 		return nil
 	}
 	if ctx.Err() == nil {
 		// It is there: the answer was lost, or it is busy.
-		if m.master.drain(ctx, successor) == nil || !m.master.Alive() {
+		if m.Handle.DrainTo(ctx, successor) == nil || !m.Handle.Alive() {
 			return nil
 		}
 	}
-	a.log.Warn("killing a master that cannot drain", "app", m.App, "pid", m.PID, "err", err)
+	a.Log.Warn("killing a master that cannot drain", "app", m.App, "pid", m.PID, "err", err)
 	return a.killMaster(m)
 }
 
-// endedMeanwhile tells whether a step has failed because the master that was asked
+// EndedMeanwhile tells whether a step has failed because the master that was asked
 // has ended since it was seen, or is about to: it was killed, or had nothing to do.
 // What to do then is another plan's to say.
-func (a *Applier) endedMeanwhile(ctx context.Context, m live, err error) (ended bool) {
-	if m.master == nil || ctx.Err() != nil || isRejected(err) {
+func (a *Applier) EndedMeanwhile(ctx context.Context, m Live, err error) (ended bool) {
+	if m.Handle == nil || ctx.Err() != nil || IsRejected(err) {
 		return false
 	}
-	a.idle(func() {
+	a.Idle(func() {
 		wctx, cancel := context.WithTimeout(ctx, lastMoments)
 		defer cancel()
-		ended = m.master.Wait(wctx) == nil || !m.master.Alive()
+		ended = m.Handle.Wait(wctx) == nil || !m.Handle.Alive()
 	})
 	return ended && ctx.Err() == nil
 }
@@ -311,7 +316,7 @@ func (a *Applier) endedMeanwhile(ctx context.Context, m live, err error) (ended 
 const lastMoments = time.Second
 
 // end drains one master and waits; past the limit it is killed.
-func (a *Applier) end(ctx context.Context, m live, successor master, limit time.Duration) error {
+func (a *Applier) end(ctx context.Context, m Live, successor Handle, limit time.Duration) error {
 	if m.Hung {
 		return a.killMaster(m)
 	}
@@ -320,56 +325,56 @@ func (a *Applier) end(ctx context.Context, m live, successor master, limit time.
 	}
 	wctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if a.kill != nil {
+	if a.Kill != nil {
 		go func() {
 			select {
-			case <-a.kill:
+			case <-a.Kill:
 				cancel()
 			case <-wctx.Done():
 			}
 		}()
 	}
-	if err := m.master.Wait(wctx); err == nil || !m.master.Alive() {
+	if err := m.Handle.Wait(wctx); err == nil || !m.Handle.Alive() {
 		return nil
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("cannot wait for the end of pid %d: %w", m.PID, context.Cause(ctx))
 	}
-	a.log.Warn("master did not end in time, killing", "app", m.App, "pid", m.PID, "limit", limit)
+	a.Log.Warn("master did not end in time, killing", "app", m.App, "pid", m.PID, "limit", limit)
 	return a.killMaster(m)
 }
 
-func (a *Applier) killMaster(m live) error {
-	a.told(m.PID)
-	if err := m.master.Kill(); err != nil && m.master.Alive() {
+func (a *Applier) killMaster(m Live) error {
+	a.Told(m.PID)
+	if err := m.Handle.Kill(); err != nil && m.Handle.Alive() {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if err := m.master.Wait(ctx); err != nil && m.master.Alive() {
+	if err := m.Handle.Wait(ctx); err != nil && m.Handle.Alive() {
 		return fmt.Errorf("cannot kill master %d of app %s: %w", m.PID, m.App, err)
 	}
 	return nil
 }
 
 // retire drains surplus masters in favour of the current one.
-func (a *Applier) retire(ctx context.Context, o observed, cur live) error {
-	for _, m := range o.all() {
+func (a *Applier) retire(ctx context.Context, o Observed, cur Live) error {
+	for _, m := range o.All() {
 		if m.PID == cur.PID || m.IsDraining() {
 			continue
 		}
-		if err := a.drain(ctx, m, cur.master); err != nil {
+		if err := a.drain(ctx, m, cur.Handle); err != nil {
 			return err
 		}
 	}
 	// The sockets that were kept may be those of the one that leaves.
-	a.hold(ctx, o.App, cur.master)
+	a.Hold(ctx, o.App, cur.Handle)
 	return nil
 }
 
 // stopLimit is how long the masters may take to drain: they keep stop_timeout
 // themselves, so this is for one that does not.
-func stopLimit(o observed) time.Duration {
+func stopLimit(o Observed) time.Duration {
 	d := 30 * time.Second
 	if o.Applied != nil && o.Applied.Spec != nil {
 		d = o.Applied.Spec.StopTime()
@@ -377,7 +382,8 @@ func stopLimit(o observed) time.Duration {
 	return d + 5*time.Second
 }
 
-func isRejected(err error) bool {
-	var r *rejectedError
+// IsRejected tells whether a spec was tried and given up.
+func IsRejected(err error) bool {
+	var r *RejectedError
 	return errors.As(err, &r)
 }

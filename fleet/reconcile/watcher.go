@@ -1,4 +1,4 @@
-package fleet
+package reconcile
 
 import (
 	"context"
@@ -92,12 +92,12 @@ func (w *Watcher) Refresh(also ...string) (fresh bool) {
 	now := map[string]string{}
 	for d := range t.dirs {
 		if fi, err := os.Lstat(d); err == nil {
-			now[d] = fileID(fi.Sys())
+			now[d] = FileID(fi.Sys())
 		}
 	}
 	// First those that go: a directory that has two names, as by a bind mount, has one
 	// watch, which goes with either of them. Then all the others, and that one too.
-	for d, id := range w.watching() {
+	for d, id := range w.Watching() {
 		if now[d] != id {
 			_ = w.fs.Remove(d) // it may be gone by itself
 			fresh = true
@@ -225,8 +225,8 @@ func (w *Watcher) Close() {
 	}
 }
 
-// watching are the directories that are watched.
-func (w *Watcher) watching() map[string]string {
+// Watching are the directories that are watched.
+func (w *Watcher) Watching() map[string]string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return maps.Clone(w.watched)

@@ -1,4 +1,4 @@
-package fleet
+package reconcile
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 // replace starts a new master on duplicates of the shared listeners, waits
 // until it is ready, and only then drains the old one. If the new one does not
 // become ready it is killed, and the old one has never noticed.
-func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o observed, old live, scale *state.Desired) error {
+func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o Observed, old Live, scale *state.Desired) error {
 	var beside sockets.Rebind
 	defer beside.Close()
 	m, err := a.successor(ctx, spec, o, old, scale, &beside)
@@ -26,7 +26,7 @@ func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o observed, o
 	}
 	if old.Serves() {
 		var werr error
-		a.idle(func() { werr = a.waitReady(ctx, m, spec) })
+		a.Idle(func() { werr = a.waitReady(ctx, m, spec) })
 		if werr != nil {
 			a.undo(o, old, m)
 			return werr
@@ -36,16 +36,16 @@ func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o observed, o
 	// changed again meanwhile.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
 	defer cancel()
-	beside.Divert(a.idle)
+	beside.Divert(a.Idle)
 	// An old master that serves nobody has nothing to prove the new one against:
 	// the new one takes its place and is retried by itself.
-	for _, s := range o.all() {
-		if s.PID == m.record().PID || s.IsDraining() {
+	for _, s := range o.All() {
+		if s.PID == m.Recorded().PID || s.IsDraining() {
 			continue
 		}
 		var err error
 		if s.Hung {
-			a.log.Warn("killing a master that hangs", "app", o.App, "pid", s.PID)
+			a.Log.Warn("killing a master that hangs", "app", o.App, "pid", s.PID)
 			err = a.killMaster(s)
 		} else {
 			err = a.drain(ctx, s, m)
@@ -54,7 +54,7 @@ func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o observed, o
 			return err
 		}
 	}
-	a.hold(ctx, o.App, m)
+	a.Hold(ctx, o.App, m)
 	beside.Close() // as long as we have the old sockets, somebody listens
 	a.abandonSockets(ctx, spec, o)
 	return nil
@@ -62,18 +62,18 @@ func (a *Applier) replace(ctx context.Context, spec *appspec.Spec, o observed, o
 
 // successor is the new master: one that a replacement which was cut short has
 // left, else a new one.
-func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o observed, old live, scale *state.Desired, beside *sockets.Rebind) (master, error) {
+func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed, old Live, scale *state.Desired, beside *sockets.Rebind) (Handle, error) {
 	digest := runner.Digest(spec)
-	for _, s := range o.all() {
+	for _, s := range o.All() {
 		if s.PID != old.PID && !s.IsDraining() && s.Err == nil && s.Digest() == digest && s.NewerThan(old.Record) {
-			return s.master, nil
+			return s.Handle, nil
 		}
 	}
 	files := map[string]*os.File{}
-	maps.Copy(files, a.keep.Files(spec))
-	taken := a.keep.All(o.App)
+	maps.Copy(files, a.Sockets.Files(spec))
+	taken := a.Sockets.All(o.App)
 	if old.Err == nil {
-		theirs, err := old.master.Listeners(ctx)
+		theirs, err := old.Handle.Listeners(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -98,15 +98,15 @@ func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o observed,
 // undo ends the new master and puts back what the store knew. It may have become
 // ready this very moment and have taken requests, so it is drained: a master that
 // serves nobody ends at once.
-func (a *Applier) undo(o observed, old live, m master) {
+func (a *Applier) undo(o Observed, old Live, m Handle) {
 	ctx, cancel := context.WithTimeout(context.Background(), undoLimit)
 	defer cancel()
-	if err := a.end(ctx, live{plan.Master{Record: m.record()}, m}, old.master, undoLimit/2); err != nil {
-		a.log.Error("cannot end the new master", "app", o.App, "pid", m.record().PID, "err", err)
+	if err := a.end(ctx, Live{plan.Master{Record: m.Recorded()}, m}, old.Handle, undoLimit/2); err != nil {
+		a.Log.Error("cannot end the new master", "app", o.App, "pid", m.Recorded().PID, "err", err)
 	}
 	if o.Applied != nil && o.Applied.Digest == old.Digest() {
-		if err := a.store.SaveApplied(o.App, *o.Applied); err != nil {
-			a.log.Error("cannot keep what the app runs", "app", o.App, "err", err)
+		if err := a.Store.SaveApplied(o.App, *o.Applied); err != nil {
+			a.Log.Error("cannot keep what the app runs", "app", o.App, "err", err)
 		}
 	}
 }
@@ -116,7 +116,7 @@ const undoLimit = 30 * time.Second
 
 // waitReady waits until a new master serves. Its first failure to do so is its
 // last: the old master serves on.
-func (a *Applier) waitReady(ctx context.Context, m master, spec *appspec.Spec) error {
+func (a *Applier) waitReady(ctx context.Context, m Handle, spec *appspec.Spec) error {
 	limit := spec.Workers.StartTimeout.D()
 	// The master itself ends a worker at start_timeout and then has the reason.
 	ctx, cancel := context.WithTimeout(ctx, limit+2*time.Second)
@@ -127,7 +127,7 @@ func (a *Applier) waitReady(ctx context.Context, m master, spec *appspec.Spec) e
 		st, err := m.Status(ctx, since)
 		switch {
 		case err != nil && ctx.Err() == context.DeadlineExceeded:
-			return &rejectedError{reason: fmt.Sprintf("the new master was not ready within start_timeout = %q", limit)}
+			return &RejectedError{reason: fmt.Sprintf("the new master was not ready within start_timeout = %q", limit)}
 		case err != nil && ctx.Err() != nil:
 			return fmt.Errorf("cannot replace the master of app %s: %w", spec.Name, context.Cause(ctx))
 		case err != nil:
@@ -140,9 +140,9 @@ func (a *Applier) waitReady(ctx context.Context, m master, spec *appspec.Spec) e
 		case runner.StateReady, runner.StateIdle:
 			return nil
 		case runner.StateBackoff:
-			return &rejectedError{reason: orElse(st.LastError, st.Reason), traceback: st.Traceback}
+			return &RejectedError{reason: orElse(st.LastError, st.Reason), Traceback: st.Traceback}
 		case runner.StateStopping:
-			return &rejectedError{reason: "the new master was told to stop"}
+			return &RejectedError{reason: "the new master was told to stop"}
 		case runner.StateStarting, runner.StateUpdating, runner.StateDegraded:
 		}
 	}

@@ -1,4 +1,4 @@
-package fleet
+package reconcile
 
 import (
 	"context"
@@ -16,28 +16,29 @@ import (
 // at a time. What is queued is a name, never a spec: the truth is read when
 // the name's turn comes.
 type Reconciler struct {
-	e     *engine
-	slots slots
-	times metrics.Reconciles
+	pass  func(ctx context.Context, name string, ord Intent, idle func(func())) Outcome
+	now   func() time.Time
+	slots Slots
+	Times metrics.Reconciles
 	// after is called after each pass, from its goroutine.
-	after func(name string, out outcome)
+	After func(name string, out Outcome)
 
 	ctx    context.Context // of all passes; cancelled by Close
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup // one for each name at work
 
 	mu     sync.Mutex // guards all below
-	names  map[string]*turn
+	names  map[string]*workItem
 	closed bool
 	paused bool
 	active int // names queued or at work; while paused, at work
 	passes int // that have come to an end
 }
 
-// turn is where one name stands.
-type turn struct {
-	order     order
-	waiters   []chan<- outcome // of the next pass; buffered, one send each
+// workItem is where one name stands.
+type workItem struct {
+	intent    Intent
+	waiters   []chan<- Outcome // of the next pass; buffered, one send each
 	queued    bool
 	running   bool
 	interrupt context.CancelCauseFunc // of the pass at work; nil: none is
@@ -45,30 +46,34 @@ type turn struct {
 	deaths    deaths
 }
 
-// errClosing is the cause with which passes end when the daemon ends, errPaused
+// ErrClosing is the cause with which passes end when the daemon ends, ErrPaused
 // when it wants to put another program in its place.
 var (
-	errClosing = errors.New("the daemon is ending")
-	errPaused  = errors.New("the daemon is being upgraded")
+	ErrClosing = errors.New("the daemon is ending")
+	ErrPaused  = errors.New("the daemon is being upgraded")
 )
 
-func newReconciler(e *engine) *Reconciler {
+// NewReconciler makes one that brings apps to their specs by pass. Close ends it.
+func NewReconciler(pass func(ctx context.Context, name string, ord Intent, idle func(func())) Outcome, now func() time.Time) *Reconciler {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	return &Reconciler{
-		e: e, slots: newSlots(), names: map[string]*turn{}, ctx: ctx, cancel: cancel,
-		after: func(string, outcome) {},
+		pass: pass, now: now, slots: NewSlots(), names: map[string]*workItem{}, ctx: ctx, cancel: cancel,
+		After: func(string, Outcome) {},
 	}
 }
 
 // Close interrupts what waits, lets what works come to its end and waits for it.
 // The apps run on.
 func (r *Reconciler) Close() {
-	r.shut()
+	r.Shut()
 	r.wg.Wait()
 }
 
-// shut is Close without the wait.
-func (r *Reconciler) shut() {
+// Life is the context of all that is done: it ends when the daemon ends.
+func (r *Reconciler) Life() context.Context { return r.ctx }
+
+// Shut is Close without the wait.
+func (r *Reconciler) Shut() {
 	r.mu.Lock()
 	r.closed = true
 	for _, t := range r.names {
@@ -77,38 +82,38 @@ func (r *Reconciler) shut() {
 		}
 	}
 	r.mu.Unlock()
-	r.cancel(errClosing)
+	r.cancel(ErrClosing)
 }
 
-// pause interrupts what waits and keeps anything new from beginning. It returns
+// Pause interrupts what waits and keeps anything new from beginning. It returns
 // when nothing is at work, or after the limit, with whether that is so. resume
 // takes up again what was interrupted and what has come meanwhile.
-func (r *Reconciler) pause(limit time.Duration) (quiet bool) {
+func (r *Reconciler) Pause(limit time.Duration) (quiet bool) {
 	r.mu.Lock()
 	r.paused = true
 	for _, t := range r.names {
 		if t.interrupt != nil {
-			t.interrupt(errPaused)
+			t.interrupt(ErrPaused)
 		}
 	}
 	r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	return r.quiet(ctx)
+	return r.Quiet(ctx)
 }
 
-// quiet waits until nothing is queued or at work, and tells whether that is so:
+// Quiet waits until nothing is queued or at work, and tells whether that is so:
 // the context may end before.
-func (r *Reconciler) quiet(ctx context.Context) bool {
-	for r.busy() > 0 && ctx.Err() == nil {
-		pause(ctx, 2*time.Millisecond)
+func (r *Reconciler) Quiet(ctx context.Context) bool {
+	for r.Busy() > 0 && ctx.Err() == nil {
+		Pause(ctx, 2*time.Millisecond)
 	}
-	return r.busy() == 0
+	return r.Busy() == 0
 }
 
-// quietOrStuck is quiet that gives up when no pass has come to its end for the
+// QuietOrStuck is quiet that gives up when no pass has come to its end for the
 // patience: what is still at work is held up.
-func (r *Reconciler) quietOrStuck(ctx context.Context, patience time.Duration) (quiet bool) {
+func (r *Reconciler) QuietOrStuck(ctx context.Context, patience time.Duration) (quiet bool) {
 	last, since := -1, time.Now()
 	for ctx.Err() == nil {
 		r.mu.Lock()
@@ -122,13 +127,13 @@ func (r *Reconciler) quietOrStuck(ctx context.Context, patience time.Duration) (
 		} else if time.Since(since) > patience {
 			return false
 		}
-		pause(ctx, 2*time.Millisecond)
+		Pause(ctx, 2*time.Millisecond)
 	}
 	return false
 }
 
-// atWork are the names that are queued or at work.
-func (r *Reconciler) atWork() (names []string) {
+// AtWork are the names that are queued or at work.
+func (r *Reconciler) AtWork() (names []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for name, t := range r.names {
@@ -140,15 +145,24 @@ func (r *Reconciler) atWork() (names []string) {
 	return names
 }
 
-// working tells whether a name is queued or at work.
-func (r *Reconciler) working(name string) bool {
+// Working tells whether a name is queued or at work.
+func (r *Reconciler) Working(name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.names[name]
 	return t != nil && (t.queued || t.running)
 }
 
-func (r *Reconciler) resume() {
+// UnderWay tells whether something is done for a name at the moment, which a newer
+// change would interrupt.
+func (r *Reconciler) UnderWay(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.names[name] != nil && r.names[name].interrupt != nil
+}
+
+// Resume takes up again what Pause has kept from beginning.
+func (r *Reconciler) Resume() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.paused = false
@@ -161,15 +175,15 @@ func (r *Reconciler) resume() {
 
 // Enqueue puts a name in the queue. With interrupt a pass at work on it gives
 // up its waiting, as what it waits for is out of date.
-func (r *Reconciler) Enqueue(name string, ord order, interrupt bool) {
+func (r *Reconciler) Enqueue(name string, ord Intent, interrupt bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.enqueue(name, ord, interrupt, nil)
 }
 
-// do makes a pass that begins after the call, and returns where it led.
-func (r *Reconciler) do(ctx context.Context, name string, ord order) outcome {
-	ch := make(chan outcome, 1)
+// Do makes a pass that begins after the call, and returns where it led.
+func (r *Reconciler) Do(ctx context.Context, name string, ord Intent) Outcome {
+	ch := make(chan Outcome, 1)
 	r.mu.Lock()
 	r.enqueue(name, ord, true, ch)
 	r.mu.Unlock()
@@ -177,29 +191,29 @@ func (r *Reconciler) do(ctx context.Context, name string, ord order) outcome {
 	case out := <-ch:
 		return out
 	case <-ctx.Done():
-		return outcome{err: context.Cause(ctx)}
+		return Outcome{Err: context.Cause(ctx)}
 	}
 }
 
 // enqueue needs mu.
-func (r *Reconciler) enqueue(name string, ord order, interrupt bool, waiter chan<- outcome) {
+func (r *Reconciler) enqueue(name string, ord Intent, interrupt bool, waiter chan<- Outcome) {
 	if r.closed {
 		if waiter != nil {
-			waiter <- outcome{err: errClosing}
+			waiter <- Outcome{Err: ErrClosing}
 		}
 		return
 	}
 	t := r.names[name]
 	if t == nil {
-		t = &turn{}
+		t = &workItem{}
 		r.names[name] = t
 	}
-	t.order = t.order.merge(ord)
+	t.intent = t.intent.Merge(ord)
 	if waiter != nil {
 		t.waiters = append(t.waiters, waiter)
 	}
 	if interrupt && t.interrupt != nil {
-		t.interrupt(errSuperseded)
+		t.interrupt(ErrSuperseded)
 	}
 	if t.queued {
 		return
@@ -212,7 +226,7 @@ func (r *Reconciler) enqueue(name string, ord order, interrupt bool, waiter chan
 }
 
 // begin needs mu.
-func (r *Reconciler) begin(name string, t *turn) {
+func (r *Reconciler) begin(name string, t *workItem) {
 	t.running = true
 	r.active++
 	r.wg.Add(1)
@@ -220,26 +234,26 @@ func (r *Reconciler) begin(name string, t *turn) {
 }
 
 // work makes passes over one name until nothing is queued for it.
-func (r *Reconciler) work(name string, t *turn) {
+func (r *Reconciler) work(name string, t *workItem) {
 	defer r.wg.Done()
 	for {
-		r.slots.take()
+		r.slots.Take()
 		r.mu.Lock()
 		if r.closed {
 			r.end(name, t)
 			r.mu.Unlock()
-			r.slots.give()
+			r.slots.Give()
 			return
 		}
 		if r.paused {
 			t.running = false
 			r.active--
 			r.mu.Unlock()
-			r.slots.give()
+			r.slots.Give()
 			return
 		}
-		ord, waiters := t.order, t.waiters
-		t.order, t.waiters, t.queued = order{}, nil, false
+		ord, waiters := t.intent, t.waiters
+		t.intent, t.waiters, t.queued = Intent{}, nil, false
 		ctx, cancel := context.WithCancelCause(r.ctx)
 		t.interrupt = cancel
 		if t.retry != nil {
@@ -249,23 +263,23 @@ func (r *Reconciler) work(name string, t *turn) {
 		r.mu.Unlock()
 
 		began := time.Now()
-		out := r.e.pass(ctx, name, ord, r.slots.idle)
-		r.times.Note(time.Since(began), out.err != nil && !errors.Is(out.err, errSuperseded) && !errors.Is(out.err, errClosing))
+		out := r.pass(ctx, name, ord, r.slots.Idle)
+		r.Times.Note(time.Since(began), out.Err != nil && !errors.Is(out.Err, ErrSuperseded) && !errors.Is(out.Err, ErrClosing))
 		cancel(nil)
-		r.slots.give()
-		r.after(name, out)
+		r.slots.Give()
+		r.After(name, out)
 		r.mu.Lock()
 		r.passes++
 		r.mu.Unlock()
-		if errors.Is(out.err, errPaused) || errors.Is(out.err, errSuperseded) {
+		if errors.Is(out.Err, ErrPaused) || errors.Is(out.Err, ErrSuperseded) {
 			// Not done: what was asked for is taken up again, with what has come
 			// meanwhile, unless another program does so. Who waits, waits on.
-			if out.kept {
-				ord.edits = nil
+			if out.Kept {
+				ord.Edits = nil
 			}
 			r.mu.Lock()
 			t.interrupt = nil
-			t.order = ord.merge(t.order)
+			t.intent = ord.Merge(t.intent)
 			t.waiters = append(waiters, t.waiters...)
 			t.queued = true
 			r.mu.Unlock()
@@ -288,11 +302,11 @@ func (r *Reconciler) work(name string, t *turn) {
 }
 
 // end needs mu: nobody works on the name any more.
-func (r *Reconciler) end(name string, t *turn) {
+func (r *Reconciler) end(name string, t *workItem) {
 	t.running = false
 	r.active--
 	for _, w := range t.waiters {
-		w <- outcome{err: errClosing}
+		w <- Outcome{Err: ErrClosing}
 	}
 	t.waiters = nil
 	if t.retry == nil && t.deaths.count == 0 {
@@ -301,26 +315,26 @@ func (r *Reconciler) end(name string, t *turn) {
 }
 
 // schedule needs mu: it sets the timer of the next try.
-func (r *Reconciler) schedule(name string, t *turn, out outcome) {
-	if out.retryAt.IsZero() || r.closed {
+func (r *Reconciler) schedule(name string, t *workItem, out Outcome) {
+	if out.RetryAt.IsZero() || r.closed {
 		return
 	}
-	r.later(name, t, out.retryAt.Sub(r.e.now()))
+	r.later(name, t, out.RetryAt.Sub(r.now()))
 }
 
 // later needs mu.
-func (r *Reconciler) later(name string, t *turn, wait time.Duration) {
+func (r *Reconciler) later(name string, t *workItem, wait time.Duration) {
 	if t.retry != nil {
 		t.retry.Stop()
 	}
 	t.retry = time.AfterFunc(max(wait, 0)+time.Millisecond, func() {
-		r.Enqueue(name, order{}, false)
+		r.Enqueue(name, Intent{}, false)
 	})
 }
 
-// died counts the death of a master that nobody stopped, and has its app
+// Died counts the death of a master that nobody stopped, and has its app
 // brought back: at once the first time, later if it dies again and again.
-func (r *Reconciler) died(name string, lived time.Duration, restart appspec.Restart) (wait time.Duration) {
+func (r *Reconciler) Died(name string, lived time.Duration, restart appspec.Restart) (wait time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -328,20 +342,20 @@ func (r *Reconciler) died(name string, lived time.Duration, restart appspec.Rest
 	}
 	t := r.names[name]
 	if t == nil {
-		t = &turn{}
+		t = &workItem{}
 		r.names[name] = t
 	}
-	wait = t.deaths.next(lived, restart, chance())
+	wait = t.deaths.next(lived, restart, Chance())
 	if wait == 0 {
-		r.enqueue(name, order{Request: plan.Request{Dead: true}}, true, nil)
+		r.enqueue(name, Intent{Request: plan.Request{Dead: true}}, true, nil)
 	} else {
 		r.later(name, t, wait)
 	}
 	return wait
 }
 
-// busy is the number of names queued or at work.
-func (r *Reconciler) busy() int {
+// Busy is the number of names queued or at work.
+func (r *Reconciler) Busy() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.active

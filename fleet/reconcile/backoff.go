@@ -1,4 +1,4 @@
-package fleet
+package reconcile
 
 import (
 	"math/rand/v2"
@@ -7,11 +7,11 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
-// delay is the wait after the n-th failure in a row (n from 1): restart.min_delay
+// Delay is the wait after the n-th failure in a row (n from 1): restart.min_delay
 // doubled each time up to max_delay, with up to a fifth on top of it or off it,
 // so that apps which failed together do not retry together; never below
 // min_delay (contract, section 3). chance is in [0,1).
-func delay(n int, r appspec.Restart, chance float64) time.Duration {
+func Delay(n int, r appspec.Restart, chance float64) time.Duration {
 	minimum, maximum := r.MinDelay.D(), r.MaxDelay.D()
 	if minimum <= 0 {
 		minimum = time.Second
@@ -28,7 +28,8 @@ func delay(n int, r appspec.Restart, chance float64) time.Duration {
 	return max(d, minimum)
 }
 
-func chance() float64 { return rand.Float64() } //nolint:gosec // spreads retries, guards nothing
+// Chance is in [0,1).
+func Chance() float64 { return rand.Float64() } //nolint:gosec // spreads retries, guards nothing
 
 // deaths judges the deaths of an app's masters: the first is made good at
 // once, one that comes within reset_after of the start waits as a failure does.
@@ -50,5 +51,5 @@ func (d *deaths) next(lived time.Duration, r appspec.Restart, chance float64) ti
 	if d.count == 1 {
 		return 0
 	}
-	return delay(d.count-1, r, chance)
+	return Delay(d.count-1, r, chance)
 }

@@ -1,4 +1,4 @@
-package fleet
+package reconcile
 
 import (
 	"slices"
@@ -12,7 +12,7 @@ func TestBackoffDelay(t *testing.T) {
 	r := appspec.Restart{MinDelay: appspec.Duration(time.Second), MaxDelay: appspec.Duration(time.Minute)}
 	for n := 1; n < 200; n++ {
 		for _, c := range []float64{0, 0.5, 0.999} {
-			d := delay(n, r, c)
+			d := Delay(n, r, c)
 			plain := time.Minute
 			if n < 7 {
 				plain = time.Second << (n - 1)
@@ -22,7 +22,7 @@ func TestBackoffDelay(t *testing.T) {
 			}
 		}
 	}
-	if d := delay(3, appspec.Restart{}, 0.5); d != 4*time.Second {
+	if d := Delay(3, appspec.Restart{}, 0.5); d != 4*time.Second {
 		t.Errorf("without a restart block the third delay is %v, want 4s", d)
 	}
 }

@@ -1,4 +1,4 @@
-package fleet
+package reconcile
 
 import (
 	"context"
@@ -11,37 +11,39 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
-// supervisor follows each live master: it hears of every change of its state
+// Supervisor follows each live master: it hears of every change of its state
 // and, by its pidfd, of its end. At rest it costs nothing.
-type supervisor struct {
+type Supervisor struct {
 	ctx     context.Context // cancelled by close
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup // two for each master
-	changed func(app string, st runner.Status)
-	ended   func(app string, pid int, since time.Time)
-	hangs   func(app string, pid int)
+	Changed func(app string, st runner.Status)
+	Ended   func(app string, pid int, since time.Time)
+	Hangs   func(app string, pid int)
 	// pulse is how often a master that says nothing is asked whether it lives,
 	// patience how long it has for that answer; it is asked twice.
-	pulse, patience time.Duration
+	Pulse, Patience time.Duration
 
 	mu      sync.Mutex
 	masters map[int]string      // followed ones by pid
-	handles map[string][]master // likewise, by app
+	handles map[string][]Handle // likewise, by app
 }
 
-func newSupervisor() *supervisor {
+// NewSupervisor follows nobody yet. Set its functions before the first Follow.
+func NewSupervisor() *Supervisor {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &supervisor{ctx: ctx, cancel: cancel, masters: map[int]string{}, handles: map[string][]master{}, pulse: 15 * time.Second, patience: 3 * time.Second}
+	return &Supervisor{ctx: ctx, cancel: cancel, masters: map[int]string{}, handles: map[string][]Handle{}, Pulse: 15 * time.Second, Patience: 3 * time.Second}
 }
 
-func (s *supervisor) close() {
+// Close ends the following; the masters run on.
+func (s *Supervisor) Close() {
 	s.cancel()
 	s.wg.Wait()
 }
 
-// follow begins to follow a master; once is enough.
-func (s *supervisor) follow(app string, m master) bool {
-	rec := m.record()
+// Follow begins to follow a master; once is enough.
+func (s *Supervisor) Follow(app string, m Handle) bool {
+	rec := m.Recorded()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.masters[rec.PID] != "" || s.ctx.Err() != nil {
@@ -57,13 +59,13 @@ func (s *supervisor) follow(app string, m master) bool {
 		err := m.Wait(ctx)
 		s.mu.Lock()
 		delete(s.masters, rec.PID)
-		s.handles[app] = slices.DeleteFunc(s.handles[app], func(x master) bool { return x.record().PID == rec.PID })
+		s.handles[app] = slices.DeleteFunc(s.handles[app], func(x Handle) bool { return x.Recorded().PID == rec.PID })
 		if len(s.handles[app]) == 0 {
 			delete(s.handles, app)
 		}
 		s.mu.Unlock()
 		if err == nil && s.ctx.Err() == nil {
-			s.ended(app, rec.PID, rec.Since)
+			s.Ended(app, rec.PID, rec.Since)
 		}
 	}()
 	go func() {
@@ -73,20 +75,20 @@ func (s *supervisor) follow(app string, m master) bool {
 	return true
 }
 
-// of are the followed masters of an app.
-func (s *supervisor) of(app string) []master {
+// Of are the followed masters of an app.
+func (s *Supervisor) Of(app string) []Handle {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.handles[app])
 }
 
-// swept tells that a followed master has lost its record or its socket, or that its
+// Swept tells that a followed master has lost its record or its socket, or that its
 // record is damaged.
-func (s *supervisor) swept() bool {
+func (s *Supervisor) Swept() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, ms := range s.handles {
-		if slices.ContainsFunc(ms, damaged) {
+		if slices.ContainsFunc(ms, Damaged) {
 			return true
 		}
 	}
@@ -95,26 +97,26 @@ func (s *supervisor) swept() bool {
 
 // listen asks again and again for the next state, and now and then for any: a
 // master that is stopped or stuck does not say so by itself.
-func (s *supervisor) listen(ctx context.Context, app string, m master) {
+func (s *Supervisor) listen(ctx context.Context, app string, m Handle) {
 	var since uint64
 	silent, stopping := 0, false
 	for ctx.Err() == nil {
 		if silent == 0 {
-			next, cancel := context.WithTimeout(ctx, s.pulse)
+			next, cancel := context.WithTimeout(ctx, s.Pulse)
 			st, err := m.Status(next, since)
 			late := next.Err() != nil
 			cancel()
 			if err == nil && st.Version > since {
 				since, stopping = st.Version, st.State == runner.StateStopping
-				s.changed(app, st)
+				s.Changed(app, st)
 				continue
 			}
 			if !late {
 				// It ends, or its socket is gone: the pidfd tells which.
-				pause(ctx, s.patience/5)
+				Pause(ctx, s.Patience/5)
 			}
 		}
-		alive, cancel := context.WithTimeout(ctx, s.patience)
+		alive, cancel := context.WithTimeout(ctx, s.Patience)
 		_, err := m.Status(alive, 0)
 		cancel()
 		if err == nil {
@@ -125,25 +127,16 @@ func (s *supervisor) listen(ctx context.Context, app string, m master) {
 		switch {
 		case stopping && silent < 20:
 			// It closes its socket a moment before it ends.
-			pause(ctx, s.patience)
+			Pause(ctx, s.Patience)
 		case silent >= 2 && ctx.Err() == nil:
-			s.hangs(app, m.record().PID)
-			pause(ctx, s.pulse)
+			s.Hangs(app, m.Recorded().PID)
+			Pause(ctx, s.Pulse)
 		}
 	}
 }
 
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
-}
-
-// restartOf finds the restart block that holds for an app.
-func restartOf(rem state.AppState) appspec.Restart {
+// RestartOf finds the restart block that holds for an app.
+func RestartOf(rem state.AppState) appspec.Restart {
 	if rem.LastGood != nil {
 		return rem.LastGood.Restart
 	}

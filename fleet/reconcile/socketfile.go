@@ -1,4 +1,4 @@
-package fleet
+package reconcile
 
 import (
 	"context"
@@ -12,8 +12,8 @@ import (
 // closingTime is how long a master that drains may take to stop listening.
 const closingTime = 2 * time.Second
 
-// removeSocketFiles removes those on which nobody listens.
-func removeSocketFiles(log *slog.Logger, files map[*appspec.HTTPSocket]*appspec.Spec) {
+// RemoveSocketFiles removes those on which nobody listens.
+func RemoveSocketFiles(log *slog.Logger, files map[*appspec.HTTPSocket]*appspec.Spec) {
 	for s, spec := range files {
 		if err := runner.RemoveSocket(spec, s); err != nil {
 			log.Warn(err.Error(), "app", spec.Name)
@@ -23,17 +23,17 @@ func removeSocketFiles(log *slog.Logger, files map[*appspec.HTTPSocket]*appspec.
 
 // abandonSockets removes the files of the unix sockets that a new spec does not
 // name any more, as soon as the masters that drain have closed them.
-func (a *Applier) abandonSockets(ctx context.Context, spec *appspec.Spec, o observed) {
+func (a *Applier) abandonSockets(ctx context.Context, spec *appspec.Spec, o Observed) {
 	files := o.SocketFiles(spec)
 	if len(files) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, closingTime)
 	defer cancel()
-	a.idle(func() {
-		for _, m := range o.all() {
-			leaving(ctx, m.master)
+	a.Idle(func() {
+		for _, m := range o.All() {
+			leaving(ctx, m.Handle)
 		}
 	})
-	removeSocketFiles(a.log, files)
+	RemoveSocketFiles(a.Log, files)
 }

@@ -1,4 +1,4 @@
-package fleet
+package reconcile
 
 import (
 	"bytes"
@@ -14,29 +14,32 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
-// folders checks and repairs app folders (package runner/appdir). live tells
+// Folders checks and repairs app folders (package runner/appdir). live tells
 // whether a process is the app's; nil: every live process may be.
-type folders interface {
+type Folders interface {
 	// check says what repair would touch, path by path.
-	check(spec *appspec.Spec, live func(pid int) bool) ([]string, error)
-	repair(spec *appspec.Spec, live func(pid int) bool) error
+	Check(spec *appspec.Spec, live func(pid int) bool) ([]string, error)
+	Repair(spec *appspec.Spec, live func(pid int) bool) error
 	// around looks at what the app depends on beside its spec.
-	around(fsys afero.Fs, spec *appspec.Spec) plan.Surroundings
+	Around(fsys afero.Fs, spec *appspec.Spec) plan.Surroundings
 }
 
-type appFolders struct{}
+// AppFolders are the real ones.
+type AppFolders struct{}
 
-func (appFolders) around(fsys afero.Fs, spec *appspec.Spec) plan.Surroundings {
+// Around implements Folders.
+func (AppFolders) Around(fsys afero.Fs, spec *appspec.Spec) plan.Surroundings {
 	return surroundingOf(fsys, spec)
 }
 
-func (appFolders) check(spec *appspec.Spec, live func(int) bool) ([]string, error) {
+// Check implements Folders.
+func (AppFolders) Check(spec *appspec.Spec, live func(int) bool) ([]string, error) {
 	if spec.Gate != nil {
 		return checkGateFolder(spec)
 	}
 	var out []string
 	err := openFolder(spec, func(fs *appdir.RootFs, owner appdir.Owner) error {
-		ps, err := appdir.Check(fs, byHand(spec), owner, live)
+		ps, err := appdir.Check(fs, ByHand(spec), owner, live)
 		for _, p := range ps {
 			out = append(out, p.String())
 		}
@@ -45,12 +48,13 @@ func (appFolders) check(spec *appspec.Spec, live func(int) bool) ([]string, erro
 	return out, err
 }
 
-func (appFolders) repair(spec *appspec.Spec, live func(int) bool) error {
+// Repair implements Folders.
+func (AppFolders) Repair(spec *appspec.Spec, live func(int) bool) error {
 	if spec.Gate != nil {
 		return repairGateFolder(spec)
 	}
 	return openFolder(spec, func(fs *appdir.RootFs, owner appdir.Owner) error {
-		_, err := appdir.Repair(fs, byHand(spec), owner, live)
+		_, err := appdir.Repair(fs, ByHand(spec), owner, live)
 		return err
 	})
 }
@@ -68,10 +72,10 @@ func openFolder(spec *appspec.Spec, f func(*appdir.RootFs, appdir.Owner) error) 
 	return f(fs, owner)
 }
 
-// liveOf tells which processes are the app's: its masters and their workers,
+// LiveOf tells which processes are the app's: its masters and their workers,
 // and those that wsgid runs on the folder by hand. A master that does not
 // answer may have any workers.
-func liveOf(o plan.Observed) func(pid int) bool {
+func LiveOf(o plan.Observed) func(pid int) bool {
 	ours := map[int]bool{}
 	for _, m := range o.Masters {
 		if m.Err != nil {
@@ -111,7 +115,7 @@ func runsWsgid(pid int) (bool, error) {
 	dir := filepath.Join("/proc", strconv.Itoa(pid))
 	cmdline, err := os.ReadFile(filepath.Join(dir, "cmdline"))
 	if err != nil {
-		return false, exhaustion(err)
+		return false, Exhaustion(err)
 	}
 	for i, arg := range bytes.SplitN(cmdline, []byte{0}, 3) {
 		if i < 2 && strings.Contains(filepath.Base(string(arg)), "wsgid") {
@@ -120,17 +124,17 @@ func runsWsgid(pid int) (bool, error) {
 	}
 	mine, err := os.Executable()
 	if err != nil {
-		return false, exhaustion(err)
+		return false, Exhaustion(err)
 	}
 	theirs, err := os.Readlink(filepath.Join(dir, "exe"))
-	return err == nil && theirs == mine, exhaustion(err)
+	return err == nil && theirs == mine, Exhaustion(err)
 }
 
 // parentOf is the parent of a process; 0: it has none, or is gone.
 func parentOf(pid int) (int, error) {
 	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {
-		return 0, exhaustion(err)
+		return 0, Exhaustion(err)
 	}
 	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 	if len(f) < 2 {
@@ -140,8 +144,8 @@ func parentOf(pid int) (int, error) {
 	return ppid, nil
 }
 
-// exhaustion is err where it says nothing of what was looked for; else nil.
-func exhaustion(err error) error {
+// Exhaustion is err where it says nothing of what was looked for; else nil.
+func Exhaustion(err error) error {
 	if appdir.Exhausted(err) {
 		return err
 	}

@@ -1,4 +1,4 @@
-package fleet
+package reconcile
 
 import (
 	"context"
@@ -20,16 +20,16 @@ import (
 // the daemon keeps its listeners, watches them, and starts the master when the
 // first connection comes. That connection waits in the kernel's queue meanwhile.
 
-// roused are apps whose masters may not be let go at the moment: somebody is about to
+// KeptAwake are apps whose masters may not be let go at the moment: somebody is about to
 // ask for a worker.
-type roused struct {
+type KeptAwake struct {
 	mu   sync.Mutex
 	apps map[string]int // how many ask
 }
 
-// keep has an app's master stay until release is called. A pass that has begun already
+// Keep has an app's master stay until release is called. A pass that has begun already
 // may still let it go.
-func (r *roused) keep(app string) (release func()) {
+func (r *KeptAwake) Keep(app string) (release func()) {
 	add := func(n int) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -44,24 +44,25 @@ func (r *roused) keep(app string) (release func()) {
 	return sync.OnceFunc(func() { add(-1) })
 }
 
-func (r *roused) has(app string) bool {
+// Has tells whether somebody asks for the app to stay.
+func (r *KeptAwake) Has(app string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.apps[app] > 0
 }
 
 // listen opens an app's sockets, keeps them and has them watched.
-func (a *Applier) listen(ctx context.Context, spec *appspec.Spec, o observed, act plan.Action) error {
-	if len(a.keep.Beyond(spec)) > 0 {
+func (a *Applier) listen(ctx context.Context, spec *appspec.Spec, o Observed, act plan.Action) error {
+	if len(a.Sockets.Beyond(spec)) > 0 {
 		// It was waited for elsewhere, and somebody may have come there just now:
 		// only a master can serve him.
 		return a.start(ctx, spec, o, act)
 	}
-	files := a.keep.Files(spec)
+	files := a.Sockets.Files(spec)
 	opened := map[string]*os.File{}
 	for i := range spec.Sockets.HTTP {
 		s := &spec.Sockets.HTTP[i]
-		if files[s.Listen] != nil && !socketFileGone(a.store.FS, s) {
+		if files[s.Listen] != nil && !socketFileGone(a.Store.FS, s) {
 			continue
 		}
 		f, err := runner.Listen(spec, s)
@@ -71,16 +72,16 @@ func (a *Applier) listen(ctx context.Context, spec *appspec.Spec, o observed, ac
 		}
 		files[s.Listen], opened[s.Listen] = f, f
 	}
-	a.keep.Add(o.App, opened)
-	removeSocketFiles(a.log, o.SocketFiles(spec))
-	a.holder.Set(o.App, files)
-	return a.activator.Arm(o.App, files)
+	a.Sockets.Add(o.App, opened)
+	RemoveSocketFiles(a.Log, o.SocketFiles(spec))
+	a.Holder.Set(o.App, files)
+	return a.Activator.Arm(o.App, files)
 }
 
 // bequeath gives a master those who have come to sockets that are kept but are
 // none of its own. It returns how many they are.
-func (a *Applier) bequeath(ctx context.Context, app string, m master, its map[string]*os.File) (adopted int) {
-	left := a.keep.All(app)
+func (a *Applier) bequeath(ctx context.Context, app string, m Handle, its map[string]*os.File) (adopted int) {
+	left := a.Sockets.All(app)
 	for _, own := range its {
 		// By the socket, not by its name: localhost:80 may be 127.0.0.1:80.
 		maps.DeleteFunc(left, func(_ string, f *os.File) bool { return systemd.IsSameSocket(f, own) })
@@ -88,7 +89,7 @@ func (a *Applier) bequeath(ctx context.Context, app string, m master, its map[st
 	if len(left) == 0 {
 		return 0
 	}
-	sockets.Divert(slices.Collect(maps.Values(left)), a.idle)
+	sockets.Divert(slices.Collect(maps.Values(left)), a.Idle)
 	for listen, f := range left {
 		conns := sockets.AcceptAll(f)
 		if len(conns) == 0 {
@@ -97,7 +98,7 @@ func (a *Applier) bequeath(ctx context.Context, app string, m master, its map[st
 		err := m.Adopt(ctx, sockets.SuccessorOf(its, f), conns)
 		closeFiles(conns)
 		if err != nil {
-			a.log.Warn("clients of a socket that is no longer wanted are lost", "app", app, "listen", listen, "err", err)
+			a.Log.Warn("clients of a socket that is no longer wanted are lost", "app", app, "listen", listen, "err", err)
 			continue
 		}
 		adopted += len(conns)
@@ -107,37 +108,37 @@ func (a *Applier) bequeath(ctx context.Context, app string, m master, its map[st
 
 // rest lets a master go that has nothing to do. Its listeners stay with the
 // listener store: who connects from now on waits there.
-func (a *Applier) rest(ctx context.Context, spec *appspec.Spec, o observed, cur live) error {
-	if len(a.keep.Files(spec)) != len(spec.Sockets.HTTP) {
-		if a.hold(ctx, o.App, cur.master) > 0 {
+func (a *Applier) rest(ctx context.Context, spec *appspec.Spec, o Observed, cur Live) error {
+	if len(a.Sockets.Files(spec)) != len(spec.Sockets.HTTP) {
+		if a.Hold(ctx, o.App, cur.Handle) > 0 {
 			return nil // somebody had come, to a socket that an earlier daemon kept
 		}
 	}
-	files := a.keep.Files(spec)
+	files := a.Sockets.Files(spec)
 	if len(files) != len(spec.Sockets.HTTP) {
 		return fmt.Errorf("cannot let the master of app %s go: its listening sockets cannot be kept", o.App)
 	}
-	a.activator.Expect(o.App, plan.ListensOf(spec))
-	a.holder.Set(o.App, files)
+	a.Activator.Expect(o.App, plan.ListensOf(spec))
+	a.Holder.Set(o.App, files)
 	if err := a.drain(ctx, cur, nil); err != nil {
-		a.activator.Forget(o.App)
+		a.Activator.Forget(o.App)
 		return err
 	}
 	// Until it has closed its listeners it takes who comes.
 	lctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closingTime)
 	defer cancel()
-	a.idle(func() { leaving(lctx, cur.master) })
-	return a.activator.Arm(o.App, files)
+	a.Idle(func() { leaving(lctx, cur.Handle) })
+	return a.Activator.Arm(o.App, files)
 }
 
 // leaving waits until a master that was told to drain has closed its listeners.
-func leaving(ctx context.Context, m master) {
+func leaving(ctx context.Context, m Handle) {
 	for m.Alive() && ctx.Err() == nil {
 		st, err := m.Status(ctx, 0)
 		if err != nil || st.State == runner.StateStopping {
 			return // it says so only once they are closed
 		}
-		pause(ctx, 10*time.Millisecond)
+		Pause(ctx, 10*time.Millisecond)
 	}
 }
 
