@@ -32,7 +32,8 @@ runs the same application. Nothing is changed, and nothing is started. A PATH is
                                 input, or a folder of vassals
   a gunicorn.conf.py            Python evaluates it, without importing the app
   a supervisord.conf            its programs, with what it includes
-  a NAME.service of systemd     with drop-ins, environment files and NAME.socket, or the
+  a NAME.service of systemd     with drop-ins, environment files, NAME.socket and the
+                                timers beside it whose services are of the app, or the
                                 init script of a Debian service for OpenStack
   a Procfile                    or its folder, with the .env beside it
   a site of Apache              with directives of mod_wsgi, or the apache2.conf

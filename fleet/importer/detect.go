@@ -38,6 +38,9 @@ func detect(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if strings.HasSuffix(path, ".timer") {
+		return "", errors.New("a timer is a schedule of the app whose user and folder its service has: import the .service of the app that lies beside it")
+	}
 	if format := detectText(filepath.Base(path), text); format != "" {
 		return format, nil
 	}

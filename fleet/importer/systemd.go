@@ -174,6 +174,7 @@ func (o Options) systemd(path string) ([]*App, error) {
 		return nil, fmt.Errorf("%s: its command starts no WSGI server that is known here (%s): %s", start.at, knownServers, commandText(start.text))
 	}
 	u.facts(a)
+	u.timers(a, env)
 	return []*App{a}, o.unitSocket(a, abs)
 }
 

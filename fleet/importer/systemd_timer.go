@@ -1,0 +1,117 @@
+package importer
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// mostTimers bounds how many timers beside a service are looked at.
+const mostTimers = 500
+
+// timers makes schedules of the timers in the folder of a service whose own services
+// work in the same folder as the same user: they are jobs of the same app.
+func (u *unitFile) timers(a *App, env map[string]string) {
+	names, err := folderNames(filepath.Dir(u.path))
+	if err != nil {
+		return
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return filepath.Ext(name) != ".timer" })
+	for _, name := range names[:min(len(names), mostTimers)] {
+		t, err := readUnit(filepath.Join(filepath.Dir(u.path), name))
+		if err != nil {
+			continue // it is nobody's that can be told
+		}
+		service := strings.TrimSuffix(name, ".timer") + ".service"
+		if v, ok := t.last("Timer.Unit"); ok {
+			service = v.text
+		}
+		job, err := readUnit(filepath.Join(filepath.Dir(u.path), filepath.Base(service)))
+		if err != nil || job.path == u.path || !job.sameJob(u) {
+			continue
+		}
+		u.timer(a, t, job, env)
+	}
+}
+
+// sameJob tells whether what a unit runs is of the app of another one.
+func (u *unitFile) sameJob(other *unitFile) bool {
+	dir, ok := u.last("Service.WorkingDirectory")
+	theirs, _ := other.last("Service.WorkingDirectory")
+	user, _ := u.last("Service.User")
+	theirUser, _ := other.last("Service.User")
+	return ok && dir.text != "/" && filepath.Clean(dir.text) == filepath.Clean(theirs.text) && user.text == theirUser.text
+}
+
+// timer makes schedules of one timer and the service that it starts.
+func (u *unitFile) timer(a *App, t, job *unitFile, env map[string]string) {
+	name := strings.TrimSuffix(filepath.Base(t.path), ".timer")
+	for _, key := range sortedKeysOf(t.values) {
+		word, ok := strings.CutPrefix(key, "Timer.")
+		if !ok {
+			continue
+		}
+		v, _ := t.last(key)
+		was := word + "=" + v.text
+		switch word {
+		case "OnBootSec", "OnStartupSec", "OnActiveSec", "OnUnitActiveSec", "OnUnitInactiveSec":
+			a.lost(v.at, was, "it counts from a moment, where a schedule goes by the clock: write cron = \"*/10 * * * *\" or the like")
+		case "Persistent":
+			if uwsgiTrue(v.text) {
+				a.lost(v.at, was, "a time at which the app was down is missed, and told in status, not made up for: then run wsgid-fleet trigger "+a.Name+" "+appNameOf(name))
+			}
+		case "RandomizedDelaySec":
+			a.lost(v.at, was, "a schedule begins at its time: spread the times over the minutes")
+		case "WakeSystem", "OnClockChange", "OnTimezoneChange":
+			if uwsgiTrue(v.text) {
+				a.lost(v.at, was, "there is nothing of that kind here")
+			}
+		}
+	}
+	times := t.values["Timer.OnCalendar"]
+	starts := job.values["Service.ExecStart"]
+	switch {
+	case len(times) == 0:
+		return
+	case len(starts) != 1:
+		a.lost(times[0].at, filepath.Base(t.path), fmt.Sprintf("%s runs %d commands, a schedule one: put them into a script", filepath.Base(job.path), len(starts)))
+		return
+	}
+	own := &App{}
+	vars, _ := job.environment(own)
+	for _, f := range own.Facts {
+		if value, ok := env[f.Key]; (f.Set == setEnv || f.Set == setSecretEnv) && (!ok || value != f.Value) {
+			a.lost(f.At, f.Key+" of "+filepath.Base(job.path), "all that runs of an app has the app's variables: write it there, or make an app of its own for the job")
+		}
+	}
+	start, _ := job.last("Service.ExecStart")
+	if strings.HasPrefix(start.text, "-") {
+		a.note(start.at, "ExecStart="+commandText(start.text), "that it fails is told here; systemd was told to pass over it")
+	}
+	more := map[string]string{"timeout": "168h"} // the most, as systemd has none for Type=oneshot
+	if v, ok := job.last("Service.TimeoutStartSec"); ok {
+		if n := leadingInt(v.text); n > 0 && strings.Trim(v.text, "0123456789s") == "" {
+			more["timeout"] = fmt.Sprintf("%ds", n)
+		} else if v.text != "infinity" && v.text != "0" {
+			a.lost(v.at, "TimeoutStartSec="+v.text, "write it as the timeout of the schedule")
+		}
+	}
+	for _, v := range times {
+		was := "OnCalendar=" + v.text
+		line, zone, err := calendarCron(t.specifiers(v.text))
+		if err != nil {
+			a.lost(v.at, was, err.Error()+": write the schedule by hand, or leave it to systemd")
+			continue
+		}
+		attributes := map[string]string{}
+		for k, text := range more {
+			attributes[k] = text
+		}
+		if zone != "" {
+			attributes["timezone"] = zone
+		}
+		a.add(Fact{Set: setSchedule, Key: name, Value: line, List: unitWords(strings.TrimLeft(start.text, "@-:+!"), vars), More: attributes, Was: was, At: v.at})
+	}
+	a.note(times[0].at, "", "the app has it as a schedule: disable "+filepath.Base(t.path)+", or it runs twice")
+}

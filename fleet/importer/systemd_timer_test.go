@@ -1,0 +1,41 @@
+package importer
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Timers whose services are of the app become its schedules; others are left alone.
+func TestTimersBesideAService(t *testing.T) {
+	const of = "User=daemon\nWorkingDirectory=/srv/blog\n"
+	dir := writeFiles(t, map[string]string{
+		"blog.service":    "[Service]\n" + of + "Environment=A=1\nExecStart=/usr/bin/gunicorn -b :8000 blog:app\n",
+		"nightly.timer":   "[Timer]\nOnCalendar=Mon..Fri 02:30 Europe/Berlin\nOnCalendar=Sat *-*-1..7 3:00\nPersistent=true\nRandomizedDelaySec=5min\nAccuracySec=1h\nOnBootSec=10min\n",
+		"nightly.service": "[Service]\nType=oneshot\n" + of + "Environment=A=1 B=2\nTimeoutStartSec=90\nExecStart=/usr/bin/python3 -m job \"two words\" ${A}\n",
+		"other.timer":     "[Timer]\nOnCalendar=hourly\nUnit=clean.service\n",
+		"clean.service":   "[Service]\n" + of + "Environment=A=1\nExecStart=/bin/true\n",
+		"two.timer":       "[Timer]\nOnCalendar=hourly\n",
+		"two.service":     "[Service]\n" + of + "ExecStart=/bin/true\nExecStart=/bin/false\n",
+		"foreign.timer":   "[Timer]\nOnCalendar=hourly\n",
+		"foreign.service": "[Service]\nUser=root\nWorkingDirectory=/srv/blog\nExecStart=/bin/true\n",
+		"alone.timer":     "[Timer]\nOnCalendar=hourly\n",
+	})
+	imp := importOne(t, Options{}, filepath.Join(dir, "blog.service"))
+	text := string(imp.Text)
+	holds(t, text, `schedule "nightly"`, `cron = "30 2 * * 1-5"`, `timezone = "Europe/Berlin"`, `timeout = "90s"`, `command = ["/usr/bin/python3", "-m", "job", "two words", "1"]`,
+		`schedule "other"`, `cron = "0 * * * *"`, "!overlap", "!foreign", "!alone",
+		"# nightly.timer:3: OnCalendar=Sat *-*-1..7 3:00: not carried over: it wants a day of the week and a day of the month at once",
+		"# nightly.timer:4: Persistent=true: not carried over: ", "wsgid-fleet trigger blog nightly",
+		"# nightly.timer:5: RandomizedDelaySec=5min: not carried over: ",
+		"# nightly.timer:7: OnBootSec=10min: not carried over: ",
+		"# nightly.service:5: B of nightly.service: not carried over: ",
+		"# two.timer:2: two.timer: not carried over: two.service runs 2 commands",
+		"# other.timer:2: the app has it as a schedule: disable other.timer, or it runs twice", "!A of nightly.service")
+	if !imp.Incomplete {
+		t.Error("it says that all was carried over")
+	}
+	if _, err := (Options{}).Import(filepath.Join(dir, "nightly.timer")); err == nil || !strings.Contains(err.Error(), "import the .service of the app") {
+		t.Errorf("a timer alone: %v", err)
+	}
+}
