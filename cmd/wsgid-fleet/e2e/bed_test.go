@@ -408,6 +408,7 @@ type appStatus struct {
 	Error                           string `json:"last_error"`
 	LogError                        string `json:"log_error"`
 	Warnings                        []string
+	Waiting                         string
 }
 
 type workerStatus struct {
