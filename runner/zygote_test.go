@@ -293,7 +293,7 @@ func TestStemThatIsOutOfDate(t *testing.T) {
 	prepare := a.zygote
 	a.zygote = func(spec *appspec.Spec, user sandbox.User, hostDir string, env []string) *stem.Fork {
 		f := prepare(spec, user, hostDir, env)
-		f.Stem.Files = append(slices.Clip(f.Stem.Files), stem.NewFile(library))
+		f.Stem.Loaded += stem.Mark(library)
 		return f
 	}
 	h := a.start(StateReady)

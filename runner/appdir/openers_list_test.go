@@ -36,7 +36,7 @@ var directOpeners = []struct {
 	}},
 	{"proved to be root's alone on the whole way before anything follows from it", []string{
 		"runner/sandbox/python.go isInstallation",
-		"runner/stem/stem.go NewFile", // whether the interpreter is another one
+		"runner/stem/stem.go Mark", // whether the interpreter is another one
 		"runner/sandbox/hostdir.go behind",
 		"runner/wsgi/host/compile.go Compile",
 	}},

@@ -4,7 +4,10 @@ package stem
 
 import (
 	"cmp"
+	"encoding/binary"
+	"hash/fnv"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +22,7 @@ import (
 type Stem struct {
 	Python string   `json:"python"` // which interpreter it is
 	Locale []string `json:"locale"` // the part of its environment that it has begun with
-	Files  []File   `json:"files"`  // what it has loaded
+	Loaded string   `json:"loaded"` // what it has loaded: a Mark of each file, together as masters keep it for as long as they live
 }
 
 // Fork is a way to start a master from a zygote.
@@ -30,29 +33,24 @@ type Fork struct {
 	Start func(args, env []string, files []uintptr) (pid int, err error)
 }
 
-// File is a file or folder as it was when a stem loaded it.
-type File struct {
-	Path  string `json:"path"`
-	Inode uint64 `json:"inode"`
-	Size  int64  `json:"size"`
-	Time  int64  `json:"time"`
-}
-
-// NewFile looks at a file.
-func NewFile(path string) File {
-	f := File{Path: path}
+// Mark tells of a file or folder as it is now, in a line: a number of it, and its path.
+func Mark(path string) string {
 	var st unix.Stat_t
-	if unix.Stat(path, &st) == nil {
-		f.Inode, f.Size, f.Time = st.Ino, st.Size, st.Mtim.Nano()
+	_ = unix.Stat(path, &st) // what is not there has no number
+	var b []byte
+	for _, n := range []int64{int64(st.Ino), st.Size, st.Mtim.Nano()} { //nolint:gosec // a number as good as another
+		b = binary.LittleEndian.AppendUint64(b, uint64(n)) //nolint:gosec // the same
 	}
-	return f
+	h := fnv.New64a()
+	_, _ = h.Write(b)
+	return strconv.FormatUint(h.Sum64(), 36) + " " + path + "\n"
 }
 
 // Changed is the first file that is another one now; empty: none is.
 func (s *Stem) Changed() string {
-	for _, f := range s.Files {
-		if NewFile(f.Path) != f {
-			return f.Path
+	for line := range strings.Lines(s.Loaded) {
+		if _, path, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " "); Mark(path) != line {
+			return path
 		}
 	}
 	return ""

@@ -11,17 +11,25 @@
 //
 // The zygote, zygote.py of the Python host, is a child of the daemon and runs as the
 // daemon does. It is root's where that is, so it runs nothing but an interpreter that
-// root alone can change, without site-packages, and our host. For a master it forks
-// a process by CLONE_PARENT, so that the daemon is its parent. That one forks the stem,
-// which becomes the app's user, and executes the master. A stem, and the workers that
-// it forks, need the zygote no more. It ends with its socket.
+// root alone can change, our host, and of site-packages what is said below. For a master
+// it forks a process by CLONE_PARENT, so that the daemon is its parent. That one forks
+// the stem, which becomes the app's user, and executes the master. A stem, and the workers
+// that it forks, need the zygote no more. It ends with its socket.
 //
 // # What is set after the fork
 //
 // The environment, with os.environ and time.tzset(); working directory, umask, resource
-// limits, nice value, process group, death signal, no_new_privs; sys.argv, sys.orig_argv,
-// sys.path with the site-packages of the user (site.main() runs in each worker); the
-// name of the process; the descriptors, by the same numbers.
+// limits, nice value, process group, death signal, no_new_privs; sys.argv, sys.orig_argv;
+// the name of the process; the descriptors, by the same numbers.
+//
+// What site does at Python's start (.pth files, sitecustomize, whatever these import) is
+// most of what a worker would have for itself. So the zygote does it (sites.py), if a
+// process that may do nothing has tried it, and: each file that is run can be changed by
+// root alone, and read by all; it prints nothing, starts no threads, opens no files,
+// handles no signals; and of the environment it asks for single names, of which a worker
+// must have the same, or it is started by itself. So is one whose user has site-packages
+// of its own. Where that does not hold, each worker does it, as the site-packages of
+// the user then.
 //
 // # What keeps a worker from being forked
 //

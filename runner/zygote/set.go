@@ -70,14 +70,13 @@ func (s *Set) Prepare(spec *appspec.Spec, user sandbox.User, hostDir string, env
 		k.zygote = nil
 	}
 	if k.zygote == nil {
-		now := stem.NewFile(python)
-		state, _ := json.Marshal(now)
-		if k.failed == string(state) {
+		now := stem.Mark(python)
+		if k.failed == now {
 			return nil
 		}
 		z, err := start(python, locale, user, hostDir)
 		if err != nil {
-			k.failed = string(state)
+			k.failed = now
 			s.log.Info("workers of several apps share no memory of the interpreter", "python", python, "user", user.Name, "err", err)
 			return nil
 		}

@@ -121,7 +121,7 @@ func (z *zygote) hear() error {
 		return err
 	}
 	for _, path := range said.Files {
-		z.stem.Files = append(z.stem.Files, stem.NewFile(path))
+		z.stem.Loaded += stem.Mark(path)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ several requests at once, one receive brings them all.
 from _io import BytesIO, open
 from errno import EBADF, ECONNRESET, EMFILE, ENOTCONN, ENOTSOCK, EOPNOTSUPP
 from marshal import loads
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from os import close, strerror
 
 from . import link
@@ -34,7 +35,8 @@ def environ_constants(config, errors):
 def serve(sock, slot, app, config, errors):
     """Returns when the master says quit."""
     number = sock.fileno()
-    buffer = bytearray(MAX_MESSAGE)
+    # Memory that costs nothing before a message needs it.
+    buffer = mmap(-1, MAX_MESSAGE, MAP_PRIVATE | MAP_ANONYMOUS)
     view = memoryview(buffer)
     environ_bytes = view[SIZED.size:]
     receive = sock.recv_into

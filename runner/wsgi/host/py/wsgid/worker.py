@@ -84,9 +84,20 @@ def _begin(first, host):
         link.leave(1)
 
 
-def _prepare(host):
+def prepare_streams():
+    """Is done already where the worker is forked: writing to what all of them share
+    costs each memory of its own."""
     import faulthandler
 
+    if faulthandler.is_enabled():
+        return
+    # Whole lines, so that those of several workers do not mix in the log.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, write_through=False)
+    faulthandler.enable()
+
+
+def _prepare(host):
     import wsgid
 
     wsgid.__version__ = config.get("version", "")
@@ -95,10 +106,7 @@ def _prepare(host):
     rest = [p for p in sys.path if p != host]
     sys.path[:] = [config["app_dir"]] + rest + [host]
     sys.argv[:] = [""]
-    # Whole lines, so that those of several workers do not mix in the log.
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, write_through=False)
-    faulthandler.enable()
+    prepare_streams()
     # The master decides when a worker ends. A handler, as ignored signals
     # would stay ignored in the programs that the application starts.
     for number in _ENDINGS:

@@ -19,7 +19,7 @@ import os
 import sys
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 
-from . import hidden, link
+from . import hidden, link, sites, worker
 
 _MOST = 253  # SCM_MAX_FD of Linux
 _SOCKET = 3  # the zygote's to the daemon
@@ -59,7 +59,8 @@ def run(arguments):
         if name not in given.split(","):
             _coerced[name] = os.environ[name]
     _forget_no_site()
-    _warm(bool(user) or os.getuid() == 0)
+    sites.prepare(bool(user) or os.getuid() == 0)
+    worker.prepare_streams()
     clone = _sibling()
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, _SOCKET)
     os.set_inheritable(_SOCKET, False)
@@ -89,49 +90,6 @@ def run(arguments):
 
 
 _worker = 0  # the process that is one, when it is one
-# Modules of the standard library that do nothing but define things, whatever the
-# environment says, and wherever they are imported.
-_PLAIN = frozenset(
-    "types warnings importlib contextlib itertools keyword operator reprlib collections functools re "
-    "sre_compile sre_parse sre_constants enum copyreg traceback linecache tokenize token fnmatch ntpath "
-    "pathlib string heapq bisect weakref textwrap typing inspect dis opcode ast json struct "
-    "_operator _collections _functools _weakrefset _heapq _bisect _struct _opcode _ast _json _sre _typing "
-    "_collections_abc zipimport errno urllib __future__ abc glob copy datetime numbers".split())
-
-
-def _warm(root):
-    """Imports what site-packages of the system import whenever Python starts, as some of
-    Debian's do: each worker would for itself. A process that may do nothing tells what
-    that is; nothing but modules of Python's own library is imported here, of a list."""
-    import site
-
-    take, put = os.pipe()
-    pid = link.fork()
-    if not pid:
-        try:
-            _signal.alarm(5)
-            os.environ["HOME"] = "/nonexistent"
-            if root:
-                os.setgroups([])
-                os.setgid(65534)
-                os.setuid(65534)
-            had = set(sys.modules)
-            sys.path[:] = sys.path[1:]
-            site.main()
-            os.write(put, " ".join(name for name in sys.modules if name not in had)[:60000].encode())
-        finally:
-            os._exit(0)
-    os.close(put)
-    with open(take, "rb") as f:
-        names = f.read().decode().split()
-    link.waitpid(pid, 0)
-    # The search path holds Python's own library, and ours, which has none of these.
-    for name in names:
-        if name.partition(".")[0] in _PLAIN:
-            try:
-                __import__(name)
-            except ImportError:
-                pass
 
 
 def _files():
@@ -140,6 +98,8 @@ def _files():
     ours = os.path.dirname(os.path.dirname(link.__file__))
     names = {sys.executable, os.path.dirname(os.__file__)}
     names.update(p for p in sys.path if os.path.isdir(p))
+    if sites.done:
+        names.update(sites.files())
     names.update(m.__file__ for m in list(sys.modules.values()) if getattr(m, "__file__", None))
     return sorted(name for name in names if name.startswith("/") and not name.startswith(ours))
 
@@ -297,10 +257,15 @@ def begin(start, script, app):
     _die_with(start["master"])
     if start["bound"]:
         hidden.control(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    os.environ.clear()
+    # Beside os.environ, whose functions would cost each worker memory of its own.
+    data = os.environ._data
+    for name in data:
+        os.unsetenv(name)
+    data.clear()
     for word in start["environ"]:
-        name, _, value = word.partition("=")
-        os.environ[name] = value
+        name, _, value = os.fsencode(word).partition(b"=")
+        data[name] = value
+        os.putenv(name, value)
     for name, value in _coerced.items():
         os.environ.setdefault(name, value)
     time.tzset()
@@ -308,9 +273,8 @@ def begin(start, script, app):
     if hasattr(sys, "orig_argv"):
         sys.orig_argv[:] = [start["python"], "-u", script, app]
     sys.argv[:] = [script, app]
-    site = sys.modules["site"]
-    first, sys.path[:] = sys.path[:1], sys.path[1:]
-    site.main()
-    sys.path[:0] = first
-    sys.modules.pop(__name__)
-    del sys.modules["wsgid"].zygote
+    sites.begin()
+    ours = sys.modules["wsgid"]
+    for module in ("zygote", "sites"):
+        del sys.modules["wsgid." + module]
+        delattr(ours, module)
