@@ -371,34 +371,3 @@ func (d *Daemon) masterHangs(app string, pid int) {
 	}
 	d.rec.Enqueue(app, reconcile.Intent{}, false)
 }
-
-// tell keeps the service manager's status line true, at most ten times a second.
-func (d *Daemon) tell(ctx context.Context) {
-	if d.Hooks.Status == nil {
-		<-ctx.Done()
-		return
-	}
-	last := ""
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-d.board.poke:
-		}
-		for _, n := range d.board.take() {
-			w, o := d.e.look(ctx, n)
-			d.board.put(n, appStatus(w, o.Observed, true, d.e.now()))
-		}
-		set, setErr := d.e.snapshot()
-		line := StatusLine(&Status{Apps: withoutGate(d.board.all()), Faults: orphanFaults(set, setErr, d.e.opts.Dir)})
-		if line != last && ctx.Err() == nil {
-			last = line
-			d.Hooks.status(line)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-}
