@@ -15,7 +15,7 @@ const (
 	pipeSize = 1 << 20
 	// mostPipes is how many all bodies of a store may have. The kernel lets a user have 64
 	// of that size.
-	mostPipes = 32
+	mostPipes = 48
 	// mostOfBody is how many one body may have; so many descriptors go to a worker at once.
 	mostOfBody = 16
 	// leastInPipe is how many bytes a pipe must hold when it is full, for another to be

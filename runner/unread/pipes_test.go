@@ -113,6 +113,7 @@ func TestRoomInPipes(t *testing.T) {
 	}
 	q.Close()
 
+	s.Limit(64<<20, 1<<30)
 	var all []*Pipes
 	for range mostPipes {
 		p := s.NewPipes(1)
