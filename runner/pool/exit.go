@@ -126,11 +126,11 @@ func (p *Pool) doubtPython(reason string) {
 		return
 	}
 	ask := p.AskPython
-	p.childs.asked++
+	p.reaper.asked++
 	go func() {
 		err := ask()
 		p.loop.Post(func() {
-			p.childs.asked--
+			p.reaper.asked--
 			if err == nil {
 				return
 			}
@@ -150,7 +150,7 @@ func (p *Pool) doubtPython(reason string) {
 // reap learns how a process ended; first: it is asked for the first time. False: its
 // template will tell in a moment.
 func (p *Pool) reap(w *worker, first bool) (ws unix.WaitStatus, ok bool) {
-	delete(p.childs.own, w.pid)
+	delete(p.reaper.own, w.pid)
 	if _, err := unix.Wait4(w.pid, &ws, 0, nil); err == nil || !w.child || w.told != nil || !first {
 		if w.told != nil {
 			ws = *w.told

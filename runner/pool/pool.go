@@ -69,7 +69,7 @@ type Pool struct {
 
 	scaler   scaler
 	health   checker
-	childs   children
+	reaper   reaper
 	outgrown outgrown
 	look     evloop.Timer // next one at the workers' memory and age
 
@@ -107,7 +107,7 @@ func New(l *evloop.Loop, log *applog.Log, root *appdir.RootFs, spec *appspec.Spe
 	p.Access = applog.NewAccess(l, log, spec.Name)
 	p.scaler.init(p)
 	p.health.init(p)
-	p.childs.init(p)
+	p.reaper.init(p)
 	p.sweep.Do = p.onSweep
 	p.Served, p.Configured = func(*appspec.Spec) {}, func(*appspec.Spec) {}
 	p.Changed, p.Emptied, p.Admitted = func() {}, func() {}, func(bool) {}

@@ -207,22 +207,22 @@ func (s *Spawner) programRefused(p Program, path, dir string, err error) error {
 
 // ChildStarts tells, with ChildStarted and ChildEnded, of processes that others than the
 // pool start and wait for; pid 0: it was not started.
-func (p *Pool) ChildStarts() { p.childs.asked++ }
+func (p *Pool) ChildStarts() { p.reaper.asked++ }
 
 // ChildStarted see ChildStarts.
 func (p *Pool) ChildStarted(pid int) {
-	p.childs.asked--
+	p.reaper.asked--
 	if pid > 0 {
-		p.childs.own[pid] = true
+		p.reaper.own[pid] = true
 	}
 }
 
 // ChildEnded see ChildStarts. It was reaped.
-func (p *Pool) ChildEnded(pid int) { delete(p.childs.own, pid) }
+func (p *Pool) ChildEnded(pid int) { delete(p.reaper.own, pid) }
 
 // OwnChild tells whether a child of the master is a worker, a template, or one of
 // those that others have told of.
-func (p *Pool) OwnChild(pid int) bool { return p.childs.own[pid] }
+func (p *Pool) OwnChild(pid int) bool { return p.reaper.own[pid] }
 
 // Serves tells whether the app is up by the spec that it runs: a worker serves, or
 // none is wanted before somebody asks.

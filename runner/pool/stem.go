@@ -42,7 +42,7 @@ func (s *Spawner) AdoptStem(p *Pool, fd int, info stems.Stem) error {
 	}
 	t.late.Do = func() { t.end("it does not answer") }
 	p.stem = t
-	p.childs.own[t.pid] = true
+	p.reaper.own[t.pid] = true
 	return p.loop.Add(fd, unix.EPOLLIN, t)
 }
 
@@ -162,7 +162,7 @@ func (t *stem) OnEvents(uint32) {
 // for its configuration, so that what it may use is limited before it begins.
 func (t *stem) forked(job spawnJob, pid int) error {
 	p := t.pool
-	if p.childs.own[pid] || slices.ContainsFunc(p.workers, func(w *worker) bool { return w.pid == pid }) {
+	if p.reaper.own[pid] || slices.ContainsFunc(p.workers, func(w *worker) bool { return w.pid == pid }) {
 		return lieError(fmt.Sprintf("process %d is known already", pid))
 	}
 	pidfd, err := openChild(pid, os.Getpid(), t.spawner.uid())
@@ -214,7 +214,7 @@ func (t *stem) close() {
 		_ = unix.PidfdSendSignal(t.pidfd, unix.SIGKILL, nil, 0)
 		_ = unix.Close(t.pidfd)
 		evloop.Reap(t.pid)
-		delete(t.pool.childs.own, t.pid)
+		delete(t.pool.reaper.own, t.pid)
 	}
 }
 

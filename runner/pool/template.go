@@ -160,7 +160,7 @@ func (t *template) onMessage(typ byte, payload []byte) bool {
 // app's code that speaks. What is a worker already is not one more.
 func (t *template) prove(pid int) (int, error) {
 	known := slices.ContainsFunc(t.pool.workers, func(w *worker) bool { return w.pid == pid })
-	if known || t.pool.childs.own[pid] || pid <= 1 || pid == os.Getpid() {
+	if known || t.pool.reaper.own[pid] || pid <= 1 || pid == os.Getpid() {
 		return -1, lieError(fmt.Sprintf("process %d is known already", pid))
 	}
 	return openChild(pid, t.proc.pid, t.spawner.uid())

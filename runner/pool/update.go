@@ -58,4 +58,4 @@ func (p *Pool) State() (control.State, string) { return p.stateWith(p.countServi
 func (p *Pool) Total() uint64 { return p.stats.total }
 
 // OnChild is called after SIGCHLD.
-func (p *Pool) OnChild() { p.childs.onChild() }
+func (p *Pool) OnChild() { p.reaper.onChild() }

@@ -133,7 +133,7 @@ func (p *Pool) workerStarted(w *worker, pid, pidfd int, err error) {
 		w.raising.Do = w.raise
 		p.loop.Set(&w.raising, p.specOf(w).Workers.StartTimeout.D()/4)
 	}
-	p.childs.own[pid] = true
+	p.reaper.own[pid] = true
 	for _, s := range w.slots {
 		if err := p.loop.Add(s.fd, unix.EPOLLIN, s); err != nil {
 			p.log.Error(err.Error())

@@ -10,24 +10,24 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 )
 
-// children watches over processes by SIGCHLD. That a worker has ended is told
+// reaper watches over processes by SIGCHLD. That a worker has ended is told
 // by its pidfd; SIGCHLD tells the rest: a worker was stopped (SIGSTOP), or a
 // process has ended whose parent, a worker, was gone before.
-type children struct {
+type reaper struct {
 	pool  *Pool
 	own   map[int]bool // started by us or handed to us by a template, and not yet reaped
 	asked int          // processes that others of us wait for
 	later evloop.Timer
 }
 
-func (c *children) init(p *Pool) {
+func (c *reaper) init(p *Pool) {
 	c.pool = p
 	c.own = map[int]bool{}
 	c.later.Do = c.onChild
 }
 
 // onChild is called after SIGCHLD.
-func (c *children) onChild() {
+func (c *reaper) onChild() {
 	p := c.pool
 	procs := slices.Clone(p.workers)
 	for _, t := range p.templates {
