@@ -32,10 +32,10 @@ func (p *Pool) notIdle(s *Slot) {
 // depth is how many requests a slot may hold now: its share of all there are,
 // so that none hoards what another could do.
 func (p *Pool) depth() int {
-	if p.lanes <= 1 {
+	if p.capacity <= 1 {
 		return slotDepth
 	}
-	return min(slotDepth, 2+(p.ahead+p.queue.n)/p.lanes)
+	return min(slotDepth, 2+(p.ahead+p.queue.n)/p.capacity)
 }
 
 // batches tells whether requests that wait in a slot may go there together, in
@@ -45,7 +45,7 @@ func (p *Pool) depth() int {
 // not kept, so requests must be quick by experience and bounded in any case.
 func (p *Pool) batches() bool {
 	service := p.scaler.service
-	return p.lanes == 1 && p.scaler.fixed() && service > 0 && service < quick && p.spec.Workers.RequestTimeout > 0
+	return p.capacity == 1 && p.scaler.fixed() && service > 0 && service < quick && p.spec.Workers.RequestTimeout > 0
 }
 
 // quick is how long requests that go together may take on average.
@@ -82,7 +82,7 @@ func (p *Pool) isAhead(s *Slot) {
 		return
 	}
 	p.ahead++
-	if p.lanes > 1 {
+	if p.capacity > 1 {
 		p.loop.SetBy(&p.rescue, p.loop.Now()+rescueAfter)
 	}
 }
@@ -133,7 +133,7 @@ func (p *Pool) onRescue() {
 			break // its socket takes nothing: another event will come
 		}
 	}
-	if p.ahead > 0 && p.lanes > 1 {
+	if p.ahead > 0 && p.capacity > 1 {
 		p.loop.Set(&p.rescue, time.Duration(rescueAfter))
 	}
 }

@@ -37,7 +37,7 @@ func (p *Pool) workerExited(w *worker) {
 		}
 	}
 	first := w.exit() // nothing is given to it from here on
-	p.countLanes()
+	p.countCapacity()
 	ws, ok := p.reap(w, first)
 	if !ok {
 		return

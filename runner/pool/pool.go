@@ -54,7 +54,7 @@ type Pool struct {
 	idle     []*Slot // last in, first out: the warm ones work, the others are seen idle
 	queue    fifo
 	ahead    int          // requests that wait in slots, behind the one at work
-	lanes    int          // slots of the workers that serve
+	capacity int          // slots of the workers that serve
 	awake    []*Slot      // slots whose worker knows that we do not sleep
 	looked   []*Slot      // memory for awake
 	batch    [][]byte     // of slot.flush, to be used again
@@ -224,12 +224,12 @@ func (p *Pool) fail(x *Exchange, status int, reason string) {
 	}
 }
 
-// countLanes notes how many slots serve, after workers came or went.
-func (p *Pool) countLanes() {
-	p.lanes = 0
+// countCapacity notes how many slots serve, after workers came or went.
+func (p *Pool) countCapacity() {
+	p.capacity = 0
 	for _, w := range p.workers {
 		if w.life.serves() {
-			p.lanes += len(w.slots)
+			p.capacity += len(w.slots)
 		}
 	}
 }

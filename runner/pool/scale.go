@@ -42,15 +42,15 @@ func decideScale(f scaleFacts) (want int, why string) {
 			return want, "" // some are starting; see what they change
 		}
 		// How long would it take to serve what waits?
-		lanes := f.Ready * max(f.Threads, 1)
-		drain := time.Duration(f.Waiting) * f.Service / time.Duration(lanes)
+		capacity := f.Ready * max(f.Threads, 1)
+		drain := time.Duration(f.Waiting) * f.Service / time.Duration(capacity)
 		if f.OldestWait < waitGoal && drain < waitGoal {
 			return want, ""
 		}
 		need := f.Waiting
 		if f.Service > 0 {
 			// As many as would serve it within the goal.
-			need = int((time.Duration(f.Waiting)*f.Service+waitGoal-1)/waitGoal) - lanes
+			need = int((time.Duration(f.Waiting)*f.Service+waitGoal-1)/waitGoal) - capacity
 		}
 		need = (min(max(need, 1), f.Waiting) + max(f.Threads, 1) - 1) / max(f.Threads, 1)
 		want = min(want+max(need, 1), f.Max)

@@ -113,7 +113,7 @@ func (w *worker) kill(why string) bool {
 		return false
 	}
 	w.killed = why
-	w.pool.countLanes()
+	w.pool.countCapacity()
 	for _, s := range w.slots {
 		w.pool.notIdle(s)
 	}

@@ -210,7 +210,7 @@ func (p *Pool) admit(w *worker) {
 		p.Served(p.spec)
 	}
 	p.Admitted(w.loaded.Filters)
-	p.countLanes()
+	p.countCapacity()
 	w.timer.Do = func() { p.back.Reset() }
 	p.loop.Set(&w.timer, p.spec.Restart.ResetAfter.D())
 	if age := int64(p.spec.Workers.MaxAge); age > 0 {
@@ -267,7 +267,7 @@ func (p *Pool) retire(w *worker, why string) {
 	if !w.retire(why) {
 		return
 	}
-	p.countLanes()
+	p.countCapacity()
 	p.loop.Clear(&w.timer)
 	if w.life.now == phaseKilled {
 		w.signal(unix.SIGKILL)
