@@ -35,7 +35,7 @@ func (p *Pool) depth() int {
 	if p.capacity <= 1 {
 		return slotDepth
 	}
-	return min(slotDepth, 2+(p.ahead+p.queue.n)/p.capacity)
+	return min(slotDepth, 2+(p.prefetched+p.queue.n)/p.capacity)
 }
 
 // batches tells whether requests that wait in a slot may go there together, in
@@ -51,8 +51,8 @@ func (p *Pool) batches() bool {
 // quick is how long requests that go together may take on average.
 const quick = int64(time.Millisecond)
 
-// sendAhead gives a request to the busy slot that holds the fewest.
-func (p *Pool) sendAhead(x *Exchange) bool {
+// prefetch gives a request to the busy slot that holds the fewest.
+func (p *Pool) prefetch(x *Exchange) bool {
 	var best *Slot
 	for _, w := range p.workers {
 		if !w.life.serves() {
@@ -67,21 +67,21 @@ func (p *Pool) sendAhead(x *Exchange) bool {
 	if best == nil || best.n >= p.depth() || !best.send(x, p.loop.Now()) {
 		return false
 	}
-	p.isAhead(best)
+	p.countPrefetched(best)
 	p.loop.SetBy(&p.sweep, x.queuedAt+int64(p.spec.Workers.QueueTimeout))
 	p.scaler.demand()
 	return true
 }
 
 // full tells that as many requests wait as may.
-func (p *Pool) full() bool { return p.queue.n+p.ahead >= p.spec.Workers.Queue }
+func (p *Pool) full() bool { return p.queue.n+p.prefetched >= p.spec.Workers.Queue }
 
-// isAhead counts a request that was sent to a slot which had one already.
-func (p *Pool) isAhead(s *Slot) {
+// countPrefetched counts a request that was sent to a slot which had one already.
+func (p *Pool) countPrefetched(s *Slot) {
 	if s.n < 2 {
 		return
 	}
-	p.ahead++
+	p.prefetched++
 	if p.capacity > 1 {
 		p.loop.SetBy(&p.rescue, p.loop.Now()+rescueAfter)
 	}
@@ -100,7 +100,7 @@ func (p *Pool) feed(s *Slot) {
 			p.queue.unshift(x)
 			break
 		}
-		p.isAhead(s)
+		p.countPrefetched(s)
 	}
 	if s.n == 0 && !s.idle {
 		s.idle = true
@@ -133,7 +133,7 @@ func (p *Pool) onRescue() {
 			break // its socket takes nothing: another event will come
 		}
 	}
-	if p.ahead > 0 && p.capacity > 1 {
+	if p.prefetched > 0 && p.capacity > 1 {
 		p.loop.Set(&p.rescue, time.Duration(rescueAfter))
 	}
 }
@@ -141,9 +141,9 @@ func (p *Pool) onRescue() {
 // recall takes back what a slot's worker has not begun, but for requests whose
 // client is gone: those end here.
 func (p *Pool) recall(s *Slot) []*Exchange {
-	p.ahead -= s.ahead()
+	p.prefetched -= s.prefetched()
 	back := s.takeBack()
-	p.ahead += s.ahead()
+	p.prefetched += s.prefetched()
 	return slices.DeleteFunc(back, func(x *Exchange) bool {
 		if x.Sink != nil {
 			return false

@@ -57,7 +57,7 @@ func (p *Pool) workerExited(w *worker) {
 	for _, s := range w.slots {
 		p.notIdle(s)
 		back := p.recall(s)
-		p.ahead -= s.ahead()
+		p.prefetched -= s.prefetched()
 		for i := range s.n {
 			x := s.held[i]
 			x.slot = nil

@@ -176,7 +176,7 @@ func (p *Pool) noDescriptors() bool {
 // finished ends the request at the head of a slot and gives the slot its next.
 func (p *Pool) finished(s *Slot) {
 	if s.n > 1 {
-		p.ahead--
+		p.prefetched--
 	}
 	x := s.pop(p.loop.Now())
 	w := s.w

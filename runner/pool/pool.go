@@ -49,17 +49,17 @@ type Pool struct {
 	templates map[int]*template
 	// shares says for a generation why it has no template, although it has
 	// workers.preload: what its workers would share. Each loads the app by itself.
-	shares   map[int]string
-	stem     *stem   // nil: there is none
-	idle     []*Slot // last in, first out: the warm ones work, the others are seen idle
-	queue    fifo
-	ahead    int          // requests that wait in slots, behind the one at work
-	capacity int          // slots of the workers that serve
-	awake    []*Slot      // slots whose worker knows that we do not sleep
-	looked   []*Slot      // memory for awake
-	batch    [][]byte     // of slot.flush, to be used again
-	batchMsg []byte       // the same
-	rescue   evloop.Timer // looks for those that wait behind a slow one
+	shares     map[int]string
+	stem       *stem   // nil: there is none
+	idle       []*Slot // last in, first out: the warm ones work, the others are seen idle
+	queue      fifo
+	prefetched int          // requests that wait in slots, behind the one at work
+	capacity   int          // slots of the workers that serve
+	awake      []*Slot      // slots whose worker knows that we do not sleep
+	looked     []*Slot      // memory for awake
+	batch      [][]byte     // of slot.flush, to be used again
+	batchMsg   []byte       // the same
+	rescue     evloop.Timer // looks for those that wait behind a slow one
 
 	back     Backoff
 	retry    evloop.Timer
@@ -165,7 +165,7 @@ func (p *Pool) Submit(x *Exchange) {
 			return
 		}
 		p.workerBroke(s.w, "it does not take requests")
-	} else if !x.alone() && p.queue.n == 0 && !p.full() && p.sendAhead(x) {
+	} else if !x.alone() && p.queue.n == 0 && !p.full() && p.prefetch(x) {
 		return
 	}
 	p.enqueue(x)
@@ -174,7 +174,7 @@ func (p *Pool) Submit(x *Exchange) {
 func (p *Pool) enqueue(x *Exchange) {
 	if p.full() {
 		p.stats.rejected++
-		p.fail(x, 503, fmt.Sprintf("%d requests wait for a worker already (workers.queue)", p.queue.n+p.ahead))
+		p.fail(x, 503, fmt.Sprintf("%d requests wait for a worker already (workers.queue)", p.queue.n+p.prefetched))
 		return
 	}
 	if t := p.retryIn(); t > p.spec.Workers.QueueTimeout.D() && p.countServing() == 0 {

@@ -120,7 +120,7 @@ func (s *scaler) demand() {
 func (s *scaler) facts() scaleFacts {
 	p := s.pool
 	w := p.spec.Workers
-	f := scaleFacts{Min: p.min, Max: p.max, Want: s.want, Threads: w.Threads, Waiting: p.queue.n + p.ahead,
+	f := scaleFacts{Min: p.min, Max: p.max, Want: s.want, Threads: w.Threads, Waiting: p.queue.n + p.prefetched,
 		Service: time.Duration(s.service), IdleTimeout: w.IdleTimeout.D()}
 	if p.queue.n > 0 {
 		f.OldestWait = time.Duration(p.loop.Now() - p.queue.peek().queuedAt)

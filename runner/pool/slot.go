@@ -93,8 +93,8 @@ func isRegular(fd int) bool {
 	return fd >= 0 && unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
 }
 
-// ahead is how many requests wait in the slot behind the one at work.
-func (s *Slot) ahead() int { return max(s.n-1, 0) }
+// prefetched is how many requests wait in the slot behind the one at work.
+func (s *Slot) prefetched() int { return max(s.n-1, 0) }
 
 // send gives a request to the slot. False: the socket is full, try later.
 func (s *Slot) send(x *Exchange, now int64) bool {
