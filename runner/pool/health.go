@@ -136,7 +136,7 @@ func (c *checker) ask(w *worker) {
 		return
 	}
 	w.probe = probe
-	probe.timer.Do = func() { probe.late(h.Timeout.D(), h.Interval.D()) }
+	probe.timer.Do = func() { probe.overdue(h.Timeout.D(), h.Interval.D()) }
 	p.loop.Set(&probe.timer, h.Timeout.D())
 }
 
@@ -188,9 +188,9 @@ func (h *healthProbe) Fail(status int, reason string) {
 	h.done(false, fmt.Sprintf("%d: %s", status, reason))
 }
 
-// late: no answer in time. The check stays under way, and each interval without
+// overdue: no answer in time. The check stays under way, and each interval without
 // an answer counts as another failure.
-func (h *healthProbe) late(timeout, interval time.Duration) {
+func (h *healthProbe) overdue(timeout, interval time.Duration) {
 	if h.over {
 		return
 	}

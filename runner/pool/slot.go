@@ -30,9 +30,9 @@ type Slot struct {
 	fd     int
 	theirs int // the worker's end, kept open here; -1 once the worker owns it alone
 
-	held [slotDepth]*Exchange // in the order sent; the first is at work
-	n    int
-	late int // how many of them, the last, are not sent: they go together at the end of the turn
+	held   [slotDepth]*Exchange // in the order sent; the first is at work
+	n      int
+	unsent int // how many of them, the last, are not sent: they go together at the end of the turn
 
 	flushing bool // at the end of the turn
 
@@ -100,12 +100,12 @@ func (s *Slot) prefetched() int { return max(s.n-1, 0) }
 func (s *Slot) send(x *Exchange, now int64) bool {
 	p := s.w.pool
 	if s.n > 0 && p.batches() && wsgi.IsBare(x.Msg) {
-		s.late++
+		s.unsent++
 		s.hold(x, now)
 		s.flushLater()
 		return true
 	}
-	if s.flush(); s.late > 0 {
+	if s.flush(); s.unsent > 0 {
 		return false
 	}
 	if !s.sendMessage(x.Msg) || x.alone() && !s.sendBody(x) {
@@ -135,7 +135,7 @@ func (s *Slot) hold(x *Exchange, now int64) {
 
 // flushLater has flush called at the end of the turn.
 func (s *Slot) flushLater() {
-	if s.late > 0 && !s.flushing {
+	if s.unsent > 0 && !s.flushing {
 		s.flushing = true
 		s.w.pool.loop.AtTurnEnd(s.flush)
 	}
@@ -149,28 +149,28 @@ func (s *Slot) flush() {
 		return
 	}
 	p := s.w.pool
-	for late := s.held[s.n-s.late : s.n]; len(late) > 0; late = s.held[s.n-s.late : s.n] {
+	for unsent := s.held[s.n-s.unsent : s.n]; len(unsent) > 0; unsent = s.held[s.n-s.unsent : s.n] {
 		some, size := 0, 0
-		for some < len(late) && (some == 0 || size+len(late[some].Msg) <= maxBatch) {
-			size += len(late[some].Msg)
+		for some < len(unsent) && (some == 0 || size+len(unsent[some].Msg) <= maxBatch) {
+			size += len(unsent[some].Msg)
 			some++
 		}
-		msg := late[0].Msg
+		msg := unsent[0].Msg
 		if some > 1 {
 			p.batch = p.batch[:0]
-			for _, x := range late[:some] {
+			for _, x := range unsent[:some] {
 				p.batch = append(p.batch, x.Msg)
 			}
 			p.batchMsg = wsgi.AppendRequests(p.batchMsg[:0], p.batch)
 			msg = p.batchMsg
 		}
 		if !s.sendMessage(msg) {
-			if s.n == s.late {
+			if s.n == s.unsent {
 				p.workerBroke(s.w, "it does not take requests")
 			}
 			return
 		}
-		s.late -= some
+		s.unsent -= some
 	}
 }
 
@@ -237,8 +237,8 @@ func (s *Slot) takeBack() (back []*Exchange) {
 		return nil
 	}
 	first := s.held[0]
-	late := s.release(s.n-s.late, s.late)
-	s.late = 0
+	unsent := s.release(s.n-s.unsent, s.unsent)
+	s.unsent = 0
 	for rx := s.w.pool.rx; s.n > 0 && s.theirs >= 0; {
 		msg, passed, errno := rx.Recv(s.theirs)
 		if errno == syscall.EINTR {
@@ -258,7 +258,7 @@ func (s *Slot) takeBack() (back []*Exchange) {
 	if s.n > 0 && s.held[0] != first {
 		s.begin(s.w.pool.loop.Now())
 	}
-	return append(back, late...)
+	return append(back, unsent...)
 }
 
 // release lets go of n requests from the i-th on, which nobody has begun.
