@@ -12,8 +12,8 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
-// struckApp kills itself while it is loaded, as often as the file says.
-const struckApp = `
+// killedApp kills itself while it is loaded, as often as the file says.
+const killedApp = `
 import os, signal
 left = os.path.join(os.path.dirname(os.path.abspath(__file__)), "left")
 with open(left, "r+") as f:
@@ -33,7 +33,7 @@ func TestRolloutOutlivesAKill(t *testing.T) {
 		kills int
 		state State
 	}{{1, StateReady}, {100, StateDegraded}, {0, StateReady}} {
-		a.write("app.py", struckApp)
+		a.write("app.py", killedApp)
 		left := filepath.Join(a.spec.Path, "app/left")
 		if err := os.WriteFile(left, fmt.Appendf(nil, "%3d", tt.kills), 0o666); err != nil {
 			t.Fatal(err)

@@ -33,7 +33,7 @@ func (p *Pool) workerExited(w *worker) {
 			p.onMessage(s, msg, passed)
 		}
 		if !w.life.ready() && s.index == 0 && s.fd >= 0 {
-			p.lastWords(w, s)
+			p.readFailure(w, s)
 		}
 	}
 	first := w.exit() // nothing is given to it from here on
@@ -167,8 +167,8 @@ func (p *Pool) reap(w *worker, first bool) (ws unix.WaitStatus, ok bool) {
 	return ws, false
 }
 
-// lastWords reads what a worker that ended before it was ready still said.
-func (p *Pool) lastWords(w *worker, s *Slot) {
+// readFailure reads what a worker that ended before it was ready still said.
+func (p *Pool) readFailure(w *worker, s *Slot) {
 	for w.failure == nil {
 		msg, passed, errno := p.rx.Recv(s.fd)
 		if errno != 0 || len(msg) < wsgi.HeaderSize {
