@@ -27,7 +27,7 @@ var directOpeners = []struct {
 		"cmd/wsgid-fleet/new.go newCommand userOfNew",   // a checkout that has no app yet
 		"fleet/checkout/beside.go isVirtualenv",
 		"fleet/doctor/look.go app diskFacts",
-		"fleet/watcher.go Refresh resolve", // what inotify is to watch: a hint
+		"fleet/reconcile/watcher.go Refresh resolve", // what inotify is to watch: a hint
 		"runner/appdir/closed.go ClosedTo readlink",
 		"runner/appdir/python.go PythonVersion executable toldVersion virtualenvPython",
 		"runner/appdir/repair.go usable",                // an ordinary user's own rights
@@ -47,7 +47,7 @@ var directOpeners = []struct {
 		"runner/listen/unix.go giveSocket open remove",
 	}},
 	{"the folder of the gate, in the data directory, which is root's; in it no link is followed", []string{
-		"fleet/gate_folder.go checkGateFolder repairGateFolder",
+		"fleet/reconcile/gate_folder.go checkGateFolder repairGateFolder",
 	}},
 	{"the folder of the sockets between gate and masters, in the state directory, which only root writes", []string{
 		"runner/master/gates.go openGates",
@@ -67,7 +67,7 @@ var directOpeners = []struct {
 		"fleet/deploy/child/keeper.go nameOf",
 		"fleet/deploy/child/nice.go standBackAsSession",
 		"fleet/elsewhere.go fleetsHere",
-		"fleet/folder.go parentOf runsWsgid",
+		"fleet/reconcile/folder.go parentOf runsWsgid",
 		"fleet/importer/wsgid.go runningWsgid",
 		"fleet/metrics/process.go processFamilies residentMemory",
 		"fleet/neighbour.go mastersOf ownerOf",
@@ -141,7 +141,7 @@ var directOpeners = []struct {
 		"fleet/importer/mapping.go isFile",
 		"fleet/importer/owner.go ownerOf",
 		"fleet/importer/procfile.go procfile",
-		"fleet/importer/supervisord.go supervisord",
+		"fleet/importer/supervisord.go readAll",
 		"fleet/importer/systemd.go environment unitSocket",
 		"fleet/importer/uwsgi.go court uwsgi uwsgiFile vassals",
 		"fleet/importer/uwsgi_config.go globbed ifFile",
