@@ -34,9 +34,12 @@ RACE_RUNNER := ^Test(Journal|MasterReopensItsLog|MasterServesOnAFullDisk|Rotatio
 # How often make kills kills the gate.
 KILLS ?= 1000
 
-# Seconds of make chaos, and its seed (0: a new one, printed).
+# Seconds of make chaos, and its seed (0: a new one, printed). With CLUSTER=1 it is
+# three hosts and three members of etcd that are disturbed, FAULTS times.
 CHAOS_TIME ?= 1h
 SEED       ?= 0
+FAULTS     ?= 200
+CLUSTER    ?=
 
 .PHONY: help
 help: ## this list
@@ -110,8 +113,12 @@ $(CACHE)/bin/etcd-newest: $(wildcard $(NEWEST)/*)
 	@$(GO) -C $(NEWEST) build -trimpath -ldflags '$(LDFLAGS)' -o $@ . || echo 'etcd: the newest server cannot be built; its tests are left out' >&2
 
 .PHONY: chaos
-chaos: deps-test build ## an hour of disturbances under load (CHAOS_TIME=, SEED=)
+chaos: deps-test build ## an hour of disturbances under load (CHAOS_TIME=, SEED=); of hosts and etcd: CLUSTER=1
+ifeq ($(CLUSTER),)
 	$(GO) test ./cmd/wsgid-fleet/e2e -run '^TestChaos$$' -count 1 -v -timeout 0 -args -chaos.time $(CHAOS_TIME) -chaos.seed $(SEED)
+else
+	$(GO) test ./cmd/wsgid-fleet/e2e -run '^TestClusterStorm$$' -count 1 -v -timeout 0 -args -cluster.faults $(FAULTS) -cluster.seed $(SEED)
+endif
 
 .PHONY: kills
 kills: deps-test build ## kill the gate a thousand times under load (KILLS=)

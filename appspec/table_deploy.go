@@ -129,7 +129,7 @@ var deployAttributes = []Attribute{
 		at:  databaseField(func(d *Database) *string { return &d.Server })},
 	{Path: "database.admin", Type: TypeString, Built: true, Example: `trimspace(sensitive("postgres:PASSWORD"))`,
 		Form: "`user:password`", check: checkAdmin,
-		Doc: "of postgresql by `host:port`: who may make roles and databases, as `trimspace(file(\"…\"))`",
+		Doc: "of postgresql by `host:port`: who may make roles and databases, as `trimspace(file(\"…\"))`; the same on all hosts of a fleet",
 		at:  databaseField(func(d *Database) *string { return &d.Admin })},
 }
 

@@ -183,3 +183,15 @@ func (o DeployOrder) join(ctx context.Context, d *deploy.Deployer) {
 		t.Tell(ctx, told.Entry.Commit, p)
 	}
 }
+
+// agree has the hosts of a fleet of many machines hold the same texts for an app; nil:
+// this host is alone.
+func (p *operations) agree(app string) func(ctx context.Context, name, mine, instead string) (string, error) {
+	c := p.e.opts.Cluster
+	if c == nil {
+		return nil
+	}
+	return func(ctx context.Context, name, mine, instead string) (string, error) {
+		return c.Agree(ctx, app+"/"+name, mine, instead)
+	}
+}

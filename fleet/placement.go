@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -38,6 +39,9 @@ type Cluster interface {
 	Deploy(ctx context.Context, order cluster.Order, wait bool, waits func(string), tell func(cluster.News), leave func() bool) (*cluster.Deployment, error)
 	// Ordered tells whether the last deploy of an app was ordered by an asker.
 	Ordered(ctx context.Context, app, asker string) (bool, error)
+	// Agree has all hosts hold the same text under a name: mine, where instead is what is
+	// there (empty: nothing). It returns what is there then; mine may be empty, to ask.
+	Agree(ctx context.Context, name, mine, instead string) (string, error)
 	// OnDeploys sets what carries out the part of this host in deploys, before Run.
 	OnDeploys(do func(ctx context.Context, t cluster.Task))
 }
@@ -232,6 +236,10 @@ func (alone) Address() string { return "" }
 func (alone) Report()         {}
 
 func (alone) OnDeploys(func(context.Context, cluster.Task)) {}
+
+func (alone) Agree(context.Context, string, string, string) (string, error) {
+	return "", errors.New("the daemon of this host does not run; start it")
+}
 
 func (alone) Ordered(context.Context, string, string) (bool, error) { return false, nil }
 

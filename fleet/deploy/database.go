@@ -72,7 +72,7 @@ func (d *Deployer) postgresql(ctx context.Context) (database.Connection, string,
 		return database.Connection{}, "", err
 	}
 	m := database.Maker{Spec: *d.Spec.Database, App: childOf(d.Owner), Chroot: d.Spec.Chroot, Remembered: password,
-		Save: func(password string) error { return d.Book.setPassword(role, password) }}
+		Save: func(password string) error { return d.Book.setPassword(role, password) }, Agree: d.Agree}
 	made, err := m.Make(ctx)
 	return made.Connection, made.Note, err
 }

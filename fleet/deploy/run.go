@@ -46,6 +46,8 @@ type Deployer struct {
 	// Turn waits before a stage for other hosts of the fleet; elsewhere says where it has
 	// run already, for all of them. nil: this host is alone.
 	Turn func(ctx context.Context, s Step, e *Entry) (elsewhere string, err error)
+	// Agree is database.Maker's.
+	Agree func(ctx context.Context, name, mine, instead string) (string, error)
 	// ID is what the deploy is called on all hosts, if it is newer than what is here;
 	// empty: the time says.
 	ID string

@@ -7,6 +7,7 @@
 //	      /down/ID             an operator has cordoned it; no lease
 //	      /endpoints/APP/ID    an app on a host, under the lease of the host
 //	      /once/RELEASE/STAGE  what must be done once, and by whom; no lease
+//	      /secrets/APP/NAME    what all hosts of an app must know, sealed (Agree); no lease
 //	      /deploys/APP/order   the last deploy of an app that was ordered
 //	      /deploys/APP/ORDER/  hosts/ID: how far a host has come with it; stop
 //

@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -393,4 +394,35 @@ func TestAnEmptyAnswerRemovesNothing(t *testing.T) {
 			t.Error("a push of nothing empties the fleet")
 		}
 	})
+}
+
+// TestHostsAgree: of many who write one is first, and who knows what is there may put
+// something else in its place.
+func TestHostsAgree(t *testing.T) {
+	t.Parallel()
+	c := fleetAt(t, etcdtest.Start(t))
+	if held, err := c.Agree(t.Context(), "app/x", "", ""); err != nil || held != "" {
+		t.Fatalf("nothing is there, and it says %q, %v", held, err)
+	}
+	var wg sync.WaitGroup
+	held := make([]string, 8)
+	for i := range held {
+		wg.Go(func() {
+			var err error
+			if held[i], err = c.Agree(t.Context(), "app/x", fmt.Sprint("of ", i), ""); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if slices.ContainsFunc(held, func(h string) bool { return h == "" || h != held[0] }) {
+		t.Fatalf("they hold %q", held)
+	}
+	for _, step := range []struct{ mine, instead, want string }{
+		{"", "", held[0]}, {"no", "other", held[0]}, {"next", held[0], "next"}, {"", "", "next"},
+	} {
+		if now, err := c.Agree(t.Context(), "app/x", step.mine, step.instead); err != nil || now != step.want {
+			t.Errorf("%+v: %q, %v", step, now, err)
+		}
+	}
 }

@@ -35,6 +35,11 @@ type Maker struct {
 	// goes to Save before the server hears of it.
 	Remembered string
 	Save       func(password string) error
+	// Agree has all hosts of a fleet remember the same of a server that all of them
+	// reach: it writes mine under that name where instead is what is there (empty:
+	// nothing is), or nothing where mine is empty, and returns what is there then. nil:
+	// this host is alone.
+	Agree func(ctx context.Context, name, mine, instead string) (string, error)
 	// Connect limits one login, All all of it. 0: the usual.
 	Connect, All time.Duration
 }
@@ -167,6 +172,15 @@ func (m *Maker) ensure(ctx context.Context, s *server) (made []string, err error
 		return nil, err
 	case db && owner != s.owner:
 		return nil, s.belongsTo(owner)
+	}
+	if m.shared() {
+		if err := m.agree(ctx, role); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case role && m.Remembered == "" && m.shared():
+		return nil, fmt.Errorf("%w; if another host of the fleet has made it, deploy there first: then the others are told", unknownPassword(s.owner))
 	case role && m.Remembered == "":
 		return nil, unknownPassword(s.owner)
 	}
@@ -216,6 +230,9 @@ func (m *Maker) makeRole(ctx context.Context, s *server) error {
 	// Made by somebody else at the same moment: 42710, or, where both are in the
 	// middle of it, 23505 of the catalogue's index.
 	if code := codeOf(err); code == duplicateObject || code == uniqueViolation {
+		if m.shared() {
+			return nil // another host, with the password that they agree on
+		}
 		return unknownPassword(s.owner)
 	}
 	return err

@@ -1,0 +1,167 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
+)
+
+// stormHost is one machine: a namespace of processes that die and stand still together,
+// with a relay of its own to each member of etcd.
+type stormHost struct {
+	t      *testing.T
+	id     string
+	dir    string
+	relays []*etcdtest.Relay
+	cmd    *exec.Cmd
+
+	mu    sync.Mutex
+	epoch int // grows when something is done to its processes
+	still bool
+}
+
+// life is the host's first process: it starts the next daemon where one was killed.
+const life = `while :; do "$0" "$@"; echo "the daemon ended with $?"; sleep 0.2; done`
+
+// start boots it.
+func (h *stormHost) start() {
+	h.t.Helper()
+	log, err := os.OpenFile(h.dir+"/log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer log.Close()
+	var members []string
+	for _, r := range h.relays {
+		members = append(members, r.Endpoint)
+	}
+	h.cmd = exec.Command("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", "mount -t tmpfs none /run; "+life,
+		kit.fleet, "--state-dir", h.dir+"/s", "--data-dir", h.dir+"/data", "run",
+		"--source", "etcd://"+strings.Join(members, ",")+"/wsgid/storm", "--host-id", h.id, "--region", "eu1")
+	h.cmd.Env = append(os.Environ(), "MACHINE="+h.dir)
+	h.cmd.Stdout, h.cmd.Stderr = log, log
+	h.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	if err := h.cmd.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	h.changed(false)
+}
+
+// changed notes that something was done to the processes.
+func (h *stormHost) changed(still bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.epoch++
+	h.still = still
+}
+
+func (h *stormHost) now() (epoch int, still bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.epoch, h.still
+}
+
+// kill ends all its processes at once, as a power failure does.
+func (h *stormHost) kill() {
+	h.changed(true)
+	_ = h.cmd.Process.Kill()
+	_ = h.cmd.Wait()
+	for len(h.processes()) > 0 { // the kernel takes its time
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// processes are those of the host, its first one in front.
+func (h *stormHost) processes() (pids []int) {
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", h.cmd.Process.Pid))
+	if err != nil || len(strings.Fields(string(children))) == 0 {
+		return nil
+	}
+	first := strings.Fields(string(children))[0]
+	ours, err := os.Readlink("/proc/" + first + "/ns/pid")
+	if err != nil {
+		return nil
+	}
+	entries, _ := filepath.Glob("/proc/[0-9]*")
+	for _, e := range entries {
+		if ns, err := os.Readlink(e + "/ns/pid"); err == nil && ns == ours {
+			if pid, err := strconv.Atoi(filepath.Base(e)); err == nil {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}
+
+// stop has all its processes stand still, cont lets them go on.
+func (h *stormHost) stop() {
+	h.changed(true)
+	for range 2 { // one may have begun meanwhile
+		for _, pid := range h.processes() {
+			_ = syscall.Kill(pid, syscall.SIGSTOP)
+		}
+	}
+}
+
+func (h *stormHost) cont() {
+	for _, pid := range h.processes() {
+		_ = syscall.Kill(pid, syscall.SIGCONT)
+	}
+	h.changed(false)
+}
+
+// killDaemon kills the daemon alone: its masters go on.
+func (h *stormHost) killDaemon() {
+	for _, pid := range h.processes() {
+		args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if strings.HasPrefix(string(args), kit.fleet+"\x00--state-dir") {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+}
+
+// ask says which master serves the app on this host; empty: none does.
+func (h *stormHost) ask(app string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	go func() { // nobody waits for a host that dies or stands still meanwhile
+		epoch, _ := h.now()
+		for ctx.Err() == nil {
+			if now, _ := h.now(); now != epoch {
+				cancel()
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", h.dir+"/"+app+".sock")
+	}}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/", nil)
+	if err != nil {
+		h.t.Error(err)
+		return ""
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return ""
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return ""
+	}
+	return string(body)
+}

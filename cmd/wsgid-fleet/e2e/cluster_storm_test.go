@@ -1,0 +1,483 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
+)
+
+var (
+	clusterFaults = flag.Int("cluster.faults", 0, "how many faults TestClusterStorm brings; 0: some that are soon over")
+	clusterSeed   = flag.Uint64("cluster.seed", 0, "which faults, in which order; 0: a new seed, printed")
+)
+
+// clusterStorm is three hosts and three members of etcd, to which things are done.
+type clusterStorm struct {
+	t       *testing.T
+	rand    *rand.Rand
+	dir     string
+	apps    []cluster.App
+	members []*etcdtest.Server
+	hosts   []*stormHost
+	client  *etcd.Client
+	raw     *clientv3.Client
+	pushes  int
+
+	mu   sync.Mutex
+	name string // of what is done now
+	max  map[string]time.Duration
+	done map[string]int
+}
+
+const (
+	// longAway is for how long a host must be away for others to take over.
+	longAway = 9 * time.Second
+	// shortly is for how long one may be away and nobody moves.
+	shortly = 2 * time.Second
+)
+
+// TestClusterStorm disturbs three real daemons and three members of etcd while a checker
+// looks whether what is promised holds.
+func TestClusterStorm(t *testing.T) {
+	needKit(t)
+	etcdtest.Need(t)
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: a host is a namespace of processes")
+	}
+	t.Parallel()
+	seed := *clusterSeed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("seed %d: make chaos CLUSTER=1 SEED=%[1]d repeats it", seed)
+	s := &clusterStorm{t: t, rand: rand.New(rand.NewPCG(seed, 1)), max: map[string]time.Duration{}, done: map[string]int{}}
+	s.setUp()
+	check := &clusterChecker{s: s, client: s.client, over: make(chan struct{})}
+	check.begin()
+	defer check.end()
+	faults := clusterFaultKinds
+	n := *clusterFaults
+	if n == 0 {
+		faults = slices.DeleteFunc(slices.Clone(faults), func(f clusterFault) bool { return f.long })
+		n = len(faults)
+	}
+	for n > 0 && !t.Failed() {
+		order := s.rand.Perm(len(faults))
+		for _, i := range order[:min(n, len(order))] {
+			n--
+			s.bring(faults[i])
+			if t.Failed() {
+				return
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.done)) {
+		t.Logf("%3d × %s, as it should be after %.1f s at most", s.done[name], name, s.max[name].Seconds())
+	}
+	t.Log(check)
+}
+
+func (s *clusterStorm) fault() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.name
+}
+
+func (s *clusterStorm) bring(f clusterFault) {
+	s.t.Helper()
+	s.mu.Lock()
+	s.name = f.name
+	s.done[f.name]++
+	s.mu.Unlock()
+	f.do(s)
+	began := time.Now()
+	s.settled(s.hosts...)
+	s.max[f.name] = max(s.max[f.name], time.Since(began))
+}
+
+// settled waits until each app is served by just the hosts that it belongs on.
+func (s *clusterStorm) settled(hosts ...*stormHost) {
+	s.t.Helper()
+	var there []cluster.Host
+	byID := map[string]*stormHost{}
+	for _, h := range hosts {
+		there = append(there, cluster.Host{ID: h.id, Region: "eu1"})
+		byID[h.id] = h
+	}
+	placed := cluster.Place(s.apps, there)
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		var wrong []string
+		for _, a := range s.apps {
+			var by []string
+			for h := range s.served(a.Name) {
+				if byID[h.id] != nil { // whoever is cut off serves on
+					by = append(by, h.id)
+				}
+			}
+			slices.Sort(by)
+			if !slices.Equal(by, placed[a.Name]) {
+				wrong = append(wrong, fmt.Sprintf("%s is served by %v and belongs on %v", a.Name, by, placed[a.Name]))
+			}
+		}
+		switch {
+		case len(wrong) == 0 || s.t.Failed():
+			return
+		case time.Now().After(deadline):
+			s.t.Fatalf("%s: never as it should be: %s", s.fault(), strings.Join(wrong, "; "))
+		}
+	}
+}
+
+func (s *clusterStorm) setUp() {
+	t := s.t
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir, err := os.MkdirTemp("/tmp", "w")
+	must(err)
+	s.dir = dir
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	must(os.Chmod(dir, 0o755))
+	s.members = etcdtest.Cluster(t, 3)
+	cfg := etcd.Config{Prefix: "/wsgid/storm", Limit: 10 * time.Second}
+	for _, m := range s.members {
+		cfg.Endpoints = append(cfg.Endpoints, m.Endpoint)
+	}
+	s.client = etcd.New(cfg)
+	t.Cleanup(s.client.Close)
+	s.raw, err = clientv3.New(clientv3.Config{Endpoints: cfg.Endpoints, Logger: zap.NewNop()})
+	must(err)
+	t.Cleanup(func() { _ = s.raw.Close() })
+	for i, name := range []string{"a", "b", "c", "d", "e"} {
+		s.apps = append(s.apps, cluster.App{Name: name, Backends: []cluster.Backend{{Region: "eu1", Count: 1 + i%2}}})
+	}
+	s.push()
+	for _, id := range []string{"one", "two", "three"} {
+		h := &stormHost{t: t, id: id, dir: filepath.Join(dir, id)}
+		for _, app := range s.apps {
+			code := filepath.Join(h.dir, app.Name, "app")
+			must(os.MkdirAll(code, 0o755))
+			must(os.WriteFile(filepath.Join(code, "m.py"), []byte("import os\ndef application(e, s):\n s('200 OK', [])\n return [b'%d' % os.getppid()]\n"), 0o644))
+		}
+		for _, m := range s.members {
+			h.relays = append(h.relays, etcdtest.NewRelay(t, m.Endpoint))
+		}
+		t.Cleanup(func() {
+			h.kill()
+			if t.Failed() {
+				log, _ := os.ReadFile(h.dir + "/log")
+				t.Logf("host %s:\n%s", h.id, log[max(0, len(log)-8000):])
+			}
+		})
+		h.start()
+		s.hosts = append(s.hosts, h)
+	}
+	s.name = "the start"
+	s.settled(s.hosts...)
+}
+
+// texts are the specs; number makes them other ones.
+func (s *clusterStorm) texts(number int) cluster.Texts {
+	t := cluster.Texts{Files: map[string][]byte{}}
+	for _, a := range s.apps {
+		t.Files[a.Name+".hcl"] = fmt.Appendf(nil, "# %d\napp %q {\n path = \"${env(\"MACHINE\")}/%[2]s\"\n wsgi_app = \"m:application\"\n user = \"www-data\"\n backends {\n region = \"eu1\"\n count = %d\n }\n sockets {\n http {\n listen = \"unix:${env(\"MACHINE\")}/%[2]s.sock\"\n }\n }\n}\n", number, a.Name, a.Backends[0].Count)
+	}
+	return t
+}
+
+// push brings specs that say the same in other words, until etcd takes them.
+func (s *clusterStorm) push() {
+	s.t.Helper()
+	s.pushes++
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		_, _, err := s.client.Push(s.t.Context(), s.texts(s.pushes), "storm")
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%s: no push goes through: %v", s.fault(), err)
+		}
+	}
+}
+
+// there waits until etcd tells of all hosts, so that a cut that is over is over for all.
+func (s *clusterStorm) there() {
+	s.t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		v, err := s.client.View(s.t.Context())
+		if err == nil && len(v.Hosts) == len(s.hosts) {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%s: the hosts are not back: %+v, %v", s.fault(), v, err)
+		}
+	}
+}
+
+func (s *clusterStorm) host() (h *stormHost, others []*stormHost) {
+	h = s.hosts[s.rand.IntN(len(s.hosts))]
+	return h, slices.DeleteFunc(slices.Clone(s.hosts), func(o *stormHost) bool { return o == h })
+}
+
+func (s *clusterStorm) member() *etcdtest.Server { return s.members[s.rand.IntN(len(s.members))] }
+
+// leader is the member that leads, as far as it can be told now.
+func (s *clusterStorm) leader() *etcdtest.Server {
+	for _, m := range s.members {
+		ctx, cancel := context.WithTimeout(s.t.Context(), 2*time.Second)
+		st, err := s.raw.Status(ctx, m.Endpoint)
+		cancel()
+		if err == nil && st.Leader == st.Header.MemberId {
+			return m
+		}
+	}
+	return s.member()
+}
+
+// quiet does something by which no process is to be touched.
+func (s *clusterStorm) quiet(do func()) {
+	s.t.Helper()
+	before := s.masters()
+	do()
+	s.there()
+	s.untouched(before)
+}
+
+var errNoWinner = errors.New("nobody won")
+
+// pushTwo pushes from two sides: who is told that it won is what etcd has.
+func (s *clusterStorm) pushTwo() error {
+	var wg sync.WaitGroup
+	errs := make([]error, 2)
+	base := s.pushes
+	for i := range errs {
+		wg.Go(func() { _, _, errs[i] = s.client.Push(s.t.Context(), s.texts(base+1+i), "storm") })
+	}
+	wg.Wait()
+	s.pushes += 2
+	got, err := s.client.Texts(s.t.Context())
+	if err != nil {
+		return err
+	}
+	for i, err := range errs {
+		if err == nil && got.Digest() == s.texts(base+1+i).Digest() {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: %w", errNoWinner, errors.Join(errs...))
+}
+
+// clusterFault is one thing that happens to a fleet, until it is over.
+type clusterFault struct {
+	name string
+	long bool // it lasts, what follows does, or a slow machine makes more of it
+	do   func(s *clusterStorm)
+}
+
+func cut(h *stormHost, relays []*etcdtest.Relay, d time.Duration, directions ...int) {
+	for _, r := range relays {
+		r.Hold(directions...)
+	}
+	time.Sleep(d)
+	for _, r := range relays {
+		r.Pass(directions...)
+	}
+}
+
+var clusterFaultKinds = []clusterFault{
+	{"a member is killed", false, func(s *clusterStorm) {
+		m := s.member()
+		s.quiet(func() { m.Kill(); s.push(); m.Run(); m.Wait() })
+	}},
+	{"the leader is killed", false, func(s *clusterStorm) {
+		m := s.leader()
+		s.quiet(func() { m.Kill(); s.push(); m.Run(); m.Wait() })
+	}},
+	{"the leader stands still", false, func(s *clusterStorm) {
+		m := s.leader()
+		s.quiet(func() { m.Signal(syscall.SIGSTOP); s.push(); m.Signal(syscall.SIGCONT); m.Wait() })
+	}},
+	{"etcd has no majority", false, func(s *clusterStorm) {
+		s.quiet(func() {
+			two := s.rand.Perm(3)[:2]
+			for _, i := range two {
+				s.members[i].Kill()
+			}
+			time.Sleep(shortly)
+			for _, i := range two {
+				s.members[i].Run()
+			}
+			for _, i := range two {
+				s.members[i].Wait()
+			}
+		})
+	}},
+	{"etcd has no majority for longer than leases last", true, func(s *clusterStorm) {
+		s.quiet(func() {
+			s.members[0].Signal(syscall.SIGSTOP)
+			s.members[1].Kill()
+			time.Sleep(2 * longAway)
+			s.members[0].Signal(syscall.SIGCONT)
+			s.members[1].Run()
+			s.members[1].Wait()
+		})
+	}},
+	{"all members are restarted", false, func(s *clusterStorm) {
+		s.quiet(func() {
+			for _, m := range s.members {
+				m.Kill()
+			}
+			for _, m := range s.members {
+				m.Run()
+			}
+			for _, m := range s.members {
+				m.Wait()
+			}
+		})
+	}},
+	{"a daemon is killed", false, func(s *clusterStorm) {
+		h, _ := s.host()
+		s.quiet(h.killDaemon)
+	}},
+	{"a host is killed", true, func(s *clusterStorm) {
+		h, others := s.host()
+		h.kill()
+		s.settled(others...)
+		h.start()
+	}},
+	{"a host is killed with the leader", true, func(s *clusterStorm) {
+		h, others := s.host()
+		m := s.leader()
+		h.kill()
+		m.Kill()
+		s.settled(others...)
+		m.Run()
+		m.Wait()
+		h.start()
+	}},
+	{"a host restarts", true, func(s *clusterStorm) {
+		h, _ := s.host()
+		h.kill()
+		h.start()
+	}},
+	{"a host stands still for a moment", false, func(s *clusterStorm) {
+		h, _ := s.host()
+		h.stop()
+		time.Sleep(shortly)
+		h.cont()
+	}},
+	{"a host wakes when others have its apps", true, func(s *clusterStorm) {
+		h, others := s.host()
+		h.stop()
+		s.settled(others...)
+		h.cont()
+	}},
+	{"a host is cut off for a moment", true, func(s *clusterStorm) {
+		h, _ := s.host()
+		s.quiet(func() { cut(h, h.relays, shortly, etcdtest.ToServer, etcdtest.ToClient) })
+	}},
+	{"a host is cut off", true, func(s *clusterStorm) {
+		h, others := s.host()
+		for _, r := range h.relays {
+			r.Hold(etcdtest.ToServer, etcdtest.ToClient)
+		}
+		s.settled(others...)
+		cut(h, h.relays, 0, etcdtest.ToServer, etcdtest.ToClient)
+	}},
+	{"a host hears no answers", true, func(s *clusterStorm) {
+		h, _ := s.host()
+		cut(h, h.relays, longAway, etcdtest.ToClient)
+	}},
+	{"a host's questions do not arrive", true, func(s *clusterStorm) {
+		h, _ := s.host()
+		cut(h, h.relays, longAway, etcdtest.ToServer)
+	}},
+	{"a host reaches one member alone", true, func(s *clusterStorm) {
+		h, _ := s.host()
+		s.quiet(func() { cut(h, h.relays[1:], shortly, etcdtest.ToServer, etcdtest.ToClient) })
+	}},
+	{"all hosts hear no answers", true, func(s *clusterStorm) {
+		s.quiet(func() {
+			var all []*etcdtest.Relay
+			for _, h := range s.hosts {
+				all = append(all, h.relays...)
+			}
+			cut(nil, all, longAway, etcdtest.ToClient)
+		})
+	}},
+	{"connections are cut", false, func(s *clusterStorm) {
+		h, _ := s.host()
+		s.quiet(func() {
+			for _, r := range h.relays {
+				r.Drop()
+			}
+			s.push()
+		})
+	}},
+	{"etcd forgets its history", false, func(s *clusterStorm) {
+		s.quiet(func() {
+			h, _ := s.host()
+			for _, r := range h.relays {
+				r.Hold(etcdtest.ToClient)
+			}
+			s.push()
+			s.push()
+			if v, err := s.client.View(s.t.Context()); err == nil {
+				_, _ = s.raw.Compact(s.t.Context(), v.Revision)
+			}
+			for _, r := range h.relays {
+				r.Drop()
+				r.Pass(etcdtest.ToClient)
+			}
+		})
+	}},
+	{"somebody empties etcd", false, func(s *clusterStorm) {
+		s.quiet(func() {
+			if _, err := s.raw.Delete(s.t.Context(), "/wsgid/storm/", clientv3.WithPrefix()); err != nil {
+				s.t.Error(err)
+			}
+			s.there()
+			s.push()
+		})
+	}},
+	{"two push at once", false, func(s *clusterStorm) {
+		s.quiet(func() {
+			if err := s.pushTwo(); err != nil {
+				s.t.Error(err)
+			}
+		})
+	}},
+	{"a host is cordoned, and taken in again", true, func(s *clusterStorm) {
+		h, others := s.host()
+		if err := s.client.Cordon(s.t.Context(), h.id, "storm"); err != nil {
+			s.t.Error(err)
+			return
+		}
+		s.settled(others...)
+		if err := s.client.Uncordon(s.t.Context(), h.id); err != nil {
+			s.t.Error(err)
+		}
+	}},
+}
