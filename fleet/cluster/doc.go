@@ -31,4 +31,31 @@
 // everything as it is. No one may be cut off by that: a host that is parted from the
 // others serves on, and so an app may run on more hosts than it asks for. Only what
 // must happen once (see package etcd, Once) is at most once.
+//
+// # What is promised, and the tests that show it
+//
+// With etcd away, slow or empty nothing is stopped, moved or started but for repairs,
+// also over a reboot: TestNothingMovesWithoutEtcd, TestAnEmptyAnswerRemovesNothing,
+// TestAFullDatabaseMovesNothing, TestHostsGoOnWhileMembersDie, TestTwoMachines.
+//
+// An app has as many hosts as it asks for while its region has them, and gets others
+// soon after one dies: TestHostsShareTheApps, TestALeaseStartsAnewWithEachLeader,
+// TestADyingHostMovesLittleMoreThanItsApps, TestTheClusterExample.
+//
+// It leaves a host only when another one serves it: TestAnAppLeavesWhenTheOtherServesIt,
+// TestACordonedHostGivesItsAppsAway, TestClusterStorm.
+//
+// More hosts than it asks for may run it for a while, and what must happen once is at
+// most once: TestOnceIsAtMostOnce, TestDeployOnManyHosts.
+//
+// A host that wakes reads anew before it acts, and two of one name are told apart:
+// TestAWatchBehindACompactionIsTakenUp, TestAWatchThatIsBehindTheListTellsNothingOld,
+// TestTwoHostsOfOneName, TestClusterStorm.
+//
+// Placement is the same on every host, whatever their clocks say, and stands still when
+// more than half of a region vanishes: TestPlacementIsTheSameOnEveryHost,
+// TestClocksAnHourOffDecideTheSame, TestPlacementFreezesWhenMoreThanHalfOfARegionVanishes.
+//
+// A push is whole or not there, and of two one is told: TestAPushOfManyFilesIsOneSwitch,
+// TestBoundsOfATransaction, TestOfTwoPushersOneIsTold.
 package cluster

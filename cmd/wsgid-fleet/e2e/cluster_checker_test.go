@@ -1,12 +1,15 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd"
 )
@@ -16,7 +19,8 @@ import (
 //
 //   - an app leaves a host to which nothing was done only when another one serves it;
 //   - an endpoint is there only as long as its host is;
-//   - while etcd is away, cut off or emptied, the same masters serve the same apps.
+//   - while no host leaves, whatever else happens to etcd (members that die, a majority
+//     that is lost, a prefix that is emptied), the same masters serve the same apps.
 type clusterChecker struct {
 	s      *clusterStorm
 	client *etcd.Client // by no relay
@@ -79,7 +83,9 @@ func (c *clusterChecker) follow(app string) {
 		if len(by) > 0 {
 			last, missed, since = map[*stormHost]int{}, 0, time.Now()
 			for h := range by {
-				last[h] = epochs[h]
+				if h.healthy() {
+					last[h] = epochs[h]
+				}
 			}
 			continue
 		}
@@ -128,12 +134,53 @@ func (s *clusterStorm) masters() map[string]string {
 	return out
 }
 
-// untouched tells of masters that are not the same as before.
+// untouched tells of masters that are not the same as before. A worker may be about to
+// answer again.
 func (s *clusterStorm) untouched(before map[string]string) {
 	s.t.Helper()
-	if now := s.masters(); !maps.Equal(before, now) {
-		s.t.Errorf("%s: the masters were %v and are %v", s.fault(), before, now)
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		now := s.masters()
+		if maps.Equal(before, now) {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Errorf("%s: the masters were %v and are %v", s.fault(), before, now)
+			return
+		}
 	}
+}
+
+// stayed tells whether all hosts were there from a revision until now, as etcd remembers:
+// on a machine that is slow enough a lease ends, and apps move as they should. What
+// somebody deletes together with the generation says nothing of hosts.
+func (s *clusterStorm) stayed(since int64) bool {
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	const marker = "/wsgid/storm/zz"
+	events := s.raw.Watch(ctx, "/wsgid/storm/", clientv3.WithPrefix(), clientv3.WithRev(since+1))
+	if _, err := s.raw.Put(ctx, marker, ""); err != nil {
+		return false
+	}
+	left, emptied := map[int64]bool{}, map[int64]bool{}
+	for r := range events {
+		if r.Err() != nil { // it has forgotten
+			return false
+		}
+		for _, ev := range r.Events {
+			key := string(ev.Kv.Key)
+			switch {
+			case key == marker && ev.Type == clientv3.EventTypePut:
+				maps.DeleteFunc(left, func(rev int64, _ bool) bool { return emptied[rev] })
+				return len(left) == 0
+			case ev.Type != clientv3.EventTypeDelete:
+			case key == "/wsgid/storm/meta/generation":
+				emptied[ev.Kv.ModRevision] = true
+			case strings.HasPrefix(key, "/wsgid/storm/hosts/"):
+				left[ev.Kv.ModRevision] = true
+			}
+		}
+	}
+	return false
 }
 
 func (c *clusterChecker) String() string {

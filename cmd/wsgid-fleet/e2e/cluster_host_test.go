@@ -31,7 +31,12 @@ type stormHost struct {
 	mu    sync.Mutex
 	epoch int // grows when something is done to its processes
 	still bool
+	since time.Time // of the epoch
 }
+
+// recovery is how long what was done to processes may show: workers that stood still are
+// killed and come back.
+const recovery = 10 * time.Second
 
 // life is the host's first process: it starts the next daemon where one was killed.
 const life = `while :; do "$0" "$@"; echo "the daemon ended with $?"; sleep 0.2; done`
@@ -65,7 +70,14 @@ func (h *stormHost) changed(still bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.epoch++
-	h.still = still
+	h.still, h.since = still, time.Now()
+}
+
+// healthy tells whether nothing was done to its processes for a while.
+func (h *stormHost) healthy() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.still && time.Since(h.since) > recovery
 }
 
 func (h *stormHost) now() (epoch int, still bool) {
