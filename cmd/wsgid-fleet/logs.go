@@ -202,13 +202,7 @@ func elsewhere(set *hclspec.Set, app string) string {
 	if set == nil || set.Specs[app] == nil {
 		return ""
 	}
-	switch set.Specs[app].Log.Target {
-	case "journal":
-		return fmt.Sprintf("log.target is \"journal\": see journalctl WSGID_APP=%s", app)
-	case "stderr":
-		return fmt.Sprintf("log.target is \"stderr\": it goes where the daemon's output goes; of an app that a command started without a daemon, to the journal if one answers (journalctl WSGID_APP=%s), else to the file", app)
-	}
-	return ""
+	return logfile.Elsewhere(set.Specs[app].Log.Target, app)
 }
 
 // followLogs prints what there is and then what comes, until ctx ends.

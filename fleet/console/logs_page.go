@@ -77,7 +77,7 @@ func (c *Console) logsPage(w http.ResponseWriter, r *http.Request) {
 	case folder == "":
 		code, v.Problem = http.StatusNotFound, "No folder of an app of this name is known, so there is no log."
 	default:
-		v.Elsewhere = elsewhere(c.fleet.LogTarget(v.App), v.App)
+		v.Elsewhere = logfile.Elsewhere(c.fleet.LogTarget(v.App), v.App)
 		if err := v.read(r.Context(), folder, c.fleet.DataDir()); err != nil {
 			v.Problem = clean(err.Error())
 		}
@@ -87,16 +87,6 @@ func (c *Console) logsPage(w http.ResponseWriter, r *http.Request) {
 		ticks = 1
 	}
 	c.render(w, r, code, "logs", v, live(ticks))
-}
-
-func elsewhere(target, app string) string {
-	switch target {
-	case "journal":
-		return "The log of this app goes to the journal: journalctl WSGID_APP=" + app
-	case "stderr":
-		return "The log of this app goes where the daemon's output goes, or to the journal: journalctl WSGID_APP=" + app
-	}
-	return ""
 }
 
 // read reads the last lines that are asked for. A log may be as long as it likes: of
