@@ -12,6 +12,7 @@ import (
 
 var (
 	procLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([A-Za-z0-9_-]+):\s*(.+)$`) })
+	escaped  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\\(.)`) })
 	envLine  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([A-Za-z_0-9]+)=(.*)$`) })
 )
 
@@ -87,7 +88,8 @@ func (o Options) procfile(path string) ([]*App, error) {
 }
 
 // dotEnv reads a .env as foreman does: $ is text, single quotes and double quotes are
-// taken off, \n in double quotes is a new line.
+// taken off, \n in double quotes is a new line, any other sign behind a backslash there
+// is itself.
 func dotEnv(path string) (map[string]string, []Fact, error) {
 	env := map[string]string{}
 	text, err := readFile(path)
@@ -109,7 +111,7 @@ func dotEnv(path string) (map[string]string, []Fact, error) {
 		if len(value) > 1 && value[0] == '\'' && value[len(value)-1] == '\'' {
 			value = value[1 : len(value)-1]
 		} else if len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
-			value = strings.ReplaceAll(value[1:len(value)-1], `\n`, "\n")
+			value = escaped().ReplaceAllString(strings.ReplaceAll(value[1:len(value)-1], `\n`, "\n"), "$1")
 		}
 		env[m[1]] = value
 		facts = append(facts, Fact{Set: setSecretEnv, Key: m[1], Value: value, Was: m[1], At: Position{path, number}})
