@@ -20,13 +20,15 @@ import (
 const movedApp = `import os
 def app(environ, start_response):
     umask = os.umask(0); os.umask(umask)
-    body = "%s %s %s %s %s" % (NAME, environ["PATH_INFO"], os.environ.get("GREETING"), os.getcwd(), oct(umask))
+    body = "%s %s%s %s %s %s" % (NAME, environ["SCRIPT_NAME"] + ":" if environ["SCRIPT_NAME"] else "", environ["PATH_INFO"],
+        os.environ.get("GREETING"), os.getcwd(), oct(umask))
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body.encode()]
 `
 
-// A folder of vassals, a supervisord, a gunicorn unit and a site of Apache become a fleet
-// by four commands, and it answers what they answered.
+// A folder of ten vassals, a supervisord with three programs and a gunicorn unit become
+// a fleet by three commands, and a site of Apache by a fourth; it answers what they
+// answered, and what could not be carried over is named.
 func TestMovingIn(t *testing.T) {
 	b := newBed(t, account{})
 	if !b.who.root() {
@@ -69,6 +71,44 @@ umask = 027
 `, home, app(name)))
 		put(name+"/static/a.txt", "the file of "+name)
 	}
+	// As people write them: other formats, placeholders, loops, folders of modules,
+	// files, mounts; and what the fleet has no counterpart for.
+	common := func(name, address string) [][2]string {
+		return [][2]string{{"plugin", "python3"}, {"chdir", home + "/" + name}, {"http-socket", address}, {"env", "GREETING=hello " + name}, {"uid", "daemon"},
+			{"gid", "daemon"}, {"umask", "022"}, {"static-map", "/static=" + home + "/" + name + "/static"}}
+	}
+	ini := func(name string, more string) {
+		text := "[uwsgi]\n"
+		for _, kv := range common(name, app(name)) {
+			text += kv[0] + " = " + kv[1] + "\n"
+		}
+		put("vassals/"+name+".ini", text+more)
+		put(name+"/static/a.txt", "the file of "+name)
+	}
+	ini("ten", "wsgi-file = web.py\ncallable = app\nprocesses = 2\ncheaper = 1\nharakiri = 20\nmax-requests = 1000\nspooler = .\n")
+	ini("eleven", "mount = /shop=web.py\ncallable = app\nmanage-script-name = true\noffload-threads = 1\n")
+	ini("twelve", "for = src lib\npythonpath = "+home+"/twelve/%(_)\nendfor =\nmodule = site_of_%n:app\ntouch-reload = /tmp/%n\nstats = 127.0.0.1:0\n")
+	put("twelve/lib/site_of_twelve.py", "NAME = \"lib\"\n"+movedApp)
+	put("twelve/src/site_of_twelve.py", "NAME = \"src\"\n"+movedApp)
+	ini("thirteen", "base = web\nset-placeholder = attr=app\nmodule = %(base):%(attr)\nif-env = NOT_THERE\nmodule = wrong\nendif =\nthreads = 2\n")
+	for _, name := range []string{"seven", "eight", "nine"} {
+		address := app(name)
+		yaml, json, xml := "uwsgi:\n", []string{}, "<uwsgi>\n"
+		for _, kv := range append(common(name, address), [2]string{"module", "web:app"}) {
+			yaml += "  " + kv[0] + ": " + kv[1] + "\n"
+			json = append(json, fmt.Sprintf("%q: %q", kv[0], kv[1]))
+			xml += fmt.Sprintf("  <%[1]s>%[2]s</%[1]s>\n", kv[0], kv[1])
+		}
+		put(name+"/static/a.txt", "the file of "+name)
+		switch name {
+		case "seven":
+			put("vassals/seven.yaml", yaml)
+		case "eight":
+			put("vassals/eight.json", "{\"uwsgi\": {"+strings.Join(json, ", ")+"}}")
+		default:
+			put("vassals/nine.xml", xml+"</uwsgi>\n")
+		}
+	}
 	put("supervisord.conf", fmt.Sprintf(`[supervisord]
 logfile=/dev/null
 logfile_maxbytes=0
@@ -80,7 +120,21 @@ directory=%[1]s/four
 user=daemon
 stdout_logfile=NONE
 stderr_logfile=NONE
-`, home, app("four")))
+[program:fourteen]
+command=/usr/bin/uwsgi-core --plugin python3 --http-socket %[3]s --module web:app --master --die-on-term --processes 2
+directory=%[1]s/fourteen
+environment=GREETING="hello %%(program_name)s"
+umask=027
+user=daemon
+priority=5
+stdout_logfile=NONE
+stderr_logfile=NONE
+[program:rest]
+command=/bin/sleep 1000
+user=daemon
+stdout_logfile=NONE
+stderr_logfile=NONE
+`, home, app("four"), app("fourteen")))
 	put("five.service", fmt.Sprintf(`[Service]
 User=daemon
 WorkingDirectory=%[1]s/five
@@ -121,10 +175,14 @@ Include six.conf
 	ask := func() map[string]string {
 		answers := map[string]string{}
 		for name, address := range addresses {
-			for _, path := range []string{"/", "/x/y", "/static/a.txt"} {
-				if path == "/static/a.txt" && (name == "four" || name == "five") {
-					continue
-				}
+			paths := []string{"/", "/x/y", "/static/a.txt"}
+			switch name {
+			case "four", "five", "fourteen":
+				paths = paths[:2]
+			case "eleven":
+				paths = []string{"/shop", "/shop/x/y", "/static/a.txt"}
+			}
+			for _, path := range paths {
 				eventually(t, patience, name+path, func() error {
 					code, body, err := get(address, path)
 					if err == nil && code != http.StatusOK {
@@ -171,10 +229,24 @@ Include six.conf
 		})
 	}
 
-	for _, path := range []string{"vassals", "supervisord.conf", "five.service", "six.conf"} {
+	if len(before) != 39 {
+		t.Errorf("%d answers before", len(before))
+	}
+	for path, named := range map[string][]string{
+		"vassals": {"ten.ini:16: spooler = .: not carried over: ", "eleven.ini:13: offload-threads = 1: not carried over: ",
+			"twelve.ini:14: touch-reload = /tmp/twelve: not carried over: ", "twelve.ini:15: stats = 127.0.0.1:0: not carried over: "},
+		"supervisord.conf": {"rest"},
+		"five.service":     nil,
+		"six.conf":         {"WSGIScriptAlias /x "},
+	} {
 		out := b.fleet("import", "--write", filepath.Join(home, path))
 		if !strings.Contains(out.stdout, ".hcl") {
 			t.Fatalf("%s: %v", path, out)
+		}
+		for _, what := range named {
+			if !strings.Contains(out.stderr, what) {
+				t.Errorf("%s: %q is not named", path, what)
+			}
 		}
 		t.Logf("%s: %v", path, out)
 	}
