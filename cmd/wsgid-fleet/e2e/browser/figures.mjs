@@ -35,7 +35,14 @@ try {
   const cdp = await context.newCDPSession(page);
   await cdp.send("Performance.enable");
   const busy = async () => (await cdp.send("Performance.getMetrics")).metrics.find((m) => m.name === "ThreadTime").value * 1000;
-  const state = (want) => page.waitForFunction((w) => document.querySelector('[data-app="app0"] .state')?.textContent === w, want, { polling: 250 });
+  // The page itself tells when it shows the state: asking it again and again would be
+  // counted as its work.
+  const state = (want) => page.evaluate((w) => new Promise((done) => {
+    const there = () => document.querySelector('[data-app="app0"] .state')?.textContent === w;
+    const seen = new MutationObserver(() => { if (there()) { seen.disconnect(); done(); } });
+    if (there()) done();
+    else seen.observe(document.querySelector("[data-table]"), { subtree: true, childList: true });
+  }), want);
   const updates = [];
   for (let i = 0; i < 3; i++) {
     for (const [act, want] of [["stop", "stopped"], ["start", "idle"]]) {
