@@ -23,10 +23,10 @@ func TestABalancerForgetsNoHostTooSoon(t *testing.T) {
 	b.members.Join, b.away = time.Nanosecond, map[string]time.Time{}
 	view := func(hosts, serving string) *etcd.View {
 		v := &etcd.View{Generation: 1, Hosts: map[string]cluster.Host{}, Endpoints: map[string]map[string]cluster.Endpoint{"app": {}}}
-		for _, h := range strings.Fields(hosts) {
+		for h := range strings.FieldsSeq(hosts) {
 			v.Hosts[h] = cluster.Host{ID: h, Region: "eu1"}
 		}
-		for _, h := range strings.Fields(serving) {
+		for h := range strings.FieldsSeq(serving) {
 			v.Endpoints["app"][h] = cluster.Endpoint{Ready: true, Addresses: []string{h + ":80"}}
 		}
 		return v

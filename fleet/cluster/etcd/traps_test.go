@@ -251,7 +251,7 @@ func TestWithoutALPNItSaysSo(t *testing.T) {
 				}
 				go func() {
 					defer c.Close()
-					s, err := net.Dial("tcp", server.Endpoint) //nolint:noctx // a test
+					s, err := net.Dial("tcp", server.Endpoint)
 					if err != nil {
 						return
 					}
