@@ -188,6 +188,7 @@ func (b *bed) env() []string {
 		"HOME=" + b.dir, "LANG=C.UTF-8", "NO_COLOR=1",
 		"XDG_RUNTIME_DIR=" + filepath.Join(b.dir, "run"),
 		demo + b.demo, "WSGID_FLEET=" + b.program(),
+		"WSGID_ZYGOTE=" + os.Getenv("WSGID_ZYGOTE"), // go test with it tries all of them so
 	}
 }
 
