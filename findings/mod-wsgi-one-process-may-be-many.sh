@@ -10,9 +10,6 @@
 # and caches in memory, libraries that refuse to run in several) stops without a change
 # of what runs.
 . "$(dirname "$(readlink -f "$0")")/lib"
-debian apache2-bin=2.4.67-1~deb12u2 libapache2-mod-wsgi-py3=4.9.4-1+b2
-modules=$WORK/root/usr/lib/apache2/modules
-chmod 755 "$WORK"
 cat >app.wsgi <<'PY'
 import os
 
@@ -20,30 +17,10 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [("%s %d" % (environ["wsgi.multiprocess"], os.getpid())).encode()]
 PY
-port=$(free_port)
-cat >apache.conf <<CONF
-ServerName localhost
-ServerRoot "$WORK"
-PidFile "$WORK/apache.pid"
-ErrorLog "$WORK/error.log"
-Listen 127.0.0.1:$port
-LoadModule mpm_event_module "$modules/mod_mpm_event.so"
-LoadModule authz_core_module "$modules/mod_authz_core.so"
-LoadModule wsgi_module "$modules/mod_wsgi.so"
-User www-data
-Group www-data
-WSGISocketPrefix "$WORK/wsgi"
-WSGIDaemonProcess left-out
+apache "WSGIDaemonProcess left-out
 WSGIDaemonProcess written processes=1
-WSGIScriptAlias /left-out "$WORK/app.wsgi" process-group=left-out application-group=%{GLOBAL}
-WSGIScriptAlias /written "$WORK/app.wsgi" process-group=written application-group=%{GLOBAL}
-<Directory "$WORK">
-  Require all granted
-</Directory>
-CONF
-root/usr/sbin/apache2 -f "$WORK/apache.conf" -k start
-trap 'kill "$(cat "$WORK/apache.pid")"; rm -rf "$WORK"' EXIT
-get() { curl -sS --retry 20 --retry-connrefused --retry-delay 1 --noproxy '*' "http://127.0.0.1:$port/$1"; }
+WSGIScriptAlias /left-out \"$WORK/app.wsgi\" process-group=left-out application-group=%{GLOBAL}
+WSGIScriptAlias /written \"$WORK/app.wsgi\" process-group=written application-group=%{GLOBAL}"
 # What it is told, and how many processes answer thirty requests.
 told() {
   for _ in $(seq 30); do get "$1"; echo; done | sort | uniq | awk '{told = $1} END {print told, NR, "process" (NR > 1 ? "es" : "")}'

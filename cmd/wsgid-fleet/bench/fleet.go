@@ -224,44 +224,17 @@ func (b *bench) coldStart(ctx context.Context, m many) (all, one float64, err er
 // thousand is what a thousand disabled apps cost the daemon, and how long a
 // plan takes when one of them was edited.
 func (b *bench) thousand(ctx context.Context, s site) error {
-	const (
-		n   = 1000
-		off = "  enabled = false\n"
-	)
-	dir, err := b.temp("t")
+	d, err := b.disabledApps(ctx, s, "t", 1000, func(_ string, i int) string { return fmt.Sprintf("127.0.0.1:%d", 20000+i) })
 	if err != nil {
 		return err
 	}
-	specs, state := filepath.Join(dir, "d"), b.state(dir)
-	if err := os.Mkdir(specs, 0o755); err != nil {
-		return err
-	}
-	write := func(i int, attrs string) error {
-		name := fmt.Sprintf("app%d", i)
-		folder := filepath.Join(dir, name)
-		if err := b.appFolder(folder, s.app); err != nil {
-			return err
-		}
-		disabled := s
-		disabled.spec = attrs
-		return writeWhole(filepath.Join(specs, name+".hcl"), disabled.hcl(name, folder, fmt.Sprintf("    http { listen = \"127.0.0.1:%d\" }", 20000+i)))
-	}
-	for i := range n {
-		if err := write(i, off); err != nil {
-			return err
-		}
-	}
-	args := []string{"--dir", specs, "--state-dir", state}
-	if out, err := exec.CommandContext(ctx, b.fleet, append([]string{"apply"}, args...)...).CombinedOutput(); err != nil {
-		return fmt.Errorf("apply: %w\n%s", err, out)
-	}
-	if err := write(n/2, "  enabled = true\n"); err != nil {
+	if err := d.write(d.n/2, "  enabled = true\n"); err != nil {
 		return err
 	}
 	var times []float64
 	for range b.rounds {
 		begin := time.Now()
-		out, err := exec.CommandContext(ctx, b.fleet, append([]string{"plan"}, args...)...).CombinedOutput()
+		out, err := exec.CommandContext(ctx, b.fleet, append([]string{"plan"}, d.args...)...).CombinedOutput()
 		times = append(times, ms(time.Since(begin)))
 		if code := exitCode(err); code != 2 {
 			return fmt.Errorf("plan ended with %d: %s", code, out)
@@ -270,13 +243,10 @@ func (b *bench) thousand(ctx context.Context, s site) error {
 	b.table.add(row{
 		what: "plan of 1,000 apps by a process of its own, no daemon running", ours: fmt.Sprintf("%.0f ms", median(times)),
 	})
-	if err := write(n/2, off); err != nil {
+	if err := d.write(d.n/2, disabled); err != nil {
 		return err
 	}
-	edit := func(debug bool) (file string, err error) {
-		return filepath.Join(dir, fmt.Sprintf("app%d", n/2), "wsgid.json"), write(n/2, fmt.Sprintf("%s  debug = %v\n", off, debug))
-	}
-	return b.idleDaemon(ctx, dir, args, edit)
+	return b.idleDaemon(ctx, d.dir, d.args, d.edit)
 }
 
 // idleDaemon measures a daemon that has nothing to do, and then has it edited.
