@@ -187,6 +187,7 @@ func (b *bench) measure(ctx context.Context) error {
 		{"wake", b.wake},
 		{"fleet", b.fleetOfMany},
 		{"thousand idle", b.thousandIdle},
+		{"processes beside an app", b.besideApp},
 		{"console", b.consolePage},
 		{"package", b.debian},
 		{"deploy", b.deploys},

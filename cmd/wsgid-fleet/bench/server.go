@@ -24,6 +24,8 @@ type server struct {
 	url   string       // without a path
 	pids  func() []int // the processes that serve, whose memory and time count
 	stop  func()
+
+	daemon int // of a fleet: its pid
 }
 
 // site is what a server serves: a WSGI module with its folder.
@@ -140,6 +142,8 @@ func (b *bench) fleetOf(ctx context.Context, s site, sockets string) (*server, s
 		specs: specs,
 		pids:  func() []int { return mastersOf(state) },
 		stop:  func() { c.stop(syscall.SIGTERM) },
+
+		daemon: c.Process.Pid,
 	}, c.log, nil
 }
 
