@@ -2,6 +2,7 @@ package hclspec
 
 import (
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -27,6 +28,9 @@ func (f *file) evaluate(expr hcl.Expression) (v cty.Value, diags hcl.Diagnostics
 	}
 	if diags := f.overlooked(expr); diags.HasErrors() {
 		return cty.DynamicVal, diags
+	}
+	if x, ok := expr.(hclsyntax.Expression); ok {
+		v = f.ownTypes(x, v)
 	}
 	return v, nil
 }
