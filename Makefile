@@ -194,11 +194,13 @@ debpackage: build man
 	cd $(DEBTREE) && dpkg-buildpackage -b -us -uc -d >$(CACHE)/deb/log 2>&1 || { cat $(CACHE)/deb/log >&2; exit 1; }
 	mv $(CACHE)/deb/wsgid-fleet_*.deb $(DEB)
 
-.PHONY: deps-build deps-demo deps-test deps-bench deps-deb
+.PHONY: deps-build deps-demo deps-cluster deps-test deps-bench deps-deb
 deps-build:
 	@.ci/deps build
 deps-demo:
 	@.ci/deps build demo
+deps-cluster:
+	@.ci/deps build cluster
 deps-test:
 	@.ci/deps build test deb
 deps-bench:

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -27,5 +29,31 @@ func TestReport(t *testing.T) {
 	}
 	if got := summary(nil); got != "" {
 		t.Errorf("summary of nothing: %q", got)
+	}
+}
+
+// TestMakeHasWhatItsTargetsNeed: each target of the Makefile that another one names is there.
+func TestMakeHasWhatItsTargetsNeed(t *testing.T) {
+	text, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := regexp.MustCompile(`(?m)^([a-z][a-z -]*):([^=#\n]*)`).FindAllStringSubmatch(string(text), -1)
+	there := map[string]bool{}
+	for _, r := range rules {
+		for name := range strings.FieldsSeq(r[1]) {
+			there[name] = true
+		}
+	}
+	if !there["test"] || !there["cluster"] {
+		t.Fatalf("it has %v", there)
+	}
+	word := regexp.MustCompile(`^[a-z-]+$`)
+	for _, r := range rules {
+		for need := range strings.FieldsSeq(r[2]) {
+			if word.MatchString(need) && !there[need] {
+				t.Errorf("%s needs %s, which no rule makes", r[1], need)
+			}
+		}
 	}
 }
