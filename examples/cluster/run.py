@@ -158,7 +158,7 @@ class Fleet:
                 who = r.read().decode()
                 answer = who if r.status == 200 else ""
                 c.close()
-            except OSError:
+            except (OSError, http.client.HTTPException):
                 answer = ""
             with self.lock:
                 # Before the first answer nothing can be lost.
