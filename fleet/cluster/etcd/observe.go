@@ -65,7 +65,7 @@ func (c *Client) observe(ctx context.Context, seen func(*View) time.Time, lost f
 			}
 		}
 		timer := time.NewTimer(due)
-		for fresh := false; !fresh; {
+		for fresh, gathering := false, false; !fresh; {
 			select {
 			case <-ctx.Done():
 				timer.Stop()
@@ -83,7 +83,9 @@ func (c *Client) observe(ctx context.Context, seen func(*View) time.Time, lost f
 					}
 					return c.explain("watch", context.Canceled)
 				}
-				if v.apply(prefix, r); len(r.Events) > 0 {
+				// From the first news on: where they never cease, they are told all the same.
+				if v.apply(prefix, r); len(r.Events) > 0 && !gathering {
+					gathering = true
 					timer.Reset(gather)
 				}
 			}
