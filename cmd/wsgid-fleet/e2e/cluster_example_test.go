@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -18,15 +19,20 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
 )
 
-// needNetworks skips a test where the kernel, or the container around it, makes no
-// networks between namespaces.
+// needNamespaces skips a test where the kernel, or the container around it, makes no
+// namespaces of processes and mounts, or does not do in them what is asked of it.
+func needNamespaces(t *testing.T, what, script string, more ...string) {
+	t.Helper()
+	args := append(more, "--mount", "--pid", "--fork", "--mount-proc", "sh", "-ec", "mount -t tmpfs none /run; "+script)
+	if out, err := exec.Command("unshare", args...).CombinedOutput(); err != nil {
+		t.Skipf("needs %s, and this machine makes none: %v: %s", what, err, bytes.TrimSpace(out))
+	}
+}
+
 func needNetworks(t *testing.T) {
 	t.Helper()
-	out, err := exec.Command("unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-ec",
-		"mount -t tmpfs none /run; ip link add name bridge0 type bridge; ip link add name veth0 type veth peer name veth1; ip link set veth0 master bridge0").CombinedOutput()
-	if err != nil {
-		t.Skipf("needs bridges between namespaces, and this machine makes none: %v: %s", err, out)
-	}
+	needNamespaces(t, "bridges between namespaces",
+		"ip link add name bridge0 type bridge; ip link add name veth0 type veth peer name veth1; ip link set veth0 master bridge0", "--net")
 }
 
 // TestTheClusterExample: the three hosts of examples/cluster serve by haproxy; one is

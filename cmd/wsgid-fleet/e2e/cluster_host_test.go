@@ -89,27 +89,41 @@ func (h *stormHost) now() (epoch int, still bool) {
 // kill ends all its processes at once, as a power failure does.
 func (h *stormHost) kill() {
 	h.changed(true)
+	space := h.space()
 	_ = h.cmd.Process.Kill()
 	_ = h.cmd.Wait()
-	for len(h.processes()) > 0 { // the kernel takes its time
+	for len(within(space)) > 0 { // the kernel takes its time
 		time.Sleep(5 * time.Millisecond)
 	}
 }
 
-// processes are those of the host, its first one in front.
-func (h *stormHost) processes() (pids []int) {
+// space names the host's namespace of processes; empty: it has none.
+func (h *stormHost) space() string {
 	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", h.cmd.Process.Pid))
 	if err != nil || len(strings.Fields(string(children))) == 0 {
-		return nil
+		return ""
 	}
-	first := strings.Fields(string(children))[0]
-	ours, err := os.Readlink("/proc/" + first + "/ns/pid")
+	space, err := os.Readlink("/proc/" + strings.Fields(string(children))[0] + "/ns/pid")
 	if err != nil {
+		return ""
+	}
+	return space
+}
+
+func (h *stormHost) processes() []int { return within(h.space()) }
+
+// within are the processes of a namespace, but for those that are dead and wait for
+// somebody to collect them: they have no command line any more.
+func within(space string) (pids []int) {
+	if space == "" {
 		return nil
 	}
 	entries, _ := filepath.Glob("/proc/[0-9]*")
 	for _, e := range entries {
-		if ns, err := os.Readlink(e + "/ns/pid"); err == nil && ns == ours {
+		if ns, err := os.Readlink(e + "/ns/pid"); err == nil && ns == space {
+			if args, _ := os.ReadFile(e + "/cmdline"); len(args) == 0 {
+				continue
+			}
 			if pid, err := strconv.Atoi(filepath.Base(e)); err == nil {
 				pids = append(pids, pid)
 			}

@@ -64,6 +64,7 @@ func TestClusterStorm(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: a host is a namespace of processes")
 	}
+	needNamespaces(t, "namespaces of processes and mounts", "true")
 	t.Parallel()
 	seed := *clusterSeed
 	if seed == 0 {
