@@ -71,9 +71,9 @@ func yamlEnd(n *yaml.Node) *yaml.Node {
 }
 
 func (c *uwsgiConfig) yamlLost(file string, n *yaml.Node) {
-	was := n.Tag + " " + n.Value
+	was := n.Tag + " " + commandText(n.Value)
 	if n.Anchor != "" {
-		was = "&" + n.Anchor + " " + n.Value
+		was = "&" + n.Anchor + " " + commandText(n.Value)
 	}
 	c.said = append(c.said, Fact{Set: setLost, Was: was, At: Position{file, n.Line},
 		Value: "uWSGI reads nothing from here on (unsupported YAML token): it starts with what stands before; take the anchor or the tag away if the rest is wanted"})
