@@ -89,14 +89,16 @@ func (u *unitFile) timer(a *App, t, job *unitFile, env map[string]string) {
 	if strings.HasPrefix(start.text, "-") {
 		a.note(start.at, "ExecStart="+commandText(start.text), "that it fails is told here; systemd was told to pass over it")
 	}
-	more := map[string]string{"timeout": "168h"} // the most, as systemd has none for Type=oneshot
-	if v, ok := job.last("Service.TimeoutStartSec"); ok {
+	limit := job.runLimit()
+	more := map[string]string{"timeout": "168h"} // the most, as systemd has none
+	if v, ok := job.last("Service." + limit); ok {
 		if n := leadingInt(v.text); n > 0 && strings.Trim(v.text, "0123456789s") == "" {
 			more["timeout"] = fmt.Sprintf("%ds", n)
 		} else if v.text != "infinity" && v.text != "0" {
-			a.lost(v.at, "TimeoutStartSec="+v.text, "write it as the timeout of the schedule")
+			a.lost(v.at, limit+"="+v.text, "write it as the timeout of the schedule")
 		}
 	}
+	u.besides(a, job, limit)
 	for _, v := range times {
 		was := "OnCalendar=" + v.text
 		line, zone, err := calendarCron(t.specifiers(v.text))
@@ -114,4 +116,39 @@ func (u *unitFile) timer(a *App, t, job *unitFile, env map[string]string) {
 		a.add(Fact{Set: setSchedule, Key: name, Value: line, List: unitWords(strings.TrimLeft(start.text, "@-:+!"), vars), More: attributes, Was: was, At: v.at})
 	}
 	a.note(times[0].at, "", "the app has it as a schedule: disable "+filepath.Base(t.path)+", or it runs twice")
+}
+
+// runLimit is the setting that bounds how long a unit's command may run: the start of a
+// oneshot is the whole of it, and of other types it bounds nothing of that.
+func (u *unitFile) runLimit() string {
+	if kind, _ := u.last("Service.Type"); kind.text == "oneshot" {
+		return "TimeoutStartSec"
+	}
+	return "RuntimeMaxSec"
+}
+
+// timerQuiet are settings of a job's service that a schedule has by itself, or that
+// change nothing of what runs.
+var timerQuiet = map[string]bool{"Type": true, "ExecStart": true, "User": true, "WorkingDirectory": true, "Environment": true, "EnvironmentFile": true,
+	"RemainAfterExit": true, "StandardOutput": true, "StandardError": true, "StandardInput": true, "SyslogIdentifier": true, "TimeoutStartSec": true, "TimeoutSec": true,
+	"TimeoutStopSec": true, "KillMode": true, "GuessMainPID": true, "SyslogLevel": true, "SyslogFacility": true}
+
+// besides names what the service of a job says and a schedule of the app does not have.
+func (u *unitFile) besides(a *App, job *unitFile, limit string) {
+	of := " of " + filepath.Base(job.path)
+	for _, key := range sortedKeysOf(job.values) {
+		section, name, _ := strings.Cut(key, ".")
+		v, _ := job.last(key)
+		theirs, _ := u.last(key)
+		switch {
+		case section == "Unit" && (name == "OnFailure" || name == "OnSuccess" || strings.HasPrefix(name, "Condition") || strings.HasPrefix(name, "Assert")),
+			section == "Service" && strings.HasPrefix(name, "Exec") && !timerQuiet[name]:
+			for _, one := range job.values[key] {
+				a.lost(one.at, name+"="+commandText(one.text)+of, "a schedule has one command: put what is to happen before, behind or instead into a script")
+			}
+		case section != "Service" || timerQuiet[name] || name == limit || v.text == theirs.text:
+		default:
+			a.lost(v.at, name+"="+commandText(v.text)+of, "all that runs of an app has the app's settings: write it there, or make an app of its own for the job")
+		}
+	}
 }

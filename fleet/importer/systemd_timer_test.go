@@ -10,11 +10,11 @@ import (
 func TestTimersBesideAService(t *testing.T) {
 	const of = "User=daemon\nWorkingDirectory=/srv/blog\n"
 	dir := writeFiles(t, map[string]string{
-		"blog.service":    "[Service]\n" + of + "Environment=A=1\nExecStart=/usr/bin/gunicorn -b :8000 blog:app\n",
+		"blog.service":    "[Service]\n" + of + "UMask=027\nEnvironment=A=1\nExecStart=/usr/bin/gunicorn -b :8000 blog:app\n",
 		"nightly.timer":   "[Timer]\nOnCalendar=Mon..Fri 02:30 Europe/Berlin\nOnCalendar=Sat *-*-1..7 3:00\nPersistent=true\nRandomizedDelaySec=5min\nAccuracySec=1h\nOnBootSec=10min\n",
 		"nightly.service": "[Service]\nType=oneshot\n" + of + "Environment=A=1 B=2\nTimeoutStartSec=90\nExecStart=/usr/bin/python3 -m job \"two words\" ${A}\n",
 		"other.timer":     "[Timer]\nOnCalendar=hourly\nUnit=clean.service\n",
-		"clean.service":   "[Service]\n" + of + "Environment=A=1\nExecStart=/bin/true\n",
+		"clean.service":   "[Unit]\nOnFailure=mail@%n.service\nDescription=x\n[Service]\n" + of + "Environment=A=1\nTimeoutStartSec=30\nRuntimeMaxSec=600\nUMask=027\nNice=5\nExecStartPre=/bin/mkdir -p /tmp/x\nExecStart=/bin/true\n",
 		"two.timer":       "[Timer]\nOnCalendar=hourly\n",
 		"two.service":     "[Service]\n" + of + "ExecStart=/bin/true\nExecStart=/bin/false\n",
 		"foreign.timer":   "[Timer]\nOnCalendar=hourly\n",
@@ -24,7 +24,10 @@ func TestTimersBesideAService(t *testing.T) {
 	imp := importOne(t, Options{}, filepath.Join(dir, "blog.service"))
 	text := string(imp.Text)
 	holds(t, text, `schedule "nightly"`, `cron = "30 2 * * 1-5"`, `timezone = "Europe/Berlin"`, `timeout = "90s"`, `command = ["/usr/bin/python3", "-m", "job", "two words", "1"]`,
-		`schedule "other"`, `cron = "0 * * * *"`, "!overlap", "!foreign", "!alone",
+		`schedule "other"`, `cron = "0 * * * *"`, `timeout = "10m"`, "!TimeoutStartSec", "!UMask=027 of",
+		"# clean.service:2: OnFailure=mail@%n.service of clean.service: not carried over: a schedule has one command",
+		"# clean.service:11: Nice=5 of clean.service: not carried over: ",
+		"# clean.service:12: ExecStartPre=/bin/mkdir -p /tmp/x of clean.service: not carried over: a schedule has one command", "!overlap", "!foreign", "!alone",
 		"# nightly.timer:3: OnCalendar=Sat *-*-1..7 3:00: not carried over: it wants a day of the week and a day of the month at once",
 		"# nightly.timer:4: Persistent=true: not carried over: ", "wsgid-fleet trigger blog nightly",
 		"# nightly.timer:5: RandomizedDelaySec=5min: not carried over: ",
