@@ -86,6 +86,12 @@ func (u *unitFile) timer(a *App, t, job *unitFile, env map[string]string) {
 		}
 	}
 	start, _ := job.last("Service.ExecStart")
+	for _, f := range own.Facts {
+		if (f.Set == setSecretEnv || f.Set == setEnv && isSecretName(f.Key)) && (strings.Contains(start.text, "${"+f.Key+"}") || slices.Contains(strings.Fields(start.text), "$"+f.Key)) {
+			a.lost(start.at, "ExecStart="+commandText(start.text), f.Key+" may be a secret, and a spec would show it: write the schedule by hand, where a shell puts the variable in: command = [\"/bin/sh\", \"-c\", \"exec …\"]")
+			return
+		}
+	}
 	if strings.HasPrefix(start.text, "-") {
 		a.note(start.at, "ExecStart="+commandText(start.text), "that it fails is told here; systemd was told to pass over it")
 	}

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,11 +20,26 @@ func TestTimersBesideAService(t *testing.T) {
 		"two.service":     "[Service]\n" + of + "ExecStart=/bin/true\nExecStart=/bin/false\n",
 		"foreign.timer":   "[Timer]\nOnCalendar=hourly\n",
 		"foreign.service": "[Service]\nUser=root\nWorkingDirectory=/srv/blog\nExecStart=/bin/true\n",
+		"secret.timer":    "[Timer]\nOnCalendar=hourly\n",
+		"secret.service":  "[Service]\n" + of + "Environment=A=1 DB_PASSWORD=hunter2\nExecStart=/bin/backup postgres://me:${DB_PASSWORD}@db/x\n",
+		"filed.timer":     "[Timer]\nOnCalendar=hourly\n",
+		"filed.service":   "[Service]\n" + of + "EnvironmentFile=-%E/none\nEnvironmentFile=DIR/env\nExecStart=/bin/backup $B\n",
+		"env":             "B=hunter3\n",
 		"alone.timer":     "[Timer]\nOnCalendar=hourly\n",
 	})
+	filed := filepath.Join(dir, "filed.service")
+	text, err := os.ReadFile(filed)
+	if err == nil {
+		err = os.WriteFile(filed, []byte(strings.ReplaceAll(string(text), "DIR", dir)), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	imp := importOne(t, Options{}, filepath.Join(dir, "blog.service"))
-	text := string(imp.Text)
-	holds(t, text, `schedule "nightly"`, `cron = "30 2 * * 1-5"`, `timezone = "Europe/Berlin"`, `timeout = "90s"`, `command = ["/usr/bin/python3", "-m", "job", "two words", "1"]`,
+	holds(t, string(imp.Text), "!hunter", `!schedule "secret"`, `!schedule "filed"`,
+		"# secret.service:5: ExecStart=/bin/backup …: not carried over: DB_PASSWORD may be a secret",
+		"# filed.service:6: ExecStart=/bin/backup $B: not carried over: B may be a secret",
+		`schedule "nightly"`, `cron = "30 2 * * 1-5"`, `timezone = "Europe/Berlin"`, `timeout = "90s"`, `command = ["/usr/bin/python3", "-m", "job", "two words", "1"]`,
 		`schedule "other"`, `cron = "0 * * * *"`, `timeout = "10m"`, "!TimeoutStartSec", "!UMask=027 of",
 		"# clean.service:2: OnFailure=mail@%n.service of clean.service: not carried over: a schedule has one command",
 		"# clean.service:11: Nice=5 of clean.service: not carried over: ",
