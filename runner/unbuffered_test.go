@@ -149,6 +149,44 @@ func testBodyIsReadAsItArrives(t *testing.T, secure bool) {
 	}
 }
 
+// A request for a static file may have a body, which nobody reads: it is not taken for
+// the next request.
+func TestBodyBehindAStaticFileIsNoRequest(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		t.Run(map[bool]string{false: "HTTP", true: "HTTPS"}[secure], func(t *testing.T) {
+			t.Parallel()
+			a := unbuffered(t, func(s *appspec.Spec) {
+				staticBlocks(s)
+				if secure {
+					s.Sockets.HTTP[0].TLS = writeCertificate(t, t.TempDir())
+				}
+			})
+			a.put("app/static/a.txt", "static")
+			a.start(StateReady)
+			to := way{addr: a.addr}
+			if secure {
+				to.tls = &tls.Config{InsecureSkipVerify: true}
+			}
+			const body = "GET /early HTTP/1.1\r\nHost: h\r\n\r\n"
+			for name, framed := range map[string]string{
+				"length":  fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body),
+				"chunked": fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(body), body),
+				"later":   "Content-Length: 100000\r\n\r\n" + body,
+			} {
+				c := to.dial(t)
+				c.send("GET /static/a.txt HTTP/1.1\r\nHost: h\r\n" + framed)
+				if got := c.answer("GET"); got.StatusCode != http.StatusOK || got.body != "static" {
+					t.Errorf("%s: %s %q", name, got.Status, got.body)
+				}
+				_ = c.Conn.(interface{ CloseWrite() error }).CloseWrite()
+				if rest, err := io.ReadAll(c.r); err != nil || len(rest) > 0 {
+					t.Errorf("%s: behind the answer come %q, %v", name, rest, err)
+				}
+			}
+		})
+	}
+}
+
 // What an app reads of a body is what was sent, also where it reads more slowly than
 // it comes; bodies of many requests do not mix.
 func TestLargeBodiesAsTheyArrive(t *testing.T) {

@@ -156,6 +156,7 @@ func (c *conn1) serveOne(wait time.Duration) bool {
 	c.keep = r.KeepAlive && !c.isClosing()
 	out := newResponse(c.s)
 	defer out.close()
+	arrives := b.up != nil
 	in, ok := c.s.submit(r, &c.peer, b, out)
 	if !ok {
 		return c.refuse(431, "the request's head is too large", "")
@@ -172,8 +173,8 @@ func (c *conn1) serveOne(wait time.Duration) bool {
 	up := in.Upload
 	if up != nil {
 		go up.feed(c.s, in, &source1{c: c, left: left, expect: expect})
-	} else if b.up != nil {
-		c.keep = false // answered with a file, and the body is still to come
+	} else if arrives {
+		c.keep = false // answered with a file: what is still to come of the body is no request
 	}
 	rd := &reader{conn: c.c.NetConn(), q: out, cut: func(why string) {
 		c.s.log(fmt.Sprintf("%s: %s: closed: %s", from(c.peer.RemoteAddr), http1.Excerpt([]byte(in.Method+" "+in.Target)), why))
