@@ -100,9 +100,6 @@ func (c *conn) spill() {
 	c.left += p.Size()
 	c.x.Body = c.newBody(c.left)
 	c.readable = true // there is something, if not from the client
-	if err := p.Finish(); err != nil {
-		c.bodyFailed(err)
-	}
 }
 
 // endPiped: all of the body has come.

@@ -189,16 +189,20 @@ func (p *Pipes) Ends() []int {
 	return ends
 }
 
-// Read takes bytes out again, once Finish was called; 0: there are no more.
+// Read takes bytes out again, in place of Finish; 0: there are no more. Nothing is put in
+// from then on.
 func (p *Pipes) Read(b []byte) (int, error) {
+	p.closeLast()
 	for len(p.pipes) > 0 {
 		n, err := unix.Read(p.pipes[0][0], b)
 		switch {
 		case err == unix.EINTR:
+		case err == unix.EAGAIN, err == nil && n == 0:
+			// A process that is just being started may have its other end for a moment, and
+			// is not waited for.
+			p.drop(1)
 		case err != nil:
 			return 0, err
-		case n == 0:
-			p.drop(1)
 		default:
 			p.size -= int64(n)
 			return n, nil
