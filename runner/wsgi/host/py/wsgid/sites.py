@@ -10,7 +10,7 @@ import _signal
 import os
 import sys
 from importlib.machinery import PathFinder
-from stat import S_IROTH, S_ISDIR, S_ISVTX, S_IXOTH
+from stat import S_IROTH, S_ISDIR, S_ISLNK, S_ISVTX, S_IXOTH
 
 from . import link
 
@@ -137,20 +137,47 @@ class _Guard:
         return spec
 
     def check(self, path):
-        path = os.path.realpath(path)
+        """Refuses a file that others can change, or a folder or link on the way to it."""
+        if self.refused:
+            raise ImportError(self.refused)
+        todo, path, links = os.path.join(os.getcwd(), path).split("/")[::-1], "/", 0
+        self._look(path, False)
+        while todo:
+            name = todo.pop()
+            if name in ("", "."):
+                continue
+            if name == "..":
+                path = os.path.dirname(path)
+                continue
+            there = os.path.join(path, name)
+            st = self._look(there, False)
+            if not S_ISLNK(st.st_mode):
+                path = there
+                continue
+            links += 1
+            if links > 40:
+                self._refuse("links without an end: " + there)
+            to = os.readlink(there)
+            if to.startswith("/"):
+                path = "/"
+            todo += to.split("/")[::-1]
+        self._look(path, True)
+        self._look(os.path.dirname(path), True)
+
+    def _look(self, path, near):
+        st = os.lstat(path)
         # In a folder as /tmp nobody can put another thing in the place of root's, but
         # put one beside it.
-        near = 2
-        while not self.refused:
-            st = os.lstat(path)
-            if st.st_uid not in (0, _us) or st.st_mode & 0o022 and (near > 0 or not st.st_mode & S_ISVTX):
-                self.refused = "others can change " + path
-            elif not _us and not st.st_mode & (S_IXOTH if S_ISDIR(st.st_mode) else S_IROTH):
-                self.refused = "others cannot read " + path
-            if path == "/":
-                return
-            path, near = os.path.dirname(path), near - 1
-        raise ImportError(self.refused)
+        loose = st.st_mode & 0o022 and (near or not S_ISDIR(st.st_mode) or not st.st_mode & S_ISVTX)
+        if st.st_uid not in (0, _us) or loose and not S_ISLNK(st.st_mode):
+            self._refuse("others can change " + path)
+        if not _us and not st.st_mode & (S_IXOTH if S_ISDIR(st.st_mode) else S_IROTH):
+            self._refuse("others cannot read " + path)
+        return st
+
+    def _refuse(self, why):
+        self.refused = why
+        raise ImportError(why)
 
 
 def _run():
