@@ -32,7 +32,7 @@ type balancer struct {
 	rows    map[string][]endpointRow // of the hosts that count, as they told last
 	away    map[string]time.Time     // hosts that were not there: when they came back, zero: not yet
 	told    string                   // why etcd says nothing, as it was told last
-	owed    bool                     // the file has changed, and the command did not succeed yet
+	owed    bool                     // the file may have changed, and the command did not succeed since
 }
 
 // retryAfter is when a command that failed is run again.
@@ -41,9 +41,14 @@ const retryAfter = 2 * time.Second
 // tellsWithin is how long a host that is back may take to tell what it serves.
 const tellsWithin = 5 * time.Second
 
+// begin knows of no host. One that was killed may have written the file and not told of it.
+func (b *balancer) begin() {
+	b.members.Join, b.away, b.owed = time.Nanosecond, map[string]time.Time{}, true // what serves may serve
+}
+
 // follow keeps the file until ctx ends.
 func (b *balancer) follow(ctx context.Context, client *etcd.Client) {
-	b.members.Join, b.away = time.Nanosecond, map[string]time.Time{} // what serves may serve
+	b.begin()
 	client.Observe(ctx, func(v *etcd.View) time.Time { return b.seen(ctx, time.Now(), v) }, func(err error) {
 		text := ""
 		if err != nil {

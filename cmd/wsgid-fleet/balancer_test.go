@@ -20,7 +20,7 @@ func TestABalancerForgetsNoHostTooSoon(t *testing.T) {
 	dir := t.TempDir()
 	var said bytes.Buffer
 	b := &balancer{c: &cli{out: &said, err: &said}, path: filepath.Join(dir, "backends.cfg"), command: "echo again >>" + filepath.Join(dir, "reloads"), write: writeHAProxy}
-	b.members.Join, b.away = time.Nanosecond, map[string]time.Time{}
+	b.begin()
 	view := func(hosts, serving string) *etcd.View {
 		v := &etcd.View{Generation: 1, Hosts: map[string]cluster.Host{}, Endpoints: map[string]map[string]cluster.Endpoint{"app": {}}}
 		for h := range strings.FieldsSeq(hosts) {
@@ -75,13 +75,14 @@ func TestABalancerForgetsNoHostTooSoon(t *testing.T) {
 }
 
 // TestABalancerIsToldUntilItListens: a command that fails is run again, though the file
-// does not change any more.
+// does not change any more. Who begins beside a file that is right tells the balancer
+// once: the one before may have been killed between the two.
 func TestABalancerIsToldUntilItListens(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	var said bytes.Buffer
 	b := &balancer{c: &cli{out: &said, err: &said}, path: filepath.Join(dir, "f"), command: "test -e " + filepath.Join(dir, "up"), write: writeHAProxy}
-	b.members.Join, b.away = time.Nanosecond, map[string]time.Time{}
+	b.begin()
 	v := &etcd.View{Generation: 1, Hosts: map[string]cluster.Host{"a": {ID: "a"}}, Endpoints: map[string]map[string]cluster.Endpoint{"app": {"a": {Ready: true}}}}
 	now := time.Now()
 	if due := b.seen(t.Context(), now, v); !due.Equal(now.Add(retryAfter)) || !b.owed {
@@ -92,5 +93,14 @@ func TestABalancerIsToldUntilItListens(t *testing.T) {
 	}
 	if due := b.seen(t.Context(), now.Add(retryAfter), v); !due.IsZero() || b.owed {
 		t.Errorf("after a success it is due at %v, owed %v\n%s", due, b.owed, said.String())
+	}
+	again := filepath.Join(dir, "again")
+	b = &balancer{c: b.c, path: b.path, command: "echo told >>" + again, write: writeHAProxy}
+	b.begin()
+	for range 2 {
+		b.seen(t.Context(), now, v)
+	}
+	if told, err := os.ReadFile(again); err != nil || string(told) != "told\n" {
+		t.Errorf("who begins beside a file that is right says %q, %v", told, err)
 	}
 }

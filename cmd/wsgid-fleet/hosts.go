@@ -224,8 +224,8 @@ backend section for each app, with a server line for each address that serves; w
 this writes into a file, haproxy -f FILE reads.
 
 With --follow FILE it goes on: it writes what it would show into FILE, as a whole and
-only when it is to say something else, and then runs the command of --then, by which a
-balancer reads the file again. Where etcd is away or empty, or more than half of a
+only when it is to say something else, and then, and at its begin, runs the command of
+--then, by which a balancer reads the file again. Where etcd is away or empty, or more than half of a
 region vanishes at once, the file stays as it is: a balancer checks its servers itself.`,
 		Args: outputArgs(&output, noArgs, "text", "json", "haproxy"),
 	}, func(ctx context.Context, client *etcd.Client, _ []string) error {
