@@ -8,7 +8,8 @@ type board struct {
 	mu    sync.Mutex
 	apps  map[string]AppStatus // name, state and reason only
 	stale map[string]bool
-	moves map[string]uint64 // how often an app was touched
+	moves map[string]uint64 // the number of the last touch of an app
+	last  uint64            // of all apps
 	poke  chan struct{}     // something is stale; capacity 1
 }
 
@@ -22,7 +23,8 @@ func (b *board) touch(app string) {
 	b.mu.Lock()
 	if app != "" {
 		b.stale[app] = true
-		b.moves[app]++
+		b.last++
+		b.moves[app] = b.last
 	}
 	b.mu.Unlock()
 	select {
@@ -31,7 +33,7 @@ func (b *board) touch(app string) {
 	}
 }
 
-// moved tells how often an app was touched.
+// moved is another number after each touch of an app.
 func (b *board) moved(app string) uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -29,7 +29,7 @@ type calm struct {
 
 type calmApp struct {
 	status AppStatus
-	moved  uint64    // how often the app had been touched
+	moved  uint64    // see board.moved
 	until  time.Time // it is looked at again
 }
 
@@ -51,7 +51,7 @@ func (d *Daemon) lookAgain(ctx context.Context, last *Status) *Status {
 	var mu sync.Mutex
 	next.apps = make(map[string]calmApp, len(before.apps)) // guarded by mu
 	st := d.e.compose(set, setErr, next.names, func(name string) AppStatus {
-		// Counted before the look: what happens meanwhile makes it another one.
+		// Asked before the look: what happens meanwhile makes it another one.
 		moved, working := d.board.moved(name), d.rec.Working(name)
 		seen, known := before.apps[name]
 		if !known || working || seen.moved != moved || now.After(seen.until) {

@@ -250,6 +250,7 @@ func (d *Daemon) after(name string, out reconcile.Outcome) {
 	if errors.Is(out.Err, reconcile.ErrClosing) || errors.Is(out.Err, reconcile.ErrPaused) {
 		return
 	}
+	defer d.board.touch(name)
 	ms, err := d.e.machine.Find(d.e.store.Dir, name)
 	if err != nil {
 		return
@@ -260,7 +261,6 @@ func (d *Daemon) after(name string, out reconcile.Outcome) {
 	if c := d.e.opts.Cluster; c != nil {
 		c.Report() // it may sleep now, which no master tells
 	}
-	d.board.touch(name)
 }
 
 // followed follows a master and, of one that was found, takes duplicates of
