@@ -39,5 +39,5 @@ func WithListen(l string) func(*appspec.Spec) {
 // Disabled turns it off.
 func Disabled(s *appspec.Spec) { s.Enabled = false }
 
-// Idle: no worker need run.
+// Idle has it do without workers while nobody asks.
 func Idle(s *appspec.Spec) { s.Workers.Min, s.Workers.Max = 0, 2 }

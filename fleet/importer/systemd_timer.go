@@ -2,6 +2,7 @@ package importer
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -113,9 +114,7 @@ func (u *unitFile) timer(a *App, t, job *unitFile, env map[string]string) {
 			continue
 		}
 		attributes := map[string]string{}
-		for k, text := range more {
-			attributes[k] = text
-		}
+		maps.Copy(attributes, more)
 		if zone != "" {
 			attributes["timezone"] = zone
 		}

@@ -106,6 +106,7 @@ func (c *uwsgiConfig) yamlValues(file, key string, n *yaml.Node) error {
 			return nil
 		}
 		return c.add(key, n.Value, Position{file, n.Line})
+	case yaml.DocumentNode: // stands in no other node
 	case yaml.AliasNode:
 		c.said = append(c.said, Fact{Set: setLost, Was: key + ": *" + n.Value, At: Position{file, n.Line},
 			Value: "uWSGI does not know aliases: it takes nothing from it"})

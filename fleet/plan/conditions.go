@@ -6,7 +6,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
-// NotDeployed: a deploy is to bring the code, and none has. An app that was served
+// NotDeployed tells that a deploy is to bring the code, and none has. An app that was served
 // from its folder before its spec got a deploy block is served on.
 func NotDeployed(spec *appspec.Spec, o Observed) bool {
 	return spec.Deploy != nil && spec.Release == nil && (o.Applied == nil || o.Applied.Spec.Release != nil)

@@ -65,7 +65,7 @@ func (s Master) IsDraining() bool {
 	return s.Draining || s.Err == nil && s.Status.State == runner.StateStopping
 }
 
-// Serves: requests are answered by its workers.
+// Serves tells that requests are answered by its workers.
 func (s Master) Serves() bool {
 	if s.Err != nil {
 		return false

@@ -26,7 +26,7 @@ type Want struct {
 	Waiting string
 }
 
-// Gone: the app was taken out of the directory.
+// Gone tells that the app was taken out of the directory.
 func (w Want) Gone() bool { return w.Spec == nil && w.Invalid == "" && w.Waiting == "" }
 
 // Wanted decides what an app should be from the directory and the last good

@@ -31,6 +31,7 @@ type suspended struct {
 	fds     map[int32]int // by number; empty: not watched yet
 }
 
+// NewActivator watches nothing yet; Run tells who comes.
 func NewActivator(came func(app string)) (*Activator, error) {
 	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err == nil {

@@ -45,6 +45,7 @@ func Main() {
 	}
 }
 
+// HolderPath is where the holder of a state directory is asked.
 func HolderPath(stateDir string) string { return filepath.Join(stateDir, "sockets.sock") }
 
 func runHolder() {

@@ -22,7 +22,7 @@ type Holder struct {
 	// kept calls do with the sockets that are kept for an app.
 	kept func(app string, do func(files map[string]*os.File))
 
-	mu     sync.Mutex          // guards what follows; the keeper's is taken under it
+	mu     sync.Mutex          // guards what follows; the store's is taken under it
 	conn   *net.UnixConn       // nil: none runs
 	said   chan struct{}       // it has answered on conn; closed when conn has ended
 	names  map[string][]string // what it has, by app
@@ -65,6 +65,7 @@ func TakeHeld(stateDir, app string) map[string]*os.File {
 	return files[app]
 }
 
+// DialHolder connects to the holder, if one runs.
 func DialHolder(stateDir string) (*net.UnixConn, error) {
 	return net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: HolderPath(stateDir), Net: "unixpacket"})
 }

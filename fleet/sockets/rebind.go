@@ -102,6 +102,7 @@ func Divert(old []*os.File, idle func(func())) {
 // Keep keeps the sockets of the old master, by listen string, until close.
 func (b *Rebind) Keep(theirs map[string]*os.File) { b.theirs = theirs }
 
+// Close closes what stayed open, once.
 func (b *Rebind) Close() {
 	for _, f := range b.opened {
 		_ = f.Close()

@@ -19,6 +19,7 @@ type Store struct {
 	tell  func(app string, files map[string]*os.File)
 }
 
+// NewStore keeps nothing yet. tell is told of what it keeps of an app whenever that changes.
 func NewStore(tell func(string, map[string]*os.File)) *Store {
 	return &Store{apps: map[string]map[string]*os.File{}, given: map[string]*os.File{}, tell: tell}
 }
@@ -155,6 +156,7 @@ func (k *Store) Names() []string {
 	return slices.Sorted(maps.Keys(k.apps))
 }
 
+// Close closes all that is kept.
 func (k *Store) Close() {
 	if k == nil {
 		return
@@ -167,6 +169,7 @@ func (k *Store) Close() {
 	clear(k.apps)
 }
 
+// CloseAll closes files.
 func CloseAll(files map[string]*os.File) {
 	for _, f := range files {
 		_ = f.Close()

@@ -291,7 +291,7 @@ func (c *Config) applyFleet(spec *appspec.Spec) error {
 	}
 	path, file := spec.Path, spec.File
 	if err := json.Unmarshal(rest, spec); err != nil {
-		return fmt.Errorf("cannot read %s: fleet at %s: %s", c.path, c.at("fleet"), appspec.JSONReason(err))
+		return fmt.Errorf("cannot read %s: fleet at %s: %w", c.path, c.at("fleet"), appspec.JSONReason(err))
 	}
 	spec.Path, spec.File = path, file
 	for i, s := range spec.Sockets.HTTP {

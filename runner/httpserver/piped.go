@@ -76,7 +76,7 @@ func (c *conn) movePiped() bool {
 	case errors.Is(err, unread.ErrNoPipe):
 		c.spill()
 		return true
-	case err == unix.EAGAIN:
+	case errors.Is(err, unix.EAGAIN):
 		c.readable = false
 		return false
 	case err != nil:

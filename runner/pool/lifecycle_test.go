@@ -106,7 +106,7 @@ func TestEndOfALife(t *testing.T) {
 		"load pass admit outdate outdate retire": "draining",
 	} {
 		var l lifecycle
-		for _, name := range strings.Fields(story) {
+		for name := range strings.FieldsSeq(story) {
 			e := eventNamed(t, name)
 			if !possible(l.now, e) {
 				t.Errorf("%s: %s cannot come in state %s", story, e, l.now)
@@ -167,21 +167,21 @@ func TestLifecycleIsPictured(t *testing.T) {
 			}
 		}
 	}
-	real := map[string]bool{}
+	actual := map[string]bool{}
 	for p := range phases {
 		for e := range events {
 			if next := moves[p][e]; next != phaseStarting {
-				real[p.String()+" "+e.String()+" "+next.String()] = true
+				actual[p.String()+" "+e.String()+" "+next.String()] = true
 			}
 		}
 	}
-	for move := range maps.Keys(real) {
+	for move := range maps.Keys(actual) {
 		if !drawn[move] {
 			t.Errorf("ARCHITECTURE.md does not draw: %s", move)
 		}
 	}
 	for move := range maps.Keys(drawn) {
-		if !real[move] {
+		if !actual[move] {
 			t.Errorf("ARCHITECTURE.md draws what is not: %s", move)
 		}
 	}

@@ -28,10 +28,10 @@ func Master(pid int, spec *appspec.Spec, change ...func(*plan.Master)) plan.Mast
 // InState has a master tell that state.
 func InState(st runner.State) func(*plan.Master) { return func(m *plan.Master) { m.Status.State = st } }
 
-// Draining: it was told to end.
+// Draining has it be told to end.
 func Draining(m *plan.Master) { m.Draining, m.Status.State = true, runner.StateStopping }
 
-// Silent: it does not answer.
+// Silent has it not answer.
 func Silent(m *plan.Master) { m.Err = errors.New("i/o timeout") }
 
 // Applied is what was handed to masters last.
@@ -39,7 +39,7 @@ func Applied(spec *appspec.Spec) *state.Applied {
 	return &state.Applied{Generation: 1, Digest: runner.Digest(spec), Spec: spec}
 }
 
-// Resting: it has nothing to do, nor any worker.
+// Resting has it have nothing to do, nor any worker.
 func Resting(m *plan.Master) { m.Status.State, m.Status.Resting = runner.StateIdle, true }
 
 // Rolling is a rollout that began while before was served.
@@ -49,7 +49,7 @@ func Rolling(spec, before *appspec.Spec) *state.Applied {
 	return a
 }
 
-// Wants: it was given another spec last.
+// Wants has it be given another spec last.
 func Wants(spec *appspec.Spec) func(*plan.Master) {
 	return func(m *plan.Master) { m.Status.WantDigest = runner.Digest(spec) }
 }
