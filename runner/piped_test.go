@@ -43,6 +43,10 @@ def application(environ, start_response):
     elif path == "/some":
         body.read(100000)
         return [b"some"]
+    elif path == "/dies":
+        with open(environ["QUERY_STRING"], "a") as f:
+            print(len(body.read(1500000)), file=f)
+        os.kill(os.getpid(), 9)
     else:
         return [b"none"]
     return [h.hexdigest().encode()]
@@ -227,4 +231,29 @@ func TestBodyInPipesOutlivesAWorker(t *testing.T) {
 	if got := c.answer("POST"); got.StatusCode != http.StatusOK || got.body != digest(body) {
 		t.Errorf("%s %q", got.Status, got.body)
 	}
+}
+
+// What a worker has read of pipes before it died nobody can read again: the request is
+// answered, and given to no other worker.
+func TestBodyInPipesHalfRead(t *testing.T) {
+	a := newTestApp(t, digestApp, nil)
+	h := a.start(StateReady)
+	a.dial() // one that waits
+	idle, before := openFiles(t, h.PID), pipesOf(t, h.PID)
+	reads := a.spec.Path + "/logs/reads"
+	body := patterned(3_000_000)
+	c := a.dial()
+	c.send(fmt.Sprintf("POST /dies?%s HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%s", reads, len(body), body))
+	if got := c.answer("POST"); got.StatusCode != http.StatusBadGateway {
+		t.Errorf("%s %q", got.Status, got.body)
+	}
+	c.send(fmt.Sprintf("POST /all HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+	if got := c.answer("POST"); got.StatusCode != http.StatusOK || got.body != digest(body) {
+		t.Errorf("the next one: %s %q", got.Status, got.body)
+	}
+	if b, err := os.ReadFile(reads); err != nil || string(b) != "1500000\n" {
+		t.Errorf("the app has read %q, %v", b, err)
+	}
+	_ = c.Close()
+	eventually(t, "its descriptors to be given back", func() bool { return openFiles(t, h.PID) <= idle && pipesOf(t, h.PID) == before })
 }
