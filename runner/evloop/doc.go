@@ -26,8 +26,7 @@
 // way to a disk, whatever of a response is on a disk and not in memory, certificates.
 // On the loop stay, as each is bounded and rare or answered from memory by the kernel:
 //
-//   - opening the files that mongrel2 has written, and reading for mongrel2's clients
-//     what they have not read;
+//   - reading for mongrel2's clients what they have not read;
 //   - the master's record and the pid files, a few hundred bytes at the start
 //     and end of a worker, a rollout and a drain;
 //   - reading /proc of the master's own children for Status and max_memory;

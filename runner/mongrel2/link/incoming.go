@@ -25,6 +25,7 @@ type Incoming struct {
 
 	m2      mongrel2.Request
 	upload  *upload // its body's file is being opened; nil: it is not, or has none
+	disk    *disk   // closes File where nobody takes it, as the end of a large file takes its time
 	refusal refused
 }
 
@@ -67,10 +68,16 @@ func (in *Incoming) drop() {
 	if in.upload != nil {
 		in.upload.in = nil
 	}
-	if in.File != nil {
-		_ = in.File.Close()
-	}
+	in.closeFile()
 	in.Release()
+}
+
+// closeFile gives the body's file up.
+func (in *Incoming) closeFile() {
+	if f := in.File; f != nil {
+		in.disk.do(func() { _ = f.Close() })
+		in.File = nil
+	}
 }
 
 // fill derives what the receiver sees from the message.

@@ -107,6 +107,9 @@ func (l *Link) message(msg []byte) {
 	key := connKey{l.sender, m.ID}
 	if l.closed.has(key) {
 		// Behind a request that we refused comes what its client smuggled.
+		if m.Kind == mongrel2.KindUploadDone {
+			l.uploads.remove(strings.Clone(m.UploadPath), m.ContentLength)
+		}
 		in.drop()
 		return
 	}
@@ -233,10 +236,7 @@ func (l *Link) refuse(key connKey, c *conn, in *Incoming, status int, why string
 
 // reject notes that a request is refused.
 func (l *Link) reject(in *Incoming, status int, why string) {
-	if in.File != nil {
-		_ = in.File.Close()
-		in.File = nil
-	}
+	in.closeFile()
 	in.refusal = refused{status: status, why: why, set: true}
 	if status == 0 {
 		return

@@ -63,14 +63,15 @@ type upload struct {
 
 // uploadDone takes a request whose body is in a file.
 func (l *Link) uploadDone(key connKey, c *conn, in *Incoming) {
+	name, length := strings.Clone(in.m2.UploadPath), in.m2.ContentLength
 	if c = l.book(key, c, in); c == nil {
+		l.uploads.remove(name, length)
 		return
 	}
-	up := &upload{conn: c, in: in, name: strings.Clone(in.m2.UploadPath)}
-	in.upload = up
+	up := &upload{conn: c, in: in, name: name}
+	in.upload, in.disk = up, &l.uploads.disk
 	c.hold(in)
 	l.active.Add(1)
-	length := in.m2.ContentLength
 	l.uploads.disk.do(func() {
 		up.file, up.size, up.err = l.uploads.open(up.name, length)
 		if !l.post(op{upload: up}) {
@@ -88,7 +89,7 @@ func (l *Link) uploadOpened(up *upload) {
 	}
 	in, c := up.in, up.conn
 	if in == nil {
-		up.discard()
+		l.uploads.disk.do(up.discard)
 		return
 	}
 	in.upload = nil
@@ -114,6 +115,15 @@ func (up *upload) discard() {
 	if up.file != nil {
 		_ = up.file.Close()
 	}
+}
+
+// remove removes what nobody takes.
+func (u *uploads) remove(name string, length int64) {
+	u.disk.do(func() {
+		if f, _, err := u.open(name, length); err == nil {
+			_ = f.Close()
+		}
+	})
 }
 
 // errForged marks uploads that mongrel2 cannot have made.

@@ -179,3 +179,25 @@ func TestUploadWithWrongChroot(t *testing.T) {
 		t.Errorf("log: %s", log.String())
 	}
 }
+
+// What a client has uploaded behind more requests than it may pipeline nobody takes, and
+// no file of it stays.
+func TestUploadThatNobodyTakes(t *testing.T) {
+	t.Parallel()
+	s := mongrel2test.Start(t, mongrel2test.Options{})
+	first := make(chan *link.Incoming, 1)
+	l := open(t, s, 0, link.Events{Request: func(in *link.Incoming) {
+		select {
+		case first <- in:
+		default:
+			in.Release()
+		}
+	}}, func(c *link.Config) { c.UploadTemplate = s.UploadTemplate })
+	c := dial(t, s).send(strings.Repeat("GET / HTTP/1.1\r\nHost: h\r\n\r\n", 300))
+	waitFor(t, "the requests", func() bool { return l.Received() >= 300 })
+	before := l.Received()
+	c.send("POST /up HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\n" + strings.Repeat("x", 50000))
+	waitFor(t, "the upload", func() bool { return l.Received() >= before+2 }) // its begin and its end
+	waitFor(t, "its file to be removed", func() bool { return len(files(t, filepath.Join(s.Dir, "tmp"))) == 0 })
+	(<-first).Release()
+}
