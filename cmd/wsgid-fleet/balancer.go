@@ -25,7 +25,8 @@ import (
 type balancer struct {
 	c       *cli
 	path    string
-	command string // a line of sh after each change; empty: none
+	command string        // a line of sh after each change; empty: none
+	limit   time.Duration // of the command; 0: endsWithin
 	write   func(io.Writer, []endpointRow) error
 
 	members cluster.Members
@@ -37,6 +38,9 @@ type balancer struct {
 
 // retryAfter is when a command that failed is run again.
 const retryAfter = 2 * time.Second
+
+// endsWithin is how long the command may take: meanwhile the file stays as it is.
+const endsWithin = time.Minute
 
 // tellsWithin is how long a host that is back may take to tell what it serves.
 const tellsWithin = 5 * time.Second
@@ -81,9 +85,14 @@ func (b *balancer) seen(ctx context.Context, now time.Time, v *etcd.View) time.T
 	if !b.owed || b.command == "" {
 		return due
 	}
-	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", b.command) //nolint:gosec // it is the operator's
-	cmd.Stdout, cmd.Stderr = b.c.err, b.c.err
+	limited, cancel := context.WithTimeout(ctx, cmp.Or(b.limit, endsWithin))
+	defer cancel()
+	cmd := exec.CommandContext(limited, "/bin/sh", "-c", b.command) //nolint:gosec // it is the operator's
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = b.c.err, b.c.err, time.Second
 	if err := cmd.Run(); err != nil {
+		if limited.Err() != nil {
+			err = fmt.Errorf("it did not end within %v", cmp.Or(b.limit, endsWithin))
+		}
 		if ctx.Err() == nil {
 			fmt.Fprintf(b.c.err, "wsgid-fleet: %s: %v; it is run again\n", b.command, err)
 		}
