@@ -64,7 +64,6 @@ type engine struct {
 	missing  map[string]bool // apps that the directory has named before
 	lastWent time.Time       // when it lost one of them last
 	gone     map[string]bool // apps that were taken out of the directory, as far as is known
-	// elsewhere are the apps that other hosts run, with where.
 	memories map[string]memory
 	mutes    []reconcile.Handle // those that the state directory has lost, and that cannot note themselves anew
 	grace    time.Duration      // how long an app must be missing to be gone; 0: at once

@@ -30,10 +30,10 @@ type Applier struct {
 	Started   func(spec *appspec.Spec, pid int) // a master was started by that spec
 	Updated   func(spec *appspec.Spec, pid int) // a running one has taken that spec over
 	Told      func(pid int)                     // a master is told to end
-	// idle is called around waits, so that a slow app does not keep the place
+	// Idle is called around waits, so that a slow app does not keep the place
 	// of those that could work.
 	Idle func(wait func())
-	// kill makes a stop end the masters instead of waiting for them.
+	// Kill makes a stop end the masters instead of waiting for them.
 	Kill <-chan struct{}
 }
 

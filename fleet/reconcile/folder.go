@@ -17,10 +17,10 @@ import (
 // Folders checks and repairs app folders (package runner/appdir). live tells
 // whether a process is the app's; nil: every live process may be.
 type Folders interface {
-	// check says what repair would touch, path by path.
+	// Check says what Repair would touch, path by path.
 	Check(spec *appspec.Spec, live func(pid int) bool) ([]string, error)
 	Repair(spec *appspec.Spec, live func(pid int) bool) error
-	// around looks at what the app depends on beside its spec.
+	// Around looks at what the app depends on beside its spec.
 	Around(fsys afero.Fs, spec *appspec.Spec) plan.Surroundings
 }
 

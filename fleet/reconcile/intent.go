@@ -12,7 +12,7 @@ import (
 // Intent is what an operator wants of an app beside its spec.
 type Intent struct {
 	plan.Request
-	// edits change what the state directory keeps of the operator's wishes, in
+	// Edits change what the state directory keeps of the operator's wishes, in
 	// their order, under the app's lock.
 	Edits []func(o *state.Override, spec *appspec.Spec)
 }

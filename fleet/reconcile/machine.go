@@ -15,7 +15,7 @@ import (
 type Machine interface {
 	Start(ctx context.Context, o runner.StartOptions) (Handle, error)
 	Find(stateDir, app string) ([]Handle, error)
-	// restore has the masters that the state directory has lost noted there anew. Those
+	// Restore has the masters that the state directory has lost noted there anew. Those
 	// that cannot are returned apart. An error tells that there may be more.
 	Restore(ctx context.Context, stateDir string) (apps []string, mute []Handle, err error)
 }

@@ -20,7 +20,7 @@ type Reconciler struct {
 	now   func() time.Time
 	slots Slots
 	Times metrics.Reconciles
-	// after is called after each pass, from its goroutine.
+	// After is called after each pass, from its goroutine.
 	After func(name string, out Outcome)
 
 	ctx    context.Context // of all passes; cancelled by Close
@@ -86,7 +86,7 @@ func (r *Reconciler) Shut() {
 }
 
 // Pause interrupts what waits and keeps anything new from beginning. It returns
-// when nothing is at work, or after the limit, with whether that is so. resume
+// when nothing is at work, or after the limit, with whether that is so. Resume
 // takes up again what was interrupted and what has come meanwhile.
 func (r *Reconciler) Pause(limit time.Duration) (quiet bool) {
 	r.mu.Lock()

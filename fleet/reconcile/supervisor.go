@@ -20,8 +20,8 @@ type Supervisor struct {
 	Changed func(app string, st runner.Status)
 	Ended   func(app string, pid int, since time.Time)
 	Hangs   func(app string, pid int)
-	// pulse is how often a master that says nothing is asked whether it lives,
-	// patience how long it has for that answer; it is asked twice.
+	// Pulse is how often a master that says nothing is asked whether it lives,
+	// Patience how long it has for that answer; it is asked twice.
 	Pulse, Patience time.Duration
 
 	mu      sync.Mutex

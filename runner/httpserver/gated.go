@@ -15,8 +15,8 @@ import (
 )
 
 // A gate hands connections over by a socket of the app's own, which serves nothing but
-// that. It is a listening socket like any other of the app: the keeper has it when the
-// master dies, the doorman watches it when the app rests, and a master that replaces
+// that. It is a listening socket like any other of the app: the listener store has it when
+// the master dies, the activator watches it when the app rests, and a master that replaces
 // another begins to accept there when it is ready.
 
 // gateLink is a gate's connection to the master.

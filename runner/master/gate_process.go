@@ -28,8 +28,8 @@ import (
 
 // gateProcess is the process of a gate. It is started from the program of the masters,
 // and found, proved, updated, replaced and told of its listeners as a master is: the
-// same record, the same control socket, the same keeper. Its fields belong to the loop
-// once run has been called.
+// same record, the same control socket, the same listener store. Its fields belong
+// to the loop once run has been called.
 type gateProcess struct {
 	spec    *appspec.Spec
 	dir     string // <state>/apps/_gate
