@@ -82,6 +82,9 @@ func (u *unitFile) timer(a *App, t, job *unitFile, env map[string]string) {
 	own := &App{}
 	vars, _ := job.environment(own)
 	for _, f := range own.Facts {
+		if f.Set == setLost {
+			a.add(f)
+		}
 		if value, ok := env[f.Key]; (f.Set == setEnv || f.Set == setSecretEnv) && (!ok || value != f.Value) {
 			a.lost(f.At, f.Key+" of "+filepath.Base(job.path), "all that runs of an app has the app's variables: write it there, or make an app of its own for the job")
 		}
@@ -93,7 +96,16 @@ func (u *unitFile) timer(a *App, t, job *unitFile, env map[string]string) {
 			return
 		}
 	}
-	if strings.HasPrefix(start.text, "-") {
+	text := strings.TrimLeft(start.text, "@-:+!|")
+	prefix := strings.TrimSuffix(start.text, text)
+	if strings.ContainsAny(prefix, "@+!|") {
+		a.lost(start.at, "ExecStart="+commandText(start.text), "what "+prefix+" before it asks for (another name, other rights) a schedule does not have: write it by hand, or leave it to systemd")
+		return
+	}
+	if strings.Contains(prefix, ":") {
+		vars = nil // systemd puts no variables in
+	}
+	if strings.Contains(prefix, "-") {
 		a.note(start.at, "ExecStart="+commandText(start.text), "that it fails is told here; systemd was told to pass over it")
 	}
 	limit := job.runLimit()
@@ -118,7 +130,7 @@ func (u *unitFile) timer(a *App, t, job *unitFile, env map[string]string) {
 		if zone != "" {
 			attributes["timezone"] = zone
 		}
-		a.add(Fact{Set: setSchedule, Key: name, Value: line, List: unitWords(strings.TrimLeft(start.text, "@-:+!"), vars), More: attributes, Was: was, At: v.at})
+		a.add(Fact{Set: setSchedule, Key: name, Value: line, List: unitWords(text, vars), More: attributes, Was: was, At: v.at})
 	}
 	a.note(times[0].at, "", "the app has it as a schedule: disable "+filepath.Base(t.path)+", or it runs twice")
 }

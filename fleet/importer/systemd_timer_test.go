@@ -23,7 +23,11 @@ func TestTimersBesideAService(t *testing.T) {
 		"secret.timer":    "[Timer]\nOnCalendar=hourly\n",
 		"secret.service":  "[Service]\n" + of + "Environment=A=1 DB_PASSWORD=hunter2\nExecStart=/bin/backup postgres://me:${DB_PASSWORD}@db/x\n",
 		"filed.timer":     "[Timer]\nOnCalendar=hourly\n",
-		"filed.service":   "[Service]\n" + of + "EnvironmentFile=-%E/none\nEnvironmentFile=DIR/env\nExecStart=/bin/backup $B\n",
+		"filed.service":   "[Service]\n" + of + "EnvironmentFile=DIR/none\nEnvironmentFile=DIR/env\nExecStart=/bin/backup $B\n",
+		"rights.timer":    "[Timer]\nOnCalendar=hourly\n",
+		"rights.service":  "[Service]\n" + of + "ExecStart=+-/bin/systemctl restart other\n",
+		"plain.timer":     "[Timer]\nOnCalendar=hourly\n",
+		"plain.service":   "[Service]\n" + of + "ExecStart=:/bin/echo ${A}\n",
 		"env":             "B=hunter3\n",
 		"alone.timer":     "[Timer]\nOnCalendar=hourly\n",
 	})
@@ -38,6 +42,8 @@ func TestTimersBesideAService(t *testing.T) {
 	imp := importOne(t, Options{}, filepath.Join(dir, "blog.service"))
 	holds(t, string(imp.Text), "!hunter", `!schedule "secret"`, `!schedule "filed"`,
 		"# secret.service:5: ExecStart=/bin/backup …: not carried over: DB_PASSWORD may be a secret",
+		"# filed.service:4: EnvironmentFile="+dir+"/none: not carried over: it cannot be read",
+		"# rights.service:4: ExecStart=+-/bin/systemctl restart other: not carried over: ", `!schedule "rights"`, `command = ["/bin/echo", "$${A}"]`,
 		"# filed.service:6: ExecStart=/bin/backup $B: not carried over: B may be a secret",
 		`schedule "nightly"`, `cron = "30 2 * * 1-5"`, `timezone = "Europe/Berlin"`, `timeout = "90s"`, `command = ["/usr/bin/python3", "-m", "job", "two words", "1"]`,
 		`schedule "other"`, `cron = "0 * * * *"`, `timeout = "10m"`, "!TimeoutStartSec", "!UMask=027 of",
