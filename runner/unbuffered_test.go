@@ -1,13 +1,16 @@
 package runner
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"crypto/tls"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -184,6 +187,77 @@ func TestBodyBehindAStaticFileIsNoRequest(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// held is a connection whose client sends several records of TLS in one piece.
+type held struct {
+	net.Conn
+
+	on  bool
+	all []byte
+}
+
+func (h *held) Write(b []byte) (int, error) {
+	if h.on {
+		h.all = append(h.all, b...)
+		return len(b), nil
+	}
+	return h.Conn.Write(b)
+}
+
+// readByPeer tells that the other end, on this machine, has read what was sent.
+func readByPeer(t *testing.T, c net.Conn) bool {
+	t.Helper()
+	b, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	local, remote := c.LocalAddr().(*net.TCPAddr).Port, c.RemoteAddr().(*net.TCPAddr).Port
+	for line := range strings.Lines(string(b)) {
+		// Of the other end: its address, ours, state, bytes to be sent and to be read.
+		f := strings.Fields(line)
+		if len(f) > 4 && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", remote)) && strings.HasSuffix(f[2], fmt.Sprintf(":%04X", local)) {
+			return strings.HasSuffix(f[4], ":00000000")
+		}
+	}
+	t.Fatal("the kernel does not list the connection")
+	return false
+}
+
+// A client that has ended its side right behind its body, before the application asks for
+// that, has sent it all and is answered.
+func TestClientEndsItsSideBehindItsBody(t *testing.T) {
+	t.Parallel()
+	a := unbuffered(t, func(s *appspec.Spec) { s.Sockets.HTTP[0].TLS = writeCertificate(t, t.TempDir()) })
+	h := a.start(StateReady)
+	busy := way{addr: a.addr, tls: &tls.Config{InsecureSkipVerify: true}}.dial(t)
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		busy.send(fmt.Sprintf("POST /?busy%x HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhello", version))
+		a.mustLogLine(fmt.Sprintf("request busy%x first b'hello'", version))
+		c := dial(t, a.addr)
+		raw := &held{Conn: c.Conn}
+		conn := tls.Client(raw, &tls.Config{InsecureSkipVerify: true, MaxVersion: version})
+		c.Conn, c.r = conn, bufio.NewReader(conn)
+		c.send("POST /?ends HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n")
+		a.wait(h, func(st Status) bool { return st.Requests.Active == 2 })
+		raw.on = true
+		c.send("helloworld")
+		if err := conn.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		_ = raw.SetDeadline(time.Now().Add(patience)) // CloseWrite has let it run out
+		if _, err := raw.Conn.Write(raw.all); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the master to read it", func() bool { return readByPeer(t, raw.Conn) })
+		busy.send("world")
+		if got := busy.answer("POST"); got.body != "hello|world|10" {
+			t.Errorf("%s %q", got.Status, got.body)
+		}
+		if got := c.answer("POST"); got.StatusCode != http.StatusOK || got.body != "hello|world|10" {
+			t.Errorf("TLS %x: %s %q %v", version, got.Status, got.body, got.err)
+		}
 	}
 }
 

@@ -122,20 +122,28 @@ type source interface {
 	// last one. os.ErrDeadlineExceeded: the client sent nothing for that long.
 	// errStopped: stop was called.
 	next(u *Upload, patience time.Duration) (b []byte, last bool, err error)
-	// lost is closed where the client is seen to have left before begin.
+	// lost is closed where the client is seen to have left before begin, or to have ended
+	// its side; behind what waits tells of then, which may be all of the body.
 	lost() <-chan struct{}
+	waits() bool
 }
 
 // feed is the goroutine of an upload.
 func (u *Upload) feed(s *Server, in *Incoming, from source) {
 	defer close(u.ended)
-	select {
-	case <-u.wanted:
-	case <-u.stopped:
-		return
-	case <-from.lost():
-		u.left(s, in)
-		return
+	for lost, wanted := from.lost(), false; !wanted; {
+		select {
+		case <-u.wanted:
+			wanted = true
+		case <-u.stopped:
+			return
+		case <-lost:
+			if !from.waits() {
+				u.left(s, in)
+				return
+			}
+			lost = nil // what is missing, if something is, is seen when it is read
+		}
 	}
 	from.begin(u)
 	s.Owes(in, true)

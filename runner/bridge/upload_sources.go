@@ -34,6 +34,8 @@ type source1 struct {
 
 func (s *source1) lost() <-chan struct{} { return s.c.gone }
 
+func (s *source1) waits() bool { return len(s.c.got) > 0 }
+
 func (s *source1) begin(u *Upload) {
 	if !s.expect || len(s.c.in) > 0 {
 		return
@@ -111,6 +113,8 @@ type source2 struct {
 }
 
 func (s *source2) lost() <-chan struct{} { return nil } // the context tells
+
+func (s *source2) waits() bool { return false }
 
 func (s *source2) begin(*Upload) { s.buf = make([]byte, 16<<10) }
 
