@@ -27,24 +27,25 @@ func TestSitesOfTheZygote(t *testing.T) {
 		env    string
 		want   string // what a worker with env tells; empty: it has what site-packages bring
 	}{
-		"plain":      {},
-		"asked":      {pth: "import os; os.getenv('FLAVOUR')"},
-		"differs":    {pth: "import os; os.getenv('FLAVOUR')", env: "FLAVOUR", want: "site-packages depend on FLAVOUR"},
-		"home":       {pth: "import os; os.path.expanduser('~/x')", env: "HOME", want: "site-packages depend on HOME"},
-		"all of it":  {pth: "import os; dict(os.environ)", want: "each worker: it depends on the whole environment"},
-		"changes it": {pth: "import os; os.environ['FLAVOUR'] = 'x'", want: "each worker: it depends on the whole environment"},
-		"prints":     {pth: "import sys; print('hello')", want: "each worker: it prints"},
-		"fails":      {pth: "import nothing_of_that_name", want: "each worker: it prints"},
-		"thread":     {pth: "import _thread, time; _thread.start_new_thread(time.sleep, (60,))", want: "each worker: it starts threads, opens files or handles signals"},
-		"file":       {pth: "import os; os.open('/dev/null', 0)", want: "each worker: it starts threads, opens files or handles signals"},
-		"signal":     {pth: "import _signal; _signal.signal(10, lambda *a: None)", want: "each worker: it starts threads, opens files or handles signals"},
-		"ends":       {pth: "import os; os._exit(3)", want: "each worker: it was ended"},
-		"exits":      {pth: "import sys; sys.exit(3)", want: "each worker: it was ended"},
-		"user's":     {change: write("usercustomize.py"), want: "each worker: there is a usercustomize"},
-		"writable":   {change: func(site string) error { return os.Chmod(site, 0o777) }, want: "each worker: others can change SITE"}, //nolint:gosec // that is the point
-		"of a group": {change: func(site string) error { return os.Chmod(filepath.Join(site, "brought.py"), 0o664) }, want: "each worker: others can change SITE/brought.py"},
-		"another's":  {change: func(site string) error { return os.Chown(filepath.Join(site, "a.pth"), 12345, 0) }, want: "each worker: others can change SITE/a.pth"},
-		"hidden":     {change: func(site string) error { return os.Chmod(filepath.Join(site, "brought.py"), 0o600) }, want: "each worker: others cannot read SITE/brought.py"},
+		"plain":        {},
+		"asked":        {pth: "import os; os.getenv('FLAVOUR')"},
+		"differs":      {pth: "import os; os.getenv('FLAVOUR')", env: "FLAVOUR", want: "site-packages depend on FLAVOUR"},
+		"home":         {pth: "import os; os.path.expanduser('~/x')", env: "HOME", want: "site-packages depend on HOME"},
+		"all of it":    {pth: "import os; dict(os.environ)", want: "each worker: it depends on the whole environment"},
+		"changes it":   {pth: "import os; os.environ['FLAVOUR'] = 'x'", want: "each worker: it depends on the whole environment"},
+		"prints":       {pth: "import sys; print('hello')", want: "each worker: it prints"},
+		"fails":        {pth: "import nothing_of_that_name", want: "each worker: it prints"},
+		"thread":       {pth: "import _thread, time; _thread.start_new_thread(time.sleep, (60,))", want: "each worker: it starts threads, opens files or handles signals"},
+		"file":         {pth: "import os; os.open('/dev/null', 0)", want: "each worker: it starts threads, opens files or handles signals"},
+		"signal":       {pth: "import _signal; _signal.signal(10, lambda *a: None)", want: "each worker: it starts threads, opens files or handles signals"},
+		"ends":         {pth: "import os; os._exit(3)", want: "each worker: it was ended"},
+		"exits":        {pth: "import sys; sys.exit(3)", want: "each worker: it was ended"},
+		"user's":       {change: write("usercustomize.py"), want: "each worker: there is a usercustomize"},
+		"writable":     {change: func(site string) error { return os.Chmod(site, 0o777) }, want: "each worker: others can change SITE"}, //nolint:gosec // that is the point
+		"of a group":   {change: func(site string) error { return os.Chmod(filepath.Join(site, "brought.py"), 0o664) }, want: "each worker: others can change SITE/brought.py"},
+		"another's":    {change: func(site string) error { return os.Chown(filepath.Join(site, "a.pth"), 12345, 0) }, want: "each worker: others can change SITE/a.pth"},
+		"hidden":       {change: func(site string) error { return os.Chmod(filepath.Join(site, "brought.py"), 0o600) }, want: "each worker: others cannot read SITE/brought.py"},
+		"out of sight": {change: func(site string) error { return os.Chmod(filepath.Dir(site), 0o700) }, want: "each worker:"}, //nolint:gosec // root sees it
 		"other's link": {pth: "import brought, os, sys; sys.path.append(os.path.dirname(brought.__file__) + 'x'); import linked", change: func(site string) error {
 			if err := write("target.py")(site); err != nil {
 				return err

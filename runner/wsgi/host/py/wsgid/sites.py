@@ -36,6 +36,10 @@ def prepare(root):
     """Runs site, or at least imports what it will import in the workers."""
     global done
     why, modules, path = _try(root)
+    try:
+        _check(_Guard())  # some may be there that others do not see
+    except Unfit as exc:
+        why = why or "%s" % exc
     if not why:
         try:
             _run()
@@ -185,11 +189,7 @@ def _run():
     import site
 
     guard = _Guard()
-    for name in files():
-        try:
-            guard.check(name)
-        except (ImportError, OSError) as exc:
-            raise Unfit("%s" % exc)
+    _check(guard)
     usual = type(os.environ)
     first, sys.path[:] = sys.path[:1], sys.path[1:]
     if PathFinder.find_spec("usercustomize", site.getsitepackages() + sys.path) is not None:
@@ -215,6 +215,14 @@ def _run():
         raise Unfit("it depends on the whole environment")
     if _state() != before:
         raise Unfit("it starts threads, opens files or handles signals")
+
+
+def _check(guard):
+    for name in files():
+        try:
+            guard.check(name)
+        except (ImportError, OSError) as exc:
+            raise Unfit("%s" % exc)
 
 
 def _learn(site):
