@@ -45,6 +45,8 @@ def application(environ, start_response):
         rest = body.read() + body.read(5)
     except OSError as e:
         say("raised", type(e).__name__, isinstance(e, ConnectionAbortedError))
+        if path == "/stuck":
+            time.sleep(600)
         raise
     return answer(first + b"|" + rest + b"|" + environ.get("CONTENT_LENGTH", "none").encode())
 `
@@ -186,6 +188,32 @@ func TestBodyBehindAStaticFileIsNoRequest(t *testing.T) {
 					t.Errorf("%s: behind the answer come %q, %v", name, rest, err)
 				}
 			}
+		})
+	}
+}
+
+// A worker waits for its client without an end, but not behind one that has gone.
+func TestWorkerIsStuckBehindAClientThatHasGone(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		t.Run(map[bool]string{false: "HTTP", true: "HTTPS"}[secure], func(t *testing.T) {
+			t.Parallel()
+			a := unbuffered(t, func(s *appspec.Spec) {
+				s.Workers.RequestTimeout = appspec.Duration(time.Second)
+				if secure {
+					s.Sockets.HTTP[0].TLS = writeCertificate(t, t.TempDir())
+				}
+			})
+			h := a.start(StateReady)
+			to := way{addr: a.addr}
+			if secure {
+				to.tls = &tls.Config{InsecureSkipVerify: true}
+			}
+			c := to.dial(t)
+			c.send("POST /stuck?gone HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhello")
+			a.mustLogLine("request gone first b'hello'")
+			_ = c.Close()
+			a.mustLogLine("request gone raised ClientGone True")
+			a.wait(h, func(st Status) bool { return st.Requests.Timeouts == 1 && st.Requests.Active == 0 })
 		})
 	}
 }

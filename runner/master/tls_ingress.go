@@ -170,6 +170,9 @@ func (in *tlsIngress) cancel(r *bridge.Incoming) {
 	if x := in.open[r]; x != nil {
 		delete(in.open, r)
 		in.release(r)
+		if r.Upload != nil {
+			x.ClientOwes(false) // nobody waits for it any more
+		}
 		in.pool.Abandon(x)
 		endUpload(r)
 	}
