@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,10 +44,6 @@ func standBack(ctx context.Context, pid int) {
 	}
 }
 
-// turn is for how long what stands back has the CPU before another that waits has its
-// turn: short ones, for a request may be what waits. Kernels before 6.12 take no notice.
-const turn = 200 * time.Microsecond
-
 // standBackThread makes a thread, and all that it starts from now, nicer. As a batch
 // process (sched(7)) it does not take the CPU from one that serves whenever it wakes,
 // but when its turn comes. Anybody may do so; what does not only takes more of the CPU.
@@ -60,7 +55,6 @@ func standBackThread(tid, by int) bool {
 	attr.Nice = min(attr.Nice+int32(by), 19)
 	if attr.Policy == unix.SCHED_NORMAL {
 		attr.Policy = unix.SCHED_BATCH
-		attr.Runtime = uint64(turn)
 	}
 	if unix.SchedSetAttr(tid, attr, 0) != nil { // some sandboxes do without that call
 		return unix.Setpriority(unix.PRIO_PROCESS, tid, int(attr.Nice)) == nil
