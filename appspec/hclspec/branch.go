@@ -1,30 +1,15 @@
 package hclspec
 
 import (
-	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 )
 
-// ownTypes gives the values of ? : in an expression the types that they have where they
-// stand. The library makes both sides alike (hcl 2.25.0): of true ? 4 : "auto" it makes
-// the text "4", and of true ? {a = 1} : {b = "x"} an object whose a is text. v is the
-// value of the whole by the library, which has no errors. Within a for expression it
-// stays the library's.
-func (f *file) ownTypes(x hclsyntax.Expression, v cty.Value) cty.Value {
-	found := false
-	_ = hclsyntax.VisitAll(x, func(node hclsyntax.Node) (none hcl.Diagnostics) {
-		_, is := node.(*hclsyntax.ConditionalExpr)
-		found = found || is
-		return none
-	})
-	if !found {
-		return v
-	}
-	return f.own(x)
-}
-
+// own is the value of an expression in which each ? : has the type of the side that is
+// taken. The library makes both sides alike (hcl 2.25.0): of true ? 4 : "auto" it makes the
+// text "4", and of true ? {a = 1} : {b = "x"} an object whose a is text. By the library the
+// whole has a value without errors. Within a for expression it stays the library's.
 func (f *file) own(x hclsyntax.Expression) cty.Value {
 	switch x := x.(type) {
 	case *hclsyntax.ParenthesesExpr:

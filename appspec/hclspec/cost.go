@@ -47,41 +47,53 @@ func (f *file) checkCost(expr hcl.Expression) *hcl.Diagnostic {
 }
 
 // templates is the cost of the templates in the strings of a JSON value.
-func (f *file) templates(v cty.Value) (float64, error) {
-	total := 8.0
-	switch {
-	case v.IsNull() || !v.IsKnown():
-	case v.Type() == cty.Number:
-		return sizeOf(v).size, nil
-	case v.Type() == cty.String:
+func (f *file) templates(v cty.Value) (total float64, err error) {
+	err = eachJSONValue(v, func(v cty.Value) error {
+		if v.Type() == cty.Number && v.IsKnown() && !v.IsNull() {
+			total += sizeOf(v).size
+			return nil
+		}
+		total += 8
+		if v.Type() != cty.String || !v.IsKnown() || v.IsNull() {
+			return nil
+		}
 		s := v.AsString()
 		total += float64(len(s))
-		if !strings.Contains(s, "${") && !strings.Contains(s, "%{") {
-			break
+		if !mayBeTemplate(s) {
+			return nil
 		}
 		if _, nesting, operators, digits := survey([]byte(s)); nesting > maxNesting || operators > maxChain || digits > maxDigits {
 			tokens, _ := hclsyntax.LexTemplate([]byte(s), "", hcl.InitialPos)
 			if err := checkTokens(tokens); err != nil {
-				return 0, err
+				return err
 			}
 		}
 		if x, diags := hclsyntax.ParseTemplate([]byte(s), "", hcl.InitialPos); !diags.HasErrors() {
 			e := &estimate{f: f}
 			total += e.of(x).size + e.work
 		}
-	case v.CanIterateElements():
-		for it := v.ElementIterator(); it.Next(); {
-			k, e := it.Element()
-			for _, part := range []cty.Value{k, e} {
-				c, err := f.templates(part)
-				if err != nil {
-					return 0, err
-				}
-				total += c
+		return nil
+	})
+	return total, err
+}
+
+// mayBeTemplate tells whether a string of a JSON value may hold an expression.
+func mayBeTemplate(s string) bool { return strings.Contains(s, "${") || strings.Contains(s, "%{") }
+
+// eachJSONValue visits a JSON value and all values and keys in it.
+func eachJSONValue(v cty.Value, visit func(cty.Value) error) error {
+	if err := visit(v); err != nil || v.IsNull() || !v.IsKnown() || !v.CanIterateElements() {
+		return err
+	}
+	for it := v.ElementIterator(); it.Next(); {
+		k, e := it.Element()
+		for _, part := range []cty.Value{k, e} {
+			if err := eachJSONValue(part, visit); err != nil {
+				return err
 			}
 		}
 	}
-	return total, nil
+	return nil
 }
 
 // estimate walks an expression.

@@ -26,11 +26,12 @@ func (f *file) evaluate(expr hcl.Expression) (v cty.Value, diags hcl.Diagnostics
 	if !v.IsWhollyKnown() {
 		return cty.DynamicVal, hcl.Diagnostics{problem(expr.Range(), "the value cannot be known", "write it out")}
 	}
-	if diags := f.overlooked(expr); diags.HasErrors() {
+	diags, chooses := f.overlooked(expr)
+	if diags.HasErrors() {
 		return cty.DynamicVal, diags
 	}
-	if x, ok := expr.(hclsyntax.Expression); ok {
-		v = f.ownTypes(x, v)
+	if x, ok := expr.(hclsyntax.Expression); ok && chooses {
+		v = f.own(x)
 	}
 	return v, nil
 }

@@ -12,37 +12,29 @@ import (
 // overlooked finds what the library lets pass in an expression that has a value
 // (hcl 2.25.0): an unknown name or function on a side of ||, && or ?: that does not
 // count, an error on the left of an || or && whose right side decides, and a
-// division by zero, where 5 % 0 is 5 and 5 / 0 infinite.
-func (f *file) overlooked(expr hcl.Expression) hcl.Diagnostics {
-	w := &overlooked{f: f, whole: expr, skip: make(map[hclsyntax.Expression]bool), decided: make(map[hclsyntax.Expression]bool)}
+// division by zero, where 5 % 0 is 5 and 5 / 0 infinite. chooses tells whether a ?: stands
+// in it.
+func (f *file) overlooked(expr hcl.Expression) (diags hcl.Diagnostics, chooses bool) {
+	w := &overlooked{f: f, whole: expr}
 	if x, ok := expr.(hclsyntax.Expression); ok {
 		_ = hclsyntax.Walk(x, w) // it reports as it goes
-		return w.diags
+		return w.diags, w.chooses
 	}
 	v, _ := expr.Value(nil)
-	w.templates(v)
+	_ = eachJSONValue(v, func(v cty.Value) error {
+		if v.Type() != cty.String || !v.IsKnown() || v.IsNull() || !mayBeTemplate(v.AsString()) {
+			return nil
+		}
+		if x, diags := hclsyntax.ParseTemplate([]byte(v.AsString()), "", hcl.InitialPos); !diags.HasErrors() {
+			_ = hclsyntax.Walk(x, w) // it reports as it goes
+		}
+		return nil
+	})
 	// The library does not tell where in the file a text of a JSON value stands.
 	for _, d := range w.diags {
 		d.Subject = expr.Range().Ptr()
 	}
-	return w.diags
-}
-
-// templates walks the templates in the texts of a JSON value.
-func (w *overlooked) templates(v cty.Value) {
-	switch {
-	case v.IsNull() || !v.IsKnown():
-	case v.Type() == cty.String:
-		if x, diags := hclsyntax.ParseTemplate([]byte(v.AsString()), "", hcl.InitialPos); !diags.HasErrors() {
-			_ = hclsyntax.Walk(x, w) // it reports as it goes
-		}
-	case v.CanIterateElements():
-		for it := v.ElementIterator(); it.Next(); {
-			k, e := it.Element()
-			w.templates(k)
-			w.templates(e)
-		}
-	}
+	return w.diags, w.chooses
 }
 
 type overlooked struct {
@@ -53,6 +45,7 @@ type overlooked struct {
 	skip    map[hclsyntax.Expression]bool
 	unused  int // how many expressions around have no part in the value
 	decided map[hclsyntax.Expression]bool
+	chooses bool
 }
 
 func (w *overlooked) Enter(node hclsyntax.Node) hcl.Diagnostics {
@@ -71,8 +64,13 @@ func (w *overlooked) Enter(node hclsyntax.Node) hcl.Diagnostics {
 			w.report(w.f.explainCall(x, nil))
 		}
 	case *hclsyntax.ConditionalExpr:
+		w.chooses = true
 		if truth, ok := w.decide(x.Condition); ok {
-			w.skip[x.TrueResult], w.skip[x.FalseResult] = !truth, truth
+			unused := x.FalseResult
+			if !truth {
+				unused = x.TrueResult
+			}
+			w.skipped(unused)
 		}
 	case *hclsyntax.BinaryOpExpr:
 		w.binary(x)
@@ -87,6 +85,14 @@ func (w *overlooked) Exit(node hclsyntax.Node) hcl.Diagnostics {
 		w.unused--
 	}
 	return nil
+}
+
+// skipped notes what has no part in the value. Most expressions have no such part.
+func (w *overlooked) skipped(x hclsyntax.Expression) {
+	if w.skip == nil {
+		w.skip = make(map[hclsyntax.Expression]bool)
+	}
+	w.skip[x] = true
 }
 
 // name reports a name that is neither a local nor a variable of a for expression.
@@ -129,13 +135,16 @@ func (w *overlooked) decide(x hclsyntax.Expression) (truth, ok bool) {
 		if !or && x.Op != hclsyntax.OpLogicalAnd {
 			break
 		}
+		if w.decided == nil {
+			w.decided = make(map[hclsyntax.Expression]bool)
+		}
 		w.decided[x] = true
 		left, ok := w.decide(x.LHS)
 		if !ok {
 			return false, false
 		}
 		if left == or {
-			w.skip[x.RHS] = true
+			w.skipped(x.RHS)
 			return left, true
 		}
 		return w.decide(x.RHS)
