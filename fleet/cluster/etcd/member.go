@@ -4,11 +4,8 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
-
-	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
 )
@@ -111,20 +108,7 @@ func (m *Member) Run(ctx context.Context, changed func(), serving func() map[str
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { m.register(ctx, serving) })
-	wait := time.Duration(0)
-	for ctx.Err() == nil {
-		began := time.Now()
-		err := m.session(ctx, changed)
-		if ctx.Err() != nil {
-			return
-		}
-		if time.Since(began) > 30*time.Second {
-			wait = 0
-		}
-		m.troubled(err)
-		wait = min(max(2*wait, 200*time.Millisecond), 5*time.Second)
-		pause(ctx, time.Duration(rand.Int64N(int64(wait))+1), nil)
-	}
+	keepFollowing(ctx, func() error { return m.session(ctx, changed) }, m.troubled)
 }
 
 // Report tells that what this host serves may have changed.
@@ -134,17 +118,6 @@ func poke(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
-	}
-}
-
-// pause waits, or until somebody pokes.
-func pause(ctx context.Context, d time.Duration, poked <-chan struct{}) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-poked:
-	case <-t.C:
 	}
 }
 
@@ -182,8 +155,7 @@ func (m *Member) session(whole context.Context, changed func()) error {
 	rev := m.view.Revision
 	m.mu.Unlock()
 	prefix := m.client.key("")
-	events := cl.Watch(clientv3.WithRequireLeader(ctx), prefix, clientv3.WithRange(m.client.key("specs", "")),
-		clientv3.WithRev(rev+1), clientv3.WithFragment(), clientv3.WithProgressNotify())
+	events := m.client.watch(ctx, cl, rev)
 	relist := time.NewTimer(m.nextRelist())
 	defer relist.Stop()
 	for {
@@ -194,12 +166,9 @@ func (m *Member) session(whole context.Context, changed func()) error {
 			timer.Stop()
 			return ctx.Err()
 		case r, ok := <-events:
-			if !ok || r.Err() != nil || r.CompactRevision != 0 {
+			if err := m.client.watchEnd(r, ok); err != nil {
 				timer.Stop()
-				if r.Err() != nil {
-					return m.client.explain("watch", r.Err())
-				}
-				return m.client.explain("watch", context.Canceled)
+				return err
 			}
 			m.mu.Lock()
 			before := m.view.Generation
@@ -239,7 +208,7 @@ func (m *Member) nextRelist() time.Duration {
 	if d <= 0 {
 		d = time.Minute
 	}
-	return d*3/4 + time.Duration(rand.Int64N(int64(d)/2+1))
+	return around(d)
 }
 
 // due is when time alone has something to decide.

@@ -3,10 +3,7 @@ package etcd
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"time"
-
-	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // gather is how long news is gathered before an observer hears of it: a host that comes
@@ -19,22 +16,11 @@ const gather = 100 * time.Millisecond
 // generation, lost is told why, and seen is not called: nothing follows from silence.
 // lost(nil) tells that it answers again.
 func (c *Client) Observe(ctx context.Context, seen func(*View) time.Time, lost func(error)) {
-	wait := time.Duration(0)
-	for ctx.Err() == nil {
-		began := time.Now()
-		err := c.observe(ctx, seen, lost)
-		if ctx.Err() != nil {
-			return
-		}
-		if err == nil || time.Since(began) > 30*time.Second {
-			wait = 0
-		}
+	keepFollowing(ctx, func() error { return c.observe(ctx, seen, lost) }, func(err error) {
 		if err != nil {
 			lost(err)
 		}
-		wait = min(max(2*wait, 200*time.Millisecond), 5*time.Second)
-		pause(ctx, time.Duration(rand.Int64N(int64(wait))+1), nil)
-	}
+	})
 }
 
 // observe lists, and follows that for a minute or so.
@@ -50,10 +36,9 @@ func (c *Client) observe(ctx context.Context, seen func(*View) time.Time, lost f
 		return err
 	}
 	prefix := c.key("")
-	events := cl.Watch(clientv3.WithRequireLeader(ctx), prefix, clientv3.WithRange(c.key("specs", "")),
-		clientv3.WithRev(v.Revision+1), clientv3.WithFragment(), clientv3.WithProgressNotify())
-	again := time.NewTimer(time.Minute*3/4 + time.Duration(rand.Int64N(int64(time.Minute)/2)))
-	defer again.Stop()
+	events := c.watch(ctx, cl, v.Revision)
+	relist := time.NewTimer(around(time.Minute))
+	defer relist.Stop()
 	for {
 		due := time.Hour
 		if v.Generation == 0 {
@@ -70,18 +55,15 @@ func (c *Client) observe(ctx context.Context, seen func(*View) time.Time, lost f
 			case <-ctx.Done():
 				timer.Stop()
 				return ctx.Err()
-			case <-again.C:
+			case <-relist.C:
 				timer.Stop()
 				return nil
 			case <-timer.C:
 				fresh = true
 			case r, ok := <-events:
-				if !ok || r.Err() != nil || r.CompactRevision != 0 {
+				if err := c.watchEnd(r, ok); err != nil {
 					timer.Stop()
-					if r.Err() != nil {
-						return c.explain("watch", r.Err())
-					}
-					return c.explain("watch", context.Canceled)
+					return err
 				}
 				// From the first news on: where they never cease, they are told all the same.
 				if v.apply(prefix, r); len(r.Events) > 0 && !gathering {
