@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 )
 
 // specDirectory is what --write means without a folder.
@@ -20,7 +21,7 @@ const specDirectory = "the spec directory"
 
 func (c *cli) importCommand() *cobra.Command {
 	var write string
-	options := importer.Options{Stdin: c.in}
+	options := facts.Options{Stdin: c.in}
 	cmd := &cobra.Command{
 		Use:   "import PATH...",
 		Short: "Write the specs of what runs under another server",
@@ -64,7 +65,7 @@ Exit code: 0 all was carried over, 1 something was not, or a spec is not complet
 			}
 			code, printed := exitOK, 0
 			for _, path := range args {
-				found, err := options.Import(path)
+				found, err := importer.Import(options, path)
 				errs := []error{err}
 				for _, imported := range found {
 					for _, note := range imported.Notes {

@@ -17,11 +17,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/peertest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
 func TestApache(t *testing.T) {
-	dir := writeFiles(t, map[string]string{
+	dir := peertest.WriteFiles(t, map[string]string{
 		"envvars":           "export APACHE_RUN_USER=daemon\nunset HOME\nexport APACHE_PID_FILE=/run/apache2$SUFFIX.pid\n",
 		"sites/blog.conf":   apacheBlog,
 		"srv/blog/wsgi.py":  "",
@@ -35,7 +37,7 @@ func TestApache(t *testing.T) {
 	if err := os.WriteFile(site, []byte(strings.ReplaceAll(string(text), "/srv", dir+"/srv")), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	imp := importOne(t, Options{}, site)
+	imp := importOne(t, facts.Options{}, site)
 	spec := strings.ReplaceAll(string(imp.Text), dir, "")
 	holds(t, spec, "# Written by wsgid-fleet import from /sites/blog.conf (Apache, mod_wsgi).", `app "blog" {`,
 		`wsgi_app = "/srv/blog/wsgi.py:site" # blog.conf:13: WSGIScriptAlias / /srv/blog/wsgi.py`, `user = "www-data"`,
@@ -101,7 +103,7 @@ WSGIDaemonProcess blog user=www-data processes=3 home=${BASE}/blog \
 
 // Apps that share an address are told apart by a gate.
 func TestApacheHosts(t *testing.T) {
-	dir := writeFiles(t, map[string]string{
+	dir := peertest.WriteFiles(t, map[string]string{
 		"apache2.conf": "ServerRoot " + "DIR" + "\nInclude ports.conf\nIncludeOptional missing.conf\nIncludeOptional sites-enabled/*.conf\n",
 		"ports.conf":   "Listen 80\n<IfVersion < 2.4>\nListen 81\n</IfVersion>\n",
 		"sites-enabled/a.conf": "<VirtualHost *:80>\nServerName a.example\nServerAlias www.a.example\nWSGIScriptAlias / /srv/a.wsgi process-group=%{GLOBAL}\n" +
@@ -114,7 +116,7 @@ func TestApacheHosts(t *testing.T) {
 	if err := os.WriteFile(main, []byte(strings.ReplaceAll(string(text), "DIR", dir)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	imported, err := Options{}.Import(dir)
+	imported, err := Import(facts.Options{}, dir)
 	if err != nil || len(imported) != 2 {
 		t.Fatalf("%d apps, %v", len(imported), err)
 	}
@@ -124,7 +126,7 @@ func TestApacheHosts(t *testing.T) {
 }
 
 func TestApacheBadInput(t *testing.T) {
-	dir := writeFiles(t, map[string]string{
+	dir := peertest.WriteFiles(t, map[string]string{
 		"circle.conf":  "<VirtualHost *>\nInclude circle2.conf\n</VirtualHost>\n",
 		"circle2.conf": "Include circle.conf\n",
 		"open.conf":    "<VirtualHost *>\nWSGIScriptAlias / /a\n",
@@ -135,7 +137,7 @@ func TestApacheBadInput(t *testing.T) {
 		"hidden.conf":  "Alias / /srv/files/\nWSGIScriptAlias /app /srv/app.wsgi\n",
 		"match.conf":   "WSGIScriptAliasMatch ^/([^/]+) /srv/$1.wsgi\n",
 		"express.conf": "LoadModule wsgi_module x.so\nWSGIHandlerScript wsgi-handler /tmp/x\n",
-		"many.conf":    "WSGIScriptAlias / /a\n" + strings.Repeat("SetEnv A 1\n", maxOptions+2),
+		"many.conf":    "WSGIScriptAlias / /a\n" + strings.Repeat("SetEnv A 1\n", facts.MaxOptions+2),
 	})
 	for name, want := range map[string]string{
 		"circle.conf":  "circle.conf includes itself",
@@ -149,7 +151,7 @@ func TestApacheBadInput(t *testing.T) {
 		"express.conf": "mod_wsgi-express wrote it: import its command instead",
 		"many.conf":    "more than 20000 directives",
 	} {
-		if _, err := (Options{}).Import(filepath.Join(dir, name)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Import((facts.Options{}), filepath.Join(dir, name)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", name, err, want)
 		}
 	}
@@ -157,8 +159,8 @@ func TestApacheBadInput(t *testing.T) {
 	for _, text := range []string{"WSGIScriptAlias", "WSGIScriptAlias /", "WSGIScriptAlias / ", "WSGIScriptAlias \"/", "<VirtualHost>\nWSGIScriptAlias / /a\n</VirtualHost>", "Listen\nWSGIScriptAlias / /a",
 		"WSGIDaemonProcess\nWSGIScriptAlias / /a", "WSGIProcessGroup\nUser\nGroup\nAlias\nAlias /a\nRequire\nWSGIScriptAlias / /a", "LoadModule\nDefine\nUnDefine\nServerRoot\nWSGIScriptAlias / /a", "<>\n</>\nWSGIScriptAlias / /a", "\\\n\\",
 		"<Location>\nWSGIProcessGroup x\n</Location>\nWSGIScriptAlias / /a", "<IfModule>\n</IfModule>\n<IfVersion>\n</IfVersion>\nWSGIScriptAlias / /a"} {
-		dir := writeFiles(t, map[string]string{"x.conf": text + "\n"})
-		found, err := (Options{Format: "apache"}).Import(filepath.Join(dir, "x.conf"))
+		dir := peertest.WriteFiles(t, map[string]string{"x.conf": text + "\n"})
+		found, err := Import((facts.Options{Format: "apache"}), filepath.Join(dir, "x.conf"))
 		if err == nil && len(found) == 0 {
 			t.Errorf("%q: nothing is said", text)
 		}
@@ -222,7 +224,7 @@ func TestApacheMeansWhatApacheDoes(t *testing.T) {
 		port[row.name] = freeport.Addr(t)
 		fmt.Fprintf(&conf, "Listen %[1]s\n<VirtualHost %[1]s>\n%[2]s</VirtualHost>\n", port[row.name], row.site)
 	}
-	dir := writeFiles(t, map[string]string{"httpd.conf": "", "a/a.py": strings.ReplaceAll(apacheAsk, "WHO", `"a"`), "b/b.py": strings.ReplaceAll(apacheAsk, "WHO", `"b"`),
+	dir := peertest.WriteFiles(t, map[string]string{"httpd.conf": "", "a/a.py": strings.ReplaceAll(apacheAsk, "WHO", `"a"`), "b/b.py": strings.ReplaceAll(apacheAsk, "WHO", `"b"`),
 		"home/x": "", "lib/x": "", "files/f.txt": `{"who": "file"}`, "files/sub/f.txt": `{"who": "file"}`})
 	for up := dir; up != "/" && up != os.TempDir(); up = filepath.Dir(up) { // www-data reads it
 		if err := os.Chmod(up, 0o755); err != nil {
@@ -233,7 +235,7 @@ func TestApacheMeansWhatApacheDoes(t *testing.T) {
 	if err := os.WriteFile(main, []byte(strings.ReplaceAll(conf.String(), "DIR", dir)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	imported, err := Options{}.Import(main)
+	imported, err := Import(facts.Options{}, main)
 	if err != nil || len(imported) != len(rows) {
 		t.Fatalf("%d apps, %v", len(imported), err)
 	}

@@ -7,7 +7,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/peertest"
 )
 
 // Whatever a path holds, something is said of it: a spec, or why there is none. That
@@ -29,13 +31,13 @@ func TestEveryFormatSaysSomething(t *testing.T) {
 	}
 	for name, text := range inputs {
 		t.Run(name, func(t *testing.T) {
-			dir := writeFiles(t, map[string]string{"input": text})
+			dir := peertest.WriteFiles(t, map[string]string{"input": text})
 			path := filepath.Join(dir, "input")
 			for _, format := range Formats {
 				if format == "command" || format == "gunicorn" && testing.Short() {
 					continue
 				}
-				found, err := (Options{Format: format}).Import(path)
+				found, err := Import((facts.Options{Format: format}), path)
 				if err == nil && len(found) == 0 {
 					t.Errorf("%s: neither an app nor an error", format)
 				}
@@ -48,7 +50,7 @@ func TestEveryFormatSaysSomething(t *testing.T) {
 		})
 	}
 	for _, line := range []string{"", " ", "'", "sh -c", "sh -c ''", "env A=1", "gunicorn", "gunicorn -b", "uwsgi", "uwsgi --", "uwsgi -", "uwsgi --ini", "python -m gunicorn", "exec", "poetry run", "mod_wsgi-express"} {
-		found, err := (Options{Format: "command"}).Import(line)
+		found, err := Import((facts.Options{Format: "command"}), line)
 		if err == nil && len(found) == 0 {
 			t.Errorf("%q: neither an app nor an error", line)
 		}
@@ -67,7 +69,7 @@ func TestOtherThanFiles(t *testing.T) {
 	}
 	for _, format := range append(slices.Clone(Formats[1:len(Formats)-1]), "") {
 		for _, name := range []string{"fifo.ini", "folder", "missing"} {
-			found, err := (Options{Format: format}).Import(filepath.Join(dir, name))
+			found, err := Import((facts.Options{Format: format}), filepath.Join(dir, name))
 			if err == nil && (format != "gunicorn" || len(found) != 1) {
 				t.Errorf("%s of %q: %v", format, name, found)
 			}
@@ -75,25 +77,15 @@ func TestOtherThanFiles(t *testing.T) {
 	}
 }
 
-// A configuration that waits for ever is ended.
-func TestGunicornFileThatHangs(t *testing.T) {
-	dir := writeFiles(t, map[string]string{"gunicorn.conf.py": "import time\nwhile True:\n    time.sleep(100)\n"})
-	began := time.Now()
-	_, err := gunicornConfig(filepath.Join(dir, "gunicorn.conf.py"), nil, time.Second)
-	if err == nil || !strings.Contains(err.Error(), "it takes longer than 1s") {
-		t.Errorf("%v after %v", err, time.Since(began))
-	}
-}
-
 // What a shell did around a server is told, and secrets of a command stay in the dark.
 func TestCommandsWithAShell(t *testing.T) {
-	dir := writeFiles(t, map[string]string{
+	dir := peertest.WriteFiles(t, map[string]string{
 		"web.service": "[Service]\nExecStart=/bin/sh -c 'python manage.py migrate && exec gunicorn -b :8000 web:app >> /var/log/web.log'\n",
 		"sup.conf":    "[program:web]\ncommand=bash -c \"source env.sh; gunicorn -b :8000 --env SECRET_KEY=hunter2 web:app\"\n",
 		"Procfile":    "web: DATABASE_URL=postgres://u:hunter2@db/x gunicorn -b :8000 web:app | tee log\n",
 	})
 	for _, name := range []string{"web.service", "sup.conf", "Procfile"} {
-		imp := importOne(t, Options{}, filepath.Join(dir, name))
+		imp := importOne(t, facts.Options{}, filepath.Join(dir, name))
 		holds(t, string(imp.Text), `wsgi_app = "web:app"`, "a shell ran it, and what it did besides starting a program is not done", "!hunter2")
 		if !imp.Incomplete {
 			t.Errorf("%s: it counts as complete", name)
@@ -106,7 +98,7 @@ func TestCommandsWithAShell(t *testing.T) {
 
 // Debian's services for OpenStack start uWSGI by an init script, which their units call.
 func TestInitScripts(t *testing.T) {
-	dir := writeFiles(t, map[string]string{
+	dir := peertest.WriteFiles(t, map[string]string{
 		"etc/init.d/weather-api": "#!/bin/sh\nPROJECT_NAME=weather\nNAME=${PROJECT_NAME}-api\nUWSGI_PORT=9876\nUWSGI_INI_PATH=ROOT/etc/${PROJECT_NAME}/uwsgi.ini\nif true ; then\nUWSGI_PORT=1\nfi\n",
 		"etc/init.d/other":       "#!/bin/sh\nNAME=other\n",
 		"etc/weather/uwsgi.ini":  "[uwsgi]\nwsgi-file = /usr/bin/weather-api\nchdir = /var/lib/weather\nuid = daemon\nrem-header = Content-Length\npaste-logger = true\nname = weather\numask 027\n",
@@ -123,15 +115,15 @@ func TestInitScripts(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"etc/init.d/weather-api", "weather-api.service"} {
-		imp := importOne(t, Options{}, filepath.Join(dir, name))
+		imp := importOne(t, facts.Options{}, filepath.Join(dir, name))
 		holds(t, string(imp.Text), `app "weather-api" {`, `wsgi_app = "/usr/bin/weather-api"`, `listen = "0.0.0.0:9876"`, `working_directory = "/var/lib/weather"`, `user = "daemon"`,
 			"rem-header = Content-Length: not carried over: headers of answers are the app's", "paste-logger = true: not carried over: configure logging",
 			"name = weather: not carried over", "!was home meant", "umask 027 = : not carried over: without = the whole line is the name of an option", "was umask = 027 meant?")
 	}
-	if _, err := (Options{}).Import(filepath.Join(dir, "other.service")); err == nil || !strings.Contains(err.Error(), "starts no uWSGI: it sets no UWSGI_INI_PATH and UWSGI_PORT") {
+	if _, err := Import((facts.Options{}), filepath.Join(dir, "other.service")); err == nil || !strings.Contains(err.Error(), "starts no uWSGI: it sets no UWSGI_INI_PATH and UWSGI_PORT") {
 		t.Error(err)
 	}
-	holds(t, string(importOne(t, Options{}, filepath.Join(dir, "etc/weather/uwsgi.ini")).Text), `app "weather" {`)
+	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "etc/weather/uwsgi.ini")).Text), `app "weather" {`)
 
 	// With a key and a certificate they speak TLS.
 	for _, name := range []string{"etc/weather/ssl/private/a.pem", "etc/weather/ssl/public/a.crt"} {
@@ -142,18 +134,18 @@ func TestInitScripts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	imp := importOne(t, Options{}, filepath.Join(dir, "weather-api.service"))
+	imp := importOne(t, facts.Options{}, filepath.Join(dir, "weather-api.service"))
 	holds(t, strings.ReplaceAll(string(imp.Text), dir, ""), `listen = "0.0.0.0:9876"`, `cert = "/etc/weather/ssl/public/a.crt"`, `key = "/etc/weather/ssl/private/a.pem"`)
 }
 
 // Debian's service for uWSGI gives a socket, a user and two workers to what lies in its
 // folders, and the file's own options beat them.
 func TestDebianService(t *testing.T) {
-	dir := writeFiles(t, map[string]string{
+	dir := peertest.WriteFiles(t, map[string]string{
 		"apps-enabled/wiki.ini": "[uwsgi]\nmodule = wiki:app\nworkers = 5\n",
 		"other/wiki.ini":        "[uwsgi]\nmodule = wiki:app\n",
 	})
-	imp := importOne(t, Options{}, filepath.Join(dir, "apps-enabled/wiki.ini"))
+	imp := importOne(t, facts.Options{}, filepath.Join(dir, "apps-enabled/wiki.ini"))
 	holds(t, string(imp.Text), `listen = "unix:/run/uwsgi/app/wiki/socket" # Debian's default.ini: socket = /run/uwsgi/app/wiki/socket`, `user = "www-data"`, "count = 5")
-	holds(t, string(importOne(t, Options{}, filepath.Join(dir, "other/wiki.ini")).Text), "!/run/uwsgi", "!www-data")
+	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "other/wiki.ini")).Text), "!/run/uwsgi", "!www-data")
 }

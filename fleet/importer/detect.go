@@ -3,7 +3,6 @@ package importer
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,7 +10,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/apache"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/command"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/unit"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/uwsgi"
 )
 
 // detect finds the format of a path by what is there.
@@ -21,7 +25,7 @@ func detect(path string) (string, error) {
 	}
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if file, _ := cutSection(path); file != path {
+		if file, _ := uwsgi.CutSection(path); file != path {
 			if _, err := os.Stat(file); err == nil {
 				return "uwsgi", nil
 			}
@@ -29,12 +33,12 @@ func detect(path string) (string, error) {
 		return "", errors.New("there is no such file or folder")
 	}
 	if err != nil {
-		return "", withoutPath(err)
+		return "", facts.WithoutPath(err)
 	}
 	if info.IsDir() {
 		return detectFolder(path)
 	}
-	text, err := readFile(path)
+	text, err := facts.ReadFile(path)
 	if err != nil {
 		return "", err
 	}
@@ -53,18 +57,18 @@ func detectFolder(path string) (string, error) {
 			return "wsgid", nil
 		}
 	}
-	names, err := folderNames(path)
+	names, err := facts.FolderNames(path)
 	if err != nil {
 		return "", err
 	}
 	if slices.Contains(names, "Procfile") {
 		return "procfile", nil
 	}
-	if slices.ContainsFunc(names, isVassal) {
+	if slices.ContainsFunc(names, uwsgi.IsVassal) {
 		return "uwsgi", nil
 	}
 	if slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(name, ".conf") }) {
-		if _, err := apacheFiles(path); err == nil {
+		if _, err := apache.Files(path); err == nil {
 			return "apache", nil
 		}
 	}
@@ -89,11 +93,11 @@ func detectText(name string, text []byte) string {
 		return "gunicorn"
 	case name == "Procfile" || strings.HasPrefix(name, "Procfile."):
 		return "procfile"
-	case detectUnit(text):
+	case unit.Detect(text):
 		return "unit"
-	case apacheMark().Match(text):
+	case apache.Mark().Match(text):
 		return "apache"
-	case initMark().Match(text):
+	case command.InitMark().Match(text):
 		return "init"
 	case supervisorSection().Match(text):
 		return "supervisord"
@@ -101,49 +105,4 @@ func detectText(name string, text []byte) string {
 		return "uwsgi"
 	}
 	return ""
-}
-
-// readFile reads a configuration.
-func readFile(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO has nobody at its other end
-	if err != nil {
-		return nil, withoutPath(err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, withoutPath(err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is no regular file")
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, withoutPath(err)
-	}
-	if len(text) > maxFile {
-		return nil, fmt.Errorf("it is larger than %d MiB: no configuration is", maxFile>>20)
-	}
-	return text, nil
-}
-
-// folderNames lists a folder, sorted.
-func folderNames(path string) ([]string, error) {
-	entries, err := os.ReadDir(path)
-	if err != nil {
-		return nil, withoutPath(err)
-	}
-	names := make([]string, len(entries))
-	for i, e := range entries {
-		names[i] = e.Name()
-	}
-	return names, nil
-}
-
-// withoutPath is an error without the path, which the caller names.
-func withoutPath(err error) error {
-	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
-		return pathErr.Err
-	}
-	return err
 }

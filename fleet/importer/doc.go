@@ -4,12 +4,12 @@
 //
 //	files → reader → facts → mapping → draft → printer → text
 //
-// A reader knows one peer: what its files mean to the real program, which is often
-// not what one would guess. It gives facts ("the application is in this module",
-// "two workers"), each with the file and the line it stands in. One mapping makes a
-// draft of an app of them, in the words of the spec language, and one printer writes
-// that as HCL. What a reader or the mapping could not carry over stands in the text
-// as a comment, with what to do instead.
+// A reader, a package of its own below this one, knows one peer: what its files mean to
+// the real program, which is often not what one would guess. It gives facts (package
+// facts: "the application is in this module", "two workers"), each with the file and
+// the line it stands in. One mapping makes a draft of an app of them, in the words of
+// the spec language, and one printer writes that as HCL. What a reader or the mapping
+// could not carry over stands in the text as a comment, with what to do instead.
 //
 // # Nothing is started, nothing is changed
 //

@@ -3,14 +3,20 @@ package importer
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
-	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/apache"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/command"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/gunicorn"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/procfile"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/supervisord"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/systemd"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/unit"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/uwsgi"
 )
 
 // Imported is the spec of one app.
@@ -32,40 +38,22 @@ type Imported struct {
 var Formats = []string{"wsgid", "uwsgi", "gunicorn", "supervisord", "systemd", "procfile", "apache", "unit", "init", "command"}
 
 // readers are the formats besides wsgid's folders.
-var readers = map[string]func(Options, string) ([]*App, error){
-	"uwsgi":       Options.uwsgi,
-	"gunicorn":    Options.gunicornFile,
-	"supervisord": Options.supervisord,
-	"systemd":     Options.systemd,
-	"procfile":    Options.procfile,
-	"apache":      Options.apache,
-	"unit":        Options.unit,
-	"init":        Options.initFile,
-	"command":     Options.commandLine,
+var readers = map[string]func(facts.Options, string) ([]*facts.App, error){
+	"uwsgi":       uwsgi.Read,
+	"gunicorn":    gunicorn.Read,
+	"supervisord": supervisord.Read,
+	"systemd":     systemd.Read,
+	"procfile":    procfile.Read,
+	"apache":      apache.Read,
+	"unit":        unit.Read,
+	"init":        command.ReadInit,
+	"command":     command.Read,
 }
-
-// Options are what an import needs to know besides the path.
-type Options struct {
-	Format    string // one of Formats; empty: found out by what is there
-	Stdin     io.Reader
-	LookupEnv func(string) (string, bool) // nil: os.LookupEnv
-}
-
-func (o Options) lookupEnv(name string) (string, bool) {
-	if o.LookupEnv != nil {
-		return o.LookupEnv(name)
-	}
-	return os.LookupEnv(name)
-}
-
-// maxFile is the largest configuration that is read: no peer's is larger, and what
-// is was meant to be something else.
-const maxFile = 4 << 20
 
 // Import reads what a path holds and returns the specs of its apps. One app that
 // cannot be imported does not keep the others from it: their errors are joined.
-func (o Options) Import(path string) ([]*Imported, error) {
-	found, err := o.read(path)
+func Import(o facts.Options, path string) ([]*Imported, error) {
+	found, err := read(o, path)
 	made := make([]*Imported, len(found))
 	errs := make([]error, len(found))
 	var wg sync.WaitGroup
@@ -96,7 +84,7 @@ type source struct {
 	make         func() (*Imported, error)
 }
 
-func (o Options) read(path string) ([]source, error) {
+func read(o facts.Options, path string) ([]source, error) {
 	format := o.Format
 	if format == "" {
 		var err error
@@ -122,13 +110,13 @@ func (o Options) read(path string) ([]source, error) {
 	distinct(apps)
 	out := make([]source, len(apps))
 	for i, a := range apps {
-		out[i] = source{a.Name, a.Source, a.spec}
+		out[i] = source{a.Name, a.Source, func() (*Imported, error) { return spec(a) }}
 	}
 	return out, err
 }
 
 // distinct gives apps of one name a number each.
-func distinct(apps []*App) {
+func distinct(apps []*facts.App) {
 	taken := map[string]bool{}
 	for _, a := range apps {
 		base := a.Name
@@ -138,19 +126,4 @@ func distinct(apps []*App) {
 		}
 		taken[a.Name] = true
 	}
-}
-
-var notInName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^a-z0-9_-]+`) })
-
-// appNameOf makes an app's name of its folder's or file's.
-func appNameOf(path string) string {
-	name := notInName().ReplaceAllString(strings.ToLower(filepath.Base(path)), "-")
-	name = strings.Trim(name, "-_")
-	if len(name) > 63 {
-		name = strings.TrimRight(name[:63], "-_")
-	}
-	if name == "" {
-		return "app"
-	}
-	return name
 }

@@ -1,57 +1,16 @@
 package importer
 
 import (
-	"bytes"
-	"context"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 )
 
-// writeFiles makes files below a folder of the test's, and returns it. Links of the
-// temporary folder are followed: a peer prints paths so.
-func writeFiles(t *testing.T, files map[string]string) string {
-	t.Helper()
-	dir, err := filepath.EvalSymlinks(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
-// runPeer runs a peer to its end, or kills it.
-func runPeer(t *testing.T, dir string, env []string, name string, args ...string) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.WaitDelay = 5 * time.Second
-	err := cmd.Run()
-	if ctx.Err() != nil || err != nil && cmd.ProcessState == nil {
-		t.Fatalf("%s: %v\n%s", name, err, out.String())
-	}
-	return out.String()
-}
-
 // importOne imports a path that holds one app.
-func importOne(t *testing.T, o Options, path string) *Imported {
+func importOne(t *testing.T, o facts.Options, path string) *Imported {
 	t.Helper()
-	all, err := o.Import(path)
+	all, err := Import(o, path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,34 +12,35 @@ import (
 	"unicode/utf8"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 )
 
 // draft is an app on its way from facts to a page.
 type draft struct {
-	app    *App
+	app    *facts.App
 	page   *page
 	notes  []string // also told by the command
 	lost   int
-	paths  []string // of sys.path
-	dir    Fact     // the working directory
-	module Fact     // what the application is, also a file
-	sock   map[string]Fact
+	paths  []string   // of sys.path
+	dir    facts.Fact // the working directory
+	module facts.Fact // what the application is, also a file
+	sock   map[string]facts.Fact
 	hidden map[string]bool // variables that are secret whatever their names
 }
 
 // spec makes the spec of an app.
-func (a *App) spec() (*Imported, error) {
+func spec(a *facts.App) (*Imported, error) {
 	if !appspec.ValidName(a.Name) {
-		a.Name = appNameOf(a.Name)
+		a.Name = facts.AppNameOf(a.Name)
 	}
-	d := &draft{app: a, sock: map[string]Fact{}, hidden: map[string]bool{}}
+	d := &draft{app: a, sock: map[string]facts.Fact{}, hidden: map[string]bool{}}
 	d.page = &page{
 		name:   a.Name,
 		header: []string{"Written by wsgid-fleet import from " + a.Source + "."},
 		values: map[string]any{},
 		came:   map[string]string{},
 		secret: func(path, key string) bool {
-			return key != "" && strings.HasPrefix(path, "env.") && (isSecretName(key) || d.hidden[key])
+			return key != "" && strings.HasPrefix(path, "env.") && (facts.IsSecretName(key) || d.hidden[key])
 		},
 	}
 	for _, f := range a.Facts {
@@ -63,7 +64,7 @@ func (a *App) spec() (*Imported, error) {
 }
 
 // say writes a comment about a fact.
-func (d *draft) say(f Fact, text string) {
+func (d *draft) say(f facts.Fact, text string) {
 	line := text
 	if f.Was != "" {
 		line = f.Was + ": " + text
@@ -76,12 +77,12 @@ func (d *draft) say(f Fact, text string) {
 }
 
 // drop says that a fact is not carried over, and why.
-func (d *draft) drop(f Fact, why string) {
+func (d *draft) drop(f facts.Fact, why string) {
 	d.lost++
 	d.say(f, "not carried over: "+why)
 }
 
-func (d *draft) came(path string, f Fact) {
+func (d *draft) came(path string, f facts.Fact) {
 	if f.At.File == "" {
 		return
 	}
@@ -93,51 +94,51 @@ func (d *draft) came(path string, f Fact) {
 }
 
 // take puts one fact into the draft.
-func (d *draft) take(f Fact) {
+func (d *draft) take(f facts.Fact) {
 	if bad := slices.IndexFunc(append([]string{f.Key, f.Value}, f.List...), func(s string) bool {
 		return !utf8.ValidString(s) || strings.ContainsRune(s, 0)
-	}); bad >= 0 && f.Set != setLost && f.Set != setNote {
-		f.Was = oneLine(f.Was)
+	}); bad >= 0 && f.Set != facts.SetLost && f.Set != facts.SetNote {
+		f.Was = facts.OneLine(f.Was)
 		d.drop(f, "it is no UTF-8, which a spec is: write it so")
 		return
 	}
 	switch f.Set {
-	case setHeader:
+	case facts.SetHeader:
 		d.page.header = append(d.page.header, f.Value)
-	case setLost:
+	case facts.SetLost:
 		d.drop(f, f.Value)
-	case setNote:
+	case facts.SetNote:
 		d.say(f, f.Value)
-	case setListen:
+	case facts.SetListen:
 		d.listen(f)
-	case setModule, setFile:
+	case facts.SetModule, facts.SetFile:
 		d.module = f
-	case setDirectory:
+	case facts.SetDirectory:
 		if f.Was != "" || d.dir.Was == "" || d.dir.Value != f.Value {
 			d.dir = f
 		}
-	case setSearchPath:
+	case facts.SetSearchPath:
 		if !slices.Contains(d.paths, f.Value) {
 			d.paths = append(d.paths, f.Value)
 		}
 		d.came("env", f)
-	case setEnv:
+	case facts.SetEnv:
 		d.env(f)
-	case setSecretEnv:
+	case facts.SetSecretEnv:
 		d.hidden[f.Key] = f.Value != ""
 		d.env(f)
-	case setStatic:
+	case facts.SetStatic:
 		d.static(f)
-	case setSocketMode, setSocketUser, setSocketGrp:
+	case facts.SetSocketMode, facts.SetSocketUser, facts.SetSocketGrp:
 		d.sock[f.Set] = f
-	case setProcess, setSchedule:
+	case facts.SetProcess, facts.SetSchedule:
 		d.beside(f)
 	default:
 		d.attribute(f)
 	}
 }
 
-func (d *draft) env(f Fact) {
+func (d *draft) env(f facts.Fact) {
 	if f.Key == "" || strings.ContainsAny(f.Key, "=\x00") {
 		d.drop(f, "it has no name")
 		return
@@ -151,7 +152,7 @@ func (d *draft) env(f Fact) {
 }
 
 // attribute sets an attribute of the language, where it has it.
-func (d *draft) attribute(f Fact) {
+func (d *draft) attribute(f facts.Fact) {
 	a := appspec.Table().Attribute[f.Set]
 	if a == nil || !a.Built {
 		d.drop(f, withoutHome(f.Set))
@@ -183,7 +184,7 @@ func withoutHome(path string) string {
 }
 
 // valueOf is a fact's value as a spec has it in JSON, if the attribute takes it.
-func valueOf(a *appspec.Attribute, f Fact) (any, error) {
+func valueOf(a *appspec.Attribute, f facts.Fact) (any, error) {
 	text := f.Value
 	inRange := func(n float64) error {
 		if a.Zero && n == 0 || a.Min == 0 && a.Max == 0 || n >= a.Min && n <= a.Max {
@@ -259,10 +260,10 @@ func put(m map[string]any, path string, v any) {
 }
 
 // beside takes a process or a schedule, which the language may not have yet.
-func (d *draft) beside(f Fact) {
+func (d *draft) beside(f facts.Fact) {
 	block := appspec.Table().Block[f.Set]
 	if block == nil || !block.Built {
-		if f.Set == setProcess {
+		if f.Set == facts.SetProcess {
 			d.drop(f, "what runs beside the workers stays with the service manager, as a unit of its own: "+strings.Join(f.List, " "))
 		} else {
 			d.drop(f, "a job by the clock stays with cron or a timer of systemd: "+f.Value+" "+strings.Join(f.List, " "))
@@ -273,22 +274,22 @@ func (d *draft) beside(f Fact) {
 	for i, word := range f.List {
 		command[i] = word
 	}
-	name := appNameOf(f.Key)
+	name := facts.AppNameOf(f.Key)
 	for i := 2; slices.ContainsFunc(d.page.blocks, func(b namedBlock) bool { return b.kind == f.Set && b.name == name }); i++ {
-		name = fmt.Sprintf("%s-%d", appNameOf(f.Key), i)
+		name = fmt.Sprintf("%s-%d", facts.AppNameOf(f.Key), i)
 	}
 	values := map[string]any{"command": command}
 	switch {
-	case f.Set == setSchedule:
+	case f.Set == facts.SetSchedule:
 		values["cron"] = f.Value
 	case f.Value != "" && f.Value != "1":
 		values["count"] = json.Number(f.Value)
 	}
 	for attr, text := range f.More {
 		a := appspec.Table().Attribute[f.Set+"."+attr]
-		v, err := valueOf(a, Fact{Value: text})
+		v, err := valueOf(a, facts.Fact{Value: text})
 		if err != nil {
-			d.drop(Fact{Was: f.Set + " " + name + ": " + attr + " " + text, At: f.At}, err.Error())
+			d.drop(facts.Fact{Was: f.Set + " " + name + ": " + attr + " " + text, At: f.At}, err.Error())
 			continue
 		}
 		values[attr] = v
@@ -301,14 +302,14 @@ func (d *draft) beside(f Fact) {
 }
 
 // static makes a block of a url and a folder.
-func (d *draft) static(f Fact) {
+func (d *draft) static(f facts.Fact) {
 	table := appspec.Table().Attribute
 	url, dir := f.Key, f.Value
 	if !strings.HasSuffix(url, "/") {
 		url += "/"
 	}
 	if instead, ok := table["static.url"].Check(url); !ok {
-		d.drop(f, "a static block's url takes "+either(instead, table["static.url"].Form))
+		d.drop(f, "a static block's url takes "+facts.Either(instead, table["static.url"].Form))
 		return
 	}
 	if !filepath.IsAbs(dir) {
@@ -320,7 +321,7 @@ func (d *draft) static(f Fact) {
 		return
 	}
 	if instead, ok := table["static.dir"].Check(dir); !ok || !filepath.IsAbs(dir) {
-		d.drop(f, "a static block's dir takes "+either(instead, table["static.dir"].Form))
+		d.drop(f, "a static block's dir takes "+facts.Either(instead, table["static.dir"].Form))
 		return
 	}
 	list, _ := d.page.values["static"].([]any)
@@ -344,94 +345,4 @@ func isFile(url, path string) bool {
 		return !info.IsDir()
 	}
 	return !strings.HasSuffix(url, "/") && filepath.Ext(url) != "" && filepath.Ext(url) == filepath.Ext(path)
-}
-
-func either(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}
-
-// application makes wsgi_app, the search path and the working directory.
-func (d *draft) application() {
-	d.directory()
-	f := d.module
-	switch f.Set {
-	case "":
-		d.drop(Fact{}, "no application is named: write wsgi_app")
-	case setFile:
-		d.file(f)
-	default:
-		d.moduleApp(f)
-	}
-	if len(d.paths) == 0 {
-		return
-	}
-	env, _ := d.page.values["env"].(map[string]any)
-	if env == nil {
-		env = map[string]any{}
-		d.page.values["env"] = env
-	}
-	if own, _ := env["PYTHONPATH"].(string); own != "" {
-		d.paths = append(d.paths, own)
-	}
-	for _, p := range d.paths {
-		if !filepath.IsAbs(p) && !strings.Contains(p, ":") {
-			d.drop(Fact{Was: p, At: d.module.At}, "a relative folder of the search path, whose place cannot be told: write it absolute into PYTHONPATH")
-		}
-	}
-	env["PYTHONPATH"] = strings.Join(d.paths, ":")
-}
-
-// directory carries the folder over that the peer worked in, where it was named: else it
-// is where the peer happened to be started.
-func (d *draft) directory() {
-	if f := d.dir; f.Value != "" && f.Was != "" {
-		f.Set = "working_directory"
-		d.attribute(f)
-	}
-}
-
-func (d *draft) moduleApp(f Fact) {
-	name, attr, ok := strings.Cut(f.Value, ":")
-	if !ok || attr == "" {
-		if attr = f.Key; attr == "" {
-			attr = "application"
-		}
-	}
-	f.Value = name + ":" + attr
-	f.Set = "wsgi_app"
-	d.attribute(f)
-}
-
-// file is an application in a file: where the language takes no files, its module.
-func (d *draft) file(f Fact) {
-	path := f.Value
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(d.dir.Value, path)
-	}
-	attr := f.Key
-	if attr == "" {
-		attr = "application"
-	}
-	a := appspec.Table().Attribute["wsgi_app"]
-	if _, ok := a.Check(path); ok {
-		f.Set, f.Value = "wsgi_app", path
-		if attr != "application" {
-			f.Value += ":" + attr
-		}
-		d.attribute(f)
-		return
-	}
-	module, isPython := strings.CutSuffix(filepath.Base(path), ".py")
-	if _, ok := appspec.CheckModule(module); !isPython || !ok || strings.Contains(module, ".") || !filepath.IsAbs(path) {
-		d.drop(f, "an application is a module here: put it, or a link to it, into app/ of the app folder under a name such as main.py, and write wsgi_app = "+appspec.Quote("main:"+attr))
-		return
-	}
-	f.Set, f.Value = "wsgi_app", module+":"+attr
-	d.attribute(f)
-	if dir := filepath.Dir(path); !slices.Contains(d.paths, dir) {
-		d.paths = append([]string{dir}, d.paths...)
-	}
 }

@@ -7,10 +7,11 @@ import (
 	"strings"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 )
 
 // listen makes an http block of an address.
-func (d *draft) listen(f Fact) {
+func (d *draft) listen(f facts.Fact) {
 	address, ok := d.address(f.Value)
 	if !ok {
 		d.drop(f, "it is no address that an app listens on here: write host:port or unix:/path")
@@ -63,7 +64,7 @@ func (d *draft) address(text string) (string, bool) {
 // socketRights gives mode, owner and group to the unix sockets.
 func (d *draft) socketRights() {
 	http, _ := d.list("http")
-	for _, kind := range []string{setSocketMode, setSocketUser, setSocketGrp} {
+	for _, kind := range []string{facts.SetSocketMode, facts.SetSocketUser, facts.SetSocketGrp} {
 		f, ok := d.sock[kind]
 		if !ok {
 			continue
@@ -92,7 +93,7 @@ func (d *draft) listens() {
 	if _, named := d.page.values["hosts"]; named {
 		return // a gate brings the requests
 	}
-	d.drop(Fact{}, "no socket is named: write one into the block sockets")
+	d.drop(facts.Fact{}, "no socket is named: write one into the block sockets")
 	d.page.sockets = []string{
 		"http {",
 		`  listen = "127.0.0.1:8000"`,

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 )
 
 var update = flag.Bool("update", false, "write examples/moving-in/README.md")
@@ -41,7 +43,7 @@ Then stop the other server, and start the apps: ` + "`wsgid-fleet apply`" + `.
 		if err != nil {
 			t.Fatal(err)
 		}
-		imp := importOne(t, Options{LookupEnv: func(string) (string, bool) { return "", false }}, filepath.Join(folder, one.file))
+		imp := importOne(t, facts.Options{LookupEnv: func(string) (string, bool) { return "", false }}, filepath.Join(folder, one.file))
 		spec := strings.ReplaceAll(string(imp.Text), folder, "/srv")
 		language := "ini"
 		if strings.HasSuffix(one.file, ".json") {

@@ -4,21 +4,18 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"reflect"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 )
 
 // page is what the printer writes: an app in the words of the language.
@@ -257,22 +254,12 @@ func (w *specWriter) tokens(a appspec.Attribute, path string, v any) hclwrite.To
 	return w.value(path, v)
 }
 
-// secretName matches the names of settings and variables whose values are
-// secret; what it matches in vain is only printed less.
-var secretName = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?i)(passw|passphrase|secret|token|credential|private|api_?key|access_?key|_key$|^key$|_dsn$|^dsn$|database_url)`)
-})
-
-// isSecretName tells whether the name of a variable or a setting gives its value away
-// as a secret.
-func isSecretName(name string) bool { return secretName().MatchString(name) }
-
 // value writes any JSON value.
 func (w *specWriter) value(path string, v any) hclwrite.Tokens {
 	switch v := v.(type) {
 	case map[string]any:
 		var attrs []hclwrite.ObjectAttrTokens
-		for _, key := range sortedKeysOf(v) {
+		for _, key := range facts.SortedKeys(v) {
 			name := hclwrite.TokensForValue(cty.StringVal(key))
 			if hclsyntax.ValidIdentifier(key) {
 				name = hclwrite.TokensForIdentifier(key)
@@ -339,21 +326,11 @@ func scalar(v any) cty.Value {
 }
 
 func comment(text string) hclwrite.Tokens {
-	return hclwrite.Tokens{{Type: hclsyntax.TokenComment, Bytes: []byte("# " + oneLine(text) + "\n")}}
+	return hclwrite.Tokens{{Type: hclsyntax.TokenComment, Bytes: []byte("# " + facts.OneLine(text) + "\n")}}
 }
 
 func trailing(text string) *hclwrite.Token {
-	return &hclwrite.Token{Type: hclsyntax.TokenComment, Bytes: []byte(" # " + oneLine(text) + "\n")}
-}
-
-// oneLine is a text that stays in its line, and in its terminal.
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, strings.ReplaceAll(text, "\n", " "))
+	return &hclwrite.Token{Type: hclsyntax.TokenComment, Bytes: []byte(" # " + facts.OneLine(text) + "\n")}
 }
 
 // lookup finds a value by its path of names.
@@ -393,5 +370,3 @@ func decodeObject(b []byte) (map[string]any, error) {
 	err := dec.Decode(&m)
 	return m, err
 }
-
-func sortedKeysOf[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

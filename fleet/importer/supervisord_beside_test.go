@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 )
 
 // What runs beside a web server becomes a process of its app; what it had for itself
@@ -47,7 +49,7 @@ autostart=false
 			"  process \"clock\" {\n    command = [\"python\", \"clock.py\"]\n  }\n",
 		},
 	} {
-		text := string(importOne(t, Options{}, filepath.Join(dir, name)).Text)
+		text := string(importOne(t, facts.Options{}, filepath.Join(dir, name)).Text)
 		for _, w := range want {
 			if !strings.Contains(text, w) {
 				t.Errorf("%s: want\n%s\nin\n%s", name, w, text)

@@ -5,12 +5,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/peertest"
 )
 
 // Timers whose services are of the app become its schedules; others are left alone.
 func TestTimersBesideAService(t *testing.T) {
 	const of = "User=daemon\nWorkingDirectory=/srv/blog\n"
-	dir := writeFiles(t, map[string]string{
+	dir := peertest.WriteFiles(t, map[string]string{
 		"blog.service":    "[Service]\n" + of + "UMask=027\nEnvironment=A=1\nExecStart=/usr/bin/gunicorn -b :8000 blog:app\n",
 		"nightly.timer":   "[Timer]\nOnCalendar=Mon..Fri 02:30 Europe/Berlin\nOnCalendar=Sat *-*-1..7 3:00\nPersistent=true\nRandomizedDelaySec=5min\nAccuracySec=1h\nOnBootSec=10min\n",
 		"nightly.service": "[Service]\nType=oneshot\n" + of + "Environment=A=1 B=2\nTimeoutStartSec=90\nExecStart=/usr/bin/python3 -m job \"two words\" ${A}\n",
@@ -39,7 +42,7 @@ func TestTimersBesideAService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	imp := importOne(t, Options{}, filepath.Join(dir, "blog.service"))
+	imp := importOne(t, facts.Options{}, filepath.Join(dir, "blog.service"))
 	holds(t, string(imp.Text), "!hunter", `!schedule "secret"`, `!schedule "filed"`,
 		"# secret.service:5: ExecStart=/bin/backup …: not carried over: DB_PASSWORD may be a secret",
 		"# filed.service:4: EnvironmentFile="+dir+"/none: not carried over: it cannot be read",
@@ -60,7 +63,7 @@ func TestTimersBesideAService(t *testing.T) {
 	if !imp.Incomplete {
 		t.Error("it says that all was carried over")
 	}
-	if _, err := (Options{}).Import(filepath.Join(dir, "nightly.timer")); err == nil || !strings.Contains(err.Error(), "import the .service of the app") {
+	if _, err := Import((facts.Options{}), filepath.Join(dir, "nightly.timer")); err == nil || !strings.Contains(err.Error(), "import the .service of the app") {
 		t.Errorf("a timer alone: %v", err)
 	}
 }

@@ -4,6 +4,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/peertest"
 )
 
 // The order of path, prefixes, working directories and shares were compared with a
@@ -42,8 +45,8 @@ const unitText = `{ // the comments of its own
 `
 
 func TestUnit(t *testing.T) {
-	dir := writeFiles(t, map[string]string{"conf.json": unitText})
-	imported, err := Options{}.Import(filepath.Join(dir, "conf.json"))
+	dir := peertest.WriteFiles(t, map[string]string{"conf.json": unitText})
+	imported, err := Import(facts.Options{}, filepath.Join(dir, "conf.json"))
 	if err == nil || !strings.Contains(err.Error(), "conf.json:26: application site is of the type php: only Python is run") {
 		t.Errorf("%v", err)
 	}
@@ -66,12 +69,12 @@ func TestUnit(t *testing.T) {
 }
 
 func TestUnitHosts(t *testing.T) {
-	dir := writeFiles(t, map[string]string{"unit.json": `{"config": {"listeners": {"*:80": {"pass": "routes/main"}},
+	dir := peertest.WriteFiles(t, map[string]string{"unit.json": `{"config": {"listeners": {"*:80": {"pass": "routes/main"}},
 "routes": {"main": [
  {"match": {"host": ["a.example", "www.a.example"]}, "action": {"pass": "applications/a"}},
  {"action": {"share": "/srv$uri", "fallback": {"pass": "applications/b"}}}]},
 "applications": {"a": {"type": "python", "module": "a"}, "b": {"type": "python", "module": "b"}}}}`})
-	imported, err := Options{Format: "unit"}.Import(filepath.Join(dir, "unit.json"))
+	imported, err := Import(facts.Options{Format: "unit"}, filepath.Join(dir, "unit.json"))
 	if err != nil || len(imported) != 2 {
 		t.Fatalf("%d, %v", len(imported), err)
 	}
@@ -95,8 +98,8 @@ func TestUnitBadInput(t *testing.T) {
 		`{"a": "\` + "\n": "it is no JSON",
 		`{"applications": {"a": {"type": "python", "module": "a"}}, "x"`: "it is no JSON",
 	} {
-		dir := writeFiles(t, map[string]string{"conf.json": text})
-		if _, err := (Options{Format: "unit"}).Import(filepath.Join(dir, "conf.json")); err == nil || !strings.Contains(err.Error(), want) {
+		dir := peertest.WriteFiles(t, map[string]string{"conf.json": text})
+		if _, err := Import((facts.Options{Format: "unit"}), filepath.Join(dir, "conf.json")); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.60s: got %v, want %s", text, err, want)
 		}
 	}
@@ -106,8 +109,8 @@ func TestUnitBadInput(t *testing.T) {
 		`{"listeners": {"*:80": {"pass": "routes"}}, "routes": [1, {"match": 2, "action": 3}, {"action": {"share": []}}, {"action": {"pass": "routes"}}], "applications": {"a": {"type": "python"}}}`,
 		`{"listeners": {"*:80": {"pass": "routes/x"}}, "routes": {"x": [{"action": {"share": {"a": 1}, "fallback": {"pass": "applications/a"}}}]}, "applications": {"a": {"type": "python", "targets": {"t": 5}}}}`,
 	} {
-		dir := writeFiles(t, map[string]string{"conf.json": text})
-		found, err := (Options{Format: "unit"}).Import(filepath.Join(dir, "conf.json"))
+		dir := peertest.WriteFiles(t, map[string]string{"conf.json": text})
+		found, err := Import((facts.Options{Format: "unit"}), filepath.Join(dir, "conf.json"))
 		if err == nil && len(found) == 0 {
 			t.Errorf("%s: nothing is said", text)
 		}
@@ -115,16 +118,16 @@ func TestUnitBadInput(t *testing.T) {
 }
 
 func TestExpress(t *testing.T) {
-	dir := writeFiles(t, map[string]string{"Procfile": "web: venv/bin/mod_wsgi-express start-server web.wsgi --port=$PORT --processes 2 --url-alias /static static --setenv SECRET_KEY hunter2 --working-directory src" +
+	dir := peertest.WriteFiles(t, map[string]string{"Procfile": "web: venv/bin/mod_wsgi-express start-server web.wsgi --port=$PORT --processes 2 --url-alias /static static --setenv SECRET_KEY hunter2 --working-directory src" +
 		" --user www-data --service-script jobs jobs.py --trust-proxy 10.0.0.1 --trust-proxy-header X-Forwarded-For --mount-point /m --reload-on-changes --unheard 1 --include-file more.conf\n"})
-	imp := importOne(t, Options{}, dir)
+	imp := importOne(t, facts.Options{}, dir)
 	holds(t, strings.ReplaceAll(string(imp.Text), dir, "/srv"), `wsgi_app = "/srv/web.wsgi"`, `listen = "0.0.0.0:5000"`, "count = 2", "threads = 5", `request_timeout = "60s"`,
 		`max_body = "10MiB"`, `PYTHONPATH = "/srv/src"`, `working_directory = "/srv/src"`, `virtualenv = "/srv/venv"`, `url = "/static/"`, `dir = "/srv/static"`, `script_name = "/m"`,
 		`user = "www-data"`, "--setenv SECRET_KEY: not carried over: it reached the environ of a request only", "!hunter2", "--service-script jobs jobs.py",
 		`trusted_proxies = ["10.0.0.1/32"]`, `trusted_headers = ["x-forwarded-for"]`, "--reload-on-changes: not carried over", "--unheard 1: not carried over: no counterpart of it is known here",
 		"--include-file more.conf: not carried over", "with 411 without --chunked-request", "!Authorization")
 	for _, line := range []string{"mod_wsgi-express", "mod_wsgi-express install-module", "mod_wsgi-express start-server a.wsgi --setenv A", "mod_wsgi-express start-server --port"} {
-		if _, err := (Options{Format: "command"}).Import(line); err == nil {
+		if _, err := Import((facts.Options{Format: "command"}), line); err == nil {
 			t.Errorf("%s: no error", line)
 		}
 	}

@@ -4,11 +4,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/peertest"
 )
 
 // Jobs by the clock become schedules; those that a crontab line cannot say are named.
 func TestUWSGICron(t *testing.T) {
-	dir := writeFiles(t, map[string]string{"blog.ini": `[uwsgi]
+	dir := peertest.WriteFiles(t, map[string]string{"blog.ini": `[uwsgi]
 http-socket = 127.0.0.1:8001
 module = blog.wsgi
 cron = 59 2 -1 -1 -1 /srv/blog/nightly --all
@@ -21,7 +24,7 @@ cron = -90 -1 -1 -1 -1 ./never
 cron = 0 0 -2 -1 -1 ./even
 cron2 = minute=61 ./wrong
 `})
-	imp := importOne(t, Options{}, filepath.Join(dir, "blog.ini"))
+	imp := importOne(t, facts.Options{}, filepath.Join(dir, "blog.ini"))
 	text := strings.Join(strings.Fields(string(imp.Text)), " ")
 	holds(t, text,
 		`# blog.ini:4: cron = 59 2 -1 -1 -1 /srv/blog/nightly --all schedule "nightly" { cron = "59 2 * * *" command = ["/srv/blog/nightly", "--all"] timeout = "168h" overlap = true }`,

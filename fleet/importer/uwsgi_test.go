@@ -10,10 +10,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/peertest"
 )
 
 func TestUWSGI(t *testing.T) {
-	dir := writeFiles(t, map[string]string{"blog.ini": `[uwsgi]
+	dir := peertest.WriteFiles(t, map[string]string{"blog.ini": `[uwsgi]
 ; Gr` + "\xfc\xdf" + `e
 project = blog
 base = /srv/%(project)
@@ -47,7 +50,7 @@ vacuum
 logto = /var/log/uwsgi.log
 umask = 027
 `})
-	imp := importOne(t, Options{}, filepath.Join(dir, "blog.ini"))
+	imp := importOne(t, facts.Options{}, filepath.Join(dir, "blog.ini"))
 	text := strings.ReplaceAll(string(imp.Text), dir, "DIR")
 	_, body, _ := strings.Cut(text, "\n  env =")
 	want := ` {
@@ -111,7 +114,7 @@ umask = 027
 // An Emperor gives options to his vassals: what he sets they may read, what is
 // inherited comes last and wins.
 func TestUWSGIEmperor(t *testing.T) {
-	dir := writeFiles(t, map[string]string{
+	dir := peertest.WriteFiles(t, map[string]string{
 		"emperor.ini":         "[uwsgi]\nemperor = vassals\nvassals-inherit = all.ini\nvassals-set = lib=/srv/lib\n",
 		"all.ini":             "[uwsgi]\nthreads = 8\n",
 		"vassals/one.ini":     "[uwsgi]\nhttp-socket = 127.0.0.1:8001\nmodule = one:app\nthreads = 2\npythonpath = %(lib)\ndisable-logging = true\n",
@@ -120,7 +123,7 @@ func TestUWSGIEmperor(t *testing.T) {
 		"vassals/notes.txt":   "no vassal",
 		"vassals/sub/no.ini":  "[uwsgi]\nmodule = no\n",
 	})
-	imported, err := Options{}.Import(filepath.Join(dir, "emperor.ini"))
+	imported, err := Import(facts.Options{}, filepath.Join(dir, "emperor.ini"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,14 +139,14 @@ func TestUWSGIEmperor(t *testing.T) {
 	holds(t, texts["three"], `listen = "127.0.0.1:8003"`)
 
 	// The folder alone.
-	imported, err = Options{}.Import(filepath.Join(dir, "vassals"))
+	imported, err = Import(facts.Options{}, filepath.Join(dir, "vassals"))
 	if err != nil || len(imported) != 3 {
 		t.Fatalf("%d %v", len(imported), err)
 	}
 }
 
 func TestUWSGIBadInput(t *testing.T) {
-	dir := writeFiles(t, map[string]string{
+	dir := peertest.WriteFiles(t, map[string]string{
 		"circle.ini":  "[uwsgi]\nini = other.ini\n",
 		"other.ini":   "[uwsgi]\ninclude = circle.ini\n",
 		"itself.ini":  "[uwsgi]\na = x%(a)\n",
@@ -172,13 +175,13 @@ func TestUWSGIBadInput(t *testing.T) {
 		"missing":    "there is no such file or folder",
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Options{}.Import(filepath.Join(dir, name))
+			_, err := Import(facts.Options{}, filepath.Join(dir, name))
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("got %v, want %s", err, want)
 			}
 		})
 	}
-	imp := importOne(t, Options{}, filepath.Join(dir, "latin.ini"))
+	imp := importOne(t, facts.Options{}, filepath.Join(dir, "latin.ini"))
 	holds(t, string(imp.Text), "latin.ini:4: env = NAME: not carried over: it is no UTF-8", `wsgi_app = "a:b"`)
 }
 
@@ -193,13 +196,13 @@ func TestUWSGIManyVassals(t *testing.T) {
 	for i := range count {
 		files[fmt.Sprintf("v%d.ini", i)] = fmt.Sprintf("[uwsgi]\nhttp-socket = 127.0.0.1:%d\nmodule = app%d:app\nchdir = /srv/%%n\nprocesses = 2\nenv = A=%%n\n", 10000+i, i)
 	}
-	dir := writeFiles(t, files)
+	dir := peertest.WriteFiles(t, files)
 	var before, after syscall.Rusage // no other test runs beside this one
 	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &before); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	imported, err := Options{}.Import(dir)
+	imported, err := Import(facts.Options{}, dir)
 	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &after); err != nil {
 		t.Fatal(err)
 	}
@@ -222,18 +225,18 @@ func TestUWSGIFromStdin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	imp := importOne(t, Options{Stdin: strings.NewReader("[uwsgi]\nmodule = a:b\nhttp-socket = :8000\n")}, "-")
+	imp := importOne(t, facts.Options{Stdin: strings.NewReader("[uwsgi]\nmodule = a:b\nhttp-socket = :8000\n")}, "-")
 	holds(t, string(imp.Text), `app "stdin" {`, `PYTHONPATH = "`+cwd+`"`)
 }
 
 // Apps of one name get a number each, in the spec too.
 func TestAppsOfOneName(t *testing.T) {
 	long := strings.Repeat("a", 63)
-	dir := writeFiles(t, map[string]string{
+	dir := peertest.WriteFiles(t, map[string]string{
 		"blog.ini": "[uwsgi]\nmodule = a\nhttp-socket = :8001\n", "blog.yaml": "uwsgi:\n  module: b\n  http-socket: :8002\n", "blog-2.ini": "[uwsgi]\nmodule = c\nhttp-socket = :8003\n",
 		long + ".ini": "[uwsgi]\nmodule = d\nhttp-socket = :8004\n", long + ".xml": "<uwsgi><module>e</module><http-socket>:8005</http-socket></uwsgi>",
 	})
-	imported, err := Options{}.Import(dir)
+	imported, err := Import(facts.Options{}, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,17 +254,17 @@ func TestAppsOfOneName(t *testing.T) {
 
 // A number with a unit is what uWSGI reads of it, and the comment says so.
 func TestUwsgiDropsUnits(t *testing.T) {
-	dir := writeFiles(t, map[string]string{
+	dir := peertest.WriteFiles(t, map[string]string{
 		"units.ini": "[uwsgi]\nwsgi-file = a.py\nhttp-socket = :8000\nharakiri = 1m\nmax-fd = 4096\nprocesses = 2 of them\nbuffer-size = 64k\n",
 		"auto.ini":  "[uwsgi]\nwsgi-file = a.py\nhttp-socket = :8000\nprocesses = auto\n",
 	})
-	text := string(importOne(t, Options{}, filepath.Join(dir, "units.ini")).Text)
+	text := string(importOne(t, facts.Options{}, filepath.Join(dir, "units.ini")).Text)
 	holds(t, text,
 		"request_timeout = \"1s\" # units.ini:4: harakiri = 1m; uWSGI reads 1 and drops the rest\n",
 		"# units.ini:6: processes = 2 of them; uWSGI reads 2 and drops the rest\n",
 		"# units.ini:5: max-fd = 4096\n",
 		"# units.ini:7: buffer-size = 64k: ", "uWSGI reads 64 and drops the rest")
-	holds(t, string(importOne(t, Options{}, filepath.Join(dir, "auto.ini")).Text),
+	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "auto.ini")).Text),
 		"# auto.ini:4: processes = auto: uWSGI reads 0 of it and runs no worker; here one runs\n")
 }
 
@@ -274,8 +277,8 @@ func TestUwsgiPostBuffering(t *testing.T) {
 		"wsgi-manage-chunked-input = 0":                        "!buffering",
 		"post-buffering = 1\nwsgi-manage-chunked-input = true": "!buffering",
 	} {
-		dir := writeFiles(t, map[string]string{"t.ini": "[uwsgi]\nwsgi-file = a.py\nhttp-socket = :8000\n" + option + "\n"})
-		imp := importOne(t, Options{}, filepath.Join(dir, "t.ini"))
+		dir := peertest.WriteFiles(t, map[string]string{"t.ini": "[uwsgi]\nwsgi-file = a.py\nhttp-socket = :8000\n" + option + "\n"})
+		imp := importOne(t, facts.Options{}, filepath.Join(dir, "t.ini"))
 		text := string(imp.Text)
 		holds(t, strings.ReplaceAll(text, dir, ""), want)
 		if imp.Incomplete {
@@ -286,10 +289,10 @@ func TestUwsgiPostBuffering(t *testing.T) {
 
 // TestYAMLOfWhichUWSGIReadsAPart: import says what does not count, and from where on.
 func TestYAMLOfWhichUWSGIReadsAPart(t *testing.T) {
-	dir := writeFiles(t, map[string]string{
+	dir := peertest.WriteFiles(t, map[string]string{
 		"anchor.yaml": "common: &common\n  harakiri: 5\nuwsgi:\n  module: app\n  http-socket: 127.0.0.1:8000\n  threads: *common\n  processes: &n 4\n  harakiri: 10\n",
 	})
-	imported, err := Options{}.Import(filepath.Join(dir, "anchor.yaml"))
+	imported, err := Import(facts.Options{}, filepath.Join(dir, "anchor.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

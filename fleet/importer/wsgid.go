@@ -15,6 +15,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
@@ -84,7 +85,7 @@ func (imp *importer) read() error {
 		return err
 	}
 	if s.Name == "" {
-		s.Name = appNameOf(imp.path)
+		s.Name = facts.AppNameOf(imp.path)
 	}
 	imp.spec = s
 	for _, line := range conf.Unknown() {
@@ -145,7 +146,7 @@ func (imp *importer) page() (*page, error) {
 	}
 	p := &page{name: imp.spec.Name, header: []string{"Written by wsgid-fleet import from " + imp.path + "."}, values: values}
 	p.secret = func(path, key string) bool {
-		return imp.spec.Sensitive[path] || key != "" && isSecretName(key)
+		return imp.spec.Sensitive[path] || key != "" && facts.IsSecretName(key)
 	}
 	if len(imp.spec.Sockets.HTTP)+len(imp.spec.Sockets.Mongrel2) == 0 {
 		imp.incomplete = true
@@ -213,7 +214,7 @@ func (imp *importer) readStatic(settings map[string]any) {
 
 // dropNulls takes away what a spec cannot say: there null means not set.
 func (imp *importer) dropNulls(path string, settings map[string]any) {
-	for _, key := range sortedKeysOf(settings) {
+	for _, key := range facts.SortedKeys(settings) {
 		switch v := settings[key].(type) {
 		case nil:
 			imp.note("django.json: %s%s is null, which a spec cannot say; set it in the project's settings", path, key)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
@@ -289,7 +290,7 @@ func TestAppNameOf(t *testing.T) {
 	for path, want := range map[string]string{
 		"/srv/blog": "blog", "/srv/My Blog.com": "my-blog-com", "/srv/ü": "app", "/srv/-x_": "x", "/srv/" + strings.Repeat("a", 70): strings.Repeat("a", 63),
 	} {
-		if got := appNameOf(path); got != want || !appspec.ValidName(got) {
+		if got := facts.AppNameOf(path); got != want || !appspec.ValidName(got) {
 			t.Errorf("%s: %s, want %s", path, got, want)
 		}
 	}

@@ -7,6 +7,7 @@ var toolFolders = map[string]string{
 	"fleet/certs/acmetest":         "it serves tests",
 	"fleet/cluster/etcd/etcdtest":  "it serves tests",
 	"fleet/fleettest":              "it serves tests",
+	"fleet/importer/peertest":      "it serves tests",
 }
 
 // directOpeners are the functions that use a path all the same, with the reason why
@@ -134,18 +135,19 @@ var directOpeners = []struct {
 		"cmd/wsgid-fleet/man.go write writeManual",
 		"fleet/client.go samePlace",
 		"cmd/wsgid-fleet/new.go proveNew",
-		"fleet/importer/apache.go apache holds include",
-		"fleet/importer/apache_facts.go application",
-		"fleet/importer/detect.go detect detectFolder folderNames readFile", // what an operator asks to be read
-		"fleet/importer/gunicorn.go gunicorn",
+		"fleet/importer/apache/apache.go Read holds include",
+		"fleet/importer/apache/facts.go application",
+		"fleet/importer/detect.go detect detectFolder",
+		"fleet/importer/facts/options.go FolderNames ReadFile", // what an operator asks to be read
+		"fleet/importer/facts/owner.go OwnerOf",
+		"fleet/importer/gunicorn/gunicorn.go Command",
 		"fleet/importer/mapping.go isFile",
-		"fleet/importer/owner.go ownerOf",
-		"fleet/importer/procfile.go procfile",
-		"fleet/importer/supervisord.go readAll",
-		"fleet/importer/systemd.go environment unitSocket",
-		"fleet/importer/uwsgi.go court uwsgi uwsgiFile vassals",
-		"fleet/importer/uwsgi_config.go globbed ifFile",
-		"fleet/importer/uwsgi_magic.go file",
+		"fleet/importer/procfile/procfile.go Read",
+		"fleet/importer/supervisord/supervisord.go readAll",
+		"fleet/importer/systemd/unit.go environment socket",
+		"fleet/importer/uwsgi/logic.go globbed ifFile",
+		"fleet/importer/uwsgi/magic.go file",
+		"fleet/importer/uwsgi/uwsgi.go Read court readConfig vassals",
 		"fleet/importer/wsgid.go loadText",
 		"fleet/options.go withDefaults",
 	}},

@@ -1,0 +1,69 @@
+package facts
+
+import (
+	"path/filepath"
+	"strconv"
+)
+
+// Words that a fact may set besides an attribute of the language.
+const (
+	SetListen     = "listen"     // Value: an address as our listen; Key: a note for it
+	SetModule     = "module"     // Value: module, module:attr; Key: the attribute where Value names none
+	SetFile       = "file"       // Value: the file of the application; Key: the attribute
+	SetDirectory  = "directory"  // Value: the working directory
+	SetSearchPath = "searchpath" // Value: a folder for sys.path, in the order of the search
+	SetEnv        = "env"        // Key: name, Value: value
+	SetSecretEnv  = "secretenv"  // as env, of a file whose values are nobody's to see
+	SetStatic     = "static"     // Key: url, Value: folder
+	SetSocketMode = "sockets.http.mode"
+	SetSocketUser = "sockets.http.owner"
+	SetSocketGrp  = "sockets.http.group"
+	SetProcess    = "process"  // Key: name, List: command, Value: how many, More: other attributes
+	SetSchedule   = "schedule" // Key: name, List: command, Value: cron
+	SetLost       = "lost"     // Value: why it was not carried, and what to do instead
+	SetNote       = "note"     // Value: what the reader should know; all the same it was carried
+	SetHeader     = "header"   // Value: a comment of the whole app
+)
+
+// Position is where a fact stands.
+type Position struct {
+	File string
+	Line int // 0: the whole file
+}
+
+func (p Position) String() string {
+	name := filepath.Base(p.File)
+	if p.Line == 0 {
+		return name
+	}
+	return name + ":" + strconv.Itoa(p.Line)
+}
+
+// Fact is one thing that a file says.
+type Fact struct {
+	Set   string // an attribute's path, or one of the words above
+	Key   string
+	Value string
+	List  []string
+	More  map[string]string // attributes beside that one
+	Was   string            // as the peer writes it; a secret is not in it
+	At    Position
+}
+
+// App is what the files say of one app.
+type App struct {
+	Name   string
+	Source string // what was read: "/etc/uwsgi/blog.ini (uWSGI)"
+	Facts  []Fact
+}
+
+func (a *App) Add(f Fact) { a.Facts = append(a.Facts, f) }
+
+// Lost adds a fact that is not carried over.
+func (a *App) Lost(at Position, was, why string) {
+	a.Add(Fact{Set: SetLost, Value: why, Was: was, At: at})
+}
+
+func (a *App) Note(at Position, was, what string) {
+	a.Add(Fact{Set: SetNote, Value: what, Was: was, At: at})
+}

@@ -1,0 +1,15 @@
+package facts
+
+// Setting is a gunicorn setting with where it stands.
+type Setting struct {
+	List []string
+	Was  string
+	At   Position
+}
+
+func (s Setting) Value() string {
+	if len(s.List) == 0 {
+		return ""
+	}
+	return s.List[len(s.List)-1]
+}

@@ -1,0 +1,367 @@
+package gunicorn
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/shellwords"
+)
+
+// flags are gunicorn's options: those with an argument, and switches (with !).
+var flags = func() map[string]string {
+	m := map[string]string{}
+	for flag := range strings.FieldsSeq(`-c=config --config=config -b=bind --bind=bind --backlog=backlog -w=workers --workers=workers -k=worker_class
+		--worker-class=worker_class --threads=threads --worker-connections=worker_connections --max-requests=max_requests
+		--max-requests-jitter=max_requests_jitter -t=timeout --timeout=timeout --graceful-timeout=graceful_timeout --keep-alive=keepalive
+		--limit-request-line=limit_request_line --limit-request-fields=limit_request_fields --limit-request-field_size=limit_request_field_size
+		--reload=!reload --reload-engine=reload_engine --reload-extra-file=reload_extra_files --spew=!spew --check-config=!check_config
+		--print-config=!print_config --preload=!preload_app --no-sendfile=!no_sendfile --reuse-port=!reuse_port --chdir=chdir -D=!daemon --daemon=!daemon
+		-e=raw_env --env=raw_env -p=pidfile --pid=pidfile --worker-tmp-dir=worker_tmp_dir -u=user --user=user -g=group --group=group -m=umask --umask=umask
+		--initgroups=!initgroups --forwarded-allow-ips=forwarded_allow_ips --access-logfile=accesslog --disable-redirect-access-to-syslog=!x
+		--access-logformat=access_log_format --error-logfile=errorlog --log-file=errorlog --log-level=loglevel --capture-output=!capture_output
+		--logger-class=logger_class --log-config=logconfig --log-syslog-to=syslog_addr --log-syslog=!syslog --log-syslog-prefix=syslog_prefix
+		--log-syslog-facility=syslog_facility -R=!enable_stdio_inheritance --enable-stdio-inheritance=!enable_stdio_inheritance --statsd-host=statsd_host
+		--dogstatsd-tags=dogstatsd_tags --statsd-prefix=statsd_prefix -n=proc_name --name=proc_name --pythonpath=pythonpath --paste=paste
+		--paster=paste --proxy-protocol=!proxy_protocol --proxy-allow-from=proxy_allow_ips --keyfile=keyfile --certfile=certfile --ssl-version=ssl_version
+		--cert-reqs=cert_reqs --ca-certs=ca_certs --suppress-ragged-eofs=!x --do-handshake-on-connect=!x --ciphers=ciphers
+		--paste-global=raw_paste_global_conf --strip-header-spaces=!strip_header_spaces`) {
+		name, setting, _ := strings.Cut(flag, "=")
+		m[name] = setting
+	}
+	return m
+}()
+
+// quiet are settings that need nothing here.
+var quiet = strings.Fields(`backlog reload_engine spew check_config print_config no_sendfile sendfile reuse_port daemon pidfile worker_tmp_dir initgroups
+	disable_redirect_access_to_syslog access_log_format loglevel capture_output enable_stdio_inheritance proc_name default_proc_name max_requests_jitter x config
+	secure_scheme_headers strip_header_spaces suppress_ragged_eofs do_handshake_on_connect tmp_upload_dir worker_connections logger_class keepalive`)
+
+var lostWhy = map[string]string{
+	"reload": "after a change of code run: wsgid-fleet reload APP", "reload_extra_files": "after a change of code run: wsgid-fleet reload APP",
+	"statsd_host": "numbers come by the daemon's metrics", "proxy_protocol": "write proxy_protocol into the block gate",
+	"logconfig": "configure logging in the application", "logconfig_dict": "configure logging in the application",
+	"syslog": "write log { target = \"journal\" }", "syslog_addr": "write log { target = \"journal\" }",
+	"paste":       "an application is a module here: write a module that makes it, and name it in wsgi_app",
+	"ssl_version": "TLS is chosen by the fleet", "ciphers": "TLS is chosen by the fleet", "cert_reqs": "certificates of clients are a web server's in front",
+	"ca_certs": "certificates of clients are a web server's in front",
+}
+
+// Read is a gunicorn.conf.py alone, whose application may stand in it.
+func Read(o facts.Options, path string) ([]*facts.App, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Dir(abs)
+	a := &facts.App{Name: facts.AppNameOf(dir), Source: abs + " (gunicorn)"}
+	err = Command(o, a, facts.Command{Argv: []string{"gunicorn", "-c", abs}, Dir: dir, At: facts.Position{File: abs}})
+	return []*facts.App{a}, err
+}
+
+// Command reads a command line, GUNICORN_CMD_ARGS and the file that either names, or
+// that lies in the working directory. A later one sets a setting anew; lists replace
+// each other.
+func Command(o facts.Options, a *facts.App, c facts.Command) error {
+	line, rest, err := parseArgs(c.Argv[1:], c.At, "")
+	if err != nil {
+		return err
+	}
+	env, more, err := parseArgs(shellwords.Split(c.Env["GUNICORN_CMD_ARGS"]), c.At, "GUNICORN_CMD_ARGS: ")
+	if err != nil {
+		return err
+	}
+	rest = append(rest, more...)
+	settings := map[string]facts.Setting{}
+	file := line["config"].Value()
+	if file == "" {
+		file = env["config"].Value()
+	}
+	if file == "" {
+		if _, err := os.Stat(filepath.Join(c.Dir, "gunicorn.conf.py")); err == nil {
+			file = "gunicorn.conf.py"
+		}
+	}
+	if strings.HasPrefix(file, "python:") {
+		a.Lost(c.At, "--config "+file, "a configuration in a module would import the app: name its file")
+	} else if file != "" {
+		path := facts.Rel(c.Dir, strings.TrimPrefix(file, "file:"))
+		settings, err = evaluate(path, c.Env, timeLimit)
+		if err != nil {
+			settings = map[string]facts.Setting{}
+			a.Lost(facts.Position{File: path}, "", "Python cannot read it: "+err.Error())
+		}
+	}
+	for _, from := range []map[string]facts.Setting{env, line} {
+		maps.Copy(settings, from)
+	}
+	addFacts(a, c, settings, rest)
+	return nil
+}
+
+// parseArgs reads arguments; rest are those that are no options.
+func parseArgs(args []string, at facts.Position, prefix string) (map[string]facts.Setting, []string, error) {
+	settings := map[string]facts.Setting{}
+	var rest []string
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		if !strings.HasPrefix(arg, "-") || arg == "-" {
+			rest = append(rest, arg)
+			continue
+		}
+		name, value, has := strings.Cut(arg, "=")
+		if !strings.HasPrefix(arg, "--") && len(arg) > 2 {
+			name, value, has = arg[:2], strings.TrimPrefix(arg[2:], "="), true
+		}
+		key := flags[name]
+		if key == "" && strings.HasPrefix(name, "--") { // argparse takes what begins one name alone
+			var found []string
+			for flag := range flags {
+				if strings.HasPrefix(flag, name) {
+					found = append(found, flag)
+				}
+			}
+			if len(found) == 1 {
+				key = flags[found[0]]
+			}
+		}
+		switch {
+		case key == "":
+			return nil, nil, fmt.Errorf("%s: gunicorn has no option %s, and does not start with it", at, name)
+		case key[0] == '!':
+			settings[key[1:]] = facts.Setting{List: []string{"true"}, Was: prefix + arg, At: at}
+			continue
+		case !has:
+			if i++; i >= len(args) {
+				return nil, nil, fmt.Errorf("%s: gunicorn's option %s wants a value", at, name)
+			}
+			value = args[i]
+		}
+		s := settings[key]
+		s.List, s.Was, s.At = append(s.List, value), prefix+name+" "+value, at
+		if key == "raw_env" {
+			s.Was = prefix + name
+		}
+		settings[key] = s
+	}
+	return settings, rest, nil
+}
+
+// addFacts makes facts of settings.
+func addFacts(a *facts.App, c facts.Command, settings map[string]facts.Setting, rest []string) {
+	dir := c.Dir
+	here := facts.Fact{Set: facts.SetDirectory, Value: dir, At: c.At}
+	if s, ok := settings["chdir"]; ok {
+		dir = facts.Rel(c.Dir, s.Value())
+		here = facts.Fact{Set: facts.SetDirectory, Value: dir, Was: s.Was, At: s.At}
+	} else {
+		for _, f := range a.Facts { // the service's own, which says why
+			if f.Set == facts.SetDirectory && f.Value == dir && f.Was != "" {
+				here = f
+			}
+		}
+	}
+	a.Add(here)
+	set := func(attribute, name, value string) {
+		s := settings[name]
+		a.Add(facts.Fact{Set: attribute, Value: value, Was: s.Was, At: s.At})
+	}
+	app, at, was := settings["wsgi_app"].Value(), settings["wsgi_app"].At, settings["wsgi_app"].Was
+	if len(rest) > 0 {
+		app, at, was = rest[0], c.At, c.Was
+		if len(was) > 100 || was == "" {
+			was = app
+		}
+	}
+	if app != "" {
+		a.Add(facts.Fact{Set: facts.SetModule, Value: app, Was: was, At: at})
+	}
+	// The last one is searched first, before the folder it works in.
+	paths := strings.Split(settings["pythonpath"].Value(), ",")
+	for _, p := range slices.Backward(paths) {
+		if p != "" {
+			set(facts.SetSearchPath, "pythonpath", facts.Rel(dir, p))
+		}
+	}
+	a.Add(facts.Fact{Set: facts.SetSearchPath, Value: dir, At: c.At})
+	sockets(a, c, settings, dir)
+	numbers(a, c, settings, set)
+	for _, kv := range settings["raw_env"].List {
+		if key, value, ok := strings.Cut(kv, "="); ok {
+			a.Add(facts.Fact{Set: facts.SetEnv, Key: key, Value: value, At: settings["raw_env"].At})
+		}
+	}
+	for name, attribute := range map[string]string{"user": "user", "group": "group"} {
+		if s, ok := settings[name]; ok && s.Value() != "" {
+			value := facts.UserName(s.Value())
+			if name == "group" {
+				value = facts.GroupName(s.Value())
+			}
+			set(attribute, name, value)
+		}
+	}
+	if s, ok := settings["forwarded_allow_ips"]; ok {
+		Trust(a, s)
+	}
+	if s := settings["accesslog"]; s.Value() != "" {
+		set("log.access", "accesslog", "true")
+	}
+	if s := settings["errorlog"]; s.Value() != "" && s.Value() != "-" {
+		a.Note(s.At, s.Was, "the log is logs/wsgid.log of the app folder, rotated by log.max_size and log.keep")
+	}
+	others(a, settings)
+}
+
+// Trust carries over whose forwarding headers count.
+func Trust(a *facts.App, s facts.Setting) {
+	f := facts.Fact{Set: "request.trusted_proxies", Was: s.Was, At: s.At}
+	for ip := range strings.SplitSeq(s.Value(), ",") {
+		switch ip = strings.TrimSpace(ip); {
+		case ip == "*":
+			f.List = []string{"0.0.0.0/0", "::/0", "unix"}
+		case strings.Contains(ip, ":"):
+			f.List = append(f.List, ip+"/128")
+		case ip != "":
+			f.List = append(f.List, ip+"/32")
+		}
+	}
+	a.Add(f)
+}
+
+func sockets(a *facts.App, c facts.Command, settings map[string]facts.Setting, dir string) {
+	bind, ok := settings["bind"]
+	if !ok {
+		bind = facts.Setting{List: []string{"127.0.0.1:8000"}, Was: "gunicorn's default", At: c.At}
+		if port := c.Env["PORT"]; port != "" {
+			bind.List, bind.Was = []string{"0.0.0.0:" + port}, "PORT"
+		}
+	}
+	mask := int64(0)
+	if s, ok := settings["umask"]; ok {
+		mask, _ = strconv.ParseInt(s.Value(), 0, 32)
+	}
+	var tls []string
+	if cert, key := settings["certfile"].Value(), settings["keyfile"].Value(); cert != "" {
+		tls = []string{facts.Rel(dir, cert), facts.Rel(dir, facts.Either(key, cert))}
+	}
+	for _, address := range bind.List {
+		for one := range strings.SplitSeq(address, ",") {
+			f := facts.Fact{Set: facts.SetListen, Value: addressOf(strings.TrimSpace(one)), List: tls, Was: bind.Was, At: bind.At}
+			if strings.HasPrefix(f.Value, "fd:") {
+				a.Lost(bind.At, bind.Was, "write the socket of systemd as systemd:NAME, or its address")
+				continue
+			}
+			if path, ok := strings.CutPrefix(f.Value, "unix:"); ok {
+				f.Value = "unix:" + facts.Rel(c.Dir, path)
+				a.Add(facts.Fact{Set: facts.SetSocketMode, Value: strconv.FormatInt(0o777&^mask, 8), Was: "gunicorn's umask for sockets", At: bind.At})
+			}
+			a.Add(f)
+		}
+	}
+}
+
+// addressOf is an address as our listen has it: without a port it is 8000.
+func addressOf(text string) string {
+	text = strings.TrimPrefix(strings.TrimPrefix(text, "tcp://"), "http://")
+	switch {
+	case strings.HasPrefix(text, "unix://"):
+		return "unix:" + strings.TrimPrefix(text, "unix://")
+	case strings.HasPrefix(text, "unix:"), strings.HasPrefix(text, "fd://"):
+		return strings.Replace(text, "fd://", "fd:", 1)
+	case strings.HasPrefix(text, "[") && !strings.Contains(text, "]:"), !strings.Contains(text, ":"):
+		return text + ":8000"
+	}
+	return text
+}
+
+func numbers(a *facts.App, c facts.Command, settings map[string]facts.Setting, set func(attribute, name, value string)) {
+	if s, ok := settings["workers"]; ok {
+		set("workers.count", "workers", s.Value())
+	} else if n := c.Env["WEB_CONCURRENCY"]; n != "" {
+		a.Add(facts.Fact{Set: "workers.count", Value: n, Was: "WEB_CONCURRENCY", At: c.At})
+	}
+	for name, to := range map[string][2]string{"threads": {"workers.threads", ""}, "timeout": {"workers.request_timeout", "s"}, "graceful_timeout": {"workers.stop_timeout", "s"},
+		"max_requests": {"workers.max_requests", ""}, "limit_request_line": {"request.max_line", ""}, "limit_request_fields": {"request.max_headers", ""}} {
+		if s, ok := settings[name]; ok && s.Value() != "0" {
+			set(to[0], name, s.Value()+to[1])
+		}
+	}
+	switch s, ok := settings["timeout"]; {
+	case !ok:
+		a.Add(facts.Fact{Set: "workers.request_timeout", Value: "30s", Was: "gunicorn's default", At: c.At})
+	case s.Value() == "0":
+		set("workers.request_timeout", "timeout", "24h")
+	}
+	if s := settings["preload_app"]; s.Value() == "true" {
+		set("workers.preload", "preload_app", "true")
+	}
+	switch class := settings["worker_class"]; class.Value() {
+	case "", "sync", "gthread":
+	default:
+		a.Lost(class.At, class.Was, "a worker is one process: write workers { threads = 8 } for more requests at a time; an ASGI application needs an ASGI server")
+	}
+}
+
+// others names what is left.
+func others(a *facts.App, settings map[string]facts.Setting) {
+	known := strings.Fields(`chdir wsgi_app pythonpath raw_env user group forwarded_allow_ips accesslog errorlog bind umask certfile keyfile workers threads timeout
+		graceful_timeout max_requests limit_request_line limit_request_fields limit_request_field_size preload_app worker_class`)
+	for _, name := range facts.SortedKeys(settings) {
+		s := settings[name]
+		switch {
+		case slices.Contains(known, name) || slices.Contains(quiet, name) || s.Value() == "false" || s.Value() == "":
+		case lostWhy[name] != "":
+			a.Lost(s.At, s.Was, lostWhy[name])
+		case s.Value() == "<function>":
+			a.Lost(s.At, name, "no function is called around an app: wsgid.postfork and wsgid.prefork take functions of the app, see the README")
+		default:
+			a.Lost(s.At, s.Was, "no counterpart of it is known here")
+		}
+	}
+}
+
+// known are the names that a configuration file may set.
+var known = func() map[string]bool {
+	m := map[string]bool{}
+	for _, name := range flags {
+		m[strings.TrimPrefix(name, "!")] = true
+	}
+	for name := range strings.FieldsSeq(`wsgi_app logconfig_dict secure_scheme_headers sendfile default_proc_name on_starting on_reload when_ready pre_fork post_fork
+		post_worker_init worker_int worker_abort pre_exec pre_request post_request child_exit worker_exit nworkers_changed on_exit ssl_context`) {
+		m[name] = true
+	}
+	return m
+}()
+
+// parse reads what the child printed of a file.
+func parse(path string, out []byte) (map[string]facts.Setting, error) {
+	var got struct {
+		Error  string
+		Values map[string][]string
+		Lines  map[string]int
+	}
+	if err := json.Unmarshal(out, &got); err != nil {
+		return nil, fmt.Errorf("it ended before it was through")
+	}
+	if got.Error != "" {
+		return nil, fmt.Errorf("%s", got.Error)
+	}
+	settings := map[string]facts.Setting{}
+	for name, list := range got.Values {
+		if !known[name] {
+			continue
+		}
+		was := name + " = " + strings.Join(list, ", ")
+		if name == "raw_env" || facts.IsSecretName(name) || len(was) > 120 {
+			was = name
+		}
+		settings[name] = facts.Setting{List: list, Was: was, At: facts.Position{File: path, Line: got.Lines[name]}}
+	}
+	return settings, nil
+}

@@ -1,0 +1,43 @@
+package supervisord
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
+)
+
+// beside makes a program that is no web server a process of an app. What it had for
+// itself and an app has for all that runs of it is named, unless both say the same.
+func (c *conf) beside(home *facts.App, p *program, all []*program, web map[string]*facts.App) {
+	count := ""
+	if p.processes > 1 {
+		count = strconv.Itoa(p.processes)
+	}
+	if v := p.values["autostart"]; v.text != "" && !facts.IsTrue(v.text) {
+		count = "0"
+		home.Note(v.at, "autostart of program "+p.name, "count is 0: write how many are to run")
+	}
+	more := map[string]string{}
+	if text := p.values["stopsignal"].text; text != "" {
+		more["stop_signal"] = strings.TrimPrefix(strings.ToUpper(text), "SIG")
+	}
+	if text := p.values["stopwaitsecs"].text; text != "" {
+		more["stop_timeout"] = strconv.Itoa(max(facts.LeadingInt(text), 1)) + "s"
+	}
+	home.Add(facts.Fact{Set: facts.SetProcess, Key: p.name, List: p.command.Argv, Value: count, More: more, Was: p.command.Was, At: p.command.At})
+	var main *program
+	for _, other := range all {
+		if web[other.name] == home {
+			main = other
+			break
+		}
+	}
+	for _, key := range []string{"environment", "user", "umask", "directory"} {
+		v := p.values[key]
+		if v.text == "" || main != nil && main.values[key].text == v.text {
+			continue
+		}
+		home.Lost(v.at, key+" of program "+p.name, "all that runs of an app has the app's: write what it needs there, or make an app of its own for it")
+	}
+}
