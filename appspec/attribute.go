@@ -237,3 +237,13 @@ func (b *Block) Clear(s *Spec) {
 		b.clear(s)
 	}
 }
+
+// staticField is an attribute of one static block.
+func staticField(field func(*Static) any) func(*Spec, int) any {
+	return func(s *Spec, i int) any {
+		if i >= len(s.Static) {
+			return nil
+		}
+		return field(&s.Static[i])
+	}
+}

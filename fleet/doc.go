@@ -49,4 +49,10 @@
 //
 // A scrape (package metrics) asks every master at that moment, with one limit for all
 // of them; nothing is collected in between.
+//
+// # Size
+//
+// It has more than 4,000 lines: operations, deploys and the daemon's loop work on the
+// state of one engine, under its locks. Cut apart, each would need that state exported.
+// What stands by itself is in the packages below.
 package fleet

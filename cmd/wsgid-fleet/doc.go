@@ -23,4 +23,9 @@
 // What was asked for goes to standard output. Errors, warnings and progress go
 // to standard error, errors as "wsgid-fleet: cannot VERB OBJECT: reason".
 // Colour and progress appear only on a terminal, and never with NO_COLOR set.
+//
+// # Size
+//
+// It has more than 4,000 lines, as it has thirty commands. None calls another, so each
+// is read alone; a package for each would only give every command a second name.
 package main

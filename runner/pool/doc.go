@@ -10,4 +10,10 @@
 //
 // All of it belongs to the loop of the master. What starts processes, the Spawner, is a
 // thread of its own, which hands its results to the loop.
+//
+// # Size
+//
+// It has more than 4,000 lines: a request that waits, the worker that takes it, a rollout
+// and the scaling decide by each other's states within one turn of the loop, without
+// locks. Between packages those states would be exported.
 package pool

@@ -1,0 +1,161 @@
+package deploy
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
+)
+
+// do carries out one stage: a note for people, the end of its output, an error.
+func (d *Deployer) do(ctx context.Context, s Step) (note, output string, err error) {
+	e, spec := d.entry, d.Spec
+	if s.Stage != nil {
+		return d.runStage(ctx, s.Stage)
+	}
+	switch s.Name {
+	case StageFetch:
+		if err := d.account.makeFolders(ctx, spec.Path); err != nil {
+			return "", "", err
+		}
+		return d.fetch(ctx)
+	case StageUnpack:
+		if note, err = d.unpack(ctx); err != nil {
+			return "", "", err
+		}
+		for _, name := range spec.Deploy.Shared {
+			if err := d.account.share(ctx, spec.Path, "releases/"+e.Release, name); err != nil {
+				return note, "", err
+			}
+		}
+		return note, "", nil
+	case StageVirtualenv:
+		return d.virtualenv(ctx)
+	case StageInstall:
+		return d.install(ctx)
+	case StageCompile:
+		return d.compile(ctx)
+	case StageDatabase:
+		return d.database(ctx)
+	case StageRollout:
+		return d.rollout(ctx)
+	case StageHealth:
+		return d.health(ctx)
+	case StageSwitch:
+		return "", "", d.account.switchTo(ctx, spec.Path, "releases/"+e.Release)
+	case StagePrune:
+		return d.prune(ctx)
+	}
+	return "", "", fmt.Errorf("no stage %q", s.Name)
+}
+
+// runStage runs a command of the spec in the new release.
+func (d *Deployer) runStage(ctx context.Context, s *appspec.Stage) (note, output string, err error) {
+	argv := slices.Clone(s.Command)
+	switch {
+	case strings.Contains(argv[0], "/"):
+	case argv[0] == "python":
+		argv[0] = d.python()
+	default: // found in the virtualenv first, as with one that is activated
+		argv = append([]string{"/usr/bin/env"}, argv...)
+	}
+	env, err := d.environment()
+	if err != nil {
+		return "", "", err
+	}
+	ended, err := d.account.run(ctx, s.Timeout.D(), child.Command{Args: argv, Dir: d.tree, Env: pairs(env)})
+	if err != nil {
+		err = fmt.Errorf("%s: %w", strings.Join(s.Command, " "), err)
+	}
+	return leftNote(ended.Left), ended.Output, err
+}
+
+// environment of the stages: what the app has, then what is theirs.
+func (d *Deployer) environment() (map[string]string, error) {
+	env := map[string]string{}
+	maps.Copy(env, d.Spec.Environ())
+	if d.Spec.Django != nil && d.Spec.Django.Settings != "" {
+		env["DJANGO_SETTINGS_MODULE"] = d.Spec.Django.Settings
+	}
+	if venv := d.venvDir(); venv != "" {
+		env["VIRTUAL_ENV"] = venv
+		env["PATH"] = filepath.Join(venv, "bin") + ":/usr/local/bin:/usr/bin:/bin"
+	}
+	maps.Copy(env, d.Spec.Deploy.Env)
+	return env, d.addSettings(env)
+}
+
+// addSettings has manage.py of a Django project find the settings that its workers
+// get by django.json: a migration belongs to the database that they use.
+func (d *Deployer) addSettings(env map[string]string) error {
+	settings := d.Spec.DjangoSettings()
+	if len(settings) == 0 || d.StageHost == nil {
+		return nil
+	}
+	var text strings.Builder
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false) // what is secret in it is masked as it stands there
+	if err := enc.Encode(settings); err != nil {
+		return fmt.Errorf("cannot pass the settings of django.json: %w", err)
+	}
+	dir, err := d.StageHost()
+	if err != nil {
+		return err
+	}
+	env["WSGID_DJANGO_JSON"] = strings.TrimSpace(text.String())
+	env["PYTHONPATH"] = strings.TrimSuffix(dir+":"+env["PYTHONPATH"], ":")
+	return nil
+}
+
+// venvDir is the virtualenv that the release runs in, absolute; empty: none.
+func (d *Deployer) venvDir() string {
+	v := cmp.Or(d.Spec.Virtualenv, d.entry.Virtualenv)
+	if v == "" || path.IsAbs(v) {
+		return v
+	}
+	return filepath.Join(d.Spec.Path, v)
+}
+
+// rollout makes the release the one that should serve. Where it does not come to
+// serve the one before is that again, and is brought back.
+func (d *Deployer) rollout(ctx context.Context) (note, output string, err error) {
+	e := d.entry
+	cur, _, _, err := d.Book.Current()
+	if err != nil {
+		return "", "", err
+	}
+	d.before = cur
+	now := &Record{Virtualenv: e.Virtualenv, Deploy: e.ID, Made: d.made,
+		Release: appspec.Release{ID: e.Release, Commit: e.Commit, Dir: "releases/" + e.Release}}
+	if e.Kind == KindRollback && cur != nil {
+		now.Made = cur.Made // code goes back, the database does not
+	}
+	if err := d.Book.SetCurrent(now, cur); err != nil {
+		return "", "", err
+	}
+	err = d.Rollout(ctx)
+	if err == nil {
+		return cur.step(now, d.Spec.Deploy.Install), "", nil
+	}
+	return "", "", errors.Join(err, d.Back(context.WithoutCancel(ctx), cur))
+}
+
+// health goes back where the release turns out not to be well.
+func (d *Deployer) health(ctx context.Context) (note, output string, err error) {
+	if d.Health == nil {
+		return "", "", nil
+	}
+	if note, err = d.Health(ctx); err == nil {
+		return note, "", nil
+	}
+	return "", "", errors.Join(err, d.Back(context.WithoutCancel(ctx), d.before))
+}
