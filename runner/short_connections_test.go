@@ -2,8 +2,10 @@ package runner
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -66,6 +68,32 @@ func TestShortConnections(t *testing.T) {
 	_ = leaves.Close()
 	eventually(t, "its worker to know that the client has gone", there(name+".gone"))
 	close(stop)
+	all.Wait()
+	eventually(t, "all descriptors to be given back", func() bool { return openFiles(t, h.PID) <= idle })
+}
+
+// Who sends more behind his last request, which nobody reads any more, gets all of his
+// answer and then the end of the connection, not a reset.
+func TestMoreBehindTheLastRequest(t *testing.T) {
+	a := newTestApp(t, leavingApp, nil)
+	h := a.start(StateReady)
+	idle := openFiles(t, h.PID)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for n := range 100 {
+				c := dial(t, a.addr)
+				_, _ = fmt.Fprint(c.Conn, "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+				_, _ = fmt.Fprint(c.Conn, "GET /behind HTTP/1.1\r\nHost: h\r\n\r\n")
+				answer, err := io.ReadAll(c.Conn)
+				_ = c.Close()
+				if err != nil || !strings.HasSuffix(string(answer), "\r\n\r\nhello") {
+					t.Errorf("connection %d: %q, %v", n, answer, err)
+					return
+				}
+			}
+		})
+	}
 	all.Wait()
 	eventually(t, "all descriptors to be given back", func() bool { return openFiles(t, h.PID) <= idle })
 }

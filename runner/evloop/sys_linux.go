@@ -42,6 +42,13 @@ func Peek(fd int, b []byte) (int, syscall.Errno) {
 	return int(n), 0
 }
 
+// HasUnread tells whether something has come by a socket that was not read.
+func HasUnread(fd int) bool {
+	var n int32
+	_, _, errno := syscall.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCINQ, uintptr(unsafe.Pointer(&n)))
+	return errno == 0 && n > 0
+}
+
 // Send is send(2) with MSG_NOSIGNAL and MSG_DONTWAIT.
 func Send(fd int, b []byte) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),

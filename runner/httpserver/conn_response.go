@@ -195,8 +195,8 @@ func (c *conn) ended() {
 func (c *conn) next() {
 	if !c.keep || c.server.closing() {
 		// Closing with something unread would reset the connection, and the client
-		// might never see the response.
-		if c.last || c.readable {
+		// might never see the response. What came a moment ago nobody has told us of.
+		if c.last || c.readable || evloop.HasUnread(c.fd) {
 			c.linger()
 		} else {
 			c.close()
