@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"context"
+
 	"github.com/wsgid-fleet/wsgid-fleet/runner/boot"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 )
@@ -10,14 +12,15 @@ import (
 const (
 	// MasterTitle is how a master calls itself: the start of its first argument.
 	MasterTitle = boot.Title
-	// TrimAfter is boot's.
-	TrimAfter = boot.TrimAfter
 	// ServedFile is control's.
 	ServedFile = control.ServedFile
 )
 
 // SetUmask is boot's.
 func SetUmask() { boot.SetUmask() }
+
+// TrimAtRest is boot's.
+func TrimAtRest(ctx context.Context) { boot.TrimAtRest(ctx) }
 
 // TrimMemory is boot's.
 func TrimMemory() { boot.TrimMemory() }

@@ -160,7 +160,7 @@ func forget(s *appspec.Spec, prefix string) {
 // wrote notes where an attribute or a block was written.
 func wrote(s *appspec.Spec, path string, rng hcl.Range) {
 	if s.Ranges == nil {
-		s.Ranges = make(map[string]appspec.Range, 16)
+		s.Ranges = map[string]appspec.Range{} // small: there may be ten thousand of them
 	}
 	s.Ranges[path] = rangeOf(rng)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"time"
 
 	"github.com/spf13/afero"
 
@@ -69,8 +68,9 @@ func runDaemon(ctx context.Context, o fleet.Options, so served, part func(*fleet
 	}
 	d.Hooks = fleet.ServiceHooks(manager)
 	d.Inherited = manager.Inherited
-	trim := time.AfterFunc(runner.TrimAfter, runner.TrimMemory)
-	defer trim.Stop()
+	running, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	go runner.TrimAtRest(running)
 	// The daemon itself takes TERM and INT: the first drains, the second ends.
 	return d.Run(context.WithoutCancel(ctx))
 }

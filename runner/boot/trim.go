@@ -2,6 +2,7 @@ package boot
 
 import (
 	"bufio"
+	"context"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -14,6 +15,37 @@ import (
 // TrimAfter is how long after its start a process gives back what only its start
 // needed.
 const TrimAfter = 3 * time.Second
+
+// trimLatest is how many times TrimAtRest looks.
+const trimLatest = 60
+
+// TrimAtRest is TrimMemory once the start of the process is over: when it has used little
+// of the CPU for a moment, or a minute has passed. It returns after that, or when ctx ends.
+func TrimAtRest(ctx context.Context) {
+	wait := TrimAfter
+	for range trimLatest {
+		before := cpuTime()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		if cpuTime()-before < wait/20 {
+			break
+		}
+		wait = time.Second
+	}
+	TrimMemory()
+}
+
+// cpuTime is what the process has used so far.
+func cpuTime() time.Duration {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
 
 // TrimMemory gives memory back: the heap that the start has left, and the pages of
 // the program's text that the start has touched. What is needed again is mapped

@@ -26,6 +26,9 @@ func (b *bench) tenThousand(ctx context.Context, s site) error {
 	if err := rest(ctx, []int{c.Process.Pid}); err != nil {
 		return err
 	}
+	if err := sleep(ctx, comeToRest); err != nil {
+		return err
+	}
 	size, err := rss([]int{c.Process.Pid})
 	if err != nil {
 		return err

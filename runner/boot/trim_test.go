@@ -1,0 +1,46 @@
+package boot
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strconv"
+	"testing"
+)
+
+// anonymous is how much memory of its own the process has, in bytes.
+func anonymous(t *testing.T) int64 {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := bytes.Cut(text, []byte("RssAnon:"))
+	rest, _, _ = bytes.Cut(rest, []byte("kB"))
+	n, err := strconv.ParseInt(string(bytes.TrimSpace(rest)), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n << 10
+}
+
+// What only the start has needed is given back when it is over, not before.
+func TestTrimAtRest(t *testing.T) {
+	const size = 64 << 20
+	before := anonymous(t)
+	b := bytes.Repeat([]byte{1}, size)
+	if b[size-1] != 1 {
+		t.Fatal("no memory")
+	}
+	b = nil
+	ended, end := context.WithCancel(t.Context())
+	end()
+	TrimAtRest(ended)
+	if got := anonymous(t); got < before+size/2 {
+		t.Fatalf("%d bytes at once, %d before", got, before)
+	}
+	TrimAtRest(t.Context())
+	if got := anonymous(t); got > before+size/2 {
+		t.Errorf("%d bytes are left, %d before", got, before)
+	}
+}
