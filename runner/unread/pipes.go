@@ -2,6 +2,8 @@ package unread
 
 import (
 	"errors"
+	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -13,8 +15,7 @@ const (
 	// pipeSize is what any user may have a pipe hold: 256 pieces of memory, of up to 32 KiB
 	// each where they are moved out of a socket.
 	pipeSize = 1 << 20
-	// mostPipes is how many all bodies of a store may have. The kernel lets a user have 64
-	// of that size.
+	// mostPipes is how many all bodies of a store may have.
 	mostPipes = 48
 	// mostOfBody is how many one body may have; so many descriptors go to a worker at once.
 	mostOfBody = 16
@@ -43,11 +44,12 @@ type Pipes struct {
 type pipesInUse struct {
 	pipes  atomic.Int64
 	memory atomic.Int64
+	scarce sync.Once // Store.Scarce was told
 }
 
 // NewPipes is for a body of so many bytes; nil: it is too large, or there are no pipes.
 func (s *Store) NewPipes(size int64) *Pipes {
-	if size > MostPiped || s.piped.pipes.Load() >= mostPipes {
+	if size > MostPiped || s.piped.pipes.Load() >= pipesAllowed() {
 		return nil
 	}
 	return &Pipes{store: s}
@@ -140,7 +142,7 @@ func (p *Pipes) claim(n int64) bool {
 // add opens another pipe.
 func (p *Pipes) add() bool {
 	s := p.store
-	if len(p.pipes) == mostOfBody || !reserve(&s.piped.pipes, 1, mostPipes) {
+	if len(p.pipes) == mostOfBody || !reserve(&s.piped.pipes, 1, pipesAllowed()) {
 		return false
 	}
 	var ends [2]int
@@ -152,6 +154,13 @@ func (p *Pipes) add() bool {
 	if err != nil || size < pipeSize || s.Kept != nil && (s.Kept(ends[0]) || s.Kept(ends[1])) {
 		_, _ = unix.Close(ends[0]), unix.Close(ends[1])
 		s.piped.pipes.Add(-1)
+		if errors.Is(err, unix.EPERM) {
+			s.piped.scarce.Do(func() {
+				if s.Scarce != nil {
+					s.Scarce(fmt.Errorf("cannot make a pipe of %d bytes: all pipes of this user have reached fs.pipe-user-pages-soft: %w", pipeSize, err))
+				}
+			})
+		}
 		return false
 	}
 	p.closeLast()

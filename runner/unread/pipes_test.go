@@ -118,7 +118,7 @@ func TestRoomInPipes(t *testing.T) {
 
 	s.Limit(64<<20, 1<<30)
 	var all []*Pipes
-	for range mostPipes {
+	for range pipesAllowed() {
 		p := s.NewPipes(1)
 		if p == nil || !p.Put([]byte("x")) {
 			t.Fatalf("%d pipes", len(all))

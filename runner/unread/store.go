@@ -26,6 +26,10 @@ type Store struct {
 	// nil: nobody is.
 	Fault func(error)
 
+	// Scarce is told, once, that the kernel gives no more pipes to this user, see Pipes;
+	// nil: nobody is.
+	Scarce func(error)
+
 	// Kept tells that a new descriptor is one that clients do not get; nil: none is.
 	Kept func(fd int) bool
 
