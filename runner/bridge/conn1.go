@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
-	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -283,74 +282,6 @@ func (c *conn1) setBusy() {
 	c.mu.Unlock()
 }
 
-// readBody reads the body behind a head of n bytes, and returns the length of
-// both in c.in.
-func (c *conn1) readBody(n int, b *body) (used int, ok bool) {
-	r := &c.req
-	c.limits = c.s.Limits()
-	b.patience = c.limits.BodyTimeout
-	if r.ContentLength > c.limits.MaxBody {
-		return 0, c.tooLarge()
-	}
-	if r.Expect100 && len(c.in) == n {
-		deadline(c.c.SetWriteDeadline, c.limits.BodyTimeout)
-		if _, err := c.c.Write([]byte(http1.Continue)); err != nil {
-			return 0, false
-		}
-	}
-	left := r.ContentLength
-	chunked := r.Chunked
-	var chunks http1.ChunkedReader
-	for {
-		for rest := c.in[n:]; len(rest) > 0 && left != 0; rest = c.in[n:] {
-			var data []byte
-			var k int
-			var done bool
-			if chunked {
-				var err error
-				if data, k, done, err = chunks.Decode(rest); err != nil {
-					c.refuseError(err)
-					return 0, false
-				}
-				if b.size+int64(len(data)) > c.limits.MaxBody {
-					return 0, c.tooLarge()
-				}
-			} else {
-				data = rest[:min(int64(len(rest)), left)]
-				k = len(data)
-				left -= int64(k)
-			}
-			if err := b.add(data); err != nil {
-				return 0, c.cannotKeep(err)
-			}
-			// Used bytes go, the head stays where the request points to.
-			c.in = append(c.in[:n], c.in[n+k:]...)
-			if done {
-				left = 0
-			}
-		}
-		if left == 0 {
-			if err := b.finish(); err != nil {
-				return 0, c.cannotKeep(err)
-			}
-			return n, true
-		}
-		deadline(c.c.SetReadDeadline, c.limits.BodyTimeout)
-		if err := c.fill(); err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				c.refuse(408, fmt.Sprintf("no byte of the body arrived within %v", c.limits.BodyTimeout), "request.body_timeout")
-			}
-			return 0, false
-		}
-	}
-}
-
-func (c *conn1) cannotKeep(err error) bool {
-	status := unread.Status(err)
-	c.s.log(fmt.Sprintf("%s: %s: %d: %v", from(c.peer.RemoteAddr), http1.Excerpt(c.in), status, err))
-	return c.answer(status, "the server cannot keep the request")
-}
-
 func (c *conn1) tooLarge() bool {
 	return c.refuse(413, fmt.Sprintf("the body is larger than %d bytes", c.limits.MaxBody), "request.max_body")
 }
@@ -405,84 +336,4 @@ func (c *conn1) linger() {
 		}
 		total += len(c.in)
 	}
-}
-
-// writer1 writes responses in HTTP/1 framing.
-type writer1 struct {
-	c *conn1
-	r *reader // nil: the request never came to the application
-	o http1.HeadOptions
-
-	up *Upload // nil: the body was read first
-}
-
-// sendAfter is how many bytes are gathered before they are sent.
-const sendAfter = 16 << 10
-
-func (w *writer1) head(h *wsgi.ResponseHead, size int64) error {
-	if w.up.answer(); w.up != nil && size >= 0 && !w.up.all.Load() {
-		w.c.keep = false // the whole answer is here, and the rest of the body nobody reads
-	}
-	w.o.KeepAlive, w.o.BodyLength = w.c.keep && !w.c.isClosing(), size
-	var d http1.DateCache
-	w.o.Date = d.Line(time.Now())
-	w.c.keep = w.o.KeepAlive
-	w.c.out, w.c.framing = http1.AppendHead(w.c.out, h, &w.o)
-	if w.c.framing == http1.FramingClose {
-		w.c.keep = false
-	}
-	return nil
-}
-
-func (w *writer1) body(b []byte) error {
-	c := w.c
-	if c.framing == http1.FramingChunked {
-		c.out = http1.AppendChunk(c.out, b)
-	} else {
-		c.out = append(c.out, b...)
-	}
-	if len(c.out) < sendAfter {
-		return nil
-	}
-	return w.flush()
-}
-
-// flush sends a piece at a time, which is then counted.
-func (w *writer1) flush() error {
-	c := w.c
-	for rest := c.out; len(rest) > 0; {
-		if w.r == nil {
-			deadline(c.c.SetWriteDeadline, c.limits.BodyTimeout)
-		}
-		n, err := c.c.Write(rest[:min(len(rest), 16<<10)])
-		if err != nil {
-			return err
-		}
-		if w.r != nil {
-			w.r.taken.Add(int64(n))
-		}
-		rest = rest[n:]
-	}
-	if c.out = c.out[:0]; cap(c.out) > 256<<10 {
-		c.out = nil
-	}
-	return nil
-}
-
-func (w *writer1) end() error {
-	if w.c.framing == http1.FramingChunked {
-		w.c.out = append(w.c.out, http1.LastChunk...)
-	}
-	return w.flush()
-}
-
-func (w *writer1) fail(status int, reason string) error {
-	if w.up.answer(); w.up != nil && !w.up.all.Load() {
-		w.c.keep = false
-	}
-	var d http1.DateCache
-	w.o.KeepAlive, w.o.Date = w.c.keep && !w.c.isClosing(), d.Line(time.Now())
-	w.c.keep = w.o.KeepAlive
-	w.c.out = http1.AppendError(w.c.out[:0], status, reason, &w.o)
-	return w.flush()
 }

@@ -13,52 +13,10 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
-
-// idleGrace is how long an idle HTTP/1 connection outlives the call of
-// Shutdown.
-const idleGrace = time.Second
-
-// Limits are those of one request. Zero durations mean no limit.
-type Limits struct {
-	MaxBody          int64         // in bytes, 413 beyond
-	HeaderTimeout    time.Duration // for the handshake, and for a head: 408
-	BodyTimeout      time.Duration // without a byte of a body: 408; without a byte taken of a response: closed
-	MinRate          int64         // bytes a second that a client takes of a response, on average over BodyTimeout; 0: any
-	KeepAliveTimeout time.Duration // of an idle connection
-	Head             http1.Limits  // of a head
-	Reasons          bool          // errors of ours tell the client why
-	Anonymous        bool          // no X-Wsgid
-	Unbuffered       bool          // bodies go to the application as they arrive, see Incoming.Upload
-}
-
-// Incoming is one request, encoded, and complete but for its Upload.
-type Incoming struct {
-	// Msg is a whole wsgi.MsgRequest message without its sequence number. Where
-	// the body is in File its flag is set. The taker owns both.
-	Msg  []byte
-	File *unread.Body // the body past wsgi.MaxInlineBody, from offset 0; nil: it is in Msg
-	// Upload is the body where it comes as it arrives; nil: all of it is there. The taker
-	// tells it when it is wanted, calls End when the worker knows why it ends, and Close
-	// when the request is over.
-	Upload *Upload
-	// Sink takes the response, on any goroutine but one at a time.
-	Sink wsgi.Sink
-	// Method, Target and Remote are for log lines.
-	Method, Target, Remote string
-	// Token is the taker's own; Server.Note fills it.
-	Token any
-
-	out *response
-}
-
-// Ended tells that Sink has seen the end of the response.
-func (in *Incoming) Ended() bool { return in.out.isEnded() }
 
 // Server serves HTTPS on any number of listeners. Set the fields, then call
 // Serve for each listener.
@@ -227,9 +185,6 @@ func configOf(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Con
 	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: get}
 }
 
-// lastAccepts bounds what is let in when a listener is closed.
-const lastAccepts = 4096
-
 // acceptRest is how long accepting rests where there are hardly any descriptors.
 const acceptRest = 200 * time.Millisecond
 
@@ -308,100 +263,11 @@ func looksLikeHTTP(b []byte) bool {
 	return false
 }
 
-// Shutdown stops accepting and returns when all requests have their response.
-// When ctx ends first it cuts what is left, as Close does, and returns why.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.init()
-	s.drain()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.accepting.Wait()
-		s.greeting.Wait()
-		s.shutdownH2(ctx)
-		s.running.Wait()
-		s.handlers.Wait()
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		s.cut()
-		<-done
-		return context.Cause(ctx)
-	}
-}
-
 // Connections is how many are open.
 func (s *Server) Connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.raw)
-}
-
-// Close cuts all connections and returns when nothing runs any more.
-func (s *Server) Close() {
-	s.init()
-	s.drain()
-	s.accepting.Wait()
-	s.cut()
-	s.running.Wait()
-	s.handlers.Wait()
-}
-
-func (s *Server) drain() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.draining = true
-	for ln := range s.listeners {
-		lastCall(ln)
-	}
-	for c := range s.conns {
-		c.drain()
-	}
-}
-
-func (s *Server) isDraining() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.draining
-}
-
-// lastCall leaves a listener time for those who wait already, and no more.
-func lastCall(ln net.Listener) {
-	if d, ok := ln.(interface{ SetDeadline(t time.Time) error }); ok && d.SetDeadline(time.Now().Add(time.Millisecond)) == nil {
-		return
-	}
-	_ = ln.Close()
-}
-
-// clientsWait tells whether the listener has a client that is not accepted yet.
-func clientsWait(ln net.Listener) bool {
-	sc, ok := ln.(syscall.Conn)
-	if !ok {
-		return false
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return false
-	}
-	ready := 0
-	_ = raw.Control(func(fd uintptr) {
-		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		ready, _ = unix.Poll(p, 0)
-	})
-	return ready > 0
-}
-
-func (s *Server) cut() {
-	for h := range s.h2servers() {
-		_ = h.http.Close()
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.raw {
-		_ = c.Close()
-	}
 }
 
 func (s *Server) log(line string) {
@@ -447,37 +313,6 @@ func (s *Server) extra(l *Limits) []byte {
 		return nil
 	}
 	return []byte("X-Wsgid: " + s.Version + "\r\n")
-}
-
-// submit encodes a request and hands it over.
-func (s *Server) submit(r *wsgi.Request, p *wsgi.Peer, b *body, out *response) (*Incoming, bool) {
-	in := &Incoming{Sink: out, Method: string(r.Method), Target: string(r.Path), Remote: p.RemoteAddr, out: out}
-	if s.Static != nil && s.Static(r, p, out) {
-		out.in = in
-		b.close()
-		return in, true
-	}
-	if s.Note != nil {
-		in.Token = s.Note(r, p)
-	}
-	var flags byte
-	switch {
-	case b.up != nil:
-		flags = wsgi.FlagBodyFile | wsgi.FlagBodyStream
-	case b.file != nil:
-		flags = wsgi.FlagBodyFile
-	}
-	in.Msg = wsgi.AppendRequest(make([]byte, 0, 1024+len(b.memory)), flags, 0, r, p)
-	if len(in.Msg)+len(b.memory) > wsgi.MaxMessage {
-		b.close()
-		return nil, false
-	}
-	in.Msg = append(in.Msg, b.memory...)
-	in.File, b.file = b.file, nil
-	in.Upload, b.up = b.up, nil
-	out.in = in
-	s.Submit(in)
-	return in, true
 }
 
 // deadline sets one from now; none for 0.

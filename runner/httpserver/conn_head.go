@@ -1,0 +1,102 @@
+package httpserver
+
+import (
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/ingress"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+// takeHead parses a request's head; 0: it is not complete.
+func (c *conn) takeHead(data []byte) int {
+	s := c.server
+	p := c.parser
+	if p == nil {
+		p = &s.parser
+	}
+	n, err := p.ParseHead(data, &s.req)
+	if err != nil {
+		p.Reset()
+		c.head = false // of the request before
+		c.refuse(err, http1.Excerpt(data))
+		return 0
+	}
+	if n == 0 {
+		if c.parser == nil {
+			// From here on the head has a parser of its own, which remembers how far
+			// it got.
+			p.Reset()
+			c.parser = &http1.Parser{Limits: s.parser.Limits}
+		}
+		if !c.begun {
+			c.begun = true
+			c.until(s.spec.Request.HeaderTimeout.D())
+		}
+		return 0
+	}
+	c.parser = nil
+	r := &s.req
+	if c.gated.strays(r.Host) {
+		if !c.giveBack(data) {
+			c.head = false
+			c.refuse(errMisdirected, http1.Excerpt(data))
+		}
+		return 0
+	}
+	c.begun = true
+	c.keep = r.KeepAlive && !s.closing()
+	c.old = r.Proto == "HTTP/1.0"
+	c.head = string(r.Method) == "HEAD"
+	c.sendLeft = -1
+	if s.static != nil || c.static != nil {
+		if c.takeStatic(r) {
+			if c.state == connStatic {
+				return 0
+			}
+			return n
+		}
+	}
+	x := s.pool.NewExchange()
+	c.x, c.piped = x, nil
+	x.Sink = c
+	x.Label = ingress.Label(x.Label, r)
+	ingress.ReportDropped(s.log, r)
+	if s.pool.Access.Enabled() {
+		x.Access.Record(r, &c.peer)
+	}
+
+	if !r.Chunked && r.ContentLength <= 0 {
+		x.Msg = wsgi.AppendRequest(x.Msg, 0, 0, r, &c.peer)
+		c.submit()
+		return n
+	}
+	if r.ContentLength > int64(s.spec.Request.MaxBody) {
+		c.tooLarge(r.ContentLength)
+		return n
+	}
+	if !s.spec.Request.Buffering && c.stream(r, data, n) {
+		return n
+	}
+	c.state = connBody
+	c.until(s.spec.Request.BodyTimeout.D())
+	if r.Expect100 && len(data) == n {
+		_, _ = evloop.Send(c.fd, []byte(http1.Continue))
+	}
+	if r.Chunked {
+		c.headBuf = append(c.headBuf[:0], data[:n]...)
+		c.chunks = http1.ChunkedReader{}
+		c.bodyBuf = c.bodyBuf[:0]
+		c.left, c.size = -1, 0
+		return n
+	}
+	c.left = r.ContentLength
+	if c.left <= wsgi.MaxInlineBody {
+		x.Msg = wsgi.AppendRequest(x.Msg, 0, 0, r, &c.peer)
+		return n
+	}
+	x.Msg = wsgi.AppendRequest(x.Msg, wsgi.FlagBodyFile, 0, r, &c.peer)
+	if !c.beginPiped() {
+		x.Body = c.newBody(c.left)
+	}
+	return n
+}
