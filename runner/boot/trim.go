@@ -51,7 +51,9 @@ func cpuTime() time.Duration {
 // the program's text that the start has touched. What is needed again is mapped
 // again, from the page cache; a process at rest needs little of its binary.
 func TrimMemory() {
-	debug.FreeOSMemory()
+	if !postpone() {
+		debug.FreeOSMemory()
+	}
 	exe, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return
