@@ -104,6 +104,7 @@ func (c *Console) guard(inner http.Handler) http.Handler {
 			return
 		}
 		if strings.HasPrefix(r.URL.Path, "/static/") || r.URL.Path == "/login" {
+			c.hub.glance()
 			inner.ServeHTTP(w, r)
 			return
 		}
@@ -130,6 +131,7 @@ func (c *Console) guard(inner http.Handler) http.Handler {
 				return
 			}
 		}
+		c.hub.glance()
 		inner.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionKey{}, s)))
 	})
 }

@@ -2,9 +2,10 @@ package console
 
 import (
 	"context"
-	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
 const (
@@ -12,8 +13,9 @@ const (
 	interestLife = 20 * time.Second
 	// maxRings is of how many apps samples are kept.
 	maxRings = 16
-	// linger is for how many rounds it waits for somebody who goes from page to page.
-	linger = 5
+	// linger is for how many rounds it waits for somebody who goes from page to page, or
+	// whose browser asks for a page again and again, see layout.html.
+	linger = 12
 	// maxStreams is how many browsers may follow at a time.
 	maxStreams = 64
 )
@@ -28,6 +30,7 @@ type hub struct {
 	mu      sync.Mutex
 	subs    map[chan uint64]struct{} // guarded by mu
 	rings   map[string]*ring         // guarded by mu
+	glanced bool                     // guarded by mu: a page was asked for since the last round
 	running bool                     // guarded by mu
 }
 
@@ -74,6 +77,15 @@ func (h *hub) watch(app string) []point {
 	return r.all()
 }
 
+// glance notes that somebody has asked for a page: what it needs is given back when
+// nobody looks any more.
+func (h *hub) glance() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.glanced = true
+	h.start()
+}
+
 // start has the goroutine run. The caller holds mu.
 func (h *hub) start() {
 	if h.running || h.life.Err() != nil {
@@ -98,15 +110,17 @@ func (h *hub) run() {
 			}
 		}
 		follow := len(h.subs) > 0
-		if follow || len(apps) > 0 {
+		if follow || h.glanced || len(apps) > 0 {
 			alone = 0
 		}
+		h.glanced = false
 		if alone > linger || h.life.Err() != nil {
 			h.running = false
 			h.mu.Unlock()
-			// What was needed to be looked at is given back.
+			// What was needed to be looked at is given back: the picture, and of the
+			// program what makes pages of it, which is no less.
 			h.board.forget()
-			debug.FreeOSMemory()
+			runner.TrimMemory()
 			return
 		}
 		h.mu.Unlock()

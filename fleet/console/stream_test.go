@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -91,9 +93,6 @@ func TestSamplesOnlyWhileSomebodyLooks(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	cookie := h.login(true)
-	if h.send("GET", "/", nil, "Cookie", cookie); h.running() {
-		t.Error("a look at the fleet keeps something going")
-	}
 	eventually(t, "two samples are there", func() bool {
 		h.send("GET", "/app/blog", nil, "Cookie", cookie)
 		h.con.hub.mu.Lock()
@@ -117,6 +116,45 @@ func TestSamplesOnlyWhileSomebodyLooks(t *testing.T) {
 	if len(h.con.hub.rings) != 0 {
 		t.Error("samples are kept")
 	}
+}
+
+// A page alone, by a browser without JavaScript, leaves nothing behind either: the picture
+// of the fleet is let go, and the pages of the program that made it are.
+func TestAPageLeavesNothingBehind(t *testing.T) {
+	h := newHarness(t)
+	cookie := h.login(true)
+	if page := h.send("GET", "/", nil, "Cookie", cookie); page.code != 200 || !h.running() {
+		t.Fatalf("the page, %d, is forgotten at once", page.code)
+	}
+	looks := h.fleet.looks.Load()
+	program := residentFile(t)
+	eventually(t, "it has ended", func() bool { return !h.running() })
+	eventually(t, "memory is given back", func() bool { return residentFile(t) < program })
+	h.con.board.mu.Lock()
+	defer h.con.board.mu.Unlock()
+	if h.con.board.status != nil || h.con.board.rows != nil {
+		t.Error("the picture of the fleet is kept")
+	}
+	if again := h.fleet.looks.Load(); again != looks {
+		t.Errorf("the fleet was looked at %d times more for nobody", again-looks)
+	}
+}
+
+// residentFile is how much of files this process has in memory, in kB.
+func residentFile(t *testing.T) (kb int) {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if n, ok := strings.CutPrefix(line, "RssFile:"); ok {
+			if kb, err = strconv.Atoi(strings.Fields(n)[0]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return kb
 }
 
 // Only what has changed is sent, and all where the order may be another one.
