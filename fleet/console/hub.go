@@ -21,20 +21,21 @@ const (
 )
 
 // hub has one goroutine while somebody looks, and none else: it looks at the fleet,
-// takes samples of the apps whose pages are open, and pokes those who follow.
+// takes samples of the apps whose pages are open, and tells those who follow of changes.
 type hub struct {
 	board *board
 	life  context.Context
 	wg    sync.WaitGroup
 
 	mu      sync.Mutex
-	subs    map[chan uint64]struct{} // guarded by mu
-	rings   map[string]*ring         // guarded by mu
-	glanced bool                     // guarded by mu: a page was asked for since the last round
-	running bool                     // guarded by mu
+	subs    map[chan uint64]uint64 // guarded by mu: the version that each was told of
+	rings   map[string]*ring       // guarded by mu
+	glanced bool                   // guarded by mu: a page was asked for since the last round
+	running bool                   // guarded by mu
 }
 
-// subscribe returns versions as they come, the newest only; nil: too many follow.
+// subscribe returns the version of the fleet's picture, and each one that comes after it,
+// the newest only; nil: too many follow.
 func (h *hub) subscribe() (ch chan uint64, done func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -43,9 +44,9 @@ func (h *hub) subscribe() (ch chan uint64, done func()) {
 	}
 	ch = make(chan uint64, 1)
 	if h.subs == nil {
-		h.subs = map[chan uint64]struct{}{}
+		h.subs = map[chan uint64]uint64{}
 	}
-	h.subs[ch] = struct{}{}
+	h.subs[ch] = 0
 	h.start()
 	return ch, func() {
 		h.mu.Lock()
@@ -137,16 +138,21 @@ func (h *hub) run() {
 	}
 }
 
-// tell pokes those who follow; who has not read the last version yet gets this one.
+// tell pokes those who do not know of a version; who has not read the last one yet gets
+// this one.
 func (h *hub) tell(version uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for ch := range h.subs {
+	for ch, told := range h.subs {
+		if told == version {
+			continue
+		}
 		select {
 		case <-ch:
 		default:
 		}
 		ch <- version
+		h.subs[ch] = version
 	}
 }
 

@@ -13,7 +13,8 @@ const heartbeat = 15 * time.Second
 const streamWrite = 10 * time.Second
 
 // stream tells that something is new: one event a second at most, with the version of
-// the fleet's picture. What is new is asked for by those who show it.
+// the fleet's picture, and the same again where nothing is for long. What is new is asked
+// for by those who show it.
 func (c *Console) stream(w http.ResponseWriter, r *http.Request) {
 	ch, done := c.hub.subscribe()
 	if ch == nil {
@@ -37,19 +38,21 @@ func (c *Console) stream(w http.ResponseWriter, r *http.Request) {
 	if !send("retry: 2000\n\n") {
 		return
 	}
+	tick := func(v uint64) bool { return send("event: tick\nid: %d\ndata: {\"v\":%d}\n\n", v, v) }
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
+	var last uint64
 	for {
 		select {
 		case <-r.Context().Done():
 			return
-		case v := <-ch:
-			if !send("event: tick\nid: %d\ndata: {\"v\":%d}\n\n", v, v) {
+		case last = <-ch:
+			if !tick(last) {
 				return
 			}
 		case now := <-beat.C:
 			// A session that was ended, or is over, hears no more.
-			if c.session(r) == nil || now.After(s.Expires) || !send(": here\n\n") {
+			if c.session(r) == nil || now.After(s.Expires) || !tick(last) {
 				return
 			}
 		}

@@ -68,6 +68,37 @@ func TestTabs(t *testing.T) {
 	}
 }
 
+// Who follows is told of what is there, and then of changes only: each message costs a
+// browser, and the daemon.
+func TestOnlyNewsAreTold(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	news, done := h.con.hub.subscribe()
+	defer done()
+	if v := <-news; v != 1 {
+		t.Errorf("the first: %d", v)
+	}
+	looks := h.fleet.looks.Load()
+	eventually(t, "the fleet is looked at some more times", func() bool { return h.fleet.looks.Load() >= looks+3 })
+	select {
+	case v := <-news:
+		t.Errorf("nothing has changed, and told is %d", v)
+	default:
+	}
+	h.fleet.mu.Lock()
+	h.fleet.status.Apps[0].State = "degraded"
+	h.fleet.mu.Unlock()
+	if v := <-news; v != 2 {
+		t.Errorf("a change: %d", v)
+	}
+	// Who comes later is told what is there.
+	late, gone := h.con.hub.subscribe()
+	defer gone()
+	if v := <-late; v != 2 {
+		t.Errorf("who comes later hears %d", v)
+	}
+}
+
 func TestTooManyTabs(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -17,21 +19,41 @@ import (
 // consoleApps is how many apps the console shows here.
 const consoleApps = 1000
 
-// consolePage is what it costs to look at a large fleet, and to be able to.
+// watched is for how many seconds daemons at rest are watched: just as long as from one of
+// their rounds, in which they look at their files, to the next.
+const watched = 30
+
+// consolePage is what it costs to look at a large fleet, and to be able to: two daemons
+// stand beside each other, and a browser looks at one of them.
 func (b *bench) consolePage(ctx context.Context, s site) error {
-	without, before, err := b.daemonAtRest(ctx, s, nil, nil)
-	if err != nil {
-		return err
-	}
 	addr, err := freePort()
 	if err != nil {
 		return err
 	}
-	var seen figuresOfPage
-	with, quiet, err := b.daemonAtRest(ctx, s, []string{"--console", addr}, func(c *child, state string) (err error) {
-		seen, err = b.browse(ctx, c.Process.Pid, state)
+	without, _, err := b.daemonOfMany(ctx, s)
+	if err != nil {
 		return err
-	})
+	}
+	defer without.stop(syscall.SIGTERM)
+	with, state, err := b.daemonOfMany(ctx, s, "--console", addr)
+	if err != nil {
+		return err
+	}
+	defer with.stop(syscall.SIGTERM)
+	both := []int{without.Process.Pid, with.Process.Pid}
+	before, err := excessOf(ctx, both)
+	if err != nil {
+		return err
+	}
+	seen, err := b.browse(ctx, both, state)
+	if err != nil {
+		return err
+	}
+	// A browser that is closed is missed a little later.
+	if err := sleep(ctx, 15*time.Second); err != nil {
+		return err
+	}
+	after, err := excessOf(ctx, both)
 	if err != nil {
 		return err
 	}
@@ -40,64 +62,107 @@ func (b *bench) consolePage(ctx context.Context, s site) error {
 	}
 	value("page of 1,000 apps: first paint", seen.Paint, "%.0f ms", 1000, "ms")
 	value("an update of it, an app that changes its state: main thread of the browser", seen.Update, "%.1f ms", 50, "ms")
-	value("daemon while one looks on, of a core, beyond one without console", max(0, seen.looked-before), "%.2f %%", 1, "%")
-	value("daemon while nobody looks, of a core, beyond one without console", max(0, quiet-before), "%.2f %%", 0.1, "%")
-	value("memory (PSS) of the daemon beyond one without console, after that", float64(with-without)/(1<<20), "%.1f MB", 2, "MB")
+	value("daemon while one looks on, of a core, beyond one without console", max(0, seen.looked), "%.2f %%", 1, "%")
+	value("daemon while nobody looks, of a core, beyond one without console", max(0, before.share, after.share), "%.2f %%", 0.1, "%")
+	value("memory (PSS) of the daemon beyond one without console, before that", before.mb, "%.1f MB", 2, "MB")
+	value("memory (PSS) of the daemon beyond one without console, after that", after.mb, "%.1f MB", 2, "MB")
 	return nil
 }
 
-// daemonAtRest runs a daemon with so many idle apps, has something done with it, and
-// returns its memory at rest, and its percentage of a core then.
-func (b *bench) daemonAtRest(ctx context.Context, s site, args []string, then func(c *child, state string) error) (size int64, quiet float64, err error) {
+// daemonOfMany starts a daemon with many idle apps.
+func (b *bench) daemonOfMany(ctx context.Context, s site, args ...string) (c *child, state string, err error) {
 	specs, err := b.idleSpecs(s, consoleApps)
 	if err != nil {
-		return 0, 0, err
+		return nil, "", err
 	}
-	state := b.state(filepath.Dir(specs))
-	c, err := b.children.start("console", filepath.Dir(specs), nil, syscall.SIGTERM, b.fleet,
+	state = b.state(filepath.Dir(specs))
+	c, err = b.children.start("console", filepath.Dir(specs), nil, syscall.SIGTERM, b.fleet,
 		append([]string{"run", "--dir", specs, "--state-dir", state}, args...)...)
 	if err != nil {
-		return 0, 0, err
+		return nil, "", err
 	}
-	defer c.stop(syscall.SIGTERM)
-	pids := []int{c.Process.Pid}
-	if err := rest(ctx, pids); err != nil {
-		return 0, 0, err
+	if err := rest(ctx, []int{c.Process.Pid}); err != nil {
+		c.stop(syscall.SIGTERM)
+		return nil, "", err
 	}
-	if then != nil {
-		if err := then(c, state); err != nil {
-			return 0, 0, err
-		}
-		if err := rest(ctx, pids); err != nil {
-			return 0, 0, err
-		}
-	}
-	if quiet, err = share(ctx, c.Process.Pid); err != nil {
-		return 0, 0, err
-	}
-	size, err = pss(pids)
-	return size, quiet, err
+	return c, state, nil
 }
 
-// share is the percentage of a core that a process takes for a while.
-func share(ctx context.Context, pid int) (float64, error) {
-	const span = 20 * time.Second
-	before, began := cpu([]int{pid}), time.Now()
-	if err := sleep(ctx, span); err != nil {
+// excess is what the second of two processes at rest needs beyond the first.
+type excess struct {
+	share float64 // of a core, in percent, but for rounds
+	mb    float64 // on the average
+}
+
+// excessOf watches two daemons for as long as each needs for all that it does at rest. The
+// two busiest seconds of each are those of its rounds, which differ by more than what is
+// looked for here.
+func excessOf(ctx context.Context, both []int) (e excess, err error) {
+	var busy [2][]float64
+	for range watched {
+		var before [2]time.Duration
+		began := time.Now()
+		for i, pid := range both {
+			before[i] = ran(pid)
+		}
+		if err := sleep(ctx, time.Second); err != nil {
+			return e, err
+		}
+		span := time.Since(began)
+		for i, pid := range both {
+			busy[i] = append(busy[i], 100*float64(ran(pid)-before[i])/float64(span))
+			size, err := pss([]int{pid})
+			if err != nil {
+				return e, err
+			}
+			e.mb += [2]float64{-1, 1}[i] * float64(size) / (1 << 20) / watched
+		}
+	}
+	var mean [2]float64
+	for i := range busy {
+		slices.Sort(busy[i])
+		for _, v := range busy[i][:watched-2] {
+			mean[i] += v / (watched - 2)
+		}
+	}
+	e.share = mean[1] - mean[0]
+	return e, nil
+}
+
+// ran is how long the threads of a process have run so far, to the nanosecond.
+func ran(pid int) (sum time.Duration) {
+	paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		first, _, _ := strings.Cut(string(text), " ")
+		n, _ := strconv.ParseInt(first, 10, 64)
+		sum += time.Duration(n)
+	}
+	return sum
+}
+
+// share is what the second of two processes needs of a core beyond the first, in percent,
+// from one round of theirs to the next.
+func share(ctx context.Context, both []int) (float64, error) {
+	before, began := cpu(both[1:])-cpu(both[:1]), time.Now()
+	if err := sleep(ctx, watched*time.Second); err != nil {
 		return 0, err
 	}
-	return 100 * float64(cpu([]int{pid})-before) / float64(time.Since(began)), nil
+	return 100 * float64(cpu(both[1:])-cpu(both[:1])-before) / float64(time.Since(began)), nil
 }
 
-// figuresOfPage are those of browser/figures.mjs, in milliseconds, and the daemon's
-// percentage of a core meanwhile.
+// figuresOfPage are those of browser/figures.mjs, in milliseconds, and the percentage of a
+// core that the daemon needs meanwhile beyond the other one.
 type figuresOfPage struct {
 	Paint, Update, Worst float64
 	looked               float64
 }
 
-// browse has a browser look at the console of a daemon.
-func (b *bench) browse(ctx context.Context, daemon int, state string) (f figuresOfPage, err error) {
+// browse has a browser look at the console of the second of two daemons.
+func (b *bench) browse(ctx context.Context, both []int, state string) (f figuresOfPage, err error) {
 	fleet := func(args ...string) (string, error) {
 		out, err := exec.CommandContext(ctx, b.fleet, append(args, "--state-dir", state)...).Output()
 		return strings.TrimSpace(string(out)), err
@@ -135,7 +200,7 @@ func (b *bench) browse(ctx context.Context, daemon int, state string) (f figures
 		case "do stop", "do start":
 			_, problem = fleet(strings.TrimPrefix(text, "do "), "app0")
 		case "do look on":
-			f.looked, problem = share(ctx, daemon)
+			f.looked, problem = share(ctx, both)
 		default:
 			problem = json.Unmarshal([]byte(text), &f)
 		}

@@ -35,21 +35,28 @@ try {
   const cdp = await context.newCDPSession(page);
   await cdp.send("Performance.enable");
   const busy = async () => (await cdp.send("Performance.getMetrics")).metrics.find((m) => m.name === "ThreadTime").value * 1000;
-  // The page itself tells when it shows the state: asking it again and again would be
-  // counted as its work.
-  const state = (want) => page.evaluate((w) => new Promise((done) => {
-    const there = () => document.querySelector('[data-app="app0"] .state')?.textContent === w;
-    const seen = new MutationObserver(() => { if (there()) { seen.disconnect(); done(); } });
-    if (there()) done();
-    else seen.observe(document.querySelector("[data-table]"), { subtree: true, childList: true });
-  }), want);
+  // The page itself tells when it has drawn a state: what asks it, even what asks it once,
+  // is compiled and run on the thread that is measured.
+  let shown = () => {};
+  cdp.on("Runtime.bindingCalled", ({ name, payload }) => { if (name === "shown") shown(payload); });
+  await cdp.send("Runtime.enable");
+  await cdp.send("Runtime.addBinding", { name: "shown" });
+  await page.evaluate(() => {
+    let last = "";
+    new MutationObserver(() => {
+      const now = document.querySelector('[data-app="app0"] .state')?.textContent;
+      if (!now || now === last) return;
+      last = now;
+      requestAnimationFrame(() => setTimeout(() => window.shown(now)));
+    }).observe(document.querySelector("[data-table]"), { subtree: true, childList: true });
+  });
   const updates = [];
   for (let i = 0; i < 3; i++) {
     for (const [act, want] of [["stop", "stopped"], ["start", "idle"]]) {
+      const drawn = new Promise((done) => { shown = (state) => { if (state === want) done(); }; });
       const before = await busy();
       await outside(act);
-      await state(want);
-      await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done))));
+      await drawn;
       updates.push(await busy() - before);
     }
   }

@@ -1,6 +1,10 @@
 // Keeps an open page fresh. One tab of a browser has the stream of events, since a
 // browser opens six connections to a server at most; it passes what comes to the
 // others. A tab that nobody sees asks for nothing.
+//
+// The stream tells of changes of the fleet only: a message that tells nothing costs a
+// browser more than a second of its own clock, which moves ages on and has parts of a page
+// asked for.
 const body = document.body;
 const every = Number(body.dataset.live);
 const rows = "rows" in body.dataset;
@@ -8,9 +12,11 @@ const lost = document.getElementById("lost");
 const name = "wsgid-console";
 const channel = new BroadcastChannel(name);
 let version = Number(body.dataset.rows || 0);
-let ticks = 0;
+let newest = version; // that the stream has told of
+let seconds = 0;
 let asking = false;
 let missed = 0;
+let away = false; // the daemon does not answer, or the session is over
 let leave = null; // gives the stream up
 let heard = Date.now();
 
@@ -37,6 +43,7 @@ function replace(old, fresh) {
 
 function over() {
   missed++;
+  away = true;
   tellLost("The session is over. Get another URL by: wsgid-fleet console");
 }
 
@@ -98,17 +105,15 @@ function ages() {
   }
 }
 
-async function tick(v) {
-  heard = Date.now();
-  if (document.hidden) return;
-  ages();
-  ticks++;
-  const due = rows ? v !== version : Number(body.dataset.live) > 0 && ticks % every === 0;
-  if (asking || (!due && missed === 0)) return;
+async function refresh() {
+  if (asking) return;
   asking = true;
+  const told = newest;
   try {
     if (rows) await freshRows();
     else if (every) await freshParts();
+    // What was told meanwhile is due.
+    if (newest === told) newest = version;
     missed = 0;
     tellLost("");
   } catch (e) {
@@ -118,8 +123,24 @@ async function tick(v) {
   }
 }
 
+// tick is news of the fleet.
+function tick(v) {
+  heard = Date.now();
+  away = false;
+  newest = v;
+  if (!document.hidden && (missed > 0 || (rows && newest !== version))) refresh();
+}
+
+function second() {
+  ages();
+  seconds++;
+  const due = rows ? newest !== version : Number(body.dataset.live) > 0 && seconds % every === 0;
+  if (!away && (due || missed > 0)) refresh();
+}
+
 function gone() {
   missed++;
+  away = true;
   const at = new Date(heard).toLocaleTimeString();
   tellLost(`The daemon does not answer; this is how it was at ${at}. It is asked again until it does.`);
 }
@@ -160,9 +181,11 @@ function lead() {
 }
 
 let wanted = null;
+let clock = 0;
 function follow() {
   if (!(every || rows)) return;
   if (document.hidden) {
+    clearInterval(clock);
     wanted?.abort();
     wanted = null;
     leave?.();
@@ -172,8 +195,9 @@ function follow() {
   wanted = new AbortController();
   if (navigator.locks) navigator.locks.request(name, { signal: wanted.signal }, lead).catch(() => {});
   else lead();
+  clock = setInterval(second, 1000);
   // Who comes back has missed something.
-  if (ticks > 0) { missed++; tick(-1); }
+  if (seconds > 0) { missed++; refresh(); }
 }
 
 channel.addEventListener("message", ({ data }) => (data.over ? over() : data.gone ? gone() : tick(data.v)));
