@@ -45,6 +45,9 @@ func urls(spec, gate *appspec.Spec) []string {
 				continue // any of many
 			}
 			for _, s := range gate.Sockets.HTTP {
+				if strings.HasPrefix(s.Listen, "unix:") || strings.HasPrefix(s.Listen, "systemd:") {
+					continue // behind a proxy, ours, or on a port that systemd knows
+				}
 				if _, port, err := net.SplitHostPort(s.Listen); err == nil {
 					out = append(out, urlOf(s, host+":"+port))
 				}

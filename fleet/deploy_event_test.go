@@ -31,7 +31,8 @@ func TestURLs(t *testing.T) {
 	hosts := testSpec(func(s *appspec.Spec) {
 		s.Hosts, s.Sockets.HTTP = []string{"blog.example.org", "*.blog.example.org"}, []appspec.HTTPSocket{{Listen: "unix:/run/b", Adopts: true}}
 	})
-	gate := testSpec(on(appspec.HTTPSocket{Listen: "0.0.0.0:80"}, appspec.HTTPSocket{Listen: "[::]:80"}, appspec.HTTPSocket{Listen: "0.0.0.0:443", TLS: tls}))
+	gate := testSpec(on(appspec.HTTPSocket{Listen: "unix:/run/wsgid/gate/_gate", Adopts: true}, appspec.HTTPSocket{Listen: "unix:/run/front.sock"}, appspec.HTTPSocket{Listen: "systemd:front"},
+		appspec.HTTPSocket{Listen: "0.0.0.0:80"}, appspec.HTTPSocket{Listen: "[::]:80"}, appspec.HTTPSocket{Listen: "0.0.0.0:443", TLS: tls}))
 	if got, want := urls(hosts, gate), []string{"http://blog.example.org", "https://blog.example.org"}; !slices.Equal(got, want) {
 		t.Errorf("by the gate: %q, want %q", got, want)
 	}
