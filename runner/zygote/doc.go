@@ -36,7 +36,10 @@
 // A virtualenv, chroot, workers.preload (which has a template of its own); another
 // interpreter; another locale (LANG, LANGUAGE, LC_*); any variable named PYTHON*, LD_*,
 // MALLOC_*, GLIBC_* and the like, which are read before a worker could say anything;
-// a file of the interpreter or its library that has changed since.
+// a file of the interpreter or its library that has changed since; a folder on the way to
+// interpreter or host that keeps the app's user out. Where what an interpreter loads at
+// its start is so much that its names take more than a message, there is no zygote, and
+// the daemon's log says so.
 //
 // # What differs
 //

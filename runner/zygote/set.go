@@ -3,10 +3,13 @@ package zygote
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
@@ -29,9 +32,14 @@ type Set struct {
 type kind struct {
 	mu     sync.Mutex
 	apps   map[string]bool
-	zygote *zygote // nil: there is none
-	failed string  // the interpreter, as it was when there could be none
+	zygote *zygote   // nil: there is none
+	failed string    // the interpreter, as it was when there could be none
+	again  time.Time // when to try that one again: it was too slow; zero: not at all
 }
+
+// pause is how long a zygote that did not start in time is not tried again: meanwhile
+// masters do not wait for it.
+const pause = time.Minute
 
 // New makes an empty set.
 func New(log *slog.Logger) *Set { return &Set{log: log, kinds: map[string]*kind{}} }
@@ -71,12 +79,15 @@ func (s *Set) Prepare(spec *appspec.Spec, user sandbox.User, hostDir string, env
 	}
 	if k.zygote == nil {
 		now := stem.Mark(python)
-		if k.failed == now {
+		if k.failed == now && (k.again.IsZero() || time.Now().Before(k.again)) {
 			return nil
 		}
 		z, err := start(python, locale, user, hostDir)
 		if err != nil {
-			k.failed = now
+			k.failed, k.again = now, time.Time{}
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				k.again = time.Now().Add(pause)
+			}
 			s.log.Info("workers of several apps share no memory of the interpreter", "python", python, "user", user.Name, "err", err)
 			return nil
 		}

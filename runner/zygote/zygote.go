@@ -22,8 +22,9 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi/host"
 )
 
-// patience is how long a zygote may take for anything that it is asked.
-const patience = 8 * time.Second
+// patience is how long a zygote may take for anything that it is asked, and startPatience
+// for its start.
+const patience, startPatience = 8 * time.Second, 20 * time.Second
 
 // zygote is one such process, a child of ours.
 type zygote struct {
@@ -100,13 +101,16 @@ func pair() (ours, theirs *os.File, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	for _, fd := range fds {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 2*wsgi.MaxMessage)
+	}
 	_ = unix.SetNonblock(fds[0], true)
 	return os.NewFile(uintptr(fds[0]), "zygote"), os.NewFile(uintptr(fds[1]), "zygote"), nil
 }
 
 // hear waits for the zygote's first message and notes the files that it has loaded.
 func (z *zygote) hear() error {
-	b, err := z.read()
+	b, err := z.read(startPatience)
 	if err != nil {
 		return err
 	}
@@ -116,9 +120,13 @@ func (z *zygote) hear() error {
 	}
 	var said struct {
 		Files []string `json:"files"`
+		Error string   `json:"error"`
 	}
 	if err := json.Unmarshal(payload, &said); err != nil {
 		return err
+	}
+	if said.Error != "" {
+		return errors.New(said.Error)
 	}
 	for _, path := range said.Files {
 		z.stem.Loaded += stem.Mark(path)
@@ -126,9 +134,9 @@ func (z *zygote) hear() error {
 	return nil
 }
 
-func (z *zygote) read() ([]byte, error) {
-	_ = z.sock.SetReadDeadline(time.Now().Add(patience))
-	b := make([]byte, 32<<10)
+func (z *zygote) read(within time.Duration) ([]byte, error) {
+	_ = z.sock.SetReadDeadline(time.Now().Add(within))
+	b := make([]byte, wsgi.MaxMessage)
 	n, err := z.sock.Read(b)
 	if n == 0 && err == nil {
 		err = io.EOF
@@ -221,7 +229,7 @@ func (z *zygote) order(app string, link *os.File) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := z.read()
+	b, err := z.read(patience)
 	z.lost = err != nil // an answer that comes yet would be taken for another one
 	return b, err
 }

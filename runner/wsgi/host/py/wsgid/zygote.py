@@ -23,6 +23,7 @@ from . import hidden, link, sites, worker
 
 _MOST = 253  # SCM_MAX_FD of Linux
 _SOCKET = 3  # the zygote's to the daemon
+_NAMES = link.MAX_MESSAGE - 1024
 _CLONE_PARENT = 0x8000
 _CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
 _SET_PDEATHSIG, _SET_NO_NEW_PRIVS = 1, 38
@@ -68,7 +69,8 @@ def run(arguments):
     # What is frozen now is never written to by the collector: it stays shared.
     gc.collect()
     gc.freeze()
-    link.tell(sock, link.READY, {"files": _files()})
+    if not _introduce(sock):
+        link.leave(1)
     while True:
         message, fds = link.receive_descriptors(sock, 1)
         if not message:
@@ -102,6 +104,19 @@ def _files():
         names.update(sites.files())
     names.update(m.__file__ for m in list(sys.modules.values()) if getattr(m, "__file__", None))
     return sorted(name for name in names if name.startswith("/") and not name.startswith(ours))
+
+
+def _introduce(sock):
+    """Tells the daemon what is loaded, which every master keeps, and looks at before it
+    forks a worker. Returns whether that is little enough for one message."""
+    files = _files()
+    length = len(link.to_json(files))
+    if length > _NAMES:
+        link.tell(sock, link.READY, {"error": "it loads %d files, whose names take %d bytes; %d can be watched for changes" % (
+            len(files), length, _NAMES)})
+        return False
+    link.tell(sock, link.READY, {"files": files})
+    return True
 
 
 def _forget_no_site():
@@ -255,6 +270,10 @@ def begin(start, script, app):
     import time
 
     _die_with(start["master"])
+    # Whom a folder on the way keeps out could not have started by himself.
+    for path, how in ((start["python"], os.X_OK), (script, os.R_OK)):
+        if not os.access(path, how):
+            raise OSError("%s is closed to its user" % path)
     if start["bound"]:
         hidden.control(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     # Beside os.environ, whose functions would cost each worker memory of its own.
