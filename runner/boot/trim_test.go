@@ -32,7 +32,6 @@ func TestTrimAtRest(t *testing.T) {
 	if b[size-1] != 1 {
 		t.Fatal("no memory")
 	}
-	b = nil
 	ended, end := context.WithCancel(t.Context())
 	end()
 	TrimAtRest(ended)
