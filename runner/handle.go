@@ -162,6 +162,9 @@ func (h *Handle) Retry(ctx context.Context) error {
 func (h *Handle) Trigger(ctx context.Context, schedule, order string) (control.Triggered, error) {
 	ans, fds, err := h.ask(ctx, "trigger a schedule of", &control.Request{Op: "trigger", Schedule: schedule, Order: order})
 	evloop.CloseAll(fds)
+	if ans.Error == control.NoSuchOperation("trigger") {
+		return control.Triggered{Refused: fmt.Sprintf("master %d of %s is of a release from before trigger: run wsgid-fleet restart %s, and then this again", h.PID, h.App, h.App)}, nil
+	}
 	if err == nil && ans.Triggered == nil {
 		err = fmt.Errorf("cannot trigger a schedule of master %d of %s: it did not say what became of it", h.PID, h.App)
 	}

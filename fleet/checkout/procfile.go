@@ -44,7 +44,7 @@ var bare = map[string]bool{
 // parseCommand reads a command line that serves an application by a server of the
 // Python world; ok is false where it is none that is known.
 func parseCommand(command string) (s served, ok bool) {
-	words := shellwords.Split(command)
+	words := shellwords.Shell(command)
 	at := -1
 	for i, w := range words {
 		switch base := path.Base(w); base {

@@ -1,13 +1,17 @@
 package shellwords_test
 
 import (
+	"encoding/json"
+	"math/rand/v2"
+	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/shellwords"
 )
 
-func TestSplit(t *testing.T) {
+func TestShell(t *testing.T) {
 	for line, want := range map[string][]string{
 		"":                             nil,
 		"  gunicorn\t-w 4 ":            {"gunicorn", "-w", "4"},
@@ -15,9 +19,133 @@ func TestSplit(t *testing.T) {
 		`x"y z"'' '' ""`:               {"xy z", "", ""},
 		`'a\b' "a\"b" \`:               {`a\b`, `a"b`, `\`},
 		"env $HOME && b\nc 'not ended": {"env", "$HOME", "&&", "b", "c", "not ended"},
+		`"a\b" "\$x"`:                  {`a\b`, "$x"},
+		"a\\\nb":                       {"ab"},
 	} {
-		if got := shellwords.Split(line); !slices.Equal(got, want) {
+		if got := shellwords.Shell(line); !slices.Equal(got, want) {
 			t.Errorf("%q: %q, want %q", line, got, want)
+		}
+	}
+}
+
+// lines are command lines made by chance.
+func lines(count int, parts ...string) []string {
+	rng := rand.New(rand.NewPCG(20, 9))
+	out := make([]string, count)
+	for i := range out {
+		for range 1 + rng.IntN(6) {
+			out[i] += parts[rng.IntN(len(parts))]
+		}
+	}
+	return out
+}
+
+var common = []string{"a", "b c", " ", "\t", `\a`, `\"`, `\'`, `\\`, `"a b"`, `'c d'`, `"a\b"`, `"\\"`, `"\""`, `"\n"`, `'a\b'`, `x"y"z`, "é", `""`, `''`, "=", "-x"}
+
+// Shell cuts as the real sh does.
+func TestShellIsTheShells(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a shell")
+	}
+	all := lines(300, append(common, `"\$x"`, "a\\\nb", "\"c\\\nd\"", `"'"`, `'"'`)...)
+	script := ""
+	for _, line := range all {
+		script += `printf '%s\0' x ` + line + "\nprintf '\\1'\n"
+	}
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", script).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := strings.Split(string(out), "\x01")
+	if len(said) != len(all)+1 {
+		t.Fatalf("%d answers", len(said))
+	}
+	for i, line := range all {
+		want := strings.Split(strings.TrimSuffix(said[i], "\x00"), "\x00")[1:]
+		if got := shellwords.Shell(line); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, sh has %q", line, got, want)
+		}
+	}
+}
+
+// Shlex cuts, and refuses, as Python's does.
+func TestShlexIsPythons(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs Python")
+	}
+	all := lines(600, append(common, `"`, `'`, `\`, `"\$x"`, "\n", "\r", "#", " # c", "$A", ";")...)
+	in, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "/usr/bin/python3", "-c", `
+import json, shlex, sys
+def cut(line):
+    try:
+        return shlex.split(line)
+    except ValueError:
+        return None
+print(json.dumps([cut(line) for line in json.load(sys.stdin)]))`)
+	cmd.Stdin = strings.NewReader(string(in))
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want [][]string
+	if err := json.Unmarshal(out, &want); err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	for i, line := range all {
+		got, err := shellwords.Shlex(line)
+		if err != nil {
+			refused++
+		}
+		if (err != nil) != (want[i] == nil) || err == nil && !slices.Equal(got, want[i]) {
+			t.Errorf("%q: %q (%v), Python has %q", line, got, err, want[i])
+		}
+	}
+	if refused == 0 || refused > 500 {
+		t.Errorf("%d of %d are refused", refused, len(all))
+	}
+}
+
+// Systemd's words have their peer in cmd/wsgid-fleet, where a real systemd is.
+func TestSystemdWord(t *testing.T) {
+	for line, want := range map[string][]string{
+		`a"b c"'d' \x41\s\101`: {"ab cd", "A A"},
+		`\q "\;" é\u00e9`:      {`\q`, `\;`, "éé"},
+		`'a\tb' ""`:            {"a\tb", ""},
+	} {
+		var got []string
+		for rest := line; ; {
+			word, more, ok, err := shellwords.SystemdWord(rest, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !ok {
+				break
+			}
+			got, rest = append(got, word), more
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", line, got, want)
+		}
+	}
+	env := map[string]string{"V": "a b", "E": "", "Q": `x "y z" \\`}
+	for line, want := range map[string][]string{
+		`$V|${V}|$$V`:  {"a", "b", "a b", "$V"},
+		"$E|x${E}":     {"x"},
+		`$Q|$|$NONE`:   {"x", "y z", `\`},
+		"${V|${N}|$V-": {"${V", ""},
+	} {
+		if got := shellwords.SystemdVariables(strings.Split(line, "|"), env); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", line, got, want)
+		}
+	}
+	for line, strict := range map[string]bool{`"a`: false, `a\q`: true, `'x\`: false} {
+		if _, _, _, err := shellwords.SystemdWord(line, strict); err == nil {
+			t.Errorf("%q: no error", line)
 		}
 	}
 }

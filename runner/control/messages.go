@@ -62,3 +62,7 @@ type AdoptRequest struct {
 // MaxConns is how many connections, with a descriptor each, go in one message
 // (the kernel's bound is 253).
 const MaxConns = 200
+
+// NoSuchOperation is the Error of a master that does not know an operation: one of a
+// release before it.
+func NoSuchOperation(op string) string { return "cannot " + op + ": no such operation" }

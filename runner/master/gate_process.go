@@ -345,7 +345,7 @@ func (g *gateProcess) order(req *control.Request, fds []int) (ans control.Answer
 			g.server.Listeners(func(name string, fd int) { files = answerListener(&ans, files, name, fd) })
 		})
 	default:
-		ans.Error = fmt.Sprintf("cannot %s: no such operation", req.Op)
+		ans.Error = control.NoSuchOperation(req.Op)
 	}
 	return ans, files
 }

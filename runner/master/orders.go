@@ -1,8 +1,6 @@
 package master
 
 import (
-	"fmt"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
@@ -68,7 +66,7 @@ func (m *master) order(req *control.Request, fds []int) (ans control.Answer, fil
 			}
 		})
 	default:
-		ans.Error = fmt.Sprintf("cannot %s: no such operation", req.Op)
+		ans.Error = control.NoSuchOperation(req.Op)
 	}
 	return ans, files
 }

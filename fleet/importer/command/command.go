@@ -88,7 +88,7 @@ func ShellCommand(text string, env map[string]string) (argv []string, dir string
 	parts := regexp.MustCompile(`\s*(?:&&|\|\||;|\||&)\s*`).Split(expanded, -1)
 	lost = len(parts) > 1 || strings.ContainsAny(text, "`<>(){}*?~") && strings.ContainsAny(facts.Variable().ReplaceAllString(text, ""), "`<>*?~")
 	for _, part := range parts {
-		words := shellwords.Split(part)
+		words := shellwords.Shell(part)
 		if len(words) == 2 && words[0] == "cd" {
 			dir = words[1]
 			continue
@@ -151,7 +151,7 @@ func Read(o facts.Options, text string) ([]*facts.App, error) {
 		}
 	}
 	a := &facts.App{Name: "app", Source: "a command line"}
-	server, err := Service(o, a, facts.Command{Argv: shellwords.Split(text), Dir: dir, Env: env, At: facts.Position{File: "command"}})
+	server, err := Service(o, a, facts.Command{Argv: shellwords.Shell(text), Dir: dir, Env: env, At: facts.Position{File: "command"}})
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ func initScript(path string) (values map[string]string, lines map[string]int, er
 		if !ok || !facts.Assignment().MatchString(line) {
 			continue
 		}
-		words := shellwords.Split(facts.Variable().ReplaceAllStringFunc(value, func(m string) string {
+		words := shellwords.Shell(facts.Variable().ReplaceAllStringFunc(value, func(m string) string {
 			parts := facts.Variable().FindStringSubmatch(m)
 			return values[parts[1]+parts[3]]
 		}))

@@ -19,7 +19,7 @@ type Command struct {
 
 // CommandName is a name for a command.
 func CommandName(command string, i int) string {
-	words := shellwords.Split(command)
+	words := shellwords.Shell(command)
 	if len(words) == 0 {
 		return "process-" + strconv.Itoa(i+1)
 	}

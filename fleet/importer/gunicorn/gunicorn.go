@@ -73,7 +73,11 @@ func Command(o facts.Options, a *facts.App, c facts.Command) error {
 	if err != nil {
 		return err
 	}
-	env, more, err := parseArgs(shellwords.Split(c.Env["GUNICORN_CMD_ARGS"]), c.At, "GUNICORN_CMD_ARGS: ")
+	words, err := shellwords.Shlex(c.Env["GUNICORN_CMD_ARGS"])
+	if err != nil {
+		return fmt.Errorf("%s: GUNICORN_CMD_ARGS: gunicorn does not start with it: %w", c.At, err)
+	}
+	env, more, err := parseArgs(words, c.At, "GUNICORN_CMD_ARGS: ")
 	if err != nil {
 		return err
 	}

@@ -174,6 +174,7 @@ type program struct {
 	env         []facts.Fact
 	command     facts.Command
 	processes   int
+	fails       error // why supervisord cannot start it
 }
 
 func (c *conf) apps(path string) ([]*facts.App, error) {
@@ -185,6 +186,9 @@ func (c *conf) apps(path string) ([]*facts.App, error) {
 			continue
 		}
 		p, err := c.program(section, strings.TrimSpace(name))
+		if err == nil {
+			err = p.fails
+		}
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -289,7 +293,10 @@ func (c *conf) program(section, name string) (*program, error) {
 	if p.processes > 1 && !strings.Contains(raw["process_name"].text, "process_num") {
 		return nil, fmt.Errorf("%s: numprocs = %d: process_name holds no %%(process_num)s: supervisord does not start with it", raw["numprocs"].at, p.processes)
 	}
-	argv := shellwords.Split(p.values["command"].text)
+	argv, err := shellwords.Shlex(p.values["command"].text)
+	if err != nil { // supervisord itself starts all the same
+		p.fails = fmt.Errorf("%s: command = %s: supervisord cannot start it: %w", p.values["command"].at, facts.CommandText(p.values["command"].text), err)
+	}
 	if len(argv) == 0 {
 		return nil, fmt.Errorf("%s: program %s has no command", p.values["command"].at, name)
 	}

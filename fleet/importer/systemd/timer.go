@@ -1,8 +1,10 @@
 package systemd
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,12 +32,41 @@ func (u *unitFile) timers(a *facts.App, env map[string]string) {
 		if v, ok := t.last("Timer.Unit"); ok {
 			service = v.text
 		}
-		job, err := readUnit(filepath.Join(filepath.Dir(u.path), filepath.Base(service)))
+		job, err := readBeside(filepath.Dir(u.path), filepath.Base(service))
+		if errors.Is(err, os.ErrNotExist) {
+			u.elsewhere(a, t, service)
+			continue
+		}
 		if err != nil || job.path == u.path || !job.sameJob(u) {
 			continue
 		}
 		u.timer(a, t, job, env)
 	}
+}
+
+// unitFolders are where systemd looks for units, in that order.
+var unitFolders = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system"}
+
+// readBeside reads a unit of a folder; where that is one of systemd's, of the first of
+// those that has it.
+func readBeside(folder, name string) (*unitFile, error) {
+	if slices.Contains(unitFolders, folder) {
+		for _, f := range unitFolders {
+			if job, err := readUnit(filepath.Join(f, name)); !errors.Is(err, os.ErrNotExist) {
+				return job, err
+			}
+		}
+	}
+	return readUnit(filepath.Join(folder, name))
+}
+
+// elsewhere names a timer whose service is not to be found: what it runs cannot be told.
+func (u *unitFile) elsewhere(a *facts.App, t *unitFile, service string) {
+	at := facts.Position{File: t.path}
+	if times := t.values["Timer.OnCalendar"]; len(times) > 0 {
+		at = times[0].at
+	}
+	a.Note(at, filepath.Base(t.path), "its service "+service+" does not lie beside it: if it is a job of this app, put both into one folder and import again, or write the schedule by hand")
 }
 
 // sameJob tells whether what a unit runs is of the app of another one.
@@ -73,16 +104,24 @@ func (u *unitFile) timer(a *facts.App, t, job *unitFile, env map[string]string) 
 		}
 	}
 	times := t.values["Timer.OnCalendar"]
-	starts := job.values["Service.ExecStart"]
-	switch {
-	case len(times) == 0:
+	if len(times) == 0 {
 		return
-	case len(starts) != 1:
+	}
+	var starts []unitCommand
+	for _, v := range job.values["Service.ExecStart"] {
+		more, err := job.commands(v.text)
+		if err != nil {
+			a.Lost(v.at, "ExecStart="+facts.CommandText(v.text), "systemd does not load the unit: "+err.Error())
+			return
+		}
+		starts = append(starts, more...)
+	}
+	if len(starts) != 1 {
 		a.Lost(times[0].at, filepath.Base(t.path), fmt.Sprintf("%s runs %d commands, a schedule one: put them into a script", filepath.Base(job.path), len(starts)))
 		return
 	}
 	own := &facts.App{}
-	vars, _ := job.environment(own)
+	vars := job.environment(own)
 	for _, f := range own.Facts {
 		if f.Set == facts.SetLost {
 			a.Add(f)
@@ -98,14 +137,10 @@ func (u *unitFile) timer(a *facts.App, t, job *unitFile, env map[string]string) 
 			return
 		}
 	}
-	text := strings.TrimLeft(start.text, "@-:+!|")
-	prefix := strings.TrimSuffix(start.text, text)
-	if strings.ContainsAny(prefix, "@+!|") {
+	prefix := starts[0].prefix
+	if strings.ContainsAny(prefix, "@+!") {
 		a.Lost(start.at, "ExecStart="+facts.CommandText(start.text), "what "+prefix+" before it asks for (another name, other rights) a schedule does not have: write it by hand, or leave it to systemd")
 		return
-	}
-	if strings.Contains(prefix, ":") {
-		vars = nil // systemd puts no variables in
 	}
 	if strings.Contains(prefix, "-") {
 		a.Note(start.at, "ExecStart="+facts.CommandText(start.text), "that it fails is told here; systemd was told to pass over it")
@@ -132,7 +167,7 @@ func (u *unitFile) timer(a *facts.App, t, job *unitFile, env map[string]string) 
 		if zone != "" {
 			attributes["timezone"] = zone
 		}
-		a.Add(facts.Fact{Set: facts.SetSchedule, Key: name, Value: line, List: unitWords(text, vars), More: attributes, Was: was, At: v.at})
+		a.Add(facts.Fact{Set: facts.SetSchedule, Key: name, Value: line, List: starts[0].with(vars), More: attributes, Was: was, At: v.at})
 	}
 	a.Note(times[0].at, "", "the app has it as a schedule: disable "+filepath.Base(t.path)+", or it runs twice")
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/command"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/shellwords"
 )
 
 // unitFile is a unit of systemd with its drop-ins: values of a key in order, an empty
@@ -34,27 +35,11 @@ func readUnit(path string) (*unitFile, error) {
 		return nil, err
 	}
 	u.parse(path, string(text))
-	name := filepath.Base(path)
-	folders := []string{filepath.Join(filepath.Dir(path), name+".d")}
-	if template, _, ok := strings.Cut(name, "@"); ok {
-		folders = append([]string{filepath.Join(filepath.Dir(path), template+"@"+filepath.Ext(name)+".d")}, folders...)
-	}
-	if strings.HasPrefix(path, "/lib/systemd/system/") || strings.HasPrefix(path, "/usr/lib/systemd/system/") {
-		folders = append(folders, "/etc/systemd/system/"+name+".d")
-	}
-	drop := map[string]string{}
-	for _, folder := range folders {
-		names, err := facts.FolderNames(folder)
-		if err != nil {
-			continue // there is none
-		}
-		for _, n := range names {
-			if strings.HasSuffix(n, ".conf") {
-				drop[n] = filepath.Join(folder, n)
-			}
-		}
-	}
+	drop := dropIns(path)
 	for _, n := range facts.SortedKeys(drop) {
+		if target, err := filepath.EvalSymlinks(drop[n]); err == nil && target == os.DevNull {
+			continue // it takes those of its name away
+		}
 		text, err := facts.ReadFile(drop[n])
 		if err != nil {
 			return nil, fmt.Errorf("cannot read %s: %w", drop[n], err)
@@ -62,6 +47,48 @@ func readUnit(path string) (*unitFile, error) {
 		u.parse(drop[n], string(text))
 	}
 	return u, nil
+}
+
+// dropIns are the files that add to a unit, by their names: of one name the file of the
+// folder counts that is more of this unit, and of such that of /etc.
+func dropIns(path string) map[string]string {
+	name := filepath.Base(path)
+	end := filepath.Ext(name)
+	base, _, isInstance := strings.Cut(strings.TrimSuffix(name, end), "@")
+	folders := []string{strings.TrimPrefix(end, ".") + ".d"}
+	for i, c := range base {
+		if c == '-' && i+1 < len(base) {
+			folders = append(folders, base[:i+1]+end+".d")
+		}
+	}
+	if isInstance {
+		folders = append(folders, base+"@"+end+".d")
+	}
+	folders = append(folders, name+".d")
+	roots := []string{filepath.Dir(path)}
+	if slices.Contains([]string{"/lib/systemd/system", "/usr/lib/systemd/system"}, roots[0]) {
+		roots = append(roots, "/etc/systemd/system")
+	}
+	found := map[string]string{}
+	for _, folder := range folders {
+		for _, root := range roots {
+			names, err := facts.FolderNames(filepath.Join(root, folder))
+			if err != nil {
+				continue // there is none
+			}
+			for _, n := range names {
+				if strings.HasSuffix(n, ".conf") {
+					found[n] = filepath.Join(root, folder, n)
+				}
+			}
+		}
+	}
+	return found
+}
+
+// goesOn tells whether a line ends in a backslash that is not itself behind one.
+func goesOn(line string) bool {
+	return (len(line)-len(strings.TrimRight(line, `\\`)))%2 == 1
 }
 
 // parse reads a file: a line that ends in a backslash goes on in the next one, in
@@ -78,11 +105,11 @@ func (u *unitFile) parse(path, text string) {
 		if pending == "" {
 			began = number
 		}
-		if begun, more := strings.CutSuffix(line, `\`); more {
-			pending += begun + " "
+		if goesOn(trimmed) {
+			pending += trimmed[:len(trimmed)-1] + " "
 			continue
 		}
-		full := strings.TrimSpace(pending + line)
+		full := strings.TrimSpace(pending + trimmed)
 		pending = ""
 		switch {
 		case full == "":
@@ -113,31 +140,6 @@ func (u *unitFile) last(key string) (unitValue, bool) {
 	return v, true
 }
 
-// specifiers fills %n and its like.
-func (u *unitFile) specifiers(text string) string {
-	if !strings.Contains(text, "%") {
-		return text
-	}
-	name := filepath.Base(u.path)
-	prefix := strings.TrimSuffix(name, filepath.Ext(name))
-	base, instance, _ := strings.Cut(prefix, "@")
-	host, _ := os.Hostname()
-	values := map[byte]string{'%': "%", 'n': name, 'N': prefix, 'p': base, 'P': base, 'i': instance, 'I': strings.ReplaceAll(instance, "-", "/"), 'H': host,
-		't': "/run", 'S': "/var/lib", 'C': "/var/cache", 'L': "/var/log", 'E': "/etc", 'T': "/tmp", 'V': "/var/tmp", 'u': "root", 'U': "0", 'h': "/root", 's': "/bin/sh"}
-	var b strings.Builder
-	for i := 0; i < len(text); i++ {
-		if text[i] == '%' && i+1 < len(text) {
-			if v, ok := values[text[i+1]]; ok {
-				b.WriteString(v)
-				i++
-				continue
-			}
-		}
-		b.WriteByte(text[i])
-	}
-	return b.String()
-}
-
 // Read reads a .service unit that starts a WSGI server, with the .socket beside it.
 func Read(o facts.Options, path string) ([]*facts.App, error) {
 	abs, err := filepath.Abs(path)
@@ -153,16 +155,18 @@ func Read(o facts.Options, path string) ([]*facts.App, error) {
 	if !ok {
 		return nil, errors.New("it has no ExecStart")
 	}
-	env, err := u.environment(a)
-	if err != nil {
+	env := u.environment(a)
+	c := facts.Command{Was: "ExecStart = " + facts.CommandText(start.text), At: start.at, Env: env, Dir: "/"}
+	if c.Argv, err = u.start(a, env); err != nil {
 		return nil, err
 	}
-	c := facts.Command{Was: "ExecStart = " + facts.CommandText(start.text), At: start.at, Env: env, Dir: "/"}
-	c.Argv = unitWords(strings.TrimLeft(start.text, "@-:+!"), env)
 	if v, ok := u.last("Service.WorkingDirectory"); ok {
 		dir := strings.TrimPrefix(v.text, "-")
-		if dir == "~" {
-			a.Lost(v.at, "WorkingDirectory=~", "name the folder: path")
+		if who, _ := u.last("Service.User"); dir == "~" {
+			dir = userHome(facts.Either(who.text, "root"))
+		}
+		if dir == "" {
+			a.Lost(v.at, "WorkingDirectory="+v.text, "the user's home is not known here: name the folder in working_directory")
 		} else {
 			c.Dir = dir
 			a.Add(facts.Fact{Set: facts.SetDirectory, Value: dir, Was: "WorkingDirectory=" + v.text, At: v.at})
@@ -180,16 +184,61 @@ func Read(o facts.Options, path string) ([]*facts.App, error) {
 	return []*facts.App{a}, socket(o, a, abs)
 }
 
-// environment reads Environment= and EnvironmentFile=, which wins.
-func (u *unitFile) environment(a *facts.App) (map[string]string, error) {
+// start is the command of a service, with its variables. It has one, but for oneshots.
+func (u *unitFile) start(a *facts.App, env map[string]string) ([]string, error) {
+	var all []unitCommand
+	for _, v := range u.values["Service.ExecStart"] {
+		more, err := u.commands(v.text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: ExecStart=%s: systemd does not load the unit: %w", v.at, facts.CommandText(v.text), err)
+		}
+		all = append(all, more...)
+	}
+	v := u.values["Service.ExecStart"][0]
+	if len(all) > 1 {
+		a.Lost(v.at, "ExecStart", fmt.Sprintf("it has %d commands, of which only the last one is taken", len(all)))
+	}
+	last := all[len(all)-1]
+	if strings.ContainsAny(last.prefix, "+!") {
+		a.Lost(v.at, "ExecStart="+last.prefix, "it asks for rights of its own: the app has those of its user")
+	}
+	return last.with(env), nil
+}
+
+// environment reads Environment= and EnvironmentFile=, which wins, and takes away what
+// UnsetEnvironment= names.
+func (u *unitFile) environment(a *facts.App) map[string]string {
 	env := map[string]string{}
+	unset := map[string]bool{}
+	for _, v := range u.values["Service.UnsetEnvironment"] {
+		for text := v.text; ; {
+			word, rest, ok, err := shellwords.SystemdWord(text, false)
+			if !ok || err != nil {
+				break
+			}
+			unset[u.specifiers(word)], text = true, rest
+		}
+	}
+	take := func(name, value string) bool {
+		if unset[name] || unset[name+"="+value] {
+			return false
+		}
+		env[name] = value
+		return true
+	}
 	for _, v := range u.values["Service.Environment"] {
-		for _, kv := range unitWords(u.specifiers(v.text), nil) {
-			if key, value, ok := strings.Cut(kv, "="); ok {
-				env[key] = value
-				a.Add(facts.Fact{Set: facts.SetEnv, Key: key, Value: value, Was: "Environment=" + key, At: v.at})
+		all, bad := u.assignments(v.text)
+		for _, kv := range all {
+			if take(kv[0], kv[1]) {
+				a.Add(facts.Fact{Set: facts.SetEnv, Key: kv[0], Value: kv[1], Was: "Environment=" + kv[0], At: v.at})
 			}
 		}
+		if bad != "" {
+			a.Note(v.at, "Environment", bad)
+		}
+	}
+	if v, ok := u.last("Service.PassEnvironment"); ok {
+		a.Lost(v.at, "PassEnvironment="+v.text, "it is what the service manager was told: write the variables into env")
 	}
 	for _, v := range u.values["Service.EnvironmentFile"] {
 		path := u.specifiers(v.text)
@@ -208,83 +257,13 @@ func (u *unitFile) environment(a *facts.App) (map[string]string, error) {
 				continue
 			}
 			for _, v := range hclspec.ReadEnvFile(string(text)) {
-				env[v.Name] = v.Value
-				a.Add(facts.Fact{Set: facts.SetSecretEnv, Key: v.Name, Value: v.Value, Was: v.Name, At: facts.Position{File: file}})
+				if take(v.Name, v.Value) {
+					a.Add(facts.Fact{Set: facts.SetSecretEnv, Key: v.Name, Value: v.Value, Was: v.Name, At: facts.Position{File: file}})
+				}
 			}
 		}
 	}
-	return env, nil
-}
-
-// unitWords cuts a command as systemd does: quotes count at the start of a word only,
-// $NAME alone is cut into words, ${NAME} is not; without variables where env is nil.
-func unitWords(text string, env map[string]string) []string {
-	var words []string
-	for i := 0; i < len(text); {
-		if text[i] == ' ' || text[i] == '\t' {
-			i++
-			continue
-		}
-		var b strings.Builder
-		quote := byte(0)
-		if text[i] == '"' || text[i] == '\'' {
-			quote = text[i]
-			i++
-		}
-		plain := quote == 0
-		for i < len(text) {
-			c := text[i]
-			if quote != 0 && c == quote {
-				quote = 0
-				i++
-				continue
-			}
-			if quote == 0 && (c == ' ' || c == '\t') {
-				break
-			}
-			if c == '\\' && i+1 < len(text) {
-				i++
-				c = text[i]
-			}
-			b.WriteByte(c)
-			i++
-		}
-		word := b.String()
-		if env == nil {
-			words = append(words, word)
-			continue
-		}
-		if name, ok := strings.CutPrefix(word, "$"); ok && plain && name != "" && name[0] != '{' && name[0] != '$' && len(words) > 0 {
-			words = append(words, strings.Fields(env[name])...)
-			continue
-		}
-		word = braced(word, env)
-		words = append(words, word)
-	}
-	return words
-}
-
-// braced fills ${NAME} in a word; $$ is a dollar sign.
-func braced(word string, env map[string]string) string {
-	var b strings.Builder
-	for i := 0; i < len(word); i++ {
-		switch {
-		case strings.HasPrefix(word[i:], "$$"):
-			b.WriteByte('$')
-			i++
-		case strings.HasPrefix(word[i:], "${"):
-			end := strings.IndexByte(word[i:], '}')
-			if end < 0 {
-				b.WriteString(word[i:])
-				return b.String()
-			}
-			b.WriteString(env[word[i+2:i+end]])
-			i += end
-		default:
-			b.WriteByte(word[i])
-		}
-	}
-	return b.String()
+	return env
 }
 
 // facts are what the unit says besides its command.

@@ -43,7 +43,7 @@ func cronCommand(command string) []string {
 	if strings.ContainsAny(command, "|&;<>()$`\\*?[]#~{}=\n") {
 		return []string{"sh", "-c", command}
 	}
-	return shellwords.Split(command)
+	return shellwords.Shell(command)
 }
 
 // cronOf is uWSGI's cron as cron has it.

@@ -318,7 +318,7 @@ func (u *reader) beside() {
 		if o.key == "smart-attach-daemon" || o.key == "smart-attach-daemon2" {
 			_, command, _ = strings.Cut(command, " ")
 		}
-		u.app.Add(facts.Fact{Set: facts.SetProcess, Key: facts.CommandName(command, i), List: shellwords.Split(command), Was: was(o), At: o.at})
+		u.app.Add(facts.Fact{Set: facts.SetProcess, Key: facts.CommandName(command, i), List: shellwords.Shell(command), Was: was(o), At: o.at})
 	}
 	u.crons()
 }
