@@ -203,7 +203,7 @@ func (r *envReader) quote(out []byte, mark byte, say func(string)) (_ []byte, cl
 		case c == '\\' && mark == '"' && r.at < len(r.text):
 			if c = r.next(); strings.IndexByte("\"\\`$", c) >= 0 {
 				out = append(out, c)
-			} else if !isBreak(c) {
+			} else if c != '\n' {
 				out = append(out, '\\', c)
 				if strings.IndexByte("abfnrtv'", c) >= 0 {
 					say(envEscape)

@@ -37,6 +37,7 @@ func TestReadEnvFile(t *testing.T) {
 		{"A\nB=1\n", []EnvVariable{{"B", "1"}}, []string{"without ="}},
 		{"1A=x\nA-B=x\nC=1\n", []EnvVariable{{"C", "1"}}, []string{`"1A" is no name`, `"A-B" is no name`}},
 		{"A='x\nB=1\n", []EnvVariable{{"A", "x\nB=1\n"}}, []string{envOpen}},
+		{"A=\"x\\\r\ny\"\n", []EnvVariable{{"A", "x\\\r\ny"}}, nil},
 		{"A=1\r\nB=2\r\n", []EnvVariable{{"A", "1"}, {"B", "2"}}, nil},
 		{"A=1\nA=2\n", []EnvVariable{{"A", "1"}, {"A", "2"}}, nil},
 		{"# \\", nil, nil}, {"A=\\", []EnvVariable{{"A", ""}}, []string{envGoesOn}}, {"A=\"\\", []EnvVariable{{"A", ""}}, []string{envOpen}}, {"", nil, nil}, {"=x", nil, []string{"no name"}},

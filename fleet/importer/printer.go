@@ -284,6 +284,10 @@ func (w *specWriter) member(path, key string, v any) hclwrite.Tokens {
 	text, isText := v.(string)
 	if !isText || !w.page.secret(path, key) {
 		tokens := w.value(path, v)
+		if isText && strings.HasPrefix(path, "env.") && forShell().MatchString(text) {
+			// Written plainly it would be refused, as of one who counts on a shell.
+			tokens = hclwrite.TokensForFunctionCall("format", hclwrite.TokensForValue(cty.StringVal("%s")), tokens)
+		}
 		if w.page.secret(path, "") { // a secret number
 			return hclwrite.TokensForFunctionCall("sensitive", tokens)
 		}
@@ -291,6 +295,8 @@ func (w *specWriter) member(path, key string, v any) hclwrite.Tokens {
 	}
 	return hclwrite.TokensForFunctionCall("file", hclwrite.TokensForValue(cty.StringVal(w.page.keep(path, text))))
 }
+
+var forShell = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(^|:)\$[A-Za-z_]`) })
 
 var notInFile = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^A-Za-z0-9_.-]+`) })
 
