@@ -105,11 +105,11 @@ func (u *unitFile) parse(path, text string) {
 		if pending == "" {
 			began = number
 		}
-		if goesOn(trimmed) {
-			pending += trimmed[:len(trimmed)-1] + " "
+		if goesOn(line) {
+			pending += line[:len(line)-1] + " "
 			continue
 		}
-		full := strings.TrimSpace(pending + trimmed)
+		full := strings.TrimSpace(pending + line)
 		pending = ""
 		switch {
 		case full == "":
