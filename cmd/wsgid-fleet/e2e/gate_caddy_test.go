@@ -16,11 +16,15 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
-// needs leaves the test out where WSGID_TEST_SKIP names what it needs.
+// needs leaves the test out where WSGID_TEST_SKIP names the program that it needs; where
+// that is missing otherwise the test fails and says what to do.
 func (b *bed) needs(what string) {
 	b.t.Helper()
 	if slices.Contains(strings.Fields(strings.ReplaceAll(os.Getenv("WSGID_TEST_SKIP"), ",", " ")), what) {
 		b.t.Skip("WSGID_TEST_SKIP names " + what)
+	}
+	if _, err := exec.LookPath(what); err != nil {
+		b.t.Fatalf("%v: install it, or name it in WSGID_TEST_SKIP", err)
 	}
 }
 
