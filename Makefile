@@ -90,9 +90,9 @@ $(CACHE)/bin/golangci-lint-$(LINT):
 	mv $(CACHE)/bin/golangci-lint $@
 
 .PHONY: bench
-bench: deps-bench build browser ## measure against uWSGI, gunicorn and mongrel2; write the table into its README
+bench: $(if $(CLUSTER),deps-cluster,deps-bench) build $(if $(CLUSTER),,browser) ## measure against uWSGI, gunicorn and mongrel2 (many machines: CLUSTER=1); write the tables into its README
 	$(GO) build -o $(CACHE)/bin/bench ./cmd/wsgid-fleet/bench
-	$(CACHE)/bin/bench -fleet $(BIN)/wsgid-fleet -readme cmd/wsgid-fleet/bench/README.md $(BENCH)
+	$(if $(CLUSTER),$(if $(filter 0,$(shell id -u)),,sudo)) $(CACHE)/bin/bench -fleet $(BIN)/wsgid-fleet -readme cmd/wsgid-fleet/bench/README.md $(if $(CLUSTER),-cluster) $(BENCH)
 
 # What drives a browser, from npm: just what the lock file says.
 BROWSER := cmd/wsgid-fleet/e2e/browser

@@ -54,7 +54,8 @@
 //
 // Placement is the same on every host, whatever their clocks say, and stands still when
 // more than half of a region vanishes: TestPlacementIsTheSameOnEveryHost,
-// TestClocksAnHourOffDecideTheSame, TestPlacementFreezesWhenMoreThanHalfOfARegionVanishes.
+// TestClocksAnHourOffDecideTheSame, TestHostsWithClocksAnHourOff,
+// TestPlacementFreezesWhenMoreThanHalfOfARegionVanishes.
 //
 // A push is whole or not there, and of two one is told: TestAPushOfManyFilesIsOneSwitch,
 // TestBoundsOfATransaction, TestOfTwoPushersOneIsTold.

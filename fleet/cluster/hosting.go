@@ -25,6 +25,25 @@ type Hosting struct {
 
 	here    map[string]bool
 	leaving map[string]time.Time // since when
+	last    placement
+}
+
+// placement is what Place has said last: whatever a watch tells asks for it again, and as
+// a rule of the same apps and hosts.
+type placement struct {
+	apps   []App
+	hosts  []Host
+	placed map[string][]string // nil: nothing yet; not to be changed
+}
+
+func (p *placement) of(apps []App, hosts []Host) map[string][]string {
+	same := func(a, b App) bool {
+		return a.Name == b.Name && a.Broken == b.Broken && slices.Equal(a.Backends, b.Backends)
+	}
+	if p.placed == nil || !slices.Equal(p.hosts, hosts) || !slices.EqualFunc(p.apps, apps, same) {
+		*p = placement{slices.Clone(apps), slices.Clone(hosts), Place(apps, hosts)}
+	}
+	return p.placed
 }
 
 // Recall begins with the apps that an earlier process has run.
@@ -46,9 +65,9 @@ func (h *Hosting) Here() []string {
 }
 
 // Decide says for each app that is not to run here where it runs. ready tells whether a
-// host serves an app. Nothing is remembered of a decision before Keep.
+// host serves an app. What follows from a decision is remembered by Keep alone.
 func (h *Hosting) Decide(now time.Time, apps []App, members []Host, ready func(app, host string) bool) *Decision {
-	d := &Decision{Elsewhere: map[string]string{}, Placed: Place(apps, members), here: map[string]bool{}, leaving: map[string]time.Time{}}
+	d := &Decision{Elsewhere: map[string]string{}, Placed: h.last.of(apps, members), here: map[string]bool{}, leaving: map[string]time.Time{}}
 	patience := cmp.Or(h.Patience, time.Minute)
 	for _, a := range apps {
 		hosts := d.Placed[a.Name]

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"os"
 	"path/filepath"
 	"reflect"
 	"testing"
@@ -52,5 +53,42 @@ func TestTheMirrorKeepsTheLastGeneration(t *testing.T) {
 	other := Mirror{Dir: t.TempDir()}
 	if b, _ := other.Machine(); b == one {
 		t.Errorf("two machines are called %s", b)
+	}
+}
+
+// TestTheMirrorKeepsFilesThatStay: of a generation in which one file of three is another
+// one, the others are not written again.
+func TestTheMirrorKeepsFilesThatStay(t *testing.T) {
+	t.Parallel()
+	m := Mirror{Dir: filepath.Join(t.TempDir(), "cluster")}
+	if err := m.Open(); err != nil {
+		t.Fatal(err)
+	}
+	at := func() (files []os.FileInfo) {
+		for _, n := range []string{"a.hcl", "b.hcl", "c.hcl"} {
+			f, err := os.Stat(filepath.Join(m.Specs(), n))
+			if err != nil {
+				t.Fatal(err)
+			}
+			files = append(files, f)
+		}
+		return files
+	}
+	texts := Texts{Generation: 1, Files: map[string][]byte{"a.hcl": []byte("1"), "b.hcl": []byte("2"), "c.hcl": []byte("3")}}
+	if err := m.Put(texts); err != nil {
+		t.Fatal(err)
+	}
+	was := at()
+	texts.Generation, texts.Files["b.hcl"] = 2, []byte("other")
+	if err := m.Put(texts); err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range at() {
+		if same := os.SameFile(was[i], f); same != (i != 1) {
+			t.Errorf("%s: the same file is %v", f.Name(), same)
+		}
+	}
+	if got, err := m.Texts(t.Context()); err != nil || !reflect.DeepEqual(got, texts) {
+		t.Errorf("it holds %+v, %v", got, err)
 	}
 }

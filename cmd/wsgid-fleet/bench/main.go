@@ -35,6 +35,7 @@ type bench struct {
 	children    *children
 	table       table
 	console     table // of what its page costs
+	outage      time.Duration
 }
 
 func main() {
@@ -50,6 +51,7 @@ func main() {
 func realMain() error {
 	b := &bench{}
 	var readme, only, endpoints string
+	var many bool
 	flag.StringVar(&b.root, "root", ".", "the checkout")
 	flag.StringVar(&b.fleet, "fleet", "bin/wsgid-fleet", "the program to measure")
 	flag.StringVar(&b.before, "before", "", "the program of an earlier build, for the rows that compare with it")
@@ -59,6 +61,8 @@ func realMain() error {
 	flag.IntVar(&b.deployments, "deploys", 100, "in a row, under load")
 	flag.StringVar(&readme, "readme", "", "write the table between this file's bench markers")
 	flag.StringVar(&only, "only", "", "a regular expression: run these scenarios alone, and write no table but that of the console, if it is among them")
+	flag.BoolVar(&many, "cluster", false, "measure a fleet of many machines, and nothing else; -only chooses of hosts, daemons and outage")
+	flag.DurationVar(&b.outage, "outage", 10*time.Minute, "how long etcd is away in the outage of -cluster")
 	flag.StringVar(&endpoints, "noop", "", "run as the no-op mongrel2 handler on RECV,SEND")
 	flag.Parse()
 	if endpoints != "" {
@@ -90,6 +94,9 @@ func realMain() error {
 	defer os.RemoveAll(b.dir)
 	defer os.RemoveAll(b.memory)
 	defer b.children.endAll()
+	if many {
+		return b.measureCluster(ctx, readme)
+	}
 	if err := b.measure(ctx); err != nil {
 		return err
 	}

@@ -65,6 +65,12 @@ func (h *stormHost) start() {
 	h.changed(false)
 }
 
+// log is the end of what its daemons have written.
+func (h *stormHost) log() string {
+	b, _ := os.ReadFile(h.dir + "/log")
+	return string(b[max(0, len(b)-8000):])
+}
+
 // changed notes that something was done to the processes.
 func (h *stormHost) changed(still bool) {
 	h.mu.Lock()
@@ -149,13 +155,21 @@ func (h *stormHost) cont() {
 	h.changed(false)
 }
 
-// killDaemon kills the daemon alone: its masters go on.
-func (h *stormHost) killDaemon() {
+// daemons are its daemons' pids: one, but while one follows another.
+func (h *stormHost) daemons() (pids []int) {
 	for _, pid := range h.processes() {
 		args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 		if strings.HasPrefix(string(args), kit.fleet+"\x00--state-dir") {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
+			pids = append(pids, pid)
 		}
+	}
+	return pids
+}
+
+// killDaemon kills the daemon alone: its masters go on.
+func (h *stormHost) killDaemon() {
+	for _, pid := range h.daemons() {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -40,6 +39,7 @@ type clusterStorm struct {
 	client  *etcd.Client
 	raw     *clientv3.Client
 	pushes  int
+	twins   int
 	// compared is for how many faults the masters were the same before and after.
 	compared int
 
@@ -71,7 +71,7 @@ func TestClusterStorm(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	t.Logf("seed %d: make chaos CLUSTER=1 SEED=%[1]d repeats it", seed)
-	s := &clusterStorm{t: t, rand: rand.New(rand.NewPCG(seed, 1)), max: map[string]time.Duration{}, done: map[string]int{}}
+	s := newClusterStorm(t, seed)
 	s.setUp()
 	check := &clusterChecker{s: s, client: s.client, over: make(chan struct{})}
 	check.begin()
@@ -96,6 +96,10 @@ func TestClusterStorm(t *testing.T) {
 		t.Logf("%3d × %s, as it should be after %.1f s at most", s.done[name], name, s.max[name].Seconds())
 	}
 	t.Logf("%s; masters compared %d times", check, s.compared)
+}
+
+func newClusterStorm(t *testing.T, seed uint64) *clusterStorm {
+	return &clusterStorm{t: t, rand: rand.New(rand.NewPCG(seed, 1)), max: map[string]time.Duration{}, done: map[string]int{}}
 }
 
 func (s *clusterStorm) fault() string {
@@ -163,7 +167,7 @@ func (s *clusterStorm) setUp() {
 	s.dir = dir
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	must(os.Chmod(dir, 0o755))
-	s.members = etcdtest.Cluster(t, 3)
+	s.members = etcdtest.Parted(t, 3)
 	cfg := etcd.Config{Prefix: "/wsgid/storm", Limit: 10 * time.Second}
 	for _, m := range s.members {
 		cfg.Endpoints = append(cfg.Endpoints, m.Endpoint)
@@ -178,27 +182,38 @@ func (s *clusterStorm) setUp() {
 	}
 	s.push()
 	for _, id := range []string{"one", "two", "three"} {
-		h := &stormHost{t: t, id: id, dir: filepath.Join(dir, id)}
-		for _, app := range s.apps {
-			code := filepath.Join(h.dir, app.Name, "app")
-			must(os.MkdirAll(code, 0o755))
-			must(os.WriteFile(filepath.Join(code, "m.py"), []byte("import os\ndef application(e, s):\n s('200 OK', [])\n return [b'%d' % os.getppid()]\n"), 0o644))
-		}
-		for _, m := range s.members {
-			h.relays = append(h.relays, etcdtest.NewRelay(t, m.Endpoint))
-		}
-		t.Cleanup(func() {
-			h.kill()
-			if t.Failed() {
-				log, _ := os.ReadFile(h.dir + "/log")
-				t.Logf("host %s:\n%s", h.id, log[max(0, len(log)-8000):])
-			}
-		})
+		h := s.newHost(id, id)
 		h.start()
 		s.hosts = append(s.hosts, h)
 	}
 	s.name = "the start"
 	s.settled(s.hosts...)
+}
+
+// newHost prepares a host.
+func (s *clusterStorm) newHost(id, folder string) *stormHost {
+	t := s.t
+	t.Helper()
+	h := &stormHost{t: t, id: id, dir: filepath.Join(s.dir, folder)}
+	for _, app := range s.apps {
+		code := filepath.Join(h.dir, app.Name, "app")
+		if err := os.MkdirAll(code, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(code, "m.py"), []byte("import os\ndef application(e, s):\n s('200 OK', [])\n return [b'%d' % os.getppid()]\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, m := range s.members {
+		h.relays = append(h.relays, etcdtest.NewRelay(t, m.Endpoint))
+	}
+	t.Cleanup(func() {
+		h.kill()
+		if t.Failed() {
+			t.Logf("host %s:\n%s", h.id, h.log())
+		}
+	})
+	return h
 }
 
 // texts are the specs; number makes them other ones.
@@ -299,197 +314,4 @@ func (s *clusterStorm) pushTwo() error {
 		}
 	}
 	return fmt.Errorf("%w: %w", errNoWinner, errors.Join(errs...))
-}
-
-// clusterFault is one thing that happens to a fleet, until it is over.
-type clusterFault struct {
-	name string
-	long bool // it lasts, what follows does, or a slow machine makes more of it
-	do   func(s *clusterStorm)
-}
-
-func cut(h *stormHost, relays []*etcdtest.Relay, d time.Duration, directions ...int) {
-	for _, r := range relays {
-		r.Hold(directions...)
-	}
-	time.Sleep(d)
-	for _, r := range relays {
-		r.Pass(directions...)
-	}
-}
-
-var clusterFaultKinds = []clusterFault{
-	{"a member is killed", false, func(s *clusterStorm) {
-		m := s.member()
-		s.quiet(func() { m.Kill(); s.push(); m.Run(); m.Wait() })
-	}},
-	{"the leader is killed", false, func(s *clusterStorm) {
-		m := s.leader()
-		s.quiet(func() { m.Kill(); s.push(); m.Run(); m.Wait() })
-	}},
-	{"the leader stands still", false, func(s *clusterStorm) {
-		m := s.leader()
-		s.quiet(func() { m.Signal(syscall.SIGSTOP); s.push(); m.Signal(syscall.SIGCONT); m.Wait() })
-	}},
-	{"etcd has no majority", false, func(s *clusterStorm) {
-		s.quiet(func() {
-			two := s.rand.Perm(3)[:2]
-			for _, i := range two {
-				s.members[i].Kill()
-			}
-			time.Sleep(shortly)
-			for _, i := range two {
-				s.members[i].Run()
-			}
-			for _, i := range two {
-				s.members[i].Wait()
-			}
-		})
-	}},
-	{"etcd has no majority for longer than leases last", true, func(s *clusterStorm) {
-		s.quiet(func() {
-			s.members[0].Signal(syscall.SIGSTOP)
-			s.members[1].Kill()
-			time.Sleep(2 * longAway)
-			s.members[0].Signal(syscall.SIGCONT)
-			s.members[1].Run()
-			s.members[1].Wait()
-		})
-	}},
-	{"all members are restarted", false, func(s *clusterStorm) {
-		s.quiet(func() {
-			for _, m := range s.members {
-				m.Kill()
-			}
-			for _, m := range s.members {
-				m.Run()
-			}
-			for _, m := range s.members {
-				m.Wait()
-			}
-		})
-	}},
-	{"a daemon is killed", false, func(s *clusterStorm) {
-		h, _ := s.host()
-		s.quiet(h.killDaemon)
-	}},
-	{"a host is killed", true, func(s *clusterStorm) {
-		h, others := s.host()
-		h.kill()
-		s.settled(others...)
-		h.start()
-	}},
-	{"a host is killed with the leader", true, func(s *clusterStorm) {
-		h, others := s.host()
-		m := s.leader()
-		h.kill()
-		m.Kill()
-		s.settled(others...)
-		m.Run()
-		m.Wait()
-		h.start()
-	}},
-	{"a host restarts", true, func(s *clusterStorm) {
-		h, _ := s.host()
-		h.kill()
-		h.start()
-	}},
-	{"a host stands still for a moment", false, func(s *clusterStorm) {
-		h, _ := s.host()
-		h.stop()
-		time.Sleep(shortly)
-		h.cont()
-	}},
-	{"a host wakes when others have its apps", true, func(s *clusterStorm) {
-		h, others := s.host()
-		h.stop()
-		s.settled(others...)
-		h.cont()
-	}},
-	{"a host is cut off for a moment", true, func(s *clusterStorm) {
-		h, _ := s.host()
-		s.quiet(func() { cut(h, h.relays, shortly, etcdtest.ToServer, etcdtest.ToClient) })
-	}},
-	{"a host is cut off", true, func(s *clusterStorm) {
-		h, others := s.host()
-		for _, r := range h.relays {
-			r.Hold(etcdtest.ToServer, etcdtest.ToClient)
-		}
-		s.settled(others...)
-		cut(h, h.relays, 0, etcdtest.ToServer, etcdtest.ToClient)
-	}},
-	{"a host hears no answers", true, func(s *clusterStorm) {
-		h, _ := s.host()
-		cut(h, h.relays, longAway, etcdtest.ToClient)
-	}},
-	{"a host's questions do not arrive", true, func(s *clusterStorm) {
-		h, _ := s.host()
-		cut(h, h.relays, longAway, etcdtest.ToServer)
-	}},
-	{"a host reaches one member alone", true, func(s *clusterStorm) {
-		h, _ := s.host()
-		s.quiet(func() { cut(h, h.relays[1:], shortly, etcdtest.ToServer, etcdtest.ToClient) })
-	}},
-	{"all hosts hear no answers", true, func(s *clusterStorm) {
-		s.quiet(func() {
-			var all []*etcdtest.Relay
-			for _, h := range s.hosts {
-				all = append(all, h.relays...)
-			}
-			cut(nil, all, longAway, etcdtest.ToClient)
-		})
-	}},
-	{"connections are cut", false, func(s *clusterStorm) {
-		h, _ := s.host()
-		s.quiet(func() {
-			for _, r := range h.relays {
-				r.Drop()
-			}
-			s.push()
-		})
-	}},
-	{"etcd forgets its history", false, func(s *clusterStorm) {
-		s.quiet(func() {
-			h, _ := s.host()
-			for _, r := range h.relays {
-				r.Hold(etcdtest.ToClient)
-			}
-			s.push()
-			s.push()
-			if v, err := s.client.View(s.t.Context()); err == nil {
-				_, _ = s.raw.Compact(s.t.Context(), v.Revision)
-			}
-			for _, r := range h.relays {
-				r.Drop()
-				r.Pass(etcdtest.ToClient)
-			}
-		})
-	}},
-	{"somebody empties etcd", false, func(s *clusterStorm) {
-		s.quiet(func() {
-			if _, err := s.raw.Delete(s.t.Context(), "/wsgid/storm/", clientv3.WithPrefix()); err != nil {
-				s.t.Error(err)
-			}
-			s.there()
-			s.push()
-		})
-	}},
-	{"two push at once", false, func(s *clusterStorm) {
-		s.quiet(func() {
-			if err := s.pushTwo(); err != nil {
-				s.t.Error(err)
-			}
-		})
-	}},
-	{"a host is cordoned, and taken in again", true, func(s *clusterStorm) {
-		h, others := s.host()
-		if err := s.client.Cordon(s.t.Context(), h.id, "storm"); err != nil {
-			s.t.Error(err)
-			return
-		}
-		s.settled(others...)
-		if err := s.client.Uncordon(s.t.Context(), h.id); err != nil {
-			s.t.Error(err)
-		}
-	}},
 }

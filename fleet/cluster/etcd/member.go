@@ -87,7 +87,8 @@ func (m *Member) Open(ctx context.Context) error {
 
 // fetch brings the current generation into the mirror.
 func (m *Member) fetch(ctx context.Context) error {
-	t, err := m.client.Texts(ctx)
+	have, _ := m.mirror.Texts(ctx) // what cannot be read is read from etcd
+	t, _, err := m.client.texts(ctx, have)
 	if err != nil {
 		return err
 	}
@@ -166,15 +167,23 @@ func (m *Member) session(whole context.Context, changed func()) error {
 			timer.Stop()
 			return ctx.Err()
 		case r, ok := <-events:
-			if err := m.client.watchEnd(r, ok); err != nil {
-				timer.Stop()
-				return err
+			// What has gathered meanwhile is decided upon once.
+			for more := true; more; {
+				if err := m.client.watchEnd(r, ok); err != nil {
+					timer.Stop()
+					return err
+				}
+				m.mu.Lock()
+				before := m.view.Generation
+				m.view.apply(prefix, r)
+				fresh = fresh || m.view.Generation != before
+				m.mu.Unlock()
+				select {
+				case r, ok = <-events:
+				default:
+					more = false
+				}
 			}
-			m.mu.Lock()
-			before := m.view.Generation
-			m.view.apply(prefix, r)
-			fresh = m.view.Generation != before
-			m.mu.Unlock()
 		case <-m.wake:
 		case <-timer.C:
 		case <-relist.C:
@@ -183,6 +192,7 @@ func (m *Member) session(whole context.Context, changed func()) error {
 		}
 		timer.Stop()
 		if fresh {
+			m.follow(ctx, changed) // first what is new: all that is known of hosts takes longer
 			err = m.list(ctx, changed, false)
 		} else {
 			err = m.consider(ctx, changed)
@@ -241,15 +251,26 @@ func (m *Member) list(ctx context.Context, changed func(), gap bool) error {
 		m.members.Resume(now)
 	}
 	m.mu.Unlock()
-	was, wasDigest := m.mirror.Current()
-	terr := m.fetch(ctx)
-	m.troubled(terr) // texts that cannot be read stay as they are; the hosts may be followed
-	g, digest := m.mirror.Current()
-	if g != was || digest != wasDigest {
-		defer changed()
-	}
+	m.follow(ctx, changed)
 	m.reclaim()
 	return m.settle(now, changed)
+}
+
+// follow brings the texts that the view tells of, where they are others than the mirror's.
+// Those that cannot be read leave it as it is; the hosts may be followed all the same.
+func (m *Member) follow(ctx context.Context, changed func()) {
+	m.mu.Lock()
+	generation, digest := m.view.Generation, m.view.digest
+	m.mu.Unlock()
+	was, wasDigest := m.mirror.Current()
+	if generation > 0 && generation == was && digest == wasDigest {
+		m.troubled(nil)
+		return
+	}
+	m.troubled(m.fetch(ctx))
+	if g, digest := m.mirror.Current(); g != was || digest != wasDigest {
+		changed()
+	}
 }
 
 // reclaim looks whether what etcd holds of this host is as this host left it.

@@ -3,6 +3,8 @@ package etcd
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,12 +18,14 @@ import (
 
 // Meta is what meta/generation says.
 type Meta struct {
-	Generation int64     `json:"generation"`
-	Stage      string    `json:"stage"` // where its texts are
-	Files      int       `json:"files"`
-	Digest     string    `json:"digest"` // see cluster.Texts.Digest
-	By         string    `json:"by"`     // who pushed it, from where
-	At         time.Time `json:"at"`
+	Generation int64  `json:"generation"`
+	Stage      string `json:"stage"` // where its texts are
+	Files      int    `json:"files"`
+	Digest     string `json:"digest"` // see cluster.Texts.Digest
+	// Texts are the digests of the single files: who has one of them need not read it.
+	Texts map[string]string `json:"texts,omitempty"`
+	By    string            `json:"by"` // who pushed it, from where
+	At    time.Time         `json:"at"`
 }
 
 // ErrNothing tells that no generation is there: none was pushed, or somebody has
@@ -44,11 +48,16 @@ const (
 
 // Texts reads the current generation, at one revision. What is not whole is an error.
 func (c *Client) Texts(ctx context.Context) (cluster.Texts, error) {
-	t, _, err := c.texts(ctx)
+	t, _, err := c.texts(ctx, cluster.Texts{})
 	return t, err
 }
 
-func (c *Client) texts(ctx context.Context) (cluster.Texts, int64, error) {
+// fewTexts are read one by one rather than with all others.
+const fewTexts = 20
+
+// texts reads what is not in have already; the second result is the revision at which the
+// generation became the current one.
+func (c *Client) texts(ctx context.Context, have cluster.Texts) (cluster.Texts, int64, error) {
 	none := cluster.Texts{}
 	meta, mod, rev, err := c.meta(ctx)
 	if err != nil {
@@ -59,7 +68,27 @@ func (c *Client) texts(ctx context.Context) (cluster.Texts, int64, error) {
 	}
 	t := cluster.Texts{Generation: meta.Generation, Files: map[string][]byte{}}
 	prefix := c.key("specs", meta.Stage) + "/"
-	for from, more := prefix, true; more; {
+	var missing []string
+	for n, digest := range meta.Texts {
+		if text, has := have.Files[n]; has && textDigest(text) == digest {
+			t.Files[n] = text
+		} else {
+			missing = append(missing, n)
+		}
+	}
+	whole := len(meta.Texts) == 0 || len(missing) > fewTexts
+	if !whole {
+		for _, n := range missing {
+			got, err := c.get(ctx, prefix+n, clientv3.WithRev(rev))
+			if err != nil {
+				return none, 0, err
+			}
+			for _, kv := range got.Kvs {
+				t.Files[n] = kv.Value
+			}
+		}
+	}
+	for from, more := prefix, whole; more; {
 		got, err := c.get(ctx, from, clientv3.WithRange(clientv3.GetPrefixRangeEnd(prefix)), clientv3.WithRev(rev), clientv3.WithLimit(pageKeys))
 		if err != nil {
 			return none, 0, err
@@ -151,10 +180,13 @@ func (c *Client) Push(ctx context.Context, t cluster.Texts, by string) (generati
 	if err != nil {
 		return 0, false, err
 	}
-	meta := Meta{Generation: 1, Stage: stageName(), Files: len(t.Files), Digest: t.Digest(), By: by, At: time.Now().UTC()}
+	meta := Meta{Generation: 1, Stage: stageName(), Files: len(t.Files), Digest: t.Digest(), By: by, At: time.Now().UTC(), Texts: map[string]string{}}
+	for n, text := range t.Files {
+		meta.Texts[n] = textDigest(text)
+	}
 	if old != nil {
 		if old.Digest == meta.Digest {
-			if _, _, err := c.texts(ctx); err == nil { // else it is to be mended
+			if _, err := c.Texts(ctx); err == nil { // else it is to be mended
 				return old.Generation, false, nil
 			}
 		}
@@ -192,6 +224,11 @@ func (c *Client) Push(ctx context.Context, t cluster.Texts, by string) (generati
 		c.unstage(ctx, stage)
 	}
 	return meta.Generation, true, nil
+}
+
+func textDigest(text []byte) string {
+	h := sha256.Sum256(text)
+	return hex.EncodeToString(h[:16])
 }
 
 func stageName() string { return rand.Text() }

@@ -213,7 +213,15 @@ func TestAForbiddenWatchEnds(t *testing.T) {
 			})
 		}()
 		defer func() { cancel(); <-done }()
-		if text := <-why; !strings.Contains(text, "grant its role readwrite on the prefix "+c.cfg.Prefix+"/") {
+		var text string
+		until(t, "who follows is told why not", func() bool {
+			select {
+			case text = <-why:
+			default:
+			}
+			return text != ""
+		})
+		if !strings.Contains(text, "grant its role readwrite on the prefix "+c.cfg.Prefix+"/") {
 			t.Errorf("who follows is told: %s", text)
 		}
 		if _, err := admin.UserGrantRole(ctx, "host", "fleet"); err != nil {

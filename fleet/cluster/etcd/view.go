@@ -22,8 +22,9 @@ import (
 // View is all that etcd says of a fleet beside the texts.
 type View struct {
 	Revision   int64
-	listed     int64 // the revision that was read as a whole
-	Generation int64 // 0: none is there
+	listed     int64  // the revision that was read as a whole
+	Generation int64  // 0: none is there
+	digest     string // of the texts of that generation
 	Thaw       int64
 	Hosts      map[string]cluster.Host
 	Down       map[string]bool
@@ -74,7 +75,7 @@ func (v *View) put(key string, kv *mvccpb.KeyValue) {
 		}
 		var m Meta
 		if rest == "generation" && json.Unmarshal(kv.Value, &m) == nil {
-			v.Generation = m.Generation
+			v.Generation, v.digest = m.Generation, m.Digest
 		}
 	case "hosts":
 		var h cluster.Host

@@ -21,11 +21,14 @@ import (
 // Server is one etcd.
 type Server struct {
 	Endpoint string // host:port
-	t        testing.TB
-	args     []string
-	cmd      *exec.Cmd
-	log      string
-	data     string
+	// Peers stands before this member for the other ones, nil but of Parted: what it
+	// tells them goes ToClient.
+	Peers *Relay
+	t     testing.TB
+	args  []string
+	cmd   *exec.Cmd
+	log   string
+	data  string
 }
 
 // Start starts etcd on ports of its own and waits until it answers; it ends with the
@@ -50,7 +53,14 @@ func Need(t testing.TB) {
 func Cluster(t testing.TB, n int, args ...string) []*Server {
 	t.Helper()
 	Need(t)
-	return cluster(t, n, "etcd", args...)
+	return cluster(t, n, "etcd", false, args...)
+}
+
+// Parted starts members that reach each other by relays.
+func Parted(t testing.TB, n int) []*Server {
+	t.Helper()
+	Need(t)
+	return cluster(t, n, "etcd", true)
 }
 
 // Each runs a test beside the etcd of Debian and beside the newest, which is there where
@@ -60,7 +70,7 @@ func Each(t *testing.T, test func(t *testing.T, start func(n int, args ...string
 	Need(t)
 	t.Run("debian", func(t *testing.T) {
 		t.Parallel()
-		test(t, func(n int, args ...string) []*Server { return cluster(t, n, "etcd", args...) })
+		test(t, func(n int, args ...string) []*Server { return cluster(t, n, "etcd", false, args...) })
 	})
 	t.Run("newest", func(t *testing.T) {
 		t.Parallel()
@@ -75,11 +85,11 @@ func Each(t *testing.T, test func(t *testing.T, start func(n int, args ...string
 		if _, err := os.Stat(program); err != nil {
 			t.Skip("the newest etcd server is not built: make etcd")
 		}
-		test(t, func(n int, args ...string) []*Server { return cluster(t, n, program, args...) })
+		test(t, func(n int, args ...string) []*Server { return cluster(t, n, program, false, args...) })
 	})
 }
 
-func cluster(t testing.TB, n int, program string, args ...string) []*Server {
+func cluster(t testing.TB, n int, program string, parted bool, args ...string) []*Server {
 	t.Helper()
 	program, err := exec.LookPath(program)
 	if err != nil {
@@ -101,13 +111,17 @@ func cluster(t testing.TB, n int, program string, args ...string) []*Server {
 	var all []*Server
 	for i := range n {
 		name := fmt.Sprintf("m%d", i)
-		peer := "http://" + freeport.Addr(t)
-		peers = append(peers, name+"="+peer)
-		client := freeport.Addr(t)
+		peer, client := freeport.Addr(t), freeport.Addr(t)
 		s := &Server{Endpoint: client, t: t, log: filepath.Join(base, name+".log"), data: filepath.Join(base, name)}
+		known := "http://" + peer
+		if parted {
+			s.Peers = NewRelay(t, peer)
+			known = "http://" + s.Peers.Endpoint
+		}
+		peers = append(peers, name+"="+known)
 		s.args = append([]string{program, "--name", name, "--data-dir", s.data,
 			"--listen-client-urls", scheme + "://" + client, "--advertise-client-urls", scheme + "://" + client,
-			"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster-token", filepath.Base(base)}, args...)
+			"--listen-peer-urls", "http://" + peer, "--initial-advertise-peer-urls", known, "--initial-cluster-token", filepath.Base(base)}, args...)
 		all = append(all, s)
 	}
 	for _, s := range all {
@@ -154,6 +168,9 @@ func (s *Server) Forget() {
 		s.t.Fatal(err)
 	}
 }
+
+// PID is that of the process.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
 
 // Signal sends a signal.
 func (s *Server) Signal(sig syscall.Signal) { _ = s.cmd.Process.Signal(sig) }

@@ -1,0 +1,71 @@
+package e2e
+
+import (
+	"errors"
+	"os"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
+)
+
+// TestHostsWithClocksAnHourOff: real daemons and members of etcd of which one is an hour
+// ahead and one an hour behind. Nothing is touched when their clocks jump; an edit reaches
+// all, a host that dies is followed by the others in time, and taken back.
+func TestHostsWithClocksAnHourOff(t *testing.T) {
+	needKit(t)
+	etcdtest.Need(t)
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: a host is a namespace of processes")
+	}
+	needNamespaces(t, "namespaces of processes and mounts", "true")
+	if err := setClock(os.Getpid()+1<<30, time.Hour); errors.Is(err, errors.ErrUnsupported) {
+		t.Skip("needs amd64: a clock is changed in machine code")
+	}
+	t.Parallel()
+	s := newClusterStorm(t, 1)
+	s.setUp()
+	off := []time.Duration{time.Hour, -time.Hour, 0}
+	s.quiet(func() {
+		for i, d := range off {
+			for _, pid := range append(s.hosts[i].daemons(), s.members[i].PID()) {
+				if err := setClock(pid, d); err != nil {
+					t.Fatalf("process %d: %v", pid, err)
+				}
+			}
+		}
+		s.push()
+	})
+	said := regexp.MustCompile(`(?m)^time=(\S+) .* msg=specs generation=2 `)
+	for i, d := range off {
+		var wrong time.Duration
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+			if m := said.FindStringSubmatch(s.hosts[i].log()); m != nil {
+				at, err := time.Parse(time.RFC3339, m[1])
+				if err != nil {
+					t.Fatal(err)
+				}
+				wrong = time.Until(at)
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("host %s has not heard of the edit:\n%s", s.hosts[i].id, s.hosts[i].log())
+			}
+		}
+		if (wrong - d).Abs() > 5*time.Minute {
+			t.Errorf("the clock of host %s is wrong by %v, not %v", s.hosts[i].id, wrong, d)
+		}
+	}
+	for i, h := range s.hosts[:2] { // then nobody of the others has the right time
+		h.kill()
+		s.settled(s.hosts[1-i], s.hosts[2])
+		h.start()
+		s.settled(s.hosts...)
+		for _, pid := range h.daemons() {
+			if err := setClock(pid, off[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
