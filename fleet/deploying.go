@@ -85,8 +85,9 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	mask.Learn(spec)
 	p.sweepReleases(spec.Path) // what a process that was killed has not removed
 	d := &deploy.Deployer{
-		Agree: p.agree(o.App),
-		Book:  book, Spec: spec, Owner: owner, By: o.By, Order: o.Order, Ref: o.Ref, Mask: mask.Text, Learn: mask.Learn, Now: p.e.now, Earlier: earlier,
+		Agree:   p.agree(o.App),
+		Pythons: &p.e.pythons,
+		Book:    book, Spec: spec, Owner: owner, By: o.By, Order: o.Order, Ref: o.Ref, Mask: mask.Text, Learn: mask.Learn, Now: p.e.now, Earlier: earlier,
 		Rollout: func(ctx context.Context) error { return p.rollout(ctx, o.App) },
 		Health:  func(ctx context.Context) (string, error) { return p.health(ctx, o.App) },
 		InUse:   func(ctx context.Context) []string { return p.releasesInUse(ctx, o.App) },

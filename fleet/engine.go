@@ -14,6 +14,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/venv"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
@@ -44,6 +45,7 @@ type engine struct {
 	events    events
 	hung      sync.Map // pids of masters that are known not to answer
 	told      sync.Map // pids of masters that were told to end
+	pythons   venv.Interpreters
 
 	roused reconcile.KeptAwake
 

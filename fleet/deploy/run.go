@@ -45,6 +45,8 @@ type Deployer struct {
 	Turn func(ctx context.Context, s Step, e *Entry) (elsewhere string, err error)
 	// Agree is database.Maker's.
 	Agree func(ctx context.Context, name, mine, instead string) (string, error)
+	// Pythons are the interpreters that an earlier deploy has asked what they are; nil: none.
+	Pythons *venv.Interpreters
 	// ID is what the deploy is called on all hosts, if it is newer than what is here;
 	// empty: the time says.
 	ID string

@@ -21,7 +21,7 @@ func (d *Deployer) venvs() (s *venv.Store, tree *os.Root, done func(), err error
 		_ = root.Close()
 		_ = tree.Close()
 	}
-	return &venv.Store{Root: root, Account: childOf(d.Owner), Time: d.Spec.Deploy.Timeout.D()}, tree, done, nil
+	return &venv.Store{Root: root, Account: childOf(d.Owner), Known: d.Pythons, Time: d.Spec.Deploy.Timeout.D()}, tree, done, nil
 }
 
 // virtualenv finds the one that an earlier release was made with, where nothing

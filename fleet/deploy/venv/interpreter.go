@@ -21,10 +21,13 @@ type Interpreter struct {
 	Machine string
 	Libc    string
 	Pip     string // its version; empty where there is none
+
+	from []string // the files and folders that say all of that
 }
 
-// probe imports little: it runs in every deploy, beside what serves. Of pip only the
-// version is read.
+// probe imports little: it runs beside what serves. Of pip only the version is read. Behind
+// the answer it tells from what it knows it: the program, the libraries of which it is
+// made, the folders in which a module is looked for, and pip.
 const probe = `
 import importlib.machinery, os, sys
 try:
@@ -32,10 +35,11 @@ try:
 except (AttributeError, ValueError, OSError):
     import platform
     libc = "-".join(platform.libc_ver())
-pip = ""
+pip = origin = ""
 try:
     found = importlib.machinery.PathFinder.find_spec("pip")
-    with open(found.origin, encoding="utf-8") as f:
+    origin = found.origin
+    with open(origin, encoding="utf-8") as f:
         for line in f:
             if line.startswith("__version__ = "):
                 pip = line.split("=", 1)[1].strip().strip("'\"")
@@ -48,7 +52,13 @@ except Exception:
 abi = importlib.machinery.EXTENSION_SUFFIXES[0]
 abi = abi[1:-3] if abi.endswith(".so") else abi
 base = os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable)
-answer = "\0".join([base, sys.version, abi, os.uname().machine, libc or "", pip])
+sources = {base, origin, *sys.path}
+try:
+    with open("/proc/self/maps", "rb") as f:
+        sources.update(os.fsdecode(line.split(None, 5)[5].rstrip(b"\n")) for line in f if b" /" in line)
+except OSError:
+    sources = ()
+answer = "\0".join([base, sys.version, abi, os.uname().machine, libc or "", pip, *sorted(sources)])
 sys.stdout.buffer.write(answer.encode("utf-8", "surrogateescape"))
 `
 
@@ -63,10 +73,10 @@ func ask(ctx context.Context, a *child.Account, python string) (Interpreter, err
 		return Interpreter{}, fmt.Errorf("cannot run %s: %w", python, err)
 	}
 	f := strings.Split(out.String(), "\x00")
-	if len(f) != 6 || f[0] == "" {
+	if len(f) < 6 || f[0] == "" {
 		return Interpreter{}, fmt.Errorf("%s is no Python: it answers %q", python, child.Printable(out.String()[:min(out.Len(), 200)]))
 	}
-	return Interpreter{Path: f[0], Version: f[1], ABI: f[2], Machine: f[3], Libc: f[4], Pip: f[5]}, nil
+	return Interpreter{Path: f[0], Version: f[1], ABI: f[2], Machine: f[3], Libc: f[4], Pip: f[5], from: f[6:]}, nil
 }
 
 // systemPython has the pip for interpreters that have none.

@@ -42,6 +42,7 @@ type Inputs struct {
 type Store struct {
 	Root    *os.Root // opened by its absolute path
 	Account *child.Account
+	Known   *Interpreters // who were asked already; may be nil
 	Time    time.Duration // for one Build; 0 is 15 minutes
 }
 
@@ -101,12 +102,12 @@ func (s *Store) find(ctx context.Context, in Inputs) (Virtualenv, error) {
 		return Virtualenv{}, err
 	}
 	v := Virtualenv{inputs: in, Own: files.own}
-	if v.Python, err = ask(ctx, s.Account, cmp.Or(in.Python, "python3")); err != nil {
+	if v.Python, err = s.Known.ask(ctx, s.Account, cmp.Or(in.Python, "python3")); err != nil {
 		return Virtualenv{}, err
 	}
 	version := ""
 	if len(files.order) > 0 || in.Install {
-		v.pip, version, err = choosePip(v.Python, func() (Interpreter, error) { return ask(ctx, s.Account, systemPython) })
+		v.pip, version, err = choosePip(v.Python, func() (Interpreter, error) { return s.Known.ask(ctx, s.Account, systemPython) })
 		if err != nil {
 			return Virtualenv{}, err
 		}
