@@ -11,6 +11,15 @@ import (
 
 type asideKey struct{}
 
+// aside is the thread that Aside has made.
+type aside struct {
+	tid   int
+	umask bool // it has one of its own, which is that of what it starts
+}
+
+// commandUmask is of all that a deploy starts, whatever whoever started us had.
+const commandUmask = 0o022
+
 // Aside runs f on a thread of its own, which stands back as the commands of ctx do
 // (Nicer): what this process does itself for a deploy leaves the CPU to what serves
 // too, and what f starts does from its first moment. ctx of f is for f alone. What is
@@ -37,7 +46,13 @@ func Aside(ctx context.Context, f func(ctx context.Context)) {
 			f(ctx)
 			return
 		}
-		f(context.WithValue(ctx, asideKey{}, tid))
+		// The umask is the process's as long as its threads share it. Some sandboxes do
+		// without that call.
+		alone := unix.Unshare(unix.CLONE_FS) == nil
+		if alone {
+			unix.Umask(commandUmask)
+		}
+		f(context.WithValue(ctx, asideKey{}, aside{tid: tid, umask: alone}))
 	})
 }
 
@@ -50,10 +65,15 @@ func Front(ctx context.Context, f func()) {
 	elsewhere(f)
 }
 
-// isAside tells whether this goroutine runs on the thread that Aside has made for ctx.
+// asideOf is the thread that Aside has made for ctx, where this goroutine runs on it.
+func asideOf(ctx context.Context) (aside, bool) {
+	on, ok := ctx.Value(asideKey{}).(aside)
+	return on, ok && on.tid == unix.Gettid()
+}
+
 func isAside(ctx context.Context) bool {
-	tid, ok := ctx.Value(asideKey{}).(int)
-	return ok && tid == unix.Gettid()
+	_, is := asideOf(ctx)
+	return is
 }
 
 // elsewhere runs f in a goroutine and waits for it. Who calls has its panic as if it

@@ -96,3 +96,57 @@ func TestAsidePanics(t *testing.T) {
 	}()
 	Aside(Nicer(context.Background(), 1), func(context.Context) { panic("over") })
 }
+
+// What is started from aside has the umask of every command, whatever this process has,
+// and ends with the deploy. A single program needs nobody to watch over it there, and has
+// somebody elsewhere.
+func TestAsideStartsPlainly(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	old := unix.Umask(0o077)
+	defer unix.Umask(old)
+	parent := func(ctx context.Context, c Command) (umask, name string) {
+		var out strings.Builder
+		c.Args, c.Stdout = []string{"sh", "-c", `umask; tr '\0' '\n' </proc/$PPID/cmdline | head -n 1`}, &out
+		if err := c.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		f := strings.SplitN(out.String()+"\n", "\n", 3)
+		return f[0], f[1]
+	}
+	ctx := Nicer(context.Background(), 4)
+	Aside(ctx, func(ctx context.Context) {
+		for _, c := range []Command{{Quick: true}, {Single: true}} {
+			if umask, name := parent(ctx, c); umask != "0022" || name != os.Args[0] {
+				t.Errorf("%+v from aside: umask %s, child of %q; want 0022 and %q", c, umask, name, os.Args[0])
+			}
+		}
+		if umask, name := parent(ctx, Command{}); umask != "0022" || !strings.HasPrefix(name, keeperName) {
+			t.Errorf("what may start others, from aside: umask %s, child of %q; want 0022 and a keeper", umask, name)
+		}
+	})
+	if umask, name := parent(ctx, Command{Single: true}); umask != "0022" || !strings.HasPrefix(name, keeperName) {
+		t.Errorf("a single program from elsewhere: umask %s, child of %q; want 0022 and a keeper", umask, name)
+	}
+	var pid int
+	Aside(ctx, func(ctx context.Context) {
+		c := &Command{Args: []string{"sleep", "600"}, Quick: true}
+		cmd, _, err := c.Prepare(ctx)
+		if err == nil {
+			err = Start(ctx, cmd)
+		}
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		pid = cmd.Process.Pid
+	})
+	if pid == 0 {
+		return
+	}
+	var ws unix.WaitStatus
+	if _, err := unix.Wait4(pid, &ws, 0, nil); err != nil || !ws.Signaled() || ws.Signal() != unix.SIGKILL {
+		t.Errorf("what was left running ended by %v, %v; want SIGKILL, as the thread had ended", ws, err)
+	}
+}

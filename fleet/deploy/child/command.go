@@ -29,6 +29,9 @@ type Command struct {
 	// Quick is a program that takes an instant and starts nothing that outlives it: it
 	// needs no keeper.
 	Quick bool
+	// Single is a program that starts no other, however long it takes: it needs no keeper
+	// where the kernel ends it with the thread that has started it (Aside).
+	Single bool
 }
 
 // Error is a command that did not end well.
@@ -85,15 +88,22 @@ func (c *Command) Prepare(ctx context.Context) (*exec.Cmd, *Tail, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	// The umask of this process may be anything, and is not this goroutine's to
-	// change.
-	args := append([]string{"-c", `umask 022; exec "$@"`, "sh", program}, c.Args[1:]...)
-	cmd := exec.CommandContext(ctx, "/bin/sh", args...)
+	args := append([]string{program}, c.Args[1:]...)
+	on, is := asideOf(ctx)
+	if !is || !on.umask {
+		// The umask of this process may be anything, and is not this goroutine's to
+		// change.
+		args = append([]string{"/bin/sh", "-c", fmt.Sprintf(`umask %03o; exec "$@"`, commandUmask), "sh"}, args...)
+	}
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	tail := &Tail{}
 	cmd.Dir = cmp.Or(c.Dir, "/")
 	cmd.Env = c.environ()
 	c.connect(cmd, tail)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: c.Account.credential()}
+	if is { // the thread lives until the deploy has ended, or this process has
+		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	}
 	cmd.Cancel = func() error {
 		err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		if errors.Is(err, syscall.ESRCH) {

@@ -110,7 +110,7 @@ func startOrder(o order) (*keeper, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("cannot keep what it starts: %w", err)
 	}
-	unix.Umask(0o022) // whatever whoever started us had
+	unix.Umask(commandUmask)
 	attr := &syscall.ProcAttr{Dir: o.Dir, Env: o.Env, Files: []uintptr{0, 1, 2},
 		Sys: &syscall.SysProcAttr{Setsid: true, Credential: o.Account.credential(), Pdeathsig: syscall.SIGKILL}}
 	pid, err := syscall.ForkExec(o.Program, o.Args, attr)

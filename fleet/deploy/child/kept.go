@@ -22,10 +22,11 @@ type Ended struct {
 	Left   []string // names of processes that it had left running, and that were ended
 }
 
-// Do runs the command to its end, below a keeper unless it is a Quick one. Nothing
-// that it has started is left then. An error is an *Error.
+// Do runs the command to its end, below a keeper unless it is a Quick one, or a Single
+// one that is started from Aside. Nothing that it has started is left then. An error is
+// an *Error.
 func (c *Command) Do(ctx context.Context) (Ended, error) {
-	if c.Quick {
+	if c.Quick || c.Single && isAside(ctx) {
 		cmd, tail, err := c.Prepare(ctx)
 		if err != nil {
 			return Ended{}, err

@@ -64,7 +64,7 @@ sys.exit(failed)
 // compile are no error, for a package may hold some that nobody imports: what
 // Python says of them is returned.
 func (s *Store) Compile(ctx context.Context, python, dir string) (note string, err error) {
-	c := &child.Command{Account: s.Account, Args: []string{python, "-I", "-S", "-c", compileScript, dir}}
+	c := &child.Command{Account: s.Account, Args: []string{python, "-I", "-S", "-c", compileScript, dir}, Single: true}
 	err = c.Run(ctx)
 	var failed *child.Error
 	if errors.As(err, &failed) && ctx.Err() == nil {
