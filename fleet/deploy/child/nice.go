@@ -11,6 +11,12 @@ import (
 
 type niceKey struct{}
 
+// longTurn is the turn on a CPU, in nanoseconds, that is asked for by what stands back.
+// Since Linux 6.12 whoever wakes and asks for a shorter one, which all do that ask for
+// none, need not wait until it is over; older kernels take no notice. With a hundred
+// milliseconds those who have had their share waited as long as before.
+const longTurn = 10_000_000
+
 // Nicer is a context by which commands leave the CPU to others: those who serve while
 // a deploy is under way. by is added to their nice value; 0: as this process.
 func Nicer(ctx context.Context, by int) context.Context {
@@ -46,7 +52,8 @@ func standBack(ctx context.Context, pid int) {
 
 // standBackThread makes a thread, and all that it starts from now, nicer. As a batch
 // process (sched(7)) it does not take the CPU from one that serves whenever it wakes,
-// but when its turn comes. Anybody may do so; what does not only takes more of the CPU.
+// but when its turn comes; its turns are long ones, which those who serve may end.
+// Anybody may do so; what does not only takes more of the CPU.
 func standBackThread(tid, by int) bool {
 	attr, err := unix.SchedGetAttr(tid, 0)
 	if err != nil {
@@ -56,6 +63,7 @@ func standBackThread(tid, by int) bool {
 	if attr.Policy == unix.SCHED_NORMAL {
 		attr.Policy = unix.SCHED_BATCH
 	}
+	attr.Runtime = longTurn
 	if unix.SchedSetAttr(tid, attr, 0) != nil { // some sandboxes do without that call
 		return unix.Setpriority(unix.PRIO_PROCESS, tid, int(attr.Nice)) == nil
 	}
