@@ -3,8 +3,8 @@ package appspec
 import "strings"
 
 // Nearest returns the name that was probably meant: the one with the least edits
-// (a letter more, less, other, or two swapped), at most one for three letters.
-// Empty where none is near.
+// (a letter more, less, other, or two swapped), at most one for three letters, and not
+// all letters of the name. Empty where none is near.
 func Nearest(given string, names []string) string {
 	if len(given) > 64 {
 		return ""
@@ -17,7 +17,7 @@ func Nearest(given string, names []string) string {
 		if strings.EqualFold(strings.ReplaceAll(given, "-", "_"), name) {
 			return name
 		}
-		if d := Edits(given, name, least); d < least {
+		if d := Edits(given, name, least); d < least && d < len(name) {
 			best, least = name, d
 		}
 	}

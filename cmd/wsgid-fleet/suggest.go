@@ -3,18 +3,13 @@ package main
 import (
 	"fmt"
 
-	"github.com/agext/levenshtein"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
 // didYouMean is `; did you mean "blog"?` where a known name is near, else
 // nothing.
 func didYouMean(given string, known []string) string {
-	best, bestDistance := "", 3
-	for _, name := range known {
-		if d := levenshtein.Distance(given, name, nil); d < bestDistance && d < len(name) {
-			best, bestDistance = name, d
-		}
-	}
+	best := appspec.Nearest(given, known)
 	if best == "" {
 		return ""
 	}

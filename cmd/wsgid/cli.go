@@ -11,9 +11,9 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/agext/levenshtein"
 	"github.com/spf13/pflag"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -127,12 +127,7 @@ func (c *cli) warn(format string, args ...any) {
 
 // didYouMean suggests the nearest of the names, if one is near.
 func didYouMean(word string, names []string) string {
-	best, cost := "", len(word)/2+1
-	for _, name := range names {
-		if d := levenshtein.Distance(word, name, nil); d < cost && d <= 3 {
-			best, cost = name, d
-		}
-	}
+	best := appspec.Nearest(word, names)
 	if best == "" {
 		return ""
 	}

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/agext/levenshtein"
-
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
@@ -190,7 +188,7 @@ func (c *Config) Unknown() []string {
 			continue
 		}
 		line := fmt.Sprintf("%s: unknown option %q at %s", c.path, key, c.at(key))
-		if near := nearest(key); near != "" {
+		if near := appspec.Nearest(key, options); near != "" {
 			line += fmt.Sprintf("; did you mean %q?", near)
 		}
 		out = append(out, line)
@@ -201,18 +199,6 @@ func (c *Config) Unknown() []string {
 // Repeated lists, one line each, the keys that stand in the file more than once:
 // the last one counts, as in wsgid.
 func (c *Config) Repeated() []string { return c.repeated }
-
-func nearest(key string) string { return nearestOf(key, options) }
-
-func nearestOf(key string, names []string) string {
-	best, cost := "", 3
-	for _, o := range names {
-		if d := levenshtein.Distance(strings.ReplaceAll(key, "-", "_"), o, nil); d < cost {
-			best, cost = o, d
-		}
-	}
-	return best
-}
 
 func (c *Config) at(key string) string {
 	v := c.vals[key]

@@ -136,7 +136,7 @@ func (p *fleetKeys) unknown(offset int, block, shown, name string) error {
 	next := ""
 	full := strings.TrimPrefix(block+"."+name, ".")
 	to, known := elsewhere[full]
-	switch near := nearestOf(name, p.within[block]); {
+	switch near := appspec.Nearest(name, p.within[block]); {
 	case known && to == "":
 		next = "; the app folder is the one that holds this file"
 	case known && to == DjangoFile:
