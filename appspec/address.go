@@ -48,11 +48,11 @@ func checkListen(s string) (string, bool) {
 	if err != nil {
 		switch {
 		case isPort(s):
-			return "say the address too: " + Quote("127.0.0.1:"+s) + ", or " + Quote("*:"+s) + " for all", false
+			return "give the address too: " + Quote("127.0.0.1:"+s) + ", or " + Quote("*:"+s) + " for all", false
 		case strings.Count(s, ":") > 1:
-			return `an IPv6 address stands in brackets: "[::1]:8000"`, false
+			return `an IPv6 address is written in brackets: "[::1]:8000"`, false
 		case !strings.Contains(s, ":") && s != "":
-			return "say the port: " + Quote(s+":8000"), false
+			return "give the port: " + Quote(s+":8000"), false
 		}
 		return `write "host:port", "unix:/path" or "systemd:NAME"`, false
 	}
@@ -96,10 +96,10 @@ func checkEndpoint(s string) (string, bool) {
 	transport, rest, ok := strings.Cut(s, "://")
 	if !ok {
 		if _, port, err := net.SplitHostPort(s); err == nil && isPort(port) {
-			return "say the transport: " + Quote("tcp://"+s), false
+			return "give the transport: " + Quote("tcp://"+s), false
 		}
 		if strings.HasPrefix(s, "/") {
-			return "say the transport: " + Quote("ipc://"+s), false
+			return "give the transport: " + Quote("ipc://"+s), false
 		}
 		return `write a ZeroMQ endpoint, such as "tcp://127.0.0.1:9997" or "ipc:///run/blog.ipc"`, false
 	}
@@ -111,7 +111,7 @@ func checkEndpoint(s string) (string, bool) {
 	case !known:
 		return "the transport is one of " + strings.Join(transports, ", ") + ", not " + transport, false
 	case rest == "":
-		return "say the address after " + transport + "://", false
+		return "give the address after " + transport + "://", false
 	case transport == "ipc" && len(rest) > maxUnixPath:
 		return "the path of an ipc endpoint has at most 107 bytes, this one has " + strconv.Itoa(len(rest)), false
 	case transport == "tcp":
@@ -125,7 +125,7 @@ func checkEndpoint(s string) (string, bool) {
 		case host == "*":
 			return "* is for the side that binds, which is mongrel2: write its address, " + Quote("tcp://127.0.0.1:"+port), false
 		case host == "":
-			return "say the host: " + Quote("tcp://127.0.0.1:"+port), false
+			return "give the host: " + Quote("tcp://127.0.0.1:"+port), false
 		}
 	}
 	return "", true

@@ -49,7 +49,7 @@ func checkFolder(s string) (string, bool) {
 		return instead, false
 	}
 	if clean := filepath.Clean(s); systemFolders[clean] {
-		return "the app folder is given to the app's user, and " + clean + " belongs to the system: write a folder of this app alone", false
+		return "the app's user becomes the owner of the app folder, and " + clean + " belongs to the system: write a folder for this app only", false
 	}
 	return "", true
 }
@@ -112,10 +112,10 @@ func checkApplication(s string) (string, bool) {
 		if strings.Contains(s, ".") {
 			return "", true
 		}
-		return "say which object of the module: " + Quote(s+":application"), false
+		return "name the object of the module: " + Quote(s+":application"), false
 	case strings.HasSuffix(s, "()") && isDotted(strings.TrimSuffix(s, "()")) && strings.Contains(s, "."):
 		i := strings.LastIndexByte(s, '.')
-		return "a factory stands after a colon: " + Quote(s[:i]+":"+s[i+1:]), false
+		return "a factory follows a colon: " + Quote(s[:i]+":"+s[i+1:]), false
 	}
 	return form, false
 }
@@ -215,11 +215,11 @@ func checkStaticDir(s string) (string, bool) {
 	case strings.HasPrefix(s, "~"):
 		return "write the path out, from / on: ~ is the shell's", false
 	case clean == "/":
-		return "the whole machine would be served: write the folder of the files", false
+		return "the whole file system would be served: write the folder of the files", false
 	case clean == "." || clean == "app":
 		return "it holds code and settings: write the folder of the files alone, such as " + Quote("app/static"), false
 	case clean == ".." || strings.HasPrefix(clean, "../"):
-		return "it leads out of the app folder: write an absolute path for a folder elsewhere", false
+		return "it points outside the app folder: write an absolute path for a folder elsewhere", false
 	}
 	return "", true
 }
@@ -246,14 +246,14 @@ func checkHost(s string) (string, bool) {
 	case isURL && rest != "":
 		return "write the host alone: " + Quote(rest), false
 	case strings.ContainsAny(s, "*"):
-		return "write one name: a client names no pattern", false
+		return "write one name: a client cannot request a pattern", false
 	}
 	host, port := s, ""
 	if i := strings.LastIndexByte(s, ':'); i >= 0 && !strings.HasSuffix(s, "]") {
 		host, port = s[:i], s[i+1:]
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 			if _, err := netip.ParseAddr(s); err == nil {
-				return "an IPv6 address stands in brackets: " + Quote("["+s+"]"), false
+				return "an IPv6 address is written in brackets: " + Quote("["+s+"]"), false
 			}
 			return "the port must be from 1 to 65535", false
 		}
@@ -281,7 +281,7 @@ func checkProxy(s string) (string, bool) {
 		return "", true
 	}
 	if path, ok := strings.CutPrefix(s, "unix:"); ok && path != "" {
-		return `write "unix" for whoever may connect to a unix socket of the app; mode, owner and group of the socket say who that is`, false
+		return `write "unix" for clients of a unix socket of the app; mode, owner and group of the socket decide who may connect`, false
 	}
 	return checkCIDR(s)
 }

@@ -24,7 +24,7 @@ func checkRepository(s string) (string, bool) {
 	case s == "":
 		return "", true
 	case strings.HasPrefix(s, "-"):
-		return "git would take what begins with - as an option: " + form, false
+		return "git reads an address that begins with - as an option: " + form, false
 	case hasControl(s) || strings.ContainsFunc(s, unicode.IsSpace):
 		return "an address has no blanks and no control characters: " + form, false
 	case isURL && strings.HasPrefix(scheme, "git+"):
@@ -61,7 +61,7 @@ func checkRepository(s string) (string, bool) {
 	case name == "" || file == "":
 		return form, false
 	case strings.HasPrefix(name, "-"), strings.HasPrefix(file, "-"):
-		return "ssh would take what begins with - as an option: " + form, false
+		return "ssh reads a name that begins with - as an option: " + form, false
 	}
 	return "", true
 }
@@ -71,7 +71,7 @@ func checkRepositoryURL(s, scheme, rest string) (string, bool) {
 	u, err := url.Parse(s)
 	if err != nil {
 		if from, to := PasswordIn(rest); from < to {
-			return "a password in an address is seen by everybody: " + form + ", without it", false
+			return "a password in an address can be seen by anyone: " + form + ", without it", false
 		}
 		return form, false
 	}
@@ -80,12 +80,12 @@ func checkRepositoryURL(s, scheme, rest string) (string, bool) {
 		if scheme != "ssh" {
 			u.User = nil
 		}
-		return "a password in an address is seen by everybody: write " + Quote(u.String()) + ", and for a repository that asks who you are one by ssh, with ssh_key", false
+		return "a password in an address can be seen by anyone: write " + Quote(u.String()) + ", and for a repository that asks who you are one by ssh, with ssh_key", false
 	}
 	switch strings.ToLower(scheme) {
 	case "https", "ssh":
 	case "http", "git":
-		return "nobody vouches for what comes by " + scheme + ": write " + Quote("https://"+rest), false
+		return scheme + " can be read and changed in transit: write " + Quote("https://"+rest), false
 	case "file":
 		if u.Host != "" {
 			return "a path begins with a third /: write " + Quote("file:///"+strings.TrimLeft(rest, "/")), false
@@ -95,22 +95,22 @@ func checkRepositoryURL(s, scheme, rest string) (string, bool) {
 		}
 		return "", true
 	default:
-		return "git is not let use " + scheme + ": " + form, false
+		return "git is not allowed to use " + scheme + ": " + form, false
 	}
 	switch {
 	case u.Hostname() == "" || strings.Trim(u.Path, "/") == "":
 		return form, false
 	case strings.HasPrefix(u.Hostname(), "-"), strings.HasPrefix(u.User.Username(), "-"), strings.HasPrefix(u.Path, "/-"):
-		return "ssh would take what begins with - as an option: " + form, false
+		return "ssh reads a name that begins with - as an option: " + form, false
 	case u.Fragment != "" || strings.HasSuffix(s, "#"):
 		u.Fragment = ""
-		return "a branch stands in branch, a tag or an object id in commit: write " + Quote(u.String()), false
+		return "a branch goes in branch, a tag or an object id in commit: write " + Quote(u.String()), false
 	case u.RawQuery != "" || u.ForceQuery:
 		u.RawQuery, u.ForceQuery = "", false
-		return "no repository needs what stands behind a ?, and a token there is seen by everybody: write " + Quote(u.String()), false
+		return "no repository needs a part after ?, and a token there can be seen by anyone: write " + Quote(u.String()), false
 	case u.User != nil && strings.EqualFold(scheme, "https"):
 		u.User = nil
-		return "who you are is often a token, and seen by everybody: write " + Quote(u.String()) + ", and put user and password into ~/.netrc of the app's user", false
+		return "a user name is often a token, which can be seen by anyone: write " + Quote(u.String()) + ", and put user and password into ~/.netrc of the app's user", false
 	}
 	return "", true
 }
@@ -152,7 +152,7 @@ func checkIndex(s string) (string, bool) {
 	case scheme == "http" && localHost(rest):
 		return "", true
 	case scheme == "http":
-		return "nobody vouches for what comes by http: write " + Quote("https://"+rest), false
+		return "http can be read and changed in transit: write " + Quote("https://"+rest), false
 	case scheme != "https":
 		return `write the address of an index: "https://…"`, false
 	}
@@ -227,12 +227,12 @@ func checkSharedPath(s string) (string, bool) {
 
 // relative takes a path that stays below a folder.
 func relative(s, folder string) (string, bool) {
-	const git = "what is named .git stays outside of a release"
+	const git = "a file or folder named .git is not part of a release"
 	switch clean := path.Clean(s); {
 	case hasControl(s):
 		return "a path has no control characters", false
 	case strings.HasPrefix(s, "-"):
-		return "programs would take what begins with - as an option: write " + Quote("./"+s), false
+		return "programs read a name that begins with - as an option: write " + Quote("./"+s), false
 	case strings.HasPrefix(s, "/"), strings.HasPrefix(s, "~"):
 		guess := strings.Trim(path.Clean(strings.TrimPrefix(s, "~")), "/.")
 		if guess == "" {
@@ -253,9 +253,9 @@ func checkRole(s string) (string, bool) {
 	case hasControl(s):
 		return "a name has no control characters", false
 	case len(s) > 63:
-		return "PostgreSQL cuts names behind 63 bytes: write a shorter one", false
+		return "PostgreSQL truncates names after 63 bytes: write a shorter one", false
 	case strings.HasPrefix(s, "pg_"):
-		return "PostgreSQL keeps names that start with pg_ for itself", false
+		return "PostgreSQL reserves names that start with pg_", false
 	}
 	return "", true
 }
@@ -336,7 +336,7 @@ func checkAdmin(s string) (string, bool) {
 	user, _, ok := strings.Cut(s, ":")
 	switch {
 	case strings.ContainsAny(s, "\r\n"):
-		return "it ends with a line's end: write trimspace(file(\"…\"))", false
+		return "it ends with a newline: write trimspace(file(\"…\"))", false
 	case hasControl(s):
 		return "it has control characters", false
 	case !ok || user == "":

@@ -121,7 +121,7 @@ func checkHostPattern(s string) (string, bool) {
 	case isURL && rest != "":
 		return "write the host alone: " + Quote(rest), false
 	case s == "*" || s == "*.":
-		return "a wildcard stands for one label of a name, as in \"*.example.org\"; for the app of all other names write default in the gate block", false
+		return "a wildcard matches one label of a name, as in \"*.example.org\"; for the app of all other names write default in the gate block", false
 	case strings.ContainsAny(s, ", "):
 		return "each name is a string of its own: [\"a.example.org\", \"b.example.org\"]", false
 	case strings.Contains(s, "/"):

@@ -29,7 +29,7 @@ func JSONReason(err error) error {
 		}
 	}
 	if e, ok := errors.AsType[*time.ParseError](err); ok {
-		return fmt.Errorf("%q is no time as in %s", strings.Trim(e.Value, `"`), `"2026-01-31T12:00:00Z"`)
+		return fmt.Errorf("%q is not a time as in %s", strings.Trim(e.Value, `"`), `"2026-01-31T12:00:00Z"`)
 	}
 	return err
 }

@@ -31,7 +31,7 @@ func TestJSONReason(t *testing.T) {
 		`{"a": {"on": 1}}`:              `"a.on" is a number, not true or false`,
 		`{"a": {"rest": []}}`:           `"a.rest" is an array, not an object`,
 		`{"a": {"text": []}}`:           `"a.text" is an array, not a string`,
-		`{"a": {"at": "soon"}}`:         `"soon" is no time as in "2026-01-31T12:00:00Z"`,
+		`{"a": {"at": "soon"}}`:         `"soon" is not a time as in "2026-01-31T12:00:00Z"`,
 		`{"a": {"at": "2026-13-01T00"}`: `unexpected end of JSON input`,
 		`{"a": `:                        `unexpected end of JSON input`,
 	} {

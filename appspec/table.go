@@ -312,7 +312,7 @@ var appAttributes = []Attribute{
 		}},
 	{Path: "health.host", Type: TypeString, Built: true, Disruption: Live, Example: `"blog.example.org"`,
 		Form: "a host, with or without port", check: checkHost,
-		Doc: "whom the question names as Host; default: the first of `hosts` that is no wildcard, else `localhost`, or where Django refuses that the first of its `ALLOWED_HOSTS`",
+		Doc: "whom the question names as Host; default: the first of `hosts` that is not a wildcard, else `localhost`, or where Django refuses that the first of its `ALLOWED_HOSTS`",
 		at: func(s *Spec, _ int) any {
 			if s.Health != nil {
 				return &s.Health.Host

@@ -32,7 +32,7 @@ func (d *Daemon) begin(ctx context.Context) {
 		held[n] = true
 	}
 	if len(held) > 0 && ctx.Err() == nil {
-		d.e.log.Warn("ready though apps are still being looked at: is the disk of their folders reachable?", "apps", slices.Sorted(maps.Keys(held)))
+		d.e.log.Warn("ready, although some apps could not be checked yet: is the disk of their folders reachable?", "apps", slices.Sorted(maps.Keys(held)))
 	}
 	for _, n := range d.e.names() {
 		if ctx.Err() != nil {

@@ -160,7 +160,7 @@ func (a *AppStatus) managed(dir string, hosts []string, daemon bool, now time.Ti
 		if why != "" {
 			why = fmt.Sprintf("%s; %s; %s", s.Error, s.Next, retryWords(s.RetryAt, daemon, now))
 		} else if !daemon {
-			why = "no daemon runs that would get one"
+			why = "no daemon is running to obtain one"
 		}
 		switch {
 		case s.NotAfter.IsZero() && s.Error != "":
@@ -198,7 +198,7 @@ func soonFor(s *certs.Status) time.Duration {
 func retryWords(at time.Time, daemon bool, now time.Time) string {
 	switch {
 	case !daemon:
-		return "no daemon runs that would try again"
+		return "no daemon is running to try again"
 	case at.After(now):
 		return "next try in " + words.RoundUp(at.Sub(now)).String()
 	}

@@ -231,7 +231,7 @@ type lostError struct {
 }
 
 func (e *lostError) Error() string {
-	return fmt.Sprintf("cannot hear from the daemon (pid %d): %v", e.pid, e.err)
+	return fmt.Sprintf("cannot read from the daemon (pid %d): %v", e.pid, e.err)
 }
 func (e *lostError) Unwrap() error { return e.err }
 
@@ -269,7 +269,7 @@ func (c *Client) lines(resp *http.Response, progress func(Event)) ([]Result, err
 		var a answer
 		if err := dec.Decode(&a); err != nil {
 			if errors.Is(err, io.EOF) {
-				err = errors.New("it ended before it had an answer")
+				err = errors.New("it exited before it answered")
 			}
 			return nil, c.lost(err)
 		}

@@ -128,7 +128,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return err
 	}
 	if err := putNotice(d.e.store, d.e.opts.Dir); err != nil {
-		d.e.log.Warn("other users of this machine are not told of this daemon", "err", err)
+		d.e.log.Warn("other users of this machine cannot find this daemon", "err", err)
 	}
 	defer removeNotice(d.e.store)
 	// Now, so that files which are put in place later wait for the upgrade.
@@ -218,7 +218,7 @@ func (d *Daemon) open() error {
 	d.sup = reconcile.NewSupervisor()
 	e.followed = d.sup.Of
 	if _, err := e.restore(context.Background()); err != nil {
-		e.log.Warn("cannot look for masters that the state directory has lost; it is tried again", "err", err)
+		e.log.Warn("cannot look for masters missing from the state directory; retrying", "err", err)
 	}
 	d.sup.Changed, d.sup.Ended, d.sup.Hangs = d.changed, d.masterEnded, d.masterHangs
 	if d.Pulse > 0 {
@@ -279,7 +279,7 @@ func (d *Daemon) followed(name string, m reconcile.Handle, newest bool) {
 	if rem.LastGood != nil {
 		d.scope(rem.LastGood, pid)
 		if err := reconcile.HandStderr(ctx, rem.LastGood, m); err != nil {
-			d.e.log.Warn("cannot take the log of a master", "app", name, "err", err)
+			d.e.log.Warn("cannot take over the log of a master", "app", name, "err", err)
 		}
 	}
 	d.e.log.Info("took over a running master", "app", name, "pid", pid)
@@ -357,9 +357,9 @@ func (d *Daemon) masterEnded(app string, pid int, since time.Time) {
 	}
 	lived := d.e.now().Sub(since)
 	wait := d.rec.Died(app, lived, reconcile.RestartOf(o.AppState))
-	next := "started anew at once"
+	next := "restarting now"
 	if wait > 0 {
-		next = fmt.Sprintf("started anew in %s", words.RoundUp(wait))
+		next = fmt.Sprintf("restarting in %s", words.RoundUp(wait))
 	}
 	d.e.log.Error("master died", "app", app, "pid", pid, "lived", lived.Round(time.Millisecond), "next", next)
 }
@@ -367,7 +367,7 @@ func (d *Daemon) masterEnded(app string, pid int, since time.Time) {
 // masterHangs is told by the supervisor.
 func (d *Daemon) masterHangs(app string, pid int) {
 	if _, known := d.e.hung.LoadOrStore(pid, true); !known {
-		d.e.log.Error("master does not answer", "app", app, "pid", pid, "next", "it is replaced; what it was serving is lost")
+		d.e.log.Error("master does not answer", "app", app, "pid", pid, "next", "replacing it; the requests it was serving are lost")
 	}
 	d.rec.Enqueue(app, reconcile.Intent{}, false)
 }

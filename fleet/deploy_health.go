@@ -47,7 +47,7 @@ func (p *operations) health(ctx context.Context, app string) (note string, err e
 		}
 		_, o = p.e.look(ctx, app)
 		if cur, _ = o.Current(digestOf(w.Spec)); cur == nil {
-			return "", errors.New("its master has gone")
+			return "", errors.New("its master is gone")
 		}
 	}
 	if h := cur.Status.Health; h != nil && h.OK {

@@ -73,10 +73,10 @@ func (p *operations) settleDeploys(ctx context.Context, app string) (*deploy.Ent
 		case deploy.Leave:
 			continue
 		case deploy.GiveUp:
-			e.Result, e.Reason = deploy.ResultInterrupted, "the process that did it was ended; nothing that serves was changed"
+			e.Result, e.Reason = deploy.ResultInterrupted, "the process that ran it was terminated; the running app was not changed"
 		case deploy.Finish:
 			if rerr := p.bring(ctx, app); rerr == nil {
-				e.Result, e.Reason = deploy.ResultOK, "the process that did it was ended after the rollout had begun; it was finished later"
+				e.Result, e.Reason = deploy.ResultOK, "the process that ran it was terminated after the rollout had started; it was finished later"
 				if spec := p.deployOf(app); !e.Whole(spec) {
 					e.Reason += ", and stages that run after the switch did not run"
 				}
@@ -84,12 +84,12 @@ func (p *operations) settleDeploys(ctx context.Context, app string) (*deploy.Ent
 					e.Reason += "; " + err.Error()
 				}
 			} else {
-				e.Result, e.Reason = deploy.ResultFailed, "the process that did it was ended in the rollout, and the release does not serve: "+rerr.Error()
+				e.Result, e.Reason = deploy.ResultFailed, "the process that ran it was terminated during the rollout, and the release does not serve: "+rerr.Error()
 				if err := book.SetCurrent(before, nil); err != nil {
 					return read, err
 				}
 				if err := p.rollout(ctx, app); err != nil && before != nil {
-					e.Reason += "; nor does the one before it: " + err.Error()
+					e.Reason += "; neither does the previous one: " + err.Error()
 				}
 			}
 		}

@@ -22,7 +22,7 @@ func (u *underway) begin(o DeployOrder) (end func(), err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.after != nil {
-		return nil, &againError{text: fmt.Sprintf("cannot %s %s: the daemon is about to be executed anew, and waits for the deploy of %s; try again when that has ended", o.Verb(), o.App, u.names())}
+		return nil, &againError{text: fmt.Sprintf("cannot %s %s: the daemon is about to re-execute itself, and waits for the deploy of %s; try again when that has finished", o.Verb(), o.App, u.names())}
 	}
 	if u.apps == nil {
 		u.apps = map[string]int{}

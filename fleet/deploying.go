@@ -37,7 +37,7 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	case w.Spec == nil:
 		return nil, fmt.Errorf("cannot %s %s: its spec is gone", o.Verb(), o.App)
 	case w.Spec.Deploy == nil:
-		return nil, fmt.Errorf("cannot %s %s: it has no deploy block in %s; say where its code is: deploy { repository = \"…\" }", o.Verb(), o.App, w.Spec.File)
+		return nil, fmt.Errorf("cannot %s %s: it has no deploy block in %s; set where its code comes from: deploy { repository = \"…\" }", o.Verb(), o.App, w.Spec.File)
 	case !w.Spec.Enabled:
 		return nil, fmt.Errorf("cannot %s %s: enabled = false in %s", o.Verb(), o.App, w.Spec.File)
 	case rem.Override.Stopped:
@@ -121,7 +121,7 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	r.Deploy, r.URLs = entry, urls(spec, set.Specs[appspec.GateName])
 	if err != nil {
 		r.OK, r.Reason = false, err.Error()
-		p.e.log.Error("deploy has failed", "app", o.App, "deploy", entry.ID, "reason", err.Error(), "next", "wsgid-fleet deploys show "+o.App+" "+entry.ID)
+		p.e.log.Error("deploy failed", "app", o.App, "deploy", entry.ID, "reason", err.Error(), "next", "wsgid-fleet deploys show "+o.App+" "+entry.ID)
 	} else {
 		p.e.log.Info("deployed", "app", o.App, "deploy", entry.ID, "release", entry.Release, "commit", entry.Commit)
 	}

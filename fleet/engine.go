@@ -256,7 +256,7 @@ const unknownRetry = 2 * time.Second
 // not known is not missing.
 func (e *engine) unknown(out reconcile.Outcome, name string, err error) reconcile.Outcome {
 	if appdir.Exhausted(err) {
-		err = fmt.Errorf("cannot tell what runs of app %s: %w; nothing of it is changed until that is over: give the daemon more descriptors (LimitNOFILE= of its unit, ulimit -n)", name, err)
+		err = fmt.Errorf("cannot find out what is running of app %s: %w; it is not changed until that is over: give the daemon more descriptors (LimitNOFILE= of its unit, ulimit -n)", name, err)
 	}
 	e.log.Error(err.Error(), "app", name)
 	out.Err, out.RetryAt = err, e.now().Add(unknownRetry)
@@ -331,7 +331,7 @@ func (e *engine) failed(out reconcile.Outcome, rem state.AppState, name string) 
 	if old := rem.Failure; old != nil && old.Digest == f.Digest && old.Folder == f.Folder {
 		f.Attempts = old.Attempts + 1
 	}
-	next := "it is tried again when its spec changes or by: wsgid-fleet reload " + name
+	next := "it is retried when its spec changes or with: wsgid-fleet reload " + name
 	if rej, ok := errors.AsType[*reconcile.RejectedError](out.Err); ok {
 		f.Traceback = rej.Traceback
 	} else {

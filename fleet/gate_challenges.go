@@ -43,7 +43,7 @@ func (e *engine) challengeAgain() {
 		return
 	}
 	if err := e.tellChallenges(context.Background()); err != nil {
-		e.log.Warn("a certificate authority may not get its answers", "err", err)
+		e.log.Warn("a certificate authority may not get answers to its challenges", "err", err)
 	}
 }
 

@@ -28,7 +28,7 @@ func OpenLocal(o Options) (*Local, error) {
 	}
 	e.store.TakeOver(e.log)
 	if _, err := e.restore(context.Background()); err != nil {
-		e.log.Warn("cannot look for masters that the state directory has lost", "err", err)
+		e.log.Warn("cannot look for masters missing from the state directory", "err", err)
 	}
 	// Of a daemon that was killed: the apps that it was waiting for on our behalf.
 	if c, err := sockets.DialHolder(e.store.Dir); err == nil {

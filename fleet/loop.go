@@ -223,11 +223,11 @@ func (d *Daemon) logFaults(set *hclspec.Set, err error) {
 	}
 	for _, f := range set.Faults {
 		if f.Lost {
-			d.e.log.Error("apps are missing that nobody has removed", "file", f.File, "reason", f.Summary)
+			d.e.log.Error("apps are missing that were not removed by an edit", "file", f.File, "reason", f.Summary)
 			continue
 		}
 		d.e.log.Error("broken spec", "file", f.File, "app", f.App, "reason", f.Summary,
-			"next", "its apps keep their last good spec until the file is mended")
+			"next", "its apps keep their last good spec until the file is corrected")
 	}
 	if len(set.Faults) == 0 {
 		d.e.log.Info("all specs are good")
@@ -273,26 +273,26 @@ const pauseLimit = 5 * time.Second
 
 func (d *Daemon) upgrade() {
 	if d.Hooks.Upgrade == nil {
-		d.e.log.Error("cannot upgrade in place: this program was built without it")
+		d.e.log.Error("cannot upgrade in place: this program was built without support for it")
 		return
 	}
 	// The process and its sockets stay: a deploy of many minutes is worth the wait.
 	if apps := d.deploys.whenOver(func() { d.post(d.looping, d.upgrade) }); apps != "" {
-		d.e.log.Info("the program is executed anew when the deploys under way have ended", "signal", "user defined signal 2", "apps", apps)
+		d.e.log.Info("the program is re-executed when the deploys in progress have finished", "signal", "user defined signal 2", "apps", apps)
 		return
 	}
-	d.e.log.Info("executing the program anew", "signal", "user defined signal 2")
+	d.e.log.Info("re-executing the program", "signal", "user defined signal 2")
 	// The new program takes over what it finds: nothing is left half done for it,
 	// if that takes no longer than an operator waits.
 	if !d.rec.Pause(pauseLimit) {
-		d.e.log.Warn("apps are still being worked on; the new program finishes what was begun")
+		d.e.log.Warn("apps are still being changed; the new program finishes that")
 	}
 	defer d.rec.Resume()
 	if d.signals.ending() {
-		d.e.log.Info("not executed anew: the daemon was told to stop")
+		d.e.log.Info("not re-executed: the daemon was asked to stop")
 		return
 	}
 	if err := d.Hooks.Upgrade(d); err != nil {
-		d.e.log.Error("cannot upgrade in place", "err", err, "next", "the running program goes on")
+		d.e.log.Error("cannot upgrade in place", "err", err, "next", "the running program continues")
 	}
 }

@@ -50,12 +50,12 @@ func losses(set *hclspec.Set, homes map[string]string, moved bool, before []stri
 	lost := func(file, what string, apps []string) {
 		slices.Sort(apps)
 		text := fmt.Sprintf("%s: %s; kept running: %s; %s", file, what, strings.Join(apps, ", "),
-			"if they are to go, confirm it with: wsgid-fleet apply")
+			"if they are to be removed, confirm it with: wsgid-fleet apply")
 		out = append(out, hclspec.Fault{File: file, Summary: text, Text: text + "\n", Apps: apps, Lost: true})
 	}
 	for _, file := range set.Empty {
 		if apps := missing[file]; len(apps) > 0 {
-			lost(file, "no app stands in it any more", apps)
+			lost(file, "it no longer defines any app", apps)
 			delete(missing, file)
 		}
 	}
@@ -65,12 +65,12 @@ func losses(set *hclspec.Set, homes map[string]string, moved bool, before []stri
 	case len(apps) == 0:
 	case len(set.Specs) > 0 || len(set.Faults) > 0:
 		if len(late) > 0 {
-			lost(set.Dir, "of the files that went at once these are not back", late)
+			lost(set.Dir, "of the files that vanished at once these are not back", late)
 		}
 	case moved:
 		lost(set.Dir, "it is empty, and not the directory that held its apps (is it mounted?)", apps)
 	case len(missing)+len(out) > 1 || len(late) > 0:
-		lost(set.Dir, "all its files went at once", apps)
+		lost(set.Dir, "all its files vanished at once", apps)
 	}
 	return out
 }

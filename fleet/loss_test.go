@@ -96,7 +96,7 @@ func TestDamageIsNotRemoval(t *testing.T) {
 	}
 
 	truncate("one")
-	eventually(t, "it is said that a file is empty", func() bool { return strings.Contains(reason("one"), "no app stands in it any more") })
+	eventually(t, "it is said that a file is empty", func() bool { return strings.Contains(reason("one"), "it no longer defines any app") })
 	d.e.loadMu.Lock() // at once: what is read in between has lost one app, which is a removal
 	for app := range specs {
 		if err := os.Rename(f.file(app), f.file(app)+".away"); err != nil {
@@ -104,7 +104,7 @@ func TestDamageIsNotRemoval(t *testing.T) {
 		}
 	}
 	d.e.loadMu.Unlock()
-	eventually(t, "it is said that all is gone", func() bool { return strings.Contains(reason("two"), "all its files went at once") })
+	eventually(t, "it is said that all is gone", func() bool { return strings.Contains(reason("two"), "all its files vanished at once") })
 	same("after the loss", "one", "two", "three")
 
 	// The next daemon has not seen what was there before.
@@ -113,7 +113,7 @@ func TestDamageIsNotRemoval(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.daemon(f.fakeOptions(m))
-	eventually(t, "the next daemon says so too", func() bool { return strings.Contains(reason("three"), "all its files went at once") })
+	eventually(t, "the next daemon says so too", func() bool { return strings.Contains(reason("three"), "all its files vanished at once") })
 	for app := range specs {
 		started[app] = m.only(t, app)
 	}

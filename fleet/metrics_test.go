@@ -195,7 +195,7 @@ func TestMetricsPortTaken(t *testing.T) {
 		d.Metrics, d.metrics.Retry = addr, 10*time.Millisecond
 	})
 	eventually(t, "the port is reported", kept.has(`level=ERROR msg="cannot serve metrics" address=`+addr+
-		` err="address already in use" next="tried again every 10ms; the fleet runs on without"`))
+		` err="address already in use" next="retrying every 10ms; the fleet continues without it"`))
 	if body, err := f.get("blog"); err != nil || body != "hello" {
 		t.Errorf("the app: %q, %v", body, err)
 	}

@@ -93,7 +93,7 @@ func (e *engine) plan(ctx context.Context, set *hclspec.Set, name string, named 
 	}
 	w := plan.WantOf(&rem, set, nil, name)
 	if w.Invalid != "" {
-		ap := plan.AppPlan{App: name, Why: "no good spec was ever seen", Error: w.Invalid}
+		ap := plan.AppPlan{App: name, Why: "no valid spec has been loaded yet", Error: w.Invalid}
 		if w.Fault != nil {
 			ap.File = w.Fault.File
 		}
@@ -119,7 +119,7 @@ func (e *engine) plan(ctx context.Context, set *hclspec.Set, name string, named 
 		ap.Error = w.Held
 	}
 	if lost {
-		ap.Why = "its spec is gone: " + w.Fault.Summary
+		ap.Why = "its spec was removed: " + w.Fault.Summary
 	}
 	return ap
 }
@@ -134,7 +134,7 @@ func (p *operations) Apply(ctx context.Context, apps []string, progress func(Eve
 }
 
 // ErrOtherPlan tells that what apply would do is not what was shown.
-var ErrOtherPlan = errors.New("cannot apply: the plan is another one by now; nothing was done; look at the new plan and apply that")
+var ErrOtherPlan = errors.New("cannot apply: the plan has changed; nothing was done; review the new plan and apply that")
 
 // ApplyPlan is Apply of all apps if the plan is still the one of that Digest.
 func (p *operations) ApplyPlan(ctx context.Context, digest string, progress func(Event)) ([]Result, error) {
@@ -225,7 +225,7 @@ func (p *operations) Scale(ctx context.Context, counts map[string]int, progress 
 	apps := make([]string, 0, len(counts))
 	for a, n := range counts {
 		if n == 0 {
-			return nil, fmt.Errorf("cannot scale app %s to 0: an app has at least one worker; stop it by: wsgid-fleet stop %s", a, a)
+			return nil, fmt.Errorf("cannot scale app %s to 0: an app has at least one worker; stop it with: wsgid-fleet stop %s", a, a)
 		}
 		if n < 0 || n > appspec.MaxWorkers {
 			return nil, fmt.Errorf("cannot scale app %s to %d: the number of workers must be from 1 to %d", a, n, appspec.MaxWorkers)

@@ -524,11 +524,11 @@ func TestDriftMadeByHand(t *testing.T) {
 		}
 	}
 	run("[{blog true ready   [] <nil>  <nil> []}]", l.Apply)
-	run("[{blog true stopped stopped by an operator; it starts by: wsgid-fleet start blog  [] <nil>  <nil> []}]", l.Stop, "blog")
-	run("[{blog true stopped stopped by an operator; it starts by: wsgid-fleet start blog  [] <nil>  <nil> []}]", l.Apply) // without its name
+	run("[{blog true stopped stopped by an operator; start it with: wsgid-fleet start blog  [] <nil>  <nil> []}]", l.Stop, "blog")
+	run("[{blog true stopped stopped by an operator; start it with: wsgid-fleet start blog  [] <nil>  <nil> []}]", l.Apply) // without its name
 	run("[{blog false stopped cannot reload it: it is stopped; start it first: wsgid-fleet start blog  [] <nil>  <nil> []}]", l.Reload, "blog")
 	run("[{blog true ready   [] <nil>  <nil> []}]", l.Apply, "blog")
-	run("[{blog true stopped stopped by an operator; it starts by: wsgid-fleet start blog  [] <nil>  <nil> []}]", l.Stop)
+	run("[{blog true stopped stopped by an operator; start it with: wsgid-fleet start blog  [] <nil>  <nil> []}]", l.Stop)
 	run("[{blog true ready   [] <nil>  <nil> []}]", l.Start)
 	rs, err := l.Scale(ctx, map[string]int{"blog": 7}, nil)
 	if err != nil || len(rs) != 1 || !rs[0].OK {
@@ -554,7 +554,7 @@ func TestDriftMadeByHand(t *testing.T) {
 	f.spec("blog", "enabled = false")
 	run("[{blog true disabled enabled = false  [] <nil>  <nil> []}]", l.Apply)
 	run("[{blog false disabled cannot start it: enabled = false in "+f.file("blog")+"  [] <nil>  <nil> []}]", l.Start, "blog")
-	if _, err := l.Scale(ctx, map[string]int{"blog": 0}, nil); err == nil || err.Error() != "cannot scale app blog to 0: an app has at least one worker; stop it by: wsgid-fleet stop blog" {
+	if _, err := l.Scale(ctx, map[string]int{"blog": 0}, nil); err == nil || err.Error() != "cannot scale app blog to 0: an app has at least one worker; stop it with: wsgid-fleet stop blog" {
 		t.Errorf("scale to 0: %v", err)
 	}
 	if _, err := l.Stop(ctx, []string{"blok"}, nil); err == nil || err.Error() != "cannot stop app blok: no spec in "+f.dir+" names it; did you mean blog?" {
@@ -577,7 +577,7 @@ func TestBrokenDefaultsChangeNothing(t *testing.T) {
 	f.spec("blog", count(5))
 	f.spec("shop")
 	_, err = l.Apply(ctx, nil, nil)
-	if err == nil || !strings.HasPrefix(err.Error(), "nothing changes in the fleet while defaults.hcl is broken: "+f.dir+"/defaults.hcl:2") {
+	if err == nil || !strings.HasPrefix(err.Error(), "the fleet is not changed while defaults.hcl is broken: "+f.dir+"/defaults.hcl:2") {
 		t.Errorf("apply: %v", err)
 	}
 	st, err := l.Status(ctx)
@@ -661,7 +661,7 @@ func TestMissingDirectoryIsAFault(t *testing.T) {
 	if err := os.RemoveAll(f.dir); err != nil {
 		t.Fatal(err)
 	}
-	want := "cannot read spec directory " + f.dir + ": no such directory: make it, or name another with --dir; until then nothing changes in the fleet"
+	want := "cannot read spec directory " + f.dir + ": no such directory: create it, or name another with --dir; until then nothing changes in the fleet"
 	if _, err := l.Apply(ctx, nil, nil); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

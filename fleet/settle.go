@@ -54,7 +54,7 @@ func (e *engine) settle(ctx context.Context, name string, daemon bool) Result {
 		}
 		if err != nil && !e.now().Before(deadline) {
 			if r.Reason == "" {
-				r.Reason = "it is neither ready nor has it failed in time"
+				r.Reason = "it neither became ready nor failed in time"
 			}
 			return r
 		}

@@ -37,7 +37,7 @@ func (d *Daemon) shutdown() {
 			select {
 			case <-d.killed:
 			default:
-				d.e.log.Warn("ending all apps at once", "signal", sig.String())
+				d.e.log.Warn("killing all apps", "signal", sig.String())
 				close(d.killed)
 			}
 		case <-d.events: // somebody still waits for a reread

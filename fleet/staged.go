@@ -67,7 +67,7 @@ func (p *operations) planStaged(ctx context.Context, s staged) (*plan.Plan, erro
 	}
 	for name, spec := range set.Specs {
 		if spec == nil || spec.Name != name || !filepath.IsAbs(spec.Path) && spec.Gate == nil || !state.IsApp(name) {
-			return nil, fmt.Errorf("cannot plan %s: what was sent of app %q is no spec", s.Dir, name)
+			return nil, fmt.Errorf("cannot plan %s: the data sent for app %q is not a spec", s.Dir, name)
 		}
 		spec.File = moved(spec.File)
 	}
@@ -88,7 +88,7 @@ func (p *operations) planStaged(ctx context.Context, s staged) (*plan.Plan, erro
 		return nil, err
 	}
 	if set.DefaultsBroken && len(set.Faults) == 0 {
-		return nil, errors.New("cannot plan: the defaults are broken, and nothing tells how")
+		return nil, errors.New("cannot plan: the defaults are broken, and no diagnostic says how")
 	}
 	chosen := all
 	if len(s.Apps) > 0 {

@@ -78,7 +78,7 @@ func TestPlanOfAStagedDirectory(t *testing.T) {
 		t.Errorf("of none: %v", err)
 	}
 	set.Specs["blog"].Name = "../blog"
-	if _, err := c.PlanStaged(ctx, set, nil); err == nil || !strings.Contains(err.Error(), "is no spec") {
+	if _, err := c.PlanStaged(ctx, set, nil); err == nil || !strings.Contains(err.Error(), "is not a spec") {
 		t.Errorf("of a name that is none: %v", err)
 	}
 	if again, err := c.Plan(ctx, nil); err != nil || len(again.Apps) != 3 {

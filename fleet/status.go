@@ -142,11 +142,11 @@ func appStatus(w plan.Want, o plan.Observed, daemon bool, now time.Time) AppStat
 	case w.Spec == nil && len(o.Masters) == 0:
 		return AppStatus{}
 	case w.Spec == nil:
-		a.State, a.Reason = StateStopped, "its spec is gone; it drains"
+		a.State, a.Reason = StateStopped, "its spec was removed; draining"
 	case !w.Spec.Enabled:
 		a.ended(StateDisabled, "enabled = false", len(o.Masters))
 	case o.Override.Stopped:
-		a.ended(StateStopped, "stopped by an operator; it starts by: wsgid-fleet start "+o.App, len(o.Masters))
+		a.ended(StateStopped, "stopped by an operator; start it with: wsgid-fleet start "+o.App, len(o.Masters))
 	case plan.NotDeployed(w.Spec, o):
 		a.ended(StateStopped, plan.NotDeployedText(o.App), len(o.Masters))
 	case cur == nil && f == nil && len(o.Awaited) > 0:
@@ -234,7 +234,7 @@ func joinReasons(a, b string) string {
 func (a *AppStatus) ended(state, why string, masters int) {
 	a.State, a.Reason = state, why
 	if masters > 0 {
-		a.Reason += "; it drains"
+		a.Reason += "; draining"
 	}
 }
 
@@ -250,7 +250,7 @@ func (a *AppStatus) absent(f *state.Failure, draining, daemon bool, now time.Tim
 		}
 	default:
 		a.State = string(runner.StateBackoff)
-		a.Reason = "it is not running, and no daemon runs that would start it; start it by: wsgid-fleet apply " + a.Name
+		a.Reason = "it is not running, and no daemon is running to start it; start it with: wsgid-fleet apply " + a.Name
 	}
 }
 
@@ -262,7 +262,7 @@ func (a *AppStatus) pending(f *state.Failure, daemon bool, now time.Time) {
 	case daemon:
 		a.update("its spec changed; the change is being carried out")
 	default:
-		a.degrade("its spec changed, and no daemon runs that would carry it out; do it by: wsgid-fleet apply " + a.Name)
+		a.degrade("its spec changed, and no daemon is running to carry it out; do it with: wsgid-fleet apply " + a.Name)
 	}
 }
 
@@ -271,7 +271,7 @@ func retryText(f *state.Failure, daemon bool, now time.Time) string {
 	case f.RetryAt.IsZero():
 		return f.Reason
 	case !daemon:
-		return f.Reason + "; no daemon runs that would try again"
+		return f.Reason + "; no daemon is running to try again"
 	case f.Wait(now) > 0:
 		return fmt.Sprintf("%s; next try in %s (attempt %d)", f.Reason, words.RoundUp(f.Wait(now)), f.Attempts+1)
 	default:

@@ -31,11 +31,11 @@ func TestAppStatus(t *testing.T) {
 		})}}, state: "backoff", reason: "ImportError; next try in 2s"},
 		{name: "disabled", w: plan.Want{Spec: testSpec(disabled)}, state: "disabled", reason: "enabled = false"},
 		{name: "disabled, drains", w: plan.Want{Spec: testSpec(disabled)}, o: plan.Observed{Masters: []plan.Master{seen(1, spec, draining)}},
-			state: "disabled", reason: "enabled = false; it drains"},
+			state: "disabled", reason: "enabled = false; draining"},
 		{name: "stopped", w: good, o: plan.Observed{AppState: state.AppState{Override: state.Override{Stopped: true}}},
-			state: "stopped", reason: "stopped by an operator; it starts by: wsgid-fleet start blog"},
+			state: "stopped", reason: "stopped by an operator; start it with: wsgid-fleet start blog"},
 		{name: "gone, drains", w: plan.Want{}, o: plan.Observed{Masters: []plan.Master{seen(1, spec, draining)}, AppState: state.AppState{LastGood: spec}},
-			state: "stopped", reason: "its spec is gone; it drains"},
+			state: "stopped", reason: "its spec was removed; draining"},
 		{name: "invalid", w: plan.Want{Invalid: "blog.hcl:1:1: bad"}, state: "invalid", reason: "blog.hcl:1:1: bad"},
 		{name: "held, serves", w: plan.Want{Spec: spec, Held: "blog.hcl:1:1: bad"}, o: plan.Observed{Masters: []plan.Master{seen(1, spec)}},
 			state: "degraded", reason: "runs on its last good spec: blog.hcl:1:1: bad"},
@@ -44,10 +44,10 @@ func TestAppStatus(t *testing.T) {
 		{name: "cannot start", w: good, o: plan.Observed{AppState: state.AppState{Failure: fail(spec, now.Add(1500*time.Millisecond))}},
 			state: "backoff", reason: "the port is taken; next try in 1.5s (attempt 3)"},
 		{name: "cannot start, no daemon", w: good, noDaemon: true, o: plan.Observed{AppState: state.AppState{Failure: fail(spec, now)}},
-			state: "backoff", reason: "the port is taken; no daemon runs that would try again"},
+			state: "backoff", reason: "the port is taken; no daemon is running to try again"},
 		{name: "cannot start, of another spec", w: good, o: plan.Observed{AppState: state.AppState{Failure: fail(other, now)}}, state: "starting"},
 		{name: "not running, no daemon", w: good, noDaemon: true,
-			state: "backoff", reason: "it is not running, and no daemon runs that would start it; start it by: wsgid-fleet apply blog"},
+			state: "backoff", reason: "it is not running, and no daemon is running to start it; start it with: wsgid-fleet apply blog"},
 		{name: "being started", w: good, o: plan.Observed{Masters: []plan.Master{seen(1, spec, draining)}}, state: "starting", reason: "its old master drains"},
 		{name: "change given up", w: plan.Want{Spec: other}, o: plan.Observed{Masters: []plan.Master{seen(1, spec)}, AppState: state.AppState{Failure: fail(other, time.Time{})}},
 			state: "degraded", reason: "the port is taken"},
@@ -59,11 +59,11 @@ func TestAppStatus(t *testing.T) {
 			m.Status.State, m.Status.Reason = runner.StateBackoff, "no module blog"
 		})}}, state: "backoff", reason: "no module blog; its spec changed; the change is being carried out"},
 		{name: "change, no daemon", w: plan.Want{Spec: other}, noDaemon: true, o: plan.Observed{Masters: []plan.Master{seen(1, spec)}},
-			state: "degraded", reason: "its spec changed, and no daemon runs that would carry it out; do it by: wsgid-fleet apply blog"},
+			state: "degraded", reason: "its spec changed, and no daemon is running to carry it out; do it with: wsgid-fleet apply blog"},
 		{name: "rollout under way", w: plan.Want{Spec: other}, o: plan.Observed{Masters: []plan.Master{seen(1, spec, func(m *plan.Master) {
 			m.Status.State = runner.StateUpdating
-			m.Status.WantDigest, m.Status.Rollout, m.Status.Reason = runner.Digest(other), 2, "a rollout is under way"
-		})}}, state: "updating", reason: "a rollout is under way"},
+			m.Status.WantDigest, m.Status.Rollout, m.Status.Reason = runner.Digest(other), 2, "a rollout is in progress"
+		})}}, state: "updating", reason: "a rollout is in progress"},
 		{name: "does not answer", w: good, o: plan.Observed{Masters: []plan.Master{seen(1, spec, silent)}},
 			state: "degraded", reason: "its master (pid 1) does not answer: i/o timeout"},
 	} {

@@ -42,9 +42,9 @@ func (d *Daemon) heal(ctx context.Context) {
 		return
 	}
 	s := d.e.store
-	d.e.log.Warn("something of the state directory was swept away or damaged under the daemon; it is made anew", "dir", s.Dir)
+	d.e.log.Warn("files of the state directory were removed or damaged; recreating them", "dir", s.Dir)
 	fail := func(err error) {
-		d.e.log.Error("cannot make the state directory anew", "dir", s.Dir, "err", err, "next", "it is tried again")
+		d.e.log.Error("cannot recreate the state directory", "dir", s.Dir, "err", err, "next", "retrying")
 	}
 	if err := s.MakeDirs(); err != nil {
 		fail(err)
@@ -72,7 +72,7 @@ func (d *Daemon) heal(ctx context.Context) {
 	go func() {
 		apps, err := d.e.restore(ctx)
 		if len(apps) > 0 {
-			d.e.log.Warn("masters note themselves anew", "apps", apps)
+			d.e.log.Warn("masters write their records again", "apps", apps)
 		}
 		if err != nil {
 			fail(err)
@@ -93,7 +93,7 @@ func (d *Daemon) lookForSweep() {
 }
 
 // errSwept is what is wrong with a master that cannot be asked any more.
-var errSwept = errors.New("its control socket is gone, and it cannot make it anew")
+var errSwept = errors.New("its control socket is gone, and it cannot recreate it")
 
 // restore has the masters that the state directory has lost note themselves anew, and
 // keeps those in mind that cannot: no other one is started beside them.
@@ -110,8 +110,8 @@ func (e *engine) restore(ctx context.Context) (apps []string, err error) {
 		if slices.ContainsFunc(known, sameMaster(m)) {
 			continue
 		}
-		e.log.Error("a master has lost its control socket and cannot make it anew", "app", m.Recorded().App, "pid", m.Recorded().PID,
-			"next", "no other one is started beside it; it is replaced, or ended by: wsgid-fleet stop "+m.Recorded().App)
+		e.log.Error("a master lost its control socket and cannot recreate it", "app", m.Recorded().App, "pid", m.Recorded().PID,
+			"next", "no second one is started; it is replaced, or stopped with: wsgid-fleet stop "+m.Recorded().App)
 	}
 	return apps, nil
 }

@@ -92,7 +92,7 @@ func (p *operations) trigger(ctx context.Context, name string, o TriggerOrder) R
 		t, err := triggerIn(ctx, obs, o)
 		switch {
 		case ctx.Err() != nil:
-			r.Reason = fmt.Sprintf("cannot wait for its begin: %v", context.Cause(ctx))
+			r.Reason = fmt.Sprintf("cannot wait for its start: %v", context.Cause(ctx))
 			return r
 		case err == nil && t.Refused == "":
 			return p.triggered(ctx, name, o, t.Run)
@@ -159,7 +159,7 @@ func (p *operations) triggered(ctx context.Context, name string, o TriggerOrder,
 		known, ok := runOf(obs, o)
 		if !ok {
 			return Result{App: name, State: RunStarted, Run: &run,
-				Reason: "its end cannot be told: another one was triggered meanwhile, or its record is lost; see wsgid-fleet logs " + name}
+				Reason: "its result is not known: another one was triggered meanwhile, or its record is lost; see wsgid-fleet logs " + name}
 		}
 		if known != nil {
 			run = *known

@@ -113,7 +113,7 @@ func probe(path string) error {
 	cmd := exec.CommandContext(ctx, path, "version")
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("it does not tell its version: %w: %s", err, words.LastLines(out.String(), 1))
+		return fmt.Errorf("it does not report its version: %w: %s", err, words.LastLines(out.String(), 1))
 	}
 	_, build, _ := strings.Cut(strings.TrimSpace(out.String()), " ")
 	return runner.CheckMasterProgram(ctx, path, build)

@@ -135,8 +135,8 @@ func TestUpgradeKeepsPidLockAndListeners(t *testing.T) {
 
 func TestUpgradeToWhatIsNoProgram(t *testing.T) {
 	for name, c := range map[string]struct{ body, want string }{
-		"half a file":   {"\x7fELF", "it does not tell its version: fork/exec PROGRAM: exec format error"},
-		"another error": {"#!/bin/sh\necho no such library >&2\nexit 127\n", "it does not tell its version: exit status 127: no such library"},
+		"half a file":   {"\x7fELF", "it does not report its version: fork/exec PROGRAM: exec format error"},
+		"another error": {"#!/bin/sh\necho no such library >&2\nexit 127\n", "it does not report its version: exit status 127: no such library"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			program := successor(t, c.body)

@@ -323,7 +323,7 @@ func TestNoRoomForBodies(t *testing.T) {
 					} else {
 						got = w.post(t, path, body)
 					}
-					if got.StatusCode != c.status || !strings.Contains(got.body, "the server cannot keep the request") {
+					if got.StatusCode != c.status || !strings.Contains(got.body, "the server cannot store the request") {
 						t.Errorf("%s: %s %q", path, got.Status, got.body)
 					}
 					a.mustLogLine("POST "+path, strconv.Itoa(c.status), c.why)

@@ -32,7 +32,7 @@ func fakeVenv(t *testing.T, a *testApp, home, python string) {
 }
 
 // What a virtualenv calls its Python is the app's word: root shows the app no
-// folder of the host for it that is no installation of Python.
+// folder of the host for it that is not an installation of Python.
 func TestChrootBindsNoFolderThatTheAppChose(t *testing.T) {
 	needsRoot(t)
 	secret := t.TempDir()
@@ -63,7 +63,7 @@ func TestChrootBindsNoFolderThatTheAppChose(t *testing.T) {
 				_ = h.Kill()
 				t.Fatal("the folder is bound")
 			}
-			for _, want := range []string{"which is not to be seen inside", "name it in the spec: python = "} {
+			for _, want := range []string{"which must not be visible inside", "name it in the spec: python = "} {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("error %v, want %s", err, want)
 				}

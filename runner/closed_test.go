@@ -30,7 +30,7 @@ func TestFolderThatKeepsTheUserOut(t *testing.T) {
 	}{
 		{"above the app folder", func(_ *testApp, base string) {
 			chmod(t, base, 0o700)
-		}, `user www-data cannot pass folder BASE (mode 0700, owner root): chmod o+x BASE`},
+		}, `user www-data may not enter folder BASE (mode 0700, owner root): chmod o+x BASE`},
 		{"app/", func(_ *testApp, base string) {
 			own(t, filepath.Join(base, "demo/app"), 1)
 			chmod(t, filepath.Join(base, "demo/app"), 0o700)
@@ -45,7 +45,7 @@ func TestFolderThatKeepsTheUserOut(t *testing.T) {
 			symlink(t, filepath.Join(base, "home/code"), filepath.Join(base, "demo/app"))
 			own(t, filepath.Join(base, "home"), 1)
 			chmod(t, filepath.Join(base, "home"), 0o700)
-		}, `user www-data cannot pass folder BASE/home (mode 0700, owner daemon): chmod o+x BASE/home, or run the app as its owner: user = "daemon"`},
+		}, `user www-data may not enter folder BASE/home (mode 0700, owner daemon): chmod o+x BASE/home, or run the app as its owner: user = "daemon"`},
 		{"a package of app/", func(a *testApp, base string) {
 			mkdir(t, filepath.Join(base, "demo/app/blog"))
 			a.write("blog/wsgi.py", helloApp)
@@ -60,7 +60,7 @@ func TestFolderThatKeepsTheUserOut(t *testing.T) {
 			mkdir(t, filepath.Join(base, "secret"))
 			a.write("app.py", fmt.Sprintf("open(%q)\n", filepath.Join(base, "secret/key")))
 			chmod(t, filepath.Join(base, "secret"), 0o700)
-		}, `user www-data cannot pass folder BASE/secret (mode 0700, owner root): chmod o+x BASE/secret`},
+		}, `user www-data may not enter folder BASE/secret (mode 0700, owner root): chmod o+x BASE/secret`},
 		{"a folder that the code writes to", func(a *testApp, base string) {
 			mkdir(t, filepath.Join(base, "media"))
 			a.write("app.py", fmt.Sprintf("open(%q, 'w')\n", filepath.Join(base, "media/x")))
@@ -69,12 +69,12 @@ func TestFolderThatKeepsTheUserOut(t *testing.T) {
 			mkdir(t, filepath.Join(base, "venvs"))
 			venv(a, filepath.Join(base, "venvs/v"))
 			chmod(t, filepath.Join(base, "venvs"), 0o700)
-		}, `user www-data cannot pass folder BASE/venvs (mode 0700, owner root): chmod o+x BASE/venvs`},
+		}, `user www-data may not enter folder BASE/venvs (mode 0700, owner root): chmod o+x BASE/venvs`},
 		{"the packages of the virtualenv", func(a *testApp, base string) {
 			venv(a, filepath.Join(base, "v"))
 			a.write("app.py", "import flask_of_mine\n")
 			chmod(t, filepath.Join(base, "v/lib"), 0o700)
-		}, `user www-data cannot pass folder BASE/v/lib (mode 0700, owner root): chmod o+x BASE/v/lib`},
+		}, `user www-data may not enter folder BASE/v/lib (mode 0700, owner root): chmod o+x BASE/v/lib`},
 		{"above the interpreter that the virtualenv leads to", func(a *testApp, base string) {
 			mkdir(t, filepath.Join(base, "opt"))
 			symlink(t, "/usr/bin/python3", filepath.Join(base, "opt/python3"))
@@ -85,18 +85,18 @@ func TestFolderThatKeepsTheUserOut(t *testing.T) {
 			}
 			symlink(t, filepath.Join(base, "opt/python3"), at)
 			chmod(t, filepath.Join(base, "opt"), 0o700)
-		}, `user www-data cannot pass folder BASE/opt (mode 0700, owner root): chmod o+x BASE/opt`},
+		}, `user www-data may not enter folder BASE/opt (mode 0700, owner root): chmod o+x BASE/opt`},
 		{"above the interpreter", func(a *testApp, base string) {
 			mkdir(t, filepath.Join(base, "opt"))
 			symlink(t, "/usr/bin/python3", filepath.Join(base, "opt/python3"))
 			a.spec.Python = filepath.Join(base, "opt/python3")
 			chmod(t, filepath.Join(base, "opt"), 0o700)
-		}, `user www-data cannot pass folder BASE/opt (mode 0700, owner root): chmod o+x BASE/opt`},
+		}, `user www-data may not enter folder BASE/opt (mode 0700, owner root): chmod o+x BASE/opt`},
 		{"above the state directory", func(a *testApp, base string) {
 			mkdir(t, filepath.Join(base, "run"))
 			a.state = filepath.Join(base, "run/s")
 			chmod(t, filepath.Join(base, "run"), 0o700)
-		}, `user www-data cannot pass folder BASE/run (mode 0700, owner root): chmod o+x BASE/run, or choose another --state-dir`},
+		}, `user www-data may not enter folder BASE/run (mode 0700, owner root): chmod o+x BASE/run, or choose another --state-dir`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := newTestApp(t, helloApp, nil)

@@ -166,7 +166,7 @@ func (h *Handle) Trigger(ctx context.Context, schedule, order string) (control.T
 		return control.Triggered{Refused: fmt.Sprintf("master %d of %s is of a release from before trigger: run wsgid-fleet restart %s, and then this again", h.PID, h.App, h.App)}, nil
 	}
 	if err == nil && ans.Triggered == nil {
-		err = fmt.Errorf("cannot trigger a schedule of master %d of %s: it did not say what became of it", h.PID, h.App)
+		err = fmt.Errorf("cannot trigger a schedule of master %d of %s: it did not report the result", h.PID, h.App)
 	}
 	if err != nil {
 		return control.Triggered{}, err
@@ -204,7 +204,7 @@ func (h *Handle) Listeners(ctx context.Context) (map[string]*os.File, error) {
 	}
 	if len(fds) != len(ans.Listeners) {
 		evloop.CloseAll(fds)
-		return nil, fmt.Errorf("cannot get sockets of master %d of %s: %d came for %d", h.PID, h.App, len(fds), len(ans.Listeners))
+		return nil, fmt.Errorf("cannot get sockets of master %d of %s: received %d, expected %d", h.PID, h.App, len(fds), len(ans.Listeners))
 	}
 	files := map[string]*os.File{}
 	for i, name := range ans.Listeners {

@@ -18,7 +18,7 @@ import (
 // listen string. The files stay the caller's.
 func (h *Handle) Adopt(ctx context.Context, listen string, conns []*os.File) error {
 	fail := func(err error) error {
-		return fmt.Errorf("cannot hand %d connections to master %d of %s: %w", len(conns), h.PID, h.App, err)
+		return fmt.Errorf("cannot hand off %d connections to master %d of %s: %w", len(conns), h.PID, h.App, err)
 	}
 	all, fds := make([]control.Conn, len(conns)), make([]int, len(conns))
 	for i, f := range conns {

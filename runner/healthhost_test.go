@@ -41,7 +41,7 @@ func TestHealthCheckNamesTheHost(t *testing.T) {
 	if err := h.Update(a.ctx(), &next, 2, false); err != nil {
 		t.Fatal(err)
 	}
-	a.mustLogLine("health check failed", "400 in ", "as Host localhost; health.host names another")
+	a.mustLogLine("health check failed", "400 in ", "with Host localhost; set health.host for another one")
 }
 
 // Django answers 400 to a name that is not in ALLOWED_HOSTS: without health.host

@@ -35,7 +35,7 @@ func TestVirtualenvThatStopsPython(t *testing.T) {
 	if err := unix.Kill(a.workerPID(t, h), unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	want := "its pyvenv.cfg is a FIFO; make it anew: python3 -m venv --clear " + venv
+	want := "its pyvenv.cfg is a FIFO; recreate it: python3 -m venv --clear " + venv
 	a.wait(h, func(s Status) bool { return strings.Contains(s.LastError, want) })
 	if err := os.Rename(conf+".good", conf); err != nil {
 		t.Fatal(err)
@@ -121,8 +121,8 @@ func TestTemplateThatNamesAnotherProcess(t *testing.T) {
 		user uint32
 		want string
 	}{
-		{"of root", 0, " is no child of its, but of "},
-		{"of the same user", 33, " is no child of its, but of "},
+		{"of root", 0, " is not a child of its, but of "},
+		{"of the same user", 33, " is not a child of its, but of "},
 		{"the master", 0, " is known already"},
 		{"init", 0, " is known already"},
 	} {

@@ -64,14 +64,14 @@ func TestMasterLogsToStderr(t *testing.T) {
 	if err := h.Update(a.ctx(), a.spec, 2, false); err != nil {
 		t.Fatal(err)
 	}
-	a.mustLogLine("INFO - takes over generation 2 of its spec in place")
+	a.mustLogLine("INFO - updating to generation 2 of its spec in place")
 	a.spec.Log.Target, a.spec.Log.Format = "stderr", "json"
 	other := stderrOf(t) // as a daemon that was restarted has
 	h.Stderr = os.Stderr
 	if err := h.Update(a.ctx(), a.spec, 3, false); err != nil {
 		t.Fatal(err)
 	}
-	scanFor(t, other, `^{"time":"[^"]*","level":"INFO","source":"wsgid","app":"demo","pid":\d+,"message":"takes over generation 3 of its spec in place"}$`)
+	scanFor(t, other, `^{"time":"[^"]*","level":"INFO","source":"wsgid","app":"demo","pid":\d+,"message":"updating to generation 3 of its spec in place"}$`)
 	another := stderrOf(t)
 	h.Stderr = os.Stderr
 	if err := h.HandStderr(a.ctx()); err != nil {

@@ -483,7 +483,7 @@ func TestBadRolloutKeepsServing(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := a.wait(h, func(st Status) bool { return st.State == StateDegraded })
-	if want := "the workers of before serve on, the rollout was given up: ModuleNotFoundError: No module named 'does_not_exist' (" + a.spec.Path + "/app/app.py, line 1)"; got.Reason != want {
+	if want := "the previous workers keep serving, the rollout was abandoned: ModuleNotFoundError: No module named 'does_not_exist' (" + a.spec.Path + "/app/app.py, line 1)"; got.Reason != want {
 		t.Errorf("reason %q, want %q", got.Reason, want)
 	}
 	if !strings.Contains(got.Traceback, "import does_not_exist") {

@@ -248,12 +248,12 @@ func TestMasterProcess(t *testing.T) {
 	}
 }
 
-// A program that is no Python ends without a word; what it is, is told all the
+// A program that is not a Python ends without a word; what it is, is told all the
 // same.
 func TestNoPython(t *testing.T) {
 	a := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Python = "/bin/true" })
 	h := a.start(StateBackoff)
-	const want = `cannot use python /bin/true: it is no Python: asked for its version it wrote ""`
+	const want = `cannot use python /bin/true: it is not a Python interpreter: asked for its version, it wrote ""`
 	a.wait(h, func(st Status) bool { return strings.HasPrefix(st.Reason, want+"; ") })
 	a.mustLogLine(want)
 }

@@ -100,7 +100,7 @@ func masterProgramOf(exe string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("cannot find the program %s, which serves an app: it is neither %s nor %s: install it beside %s, from the same release",
+	return "", fmt.Errorf("cannot find the program %s, which serves an app: it is neither %s nor %s: install it next to %s, from the same release",
 		MasterProgram, places[0], places[1], exe)
 }
 
@@ -126,7 +126,7 @@ func checkMasterProgram(ctx context.Context, exe, build string) error {
 	cmd := exec.CommandContext(ctx, path, "version")
 	cmd.Stdout = &out
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s does not tell its version: %w", path, err)
+		return fmt.Errorf("%s does not report its version: %w", path, err)
 	}
 	if theirs := strings.TrimPrefix(strings.TrimSpace(out.String()), MasterProgram+" "); theirs != build {
 		return boot.OtherBuild(path, theirs, exe, build)

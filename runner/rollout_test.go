@@ -97,11 +97,11 @@ func TestBadSpecOfAnAppWithoutWorkers(t *testing.T) {
 	reason := "wsgi_app app:missing: module app has no attribute missing (" + a.spec.Path + "/app/app.py)"
 	// The worker that answers leaves again in a moment, and the app is idle then.
 	st := a.wait(h, func(st Status) bool { return st.RolloutError == reason })
-	if st.State == StateDegraded && st.Reason != "the workers of before serve on, the rollout was given up: "+reason ||
+	if st.State == StateDegraded && st.Reason != "the previous workers keep serving, the rollout was abandoned: "+reason ||
 		st.SpecDigest != Digest(a.spec) || st.WantDigest != Digest(with("app:missing")) {
 		t.Errorf("status %+v", st)
 	}
-	a.mustLogLine("ERROR", "generation 3 is given up, the spec before serves on: "+reason)
+	a.mustLogLine("ERROR", "generation 3 is abandoned, the previous spec stays in effect: "+reason)
 
 	hand(a.spec, 4)
 	if st, err := h.Status(a.ctx(), 0); err != nil || st.RolloutError != "" {

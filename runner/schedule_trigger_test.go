@@ -75,7 +75,7 @@ func TestScheduleTrigger(t *testing.T) {
 	if s := st.Schedules[0]; s.Last.Order != "second" || s.Triggered.Ended.IsZero() || s.Skipped != 0 || s.Missed != 0 {
 		t.Errorf("status tells %+v, last %+v", s, s.Last)
 	}
-	a.mustLogLine("schedule job is run now, by order of an operator")
+	a.mustLogLine("running schedule job now, by order of an operator")
 }
 
 // An order whose program cannot be started says why.

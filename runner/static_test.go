@@ -313,7 +313,7 @@ func TestStaticChangesLive(t *testing.T) {
 		t.Errorf("with another block: %q", body)
 	}
 	st := a.wait(h, func(st Status) bool { return len(st.Warnings) > 0 })
-	if want := `static "/none/": cannot open app/none: no such file or directory; the app answers in its place`; !slices.Contains(st.Warnings, want) {
+	if want := `static "/none/": cannot open app/none: no such file or directory; the app answers instead`; !slices.Contains(st.Warnings, want) {
 		t.Errorf("warnings %q, want %q", st.Warnings, want)
 	}
 	a.put("app/none/c.txt", "made later")

@@ -51,7 +51,7 @@ func (h *Handle) signal(sig syscall.Signal) error {
 // that there may be more.
 func FindSwept(stateDir string) ([]*Handle, error) {
 	fail := func(err error) ([]*Handle, error) {
-		return nil, fmt.Errorf("cannot look for masters that %s has lost: %w", stateDir, err)
+		return nil, fmt.Errorf("cannot look for masters missing from %s: %w", stateDir, err)
 	}
 	all, err := os.ReadDir("/proc")
 	if err != nil {

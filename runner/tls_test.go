@@ -109,7 +109,7 @@ func TestTLSWithoutCertificate(t *testing.T) {
 		s.Sockets.HTTP[0].TLS = &appspec.TLS{Cert: "/nonexistent/cert.pem", Key: "/nonexistent/key.pem"}
 	})
 	_, err := StartMaster(a.ctx(), StartOptions{Spec: a.spec, StateDir: a.state})
-	if err == nil || !strings.Contains(err.Error(), "cannot listen on 127.0.0.1:0: cannot read certificate /nonexistent/cert.pem: no such file or directory; put both files in their place, in PEM form") {
+	if err == nil || !strings.Contains(err.Error(), "cannot listen on 127.0.0.1:0: cannot read certificate /nonexistent/cert.pem: no such file or directory; put both files in place, in PEM format") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -47,5 +47,5 @@ func TestWorkingDirectoryThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	a := newTestApp(t, cwdApp, func(s *appspec.Spec) { s.WorkingDirectory = "nowhere" })
 	a.start(StateBackoff)
-	a.mustLogLine("nowhere: no such file or directory: is there a folder of that name? It is the working_directory of the spec")
+	a.mustLogLine("nowhere: no such file or directory: does that folder exist? It is the working_directory of the spec")
 }

@@ -339,7 +339,7 @@ func TestForkedWorkerThatCannotBegin(t *testing.T) {
 		t.Fatal(err)
 	}
 	st := a.wait(h, func(st Status) bool { return st.RolloutError != "" && maps.Equal(pids(st), before) })
-	if !strings.Contains(st.RolloutError, "is there a folder of that name? It is the working_directory of the spec") {
+	if !strings.Contains(st.RolloutError, "does that folder exist? It is the working_directory of the spec") {
 		t.Errorf("rollout error %q", st.RolloutError)
 	}
 	if st.Stem != stem {

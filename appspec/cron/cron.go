@@ -70,7 +70,7 @@ func byWord(line string) (string, error) {
 	}
 	switch word := strings.ToLower(strings.Fields(line)[0]); word {
 	case "@reboot":
-		return "", &Error{"@reboot is no time", "what runs as long as the app does is a process; what is to run once for each release is a stage of deploy"}
+		return "", &Error{"@reboot is not a time", "something that runs as long as the app is a process; something to run once for each release is a stage of deploy"}
 	case "@every":
 		return "", &Error{"@every counts from no fixed moment", "write for every ten minutes: */10 * * * *"}
 	default:
@@ -85,7 +85,7 @@ func wrongNumber(line string, parts []string) error {
 		return &Error{"it is empty", five}
 	case strings.HasPrefix(line, "TZ=") || strings.HasPrefix(line, "CRON_TZ="):
 		_, zone, _ := strings.Cut(parts[0], "=")
-		return &Error{"a zone has no place here", "write it as timezone = \"" + zone + "\""}
+		return &Error{"a time zone is not allowed here", "write it as timezone = \"" + zone + "\""}
 	case len(parts) == 6 && (parts[0] == "0" || parts[0] == "00"):
 		return &Error{"it has 6 fields", "there are no seconds: write " + strings.Join(parts[1:], " ")}
 	case len(parts) == 6 && (parts[5] == "*" || parts[5] == "?"):

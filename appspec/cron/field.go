@@ -95,7 +95,7 @@ func (f *field) tooLong(lo, step int) string {
 	case f.max == 59 && step%60 == 0 && step/60 < 24:
 		return fmt.Sprintf("write for every %d hours: %d */%d * * *", step/60, lo, step/60)
 	case f.max == 59:
-		return fmt.Sprintf("minutes are counted anew in each hour: write the times one by one, or for each hour: %d", lo)
+		return fmt.Sprintf("minutes start again in each hour: write the times one by one, or for each hour: %d", lo)
 	default:
 		return fmt.Sprintf("write %d", lo)
 	}
@@ -127,7 +127,7 @@ func (f *field) value(text string) (int, error) {
 	case text == "?":
 		return 0, f.fault("write * for any", "cannot be ?")
 	case strings.ContainsAny(text, "#~"), strings.EqualFold(text, "L"), strings.EqualFold(text, "H"), strings.EqualFold(text, "W"), err != nil && text[0] >= '0' && text[0] <= '9':
-		return 0, f.fault(allowed, "cannot be %s, which some other schedulers know", text)
+		return 0, f.fault(allowed, "cannot be %s, which only some other schedulers support", text)
 	case err != nil || text[0] == '+':
 		for _, name := range f.names {
 			if len(text) > 3 && strings.EqualFold(name, text[:3]) {

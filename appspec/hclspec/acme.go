@@ -19,10 +19,10 @@ func (c *checker) acme() {
 		}
 		block := appspec.IndexPath("gate.http.tls.acme", i)
 		if h.TLS.ACME.Email == "" {
-			c.fault(block, "acme has no email", `write whom the authority may write to: email = "ops@example.org"`)
+			c.fault(block, "acme has no email", `write the address that the authority may contact: email = "ops@example.org"`)
 		}
 		if first >= 0 && *c.spec.Sockets.HTTP[first].TLS.ACME != *h.TLS.ACME {
-			c.fault(block, "acme differs from the one of another listener", "it is for all listeners: write it once")
+			c.fault(block, "acme differs from that of another listener", "it is for all listeners: write it once")
 		}
 		if first < 0 {
 			first = i
@@ -50,9 +50,9 @@ func (s *Set) CheckAuthority(check func(ca string) error) {
 		path := appspec.IndexPath("gate.http.tls.acme.ca", i)
 		what := err.Error()
 		if gate.IsSensitive(path) {
-			what = "the roots of the authority cannot be read"
+			what = "the root certificates of the authority cannot be read"
 		}
-		s.Faults = append(s.Faults, r.fault(gate.File, appspec.GateName, hcl.Diagnostics{problem(hclRange(gate.Ranges[path]), what, "name a PEM file with the root by which its server is trusted, or leave ca out")}, nil))
+		s.Faults = append(s.Faults, r.fault(gate.File, appspec.GateName, hcl.Diagnostics{problem(hclRange(gate.Ranges[path]), what, "name a PEM file with the root certificate that signs its server, or leave ca out")}, nil))
 	}
 }
 
@@ -78,10 +78,10 @@ func (l *loader) managed(good []*appspec.Spec, by map[*appspec.Spec]*candidate) 
 		for _, h := range s.Hosts {
 			switch {
 			case !appspec.Managed(h):
-				c.warn = append(c.warn, warning(at, "no certificate is got for the host "+shown(h)+": an authority cannot ask by it",
-					"for wildcards, addresses and names with _ write in the app: tls { cert and key }; its other names are left to those then"))
+				c.warn = append(c.warn, warning(at, "no certificate can be obtained for the host "+shown(h)+": an authority cannot validate it",
+					"for wildcards, addresses and names with _ write in the app: tls { cert and key }; they then serve its other names too"))
 			case public && !appspec.Public(h):
-				c.warn = append(c.warn, warning(at, "no public authority gives a certificate for the host "+shown(h)+": it is no name of the public name system",
+				c.warn = append(c.warn, warning(at, "no public authority issues a certificate for the host "+shown(h)+": it is not a public DNS name",
 					"name the directory of an authority of your own in the acme block, or write in the app: tls { cert and key }"))
 			}
 		}
@@ -103,6 +103,6 @@ func (l *loader) acmePorts(gate *appspec.Spec, c *candidate) {
 	if at.Filename == "" {
 		at = c.whole
 	}
-	c.warn = append(c.warn, warning(at, "an authority asks at the ports 80 and 443, and the gate listens at neither",
-		`write beside this http block: http { listen = "0.0.0.0:80" }; where a router leads those ports here, all is well`))
+	c.warn = append(c.warn, warning(at, "an authority connects to port 80 or 443, and the gate listens on neither",
+		`write beside this http block: http { listen = "0.0.0.0:80" }; if a router forwards those ports here, ignore this`))
 }

@@ -22,7 +22,7 @@ func TestBounds(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"10 MB":            {strings.Repeat("# comment\n", 1<<20), "it has 10MiB, more than the 8MiB that are allowed"},
 		"10 MB of brace":   {strings.Repeat("{", 10<<20), "it has 10MiB, more than the 8MiB that are allowed"},
-		"many words":       {strings.Repeat("a ", 3<<20), "the file has more than 2000000 words and signs"},
+		"many words":       {strings.Repeat("a ", 3<<20), "the file has more than 2000000 tokens"},
 		"lists":            {in(strings.Repeat("[", 1<<14)), "the file has brackets nested deeper than 200"},
 		"parentheses":      {in(strings.Repeat("(", 1<<14)), "the file has brackets nested deeper than 200"},
 		"closed lists":     {in(strings.Repeat("[", 5000) + strings.Repeat("]", 5000)), "the file has brackets nested deeper than 200"},

@@ -20,7 +20,7 @@ func TestBufferingBesideMongrel2(t *testing.T) {
 			t.Errorf("%q: %v", sockets, set.Warnings)
 		}
 		for _, w := range set.Warnings {
-			if w.Subject.Start.Line != 3 || !strings.Contains(w.Summary, "buffering = false does not hold") {
+			if w.Subject.Start.Line != 3 || !strings.Contains(w.Summary, "buffering = false has no effect") {
 				t.Errorf("line %d: %s", w.Subject.Start.Line, w.Summary)
 			}
 		}

@@ -31,13 +31,13 @@ func TestNotBuilt(t *testing.T) {
 		return "app \"blog\" {\n" + body + "\n  sockets {\n    http {\n      listen = \"" + listen + "\"\n    }\n  }\n}\n"
 	}
 	for _, c := range []struct{ body, listen, want string }{
-		{"  debug = true", "127.0.0.1:1", "debug = true is not built yet in this version\n  2 |   debug = true\n    |           ^^^^\n  leave it out until then\n"},
+		{"  debug = true", "127.0.0.1:1", "debug = true is not supported in this version\n  2 |   debug = true\n    |           ^^^^\n  leave it out until then\n"},
 		{"  debug = false", "127.0.0.1:1", ""},
-		{"  log {\n    format = \"json\"\n  }", "127.0.0.1:1", "log.format = \"json\" is not built yet in this version\n  3 |     format = \"json\"\n    |              ^^^^^^\n  leave it out until then\n"},
+		{"  log {\n    format = \"json\"\n  }", "127.0.0.1:1", "log.format = \"json\" is not supported in this version\n  3 |     format = \"json\"\n    |              ^^^^^^\n  leave it out until then\n"},
 		{"  log {\n    format = \"text\"\n  }", "127.0.0.1:1", ""},
-		{"", "systemd:blog", "sockets.http.listen = \"systemd:…\" is not built yet in this version\n  5 |       listen = \"systemd:blog\"\n    |                ^^^^^^^^^^^^^^\n  leave it out until then\n"},
-		{"  workers {\n    queue = 5\n  }", "127.0.0.1:1", "workers.queue is not built yet in this version\n  3 |     queue = 5\n    |             ^\n  leave it out until then\n"},
-		{"  restart {\n  }", "127.0.0.1:1", "the block restart is not built yet in this version\n  2 |   restart {\n    |   ^^^^^^^\n  leave it out until then\n"},
+		{"", "systemd:blog", "sockets.http.listen = \"systemd:…\" is not supported in this version\n  5 |       listen = \"systemd:blog\"\n    |                ^^^^^^^^^^^^^^\n  leave it out until then\n"},
+		{"  workers {\n    queue = 5\n  }", "127.0.0.1:1", "workers.queue is not supported in this version\n  3 |     queue = 5\n    |             ^\n  leave it out until then\n"},
+		{"  restart {\n  }", "127.0.0.1:1", "the block restart is not supported in this version\n  2 |   restart {\n    |   ^^^^^^^\n  leave it out until then\n"},
 	} {
 		fsys := memory(t, map[string]string{"blog.hcl": text(c.body, c.listen)})
 		set := load(t, o, fsys, "/etc/wsgid.d")

@@ -30,7 +30,7 @@ func (s *Set) CheckCertificates(check func(cert, key string) (what, instead stri
 				rng = hclRange(written)
 			}
 			if spec.IsSensitive(path+".cert") || spec.IsSensitive(path+".key") {
-				what, instead = "the certificate cannot be served well", "look at its files: "+appspec.SensitiveText
+				what, instead = "the certificate is not usable", "check its files: "+appspec.SensitiveText
 			}
 			if warns {
 				s.Warnings = append(s.Warnings, warning(rng, what, instead))

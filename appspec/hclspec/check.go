@@ -52,7 +52,7 @@ func (c *checker) mount() {
 		return
 	}
 	instead, _ := appspec.Table().Attribute["script_name"].Check(name)
-	c.warn("env", "SCRIPT_NAME of env is no prefix of paths, and counts for nothing: "+c.spec.Shown("env.SCRIPT_NAME", appspec.Quote(name)), instead)
+	c.warn("env", "SCRIPT_NAME of env is not a path prefix, and is ignored: "+c.spec.Shown("env.SCRIPT_NAME", appspec.Quote(name)), instead)
 }
 
 func (c *checker) check() {
@@ -123,7 +123,7 @@ func (c *checker) sockets() {
 	spec := c.spec
 	s := &spec.Sockets
 	if len(s.HTTP)+len(s.Mongrel2)+len(spec.Hosts) == 0 && c.spec.Enabled {
-		c.fault("sockets", "the app has no socket: nobody could reach it", "write:\n"+example("sockets")+"\nor, where a gate stands in the directory, its hosts: "+example("hosts"))
+		c.fault("sockets", "the app has no socket: it cannot be reached", "write:\n"+example("sockets")+"\nor, where the directory has a gate, its hosts: "+example("hosts"))
 	}
 	for i, h := range s.HTTP {
 		if strings.HasPrefix(h.Listen, "unix:") {
@@ -132,10 +132,10 @@ func (c *checker) sockets() {
 			}
 			if _, written := spec.Ranges["request.trusted_proxies"]; !written {
 				c.warn(appspec.IndexPath("sockets.http.listen", i), "clients of a unix socket have no address: REMOTE_ADDR is empty and the scheme is http",
-					`where a proxy connects to it that sets X-Forwarded-For and -Proto, write in request: trusted_proxies = ["unix"]; where none does: trusted_proxies = []`)
+					`if a proxy that sets X-Forwarded-For and -Proto connects to it, write in request: trusted_proxies = ["unix"]; otherwise: trusted_proxies = []`)
 			} else if t := spec.Request.TrustedProxies; len(t) > 0 && !slices.Contains(t, "unix") {
-				c.warn("request.trusted_proxies", "no network of trusted_proxies has the clients of a unix socket: REMOTE_ADDR is empty there and the scheme is http",
-					`where a proxy connects to it that sets X-Forwarded-For and -Proto, add "unix": trusted_proxies = ["unix", …]`)
+				c.warn("request.trusted_proxies", "no network of trusted_proxies includes the clients of a unix socket: REMOTE_ADDR is empty there and the scheme is http",
+					`if a proxy that sets X-Forwarded-For and -Proto connects to it, add "unix": trusted_proxies = ["unix", …]`)
 			}
 			continue
 		}
@@ -147,8 +147,8 @@ func (c *checker) sockets() {
 		}
 	}
 	if len(s.Mongrel2) > 0 && !spec.Request.Buffering {
-		c.warn("request.buffering", "mongrel2 hands a request over when it has all of its body: buffering = false does not hold for what comes by it",
-			"the app reads bodies as they arrive by an http socket only")
+		c.warn("request.buffering", "mongrel2 hands a request over when it has all of its body: buffering = false has no effect for its requests",
+			"an app can read bodies as they arrive only from an http socket")
 	}
 	for i, m := range s.Mongrel2 {
 		if m.Recv != "" && endpointKey(m.Recv) == endpointKey(m.Send) {
@@ -171,7 +171,7 @@ func (c *checker) order() {
 		if _, ok := c.spec.Ranges[path]; !ok {
 			path = "health.interval"
 		}
-		c.fault(path, "timeout is "+appspec.DurationText(h.Timeout.D())+" and interval is "+appspec.DurationText(h.Interval.D()), "timeout is at most interval: a question ends before the next is asked"+c.written("interval", "health.interval"))
+		c.fault(path, "timeout is "+appspec.DurationText(h.Timeout.D())+" and interval is "+appspec.DurationText(h.Interval.D()), "timeout is at most interval: a check ends before the next one starts"+c.written("interval", "health.interval"))
 	}
 }
 
@@ -181,7 +181,7 @@ func (c *checker) loader() {
 		c.fault("loader", `loader "wsgi" needs wsgi_app`, `write: wsgi_app = "`+pythonName(s.App())+`.wsgi:application", or loader = "auto"`)
 	}
 	if slices.Contains(frameworks, s.Loader) {
-		c.warn("loader", appspec.Quote(s.Loader)+` is no loader of ours, and will be looked for among the plugins`, `leave loader out, and write: wsgi_app = "module:app"`)
+		c.warn("loader", appspec.Quote(s.Loader)+` is not a built-in loader, and will be looked for among the plugins`, `leave loader out, and write: wsgi_app = "module:app"`)
 	}
 	if s.Django != nil && s.Loader == "pyroutes" {
 		c.fault("django", "a django block with loader "+appspec.Quote(s.Loader), `leave the block out, or write loader = "django"`)
@@ -198,7 +198,7 @@ func pythonName(s string) string { return strings.ReplaceAll(s, "-", "_") }
 func (c *checker) privileges() {
 	s := c.spec
 	if _, written := s.Ranges["no_new_privileges"]; written && s.Chroot && !s.NoNewPrivileges {
-		c.fault("no_new_privileges", "no_new_privileges = false with chroot = true", "leave it out: in a chroot the app has a hand in the files that set-user-ID programs trust, so they get nothing there"+c.written("chroot", "chroot"))
+		c.fault("no_new_privileges", "no_new_privileges = false with chroot = true", "leave it out: in a chroot the app can change files that set-user-ID programs trust, so they gain no rights there"+c.written("chroot", "chroot"))
 	}
 	if s.Chroot {
 		for i, dir := range s.LoaderDirs {
@@ -241,7 +241,7 @@ func (c *checker) limits() {
 		set  bool
 	}{{"memory", l.Memory > 0}, {"cpu", l.CPU > 0}, {"tasks", l.Tasks > 0}} {
 		if limit.set {
-			c.warn("limits."+limit.name, "limits."+limit.name+" holds under systemd only, and systemd does not run this host", "limits.open_files, processes and address_space hold everywhere")
+			c.warn("limits."+limit.name, "limits."+limit.name+" is enforced under systemd only, and systemd does not run this host", "limits.open_files, processes and address_space are enforced everywhere")
 		}
 	}
 }

@@ -36,7 +36,7 @@ func (a *accounts) problems(s *appspec.Spec, whole hcl.Range) hcl.Diagnostics {
 		}
 		if !there {
 			name = s.Shown(path, name)
-			c.fault(path, "this host has no "+kind+" "+name, "name another one, or make it: "+create+" "+name)
+			c.fault(path, "this host has no "+kind+" "+name, "name another one, or create it: "+create+" "+name)
 		}
 	}
 	ofUser := func(path, name string) {

@@ -15,7 +15,7 @@ func (c *checker) backends() {
 			at = appspec.IndexPath(backendsBlock, i)
 		}
 		if j, twice := first[b.Region]; twice {
-			c.fault(at, "the region "+s.Shown(at, appspec.Quote(b.Region))+" stands twice in backends", "put both counts into one block: write: count = "+itoa(b.Count+s.Backends[j].Count))
+			c.fault(at, "the region "+s.Shown(at, appspec.Quote(b.Region))+" is defined twice in backends", "put both counts into one block: write: count = "+itoa(b.Count+s.Backends[j].Count))
 			continue
 		}
 		first[b.Region] = i

@@ -35,7 +35,7 @@ func (c *checker) deploy() {
 		c.fault("deploy.index", "wheels and index in one deploy", "packages come from the folder wheels alone, or from an index: write one of them")
 	}
 	if appspec.HasPassword(d.Index) && !c.spec.IsSensitive("deploy.index") {
-		c.fault("deploy.index", "index holds a password that everybody can see", `write: index = trimspace(file("/etc/…")), or sensitive("…")`)
+		c.fault("deploy.index", "index contains a password that anyone can see", `write: index = trimspace(file("/etc/…")), or sensitive("…")`)
 	}
 	c.virtualenv()
 	c.shared()
@@ -74,7 +74,7 @@ func (c *checker) shared() {
 		for j := range i {
 			switch {
 			case all[i] == all[j]:
-				c.fault("deploy.shared", shown(i)+" stands twice in shared", "remove one")
+				c.fault("deploy.shared", shown(i)+" is listed twice in shared", "remove one")
 			case inside(all[i], all[j]):
 				c.fault("deploy.shared", "shared has "+shown(i)+" and "+shown(j)+", which holds it", "write "+shown(j)+" alone")
 			case inside(all[j], all[i]):
@@ -199,7 +199,7 @@ func (c *candidate) deployFiles(fsys afero.Fs) {
 		return
 	}
 	k := &checker{spec: c.spec, whole: c.whole}
-	k.machineFile(fsys, "deploy.wheels", d.Wheels, true, "make it, and put the wheels into it: pip wheel -r requirements.txt -w DIR")
+	k.machineFile(fsys, "deploy.wheels", d.Wheels, true, "create it, and put the wheels into it: pip wheel -r requirements.txt -w DIR")
 	k.machineFile(fsys, "deploy.ssh_key", d.SSHKey, false, "make it with: ssh-keygen -t ed25519 -N '' -f FILE, and give FILE.pub to the server")
 	k.machineFile(fsys, "deploy.known_hosts", d.KnownHosts, false, "make it with: ssh-keyscan HOST > FILE, and compare the key with what the server's owner says")
 	c.diags = append(c.diags, k.diags...)
@@ -218,7 +218,7 @@ func (c *checker) machineFile(fsys afero.Fs, attr, name string, folder bool, hin
 		c.warn(attr, short+" "+shown+" is not there: "+reason(fsys, name, err).Error(), hint)
 	case err != nil: // who deploys may be let look
 	case folder && !info.IsDir():
-		c.fault(attr, short+" "+shown+" is no folder", "write the folder that holds the wheels")
+		c.fault(attr, short+" "+shown+" is not a folder", "write the folder that holds the wheels")
 	case !folder && info.IsDir():
 		c.fault(attr, short+" "+shown+" is a folder", "write the file in it")
 	}

@@ -30,8 +30,8 @@ func (c *checker) shell(block string, i int, name string, command []string) {
 	if strings.HasPrefix(script, "exec ") || strings.Contains(script, "; exec ") || strings.Contains(script, "&& exec ") || strings.Contains(script, "\nexec ") {
 		return
 	}
-	c.warn(appspec.IndexPath(block+".command", i), "the shell of "+lastName(block)+" "+appspec.Quote(name)+" is told to stop, and not the program that it runs",
-		"write exec before the program, so that it takes the shell's place, or leave the shell out")
+	c.warn(appspec.IndexPath(block+".command", i), "the shell of "+lastName(block)+" "+appspec.Quote(name)+" receives the stop signal, and not the program that it runs",
+		"write exec before the program, so that it replaces the shell, or leave the shell out")
 }
 
 // processHint is what a name means in a process block, where elsewhere it means
@@ -52,15 +52,15 @@ func processHint(name, value string) string {
 	case "stopwaitsecs", "stop_grace_period", "timeoutstopsec", "timeout_stop_sec", "kill_timeout", "graceful_timeout", "grace_period", "timeout":
 		return "here this is stop_timeout: write: " + t.Attribute["process.stop_timeout"].Written()
 	case "cron", "every", "interval", "oncalendar":
-		return "a process runs all the time; what runs at times is written as:\n" + namedAdvice(scheduleBlock, namedBlocks[scheduleBlock])
+		return "a process runs all the time; a job at certain times is written as:\n" + namedAdvice(scheduleBlock, namedBlocks[scheduleBlock])
 	case "environment", "environ", "envs", "env_vars", "env":
-		return "env is of the app, and all that runs of it has it: write it outside of process: " + t.Attribute["env"].Written()
+		return "env is an attribute of the app, for all its processes: write it outside of process: " + t.Attribute["env"].Written()
 	case "chdir", "cwd", "workdir", "working_dir", "working_directory", "directory":
-		return "it is of the app, and all that runs of it has it: write it outside of process: " + t.Attribute["working_directory"].Written()
+		return "it is an attribute of the app, for all its processes: write it outside of process: " + t.Attribute["working_directory"].Written()
 	case "user", "group", "umask", "virtualenv", "python":
-		return name + " is of the app, and all that runs of it has it: write it outside of process: " + t.Attribute[name].Written()
+		return name + " is an attribute of the app, for all its processes: write it outside of process: " + t.Attribute[name].Written()
 	case "autorestart", "restart", "autostart", "startsecs", "startretries", "keep_alive":
-		return "leave it out: what ends is started again, with the delays of: restart { min_delay = \"1s\" }"
+		return "leave it out: a process that exits is started again, with the delays of: restart { min_delay = \"1s\" }"
 	case "stdout_logfile", "stderr_logfile", "log", "logfile", "redirect_stderr":
 		return "leave it out: its output goes into the log of the app, under its name"
 	}

@@ -17,7 +17,7 @@ func (c *checker) schedules() {
 		c.command(scheduleBlock, i, s.Name, s.Command)
 		at := appspec.IndexPath("schedule.cron", i)
 		if _, said := c.spec.Ranges[at]; !said {
-			c.fault(appspec.IndexPath(scheduleBlock, i), named+" has no cron, so that it never comes", "write: "+appspec.Table().Attribute["schedule.cron"].Written())
+			c.fault(appspec.IndexPath(scheduleBlock, i), named+" has no cron, so it never runs", "write: "+appspec.Table().Attribute["schedule.cron"].Written())
 		} else if _, err := cron.Parse(s.Cron); err != nil {
 			reason, instead := err.Error(), ""
 			if e, ok := errors.AsType[*cron.Error](err); ok {
@@ -53,7 +53,7 @@ func zoneAdvice(name string) string {
 		return "leave it out: the default is the machine's"
 	}
 	if _, err := time.LoadLocation("Europe/Berlin"); err != nil {
-		return "this machine has none at all: install tzdata"
+		return "this machine has no time zones: install tzdata"
 	}
 	return first + `"Europe/Berlin", or "UTC"`
 }
@@ -78,13 +78,13 @@ func scheduleHint(name, _ string) string {
 	case "count", "numprocs":
 		return "a run is one process: leave it out"
 	case "persistent", "catch_up", "catchup", "coalesce", "misfire_grace_time":
-		return "leave it out: a run that was missed is told in status and log, and not made up for"
+		return "leave it out: a missed run is reported in status and log, and is not made up for"
 	case "environment", "environ", "envs", "env_vars", "env":
-		return "env is of the app, and all that runs of it has it: write it outside of schedule: " + appspec.Table().Attribute["env"].Written()
+		return "env is an attribute of the app, for all its processes: write it outside of schedule: " + appspec.Table().Attribute["env"].Written()
 	case "chdir", "cwd", "workdir", "working_dir", "working_directory", "directory":
-		return "it is of the app, and all that runs of it has it: write it outside of schedule: " + appspec.Table().Attribute["working_directory"].Written()
+		return "it is an attribute of the app, for all its processes: write it outside of schedule: " + appspec.Table().Attribute["working_directory"].Written()
 	case "user", "group", "umask", "virtualenv", "python":
-		return name + " is of the app, and all that runs of it has it: write it outside of schedule: " + appspec.Table().Attribute[name].Written()
+		return name + " is an attribute of the app, for all its processes: write it outside of schedule: " + appspec.Table().Attribute[name].Written()
 	case "mailto", "log", "logfile", "stdout_logfile", "output":
 		return "leave it out: its output goes into the log of the app, under its name"
 	}

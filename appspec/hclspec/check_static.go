@@ -32,7 +32,7 @@ func (c *checker) static() {
 				if rng, ok := s.Ranges[appspec.IndexPath(staticBlock+".url", j)]; ok {
 					where = ": the first is on line " + itoa(rng.Start.Line)
 				}
-				c.fault(at("url"), "the url "+s.Shown(at("url"), appspec.Quote(b.URL))+" is served twice"+where, "one folder is behind a url: remove one block, or give it another url")
+				c.fault(at("url"), "the url "+s.Shown(at("url"), appspec.Quote(b.URL))+" is defined twice"+where, "a url maps to one folder: remove one block, or give it another url")
 				continue
 			}
 			first[b.URL] = i
@@ -83,10 +83,10 @@ func (c *checker) staticFolder(fsys afero.Fs, i int) {
 		if !filepath.IsAbs(s.Static[i].Dir) && collects(s) {
 			return // the next deploy makes it
 		}
-		c.warn(at, "dir "+shown+" is not there: the app answers in its place", c.makeStatic(fsys))
+		c.warn(at, "dir "+shown+" does not exist: the app answers instead", c.makeStatic(fsys))
 	case err != nil: // the app's user may be let look
 	case !info.IsDir():
-		c.fault(at, "dir "+shown+" is a file", "write the folder that it lies in")
+		c.fault(at, "dir "+shown+" is a file", "write the folder that contains it")
 	}
 }
 
@@ -101,7 +101,7 @@ func (c *checker) makeStatic(fsys afero.Fs) string {
 		}
 	}
 	if s.Django == nil && s.Loader != "django" && manage == "" {
-		return "make it, and put the files into it"
+		return "create it, and put the files into it"
 	}
 	const setting = ", with STATIC_ROOT of the Django settings as that folder"
 	if s.Deploy != nil {

@@ -18,7 +18,7 @@ import (
 const commentAdvice = "in JSON syntax \"//\" is a comment only beside attributes and blocks, in a value it is data: move the comment"
 
 // converter makes the value of one attribute what the spec's field takes, or
-// says why it cannot. It does not guess: a number in quotes is no number.
+// says why it cannot. It does not guess: a number in quotes is not a number.
 type converter struct {
 	attr    *appspec.Attribute
 	expr    hcl.Expression

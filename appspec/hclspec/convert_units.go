@@ -21,9 +21,9 @@ func (c *converter) duration(v cty.Value) {
 	switch v.Type() {
 	case cty.String:
 	case cty.Number:
-		instead := "say the unit, in quotes: " + c.attr.Written()
+		instead := "give the unit, in quotes: " + c.attr.Written()
 		if !c.hidden {
-			instead = "say the unit, in quotes: " + name + " = " + appspec.Quote(numberText(v)+"s")
+			instead = "give the unit, in quotes: " + name + " = " + appspec.Quote(numberText(v)+"s")
 		}
 		c.wrongType(v, instead)
 		return
@@ -34,7 +34,7 @@ func (c *converter) duration(v cty.Value) {
 	s := v.AsString()
 	d, err := time.ParseDuration(s)
 	if err != nil {
-		c.fault(c.expr.Range(), name+" cannot be "+c.shown(appspec.Quote(s))+": it is no duration", "write "+durationAdvice(s, c.hidden))
+		c.fault(c.expr.Range(), name+" cannot be "+c.shown(appspec.Quote(s))+": it is not a duration", "write "+durationAdvice(s, c.hidden))
 		return
 	}
 	if c.inRange(float64(d), showDuration, appspec.Quote(s)) {
@@ -86,7 +86,7 @@ func (c *converter) size(v cty.Value) {
 		shown = appspec.Quote(v.AsString())
 		n, err := appspec.ParseSize(v.AsString())
 		if err != nil {
-			c.fault(c.expr.Range(), name+" cannot be "+c.shown(shown)+": it is no size", "write "+sizeAdvice(v.AsString(), c.hidden))
+			c.fault(c.expr.Range(), name+" cannot be "+c.shown(shown)+": it is not a size", "write "+sizeAdvice(v.AsString(), c.hidden))
 			return
 		}
 		size = n

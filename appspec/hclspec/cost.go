@@ -37,13 +37,13 @@ func (f *file) checkCost(expr hcl.Expression) *hcl.Diagnostic {
 		v, _ := expr.Value(nil)
 		var err error
 		if total, err = f.templates(v); err != nil {
-			return problem(expr.Range(), err.Error(), "a spec is not that complicated: write it in parts")
+			return problem(expr.Range(), err.Error(), "the expression is too complex: split it")
 		}
 	}
 	if total <= maxCost {
 		return nil
 	}
-	return problem(expr.Range(), fmt.Sprintf("the value could grow to more than %s", appspec.Size(maxCost)), "write it without loops in loops, locals that double each other and endless numbers")
+	return problem(expr.Range(), fmt.Sprintf("the value could grow to more than %s", appspec.Size(maxCost)), "avoid nested loops, locals that multiply each other, and very long numbers")
 }
 
 // templates is the cost of the templates in the strings of a JSON value.

@@ -169,7 +169,7 @@ func (c *crowds) clashes(taken func(port string) bool) (found []clash) {
 				for _, r := range in.rest {
 					names = append(names, strings.TrimPrefix(r.spec.Name, "_"))
 				}
-				one.what = "the port of % is wanted " + itoa(n) + " times (apps " + strings.Join(names, ", ") + ")"
+				one.what = "the port of % is used " + itoa(n) + " times (apps " + strings.Join(names, ", ") + ")"
 			}
 			found = append(found, one)
 		}

@@ -94,21 +94,21 @@ func (d *decoder) body(body hcl.Body, block string, index int) {
 		path := appspec.JoinPath(block, b.Type)
 		known := t.Block[path]
 		if path == gateBlock {
-			d.fault(b.TypeRange, "gate may not stand in "+d.place(block), "it is for all apps of the directory: write it beside the app blocks; the names of an app are its hosts")
+			d.fault(b.TypeRange, "gate is not allowed in "+d.place(block), "it is for all apps of the directory: write it beside the app blocks; the names of an app are its hosts")
 			continue
 		}
 		if known == nil {
 			if attr := t.Attribute[path]; attr != nil {
 				d.attributeAsBlock(attr, b)
 			} else if b.Type == environmentBlock && len(b.Labels) > 0 {
-				d.fault(b.TypeRange, "environment may not stand in "+d.place(block), elsewhere(b.Type, "", block))
+				d.fault(b.TypeRange, "environment is not allowed in "+d.place(block), elsewhere(b.Type, "", block))
 			} else {
 				d.unknown("block", b.Type, block, "", b.TypeRange)
 			}
 			continue
 		}
 		if at, twice := first[b.Type]; twice && !known.Many {
-			d.fault(b.TypeRange, "block "+b.Type+" stands twice in "+d.place(block), "the first is on line "+itoa(at.Start.Line)+": put both into one block")
+			d.fault(b.TypeRange, "block "+b.Type+" is defined twice in "+d.place(block), "the first is on line "+itoa(at.Start.Line)+": put both into one block")
 			continue
 		}
 		first[b.Type] = b.TypeRange
@@ -122,7 +122,7 @@ func (d *decoder) block(known *appspec.Block, b *hcl.Block, index int) {
 		d.environment(b)
 		return
 	case d.defaults && known.NoDefaults:
-		d.fault(b.TypeRange, b.Type+" may not stand in defaults", "each app has its own: move it into the app blocks")
+		d.fault(b.TypeRange, b.Type+" is not allowed in defaults", "each app has its own: move it into the app blocks")
 		return
 	case known.Named:
 		d.namedBlock(known, b)
@@ -131,7 +131,7 @@ func (d *decoder) block(known *appspec.Block, b *hcl.Block, index int) {
 		d.fault(b.LabelRanges[0], "block "+b.Type+" has no name", "write: "+b.Type+" { … }")
 		return
 	case !known.Built && !d.o.AllBuilt:
-		d.fault(b.TypeRange, "the block "+b.Type+" is not built yet in this version", "leave it out until then")
+		d.fault(b.TypeRange, "the block "+b.Type+" is not supported in this version", "leave it out until then")
 		return
 	}
 	switch known.Path {
@@ -159,10 +159,10 @@ func (d *decoder) block(known *appspec.Block, b *hcl.Block, index int) {
 func (d *decoder) attribute(attr *appspec.Attribute, a *hcl.Attribute, index int) {
 	switch {
 	case attr.RootOnly && !d.defaults:
-		d.fault(a.NameRange, a.Name+" may stand in defaults only", "write path = \"…\" for this app, or "+a.Name+" in "+defaultsFile)
+		d.fault(a.NameRange, a.Name+" is allowed in defaults only", "write path = \"…\" for this app, or "+a.Name+" in "+defaultsFile)
 		return
 	case attr.NoDefaults && d.defaults:
-		d.fault(a.NameRange, a.Name+" may not stand in defaults", "each app has its own: move it into the app blocks")
+		d.fault(a.NameRange, a.Name+" is not allowed in defaults", "each app has its own: move it into the app blocks")
 		return
 	}
 	v, diags := d.f.evaluate(a.Expr)
@@ -181,11 +181,11 @@ func (d *decoder) attribute(attr *appspec.Attribute, a *hcl.Attribute, index int
 	}
 	if !attr.Built && !d.o.AllBuilt {
 		if text := appspec.FieldText(pointer(c.setting.value)); strings.HasPrefix(text, attr.Unbuilt) {
-			what := attr.Path + " is not built yet in this version"
+			what := attr.Path + " is not supported in this version"
 			if attr.Unbuilt != "" {
-				what = attr.Path + " = " + strings.TrimSuffix(attr.Unbuilt, `:`) + " is not built yet in this version"
+				what = attr.Path + " = " + strings.TrimSuffix(attr.Unbuilt, `:`) + " is not supported in this version"
 				if !strings.HasSuffix(attr.Unbuilt, `"`) && strings.HasPrefix(attr.Unbuilt, `"`) {
-					what = attr.Path + " = " + attr.Unbuilt + `…" is not built yet in this version`
+					what = attr.Path + " = " + attr.Unbuilt + `…" is not supported in this version`
 				}
 			}
 			d.fault(a.Expr.Range(), what, "leave it out until then")

@@ -33,7 +33,7 @@ func (d *decoder) unknown(kind, name, block, value string, rng hcl.Range) {
 		d.fault(rng, what, hint)
 		return
 	}
-	d.fault(rng, what, "here may stand: "+strings.Join(names, ", "))
+	d.fault(rng, what, "allowed here: "+strings.Join(names, ", "))
 }
 
 // names are the names that may stand in a block.

@@ -45,7 +45,7 @@ func readAdvice(err error) string {
 	case errors.Is(err, fs.ErrPermission):
 		return "give the user of the daemon permission to read it" + meanwhile
 	case errors.Is(err, syscall.ELOOP):
-		return "mend the symlink" + meanwhile
+		return "correct the symlink" + meanwhile
 	default:
 		return "a spec is a regular file of text: give this one another name, or put it elsewhere"
 	}

@@ -19,7 +19,7 @@
 // What the library says of a file or an expression is put into our words beside
 // the place that asks it (syntax*.go for files that do not parse, explain.go for
 // expressions, peer_words.go for the names of other programs): the explanation
-// needs the tokens of the file, its locals and its secrets, so it is no package of
+// needs the tokens of the file, its locals and its secrets, so it is not a package of
 // its own.
 //
 // # Secrets

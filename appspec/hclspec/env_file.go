@@ -84,14 +84,14 @@ func (r *envReader) assignment() (name, value, doubt string) {
 	}
 	name = strings.TrimSpace(r.text[from : r.at-1])
 	if c != '=' {
-		return "", "", "a line without = says nothing"
+		return "", "", "a line without = is ignored"
 	}
 	value, doubt = r.value()
 	if plain, ok := strings.CutPrefix(name, "export"); ok && plain != strings.TrimSpace(plain) {
 		return "", "", fmt.Sprintf("systemd drops a line with export, and so does this; python-dotenv and shells take it: write %s=… without export", strings.TrimSpace(plain))
 	}
 	if !isEnvName(name) {
-		return "", "", fmt.Sprintf("%s is no name of a variable: the line is dropped", appspec.Quote(name))
+		return "", "", fmt.Sprintf("%s is not a name of a variable: the line is dropped", appspec.Quote(name))
 	}
 	if doubt != "" {
 		doubt = name + ": " + doubt
@@ -108,7 +108,7 @@ func (r *envReader) comment(mark byte) (doubt string) {
 		case isBreak(c):
 			return doubt
 		case c == '\\' && r.at < len(r.text) && isBreak(r.text[r.at]) && r.at+1 < len(r.text):
-			doubt = "a comment that ends in a backslash swallows the next line, as in systemd; not in python-dotenv: remove the backslash"
+			doubt = "a comment that ends in a backslash continues on the next line, as in systemd; not in python-dotenv: remove the backslash"
 			r.next()
 		}
 	}
@@ -116,12 +116,12 @@ func (r *envReader) comment(mark byte) (doubt string) {
 
 // What the two read differently in a value.
 const (
-	envNote      = "systemd takes what follows # behind a value for a part of it, and so does this; python-dotenv takes it for a note: put the note on a line of its own"
+	envNote      = "systemd reads what follows # after a value as part of it, and so does this; python-dotenv reads it as a comment: put the comment on a line of its own"
 	envExpand    = "${…} is text, as in systemd; python-dotenv fills it in, even in single quotes: write the value out"
-	envBackslash = "a backslash in a value without quotes is taken away, as in systemd; python-dotenv keeps it: put the value in single quotes"
+	envBackslash = "a backslash in a value without quotes is removed, as in systemd; python-dotenv keeps it: put the value in single quotes"
 	envGoesOn    = "a line that ends in a backslash goes on in the next one, as in systemd; not in python-dotenv: put the value in quotes, on one line"
 	envEscape    = `\n and the like in double quotes stay two characters, as in systemd; python-dotenv makes one of them: put line breaks into the quotes`
-	envBehind    = "text behind the closing quote belongs to the value, as in systemd; python-dotenv drops the line: put all of it into the quotes"
+	envBehind    = "text after the closing quote belongs to the value, as in systemd; python-dotenv drops the line: put all of it into the quotes"
 	envOpen      = "the quote is not closed: the value goes on to the end of the file"
 )
 

@@ -32,15 +32,15 @@ func TestReadEnvFile(t *testing.T) {
 		{"A=a\\\nb\n", []EnvVariable{{"A", "ab"}}, []string{envGoesOn}},
 		{`A="a\"b\$c\nd"` + "\n", []EnvVariable{{"A", `a"b$c\nd`}}, []string{`\n and the like`}},
 		{"A='a\nb'\nB=1\n", []EnvVariable{{"A", "a\nb"}, {"B", "1"}}, nil},
-		{"# note \\\nA=1\nB=2\n", []EnvVariable{{"B", "2"}}, []string{"swallows the next line"}},
+		{"# note \\\nA=1\nB=2\n", []EnvVariable{{"B", "2"}}, []string{"continues on the next line"}},
 		{"# note\n; note\nA=1", []EnvVariable{{"A", "1"}}, []string{"begins with ;"}},
 		{"A\nB=1\n", []EnvVariable{{"B", "1"}}, []string{"without ="}},
-		{"1A=x\nA-B=x\nC=1\n", []EnvVariable{{"C", "1"}}, []string{`"1A" is no name`, `"A-B" is no name`}},
+		{"1A=x\nA-B=x\nC=1\n", []EnvVariable{{"C", "1"}}, []string{`"1A" is not a name`, `"A-B" is not a name`}},
 		{"A='x\nB=1\n", []EnvVariable{{"A", "x\nB=1\n"}}, []string{envOpen}},
 		{"A=\"x\\\r\ny\"\n", []EnvVariable{{"A", "x\\\r\ny"}}, nil},
 		{"A=1\r\nB=2\r\n", []EnvVariable{{"A", "1"}, {"B", "2"}}, nil},
 		{"A=1\nA=2\n", []EnvVariable{{"A", "1"}, {"A", "2"}}, nil},
-		{"# \\", nil, nil}, {"A=\\", []EnvVariable{{"A", ""}}, []string{envGoesOn}}, {"A=\"\\", []EnvVariable{{"A", ""}}, []string{envOpen}}, {"", nil, nil}, {"=x", nil, []string{"no name"}},
+		{"# \\", nil, nil}, {"A=\\", []EnvVariable{{"A", ""}}, []string{envGoesOn}}, {"A=\"\\", []EnvVariable{{"A", ""}}, []string{envOpen}}, {"", nil, nil}, {"=x", nil, []string{"not a name"}},
 	} {
 		got, doubts := readEnvFile(c.text)
 		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(EnvVariable{}), cmpopts.EquateEmpty()); diff != "" {
@@ -77,7 +77,7 @@ func TestEnvFile(t *testing.T) {
 	for _, w := range set.Warnings {
 		all += w.Summary + "\n" + w.Detail + "\n"
 	}
-	if !strings.Contains(all, "A is in /etc/one too, and the file counts") || !strings.Contains(all, "/etc/wsgid.d/two:1: C: systemd takes") || strings.Contains(all, "-secret") {
+	if !strings.Contains(all, "A is in /etc/one too, and the file counts") || !strings.Contains(all, "/etc/wsgid.d/two:1: C: systemd reads") || strings.Contains(all, "-secret") {
 		t.Errorf("warnings: %s", all)
 	}
 	check(t, afero.WriteFile(fsys, "/etc/one", []byte("A=changed-and-longer\n"), 0o644))

@@ -17,13 +17,13 @@ const environmentBlock = "environment"
 func (d *decoder) environment(b *hcl.Block) {
 	if len(b.Labels) == 0 {
 		if text, ok := d.variables(b.Body); ok {
-			d.fault(b.TypeRange, "environment variables stand in env", "write: env = "+text+"; an environment of the app has a name: environment \"dev\" { … }")
+			d.fault(b.TypeRange, "environment variables go in env", "write: env = "+text+"; an environment of the app has a name: environment \"dev\" { … }")
 			return
 		}
 	}
 	switch {
 	case d.defaults:
-		d.fault(b.TypeRange, "environment may not stand in defaults", "each app has its own: move it into the app blocks")
+		d.fault(b.TypeRange, "environment is not allowed in defaults", "each app has its own: move it into the app blocks")
 	case d.inner:
 		name := "NAME"
 		if len(b.Labels) > 0 {
@@ -74,7 +74,7 @@ func (d *decoder) environmentAsAttribute(a *hcl.Attribute, v cty.Value) {
 	if d.f.isJSON() {
 		text, form = `"env": { "NAME": "value" }`, `"environment": { "dev": { … } }`
 	}
-	d.fault(a.NameRange, "environment variables stand in env", "write: "+text+"; an environment of the app is a block: "+form)
+	d.fault(a.NameRange, "environment variables go in env", "write: "+text+"; an environment of the app is a block: "+form)
 }
 
 // holdsTexts tells whether a value holds what no body of a block can be: a text, a
@@ -161,11 +161,11 @@ func twice(name string, c, other *candidate) *hcl.Diagnostic {
 	const meanwhile = "rename or remove one; until then the app keeps running as it is"
 	switch {
 	case c.name == appspec.GateName:
-		return problem(c.label, "gate stands twice", at+": a directory has one; put both into one block, with an http block for each listener; until then the gate keeps running as it is")
+		return problem(c.label, "gate is defined twice", at+": a directory has one; put both into one block, with an http block for each listener; until then the gate keeps running as it is")
 	case c.env == "" && other.env == "":
-		return problem(c.label, "app "+appspec.Quote(name)+" stands twice", at+": "+meanwhile)
+		return problem(c.label, "app "+appspec.Quote(name)+" is defined twice", at+": "+meanwhile)
 	case c.env != "" && c.family == other.family:
-		return problem(c.label, c.as()+" stands twice", at+": put both into one block; until then the app keeps running as it is")
+		return problem(c.label, c.as()+" is defined twice", at+": put both into one block; until then the app keeps running as it is")
 	}
 	what := c.as()
 	if c.env != "" {

@@ -13,7 +13,7 @@ func (f *file) evaluate(expr hcl.Expression) (v cty.Value, diags hcl.Diagnostics
 		// The library is known to panic on some marked values, such as a sensitive
 		// key in JSON: one file must not take the daemon down.
 		if recover() != nil {
-			v, diags = cty.DynamicVal, hcl.Diagnostics{problem(expr.Range(), "the value cannot be made out", "write it more plainly: a name of a map cannot be sensitive")}
+			v, diags = cty.DynamicVal, hcl.Diagnostics{problem(expr.Range(), "the value cannot be determined", "write it more simply: a name of a map cannot be sensitive")}
 		}
 	}()
 	if d := f.checkCost(expr); d != nil {
@@ -24,7 +24,7 @@ func (f *file) evaluate(expr hcl.Expression) (v cty.Value, diags hcl.Diagnostics
 		return cty.DynamicVal, f.explain(expr, diags)
 	}
 	if !v.IsWhollyKnown() {
-		return cty.DynamicVal, hcl.Diagnostics{problem(expr.Range(), "the value cannot be known", "write it out")}
+		return cty.DynamicVal, hcl.Diagnostics{problem(expr.Range(), "the value is not known", "write it out")}
 	}
 	diags, chooses := f.overlooked(expr)
 	if diags.HasErrors() {

@@ -57,7 +57,7 @@ func (o Options) readSpecFile(fsys afero.Fs, path string) *file {
 	}
 	if err := checkShape(f.src); err != nil {
 		f.unshaped = true
-		f.fault(hcl.Range{Filename: path}, err.Error(), "a spec is not that complicated: is this another file?")
+		f.fault(hcl.Range{Filename: path}, err.Error(), "it is too complex for a spec: is this another file?")
 		return f
 	}
 	f.composed()
@@ -107,7 +107,7 @@ func (f *file) top(body hcl.Body) {
 	var locals []*hcl.Block
 	for _, b := range found {
 		if b.Type == environmentBlock && len(b.Labels) > 0 {
-			f.fault(b.TypeRange, "environment may not stand at the top of the file", elsewhere(b.Type, "", topOfFile))
+			f.fault(b.TypeRange, "environment is not allowed at the top of the file", elsewhere(b.Type, "", topOfFile))
 			continue
 		}
 		switch b.Type {
@@ -118,7 +118,7 @@ func (f *file) top(body hcl.Body) {
 			case len(b.Labels) > 0:
 				f.fault(b.LabelRanges[0], "gate has no name", "write: gate { … }")
 			case f.gate != nil:
-				f.fault(b.TypeRange, "gate stands twice", "the first is on line "+itoa(f.gate.TypeRange.Start.Line)+": put both into one block; it may have any number of http blocks")
+				f.fault(b.TypeRange, "gate is defined twice", "the first is on line "+itoa(f.gate.TypeRange.Start.Line)+": put both into one block; it may have any number of http blocks")
 			default:
 				f.gate = b
 			}
@@ -131,11 +131,11 @@ func (f *file) top(body hcl.Body) {
 		case "defaults":
 			switch {
 			case filepath.Base(f.path) != defaultsFile:
-				f.fault(b.TypeRange, "defaults may stand in "+defaultsFile+" only", "move it to "+filepath.Join(filepath.Dir(f.path), defaultsFile)+": it is for all apps of the directory")
+				f.fault(b.TypeRange, "defaults is allowed only in "+defaultsFile+" only", "move it to "+filepath.Join(filepath.Dir(f.path), defaultsFile)+": it is for all apps of the directory")
 			case len(b.Labels) > 0:
 				f.fault(b.LabelRanges[0], "defaults has no name", "write: defaults { … }")
 			case f.defaults != nil:
-				f.fault(b.TypeRange, "defaults stands twice", "the first is on line "+itoa(f.defaults.TypeRange.Start.Line)+": put both into one block")
+				f.fault(b.TypeRange, "defaults is defined twice", "the first is on line "+itoa(f.defaults.TypeRange.Start.Line)+": put both into one block")
 			default:
 				f.defaults = b
 			}
@@ -179,5 +179,5 @@ func (f *file) topName(kind, name, value string, rng hcl.Range) {
 		f.fault(rng, what, hint)
 		return
 	}
-	f.fault(rng, what, `here stand app "NAME" { … }, gate { … }, locals { … } and, in `+defaultsFile+`, defaults { … }`)
+	f.fault(rng, what, `allowed here: app "NAME" { … }, gate { … }, locals { … } and, in `+defaultsFile+`, defaults { … }`)
 }

@@ -37,7 +37,7 @@ app "blog" {
 		t.Errorf("nothing is %q, %v", got, err)
 	}
 	for src, want := range map[string]string{
-		"app \"x\" {\n  a = 1 b = 2\n}\n": "2:9: the attribute b stands on the line of another attribute: write each on its own line:\na = 1\nb = 2",
+		"app \"x\" {\n  a = 1 b = 2\n}\n": "2:9: the attribute b is on the line of another attribute: write each on its own line:\na = 1\nb = 2",
 		"app \"x\" {\n":                   "1:9: the block app \"x\" is not closed: write } on a line of its own where it ends",
 		"a = \"\xff\"\n":                  "1:6: the file holds the byte 0xff, which is not UTF-8: a spec is text in UTF-8",
 		strings.Repeat("[", 5000):         "the file has brackets nested deeper than 200",

@@ -40,7 +40,7 @@ func (o Options) gate(f *file, b *hcl.Block) *candidate {
 // gate checks what no single attribute of a gate can tell.
 func (c *checker) gate() {
 	if len(c.spec.Sockets.HTTP) == 0 {
-		c.fault(gateBlock, "the gate has no listener: nobody could reach it", "write:\n"+nest("gate.http", `listen = "0.0.0.0:80"`))
+		c.fault(gateBlock, "the gate has no listener: it cannot be reached", "write:\n"+nest("gate.http", `listen = "0.0.0.0:80"`))
 	}
 	secure := slices.ContainsFunc(c.spec.Sockets.HTTP, func(h appspec.HTTPSocket) bool { return h.TLS != nil })
 	c.acme()

@@ -26,12 +26,12 @@ func (c *checker) hosts() {
 		}
 		host, err := asciiHost(name)
 		if err != nil {
-			c.fault("hosts", "the host "+c.shown(written)+" is no name that a client can ask for", "write it as it stands in a browser's address, letters, digits, dots and hyphens")
+			c.fault("hosts", "the host "+c.shown(written)+" is not a name that a client can request", "write it as it stands in a browser's address, letters, digits, dots and hyphens")
 			continue
 		}
 		host = star + host
 		if slices.Contains(out, host) {
-			c.fault("hosts", "the host "+c.shown(host)+" stands twice", "remove one: case and a dot at the end do not count")
+			c.fault("hosts", "the host "+c.shown(host)+" is defined twice", "remove one: case and a dot at the end do not count")
 			continue
 		}
 		out = append(out, host)
@@ -106,7 +106,7 @@ func (l *loader) names(good []*appspec.Spec, by map[*appspec.Spec]*candidate) {
 		l.defaultApp(gate, by[gate])
 	case gate == nil && named != nil && l.set.Dir != "" && l.found[appspec.GateName] == nil && !l.anyBroken():
 		c := by[named]
-		c.warn = append(c.warn, warning(at(named), "hosts is written, and no gate stands in the directory: nobody is brought here by a name",
+		c.warn = append(c.warn, warning(at(named), "hosts is set, but the directory has no gate: no connection arrives by name",
 			"write beside the apps:\n"+nest("gate.http", `listen = "0.0.0.0:80"`)))
 	}
 }

@@ -60,11 +60,11 @@ func specFiles(fsys afero.Fs, dir string) (names, others []string, err error) {
 	info, err := fsys.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil, fail("no such directory", "make it, or name another with --dir")
+		return nil, nil, fail("no such directory", "create it, or name another with --dir")
 	case errors.Is(err, fs.ErrPermission):
 		return nil, nil, fail("permission denied", "give this user the permission to read it, or name another with --dir")
 	case errors.Is(err, syscall.ELOOP):
-		return nil, nil, fail("its symlinks lead in a circle", "mend them, or name another with --dir")
+		return nil, nil, fail("its symlinks form a loop", "correct them, or name another with --dir")
 	case err != nil:
 		return nil, nil, fail(reason(fsys, dir, err).Error(), "name another with --dir")
 	case !info.IsDir():

@@ -86,9 +86,9 @@ func TestLoadDirectoryErrors(t *testing.T) {
 	check(t, os.WriteFile(file, nil, 0o644))
 	check(t, os.Symlink("loop", loop))
 	for path, want := range map[string]string{
-		filepath.Join(dir, "none"): "no such directory: make it, or name another with --dir",
+		filepath.Join(dir, "none"): "no such directory: create it, or name another with --dir",
 		file:                       "it is a file, not a directory: name its directory with --dir; validate takes files",
-		loop:                       "its symlinks lead in a circle: mend them, or name another with --dir",
+		loop:                       "its symlinks form a loop: correct them, or name another with --dir",
 	} {
 		_, err := Load(afero.NewOsFs(), path)
 		if err == nil || err.Error() != "cannot read spec directory "+path+": "+want {
@@ -131,7 +131,7 @@ func check(t testing.TB, err error) {
 	}
 }
 
-// TestOddFiles puts what is no spec into a spec directory: each is one clear
+// TestOddFiles puts what is not a spec into a spec directory: each is one clear
 // fault, none blocks, and the good file beside them is loaded.
 func TestOddFiles(t *testing.T) {
 	dir := t.TempDir()
@@ -162,7 +162,7 @@ func TestOddFiles(t *testing.T) {
 		"dir.hcl":      "cannot read the file: it is a directory, not a file",
 		"fifo.hcl":     "cannot read the file: it is a named pipe, not a file",
 		"fifolink.hcl": "cannot read the file: it is a named pipe, not a file",
-		"loop.hcl":     "cannot read the file: its symlinks lead in a circle",
+		"loop.hcl":     "cannot read the file: its symlinks form a loop",
 		"dangling.hcl": "cannot read the file: it is a symlink to gone-target, which is not there",
 		"device.hcl":   "cannot read the file: it is a device, not a file",
 		"huge.hcl":     "cannot read the file: it has 10GiB, more than the 8MiB that are allowed",
@@ -208,7 +208,7 @@ func TestNamesPassedOver(t *testing.T) {
 		".hidden.hcl", "a.hcl~", "a.hcl.swp", ".a.hcl.swp", "a.hcl.tmp", "a.hcl.bak", "a.hcl.dpkg-new", "a.hcl.dpkg-old", "a.hcl.rpmsave",
 		"a.hcl.rpmnew", "README", "a.conf", "a.json", "hcl", "#a.hcl#", "a.HCL",
 	} {
-		files[name] = "this is no spec {"
+		files[name] = "this is not a spec {"
 	}
 	files["a.hcl"] = minimal("a", "8000")
 	files["b.hcl.json"] = `{"app": {"b": {"sockets": {"http": [{"listen": "127.0.0.1:8001"}, {"listen": "127.0.0.1:8002"}]}}}}`

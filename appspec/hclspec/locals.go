@@ -52,7 +52,7 @@ func (e *localsEval) eval(a *hcl.Attribute) {
 	case 2:
 		return
 	case 1:
-		e.f.fault(a.NameRange, "locals speak of each other in a circle: "+circle(e.chain, a.Name), "give one of them a value of its own")
+		e.f.fault(a.NameRange, "locals refer to each other in a circle: "+circle(e.chain, a.Name), "give one of them a value of its own")
 		return
 	}
 	e.state[a.Name] = 1

@@ -71,7 +71,7 @@ func (d *decoder) namedBlock(known *appspec.Block, b *hcl.Block) {
 		return
 	}
 	if at, twice := d.named[block][name]; twice {
-		d.fault(b.LabelRanges[0], word+" "+appspec.Quote(name)+" stands twice in "+d.place(appspec.ParentPath(block)), "the first is on line "+itoa(at.Start.Line)+": give this one another name, or remove it")
+		d.fault(b.LabelRanges[0], word+" "+appspec.Quote(name)+" is defined twice in "+d.place(appspec.ParentPath(block)), "the first is on line "+itoa(at.Start.Line)+": give this one another name, or remove it")
 		return
 	}
 	if block == stageBlock && slices.Contains(appspec.OwnStages, name) {

@@ -171,7 +171,7 @@ func (w *overlooked) value(x hclsyntax.Expression, wanted cty.Type) (cty.Value, 
 		return cty.NilVal, false // the library has told it
 	}
 	if v.IsNull() {
-		w.report(problem(x.Range(), "null is no value to reckon with", "write a number, or true or false"))
+		w.report(problem(x.Range(), "null cannot be used in a calculation", "write a number, or true or false"))
 		return cty.NilVal, false
 	}
 	return v, true

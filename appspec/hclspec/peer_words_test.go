@@ -122,7 +122,7 @@ func TestManyAppsOnOnePort(t *testing.T) {
 		}
 		d := f.Diagnostics[0]
 		if i == 0 {
-			if !strings.Contains(d.Summary, "the port of 127.0.0.1:8000 is wanted 12 times (apps aa, ab, ac, ad, ae, af, ag, ah, ai, aj, ak, al)") {
+			if !strings.Contains(d.Summary, "the port of 127.0.0.1:8000 is used 12 times (apps aa, ab, ac, ad, ae, af, ag, ah, ai, aj, ak, al)") {
 				t.Errorf("the first: %s", d.Summary)
 			}
 			continue

@@ -93,7 +93,7 @@ func regular(info fs.FileInfo) error {
 func reason(fsys afero.Fs, name string, err error) error {
 	switch {
 	case errors.Is(err, syscall.ELOOP):
-		return &fileError{"its symlinks lead in a circle", err}
+		return &fileError{"its symlinks form a loop", err}
 	case errors.Is(err, fs.ErrNotExist):
 		if r, ok := fsys.(afero.LinkReader); ok {
 			if to, err := r.ReadlinkIfPossible(name); err == nil {

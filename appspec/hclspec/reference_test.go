@@ -52,7 +52,7 @@ func reference(t *testing.T) string {
 		p("- [%s](%s): %s", filepath.Base(f), filepath.Base(f), firstSentence(string(text)))
 	}
 	p("\n## Values\n")
-	p("- A string stands in double quotes; `${…}` in it is evaluated, `$${` stands for the two signs themselves. `true`, `false` and numbers stand without quotes.")
+	p("- A string stands in double quotes; `${…}` in it is evaluated, `$${` stands for the two characters themselves. `true`, `false` and numbers stand without quotes.")
 	p("- A duration is a string as Go's: `\"500ms\"`, `\"90s\"`, `\"1m30s\"`, `\"2h\"`.")
 	p("- A size is a string with a unit, `\"512MiB\"` or `\"1GB\"`, or a number of bytes.")
 	p("- `null` is as if the attribute were not written.")
@@ -129,12 +129,12 @@ func reference(t *testing.T) string {
 	p("  that it has started 30 seconds later. What a run leaves behind when it ends is killed as well: a program must stay in the foreground.\n")
 	p("## The gate\n")
 	p("`gate { … }` stands beside the apps, once in a directory, in any of its files. It is a process of its own, that brings each connection to the")
-	p("app which has the name that its client asks for among its `hosts`, and is no proxy: it reads the head of a request and hands the connection")
+	p("app which has the name that its client asks for among its `hosts`, and is not a proxy: it reads the head of a request and hands the connection")
 	p("itself over. Names are compared as host names: case, a dot at the end and the port do not count, letters beyond ASCII are IDNA's; a whole name")
 	p("comes before a wildcard, and both before the default app. A kept connection that asks for another name goes to its app.")
 	p("At a listener with `tls` the name is that of the client's ClientHello, and the app's master ends TLS: by the `tls` of the app, else by that of")
-	p("the listener. A request for another app's name on such a connection gets 421. Where no app has the name, or no certificate is there, the client")
-	p("gets a TLS alert (unrecognized_name). A name with a dot at its end is no server name there (RFC 6066), and refused. Files of certificates are")
+	p("the listener. A request for another app's name on such a connection gets 421. Where no app has the name, or no certificate obtained, the client")
+	p("gets a TLS alert (unrecognized_name). A name with a dot at its end is not a server name there (RFC 6066), and refused. Files of certificates are")
 	p("read again when they change, and those before serve on while the new ones are of no use.")
 	p("The gate runs as the user `wsgid-gate` if there is one, else as `nobody`. While its file is broken it runs on as it is.")
 	p("A gate that ends, also by SIGKILL, is replaced, and nobody is refused or cut off meanwhile: the next gate gets the connections that it had.\n")
@@ -200,9 +200,9 @@ func writeRowsOf(p func(string, ...any), all []appspec.Attribute, block string) 
 		if !a.Built {
 			what := "Not built yet in this version."
 			if a.Unbuilt != "" {
-				what = "`" + strings.TrimSuffix(a.Unbuilt, `:`) + "` is not built yet in this version."
+				what = "`" + strings.TrimSuffix(a.Unbuilt, `:`) + "` is not supported in this version."
 				if strings.HasPrefix(a.Unbuilt, `"`) && !strings.HasSuffix(a.Unbuilt, `"`) {
-					what = "`" + strings.Trim(a.Unbuilt, `"`) + "…` is not built yet in this version."
+					what = "`" + strings.Trim(a.Unbuilt, `"`) + "…` is not supported in this version."
 				}
 			}
 			doc += " **" + what + "**"

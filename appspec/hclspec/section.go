@@ -62,7 +62,7 @@ func sortAttributes(attrs []*hcl.Attribute) {
 }
 
 // explainMembers says what is wrong with a JSON value that is to be a body: it
-// is no object, or has a name twice.
+// is not an object, or has a name twice.
 func (f *file) explainMembers(diags hcl.Diagnostics) hcl.Diagnostics {
 	out := explainJSON(diags)
 	for _, d := range out {
@@ -72,7 +72,7 @@ func (f *file) explainMembers(diags hcl.Diagnostics) hcl.Diagnostics {
 		if text := string(f.src[d.Subject.Start.Byte:d.Subject.End.Byte]); text[0] == '"' && len(text) > 2 {
 			d.Summary, d.Detail = strings.Trim(text, `"`)+" is set twice", "remove one"
 		} else {
-			d.Summary, d.Detail = "here stands no object", `write an object: { "NAME": VALUE }`
+			d.Summary, d.Detail = "this is not an object", `write an object: { "NAME": VALUE }`
 		}
 	}
 	return out

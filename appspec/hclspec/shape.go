@@ -20,7 +20,7 @@ const (
 )
 
 var (
-	errTokens  = fmt.Errorf("the file has more than %d words and signs", maxTokens)
+	errTokens  = fmt.Errorf("the file has more than %d tokens", maxTokens)
 	errNesting = fmt.Errorf("the file has brackets nested deeper than %d", maxNesting)
 	errChain   = fmt.Errorf("the file has an expression with more than %d operators", maxChain)
 	errDigits  = fmt.Errorf("the file has a number with more than %d digits", maxDigits)

@@ -80,7 +80,7 @@ func (s *syntax) whole() *hcl.Diagnostic {
 		case hclsyntax.TokenOHeredoc:
 			if !s.heredocCloses(i) {
 				word := strings.Trim(string(t.Bytes), "<-~ \r\n")
-				return problem(t.Range, "the text that starts here has no end", "put "+word+" alone on the line after it")
+				return problem(t.Range, "the text that starts here is not terminated", "put "+word+" alone on the line after it")
 			}
 		default:
 		}
@@ -99,7 +99,7 @@ func (s *syntax) otherLanguage() *hcl.Diagnostic {
 			if bytes.HasPrefix(line, []byte(mark)) {
 				rng := rangeAt(s.path, s.src, offset)
 				rng.End.Byte, rng.End.Column = offset+7, 8
-				return problem(rng, "this is the mark of a merge that met a conflict", "keep one of the two sides, and remove the lines that start with <<<<<<<, ======= and >>>>>>>")
+				return problem(rng, "this is a conflict marker of a merge", "keep one of the two sides, and remove the lines that start with <<<<<<<, ======= and >>>>>>>")
 			}
 		}
 		offset += end + 1
@@ -207,7 +207,7 @@ func (s *syntax) brackets() *hcl.Diagnostic {
 			open = append(open, i)
 		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenTemplateSeqEnd:
 			if len(open) == 0 {
-				return problem(t.Range, "this "+string(t.Bytes)+" closes nothing", "remove it")
+				return problem(t.Range, "this "+string(t.Bytes)+" has no opening bracket", "remove it")
 			}
 			o := s.tokens[open[len(open)-1]]
 			if partner(o.Type) != t.Type {
@@ -268,7 +268,7 @@ func (s *syntax) unclosed(i int) *hcl.Diagnostic {
 		hclsyntax.TokenOBrace: "}", hclsyntax.TokenOBrack: "]", hclsyntax.TokenOParen: ")",
 	}[t.Type]
 	if closer == "" {
-		return problem(t.Range, "the "+string(t.Bytes)+" in this string is not closed", "write } after the expression, or "+string(t.Bytes[:1])+string(t.Bytes)+" for the two signs themselves")
+		return problem(t.Range, "the "+string(t.Bytes)+" in this string is not closed", "write } after the expression, or "+string(t.Bytes[:1])+string(t.Bytes)+" for the two characters themselves")
 	}
 	name := ""
 	if t.Type == hclsyntax.TokenOBrace {

@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// explainJSONSyntax says where a file is no JSON. The place is the standard
+// explainJSONSyntax says where a file is not JSON. The place is the standard
 // library's, which is nearer to the slip than the one of HCL's parser.
 func (f *file) explainJSONSyntax(diags hcl.Diagnostics) hcl.Diagnostics {
 	one := func(at int, what, instead string) hcl.Diagnostics {
@@ -51,11 +51,11 @@ func (f *file) explainJSONSyntax(diags hcl.Diagnostics) hcl.Diagnostics {
 	case c == '#' || c == '/':
 		return one(at, "JSON has no comments", `a member named "//" takes one: "//": "…"`)
 	case c == '\'':
-		return one(at, "text stands in double quotes", `write " for '`)
+		return one(at, "text must be in double quotes", `write " for '`)
 	case (c == '}' || c == ']') && last == ',':
-		return one(len(before)-1, "no comma stands after the last item", "remove it")
+		return one(len(before)-1, "there is no comma after the last item", "remove it")
 	case c == '=':
-		return one(at, "between name and value stands :, not =", "write :")
+		return one(at, "between name and value there must be :, not =", "write :")
 	case strings.ContainsRune("\"{[tfn-0123456789", rune(c)) && strings.ContainsRune("\"}]elsE0123456789", rune(last)):
 		return one(at, "a comma is missing before this", "write a comma between two items")
 	case c == '\n' || c == '\r' || c == '\t':

@@ -31,7 +31,7 @@ func (l *sourceLine) noEquals() *hcl.Diagnostic {
 		return nil
 	}
 	if next.Type == hclsyntax.TokenOBrace {
-		return problem(next.Range, "the { of a block stands on the line of its name", "write: "+l.rest(0)+" {")
+		return problem(next.Range, "the { of a block must be on the line of its name", "write: "+l.rest(0)+" {")
 	}
 	isBlock := name == "app" || name == "defaults" || name == "locals"
 	for i := range appspec.Blocks() {
@@ -41,9 +41,9 @@ func (l *sourceLine) noEquals() *hcl.Diagnostic {
 	case isBlock:
 		return problem(l.rng(0, l.len()-1), "the block "+name+" has no body", "write: "+l.rest(0)+" { … }")
 	case l.len() == 1:
-		return problem(l.token(0).Range, appspec.Quote(name)+" stands alone", "write an attribute as NAME = VALUE, a block as NAME { … }")
+		return problem(l.token(0).Range, appspec.Quote(name)+" is incomplete", "write an attribute as NAME = VALUE, a block as NAME { … }")
 	default:
-		return problem(l.rng(0, l.len()-1), "between name and value stands =", "write: "+name+" = "+l.quoted(name, l.rest(1), 1))
+		return problem(l.rng(0, l.len()-1), "between name and value there must be =", "write: "+name+" = "+l.quoted(name, l.rest(1), 1))
 	}
 }
 
@@ -72,7 +72,7 @@ func (l *sourceLine) comment() *hcl.Diagnostic {
 	for n := 0; n+1 < l.len(); n++ {
 		a, b := l.token(n), l.token(n+1)
 		if a.Type == hclsyntax.TokenMinus && b.Type == hclsyntax.TokenMinus && a.Range.End.Byte == b.Range.Start.Byte {
-			return problem(l.rng(n, n+1), "-- is no comment", "a comment starts with # or //")
+			return problem(l.rng(n, n+1), "-- is not a comment", "a comment starts with # or //")
 		}
 	}
 	return nil
@@ -95,7 +95,7 @@ func (l *sourceLine) unit() *hcl.Diagnostic {
 			continue
 		}
 		text := l.source(l.token(n).Range.Start.Byte, l.token(m).Range.End.Byte)
-		return problem(l.rng(n, m), "a value with a unit stands in quotes", "write: "+string(l.token(n-2).Bytes)+" = "+appspec.Quote(strings.ReplaceAll(text, " ", "")))
+		return problem(l.rng(n, m), "a value with a unit is written in quotes", "write: "+string(l.token(n-2).Bytes)+" = "+appspec.Quote(strings.ReplaceAll(text, " ", "")))
 	}
 	return nil
 }
@@ -137,7 +137,7 @@ func (l *sourceLine) twoAttributes() *hcl.Diagnostic {
 		what = "block " + string(l.token(second).Bytes)
 	}
 	first := l.source(l.token(0).Range.Start.Byte, l.token(end-1).Range.End.Byte)
-	return problem(l.rng(second, second), "the "+what+" stands on the line of another attribute", "write each on its own line:\n"+first+"\n"+l.rest(second))
+	return problem(l.rng(second, second), "the "+what+" is on the line of another attribute", "write each on its own line:\n"+first+"\n"+l.rest(second))
 }
 
 // lineEnd: user = "blog", and user = "blog";.

@@ -21,9 +21,9 @@ type act struct {
 func (c *cli) startCommand() *cobra.Command {
 	return c.actCommand(act{
 		verb:  "start",
-		short: "Start apps, ending an earlier stop; retry at once what waits for its back-off",
+		short: "Start apps, ending an earlier stop; retry immediately what waits for its back-off",
 		long: `Start apps. It ends an earlier stop, and an app that waits for the next try of
-its back-off is tried at once. Returns when each app is ready or has failed.`,
+its back-off is retried immediately. Returns when each app is ready or has failed.`,
 		do: func(op fleet.Operator) func(context.Context, []string, func(fleet.Event)) ([]fleet.Result, error) {
 			return op.Start
 		},
@@ -114,7 +114,7 @@ func (c *cli) actCommand(a act) *cobra.Command {
 func (c *cli) ended(ctx context.Context, verb string, results []fleet.Result, err error) error {
 	if err != nil {
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-			return fmt.Errorf("cannot wait for %s: interrupted; what it began goes on", verb)
+			return fmt.Errorf("cannot wait for %s: interrupted; the operation continues", verb)
 		}
 		return err
 	}

@@ -5,7 +5,7 @@ import "github.com/spf13/cobra"
 func (c *cli) applyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "apply [APP...]",
-		Short: "Make what runs equal to the specs, and wait until it is",
+		Short: "Bring the apps to the state of the specs, and wait for it",
 		Long: `Print the plan, carry it out, and wait until each app is ready or has failed.
 Where a daemon runs it is asked to do it; where none does, this command does it
 itself. Naming an app ends an earlier stop of it.

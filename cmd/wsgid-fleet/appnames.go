@@ -113,7 +113,7 @@ func (n appNames) instead(words []string, i int) string {
 		for _, env := range envs {
 			names = append(names, appspec.EnvironmentName(word, env))
 		}
-		text := "it runs in its environments only: " + strings.Join(names, ", ")
+		text := "it runs only in its environments: " + strings.Join(names, ", ")
 		if i+1 < len(words) {
 			if near := didYouMean(words[i+1], envs); near != "" {
 				return text + near

@@ -59,7 +59,7 @@ func (b *balancer) follow(ctx context.Context, client *etcd.Client) {
 			text = err.Error()
 		}
 		if text != b.told && text != "" {
-			fmt.Fprintf(b.c.err, "wsgid-fleet: %s stays as it is: %s\n", b.path, text)
+			fmt.Fprintf(b.c.err, "wsgid-fleet: %s is unchanged: %s\n", b.path, text)
 		}
 		b.told = text
 	})
@@ -91,10 +91,10 @@ func (b *balancer) seen(ctx context.Context, now time.Time, v *etcd.View) time.T
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = b.c.err, b.c.err, time.Second
 	if err := cmd.Run(); err != nil {
 		if limited.Err() != nil {
-			err = fmt.Errorf("it did not end within %v", cmp.Or(b.limit, endsWithin))
+			err = fmt.Errorf("it did not exit within %v", cmp.Or(b.limit, endsWithin))
 		}
 		if ctx.Err() == nil {
-			fmt.Fprintf(b.c.err, "wsgid-fleet: %s: %v; it is run again\n", b.command, err)
+			fmt.Fprintf(b.c.err, "wsgid-fleet: %s: %v; running it again\n", b.command, err)
 		}
 		return now.Add(retryAfter)
 	}

@@ -95,7 +95,7 @@ func TestABalancerIsToldUntilItListens(t *testing.T) {
 		t.Errorf("after a success it is due at %v, owed %v\n%s", due, b.owed, said.String())
 	}
 	b.command, b.limit, b.owed = "exec sleep 600", 50*time.Millisecond, true
-	if due := b.seen(t.Context(), now, v); !due.Equal(now.Add(retryAfter)) || !strings.Contains(said.String(), "exec sleep 600: it did not end within 50ms; it is run again") {
+	if due := b.seen(t.Context(), now, v); !due.Equal(now.Add(retryAfter)) || !strings.Contains(said.String(), "exec sleep 600: it did not exit within 50ms; running it again") {
 		t.Errorf("after a command that does not end it is due at %v\n%s", due, said.String())
 	}
 	again := filepath.Join(dir, "again")

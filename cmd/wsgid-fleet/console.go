@@ -42,7 +42,7 @@ Exit code: 0 done, 1 not.`,
 			case err != nil:
 				return err
 			case l.Problem != "":
-				return fmt.Errorf("cannot open the console: it is not served now: %s", l.Problem)
+				return fmt.Errorf("cannot open the console: it is not available now: %s", l.Problem)
 			case l.Socket != "":
 				fmt.Fprintf(c.out, "the console is served on %s\n", l.Socket)
 				fmt.Fprintf(c.err, "from another machine: ssh -L 9191:%s HOST, then http://localhost:9191/\n", l.Socket)
@@ -53,6 +53,6 @@ Exit code: 0 done, 1 not.`,
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&viewer, "viewer", false, "for one who looks and changes nothing")
+	cmd.Flags().BoolVar(&viewer, "viewer", false, "for a viewer, who cannot change anything")
 	return cmd
 }

@@ -131,12 +131,12 @@ func (c *cli) deploy(ctx context.Context, o fleet.DeployOrder, words []string, o
 	results, err := op.Deploy(ctx, o, t.event)
 	if err != nil {
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-			return fmt.Errorf("cannot wait for it: interrupted; it stops where nothing is touched yet: wsgid-fleet deploys %s", o.App)
+			return fmt.Errorf("cannot wait for it: interrupted; it stops before it changes what is being served: wsgid-fleet deploys %s", o.App)
 		}
 		return err
 	}
 	if len(results) != 1 {
-		return fmt.Errorf("cannot %s %s: no result came", verb, o.App)
+		return fmt.Errorf("cannot %s %s: no result was received", verb, o.App)
 	}
 	return c.writeDeployed(o, results[0], output)
 }

@@ -52,7 +52,7 @@ func (c *cli) deployByEtcd(ctx context.Context, f sourceFlags, o fleet.DeployOrd
 		func() bool { return false })
 	if err != nil {
 		if ctx.Err() != nil {
-			return fmt.Errorf("cannot wait for it: interrupted; each host stops where nothing is touched yet")
+			return fmt.Errorf("cannot wait for it: interrupted; each host stops before it changes what is being served")
 		}
 		return err
 	}

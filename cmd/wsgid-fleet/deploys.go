@@ -64,9 +64,9 @@ wsgid-fleet deploys show APP ID.`,
 			}
 			switch {
 			case len(found) == 0:
-				return fmt.Errorf("cannot show deploy %s: there is none of that id; list them by: wsgid-fleet deploys", id)
+				return fmt.Errorf("cannot show deploy %s: there is none with that id; list them with: wsgid-fleet deploys", id)
 			case len(found) > 1:
-				return fmt.Errorf("cannot show deploy %s: %s and %s have one of that id; name the app too", id, found[0].App, found[1].App)
+				return fmt.Errorf("cannot show deploy %s: %s and %s both have one with that id; name the app too", id, found[0].App, found[1].App)
 			case output == "json":
 				return writeJSON(c.out, found[0])
 			}
@@ -93,7 +93,7 @@ func (c *cli) logbook(ctx context.Context, apps []string) ([]*deploy.Entry, erro
 
 func (c *cli) writeDeploys(es []*deploy.Entry) {
 	if len(es) == 0 {
-		fmt.Fprintln(c.out, "no deploys yet; deploy an app by: wsgid-fleet deploy APP")
+		fmt.Fprintln(c.out, "no deploys yet; deploy an app with: wsgid-fleet deploy APP")
 		return
 	}
 	t := &table{columns: []column{{title: "ID"}, {title: "APP"}, {title: "WHEN", drop: 2}, {title: "WHO", drop: 3},

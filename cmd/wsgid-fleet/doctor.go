@@ -19,13 +19,13 @@ func (c *cli) doctorCommand() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Look for what commonly is wrong on this machine, and say what to do",
-		Long: `Look at this machine with the eyes of the fleet: the specs, the limits of descriptors,
+		Short: "Check this machine for common problems, and say what to do",
+		Long: `Check what a fleet depends on: the specs, the limits of descriptors,
 processes and inotify, net.core.somaxconn, ports of apps and of the gate that another
 program has, users and groups, interpreters, parent folders that keep an app's user out,
 certificates, also those that the daemon gets, the clock, disk space, inodes and read-only disks, the state directory, the systemd unit,
 control groups, libzmq. Nothing is changed. What an ordinary user may not look at is
-told as unknown: ask as root.
+What an ordinary user may not read is
 
 With -o json the answer is one object:
 

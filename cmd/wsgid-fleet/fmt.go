@@ -16,7 +16,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 )
 
-// maxSource is the most that fmt reads of one file: more is no spec.
+// maxSource is the most that fmt reads of one file: more is not a spec.
 const maxSource = 64 << 20
 
 func (c *cli) fmtCommand() *cobra.Command {

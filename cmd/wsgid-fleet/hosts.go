@@ -112,7 +112,7 @@ when it is ready there. An app that has no other place stays. It lasts until unc
 			return err
 		}
 		if _, there := v.Hosts[args[0]]; !there {
-			return fmt.Errorf("cannot cordon %s: no host of that name is there%s", args[0], didYouMean(args[0], slices.Sorted(maps.Keys(v.Hosts))))
+			return fmt.Errorf("cannot cordon %s: there is no host with that name%s", args[0], didYouMean(args[0], slices.Sorted(maps.Keys(v.Hosts))))
 		}
 		return client.Cordon(ctx, args[0], "cordon")
 	})
@@ -131,7 +131,7 @@ func (c *cli) uncordonCommand() *cobra.Command {
 func (c *cli) thawCommand() *cobra.Command {
 	return c.withSource(&cobra.Command{
 		Use:   "thaw",
-		Short: "Let a frozen region go on without the hosts that vanished",
+		Short: "Let a frozen region continue without the hosts that vanished",
 		Long: `Where more than half of a region (of three hosts or more) vanishes at once, no app
 is moved: it is likelier that etcd or the network is at fault. thaw says that they are
 gone: their apps go to the hosts that are there.`,

@@ -24,7 +24,7 @@ func (c *cli) importCommand() *cobra.Command {
 	options := facts.Options{Stdin: c.in}
 	cmd := &cobra.Command{
 		Use:   "import PATH...",
-		Short: "Write the specs of what runs under another server",
+		Short: "Write specs for apps that run under another server",
 		Long: `Read what runs an application until now, and print the spec with which the fleet
 runs the same application. Nothing is changed, and nothing is started. A PATH is:
 
@@ -41,7 +41,7 @@ runs the same application. Nothing is changed, and nothing is started. A PATH is
   a conf.json of NGINX Unit     or what its control socket gives
   a command line                of gunicorn, uwsgi or mod_wsgi-express, by --from command
 
-What could not be carried over stands in the spec as a comment, with what to do
+What could not be carried over is in the spec as a comment, with what to do
 instead, and is told on standard error. Placeholders and conditions that ask the
 environment get that of this shell.
 
@@ -104,7 +104,7 @@ func (c *cli) putSpec(spec *importer.Imported, dir string, first bool) error {
 	}
 	path := filepath.Join(dir, spec.Name+".hcl")
 	if _, err := os.Lstat(path); err == nil {
-		return fmt.Errorf("cannot write %s: there is such a file already; move it away first", path)
+		return fmt.Errorf("cannot write %s: the file already exists; move it away first", path)
 	}
 	// The secrets first: the daemon reads them with the spec.
 	for _, name := range slices.Sorted(maps.Keys(spec.Secrets)) {
@@ -147,7 +147,7 @@ func writeNewFile(path string, text []byte, mode fs.FileMode) error {
 		err = linkErr.Err
 	}
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("cannot write %s: there is such a file already; move it away first", path)
+		return fmt.Errorf("cannot write %s: the file already exists; move it away first", path)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, reason(err))

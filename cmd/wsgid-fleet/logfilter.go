@@ -51,5 +51,5 @@ func parseLogTime(flag, s string, now time.Time) (time.Time, error) {
 			return time.Date(now.Year(), now.Month(), now.Day(), at.Hour(), at.Minute(), at.Second(), 0, now.Location()), nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("cannot show logs: --%s %s is no time; write how long ago (90s, 15m, 2h), a time of today (07:30) or a day and time (2026-11-28 07:30)", flag, s)
+	return time.Time{}, fmt.Errorf("cannot show logs: --%s %s is not a time; write how long ago (90s, 15m, 2h), a time of today (07:30) or a day and time (2026-11-28 07:30)", flag, s)
 }

@@ -53,7 +53,7 @@ Exit code: 0 done, 1 not.`,
 				return fmt.Errorf("cannot show logs: name at least one app, or write --all")
 			}
 			if len(args) > 0 && all {
-				return fmt.Errorf("cannot show logs: --all goes with no names; leave out %s", strings.Join(args, " "))
+				return fmt.Errorf("cannot show logs: --all cannot be combined with names; leave out %s", strings.Join(args, " "))
 			}
 			var err error
 			if only.Since, err = parseLogTime("since", since, c.now()); err != nil {
@@ -67,9 +67,9 @@ Exit code: 0 done, 1 not.`,
 			}
 			if !only.Until.IsZero() && (follow || !only.Since.Before(only.Until)) {
 				if follow {
-					return fmt.Errorf("cannot show logs: -f goes on without end; leave out --until or -f")
+					return fmt.Errorf("cannot show logs: -f never ends; leave out --until or -f")
 				}
-				return fmt.Errorf("cannot show logs: nothing lies between --since %s and --until %s", since, until)
+				return fmt.Errorf("cannot show logs: --since %s is not before --until %s", since, until)
 			}
 			n = -1
 			if lines == "" && since == "" {
@@ -117,7 +117,7 @@ Exit code: 0 done, 1 not.`,
 			return err
 		},
 	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is written")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "follow output: print new lines as they are written")
 	cmd.Flags().StringVarP(&lines, "lines", "n", "", "number of `lines` of each app to begin with, or all (default 100; with --since all)")
 	cmd.Flags().StringVar(&since, "since", "", "lines from that `time` on")
 	cmd.Flags().StringVar(&until, "until", "", "lines before that `time`")
@@ -177,7 +177,7 @@ func (c *cli) openLogs(ctx context.Context, apps []string, n int, only logfile.F
 	for _, app := range names {
 		folder := folders[app]
 		if folder == "" {
-			return sources, fmt.Errorf("cannot show logs of %s: no good spec was ever seen, so its app folder is not known%s", app, states[app])
+			return sources, fmt.Errorf("cannot show logs of %s: no valid spec has been loaded yet, so its app folder is not known%s", app, states[app])
 		}
 		l, err := logfile.Open(app, folder, n, only, c.options().DataDirs()...)
 		if err != nil {

@@ -37,7 +37,7 @@ func init() {
 // texts, wsgid(1) from that program's own, wsgid.d(5) from the reference page.
 func writeManual(dir, reference, wsgid string) error {
 	root := newCLI().root()
-	root.Long += "\n\nSpecs are described in wsgid.d(5). The service is wsgid-fleet.service; its options stand in /etc/default/wsgid-fleet."
+	root.Long += "\n\nSpecs are described in wsgid.d(5). The service is wsgid-fleet.service; its options are in /etc/default/wsgid-fleet."
 	root.DisableAutoGenTag = true
 	literal(root)
 	header := doc.GenManHeader{Section: "8", Source: programName, Manual: "System Administration"}

@@ -72,7 +72,7 @@ Exit code: 0 done, 1 not.`,
 			file := cmp.Or(output, filepath.Join(dir, name+".hcl"))
 			if toFile {
 				if _, err := os.Lstat(file); err == nil {
-					return fmt.Errorf("cannot write %s: there is such a file already; move it away first, or choose another name", file)
+					return fmt.Errorf("cannot write %s: the file already exists; move it away first, or choose another name", file)
 				}
 			}
 			set, err := c.load(dir)
@@ -107,12 +107,12 @@ Exit code: 0 done, 1 not.`,
 				return err
 			}
 			fmt.Fprintln(c.out, file)
-			fmt.Fprintf(c.err, "app %s: %s; look the file through, then: wsgid-fleet plan %s\n", name, cmp.Or(found.App.Value, "the Django project"), name)
+			fmt.Fprintf(c.err, "app %s: %s; review the file, then: wsgid-fleet plan %s\n", name, cmp.Or(found.App.Value, "the Django project"), name)
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&app, "app", "", "the application, where the checkout has several: `module:name`")
-	cmd.Flags().StringVar(&listen, "listen", "", "`address` of its socket (default: the first free port from 8000 on, of this machine alone)")
+	cmd.Flags().StringVar(&listen, "listen", "", "`address` of its socket (default: the first free port from 8000 on, of this machine only)")
 	cmd.Flags().StringVarP(&output, "output", "o", "", "`file` to write instead; - is standard output")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the spec, as -o - does")
 	return cmd
@@ -141,11 +141,11 @@ func (c *cli) dirOfNew(ctx context.Context, writes bool) (string, error) {
 // notTaken refuses a name or a folder that another app has.
 func notTaken(set *hclspec.Set, name, path string) error {
 	if s := set.Specs[name]; s != nil {
-		return fmt.Errorf("cannot write a spec for app %s: %s has an app of that name; choose another name", name, s.File)
+		return fmt.Errorf("cannot write a spec for app %s: %s already has an app of that name; choose another name", name, s.File)
 	}
 	names := setNames(set)
 	if names.known(name) || names.environments[name] != nil {
-		return fmt.Errorf("cannot write a spec for app %s: %s has an app of that name; choose another name", name, set.Dir)
+		return fmt.Errorf("cannot write a spec for app %s: %s already has an app of that name; choose another name", name, set.Dir)
 	}
 	for _, s := range set.Specs {
 		if s.Path == path {
@@ -176,7 +176,7 @@ func listenOfNew(ctx context.Context, set *hclspec.Set, given string) checkout.C
 			continue
 		}
 		ln.Close()
-		return checkout.Choice{Value: "127.0.0.1:" + text, Why: "the first free port from 8000 on, for this machine alone; a web server or a gate in front brings the others"}
+		return checkout.Choice{Value: "127.0.0.1:" + text, Why: "the first free port from 8000 on, for this machine only; a web server or a gate in front brings the others"}
 	}
 	return checkout.Choice{Value: "127.0.0.1:8000", Why: "no port from 8000 to 8999 is free: choose one"}
 }
@@ -189,13 +189,13 @@ func userOfNew(path string) checkout.Choice {
 	}
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	if !ok || st.Uid == 0 {
-		return checkout.Choice{Why: "the checkout is root's, so root's daemon runs the app as the user wsgid, or www-data where there is none; give each app a user of its own"}
+		return checkout.Choice{Why: "the checkout belongs to root, so root's daemon runs the app as the user wsgid, or www-data where there is none; give each app a user of its own"}
 	}
 	name := strconv.Itoa(int(st.Uid))
 	if u, err := user.LookupId(name); err == nil {
 		name = u.Username
 	}
-	return checkout.Choice{Why: "root's daemon runs the app as " + name + ", whose the checkout is; a user of its own cannot change the code"}
+	return checkout.Choice{Why: "root's daemon runs the app as " + name + ", the owner of the checkout; a user of its own could not change the code"}
 }
 
 // proveNew loads the text as if it stood in the directory: what is written must run.
@@ -208,7 +208,7 @@ func proveNew(dir, name string, text []byte) error {
 	}
 	set := fleet.SpecOptions().LoadFiles(over, file)
 	if len(set.Faults) > 0 {
-		return fmt.Errorf("cannot write a spec for app %s: what was found is no good spec:\n%s", name, strings.TrimSpace(set.Faults[0].Text))
+		return fmt.Errorf("cannot write a spec for app %s: what was found is not a good spec:\n%s", name, strings.TrimSpace(set.Faults[0].Text))
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // plainFlask stands for a framework where it need not be installed.
-const plainFlask = `"""app = Flask(__name__) in a text is no application"""
+const plainFlask = `"""app = Flask(__name__) in a text is not an application"""
 class Flask:
     def __init__(self, name):
         self.name = name

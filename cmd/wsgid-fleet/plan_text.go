@@ -31,7 +31,7 @@ func writePlan(w io.Writer, s style, plan *plan.Plan) {
 	}
 	without := ""
 	if held > 0 {
-		without = fmt.Sprintf("; an error holds %s, see above", count(held, "app"))
+		without = fmt.Sprintf("; an error blocks %s, see above", count(held, "app"))
 	}
 	if changed == 0 {
 		if same > 0 || held == 0 {

@@ -15,7 +15,7 @@ func (c *cli) scaleCommand() *cobra.Command {
 	var orders []scaleOrder
 	return &cobra.Command{
 		Use:   "scale APP=N...",
-		Short: "Set the number of workers of apps, until their spec changes next",
+		Short: "Set the number of workers of apps, until the next change of their spec",
 		Long: `Set the number of workers of apps in place, until the next change of the app's
 spec: from 1 to 4096, as workers.count. Old workers stay, surplus ones drain first.
 
@@ -79,7 +79,7 @@ func parseCounts(args []string) ([]scaleOrder, error) {
 		case !found || name == "":
 			return nil, fmt.Errorf("cannot scale %s: write it as APP=N, such as blog=4", arg)
 		case err != nil || n < 0:
-			return nil, fmt.Errorf("cannot scale %s: %q is no number of workers", name, number)
+			return nil, fmt.Errorf("cannot scale %s: %q is not a number of workers", name, number)
 		}
 		key := strings.Join(words, " ")
 		if seen[key] {

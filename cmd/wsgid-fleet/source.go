@@ -84,7 +84,7 @@ func (f *hostFlags) add(cmd *cobra.Command) {
 // member makes options those of a host of a fleet of many machines.
 func (f *hostFlags) member(ctx context.Context, c *cli, o *fleet.Options) error {
 	if o.Dir != "" {
-		return usageError("cannot run: --source and --dir at once: the specs are read from one of them")
+		return usageError("cannot run: --source and --dir at once: the specs are read from only one of them")
 	}
 	cfg, err := f.config(c, "run")
 	if err != nil {
@@ -154,7 +154,7 @@ func (c *cli) pushCommand() *cobra.Command {
 	var dry bool
 	cmd := &cobra.Command{
 		Use:   "push DIR",
-		Short: "Make the specs of a directory those of a fleet of many machines",
+		Short: "Publish the specs of a directory to a fleet of many machines",
 		Long: `Check the specs of DIR and write all of them to etcd as one new generation, which
 all hosts follow. Of two pushes at a time one is told, and changes nothing. What a
 spec names on its hosts (users, interpreters, files) only these can check: where one
@@ -209,7 +209,7 @@ change something.`,
 		},
 	}
 	f.add(cmd, fleetSource)
-	cmd.Flags().BoolVar(&dry, "dry-run", false, "tell what a push would move, and push nothing")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "show what a push would move, and push nothing")
 	return cmd
 }
 
@@ -246,7 +246,7 @@ says something else is left, and nothing is written.`,
 func oneArg(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != 1 {
-			return fmt.Errorf("cannot %s: name %s, and nothing else", cmd.Name(), what)
+			return fmt.Errorf("cannot %s: name %s and nothing else", cmd.Name(), what)
 		}
 		return nil
 	}

@@ -21,8 +21,8 @@ func (c *cli) statusCommand() *cobra.Command {
 	var interval time.Duration
 	cmd := &cobra.Command{
 		Use:   "status [APP]",
-		Short: "Show what is running against what should",
-		Long: `Show what is running against what should: a line an app, or one app with each
+		Short: "Show actual and desired state",
+		Long: `Show actual and desired state: a line an app, or one app with each
 of its workers and the request it is at. With --watch the picture is redrawn in place until Ctrl-C, with
 requests a second since the picture before.
 
@@ -36,7 +36,7 @@ States of an app: ready (serving as specified), updating (serving, a change is
 being carried out), starting, idle (min = 0, a request will start a worker),
 degraded (serving, but not as specified), backoff (not serving; the reason says
 why and when it retries), stopped (by an operator), disabled (by its spec),
-invalid (no good spec was ever seen), waiting (a new app, where edits wait for
+invalid (no valid spec has been loaded yet), waiting (a new app, where edits wait for
 apply). Edits that wait are told below the apps; they are no fault.
 
 Exit code: 0 every app is ready, updating, idle, disabled or waiting, 3 something is not as
@@ -103,7 +103,7 @@ asked.`,
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "redraw in place until Ctrl-C")
 	cmd.Flags().BoolVar(&whole, "fleet", false, "all apps over all hosts of a fleet of many machines: where each is placed and\nwho serves it; exit code 3 where one is not served by all that should")
 	source.add(cmd, "with --fleet: "+fleetSource)
-	cmd.Flags().DurationVar(&interval, "interval", time.Second, "time between two pictures of --watch")
+	cmd.Flags().DurationVar(&interval, "interval", time.Second, "time between two updates of --watch")
 	return cmd
 }
 

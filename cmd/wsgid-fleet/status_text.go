@@ -68,7 +68,7 @@ func (v statusView) writeWaiting(w io.Writer, status *fleet.Status) {
 	case waiting > 0:
 		fmt.Fprintln(w, "see what waits: wsgid-fleet plan; carry it out: wsgid-fleet apply")
 	case status.Daemon != nil && status.Daemon.Hold:
-		fmt.Fprintln(w, "edits wait for wsgid-fleet apply; none does now")
+		fmt.Fprintln(w, "edits wait for wsgid-fleet apply; none is waiting")
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 // never missing. Times are in microseconds where uWSGI has them so.
 type uwsgi struct {
 	Version           string         `json:"version"`
-	ListenQueue       int            `json:"listen_queue"`        // requests that wait for a worker
+	ListenQueue       int            `json:"listen_queue"`        // waiting requests for a worker
 	ListenQueueErrors uint64         `json:"listen_queue_errors"` // those that were rejected
 	SignalQueue       int            `json:"signal_queue"`
 	Load              int            `json:"load"` // uWSGI: what waits in the busiest queue

@@ -95,7 +95,7 @@ func (c *cli) trigger(ctx context.Context, o fleet.TriggerOrder, words []string,
 	results, err := op.Trigger(ctx, o, p.event)
 	p.done()
 	if err == nil && len(results) != 1 {
-		err = fmt.Errorf("cannot trigger %s of %s: no result came", o.Schedule, o.App)
+		err = fmt.Errorf("cannot trigger %s of %s: no result was received", o.Schedule, o.App)
 	}
 	if err != nil {
 		return c.ended(ctx, "trigger", nil, err)

@@ -1,4 +1,4 @@
-// Command wsgid-master serves one app. It is no command for people: wsgid-fleet
+// Command wsgid-master serves one app. It is not a command for people: wsgid-fleet
 // and wsgid start it, from beside themselves or from libexec/wsgid-fleet, and tell
 // it over a socket what to serve. It links package runner/master and what that needs,
 // neither the spec language nor the fleet, since every app has one of it running.

@@ -81,24 +81,24 @@ func TestInherit(t *testing.T) {
 func TestUsageErrors(t *testing.T) {
 	s := newSite(t)
 	for want, args := range map[string][]string{
-		`cannot run "stert": no such command; did you mean "start"?`:                                                        {"stert"},
-		`cannot run "foo": no such command`:                                                                                 {"foo"},
-		`cannot run stop: unexpected argument "now"`:                                                                        {"stop", "now"},
-		`cannot read the command line: no such option: --worker; did you mean "--workers"?`:                                 {"--worker=2"},
-		`cannot read the command line: no such option: --frobnicate`:                                                        {"--frobnicate"},
-		`cannot read the command line: no such option: -x`:                                                                  {"-x"},
-		`cannot read the command line: --workers=two, want a number from 1`:                                                 {"--workers=two"},
-		`cannot start: --workers=0, want a number from 1`:                                                                   {"--workers=0"},
-		`cannot config: --workers=-1, want a number from 1`:                                                                 {"config", "--workers=-1"},
-		`cannot read the command line: --debug=maybe, want true or false`:                                                   {"--debug=maybe"},
-		`cannot start: --debug and --no-debug exclude each other`:                                                           {"--debug", "--no-debug"},
-		`cannot config: --keep-alive and --no-keep-alive exclude each other`:                                                {"config", "--keep-alive", "--no-keep-alive"},
-		`cannot status: --send-signal belongs to stop and restart`:                                                          {"status", "--send-signal=HUP"},
-		`cannot read the command line: no such signal: FOO`:                                                                 {"stop", "--send-signal=FOO"},
-		`cannot read the command line: no such signal: 99`:                                                                  {"stop", "--send-signal=99"},
-		`cannot start: --recv = "127.0.0.1:9" is no ZeroMQ endpoint, want transport://address such as tcp://127.0.0.1:9997`: {"--recv=127.0.0.1:9"},
-		`cannot start: --send = "tcp://127.0.0.1" has no port, want tcp://host:port`:                                        {"--send=tcp://127.0.0.1"},
-		`cannot config: --recv = "http://a:1" has unknown transport "http", want one of inproc, ipc, tcp, pgm, epgm`:        {"config", "--recv=http://a:1"},
+		`cannot run "stert": no such command; did you mean "start"?`:                                                               {"stert"},
+		`cannot run "foo": no such command`:                                                                                        {"foo"},
+		`cannot run stop: unexpected argument "now"`:                                                                               {"stop", "now"},
+		`cannot read the command line: no such option: --worker; did you mean "--workers"?`:                                        {"--worker=2"},
+		`cannot read the command line: no such option: --frobnicate`:                                                               {"--frobnicate"},
+		`cannot read the command line: no such option: -x`:                                                                         {"-x"},
+		`cannot read the command line: --workers=two, want a number from 1`:                                                        {"--workers=two"},
+		`cannot start: --workers=0, want a number from 1`:                                                                          {"--workers=0"},
+		`cannot config: --workers=-1, want a number from 1`:                                                                        {"config", "--workers=-1"},
+		`cannot read the command line: --debug=maybe, want true or false`:                                                          {"--debug=maybe"},
+		`cannot start: --debug and --no-debug exclude each other`:                                                                  {"--debug", "--no-debug"},
+		`cannot config: --keep-alive and --no-keep-alive exclude each other`:                                                       {"config", "--keep-alive", "--no-keep-alive"},
+		`cannot status: --send-signal is only for stop and restart`:                                                                {"status", "--send-signal=HUP"},
+		`cannot read the command line: no such signal: FOO`:                                                                        {"stop", "--send-signal=FOO"},
+		`cannot read the command line: no such signal: 99`:                                                                         {"stop", "--send-signal=99"},
+		`cannot start: --recv = "127.0.0.1:9" is not a ZeroMQ endpoint, expected transport://address such as tcp://127.0.0.1:9997`: {"--recv=127.0.0.1:9"},
+		`cannot start: --send = "tcp://127.0.0.1" has no port, expected tcp://host:port`:                                           {"--send=tcp://127.0.0.1"},
+		`cannot config: --recv = "http://a:1" has unknown transport "http", expected one of inproc, ipc, tcp, pgm, epgm`:           {"config", "--recv=http://a:1"},
 	} {
 		s.fails(64, "wsgid: "+want+"\nTry \"wsgid --help\".\n", args...)
 	}
@@ -112,7 +112,7 @@ func TestUsageErrors(t *testing.T) {
 func TestNoFolder(t *testing.T) {
 	ordinary(t)
 	s := newSite(t)
-	const next = " DIR: there is no such folder; make it: wsgid init --app-path=DIR\n"
+	const next = " DIR: there is no such folder; create it: wsgid init --app-path=DIR\n"
 	for command, verb := range map[string]string{"start": "start", "config": "configure", "stop": "stop", "restart": "restart", "status": "show the status of"} {
 		s.fails(1, "wsgid: cannot "+verb+next, command)
 	}
@@ -120,7 +120,7 @@ func TestNoFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, command := range append(commands, "init") {
-		s.fails(1, "wsgid: cannot use DIR as app folder: blog is a file, not a folder; move it away or mend path\n", command)
+		s.fails(1, "wsgid: cannot use DIR as app folder: blog is a file, not a folder; move it away or correct path\n", command)
 	}
 }
 
@@ -164,7 +164,7 @@ func TestInit(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.write("plugins", "a file")
-	s.fails(1, "wsgid: cannot create folder DIR/plugins: a file stands there; move it away (mv DIR/plugins DIR/plugins.old)\n", "init")
+	s.fails(1, "wsgid: cannot create folder DIR/plugins: a file of that name exists; move it away (mv DIR/plugins DIR/plugins.old)\n", "init")
 }
 
 func TestConfig(t *testing.T) {

@@ -19,7 +19,7 @@ func (c *cli) openFolder(verb string) (*appdir.RootFs, error) {
 	if _, err := fsys.Stat("/"); err != nil {
 		_ = fsys.Close()
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("cannot %s %s: there is no such folder; make it: wsgid init --app-path=%s", verb, c.path, c.path)
+			return nil, fmt.Errorf("cannot %s %s: there is no such folder; create it: wsgid init --app-path=%s", verb, c.path, c.path)
 		}
 		return nil, fmt.Errorf("cannot %s %s: %w", verb, c.path, err)
 	}

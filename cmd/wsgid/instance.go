@@ -80,11 +80,11 @@ func (c *cli) makeStateDir() (string, error) {
 	}
 	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
-		return fail(errors.New("it is no directory; name another with --state-dir"))
+		return fail(errors.New("it is not a directory; name another with --state-dir"))
 	case int(st.Uid) != os.Geteuid():
-		return fail(fmt.Errorf("it belongs to uid %d, and what lies there is trusted; name another with --state-dir", st.Uid))
+		return fail(fmt.Errorf("it belongs to uid %d, and its contents are trusted; name another with --state-dir", st.Uid))
 	case st.Mode&0o022 != 0:
-		return fail(fmt.Errorf("its mode %04o lets others write to it, and what lies there is trusted; chmod 0700 it", st.Mode&0o777))
+		return fail(fmt.Errorf("its mode %04o allows others to write to it, and its contents are trusted; chmod 0700 it", st.Mode&0o777))
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "apps"), 0o700); err != nil {
 		return fail(err)
@@ -112,7 +112,7 @@ func claim(stateDir, path string) (*instance, error) {
 			return in, nil
 		}
 	}
-	return nil, fmt.Errorf("cannot start %s: %d instances run on it already", path, maxInstances)
+	return nil, fmt.Errorf("cannot start %s: %d instances already run on it", path, maxInstances)
 }
 
 // take tells whether the name was free, and holds it then.

@@ -123,7 +123,7 @@ func (o *options) check(command string) error {
 		}
 	}
 	if o.given("send-signal") && command != "stop" && command != "restart" {
-		return usage("cannot %s: --send-signal belongs to stop and restart", command)
+		return usage("cannot %s: --send-signal is only for stop and restart", command)
 	}
 	var err error
 	o.signal, err = signalOf(o.signalName)

@@ -143,7 +143,7 @@ func TestStartFails(t *testing.T) {
 	s.fails(1, "wsgid: cannot start DIR: cannot listen on "+l.Addr().String()+": the port is taken by another process (ss -ltnp shows which)\n", "start")
 	s.write("wsgid.json", `{"fleet": {"virtualenv": "venv", "sockets": {"http": [{"listen": "127.0.0.1:1"}]}}}`)
 	code, _, errs = s.run("start")
-	if code != 1 || !strings.Contains(errs, ": it does not exist; make it: python3 -m venv DIR/venv") {
+	if code != 1 || !strings.Contains(errs, ": it does not exist; create it: python3 -m venv DIR/venv") {
 		t.Errorf("exit %d\n%s", code, errs)
 	}
 	s.write("wsgid.json", `{"workers": {}}`)
@@ -365,14 +365,14 @@ func TestUntrustedStateDirectory(t *testing.T) {
 	if err := os.Chmod(s.state, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	s.fails(1, "wsgid: cannot use state directory "+s.state+": its mode 0777 lets others write to it, and what lies there is trusted; chmod 0700 it\n", start...)
+	s.fails(1, "wsgid: cannot use state directory "+s.state+": its mode 0777 allows others to write to it, and its contents are trusted; chmod 0700 it\n", start...)
 	if err := os.Remove(s.state); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(s.state, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.fails(1, "wsgid: cannot use state directory "+s.state+": it is no directory; name another with --state-dir\n", start...)
+	s.fails(1, "wsgid: cannot use state directory "+s.state+": it is not a directory; name another with --state-dir\n", start...)
 	_ = os.Remove(s.state)
 	if os.Geteuid() == 0 {
 		if err := os.Mkdir(s.state, 0o700); err != nil {
@@ -381,7 +381,7 @@ func TestUntrustedStateDirectory(t *testing.T) {
 		if err := os.Chown(s.state, nobody, nobody); err != nil {
 			t.Fatal(err)
 		}
-		s.fails(1, "wsgid: cannot use state directory "+s.state+": it belongs to uid 65534, and what lies there is trusted; name another with --state-dir\n", start...)
+		s.fails(1, "wsgid: cannot use state directory "+s.state+": it belongs to uid 65534, and its contents are trusted; name another with --state-dir\n", start...)
 		_ = os.Remove(s.state)
 	}
 }
@@ -395,7 +395,7 @@ func TestRootsFolder(t *testing.T) {
 	s.ok("init")
 	s.write("app/hello.py", "def application(environ, start_response): pass\n")
 	code, _, errs := s.run("--recv=tcp://127.0.0.1:1", "--send=tcp://127.0.0.1:2", "--wsgi-app=hello.application")
-	want := "wsgid: warning: DIR belongs to root, so the app runs as root: whoever breaks into it owns the machine; chown -R USER DIR\n"
+	want := "wsgid: warning: DIR belongs to root, so the app runs as root: an attacker who gets into it controls the machine; chown -R USER DIR\n"
 	if code != 0 || errs != want {
 		t.Errorf("exit %d, %s", code, errs)
 	}

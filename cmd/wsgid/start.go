@@ -90,7 +90,7 @@ func (c *cli) prepare(fsys *appdir.RootFs) (*launch, error) {
 		return nil, fmt.Errorf("cannot start %s: %w", c.path, err)
 	}
 	if owner.UID == 0 {
-		c.warn("%s belongs to root, so the app runs as root: whoever breaks into it owns the machine; chown -R USER %s", c.path, c.path)
+		c.warn("%s belongs to root, so the app runs as root: an attacker who gets into it controls the machine; chown -R USER %s", c.path, c.path)
 	}
 	python, err := appdir.ResolvePython(s)
 	if err != nil {
@@ -257,7 +257,7 @@ func awaitReady(ctx context.Context, h *runner.Handle, s *appspec.Spec) (runner.
 		case ctx.Err() != nil:
 			return st, notReady(context.Cause(ctx), last)
 		case !h.Alive():
-			return st, notReady(errors.New("it ended before a worker was ready"), last)
+			return st, notReady(errors.New("it exited before a worker was ready"), last)
 		default:
 			return st, err
 		}

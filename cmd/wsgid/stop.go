@@ -44,7 +44,7 @@ func (c *cli) stop(ctx context.Context) (int, error) {
 	defer cancel()
 	for _, m := range masters {
 		if err := m.wait(ctx); err != nil {
-			return 0, fmt.Errorf("cannot stop %s: master %d still finishes requests after %s; wait, or: wsgid stop --send-signal=KILL --app-path=%s",
+			return 0, fmt.Errorf("cannot stop %s: master %d is still finishing requests after %s; wait, or: wsgid stop --send-signal=KILL --app-path=%s",
 				c.path, m.pid, patience, c.path)
 		}
 	}

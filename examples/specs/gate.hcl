@@ -1,5 +1,5 @@
 # Two sites by name on one port: the gate brings each connection to the app that has
-# the name, and is no proxy.
+# the name, and is not a proxy.
 gate {
   http { listen = "0.0.0.0:80" }
   http { listen = "[::]:80" }

@@ -14,7 +14,7 @@ import (
 
 // ErrNoAnswer is the error of an operation that took too long. It comes in a
 // *fs.PathError.
-var ErrNoAnswer = errors.New("it does not answer in time (is its disk reachable?)")
+var ErrNoAnswer = errors.New("it did not answer in time (is its disk reachable?)")
 
 // Fs bounds the operations of another file system that look and read.
 type Fs struct {

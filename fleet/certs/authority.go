@@ -119,7 +119,7 @@ func readRoots(name string) ([]byte, *x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(b) {
-		return nil, nil, fmt.Errorf("cannot use %s: no certificate in PEM form is in it", name)
+		return nil, nil, fmt.Errorf("cannot use %s: it contains no certificate in PEM format", name)
 	}
 	return b, pool, nil
 }

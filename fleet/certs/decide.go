@@ -74,7 +74,7 @@ func (r *record) failed(t trouble, now time.Time) {
 	r.note(t, now, delay(delays, r.Failures))
 }
 
-// elsewhere notes a check by which the name does not lead here.
+// elsewhere notes a check by which the name does not point here.
 func (r *record) elsewhere(t trouble, now time.Time) {
 	r.Checks++
 	r.note(t, now, delay(checkDelays, r.Checks))

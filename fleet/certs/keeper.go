@@ -104,8 +104,8 @@ func (k *Keeper) Want(sites []Site) {
 	for host, s := range k.sites {
 		if !wanted[host] && !s.gone {
 			s.gone = true
-			k.Log.Info("a certificate is renewed no more: no app has the name", "host", host, "app", s.App, "file", PairFile(k.Dir, host),
-				"next", "the file stays, and serves again where the name comes back; remove it where it does not")
+			k.Log.Info("a certificate is no longer renewed: no app has the name", "host", host, "app", s.App, "file", PairFile(k.Dir, host),
+				"next", "the file is kept, and used again if the name comes back; remove it if it will not")
 		}
 	}
 	k.look()
@@ -147,7 +147,7 @@ func (k *Keeper) run(ctx context.Context) {
 		case <-timer.C:
 		}
 		if err := makeFolders(k.Dir); err != nil {
-			k.Log.Error("no certificate can be got: "+err.Error(), "next", "let the daemon write to its data directory")
+			k.Log.Error("no certificate can be obtained: "+err.Error(), "next", "give the daemon write access to its data directory")
 			timer.Reset(time.Minute)
 			continue
 		}
@@ -238,7 +238,7 @@ func (k *Keeper) work(ctx context.Context, s *site, w Site, do action) {
 	s.save(k, w.Host)
 	attrs := []any{"host", w.Host, "app", w.App, "reason", s.rec.Error, "next", s.rec.Next, "retry", s.rec.RetryAt.UTC().Format(time.RFC3339)}
 	if s.leaf != nil {
-		attrs = append(attrs, "serves", "the certificate of before, until "+Day(s.leaf.NotAfter))
+		attrs = append(attrs, "serves", "the previous certificate, until "+Day(s.leaf.NotAfter))
 	}
 	k.Log.Error("cannot get certificate", attrs...)
 	k.Changed(w)
@@ -246,7 +246,7 @@ func (k *Keeper) work(ctx context.Context, s *site, w Site, do action) {
 
 func (s *site) save(k *Keeper, host string) {
 	if err := s.rec.write(k.Dir, host); err != nil {
-		k.Log.Error(err.Error(), "host", host, "next", "until it can be written a restarted daemon asks the authority again")
+		k.Log.Error(err.Error(), "host", host, "next", "until it can be written, a restarted daemon asks the authority again")
 	}
 }
 
@@ -330,7 +330,7 @@ func (k *Keeper) serve(s *site, w Site, leaf *x509.Certificate, cert, key []byte
 	s.leaf = leaf
 	s.rec.succeeded(w.Authority.Directory, k.now())
 	s.save(k, w.Host)
-	k.Log.Info("certificate is there", "host", w.Host, "app", w.App, "issuer", issuerName(leaf), "expires", Day(leaf.NotAfter))
+	k.Log.Info("certificate obtained", "host", w.Host, "app", w.App, "issuer", issuerName(leaf), "expires", Day(leaf.NotAfter))
 	k.Issued(w)
 	return nil
 }
@@ -369,7 +369,7 @@ func (k *Keeper) askWindow(ctx context.Context, s *site, w Site) {
 		is.At = is.Start.Add(time.Duration(rand.Int64N(int64(span))))
 	}
 	s.rec.Window = is
-	k.Log.Info("the authority has said when it wants a certificate to be renewed", "host", w.Host, "app", w.App, "renew", Day(s.rec.renewAt(s.leaf)), "see", is.URL)
+	k.Log.Info("the authority has announced when a certificate should be renewed", "host", w.Host, "app", w.App, "renew", Day(s.rec.renewAt(s.leaf)), "see", is.URL)
 }
 
 func latest(a, b time.Time) time.Time {

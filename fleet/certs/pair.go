@@ -39,14 +39,14 @@ func readPair(dir, host string) *x509.Certificate {
 func checkPair(host string, cert, key []byte, now time.Time) (*x509.Certificate, error) {
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		return nil, fmt.Errorf("the authority has given a certificate that is of no use: %w", err)
+		return nil, fmt.Errorf("the authority issued an unusable certificate: %w", err)
 	}
 	leaf := pair.Leaf
 	if err := leaf.VerifyHostname(host); err != nil {
-		return nil, fmt.Errorf("the authority has given a certificate for others: %w", err)
+		return nil, fmt.Errorf("the authority issued a certificate for other names: %w", err)
 	}
 	if now.After(leaf.NotAfter) || now.Add(clockSkew).Before(leaf.NotBefore) {
-		return nil, fmt.Errorf("the authority has given a certificate that is not valid now, but from %s to %s", Day(leaf.NotBefore), Day(leaf.NotAfter))
+		return nil, fmt.Errorf("the authority issued a certificate that is not valid now, but from %s to %s", Day(leaf.NotBefore), Day(leaf.NotAfter))
 	}
 	return leaf, nil
 }

@@ -18,14 +18,14 @@ import (
 // both.
 type Ways struct{ Plain, TLS bool }
 
-// errElsewhere tells that somebody else answers by the name.
-var errElsewhere = errors.New("somebody else answers")
+// errElsewhere tells that another server answers by the name.
+var errElsewhere = errors.New("another server answers")
 
 // reachLimit is how long one question of ours may take.
 const reachLimit = 10 * time.Second
 
 // reach asks for the name from here as the authority will. An error that is
-// errElsewhere, or of a name server, is certain: the name does not lead here. Any other
+// errElsewhere, or of a name server, is certain: the name does not point here. Any other
 // may be of this network: some routers do not lead back those who are inside.
 func (k *Keeper) reach(ctx context.Context, host string, ways Ways) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*reachLimit)
@@ -92,7 +92,7 @@ func (k *Keeper) reachPlain(ctx context.Context, c *Challenge) error {
 		return err
 	}
 	if resp.StatusCode != http.StatusOK || string(b) != c.Answer {
-		return fmt.Errorf("%w: http://%s%s gives status %d, and not what the gate says there", errElsewhere, c.Host, challengePath, resp.StatusCode)
+		return fmt.Errorf("%w: http://%s%s returns status %d instead of the gate's answer", errElsewhere, c.Host, challengePath, resp.StatusCode)
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func (k *Keeper) reachTLS(ctx context.Context, c *Challenge) error {
 		return fmt.Errorf("%w: %s at port 443: %w", errElsewhere, c.Host, err)
 	}
 	if peers := conn.ConnectionState().PeerCertificates; len(peers) == 0 || !peers[0].Equal(want.Leaf) {
-		return fmt.Errorf("%w: %s at port 443 has another certificate than the gate shows there", errElsewhere, c.Host)
+		return fmt.Errorf("%w: %s at port 443 presents a different certificate than the gate does", errElsewhere, c.Host)
 	}
 	return nil
 }

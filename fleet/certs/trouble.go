@@ -45,26 +45,26 @@ func explain(err error, directory string, now time.Time) trouble {
 	_, isNet := errors.AsType[net.Error](err)
 	switch {
 	case isSetup:
-		return trouble{what: clean(setup.Error()), next: "look at ca in the acme block, and at the data directory"}
+		return trouble{what: clean(setup.Error()), next: "check ca in the acme block, and the data directory"}
 	case isProblem:
 		return explainProblem(&problem, directory, now)
 	case isUnknown:
 		return trouble{what: "the server of the authority " + directory + " is not trusted: " + clean(err.Error()),
-			next: "write ca in the acme block: the file of the root certificate that its server goes by"}
+			next: "set ca in the acme block to the file of the root certificate that signs its server"}
 	case isDNS:
 		return trouble{what: fmt.Sprintf("the authority %s is not found: %s", directory, clean(dns.Error())),
-			next: "look at directory in the acme block, and at the name servers of this machine (/etc/resolv.conf)"}
+			next: "check directory in the acme block, and the name servers of this machine (/etc/resolv.conf)"}
 	case errors.Is(err, context.DeadlineExceeded):
 		return trouble{what: "the authority " + directory + " did not answer in time",
-			next: "look whether it has trouble, and whether this machine reaches it"}
+			next: "check its status page, and whether this machine can reach it"}
 	case isNet:
-		return trouble{what: "the authority " + directory + " is not reached: " + clean(err.Error()),
-			next: "look whether this machine may connect to it"}
+		return trouble{what: "the authority " + directory + " cannot be reached: " + clean(err.Error()),
+			next: "check whether this machine may connect to it"}
 	}
 	if strings.Contains(err.Error(), ": HTTP 429") { // without the document that says more
-		return trouble{what: "the authority takes no more orders for now: " + clean(err.Error()), next: "nothing, but to wait", notBefore: now.Add(time.Hour)}
+		return trouble{what: "the authority accepts no more orders for now: " + clean(err.Error()), next: "nothing to do but wait", notBefore: now.Add(time.Hour)}
 	}
-	return trouble{what: clean(err.Error()), next: "look at directory in the acme block, and at the log of the authority"}
+	return trouble{what: clean(err.Error()), next: "check directory in the acme block, and the log of the authority"}
 }
 
 func explainProblem(p *acme.Problem, directory string, now time.Time) trouble {
@@ -76,28 +76,28 @@ func explainProblem(p *acme.Problem, directory string, now time.Time) trouble {
 	kind := p.Type[strings.LastIndexByte(p.Type, ':')+1:]
 	switch {
 	case kind == "rateLimited" || p.Status == http.StatusTooManyRequests:
-		t := trouble{what: "the authority takes no more orders for now: " + detail, next: "nothing, but to wait", notBefore: now.Add(time.Hour)}
+		t := trouble{what: "the authority accepts no more orders for now: " + detail, next: "nothing to do but wait", notBefore: now.Add(time.Hour)}
 		if at, ok := retryAfter(p.Detail); ok {
 			t.notBefore = at
 		}
 		return t
 	case kind == "unauthorized", kind == "connection", kind == "dns", kind == "tls", kind == "incorrectResponse":
-		return trouble{what: "the authority does not find this gate by the name: " + detail,
-			next: "let the A and AAAA records of the name lead to this machine, and its ports 80 and 443 to the gate, for the whole world"}
+		return trouble{what: "the authority cannot reach this gate by the name: " + detail,
+			next: "point the A and AAAA records of the name to this machine, and make its ports 80 and 443 reach the gate from the internet"}
 	case kind == "caa":
-		return trouble{what: "the domain forbids this authority: " + detail, next: "add the authority to the CAA records of the domain"}
+		return trouble{what: "the CAA records of the domain do not allow this authority: " + detail, next: "add the authority to the CAA records of the domain"}
 	case kind == "rejectedIdentifier":
-		return trouble{what: "the authority gives no certificate for this name: " + detail, next: "give the app a tls block with files of its own, or take the name out of hosts"}
+		return trouble{what: "the authority does not issue a certificate for this name: " + detail, next: "give the app a tls block with files of its own, or take the name out of hosts"}
 	case kind == "externalAccountRequired":
-		return trouble{what: "the authority wants an account that was made with it before: " + detail, next: "name the directory of another authority in the acme block"}
+		return trouble{what: "the authority requires an existing account: " + detail, next: "set directory in the acme block to another authority"}
 	case kind == "invalidContact", kind == "unsupportedContact":
-		return trouble{what: "the authority does not take the address: " + detail, next: "write another email in the acme block"}
+		return trouble{what: "the authority rejects the email address: " + detail, next: "write another email in the acme block"}
 	case kind == "userActionRequired":
-		return trouble{what: "the authority has new terms: " + detail, next: "read and agree to them: " + clean(p.Instance)}
+		return trouble{what: "the authority has new terms of service: " + detail, next: "read and accept them: " + clean(p.Instance)}
 	case p.Status >= 500 || kind == "serverInternal":
-		return trouble{what: "the authority " + directory + " has trouble of its own: " + detail, next: "nothing, but to wait"}
+		return trouble{what: "the authority " + directory + " has an internal problem: " + detail, next: "nothing to do but wait"}
 	}
-	return trouble{what: "the authority refuses: " + detail + " (" + clean(kind) + ")", next: "look at directory and email in the acme block"}
+	return trouble{what: "the authority refuses: " + detail + " (" + clean(kind) + ")", next: "check directory and email in the acme block"}
 }
 
 // Authorities say in words until when they want nothing (Boulder does).
@@ -119,7 +119,7 @@ func (e *setupError) Error() string { return e.err.Error() }
 func (e *setupError) Unwrap() error { return e.err }
 
 // errNotHere tells that a check has found nobody, or somebody else, by the name.
-var errNotHere = errors.New("the name does not lead here")
+var errNotHere = errors.New("the name does not point here")
 
 type notHereError struct {
 	host string
@@ -141,13 +141,13 @@ func explainReach(err error) trouble {
 	dns, isDNS := errors.AsType[*net.DNSError](err)
 	switch {
 	case isDNS && dns.IsNotFound:
-		return trouble{what: "the name " + e.host + " has no address: no certificate is ordered", next: "give it A and AAAA records that lead to this machine"}
+		return trouble{what: "the name " + e.host + " has no address: not ordering a certificate", next: "give it A and AAAA records that point to this machine"}
 	case isDNS:
-		return trouble{what: "the address of " + e.host + " is not known: " + clean(dns.Error()), next: "look at the name servers of this machine (/etc/resolv.conf)"}
+		return trouble{what: "the address of " + e.host + " is not known: " + clean(dns.Error()), next: "check the name servers of this machine (/etc/resolv.conf)"}
 	case errors.Is(err, errElsewhere):
-		return trouble{what: "the name leads elsewhere: " + clean(e.err.Error()) + "; no certificate is ordered",
-			next: "let its A and AAAA records lead to this machine, and the ports 80 and 443 of those addresses to the gate"}
+		return trouble{what: "the name points elsewhere: " + clean(e.err.Error()) + "; not ordering a certificate",
+			next: "point its A and AAAA records to this machine, and the ports 80 and 443 of those addresses to the gate"}
 	}
-	return trouble{what: "nobody answers by the name: " + clean(e.err.Error()) + "; no certificate is ordered",
-		next: "let the ports 80 and 443 of its addresses lead to the gate; look at the firewall"}
+	return trouble{what: "nothing answers at the name: " + clean(e.err.Error()) + "; not ordering a certificate",
+		next: "make the ports 80 and 443 of its addresses reach the gate; check the firewall"}
 }

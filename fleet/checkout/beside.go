@@ -55,14 +55,14 @@ func isVirtualenv(dir string) bool {
 // left notes what else was seen.
 func (l *looker) left() {
 	if l.isFile(".env") {
-		l.note(".env is read by nobody here: write what the app needs of it into env")
+		l.note(".env is not read: copy what the app needs from it into env")
 	}
 	if l.isFile("gunicorn.conf.py") {
 		l.note("gunicorn.conf.py was not read: it is a program")
 	}
 	for line := range strings.SplitSeq(l.text("Procfile"), "\n") {
 		if name, _, ok := strings.Cut(strings.TrimSpace(line), ":"); ok && name != "web" && name != "" && !strings.HasPrefix(name, "#") {
-			l.note("Procfile has a process %s, which is not run from here", name)
+			l.note("Procfile has a process %s, which is not run here", name)
 		}
 	}
 }

@@ -95,7 +95,7 @@ func (l *looker) static(code string) {
 		url = "/" + strings.Trim(u[1], "/") + "/"
 	}
 	if !path.IsAbs(dir) && !l.isDir(dir) {
-		l.note("STATIC_ROOT is %s, which is not there yet: after manage.py collectstatic write: static { url = %q, dir = %q } (each on a line of its own)", dir, url, dir)
+		l.note("STATIC_ROOT is %s, which does not exist yet: after manage.py collectstatic write: static { url = %q, dir = %q } (each on a line of its own)", dir, url, dir)
 		return
 	}
 	l.found.StaticURL, l.found.StaticDir = url, Choice{dir, "STATIC_ROOT of the settings; answered without Python"}

@@ -134,7 +134,7 @@ func (l *looker) candidates(app string) ([]Candidate, error) {
 	if len(l.names(".")) == 0 {
 		return nil, fmt.Errorf("cannot make a spec for %s: the folder is empty; check the code out first", l.found.Path)
 	}
-	return nil, fmt.Errorf("cannot make a spec for %s: it is no checkout of a WSGI application: no line web in a Procfile, no manage.py, no wsgi.py, no application that Flask or another framework makes, no create_app; if there is one under another name, say it: --app MODULE:NAME", l.found.Path)
+	return nil, fmt.Errorf("cannot make a spec for %s: it is not a checkout of a WSGI application: no line web in a Procfile, no manage.py, no wsgi.py, no application that Flask or another framework makes, no create_app; if there is one under another name, say it: --app MODULE:NAME", l.found.Path)
 }
 
 // named is the application that the operator says.

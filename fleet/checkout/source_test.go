@@ -93,7 +93,7 @@ func TestHostileCheckout(t *testing.T) {
 	if err := os.Symlink("../outside.py", dir+"/main.py"); err != nil {
 		t.Fatal(err)
 	}
-	if found, err := Look(dir, ""); err == nil || !strings.Contains(err.Error(), "it is no checkout of a WSGI application") {
+	if found, err := Look(dir, ""); err == nil || !strings.Contains(err.Error(), "it is not a checkout of a WSGI application") {
 		t.Errorf("got %+v, %v", found, err)
 	}
 }

@@ -112,10 +112,10 @@ func (d *Deployment) Outcome(lost func(host string) string) string {
 	}
 	text := strings.Join(first, "; ")
 	if len(has) > 0 {
-		text += fmt.Sprintf("; the new release serves on %s already", strings.Join(has, ", "))
+		text += fmt.Sprintf("; the new release is serving on %s already", strings.Join(has, ", "))
 	}
 	if len(rest) > 0 {
-		text += fmt.Sprintf("; nothing that serves was changed on %s", strings.Join(rest, ", "))
+		text += fmt.Sprintf("; the running app was not changed on %s", strings.Join(rest, ", "))
 	}
 	return strings.TrimPrefix(text, "; ")
 }

@@ -68,7 +68,7 @@ func TestOutcome(t *testing.T) {
 	if !d.Over(lost) || d.Over(func(string) string { return "" }) {
 		t.Error("it is over when all have ended or are lost, and not before")
 	}
-	want := "host b has failed: no; host d does not answer: it is gone; the new release serves on a already; nothing that serves was changed on c"
+	want := "host b has failed: no; host d does not answer: it is gone; the new release is serving on a already; the running app was not changed on c"
 	if got := d.Outcome(lost); got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}

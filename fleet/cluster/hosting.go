@@ -79,7 +79,7 @@ func (h *Hosting) Decide(now time.Time, apps []App, members []Host, ready func(a
 			if h.here[a.Name] {
 				d.here[a.Name] = true
 			} else {
-				d.Elsewhere[a.Name] = "nobody can tell which hosts it asks for"
+				d.Elsewhere[a.Name] = "it is not known which hosts it asks for"
 			}
 			continue
 		}
@@ -137,7 +137,7 @@ func (d *Decision) Same(o *Decision) bool {
 
 func where(hosts []string) string {
 	if len(hosts) == 0 {
-		return "no host of its region is there"
+		return "no host of its region is available"
 	}
 	return fmt.Sprintf("it runs on %s", strings.Join(hosts, ", "))
 }

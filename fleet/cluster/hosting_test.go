@@ -45,7 +45,7 @@ func TestAnAppWithoutAnotherPlaceStays(t *testing.T) {
 	h := &Hosting{ID: "a"}
 	h.Recall([]string{"blog"})
 	d := h.Decide(time.Now(), apps, []Host{{ID: "a", Region: "eu1", Cordoned: true}}, func(string, string) bool { return true })
-	if d.Elsewhere["blog"] != "" || d.Elsewhere["other"] != "no host of its region is there" {
+	if d.Elsewhere["blog"] != "" || d.Elsewhere["other"] != "no host of its region is available" {
 		t.Errorf("elsewhere: %v", d.Elsewhere)
 	}
 }

@@ -163,7 +163,7 @@ func (m *Members) Frozen() string {
 			}
 		}
 		slices.Sort(away)
-		parts = append(parts, fmt.Sprintf("more than half of region %q is gone at once (%s)", region, strings.Join(away, ", ")))
+		parts = append(parts, fmt.Sprintf("more than half of region %q vanished at once (%s)", region, strings.Join(away, ", ")))
 	}
 	if len(parts) == 0 {
 		return ""

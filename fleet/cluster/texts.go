@@ -72,7 +72,7 @@ func (d Directory) Texts(context.Context) (Texts, error) {
 			return Texts{}, fmt.Errorf("cannot read spec file %s: %w", path, err)
 		}
 		if !fi.Mode().IsRegular() {
-			return Texts{}, fmt.Errorf("cannot read spec file %s: it is no regular file", path)
+			return Texts{}, fmt.Errorf("cannot read spec file %s: it is not a regular file", path)
 		}
 		if fi.Size() > MaxText {
 			return Texts{}, fmt.Errorf("cannot read spec file %s: it has %d bytes, and at most %d go through etcd; divide it", path, fi.Size(), MaxText)
@@ -103,7 +103,7 @@ func (t Texts) Write(dir string) error {
 		}
 	}
 	if len(differ) > 0 {
-		return fmt.Errorf("cannot write %s: it says something else in %v; name an empty directory, or remove these files", dir, differ)
+		return fmt.Errorf("cannot write %s: it has different contents in %v; name an empty directory, or remove these files", dir, differ)
 	}
 	for _, n := range t.Names() {
 		if err := os.WriteFile(filepath.Join(dir, n), t.Files[n], 0o600); err != nil {

@@ -20,7 +20,7 @@ func (c *Console) act(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if verb == "stop" && r.PostForm.Get("confirm") != app {
-		c.notPossible(w, r, http.StatusBadRequest, "To stop an app, its name is to be typed, so that no other one is meant. Nothing was done.")
+		c.notPossible(w, r, http.StatusBadRequest, "To stop an app, type its name, to confirm which one is meant. Nothing was done.")
 		return
 	}
 	c.do(w, r, verb+" "+app, func(ctx context.Context, progress func(fleet.Event)) ([]fleet.Result, error) {
@@ -35,7 +35,7 @@ func (c *Console) deploy(w http.ResponseWriter, r *http.Request) {
 	if o.Back {
 		what = "roll back " + o.App
 		if o.To == "" || r.PostForm.Get("confirm") != o.App {
-			c.notPossible(w, r, http.StatusBadRequest, "To roll back, the name of the app is to be typed, so that no other one is meant. Nothing was done.")
+			c.notPossible(w, r, http.StatusBadRequest, "To roll back, type the name of the app, to confirm which one is meant. Nothing was done.")
 			return
 		}
 	}
@@ -68,7 +68,7 @@ type didView struct {
 func (c *Console) didPage(w http.ResponseWriter, r *http.Request) {
 	j := c.jobs.find(r.PathValue("id"))
 	if j == nil {
-		c.notPossible(w, r, http.StatusNotFound, "Nothing is known of it any more: the daemon was started anew since, or much else was asked for. The fleet tells what is.")
+		c.notPossible(w, r, http.StatusNotFound, "It is no longer known: the daemon was restarted since, or too many other requests came after it. The fleet page shows the current state.")
 		return
 	}
 	v := &didView{Job: j}

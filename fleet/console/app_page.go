@@ -28,7 +28,7 @@ func (c *Console) appPage(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("app")
 	st, counters, found := c.fleet.App(r.Context(), name)
 	if !found {
-		c.notPossible(w, r, http.StatusNotFound, "There is no app of this name: no spec names it, and nothing runs of it.")
+		c.notPossible(w, r, http.StatusNotFound, "There is no app of this name: no spec defines it, and nothing of it is running.")
 		return
 	}
 	points := c.hub.watch(name)

@@ -62,7 +62,7 @@ func charts(points []point) ([]chart, []mark) {
 	workers := []line{
 		series("all", "workers", func(p *point) float64 { return float64(p.workers) }),
 		series("busy", "busy", func(p *point) float64 { return float64(p.busy) }),
-		series("queue", "requests that wait", func(p *point) float64 { return float64(p.waiting) }),
+		series("queue", "waiting requests", func(p *point) float64 { return float64(p.waiting) }),
 	}
 	return []chart{
 		stacked("requests", "Requests a second", requests, number),

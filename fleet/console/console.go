@@ -74,7 +74,7 @@ func New(address string, hosts []string, log *slog.Logger) (*Console, error) {
 	c := &Console{address: address, network: network, target: target, log: log, retry: listenRetry, problem: "it is being started"}
 	for _, h := range hosts {
 		if h = strings.ToLower(strings.TrimSuffix(h, ".")); h == "" || strings.ContainsAny(h, "/: \t*") {
-			return nil, fmt.Errorf("%q is no host name, such as ops.example.org", h)
+			return nil, fmt.Errorf("%q is not a host name, such as ops.example.org", h)
 		}
 		c.hosts = append(c.hosts, h)
 	}
@@ -94,7 +94,7 @@ func (c *Console) Run(ctx context.Context, f Fleet) {
 		if err == nil {
 			var ln net.Listener
 			if ln, err = c.listen(ctx); err == nil {
-				c.log.Info("console is served", "address", c.address, "next", "wsgid-fleet console tells how to open it")
+				c.log.Info("console is served", "address", c.address, "next", "wsgid-fleet console shows how to open it")
 				c.down("")
 				if err = c.serve(ctx, ln); err == nil {
 					return
@@ -108,7 +108,7 @@ func (c *Console) Run(ctx context.Context, f Fleet) {
 		if text := err.Error(); text != told {
 			told = text
 			c.log.Error("cannot serve the console", "address", c.address, "err", text,
-				"next", fmt.Sprintf("tried again every %v; the fleet runs on without", c.retry))
+				"next", fmt.Sprintf("retrying every %v; the fleet continues without it", c.retry))
 		}
 		select {
 		case <-ctx.Done():

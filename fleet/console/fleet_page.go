@@ -127,7 +127,7 @@ func (c *Console) fleetView(p *picture, q fleetQuery) *fleetView {
 		v.Notes = append(v.Notes, note{Text: clean(w)})
 	}
 	if len(v.Notes) > 50 {
-		v.Notes = append(v.Notes[:49:49], note{Text: words.Count(len(v.Notes)-49, "more warning") + "; wsgid-fleet status tells all"})
+		v.Notes = append(v.Notes[:49:49], note{Text: words.Count(len(v.Notes)-49, "more warning") + "; wsgid-fleet status shows all"})
 	}
 	for _, s := range fleetStates {
 		if counts[s] > 0 || s == q.State {

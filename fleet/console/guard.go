@@ -86,21 +86,21 @@ func (c *Console) guard(inner http.Handler) http.Handler {
 		case http.MethodGet, http.MethodHead:
 		case http.MethodPost:
 			if err := crossOrigin.Check(r); err != nil {
-				refuse(w, http.StatusForbidden, "A page of another site has sent this; it is refused.")
+				refuse(w, http.StatusForbidden, "This was sent by a page of another site; refused.")
 				return
 			}
 			if t, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); strings.TrimSpace(t) != "application/x-www-form-urlencoded" {
-				refuse(w, http.StatusUnsupportedMediaType, "Only the forms of the console itself are taken.")
+				refuse(w, http.StatusUnsupportedMediaType, "Only the console's own forms are accepted.")
 				return
 			}
 			r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 		default:
 			h.Set("Allow", "GET, HEAD, POST")
-			refuse(w, http.StatusMethodNotAllowed, "Only GET, HEAD and POST are understood.")
+			refuse(w, http.StatusMethodNotAllowed, "Only GET, HEAD and POST are supported.")
 			return
 		}
 		if foreign(r) {
-			refuse(w, http.StatusForbidden, "A page of another site has asked for this; it is refused.")
+			refuse(w, http.StatusForbidden, "This was requested by a page of another site; refused.")
 			return
 		}
 		if strings.HasPrefix(r.URL.Path, "/static/") || r.URL.Path == "/login" {
@@ -114,12 +114,12 @@ func (c *Console) guard(inner http.Handler) http.Handler {
 				http.Redirect(w, r, "/login", http.StatusSeeOther)
 				return
 			}
-			refuse(w, http.StatusUnauthorized, "Nobody is logged in. A URL to log in with: wsgid-fleet console")
+			refuse(w, http.StatusUnauthorized, "You are not logged in. Get a URL to log in with: wsgid-fleet console")
 			return
 		}
 		if r.Method == http.MethodPost {
 			if r.URL.Path != "/logout" && !s.May() {
-				refuse(w, http.StatusForbidden, "A viewer changes nothing. A URL for an operator: wsgid-fleet console")
+				refuse(w, http.StatusForbidden, "A viewer cannot change anything. Get a URL for an operator with: wsgid-fleet console")
 				return
 			}
 			if err := r.ParseForm(); err != nil {
@@ -127,7 +127,7 @@ func (c *Console) guard(inner http.Handler) http.Handler {
 				return
 			}
 			if !c.signed("form", s.ID, r.PostForm.Get("token")) {
-				refuse(w, http.StatusForbidden, "The form is not of this session. Go back, load the page anew and try again.")
+				refuse(w, http.StatusForbidden, "The form does not belong to this session. Go back, reload the page and try again.")
 				return
 			}
 		}
@@ -162,10 +162,10 @@ func (c *Console) logIn(w http.ResponseWriter, r *http.Request) {
 		if report > 0 {
 			c.log.Warn("console: wrong login codes", "count", report, "from", cmp.Or(peer(r), r.RemoteAddr))
 		}
-		code, text := http.StatusForbidden, "This code is not valid: it was used already, or is older than five minutes. Get another URL by: wsgid-fleet console"
+		code, text := http.StatusForbidden, "This code is not valid: it was already used, or is older than five minutes. Get another URL with: wsgid-fleet console"
 		if !pass {
 			w.Header().Set("Retry-After", "3")
-			code, text = http.StatusTooManyRequests, "Too many wrong codes. Get a URL by: wsgid-fleet console"
+			code, text = http.StatusTooManyRequests, "Too many wrong codes. Get a URL with: wsgid-fleet console"
 		}
 		c.render(w, r, code, "login", loginView{Problem: text})
 		return

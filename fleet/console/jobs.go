@@ -19,7 +19,7 @@ const (
 	maxSteps = 200
 )
 
-var errBusy = errors.New("cannot do it now: so much that was asked for here goes on already; wait until some of it has ended")
+var errBusy = errors.New("cannot do it now: too many requests are already running; wait until some have finished")
 
 // job is something that somebody has asked for. It goes on when the page is closed.
 type job struct {

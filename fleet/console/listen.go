@@ -49,7 +49,7 @@ func parseAddress(address string) (network, target string, err error) {
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil || !ip.IsLoopback() || ip.Zone() != "" || ip.Is4In6() {
-		return "", "", fmt.Errorf("%q can be reached from elsewhere, and the console has no TLS; write 127.0.0.1:%s and come by ssh -L %s:127.0.0.1:%s, or unix:PATH with a proxy in front of it", address, port, port, port)
+		return "", "", fmt.Errorf("%q can be reached from other machines, and the console has no TLS; write 127.0.0.1:%s and come by ssh -L %s:127.0.0.1:%s, or unix:PATH with a proxy in front of it", address, port, port, port)
 	}
 	return "tcp", net.JoinHostPort(ip.String(), port), nil
 }
@@ -68,7 +68,7 @@ func (c *Console) listen(ctx context.Context) (net.Listener, error) {
 	case err != nil:
 		return nil, plain(err)
 	case info.Mode().Type() != fs.ModeSocket:
-		return nil, fmt.Errorf("%s is there and is no socket; take it away, or choose another path", c.target)
+		return nil, fmt.Errorf("%s exists and is not a socket; remove it, or choose another path", c.target)
 	default:
 		if conn, err := (&net.Dialer{}).DialContext(ctx, "unix", c.target); err == nil {
 			conn.Close()
@@ -91,7 +91,7 @@ func safeFolder(dir string) error {
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || st.Uid != 0 && int(st.Uid) != os.Geteuid() || info.Mode().Perm()&0o022 != 0 && info.Mode()&fs.ModeSticky == 0 {
-		return fmt.Errorf("others may write into folder %s; choose a path in one that is root's alone, such as /run/wsgid", dir)
+		return fmt.Errorf("others may write to folder %s; choose a path in a folder that only root may write to, such as /run/wsgid", dir)
 	}
 	return nil
 }

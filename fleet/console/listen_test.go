@@ -76,7 +76,7 @@ func runConsole(t *testing.T, address string) (c *Console, l *logText, stop func
 }
 
 // On a unix socket the mode of the file is the guard; what was left there is taken
-// away, and what is no socket is not.
+// away, and what is not a socket is not.
 func TestUnixSocket(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("", "c")
@@ -89,11 +89,11 @@ func TestUnixSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, l, stop := runConsole(t, "unix:"+path)
-	eventually(t, "the log says what is in the way", func() bool { return l.has("is no socket") })
+	eventually(t, "the log says what is in the way", func() bool { return l.has("is not a socket") })
 	if b, _ := os.ReadFile(path); string(b) != "mine" {
 		t.Fatal("the file is gone")
 	}
-	if a := c.login(false, "ann"); !strings.Contains(a.Problem, "is no socket") {
+	if a := c.login(false, "ann"); !strings.Contains(a.Problem, "is not a socket") {
 		t.Errorf("the command says %+v", a)
 	}
 	if err := os.Remove(path); err != nil {

@@ -75,7 +75,7 @@ func (c *Console) logsPage(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case v.App == "":
 	case folder == "":
-		code, v.Problem = http.StatusNotFound, "No folder of an app of this name is known, so there is no log."
+		code, v.Problem = http.StatusNotFound, "No app folder is known for this name, so there is no log."
 	default:
 		v.Elsewhere = logfile.Elsewhere(c.fleet.LogTarget(v.App), v.App)
 		if err := v.read(r.Context(), folder, c.fleet.DataDir()); err != nil {

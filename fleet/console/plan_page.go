@@ -89,7 +89,7 @@ func changeOf(ch appspec.Change) planChange {
 func (v *planView) Line() string {
 	if v.Changed == 0 {
 		if held := len(v.Apps); held > 0 {
-			return fmt.Sprintf("Nothing to do for %s; an error holds %s.", words.Count(v.Same, "app"), words.Count(held, "app"))
+			return fmt.Sprintf("Nothing to do for %s; an error blocks %s.", words.Count(v.Same, "app"), words.Count(held, "app"))
 		}
 		return fmt.Sprintf("Nothing to do for %s.", words.Count(v.Same, "app"))
 	}
@@ -119,7 +119,7 @@ func (c *Console) apply(w http.ResponseWriter, r *http.Request) {
 	}
 	digest := plan.Digest()
 	if !c.signed("plan", digest, r.PostForm.Get("digest")) {
-		c.showPlan(w, r, http.StatusConflict, "The plan is another one by now, so nothing was done. This is the new one.")
+		c.showPlan(w, r, http.StatusConflict, "The plan has changed, so nothing was done. This is the new plan.")
 		return
 	}
 	c.do(w, r, "apply the plan", func(ctx context.Context, progress func(fleet.Event)) ([]fleet.Result, error) {

@@ -19,7 +19,7 @@ func (c *Console) stream(w http.ResponseWriter, r *http.Request) {
 	ch, done := c.hub.subscribe()
 	if ch == nil {
 		w.Header().Set("Retry-After", "10")
-		refuse(w, http.StatusServiceUnavailable, "Too many browsers follow already.")
+		refuse(w, http.StatusServiceUnavailable, "Too many browsers are already following.")
 		return
 	}
 	defer done()

@@ -92,7 +92,7 @@ func (d *Deployer) open(name string) (*os.Root, error) {
 	is, err := folder.Stat(".")
 	should, perr := proved.Stat(".")
 	if err = errors.Join(err, perr); err == nil && !os.SameFile(is, should) {
-		err = errors.New("a link leads elsewhere")
+		err = errors.New("a link points elsewhere")
 	}
 	if err != nil {
 		_ = folder.Close()

@@ -30,7 +30,7 @@ func (a account) run(ctx context.Context, limit time.Duration, c child.Command) 
 	}
 	switch failed, is := errors.AsType[*child.Error](err); {
 	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return ended, fmt.Errorf("it took longer than %s and was ended", limit)
+		return ended, fmt.Errorf("it took longer than %s and was terminated", limit)
 	case err != nil && ctx.Err() != nil:
 		return ended, context.Cause(ctx)
 	case is:
@@ -44,7 +44,7 @@ func leftNote(left []string) string {
 	if len(left) == 0 {
 		return ""
 	}
-	return "what it had left running was ended: " + strings.Join(left, ", ")
+	return "processes that it left running were terminated: " + strings.Join(left, ", ")
 }
 
 func pairs(env map[string]string) []string {

@@ -47,7 +47,7 @@ func (d *Deployer) database(ctx context.Context) (note, output string, err error
 		d.Learn(d.Spec)
 	}
 	if _, said := d.Spec.Env[urlVariable]; said {
-		note = strings.TrimPrefix(note+", "+urlVariable+" is the one that env of the spec says", ", ")
+		note = strings.TrimPrefix(note+", "+urlVariable+" is the one set in env of the spec", ", ")
 	}
 	return note, "", nil
 }

@@ -72,7 +72,7 @@ func TestDatabaseOfADeploy(t *testing.T) {
 	}
 	b.spec.Env = map[string]string{"DATABASE_URL": "mine"}
 	e = b.deploy()
-	if !strings.Contains(outputs(e), "show: mine\n") || !noted(e, "DATABASE_URL is the one that env of the spec says") {
+	if !strings.Contains(outputs(e), "show: mine\n") || !noted(e, "DATABASE_URL is the one set in env of the spec") {
 		t.Errorf("%s\n%+v", outputs(e), e.Stages)
 	}
 }

@@ -147,7 +147,7 @@ func TestInstallOnAFullDisk(t *testing.T) {
 	b.fullAt(d, StageInstall)
 	e, err := d.Deploy(t.Context(), t.Context())
 	if err == nil || !strings.HasPrefix(err.Error(), "install: cannot install the project: ") || !saysFull(err, e) ||
-		!strings.HasSuffix(err.Error(), "nothing that serves was changed") {
+		!strings.HasSuffix(err.Error(), "the running app was not changed") {
 		t.Errorf("it says %v\n%s", err, outputs(e))
 	}
 	if b.serves.ID != one.Release {
@@ -172,7 +172,7 @@ func TestAfterStageOnAFullDisk(t *testing.T) {
 	d := b.deployer()
 	b.fullAt(d, "warm")
 	e, err := d.Deploy(t.Context(), t.Context())
-	if err == nil || !strings.HasPrefix(err.Error(), "warm: ") || !saysFull(err, e) || !strings.HasSuffix(err.Error(), "; the new release serves") {
+	if err == nil || !strings.HasPrefix(err.Error(), "warm: ") || !saysFull(err, e) || !strings.HasSuffix(err.Error(), "; the new release is serving") {
 		t.Errorf("it says %v\n%s", err, outputs(e))
 	}
 	if b.serves.ID != e.Release || b.app("app.py") != "VERSION = 2\n" || !e.Good() {

@@ -76,7 +76,7 @@ func (b *Book) Entry(id string) (*Entry, error) {
 	var e Entry
 	if err := b.read(id+".json", &e); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("no deploy %q of %s; list them by: wsgid-fleet deploys %s", id, b.app, b.app)
+			return nil, fmt.Errorf("no deploy %q of %s; list them with: wsgid-fleet deploys %s", id, b.app, b.app)
 		}
 		return nil, err
 	}
@@ -189,7 +189,7 @@ func (b *Book) write(name string, v any) error {
 type LockedError struct{ App, Holder string }
 
 func (e *LockedError) Error() string {
-	return fmt.Sprintf("cannot deploy %s: %s; wait for it by: --wait", e.App, e.Reason())
+	return fmt.Sprintf("cannot deploy %s: %s; wait for it with: --wait", e.App, e.Reason())
 }
 
 // Reason is the error without what to do.
@@ -198,7 +198,7 @@ func (e *LockedError) Reason() string {
 	if e.Holder != "" {
 		by = " (" + e.Holder + ")"
 	}
-	return "another deploy of it is under way" + by
+	return "another deploy of it is in progress" + by
 }
 
 // Lock takes the lock of this app's deploys, which ends with this process. who

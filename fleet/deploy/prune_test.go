@@ -102,7 +102,7 @@ func TestStageThatLeavesADaemon(t *testing.T) {
 		Command: []string{"/bin/sh", "-c", "(setsid sleep 6000$$ >/dev/null 2>&1 &); echo filled; while ! pgrep -u $(id -u) -f \"^sleep 6000$$\\$\" >/dev/null; do sleep 0.01; done"}}}
 	e := b.deploy()
 	s := e.Stages[slices.IndexFunc(e.Stages, func(s StageRecord) bool { return s.Name == "cache" })]
-	if s.Note != "what it had left running was ended: sleep" || s.Output != "filled" {
+	if s.Note != "processes that it left running were terminated: sleep" || s.Output != "filled" {
 		t.Errorf("%+v", s)
 	}
 }

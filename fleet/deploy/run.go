@@ -138,11 +138,11 @@ func Earlier(app string, book []*Entry, cur *Record, id string) (*Entry, error) 
 		case id != "" && e.ID == id && e.Kind == KindRollback:
 			return nil, fmt.Errorf("cannot roll %s back to %s: that was a rollback itself, to %s", app, id, e.Release)
 		case id != "" && e.ID == id && e.Pruned:
-			return nil, fmt.Errorf("cannot roll %s back to %s: its release was removed (keep = in the deploy block); deploy its commit anew: wsgid-fleet deploy %s --commit %s", app, id, app, e.Commit)
+			return nil, fmt.Errorf("cannot roll %s back to %s: its release was removed (keep = in the deploy block); deploy its commit again: wsgid-fleet deploy %s --commit %s", app, id, app, e.Commit)
 		case id != "" && e.ID == id && !e.Good():
 			return nil, fmt.Errorf("cannot roll %s back to %s: that deploy has %s", app, id, e.Result)
 		case id != "" && e.ID == id && cur != nil && cur.ID == e.Release:
-			return nil, fmt.Errorf("cannot roll %s back to %s: that release serves now", app, id)
+			return nil, fmt.Errorf("cannot roll %s back to %s: that release is the current one", app, id)
 		case id != "" && e.ID == id:
 			return e, nil
 		case id == "" && e.Good() && cur != nil && e.Release < cur.ID:
@@ -150,12 +150,12 @@ func Earlier(app string, book []*Entry, cur *Record, id string) (*Entry, error) 
 		}
 	}
 	if id != "" {
-		return nil, fmt.Errorf("cannot roll %s back: no deploy %q; list them by: wsgid-fleet deploys %s", app, id, app)
+		return nil, fmt.Errorf("cannot roll %s back: no deploy %q; list them with: wsgid-fleet deploys %s", app, id, app)
 	}
 	if cur == nil {
 		return nil, fmt.Errorf("cannot roll %s back: it was never deployed", app)
 	}
-	return nil, fmt.Errorf("cannot roll %s back: there is no good release before %s; list them by: wsgid-fleet deploys %s", app, cur.ID, app)
+	return nil, fmt.Errorf("cannot roll %s back: there is no good release before %s; list them with: wsgid-fleet deploys %s", app, cur.ID, app)
 }
 
 // refOf is what a spec deploys: a branch, or the commit that it names.
@@ -303,12 +303,12 @@ func (d *Deployer) failed(s Step, err error) (*Entry, error) {
 	switch {
 	case s.Before() || s.reverts():
 		if ran := changed(e, s); len(ran) > 0 {
-			text += fmt.Sprintf("; before that %s ran in the new release: what it has changed stays, while the code from before serves", strings.Join(ran, " and "))
+			text += fmt.Sprintf("; before that %s ran in the new release: its changes remain, while the previous code keeps serving", strings.Join(ran, " and "))
 		} else {
-			text += "; nothing that serves was changed"
+			text += "; the running app was not changed"
 		}
 	default:
-		text += "; the new release serves"
+		text += "; the new release is serving"
 	}
 	if e.Result != ResultInterrupted {
 		e.Result = ResultFailed
@@ -337,10 +337,10 @@ func changed(e *Entry, failed Step) []string {
 // the app to it.
 func (d *Deployer) Back(ctx context.Context, to *Record) error {
 	if err := d.Book.SetCurrent(to, nil); err != nil {
-		return fmt.Errorf("and the release before it could not be made current again: %w", err)
+		return fmt.Errorf("and the previous release could not be made current again: %w", err)
 	}
 	if err := d.Rollout(ctx); err != nil && to != nil {
-		return fmt.Errorf("and the release before it, %s, does not serve as it should: %w", to.ID, err)
+		return fmt.Errorf("and the previous release, %s, does not serve correctly: %w", to.ID, err)
 	}
 	return nil
 }

@@ -229,9 +229,9 @@ func TestDeployThatFails(t *testing.T) {
 		{"no such branch", func(d *appspec.Deploy) { d.Branch = "mian" }, "fetch: "},
 		{"no such folder", func(d *appspec.Deploy) { d.Directory = "src" }, "unpack: "},
 		{"a stage fails", func(d *appspec.Deploy) { d.Stages = []appspec.Stage{stage("echo no table; exit 3")} },
-			"migrate: /bin/sh -c echo no table; exit 3: exit status 3; before that migrate ran in the new release: what it has changed stays, while the code from before serves"},
+			"migrate: /bin/sh -c echo no table; exit 3: exit status 3; before that migrate ran in the new release: its changes remain, while the previous code keeps serving"},
 		{"a stage hangs", func(d *appspec.Deploy) { d.Stages = []appspec.Stage{stage("trap '' TERM; sleep 600")} },
-			"it took longer than 1s and was ended"},
+			"it took longer than 1s and was terminated"},
 		{"a stage reads", func(d *appspec.Deploy) { d.Stages = []appspec.Stage{stage("read x || exit 4")} }, "exit status 4"},
 		{"a stage that is not there", func(d *appspec.Deploy) {
 			s := stage("")
@@ -286,7 +286,7 @@ func TestDeployThatIsAskedToStop(t *testing.T) {
 		}
 	}
 	e, err := d.Deploy(t.Context(), stop)
-	if err == nil || e.Result != ResultInterrupted || err.Error() != "compile: it was asked to stop; nothing that serves was changed" {
+	if err == nil || e.Result != ResultInterrupted || err.Error() != "compile: it was asked to stop; the running app was not changed" {
 		t.Errorf("%v, %+v", err, e)
 	}
 	if b.serves != nil {
@@ -301,7 +301,7 @@ func TestOneDeployAtATime(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = b.book.Lock("deploy of bob")
-	if want := "cannot deploy blog: another deploy of it is under way (deploy of ann since 12:00); wait for it by: --wait"; err == nil || err.Error() != want {
+	if want := "cannot deploy blog: another deploy of it is in progress (deploy of ann since 12:00); wait for it with: --wait"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	unlock()

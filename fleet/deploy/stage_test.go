@@ -99,13 +99,13 @@ func TestEarlier(t *testing.T) {
 		{at("4"), "", "2"},
 		{at("4"), "2", "2"},
 		{at("2"), "4", "4"},
-		{at("2"), "", "cannot roll blog back: there is no good release before 2; list them by: wsgid-fleet deploys blog"},
+		{at("2"), "", "cannot roll blog back: there is no good release before 2; list them with: wsgid-fleet deploys blog"},
 		{nil, "", "cannot roll blog back: it was never deployed"},
-		{at("4"), "4", "cannot roll blog back to 4: that release serves now"},
-		{at("4"), "3", "cannot roll blog back to 3: that deploy has failed"},
+		{at("4"), "4", "cannot roll blog back to 4: that release is the current one"},
+		{at("4"), "3", "cannot roll blog back to 3: that deploy failed"},
 		{at("4"), "5", "cannot roll blog back to 5: that was a rollback itself, to 5"},
-		{at("4"), "1", "cannot roll blog back to 1: its release was removed (keep = in the deploy block); deploy its commit anew: wsgid-fleet deploy blog --commit c1"},
-		{at("4"), "9", `cannot roll blog back: no deploy "9"; list them by: wsgid-fleet deploys blog`},
+		{at("4"), "1", "cannot roll blog back to 1: its release was removed (keep = in the deploy block); deploy its commit again: wsgid-fleet deploy blog --commit c1"},
+		{at("4"), "9", `cannot roll blog back: no deploy "9"; list them with: wsgid-fleet deploys blog`},
 	} {
 		e, err := Earlier("blog", book, tt.cur, tt.id)
 		got := ""

@@ -76,9 +76,9 @@ func or(found []Finding, what string, args ...any) []Finding {
 func fleetCheck(f Facts) []Finding {
 	switch {
 	case f.Foreign != "":
-		return []Finding{warn("ask as its user: sudo wsgid-fleet doctor", "%s", f.Foreign)}
+		return []Finding{warn("run it as its user: sudo wsgid-fleet doctor", "%s", f.Foreign)}
 	case f.Daemon == 0:
-		return []Finding{warn("start it: systemctl start wsgid-fleet, or wsgid-fleet run", "no daemon runs: nobody follows edits or starts what dies")}
+		return []Finding{warn("start it: systemctl start wsgid-fleet, or wsgid-fleet run", "no daemon is running: edits are not followed and dead apps are not restarted")}
 	}
 	return fine("the daemon runs, pid %d", f.Daemon)
 }
@@ -251,7 +251,7 @@ func clock(f Facts) []Finding {
 	case f.Clock.Before(born):
 		return []Finding{bad("set it: timedatectl set-ntp true", "it says %s: certificates are taken for not yet valid", f.Clock.UTC().Format(time.DateOnly))}
 	case f.Unsynced:
-		return []Finding{warn("timedatectl set-ntp true, or install chrony", "nobody keeps it: it may be wrong by now, and certificates and log lines with it")}
+		return []Finding{warn("timedatectl set-ntp true, or install chrony", "it is not synchronized: it may be wrong, and certificates and log lines with it")}
 	}
 	return fine("%s", f.Clock.UTC().Format(time.RFC3339))
 }
@@ -284,7 +284,7 @@ func state(f Facts) []Finding {
 		found = append(found, bad("", "%s", f.StateTrouble))
 	}
 	for _, s := range f.Stale {
-		found = append(found, warn("nothing is lost by it: the next wsgid-fleet run puts it right", "%s", s))
+		found = append(found, warn("no harm is done: the next wsgid-fleet run repairs it", "%s", s))
 	}
 	return or(found, "%s", f.StateDir)
 }
@@ -300,7 +300,7 @@ func systemd(f Facts) []Finding {
 	case u["LoadState"] != "loaded":
 		return []Finding{warn("install the package, or the unit of examples/systemd", "there is no unit wsgid-fleet.service: the fleet does not start at boot")}
 	case u["ActiveState"] == "failed":
-		return []Finding{bad("journalctl -u wsgid-fleet -n 50; then: systemctl restart wsgid-fleet", "wsgid-fleet.service has failed (%s)", u["Result"])}
+		return []Finding{bad("journalctl -u wsgid-fleet -n 50; then: systemctl restart wsgid-fleet", "wsgid-fleet.service failed (%s)", u["Result"])}
 	case !strings.HasPrefix(u["Type"], "notify"):
 		return []Finding{bad("Type=notify-reload in the unit, as in examples/systemd", "wsgid-fleet.service is of Type=%s: systemd does not hear whether the fleet is up", u["Type"])}
 	case f.Daemon > 0 && u["ActiveState"] != "active" && u["ActiveState"] != "activating" && u["ActiveState"] != "reloading":

@@ -63,7 +63,7 @@ func TestEachCheckWhereItIsBad(t *testing.T) {
 		}, "the gate: /g.pem has expired", "renew it"},
 		{"users", Bad, app(func(a *App) { a.UserError = `user "blgo" does not exist` }), `user "blgo"`, "adduser"},
 		{"python", Bad, app(func(a *App) { a.PythonError = "it is Python 3.6" }), "blog: it is Python 3.6", "virtualenv"},
-		{"folders", Bad, app(func(a *App) { a.Closed = "user blog cannot pass folder /home/x: chmod o+x /home/x" }), "chmod o+x /home/x", ""},
+		{"folders", Bad, app(func(a *App) { a.Closed = "user blog may not enter folder /home/x: chmod o+x /home/x" }), "chmod o+x /home/x", ""},
 		{"certificates", Bad, app(func(a *App) { a.Certs[0].Trouble, a.Certs[0].Do = "it has expired", "renew it" }), "it has expired", "renew it"},
 		{"certificates", Warn, app(func(a *App) { a.Certs[0].Trouble, a.Certs[0].Soon = "it expires in 3 days", true }), "in 3 days", ""},
 		{"certificates", Unknown, app(func(a *App) { a.Certs[0].Trouble, a.Certs[0].Unread = "permission denied", true }), "permission denied", ""},

@@ -227,7 +227,7 @@ func (f *Facts) state(fl Fleet) {
 		return
 	}
 	if _, err := os.Lstat(filepath.Join(fl.State, "fleet.sock")); err == nil {
-		f.Stale = append(f.Stale, fmt.Sprintf("%s/fleet.sock is left of a daemon that is gone", fl.State))
+		f.Stale = append(f.Stale, fmt.Sprintf("%s/fleet.sock was left by a daemon that is gone", fl.State))
 	}
 }
 

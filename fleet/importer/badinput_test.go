@@ -57,7 +57,7 @@ func TestEveryFormatSaysSomething(t *testing.T) {
 	}
 }
 
-// What is no file is not waited for.
+// What is not a file is not waited for.
 func TestOtherThanFiles(t *testing.T) {
 	dir := t.TempDir()
 	fifo := filepath.Join(dir, "fifo.ini")

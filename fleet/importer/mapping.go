@@ -99,7 +99,7 @@ func (d *draft) take(f facts.Fact) {
 		return !utf8.ValidString(s) || strings.ContainsRune(s, 0)
 	}); bad >= 0 && f.Set != facts.SetLost && f.Set != facts.SetNote {
 		f.Was = facts.OneLine(f.Was)
-		d.drop(f, "it is no UTF-8, which a spec is: write it so")
+		d.drop(f, "it is not UTF-8, which a spec is: write it so")
 		return
 	}
 	switch f.Set {
@@ -198,25 +198,25 @@ func valueOf(a *appspec.Attribute, f facts.Fact) (any, error) {
 	case appspec.TypeInt, appspec.TypeFloat:
 		n, err := strconv.ParseFloat(text, 64)
 		if err != nil {
-			return nil, fmt.Errorf("it is no number")
+			return nil, fmt.Errorf("it is not a number")
 		}
 		return json.Number(text), inRange(n)
 	case appspec.TypeDuration:
 		t, err := time.ParseDuration(text)
 		if err != nil {
-			return nil, fmt.Errorf("it is no time")
+			return nil, fmt.Errorf("it is not a time")
 		}
 		return appspec.DurationText(t), inRange(float64(t))
 	case appspec.TypeSize:
 		n, err := appspec.ParseSize(text)
 		if err != nil {
-			return nil, fmt.Errorf("it is no size")
+			return nil, fmt.Errorf("it is not a size")
 		}
 		return json.Number(strconv.FormatUint(uint64(n), 10)), inRange(float64(n))
 	case appspec.TypeMode:
 		n, err := strconv.ParseUint(text, 8, 32)
 		if err != nil || n > 0o777 {
-			return nil, fmt.Errorf("it is no mode of three octal digits")
+			return nil, fmt.Errorf("it is not a mode of three octal digits")
 		}
 		return json.Number(strconv.FormatUint(n, 10)), nil
 	case appspec.TypeList:

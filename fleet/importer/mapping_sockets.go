@@ -14,7 +14,7 @@ import (
 func (d *draft) listen(f facts.Fact) {
 	address, ok := d.address(f.Value)
 	if !ok {
-		d.drop(f, "it is no address that an app listens on here: write host:port or unix:/path")
+		d.drop(f, "it is not an address that an app listens on here: write host:port or unix:/path")
 		return
 	}
 	http, _ := d.list("http")

@@ -21,7 +21,7 @@ func TestGunicornFileIsOnlyRead(t *testing.T) {
 		"imports the app": {"from blog import application\n", "Python cannot read it: ModuleNotFoundError at line 1: No module named 'blog'"},
 		"forks":           {"import os\nos.fork()\n", "Python cannot read it: OSError at line 2: it starts a program, which an import does not"},
 		"runs a program":  {"import subprocess\nsubprocess.run(['id'])\n", "Python cannot read it: OSError at line 2: it starts a program"},
-		"is no Python":    {"workers = \n", "Python cannot read it: SyntaxError at line 1"},
+		"is not a Python": {"workers = \n", "Python cannot read it: SyntaxError at line 1"},
 		"exits":           {"import sys\nsys.exit(3)\n", "Python cannot read it: SystemExit at line 2: 3"},
 		"ends at once":    {"import os\nos._exit(3)\n", "Python cannot read it: exit status 3"},
 		"prints":          {"print('{}')\nworkers = 3\n", "# gunicorn.conf.py:2: workers = 3"},

@@ -84,19 +84,19 @@ func TestUnitHosts(t *testing.T) {
 
 func TestUnitBadInput(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"applications": {"a": {"type": "python"`: "it is no JSON",
+		`{"applications": {"a": {"type": "python"`: "it is not JSON",
 		`{"applications": {}}`:                     "it holds no application",
 		`{}`:                                       "it holds no application",
 		`[]`:                                       "it holds no application",
 		`{"applications": 7, "listeners": [1]}`:    "it holds no application",
 		strings.Repeat(`{"a":`, 5000):              "it is nested too deeply",
-		`{"applications": {}} more`:                "it is no JSON",
+		`{"applications": {}} more`:                "it is not JSON",
 		`{"applications": {"a": {"type": "go"}}}`:  "only Python is run",
 		`{"applications": {"a": 1}}`:               "only Python is run",
-		`/* not closed {"applications": {"a": {"type": "python"}}}`:  "it is no JSON",
+		`/* not closed {"applications": {"a": {"type": "python"}}}`:  "it is not JSON",
 		`{"applications": {"a": {"type": "python", "targets": {}}}}`: "it holds no application",
-		`{"a": "\` + "\n": "it is no JSON",
-		`{"applications": {"a": {"type": "python", "module": "a"}}, "x"`: "it is no JSON",
+		`{"a": "\` + "\n": "it is not JSON",
+		`{"applications": {"a": {"type": "python", "module": "a"}}, "x"`: "it is not JSON",
 	} {
 		dir := peertest.WriteFiles(t, map[string]string{"conf.json": text})
 		if _, err := Import((facts.Options{Format: "unit"}), filepath.Join(dir, "conf.json")); err == nil || !strings.Contains(err.Error(), want) {

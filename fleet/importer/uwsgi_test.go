@@ -182,7 +182,7 @@ func TestUWSGIBadInput(t *testing.T) {
 		})
 	}
 	imp := importOne(t, facts.Options{}, filepath.Join(dir, "latin.ini"))
-	holds(t, string(imp.Text), "latin.ini:4: env = NAME: not carried over: it is no UTF-8", `wsgi_app = "a:b"`)
+	holds(t, string(imp.Text), "latin.ini:4: env = NAME: not carried over: it is not UTF-8", `wsgi_app = "a:b"`)
 }
 
 // One file that cannot be read does not keep the others from being imported, and a

@@ -74,7 +74,7 @@ func (imp *importer) read() error {
 		return err
 	}
 	if !imp.looksLikeWsgid() {
-		return errors.New("it is no app folder of wsgid: it holds neither app/ nor wsgid.json; name the folder that wsgid was given as --app-path")
+		return errors.New("it is not an app folder of wsgid: it holds neither app/ nor wsgid.json; name the folder that wsgid was given as --app-path")
 	}
 	conf, err := appdir.LoadConfig(imp.fsys)
 	if err != nil {
@@ -260,7 +260,7 @@ func loadText(name string, text []byte, secrets map[string]string) (*appspec.Spe
 	options := hclspec.Options{Root: true, OpenFile: func(name string) (afero.File, error) { return over.Open(name) }}
 	set := options.LoadFiles(over, file)
 	if len(set.Faults) > 0 {
-		return nil, fmt.Errorf("what it says is no good spec:\n%s", strings.ReplaceAll(strings.TrimSpace(set.Faults[0].Text), file, name+".hcl"))
+		return nil, fmt.Errorf("what it says is not a good spec:\n%s", strings.ReplaceAll(strings.TrimSpace(set.Faults[0].Text), file, name+".hcl"))
 	}
 	got, ok := set.Specs[name]
 	if !ok {

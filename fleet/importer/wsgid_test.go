@@ -221,8 +221,8 @@ func TestImportSaysWhy(t *testing.T) {
 		"cannot import PATH: cannot read PATH/wsgid.json: workers is \"many\" at line 1, column 13, want a number from 1":                      {"wsgid.json": `{"workers": "many"}`},
 		"cannot import PATH: cannot read PATH/wsgid.json: not JSON at line 1, column 2: unexpected end of JSON input":                          {"wsgid.json": `{`},
 		"cannot import PATH: cannot read PATH/django.json: not JSON at line 1, column 7: invalid character 'T' looking for beginning of value": {"django.json": `{"A": True}`},
-		"cannot import PATH: cannot read PATH/django.json: it holds no object, want { \"SETTING\": value, … }":                                 {"django.json": `[]`},
-		"cannot import PATH: what it says is no good spec:":                                                                                    {"wsgid.json": `{"recv": "tcp://127.0.0.1:1", "send": "tcp://127.0.0.1:1"}`},
+		"cannot import PATH: cannot read PATH/django.json: it is not a JSON object, expected { \"SETTING\": value, … }":                        {"django.json": `[]`},
+		"cannot import PATH: what it says is not a good spec:":                                                                                 {"wsgid.json": `{"recv": "tcp://127.0.0.1:1", "send": "tcp://127.0.0.1:1"}`},
 	} {
 		path, _, err := importFiles(t, files)
 		if err == nil {
@@ -237,7 +237,7 @@ func TestImportSaysWhy(t *testing.T) {
 	dir := t.TempDir()
 	for path, want := range map[string]string{
 		dir + "/none": "cannot import PATH: there is no such folder",
-		dir:           "cannot import PATH: it is no app folder of wsgid: it holds neither app/ nor wsgid.json; name the folder that wsgid was given as --app-path",
+		dir:           "cannot import PATH: it is not an app folder of wsgid: it holds neither app/ nor wsgid.json; name the folder that wsgid was given as --app-path",
 	} {
 		if _, err := importFolder(path); err == nil || strings.Replace(err.Error(), path, "PATH", 1) != want {
 			t.Errorf("got  %v\nwant %s", err, want)

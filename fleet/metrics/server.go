@@ -79,7 +79,7 @@ func (s *Server) Listen(ctx context.Context, addr string) {
 		if text := reason(err); text != told {
 			told = text
 			s.Log.Error("cannot serve metrics", "address", addr, "err", text,
-				"next", fmt.Sprintf("tried again every %v; the fleet runs on without", retry))
+				"next", fmt.Sprintf("retrying every %v; the fleet continues without it", retry))
 		}
 		select {
 		case <-ctx.Done():

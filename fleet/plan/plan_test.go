@@ -64,13 +64,13 @@ func TestMakePlan(t *testing.T) {
 		{name: "as specified", spec: spec, o: plan.Observed{Masters: []plan.Master{seen(1, spec)}},
 			why: "as specified"},
 		{name: "folder damaged", spec: spec, o: plan.Observed{Masters: []plan.Master{seen(1, spec)}, Problems: []string{"plugins: create the folder"}},
-			want: []string{"repair"}, why: "the app folder is not as it should be"},
+			want: []string{"repair"}, why: "the app folder needs repair"},
 		{name: "folder first, then the master", spec: spec, o: plan.Observed{Problems: []string{"x"}},
 			want: []string{"repair", "start"}, kind: appspec.Replace, why: "no master runs"},
 		{name: "folder cannot be checked", spec: spec, o: plan.Observed{FolderErr: errors.New("user blog does not exist")},
 			want: []string{"repair", "start"}, kind: appspec.Replace, why: "no master runs"},
-		{name: "no descriptors to look for masters", spec: spec, o: plan.Observed{Unknown: syscall.EMFILE}, why: "what runs of it cannot be told now"},
-		{name: "no descriptors, and its spec is gone", o: plan.Observed{Unknown: syscall.EMFILE, Masters: []plan.Master{seen(1, spec)}}, why: "what runs of it cannot be told now"},
+		{name: "no descriptors to look for masters", spec: spec, o: plan.Observed{Unknown: syscall.EMFILE}, why: "its running processes cannot be determined now"},
+		{name: "no descriptors, and its spec is gone", o: plan.Observed{Unknown: syscall.EMFILE, Masters: []plan.Master{seen(1, spec)}}, why: "its running processes cannot be determined now"},
 		{name: "count: live", spec: testSpec(withCount(4)),
 			o:    plan.Observed{Masters: []plan.Master{seen(1, spec)}, AppState: state.AppState{Applied: applied(spec)}},
 			want: []string{"update"}, kind: appspec.Live, why: "workers.count changes"},
@@ -103,7 +103,7 @@ func TestMakePlan(t *testing.T) {
 		{name: "gone", o: plan.Observed{Masters: []plan.Master{seen(1, spec)}},
 			want: []string{"stop"}, kind: appspec.Replace, why: "its spec is gone"},
 		{name: "gone and drains", o: plan.Observed{Masters: []plan.Master{seen(1, spec, draining)}},
-			why: "its spec is gone; it drains"},
+			why: "its spec was removed; draining"},
 		{name: "disabled", spec: testSpec(disabled), o: plan.Observed{Masters: []plan.Master{seen(1, spec)}, Problems: []string{"x"}},
 			want: []string{"repair", "stop"}, kind: appspec.Replace, why: "enabled = false"},
 		{name: "disabled and down", spec: testSpec(disabled), why: "enabled = false"},
@@ -151,7 +151,7 @@ func TestMakePlan(t *testing.T) {
 			o: plan.Observed{AppState: state.AppState{Applied: applied(spec)}, Masters: []plan.Master{seen(1, spec, func(m *plan.Master) {
 				m.Status.WantDigest, m.Status.Rollout = runner.Digest(testSpec(withApp("x:y"))), 2
 			})}},
-			why: "a rollout is under way"},
+			why: "a rollout is in progress"},
 		{name: "a rollout of another daemon was given up", spec: testSpec(withApp("x:y")),
 			o: plan.Observed{AppState: state.AppState{Applied: applied(spec)}, Masters: []plan.Master{seen(1, spec, func(m *plan.Master) {
 				m.Status.WantDigest, m.Status.RolloutError = runner.Digest(testSpec(withApp("x:y"))), "SyntaxError"
@@ -161,13 +161,13 @@ func TestMakePlan(t *testing.T) {
 			o: plan.Observed{AppState: state.AppState{Applied: applied(spec)}, Masters: []plan.Master{seen(1, spec, wants(testSpec(withApp("x:y"))), func(m *plan.Master) {
 				m.Status.RolloutError = "SyntaxError"
 			})}},
-			want: []string{"update"}, kind: appspec.Live, why: "another spec that was handed to it is no longer wanted"},
-		{name: "a rollout is under way that is no longer wanted", spec: spec,
+			want: []string{"update"}, kind: appspec.Live, why: "another spec that was sent to it is no longer desired"},
+		{name: "a rollout is in progress that is no longer wanted", spec: spec,
 			o: plan.Observed{AppState: state.AppState{Applied: rolling(testSpec(withApp("x:y")), spec)}, Masters: []plan.Master{seen(1, spec, wants(testSpec(withApp("x:y"))), func(m *plan.Master) {
 				m.Status.Rollout = 2
 			})}},
 			want: []string{"update"}, kind: appspec.Live},
-		{name: "a rollout is under way, and the spec changes again", spec: testSpec(withApp("x:y"), withCount(4)),
+		{name: "a rollout is in progress, and the spec changes again", spec: testSpec(withApp("x:y"), withCount(4)),
 			o: plan.Observed{AppState: state.AppState{Applied: rolling(testSpec(withApp("x:y")), spec)}, Masters: []plan.Master{seen(1, spec, wants(testSpec(withApp("x:y"))), func(m *plan.Master) {
 				m.Status.Rollout = 2
 			})}},
@@ -180,7 +180,7 @@ func TestMakePlan(t *testing.T) {
 		{name: "min = 0: it is waited for elsewhere", spec: testSpec(idle, withListen("127.0.0.1:9000")), o: plan.Observed{CanSleep: true, Awaited: []string{"127.0.0.1:8000"}},
 			want: []string{"listen"}, kind: appspec.Replace},
 		{name: "min = 0: somebody came", spec: testSpec(idle), o: plan.Observed{CanSleep: true, Request: plan.Request{Wake: true}},
-			want: []string{"start"}, kind: appspec.Replace, why: "a connection came"},
+			want: []string{"start"}, kind: appspec.Replace, why: "a connection arrived"},
 		{name: "min = 0: its last start failed", spec: testSpec(idle), o: plan.Observed{CanSleep: true, AppState: state.AppState{Failure: waiting(testSpec(idle), 0)}},
 			want: []string{"start"}, kind: appspec.Replace},
 		{name: "min = 0: no daemon", spec: testSpec(idle),
@@ -194,7 +194,7 @@ func TestMakePlan(t *testing.T) {
 			o:    plan.Observed{CanSleep: true},
 			want: []string{"start"}, kind: appspec.Replace},
 		{name: "nobody asks", spec: testSpec(idle), o: plan.Observed{CanSleep: true, Masters: []plan.Master{seen(1, testSpec(idle), resting)}},
-			want: []string{"rest"}, kind: appspec.Live, why: "nobody asked for it in 5m0s"},
+			want: []string{"rest"}, kind: appspec.Live, why: "no request in 5m0s"},
 		{name: "nobody asks, and no daemon", spec: testSpec(idle), o: plan.Observed{Masters: []plan.Master{seen(1, testSpec(idle), resting)}},
 			why: "as specified"},
 
@@ -316,7 +316,7 @@ func TestWanted(t *testing.T) {
 		{"broken defaults keep", set(func(s *hclspec.Set) {
 			s.DefaultsBroken = true
 			s.Faults = []hclspec.Fault{{File: "/etc/wsgid.d/defaults.hcl", Summary: "defaults.hcl:1:1: bad"}}
-		}), nil, last, "spec 2 held: nothing changes in the fleet while defaults.hcl is broken: defaults.hcl:1:1: bad"},
+		}), nil, last, "spec 2 held: the fleet is not changed while defaults.hcl is broken: defaults.hcl:1:1: bad"},
 	} {
 		w := plan.Wanted(tt.set, tt.err, "blog", tt.last)
 		got := "gone"

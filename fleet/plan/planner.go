@@ -23,7 +23,7 @@ func MakePlan(spec *appspec.Spec, o Observed, now time.Time) AppPlan {
 		if spec != nil {
 			p.File = spec.File
 		}
-		p.Error, p.Why = o.Unknown.Error(), "what runs of it cannot be told now"
+		p.Error, p.Why = o.Unknown.Error(), "its running processes cannot be determined now"
 	case spec == nil:
 		p.File = fileOf(o)
 		p.end("its spec is gone")
@@ -88,7 +88,7 @@ func (p *planner) repair() {
 		return
 	}
 	if len(p.o.Problems) > 0 {
-		p.act(ActionRepair, "the app folder is not as it should be", p.o.Problems...)
+		p.act(ActionRepair, "the app folder needs repair", p.o.Problems...)
 	}
 }
 
@@ -98,7 +98,7 @@ func (p *planner) end(why string) {
 		p.Disruption = appspec.Replace
 		p.act(ActionStop, why)
 	} else if len(p.leaving) > 0 {
-		p.Why = why + "; it drains"
+		p.Why = why + "; draining"
 	} else if len(p.Actions) == 0 {
 		p.Why = why
 	}
@@ -129,7 +129,7 @@ func (p *planner) run() {
 	}
 	p.Done = cur.Digest() == p.Digest && cur.Err == nil && cur.Status.RolloutError == "" && len(p.Actions) == 0
 	if len(surplus) > 0 && !p.has(ActionReplace) {
-		p.act(ActionRetire, "another master serves this app already", pids(surplus)...)
+		p.act(ActionRetire, "another master already serves this app", pids(surplus)...)
 	}
 	if !p.has(ActionReplace) {
 		p.scale(cur)
@@ -208,7 +208,7 @@ func (p *planner) start(held string) {
 		if p.o.Request.Dead {
 			why = "its master died"
 		} else if p.o.Request.Wake {
-			why = "a connection came"
+			why = "a connection arrived"
 		}
 		if p.o.Applied != nil && p.o.Applied.Digest != p.Digest {
 			p.Changes = appspec.Diff(p.o.Applied.Spec, p.spec)
@@ -300,7 +300,7 @@ func (p *planner) underWay(cur Master) string {
 		return ""
 	}
 	if st.Rollout != 0 {
-		return "a rollout is under way"
+		return "a rollout is in progress"
 	}
 	return st.RolloutError
 }
@@ -328,16 +328,16 @@ func (p *planner) same(cur Master) {
 		p.act(ActionRoll, "start was asked for, and its last rollout failed")
 	case cur.Swept:
 		p.Disruption = appspec.Replace
-		p.replace(fmt.Sprintf("its master (pid %d) cannot be asked any more: %v", cur.PID, cur.Err))
+		p.replace(fmt.Sprintf("its master (pid %d) does not answer any more: %v", cur.PID, cur.Err))
 	case cur.Hung:
 		p.Disruption = appspec.Replace
 		p.replace(fmt.Sprintf("its master (pid %d) hangs", cur.PID))
 	case cur.HandedAnother(p.Digest):
 		p.Disruption = appspec.Live
-		p.act(ActionUpdate, "another spec that was handed to it is no longer wanted")
+		p.act(ActionUpdate, "another spec that was sent to it is no longer desired")
 	case cur.Err == nil && cur.Status.Resting && p.sleeps():
 		p.Disruption = appspec.Live
-		p.act(ActionRest, fmt.Sprintf("nobody asked for it in %s", p.spec.Workers.IdleTimeout))
+		p.act(ActionRest, fmt.Sprintf("no request in %s", p.spec.Workers.IdleTimeout))
 	case cur.Err != nil:
 		p.Why = fmt.Sprintf("its master (pid %d) does not answer: %v", cur.PID, cur.Err)
 	}
@@ -350,7 +350,7 @@ func (p *planner) disturbed(cur Master) string {
 	case cur.Err != nil:
 		return ""
 	case cur.moved(p.o):
-		return "its app folder is another one now: a link on the way to it was switched, or it was made anew"
+		return "its app folder has changed: a link on its path was switched, or it was recreated"
 	case len(p.o.Gone) > 0:
 		return goneText(p.o.Gone)
 	}

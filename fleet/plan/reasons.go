@@ -9,7 +9,7 @@ import (
 )
 
 func goneText(listens []string) string {
-	return "the file of its socket " + strings.Join(listens, ", ") + " is gone"
+	return "its socket file " + strings.Join(listens, ", ") + " is gone"
 }
 
 func changesText(cs []appspec.Change) string {

@@ -86,12 +86,12 @@ func WantOf(r *state.AppState, set *hclspec.Set, setErr error, name string) Want
 	}
 	for i := range set.Faults {
 		if f := &set.Faults[i]; f.App == "" && len(f.Apps) == 0 {
-			return Want{Invalid: lostTrack(r.Damaged, "it may have stood there: "+f.Summary), Fault: f}
+			return Want{Invalid: lostTrack(r.Damaged, "it may have been there: "+f.Summary), Fault: f}
 		}
 	}
 	switch {
 	case len(set.Empty) > 0:
-		return Want{Invalid: lostTrack(r.Damaged, "it may have stood in "+set.Empty[0]+", where no app stands")}
+		return Want{Invalid: lostTrack(r.Damaged, "it may have been in "+set.Empty[0]+", which defines no app")}
 	case len(set.Specs)+len(set.Faults) == 0:
 		return Want{Invalid: lostTrack(r.Damaged, "no spec is left in "+set.Dir)}
 	}
@@ -99,7 +99,7 @@ func WantOf(r *state.AppState, set *hclspec.Set, setErr error, name string) Want
 }
 
 func lostTrack(damaged []string, where string) string {
-	return fmt.Sprintf("%s; %s; it is left as it is until a spec says what it should be; if it is to go, remove the file that cannot be read", strings.Join(damaged, "; "), where)
+	return fmt.Sprintf("%s; %s; it is left unchanged until a spec defines it; to remove it, delete the file that cannot be read", strings.Join(damaged, "; "), where)
 }
 
 // DefaultsFault is what is wrong with defaults.hcl, of a set whose defaults are broken.
@@ -117,7 +117,7 @@ func DefaultsFault(set *hclspec.Set) *hclspec.Fault {
 
 // DefaultsText is what comes of that for every app.
 func DefaultsText(f *hclspec.Fault) string {
-	return "nothing changes in the fleet while defaults.hcl is broken: " + f.Summary
+	return "the fleet is not changed while defaults.hcl is broken: " + f.Summary
 }
 
 // Names of all apps that exist in the directory, in faults or in the state

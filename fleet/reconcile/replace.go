@@ -106,7 +106,7 @@ func (a *Applier) undo(o Observed, old Live, m Handle) {
 	}
 	if o.Applied != nil && o.Applied.Digest == old.Digest() {
 		if err := a.Store.SaveApplied(o.App, *o.Applied); err != nil {
-			a.Log.Error("cannot keep what the app runs", "app", o.App, "err", err)
+			a.Log.Error("cannot record what the app runs", "app", o.App, "err", err)
 		}
 	}
 }

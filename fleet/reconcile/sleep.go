@@ -98,7 +98,7 @@ func (a *Applier) bequeath(ctx context.Context, app string, m Handle, its map[st
 		err := m.Adopt(ctx, sockets.SuccessorOf(its, f), conns)
 		closeFiles(conns)
 		if err != nil {
-			a.Log.Warn("clients of a socket that is no longer wanted are lost", "app", app, "listen", listen, "err", err)
+			a.Log.Warn("clients of a socket that is no longer used are lost", "app", app, "listen", listen, "err", err)
 			continue
 		}
 		adopted += len(conns)
@@ -116,7 +116,7 @@ func (a *Applier) rest(ctx context.Context, spec *appspec.Spec, o Observed, cur 
 	}
 	files := a.Sockets.Files(spec)
 	if len(files) != len(spec.Sockets.HTTP) {
-		return fmt.Errorf("cannot let the master of app %s go: its listening sockets cannot be kept", o.App)
+		return fmt.Errorf("cannot stop the idle master of app %s: its listening sockets cannot be kept", o.App)
 	}
 	a.Activator.Expect(o.App, plan.ListensOf(spec))
 	a.Holder.Set(o.App, files)

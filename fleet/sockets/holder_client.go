@@ -170,7 +170,7 @@ func (h *Holder) give(app string, files map[string]*os.File) {
 	if !h.warned {
 		h.warned = true
 		h.log.Warn("cannot hold the sockets of idle apps in a process of their own", "err", err,
-			"next", "they are closed if the daemon is killed, until it runs again")
+			"next", "if the daemon is killed they are closed until it runs again")
 	}
 }
 

@@ -113,7 +113,7 @@ func (r *AppState) loadRelease() {
 	case appdir.Exhausted(err):
 		r.Unknown = err
 	case err != nil:
-		r.Corrupt = append(r.Corrupt, err.Error()+"; the release that was served last is taken for it")
+		r.Corrupt = append(r.Corrupt, err.Error()+"; using the release that was served last")
 	default:
 		r.Release, r.releaseKnown = now, known
 	}
@@ -163,7 +163,7 @@ func (s *Store) read(app, file string, v any, r *AppState) bool {
 // foreign notes a file that is another app's.
 func (r *AppState) foreign(path, of string) {
 	if of == "" {
-		r.corrupt(path, "it does not say what this version understands")
+		r.corrupt(path, "it has a format that this version does not understand")
 		return
 	}
 	r.corrupt(path, fmt.Sprintf("it is of app %q", of))
@@ -171,7 +171,7 @@ func (r *AppState) foreign(path, of string) {
 
 func (r *AppState) corrupt(path, why string) {
 	text := fmt.Sprintf("cannot read %s: %s", path, why)
-	r.Corrupt = append(r.Corrupt, text+"; it is taken as missing")
+	r.Corrupt = append(r.Corrupt, text+"; treating it as missing")
 	switch filepath.Base(path) {
 	case FileSpec, FileApplied:
 		r.Damaged = append(r.Damaged, text)

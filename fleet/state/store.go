@@ -173,11 +173,11 @@ func CheckTop(fsys afero.Fs, kind, dir string) (fs.FileMode, error) {
 		return 0, fmt.Errorf("cannot use %s directory %s: it is not a directory", kind, dir)
 	}
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok && st.Uid != uint32(os.Geteuid()) {
-		return 0, fmt.Errorf("cannot use %s directory %s: it belongs to %s, and what lies there is trusted; name another with --%s-dir, or run as that user",
+		return 0, fmt.Errorf("cannot use %s directory %s: it belongs to %s, and its contents are trusted; name another with --%s-dir, or run as that user",
 			kind, dir, userText(st.Uid), kind)
 	}
 	if fi.Mode().Perm()&0o022 != 0 {
-		return 0, fmt.Errorf("cannot use %s directory %s: its mode %04o lets others write to it, and what lies there is trusted; chmod 0700 it",
+		return 0, fmt.Errorf("cannot use %s directory %s: its mode %04o allows others to write to it, and its contents are trusted; chmod 0700 it",
 			kind, dir, fi.Mode().Perm())
 	}
 	return fi.Mode().Perm(), nil

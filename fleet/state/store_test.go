@@ -77,8 +77,8 @@ func TestStateDirOfOthersIsRefused(t *testing.T) {
 	}
 	shared := write(0o777)
 	for dir, want := range map[string]string{
-		foreign: "cannot use state directory " + foreign + ": it belongs to " + owner + ", and what lies there is trusted; name another with --state-dir, or run as that user",
-		shared:  "cannot use state directory " + shared + ": its mode 0777 lets others write to it, and what lies there is trusted; chmod 0700 it",
+		foreign: "cannot use state directory " + foreign + ": it belongs to " + owner + ", and its contents are trusted; name another with --state-dir, or run as that user",
+		shared:  "cannot use state directory " + shared + ": its mode 0777 allows others to write to it, and its contents are trusted; chmod 0700 it",
 		file:    "cannot use state directory " + file + ": it is not a directory",
 		link:    "cannot use state directory " + link + ": it is not a directory",
 	} {
@@ -166,10 +166,10 @@ func TestCorruptFilesInTheStateDir(t *testing.T) {
 	}
 	r := s.Load("blog")
 	want := []string{
-		"cannot read " + s.Path("blog", "spec.json") + ": unexpected end of JSON input; it is taken as missing",
-		"cannot read " + s.Path("blog", "applied.json") + ": it does not say what this version understands; it is taken as missing",
-		"cannot read " + s.Path("blog", "override.json") + ": invalid character '\\x00' looking for beginning of value; it is taken as missing",
-		"cannot read " + s.Path("blog", "failure.json") + ": it is an array, not an object; it is taken as missing",
+		"cannot read " + s.Path("blog", "spec.json") + ": unexpected end of JSON input; treating it as missing",
+		"cannot read " + s.Path("blog", "applied.json") + ": it has a format that this version does not understand; treating it as missing",
+		"cannot read " + s.Path("blog", "override.json") + ": invalid character '\\x00' looking for beginning of value; treating it as missing",
+		"cannot read " + s.Path("blog", "failure.json") + ": it is an array, not an object; treating it as missing",
 	}
 	if got := strings.Join(r.Corrupt, "\n"); got != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", got, strings.Join(want, "\n"))

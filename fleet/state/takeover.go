@@ -25,7 +25,7 @@ func (s *Store) WarnVolatile(log *slog.Logger) {
 	if unix.Statfs(s.Data, &st) != nil || st.Type != unix.TMPFS_MAGIC && st.Type != unix.RAMFS_MAGIC {
 		return
 	}
-	log.Warn("the data directory lies in memory: last good specs, stop and scale are lost with the next reboot",
+	log.Warn("the data directory is in memory: last good specs, stop and scale are lost at the next reboot",
 		"dir", s.Data, "next", "name a directory on a disk with --data-dir")
 }
 
@@ -50,7 +50,7 @@ func (s *Store) TakeOver(log *slog.Logger) {
 				continue
 			}
 			if err := s.takeOverApp(filepath.Join(from, e.Name()), e.Name()); err != nil {
-				log.Error("cannot take over what is known of an app", "app", e.Name(), "from", from, "to", s.Data, "err", err)
+				log.Error("cannot take over the saved state of an app", "app", e.Name(), "from", from, "to", s.Data, "err", err)
 			}
 		}
 	}

@@ -188,7 +188,7 @@ func TestDescriptorsOfNoUse(t *testing.T) {
 	want := []string{
 		`cannot use descriptor "pipe" of the service manager: not a socket: socket operation on non-socket`,
 		`cannot use descriptor "udp" of the service manager: not a stream socket (ListenStream=)`,
-		`cannot use every socket named "web": listen = "systemd:web" takes the first one; give each a unit and a FileDescriptorName of its own`,
+		`cannot use every socket named "web": listen = "systemd:web" uses the first one; give each a unit and a FileDescriptorName of its own`,
 		`cannot use descriptor "what" of the program before: unknown name`,
 	}
 	if got := strings.Join(take.warnings, "\n"); got != strings.Join(want, "\n") {

@@ -115,7 +115,7 @@ func (t *taker) add(name string, f *os.File, unitMade bool) {
 	case !unitMade:
 		t.drop(f, "cannot use descriptor %q of the program before: unknown name", name)
 	case t.in.Activated[name] != nil:
-		t.drop(f, "cannot use every socket named %q: listen = %q takes the first one; give each a unit and a FileDescriptorName of its own",
+		t.drop(f, "cannot use every socket named %q: listen = %q uses the first one; give each a unit and a FileDescriptorName of its own",
 			name, ListenPrefix+name)
 	default:
 		t.in.Activated[name] = f

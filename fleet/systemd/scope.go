@@ -74,7 +74,7 @@ func openScopes(log *slog.Logger) *scopes {
 		socket = filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "systemd/private")
 	} else if os.Geteuid() != 0 {
 		// A system service of an ordinary user: systemd lets only root make units.
-		log.Info("apps stay in the daemon's own control group: only root, or a service of the user manager, may make scopes")
+		log.Info("apps stay in the daemon's own control group: only root, or a service of the user manager, may create scopes")
 		return nil
 	}
 	s := &scopes{log: log, socket: socket, unit: path.Base(group), jobs: make(chan scopeJob, 4096), done: make(chan struct{})}
@@ -128,7 +128,7 @@ func (s *scopes) work() {
 		}
 		if err != nil {
 			s.log.Warn(fmt.Sprintf("cannot put app %s into %s: %v", job.app, scopeName(job.app), err),
-				"app", job.app, "pid", job.pid, "next", "it runs on in the daemon's control group; limits.memory, cpu and tasks do not hold")
+				"app", job.app, "pid", job.pid, "next", "it stays in the daemon's control group; limits.memory, cpu and tasks are not enforced")
 		}
 	}
 }
@@ -176,7 +176,7 @@ func (s *scopes) place(ctx context.Context, conn *systemd.Conn, job scopeJob) er
 			break
 		}
 		if attempt == 5 {
-			return fmt.Errorf("processes %v do not move", pids)
+			return fmt.Errorf("processes %v were not moved", pids)
 		}
 		err = s.start(ctx, conn, unit, job, pids)
 		if isDBusError(err, "org.freedesktop.systemd1.UnitExists") {

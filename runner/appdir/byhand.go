@@ -34,7 +34,7 @@ func Init(fsys *RootFs) ([]string, error) {
 		fi, err := fsys.Stat(name)
 		if err == nil {
 			if !fi.IsDir() && fi.Mode()&fs.ModeSymlink == 0 {
-				return made, fmt.Errorf("cannot create folder %s: a file stands there; move it away (mv %s %s.old)",
+				return made, fmt.Errorf("cannot create folder %s: a file of that name exists; move it away (mv %s %s.old)",
 					Join(fsys.Path(), name), Join(fsys.Path(), name), Join(fsys.Path(), name))
 			}
 			continue

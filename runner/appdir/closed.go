@@ -40,7 +40,7 @@ func ClosedTo(path string, o Owner) string {
 			continue
 		case unix.S_IFDIR:
 			if letter := lacks(&st, o); letter != "" {
-				return closed(o, "cannot pass folder", at, &st, letter)
+				return closed(o, "may not enter folder", at, &st, letter)
 			}
 		default:
 			if letter := lacks(&st, o); letter != "" {

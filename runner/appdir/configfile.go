@@ -51,7 +51,7 @@ func ParseConfig(path string, data []byte) (*Config, error) {
 	}
 	dec := json.NewDecoder(bytes.NewReader(c.data))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return nil, fmt.Errorf("cannot read %s: it holds no object, want { \"option\": value, … }", path)
+		return nil, fmt.Errorf("cannot read %s: it is not a JSON object, expected { \"option\": value, … }", path)
 	}
 	for dec.More() {
 		t, err := dec.Token()
@@ -64,7 +64,7 @@ func ParseConfig(path string, data []byte) (*Config, error) {
 		}
 		key, _ := t.(string)
 		if _, ok := c.vals[key]; ok {
-			c.repeated = append(c.repeated, fmt.Sprintf("%s: %s stands there twice; the one at %s counts", path, key,
+			c.repeated = append(c.repeated, fmt.Sprintf("%s: %s is defined twice; the one at %s is used", path, key,
 				position(c.data, int(dec.InputOffset())-len(raw))))
 		}
 		c.put(key, configValue{raw: raw, offset: int(dec.InputOffset()) - len(raw)})
@@ -422,12 +422,12 @@ func (c *Config) applyEnvs(spec *appspec.Spec) error {
 	env := map[string]string{}
 	for name, v := range envs {
 		if name == "" || strings.ContainsAny(name, "=\x00") {
-			return fmt.Errorf("cannot read %s: envs at %s: %q is no name of an environment variable", c.path, c.at("envs"), name)
+			return fmt.Errorf("cannot read %s: envs at %s: %q is not a valid name of an environment variable", c.path, c.at("envs"), name)
 		}
 		switch v := v.(type) {
 		case string:
 			if strings.Contains(v, "\x00") {
-				return fmt.Errorf("cannot read %s: envs at %s: the value of %s holds a NUL", c.path, c.at("envs"), name)
+				return fmt.Errorf("cannot read %s: envs at %s: the value of %s contains a NUL byte", c.path, c.at("envs"), name)
 			}
 			env[name] = v
 		case json.Number:
@@ -435,7 +435,7 @@ func (c *Config) applyEnvs(spec *appspec.Spec) error {
 		case bool:
 			env[name] = strconv.FormatBool(v)
 		default:
-			return fmt.Errorf("cannot read %s: envs at %s: the value of %s is no string", c.path, c.at("envs"), name)
+			return fmt.Errorf("cannot read %s: envs at %s: the value of %s is not a string", c.path, c.at("envs"), name)
 		}
 	}
 	spec.Env = env

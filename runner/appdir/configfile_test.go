@@ -97,13 +97,13 @@ func TestConfigSlips(t *testing.T) {
 		{`{"wsgi_app": 1}`, `cannot read FILE: wsgi_app is 1 at line 1, column 14, want a string`},
 		{`{"recv": 9997}`, `cannot read FILE: recv is 9997 at line 1, column 10, want a string`},
 		{`{"mongrel2_chroot": true}`, `cannot read FILE: mongrel2_chroot is true at line 1, column 21, want a string`},
-		{`{"recv": "127.0.0.1:9997"}`, `cannot read FILE: recv = "127.0.0.1:9997" is no ZeroMQ endpoint, want transport://address such as tcp://127.0.0.1:9997 (line 1, column 10)`},
-		{`{"send": "http://x:1"}`, `cannot read FILE: send = "http://x:1" has unknown transport "http", want one of inproc, ipc, tcp, pgm, epgm (line 1, column 10)`},
+		{`{"recv": "127.0.0.1:9997"}`, `cannot read FILE: recv = "127.0.0.1:9997" is not a ZeroMQ endpoint, expected transport://address such as tcp://127.0.0.1:9997 (line 1, column 10)`},
+		{`{"send": "http://x:1"}`, `cannot read FILE: send = "http://x:1" has unknown transport "http", expected one of inproc, ipc, tcp, pgm, epgm (line 1, column 10)`},
 		{`{"loader_dir": [1]}`, `cannot read FILE: loader_dir is [1] at line 1, column 16, want a string or a list of strings`},
 		{`{"envs": []}`, `cannot read FILE: envs is [] at line 1, column 10, want an object, such as {"NAME": "value"}`},
-		{`{"envs": {"A": null}}`, `cannot read FILE: envs at line 1, column 10: the value of A is no string`},
-		{`{"envs": {"A=B": "x"}}`, `cannot read FILE: envs at line 1, column 10: "A=B" is no name of an environment variable`},
-		{`{"envs": {"A": "x\u0000y"}}`, `cannot read FILE: envs at line 1, column 10: the value of A holds a NUL`},
+		{`{"envs": {"A": null}}`, `cannot read FILE: envs at line 1, column 10: the value of A is not a string`},
+		{`{"envs": {"A=B": "x"}}`, `cannot read FILE: envs at line 1, column 10: "A=B" is not a valid name of an environment variable`},
+		{`{"envs": {"A": "x\u0000y"}}`, `cannot read FILE: envs at line 1, column 10: the value of A contains a NUL byte`},
 		{`{"fleet": 1}`, `cannot read FILE: fleet is 1 at line 1, column 11, want an object`},
 		{`{"fleet": {"workers": {"threads": "2"}}}`, `cannot read FILE: fleet.workers.threads is "2" at line 1, column 35, want a whole number from 1 to 1024`},
 		{`{"fleet": {"workers": {"threads": 1.5}}}`, `cannot read FILE: fleet.workers.threads is 1.5 at line 1, column 35, want a whole number from 1 to 1024`},
@@ -127,8 +127,8 @@ func TestConfigSlips(t *testing.T) {
 		{`{"fleet": {"enabled": "true"}}`, `cannot read FILE: fleet.enabled is "true" at line 1, column 23, want true or false`},
 		{`{"fleet": {"middleware": "a:b"}}`, `cannot read FILE: fleet.middleware is "a:b" at line 1, column 26, want a list of strings`},
 		{`{"fleet": {"workers": {"min": 4, "max": 2}}}`, `cannot read FILE: fleet.workers.min is 4 at line 1, column 11, and max is 2`},
-		{`[1]`, `cannot read FILE: it holds no object, want { "option": value, … }`},
-		{`"x"`, `cannot read FILE: it holds no object, want { "option": value, … }`},
+		{`[1]`, `cannot read FILE: it is not a JSON object, expected { "option": value, … }`},
+		{`"x"`, `cannot read FILE: it is not a JSON object, expected { "option": value, … }`},
 		{"{\"a\": 1,\n}", `cannot read FILE: not JSON at line 2, column 1: invalid character '}' looking for beginning of object key string`},
 		{"{\n 'recv': 1}", `cannot read FILE: not JSON at line 2, column 2: invalid character '\'' looking for beginning of object key string`},
 		{`{"a": 1} x`, `cannot read FILE: not JSON at line 1, column 10: invalid character 'x' after top-level value`},
@@ -148,7 +148,7 @@ func TestConfigSlips(t *testing.T) {
 
 func TestConfigRepeatedOptions(t *testing.T) {
 	c, s := parse(t, "{\"workers\": 2,\n \"debug\": true, \"workers\": 3}")
-	if diff := cmp.Diff([]string{"wsgid.json: workers stands there twice; the one at line 2, column 28 counts"}, c.Repeated()); diff != "" || s.Workers.Max != 3 {
+	if diff := cmp.Diff([]string{"wsgid.json: workers is defined twice; the one at line 2, column 28 is used"}, c.Repeated()); diff != "" || s.Workers.Max != 3 {
 		t.Errorf("%s\n%+v", diff, s.Workers)
 	}
 }
@@ -273,7 +273,7 @@ func TestParseDjango(t *testing.T) {
 		t.Errorf("%v, %v", got, err)
 	}
 	for text, want := range map[string]string{
-		`[]`:                       `cannot read FILE: it holds no object, want { "SETTING": value, … }`,
+		`[]`:                       `cannot read FILE: it is not a JSON object, expected { "SETTING": value, … }`,
 		"{\n \"A\": True\n}":       `cannot read FILE: not JSON at line 2, column 7: invalid character 'T' looking for beginning of value`,
 		``:                         `cannot read FILE: not JSON at line 1, column 1: unexpected end of JSON input`,
 		"{\"A\": 1}\n{\"B\": 2}\n": `cannot read FILE: not JSON at line 2, column 1: invalid character '{' after top-level value`,
@@ -291,18 +291,18 @@ func TestCheckEndpoint(t *testing.T) {
 		}
 	}
 	for endpoint, want := range map[string]string{
-		"":                  `recv = "" is no ZeroMQ endpoint, want transport://address such as tcp://127.0.0.1:9997`,
-		"tcp:127.0.0.1:1":   `recv = "tcp:127.0.0.1:1" is no ZeroMQ endpoint, want transport://address such as tcp://127.0.0.1:9997`,
-		"udp://127.0.0.1:1": `recv = "udp://127.0.0.1:1" has unknown transport "udp", want one of inproc, ipc, tcp, pgm, epgm`,
-		"TCP://127.0.0.1:1": `recv = "TCP://127.0.0.1:1" has unknown transport "TCP", want one of inproc, ipc, tcp, pgm, epgm`,
+		"":                  `recv = "" is not a ZeroMQ endpoint, expected transport://address such as tcp://127.0.0.1:9997`,
+		"tcp:127.0.0.1:1":   `recv = "tcp:127.0.0.1:1" is not a ZeroMQ endpoint, expected transport://address such as tcp://127.0.0.1:9997`,
+		"udp://127.0.0.1:1": `recv = "udp://127.0.0.1:1" has unknown transport "udp", expected one of inproc, ipc, tcp, pgm, epgm`,
+		"TCP://127.0.0.1:1": `recv = "TCP://127.0.0.1:1" has unknown transport "TCP", expected one of inproc, ipc, tcp, pgm, epgm`,
 		"ipc://":            `recv = "ipc://" has no address after ipc://`,
-		"tcp://127.0.0.1":   `recv = "tcp://127.0.0.1" has no port, want tcp://host:port`,
-		"tcp://127.0.0.1:":  `recv = "tcp://127.0.0.1:" has no port, want tcp://host:port`,
-		"tcp://[::1]":       `recv = "tcp://[::1]" has no port, want tcp://host:port`,
-		"tcp://:99":         `recv = "tcp://:99" has no host, want tcp://host:port`,
-		"tcp://h:65536":     `recv = "tcp://h:65536" has port "65536", want a number from 1 to 65535`,
-		"tcp://h:0":         `recv = "tcp://h:0" has port "0", want a number from 1 to 65535`,
-		"tcp://h:http":      `recv = "tcp://h:http" has port "http", want a number from 1 to 65535`,
+		"tcp://127.0.0.1":   `recv = "tcp://127.0.0.1" has no port, expected tcp://host:port`,
+		"tcp://127.0.0.1:":  `recv = "tcp://127.0.0.1:" has no port, expected tcp://host:port`,
+		"tcp://[::1]":       `recv = "tcp://[::1]" has no port, expected tcp://host:port`,
+		"tcp://:99":         `recv = "tcp://:99" has no host, expected tcp://host:port`,
+		"tcp://h:65536":     `recv = "tcp://h:65536" has port "65536", expected a number from 1 to 65535`,
+		"tcp://h:0":         `recv = "tcp://h:0" has port "0", expected a number from 1 to 65535`,
+		"tcp://h:http":      `recv = "tcp://h:http" has port "http", expected a number from 1 to 65535`,
 	} {
 		if err := CheckEndpoint("recv", endpoint); err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)

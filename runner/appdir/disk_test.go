@@ -43,7 +43,7 @@ func TestFullDisk(t *testing.T) {
 	before := state(t, s.Path)
 	s.Env["KEY"] = strings.Repeat("x", 5000)
 	got := repairFails(t, s)
-	want := "cannot write PATH/wsgid.json: no space left on device; what was there is unharmed: make room on the disk of PATH"
+	want := "cannot write PATH/wsgid.json: no space left on device; the existing file is unchanged: free space on the disk of PATH"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -21,7 +21,7 @@ func ParseDjango(path string, data []byte) (map[string]any, error) {
 	}
 	settings, ok := v.(map[string]any)
 	if !ok {
-		return nil, fmt.Errorf("cannot read %s: it holds no object, want { \"SETTING\": value, … }", path)
+		return nil, fmt.Errorf("cannot read %s: it is not a JSON object, expected { \"SETTING\": value, … }", path)
 	}
 	return settings, nil
 }

@@ -21,7 +21,7 @@ import (
 // uses it.
 
 // errLinkOnTheWay says more than the kernel's ELOOP.
-var errLinkOnTheWay = errors.New("it leads through a symbolic link, and the program follows none in an app folder")
+var errLinkOnTheWay = errors.New("its path contains a symbolic link, and none is followed in an app folder")
 
 var errIsAFolder = errors.New("it is a folder, not a file")
 

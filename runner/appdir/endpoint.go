@@ -14,14 +14,14 @@ var transports = []string{"inproc", "ipc", "tcp", "pgm", "epgm"}
 func CheckEndpoint(name, endpoint string) error {
 	transport, address, ok := strings.Cut(endpoint, "://")
 	if !ok {
-		return fmt.Errorf("%s = %q is no ZeroMQ endpoint, want transport://address such as tcp://127.0.0.1:9997", name, endpoint)
+		return fmt.Errorf("%s = %q is not a ZeroMQ endpoint, expected transport://address such as tcp://127.0.0.1:9997", name, endpoint)
 	}
 	known := false
 	for _, t := range transports {
 		known = known || t == transport
 	}
 	if !known {
-		return fmt.Errorf("%s = %q has unknown transport %q, want one of %s", name, endpoint, transport, strings.Join(transports, ", "))
+		return fmt.Errorf("%s = %q has unknown transport %q, expected one of %s", name, endpoint, transport, strings.Join(transports, ", "))
 	}
 	if address == "" {
 		return fmt.Errorf("%s = %q has no address after %s://", name, endpoint, transport)
@@ -31,13 +31,13 @@ func CheckEndpoint(name, endpoint string) error {
 	}
 	i := strings.LastIndexByte(address, ':')
 	if i < 0 || i == len(address)-1 || strings.HasSuffix(address, "]") {
-		return fmt.Errorf("%s = %q has no port, want tcp://host:port", name, endpoint)
+		return fmt.Errorf("%s = %q has no port, expected tcp://host:port", name, endpoint)
 	}
 	if i == 0 {
-		return fmt.Errorf("%s = %q has no host, want tcp://host:port", name, endpoint)
+		return fmt.Errorf("%s = %q has no host, expected tcp://host:port", name, endpoint)
 	}
 	if n, err := strconv.ParseUint(address[i+1:], 10, 16); err != nil || n == 0 {
-		return fmt.Errorf("%s = %q has port %q, want a number from 1 to 65535", name, endpoint, address[i+1:])
+		return fmt.Errorf("%s = %q has port %q, expected a number from 1 to 65535", name, endpoint, address[i+1:])
 	}
 	return nil
 }

@@ -17,9 +17,9 @@ func explain(err error, path string) error {
 	}
 	switch {
 	case errors.Is(err, unix.ENOSPC):
-		return fmt.Errorf("%w; what was there is unharmed: make room on the disk of %s", err, path)
+		return fmt.Errorf("%w; the existing file is unchanged: free space on the disk of %s", err, path)
 	case errors.Is(err, unix.EDQUOT):
-		return fmt.Errorf("%w; what was there is unharmed: raise the quota, or make room below %s", err, path)
+		return fmt.Errorf("%w; the existing file is unchanged: raise the quota, or free space below %s", err, path)
 	case errors.Is(err, unix.EROFS):
 		return fmt.Errorf("%w; mount it writable: the program keeps pid files and logs there; a complete app folder is also served from a read-only disk, where the spec says log { target = \"stderr\" } or \"journal\"", err)
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):

@@ -101,7 +101,7 @@ func TestPlantedHardLinks(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := lines(s, mustRepair(t, s))
-			if strings.HasSuffix(name, ".json") && got != "PATH/"+name+": write the file anew (it has 2 names (hard links))\n" {
+			if strings.HasSuffix(name, ".json") && got != "PATH/"+name+": rewrite the file (it has 2 names (hard links))\n" {
 				t.Errorf("repair did:\n%s", got)
 			}
 			unharmed()
@@ -117,8 +117,8 @@ func TestPlantedFIFOsAndFiles(t *testing.T) {
 		{"wsgid.json", ""},
 		{"django.json", ""},
 		{"pid/worker/12.pid", ""},
-		{"logs", "cannot repair PATH/logs: it is a FIFO, not a folder; move it away (mv PATH/logs PATH/logs.old), the folder is then made anew"},
-		{"app", "cannot repair PATH/app: it is a FIFO, not a folder; move it away (mv PATH/app PATH/app.old), the folder is then made anew"},
+		{"logs", "cannot repair PATH/logs: it is a FIFO, not a folder; move it away (mv PATH/logs PATH/logs.old), it is then created again"},
+		{"app", "cannot repair PATH/app: it is a FIFO, not a folder; move it away (mv PATH/app PATH/app.old), it is then created again"},
 	} {
 		t.Run(strings.ReplaceAll(tt.name, "/", "_"), func(t *testing.T) {
 			s := testSpec(t)
@@ -164,7 +164,7 @@ func TestFolderInTheWayOfAFile(t *testing.T) {
 	if err := os.Mkdir(path, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	want := "cannot repair PATH/wsgid.json: it is a folder, not a file; move it away (mv PATH/wsgid.json PATH/wsgid.json.old), the file is then written anew"
+	want := "cannot repair PATH/wsgid.json: it is a folder, not a file; move it away (mv PATH/wsgid.json PATH/wsgid.json.old), it is then written again"
 	if got := repairFails(t, s); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -183,7 +183,7 @@ func TestPlantedDevice(t *testing.T) {
 	if err := unix.Mknod(path, unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))); err != nil {
 		t.Fatal(err)
 	}
-	if got := lines(s, mustRepair(t, s)); got != "PATH/wsgid.json: write the file anew (it is a device)\n" {
+	if got := lines(s, mustRepair(t, s)); got != "PATH/wsgid.json: rewrite the file (it is a device)\n" {
 		t.Errorf("repair did:\n%s", got)
 	}
 }
@@ -196,10 +196,10 @@ func TestAppFolderItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		filepath.Join(dir, "file"):      "cannot use PATH as app folder: file is a file, not a folder; move it away or mend path",
-		filepath.Join(dir, "file/blog"): "cannot use PATH as app folder: file is a file, not a folder; move it away or mend path",
-		filepath.Join(dir, "loop"):      "cannot open app folder PATH: it leads through more than 40 symbolic links",
-		"/":                             "cannot use PATH as app folder: it is the root of the whole system; mend path",
+		filepath.Join(dir, "file"):      "cannot use PATH as app folder: file is a file, not a folder; move it away or correct path",
+		filepath.Join(dir, "file/blog"): "cannot use PATH as app folder: file is a file, not a folder; move it away or correct path",
+		filepath.Join(dir, "loop"):      "cannot open app folder PATH: its path contains more than 40 symbolic links",
+		"/":                             "cannot use PATH as app folder: it is the root of the whole system; correct path",
 		"blog":                          "cannot open app folder PATH: the path is not absolute",
 	} {
 		_, err := Open(path)
@@ -286,7 +286,7 @@ func TestMistypedPath(t *testing.T) {
 	dir, unharmed := outside(t)
 	s := specAt(dir)
 	if !ordinary(t) {
-		want := "cannot use PATH as app folder: it belongs to root, is not empty and holds no app/; mend path, or, if this is the right folder: write code = \".\" into the spec where it is a checkout whose code the app imports from here, else make it an app folder first: wsgid init --app-path=PATH"
+		want := "cannot use PATH as app folder: it belongs to root, is not empty and holds no app/; correct path, or, if this is the right folder: write code = \".\" into the spec where it is a checkout whose code the app imports from here, else make it an app folder first: wsgid init --app-path=PATH"
 		if got := repairFails(t, s); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
@@ -321,7 +321,7 @@ func TestManyPIDFiles(t *testing.T) {
 		if len(did) > maxTold+1 {
 			t.Errorf("%d lines in one plan", len(did))
 		}
-		more := fmt.Sprintf("remove or mend %d more pid files", min(left, maxNames)-maxTold)
+		more := fmt.Sprintf("remove or correct %d more pid files", min(left, maxNames)-maxTold)
 		if got := did[len(did)-1]; got.Path != filepath.Join(s.Path, WorkerPIDDir) || !strings.HasPrefix(got.What, more) {
 			t.Errorf("the last line is %s", got)
 		}

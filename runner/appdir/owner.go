@@ -71,7 +71,7 @@ func FolderOwner(spec *appspec.Spec, root bool) (Owner, error) {
 			return Owner{}, fmt.Errorf("%w%s", err, place(spec, "user"))
 		}
 		if o.UID == 0 {
-			o.Warning = fmt.Sprintf("app %s runs as root: whoever breaks into it owns the machine%s", spec.Name, place(spec, "user"))
+			o.Warning = fmt.Sprintf("app %s runs as root: an attacker who gets into it controls the machine%s", spec.Name, place(spec, "user"))
 		}
 	} else if o, err = derivedUser(spec); err != nil {
 		return Owner{}, err
@@ -138,7 +138,7 @@ func ownUser(spec *appspec.Spec) (Owner, error) {
 	}
 	groups, err := os.Getgroups()
 	if err != nil {
-		return Owner{}, fmt.Errorf("cannot list own groups: %w", err)
+		return Owner{}, fmt.Errorf("cannot list the groups of this process: %w", err)
 	}
 	if spec.Group != "" {
 		gid, err := lookupGroup(spec.Group)

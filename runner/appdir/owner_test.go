@@ -42,7 +42,7 @@ func TestResolveOwnerAsRoot(t *testing.T) {
 	s.User = "root"
 	at(s, "user", 4)
 	o, err = ResolveOwner(s, true)
-	want := "app blog runs as root: whoever breaks into it owns the machine (line 4 of /etc/wsgid.d/blog.hcl)"
+	want := "app blog runs as root: an attacker who gets into it controls the machine (line 4 of /etc/wsgid.d/blog.hcl)"
 	if err != nil || o.UID != 0 || o.Warning != want {
 		t.Errorf("root: %+v, %v", o, err)
 	}
@@ -50,12 +50,12 @@ func TestResolveOwnerAsRoot(t *testing.T) {
 
 func TestResolveOwnerSaysWhy(t *testing.T) {
 	for want, change := range map[string]func(*appspec.Spec){
-		`user "bolg" does not exist`:                                                                      func(s *appspec.Spec) { s.User = "bolg" },
-		`user "bolg" does not exist (line 4 of /etc/wsgid.d/blog.hcl)`:                                    func(s *appspec.Spec) { s.User = "bolg"; at(s, "user", 4) },
-		`user "4294967295" does not exist`:                                                                func(s *appspec.Spec) { s.User = "4294967295" },
-		`group "bolg" does not exist (line 5 of /etc/wsgid.d/blog.hcl)`:                                   func(s *appspec.Spec) { s.User, s.Group = "daemon", "bolg"; at(s, "group", 5) },
-		`cannot open app folder PATH: the path is not absolute`:                                           func(s *appspec.Spec) { s.Path = "blog" },
-		`cannot use /etc/passwd as app folder: passwd is a file, not a folder; move it away or mend path`: func(s *appspec.Spec) { s.Path = "/etc/passwd" },
+		`user "bolg" does not exist`:                                                                         func(s *appspec.Spec) { s.User = "bolg" },
+		`user "bolg" does not exist (line 4 of /etc/wsgid.d/blog.hcl)`:                                       func(s *appspec.Spec) { s.User = "bolg"; at(s, "user", 4) },
+		`user "4294967295" does not exist`:                                                                   func(s *appspec.Spec) { s.User = "4294967295" },
+		`group "bolg" does not exist (line 5 of /etc/wsgid.d/blog.hcl)`:                                      func(s *appspec.Spec) { s.User, s.Group = "daemon", "bolg"; at(s, "group", 5) },
+		`cannot open app folder PATH: the path is not absolute`:                                              func(s *appspec.Spec) { s.Path = "blog" },
+		`cannot use /etc/passwd as app folder: passwd is a file, not a folder; move it away or correct path`: func(s *appspec.Spec) { s.Path = "/etc/passwd" },
 	} {
 		s := bareSpec(t)
 		change(s)

@@ -75,19 +75,19 @@ func virtualenvPython(spec *appspec.Spec) (string, error) {
 	if err == nil {
 		// Python reads it before anything else, and would wait for a FIFO's other end.
 		if fi, serr := os.Stat(filepath.Join(dir, "pyvenv.cfg")); serr == nil && !fi.Mode().IsRegular() {
-			return "", fmt.Errorf("%s: its pyvenv.cfg %w; make it anew: python3 -m venv --clear %s", where, notRegular(fi), dir)
+			return "", fmt.Errorf("%s: its pyvenv.cfg %w; recreate it: python3 -m venv --clear %s", where, notRegular(fi), dir)
 		}
 		return path, nil
 	}
 	if _, derr := os.Stat(dir); errors.Is(derr, fs.ErrNotExist) {
-		return "", fmt.Errorf("%s: it does not exist; make it: python3 -m venv %s", where, dir)
+		return "", fmt.Errorf("%s: it does not exist; create it: python3 -m venv %s", where, dir)
 	}
 	if to, lerr := os.Readlink(path); lerr == nil && errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("%s: its bin/python leads to %s, which is not there, as after an upgrade of Python; make it anew: python3 -m venv --clear %s",
+		return "", fmt.Errorf("%s: its bin/python leads to %s, which does not exist, as after an upgrade of Python; recreate it: python3 -m venv --clear %s",
 			where, to, dir)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("%s: it has no bin/python; make it anew: python3 -m venv --clear %s", where, dir)
+		return "", fmt.Errorf("%s: it has no bin/python; recreate it: python3 -m venv --clear %s", where, dir)
 	}
 	if errors.Is(err, fs.ErrPermission) {
 		return "", fmt.Errorf("%s: %w", where, explainClosed(path, err))
@@ -260,7 +260,7 @@ func askPython(ctx context.Context, path string, owner Owner) (Version, error) {
 	out, err := cmd.Output()
 	if err != nil {
 		if ctx.Err() != nil {
-			return Version{}, fmt.Errorf("cannot use python %s: it did not tell its version within %s", path, askTimeout)
+			return Version{}, fmt.Errorf("cannot use python %s: it did not report its version within %s", path, askTimeout)
 		}
 		last := strings.TrimSpace(stderr.String())
 		if i := strings.LastIndexByte(last, '\n'); i >= 0 {
@@ -280,7 +280,7 @@ func askPython(ctx context.Context, path string, owner Owner) (Version, error) {
 	v, ok := parseVersion(number)
 	switch {
 	case !ok:
-		return Version{}, fmt.Errorf("cannot use python %s: it is no Python: asked for its version it wrote %q", path, truncate(out))
+		return Version{}, fmt.Errorf("cannot use python %s: it is not a Python interpreter: asked for its version, it wrote %q", path, truncate(out))
 	case name != "cpython":
 		return Version{}, fmt.Errorf("cannot use python %s: it is %s, and workers need CPython 3.%d or newer", path, name, oldestPython)
 	case !v.good():

@@ -93,9 +93,9 @@ func TestResolvePythonSaysWhatToDo(t *testing.T) {
 		{python: "plain", want: "cannot use python DIR/plain of app blog (line 3 of /etc/wsgid.d/blog.hcl): it is not executable; name the interpreter itself, or make it executable: chmod +x"},
 		{python: "empty", want: "cannot use python DIR/empty of app blog (line 3 of /etc/wsgid.d/blog.hcl): it is a folder; name the interpreter in it, such as bin/python3, or use virtualenv"},
 		{python: "python2.7", want: "cannot use DIR/python2.7: it is Python 2.7, and workers need CPython 3.8 or newer; name a newer one with python or virtualenv"},
-		{venv: "none", want: "cannot use virtualenv DIR/none of app blog: it does not exist; make it: python3 -m venv DIR/none"},
-		{venv: "empty", want: "cannot use virtualenv DIR/empty of app blog: it has no bin/python; make it anew: python3 -m venv --clear DIR/empty"},
-		{venv: "broken", want: "cannot use virtualenv DIR/broken of app blog: its bin/python leads to /usr/bin/python3.1, which is not there, as after an upgrade of Python; make it anew: python3 -m venv --clear DIR/broken"},
+		{venv: "none", want: "cannot use virtualenv DIR/none of app blog: it does not exist; create it: python3 -m venv DIR/none"},
+		{venv: "empty", want: "cannot use virtualenv DIR/empty of app blog: it has no bin/python; recreate it: python3 -m venv --clear DIR/empty"},
+		{venv: "broken", want: "cannot use virtualenv DIR/broken of app blog: its bin/python leads to /usr/bin/python3.1, which does not exist, as after an upgrade of Python; recreate it: python3 -m venv --clear DIR/broken"},
 		{venv: "noexec", want: "cannot use virtualenv DIR/noexec of app blog: its bin/python is not executable"},
 	} {
 		s := &appspec.Spec{Name: "blog", Path: dir, Virtualenv: tt.venv}
@@ -131,7 +131,7 @@ func TestPythonVersion(t *testing.T) {
 		"old":   {"printf 'cpython 3.7'", "cannot use DIR/old: it is Python 3.7, and workers need CPython 3.8 or newer; name a newer one with python or virtualenv"},
 		"two":   {"printf 'cpython 2.7'", "cannot use DIR/two: it is Python 2.7, and workers need CPython 3.8 or newer; name a newer one with python or virtualenv"},
 		"pypy":  {"printf 'pypy 3.10'", "cannot use python DIR/pypy: it is pypy, and workers need CPython 3.8 or newer"},
-		"cat":   {"echo hello", `cannot use python DIR/cat: it is no Python: asked for its version it wrote "hello\n"`},
+		"cat":   {"echo hello", `cannot use python DIR/cat: it is not a Python interpreter: asked for its version, it wrote "hello\n"`},
 		"fails": {"echo first >&2; echo 'no libpython' >&2; exit 3", "cannot use python DIR/fails as user USER: exit status 3: no libpython"},
 	} {
 		script := filepath.Join(dir, name)

@@ -75,7 +75,7 @@ func (r *repair) djangoHolds() error {
 			return err
 		}
 		if mark := readMark(old.data); mark.ours && mark.django != "" && digest(is.data) == mark.django {
-			return fmt.Errorf("cannot remove %s: read-only file system; the spec has no django.overrides any more, and the app would read those of before: mount it writable, or remove the file there", r.path(DjangoFile))
+			return fmt.Errorf("cannot remove %s: read-only file system; the spec has no django.overrides any more, and the app would read the old ones: mount it writable, or remove the file there", r.path(DjangoFile))
 		}
 	}
 	return nil

@@ -131,7 +131,7 @@ func (r *repair) foreign(fi fs.FileInfo) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("cannot use %s as app folder: it belongs to %s, is not empty and holds no app/; mend path, or, if this is the right folder: write code = \".\" into the spec where it is a checkout whose code the app imports from here, else make it an app folder first: wsgid init --app-path=%s",
+	return fmt.Errorf("cannot use %s as app folder: it belongs to %s, is not empty and holds no app/; correct path, or, if this is the right folder: write code = \".\" into the spec where it is a checkout whose code the app imports from here, else make it an app folder first: wsgid init --app-path=%s",
 		r.spec.Path, userName(int(st.Uid)), r.spec.Path)
 }
 
@@ -215,7 +215,7 @@ func (r *repair) mendDir(name string, fi fs.FileInfo, d layoutDir) error {
 		if !r.root {
 			return r.usable(name, st.Uid, d)
 		}
-		r.note(name, "give it to "+r.owner.String(), "it belongs to "+userName(int(st.Uid)))
+		r.note(name, "change its owner to "+r.owner.String(), "it belongs to "+userName(int(st.Uid)))
 		if err := r.chown(name, r.owner); err != nil {
 			return err
 		}
@@ -238,9 +238,9 @@ func (r *repair) mendDir(name string, fi fs.FileInfo, d layoutDir) error {
 func wrongMode(mode fs.FileMode) string {
 	switch perm := mode.Perm(); {
 	case perm&0o700 != 0o700:
-		return fmt.Sprintf("its mode %04o keeps its own user out", perm)
+		return fmt.Sprintf("its mode %04o denies access to its owner", perm)
 	case perm&0o002 != 0:
-		return fmt.Sprintf("its mode %04o lets anybody write", perm)
+		return fmt.Sprintf("its mode %04o allows anyone to write", perm)
 	}
 	return ""
 }
@@ -259,7 +259,7 @@ func (r *repair) notFolder(name string, fi fs.FileInfo) error {
 		return fmt.Errorf("cannot repair %s: it is %s, not a folder, and the program follows no link where it writes; remove the link (rm %s), or mount its target there",
 			r.path(name), kind, r.path(name))
 	}
-	return fmt.Errorf("cannot repair %s: it is %s, not a folder; move it away (mv %s %s.old), the folder is then made anew",
+	return fmt.Errorf("cannot repair %s: it is %s, not a folder; move it away (mv %s %s.old), it is then created again",
 		r.path(name), kind, r.path(name), r.path(name))
 }
 
@@ -310,7 +310,7 @@ func (r *repair) leftovers() error {
 			if fi, err := Lstat(r.fs, name); err != nil || fi.IsDir() {
 				continue
 			}
-			r.note(name, "remove the file", "a write that was cut off left it behind")
+			r.note(name, "remove the file", "an interrupted write left it behind")
 			if err := r.remove(name); err != nil {
 				return err
 			}
@@ -364,7 +364,7 @@ func (r *repair) sumUp(dir string, since int, more bool) {
 	if n <= 0 {
 		return
 	}
-	what := fmt.Sprintf("remove or mend %d more pid files", n)
+	what := fmt.Sprintf("remove or correct %d more pid files", n)
 	if more {
 		what += ", and in the next repairs those that are behind them"
 	}
@@ -381,12 +381,12 @@ func (r *repair) pidFile(kind Kind, name, base string) error {
 		if holdsPID(r.fs, name, pid) {
 			return nil
 		}
-		r.note(name, "write the file anew", "it does not hold the number of its process")
+		r.note(name, "rewrite the file", "it does not hold the number of its process")
 		return WritePID(r.fs, kind, pid, r.owner)
 	}
 	why := "its name is not a process number"
 	if ok {
-		why = fmt.Sprintf("process %d is no longer this app's", pid)
+		why = fmt.Sprintf("process %d does not belong to this app any more", pid)
 		if !ProcAlive(pid, 0) {
 			why = fmt.Sprintf("process %d is dead", pid)
 		}
@@ -454,7 +454,7 @@ func (r *repair) read(name string) (found, error) {
 		return found{}, r.cannot(name, err)
 	}
 	if fi.IsDir() {
-		return found{}, fmt.Errorf("cannot repair %s: it is a folder, not a file; move it away (mv %s %s.old), the file is then written anew",
+		return found{}, fmt.Errorf("cannot repair %s: it is a folder, not a file; move it away (mv %s %s.old), it is then written again",
 			r.path(name), r.path(name), r.path(name))
 	}
 	st, known := sysStat(fi)
@@ -475,9 +475,9 @@ func (r *repair) read(name string) (found, error) {
 	case known && r.root && int(st.Gid) != r.owner.GID:
 		f.why = "it belongs to group " + groupName(int(st.Gid))
 	case perm&^SecretMode != 0:
-		f.why = fmt.Sprintf("its mode %04o lets others read it", perm)
+		f.why = fmt.Sprintf("its mode %04o allows others to read it", perm)
 	case perm&0o400 == 0:
-		f.why = fmt.Sprintf("its mode %04o keeps its own user out", perm)
+		f.why = fmt.Sprintf("its mode %04o denies access to its owner", perm)
 	}
 	if f.data, err = readFile(r.fs, "/"+name); err != nil {
 		large, ok := errors.AsType[tooLargeError](err)
@@ -506,7 +506,7 @@ func (r *repair) put(name string, old found, data []byte, ours bool) error {
 	}
 	what := "write the file"
 	if !old.gone {
-		what = "write the file anew"
+		what = "rewrite the file"
 	}
 	if len(old.data) > 0 && !same && !ours {
 		if err := r.keep(name, old.data); err != nil {

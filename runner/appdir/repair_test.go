@@ -171,11 +171,11 @@ func TestRepairMendsModes(t *testing.T) {
 	}
 	// An ordinary user cannot look into pid while it is closed to him; the order
 	// parents first makes that come right.
-	want := `PATH: set its mode to 0755 (its mode 0777 lets anybody write)
-PATH/logs: set its mode to 0750 (its mode 0500 keeps its own user out)
-PATH/pid: set its mode to 0755 (its mode 0722 lets anybody write)
-PATH/pid/master: set its mode to 0755 (its mode 0000 keeps its own user out)
-PATH/wsgid.json: write the file anew (its mode 0644 lets others read it)
+	want := `PATH: set its mode to 0755 (its mode 0777 allows anyone to write)
+PATH/logs: set its mode to 0750 (its mode 0500 denies access to its owner)
+PATH/pid: set its mode to 0755 (its mode 0722 allows anyone to write)
+PATH/pid/master: set its mode to 0755 (its mode 0000 denies access to its owner)
+PATH/wsgid.json: rewrite the file (its mode 0644 allows others to read it)
 `
 	if diff := cmp.Diff(want, lines(s, mustRepair(t, s))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -209,10 +209,10 @@ func TestRepairMendsOwners(t *testing.T) {
 		}
 	}
 	write(t, Join(s.Path, "app/x.py"), "", 0o644) // root's, and stays so
-	want := `PATH/app: give it to nobody:nogroup (it belongs to root)
-PATH/logs: give it to nobody:nogroup (it belongs to daemon)
-PATH/pid/worker: give it to nobody:nogroup (it belongs to daemon)
-PATH/wsgid.json: write the file anew (it belongs to daemon)
+	want := `PATH/app: change its owner to nobody:nogroup (it belongs to root)
+PATH/logs: change its owner to nobody:nogroup (it belongs to daemon)
+PATH/pid/worker: change its owner to nobody:nogroup (it belongs to daemon)
+PATH/wsgid.json: rewrite the file (it belongs to daemon)
 `
 	if diff := cmp.Diff(want, lines(s, mustRepair(t, s))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -306,8 +306,8 @@ func TestRepairPIDFiles(t *testing.T) {
 		got[filepath.Base(p.Path)] = p.What + ": " + p.Why
 	}
 	want := map[string]string{
-		strconv.Itoa(self) + ".pid":  "write the file anew: it does not hold the number of its process",
-		strconv.Itoa(child) + ".pid": "remove the pid file: process " + strconv.Itoa(child) + " is no longer this app's",
+		strconv.Itoa(self) + ".pid":  "rewrite the file: it does not hold the number of its process",
+		strconv.Itoa(child) + ".pid": "remove the pid file: process " + strconv.Itoa(child) + " does not belong to this app any more",
 		strconv.Itoa(dead) + ".pid":  "remove the pid file: process " + strconv.Itoa(dead) + " is dead",
 		"-1.pid":                     "remove the pid file: its name is not a process number",
 		"007.pid":                    "remove the pid file: its name is not a process number",
@@ -322,7 +322,7 @@ func TestRepairPIDFiles(t *testing.T) {
 		}
 	}
 	if missing(Join(s.Path, "pid/worker/README")) {
-		t.Error("a file that is no pid file was removed")
+		t.Error("a file that is not a pid file was removed")
 	}
 	if !ProcAlive(child, 0) {
 		t.Error("the foreign process was harmed")
@@ -356,15 +356,15 @@ func TestRepairFollowsTheSpec(t *testing.T) {
 	}
 	s.Django.Overrides["DEBUG"] = true
 	s.Workers.Min, s.Workers.Max = 3, 3
-	want := `PATH/django.json: write the file anew (it differs from the spec)
-PATH/wsgid.json: write the file anew (it differs from the spec)
+	want := `PATH/django.json: rewrite the file (it differs from the spec)
+PATH/wsgid.json: rewrite the file (it differs from the spec)
 `
 	if diff := cmp.Diff(want, lines(s, mustRepair(t, s))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	s.Django.Overrides = nil
 	want = `PATH/django.json: remove the file (the spec has no django.overrides any more)
-PATH/wsgid.json: write the file anew (it differs from the spec)
+PATH/wsgid.json: rewrite the file (it differs from the spec)
 `
 	if diff := cmp.Diff(want, lines(s, mustRepair(t, s))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

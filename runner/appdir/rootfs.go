@@ -65,7 +65,7 @@ func (r *RootFs) Folder() (*os.File, error) {
 // openRoot sets dir; r.mu is held, or nobody else knows r yet.
 func (r *RootFs) openRoot(create bool) error {
 	if len(components(r.path)) == 0 {
-		return fmt.Errorf("cannot use / as app folder: it is the root of the whole system; mend path")
+		return fmt.Errorf("cannot use / as app folder: it is the root of the whole system; correct path")
 	}
 	fd, err := openFolder(r.path, create)
 	if err != nil {

@@ -184,7 +184,7 @@ func (w *folderWalk) step(cur int, name string) (int, string, error) {
 	case unix.S_IFLNK:
 		defer unix.Close(fd)
 		if w.links++; w.links > maxLinks {
-			return -1, "", fmt.Errorf("cannot open %s %s: it leads through more than %d symbolic links", w.what, w.path, maxLinks)
+			return -1, "", fmt.Errorf("cannot open %s %s: its path contains more than %d symbolic links", w.what, w.path, maxLinks)
 		}
 		if w.root && st.Uid != 0 && w.owner < 0 {
 			w.owner = int(st.Uid)
@@ -200,7 +200,7 @@ func (w *folderWalk) step(cur int, name string) (int, string, error) {
 			return fd, "", nil // looked at in OpenFile
 		}
 		unix.Close(fd)
-		return -1, "", fmt.Errorf("cannot use %s as %s: %s is %s, not a folder; move it away or mend path",
+		return -1, "", fmt.Errorf("cannot use %s as %s: %s is %s, not a folder; move it away or correct path",
 			w.path, w.what, name, kindOf(st.Mode))
 	}
 }
@@ -229,7 +229,7 @@ func (e *foreignLink) Error() string {
 }
 
 func (w *folderWalk) untrusted(where string) error {
-	return &foreignLink{w.what, w.path, fmt.Sprintf("it leads through a symbolic link of %s %s; root follows such a link only to a %s of the same user: write the real path into the spec, or let root make the link",
+	return &foreignLink{w.what, w.path, fmt.Sprintf("its path contains a symbolic link owned by %s %s; root follows such a link only to a %s of the same user: write the real path into the spec, or let root make the link",
 		userName(w.owner), where, w.kind())}
 }
 

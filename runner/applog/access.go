@@ -313,7 +313,7 @@ func appendEscaped(dst, b []byte) []byte {
 	return append(dst, b[from:]...)
 }
 
-// appendJSONString writes a JSON string. What is no UTF-8 is replaced, what a
+// appendJSONString writes a JSON string. What is not UTF-8 is replaced, what a
 // terminal would obey is escaped.
 func appendJSONString[T string | []byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')

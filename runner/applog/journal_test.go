@@ -154,7 +154,7 @@ func TestNoJournal(t *testing.T) {
 	b.log.Info("first")
 	b.log.Info("second")
 	lines := strings.SplitAfter(b.read("wsgid.log"), "\n")
-	why := `log.target is "journal", but no journal answers at /run/systemd/journal/socket: no such file or directory; this file takes the log until one does`
+	why := `log.target is "journal", but no journal answers at /run/systemd/journal/socket: no such file or directory; this file receives the log until one does`
 	if len(lines) != 4 || !strings.HasSuffix(lines[0], " - WARNING - "+why+"\n") ||
 		!strings.HasSuffix(lines[1], " - INFO - first\n") || !strings.HasSuffix(lines[2], " - INFO - second\n") {
 		t.Errorf("%q", lines)
@@ -164,7 +164,7 @@ func TestNoJournal(t *testing.T) {
 	}
 	j := listenJournal(t, path)
 	b.log.control(b.log.retry) // what the writer does every few seconds
-	if got := j.next()["MESSAGE"]; got != "the journal answers again; what came meanwhile is in logs/wsgid.log" {
+	if got := j.next()["MESSAGE"]; got != "the journal is available again; lines from the meantime are in logs/wsgid.log" {
 		t.Errorf("%q", got)
 	}
 	b.log.Info("third")
@@ -189,6 +189,6 @@ func TestJournalThatHangs(t *testing.T) {
 	eventually(t, "lines are lost", func() bool {
 		b.log.Info("x")
 		text, lost := b.log.Status()
-		return text == "cannot write to the journal: it does not take what is sent to it" && lost > 0
+		return text == "cannot write to the journal: it does not accept messages" && lost > 0
 	})
 }

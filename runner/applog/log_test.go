@@ -534,7 +534,7 @@ func TestLogToStderr(t *testing.T) {
 	_ = w.Close()
 	_ = r.Close()
 	b.log.Info("nobody reads this")
-	want := `WARNING - log.target is "stderr", but standard error takes nothing: broken pipe; this file takes the log until the spec is handed over again`
+	want := `WARNING - log.target is "stderr", but standard error cannot be written to: broken pipe; this file receives the log until the spec is applied again`
 	if text := b.read("wsgid.log"); !strings.Contains(text, want) || !strings.Contains(text, "INFO - nobody reads this\n") {
 		t.Errorf("%q", text)
 	}

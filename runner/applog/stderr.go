@@ -14,7 +14,7 @@ import (
 // more. Where there is none, the journal takes the log if one answers, else a file.
 
 var (
-	errNoStderr = errors.New("no daemon has handed its standard error over")
+	errNoStderr = errors.New("no daemon has passed its standard error")
 	errNullFile = errors.New("it leads to " + os.DevNull)
 )
 
@@ -64,9 +64,9 @@ func (l *Log) withoutStderr(why error) {
 		place = "the journal"
 	}
 	if errors.Is(why, errNoStderr) {
-		l.fellBack = fmt.Sprintf("log.target is \"stderr\", but %v; %s takes the log until one does", why, place)
+		l.fellBack = fmt.Sprintf("log.target is \"stderr\", but %v; %s receives the log until one does", why, place)
 	} else {
-		l.fellBack = fmt.Sprintf("log.target is \"stderr\", but standard error takes nothing: %v; %s takes the log until the spec is handed over again", why, place)
+		l.fellBack = fmt.Sprintf("log.target is \"stderr\", but standard error cannot be written to: %v; %s receives the log until the spec is applied again", why, place)
 	}
 	if !l.journaled {
 		l.out = append(l.out, l.line("WARNING", l.fellBack)...)

@@ -31,7 +31,7 @@ func TestLogWithoutStderr(t *testing.T) {
 	b.log.Reopen()
 	b.log.Info("two")
 	text := b.read("wsgid.log")
-	want := `log.target is "stderr", but no daemon has handed its standard error over; this file takes the log until one does`
+	want := `log.target is "stderr", but no daemon has passed its standard error; this file receives the log until one does`
 	if strings.Count(text, "log.target") != 1 || !strings.Contains(text, "WARNING - "+want+"\n") || !strings.Contains(text, "- INFO - one\n") || !strings.Contains(text, "- INFO - two\n") {
 		t.Errorf("%s", text)
 	}
@@ -46,7 +46,7 @@ func TestLogWithoutStderrToJournal(t *testing.T) {
 	j := listenJournal(t, path)
 	b := stderrBed(t, path)
 	b.log.Info("one")
-	if m := j.next()["MESSAGE"]; !strings.HasSuffix(m, "the journal takes the log until one does") {
+	if m := j.next()["MESSAGE"]; !strings.HasSuffix(m, "the journal receives the log until one does") {
 		t.Errorf("first %q", m)
 	}
 	if m := j.next(); m["MESSAGE"] != "one" || m["WSGID_APP"] != "blog" {

@@ -157,7 +157,7 @@ func (l *Log) retry() {
 		l.fellBack = ""
 		l.closeFile()
 		l.toJournal(&entry{kind: kindOwn, level: "INFO", pid: pid,
-			text: []byte("the journal answers again; what came meanwhile is in " + l.name)})
+			text: []byte("the journal is available again; lines from the meantime are in " + l.name)})
 	case l.set.target == "file" && l.file == nil:
 		if err := l.open(); err != nil {
 			l.setProblem(err.Error())
@@ -368,13 +368,13 @@ func (l *Log) toJournal(e *entry) {
 		l.setProblem(l.fellBack)
 	case errors.Is(err, unix.EAGAIN):
 		l.drop(e.lines())
-		l.setProblem("cannot write to the journal: it does not take what is sent to it")
+		l.setProblem("cannot write to the journal: it does not accept messages")
 	case l.journaled:
 		l.journaled = false
-		l.fallBack(fmt.Sprintf("log.target is \"stderr\", but there is none, and no journal answers any more at %s: %v; this file takes the log until the spec is handed over again", journalPath, err))
+		l.fallBack(fmt.Sprintf("log.target is \"stderr\", but there is none, and the journal no longer answers at %s: %v; this file receives the log until the spec is applied again", journalPath, err))
 		l.gather(e)
 	default:
-		l.fallBack(fmt.Sprintf("log.target is \"journal\", but no journal answers at %s: %v; this file takes the log until one does", journalPath, err))
+		l.fallBack(fmt.Sprintf("log.target is \"journal\", but no journal answers at %s: %v; this file receives the log until one does", journalPath, err))
 		l.gather(e)
 	}
 }

@@ -38,5 +38,5 @@ var IsMaster bool
 
 // OtherBuild is the error of a master that is not of the build of who starts it.
 func OtherBuild(master, theirs, starter, ours string) error {
-	return fmt.Errorf("%s is %s, and %s, which starts it, is %s: replace %s by the one of the same release", master, theirs, starter, ours, master)
+	return fmt.Errorf("%s is %s, and %s, which starts it, is %s: replace %s with the one from the same release", master, theirs, starter, ours, master)
 }

@@ -55,7 +55,7 @@ func (b *body) failed(err error) error {
 	if errors.Is(err, unread.ErrStalled) {
 		err = fmt.Errorf("%w within %v (request.body_timeout)", err, b.patience)
 	}
-	return fmt.Errorf("cannot keep the body: %w", err)
+	return fmt.Errorf("cannot store the body: %w", err)
 }
 
 func (b *body) close() {

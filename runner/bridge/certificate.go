@@ -139,11 +139,11 @@ func (c *Certificate) get(log func(string)) (*tls.Certificate, error) {
 		if c.pair == nil {
 			log(err.Error() + "; " + NextForPair(err))
 		} else {
-			log(err.Error() + "; the certificate read before goes on serving")
+			log(err.Error() + "; the previous certificate stays in use")
 		}
 		return c.pair, nil
 	}
 	c.pair = pair
-	log("certificate " + c.certFile + " was read anew")
+	log("certificate " + c.certFile + " was reloaded")
 	return c.pair, nil
 }

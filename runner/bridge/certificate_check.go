@@ -34,7 +34,7 @@ func CheckCertificate(certFile, keyFile string, now time.Time) (expires time.Tim
 		return expires, &CertificateTrouble{What: err.Error(), Next: "check it as the user that serves it, root for instance", Unread: true}
 	}
 	if err != nil {
-		return expires, &CertificateTrouble{What: err.Error(), Next: NextForPair(err) + "; what serves HTTPS with it cannot start again until then"}
+		return expires, &CertificateTrouble{What: err.Error(), Next: NextForPair(err) + "; nothing that serves HTTPS with it can restart until then"}
 	}
 	leaf, err := leafOf(c.pair)
 	if err != nil {
@@ -47,7 +47,7 @@ func CheckCertificate(certFile, keyFile string, now time.Time) (expires time.Tim
 		trouble = &CertificateTrouble{What: fmt.Sprintf("certificate %s has expired on %s: clients refuse it", certFile, day(leaf.NotAfter)), Next: renew}
 	case now.Before(leaf.NotBefore):
 		trouble = &CertificateTrouble{What: fmt.Sprintf("certificate %s is not valid before %s: clients refuse it", certFile, day(leaf.NotBefore)),
-			Next: "look at the clock of this machine, or wait until then"}
+			Next: "check the clock of this machine, or wait until then"}
 	case now.Add(ExpiresSoon).After(leaf.NotAfter):
 		trouble = &CertificateTrouble{What: fmt.Sprintf("certificate %s expires on %s", certFile, day(leaf.NotAfter)), Next: renew, Soon: true}
 	}
@@ -77,12 +77,12 @@ func Leaf(certFile, keyFile string) *x509.Certificate {
 // NextForPair is what to do about an error of LoadCertificate.
 func NextForPair(err error) string {
 	if errors.Is(err, fs.ErrNotExist) {
-		return "put both files in their place, in PEM form"
+		return "put both files in place, in PEM format"
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return "let the user of the master read both files"
+		return "give the user of the master permission to read both files"
 	}
-	return "the two have to be of one pair, in PEM form, the server's certificate first"
+	return "certificate and key must belong together, in PEM format, the server's certificate first"
 }
 
 // openAsServed opens a file as the master that serves it does: one in an app's

@@ -45,7 +45,7 @@ func TestCertificateIsReadAnew(t *testing.T) {
 	})
 	writePair(t, filepath.Dir(f.certFile), "second")
 	f.until("the new certificate", func() bool { return f.served() == "second" })
-	want := "certificate " + f.certFile + " was read anew"
+	want := "certificate " + f.certFile + " was reloaded"
 	f.until(want, func() bool { return strings.Contains(f.log(), want) })
 }
 

@@ -187,14 +187,14 @@ func (w *writer2) readBody(hr *http.Request, b *body) (status int, reason, why s
 			return tooLarge()
 		}
 		if e := b.add(buf[:n]); e != nil {
-			return unread.Status(e), "the server cannot keep the request", e.Error()
+			return unread.Status(e), "the server cannot store the request", e.Error()
 		}
 		switch {
 		case err == nil:
 		case err == io.EOF:
 			_ = w.rc.SetReadDeadline(time.Time{})
 			if e := b.finish(); e != nil {
-				return unread.Status(e), "the server cannot keep the request", e.Error()
+				return unread.Status(e), "the server cannot store the request", e.Error()
 			}
 			return 0, "", ""
 		case errors.Is(err, os.ErrDeadlineExceeded):

@@ -154,7 +154,7 @@ func TestFullDisk(t *testing.T) {
 		req := f.request(t.Context(), http.MethodPost, "/", bytes.NewReader(make([]byte, 1<<20)))
 		resp, err := f.client(proto).Do(req)
 		got := read(t, resp, err)
-		if resp.StatusCode != http.StatusInsufficientStorage || !strings.Contains(got, "the server cannot keep the request") {
+		if resp.StatusCode != http.StatusInsufficientStorage || !strings.Contains(got, "the server cannot store the request") {
 			t.Errorf("%s: %d %q", proto, resp.StatusCode, got)
 		}
 		if status := <-statuses; status != http.StatusInsufficientStorage {
@@ -162,7 +162,7 @@ func TestFullDisk(t *testing.T) {
 		}
 	}
 	told := func() int {
-		return strings.Count(f.log(), "507: cannot keep the body: open spool: no space left on device")
+		return strings.Count(f.log(), "507: cannot store the body: open spool: no space left on device")
 	}
 	f.until("both are told", func() bool { return told() >= 2 })
 	if told() != 2 {

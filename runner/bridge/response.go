@@ -212,7 +212,7 @@ func (q *response) copyTo(w writer, r *reader, noBody bool, gone, over <-chan st
 			return w.fail(status, reason)
 		case ended:
 			if left > 0 && !noBody {
-				q.s.log(fmt.Sprintf("a response was %d bytes shorter than its Content-Length; it is cut", left))
+				q.s.log(fmt.Sprintf("a response was %d bytes shorter than its Content-Length; it is truncated", left))
 				return errShort
 			}
 			return w.end()

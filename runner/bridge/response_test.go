@@ -216,7 +216,7 @@ func TestBrokenResponses(t *testing.T) {
 				t.Errorf("%s: the client takes a part for the whole", path)
 			}
 		}
-		const want = "a response was 6 bytes shorter than its Content-Length; it is cut"
+		const want = "a response was 6 bytes shorter than its Content-Length; it is truncated"
 		f.until(want, func() bool { return strings.Contains(f.log(), want) })
 	})
 }

@@ -112,7 +112,7 @@ func (u *Upload) isStopped() bool {
 }
 
 // errStopped ends a source's wait.
-var errStopped = errors.New("nobody wants the rest of the body")
+var errStopped = errors.New("the rest of the body is not needed")
 
 // source is where one protocol's body comes from.
 type source interface {
@@ -185,7 +185,7 @@ func (u *Upload) feed(s *Server, in *Incoming, from source) {
 			since, got = now, 0
 		} else if d > 0 && now.Sub(since) >= d {
 			if unread.TooSlow(got, limits.MinRate, d) {
-				s.RefuseBody(in, 408, fmt.Sprintf("%d bytes of the body in %v, less than %d a second (request.min_rate)", got, d, limits.MinRate))
+				s.RefuseBody(in, 408, fmt.Sprintf("%d bytes of the body in %v, less than %d per second (request.min_rate)", got, d, limits.MinRate))
 				return
 			}
 			since, got = now, 0

@@ -100,7 +100,7 @@ func (a *app) dial() bool {
 	a.absent = errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ECONNREFUSED)
 	if !a.told {
 		a.told = true
-		a.s.say(fmt.Sprintf("cannot reach app %s: %v; its clients wait", a.name, err))
+		a.s.say(fmt.Sprintf("cannot reach app %s: %v; its clients are waiting", a.name, err))
 	}
 	a.later()
 	return false
@@ -175,7 +175,7 @@ func (a *app) expired(c *conn) {
 // drop answers that the app cannot be reached.
 func (a *app) drop(c *conn, reason string) {
 	a.done(c)
-	a.s.say(fmt.Sprintf("%s: %s: app %s did not take the connection over", c.from(), c.means(503), a.name))
+	a.s.say(fmt.Sprintf("%s: %s: app %s did not take over the connection", c.from(), c.means(503), a.name))
 	c.refuse(reason, 503)
 }
 

@@ -45,7 +45,7 @@ func (s *Server) SetChallenges(c *Challenges) error {
 	for name, p := range c.TLS {
 		host, ok := Canonical([]byte(name))
 		if !ok {
-			return fmt.Errorf("cannot answer a challenge for %q: it is no host name", name)
+			return fmt.Errorf("cannot answer a challenge for %q: it is not a host name", name)
 		}
 		pair, err := tls.X509KeyPair(p.Cert, p.Key)
 		if err != nil {

@@ -3,7 +3,7 @@
 //
 // # The idea
 //
-// A gate is no proxy. It reads as much of a connection as it needs to know the name,
+// A gate is not a proxy. It reads as much of a connection as it needs to know the name,
 // the head of a request or a ClientHello, and hands the connection itself, its
 // descriptor and the bytes that were read, to the master of the app. From then on
 // client and app speak without anybody between them.

@@ -75,7 +75,7 @@ func TestHellosOfAllKinds(t *testing.T) {
 		return out
 	}
 	if h, err := ReadHello(helloOf(t, &tls.Config{InsecureSkipVerify: true, ServerName: "192.0.2.1"})); err != nil || h.Name != "" {
-		t.Errorf("an address is no server name: %+v, %v", h, err)
+		t.Errorf("an address is not a server name: %+v, %v", h, err)
 	}
 	if h, err := ReadHello(helloOf(t, &tls.Config{InsecureSkipVerify: true})); err != nil || h.Name != "" || h.ALPN != nil {
 		t.Errorf("without a server name: %+v, %v", h, err)

@@ -95,7 +95,7 @@ func (c *conn) answerHere() bool {
 	r := &s.req
 	if text, ok := s.challenges[string(r.Path)]; ok && (c.isHead || string(r.Method) == "GET") {
 		s.Counts.Challenges++
-		s.say(fmt.Sprintf("%s: a certificate authority is answered for %q", c.from(), clip(r.Host)))
+		s.say(fmt.Sprintf("%s: answered a challenge of a certificate authority for %q", c.from(), clip(r.Host)))
 		b := append(s.wbuf[:0], "HTTP/1.1 200 OK\r\n"...)
 		b = append(b, s.dateLine()...)
 		b = append(b, "Content-Type: text/plain\r\nConnection: close\r\nContent-Length: "+strconv.Itoa(len(text))+"\r\n\r\n"...)
@@ -140,7 +140,7 @@ func (c *conn) answerChallenge(h *Hello, first []byte) {
 	name, _ := Canonical([]byte(h.Name))
 	pair := s.challengePairs[name]
 	if pair == nil || s.answering >= maxAnswering {
-		s.say(fmt.Sprintf("%s: a certificate authority asks for %q, and no order is under way for it", c.from(), clip([]byte(h.Name))))
+		s.say(fmt.Sprintf("%s: a certificate authority asks for %q, but no order for it is in progress", c.from(), clip([]byte(h.Name))))
 		s.Counts.Refused[refusedHello]++
 		c.say(alert(alertNoProtocol))
 		return
@@ -149,7 +149,7 @@ func (c *conn) answerChallenge(h *Hello, first []byte) {
 		c.close()
 		return
 	}
-	s.say(fmt.Sprintf("%s: a certificate authority is answered for %q", c.from(), clip([]byte(h.Name))))
+	s.say(fmt.Sprintf("%s: answered a challenge of a certificate authority for %q", c.from(), clip([]byte(h.Name))))
 	s.Counts.Challenges++
 	s.answering++
 	c.leave()

@@ -427,7 +427,7 @@ func (s *Server) say(line string) {
 		return
 	}
 	if s.unsaid > 0 {
-		line += fmt.Sprintf(" (and %d lines that were left out)", s.unsaid)
+		line += fmt.Sprintf(" (and %d lines omitted)", s.unsaid)
 	}
 	s.said, s.unsaid = now, 0
 	s.Say(line)

@@ -25,7 +25,7 @@ var (
 	errRequestLine    = bad("request line is not METHOD TARGET VERSION")
 	errTargetChar     = bad("control character in the target")
 	errTargetForm     = bad("target is neither a path nor an absolute http URI")
-	errTargetHost     = bad("bad host in the target")
+	errTargetHost     = bad("invalid host in the target")
 	errTargetStar     = bad("target * is for OPTIONS alone")
 	errVersion        = bad("version is not HTTP/x.y")
 	errFold           = bad("folded header line")

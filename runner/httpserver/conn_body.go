@@ -131,7 +131,7 @@ func (c *conn) bodyLate() {
 	c.awaitDisk()
 }
 
-func (c *conn) bodyFailed(err error) { c.failed(fmt.Errorf("cannot keep the body: %w", err)) }
+func (c *conn) bodyFailed(err error) { c.failed(fmt.Errorf("cannot store the body: %w", err)) }
 
 // leftUs tells that the client, which has ended its side, has not sent all of its
 // request. Where its length is not known that is seen when it is read.

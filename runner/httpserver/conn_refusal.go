@@ -37,7 +37,7 @@ func (c *conn) tooLarge(n int64) {
 func (c *conn) failed(err error) {
 	status := unread.Status(err)
 	c.server.log.Error(fmt.Sprintf("%s: %d: %v", c.x.Label, status, err))
-	c.answer(status, "the server cannot keep the request")
+	c.answer(status, "the server cannot store the request")
 }
 
 // what names the request that the connection is at.

@@ -51,7 +51,7 @@ func (s *Server) closeIdle() int {
 		n += more
 	}
 	if n+ending > 0 && s.mayReport(&s.closed) {
-		s.log.Warn(fmt.Sprintf("the limit of open files is nearly reached (%d connections are open): the %d that were idle longest are closed; raise the limit of open files of the service (LimitNOFILE=)", len(s.conns)+n, n+ending))
+		s.log.Warn(fmt.Sprintf("the limit of open files is almost reached (%d connections are open): closing the %d that were idle longest; raise the limit of open files of the service (LimitNOFILE=)", len(s.conns)+n, n+ending))
 	}
 	return n
 }

@@ -106,9 +106,9 @@ func (to *successor) handed(batch []handedConn, taken bool, err error) {
 	to.open -= len(batch)
 	switch {
 	case err != nil && taken:
-		s.log.Error(fmt.Sprintf("cannot hand %d connections to the next master, they are closed: %v", len(batch), err))
+		s.log.Error(fmt.Sprintf("cannot hand off %d connections to the new master, closing them: %v", len(batch), err))
 	case err != nil:
-		s.log.Warn(fmt.Sprintf("cannot hand %d connections to the next master, they end here after their next request: %v", len(batch), err))
+		s.log.Warn(fmt.Sprintf("cannot hand off %d connections to the new master, closing each after its next request: %v", len(batch), err))
 		to.lost = true
 		for _, b := range batch {
 			s.adoptAs(b.fd, b.ln, b.Host, b.Port, gatedOf(b.Gate), b.Pending).drain()

@@ -152,7 +152,7 @@ func (up *upload) send(b []byte) (sent int, ok bool) {
 			up.fill()
 			return sent, true
 		default:
-			up.refuse(500, fmt.Sprintf("cannot give the body to the worker: %v", err))
+			up.refuse(500, fmt.Sprintf("cannot pass the body to the worker: %v", err))
 			return sent, false
 		}
 	}
@@ -166,7 +166,7 @@ func (up *upload) fill() {
 	s.loop.Clear(&up.late)
 	up.x.ClientOwes(false)
 	if err := s.loop.Add(up.write, unix.EPOLLOUT, up); err != nil {
-		up.refuse(500, fmt.Sprintf("cannot give the body to the worker: %v", err))
+		up.refuse(500, fmt.Sprintf("cannot pass the body to the worker: %v", err))
 	}
 }
 
@@ -254,7 +254,7 @@ func (up *upload) onLate() {
 		return
 	case now-up.since >= window:
 		if unread.TooSlow(up.got, int64(r.MinRate), r.BodyTimeout.D()) {
-			up.refuse(408, fmt.Sprintf("%d bytes of the body in %v, less than %d a second (request.min_rate)", up.got, r.BodyTimeout, r.MinRate))
+			up.refuse(408, fmt.Sprintf("%d bytes of the body in %v, less than %d per second (request.min_rate)", up.got, r.BodyTimeout, r.MinRate))
 			return
 		}
 		up.since, up.got = now, 0

@@ -47,7 +47,7 @@ type Env struct {
 func New(l *evloop.Loop, p *pool.Pool, log *applog.Log, spool string, spec *appspec.Spec) *Env {
 	e := &Env{Loop: l, Pool: p, Log: log, spool: spool, Press: func() {}, Crowded: func() bool { return false }}
 	e.Store = &unread.Store{Open: e.TempFile, Kept: e.Files.Kept, Fault: func(err error) {
-		log.Error(fmt.Sprintf("what slow clients have not read waits in memory alone, and past request.response_buffer their workers wait too: %v", err))
+		log.Error(fmt.Sprintf("responses for slow clients are buffered in memory only, and beyond request.response_buffer their workers wait too: %v", err))
 	}}
 	e.Store.Scarce = func(err error) {
 		log.Warn(fmt.Sprintf("bodies of requests wait in files from now on where there is no pipe for them, which costs more: %v; raise that, or set WSGID_PIPES=off", err))

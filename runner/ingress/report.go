@@ -25,12 +25,12 @@ func ReportDropped(log *applog.Log, r *wsgi.Request) {
 		return
 	}
 	if names := wsgi.Dropped(r); len(names) > 0 {
-		log.Say("DEBUG", fmt.Sprintf("%s: not given to the application: %s (a header with an underscore, or another sign than letters, digits and hyphens, "+
-			"could pass for one that a proxy has checked; have the proxy send a name with hyphens)", Label(nil, r), strings.Join(names, ", ")))
+		log.Say("DEBUG", fmt.Sprintf("%s: not given to the application: %s (a header with an underscore, or a character other than letters, digits and hyphens,  "+
+			"could be mistaken for one that a proxy has checked; configure the proxy to send a name with hyphens)", Label(nil, r), strings.Join(names, ", ")))
 	}
 }
 
 // StaticLate is the log line of a request for a static file that waited too long.
 func StaticLate(request string) string {
-	return request + ": 504: the folder of static files could not be read in time (workers.request_timeout); is its disk there?"
+	return request + ": 504: the folder of static files could not be read in time (workers.request_timeout); is its disk available?"
 }

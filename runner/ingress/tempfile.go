@@ -14,7 +14,7 @@ func (e *Env) TempFile() (*os.File, error) {
 	t, err := tempFile(e.spool)
 	if err == nil && e.Files.Kept(int(t.Fd())) {
 		_ = t.Close()
-		return nil, fmt.Errorf("cannot make a temporary file: %w: the rest is kept for workers and control", unix.EMFILE)
+		return nil, fmt.Errorf("cannot make a temporary file: %w: the remaining ones are reserved for workers and the control socket", unix.EMFILE)
 	}
 	return t, err
 }

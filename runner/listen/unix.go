@@ -98,7 +98,7 @@ func listenUnix(spec *appspec.Spec, s *appspec.HTTPSocket, path string) (*os.Fil
 	if fd, st, err := file.open(); err == nil {
 		defer unix.Close(fd)
 		if !isSocket(&st) {
-			return fail(errors.New("a file that is not a socket stands there; remove it"))
+			return fail(errors.New("a file that is not a socket exists there; remove it"))
 		}
 		if listensAt(fd) {
 			return fail(errors.New("another process listens there"))
@@ -140,7 +140,7 @@ func listensAt(fd int) bool {
 	return !errors.Is(err, unix.ECONNREFUSED) && !errors.Is(err, fs.ErrNotExist)
 }
 
-var errSocketTaken = errors.New("the socket was taken away as soon as it was made")
+var errSocketTaken = errors.New("the socket was removed right after it was created")
 
 // giveSocket sets owner and mode of a socket's file, of nothing else that was put
 // in its place: no link is followed, and a socket with a second name may be

@@ -94,7 +94,7 @@ func TestUnixSocketReplacedByALink(t *testing.T) {
 	if err := Remove(spec, s); err != nil {
 		t.Error(err)
 	}
-	if _, err := Open(spec, s); err == nil || err.Error() != "cannot listen on "+s.Listen+": a file that is not a socket stands there; remove it" {
+	if _, err := Open(spec, s); err == nil || err.Error() != "cannot listen on "+s.Listen+": a file that is not a socket exists there; remove it" {
 		t.Errorf("%v", err)
 	}
 	if m := fileMode(t, victim).Perm(); m != 0o600 {

@@ -63,14 +63,14 @@ func (m *master) onPoolEmpty() {
 	}
 	m.ended = true
 	if !m.draining {
-		m.drain("the last worker is gone")
+		m.drain("the last worker has exited")
 	}
 	m.finish()
 }
 
 // onDeadline: draining took too long.
 func (m *master) onDeadline() {
-	m.log.Warn(fmt.Sprintf("draining did not end within %v (workers.stop_timeout): what is left is cut off", m.spec.Workers.StopTimeout))
+	m.log.Warn(fmt.Sprintf("draining did not end within %v (workers.stop_timeout): remaining requests are aborted", m.spec.Workers.StopTimeout))
 	m.http.Cut()
 	m.pool.Stop()
 	m.pool.Abort()

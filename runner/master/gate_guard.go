@@ -33,7 +33,7 @@ func (w *gateGuard) start() {
 		err = g.loop.Add(w.guard.FD(), unix.EPOLLIN, w)
 	}
 	if err != nil {
-		g.log.Warn(err.Error() + "; if the gate is killed, those are cut off whose app is not known yet")
+		g.log.Warn(err.Error() + "; if the gate is killed, connections whose app is not known yet are lost")
 		w.later()
 	}
 }

@@ -101,7 +101,7 @@ func newGateProcess(msg boot.Message, files map[string]int) (*gateProcess, error
 		name := spec.Sockets.HTTP[i].Listen
 		fd, ok := files[name]
 		if !ok {
-			return nil, fmt.Errorf("cannot listen on %s: its socket was not handed over", name)
+			return nil, fmt.Errorf("cannot listen on %s: its socket was not passed on", name)
 		}
 		take := g.server.Listen
 		if spec.Sockets.HTTP[i].Adopts {
@@ -135,7 +135,7 @@ func newGateProcess(msg boot.Message, files map[string]int) (*gateProcess, error
 	if err := g.server.Accept(); err != nil {
 		return nil, err
 	}
-	g.log.Info(fmt.Sprintf("gate starts: wsgid %s, generation %d, runs as %s, listens on %s", version.Program, msg.Generation, msg.User.Name, strings.Join(g.listens(), ", ")))
+	g.log.Info(fmt.Sprintf("gate starting: wsgid %s, generation %d, runs as %s, listens on %s", version.Program, msg.Generation, msg.User.Name, strings.Join(g.listens(), ", ")))
 	return g, nil
 }
 
@@ -319,7 +319,7 @@ func (g *gateProcess) order(req *control.Request, fds []int) (ans control.Answer
 			g.spec, g.generation = req.Spec, req.Generation
 			g.configure(req.Spec)
 			g.log.Configure(req.Spec)
-			g.log.Info(fmt.Sprintf("takes over generation %d in place", req.Generation))
+			g.log.Info(fmt.Sprintf("updating to generation %d in place", req.Generation))
 			g.changed()
 		})
 	case "challenges":

@@ -18,7 +18,7 @@ func (s *controlServer) adopt(c *net.UnixConn, line []byte, fds []int) {
 	if err := json.Unmarshal(line, &req); err != nil {
 		ans.Error = "cannot read request: " + appspec.JSONReason(err).Error()
 	} else if len(req.Conns) != len(fds) {
-		ans.Error = fmt.Sprintf("cannot adopt: %d descriptors came for %d connections", len(fds), len(req.Conns))
+		ans.Error = fmt.Sprintf("cannot adopt: received %d descriptors for %d connections", len(fds), len(req.Conns))
 	}
 	if ans.Error != "" {
 		evloop.CloseAll(fds)

@@ -192,13 +192,13 @@ func newMaster(msg boot.Message, files map[string]int) (*master, error) {
 	}
 	if err := m.root.MarkPID(appdir.Master, os.Getpid()); err != nil {
 		if m.root.ReadOnly() {
-			m.log.Info("no pid files are written: the app folder is on a read-only file system")
+			m.log.Info("not writing pid files: the app folder is on a read-only file system")
 		} else {
 			m.log.Warn(err.Error())
 		}
 	}
 	m.loop.Tick()
-	m.log.Info(fmt.Sprintf("master of %s starts: wsgid %s, generation %d, workers run as %s", spec.Name, version.Program, msg.Generation, user.Name))
+	m.log.Info(fmt.Sprintf("master of %s starting: wsgid %s, generation %d, workers run as %s", spec.Name, version.Program, msg.Generation, user.Name))
 	m.pool.Start()
 	return m, nil
 }
@@ -209,7 +209,7 @@ func (m *master) openSockets(files map[string]int) error {
 		s := &m.spec.Sockets.HTTP[i]
 		fd, ok := files[s.Listen]
 		if !ok {
-			return fmt.Errorf("cannot listen on %s: its socket was not handed over", s.Listen)
+			return fmt.Errorf("cannot listen on %s: its socket was not passed on", s.Listen)
 		}
 		if s.TLS == nil {
 			if err := m.http.Listen(s.Listen, fd, s.Adopts); err != nil {
@@ -272,7 +272,7 @@ func (m *master) run(signals []chan os.Signal) error {
 	m.pool.EndStem()
 	if !m.http.HasSuccessor() {
 		if n := pool.EndStrays(); n > 0 {
-			m.log.Warn(fmt.Sprintf("%d processes that the app had started in sessions of their own were ended with it", n))
+			m.log.Warn(fmt.Sprintf("terminated %d processes that the app had started in sessions of their own", n))
 		}
 	}
 	m.control.close()

@@ -77,8 +77,8 @@ func (sp *spilled) failed(err error) {
 	in.unspill(sp)
 	delete(in.open, sp.reply)
 	status := unread.Status(err)
-	in.log.Error(fmt.Sprintf("%s: %d: cannot keep the body: %v", sp.x.Label, status, err))
-	in.refuse(sp.x, sp.reply, &sp.peer, status, "the server cannot keep the request")
+	in.log.Error(fmt.Sprintf("%s: %d: cannot store the body: %v", sp.x.Label, status, err))
+	in.refuse(sp.x, sp.reply, &sp.peer, status, "the server cannot store the request")
 	in.left()
 }
 

@@ -28,7 +28,7 @@ func (m *master) restore() {
 				_ = data.Close()
 			}
 			if err != nil {
-				m.log.Error(fmt.Sprintf("cannot make %s anew: %v; until it is there, no worker can be replaced: wsgid-fleet restart %s starts another master", m.boot.StateDir, err, m.spec.Name))
+				m.log.Error(fmt.Sprintf("cannot recreate %s: %v; until it exists, no worker can be replaced: wsgid-fleet restart %s starts another master", m.boot.StateDir, err, m.spec.Name))
 			}
 			m.noteAnew()
 		})
@@ -76,7 +76,7 @@ func (m *master) noteAnew() {
 			m.log.Error(err.Error())
 			return
 		}
-		m.log.Warn("the control socket was gone and is made anew")
+		m.log.Warn("the control socket was missing and was recreated")
 	}
 	if !m.record.Intact(m.dir) {
 		m.saveRecord()

@@ -60,7 +60,7 @@ func (m *master) noteServed(spec *appspec.Spec) {
 		}
 	}
 	if err != nil && spec.Workers.Min == 0 {
-		m.log.Error(fmt.Sprintf("cannot keep the spec that works: %v", err))
+		m.log.Error(fmt.Sprintf("cannot save the working spec: %v", err))
 	}
 }
 

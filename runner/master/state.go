@@ -49,7 +49,7 @@ func (m *master) tryAccept() {
 		return
 	}
 	m.acceptError = err.Error()
-	m.log.Error(m.acceptError + fmt.Sprintf("; the next try is in %v", acceptRetry))
+	m.log.Error(m.acceptError + fmt.Sprintf("; next try in %v", acceptRetry))
 	m.again.Do = m.pool.NotifyChanged
 	m.loop.Set(&m.again, acceptRetry)
 }

@@ -385,7 +385,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("sender %q, id %q", r.Sender, r.ConnID)
 		}
 		if !bytes.HasPrefix(r.URLPath, ScriptName(r.URLPath, r.Pattern)) {
-			t.Fatal("SCRIPT_NAME is no prefix of the path")
+			t.Fatal("SCRIPT_NAME is not a prefix of the path")
 		}
 		for _, h := range r.Headers {
 			if hasUpper(h.Name) {

@@ -81,13 +81,13 @@ func (p *Pool) timedOut(s *Slot) {
 	x := s.held[0]
 	x.deadline = 0
 	p.stats.timeouts++
-	why := "worker %d has been at it for %v (workers.request_timeout); it is replaced, its stack follows"
+	why := "worker %d has not answered for %v (workers.request_timeout); it is replaced, its stack follows"
 	if x.headSent {
-		why = "worker %d has sent no piece of the response for %v (workers.request_timeout); the response is cut, the worker is replaced, its stack follows"
+		why = "worker %d has sent no part of the response for %v (workers.request_timeout); the response is aborted, the worker is replaced, its stack follows"
 	}
 	p.fail(x, 504, fmt.Sprintf(why, s.w.pid, p.spec.Workers.RequestTimeout))
 	w := s.w
-	const gaveUp = "a request ran into workers.request_timeout"
+	const gaveUp = "a request exceeded workers.request_timeout"
 	p.stats.restarts[restartTimeout]++
 	p.retire(w, gaveUp)
 	for _, o := range w.slots {

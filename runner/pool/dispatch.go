@@ -38,7 +38,7 @@ func (p *Pool) depth() int {
 	return min(slotDepth, 2+(p.prefetched+p.queue.n)/p.capacity)
 }
 
-// batches tells whether requests that wait in a slot may go there together, in
+// batches tells whether waiting requests in a slot may go there together, in
 // one message: that spares the two sides most of their system calls. What a
 // worker has in hand cannot be given to another one, so there must be none, and
 // none to come; and should the first take long, the time the others may wait is
@@ -108,7 +108,7 @@ func (p *Pool) feed(s *Slot) {
 	}
 }
 
-// onRescue puts requests that wait behind a slow one back to the head of the
+// onRescue puts waiting requests behind a slow one back to the head of the
 // queue, and gives them to workers that have nothing to do.
 func (p *Pool) onRescue() {
 	now := p.loop.Now()

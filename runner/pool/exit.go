@@ -92,7 +92,7 @@ func (p *Pool) workerExited(w *worker) {
 	}
 	switch w.life.was {
 	case phaseDraining:
-		p.log.Info(fmt.Sprintf("worker %d has ended", w.pid))
+		p.log.Info(fmt.Sprintf("worker %d exited", w.pid))
 		p.reconcile()
 	case phaseStarting, phaseChecking:
 		if w.failure == nil {
@@ -112,7 +112,7 @@ func (p *Pool) workerExited(w *worker) {
 		if w.killed != "" {
 			why = w.killed
 		}
-		w.failure = &wsgi.Failure{Reason: "the worker died while its rollout waited for others: " + why}
+		w.failure = &wsgi.Failure{Reason: "the worker died while the rollout was waiting for others: " + why}
 		p.startFailed(w, ws.Signaled())
 	default:
 		p.workerDied(w, ws)
@@ -195,7 +195,7 @@ func (p *Pool) workerDied(w *worker, ws unix.WaitStatus) {
 	p.log.Error(p.lastErr)
 	if !p.spec.Workers.KeepAlive {
 		if len(p.workers) == 0 {
-			p.log.Info("the last worker is gone and workers.keep_alive is false: the master ends")
+			p.log.Info("the last worker exited and workers.keep_alive is false: the master exits")
 			p.Stop()
 		}
 		p.NotifyChanged()

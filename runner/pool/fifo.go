@@ -1,6 +1,6 @@
 package pool
 
-// fifo is the queue of requests that wait for a worker: a ring that grows.
+// fifo is the queue of waiting requests for a worker: a ring that grows.
 type fifo struct {
 	ring []*Exchange
 	head int

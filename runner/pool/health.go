@@ -132,7 +132,7 @@ func (c *checker) ask(w *worker) {
 	s := w.slots[0]
 	p.notIdle(s)
 	if !s.send(x, p.loop.Now()) {
-		p.workerBroke(w, "it does not take requests")
+		p.workerBroke(w, "it does not accept requests")
 		return
 	}
 	w.probe = probe
@@ -169,7 +169,7 @@ func (h *healthProbe) Head(head *wsgi.ResponseHead, _ []byte, last bool) {
 	ok := h.status >= 200 && h.status < 400
 	answer := fmt.Sprintf("%d in %v", h.status, time.Duration(h.c.pool.loop.Now()-h.begun).Round(100*time.Microsecond))
 	if h.status == 400 || h.status == 421 {
-		answer += fmt.Sprintf(" as Host %s; health.host names another", h.host)
+		answer += fmt.Sprintf(" with Host %s; set health.host for another one", h.host)
 	}
 	h.done(ok, answer)
 	if !last && h.x.slot != nil {

@@ -21,7 +21,7 @@ func (p *Pool) onMessage(s *Slot, msg []byte, passed int) {
 	if w.template != nil && typ != wsgi.MsgFailed {
 		closePassed(passed)
 		if !w.template.onMessage(typ, payload) {
-			p.workerBroke(w, "it sent a message that only a worker sends")
+			p.workerBroke(w, "it sent a message that only a worker may send")
 		}
 		return
 	}
@@ -49,7 +49,7 @@ func (p *Pool) onMessage(s *Slot, msg []byte, passed int) {
 	}
 	if s.n == 0 || s.held[0].seq != seq {
 		closePassed(passed)
-		p.workerBroke(w, fmt.Sprintf("it answered request %d, which it does not have", seq))
+		p.workerBroke(w, fmt.Sprintf("it answered request %d, which was not assigned to it", seq))
 		return
 	}
 	x := s.held[0]
@@ -62,7 +62,7 @@ func (p *Pool) onMessage(s *Slot, msg []byte, passed int) {
 		var h wsgi.ResponseHead
 		body, err := wsgi.ParseHead(payload, &h)
 		if err != nil || x.headSent {
-			p.workerBroke(w, fmt.Sprintf("it sent a bad response head: %v", err))
+			p.workerBroke(w, fmt.Sprintf("it sent an invalid response head: %v", err))
 			return
 		}
 		x.headSent = true
@@ -86,7 +86,7 @@ func (p *Pool) onMessage(s *Slot, msg []byte, passed int) {
 		}
 	case wsgi.MsgData:
 		if !x.headSent {
-			p.workerBroke(w, "it sent a body before its head")
+			p.workerBroke(w, "it sent a response body before the head")
 			return
 		}
 		x.sent += int64(len(payload))
@@ -105,14 +105,14 @@ func (p *Pool) onMessage(s *Slot, msg []byte, passed int) {
 			// The worker did send one: the kernel had none to give us.
 			if sink := x.Sink; sink != nil {
 				x.Sink = nil
-				p.log.Error(fmt.Sprintf("%s: the response is cut: no descriptor is left for a file that it sends; raise the limit of open files of the service (LimitNOFILE=)", x.Label))
+				p.log.Error(fmt.Sprintf("%s: the response is aborted: no descriptor is left for a file that it sends; raise the limit of open files of the service (LimitNOFILE=)", x.Label))
 				sink.Fail(503, "the server has no descriptors left")
 			}
 			break
 		}
 		if err != nil || !x.headSent || !isRegular(passed) {
 			closePassed(passed)
-			p.workerBroke(w, "it sent a bad file message")
+			p.workerBroke(w, "it sent an invalid file message")
 			return
 		}
 		x.sent += n
@@ -146,7 +146,7 @@ func (p *Pool) onMessage(s *Slot, msg []byte, passed int) {
 		}
 		if sink := x.Sink; sink != nil {
 			x.Sink = nil
-			sink.Fail(500, "the application failed after its response began")
+			sink.Fail(500, "the application failed after its response had started")
 		}
 	default:
 		p.workerBroke(w, fmt.Sprintf("it sent a message of unknown type %q", typ))

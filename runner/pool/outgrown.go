@@ -33,7 +33,7 @@ func (o *outgrown) replaces(now, limit, size int64, lived time.Duration, r appsp
 	o.fails++
 	o.next = now + int64(delay(r, o.fails-1))
 	if o.fails > 1 {
-		o.reason = fmt.Sprintf("workers.max_memory = %q is too small: a worker takes %d MiB %v after its start, and so does the one that replaces it; they are replaced ever more rarely; write workers { max_memory = %q } or more, or 0, or make the app smaller",
+		o.reason = fmt.Sprintf("workers.max_memory = %q is too small: a worker takes %d MiB %v after its start, and so does its replacement; they are replaced less and less often; write workers { max_memory = %q } or more, or 0, or make the app smaller",
 			appspec.Size(limit), size>>20, lived.Round(time.Second), appspec.Size(roomFor(size)))
 	}
 	return true

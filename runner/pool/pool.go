@@ -53,7 +53,7 @@ type Pool struct {
 	stem       *stem   // nil: there is none
 	idle       []*Slot // last in, first out: the warm ones work, the others are seen idle
 	queue      fifo
-	prefetched int          // requests that wait in slots, behind the one at work
+	prefetched int          // waiting requests in slots, behind the one at work
 	capacity   int          // slots of the workers that serve
 	awake      []*Slot      // slots whose worker knows that we do not sleep
 	looked     []*Slot      // memory for awake
@@ -164,7 +164,7 @@ func (p *Pool) Submit(x *Exchange) {
 		if s.send(x, p.loop.Now()) {
 			return
 		}
-		p.workerBroke(s.w, "it does not take requests")
+		p.workerBroke(s.w, "it does not accept requests")
 	} else if !x.alone() && p.queue.n == 0 && !p.full() && p.prefetch(x) {
 		return
 	}

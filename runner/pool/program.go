@@ -183,7 +183,7 @@ func (s *Spawner) lookProgram(spec *appspec.Spec, word, dir string, env []string
 			return file, nil
 		}
 	}
-	return "", fmt.Errorf("there is no program %s in %s: install it, or write its path", word, paths)
+	return "", fmt.Errorf("no program %s in %s: install it, or give its path", word, paths)
 }
 
 // programRefused says why the program could not be started.
@@ -198,9 +198,9 @@ func (s *Spawner) programRefused(p Program, path, dir string, err error) error {
 	case why != "":
 		why = ": " + why
 	case errors.Is(err, unix.ENOENT):
-		why = ": is it there, with the interpreter that its first line names, and is the folder?"
+		why = ": does it exist, and the interpreter named in its first line, and the folder?"
 	case errors.Is(err, unix.ENOEXEC):
-		why = ": its first line names no interpreter, such as #!/bin/sh"
+		why = ": its first line does not name an interpreter, such as #!/bin/sh"
 	}
 	return fmt.Errorf("cannot run %s as %s in %s: %w%s", path, s.owner.Name, dir, err, why)
 }

@@ -29,7 +29,7 @@ func openChild(pid, parent, uid int) (pidfd int, err error) {
 		return -1, fmt.Errorf("cannot watch worker %d: %w", pid, err)
 	}
 	if ppid != parent {
-		err = lieError(fmt.Sprintf("process %d is no child of its, but of %d", pid, ppid))
+		err = lieError(fmt.Sprintf("process %d is not its child, but a child of %d", pid, ppid))
 	}
 	for _, u := range uids {
 		if err == nil && u != uid {

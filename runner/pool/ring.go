@@ -58,7 +58,7 @@ func (r *ring) next(seq uint32) ([]byte, error) {
 		size := atomic.LoadUint64((*uint64)(unsafe.Pointer(&r.data[at])))
 		if size == 0 {
 			if wsgi.RingSize-at > left {
-				return nil, errors.New("a ring that goes on past what was written")
+				return nil, errors.New("a ring that continues past what was written")
 			}
 			r.at += wsgi.RingSize - at
 			atomic.StoreUint64(r.head, r.at)

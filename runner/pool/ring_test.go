@@ -90,7 +90,7 @@ func TestRingRubbish(t *testing.T) {
 		{"more than there is room for", func(w *ringWriter) { w.say(wsgi.RingSize + 8) }, "32776 bytes in a ring of 32768"},
 		{"less than was read", func(w *ringWriter) { w.say(1<<64 - 8) }, "18446744073709551608 bytes in a ring of 32768"},
 		{"not whole words", func(w *ringWriter) { w.say(12) }, "12 bytes in a ring of 32768"},
-		{"no length", func(w *ringWriter) { w.say(16) }, "a ring that goes on past what was written"},
+		{"no length", func(w *ringWriter) { w.say(16) }, "a ring that continues past what was written"},
 		{"nothing but a jump", func(w *ringWriter) { w.say(wsgi.RingSize) }, ""},
 		{"longer than what was written", func(w *ringWriter) {
 			w.put(answerOf(1, 5))

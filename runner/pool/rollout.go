@@ -88,14 +88,14 @@ func (r *rollout) failed(p *Pool, w *worker, bySignal bool) {
 	if i := slices.Index(r.set, w); i >= 0 && bySignal && r.again < rolloutAgain {
 		// Not the word of the app: somebody's hand, or the kernel short of memory.
 		r.again++
-		p.log.Warn("the rollout goes on with another worker: " + w.failure.Reason)
+		p.log.Warn("the rollout continues with another worker: " + w.failure.Reason)
 		r.set[i] = p.startWorker(r.spec, r.gen, true)
 		return
 	}
 	p.rollErr, p.rollWant = w.failure.Summary(), appspec.Digest(r.spec)
 	p.lastErr = w.failure.Summary()
 	p.trace = w.failure.Details()
-	p.log.Error(fmt.Sprintf("the rollout of generation %d is given up, the workers of before serve on: %s", r.gen, p.rollErr))
+	p.log.Error(fmt.Sprintf("the rollout of generation %d is abandoned, the previous workers keep serving: %s", r.gen, p.rollErr))
 	r.cancel(p)
 	p.reconcile()
 }
@@ -104,7 +104,7 @@ func (r *rollout) failed(p *Pool, w *worker, bySignal bool) {
 // one, w, could not start: what waits is served by the spec before.
 func (p *Pool) goBack(w *worker) {
 	p.rollErr, p.rollWant = w.failure.Summary(), appspec.Digest(p.spec)
-	p.log.Error(fmt.Sprintf("generation %d is given up, the spec before serves on: %s", p.gen, p.rollErr))
+	p.log.Error(fmt.Sprintf("generation %d is abandoned, the previous spec stays in effect: %s", p.gen, p.rollErr))
 	p.lastGen++
 	p.gen = p.lastGen
 	spec := p.before
@@ -121,7 +121,7 @@ func (r *rollout) cancel(p *Pool) {
 	p.roll = nil
 	for _, w := range r.set {
 		if slices.Contains(p.workers, w) {
-			p.retire(w, "its rollout was given up")
+			p.retire(w, "its rollout was abandoned")
 		}
 	}
 }

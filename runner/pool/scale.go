@@ -36,7 +36,7 @@ func decideScale(f scaleFacts) (want int, why string) {
 	want = min(max(f.Want, f.Min), f.Max)
 	if f.Waiting > 0 && want < f.Max {
 		if want == 0 {
-			return 1, "a request came"
+			return 1, "a request arrived"
 		}
 		if f.Ready < want {
 			return want, "" // some are starting; see what they change
@@ -54,10 +54,10 @@ func decideScale(f scaleFacts) (want int, why string) {
 		}
 		need = (min(max(need, 1), f.Waiting) + max(f.Threads, 1) - 1) / max(f.Threads, 1)
 		want = min(want+max(need, 1), f.Max)
-		return want, fmt.Sprintf("%d requests wait, the first for %v", f.Waiting, f.OldestWait.Round(time.Millisecond))
+		return want, fmt.Sprintf("%d requests waiting, the first for %v", f.Waiting, f.OldestWait.Round(time.Millisecond))
 	}
 	if want > f.Min && f.Waiting == 0 && f.IdleTimeout > 0 && f.IdleFor >= f.IdleTimeout {
-		return want - 1, fmt.Sprintf("a worker had nothing to do for %v", f.IdleFor.Round(time.Second))
+		return want - 1, fmt.Sprintf("a worker was idle for %v", f.IdleFor.Round(time.Second))
 	}
 	return want, ""
 }

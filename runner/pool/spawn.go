@@ -338,7 +338,7 @@ func (s *Spawner) refused(job spawnJob, err error) error {
 	case why != "":
 		why = ": " + why
 	case job.spec.WorkingDirectory != "" && (errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR)):
-		why = ": is there a folder of that name? It is the working_directory of the spec"
+		why = ": does that folder exist? It is the working_directory of the spec"
 	}
 	return fmt.Errorf("cannot run %s as %s in %s: %w%s", job.python, s.owner.Name, job.dir, err, why)
 }

@@ -37,7 +37,7 @@ type restartReason int
 const (
 	restartDied     restartReason = iota // it ended by itself, or somebody killed it
 	restartStart                         // it could not start
-	restartTimeout                       // a request ran into workers.request_timeout
+	restartTimeout                       // a request exceeded workers.request_timeout
 	restartMemory                        // workers.max_memory
 	restartRequests                      // workers.max_requests
 	restartAge                           // workers.max_age

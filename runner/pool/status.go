@@ -62,15 +62,15 @@ func (p *Pool) stateWith(serving int) (control.State, string) {
 	case serving == 0 && p.back.fails > 0 && p.lastErr != "":
 		return control.StateBackoff, p.lastErr + "; trying again now"
 	case serving == 0 && p.target() == 0:
-		return control.StateIdle, "no request asks for a worker"
+		return control.StateIdle, "no request needs a worker"
 	case serving == 0:
 		return control.StateStarting, short()
 	case p.rollErr != "":
-		return control.StateDegraded, "the workers of before serve on, the rollout was given up: " + p.rollErr
+		return control.StateDegraded, "the previous workers keep serving, the rollout was abandoned: " + p.rollErr
 	case serving < p.target() && p.back.fails > 0:
 		return control.StateDegraded, short() + ": " + p.lastErr
 	case p.roll != nil:
-		return control.StateUpdating, "a rollout is under way"
+		return control.StateUpdating, "a rollout is in progress"
 	case serving < p.target() && serving >= p.min:
 		return control.StateReady, short() // the load asked for more than the spec's least
 	case serving < p.target() && p.growing:

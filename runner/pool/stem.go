@@ -67,7 +67,7 @@ func (t *stem) adopt() error {
 		err = json.Unmarshal(payload, &said)
 	}
 	if err != nil || said.PID == 0 {
-		return errors.Join(errors.New("their stem has ended"), err)
+		return errors.Join(errors.New("their stem exited"), err)
 	}
 	pidfd, err := openChild(said.PID, os.Getpid(), t.spawner.uid())
 	if err != nil {
@@ -85,7 +85,7 @@ func (t *stem) receive() (typ byte, payload []byte, err error) {
 	case errno != 0:
 		return 0, nil, errno
 	case len(msg) == 0:
-		return 0, nil, errors.New("it has ended")
+		return 0, nil, errors.New("it exited")
 	}
 	typ, _, _, payload, err = wsgi.ParseMessage(msg)
 	return typ, payload, err
@@ -125,7 +125,7 @@ func (t *stem) fork(job spawnJob) {
 		t.pool.loop.Set(&t.late, stemPatience)
 	}
 	if err != nil {
-		t.pool.loop.Post(func() { t.end("it takes no orders: " + err.Error()) })
+		t.pool.loop.Post(func() { t.end("it accepts no commands: " + err.Error()) })
 	}
 }
 
@@ -143,7 +143,7 @@ func (t *stem) OnEvents(uint32) {
 	case err != nil:
 		t.end(err.Error())
 	case typ != wsgi.MsgFork || len(t.asked) == 0:
-		t.end("it sent what no stem sends")
+		t.end("it sent a message that no stem sends")
 	case f.Error != "":
 		t.end(f.Error)
 	default:
@@ -163,7 +163,7 @@ func (t *stem) OnEvents(uint32) {
 func (t *stem) forked(job spawnJob, pid int) error {
 	p := t.pool
 	if p.reaper.own[pid] || slices.ContainsFunc(p.workers, func(w *worker) bool { return w.pid == pid }) {
-		return lieError(fmt.Sprintf("process %d is known already", pid))
+		return lieError(fmt.Sprintf("process %d is already known", pid))
 	}
 	pidfd, err := openChild(pid, os.Getpid(), t.spawner.uid())
 	if err != nil {
@@ -190,7 +190,7 @@ func (t *stem) end(why string) {
 	}
 	p.stem = nil
 	if why != "" {
-		p.log.Info(fmt.Sprintf("workers are started anew from now on, no more forked from process %d: %s", t.pid, why))
+		p.log.Info(fmt.Sprintf("from now on workers are started directly, no longer forked from process %d: %s", t.pid, why))
 	}
 	p.loop.Clear(&t.late)
 	p.loop.Remove(t.fd)

@@ -123,7 +123,7 @@ func (t *template) onMessage(typ byte, payload []byte) bool {
 		}
 		pidfd, err := t.prove(pid)
 		if _, lie := errors.AsType[lieError](err); lie {
-			t.failed(job, fmt.Errorf("the template of workers.preload named a process as a worker that is none: %w", err))
+			t.failed(job, fmt.Errorf("the template of workers.preload reported a process that is not a worker: %w", err))
 			return false
 		}
 		if err != nil {
@@ -161,7 +161,7 @@ func (t *template) onMessage(typ byte, payload []byte) bool {
 func (t *template) prove(pid int) (int, error) {
 	known := slices.ContainsFunc(t.pool.workers, func(w *worker) bool { return w.pid == pid })
 	if known || t.pool.reaper.own[pid] || pid <= 1 || pid == os.Getpid() {
-		return -1, lieError(fmt.Sprintf("process %d is known already", pid))
+		return -1, lieError(fmt.Sprintf("process %d is already known", pid))
 	}
 	return openChild(pid, t.proc.pid, t.spawner.uid())
 }

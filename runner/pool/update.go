@@ -32,7 +32,7 @@ func (p *Pool) Update(spec *appspec.Spec, generation int, rolling bool) {
 	}
 	p.roll.cancel(p)
 	p.configure(spec)
-	p.log.Info(fmt.Sprintf("takes over generation %d of its spec in place", generation))
+	p.log.Info(fmt.Sprintf("updating to generation %d of its spec in place", generation))
 	p.Scale(spec.Workers.Min, spec.Workers.Max)
 	p.Retry()
 }

@@ -64,7 +64,7 @@ func (p *Pool) newWorker(gen int) *worker {
 // on takes an event in, and tells whether it moved the worker on.
 func (w *worker) on(e event) bool {
 	if !possible(w.life.now, e) {
-		w.pool.log.Error(fmt.Sprintf("worker %d: ignored %q in state %q: this is a fault of wsgid-fleet, please report it", w.pid, e, w.life.now))
+		w.pool.log.Error(fmt.Sprintf("worker %d: ignored %q in state %q: this is a bug in wsgid-fleet, please report it", w.pid, e, w.life.now))
 		return false
 	}
 	return w.life.on(e)

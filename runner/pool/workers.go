@@ -273,7 +273,7 @@ func (p *Pool) retire(w *worker, why string) {
 		w.signal(unix.SIGKILL)
 		return
 	}
-	p.log.Info(fmt.Sprintf("worker %d leaves: %s", w.pid, why))
+	p.log.Info(fmt.Sprintf("worker %d is stopping: %s", w.pid, why))
 	for _, s := range w.slots {
 		p.notIdle(s)
 		back := p.recall(s)
@@ -283,7 +283,7 @@ func (p *Pool) retire(w *worker, why string) {
 		p.drainSlot(s)
 	}
 	w.timer.Do = func() {
-		p.dumpAndKill(w, fmt.Sprintf("it did not end within %v (workers.stop_timeout)", p.spec.Workers.StopTimeout))
+		p.dumpAndKill(w, fmt.Sprintf("it did not exit within %v (workers.stop_timeout)", p.spec.Workers.StopTimeout))
 	}
 	p.loop.Set(&w.timer, p.spec.Workers.StopTimeout.D())
 	p.NotifyChanged()
@@ -341,7 +341,7 @@ func (p *Pool) startFailed(w *worker, bySignal bool) {
 		return
 	}
 	d := p.back.Failed(p.spec.Restart)
-	p.log.Warn(fmt.Sprintf("the next try is in %v", d.Round(100*time.Millisecond)))
+	p.log.Warn(fmt.Sprintf("next try in %v", d.Round(100*time.Millisecond)))
 	p.wait(d)
 	p.reconcile()
 }

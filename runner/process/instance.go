@@ -99,7 +99,7 @@ func (p *instance) wait(d time.Duration) {
 		p.start()
 		return
 	}
-	p.set.Log.Warn(fmt.Sprintf("%s: the next try is in %v", p.title(), d.Round(100*time.Millisecond)))
+	p.set.Log.Warn(fmt.Sprintf("%s: next try in %v", p.title(), d.Round(100*time.Millisecond)))
 	p.state = control.ProcessBackoff
 	p.timer.Do = p.start
 	p.set.Loop.Set(&p.timer, d)
@@ -119,9 +119,9 @@ func (p *instance) OnEvents(uint32) {
 	default:
 		p.restarts++
 		p.lastErr = "pid " + strconv.Itoa(pid) + " ended: " + how
-		text := fmt.Sprintf("%s (pid %d) ended though nobody asked for it: %s", p.title(), pid, how)
+		text := fmt.Sprintf("%s (pid %d) exited unexpectedly: %s", p.title(), pid, how)
 		if left > 0 && ws.Exited() && ws.ExitStatus() == 0 {
-			text += fmt.Sprintf("; it has left %d processes behind, which are killed: a program must stay in the foreground here", left)
+			text += fmt.Sprintf("; it left %d processes behind, which are killed: a program must stay in the foreground here", left)
 		}
 		s.Log.Error(text)
 	}
@@ -169,9 +169,9 @@ func (p *instance) lookAtRest() {
 		return
 	case p.killed == 0:
 		p.killed = now
-		s.Log.Warn(fmt.Sprintf("%s has left %d processes behind, they are killed", p.title(), n))
+		s.Log.Warn(fmt.Sprintf("%s left %d processes behind, killing them", p.title(), n))
 	case now-p.killed > int64(restPatience):
-		s.Log.Error(fmt.Sprintf("%s: %d processes that it has left behind cannot be killed, such as %d", p.title(), n, p.rest.all()[0]))
+		s.Log.Error(fmt.Sprintf("%s: %d processes that it left behind cannot be killed, such as %d", p.title(), n, p.rest.all()[0]))
 		p.over()
 		return
 	}
@@ -188,7 +188,7 @@ func (p *instance) retire(why string) {
 	p.retired = true
 	switch p.state {
 	case control.ProcessRunning:
-		s.Log.Info(fmt.Sprintf("%s (pid %d) is told to stop: %s", p.title(), p.pid, why))
+		s.Log.Info(fmt.Sprintf("stopping %s (pid %d): %s", p.title(), p.pid, why))
 		p.signal()
 	case control.ProcessBackoff:
 		s.Loop.Clear(&p.timer)
@@ -211,7 +211,7 @@ func (p *instance) signal() {
 // late: its time to stop is over.
 func (p *instance) late() {
 	s := p.set
-	s.Log.Warn(fmt.Sprintf("%s (pid %d) did not end within %v (stop_timeout), it is killed", p.title(), p.pid, p.block.StopTimeout))
+	s.Log.Warn(fmt.Sprintf("%s (pid %d) did not exit within %v (stop_timeout), killing it", p.title(), p.pid, p.block.StopTimeout))
 	p.kin().killAll(p.pidfd)
 }
 

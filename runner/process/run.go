@@ -53,7 +53,7 @@ func (r *run) mark() string {
 func (r *run) start() {
 	s := r.of.set
 	if r.retired {
-		r.over(true, "it was not begun: the app is stopped")
+		r.over(true, "it was not started: the app is stopped")
 		return
 	}
 	s.Pool.ChildStarts()
@@ -70,7 +70,7 @@ func (r *run) started(pid, pidfd int, err error) {
 		return
 	}
 	r.pid, r.pidfd = pid, pidfd
-	s.Log.Info(fmt.Sprintf("%s is started for %s: pid %d", r.title(), r.of.shown(r.told.Due), pid))
+	s.Log.Info(fmt.Sprintf("started %s for %s: pid %d", r.title(), r.of.shown(r.told.Due), pid))
 	if err := s.Loop.Add(pidfd, unix.EPOLLIN, r); err != nil {
 		s.Log.Error(err.Error())
 	}
@@ -94,7 +94,7 @@ func (r *run) tell() {
 
 func (r *run) timeout() {
 	r.late = true
-	r.of.set.Log.Warn(fmt.Sprintf("%s (pid %d) takes longer than %v (timeout), it is told to stop", r.title(), r.pid, r.of.block.Timeout))
+	r.of.set.Log.Warn(fmt.Sprintf("%s (pid %d) takes longer than %v (timeout), stopping it", r.title(), r.pid, r.of.block.Timeout))
 	r.signal()
 }
 
@@ -105,7 +105,7 @@ func (r *run) retire() {
 	}
 	r.retired = true
 	if r.pid > 0 && !r.late {
-		r.of.set.Log.Info(fmt.Sprintf("%s (pid %d) is told to stop: the app is stopped", r.title(), r.pid))
+		r.of.set.Log.Info(fmt.Sprintf("stopping %s (pid %d): the app is stopped", r.title(), r.pid))
 		r.signal()
 	}
 }
@@ -119,7 +119,7 @@ func (r *run) signal() {
 
 func (r *run) kill() {
 	s := r.of.set
-	s.Log.Warn(fmt.Sprintf("%s (pid %d) did not end within %v, it is killed", r.title(), r.pid, appspec.ScheduleStopTime))
+	s.Log.Warn(fmt.Sprintf("%s (pid %d) did not exit within %v, killing it", r.title(), r.pid, appspec.ScheduleStopTime))
 	r.kin().killAll(r.pidfd)
 }
 
@@ -141,10 +141,10 @@ func (r *run) OnEvents(uint32) {
 		r.told.Result = fmt.Sprintf("it took longer than %v (timeout): %s", r.of.block.Timeout, r.told.Result)
 		r.told.Failed = true
 	case r.retired:
-		r.told.Result = "it was told to stop with the app: " + r.told.Result
+		r.told.Result = "it was stopped with the app: " + r.told.Result
 	}
 	if left > 0 {
-		s.Log.Warn(fmt.Sprintf("%s (pid %d) has left %d processes behind, they are killed", r.title(), r.pid, left))
+		s.Log.Warn(fmt.Sprintf("%s (pid %d) left %d processes behind, killing them", r.title(), r.pid, left))
 	}
 	r.endRest()
 }
@@ -163,7 +163,7 @@ func (r *run) endRest() {
 		return
 	}
 	if n > 0 {
-		s.Log.Error(fmt.Sprintf("%s: %d processes that it has left behind cannot be killed", r.title(), n))
+		s.Log.Error(fmt.Sprintf("%s: %d processes that it left behind cannot be killed", r.title(), n))
 	}
 	r.over(r.told.Failed, r.told.Result)
 }
@@ -174,7 +174,7 @@ func (r *run) over(failed bool, result string) {
 	s := e.set
 	r.told.Ended, r.told.Failed, r.told.Result = time.Now().Round(time.Millisecond), failed, s.Log.Secrets().Text(result)
 	r.tell()
-	text := fmt.Sprintf("%s: the run of %s has ended after %v: %s", r.title(), e.shown(r.told.Due), r.told.Ended.Sub(r.told.Began).Round(time.Millisecond), r.told.Result)
+	text := fmt.Sprintf("%s: the run of %s ended after %v: %s", r.title(), e.shown(r.told.Due), r.told.Ended.Sub(r.told.Began).Round(time.Millisecond), r.told.Result)
 	if failed {
 		s.Log.Error(text)
 	} else {
@@ -219,11 +219,11 @@ func (e *schedule) collect() {
 		return // it is under way
 	}
 	told := control.ScheduleRun{Due: running.Due, Began: running.Began, Order: running.Order, Failed: true,
-		Result: "its end is not known: the master that ran it was killed, or the machine went down"}
+		Result: "its result is not known: the master that ran it was killed, or the machine went down"}
 	found := false
 	if err == nil {
 		if found = lock.noted(&told); !found {
-			s.Log.Error(fmt.Sprintf("schedule %s: the run of %s: %s; it is not begun anew", e.block.Name, e.shown(running.Due), told.Result))
+			s.Log.Error(fmt.Sprintf("schedule %s: the run of %s: %s; it is not started again", e.block.Name, e.shown(running.Due), told.Result))
 		}
 	}
 	e.count(told)

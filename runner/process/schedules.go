@@ -129,7 +129,7 @@ func (s *Schedules) open(b appspec.Schedule, rec scheduleRecord) *schedule {
 	}
 	if err != nil {
 		e.fault = err.Error()
-		s.Log.Error(fmt.Sprintf("schedule %s does not come: %s", b.Name, e.fault))
+		s.Log.Error(fmt.Sprintf("schedule %s never runs: %s", b.Name, e.fault))
 	}
 	if e.rec.Cron != b.Cron || e.rec.Timezone != b.Timezone || e.rec.Past.IsZero() {
 		e.rec.Cron, e.rec.Timezone, e.rec.Past = b.Cron, b.Timezone, time.Now()
@@ -146,13 +146,13 @@ func (s *Schedules) begin() {
 	switch {
 	case err != nil:
 		if s.waits != err.Error() {
-			s.Log.Error(err.Error() + "; the schedules of the app wait for that")
+			s.Log.Error(err.Error() + "; the schedules of the app wait until it does")
 		}
 		s.waits = err.Error()
 		s.Loop.Set(&s.again, time.Second)
 		return
 	case !ok:
-		s.waits = "the master before still has them"
+		s.waits = "the previous master still has them"
 		s.Loop.Set(&s.again, lockPause)
 		return
 	}
@@ -163,7 +163,7 @@ func (s *Schedules) begin() {
 		err = appspec.JSONReason(json.Unmarshal(b, &records))
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.Log.Error(fmt.Sprintf("cannot read what was run before: %v; times that came meanwhile are not known to be missed", err))
+		s.Log.Error(fmt.Sprintf("cannot read the record of earlier runs: %v; runs missed meanwhile are not reported", err))
 	}
 	for i, e := range s.all {
 		if rec, ok := records[e.block.Name]; ok {
@@ -193,7 +193,7 @@ func (s *Schedules) look() {
 	if len(s.all) == 0 {
 		s.alarm.stop()
 	} else if err := s.alarm.set(next); err != nil {
-		s.Log.Error(err.Error() + "; the schedules of the app do not come")
+		s.Log.Error(err.Error() + "; the schedules of the app do not run")
 	}
 	s.Changed()
 }
@@ -202,7 +202,7 @@ func (e *schedule) look(now time.Time) {
 	d := decide(e.line, e.rec.Past, now.In(e.zone))
 	e.next = d.next
 	if d.wrong {
-		e.set.Log.Warn(fmt.Sprintf("schedule %s: the clock was put back from beyond %s: it goes by what the clock shows now", e.block.Name, e.shown(e.rec.Past)))
+		e.set.Log.Warn(fmt.Sprintf("schedule %s: the clock was set back from after %s: using the current time", e.block.Name, e.shown(e.rec.Past)))
 	}
 	if d.past.Equal(e.rec.Past) {
 		return
@@ -243,7 +243,7 @@ func (e *schedule) run(due time.Time) {
 	if r == nil {
 		e.rec.Skipped++
 		e.rec.LastSkipped = due
-		s.Log.Warn(fmt.Sprintf("schedule %s: the run of %s is skipped: %s is still under way", e.block.Name, e.shown(due), cmp.Or(before, "one of before")))
+		s.Log.Warn(fmt.Sprintf("schedule %s: the run of %s is skipped: %s is still running", e.block.Name, e.shown(due), cmp.Or(before, "one of before")))
 		s.save(nil)
 		return
 	}
@@ -288,7 +288,7 @@ func (s *Schedules) write() {
 func (s *Schedules) written(done []func(), err error) {
 	s.writing = false
 	if err != nil {
-		s.failed = fmt.Sprintf("cannot write down what is run: %v; a master that takes this one's place may run it again", err)
+		s.failed = fmt.Sprintf("cannot record the run: %v; a master that replaces this one may run it again", err)
 		s.Log.Error(s.failed)
 	} else {
 		s.failed = ""

@@ -41,7 +41,7 @@ func (s *Schedules) Warnings() (all []string) {
 	for _, e := range s.all {
 		switch last := e.rec.Last; {
 		case e.fault != "":
-			all = append(all, fmt.Sprintf("schedule %s does not come: %s", e.block.Name, e.fault))
+			all = append(all, fmt.Sprintf("schedule %s never runs: %s", e.block.Name, e.fault))
 		case last != nil && last.Failed:
 			all = append(all, fmt.Sprintf("schedule %s: the run of %s failed: %s", e.block.Name, e.shown(last.Due), last.Result))
 		case !e.rec.LastMissed.IsZero() && (last == nil || last.Due.Before(e.rec.LastMissed)):

@@ -49,7 +49,7 @@ func (s *Set) Follow(spec *appspec.Spec, gen int, up bool) {
 		i := slices.IndexFunc(spec.Processes, func(b appspec.Process) bool { return b.Name == p.block.Name })
 		switch {
 		case i < 0 || p.number > spec.Processes[i].Count:
-			p.retire("the spec does not name it any more")
+			p.retire("it is no longer in the spec")
 		case p.gen != gen && up:
 			p.retire("the code changed")
 		case p.gen == gen && !slices.Equal(p.block.Command, spec.Processes[i].Command):
@@ -97,12 +97,12 @@ func (s *Set) locked() bool {
 		return true
 	case err != nil:
 		if s.waits != err.Error() {
-			s.Log.Error(err.Error() + "; the processes of the app wait for that")
+			s.Log.Error(err.Error() + "; the processes of the app wait until it does")
 		}
 		s.waits = err.Error()
 		s.Loop.Set(&s.again, time.Second)
 	default:
-		s.waits = "the master before stops its processes first"
+		s.waits = "waiting for the previous master to stop its processes"
 		s.Loop.Set(&s.again, lockPause)
 	}
 	return false

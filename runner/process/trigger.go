@@ -49,13 +49,13 @@ func (s *Schedules) Trigger(name, order string, answer func(control.Triggered)) 
 	r, before := e.claim(due, order)
 	switch {
 	case r == nil && before == "":
-		refuse(true, "the end of the run before is being noted")
+		refuse(true, "the end of the previous run is being recorded")
 		return
 	case r == nil:
-		refuse(false, "%s is still under way, and overlap is false", before)
+		refuse(false, "%s is still running, and overlap is false", before)
 		return
 	}
-	s.Log.Info(fmt.Sprintf("schedule %s is run now, by order of an operator", name))
+	s.Log.Info(fmt.Sprintf("running schedule %s now, by order of an operator", name))
 	r.begun = func() { answer(control.Triggered{Run: r.told}) }
 	told := r.told
 	e.rec.Triggered = &told
@@ -76,7 +76,7 @@ func (e *schedule) claim(due time.Time, order string) (r *run, before string) {
 	}
 	free, err := lock.take()
 	if err != nil {
-		s.Log.Error(err.Error() + "; it is run all the same")
+		s.Log.Error(err.Error() + "; it is run anyway")
 	}
 	if !e.block.Overlap && (!free && err == nil || slices.ContainsFunc(s.runs, func(r *run) bool { return r.of == e })) {
 		lock.release()

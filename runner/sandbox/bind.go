@@ -71,7 +71,7 @@ func openBinds(want []bind) (all []bind, err error) {
 			b.file = os.NewFile(uintptr(fd), b.path)
 		default:
 			if filepath.Clean(b.path) == "/" {
-				return all, errors.New("/: it is the root of the whole system, and would be seen inside; put what is needed into a folder of its own")
+				return all, errors.New("/: it is the root of the whole system, and would be visible inside; put what is needed into a folder of its own")
 			}
 			if b.file, _, err = appdir.Folder("folder", b.path); err != nil {
 				return all, err
@@ -160,7 +160,7 @@ func chrootBinds(spec *appspec.Spec, python, stateAppDir, hostDir string) ([]bin
 	for _, p := range binds {
 		for _, q := range binds {
 			if p.private && !q.private && below(p.path, q.path) {
-				return nil, fmt.Errorf("cannot chroot to %s: %s, which only the master may see, holds %s, which the workers need; put the mongrel2 block's sockets and chroot into a folder of their own",
+				return nil, fmt.Errorf("cannot chroot to %s: %s, which only the master may see, contains %s, which the workers need; put the mongrel2 block's sockets and chroot into a folder of their own",
 					spec.Path, p.path, q.path)
 			}
 		}

@@ -64,7 +64,7 @@ func (c *Chroot) Follow(log *applog.Log) {
 		return
 	}
 	if len(c.root.hidden) > 0 {
-		log.Warn(fmt.Sprintf("not seen inside the chroot: %s of the app folder, for the system's files have that name there", strings.Join(c.root.hidden, ", ")))
+		log.Warn(fmt.Sprintf("not visible inside the chroot: %s of the app folder, because the system's files have that name there", strings.Join(c.root.hidden, ", ")))
 	}
 	c.files.follow(log)
 }

@@ -20,7 +20,7 @@ import (
 func LayOutHost(stateDir string, u User) (string, error) {
 	parent := filepath.Join(stateDir, "host")
 	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return "", fmt.Errorf("cannot lay out the Python host: %w", err)
+		return "", fmt.Errorf("cannot install the Python host: %w", err)
 	}
 	if u.Change {
 		// That user must get past both, but need not see into them. An earlier
@@ -28,14 +28,14 @@ func LayOutHost(stateDir string, u User) (string, error) {
 		for _, d := range []string{stateDir, parent} {
 			if st, err := os.Stat(d); err == nil && st.Mode().Perm()&0o011 != 0o011 {
 				if err := os.Chmod(d, st.Mode().Perm()|0o011); err != nil {
-					return "", fmt.Errorf("cannot lay out the Python host: %w", err)
+					return "", fmt.Errorf("cannot install the Python host: %w", err)
 				}
 			}
 		}
 	}
 	dir := filepath.Join(parent, host.Digest())
 	if err := host.Extract(dir); err != nil {
-		return "", fmt.Errorf("cannot lay out the Python host in %s: %w", dir, err)
+		return "", fmt.Errorf("cannot install the Python host in %s: %w", dir, err)
 	}
 	return dir, nil
 }
@@ -108,7 +108,7 @@ func behind(python string) (string, error) {
 		return "", err
 	}
 	if !fixed || !roots(&folder) || !roots(&file) || file.Mode&unix.S_IFMT != unix.S_IFREG {
-		return "", errors.New("others than root can change it")
+		return "", errors.New("users other than root can change it")
 	}
 	return resolved, nil
 }

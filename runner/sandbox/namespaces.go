@@ -103,7 +103,7 @@ func (s *Namespaces) enterNew() error {
 		if err := unix.Unmount(p, unix.MNT_DETACH); err != nil {
 			_ = unix.Kill(pid, unix.SIGKILL)
 			s.leave()
-			return fmt.Errorf("cannot take %s away from the workers: %w", p, err)
+			return fmt.Errorf("cannot revoke %s from the workers: %w", p, err)
 		}
 	}
 	return nil

@@ -70,7 +70,7 @@ func (l Lowered) raise(pid int, left *int) error {
 				continue // started by one that was raised
 			}
 			if err := unix.Setpriority(unix.PRIO_PROCESS, tid, nice-l.by); err != nil && !errors.Is(err, unix.ESRCH) {
-				return fmt.Errorf("cannot give process %d its priority back: %w", pid, err)
+				return fmt.Errorf("cannot restore the priority of process %d: %w", pid, err)
 			}
 		}
 	}

@@ -47,7 +47,7 @@ func pythonTrees(spec *appspec.Spec, python string) ([]string, error) {
 			continue
 		}
 		if err := isInstallation(prefix); err != nil {
-			return nil, fmt.Errorf("cannot chroot to %s: the interpreter %s leads to %s, which is not to be seen inside: %w; if it is right, name it in the spec: python = %q",
+			return nil, fmt.Errorf("cannot chroot to %s: the interpreter %s leads to %s, which must not be visible inside: %w; if it is right, name it in the spec: python = %q",
 				spec.Path, python, prefix, err, exe)
 		}
 		add(prefix)
@@ -117,7 +117,7 @@ func isInstallation(prefix string) error {
 		return err
 	}
 	if !fixed || !roots(&st) {
-		return errors.New("others than root can change it")
+		return errors.New("users other than root can change it")
 	}
 	// The way to it is root's alone, so that its names hold.
 	resolved, err := filepath.EvalSymlinks(prefix)
@@ -131,13 +131,13 @@ func isInstallation(prefix string) error {
 	}
 	libs, err := filepath.Glob(filepath.Join(resolved, "lib*", "python3*", "os.py"))
 	if err != nil || len(libs) == 0 {
-		return errors.New("it is no installation of Python")
+		return errors.New("it is not an installation of Python")
 	}
 	for _, lib := range libs {
 		for _, p := range []string{lib, filepath.Dir(lib)} {
 			var st unix.Stat_t
 			if err := unix.Stat(p, &st); err != nil || !roots(&st) {
-				return fmt.Errorf("others than root can change %s", p)
+				return fmt.Errorf("users other than root can change %s", p)
 			}
 		}
 	}

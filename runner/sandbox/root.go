@@ -66,7 +66,7 @@ func folderHere(spec *appspec.Spec, judged int) (int, error) {
 	}
 	if a.Dev != b.Dev || a.Ino != b.Ino {
 		_ = unix.Close(here)
-		return -1, errors.New("another folder was put in its place meanwhile")
+		return -1, errors.New("it was replaced by another folder meanwhile")
 	}
 	return here, nil
 }
@@ -116,7 +116,7 @@ func enterChroot(app int, spec *appspec.Spec, binds []bind) (*rootTree, error) {
 		return fail("make /etc", err)
 	}
 	if err := makeFolders(newRoot + "/.old"); err != nil {
-		return fail("make a place for the old root", err)
+		return fail("create a mount point for the old root", err)
 	}
 	if err := unix.PivotRoot(newRoot, newRoot+"/.old"); err != nil {
 		return fail("change the root", err)

@@ -84,9 +84,9 @@ func notThere(err error) bool {
 func reasonOf(err error) string {
 	switch {
 	case errors.Is(err, unix.EXDEV):
-		return "a symbolic link leads out of the folder"
+		return "a symbolic link points outside the folder"
 	case errors.Is(err, unix.ENXIO):
-		return "it is no regular file"
+		return "it is not a regular file"
 	case errors.Is(err, unix.EACCES):
 		return "the app's user may not read it"
 	}

@@ -60,7 +60,7 @@ func (r *Request) read(from *wsgi.Request) {
 		}
 	}
 	if ranges > 1 {
-		r.Range = nil // it is no list; which one counts cannot be told
+		r.Range = nil // it is not a list; which one counts cannot be told
 	}
 }
 

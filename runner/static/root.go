@@ -201,7 +201,7 @@ func (r *root) look(name string, w Wanted, maxAge time.Duration, now time.Time) 
 }
 
 // errIrregular is a FIFO, a device, a folder.
-var errIrregular = errors.New("it is no regular file")
+var errIrregular = errors.New("it is not a regular file")
 
 // form opens one form of a file; a negative descriptor: it is not served.
 func (r *root) form(h *handle, name string, f Form, maxAge time.Duration, now time.Time) (*formFile, int, error) {

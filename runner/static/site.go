@@ -101,7 +101,7 @@ func (s *Site) Open() {
 func (s *Site) Faults() (all []string) {
 	for _, m := range s.mounts {
 		if err := m.root.fault(); err != nil {
-			all = append(all, fmt.Sprintf("static %q: cannot open %s: %v; the app answers in its place", m.url, m.root.shown, err))
+			all = append(all, fmt.Sprintf("static %q: cannot open %s: %v; the app answers instead", m.url, m.root.shown, err))
 			s.o.Crew.Do(func() {
 				if h := m.root.refresh(time.Now()); h != nil {
 					m.root.release(h)

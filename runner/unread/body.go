@@ -11,9 +11,9 @@ import (
 
 var (
 	// ErrFull is the error of a Body where other bodies have all the room.
-	ErrFull = errors.New("request.spool is used up by the bodies of other requests; raise it, or lower request.max_body")
+	ErrFull = errors.New("request.spool is full with the bodies of other requests; raise it, or lower request.max_body")
 	// ErrSlow is the error of Body.Give where too much waits for the disk.
-	ErrSlow = errors.New("the disk of the folder for temporary files is too slow: bodies that wait for it use request.response_buffer up")
+	ErrSlow = errors.New("the disk of the folder for temporary files is too slow: bodies that wait for it fill request.response_buffer")
 	// ErrStalled is for whoever has waited for a body long enough.
 	ErrStalled = errors.New("the disk of the folder for temporary files does not answer")
 )

@@ -40,7 +40,7 @@ func (s *Store) Verdict(n, rate int64, d time.Duration) string {
 		}
 		return fmt.Sprintf("it read nothing of its response for %v (%s)%s", d, setting, wait)
 	}
-	return fmt.Sprintf("it read %d bytes of its response in %v, less than %d a second (request.min_rate)%s", n, d, rate, wait)
+	return fmt.Sprintf("it read %d bytes of its response in %v, less than %d per second (request.min_rate)%s", n, d, rate, wait)
 }
 
 // Delivered is how many bytes the client of a TCP connection has acknowledged since

@@ -218,7 +218,7 @@ func (s *Store) Shortage() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failed {
-		return "request.response_buffer is used up, and the spool cannot be written"
+		return "request.response_buffer is full, and the spool cannot be written"
 	}
-	return "request.response_buffer and request.spool are used up"
+	return "request.response_buffer and request.spool are full"
 }

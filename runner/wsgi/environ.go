@@ -114,7 +114,7 @@ func appendEntry(dst []byte, e *Entry) []byte {
 }
 
 // splitPath cuts the mount point off the path, before either is decoded. What
-// is no path ("OPTIONS *") has none: PATH_INFO is empty or begins with "/"
+// is not a path ("OPTIONS *") has none: PATH_INFO is empty or begins with "/"
 // (wsgiref.validate).
 func splitPath(r *Request) (script, path []byte) {
 	if len(r.Path) == 0 || r.Path[0] != '/' {

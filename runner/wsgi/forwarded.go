@@ -64,7 +64,7 @@ func (o *origin) appendConnection(dst []byte, p *Peer) []byte {
 // write only the former pass a client's Forwarded through.
 //
 // The client is found from the right: as long as an address is a trusted
-// proxy's, the one before it is believed. An entry that is no address ends the
+// proxy's, the one before it is believed. An entry that is not an address ends the
 // walk.
 func forwarded(r *Request, p *Peer) *origin {
 	believed := BelievedByDefault

@@ -67,7 +67,7 @@ func readMarshal(b []byte) (v any, rest []byte, err error) {
 			}
 			key, ok := k.(string)
 			if !ok {
-				return nil, nil, errors.New("a key is no string")
+				return nil, nil, errors.New("a key is not a string")
 			}
 			if _, twice := d[key]; twice {
 				return nil, nil, errors.New("the key " + key + " comes twice")

@@ -186,7 +186,7 @@ func (z *zygote) fork(app string, args, env []string, files []uintptr) (int, err
 	}
 	// The kernel says so, or it is not: of others we are told nothing.
 	if err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil); err != nil {
-		return 0, fmt.Errorf("process %d is no child of ours: %w", pid, err)
+		return 0, fmt.Errorf("process %d is not a child of this process: %w", pid, err)
 	}
 	fail := func(err error) (int, error) {
 		_ = ours.Close()

@@ -149,7 +149,7 @@ var mistakes = []mistake{
 			listen := `listen = "` + portOf(b, "bad.hcl") + `"`
 			b.rewrite("wsgid.d/bad.hcl", listen, listen+"\n      tls {\n        cert = \"/nonexistent/c.pem\"\n        key = \"/nonexistent/k.pem\"\n      }")
 		},
-		want: "wsgid-fleet: cannot apply bad: cannot start master of bad: cannot listen on PORT: cannot read certificate /nonexistent/c.pem: no such file or directory; put both files in their place, in PEM form\n",
+		want: "wsgid-fleet: cannot apply bad: cannot start master of bad: cannot listen on PORT: cannot read certificate /nonexistent/c.pem: no such file or directory; put both files in place, in PEM format\n",
 		says: "cannot read certificate /nonexistent/c.pem: no such file or directory",
 	},
 	{
@@ -168,7 +168,7 @@ var mistakes = []mistake{
 		want: `SPECS/bad.hcl:3:10: error: this host has no user nobody_of_that_name
   3 |   user = "nobody_of_that_name"
     |          ^^^^^^^^^^^^^^^^^^^^^
-  name another one, or make it: useradd --system nobody_of_that_name
+  name another one, or create it: useradd --system nobody_of_that_name
 `,
 		invalid:  true,
 		rootOnly: true,
@@ -250,7 +250,7 @@ func TestMissingSpecDirectory(t *testing.T) {
 		missing := filepath.Join(b.dir, "none")
 		there := b.specs
 		b.specs = missing
-		say := "cannot read spec directory " + missing + ": no such directory: make it, or name another with --dir"
+		say := "cannot read spec directory " + missing + ": no such directory: create it, or name another with --dir"
 		keeps := "; until then nothing changes in the fleet\n"
 		for _, c := range []struct {
 			command string

@@ -438,7 +438,7 @@ func (b *bed) status() (fleetStatus, error) {
 		return s, fmt.Errorf("wsgid-fleet status: %v", out)
 	}
 	if err := json.Unmarshal([]byte(out.stdout), &s); err != nil {
-		return s, fmt.Errorf("status -o json is no JSON: %w: %v", err, out)
+		return s, fmt.Errorf("status -o json is not JSON: %w: %v", err, out)
 	}
 	return s, nil
 }

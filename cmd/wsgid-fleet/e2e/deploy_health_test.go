@@ -60,7 +60,7 @@ func TestReleaseThatIsNotWell(t *testing.T) {
 				t.Helper()
 				link, _ := os.Readlink(filepath.Join(g.demo, "apps/wsgiapp-dev/app"))
 				out := g.fleet("deploy", "wsgiapp-dev")
-				for _, s := range append(says, "nothing that serves was changed") {
+				for _, s := range append(says, "the running app was not changed") {
 					if out.code != 1 || !strings.Contains(out.stderr, s) {
 						t.Errorf("%s: no %q in %v", what, s, out)
 					}

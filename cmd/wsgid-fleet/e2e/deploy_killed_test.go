@@ -171,7 +171,7 @@ func TestUpgradeWaitsForADeploy(t *testing.T) {
 		if out.code != 0 || !strings.Contains(out.stdout, "successfully deployed") {
 			t.Errorf("%v\n%s", out, d.text())
 		}
-		d.says(t, "executing the program anew")
+		d.says(t, "re-executing the program")
 		eventually(t, patience, "a deploy by the new program", func() error {
 			if out := g.fleet("deploy", "wsgiapp-dev"); out.code != 0 {
 				return fmt.Errorf("%v", out)

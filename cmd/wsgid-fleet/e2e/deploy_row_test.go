@@ -25,7 +25,7 @@ func (g *guide) deploys() []deployEntry {
 	var all []deployEntry
 	out := g.ok("deploys", "wsgiapp-dev", "-o", "json")
 	if err := json.Unmarshal([]byte(out.stdout), &all); err != nil {
-		g.t.Fatalf("deploys -o json is no JSON: %v: %v", err, out)
+		g.t.Fatalf("deploys -o json is not JSON: %v: %v", err, out)
 	}
 	return all
 }

@@ -133,7 +133,7 @@ func TestFlavorGuide(t *testing.T) {
 		g.says("Hello world!")
 		g.commit("import nothing_of_that_name\n")
 		if out := g.fleet("deploy", "wsgiapp-dev"); out.code != 1 || !strings.Contains(out.stderr, "cannot deploy wsgiapp-dev: rollout: ") ||
-			!strings.Contains(out.stderr, "nothing_of_that_name") || !strings.Contains(out.stderr, "nothing that serves was changed") {
+			!strings.Contains(out.stderr, "nothing_of_that_name") || !strings.Contains(out.stderr, "the running app was not changed") {
 			t.Error(out)
 		}
 		g.says("Hello world!")

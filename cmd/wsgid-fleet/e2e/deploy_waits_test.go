@@ -108,15 +108,15 @@ func TestDeployIsFollowedAtTheNextDaemon(t *testing.T) {
 		one, two := g.start("deploy", "wsgiapp-dev"), (*waiting)(nil)
 		one.says("Run migrate...")
 		two = g.start("deploy", "--wait", "wsgiapp-dev")
-		two.says("wsgid-fleet: wsgiapp-dev: waits: another deploy of it is under way (deploy of ")
+		two.says("wsgid-fleet: wsgiapp-dev: waits: another deploy of it is in progress (deploy of ")
 		pid := d.Process.Pid
 		d.kill(t)
-		gone := fmt.Sprintf("cannot hear from the daemon (pid %d): ", pid)
+		gone := fmt.Sprintf("cannot read from the daemon (pid %d): ", pid)
 		one.says(gone)
 		two.says(gone)
 		g.must(os.Remove(hold))
 		d = g.run()
-		one.ends(1, "waiting for the next one", "migrate: interrupted", "cannot deploy wsgiapp-dev: the process that did it was ended; nothing that serves was changed")
+		one.ends(1, "waiting for the next one", "migrate: interrupted", "cannot deploy wsgiapp-dev: the process that ran it was terminated; the running app was not changed")
 		// What had not begun yet begins now.
 		two.ends(0, "Fetch the code...", "migrate: completed", "wsgiapp-dev is successfully deployed on http://"+g.hello)
 		g.says("Hello")
@@ -153,7 +153,7 @@ func TestDeployWaitsForAnUpgrade(t *testing.T) {
 		one := g.start("deploy", "wsgiapp-dev")
 		one.says("Run migrate...")
 		two := g.start("deploy", "wsgiapp-dev", "--wait")
-		two.says("waits: another deploy of it is under way")
+		two.says("waits: another deploy of it is in progress")
 		g.must(d.Process.Signal(syscall.SIGUSR2))
 		d.says(t, "executed anew when the deploys under way have ended")
 		three := g.start("deploy", "wsgiapp", "dev", "--wait")
@@ -163,7 +163,7 @@ func TestDeployWaitsForAnUpgrade(t *testing.T) {
 		one.ends(0, deployed)
 		two.ends(0, "Run migrate...", deployed)
 		three.ends(0, "Run migrate...", deployed)
-		if !strings.Contains(d.text(), "executing the program anew") {
+		if !strings.Contains(d.text(), "re-executing the program") {
 			t.Error(d.text())
 		}
 
@@ -171,7 +171,7 @@ func TestDeployWaitsForAnUpgrade(t *testing.T) {
 		one = g.start("deploy", "wsgiapp-dev")
 		one.says("Run migrate...")
 		two = g.start("deploy", "wsgiapp-dev", "--wait")
-		two.says("waits: another deploy of it is under way")
+		two.says("waits: another deploy of it is in progress")
 		if code := d.stop(t); code != 0 {
 			t.Errorf("it ended with %d", code)
 		}
@@ -192,7 +192,7 @@ func TestDeployStopsByCtrlC(t *testing.T) {
 	one := g.start("deploy", "wsgiapp-dev")
 	one.says("Run migrate...")
 	two := g.start("deploy", "wsgiapp-dev", "--wait")
-	two.says("waits: another deploy of it is under way")
+	two.says("waits: another deploy of it is in progress")
 	g.must(two.cmd.Process.Signal(syscall.SIGINT))
 	two.ends(1, "interrupted")
 	g.must(one.cmd.Process.Signal(syscall.SIGINT))

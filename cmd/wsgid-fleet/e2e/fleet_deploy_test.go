@@ -226,7 +226,7 @@ func TestDeployOnManyHosts(t *testing.T) {
 	p.must(os.WriteFile(three.dir+"/blog/broken", nil, 0o644))
 	out, code = two.by("deploy", "blog")
 	if code != 1 || !strings.Contains(out, "host three has failed: ") || !strings.Contains(out, "this host is broken") ||
-		!strings.Contains(out, "the new release serves on one already") || !strings.Contains(out, "nothing that serves was changed on two") {
+		!strings.Contains(out, "the new release serves on one already") || !strings.Contains(out, "the running app was not changed on two") {
 		t.Fatalf("deploy: %d\n%s", code, out)
 	}
 	p.says("second", "first", "first")
@@ -279,7 +279,7 @@ func TestADaemonThatIsKilledEndsTheDeployOfAll(t *testing.T) {
 	done := make(chan result, 1)
 	go func() { out, code := one.by("deploy", "blog"); done <- result{out, code} }()
 	p.until("migrate runs", func() bool { return p.ran("migrate") == 2 })
-	if out, code := two.by("deploy", "blog"); code != 1 || !strings.Contains(out, "another deploy of it is under way") {
+	if out, code := two.by("deploy", "blog"); code != 1 || !strings.Contains(out, "another deploy of it is in progress") {
 		t.Errorf("a second deploy: %d\n%s", code, out)
 	}
 	two.end(syscall.SIGKILL)
@@ -297,7 +297,7 @@ func TestADaemonThatIsKilledEndsTheDeployOfAll(t *testing.T) {
 		t.Errorf("the logbook of the host whose daemon was killed:\n%s", out)
 	}
 	p.must(os.Remove(p.dir + "/ran/hold"))
-	if r := <-done; r.code != 1 || !strings.Contains(r.out, "host two has failed: ") || !strings.Contains(r.out, "nothing that serves was changed on one") {
+	if r := <-done; r.code != 1 || !strings.Contains(r.out, "host two has failed: ") || !strings.Contains(r.out, "the running app was not changed on one") {
 		t.Errorf("deploy: %d\n%s", r.code, r.out)
 	}
 	p.says("first", "first")

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const noStderr = `log.target is "stderr", but no daemon has handed its standard error over; `
+const noStderr = `log.target is "stderr", but no daemon has passed its standard error; `
 
 // toStderr has hello log to standard error.
 func (b *bed) toStderr() {

@@ -20,17 +20,17 @@ func TestBadConfig(t *testing.T) {
 			{`{"workers": 4`, `not JSON at line 1, column 14: unexpected end of JSON input`},
 			{"{\n  'workers': 4\n}", `not JSON at line 2, column 3: invalid character '\'' looking for beginning of object key string`},
 			{"{\n  \"workers\": 4,\n}", `not JSON at line 3, column 1: invalid character '}' looking for beginning of object key string`},
-			{`["workers"]`, `it holds no object, want { "option": value, … }`},
+			{`["workers"]`, `it is not a JSON object, expected { "option": value, … }`},
 			{`{"workers": "many"}`, `workers is "many" at line 1, column 13, want a number from 1`},
 			{`{"workers": 0}`, `workers is 0 at line 1, column 13, want a number from 1`},
 			{`{"recv": ["tcp://127.0.0.1:9997"]}`, `recv is ["tcp://127.0.0.1:9997"] at line 1, column 10, want a string`},
-			{`{"recv": "tcp://127.0.0.1"}`, `recv = "tcp://127.0.0.1" has no port, want tcp://host:port (line 1, column 10)`},
+			{`{"recv": "tcp://127.0.0.1"}`, `recv = "tcp://127.0.0.1" has no port, expected tcp://host:port (line 1, column 10)`},
 			{`{"debug": "yes"}`, `debug is "yes" at line 1, column 11, want true or false`},
 			{`{"keep_alive": 1}`, `keep_alive is 1 at line 1, column 16, want true or false`},
 			{`{"wsgi_app": {"module": "web"}}`, `wsgi_app is {"module":"web"} at line 1, column 14, want a string`},
 			{`{"loader_dir": 1}`, `loader_dir is 1 at line 1, column 16, want a string or a list of strings`},
 			{`{"envs": ["A=1"]}`, `envs is ["A=1"] at line 1, column 10, want an object, such as {"NAME": "value"}`},
-			{`{"envs": {"A": ["1"]}}`, `envs at line 1, column 10: the value of A is no string`},
+			{`{"envs": {"A": ["1"]}}`, `envs at line 1, column 10: the value of A is not a string`},
 			{`{"fleet": {"sockets": {"http": ["127.0.0.1:80"]}}}`, `fleet.sockets.http[0] is "127.0.0.1:80" at line 1, column 33, want an object`},
 		} {
 			p.write(app+"/wsgid.json", c.json)
@@ -50,7 +50,7 @@ func TestBadConfig(t *testing.T) {
 		want := file + `unknown option "worker" at line 1, column ` + column(p.read(app+"/wsgid.json"), `3, "keep`) + `; did you mean "workers"?` + "\n" +
 			file + `unknown option "keep-alive" at line 1, column ` + column(p.read(app+"/wsgid.json"), `false, "col`) + `; did you mean "keep_alive"?` + "\n" +
 			file + `unknown option "colour" at line 1, column ` + column(p.read(app+"/wsgid.json"), `"red"`) + "\n" +
-			file + "debug stands there twice; the one at line 2, column 27 counts\n"
+			file + "debug is defined twice; the one at line 2, column 27 is used\n"
 		if r.code != 0 || r.stderr != want {
 			t.Errorf("%+v\nwant %s", r, want)
 		}
@@ -173,7 +173,7 @@ DJANGO
   File "/var/wsgid/site/app/mysite/settings.py", line 2, in <module>
     SECRET_KEY = os.environ['SITE_KEY']
 KeyError: 'SITE_KEY'
-the environment has no SITE_KEY, and nothing of the shell's reaches an app: write into its spec: env = { SITE_KEY = "…" }
+the environment has no SITE_KEY, and variables of the shell do not reach an app: write into its spec: env = { SITE_KEY = "…" }
 `},
 			{"settings that do not parse", "DEBUG = yes\n", `NameError: name 'yes' is not defined
 Traceback (most recent call last):
@@ -320,8 +320,8 @@ func TestBadPython(t *testing.T) {
 			{"3.6", posing("sys.version_info = (3, 6, 15, 'final', 0)"), "cannot start /var/wsgid/blog: cannot use /var/python: it is Python 3.6" + next},
 			{"2.7", posing("sys.version_info = (2, 7, 18, 'final', 0)"), "cannot start /var/wsgid/blog: cannot use /var/python: it is Python 2.7" + next},
 			{"PyPy", posing("sys.implementation.name = 'pypy'"), "cannot start /var/wsgid/blog: cannot use /var/python: it is pypy 3.11" + next},
-			{"no Python", "#!/bin/sh\necho hello\n", "cannot start /var/wsgid/blog: cannot use python /var/python: it is no Python: asked for its version it wrote \"hello\\n\"\n"},
-			{"no Python, and silent", "#!/bin/sh\n", "cannot start /var/wsgid/blog: cannot use python /var/python: it is no Python: asked for its version it wrote \"\"\n"},
+			{"no Python", "#!/bin/sh\necho hello\n", "cannot start /var/wsgid/blog: cannot use python /var/python: it is not a Python interpreter: asked for its version, it wrote \"hello\\n\"\n"},
+			{"no Python, and silent", "#!/bin/sh\n", "cannot start /var/wsgid/blog: cannot use python /var/python: it is not a Python interpreter: asked for its version, it wrote \"\"\n"},
 			{"broken", "#!/bin/sh\necho 'libpython3.9.so.1.0: cannot open' >&2\nexit 127\n", "cannot start /var/wsgid/blog: cannot use python " + who + "exit status 127: libpython3.9.so.1.0: cannot open\n"},
 			{"not executable", "", "cannot use python /var/python of app blog: it is not executable; name the interpreter itself, or make it executable: chmod +x\n"},
 		} {

@@ -256,7 +256,7 @@ func TestKeepAliveOff(t *testing.T) {
 			if now := p.pids(app, "master"); len(now) > 0 {
 				t.Errorf("its pid file is left: %v", now)
 			}
-			p.awaitLog(app, "the last worker is gone and workers.keep_alive is false: the master ends")
+			p.awaitLog(app, "the last worker exited and workers.keep_alive is false: the master exits")
 		}
 	})
 }

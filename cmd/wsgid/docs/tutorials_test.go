@@ -47,10 +47,10 @@ entry_point = Frontend()
 		} {
 			p.fails(64, "wsgid: cannot start /var/wsgid/generic: "+c.want+"\nTry \"wsgid --help\".\n", "wsgid --app-path=/var/wsgid/generic "+c.options)
 		}
-		p.fails(64, `wsgid: cannot start: --recv = "SOCK" is no ZeroMQ endpoint, want transport://address such as tcp://127.0.0.1:9997
+		p.fails(64, `wsgid: cannot start: --recv = "SOCK" is not a ZeroMQ endpoint, expected transport://address such as tcp://127.0.0.1:9997
 Try "wsgid --help".
 `, "wsgid --app-path=/var/wsgid/generic --recv=SOCK --send=SEND")
-		p.fails(64, `wsgid: cannot start: --send = "udp://127.0.0.1:1" has unknown transport "udp", want one of inproc, ipc, tcp, pgm, epgm
+		p.fails(64, `wsgid: cannot start: --send = "udp://127.0.0.1:1" has unknown transport "udp", expected one of inproc, ipc, tcp, pgm, epgm
 Try "wsgid --help".
 `, "wsgid --app-path=/var/wsgid/generic --recv=RECV --send=udp://127.0.0.1:1")
 	})

@@ -74,7 +74,7 @@ func Parse(source string) (Config, error) {
 		c.Prefix = "/" + prefix
 	}
 	if path.Clean(c.Prefix) != c.Prefix {
-		return fail("the prefix is no plain path")
+		return fail("the prefix is not a plain path")
 	}
 	return c, nil
 }
@@ -148,7 +148,7 @@ func (c Config) tls() (*tls.Config, error) {
 		}
 		t.RootCAs = x509.NewCertPool()
 		if !t.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("cannot use %s as the authority of etcd: no certificate stands in it", c.CA)
+			return nil, fmt.Errorf("cannot use %s as the authority of etcd: it contains no certificate", c.CA)
 		}
 	}
 	if c.Cert != "" {

@@ -28,7 +28,7 @@ const (
 )
 
 // ErrUnderWay tells that another deploy of the app goes on.
-var ErrUnderWay = errors.New("another deploy of it is under way")
+var ErrUnderWay = errors.New("another deploy of it is in progress")
 
 // errOvertakenOrder tells a host that its order is not the one that holds any more.
 var errOvertakenOrder = errors.New("another deploy of the app has been ordered since")
@@ -137,7 +137,7 @@ func lostNow(there map[string]bool) func(string) string {
 // touched yet, unless leave says that the asker alone ends.
 func (c *Client) Deploy(ctx context.Context, order cluster.Order, wait bool, waits func(string), tell func(cluster.News), leave func() bool) (*cluster.Deployment, error) {
 	if len(order.Hosts) == 0 {
-		return nil, fmt.Errorf("cannot deploy %s: no host that is there is to run it; look at: wsgid-fleet hosts", order.App)
+		return nil, fmt.Errorf("cannot deploy %s: no available host is to run it; see: wsgid-fleet hosts", order.App)
 	}
 	id, err := c.order(ctx, order, wait, waits)
 	if err != nil {
@@ -173,7 +173,7 @@ func (c *Client) order(ctx context.Context, order cluster.Order, wait bool, wait
 			if !was.Over(lostNow(there)) {
 				under := fmt.Errorf("%w (%s by %s since %s)", ErrUnderWay, was.Order.ID, was.Order.By, was.Order.At.Format(time.RFC3339))
 				if !wait {
-					return "", fmt.Errorf("cannot deploy %s: %w; wait for it by: --wait", order.App, under)
+					return "", fmt.Errorf("cannot deploy %s: %w; wait for it with: --wait", order.App, under)
 				}
 				if !told {
 					told = true
@@ -280,7 +280,7 @@ func (w *watcher) look(d *cluster.Deployment, there map[string]bool) func(string
 		case away && now.Sub(at) >= lostAfter:
 			return fmt.Sprintf("it is gone for %s", lostAfter)
 		case !begun && !away && now.Sub(w.begun) >= idleAfter:
-			return "it does not take part: is its daemon of an earlier version?"
+			return "it does not take part: is its daemon an earlier version?"
 		}
 		return ""
 	}

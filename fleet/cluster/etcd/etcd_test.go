@@ -390,7 +390,7 @@ func TestTwoHostsOfOneName(t *testing.T) {
 	until(t, "the twin says why", func() bool {
 		twin.mu.Lock()
 		defer twin.mu.Unlock()
-		return strings.Contains(twin.log.String(), "another machine is called so")
+		return strings.Contains(twin.log.String(), "another machine has this name")
 	})
 	if got := twin.runs(); len(got) != 0 {
 		t.Errorf("the twin runs %v", got)

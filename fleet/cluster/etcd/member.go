@@ -134,7 +134,7 @@ func (m *Member) troubled(err error) {
 	m.mu.Unlock()
 	switch {
 	case text != "" && was == "":
-		m.Log.Warn("etcd says nothing; what runs goes on, and nothing is moved", "err", text)
+		m.Log.Warn("etcd does not answer; running apps continue, and nothing is moved", "err", text)
 	case text == "" && was != "":
 		m.Log.Info("etcd answers again")
 	}
@@ -205,7 +205,7 @@ func (m *Member) session(whole context.Context, changed func()) error {
 		now := m.view.Revision
 		m.mu.Unlock()
 		if now < rev {
-			m.Log.Warn("etcd knows less than before: it was restored or made anew; it is watched from there", "revision", now, "before", rev)
+			m.Log.Warn("etcd has an older state: it was restored or recreated; watching from there", "revision", now, "before", rev)
 			return nil // a watch of a later revision is deaf, and says nothing (etcd 3.4.23)
 		}
 		rev = now
@@ -337,7 +337,7 @@ func (m *Member) observe(now time.Time) {
 		if f != "" {
 			m.Log.Warn("placement is frozen", "reason", f)
 		} else {
-			m.Log.Info("placement goes on")
+			m.Log.Info("placement continues")
 		}
 	}
 }
@@ -376,7 +376,7 @@ func (m *Member) keep(d *cluster.Decision) {
 		return
 	}
 	if err := m.mirror.SavePlaced(cluster.Placed{Here: m.hosting.Here(), Members: m.members.Counting()}); err != nil {
-		m.Log.Error("what runs here is not kept over a reboot without etcd", "err", err)
+		m.Log.Error("the apps of this host will not survive a reboot without etcd", "err", err)
 	}
 }
 

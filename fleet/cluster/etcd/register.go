@@ -23,7 +23,7 @@ const DefaultTTL = 5 * time.Second
 const reportEvery = time.Second
 
 // errTaken tells that another machine has the name of this host.
-var errTaken = errors.New("another machine is called so")
+var errTaken = errors.New("another machine has this name")
 
 // register holds the key of this host, and what it serves, under a lease until ctx ends.
 func (m *Member) register(ctx context.Context, serving func() map[string]cluster.Endpoint) {
@@ -38,7 +38,7 @@ func (m *Member) register(ctx context.Context, serving func() map[string]cluster
 		}
 		if text := fmt.Sprint(err); err != nil && text != said {
 			said = text
-			m.Log.Warn("this host is not in the fleet; what it runs goes on", "host", m.Host.ID, "err", err)
+			m.Log.Warn("this host is not in the fleet; running apps continue", "host", m.Host.ID, "err", err)
 		}
 		if err == nil {
 			said = ""
@@ -102,7 +102,7 @@ func (m *Member) tenure(ctx context.Context, serving func() map[string]cluster.E
 			poke(m.report)
 		case <-report:
 			if err := m.put(ctx, lease.ID, serving()); err != nil {
-				m.Log.Debug("what this host serves is not told", "err", err)
+				m.Log.Debug("the apps of this host are not announced", "err", err)
 				poke(m.report)
 			}
 			report = nil
@@ -164,7 +164,7 @@ func (m *Member) take(ctx context.Context, lease clientv3.LeaseID) error {
 			mod = kvs[0].ModRevision
 		}
 	}
-	return fmt.Errorf("cannot join %s as %s: its key changes all the time", m.client.where(), m.Host.ID)
+	return fmt.Errorf("cannot join %s as %s: its key keeps changing", m.client.where(), m.Host.ID)
 }
 
 // put writes what differs from what etcd holds of this host's endpoints.

@@ -181,7 +181,7 @@ func (t *task) tell(ctx context.Context, commit string, s cluster.PartStage) {
 			state = "failed"
 		}
 		if err := t.m.client.End(ctx, t.release(), s.Name, t.record(state)); err != nil {
-			t.m.Log.Warn("how a stage ended that runs once is not told", "app", t.order.App, "stage", s.Name, "err", err)
+			t.m.Log.Warn("the result of a run-once stage is not reported", "app", t.order.App, "stage", s.Name, "err", err)
 		}
 	}
 	_ = t.write(ctx, news || once)

@@ -30,10 +30,10 @@ type Meta struct {
 
 // ErrNothing tells that no generation is there: none was pushed, or somebody has
 // emptied the prefix.
-var ErrNothing = errors.New("no generation of specs is there")
+var ErrNothing = errors.New("there is no generation of specs")
 
-// ErrOvertaken tells that another push was faster.
-var ErrOvertaken = errors.New("another push was faster")
+// ErrOvertaken tells that another push came first.
+var ErrOvertaken = errors.New("another push came first")
 
 const (
 	// batchOps is how many operations go in one transaction: servers refuse more than
@@ -118,7 +118,7 @@ func (c *Client) meta(ctx context.Context) (meta *Meta, mod, rev int64, err erro
 	}
 	meta = &Meta{}
 	if err := json.Unmarshal(got.Kvs[0].Value, meta); err != nil {
-		return nil, 0, 0, fmt.Errorf("cannot read the specs of %s: meta/generation does not say what this version understands", c.where())
+		return nil, 0, 0, fmt.Errorf("cannot read the specs of %s: meta/generation has a format that this version does not understand", c.where())
 	}
 	return meta, got.Kvs[0].ModRevision, rev, nil
 }
@@ -174,7 +174,7 @@ func (c *Client) Watch(ctx context.Context, hint func()) {
 // already, nothing is written, and changed is false. by names who pushes.
 func (c *Client) Push(ctx context.Context, t cluster.Texts, by string) (generation int64, changed bool, err error) {
 	if len(t.Files) == 0 {
-		return 0, false, errors.New("cannot push: no spec file is there, and a fleet is not emptied by that")
+		return 0, false, errors.New("cannot push: there is no spec file, and a push does not empty a fleet")
 	}
 	old, mod, _, err := c.meta(ctx)
 	if err != nil {

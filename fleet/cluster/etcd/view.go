@@ -64,7 +64,7 @@ func (c *Client) View(ctx context.Context) (*View, error) {
 	return v, nil
 }
 
-// put takes in one key. What does not say what this version understands is passed over,
+// put takes in one key. What has a format that this version does not understand is passed over,
 // but a host: that is there, whatever it says.
 func (v *View) put(key string, kv *mvccpb.KeyValue) {
 	switch kind, rest, _ := strings.Cut(key, "/"); kind {
@@ -169,7 +169,7 @@ func (v *View) Ready(app, host string) bool {
 // there may be named too: it is out when it comes.
 func (c *Client) Cordon(ctx context.Context, host, by string) error {
 	if !ValidHost(host) {
-		return fmt.Errorf("cannot cordon %q: that is no name of a host", host)
+		return fmt.Errorf("cannot cordon %q: that is not a name of a host", host)
 	}
 	_, err := c.txn(ctx, "cordon "+host+" in", nil, []clientv3.Op{clientv3.OpPut(c.key("down", host), by)}, nil)
 	return err
@@ -195,7 +195,7 @@ func (c *Client) Thaw(ctx context.Context) error {
 }
 
 // ErrDone tells that somebody has begun, or done, what is to be done once.
-var ErrDone = errors.New("it was begun already")
+var ErrDone = errors.New("it was already started")
 
 // OnceRecord says who does, or did, what is to be done once over all hosts.
 type OnceRecord struct {

@@ -25,7 +25,7 @@ func (a *Account) Check() error {
 	case a == nil:
 		return nil
 	case a.UID == 0:
-		return errors.New("the account is root, and nothing of a repository runs as root; give the app a user of its own")
+		return errors.New("the account is root, and no code of a repository runs as root; give the app a user of its own")
 	case a.UID < 0 || a.GID < 0:
 		return errors.New("the account has no number")
 	}

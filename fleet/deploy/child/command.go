@@ -128,9 +128,9 @@ func (c *Command) Failure(ctx context.Context, err error, tail *Tail) error {
 	}
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		err = fmt.Errorf("it took longer than it may and was ended: %w", context.DeadlineExceeded)
+		err = fmt.Errorf("it exceeded its time limit and was terminated: %w", context.DeadlineExceeded)
 	case ctx.Err() != nil:
-		err = fmt.Errorf("it was ended: %w", context.Cause(ctx))
+		err = fmt.Errorf("it was terminated: %w", context.Cause(ctx))
 	}
 	return &Error{Program: c.Args[0], Err: err, Output: tail.String()}
 }

@@ -94,7 +94,7 @@ func readReport(socket *os.File, err error) (report, error) {
 	b, _ := io.ReadAll(io.LimitReader(socket, 64<<10))
 	var rep report
 	if jerr := json.Unmarshal(b, &rep); jerr != nil {
-		return report{}, errors.Join(err, errors.New("nobody can say how it ended: the process that watched over it is gone"))
+		return report{}, errors.Join(err, errors.New("its result is not known: the process that supervised it is gone"))
 	}
 	switch {
 	case rep.Error != "":

@@ -51,7 +51,7 @@ type foreignServerError struct {
 }
 
 func (e *foreignServerError) Error() string {
-	return fmt.Sprintf("who listens at %s is %s, and not the user postgres: nothing is told to it; if this is your server, name it by host:port, with admin", e.socket, userText(e.uid))
+	return fmt.Sprintf("who listens at %s is %s, and not the user postgres: nothing is sent to it; if this is your server, name it by host:port, with admin", e.socket, userText(e.uid))
 }
 
 // proved tells whether the server runs as one of those whom we trust.
@@ -63,7 +63,7 @@ func (d dialer) proved(conn net.Conn, address string) error {
 	var peer *unix.Ucred
 	cerr := raw.Control(func(fd uintptr) { peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
 	if err = errors.Join(cerr, err); err != nil {
-		return fmt.Errorf("cannot tell who listens at %s: %w", address, err)
+		return fmt.Errorf("cannot determine who listens at %s: %w", address, err)
 	}
 	if slices.Contains(d.owners, int(peer.Uid)) {
 		return nil

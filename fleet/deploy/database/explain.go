@@ -71,9 +71,9 @@ func explain(err error) error {
 	case "":
 		return err
 	case insufficientPrivilege:
-		return explainf(err, "the administrator may not: %s; log in as one who may (a superuser, or ALTER ROLE … CREATEROLE CREATEDB)", said(err))
+		return explainf(err, "the administrator lacks a privilege: %s; log in as one who has it (a superuser, or ALTER ROLE … CREATEROLE CREATEDB)", said(err))
 	case readOnly:
-		return explainf(err, "the server is a standby, where nothing can be made: name the primary in server of the database block")
+		return explainf(err, "the server is a standby, where nothing can be created: name the primary in server of the database block")
 	}
 	return explainf(err, "the server says: %s", said(err))
 }
@@ -83,9 +83,9 @@ func explainAdmin(l login, err error) error {
 	socket := path.IsAbs(l.Host)
 	switch code := codeOf(err); {
 	case socket && (code == notAuthorized || code == wrongPassword):
-		return explainf(err, "the server does not let %s in by its socket (%s); let it in by a first line of pg_hba.conf, and reload the server (systemctl reload postgresql): local all %s peer", l.User, said(err), l.User)
+		return explainf(err, "the server does not accept %s on its socket (%s); allow it with a first line of pg_hba.conf, and reload the server (systemctl reload postgresql): local all %s peer", l.User, said(err), l.User)
 	case code == notAuthorized || code == wrongPassword:
-		return explainf(err, "the server does not let the administrator of admin in (%s); correct its user:password, or pg_hba.conf of the server", said(err))
+		return explainf(err, "the server rejects the administrator of admin (%s); correct its user:password, or pg_hba.conf of the server", said(err))
 	}
 	return unreachable(l, err)
 }
@@ -94,7 +94,7 @@ func explainAdmin(l login, err error) error {
 func explainApp(l login, as *child.Account, err error) error {
 	switch codeOf(err) {
 	case wrongPassword:
-		return explainf(err, "the role %q does not take the password that was made for it (%s): it was changed, or the role was made by somebody else; set owner in the database block to another name, or have that role removed by hand", l.User, said(err))
+		return explainf(err, "the role %q rejects the password that was created for it (%s): it was changed, or the role was made by somebody else; set owner in the database block to another name, or have that role removed by hand", l.User, said(err))
 	case notAuthorized:
 		line := fmt.Sprintf("local %s %s scram-sha-256", word(l.Name), word(l.User))
 		how := "by its socket"
@@ -102,7 +102,7 @@ func explainApp(l login, as *child.Account, err error) error {
 			line = fmt.Sprintf("host %s %s ADDRESS/32 scram-sha-256", word(l.Name), word(l.User))
 			how = "from this machine"
 		}
-		return explainf(err, "role and database are there, and the server does not let %s in as the role %q %s (%s); let it in by a line of pg_hba.conf before the one that says otherwise, and reload the server (systemctl reload postgresql): %s",
+		return explainf(err, "role and database are there, and the server does not accept %s as the role %q %s (%s); allow it with a line of pg_hba.conf before the one that rejects it, and reload the server (systemctl reload postgresql): %s",
 			whoText(as), l.User, how, said(err), line)
 	}
 	return unreachable(l, err)
@@ -143,15 +143,15 @@ func unreachable(l login, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return explainf(err, "the socket %s is closed to %s; correct unix_socket_permissions and unix_socket_group in postgresql.conf", at, whoText(l.dialer.as))
 	case codeOf(err) == cannotConnectNow:
-		return explainf(err, "the server at %s takes nobody yet (%s); look at its log, and deploy again", at, said(err))
+		return explainf(err, "the server at %s accepts no connections yet (%s); check its log, and deploy again", at, said(err))
 	case codeOf(err) == tooManyConnections:
-		return explainf(err, "the server at %s takes no more connections (%s); raise max_connections, or end some, and deploy again", at, said(err))
+		return explainf(err, "the server at %s accepts no more connections (%s); raise max_connections, or end some, and deploy again", at, said(err))
 	case codeOf(err) != "":
 		return explainf(err, "the server at %s says: %s", at, said(err))
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
 		return err
 	}
-	return explainf(err, "nobody can log in at %s: %s; is it a PostgreSQL server that listens there? look at its log", at, said(err))
+	return explainf(err, "cannot log in at %s: %s; is it a PostgreSQL server that listens there? check its log", at, said(err))
 }
 
 // otherSockets names the sockets of other servers in a folder.
@@ -171,11 +171,11 @@ func otherSockets(folder string) string {
 
 // belongsTo is a database that somebody else has made.
 func (s *server) belongsTo(owner string) error {
-	return &explained{text: fmt.Sprintf("the database %q is there and belongs to the role %q, not to %q; set name or owner in the database block, or give it away by hand: ALTER DATABASE %s OWNER TO %s",
+	return &explained{text: fmt.Sprintf("the database %q is there and belongs to the role %q, not to %q; set name or owner in the database block, or change its owner by hand: ALTER DATABASE %s OWNER TO %s",
 		s.name, owner, s.owner, identifier(s.name), identifier(s.owner))}
 }
 
 // unknownPassword is a role that somebody else has made.
 func unknownPassword(role string) error {
-	return &explained{text: fmt.Sprintf("the role %q is there, and its password is not known here: nothing of it is changed; set owner in the database block to another name, or, if nobody needs the role, remove it by hand: DROP ROLE %s", role, identifier(role))}
+	return &explained{text: fmt.Sprintf("the role %q is there, and its password is not known here: it is left unchanged; set owner in the database block to another name, or, if the role is not needed, remove it by hand: DROP ROLE %s", role, identifier(role))}
 }

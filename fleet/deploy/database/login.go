@@ -66,7 +66,7 @@ func (l login) config() (*pgconn.Config, error) {
 		" dbname=" + quoted(l.Name) + " password=" + quoted(l.Password) + " passfile=/dev/null sslmode=" + mode +
 		" target_session_attrs=any sslnegotiation=postgres channel_binding=prefer require_auth=!password")
 	if err != nil {
-		return nil, errors.New("the environment has PG… variables that do not fit together (" + strings.TrimSpace(lastPart(err)) + "); unset them")
+		return nil, errors.New("the environment has PG… variables that contradict each other (" + strings.TrimSpace(lastPart(err)) + "); unset them")
 	}
 	conf.Password = l.Password // an empty one may have been filled in
 	conf.RuntimeParams = map[string]string{"application_name": "wsgid-fleet", "client_encoding": "UTF8", "standard_conforming_strings": "on"}

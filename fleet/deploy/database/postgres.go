@@ -152,7 +152,7 @@ func (s *server) find(ctx context.Context) (role, db bool, owner string, err err
 		return false, false, "", err
 	}
 	if len(roles) > 0 && roles[0][0] == "f" {
-		return false, false, "", &explained{text: fmt.Sprintf("the role %q is there and may not log in: nothing of it is changed; set owner in the database block to another name, or let it by hand: ALTER ROLE %s LOGIN", s.owner, identifier(s.owner))}
+		return false, false, "", &explained{text: fmt.Sprintf("the role %q is there and may not log in: it is left unchanged; set owner in the database block to another name, or allow it by hand: ALTER ROLE %s LOGIN", s.owner, identifier(s.owner))}
 	}
 	dbs, err := rows(ctx, s.conn, "SELECT pg_catalog.pg_get_userbyid(datdba) FROM pg_catalog.pg_database WHERE datname = $1", s.name)
 	if err != nil {
@@ -180,7 +180,7 @@ func (m *Maker) ensure(ctx context.Context, s *server) (made []string, err error
 	}
 	switch {
 	case role && m.Remembered == "" && m.shared():
-		return nil, fmt.Errorf("%w; if another host of the fleet has made it, deploy there first: then the others are told", unknownPassword(s.owner))
+		return nil, fmt.Errorf("%w; if another host of the fleet has created it, deploy there first: then it is shared with the others", unknownPassword(s.owner))
 	case role && m.Remembered == "":
 		return nil, unknownPassword(s.owner)
 	}
@@ -188,7 +188,7 @@ func (m *Maker) ensure(ctx context.Context, s *server) (made []string, err error
 		if err := m.makeRole(ctx, s); err != nil {
 			return nil, err
 		}
-		made = append(made, "made the role "+s.owner)
+		made = append(made, "created the role "+s.owner)
 	}
 	if db {
 		return made, nil
@@ -209,7 +209,7 @@ func (m *Maker) ensure(ctx context.Context, s *server) (made []string, err error
 	case err != nil:
 		return nil, err
 	}
-	return append(made, "made the database "+s.name), nil
+	return append(made, "created the database "+s.name), nil
 }
 
 // makeRole makes the role. Its password is safe before the server knows it: whatever
@@ -246,7 +246,7 @@ func (s *server) makeDatabase(ctx context.Context) error {
 	if codeOf(err) != insufficientPrivilege {
 		return err
 	}
-	// An administrator who is no superuser must be a member of the role for that.
+	// An administrator who is not a superuser must be a member of the role for that.
 	if gerr := do(ctx, s.conn, "GRANT "+identifier(s.owner)+" TO CURRENT_USER"); gerr != nil {
 		return err
 	}

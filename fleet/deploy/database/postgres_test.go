@@ -63,7 +63,7 @@ func TestPostgreSQLIsMadeOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if made.Password != kept || len(kept) < 20 || made.Note != `made the role o"w'\ner, made the database b"lo'g x` {
+	if made.Password != kept || len(kept) < 20 || made.Note != `created the role o"w'\ner, created the database b"lo'g x` {
 		t.Errorf("%q, kept %q", made.Note, kept)
 	}
 	const script = `
@@ -152,7 +152,7 @@ func TestPostgreSQLPasswordIsKeptFirst(t *testing.T) {
 	}
 	// The database was not made yet: the role is.
 	c.psql(t, "drop database early")
-	if made, err = maker(t, c, "early", "early", &kept).Make(context.Background()); err != nil || made.Note != "made the database early" {
+	if made, err = maker(t, c, "early", "early", &kept).Make(context.Background()); err != nil || made.Note != "created the database early" {
 		t.Errorf("%q, %v", made.Note, err)
 	}
 }
@@ -219,7 +219,7 @@ func TestPostgreSQLByLoopback(t *testing.T) {
 	failure(t, maker(t, c, "no-way", "no-way", &third), "does not let", "pg_hba.conf", "local no-way no-way scram-sha-256", "nor by a loopback address")
 }
 
-// A server by host:port, with an administrator who is no superuser.
+// A server by host:port, with an administrator who is not a superuser.
 func TestPostgreSQLByAdmin(t *testing.T) {
 	c := startedCluster(t)
 	c.psql(t, "create role boss login createrole createdb password 'p:w''\\x @'", "create role poor login password 'poor'")

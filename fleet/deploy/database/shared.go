@@ -53,7 +53,7 @@ func (m *Maker) agree(ctx context.Context, role bool) error {
 		case m.Remembered != "":
 			instead = held // sealed with what admin said before
 		default:
-			return fmt.Errorf("the other hosts know the password of the role %q, and this one cannot read it: admin said something else when they kept it; deploy first on a host that has the database, with what admin says now", m.Spec.Owner)
+			return fmt.Errorf("the other hosts know the password of the role %q, and this one cannot read it: admin had another value when they stored it; deploy first on a host that has the database, with the present value of admin", m.Spec.Owner)
 		}
 	}
 }
@@ -76,7 +76,7 @@ const (
 	sealRounds = 300_000
 )
 
-var errSeal = errors.New("it is sealed with something else")
+var errSeal = errors.New("it is sealed with another key")
 
 func sealer(with string, salt []byte) (cipher.AEAD, error) {
 	key, err := pbkdf2.Key(sha256.New, with, salt, sealRounds, 32)

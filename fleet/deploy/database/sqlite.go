@@ -24,7 +24,7 @@ func MakeSQLite(spec appspec.Database, folder *appdir.RootFs, owner *appdir.Owne
 		return Connection{}, fmt.Errorf("cannot make sqlite database %s: %w", c.Name, err)
 	}
 	if !fs.ValidPath(spec.Name) || spec.Name == "." {
-		return fail(errors.New("its path leaves shared/; write a path below it"))
+		return fail(errors.New("its path points outside shared/; write a path below it"))
 	}
 	give := func(name string) error {
 		if owner == nil {
@@ -39,7 +39,7 @@ func MakeSQLite(spec appspec.Database, folder *appdir.RootFs, owner *appdir.Owne
 	case err == nil && fi.Mode().IsRegular():
 		return c, nil
 	case err == nil:
-		return fail(fmt.Errorf("something else than a file lies there (%s); move it away", fi.Mode().Type()))
+		return fail(fmt.Errorf("something other than a file exists there (%s); move it away", fi.Mode().Type()))
 	case !errors.Is(err, fs.ErrNotExist):
 		return fail(err)
 	}

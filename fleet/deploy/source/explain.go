@@ -21,34 +21,34 @@ func (s *Store) explain(ctx context.Context, r Repository, err error) error {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		hint = fmt.Sprintf("the server took longer than %v; a longer time is given by timeout = in the deploy block", s.Limits.withDefaults().Time)
 	case said(err, "IDENTIFICATION HAS CHANGED"):
-		hint = "the server shows another host key than the one in known_hosts; if its administrator confirms that it was changed, remove the old line, which is named below, and deploy again for the new one"
+		hint = "the server presents a different host key than the one in known_hosts; if its administrator confirms that it was changed, remove the old line, which is named below, and deploy again for the new one"
 	case said(err, "Host key verification failed", "host key is known for"):
 		hint = s.unknownHost(ctx, r, u)
 	case how == ssh && said(err, "Permission denied ("):
-		hint = "the server takes no key of ours: add the public half of ssh_key to it"
+		hint = "the server rejects our key: add the public half of ssh_key to it"
 		if r.SSHKey == "" {
-			hint = fmt.Sprintf("the server takes no key that %s has in ~/.ssh: name one in ssh_key", s.Account)
+			hint = fmt.Sprintf("the server rejects every key that %s has in ~/.ssh: name one in ssh_key", s.Account)
 		}
 	case how == https && said(err, "could not read Username", "could not read Password", "Authentication failed"):
-		hint = fmt.Sprintf("the server asks for a password (many do where a repository is not there): put it into ~/.netrc of %s, or use ssh with ssh_key", s.Account)
+		hint = fmt.Sprintf("the server asks for a password (many do when a repository does not exist): put it into ~/.netrc of %s, or use ssh with ssh_key", s.Account)
 	case said(err, "not allowed", "not supported or disabled in libcurl"):
-		hint = "the server leads to another transport"
+		hint = "the server redirects to another transport"
 	case said(err, "ould not resolve host"):
 		hint = "there is no such host, or no network"
 	case said(err, "certificate verification failed", "SSL certificate problem", "certificate issuer"):
-		hint = "nobody that this machine trusts vouches for the server's certificate: add its authority to those of the machine (update-ca-certificates), or name its file by SSL_CERT_FILE in the environment of the daemon"
+		hint = "the server's certificate is not signed by an authority that this machine trusts: add its authority to those of the machine (update-ca-certificates), or name its file by SSL_CERT_FILE in the environment of the daemon"
 	case said(err, "Connection refused", "Couldn't connect to server", "Could not connect", "No route to host", "Network is unreachable"):
-		hint = "nobody listens there, or the network does not lead there"
+		hint = "nothing listens there, or there is no route to it"
 	case said(err, "Connection timed out", "timed out", "Operation too slow"):
 		hint = "the server does not answer"
 	case how == https && said(err, "returned error: 403"):
-		hint = "the server does not let us read the repository (403)"
+		hint = "the server does not allow us to read the repository (403)"
 	case how == https && said(err, "returned error: 5"):
-		hint = "the server has failed: its administrator finds the reason in its log"
+		hint = "the server failed: its log has the reason"
 	case how == https && said(err, "' not found"):
-		hint = "there is no repository at that URL, or the server shows it only to those that it knows"
+		hint = "there is no repository at that URL, or the server shows it only to users it knows"
 	case said(err, "Empty reply from server", "early EOF", "hung up unexpectedly", "unexpected disconnect", "Connection reset by peer", "Connection closed by"):
-		hint = "the server has closed the connection in the middle: deploy again, and look at its log if that does not help"
+		hint = "the server closed the connection unexpectedly: deploy again, and check its log if that does not help"
 	case said(err, "No space left on device", "Disk quota exceeded"):
 		hint = "the disk of " + s.Dir + " is full"
 	case said(err, "cannot mkdir", "could not create leading directories", "cannot copy"):

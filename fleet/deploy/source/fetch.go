@@ -120,7 +120,7 @@ func (s *Store) search(ctx context.Context, r Repository, dir, id string) error 
 		}
 		out, err := s.output(ctx, r, dir, "rev-parse", "--verify", id+"^{commit}")
 		if said(err, "is ambiguous") {
-			return fmt.Errorf("several commits begin with %s: write more of the one that is meant", id)
+			return fmt.Errorf("several commits begin with %s: write more digits", id)
 		}
 		if err == nil {
 			return s.git(r, dir, "update-ref", deployRef, strings.TrimSpace(out)).Run(ctx)
@@ -129,7 +129,7 @@ func (s *Store) search(ctx context.Context, r Repository, dir, id string) error 
 	if r.Branch == "" {
 		return fmt.Errorf("no branch and no tag has a commit %s; was it pushed?", id)
 	}
-	return fmt.Errorf("branch %s has no commit %s, and the server gives none out by its id alone; was it pushed, and to this branch?", r.Branch, id)
+	return fmt.Errorf("branch %s has no commit %s, and the server does not serve commits by id alone; was it pushed, and to this branch?", r.Branch, id)
 }
 
 // bring fetches references. --prune makes way where a branch became a folder of
@@ -152,7 +152,7 @@ func (s *Store) bring(ctx context.Context, r Repository, dir, depth string, refs
 			case <-time.After(200 * time.Millisecond):
 			}
 			if packed(dir)-before > most {
-				cancel(fmt.Errorf("it brings more than %s", size(most)))
+				cancel(fmt.Errorf("it is larger than %s", size(most)))
 				return
 			}
 		}
@@ -192,7 +192,7 @@ func (s *Store) describe(ctx context.Context, r Repository, dir, name string) (C
 		"--format=%H%x00%ct%x00%an%x00%s", deployRef+"^{commit}", "--")
 	if err != nil {
 		if said(err, "expected commit type", "bad revision", "unknown revision", "ambiguous argument") {
-			return Commit{}, fmt.Errorf("%s is no commit", name)
+			return Commit{}, fmt.Errorf("%s is not a commit", name)
 		}
 		return Commit{}, err
 	}

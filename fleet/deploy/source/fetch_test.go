@@ -58,7 +58,7 @@ func TestFetchWhatIsMeant(t *testing.T) {
 	}
 	u.git("", "tag", "tree", two+"^{tree}")
 	_, err := s.store.Fetch(s.ctx(), Repository{URL: u.url(), Commit: "tree"})
-	wants(t, err, "tag tree is no commit")
+	wants(t, err, "tag tree is not a commit")
 }
 
 // What a kept clone gets wrong.

@@ -114,7 +114,7 @@ func TestServersThatDoNotServe(t *testing.T) {
 		"leads to plain http": {infos, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://127.0.0.1:1/x.git/info/refs", http.StatusFound)
 		}, []string{"another transport"}},
-		"answers with something else": {infos, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>welcome")) }, []string{"is no git server"}},
+		"answers with something else": {infos, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>welcome")) }, []string{"is not a git server"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)

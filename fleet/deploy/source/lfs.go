@@ -43,12 +43,12 @@ func parsePointer(text string) (pointer, bool) {
 func (u *unpacker) large(out *release, pointers []pointer) error {
 	first := pointers[0]
 	if !u.parts[first.entry.repo].repo.LFS {
-		return fmt.Errorf("%s is kept by Git LFS, as are %d more files: write lfs = true (git-lfs has to be installed)", quoted(first.entry.path), len(pointers)-1)
+		return fmt.Errorf("%s is stored in Git LFS, as are %d more files: write lfs = true (git-lfs has to be installed)", quoted(first.entry.path), len(pointers)-1)
 	}
 	sum := u.tree.bytes
 	for _, p := range pointers {
 		if sum += p.size; sum > u.limits.Bytes {
-			return fmt.Errorf("with what Git LFS keeps, the tree has more than %s; %s has %s", size(u.limits.Bytes), quoted(p.entry.path), size(p.size))
+			return fmt.Errorf("including Git LFS files, the tree has more than %s; %s has %s", size(u.limits.Bytes), quoted(p.entry.path), size(p.size))
 		}
 	}
 	fetched := map[int]bool{}
@@ -61,7 +61,7 @@ func (u *unpacker) large(out *release, pointers []pointer) error {
 				if said(err, "'lfs' is not a git command") {
 					return errors.New("git-lfs is not installed on this machine, and the spec says lfs = true; install the package git-lfs")
 				}
-				return fmt.Errorf("cannot fetch what Git LFS keeps: %w", err)
+				return fmt.Errorf("cannot fetch Git LFS files: %w", err)
 			}
 			fetched[p.entry.repo] = true
 		}
@@ -83,18 +83,18 @@ func (u *unpacker) largeFile(out *release, from *part, p pointer) error {
 	defer root.Close()
 	f, err := root.OpenFile(path.Join("lfs/objects", p.oid[:2], p.oid[2:4], p.oid), os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
 	if err != nil {
-		return fmt.Errorf("git-lfs has not brought %s: %w", quoted(p.entry.path), err)
+		return fmt.Errorf("git-lfs did not fetch %s: %w", quoted(p.entry.path), err)
 	}
 	defer f.Close()
 	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() || fi.Size() != p.size {
-		return fmt.Errorf("git-lfs has not brought %s as the repository describes it", quoted(p.entry.path))
+		return fmt.Errorf("git-lfs did not fetch %s as the repository describes it", quoted(p.entry.path))
 	}
 	sum := sha256.New()
 	if err := u.create(out, p.entry.path, p.mode, p.size, io.TeeReader(io.LimitReader(f, p.size), sum)); err != nil {
 		return err
 	}
 	if hex.EncodeToString(sum.Sum(nil)) != p.oid {
-		return fmt.Errorf("what git-lfs has brought for %s is not what the repository describes", quoted(p.entry.path))
+		return fmt.Errorf("what git-lfs fetched for %s is not what the repository describes", quoted(p.entry.path))
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func makeRelease(releases *os.Root, id string, owner *child.Account) (*release, 
 	fi, err := root.Stat(".")
 	if err == nil {
 		if st, ok := fi.Sys().(*syscall.Stat_t); !ok || int(st.Uid) != os.Geteuid() || fi.Mode().Perm()&0o022 != 0 {
-			err = fmt.Errorf("somebody has put another folder in the place of %s", id)
+			err = fmt.Errorf("another folder was put in the place of %s", id)
 		}
 	}
 	if err != nil {

@@ -66,7 +66,7 @@ func checkRefName(what, name string) error {
 	switch {
 	case !refName.MatchString(name), strings.Contains(name, ".."), strings.Contains(name, "@{"),
 		strings.Contains(name, "//"), strings.HasSuffix(name, "/"), strings.HasSuffix(name, ".lock"):
-		return fmt.Errorf("%s %q is no name that git knows", what, name)
+		return fmt.Errorf("%s %q is not a name that git knows", what, name)
 	}
 	return nil
 }
@@ -112,9 +112,9 @@ func (r Repository) checkFiles(a *child.Account) error {
 		case err != nil:
 			return fmt.Errorf("cannot look at %s: %w", what, err)
 		case !fi.Mode().IsRegular():
-			return fmt.Errorf("%s %s is no file", what, name)
+			return fmt.Errorf("%s %s is not a file", what, name)
 		case !a.MayRead(fi):
-			return fmt.Errorf("%s %s cannot be read by %s, whom git runs as: chown or chgrp it, or give another one", what, name, a)
+			return fmt.Errorf("%s %s cannot be read by %s, the user that git runs as: chown or chgrp it, or name another one", what, name, a)
 		}
 	}
 	return nil

@@ -86,7 +86,7 @@ func missing(r Repository, all refs) error {
 	const heads, tags = "refs/heads/", "refs/tags/"
 	switch named := r.Commit != "" && r.Commit != "HEAD"; {
 	case len(all) == 0:
-		return fmt.Errorf("the repository is empty: nothing was pushed to it yet, or what answers at its URL is no git server")
+		return fmt.Errorf("the repository is empty: nothing was pushed to it yet, or what answers at its URL is not a git server")
 	case !named && r.Branch == "":
 		return fmt.Errorf("the HEAD of the repository names a branch that it does not have: write branch = one of its branches (%s)", all.names(heads))
 	case r.Branch != "" && all[heads+r.Branch] == "":
@@ -97,7 +97,7 @@ func missing(r Repository, all refs) error {
 	case all[heads+r.Commit] != "":
 		return fmt.Errorf("the repository has no tag %q, but a branch of that name: write branch = %q", r.Commit, r.Commit)
 	}
-	return fmt.Errorf("the repository has no tag %q, and that is no object id; its tags: %s", r.Commit, all.names(tags))
+	return fmt.Errorf("the repository has no tag %q, and that is not an object id; its tags: %s", r.Commit, all.names(tags))
 }
 
 // depths are how far back a branch is fetched in search of a commit, one after

@@ -17,17 +17,17 @@ const maxHops = 40
 func (l links) check() error {
 	for name, target := range l {
 		if target == "" || strings.ContainsRune(target, 0) {
-			return fmt.Errorf("the symbolic link %s leads to %s, which is no path", quoted(name), quoted(target))
+			return fmt.Errorf("the symbolic link %s points to %s, which is not a path", quoted(name), quoted(target))
 		}
 		if strings.HasPrefix(target, "/") {
-			return fmt.Errorf("the symbolic link %s leads to %s: in a release only relative links are taken, that stay inside (a folder that outlives releases is named in `shared`)", quoted(name), quoted(target))
+			return fmt.Errorf("the symbolic link %s points to %s: a release may only have relative links that stay inside (a folder that outlives releases is named in `shared`)", quoted(name), quoted(target))
 		}
 		if !l.inside(name) {
-			return fmt.Errorf("the symbolic link %s leads to %s, out of the part of the repository that is deployed", quoted(name), quoted(target))
+			return fmt.Errorf("the symbolic link %s points to %s, outside the part of the repository that is deployed", quoted(name), quoted(target))
 		}
 		for part := range strings.SplitSeq(target, "/") {
 			if isDotGit(part) {
-				return fmt.Errorf("the symbolic link %s leads to %s, a name of git's own folder", quoted(name), quoted(target))
+				return fmt.Errorf("the symbolic link %s points to %s, a name of git's own folder", quoted(name), quoted(target))
 			}
 		}
 	}

@@ -155,7 +155,7 @@ func (t *tree) check() error {
 	for _, e := range t.entries {
 		if k, twice := seen[e.path]; twice {
 			if k != e.kind && (k == folder || e.kind == folder) {
-				return fmt.Errorf("%s is a file and a folder at once", quoted(e.path))
+				return fmt.Errorf("%s is both a file and a folder", quoted(e.path))
 			}
 			return fmt.Errorf("%s is there twice", quoted(e.path))
 		}
@@ -167,7 +167,7 @@ func (t *tree) check() error {
 			continue
 		}
 		if k, ok := seen[dir]; !ok || k != folder {
-			return fmt.Errorf("%s is in %s, which is no folder", quoted(e.path), quoted(dir))
+			return fmt.Errorf("%s is in %s, which is not a folder", quoted(e.path), quoted(dir))
 		}
 	}
 	return nil

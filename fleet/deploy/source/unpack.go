@@ -69,7 +69,7 @@ func (u *unpacker) close() {
 
 func (u *unpacker) unpack(r Repository, c Commit, directory string, releases *os.Root, id string) (Unpacked, error) {
 	if strings.Contains(id, "/") || !filepath.IsLocal(id) || id == "." {
-		return Unpacked{}, fmt.Errorf("%q is no name for a release", id)
+		return Unpacked{}, fmt.Errorf("%q is not a name for a release", id)
 	}
 	if err := errors.Join(u.store.Account.Check(), r.Check()); err != nil {
 		return Unpacked{}, err
@@ -151,7 +151,7 @@ func (u *unpacker) list(r Repository, c Commit, directory string) error {
 		if directory != "" && said(err, "Not a valid object name", "not a tree object", "does not exist in") {
 			var all tree
 			_ = u.read(&all, p, c.ID, false)
-			return fmt.Errorf("directory %q is no folder of the repository; at its top it has: %s", directory, all.top())
+			return fmt.Errorf("directory %q is not a folder of the repository; at its top it has: %s", directory, all.top())
 		}
 		return err
 	}
@@ -182,7 +182,7 @@ func (u *unpacker) add(p *part, spec string, depth int) error {
 		return nil
 	}
 	if depth >= 8 {
-		return errors.New("submodules lie in each other more than 8 deep")
+		return errors.New("submodules are nested more than 8 deep")
 	}
 	_, inside, _ := strings.Cut(spec, ":")
 	return u.submodules(p, inside, modules, depth)

@@ -90,9 +90,9 @@ func TestUnpack(t *testing.T) {
 	_, err = s.deploy(r, "app", "3")
 	wants(t, err, `"up" leads to "../top"`, "out of the part")
 	_, err = s.deploy(r, "wsgiapp", "4")
-	wants(t, err, `directory "wsgiapp" is no folder`, ".gitattributes, app/, hooks/, names/")
+	wants(t, err, `directory "wsgiapp" is not a folder`, ".gitattributes, app/, hooks/, names/")
 	_, err = s.deploy(r, "top", "4")
-	wants(t, err, `directory "top" is no folder`)
+	wants(t, err, `directory "top" is not a folder`)
 	_, err = s.deploy(r, "../x", "4")
 	wants(t, err, "leads elsewhere")
 	// Nothing is written over what is there.

@@ -47,26 +47,26 @@ func parse(s string) (transport, *url.URL, error) {
 	case s == "":
 		return "", nil, errors.New("repository is empty: " + forms)
 	case strings.HasPrefix(s, "-"):
-		return fail("it begins with -, which programs take for an option: %s", forms)
+		return fail("it begins with -, which programs would read as an option: %s", forms)
 	case strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }):
 		return fail("it has white space or a control character in it; in a URL a blank is %%20")
 	}
 	if !strings.Contains(s, "://") {
 		if name, _, ok := strings.Cut(s, "::"); ok && !strings.ContainsAny(name, "/@[") {
-			return fail("%s:: is a transport that runs a program, and none such is used: %s", name, forms)
+			return fail("%s:: is a transport that runs a program, which is not allowed: %s", name, forms)
 		}
 		if strings.HasPrefix(s, "/") {
-			return fail("a folder of this machine is written file://%s", path.Clean(s))
+			return fail("for a folder of this machine write file://%s", path.Clean(s))
 		}
 		m := scp.FindStringSubmatch(s)
 		if maskedURL(s) != s {
-			return fail("it has a password in it; ssh needs none: name a key in ssh_key")
+			return fail("it contains a password; ssh needs none: name a key in ssh_key")
 		}
 		if m == nil {
-			return fail("it is no URL: %s", forms)
+			return fail("it is not a URL: %s", forms)
 		}
 		if strings.HasPrefix(m[3], "-") {
-			return fail("its path begins with -, which programs take for an option: write ./%s", m[3])
+			return fail("its path begins with -, which programs would read as an option: write ./%s", m[3])
 		}
 		u := &url.URL{Scheme: "ssh", Host: m[2], Path: m[3]}
 		if m[1] != "" {
@@ -79,16 +79,16 @@ func parse(s string) (transport, *url.URL, error) {
 		if parse, ok := errors.AsType[*url.Error](err); ok {
 			err = parse.Err // the whole one repeats the URL
 		}
-		return fail("it is no URL: %w", errors.New(maskedURL(err.Error())))
+		return fail("it is not a URL: %w", errors.New(maskedURL(err.Error())))
 	}
 	if _, has := u.User.Password(); has {
-		return fail("it has a password in it, which everybody could read in the spec and the logs: take ssh with a key (ssh_key), or put the password into ~/.netrc of the app's user")
+		return fail("it contains a password, which anyone could read in the spec and the logs: use ssh with a key (ssh_key), or put the password into ~/.netrc of the app's user")
 	}
 	if u.Fragment != "" || strings.HasSuffix(s, "#") {
-		return fail("it has a # in it: the branch is said by `branch`, a tag or an object id by `commit`")
+		return fail("it contains a #: name the branch in `branch`, a tag or an object id in `commit`")
 	}
 	if u.RawQuery != "" || u.ForceQuery {
-		return fail("it has a ? in it, which no repository needs; a token belongs into ~/.netrc of the app's user")
+		return fail("it contains a ?, which no repository needs; a token belongs in ~/.netrc of the app's user")
 	}
 	if strings.Trim(u.Path, "/") == "" {
 		return fail("it names no repository on the host: %s", forms)
@@ -96,7 +96,7 @@ func parse(s string) (transport, *url.URL, error) {
 	switch u.Scheme {
 	case "https":
 		if u.User != nil {
-			return fail("it has a user in it, which is often a token: leave it out, and put user and password into ~/.netrc of the app's user")
+			return fail("it contains a user, which is often a token: leave it out, and put user and password into ~/.netrc of the app's user")
 		}
 		if u.Hostname() == "" {
 			return fail("it has no host: %s", forms)
@@ -118,11 +118,11 @@ func parse(s string) (transport, *url.URL, error) {
 		}
 		return file, u, nil
 	case "http", "git", "ftp", "ftps":
-		return fail("%s:// can be read and changed on its way: write https://", u.Scheme)
+		return fail("%s:// can be read and changed in transit: write https://", u.Scheme)
 	case "git+ssh", "ssh+git":
 		return fail("write ssh:// for %s://", u.Scheme)
 	}
-	return fail("%s:// is no transport for a repository: %s", u.Scheme, forms)
+	return fail("%s:// is not a transport for a repository: %s", u.Scheme, forms)
 }
 
 var userinfo = regexp.MustCompile(`^([a-z+]+://)?[^/@]*:[^/@]*@`)
@@ -162,7 +162,7 @@ func relative(parent, sub string) (string, error) {
 	rooted := strings.HasPrefix(at, "/")
 	joined := path.Join(strings.TrimPrefix(at, "/"), sub)
 	if joined == "." || joined == ".." || strings.HasPrefix(joined, "../") {
-		return "", fmt.Errorf("the URL %q leads above that of its parent, %s", sub, shown(parent))
+		return "", fmt.Errorf("the URL %q points above that of its parent, %s", sub, shown(parent))
 	}
 	if rooted {
 		joined = "/" + joined

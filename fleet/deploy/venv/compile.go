@@ -35,7 +35,7 @@ def write(name):
     code = compile(source, name, "exec", dont_inherit=True)
     to = cache_from_source(name)
     if os.path.lexists(to) and (os.path.islink(to) or not os.path.isfile(to)):
-        raise FileExistsError("%r is in the way: it is no regular file" % to)
+        raise FileExistsError("%r is in the way: it is not a regular file" % to)
     os.makedirs(os.path.dirname(to), exist_ok=True)
     new = "%s.%d" % (to, os.getpid())
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode & 0o666 | 0o200)

@@ -74,7 +74,7 @@ func ask(ctx context.Context, a *child.Account, python string) (Interpreter, err
 	}
 	f := strings.Split(out.String(), "\x00")
 	if len(f) < 6 || f[0] == "" {
-		return Interpreter{}, fmt.Errorf("%s is no Python: it answers %q", python, child.Printable(out.String()[:min(out.Len(), 200)]))
+		return Interpreter{}, fmt.Errorf("%s is not a Python: it answers %q", python, child.Printable(out.String()[:min(out.Len(), 200)]))
 	}
 	return Interpreter{Path: f[0], Version: f[1], ABI: f[2], Machine: f[3], Libc: f[4], Pip: f[5], from: f[6:]}, nil
 }

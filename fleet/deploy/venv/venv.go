@@ -88,9 +88,9 @@ func (s *Store) find(ctx context.Context, in Inputs) (Virtualenv, error) {
 		if wheels, err = listing(in.Wheels); err != nil {
 			switch {
 			case errors.Is(err, os.ErrNotExist):
-				return Virtualenv{}, fmt.Errorf("wheels %s is not there; make it, and put the wheels into it: pip wheel -r requirements.txt -w %s", in.Wheels, in.Wheels)
+				return Virtualenv{}, fmt.Errorf("wheels %s is not there; create it, and put the wheels into it: pip wheel -r requirements.txt -w %s", in.Wheels, in.Wheels)
 			case errors.Is(err, syscall.ENOTDIR):
-				return Virtualenv{}, fmt.Errorf("wheels %s is no folder", in.Wheels)
+				return Virtualenv{}, fmt.Errorf("wheels %s is not a folder", in.Wheels)
 			}
 			return Virtualenv{}, fmt.Errorf("cannot list wheels: %w", err)
 		}

@@ -291,7 +291,7 @@ func TestBuildFails(t *testing.T) {
 	}
 	in := s.inputs()
 	in.Wheels = filepath.Join(s.wheels, "two-1.0-py3-none-any.whl")
-	if _, err := s.store.Find(s.ctx(), in); err == nil || !strings.Contains(err.Error(), "is no folder") {
+	if _, err := s.store.Find(s.ctx(), in); err == nil || !strings.Contains(err.Error(), "is not a folder") {
 		t.Error(err)
 	}
 	in.Wheels = filepath.Join(s.wheels, "nothing")
@@ -304,7 +304,7 @@ func TestBuildFails(t *testing.T) {
 		t.Error(err)
 	}
 	in.Python = "/bin/echo"
-	if _, err := s.store.Find(s.ctx(), in); err == nil || !strings.Contains(err.Error(), "is no Python") {
+	if _, err := s.store.Find(s.ctx(), in); err == nil || !strings.Contains(err.Error(), "is not a Python") {
 		t.Error(err)
 	}
 }

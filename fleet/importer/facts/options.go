@@ -39,7 +39,7 @@ func ReadFile(path string) ([]byte, error) {
 		return nil, WithoutPath(err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is no regular file")
+		return nil, errors.New("it is not a regular file")
 	}
 	text, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
 	if err != nil {

@@ -111,7 +111,7 @@ func (c *conf) read(path string) error {
 		default:
 			i := strings.IndexAny(trimmed, "=:")
 			if i < 0 {
-				return fmt.Errorf("line %d: it is no KEY = VALUE: supervisord does not start with it", number)
+				return fmt.Errorf("line %d: it is not a KEY = VALUE: supervisord does not start with it", number)
 			}
 			key = strings.ToLower(strings.TrimSpace(trimmed[:i]))
 			c.sections[section][key] = entry{strings.TrimSpace(trimmed[i+1:]), facts.Position{File: path, Line: number}}
@@ -160,7 +160,7 @@ func (c *conf) expand(text string, names map[string]string) (string, error) {
 		}
 		n, err := strconv.Atoi(value)
 		if err != nil {
-			fail = fmt.Errorf("%s is no number", m)
+			fail = fmt.Errorf("%s is not a number", m)
 		}
 		return fmt.Sprintf("%"+parts[2]+parts[3], n)
 	})
@@ -285,7 +285,7 @@ func (c *conf) program(section, name string) (*program, error) {
 		}
 		if base, ok := numbers[key]; ok {
 			if _, err := strconv.ParseInt(text, base, 64); err != nil {
-				return nil, fmt.Errorf("%s: %s = %s: it is no number: supervisord does not start with it", v.at, key, text)
+				return nil, fmt.Errorf("%s: %s = %s: it is not a number: supervisord does not start with it", v.at, key, text)
 			}
 		}
 		p.values[key] = entry{text, v.at}

@@ -45,7 +45,7 @@ func calendarCron(text string) (line, zone string, err error) {
 		clock, words = words[0], words[1:]
 	}
 	if len(words) > 0 || text == "" {
-		return "", "", errors.New("it is no time that is understood here")
+		return "", "", errors.New("it is not a time that is understood here")
 	}
 	if strings.Contains(date, "~") {
 		return "", "", errors.New("it counts days from the end of a month, which crontab cannot")
@@ -65,7 +65,7 @@ func calendarCron(text string) (line, zone string, err error) {
 		times = times[:2]
 	}
 	if len(parts) != 2 || len(times) != 2 {
-		return "", "", errors.New("it is no time that is understood here")
+		return "", "", errors.New("it is not a time that is understood here")
 	}
 	fields := make([]string, 0, 5)
 	for _, f := range []struct {
@@ -103,7 +103,7 @@ func calendarField(text string, first, last int) (string, error) {
 	if text == "*" {
 		return "*", nil
 	}
-	bad := errors.New("it is no time that is understood here")
+	bad := errors.New("it is not a time that is understood here")
 	number := func(s string) (int, bool) {
 		n, err := strconv.Atoi(s)
 		return n, err == nil && n >= first && n <= last && len(s) <= 2
@@ -165,7 +165,7 @@ func calendarDays(text string) (string, error) {
 		a, b := day(from), day(to)
 		switch {
 		case a == 0, ranged && b < a:
-			return "", errors.New("it is no time that is understood here")
+			return "", errors.New("it is not a time that is understood here")
 		case ranged && b > a:
 			out = append(out, fmt.Sprintf("%d-%d", a, b))
 		default:

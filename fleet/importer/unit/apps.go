@@ -206,7 +206,7 @@ func (c *unitConf) action(action, match *unitNode, v unitVisit, visits *[]unitVi
 		case "return", "location":
 			lose(key+": "+one.text(), facts.NoRewrites)
 		case "proxy":
-			lose(key, "the fleet is no proxy: let a web server in front do it")
+			lose(key, "the fleet is not a proxy: let a web server in front do it")
 		case "rewrite":
 			lose(key+": "+one.text(), facts.NoRewrites)
 		case "response_headers":

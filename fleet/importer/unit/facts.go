@@ -138,7 +138,7 @@ func (c *unitConf) common(a *unitApp) {
 		case "access_log":
 			a.app.Add(facts.Fact{Set: "log.access", Value: "true", Was: key, At: c.position(n)})
 		case "upstreams":
-			a.app.Lost(c.position(n), key, "the fleet is no proxy: let a web server in front do it")
+			a.app.Lost(c.position(n), key, "the fleet is not a proxy: let a web server in front do it")
 		default:
 			a.app.Lost(c.position(n), key, "no counterpart of it is known here")
 		}

@@ -173,7 +173,7 @@ func Read(o facts.Options, path string) ([]*facts.App, error) {
 	}
 	root, err := parseUnit(text)
 	if err != nil {
-		return nil, fmt.Errorf("it is no JSON: %w", err)
+		return nil, fmt.Errorf("it is not JSON: %w", err)
 	}
 	if inner := root.at("config"); inner != nil && root.at("listeners") == nil {
 		root = inner // of the whole tree of the control socket

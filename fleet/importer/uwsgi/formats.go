@@ -145,7 +145,7 @@ func (d *jsonOptions) line() int {
 
 func (d *jsonOptions) section(asked string, add func(key, value string, line int) error) error {
 	if t, err := d.dec.Token(); err != nil || t != json.Delim('{') {
-		return errors.Join(errors.New("it is no JSON object"), err)
+		return errors.Join(errors.New("it is not a JSON object"), err)
 	}
 	found := false
 	for d.dec.More() {
@@ -162,7 +162,7 @@ func (d *jsonOptions) section(asked string, add func(key, value string, line int
 		}
 		found = true
 		if t, err := d.dec.Token(); err != nil || t != json.Delim('{') {
-			return errors.Join(fmt.Errorf("%q is no object", asked), err)
+			return errors.Join(fmt.Errorf("%q is not an object", asked), err)
 		}
 		for d.dec.More() {
 			name, err := d.dec.Token()

@@ -23,7 +23,7 @@ func (u *reader) sockets(dir string) {
 			}
 			f.Value = addressOf(address, dir)
 			if f.Value == "" {
-				u.lose(o, "it is no address that an app listens on here")
+				u.lose(o, "it is not an address that an app listens on here")
 				continue
 			}
 			proto := u.last["protocol"]

@@ -99,7 +99,7 @@ func (l *Link) sendPending(c *conn) {
 		}
 	}
 	if c.pace.level >= maxLevel && l.hurried(c) {
-		l.warn("budget", "what clients of mongrel2 have not read waits for room ("+l.store.Shortage()+"): those that read too slowly are cut off by mongrel2")
+		l.warn("budget", "responses for clients of mongrel2 wait for buffer space ("+l.store.Shortage()+"): those that read too slowly are disconnected by mongrel2")
 	}
 	l.send(c, m)
 	l.roomy(c)

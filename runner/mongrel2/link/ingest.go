@@ -131,7 +131,7 @@ func (l *Link) message(msg []byte) {
 	case mongrel2.KindCredits:
 		in.drop()
 	case mongrel2.KindHandshake:
-		l.refuse(key, c, in, 400, "this server has no websockets")
+		l.refuse(key, c, in, 400, "this server does not support websockets")
 	case mongrel2.KindForeignMethod:
 		l.refuse(key, c, in, 501, "")
 	default: // websocket frames, JSON, XML: there is nobody to answer
@@ -284,9 +284,9 @@ func (l *Link) checkIdent(sender []byte) {
 	var reason string
 	switch {
 	case !mongrel2.ValidIdent(sender):
-		reason = "the handler's send_ident " + quote(sender) + " has other characters than letters, digits and -: mongrel2 cannot read answers to it"
+		reason = "the handler's send_ident " + quote(sender) + " has characters other than letters, digits and -: mongrel2 cannot read responses to it"
 	case !bytes.HasPrefix(sender, l.ident):
-		reason = "the handler's send_ident " + quote(sender) + " does not begin with its recv_ident " + quote(l.ident) + ": no answer can arrive"
+		reason = "the handler's send_ident " + quote(sender) + " does not begin with its recv_ident " + quote(l.ident) + ": no response can arrive"
 	}
 	if reason != "" {
 		l.log.Error(reason)

@@ -151,8 +151,8 @@ func TestConfigMistakes(t *testing.T) {
 		{"swapped", s.Handlers[0].Send, s.Handlers[0].Recv, "", "what answers at " + s.Handlers[0].Recv + " (send) is not a mongrel2 handler's recv_spec: are recv and send swapped?"},
 		{"recv", s.Handlers[1].Send, s.Handlers[0].Send, "", "what answers at " + s.Handlers[1].Send + " (recv) is not a mongrel2 handler's send_spec: are recv and send swapped?"},
 		{"no zmq", "tcp://" + s.Addr, "tcp://" + s.Addr, "", "what answers at tcp://" + s.Addr + " (send) is not a mongrel2 handler's recv_spec: are recv and send swapped?"},
-		{"idents", s.Handlers[0].Recv, s.Handlers[0].Send, "/", `the handler's send_ident "one" does not begin with its recv_ident "other": no answer can arrive`},
-		{"underscore", s.Handlers[1].Recv, s.Handlers[1].Send, "/u", `the handler's send_ident "my_app" has other characters than letters, digits and -: mongrel2 cannot read answers to it`},
+		{"idents", s.Handlers[0].Recv, s.Handlers[0].Send, "/", `the handler's send_ident "one" does not begin with its recv_ident "other": no response can arrive`},
+		{"underscore", s.Handlers[1].Recv, s.Handlers[1].Send, "/u", `the handler's send_ident "my_app" has characters other than letters, digits and -: mongrel2 cannot read responses to it`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l, err := link.Open(link.Config{Recv: test.recv, Send: test.send}, link.Events{Request: echo})

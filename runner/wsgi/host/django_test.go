@@ -221,7 +221,7 @@ func TestDjangoJSONWithWSGIApp(t *testing.T) {
 		"django.json", `{"NUMBER": 2, "lower": 1}`)
 	dir := appFolder(t, files)
 	w, ready := startReady(t, dir, options{config: wsgi.Config{WSGIApp: "site1.wsgi:application"}})
-	want := dir + "/django.json: lower is no setting: Django's settings are upper case"
+	want := dir + "/django.json: lower is not a setting: Django's settings are upper case"
 	if len(ready.Warnings) != 1 || ready.Warnings[0] != want || ready.Settings != "site1.settings" {
 		t.Errorf("ready is %+v", ready)
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
-// What can be called and is no WSGI application is told when it is loaded, with
+// What can be called and is not a WSGI application is told when it is loaded, with
 // what to write; whatever might be one is loaded.
 func TestWhatIsNoWSGIApplication(t *testing.T) {
 	t.Parallel()
@@ -48,13 +48,13 @@ def adapt(app): return lambda environ, start_response: None
 			Hint: `if it makes the application, write: wsgi_app = "web:create_app()"`, File: file, Line: 6},
 		"web.make_app": {Reason: "web.make_app is a function that returns the application, not the application",
 			Hint: `if it makes the application, write: wsgi_app = "web.make_app()"`, File: file, Line: 7},
-		"web:no_arguments": {Reason: "web:no_arguments takes no arguments, so it is no WSGI application",
+		"web:no_arguments": {Reason: "web:no_arguments takes no arguments, so it is not a WSGI application",
 			Hint: `if it makes the application, write: wsgi_app = "web:no_arguments()"`, File: file, Line: 8},
-		"web:one": {Reason: "web:one takes one argument (request), so it is no WSGI application",
+		"web:one": {Reason: "web:one takes one argument (request), so it is not a WSGI application",
 			Hint: "a WSGI application is called with (environ, start_response); if it makes the application, call it in a module of its own: application = one(…)", File: file, Line: 9},
-		"web:four": {Reason: "web:four takes 4 arguments (a, b, c, d), so it is no WSGI application",
+		"web:four": {Reason: "web:four takes 4 arguments (a, b, c, d), so it is not a WSGI application",
 			Hint: "a WSGI application is called with (environ, start_response)", File: file, Line: 10},
-		"web:App": {Reason: "web:App is a class, and no WSGI application",
+		"web:App": {Reason: "web:App is a class, not a WSGI application",
 			Hint: `if it makes the application, write: wsgi_app = "web:App()"`, File: file, Line: 11},
 	} {
 		if got := startFailing(t, dir, options{config: wsgi.Config{WSGIApp: name}}); got != want {
@@ -74,7 +74,7 @@ func TestMissingEnvironment(t *testing.T) {
 	t.Parallel()
 	dir := webApp(t, "import os\nSECRET = os.environ['SECRET_KEY']\n")
 	got := startFailing(t, dir, options{config: wsgi.Config{WSGIApp: "web:application"}})
-	const want = `the environment has no SECRET_KEY, and nothing of the shell's reaches an app: write into its spec: env = { SECRET_KEY = "…" }`
+	const want = `the environment has no SECRET_KEY, and variables of the shell do not reach an app: write into its spec: env = { SECRET_KEY = "…" }`
 	if got.Reason != "KeyError: 'SECRET_KEY'" || got.Hint != want || got.Line != 2 {
 		t.Errorf("got %+v", got)
 	}

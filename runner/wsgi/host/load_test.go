@@ -133,7 +133,7 @@ func TestLoadFailures(t *testing.T) {
 			Hint: "wsgi_app names no_such_module, and app/ holds blog/, chain.py, deep.py, exits.py, exits0.py, fact.py, inner.py, interrupt.py, lazy.py, " +
 				"nearby.py, nothing.py, raises.py and 1 more: correct wsgi_app, or add the module"}},
 		{"outside:app", wsgi.Failure{Reason: "ModuleNotFoundError: No module named 'outside'",
-			Hint: "outside lies in the app folder itself: the application's code belongs into app/"}},
+			Hint: "outside is in the app folder itself: the application's code belongs in app/"}},
 		{"blog.views:app", wsgi.Failure{Reason: "ModuleNotFoundError: No module named 'blog.views'"}},
 		{"blgo.wsgi:app", wsgi.Failure{
 			Reason: "ModuleNotFoundError: No module named 'blgo'", Hint: "did you mean blog, which is in app/?"}},

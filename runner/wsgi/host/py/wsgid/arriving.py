@@ -31,7 +31,7 @@ class _Pipe(RawIOBase):
         if not size and len(buffer):
             slot, seq = self._place
             if link.aborts()[slot] != seq ^ 0xFFFFFFFF:
-                raise ClientGone("the rest of the request's body does not come: its client has gone, was too slow "
+                raise ClientGone("the rest of the request's body will not arrive: its client has gone, was too slow "
                                  "or sent more than request.max_body; the log of the app says which")
         return size
 

@@ -54,7 +54,7 @@ def of_path(path, app="", for_writing=False):
     at = "/"
     for part in path.split("/")[1:]:
         if not os.access(at, os.X_OK):
-            return _say("cannot pass folder", at, "x", app) if os.path.isdir(at) else ""
+            return _say("may not enter folder", at, "x", app) if os.path.isdir(at) else ""
         at = os.path.join(at, part)
     if not os.path.lexists(path):
         folder = os.path.dirname(path)

@@ -29,7 +29,7 @@ def merge(settings, extra, file, warnings):
     different types the file's wins."""
     for key, value in extra.items():
         if not key.isupper():
-            warnings.append("%s: %s is no setting: Django's settings are upper case" % (file, key))
+            warnings.append("%s: %s is not a setting: Django's settings are upper case" % (file, key))
         old = getattr(settings, key, None)
         if isinstance(value, dict) and isinstance(old, dict):
             for name, entry in value.items():

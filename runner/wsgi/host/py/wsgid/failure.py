@@ -195,7 +195,7 @@ def _hint(exc, config):
         if top in here or (exc.name != top and top in sys.modules):
             return ""
         if top in _modules(config.get("app_path", "") or "/"):
-            return "%s lies in the app folder itself: the application's code belongs into app/" % top
+            return "%s is in the app folder itself: the application's code belongs in app/" % top
         close = near(top, here)
         if close:
             return "did you mean %s, which is in app/?" % close
@@ -207,7 +207,7 @@ def _hint(exc, config):
             top, sys.executable)
     if isinstance(exc, KeyError) and _asked_environ(exc):
         name = str(exc.args[0]) if exc.args else "NAME"
-        return "the environment has no %s, and nothing of the shell's reaches an app: write into its spec: " \
+        return "the environment has no %s, and variables of the shell do not reach an app: write into its spec: " \
             "env = { %s = \"…\" }" % (name, name)
     return ""
 

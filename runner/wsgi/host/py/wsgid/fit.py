@@ -46,19 +46,19 @@ def check(app, name, place):
         raise Failed("%s is an ASGI or other asynchronous application, not a WSGI one" % name,
                      _asgi_hint(name), *place())
     if isinstance(app, type) and most < 2:
-        raise Failed("%s is a class, and no WSGI application" % name, _call_hint(name, least, names), *place())
+        raise Failed("%s is a class, not a WSGI application" % name, _call_hint(name, least, names), *place())
     what = getattr(app, "__name__", type(app).__name__).lower()
     factory = what.startswith(_FACTORY) and what.endswith(("app", "application"))
     if most < 2 or least == 0 and factory and names[:1] not in (("environ",), ("env",)):
         if least == 0:
             raise Failed("%s is a function that returns the application, not the application" % name
                          if most or factory else
-                         "%s takes no arguments, so it is no WSGI application" % name,
+                         "%s takes no arguments, so it is not a WSGI application" % name,
                          _call_hint(name, least, names), *place())
-        raise Failed("%s takes one argument (%s), so it is no WSGI application" % (name, names[0]),
+        raise Failed("%s takes one argument (%s), so it is not a WSGI application" % (name, names[0]),
                      _call_hint(name, least, names), *place())
     if least > 2:
-        raise Failed("%s takes %d arguments (%s), so it is no WSGI application" % (name, least, ", ".join(names)),
+        raise Failed("%s takes %d arguments (%s), so it is not a WSGI application" % (name, least, ", ".join(names)),
                      "a WSGI application is called with (environ, start_response)", *place())
 
 
