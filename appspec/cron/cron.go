@@ -72,7 +72,7 @@ func byWord(line string) (string, error) {
 	case "@reboot":
 		return "", &Error{"@reboot is not a time", "something that runs as long as the app is a process; something to run once for each release is a stage of deploy"}
 	case "@every":
-		return "", &Error{"@every counts from no fixed moment", "write for every ten minutes: */10 * * * *"}
+		return "", &Error{"@every has no fixed start", "write for every ten minutes: */10 * * * *"}
 	default:
 		return "", &Error{word + " is not known", "write five fields, or one of " + strings.Join(known, ", ")}
 	}
