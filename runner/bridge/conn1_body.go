@@ -74,5 +74,5 @@ func (c *conn1) readBody(n int, b *body) (used int, ok bool) {
 func (c *conn1) cannotKeep(err error) bool {
 	status := unread.Status(err)
 	c.s.log(fmt.Sprintf("%s: %s: %d: %v", from(c.peer.RemoteAddr), http1.Excerpt(c.in), status, err))
-	return c.answer(status, "the server cannot keep the request")
+	return c.answer(status, "the server cannot store the request")
 }

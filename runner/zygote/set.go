@@ -88,7 +88,7 @@ func (s *Set) Prepare(spec *appspec.Spec, user sandbox.User, hostDir string, env
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				k.again = time.Now().Add(pause)
 			}
-			s.log.Info("workers of several apps share no memory of the interpreter", "python", python, "user", user.Name, "err", err)
+			s.log.Info("the memory of the interpreter is not shared between apps", "python", python, "user", user.Name, "err", err)
 			return nil
 		}
 		k.zygote = z
