@@ -145,7 +145,8 @@ var directOpeners = []struct {
 		"fleet/importer/mapping.go isFile",
 		"fleet/importer/procfile/procfile.go Read",
 		"fleet/importer/supervisord/supervisord.go readAll",
-		"fleet/importer/systemd/unit.go environment socket",
+		"fleet/importer/systemd/command.go rootShell", // /etc/passwd
+		"fleet/importer/systemd/unit.go environment readUnit socket",
 		"fleet/importer/uwsgi/logic.go globbed ifFile",
 		"fleet/importer/uwsgi/magic.go file",
 		"fleet/importer/uwsgi/uwsgi.go Read court readConfig vassals",
@@ -175,6 +176,7 @@ var directOpeners = []struct {
 		"fleet/deploy/prune.go openApp", // an os.Root, which no link leads out of
 		"fleet/deploy/source/fetch.go packed prepare tidy",
 		"fleet/deploy/source/lfs.go largeFile",
+		"fleet/deploy/venv/interpreters.go identify",   // looked at, not opened: whether an interpreter and what it loads is as before
 		"fleet/deploy/venv/venv.go pipConfig",          // the operator's configuration of pip, bounded, regular files only
 		"fleet/deploy/venv/requirements.go listing",    // the operator's folder of wheels: names, sizes, times
 		"fleet/deploy/source/repository.go checkFiles", // whether what a deploy names is there; ssh reads it, as the account
