@@ -50,7 +50,7 @@ func New(l *evloop.Loop, p *pool.Pool, log *applog.Log, spool string, spec *apps
 		log.Error(fmt.Sprintf("responses for slow clients are buffered in memory only, and beyond request.response_buffer their workers wait too: %v", err))
 	}}
 	e.Store.Scarce = func(err error) {
-		log.Warn(fmt.Sprintf("bodies of requests wait in files from now on where there is no pipe for them, which costs more: %v; raise that, or set WSGID_PIPES=off", err))
+		log.Warn(fmt.Sprintf("bodies of requests wait in files from now on where there is no pipe for them, which costs more: %v; raise the one that it is, or set WSGID_PIPES=off", err))
 	}
 	e.Configure(spec)
 	return e

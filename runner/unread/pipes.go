@@ -157,7 +157,7 @@ func (p *Pipes) add() bool {
 		if errors.Is(err, unix.EPERM) {
 			s.piped.scarce.Do(func() {
 				if s.Scarce != nil {
-					s.Scarce(fmt.Errorf("cannot make a pipe of %d bytes: all pipes of this user have reached fs.pipe-user-pages-soft: %w", pipeSize, err))
+					s.Scarce(fmt.Errorf("cannot make a pipe of %d bytes: the pipes of this user have reached fs.pipe-user-pages-soft or fs.pipe-user-pages-hard, or fs.pipe-max-size is less than that: %w", pipeSize, err))
 				}
 			})
 		}
