@@ -144,7 +144,7 @@ func TestDamageIsNotRemoval(t *testing.T) {
 		t.Fatalf("plan: %+v, %v", planned, err)
 	}
 	for _, a := range planned.Apps {
-		if a.App == "two" && (len(a.Actions) != 1 || a.Actions[0].Kind != plan.ActionStop || !strings.Contains(a.Why, "two.hcl: no app stands in it")) {
+		if a.App == "two" && (len(a.Actions) != 1 || a.Actions[0].Kind != plan.ActionStop || !strings.Contains(a.Why, "two.hcl: it no longer defines any app")) {
 			t.Errorf("plan of the app whose file is empty: %+v", a)
 		}
 	}

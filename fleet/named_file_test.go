@@ -52,7 +52,7 @@ func TestFileFunctionFollowsNoLinkOfAnApp(t *testing.T) {
 	for name, want := range map[string]string{
 		"own": "its own", "own-link": "its own", "roots-link": "of another",
 		"stolen":     "cannot read " + folder + "/stolen: its path contains a symbolic link owned by nobody to a file of root; root follows such a link only to a file of the same user",
-		"folder/key": "cannot read " + folder + "/folder/key: it leads through a symbolic link of nobody to a file of root",
+		"folder/key": "cannot read " + folder + "/folder/key: its path contains a symbolic link owned by nobody to a file of root",
 		"fifo":       "it is a named pipe, not a file",
 		"long":       "more than the 1MiB that are allowed",
 		"none":       "cannot read " + folder + "/none: no such file",

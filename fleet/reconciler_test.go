@@ -593,7 +593,7 @@ func TestBrokenDefaultsChangeNothing(t *testing.T) {
 			said = append(said, ev.Message)
 		}
 	})
-	if err != nil || len(rs) != 1 || len(said) != 1 || !strings.HasPrefix(said[0], "nothing changes in the fleet while defaults.hcl is broken") {
+	if err != nil || len(rs) != 1 || len(said) != 1 || !strings.HasPrefix(said[0], "the fleet is not changed while defaults.hcl is broken") {
 		t.Errorf("reload: %+v, %v, said %q", rs, err, said)
 	}
 	if st, _ := m.only(t, "blog").Status(ctx, 0); st.Max != 2 || m.count("shop") != 0 {

@@ -68,7 +68,7 @@ func TestReleaseIsReadWhereCodeIsDeployed(t *testing.T) {
 		t.Fatal(err)
 	}
 	rem = s.Load("blog")
-	if plan.WantOf(&rem, set(deployed), nil, "blog"); len(rem.Corrupt) != 1 || !strings.Contains(rem.Corrupt[0], "the release that was served last is taken for it") {
+	if plan.WantOf(&rem, set(deployed), nil, "blog"); len(rem.Corrupt) != 1 || !strings.Contains(rem.Corrupt[0], "using the release that was served last") {
 		t.Errorf("of a file that cannot be read: %q", rem.Corrupt)
 	}
 }

@@ -46,7 +46,7 @@ func TestSpecOnADiskThatDoesNotAnswer(t *testing.T) {
 	far := m.only(t, "far")
 	disk.hung.Store(true)
 	f.spec("far", count(2))
-	within(t, "it is said", func() bool { return strings.Contains(f.status("far").Reason, "does not answer in time") })
+	within(t, "it is said", func() bool { return strings.Contains(f.status("far").Reason, "did not answer in time") })
 	f.spec("near", count(3))
 	workers := func(app string, n int) func() bool {
 		return func() bool { st, _ := m.only(t, app).Status(t.Context(), 0); return st.Max == n }
@@ -95,7 +95,7 @@ func TestAppFolderOnADiskThatDoesNotAnswer(t *testing.T) {
 	f.spec("far", count(1), "restart {\n    min_delay = \"10ms\"\n    max_delay = \"100ms\"\n  }")
 	f.spec("near", count(1))
 	f.daemon(o)
-	within(t, "it is said", func() bool { return strings.Contains(f.status("far").Reason, "does not answer in time") })
+	within(t, "it is said", func() bool { return strings.Contains(f.status("far").Reason, "did not answer in time") })
 	f.spec("near", count(3))
 	within(t, "the edit of another spec", func() bool { st, _ := m.only(t, "near").Status(t.Context(), 0); return st.Max == 3 })
 	if m.count("far") != 0 {

@@ -31,7 +31,7 @@ func TestBudgetOfBodies(t *testing.T) {
 			if got := second.answer("POST"); got.StatusCode != http.StatusServiceUnavailable || got.Header.Get("Retry-After") == "" {
 				t.Errorf("without room: %s, %v", got.Status, got.Header)
 			}
-			a.mustLogLine("POST /size", "503", "request.spool is used up by the bodies of other requests")
+			a.mustLogLine("POST /size", "503", "request.spool is full with the bodies of other requests")
 			_ = second.Close()
 			eventually(t, "its place to be free", func() bool { return spoolSize(t, h.PID, dir) <= part })
 			first.send(string(make([]byte, size-part)))

@@ -337,7 +337,7 @@ func TestNoRoomForBodies(t *testing.T) {
 			cl := dial(t, a.addr)
 			cl.send("GET /stream?1000 HTTP/1.1\r\nHost: h\r\n\r\n")
 			resp := cl.response("GET")
-			a.mustLogLine("ERROR", "what slow clients have not read waits in memory alone", c.why)
+			a.mustLogLine("ERROR", "responses for slow clients are buffered in memory only", c.why)
 			if n, err := io.Copy(io.Discard, resp.Body); err != nil || n != 1000*131072 {
 				t.Errorf("the slow client got %d bytes, %v", n, err)
 			}

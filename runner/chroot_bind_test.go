@@ -95,7 +95,7 @@ func TestChrootSystemNamesStay(t *testing.T) {
 	if code != 200 || !strings.Contains(body, `"mine"`) || !strings.Contains(body, `"localhost": "127.0.0.1"`) {
 		t.Errorf("got %d %s", code, body)
 	}
-	a.mustLogLine("not seen inside the chroot: etc, lib, proc, usr of the app folder")
+	a.mustLogLine("not visible inside the chroot: etc, lib, proc, usr of the app folder")
 }
 
 // A deployment that puts another folder at app/'s place is seen by the workers

@@ -39,7 +39,7 @@ func TestDescriptorsAreKept(t *testing.T) {
 	if d := time.Since(begin); d > patience {
 		t.Errorf("100 clients were served in %v", d)
 	}
-	a.mustLogLine("WARN", "the limit of open files is nearly reached", "idle longest are closed", "LimitNOFILE=")
+	a.mustLogLine("WARN", "the limit of open files is almost reached", "that were idle longest", "LimitNOFILE=")
 	clients[0].closed()
 	last := clients[len(clients)-1]
 	last.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -99,7 +99,7 @@ func TestDescriptorsAreKeptFromTLS(t *testing.T) {
 					t.Fatalf("client %d: %s", len(clients), got)
 				}
 			}
-			a.mustLogLine("WARN", "the limit of open files is nearly reached", "idle longest are closed", "LimitNOFILE=")
+			a.mustLogLine("WARN", "the limit of open files is almost reached", "that were idle longest", "LimitNOFILE=")
 			// Who was let go comes again.
 			for _, c := range []*http.Client{clients[0], clients[len(clients)-1]} {
 				if got := get(c); got != proto+" 200 OK" {

@@ -121,10 +121,10 @@ func TestTemplateThatNamesAnotherProcess(t *testing.T) {
 		user uint32
 		want string
 	}{
-		{"of root", 0, " is not a child of its, but of "},
-		{"of the same user", 33, " is not a child of its, but of "},
-		{"the master", 0, " is known already"},
-		{"init", 0, " is known already"},
+		{"of root", 0, " is not its child, but a child of "},
+		{"of the same user", 33, " is not its child, but a child of "},
+		{"the master", 0, " is already known"},
+		{"init", 0, " is already known"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := newTestApp(t, lyingTemplate, func(s *appspec.Spec) {
@@ -166,7 +166,7 @@ func TestTemplateThatNamesAnotherProcess(t *testing.T) {
 						t.Fatalf("process %d is taken for a worker", pid)
 					}
 				}
-				return strings.Contains(s.LastError, "named a process as a worker that is none: process "+strconv.Itoa(pid)+tt.want)
+				return strings.Contains(s.LastError, "reported a process that is not a worker: process "+strconv.Itoa(pid)+tt.want)
 			})
 			if err := os.Remove(lie); err != nil {
 				t.Fatal(err)

@@ -249,7 +249,7 @@ if os.fork() == 0:
 			t.Errorf("process %d outlives its app", pid)
 		}
 	}
-	a.mustLogLine("process bot", "did not end within 50ms (stop_timeout), it is killed")
+	a.mustLogLine("process bot", "did not exit within 50ms (stop_timeout), killing it")
 }
 
 // New code restarts the process once the new workers serve, the old one first; code
@@ -326,7 +326,7 @@ func TestProcessThatFails(t *testing.T) {
 	if p := st.Processes[0]; !strings.Contains(p.LastError, "exit status 3") || p.RetryAt.IsZero() || p.Restarts != 2 {
 		t.Errorf("status tells %+v", p)
 	}
-	if p := st.Processes[1]; !strings.Contains(p.LastError, "there is no program no-such-program in ") {
+	if p := st.Processes[1]; !strings.Contains(p.LastError, "no program no-such-program in ") {
 		t.Errorf("status tells %+v", p)
 	}
 	if !strings.HasPrefix(st.Reason, "process bot: pid ") || !strings.Contains(st.Reason, "exit status 3; next try in 1h") {

@@ -41,7 +41,7 @@ func TestMasterProgramIsFound(t *testing.T) {
 		}
 	}
 	_, err := masterProgramOf(exe)
-	refused(err, beside, libexec, "install it beside "+exe)
+	refused(err, beside, libexec, "install it next to "+exe)
 
 	write(libexec, 0o755, "wsgid-master 1.0 '(abc)'")
 	if path, err := masterProgramOf(exe); err != nil || path != libexec {

@@ -60,8 +60,8 @@ func TestRefusals(t *testing.T) {
 			[]string{"127.0.0.1", "POST /chunk", "400", "bad chunk size"}, true},
 		{"worker died", false, "GET /die HTTP/1.1\r\nHost: h\r\n\r\n", 502, "died: exit status 7",
 			[]string{"GET /die", "502", "worker ", "died: exit status 7"}, false},
-		{"worker late", false, "GET /sleep?9 HTTP/1.1\r\nHost: h\r\n\r\n", 504, "has been at it for 2s (workers.request_timeout)",
-			[]string{"GET /sleep", "504", "worker ", "has been at it for 2s (workers.request_timeout)"}, false},
+		{"worker late", false, "GET /sleep?9 HTTP/1.1\r\nHost: h\r\n\r\n", 504, "has not answered for 2s (workers.request_timeout)",
+			[]string{"GET /sleep", "504", "worker ", "has not answered for 2s (workers.request_timeout)"}, false},
 	}
 	for _, w := range ways {
 		for _, c := range cases {

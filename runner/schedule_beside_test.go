@@ -151,7 +151,7 @@ func TestScheduleFails(t *testing.T) {
 	b, _ := newJobApp(t, time.Minute, func(s *appspec.Spec) { s.Schedules[0].Command = []string{"no-such-program"} })
 	h = b.start(StateReady)
 	s = b.lastRun(h)
-	if !s.Last.Failed || !strings.Contains(s.Last.Result, "there is no program no-such-program in ") {
+	if !s.Last.Failed || !strings.Contains(s.Last.Result, "no program no-such-program in ") {
 		t.Errorf("status tells %+v, last %+v", s, s.Last)
 	}
 	st, err := h.Status(b.ctx(), 0)
@@ -220,7 +220,7 @@ func TestScheduleStop(t *testing.T) {
 		t.Errorf("the diary is %q", got)
 	}
 	s := a.lastRun(a.startWith(StateReady, files, 2))
-	if !strings.Contains(s.Last.Result, "told to stop with the app") || s.Runs != 1 || s.Missed != 0 {
+	if !strings.Contains(s.Last.Result, "stopped with the app") || s.Runs != 1 || s.Missed != 0 {
 		t.Errorf("the next master tells %+v, last %+v", s, s.Last)
 	}
 }

@@ -37,7 +37,7 @@ func TestScheduleTrigger(t *testing.T) {
 	if again := a.trigger(one, "first"); again != first {
 		t.Errorf("asked again it says %+v, not %+v", again, first)
 	}
-	if other := a.trigger(one, "other"); !strings.Contains(other.Refused, "is still under way, and overlap is false") {
+	if other := a.trigger(one, "other"); !strings.Contains(other.Refused, "is still running, and overlap is false") {
 		t.Errorf("beside a run: %+v", other)
 	}
 	if none, err := one.Trigger(a.ctx(), "none", "x"); err != nil || none.Later || none.Refused != "the app has no schedule none" {
@@ -84,7 +84,7 @@ func TestScheduleTriggerFails(t *testing.T) {
 	a, _ := newJobApp(t, time.Minute, func(s *appspec.Spec) { s.Schedules[0].Command = []string{"no-such-program"} })
 	a.remember(map[string]any{"past": time.Now()})
 	told := a.trigger(a.start(StateReady), "order")
-	if !told.Run.Failed || told.Run.Ended.IsZero() || !strings.Contains(told.Run.Result, "there is no program no-such-program in ") {
+	if !told.Run.Failed || told.Run.Ended.IsZero() || !strings.Contains(told.Run.Result, "no program no-such-program in ") {
 		t.Errorf("got %+v", told)
 	}
 }

@@ -50,7 +50,7 @@ func TestRequestTimeoutBetweenPieces(t *testing.T) {
 		})
 	}
 	t.Cleanup(func() {
-		a.mustLogLine("GET /hang", "504", "has sent no piece of the response for 2s (workers.request_timeout)", "the response is cut")
+		a.mustLogLine("GET /hang", "504", "has sent no part of the response for 2s (workers.request_timeout)", "the response is aborted")
 		a.mustLogLine("in hang")
 		st := a.wait(h, func(st Status) bool { return st.State == StateReady && st.Restarts+int(st.Requests.Timeouts) >= 3 })
 		if st.Requests.Timeouts != 3 {

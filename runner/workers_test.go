@@ -70,7 +70,7 @@ func TestIdleAppStartsOnDemand(t *testing.T) {
 		t.Fatalf("first request: %d", code)
 	}
 	st := a.wait(h, func(st Status) bool { return st.State == StateIdle && len(st.Workers) == 0 })
-	if !strings.Contains(st.Scaled, "1 → 0 workers: a worker had nothing to do") {
+	if !strings.Contains(st.Scaled, "1 → 0 workers: a worker was idle") {
 		t.Errorf("scaled %q", st.Scaled)
 	}
 }

@@ -75,7 +75,7 @@ func TestOrdinaryUserBesideRootsFleet(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", text, want)
 	}
 	// Without root's daemon and masters it is a fleet of one's own.
-	if rest := strings.TrimPrefix(text, want); !strings.Contains(rest, "it is not running, and no daemon runs that would start it") {
+	if rest := strings.TrimPrefix(text, want); !strings.Contains(rest, "it is not running, and no daemon is running to start it") {
 		t.Errorf("after the end of root's fleet:\n%s", rest)
 	}
 }

@@ -46,7 +46,7 @@ func systemdAppJournal(t *testing.T, m *machine) {
 	m.write("/srv/hello/app/failing.py", failing)
 	spec := strings.Replace(helloSpec, "  limits {", "  log {\n    target = \"journal\"\n    access = true\n  }\n  limits {", 1)
 	m.write("/etc/wsgid.d/hello.hcl", spec)
-	own := m.journalled("takes over generation", "WSGID_SOURCE=wsgid")
+	own := m.journalled("updating to generation", "WSGID_SOURCE=wsgid")
 	if own["PRIORITY"] != "6" || own["SYSLOG_IDENTIFIER"] != "wsgid-hello" || own["WSGID_WORKER"] != nil || own["_PID"] != master {
 		t.Errorf("our own line: %v", own)
 	}

@@ -24,7 +24,7 @@ func TestLinkOfAnAppsUserChoosesNoUser(t *testing.T) {
 	c := &cli{path: site}
 	s := appspec.Default("site", site)
 	err := c.chooseUser(s)
-	if want := "it leads through a symbolic link of nobody to a folder of root"; err == nil || !strings.Contains(err.Error(), want) || s.User != "" {
+	if want := "its path contains a symbolic link owned by nobody to a folder of root"; err == nil || !strings.Contains(err.Error(), want) || s.User != "" {
 		t.Errorf("user %q, %v; want %s", s.User, err, want)
 	}
 	if _, err := c.folderInfo(); err == nil {

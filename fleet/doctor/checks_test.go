@@ -40,7 +40,7 @@ func TestEachCheckWhereItIsBad(t *testing.T) {
 		change       func(*Facts)
 		what, do     string
 	}{
-		{"fleet", Warn, func(f *Facts) { f.Daemon = 0 }, "no daemon runs", "systemctl start wsgid-fleet"},
+		{"fleet", Warn, func(f *Facts) { f.Daemon = 0 }, "no daemon is running", "systemctl start wsgid-fleet"},
 		{"fleet", Warn, func(f *Facts) { f.Foreign = "the fleet of user root runs here" }, "of user root", "sudo wsgid-fleet doctor"},
 		{"specs", Bad, func(f *Facts) { f.Faults = []string{"blog.hcl:3:5: unknown attribute"} }, "blog.hcl:3:5", "wsgid-fleet validate"},
 		{"open files", Bad, func(f *Facts) { f.OpenFiles, f.OpenFilesHard = 100, 100 }, "100 open files at most", "LimitNOFILE="},
@@ -68,13 +68,13 @@ func TestEachCheckWhereItIsBad(t *testing.T) {
 		{"certificates", Warn, app(func(a *App) { a.Certs[0].Trouble, a.Certs[0].Soon = "it expires in 3 days", true }), "in 3 days", ""},
 		{"certificates", Unknown, app(func(a *App) { a.Certs[0].Trouble, a.Certs[0].Unread = "permission denied", true }), "permission denied", ""},
 		{"clock", Bad, func(f *Facts) { f.Clock = time.Unix(0, 0) }, "1970-01-01", "timedatectl"},
-		{"clock", Warn, func(f *Facts) { f.Unsynced = true }, "nobody keeps it", "timedatectl"},
+		{"clock", Warn, func(f *Facts) { f.Unsynced = true }, "it is not synchronized", "timedatectl"},
 		{"disk", Bad, disk(func(d *Disk) { d.Free = 5 << 20 }), "/var (data) has 5 MiB left", "make room"},
 		{"disk", Bad, disk(func(d *Disk) { d.Inodes = 7 }), "7 inodes", "remove small files"},
 		{"disk", Bad, disk(func(d *Disk) { d.ReadOnly = true }), "is read-only", "remount,rw"},
 		{"disk", Unknown, disk(func(d *Disk) { d.Error = "permission denied" }), "permission denied", ""},
 		{"state", Bad, func(f *Facts) { f.StateTrouble = "it lets others write: chmod 0711" }, "chmod 0711", ""},
-		{"state", Warn, func(f *Facts) { f.Stale = []string{"fleet.sock is left"} }, "fleet.sock is left", "wsgid-fleet run"},
+		{"state", Warn, func(f *Facts) { f.Stale = []string{"fleet.sock was left"} }, "fleet.sock was left", "wsgid-fleet run"},
 		{"systemd", Bad, unit("ActiveState", "failed"), "has failed", "journalctl"},
 		{"systemd", Bad, unit("Type", "simple"), "Type=simple", "Type=notify-reload"},
 		{"systemd", Warn, unit("LoadState", "not-found"), "no unit", "install"},

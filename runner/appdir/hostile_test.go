@@ -257,11 +257,11 @@ func TestUntrustedLinkToTheAppFolder(t *testing.T) {
 	const next = "; root follows such a link only to a folder of the same user: write the real path into the spec, or let root make the link"
 
 	plant(dir)
-	want := "cannot open app folder PATH: it leads through a symbolic link of nobody to a folder of root" + next
+	want := "cannot open app folder PATH: its path contains a symbolic link owned by nobody to a folder of root" + next
 	if got := repairFails(t, specAt(link)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	want = "cannot open app folder PATH: it leads through a symbolic link of nobody to a folder that does not exist" + next
+	want = "cannot open app folder PATH: its path contains a symbolic link owned by nobody to a folder that does not exist" + next
 	if got := repairFails(t, specAt(filepath.Join(link, "new"))); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

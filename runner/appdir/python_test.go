@@ -65,7 +65,7 @@ func TestResolvePythonReadsNothingOfTheApps(t *testing.T) {
 			}
 			got, err := ResolvePython(s)
 			if _, stops := map[string]bool{"a FIFO": true, "a folder": true, "an endless one": true}[what]; stops {
-				if want := "its pyvenv.cfg is "; err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "make it anew: python3 -m venv --clear ") {
+				if want := "its pyvenv.cfg is "; err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "recreate it: python3 -m venv --clear ") {
 					t.Errorf("got %v, want %s", err, want)
 				}
 			} else if err != nil || got != venv {

@@ -545,7 +545,7 @@ func TestLogToStderr(t *testing.T) {
 	defer null.Close()
 	use("null", null)
 	b.log.Info("into nothing")
-	if text := b.read("wsgid.log"); !strings.Contains(text, "standard error takes nothing: it leads to /dev/null;") || !strings.Contains(text, "INFO - into nothing\n") {
+	if text := b.read("wsgid.log"); !strings.Contains(text, "standard error cannot be written to: it leads to /dev/null;") || !strings.Contains(text, "INFO - into nothing\n") {
 		t.Errorf("%q", text)
 	}
 }

@@ -54,7 +54,7 @@ func TestLogWithoutStderrToJournal(t *testing.T) {
 	}
 	_ = j.conn.Close()
 	b.log.Info("two")
-	if text := b.read("wsgid.log"); !strings.Contains(text, "no journal answers any more") || !strings.Contains(text, "- INFO - two\n") || strings.Contains(text, "INFO - one") {
+	if text := b.read("wsgid.log"); !strings.Contains(text, "the journal no longer answers") || !strings.Contains(text, "- INFO - two\n") || strings.Contains(text, "INFO - one") {
 		t.Errorf("%s", text)
 	}
 }

@@ -41,7 +41,7 @@ func TestCertificateIsReadAnew(t *testing.T) {
 		if got := f.served(); got != "first" {
 			t.Fatal(got)
 		}
-		return strings.Contains(f.log(), "the certificate read before goes on serving")
+		return strings.Contains(f.log(), "the previous certificate stays in use")
 	})
 	writePair(t, filepath.Dir(f.certFile), "second")
 	f.until("the new certificate", func() bool { return f.served() == "second" })

@@ -88,7 +88,7 @@ func TestUnixSocketReplacedByALink(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.close()
-	if err := giveSocket(spec, s, file, true); err == nil || !strings.Contains(err.Error(), "taken away") {
+	if err := giveSocket(spec, s, file, true); err == nil || !strings.Contains(err.Error(), "removed right after it was created") {
 		t.Errorf("%v", err)
 	}
 	if err := Remove(spec, s); err != nil {
@@ -214,7 +214,7 @@ func TestUnixSocketFolderSwapped(t *testing.T) {
 		}
 	}
 	exchange()
-	if _, err := Open(spec, s); err == nil || !strings.Contains(err.Error(), "through a symbolic link of www-data to a folder of root") {
+	if _, err := Open(spec, s); err == nil || !strings.Contains(err.Error(), "contains a symbolic link owned by www-data to a folder of root") {
 		t.Errorf("the link is followed, or nobody says why not: %v", err)
 	}
 	if err := Remove(spec, s); err == nil {
