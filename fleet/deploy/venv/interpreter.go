@@ -38,7 +38,7 @@ except (AttributeError, ValueError, OSError):
 pip = origin = ""
 try:
     found = importlib.machinery.PathFinder.find_spec("pip")
-    origin = found.origin
+    origin = found.origin or ""  # a folder without __init__.py has none
     with open(origin, encoding="utf-8") as f:
         for line in f:
             if line.startswith("__version__ = "):

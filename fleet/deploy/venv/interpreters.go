@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
 )
@@ -81,17 +82,22 @@ func (is *Interpreters) ask(ctx context.Context, a *child.Account, python string
 	if known && r.python == program && slices.Equal(r.from, identifyAll(r.answer.from)) {
 		return r.answer, nil
 	}
+	began := time.Now()
 	answer, err := ask(ctx, a, path)
 	// Where pip is not found a file anywhere may bring it. What is called python and is
 	// none itself, as the scripts of pyenv, chooses by what nobody can know here.
 	if err != nil || answer.Pip == "" || len(answer.from) == 0 || identify(answer.Path) != program {
 		return answer, err
 	}
+	from := identifyAll(answer.from)
+	if slices.ContainsFunc(from, func(i identity) bool { return !time.Unix(i.ctime.Unix()).Before(began) }) {
+		return answer, nil // changed meanwhile, before it was read or after
+	}
 	is.mu.Lock()
 	defer is.mu.Unlock()
 	if is.known == nil {
 		is.known = map[question]remembered{}
 	}
-	is.known[q] = remembered{answer: answer, python: program, from: identifyAll(answer.from)}
+	is.known[q] = remembered{answer: answer, python: program, from: from}
 	return answer, nil
 }

@@ -34,6 +34,13 @@ mkdir -p "$1/local/lib/$(basename "$2")/dist-packages"`, real, prefix, lib)
 		t.Helper()
 		write(t, modules, map[string]string{"pip/__init__.py": fmt.Sprintf("__version__ = %q\n", version)})
 	}
+	// What an uninstalled pip leaves behind is no pip, and no reason to fail.
+	if err := os.MkdirAll(filepath.Join(modules, "pip", "__pycache__"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := s.store.Known.ask(s.ctx(), s.store.Account, python); err != nil || rest.Pip != "" || rest.Path != python {
+		t.Fatalf("with a folder named pip, and nothing in it: %+v, %v", rest, err)
+	}
 	pip("30.1")
 	asked := func() (Interpreter, bool) {
 		t.Helper()
@@ -70,6 +77,23 @@ mkdir -p "$1/local/lib/$(basename "$2")/dist-packages"`, real, prefix, lib)
 	write(t, modules, map[string]string{"other.py": ""})
 	if _, anew := asked(); !anew {
 		t.Error("a module came, and nobody asked")
+	}
+	// pip is upgraded while it is asked for: the old answer is not kept for the new one.
+	write(t, modules, map[string]string{"upgrade.pth": "import upgrade\n", "upgrade.py": `
+import atexit, os
+def upgrade(name=os.path.join(os.path.dirname(__file__), "pip", "__init__.py")):
+    with open(name, "w") as f:
+        f.write('__version__ = "30.3"\n')
+atexit.register(upgrade)
+`})
+	if err := os.Chmod(filepath.Join(modules, "pip", "__init__.py"), 0o666); err != nil { // the account upgrades it
+		t.Fatal(err)
+	}
+	if got, _ := asked(); got.Pip != "30.2" {
+		t.Fatalf("before the upgrade: %q", got.Pip)
+	}
+	if got, _ := asked(); got.Pip != "30.3" {
+		t.Errorf("upgraded while it was asked for, and remembered as %q", got.Pip)
 	}
 }
 
