@@ -132,16 +132,23 @@ func (f *realFleet) placed(hosts []*realHost) map[string][]string {
 // settled waits until each app is served just where it belongs.
 func (f *realFleet) settled(ctx context.Context, hosts []*realHost) error {
 	placed := f.placed(hosts)
-	return wait(ctx, 2*time.Minute, "each app on its host", func() bool {
+	wrong := ""
+	err := wait(ctx, 5*time.Minute, "each app on its host", func() bool {
 		for _, a := range f.apps {
 			for _, h := range hosts {
-				if (h.get(ctx, a.Name) == nil) != (placed[a.Name][0] == h.id) {
+				err := h.get(ctx, a.Name)
+				if (err == nil) != (placed[a.Name][0] == h.id) {
+					wrong = fmt.Sprintf("%s belongs on %s; %s: %v", a.Name, placed[a.Name][0], h.id, err)
 					return false
 				}
 			}
 		}
 		return true
 	})
+	if err != nil && wrong != "" {
+		return fmt.Errorf("%w: %s", err, wrong)
+	}
+	return err
 }
 
 // realDaemons are the figures of three daemons.

@@ -267,6 +267,7 @@ var clusterFaultKinds = []clusterFault{
 				}
 			}
 			s.push()
+			s.renewed()
 		})
 	}},
 }
