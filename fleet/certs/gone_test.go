@@ -60,7 +60,7 @@ func TestNameThatIsGone(t *testing.T) {
 			slices.Sort(out)
 			return out
 		}
-		const line = "renewed no more: no app has the name"
+		const line = "no longer renewed: no app has the name"
 		k.Want([]Site{a, b})
 		if got := kept(); !slices.Equal(got, []string{"a.test", "b.test"}) {
 			t.Errorf("%v", got)

@@ -362,10 +362,10 @@ func TestAuthorityFails(t *testing.T) {
 		what      string
 		wait, max time.Duration
 	}{
-		{problem(429, "rateLimited", "too many certificates already issued, retry after "+until.Format(time.DateTime)+" UTC: see https://example.test/limits"), "takes no more orders for now: too many", 72 * time.Hour, 73 * time.Hour},
-		{problem(503, "serverInternal", "down\x1b[31m for\nmaintenance"), "has trouble of its own: down [31m for maintenance", time.Minute, 7 * time.Hour},
-		{plain429, "takes no more orders for now", time.Hour, 7 * time.Hour},
-		{cut, "is not reached", time.Minute, 7 * time.Hour},
+		{problem(429, "rateLimited", "too many certificates already issued, retry after "+until.Format(time.DateTime)+" UTC: see https://example.test/limits"), "accepts no more orders for now: too many", 72 * time.Hour, 73 * time.Hour},
+		{problem(503, "serverInternal", "down\x1b[31m for\nmaintenance"), "has an internal problem: down [31m for maintenance", time.Minute, 7 * time.Hour},
+		{plain429, "accepts no more orders for now", time.Hour, 7 * time.Hour},
+		{cut, "cannot be reached", time.Minute, 7 * time.Hour},
 	} {
 		answer := c.answer
 		b.front.Answer.Store(&answer)
@@ -414,7 +414,7 @@ func TestWrongCertificate(t *testing.T) {
 	b.front.Certs.Store(&other)
 	const host = "blog.example.test"
 	b.keeper.Want([]Site{b.site(host)})
-	b.got(host, "it is refused", func() bool { return strings.Contains(b.look(host).Error, "certificate that is of no use") })
+	b.got(host, "it is refused", func() bool { return strings.Contains(b.look(host).Error, "an unusable certificate") })
 	if st := b.look(host); st.Issuer != "" {
 		t.Errorf("%+v", st)
 	}
@@ -461,7 +461,7 @@ func TestNameThatLeadsElsewhere(t *testing.T) {
 	b.keeper.Dial = other.dial
 	b.keeper.Want([]Site{b.site(host)})
 	b.until("it is found out", func() bool { return b.look(host).Failures >= 1 })
-	if st := b.look(host); !strings.Contains(st.Error, "the name leads elsewhere") || !strings.Contains(st.Next, "A and AAAA") {
+	if st := b.look(host); !strings.Contains(st.Error, "the name points elsewhere") || !strings.Contains(st.Next, "A and AAAA") {
 		t.Errorf("%+v", st)
 	}
 	b.keeper.Close()

@@ -105,7 +105,7 @@ func TestApplyIsBoundToThePlan(t *testing.T) {
 	h.fleet.plan = plan("5")
 	h.fleet.mu.Unlock()
 	a := post(m[1])
-	if a.code != 409 || !strings.Contains(a.body, "another one by now") || !strings.Contains(a.body, "<ins>5</ins>") {
+	if a.code != 409 || !strings.Contains(a.body, "The plan has changed") || !strings.Contains(a.body, "<ins>5</ins>") {
 		t.Errorf("another plan: %d %s", a.code, a.body)
 	}
 	if did := h.fleet.done(); did != "" {

@@ -244,7 +244,7 @@ var clusterFaultKinds = []clusterFault{
 			s.twins++
 			twin := s.newHost(h.id, fmt.Sprintf("twin%d", s.twins))
 			twin.start()
-			for deadline := time.Now().Add(time.Minute); !strings.Contains(twin.log(), "another machine is called so"); time.Sleep(50 * time.Millisecond) {
+			for deadline := time.Now().Add(time.Minute); !strings.Contains(twin.log(), "another machine has this name"); time.Sleep(50 * time.Millisecond) {
 				if time.Now().After(deadline) {
 					s.t.Errorf("a second host %s is not told:\n%s", h.id, twin.log())
 					break

@@ -135,7 +135,7 @@ func TestConsole(t *testing.T) {
 			b.must(err)
 			cmd := exec.Command("curl", "-s", "--noproxy", "*", "-H", "Cookie: "+w.http.Jar.Cookies(u)[0].String(), w.base+"/plan")
 			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential(t, "nobody")}
-			if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "Nobody is logged in") {
+			if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "You are not logged in") {
 				t.Errorf("another user with the cookie: %v %s", err, out)
 			}
 		}

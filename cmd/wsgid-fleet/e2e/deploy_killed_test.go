@@ -162,8 +162,8 @@ func TestUpgradeWaitsForADeploy(t *testing.T) {
 		g.must(os.WriteFile(hold, nil, 0o644))
 		out := g.deploying("Run migrate", func(*os.Process) {
 			g.must(d.Process.Signal(syscall.SIGUSR2))
-			d.says(t, "executed anew when the deploys under way have ended")
-			if out := g.fleet("deploy", "wsgiapp-dev"); out.code != 1 || !strings.Contains(out.stderr, "the daemon is about to be executed anew, and waits for the deploy of wsgiapp-dev; try again") {
+			d.says(t, "re-executed when the deploys in progress have finished")
+			if out := g.fleet("deploy", "wsgiapp-dev"); out.code != 1 || !strings.Contains(out.stderr, "the daemon is about to re-execute itself, and waits for the deploy of wsgiapp-dev; try again") {
 				t.Error(out)
 			}
 			g.must(os.Remove(hold))

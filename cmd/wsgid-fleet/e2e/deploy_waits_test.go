@@ -155,9 +155,9 @@ func TestDeployWaitsForAnUpgrade(t *testing.T) {
 		two := g.start("deploy", "wsgiapp-dev", "--wait")
 		two.says("waits: another deploy of it is in progress")
 		g.must(d.Process.Signal(syscall.SIGUSR2))
-		d.says(t, "executed anew when the deploys under way have ended")
+		d.says(t, "re-executed when the deploys in progress have finished")
 		three := g.start("deploy", "wsgiapp", "dev", "--wait")
-		three.says("the daemon is about to be executed anew, and waits for the deploy of wsgiapp-dev")
+		three.says("the daemon is about to re-execute itself, and waits for the deploy of wsgiapp-dev")
 		g.must(os.Remove(hold))
 		deployed := "wsgiapp-dev is successfully deployed on http://" + g.hello
 		one.ends(0, deployed)
@@ -196,7 +196,7 @@ func TestDeployStopsByCtrlC(t *testing.T) {
 	g.must(two.cmd.Process.Signal(syscall.SIGINT))
 	two.ends(1, "interrupted")
 	g.must(one.cmd.Process.Signal(syscall.SIGINT))
-	one.ends(1, "interrupted; it stops where nothing is touched yet")
+	one.ends(1, "interrupted; it stops before it changes what is being served")
 	g.must(os.Remove(hold))
 	eventually(t, patience, "the deploy to stop", func() error {
 		if all := g.deploys(); len(all) != 1 || all[0].Result != "interrupted" {

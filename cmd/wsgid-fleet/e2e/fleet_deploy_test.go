@@ -226,7 +226,7 @@ func TestDeployOnManyHosts(t *testing.T) {
 	p.must(os.WriteFile(three.dir+"/blog/broken", nil, 0o644))
 	out, code = two.by("deploy", "blog")
 	if code != 1 || !strings.Contains(out, "host three has failed: ") || !strings.Contains(out, "this host is broken") ||
-		!strings.Contains(out, "the new release serves on one already") || !strings.Contains(out, "the running app was not changed on two") {
+		!strings.Contains(out, "the new release is serving on one already") || !strings.Contains(out, "the running app was not changed on two") {
 		t.Fatalf("deploy: %d\n%s", code, out)
 	}
 	p.says("second", "first", "first")

@@ -67,7 +67,7 @@ func testTrigger(t *testing.T, who account) {
 		}
 		return nil
 	})
-	if out := b.fleet("trigger", "hello", "job"); out.code != 1 || !strings.Contains(out.stderr, "is still under way, and overlap is false") {
+	if out := b.fleet("trigger", "hello", "job"); out.code != 1 || !strings.Contains(out.stderr, "is still running, and overlap is false") {
 		t.Error(out)
 	}
 

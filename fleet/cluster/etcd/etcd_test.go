@@ -475,7 +475,7 @@ func TestAStoreThatIsMadeAnew(t *testing.T) {
 	until(t, "a says what happened", func() bool {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		return strings.Contains(a.log.String(), "it was restored or made anew")
+		return strings.Contains(a.log.String(), "it was restored or recreated")
 	})
 	push(t, a.c, textsOf("a.hcl", "and again"))
 	until(t, "a has the next texts", has("and again"))

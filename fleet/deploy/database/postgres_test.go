@@ -115,7 +115,7 @@ func TestPostgreSQLOfSomebodyElse(t *testing.T) {
 	failure(t, maker(t, c, "theirs", "ours", &kept), `cannot make database "theirs" on unix:`, `belongs to the role "theirs", not to "ours"`, "ALTER DATABASE")
 	failure(t, maker(t, c, "ours", "theirs", &kept), `the role "theirs" is there, and its password is not known`, "another name")
 	kept = "something"
-	failure(t, maker(t, c, "theirs", "theirs", &kept), `the role "theirs" does not take the password`, "another name")
+	failure(t, maker(t, c, "theirs", "theirs", &kept), `the role "theirs" rejects the password`, "another name")
 	failure(t, maker(t, c, "locked", "locked", &kept), "may not log in", "ALTER ROLE")
 	if now := c.psql(t, "select rolname, rolpassword from pg_authid where rolname in ('theirs', 'locked')"); now != roles {
 		t.Errorf("the roles were %s, are %s", roles, now)
@@ -216,7 +216,7 @@ func TestPostgreSQLByLoopback(t *testing.T) {
 	if made, err = m.Make(context.Background()); err != nil || made.Host != "127.0.0.1" || !strings.Contains(made.Note, "chroot") {
 		t.Errorf("%v, %q, %v", made.Connection, made.Note, err)
 	}
-	failure(t, maker(t, c, "no-way", "no-way", &third), "does not let", "pg_hba.conf", "local no-way no-way scram-sha-256", "nor by a loopback address")
+	failure(t, maker(t, c, "no-way", "no-way", &third), "does not accept", "pg_hba.conf", "local no-way no-way scram-sha-256", "nor by a loopback address")
 }
 
 // A server by host:port, with an administrator who is not a superuser.
@@ -227,21 +227,21 @@ func TestPostgreSQLByAdmin(t *testing.T) {
 	m := maker(t, c, "remote", "remote", &kept)
 	m.Spec.Server, m.Spec.Admin = "127.0.0.1:"+c.port, `boss:p:w'\x @`
 	made, err := m.Make(context.Background())
-	if err != nil || made.Host != "127.0.0.1" || made.Port != c.port || !strings.Contains(made.Note, "made the database") {
+	if err != nil || made.Host != "127.0.0.1" || made.Port != c.port || !strings.Contains(made.Note, "created the database") {
 		t.Errorf("%v, %q, %v", made.Connection, made.Note, err)
 	}
 	if left := c.psql(t, "select 1 from pg_auth_members where member = 'boss'::regrole"); left != "" {
 		t.Error("the administrator is left a member of the role")
 	}
 	m.Spec.Admin = "boss:wrong-secret"
-	failure(t, m, "does not let the administrator of admin in", "correct its user:password")
+	failure(t, m, "rejects the administrator of admin", "correct its user:password")
 	if _, err := m.Make(context.Background()); strings.Contains(err.Error(), "wrong-secret") {
 		t.Errorf("%v", err)
 	}
 	var none string
 	m = maker(t, c, "poor-one", "poor-one", &none)
 	m.Spec.Server, m.Spec.Admin = "127.0.0.1:"+c.port, "poor:poor"
-	failure(t, m, "the administrator may not", "CREATEROLE CREATEDB")
+	failure(t, m, "the administrator lacks a privilege", "CREATEROLE CREATEDB")
 }
 
 // Whatever is wrong with the server ends in a clear error within the limit.
@@ -309,7 +309,7 @@ func TestPostgreSQLServerIsNot(t *testing.T) {
 		_, _ = conn.Write(append([]byte{'E', 0, 0, 0, byte(4 + len(body))}, body...))
 		_ = conn.Close()
 	})
-	try(first, "takes nobody yet", "starting up")
+	try(first, "accepts no connections yet", "starting up")
 
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(short, ".s.PGSQL.1"), Net: "unix"})
 	if err != nil {

@@ -59,7 +59,7 @@ func TestHostsShareAServer(t *testing.T) {
 	// The administrator gets another password.
 	c.psql(t, "alter role chief password 'second-secret'")
 	var late string
-	failure(t, on(&late, "manyhosts", "second-secret"), "admin said something else", "deploy first on a host that has the database")
+	failure(t, on(&late, "manyhosts", "second-secret"), "admin had another value", "deploy first on a host that has the database")
 	if _, err := on(&kept[0], "manyhosts", "second-secret").Make(context.Background()); err != nil {
 		t.Fatal(err)
 	}

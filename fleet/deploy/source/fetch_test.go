@@ -175,7 +175,7 @@ func TestFetchIsBounded(t *testing.T) {
 		if took := time.Since(began); took > 50*time.Second {
 			t.Errorf("it took %v", took)
 		}
-		wants(t, err, "longer than it may")
+		wants(t, err, "exceeded its time limit")
 	}
 	// Nobody is there.
 	_ = l.Close()

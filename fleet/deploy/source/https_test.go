@@ -110,7 +110,7 @@ func TestServersThatDoNotServe(t *testing.T) {
 		"closes at the pack":     {pack, drop, []string{"closed the connection"}},
 		"has no such repository": {infos, status(404), []string{"there is no repository at that URL"}},
 		"forbids it":             {infos, status(403), []string{"403"}},
-		"fails":                  {infos, status(500), []string{"the server has failed", "500"}},
+		"fails":                  {infos, status(500), []string{"the server failed", "500"}},
 		"leads to plain http": {infos, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://127.0.0.1:1/x.git/info/refs", http.StatusFound)
 		}, []string{"another transport"}},
@@ -148,8 +148,8 @@ func TestNoNetwork(t *testing.T) {
 		"https://git.example.invalid/x.git":   {"there is no such host, or no network"},
 		"ssh://git@git.example.invalid/x.git": {"there is no such host, or no network"},
 		"git@git.example.invalid:x.git":       {"there is no such host, or no network"},
-		"https://127.0.0.1:1/x.git":           {"nobody listens there"},
-		"ssh://git@127.0.0.1:1/x.git":         {"nobody listens there"},
+		"https://127.0.0.1:1/x.git":           {"nothing listens there"},
+		"ssh://git@127.0.0.1:1/x.git":         {"nothing listens there"},
 	} {
 		_, err := s.store.Fetch(s.ctx(), Repository{URL: url})
 		wants(t, err, append(says, "cannot fetch "+url)...)

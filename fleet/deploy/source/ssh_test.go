@@ -144,7 +144,7 @@ func TestFetchOverSSH(t *testing.T) {
 		}
 	}
 	_, err = s.store.Fetch(s.ctx(), other)
-	wants(t, err, "the server takes no key of ours")
+	wants(t, err, "the server rejects our key")
 	other.SSHKey += "-not"
 	_, err = s.store.Fetch(s.ctx(), other)
 	wants(t, err, "is not there")
@@ -154,7 +154,7 @@ func TestFetchOverSSH(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = s.store.Fetch(s.ctx(), r)
-	wants(t, err, "another host key than the one in known_hosts", known+":1")
+	wants(t, err, "a different host key than the one in known_hosts", known+":1")
 }
 
 func mustRead(t *testing.T, name string) []byte {

@@ -88,7 +88,7 @@ func TestUnpack(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	_, err = s.deploy(r, "app", "3")
-	wants(t, err, `"up" leads to "../top"`, "out of the part")
+	wants(t, err, `"up" points to "../top"`, "outside the part")
 	_, err = s.deploy(r, "wsgiapp", "4")
 	wants(t, err, `directory "wsgiapp" is not a folder`, ".gitattributes, app/, hooks/, names/")
 	_, err = s.deploy(r, "top", "4")
@@ -119,11 +119,11 @@ func TestUnpackRefuses(t *testing.T) {
 		tree string
 		says string
 	}{
-		"absolute link":       {link("/etc/hostname"), `"l" leads to "/etc/hostname"`},
-		"link out":            {link("../../etc/hostname"), "out of the part"},
-		"link to the parent":  {link(".."), "out of the part"},
-		"empty link":          {link(""), "no path"},
-		"link by a link":      {u.rawTree(item{"120000", "a", u.blob("d/e")}, item{"120000", "b", u.blob("a/../../..")}), "out of the part"},
+		"absolute link":       {link("/etc/hostname"), `"l" points to "/etc/hostname"`},
+		"link out":            {link("../../etc/hostname"), "outside the part"},
+		"link to the parent":  {link(".."), "outside the part"},
+		"empty link":          {link(""), "not a path"},
+		"link by a link":      {u.rawTree(item{"120000", "a", u.blob("d/e")}, item{"120000", "b", u.blob("a/../../..")}), "outside the part"},
 		"long link":           {link(strings.Repeat("a/", 3000)), "longer than a path"},
 		"dot git":             {u.rawTree(item{"040000", ".git", sub}), "git's own folder"},
 		"dot git in a folder": {u.rawTree(item{"040000", "d", u.rawTree(item{"040000", ".GIT", sub})}), "git's own folder"},
@@ -212,7 +212,7 @@ func TestSubmodules(t *testing.T) {
 		"--upload-pack=touch":   "begins with -",
 		"ext::true":             "runs a program",
 		"ssh://-oX=y/z":         "host",
-		"../../../../../../../": "leads above",
+		"../../../../../../../": "points above",
 		"http://127.0.0.1/x":    "write https://",
 		"file:///nonexistent":   "there is no repository",
 	} {
@@ -252,7 +252,7 @@ func TestLFS(t *testing.T) {
 	run("git", "push", "-q", "origin", "HEAD:refs/heads/main")
 	r := Repository{URL: u.url()}
 	_, err := s.deploy(r, "", "1")
-	wants(t, err, `"a.bin" is kept by Git LFS`, "lfs = true")
+	wants(t, err, `"a.bin" is stored in Git LFS`, "lfs = true")
 	r.LFS = true
 	if _, err := s.deploy(r, "", "2"); err != nil {
 		t.Fatal(err)

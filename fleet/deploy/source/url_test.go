@@ -42,16 +42,16 @@ func TestURLs(t *testing.T) {
 		"http://h/blog.git":                   "https://",
 		"git://h/blog.git":                    "https://",
 		"git+ssh://h/blog.git":                "ssh://",
-		"gopher://h/blog.git":                 "no transport",
+		"gopher://h/blog.git":                 "is not a transport",
 		"/srv/git/blog.git":                   "file:///srv/git/blog.git",
-		"../blog":                             "no URL",
+		"../blog":                             "not a URL",
 		"file://srv/git/blog.git":             "file:///srv/git/blog.git",
 		"https://h":                           "no repository",
 		"file:///":                            "no repository",
 		"https:///blog.git":                   "no host",
 		"https://h/blog.git\n":                "white space",
-		"https://h/%zz":                       "no URL",
-		"https://user:s3cret@h:port/blog.git": "no URL",
+		"https://h/%zz":                       "not a URL",
+		"https://user:s3cret@h:port/blog.git": "not a URL",
 	} {
 		// validate says so before a deploy does. What is empty is not there.
 		if _, ok := spec.Check(bad); ok && bad != "" {
@@ -124,15 +124,15 @@ func TestLinks(t *testing.T) {
 	}{
 		{links{"a": "b"}, ""},
 		{links{"d/a": "../b"}, ""},
-		{links{"d/a": "../../b"}, "out of the part"},
-		{links{"a": ".."}, "out of the part"},
-		{links{"a": "/etc/hostname"}, "only relative"},
-		{links{"a": ""}, "no path"},
+		{links{"d/a": "../../b"}, "outside the part"},
+		{links{"a": ".."}, "outside the part"},
+		{links{"a": "/etc/hostname"}, "only have relative"},
+		{links{"a": ""}, "not a path"},
 		{links{"a": "a"}, ""},
-		{links{"deep": "x/y", "a": "deep/../../.."}, "out of the part"},
+		{links{"deep": "x/y", "a": "deep/../../.."}, "outside the part"},
 		{links{"deep": "x/y", "a": "deep/../z"}, ""},
 		// By its letters it stays inside: the kernel goes through up first.
-		{links{"x/y/up": "../..", "b": "x/y/up/../x"}, "out of the part"},
+		{links{"x/y/up": "../..", "b": "x/y/up/../x"}, "outside the part"},
 		{links{"a": ".GIT/config"}, "git's own"},
 	} {
 		err := c.l.check()

@@ -295,7 +295,7 @@ func TestBuildFails(t *testing.T) {
 		t.Error(err)
 	}
 	in.Wheels = filepath.Join(s.wheels, "nothing")
-	if _, err := s.store.Find(s.ctx(), in); err == nil || !strings.Contains(err.Error(), "is not there; make it") {
+	if _, err := s.store.Find(s.ctx(), in); err == nil || !strings.Contains(err.Error(), "is not there; create it") {
 		t.Error(err)
 	}
 	in = s.inputs()
@@ -342,7 +342,7 @@ func TestBuildIsBounded(t *testing.T) {
 	s.store.Time = 4 * time.Second
 	began := time.Now()
 	err = s.store.Build(s.ctx(), v)
-	if err == nil || !strings.Contains(err.Error(), "longer than it may") || len(s.left()) != 0 {
+	if err == nil || !strings.Contains(err.Error(), "exceeded its time limit") || len(s.left()) != 0 {
 		t.Errorf("%v, left %v", err, s.left())
 	}
 	if took := time.Since(began); took > time.Minute {

@@ -123,7 +123,7 @@ try {
   await accessible(page, "plan");
   await outside("edit hello again");
   await page.getByRole("button", { name: "Apply this plan" }).click();
-  await shows(page, "The plan is another one by now, so nothing was done.");
+  await shows(page, "The plan has changed, so nothing was done.");
   await page.getByRole("button", { name: "Apply this plan" }).click();
   await shows(page, "It goes on when this page is closed");
   const did = page.url();
