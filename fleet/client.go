@@ -153,7 +153,7 @@ func (c *Client) Close() error {
 // Plan asks what Apply would do.
 func (c *Client) Plan(ctx context.Context, apps []string) (*plan.Plan, error) {
 	var p plan.Plan
-	if err := c.get(ctx, "/v1/plan?"+url.Values{"app": apps}.Encode(), &p); err != nil {
+	if err := c.getAgain(ctx, "/v1/plan?"+url.Values{"app": apps}.Encode(), &p); err != nil {
 		return nil, err
 	}
 	return &p, nil
@@ -162,7 +162,7 @@ func (c *Client) Plan(ctx context.Context, apps []string) (*plan.Plan, error) {
 // Status asks what runs against what should.
 func (c *Client) Status(ctx context.Context) (*Status, error) {
 	var s Status
-	if err := c.get(ctx, "/v1/status", &s); err != nil {
+	if err := c.getAgain(ctx, "/v1/status", &s); err != nil {
 		return nil, err
 	}
 	return &s, nil
@@ -170,38 +170,38 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 
 // Apply is Operator's, as are Start, Stop, Restart, Reload and Scale.
 func (c *Client) Apply(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
-	return c.command(ctx, "apply", command{Apps: apps}, progress)
+	return c.commandAgain(ctx, "apply", command{Apps: apps}, progress)
 }
 
 // Start see Operator.
 func (c *Client) Start(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
-	return c.command(ctx, "start", command{Apps: apps}, progress)
+	return c.commandAgain(ctx, "start", command{Apps: apps}, progress)
 }
 
 // Stop see Operator.
 func (c *Client) Stop(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
-	return c.command(ctx, "stop", command{Apps: apps}, progress)
+	return c.commandAgain(ctx, "stop", command{Apps: apps}, progress)
 }
 
 // Restart see Operator.
 func (c *Client) Restart(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
-	return c.command(ctx, "restart", command{Apps: apps}, progress)
+	return c.commandAgain(ctx, "restart", command{Apps: apps}, progress)
 }
 
 // Reload see Operator.
 func (c *Client) Reload(ctx context.Context, apps []string, progress func(Event)) ([]Result, error) {
-	return c.command(ctx, "reload", command{Apps: apps}, progress)
+	return c.commandAgain(ctx, "reload", command{Apps: apps}, progress)
 }
 
 // Scale see Operator.
 func (c *Client) Scale(ctx context.Context, counts map[string]int, progress func(Event)) ([]Result, error) {
-	return c.command(ctx, "scale", command{Counts: counts}, progress)
+	return c.commandAgain(ctx, "scale", command{Counts: counts}, progress)
 }
 
 // Deploys see Operator.
 func (c *Client) Deploys(ctx context.Context, apps []string) ([]*deploy.Entry, error) {
 	var es []*deploy.Entry
-	return es, c.get(ctx, "/v1/deploys?"+url.Values{"app": apps}.Encode(), &es)
+	return es, c.getAgain(ctx, "/v1/deploys?"+url.Values{"app": apps}.Encode(), &es)
 }
 
 func (c *Client) do(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {

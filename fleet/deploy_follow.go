@@ -165,7 +165,7 @@ func (c *Client) Deploy(ctx context.Context, o DeployOrder, progress func(Event)
 		default:
 			return nil, err
 		}
-		if !c.reconnect(ctx) {
+		if !c.reconnect(ctx, nextDaemon) {
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
@@ -189,9 +189,9 @@ func (c *Client) follow(ctx context.Context, o DeployOrder, told int, progress f
 	return c.lines(resp, progress)
 }
 
-// reconnect waits for a daemon that answers.
-func (c *Client) reconnect(ctx context.Context) bool {
-	for end := time.Now().Add(nextDaemon); ; {
+// reconnect waits for a daemon that answers, for that long.
+func (c *Client) reconnect(ctx context.Context, limit time.Duration) bool {
+	for end := time.Now().Add(limit); ; {
 		select {
 		case <-ctx.Done():
 			return false

@@ -17,7 +17,7 @@ import (
 func (p *operations) health(ctx context.Context, app string) (note string, err error) {
 	w, o := p.e.look(ctx, app)
 	if w.Spec == nil {
-		return "", errors.New("its spec is gone")
+		return "", errors.New("its spec was removed")
 	}
 	cur, _ := o.Current(digestOf(w.Spec))
 	letGo := func() {}

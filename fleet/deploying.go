@@ -35,7 +35,7 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	case w.Invalid != "":
 		return nil, fmt.Errorf("cannot %s %s: %s", o.Verb(), o.App, w.Invalid)
 	case w.Spec == nil:
-		return nil, fmt.Errorf("cannot %s %s: its spec is gone", o.Verb(), o.App)
+		return nil, fmt.Errorf("cannot %s %s: its spec was removed", o.Verb(), o.App)
 	case w.Spec.Deploy == nil:
 		return nil, fmt.Errorf("cannot %s %s: it has no deploy block in %s; set where its code comes from: deploy { repository = \"…\" }", o.Verb(), o.App, w.Spec.File)
 	case !w.Spec.Enabled:

@@ -49,7 +49,7 @@ func unedited(r *state.AppState, w plan.Want, d *doors) plan.Want {
 	if was.Deploy != nil {
 		was = r.CurrentRelease().Apply(was)
 	}
-	waiting := "its spec is gone"
+	waiting := "its spec was removed"
 	if w.Spec != nil {
 		own, edited := ownPart(was), ownPart(w.Spec)
 		if runner.Digest(own) == runner.Digest(edited) {

@@ -90,7 +90,7 @@ func TestEditsWaitForApply(t *testing.T) {
 				if a := status("blog"); a.State != "ready" || a.Desired.Max != 2 || a.Waiting != "env.A and workers.count change" {
 					t.Errorf("edited: %+v", a)
 				}
-				if a := status("shop"); a.State != "ready" || a.Waiting != "its spec is gone" {
+				if a := status("shop"); a.State != "ready" || a.Waiting != "its spec was removed" {
 					t.Errorf("removed: %+v", a)
 				}
 				if m.only(t, "blog") != first || m.only(t, "shop") != shop || m.count("wiki") != 0 {

@@ -151,7 +151,7 @@ func TestReconcilerFollowsTheSpec(t *testing.T) {
 	f.remove("blog")
 	do(reconcile.Intent{})
 	if n := m.count("blog"); n != 0 {
-		t.Errorf("its spec is gone, and %d masters run", n)
+		t.Errorf("its spec was removed, and %d masters run", n)
 	}
 	if names, _ := r.e.store.Apps(); len(names) != 0 {
 		t.Errorf("the store still knows %v", names)

@@ -74,7 +74,7 @@ func settled(w plan.Want, o plan.Observed, daemon bool, now time.Time) (Result, 
 	st := appStatus(w, o, daemon, now)
 	r := Result{App: st.Name, State: st.State, Reason: st.Reason, Warnings: st.Warnings}
 	if st.Name == "" { // gone without a trace
-		return Result{App: o.App, OK: true, State: StateStopped, Reason: "its spec is gone"}, nil
+		return Result{App: o.App, OK: true, State: StateStopped, Reason: "its spec was removed"}, nil
 	}
 	digest := digestOf(w.Spec)
 	if f := o.Failure; f != nil && f.Digest == digest && f.Traceback != "" {

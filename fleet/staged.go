@@ -39,14 +39,19 @@ func (c *Client) PlanStaged(ctx context.Context, set *hclspec.Set, apps []string
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.do(ctx, http.MethodPost, "/v1/plan", bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
 	var p plan.Plan
-	if err := json.NewDecoder(resp.Body).Decode(&p); err != nil {
-		return nil, c.lost(err)
+	if err := c.again(ctx, func() error {
+		resp, err := c.do(ctx, http.MethodPost, "/v1/plan", bytes.NewReader(body))
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if err := json.NewDecoder(resp.Body).Decode(&p); err != nil {
+			return c.lost(err)
+		}
+		return nil
+	}); err != nil {
+		return nil, err
 	}
 	p.Faults = set.Faults // as they are called where they stand
 	return &p, nil

@@ -107,7 +107,7 @@ func TestMasterReopensItsLog(t *testing.T) {
 			t.Fatal(err)
 		}
 		a.mustLogLine("rolling out generation")
-		if text := a.logText(); strings.Contains(text, "the log file was moved") || strings.Contains(text, "master of demo starts") {
+		if text := a.logText(); strings.Contains(text, "the log file was moved") || strings.Contains(text, "master of demo starting") {
 			t.Errorf("%d: %s", i, text)
 		}
 		a.wait(h, func(st Status) bool { return st.State == StateReady && st.Rollout == 0 })

@@ -197,7 +197,7 @@ func TestScheduleOverlap(t *testing.T) {
 			if s := st.Schedules[0]; !s.LastSkipped.Equal(due) || s.Runs != 0 || s.PID != 0 || !s.Since.Equal(before) {
 				t.Errorf("status tells %+v", s)
 			}
-			a.mustLogLine("is skipped: the one of "+before.Format("2006-01-02 15:04"), "is still under way")
+			a.mustLogLine("is skipped: the one of "+before.Format("2006-01-02 15:04"), "is still running")
 		}
 		_ = unix.Close(fd)
 	}
@@ -296,7 +296,7 @@ func TestScheduleOfKilledMaster(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := a.lastRun(a.startWith(StateReady, files, 2))
-	if !s.Last.Failed || s.Runs != 1 || s.Missed != 0 || !s.Last.Due.Equal(due) || !strings.Contains(s.Last.Result, "its end is not known") {
+	if !s.Last.Failed || s.Runs != 1 || s.Missed != 0 || !s.Last.Due.Equal(due) || !strings.Contains(s.Last.Result, "its result is not known") {
 		t.Errorf("the next master tells %+v, last %+v", s, s.Last)
 	}
 	eventually(t, "the end of the run", func() bool {

@@ -10,7 +10,7 @@ import (
 )
 
 // appNames are the names that a command line may speak of: an app is what the spec
-// directory has, broken or not, and what still runs although its spec is gone.
+// directory has, broken or not, and what still runs although its spec was removed.
 type appNames struct {
 	apps         []string            // sorted
 	environments map[string][]string // of apps that do not run themselves, sorted

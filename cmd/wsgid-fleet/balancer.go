@@ -34,10 +34,16 @@ type balancer struct {
 	away    map[string]time.Time     // hosts that were not there: when they came back, zero: not yet
 	told    string                   // why etcd says nothing, as it was told last
 	owed    bool                     // the file may have changed, and the command did not succeed since
+	ran     time.Time                // when the command was run last
 }
 
 // retryAfter is when a command that failed is run again.
 const retryAfter = 2 * time.Second
+
+// apart is the least time between two runs of the command: what only sends a signal ends
+// before the balancer has read the file, and haproxy 2.6.12 forgets a signal that arrives
+// while it is at that (findings/haproxy-loses-a-reload.sh).
+const apart = 2 * time.Second
 
 // endsWithin is how long the command may take: meanwhile the file stays as it is.
 const endsWithin = time.Minute
@@ -85,6 +91,13 @@ func (b *balancer) seen(ctx context.Context, now time.Time, v *etcd.View) time.T
 	if !b.owed || b.command == "" {
 		return due
 	}
+	if at := b.ran.Add(apart); now.Before(at) {
+		if due.IsZero() || at.Before(due) {
+			due = at
+		}
+		return due
+	}
+	b.ran = now
 	limited, cancel := context.WithTimeout(ctx, cmp.Or(b.limit, endsWithin))
 	defer cancel()
 	cmd := exec.CommandContext(limited, "/bin/sh", "-c", b.command) //nolint:gosec // it is the operator's

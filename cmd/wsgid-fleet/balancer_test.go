@@ -50,7 +50,7 @@ func TestABalancerForgetsNoHostTooSoon(t *testing.T) {
 		{"it tells", time.Second, "b", "b", "a b c"},
 		{"all are back, one is slow to tell", time.Second, "a b c", "b c", "a b c"},
 		{"it serves nothing", 10 * time.Second, "a b c", "b c", "b c"},
-		{"one gives its app away", time.Second, "a b c", "b", "b"},
+		{"one gives its app away", apart, "a b c", "b", "b"},
 	} {
 		now = now.Add(step.after)
 		b.seen(t.Context(), now, view(step.hosts, step.serving))
@@ -95,6 +95,7 @@ func TestABalancerIsToldUntilItListens(t *testing.T) {
 		t.Errorf("after a success it is due at %v, owed %v\n%s", due, b.owed, said.String())
 	}
 	b.command, b.limit, b.owed = "exec sleep 600", 50*time.Millisecond, true
+	now = now.Add(time.Minute)
 	if due := b.seen(t.Context(), now, v); !due.Equal(now.Add(retryAfter)) || !strings.Contains(said.String(), "exec sleep 600: it did not exit within 50ms; running it again") {
 		t.Errorf("after a command that does not end it is due at %v\n%s", due, said.String())
 	}
@@ -106,5 +107,47 @@ func TestABalancerIsToldUntilItListens(t *testing.T) {
 	}
 	if told, err := os.ReadFile(again); err != nil || string(told) != "told\n" {
 		t.Errorf("who begins beside a file that is right says %q, %v", told, err)
+	}
+}
+
+// TestABalancerHasTimeToRead: a second change soon after the first one is in the file at
+// once, and the balancer is told of it two seconds after it was told of the first: a signal
+// during a reload is forgotten by haproxy 2.6.12.
+func TestABalancerHasTimeToRead(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var said bytes.Buffer
+	told := filepath.Join(dir, "told")
+	b := &balancer{c: &cli{out: &said, err: &said}, path: filepath.Join(dir, "f"), command: "cat " + filepath.Join(dir, "f") + " >>" + told + "; echo told >>" + told, write: writeHAProxy}
+	b.begin()
+	v := &etcd.View{Generation: 1, Hosts: map[string]cluster.Host{"a": {ID: "a"}}, Endpoints: map[string]map[string]cluster.Endpoint{}}
+	begin := time.Now()
+	at := func(after time.Duration, app string) time.Duration {
+		t.Helper()
+		if app != "" {
+			v.Endpoints[app] = map[string]cluster.Endpoint{"a": {Ready: true, Addresses: []string{"h:80"}}}
+		}
+		due := b.seen(t.Context(), begin.Add(after), v)
+		text, err := os.ReadFile(b.path)
+		if err != nil || !strings.Contains(string(text), app) {
+			t.Errorf("after %v the file is %q, %v", after, text, err)
+		}
+		if due.IsZero() {
+			return 0
+		}
+		return due.Sub(begin)
+	}
+	if due := at(0, "first"); due != 0 {
+		t.Errorf("after the first change it is due after %v", due)
+	}
+	if due := at(100*time.Millisecond, "second"); due != apart {
+		t.Errorf("after the second change it is due after %v, want %v", due, apart)
+	}
+	if due := at(apart, ""); due != 0 {
+		t.Errorf("when the second change was told it is due after %v", due)
+	}
+	text, err := os.ReadFile(told)
+	if got := strings.Count(string(text), "told\n"); err != nil || got != 2 || !strings.Contains(string(text), "second") {
+		t.Errorf("it was told %d times, %v:\n%s\n%s", got, err, text, said.String())
 	}
 }

@@ -185,13 +185,10 @@ class Fleet:
             time.sleep(0.5)
         for what in [self.look] + [lambda a=a: self.ask(a) for a in self.apps]:
             threading.Thread(target=what, daemon=True).start()
-        backends, pid = os.path.join(self.work, "backends.cfg"), os.path.join(self.work, "haproxy.pid")
-        subprocess.Popen([os.environ["WSGID_FLEET"], "endpoints", "-o", "haproxy", "--follow", backends, "--then", "kill -USR2 $(cat %s)" % pid],
+        subprocess.Popen([os.environ["WSGID_FLEET"], "endpoints", "-o", "haproxy", "--follow", os.path.join(self.work, "backends.cfg"),
+                          "--then", os.path.join(HERE, "balance")],
+                         env=dict(os.environ, WORK=self.work, LISTEN="%s:%d" % BALANCER),
                          stderr=open(os.path.join(self.work, "endpoints.log"), "w"), stdout=subprocess.DEVNULL)
-        while not os.path.exists(backends):
-            time.sleep(0.1)
-        subprocess.Popen(["haproxy", "-W", "-f", os.path.join(HERE, "haproxy.cfg"), "-f", backends, "-p", pid],
-                         env=dict(os.environ, LISTEN="%s:%d" % BALANCER), stderr=open(os.path.join(self.work, "haproxy.log"), "w"))
 
 
 def inside(fd, work):

@@ -75,7 +75,7 @@ func TestEachCheckWhereItIsBad(t *testing.T) {
 		{"disk", Unknown, disk(func(d *Disk) { d.Error = "permission denied" }), "permission denied", ""},
 		{"state", Bad, func(f *Facts) { f.StateTrouble = "it lets others write: chmod 0711" }, "chmod 0711", ""},
 		{"state", Warn, func(f *Facts) { f.Stale = []string{"fleet.sock was left"} }, "fleet.sock was left", "wsgid-fleet run"},
-		{"systemd", Bad, unit("ActiveState", "failed"), "has failed", "journalctl"},
+		{"systemd", Bad, unit("ActiveState", "failed"), "wsgid-fleet.service failed (", "journalctl"},
 		{"systemd", Bad, unit("Type", "simple"), "Type=simple", "Type=notify-reload"},
 		{"systemd", Warn, unit("LoadState", "not-found"), "no unit", "install"},
 		{"systemd", Warn, unit("ActiveState", "inactive"), "runs outside", "systemctl start"},

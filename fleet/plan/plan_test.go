@@ -70,7 +70,7 @@ func TestMakePlan(t *testing.T) {
 		{name: "folder cannot be checked", spec: spec, o: plan.Observed{FolderErr: errors.New("user blog does not exist")},
 			want: []string{"repair", "start"}, kind: appspec.Replace, why: "no master runs"},
 		{name: "no descriptors to look for masters", spec: spec, o: plan.Observed{Unknown: syscall.EMFILE}, why: "its running processes cannot be determined now"},
-		{name: "no descriptors, and its spec is gone", o: plan.Observed{Unknown: syscall.EMFILE, Masters: []plan.Master{seen(1, spec)}}, why: "its running processes cannot be determined now"},
+		{name: "no descriptors, and its spec was removed", o: plan.Observed{Unknown: syscall.EMFILE, Masters: []plan.Master{seen(1, spec)}}, why: "its running processes cannot be determined now"},
 		{name: "count: live", spec: testSpec(withCount(4)),
 			o:    plan.Observed{Masters: []plan.Master{seen(1, spec)}, AppState: state.AppState{Applied: applied(spec)}},
 			want: []string{"update"}, kind: appspec.Live, why: "workers.count changes"},
@@ -101,7 +101,7 @@ func TestMakePlan(t *testing.T) {
 		{name: "what runs is not known: replace", spec: testSpec(withCount(4)), o: plan.Observed{Masters: []plan.Master{seen(1, spec)}},
 			want: []string{"replace"}, kind: appspec.Replace, why: "it runs a spec that is not known here"},
 		{name: "gone", o: plan.Observed{Masters: []plan.Master{seen(1, spec)}},
-			want: []string{"stop"}, kind: appspec.Replace, why: "its spec is gone"},
+			want: []string{"stop"}, kind: appspec.Replace, why: "its spec was removed"},
 		{name: "gone and drains", o: plan.Observed{Masters: []plan.Master{seen(1, spec, draining)}},
 			why: "its spec was removed; draining"},
 		{name: "disabled", spec: testSpec(disabled), o: plan.Observed{Masters: []plan.Master{seen(1, spec)}, Problems: []string{"x"}},
@@ -370,7 +370,7 @@ func TestTheDigestOfAPlanLeavesUpkeepOut(t *testing.T) {
 		"an edit of one that died":      digest(edited, plan.Observed{AppState: known}),
 		"one that is new":               digest(spec, plan.Observed{}),
 		"one that is given up":          digest(spec, plan.Observed{AppState: state.AppState{Failure: &given}}),
-		"its spec is gone":              digest(nil, plan.Observed{AppState: known, Masters: []plan.Master{seen(1, spec)}}),
+		"its spec was removed":          digest(nil, plan.Observed{AppState: known, Masters: []plan.Master{seen(1, spec)}}),
 		"it is to be enabled no longer": digest(testSpec(disabled), plan.Observed{AppState: known, Masters: []plan.Master{seen(1, spec)}}),
 	} {
 		if d == none {

@@ -26,7 +26,7 @@ func MakePlan(spec *appspec.Spec, o Observed, now time.Time) AppPlan {
 		p.Error, p.Why = o.Unknown.Error(), "its running processes cannot be determined now"
 	case spec == nil:
 		p.File = fileOf(o)
-		p.end("its spec is gone")
+		p.end("its spec was removed")
 	case !spec.Enabled:
 		p.File = spec.File
 		p.repair()

@@ -78,7 +78,7 @@ func TestTheClusterExample(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		if t.Failed() && !ended {
-			for _, pattern := range []string{"*.log", "h*/fleet.log"} {
+			for _, pattern := range []string{"*.log", "*.cfg", "h*/fleet.log"} {
 				files, _ := filepath.Glob(filepath.Join(work, pattern))
 				for _, f := range files {
 					b, _ := os.ReadFile(f)

@@ -113,7 +113,7 @@ func TestCommandKilledInEachStage(t *testing.T) {
 				if settles {
 					d := g.run()
 					eventually(t, patience, "no deploy to be left in the middle after "+stage, func() error {
-						if out := g.fleet("deploys", "wsgiapp-dev"); out.code != 0 || strings.Contains(out.stdout, "running") {
+						if out := g.fleet("deploys", "wsgiapp-dev"); out.code != 0 || strings.Contains(out.stdout, "  running  ") {
 							return fmt.Errorf("%v", out)
 						}
 						return nil
@@ -127,7 +127,7 @@ func TestCommandKilledInEachStage(t *testing.T) {
 			}
 		}
 		done()
-		if out := g.ok("deploys", "wsgiapp-dev"); strings.Contains(out.stdout, "running") {
+		if out := g.ok("deploys", "wsgiapp-dev"); strings.Contains(out.stdout, "  running  ") {
 			t.Errorf("%v", out)
 		}
 		g.clean()

@@ -37,7 +37,7 @@ func TestLogToStderrWithoutADaemon(t *testing.T) {
 		}
 		if _, err := os.Stat("/run/systemd/journal/socket"); err != nil { // else it is in this machine's journal
 			logs := b.ok("logs", "-n", "all", "hello").stdout
-			if n := strings.Count(logs, noStderr); n != 1 || !strings.Contains(logs, "master of hello starts") {
+			if n := strings.Count(logs, noStderr); n != 1 || !strings.Contains(logs, "master of hello starting") {
 				t.Errorf("said %d times, in the log:\n%s", n, logs)
 			}
 		}
@@ -69,7 +69,7 @@ func TestLogOfAReadOnlyFolder(t *testing.T) {
 		if _, err := os.Stat("/run/systemd/journal/socket"); err == nil {
 			return // the journal has it
 		}
-		if logs := b.ok("logs", "-n", "all", "hello").stdout; !strings.Contains(logs, noStderr) || !strings.Contains(logs, "master of hello starts") {
+		if logs := b.ok("logs", "-n", "all", "hello").stdout; !strings.Contains(logs, noStderr) || !strings.Contains(logs, "master of hello starting") {
 			t.Errorf("the log:\n%s", logs)
 		}
 		if _, err := os.Stat(filepath.Join(b.state, "data/logs/hello.log")); err != nil {

@@ -70,7 +70,7 @@ func TestReadRequirements(t *testing.T) {
 	}
 	for name, says := range map[string]string{
 		"out.txt": "../x.txt, which out.txt names, is not in the release", "abs.txt": "is not in the release", "missing.txt": "none.txt, which missing.txt names, is not there",
-		"requirement.txt": "beside it there is: abs.txt", "req": "no file", "leaves.txt": "cannot read",
+		"requirement.txt": "beside it there is: abs.txt", "req": "not a file", "leaves.txt": "cannot read",
 	} {
 		if _, err := readRequirements(tree, []string{name}); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, want %q", name, err, says)

@@ -249,7 +249,7 @@ func TestWebsocketsAndRawProtocolsAreRefused(t *testing.T) {
 	}
 	const closing = "Content-Type: text/plain; charset=utf-8\r\nX-Wsgid: test\r\n"
 	for request, want := range map[string]string{
-		"GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n": "HTTP/1.1 400 Bad Request\r\n" + closing + "Content-Length: 47\r\nConnection: close\r\n\r\n400 Bad Request: this server does not support websockets\n",
+		"GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n": "HTTP/1.1 400 Bad Request\r\n" + closing + "Content-Length: 57\r\nConnection: close\r\n\r\n400 Bad Request: this server does not support websockets\n",
 		"@chat {\"a\":1}\x00": "",
 		"<x y='1'/>\x00":      "",
 		"JSON / HTTP/1.1\r\nHost: h\r\nContent-Length: 21\r\n\r\n{\"type\":\"disconnect\"}": "HTTP/1.1 501 Not Implemented\r\n" + closing + "Content-Length: 20\r\nConnection: close\r\n\r\n501 Not Implemented\n",
