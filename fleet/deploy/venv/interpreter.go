@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
 )
@@ -62,19 +63,45 @@ answer = "\0".join([base, sys.version, abi, os.uname().machine, libc or "", pip,
 sys.stdout.buffer.write(answer.encode("utf-8", "surrogateescape"))
 `
 
+// answersWithin is how long an interpreter may take to answer: a cold disk and a busy
+// machine included. A variable for tests.
+var answersWithin = time.Minute
+
+// longestAnswer is the most that an interpreter may answer, in bytes: one with a thousand
+// folders of modules stays below a tenth of it.
+const longestAnswer = 1 << 20
+
+// answerBuffer refuses what goes beyond longestAnswer, which ends who writes it.
+type answerBuffer struct {
+	text bytes.Buffer // not embedded: its ReadFrom takes all there is
+	full bool
+}
+
+func (b *answerBuffer) Write(p []byte) (int, error) {
+	if b.text.Len()+len(p) > longestAnswer {
+		b.full = true
+		return 0, fmt.Errorf("more than %d bytes", longestAnswer)
+	}
+	return b.text.Write(p)
+}
+
 // ask runs an interpreter as the account, without what is not its own.
 func ask(ctx context.Context, a *child.Account, python string) (Interpreter, error) {
-	var out bytes.Buffer
+	var out answerBuffer
+	ctx, cancel := context.WithTimeout(ctx, answersWithin)
+	defer cancel()
 	c := &child.Command{Account: a, Args: []string{python, "-I", "-c", probe}, Stdout: &out}
-	if err := c.Run(ctx); err != nil {
+	if err := c.Run(ctx); out.full {
+		return Interpreter{}, fmt.Errorf("%s is not a Python: it answers more than %d bytes", python, longestAnswer)
+	} else if err != nil {
 		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 			return Interpreter{}, fmt.Errorf("there is no %s on this machine: %w", python, err)
 		}
 		return Interpreter{}, fmt.Errorf("cannot run %s: %w", python, err)
 	}
-	f := strings.Split(out.String(), "\x00")
+	f := strings.Split(out.text.String(), "\x00")
 	if len(f) < 6 || f[0] == "" {
-		return Interpreter{}, fmt.Errorf("%s is not a Python: it answers %q", python, child.Printable(out.String()[:min(out.Len(), 200)]))
+		return Interpreter{}, fmt.Errorf("%s is not a Python: it answers %q", python, child.Printable(out.text.String()[:min(out.text.Len(), 200)]))
 	}
 	return Interpreter{Path: f[0], Version: f[1], ABI: f[2], Machine: f[3], Libc: f[4], Pip: f[5], from: f[6:]}, nil
 }

@@ -51,7 +51,7 @@ func identify(path string) identity {
 	if !ok {
 		return identity{}
 	}
-	return identity{dev: uint64(st.Dev), ino: st.Ino, size: st.Size, mtime: st.Mtim, ctime: st.Ctim}
+	return identity{dev: uint64(st.Dev), ino: st.Ino, size: st.Size, mtime: st.Mtim, ctime: st.Ctim} //nolint:unconvert // it is of another width elsewhere
 }
 
 func identifyAll(paths []string) []identity {

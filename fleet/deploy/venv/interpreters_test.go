@@ -16,19 +16,19 @@ func TestInterpreterIsAskedOnce(t *testing.T) {
 	s := newSite(t)
 	s.store.Known = &Interpreters{}
 	// A Python whose modules are in reach of this test.
-	real, err := filepath.EvalSymlinks(systemPython)
+	resolved, err := filepath.EvalSymlinks(systemPython)
 	if err != nil {
 		t.Fatal(err)
 	}
 	prefix := filepath.Join(s.dir, "prefix")
 	python := filepath.Join(prefix, "bin", "python3")
-	out, err := exec.Command(real, "-I", "-S", "-c", `import sys; print("%d.%d" % sys.version_info[:2])`).Output()
+	out, err := exec.Command(resolved, "-I", "-S", "-c", `import sys; print("%d.%d" % sys.version_info[:2])`).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	lib := filepath.Join(prefix, "lib", "python"+strings.TrimSpace(string(out)))
 	shell(t, "-euc", `mkdir -p "$1/bin" "$(dirname "$2")"; cp "$0" "$1/bin/python3"; ln -s "/usr/lib/$(basename "$2")" "$2"
-mkdir -p "$1/local/lib/$(basename "$2")/dist-packages"`, real, prefix, lib)
+mkdir -p "$1/local/lib/$(basename "$2")/dist-packages"`, resolved, prefix, lib)
 	modules := filepath.Join(prefix, "local", "lib", filepath.Base(lib), "dist-packages")
 	pip := func(version string) {
 		t.Helper()
@@ -70,7 +70,7 @@ mkdir -p "$1/local/lib/$(basename "$2")/dist-packages"`, real, prefix, lib)
 	if err := os.Rename(python, python+".old"); err != nil {
 		t.Fatal(err)
 	}
-	shell(t, "-euc", `cp "$0" "$1"`, real, python)
+	shell(t, "-euc", `cp "$0" "$1"`, resolved, python)
 	if _, anew := asked(); !anew {
 		t.Error("another program of that name was not asked")
 	}

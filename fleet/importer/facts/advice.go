@@ -1,5 +1,6 @@
 package facts
 
+// What is said of settings that more than one peer has.
 const (
 	OnlyInEnviron = "it reached the environ of a request only, never os.environ: write it into env, and let the app read os.environ, if it is to see it"
 	NoRewrites    = "requests are not rewritten: do it in the app, or in a web server in front"

@@ -57,6 +57,7 @@ type App struct {
 	Facts  []Fact
 }
 
+// Add adds a fact.
 func (a *App) Add(f Fact) { a.Facts = append(a.Facts, f) }
 
 // Lost adds a fact that is not carried over.
@@ -64,6 +65,7 @@ func (a *App) Lost(at Position, was, why string) {
 	a.Add(Fact{Set: SetLost, Value: why, Was: was, At: at})
 }
 
+// Note adds a remark: what it was there, and what is to be known of it.
 func (a *App) Note(at Position, was, what string) {
 	a.Add(Fact{Set: SetNote, Value: what, Was: was, At: at})
 }

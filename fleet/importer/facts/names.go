@@ -32,6 +32,7 @@ var secretName = sync.OnceValue(func() *regexp.Regexp {
 // as a secret.
 func IsSecretName(name string) bool { return secretName().MatchString(name) }
 
+// Forms of an assignment to a variable, and of its use.
 var (
 	Assignment = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`) })
 	Variable   = sync.OnceValue(func() *regexp.Regexp {

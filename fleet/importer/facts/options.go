@@ -16,6 +16,7 @@ type Options struct {
 	LookupEnv func(string) (string, bool) // nil: os.LookupEnv
 }
 
+// Env is a variable of the environment that the file is read in, and whether it is set.
 func (o Options) Env(name string) (string, bool) {
 	if o.LookupEnv != nil {
 		return o.LookupEnv(name)

@@ -7,6 +7,7 @@ type Setting struct {
 	At   Position
 }
 
+// Value is the last value of the setting.
 func (s Setting) Value() string {
 	if len(s.List) == 0 {
 		return ""

@@ -88,7 +88,7 @@ func dropIns(path string) map[string]string {
 
 // goesOn tells whether a line ends in a backslash that is not itself behind one.
 func goesOn(line string) bool {
-	return (len(line)-len(strings.TrimRight(line, `\\`)))%2 == 1
+	return (len(line)-len(strings.TrimRight(line, `\`)))%2 == 1
 }
 
 // parse reads a file: a line that ends in a backslash goes on in the next one, in
