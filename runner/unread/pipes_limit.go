@@ -3,7 +3,9 @@ package unread
 import (
 	"bytes"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -42,5 +44,13 @@ func unboundPipes() bool {
 	if unix.Capget(&head, &data[0]) != nil {
 		return false
 	}
-	return data[0].Effective&(1<<unix.CAP_SYS_RESOURCE|1<<unix.CAP_SYS_ADMIN) != 0
+	return data[0].Effective&(1<<unix.CAP_SYS_RESOURCE|1<<unix.CAP_SYS_ADMIN) != 0 && firstUsers()
+}
+
+// firstUsers tells whether this is the machine's first user namespace: in another one
+// root has all capabilities, and the kernel bounds its pipes all the same. Who cannot know
+// is bounded.
+func firstUsers() bool {
+	text, err := os.ReadFile("/proc/self/uid_map")
+	return err == nil && slices.Equal(strings.Fields(string(text)), []string{"0", "0", "4294967295"})
 }

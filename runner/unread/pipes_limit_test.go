@@ -2,9 +2,12 @@ package unread
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -74,5 +77,32 @@ func TestPipesAreScarce(t *testing.T) {
 	}
 	if err := <-told; !strings.Contains(err.Error(), "fs.pipe-user-pages-soft") {
 		t.Error(err)
+	}
+}
+
+// Root of a user namespace of its own has all capabilities, and its pipes are bounded as
+// those of the user whom it is outside.
+func TestPipesOfRootInAUserNamespace(t *testing.T) {
+	const helper = "WSGID_TEST_BOUND_PIPES"
+	if os.Getenv(helper) != "" {
+		fmt.Print("unbound: ", unboundPipes())
+		os.Exit(0)
+	}
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run", "^"+t.Name()+"$") //nolint:gosec // it is this test
+	cmd.Env = append(os.Environ(), helper+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	out, err := cmd.Output()
+	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EINVAL) {
+		t.Skipf("this kernel gives no user namespace: %v", err)
+	}
+	if err != nil || string(out) != "unbound: false" {
+		t.Errorf("root of a user namespace says %q, %v", out, err)
+	}
+	if os.Geteuid() == 0 && firstUsers() && !unboundPipes() {
+		t.Error("the machine's root is bounded")
 	}
 }
