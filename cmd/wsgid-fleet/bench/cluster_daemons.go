@@ -151,21 +151,30 @@ func (f *realFleet) settled(ctx context.Context, hosts []*realHost) error {
 	return err
 }
 
+// joinedFleet is a fleet whose hosts have joined it.
+func (b *bench) joinedFleet(ctx context.Context, m *etcdMembers) (f *realFleet, hosts []*realHost, err error) {
+	f, err = b.realFleet(ctx, m, realApps, "backends { region = \"eu1\" }", "count = 1")
+	if err != nil {
+		return f, nil, err
+	}
+	hosts = f.hosts[:realHosts]
+	for _, h := range hosts {
+		if err := b.joined(h, m); err != nil {
+			return f, nil, err
+		}
+	}
+	return f, hosts, nil
+}
+
 // realDaemons are the figures of three daemons.
 func (b *bench) realDaemons(ctx context.Context, m *etcdMembers) (t table, err error) {
 	if err := b.costOfMember(ctx, m, &t); err != nil {
 		return t, err
 	}
-	f, err := b.realFleet(ctx, m, realApps, "backends { region = \"eu1\" }", "count = 1")
+	f, hosts, err := b.joinedFleet(ctx, m)
 	defer f.kill()
 	if err != nil {
 		return t, err
-	}
-	hosts := f.hosts[:realHosts]
-	for _, h := range hosts {
-		if err := b.joined(h, m); err != nil {
-			return t, err
-		}
 	}
 	var times []time.Duration
 	for n := range realDeaths {

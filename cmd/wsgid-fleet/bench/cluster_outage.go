@@ -15,16 +15,10 @@ const outageTenths = 5
 
 // withoutEtcd counts what clients lose, and which processes change, while etcd is away.
 func (b *bench) withoutEtcd(ctx context.Context, m *etcdMembers) (t table, err error) {
-	f, err := b.realFleet(ctx, m, realApps, "backends { region = \"eu1\" }", "count = 1")
+	f, hosts, err := b.joinedFleet(ctx, m)
 	defer f.kill()
 	if err != nil {
 		return t, err
-	}
-	hosts := f.hosts[:realHosts]
-	for _, h := range hosts {
-		if err := b.joined(h, m); err != nil {
-			return t, err
-		}
 	}
 	if err := f.settled(ctx, hosts); err != nil {
 		return t, err
