@@ -157,6 +157,7 @@ var changing = []struct {
 	{regexp.MustCompile(`\b\d{8}-\d{6}(\.\d{3})?\b`), "ID"},
 	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b`), "DATE"},
 	{regexp.MustCompile(`\b[0-9a-f]{10}\b`), "COMMIT"},
+	{regexp.MustCompile(`, it took \d+s last time`), ""}, // told where a stage takes long
 	{regexp.MustCompile(`\b\d+(\.\d+)?(µs|ms|s)\b`), "TIME"},
 	{regexp.MustCompile(`\b(you|root|nobody)\b`), "WHO"},
 	{regexp.MustCompile(`[ \t]+`), " "},
