@@ -67,7 +67,11 @@ def main():
         if whole:
             whole.kill()
             whole.wait()
-        shutil.rmtree(work, ignore_errors=True)
+        # What was inside dies a moment later than the one who is waited for, and may write meanwhile.
+        deadline = time.monotonic() + 10
+        while os.path.exists(work) and time.monotonic() < deadline:
+            shutil.rmtree(work, ignore_errors=True)
+            time.sleep(0.05)
 
 
 def path():

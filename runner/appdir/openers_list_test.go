@@ -82,7 +82,7 @@ var directOpeners = []struct {
 		"runner/pool/proof.go parentAndUsers",
 		"runner/control/record.go BootID",
 		"runner/boot/trim.go cleanMappings TrimMemory",
-		"runner/unread/pipes_limit.go measurePipes",
+		"runner/unread/pipes_limit.go firstUsers measurePipes",
 		"runner/pool/program.go startProgram",
 		"runner/pool/spawn.go prepare",
 		"runner/zygote/zygote.go start",
