@@ -238,7 +238,12 @@ func (e *lostError) Unwrap() error { return e.err }
 func (c *Client) lost(err error) error { return &lostError{pid: c.daemon.PID, err: plainNet(err)} }
 
 func (c *Client) get(ctx context.Context, path string, v any) error {
-	resp, err := c.do(ctx, http.MethodGet, path, nil)
+	return c.read(ctx, http.MethodGet, path, nil, v)
+}
+
+// read asks, and reads the one value that is answered.
+func (c *Client) read(ctx context.Context, method, path string, body io.Reader, v any) error {
+	resp, err := c.do(ctx, method, path, body)
 	if err != nil {
 		return err
 	}

@@ -41,15 +41,7 @@ func (c *Client) PlanStaged(ctx context.Context, set *hclspec.Set, apps []string
 	}
 	var p plan.Plan
 	if err := c.again(ctx, func() error {
-		resp, err := c.do(ctx, http.MethodPost, "/v1/plan", bytes.NewReader(body))
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		if err := json.NewDecoder(resp.Body).Decode(&p); err != nil {
-			return c.lost(err)
-		}
-		return nil
+		return c.read(ctx, http.MethodPost, "/v1/plan", bytes.NewReader(body), &p)
 	}); err != nil {
 		return nil, err
 	}

@@ -76,8 +76,8 @@ func (b *balancer) seen(ctx context.Context, now time.Time, v *etcd.View) time.T
 	rows := b.known(now, v)
 	due := b.members.Due()
 	for _, since := range b.away {
-		if at := since.Add(tellsWithin); !since.IsZero() && (due.IsZero() || at.Before(due)) {
-			due = at
+		if !since.IsZero() {
+			due = sooner(due, since.Add(tellsWithin))
 		}
 	}
 	switch changed, err := b.put(rows); {
@@ -92,10 +92,7 @@ func (b *balancer) seen(ctx context.Context, now time.Time, v *etcd.View) time.T
 		return due
 	}
 	if at := b.ran.Add(apart); now.Before(at) {
-		if due.IsZero() || at.Before(due) {
-			due = at
-		}
-		return due
+		return sooner(due, at)
 	}
 	b.ran = now
 	limited, cancel := context.WithTimeout(ctx, cmp.Or(b.limit, endsWithin))
@@ -112,6 +109,14 @@ func (b *balancer) seen(ctx context.Context, now time.Time, v *etcd.View) time.T
 		return now.Add(retryAfter)
 	}
 	b.owed = false
+	return due
+}
+
+// sooner is the earlier of two moments; zero: there is none yet.
+func sooner(due, at time.Time) time.Time {
+	if due.IsZero() || at.Before(due) {
+		return at
+	}
 	return due
 }
 

@@ -226,8 +226,9 @@ this writes into a file, haproxy -f FILE reads.
 With --follow FILE it goes on: it writes what it would show into FILE, as a whole and
 only when it is to say something else, and then, and at its begin, runs the command of
 --then, by which a balancer reads the file again. The command has a minute, is run
-again where it fails, and two seconds or more lie between two runs. Where etcd is away or empty, or more than half of a region
-vanishes at once, the file stays as it is: a balancer checks its servers itself.`,
+again where it fails, and two seconds or more lie between two runs. Where etcd is away
+or empty, or more than half of a region vanishes at once, the file stays as it is: a
+balancer checks its servers itself.`,
 		Args: outputArgs(&output, noArgs, "text", "json", "haproxy"),
 	}, func(ctx context.Context, client *etcd.Client, _ []string) error {
 		switch {

@@ -68,6 +68,19 @@ func (s *StageRecord) Took() time.Duration {
 	return s.Ended.Sub(s.Began)
 }
 
+// outcome is the result as a verb.
+func (e *Entry) outcome() string {
+	switch e.Result {
+	case ResultInterrupted:
+		return "was interrupted"
+	case ResultRunning:
+		return "is still running"
+	case ResultOK: // and yet not good
+		return "left no release"
+	}
+	return e.Result
+}
+
 // Good says that the release of this entry can be gone back to.
 func (e *Entry) Good() bool {
 	return e.Kind == KindDeploy && e.Result == ResultOK && e.Release != "" && !e.Pruned

@@ -140,7 +140,7 @@ func Earlier(app string, book []*Entry, cur *Record, id string) (*Entry, error) 
 		case id != "" && e.ID == id && e.Pruned:
 			return nil, fmt.Errorf("cannot roll %s back to %s: its release was removed (keep = in the deploy block); deploy its commit again: wsgid-fleet deploy %s --commit %s", app, id, app, e.Commit)
 		case id != "" && e.ID == id && !e.Good():
-			return nil, fmt.Errorf("cannot roll %s back to %s: that deploy %s", app, id, map[string]string{ResultFailed: "failed", ResultInterrupted: "was interrupted", ResultRunning: "is still running"}[e.Result])
+			return nil, fmt.Errorf("cannot roll %s back to %s: that deploy %s", app, id, e.outcome())
 		case id != "" && e.ID == id && cur != nil && cur.ID == e.Release:
 			return nil, fmt.Errorf("cannot roll %s back to %s: that release is the current one", app, id)
 		case id != "" && e.ID == id:
