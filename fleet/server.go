@@ -1,18 +1,15 @@
 package fleet
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
@@ -108,7 +105,8 @@ func (d *Daemon) serve(ctx context.Context, ln net.Listener) {
 		ReadTimeout:       10 * time.Second,
 		IdleTimeout:       30 * time.Second,
 		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          log.New(&quietLog{d.e.log}, "", 0),
+		// What net/http says of bad clients.
+		ErrorLog: slog.NewLogLogger(d.e.log.With("socket", "control").Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
 	go func() {
@@ -313,12 +311,4 @@ func reply(w http.ResponseWriter, code int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(v)
-}
-
-// quietLog turns what net/http says of bad clients into debug lines.
-type quietLog struct{ log *slog.Logger }
-
-func (l *quietLog) Write(b []byte) (int, error) {
-	l.log.Debug("control socket", "err", strings.TrimSpace(string(bytes.TrimSpace(b))))
-	return len(b), nil
 }

@@ -88,8 +88,10 @@ func TestEarlier(t *testing.T) {
 	}
 	pruned := entry("1", KindDeploy, ResultOK)
 	pruned.Pruned = true
-	book := []*Entry{entry("6", KindDeploy, ResultFailed), entry("5", KindRollback, ResultOK), entry("4", KindDeploy, ResultOK),
-		entry("3", KindDeploy, ResultFailed), entry("2", KindDeploy, ResultOK), pruned}
+	lost := entry("0", KindDeploy, ResultOK)
+	lost.Release = ""
+	book := []*Entry{entry("8", KindDeploy, ResultRunning), entry("7", KindDeploy, ResultInterrupted), entry("6", KindDeploy, ResultFailed), entry("5", KindRollback, ResultOK), entry("4", KindDeploy, ResultOK),
+		entry("3", KindDeploy, ResultFailed), entry("2", KindDeploy, ResultOK), pruned, lost}
 	at := func(id string) *Record { return &Record{Release: appspec.Release{ID: id}} }
 	for _, tt := range []struct {
 		cur  *Record
@@ -103,6 +105,9 @@ func TestEarlier(t *testing.T) {
 		{nil, "", "cannot roll blog back: it was never deployed"},
 		{at("4"), "4", "cannot roll blog back to 4: that release is the current one"},
 		{at("4"), "3", "cannot roll blog back to 3: that deploy failed"},
+		{at("4"), "7", "cannot roll blog back to 7: that deploy was interrupted"},
+		{at("4"), "8", "cannot roll blog back to 8: that deploy is still running"},
+		{at("4"), "0", "cannot roll blog back to 0: that deploy left no release"},
 		{at("4"), "5", "cannot roll blog back to 5: that was a rollback itself, to 5"},
 		{at("4"), "1", "cannot roll blog back to 1: its release was removed (keep = in the deploy block); deploy its commit again: wsgid-fleet deploy blog --commit c1"},
 		{at("4"), "9", `cannot roll blog back: no deploy "9"; list them with: wsgid-fleet deploys blog`},
