@@ -106,8 +106,8 @@ func (d *Daemon) serve(ctx context.Context, ln net.Listener) {
 		IdleTimeout:       30 * time.Second,
 		MaxHeaderBytes:    64 << 10,
 		// What net/http says of bad clients.
-		ErrorLog: slog.NewLogLogger(d.e.log.With("socket", "control").Handler(), slog.LevelDebug),
-		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ErrorLog:    slog.NewLogLogger(d.e.log.With("socket", "control").Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	go func() {
 		<-ctx.Done()
