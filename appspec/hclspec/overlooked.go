@@ -15,7 +15,7 @@ import (
 // division by zero, where 5 % 0 is 5 and 5 / 0 infinite. chooses tells whether a ?: stands
 // in it.
 func (f *file) overlooked(expr hcl.Expression) (diags hcl.Diagnostics, chooses bool) {
-	w := &overlooked{f: f, whole: expr}
+	w := &overlooked{f: f, whole: expr, ctx: f.ctx}
 	if x, ok := expr.(hclsyntax.Expression); ok {
 		_ = hclsyntax.Walk(x, w) // it reports as it goes
 		return w.diags, w.chooses
@@ -40,8 +40,10 @@ func (f *file) overlooked(expr hcl.Expression) (diags hcl.Diagnostics, chooses b
 type overlooked struct {
 	f       *file
 	whole   hcl.Expression
+	ctx     *hcl.EvalContext
 	diags   hcl.Diagnostics
-	scopes  []map[string]struct{} // the names of the for expressions around
+	known   []map[string]struct{} // names that ctx holds, of the for expressions around
+	scopes  []map[string]struct{} // names that it does not hold, of those between
 	skip    map[hclsyntax.Expression]bool
 	unused  int // how many expressions around have no part in the value
 	decided map[hclsyntax.Expression]bool
@@ -74,6 +76,8 @@ func (w *overlooked) Enter(node hclsyntax.Node) hcl.Diagnostics {
 		}
 	case *hclsyntax.BinaryOpExpr:
 		w.binary(x)
+	case *hclsyntax.ForExpr:
+		w.loop(x)
 	}
 	return nil
 }
@@ -98,7 +102,7 @@ func (w *overlooked) skipped(x hclsyntax.Expression) {
 // name reports a name that is neither a local nor a variable of a for expression.
 func (w *overlooked) name(x *hclsyntax.ScopeTraversalExpr) {
 	root := x.Traversal.RootName()
-	for _, names := range w.scopes {
+	for _, names := range slices.Concat(w.known, w.scopes) {
 		if _, ok := names[root]; ok {
 			return
 		}
@@ -122,6 +126,52 @@ func (w *overlooked) binary(x *hclsyntax.BinaryOpExpr) {
 			w.report(problem(x.SrcRange, "the number is divided by zero", "divide by another number, or leave the division out"))
 		}
 	}
+}
+
+// loop looks at a for expression in which something is divided, once for each item: by
+// what is only known then.
+func (w *overlooked) loop(x *hclsyntax.ForExpr) {
+	if w.unused > 0 || len(w.scopes) > 0 || !divides(x) {
+		return
+	}
+	items, diags := x.CollExpr.Value(w.ctx)
+	items, _ = items.Unmark()
+	if diags.HasErrors() || !items.IsKnown() || items.IsNull() || !items.CanIterateElements() {
+		return // the library has told it
+	}
+	names := map[string]struct{}{x.ValVar: {}}
+	if x.KeyVar != "" {
+		names[x.KeyVar] = struct{}{}
+	}
+	for key, item := range items.Elements() {
+		inner := &overlooked{f: w.f, whole: w.whole, ctx: w.ctx.NewChild(), diags: w.diags, known: append(slices.Clone(w.known), names)}
+		inner.ctx.Variables = map[string]cty.Value{x.ValVar: item}
+		if x.KeyVar != "" {
+			inner.ctx.Variables[x.KeyVar] = key
+		}
+		taken := true
+		if x.CondExpr != nil {
+			_ = hclsyntax.Walk(x.CondExpr, inner) // it reports as it goes
+			taken, _ = inner.decide(x.CondExpr)
+		}
+		for _, part := range []hclsyntax.Expression{x.KeyExpr, x.ValExpr} {
+			if taken && part != nil {
+				_ = hclsyntax.Walk(part, inner) // it reports as it goes
+			}
+		}
+		w.diags = inner.diags
+	}
+}
+
+// divides tells whether something is divided in an expression.
+func divides(x hclsyntax.Expression) bool {
+	found := false
+	_ = hclsyntax.VisitAll(x, func(node hclsyntax.Node) hcl.Diagnostics { // it never fails
+		op, ok := node.(*hclsyntax.BinaryOpExpr)
+		found = found || ok && (op.Op == hclsyntax.OpDivide || op.Op == hclsyntax.OpModulo)
+		return nil
+	})
+	return found
 }
 
 // decide is the truth of a condition. It asks for each operand of a chain of || and &&
@@ -160,7 +210,7 @@ func (w *overlooked) value(x hclsyntax.Expression, wanted cty.Type) (cty.Value, 
 	if w.unused > 0 || len(w.scopes) > 0 {
 		return cty.NilVal, false
 	}
-	v, diags := x.Value(w.f.ctx)
+	v, diags := x.Value(w.ctx)
 	if diags.HasErrors() {
 		w.report(w.f.explain(w.whole, diags)...)
 		return cty.NilVal, false
