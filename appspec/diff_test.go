@@ -59,6 +59,7 @@ func TestDiff(t *testing.T) {
 		{func(s *Spec) { s.Workers.Threads = 2 }, `workers.threads: 1 → 2 (rolling)`},
 		{func(s *Spec) { s.Workers.RequestTimeout *= 2 }, `workers.request_timeout: "60s" → "2m" (live)`},
 		{func(s *Spec) { s.Workers.StartTimeout *= 3 }, `workers.start_timeout: "30s" → "90s" (live)`},
+		{func(s *Spec) { s.Workers.Reserve = 0 }, `workers.reserve: 1 → 0 (live)`},
 		{func(s *Spec) { s.Workers.StartNice = 0 }, `workers.start_nice: 10 → 0 (live)`},
 		{func(s *Spec) { s.Workers.StopTimeout = 1500 * 1e6 }, `workers.stop_timeout: "30s" → "1.5s" (live)`},
 		{func(s *Spec) { s.Workers.IdleTimeout *= 12 }, `workers.idle_timeout: "5m" → "1h" (live)`},

@@ -168,6 +168,7 @@ type Workers struct {
 	Threads        int      `json:"threads"`
 	RequestTimeout Duration `json:"request_timeout"`
 	StartTimeout   Duration `json:"start_timeout"`
+	Reserve        int      `json:"reserve"`    // threads that slow requests leave free
 	StartNice      int      `json:"start_nice"` // 0: a worker starts at the priority of those that serve
 	StopTimeout    Duration `json:"stop_timeout"`
 	IdleTimeout    Duration `json:"idle_timeout"`

@@ -41,6 +41,7 @@ var liveValues = map[string][]func(*appspec.Spec){
 	"workers.max":             {liveWorkers(1, 2), liveWorkers(1, 4)},
 	"workers.request_timeout": live(func(s *appspec.Spec, d appspec.Duration) { s.Workers.RequestTimeout = d }, time.Minute, 20*time.Second),
 	"workers.start_timeout":   live(func(s *appspec.Spec, d appspec.Duration) { s.Workers.StartTimeout = d }, time.Minute, 20*time.Second),
+	"workers.reserve":         live(func(s *appspec.Spec, n int) { s.Workers.Reserve = n }, 1, 0, 2),
 	"workers.start_nice":      live(func(s *appspec.Spec, n int) { s.Workers.StartNice = n }, 10, 0, 19),
 	"workers.stop_timeout":    live(func(s *appspec.Spec, d appspec.Duration) { s.Workers.StopTimeout = d }, time.Minute, 20*time.Second),
 	"workers.idle_timeout":    live(func(s *appspec.Spec, d appspec.Duration) { s.Workers.IdleTimeout = d }, time.Minute, 10*time.Millisecond),

@@ -36,7 +36,7 @@ func full() *appspec.Spec {
 			Mongrel2: []appspec.Mongrel2Socket{{Recv: "tcp://127.0.0.1:9997", Send: "tcp://127.0.0.1:9996", Chroot: "/var/mongrel2"}},
 		},
 		Workers: appspec.Workers{
-			Min: 0, Max: 8, Threads: 4, RequestTimeout: 90 * s, StartTimeout: 10 * s, StartNice: 5, StopTimeout: 20 * s, IdleTimeout: 3600 * s,
+			Min: 0, Max: 8, Threads: 4, Reserve: 2, RequestTimeout: 90 * s, StartTimeout: 10 * s, StartNice: 5, StopTimeout: 20 * s, IdleTimeout: 3600 * s,
 			MaxRequests: 1000, MaxMemory: 512 << 20, MaxAge: 24 * 3600 * s, Preload: true, KeepAlive: false, Queue: 10, QueueTimeout: 3 * s / 2,
 		},
 		Django: &appspec.Django{Settings: "blog.settings", Overrides: map[string]any{
@@ -141,7 +141,7 @@ func TestDefault(t *testing.T) {
 	want := &appspec.Spec{
 		Name: "blog", Path: "/srv/blog", Enabled: true, Loader: "auto", Umask: 0o22, ServerHeader: true,
 		Workers: appspec.Workers{
-			Min: 1, Max: 1, Threads: 1, RequestTimeout: 60 * s, StartTimeout: 30 * s, StartNice: 10, StopTimeout: 30 * s, IdleTimeout: 300 * s,
+			Min: 1, Max: 1, Threads: 1, Reserve: 1, RequestTimeout: 60 * s, StartTimeout: 30 * s, StartNice: 10, StopTimeout: 30 * s, IdleTimeout: 300 * s,
 			KeepAlive: true, Queue: 1024, QueueTimeout: 30 * s,
 		},
 		Request: appspec.Request{MaxBody: 100 << 20, MaxLine: 32 << 10, MaxHead: 80 << 10, MaxHeaders: 256, HeaderTimeout: 10 * s, BodyTimeout: 60 * s, Buffering: true, KeepAliveTimeout: 75 * s, ResponseBuffer: 64 << 20, Spool: 1 << 30, MinRate: 1 << 10,

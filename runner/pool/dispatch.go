@@ -95,11 +95,15 @@ func (p *Pool) feed(s *Slot) {
 	}
 	s.flushLater() // if it did not take all
 	for p.queue.n > 0 && s.n < p.depth() {
-		x := p.queue.pop()
-		if (x.alone() && s.n > 0) || !s.send(x, p.loop.Now()) {
-			p.queue.unshift(x)
+		i, ok := p.next(s)
+		if !ok {
 			break
 		}
+		x := p.queue.get(i)
+		if (x.alone() && s.n > 0) || !s.send(x, p.loop.Now()) {
+			break
+		}
+		p.queue.removeAt(i)
 		p.countPrefetched(s)
 	}
 	if s.n == 0 && !s.idle {

@@ -1,6 +1,8 @@
 package pool
 
 import (
+	"time"
+
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
@@ -19,11 +21,12 @@ type Exchange struct {
 	slot *Slot     // nil while queued
 
 	queuedAt int64
-	sentAt   int64 // given to a slot
-	begunAt  int64 // first in its slot: the worker is at it
-	headSent bool  // the sink saw Head
-	deadline int64 // of the answer, once begun; 0: none
-	health   bool  // a health check of ours: not counted
+	sentAt   int64         // given to a slot
+	begunAt  int64         // first in its slot: the worker is at it
+	headSent bool          // the sink saw Head
+	deadline int64         // of the answer, once begun; 0: none
+	health   bool          // a health check of ours: not counted
+	slow     time.Duration // what it is thought to take, where that is long; 0: it is not
 
 	status  int   // of the answer; 0: none yet
 	sent    int64 // bytes of its body

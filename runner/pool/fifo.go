@@ -47,18 +47,29 @@ func (q *fifo) pop() *Exchange {
 // peek is the first; the queue must not be empty.
 func (q *fifo) peek() *Exchange { return q.ring[q.head] }
 
+// get is the i-th; the queue must have more than i.
+func (q *fifo) get(i int) *Exchange { return q.ring[q.at(i)] }
+
 // remove takes one out wherever it is.
 func (q *fifo) remove(x *Exchange) bool {
 	for i := range q.n {
-		if q.ring[q.at(i)] != x {
-			continue
+		if q.get(i) == x {
+			q.removeAt(i)
+			return true
 		}
-		for j := i; j < q.n-1; j++ {
-			q.ring[q.at(j)] = q.ring[q.at(j+1)]
-		}
-		q.ring[q.at(q.n-1)] = nil
-		q.n--
-		return true
 	}
 	return false
+}
+
+// removeAt takes the i-th out.
+func (q *fifo) removeAt(i int) {
+	if i == 0 {
+		q.pop()
+		return
+	}
+	for j := i; j < q.n-1; j++ {
+		q.ring[q.at(j)] = q.ring[q.at(j+1)]
+	}
+	q.ring[q.at(q.n-1)] = nil
+	q.n--
 }

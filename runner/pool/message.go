@@ -187,7 +187,11 @@ func (p *Pool) finished(s *Slot) {
 		if x.status >= 500 {
 			w.errors++
 		}
-		p.scaler.served(p.loop.Now() - x.begunAt)
+		took := p.loop.Now() - x.begunAt
+		p.scaler.served(took)
+		if p.reserve() > 0 {
+			p.foresight.note(x.Label, took)
+		}
 	}
 	w.idleSince = p.loop.Now()
 	p.account(x)

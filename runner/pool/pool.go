@@ -67,11 +67,12 @@ type Pool struct {
 	stopping bool
 	aborted  bool // stop without grace
 
-	scaler   scaler
-	health   checker
-	reaper   reaper
-	outgrown outgrown
-	look     evloop.Timer // next one at the workers' memory and age
+	scaler    scaler
+	foresight foresight
+	health    checker
+	reaper    reaper
+	outgrown  outgrown
+	look      evloop.Timer // next one at the workers' memory and age
 
 	stats    stats
 	static   *staticCounts // nil: no static file was asked for
@@ -160,12 +161,19 @@ func (p *Pool) Submit(x *Exchange) {
 		p.stats.total++
 		p.stats.active++
 	}
+	if !x.health && p.reserve() > 0 {
+		x.slow = p.foresight.expects(x.Label)
+	}
+	if p.heldBack(x) {
+		p.enqueue(x)
+		return
+	}
 	if s := p.popIdle(); s != nil {
 		if s.send(x, p.loop.Now()) {
 			return
 		}
 		p.workerBroke(s.w, "it does not accept requests")
-	} else if !x.alone() && p.queue.n == 0 && !p.full() && p.prefetch(x) {
+	} else if !x.alone() && x.slow == 0 && p.queue.n == 0 && !p.full() && p.prefetch(x) {
 		return
 	}
 	p.enqueue(x)

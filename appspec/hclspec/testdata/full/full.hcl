@@ -57,6 +57,7 @@ app "full" {
     threads         = 4
     request_timeout = "1m30s"
     start_timeout   = "10s"
+    reserve         = 2
     start_nice      = 5
     stop_timeout    = "20s"
     idle_timeout    = "1h"
