@@ -74,7 +74,7 @@ func (f *foresight) note(label []byte, ns int64) {
 	}
 	route := routeOf(label)
 	t := &f.routes[route%uint32(len(f.routes))]
-	us := int64(min(ns/1000, 1<<31-1))
+	us := min(ns/1000, 1<<31-1)
 	switch {
 	case t.route == route:
 		t.took += uint32((us - int64(t.took)) / 4) //nolint:gosec // between the two
