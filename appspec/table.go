@@ -193,7 +193,7 @@ var appAttributes = []Attribute{
 		Doc: "threads of a worker, each serves one request at a time",
 		at:  func(s *Spec, _ int) any { return &s.Workers.Threads }},
 	{Path: "workers.reserve", Type: TypeInt, Default: "1", Built: true, Disruption: Live, Max: 1024, Zero: true,
-		Doc: "how many threads of all workers slow requests leave free, so that quick ones need not wait for them. Slow are those whose method and path took lately 10 ms or more, and four times the average of all; parts of a path with digits are alike. Such a request waits until another slow one ends, for three times its usual time at most. With fewer than three threads in all none is left free. 0: never",
+		Doc: "how many threads of all workers slow requests leave free, so that quick ones need not wait for them. Slow are those whose method and path took lately 10 ms or more, and four times the average of all; parts of a path with digits are alike. Such a request waits until another slow one ends, for three times its usual time, a second at most. With fewer than three threads in all none is left free. 0: never",
 		at:  func(s *Spec, _ int) any { return &s.Workers.Reserve }},
 	{Path: "workers.request_timeout", Type: TypeDuration, Default: `"60s"`, Built: true, Disruption: Live, Min: ms, Max: day,
 		Doc: "time until the head of the response, then between two pieces of it; past it the client gets 504, or its connection is cut, the worker is killed and replaced, its Python stack is logged",

@@ -17,9 +17,11 @@ const (
 	// reserveFrom is the number of threads from which on some are left free: of two it
 	// would be half of what the slow ones have.
 	reserveFrom = 3
-	// patience is for how many times its own time a slow request waits for others. What
-	// is free then is its, so that more slow requests than were thought lose nothing.
-	patience = 3
+	// patience is for how many times its own time a slow request waits for others, and
+	// mostPatience how long at most: a stream may last for hours. What is free then is
+	// its, so that more slow requests than were thought lose nothing.
+	patience     = 3
+	mostPatience = time.Second
 )
 
 // foresight is what requests took. It belongs to the loop.
@@ -132,7 +134,7 @@ func (p *Pool) heldBack(x *Exchange) bool {
 	if n == 0 || p.slowAtWork() < p.capacity-n {
 		return false
 	}
-	due := x.queuedAt + int64(min(patience*x.slow, p.spec.Workers.QueueTimeout.D()/4))
+	due := x.queuedAt + int64(min(patience*x.slow, mostPatience, p.spec.Workers.QueueTimeout.D()/4))
 	if due <= p.loop.Now() {
 		return false
 	}
