@@ -91,7 +91,8 @@ type Daemon struct {
 func NewDaemon(o Options) *Daemon {
 	var zygotes *zygote.Set
 	if o.machine == nil {
-		if os.Getenv(zygote.Switch) == "on" {
+		switch os.Getenv(zygote.Switch) {
+		case "auto", "on":
 			zygotes = zygote.New(cmp.Or(o.Log, slog.Default()))
 		}
 		o.machine = reconcile.Processes{Stderr: os.Stderr, Zygotes: zygotes}
@@ -176,6 +177,9 @@ func (d *Daemon) open() error {
 		return err
 	}
 	d.e = e
+	if d.zygotes != nil && os.Getenv(zygote.Switch) != "on" {
+		d.zygotes.Fleet = e.specs
+	}
 	if e.opts.stateChosen && d.Inherited.Lock == nil {
 		if err := daemonElsewhere(context.Background(), e.opts); err != nil {
 			return err

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -159,6 +161,15 @@ func (e *engine) snapshot() (*hclspec.Set, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.set, e.setErr
+}
+
+// specs is all that the directory says.
+func (e *engine) specs() []*appspec.Spec {
+	set, _ := e.snapshot()
+	if set == nil {
+		return nil
+	}
+	return slices.Collect(maps.Values(set.Specs))
 }
 
 // names lists every app that is or should be.

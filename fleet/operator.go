@@ -168,4 +168,7 @@ type MasterStatus struct {
 	RSS   int64     `json:"rss"`
 	// Stem is the process that workers are forked from; 0: each starts by itself.
 	Stem int `json:"stem,omitempty"`
+	// Unforked is why new workers are not forked from such a process; empty: they are,
+	// or nobody does.
+	Unforked string `json:"unforked,omitempty"`
 }

@@ -175,7 +175,7 @@ func appStatus(w plan.Want, o plan.Observed, daemon bool, now time.Time) AppStat
 // fill takes over what the master tells.
 func (a *AppStatus) fill(m plan.Master) {
 	a.Generation = m.LastGeneration()
-	a.Master = &MasterStatus{PID: m.PID, Since: m.Since, RSS: m.Status.RSS, Stem: m.Status.Stem}
+	a.Master = &MasterStatus{PID: m.PID, Since: m.Since, RSS: m.Status.RSS, Stem: m.Status.Stem, Unforked: m.Status.Unforked}
 	if m.Err != nil {
 		a.State = string(runner.StateDegraded)
 		a.Reason = fmt.Sprintf("its master (pid %d) does not answer: %v", m.PID, m.Err)

@@ -9,9 +9,9 @@ import (
 
 // A daemon has zygotes only where it is told to, and a command never.
 func TestZygoteSwitch(t *testing.T) {
-	for _, how := range []string{"", "off", "on"} {
+	for how, want := range map[string]bool{"": false, "off": false, "auto": true, "on": true} {
 		t.Setenv(zygote.Switch, how)
-		if d := NewDaemon(Options{}); (d.zygotes != nil) != (how == "on") {
+		if d := NewDaemon(Options{}); (d.zygotes != nil) != want {
 			t.Errorf("%s=%q: zygotes %v", zygote.Switch, how, d.zygotes)
 		}
 	}

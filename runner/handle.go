@@ -52,7 +52,7 @@ type StartOptions struct {
 	// another master serves the same sockets until then.
 	Standby bool
 	// Zygote, if set, tells how a master is forked beside a process with Python that
-	// its workers are forked from; nil: it is executed, as it is without. The last is
+	// its workers are forked from, or why it is executed, as it is without. The last is
 	// the environment that all workers begin with.
 	Zygote func(spec *appspec.Spec, user sandbox.User, hostDir string, env []string) *stem.Fork
 }

@@ -71,7 +71,7 @@ func TestMasterOfAnotherBuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid, answer, err := execMaster(t.Context(), o, func(*stem.Stem) ([]byte, error) { return msg, nil }, nil, nil)
+	pid, answer, err := execMaster(t.Context(), o, func(*stem.Stem, string) ([]byte, error) { return msg, nil }, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -88,8 +88,8 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 	if o.Zygote != nil && !o.Foreground {
 		fork = o.Zygote(o.Spec, user, hostDir, message.Env)
 	}
-	pid, answer, err := execMaster(ctx, o, func(from *stem.Stem) ([]byte, error) {
-		message.Stem = from
+	pid, answer, err := execMaster(ctx, o, func(from *stem.Stem, unforked string) ([]byte, error) {
+		message.Stem, message.Unforked = from, unforked
 		return json.Marshal(message)
 	}, files, fork)
 	if err != nil {
@@ -119,7 +119,7 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 }
 
 // execMaster runs the master's program and waits for its answer.
-func execMaster(ctx context.Context, o StartOptions, message func(*stem.Stem) ([]byte, error), files []*os.File, fork *stem.Fork) (int, boot.Answer, error) {
+func execMaster(ctx context.Context, o StartOptions, message func(*stem.Stem, string) ([]byte, error), files []*os.File, fork *stem.Fork) (int, boot.Answer, error) {
 	var answer boot.Answer
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -178,8 +178,15 @@ func execMaster(ctx context.Context, o StartOptions, message func(*stem.Stem) ([
 	}
 	pid := 0
 	var from *stem.Stem
-	if fork != nil {
-		if pid, err = fork.Start(args, env, fds); err == nil {
+	unforked := ""
+	switch {
+	case fork == nil:
+	case fork.Why != "":
+		unforked = fork.Why
+	default:
+		if pid, err = fork.Start(args, env, fds); err != nil {
+			unforked = "the process that they are forked from did not fork: " + err.Error()
+		} else {
 			from = &fork.Stem
 		}
 	}
@@ -202,7 +209,7 @@ func execMaster(ctx context.Context, o StartOptions, message func(*stem.Stem) ([
 		evloop.Reap(pid)
 		return 0, answer, err
 	}
-	msg, err := message(from)
+	msg, err := message(from, unforked)
 	if err != nil {
 		return giveUp(err)
 	}

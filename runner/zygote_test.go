@@ -27,12 +27,14 @@ func (a *testApp) forked() *zygote.Set {
 	set := zygote.New(slog.New(slog.NewTextHandler(a.t.Output(), nil)))
 	a.t.Cleanup(set.Close)
 	a.zygotes = set
-	a.zygote = func(spec *appspec.Spec, user sandbox.User, hostDir string, env []string) *stem.Fork {
-		// It is begun with the second app.
-		other := *spec
-		other.Name = "other"
-		set.Prepare(&other, user, hostDir, env)
-		return set.Prepare(spec, user, hostDir, env)
+	a.zygote = func(spec *appspec.Spec, user sandbox.User, hostDir string, env []string) (f *stem.Fork) {
+		// On a busy machine it takes longer than a master waits.
+		for begin := time.Now(); time.Since(begin) < patience; {
+			if f = set.Prepare(spec, user, hostDir, env); !strings.Contains(f.Why, "has not started within") {
+				break
+			}
+		}
+		return f
 	}
 	return set
 }
@@ -318,13 +320,109 @@ func TestSpecThatCannotBeForked(t *testing.T) {
 	t.Parallel()
 	a, h, _ := forkedApp(t, nil)
 	before := pids(a.settled(h, nil, true))
-	for i, env := range []map[string]string{{"PYTHONUTF8": "1"}, {"WORD": "again"}, {"LC_ALL": "C"}, {}} {
+	for i, c := range []struct {
+		env map[string]string
+		why string
+	}{
+		{map[string]string{"PYTHONUTF8": "1"}, "env has PYTHONUTF8, which is read before Python runs anything"},
+		{map[string]string{"WORD": "again"}, ""},
+		{map[string]string{"LC_ALL": "C"}, stem.Restart},
+		{map[string]string{}, ""},
+	} {
 		spec := *a.spec
-		spec.Env = env
+		spec.Env = c.env
 		if err := h.Update(a.ctx(), &spec, i+2, true); err != nil {
 			t.Fatal(err)
 		}
-		before = pids(a.settled(h, before, i%2 == 1))
+		st := a.settled(h, before, c.why == "")
+		if before = pids(st); st.Unforked != c.why {
+			t.Errorf("%v: status says %q, want %q", c.env, st.Unforked, c.why)
+		}
+	}
+}
+
+// A master that could not be forked says why, also when its spec allows it meanwhile.
+func TestMasterThatCannotBeForked(t *testing.T) {
+	t.Parallel()
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Workers.Min, s.Workers.Max, s.Workers.Preload = 2, 2, true })
+	set := a.forked()
+	h := a.start(StateReady)
+	st := a.settled(h, nil, false)
+	if want := "with workers.preload its workers share more, with each other"; st.Unforked != want {
+		t.Errorf("status says %q, want %q", st.Unforked, want)
+	}
+	spec := *a.spec
+	spec.Workers.Preload = false
+	if err := h.Update(a.ctx(), &spec, 2, true); err != nil {
+		t.Fatal(err)
+	}
+	if st = a.settled(h, pids(st), false); st.Unforked != stem.Restart {
+		t.Errorf("status says %q, want %q", st.Unforked, stem.Restart)
+	}
+	if zygotes := set.PIDs(); len(zygotes) > 0 {
+		t.Errorf("zygotes %v", zygotes)
+	}
+}
+
+// A zygote is begun where enough apps of a fleet can share it.
+func TestZygoteIsForSeveral(t *testing.T) {
+	t.Parallel()
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Workers.Min, s.Workers.Max = 2, 2 })
+	set := a.forked()
+	venv, other := *a.spec, *a.spec
+	venv.Virtualenv, other.User = "/srv/venv", "another"
+	few := slices.Repeat([]*appspec.Spec{a.spec}, zygote.Least-1)
+	var fleet []*appspec.Spec
+	set.Fleet = func() []*appspec.Spec { return fleet }
+	fleet = append(few, &venv, &other)
+	h := a.start(StateReady)
+	if st, want := a.settled(h, nil, false), "fewer than 5 apps of user "; !strings.HasPrefix(st.Unforked, want) {
+		t.Errorf("status says %q, want %q", st.Unforked, want)
+	}
+	b := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Workers.Min, s.Workers.Max = 2, 2 })
+	b.zygote = a.zygote
+	fleet = append(few, b.spec)
+	b.settled(b.start(StateReady), nil, true)
+}
+
+// Where no zygote starts, or one takes too long for it, masters start without, and say
+// so.
+func TestZygoteThatDoesNotStart(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ instead, why string }{
+		"fails": {"echo no such encoding >&2; exit 1", "the process that they are forked from ended at its start: no such encoding"},
+		"hangs": {"exec sleep 60", "the process that they are forked from has not started within 3s; the next start of the app tries again"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			for d := dir; d != os.TempDir(); d = filepath.Dir(d) {
+				if err := os.Chmod(d, 0o755); err != nil { //nolint:gosec // the app's user comes by
+					t.Fatal(err)
+				}
+			}
+			for _, d := range []string{"bin", "lib/python3"} {
+				if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil { //nolint:gosec // the same
+					t.Fatal(err)
+				}
+			}
+			python := filepath.Join(dir, "bin", "python")
+			// So it is taken for an installation.
+			if err := os.WriteFile(filepath.Join(dir, "lib", "python3", "os.py"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			text := fmt.Sprintf("#!/bin/sh\n[ \"$2\" != -S ] || { %s; }\nexec /usr/bin/python3 \"$@\"\n", c.instead)
+			if err := os.WriteFile(python, []byte(text), 0o755); err != nil { //nolint:gosec // the same
+				t.Fatal(err)
+			}
+			a := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Workers.Min, s.Workers.Max, s.Python = 2, 2, python })
+			set := a.forked()
+			a.zygote = set.Prepare
+			h := a.start(StateReady)
+			if st := a.settled(h, nil, false); st.Unforked != c.why {
+				t.Errorf("status says %q, want %q", st.Unforked, c.why)
+			}
+		})
 	}
 }
 

@@ -108,11 +108,38 @@ func TestWatchOnALowTerminal(t *testing.T) {
 	}
 }
 
+// Whether an app shares its Python is told, and why it does not; not where nobody does.
+func TestStatusTellsOfASharedPython(t *testing.T) {
+	why := "virtualenv has a Python of its own"
+	for name, c := range map[string]struct {
+		stem      int
+		unforked  string
+		one, wide string
+	}{
+		"nobody": {},
+		"shared": {stem: 77, one: "\npython    shared with other apps, by pid 77\n", wide: "  shared\n"},
+		"own":    {unforked: why, one: "\npython    not shared with other apps: " + why + "\n", wide: "own: " + why},
+	} {
+		s := ready(1)
+		s.Apps[0].Master.Stem, s.Apps[0].Master.Unforked = c.stem, c.unforked
+		var one, wide bytes.Buffer
+		statusView{now: time.Unix(2000, 0), one: true}.write(&one, s)
+		statusView{now: time.Unix(2000, 0), wide: true}.write(&wide, s)
+		if !strings.Contains(one.String(), c.one) || strings.Contains(one.String(), "python ") != (c.one != "") {
+			t.Errorf("%s: status APP: %s", name, &one)
+		}
+		if !strings.Contains(wide.String(), c.wide) || strings.Contains(wide.String(), "PYTHON") != (c.wide != "") {
+			t.Errorf("%s: status -o wide: %s", name, &wide)
+		}
+	}
+}
+
 // No line of any picture is wider than the terminal.
 func TestPicturesFitTheTerminal(t *testing.T) {
 	app := ready(123456).Apps[0]
 	app.Reason = "ModuleNotFoundError: No module named 'a_very_long_name_of_a_module_that_has_no_blank_in_it'; next try in 4s"
 	app.State = "backoff"
+	app.Master.Unforked = "env has PYTHONHASHSEED, which is read before Python runs anything"
 	for width := 30; width < 200; width += 7 {
 		for i := range 3 {
 			wide, one := i == 1, i == 2

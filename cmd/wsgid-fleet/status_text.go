@@ -18,6 +18,7 @@ type statusView struct {
 	now      time.Time
 	wide     bool
 	releases bool // an app of it has one
+	pythons  bool // an app of it shares its Python, or could
 	one      bool // one app, with its workers
 	watch    bool
 	before   sample // of the picture before, for rates
@@ -103,6 +104,9 @@ func (v statusView) appTable(apps []fleet.AppStatus) *table {
 		t.columns = append(t.columns,
 			column{title: "REQUESTS", right: true, drop: 8}, column{title: "WAITING", right: true, drop: 8}, column{title: "RESTARTS", right: true, drop: 9},
 			column{title: "PID", right: true, drop: 10}, column{title: "LISTEN", drop: 11}, column{title: "FILE", drop: 12})
+		if v.pythons = slices.ContainsFunc(apps, func(app fleet.AppStatus) bool { return pythonOf(app) != none }); v.pythons {
+			t.columns = append(t.columns, column{title: "PYTHON", drop: 13})
+		}
 	}
 	t.columns = append(t.columns, column{title: "REASON"})
 	for _, app := range apps {
@@ -139,6 +143,9 @@ func (v statusView) appRow(app fleet.AppStatus) []cell {
 		row = append(row, cell{text: requests}, cell{text: number(float64(app.Requests.Waiting))}, cell{text: strconv.Itoa(app.Restarts)},
 			cell{text: pid}, cell{text: orNone(strings.Join(app.Listens(), " "))}, cell{text: orNone(app.File)})
 	}
+	if v.pythons {
+		row = append(row, cell{text: pythonOf(app)})
+	}
 	if app.Reason == "" && app.LogError != "" {
 		return append(row, cell{oneLine(app.LogError), yellow})
 	}
@@ -160,6 +167,19 @@ func workersOf(app fleet.AppStatus) string {
 		return none
 	}
 	return fmt.Sprintf("%d/%d", app.Busy(), len(app.Workers))
+}
+
+// pythonOf tells whether an app shares its Python with others, and why it does not.
+func pythonOf(app fleet.AppStatus) string {
+	switch m := app.Master; {
+	case m == nil:
+		return none
+	case m.Unforked != "":
+		return "own: " + oneLine(m.Unforked)
+	case m.Stem != 0:
+		return "shared"
+	}
+	return none
 }
 
 func orNone(text string) string {
@@ -250,6 +270,12 @@ func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
 		return
 	}
 	field("master", "pid %d, %s, for %s", app.Master.PID, size(app.Master.RSS), age(v.now.Sub(app.Master.Since)))
+	switch m := app.Master; {
+	case m.Unforked != "":
+		field("python", "not shared with other apps: %s", oneLine(m.Unforked))
+	case m.Stem != 0:
+		field("python", "shared with other apps, by pid %d", m.Stem)
+	}
 	r := app.Requests
 	field("requests", "%d, %s a second, %s, %d rejected, %d timed out", r.Total, number(v.rate(app)), count(int(r.Errors), "error"), r.Rejected, r.Timeouts)
 	field("now", "%d active, %d waiting, p50 %s, p99 %s", r.Active, r.Waiting, latency(r.P50), latency(r.P99))

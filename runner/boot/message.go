@@ -40,9 +40,10 @@ type Message struct {
 	Standby    bool          `json:"standby"`
 	Stderr     bool          `json:"stderr"` // its standard error is one to log to
 	Env        []string      `json:"env"`
-	Starter    string        `json:"starter"` // the program that starts it
-	Build      string        `json:"build"`   // of that program
-	Stem       *stem.Stem    `json:"stem"`    // its socket follows the app folder; nil: there is none
+	Starter    string        `json:"starter"`  // the program that starts it
+	Build      string        `json:"build"`    // of that program
+	Stem       *stem.Stem    `json:"stem"`     // its socket follows the app folder; nil: there is none
+	Unforked   string        `json:"unforked"` // why there is none; empty: nobody forks
 
 	Folder     int `json:"-"` // descriptor of the app folder
 	StemSocket int `json:"-"` // and of the stem's socket

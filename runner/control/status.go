@@ -56,8 +56,9 @@ type Status struct {
 	RetryAt   time.Time      `json:"retry_at,omitzero"`
 	Min       int            `json:"min"`
 	Max       int            `json:"max"`
-	RSS       int64          `json:"rss"`            // bytes, of the master alone
-	Stem      int            `json:"stem,omitempty"` // the process that workers are forked from; 0: there is none
+	RSS       int64          `json:"rss"`                // bytes, of the master alone
+	Stem      int            `json:"stem,omitempty"`     // the process that workers are forked from; 0: there is none
+	Unforked  string         `json:"unforked,omitempty"` // why new workers are not forked from one; empty: they are, or nobody does
 	Workers   []WorkerInfo   `json:"workers"`
 	Processes []ProcessInfo  `json:"processes,omitempty"` // what runs beside the workers
 	Schedules []ScheduleInfo `json:"schedules,omitempty"` // what runs at times

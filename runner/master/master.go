@@ -153,9 +153,11 @@ func newMaster(msg boot.Message, files map[string]int) (*master, error) {
 		return err
 	}
 	m.pool.StartWith(sp, m.view)
+	m.pool.Unforked = msg.Unforked
 	if msg.Stem != nil {
 		if err := sp.AdoptStem(m.pool, msg.StemSocket, *msg.Stem); err != nil {
-			m.log.Info(err.Error())
+			m.pool.Unforked = err.Error()
+			m.log.Info("workers are not forked: " + err.Error())
 		}
 	}
 	m.env = ingress.New(m.loop, m.pool, m.log, spool, spec)

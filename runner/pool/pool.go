@@ -49,17 +49,20 @@ type Pool struct {
 	templates map[int]*template
 	// shares says for a generation why it has no template, although it has
 	// workers.preload: what its workers would share. Each loads the app by itself.
-	shares     map[int]string
-	stem       *stem   // nil: there is none
-	idle       []*Slot // last in, first out: the warm ones work, the others are seen idle
-	queue      fifo
-	prefetched int          // waiting requests in slots, behind the one at work
-	capacity   int          // slots of the workers that serve
-	awake      []*Slot      // slots whose worker knows that we do not sleep
-	looked     []*Slot      // memory for awake
-	batch      [][]byte     // of slot.flush, to be used again
-	batchMsg   []byte       // the same
-	rescue     evloop.Timer // looks for those that wait behind a slow one
+	shares map[int]string
+	stem   *stem // nil: there is none
+	// Unforked is why there is none; empty: nobody forks. unfit is why the last worker
+	// could not be forked from any.
+	Unforked, unfit string
+	idle            []*Slot // last in, first out: the warm ones work, the others are seen idle
+	queue           fifo
+	prefetched      int          // waiting requests in slots, behind the one at work
+	capacity        int          // slots of the workers that serve
+	awake           []*Slot      // slots whose worker knows that we do not sleep
+	looked          []*Slot      // memory for awake
+	batch           [][]byte     // of slot.flush, to be used again
+	batchMsg        []byte       // the same
+	rescue          evloop.Timer // looks for those that wait behind a slow one
 
 	back     Backoff
 	retry    evloop.Timer

@@ -111,7 +111,7 @@ func (s *Spawner) spawn(w *worker, spec *appspec.Spec) { s.start(w, spec, false)
 func (s *Spawner) start(w *worker, spec *appspec.Spec, template bool) {
 	forked := spec.Workers.Preload && !template && w.pool.shares[w.gen] == ""
 	env := s.environ(spec)
-	w.stemmed = !forked && !template && w.pool.stem.fits(spec, env)
+	w.stemmed = w.pool.stem.fits(w.pool, spec, env) && !forked && !template
 	job, err := s.prepare(w, spec, env, template, forked)
 	switch {
 	case err != nil:

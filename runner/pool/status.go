@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"time"
@@ -17,7 +18,9 @@ func (p *Pool) Status() control.Status {
 		st.Rollout = p.roll.gen
 	}
 	if p.stem != nil {
-		st.Stem = p.stem.pid
+		st.Stem, st.Unforked = p.stem.pid, p.unfit
+	} else if p.Unforked != "" {
+		st.Unforked = cmp.Or(p.unfit, p.Unforked)
 	}
 	if text := p.shares[p.gen]; text != "" {
 		st.Warnings = append(st.Warnings, text)

@@ -27,7 +27,8 @@ type stem struct {
 	pidfd   int
 	asked   []spawnJob // in the order of the answers
 	late    evloop.Timer
-	pass    int // so many workers are not forked: one that was could not begin
+	pass    int    // so many workers are not forked: one that was could not begin
+	passed  string // why the last of these could not
 }
 
 // stemPatience is how long a stem may take for an answer.
@@ -38,7 +39,7 @@ func (s *Spawner) AdoptStem(p *Pool, fd int, info stems.Stem) error {
 	t := &stem{of: info, pool: p, spawner: s, fd: fd, pidfd: -1}
 	if err := t.adopt(); err != nil {
 		t.close()
-		return fmt.Errorf("workers are not forked: %w", err)
+		return err
 	}
 	t.late.Do = func() { t.end("it does not answer") }
 	p.stem = t
@@ -92,16 +93,20 @@ func (t *stem) receive() (typ byte, payload []byte, err error) {
 }
 
 // fits tells whether a worker of the spec can be forked from it now.
-func (t *stem) fits(spec *appspec.Spec, env []string) bool {
-	if t == nil {
+// Else the pool has why.
+func (t *stem) fits(p *Pool, spec *appspec.Spec, env []string) bool {
+	python, locale, why := stems.Forkable(spec, env)
+	p.unfit = why
+	if t == nil || why != "" {
 		return false
 	}
 	if t.pass > 0 {
 		t.pass--
+		p.unfit = "one that was forked could not begin: " + t.passed
 		return false
 	}
-	python, locale := stems.Forkable(spec, env)
 	if python != t.of.Python || !slices.Equal(locale, t.of.Locale) {
+		p.unfit = stems.Restart
 		return false
 	}
 	if changed := t.of.Changed(); changed != "" {
@@ -189,7 +194,7 @@ func (t *stem) end(why string) {
 		return
 	}
 	p.stem = nil
-	if why != "" {
+	if p.Unforked = "the process that they are forked from is given up: " + why; why != "" {
 		p.log.Info(fmt.Sprintf("from now on workers are started directly, no longer forked from process %d: %s", t.pid, why))
 	}
 	p.loop.Clear(&t.late)

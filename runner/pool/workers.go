@@ -231,6 +231,9 @@ func (p *Pool) workerFailed(w *worker, payload []byte) {
 		*said = p.log.Secrets().Text(*said) // status, apply and the daemon repeat it
 	}
 	if f.Plain && w.stemmed {
+		if p.stem != nil {
+			p.stem.passed = f.Reason
+		}
 		w.reject() // its exit does the rest
 		return
 	}

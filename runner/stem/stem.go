@@ -25,9 +25,10 @@ type Stem struct {
 	Loaded string   `json:"loaded"` // what it has loaded: a Mark of each file, together as masters keep it for as long as they live
 }
 
-// Fork is a way to start a master from a zygote.
+// Fork is a way to start a master from a zygote, or why there is none.
 type Fork struct {
-	Stem Stem // what workers are forked from
+	Why  string // why there is none; the rest is empty then
+	Stem Stem   // what workers are forked from
 	// Start executes the program that is the last of the files, with the others as its
 	// descriptors and the stem's socket after them. An error tells that nothing runs.
 	Start func(args, env []string, files []uintptr) (pid int, err error)
@@ -60,17 +61,28 @@ func (s *Stem) Changed() string {
 // or the dynamic linker read before a worker could say anything.
 var readAtStart = []string{"PYTHON", "LD_", "MALLOC_", "GLIBC_", "LOCPATH", "GCONV_PATH", "ASAN_", "LSAN_", "UBSAN_"}
 
+// Restart is why workers whose spec allows it are not forked: their master has none.
+const Restart = "its master was started when its spec did not allow it; restart the app"
+
 // Forkable tells which interpreter and locale a stem must have for the workers of
-// a spec; empty: they cannot be forked from any. What differs by app and is not asked
-// here is set after the fork.
-func Forkable(spec *appspec.Spec, env []string) (python string, locale []string) {
-	if spec.Virtualenv != "" || spec.Chroot || spec.Workers.Preload || spec.Gate != nil {
-		return "", nil
+// a spec; why is not empty: they cannot be forked from any. What differs by app and is
+// not asked here is set after the fork.
+func Forkable(spec *appspec.Spec, env []string) (python string, locale []string, why string) {
+	switch {
+	case spec.Gate != nil:
+		return "", nil, "it has no workers"
+	case spec.Virtualenv != "":
+		return "", nil, "virtualenv has a Python of its own"
+	case spec.Chroot:
+		return "", nil, "with chroot it has a Python of its own"
+	case spec.Workers.Preload:
+		return "", nil, "with workers.preload its workers share more, with each other"
 	}
 	for _, kv := range env {
-		for _, name := range readAtStart {
-			if strings.HasPrefix(kv, name) {
-				return "", nil
+		for _, start := range readAtStart {
+			if strings.HasPrefix(kv, start) {
+				name, _, _ := strings.Cut(kv, "=")
+				return "", nil, "env has " + name + ", which is read before Python runs anything"
 			}
 		}
 		if strings.HasPrefix(kv, "LC_") || strings.HasPrefix(kv, "LANG") {
@@ -78,5 +90,5 @@ func Forkable(spec *appspec.Spec, env []string) (python string, locale []string)
 		}
 	}
 	slices.Sort(locale)
-	return cmp.Or(spec.Python, appdir.DefaultPython), locale
+	return cmp.Or(spec.Python, appdir.DefaultPython), locale, ""
 }

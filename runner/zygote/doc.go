@@ -2,12 +2,13 @@
 // loaded and that masters and their workers are forked from, so that the workers of a
 // fleet share the memory of the interpreter, and start in the time of a fork.
 //
-// It is used where the daemon has WSGID_ZYGOTE=on in its environment.
+// It is used where the daemon has WSGID_ZYGOTE=auto or on in its environment.
 //
-// There is one for each interpreter, user, locale and Python host, begun with the second
-// app that it can serve: for one alone it would cost more than it saves. What keeps an
-// app from it is in stem.Forkable. Where anything goes wrong, a master is started as if
-// there were none, and a worker too.
+// There is one for each interpreter, user, locale and Python host. With auto it is begun
+// where the fleet has Least apps that it can serve, as for fewer it costs more than it
+// saves; with on, for the first. What keeps an app from it is in stem.Forkable. Where
+// anything goes wrong, or takes longer than a moment, a master is started as if there were
+// none, and a worker too; what it was is told in the status of the app.
 //
 // The zygote, zygote.py of the Python host, is a child of the daemon and runs as the
 // daemon does. It is root's where that is, so it runs nothing but an interpreter that
@@ -39,7 +40,7 @@
 // a file of the interpreter or its library that has changed since; a folder on the way to
 // interpreter or host that keeps the app's user out. Where what an interpreter loads at
 // its start is so much that its names take more than a message, there is no zygote, and
-// the daemon's log says so.
+// the daemon's log says so, as does the status.
 //
 // # What differs
 //

@@ -2,52 +2,66 @@ package zygote
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/stem"
 )
 
-// Switch is the variable of the daemon's environment that has it use zygotes, as "on".
+// Switch is the variable of the daemon's environment that says when it uses zygotes: on,
+// for whatever app they can serve; auto, where enough apps share one.
 const Switch = "WSGID_ZYGOTE"
+
+// Least is how many apps make a zygote worth its memory, of those that it can serve.
+const Least = 5
 
 // Set is the zygotes of a daemon. It is safe for concurrent use.
 type Set struct {
+	// Fleet is the specs of all apps, by which a zygote is begun that enough of them can
+	// share; nil: one is begun for the first.
+	Fleet func() []*appspec.Spec
+
 	log *slog.Logger
 
 	mu     sync.Mutex
-	closed bool
+	life   context.Context // ends starts that are under way
+	end    context.CancelFunc
+	starts sync.WaitGroup   // of zygotes
 	kinds  map[string]*kind // by what they have in common
 }
 
-// kind is what apps have in common that may share a zygote.
-type kind struct {
-	mu     sync.Mutex
-	apps   map[string]bool
-	zygote *zygote   // nil: there is none
-	failed string    // the interpreter, as it was when there could be none
-	again  time.Time // when to try that one again: it was too slow; zero: not at all
+// New makes an empty set.
+func New(log *slog.Logger) *Set {
+	s := &Set{log: log, kinds: map[string]*kind{}}
+	s.Reopen()
+	return s
 }
 
-// pause is how long a zygote that did not start in time is not tried again: meanwhile
-// masters do not wait for it.
-const pause = time.Minute
-
-// New makes an empty set.
-func New(log *slog.Logger) *Set { return &Set{log: log, kinds: map[string]*kind{}} }
-
-// Prepare is what StartOptions.Zygote wants: how a master for a spec is forked; nil: it
-// is to be started as without.
+// Prepare is what StartOptions.Zygote wants: how a master for a spec is forked, or why it
+// is to be started as without. It takes a moment, even where a zygote hangs.
 func (s *Set) Prepare(spec *appspec.Spec, user sandbox.User, hostDir string, env []string) *stem.Fork {
-	var all []string
+	python, locale, why := stem.Forkable(spec, environ(spec, env))
+	if why != "" {
+		return &stem.Fork{Why: stem.Restart}
+	}
+	k := s.kind(python, locale, user, hostDir)
+	z, why := k.take(s, func() bool { return s.worth(spec, env) })
+	if z == nil {
+		return &stem.Fork{Why: why}
+	}
+	return &stem.Fork{Stem: z.stem, Start: func(args, env []string, files []uintptr) (int, error) {
+		return z.fork(spec.Name, args, env, files)
+	}}
+}
+
+// environ is what the workers of a spec begin with.
+func environ(spec *appspec.Spec, env []string) (all []string) {
 	own := spec.Environ()
 	for k, v := range own {
 		all = append(all, k+"="+v)
@@ -59,59 +73,51 @@ func (s *Set) Prepare(spec *appspec.Spec, user sandbox.User, hostDir string, env
 			all = append(all, kv)
 		}
 	}
-	python, locale := stem.Forkable(spec, all)
-	if python == "" {
-		return nil
+	return all
+}
+
+// worth tells whether enough apps of the fleet can share a zygote with that one. Whose
+// user is that of its folder counts as if all folders were one user's.
+func (s *Set) worth(spec *appspec.Spec, env []string) bool {
+	if s.Fleet == nil {
+		return true
 	}
-	k := s.kind(python, locale, user, hostDir)
-	if k == nil {
-		return nil
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.apps[spec.Name] = true
-	if len(k.apps) < 2 {
-		return nil
-	}
-	if z := k.zygote; z != nil && (z.stem.Changed() != "" || z.ended()) {
-		z.close()
-		k.zygote = nil
-	}
-	if k.zygote == nil {
-		now := stem.Mark(python)
-		if k.failed == now && (k.again.IsZero() || time.Now().Before(k.again)) {
-			return nil
+	n := 0
+	for _, other := range s.Fleet() {
+		if other.User != spec.User || other.Python != spec.Python {
+			continue
 		}
-		z, err := start(python, locale, user, hostDir)
-		if err != nil {
-			k.failed, k.again = now, time.Time{}
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				k.again = time.Now().Add(pause)
+		if _, _, why := stem.Forkable(other, environ(other, env)); why == "" {
+			if n++; n == Least {
+				return true
 			}
-			s.log.Info("the memory of the interpreter is not shared between apps", "python", python, "user", user.Name, "err", err)
-			return nil
 		}
-		k.zygote = z
 	}
-	z := k.zygote
-	return &stem.Fork{Stem: z.stem, Start: func(args, env []string, files []uintptr) (int, error) {
-		return z.fork(spec.Name, args, env, files)
-	}}
+	return false
 }
 
 func (s *Set) kind(python string, locale []string, user sandbox.User, hostDir string) *kind {
 	key, _ := json.Marshal([]any{python, locale, cmp.Or(credential(user), "own"), hostDir})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return nil
-	}
 	k := s.kinds[string(key)]
 	if k == nil {
-		k = &kind{apps: map[string]bool{}}
+		k = &kind{start: func(ctx context.Context) (*zygote, error) { return start(ctx, python, locale, user, hostDir) }, python: python, user: user.Name}
 		s.kinds[string(key)] = k
 	}
 	return k
+}
+
+// begin has start run, with what ends when the set is closed; false: it is.
+func (s *Set) begin(start func(context.Context)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.life.Err() != nil {
+		return false
+	}
+	life := s.life
+	s.starts.Go(func() { start(life) })
+	return true
 }
 
 // Close ends all zygotes, and waits for that. Nothing that runs needs them.
@@ -120,19 +126,11 @@ func (s *Set) Close() {
 		return
 	}
 	s.mu.Lock()
-	s.closed = true
-	var all []*kind
-	for _, k := range s.kinds {
-		all = append(all, k)
-	}
+	s.end()
 	s.mu.Unlock()
-	for _, k := range all {
-		k.mu.Lock()
-		if k.zygote != nil {
-			k.zygote.close()
-			k.zygote = nil
-		}
-		k.mu.Unlock()
+	s.starts.Wait()
+	for _, k := range s.all() {
+		k.drop()
 	}
 }
 
@@ -142,15 +140,22 @@ func (s *Set) Reopen() {
 		return
 	}
 	s.mu.Lock()
-	s.closed = false
+	s.life, s.end = context.WithCancel(context.Background())
 	s.mu.Unlock()
+}
+
+func (s *Set) all() (all []*kind) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.kinds {
+		all = append(all, k)
+	}
+	return all
 }
 
 // PIDs are the numbers of the processes.
 func (s *Set) PIDs() (pids []int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, k := range s.kinds {
+	for _, k := range s.all() {
 		k.mu.Lock()
 		if k.zygote != nil {
 			pids = append(pids, k.zygote.pid)

@@ -1,6 +1,8 @@
 package zygote
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,9 +24,9 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi/host"
 )
 
-// patience is how long a zygote may take for anything that it is asked, and startPatience
-// for its start.
-const patience, startPatience = 8 * time.Second, 20 * time.Second
+// patience is how long a zygote may take for anything that it is asked, while a master
+// waits, and startPatience for its start.
+const patience, startPatience = 3 * time.Second, 20 * time.Second
 
 // zygote is one such process, a child of ours.
 type zygote struct {
@@ -48,8 +50,9 @@ func credential(user sandbox.User) string {
 	return fmt.Sprintf("%d:%d:%s", user.UID, user.GID, strings.Join(groups, ","))
 }
 
-// start runs a zygote, which is ours: the interpreter must be, too.
-func start(python string, locale []string, user sandbox.User, hostDir string) (*zygote, error) {
+// start runs a zygote, which is ours: the interpreter must be, too. It gives up when ctx
+// ends.
+func start(ctx context.Context, python string, locale []string, user sandbox.User, hostDir string) (*zygote, error) {
 	if err := sandbox.TrustedPython(python); err != nil {
 		return nil, err
 	}
@@ -70,8 +73,8 @@ func start(python string, locale []string, user sandbox.User, hostDir string) (*
 		return nil, errors.Join(err, ours.Close())
 	}
 	defer null.Close()
-	// What it says nobody hears; but a pipe it is for a worker, so that Python must take
-	// it for one.
+	// A pipe, as it is for a worker, so that Python takes it for one. What it says is of
+	// use only where it does not start.
 	say, said, err := os.Pipe()
 	if err != nil {
 		return nil, errors.Join(err, ours.Close())
@@ -82,18 +85,45 @@ func start(python string, locale []string, user sandbox.User, hostDir string) (*
 	if err != nil {
 		return nil, errors.Join(err, ours.Close(), say.Close())
 	}
+	last := make(chan string, 1)
 	go func() {
-		_, _ = io.Copy(io.Discard, say)
+		line := bufio.NewScanner(say)
+		text := ""
+		for line.Scan() {
+			text = line.Text()
+		}
+		last <- text
+		_, _ = io.Copy(io.Discard, say) // behind a line that is too long
 		_ = say.Close()
 	}()
-	_ = theirs.Close()
+	_, _ = theirs.Close(), said.Close()
 	z := &zygote{stem: stem.Stem{Python: python, Locale: locale}, pid: pid, sock: ours}
+	defer context.AfterFunc(ctx, func() { _ = ours.Close() })()
 	if err := z.hear(); err != nil {
 		z.close()
+		if errors.Is(err, io.EOF) {
+			return nil, endedError(last)
+		}
 		return nil, err
 	}
 	return z, nil
 }
+
+// endedError is the error of a zygote that has ended at its start, by the last line that
+// it says.
+func endedError(last <-chan string) error {
+	select {
+	case text := <-last:
+		if text != "" {
+			return fmt.Errorf("the process that they are forked from ended at its start: %s", text)
+		}
+	case <-time.After(time.Second): // what it has started has its output
+	}
+	return errors.New("the process that they are forked from ended at its start")
+}
+
+// isSlow tells of an error that the zygote did not start in time.
+func isSlow(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
 // pair is a pair of sockets for messages, ours first.
 func pair() (ours, theirs *os.File, err error) {
@@ -102,7 +132,10 @@ func pair() (ours, theirs *os.File, err error) {
 		return nil, nil, err
 	}
 	for _, fd := range fds {
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 2*wsgi.MaxMessage)
+		// By force, which only root may, the limit of the machine does not matter.
+		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, 2*wsgi.MaxMessage) != nil {
+			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 2*wsgi.MaxMessage)
+		}
 	}
 	_ = unix.SetNonblock(fds[0], true)
 	return os.NewFile(uintptr(fds[0]), "zygote"), os.NewFile(uintptr(fds[1]), "zygote"), nil
@@ -111,6 +144,9 @@ func pair() (ours, theirs *os.File, err error) {
 // hear waits for the zygote's first message and notes the files that it has loaded.
 func (z *zygote) hear() error {
 	b, err := z.read(startPatience)
+	if isSlow(err) {
+		return fmt.Errorf("the process that they are forked from has not started within %s: %w", startPatience, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ def _begin(first, host):
         begin(config.pop("start"), host + "/wsgid_worker.py", config["app"])
     except Exception as exc:
         # Who starts it by itself finds the words.
-        link.tell(first, link.FAILED, {"reason": "%s: %s" % (type(exc).__name__, exc), "plain": True})
+        link.tell(first, link.FAILED, {"reason": str(exc) or type(exc).__name__, "plain": True})
         link.leave(1)
 
 

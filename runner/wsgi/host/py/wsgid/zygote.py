@@ -115,7 +115,12 @@ def _introduce(sock):
         link.tell(sock, link.READY, {"error": "it loads %d files, whose names take %d bytes; %d can be watched for changes" % (
             len(files), length, _NAMES)})
         return False
-    link.tell(sock, link.READY, {"files": files})
+    try:
+        link.tell(sock, link.READY, {"files": files})
+    except OSError as exc:
+        link.tell(sock, link.READY, {"error": "the names of the %d files that it loads, %d bytes, cannot be sent: %s; is the sysctl net.core.wmem_max too low?" % (
+            len(files), length, exc.strerror)})
+        return False
     return True
 
 
