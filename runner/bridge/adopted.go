@@ -81,6 +81,7 @@ func (s *Server) ServeConn(a *Adopted, config *tls.Config) bool {
 		return false
 	}
 	s.raw[a] = struct{}{}
+	s.open.Add(1)
 	s.greeting.Add(1)
 	s.running.Add(1)
 	go s.greet(a, config)

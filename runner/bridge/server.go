@@ -75,6 +75,7 @@ type Server struct {
 	Version string
 
 	once sync.Once
+	open atomic.Int32 // as many as in raw
 
 	readersMu sync.Mutex
 	readers   map[*reader]struct{} // guarded by readersMu: clients that are sent a response
@@ -170,6 +171,7 @@ func (s *Server) Serve(ln net.Listener, cert *Certificate) error {
 			lastCall(ln)
 		}
 		s.raw[c] = struct{}{}
+		s.open.Add(1)
 		s.greeting.Add(1)
 		s.running.Add(1)
 		s.mu.Unlock()
@@ -248,6 +250,9 @@ func (s *Server) greet(c net.Conn, config *tls.Config) {
 func (s *Server) forget(c net.Conn) {
 	_ = c.Close()
 	s.mu.Lock()
+	if _, ok := s.raw[c]; ok {
+		s.open.Add(-1)
+	}
 	delete(s.raw, c)
 	delete(s.http2, c)
 	s.mu.Unlock()
@@ -264,11 +269,7 @@ func looksLikeHTTP(b []byte) bool {
 }
 
 // Connections is how many are open.
-func (s *Server) Connections() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.raw)
-}
+func (s *Server) Connections() int { return int(s.open.Load()) }
 
 func (s *Server) log(line string) {
 	if s.Log != nil {

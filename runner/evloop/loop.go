@@ -39,6 +39,13 @@ type Loop struct {
 	// that one does from then on. True: there was something. It is set before Run.
 	Poll func(sleep bool) bool
 
+	// Busy tells whether other goroutines have work, with which the loop is to share the
+	// processors while it waits; nil: they never have. It is set before Run.
+	Busy    func() bool
+	parking *parking // where it waits then; nil: it does not
+	busy    int64    // when they had work last
+	yielded int64    // when the scheduler had its last look
+
 	closed bool
 	done   chan struct{} // closed when Run returns
 	atEnd  []func()      // called when Run returns
@@ -118,7 +125,7 @@ func (l *Loop) Post(f func()) {
 	l.mu.Unlock()
 	if wake {
 		one := [8]byte{1}
-		_, _ = unix.Write(l.wakefd, one[:])
+		_, _ = write(l.wakefd, one[:])
 	}
 }
 
@@ -137,7 +144,7 @@ func (l *Loop) Call(f func()) bool {
 // OnEvents drains the wake-up and runs what was posted.
 func (l *Loop) OnEvents(uint32) {
 	var b [8]byte
-	_, _ = unix.Read(l.wakefd, b[:])
+	_, _ = Read(l.wakefd, b[:])
 	l.mu.Lock()
 	fs := l.posted
 	l.posted = nil
@@ -174,6 +181,7 @@ func (l *Loop) Wall(t int64) time.Time { return time.Now().Add(time.Duration(t -
 func (l *Loop) Run() error {
 	defer func() {
 		close(l.done)
+		l.parking.close()
 		for _, f := range l.atEnd {
 			f()
 		}
@@ -186,7 +194,7 @@ func (l *Loop) Run() error {
 		n, errno := rawEpollWait(l.epfd, events, 0)
 		if n == 0 && errno == 0 && !l.Poll(true) {
 			var err error
-			n, err = unix.EpollWait(l.epfd, events, l.timeout())
+			n, err = l.wait(events)
 			if err != nil {
 				if err == unix.EINTR {
 					l.Tick()
@@ -210,6 +218,7 @@ func (l *Loop) Run() error {
 		l.Poll(false)
 		l.fire()
 		l.endTurn()
+		l.yield()
 	}
 	return nil
 }

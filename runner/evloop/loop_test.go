@@ -24,10 +24,18 @@ func (r *byteReader) OnEvents(uint32) {
 // All that comes to the loop runs on it, one after the other: descriptors, posted
 // functions, timers in the order of their times, and the end of the turn.
 func TestLoop(t *testing.T) {
+	t.Run("alone", func(t *testing.T) { testLoop(t, nil) })
+	t.Run("beside others that have work", func(t *testing.T) { testLoop(t, func() bool { return true }) })
+	n := 0
+	t.Run("beside others that have work now and then", func(t *testing.T) { testLoop(t, func() bool { n++; return n%3 == 0 }) })
+}
+
+func testLoop(t *testing.T, busy func() bool) {
 	l, err := New()
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.Busy = busy
 	var p [2]int
 	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		t.Fatal(err)
@@ -105,6 +113,40 @@ func TestRemove(t *testing.T) {
 	end := Timer{Do: l.Stop}
 	l.Set(&end, 20*time.Millisecond)
 	if err := l.Run(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Where others had work and have none any more the loop waits by itself again: nobody else
+// is told of its events.
+func TestLoopAfterOthers(t *testing.T) {
+	l, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	busy := true
+	l.Busy = func() bool { return busy }
+	ended := make(chan error, 1)
+	go func() { ended <- l.Run() }()
+	deadline := time.Now().Add(time.Minute)
+	until := func(what string, parked bool) {
+		t.Helper()
+		for {
+			var is bool
+			l.Call(func() { is = l.parking != nil })
+			if is == parked {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatal(what)
+			}
+		}
+	}
+	until("it does not share the processors with others that have work", true)
+	l.Call(func() { busy = false })
+	until("it goes on to wait as if others had work", false)
+	l.Post(l.Stop)
+	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
 }

@@ -32,6 +32,14 @@ func Read(fd int, b []byte) (int, syscall.Errno) {
 	return int(n), 0
 }
 
+func write(fd int, b []byte) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(n), 0
+}
+
 // Peek is recv(2) with MSG_PEEK: what it tells of is read again by the next Read.
 func Peek(fd int, b []byte) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),

@@ -43,7 +43,7 @@ func secureNames(c map[string]string, def string) Config {
 func (g *gateAtWork) secureApp(name string) *takerApp {
 	a := g.app(name)
 	pair := selfSigned(g.t, name)
-	a.secure = func(c net.Conn, p *Passed) {
+	secure := func(c net.Conn, p *Passed) {
 		tc := tls.Server(&begun{Conn: c, first: slices.Clone(p.Bytes)}, &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}})
 		defer tc.Close()
 		_ = tc.SetDeadline(time.Now().Add(patience))
@@ -51,6 +51,7 @@ func (g *gateAtWork) secureApp(name string) *takerApp {
 			fmt.Fprintf(tc, "%s %q %q %s\n", a.name, p.Host, tc.ConnectionState().ServerName, p.Listen)
 		}
 	}
+	a.loop.Call(func() { a.secure = secure })
 	return a
 }
 

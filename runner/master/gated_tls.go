@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"sync/atomic"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
@@ -65,12 +66,11 @@ func (in *tlsIngress) configureGated(spec *appspec.Spec) {
 
 // adopt serves a connection that a gate has handed over.
 func (in *tlsIngress) adopt(fd int, p *gate.Passed) {
-	f := os.NewFile(uintptr(fd), "client")
-	defer f.Close() // the connection has a descriptor of its own
 	if in.gated == nil {
+		_ = unix.Close(fd)
 		return
 	}
-	c, err := net.FileConn(f)
+	c, err := bridge.Socket(fd)
 	if err != nil {
 		in.log.Error(fmt.Sprintf("cannot serve a connection of the gate: %v", err))
 		return

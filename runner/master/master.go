@@ -231,6 +231,7 @@ func (m *master) https() *tlsIngress {
 	if m.tls == nil {
 		m.tls = newTLSIngress(m.env, m.chroot.Open)
 		m.http.CloseIdle = m.tls.server.ShedIdle
+		m.loop.Busy = func() bool { return m.tls.server.Connections() > 0 }
 		m.tls.left = m.checkDrained
 		m.tls.site = &m.site
 		m.tls.configure()

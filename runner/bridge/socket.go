@@ -1,0 +1,167 @@
+package bridge
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+)
+
+// socket is a connection on a descriptor that somebody else has opened. net.FileConn
+// makes one, too: of a duplicate, and it sets five options that whoever accepted the
+// connection has decided on, in thirteen more system calls.
+type socket struct {
+	file          *os.File
+	raw           syscall.RawConn // of file
+	local, remote net.Addr
+}
+
+// Socket makes a connection of the descriptor of a stream socket. It takes the
+// descriptor over, also where there is an error.
+func Socket(fd int) (net.Conn, error) {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err == nil && flags&unix.O_NONBLOCK == 0 {
+		err = unix.SetNonblock(fd, true) // else there would be no deadlines
+	}
+	var local, remote unix.Sockaddr
+	if err == nil {
+		local, err = unix.Getsockname(fd)
+	}
+	if err == nil {
+		remote, err = unix.Getpeername(fd)
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return nil, err
+	}
+	s := &socket{file: os.NewFile(uintptr(fd), "client"), local: addrOf(local), remote: addrOf(remote)}
+	if s.raw, err = s.file.SyscallConn(); err != nil {
+		_ = s.file.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func addrOf(sa unix.Sockaddr) net.Addr {
+	switch a := sa.(type) {
+	case *unix.SockaddrInet4:
+		return net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)))
+	case *unix.SockaddrInet6:
+		return net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port)))
+	}
+	return &net.UnixAddr{Net: "unix"}
+}
+
+// plain is what the runtime's poller says, as a net.Conn says it. A read or write that was
+// too late has to be a net.Error: TLS goes on after that, and after nothing else.
+func plain(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return os.ErrDeadlineExceeded
+	}
+	return net.ErrClosed // which is all that is left
+}
+
+// Read implements net.Conn. The system call does not block, so the scheduler is not told
+// of it: that would wake the runtime's watcher of such calls each time.
+func (s *socket) Read(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	var n int
+	var errno syscall.Errno
+	err := s.raw.Read(func(fd uintptr) bool {
+		for {
+			if n, errno = evloop.Read(int(fd), b); errno != unix.EINTR {
+				return errno != unix.EAGAIN
+			}
+		}
+	})
+	switch {
+	case err != nil:
+		return 0, plain(err)
+	case errno != 0:
+		return 0, os.NewSyscallError("read", errno)
+	case n == 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// Write implements net.Conn.
+func (s *socket) Write(b []byte) (int, error) {
+	done := 0
+	var errno syscall.Errno
+	err := s.raw.Write(func(fd uintptr) bool {
+		for done < len(b) {
+			n, e := evloop.Send(int(fd), b[done:])
+			switch {
+			case e == unix.EINTR:
+			case e == unix.EAGAIN:
+				return false
+			case e != 0:
+				errno = e
+				return true
+			default:
+				done += n
+			}
+		}
+		return true
+	})
+	switch {
+	case err != nil:
+		return done, plain(err)
+	case errno != 0:
+		return done, os.NewSyscallError("send", errno)
+	}
+	return done, nil
+}
+
+// Close implements net.Conn.
+func (s *socket) Close() error { return s.file.Close() }
+
+// LocalAddr implements net.Conn.
+func (s *socket) LocalAddr() net.Addr { return s.local }
+
+// RemoteAddr implements net.Conn.
+func (s *socket) RemoteAddr() net.Addr { return s.remote }
+
+// SetDeadline implements net.Conn.
+func (s *socket) SetDeadline(t time.Time) error { return s.file.SetDeadline(t) }
+
+// SetReadDeadline implements net.Conn.
+func (s *socket) SetReadDeadline(t time.Time) error { return s.file.SetReadDeadline(t) }
+
+// SetWriteDeadline implements net.Conn.
+func (s *socket) SetWriteDeadline(t time.Time) error { return s.file.SetWriteDeadline(t) }
+
+// SyscallConn implements syscall.Conn.
+func (s *socket) SyscallConn() (syscall.RawConn, error) { return s.raw, nil }
+
+// CloseWrite ends our side.
+func (s *socket) CloseWrite() error {
+	return s.control(func(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) })
+}
+
+// SetLinger is that of net.TCPConn.
+func (s *socket) SetLinger(seconds int) error {
+	l := unix.Linger{Linger: int32(seconds)}
+	if seconds >= 0 {
+		l.Onoff = 1
+	}
+	return s.control(func(fd int) error { return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &l) })
+}
+
+func (s *socket) control(do func(fd int) error) error {
+	var result error
+	if err := s.raw.Control(func(fd uintptr) { result = do(int(fd)) }); err != nil {
+		return plain(err)
+	}
+	return result
+}
