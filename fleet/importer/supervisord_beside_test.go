@@ -25,6 +25,12 @@ process_name=%(program_name)s-%(process_num)d
 stopsignal=INT
 stopwaitsecs=600
 environment=TOKEN="hunter2"
+[program:queue]
+command=rq worker --name q%(process_num)d
+directory=/srv/blog
+numprocs=2
+numprocs_start=5
+process_name=queue-%(process_num)d
 [program:bot]
 command=/srv/blog/bot
 directory=/srv/blog
@@ -40,6 +46,8 @@ autostart=false
 	for name, want := range map[string][]string{
 		"supervisord.conf": {
 			"  process \"worker\" {\n    command      = [\"celery\", \"-A\", \"blog\", \"worker\"]\n    count        = 2\n    stop_signal  = \"INT\"\n    stop_timeout = \"10m\"\n  }\n",
+			"  process \"queue-5\" {\n    command = [\"rq\", \"worker\", \"--name\", \"q5\"]\n  }\n",
+			"  process \"queue-6\" {\n    command = [\"rq\", \"worker\", \"--name\", \"q6\"]\n  }\n",
 			"  process \"bot\" {\n    command = [\"/srv/blog/bot\"]\n    count   = 0\n  }\n",
 			"environment of program worker: not carried over: all that runs of an app has the app's",
 			"process bot: stop_signal KILL: not carried over: process.stop_signal takes one of TERM, INT",

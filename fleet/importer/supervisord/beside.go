@@ -25,7 +25,17 @@ func (c *conf) beside(home *facts.App, p *program, all []*program, web map[strin
 	if text := p.values["stopwaitsecs"].text; text != "" {
 		more["stop_timeout"] = strconv.Itoa(max(facts.LeadingInt(text), 1)) + "s"
 	}
-	home.Add(facts.Fact{Set: facts.SetProcess, Key: p.name, List: p.command.Argv, Value: count, More: more, Was: p.command.Was, At: p.command.At})
+	if p.differ() {
+		one := ""
+		if count == "0" {
+			one = count
+		}
+		for _, i := range p.instances { // each has a command of its own
+			home.Add(facts.Fact{Set: facts.SetProcess, Key: i.name, List: i.argv, Value: one, More: more, Was: "command = " + facts.CommandText(i.command), At: p.command.At})
+		}
+	} else {
+		home.Add(facts.Fact{Set: facts.SetProcess, Key: p.name, List: p.command.Argv, Value: count, More: more, Was: p.command.Was, At: p.command.At})
+	}
 	var main *program
 	for _, other := range all {
 		if web[other.name] == home {

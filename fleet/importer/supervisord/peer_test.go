@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -96,6 +97,20 @@ func TestSupervisordReadsSectionsAlike(t *testing.T) {
 		"interp":              "command=%(directory)s/a\ndirectory=/tmp\n",
 		"one":                 "command=a\n",
 	}
+	rng := rand.New(rand.NewPCG(20, 9))
+	pick := func(of ...string) string { return of[rng.IntN(len(of))] }
+	for i := range 250 {
+		text := "command=a"
+		for range rng.IntN(4) {
+			text += " " + pick("b", "'c d'", `"e f"`, `g\ h`, "%%", "%(program_name)s", "%(ENV_HOME)s", "%(here)s", "$X", ";x", "x;y", "#", `"`, "--k=v", "\n  next", "%(process_num)02d", "%(numprocs)d", "~", "%x", "é")
+		}
+		text += "\nenvironment="
+		for range 1 + rng.IntN(3) {
+			text += pick("A", "B", "C_1", " D", "E ") + "=" + pick("1", `"1 2"`, "'x'", "", `""`, "%(ENV_HOME)s", `"%(here)s"`, "a b", "a/b-c.d", `"a,b"`, "$x", `"$x"`, "x?y", "%%", `"%%s"`, "#", `"x#y"`, `"x"y`, "a=b", "a:b", `\`, "@", "x@y", "\t1", "é") + pick(",", ",", ", ", "", "\n  ,", " ", ",\n  ")
+		}
+		confs[fmt.Sprintf("chance%d", i)] = text + "\n" + pick("", "directory=/tmp\n", "numprocs=2\nprocess_name=%(program_name)s%(process_num)d\n", "numprocs=1\nnumprocs_start=3\n", "[DEFAULT]\ndirectory=/usr\n",
+			"[supervisord]\nenvironment=Z=1,A=9\n", "[group:g]\nprograms=x\n")
+	}
 	files := map[string]string{"more/x.ini": "[program:more]\ncommand=c\n"}
 	for name, text := range confs {
 		files[name+".conf"] = "[supervisord]\nlogfile=/dev/null\nlogfile_maxbytes=0\n[program:x]\n" + text
@@ -147,7 +162,12 @@ func supervisorHere(dir, file string) string {
 		for k, v := range p.command.Env {
 			env[k] = v
 		}
-		programs = append(programs, []any{p.name, p.values["command"].text, p.values["directory"].text, env})
+		if len(p.instances) == 0 {
+			p.instances = []instance{{name: facts.Either(p.values["process_name"].text, p.name), command: p.values["command"].text}}
+		}
+		for _, i := range p.instances {
+			programs = append(programs, []any{i.name, i.command, p.values["directory"].text, env})
+		}
 	}
 	slices.SortFunc(programs, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 	return fmt.Sprint(programs)

@@ -174,7 +174,8 @@ type program struct {
 	env         []facts.Fact
 	command     facts.Command
 	processes   int
-	fails       error // why supervisord cannot start it
+	instances   []instance // one for each process, where there are several and not too many
+	fails       error      // why supervisord cannot start it
 }
 
 func (c *conf) apps(path string) ([]*facts.App, error) {
@@ -293,6 +294,9 @@ func (c *conf) program(section, name string) (*program, error) {
 	if p.processes > 1 && !strings.Contains(raw["process_name"].text, "process_num") {
 		return nil, fmt.Errorf("%s: numprocs = %d: process_name holds no %%(process_num)s: supervisord does not start with it", raw["numprocs"].at, p.processes)
 	}
+	if err := c.instances(p, raw, names); err != nil {
+		return nil, err
+	}
 	argv, err := shellwords.Shlex(p.values["command"].text)
 	if err != nil { // supervisord itself starts all the same
 		p.fails = fmt.Errorf("%s: command = %s: supervisord cannot start it: %w", p.values["command"].at, facts.CommandText(p.values["command"].text), err)
@@ -355,7 +359,10 @@ func (c *conf) facts(a *facts.App, p *program) {
 				set(key, "enabled", "false")
 			}
 		case "numprocs":
-			if p.processes > 1 {
+			switch {
+			case p.differ():
+				a.Lost(v.at, "numprocs = "+v.text, "one master serves the app, as the first process did: write workers { count = … } for more processes, and take what told them apart, such as their addresses, out of the proxy in front")
+			case p.processes > 1:
 				a.Lost(v.at, "numprocs = "+v.text, "one master serves the app: write workers { count = … } for more processes")
 			}
 		case "stdout_logfile_maxbytes":
