@@ -208,10 +208,11 @@ func TestApacheMeansWhatApacheDoes(t *testing.T) {
 		{name: "an alias of files takes what a longer one before it names", at: "/", who: "a", dead: "/files/sub",
 			site: "WSGIScriptAlias /files/sub DIR/b/b.py\nWSGIScriptAlias / DIR/a/a.py\nAlias /files DIR/files\nWSGIProcessGroup six\n", more: []string{"/files/sub/f.txt=file", "/files/f.txt=file"}},
 		{name: "a group named by the alias beats that of the host", at: "/", who: "b", site: "WSGIProcessGroup one\nWSGIScriptAlias / DIR/b/b.py process-group=five application-group=%{GLOBAL}\n"},
+		{name: "a user who is named works in his own folder", at: "/", who: "a", site: "WSGIScriptAlias / DIR/a/a.py\nWSGIProcessGroup seven\n"},
 	}
 	port := map[string]string{}
 	var conf strings.Builder
-	daemons := []string{"one home=DIR/home python-path=DIR/lib:/opt umask=0027 user=daemon group=daemon lang=C.UTF-8", "two python-path=DIR/lib", "three home=DIR/home threads=2", "four threads=1", "five home=DIR/b", "six threads=2"}
+	daemons := []string{"one home=DIR/home python-path=DIR/lib:/opt umask=0027 user=daemon group=daemon lang=C.UTF-8", "two python-path=DIR/lib", "three home=DIR/home threads=2", "four threads=1", "five home=DIR/b", "six threads=2", "seven user=daemon group=daemon threads=2"}
 	conf.WriteString("ServerRoot DIR\nPidFile DIR/pid\nDefaultRuntimeDir DIR\nMutex file:DIR\nServerName localhost\nErrorLog DIR/error.log\nWSGISocketPrefix DIR/s\nUser www-data\nGroup www-data\n")
 	for _, module := range []string{"mpm_event", "authz_core", "alias", "env", "wsgi"} {
 		fmt.Fprintf(&conf, "LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so\n", module, module)

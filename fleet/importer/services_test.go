@@ -119,3 +119,23 @@ func TestCommandLine(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A server that is started as root runs as the user that it is told to change to; one that
+// is not stays who it is.
+func TestUsersOfServices(t *testing.T) {
+	dir := peertest.WriteFiles(t, map[string]string{
+		"root.service":  "[Service]\nUser=root\nGroup=0\nUMask=0077\nExecStart=/usr/bin/uwsgi --http-socket :8000 --module a:b --uid daemon --gid bin --umask 027\n",
+		"mail.service":  "[Service]\nUser=mail\nExecStart=/usr/bin/uwsgi --http-socket :8000 --module a:b --uid daemon\n",
+		"plain.service": "[Service]\nUser=root\nUMask=0077\nExecStart=/usr/bin/gunicorn a:b\n",
+		"s.conf":        "[program:web]\nuser=root\numask=077\ncommand=gunicorn -u daemon -g bin a:b\n",
+	})
+	for name, want := range map[string][]string{
+		"root.service":  {`user = "daemon"`, `group = "bin"`, `umask = "0027"`, "!root"},
+		"mail.service":  {`user = "mail"`, "!daemon"},
+		"plain.service": {`user = "root"`, `umask = "0077"`},
+		"s.conf":        {`user = "daemon"`, `group = "bin"`, `umask = "0077"`},
+	} {
+		_, text, _ := strings.Cut(string(importOne(t, facts.Options{}, filepath.Join(dir, name)).Text), "{")
+		holds(t, strings.ReplaceAll(text, "root.service", ""), want...)
+	}
+}

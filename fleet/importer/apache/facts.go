@@ -2,6 +2,7 @@ package apache
 
 import (
 	"os"
+	"os/user"
 	"strconv"
 	"strings"
 
@@ -127,6 +128,18 @@ func (c *conf) application(a *app, host *virtualHost) {
 	}
 }
 
+// userHome is the folder of a user who is named by user=; empty: there is none.
+func userHome(name string) string {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return ""
+	}
+	if info, err := os.Stat(u.HomeDir); err != nil || !info.IsDir() {
+		return ""
+	}
+	return u.HomeDir
+}
+
 // process are the facts of the processes; options is nil in Apache's own.
 func (c *conf) process(a *app, daemon directive, options map[string]string) {
 	shown := "WSGIDaemonProcess " + a.group
@@ -144,6 +157,8 @@ func (c *conf) process(a *app, daemon directive, options map[string]string) {
 	if dir := options["home"]; dir != "" {
 		set(facts.SetDirectory, "home", dir)
 		set(facts.SetSearchPath, "home", dir)
+	} else if dir := userHome(options["user"]); dir != "" {
+		a.app.Add(facts.Fact{Set: facts.SetDirectory, Value: dir, Was: "no home=, so it was that of user=" + options["user"], At: at})
 	} else {
 		a.app.Add(facts.Fact{Set: facts.SetDirectory, Value: "/", Was: "no home=, so it was Apache's own", At: at})
 	}

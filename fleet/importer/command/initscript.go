@@ -66,10 +66,14 @@ func initCommand(a *facts.App, script string, c facts.Command) ([]string, error)
 	// Where both are there it speaks TLS.
 	folder := filepath.Join(filepath.Dir(filepath.Dir(script)), values["PROJECT_NAME"], "ssl")
 	key, cert := firstOf(filepath.Join(folder, "private"), ".pem"), firstOf(filepath.Join(folder, "public"), ".crt")
+	argv := []string{"uwsgi", "--http-socket", address, "--ini", ini}
 	if key != "" && cert != "" {
-		return []string{"uwsgi", "--https-socket", address + "," + cert + "," + key, "--ini", ini}, nil
+		argv = []string{"uwsgi", "--https-socket", address + "," + cert + "," + key, "--ini", ini}
 	}
-	return []string{"uwsgi", "--http-socket", address, "--ini", ini}, nil
+	if args := values["PYARGV"]; args != "" {
+		argv = append(argv, "--pyargv", args)
+	}
+	return argv, nil
 }
 
 // firstOf is a file of a folder whose name ends so; empty: there is none.

@@ -69,3 +69,12 @@ func (a *App) Lost(at Position, was, why string) {
 func (a *App) Note(at Position, was, what string) {
 	a.Add(Fact{Set: SetNote, Value: what, Was: was, At: at})
 }
+
+// StartedAs adds the user or the group as whom a service manager starts a server. One that
+// is started as root changes to its own, where it has one; any other cannot.
+func (a *App) StartedAs(f Fact) {
+	if (f.Value == "root" || f.Value == "0") && HasFact(a, f.Set) {
+		return
+	}
+	a.Add(f)
+}

@@ -349,9 +349,11 @@ func (c *conf) facts(a *facts.App, p *program) {
 	for key, v := range p.values {
 		switch key {
 		case "user":
-			set(key, "user", facts.UserName(v.text))
+			a.StartedAs(facts.Fact{Set: "user", Value: facts.UserName(v.text), Was: key + " = " + v.text, At: v.at})
 		case "umask":
-			set(key, "umask", v.text)
+			if !facts.HasFact(a, "umask") { // the server's own comes later
+				set(key, "umask", v.text)
+			}
 		case "stopwaitsecs":
 			set(key, "workers.stop_timeout", strconv.Itoa(max(facts.LeadingInt(v.text), 1))+"s")
 		case "autostart":

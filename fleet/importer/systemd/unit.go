@@ -279,11 +279,13 @@ func (u *unitFile) facts(a *facts.App) {
 		}
 		switch name {
 		case "User":
-			set("user", facts.UserName(v.text))
+			a.StartedAs(facts.Fact{Set: "user", Value: facts.UserName(v.text), Was: name + "=" + v.text, At: v.at})
 		case "Group":
-			set("group", facts.GroupName(v.text))
+			a.StartedAs(facts.Fact{Set: "group", Value: facts.GroupName(v.text), Was: name + "=" + v.text, At: v.at})
 		case "UMask":
-			set("umask", v.text)
+			if !facts.HasFact(a, "umask") { // the server's own comes later
+				set("umask", v.text)
+			}
 		case "LimitNOFILE":
 			soft, _, _ := strings.Cut(v.text, ":")
 			set("limits.open_files", soft)

@@ -34,7 +34,7 @@ func Command(o facts.Options, a *facts.App, c facts.Command) error {
 				continue
 			}
 		}
-		if !has && i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") && !isSwitch(key) {
+		if !has && i+1 < len(args) && (key == "pyargv" || !strings.HasPrefix(args[i+1], "-")) && !isSwitch(key) {
 			i++
 			value = args[i]
 		}

@@ -40,7 +40,7 @@ func debianService(file string) emperor {
 	}
 	name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 	return emperor{name: "Debian's default.ini",
-		set: []string{"master=true", "workers=2", "socket=/run/uwsgi/app/" + name + "/socket", "chmod-socket=660", "uid=www-data", "gid=www-data"}}
+		set: []string{"master=true", "workers=2", "socket=/run/uwsgi/app/" + name + "/socket", "chmod-socket=660", "uid=www-data", "gid=www-data", "umask=0"}}
 }
 
 // Read reads a configuration of uWSGI, or a folder of them.
@@ -59,7 +59,11 @@ func Read(o facts.Options, path string) ([]*facts.App, error) {
 	if _, err := os.Stat(abs); err == nil {
 		file = abs // a colon of its own
 	}
-	c, err := readConfig(o, filepath.Dir(file), abs, debianService(file))
+	service, cwd := debianService(file), filepath.Dir(file)
+	if service.name != "" {
+		cwd = "/"
+	}
+	c, err := readConfig(o, cwd, abs, service)
 	if err != nil {
 		return nil, err
 	}
