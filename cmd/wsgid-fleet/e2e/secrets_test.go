@@ -27,8 +27,10 @@ func TestSecretsAreNotShown(t *testing.T) {
 			fmt.Sprintf("sensitive(%q)", inline+"-django-key"))
 
 		seen := map[string]string{}
-		ask := func(command string, args ...string) {
-			seen[fmt.Sprint(command, args, len(seen))] = b.fleet(command, args...).String()
+		ask := func(command string, args ...string) string {
+			text := b.fleet(command, args...).String()
+			seen[fmt.Sprint(command, args, len(seen))] = text
+			return text
 		}
 		all := func() {
 			ask("validate")
@@ -65,6 +67,34 @@ func TestSecretsAreNotShown(t *testing.T) {
 		all()
 		b.replace("wsgid.d/hello.hcl", fmt.Sprintf("sensitiv(%q)", changed), fmt.Sprintf("[sensitive(%q)]", changed))
 		all()
+		b.replace("wsgid.d/hello.hcl", fmt.Sprintf("[sensitive(%q)]", changed), fmt.Sprintf("sensitive(%q)", changed))
+		b.replace("wsgid.d/hello.hcl", "  sockets {", `  process "beside" {
+    command = ["/bin/sh", "-c", "echo it was given $GREETING and $FROM_FILE; exit 3"]
+  }
+
+  sockets {`)
+		ask("apply", "hello")
+		b.await("hello", "degraded", 2)
+
+		// What the app says of them, beside its workers and as it is loaded: at a reload,
+		// where one serves, and at a start.
+		const repeats = "import os\nprint(os.environ['GREETING'])\nraise RuntimeError('cannot log in as %s, %r' % (os.environ['GREETING'], os.environ['FROM_FILE']))\n"
+		code := filepath.Join(b.demo, "apps/hello/app/hello.py")
+		b.must(os.WriteFile(code, []byte(repeats), 0o644))
+		ask("reload", "hello")
+		ask("restart", "hello")
+		all()
+		ask("stop", "hello")
+		if text := ask("start", "hello"); !strings.Contains(text, "cannot log in as (sensitive), '(sensitive)'") {
+			t.Errorf("start of an app that repeats its secrets: %s", text)
+		}
+		all()
+		if _, body, err := get(b.hello, "/"); err == nil {
+			seen["the 503"] = body
+		}
+		for _, path := range []string{"/v1/status", "/v1/plan", "/metrics"} {
+			seen["GET "+path+", of an app that repeats them"] = b.control(path)
+		}
 		if code := d.stop(t); code != 0 {
 			t.Errorf("the daemon ended with %d", code)
 		}
