@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -61,10 +60,18 @@ func (m Mirror) Current() (generation int64, digest string) {
 	return generation, parts[2]
 }
 
-// Put makes texts the current ones. Whoever reads meanwhile reads the old ones or the
-// new ones.
-func (m Mirror) Put(t Texts) error {
-	name := fmt.Sprintf("generation-%d-%s", t.Generation, t.Digest())
+// Update is a generation as it differs from the one that a mirror holds.
+type Update struct {
+	Generation int64
+	Digest     string            // of all its texts, see Texts.Digest
+	Files      map[string][]byte // those that are new or say something else
+	Same       []string          // those that stay: nobody reads or writes them
+}
+
+// Update makes a generation the current one. Whoever reads meanwhile reads the old texts
+// or the new ones.
+func (m Mirror) Update(u Update) error {
+	name := fmt.Sprintf("generation-%d-%s", u.Generation, u.Digest)
 	dir := filepath.Join(m.Dir, name)
 	before, _ := os.Readlink(m.Specs())
 	if filepath.Base(before) == name {
@@ -76,14 +83,22 @@ func (m Mirror) Put(t Texts) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return fmt.Errorf("cannot write %s: %w", dir, err)
 	}
-	for _, n := range t.Names() {
-		// What says the same stays the same file: writing one waits for the disk.
+	for _, n := range u.Same {
 		was := filepath.Join(m.Dir, before, n)
-		if text, err := os.ReadFile(was); err == nil && bytes.Equal(text, t.Files[n]) && os.Link(was, filepath.Join(dir, n)) == nil {
+		if os.Link(was, filepath.Join(dir, n)) == nil {
 			continue
 		}
-		if err := renameio.WriteFile(filepath.Join(dir, n), t.Files[n], 0o600); err != nil {
-			return fmt.Errorf("cannot write %s: %w", filepath.Join(dir, n), err)
+		text, err := os.ReadFile(was)
+		if err != nil {
+			return fmt.Errorf("cannot keep %s: %w", was, err)
+		}
+		if err := m.write(dir, n, text); err != nil {
+			return err
+		}
+	}
+	for n, text := range u.Files {
+		if err := m.write(dir, n, text); err != nil {
+			return err
 		}
 	}
 	if err := m.point(name); err != nil {
@@ -94,6 +109,14 @@ func (m Mirror) Put(t Texts) error {
 		if old != dir && filepath.Base(old) != filepath.Base(before) { // a load may be reading that one
 			_ = os.RemoveAll(old)
 		}
+	}
+	return nil
+}
+
+// write waits for the disk.
+func (m Mirror) write(dir, name string, text []byte) error {
+	if err := renameio.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+		return fmt.Errorf("cannot write %s: %w", filepath.Join(dir, name), err)
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ func TestTheMirrorKeepsTheLastGeneration(t *testing.T) {
 	for i, files := range []map[string][]byte{{"a.hcl": []byte("1"), "b.hcl": []byte("2")}, {"a.hcl": []byte("3")}, {}} {
 		want := Texts{Generation: int64(i + 1), Files: files}
 		for range 2 {
-			if err := m.Put(want); err != nil {
+			if err := m.Update(Update{Generation: want.Generation, Digest: want.Digest(), Files: want.Files}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -75,12 +75,13 @@ func TestTheMirrorKeepsFilesThatStay(t *testing.T) {
 		return files
 	}
 	texts := Texts{Generation: 1, Files: map[string][]byte{"a.hcl": []byte("1"), "b.hcl": []byte("2"), "c.hcl": []byte("3")}}
-	if err := m.Put(texts); err != nil {
+	if err := m.Update(Update{Generation: 1, Digest: texts.Digest(), Files: texts.Files}); err != nil {
 		t.Fatal(err)
 	}
 	was := at()
 	texts.Generation, texts.Files["b.hcl"] = 2, []byte("other")
-	if err := m.Put(texts); err != nil {
+	next := Update{Generation: 2, Digest: texts.Digest(), Files: map[string][]byte{"b.hcl": []byte("other")}, Same: []string{"a.hcl", "c.hcl"}}
+	if err := m.Update(next); err != nil {
 		t.Fatal(err)
 	}
 	for i, f := range at() {

@@ -2,6 +2,8 @@ package etcd
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"sync"
 	"time"
@@ -24,6 +26,8 @@ type Member struct {
 	report chan struct{} // what this host serves may have changed
 
 	deploy func(ctx context.Context, t cluster.Task) // nil: this host has no part in deploys
+
+	holds map[string]string // digests of the mirror's texts; nil: to be read. Of Open, then of the session.
 
 	mu       sync.Mutex // guards what follows
 	hosting  cluster.Hosting
@@ -86,19 +90,42 @@ func (m *Member) Open(ctx context.Context) error {
 
 // fetch brings the current generation into the mirror.
 func (m *Member) fetch(ctx context.Context) error {
-	have, _ := m.mirror.Texts(ctx) // what cannot be read is read from etcd
-	t, _, err := m.client.texts(ctx, have)
+	err := m.fetchOnce(ctx)
+	if errors.Is(err, fs.ErrNotExist) { // somebody has removed a file of the mirror
+		err = m.fetchOnce(ctx)
+	}
+	return err
+}
+
+func (m *Member) fetchOnce(ctx context.Context) error {
+	if m.holds == nil {
+		m.holds = map[string]string{}
+		have, _ := m.mirror.Texts(ctx) // what cannot be read is read from etcd
+		for n, text := range have.Files {
+			m.holds[n] = textDigest(text)
+		}
+	}
+	u, err := m.client.update(ctx, m.holds)
 	if err != nil {
 		return err
 	}
 	was, digest := m.mirror.Current()
-	if was == t.Generation && digest == t.Digest() {
+	if was == u.Generation && digest == u.Digest {
 		return nil
 	}
-	if err := m.mirror.Put(t); err != nil {
+	holds := make(map[string]string, len(u.Same)+len(u.Files))
+	for _, n := range u.Same {
+		holds[n] = m.holds[n]
+	}
+	for n, text := range u.Files {
+		holds[n] = textDigest(text)
+	}
+	m.holds = nil // what a failure leaves is looked at again
+	if err := m.mirror.Update(u); err != nil {
 		return err
 	}
-	m.Log.Info("specs", "generation", t.Generation, "files", len(t.Files), "before", was)
+	m.holds = holds
+	m.Log.Info("specs", "generation", u.Generation, "files", len(holds), "before", was)
 	return nil
 }
 
@@ -159,7 +186,7 @@ func (m *Member) session(whole context.Context, changed func()) error {
 	relist := time.NewTimer(m.nextRelist())
 	defer relist.Stop()
 	for {
-		fresh := false
+		fresh, again := false, false
 		timer := time.NewTimer(m.due())
 		select {
 		case <-ctx.Done():
@@ -186,12 +213,14 @@ func (m *Member) session(whole context.Context, changed func()) error {
 		case <-m.wake:
 		case <-timer.C:
 		case <-relist.C:
-			fresh = true
+			again = true
 			relist.Reset(m.nextRelist())
 		}
 		timer.Stop()
 		if fresh {
-			m.follow(ctx, changed) // first what is new: all that is known of hosts takes longer
+			m.follow(ctx, changed)
+		}
+		if again {
 			err = m.list(ctx, changed, false)
 		} else {
 			err = m.consider(ctx, changed)
@@ -239,11 +268,11 @@ func (m *Member) due() time.Duration {
 // list reads everything anew, the texts too where they are others, and decides. A gap
 // tells that nobody watched for a while.
 func (m *Member) list(ctx context.Context, changed func(), gap bool) error {
+	now := time.Now() // before: who is missing in an answer that came late may be back since
 	v, err := m.client.View(ctx)
 	if err != nil {
 		return err
 	}
-	now := time.Now()
 	m.mu.Lock()
 	m.view = v
 	if gap {

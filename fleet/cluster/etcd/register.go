@@ -19,7 +19,8 @@ import (
 // takes no less than 2 s.
 const DefaultTTL = 5 * time.Second
 
-// reportEvery is how often at most a host writes what it serves.
+// reportEvery is how often a host writes what it serves, where that never rests: one that has
+// rested may do so twice at once, so that an app is told of when it begins and when it is ready.
 const reportEvery = time.Second
 
 // errTaken tells that another machine has the name of this host.
@@ -48,7 +49,7 @@ func (m *Member) register(ctx context.Context, serving func() map[string]cluster
 }
 
 // tenure is one lease, from its grant to its loss.
-func (m *Member) tenure(ctx context.Context, serving func() map[string]cluster.Endpoint) error {
+func (m *Member) tenure(ctx context.Context, serving func() map[string]cluster.Endpoint) (err error) {
 	cl, err := m.client.conn()
 	if err != nil {
 		return err
@@ -61,6 +62,9 @@ func (m *Member) tenure(ctx context.Context, serving func() map[string]cluster.E
 		return m.client.explain("join", err)
 	}
 	defer func() {
+		if ctx.Err() == nil && !errors.Is(err, errTaken) {
+			return // its keys go over to the next lease: others do not miss this host meanwhile
+		}
 		rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		_, _ = cl.Revoke(rctx, lease.ID)
@@ -84,6 +88,7 @@ func (m *Member) tenure(ctx context.Context, serving func() map[string]cluster.E
 	report := m.report
 	again := time.NewTimer(0)
 	again.Stop()
+	var spent time.Time // when it has rested again
 	defer again.Stop()
 	for {
 		select {
@@ -106,7 +111,11 @@ func (m *Member) tenure(ctx context.Context, serving func() map[string]cluster.E
 				poke(m.report)
 			}
 			report = nil
-			again.Reset(reportEvery)
+			if now := time.Now(); spent.Before(now) {
+				spent = now
+			}
+			spent = spent.Add(reportEvery)
+			again.Reset(time.Until(spent.Add(-reportEvery)))
 		case <-again.C:
 			report = m.report
 		}

@@ -48,61 +48,86 @@ const (
 
 // Texts reads the current generation, at one revision. What is not whole is an error.
 func (c *Client) Texts(ctx context.Context) (cluster.Texts, error) {
-	t, _, err := c.texts(ctx, cluster.Texts{})
-	return t, err
+	u, err := c.update(ctx, nil)
+	return cluster.Texts{Generation: u.Generation, Files: u.Files}, err
 }
 
 // fewTexts are read one by one rather than with all others.
 const fewTexts = 20
 
-// texts reads what is not in have already; the second result is the revision at which the
-// generation became the current one.
-func (c *Client) texts(ctx context.Context, have cluster.Texts) (cluster.Texts, int64, error) {
-	none := cluster.Texts{}
-	meta, mod, rev, err := c.meta(ctx)
+// update reads in what the current generation differs from texts that somebody has, of which
+// it is told the digests by their names.
+func (c *Client) update(ctx context.Context, have map[string]string) (cluster.Update, error) {
+	none := cluster.Update{}
+	meta, _, rev, err := c.meta(ctx)
 	if err != nil {
-		return none, 0, err
+		return none, err
 	}
 	if meta == nil {
-		return none, 0, fmt.Errorf("cannot read the specs of %s: %w; push them: wsgid-fleet push DIR", c.where(), ErrNothing)
+		return none, fmt.Errorf("cannot read the specs of %s: %w; push them: wsgid-fleet push DIR", c.where(), ErrNothing)
 	}
-	t := cluster.Texts{Generation: meta.Generation, Files: map[string][]byte{}}
+	u := cluster.Update{Generation: meta.Generation, Digest: meta.Digest, Files: map[string][]byte{}}
 	prefix := c.key("specs", meta.Stage) + "/"
 	var missing []string
 	for n, digest := range meta.Texts {
-		if text, has := have.Files[n]; has && textDigest(text) == digest {
-			t.Files[n] = text
+		if have[n] == digest {
+			u.Same = append(u.Same, n)
 		} else {
 			missing = append(missing, n)
 		}
 	}
-	whole := len(meta.Texts) == 0 || len(missing) > fewTexts
-	if !whole {
-		for _, n := range missing {
-			got, err := c.get(ctx, prefix+n, clientv3.WithRev(rev))
-			if err != nil {
-				return none, 0, err
+	if len(meta.Texts) == 0 || len(missing) > fewTexts {
+		if u.Files, err = c.whole(ctx, prefix, rev); err != nil {
+			return none, err
+		}
+		u.Same = nil
+		if len(u.Files) != meta.Files || (cluster.Texts{Files: u.Files}).Digest() != meta.Digest {
+			return none, c.notWhole(meta, len(u.Files))
+		}
+		for n, text := range u.Files {
+			if have[n] == textDigest(text) {
+				u.Same = append(u.Same, n)
+				delete(u.Files, n)
 			}
-			for _, kv := range got.Kvs {
-				t.Files[n] = kv.Value
+		}
+		return u, nil
+	}
+	for _, n := range missing {
+		got, err := c.get(ctx, prefix+n, clientv3.WithRev(rev))
+		if err != nil {
+			return none, err
+		}
+		for _, kv := range got.Kvs {
+			if textDigest(kv.Value) == meta.Texts[n] {
+				u.Files[n] = kv.Value
 			}
 		}
 	}
-	for from, more := prefix, whole; more; {
+	if there := len(u.Files) + len(u.Same); there != meta.Files {
+		return none, c.notWhole(meta, there)
+	}
+	return u, nil
+}
+
+// whole reads all texts of a stage.
+func (c *Client) whole(ctx context.Context, prefix string, rev int64) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	for from, more := prefix, true; more; {
 		got, err := c.get(ctx, from, clientv3.WithRange(clientv3.GetPrefixRangeEnd(prefix)), clientv3.WithRev(rev), clientv3.WithLimit(pageKeys))
 		if err != nil {
-			return none, 0, err
+			return nil, err
 		}
 		for _, kv := range got.Kvs {
-			t.Files[strings.TrimPrefix(string(kv.Key), prefix)] = kv.Value
+			files[strings.TrimPrefix(string(kv.Key), prefix)] = kv.Value
 			from = string(kv.Key) + "\x00"
 		}
 		more = got.More
 	}
-	if len(t.Files) != meta.Files || t.Digest() != meta.Digest {
-		return none, 0, fmt.Errorf("cannot read the specs of %s: generation %d is not whole: %d of %d files are there; push it again: wsgid-fleet push DIR", c.where(), meta.Generation, len(t.Files), meta.Files)
-	}
-	return t, mod, nil
+	return files, nil
+}
+
+func (c *Client) notWhole(meta *Meta, there int) error {
+	return fmt.Errorf("cannot read the specs of %s: generation %d is not whole: %d of %d files are there; push it again: wsgid-fleet push DIR", c.where(), meta.Generation, there, meta.Files)
 }
 
 // meta reads what counts: nil where there is none; the revision at which it was
