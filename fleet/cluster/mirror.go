@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,13 +24,21 @@ import (
 //	   /token            drawn once, see Host.Machine
 //
 // The directory belongs to the daemon's user, as all of the data directory.
-type Mirror struct{ Dir string }
+type Mirror struct {
+	Dir string
+
+	// What this process has done to it: made is the generation that it made last, of the files
+	// has; it differs from the one before, if that is known, in touched alone.
+	made, before string
+	has          map[string]bool
+	touched      []string
+}
 
 // Specs is the path of the spec directory.
-func (m Mirror) Specs() string { return filepath.Join(m.Dir, "specs") }
+func (m *Mirror) Specs() string { return filepath.Join(m.Dir, "specs") }
 
 // Open makes what is missing. A mirror that has held nothing yet is an empty directory.
-func (m Mirror) Open() error {
+func (m *Mirror) Open() error {
 	if err := os.MkdirAll(m.Dir, 0o700); err != nil {
 		return fmt.Errorf("cannot make %s: %w", m.Dir, err)
 	}
@@ -44,7 +53,7 @@ func (m Mirror) Open() error {
 }
 
 // Current tells which generation is there, and the digest of its texts; 0: none was.
-func (m Mirror) Current() (generation int64, digest string) {
+func (m *Mirror) Current() (generation int64, digest string) {
 	to, err := os.Readlink(m.Specs())
 	if err != nil {
 		return 0, ""
@@ -69,30 +78,56 @@ type Update struct {
 }
 
 // Update makes a generation the current one. Whoever reads meanwhile reads the old texts
-// or the new ones.
-func (m Mirror) Update(u Update) error {
+// or the new ones: what a load may be reading is the present folder, and the one before it
+// becomes the new one.
+func (m *Mirror) Update(u Update) error {
 	name := fmt.Sprintf("generation-%d-%s", u.Generation, u.Digest)
 	dir := filepath.Join(m.Dir, name)
-	before, _ := os.Readlink(m.Specs())
-	if filepath.Base(before) == name {
+	now, _ := os.Readlink(m.Specs())
+	now = filepath.Base(now)
+	if now == name {
 		return nil
 	}
+	next := Mirror{Dir: m.Dir, made: name, has: map[string]bool{}}
+	for n := range u.Files {
+		next.has[n] = true
+		next.touched = append(next.touched, n)
+	}
+	for _, n := range u.Same {
+		next.has[n] = true
+	}
+	known := *m
+	*m = Mirror{Dir: m.Dir}                   // until all is well
 	if err := os.RemoveAll(dir); err != nil { // of a process that died half-way
 		return fmt.Errorf("cannot write %s: %w", dir, err)
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	link := u.Same
+	if known.made == now {
+		for n := range known.has {
+			if !next.has[n] {
+				next.touched = append(next.touched, n)
+			}
+		}
+		next.before = now
+		if known.before != "" && os.Rename(filepath.Join(m.Dir, known.before), dir) == nil {
+			link = nil
+			for _, n := range slices.Concat(known.touched, next.touched) {
+				if err := os.Remove(filepath.Join(dir, n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+					return fmt.Errorf("cannot write %s: %w", dir, err)
+				}
+			}
+			for _, n := range known.touched {
+				if _, other := u.Files[n]; next.has[n] && !other {
+					link = append(link, n)
+				}
+			}
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("cannot write %s: %w", dir, err)
 	}
-	for _, n := range u.Same {
-		was := filepath.Join(m.Dir, before, n)
-		if os.Link(was, filepath.Join(dir, n)) == nil {
-			continue
-		}
-		text, err := os.ReadFile(was)
-		if err != nil {
-			return fmt.Errorf("cannot keep %s: %w", was, err)
-		}
-		if err := m.write(dir, n, text); err != nil {
+	for _, n := range link {
+		if err := m.keep(filepath.Join(m.Dir, now), dir, n); err != nil {
 			return err
 		}
 	}
@@ -101,27 +136,46 @@ func (m Mirror) Update(u Update) error {
 			return err
 		}
 	}
+	// A file that somebody has removed must not be taken for one that was not pushed.
+	if es, err := os.ReadDir(dir); err != nil {
+		return fmt.Errorf("cannot write %s: %w", dir, err)
+	} else if len(es) != len(next.has) {
+		return fmt.Errorf("cannot write %s: it holds %d files of %d: %w", dir, len(es), len(next.has), fs.ErrNotExist)
+	}
 	if err := m.point(name); err != nil {
 		return err
 	}
 	olds, _ := filepath.Glob(filepath.Join(m.Dir, "generation-*"))
 	for _, old := range olds {
-		if old != dir && filepath.Base(old) != filepath.Base(before) { // a load may be reading that one
+		if old != dir && filepath.Base(old) != now {
 			_ = os.RemoveAll(old)
 		}
 	}
+	*m = next
 	return nil
 }
 
+// keep has a file of one generation be the same in another.
+func (m *Mirror) keep(from, to, name string) error {
+	if os.Link(filepath.Join(from, name), filepath.Join(to, name)) == nil {
+		return nil
+	}
+	text, err := os.ReadFile(filepath.Join(from, name))
+	if err != nil {
+		return fmt.Errorf("cannot keep %s: %w", filepath.Join(from, name), err)
+	}
+	return m.write(to, name, text)
+}
+
 // write waits for the disk.
-func (m Mirror) write(dir, name string, text []byte) error {
+func (m *Mirror) write(dir, name string, text []byte) error {
 	if err := renameio.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 		return fmt.Errorf("cannot write %s: %w", filepath.Join(dir, name), err)
 	}
 	return nil
 }
 
-func (m Mirror) point(name string) error {
+func (m *Mirror) point(name string) error {
 	if err := renameio.Symlink(name, m.Specs()); err != nil {
 		return fmt.Errorf("cannot link %s: %w", m.Specs(), err)
 	}
@@ -135,7 +189,7 @@ type Placed struct {
 }
 
 // Placed reads the last decision; a file that cannot be read is as good as none.
-func (m Mirror) Placed() (p Placed) {
+func (m *Mirror) Placed() (p Placed) {
 	if b, err := os.ReadFile(filepath.Join(m.Dir, "placed.json")); err != nil || json.Unmarshal(b, &p) != nil {
 		return Placed{}
 	}
@@ -143,7 +197,7 @@ func (m Mirror) Placed() (p Placed) {
 }
 
 // SavePlaced keeps a decision.
-func (m Mirror) SavePlaced(p Placed) error {
+func (m *Mirror) SavePlaced(p Placed) error {
 	b, err := json.Marshal(p)
 	if err == nil {
 		err = renameio.WriteFile(filepath.Join(m.Dir, "placed.json"), append(b, '\n'), 0o600)
@@ -156,7 +210,7 @@ func (m Mirror) SavePlaced(p Placed) error {
 
 // Machine names this boot of this machine: a copy of its disk elsewhere, and another
 // data directory, have other names.
-func (m Mirror) Machine() (string, error) {
+func (m *Mirror) Machine() (string, error) {
 	path := filepath.Join(m.Dir, "token")
 	token, err := os.ReadFile(path)
 	if err != nil || len(token) == 0 {
@@ -177,7 +231,7 @@ func (m Mirror) Machine() (string, error) {
 }
 
 // Texts are those of the current generation.
-func (m Mirror) Texts(ctx context.Context) (Texts, error) {
+func (m *Mirror) Texts(ctx context.Context) (Texts, error) {
 	t, err := Directory(m.Specs()).Texts(ctx)
 	t.Generation, _ = m.Current()
 	return t, err

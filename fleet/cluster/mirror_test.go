@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -16,7 +18,7 @@ func TestTheMirrorKeepsTheLastGeneration(t *testing.T) {
 	}
 	read := func() Texts {
 		t.Helper()
-		got, err := Mirror{Dir: m.Dir}.Texts(t.Context())
+		got, err := (&Mirror{Dir: m.Dir}).Texts(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,5 +93,80 @@ func TestTheMirrorKeepsFilesThatStay(t *testing.T) {
 	}
 	if got, err := m.Texts(t.Context()); err != nil || !reflect.DeepEqual(got, texts) {
 		t.Errorf("it holds %+v, %v", got, err)
+	}
+}
+
+// TestAnUpdateIsJustWhatItSays: files come, go, change and come back, in one process and in
+// another one, and nobody removes one unseen.
+func TestAnUpdateIsJustWhatItSays(t *testing.T) {
+	t.Parallel()
+	m := Mirror{Dir: filepath.Join(t.TempDir(), "cluster")}
+	if err := m.Open(); err != nil {
+		t.Fatal(err)
+	}
+	texts := Texts{}
+	for i, row := range []struct {
+		files map[string]string
+		other bool   // another process makes it
+		lost  string // a file of the generation before the present one that somebody removes
+		fails bool
+	}{
+		{files: map[string]string{"a.hcl": "1", "b.hcl": "1", "c.hcl": "1"}},
+		{files: map[string]string{"a.hcl": "2", "b.hcl": "1", "c.hcl": "1"}},
+		{files: map[string]string{"a.hcl": "2", "c.hcl": "1"}},
+		{files: map[string]string{"a.hcl": "2", "c.hcl": "1", "d.hcl": "1"}},
+		{files: map[string]string{"a.hcl": "2", "b.hcl": "3", "c.hcl": "1", "d.hcl": "1"}},
+		{files: map[string]string{"a.hcl": "2", "b.hcl": "4", "c.hcl": "1", "d.hcl": "1"}, other: true},
+		{files: map[string]string{"a.hcl": "2", "b.hcl": "4", "c.hcl": "5"}},
+		{files: map[string]string{"a.hcl": "2", "b.hcl": "4", "c.hcl": "6"}},
+		{files: map[string]string{"a.hcl": "2", "b.hcl": "7", "c.hcl": "6"}, lost: "a.hcl", fails: true},
+		{files: map[string]string{"a.hcl": "2", "b.hcl": "8", "c.hcl": "6"}},
+		{files: map[string]string{}},
+		{files: map[string]string{"a.hcl": "1"}},
+	} {
+		next := Texts{Generation: int64(i + 1), Files: map[string][]byte{}}
+		u := Update{Generation: next.Generation, Files: map[string][]byte{}}
+		for n, text := range row.files {
+			next.Files[n] = []byte(text)
+			if string(texts.Files[n]) == text {
+				u.Same = append(u.Same, n)
+			} else {
+				u.Files[n] = []byte(text)
+			}
+		}
+		u.Digest = next.Digest()
+		if row.other {
+			m = Mirror{Dir: m.Dir}
+		}
+		if row.lost != "" {
+			now, err := filepath.EvalSymlinks(m.Specs())
+			if err != nil {
+				t.Fatal(err)
+			}
+			all, err := filepath.Glob(filepath.Join(m.Dir, "generation-*", row.lost))
+			if err != nil || len(all) != 2 {
+				t.Fatal(all, err)
+			}
+			for _, path := range all {
+				if filepath.Dir(path) != now {
+					if err := os.Remove(path); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		err := m.Update(u)
+		if row.fails {
+			if !errors.Is(err, fs.ErrNotExist) {
+				t.Fatalf("update %d: a file was removed, and it says %v", i, err)
+			}
+			next = texts // it keeps what it has
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := m.Texts(t.Context()); err != nil || !reflect.DeepEqual(got, next) {
+			t.Fatalf("update %d: it holds %+v and not %+v, %v", i, got, next, err)
+		}
+		texts = next
 	}
 }

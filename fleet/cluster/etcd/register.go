@@ -106,9 +106,13 @@ func (m *Member) tenure(ctx context.Context, serving func() map[string]cluster.E
 			poke(m.wake)
 			poke(m.report)
 		case <-report:
-			if err := m.put(ctx, lease.ID, serving()); err != nil {
+			wrote, err := m.put(ctx, lease.ID, serving())
+			if err != nil {
 				m.Log.Debug("the apps of this host are not announced", "err", err)
 				poke(m.report)
+			}
+			if !wrote && err == nil {
+				continue
 			}
 			report = nil
 			if now := time.Now(); spent.Before(now) {
@@ -176,8 +180,9 @@ func (m *Member) take(ctx context.Context, lease clientv3.LeaseID) error {
 	return fmt.Errorf("cannot join %s as %s: its key keeps changing", m.client.where(), m.Host.ID)
 }
 
-// put writes what differs from what etcd holds of this host's endpoints.
-func (m *Member) put(ctx context.Context, lease clientv3.LeaseID, now map[string]cluster.Endpoint) error {
+// put writes what differs from what etcd holds of this host's endpoints; wrote tells whether
+// anything does.
+func (m *Member) put(ctx context.Context, lease clientv3.LeaseID, now map[string]cluster.Endpoint) (wrote bool, err error) {
 	m.mu.Lock()
 	was := m.reported
 	m.mu.Unlock()
@@ -187,7 +192,7 @@ func (m *Member) put(ctx context.Context, lease clientv3.LeaseID, now map[string
 			return nil
 		}
 		_, err := m.client.txn(ctx, "tell", nil, ops, nil)
-		ops = nil
+		ops, wrote = nil, true
 		return err
 	}
 	next := map[string]string{}
@@ -198,7 +203,7 @@ func (m *Member) put(ctx context.Context, lease clientv3.LeaseID, now map[string
 		}
 		if len(ops) == batchOps {
 			if err := flush(); err != nil {
-				return err
+				return wrote, err
 			}
 		}
 	}
@@ -208,17 +213,17 @@ func (m *Member) put(ctx context.Context, lease clientv3.LeaseID, now map[string
 		}
 		if len(ops) == batchOps {
 			if err := flush(); err != nil {
-				return err
+				return wrote, err
 			}
 		}
 	}
 	if err := flush(); err != nil {
-		return err
+		return wrote, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.reported, m.told = next, true
-	return nil
+	return wrote, nil
 }
 
 // text is an endpoint as etcd holds it.
