@@ -1,15 +1,11 @@
 package etcd
 
 import (
-	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
-
-	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
 )
@@ -83,28 +79,4 @@ func TestHostsGoOnWhileMembersDie(t *testing.T) {
 		s.Run()
 	}
 	follow("the majority is back")
-}
-
-// missed are the hosts that were not there at some time behind a revision.
-func missed(t *testing.T, c *Client, since int64) (gone []string) {
-	t.Helper()
-	cl := raw(t, c)
-	now, err := c.View(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	for r := range cl.Watch(ctx, c.key(""), clientv3.WithPrefix(), clientv3.WithRev(since+1)) {
-		for _, ev := range r.Events {
-			if host, is := strings.CutPrefix(string(ev.Kv.Key), c.key("hosts", "")); is && ev.Type == clientv3.EventTypeDelete {
-				gone = append(gone, host)
-			}
-			if ev.Kv.ModRevision >= now.Revision {
-				return gone
-			}
-		}
-	}
-	t.Fatal("the history of etcd does not come to its present")
-	return nil
 }

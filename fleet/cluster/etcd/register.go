@@ -26,6 +26,9 @@ const reportEvery = time.Second
 // errTaken tells that another machine has the name of this host.
 var errTaken = errors.New("another machine has this name")
 
+// errLost tells that a lease has ended, or may have.
+var errLost = errors.New("the lease was lost")
+
 // register holds the key of this host, and what it serves, under a lease until ctx ends.
 func (m *Member) register(ctx context.Context, serving func() map[string]cluster.Endpoint) {
 	said := ""
@@ -44,12 +47,14 @@ func (m *Member) register(ctx context.Context, serving func() map[string]cluster
 		if err == nil {
 			said = ""
 		}
-		pause(ctx, 200*time.Millisecond+time.Duration(rand.Int64N(int64(time.Second))), nil)
+		if !errors.Is(err, errLost) { // else it comes back before others wait for it no longer
+			pause(ctx, 200*time.Millisecond+time.Duration(rand.Int64N(int64(time.Second))), nil)
+		}
 	}
 }
 
 // tenure is one lease, from its grant to its loss.
-func (m *Member) tenure(ctx context.Context, serving func() map[string]cluster.Endpoint) (err error) {
+func (m *Member) tenure(ctx context.Context, serving func() map[string]cluster.Endpoint) error {
 	cl, err := m.client.conn()
 	if err != nil {
 		return err
@@ -62,9 +67,6 @@ func (m *Member) tenure(ctx context.Context, serving func() map[string]cluster.E
 		return m.client.explain("join", err)
 	}
 	defer func() {
-		if ctx.Err() == nil && !errors.Is(err, errTaken) {
-			return // its keys go over to the next lease: others do not miss this host meanwhile
-		}
 		rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		_, _ = cl.Revoke(rctx, lease.ID)
@@ -95,7 +97,7 @@ func (m *Member) tenure(ctx context.Context, serving func() map[string]cluster.E
 		case <-ctx.Done():
 			return nil
 		case <-lost:
-			return fmt.Errorf("cannot stay in %s: the lease was lost", m.client.where())
+			return fmt.Errorf("cannot stay in %s: %w", m.client.where(), errLost)
 		case <-m.claim:
 			if err := m.take(ctx, lease.ID); err != nil {
 				return err
