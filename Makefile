@@ -69,7 +69,7 @@ unit: ## the tests that start no processes: half a minute, no root, nothing to i
 	$(GOTEST) -short -timeout 60s ./... ./.ci/gotest
 
 .PHONY: test
-test: deps-test build browser etcd ## everything CI checks
+test: deps-test build browser etcd configurations ## everything CI checks
 	find runner examples -name '*.py' -print0 | xargs -0 -r $(PYTHON) -c 'import ast, sys; [ast.parse(open(f, encoding="utf-8").read(), f, feature_version=(3, 8)) for f in sys.argv[1:]]'
 	find runner examples -name '*.py' -print0 | xargs -0 -r $(PYTHON) -m pyflakes
 	@unformatted=$$(gofmt -l .ci appspec cmd fleet runner); test -z "$$unformatted" || { printf 'not formatted: %s\n' $$unformatted >&2; exit 1; }
@@ -112,6 +112,13 @@ etcd: $(CACHE)/bin/etcd-newest
 $(CACHE)/bin/etcd-newest: $(wildcard $(NEWEST)/*)
 	@mkdir -p $(@D)
 	@$(GO) -C $(NEWEST) build -trimpath -ldflags '$(LDFLAGS)' -o $@ . || echo 'etcd: the newest server cannot be built; its tests are left out' >&2
+
+# What Debian's packages configure, for the tests of the import. Where they cannot be had
+# those tests say that they are left out.
+.PHONY: configurations
+configurations: $(CACHE)/configurations/ready
+$(CACHE)/configurations/ready: .ci/configurations
+	@.ci/configurations $(@D) || echo 'configurations: none of them can be had; their tests are left out' >&2
 
 .PHONY: chaos
 chaos: deps-test build ## an hour of disturbances under load (CHAOS_TIME=, SEED=); of hosts and etcd: CLUSTER=1
