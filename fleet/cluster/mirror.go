@@ -27,9 +27,13 @@ import (
 type Mirror struct {
 	Dir string
 
-	// What this process has done to it: made is the generation that it made last, of the files
-	// has; it differs from the one before, if that is known, in touched alone.
-	made, before string
+	done made // by this process; Update's alone, while others ask what is current
+}
+
+// made is the generation that was made last: of the files has; it differs from the one
+// before, if that is known, in touched alone.
+type made struct {
+	name, before string
 	has          map[string]bool
 	touched      []string
 }
@@ -88,7 +92,7 @@ func (m *Mirror) Update(u Update) error {
 	if now == name {
 		return nil
 	}
-	next := Mirror{Dir: m.Dir, made: name, has: map[string]bool{}}
+	next := made{name: name, has: map[string]bool{}}
 	for n := range u.Files {
 		next.has[n] = true
 		next.touched = append(next.touched, n)
@@ -96,13 +100,13 @@ func (m *Mirror) Update(u Update) error {
 	for _, n := range u.Same {
 		next.has[n] = true
 	}
-	known := *m
-	*m = Mirror{Dir: m.Dir}                   // until all is well
+	known := m.done
+	m.done = made{}                           // until all is well
 	if err := os.RemoveAll(dir); err != nil { // of a process that died half-way
 		return fmt.Errorf("cannot write %s: %w", dir, err)
 	}
 	link := u.Same
-	if known.made == now {
+	if known.name == now {
 		for n := range known.has {
 			if !next.has[n] {
 				next.touched = append(next.touched, n)
@@ -151,7 +155,7 @@ func (m *Mirror) Update(u Update) error {
 			_ = os.RemoveAll(old)
 		}
 	}
-	*m = next
+	m.done = next
 	return nil
 }
 

@@ -2,11 +2,11 @@ package boot
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"os"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -77,18 +77,20 @@ func cleanMappings(path string) []mapping {
 		return nil
 	}
 	defer f.Close()
+	file := []byte(" " + path)
 	var all []mapping
 	var cur mapping
 	var wanted bool
 	for s := bufio.NewScanner(f); s.Scan(); {
-		line := s.Text()
+		// A thousand lines: a string of each would be garbage that nobody collects.
+		line := s.Bytes()
 		if from, to, ok := mappingOf(line); ok {
-			fields := strings.Fields(line)
 			cur = mapping{from, to}
-			wanted = len(fields) >= 6 && fields[5] == path && !strings.Contains(fields[1], "w")
+			permissions, _, _ := bytes.Cut(line[bytes.IndexByte(line, ' ')+1:], []byte(" "))
+			wanted = bytes.HasSuffix(line, file) && !bytes.Contains(permissions, []byte("w"))
 			continue
 		}
-		if v, ok := strings.CutPrefix(line, "Anonymous:"); ok && wanted && strings.TrimSpace(v) == "0 kB" {
+		if v, ok := bytes.CutPrefix(line, []byte("Anonymous:")); ok && wanted && string(bytes.TrimSpace(v)) == "0 kB" {
 			all = append(all, cur)
 		}
 	}
@@ -96,13 +98,13 @@ func cleanMappings(path string) []mapping {
 }
 
 // mappingOf reads the first line of a mapping: "from-to perms …".
-func mappingOf(line string) (from, to uintptr, ok bool) {
-	r, _, _ := strings.Cut(line, " ")
-	a, b, found := strings.Cut(r, "-")
+func mappingOf(line []byte) (from, to uintptr, ok bool) {
+	r, _, _ := bytes.Cut(line, []byte(" "))
+	a, b, found := bytes.Cut(r, []byte("-"))
 	if !found {
 		return 0, 0, false
 	}
-	x, err1 := strconv.ParseUint(a, 16, 64)
-	y, err2 := strconv.ParseUint(b, 16, 64)
+	x, err1 := strconv.ParseUint(string(a), 16, 64)
+	y, err2 := strconv.ParseUint(string(b), 16, 64)
 	return uintptr(x), uintptr(y), err1 == nil && err2 == nil
 }

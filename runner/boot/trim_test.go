@@ -3,6 +3,7 @@ package boot
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"runtime"
 	"strconv"
@@ -43,5 +44,30 @@ func TestTrimAtRest(t *testing.T) {
 	TrimAtRest(t.Context())
 	if got := anonymous(t); got > before+size/2 {
 		t.Errorf("%d bytes are left, %d before", got, before)
+	}
+}
+
+// The program's own text is found, and nothing that can be written to.
+func TestCleanMappings(t *testing.T) {
+	exe, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := cleanMappings(exe)
+	if len(all) == 0 {
+		t.Fatalf("no mapping of %s is found", exe)
+	}
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range all {
+		line := fmt.Appendf(nil, "%08x-%08x r", m.from, m.to)
+		i := bytes.Index(maps, line)
+		if i < 0 {
+			t.Errorf("%x-%x is no readable mapping", m.from, m.to)
+		} else if maps[i+len(line)] != '-' {
+			t.Errorf("%x-%x can be written to", m.from, m.to)
+		}
 	}
 }
