@@ -31,7 +31,7 @@ type Program struct {
 // Start starts a program as the leader of a session of its own, which dies with the
 // master. It runs on the loop, and so does done, which is called later.
 func (s *Spawner) Start(p Program, done func(pid, pidfd int, err error)) {
-	s.jobs(p.Spec) <- spawnJob{program: func(entered error) {
+	s.jobs(p.Spec).add(spawnJob{program: func(entered error) {
 		pid, pidfd, err := 0, -1, entered
 		if err == nil {
 			pid, pidfd, err = s.startProgram(p)
@@ -40,7 +40,7 @@ func (s *Spawner) Start(p Program, done func(pid, pidfd int, err error)) {
 			err = fmt.Errorf("cannot start %s: %w", p.Name, err)
 		}
 		s.loop.Post(func() { done(pid, pidfd, err) })
-	}}
+	}})
 }
 
 // startProgram runs on a thread of the spawner.

@@ -35,7 +35,7 @@ type Spawner struct {
 
 	// The threads, each begun by its first job: what a process may gain is a
 	// property of the thread that forks it, and cannot be given back.
-	bound, free func() chan<- spawnJob
+	bound, free func() *jobQueue
 
 	mayLimit bool // else workers set their limits themselves
 	mayRaise bool // else no worker stands back while it starts: it would for ever
@@ -70,7 +70,7 @@ func (s *Spawner) There(f func()) {
 		return
 	}
 	done := make(chan struct{})
-	s.bound() <- spawnJob{run: f, done: done}
+	s.bound().add(spawnJob{run: f, done: done})
 	<-done
 }
 
@@ -85,16 +85,16 @@ func NewSpawner(l *evloop.Loop, log *applog.Log, owner sandbox.User, baseEnv []s
 
 // thread is where jobs are given to a thread of the spawner, which begins with the
 // first.
-func (s *Spawner) thread(bound bool) func() chan<- spawnJob {
-	return sync.OnceValue(func() chan<- spawnJob {
-		jobs := make(chan spawnJob, 64)
+func (s *Spawner) thread(bound bool) func() *jobQueue {
+	return sync.OnceValue(func() *jobQueue {
+		jobs := newJobQueue()
 		go sandbox.OnOwnThread(func() { s.run(jobs, bound) })
 		return jobs
 	})
 }
 
 // jobs is the thread for the workers of a spec.
-func (s *Spawner) jobs(spec *appspec.Spec) chan<- spawnJob {
+func (s *Spawner) jobs(spec *appspec.Spec) *jobQueue {
 	if spec.NoNewPrivileges || s.space != nil {
 		// In a chroot always: its user has a hand in the files that set-user-ID
 		// programs trust there.
@@ -125,7 +125,7 @@ func (s *Spawner) start(w *worker, spec *appspec.Spec, template bool) {
 	case w.stemmed:
 		w.pool.stem.fork(job)
 	default:
-		s.jobs(spec) <- job
+		s.jobs(spec).add(job)
 	}
 }
 
@@ -279,12 +279,13 @@ func (s *Spawner) ownLimits(l appspec.Limits) wsgi.Limits {
 }
 
 // run is a thread of the spawner; bound: what it forks may gain no privileges.
-func (s *Spawner) run(jobs <-chan spawnJob, bound bool) {
+func (s *Spawner) run(jobs *jobQueue, bound bool) {
 	if bound {
 		// Best effort: a kernel without it is older than any we run on.
 		_ = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 	}
-	for job := range jobs {
+	for {
+		job := jobs.next()
 		if job.program != nil {
 			var err error
 			if s.space != nil {
