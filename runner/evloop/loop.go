@@ -2,6 +2,7 @@ package evloop
 
 import (
 	"container/heap"
+	"errors"
 	"fmt"
 	"sync"
 	"syscall"
@@ -196,7 +197,7 @@ func (l *Loop) Run() error {
 			var err error
 			n, err = l.wait(events)
 			if err != nil {
-				if err == unix.EINTR {
+				if errors.Is(err, unix.EINTR) {
 					l.Tick()
 					l.fire()
 					l.endTurn()
