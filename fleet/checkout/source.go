@@ -55,6 +55,9 @@ func definitions(source string) (found []definition) {
 				}
 			case len(params) == 2 && strings.Contains(m[3], "start_response"):
 				d.known, d.why = true, "a function of environ and start_response"
+			case len(params) == 2 && d.name == "application":
+				// The name and the number say it, whatever the two are called.
+				d.known, d.why = true, "a function of two arguments"
 			default:
 				continue
 			}
