@@ -94,7 +94,7 @@ var directOpeners = []struct {
 		"cmd/wsgid/instance.go makeStateDir release take",
 		"fleet/certs/keeper.go refresh",
 		"fleet/placement.go lastCluster",
-		"fleet/cluster/mirror.go Current Machine Open Placed Put SavePlaced point",
+		"fleet/cluster/mirror.go Current Machine Open Placed SavePlaced Update keep point write",
 		"fleet/certs/pair.go makeFolders readPair writePair",
 		"fleet/certs/record.go readRecord write",
 		"fleet/client.go Connect",
@@ -137,7 +137,7 @@ var directOpeners = []struct {
 		"fleet/client.go samePlace",
 		"cmd/wsgid-fleet/new.go proveNew",
 		"fleet/importer/apache/apache.go Read holds include",
-		"fleet/importer/apache/facts.go application",
+		"fleet/importer/apache/facts.go application userHome",
 		"fleet/importer/detect.go detect detectFolder",
 		"fleet/importer/facts/options.go FolderNames ReadFile", // what an operator asks to be read
 		"fleet/importer/facts/owner.go OwnerOf",
