@@ -68,9 +68,8 @@ func (h *heard) Write(p []byte) (int, error) {
 // served serves on, and the next deploy, or a daemon, finishes or cleans up.
 func TestCommandKilledInEachStage(t *testing.T) {
 	asEach(t, func(t *testing.T, who account) {
-		g := newGuide(t, who, `stage "migrate" {
-      command = ["/bin/sh", "-c", "echo $$ >PIDS/migrate; test ! -e PIDS/slow || exec sleep 600"]
-    }`)
+		g := newGuide(t, who, strings.Replace(everyStage, "echo migrated", "echo $$ >PIDS/migrate; test ! -e PIDS/slow || exec sleep 600", 1))
+		g.must(os.WriteFile(filepath.Join(g.repo, "requirements.txt"), []byte("# nothing\n"), 0o644))
 		pids := filepath.Join(g.dir, "pids")
 		slow, running := filepath.Join(pids, "slow"), filepath.Join(pids, "migrate")
 		g.must(os.Mkdir(pids, 0o777))
@@ -85,7 +84,7 @@ func TestCommandKilledInEachStage(t *testing.T) {
 			rounds = rounds[1:] // it is the same but for whom the processes belong to
 		}
 		for _, settles := range rounds {
-			for _, stage := range []string{"Fetch the code", "Unpack the release", "Compile the code", "Run migrate", "Start the new release", "Switch to", "Remove old"} {
+			for _, stage := range everyTitle {
 				n++
 				text := fmt.Sprintf("Hello %d", n)
 				g.say(text)
