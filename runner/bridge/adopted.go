@@ -80,10 +80,7 @@ func (s *Server) ServeConn(a *Adopted, config *tls.Config) bool {
 	if s.draining {
 		return false
 	}
-	s.raw[a] = struct{}{}
-	s.open.Add(1)
-	s.greeting.Add(1)
-	s.running.Add(1)
+	s.admit(a)
 	go s.greet(a, config)
 	return true
 }

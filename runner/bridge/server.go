@@ -75,7 +75,7 @@ type Server struct {
 	Version string
 
 	once sync.Once
-	open atomic.Int32 // as many as in raw
+	open atomic.Int32 // the length of raw, for the loop, which asks often and must not wait
 
 	readersMu sync.Mutex
 	readers   map[*reader]struct{} // guarded by readersMu: clients that are sent a response
@@ -170,10 +170,7 @@ func (s *Server) Serve(ln net.Listener, cert *Certificate) error {
 			late++
 			lastCall(ln)
 		}
-		s.raw[c] = struct{}{}
-		s.open.Add(1)
-		s.greeting.Add(1)
-		s.running.Add(1)
+		s.admit(c)
 		s.mu.Unlock()
 		go s.greet(c, config)
 		if !room {
@@ -246,14 +243,20 @@ func (s *Server) greet(c net.Conn, config *tls.Config) {
 	s.forget(c)
 }
 
+// admit takes a connection in, which greet is to be called for. It is called with mu held.
+func (s *Server) admit(c net.Conn) {
+	s.raw[c] = struct{}{}
+	s.open.Store(int32(len(s.raw)))
+	s.greeting.Add(1)
+	s.running.Add(1)
+}
+
 // forget closes a connection and takes it off the list.
 func (s *Server) forget(c net.Conn) {
 	_ = c.Close()
 	s.mu.Lock()
-	if _, ok := s.raw[c]; ok {
-		s.open.Add(-1)
-	}
 	delete(s.raw, c)
+	s.open.Store(int32(len(s.raw)))
 	delete(s.http2, c)
 	s.mu.Unlock()
 }

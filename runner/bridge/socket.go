@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -50,11 +49,8 @@ func Socket(fd int) (net.Conn, error) {
 }
 
 func addrOf(sa unix.Sockaddr) net.Addr {
-	switch a := sa.(type) {
-	case *unix.SockaddrInet4:
-		return net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)))
-	case *unix.SockaddrInet6:
-		return net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port)))
+	if ap := evloop.AddrPort(sa); ap.IsValid() {
+		return net.TCPAddrFromAddrPort(ap)
 	}
 	return &net.UnixAddr{Net: "unix"}
 }

@@ -127,13 +127,23 @@ func Accept(fd int) (conn int, host, port string, errno syscall.Errno) {
 
 // AddressOf returns the parts of a socket address, as Accept does.
 func AddressOf(sa unix.Sockaddr) (isUnix bool, host, port string) {
+	ap := AddrPort(sa)
+	if !ap.IsValid() {
+		return true, "", ""
+	}
+	return false, ap.Addr().String(), strconv.Itoa(int(ap.Port()))
+}
+
+// AddrPort is a socket address of either family, an IPv4 one as such; not valid: it is
+// of another.
+func AddrPort(sa unix.Sockaddr) netip.AddrPort {
 	switch a := sa.(type) {
 	case *unix.SockaddrInet4:
-		return false, netip.AddrFrom4(a.Addr).String(), strconv.Itoa(a.Port)
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
 	case *unix.SockaddrInet6:
-		return false, netip.AddrFrom16(a.Addr).Unmap().String(), strconv.Itoa(a.Port)
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
 	}
-	return true, "", ""
+	return netip.AddrPort{}
 }
 
 // portOf turns a port in network order into text.

@@ -190,13 +190,8 @@ func addressOf(fd int) (netip.AddrPort, bool) {
 	if err != nil {
 		return netip.AddrPort{}, false
 	}
-	switch a := sa.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)), true
-	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port)), true
-	}
-	return netip.AddrPort{}, false
+	ap := evloop.AddrPort(sa)
+	return ap, ap.IsValid()
 }
 
 // pathOf is that of a unix socket; empty: it has none.
@@ -352,12 +347,7 @@ func (s *Server) rescue(fd int) {
 
 func (s *Server) adopt(c *conn) {
 	if sa, err := unix.Getpeername(c.fd); err == nil {
-		switch a := sa.(type) {
-		case *unix.SockaddrInet4:
-			c.source = netip.AddrFrom4(a.Addr)
-		case *unix.SockaddrInet6:
-			c.source = netip.AddrFrom16(a.Addr).Unmap()
-		}
+		c.source = evloop.AddrPort(sa).Addr()
 	}
 	s.Counts.Accepted++
 	c.proxy = s.fromProxy(c.source)

@@ -194,7 +194,8 @@ func (t *stem) end(why string) {
 		return
 	}
 	p.stem = nil
-	if p.Unforked = "the process that they are forked from is given up: " + why; why != "" {
+	if why != "" {
+		p.Unforked = "the process that they are forked from is given up: " + why
 		p.log.Info(fmt.Sprintf("from now on workers are started directly, no longer forked from process %d: %s", t.pid, why))
 	}
 	p.loop.Clear(&t.late)

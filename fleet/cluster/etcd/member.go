@@ -105,20 +105,13 @@ func (m *Member) fetchOnce(ctx context.Context) error {
 			m.holds[n] = textDigest(text)
 		}
 	}
-	u, err := m.client.update(ctx, m.holds)
+	u, holds, err := m.client.update(ctx, m.holds)
 	if err != nil {
 		return err
 	}
 	was, digest := m.mirror.Current()
 	if was == u.Generation && digest == u.Digest {
 		return nil
-	}
-	holds := make(map[string]string, len(u.Same)+len(u.Files))
-	for _, n := range u.Same {
-		holds[n] = m.holds[n]
-	}
-	for n, text := range u.Files {
-		holds[n] = textDigest(text)
 	}
 	m.holds = nil // what a failure leaves is looked at again
 	if err := m.mirror.Update(u); err != nil {

@@ -48,7 +48,7 @@ const (
 
 // Texts reads the current generation, at one revision. What is not whole is an error.
 func (c *Client) Texts(ctx context.Context) (cluster.Texts, error) {
-	u, err := c.update(ctx, nil)
+	u, _, err := c.update(ctx, nil)
 	return cluster.Texts{Generation: u.Generation, Files: u.Files}, err
 }
 
@@ -56,15 +56,15 @@ func (c *Client) Texts(ctx context.Context) (cluster.Texts, error) {
 const fewTexts = 20
 
 // update reads in what the current generation differs from texts that somebody has, of which
-// it is told the digests by their names.
-func (c *Client) update(ctx context.Context, have map[string]string) (cluster.Update, error) {
+// it is told the digests by their names. The second result is those of the current one.
+func (c *Client) update(ctx context.Context, have map[string]string) (cluster.Update, map[string]string, error) {
 	none := cluster.Update{}
 	meta, _, rev, err := c.meta(ctx)
 	if err != nil {
-		return none, err
+		return none, nil, err
 	}
 	if meta == nil {
-		return none, fmt.Errorf("cannot read the specs of %s: %w; push them: wsgid-fleet push DIR", c.where(), ErrNothing)
+		return none, nil, fmt.Errorf("cannot read the specs of %s: %w; push them: wsgid-fleet push DIR", c.where(), ErrNothing)
 	}
 	u := cluster.Update{Generation: meta.Generation, Digest: meta.Digest, Files: map[string][]byte{}}
 	prefix := c.key("specs", meta.Stage) + "/"
@@ -78,24 +78,26 @@ func (c *Client) update(ctx context.Context, have map[string]string) (cluster.Up
 	}
 	if len(meta.Texts) == 0 || len(missing) > fewTexts {
 		if u.Files, err = c.whole(ctx, prefix, rev); err != nil {
-			return none, err
+			return none, nil, err
 		}
 		u.Same = nil
 		if len(u.Files) != meta.Files || (cluster.Texts{Files: u.Files}).Digest() != meta.Digest {
-			return none, c.notWhole(meta, len(u.Files))
+			return none, nil, c.notWhole(meta, len(u.Files))
 		}
+		digests := make(map[string]string, len(u.Files))
 		for n, text := range u.Files {
-			if have[n] == textDigest(text) {
+			digests[n] = textDigest(text)
+			if have[n] == digests[n] {
 				u.Same = append(u.Same, n)
 				delete(u.Files, n)
 			}
 		}
-		return u, nil
+		return u, digests, nil
 	}
 	for _, n := range missing {
 		got, err := c.get(ctx, prefix+n, clientv3.WithRev(rev))
 		if err != nil {
-			return none, err
+			return none, nil, err
 		}
 		for _, kv := range got.Kvs {
 			if textDigest(kv.Value) == meta.Texts[n] {
@@ -104,9 +106,9 @@ func (c *Client) update(ctx context.Context, have map[string]string) (cluster.Up
 		}
 	}
 	if there := len(u.Files) + len(u.Same); there != meta.Files {
-		return none, c.notWhole(meta, there)
+		return none, nil, c.notWhole(meta, there)
 	}
-	return u, nil
+	return u, meta.Texts, nil
 }
 
 // whole reads all texts of a stage.

@@ -70,10 +70,11 @@ func (a *App) Note(at Position, was, what string) {
 	a.Add(Fact{Set: SetNote, Value: what, Was: was, At: at})
 }
 
-// StartedAs adds the user or the group as whom a service manager starts a server. One that
-// is started as root changes to its own, where it has one; any other cannot.
+// StartedAs adds the user, the group or the umask with which a service manager starts a
+// server. The server's own comes later: its umask counts, and its user where it is started
+// as root; any other cannot change.
 func (a *App) StartedAs(f Fact) {
-	if (f.Value == "root" || f.Value == "0") && HasFact(a, f.Set) {
+	if (f.Set == "umask" || f.Value == "root" || f.Value == "0") && HasFact(a, f.Set) {
 		return
 	}
 	a.Add(f)

@@ -342,18 +342,17 @@ func (c *conf) program(section, name string) (*program, error) {
 
 func (c *conf) facts(a *facts.App, p *program) {
 	a.Facts = append(a.Facts, p.env...)
-	set := func(key, attribute, value string) {
+	fact := func(key, attribute, value string) facts.Fact {
 		v := p.values[key]
-		a.Add(facts.Fact{Set: attribute, Value: value, Was: key + " = " + v.text, At: v.at})
+		return facts.Fact{Set: attribute, Value: value, Was: key + " = " + v.text, At: v.at}
 	}
+	set := func(key, attribute, value string) { a.Add(fact(key, attribute, value)) }
 	for key, v := range p.values {
 		switch key {
 		case "user":
-			a.StartedAs(facts.Fact{Set: "user", Value: facts.UserName(v.text), Was: key + " = " + v.text, At: v.at})
+			a.StartedAs(fact(key, "user", facts.UserName(v.text)))
 		case "umask":
-			if !facts.HasFact(a, "umask") { // the server's own comes later
-				set(key, "umask", v.text)
-			}
+			a.StartedAs(fact(key, "umask", v.text))
 		case "stopwaitsecs":
 			set(key, "workers.stop_timeout", strconv.Itoa(max(facts.LeadingInt(v.text), 1))+"s")
 		case "autostart":

@@ -274,18 +274,18 @@ func (u *unitFile) facts(a *facts.App) {
 			continue
 		}
 		v, _ := u.last(key)
-		set := func(attribute, value string) {
-			a.Add(facts.Fact{Set: attribute, Value: value, Was: name + "=" + v.text, At: v.at})
+		fact := func(attribute, value string) facts.Fact {
+			return facts.Fact{Set: attribute, Value: value, Was: name + "=" + v.text, At: v.at}
 		}
+		set := func(attribute, value string) { a.Add(fact(attribute, value)) }
+		startedAs := func(attribute, value string) { a.StartedAs(fact(attribute, value)) }
 		switch name {
 		case "User":
-			a.StartedAs(facts.Fact{Set: "user", Value: facts.UserName(v.text), Was: name + "=" + v.text, At: v.at})
+			startedAs("user", facts.UserName(v.text))
 		case "Group":
-			a.StartedAs(facts.Fact{Set: "group", Value: facts.GroupName(v.text), Was: name + "=" + v.text, At: v.at})
+			startedAs("group", facts.GroupName(v.text))
 		case "UMask":
-			if !facts.HasFact(a, "umask") { // the server's own comes later
-				set("umask", v.text)
-			}
+			startedAs("umask", v.text)
 		case "LimitNOFILE":
 			soft, _, _ := strings.Cut(v.text, ":")
 			set("limits.open_files", soft)
