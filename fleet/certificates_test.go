@@ -1,16 +1,9 @@
 package fleet
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/certs"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/certtest"
 )
 
 // TestSitesOfAFleet: certificates are wanted for whole names of apps that run and have
@@ -119,21 +113,8 @@ func TestStatusOfManagedCertificates(t *testing.T) {
 // writeManaged puts a certificate where the daemon would.
 func writeManaged(t *testing.T, dir, host string, from, to time.Time) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority of a test"}, DNSNames: []string{host}, NotBefore: from, NotAfter: to}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
-	if err := os.WriteFile(certs.PairFile(dir, host), b, 0o600); err != nil {
+	c := certtest.SelfSigned(t, certtest.Called("authority of a test"), certtest.Names(host), certtest.Valid(from, to))
+	if err := os.WriteFile(certs.PairFile(dir, host), append(c.Key, c.Cert...), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

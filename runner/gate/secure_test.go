@@ -3,18 +3,13 @@ package gate
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -22,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/certtest"
 )
 
 // secureNames is names for a listener whose clients speak TLS.
@@ -42,7 +39,7 @@ func secureNames(c map[string]string, def string) Config {
 // each with its own name, the name that the gate goes by and the one that crypto/tls sees.
 func (g *gateAtWork) secureApp(name string) *takerApp {
 	a := g.app(name)
-	pair := selfSigned(g.t, name)
+	pair := certtest.SelfSigned(g.t, certtest.Names(name)).TLS()
 	secure := func(c net.Conn, p *Passed) {
 		tc := tls.Server(&begun{Conn: c, first: slices.Clone(p.Bytes)}, &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}})
 		defer tc.Close()
@@ -53,24 +50,6 @@ func (g *gateAtWork) secureApp(name string) *takerApp {
 	}
 	a.loop.Call(func() { a.secure = secure })
 	return a
-}
-
-// selfSigned is a certificate without any names but one.
-func selfSigned(t testing.TB, name string, more ...func(*x509.Certificate)) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
-	for _, f := range more {
-		f(c)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 // pieces sends what its client writes in pieces, the first message cut anew.
@@ -269,14 +248,10 @@ func TestChallengesOverTLS(t *testing.T) {
 	g.secureApp("blog")
 	id := asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 31} // RFC 8737, section 6.1
 	is := func(e pkix.Extension) bool { return e.Id.Equal(id) }
-	pair := selfSigned(t, "blog.example", func(c *x509.Certificate) {
+	pair := certtest.SelfSigned(t, certtest.Names("blog.example"), func(c *x509.Certificate) {
 		c.ExtraExtensions = append(c.ExtraExtensions, pkix.Extension{Id: id, Critical: true, Value: []byte{4, 2, 1, 2}})
 	})
-	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pems := ChallengePair{Cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}), Key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})}
+	pems := ChallengePair{Cert: pair.Cert, Key: pair.Key}
 	if err := g.challenges(&Challenges{TLS: map[string]ChallengePair{"Blog.Example": pems}}); err != nil {
 		t.Fatal(err)
 	}

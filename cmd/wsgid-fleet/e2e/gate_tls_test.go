@@ -3,89 +3,65 @@ package e2e
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/certtest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
 // authority is a certificate authority of a test.
 type authority struct {
-	t    *testing.T
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	pem  []byte
-	n    int64
+	t *testing.T
+	*certtest.Certificate
 }
 
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
-	a := &authority{t: t, n: 1}
-	a.key = a.newKey()
-	a.cert = &x509.Certificate{SerialNumber: big.NewInt(a.n), Subject: pkix.Name{CommonName: "test authority"}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(90 * 24 * time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	der, err := x509.CreateCertificate(rand.Reader, a.cert, a.cert, &a.key.PublicKey, a.key)
-	a.must(err)
-	a.pem = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	return a
-}
-
-func (a *authority) must(err error) {
-	a.t.Helper()
-	if err != nil {
-		a.t.Fatal(err)
-	}
-}
-
-func (a *authority) newKey() *ecdsa.PrivateKey {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	a.must(err)
-	return key
+	return &authority{t: t, Certificate: certtest.Authority(t)}
 }
 
 // issue writes a certificate and its key to path, by rename, and returns its number.
 func (a *authority) issue(path string, who account, names ...string) int64 {
 	a.t.Helper()
-	a.n++
-	key := a.newKey()
-	c := &x509.Certificate{SerialNumber: big.NewInt(a.n), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(60 * 24 * time.Hour), DNSNames: names}
-	der, err := x509.CreateCertificate(rand.Reader, c, a.cert, &key.PublicKey, a.key)
-	a.must(err)
-	private, err := x509.MarshalECPrivateKey(key)
-	a.must(err)
-	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: private})...)
-	a.put(path, who, text)
-	return a.n
+	c := a.Issue(a.t, certtest.Names(names...), certtest.Valid(time.Now().Add(-time.Hour), time.Now().Add(60*24*time.Hour)))
+	put(a.t, path, who, slices.Concat(c.Cert, c.Key))
+	return c.Leaf.SerialNumber.Int64()
 }
 
-func (a *authority) put(path string, who account, text []byte) {
-	a.t.Helper()
-	a.must(os.WriteFile(path+".new", text, 0o600))
-	if who.cred != nil {
-		a.must(os.Chown(path+".new", int(who.cred.Uid), int(who.cred.Gid)))
+// put puts a file of its user in the place of another.
+func put(t *testing.T, path string, who account, text []byte) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	a.must(os.Rename(path+".new", path))
+	must(os.WriteFile(path+".new", text, 0o600))
+	if who.cred != nil {
+		must(os.Chown(path+".new", int(who.cred.Uid), int(who.cred.Gid)))
+	}
+	must(os.Rename(path+".new", path))
 }
 
-func (a *authority) trust(name string) *tls.Config {
+func (a *authority) trust(name string) *tls.Config { return trusting(a.Cert, name) }
+
+// trusting is a client that trusts the authorities of a PEM text.
+func trusting(authorities []byte, name string) *tls.Config {
 	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(a.pem)
+	pool.AppendCertsFromPEM(authorities)
 	return &tls.Config{RootCAs: pool, ServerName: name, MinVersion: tls.VersionTLS12}
 }
 
@@ -199,7 +175,7 @@ func TestSitesByNameOverTLS(t *testing.T) {
 				t.Errorf("%d connections were made: one is enough for any number of answers", conns)
 			}
 			ca := filepath.Join(t.TempDir(), "ca.pem")
-			b.must(os.WriteFile(ca, a.pem, 0o600))
+			b.must(os.WriteFile(ca, a.Cert, 0o600))
 			_, port, _ := net.SplitHostPort(secure)
 			out, err := exec.CommandContext(t.Context(), "curl", "-sS", "--http2", "--cacert", ca, "-m", "60", "-w", "%{http_version} %{http_code}",
 				"--connect-to", "::"+secure, "https://Beta.Test.:"+port+"/").CombinedOutput()
@@ -247,7 +223,7 @@ func TestACertificateIsChangedAtTheGate(t *testing.T) {
 	for _, try := range []struct{ app, file string }{{"alpha", "alpha.pem"}, {"beta", "shared.pem"}} {
 		host, path := try.app+".test", filepath.Join(b.demo, try.file)
 		first := wantSecure(t, secure, host, try.app, a.trust(host))
-		a.put(path, who, []byte("no certificate"))
+		put(t, path, who, []byte("no certificate"))
 		if out := b.fleet("validate"); out.code == 0 || !strings.Contains(out.stdout+out.stderr, path) {
 			t.Errorf("validate: %d\n%s%s", out.code, out.stdout, out.stderr)
 		}

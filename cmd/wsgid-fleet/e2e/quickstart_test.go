@@ -235,9 +235,8 @@ func wantTrusted(t *testing.T, ca, addr, host, says string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := authority{t: t, pem: text}
 	eventually(t, patience, host+" to answer by HTTPS", func() error {
-		conn, err := greet(t, addr, a.trust(host))
+		conn, err := greet(t, addr, trusting(text, host))
 		if err != nil {
 			return err
 		}

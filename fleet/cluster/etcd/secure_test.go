@@ -1,14 +1,6 @@
 package etcd
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,54 +11,30 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/certtest"
 )
 
 // authority makes certificates for a test: NAME.pem and NAME.key in a folder.
 type authority struct {
 	t    *testing.T
 	dir  string
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
+	root *certtest.Certificate
 }
 
 func newAuthority(t *testing.T, name string) *authority {
 	t.Helper()
-	a := &authority{t: t, dir: t.TempDir()}
-	a.cert, a.key = a.make(name, true)
+	a := &authority{t: t, dir: t.TempDir(), root: certtest.Authority(t, certtest.Called(name))}
+	a.root.Write(t, a.file(name+".pem"), a.file(name+".key"))
 	return a
 }
 
 func (a *authority) file(name string) string { return filepath.Join(a.dir, name) }
 
-func (a *authority) make(name string, ca bool) (*x509.Certificate, *ecdsa.PrivateKey) {
+func (a *authority) issue(name string) *certtest.Certificate {
 	a.t.Helper()
-	must := func(err error) {
-		if err != nil {
-			a.t.Helper()
-			a.t.Fatal(err)
-		}
-	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(err)
-	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
-	must(err)
-	c := &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, BasicConstraintsValid: true, IsCA: ca,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"}}
-	parent, signer := a.cert, a.key
-	if ca {
-		parent, signer = c, key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
-	must(err)
-	priv, err := x509.MarshalECPrivateKey(key)
-	must(err)
-	must(os.WriteFile(a.file(name+".pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
-	must(os.WriteFile(a.file(name+".key"), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: priv}), 0o600))
-	made, err := x509.ParseCertificate(der)
-	must(err)
-	return made, key
+	c := a.root.Issue(a.t, certtest.Called(name))
+	c.Write(a.t, a.file(name+".pem"), a.file(name+".key"))
+	return c
 }
 
 // TestWithCertificatesAndUsers: etcd asks for a certificate of its authority, and for a
@@ -75,10 +43,10 @@ func (a *authority) make(name string, ca bool) (*x509.Certificate, *ecdsa.Privat
 func TestWithCertificatesAndUsers(t *testing.T) {
 	t.Parallel()
 	ours, other := newAuthority(t, "ca"), newAuthority(t, "ca")
-	ours.make("server", false)
-	ours.make("machine", false)
-	ours.make("host", false)
-	other.make("machine", false)
+	ours.issue("server")
+	ours.issue("machine")
+	ours.issue("host")
+	other.issue("machine")
 	s := etcdtest.Start(t, "--cert-file="+ours.file("server.pem"), "--key-file="+ours.file("server.key"),
 		"--trusted-ca-file="+ours.file("ca.pem"), "--client-cert-auth", "--auth-token-ttl=2")
 	write := func(name, text string) string {

@@ -239,12 +239,8 @@ func TestAForbiddenWatchEnds(t *testing.T) {
 func TestWithoutALPNItSaysSo(t *testing.T) {
 	t.Parallel()
 	ours := newAuthority(t, "ca")
-	ours.make("server", false)
+	pair := ours.issue("server").TLS()
 	server := etcdtest.Start(t)
-	pair, err := tls.LoadX509KeyPair(ours.file("server.pem"), ours.file("server.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	behind := func(protocols ...string) *Client {
 		l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: protocols, MinVersion: tls.VersionTLS12})
 		if err != nil {
