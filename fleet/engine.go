@@ -350,7 +350,7 @@ func (e *engine) failed(out reconcile.Outcome, rem state.AppState, name string) 
 		if out.Want.Spec != nil {
 			r = out.Want.Spec.Restart
 		}
-		wait := reconcile.Delay(f.Attempts, r, reconcile.Chance())
+		wait := r.Delay(f.Attempts)
 		f.RetryAt = f.At.Add(wait)
 		next = fmt.Sprintf("next try in %s", words.RoundUp(wait))
 	}

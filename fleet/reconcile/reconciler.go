@@ -43,7 +43,7 @@ type workItem struct {
 	running   bool
 	interrupt context.CancelCauseFunc // of the pass at work; nil: none is
 	retry     *time.Timer             // the next try of what failed; nil: none is due
-	deaths    deaths
+	deaths    appspec.Backoff
 }
 
 // ErrClosing is the cause with which passes end when the daemon ends, ErrPaused
@@ -309,7 +309,7 @@ func (r *Reconciler) end(name string, t *workItem) {
 		w <- Outcome{Err: ErrClosing}
 	}
 	t.waiters = nil
-	if t.retry == nil && t.deaths.count == 0 {
+	if t.retry == nil && !t.deaths.Failing() {
 		delete(r.names, name)
 	}
 }
@@ -345,7 +345,7 @@ func (r *Reconciler) Died(name string, lived time.Duration, restart appspec.Rest
 		t = &workItem{}
 		r.names[name] = t
 	}
-	wait = t.deaths.next(lived, restart, Chance())
+	wait = t.deaths.Died(restart, lived)
 	if wait == 0 {
 		r.enqueue(name, Intent{Request: plan.Request{Dead: true}}, true, nil)
 	} else {

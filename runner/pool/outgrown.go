@@ -31,7 +31,7 @@ func (o *outgrown) replaces(now, limit, size int64, lived time.Duration, r appsp
 		return false
 	}
 	o.fails++
-	o.next = now + int64(delay(r, o.fails-1))
+	o.next = now + int64(r.Delay(o.fails))
 	if o.fails > 1 {
 		o.reason = fmt.Sprintf("workers.max_memory = %q is too small: a worker takes %d MiB %v after its start, and so does its replacement; they are replaced less and less often; write workers { max_memory = %q } or more, or 0, or make the app smaller",
 			appspec.Size(limit), size>>20, lived.Round(time.Second), appspec.Size(roomFor(size)))

@@ -64,7 +64,7 @@ type Pool struct {
 	batchMsg        []byte       // the same
 	rescue          evloop.Timer // looks for those that wait behind a slow one
 
-	back     Backoff
+	back     appspec.Backoff
 	retry    evloop.Timer
 	sweep    evloop.Timer // request and queue deadlines
 	stopping bool

@@ -62,7 +62,7 @@ func (p *Pool) stateWith(serving int) (control.State, string) {
 		return control.StateStopping, "draining"
 	case serving == 0 && p.retry.IsSet():
 		return control.StateBackoff, fmt.Sprintf("%s; next try in %v", p.lastErr, p.retryIn().Round(time.Second))
-	case serving == 0 && p.back.fails > 0 && p.lastErr != "":
+	case serving == 0 && p.back.Failing() && p.lastErr != "":
 		return control.StateBackoff, p.lastErr + "; trying again now"
 	case serving == 0 && p.target() == 0:
 		return control.StateIdle, "no request needs a worker"
@@ -70,7 +70,7 @@ func (p *Pool) stateWith(serving int) (control.State, string) {
 		return control.StateStarting, short()
 	case p.rollErr != "":
 		return control.StateDegraded, "the previous workers keep serving, the rollout was abandoned: " + p.rollErr
-	case serving < p.target() && p.back.fails > 0:
+	case serving < p.target() && p.back.Failing():
 		return control.StateDegraded, short() + ": " + p.lastErr
 	case p.roll != nil:
 		return control.StateUpdating, "a rollout is in progress"

@@ -39,7 +39,7 @@ func (p *Pool) reconcile() {
 	want := p.target()
 	have := starting + ready
 	if have < want && p.spec.Workers.KeepAlive || have < want && p.restarts == 0 {
-		if p.back.fails > 0 && ready == 0 {
+		if p.back.Failing() && ready == 0 {
 			want = min(want, 1) // one worker finds out whether it works again
 		}
 		if p.retryIn() <= 0 {

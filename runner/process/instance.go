@@ -44,7 +44,7 @@ type instance struct {
 	rest     *kin  // what it has left behind, until that has ended; nil: nothing
 	restEnd  int64 // when that is killed
 	killed   int64 // when it was; 0: it was not
-	back     pool.Backoff
+	back     appspec.Backoff
 	restarts int
 	lastErr  string
 }
