@@ -32,7 +32,7 @@ var directOpeners = []struct {
 		"fleet/reconcile/watcher.go Refresh resolve", // what inotify is to watch: a hint
 		"runner/appdir/closed.go ClosedTo readlink",
 		"runner/appdir/python.go PythonVersion executable toldVersion virtualenvPython",
-		"runner/appdir/repair.go usable",                // an ordinary user's own rights
+		"runner/appdir/repair_folders.go usable",        // an ordinary user's own rights
 		"runner/pool/program.go codeFolder lookProgram", // it runs as the app's user
 		"runner/sandbox/python.go links",                // what they lead to is proved by isInstallation
 	}},
