@@ -91,14 +91,6 @@ type DaemonStatus struct {
 	Hold bool `json:"hold,omitempty"`
 }
 
-// States of an app beyond those of a master (runner.State).
-const (
-	StateStopped  = "stopped"
-	StateDisabled = "disabled"
-	StateInvalid  = "invalid"
-	StateWaiting  = "waiting" // a new app that waits for apply
-)
-
 // AppStatus is one app: what runs against what should.
 type AppStatus struct {
 	Name string `json:"name"`

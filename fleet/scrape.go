@@ -7,7 +7,6 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/metrics"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
-	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
 // scrapeTimeout is how long a scrape waits for masters. One that has not
@@ -17,12 +16,6 @@ const scrapeTimeout = 3 * time.Second
 // scrapeWidth is how many masters are asked at a time: many, since most of what
 // a scrape does is waiting.
 const scrapeWidth = 64
-
-// states are all that an app can be in.
-var states = []string{
-	string(runner.StateReady), string(runner.StateUpdating), string(runner.StateIdle), string(runner.StateStarting), string(runner.StateDegraded),
-	string(runner.StateBackoff), string(runner.StateStopping), StateStopped, StateDisabled, StateInvalid, StateWaiting,
-}
 
 // scrape asks every master, with a limit for all of them together.
 func (d *Daemon) scrape(ctx context.Context) *metrics.Fleet {
@@ -43,7 +36,7 @@ func (d *Daemon) scrape(ctx context.Context) *metrics.Fleet {
 		}
 		all[i] = measured(&st, cur)
 	})
-	f := &metrics.Fleet{Version: d.opts.Version, Since: d.since, Now: e.now(), States: states, Faults: 1, Reconciles: &d.rec.Times}
+	f := &metrics.Fleet{Version: d.opts.Version, Since: d.since, Now: e.now(), States: States(), Faults: 1, Reconciles: &d.rec.Times}
 	if err == nil {
 		f.Faults = len(set.Faults)
 	}

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
 // tell keeps the service manager's status line true, at most ten times a second.
@@ -40,12 +38,6 @@ func (d *Daemon) tell(ctx context.Context) {
 	}
 }
 
-// statusOrder is the order in which the line of the service manager counts.
-var statusOrder = []string{
-	string(runner.StateReady), string(runner.StateUpdating), string(runner.StateIdle), string(runner.StateStarting),
-	string(runner.StateDegraded), string(runner.StateBackoff), StateInvalid, StateStopped, StateDisabled, StateWaiting,
-}
-
 // StatusLine is the fleet in one line: "12 apps: 11 ready, 1 backoff (blog:
 // ImportError …)". The app in brackets is the worst off, first by name.
 func StatusLine(st *Status) string {
@@ -67,7 +59,7 @@ func StatusLine(st *Status) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d %s", len(st.Apps), noun)
 	sep := ": "
-	for _, s := range statusOrder {
+	for _, s := range States() {
 		if counts[s] == 0 {
 			continue
 		}
@@ -81,19 +73,6 @@ func StatusLine(st *Status) string {
 		fmt.Fprintf(&b, " (%s)", shorten(firstLine(st.Faults[0].Summary), 120))
 	}
 	return b.String()
-}
-
-// trouble ranks the states that an operator must look at.
-func trouble(state string) int {
-	switch state {
-	case string(runner.StateBackoff):
-		return 3
-	case StateInvalid:
-		return 2
-	case string(runner.StateDegraded):
-		return 1
-	}
-	return 0
 }
 
 func firstLine(s string) string {

@@ -199,7 +199,7 @@ func (v statusView) summary(status *fleet.Status) string {
 	for state := range counts {
 		states = append(states, state)
 	}
-	order := []string{"ready", "updating", "idle", "starting", "degraded", "backoff", "stopping", "stopped", "disabled", "invalid", "waiting"}
+	order := fleet.States()
 	slices.SortFunc(states, func(a, b string) int {
 		return slices.Index(order, a) - slices.Index(order, b)
 	})

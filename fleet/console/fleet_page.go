@@ -77,7 +77,7 @@ func (q fleetQuery) link(state string) string {
 }
 
 // fleetStates are those that can be asked for, the worst first.
-var fleetStates = []string{"backoff", "invalid", "degraded", "starting", "stopping", "updating", "ready", "idle", "stopped", "disabled", "waiting"}
+var fleetStates = fleet.StatesWorstFirst()
 
 var fleetSorts = []choice{{Word: "name", Title: "name"}, {Word: "state", Title: "state, worst first"}, {Word: "rate", Title: "requests a second"}, {Word: "memory", Title: "memory"}}
 
