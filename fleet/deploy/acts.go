@@ -102,8 +102,10 @@ func (d *Deployer) open(name string) (*os.Root, error) {
 }
 
 // python is the interpreter that the release is compiled with.
-func (d *Deployer) python() string {
-	if venv := d.venvDir(); venv != "" {
+func (d *Deployer) python() string { return d.pythonOf(d.entry.Virtualenv) }
+
+func (d *Deployer) pythonOf(virtualenv string) string {
+	if venv := d.venvOf(virtualenv); venv != "" {
 		return filepath.Join(venv, "bin", "python")
 	}
 	python, err := d.base()

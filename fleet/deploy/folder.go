@@ -39,10 +39,29 @@ func (a account) script(ctx context.Context, c child.Command, script string, arg
 
 // makeFolders makes the folders of a deploy below an app folder.
 func (a account) makeFolders(ctx context.Context, app string) error {
+	if haveFolders(app) {
+		return nil
+	}
 	if err := a.quickly(ctx, app, `umask 022; mkdir -p releases venvs shared`); err != nil {
 		return fmt.Errorf("cannot make the folders of releases in %s: %w", app, err)
 	}
 	return nil
+}
+
+// haveFolders tells whether the folders of a deploy are there, as they are from the
+// second deploy on: a look costs less than two programs.
+func haveFolders(app string) bool {
+	root, err := openApp(app)
+	if err != nil {
+		return false
+	}
+	defer root.Close()
+	for _, name := range []string{"releases", "venvs", "shared"} {
+		if fi, err := root.Lstat(name); err != nil || !fi.IsDir() {
+			return false
+		}
+	}
+	return true
 }
 
 // share links what outlives releases into one of them. What the tree brings in

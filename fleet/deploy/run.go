@@ -69,7 +69,9 @@ type Deployer struct {
 	runs    venv.Virtualenv // of the release, once it is known
 	before  *Record         // what served when the rollout began; nil: no release
 	commit  source.Commit
-	made    *appspec.Made // what workers are told of the database; nil: there is none
+	// compiler waits for the release that it is to compile; nil: none does.
+	compiler *child.Waiting
+	made     *appspec.Made // what workers are told of the database; nil: there is none
 }
 
 // Told is one thing that happens on the way of a deploy.
@@ -207,6 +209,8 @@ func (d *Deployer) walk(ctx, stop context.Context, steps []Step) (e *Entry, err 
 
 func (d *Deployer) goThrough(ctx, stop context.Context, steps []Step) (*Entry, error) {
 	e := d.entry
+	d.compileAhead(ctx)
+	defer func() { d.compiler.Drop() }()
 	for _, s := range steps {
 		err := context.Cause(ctx)
 		if err == nil && (s.Before() || s.Name == StageRollout) && stop.Err() != nil {

@@ -117,8 +117,10 @@ func (d *Deployer) addSettings(env map[string]string) error {
 }
 
 // venvDir is the virtualenv that the release runs in, absolute; empty: none.
-func (d *Deployer) venvDir() string {
-	v := cmp.Or(d.Spec.Virtualenv, d.entry.Virtualenv)
+func (d *Deployer) venvDir() string { return d.venvOf(d.entry.Virtualenv) }
+
+func (d *Deployer) venvOf(made string) string {
+	v := cmp.Or(d.Spec.Virtualenv, made)
 	if v == "" || path.IsAbs(v) {
 		return v
 	}

@@ -64,6 +64,15 @@ func (d *Deployer) install(ctx context.Context) (note, output string, err error)
 	return "", outputOf(err), err
 }
 
+// compileAhead starts the interpreter that is going to compile the release, if it is the
+// one of the last deploy: it starts while the code is fetched.
+func (d *Deployer) compileAhead(ctx context.Context) {
+	if d.entry.Kind == KindDeploy && d.last != nil {
+		store := venv.Store{Account: childOf(d.Owner)}
+		d.compiler = store.Compiler(d.pythonOf(d.last.Virtualenv)).Ahead(ctx)
+	}
+}
+
 // compile writes bytecode that is right whatever the times of the files: releases
 // of one second may differ. What cannot be compiled is no failure: a template that
 // ends in .py is none.
@@ -73,7 +82,7 @@ func (d *Deployer) compile(ctx context.Context) (note, output string, err error)
 		return "", "", err
 	}
 	defer done()
-	said, err := store.Compile(ctx, d.python(), d.tree)
+	said, err := store.Compile(ctx, d.compiler, d.python(), d.tree)
 	if err != nil {
 		return "", outputOf(err), err
 	}

@@ -175,7 +175,7 @@ var directOpeners = []struct {
 	{"a deploy's bare repository, looked at, or read below an os.Root; nothing is written there", []string{
 		"fleet/deploy/acts.go open",     // proved to be the folder that os.Root leads to from the app folder
 		"fleet/deploy/prune.go openApp", // an os.Root, which no link leads out of
-		"fleet/deploy/source/fetch.go packed prepare tidy",
+		"fleet/deploy/source/fetch.go packed prepare tidy", "fleet/deploy/source/leftover.go leftBehind",
 		"fleet/deploy/source/lfs.go largeFile",
 		"fleet/deploy/venv/interpreters.go identify",   // looked at, not opened: whether an interpreter and what it loads is as before
 		"fleet/deploy/venv/venv.go pipConfig",          // the operator's configuration of pip, bounded, regular files only

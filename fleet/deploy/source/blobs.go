@@ -18,19 +18,36 @@ type blobs struct {
 	command *child.Command
 	cmd     *exec.Cmd
 	tail    *child.Tail
+	in      io.WriteCloser  // until it was asked
 	ctx     context.Context //nolint:containedctx // of the process
 	end     context.CancelFunc
 	out     *bufio.Reader
 }
 
-// ask starts git with a list of what next is going to read.
+// ask gives git, which it starts unless that was begun, a list of what next is going to
+// read.
 func (b *blobs) ask(ctx context.Context, files []entry) error {
-	b.close()
+	if b.in == nil {
+		if err := b.begin(ctx); err != nil {
+			return err
+		}
+	}
 	var ids strings.Builder
 	for _, e := range files {
 		ids.WriteString(e.id + "\n")
 	}
-	b.command.Stdin = strings.NewReader(ids.String())
+	in := b.in
+	b.in = nil
+	go func() { // git answers before it has read all of them
+		_, _ = io.WriteString(in, ids.String())
+		_ = in.Close()
+	}()
+	return nil
+}
+
+// begin starts git, which waits for what it is asked.
+func (b *blobs) begin(ctx context.Context) error {
+	b.close()
 	b.ctx, b.end = context.WithCancel(ctx)
 	var err error
 	if b.cmd, b.tail, err = b.command.Prepare(b.ctx); err != nil {
@@ -38,11 +55,15 @@ func (b *blobs) ask(ctx context.Context, files []entry) error {
 	}
 	b.cmd.Stdout = nil
 	pipe, err := b.cmd.StdoutPipe()
+	if err == nil {
+		b.in, err = b.cmd.StdinPipe()
+	}
 	if err != nil {
+		b.cmd = nil
 		return err
 	}
 	if err := child.Start(b.ctx, b.cmd); err != nil {
-		b.cmd = nil
+		b.cmd, b.in = nil, nil
 		return b.command.Failure(ctx, err, b.tail)
 	}
 	b.out = bufio.NewReaderSize(pipe, 256<<10)
@@ -88,7 +109,7 @@ func (b *blobs) close() {
 	}
 	if b.cmd != nil {
 		_ = b.cmd.Wait()
-		b.cmd = nil
+		b.cmd, b.in = nil, nil
 	}
 }
 

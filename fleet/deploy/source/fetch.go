@@ -71,7 +71,7 @@ func (s *Store) fetch(ctx context.Context, r Repository) (Commit, error) {
 	err = s.bring(ctx, r, dir, "1", "+"+to.ref+":"+deployRef)
 	switch {
 	case err == nil:
-	case wholeID.MatchString(to.ref):
+	case wholeID(to.ref):
 		// Refused, since no reference points to it, or not there at all.
 		if !said(err, "unadvertised object", "not our ref", "unable to find", "no such remote ref", "find remote ref") {
 			return Commit{}, err
@@ -94,7 +94,7 @@ func (s *Store) look(ctx context.Context, r Repository, dir string) (aim, error)
 	}
 	all := parseRefs(out)
 	short := strings.ToLower(r.Commit)
-	if !shortID.MatchString(short) || len(all) == 0 || r.Branch != "" && all["refs/heads/"+r.Branch] == "" {
+	if !shortID(short) || len(all) == 0 || r.Branch != "" && all["refs/heads/"+r.Branch] == "" {
 		return aim{}, missing(r, all)
 	}
 	found := aim{short, "commit " + short}
@@ -197,7 +197,7 @@ func (s *Store) describe(ctx context.Context, r Repository, dir, name string) (C
 		return Commit{}, err
 	}
 	f := strings.SplitN(strings.TrimSuffix(out, "\n"), "\x00", 4)
-	if len(f) != 4 || !wholeID.MatchString(f[0]) {
+	if len(f) != 4 || !wholeID(f[0]) {
 		return Commit{}, fmt.Errorf("git describes %s as %q", name, out)
 	}
 	at, _ := strconv.ParseInt(f[1], 10, 64)
@@ -219,6 +219,9 @@ func (s *Store) dir(repository string) string {
 func (s *Store) prepare(ctx context.Context, r Repository) (string, error) {
 	dir := s.dir(r.URL)
 	if _, err := os.Stat(filepath.Join(dir, "config")); err == nil {
+		if !leftBehind(dir) {
+			return dir, nil
+		}
 		find := &child.Command{Account: s.Account, Quick: true,
 			Args: []string{"find", dir, "-type", "f", "(", "-name", "*.lock", "-o", "-name", "tmp_*", ")", "-delete"}}
 		return dir, find.Run(ctx)

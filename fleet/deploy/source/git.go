@@ -33,7 +33,10 @@ func (s *Store) git(r Repository, dir string, args ...string) *child.Command {
 	for _, c := range settings {
 		argv = append(argv, "-c", c)
 	}
-	return &child.Command{Account: s.Account, Args: append(argv, args...), Env: s.environ(r, dir), Quick: slices.Contains(readers, args[0])}
+	how, _, _ := parse(r.URL)
+	return &child.Command{Account: s.Account, Args: append(argv, args...), Env: s.environ(r, dir), Quick: slices.Contains(readers, args[0]),
+		// What a fetch from this machine starts ends with it: their pipes close.
+		Single: how == file && args[0] == "fetch"}
 }
 
 // environ lets git use the transport of the URL alone, and ask nobody.

@@ -21,10 +21,16 @@ type release struct {
 	owner *child.Account
 	at    string   // the folder that is open
 	dir   *os.Root // root where at is "."
+	few   bool     // each file goes to the disk by itself
 }
 
+// mostAlone is how many files and folders are brought to the disk one by one. With more
+// the whole file system is: that has to wait for what others have written there.
+const mostAlone = 32
+
 // makeRelease makes the folder, which must not be there.
-func makeRelease(releases *os.Root, id string, owner *child.Account) (*release, error) {
+// It is to hold so many files and folders.
+func makeRelease(releases *os.Root, id string, owner *child.Account, entries int) (*release, error) {
 	if err := releases.Mkdir(id, 0o700); err != nil {
 		return nil, err
 	}
@@ -32,7 +38,7 @@ func makeRelease(releases *os.Root, id string, owner *child.Account) (*release, 
 	if err != nil {
 		return nil, err
 	}
-	r := &release{root: root, owner: owner, at: ".", dir: root}
+	r := &release{root: root, owner: owner, at: ".", dir: root, few: entries <= mostAlone}
 	fi, err := root.Stat(".")
 	if err == nil {
 		if st, ok := fi.Sys().(*syscall.Stat_t); !ok || int(st.Uid) != os.Geteuid() || fi.Mode().Perm()&0o022 != 0 {
@@ -98,6 +104,9 @@ func (r *release) create(name string, mode fs.FileMode, write func(*os.File) err
 	if err == nil {
 		err = f.Chmod(mode)
 	}
+	if err == nil && r.few {
+		err = f.Sync()
+	}
 	return errors.Join(err, f.Close())
 }
 
@@ -123,7 +132,7 @@ func (r *release) done(folders []string) error {
 		return err
 	}
 	defer f.Close()
-	if err := unix.Syncfs(int(f.Fd())); err != nil {
+	if err := r.toDisk(f, folders); err != nil {
 		return err
 	}
 	if r.owner != nil {
@@ -137,6 +146,23 @@ func (r *release) done(folders []string) error {
 		}
 	}
 	return f.Chmod(0o755)
+}
+
+// toDisk brings what was written to the disk; of few files, what create has left to do.
+func (r *release) toDisk(top *os.File, folders []string) error {
+	if !r.few {
+		return unix.Syncfs(int(top.Fd()))
+	}
+	for _, name := range folders {
+		f, err := r.root.Open(name)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return err
+		}
+	}
+	return top.Sync()
 }
 
 // Remove removes a release, a half one too. It is no error that none is there.

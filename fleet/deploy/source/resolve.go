@@ -2,7 +2,6 @@ package source
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -10,10 +9,13 @@ import (
 // Which commit is meant is decided here, from the spec and from what the server
 // says that it has; fetch.go asks.
 
-var (
-	wholeID = regexp.MustCompile(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
-	shortID = regexp.MustCompile(`^[0-9a-f]{4,63}$`)
-)
+// wholeID tells whether a text is the id of an object, by SHA-1 or SHA-256.
+func wholeID(s string) bool { return (len(s) == 40 || len(s) == 64) && isHex(s) }
+
+// shortID tells whether a text may be the beginning of one, as git takes it.
+func shortID(s string) bool { return len(s) >= 4 && len(s) < 64 && isHex(s) }
+
+func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
 
 // aim is what a fetch asks for first.
 type aim struct {
@@ -29,7 +31,7 @@ func aimAt(r Repository) aim {
 		return aim{"HEAD", "HEAD"}
 	case r.Commit == "" || r.Commit == "HEAD":
 		return aim{"refs/heads/" + r.Branch, "branch " + r.Branch}
-	case wholeID.MatchString(commit):
+	case wholeID(commit):
 		return aim{commit, "commit " + commit}
 	}
 	return aim{"refs/tags/" + r.Commit, "tag " + r.Commit}
@@ -43,7 +45,7 @@ func parseRefs(s string) refs {
 	all := refs{}
 	for line := range strings.Lines(s) {
 		id, name, ok := strings.Cut(strings.TrimRight(line, "\n"), "\t")
-		if ok && wholeID.MatchString(id) {
+		if ok && wholeID(id) {
 			all[name] = id
 		}
 	}

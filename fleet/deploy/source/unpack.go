@@ -83,9 +83,6 @@ func (u *unpacker) unpack(r Repository, c Commit, directory string, releases *os
 	if err := u.room(releases); err != nil {
 		return Unpacked{}, err
 	}
-	for _, p := range u.parts {
-		p.blobs = &blobs{command: u.store.git(p.repo, p.dir, "cat-file", "--batch", "--buffer")}
-	}
 	var folders []string
 	var files, symlinks []entry
 	for _, e := range u.tree.entries {
@@ -106,7 +103,7 @@ func (u *unpacker) unpack(r Repository, c Commit, directory string, releases *os
 	if err := targets.check(); err != nil {
 		return Unpacked{}, err
 	}
-	out, err := makeRelease(releases, id, u.store.Account)
+	out, err := makeRelease(releases, id, u.store.Account, len(u.tree.entries))
 	if err != nil {
 		return Unpacked{}, err
 	}
@@ -147,6 +144,10 @@ func (u *unpacker) list(r Repository, c Commit, directory string) error {
 	if p.dir == "" {
 		p.dir = u.store.dir(r.URL)
 	}
+	p.blobs = u.blobsOf(p)
+	if err := p.blobs.begin(u.ctx); err != nil { // beside the one that lists the tree
+		return err
+	}
 	if err := u.add(p, spec, 0); err != nil {
 		if directory != "" && said(err, "Not a valid object name", "not a tree object", "does not exist in") {
 			var all tree
@@ -158,9 +159,16 @@ func (u *unpacker) list(r Repository, c Commit, directory string) error {
 	return nil
 }
 
+func (u *unpacker) blobsOf(p *part) *blobs {
+	return &blobs{command: u.store.git(p.repo, p.dir, "cat-file", "--batch", "--buffer")}
+}
+
 // add reads one repository's tree. What of submodules is asked for comes with it.
 func (u *unpacker) add(p *part, spec string, depth int) error {
 	u.parts = append(u.parts, p)
+	if p.blobs == nil {
+		p.blobs = u.blobsOf(p)
+	}
 	from := len(u.tree.entries)
 	if err := u.read(&u.tree, p, spec, true); err != nil {
 		return err

@@ -64,7 +64,7 @@ func (s *Store) build(ctx context.Context, v Virtualenv) error {
 			return err
 		}
 	}
-	if _, err := s.Compile(ctx, python, filepath.Join(v.Path, "lib")); err != nil {
+	if _, err := s.Compile(ctx, nil, python, filepath.Join(v.Path, "lib")); err != nil {
 		return err
 	}
 	return s.finish(dir, v.Name)

@@ -3,6 +3,7 @@ package venv
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
 )
@@ -10,7 +11,8 @@ import (
 // compileScript writes the bytecode of all files in a folder, checked by a hash of
 // the source when it is read (PEP 552), as module compileall does: that takes four
 // times as long for its own imports as for a small app, in every deploy, beside what
-// serves.
+// serves. It is told the folder by its standard input, so that it can start before that
+// is there.
 const compileScript = `
 import marshal, os, sys
 try:
@@ -46,7 +48,8 @@ def write(name):
     except BaseException:
         os.unlink(new)
         raise
-for dir, dirs, names in os.walk(sys.argv[1], onerror=lambda e: complain(e.filename, e)):
+top = os.fsdecode(sys.stdin.buffer.read())
+for dir, dirs, names in os.walk(top, onerror=lambda e: complain(e.filename, e)):
     if "__pycache__" in dirs:
         dirs.remove("__pycache__")
     dirs.sort()
@@ -60,12 +63,23 @@ for dir, dirs, names in os.walk(sys.argv[1], onerror=lambda e: complain(e.filena
 sys.exit(failed)
 `
 
+// Compiler is what compiles a folder, whose name is its standard input.
+func (s *Store) Compiler(python string) *child.Command {
+	return &child.Command{Account: s.Account, Args: []string{python, "-I", "-S", "-c", compileScript}, Single: true}
+}
+
 // Compile writes the bytecode of all that is in a folder. Files that do not
 // compile are no error, for a package may hold some that nobody imports: what
 // Python says of them is returned.
-func (s *Store) Compile(ctx context.Context, python, dir string) (note string, err error) {
-	c := &child.Command{Account: s.Account, Args: []string{python, "-I", "-S", "-c", compileScript, dir}, Single: true}
-	err = c.Run(ctx)
+// begun is what waits for its input already, if it is of the same interpreter.
+func (s *Store) Compile(ctx context.Context, begun *child.Waiting, python, dir string) (note string, err error) {
+	if begun.Is(python) {
+		err = begun.Give(dir)
+	} else {
+		c := s.Compiler(python)
+		c.Stdin = strings.NewReader(dir)
+		err = c.Run(ctx)
+	}
 	var failed *child.Error
 	if errors.As(err, &failed) && ctx.Err() == nil {
 		return failed.Output, nil

@@ -53,7 +53,7 @@ func TestCompileWritesWhatPythonWould(t *testing.T) {
 	// Its own end says that there are files that do not compile.
 	_ = exec.CommandContext(t.Context(), python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", dir).Run()
 	want := bytecode()
-	said, err := (&Store{}).Compile(context.Background(), python, dir)
+	said, err := (&Store{}).Compile(context.Background(), nil, python, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
