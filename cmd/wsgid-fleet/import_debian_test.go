@@ -3,9 +3,11 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -21,22 +23,40 @@ import (
 const debianProbe = `import json, os, sys
 own = set("LANG PATH HOME LOGNAME USER SHELL INVOCATION_ID JOURNAL_STREAM SYSTEMD_EXEC_PID MEMORY_PRESSURE_WATCH LC_CTYPE NOTIFY_SOCKET RUNTIME_DIRECTORY CACHE_DIRECTORY SERVER_SOFTWARE PYTHONPATH PWD OLDPWD SHLVL _".split())
 path = [os.path.abspath(p) for p in sys.path if p]
+def workers():
+    """How many processes do the work: those of my user and command beside me."""
+    try:
+        import mod_wsgi
+        return mod_wsgi.maximum_processes
+    except ImportError:
+        pass
+    def stat(pid):
+        try:
+            with open("/proc/%s/stat" % pid) as f, open("/proc/%s/cmdline" % pid) as g:
+                return f.read().rsplit(")", 1)[1].split()[1], g.read(), os.stat("/proc/%s" % pid).st_uid
+        except (OSError, IndexError):
+            return None
+    me = stat("self")
+    return sum(1 for pid in os.listdir("/proc") if pid.isdigit() and stat(pid) == me)
 def application(environ, start_response):
     umask = os.umask(0)
     os.umask(umask)
     body = json.dumps({"UID": os.getuid(), "GID": os.getgid(), "Umask": umask, "Dir": os.getcwd(),
         "Env": {k: v for k, v in os.environ.items() if k not in own and not k.startswith(("UWSGI_", "WSGID_", "APACHE_"))},
         "Path": list(dict.fromkeys(p for p in path if p and not p.startswith(("/usr/lib/python3", "/usr/local/lib/python3", "/var/wsgid/", "/run/wsgid/")) and os.path.isdir(p))),
+        "Args": [] if "gunicorn" in sys.argv[0] else sys.argv[1:], "Workers": workers(),
         "Script": environ["SCRIPT_NAME"], "Info": environ["PATH_INFO"], "Threads": environ["wsgi.multithread"], "Processes": environ["wsgi.multiprocess"]}).encode()
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
     return [body]
 app = application
 `
 
-// debianAsk asks at an address until the body is a probe's: by HTTP, or in uWSGI's
-// protocol.
+// debianAsk asks at an address until the body is a probe's, and as many workers are there
+// as there should be: by HTTP, or in uWSGI's protocol. Of a file that is no probe's it
+// tells status, type and text.
 const debianAsk = `import http.client, json, socket, struct, sys, time
-address, protocol, path, end = sys.argv[1], sys.argv[2], sys.argv[3], time.monotonic() + 60
+address, protocol, path, workers = sys.argv[1:5]
+end = time.monotonic() + 60
 def connect():
     if address.startswith("unix:"):
         s = socket.socket(socket.AF_UNIX)
@@ -57,7 +77,15 @@ while True:
         answer = b""
         while more := s.recv(65536):
             answer += more
-        body = json.loads(answer.split(b"\r\n\r\n", 1)[1])
+        head, body = answer.split(b"\r\n\r\n", 1)
+        if workers == "file":
+            fields = dict(line.lower().split(": ", 1) for line in head.decode("latin-1").split("\r\n")[1:])
+            print(json.dumps({"Status": int(head.split()[1]), "Type": fields.get("content-type", "").split(";")[0], "Text": body.decode("latin-1")}))
+            break
+        body = json.loads(body)
+        if str(body["Workers"]) != workers and time.monotonic() < end - 40:
+            time.sleep(0.05)
+            continue
         print(json.dumps(body))
         break
     except (OSError, ValueError, IndexError) as e:
@@ -83,65 +111,6 @@ for user in $5; do
   chroot "$1" chown "$user:$user" "/var/lib/$user" "/var/log/$user"
 done
 `
-
-// debianCase is an application of a package that is started as the package does it, and
-// then as import says.
-type debianCase struct {
-	path  string   // what is imported
-	site  string   // what it includes, of Apache
-	app   string   // where the probe lies; empty: as the init script says
-	start string   // how the package starts it; empty: systemctl start
-	at    string   // protocol and address; empty: as the init script says
-	url   string   // what is asked for; empty: /
-	dir   bool     // no file says in which folder: the app folder is it here
-	own   bool     // it runs in Apache's own processes, however many
-	names []string // what import names of it
-}
-
-const uwsgiStart = "/etc/init.d/uwsgi start "
-
-// debianApache is the frame in which a site stands that a package ships.
-const debianApache = `ServerRoot /etc/apache2
-ServerName localhost
-PidFile /run/apache2.pid
-ErrorLog /var/log/apache2/error.log
-Listen 127.0.0.1:80
-LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
-LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
-LoadModule authz_host_module /usr/lib/apache2/modules/mod_authz_host.so
-LoadModule alias_module /usr/lib/apache2/modules/mod_alias.so
-LoadModule env_module /usr/lib/apache2/modules/mod_env.so
-LoadModule wsgi_module /usr/lib/apache2/modules/mod_wsgi.so
-WSGISocketPrefix /run/wsgi
-LogFormat "%h" combined
-User www-data
-Group www-data
-<Directory /usr/share/graphite-web>
-  Require all granted
-</Directory>
-Include `
-
-var debianCases = func() map[string]debianCase {
-	m := map[string]debianCase{}
-	for name, c := range map[string]debianCase{
-		"graphite": {path: "/usr/share/graphite-web/apache2-graphite.conf", app: "/usr/share/graphite-web/graphite.wsgi", names: []string{"WSGIImportScript"}},
-		"pywps":    {path: "/etc/apache2/conf-available/pywps-wsgi.conf", app: "/usr/share/pywps/wps.py", url: "/pywps/wps.py/x", own: true, names: []string{"it ran in Apache's own processes"}},
-	} {
-		c.site, c.path = c.path, "/etc/apache2/"+name+".conf"
-		c.at, c.start = "http 127.0.0.1:80", ". /etc/apache2/envvars; cd /; env -i PATH=$PATH APACHE_LOG_DIR=$APACHE_LOG_DIR apache2 -f "+c.path
-		m[name] = c
-	}
-	maps.Copy(m, map[string]debianCase{
-		"mailman3-web": {path: "/lib/systemd/system/mailman3-web.service", app: "/usr/share/mailman3-web/wsgi.py", at: "uwsgi unix:/run/mailman3-web/uwsgi.sock",
-			names: []string{"process = 2: not carried over: uWSGI has no such option"}},
-		"bepasty-freedombox": {path: "/etc/uwsgi/apps-enabled/bepasty-freedombox.ini", app: "/usr/lib/python3/dist-packages/bepasty/wsgi.py", at: "uwsgi unix:/run/uwsgi/app/bepasty-freedombox/socket", dir: true,
-			start: uwsgiStart + "bepasty-freedombox"},
-	})
-	for name, more := range map[string][]string{"aodh-api": nil, "cinder-api": nil, "cloudkitty-api": nil, "designate-api": nil, "freezer-api": nil, "gnocchi-api": nil, "keystone": nil} {
-		m[name] = debianCase{path: "/lib/systemd/system/" + name + ".service", names: append(more, "paste-logger = true: not carried over", "RuntimeDirectory=")}
-	}
-	return m
-}()
 
 // The services that Debian's packages ship are started as they ship them, by the real
 // systemd, uWSGI, gunicorn and Apache, and again as import says; the app sees the same.
@@ -169,7 +138,7 @@ func TestImportOfDebiansConfigurations(t *testing.T) {
 		}
 	}
 	cases := maps.Clone(debianCases)
-	users := "bepasty _graphite mailman3-web"
+	users := "bepasty _graphite mailman3-web radicale tryton lavaserver x2gobroker supysonic"
 	for name, c := range cases {
 		if c.at == "" {
 			script, err := filepath.Glob(filepath.Join(packages, "*/etc/init.d", name))
@@ -196,23 +165,32 @@ func TestImportOfDebiansConfigurations(t *testing.T) {
 		if strings.Contains(c.app, "/dist-packages/") {
 			put(filepath.Join(filepath.Dir(c.app), "__init__.py"), "")
 		}
+		for _, file := range c.static {
+			put(file, "body { color: green }\n")
+		}
 		if c.site != "" {
 			put(c.path, debianApache+c.site+"\n")
 		}
 	}
 	put("probe/ask.py", debianAsk)
+	put("etc/default/lava-server-gunicorn", "WORKER_CLASS=sync\n") // as shipped it needs eventlet
 	m := bootWith(t, debianMachine, self, packages, files, users)
 	m.run("sh", "-euc", `
-mkdir -p /var/log/mailman3/web /run/mailman3-web /var/log/apache2 /run/uwsgi/app
-ln -s ../apps-available/bepasty-freedombox.ini /etc/uwsgi/apps-enabled/
+mkdir -p /var/log/mailman3/web /run/mailman3-web /var/log/apache2 /var/log/lava-server /var/log/openstack-dashboard /run/uwsgi/app
+ln -s ../apps-available/bepasty-freedombox.ini ../apps-available/radicale.ini /etc/uwsgi/apps-enabled/
+# What the packages' scripts do when they are installed.
+cp /usr/share/doc/searx/examples/uwsgi/apps-available/searx.ini /etc/uwsgi/apps-enabled/
+mkdir -p /etc/tryton
+touch /etc/tryton/trytond.conf
+cp /usr/share/tryton-server/default/uwsgi.ini /etc/tryton/
 printf 'import time\ntime.sleep(1000)\n' > /usr/share/mailman3-web/manage.py
 chown www-data:www-data /var/log/mailman3/web
 echo 'export APACHE_LOG_DIR=/var/log/apache2' > /etc/apache2/envvars
 systemctl daemon-reload`)
-	ask := func(m *machine, at, path string) (answer map[string]any) {
+	ask := func(m *machine, at, path, workers string) (answer map[string]any) {
 		m.t.Helper()
 		protocol, address, _ := strings.Cut(at, " ")
-		out, err := m.try("python3", "-IS", "/probe/ask.py", address, protocol, path)
+		out, err := m.try("python3", "-IS", "/probe/ask.py", address, protocol, path, workers)
 		if err == nil {
 			err = json.Unmarshal([]byte(out), &answer)
 		}
@@ -221,34 +199,25 @@ systemctl daemon-reload`)
 		}
 		return answer
 	}
+	askAll := func(m *machine, c debianCase, at, workers string) map[string]any {
+		m.t.Helper()
+		answer := ask(m, at, facts.Either(c.url, "/"), workers)
+		for url := range c.static {
+			answer[url] = ask(m, at, url, "file")
+		}
+		return answer
+	}
+	count := regexp.MustCompile(`(?m)^ +(?:count|min) += (\d+)`)
 	for _, name := range slices.Sorted(maps.Keys(cases)) {
 		c := cases[name]
 		t.Run(name, func(t *testing.T) {
 			m := m.with(t)
 			t.Cleanup(func() {
 				if t.Failed() {
-					out, _ := m.try("sh", "-c", "journalctl -u "+name+" --no-pager -n 40; tail -n 20 /var/log/"+strings.Split(name, "-")[0]+"*/*.log /var/log/uwsgi/app/"+name+".log /var/wsgid/"+name+"/logs/* 2>/dev/null")
+					out, _ := m.try("sh", "-c", "journalctl -u "+facts.Either(c.unit, name)+" --no-pager -n 40; tail -n 20 /var/log/"+strings.Split(name, "-")[0]+"*/*.log /var/log/uwsgi/app/"+name+".log /var/wsgid/"+name+"/logs/* 2>/dev/null")
 					t.Log(out)
 				}
 			})
-			path := facts.Either(c.url, "/")
-			if c.start == "" {
-				c.start = "systemctl start " + name
-			}
-			m.run("sh", "-c", c.start)
-			want := ask(m, c.at, path)
-			gone := func() {
-				m.until("the peer is gone", time.Minute, func() error {
-					_, _ = m.try("systemctl", "kill", "-s", "KILL", name)
-					_, _ = m.try("systemctl", "stop", name)
-					if _, err := m.try("pkill", "-KILL", "^(uwsgi|gunicorn|apache2)"); err == nil {
-						return errors.New("it runs")
-					}
-					return nil
-				})
-			}
-			gone()
-
 			said, _ := m.try("wsgid-fleet", "import", "--write", c.path)
 			list := strings.Fields(m.run("sh", "-c", "ls /etc/wsgid.d | grep hcl"))
 			if len(list) != 1 {
@@ -256,6 +225,10 @@ systemctl daemon-reload`)
 			}
 			app := strings.TrimSuffix(list[0], ".hcl")
 			text := m.run("cat", "/etc/wsgid.d/"+list[0])
+			workers := "1"
+			if found := count.FindStringSubmatch(text); found != nil {
+				workers = found[1]
+			}
 			defer func() {
 				m.try("wsgid-fleet", "stop", app)
 				m.run("sh", "-c", "rm -rf /etc/wsgid.d/*")
@@ -263,6 +236,18 @@ systemctl daemon-reload`)
 					t.Logf("%s\n%s", text, said)
 				}
 			}()
+
+			unit := facts.Either(c.unit, name)
+			m.run("sh", "-c", facts.Either(c.start, "systemctl start "+unit))
+			want := askAll(m, c, c.at, workers)
+			m.until("the peer is gone", time.Minute, func() error {
+				_, _ = m.try("systemctl", "kill", "-s", "KILL", unit)
+				_, _ = m.try("systemctl", "stop", unit)
+				if _, err := m.try("pkill", "-KILL", "^(uwsgi|gunicorn|apache2)"); err == nil {
+					return errors.New("it runs")
+				}
+				return nil
+			})
 			for _, what := range c.names {
 				if !strings.Contains(said, what) {
 					t.Errorf("%q is not named", what)
@@ -272,12 +257,18 @@ systemctl daemon-reload`)
 				t.Fatalf("%v\n%s", err, out)
 			}
 			_, address, _ := strings.Cut(c.at, " ")
-			got := ask(m, "http "+address, path)
+			got := askAll(m, c, "http "+address, workers)
 			if c.dir {
 				want["Dir"] = got["Dir"]
 			}
 			if c.own {
-				want["Processes"], want["Threads"] = got["Processes"], got["Threads"]
+				want["Processes"], want["Threads"], want["Workers"] = got["Processes"], got["Threads"], got["Workers"]
+			}
+			if len(c.args) > 0 {
+				if diff := cmp.Diff(fmt.Sprint(c.args), fmt.Sprint(want["Args"])); diff != "" {
+					t.Errorf("arguments (-here +peer):\n%s", diff)
+				}
+				want["Args"] = got["Args"]
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-peer +fleet):\n%s", diff)

@@ -74,27 +74,12 @@ func TestShlexIsPythons(t *testing.T) {
 		t.Skip("runs Python")
 	}
 	all := lines(600, append(common, `"`, `'`, `\`, `"\$x"`, "\n", "\r", "#", " # c", "$A", ";")...)
-	in, err := json.Marshal(all)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), "/usr/bin/python3", "-c", `
-import json, shlex, sys
+	want := python(t, all, `
 def cut(line):
     try:
         return shlex.split(line)
     except ValueError:
-        return None
-print(json.dumps([cut(line) for line in json.load(sys.stdin)]))`)
-	cmd.Stdin = strings.NewReader(string(in))
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want [][]string
-	if err := json.Unmarshal(out, &want); err != nil {
-		t.Fatal(err)
-	}
+        return None`)
 	refused := 0
 	for i, line := range all {
 		got, err := shellwords.Shlex(line)
@@ -108,6 +93,139 @@ print(json.dumps([cut(line) for line in json.load(sys.stdin)]))`)
 	if refused == 0 || refused > 500 {
 		t.Errorf("%d of %d are refused", refused, len(all))
 	}
+}
+
+// Line finds the commands that the real sh runs, with its variables.
+func TestLineIsTheShells(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a shell")
+	}
+	env := map[string]string{"A": "1", "B": "two words", "E": "", "S": " x ", "Q": `a'b"c`}
+	parts := slices.DeleteFunc(slices.Clone(common), func(s string) bool { return s == "=" })
+	parts = append(parts, " ", " ", "$A", "${A}", "$B", `"$B"`, "'$A'", "$E", `"$E"`, "$S", "x${S}y", "${N:-d}", "${E:-d e}", "${E-d}", "${A:-d}", `"${N:-d e}"`, "$Q", `\$A`, " $ ", "\"$A'$B'\"", "a=$B", "x#y", " # c",
+		" ; p ", " && p ", "\np ", "&&p ", ";p ", " >/dev/null ", " 2>/dev/null ", "7>/dev/null", " 2>&1 ", "</dev/null ", "=")
+	all := lines(600, parts...)
+	script := "p() { printf '%s\\0' p \"$@\"; printf '\\1'; } 3>&1\n"
+	for _, line := range all {
+		script += "p " + line + "\nprintf '\\2'\n"
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", script)
+	cmd.Env = []string{"PATH=/usr/bin:/bin"}
+	for k, v := range env {
+		cmd.Env = append(cmd.Env, k+"="+v)
+	}
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := strings.Split(string(out), "\x02")
+	if len(said) != len(all)+1 {
+		t.Fatalf("%d answers", len(said))
+	}
+	several := 0
+	for i, line := range all {
+		var want []string
+		for _, one := range strings.SplitAfter(said[i], "\x01") {
+			if one != "" {
+				want = append(want, one)
+			}
+		}
+		read := shellwords.Line("p "+line, env)
+		if strings.Contains(line, ">/dev/null") { // where nothing is seen, what was told is
+			if !read.More && !strings.Contains(line, "#") {
+				t.Errorf("%q: a redirection is not told", line)
+			}
+			continue
+		}
+		var got []string
+		for _, words := range read.Commands {
+			got = append(got, strings.Join(words, "\x00")+"\x00\x01")
+		}
+		if len(got) > 1 {
+			several++
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: %q, sh has %q", line, got, want)
+		}
+	}
+	if several < 50 {
+		t.Errorf("%d lines have more than one command", several)
+	}
+}
+
+// What a shell does besides starting a program is told, and what it would take from
+// elsewhere is named.
+func TestLineTellsWhatIsAShells(t *testing.T) {
+	for line, want := range map[string]string{
+		"gunicorn -w 4 'a;b' \"c|d\" e\\;f": "",
+		"a=1 gunicorn":                      "",
+		"gunicorn $X $(id) `id`":            "more X",
+		"gunicorn ${X:?no}":                 "more",
+		"gunicorn $$":                       "more",
+		"gunicorn *.py":                     "more",
+		"gunicorn '*.py' \"~\" a~":          "",
+		"gunicorn ~/x":                      "more",
+		"gunicorn > log":                    "more",
+		"gunicorn | tee log":                "more",
+		"gunicorn &":                        "more",
+		"(gunicorn)":                        "more",
+		"if true; then gunicorn; fi":        "more",
+		"gunicorn $HOME/x":                  "X HOME",
+	} {
+		got := shellwords.Line(line, nil)
+		text := ""
+		if got.More {
+			text = "more"
+		}
+		for _, name := range got.Unknown {
+			text = strings.TrimSpace(text + " " + name)
+		}
+		if text != strings.TrimPrefix(want, "X ") {
+			t.Errorf("%q: %q, want %q", line, text, want)
+		}
+	}
+}
+
+// Tokens are those of Python's.
+func TestTokensArePythons(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs Python")
+	}
+	all := lines(600, append(common, "$", "#", " # c", "\n", ",", "A=1", "http://x:80/y", "(", "@", "'", `"`)...)
+	want := python(t, all, `
+def cut(line):
+    lexer = shlex.shlex(line)
+    lexer.wordchars += "/.+-():"
+    try:
+        return list(lexer)
+    except ValueError:
+        return None`)
+	for i, line := range all {
+		got, err := shellwords.Tokens(line, "/.+-():")
+		if (err != nil) != (want[i] == nil) || err == nil && !slices.Equal(got, want[i]) {
+			t.Errorf("%q: %q (%v), Python has %q", line, got, err, want[i])
+		}
+	}
+}
+
+// python is what a function cut of a script makes of lines; nil: it refuses one.
+func python(t *testing.T, lines []string, cut string) [][]string {
+	t.Helper()
+	in, err := json.Marshal(lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "/usr/bin/python3", "-c", "import json, shlex, sys\n"+cut+"\nprint(json.dumps([cut(line) for line in json.load(sys.stdin)]))")
+	cmd.Stdin = strings.NewReader(string(in))
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said [][]string
+	if err := json.Unmarshal(out, &said); err != nil {
+		t.Fatal(err)
+	}
+	return said
 }
 
 // Systemd's words have their peer in cmd/wsgid-fleet, where a real systemd is.

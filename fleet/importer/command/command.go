@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -74,30 +73,29 @@ func interpreter(a *facts.App, program string, c facts.Command) {
 	a.Add(facts.Fact{Set: "virtualenv", Value: filepath.Dir(bin), Was: program, At: c.At})
 }
 
-// ShellCommand is a command line that a shell ran: the part of it that starts a
-// server, or the last one. lost names what the shell did besides.
-func ShellCommand(text string, env map[string]string) (argv []string, dir string, lost bool) {
-	expanded := facts.Variable().ReplaceAllStringFunc(text, func(m string) string {
-		parts := facts.Variable().FindStringSubmatch(m)
-		name := parts[1] + parts[3]
-		if v, ok := env[name]; ok && v != "" {
-			return v
-		}
-		return parts[2]
-	})
-	parts := regexp.MustCompile(`\s*(?:&&|\|\||;|\||&)\s*`).Split(expanded, -1)
-	lost = len(parts) > 1 || strings.ContainsAny(text, "`<>(){}*?~") && strings.ContainsAny(facts.Variable().ReplaceAllString(text, ""), "`<>*?~")
-	for _, part := range parts {
-		words := shellwords.Shell(part)
+// OfShell is what a shell starts by a line: the command of it that starts a server, or
+// the first one, and the folder that it changed into before. What it did besides, and
+// what it took from elsewhere, is said of the app.
+func OfShell(a *facts.App, c facts.Command, text, instead string) facts.Command {
+	line := shellwords.Line(text, c.Env)
+	c.Argv = nil
+	for _, words := range line.Commands {
 		if len(words) == 2 && words[0] == "cd" {
-			dir = words[1]
+			c.Dir = facts.Rel(c.Dir, words[1])
+			a.Add(facts.Fact{Set: facts.SetDirectory, Value: c.Dir, Was: "cd " + words[1], At: c.At})
 			continue
 		}
-		if argv == nil || slices.ContainsFunc(words, func(w string) bool { return isServer(filepath.Base(w)) }) {
-			argv = words
+		if c.Argv == nil || slices.ContainsFunc(words, func(w string) bool { return isServer(filepath.Base(w)) }) {
+			c.Argv = words
 		}
 	}
-	return argv, dir, lost
+	if line.More {
+		a.Lost(c.At, c.Was, "a shell ran it, and what it did besides starting a program is not done"+instead)
+	}
+	for _, name := range line.Unknown {
+		a.Note(c.At, c.Was, "$"+name+" is not known here, and taken as empty: write its value")
+	}
+	return c
 }
 
 // unshell unwraps sh -c "…".
@@ -119,15 +117,7 @@ func unshell(argv []string) (string, bool) {
 // Service puts a command into an app whatever it is: a shell's is unwrapped.
 func Service(o facts.Options, a *facts.App, c facts.Command) (string, error) {
 	if inner, ok := unshell(c.Argv); ok {
-		argv, dir, lost := ShellCommand(inner, c.Env)
-		if lost {
-			a.Lost(c.At, c.Was, "a shell ran it, and what it did besides starting a program is not done: make it a stage of a deploy, or part of the app")
-		}
-		c.Argv = argv
-		if dir != "" {
-			c.Dir = facts.Rel(c.Dir, dir)
-			a.Add(facts.Fact{Set: facts.SetDirectory, Value: c.Dir, Was: "cd " + dir, At: c.At})
-		}
+		c = OfShell(a, c, inner, ": make it a stage of a deploy, or part of the app")
 	}
 	if isInitStart(c.Argv) {
 		var err error

@@ -66,7 +66,7 @@ bad-name=1
 		name, value, _ := strings.Cut(one, "=")
 		want[name] = value
 	}
-	got, _, err := dotEnv(filepath.Join(dir, ".env"))
+	got, _, _, err := dotEnv(filepath.Join(dir, ".env"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,9 +3,12 @@ package procfile
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -20,7 +23,8 @@ var (
 )
 
 // Read reads a Procfile with the .env beside it, as foreman does: .env beats the
-// environment, and a process of the same name is one more.
+// environment, a process of the same name is one more, and each line of the file has a
+// port of its own.
 func Read(o facts.Options, path string) ([]*facts.App, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -34,16 +38,14 @@ func Read(o facts.Options, path string) ([]*facts.App, error) {
 		return nil, err
 	}
 	dir := filepath.Dir(abs)
-	env, found, err := dotEnv(filepath.Join(dir, ".env"))
+	env, names, found, err := dotEnv(filepath.Join(dir, ".env"))
 	if err != nil {
 		return nil, err
 	}
-	if env["PORT"] == "" {
-		env["PORT"] = "5000"
-	}
 	a := &facts.App{Name: facts.AppNameOf(dir), Source: abs + " (Procfile)"}
 	a.Facts = append(a.Facts, found...)
-	web, number := 0, 0
+	web, number, base := 0, 0, basePort(o, env)
+	lines := 0
 	for line := range strings.SplitSeq(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n") {
 		number++
 		m := procLine().FindStringSubmatch(line)
@@ -51,24 +53,27 @@ func Read(o facts.Options, path string) ([]*facts.App, error) {
 			continue
 		}
 		at := facts.Position{File: abs, Line: number}
-		argv, inner, lost := command.ShellCommand(m[2], env)
-		c := facts.Command{Argv: argv, Dir: facts.Rel(dir, inner), Was: m[1] + ": " + facts.CommandText(m[2]), At: at, Env: env}
-		if c.Dir == "" {
-			c.Dir = dir
-		}
+		name, text := m[1], m[2]
+		own := maps.Clone(env)
+		own["PORT"], own["PS"] = strconv.Itoa(base+100*lines), name+".1"
+		lines++
+		c := facts.Command{Dir: dir, Was: name + ": " + facts.CommandText(text), At: at, Env: own}
 		trial := &facts.App{Name: a.Name}
+		c = command.OfShell(trial, c, filled(text, names, own), ": make it a stage of a deploy")
 		server, err := command.Service(o, trial, c)
 		if err != nil {
 			return nil, err
 		}
 		switch {
-		case server == "" && m[1] == "release":
-			a.Lost(at, c.Was, "a command before a release is a stage of its deploy")
+		case server == "" && name == "release":
+			a.Add(facts.Fact{Set: facts.SetStage, Key: name, List: c.Argv, Was: c.Was, At: at})
 		case server == "":
-			if lost {
-				a.Lost(at, c.Was, "a shell ran it, and what it did besides starting a program is not done")
+			for _, f := range trial.Facts {
+				if f.Set == facts.SetLost || f.Set == facts.SetNote {
+					a.Add(f)
+				}
 			}
-			a.Add(facts.Fact{Set: facts.SetProcess, Key: m[1], List: argv, Was: c.Was, At: at})
+			a.Add(facts.Fact{Set: facts.SetProcess, Key: name, List: c.Argv, Was: c.Was, At: at})
 		case web > 0:
 			a.Lost(at, c.Was, "an app has one application: make an app of its own for it")
 		default:
@@ -79,9 +84,6 @@ func Read(o facts.Options, path string) ([]*facts.App, error) {
 				}
 			}
 			a.Facts = append(a.Facts, trial.Facts...)
-			if lost {
-				a.Lost(at, c.Was, "a shell ran it, and what it did besides starting a program is not done: make it a stage of a deploy")
-			}
 		}
 	}
 	if web == 0 {
@@ -90,19 +92,40 @@ func Read(o facts.Options, path string) ([]*facts.App, error) {
 	return []*facts.App{a}, nil
 }
 
+// basePort is the port of the first line; each further line has one that is 100 higher.
+func basePort(o facts.Options, env map[string]string) int {
+	text := env["PORT"]
+	if text == "" {
+		text, _ = o.Env("PORT")
+	}
+	if text == "" {
+		return 5000
+	}
+	return facts.LeadingInt(text)
+}
+
+// filled is a command with the variables that foreman puts in before a shell sees it:
+// $NAME of those it has, one after the other, also in single quotes, and where NAME only
+// begins a longer name (0.87.2; findings/foreman-fills-the-shorter-name.sh).
+func filled(text string, names []string, env map[string]string) string {
+	for _, name := range append(slices.Clip(names), "PORT", "PS") {
+		text = strings.ReplaceAll(text, "$"+name, env[name])
+	}
+	return text
+}
+
 // dotEnv reads a .env as foreman does: $ is text, single quotes and double quotes are
 // taken off, \n in double quotes is a new line, any other sign behind a backslash there
-// is itself.
-func dotEnv(path string) (map[string]string, []facts.Fact, error) {
-	env := map[string]string{}
+// is itself. names are the variables in their order.
+func dotEnv(path string) (env map[string]string, names []string, found []facts.Fact, err error) {
+	env = map[string]string{}
 	text, err := facts.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return env, nil, nil
+		return env, nil, nil, nil
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot read %s: %w", path, err)
+		return nil, nil, nil, fmt.Errorf("cannot read %s: %w", path, err)
 	}
-	var found []facts.Fact
 	number := 0
 	for line := range strings.SplitSeq(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n") {
 		number++
@@ -116,8 +139,11 @@ func dotEnv(path string) (map[string]string, []facts.Fact, error) {
 		} else if len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
 			value = escaped().ReplaceAllString(strings.ReplaceAll(value[1:len(value)-1], `\n`, "\n"), "$1")
 		}
+		if _, ok := env[m[1]]; !ok {
+			names = append(names, m[1])
+		}
 		env[m[1]] = value
 		found = append(found, facts.Fact{Set: facts.SetSecretEnv, Key: m[1], Value: value, Was: m[1], At: facts.Position{File: path, Line: number}})
 	}
-	return env, found, nil
+	return env, names, found, nil
 }

@@ -171,6 +171,8 @@ func Read(o facts.Options, path string) ([]*facts.App, error) {
 			c.Dir = dir
 			a.Add(facts.Fact{Set: facts.SetDirectory, Value: dir, Was: "WorkingDirectory=" + v.text, At: v.at})
 		}
+	} else {
+		a.Add(facts.Fact{Set: facts.SetDirectory, Value: "/", Was: "no WorkingDirectory, so systemd's own", At: facts.Position{File: abs}})
 	}
 	server, err := command.Service(o, a, c)
 	if err != nil {

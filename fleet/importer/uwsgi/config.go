@@ -24,6 +24,7 @@ type option struct {
 type config struct {
 	o       facts.Options
 	cwd     string // where uWSGI is started
+	place   string // why there; empty: nobody knows
 	magic   magicVariables
 	options []*option
 	logic   func(key, value string, at facts.Position) // of the block that is open

@@ -9,7 +9,6 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
-	"github.com/wsgid-fleet/wsgid-fleet/fleet/shellwords"
 )
 
 // reader makes the facts of an instance from its options.
@@ -81,6 +80,8 @@ func (u *reader) make() {
 	f := facts.Fact{Set: facts.SetDirectory, Value: dir, At: cwd.at}
 	if cwd.key != "" {
 		f.Was = was(cwd)
+	} else if u.c.place != "" {
+		f.Was = u.c.place
 	}
 	u.app.Add(f)
 	u.application(dir)
@@ -92,6 +93,10 @@ func (u *reader) make() {
 	u.logs()
 	u.beside()
 	u.rest()
+	if o := u.last["chdir2"]; o != nil && o.value != "" {
+		f := facts.Fact{Set: facts.SetDirectory, Value: facts.Rel(dir, o.value), Was: was(o) + ", where uWSGI went when the app was loaded", At: o.at}
+		u.app.Add(f)
+	}
 }
 
 func (u *reader) application(dir string) {
@@ -259,31 +264,6 @@ func (u *reader) user() {
 	}
 }
 
-func (u *reader) environment() {
-	values := map[string]*option{}
-	var order []string
-	for _, o := range u.c.options {
-		name := o.value
-		switch o.key {
-		case "env":
-			name, _, _ = strings.Cut(o.value, "=")
-		case "unenv":
-		default:
-			continue
-		}
-		if _, ok := values[name]; !ok {
-			order = append(order, name)
-		}
-		values[name] = o
-	}
-	for _, name := range order {
-		o := values[name]
-		if _, value, ok := strings.Cut(o.value, "="); ok && o.key == "env" {
-			u.app.Add(facts.Fact{Set: facts.SetEnv, Key: name, Value: value, Was: was(o), At: o.at})
-		}
-	}
-}
-
 func (u *reader) statics(dir string) {
 	for _, o := range u.c.options {
 		switch o.key {
@@ -312,20 +292,9 @@ func (u *reader) logs() {
 	}
 }
 
-func (u *reader) beside() {
-	for i, o := range u.all["attach-daemon"] {
-		command := o.value
-		if o.key == "smart-attach-daemon" || o.key == "smart-attach-daemon2" {
-			_, command, _ = strings.Cut(command, " ")
-		}
-		u.app.Add(facts.Fact{Set: facts.SetProcess, Key: facts.CommandName(command, i), List: shellwords.Shell(command), Was: was(o), At: o.at})
-	}
-	u.crons()
-}
-
 // rest names what is left.
 func (u *reader) rest() {
-	known := map[string]bool{"chdir": true, "pythonpath": true, "home": true, "module": true, "wsgi-file": true, "mount": true, "http-socket": true,
+	known := map[string]bool{"chdir": true, "chdir2": true, "pythonpath": true, "home": true, "module": true, "wsgi-file": true, "mount": true, "http-socket": true,
 		"http": true, "https": true, "https-socket": true, "socket": true, "cheaper": true, "umask": true, "uid": true, "gid": true, "env": true, "unenv": true,
 		"post-buffering": true, "wsgi-manage-chunked-input": true, "static-map": true, "static-map2": true, "check-static": true, "check-static-docroot": true, "attach-daemon": true, "cron": true}
 	for _, name := range quiet {

@@ -69,7 +69,6 @@ var lost = []struct{ names, why string }{
 	{"exec fork-server emperor-wrapper emperor-on-demand-extension emperor-stats vassals-start-hook vassals-stop-hook", "vassals are apps of the fleet; one of workers.min = 0 is started by its first request"},
 	{"fastcgi-socket scgi-socket http-socket-https shared-socket zerg zeromq mongrel2", "the fleet speaks HTTP and mongrel2: write a socket into the block sockets"},
 	{"envdir early-envdir", "write the variables into env, secret ones as NAME = trimspace(file(\"/path\"))"},
-	{"chdir2", "workers start in their app folder: the app should find its files by __file__"},
 	{"pyargv", "an application is given no arguments here: let it read its settings from a variable, which env sets"},
 	{"remap-modifier modifier1 modifier2", "only Python is run"},
 }

@@ -29,6 +29,7 @@ type emperor struct {
 	include            map[string]bool
 	tyrant             bool
 	name               string // who it is; empty: the Emperor
+	place              string // why it works where it does, without chdir; empty: nobody knows
 }
 
 // debianService is what Debian's service for uWSGI gives to a file of apps-enabled or
@@ -39,7 +40,7 @@ func debianService(file string) emperor {
 		return emperor{}
 	}
 	name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
-	return emperor{name: "Debian's default.ini",
+	return emperor{name: "Debian's default.ini", place: "no chdir, so where Debian's service starts it",
 		set: []string{"master=true", "workers=2", "socket=/run/uwsgi/app/" + name + "/socket", "chmod-socket=660", "uid=www-data", "gid=www-data", "umask=0"}}
 }
 
@@ -113,7 +114,7 @@ func readStdin(o facts.Options) ([]*facts.App, error) {
 
 // readConfig reads the configuration of an instance.
 func readConfig(o facts.Options, cwd, name string, e emperor) (*config, error) {
-	c := &config{o: o, cwd: cwd}
+	c := &config{o: o, cwd: cwd, place: e.place}
 	c.magic.start(cwd)
 	from := facts.Position{File: facts.Either(e.name, "the Emperor")}
 	give := func(files []string) error {
@@ -218,6 +219,7 @@ func vassals(o facts.Options, folder string, e emperor) ([]*facts.App, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.place = "no chdir, so the Emperor's folder"
 	var apps []*facts.App
 	var errs []error
 	for _, name := range names {
