@@ -26,6 +26,7 @@ type draft struct {
 	module facts.Fact // what the application is, also a file
 	sock   map[string]facts.Fact
 	hidden map[string]bool // variables that are secret whatever their names
+	stages []facts.Fact    // what was done before a release
 }
 
 // spec makes the spec of an app.
@@ -49,6 +50,7 @@ func spec(a *facts.App) (*Imported, error) {
 	d.application()
 	d.socketRights()
 	d.listens()
+	d.page.suggested = d.suggestion()
 	text, err := d.page.write()
 	if err != nil {
 		return nil, err
@@ -131,6 +133,9 @@ func (d *draft) take(f facts.Fact) {
 		d.static(f)
 	case facts.SetSocketMode, facts.SetSocketUser, facts.SetSocketGrp:
 		d.sock[f.Set] = f
+	case facts.SetStage:
+		d.stages = append(d.stages, f)
+		d.drop(f, "a command before a release is a stage of its deploy")
 	case facts.SetProcess, facts.SetSchedule:
 		d.beside(f)
 	default:

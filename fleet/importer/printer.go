@@ -20,13 +20,16 @@ import (
 
 // page is what the printer writes: an app in the words of the language.
 type page struct {
-	name     string
-	header   []string       // comments above the app
-	values   map[string]any // of the attributes, as a spec is in JSON
-	came     map[string]string
-	lost     []string // comments in the app, one a thing that was not carried over
-	sockets  []string // comments in sockets, where nothing listens yet
-	blocks   []namedBlock
+	name    string
+	header  []string       // comments above the app
+	values  map[string]any // of the attributes, as a spec is in JSON
+	came    map[string]string
+	lost    []string // comments in the app, one a thing that was not carried over
+	sockets []string // comments in sockets, where nothing listens yet
+	blocks  []namedBlock
+
+	suggested []string // comments at the end of the app
+
 	secret   func(path, key string) bool // whether a text is not to be printed
 	secrets  map[string]string           // files that the text names
 	defaults map[string]any
@@ -84,6 +87,12 @@ func (p *page) write() ([]byte, error) {
 	}
 	for _, b := range p.blocks {
 		w.named(b)
+	}
+	if len(p.suggested) > 0 {
+		app.AppendNewline()
+	}
+	for _, line := range p.suggested {
+		app.AppendUnstructuredTokens(comment(line))
 	}
 	return hclwrite.Format(file.Bytes()), nil
 }

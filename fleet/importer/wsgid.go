@@ -145,6 +145,9 @@ func (imp *importer) page() (*page, error) {
 		return nil, err
 	}
 	p := &page{name: imp.spec.Name, header: []string{"Written by wsgid-fleet import from " + imp.path + "."}, values: values}
+	if imp.spec.Deploy == nil {
+		p.suggested = suggestDeploy(imp.spec.Name, []string{filepath.Join(imp.path, appdir.AppDir)}, nil, nil)
+	}
 	p.secret = func(path, key string) bool {
 		return imp.spec.Sensitive[path] || key != "" && facts.IsSecretName(key)
 	}

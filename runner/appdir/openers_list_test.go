@@ -171,6 +171,7 @@ var directOpeners = []struct {
 	}},
 	{"a checkout, read below an os.Root, which no link leads out of, for the operator who names it", []string{
 		"fleet/checkout/look.go Look",
+		"fleet/checkout/repository.go repositoryAt",
 	}},
 	{"a deploy's bare repository, looked at, or read below an os.Root; nothing is written there", []string{
 		"fleet/deploy/acts.go open",     // proved to be the folder that os.Root leads to from the app folder

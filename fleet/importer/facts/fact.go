@@ -20,6 +20,7 @@ const (
 	SetSocketGrp  = "sockets.http.group"
 	SetProcess    = "process"  // Key: name, List: command, Value: how many, More: other attributes
 	SetSchedule   = "schedule" // Key: name, List: command, Value: cron
+	SetStage      = "stage"    // Key: name, List: command, which ran before a release
 	SetLost       = "lost"     // Value: why it was not carried, and what to do instead
 	SetNote       = "note"     // Value: what the reader should know; all the same it was carried
 	SetHeader     = "header"   // Value: a comment of the whole app

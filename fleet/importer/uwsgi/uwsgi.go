@@ -75,7 +75,14 @@ func Read(o facts.Options, path string) ([]*facts.App, error) {
 	if e {
 		return apps, nil
 	}
-	return []*facts.App{appOf(c, file)}, nil
+	a := appOf(c, file)
+	for _, f := range a.Facts {
+		if dir, ok := strings.CutPrefix(filepath.Dir(f.Value), "unix:/run/uwsgi/app/"); ok && f.Set == facts.SetListen && service.name != "" {
+			a.Note(f.At, "", "Debian's service for uWSGI made the folder of the socket and takes it away: have it made by a line of a file in /etc/tmpfiles.d: d /run/uwsgi/app/"+dir+" 0755 root root")
+			break
+		}
+	}
+	return []*facts.App{a}, nil
 }
 
 func readStdin(o facts.Options) ([]*facts.App, error) {
