@@ -9,10 +9,10 @@ import (
 // then as import says.
 type debianCase struct {
 	path  string   // what is imported
-	unit  string   // what is stopped; empty: of the case's name
+	unit  string   // of systemd; empty: of the case's name
 	site  string   // what it includes, of Apache
 	app   string   // where the probe lies; empty: as the init script says
-	start string   // how the package starts it; empty: systemctl start
+	start string   // how the package starts it; empty: by its unit
 	at    string   // protocol and address; empty: as the init script says
 	url   string   // what is asked for; empty: /
 	dir   bool     // no file says in which folder: the app folder is it here
@@ -27,8 +27,6 @@ const (
 	inApache    = "it ran in Apache's own processes"
 	horizonFile = "/var/lib/openstack-dashboard/static/probe.css"
 )
-
-const uwsgiStart = "/etc/init.d/uwsgi start "
 
 // debianApache is the frame in which a site stands that a package ships.
 const debianApache = `ServerRoot /etc/apache2
@@ -76,17 +74,18 @@ var debianCases = func() map[string]debianCase {
 		"mailman3-web": {path: "/lib/systemd/system/mailman3-web.service", app: "/usr/share/mailman3-web/wsgi.py", at: "uwsgi unix:/run/mailman3-web/uwsgi.sock",
 			names: []string{"process = 2: not carried over: uWSGI has no such option"}},
 		"bepasty-freedombox": {path: "/etc/uwsgi/apps-enabled/bepasty-freedombox.ini", app: "/usr/lib/python3/dist-packages/bepasty/wsgi.py", at: "uwsgi unix:/run/uwsgi/app/bepasty-freedombox/socket",
-			start: uwsgiStart + "bepasty-freedombox"},
+			unit: "uwsgi"},
 		"radicale": {path: "/etc/uwsgi/apps-enabled/radicale.ini", app: "/usr/share/radicale/radicale.wsgi", at: "uwsgi unix:/run/uwsgi/app/radicale/socket",
-			start: uwsgiStart + "radicale", names: []string{"umask 027", "exec-as-root"}},
+			unit: "uwsgi", names: []string{"umask 027", "exec-as-root", "d /run/uwsgi/app/radicale 0755 root root"}},
 		"searx": {path: "/etc/uwsgi/apps-enabled/searx.ini", app: "/usr/lib/python3/dist-packages/searx/webapp.py", at: "uwsgi unix:/run/uwsgi/app/searx/socket",
-			start: uwsgiStart + "searx"},
-		"tryton":     {path: "/lib/systemd/system/tryton-server-uwsgi@.service", unit: "tryton-server-uwsgi@main", app: "/usr/lib/python3/dist-packages/trytond/application.py", at: "http 127.0.0.1:8000"},
-		"lava":       {path: "/lib/systemd/system/lava-server-gunicorn.service", unit: "lava-server-gunicorn", app: "/usr/lib/python3/dist-packages/lava_server/wsgi.py", at: "http 127.0.0.1:8000"},
-		"sahara-api": {path: "/lib/systemd/system/sahara-api.service", args: []string{"--config-file=/etc/sahara/sahara.conf"}, names: []string{"pyargv"}},
+			unit: "uwsgi"},
+		"tryton":            {path: "/lib/systemd/system/tryton-server-uwsgi@.service", unit: "tryton-server-uwsgi@main", app: "/usr/lib/python3/dist-packages/trytond/application.py", at: "http 127.0.0.1:8000"},
+		"lava":              {path: "/lib/systemd/system/lava-server-gunicorn.service", unit: "lava-server-gunicorn", app: "/usr/lib/python3/dist-packages/lava_server/wsgi.py", at: "http 127.0.0.1:8000"},
+		"nova-api-metadata": {path: "/lib/systemd/system/nova-api-metadata.service", app: "/usr/bin/nova-metadata-wsgi"}, // as the ini says; the script names another
+		"sahara-api":        {path: "/lib/systemd/system/sahara-api.service", args: []string{"--config-file=/etc/sahara/sahara.conf"}, names: []string{"pyargv"}},
 	})
 	for name := range strings.FieldsSeq(`aodh-api barbican-api cinder-api cloudkitty-api designate-api freezer-api gnocchi-api heat-api heat-api-cfn ironic-api keystone
-		magnum-api manila-api masakari-api mistral-api nova-api nova-api-metadata octavia-api placement-api`) {
+		magnum-api manila-api masakari-api mistral-api nova-api octavia-api placement-api`) {
 		m[name] = debianCase{path: "/lib/systemd/system/" + name + ".service", names: []string{"paste-logger = true: not carried over", "RuntimeDirectory="}}
 	}
 	return m

@@ -22,7 +22,7 @@ import (
 // What a server adds to the environment for itself is left out.
 const debianProbe = `import json, os, sys
 own = set("LANG PATH HOME LOGNAME USER SHELL INVOCATION_ID JOURNAL_STREAM SYSTEMD_EXEC_PID MEMORY_PRESSURE_WATCH LC_CTYPE NOTIFY_SOCKET RUNTIME_DIRECTORY CACHE_DIRECTORY SERVER_SOFTWARE PYTHONPATH PWD OLDPWD SHLVL _".split())
-path = [os.path.abspath(p) for p in sys.path if p]
+path = [os.path.abspath(p) for p in sys.path if p and p != os.path.dirname(sys.argv[0])]  # where gunicorn's own script lies
 def workers():
     """How many processes do the work: those of my user and command beside me."""
     try:
@@ -56,7 +56,7 @@ app = application
 // tells status, type and text.
 const debianAsk = `import http.client, json, socket, struct, sys, time
 address, protocol, path, workers = sys.argv[1:5]
-end = time.monotonic() + 60
+end = time.monotonic() + 50
 def connect():
     if address.startswith("unix:"):
         s = socket.socket(socket.AF_UNIX)
@@ -83,7 +83,7 @@ while True:
             print(json.dumps({"Status": int(head.split()[1]), "Type": fields.get("content-type", "").split(";")[0], "Text": body.decode("latin-1")}))
             break
         body = json.loads(body)
-        if str(body["Workers"]) != workers and time.monotonic() < end - 40:
+        if str(body["Workers"]) != workers and time.monotonic() < end - 20:
             time.sleep(0.05)
             continue
         print(json.dumps(body))
@@ -238,7 +238,7 @@ systemctl daemon-reload`)
 			}()
 
 			unit := facts.Either(c.unit, name)
-			m.run("sh", "-c", facts.Either(c.start, "systemctl start "+unit))
+			m.run("sh", "-c", facts.Either(c.start, "systemctl restart "+unit))
 			want := askAll(m, c, c.at, workers)
 			m.until("the peer is gone", time.Minute, func() error {
 				_, _ = m.try("systemctl", "kill", "-s", "KILL", unit)
@@ -253,10 +253,13 @@ systemctl daemon-reload`)
 					t.Errorf("%q is not named", what)
 				}
 			}
+			_, address, _ := strings.Cut(c.at, " ")
+			if path, ok := strings.CutPrefix(address, "unix:"); ok {
+				m.run("mkdir", "-p", filepath.Dir(path)) // which went with the peer
+			}
 			if out, err := m.try("wsgid-fleet", "apply", app); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			_, address, _ := strings.Cut(c.at, " ")
 			got := askAll(m, c, "http "+address, workers)
 			if c.dir {
 				want["Dir"] = got["Dir"]
