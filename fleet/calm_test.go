@@ -33,8 +33,7 @@ func TestALookTakesOverWhatSleeps(t *testing.T) {
 		t.Helper()
 		eventually(t, what, func() bool {
 			a := look()
-			_, calm := last.calm.apps["blog"]
-			return calm && a.State == want && a.Master == nil
+			return !last.calm.apps["blog"].until.IsZero() && a.State == want && a.Master == nil
 		})
 	}
 	settled("it sleeps", "idle")
@@ -47,9 +46,9 @@ func TestALookTakesOverWhatSleeps(t *testing.T) {
 	if a := look(); len(a.Warnings) != 0 {
 		t.Errorf("its files are read: %q", a.Warnings)
 	}
-	seen := last.calm.apps["blog"]
+	seen := *last.calm.apps["blog"]
 	seen.until = time.Now().Add(-time.Second)
-	last.calm.apps["blog"] = seen
+	last.calm.apps["blog"] = &seen
 	if a := look(); len(a.Warnings) != 1 {
 		t.Errorf("its files are not read after %v: %q", calmLife, a.Warnings)
 	}
@@ -77,6 +76,38 @@ func TestALookTakesOverWhatSleeps(t *testing.T) {
 		t.Errorf("started, it is shown as %s", a.State)
 	}
 	settled("it sleeps again", "idle")
+
+	// What is said of another app is no reason to look at this one again; a glance looks
+	// at nothing to which nothing has happened.
+	until := last.calm.apps["blog"].until
+	f.spec("shop", `wsgi_app = "m:app"`, "enabled = false")
+	eventually(t, "the other app is shown", func() bool {
+		last = d.lookAgain(context.Background(), last)
+		return len(last.Apps) == 2
+	})
+	if last.calm.apps["blog"].until != until {
+		t.Error("an app is looked at again since another one has come")
+	}
+	eventually(t, "nothing happens", func() bool {
+		before := last
+		last = d.lookMoved(context.Background(), last)
+		return last == before
+	})
+	if _, err := c.Stop(context.Background(), []string{"blog"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if seen := d.lookMoved(context.Background(), last); seen.Apps[0].State != StateStopped || seen.Apps[1].State != StateDisabled {
+		t.Errorf("at a glance after the stop: %s, %s", seen.Apps[0].State, seen.Apps[1].State)
+	}
+	if _, err := c.Start(context.Background(), []string{"blog"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	f.remove("shop")
+	eventually(t, "the other app is gone", func() bool {
+		last = d.lookAgain(context.Background(), last)
+		return len(last.Apps) == 1
+	})
+	settled("it sleeps as before", "idle")
 
 	// The directory says otherwise.
 	f.spec("blog", `wsgi_app = "m:app"`, count(1))

@@ -18,6 +18,10 @@ type Served struct {
 // the look before only those apps are looked at that may have changed since; nil: all.
 func (s *Served) Look(ctx context.Context, last *Status) *Status { return s.d.lookAgain(ctx, last) }
 
+// Glance is the status of a look before, in which only those apps are looked at that the
+// daemon has done something with or was told of since; the same one where there is none.
+func (s *Served) Glance(ctx context.Context, last *Status) *Status { return s.d.lookMoved(ctx, last) }
+
 // App is one app now, with what its master has counted; nil counters: none answers.
 // found is false where nobody knows the app.
 func (s *Served) App(ctx context.Context, name string) (st AppStatus, c *runner.Counters, found bool) {

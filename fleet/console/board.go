@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	"fmt"
-	"maps"
 	"sync"
 	"time"
 
@@ -15,8 +14,9 @@ const (
 	// pulse is how often the fleet is looked at while somebody looks.
 	pulse = time.Second
 	// share is how many times longer than a look the pause after it is at least: a
-	// look at a thousand apps asks a thousand masters.
-	share = 150
+	// look at a thousand apps asks a thousand masters. Meanwhile, what the daemon does
+	// and is told of is seen at a glance.
+	share = 250
 	// maxPulse bounds that pause.
 	maxPulse = 10 * time.Second
 )
@@ -29,8 +29,9 @@ type board struct {
 	mu       sync.Mutex
 	at       time.Time            // guarded by mu: of the last look
 	pause    time.Duration        // guarded by mu: until the next
+	glanced  time.Time            // guarded by mu: the last time that it was looked or glanced at
 	status   *fleet.Status        // guarded by mu; not changed once it is here
-	rows     map[string]versioned // guarded by mu
+	rows     map[string]versioned // guarded by mu; not changed once it is here
 	version  uint64               // guarded by mu: of the last change
 	reshaped uint64               // guarded by mu: of the last app that came, went or changed its state
 	members  uint64               // guarded by mu: of the last app that came or went
@@ -49,7 +50,7 @@ type picture struct {
 	Version  uint64
 	Reshaped uint64
 	Members  uint64
-	rows     map[string]versioned // of its own
+	rows     map[string]versioned
 }
 
 // look returns a picture that is no older than it need be.
@@ -60,12 +61,17 @@ func (b *board) look(ctx context.Context) *picture {
 		// Who goes away meanwhile leaves the picture to the others.
 		st := b.fleet.Look(context.WithoutCancel(ctx), b.status)
 		b.at = time.Now()
-		b.pause = min(max(pulse*9/10, share*b.at.Sub(now)), maxPulse)
-		b.take(st)
+		b.glanced = b.at
+		b.sparks.next(b.at)
+		b.take(st, func(row *appRow) { row.Spark = b.sparks.add(row.Name, row.rate) })
+		b.pause = min(max(pulse*9/10, share*time.Since(now)), maxPulse)
+	} else if now.Sub(b.glanced) >= pulse*9/10 {
+		b.glanced = now
+		if st := b.fleet.Glance(context.WithoutCancel(ctx), b.status); st != b.status {
+			b.take(st, func(row *appRow) { row.Spark = b.rows[row.Name].row.Spark })
+		}
 	}
-	p := &picture{At: b.at, Status: b.status, Version: b.version, Reshaped: b.reshaped, Members: b.members, rows: make(map[string]versioned, len(b.rows))}
-	maps.Copy(p.rows, b.rows)
-	return p
+	return &picture{At: b.at, Status: b.status, Version: b.version, Reshaped: b.reshaped, Members: b.members, rows: b.rows}
 }
 
 // stale has the next look be a new one.
@@ -82,16 +88,15 @@ func (b *board) forget() {
 	b.status, b.rows = nil, nil
 }
 
-// take compares a status with the one before. The caller holds mu.
-func (b *board) take(st *fleet.Status) {
+// take compares a status with the one before; spark completes a row. The caller holds mu.
+func (b *board) take(st *fleet.Status, spark func(*appRow)) {
 	b.status = st
 	next := b.version + 1
 	rows := make(map[string]versioned, len(st.Apps))
-	b.sparks.next(b.at)
 	for i := range st.Apps {
 		a := &st.Apps[i]
 		row := rowOf(a)
-		row.Spark = b.sparks.add(a.Name, row.rate)
+		spark(&row)
 		old, known := b.rows[a.Name]
 		v := versioned{row: row, version: next}
 		switch {

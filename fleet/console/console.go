@@ -21,6 +21,7 @@ import (
 // Fleet is what a console shows; fleet.Served is one.
 type Fleet interface {
 	Look(ctx context.Context, last *fleet.Status) *fleet.Status
+	Glance(ctx context.Context, last *fleet.Status) *fleet.Status
 	App(ctx context.Context, name string) (st fleet.AppStatus, c *runner.Counters, found bool)
 	Plan(ctx context.Context, apps []string) (*plan.Plan, error)
 	ApplyPlan(ctx context.Context, digest string, progress func(fleet.Event)) ([]fleet.Result, error)

@@ -30,6 +30,7 @@ type fake struct {
 	plan    plan.Plan
 	entries []*deploy.Entry
 	did     []string
+	moved   bool          // the daemon has done something since the last look
 	hold    chan struct{} // not nil: what is asked for goes on until it is closed
 }
 
@@ -40,6 +41,17 @@ func (f *fake) Look(context.Context, *fleet.Status) *fleet.Status {
 	st := f.status
 	st.Apps = append([]fleet.AppStatus(nil), f.status.Apps...)
 	return &st
+}
+
+func (f *fake) Glance(ctx context.Context, last *fleet.Status) *fleet.Status {
+	f.mu.Lock()
+	moved := f.moved
+	f.moved = false
+	f.mu.Unlock()
+	if !moved {
+		return last
+	}
+	return f.Look(ctx, last)
 }
 
 func (f *fake) App(_ context.Context, name string) (fleet.AppStatus, *runner.Counters, bool) {

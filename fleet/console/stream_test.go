@@ -188,6 +188,36 @@ func residentFile(t *testing.T) (kb int) {
 	return kb
 }
 
+// A look at many apps is long, and so is the pause after it. What the daemon does, or is
+// told of, is seen meanwhile.
+func TestWhatTheDaemonDoesIsSeenAtAGlance(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	cookie := h.login(true)
+	h.send("GET", "/", nil, "Cookie", cookie)
+	b := h.con.board
+	b.mu.Lock()
+	b.pause = time.Hour
+	b.mu.Unlock()
+	set := func(state string, moved bool) {
+		h.fleet.mu.Lock()
+		defer h.fleet.mu.Unlock()
+		h.fleet.status.Apps[0].State, h.fleet.moved = state, moved
+	}
+	shows := func(state string) bool {
+		return strings.Contains(h.send("GET", "/rows?since=1", nil, "Cookie", cookie).body, state)
+	}
+	set("stopping", true)
+	eventually(t, "the page shows what the daemon does", func() bool { return shows("stopping") })
+	set("degraded", false)
+	b.mu.Lock()
+	b.glanced = time.Time{}
+	b.mu.Unlock()
+	if shows("degraded") {
+		t.Error("all was looked at again")
+	}
+}
+
 // Only what has changed is sent, and all where the order may be another one.
 func TestRows(t *testing.T) {
 	t.Parallel()
