@@ -25,7 +25,7 @@ type calm struct {
 	set      *hclspec.Set // the directory, as it was read then
 	front    *appspec.Spec
 	apps     map[string]*seenApp // not changed once they are here
-	names    []string // of all apps
+	names    []string            // of all apps
 	warnings []string
 	until    time.Time // names and warnings are looked for again
 }
@@ -73,7 +73,7 @@ func (d *Daemon) lookAt(ctx context.Context, last *Status, now time.Time, holds 
 	}
 	var mu sync.Mutex
 	next.apps = make(map[string]*seenApp, len(before.apps)) // guarded by mu
-	looked := 0                                            // guarded by mu
+	looked := 0                                             // guarded by mu
 	st = d.e.compose(set, setErr, next.names, func(name string) AppStatus {
 		// Asked before the look: what happens meanwhile makes it another one.
 		moved, working := d.board.moved(name), d.rec.Working(name)
