@@ -85,68 +85,32 @@ type Update struct {
 // or the new ones: what a load may be reading is the present folder, and the one before it
 // becomes the new one.
 func (m *Mirror) Update(u Update) error {
-	name := fmt.Sprintf("generation-%d-%s", u.Generation, u.Digest)
-	dir := filepath.Join(m.Dir, name)
+	next := u.made()
 	now, _ := os.Readlink(m.Specs())
 	now = filepath.Base(now)
-	if now == name {
+	if now == next.name {
 		return nil
 	}
-	next := made{name: name, has: map[string]bool{}}
-	for n := range u.Files {
-		next.has[n] = true
-		next.touched = append(next.touched, n)
-	}
-	for _, n := range u.Same {
-		next.has[n] = true
-	}
 	known := m.done
-	m.done = made{}                           // until all is well
+	m.done = made{} // until all is well
+	dir := filepath.Join(m.Dir, next.name)
 	if err := os.RemoveAll(dir); err != nil { // of a process that died half-way
 		return fmt.Errorf("cannot write %s: %w", dir, err)
 	}
-	link := u.Same
+	kept := u.Same
 	if known.name == now {
-		for n := range known.has {
-			if !next.has[n] {
-				next.touched = append(next.touched, n)
-			}
-		}
-		next.before = now
+		next.follow(known)
 		if known.before != "" && os.Rename(filepath.Join(m.Dir, known.before), dir) == nil {
-			link = nil
-			for _, n := range slices.Concat(known.touched, next.touched) {
-				if err := os.Remove(filepath.Join(dir, n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-					return fmt.Errorf("cannot write %s: %w", dir, err)
-				}
+			if err := removeFiles(dir, known.touched, next.touched); err != nil {
+				return err
 			}
-			for _, n := range known.touched {
-				if _, other := u.Files[n]; next.has[n] && !other {
-					link = append(link, n)
-				}
-			}
+			kept = next.missed(known, u.Files)
 		}
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("cannot write %s: %w", dir, err)
+	if err := m.fill(dir, filepath.Join(m.Dir, now), kept, u.Files, len(next.has)); err != nil {
+		return err
 	}
-	for _, n := range link {
-		if err := m.keep(filepath.Join(m.Dir, now), dir, n); err != nil {
-			return err
-		}
-	}
-	for n, text := range u.Files {
-		if err := m.write(dir, n, text); err != nil {
-			return err
-		}
-	}
-	// A file that somebody has removed must not be taken for one that was not pushed.
-	if es, err := os.ReadDir(dir); err != nil {
-		return fmt.Errorf("cannot write %s: %w", dir, err)
-	} else if len(es) != len(next.has) {
-		return fmt.Errorf("cannot write %s: it holds %d files of %d: %w", dir, len(es), len(next.has), fs.ErrNotExist)
-	}
-	if err := m.point(name); err != nil {
+	if err := m.point(next.name); err != nil {
 		return err
 	}
 	olds, _ := filepath.Glob(filepath.Join(m.Dir, "generation-*"))
@@ -156,6 +120,77 @@ func (m *Mirror) Update(u Update) error {
 		}
 	}
 	m.done = next
+	return nil
+}
+
+// made is the generation of an update, while nothing is known of the one before it.
+func (u Update) made() made {
+	next := made{name: fmt.Sprintf("generation-%d-%s", u.Generation, u.Digest), has: map[string]bool{}}
+	for n := range u.Files {
+		next.has[n] = true
+		next.touched = append(next.touched, n)
+	}
+	for _, n := range u.Same {
+		next.has[n] = true
+	}
+	return next
+}
+
+// follow notes which generation is before this one, and the files that only that has.
+func (next *made) follow(known made) {
+	next.before = known.name
+	for n := range known.has {
+		if !next.has[n] {
+			next.touched = append(next.touched, n)
+		}
+	}
+}
+
+// missed are the files that stay from the present generation to the next one and are not
+// in the one before, whose folder becomes the next one's.
+func (next *made) missed(known made, files map[string][]byte) (names []string) {
+	for _, n := range known.touched {
+		if _, written := files[n]; next.has[n] && !written {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+// fill makes a folder hold the files that are kept from the present one and those that are
+// written, and looks whether these are all: a file that somebody has removed must not be
+// taken for one that was not pushed.
+func (m *Mirror) fill(dir, present string, kept []string, files map[string][]byte, all int) error {
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("cannot write %s: %w", dir, err)
+	}
+	for _, n := range kept {
+		if err := m.keep(present, dir, n); err != nil {
+			return err
+		}
+	}
+	for n, text := range files {
+		if err := m.write(dir, n, text); err != nil {
+			return err
+		}
+	}
+	es, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", dir, err)
+	}
+	if len(es) != all {
+		return fmt.Errorf("cannot write %s: it holds %d files of %d: %w", dir, len(es), all, fs.ErrNotExist)
+	}
+	return nil
+}
+
+// removeFiles removes the files of both lists that are in a folder.
+func removeFiles(dir string, lists ...[]string) error {
+	for _, n := range slices.Concat(lists...) {
+		if err := os.Remove(filepath.Join(dir, n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("cannot write %s: %w", dir, err)
+		}
+	}
 	return nil
 }
 

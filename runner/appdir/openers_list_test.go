@@ -95,7 +95,7 @@ var directOpeners = []struct {
 		"cmd/wsgid/instance.go makeStateDir release take",
 		"fleet/certs/keeper.go refresh",
 		"fleet/placement.go lastCluster",
-		"fleet/cluster/mirror.go Current Machine Open Placed SavePlaced Update keep point write",
+		"fleet/cluster/mirror.go Current Machine Open Placed SavePlaced Update fill keep point removeFiles write",
 		"fleet/certs/pair.go makeFolders readPair writePair",
 		"fleet/certs/record.go readRecord write",
 		"fleet/client.go Connect",
