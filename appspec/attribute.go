@@ -64,12 +64,6 @@ type Attribute struct {
 	Form     string   // the allowed form in words, where check knows more than the fields above
 	check    func(string) (instead string, ok bool)
 
-	// Built tells that the product does what the attribute asks for. While it is
-	// false, values whose HCL text starts with Unbuilt (all values, where that is
-	// empty) are refused.
-	Built   bool
-	Unbuilt string
-
 	Required   bool // in its block
 	NoDefaults bool // may not stand in a defaults block
 	RootOnly   bool // may stand in a defaults block only
@@ -91,7 +85,6 @@ type Block struct {
 	Many       bool // may stand any number of times
 	Named      bool // a name stands behind its word
 	NoDefaults bool
-	Built      bool
 	Doc        string
 	// open makes the block in the spec, where its being there says something.
 	open func(s *Spec, i int)

@@ -20,17 +20,17 @@ func backendField[T any](field func(*Backend) *T) func(*Spec, int) any {
 }
 
 var backendAttributes = []Attribute{
-	{Path: "backends.region", Type: TypeString, Default: `""`, Built: true, Example: `"eu1"`,
+	{Path: "backends.region", Type: TypeString, Default: `""`, Example: `"eu1"`,
 		Form: "letters, digits, `.`, `_` and `-`", check: checkRegion,
 		Doc: "the region, as `run --region` of a host names it; default: any",
 		at:  backendField(func(b *Backend) *string { return &b.Region })},
-	{Path: "backends.count", Type: TypeInt, Default: "1", Built: true, Min: 1, Max: 1000,
+	{Path: "backends.count", Type: TypeInt, Default: "1", Min: 1, Max: 1000,
 		Doc: "how many hosts of it run the app; all of them where they are fewer",
 		at:  backendField(func(b *Backend) *int { return &b.Count })},
 }
 
 var backendBlocks = []Block{
-	{Path: "backends", Many: true, Built: true,
+	{Path: "backends", Many: true,
 		Doc:   "which hosts of a fleet of many machines run the app: see `run --source`; without it every host does. A daemon that reads a directory runs all apps",
 		open:  func(s *Spec, _ int) { s.Backends = append(s.Backends, Backend{Count: 1}) },
 		clear: func(s *Spec) { s.Backends = nil }},

@@ -14,28 +14,28 @@ func scheduleField[T any](field func(*Schedule) *T) func(*Spec, int) any {
 }
 
 var scheduleAttributes = []Attribute{
-	{Path: "schedule.cron", Type: TypeString, Built: true, Required: true, Disruption: Live, Example: `"0 3 * * *"`,
+	{Path: "schedule.cron", Type: TypeString, Required: true, Disruption: Live, Example: `"0 3 * * *"`,
 		Form: "minute, hour, day of month, month and day of week, or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`",
 		Doc:  "when it is run",
 		at:   scheduleField(func(s *Schedule) *string { return &s.Cron })},
-	{Path: "schedule.command", Type: TypeList, Built: true, Required: true, Disruption: Live, Example: `["python", "manage.py", "clearsessions"]`,
+	{Path: "schedule.command", Type: TypeList, Required: true, Disruption: Live, Example: `["python", "manage.py", "clearsessions"]`,
 		Form: "a program and its arguments; no shell reads them", check: checkText,
 		Doc: "what is run; `python` is the interpreter of the app, a program without `/` is looked for in the virtualenv, then in PATH",
 		at:  scheduleField(func(s *Schedule) *[]string { return &s.Command })},
-	{Path: "schedule.timeout", Type: TypeDuration, Default: `"1h"`, Built: true, Disruption: Live, Min: ms, Max: 7 * day,
+	{Path: "schedule.timeout", Type: TypeDuration, Default: `"1h"`, Disruption: Live, Min: ms, Max: 7 * day,
 		Doc: "time for a run; one that takes longer is told to stop by TERM, and 30 seconds later what is left of it is killed",
 		at:  scheduleField(func(s *Schedule) *Duration { return &s.Timeout })},
-	{Path: "schedule.overlap", Type: TypeBool, Default: "false", Built: true, Disruption: Live,
+	{Path: "schedule.overlap", Type: TypeBool, Default: "false", Disruption: Live,
 		Doc: "run it also while a run of before is still under way; false: that one is skipped, and said so",
 		at:  scheduleField(func(s *Schedule) *bool { return &s.Overlap })},
-	{Path: "schedule.timezone", Type: TypeString, Default: `""`, Built: true, Disruption: Live, Example: `"Europe/Berlin"`,
+	{Path: "schedule.timezone", Type: TypeString, Default: `""`, Disruption: Live, Example: `"Europe/Berlin"`,
 		Form: "a name of the time zone database, or `UTC`",
 		Doc:  "the zone of `cron`; default: the machine's, as it is when the master of the app starts",
 		at:   scheduleField(func(s *Schedule) *string { return &s.Timezone })},
 }
 
 var scheduleBlocks = []Block{
-	{Path: "schedule", Many: true, Named: true, NoDefaults: true, Built: true,
+	{Path: "schedule", Many: true, Named: true, NoDefaults: true,
 		Doc: "a program that is run at times, as cron does: see *Schedules*. One in an environment with the name of one of the app block changes what it says of it",
 		open: func(s *Spec, i int) {
 			if i == len(s.Schedules) {

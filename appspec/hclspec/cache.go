@@ -39,12 +39,12 @@ type entry struct {
 
 // hostKey is the part of the options that an entry depends on.
 type hostKey struct {
-	root, systemd, allBuilt bool
-	user                    string
-	cpus                    int
+	root, systemd bool
+	user          string
+	cpus          int
 }
 
-func (o Options) key() hostKey { return hostKey{o.Root, o.Systemd, o.AllBuilt, o.User, o.CPUs} }
+func (o Options) key() hostKey { return hostKey{o.Root, o.Systemd, o.User, o.CPUs} }
 
 // asked is what the functions of one file asked of the host.
 type asked struct {

@@ -130,9 +130,6 @@ func (d *decoder) block(known *appspec.Block, b *hcl.Block, index int) {
 	case len(b.Labels) > 0:
 		d.fault(b.LabelRanges[0], "block "+b.Type+" has no name", "write: "+b.Type+" { … }")
 		return
-	case !known.Built && !d.o.AllBuilt:
-		d.fault(b.TypeRange, "the block "+b.Type+" is not supported in this version", "leave it out until then")
-		return
 	}
 	switch known.Path {
 	case "sockets.http":
@@ -178,19 +175,6 @@ func (d *decoder) attribute(attr *appspec.Attribute, a *hcl.Attribute, index int
 	if len(c.diags) > 0 {
 		d.diags = append(d.diags, c.diags...)
 		return
-	}
-	if !attr.Built && !d.o.AllBuilt {
-		if text := appspec.FieldText(pointer(c.setting.value)); strings.HasPrefix(text, attr.Unbuilt) {
-			what := attr.Path + " is not supported in this version"
-			if attr.Unbuilt != "" {
-				what = attr.Path + " = " + strings.TrimSuffix(attr.Unbuilt, `:`) + " is not supported in this version"
-				if !strings.HasSuffix(attr.Unbuilt, `"`) && strings.HasPrefix(attr.Unbuilt, `"`) {
-					what = attr.Path + " = " + attr.Unbuilt + `…" is not supported in this version`
-				}
-			}
-			d.fault(a.Expr.Range(), what, "leave it out until then")
-			return
-		}
 	}
 	switch attr.Path {
 	case "root":

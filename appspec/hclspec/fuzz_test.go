@@ -50,7 +50,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		fsys := memory(t, map[string]string{name: string(data), "y.hcl": minimal("y", "9999"), "/etc/key": "k"})
 		o := testOptions()
-		o.AllBuilt, o.Root = true, true
+		o.Root = true
 		set := load(t, o, fsys, "/etc/wsgid.d")
 		for _, fault := range set.Faults {
 			if fault.Text == "" || fault.Summary == "" || strings.ContainsRune(fault.Summary, '\n') || !utf8.ValidString(fault.Text) ||
@@ -125,7 +125,6 @@ func FuzzSecrets(f *testing.F) {
 		}
 		fsys := memory(t, map[string]string{name: before + secret + after})
 		o := testOptions()
-		o.AllBuilt = true
 		set := load(t, o, fsys, "/etc/wsgid.d")
 		var b strings.Builder
 		check(t, set.WriteDiagnostics(&b, true))

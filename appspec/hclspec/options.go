@@ -19,9 +19,6 @@ type Options struct {
 	// spec names; nil: any name is taken.
 	UserExists, GroupExists func(name string) bool
 
-	// AllBuilt accepts what the product does not do yet (see Attribute.Built).
-	AllBuilt bool
-
 	// Elsewhere tells that the specs are for other machines: what only those can tell
 	// (interpreters, accounts, folders) is not looked for.
 	Elsewhere bool

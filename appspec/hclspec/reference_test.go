@@ -85,9 +85,6 @@ func reference(t *testing.T) string {
 		if blk.NoDefaults && !strings.Contains(blk.Path, ".") {
 			notes = append(notes, "*Not in defaults.*")
 		}
-		if !blk.Built {
-			notes = append(notes, "**Not built yet in this version.**")
-		}
 		p("%s", strings.Join(notes, " "))
 		if slices.ContainsFunc(appspec.Attributes(), func(a appspec.Attribute) bool { return a.Block() == blk.Path }) {
 			p("")
@@ -197,16 +194,6 @@ func writeRowsOf(p func(string, ...any), all []appspec.Attribute, block string) 
 		if a.NoDefaults && block == "" {
 			doc += " *Not in defaults.*"
 		}
-		if !a.Built {
-			what := "Not built yet in this version."
-			if a.Unbuilt != "" {
-				what = "`" + strings.TrimSuffix(a.Unbuilt, `:`) + "` is not supported in this version."
-				if strings.HasPrefix(a.Unbuilt, `"`) && !strings.HasSuffix(a.Unbuilt, `"`) {
-					what = "`" + strings.Trim(a.Unbuilt, `"`) + "…` is not supported in this version."
-				}
-			}
-			doc += " **" + what + "**"
-		}
 		p("| `%s` | %s | %s | %s | %s | %s |", a.Name(), a.Type, def, allowed(&a), a.Disruption, strings.ReplaceAll(doc, "|", `\|`))
 	}
 }
@@ -262,7 +249,7 @@ func firstSentence(text string) string {
 // TestExamples validates each example, and all of them as one directory, in
 // canonical form.
 func TestExamples(t *testing.T) {
-	o := Options{Root: true, Systemd: true, AllBuilt: true, CPUs: 2, LookupEnv: func(string) (string, bool) { return "", false }}
+	o := Options{Root: true, Systemd: true, CPUs: 2, LookupEnv: func(string) (string, bool) { return "", false }}
 	fsys := memory(t, map[string]string{
 		"/etc/wsgid.d/secrets/shop/secret_key": "k\n", "/etc/wsgid.d/secrets/shop/db_password": "p\n",
 		"/srv/notes/secret_key": "k\n", "/srv/notes/venv/bin/python3": "",

@@ -81,8 +81,6 @@ func slipText(t *testing.T, ar *txtar.Archive) string {
 			o.UserExists, o.GroupExists = known, known
 		case word == "systemd":
 			o.Systemd = true
-		case word == "built":
-			o.AllBuilt = true
 		}
 	}
 	fsys := afero.NewMemMapFs()

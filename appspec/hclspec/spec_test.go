@@ -81,7 +81,7 @@ func TestFull(t *testing.T) {
 		text, err := os.ReadFile("testdata/full/" + file)
 		check(t, err)
 		o := testOptions()
-		o.Root, o.Systemd, o.AllBuilt = true, true, true
+		o.Root, o.Systemd = true, true
 		fsys := memory(t, map[string]string{name: strings.Replace(string(text), `"/srv/loaders"`, `"/srv/full/l"`, 1)})
 		set := good(t, load(t, o, fsys, "/etc/wsgid.d"))
 		want := full()
@@ -200,7 +200,7 @@ func TestTable(t *testing.T) {
 // readsAs decodes one line as the attribute and returns what is wrong with it.
 func readsAs(t *testing.T, a *appspec.Attribute, line string) string {
 	o := testOptions()
-	o.AllBuilt, o.Root = true, true
+	o.Root = true
 	f := &file{path: "x.hcl", src: []byte(line)}
 	body := f.parse()
 	if body == nil {

@@ -159,7 +159,7 @@ func (d *draft) env(f facts.Fact) {
 // attribute sets an attribute of the language, where it has it.
 func (d *draft) attribute(f facts.Fact) {
 	a := appspec.Table().Attribute[f.Set]
-	if a == nil || !a.Built {
+	if a == nil {
 		d.drop(f, withoutHome(f.Set))
 		return
 	}
@@ -264,17 +264,8 @@ func put(m map[string]any, path string, v any) {
 	}
 }
 
-// beside takes a process or a schedule, which the language may not have yet.
+// beside takes a process or a schedule.
 func (d *draft) beside(f facts.Fact) {
-	block := appspec.Table().Block[f.Set]
-	if block == nil || !block.Built {
-		if f.Set == facts.SetProcess {
-			d.drop(f, "what runs beside the workers stays with the service manager, as a unit of its own: "+strings.Join(f.List, " "))
-		} else {
-			d.drop(f, "a job by the clock stays with cron or a timer of systemd: "+f.Value+" "+strings.Join(f.List, " "))
-		}
-		return
-	}
 	command := make([]any, len(f.List))
 	for i, word := range f.List {
 		command[i] = word
