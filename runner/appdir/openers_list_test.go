@@ -5,6 +5,7 @@ var toolFolders = map[string]string{
 	"cmd/wsgid-fleet/bench":        "it measures apps of its own",
 	"runner/mongrel2/mongrel2test": "it serves tests",
 	"runner/certtest":              "it serves tests",
+	"runner/nginxtest":             "it serves tests",
 	"fleet/certs/acmetest":         "it serves tests",
 	"fleet/cluster/etcd/etcdtest":  "it serves tests",
 	"fleet/fleettest":              "it serves tests",

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/nginxtest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -27,59 +27,14 @@ type answer struct {
 	body   string
 }
 
-// startNginx serves a folder at /static/ by the real nginx, and returns its address.
+// startNginx serves a folder at /static/ by the real nginx, and returns its socket.
 func startNginx(t *testing.T, files string) string {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("starts nginx")
-	}
-	if slices.Contains(strings.Fields(strings.ReplaceAll(os.Getenv("WSGID_TEST_SKIP"), ",", " ")), "nginx") {
-		t.Skip("WSGID_TEST_SKIP names nginx")
-	}
-	nginx := "/usr/sbin/nginx"
-	if _, err := os.Stat(nginx); err != nil {
-		t.Fatalf("nginx is not installed: %v", err)
-	}
-	dir := t.TempDir()
-	socket := filepath.Join(dir, "s")
-	conf := fmt.Sprintf(`daemon off;
-master_process off;
-pid %[1]s/pid;
-error_log %[1]s/log;
-events { }
-http {
-  access_log off;
-  types { text/css css; }
-  client_body_temp_path %[1]s/a; proxy_temp_path %[1]s/b; fastcgi_temp_path %[1]s/c; uwsgi_temp_path %[1]s/d; scgi_temp_path %[1]s/e;
-  server {
-    listen unix:%[2]s;
-    location /static/ { alias %[3]s/; gzip_static on; gzip_vary on; expires 1h; }
-  }
-}
-`, dir, socket, files)
-	name := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(name, []byte(conf), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(nginx, "-c", name, "-p", dir)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	for end := time.Now().Add(time.Minute); ; {
-		if c, err := net.Dial("unix", socket); err == nil {
-			_ = c.Close()
-			return socket
-		}
-		if time.Now().After(end) {
-			log, _ := os.ReadFile(filepath.Join(dir, "log"))
-			t.Fatalf("nginx does not answer:\n%s", log)
-		}
-		<-time.After(5 * time.Millisecond)
-	}
+	socket := filepath.Join(t.TempDir(), "s")
+	nginxtest.Start(t, socket, fmt.Sprintf(`listen unix:%s;
+    types { text/css css; }
+    location /static/ { alias %s/; gzip_static on; gzip_vary on; expires 1h; }`, socket, files))
+	return socket
 }
 
 // askNginx sends one request to nginx.

@@ -1,20 +1,18 @@
 package e2e
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/nginxtest"
 )
 
 // TestTheNginxExample serves examples/specs/unix-nginx.hcl by the real nginx with the
@@ -74,42 +72,8 @@ def application(environ, start_response):
 // configuration, and returns its address and what trusts it.
 func (b *bed) withNginx(location string) (addr string, trust *tls.Config) {
 	b.t.Helper()
-	b.needs("nginx")
 	addr = freeport.Addr(b.t)
-	home := b.t.TempDir()
-	pem, trust := certificate(b.t, home, account{})
-	file := filepath.Join(home, "nginx.conf")
-	b.must(os.WriteFile(file, fmt.Appendf(nil, `daemon off;
-master_process off;
-pid %[1]s/pid;
-error_log %[1]s/log;
-events { }
-http {
-  access_log off;
-  client_body_temp_path %[1]s/a; proxy_temp_path %[1]s/b; fastcgi_temp_path %[1]s/c; uwsgi_temp_path %[1]s/d; scgi_temp_path %[1]s/e;
-  server {
-    listen %[2]s ssl;
-    ssl_certificate %[3]s; ssl_certificate_key %[3]s;
-    %[4]s
-  }
-}
-`, home, addr, pem, location), 0o644))
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, "nginx", "-c", file, "-p", home, "-e", filepath.Join(home, "log"))
-	b.must(cmd.Start())
-	b.t.Cleanup(func() {
-		cancel()
-		_ = cmd.Wait()
-		if text, err := os.ReadFile(filepath.Join(home, "log")); err == nil && b.t.Failed() {
-			b.t.Logf("nginx says\n%s", text)
-		}
-	})
-	eventually(b.t, patience, "nginx to listen", func() error {
-		c, err := (&net.Dialer{}).DialContext(b.t.Context(), "tcp", addr)
-		if err == nil {
-			_ = c.Close()
-		}
-		return err
-	})
+	pem, trust := certificate(b.t, b.t.TempDir(), account{})
+	nginxtest.Start(b.t, addr, fmt.Sprintf("listen %s ssl;\n    ssl_certificate %[2]s; ssl_certificate_key %[2]s;\n%[3]s", addr, pem, location))
 	return addr, trust
 }
