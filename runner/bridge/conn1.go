@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -158,7 +159,7 @@ func (c *conn1) serveOne(wait time.Duration) bool {
 	arrives := b.up != nil
 	in, ok := c.s.submit(r, &c.peer, b, out)
 	if !ok {
-		return c.refuse(431, "the request's head is too large", "")
+		return c.refuse(431, wsgi.HeadTooLarge, "")
 	}
 	head := string(r.Method) == "HEAD"
 	proto, expect := r.Proto, r.Expect100
@@ -283,7 +284,7 @@ func (c *conn1) setBusy() {
 }
 
 func (c *conn1) tooLarge() bool {
-	return c.refuse(413, fmt.Sprintf("the body is larger than %d bytes", c.limits.MaxBody), "request.max_body")
+	return c.refuse(413, fmt.Sprintf(unread.TooLarge, c.limits.MaxBody), "request.max_body")
 }
 
 func (c *conn1) refuseError(err error) {

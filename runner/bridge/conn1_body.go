@@ -64,7 +64,7 @@ func (c *conn1) readBody(n int, b *body) (used int, ok bool) {
 		deadline(c.c.SetReadDeadline, c.limits.BodyTimeout)
 		if err := c.fill(); err != nil {
 			if errors.Is(err, os.ErrDeadlineExceeded) {
-				c.refuse(408, fmt.Sprintf("no byte of the body arrived within %v", c.limits.BodyTimeout), "request.body_timeout")
+				c.refuse(408, fmt.Sprintf(unread.NoBody, c.limits.BodyTimeout), "request.body_timeout")
 			}
 			return 0, false
 		}
@@ -74,5 +74,5 @@ func (c *conn1) readBody(n int, b *body) (used int, ok bool) {
 func (c *conn1) cannotKeep(err error) bool {
 	status := unread.Status(err)
 	c.s.log(fmt.Sprintf("%s: %s: %d: %v", from(c.peer.RemoteAddr), http1.Excerpt(c.in), status, err))
-	return c.answer(status, "the server cannot store the request")
+	return c.answer(status, unread.NotStored)
 }

@@ -53,7 +53,7 @@ func (s *Server) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 	defer out.close()
 	in, ok := s.submit(&r, &peer, b, out)
 	if !ok {
-		const reason = "the request's head is too large"
+		const reason = wsgi.HeadTooLarge
 		w2.refuse(hr, 431, reason, reason)
 		return
 	}
@@ -173,7 +173,7 @@ func (w *writer2) readBody(hr *http.Request, b *body) (status int, reason, why s
 		return 0, "", ""
 	}
 	tooLarge := func() (int, string, string) {
-		reason := fmt.Sprintf("the body is larger than %d bytes", w.limits.MaxBody)
+		reason := fmt.Sprintf(unread.TooLarge, w.limits.MaxBody)
 		return 413, reason, reason
 	}
 	if hr.ContentLength > w.limits.MaxBody {
@@ -187,18 +187,18 @@ func (w *writer2) readBody(hr *http.Request, b *body) (status int, reason, why s
 			return tooLarge()
 		}
 		if e := b.add(buf[:n]); e != nil {
-			return unread.Status(e), "the server cannot store the request", e.Error()
+			return unread.Status(e), unread.NotStored, e.Error()
 		}
 		switch {
 		case err == nil:
 		case err == io.EOF:
 			_ = w.rc.SetReadDeadline(time.Time{})
 			if e := b.finish(); e != nil {
-				return unread.Status(e), "the server cannot store the request", e.Error()
+				return unread.Status(e), unread.NotStored, e.Error()
 			}
 			return 0, "", ""
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			reason := fmt.Sprintf("no byte of the body arrived within %v", w.limits.BodyTimeout)
+			reason := fmt.Sprintf(unread.NoBody, w.limits.BodyTimeout)
 			return 408, reason, reason
 		default:
 			panic(http.ErrAbortHandler) // the client is gone

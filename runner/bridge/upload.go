@@ -155,7 +155,7 @@ func (u *Upload) feed(s *Server, in *Incoming, from source) {
 		broken := (*http1.Error)(nil)
 		switch {
 		case err == nil && size > limits.MaxBody:
-			s.RefuseBody(in, 413, fmt.Sprintf("the body is larger than %d bytes (request.max_body)", limits.MaxBody))
+			s.RefuseBody(in, 413, fmt.Sprintf(unread.TooLarge+" (request.max_body)", limits.MaxBody))
 			return
 		case err == nil:
 		case errors.Is(err, errStopped), u.isStopped():

@@ -10,6 +10,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -268,7 +269,7 @@ func (c *conn) expired() {
 		}
 	case connBody:
 		c.server.log.Info(fmt.Sprintf("%s: 408: no byte of the body within %v (request.body_timeout)", c.x.Label, c.server.spec.Request.BodyTimeout))
-		c.answer(408, fmt.Sprintf("no byte of the body arrived within %v", c.server.spec.Request.BodyTimeout))
+		c.answer(408, fmt.Sprintf(unread.NoBody, c.server.spec.Request.BodyTimeout))
 		return
 	case connLinger, connClosed:
 	case connSpool:

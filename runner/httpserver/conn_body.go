@@ -162,7 +162,7 @@ func (c *conn) submit() {
 	c.deadline = 0
 	if len(c.x.Msg) > wsgi.MaxMessage {
 		c.server.log.Warn(fmt.Sprintf("%s: 431: its head is too large", c.x.Label))
-		c.answer(431, "the request's head is too large")
+		c.answer(431, wsgi.HeadTooLarge)
 		return
 	}
 	c.server.pool.Submit(c.x)

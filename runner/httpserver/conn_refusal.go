@@ -30,14 +30,14 @@ func (c *conn) from() string {
 
 func (c *conn) tooLarge(n int64) {
 	c.server.log.Warn(fmt.Sprintf("%s: 413: its body has %d bytes or more, request.max_body is %d", c.x.Label, n, c.server.spec.Request.MaxBody))
-	c.answer(413, fmt.Sprintf("the body is larger than %d bytes", c.server.spec.Request.MaxBody))
+	c.answer(413, fmt.Sprintf(unread.TooLarge, c.server.spec.Request.MaxBody))
 }
 
 // failed answers a request that we cannot keep.
 func (c *conn) failed(err error) {
 	status := unread.Status(err)
 	c.server.log.Error(fmt.Sprintf("%s: %d: %v", c.x.Label, status, err))
-	c.answer(status, "the server cannot store the request")
+	c.answer(status, unread.NotStored)
 }
 
 // what names the request that the connection is at.

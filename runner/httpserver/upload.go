@@ -119,7 +119,7 @@ func (c *conn) takeUpload(data []byte) (used int) {
 		up.got += int64(n)
 		c.size += int64(len(piece))
 		if most := int64(c.server.spec.Request.MaxBody); c.size > most {
-			up.refuse(413, fmt.Sprintf("the body is larger than %d bytes (request.max_body)", most))
+			up.refuse(413, fmt.Sprintf(unread.TooLarge+" (request.max_body)", most))
 			return used
 		}
 		sent, ok := up.send(piece)

@@ -78,7 +78,7 @@ func (sp *spilled) failed(err error) {
 	delete(in.open, sp.reply)
 	status := unread.Status(err)
 	in.log.Error(fmt.Sprintf("%s: %d: cannot store the body: %v", sp.x.Label, status, err))
-	in.refuse(sp.x, sp.reply, &sp.peer, status, "the server cannot store the request")
+	in.refuse(sp.x, sp.reply, &sp.peer, status, unread.NotStored)
 	in.left()
 }
 

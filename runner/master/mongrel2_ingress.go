@@ -149,7 +149,7 @@ func (in *mongrel2Ingress) onRequest(r *link.Incoming) {
 	}
 	if len(x.Msg) > wsgi.MaxMessage {
 		in.log.Warn(fmt.Sprintf("%s: 431: the request's head is too large", x.Label))
-		in.refuse(x, reply, &r.Peer, 431, "the request's head is too large")
+		in.refuse(x, reply, &r.Peer, 431, wsgi.HeadTooLarge)
 		r.Release()
 		return
 	}

@@ -158,7 +158,7 @@ func (in *tlsIngress) submit(r *bridge.Incoming) {
 	if len(x.Msg) > wsgi.MaxMessage {
 		in.pool.Refused(x, &wsgi.Peer{RemoteAddr: r.Remote}, 431)
 		in.pool.Release(x)
-		r.Sink.Fail(431, "the request's head is too large")
+		r.Sink.Fail(431, wsgi.HeadTooLarge)
 		return
 	}
 	x.Sink = &tlsSink{in: in, r: r}

@@ -132,7 +132,7 @@ func (c *checker) ask(w *worker) {
 	s := w.slots[0]
 	p.notIdle(s)
 	if !s.send(x, p.loop.Now()) {
-		p.workerBroke(w, "it does not accept requests")
+		p.workerBroke(w, takesNone)
 		return
 	}
 	w.probe = probe

@@ -175,7 +175,7 @@ func (p *Pool) Submit(x *Exchange) {
 		if s.send(x, p.loop.Now()) {
 			return
 		}
-		p.workerBroke(s.w, "it does not accept requests")
+		p.workerBroke(s.w, takesNone)
 	} else if !x.alone() && x.slow == 0 && p.queue.n == 0 && !p.full() && p.prefetch(x) {
 		return
 	}

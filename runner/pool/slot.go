@@ -166,7 +166,7 @@ func (s *Slot) flush() {
 		}
 		if !s.sendMessage(msg) {
 			if s.n == s.unsent {
-				p.workerBroke(s.w, "it does not accept requests")
+				p.workerBroke(s.w, takesNone)
 			}
 			return
 		}

@@ -251,6 +251,9 @@ func (p *Pool) workerFailed(w *worker, payload []byte) {
 	}
 }
 
+// takesNone is what broke a worker whose socket is closed or full.
+const takesNone = "it does not accept requests"
+
 // workerBroke: the worker does what no worker may do. It is killed; its exit
 // does the rest.
 func (p *Pool) workerBroke(w *worker, what string) {

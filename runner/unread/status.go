@@ -15,3 +15,10 @@ func Status(err error) int {
 	}
 	return 500
 }
+
+// What clients are told of a body that is refused, whatever they speak.
+const (
+	NotStored = "the server cannot store the request"
+	NoBody    = "no byte of the body arrived within %v" // of request.body_timeout
+	TooLarge  = "the body is larger than %d bytes"      // than request.max_body
+)

@@ -65,3 +65,7 @@ type Peer struct {
 	used   bool
 	cached []byte // entries of the environ that all requests share
 }
+
+// HeadTooLarge is what a client is told whose request, without its body, is larger than a
+// message to a worker may be.
+const HeadTooLarge = "the request's head is too large"

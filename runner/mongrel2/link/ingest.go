@@ -9,6 +9,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 )
 
 // maxBatch is how many messages are taken before replies get their turn.
@@ -248,7 +249,7 @@ func (l *Link) reject(in *Incoming, status int, why string) {
 	l.log.Info(fmt.Sprintf("%s %s: %d: %s", plain(in.m2.Method), plain(in.m2.Path), status, reason), "client", string(in.m2.RemoteAddr))
 }
 
-func tooLarge(limit int64) string { return fmt.Sprintf("the body is larger than %d bytes", limit) }
+func tooLarge(limit int64) string { return fmt.Sprintf(unread.TooLarge, limit) }
 
 // refusal is a whole response that closes its connection; nothing for status 0.
 func (l *Link) refusal(in *Incoming, status int, why string) []byte {
