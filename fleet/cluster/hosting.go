@@ -26,6 +26,7 @@ type Hosting struct {
 	here    map[string]bool
 	leaving map[string]time.Time // since when
 	last    placement
+	kept    *Decision
 }
 
 // placement is what Place has said last: whatever a watch tells asks for it again, and as
@@ -34,21 +35,26 @@ type placement struct {
 	apps   []App
 	hosts  []Host
 	placed map[string][]string // nil: nothing yet; not to be changed
+	number int                 // of this placement
 }
 
 func (p *placement) of(apps []App, hosts []Host) map[string][]string {
-	same := func(a, b App) bool {
-		return a.Name == b.Name && a.Broken == b.Broken && slices.Equal(a.Backends, b.Backends)
-	}
-	if p.placed == nil || !slices.Equal(p.hosts, hosts) || !slices.EqualFunc(p.apps, apps, same) {
-		*p = placement{slices.Clone(apps), slices.Clone(hosts), Place(apps, hosts)}
+	if !p.isOf(apps, hosts) {
+		*p = placement{slices.Clone(apps), slices.Clone(hosts), Place(apps, hosts), p.number + 1}
 	}
 	return p.placed
 }
 
+func (p *placement) isOf(apps []App, hosts []Host) bool {
+	same := func(a, b App) bool {
+		return a.Name == b.Name && a.Broken == b.Broken && slices.Equal(a.Backends, b.Backends)
+	}
+	return p.placed != nil && slices.Equal(p.hosts, hosts) && slices.EqualFunc(p.apps, apps, same)
+}
+
 // Recall begins with the apps that an earlier process has run.
 func (h *Hosting) Recall(apps []string) {
-	h.here = map[string]bool{}
+	h.here, h.kept = map[string]bool{}, nil
 	for _, a := range apps {
 		h.here[a] = true
 	}
@@ -67,7 +73,11 @@ func (h *Hosting) Here() []string {
 // Decide says for each app that is not to run here where it runs. ready tells whether a
 // host serves an app. What follows from a decision is remembered by Keep alone.
 func (h *Hosting) Decide(now time.Time, apps []App, members []Host, ready func(app, host string) bool) *Decision {
+	if h.settled(apps, members) {
+		return h.kept
+	}
 	d := &Decision{Elsewhere: map[string]string{}, Placed: h.last.of(apps, members), here: map[string]bool{}, leaving: map[string]time.Time{}}
+	d.placement = h.last.number
 	patience := cmp.Or(h.Patience, time.Minute)
 	for _, a := range apps {
 		hosts := d.Placed[a.Name]
@@ -110,16 +120,24 @@ func (h *Hosting) Decide(now time.Time, apps []App, members []Host, ready func(a
 }
 
 // Keep makes a decision the one that the next builds upon.
-func (h *Hosting) Keep(d *Decision) { h.here, h.leaving = d.here, d.leaving }
+func (h *Hosting) Keep(d *Decision) { h.here, h.leaving, h.kept = d.here, d.leaving, d }
 
-// Decision is what a host runs and what it does not.
+// settled tells whether the decision that was kept is the one of these: nothing is to
+// leave, so that it is nothing to this host who serves what. What a watch tells of
+// other hosts ends here as a rule.
+func (h *Hosting) settled(apps []App, members []Host) bool {
+	return h.kept != nil && len(h.leaving) == 0 && h.last.isOf(apps, members) && h.kept.placement == h.last.number
+}
+
+// Decision is what a host runs and what it does not. It is not to be changed.
 type Decision struct {
 	Elsewhere map[string]string   // by app: where it runs instead, a sentence
 	Placed    map[string][]string // by app: the hosts that are to run it
 	Due       time.Time           // when time alone may change it; zero: never
 
-	here    map[string]bool
-	leaving map[string]time.Time
+	here      map[string]bool
+	leaving   map[string]time.Time
+	placement int // the number of the one that it follows from
 }
 
 // Same tells whether another decision has this host run the same apps.

@@ -1,6 +1,9 @@
 package cluster
 
 import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -65,5 +68,56 @@ func TestOneOfTwoNewHostsIsEnoughAfterAWhile(t *testing.T) {
 	h.Keep(d)
 	if d = h.Decide(now.Add(time.Minute), apps, members, ready); d.Elsewhere["blog"] == "" || !slices.Equal(d.Placed["blog"], []string{"b", "c"}) {
 		t.Errorf("it is still here: %+v", d)
+	}
+}
+
+// TestADecisionThatHoldsIsTheOneThatWouldBeMade: where nothing is to leave a host the last
+// decision is given again, whoever serves what. It is the one that is made anew, over all
+// that can happen to apps and hosts.
+func TestADecisionThatHoldsIsTheOneThatWouldBeMade(t *testing.T) {
+	t.Parallel()
+	again := 0
+	for seed := range uint64(40) {
+		r := rand.New(rand.NewPCG(seed, 7))
+		now := time.Now()
+		h := &Hosting{ID: "h0", Patience: time.Minute}
+		serving := map[string]bool{}
+		ready := func(app, host string) bool { return serving[app+" "+host] }
+		var apps []App
+		for i := range 12 {
+			apps = append(apps, App{Name: fmt.Sprintf("a%d", i), Backends: []Backend{{Count: 1 + r.IntN(2)}}})
+		}
+		hosts := hostsNamed("h0 h1 h2 h3 h4")
+		for step := range 200 {
+			now = now.Add(time.Duration(r.IntN(20)) * time.Second)
+			switch r.IntN(6) {
+			case 0:
+				hosts = slices.Clone(hosts)
+				i := r.IntN(len(hosts))
+				hosts[i].Cordoned = !hosts[i].Cordoned
+			case 1:
+				apps = slices.Clone(apps)
+				i := r.IntN(len(apps))
+				apps[i].Broken = !apps[i].Broken
+			default:
+				at := fmt.Sprintf("a%d h%d", r.IntN(12), r.IntN(5))
+				serving[at] = !serving[at]
+			}
+			fresh := *h
+			fresh.kept, fresh.last = nil, placement{}
+			want, got := fresh.Decide(now, apps, hosts, ready), h.Decide(now, apps, hosts, ready)
+			if got == h.kept {
+				again++
+			}
+			if !maps.Equal(got.Elsewhere, want.Elsewhere) || !maps.Equal(got.here, want.here) || !maps.Equal(got.leaving, want.leaving) || !got.Due.Equal(want.Due) {
+				t.Fatalf("seed %d, step %d: %v and %v, anew %v and %v", seed, step, got.Elsewhere, got.leaving, want.Elsewhere, want.leaving)
+			}
+			if r.IntN(3) > 0 {
+				h.Keep(got)
+			}
+		}
+	}
+	if again < 1000 {
+		t.Errorf("only %d decisions were given again", again)
 	}
 }

@@ -206,9 +206,15 @@ func (m *Mirror) keep(from, to, name string) error {
 	return m.write(to, name, text)
 }
 
-// write waits for the disk.
+// write waits for the disk. Nobody reads the folder before it is the current one, so that
+// a file may be half there until then.
 func (m *Mirror) write(dir, name string, text []byte) error {
-	if err := renameio.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		_, err = f.Write(text)
+		err = errors.Join(err, f.Sync(), f.Close())
+	}
+	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", filepath.Join(dir, name), err)
 	}
 	return nil

@@ -5,27 +5,57 @@ import (
 	"context"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
 )
 
-// consider decides by what the watch has told; before anything changes by it, all is
-// read anew.
+// consider decides by what the watch has told; before anything changes by it, it is
+// read anew: who is there, where that alone may have changed, else all.
 func (m *Member) consider(ctx context.Context, changed func()) error {
 	now := time.Now()
 	m.mu.Lock()
 	due := m.members.Due()
-	again := !due.IsZero() && !now.Before(due)
-	if !again {
-		m.observe(now)
-		d := m.decide(now, m.view.Ready)
-		again = d != nil && !d.Same(m.decided)
+	m.mu.Unlock()
+	if !due.IsZero() && !now.Before(due) {
+		if err := m.confirm(ctx, changed); err != nil {
+			return err
+		}
 	}
+	m.mu.Lock()
+	m.observe(now)
+	d := m.decide(now, m.view.Ready)
+	again := d != nil && !d.Same(m.decided)
 	if h, there := m.view.Hosts[m.Host.ID]; m.joined && (!there || h.Machine != m.Host.Machine) {
 		again = true
 	}
 	m.mu.Unlock()
 	if again {
 		return m.list(ctx, changed, false)
+	}
+	return nil
+}
+
+// confirm reads anew who is there, and has this host begin what is its own by that. A
+// host that dies has all others do so at once: that they serve thousands of apps says
+// nothing of it. What is to leave this host is left to list, which reads that too.
+func (m *Member) confirm(ctx context.Context, changed func()) error {
+	now := time.Now()                                                                                   // before, as in list
+	got, err := m.client.get(ctx, m.client.key("hosts", ""), clientv3.WithRange(m.client.key("meta0"))) // 0 follows /
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	if got.Header.Revision < m.view.Revision { // etcd is another one
+		m.mu.Unlock()
+		return m.list(ctx, changed, false)
+	}
+	defer m.mu.Unlock()
+	m.view.takeHosts(m.client.key(""), got)
+	m.observe(now)
+	if d := m.decide(now, nobody); d != nil && !d.Same(m.decided) {
+		m.keep(d)
+		changed()
 	}
 	return nil
 }
@@ -41,7 +71,7 @@ func (m *Member) observe(now time.Time) {
 		m.emptied = false
 		m.members.Resume(now)
 	}
-	m.members.Observe(now, m.view.There(), m.view.Thaw)
+	m.members.Observe(now, m.view.there(), m.view.Thaw)
 	if f := m.members.Frozen(); f != m.frozen {
 		m.frozen = f
 		if f != "" {

@@ -23,6 +23,7 @@ import (
 type View struct {
 	Revision   int64
 	listed     int64  // the revision that was read as a whole
+	hosted     int64  // the revision at which the hosts were read
 	Generation int64  // 0: none is there
 	digest     string // of the texts of that generation
 	Thaw       int64
@@ -136,6 +137,9 @@ func (v *View) apply(prefix string, r clientv3.WatchResponse) {
 			continue
 		}
 		key := strings.TrimPrefix(string(ev.Kv.Key), prefix)
+		if strings.HasPrefix(key, "hosts/") && ev.Kv.ModRevision <= v.hosted {
+			continue
+		}
 		if ev.Type == clientv3.EventTypeDelete {
 			v.remove(key)
 		} else {
@@ -145,11 +149,35 @@ func (v *View) apply(prefix string, r clientv3.WatchResponse) {
 	v.Revision = max(v.Revision, r.Header.Revision)
 }
 
+// takeHosts takes in which hosts are there, and whether a generation is: that is all of
+// meta that counts for them. A new one is the watch's to tell.
+func (v *View) takeHosts(prefix string, got *clientv3.GetResponse) {
+	v.hosted = got.Header.Revision
+	clear(v.Hosts)
+	clear(v.mods)
+	emptied := true
+	for _, kv := range got.Kvs {
+		switch key := strings.TrimPrefix(string(kv.Key), prefix); {
+		case strings.HasPrefix(key, "hosts/"):
+			v.put(key, kv)
+		case key == "meta/generation":
+			emptied = false
+		}
+	}
+	if emptied {
+		v.Generation = 0
+	}
+}
+
 // There are the hosts that are there, sorted.
 func (v *View) There() []cluster.Host {
-	out := slices.SortedFunc(maps.Values(v.Hosts), func(a, b cluster.Host) int { return cmp.Compare(a.ID, b.ID) })
-	return v.cordoned(out)
+	out := v.there()
+	slices.SortFunc(out, func(a, b cluster.Host) int { return cmp.Compare(a.ID, b.ID) })
+	return out
 }
+
+// there are the same in no order: whoever counts them need not wait for one.
+func (v *View) there() []cluster.Host { return v.cordoned(slices.Collect(maps.Values(v.Hosts))) }
 
 // cordoned marks those of the hosts that an operator has taken out.
 func (v *View) cordoned(hosts []cluster.Host) []cluster.Host {
