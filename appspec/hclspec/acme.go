@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // acme checks the acme blocks of a gate.
@@ -52,7 +53,7 @@ func (s *Set) CheckAuthority(check func(ca string) error) {
 		if gate.IsSensitive(path) {
 			what = "the root certificates of the authority cannot be read"
 		}
-		s.Faults = append(s.Faults, r.fault(gate.File, appspec.GateName, hcl.Diagnostics{problem(hclRange(gate.Ranges[path]), what, "name a PEM file with the root certificate that signs its server, or leave ca out")}, nil))
+		s.Faults = append(s.Faults, r.fault(gate.File, appspec.GateName, hcl.Diagnostics{explain.Problem(hclRange(gate.Ranges[path]), what, "name a PEM file with the root certificate that signs its server, or leave ca out")}, nil))
 	}
 }
 
@@ -78,10 +79,10 @@ func (l *loader) managed(good []*appspec.Spec, by map[*appspec.Spec]*candidate) 
 		for _, h := range s.Hosts {
 			switch {
 			case !appspec.Managed(h):
-				c.warn = append(c.warn, warning(at, "no certificate can be obtained for the host "+shown(h)+": an authority cannot validate it",
+				c.warn = append(c.warn, explain.Warning(at, "no certificate can be obtained for the host "+shown(h)+": an authority cannot validate it",
 					"for wildcards, addresses and names with _ write in the app: tls { cert and key }; they then serve its other names too"))
 			case public && !appspec.Public(h):
-				c.warn = append(c.warn, warning(at, "no public authority issues a certificate for the host "+shown(h)+": it is not a public DNS name",
+				c.warn = append(c.warn, explain.Warning(at, "no public authority issues a certificate for the host "+shown(h)+": it is not a public DNS name",
 					"name the directory of an authority of your own in the acme block, or write in the app: tls { cert and key }"))
 			}
 		}
@@ -103,6 +104,6 @@ func (l *loader) acmePorts(gate *appspec.Spec, c *candidate) {
 	if at.Filename == "" {
 		at = c.whole
 	}
-	c.warn = append(c.warn, warning(at, "an authority connects to port 80 or 443, and the gate listens on neither",
+	c.warn = append(c.warn, explain.Warning(at, "an authority connects to port 80 or 443, and the gate listens on neither",
 		`write beside this http block: http { listen = "0.0.0.0:80" }; if a router forwards those ports here, ignore this`))
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // apply writes a layer into a spec, over what is there.
@@ -16,14 +17,14 @@ func (l *layer) apply(s *appspec.Spec) {
 	named := make(map[string][]int) // by block: their places in the spec, in the order of the layer
 	for i := range l.steps {
 		st := &l.steps[i]
-		if at := stepOf(st); namedBlocks[at] != "" {
+		if at := stepOf(st); explain.NamedBlocks[at] != "" {
 			if st.setting == nil {
 				named[at] = append(named[at], placeNamed(s, at, st.name))
 			}
 			own := *st // layers are shared
 			own.index = named[at][st.index]
 			st = &own
-		} else if st.setting == nil && l.under && (at == deployBlock || at == databaseBlock) {
+		} else if st.setting == nil && l.under && (at == explain.DeployBlock || at == explain.DatabaseBlock) {
 			st.block.Open(s, 0) // without a place, see withoutInherited
 			continue
 		}

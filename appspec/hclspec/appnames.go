@@ -5,6 +5,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // appNames are the apps of a broken file, as far as it can be read: what its
@@ -22,10 +23,10 @@ func appNames(f *file) []string {
 		if len(b.Labels) == 0 {
 			continue
 		}
-		_, inner, _ := f.section(b.Body, []string{environmentBlock})
+		_, inner, _ := f.section(b.Body, []string{explain.EnvironmentBlock})
 		n := len(names)
 		for _, in := range inner {
-			if in.Type == environmentBlock && len(in.Labels) > 0 {
+			if in.Type == explain.EnvironmentBlock && len(in.Labels) > 0 {
 				add(appspec.EnvironmentName(b.Labels[0], in.Labels[0]))
 			}
 		}
@@ -54,7 +55,7 @@ func nativeApps(src []byte, add func(string)) {
 	for i := 0; i+2 < len(tokens); i++ {
 		t := tokens[i:]
 		word := string(t[0].Bytes)
-		if t[0].Type != hclsyntax.TokenIdent || word != "app" && word != environmentBlock {
+		if t[0].Type != hclsyntax.TokenIdent || word != "app" && word != explain.EnvironmentBlock {
 			continue
 		}
 		label := ""
@@ -105,7 +106,7 @@ func jsonApps(src []byte, add func(string)) {
 				environments = -1
 			}
 		case '"':
-			end := stringEnd(src, i+1, []byte{'"'})
+			end := explain.StringEnd(src, i+1, []byte{'"'})
 			key := string(src[min(i+1, end):min(end, len(src))])
 			i = end
 			next := i + 1
@@ -121,7 +122,7 @@ func jsonApps(src []byte, add func(string)) {
 			case depth == inside:
 				last()
 				app, alone = key, true
-			case depth == inside+1 && key == environmentBlock:
+			case depth == inside+1 && key == explain.EnvironmentBlock:
 				environments = depth + 1
 			case environments >= 0 && depth == environments:
 				add(appspec.EnvironmentName(app, key))

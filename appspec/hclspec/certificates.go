@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // CheckCertificates asks check about each certificate that the good specs name,
@@ -33,10 +34,10 @@ func (s *Set) CheckCertificates(check func(cert, key string) (what, instead stri
 				what, instead = "the certificate is not usable", "check its files: "+appspec.SensitiveText
 			}
 			if warns {
-				s.Warnings = append(s.Warnings, warning(rng, what, instead))
+				s.Warnings = append(s.Warnings, explain.Warning(rng, what, instead))
 				continue
 			}
-			s.Faults = append(s.Faults, r.fault(spec.File, name, hcl.Diagnostics{problem(rng, what, instead)}, nil))
+			s.Faults = append(s.Faults, r.fault(spec.File, name, hcl.Diagnostics{explain.Problem(rng, what, instead)}, nil))
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // checker checks one resolved app: what no single attribute can tell.
@@ -38,11 +39,11 @@ func (c *checker) written(name, path string) string {
 }
 
 func (c *checker) fault(path, what, instead string) {
-	c.diags = append(c.diags, problem(c.at(path), what, instead))
+	c.diags = append(c.diags, explain.Problem(c.at(path), what, instead))
 }
 
 func (c *checker) warn(path, what, instead string) {
-	c.warned = append(c.warned, warning(c.at(path), what, instead))
+	c.warned = append(c.warned, explain.Warning(c.at(path), what, instead))
 }
 
 // mount warns of a SCRIPT_NAME that counts for nothing.
@@ -89,7 +90,7 @@ func (c *checker) required() {
 			n = len(c.spec.Sockets.Mongrel2)
 		case strings.HasPrefix(a.Path, "static."):
 			n = len(c.spec.Static)
-		case namedBlocks[a.Block()] != "":
+		case explain.NamedBlocks[a.Block()] != "":
 			continue // see stages and processes
 		}
 		for j := range n {
@@ -123,7 +124,7 @@ func (c *checker) sockets() {
 	spec := c.spec
 	s := &spec.Sockets
 	if len(s.HTTP)+len(s.Mongrel2)+len(spec.Hosts) == 0 && c.spec.Enabled {
-		c.fault("sockets", "the app has no socket: it cannot be reached", "write:\n"+example("sockets")+"\nor, where the directory has a gate, its hosts: "+example("hosts"))
+		c.fault("sockets", "the app has no socket: it cannot be reached", "write:\n"+explain.Example("sockets")+"\nor, where the directory has a gate, its hosts: "+explain.Example("hosts"))
 	}
 	for i, h := range s.HTTP {
 		if strings.HasPrefix(h.Listen, "unix:") {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // deploy checks what the attributes of a deploy block say together, and brings
@@ -87,7 +88,7 @@ func (c *checker) shared() {
 func (c *checker) stages() {
 	for i := range c.spec.Deploy.Stages {
 		st := &c.spec.Deploy.Stages[i]
-		c.command(stageBlock, i, st.Name, st.Command)
+		c.command(explain.StageBlock, i, st.Name, st.Command)
 	}
 }
 
@@ -96,7 +97,7 @@ func (c *checker) command(block string, i int, name string, command []string) (o
 	written := appspec.Table().Attribute[block+".command"].Written()
 	at := appspec.IndexPath(block+".command", i)
 	_, said := c.spec.Ranges[at]
-	named := lastName(block) + " " + appspec.Quote(name)
+	named := explain.LastName(block) + " " + appspec.Quote(name)
 	switch {
 	case len(command) == 0 && said:
 		c.fault(at, "command of "+named+" is empty", "write: "+written)

@@ -10,10 +10,8 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
-
-// staticBlock is a block with files that are served without the app.
-const staticBlock = "static"
 
 // static checks what the static blocks say together, and brings their paths into
 // one form.
@@ -22,14 +20,14 @@ func (c *checker) static() {
 	first := map[string]int{}
 	for i := range s.Static {
 		b := &s.Static[i]
-		at := func(name string) string { return appspec.IndexPath(staticBlock+"."+name, i) }
+		at := func(name string) string { return appspec.IndexPath(explain.StaticBlock+"."+name, i) }
 		if b.Dir != "" {
 			b.Dir = filepath.Clean(b.Dir)
 		}
 		if b.URL != "" {
 			if j, twice := first[b.URL]; twice {
 				where := ""
-				if rng, ok := s.Ranges[appspec.IndexPath(staticBlock+".url", j)]; ok {
+				if rng, ok := s.Ranges[appspec.IndexPath(explain.StaticBlock+".url", j)]; ok {
 					where = ": the first is on line " + itoa(rng.Start.Line)
 				}
 				c.fault(at("url"), "the url "+s.Shown(at("url"), appspec.Quote(b.URL))+" is defined twice"+where, "a url maps to one folder: remove one block, or give it another url")
@@ -48,7 +46,7 @@ func (c *checker) static() {
 		}
 	}
 	if len(s.Static) > 0 && len(s.Sockets.HTTP) == 0 && len(s.Sockets.Mongrel2) > 0 {
-		c.warn(staticBlock+"[0]", "static is for http sockets, and the app has none", "a mongrel2 server serves files itself, by a Dir handler: leave the block out, or add an http socket")
+		c.warn(explain.StaticBlock+"[0]", "static is for http sockets, and the app has none", "a mongrel2 server serves files itself, by a Dir handler: leave the block out, or add an http socket")
 	}
 }
 
@@ -76,7 +74,7 @@ func (c *checker) staticFolder(fsys afero.Fs, i int) {
 	if !filepath.IsAbs(dir) {
 		dir = filepath.Join(s.Path, dir)
 	}
-	at := appspec.IndexPath(staticBlock+".dir", i)
+	at := appspec.IndexPath(explain.StaticBlock+".dir", i)
 	shown := s.Shown(at, dir)
 	switch info, err := fsys.Stat(dir); {
 	case errors.Is(err, fs.ErrNotExist):

@@ -6,6 +6,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // HCL brings every string into Unicode's form NFC (hcl/v2 2.25.0 with go-cty
@@ -20,7 +22,7 @@ func (f *file) composed() {
 	}
 	report := func(rng hcl.Range, text []byte) {
 		if at := decomposed(text); at >= 0 {
-			rng = rangeAt(f.path, f.src, rng.Start.Byte+at)
+			rng = explain.RangeAt(f.path, f.src, rng.Start.Byte+at)
 			f.fault(rng, "the text is not in Unicode's form NFC, and HCL would change it", composedAdvice)
 		}
 	}

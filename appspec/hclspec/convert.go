@@ -8,6 +8,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 const commentAdvice = "in JSON syntax \"//\" is a comment only beside attributes and blocks, in a value it is data: move the comment"
@@ -23,7 +24,7 @@ type converter struct {
 }
 
 func (c *converter) fault(rng hcl.Range, what, instead string) {
-	c.diags = append(c.diags, problem(rng, what, instead))
+	c.diags = append(c.diags, explain.Problem(rng, what, instead))
 }
 
 // shown is a value for a diagnostic.

@@ -12,6 +12,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // maxCost is how many bytes the value of one expression, and all values on the
@@ -37,13 +38,13 @@ func (f *file) checkCost(expr hcl.Expression) *hcl.Diagnostic {
 		v, _ := expr.Value(nil)
 		var err error
 		if total, err = f.templates(v); err != nil {
-			return problem(expr.Range(), err.Error(), "the expression is too complex: split it")
+			return explain.Problem(expr.Range(), err.Error(), "the expression is too complex: split it")
 		}
 	}
 	if total <= maxCost {
 		return nil
 	}
-	return problem(expr.Range(), fmt.Sprintf("the value could grow to more than %s", appspec.Size(maxCost)), "avoid nested loops, locals that multiply each other, and very long numbers")
+	return explain.Problem(expr.Range(), fmt.Sprintf("the value could grow to more than %s", appspec.Size(maxCost)), "avoid nested loops, locals that multiply each other, and very long numbers")
 }
 
 // templates is the cost of the templates in the strings of a JSON value.
@@ -197,7 +198,7 @@ func (e *estimate) name(t hcl.Traversal) cost {
 			return v.cost
 		}
 	}
-	name, ok := localName(t)
+	name, ok := explain.LocalName(t)
 	if local, known := e.f.ctx.Variables["local"]; known && ok && local.Type().HasAttribute(name) {
 		c := sizeOf(local.GetAttr(name))
 		if len(t) > 2 {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // clash is two apps that cannot both be.
@@ -39,10 +40,10 @@ func (c clash) diagnostic(whole func(*appspec.Spec) hcl.Range) *hcl.Diagnostic {
 	if here, ok := c.spec.Ranges[c.path]; ok && here == c.other.Ranges[c.otherPath] {
 		// Both are environments of one app, whose block says it for all of them. The
 		// words are the same for each, so that they are told once.
-		return problem(hclRange(here), "the socket "+value+" of the app block would be opened by each of its environments",
+		return explain.Problem(hclRange(here), "the socket "+value+" of the app block would be opened by each of its environments",
 			"move the block sockets into the environments, each with its own")
 	}
-	return problem(at(c.spec, c.path), strings.Replace(c.what, "%", value, 1)+", as in "+nameOf(c.other)+" ("+other.Filename+":"+itoa(other.Start.Line)+")", c.instead)
+	return explain.Problem(at(c.spec, c.path), strings.Replace(c.what, "%", value, 1)+", as in "+nameOf(c.other)+" ("+other.Filename+":"+itoa(other.Start.Line)+")", c.instead)
 }
 
 // clashes finds the apps that use a folder or a socket twice. Both are at

@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // layer is what one block, defaults or app, says: the steps that write it into
@@ -55,12 +56,12 @@ type decoder struct {
 }
 
 func (d *decoder) fault(rng hcl.Range, what, instead string) {
-	d.diags = append(d.diags, problem(rng, what, instead))
+	d.diags = append(d.diags, explain.Problem(rng, what, instead))
 }
 
 // place names a block in a diagnostic.
 func (d *decoder) place(block string) string {
-	if block == "" || block == gateBlock {
+	if block == "" || block == explain.GateBlock {
 		return d.owner
 	}
 	return block[strings.LastIndexByte(block, '.')+1:] + " of " + d.owner
@@ -83,7 +84,7 @@ func (d *decoder) body(body hcl.Body, block string, index int) {
 		switch attr := t.Attribute[path]; {
 		case attr != nil:
 			d.attribute(attr, a, index)
-		case t.Block[path] != nil && path != gateBlock:
+		case t.Block[path] != nil && path != explain.GateBlock:
 			d.blockAsAttribute(t.Block[path], a)
 		default:
 			d.unknown("attribute", a.Name, block, d.f.text(a.Expr.Range()), a.NameRange)
@@ -93,15 +94,15 @@ func (d *decoder) body(body hcl.Body, block string, index int) {
 	for _, b := range found {
 		path := appspec.JoinPath(block, b.Type)
 		known := t.Block[path]
-		if path == gateBlock {
+		if path == explain.GateBlock {
 			d.fault(b.TypeRange, "gate is not allowed in "+d.place(block), "it is for all apps of the directory: write it beside the app blocks; the names of an app are its hosts")
 			continue
 		}
 		if known == nil {
 			if attr := t.Attribute[path]; attr != nil {
 				d.attributeAsBlock(attr, b)
-			} else if b.Type == environmentBlock && len(b.Labels) > 0 {
-				d.fault(b.TypeRange, "environment is not allowed in "+d.place(block), elsewhere(b.Type, "", block))
+			} else if b.Type == explain.EnvironmentBlock && len(b.Labels) > 0 {
+				d.fault(b.TypeRange, "environment is not allowed in "+d.place(block), explain.Elsewhere(b.Type, "", block))
 			} else {
 				d.unknown("block", b.Type, block, "", b.TypeRange)
 			}
@@ -118,7 +119,7 @@ func (d *decoder) body(body hcl.Body, block string, index int) {
 
 func (d *decoder) block(known *appspec.Block, b *hcl.Block, index int) {
 	switch {
-	case known.Path == environmentBlock:
+	case known.Path == explain.EnvironmentBlock:
 		d.environment(b)
 		return
 	case d.defaults && known.NoDefaults:
@@ -144,7 +145,7 @@ func (d *decoder) block(known *appspec.Block, b *hcl.Block, index int) {
 	case backendsBlock:
 		index = d.backends
 		d.backends++
-	case staticBlock:
+	case explain.StaticBlock:
 		index = d.statics
 		d.statics++
 	}
@@ -185,32 +186,4 @@ func (d *decoder) attribute(attr *appspec.Attribute, a *hcl.Attribute, index int
 		return
 	}
 	d.layer.steps = append(d.layer.steps, step{setting: c.setting, index: index, rng: a.Expr.Range()})
-}
-
-// pointer makes a converted value look like a field of the spec.
-func pointer(v any) any {
-	switch v := v.(type) {
-	case string:
-		return &v
-	case bool:
-		return &v
-	case int:
-		return &v
-	case uint32:
-		return &v
-	case float64:
-		return &v
-	case appspec.Duration:
-		return &v
-	case appspec.Size:
-		return &v
-	case []string:
-		return &v
-	case map[string]string:
-		return &v
-	case map[string]any:
-		return &v
-	default:
-		return nil
-	}
 }

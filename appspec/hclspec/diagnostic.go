@@ -5,33 +5,7 @@ import (
 	"io/fs"
 	"strconv"
 	"syscall"
-
-	"github.com/hashicorp/hcl/v2"
 )
-
-// problem is an error at a place: what is wrong, and what to write instead.
-func problem(rng hcl.Range, what, instead string) *hcl.Diagnostic {
-	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: withoutPasswords(what), Detail: withoutPasswords(instead), Subject: rng.Ptr()}
-}
-
-// warning is what keeps nothing from running.
-func warning(rng hcl.Range, what, instead string) *hcl.Diagnostic {
-	return &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: withoutPasswords(what), Detail: withoutPasswords(instead), Subject: rng.Ptr()}
-}
-
-// rangeAt is the place of one byte.
-func rangeAt(path string, src []byte, offset int) hcl.Range {
-	start := hcl.Pos{Line: 1, Column: 1, Byte: offset}
-	for _, r := range string(src[:offset]) {
-		if start.Column++; r == '\n' {
-			start.Line, start.Column = start.Line+1, 1
-		}
-	}
-	end := start
-	end.Column++
-	end.Byte++
-	return hcl.Range{Filename: path, Start: start, End: end}
-}
 
 func itoa(n int) string { return strconv.Itoa(n) }
 

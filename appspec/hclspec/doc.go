@@ -16,11 +16,8 @@
 //
 // # What is wrong, and what to write instead
 //
-// What the library says of a file or an expression is put into our words beside
-// the place that asks it (syntax*.go for files that do not parse, explain.go for
-// expressions, peer_words.go for the names of other programs): the explanation
-// needs the tokens of the file, its locals and its secrets, so it is not a package of
-// its own.
+// Faults are found here; what their writer meant is said by package explain: of files
+// that do not parse, of expressions, of names that are unknown or another program's.
 //
 // # Secrets
 //
@@ -30,7 +27,7 @@
 //
 // # Size
 //
-// It has more than 4,000 lines: half of them find out what the writer of a faulty
-// file meant. The functions of the language and the lookups over the table are
-// made when a file is first read.
+// It has more than 4,000 lines: a language, of which every attribute is checked by itself
+// and with others, and each check knows what to write instead. The functions of the
+// language and the lookups over the table are made when a file is first read.
 package hclspec

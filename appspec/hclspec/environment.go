@@ -7,10 +7,8 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
-
-// environmentBlock is the block of an app that becomes an app of its own.
-const environmentBlock = "environment"
 
 // environment keeps an environment block of an app, or says why it may not stand
 // where it stands.
@@ -100,7 +98,7 @@ func (o Options) family(head *candidate, dec *decoder, under *layer) []*candidat
 	head.family = head.label
 	for i := range dec.layer.steps {
 		if st := &dec.layer.steps[i]; st.setting != nil && st.setting.attr.Path == "path" {
-			head.diags = append(head.diags, problem(st.rng, "path in an app with environments: all of them would be in one folder",
+			head.diags = append(head.diags, explain.Problem(st.rng, "path in an app with environments: all of them would be in one folder",
 				"leave it out: each has <root>/"+head.name+"-<environment>; or write path in each environment"))
 		}
 	}
@@ -121,7 +119,7 @@ func (o Options) member(head *candidate, dec *decoder, b *hcl.Block, under *laye
 	env := b.Labels[0]
 	name := appspec.EnvironmentName(head.name, env)
 	fault := func(rng hcl.Range, what, instead string) {
-		c.diags = append(c.diags, problem(rng, what, instead))
+		c.diags = append(c.diags, explain.Problem(rng, what, instead))
 	}
 	switch {
 	case len(b.Labels) > 1:
@@ -161,15 +159,15 @@ func twice(name string, c, other *candidate) *hcl.Diagnostic {
 	const meanwhile = "rename or remove one; until then the app keeps running as it is"
 	switch {
 	case c.name == appspec.GateName:
-		return problem(c.label, "gate is defined twice", at+": a directory has one; put both into one block, with an http block for each listener; until then the gate keeps running as it is")
+		return explain.Problem(c.label, "gate is defined twice", at+": a directory has one; put both into one block, with an http block for each listener; until then the gate keeps running as it is")
 	case c.env == "" && other.env == "":
-		return problem(c.label, "app "+appspec.Quote(name)+" is defined twice", at+": "+meanwhile)
+		return explain.Problem(c.label, "app "+appspec.Quote(name)+" is defined twice", at+": "+meanwhile)
 	case c.env != "" && c.family == other.family:
-		return problem(c.label, c.as()+" is defined twice", at+": put both into one block; until then the app keeps running as it is")
+		return explain.Problem(c.label, c.as()+" is defined twice", at+": put both into one block; until then the app keeps running as it is")
 	}
 	what := c.as()
 	if c.env != "" {
 		what += " is app " + appspec.Quote(name) + ", which"
 	}
-	return problem(c.label, what+" is there twice", at+", "+other.as()+": "+meanwhile)
+	return explain.Problem(c.label, what+" is there twice", at+", "+other.as()+": "+meanwhile)
 }

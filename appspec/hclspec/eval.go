@@ -4,6 +4,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // evaluate gives an expression of the file its value. Its diagnostics speak our
@@ -13,7 +15,7 @@ func (f *file) evaluate(expr hcl.Expression) (v cty.Value, diags hcl.Diagnostics
 		// The library is known to panic on some marked values, such as a sensitive
 		// key in JSON: one file must not take the daemon down.
 		if recover() != nil {
-			v, diags = cty.DynamicVal, hcl.Diagnostics{problem(expr.Range(), "the value cannot be determined", "write it more simply: a name of a map cannot be sensitive")}
+			v, diags = cty.DynamicVal, hcl.Diagnostics{explain.Problem(expr.Range(), "the value cannot be determined", "write it more simply: a name of a map cannot be sensitive")}
 		}
 	}()
 	if d := f.checkCost(expr); d != nil {
@@ -21,10 +23,10 @@ func (f *file) evaluate(expr hcl.Expression) (v cty.Value, diags hcl.Diagnostics
 	}
 	v, diags = expr.Value(f.ctx)
 	if diags.HasErrors() {
-		return cty.DynamicVal, f.explain(expr, diags)
+		return cty.DynamicVal, f.expressions().Explain(expr, diags)
 	}
 	if !v.IsWhollyKnown() {
-		return cty.DynamicVal, hcl.Diagnostics{problem(expr.Range(), "the value is not known", "write it out")}
+		return cty.DynamicVal, hcl.Diagnostics{explain.Problem(expr.Range(), "the value is not known", "write it out")}
 	}
 	diags, chooses := f.overlooked(expr)
 	if diags.HasErrors() {

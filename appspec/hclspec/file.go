@@ -2,6 +2,7 @@ package hclspec
 
 import (
 	"bytes"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // defaultsFile is the one file that may hold a defaults block.
@@ -28,8 +30,8 @@ type file struct {
 	gate     *hcl.Block
 	// localDefs are the locals of the file, evaluated or not.
 	localDefs map[string]*hcl.Attribute
-	unshaped  bool   // not for the lexer, see checkShape
-	masks     []span // of the secrets in src, where masked
+	unshaped  bool           // not for the lexer, see checkShape
+	masks     []explain.Span // of the secrets in src, where masked
 	masked    bool
 }
 
@@ -46,7 +48,7 @@ func (o Options) readSpecFile(fsys afero.Fs, path string) *file {
 	// A byte order mark, which some editors write, says nothing.
 	f.src = bytes.TrimPrefix(src, []byte("\xef\xbb\xbf"))
 	if at, what := badText(f.src); at >= 0 {
-		f.fault(rangeAt(path, f.src, at), "the file holds "+what, "a spec is text in UTF-8: is this another file, or was it saved in another encoding?")
+		f.fault(explain.RangeAt(path, f.src, at), "the file holds "+what, "a spec is text in UTF-8: is this another file, or was it saved in another encoding?")
 		return f
 	}
 	if filepath.Base(path) == defaultsFile && len(bytes.TrimSpace(f.src)) == 0 {
@@ -75,7 +77,7 @@ func newContext(o Options, fsys afero.Fs, path string) *hcl.EvalContext {
 }
 
 func (f *file) fault(rng hcl.Range, what, instead string) {
-	f.diags = append(f.diags, problem(rng, what, instead))
+	f.diags = append(f.diags, explain.Problem(rng, what, instead))
 }
 
 func (f *file) isJSON() bool { return strings.HasSuffix(f.path, ".json") }
@@ -91,7 +93,7 @@ func (f *file) parse() hcl.Body {
 		parsed, diags = hclsyntax.ParseConfig(f.src, f.path, hcl.InitialPos)
 	}
 	if diags.HasErrors() {
-		f.diags = append(f.diags, f.explainSyntax(diags)...)
+		f.diags = append(f.diags, f.syntax(diags)...)
 		return nil
 	}
 	return parsed.Body
@@ -106,14 +108,14 @@ func (f *file) top(body hcl.Body) {
 	}
 	var locals []*hcl.Block
 	for _, b := range found {
-		if b.Type == environmentBlock && len(b.Labels) > 0 {
-			f.fault(b.TypeRange, "environment is not allowed at the top of the file", elsewhere(b.Type, "", topOfFile))
+		if b.Type == explain.EnvironmentBlock && len(b.Labels) > 0 {
+			f.fault(b.TypeRange, "environment is not allowed at the top of the file", explain.Elsewhere(b.Type, "", explain.TopOfFile))
 			continue
 		}
 		switch b.Type {
 		case "app":
 			f.apps = append(f.apps, b)
-		case gateBlock:
+		case explain.GateBlock:
 			switch {
 			case len(b.Labels) > 0:
 				f.fault(b.LabelRanges[0], "gate has no name", "write: gate { … }")
@@ -146,7 +148,7 @@ func (f *file) top(body hcl.Body) {
 	f.locals(locals)
 }
 
-var topBlocks = []string{"app", "defaults", gateBlock, "locals"}
+var topBlocks = []string{"app", "defaults", explain.GateBlock, "locals"}
 
 // topName says that a name may not stand at the top of a file.
 func (f *file) topName(kind, name, value string, rng hcl.Range) {
@@ -167,7 +169,7 @@ func (f *file) topName(kind, name, value string, rng hcl.Range) {
 		return
 	}
 	what := "unknown " + kind + " " + appspec.Quote(name) + " at the top of the file"
-	if hint := peerHint(name, value, topOfFile); hint != "" {
+	if hint := explain.PeerHint(name, value, explain.TopOfFile); hint != "" {
 		f.fault(rng, what, hint)
 		return
 	}
@@ -175,9 +177,50 @@ func (f *file) topName(kind, name, value string, rng hcl.Range) {
 		f.fault(rng, what, "did you mean "+appspec.Quote(near)+"?")
 		return
 	}
-	if hint := elsewhere(name, value, topOfFile); hint != "" {
+	if hint := explain.Elsewhere(name, value, explain.TopOfFile); hint != "" {
 		f.fault(rng, what, hint)
 		return
 	}
 	f.fault(rng, what, `allowed here: app "NAME" { … }, gate { … }, locals { … } and, in `+defaultsFile+`, defaults { … }`)
+}
+
+// expressions is what the expressions of the file may name.
+func (f *file) expressions() *explain.Expressions {
+	e := &explain.Expressions{Text: f.text, Secret: f.secret, Locals: f.localNames, Functions: f.ctx.Functions}
+	for _, fn := range functionNames {
+		e.Calls = append(e.Calls, explain.Call{Name: fn.name, Form: fn.call})
+	}
+	return e
+}
+
+// text is the source of a range where it is on one line.
+func (f *file) text(rng hcl.Range) string {
+	if rng.Start.Byte < 0 || rng.End.Byte > len(f.src) || rng.Start.Byte >= rng.End.Byte || f.isJSON() {
+		return ""
+	}
+	text := string(f.src[rng.Start.Byte:rng.End.Byte])
+	if strings.ContainsRune(text, '\n') || len(text) > 80 || f.secret(rng) {
+		return ""
+	}
+	return text
+}
+
+// secret tells whether a secret lies within a range of the source.
+func (f *file) secret(rng hcl.Range) bool {
+	if !f.masked {
+		f.masks, f.masked = explain.SecretSpans(f.src), true
+	}
+	return explain.Meets(f.masks, rng.Start.Byte, rng.End.Byte)
+}
+
+func (f *file) localNames() []string { return slices.Sorted(maps.Keys(f.localDefs)) }
+
+func (f *file) hasLocal(name string) bool { return f.localDefs[name] != nil }
+
+// syntax explains why the file does not parse.
+func (f *file) syntax(diags hcl.Diagnostics) hcl.Diagnostics {
+	if f.isJSON() {
+		return explain.JSON(f.path, f.src, diags)
+	}
+	return explain.Syntax(f.path, f.src, diags)
 }

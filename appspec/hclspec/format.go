@@ -6,6 +6,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // FormatSource brings a spec file in HCL's native syntax into canonical form:
@@ -16,7 +18,7 @@ func FormatSource(src []byte) ([]byte, error) {
 	src = bytes.TrimPrefix(src, []byte("\xef\xbb\xbf"))
 	f := &file{path: "", src: src}
 	if at, what := badText(src); at >= 0 {
-		f.fault(rangeAt("", src, at), "the file holds "+what, "a spec is text in UTF-8")
+		f.fault(explain.RangeAt("", src, at), "the file holds "+what, "a spec is text in UTF-8")
 		return nil, &SyntaxError{Diagnostics: f.diags}
 	}
 	if err := checkShape(src); err != nil {
@@ -24,7 +26,7 @@ func FormatSource(src []byte) ([]byte, error) {
 		return nil, &SyntaxError{Diagnostics: f.diags}
 	}
 	if _, diags := hclsyntax.ParseConfig(src, "", hcl.InitialPos); diags.HasErrors() {
-		return nil, &SyntaxError{Diagnostics: f.explainSyntax(diags)}
+		return nil, &SyntaxError{Diagnostics: explain.Syntax("", src, diags)}
 	}
 	out := bytes.TrimRight(hclwrite.Format(src), " \t\r\n")
 	if len(out) > 0 {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // addSlips gives a fuzz target the files of the slips and the full ones.
@@ -143,5 +144,5 @@ func FuzzSecrets(f *testing.F) {
 // isSecret tells whether the function stands as a call where the text before it
 // ends: not in a word, where it is another name.
 func isSecret(before string) bool {
-	return before == "" || !isWord(before[len(before)-1])
+	return before == "" || !explain.IsWord(before[len(before)-1])
 }

@@ -9,17 +9,14 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
-
-// gateBlock is the block of the gate, which stands beside the apps. Where apps have
-// their names it is called appspec.GateName, and kept, faulted and compared as they are.
-const gateBlock = "gate"
 
 // gate decodes the gate block of a file.
 func (o Options) gate(f *file, b *hcl.Block) *candidate {
 	c := &candidate{path: f.path, whole: b.DefRange, label: b.TypeRange, name: appspec.GateName}
 	dec := &decoder{o: o, f: f, owner: "gate"}
-	dec.body(b.Body, gateBlock, 0)
+	dec.body(b.Body, explain.GateBlock, 0)
 	c.diags = append(c.diags, dec.diags...)
 	if c.diags.HasErrors() {
 		return c
@@ -40,7 +37,7 @@ func (o Options) gate(f *file, b *hcl.Block) *candidate {
 // gate checks what no single attribute of a gate can tell.
 func (c *checker) gate() {
 	if len(c.spec.Sockets.HTTP) == 0 {
-		c.fault(gateBlock, "the gate has no listener: it cannot be reached", "write:\n"+nest("gate.http", `listen = "0.0.0.0:80"`))
+		c.fault(explain.GateBlock, "the gate has no listener: it cannot be reached", "write:\n"+explain.Nest("gate.http", `listen = "0.0.0.0:80"`))
 	}
 	secure := slices.ContainsFunc(c.spec.Sockets.HTTP, func(h appspec.HTTPSocket) bool { return h.TLS != nil })
 	c.acme()
@@ -63,7 +60,7 @@ func (c *checker) gateTLS(i int, h *appspec.HTTPSocket, secure bool) {
 	if h.Redirect != "" && h.TLS != nil {
 		c.fault(appspec.IndexPath("gate.http.redirect", i), "redirect on a listener with tls", "its clients use HTTPS already: write redirect at the one without tls")
 	} else if h.Redirect != "" && !secure {
-		c.fault(appspec.IndexPath("gate.http.redirect", i), "redirect, and no listener of the gate has tls", "write beside this http block:\n"+nest("gate.http", "listen = \"0.0.0.0:443\"\ntls { … }"))
+		c.fault(appspec.IndexPath("gate.http.redirect", i), "redirect, and no listener of the gate has tls", "write beside this http block:\n"+explain.Nest("gate.http", "listen = \"0.0.0.0:443\"\ntls { … }"))
 	}
 	t := h.TLS
 	if t == nil {

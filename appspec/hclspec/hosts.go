@@ -10,6 +10,7 @@ import (
 	"golang.org/x/net/idna"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // hosts brings the names of an app into the form that a client sends, in small letters:
@@ -72,12 +73,12 @@ func (l *loader) names(good []*appspec.Spec, by map[*appspec.Spec]*candidate) {
 			host = appspec.SensitiveText
 		}
 		if at(s) == at(other) {
-			c.diags = append(c.diags, problem(at(s), "the host "+host+" of the app block would be of each of its environments",
+			c.diags = append(c.diags, explain.Problem(at(s), "the host "+host+" of the app block would be of each of its environments",
 				"move hosts into the environments, each with its own names"))
 			return
 		}
 		rng := at(other)
-		c.diags = append(c.diags, problem(at(s), "the host "+host+" is of two apps, as in "+nameOf(other)+" ("+rng.Filename+":"+itoa(rng.Start.Line)+")",
+		c.diags = append(c.diags, explain.Problem(at(s), "the host "+host+" is of two apps, as in "+nameOf(other)+" ("+rng.Filename+":"+itoa(rng.Start.Line)+")",
 			"a name leads to one app: remove it from one of them"))
 	}
 	var gate, named *appspec.Spec
@@ -106,8 +107,8 @@ func (l *loader) names(good []*appspec.Spec, by map[*appspec.Spec]*candidate) {
 		l.defaultApp(gate, by[gate])
 	case gate == nil && named != nil && l.set.Dir != "" && l.found[appspec.GateName] == nil && !l.anyBroken():
 		c := by[named]
-		c.warn = append(c.warn, warning(at(named), "hosts is set, but the directory has no gate: no connection arrives by name",
-			"write beside the apps:\n"+nest("gate.http", `listen = "0.0.0.0:80"`)))
+		c.warn = append(c.warn, explain.Warning(at(named), "hosts is set, but the directory has no gate: no connection arrives by name",
+			"write beside the apps:\n"+explain.Nest("gate.http", `listen = "0.0.0.0:80"`)))
 	}
 }
 
@@ -130,7 +131,7 @@ func (l *loader) defaultApp(gate *appspec.Spec, c *candidate) {
 	if !ok {
 		place = c.whole
 	}
-	c.diags = append(c.diags, problem(place, "there is no app "+shown, instead))
+	c.diags = append(c.diags, explain.Problem(place, "there is no app "+shown, instead))
 }
 
 // anyBroken tells that there are files of which it is not known what stands in them.

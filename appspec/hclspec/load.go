@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // defaultRoot is where app folders are unless defaults say otherwise.
@@ -28,7 +29,7 @@ func (o Options) Load(fsys afero.Fs, dir string) (*Set, error) {
 	}
 	l := newLoader(o, fsys, dir)
 	for _, name := range others {
-		l.set.Warnings = append(l.set.Warnings, warning(hcl.Range{Filename: filepath.Join(dir, name), Start: hcl.InitialPos, End: hcl.InitialPos},
+		l.set.Warnings = append(l.set.Warnings, explain.Warning(hcl.Range{Filename: filepath.Join(dir, name), Start: hcl.InitialPos, End: hcl.InitialPos},
 			"the file is not read: the name of a spec ends in .hcl", otherAdvice(name)))
 	}
 	paths := make([]string, len(names))

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // loader is one load at work.
@@ -240,7 +241,7 @@ func (l *loader) read(path string, named bool) {
 func (o Options) app(f *file, b *hcl.Block, under *layer) []*candidate {
 	c := &candidate{path: f.path, whole: b.DefRange}
 	fault := func(rng hcl.Range, what, instead string) []*candidate {
-		c.diags = append(c.diags, problem(rng, what, instead))
+		c.diags = append(c.diags, explain.Problem(rng, what, instead))
 		return []*candidate{c}
 	}
 	switch {

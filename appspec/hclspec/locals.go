@@ -7,6 +7,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // locals evaluates the locals of the file, each after those it speaks of.
@@ -61,7 +62,7 @@ func (e *localsEval) eval(a *hcl.Attribute) {
 	// them to each would take the square of their number.
 	seen := make(map[string]cty.Value)
 	for _, t := range a.Expr.Variables() {
-		name, ok := localName(t)
+		name, ok := explain.LocalName(t)
 		if !ok {
 			continue
 		}
@@ -97,20 +98,4 @@ func circle(chain []string, name string) string {
 		chain = append(append([]string{}, chain[:8]...), "…")
 	}
 	return strings.Join(append(append([]string{}, chain...), name), " → ")
-}
-
-// localName is NAME where a traversal starts with local.NAME.
-func localName(t hcl.Traversal) (string, bool) {
-	if t.IsRelative() || t.RootName() != "local" || len(t) < 2 {
-		return "", false
-	}
-	switch step := t[1].(type) {
-	case hcl.TraverseAttr:
-		return step.Name, true
-	case hcl.TraverseIndex:
-		if step.Key.Type() == cty.String && step.Key.IsKnown() && !step.Key.IsNull() {
-			return step.Key.AsString(), true
-		}
-	}
-	return "", false
 }

@@ -8,54 +8,15 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
-
-// processBlock is a block of programs that run beside the workers.
-const processBlock = "process"
-
-// scheduleBlock is a block of programs that run at times.
-const scheduleBlock = "schedule"
-
-// namedBlocks are the blocks with names of an app, but for its environments, with
-// the name that an example has.
-var namedBlocks = map[string]string{stageBlock: "migrate", processBlock: "celery", scheduleBlock: "nightly"}
-
-// namedAdvice is how such a block is written.
-func namedAdvice(block, name string) string {
-	lines := "  " + appspec.Table().Attribute[block+".command"].Written() + "\n"
-	if block == scheduleBlock {
-		lines = "  " + appspec.Table().Attribute["schedule.cron"].Written() + "\n" + lines
-	}
-	return lastName(block) + " " + appspec.Quote(name) + " {\n" + lines + "}"
-}
-
-// namedAdviceJSON is the same in JSON.
-func namedAdviceJSON(block string) string {
-	a := appspec.Table().Attribute[block+".command"]
-	return appspec.Quote(lastName(block)) + ": { " + appspec.Quote(namedBlocks[block]) + `: { "command": ` + a.Example + " } }"
-}
-
-func lastName(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
-
-// isNamed tells whether a block of that word has a name behind it.
-func isNamed(word string) bool {
-	if word == environmentBlock {
-		return true
-	}
-	for path := range namedBlocks {
-		if lastName(path) == word {
-			return true
-		}
-	}
-	return false
-}
 
 // namedBlock reads one block that has a name.
 func (d *decoder) namedBlock(known *appspec.Block, b *hcl.Block) {
 	word, block := known.Name(), known.Path
 	switch {
 	case len(b.Labels) == 0:
-		d.fault(b.TypeRange, "the "+word+" has no name", "write: "+namedAdvice(block, namedBlocks[block]))
+		d.fault(b.TypeRange, "the "+word+" has no name", "write: "+explain.NamedAdvice(block, explain.NamedBlocks[block]))
 		return
 	case len(b.Labels) > 1:
 		d.fault(b.LabelRanges[1], "the "+word+" has more than one name", "write: "+word+" "+appspec.Quote(b.Labels[0])+" { … }")
@@ -63,7 +24,7 @@ func (d *decoder) namedBlock(known *appspec.Block, b *hcl.Block) {
 	}
 	name := b.Labels[0]
 	if d.f.isJSON() && appspec.Table().Attribute[appspec.JoinPath(block, name)] != nil {
-		d.fault(b.LabelRanges[0], "the "+word+" has no name", "write: "+namedAdviceJSON(block))
+		d.fault(b.LabelRanges[0], "the "+word+" has no name", "write: "+explain.NamedAdviceJSON(block))
 		return
 	}
 	if !appspec.ValidName(name) {
@@ -74,7 +35,7 @@ func (d *decoder) namedBlock(known *appspec.Block, b *hcl.Block) {
 		d.fault(b.LabelRanges[0], word+" "+appspec.Quote(name)+" is defined twice in "+d.place(appspec.ParentPath(block)), "the first is on line "+itoa(at.Start.Line)+": give this one another name, or remove it")
 		return
 	}
-	if block == stageBlock && slices.Contains(appspec.OwnStages, name) {
+	if block == explain.StageBlock && slices.Contains(appspec.OwnStages, name) {
 		d.fault(b.LabelRanges[0], "every deploy has a stage "+appspec.Quote(name)+" already", "give this one another name, such as "+appspec.Quote("my-"+name))
 		return
 	}
@@ -121,14 +82,14 @@ func stepOf(st *step) string {
 // where it is not there yet.
 func placeNamed(s *appspec.Spec, block, name string) int {
 	switch block {
-	case processBlock:
+	case explain.ProcessBlock:
 		i := slices.IndexFunc(s.Processes, func(p appspec.Process) bool { return p.Name == name })
 		if i < 0 {
 			s.Processes = append(s.Processes, appspec.Process{Name: name})
 			return len(s.Processes) - 1
 		}
 		return i
-	case scheduleBlock:
+	case explain.ScheduleBlock:
 		i := slices.IndexFunc(s.Schedules, func(p appspec.Schedule) bool { return p.Name == name })
 		if i < 0 {
 			s.Schedules = append(s.Schedules, appspec.Schedule{Name: name})
@@ -149,7 +110,7 @@ func placeStage(s *appspec.Spec, name string) int {
 		s.Deploy.Stages = append(all, appspec.Stage{Name: name})
 		return len(all)
 	}
-	prefix := appspec.IndexPath(stageBlock, i)
+	prefix := appspec.IndexPath(explain.StageBlock, i)
 	s.MarkSensitive(prefix, false)
 	for p := range s.Ranges {
 		if p == prefix || strings.HasPrefix(p, prefix+".") {

@@ -7,6 +7,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // overlooked finds what the library lets pass in an expression that has a value
@@ -63,7 +65,7 @@ func (w *overlooked) Enter(node hclsyntax.Node) hcl.Diagnostics {
 		w.name(x)
 	case *hclsyntax.FunctionCallExpr:
 		if _, known := w.f.ctx.Functions[x.Name]; !known {
-			w.report(w.f.explainCall(x, nil))
+			w.report(w.f.expressions().Call(x, nil))
 		}
 	case *hclsyntax.ConditionalExpr:
 		w.chooses = true
@@ -107,10 +109,10 @@ func (w *overlooked) name(x *hclsyntax.ScopeTraversalExpr) {
 			return
 		}
 	}
-	if name, ok := localName(x.Traversal); ok && w.f.hasLocal(name) || root == "local" && !ok {
+	if name, ok := explain.LocalName(x.Traversal); ok && w.f.hasLocal(name) || root == "local" && !ok {
 		return
 	}
-	if d := w.f.explainName(x, w.whole); d != nil {
+	if d := w.f.expressions().Name(x, w.whole); d != nil {
 		w.report(d)
 	}
 }
@@ -123,7 +125,7 @@ func (w *overlooked) binary(x *hclsyntax.BinaryOpExpr) {
 		}
 	case hclsyntax.OpDivide, hclsyntax.OpModulo:
 		if by, ok := w.value(x.RHS, cty.Number); ok && by.AsBigFloat().Sign() == 0 {
-			w.report(problem(x.SrcRange, "the number is divided by zero", "divide by another number, or leave the division out"))
+			w.report(explain.Problem(x.SrcRange, "the number is divided by zero", "divide by another number, or leave the division out"))
 		}
 	}
 }
@@ -212,7 +214,7 @@ func (w *overlooked) value(x hclsyntax.Expression, wanted cty.Type) (cty.Value, 
 	}
 	v, diags := x.Value(w.ctx)
 	if diags.HasErrors() {
-		w.report(w.f.explain(w.whole, diags)...)
+		w.report(w.f.expressions().Explain(w.whole, diags)...)
 		return cty.NilVal, false
 	}
 	v, _ = v.Unmark()
@@ -221,7 +223,7 @@ func (w *overlooked) value(x hclsyntax.Expression, wanted cty.Type) (cty.Value, 
 		return cty.NilVal, false // the library has told it
 	}
 	if v.IsNull() {
-		w.report(problem(x.Range(), "null cannot be used in a calculation", "write a number, or true or false"))
+		w.report(explain.Problem(x.Range(), "null cannot be used in a calculation", "write a number, or true or false"))
 		return cty.NilVal, false
 	}
 	return v, true

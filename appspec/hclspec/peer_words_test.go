@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // TestPeerWords shows, word for word, what somebody is told who writes a name of
@@ -20,15 +21,13 @@ func TestPeerWords(t *testing.T) {
 		"sockets.http.mode": `"660"`, "working_directory": `"/srv/blog"`, "script_name": `"/blog"`, "sockets.http.owner": `"www-data"`, "django.settings": `"blog.settings"`, "workers.preload": "true",
 	}
 	var b strings.Builder
-	for _, w := range peerWords {
-		for name := range strings.FieldsSeq(w.names) {
-			value := values[w.home]
-			if value == "" {
-				value = "30"
-			}
-			b.WriteString(name + " = " + value + "\n")
-			b.WriteString("  app: " + strings.ReplaceAll(peerMessage(t, "app \"blog\" {\n  "+name+" = "+value+"\n}\n", name), "\n", "\n    ") + "\n")
+	for name, home := range explain.PeerNames() {
+		value := values[home]
+		if value == "" {
+			value = "30"
 		}
+		b.WriteString(name + " = " + value + "\n")
+		b.WriteString("  app: " + strings.ReplaceAll(peerMessage(t, "app \"blog\" {\n  "+name+" = "+value+"\n}\n", name), "\n", "\n    ") + "\n")
 	}
 	for _, src := range []string{
 		"app \"blog\" {\n  sockets {\n    http {\n      tls {\n        port = 443\n      }\n    }\n  }\n}\n",

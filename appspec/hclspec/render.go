@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // maxLine is how much of a source line is shown, in columns.
@@ -18,13 +19,13 @@ const maxLine = 120
 // renderer writes diagnostics as people read them.
 type renderer struct {
 	sources map[string][]byte
-	masks   map[string][]span // by file, made when first needed
+	masks   map[string][]explain.Span // by file, made when first needed
 	color   bool
 }
 
 // fault makes a Fault of diagnostics.
 func (r *renderer) fault(path, app string, diags hcl.Diagnostics, apps []string) Fault {
-	sortDiagnostics(diags)
+	explain.Sort(diags)
 	f := Fault{File: path, App: app, Diagnostics: diags, Apps: apps}
 	var b strings.Builder
 	for i, d := range diags {
@@ -37,13 +38,6 @@ func (r *renderer) fault(path, app string, diags hcl.Diagnostics, apps []string)
 	}
 	f.Text = b.String()
 	return f
-}
-
-// sortDiagnostics brings the diagnostics of one file into the order of the file.
-func sortDiagnostics(diags hcl.Diagnostics) {
-	stableSort(diags, func(a, b *hcl.Diagnostic) bool {
-		return a.Subject != nil && b.Subject != nil && a.Subject.Filename == b.Subject.Filename && a.Subject.Start.Byte < b.Subject.Start.Byte
-	})
 }
 
 // WriteDiagnostics writes all faults and warnings, each with its place and its
@@ -127,13 +121,13 @@ func (r *renderer) source(b *strings.Builder, rng *hcl.Range, mark, reset string
 	b.WriteString("  " + strings.Repeat(" ", len(number)) + " | " + strings.Repeat(" ", width(before)) + mark + strings.Repeat("^", max(width(under), 1)) + reset + "\n")
 }
 
-func (r *renderer) mask(name string, src []byte) []span {
+func (r *renderer) mask(name string, src []byte) []explain.Span {
 	m, ok := r.masks[name]
 	if !ok {
 		if r.masks == nil {
-			r.masks = make(map[string][]span)
+			r.masks = make(map[string][]explain.Span)
 		}
-		m = secretSpans(src)
+		m = explain.SecretSpans(src)
 		r.masks[name] = m
 	}
 	return m
@@ -141,7 +135,7 @@ func (r *renderer) mask(name string, src []byte) []span {
 
 // line is a source line in three parts: before what is meant, that, and after.
 type line struct {
-	spans               []span
+	spans               []explain.Span
 	before, under, rest []rune
 }
 
@@ -155,17 +149,17 @@ func (l *line) read(src []byte, from, to, start, end int) {
 		} else if i >= start {
 			part = &l.under
 		}
-		if s, ok := find(l.spans, i); ok {
+		if s, ok := explain.Find(l.spans, i); ok {
 			text := []rune(appspec.SensitiveText)
-			if s.start > 0 && src[s.start-1] == '(' {
+			if s.Start > 0 && src[s.Start-1] == '(' {
 				text = []rune("…")
 			}
 			// What is meant may lie within the secret: then all of it is.
-			if part == &l.before && start < s.end {
+			if part == &l.before && start < s.End {
 				part = &l.under
 			}
 			*part = append(*part, text...)
-			i = s.end
+			i = s.End
 			continue
 		}
 		r, n := utf8.DecodeRune(src[i:to])

@@ -7,6 +7,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // section reads one body, of either syntax, into its attributes and blocks in
@@ -30,7 +32,7 @@ func (f *file) section(body hcl.Body, blockNames []string) ([]*hcl.Attribute, []
 	schema := &hcl.BodySchema{}
 	for _, name := range blockNames {
 		var labels []string
-		if name == "app" || isNamed(name) {
+		if name == "app" || explain.IsNamed(name) {
 			labels = []string{"name"}
 		}
 		schema.Blocks = append(schema.Blocks, hcl.BlockHeaderSchema{Type: name, LabelNames: labels})
@@ -47,7 +49,7 @@ func (f *file) section(body hcl.Body, blockNames []string) ([]*hcl.Attribute, []
 		// A block given as a number or a string is left for the caller, who knows
 		// what to write instead.
 		if v, _ := a.Expr.Value(nil); !v.IsNull() && (v.Type().IsPrimitiveType() ||
-			name == environmentBlock && holdsTexts(v) || name != environmentBlock && isNamed(name) && holdsCommands(v)) {
+			name == explain.EnvironmentBlock && holdsTexts(v) || name != explain.EnvironmentBlock && explain.IsNamed(name) && holdsCommands(v)) {
 			attrs = append(attrs, a)
 			schema.Blocks = slices.DeleteFunc(schema.Blocks, func(b hcl.BlockHeaderSchema) bool { return b.Type == name })
 		}
@@ -64,7 +66,7 @@ func sortAttributes(attrs []*hcl.Attribute) {
 // explainMembers says what is wrong with a JSON value that is to be a body: it
 // is not an object, or has a name twice.
 func (f *file) explainMembers(diags hcl.Diagnostics) hcl.Diagnostics {
-	out := explainJSON(diags)
+	out := explain.Plain(diags)
 	for _, d := range out {
 		if d.Subject == nil || d.Subject.Start.Byte < 0 || d.Subject.End.Byte > len(f.src) || d.Subject.Start.Byte >= d.Subject.End.Byte {
 			continue

@@ -5,6 +5,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // The parser and the evaluator of HCL call themselves for each nesting and for
@@ -55,7 +57,7 @@ func survey(src []byte) (tokens, nesting, operators, digits int) {
 		default:
 			run = 0
 		}
-		if isWord(c) && c != '-' {
+		if explain.IsWord(c) && c != '-' {
 			if !word {
 				tokens++
 			}

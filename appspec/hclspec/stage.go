@@ -4,12 +4,7 @@ import (
 	"strings"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
-)
-
-const (
-	deployBlock   = "deploy"
-	databaseBlock = "database"
-	stageBlock    = "deploy.stage"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
 // withoutInherited takes away the deploy and the database of an app that has no
@@ -27,10 +22,10 @@ func withoutInherited(s *appspec.Spec) {
 		}
 		return true
 	}
-	if s.Deploy != nil && drop(deployBlock) {
+	if s.Deploy != nil && drop(explain.DeployBlock) {
 		s.Deploy = nil
 	}
-	if s.Database != nil && drop(databaseBlock) {
+	if s.Database != nil && drop(explain.DatabaseBlock) {
 		s.Database = nil
 	}
 }

@@ -1,4 +1,4 @@
-package hclspec
+package explain
 
 import (
 	"strings"
@@ -16,15 +16,15 @@ func deployHint(name, value, block string) string {
 		return "here this is " + a.Name() + ": write: " + a.Name() + " = " + peerValue(a, value)
 	}
 	switch block {
-	case "app", "", topOfFile:
+	case "app", "", TopOfFile:
 		if name == "location" && strings.Contains(value, "git") {
-			home := deployBlock
-			if block == topOfFile {
+			home := DeployBlock
+			if block == TopOfFile {
 				home = `app "NAME".` + home
 			}
-			return "here this is repository: write:\n" + nest(home, "repository = "+peerValue(t.Attribute["deploy.repository"], value))
+			return "here this is repository: write:\n" + Nest(home, "repository = "+peerValue(t.Attribute["deploy.repository"], value))
 		}
-	case deployBlock:
+	case DeployBlock:
 		switch name {
 		case "location", "url", "source":
 			return write("deploy.repository", value)
@@ -33,22 +33,22 @@ func deployHint(name, value, block string) string {
 		case "chdir", "cwd", "workdir", "working_dir", "working_directory", "app_dir", "project_dir":
 			return write("deploy.directory", value)
 		case "command", "cmd", "exec", "args":
-			return "a command is of a stage: write:\n" + namedAdvice(stageBlock, "migrate")
+			return "a command is of a stage: write:\n" + NamedAdvice(StageBlock, "migrate")
 		}
-	case stageBlock:
+	case StageBlock:
 		switch name {
 		case "cmd", "exec", "args", "program", "entrypoint", "execstart":
 			return "here this is command: write: " + t.Attribute["deploy.stage.command"].Written()
 		case "after", "before":
 			return "write: when = " + appspec.Quote(name)
 		case "environment", "environ", "envs", "env_vars":
-			return "env is of deploy, and every stage has it: write: " + nest(deployBlock, t.Attribute["deploy.env"].Written())
+			return "env is of deploy, and every stage has it: write: " + Nest(DeployBlock, t.Attribute["deploy.env"].Written())
 		}
-	case processBlock:
+	case ProcessBlock:
 		return processHint(name, value)
-	case scheduleBlock:
+	case ScheduleBlock:
 		return scheduleHint(name, value)
-	case databaseBlock:
+	case DatabaseBlock:
 		switch name {
 		case "host", "hostname", "address", "addr", "socket", "url":
 			return "here this is server: write: " + t.Attribute["database.server"].Written()

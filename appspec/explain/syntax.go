@@ -1,4 +1,4 @@
-package hclspec
+package explain
 
 import (
 	"bytes"
@@ -12,16 +12,13 @@ import (
 // first few are mostly made by the parser's having lost its way.
 const maxSyntax = 5
 
-// explainSyntax turns what the parser says of a file into our words. The
+// Syntax turns what the parser says of a file into our words. The
 // parser says what it expected; here we look at the tokens around the place for
 // what the writer meant.
-func (f *file) explainSyntax(diags hcl.Diagnostics) hcl.Diagnostics {
-	diags = explainJSON(diags)
-	sortDiagnostics(diags)
-	if f.isJSON() {
-		return f.explainJSONSyntax(diags)
-	}
-	s := newSyntax(f.path, f.src)
+func Syntax(path string, src []byte, diags hcl.Diagnostics) hcl.Diagnostics {
+	diags = Plain(diags)
+	Sort(diags)
+	s := newSyntax(path, src)
 	if d := s.whole(); d != nil {
 		return hcl.Diagnostics{d}
 	}
@@ -46,12 +43,12 @@ type syntax struct {
 	path   string
 	src    []byte
 	tokens hclsyntax.Tokens // without comments
-	masks  []span
+	masks  []Span
 }
 
 func newSyntax(path string, src []byte) *syntax {
 	all, _ := hclsyntax.LexConfig(src, path, hcl.InitialPos)
-	s := &syntax{path: path, src: src, tokens: make(hclsyntax.Tokens, 0, len(all)), masks: secretSpans(src)}
+	s := &syntax{path: path, src: src, tokens: make(hclsyntax.Tokens, 0, len(all)), masks: SecretSpans(src)}
 	for _, t := range all {
 		if t.Type == hclsyntax.TokenComment {
 			// A comment of one line holds its newline.
@@ -80,7 +77,7 @@ func (s *syntax) whole() *hcl.Diagnostic {
 		case hclsyntax.TokenOHeredoc:
 			if !s.heredocCloses(i) {
 				word := strings.Trim(string(t.Bytes), "<-~ \r\n")
-				return problem(t.Range, "the text that starts here is not terminated", "put "+word+" alone on the line after it")
+				return Problem(t.Range, "the text that starts here is not terminated", "put "+word+" alone on the line after it")
 			}
 		default:
 		}
@@ -97,9 +94,9 @@ func (s *syntax) otherLanguage() *hcl.Diagnostic {
 		line := s.src[offset : offset+end]
 		for _, mark := range []string{"<<<<<<< ", ">>>>>>> "} {
 			if bytes.HasPrefix(line, []byte(mark)) {
-				rng := rangeAt(s.path, s.src, offset)
+				rng := RangeAt(s.path, s.src, offset)
 				rng.End.Byte, rng.End.Column = offset+7, 8
-				return problem(rng, "this is a conflict marker of a merge", "keep one of the two sides, and remove the lines that start with <<<<<<<, ======= and >>>>>>>")
+				return Problem(rng, "this is a conflict marker of a merge", "keep one of the two sides, and remove the lines that start with <<<<<<<, ======= and >>>>>>>")
 			}
 		}
 		offset += end + 1
@@ -114,16 +111,16 @@ func (s *syntax) otherLanguage() *hcl.Diagnostic {
 	const ours = `a spec is written as: app "NAME" { … }`
 	switch t := s.tokens[first]; t.Type {
 	case hclsyntax.TokenOBrace:
-		return problem(t.Range, "this is JSON, and the file's name says HCL", "name the file *.hcl.json")
+		return Problem(t.Range, "this is JSON, and the file's name says HCL", "name the file *.hcl.json")
 	case hclsyntax.TokenOBrack:
-		return problem(t.Range, "this is not HCL: a file that starts with [ is INI or TOML", ours)
+		return Problem(t.Range, "this is not HCL: a file that starts with [ is INI or TOML", ours)
 	case hclsyntax.TokenMinus:
-		return problem(t.Range, "this is not HCL: a file that starts with - is YAML", ours)
+		return Problem(t.Range, "this is not HCL: a file that starts with - is YAML", ours)
 	case hclsyntax.TokenLessThan:
-		return problem(t.Range, "this is not HCL: a file that starts with < is XML", ours)
+		return Problem(t.Range, "this is not HCL: a file that starts with < is XML", ours)
 	case hclsyntax.TokenIdent:
 		if next := s.at(first + 1); next.Type == hclsyntax.TokenColon && s.at(first+2).Type == hclsyntax.TokenNewline {
-			return problem(t.Range, "this is not HCL: a name, a colon and nothing is YAML", ours)
+			return Problem(t.Range, "this is not HCL: a name, a colon and nothing is YAML", ours)
 		}
 	default:
 	}
@@ -160,14 +157,14 @@ func (s *syntax) openString(i int) *hcl.Diagnostic {
 		}
 	}
 	if len(open) == 0 {
-		return problem(s.tokens[i].Range, "a string in quotes ends on its line", `close it with ", and write \n for a new line`)
+		return Problem(s.tokens[i].Range, "a string in quotes ends on its line", `close it with ", and write \n for a new line`)
 	}
 	t := s.tokens[open[0]]
 	instead := `write " where it ends`
 	if line := s.source(s.lineStart(t.Range.Start.Byte), s.tokens[i].Range.Start.Byte); line != "…" {
 		instead = "write: " + strings.TrimSpace(line) + `"`
 	}
-	return problem(t.Range, "the string that starts here has no closing quote", instead)
+	return Problem(t.Range, "the string that starts here has no closing quote", instead)
 }
 
 func (s *syntax) heredocCloses(i int) bool {
@@ -189,7 +186,7 @@ func (s *syntax) source(from, to int) string {
 	if from >= to {
 		return ""
 	}
-	if meets(s.masks, from, to) {
+	if Meets(s.masks, from, to) {
 		return "…"
 	}
 	return string(s.src[from:to])
@@ -207,7 +204,7 @@ func (s *syntax) brackets() *hcl.Diagnostic {
 			open = append(open, i)
 		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenTemplateSeqEnd:
 			if len(open) == 0 {
-				return problem(t.Range, "this "+string(t.Bytes)+" has no opening bracket", "remove it")
+				return Problem(t.Range, "this "+string(t.Bytes)+" has no opening bracket", "remove it")
 			}
 			o := s.tokens[open[len(open)-1]]
 			if partner(o.Type) != t.Type {
@@ -268,7 +265,7 @@ func (s *syntax) unclosed(i int) *hcl.Diagnostic {
 		hclsyntax.TokenOBrace: "}", hclsyntax.TokenOBrack: "]", hclsyntax.TokenOParen: ")",
 	}[t.Type]
 	if closer == "" {
-		return problem(t.Range, "the "+string(t.Bytes)+" in this string is not closed", "write } after the expression, or "+string(t.Bytes[:1])+string(t.Bytes)+" for the two characters themselves")
+		return Problem(t.Range, "the "+string(t.Bytes)+" in this string is not closed", "write } after the expression, or "+string(t.Bytes[:1])+string(t.Bytes)+" for the two characters themselves")
 	}
 	name := ""
 	if t.Type == hclsyntax.TokenOBrace {
@@ -277,7 +274,7 @@ func (s *syntax) unclosed(i int) *hcl.Diagnostic {
 		}
 	}
 	if name != "" {
-		return problem(t.Range, "the block "+name+" is not closed", "write } on a line of its own where it ends")
+		return Problem(t.Range, "the block "+name+" is not closed", "write } on a line of its own where it ends")
 	}
-	return problem(t.Range, "this "+string(t.Bytes)+" is not closed", "write "+closer+" where it ends")
+	return Problem(t.Range, "this "+string(t.Bytes)+" is not closed", "write "+closer+" where it ends")
 }

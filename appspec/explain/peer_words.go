@@ -1,6 +1,7 @@
-package hclspec
+package explain
 
 import (
+	"iter"
 	"path"
 	"regexp"
 	"strconv"
@@ -54,7 +55,7 @@ var peerWords = []peerWord{
 	{"autorestart startretries restart_policy restartpolicy restartsec no_autorestart", "restart", "workers that end are always replaced; the delays are of the block restart: write: restart { min_delay = \"1s\" }"},
 	{"image build dockerfile container", "", "no containers are run: install the app's packages in a virtualenv and write: virtualenv = \"venv\""},
 	{"volumes mounts networks links labels annotations metadata apiversion kind depends_on after before requires wantedby description type priority", "", "leave it out: apps are independent of each other, and nothing is mounted for them"},
-	{"static_map static_map2 static_url static_root static_dir static_path alias document_root check_static", "static.dir", staticAdvice},
+	{"static_map static_map2 static_url static_root static_dir static_path alias document_root check_static", "static.dir", StaticAdvice},
 	{"include includes import extends", "", "leave it out: every *.hcl of the directory is read, and what all apps share is in defaults.hcl"},
 	{"repository_url repo repo_url git git_url git_repository source_url clone_url", "deploy.repository", ""},
 	{"repo_branch git_branch", "deploy.branch", ""},
@@ -110,12 +111,27 @@ var peerWords = []peerWord{
 	{"server services service apps program_name spec template", "", "each app is a block: app \"NAME\" { … }"},
 }
 
-const staticAdvice = "files are served without the app by a block: write:\nstatic {\n  url = \"/static/\"\n  dir = \"app/static\"\n}"
+// PeerNames are the names of other programs that are known, each with the path of what it
+// is called here; empty: it is called nothing.
+func PeerNames() iter.Seq2[string, string] {
+	return func(yield func(name, home string) bool) {
+		for _, w := range peerWords {
+			for name := range strings.FieldsSeq(w.names) {
+				if !yield(name, w.home) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// StaticAdvice is how files are served that belong to no app.
+const StaticAdvice = "files are served without the app by a block: write:\nstatic {\n  url = \"/static/\"\n  dir = \"app/static\"\n}"
 
 // staticHint is what a static block calls the names of others; empty: it does not.
 func staticHint(name, value, block string) string {
 	t := appspec.Table()
-	if block == staticBlock {
+	if block == StaticBlock {
 		switch name {
 		case "root", "path", "folder", "directory", "alias", "static_root", "document_root":
 			return "here this is dir: write: dir = " + peerValue(t.Attribute["static.dir"], value)
@@ -148,11 +164,11 @@ var peerOf = sync.OnceValue(func() map[string]*peerWord {
 	return m
 })
 
-// peerHint says what to write instead of a name of another program; empty where
+// PeerHint says what to write instead of a name of another program; empty where
 // the name is none. block is where it was found, value what was written.
-func peerHint(name, value, block string) string {
+func PeerHint(name, value, block string) string {
 	name = strings.ToLower(strings.ReplaceAll(name, "-", "_"))
-	if name == environmentBlock { // as all of them call their variables; here it is a block of the app
+	if name == EnvironmentBlock { // as all of them call their variables; here it is a block of the app
 		name = "environ"
 	}
 	if own := deployHint(name, value, block); own != "" {
@@ -182,17 +198,17 @@ func peerHint(name, value, block string) string {
 	}
 	home := a.Block()
 	switch {
-	case home == "" && block == topOfFile:
+	case home == "" && block == TopOfFile:
 		home = `app "NAME"`
 	case home == "":
 		return "here this is " + say + " of the app itself: write: " + text
-	case block == topOfFile:
+	case block == TopOfFile:
 		home = `app "NAME".` + home
 	}
 	if inner, ok := strings.CutPrefix(home, block+"."); ok && block != "" {
 		home = inner
 	}
-	return "here this is " + say + ": write:\n" + nest(home, text)
+	return "here this is " + say + ": write:\n" + Nest(home, text)
 }
 
 var (
@@ -274,7 +290,7 @@ func peerValue(a *appspec.Attribute, value string) string {
 		}
 	case appspec.TypeString:
 		if text != "" && len(a.OneOf) == 0 {
-			if _, ok := a.Check(text); !ok && a.Block() == deployBlock {
+			if _, ok := a.Check(text); !ok && a.Block() == DeployBlock {
 				return example
 			}
 			return appspec.Quote(text)

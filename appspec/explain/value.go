@@ -1,6 +1,7 @@
-package hclspec
+package explain
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -31,7 +32,7 @@ func (l *sourceLine) noEquals() *hcl.Diagnostic {
 		return nil
 	}
 	if next.Type == hclsyntax.TokenOBrace {
-		return problem(next.Range, "the { of a block must be on the line of its name", "write: "+l.rest(0)+" {")
+		return Problem(next.Range, "the { of a block must be on the line of its name", "write: "+l.rest(0)+" {")
 	}
 	isBlock := name == "app" || name == "defaults" || name == "locals"
 	for i := range appspec.Blocks() {
@@ -39,11 +40,11 @@ func (l *sourceLine) noEquals() *hcl.Diagnostic {
 	}
 	switch {
 	case isBlock:
-		return problem(l.rng(0, l.len()-1), "the block "+name+" has no body", "write: "+l.rest(0)+" { … }")
+		return Problem(l.rng(0, l.len()-1), "the block "+name+" has no body", "write: "+l.rest(0)+" { … }")
 	case l.len() == 1:
-		return problem(l.token(0).Range, appspec.Quote(name)+" is incomplete", "write an attribute as NAME = VALUE, a block as NAME { … }")
+		return Problem(l.token(0).Range, appspec.Quote(name)+" is incomplete", "write an attribute as NAME = VALUE, a block as NAME { … }")
 	default:
-		return problem(l.rng(0, l.len()-1), "between name and value there must be =", "write: "+name+" = "+l.quoted(name, l.rest(1), 1))
+		return Problem(l.rng(0, l.len()-1), "between name and value there must be =", "write: "+name+" = "+l.quoted(name, l.rest(1), 1))
 	}
 }
 
@@ -57,11 +58,11 @@ func (l *sourceLine) noValue() *hcl.Diagnostic {
 				break
 			}
 		}
-		return problem(l.rng(0, 1), l.name()+" has no value", instead)
+		return Problem(l.rng(0, 1), l.name()+" has no value", instead)
 	}
 	for n := 0; n+2 < l.len(); n++ {
 		if k := l.kind(n + 2); l.kind(n) == hclsyntax.TokenIdent && l.kind(n+1) == hclsyntax.TokenEqual && (k == hclsyntax.TokenCBrace || k == hclsyntax.TokenComma) {
-			return problem(l.rng(n, n+1), string(l.token(n).Bytes)+" has no value", "write a value after the =, or remove the name")
+			return Problem(l.rng(n, n+1), string(l.token(n).Bytes)+" has no value", "write a value after the =, or remove the name")
 		}
 	}
 	return nil
@@ -72,7 +73,7 @@ func (l *sourceLine) comment() *hcl.Diagnostic {
 	for n := 0; n+1 < l.len(); n++ {
 		a, b := l.token(n), l.token(n+1)
 		if a.Type == hclsyntax.TokenMinus && b.Type == hclsyntax.TokenMinus && a.Range.End.Byte == b.Range.Start.Byte {
-			return problem(l.rng(n, n+1), "-- is not a comment", "a comment starts with # or //")
+			return Problem(l.rng(n, n+1), "-- is not a comment", "a comment starts with # or //")
 		}
 	}
 	return nil
@@ -95,7 +96,7 @@ func (l *sourceLine) unit() *hcl.Diagnostic {
 			continue
 		}
 		text := l.source(l.token(n).Range.Start.Byte, l.token(m).Range.End.Byte)
-		return problem(l.rng(n, m), "a value with a unit is written in quotes", "write: "+string(l.token(n-2).Bytes)+" = "+appspec.Quote(strings.ReplaceAll(text, " ", "")))
+		return Problem(l.rng(n, m), "a value with a unit is written in quotes", "write: "+string(l.token(n-2).Bytes)+" = "+appspec.Quote(strings.ReplaceAll(text, " ", "")))
 	}
 	return nil
 }
@@ -116,7 +117,7 @@ func (l *sourceLine) unquoted() *hcl.Diagnostic {
 	if !isText(l.name()) {
 		return nil
 	}
-	return problem(l.rng(2, l.len()-1), "the value of "+l.name()+" is not in quotes", "write: "+l.name()+" = "+appspec.Quote(l.rest(2)))
+	return Problem(l.rng(2, l.len()-1), "the value of "+l.name()+" is not in quotes", "write: "+l.name()+" = "+appspec.Quote(l.rest(2)))
 }
 
 // twoAttributes: user = "blog" group = "blog".
@@ -137,7 +138,7 @@ func (l *sourceLine) twoAttributes() *hcl.Diagnostic {
 		what = "block " + string(l.token(second).Bytes)
 	}
 	first := l.source(l.token(0).Range.Start.Byte, l.token(end-1).Range.End.Byte)
-	return problem(l.rng(second, second), "the "+what+" is on the line of another attribute", "write each on its own line:\n"+first+"\n"+l.rest(second))
+	return Problem(l.rng(second, second), "the "+what+" is on the line of another attribute", "write each on its own line:\n"+first+"\n"+l.rest(second))
 }
 
 // lineEnd: user = "blog", and user = "blog";.
@@ -148,7 +149,7 @@ func (l *sourceLine) lineEnd() *hcl.Diagnostic {
 		return nil
 	}
 	if l.isAttribute() || l.kind(last-1) == hclsyntax.TokenCBrace {
-		return problem(t.Range, "an attribute ends with its line, not with "+string(t.Bytes), "remove the "+string(t.Bytes))
+		return Problem(t.Range, "an attribute ends with its line, not with "+string(t.Bytes), "remove the "+string(t.Bytes))
 	}
 	return nil
 }
@@ -166,7 +167,7 @@ func (l *sourceLine) missingComma() *hcl.Diagnostic {
 		default:
 		}
 		if depth > 0 && l.endsValue(n) && l.startsValue(n+1) {
-			return problem(l.token(n+1).Range, "a comma is missing before this", "write a comma between two items")
+			return Problem(l.token(n+1).Range, "a comma is missing before this", "write a comma between two items")
 		}
 	}
 	return nil
@@ -208,7 +209,7 @@ func (l *sourceLine) twice() *hcl.Diagnostic {
 			}
 		case hclsyntax.TokenIdent:
 			if depth == 0 && string(t.Bytes) == l.name() && l.at(i+1).Type == hclsyntax.TokenEqual {
-				return problem(l.token(0).Range, l.name()+" is set twice", "the first is on line "+itoa(t.Range.Start.Line)+": remove one")
+				return Problem(l.token(0).Range, l.name()+" is set twice", "the first is on line "+strconv.Itoa(t.Range.Start.Line)+": remove one")
 			}
 		default:
 		}
@@ -234,7 +235,7 @@ func (l *sourceLine) trailing() *hcl.Diagnostic {
 		if depth == 0 && l.endsValue(n) && n+1 < l.len() {
 			switch l.kind(n + 1) {
 			case hclsyntax.TokenOQuote, hclsyntax.TokenNumberLit, hclsyntax.TokenIdent:
-				return problem(l.rng(n+1, l.len()-1), "the line goes on after the value of "+l.name(), "remove the rest, or make it one value: text in one pair of quotes, a list in [ ]")
+				return Problem(l.rng(n+1, l.len()-1), "the line goes on after the value of "+l.name(), "remove the rest, or make it one value: text in one pair of quotes, a list in [ ]")
 			default:
 			}
 		}

@@ -1,4 +1,4 @@
-package hclspec
+package explain
 
 import (
 	"bytes"
@@ -10,44 +10,46 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// explainJSONSyntax says where a file is not JSON. The place is the standard
+// JSON says where a file is not JSON. The place is the standard
 // library's, which is nearer to the slip than the one of HCL's parser.
-func (f *file) explainJSONSyntax(diags hcl.Diagnostics) hcl.Diagnostics {
+func JSON(path string, src []byte, diags hcl.Diagnostics) hcl.Diagnostics {
+	diags = Plain(diags)
+	Sort(diags)
 	one := func(at int, what, instead string) hcl.Diagnostics {
-		return hcl.Diagnostics{problem(rangeAt(f.path, f.src, min(at, len(f.src))), what, instead)}
+		return hcl.Diagnostics{Problem(RangeAt(path, src, min(at, len(src))), what, instead)}
 	}
-	start := len(f.src) - len(bytes.TrimLeft(f.src, " \t\r\n"))
-	if start == len(f.src) {
+	start := len(src) - len(bytes.TrimLeft(src, " \t\r\n"))
+	if start == len(src) {
 		return one(0, "the file is empty", `a file named *.hcl.json holds one JSON object: { "app": { "NAME": { … } } }`)
 	}
-	if c := f.src[start]; c != '{' && c != '[' {
+	if c := src[start]; c != '{' && c != '[' {
 		return one(start, "this is not JSON", "a file named *.hcl.json holds one JSON object; HCL's own syntax is for files named *.hcl")
 	}
-	dec := json.NewDecoder(bytes.NewReader(f.src))
+	dec := json.NewDecoder(bytes.NewReader(src))
 	var raw json.RawMessage
 	err := dec.Decode(&raw)
 	var bad *json.SyntaxError
 	switch {
 	case err == nil:
-		if rest := bytes.TrimLeft(f.src[dec.InputOffset():], " \t\r\n"); len(rest) > 0 {
-			return one(len(f.src)-len(rest), "the file goes on after its JSON object", "a file holds one object: remove the rest")
+		if rest := bytes.TrimLeft(src[dec.InputOffset():], " \t\r\n"); len(rest) > 0 {
+			return one(len(src)-len(rest), "the file goes on after its JSON object", "a file holds one object: remove the rest")
 		}
 		return diags[:min(len(diags), 1)]
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return one(max(len(bytes.TrimRight(f.src, " \t\r\n"))-1, 0), "the file ends too early", `a ", } or ] is missing before its end`)
+		return one(max(len(bytes.TrimRight(src, " \t\r\n"))-1, 0), "the file ends too early", `a ", } or ] is missing before its end`)
 	case !errors.As(err, &bad):
 		return diags[:min(len(diags), 1)]
 	}
 	at := int(bad.Offset) - 1
-	if at < 0 || at >= len(f.src) {
+	if at < 0 || at >= len(src) {
 		return diags[:min(len(diags), 1)]
 	}
-	before := bytes.TrimRight(f.src[:at], " \t\r\n")
+	before := bytes.TrimRight(src[:at], " \t\r\n")
 	last := byte(0)
 	if len(before) > 0 {
 		last = before[len(before)-1]
 	}
-	switch c := f.src[at]; {
+	switch c := src[at]; {
 	case c == '#' || c == '/':
 		return one(at, "JSON has no comments", `a member named "//" takes one: "//": "…"`)
 	case c == '\'':

@@ -1,4 +1,4 @@
-package hclspec
+package explain
 
 import (
 	"bytes"
@@ -12,14 +12,14 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
-// span is a piece of a source file, in bytes.
-type span struct{ start, end int }
+// Span is a piece of a source file, in bytes.
+type Span struct{ Start, End int }
 
-// secretSpans finds what stands in the parentheses of sensitive(…), by bytes
+// SecretSpans finds what stands in the parentheses of sensitive(…), by bytes
 // alone, as the file may be one that cannot be parsed. In doubt it takes more:
 // where no closing parenthesis comes, all to the end of the file.
-func secretSpans(src []byte) []span {
-	var spans []span
+func SecretSpans(src []byte) []Span {
+	var spans []Span
 	for i := 0; ; {
 		at := bytes.IndexByte(src[i:], '(')
 		if at < 0 {
@@ -29,7 +29,7 @@ func secretSpans(src []byte) []span {
 		i = at + 1
 		word := bytes.TrimRight(src[max(0, at-64):at], " \t\r\n")
 		n := len(word)
-		for n > 0 && isWord(word[n-1]) {
+		for n > 0 && IsWord(word[n-1]) {
 			n--
 		}
 		if !likeSensitive(word[n:]) {
@@ -37,7 +37,7 @@ func secretSpans(src []byte) []span {
 		}
 		end := closing(src, at)
 		if end > at+1 {
-			spans = append(spans, span{at + 1, end})
+			spans = append(spans, Span{at + 1, end})
 		}
 		i = max(end, i)
 	}
@@ -45,12 +45,12 @@ func secretSpans(src []byte) []span {
 
 // urlPasswords finds the passwords in addresses: nobody may write one there, and
 // whoever did needs not see it again on a screen or in a log.
-func urlPasswords(src []byte) []span {
+func urlPasswords(src []byte) []Span {
 	spans := scpPasswords(src)
 	for i := 0; ; {
 		at := bytes.Index(src[i:], []byte("://"))
 		if at < 0 {
-			slices.SortFunc(spans, func(a, b span) int { return a.start - b.start })
+			slices.SortFunc(spans, func(a, b Span) int { return a.Start - b.Start })
 			return spans
 		}
 		i += at + len("://")
@@ -60,12 +60,12 @@ func urlPasswords(src []byte) []span {
 		}
 		address := string(src[i : i+end])
 		if from, to := appspec.PasswordIn(address); from < to {
-			spans = append(spans, span{i + from, i + to})
+			spans = append(spans, Span{i + from, i + to})
 		} else if to := strings.IndexAny(address, "@/"); to > 0 && address[to] == '@' && bytes.HasSuffix(src[:i], []byte("https://")) {
-			spans = append(spans, span{i, i + to}) // where git and pip take a token
+			spans = append(spans, Span{i, i + to}) // where git and pip take a token
 		}
 		if _, query, has := strings.Cut(address, "?"); has && tokenQuery.MatchString(query) {
-			spans = append(spans, span{i + end - len(query), i + end})
+			spans = append(spans, Span{i + end - len(query), i + end})
 		}
 	}
 }
@@ -76,14 +76,14 @@ var tokenQuery = regexp.MustCompile(`(?i)(token|key|secret|passw)[^=&]*=`)
 // form has no place for: "user:password@host:path".
 var scpAddress = regexp.MustCompile("[\"'][^\"'\\s/@:]+:([^\"'\\s/@][^\"'\\s]*)@[^\"'\\s/@:]+[:/]")
 
-func scpPasswords(src []byte) []span {
-	var spans []span
+func scpPasswords(src []byte) []Span {
+	var spans []Span
 	if bytes.IndexByte(src, '@') < 0 {
 		return nil // most files: the pattern costs
 	}
 	for _, m := range scpAddress.FindAllSubmatchIndex(src, -1) {
 		if !bytes.Contains(src[m[0]:m[1]], []byte("://")) {
-			spans = append(spans, span{m[2], m[3]})
+			spans = append(spans, Span{m[2], m[3]})
 		}
 	}
 	return spans
@@ -93,7 +93,7 @@ func scpPasswords(src []byte) []span {
 func withoutPasswords(text string) string {
 	spans := urlPasswords([]byte(text))
 	for _, s := range slices.Backward(spans) {
-		text = text[:s.start] + appspec.SensitiveText + text[s.end:]
+		text = text[:s.Start] + appspec.SensitiveText + text[s.End:]
 	}
 	return text
 }
@@ -110,11 +110,11 @@ func likeSensitive(word []byte) bool {
 
 // withLocals adds the lines that define the locals which the spans speak of:
 // pw = "…" is as secret as sensitive(local.pw) makes it.
-func withLocals(src []byte, spans []span) []span {
+func withLocals(src []byte, spans []Span) []Span {
 	const prefix = "local."
 	done := make(map[string]bool)
 	for _, s := range spans {
-		text := src[s.start:s.end]
+		text := src[s.Start:s.End]
 		for {
 			at := bytes.Index(text, []byte(prefix))
 			if at < 0 {
@@ -122,7 +122,7 @@ func withLocals(src []byte, spans []span) []span {
 			}
 			text = text[at+len(prefix):]
 			n := 0
-			for n < len(text) && isWord(text[n]) {
+			for n < len(text) && IsWord(text[n]) {
 				n++
 			}
 			if name := string(text[:n]); n > 0 && !done[name] && len(done) < 100 {
@@ -131,12 +131,12 @@ func withLocals(src []byte, spans []span) []span {
 			}
 		}
 	}
-	slices.SortFunc(spans, func(a, b span) int { return a.start - b.start })
+	slices.SortFunc(spans, func(a, b Span) int { return a.Start - b.Start })
 	// Two spans never meet but where one holds the other: keep the outer.
 	out := spans[:0]
 	for _, s := range spans {
-		if len(out) > 0 && s.start < out[len(out)-1].end {
-			out[len(out)-1].end = max(out[len(out)-1].end, s.end)
+		if len(out) > 0 && s.Start < out[len(out)-1].End {
+			out[len(out)-1].End = max(out[len(out)-1].End, s.End)
 			continue
 		}
 		out = append(out, s)
@@ -146,8 +146,8 @@ func withLocals(src []byte, spans []span) []span {
 
 // definitions finds the values of NAME = VALUE and "NAME": VALUE, to the end of
 // their lines.
-func definitions(src []byte, name string) []span {
-	var spans []span
+func definitions(src []byte, name string) []Span {
+	var spans []Span
 	for i := 0; ; {
 		at := bytes.Index(src[i:], []byte(name))
 		if at < 0 {
@@ -155,7 +155,7 @@ func definitions(src []byte, name string) []span {
 		}
 		at += i
 		i = at + len(name)
-		if at > 0 && (isWord(src[at-1]) || src[at-1] == '.') {
+		if at > 0 && (IsWord(src[at-1]) || src[at-1] == '.') {
 			continue
 		}
 		n := i
@@ -172,18 +172,19 @@ func definitions(src []byte, name string) []span {
 		for n++; n < end && (src[n] == ' ' || src[n] == '\t'); n++ {
 		}
 		if value := bytes.TrimRight(src[n:end], " \t\r"); len(value) > 0 {
-			spans = append(spans, span{n, n + len(value)})
+			spans = append(spans, Span{n, n + len(value)})
 		}
 	}
 }
 
-// meets tells whether a secret lies within a piece of the source.
-func meets(spans []span, from, to int) bool {
-	n := sort.Search(len(spans), func(n int) bool { return spans[n].end > from })
-	return n < len(spans) && spans[n].start < to
+// Meets tells whether a secret lies within a piece of the source.
+func Meets(spans []Span, from, to int) bool {
+	n := sort.Search(len(spans), func(n int) bool { return spans[n].End > from })
+	return n < len(spans) && spans[n].Start < to
 }
 
-func isWord(c byte) bool {
+// IsWord tells whether a byte may be one of a name.
+func IsWord(c byte) bool {
 	return c == '_' || c == '-' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c >= 0x80
 }
 
@@ -204,14 +205,14 @@ func closing(src []byte, open int) int {
 			if i > 0 && src[i-1] == '\\' {
 				quote = []byte{'\\', '"'}
 			}
-			i = stringEnd(src, i+1, quote)
+			i = StringEnd(src, i+1, quote)
 		}
 	}
 	return len(src)
 }
 
-// stringEnd finds the last byte of a string that starts at i.
-func stringEnd(src []byte, i int, quote []byte) int {
+// StringEnd finds the last byte of a string that starts at i.
+func StringEnd(src []byte, i int, quote []byte) int {
 	for ; i < len(src); i++ {
 		switch {
 		case src[i] == '\n':
@@ -225,13 +226,13 @@ func stringEnd(src []byte, i int, quote []byte) int {
 	return i
 }
 
-// find returns the span that holds the byte i.
-func find(spans []span, i int) (span, bool) {
-	n := sort.Search(len(spans), func(n int) bool { return spans[n].end > i })
-	if n < len(spans) && spans[n].start <= i {
+// Find returns the span that holds the byte i.
+func Find(spans []Span, i int) (Span, bool) {
+	n := sort.Search(len(spans), func(n int) bool { return spans[n].End > i })
+	if n < len(spans) && spans[n].Start <= i {
 		return spans[n], true
 	}
-	return span{}, false
+	return Span{}, false
 }
 
 func stableSort(diags hcl.Diagnostics, less func(a, b *hcl.Diagnostic) bool) {

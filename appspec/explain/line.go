@@ -1,4 +1,4 @@
-package hclspec
+package explain
 
 import (
 	"strings"
@@ -93,7 +93,7 @@ func (l *sourceLine) quotes() *hcl.Diagnostic {
 		if t.Type == hclsyntax.TokenApostrophe || strings.ContainsAny(text, "“”„‟«»‘’") && t.Type != hclsyntax.TokenQuotedLit && t.Type != hclsyntax.TokenStringLit {
 			line := l.rest(0)
 			fixed := strings.NewReplacer("'", `"`, "“", `"`, "”", `"`, "„", `"`, "‟", `"`, "«", `"`, "»", `"`, "‘", `"`, "’", `"`).Replace(line)
-			return problem(t.Range, "text must be in straight double quotes", "write: "+fixed)
+			return Problem(t.Range, "text must be in straight double quotes", "write: "+fixed)
 		}
 	}
 	return nil
@@ -119,7 +119,7 @@ func (l *sourceLine) escape() *hcl.Diagnostic {
 			rng.End = rng.Start
 			rng.End.Byte += 2
 			rng.End.Column += 2
-			return problem(rng, `a \ in a string must start one of \n \r \t \" \\ \uNNNN`, `write \\ for a \ itself`)
+			return Problem(rng, `a \ in a string must start one of \n \r \t \" \\ \uNNNN`, `write \\ for a \ itself`)
 		}
 	}
 	return nil
@@ -129,7 +129,7 @@ func (l *sourceLine) escape() *hcl.Diagnostic {
 func (l *sourceLine) quotedName() *hcl.Diagnostic {
 	if l.kind(0) == hclsyntax.TokenOQuote && l.kind(1) == hclsyntax.TokenQuotedLit && l.kind(2) == hclsyntax.TokenCQuote &&
 		(l.kind(3) == hclsyntax.TokenEqual || l.kind(3) == hclsyntax.TokenColon) {
-		return problem(l.rng(0, 2), "the name of an attribute is written without quotes", "write: "+string(l.token(1).Bytes)+" = "+l.rest(4))
+		return Problem(l.rng(0, 2), "the name of an attribute is written without quotes", "write: "+string(l.token(1).Bytes)+" = "+l.rest(4))
 	}
 	return nil
 }
@@ -141,16 +141,16 @@ func (l *sourceLine) colon() *hcl.Diagnostic {
 	}
 	name := l.name()
 	if l.kind(2) == hclsyntax.TokenOBrace {
-		return problem(l.token(1).Range, "there is no : before a block", "write: "+name+" {")
+		return Problem(l.token(1).Range, "there is no : before a block", "write: "+name+" {")
 	}
 	value := l.rest(2)
 	if value == "" {
 		value = "…"
 	}
-	if hint := peerHint(name, value, topOfFile); hint != "" && !known(name) {
-		return problem(l.token(1).Range, "between name and value there must be =, not :, and "+name+" is not a name of a spec", hint)
+	if hint := PeerHint(name, value, TopOfFile); hint != "" && !known(name) {
+		return Problem(l.token(1).Range, "between name and value there must be =, not :, and "+name+" is not a name of a spec", hint)
 	}
-	return problem(l.token(1).Range, "between name and value there must be =, not :", "write: "+name+" = "+l.quoted(name, value, 2))
+	return Problem(l.token(1).Range, "between name and value there must be =, not :", "write: "+name+" = "+l.quoted(name, value, 2))
 }
 
 // quoted is a value, in quotes where it is bare text.
@@ -199,7 +199,7 @@ func (l *sourceLine) equalsBeforeBlock() *hcl.Diagnostic {
 		return nil
 	}
 	head := l.source(l.token(0).Range.Start.Byte, l.token(n-1).Range.End.Byte)
-	return problem(l.token(n).Range, "there is no = before a block", "write: "+head+" {")
+	return Problem(l.token(n).Range, "there is no = before a block", "write: "+head+" {")
 }
 
 // oneLineBlock: workers { count = 2  threads = 4 }.
@@ -221,7 +221,7 @@ func (l *sourceLine) oneLineBlock() *hcl.Diagnostic {
 		return nil
 	}
 	head := l.source(l.token(0).Range.Start.Byte, l.token(open).Range.End.Byte)
-	return problem(l.rng(open+1, end-1), "a block on one line holds one attribute and nothing else", "write:\n"+head+"\n"+strings.Join(items, "\n")+"\n}")
+	return Problem(l.rng(open+1, end-1), "a block on one line holds one attribute and nothing else", "write:\n"+head+"\n"+strings.Join(items, "\n")+"\n}")
 }
 
 // items writes what stands in the braces of a block on one line, from token n
