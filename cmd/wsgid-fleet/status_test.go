@@ -134,21 +134,33 @@ func TestStatusTellsOfASharedPython(t *testing.T) {
 	}
 }
 
-// No line of any picture is wider than the terminal.
+// No line of any picture is wider than the terminal, and where a name and a reason have
+// room they are there whole.
 func TestPicturesFitTheTerminal(t *testing.T) {
-	app := ready(123456).Apps[0]
-	app.Reason = "ModuleNotFoundError: No module named 'a_very_long_name_of_a_module_that_has_no_blank_in_it'; next try in 4s"
-	app.State = "backoff"
-	app.Master.Unforked = "env has PYTHONHASHSEED, which is read before Python runs anything"
-	for width := 30; width < 200; width += 7 {
-		for i := range 3 {
-			wide, one := i == 1, i == 2
-			var b bytes.Buffer
-			v := statusView{style: style{width: width}, now: time.Unix(2000, 0), wide: wide, one: one, watch: true}
-			v.write(&b, &fleet.Status{Apps: []fleet.AppStatus{app}})
-			for line := range strings.Lines(b.String()) {
-				if n := columns(strings.TrimRight(line, "\n")); n > width {
-					t.Errorf("at width %d, wide %t, one %t, a line has %d columns: %q", width, wide, one, n, line)
+	long := "n" + strings.Repeat("ame", 20) + "63"
+	endless := strings.Repeat("reason", 166) + strings.Repeat(" because", 125)
+	for name, reason := range map[string]string{
+		"blog": "ModuleNotFoundError: No module named 'a_very_long_name_of_a_module_that_has_no_blank_in_it'; next try in 4s",
+		long:   endless,
+	} {
+		app := ready(123456).Apps[0]
+		app.Name, app.Reason = name, reason
+		app.State = "backoff"
+		app.Master.Unforked = "env has PYTHONHASHSEED, which is read before Python runs anything"
+		for width := 30; width < 200; width += 5 {
+			for i := range 3 {
+				wide, one := i == 1, i == 2
+				var b bytes.Buffer
+				v := statusView{style: style{width: width}, now: time.Unix(2000, 0), wide: wide, one: one, watch: true}
+				v.write(&b, &fleet.Status{Apps: []fleet.AppStatus{app}})
+				for line := range strings.Lines(b.String()) {
+					if n := columns(strings.TrimRight(line, "\n")); n > width {
+						t.Errorf("at width %d, wide %t, one %t, a line has %d columns: %q", width, wide, one, n, line)
+					}
+				}
+				said := strings.Join(strings.Fields(b.String()), "")
+				if width >= 75 && !strings.Contains(b.String(), name+"  ") || !strings.Contains(said, strings.Join(strings.Fields(reason), "")) {
+					t.Errorf("at width %d, wide %t, one %t, name or reason is not whole: %s", width, wide, one, &b)
 				}
 			}
 		}

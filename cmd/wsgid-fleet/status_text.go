@@ -93,9 +93,9 @@ func statePaint(state string) paint {
 // appTable is a line an app.
 func (v statusView) appTable(apps []fleet.AppStatus) *table {
 	t := &table{columns: []column{
-		{title: "APP"}, {title: "STATE"}, {title: "WORKERS", right: true}, {title: "REQ/S", right: true, drop: 1},
-		{title: "P50", right: true, drop: 5}, {title: "P99", right: true, drop: 3},
-		{title: "ERRORS", right: true, drop: 2}, {title: "MEMORY", right: true, drop: 6}, {title: "AGE", right: true, drop: 7},
+		{title: "APP"}, {title: "STATE"}, {title: "WORKERS", right: true, drop: 1}, {title: "REQ/S", right: true, drop: 2},
+		{title: "P50", right: true, drop: 5}, {title: "P99", right: true, drop: 4},
+		{title: "ERRORS", right: true, drop: 3}, {title: "MEMORY", right: true, drop: 6}, {title: "AGE", right: true, drop: 7},
 	}}
 	if v.wide {
 		if v.releases = slices.ContainsFunc(apps, func(app fleet.AppStatus) bool { return app.Release != nil }); v.releases {
@@ -232,7 +232,15 @@ func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
 			fmt.Fprintf(w, "%s%s  %s\n", name, spaces(8-columns(name)), line)
 		}
 	}
-	fmt.Fprintf(w, "%s  %s\n", s.paint(bold, app.Name), s.paint(statePaint(app.State), app.State))
+	state := s.paint(statePaint(app.State), app.State)
+	if s.width > 0 && columns(app.Name)+2+columns(app.State) > s.width {
+		for _, part := range wrap(app.Name, s.width) {
+			fmt.Fprintln(w, s.paint(bold, part))
+		}
+		fmt.Fprintln(w, state)
+	} else {
+		fmt.Fprintf(w, "%s  %s\n", s.paint(bold, app.Name), state)
+	}
 	if app.Reason != "" {
 		field("reason", "%s", oneLine(app.Reason))
 	}

@@ -23,8 +23,8 @@ type cell struct {
 
 // table is rows of cells under titles. The last column takes what space is
 // left. Where it does not fit there it stands on lines of its own below each
-// row, for what it says matters most; and a table that is still too wide loses
-// columns.
+// row, for what it says matters most; a table that is still too wide loses
+// columns, and at last the ends of what is in the first one.
 type table struct {
 	columns []column
 	rows    [][]cell
@@ -43,6 +43,7 @@ func (t *table) writeTo(w io.Writer, s style) {
 				continue
 			}
 			c := texts(i)
+			c.text = cut(c.text, widths[i])
 			pad := strings.Repeat(" ", max(0, widths[i]-columns(c.text)))
 			if t.columns[i].right {
 				row.WriteString(pad + s.paint(c.paint, c.text) + "  ")
@@ -107,6 +108,9 @@ func (t *table) fit(width int) (shown []int, widths []int, ownLine bool) {
 		}
 		need -= widths[shown[drop]] + 2
 		shown = slices.Delete(shown, drop, drop+1)
+	}
+	if over := need - 2 - width; over > 0 {
+		widths[0] = max(widths[0]-over, 8)
 	}
 	return shown, widths, true
 }

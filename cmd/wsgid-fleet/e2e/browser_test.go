@@ -21,12 +21,7 @@ import (
 // sees, this is what happens meanwhile.
 func TestConsoleInABrowser(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("starts masters, Python workers and a browser")
-	}
-	if slices.Contains(strings.Fields(strings.ReplaceAll(os.Getenv("WSGID_TEST_SKIP"), ",", " ")), "chromium") {
-		t.Skip("WSGID_TEST_SKIP names chromium")
-	}
+	needBrowser(t)
 	who := account{name: "user"}
 	if os.Geteuid() == 0 {
 		who = account{name: "root", apps: credential(t, "www-data")}
@@ -76,7 +71,11 @@ func TestConsoleInABrowser(t *testing.T) {
 		"stop hello":             func() { b.ok("stop", "hello") },
 		"start hello":            func() { b.ok("start", "hello") },
 		"kill the daemon":        func() { d.kill(t) },
-		"run the daemon":         func() { d = b.run() },
+		"start hello without the daemon": func() {
+			b.ok("start", "hello")
+			b.await("hello", "ready", 1)
+		},
+		"run the daemon": func() { d = b.run() },
 	}
 	b.browse("tour.mjs", acts,
 		"MODULES="+modules, "LOGIN="+b.oneTime(), "VIEWER="+b.oneTime("--viewer"), "SECRETS="+strings.Join([]string{secret, hidden, timed}, "\n"))
@@ -85,6 +84,17 @@ func TestConsoleInABrowser(t *testing.T) {
 	}
 	if strings.Contains(d.text(), hidden) || strings.Contains(d.text(), secret) || strings.Contains(d.text(), timed) {
 		t.Error("the daemon's log has a secret")
+	}
+}
+
+// needBrowser leaves a test out where there is to be no browser.
+func needBrowser(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts masters, Python workers and a browser")
+	}
+	if slices.Contains(strings.Fields(strings.ReplaceAll(os.Getenv("WSGID_TEST_SKIP"), ",", " ")), "chromium") {
+		t.Skip("WSGID_TEST_SKIP names chromium")
 	}
 }
 

@@ -1,69 +1,14 @@
-// Looks at the console of a running fleet as somebody does in front of a browser. What
-// happens outside of the browser is done by who has started this: a line "do WHAT" on
-// standard output, an empty line on standard input when it is done.
+// Looks at the console of a running fleet as somebody does in front of a browser.
 //
-// Environment: MODULES (the folder of node_modules), CHROMIUM, LOGIN and VIEWER (one-time
-// URLs), SECRETS (texts that must not be sent, one a line).
-import { createRequire } from "node:module";
-import { createInterface } from "node:readline";
+// Environment: that of visitor.mjs, LOGIN and VIEWER (one-time URLs), SECRETS (texts that
+// must not be sent, one a line).
 import assert from "node:assert/strict";
-
-const env = process.env;
-const load = createRequire(env.MODULES + "/");
-const { chromium } = load("playwright-core");
-const axe = load("axe-core").source;
-const patience = 120_000;
-
-const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-async function outside(what) {
-  console.log("do " + what);
-  assert.ok(!(await answers.next()).done, "nobody is there to " + what);
-}
-
-const browser = await chromium.launch({ executablePath: env.CHROMIUM, timeout: patience });
-const complaints = [];
-const bodies = [];
-
-// visitor is somebody with a browser of their own.
-async function visitor(options = {}) {
-  const context = await browser.newContext(options);
-  context.setDefaultTimeout(patience);
-  context.setDefaultNavigationTimeout(patience);
-  context.on("console", (m) => {
-    // That the daemon is away is shown, and asked for here.
-    if (m.type() === "error" && !/ERR_CONNECTION|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE|ERR_SOCKET|status of (401|403|404|409)/.test(m.text())) complaints.push(m.text());
-  });
-  context.on("weberror", (e) => complaints.push(String(e.error())));
-  context.on("response", (r) => {
-    if (new URL(r.url()).pathname === "/stream") return;
-    bodies.push(r.text().then((t) => JSON.stringify(r.headers()) + t, () => ""));
-  });
-  return context;
-}
-
-// until waits for something of a page to hold.
-const until = (page, what, hold, arg) => page.waitForFunction(hold, arg, { polling: 50, timeout: patience })
-  .catch(async (e) => { throw new Error(`it never came that ${what}: ${e.message}\n${await page.locator("body").innerText()}`); });
-
-const shows = (page, text) => until(page, `the page shows ${text}`, (t) => document.body.innerText.includes(t), text);
-const state = (page, app, want) => until(page, `${app} is ${want}`,
-  ([a, w]) => document.querySelector(`[data-app="${a}"] .state`)?.textContent === w, [app, want]);
-
-// accessible has axe look at a page, and sees that nothing sticks out of it.
-async function accessible(page, what) {
-  await page.evaluate((source) => { if (!window.axe) (0, eval)(source); }, axe).catch(() => page.evaluate(axe + ";undefined"));
-  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-  for (const v of found.violations) {
-    if (v.impact === "serious" || v.impact === "critical") complaints.push(`${what}: ${v.id}: ${v.help}\n  ${v.nodes.map((n) => n.html).join("\n  ")}`);
-  }
-  const out = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  if (out > 0) complaints.push(`${what}: the page is ${out} pixels wider than the window`);
-}
+import { accessible, bodies, env, outside, shows, state, until, visit, visitor } from "./visitor.mjs";
 
 const began = Date.now();
 const stage = (what) => console.error(`${((Date.now() - began) / 1000).toFixed(1)} s: ${what}`);
 
-try {
+await visit(async () => {
   const context = await visitor({ viewport: { width: 1280, height: 900 } });
   const page = await context.newPage();
 
@@ -170,11 +115,24 @@ try {
   for (const tab of tabs) await state(tab, "hello", "stopped");
 
   stage("seven");
-  // The daemon is killed while they are open: they say so, and come back.
+  // The daemon is killed while they are open: they say so and since when, show what they
+  // know, and come back by themselves, with what has happened meanwhile.
+  for (const tab of tabs) await tab.evaluate(() => { window.mark = "the same page"; });
   await outside("kill the daemon");
-  for (const tab of tabs) await until(tab, "it says that nobody answers", () => /does not answer/.test(document.getElementById("lost").textContent));
+  for (const tab of tabs) {
+    await until(tab, "it says that nobody answers, and since when", () => /^The daemon does not answer; this is how it was at \d.*It is asked again/.test(document.getElementById("lost").innerText));
+    assert.equal(await tab.locator("[data-app=hello] .state").textContent(), "stopped");
+  }
+  await accessible(page, "a page whose daemon is gone");
+  await outside("start hello without the daemon");
   await outside("run the daemon");
-  for (const tab of tabs) await until(tab, "it is back", () => document.getElementById("lost").hidden);
+  for (const tab of tabs) {
+    await until(tab, "it is back", () => document.getElementById("lost").hidden);
+    await state(tab, "hello", "ready");
+    assert.equal(await tab.evaluate(() => window.mark), "the same page");
+  }
+  await outside("stop hello");
+  for (const tab of tabs) await state(tab, "hello", "stopped");
   await outside("start hello");
   for (const tab of tabs) await state(tab, "hello", "ready");
 
@@ -189,11 +147,4 @@ try {
   const sent = (await Promise.all(bodies)).join("\n");
   assert.ok(sent.length > 100_000, "of what was sent nothing was seen");
   for (const secret of env.SECRETS.split("\n")) assert.ok(!sent.includes(secret), `${secret} was sent`);
-  assert.deepEqual(complaints, []);
-} catch (e) {
-  console.error(e);
-  process.exitCode = 1;
-} finally {
-  await browser.close();
-  process.stdin.destroy();
-}
+});
