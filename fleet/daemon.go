@@ -330,7 +330,7 @@ func (d *Daemon) changed(app string, st runner.Status) {
 		log("state", attrs...)
 		d.e.events.publish(Event{At: d.e.now(), App: app, State: string(st.State), Message: st.Reason})
 	}
-	if st.Resting {
+	if st.Suspended {
 		d.rec.Enqueue(app, reconcile.Intent{}, false)
 	}
 	d.told(app, st.PID, st.State)

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/master"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
@@ -393,14 +394,10 @@ func TestProcessesAreCalledByTheirApp(t *testing.T) {
 	}
 }
 
-func parentOf(t *testing.T, pid int) (parent int) {
+func parentOf(t *testing.T, pid int) int {
 	t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	parent, err := appdir.ParentOf(pid)
 	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(b), "\nPPid:")
-	if _, err := fmt.Sscan(rest, &parent); err != nil {
 		t.Fatal(err)
 	}
 	return parent

@@ -22,10 +22,10 @@ func TestRest(t *testing.T) {
 		t.Helper()
 		eventually(t, fmt.Sprintf("resting to be %v", want), func() bool {
 			st, err := h.Status(a.ctx(), 0)
-			return err == nil && st.Resting == want
+			return err == nil && st.Suspended == want
 		})
 	}
-	a.wait(h, func(st Status) bool { return st.Resting })
+	a.wait(h, func(st Status) bool { return st.Suspended })
 	c := a.dial()
 	rests(false)
 	c.Close()
@@ -35,5 +35,5 @@ func TestRest(t *testing.T) {
 	}
 	rests(false)
 	http.DefaultClient.CloseIdleConnections()
-	a.wait(h, func(st Status) bool { return st.Resting && st.State == StateIdle })
+	a.wait(h, func(st Status) bool { return st.Suspended && st.State == StateIdle })
 }

@@ -155,15 +155,7 @@ func looksOurs(pid int) bool {
 }
 
 func parent(pid int) int {
-	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	if len(fields) < 2 {
-		return 0
-	}
-	n, err := strconv.Atoi(fields[1])
+	n, err := appdir.ParentOf(pid)
 	if err != nil {
 		return 0
 	}

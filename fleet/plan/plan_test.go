@@ -33,7 +33,7 @@ var (
 	silent      = plantest.Silent
 	applied     = plantest.Applied
 	idle        = fleettest.Idle
-	resting     = plantest.Resting
+	resting     = plantest.Suspended
 	rolling     = plantest.Rolling
 	wants       = plantest.Wants
 

@@ -335,7 +335,7 @@ func (p *planner) same(cur Master) {
 	case cur.HandedAnother(p.Digest):
 		p.Disruption = appspec.Live
 		p.act(ActionUpdate, "another spec that was sent to it is no longer desired")
-	case cur.Err == nil && cur.Status.Resting && p.sleeps():
+	case cur.Err == nil && cur.Status.Suspended && p.sleeps():
 		p.Disruption = appspec.Live
 		p.act(ActionRest, fmt.Sprintf("no request in %s", p.spec.Workers.IdleTimeout))
 	case cur.Err != nil:

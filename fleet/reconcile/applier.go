@@ -154,7 +154,7 @@ func (a *Applier) Hold(ctx context.Context, app string, m Handle) (adopted int) 
 		a.Log.Warn("cannot keep the listening sockets", "app", app, "pid", m.Recorded().PID, "err", err)
 		return 0
 	}
-	adopted = a.bequeath(ctx, app, m, files)
+	adopted = a.handOff(ctx, app, m, files)
 	a.Sockets.Keep(app, files)
 	if app == appspec.GateName {
 		// All apps are behind it: also where it ends together with us nobody is refused.

@@ -99,7 +99,7 @@ func mayBeWsgid(pid int) bool {
 	if is || err != nil {
 		return true
 	}
-	if pid, err = parentOf(pid); err != nil {
+	if pid, err = appdir.ParentOf(pid); Exhaustion(err) != nil {
 		return true
 	}
 	is, err = runsWsgid(pid)
@@ -128,20 +128,6 @@ func runsWsgid(pid int) (bool, error) {
 	}
 	theirs, err := os.Readlink(filepath.Join(dir, "exe"))
 	return err == nil && theirs == mine, Exhaustion(err)
-}
-
-// parentOf is the parent of a process; 0: it has none, or is gone.
-func parentOf(pid int) (int, error) {
-	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	if err != nil {
-		return 0, Exhaustion(err)
-	}
-	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	if len(f) < 2 {
-		return 0, nil
-	}
-	ppid, _ := strconv.Atoi(f[1])
-	return ppid, nil
 }
 
 // Exhaustion is err where it says nothing of what was looked for; else nil.

@@ -78,9 +78,9 @@ func (a *Applier) listen(ctx context.Context, spec *appspec.Spec, o Observed, ac
 	return a.Activator.Arm(o.App, files)
 }
 
-// bequeath gives a master those who have come to sockets that are kept but are
+// handOff gives a master those who have come to sockets that are kept but are
 // none of its own. It returns how many they are.
-func (a *Applier) bequeath(ctx context.Context, app string, m Handle, its map[string]*os.File) (adopted int) {
+func (a *Applier) handOff(ctx context.Context, app string, m Handle, its map[string]*os.File) (adopted int) {
 	left := a.Sockets.All(app)
 	for _, own := range its {
 		// By the socket, not by its name: localhost:80 may be 127.0.0.1:80.

@@ -16,9 +16,9 @@ import (
 // later one that got the same number. A process that has ended and only waits
 // to be reaped is an error, as is one that does not exist.
 func StartTime(pid int) (uint64, error) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	b, err := readStat(pid)
 	if err != nil {
-		return 0, fmt.Errorf("cannot read process %d: %w", pid, err)
+		return 0, err
 	}
 	state, start, err := parseStat(b)
 	if err != nil {
@@ -55,7 +55,7 @@ func Exhausted(err error) bool {
 // would give it: field 52 of /proc/PID/stat, which the kernel shows to root and
 // to the process's own user. False: it runs, or is gone, or is not ours to ask.
 func ExitStatus(pid int) (status uint32, ok bool) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	b, err := readStat(pid)
 	if err != nil {
 		return 0, false
 	}
@@ -71,9 +71,9 @@ func ExitStatus(pid int) (status uint32, ok bool) {
 // StateAndSession are the state of a process, as a letter, and its session, by their
 // fields in /proc/PID/stat.
 func StateAndSession(pid int) (state byte, session int, err error) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	b, err := readStat(pid)
 	if err != nil {
-		return 0, 0, fmt.Errorf("cannot read process %d: %w", pid, err)
+		return 0, 0, err
 	}
 	f, err := statFields(b)
 	if err != nil {
@@ -86,9 +86,30 @@ func StateAndSession(pid int) (state byte, session int, err error) {
 	return f[0][0], session, err
 }
 
+// ParentOf is the parent of a process; 0: it has none.
+func ParentOf(pid int) (int, error) {
+	b, err := readStat(pid)
+	if err != nil {
+		return 0, err
+	}
+	f, err := statFields(b)
+	if err != nil || len(f) <= parentField-stateField {
+		return 0, fmt.Errorf("cannot read process %d: stat %q is too short", pid, truncate(b))
+	}
+	return strconv.Atoi(f[parentField-stateField])
+}
+
+func readStat(pid int) ([]byte, error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return nil, fmt.Errorf("cannot read process %d: %w", pid, err)
+	}
+	return b, nil
+}
+
 // As proc(5) numbers the fields; the first that statFields returns is the
 // state.
-const stateField, sessionField, startField = 3, 6, 22
+const stateField, parentField, sessionField, startField = 3, 4, 6, 22
 
 // statFields returns the fields from the state on. The second one is the
 // command's name in parentheses, and the process chose it: it may hold spaces,

@@ -134,7 +134,7 @@ func (s *Server) Serve(ln net.Listener, cert *Certificate) error {
 	config := configOf(func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.get(s.log) })
 	delay := time.Duration(0)
 	var told time.Time
-	for late := 0; late < lastAccepts; {
+	for late := 0; late < maxFinalAccepts; {
 		c, err := ln.Accept()
 		if err != nil {
 			switch {

@@ -13,8 +13,8 @@ import (
 // Shutdown.
 const idleGrace = time.Second
 
-// lastAccepts bounds what is let in when a listener is closed.
-const lastAccepts = 4096
+// maxFinalAccepts bounds what is let in when a listener is closed.
+const maxFinalAccepts = 4096
 
 // Shutdown stops accepting and returns when all requests have their response.
 // When ctx ends first it cuts what is left, as Close does, and returns why.

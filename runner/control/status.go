@@ -74,11 +74,11 @@ type Status struct {
 	Health       *HealthStatus `json:"health,omitempty"` // last answer to a health check
 	Scaled       string        `json:"scaled,omitempty"` // last decision on the number of workers, and why
 	Loaded       string        `json:"loaded"`           // what the loader found: "django blog.wsgi:application"
-	// Resting: no worker runs and no client has been connected for
+	// Suspended: no worker runs and no client has been connected for
 	// workers.idle_timeout, so that whoever keeps the listeners may let the master
 	// go, too.
-	Resting  bool      `json:"resting,omitempty"`
-	Counters *Counters `json:"counters,omitempty"`
+	Suspended bool      `json:"resting,omitempty"`
+	Counters  *Counters `json:"counters,omitempty"`
 	// Gate is what a gate has counted; nil: it is a master of an app.
 	Gate *gate.Counts `json:"gate,omitempty"`
 	// Warnings are what an operator should know of an app that serves well, a

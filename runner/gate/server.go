@@ -244,8 +244,8 @@ func (s *Server) say(line string) {
 	s.Say(line)
 }
 
-// lastAccepts bounds what is accepted when a listener is closed.
-const lastAccepts = 4096
+// maxFinalAccepts bounds what is accepted when a listener is closed.
+const maxFinalAccepts = 4096
 
 // Drain stops accepting and finishes what was accepted. With a successor, who waits at
 // the listeners is his.
@@ -258,7 +258,7 @@ func (s *Server) Drain(successor bool) {
 		if ln.open {
 			s.Loop.Remove(ln.fd)
 			if !successor {
-				ln.take(lastAccepts)
+				ln.take(maxFinalAccepts)
 			}
 		}
 		s.Loop.Clear(&ln.again)

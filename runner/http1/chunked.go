@@ -1,5 +1,7 @@
 package http1
 
+import "github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+
 const (
 	maxChunkDigits = 16
 	// maxChunkSize keeps sums of sizes in range.
@@ -93,7 +95,7 @@ func (c *ChunkedReader) Decode(src []byte) (data []byte, n int, done bool, err e
 func (c *ChunkedReader) step(b byte) *Error {
 	switch c.state {
 	case atSizeFirst, atSize:
-		d := hexDigit[b]
+		d := wsgi.HexDigit[b]
 		switch {
 		case d < 16:
 			if c.digits++; c.digits > maxChunkDigits {
@@ -222,16 +224,3 @@ func (c *ChunkedReader) trailer(b byte) *Error {
 	}
 	return nil
 }
-
-var hexDigit = func() (t [256]uint8) {
-	for i := range t {
-		t[i] = 0xff
-	}
-	for i := range uint8(10) {
-		t['0'+i] = i
-	}
-	for i := range uint8(6) {
-		t['a'+i], t['A'+i] = 10+i, 10+i
-	}
-	return t
-}()

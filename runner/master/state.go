@@ -73,7 +73,7 @@ func (m *master) status() control.Status {
 	st.Program, st.Generation, st.SpecDigest = version.Program, m.record.Generation, m.record.SpecDigest
 	st.WantDigest = m.digest(m.spec)
 	st.RSS, st.Folder = appdir.ResidentSize(os.Getpid()), m.folder
-	st.Resting = m.rest.now()
+	st.Suspended = m.rest.now()
 	if site := m.http.Site(); site != nil {
 		st.Warnings = append(st.Warnings, site.Faults()...)
 	}

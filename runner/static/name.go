@@ -3,6 +3,8 @@ package static
 import (
 	"bytes"
 	"strings"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
 // maxName is the longest name of a file below a folder, in bytes (PATH_MAX).
@@ -24,7 +26,7 @@ func decode(path []byte) ([]byte, bool) {
 		if i+2 >= len(path) {
 			return nil, false
 		}
-		hi, lo := unhex(path[i+1]), unhex(path[i+2])
+		hi, lo := wsgi.HexDigit[path[i+1]], wsgi.HexDigit[path[i+2]]
 		if hi > 15 || lo > 15 {
 			return nil, false
 		}
@@ -32,19 +34,6 @@ func decode(path []byte) ([]byte, bool) {
 		i += 2
 	}
 	return out, true
-}
-
-// unhex is the value of a hexadecimal digit; more than 15: it is none.
-func unhex(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
-	case 'A' <= c && c <= 'F':
-		return c - 'A' + 10
-	}
-	return 255
 }
 
 // served tells whether a name below a folder, decoded, may be a file that is

@@ -283,7 +283,7 @@ func (b *Body) Close() error {
 // count takes room for n bytes. b.mu is held.
 func (b *Body) count(n int) error {
 	s := b.store
-	if !reserve(&s.bodies, int64(n), s.spoolMost.Load()) {
+	if !reserve(&s.bodies, int64(n), s.maxSpool.Load()) {
 		if s.bodies.Load() > b.counted {
 			return ErrFull
 		}

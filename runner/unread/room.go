@@ -162,7 +162,7 @@ func (s *Store) spoolRoom() int64 {
 	if resting {
 		return 0
 	}
-	return s.spoolMost.Load() - s.spooled.Load()
+	return s.maxSpool.Load() - s.spooled.Load()
 }
 
 // roomier: there may be more room than before. As many of those who wait for it are

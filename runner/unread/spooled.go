@@ -33,7 +33,7 @@ type spooled struct {
 
 // block takes a free block; nil: there is none.
 func (s *Store) block() *spooled {
-	if !reserve(&s.spooled, BlockSize, s.spoolMost.Load()) {
+	if !reserve(&s.spooled, BlockSize, s.maxSpool.Load()) {
 		return nil
 	}
 	s.mu.Lock()

@@ -34,7 +34,7 @@ type Store struct {
 	Kept func(fd int) bool
 
 	memoryMost atomic.Int64
-	spoolMost  atomic.Int64
+	maxSpool   atomic.Int64
 	memory     atomic.Int64 // bytes in use
 	spooled    atomic.Int64 // bytes of blocks
 	bodies     atomic.Int64 // bytes of request bodies, see Body
@@ -85,7 +85,7 @@ func New() *Store {
 // Limit sets the budget, in bytes. What waits already stays where it is.
 func (s *Store) Limit(memory, spool int64) {
 	s.memoryMost.Store(memory)
-	s.spoolMost.Store(spool)
+	s.maxSpool.Store(spool)
 	s.roomier()
 }
 

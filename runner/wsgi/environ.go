@@ -179,7 +179,7 @@ func appendDecoded(dst, b []byte) []byte {
 	for i := 0; i < len(b); i++ {
 		c := b[i]
 		if c == '%' && i+2 < len(b) {
-			hi, lo := unhex[b[i+1]], unhex[b[i+2]]
+			hi, lo := HexDigit[b[i+1]], HexDigit[b[i+2]]
 			if hi < 16 && lo < 16 {
 				c = hi<<4 | lo
 				i += 2
@@ -195,7 +195,8 @@ func appendDecoded(dst, b []byte) []byte {
 	return dst
 }
 
-var unhex = func() (t [256]byte) {
+// HexDigit is the value of each byte that is a hexadecimal digit, and 255 of all others.
+var HexDigit = func() (t [256]byte) {
 	for i := range t {
 		t[i] = 0xff
 	}

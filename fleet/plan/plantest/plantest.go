@@ -39,8 +39,8 @@ func Applied(spec *appspec.Spec) *state.Applied {
 	return &state.Applied{Generation: 1, Digest: runner.Digest(spec), Spec: spec}
 }
 
-// Resting has it have nothing to do, nor any worker.
-func Resting(m *plan.Master) { m.Status.State, m.Status.Resting = runner.StateIdle, true }
+// Suspended has it have nothing to do, nor any worker.
+func Suspended(m *plan.Master) { m.Status.State, m.Status.Suspended = runner.StateIdle, true }
 
 // Rolling is a rollout that began while before was served.
 func Rolling(spec, before *appspec.Spec) *state.Applied {
