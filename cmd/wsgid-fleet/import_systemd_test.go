@@ -70,7 +70,11 @@ var unitRows = map[string]map[string]string{
 	"masked":       {"masked.service": "Environment=A=1\n", "masked.service.d/x.conf": "-> /dev/null"},
 	"inst@a-b\\x2dc": {"inst@a-b\\x2dc.service": "Environment=A=%i B=%I C=%j D=%p E=%f F=%N\n", "inst@.service.d/x.conf": "[Service]\nEnvironment=G=%i\n",
 		"inst@a-b\\x2dc.service.d/x.conf": "[Service]\nEnvironment=H=1\n"},
-	"foo-bar": {"foo-bar.service": "Environment=A=%j B=%J C=%P D=%f\n"},
+	"latin1":      {"latin1.service": "Environment=A=1\nEnvironment=B=\xe9 C=2\nUMask=027\n# \xe9\nEnvironment=D=4 \\\n  E=\xe9\nEnvironment=F=5\n"},
+	"latin1-env":  {"latin1-env.service": "EnvironmentFile=-DIR/latin1.env\nEnvironment=A=1\n", "latin1.env": "# \xe9\nB=1\nC=\xe9\nD=2\n"},
+	"latin1-key":  {"latin1-key.service": "EnvironmentFile=-DIR/latin1-key.env\nEnvironment=A=1\n", "latin1-key.env": "B=1\n\xe9=1\nD=2\n"},
+	"latin1-note": {"latin1-note.service": "# \xe9\nEnvironment=A=1\nEnvironmentFile=-DIR/latin1-note.env\n", "latin1-note.env": "# \xe9\nB=1\n; \xe9\n"},
+	"foo-bar":     {"foo-bar.service": "Environment=A=%j B=%J C=%P D=%f\n"},
 	"dropin-resets": {"dropin-resets.service": "Environment=A=1\nEnvironmentFile=DIR/dropin-resets.env\n", "dropin-resets.service.d/a.conf": "[Service]\nEnvironment=\nEnvironmentFile=\nEnvironment=B=2\nExecStart=\nExecStart=DIR/gunicorn again:app\n",
 		"dropin-resets.env": "C=3\n"},
 }

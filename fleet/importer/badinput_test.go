@@ -101,11 +101,13 @@ func TestInitScripts(t *testing.T) {
 	dir := peertest.WriteFiles(t, map[string]string{
 		"etc/init.d/weather-api": "#!/bin/sh\nPROJECT_NAME=weather\nNAME=${PROJECT_NAME}-api\nUWSGI_PORT=9876\nUWSGI_INI_PATH=ROOT/etc/${PROJECT_NAME}/uwsgi.ini\nif true ; then\nUWSGI_PORT=1\nfi\n",
 		"etc/init.d/other":       "#!/bin/sh\nNAME=other\n",
-		"etc/weather/uwsgi.ini":  "[uwsgi]\nwsgi-file = /usr/bin/weather-api\nchdir = /var/lib/weather\nuid = daemon\nrem-header = Content-Length\npaste-logger = true\nname = weather\numask 027\n",
-		"weather-api.service":    "[Service]\nUser=daemon\nExecStart=ROOT/etc/init.d/weather-api systemd-start\nWorkingDirectory=~\n",
-		"other.service":          "[Service]\nExecStart=ROOT/etc/init.d/other systemd-start\n",
+		"etc/init.d/more": "#!/bin/sh\nUWSGI_PORT=9877\nUWSGI_INI_PATH=ROOT/etc/weather/uwsgi.ini\nPYARGV=\"--config-file=/etc/more.conf\"\n[ -r /etc/none ] || exit 0\nPYARGV=\"$PYARGV --more\"\nexport TMPDIR=/x\n" +
+			"#!/bin/sh\n# The content after this line comes from openstack-pkg-tools\nif true ; then\nUWSGI_PORT=1\nfi\n",
+		"etc/weather/uwsgi.ini": "[uwsgi]\nwsgi-file = /usr/bin/weather-api\nchdir = /var/lib/weather\nuid = daemon\nrem-header = Content-Length\npaste-logger = true\nname = weather\numask 027\n",
+		"weather-api.service":   "[Service]\nUser=daemon\nExecStart=ROOT/etc/init.d/weather-api systemd-start\nWorkingDirectory=~\n",
+		"other.service":         "[Service]\nExecStart=ROOT/etc/init.d/other systemd-start\n",
 	})
-	for _, name := range []string{"etc/init.d/weather-api", "weather-api.service", "other.service"} {
+	for _, name := range []string{"etc/init.d/weather-api", "weather-api.service", "other.service", "etc/init.d/more"} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
@@ -124,6 +126,8 @@ func TestInitScripts(t *testing.T) {
 		t.Error(err)
 	}
 	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "etc/weather/uwsgi.ini")).Text), `app "weather" {`)
+	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "etc/init.d/more")).Text), `listen = "0.0.0.0:9877"`, "# more:5: not carried over: the script does more from here on than to set variables",
+		"pyargv = --config-file=/etc/more.conf: not carried over: an application is given no arguments here", "!--more")
 
 	// With a key and a certificate they speak TLS.
 	for _, name := range []string{"etc/weather/ssl/private/a.pem", "etc/weather/ssl/public/a.crt"} {

@@ -322,13 +322,16 @@ func (d *draft) static(f facts.Fact) {
 	}
 	list, _ := d.page.values["static"].([]any)
 	for _, one := range list {
-		earlier, _ := one.(map[string]any)["url"].(string)
+		values := one.(map[string]any)
+		earlier, _ := values["url"].(string)
 		switch {
 		case earlier == url:
-			d.drop(f, "a url has one folder here: the first one, "+one.(map[string]any)["dir"].(string)+", has it; put the files of both into one")
+			d.drop(f, "a url has one folder here: the first one, "+values["dir"].(string)+", has it; put the files of both into one")
 			return
 		case strings.HasPrefix(url, earlier):
-			d.say(f, "the longest url counts here; before, "+earlier+" came first")
+			d.say(f, "the longest url counts here; before, "+earlier+" came first, and "+url+" where it had no such file")
+		case strings.HasPrefix(earlier, url):
+			d.say(f, "the longest url counts here, and the app answers for what has no file there; before, "+url+" came next")
 		}
 	}
 	d.came(fmt.Sprintf("static[%d].url", len(list)), f)

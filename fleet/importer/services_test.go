@@ -139,3 +139,29 @@ func TestUsersOfServices(t *testing.T) {
 		holds(t, strings.ReplaceAll(text, "root.service", ""), want...)
 	}
 }
+
+// Of a file that is not UTF-8 systemd takes no line of a unit, and nothing of an
+// environment file: import says so.
+func TestUnitsThatAreNotUTF8(t *testing.T) {
+	const start = "[Service]\nExecStart=/usr/bin/gunicorn a:b\n"
+	dir := peertest.WriteFiles(t, map[string]string{
+		"unit.service": start + "Environment=A=\xe9\n",
+		"must.service": start + "EnvironmentFile=DIR/env\n", "may.service": start + "EnvironmentFile=-DIR/env\n",
+		"env": "# \xe9\nB=1\nC=\xe9\n",
+	})
+	for _, name := range []string{"must.service", "may.service"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), []byte(strings.ReplaceAll(string(text), "DIR", dir)), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Import(facts.Options{}, filepath.Join(dir, "unit.service")); err == nil || !strings.Contains(err.Error(), "unit.service:3: the line is not UTF-8: systemd does not load the unit") {
+		t.Error(err)
+	}
+	for name, want := range map[string]string{"must.service": "so the service does not start with it", "may.service": "so it takes nothing from it, without a word"} {
+		holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, name)).Text), "a line of it is not UTF-8, which systemd does not read, "+want, "!B = ")
+	}
+}

@@ -80,7 +80,7 @@ umask = 027
   }
 
   static {
-    url     = "/static/" # blog.ini:27: static-map = /static=/srv/blog/static
+    url     = "/static/" # blog.ini:27: static-map = /static=/srv/blog/static; uWSGI went by bytes, and took /staticx for its file x
     dir     = "/srv/blog/static"
     max_age = "0s"
   }

@@ -13,21 +13,29 @@ import (
 
 // initScript are the assignments at the top of an init script. The services of
 // OpenStack on Debian say there which configuration of uWSGI they start, and where it
-// listens; their units call the script.
-func initScript(path string) (values map[string]string, lines map[string]int, err error) {
+// listens; their units call the script. more is the first line with which a script of
+// its own does something else; 0: none does.
+func initScript(path string) (values map[string]string, lines map[string]int, more int, err error) {
 	text, err := facts.ReadFile(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, 0, err
 	}
 	values, lines = map[string]string{}, map[string]int{}
+	own, _, shared := strings.Cut(string(text), "# The content after this line comes from openstack-pkg-tools")
 	number := 0
-	for line := range strings.SplitSeq(string(text), "\n") {
+	for line := range strings.SplitSeq(own, "\n") {
 		number++
-		if strings.HasPrefix(line, "if ") { // what all of them share begins
+		if !shared && strings.HasPrefix(line, "if ") { // what all of them share begins
 			break
 		}
 		name, value, ok := strings.Cut(line, "=")
 		if !ok || !facts.Assignment().MatchString(line) {
+			if trimmed := strings.TrimSpace(line); trimmed != "" && trimmed[0] != '#' && more == 0 {
+				more = number
+			}
+			continue
+		}
+		if more > 0 { // it may depend on what only a shell knows
 			continue
 		}
 		words := shellwords.Shell(facts.Variable().ReplaceAllStringFunc(value, func(m string) string {
@@ -38,7 +46,7 @@ func initScript(path string) (values map[string]string, lines map[string]int, er
 			values[name], lines[name] = words[0], number
 		}
 	}
-	return values, lines, nil
+	return values, lines, more, nil
 }
 
 // InitMark is what an init script of Debian's for uWSGI holds.
@@ -51,7 +59,7 @@ func isInitStart(argv []string) bool {
 
 // initCommand is the command of uWSGI that such a script runs.
 func initCommand(a *facts.App, script string, c facts.Command) ([]string, error) {
-	values, lines, err := initScript(script)
+	values, lines, more, err := initScript(script)
 	if err != nil {
 		return nil, fmt.Errorf("%s: cannot read %s: %w", c.At, script, err)
 	}
@@ -61,6 +69,9 @@ func initCommand(a *facts.App, script string, c facts.Command) ([]string, error)
 	}
 	if from := values["UWSGI_BIND_CONFIG_FILE"]; from != "" {
 		a.Lost(facts.Position{File: script, Line: lines["UWSGI_BIND_CONFIG_FILE"]}, "UWSGI_BIND_CONFIG_FILE="+from, "the script may take address, port and number of processes from it at start: write them into sockets and workers")
+	}
+	if more > 0 {
+		a.Lost(facts.Position{File: script, Line: more}, "", "the script does more from here on than to set variables before it starts uWSGI, and what it does is not done: arguments of the app, TMPDIR and other variables may be of it")
 	}
 	address := values["UWSGI_BIND_IP"] + ":" + port
 	// Where both are there it speaks TLS.

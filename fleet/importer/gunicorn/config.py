@@ -45,7 +45,13 @@ except (ImportError, AttributeError):
     pass
 
 
+# Settings that gunicorn does not start without a number for.
+NUMBERS = ("workers", "threads", "timeout", "graceful_timeout", "max_requests", "limit_request_line", "limit_request_fields")
+
+
 def text(value):
+    if value is None:
+        return "None"
     if value is True or value is False:
         return str(value).lower()
     if callable(value):
@@ -70,7 +76,7 @@ def main():
     exec(compile(tree, path, "exec"), space)
     values = {}
     for name, value in space.items():
-        if name.startswith("_") or value is None or name not in lines:
+        if name.startswith("_") or value is None and name not in NUMBERS or name not in lines:
             continue
         items = value if isinstance(value, (list, tuple)) else [value]
         words = [text(item) for item in items]

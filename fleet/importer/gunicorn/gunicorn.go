@@ -284,7 +284,17 @@ func addressOf(text string) string {
 	return text
 }
 
+// numbered are the settings that are numbers.
+var numbered = []string{"workers", "threads", "timeout", "graceful_timeout", "max_requests", "limit_request_line", "limit_request_fields"}
+
 func numbers(a *facts.App, c facts.Command, settings map[string]facts.Setting, set func(attribute, name, value string)) {
+	for _, name := range numbered {
+		s, ok := settings[name]
+		if _, err := strconv.ParseInt(s.Value(), 0, 64); ok && err != nil {
+			a.Lost(s.At, s.Was, "it is no number, and gunicorn does not start with it")
+			delete(settings, name)
+		}
+	}
 	if s, ok := settings["workers"]; ok {
 		set("workers.count", "workers", s.Value())
 	} else if n := c.Env["WEB_CONCURRENCY"]; n != "" {

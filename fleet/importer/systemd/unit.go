@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/command"
@@ -34,7 +35,9 @@ func readUnit(path string) (*unitFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	u.parse(path, string(text))
+	if err := u.parse(path, string(text)); err != nil {
+		return nil, err
+	}
 	drop := dropIns(path)
 	for _, n := range facts.SortedKeys(drop) {
 		if target, err := filepath.EvalSymlinks(drop[n]); err == nil && target == os.DevNull {
@@ -44,7 +47,9 @@ func readUnit(path string) (*unitFile, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot read %s: %w", drop[n], err)
 		}
-		u.parse(drop[n], string(text))
+		if err := u.parse(drop[n], string(text)); err != nil {
+			return nil, err
+		}
 	}
 	return u, nil
 }
@@ -93,7 +98,7 @@ func goesOn(line string) bool {
 
 // parse reads a file: a line that ends in a backslash goes on in the next one, in
 // which comments are passed over.
-func (u *unitFile) parse(path, text string) {
+func (u *unitFile) parse(path, text string) error {
 	section, pending, began := "", "", 0
 	number := 0
 	for line := range strings.SplitSeq(strings.ReplaceAll(text, "\r\n", "\n"), "\n") {
@@ -113,6 +118,8 @@ func (u *unitFile) parse(path, text string) {
 		pending = ""
 		switch {
 		case full == "":
+		case !utf8.ValidString(full):
+			return fmt.Errorf("%s: the line is not UTF-8: systemd does not load the unit", facts.Position{File: path, Line: began})
 		case full[0] == '[' && full[len(full)-1] == ']':
 			section = full[1 : len(full)-1]
 		default:
@@ -128,6 +135,7 @@ func (u *unitFile) parse(path, text string) {
 			u.values[key] = append(u.values[key], unitValue{value, facts.Position{File: path, Line: began}})
 		}
 	}
+	return nil
 }
 
 func (u *unitFile) last(key string) (unitValue, bool) {
@@ -258,6 +266,14 @@ func (u *unitFile) environment(a *facts.App) map[string]string {
 				}
 				continue
 			}
+			if !validAssignments(string(text)) {
+				said := "so the service does not start with it"
+				if optional {
+					said = "so it takes nothing from it, without a word"
+				}
+				a.Lost(v.at, "EnvironmentFile="+path, "a line of it is not UTF-8, which systemd does not read, "+said)
+				continue
+			}
 			for _, v := range hclspec.ReadEnvFile(string(text)) {
 				if take(v.Name, v.Value) {
 					a.Add(facts.Fact{Set: facts.SetSecretEnv, Key: v.Name, Value: v.Value, Was: v.Name, At: facts.Position{File: file}})
@@ -266,6 +282,17 @@ func (u *unitFile) environment(a *facts.App) map[string]string {
 		}
 	}
 	return env
+}
+
+// validAssignments tells whether all of an environment file but its comments is UTF-8:
+// of another one systemd (252) takes nothing.
+func validAssignments(text string) bool {
+	for line := range strings.SplitSeq(text, "\n") {
+		if trimmed := strings.TrimLeft(line, " \t"); trimmed != "" && trimmed[0] != '#' && trimmed[0] != ';' && !utf8.ValidString(line) {
+			return false
+		}
+	}
+	return true
 }
 
 // facts are what the unit says besides its command.

@@ -276,7 +276,11 @@ func (u *reader) statics(dir string) {
 			if o.key == "static-map2" {
 				folder = filepath.Join(folder, url)
 			}
-			u.app.Add(facts.Fact{Set: facts.SetStatic, Key: url, Value: facts.Rel(dir, folder), Was: was(o), At: o.at})
+			f := facts.Fact{Set: facts.SetStatic, Key: url, Value: facts.Rel(dir, folder), Was: was(o), At: o.at}
+			if !strings.HasSuffix(url, "/") && filepath.Ext(url) == "" {
+				f.Was += "; uWSGI went by bytes, and took " + url + "x for its file x"
+			}
+			u.app.Add(f)
 		case "check-static", "check-static-docroot":
 			u.app.Add(facts.Fact{Set: facts.SetStatic, Key: "/", Value: facts.Rel(dir, o.value), Was: was(o), At: o.at})
 		}
