@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"time"
 
@@ -105,11 +106,27 @@ func (p *Pool) startWorker(spec *appspec.Spec, gen int, rolling bool) *worker {
 	p.workers = append(p.workers, w)
 	p.noteProcesses()
 	w.timer.Do = func() {
-		p.dumpAndKill(w, fmt.Sprintf("it was not ready within %v (workers.start_timeout)", spec.Workers.StartTimeout))
+		p.dumpAndKill(w, p.tooLate(w, spec.Workers.StartTimeout))
 	}
 	p.loop.Set(&w.timer, spec.Workers.StartTimeout.D())
 	p.spawn(w, spec)
 	return w
+}
+
+// tooLate says why a worker is ended that was not ready in time. Many that start at once
+// share the CPUs, and then none of them may be.
+func (p *Pool) tooLate(late *worker, limit appspec.Duration) string {
+	others := 0
+	for _, w := range p.workers {
+		if w != late && w.life.wanted() && !w.life.ready() {
+			others++
+		}
+	}
+	text := fmt.Sprintf("it was not ready within %v (workers.start_timeout)", limit)
+	if others >= 2*runtime.NumCPU() {
+		text += fmt.Sprintf(", while %d others were starting on %d CPUs: raise it, or lower workers.count", others, runtime.NumCPU())
+	}
+	return text
 }
 
 // workerStarted is the end of a spawn: the process runs, or err says why not.
