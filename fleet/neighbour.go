@@ -36,8 +36,14 @@ func (e *NeighbourError) Error() string {
 		what = fmt.Sprintf("its daemon (pid %d) runs here on %s", e.PID, e.Dir)
 	}
 	who := "who may not speak to it"
-	if gid, ok := adminGroup(); ok && e.PID > 0 && e.User == "root" && !inGroup(gid) {
-		who = "who is not in group " + AdminGroup
+	if gid, ok := adminGroup(); ok && e.PID > 0 && e.User == "root" {
+		sock := (&state.Store{Dir: e.StateDir}).SocketPath()
+		switch {
+		case !inGroup(gid):
+			who = "who is not in group " + AdminGroup
+		case unix.Access(sock, unix.W_OK) == nil:
+			who = "who may use that daemon, by group " + AdminGroup + ", but not run another one in its place"
+		}
 	}
 	return fmt.Sprintf("cannot reach the fleet of user %s: %s (state directory %s), and this program runs as %s, %s",
 		e.User, what, e.StateDir, e.Asks, who)

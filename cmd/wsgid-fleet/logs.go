@@ -3,7 +3,9 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -180,6 +182,9 @@ func (c *cli) openLogs(ctx context.Context, apps []string, n int, only logfile.F
 			return sources, fmt.Errorf("cannot show logs of %s: no valid spec has been loaded yet, so its app folder is not known%s", app, states[app])
 		}
 		l, err := logfile.Open(app, folder, n, only, c.options().DataDirs()...)
+		if errors.Is(err, fs.ErrPermission) {
+			err = fmt.Errorf("%w; it is for the user of the app and for root: sudo wsgid-fleet logs %s", err, app)
+		}
 		if err != nil {
 			return sources, fmt.Errorf("%w%s", err, states[app])
 		}

@@ -40,6 +40,12 @@ if [ -n "$GROUP" ]; then
   admin start blog
   mkdir $BASE/nowhere
   admin plan --dir $BASE/nowhere
+  printf '%s' "$COMMANDS" | while read -r line; do
+    echo "admin> $line"
+    admin $line < /dev/null 2>&1
+  done
+  echo "admin>"
+  admin start blog
 fi
 me() { setpriv --reuid=nobody --regid=nogroup --clear-groups env -u XDG_RUNTIME_DIR wsgid-fleet "$@"; echo "exit $?"; }
 me status
@@ -123,6 +129,16 @@ func commandLines() (lines []string) {
 	return lines
 }
 
+// adminsAreTold is why a command of besideRootsFleet does nothing, be it asked by root
+// or by an admin, or what it does not do for an admin.
+var adminsAreTold = map[string]string{
+	"console": "the daemon serves none", "deploy blog": "it has no deploy block", "rollback blog": "it has no deploy block",
+	"new shop /nonexistent": "there is no such folder", "trigger blog nightly": "start it first",
+	"logs blog": "permission denied; it is for the user of the app and for root: sudo wsgid-fleet logs blog",
+	"run":       "who may use that daemon, by group wsgid-admin, but not run another one in its place; ask as that user: sudo wsgid-fleet run",
+	"doctor":    "the daemon runs",
+}
+
 // Members of the group wsgid-admin use root's fleet, wherever they say nothing of
 // another one; others are told of the group.
 func TestAdminsOfRootsFleet(t *testing.T) {
@@ -131,6 +147,24 @@ func TestAdminsOfRootsFleet(t *testing.T) {
 	want := "blog  ready\n"
 	if !strings.HasPrefix(text, want) {
 		t.Fatalf("got\n%s", text)
+	}
+	before, told, _ := strings.Cut(text, "\nadmin> ")
+	told, after, _ := strings.Cut(told, "\nadmin>\n")
+	text = before + "\n" + after
+	answers := strings.Split(told, "\nadmin> ")
+	if want := len(commandLines()); len(answers) != want {
+		t.Errorf("%d commands have answered an admin, of %d", len(answers), want)
+	}
+	for _, a := range answers {
+		line, says, _ := strings.Cut(a, "\n")
+		for _, bad := range []string{"may not speak to it", "not in group", "chown", "not running"} {
+			if strings.Contains(says, bad) {
+				t.Errorf("an admin is told %q by %s:\n%s", bad, line, says)
+			}
+		}
+		if part := adminsAreTold[line]; !strings.Contains(says, part) || part == "" && strings.Contains(says, "cannot") {
+			t.Errorf("an admin is not told %q by %s:\n%s", part, line, says)
+		}
 	}
 	for _, part := range []string{
 		"master    pid ", "exit 0\n", "blog  stopped\nexit 0\n", "blog  ready\nexit 0\n",
