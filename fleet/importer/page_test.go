@@ -20,6 +20,14 @@ func TestMovingInPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Apart from this repository's own checkout, for which import would suggest a deploy.
+	place, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(place, os.DirFS(folder)); err != nil {
+		t.Fatal(err)
+	}
 	var page bytes.Buffer
 	page.WriteString(`# Moving in
 
@@ -28,6 +36,9 @@ which line it comes from; what could not be carried over is a comment with what 
 instead, and the exit code is 1 then. With ` + "`--write`" + ` the specs go into the spec directory,
 and their secrets into files of their own beside them. This page is made by a test
 (` + "`go test ./fleet/importer -run TestMovingInPage -update`" + `) from the files beside it.
+
+Where the code lies in a git checkout, the spec ends with a ` + "`deploy`" + ` block as a comment:
+with it the fleet fetches the code, prepares releases of it and rolls them out.
 
 Then stop the other server, and start the apps: ` + "`wsgid-fleet apply`" + `.
 `)
@@ -43,8 +54,8 @@ Then stop the other server, and start the apps: ` + "`wsgid-fleet apply`" + `.
 		if err != nil {
 			t.Fatal(err)
 		}
-		imp := importOne(t, facts.Options{LookupEnv: func(string) (string, bool) { return "", false }}, filepath.Join(folder, one.file))
-		spec := strings.ReplaceAll(string(imp.Text), folder, "/srv")
+		imp := importOne(t, facts.Options{LookupEnv: func(string) (string, bool) { return "", false }}, filepath.Join(place, one.file))
+		spec := strings.ReplaceAll(string(imp.Text), place, "/srv")
 		language := "ini"
 		if strings.HasSuffix(one.file, ".json") {
 			language = "json"
