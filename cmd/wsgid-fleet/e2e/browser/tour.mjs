@@ -104,6 +104,24 @@ await visit(async () => {
   }
 
   stage("axe");
+  // Without JavaScript the pages are whole, forms do what they say, and a page whose work
+  // goes on is loaded anew until it is done.
+  const plain = await visitor({ javaScriptEnabled: false, storageState: await context.storageState() });
+  const still = await plain.newPage();
+  await still.goto(new URL("/", page.url()).href);
+  await still.locator('[data-app=hello] .state:text-is("ready")').waitFor();
+  await still.getByLabel("Find").fill("no such app");
+  await still.getByRole("button", { name: "Show" }).click();
+  await still.getByText("No app is so.").waitFor();
+  await still.goto(new URL("/logs?app=hello&q=needle", page.url()).href);
+  assert.equal(await still.locator("pre.log mark").count(), 1);
+  await still.goto(new URL("/app/hello", page.url()).href);
+  assert.equal(await still.locator(".chart svg").count(), 3);
+  await still.getByRole("button", { name: "Reload" }).click();
+  await still.locator('h1 .state:text-is("done")').waitFor();
+  await plain.close();
+
+  stage("without JavaScript");
   // Seven tabs: a browser opens six connections to a server, and all tabs are fresh.
   await go("/");
   const tabs = [page];
