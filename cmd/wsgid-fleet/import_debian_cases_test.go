@@ -9,6 +9,7 @@ import (
 // then as import says.
 type debianCase struct {
 	path  string   // what is imported
+	from  string   // the package; empty: that with an init script of the case's name
 	unit  string   // of systemd; empty: of the case's name
 	site  string   // what it includes, of Apache
 	app   string   // where the probe lies; empty: as the init script says
@@ -54,16 +55,16 @@ Include `
 var debianCases = func() map[string]debianCase {
 	m := map[string]debianCase{}
 	for name, c := range map[string]debianCase{
-		"graphite": {path: "/usr/share/graphite-web/apache2-graphite.conf", app: "/usr/share/graphite-web/graphite.wsgi", names: []string{"WSGIImportScript"},
+		"graphite": {from: "graphite-web", path: "/usr/share/graphite-web/apache2-graphite.conf", app: "/usr/share/graphite-web/graphite.wsgi", names: []string{"WSGIImportScript"},
 			static: map[string]string{"/static/probe.css": "/usr/share/graphite-web/static/probe.css"}},
-		"pywps": {path: "/etc/apache2/conf-available/pywps-wsgi.conf", app: "/usr/share/pywps/wps.py", url: "/pywps/wps.py/x", own: true, names: []string{inApache}},
-		"x2gobroker": {path: "/etc/x2go/x2gobroker-wsgi.apache.conf", app: "/usr/lib/x2gobroker/wsgi/x2gobroker-wsgi", url: "/x2gobroker/x",
+		"pywps": {from: "pywps-wsgi", path: "/etc/apache2/conf-available/pywps-wsgi.conf", app: "/usr/share/pywps/wps.py", url: "/pywps/wps.py/x", own: true, names: []string{inApache}},
+		"x2gobroker": {from: "x2gobroker-wsgi", path: "/etc/x2go/x2gobroker-wsgi.apache.conf", app: "/usr/lib/x2gobroker/wsgi/x2gobroker-wsgi", url: "/x2gobroker/x",
 			names: []string{"SetEnv X2GOBROKER_DEFAULT_BACKEND: not carried over"}},
 		// None of these three has a WSGIProcessGroup, so their WSGIDaemonProcess has nothing to do.
-		"supysonic": {path: "/usr/share/doc/supysonic/examples/apache.conf", app: "/usr/share/doc/supysonic/examples/supysonic.wsgi", own: true, names: []string{inApache}},
-		"horizon": {path: "/etc/apache2/sites-available/openstack-dashboard.conf", app: "/usr/share/openstack-dashboard/wsgi.py", own: true, names: []string{inApache},
+		"supysonic": {from: "supysonic", path: "/usr/share/doc/supysonic/examples/apache.conf", app: "/usr/share/doc/supysonic/examples/supysonic.wsgi", own: true, names: []string{inApache}},
+		"horizon": {from: "openstack-dashboard-apache", path: "/etc/apache2/sites-available/openstack-dashboard.conf", app: "/usr/share/openstack-dashboard/wsgi.py", own: true, names: []string{inApache},
 			static: map[string]string{"/static/probe.css": horizonFile, "/horizon/static/probe.css": horizonFile}},
-		"horizon-alias": {path: "/etc/apache2/sites-available/openstack-dashboard-alias-only.conf", app: "/usr/share/openstack-dashboard/wsgi.py", url: "/horizon/x", own: true, names: []string{inApache},
+		"horizon-alias": {from: "openstack-dashboard-apache", path: "/etc/apache2/sites-available/openstack-dashboard-alias-only.conf", app: "/usr/share/openstack-dashboard/wsgi.py", url: "/horizon/x", own: true, names: []string{inApache},
 			static: map[string]string{"/static/probe.css": horizonFile}},
 	} {
 		c.site, c.path = c.path, "/etc/apache2/"+name+".conf"
@@ -71,16 +72,16 @@ var debianCases = func() map[string]debianCase {
 		m[name] = c
 	}
 	maps.Copy(m, map[string]debianCase{
-		"mailman3-web": {path: "/lib/systemd/system/mailman3-web.service", app: "/usr/share/mailman3-web/wsgi.py", at: "uwsgi unix:/run/mailman3-web/uwsgi.sock",
+		"mailman3-web": {from: "mailman3-web", path: "/lib/systemd/system/mailman3-web.service", app: "/usr/share/mailman3-web/wsgi.py", at: "uwsgi unix:/run/mailman3-web/uwsgi.sock",
 			names: []string{"process = 2: not carried over: uWSGI has no such option"}},
-		"bepasty-freedombox": {path: "/etc/uwsgi/apps-enabled/bepasty-freedombox.ini", app: "/usr/lib/python3/dist-packages/bepasty/wsgi.py", at: "uwsgi unix:/run/uwsgi/app/bepasty-freedombox/socket",
+		"bepasty-freedombox": {from: "freedombox", path: "/etc/uwsgi/apps-enabled/bepasty-freedombox.ini", app: "/usr/lib/python3/dist-packages/bepasty/wsgi.py", at: "uwsgi unix:/run/uwsgi/app/bepasty-freedombox/socket",
 			unit: "uwsgi"},
-		"radicale": {path: "/etc/uwsgi/apps-enabled/radicale.ini", app: "/usr/share/radicale/radicale.wsgi", at: "uwsgi unix:/run/uwsgi/app/radicale/socket",
+		"radicale": {from: "radicale", path: "/etc/uwsgi/apps-enabled/radicale.ini", app: "/usr/share/radicale/radicale.wsgi", at: "uwsgi unix:/run/uwsgi/app/radicale/socket",
 			unit: "uwsgi", names: []string{"umask 027", "exec-as-root", "d /run/uwsgi/app/radicale 0755 root root"}},
-		"searx": {path: "/etc/uwsgi/apps-enabled/searx.ini", app: "/usr/lib/python3/dist-packages/searx/webapp.py", at: "uwsgi unix:/run/uwsgi/app/searx/socket",
+		"searx": {from: "searx", path: "/etc/uwsgi/apps-enabled/searx.ini", app: "/usr/lib/python3/dist-packages/searx/webapp.py", at: "uwsgi unix:/run/uwsgi/app/searx/socket",
 			unit: "uwsgi"},
-		"tryton":            {path: "/lib/systemd/system/tryton-server-uwsgi@.service", unit: "tryton-server-uwsgi@main", app: "/usr/lib/python3/dist-packages/trytond/application.py", at: "http 127.0.0.1:8000"},
-		"lava":              {path: "/lib/systemd/system/lava-server-gunicorn.service", unit: "lava-server-gunicorn", app: "/usr/lib/python3/dist-packages/lava_server/wsgi.py", at: "http 127.0.0.1:8000"},
+		"tryton":            {from: "tryton-server-uwsgi", path: "/lib/systemd/system/tryton-server-uwsgi@.service", unit: "tryton-server-uwsgi@main", app: "/usr/lib/python3/dist-packages/trytond/application.py", at: "http 127.0.0.1:8000"},
+		"lava":              {from: "lava-server", path: "/lib/systemd/system/lava-server-gunicorn.service", unit: "lava-server-gunicorn", app: "/usr/lib/python3/dist-packages/lava_server/wsgi.py", at: "http 127.0.0.1:8000"},
 		"nova-api-metadata": {path: "/lib/systemd/system/nova-api-metadata.service", app: "/usr/bin/nova-metadata-wsgi"}, // as the ini says; the script names another
 		"sahara-api":        {path: "/lib/systemd/system/sahara-api.service", args: []string{"--config-file=/etc/sahara/sahara.conf"}, names: []string{"pyargv"}},
 	})

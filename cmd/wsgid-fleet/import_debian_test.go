@@ -140,6 +140,11 @@ func TestImportOfDebiansConfigurations(t *testing.T) {
 	cases := maps.Clone(debianCases)
 	users := "bepasty _graphite mailman3-web radicale tryton lavaserver x2gobroker supysonic"
 	for name, c := range cases {
+		if _, err := os.Stat(filepath.Join(packages, c.from)); err != nil {
+			t.Logf("%s: not among the packages that could be had", name)
+			delete(cases, name)
+			continue
+		}
 		if c.at == "" {
 			script, err := filepath.Glob(filepath.Join(packages, "*/etc/init.d", name))
 			if err != nil || len(script) != 1 {
@@ -176,13 +181,13 @@ func TestImportOfDebiansConfigurations(t *testing.T) {
 	put("etc/default/lava-server-gunicorn", "WORKER_CLASS=sync\n") // as shipped it needs eventlet
 	m := bootWith(t, debianMachine, self, packages, files, users)
 	m.run("sh", "-euc", `
-mkdir -p /var/log/mailman3/web /run/mailman3-web /var/log/apache2 /var/log/lava-server /var/log/openstack-dashboard /run/uwsgi/app
+mkdir -p /usr/share/mailman3-web /var/log/mailman3/web /run/mailman3-web /var/log/apache2 /var/log/lava-server /var/log/openstack-dashboard /run/uwsgi/app
 ln -s ../apps-available/bepasty-freedombox.ini ../apps-available/radicale.ini /etc/uwsgi/apps-enabled/
 # What the packages' scripts do when they are installed.
-cp /usr/share/doc/searx/examples/uwsgi/apps-available/searx.ini /etc/uwsgi/apps-enabled/
+[ ! -e /usr/share/doc/searx/examples/uwsgi ] || cp /usr/share/doc/searx/examples/uwsgi/apps-available/searx.ini /etc/uwsgi/apps-enabled/
 mkdir -p /etc/tryton
 touch /etc/tryton/trytond.conf
-cp /usr/share/tryton-server/default/uwsgi.ini /etc/tryton/
+[ ! -e /usr/share/tryton-server/default/uwsgi.ini ] || cp /usr/share/tryton-server/default/uwsgi.ini /etc/tryton/
 printf 'import time\ntime.sleep(1000)\n' > /usr/share/mailman3-web/manage.py
 chown www-data:www-data /var/log/mailman3/web
 echo 'export APACHE_LOG_DIR=/var/log/apache2' > /etc/apache2/envvars
