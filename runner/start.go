@@ -173,8 +173,10 @@ func execMaster(ctx context.Context, o StartOptions, message func(*stem.Stem, st
 	// here, the runtime does not set up one for each that the machine has.
 	args := []string{boot.Title + o.Spec.Name, o.StateDir}
 	env := append(append(workerEnv(os.Environ()), "GODEBUG=madvdontneed=1", "GOMAXPROCS=2", "TMPDIR="+os.Getenv("TMPDIR")), raceEnv()...)
-	if v, ok := os.LookupEnv(boot.PipesSwitch); ok {
-		env = append(env, boot.PipesSwitch+"="+v)
+	for _, name := range []string{boot.PipesSwitch, boot.RingSwitch} {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
 	}
 	pid := 0
 	var from *stem.Stem

@@ -17,7 +17,8 @@ import (
 
 // maxCost is how many bytes the value of one expression, and all values on the
 // way to it, may come to. A few locals that double each other, a loop in a loop
-// or a wide format can ask for more than any host has.
+// or a wide format can ask for more than any host has, and an evaluation that has
+// begun can be stopped by nobody: a limit of time would leave it running.
 const maxCost = 64 << 20
 
 // cost bounds a value from above.

@@ -11,7 +11,8 @@ import (
 
 // The parser and the evaluator of HCL call themselves for each nesting and for
 // each operator of a chain, keep some 200 bytes for a token, and take the
-// square of the time for a number's digits. These bounds, far from what a spec
+// square of the time for a number's digits; a stack that is full ends the daemon, which
+// nothing can catch. These bounds, far from what a spec
 // needs, keep stack, memory and time small for any file.
 const (
 	maxTokens  = 2_000_000

@@ -22,6 +22,10 @@ const Title = "wsgid: master "
 // requests wait in pipes: off.
 const PipesSwitch = "WSGID_PIPES"
 
+// RingSwitch is the variable of the environment that keeps a master from having answers of
+// busy workers by shared memory: 0.
+const RingSwitch = "WSGID_RING"
+
 // linkFD is where a new master finds the link to the process that started it;
 // its listening sockets follow, and after them its app folder.
 const linkFD = 3

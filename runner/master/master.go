@@ -137,6 +137,7 @@ func newMaster(msg boot.Message, files map[string]int) (*master, error) {
 	m.pool.Admitted = m.filters.Store
 	m.pool.Emptied = m.onPoolEmpty
 	sp := pool.NewSpawner(m.loop, m.log, user, msg.Env, hostDir, m.chroot.Workers())
+	sp.NoRing = os.Getenv(boot.RingSwitch) == "0"
 	m.spawner = sp
 	m.chroot.Follow(m.log)
 	m.pool.AskPython = func() (err error) {

@@ -39,6 +39,7 @@ type Spawner struct {
 
 	mayLimit bool // else workers set their limits themselves
 	mayRaise bool // else no worker stands back while it starts: it would for ever
+	NoRing   bool // no answers come by shared memory
 }
 
 type spawnJob struct {
@@ -177,7 +178,7 @@ func (s *Spawner) prepare(w *worker, spec *appspec.Spec, env []string, template,
 		w.slots = append(w.slots, &Slot{w: w, index: i, fd: pair[0], theirs: pair[1]})
 		job.files = append(job.files, uintptr(pair[1]))
 	}
-	if hasRing && !template {
+	if s.ring() && !template {
 		w.slots[0].ring = newRing(w.shared)
 	}
 	if forked {
@@ -209,7 +210,7 @@ func (s *Spawner) prepare(w *worker, spec *appspec.Spec, env []string, template,
 		LoaderDirs: dirs, Middleware: spec.Middleware,
 		Django: spec.Loader == "django", DjangoSettings: djangoSettings(spec),
 		Threads: spec.Workers.Threads,
-		Debug:   spec.Debug, Masks: masks, Preload: template, Ring: hasRing, Version: version.Program, Umask: spec.Umask,
+		Debug:   spec.Debug, Masks: masks, Preload: template, Ring: s.ring(), Version: version.Program, Umask: spec.Umask,
 		Limits: s.ownLimits(spec.Limits),
 	}
 	if w.stemmed {
@@ -377,3 +378,5 @@ func closePassed(fd int) {
 }
 
 func newFile(fd int) *os.File { return os.NewFile(uintptr(fd), "response") }
+
+func (s *Spawner) ring() bool { return hasRing && !s.NoRing }
