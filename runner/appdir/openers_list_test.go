@@ -111,7 +111,7 @@ var directOpeners = []struct {
 		"fleet/deploy/logbook.go Lock",
 		"fleet/state/lock.go DaemonHolds LockApp LockDaemon LockedBy SameFile",
 		"fleet/admins.go asAdmin shareControl",
-		"fleet/neighbour.go neighbourOf putNotice readNotice removeNotice",
+		"fleet/neighbour.go Error neighbourOf putNotice readNotice removeNotice",
 		"fleet/server.go ListenForAdmins listenControl serve",
 		"fleet/swept.go heal swept",
 		"runner/start.go StartMaster",
