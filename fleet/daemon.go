@@ -66,7 +66,7 @@ type Daemon struct {
 	certified     atomic.Bool // it is time for certs
 	deploys       underway
 	sweeping      sync.WaitGroup // removals of old releases that are under way
-	ours          sync.Map       // pids of masters that were started here and are not followed yet
+	ours          sync.Map       // masters that were started here and are not followed yet, by pid
 
 	prev    map[string]string            // by app: what the directory said last; the loop's
 	prevOwn map[string]string            // where edits wait, without what comes of other apps
@@ -220,7 +220,7 @@ func (d *Daemon) open() error {
 	d.rec = reconcile.NewReconciler(e.pass, e.now)
 	d.rec.After = d.after
 	d.sup = reconcile.NewSupervisor()
-	e.followed = d.sup.Of
+	e.followed = d.following
 	if _, err := e.restore(context.Background()); err != nil {
 		e.log.Warn("cannot look for masters missing from the state directory; retrying", "err", err)
 	}
@@ -292,9 +292,28 @@ func (d *Daemon) followed(name string, m reconcile.Handle, newest bool) {
 	}
 }
 
+// following are the masters of an app that are followed, and those that will be at the
+// end of the pass that has started them: what the state directory says of them may be
+// swept away before.
+func (d *Daemon) following(app string) []reconcile.Handle {
+	ms := d.sup.Of(app)
+	d.ours.Range(func(pid, m any) bool {
+		switch h, is := m.(reconcile.Handle); {
+		case !is || h.Recorded().App != app:
+		case h.Alive():
+			ms = append(ms, h)
+		default:
+			d.ours.Delete(pid)
+		}
+		return true
+	})
+	return ms
+}
+
 // started is told of each master that a pass has started.
-func (d *Daemon) started(spec *appspec.Spec, pid int) {
-	d.ours.Store(pid, true)
+func (d *Daemon) started(spec *appspec.Spec, m reconcile.Handle) {
+	pid := m.Recorded().PID
+	d.ours.Store(pid, m)
 	d.scope(spec, pid)
 	if spec.Gate != nil {
 		d.e.challengeAgain()

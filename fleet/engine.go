@@ -41,9 +41,9 @@ type engine struct {
 	holder    *sockets.Holder    // nil: not the daemon, or the service manager holds the sockets
 	kill      <-chan struct{}    // closed: stops end masters at once; nil: never
 	now       func() time.Time
-	started   func(spec *appspec.Spec, pid int)
+	started   func(spec *appspec.Spec, m reconcile.Handle)
 	updated   func(spec *appspec.Spec, pid int)
-	followed  func(app string) []reconcile.Handle // live masters that somebody follows
+	followed  func(app string) []reconcile.Handle // live masters that somebody follows, or has just started
 	events    events
 	hung      sync.Map // pids of masters that are known not to answer
 	told      sync.Map // pids of masters that were told to end
@@ -82,7 +82,7 @@ func newEngine(o Options) (*engine, error) {
 	return &engine{
 		opts: o, fs: o.fs, disk: &bounded.Fs{Fs: o.fs, Limit: diskLimit}, store: store, machine: o.machine,
 		folders: reconcile.NewTimedFolders(o.folders, &bounded.Fs{Fs: o.fs, Limit: cmp.Or(o.folderLimit, reconcile.FolderLimit)}), log: o.Log,
-		now: time.Now, started: func(*appspec.Spec, int) {},
+		now: time.Now, started: func(*appspec.Spec, reconcile.Handle) {},
 		updated: func(*appspec.Spec, int) {}, followed: func(string) []reconcile.Handle { return nil },
 		setErr: errors.New("the spec directory was not read yet"), missing: map[string]bool{},
 		gone: map[string]bool{}, memories: map[string]memory{}, homes: map[string]string{},

@@ -7,11 +7,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/systemd"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -304,5 +306,40 @@ func TestDaemonOnAnotherStateDirectory(t *testing.T) {
 	}
 	if err := NewDaemon(o).Run(context.Background()); err == nil || !strings.Contains(err.Error(), f.state) {
 		t.Errorf("a second daemon: %v", err)
+	}
+}
+
+// The state directory is deleted in the moment in which a master has been started, before
+// the daemon follows it: no other one is started beside it.
+func TestSweptAsAMasterStarts(t *testing.T) {
+	f := newFleetDir(t)
+	f.cleanup()
+	f.real("blog")
+	var mu sync.Mutex
+	var pids []int // guarded by mu
+	deleted := sync.OnceFunc(func() {
+		within(t, "the state directory is deleted", func() bool { return os.RemoveAll(f.state) == nil })
+	})
+	f.daemon(Options{}, func(d *Daemon) {
+		d.Hooks.Started = func(_ string, pid int, _ systemd.ScopeLimits) {
+			mu.Lock()
+			defer mu.Unlock()
+			pids = append(pids, pid)
+		}
+		d.Hooks.KeepListeners = func(_ string, files map[string]*os.File) {
+			if len(files) > 0 {
+				deleted()
+			}
+		}
+	})
+	within(t, "the master is back", func() bool {
+		ms, err := runner.FindMasters(f.state, "blog")
+		return err == nil && len(ms) == 1
+	})
+	within(t, "it is ready", func() bool { return f.status("blog").State == "ready" })
+	mu.Lock()
+	defer mu.Unlock()
+	if a := f.status("blog"); len(pids) != 1 || a.Master.PID != pids[0] {
+		t.Errorf("the masters %v were started, %+v serves", pids, a.Master)
 	}
 }

@@ -27,9 +27,9 @@ type Applier struct {
 	Holder    *sockets.Holder    // nil: what is kept is not held by another process
 	Log       *slog.Logger
 	Emit      func(state, message string)
-	Started   func(spec *appspec.Spec, pid int) // a master was started by that spec
-	Updated   func(spec *appspec.Spec, pid int) // a running one has taken that spec over
-	Told      func(pid int)                     // a master is told to end
+	Started   func(spec *appspec.Spec, m Handle) // a master was started by that spec
+	Updated   func(spec *appspec.Spec, pid int)  // a running one has taken that spec over
+	Told      func(pid int)                      // a master is told to end
 	// Idle is called around waits, so that a slow app does not keep the place
 	// of those that could work.
 	Idle func(wait func())
@@ -130,7 +130,7 @@ func (a *Applier) open(ctx context.Context, spec *appspec.Spec, o Observed, file
 	if err != nil {
 		return nil, err
 	}
-	a.Started(spec, m.Recorded().PID)
+	a.Started(spec, m)
 	if scale != nil {
 		if err := m.Scale(ctx, scale.Min, scale.Max); err != nil {
 			return m, err

@@ -1,16 +1,13 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
@@ -22,23 +19,13 @@ var differs = regexp.MustCompile(`Alias \S+ \S+: (not carried over|the longest u
 // Sites of Apache with aliases in orders made by chance answer the same when they have
 // moved in, or the import has said in what they differ.
 func TestSitesMoveIn(t *testing.T) {
-	b := newBed(t, account{})
+	b, home, put := emptyBed(t)
 	if !b.who.root() {
 		t.Skip("the peer changes to a user")
 	}
 	const apache = "/usr/sbin/apache2"
 	if _, err := exec.LookPath(apache); err != nil {
 		t.Fatalf("%v: install apache2 and libapache2-mod-wsgi-py3", err)
-	}
-	b.must(os.RemoveAll(b.specs))
-	b.must(os.Mkdir(b.specs, 0o755))
-	b.write("wsgid.d/defaults.hcl", fmt.Sprintf("defaults {\n  root = %q\n}\n", filepath.Join(b.dir, "apps")))
-	home := filepath.Join(b.dir, "home")
-	put := func(name, text string) {
-		t.Helper()
-		path := filepath.Join(home, name)
-		b.must(os.MkdirAll(filepath.Dir(path), 0o755))
-		b.must(os.WriteFile(path, []byte(text), 0o644))
 	}
 	for _, name := range []string{"web", "other"} {
 		put(name+".py", "def app(environ, start_response):\n    start_response('200 OK', [('Content-Type', 'text/plain')])\n    return [('"+name+" '+environ['SCRIPT_NAME']+' '+environ['PATH_INFO']).encode()]\n")
@@ -70,32 +57,7 @@ func TestSitesMoveIn(t *testing.T) {
 		sites, addresses = append(sites, site), append(addresses, address)
 	}
 	put("httpd.conf", strings.ReplaceAll(conf, "HOME", home))
-	ask := func(address string) map[string]string {
-		answers := map[string]string{}
-		for _, url := range urls {
-			eventually(t, patience, address+url, func() error {
-				code, body, err := get(address, url)
-				if err == nil && code != http.StatusOK {
-					body = fmt.Sprint(code)
-				}
-				answers[url] = body
-				return err
-			})
-		}
-		return answers
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	cmd := exec.CommandContext(ctx, apache, "-d", home, "-f", filepath.Join(home, "httpd.conf"), "-DFOREGROUND")
-	cmd.Dir, cmd.SysProcAttr = "/", &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	b.must(cmd.Start())
-	var before []map[string]string
-	for _, address := range addresses {
-		before = append(before, ask(address))
-	}
-	cancel()
-	_ = cmd.Wait()
+	before := answersOfPeer(b, addresses, urls, apache, "-d", home, "-f", filepath.Join(home, "httpd.conf"), "-DFOREGROUND")
 
 	said := ""
 	for i := range count {
@@ -126,7 +88,7 @@ func TestSitesMoveIn(t *testing.T) {
 			}
 			continue
 		}
-		after := ask(address)
+		after := answersOf(t, address, urls)
 		for _, url := range urls {
 			asked++
 			switch {

@@ -1,15 +1,12 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
@@ -18,19 +15,9 @@ import (
 // Maps of files of uWSGI, in orders and with urls made by chance, answer the same bytes
 // when they have moved in, or the import has said in what they differ.
 func TestStaticMapsMoveIn(t *testing.T) {
-	b := newBed(t, account{})
+	b, home, put := emptyBed(t)
 	if _, err := exec.LookPath("uwsgi-core"); err != nil {
 		t.Fatalf("%v: install uwsgi-core and uwsgi-plugin-python3", err)
-	}
-	b.must(os.RemoveAll(b.specs))
-	b.must(os.Mkdir(b.specs, 0o755))
-	b.write("wsgid.d/defaults.hcl", fmt.Sprintf("defaults {\n  root = %q\n}\n", filepath.Join(b.dir, "apps")))
-	home := filepath.Join(b.dir, "home")
-	put := func(name, text string) {
-		t.Helper()
-		path := filepath.Join(home, name)
-		b.must(os.MkdirAll(filepath.Dir(path), 0o755))
-		b.must(os.WriteFile(path, []byte(text), 0o644))
 	}
 	put("web.py", "def app(environ, start_response):\n    start_response('200 OK', [('Content-Type', 'text/plain')])\n    return [b'the app']\n")
 	for folder, files := range map[string]string{"one": "f.txt b/f.txt b/only-one.txt x.txt", "two": "f.txt a/b/f.txt only-two.txt", "root": "f.txt a/f.txt a/b/f.txt b/f.txt ab/f.txt", "three": "a/f.txt a/b/f.txt a/only-three.txt"} {
@@ -57,32 +44,7 @@ func TestStaticMapsMoveIn(t *testing.T) {
 		put(name, strings.ReplaceAll(ini, "HOME", home))
 		inis, addresses = append(inis, ini), append(addresses, address)
 	}
-	ask := func(address string) map[string]string {
-		answers := map[string]string{}
-		for _, url := range urls {
-			eventually(t, patience, address+url, func() error {
-				code, body, err := get(address, url)
-				if err == nil && code != http.StatusOK {
-					body = fmt.Sprint(code)
-				}
-				answers[url] = body
-				return err
-			})
-		}
-		return answers
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "uwsgi-core", "--emperor", filepath.Join(home, "maps"), "--die-on-term")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	b.must(cmd.Start())
-	var before []map[string]string
-	for _, address := range addresses {
-		before = append(before, ask(address))
-	}
-	cancel()
-	_ = cmd.Wait()
+	before := answersOfPeer(b, addresses, urls, "uwsgi-core", "--emperor", filepath.Join(home, "maps"), "--die-on-term")
 
 	said := b.fleet("import", "--write", filepath.Join(home, "maps"))
 	if out := b.fleet("apply"); out.code != 0 {
@@ -90,7 +52,7 @@ func TestStaticMapsMoveIn(t *testing.T) {
 	}
 	same := 0
 	for i, address := range addresses {
-		after := ask(address)
+		after := answersOf(t, address, urls)
 		named := strings.Contains(said.stderr, fmt.Sprintf(" m%d: m%d.ini:", i, i))
 		spec, err := os.ReadFile(filepath.Join(b.specs, fmt.Sprintf("m%d.hcl", i)))
 		b.must(err)
