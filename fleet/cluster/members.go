@@ -13,7 +13,7 @@ import (
 // times are of one clock that never goes back, the observer's own.
 type Members struct {
 	Join   time.Duration // how long a new host must stay before it counts; 0: 10 s
-	Grace  time.Duration // how long one that vanished is waited for; 0: 2 s
+	Grace  time.Duration // how long one that vanished is waited for; 0: 1.5 s
 	Window time.Duration // within which vanished hosts are taken together; 0: 30 s
 
 	begun   bool
@@ -35,7 +35,7 @@ type drop struct {
 const leastFrozen = 3
 
 func (m *Members) join() time.Duration   { return cmp.Or(m.Join, 10*time.Second) }
-func (m *Members) grace() time.Duration  { return cmp.Or(m.Grace, 2*time.Second) }
+func (m *Members) grace() time.Duration  { return cmp.Or(m.Grace, 1500*time.Millisecond) }
 func (m *Members) window() time.Duration { return cmp.Or(m.Window, 30*time.Second) }
 
 // Recall begins with the hosts that an earlier process has counted: those of them that

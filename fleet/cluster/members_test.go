@@ -144,7 +144,7 @@ func TestDueTellsWhenTimeAloneDecides(t *testing.T) {
 		t.Errorf("nothing is pending, and due is %v", due.Sub(now))
 	}
 	m.Observe(now, hostsNamed("a b d"), 0)
-	if due := m.Due(); !due.Equal(now.Add(2 * time.Second)) {
+	if due := m.Due(); !due.Equal(now.Add(1500 * time.Millisecond)) {
 		t.Errorf("due is in %v", due.Sub(now))
 	}
 }
