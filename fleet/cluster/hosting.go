@@ -23,10 +23,8 @@ type Hosting struct {
 	// serve it, and then as long as nobody else does; 0: one minute.
 	Patience time.Duration
 
-	here    map[string]bool
-	leaving map[string]time.Time // since when
-	last    placement
-	kept    *Decision
+	kept *Decision // nil: none was
+	last placement
 }
 
 // placement is what Place has said last: whatever a watch tells asks for it again, and as
@@ -54,16 +52,16 @@ func (p *placement) isOf(apps []App, hosts []Host) bool {
 
 // Recall begins with the apps that an earlier process has run.
 func (h *Hosting) Recall(apps []string) {
-	h.here, h.kept = map[string]bool{}, nil
+	h.kept = &Decision{here: map[string]bool{}}
 	for _, a := range apps {
-		h.here[a] = true
+		h.kept.here[a] = true
 	}
 }
 
 // Here tells which apps an earlier decision has given to this host.
 func (h *Hosting) Here() []string {
 	var out []string
-	for a := range h.here {
+	for a := range h.before().here {
 		out = append(out, a)
 	}
 	slices.Sort(out)
@@ -78,6 +76,7 @@ func (h *Hosting) Decide(now time.Time, apps []App, members []Host, ready func(a
 	}
 	d := &Decision{Elsewhere: map[string]string{}, Placed: h.last.of(apps, members), here: map[string]bool{}, leaving: map[string]time.Time{}}
 	d.placement = h.last.number
+	before := h.before()
 	patience := cmp.Or(h.Patience, time.Minute)
 	for _, a := range apps {
 		hosts := d.Placed[a.Name]
@@ -86,18 +85,18 @@ func (h *Hosting) Decide(now time.Time, apps []App, members []Host, ready func(a
 			continue
 		}
 		if a.Broken {
-			if h.here[a.Name] {
+			if before.here[a.Name] {
 				d.here[a.Name] = true
 			} else {
 				d.Elsewhere[a.Name] = "it is not known which hosts it asks for"
 			}
 			continue
 		}
-		if !h.here[a.Name] {
+		if !before.here[a.Name] {
 			d.Elsewhere[a.Name] = where(hosts)
 			continue
 		}
-		since, known := h.leaving[a.Name]
+		since, known := before.leaving[a.Name]
 		if !known {
 			since = now
 		}
@@ -120,13 +119,16 @@ func (h *Hosting) Decide(now time.Time, apps []App, members []Host, ready func(a
 }
 
 // Keep makes a decision the one that the next builds upon.
-func (h *Hosting) Keep(d *Decision) { h.here, h.leaving, h.kept = d.here, d.leaving, d }
+func (h *Hosting) Keep(d *Decision) { h.kept = d }
+
+// before is the decision that was kept; where none was, nothing is here.
+func (h *Hosting) before() *Decision { return cmp.Or(h.kept, &Decision{}) }
 
 // settled tells whether the decision that was kept is the one of these: nothing is to
 // leave, so that it is nothing to this host who serves what. What a watch tells of
 // other hosts ends here as a rule.
 func (h *Hosting) settled(apps []App, members []Host) bool {
-	return h.kept != nil && len(h.leaving) == 0 && h.last.isOf(apps, members) && h.kept.placement == h.last.number
+	return h.kept != nil && len(h.kept.leaving) == 0 && h.last.isOf(apps, members) && h.kept.placement == h.last.number
 }
 
 // Decision is what a host runs and what it does not. It is not to be changed.
@@ -137,7 +139,7 @@ type Decision struct {
 
 	here      map[string]bool
 	leaving   map[string]time.Time
-	placement int // the number of the one that it follows from
+	placement int // the number of the one that it follows from; 0: it was recalled
 }
 
 // Same tells whether another decision has this host run the same apps.

@@ -104,7 +104,7 @@ func TestADecisionThatHoldsIsTheOneThatWouldBeMade(t *testing.T) {
 				serving[at] = !serving[at]
 			}
 			fresh := *h
-			fresh.kept, fresh.last = nil, placement{}
+			fresh.last = placement{} // of nothing, so that it decides anew
 			want, got := fresh.Decide(now, apps, hosts, ready), h.Decide(now, apps, hosts, ready)
 			if got == h.kept {
 				again++

@@ -68,8 +68,7 @@ func (d *Deployer) install(ctx context.Context) (note, output string, err error)
 // one of the last deploy: it starts while the code is fetched.
 func (d *Deployer) compileAhead(ctx context.Context) {
 	if d.entry.Kind == KindDeploy && d.last != nil {
-		store := venv.Store{Account: childOf(d.Owner)}
-		d.compiler = store.Compiler(d.pythonOf(d.last.Virtualenv)).Ahead(ctx)
+		d.compiler = venv.Compiler(childOf(d.Owner), d.pythonOf(d.last.Virtualenv)).Ahead(ctx)
 	}
 }
 

@@ -30,7 +30,7 @@ def app(environ, start_response):
 // a fleet by three commands, and a site of Apache by a fourth; it answers what they
 // answered, and what could not be carried over is named.
 func TestMovingIn(t *testing.T) {
-	b := newBed(t, account{})
+	b, home, put := emptyBed(t)
 	if !b.who.root() {
 		t.Skip("the peers change to a user")
 	}
@@ -39,17 +39,6 @@ func TestMovingIn(t *testing.T) {
 			t.Fatalf("%v: install uwsgi-core, uwsgi-plugin-python3, supervisor, gunicorn and libapache2-mod-wsgi-py3", err)
 		}
 	}
-	home := filepath.Join(b.dir, "home")
-	put := func(name, text string) {
-		t.Helper()
-		path := filepath.Join(home, name)
-		b.must(os.MkdirAll(filepath.Dir(path), 0o755))
-		b.must(os.WriteFile(path, []byte(text), 0o644))
-	}
-	b.must(os.RemoveAll(b.specs))
-	b.must(os.Mkdir(b.specs, 0o755))
-	b.write("wsgid.d/defaults.hcl", fmt.Sprintf("defaults {\n  root = %q\n}\n", filepath.Join(b.dir, "apps")))
-
 	addresses := map[string]string{}
 	app := func(name string) string {
 		addresses[name] = freeport.Addr(t)

@@ -15,15 +15,15 @@ import (
 func (m *Member) consider(ctx context.Context, changed func()) error {
 	now := time.Now()
 	m.mu.Lock()
-	due := m.members.Due()
-	m.mu.Unlock()
-	if !due.IsZero() && !now.Before(due) {
+	if due := m.members.Due(); due.IsZero() || now.Before(due) {
+		m.observe(now)
+	} else {
+		m.mu.Unlock()
 		if err := m.confirm(ctx, changed); err != nil {
 			return err
 		}
+		m.mu.Lock()
 	}
-	m.mu.Lock()
-	m.observe(now)
 	d := m.decide(now, m.view.Ready)
 	again := d != nil && !d.Same(m.decided)
 	if h, there := m.view.Hosts[m.Host.ID]; m.joined && (!there || h.Machine != m.Host.Machine) {
@@ -40,8 +40,9 @@ func (m *Member) consider(ctx context.Context, changed func()) error {
 // host that dies has all others do so at once: that they serve thousands of apps says
 // nothing of it. What is to leave this host is left to list, which reads that too.
 func (m *Member) confirm(ctx context.Context, changed func()) error {
-	now := time.Now()                                                                                   // before, as in list
-	got, err := m.client.get(ctx, m.client.key("hosts", ""), clientv3.WithRange(m.client.key("meta0"))) // 0 follows /
+	now := time.Now() // before, as in list
+	// All of hosts/ and meta/: 0 follows / in their order.
+	got, err := m.client.get(ctx, m.client.key("hosts", ""), clientv3.WithRange(m.client.key("meta0")))
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func (u *unpacker) submodules(p *part, inside string, modules []entry, depth int
 		if err != nil {
 			return fmt.Errorf("submodule %s: %w", quoted(e.path), err)
 		}
-		if err := u.add(&part{repo: sub, dir: c.dir, id: c.ID, below: e.path}, c.ID, depth+1); err != nil {
+		if err := u.add(u.part(sub, c, e.path), c.ID, depth+1); err != nil {
 			return fmt.Errorf("submodule %s: %w", quoted(e.path), err)
 		}
 	}

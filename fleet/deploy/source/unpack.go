@@ -2,6 +2,7 @@ package source
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,9 +62,7 @@ type part struct {
 
 func (u *unpacker) close() {
 	for _, p := range u.parts {
-		if p.blobs != nil {
-			p.blobs.close()
-		}
+		p.blobs.close()
 	}
 }
 
@@ -140,11 +139,7 @@ func (u *unpacker) list(r Repository, c Commit, directory string) error {
 	} else {
 		directory = ""
 	}
-	p := &part{repo: r, dir: c.dir, id: c.ID}
-	if p.dir == "" {
-		p.dir = u.store.dir(r.URL)
-	}
-	p.blobs = u.blobsOf(p)
+	p := u.part(r, c, "")
 	if err := p.blobs.begin(u.ctx); err != nil { // beside the one that lists the tree
 		return err
 	}
@@ -159,16 +154,14 @@ func (u *unpacker) list(r Repository, c Commit, directory string) error {
 	return nil
 }
 
-func (u *unpacker) blobsOf(p *part) *blobs {
-	return &blobs{command: u.store.git(p.repo, p.dir, "cat-file", "--batch", "--buffer")}
+func (u *unpacker) part(r Repository, c Commit, below string) *part {
+	dir := cmp.Or(c.dir, u.store.dir(r.URL))
+	return &part{repo: r, dir: dir, id: c.ID, below: below, blobs: &blobs{command: u.store.git(r, dir, "cat-file", "--batch", "--buffer")}}
 }
 
 // add reads one repository's tree. What of submodules is asked for comes with it.
 func (u *unpacker) add(p *part, spec string, depth int) error {
 	u.parts = append(u.parts, p)
-	if p.blobs == nil {
-		p.blobs = u.blobsOf(p)
-	}
 	from := len(u.tree.entries)
 	if err := u.read(&u.tree, p, spec, true); err != nil {
 		return err

@@ -64,8 +64,8 @@ sys.exit(failed)
 `
 
 // Compiler is what compiles a folder, whose name is its standard input.
-func (s *Store) Compiler(python string) *child.Command {
-	return &child.Command{Account: s.Account, Args: []string{python, "-I", "-S", "-c", compileScript}, Single: true}
+func Compiler(a *child.Account, python string) *child.Command {
+	return &child.Command{Account: a, Args: []string{python, "-I", "-S", "-c", compileScript}, Single: true}
 }
 
 // Compile writes the bytecode of all that is in a folder. Files that do not
@@ -76,7 +76,7 @@ func (s *Store) Compile(ctx context.Context, begun *child.Waiting, python, dir s
 	if begun.Is(python) {
 		err = begun.Give(dir)
 	} else {
-		c := s.Compiler(python)
+		c := Compiler(s.Account, python)
 		c.Stdin = strings.NewReader(dir)
 		err = c.Run(ctx)
 	}

@@ -89,12 +89,7 @@ func OfShell(a *facts.App, c facts.Command, text, instead string) facts.Command 
 			c.Argv = words
 		}
 	}
-	if line.More {
-		a.Lost(c.At, c.Was, "a shell ran it, and what it did besides starting a program is not done"+instead)
-	}
-	for _, name := range line.Unknown {
-		a.Note(c.At, c.Was, "$"+name+" is not known here, and taken as empty: write its value")
-	}
+	a.OfShell(c.At, c.Was, line, instead)
 	return c
 }
 

@@ -3,6 +3,8 @@ package facts
 import (
 	"path/filepath"
 	"strconv"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/shellwords"
 )
 
 // Words that a fact may set besides an attribute of the language.
@@ -69,6 +71,17 @@ func (a *App) Lost(at Position, was, why string) {
 // Note adds a remark: what it was there, and what is to be known of it.
 func (a *App) Note(at Position, was, what string) {
 	a.Add(Fact{Set: SetNote, Value: what, Was: was, At: at})
+}
+
+// OfShell says what a shell did by a line besides starting a program, and what it took
+// from elsewhere. instead is what to do about the first.
+func (a *App) OfShell(at Position, was string, line shellwords.ShellLine, instead string) {
+	if line.More {
+		a.Lost(at, was, "a shell ran it, and what it did besides starting a program is not done"+instead)
+	}
+	for _, name := range line.Unknown {
+		a.Note(at, was, "$"+name+" is not known here, and taken as empty: write its value")
+	}
 }
 
 // StartedAs adds the user, the group or the umask with which a service manager starts a

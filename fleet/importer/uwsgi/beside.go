@@ -19,12 +19,7 @@ func (u *reader) beside() {
 			u.lose(o, "it has no command")
 			continue
 		}
-		if line.More {
-			u.lose(o, "a shell ran it, and what it did besides starting a program is not done: put it into a script of the app")
-		}
-		for _, name := range line.Unknown {
-			u.app.Note(o.at, was(o), "$"+name+" is not known here, and taken as empty: write its value")
-		}
+		u.app.OfShell(o.at, was(o), line, ": put it into a script of the app")
 		u.app.Add(facts.Fact{Set: facts.SetProcess, Key: facts.CommandName(command, i), List: line.Commands[0], Was: was(o), At: o.at})
 	}
 	u.crons()

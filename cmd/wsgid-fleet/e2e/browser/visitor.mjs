@@ -19,8 +19,8 @@ export async function outside(what) {
   assert.ok(!(await answers.next()).done, "nobody is there to " + what);
 }
 
-export const browser = await chromium.launch({ executablePath: env.CHROMIUM, timeout: patience });
-export const complaints = [];
+const browser = await chromium.launch({ executablePath: env.CHROMIUM, timeout: patience });
+const complaints = [];
 export const bodies = [];
 
 // visitor is somebody with a browser of their own.
