@@ -29,7 +29,7 @@ PACED := ^TestMessagesOfAResponse$$
 
 # Of package runner, those whose goroutines beside the loop are at work: control
 # socket, log, TLS, hand-off. All of them would take an hour under the detector.
-RACE_RUNNER := ^Test(Journal|MasterReopensItsLog|MasterServesOnAFullDisk|Rotation|LogChangesLive|AccessLogOf|TLS|StatusWaitsForNews|ScalesInPlace|Replace|Successor|RolloutOutlivesAKill|BackoffAndRetry|AdoptCutOff)
+RACE_RUNNER := ^Test(Journal|MasterReopensItsLog|MasterServesOnAFullDisk|Rotation|LogChangesLive|AccessLogOf|TLS|StatusWaitsForNews|ScalesInPlace|Replace|Successor|RolloutOutlivesAKill|BackoffAndRetry|AdoptCutOff|\w+OverTLS|StopLetsInWhoHasComeByTLS)
 
 # How often make kills kills the gate.
 KILLS ?= 1000
@@ -46,9 +46,26 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 .PHONY: build
-build: deps-build ## build wsgid-fleet, wsgid and wsgid-master into bin/
+build: deps-build pages ## build wsgid-fleet, wsgid and wsgid-master into bin/
 	@mkdir -p $(BIN)
 	CGO_ENABLED=1 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/wsgid-fleet ./cmd/wsgid ./cmd/wsgid-master
+
+# What the console's pages need in a browser, from npm: just what the lock file says, and
+# with the sums that it has. It is embedded where it lies; without it the console tells its
+# visitors why its pages do not follow.
+CONSOLE := fleet/console
+MODULES := $(CONSOLE)/web/static/npm
+.PHONY: modules pages
+modules: $(MODULES)/morphdom.js
+$(MODULES)/morphdom.js: $(CONSOLE)/npm/package-lock.json
+	@command -v npm >/dev/null || { echo 'modules: there is no npm; apt-get install npm' >&2; exit 1; }
+	@mkdir -p $(MODULES) && got=$$(mktemp -d) && trap 'rm -rf "$$got"' EXIT && cp $(CONSOLE)/npm/package.json $< "$$got" && { \
+		(cd "$$got" && timeout 120 npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null) || { \
+			echo 'modules: cannot get from npm what $< names' >&2; exit 1; } } && \
+	install -m 0644 "$$got/node_modules/morphdom/LICENSE" $(MODULES)/morphdom.LICENSE && \
+	install -m 0644 "$$got/node_modules/morphdom/dist/morphdom-esm.js" "$$got/ready" && mv "$$got/ready" $@
+pages:
+	@$(MAKE) -s --no-print-directory modules || echo 'build: going on without; pages of the console will be loaded anew every 10 s, where they would follow' >&2
 
 .PHONY: demo
 demo: deps-demo build ## run the three apps of examples/quickstart until Ctrl-C
@@ -191,10 +208,11 @@ DEB       ?= $(BIN)/
 deb: deps-deb ## build the Debian package into bin/
 	@mkdir -p $(CACHE)
 	@flock $(CACHE)/deb.lock $(MAKE) --no-print-directory debpackage
-debpackage: build man
+debpackage: modules build man
 	@rm -rf $(CACHE)/deb && mkdir -p $(DEBTREE)/debian $(DEBTREE)/tree
 	cp .debian/control .debian/rules .debian/postinst .debian/postrm $(DEBTREE)/debian/
-	sed -e '/^@LICENSE@$$/{s/.*//;r LICENSE' -e 'd}' .debian/copyright | sed -e '/^License: BSD-3-Clause$$/,$$ {/^License:/b' -e 's/^$$/./;s/^/ /}' >$(DEBTREE)/debian/copyright
+	sed 's/^$$/./;s/^/ /' LICENSE | cat .debian/copyright - >$(DEBTREE)/debian/copyright
+	sed 's/^$$/./;s/^/ /' $(MODULES)/morphdom.LICENSE | { printf '\nLicense: MIT\n'; cat; } >>$(DEBTREE)/debian/copyright
 	printf 'wsgid-fleet (%s) unstable; urgency=medium\n\n  * See /usr/share/doc/wsgid-fleet/NEWS.md.gz.\n\n -- wsgid-fleet authors <wsgid-fleet@packages.invalid>  %s\n' \
 		'$(DEBVERSION)' "$$(git log -1 --format=%cD 2>/dev/null || date -R)" >$(DEBTREE)/debian/changelog
 	$(MAKE) --no-print-directory install DESTDIR=$(DEBTREE)/tree PREFIX=/usr UNITDIR=/lib/systemd/system ZSHDIR=/usr/share/zsh/vendor-completions

@@ -23,6 +23,8 @@ func checkListen(s string) (string, bool) {
 		switch {
 		case !filepath.IsAbs(path) || path == "/":
 			return "write an absolute path: " + Quote("unix:/run/"+strings.TrimLeft(path, "./")), false
+		case strings.HasSuffix(path, "/"):
+			return "it names a folder: give the socket's file in it: " + Quote("unix:"+path+"blog.sock"), false
 		case len(path) > maxUnixPath:
 			return "the path of a unix socket has at most 107 bytes, this one has " + strconv.Itoa(len(path)), false
 		}
@@ -38,6 +40,9 @@ func checkListen(s string) (string, bool) {
 		rest, _, _ = strings.Cut(rest, "/")
 		if scheme == "https" {
 			return "write " + Quote(rest) + " and a tls block", false
+		}
+		if scheme == "fd" {
+			return `a descriptor of systemd's has a name: write "systemd:NAME" with the FileDescriptorName= of the .socket unit`, false
 		}
 		return "write host and port alone: " + Quote(rest), false
 	}

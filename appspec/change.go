@@ -3,7 +3,7 @@ package appspec
 import "fmt"
 
 // Disruption is what carrying out a change costs an app, from the least to the
-// most (contract, section 3).
+// most; the table of attributes says it for each.
 type Disruption int
 
 // The kinds of disruption.

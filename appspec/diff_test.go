@@ -12,7 +12,7 @@ import (
 )
 
 // TestDiff has a change of every attribute, what plan shows of it, and what it
-// costs (contract, section 3).
+// costs.
 func TestDiff(t *testing.T) {
 	base := func() *Spec {
 		s := Default("blog", "/srv/blog")

@@ -283,7 +283,11 @@ func checkProxy(s string) (string, bool) {
 	if path, ok := strings.CutPrefix(s, "unix:"); ok && path != "" {
 		return `write "unix" for clients of a unix socket of the app; mode, owner and group of the socket decide who may connect`, false
 	}
-	return checkCIDR(s)
+	instead, ok := checkCIDR(s)
+	if !ok && strings.HasPrefix(instead, "write networks") {
+		instead += `, and "unix" for unix sockets`
+	}
+	return instead, ok
 }
 
 func checkCIDR(s string) (string, bool) {
@@ -296,7 +300,7 @@ func checkCIDR(s string) (string, bool) {
 	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
 		return "write one address as " + Quote(a.String()+"/"+strconv.Itoa(a.BitLen())), false
 	}
-	return `write networks as CIDRs, such as "10.0.0.0/8" or "::1/128", and "unix" for unix sockets`, false
+	return `write networks as CIDRs, such as "10.0.0.0/8" or "::1/128"`, false
 }
 
 // forwardedHeaders are those that a proxy may tell of its client by.

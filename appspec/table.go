@@ -305,7 +305,7 @@ var appAttributes = []Attribute{
 
 	{Path: "health.path", Type: TypeString, Required: true, Disruption: Live, Example: `"/healthz"`,
 		Form: "a path that starts with `/`", check: checkURLPath,
-		Doc: "what the app is asked for; 2xx and 3xx are good",
+		Doc: "health check path; 2xx and 3xx are good",
 		at: func(s *Spec, _ int) any {
 			if s.Health != nil {
 				return &s.Health.Path

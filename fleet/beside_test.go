@@ -6,9 +6,11 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile/reconciletest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/certtest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
@@ -16,18 +18,18 @@ import (
 // A listener that moves to another address of its port is served without a gap.
 func TestAListenerMovesOnItsPort(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
+	f.EndMasters()
 	port := freeport.Port(t, "")
-	f.app("blog", hello)
+	f.App("blog", reconciletest.Hello)
 	spec := func(host string) {
-		f.write("blog", fmt.Sprintf("app \"blog\" {\n  path = %q\n  wsgi_app = \"m:app\"\n  sockets {\n    http {\n      listen = %q\n    }\n  }\n}\n",
-			f.path("blog"), net.JoinHostPort(host, port)))
+		f.Write("blog", fmt.Sprintf("app \"blog\" {\n  path = %q\n  wsgi_app = \"m:app\"\n  sockets {\n    http {\n      listen = %q\n    }\n  }\n}\n",
+			f.Path("blog"), net.JoinHostPort(host, port)))
 	}
 	spec("127.0.0.1")
 	f.daemon(Options{})
 	eventually(t, "blog is ready", f.is("blog", "ready"))
 	master := f.status("blog").Master.PID
-	stop := crowd(4, func() (string, error) { return ask("tcp4", "127.0.0.1:"+port) })
+	stop := underLoad(4, func() (string, error) { return ask("tcp4", "127.0.0.1:"+port) })
 	for _, host := range []string{"0.0.0.0", "*", "127.0.0.1", "localhost", "", "0.0.0.0", "127.0.0.1"} {
 		spec(host)
 		eventually(t, "it listens on "+host, func() bool {
@@ -52,21 +54,60 @@ func TestAListenerMovesOnItsPort(t *testing.T) {
 	}
 }
 
+// Two apps that swap their addresses in one edit wait for each other: both serve on where
+// they did, and say which app it is and what to do, which helps.
+func TestAppsThatSwapTheirAddresses(t *testing.T) {
+	f := newFleetDir(t)
+	f.EndMasters()
+	at := []string{freeport.Addr(t), freeport.Addr(t), freeport.Addr(t)}
+	spec := func(app, listen string) {
+		f.Write(app, fmt.Sprintf("app %q {\n  path = %q\n  wsgi_app = \"m:app\"\n  sockets {\n    http {\n      listen = %q\n    }\n  }\n}\n",
+			app, f.Path(app), listen))
+	}
+	now := func(blog, shop string) func() bool {
+		return func() bool {
+			b, s := f.status("blog"), f.status("shop")
+			return b.State == "ready" && s.State == "ready" && b.Sockets[0].Listen == blog && s.Sockets[0].Listen == shop
+		}
+	}
+	f.App("blog", reconciletest.Hello)
+	f.App("shop", reconciletest.Hello)
+	spec("blog", at[0])
+	spec("shop", at[1])
+	f.daemon(Options{})
+	eventually(t, "both are ready", now(at[0], at[1]))
+	stop := underLoad(2, func() (string, error) { return ask("tcp4", at[0]) })
+	spec("blog", at[1])
+	spec("shop", at[0])
+	want := "app shop still listens on " + at[1] + ": it is free once that app has left it; two apps that swap addresses wait for each other: give one of them another address first"
+	eventually(t, "blog says who is in its way", func() bool {
+		a := f.status("blog")
+		return a.State == "degraded" && strings.Contains(a.Reason, want)
+	})
+	if good, bad := stop(); good == 0 || len(bad) > 0 {
+		t.Errorf("%d good answers, %d lost: %v", good, len(bad), bad)
+	}
+	spec("blog", at[2])
+	eventually(t, "shop has the address of blog", now(at[2], at[0]))
+	spec("blog", at[1])
+	eventually(t, "blog has that of shop", now(at[1], at[0]))
+}
+
 // A listener that gets tls keeps its socket: nobody who connects is refused.
 func TestTLSComesToASocket(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
+	f.EndMasters()
 	addr := freeport.Addr(t)
-	f.app("blog", hello)
-	cert, key := writeCertificate(t, f.root)
+	f.App("blog", reconciletest.Hello)
+	cert, key := writeCertificate(t, f.Root)
 	spec := func(lines string) {
-		f.write("blog", fmt.Sprintf("app \"blog\" {\n  path = %q\n  wsgi_app = \"m:app\"\n  sockets {\n    http {\n      listen = %q\n%s    }\n  }\n}\n",
-			f.path("blog"), addr, lines))
+		f.Write("blog", fmt.Sprintf("app \"blog\" {\n  path = %q\n  wsgi_app = \"m:app\"\n  sockets {\n    http {\n      listen = %q\n%s    }\n  }\n}\n",
+			f.Path("blog"), addr, lines))
 	}
 	spec("")
 	f.daemon(Options{})
 	eventually(t, "blog is ready", f.is("blog", "ready"))
-	stop := crowd(2, func() (string, error) {
+	stop := underLoad(2, func() (string, error) {
 		c, err := net.Dial("tcp", addr)
 		if err == nil {
 			err = c.Close()

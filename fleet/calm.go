@@ -20,7 +20,7 @@ const calmLife = 2 * time.Minute
 // calm is what a look has seen. The next look takes over what it saw of apps that change
 // by nothing but what the daemon itself does or is told of: they have no master that could
 // be asked, and wait for nothing. So it costs next to nothing to look at a thousand apps
-// that sleep. A glance takes over all but what the daemon has had to do with since.
+// that sleep. Served.Poll takes over all but what the daemon has had to do with since.
 type calm struct {
 	set      *hclspec.Set // the directory, as it was read then
 	front    *appspec.Spec
@@ -32,7 +32,7 @@ type calm struct {
 
 type seenApp struct {
 	status AppStatus
-	moved  uint64    // see board.moved
+	moved  uint64    // see statusCache.moved
 	until  time.Time // a look takes it over until then; zero: it may change by itself
 }
 
@@ -40,7 +40,7 @@ var calmSeed = maphash.MakeSeed()
 
 // lookAgain is the status of the fleet, with what still holds of the last one.
 func (d *Daemon) lookAgain(ctx context.Context, last *Status) *Status {
-	now := d.e.now()
+	now := d.core.Now()
 	st, _ := d.lookAt(ctx, last, now, func(a *seenApp) bool { return !now.After(a.until) })
 	return st
 }
@@ -48,10 +48,10 @@ func (d *Daemon) lookAgain(ctx context.Context, last *Status) *Status {
 // lookMoved is the last status, but for apps that something has happened to since by what
 // the daemon does or is told of; the same one where that is none.
 func (d *Daemon) lookMoved(ctx context.Context, last *Status) *Status {
-	if _, err := d.e.snapshot(); err != nil && last != nil {
+	if _, err := d.core.Dir.Snapshot(); err != nil && last != nil {
 		return last // that is told by looks
 	}
-	st, changed := d.lookAt(ctx, last, d.e.now(), func(*seenApp) bool { return true })
+	st, changed := d.lookAt(ctx, last, d.core.Now(), func(*seenApp) bool { return true })
 	if !changed {
 		return last
 	}
@@ -61,26 +61,26 @@ func (d *Daemon) lookMoved(ctx context.Context, last *Status) *Status {
 // lookAt is the status of the fleet, in which apps to which nothing has happened are as
 // they were seen last, if holds says so. changed is false where all of them are.
 func (d *Daemon) lookAt(ctx context.Context, last *Status, now time.Time, holds func(*seenApp) bool) (st *Status, changed bool) {
-	set, setErr := d.e.snapshot()
-	next := calm{set: set, front: d.e.front(set)}
+	set, setErr := d.core.Dir.Snapshot()
+	next := calm{set: set, front: d.core.Dir.Front(set)}
 	var before calm
 	if last != nil && setErr == nil {
 		before = last.calm
 	}
 	same := before.alike(&next)
 	if next.names, next.warnings, next.until = before.names, before.warnings, before.until; set != before.set || now.After(before.until) {
-		next.names, next.warnings, next.until = d.e.names(), sharedUsers(set), now.Add(calmLife)
+		next.names, next.warnings, next.until = d.core.Dir.Names(), sharedUsers(set), now.Add(calmLife)
 	}
 	var mu sync.Mutex
 	next.apps = make(map[string]*seenApp, len(before.apps)) // guarded by mu
 	looked := 0                                             // guarded by mu
-	st = d.e.compose(set, setErr, next.names, func(name string) AppStatus {
+	st = d.core.compose(set, setErr, next.names, func(name string) AppStatus {
 		// Asked before the look: what happens meanwhile makes it another one.
-		moved, working := d.board.moved(name), d.rec.Working(name)
+		moved, working := d.cache.moved(name), d.loop.Reconciler.Working(name)
 		seen, known := before.apps[name]
 		again := !known || working || seen.moved != moved || !same(name) || !holds(seen)
 		if again {
-			a, steady := d.e.appNow(ctx, name, next.front, true)
+			a, steady := d.core.appNow(ctx, name, next.front, true)
 			seen = &seenApp{status: a, moved: moved}
 			if steady && !working {
 				spread := time.Duration(maphash.String(calmSeed, name) % uint64(calmLife))

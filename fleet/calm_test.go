@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile/reconciletest"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
@@ -39,7 +40,7 @@ func TestALookTakesOverWhatSleeps(t *testing.T) {
 	settled("it sleeps", "idle")
 
 	// A file that cannot be read shows that it is not read, until it is time again.
-	path := d.e.store.Path("blog", state.FileApplied)
+	path := d.core.Store.Path("blog", state.FileApplied)
 	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +58,7 @@ func TestALookTakesOverWhatSleeps(t *testing.T) {
 	}
 	settled("it is well again", "idle")
 
-	c, err := Connect(context.Background(), Options{StateDir: f.state})
+	c, err := Connect(context.Background(), Options{StateDir: f.State})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +81,7 @@ func TestALookTakesOverWhatSleeps(t *testing.T) {
 	// What is said of another app is no reason to look at this one again; a glance looks
 	// at nothing to which nothing has happened.
 	until := last.calm.apps["blog"].until
-	f.spec("shop", `wsgi_app = "m:app"`, "enabled = false")
+	f.Spec("shop", `wsgi_app = "m:app"`, "enabled = false")
 	eventually(t, "the other app is shown", func() bool {
 		last = d.lookAgain(context.Background(), last)
 		return len(last.Apps) == 2
@@ -102,7 +103,7 @@ func TestALookTakesOverWhatSleeps(t *testing.T) {
 	if _, err := c.Start(context.Background(), []string{"blog"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	f.remove("shop")
+	f.Remove("shop")
 	eventually(t, "the other app is gone", func() bool {
 		last = d.lookAgain(context.Background(), last)
 		return len(last.Apps) == 1
@@ -110,12 +111,12 @@ func TestALookTakesOverWhatSleeps(t *testing.T) {
 	settled("it sleeps as before", "idle")
 
 	// The directory says otherwise.
-	f.spec("blog", `wsgi_app = "m:app"`, count(1))
+	f.Spec("blog", `wsgi_app = "m:app"`, reconciletest.Count(1))
 	shows("it is up", "ready")
-	f.spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"))
+	f.Spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"))
 	settled("it sleeps once more", "idle")
-	f.spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"), "enabled = false")
+	f.Spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"), "enabled = false")
 	settled("it is disabled", StateDisabled)
-	f.spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"), "enable = false")
+	f.Spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"), "enable = false")
 	eventually(t, "the fault is shown", func() bool { return strings.Contains(look().Reason, `unknown attribute "enable"`) })
 }

@@ -3,13 +3,10 @@ package fleet
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/certs"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
@@ -20,69 +17,20 @@ import (
 // Certificates that the daemon gets: for which names, by the specs, and what is told of
 // them. How they are got is in package certs.
 
-// managedHosts are the names of an app for which a certificate is got.
-func managedHosts(app, front *appspec.Spec) (out []string) {
-	if front == nil || app.Gate != nil || app.TLS != nil || !app.Enabled || front.ACME() == nil {
-		return nil
-	}
-	for _, h := range app.Hosts {
-		if appspec.Managed(h) {
-			out = append(out, h)
-		}
-	}
-	return out
-}
-
-// front is the gate that runs, or should; nil: there is none, or it is not known.
-func (e *engine) front(set *hclspec.Set) *appspec.Spec {
-	if set == nil {
-		return nil
-	}
-	if s := set.Specs[appspec.GateName]; s != nil && !e.holds(set) {
-		return s
-	}
-	return e.heldGate(set)
-}
-
-// sites are all names for which certificates are got, by the specs that apps and gate
-// run by: a name that only an edit has which waits for apply is no site yet.
-func (e *engine) sites(set *hclspec.Set) (out []certs.Site) {
-	front := e.front(set)
-	if front == nil || front.ACME() == nil {
-		return nil
-	}
-	a := front.ACME()
-	by := certs.Authority{Directory: a.Directory, Email: a.Email, Roots: a.CA}
-	for _, h := range front.Sockets.HTTP {
-		by.Ways.Plain = by.Ways.Plain || h.TLS == nil && !h.Adopts
-		by.Ways.TLS = by.Ways.TLS || h.TLS != nil
-	}
-	apps, taken := e.serving(set), map[string]bool{}
-	for _, name := range slices.Sorted(maps.Keys(apps)) {
-		for _, h := range managedHosts(apps[name], front) {
-			if !taken[h] {
-				taken[h] = true
-				out = append(out, certs.Site{Host: h, App: name, Authority: by})
-			}
-		}
-	}
-	return out
-}
-
 // openCertificates makes the keeper, which does nothing yet.
 func (d *Daemon) openCertificates() {
 	d.certs = &certs.Keeper{
-		Dir: d.e.store.CertificatesDir(), Challenges: &answers{e: d.e, all: map[*certs.Challenge]bool{}}, Log: d.e.log, Dial: d.opts.dialSite,
-		Changed: func(s certs.Site) { d.board.touch(s.App) },
+		Dir: d.core.Store.CertificatesDir(), Challenges: &answers{core: d.core, all: map[*certs.Challenge]bool{}}, Log: d.core.Log, Dial: d.opts.dialSite,
+		Changed: func(s certs.Site) { d.cache.touch(s.App) },
 		// The gate is to know for which names there is one.
-		Issued: func(certs.Site) { d.post(d.looping, func() { d.reread() }) },
+		Issued: func(certs.Site) { d.loop.Post(d.loop.Life(), func() { d.loop.Reread() }) },
 	}
 }
 
 // beginCertificates begins when all apps were looked at once: before, no gate may listen.
 func (d *Daemon) beginCertificates() {
 	d.certified.Store(true)
-	if set, err := d.e.snapshot(); err == nil && set != nil {
+	if set, err := d.core.Dir.Snapshot(); err == nil && set != nil {
 		d.wantCertificates(set)
 	}
 }
@@ -90,7 +38,7 @@ func (d *Daemon) beginCertificates() {
 // wantCertificates tells the keeper what the specs want by now.
 func (d *Daemon) wantCertificates(set *hclspec.Set) {
 	if d.certified.Load() && !set.DefaultsBroken {
-		d.certs.Want(d.e.sites(set))
+		d.certs.Want(d.core.Dir.Sites(set))
 	}
 }
 
@@ -112,9 +60,9 @@ func (d *Daemon) closeCertificates() (wait func()) {
 
 // answers has the gates answer what authorities ask.
 type answers struct {
-	e   *engine
-	mu  sync.Mutex
-	all map[*certs.Challenge]bool // guarded by mu
+	core *core
+	mu   sync.Mutex
+	all  map[*certs.Challenge]bool // guarded by mu
 }
 
 // Present implements certs.Challenges.
@@ -136,7 +84,7 @@ func (a *answers) CleanUp(c *certs.Challenge) {
 
 func (a *answers) tell(ctx context.Context) error {
 	if len(a.all) == 0 {
-		return a.e.challenge(ctx, nil)
+		return a.core.challenge(ctx, nil)
 	}
 	out := &gate.Challenges{HTTP: map[string]string{}, TLS: map[string]gate.ChallengePair{}}
 	for c := range a.all {
@@ -146,7 +94,7 @@ func (a *answers) tell(ctx context.Context) error {
 			out.TLS[c.Host] = gate.ChallengePair{Cert: c.Cert, Key: c.Key}
 		}
 	}
-	return a.e.challenge(ctx, out)
+	return a.core.challenge(ctx, out)
 }
 
 // managed tells of the certificates that the daemon gets for an app. One that is not

@@ -19,6 +19,8 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/certs"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/certs/acmetest"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile/reconciletest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
@@ -30,19 +32,19 @@ func TestCertificatesFromAnAuthority(t *testing.T) {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
 			f := newFleetDir(t)
-			f.app("blog", hello)
-			f.cleanup()
+			f.App("blog", reconciletest.Hello)
+			f.EndMasters()
 			plain, secure := freeport.Addr(t), freeport.Addr(t)
 			authority := acmetest.Start(t, port(plain), port(secure))
 			front := acmetest.NewFront(t, authority)
-			f.write("blog", fmt.Sprintf("app \"blog\" {\n  path = %q\n  wsgi_app = \"m:app\"\n  hosts = [\"blog.test\", \"www.blog.test\", \"*.blog.test\"]\n  workers {\n    count = 1\n  }\n}\n", f.path("blog")))
+			f.Write("blog", fmt.Sprintf("app \"blog\" {\n  path = %q\n  wsgi_app = \"m:app\"\n  hosts = [\"blog.test\", \"www.blog.test\", \"*.blog.test\"]\n  workers {\n    count = 1\n  }\n}\n", f.Path("blog")))
 			listeners := fmt.Sprintf("  http {\n    listen = %q\n    redirect = \"https\"\n  }\n", plain)
 			if !strings.HasPrefix(way, "http") {
 				listeners = ""
 			}
-			f.write("gate", fmt.Sprintf("gate {\n%s  http {\n    listen = %q\n    tls {\n      acme {\n        email = \"ops@example.org\"\n        directory = %q\n        ca = %q\n      }\n    }\n  }\n}\n",
+			f.Write("gate", fmt.Sprintf("gate {\n%s  http {\n    listen = %q\n    tls {\n      acme {\n        email = \"ops@example.org\"\n        directory = %q\n        ca = %q\n      }\n    }\n  }\n}\n",
 				listeners, secure, front.Directory, authority.Roots))
-			o := Options{Dir: f.dir, StateDir: f.state, Log: shownLog(t), dialSite: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			o := Options{Dir: f.Dir, StateDir: f.State, Log: shownLog(t), dialSite: func(ctx context.Context, network, addr string) (net.Conn, error) {
 				to := plain
 				if strings.HasSuffix(addr, ":443") {
 					to = secure
@@ -76,15 +78,15 @@ func TestCertificatesFromAnAuthority(t *testing.T) {
 			// The same master shows another certificate as soon as there is one.
 			pid := f.status("blog").Master.PID
 			before := shown(t, secure, "blog.test", issuers)
-			file := certs.PairFile(filepath.Join(f.state, "data", "certificates"), "blog.test")
+			file := certs.PairFile(filepath.Join(f.State, "data", "certificates"), "blog.test")
 			// As if it were due: what is kept of it goes first, or that would be taken again.
-			if err := os.RemoveAll(filepath.Join(f.state, "data", "certificates", "acme", "certificates")); err != nil {
+			if err := os.RemoveAll(filepath.Join(f.State, "data", "certificates", "acme", "certificates")); err != nil {
 				t.Fatal(err)
 			}
 			if err := os.Remove(file); err != nil {
 				t.Fatal(err)
 			}
-			f.write("more", fmt.Sprintf("app \"more\" {\n  path = %q\n  enabled = false\n  hosts = [\"more.test\"]\n}\n", f.path("more"))) // the daemon looks
+			f.Write("more", fmt.Sprintf("app \"more\" {\n  path = %q\n  enabled = false\n  hosts = [\"more.test\"]\n}\n", f.Path("more"))) // the daemon looks
 			comesTrue(t, "another certificate", func() bool { return !shown(t, secure, "blog.test", issuers).Equal(before) })
 			if is := f.status("blog").Master.PID; is != pid {
 				t.Errorf("another master runs: %d, and it was %d", is, pid)
@@ -103,11 +105,7 @@ func port(addr string) int {
 // minutes.
 func comesTrue(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(6 * time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("still waiting: %s", what)
-		}
-	}
+	await.TrueIn(t, 6*time.Minute, what, is)
 }
 
 func dialTLS(addr, host string, issuers *x509.CertPool) (*tls.Conn, error) {

@@ -18,12 +18,12 @@ import (
 // none of their own, also while a file is broken.
 func TestSitesOfAFleet(t *testing.T) {
 	f := newFleetDir(t)
-	e, err := newEngine(Options{Dir: f.dir, StateDir: f.state, Log: slog.New(slog.DiscardHandler)})
+	e, err := newCore(Options{Dir: f.Dir, StateDir: f.State, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	app := func(name, more string) {
-		f.write(name, fmt.Sprintf("app %q {\n  path = %q\n  %s\n}\n", name, f.path(name), more))
+		f.Write(name, fmt.Sprintf("app %q {\n  path = %q\n  %s\n}\n", name, f.Path(name), more))
 	}
 	app("blog", `hosts = ["blog.test", "*.blog.test", "WWW.Blog.test.", "[2001:db8::1]", "192.0.2.1"]`)
 	app("own", "hosts = [\"own.test\"]\n  tls {\n    cert = \"/own.pem\"\n    key = \"/own.key\"\n  }")
@@ -31,12 +31,12 @@ func TestSitesOfAFleet(t *testing.T) {
 	gate := "gate {\n  http { listen = \"127.0.0.1:1080\" }\n  http {\n    listen = \"127.0.0.1:1443\"\n    tls {\n      %s\n    }\n  }\n}\n"
 	want := func(list string) {
 		t.Helper()
-		set, err := e.load()
+		set, err := e.Dir.Load()
 		if err != nil {
 			t.Fatal(err)
 		}
 		var got []string
-		for _, s := range e.sites(set) {
+		for _, s := range e.Dir.Sites(set) {
 			got = append(got, s.App+"="+s.Host)
 			if a := s.Authority; a.Email != "ops@example.org" || a.Directory != "https://ca.test/dir" || a.Roots != "/ca.pem" || !a.Ways.Plain || !a.Ways.TLS {
 				t.Errorf("%+v", a)
@@ -47,20 +47,20 @@ func TestSitesOfAFleet(t *testing.T) {
 		}
 	}
 	want("")
-	f.write("gate", fmt.Sprintf(gate, ""))
+	f.Write("gate", fmt.Sprintf(gate, ""))
 	want("")
-	f.write("gate", fmt.Sprintf(gate, "acme {\n        email = \"ops@example.org\"\n        directory = \"https://ca.test/dir\"\n        ca = \"/ca.pem\"\n      }"))
+	f.Write("gate", fmt.Sprintf(gate, "acme {\n        email = \"ops@example.org\"\n        directory = \"https://ca.test/dir\"\n        ca = \"/ca.pem\"\n      }"))
 	want("blog=blog.test blog=www.blog.test")
 	// What runs is remembered as a pass does.
-	set, _ := e.snapshot()
+	set, _ := e.Dir.Snapshot()
 	for _, name := range []string{"blog", "_gate"} {
-		if err := e.store.SaveSpec(set.Specs[name]); err != nil {
+		if err := e.Store.SaveSpec(set.Specs[name]); err != nil {
 			t.Fatal(err)
 		}
 	}
 	app("blog", "colour = 1")
 	want("blog=blog.test blog=www.blog.test")
-	f.write("gate", "gate {\n  colour = 1\n}\n")
+	f.Write("gate", "gate {\n  colour = 1\n}\n")
 	want("blog=blog.test blog=www.blog.test")
 }
 

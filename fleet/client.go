@@ -20,6 +20,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
@@ -128,7 +129,7 @@ func dial(ctx context.Context, path string) (*Client, error) {
 		IdleConnTimeout:    10 * time.Second,
 		DisableCompression: true,
 	}}
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	ctx, cancel := context.WithTimeout(ctx, reconcile.AnswerTimeout)
 	defer cancel()
 	if err := c.get(ctx, "/v1/daemon", &c.daemon); err != nil {
 		c.Close()

@@ -23,6 +23,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile/reconciletest"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
@@ -30,37 +31,9 @@ import (
 
 func cutLine(s string) (before, after string, found bool) { return strings.Cut(s, "\n") }
 
-const hello = `
-def app(environ, start_response):
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"hello"]
-`
-
-// app makes the folder of a real app with that module m.
-func (f *fleetDir) app(name, code string) {
-	f.t.Helper()
-	if testing.Short() {
-		f.t.Skip("starts masters and Python workers")
-	}
-	dir := filepath.Join(f.path(name), "app")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		f.t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "m.py"), []byte(code), 0o644); err != nil {
-		f.t.Fatal(err)
-	}
-}
-
-// real writes code and spec of a real app.
-func (f *fleetDir) real(name string, lines ...string) {
-	f.t.Helper()
-	f.app(name, hello)
-	f.spec(name, append([]string{`wsgi_app = "m:app"`}, lines...)...)
-}
-
 // get asks an app over its unix socket.
 func (f *fleetDir) get(name string) (string, error) {
-	return ask("unix", filepath.Join(f.root, name+".sock"))
+	return ask("unix", filepath.Join(f.Root, name+".sock"))
 }
 
 // ask sends one request on a connection of its own.
@@ -89,15 +62,15 @@ func ask(network, addr string) (string, error) {
 
 // status asks whoever knows, the daemon or the masters themselves.
 func (f *fleetDir) status(name string) AppStatus {
-	f.t.Helper()
-	op, err := Connect(context.Background(), Options{StateDir: f.state, Dir: f.dir})
+	f.T.Helper()
+	op, err := Connect(context.Background(), Options{StateDir: f.State, Dir: f.Dir})
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 	defer op.Close()
 	st, err := op.Status(context.Background())
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 	for _, a := range st.Apps {
 		if a.Name == name {
@@ -111,27 +84,11 @@ func (f *fleetDir) is(name, state string) func() bool {
 	return func() bool { return f.status(name).State == state }
 }
 
-// cleanup ends whatever masters a test has left.
-func (f *fleetDir) cleanup() {
-	f.t.Cleanup(func() {
-		es, _ := os.ReadDir(filepath.Join(f.state, "apps"))
-		for _, e := range es {
-			ms, _ := runner.FindMasters(f.state, e.Name())
-			for _, m := range ms {
-				_ = m.Kill()
-				ctx, cancel := context.WithTimeout(context.Background(), patience)
-				_ = m.Wait(ctx)
-				cancel()
-			}
-		}
-	})
-}
-
 // daemon runs one in this process until the test ends or stop is called.
 func (f *fleetDir) daemon(o Options, change ...func(*Daemon)) (stop func()) {
-	f.t.Helper()
+	f.T.Helper()
 	if o.Dir == "" {
-		o = Options{Dir: f.dir, StateDir: f.state, Log: shownLog(f.t)}
+		o = Options{Dir: f.Dir, StateDir: f.State, Log: shownLog(f.T)}
 	}
 	d := NewDaemon(o)
 	ready := make(chan struct{})
@@ -146,56 +103,63 @@ func (f *fleetDir) daemon(o Options, change ...func(*Daemon)) (stop func()) {
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
-			f.t.Error(err)
+			f.T.Error(err)
 		}
 	})
-	f.t.Cleanup(stop)
+	f.T.Cleanup(stop)
 	select {
 	case <-ready:
 	case err := <-done:
 		done <- nil
-		f.t.Fatalf("the daemon ended: %v", err)
+		f.T.Fatalf("the daemon ended: %v", err)
 	case <-time.After(patience):
-		f.t.Fatalf("the daemon is not ready in %v", patience)
+		f.T.Fatalf("the daemon is not ready in %v", patience)
 	}
 	return stop
 }
 
 // child runs a daemon as a process of its own, to be killed.
 func (f *fleetDir) child() *exec.Cmd {
-	f.t.Helper()
+	f.T.Helper()
 	if testing.Short() {
-		f.t.Skip("starts a daemon")
+		f.T.Skip("starts a daemon")
 	}
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), daemonEnv+"="+f.dir+"\n"+f.state)
-	var log bytes.Buffer
-	cmd.Stderr = &log
+	cmd.Env = append(os.Environ(), daemonEnv+"="+f.Dir+"\n"+f.State)
+	f.run(cmd)
+	return cmd
+}
+
+// run starts a daemon's process and waits until it is ready. It is killed in the end.
+func (f *fleetDir) run(cmd *exec.Cmd) (log *fleettest.Buffer) {
+	f.T.Helper()
+	log = &fleettest.Buffer{}
+	cmd.Stderr = log
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
-	f.t.Cleanup(func() {
+	f.T.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-		if f.t.Failed() {
-			f.t.Logf("daemon %d:\n%s", cmd.Process.Pid, log.String())
+		if f.T.Failed() {
+			f.T.Logf("daemon %d:\n%s", cmd.Process.Pid, log)
 		}
 	})
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "READY\n" {
-		f.t.Fatalf("the daemon says %q, %v", line, err)
+		f.T.Fatalf("the daemon says %q, %v", line, err)
 	}
-	return cmd
+	return log
 }
 
 func TestApplyWithoutADaemonThenTakeover(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
-	f.real("blog", count(2))
-	op, err := Connect(context.Background(), Options{Dir: f.dir, StateDir: f.state})
+	f.EndMasters()
+	f.Real("blog", reconciletest.Count(2))
+	op, err := Connect(context.Background(), Options{Dir: f.Dir, StateDir: f.State})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +191,7 @@ func TestApplyWithoutADaemonThenTakeover(t *testing.T) {
 		t.Fatalf("the daemon is dead: %q, %v", body, err)
 	}
 	// What changes while no daemon runs is carried out by the next one.
-	f.real("blog", count(3))
+	f.Real("blog", reconciletest.Count(3))
 	d = f.child()
 	eventually(t, "3 workers under the same master", func() bool {
 		a := f.status("blog")
@@ -239,27 +203,27 @@ func TestApplyWithoutADaemonThenTakeover(t *testing.T) {
 	if err := d.Wait(); err != nil {
 		t.Errorf("after TERM: %v", err)
 	}
-	if ms, _ := runner.FindMasters(f.state, "blog"); len(ms) != 0 {
+	if ms, _ := runner.FindMasters(f.State, "blog"); len(ms) != 0 {
 		t.Errorf("after TERM %d masters live", len(ms))
 	}
 }
 
 func TestEdits(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
-	f.real("blog", count(2))
-	f.real("shop", count(1))
+	f.EndMasters()
+	f.Real("blog", reconciletest.Count(2))
+	f.Real("shop", reconciletest.Count(1))
 	f.daemon(Options{})
 	eventually(t, "both are ready", func() bool { return f.is("blog", "ready")() && f.is("shop", "ready")() })
 	blog, shop := f.status("blog"), f.status("shop")
 
 	// Asked of the master itself: asking the daemon would make it look.
-	ms, err := runner.FindMasters(f.state, "blog")
+	ms, err := runner.FindMasters(f.State, "blog")
 	if err != nil || len(ms) != 1 {
 		t.Fatalf("%d masters, %v", len(ms), err)
 	}
 	start := time.Now()
-	f.real("blog", count(4))
+	f.Real("blog", reconciletest.Count(4))
 	eventually(t, "4 workers", func() bool {
 		st, err := ms[0].Status(context.Background(), 0)
 		return err == nil && st.Max == 4
@@ -278,28 +242,28 @@ func TestEdits(t *testing.T) {
 
 	// What cannot be rolled out leaves the old workers; taken back, all is well.
 	before := f.status("blog")
-	f.real("blog", count(4), `env = { MOOD = "bad" }`, `middleware = ["m:missing"]`)
+	f.Real("blog", reconciletest.Count(4), `env = { MOOD = "bad" }`, `middleware = ["m:missing"]`)
 	eventually(t, "blog is degraded", func() bool {
 		a := f.status("blog")
 		return a.State == "degraded" && strings.Contains(a.Reason, "missing")
 	})
-	f.real("blog", count(4))
+	f.Real("blog", reconciletest.Count(4))
 	eventually(t, "blog is ready again", f.is("blog", "ready"))
 	if a := f.status("blog"); a.Master.PID != before.Master.PID || a.Reason != "" {
 		t.Errorf("after the edit was taken back: %+v", a)
 	}
 
 	// A file that breaks keeps the app, a file that goes takes it away.
-	if err := os.WriteFile(f.file("blog"), []byte("app \"blog\" {\n"), 0o644); err != nil {
+	if err := os.WriteFile(f.File("blog"), []byte("app \"blog\" {\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "blog is degraded", f.is("blog", "degraded"))
-	if a := f.status("blog"); !strings.HasPrefix(a.Reason, "runs on its last good spec: "+f.file("blog")+":1") {
+	if a := f.status("blog"); !strings.HasPrefix(a.Reason, "runs on its last good spec: "+f.File("blog")+":1") {
 		t.Errorf("reason %q", a.Reason)
 	}
-	f.remove("blog")
+	f.Remove("blog")
 	eventually(t, "blog is gone", func() bool { return f.status("blog").Name == "" })
-	if _, err := os.Stat(filepath.Join(f.path("blog"), "app", "m.py")); err != nil {
+	if _, err := os.Stat(filepath.Join(f.Path("blog"), "app", "m.py")); err != nil {
 		t.Errorf("its folder: %v", err)
 	}
 	if a := f.status("shop"); a.Master.PID != shop.Master.PID || a.Workers[0].PID != shop.Workers[0].PID {
@@ -307,29 +271,29 @@ func TestEdits(t *testing.T) {
 	}
 
 	// The directory goes and comes again: nothing stops.
-	away := f.dir + ".away"
-	if err := os.Rename(f.dir, away); err != nil {
+	away := f.Dir + ".away"
+	if err := os.Rename(f.Dir, away); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "shop says why", func() bool {
-		return strings.Contains(f.status("shop").Reason, "cannot read spec directory "+f.dir+": no such directory")
+		return strings.Contains(f.status("shop").Reason, "cannot read spec directory "+f.Dir+": no such directory")
 	})
-	if err := os.Mkdir(f.dir, 0o755); err != nil {
+	if err := os.Mkdir(f.Dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	f.real("shop", count(2))
+	f.Real("shop", reconciletest.Count(2))
 	eventually(t, "shop follows the new directory", func() bool {
 		a := f.status("shop")
 		return a.State == "ready" && len(a.Workers) == 2 && a.Master.PID == shop.Master.PID
 	})
 }
 
-// crowd asks an app again and again until stop, and counts what went wrong.
-func (f *fleetDir) crowd(name string, n int) (stop func() (good int64, faults []string)) {
-	return crowd(n, func() (string, error) { return f.get(name) })
+// load asks an app again and again until stop, and counts what went wrong.
+func (f *fleetDir) load(name string, n int) (stop func() (good int64, faults []string)) {
+	return underLoad(n, func() (string, error) { return f.get(name) })
 }
 
-func crowd(n int, get func() (string, error)) (stop func() (good int64, faults []string)) {
+func underLoad(n int, get func() (string, error)) (stop func() (good int64, faults []string)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	var ok atomic.Int64
@@ -357,11 +321,11 @@ func crowd(n int, get func() (string, error)) (stop func() (good int64, faults [
 
 func TestNothingIsLost(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
-	f.real("blog", count(2))
+	f.EndMasters()
+	f.Real("blog", reconciletest.Count(2))
 	f.daemon(Options{})
 	eventually(t, "blog is ready", f.is("blog", "ready"))
-	c, err := Connect(context.Background(), Options{StateDir: f.state})
+	c, err := Connect(context.Background(), Options{StateDir: f.State})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -373,13 +337,13 @@ func TestNothingIsLost(t *testing.T) {
 		}
 	}
 	ctx := context.Background()
-	stop := f.crowd("blog", 4)
+	stop := f.load("blog", 4)
 	for range 2 {
 		must(c.Reload(ctx, []string{"blog"}, nil))
 		must(c.Restart(ctx, []string{"blog"}, nil))
 		must(c.Scale(ctx, map[string]int{"blog": 1}, nil))
 		must(c.Scale(ctx, map[string]int{"blog": 3}, nil))
-		f.app("blog", "raise ImportError('not today')\n")
+		f.App("blog", "raise ImportError('not today')\n")
 		if rs, err := c.Reload(ctx, []string{"blog"}, nil); err != nil || rs[0].OK || rs[0].State != "degraded" || !strings.Contains(rs[0].Traceback, "ImportError: not today") {
 			t.Errorf("a reload of broken code: %+v, %v", rs, err)
 		}
@@ -390,7 +354,7 @@ func TestNothingIsLost(t *testing.T) {
 		if now := f.status("blog").Master.PID; now != master {
 			t.Errorf("after a restart of broken code master %d serves, not %d", now, master)
 		}
-		f.app("blog", hello)
+		f.App("blog", reconciletest.Hello)
 		must(c.Reload(ctx, []string{"blog"}, nil))
 	}
 	good, bad := stop()
@@ -403,12 +367,12 @@ func TestNothingIsLost(t *testing.T) {
 // refused; what was inside the dead one is cut off.
 func TestAMasterThatDies(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
-	f.real("blog", count(1))
+	f.EndMasters()
+	f.Real("blog", reconciletest.Count(1))
 	f.daemon(Options{})
 	eventually(t, "blog is ready", f.is("blog", "ready"))
 	old := f.status("blog")
-	stop := f.crowd("blog", 4)
+	stop := f.load("blog", 4)
 	if err := syscall.Kill(old.Master.PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -435,8 +399,8 @@ func TestAMasterThatDies(t *testing.T) {
 // A master that is stopped is replaced on the same socket.
 func TestAMasterThatHangs(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
-	f.real("blog", count(1))
+	f.EndMasters()
+	f.Real("blog", reconciletest.Count(1))
 	f.daemon(Options{}, func(d *Daemon) { d.Pulse = 200 * time.Millisecond })
 	eventually(t, "blog is ready", f.is("blog", "ready"))
 	old := f.status("blog")
@@ -454,24 +418,24 @@ func TestAMasterThatHangs(t *testing.T) {
 
 func TestFailuresOfStarting(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
+	f.EndMasters()
 	ln, err := net.Listen("tcp", freeport.Addr(t)) // it is let go, and listened on again
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	f.app("taken", hello)
+	f.App("taken", reconciletest.Hello)
 	taken := func(lines ...string) string {
 		return fmt.Sprintf("app \"taken\" {\n  path = %q\n  wsgi_app = \"m:app\"\n  sockets {\n    http {\n      listen = %q\n    }\n  }\n  %s\n}\n",
-			f.path("taken"), ln.Addr(), strings.Join(lines, "\n"))
+			f.Path("taken"), ln.Addr(), strings.Join(lines, "\n"))
 	}
-	f.write("taken", taken(restartFast()))
-	f.real("good")
-	f.app("code", "import nosuchmodule\n")
-	f.spec("code", `wsgi_app = "m:app"`, restartFast())
-	f.real("python", `python = "/nonexistent/python3"`)
+	f.Write("taken", taken(reconciletest.RestartFast))
+	f.Real("good")
+	f.App("code", "import nosuchmodule\n")
+	f.Spec("code", `wsgi_app = "m:app"`, reconciletest.RestartFast)
+	f.Real("python", `python = "/nonexistent/python3"`)
 	f.daemon(Options{})
-	c, err := Connect(context.Background(), Options{StateDir: f.state})
+	c, err := Connect(context.Background(), Options{StateDir: f.State})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -504,16 +468,16 @@ func TestFailuresOfStarting(t *testing.T) {
 
 func TestTwoDaemons(t *testing.T) {
 	f := newFleetDir(t)
-	f.daemon(f.fakeOptions(newFakeMachine()))
-	err := NewDaemon(f.fakeOptions(newFakeMachine())).Run(context.Background())
-	want := fmt.Sprintf("cannot run on state directory %s: the daemon with pid %d runs there; stop it, or name another with --state-dir", f.state, os.Getpid())
+	f.daemon(f.fakeOptions(reconciletest.NewMachine()))
+	err := NewDaemon(f.fakeOptions(reconciletest.NewMachine())).Run(context.Background())
+	want := fmt.Sprintf("cannot run on state directory %s: the daemon with pid %d runs there; stop it, or name another with --state-dir", f.State, os.Getpid())
 	var running *state.RunningError
 	if !errors.As(err, &running) || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
-	if _, err := Connect(context.Background(), Options{StateDir: f.state, Dir: f.root}); err == nil ||
+	if _, err := Connect(context.Background(), Options{StateDir: f.State, Dir: f.Root}); err == nil ||
 		err.Error() != fmt.Sprintf("cannot use spec directory %s: the daemon (pid %d) on state directory %s runs the fleet of %s; name that directory with --dir, or another state directory with --state-dir",
-			f.root, os.Getpid(), f.state, f.dir) {
+			f.Root, os.Getpid(), f.State, f.Dir) {
 		t.Errorf("another directory: %v", err)
 	}
 }
@@ -521,10 +485,10 @@ func TestTwoDaemons(t *testing.T) {
 // Clients that hang or send rubbish harm nobody.
 func TestBadControlClients(t *testing.T) {
 	f := newFleetDir(t)
-	m := newFakeMachine()
-	f.spec("blog")
+	m := reconciletest.NewMachine()
+	f.Spec("blog")
 	f.daemon(f.fakeOptions(m))
-	sock := filepath.Join(f.state, "fleet.sock")
+	sock := filepath.Join(f.State, "fleet.sock")
 	if fi, err := os.Stat(sock); err != nil || fi.Mode().Perm() != 0o600 {
 		t.Errorf("control socket: mode %v, %v", fi.Mode().Perm(), err)
 	}
@@ -544,7 +508,7 @@ func TestBadControlClients(t *testing.T) {
 			}
 		}
 	}
-	c, err := Connect(context.Background(), Options{StateDir: f.state})
+	c, err := Connect(context.Background(), Options{StateDir: f.State})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -553,7 +517,7 @@ func TestBadControlClients(t *testing.T) {
 	if err != nil || len(rs) != 1 || !rs[0].OK {
 		t.Errorf("%+v, %v", rs, err)
 	}
-	if _, err := c.Stop(context.Background(), []string{"blok"}, nil); err == nil || err.Error() != "cannot stop app blok: no spec in "+f.dir+" names it; did you mean blog?" {
+	if _, err := c.Stop(context.Background(), []string{"blok"}, nil); err == nil || err.Error() != "cannot stop app blok: no spec in "+f.Dir+" names it; did you mean blog?" {
 		t.Errorf("unknown: %v", err)
 	}
 	var unknown *UnknownAppError
@@ -569,12 +533,12 @@ func TestBadControlClients(t *testing.T) {
 // The file of a unix socket stays while its app does, and goes with it.
 func TestFilesOfUnixSockets(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
-	f.real("blog")
-	f.real("shop")
+	f.EndMasters()
+	f.Real("blog")
+	f.Real("shop")
 	f.daemon(Options{})
 	eventually(t, "both are ready", func() bool { return f.is("blog", "ready")() && f.is("shop", "ready")() })
-	c, err := Connect(context.Background(), Options{StateDir: f.state})
+	c, err := Connect(context.Background(), Options{StateDir: f.State})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -583,7 +547,7 @@ func TestFilesOfUnixSockets(t *testing.T) {
 		_, err := os.Lstat(path)
 		return err == nil
 	}
-	blog, shop := filepath.Join(f.root, "blog.sock"), filepath.Join(f.root, "shop.sock")
+	blog, shop := filepath.Join(f.Root, "blog.sock"), filepath.Join(f.Root, "shop.sock")
 	before, err := os.Lstat(blog)
 	if err != nil {
 		t.Fatal(err)
@@ -604,23 +568,23 @@ func TestFilesOfUnixSockets(t *testing.T) {
 		t.Fatalf("%+v, %v", rs, err)
 	}
 	// It moves.
-	moved := filepath.Join(f.root, "moved.sock")
-	f.write("blog", strings.ReplaceAll(f.read("blog"), blog, moved))
+	moved := filepath.Join(f.Root, "moved.sock")
+	f.Write("blog", strings.ReplaceAll(f.Read("blog"), blog, moved))
 	eventually(t, "it listens elsewhere", func() bool { return there(moved) && f.is("blog", "ready")() && !there(blog) })
-	f.remove("blog")
+	f.Remove("blog")
 	eventually(t, "its socket goes with it", func() bool { return !there(moved) })
-	f.remove("shop") // not with the other: a directory that loses all at once is damaged
+	f.Remove("shop") // not with the other: a directory that loses all at once is damaged
 	eventually(t, "no socket is left", func() bool { return !there(shop) })
 }
 
 // Sockets that an earlier daemon has left go with the apps that do not run.
 func TestSocketsOfAppsThatAreNoMore(t *testing.T) {
-	f, m := newFleetDir(t), newFakeMachine()
-	f.spec("off", "enabled = false")
-	f.spec("on")
+	f, m := newFleetDir(t), reconciletest.NewMachine()
+	f.Spec("off", "enabled = false")
+	f.Spec("on")
 	kept := map[string]map[string]*os.File{}
 	for _, n := range []string{"off", "on", "ghost"} {
-		kept[n] = map[string]*os.File{"unix:" + filepath.Join(f.root, n+".sock"): fleettest.Listener(t)}
+		kept[n] = map[string]*os.File{"unix:" + filepath.Join(f.Root, n+".sock"): fleettest.Listener(t)}
 	}
 	var mu sync.Mutex
 	told := map[string]int{}
@@ -639,7 +603,7 @@ func TestSocketsOfAppsThatAreNoMore(t *testing.T) {
 		_, ghost := told["ghost"]
 		return off && ghost && told["off"] == 0 && told["ghost"] == 0
 	})
-	if names, _ := (&state.Store{Dir: f.state, FS: afero.NewOsFs()}).Apps(); slices.Contains(names, "ghost") {
+	if names, _ := (&state.Store{Dir: f.State, FS: afero.NewOsFs()}).Apps(); slices.Contains(names, "ghost") {
 		t.Errorf("the store knows %v", names)
 	}
 }
@@ -647,7 +611,7 @@ func TestSocketsOfAppsThatAreNoMore(t *testing.T) {
 // A daemon that holds the lock and does not answer is not worked around.
 func TestADaemonThatHangs(t *testing.T) {
 	f := newFleetDir(t)
-	f.real("blog", "enabled = false")
+	f.Real("blog", "enabled = false")
 	d := f.child()
 	if err := d.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
@@ -656,8 +620,8 @@ func TestADaemonThatHangs(t *testing.T) {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.Process.Pid))
 		return err == nil && bytes.Contains(b, []byte(") T "))
 	})
-	_, err := Connect(context.Background(), Options{StateDir: f.state})
-	want := fmt.Sprintf("cannot reach the daemon (pid %d) of state directory %s: it does not answer on its control socket: ", d.Process.Pid, f.state)
+	_, err := Connect(context.Background(), Options{StateDir: f.State})
+	want := fmt.Sprintf("cannot reach the daemon (pid %d) of state directory %s: it does not answer on its control socket: ", d.Process.Pid, f.State)
 	if err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got  %v\nwant %s…", err, want)
 	}
@@ -669,7 +633,7 @@ func TestAThousandFiles(t *testing.T) {
 	}
 	const long = 5 * patience // under the race detector it takes minutes on a busy machine
 	f := newFleetDir(t)
-	m := newFakeMachine()
+	m := reconciletest.NewMachine()
 	lines := make(chan string, 10000)
 	f.daemon(f.fakeOptions(m), func(d *Daemon) {
 		d.Hooks.Status = func(l string) {
@@ -681,9 +645,9 @@ func TestAThousandFiles(t *testing.T) {
 	})
 	name := func(i int) string { return fmt.Sprintf("a%04d", i) }
 	for i := range 1000 {
-		f.spec(name(i), count(2))
+		f.Spec(name(i), reconciletest.Count(2))
 	}
-	eventuallyIn(t, long, "1000 masters", func() bool { return m.total() == 1000 })
+	eventuallyIn(t, long, "1000 masters", func() bool { return m.Total() == 1000 })
 	last := ""
 	eventuallyIn(t, long, "the status line counts them", func() bool {
 		for {
@@ -696,70 +660,70 @@ func TestAThousandFiles(t *testing.T) {
 		}
 	})
 	start := time.Now()
-	f.spec(name(500), count(3))
-	edited := m.only(t, name(500))
-	eventuallyIn(t, long, "the edit is carried out", func() bool { return len(edited.called()) == 1 })
+	f.Spec(name(500), reconciletest.Count(3))
+	edited := m.Only(t, name(500))
+	eventuallyIn(t, long, "the edit is carried out", func() bool { return len(edited.Called()) == 1 })
 	t.Logf("one edit among 1000 specs was carried out within %v", time.Since(start))
 	for i := range 1000 {
-		if ms := m.only(t, name(i)); i != 500 && len(ms.called()) != 0 {
-			t.Fatalf("%s was touched: %v", name(i), ms.called())
+		if ms := m.Only(t, name(i)); i != 500 && len(ms.Called()) != 0 {
+			t.Fatalf("%s was touched: %v", name(i), ms.Called())
 		}
 	}
 	// Moved over each other: what counts is what is inside.
-	if err := os.Rename(f.file(name(1)), f.file(name(2))); err != nil {
+	if err := os.Rename(f.File(name(1)), f.File(name(2))); err != nil {
 		t.Fatal(err)
 	}
-	eventuallyIn(t, long, "a0002 is gone", func() bool { return m.count(name(2)) == 0 })
-	if m.count(name(1)) != 1 || len(m.only(t, name(1)).called()) != 0 {
+	eventuallyIn(t, long, "a0002 is gone", func() bool { return m.Count(name(2)) == 0 })
+	if m.Count(name(1)) != 1 || len(m.Only(t, name(1)).Called()) != 0 {
 		t.Error("a0001 was touched, though only its file has another name")
 	}
 	for i := range 1000 {
 		if i != 1 && i != 2 {
-			f.remove(name(i))
+			f.Remove(name(i))
 		}
 	}
-	eventuallyIn(t, long, "one is left", func() bool { return m.total() == 1 })
+	eventuallyIn(t, long, "one is left", func() bool { return m.Total() == 1 })
 }
 
 // A spec that is missing for an instant is not missed.
 func TestAFileWrittenInPlace(t *testing.T) {
 	f := newFleetDir(t)
-	m := newFakeMachine()
-	f.spec("blog")
+	m := reconciletest.NewMachine()
+	f.Spec("blog")
 	f.daemon(f.fakeOptions(m))
-	ms := m.only(t, "blog")
-	content, err := os.ReadFile(f.file("blog"))
+	ms := m.Only(t, "blog")
+	content, err := os.ReadFile(f.File("blog"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 8 {
-		if err := os.WriteFile(f.file("blog"), nil, 0o644); err != nil { // empty: no app in it
+		if err := os.WriteFile(f.File("blog"), nil, 0o644); err != nil { // empty: no app in it
 			t.Fatal(err)
 		}
 		time.Sleep(60 * time.Millisecond) // longer than the watcher waits: the fleet reads it empty
-		if err := os.WriteFile(f.file("blog"), content, 0o644); err != nil {
+		if err := os.WriteFile(f.File("blog"), content, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(60 * time.Millisecond)
 	}
-	if m.only(t, "blog") != ms || len(ms.called()) != 0 {
-		t.Errorf("it was touched: %v", ms.called())
+	if m.Only(t, "blog") != ms || len(ms.Called()) != 0 {
+		t.Errorf("it was touched: %v", ms.Called())
 	}
 }
 
 func TestSymlinkedSpecs(t *testing.T) {
 	f := newFleetDir(t)
-	m := newFakeMachine()
-	f.spec("blog", count(1))
-	available := filepath.Join(f.root, "available")
+	m := reconciletest.NewMachine()
+	f.Spec("blog", reconciletest.Count(1))
+	available := filepath.Join(f.Root, "available")
 	if err := os.Mkdir(available, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	target := filepath.Join(available, "blog.hcl")
-	if err := os.Rename(f.file("blog"), target); err != nil {
+	if err := os.Rename(f.File("blog"), target); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink("../available/blog.hcl", f.file("blog")); err != nil {
+	if err := os.Symlink("../available/blog.hcl", f.File("blog")); err != nil {
 		t.Fatal(err)
 	}
 	f.daemon(f.fakeOptions(m), func(d *Daemon) { d.Tick = time.Hour })
@@ -771,7 +735,7 @@ func TestSymlinkedSpecs(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the target's edit is carried out", func() bool {
-		st, _ := m.only(t, "blog").Status(context.Background(), 0)
+		st, _ := m.Only(t, "blog").Status(context.Background(), 0)
 		return st.Max == 5
 	})
 }

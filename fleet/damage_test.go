@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile/reconciletest"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
@@ -53,9 +54,9 @@ func TestDamagedDataDirectory(t *testing.T) {
 				"does not parse": "app \"blog\" {\n  path = \n}\n", "says nothing": "@@@@\n", "is empty": "", "is gone with all others": "",
 			} {
 				t.Run(what+"/"+files+"/"+broken, func(t *testing.T) {
-					f, m := newFleetDir(t), newFakeMachine()
-					f.spec("blog", count(2))
-					good := f.read("blog")
+					f, m := newFleetDir(t), reconciletest.NewMachine()
+					f.Spec("blog", reconciletest.Count(2))
+					good := f.Read("blog")
 					op, err := OpenLocal(f.fakeOptions(m)) // what it starts outlives it
 					if err != nil {
 						t.Fatal(err)
@@ -63,13 +64,13 @@ func TestDamagedDataDirectory(t *testing.T) {
 					if rs, err := op.Apply(context.Background(), nil, nil); err != nil || !rs[0].OK {
 						t.Fatalf("apply: %+v, %v", rs, err)
 					}
-					was := m.only(t, "blog")
-					store := &state.Store{Dir: f.state, Data: filepath.Join(f.state, "data")}
+					was := m.Only(t, "blog")
+					store := &state.Store{Dir: f.State, Data: filepath.Join(f.State, "data")}
 					for file := range strings.FieldsSeq(files) {
 						damage(store.Path("blog", file))
 					}
-					if f.write("blog", text); strings.HasPrefix(broken, "is gone") {
-						f.remove("blog")
+					if f.Write("blog", text); strings.HasPrefix(broken, "is gone") {
+						f.Remove("blog")
 					}
 					f.daemon(f.fakeOptions(m))
 					both := strings.Contains(files, " ")
@@ -77,7 +78,7 @@ func TestDamagedDataDirectory(t *testing.T) {
 						return // the only file was deleted, and it is known that it was the app's
 					}
 					st := f.status("blog")
-					if m.count("blog") != 1 || m.only(t, "blog") != was {
+					if m.Count("blog") != 1 || m.Only(t, "blog") != was {
 						t.Fatalf("the app was touched: %+v", st)
 					}
 					if st.State != "degraded" || st.Reason == "" {
@@ -89,10 +90,10 @@ func TestDamagedDataDirectory(t *testing.T) {
 							t.Errorf("%s is damaged, and it is not said: %+v", file, st)
 						}
 					}
-					f.write("blog", strings.Replace(good, "count = 2", "count = 3", 1))
+					f.Write("blog", strings.Replace(good, "count = 2", "count = 3", 1))
 					within(t, "the mended file is followed", func() bool {
 						st := f.status("blog")
-						return st.State == "ready" && st.Desired.Max == 3 && m.count("blog") == 1
+						return st.State == "ready" && st.Desired.Max == 3 && m.Count("blog") == 1
 					})
 					within(t, "nothing is damaged any more", func() bool { st := f.status("blog"); return st.Reason == "" && len(st.Warnings) == 0 })
 				})
@@ -106,9 +107,9 @@ func TestDamagedDataDirectory(t *testing.T) {
 func TestDamagedOrders(t *testing.T) {
 	for what, damage := range damages(t) {
 		t.Run(what, func(t *testing.T) {
-			f, m := newFleetDir(t), newFakeMachine()
+			f, m := newFleetDir(t), reconciletest.NewMachine()
 			o := f.fakeOptions(m)
-			f.spec("blog")
+			f.Spec("blog")
 			f.daemon(o)
 			op, err := Connect(context.Background(), o)
 			if err != nil {
@@ -123,12 +124,12 @@ func TestDamagedOrders(t *testing.T) {
 				t.Fatal(err)
 			}
 			damage(store.Path("blog", state.FileOverride))
-			f.spec("blog", count(3)) // a reason to look at it
+			f.Spec("blog", reconciletest.Count(3)) // a reason to look at it
 			within(t, "the order is written down anew", func() bool { return store.Load("blog").Override.Stopped })
 			if _, err := op.Apply(context.Background(), nil, nil); err != nil {
 				t.Fatal(err)
 			}
-			if st := f.status("blog"); st.State != StateStopped || m.count("blog") != 0 {
+			if st := f.status("blog"); st.State != StateStopped || m.Count("blog") != 0 {
 				t.Errorf("stopped before the damage, now %+v", st)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile/reconciletest"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -34,11 +35,11 @@ func TestDataDirectoryThatGoesWithAStateDirectory(t *testing.T) {
 // ordered, and the specs that stand for files that do not parse, are not.
 func TestWhatSurvivesAReboot(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
-	data := filepath.Join(f.root, "data")
-	o := Options{Dir: f.dir, StateDir: f.state, DataDir: data, Log: shownLog(t)}
+	f.EndMasters()
+	data := filepath.Join(f.Root, "data")
+	o := Options{Dir: f.Dir, StateDir: f.State, DataDir: data, Log: shownLog(t)}
 	for _, app := range []string{"one", "two", "three"} {
-		f.real(app)
+		f.Real(app)
 	}
 	stop := f.daemon(o)
 	op, err := Connect(context.Background(), o)
@@ -53,11 +54,11 @@ func TestWhatSurvivesAReboot(t *testing.T) {
 	}
 	op.Close()
 	stop()
-	if err := os.RemoveAll(f.state); err != nil {
+	if err := os.RemoveAll(f.State); err != nil {
 		t.Fatal(err)
 	}
-	f.write("one", "app \"one\" {\n  pth = \"typo\"\n")                       // a typo
-	f.write("four", strings.Replace(f.read("three"), `"three"`, `"four"`, 1)) // stands in the way of three
+	f.Write("one", "app \"one\" {\n  pth = \"typo\"\n")                       // a typo
+	f.Write("four", strings.Replace(f.Read("three"), `"three"`, `"four"`, 1)) // stands in the way of three
 
 	f.daemon(o)
 	eventually(t, "the app whose file does not parse serves", func() bool { b, err := f.get("one"); return err == nil && b == "hello" })
@@ -76,18 +77,18 @@ func TestWhatSurvivesAReboot(t *testing.T) {
 // Earlier versions kept in the state directory what now lies in the data
 // directory.
 func TestTakesOverWhatLiesInTheStateDirectory(t *testing.T) {
-	f, m := newFleetDir(t), newFakeMachine()
-	old := filepath.Join(f.state, "apps", "blog")
+	f, m := newFleetDir(t), reconciletest.NewMachine()
+	old := filepath.Join(f.State, "apps", "blog")
 	if err := os.MkdirAll(old, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	f.spec("blog")
+	f.Spec("blog")
 	o := f.fakeOptions(m)
-	e, err := newEngine(o)
+	e, err := newCore(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := e.load()
+	set, err := e.Dir.Load()
 	if err != nil || set.Specs["blog"] == nil {
 		t.Fatalf("%v, %+v", err, set)
 	}
@@ -100,18 +101,18 @@ func TestTakesOverWhatLiesInTheStateDirectory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f.write("blog", "app \"blog\" {")
+	f.Write("blog", "app \"blog\" {")
 	for range 2 { // the second time there is nothing to do
-		e.store.TakeOver(shownLog(t))
-		r := e.store.Load("blog")
-		if r.LastGood == nil || r.LastGood.File != f.file("blog") || !r.Override.Stopped || len(r.Corrupt) > 0 {
+		e.Store.TakeOver(shownLog(t))
+		r := e.Store.Load("blog")
+		if r.LastGood == nil || r.LastGood.File != f.File("blog") || !r.Override.Stopped || len(r.Corrupt) > 0 {
 			t.Errorf("taken over: %+v", r)
 		}
 	}
 	if es, err := os.ReadDir(old); err != nil || len(es) > 0 {
 		t.Errorf("the old place still holds %v, %v", es, err)
 	}
-	if fi, err := os.Stat(e.store.Data); err != nil || fi.Mode().Perm() != 0o700 {
+	if fi, err := os.Stat(e.Store.Data); err != nil || fi.Mode().Perm() != 0o700 {
 		t.Errorf("the data directory holds secrets and has mode %v, %v", fi.Mode().Perm(), err)
 	}
 }
@@ -119,16 +120,16 @@ func TestTakesOverWhatLiesInTheStateDirectory(t *testing.T) {
 // A data directory that was not named and cannot be used is no reason not to run.
 func TestDataDirectoryThatCannotBeMade(t *testing.T) {
 	f := newFleetDir(t)
-	blocked := filepath.Join(f.root, "blocked")
+	blocked := filepath.Join(f.Root, "blocked")
 	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	o := f.fakeOptions(newFakeMachine()).withDefaults().withDefaults() // as a daemon does
+	o := f.fakeOptions(reconciletest.NewMachine()).withDefaults().withDefaults() // as a daemon does
 	o.DataDir = filepath.Join(blocked, "wsgid")
 	kept := &keptLog{}
 	o.Log = kept.logger()
 	s, err := openStore(o)
-	if err != nil || s.Data != filepath.Join(f.state, "data") {
+	if err != nil || s.Data != filepath.Join(f.State, "data") {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	if !kept.has("cannot make data directory " + o.DataDir)() {

@@ -28,13 +28,13 @@ func (p *operations) deployEverywhere(ctx context.Context, o DeployOrder, told i
 	defer enough(nil)
 	defer context.AfterFunc(p.life, func() { enough(reconcile.ErrClosing) })()
 	order := cluster.Order{App: o.App, Ref: o.Ref, Back: o.Back, To: o.To, By: o.By, Asker: o.Order}
-	d, err := p.e.opts.Cluster.Deploy(following, order, o.Wait,
+	d, err := p.core.opts.Cluster.Deploy(following, order, o.Wait,
 		func(text string) {
-			progress(Event{At: p.e.now(), App: o.App, State: EventWaits, Message: text})
+			progress(Event{At: p.core.Now(), App: o.App, State: EventWaits, Message: text})
 		},
 		func(n cluster.News) {
 			if told--; told < 0 {
-				progress(NewsEvent(o.App, p.e.now(), n))
+				progress(NewsEvent(o.App, p.core.Now(), n))
 			}
 		},
 		func() bool { return p.life.Err() != nil })
@@ -44,8 +44,8 @@ func (p *operations) deployEverywhere(ctx context.Context, o DeployOrder, told i
 	case err != nil:
 		return nil, err
 	}
-	r := p.e.settleOnce(ctx, o.App, p.daemon() != nil)
-	set, _ := p.e.snapshot()
+	r := p.core.outcomeNow(ctx, o.App, p.daemon() != nil)
+	set, _ := p.core.Dir.Snapshot()
 	if set != nil && set.Specs[o.App] != nil {
 		r.URLs = urls(set.Specs[o.App], set.Specs[appspec.GateName])
 	}
@@ -104,12 +104,12 @@ func (d *Daemon) deployPart(ctx context.Context, t cluster.Task) {
 			return
 		}
 		o.Ref = commit
-		if (t.Late || t.Order.Back) && d.e.deployed(o.App) == commit {
+		if (t.Late || t.Order.Back) && d.core.deployed(o.App) == commit {
 			t.End(ctx, cluster.Done, commit, "")
 			return
 		}
 		if o.Back {
-			o.To, o.Back = d.e.goodOf(o.App, commit)
+			o.To, o.Back = d.core.goodOf(o.App, commit)
 		}
 	}
 	results, err := d.operations().Deploy(ctx, o, nil)
@@ -128,16 +128,16 @@ func (d *Daemon) deployPart(ctx context.Context, t cluster.Task) {
 }
 
 // deployed is the commit that should serve of an app; empty: none.
-func (e *engine) deployed(app string) string {
-	if cur, _, _, err := e.store.Book(app).Current(); err == nil && cur != nil {
+func (c *core) deployed(app string) string {
+	if cur, _, _, err := c.Store.Book(app).Current(); err == nil && cur != nil {
 		return cur.Commit
 	}
 	return ""
 }
 
 // goodOf finds a deploy that has brought a commit here; is is false where there is none.
-func (e *engine) goodOf(app, commit string) (id string, is bool) {
-	es, _ := e.store.Book(app).List()
+func (c *core) goodOf(app, commit string) (id string, is bool) {
+	es, _ := c.Store.Book(app).List()
 	i := slices.IndexFunc(es, func(e *deploy.Entry) bool { return e.Good() && e.Commit == commit })
 	if i < 0 {
 		return "", false
@@ -145,9 +145,9 @@ func (e *engine) goodOf(app, commit string) (id string, is bool) {
 	return es[i].ID, true
 }
 
-// settled is the entry of a part that an earlier process has begun, and that was settled
+// finished is the entry of a part that an earlier process has begun, and that was settled
 // since; nil: it is to be done.
-func (o DeployOrder) settled(es []*deploy.Entry) *deploy.Entry {
+func (o DeployOrder) finished(es []*deploy.Entry) *deploy.Entry {
 	if o.part == nil || !o.part.Resumed {
 		return nil
 	}
@@ -187,7 +187,7 @@ func (o DeployOrder) join(ctx context.Context, d *deploy.Deployer) {
 // agree has the hosts of a fleet of many machines hold the same texts for an app; nil:
 // this host is alone.
 func (p *operations) agree(app string) func(ctx context.Context, name, mine, instead string) (string, error) {
-	c := p.e.opts.Cluster
+	c := p.core.opts.Cluster
 	if c == nil {
 		return nil
 	}

@@ -51,7 +51,7 @@ func (p *operations) Follow(ctx context.Context, app, order string, told int, pr
 			return nil, err
 		}
 	}
-	if c := p.e.opts.Cluster; c != nil {
+	if c := p.core.opts.Cluster; c != nil {
 		if known, err := c.Ordered(ctx, app, order); err != nil || known {
 			if err != nil {
 				return nil, err
@@ -59,14 +59,14 @@ func (p *operations) Follow(ctx context.Context, app, order string, told int, pr
 			return p.deployEverywhere(ctx, DeployOrder{App: app, Order: order}, told, progress)
 		}
 	}
-	book := p.e.store.Book(app)
+	book := p.core.Store.Book(app)
 	es, err := book.List()
 	i := slices.IndexFunc(es, func(e *deploy.Entry) bool { return order != "" && e.Order == order })
 	if i < 0 {
 		return nil, errors.Join(err, errNoOrder)
 	}
 	for e := es[i]; ; {
-		all := stagesTold(e, p.e.now())
+		all := stagesTold(e, p.core.Now())
 		for _, ev := range all[min(told, len(all)):] {
 			progress(ev)
 			told++
@@ -103,9 +103,9 @@ func stagesTold(e *deploy.Entry, now time.Time) []Event {
 
 // deployed is the result of a deploy that has ended.
 func (p *operations) deployed(ctx context.Context, e *deploy.Entry) Result {
-	set, setErr := p.e.snapshot()
-	w := plan.Wanted(set, setErr, e.App, p.e.store.Load(e.App).LastGood)
-	r := p.e.settleOnce(ctx, e.App, p.daemon() != nil)
+	set, setErr := p.core.Dir.Snapshot()
+	w := plan.Wanted(set, setErr, e.App, p.core.Store.Load(e.App).LastGood)
+	r := p.core.outcomeNow(ctx, e.App, p.daemon() != nil)
 	r.Deploy, r.OK, r.Reason = e, e.Result == deploy.ResultOK, e.Reason
 	if w.Spec == nil {
 		return r

@@ -15,21 +15,21 @@ import (
 // health check. One without any, of workers.min = 0, has proved nothing yet: a
 // worker is started for it.
 func (p *operations) health(ctx context.Context, app string) (note string, err error) {
-	w, o := p.e.look(ctx, app)
+	w, o := p.core.Look(ctx, app)
 	if w.Spec == nil {
 		return "", errors.New("its spec was removed")
 	}
-	cur, _ := o.Current(digestOf(w.Spec))
+	cur, _ := o.Current(plan.DigestOf(w.Spec))
 	letGo := func() {}
 	if cur == nil || ready(cur.Status.Workers) == 0 {
 		// Also where a master runs: it may be about to be let go.
-		letGo = p.e.roused.Keep(app)
+		letGo = p.core.KeptAwake.Keep(app)
 		defer letGo()
 		if r := p.converge(ctx, app, reconcile.Intent{Request: plan.Request{Retry: true, Wake: true}}); !r.OK {
 			return "", unready(r)
 		}
-		w, o = p.e.look(ctx, app)
-		if cur, _ = o.Current(digestOf(w.Spec)); cur == nil {
+		w, o = p.core.Look(ctx, app)
+		if cur, _ = o.Current(plan.DigestOf(w.Spec)); cur == nil {
 			return "", errors.New("no master runs for it")
 		}
 	}
@@ -42,11 +42,11 @@ func (p *operations) health(ctx context.Context, app string) (note string, err e
 		defer func(m reconcile.Handle) {
 			_ = m.Scale(context.WithoutCancel(ctx), w.Spec.Workers.Min, w.Spec.Workers.Max)
 		}(o.Handles[cur.PID])
-		if r := p.e.settle(ctx, app, p.daemon() != nil); !r.OK {
+		if r := p.core.awaitOutcome(ctx, app, p.daemon() != nil); !r.OK {
 			return "", unready(r)
 		}
-		_, o = p.e.look(ctx, app)
-		if cur, _ = o.Current(digestOf(w.Spec)); cur == nil {
+		_, o = p.core.Look(ctx, app)
+		if cur, _ = o.Current(plan.DigestOf(w.Spec)); cur == nil {
 			return "", errors.New("its master is gone")
 		}
 	}

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/specdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
@@ -27,56 +28,45 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	if err != nil {
 		return nil, err
 	}
-	rem := p.e.store.Load(o.App)
-	w := p.e.wantedOf(set, nil, o.App, &rem, false)
-	switch {
-	case w.Spec == nil && w.Waiting != "":
-		return nil, fmt.Errorf("cannot %s %s: %s", o.Verb(), o.App, waitsFor(o.App, w.Waiting))
-	case w.Invalid != "":
-		return nil, fmt.Errorf("cannot %s %s: %s", o.Verb(), o.App, w.Invalid)
-	case w.Spec == nil:
-		return nil, fmt.Errorf("cannot %s %s: its spec was removed", o.Verb(), o.App)
-	case w.Spec.Deploy == nil:
-		return nil, fmt.Errorf("cannot %s %s: it has no deploy block in %s; set where its code comes from: deploy { repository = \"…\" }", o.Verb(), o.App, w.Spec.File)
-	case !w.Spec.Enabled:
-		return nil, fmt.Errorf("cannot %s %s: enabled = false in %s", o.Verb(), o.App, w.Spec.File)
-	case rem.Override.Stopped:
-		return nil, fmt.Errorf("cannot %s %s: it is stopped; start it first: wsgid-fleet start %s", o.Verb(), o.App, o.App)
+	spec, err := p.deployable(set, o.App)
+	if err != nil {
+		return nil, fmt.Errorf("cannot %s %s: %w", o.Verb(), o.App, err)
 	}
-	if p.e.opts.Cluster != nil && o.part == nil {
+	if p.core.opts.Cluster != nil && o.part == nil {
 		return p.deployEverywhere(ctx, o, 0, progress)
 	}
-	book := p.e.store.Book(o.App)
+	book := p.core.Store.Book(o.App)
 	waiting, enough := context.WithCancelCause(ctx)
 	defer enough(nil)
 	defer context.AfterFunc(p.life, func() { enough(reconcile.ErrClosing) })()
 	unlock, err := lockBook(waiting, book, o.who(), o.Wait, func(other *deploy.LockedError) {
 		if progress != nil {
-			progress(Event{At: p.e.now(), App: o.App, State: EventWaits, Message: "waits: " + other.Reason()})
+			progress(Event{At: p.core.Now(), App: o.App, State: EventWaits, Message: "waits: " + other.Reason()})
 		}
 	})
 	switch {
 	case err == nil:
 	case p.life.Err() != nil:
 		return nil, p.ends(o)
-	default:
+	case ctx.Err() != nil:
 		return nil, err
+	default:
+		return nil, fmt.Errorf("cannot %s %s: %w", o.Verb(), o.App, err)
 	}
 	defer unlock()
 	// The asker's end is a wish to stop between two stages; our own stops it at once.
 	work := p.life
-	earlier, err := p.settleDeploys(work, o.App)
+	earlier, err := p.recoverDeploys(work, o.App)
 	if err != nil {
 		return nil, err
 	}
-	if e := o.settled(earlier.All); e != nil {
+	if e := o.finished(earlier.All); e != nil {
 		return []Result{p.deployed(work, e)}, nil
 	}
 	// The folder is there, and what runs runs by its spec.
 	if out := p.pass(work, o.App, reconcile.Intent{}); out.Err != nil && !reconcile.IsRejected(out.Err) {
 		return nil, fmt.Errorf("cannot %s %s: %w", o.Verb(), o.App, out.Err)
 	}
-	spec := withoutRelease(w.Spec)
 	owner, err := appdir.ResolveOwner(spec, os.Geteuid() == 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot %s %s: %w", o.Verb(), o.App, err)
@@ -86,8 +76,9 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	p.sweepReleases(spec.Path) // what a process that was killed has not removed
 	d := &deploy.Deployer{
 		Agree:   p.agree(o.App),
-		Pythons: &p.e.pythons,
-		Book:    book, Spec: spec, Owner: owner, By: o.By, Order: o.Order, Ref: o.Ref, Mask: mask.Text, Learn: mask.Learn, Now: p.e.now, Earlier: earlier,
+		Pythons: &p.core.pythons,
+		Book:    book, Spec: spec, Owner: owner, By: o.By, Order: o.Order, Ref: o.Ref, Mask: mask.Text, Learn: mask.Learn, Now: p.core.Now, Earlier: earlier,
+		Still:   func(ctx context.Context) error { return p.still(ctx, spec) },
 		Rollout: func(ctx context.Context) error { return p.rollout(ctx, o.App) },
 		Health:  func(ctx context.Context) (string, error) { return p.health(ctx, o.App) },
 		InUse:   func(ctx context.Context) []string { return p.releasesInUse(ctx, o.App) },
@@ -97,11 +88,11 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 			if err != nil {
 				return "", err
 			}
-			return sandbox.LayOutStageHost(p.e.store.Dir, user)
+			return sandbox.LayOutStageHost(p.core.Store.Dir, user)
 		},
 		Tell: func(t deploy.Told) {
 			if progress != nil {
-				progress(stageEvent(o.App, p.e.now(), t))
+				progress(stageEvent(o.App, p.core.Now(), t))
 			}
 		},
 	}
@@ -117,33 +108,61 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	if entry == nil {
 		return nil, err
 	}
-	r := p.e.settleOnce(work, o.App, p.daemon() != nil)
+	r := p.core.outcomeNow(work, o.App, p.daemon() != nil)
 	r.Deploy, r.URLs = entry, urls(spec, set.Specs[appspec.GateName])
 	if err != nil {
 		r.OK, r.Reason = false, err.Error()
-		p.e.log.Error("deploy failed", "app", o.App, "deploy", entry.ID, "reason", err.Error(), "next", "wsgid-fleet deploys show "+o.App+" "+entry.ID)
+		p.core.Log.Error("deploy failed", "app", o.App, "deploy", entry.ID, "reason", err.Error(), "next", "wsgid-fleet deploys show "+o.App+" "+entry.ID)
 	} else {
-		p.e.log.Info("deployed", "app", o.App, "deploy", entry.ID, "release", entry.Release, "commit", entry.Commit)
+		p.core.Log.Info("deployed", "app", o.App, "deploy", entry.ID, "release", entry.Release, "commit", entry.Commit)
 	}
 	return []Result{r}, nil
+}
+
+// deployable is the spec of an app that can be deployed, without a release, or why it
+// cannot: nothing is begun, no stage run, that could not come to serve.
+func (p *operations) deployable(set *hclspec.Set, app string) (*appspec.Spec, error) {
+	rem := p.core.Store.Load(app)
+	w := p.core.Dir.Wanted(set, nil, app, &rem, false)
+	switch {
+	case w.Spec == nil && w.Waiting != "":
+		return nil, errors.New(waitsFor(app, w.Waiting))
+	case w.Invalid != "":
+		return nil, errors.New(w.Invalid)
+	case w.Spec == nil:
+		return nil, errors.New("its spec was removed")
+	case w.Held != "":
+		return nil, fmt.Errorf("it runs on its last good spec: %s", w.Held)
+	case w.Spec.Deploy == nil:
+		return nil, fmt.Errorf("it has no deploy block in %s; set where its code comes from: deploy { repository = \"…\" }", w.Spec.File)
+	case !w.Spec.Enabled:
+		return nil, fmt.Errorf("enabled = false in %s", w.Spec.File)
+	case rem.Override.Stopped:
+		return nil, fmt.Errorf("it is stopped; start it first: wsgid-fleet start %s", app)
+	}
+	return specdir.WithoutRelease(w.Spec), nil
+}
+
+// still says why a release that was made for a spec cannot serve any more: what somebody
+// has done to the app meanwhile.
+func (p *operations) still(ctx context.Context, was *appspec.Spec) error {
+	set, err := p.reread(ctx)
+	if set == nil {
+		return err
+	}
+	now, err := p.deployable(set, was.Name)
+	switch {
+	case err != nil:
+		return err
+	case now.Path != was.Path:
+		return fmt.Errorf("path was changed from %s to %s in %s; deploy it again", was.Path, now.Path, now.File)
+	}
+	return nil
 }
 
 // ends refuses an order because this daemon ends.
 func (p *operations) ends(o DeployOrder) error {
 	return &againError{text: fmt.Sprintf("cannot %s %s: the daemon (pid %d) is ending; try again when another one runs", o.Verb(), o.App, os.Getpid())}
-}
-
-// withoutRelease is a last good spec as the directory would have it.
-func withoutRelease(spec *appspec.Spec) *appspec.Spec {
-	if spec.Release == nil {
-		return spec
-	}
-	s := *spec
-	if strings.HasPrefix(s.Virtualenv, "venvs/") {
-		s.Virtualenv = ""
-	}
-	s.Release, s.Made = nil, nil
-	return &s
 }
 
 // rollout brings the app to the release that the logbook says, and waits for it.
@@ -175,7 +194,7 @@ func (p *operations) releasesInUse(ctx context.Context, app string) []string {
 			out = append(out, s.Release.ID)
 		}
 	}
-	rem := p.e.store.Load(app)
+	rem := p.core.Store.Load(app)
 	add(rem.LastGood)
 	if rem.Applied != nil {
 		add(rem.Applied.Spec)

@@ -16,7 +16,7 @@ func (p *operations) Deploys(ctx context.Context, apps []string) ([]*deploy.Entr
 	}
 	all := []*deploy.Entry{}
 	for _, app := range chosen {
-		es, err := p.e.store.Book(app).List()
+		es, err := p.core.Store.Book(app).List()
 		if err != nil && len(es) == 0 {
 			return nil, err
 		}

@@ -1,31 +1,16 @@
 // Package fleet makes what runs equal to what a directory of specs says.
 //
-// # The way of a spec
+// It is the face of the fleet: Operator and who implements it, the types that commands
+// print, and the daemon that puts the parts together.
 //
-//  1. Something happens: a file changes (Watcher), time passes, a signal comes,
-//     an operator asks, a master dies. Each is a hint. The daemon's loop reads
-//     the directory again and puts the names of the apps about which it now says
-//     something else into the Reconciler, and those whose surroundings changed:
-//     another app folder at the path, a unix socket without its file.
-//  2. The Reconciler makes passes over names: one at a time for each name,
-//     several names at a time. A pass that waits (for a new master to become
-//     ready, for an old one to drain) gives its place to another, and gives up
-//     waiting when its spec changes again.
-//  3. A pass takes the app's lock, which commands without a daemon take too, and
-//     decides what the app should be: the spec in the directory; the last good
-//     spec where its file or the directory is broken; nothing where it was taken
-//     out. Broken keeps, missing removes, and what went in a way that nobody can
-//     have meant counts as broken until apply confirms it (loss.go).
-//  4. Observe reads what is: what is wrong with the folder, which masters live
-//     and what they run, what was handed to them last, what an operator ordered.
-//  5. MakePlan (package plan) compares the two. It is pure; plan prints it and stops
-//     here.
-//  6. The Applier carries out the actions and stops at the first error. The error
-//     becomes a Failure in the state directory: with a time for the next try, or,
-//     for a spec that was tried and given up, without one.
-//  7. The supervisor follows each master by its pidfd and hears of each change
-//     of its state. One that dies is replaced on the same listening sockets, of
-//     which the listener store holds duplicates.
+// # The parts
+//
+//   - specdir reads the spec directory and says what each app should be.
+//   - plan compares that with what is. It is pure; the command plan prints it and stops.
+//   - reconcile carries plans out, and follows what happens. Its page tells the way of a
+//     spec from the edit to the masters.
+//   - deploy brings code; what a deploy needs of the fleet (a rollout, its health, other
+//     hosts) is here, in deploy_*.go.
 //
 // # Sockets outlive masters
 //
@@ -39,11 +24,14 @@
 //
 // # Who does it
 //
-// Daemon does all of it and serves the control socket. Local does one command in
-// this process, where no daemon runs. Client asks the daemon. All three run the
-// same operations; Connect chooses. Masters outlive each of them, so either can
-// take over where another one left off: all that must be known is in the Store,
-// and what cannot be read there is taken as missing.
+// Local does one command in this process, where no daemon runs. Client asks the daemon,
+// over its control socket (server.go). Both, and the console, run the same operations
+// (operations.go, deploy_*.go, trigger.go); Connect chooses. Masters outlive each of them,
+// so either can take over where another one left off: all that must be known is in
+// state.Store, and what cannot be read there is taken as missing.
+//
+// Daemon runs reconcile.Loop, and beside it control socket, metrics, console and
+// certificates; it tells the service manager how that goes (Hooks).
 //
 // # Metrics
 //
@@ -52,7 +40,12 @@
 //
 // # Size
 //
-// It has more than 4,000 lines: operations, deploys and the daemon's loop work on the
-// state of one engine, under its locks. Cut apart, each would need that state exported.
-// What stands by itself is in the packages below.
+// It has more than 4,000 lines: what operators can ask for, each with its words for what
+// became of it, and how the daemon is found, asked and followed. All of it speaks of the
+// same Status, Event and Result, which commands print and which are therefore here.
+//
+// Two cuts were looked at. The daemon apart (some 1,600 lines) would have the operations,
+// what a status takes over from the one before, and all by which tests stand in for masters,
+// folders and disks exported. The client apart (900) would take the types along. Neither has
+// a narrow face.
 package fleet

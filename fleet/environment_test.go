@@ -28,7 +28,7 @@ func (f *fleetDir) environments(app string, lines map[string]string) string {
 	for _, env := range []string{"dev", "production"} {
 		if text, there := lines[env]; there {
 			fmt.Fprintf(&b, "  environment %q {\n    sockets {\n      http {\n        listen = \"unix:%s\"\n      }\n    }\n    %s\n  }\n",
-				env, filepath.Join(f.root, "blog-"+env+".sock"), text)
+				env, filepath.Join(f.Root, "blog-"+env+".sock"), text)
 		}
 	}
 	return b.String() + "}\n"
@@ -38,12 +38,12 @@ func (f *fleetDir) environments(app string, lines map[string]string) string {
 // socket and from its folder; what happens to one does not reach the other.
 func TestEnvironments(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
-	f.write("defaults", fmt.Sprintf("defaults {\n  root = %q\n}\n", filepath.Join(f.root, "a")))
-	f.app("blog-dev", whoIsIt)
-	f.app("blog-production", whoIsIt)
+	f.EndMasters()
+	f.Write("defaults", fmt.Sprintf("defaults {\n  root = %q\n}\n", filepath.Join(f.Root, "a")))
+	f.App("blog-dev", whoIsIt)
+	f.App("blog-production", whoIsIt)
 	const production = `env = { WHO = "hello" }`
-	f.write("blog", f.environments("", map[string]string{"dev": `env = { WHO = "dev" }`, "production": production}))
+	f.Write("blog", f.environments("", map[string]string{"dev": `env = { WHO = "dev" }`, "production": production}))
 	f.child()
 	answers := func(name, want string) func() bool {
 		return func() bool { body, err := f.get(name); return err == nil && body == want }
@@ -51,14 +51,14 @@ func TestEnvironments(t *testing.T) {
 	eventually(t, "both serve", func() bool { return answers("blog-dev", "dev")() && answers("blog-production", "hello")() })
 	eventually(t, "both are ready", func() bool { return f.is("blog-dev", "ready")() && f.is("blog-production", "ready")() })
 	dev, prod := f.status("blog-dev"), f.status("blog-production")
-	if dev.Environment != "dev" || dev.Path != f.path("blog-dev") || dev.File != f.file("blog") || prod.Environment != "production" {
+	if dev.Environment != "dev" || dev.Path != f.Path("blog-dev") || dev.File != f.File("blog") || prod.Environment != "production" {
 		t.Errorf("status of dev: %+v", dev)
 	}
 	if a := f.status("blog"); a.Name != "" {
 		t.Errorf("blog, which has environments, is an app itself: %+v", a)
 	}
 
-	stop := f.crowd("blog-production", 2)
+	stop := f.load("blog-production", 2)
 	untouched := func(when string) {
 		t.Helper()
 		now := f.status("blog-production")
@@ -68,12 +68,12 @@ func TestEnvironments(t *testing.T) {
 		}
 	}
 
-	f.write("blog", f.environments("", map[string]string{"dev": `env = { WHO = "dev", MORE = " edited" }`, "production": production}))
+	f.Write("blog", f.environments("", map[string]string{"dev": `env = { WHO = "dev", MORE = " edited" }`, "production": production}))
 	eventually(t, "dev serves what was edited", answers("blog-dev", "dev edited"))
 	untouched("dev was edited")
 
 	// A mistake in one keeps that one as it is.
-	f.write("blog", f.environments("", map[string]string{"dev": "colour = 1", "production": production}))
+	f.Write("blog", f.environments("", map[string]string{"dev": "colour = 1", "production": production}))
 	eventually(t, "dev is degraded", f.is("blog-dev", "degraded"))
 	if a := f.status("blog-dev"); !strings.Contains(a.Reason, `unknown attribute "colour" in environment "dev" of app "blog"`) {
 		t.Errorf("reason %q", a.Reason)
@@ -84,26 +84,26 @@ func TestEnvironments(t *testing.T) {
 	untouched("dev was broken")
 
 	// The block goes: its app stops, its folder stays.
-	f.write("blog", f.environments("", map[string]string{"production": production}))
+	f.Write("blog", f.environments("", map[string]string{"production": production}))
 	eventually(t, "dev is gone", func() bool { return f.status("blog-dev").Name == "" })
 	if _, err := f.get("blog-dev"); err == nil {
 		t.Error("dev, whose block is gone, still serves")
 	}
-	if _, err := os.Stat(filepath.Join(f.path("blog-dev"), "app", "m.py")); err != nil {
+	if _, err := os.Stat(filepath.Join(f.Path("blog-dev"), "app", "m.py")); err != nil {
 		t.Errorf("its folder: %v", err)
 	}
 	untouched("dev was removed")
 
 	// The last block goes, and what is left is no app: nothing stops for it.
-	f.write("blog", f.environments("", nil))
+	f.Write("blog", f.environments("", nil))
 	eventually(t, "production is degraded", f.is("blog-production", "degraded"))
 	if a := f.status("blog-production"); !strings.Contains(a.Reason, "the app has no socket") {
 		t.Errorf("reason %q", a.Reason)
 	}
 
 	// The same app under its own name: nothing of it changes.
-	f.write("blog", fmt.Sprintf("app \"blog-production\" {\n  wsgi_app = \"m:app\"\n  env = { MORE = \"\", WHO = \"hello\" }\n  sockets {\n    http {\n      listen = \"unix:%s\"\n    }\n  }\n}\n",
-		filepath.Join(f.root, "blog-production.sock")))
+	f.Write("blog", fmt.Sprintf("app \"blog-production\" {\n  wsgi_app = \"m:app\"\n  env = { MORE = \"\", WHO = \"hello\" }\n  sockets {\n    http {\n      listen = \"unix:%s\"\n    }\n  }\n}\n",
+		filepath.Join(f.Root, "blog-production.sock")))
 	eventually(t, "production is ready, and no environment", func() bool {
 		a := f.status("blog-production")
 		return a.State == "ready" && a.Environment == ""

@@ -25,36 +25,36 @@ type challenged interface {
 // challengeLimit is how long a gate may take to note what it is told.
 const challengeLimit = 10 * time.Second
 
-// challenge has every gate that runs answer by c, and by nothing else, from its return.
+// challenge has every gate that runs answer by these, and by nothing else, from its return.
 // nil: there is nothing to be answered.
-func (e *engine) challenge(ctx context.Context, c *gate.Challenges) error {
-	e.challenges.mu.Lock()
-	defer e.challenges.mu.Unlock()
-	e.challenges.now = c
-	return e.tellChallenges(ctx)
+func (c *core) challenge(ctx context.Context, answers *gate.Challenges) error {
+	c.challenges.mu.Lock()
+	defer c.challenges.mu.Unlock()
+	c.challenges.now = answers
+	return c.tellChallenges(ctx)
 }
 
 // challengeAgain tells the gates what they are to answer, where there is anything: one
 // of them is new.
-func (e *engine) challengeAgain() {
-	e.challenges.mu.Lock()
-	defer e.challenges.mu.Unlock()
-	if e.challenges.now == nil {
+func (c *core) challengeAgain() {
+	c.challenges.mu.Lock()
+	defer c.challenges.mu.Unlock()
+	if c.challenges.now == nil {
 		return
 	}
-	if err := e.tellChallenges(context.Background()); err != nil {
-		e.log.Warn("a certificate authority may not get answers to its challenges", "err", err)
+	if err := c.tellChallenges(context.Background()); err != nil {
+		c.Log.Warn("a certificate authority may not get answers to its challenges", "err", err)
 	}
 }
 
-func (e *engine) tellChallenges(ctx context.Context) error {
+func (c *core) tellChallenges(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, challengeLimit)
 	defer cancel()
-	gates, err := e.machine.Find(e.store.Dir, appspec.GateName)
+	gates, err := c.Machine.Find(c.Store.Dir, appspec.GateName)
 	errs := []error{err}
 	for _, m := range gates {
 		if g, ok := m.(challenged); ok {
-			if err := g.Challenge(ctx, e.challenges.now); err != nil && m.Alive() {
+			if err := g.Challenge(ctx, c.challenges.now); err != nil && m.Alive() {
 				errs = append(errs, err)
 			}
 		}

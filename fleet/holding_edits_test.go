@@ -9,6 +9,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile/reconciletest"
 )
 
 // Edits wait for apply, by the daemon's option or by the defaults: no pass that
@@ -17,12 +18,12 @@ import (
 func TestEditsWaitForApply(t *testing.T) {
 	for name, hold := range map[string]bool{"run --hold": true, "defaults": false} {
 		t.Run(name, func(t *testing.T) {
-			f, m := newFleetDir(t), newFakeMachine()
+			f, m := newFleetDir(t), reconciletest.NewMachine()
 			ctx := context.Background()
 			o := f.fakeOptions(m)
 			o.Hold = hold
 			if !hold {
-				if err := os.WriteFile(filepath.Join(f.dir, "defaults.hcl"), []byte("defaults {\n  apply = \"manual\"\n}\n"), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(f.Dir, "defaults.hcl"), []byte("defaults {\n  apply = \"manual\"\n}\n"), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -47,22 +48,12 @@ func TestEditsWaitForApply(t *testing.T) {
 				}
 				return AppStatus{}
 			}
-			all := func() { // what the daemon does at its start, in its rounds and on HUP
-				t.Helper()
-				if _, err := l.reread(ctx); err != nil {
-					t.Fatal(err)
-				}
-				for _, name := range l.e.names() {
-					if out := l.pass(ctx, name, reconcile.Intent{}); out.Err != nil {
-						t.Fatal(out.Err)
-					}
-				}
-			}
-			f.spec("blog", count(2))
-			f.spec("shop", count(1))
+			all := func() { t.Helper(); passAll(t, l) }
+			f.Spec("blog", reconciletest.Count(2))
+			f.Spec("shop", reconciletest.Count(1))
 			open()
 			all()
-			if m.total() != 0 {
+			if m.Total() != 0 {
 				t.Fatal("a new app did not wait")
 			}
 			if a := status("blog"); a.State != StateWaiting || a.Waiting != "it is new" || a.Reason != "it is new, and waits for: wsgid-fleet apply blog" {
@@ -77,11 +68,11 @@ func TestEditsWaitForApply(t *testing.T) {
 			if rs, err := l.Apply(ctx, nil, nil); err != nil || len(rs) != 2 || !rs[0].OK || !rs[1].OK {
 				t.Fatalf("%+v, %v", rs, err)
 			}
-			first, shop := m.only(t, "blog"), m.only(t, "shop")
+			first, shop := m.Only(t, "blog"), m.Only(t, "shop")
 
-			f.spec("blog", count(4), `env = { A = "1" }`)
-			f.spec("wiki", count(1))
-			f.remove("shop")
+			f.Spec("blog", reconciletest.Count(4), `env = { A = "1" }`)
+			f.Spec("wiki", reconciletest.Count(1))
+			f.Remove("shop")
 			for range 2 {
 				all()
 				if rs, err := l.Reload(ctx, []string{"blog"}, nil); err != nil || !rs[0].OK {
@@ -93,10 +84,10 @@ func TestEditsWaitForApply(t *testing.T) {
 				if a := status("shop"); a.State != "ready" || a.Waiting != "its spec was removed" {
 					t.Errorf("removed: %+v", a)
 				}
-				if m.only(t, "blog") != first || m.only(t, "shop") != shop || m.count("wiki") != 0 {
+				if m.Only(t, "blog") != first || m.Only(t, "shop") != shop || m.Count("wiki") != 0 {
 					t.Fatal("an edit was carried out")
 				}
-				for _, call := range first.called() {
+				for _, call := range first.Called() {
 					if strings.HasPrefix(call, "update") {
 						t.Fatalf("an edit was handed over: %s", call)
 					}
@@ -118,16 +109,16 @@ func TestEditsWaitForApply(t *testing.T) {
 			}
 
 			// A bad edit is told while it waits, and keeps what runs.
-			good := f.read("blog")
-			f.write("blog", strings.Replace(good, "count", "coutn", 1))
+			good := f.Read("blog")
+			f.Write("blog", strings.Replace(good, "count", "coutn", 1))
 			all()
 			if a := status("blog"); a.State != "degraded" || !strings.Contains(a.Reason, `unknown attribute "coutn"`) {
 				t.Errorf("bad: %+v", a)
 			}
-			f.write("blog", good)
+			f.Write("blog", good)
 
 			// A master that dies comes back by what was applied, and one app goes alone.
-			first.die()
+			first.Die()
 			all()
 			if a := status("blog"); a.Desired.Max != 2 || a.Waiting == "" {
 				t.Errorf("after its death: %+v", a)
@@ -135,11 +126,11 @@ func TestEditsWaitForApply(t *testing.T) {
 			if rs, err := l.Apply(ctx, []string{"blog"}, nil); err != nil || !rs[0].OK {
 				t.Fatalf("%+v, %v", rs, err)
 			}
-			if a := status("blog"); a.Desired.Max != 4 || a.Waiting != "" || m.count("shop") != 1 || m.count("wiki") != 0 {
-				t.Errorf("after its apply: %+v, shop %d, wiki %d", a, m.count("shop"), m.count("wiki"))
+			if a := status("blog"); a.Desired.Max != 4 || a.Waiting != "" || m.Count("shop") != 1 || m.Count("wiki") != 0 {
+				t.Errorf("after its apply: %+v, shop %d, wiki %d", a, m.Count("shop"), m.Count("wiki"))
 			}
-			if _, err := l.Apply(ctx, nil, nil); err != nil || m.count("shop") != 0 || m.count("wiki") != 1 {
-				t.Errorf("after apply: %v, shop %d, wiki %d", err, m.count("shop"), m.count("wiki"))
+			if _, err := l.Apply(ctx, nil, nil); err != nil || m.Count("shop") != 0 || m.Count("wiki") != 1 {
+				t.Errorf("after apply: %v, shop %d, wiki %d", err, m.Count("shop"), m.Count("wiki"))
 			}
 			open()
 			all()
@@ -147,5 +138,19 @@ func TestEditsWaitForApply(t *testing.T) {
 				t.Errorf("the removed one: %+v", a)
 			}
 		})
+	}
+}
+
+// passAll reads the directory and makes a pass over each app, as the daemon does at its
+// start, after an edit, in its rounds and on HUP.
+func passAll(t *testing.T, l *Local) {
+	t.Helper()
+	if _, err := l.reread(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range l.core.Dir.Names() {
+		if out := l.pass(t.Context(), name, reconcile.Intent{}); out.Err != nil {
+			t.Fatal(out.Err)
+		}
 	}
 }

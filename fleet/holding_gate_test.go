@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
-	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile/reconciletest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -16,7 +16,7 @@ import (
 // edit has which waits lead nowhere yet, and those that it takes away still lead to their
 // app. An apply of the app alone brings its names to the gate.
 func TestNamesWaitForApply(t *testing.T) {
-	f, m := newFleetDir(t), newFakeMachine()
+	f, m := newFleetDir(t), reconciletest.NewMachine()
 	ctx := context.Background()
 	o := f.fakeOptions(m)
 	o.Hold = true
@@ -25,19 +25,9 @@ func TestNamesWaitForApply(t *testing.T) {
 		t.Fatal(err)
 	}
 	gate := func(more string) {
-		f.write("gate", fmt.Sprintf("gate {\n  http {\n    listen = \"127.0.0.1:1080\"\n  }\n  http {\n    listen = \"127.0.0.1:1443\"\n    tls {\n      acme {\n        email = \"ops@example.org\"\n        directory = \"https://ca.test/dir\"\n      }\n    }\n  }\n%s}\n", more))
+		f.Write("gate", fmt.Sprintf("gate {\n  http {\n    listen = \"127.0.0.1:1080\"\n  }\n  http {\n    listen = \"127.0.0.1:1443\"\n    tls {\n      acme {\n        email = \"ops@example.org\"\n        directory = \"https://ca.test/dir\"\n      }\n    }\n  }\n%s}\n", more))
 	}
-	all := func() { // as the daemon does after an edit, in its rounds and on HUP
-		t.Helper()
-		if _, err := l.reread(ctx); err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range l.e.names() {
-			if out := l.pass(ctx, name, reconcile.Intent{}); out.Err != nil {
-				t.Fatal(out.Err)
-			}
-		}
-	}
+	all := func() { t.Helper(); passAll(t, l) }
 	apply := func(apps ...string) {
 		t.Helper()
 		rs, err := l.Apply(ctx, apps, nil)
@@ -52,8 +42,8 @@ func TestNamesWaitForApply(t *testing.T) {
 	}
 	runs := func(app string) *appspec.Spec {
 		t.Helper()
-		spec := l.e.store.Load(app).LastGood
-		if st, err := m.only(t, app).Status(ctx, 0); err != nil || spec == nil || st.SpecDigest != runner.Digest(spec) {
+		spec := l.core.Store.Load(app).LastGood
+		if st, err := m.Only(t, app).Status(ctx, 0); err != nil || spec == nil || st.SpecDigest != runner.Digest(spec) {
 			t.Fatalf("app %s does not run by what is remembered of it: %v", app, err)
 		}
 		return spec
@@ -67,9 +57,9 @@ func TestNamesWaitForApply(t *testing.T) {
 		if text := strings.Join(got, " "); text != names {
 			t.Errorf("%s: the gate goes by %q, want %q", when, text, names)
 		}
-		set, _ := l.e.snapshot()
+		set, _ := l.core.Dir.Snapshot()
 		got = nil
-		for _, s := range l.e.sites(set) {
+		for _, s := range l.core.Dir.Sites(set) {
 			got = append(got, s.Host)
 		}
 		if text := strings.Join(got, " "); text != wanted {
@@ -96,27 +86,27 @@ func TestNamesWaitForApply(t *testing.T) {
 		}
 	}
 
-	f.spec("blog", count(1), `hosts = ["blog.test", "old.test"]`)
-	f.spec("shop", count(1), `hosts = ["shop.test"]`)
+	f.Spec("blog", reconciletest.Count(1), `hosts = ["blog.test", "old.test"]`)
+	f.Spec("shop", reconciletest.Count(1), `hosts = ["shop.test"]`)
 	gate("")
 	apply()
 	want("at first", "blog=blog.test,old.test shop=shop.test", "blog.test old.test shop.test")
 	waiting("at first")
 
 	// Names are added, moved and taken away, an app comes, one goes.
-	f.spec("blog", count(1), `hosts = ["blog.test", "new.test"]`)
-	f.spec("wiki", count(1), `hosts = ["old.test"]`)
-	f.remove("shop")
+	f.Spec("blog", reconciletest.Count(1), `hosts = ["blog.test", "new.test"]`)
+	f.Spec("wiki", reconciletest.Count(1), `hosts = ["old.test"]`)
+	f.Remove("shop")
 	for range 2 {
 		all()
 		want("while the edits wait", "blog=blog.test,old.test shop=shop.test", "blog.test old.test shop.test")
 		waiting("while the edits wait", "blog", "shop", "wiki")
 	}
-	before := m.only(t, appspec.GateName)
+	before := m.Only(t, appspec.GateName)
 	apply("blog")
 	want("after an apply of blog", "blog=blog.test,new.test shop=shop.test", "blog.test new.test shop.test")
 	waiting("after an apply of blog", "shop", "wiki")
-	if m.only(t, appspec.GateName) != before {
+	if m.Only(t, appspec.GateName) != before {
 		t.Error("the gate was replaced for a name")
 	}
 	apply("wiki")
@@ -131,7 +121,7 @@ func TestNamesWaitForApply(t *testing.T) {
 		return out
 	}
 	was := pairs("blog")
-	f.write("gate", "gate {\n  default = \"blog\"\n  http {\n    listen = \"127.0.0.1:1080\"\n  }\n}\n")
+	f.Write("gate", "gate {\n  default = \"blog\"\n  http {\n    listen = \"127.0.0.1:1080\"\n  }\n}\n")
 	all()
 	waiting("while the gate waits", "shop", "gate")
 	want("while the gate waits", "blog=blog.test,new.test shop=shop.test wiki=old.test", "blog.test new.test shop.test old.test")

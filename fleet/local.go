@@ -22,24 +22,24 @@ func OpenLocal(o Options) (*Local, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	e, err := newEngine(o)
+	e, err := newCore(o)
 	if err != nil {
 		return nil, err
 	}
-	e.store.TakeOver(e.log)
-	if _, err := e.restore(context.Background()); err != nil {
-		e.log.Warn("cannot look for masters missing from the state directory", "err", err)
+	e.Store.TakeOver(e.Log)
+	if _, err := e.Restore(context.Background()); err != nil {
+		e.Log.Warn("cannot look for masters missing from the state directory", "err", err)
 	}
 	// Of a daemon that was killed: the apps that it was waiting for on our behalf.
-	if c, err := sockets.DialHolder(e.store.Dir); err == nil {
+	if c, err := sockets.DialHolder(e.Store.Dir); err == nil {
 		_ = c.Close()
-		e.keep = sockets.NewStore(func(string, map[string]*os.File) {})
+		e.Sockets = sockets.NewStore(func(string, map[string]*os.File) {})
 	}
 	slots := reconcile.NewSlots()
 	l := &Local{}
 	l.operations = operations{
-		e:      e,
-		reread: func(context.Context) (*hclspec.Set, error) { return e.load() },
+		core:   e,
+		reread: func(context.Context) (*hclspec.Set, error) { return e.Dir.Load() },
 		daemon: func() *DaemonStatus { return nil },
 		life:   context.Background(),
 
@@ -47,13 +47,13 @@ func OpenLocal(o Options) (*Local, error) {
 		pass: func(ctx context.Context, name string, ord reconcile.Intent) reconcile.Outcome {
 			slots.Take()
 			defer slots.Give()
-			if e.keep != nil {
-				if files := sockets.TakeHeld(e.store.Dir, name); files != nil {
-					e.keep.Keep(name, files)
+			if e.Sockets != nil {
+				if files := sockets.TakeHeld(e.Store.Dir, name); files != nil {
+					e.Sockets.Keep(name, files)
 				}
-				defer e.keep.Drop(name)
+				defer e.Sockets.Drop(name)
 			}
-			return e.pass(ctx, name, ord, slots.Idle)
+			return e.Pass(ctx, name, ord, slots.Idle)
 		},
 	}
 	return l, nil

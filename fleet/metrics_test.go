@@ -16,20 +16,22 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile/reconciletest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
 // scrape gets the page from the control socket.
 func (f *fleetDir) scrape() string {
-	f.t.Helper()
+	f.T.Helper()
 	c := http.Client{Timeout: patience, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(f.state, "fleet.sock"))
+			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(f.State, "fleet.sock"))
 		},
 	}}
-	return getPage(f.t, &c, "http://fleet/metrics")
+	return getPage(f.T, &c, "http://fleet/metrics")
 }
 
 func getPage(t *testing.T, c *http.Client, url string) string {
@@ -60,12 +62,12 @@ func (l *keptLog) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l,
 
 func TestMetricsOfRealApps(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
-	f.real("blog", count(2))
-	f.app("shop", "def app(e, s):\n    s('503 Service Unavailable', [])\n    return [b'no']\n")
-	f.spec("shop", `wsgi_app = "m:app"`)
-	f.write("broken", "app {")
-	f.daemon(Options{Dir: f.dir, StateDir: f.state, Log: shownLog(t), Version: `1.0"beta\`})
+	f.EndMasters()
+	f.Real("blog", reconciletest.Count(2))
+	f.App("shop", "def app(e, s):\n    s('503 Service Unavailable', [])\n    return [b'no']\n")
+	f.Spec("shop", `wsgi_app = "m:app"`)
+	f.Write("broken", "app {")
+	f.daemon(Options{Dir: f.Dir, StateDir: f.State, Log: shownLog(t), Version: `1.0"beta\`})
 	for range 3 {
 		if _, err := f.get("blog"); err != nil {
 			t.Fatal(err)
@@ -129,10 +131,10 @@ func TestMetricsOfRealApps(t *testing.T) {
 
 // When a certificate expires can be watched, whether its app serves or not.
 func TestMetricsOfCertificates(t *testing.T) {
-	f, m := newFleetDir(t), newFakeMachine()
+	f, m := newFleetDir(t), reconciletest.NewMachine()
 	began := time.Now()
-	cert, key := writeCertificate(t, f.root)
-	f.write("blog", fmt.Sprintf(`app "blog" {
+	cert, key := writeCertificate(t, f.Root)
+	f.Write("blog", fmt.Sprintf(`app "blog" {
   path = %q
   sockets {
     http {
@@ -144,7 +146,7 @@ func TestMetricsOfCertificates(t *testing.T) {
     }
   }
 }
-`, f.path("blog"), cert, key))
+`, f.Path("blog"), cert, key))
 	f.daemon(f.fakeOptions(m))
 	p := fleettest.ParseMetrics(t, f.scrape())
 	// It is good for an hour.
@@ -160,9 +162,9 @@ func TestMetricsOfCertificates(t *testing.T) {
 // A master that hangs costs its own series, not the scrape.
 func TestMetricsOfAMasterThatHangs(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
-	f.real("blog")
-	f.real("shop")
+	f.EndMasters()
+	f.Real("blog")
+	f.Real("shop")
 	f.daemon(Options{}, func(d *Daemon) { d.Pulse = time.Hour })
 	hung := f.status("shop").Master.PID
 	if err := syscall.Kill(hung, syscall.SIGSTOP); err != nil {
@@ -183,15 +185,15 @@ func TestMetricsOfAMasterThatHangs(t *testing.T) {
 // the port is free.
 func TestMetricsPortTaken(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
-	f.real("blog")
+	f.EndMasters()
+	f.Real("blog")
 	addr := freeport.Addr(t)
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var kept keptLog
-	f.daemon(Options{Dir: f.dir, StateDir: f.state, Log: kept.logger()}, func(d *Daemon) {
+	f.daemon(Options{Dir: f.Dir, StateDir: f.State, Log: kept.logger()}, func(d *Daemon) {
 		d.Metrics, d.metrics.Retry = addr, 10*time.Millisecond
 	})
 	eventually(t, "the port is reported", kept.has(`level=ERROR msg="cannot serve metrics" address=`+addr+
@@ -213,20 +215,18 @@ func TestMetricsOfManyApps(t *testing.T) {
 		t.Skip("takes seconds: thousands of apps")
 	}
 	f := newFleetDir(t)
-	m := newFakeMachine()
-	m.behave = func(*appspec.Spec) (runner.Status, error) {
+	m := reconciletest.NewMachine()
+	m.Behave(func(*appspec.Spec) (runner.Status, error) {
 		return runner.Status{State: runner.StateReady, Counters: &runner.Counters{Codes: map[int]uint64{200: 7}}}, nil
-	}
+	})
 	for i := range 300 {
-		f.spec(fmt.Sprintf("app%d", i), `wsgi_app = "m:app"`)
+		f.Spec(fmt.Sprintf("app%d", i), `wsgi_app = "m:app"`)
 	}
-	o := Options{Dir: f.dir, StateDir: f.state, Log: slog.New(slog.DiscardHandler)}
-	o.machine, o.folders = m, fakeFolders{}
+	o := Options{Dir: f.Dir, StateDir: f.State, Log: slog.New(slog.DiscardHandler)}
+	o.machine, o.folders = m, reconciletest.Folders{}
 	// A master that hangs is replaced in time: not before the page was read here.
 	f.daemon(o, func(d *Daemon) { d.Pulse = time.Hour })
-	m.only(t, "app7").mu.Lock()
-	m.masters["app7"][0].hung = true
-	m.masters["app7"][0].mu.Unlock()
+	m.Only(t, "app7").Hang()
 	p := fleettest.ParseMetrics(t, f.scrape())
 	if n := len(p["wsgid_app_up"].GetMetric()); n != 300 {
 		t.Errorf("%d apps", n)
@@ -240,14 +240,14 @@ func TestMetricsOfManyApps(t *testing.T) {
 // own lines, status and metrics. The app is no less ready.
 func TestLogTroubleIsTold(t *testing.T) {
 	f := newFleetDir(t)
-	m := newFakeMachine()
-	f.spec("blog", `wsgi_app = "m:app"`)
+	m := reconciletest.NewMachine()
+	f.Spec("blog", `wsgi_app = "m:app"`)
 	var kept keptLog
-	o := Options{Dir: f.dir, StateDir: f.state, Log: kept.logger()}
-	o.machine, o.folders = m, fakeFolders{}
+	o := Options{Dir: f.Dir, StateDir: f.State, Log: kept.logger()}
+	o.machine, o.folders = m, reconciletest.Folders{}
 	f.daemon(o)
 	const full = "cannot write log /a/blog/logs/wsgid.log: no space left on device"
-	m.only(t, "blog").set(func(st *runner.Status) { st.LogError, st.LogLost = full, 3 })
+	m.Only(t, "blog").Set(func(st *runner.Status) { st.LogError, st.LogLost = full, 3 })
 	eventually(t, "the daemon tells it", kept.has(`level=WARN msg=state app=blog state=ready pid=8388609 log="`+full+`"`))
 	if st := f.status("blog"); st.State != "ready" || st.LogError != full {
 		t.Errorf("status: %+v", st)
@@ -261,9 +261,9 @@ func TestLogTroubleIsTold(t *testing.T) {
 // heeded by one after the other.
 func waitStopped(t *testing.T, pid int) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		running := 0
+	running := 0
+	await.True(t, fmt.Sprintf("the threads of process %d to stop", pid), func() bool {
+		running = 0
 		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
 		for _, name := range threads {
 			b, _ := os.ReadFile(name)
@@ -271,12 +271,6 @@ func waitStopped(t *testing.T, pid int) {
 				running++
 			}
 		}
-		if running == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%d threads of process %d do not stop", running, pid)
-		}
-		time.Sleep(time.Millisecond)
-	}
+		return running == 0
+	}, func() any { return fmt.Sprint(running, " that run") })
 }

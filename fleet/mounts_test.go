@@ -12,7 +12,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile/reconciletest"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
 // ownMounts runs the test again, alone, with mounts that nobody else sees and that go
@@ -67,8 +68,8 @@ func TestFolderUnderTwoNamesIsWatchedOn(t *testing.T) {
 	if !ownMounts(t) {
 		return
 	}
-	f, m := newFleetDir(t), newFakeMachine()
-	one, two := filepath.Join(f.root, "one"), filepath.Join(f.root, "two")
+	f, m := newFleetDir(t), reconciletest.NewMachine()
+	one, two := filepath.Join(f.Root, "one"), filepath.Join(f.Root, "two")
 	put := func(path, text string) {
 		t.Helper()
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
@@ -83,12 +84,12 @@ func TestFolderUnderTwoNamesIsWatchedOn(t *testing.T) {
 	}
 	put(filepath.Join(one, "password"), "first\n")
 	bindMount(t, one, two)
-	f.spec("first", env("S", one))
-	f.spec("second", env("S", two))
+	f.Spec("first", env("S", one))
+	f.Spec("second", env("S", two))
 	var d *Daemon
 	f.daemon(f.fakeOptions(m), func(x *Daemon) { d = x })
 	digest := func(app string) string {
-		st, _ := m.only(t, app).Status(t.Context(), 0)
+		st, _ := m.Only(t, app).Status(t.Context(), 0)
 		return st.WantDigest
 	}
 	for _, app := range []string{"first", "second"} {
@@ -97,32 +98,32 @@ func TestFolderUnderTwoNamesIsWatchedOn(t *testing.T) {
 		if app == "second" {
 			other, dir = "first", one
 		}
-		f.spec(app)
+		f.Spec(app)
 		eventually(t, "the other name is not watched any more", func() bool {
-			w := d.watch.Watching()
+			w := d.loop.Watcher.Watching()
 			return len(w) > 0 && (w[one] == "" || w[two] == "") && w[dir] != ""
 		})
 		was := digest(other)
 		put(filepath.Join(dir, "password"), app+" and later\n")
 		within(t, "what changes under the name that is left", func() bool { return digest(other) != was })
-		f.spec(app, env("S", map[string]string{"first": one, "second": two}[app]))
-		eventually(t, "both names are watched", func() bool { w := d.watch.Watching(); return w[one] != "" && w[two] != "" })
+		f.Spec(app, env("S", map[string]string{"first": one, "second": two}[app]))
+		eventually(t, "both names are watched", func() bool { w := d.loop.Watcher.Watching(); return w[one] != "" && w[two] != "" })
 	}
 }
 
 // A spec that is replaced while somebody holds the old file open is an edit.
 func TestSpecReplacedWhileHeldOpen(t *testing.T) {
-	f, m := newFleetDir(t), newFakeMachine()
-	f.spec("one", count(1))
+	f, m := newFleetDir(t), reconciletest.NewMachine()
+	f.Spec("one", reconciletest.Count(1))
 	f.daemon(f.fakeOptions(m))
 	for n := 2; n < 5; n++ {
-		held, err := os.Open(f.file("one"))
+		held, err := os.Open(f.File("one"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer held.Close()
-		f.spec("one", count(n))
-		within(t, fmt.Sprintf("edit %d", n), func() bool { st, _ := m.only(t, "one").Status(t.Context(), 0); return st.Max == n })
+		f.Spec("one", reconciletest.Count(n))
+		within(t, fmt.Sprintf("edit %d", n), func() bool { st, _ := m.Only(t, "one").Status(t.Context(), 0); return st.Max == n })
 	}
 }
 
@@ -133,42 +134,42 @@ func TestSpecDirectoryIsUnmounted(t *testing.T) {
 	if !ownMounts(t) {
 		return
 	}
-	f, m := newFleetDir(t), newFakeMachine()
-	disk := filepath.Join(f.root, "disk")
+	f, m := newFleetDir(t), reconciletest.NewMachine()
+	disk := filepath.Join(f.Root, "disk")
 	if err := os.Mkdir(disk, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	bindMount(t, disk, f.dir)
-	f.spec("one", count(1))
-	f.spec("two", count(1))
+	bindMount(t, disk, f.Dir)
+	f.Spec("one", reconciletest.Count(1))
+	f.Spec("two", reconciletest.Count(1))
 	var d *Daemon
 	f.daemon(f.fakeOptions(m), func(x *Daemon) { x.Tick, d = 300*time.Millisecond, x })
-	was := m.only(t, "one")
+	was := m.Only(t, "one")
 	watched := func() bool {
-		fi, err := os.Stat(f.dir)
-		return err == nil && d.watch.Watching()[f.dir] == reconcile.FileID(fi.Sys())
+		fi, err := os.Stat(f.Dir)
+		return err == nil && d.loop.Watcher.Watching()[f.Dir] == state.FileID(fi.Sys())
 	}
 	most := func(n int) func() bool {
-		return func() bool { st, _ := m.only(t, "one").Status(t.Context(), 0); return st.Max == n }
+		return func() bool { st, _ := m.Only(t, "one").Status(t.Context(), 0); return st.Max == n }
 	}
 	for round, again := range []func(){
-		func() { bindMount(t, disk, f.dir) },
+		func() { bindMount(t, disk, f.Dir) },
 		func() {
-			if err := unix.Mount("tmpfs", f.dir, "tmpfs", 0, ""); err != nil {
+			if err := unix.Mount("tmpfs", f.Dir, "tmpfs", 0, ""); err != nil {
 				t.Fatal(err)
 			}
-			f.spec("two", count(1))
+			f.Spec("two", reconciletest.Count(1))
 		},
 	} {
-		unmount(t, f.dir)
+		unmount(t, f.Dir)
 		within(t, "it is said", func() bool { return strings.Contains(f.status("one").Reason, "is it mounted?") })
 		again()
-		f.spec("one", count(2+round))
+		f.Spec("one", reconciletest.Count(2+round))
 		within(t, "it is read again", most(2+round))
 		within(t, "it is well again", func() bool { return f.status("one").Reason == "" && f.status("two").Reason == "" })
 		eventually(t, "it is watched again", watched)
 	}
-	if m.only(t, "one") != was {
+	if m.Only(t, "one") != was {
 		t.Error("the app's master was replaced")
 	}
 }
@@ -183,24 +184,24 @@ func TestAppFolderIsUnmounted(t *testing.T) {
 		return
 	}
 	f := newFleetDir(t)
-	f.cleanup()
-	disk := filepath.Join(f.root, "disk")
+	f.EndMasters()
+	disk := filepath.Join(f.Root, "disk")
 	if err := os.Mkdir(disk, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	bindMount(t, disk, f.path("blog"))
-	f.real("blog")
+	bindMount(t, disk, f.Path("blog"))
+	f.Real("blog")
 	f.daemon(Options{}, func(d *Daemon) { d.Tick = 300 * time.Millisecond })
 	was := f.status("blog").Master.PID
-	stop := f.crowd("blog", 2)
-	unmount(t, f.path("blog"))
+	stop := f.load("blog", 2)
+	unmount(t, f.Path("blog"))
 	within(t, "it is said", func() bool { a := f.status("blog"); return a.State == "degraded" && a.Reason != "" })
 	a := f.status("blog")
 	t.Logf("unmounted: %s", a.Reason)
 	if a.Master == nil || a.Master.PID != was {
 		t.Errorf("the master was replaced: %+v", a)
 	}
-	bindMount(t, disk, f.path("blog"))
+	bindMount(t, disk, f.Path("blog"))
 	within(t, "it is well again", f.is("blog", "ready"))
 	if good, bad := stop(); good == 0 || len(bad) > 0 {
 		t.Errorf("%d good answers, lost: %v", good, bad)

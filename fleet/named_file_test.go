@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/afero"
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/specdir"
 )
 
 // What file() names may lie in an app's folder. Root reads what is the app's there,
@@ -59,7 +61,7 @@ func TestFileFunctionFollowsNoLinkOfAnApp(t *testing.T) {
 	} {
 		spec := filepath.Join(dir, "blog.hcl")
 		put(spec, "app \"blog\" {\n  path = \""+folder+"\"\n  sockets {\n    http {\n      listen = \"127.0.0.1:8000\"\n    }\n  }\n  env = { KEY = file(\""+filepath.Join(folder, name)+"\") }\n}\n", 0)
-		set := SpecOptions().LoadFiles(afero.NewOsFs(), spec)
+		set := specdir.HostOptions().LoadFiles(afero.NewOsFs(), spec)
 		got := ""
 		if s := set.Specs["blog"]; s != nil {
 			got = s.Env["KEY"]

@@ -48,13 +48,13 @@ func neighbour(t *testing.T, specs string) (stateDir string, pid int) {
 
 func TestFleetOfAnotherUserIsNotSpokenFor(t *testing.T) {
 	f := newFleetDir(t)
-	system, pid := neighbour(t, f.dir)
+	system, pid := neighbour(t, f.Dir)
 	want := fmt.Sprintf("cannot reach the fleet of user 54321: its daemon (pid %d) runs here on %s (state directory %s), and this program runs as root, who may not speak to it",
-		pid, f.dir, system)
+		pid, f.Dir, system)
 	for what, o := range map[string]Options{
-		"nothing named":         {StateDir: f.state, Dir: f.dir, systemDir: system},
-		"its state directory":   {StateDir: system, Dir: f.dir, systemDir: "/nowhere"},
-		"its own spec dir only": {StateDir: f.state, Dir: f.dir + "/.", systemDir: system},
+		"nothing named":         {StateDir: f.State, Dir: f.Dir, systemDir: system},
+		"its state directory":   {StateDir: system, Dir: f.Dir, systemDir: "/nowhere"},
+		"its own spec dir only": {StateDir: f.State, Dir: f.Dir + "/.", systemDir: system},
 	} {
 		op, err := Connect(context.Background(), o)
 		if err == nil {
@@ -64,12 +64,12 @@ func TestFleetOfAnotherUserIsNotSpokenFor(t *testing.T) {
 			t.Errorf("%s:\ngot  %v\nwant %s", what, err, want)
 		}
 	}
-	if err := NewDaemon(Options{StateDir: f.state, Dir: f.dir, systemDir: system}).Run(context.Background()); err == nil || err.Error() != want {
+	if err := NewDaemon(Options{StateDir: f.State, Dir: f.Dir, systemDir: system}).Run(context.Background()); err == nil || err.Error() != want {
 		t.Errorf("a second daemon:\ngot  %v\nwant %s", err, want)
 	}
 
 	// Another directory is a fleet of one's own.
-	op, err := Connect(context.Background(), Options{StateDir: f.state, Dir: t.TempDir(), systemDir: system})
+	op, err := Connect(context.Background(), Options{StateDir: f.State, Dir: t.TempDir(), systemDir: system})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestFleetOfAnotherUserIsNotSpokenFor(t *testing.T) {
 
 func TestNoticeOfADaemonThatIsGone(t *testing.T) {
 	f := newFleetDir(t)
-	system, pid := neighbour(t, f.dir)
+	system, pid := neighbour(t, f.Dir)
 	old, err := os.ReadFile(filepath.Join(system, noticeFile))
 	if err != nil {
 		t.Fatal(err)
@@ -95,15 +95,15 @@ func TestNoticeOfADaemonThatIsGone(t *testing.T) {
 
 func TestADaemonTellsOthersOfItself(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
+	f.EndMasters()
 	stop := f.daemon(Options{})
 	defer stop()
-	path := filepath.Join(f.state, noticeFile)
+	path := filepath.Join(f.State, noticeFile)
 	fi, err := os.Stat(path)
 	if err != nil || fi.Mode().Perm() != 0o644 {
 		t.Fatalf("%v, %v", fi, err)
 	}
-	if n, ok := readNotice(f.state, uint32(os.Geteuid())); !ok || n.PID != os.Getpid() || n.Dir != f.dir {
+	if n, ok := readNotice(f.State, uint32(os.Geteuid())); !ok || n.PID != os.Getpid() || n.Dir != f.Dir {
 		t.Errorf("notice %+v, %v", n, ok)
 	}
 	stop()

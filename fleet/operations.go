@@ -12,13 +12,14 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/specdir"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
 // operations are the commands, wherever they are carried out: in the daemon on
 // behalf of a Client, or in a Local.
 type operations struct {
-	e *engine
+	core *core
 	// pass makes a pass over the app that begins after the call.
 	pass func(ctx context.Context, name string, ord reconcile.Intent) reconcile.Outcome
 	// reread reads the spec directory now.
@@ -36,8 +37,8 @@ func (p *operations) choose(ctx context.Context, verb string, apps []string) ([]
 	if ctx.Err() != nil {
 		return nil, nil, context.Cause(ctx)
 	}
-	all := p.e.names()
-	if uerr := unknownApps(p.e.opts.Dir, verb, apps, all); uerr != nil {
+	all := p.core.Dir.Names()
+	if uerr := unknownApps(p.core.opts.Dir, verb, apps, all); uerr != nil {
 		if err != nil {
 			return nil, nil, err
 		}
@@ -64,64 +65,7 @@ func (p *operations) Plan(ctx context.Context, apps []string) (*plan.Plan, error
 	if err != nil {
 		return nil, err
 	}
-	return p.e.planAll(ctx, set, chosen, len(apps) > 0), nil
-}
-
-// planAll is what apply would do to apps if the directory were as the set says.
-func (e *engine) planAll(ctx context.Context, set *hclspec.Set, chosen []string, named bool) *plan.Plan {
-	plan := &plan.Plan{Faults: []hclspec.Fault{}, Apps: make([]plan.AppPlan, len(chosen))}
-	for _, f := range set.Faults {
-		if !f.Lost { // apply makes it good
-			plan.Faults = append(plan.Faults, f)
-		}
-	}
-	plan.Warnings = sharedUsers(set)
-	parallel(len(chosen), 8, func(i int) {
-		plan.Apps[i] = e.plan(ctx, set, chosen[i], named)
-	})
-	return plan
-}
-
-// plan is what apply would do to one app; named: the operator names it.
-func (e *engine) plan(ctx context.Context, set *hclspec.Set, name string, named bool) plan.AppPlan {
-	// The last good spec costs more to read than all the rest: only where it counts.
-	var rem state.AppState
-	e.store.LoadOrders(name, &rem)
-	if set.DefaultsBroken || set.Specs[name] == nil {
-		e.store.LoadSpec(name, &rem)
-		rem.Guess()
-	}
-	w := plan.WantOf(&rem, set, nil, name)
-	if w.Invalid != "" {
-		ap := plan.AppPlan{App: name, Why: "no valid spec has been loaded yet", Error: w.Invalid}
-		if w.Fault != nil {
-			ap.File = w.Fault.File
-		}
-		return ap
-	}
-	if set.DefaultsBroken {
-		return plan.AppPlan{App: name, File: w.Spec.File, Why: "nothing changes", Error: w.Held}
-	}
-	lost := w.Fault != nil && w.Fault.Lost
-	if lost {
-		w = plan.Want{Fault: w.Fault} // apply confirms it
-	}
-	if named {
-		rem.Override.Stopped = false
-	}
-	o := e.observe(ctx, name, rem, w.Spec)
-	if len(o.Masters) > 0 && o.LastGood == nil {
-		e.store.LoadSpec(name, &o.AppState) // one of them may run it
-	}
-	o.Request.Retry = true
-	ap := plan.MakePlan(w.Spec, o.Observed, e.now())
-	if w.Held != "" {
-		ap.Error = w.Held
-	}
-	if lost {
-		ap.Why = "its spec was removed: " + w.Fault.Summary
-	}
-	return ap
+	return p.core.planAll(ctx, set, chosen, len(apps) > 0), nil
 }
 
 // Apply brings the apps to their specs and waits until each is ready or has failed.
@@ -142,7 +86,7 @@ func (p *operations) ApplyPlan(ctx context.Context, digest string, progress func
 	if err != nil {
 		return nil, err
 	}
-	if p.e.planAll(ctx, set, chosen, false).Digest() != digest {
+	if p.core.planAll(ctx, set, chosen, false).Digest() != digest {
 		return nil, ErrOtherPlan
 	}
 	return p.applyAll(ctx, set, chosen, false, progress)
@@ -153,8 +97,8 @@ func (p *operations) applyAll(ctx context.Context, set *hclspec.Set, chosen []st
 	if set.DefaultsBroken {
 		return nil, errors.New(plan.DefaultsText(plan.DefaultsFault(set)))
 	}
-	if lost := lostApps(set, chosen); len(lost) > 0 {
-		p.e.removed(lost...)
+	if lost := specdir.LostApps(set, chosen); len(lost) > 0 {
+		p.core.Dir.Removed(lost...)
 		if _, err := p.reread(ctx); err != nil {
 			return nil, err
 		}
@@ -164,7 +108,7 @@ func (p *operations) applyAll(ctx context.Context, set *hclspec.Set, chosen []st
 		ord.Edits = append(ord.Edits, func(o *state.Override, _ *appspec.Spec) { o.Stopped = false })
 	}
 	results := p.each(ctx, chosen, progress, func(name string) Result { return p.converge(ctx, name, ord) })
-	if p.e.holds(set) && ctx.Err() == nil {
+	if p.core.Dir.Holds(set) && ctx.Err() == nil {
 		results = p.follow(ctx, set, results)
 	}
 	return results, nil
@@ -188,7 +132,9 @@ func (p *operations) Stop(ctx context.Context, apps []string, progress func(Even
 	return p.command(ctx, "stop", apps, progress, func(name string) Result {
 		out := p.pass(ctx, name, ord)
 		if out.Err != nil {
-			return Result{App: name, State: StateStopped, Reason: out.Err.Error()}
+			r := p.core.outcomeNow(ctx, name, p.daemon() != nil) // it may well run on
+			r.App, r.OK, r.Reason = name, false, out.Err.Error()
+			return r
 		}
 		return p.ended(ctx, name)
 	})
@@ -245,7 +191,7 @@ func (p *operations) Scale(ctx context.Context, counts map[string]int, progress 
 		n := counts[name]
 		return p.converge(ctx, name, reconcile.Intent{Edits: []func(*state.Override, *appspec.Spec){
 			func(o *state.Override, spec *appspec.Spec) {
-				o.Scale, o.Digest = &state.Desired{Min: n, Max: n}, digestOf(spec)
+				o.Scale, o.Digest = &state.Desired{Min: n, Max: n}, plan.DigestOf(spec)
 			},
 		}})
 	})
@@ -256,7 +202,7 @@ func (p *operations) Status(ctx context.Context) (*Status, error) {
 	if _, err := p.reread(ctx); err != nil && ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	return p.e.status(ctx, p.daemon()), nil
+	return p.core.status(ctx, p.daemon()), nil
 }
 
 // command runs what speaks of apps by name. A directory that cannot be read or
@@ -276,9 +222,9 @@ func (p *operations) command(ctx context.Context, verb string, apps []string, pr
 			if len(chosen) == 0 {
 				return nil, err
 			}
-			progress(Event{At: p.e.now(), State: "warning", Message: err.Error()})
+			progress(Event{At: p.core.Now(), State: "warning", Message: err.Error()})
 		case set.DefaultsBroken:
-			progress(Event{At: p.e.now(), State: "warning", Message: plan.DefaultsText(plan.DefaultsFault(set))})
+			progress(Event{At: p.core.Now(), State: "warning", Message: plan.DefaultsText(plan.DefaultsFault(set))})
 		}
 	}
 	return p.each(ctx, chosen, progress, f), nil
@@ -291,14 +237,17 @@ func (p *operations) each(ctx context.Context, apps []string, progress func(Even
 	for _, a := range apps {
 		mine[a] = true
 	}
-	events, done := p.e.events.subscribe(func(ev Event) bool { return mine[ev.App] })
+	events, done := p.core.events.subscribe(func(ev Event) bool { return mine[ev.App] })
 	defer done()
 	results := make([]Result, len(apps))
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
-		// Waits give their place in the pass away, so all may be under way.
-		parallel(len(apps), max(len(apps), 1), func(i int) { results[i] = f(apps[i]) })
+		var all sync.WaitGroup
+		for i, name := range apps { // waits give their place in the pass away, so all may be under way
+			all.Go(func() { results[i] = f(name) })
+		}
+		all.Wait()
 	}()
 	tell := func(ev Event) {
 		if progress != nil {
@@ -337,9 +286,9 @@ func withoutNameless(rs []Result) []Result {
 }
 
 func (p *operations) disabled(name, verb string) (Result, bool) {
-	set, setErr := p.e.snapshot()
-	rem := p.e.store.Load(name)
-	w := p.e.wantedOf(set, setErr, name, &rem, false)
+	set, setErr := p.core.Dir.Snapshot()
+	rem := p.core.Store.Load(name)
+	w := p.core.Dir.Wanted(set, setErr, name, &rem, false)
 	if w.Spec == nil && w.Waiting != "" {
 		return Result{App: name, State: StateWaiting, Reason: fmt.Sprintf("cannot %s it: %s", verb, waitsFor(name, w.Waiting))}, true
 	}
@@ -351,7 +300,7 @@ func (p *operations) disabled(name, verb string) (Result, bool) {
 }
 
 func (p *operations) stopped(name, verb string) (Result, bool) {
-	if p.e.store.Load(name).Override.Stopped {
+	if p.core.Store.Load(name).Override.Stopped {
 		return Result{App: name, State: StateStopped,
 			Reason: fmt.Sprintf("cannot %s it: it is stopped; start it first: wsgid-fleet start %s", verb, name)}, true
 	}
@@ -362,11 +311,11 @@ func (p *operations) stopped(name, verb string) (Result, bool) {
 func (p *operations) converge(ctx context.Context, name string, ord reconcile.Intent) Result {
 	out := p.pass(ctx, name, ord)
 	if out.Err != nil && !reconcile.IsRejected(out.Err) && ctx.Err() == nil {
-		r := p.e.settleOnce(ctx, name, p.daemon() != nil)
+		r := p.core.outcomeNow(ctx, name, p.daemon() != nil)
 		r.OK, r.Reason = false, out.Err.Error()
 		return r
 	}
-	r := p.e.settle(ctx, name, p.daemon() != nil)
+	r := p.core.awaitOutcome(ctx, name, p.daemon() != nil)
 	if r.OK && r.State == StateStopped && (ord.Restart || ord.Reload) {
 		// Somebody's stop, or an edit, has come in between.
 		r.OK = false
@@ -377,12 +326,12 @@ func (p *operations) converge(ctx context.Context, name string, ord reconcile.In
 // ended waits until no master of a stopped app is left.
 func (p *operations) ended(ctx context.Context, name string) Result {
 	for {
-		w, o := p.e.look(ctx, name)
+		w, o := p.core.Look(ctx, name)
 		if o.FindErr != nil {
 			return Result{App: name, State: StateStopped, Reason: o.FindErr.Error()}
 		}
 		if len(o.Masters) == 0 {
-			st := appStatus(w, o.Observed, p.daemon() != nil, p.e.now())
+			st := appStatus(w, o.Observed, p.daemon() != nil, p.core.Now())
 			if st.State == "" {
 				st.State = StateStopped
 			}
@@ -394,6 +343,6 @@ func (p *operations) ended(ctx context.Context, name string) Result {
 	}
 }
 
-// settleSlack is what a master has beyond start_timeout to say what became of
+// outcomeSlack is what a master has beyond start_timeout to say what became of
 // its workers.
-const settleSlack = 5 * time.Second
+const outcomeSlack = 5 * time.Second

@@ -35,6 +35,9 @@ type Operator interface {
 	// Deploys is the logbook of apps, the newest first.
 	Deploys(ctx context.Context, apps []string) ([]*deploy.Entry, error)
 	Status(ctx context.Context) (*Status, error)
+	// Stacks tells where the requests of an app are that are at work, by asking the
+	// threads that serve them.
+	Stacks(ctx context.Context, app string) ([]runner.ThreadStack, error)
 	Close() error
 }
 
@@ -68,7 +71,7 @@ type Result struct {
 	URLs []string `json:"urls,omitempty"`
 }
 
-// Status is the answer of status -o json (contract, section 4).
+// Status is the answer of status -o json.
 type Status struct {
 	Version string        `json:"version"`
 	Daemon  *DaemonStatus `json:"daemon"` // nil: none runs
@@ -113,6 +116,8 @@ type AppStatus struct {
 	LastError  string                `json:"last_error"`
 	// Waiting is the edit that waits for apply, a sentence; empty: none does.
 	Waiting string `json:"waiting,omitempty"`
+	// Stacks are where its requests are, if somebody has asked for that.
+	Stacks []runner.ThreadStack `json:"stacks,omitempty"`
 	// Health is the last answer to a health check, nil where none is asked for.
 	Health *runner.HealthStatus `json:"health,omitempty"`
 	// Scaled is the last decision on the number of workers, and why.

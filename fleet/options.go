@@ -13,7 +13,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
-// DefaultDir is the spec directory where none is named (contract, section 1).
+// DefaultDir is the spec directory where none is named.
 const DefaultDir = "/etc/wsgid.d"
 
 // Options names a fleet. The zero value is the fleet of the machine, or of the

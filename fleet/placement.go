@@ -2,22 +2,17 @@ package fleet
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/spf13/afero"
-	"github.com/spf13/afero/mem"
-
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
-	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/specdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -46,84 +41,18 @@ type Cluster interface {
 	OnDeploys(do func(ctx context.Context, t cluster.Task))
 }
 
-// NeutralOptions read specs as no machine in particular does: what only those can tell
-// that run the apps is not looked for. From them all hosts learn the same of the same
-// texts.
-func NeutralOptions() hclspec.Options {
-	return hclspec.Options{Root: true, Systemd: true, Elsewhere: true, CPUs: 1,
-		LookupEnv: func(string) (string, bool) { return "", true },
-		OpenFile:  func(name string) (afero.File, error) { return mem.NewReadOnlyFileHandle(mem.CreateFile(name)), nil }}
-}
-
-// PlacedApps is what placement must know of the apps of a directory. here is what this
-// host reads in it, for apps that cannot be told of without its files; it may be nil.
-func PlacedApps(neutral, here *hclspec.Set) []cluster.App {
-	var apps []cluster.App
-	seen := map[string]bool{}
-	add := func(s *appspec.Spec) {
-		if s.Gate != nil || seen[s.Name] {
-			return // every host has its own gate
-		}
-		seen[s.Name] = true
-		a := cluster.App{Name: s.Name}
-		for _, b := range s.Backends {
-			a.Backends = append(a.Backends, cluster.Backend(b))
-		}
-		apps = append(apps, a)
-	}
-	for _, set := range []*hclspec.Set{neutral, here} {
-		if set != nil {
-			for _, n := range slices.Sorted(maps.Keys(set.Specs)) {
-				add(set.Specs[n])
-			}
-		}
-	}
-	for _, set := range []*hclspec.Set{neutral, here} {
-		if set == nil {
-			continue
-		}
-		for _, f := range set.Faults {
-			for _, n := range append([]string{f.App}, f.Apps...) {
-				if n != "" && n != appspec.GateName && !seen[n] {
-					seen[n] = true
-					apps = append(apps, cluster.App{Name: n, Broken: true})
-				}
-			}
-		}
-	}
-	return apps
-}
-
-// placed takes what runs elsewhere out of a set. It needs loadMu.
-func (e *engine) placed(set *hclspec.Set) {
-	if e.opts.Cluster == nil {
-		return
-	}
-	o := NeutralOptions()
-	o.Cache = &e.neutral
-	neutral, err := o.Load(e.disk, e.opts.Dir)
-	if err != nil {
-		neutral = nil
-	}
-	elsewhere := e.opts.Cluster.Elsewhere(PlacedApps(neutral, set))
-	for name := range elsewhere {
-		delete(set.Specs, name)
-	}
-	set.Faults = slices.DeleteFunc(set.Faults, func(f hclspec.Fault) bool { return f.App != "" && elsewhere[f.App] != "" && len(f.Apps) == 0 })
-}
-
 // takePart has the daemon take part in the fleet of many machines, if it is of one. It
 // returns what ends that.
 func (d *Daemon) takePart() (parted func()) {
-	if d.e.opts.Cluster == nil {
+	if d.core.opts.Cluster == nil {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	d.e.opts.Cluster.OnDeploys(d.deployPart)
+	d.core.opts.Cluster.OnDeploys(d.deployPart)
 	go func() {
 		defer close(done)
-		d.e.opts.Cluster.Run(ctx, func() { d.post(ctx, func() { d.reread() }) }, d.endpoints)
+		d.core.opts.Cluster.Run(ctx, func() { d.loop.Post(ctx, func() { d.loop.Reread() }) }, d.endpoints)
 	}()
 	return func() {
 		cancel()
@@ -139,7 +68,7 @@ type lastState struct {
 
 // told notes the state of a master, for what this host serves.
 func (d *Daemon) told(app string, pid int, state runner.State) {
-	if d.e.opts.Cluster == nil {
+	if d.core.opts.Cluster == nil {
 		return
 	}
 	d.stateMu.Lock()
@@ -150,12 +79,11 @@ func (d *Daemon) told(app string, pid int, state runner.State) {
 		delete(d.serving, app)
 	}
 	d.stateMu.Unlock()
-	d.e.opts.Cluster.Report()
 }
 
 // endpoints are the apps of this host, as others are told of them.
 func (d *Daemon) endpoints() map[string]cluster.Endpoint {
-	set, _ := d.e.snapshot()
+	set, _ := d.core.Dir.Snapshot()
 	out := map[string]cluster.Endpoint{}
 	if set == nil {
 		return out
@@ -171,8 +99,8 @@ func (d *Daemon) endpoints() map[string]cluster.Endpoint {
 		if s.Gate != nil || !s.Enabled {
 			continue
 		}
-		ready := servingState(states[name].state) || d.e.activator.Listens(name) != nil
-		out[name] = cluster.Endpoint{Ready: ready && !d.ending.Load(), Addresses: addressesOf(s, front, d.e.opts.Cluster.Address())}
+		ready := servingState(states[name].state) || d.core.Activator.Listens(name) != nil
+		out[name] = cluster.Endpoint{Ready: ready && !d.loop.Ending(), Addresses: addressesOf(s, front, d.core.opts.Cluster.Address())}
 	}
 	return out
 }
@@ -263,9 +191,7 @@ func (a alone) Elsewhere(apps []cluster.App) map[string]string {
 // daemon ran those.
 func (o Options) lastCluster() Options {
 	m := cluster.Mirror{Dir: filepath.Join(o.DataDir, "cluster")}
-	var last place
-	b, err := os.ReadFile(placePath(o.DataDir))
-	if err != nil || json.Unmarshal(b, &last) != nil || last.Dir != m.Specs() {
+	if specdir.LastRead(o.DataDir) != m.Specs() {
 		return o
 	}
 	a := alone{here: map[string]bool{}}

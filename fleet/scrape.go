@@ -4,9 +4,12 @@ import (
 	"context"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/metrics"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/specdir"
 )
 
 // scrapeTimeout is how long a scrape waits for masters. One that has not
@@ -21,22 +24,28 @@ const scrapeWidth = 64
 func (d *Daemon) scrape(ctx context.Context) *metrics.Fleet {
 	ctx, cancel := context.WithTimeout(ctx, scrapeTimeout)
 	defer cancel()
-	e := d.e
-	names := e.names()
+	e := d.core
+	names := e.Dir.Names()
 	all := make([]metrics.App, len(names))
-	set, err := e.snapshot()
-	front := e.front(set)
-	parallel(len(names), scrapeWidth, func(i int) {
-		w, o := e.look(ctx, names[i])
-		cur, _ := o.Current(digestOf(w.Spec))
-		st := appStatus(w, o.Observed, true, e.now())
-		if w.Spec != nil && w.Spec.Enabled {
-			st.certificates(w.Spec, e.now())
-			st.managed(e.store.CertificatesDir(), managedHosts(w.Spec, front), true, e.now())
-		}
-		all[i] = measured(&st, cur)
-	})
-	f := &metrics.Fleet{Version: d.opts.Version, Since: d.since, Now: e.now(), States: States(), Faults: 1, Reconciles: &d.rec.Times}
+	set, err := e.Dir.Snapshot()
+	front := e.Dir.Front(set)
+	var asks errgroup.Group
+	asks.SetLimit(scrapeWidth)
+	for i, name := range names {
+		asks.Go(func() error {
+			w, o := e.Look(ctx, name)
+			cur, _ := o.Current(plan.DigestOf(w.Spec))
+			st := appStatus(w, o.Observed, true, e.Now())
+			if w.Spec != nil && w.Spec.Enabled {
+				st.certificates(w.Spec, e.Now())
+				st.managed(e.Store.CertificatesDir(), specdir.ManagedHosts(w.Spec, front), true, e.Now())
+			}
+			all[i] = measured(&st, cur)
+			return nil
+		})
+	}
+	_ = asks.Wait()
+	f := &metrics.Fleet{Version: d.opts.Version, Since: d.since, Now: e.Now(), States: States(), Faults: 1, Reconciles: &d.loop.Reconciler.Times}
 	if err == nil {
 		f.Faults = len(set.Faults)
 	}

@@ -22,6 +22,7 @@ import (
 //
 //	GET  /v1/daemon             who runs: DaemonStatus
 //	GET  /v1/status             Status
+//	GET  /v1/stacks?app=NAME    [runner.ThreadStack, …]
 //	GET  /metrics               for Prometheus
 //	GET  /v1/plan?app=NAME&…    Plan
 //	POST /v1/plan               Plan of the specs of another directory, see staged.go
@@ -106,7 +107,7 @@ func (d *Daemon) serve(ctx context.Context, ln net.Listener) {
 		IdleTimeout:       30 * time.Second,
 		MaxHeaderBytes:    64 << 10,
 		// What net/http says of bad clients.
-		ErrorLog:    slog.NewLogLogger(d.e.log.With("socket", "control").Handler(), slog.LevelDebug),
+		ErrorLog:    slog.NewLogLogger(d.core.Log.With("socket", "control").Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	go func() {
@@ -120,10 +121,10 @@ func (d *Daemon) serve(ctx context.Context, ln net.Listener) {
 	}()
 	err := srv.Serve(ln)
 	if !errors.Is(err, http.ErrServerClosed) {
-		d.e.log.Error("control socket is closed", "err", err, "next", "restart the daemon; the apps run on")
+		d.core.Log.Error("control socket is closed", "err", err, "next", "restart the daemon; the apps run on")
 	}
 	<-ctx.Done()
-	_ = os.Remove(d.e.store.SocketPath())
+	_ = os.Remove(d.core.Store.SocketPath())
 }
 
 func (d *Daemon) handler() http.Handler {
@@ -132,6 +133,10 @@ func (d *Daemon) handler() http.Handler {
 	mux.HandleFunc("GET /v1/daemon", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, d.self()) })
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) {
 		v, err := ops.Status(r.Context())
+		replyOr(w, v, err)
+	})
+	mux.HandleFunc("GET /v1/stacks", func(w http.ResponseWriter, r *http.Request) {
+		v, err := ops.Stacks(r.Context(), r.URL.Query().Get("app"))
 		replyOr(w, v, err)
 	})
 	mux.HandleFunc("GET /v1/plan", func(w http.ResponseWriter, r *http.Request) {
@@ -212,15 +217,15 @@ func (d *Daemon) handler() http.Handler {
 // operations are the commands as the daemon carries them out.
 func (d *Daemon) operations() *operations {
 	return &operations{
-		e:      d.e,
-		pass:   d.rec.Do,
+		core:   d.core,
+		pass:   d.loop.Reconciler.Do,
 		daemon: d.self,
 		life:   d.life,
 
 		sweeping: &d.sweeping,
 		reread: func(ctx context.Context) (*hclspec.Set, error) {
 			done := make(chan struct{})
-			d.post(ctx, func() { d.reread(func() { close(done) }) })
+			d.loop.Post(ctx, func() { d.loop.Reread(func() { close(done) }) })
 			select {
 			case <-done:
 			case <-ctx.Done():
@@ -228,7 +233,7 @@ func (d *Daemon) operations() *operations {
 			case <-d.life.Done(): // nobody reads any more
 				return nil, reconcile.ErrClosing
 			}
-			return d.e.snapshot()
+			return d.core.Dir.Snapshot()
 		},
 	}
 }

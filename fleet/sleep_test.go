@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile/reconciletest"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
 )
 
@@ -36,9 +37,9 @@ func idleFor(d string) string {
 func newIdleFleet(t *testing.T, idle string, lines ...string) *fleetDir {
 	t.Helper()
 	f := newFleetDir(t)
-	f.cleanup()
-	f.app("blog", masterCode)
-	f.spec("blog", append([]string{`wsgi_app = "m:app"`, idleFor(idle)}, lines...)...)
+	f.EndMasters()
+	f.App("blog", masterCode)
+	f.Spec("blog", append([]string{`wsgi_app = "m:app"`, idleFor(idle)}, lines...)...)
 	return f
 }
 
@@ -75,7 +76,7 @@ func TestAnIdleAppHasNoMaster(t *testing.T) {
 		eventually(t, "its master goes", f.asleep)
 		waitGone(t, body)
 	}
-	c, err := Connect(context.Background(), Options{StateDir: f.state})
+	c, err := Connect(context.Background(), Options{StateDir: f.State})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,9 +90,9 @@ func TestAnIdleAppHasNoMaster(t *testing.T) {
 		t.Errorf("apply %+v, %v", rs, err)
 	}
 	// A spec that wants workers gets them, and the other way round.
-	f.spec("blog", `wsgi_app = "m:app"`, count(1))
+	f.Spec("blog", `wsgi_app = "m:app"`, reconciletest.Count(1))
 	eventually(t, "it is ready", f.is("blog", "ready"))
-	f.spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"))
+	f.Spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"))
 	eventually(t, "its master goes", f.asleep)
 	// Stopped, nobody waits for it.
 	if rs, err := c.Stop(context.Background(), []string{"blog"}, nil); err != nil || !rs[0].OK {
@@ -121,7 +122,7 @@ func TestABadEditWhileItSleeps(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "its master goes", f.asleep)
-	f.spec("blog", `wsgi_app = "m:missing"`, idleFor("50ms"))
+	f.Spec("blog", `wsgi_app = "m:missing"`, idleFor("50ms"))
 	for range 2 {
 		var body string
 		var pid int
@@ -139,7 +140,7 @@ func TestABadEditWhileItSleeps(t *testing.T) {
 		}
 		waitGone(t, body)
 	}
-	f.spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"), "debug = true")
+	f.Spec("blog", `wsgi_app = "m:app"`, idleFor("50ms"), "debug = true")
 	if _, err := f.get("blog"); err != nil {
 		t.Error(err)
 	}
@@ -168,11 +169,11 @@ func TestHealthOfAnAppThatSleeps(t *testing.T) {
 func TestNothingIsLostBetweenMasters(t *testing.T) {
 	f := newIdleFleet(t, "1ms")
 	var kept keptLog
-	f.daemon(Options{Dir: f.dir, StateDir: f.state, Log: kept.logger()})
+	f.daemon(Options{Dir: f.Dir, StateDir: f.State, Log: kept.logger()})
 	var mu sync.Mutex
 	masters := map[string]bool{}
 	n := 0
-	stop := crowd(2, func() (string, error) {
+	stop := underLoad(2, func() (string, error) {
 		mu.Lock()
 		n++
 		wait := time.Duration(n%12) * 5 * time.Millisecond // about as long as a master takes to go
@@ -209,10 +210,10 @@ func TestNothingIsLostBetweenMasters(t *testing.T) {
 // it: who connects waits for the next daemon, or for a command without one.
 func TestIdleAppsOutliveTheDaemon(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
+	f.EndMasters()
 	for _, n := range []string{"blog", "shop", "wiki"} {
-		f.app(n, masterCode)
-		f.spec(n, `wsgi_app = "m:app"`, idleFor("50ms"))
+		f.App(n, masterCode)
+		f.Spec(n, `wsgi_app = "m:app"`, idleFor("50ms"))
 	}
 	t.Cleanup(func() {
 		if pid := f.holderPID(); pid > 0 {
@@ -241,13 +242,13 @@ func TestIdleAppsOutliveTheDaemon(t *testing.T) {
 	// Its socket is swept away: another holder is found at its place, before the
 	// daemon is killed.
 	was := f.holderPID()
-	if err := os.Remove(sockets.HolderPath(f.state)); err != nil {
+	if err := os.Remove(sockets.HolderPath(f.State)); err != nil {
 		t.Fatal(err)
 	}
-	f.write("blog", f.read("blog")+"\n") // a hint, so that the tick is not waited for
+	f.Write("blog", f.Read("blog")+"\n") // a hint, so that the tick is not waited for
 	within(t, "another holder", func() bool {
 		_, err := os.Stat("/proc/" + strconv.Itoa(was))
-		return err != nil && sockets.SocketID(sockets.HolderPath(f.state)) != "" && f.holderPID() != 0
+		return err != nil && sockets.SocketID(sockets.HolderPath(f.State)) != "" && f.holderPID() != 0
 	})
 	// An app that was awake, and one that is asleep.
 	if err := <-ask("shop"); err != nil {
@@ -267,7 +268,7 @@ func TestIdleAppsOutliveTheDaemon(t *testing.T) {
 	// Without a daemon a command takes up what its apps have.
 	kill()
 	waiting = []chan error{ask("blog")}
-	op, err := Connect(context.Background(), Options{Dir: f.dir, StateDir: f.state})
+	op, err := Connect(context.Background(), Options{Dir: f.Dir, StateDir: f.State})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +303,7 @@ func (f *fleetDir) holderPID() int {
 	names, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, name := range names {
 		b, err := os.ReadFile(name)
-		if err == nil && strings.HasPrefix(string(b), sockets.HolderName+f.state+"\x00") {
+		if err == nil && strings.HasPrefix(string(b), sockets.HolderName+f.State+"\x00") {
 			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(name)))
 			return pid
 		}
@@ -321,7 +322,7 @@ func TestAnIdleAppMovesWithItsClients(t *testing.T) {
 func testMovesWithItsClients(t *testing.T, running bool) {
 	f := newIdleFleet(t, "50ms")
 	if running {
-		f.spec("blog", `wsgi_app = "m:app"`, idleFor("100ms"))
+		f.Spec("blog", `wsgi_app = "m:app"`, idleFor("100ms"))
 		d := f.child()
 		eventually(t, "its master runs", func() bool {
 			_, err := f.get("blog")
@@ -382,11 +383,11 @@ func testMovesWithItsClients(t *testing.T, running bool) {
 // What keeps a master from starting is told and tried again, while the
 // connection waits.
 func TestAnIdleAppThatCannotStart(t *testing.T) {
-	f := newIdleFleet(t, "50ms", restartFast())
+	f := newIdleFleet(t, "50ms", reconciletest.RestartFast)
 	f.daemon(Options{})
 	eventually(t, "it is idle", f.is("blog", "idle"))
 	// Its state directory takes no socket.
-	blocked := filepath.Join(f.path("blog"), "logs")
+	blocked := filepath.Join(f.Path("blog"), "logs")
 	if err := os.RemoveAll(blocked); err != nil {
 		t.Fatal(err)
 	}
@@ -412,13 +413,13 @@ func TestAnIdleAppThatCannotStart(t *testing.T) {
 
 // A port that somebody else has is told at once, not at the first request.
 func TestAnIdleAppWhosePortIsTaken(t *testing.T) {
-	f, m := newFleetDir(t), newFakeMachine()
+	f, m := newFleetDir(t), reconciletest.NewMachine()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	f.write("blog", fmt.Sprintf("app \"blog\" {\n  path = %q\n  sockets {\n    http {\n      listen = %q\n    }\n  }\n  %s\n}\n", f.path("blog"), ln.Addr(), idleFor("1s")+"\n  restart {\n    min_delay = \"1h\"\n    max_delay = \"1h\"\n  }"))
+	f.Write("blog", fmt.Sprintf("app \"blog\" {\n  path = %q\n  sockets {\n    http {\n      listen = %q\n    }\n  }\n  %s\n}\n", f.Path("blog"), ln.Addr(), idleFor("1s")+"\n  restart {\n    min_delay = \"1h\"\n    max_delay = \"1h\"\n  }"))
 	f.daemon(f.fakeOptions(m))
 	a := f.status("blog")
 	want := fmt.Sprintf("cannot listen on %s: the port is taken by another process (ss -ltnp shows which); next try in ", ln.Addr())

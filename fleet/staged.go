@@ -51,7 +51,7 @@ func (c *Client) PlanStaged(ctx context.Context, set *hclspec.Set, apps []string
 
 // planStaged answers it.
 func (p *operations) planStaged(ctx context.Context, s staged) (*plan.Plan, error) {
-	dir := p.e.opts.Dir
+	dir := p.core.opts.Dir
 	moved := func(file string) string {
 		if rel, err := filepath.Rel(s.Dir, file); err == nil && filepath.IsLocal(rel) {
 			return filepath.Join(dir, rel)
@@ -75,8 +75,8 @@ func (p *operations) planStaged(ctx context.Context, s staged) (*plan.Plan, erro
 	for _, file := range s.Empty {
 		set.Empty = append(set.Empty, moved(file))
 	}
-	p.e.admit(set)
-	known, err := p.e.store.Apps()
+	p.core.Dir.Complete(set)
+	known, err := p.core.Store.Apps()
 	if err != nil {
 		return nil, err
 	}
@@ -91,5 +91,5 @@ func (p *operations) planStaged(ctx context.Context, s staged) (*plan.Plan, erro
 	if len(s.Apps) > 0 {
 		chosen = slices.Compact(slices.Sorted(slices.Values(s.Apps)))
 	}
-	return p.e.planAll(ctx, set, chosen, len(s.Apps) > 0), nil
+	return p.core.planAll(ctx, set, chosen, len(s.Apps) > 0), nil
 }

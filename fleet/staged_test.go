@@ -8,19 +8,22 @@ import (
 	"testing"
 
 	"github.com/spf13/afero"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile/reconciletest"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/specdir"
 )
 
 // A directory that is to take the place of the daemon's is planned against what runs:
 // apps that it edits, adds, leaves out, and those of its broken files, which keep what
 // they have.
 func TestPlanOfAStagedDirectory(t *testing.T) {
-	f, m := newFleetDir(t), newFakeMachine()
+	f, m := newFleetDir(t), reconciletest.NewMachine()
 	ctx := context.Background()
 	for _, app := range []string{"blog", "shop", "news"} {
-		f.spec(app, count(2))
+		f.Spec(app, reconciletest.Count(2))
 	}
 	f.daemon(f.fakeOptions(m))
-	staged := filepath.Join(f.root, "staged")
+	staged := filepath.Join(f.Root, "staged")
 	if err := os.Mkdir(staged, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -30,23 +33,23 @@ func TestPlanOfAStagedDirectory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	put("blog", strings.Replace(f.read("blog"), "count = 2", "count = 3", 1))
-	put("wiki", strings.ReplaceAll(f.read("blog"), "blog", "wiki"))
+	put("blog", strings.Replace(f.Read("blog"), "count = 2", "count = 3", 1))
+	put("wiki", strings.ReplaceAll(f.Read("blog"), "blog", "wiki"))
 	put("news", "app \"news\" {\n  nonsense")
 
-	if _, err := Connect(ctx, Options{Dir: staged, StateDir: f.state}); err == nil || !strings.Contains(err.Error(), "runs the fleet of "+f.dir) {
+	if _, err := Connect(ctx, Options{Dir: staged, StateDir: f.State}); err == nil || !strings.Contains(err.Error(), "runs the fleet of "+f.Dir) {
 		t.Fatalf("any other command of another directory: %v", err)
 	}
-	op, err := Connect(ctx, Options{Dir: staged, StateDir: f.state, Staged: true})
+	op, err := Connect(ctx, Options{Dir: staged, StateDir: f.State, Staged: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer op.Close()
 	c := op.(*Client)
-	if c.Runs(staged) || !c.Runs(f.dir) {
+	if c.Runs(staged) || !c.Runs(f.Dir) {
 		t.Fatal("the client does not know which directory the daemon runs")
 	}
-	set, err := SpecOptions().Load(afero.NewOsFs(), staged)
+	set, err := specdir.HostOptions().Load(afero.NewOsFs(), staged)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +88,7 @@ func TestPlanOfAStagedDirectory(t *testing.T) {
 		t.Errorf("the daemon's own plan: %+v, %v", again, err)
 	}
 	for _, app := range []string{"blog", "shop", "news"} {
-		if m.starts(app) != 1 || m.count(app) != 1 {
+		if m.Starts(app) != 1 || m.Count(app) != 1 {
 			t.Errorf("planning has touched %s", app)
 		}
 	}

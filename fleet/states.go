@@ -1,6 +1,10 @@
 package fleet
 
-import "github.com/wsgid-fleet/wsgid-fleet/runner"
+import (
+	"slices"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+)
 
 // States of an app beyond those of a master (runner.State).
 const (
@@ -10,32 +14,53 @@ const (
 	StateWaiting  = "waiting" // a new app that waits for apply
 )
 
+// states are all states of an app, in the order in which those who count apps tell them,
+// with how bad each is.
+var states = []struct {
+	name string
+	bad  int
+}{
+	{string(runner.StateReady), 4},
+	{string(runner.StateUpdating), 5},
+	{string(runner.StateIdle), 3},
+	{string(runner.StateStarting), 7},
+	{string(runner.StateDegraded), troubled},
+	{string(runner.StateBackoff), troubled + 2},
+	{string(runner.StateStopping), 6},
+	{StateStopped, 2},
+	{StateDisabled, 1},
+	{StateInvalid, troubled + 1},
+	{StateWaiting, 0},
+}
+
+// troubled is how bad a state is at which an operator must look, or worse.
+const troubled = 8
+
 // States are all states of an app, in the order in which those who count apps tell them.
 func States() []string {
-	return []string{
-		string(runner.StateReady), string(runner.StateUpdating), string(runner.StateIdle), string(runner.StateStarting), string(runner.StateDegraded),
-		string(runner.StateBackoff), string(runner.StateStopping), StateStopped, StateDisabled, StateInvalid, StateWaiting,
+	all := make([]string, len(states))
+	for i, s := range states {
+		all[i] = s.name
 	}
+	return all
 }
 
 // StatesWorstFirst are all states of an app, those before the others at which an operator
 // must look.
 func StatesWorstFirst() []string {
-	return []string{
-		string(runner.StateBackoff), StateInvalid, string(runner.StateDegraded), string(runner.StateStarting), string(runner.StateStopping),
-		string(runner.StateUpdating), string(runner.StateReady), string(runner.StateIdle), StateStopped, StateDisabled, StateWaiting,
-	}
+	all := States()
+	slices.SortFunc(all, func(a, b string) int { return badness(b) - badness(a) })
+	return all
 }
 
 // trouble ranks the states at which an operator must look; 0: there is no need.
-func trouble(state string) int {
-	switch state {
-	case string(runner.StateBackoff):
-		return 3
-	case StateInvalid:
-		return 2
-	case string(runner.StateDegraded):
-		return 1
+func trouble(state string) int { return max(badness(state)-troubled+1, 0) }
+
+func badness(state string) int {
+	for _, s := range states {
+		if s.name == state {
+			return s.bad
+		}
 	}
 	return 0
 }

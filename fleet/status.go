@@ -7,21 +7,24 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/specdir"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 )
 
-// status composes what runs against what should (contract, section 4).
-func (e *engine) status(ctx context.Context, daemon *DaemonStatus) *Status {
-	set, setErr := e.snapshot()
-	front := e.front(set)
-	st := e.compose(set, setErr, e.names(), func(name string) AppStatus {
-		a, _ := e.appNow(ctx, name, front, daemon != nil)
+// status composes the actual and the desired state of all apps.
+func (c *core) status(ctx context.Context, daemon *DaemonStatus) *Status {
+	set, setErr := c.Dir.Snapshot()
+	front := c.Dir.Front(set)
+	st := c.compose(set, setErr, c.Dir.Names(), func(name string) AppStatus {
+		a, _ := c.appNow(ctx, name, front, daemon != nil)
 		return a
 	})
 	st.Daemon, st.Warnings = daemon, sharedUsers(set)
@@ -30,20 +33,25 @@ func (e *engine) status(ctx context.Context, daemon *DaemonStatus) *Status {
 
 // appNow is the status of one app. It is still if no time that goes by changes it:
 // there is no master to be asked, and nothing is waited for.
-func (e *engine) appNow(ctx context.Context, name string, front *appspec.Spec, daemon bool) (a AppStatus, still bool) {
-	w, o := e.look(ctx, name)
-	a = appStatus(w, o.Observed, daemon, e.now())
+func (c *core) appNow(ctx context.Context, name string, front *appspec.Spec, daemon bool) (a AppStatus, still bool) {
+	w, o := c.Look(ctx, name)
+	a = appStatus(w, o.Observed, daemon, c.Now())
 	if w.Spec != nil && w.Spec.Enabled {
-		a.certificates(w.Spec, e.now())
-		a.managed(e.store.CertificatesDir(), managedHosts(w.Spec, front), daemon, e.now())
+		a.certificates(w.Spec, c.Now())
+		a.managed(c.Store.CertificatesDir(), specdir.ManagedHosts(w.Spec, front), daemon, c.Now())
 	}
 	return a, steady(w, o.Observed) && len(a.Certificates) == 0
 }
 
 // compose makes the status of the fleet of those of its apps.
-func (e *engine) compose(set *hclspec.Set, setErr error, all []string, app func(name string) AppStatus) *Status {
-	st := &Status{Version: e.opts.Version, Apps: make([]AppStatus, len(all))}
-	parallel(len(all), 16, func(i int) { st.Apps[i] = app(all[i]) })
+func (c *core) compose(set *hclspec.Set, setErr error, all []string, app func(name string) AppStatus) *Status {
+	st := &Status{Version: c.opts.Version, Apps: make([]AppStatus, len(all))}
+	var looks errgroup.Group
+	looks.SetLimit(16)
+	for i, name := range all {
+		looks.Go(func() error { st.Apps[i] = app(name); return nil })
+	}
+	_ = looks.Wait()
 	kept := st.Apps[:0]
 	for _, a := range st.Apps {
 		switch a.Name {
@@ -55,7 +63,7 @@ func (e *engine) compose(set *hclspec.Set, setErr error, all []string, app func(
 		}
 	}
 	st.Apps = kept
-	st.Faults = orphanFaults(set, setErr, e.opts.Dir)
+	st.Faults = orphanFaults(set, setErr, c.opts.Dir)
 	return st
 }
 
@@ -95,7 +103,7 @@ func orphanFaults(set *hclspec.Set, setErr error, dir string) []hclspec.Fault {
 	return out
 }
 
-// appStatus puts one app into the contract's words. It is pure. An app that is
+// appStatus puts one app into the words of status. It is pure. An app that is
 // gone without a trace has no name.
 func appStatus(w plan.Want, o plan.Observed, daemon bool, now time.Time) AppStatus {
 	a := AppStatus{Name: o.App, Workers: []runner.WorkerInfo{}, Sockets: []SocketStatus{}}
@@ -112,7 +120,7 @@ func appStatus(w plan.Want, o plan.Observed, daemon bool, now time.Time) AppStat
 		a.File = w.Fault.File
 	}
 	digest := ""
-	if w.Spec != nil {
+	if w.Spec != nil && (len(o.Masters) > 0 || o.Failure != nil || o.Override.Scale != nil) { // else nothing is compared with it
 		digest = runner.Digest(w.Spec)
 		if s := o.Override.Scale; s != nil && o.Override.Digest == digest {
 			a.Desired = *s

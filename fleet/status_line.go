@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // tell keeps the service manager's status line true, at most ten times a second.
@@ -18,14 +19,14 @@ func (d *Daemon) tell(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-d.board.poke:
+		case <-d.cache.poke:
 		}
-		for _, n := range d.board.take() {
-			w, o := d.e.look(ctx, n)
-			d.board.put(n, appStatus(w, o.Observed, true, d.e.now()))
+		for _, n := range d.cache.take() {
+			w, o := d.core.Look(ctx, n)
+			d.cache.put(n, appStatus(w, o.Observed, true, d.core.Now()))
 		}
-		set, setErr := d.e.snapshot()
-		line := StatusLine(&Status{Apps: withoutGate(d.board.all()), Faults: orphanFaults(set, setErr, d.e.opts.Dir)})
+		set, setErr := d.core.Dir.Snapshot()
+		line := StatusLine(&Status{Apps: withoutGate(d.cache.all()), Faults: orphanFaults(set, setErr, d.core.opts.Dir)})
 		if line != last && ctx.Err() == nil {
 			last = line
 			d.Hooks.status(line)
@@ -68,7 +69,7 @@ func StatusLine(st *Status) string {
 	}
 	switch {
 	case worst != nil && worst.Reason != "":
-		fmt.Fprintf(&b, " (%s: %s)", worst.Name, shorten(firstLine(worst.Reason), 120))
+		fmt.Fprintf(&b, " (%s: %s)", worst.Name, brief(firstLine(worst.Reason), 120))
 	case worst == nil && len(st.Faults) > 0:
 		fmt.Fprintf(&b, " (%s)", shorten(firstLine(st.Faults[0].Summary), 120))
 	}
@@ -78,6 +79,16 @@ func StatusLine(st *Status) string {
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
 	return line
+}
+
+// brief is a reason in n characters. What it ends with after its last semicolon, such as when
+// it is tried again, is what people wait for: that stays whole where it is short.
+func brief(reason string, n int) string {
+	i := strings.LastIndex(reason, "; ")
+	if next := reason[max(i, 0):]; i > 0 && utf8.RuneCountInString(next) <= n/3 {
+		return shorten(reason[:i], n-utf8.RuneCountInString(next)) + next
+	}
+	return shorten(reason, n)
 }
 
 func shorten(s string, n int) string {

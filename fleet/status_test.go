@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -96,6 +97,9 @@ func TestStatusLine(t *testing.T) {
 		"3 apps: 2 ready, 1 backoff (b: reason of backoff)":                                 apps("ready", "backoff", "ready"),
 		"5 apps: 1 ready, 1 idle, 1 degraded, 1 backoff, 1 disabled (d: reason of backoff)": apps("ready", "idle", "degraded", "backoff", "disabled"),
 		"2 apps: 1 degraded, 1 invalid (b: reason of invalid)":                              apps("degraded", "invalid"),
+		"1 app: 1 backoff (a: " + strings.Repeat("x", 102) + "…; next try in 10s)": {
+			Apps: []AppStatus{{Name: "a", State: "backoff", Reason: strings.Repeat("x", 300) + "; next try in 10s"}},
+		},
 		"1 app: 1 ready (defaults.hcl:1:1: bad)": {
 			Apps: []AppStatus{{Name: "a", State: "ready"}}, Faults: []hclspec.Fault{{Summary: "defaults.hcl:1:1: bad"}},
 		},

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
-	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile/reconciletest"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -40,38 +40,38 @@ func within(t *testing.T, what string, ok func() bool) {
 // A link that is switched anywhere on the way to a spec is an edit, and so is a
 // secret that is rotated.
 func TestLinksAndSecretsAreWatched(t *testing.T) {
-	f, m := newFleetDir(t), newFakeMachine()
-	secret := filepath.Join(f.root, "secrets", "now")
+	f, m := newFleetDir(t), reconciletest.NewMachine()
+	secret := filepath.Join(f.Root, "secrets", "now")
 	for _, d := range []string{"rel/1/d", "rel/2/d", "secrets/1", "secrets/2"} {
-		if err := os.MkdirAll(filepath.Join(f.root, d), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Join(f.Root, d), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
 	put := func(path, text string) {
 		t.Helper()
-		if err := os.WriteFile(filepath.Join(f.root, path), []byte(text), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(f.Root, path), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	f.spec("inner", fmt.Sprintf("env = { S = trimspace(file(%q)) }", secret+"/password"))
-	inner := f.read("inner")
+	f.Spec("inner", fmt.Sprintf("env = { S = trimspace(file(%q)) }", secret+"/password"))
+	inner := f.Read("inner")
 	put("rel/1/d/inner.hcl", inner)
 	put("rel/2/d/inner.hcl", inner)
-	f.spec("outer", count(1))
-	outer := f.read("outer")
+	f.Spec("outer", reconciletest.Count(1))
+	outer := f.Read("outer")
 	put("rel/1/outer.hcl", outer)
 	put("rel/2/outer.hcl", strings.Replace(outer, "count = 1", "count = 2", 1))
 	put("secrets/1/password", "one\n")
 	put("secrets/2/password", "two\n")
 	relink(t, "1", secret)
-	relink(t, "1", filepath.Join(f.root, "rel", "current"))
-	relink(t, filepath.Join(f.root, "rel", "current", "outer.hcl"), filepath.Join(f.root, "rel/1/d/outer.hcl"))
-	relink(t, filepath.Join(f.root, "rel", "current", "outer.hcl"), filepath.Join(f.root, "rel/2/d/outer.hcl"))
-	f.dir = filepath.Join(f.root, "rel", "current", "d")
+	relink(t, "1", filepath.Join(f.Root, "rel", "current"))
+	relink(t, filepath.Join(f.Root, "rel", "current", "outer.hcl"), filepath.Join(f.Root, "rel/1/d/outer.hcl"))
+	relink(t, filepath.Join(f.Root, "rel", "current", "outer.hcl"), filepath.Join(f.Root, "rel/2/d/outer.hcl"))
+	f.Dir = filepath.Join(f.Root, "rel", "current", "d")
 
 	f.daemon(f.fakeOptions(m))
 	wants := func(app string) string {
-		st, _ := m.only(t, app).Status(t.Context(), 0)
+		st, _ := m.Only(t, app).Status(t.Context(), 0)
 		return st.WantDigest
 	}
 	was := wants("inner")
@@ -81,8 +81,8 @@ func TestLinksAndSecretsAreWatched(t *testing.T) {
 	put("secrets/2/password", "three\n")
 	within(t, "a secret is written", func() bool { return wants("inner") != was })
 	was = wants("outer")
-	relink(t, "2", filepath.Join(f.root, "rel", "current"))
-	if err := os.RemoveAll(filepath.Join(f.root, "rel", "1")); err != nil {
+	relink(t, "2", filepath.Join(f.Root, "rel", "current"))
+	if err := os.RemoveAll(filepath.Join(f.Root, "rel", "1")); err != nil {
 		t.Fatal(err)
 	}
 	within(t, "a link above the directory and above a spec is switched", func() bool { return wants("outer") != was })
@@ -94,29 +94,29 @@ func TestLinksAndSecretsAreWatched(t *testing.T) {
 // What the kernel tells nobody is found at the next tick: an ancestor of the
 // directory is renamed and another stands in its place.
 func TestTickComparesWhatIsWatched(t *testing.T) {
-	f, m := newFleetDir(t), newFakeMachine()
-	up := filepath.Join(f.root, "up")
-	f.dir = filepath.Join(up, "etc", "d")
-	if err := os.MkdirAll(f.dir, 0o755); err != nil {
+	f, m := newFleetDir(t), reconciletest.NewMachine()
+	up := filepath.Join(f.Root, "up")
+	f.Dir = filepath.Join(up, "etc", "d")
+	if err := os.MkdirAll(f.Dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	f.spec("one", count(1))
+	f.Spec("one", reconciletest.Count(1))
 	var d *Daemon
 	f.daemon(f.fakeOptions(m), func(x *Daemon) { x.Tick, d = 200*time.Millisecond, x })
 	if err := os.Rename(up, up+".away"); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll(f.dir, 0o755); err != nil {
+	if err := os.MkdirAll(f.Dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	f.spec("one", count(2))
+	f.Spec("one", reconciletest.Count(2))
 	most := func(n int) func() bool {
-		return func() bool { st, _ := m.only(t, "one").Status(t.Context(), 0); return st.Max == n }
+		return func() bool { st, _ := m.Only(t, "one").Status(t.Context(), 0); return st.Max == n }
 	}
 	eventually(t, "the new directory is read", most(2))
 	eventually(t, "the new directory is watched", func() bool {
-		fi, err := os.Stat(f.dir)
-		return err == nil && d.watch.Watching()[f.dir] == reconcile.FileID(fi.Sys())
+		fi, err := os.Stat(f.Dir)
+		return err == nil && d.loop.Watcher.Watching()[f.Dir] == state.FileID(fi.Sys())
 	})
 }
 
@@ -124,15 +124,15 @@ func TestTickComparesWhatIsWatched(t *testing.T) {
 // of one that waits for its first request.
 func TestSocketFileComesBack(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
-	f.real("busy")
-	f.real("idle", "workers {\n    min = 0\n    max = 1\n    idle_timeout = \"1s\"\n  }")
+	f.EndMasters()
+	f.Real("busy")
+	f.Real("idle", "workers {\n    min = 0\n    max = 1\n    idle_timeout = \"1s\"\n  }")
 	f.daemon(Options{})
 	for _, app := range []string{"busy", "idle"} {
 		if app == "idle" {
 			eventually(t, "no master runs", func() bool { a := f.status(app); return a.State == "idle" && a.Master == nil })
 		}
-		if err := os.Remove(filepath.Join(f.root, app+".sock")); err != nil {
+		if err := os.Remove(filepath.Join(f.Root, app+".sock")); err != nil {
 			t.Fatal(err)
 		}
 		within(t, app+" answers again", func() bool { b, err := f.get(app); return err == nil && b == "hello" })
@@ -146,15 +146,15 @@ func TestSocketFileComesBack(t *testing.T) {
 // the new folder, its log is there.
 func TestAppFolderBehindALinkIsSwitched(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
-	link := f.path("blog")
+	f.EndMasters()
+	link := f.Path("blog")
 	for _, n := range []string{"1", "2"} {
-		f.app("r"+n, strings.Replace(hello, `b"hello"`, `b"release `+n+`"`, 1))
+		f.App("r"+n, strings.Replace(reconciletest.Hello, `b"hello"`, `b"release `+n+`"`, 1))
 	}
 	relink(t, "r1", link)
-	f.spec("blog", `wsgi_app = "m:app"`)
+	f.Spec("blog", `wsgi_app = "m:app"`)
 	f.daemon(Options{})
-	stop := crowdOf(f, "blog")
+	stop := loadOf(f, "blog")
 	within(t, "the first release serves", func() bool { b, err := f.get("blog"); return err == nil && b == "release 1" })
 	relink(t, "r2", link)
 	within(t, "the second release serves", func() bool { b, err := f.get("blog"); return err == nil && b == "release 2" })
@@ -162,13 +162,13 @@ func TestAppFolderBehindALinkIsSwitched(t *testing.T) {
 		t.Errorf("%d requests were lost: %v", len(bad), bad[0])
 	}
 	eventually(t, "one master is left", func() bool {
-		ms, err := runner.FindMasters(f.state, "blog")
+		ms, err := runner.FindMasters(f.State, "blog")
 		return err == nil && len(ms) == 1
 	})
-	if _, err := os.Stat(filepath.Join(f.path("r2"), "logs", "wsgid.log")); err != nil {
+	if _, err := os.Stat(filepath.Join(f.Path("r2"), "logs", "wsgid.log")); err != nil {
 		t.Errorf("the log of the new release: %v", err)
 	}
-	if err := os.RemoveAll(f.path("r1")); err != nil {
+	if err := os.RemoveAll(f.Path("r1")); err != nil {
 		t.Fatal(err)
 	}
 	if b, err := f.get("blog"); err != nil || b != "release 2" {
@@ -176,9 +176,9 @@ func TestAppFolderBehindALinkIsSwitched(t *testing.T) {
 	}
 }
 
-// crowdOf asks an app until stop, whatever it answers.
-func crowdOf(f *fleetDir, app string) (stop func() []string) {
-	end := crowd(2, func() (string, error) {
+// loadOf asks an app until stop, whatever it answers.
+func loadOf(f *fleetDir, app string) (stop func() []string) {
+	end := underLoad(2, func() (string, error) {
 		b, err := f.get(app)
 		if strings.HasPrefix(b, "release ") {
 			b = "hello"

@@ -12,9 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile/reconciletest"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/systemd"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // Everything that a daemon and its masters have in the state directory is deleted
@@ -22,16 +24,16 @@ import (
 // an operator ordered holds, and a stop still reaches the master.
 func TestSweptStateDirectory(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
-	f.real("blog")
-	f.real("off")
+	f.EndMasters()
+	f.Real("blog")
+	f.Real("off")
 	apps := []string{"blog"}
 	if os.Geteuid() == 0 {
 		apps = append(apps, "jail") // sees nothing of the host's but what was mounted
-		f.real("jail", `user = "www-data"`, "chroot = true")
+		f.Real("jail", `user = "www-data"`, "chroot = true")
 	}
 	f.daemon(Options{})
-	op, err := Connect(context.Background(), Options{Dir: f.dir, StateDir: f.state})
+	op, err := Connect(context.Background(), Options{Dir: f.Dir, StateDir: f.State})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,24 +45,24 @@ func TestSweptStateDirectory(t *testing.T) {
 	for _, app := range apps {
 		was[app] = f.status(app).Master.PID
 	}
-	stop := f.crowd("blog", 2)
-	f.write("blog", "app \"blog\" {\n") // its last good spec is swept away, too
+	stop := f.load("blog", 2)
+	f.Write("blog", "app \"blog\" {\n") // its last good spec is swept away, too
 	eventually(t, "the spec is broken", func() bool { return f.status("blog").State == "degraded" })
 	// What was deleted may be made anew before its folder's turn comes.
-	within(t, "all of it is deleted", func() bool { return os.RemoveAll(f.state) == nil })
-	lock := filepath.Join(f.state, "fleet.lock")
+	within(t, "all of it is deleted", func() bool { return os.RemoveAll(f.State) == nil })
+	lock := filepath.Join(f.State, "fleet.lock")
 	within(t, "the daemon is back", func() bool {
 		_, err := os.Stat(lock)
-		return err == nil && (&state.Store{Dir: f.state}).DaemonHolds()
+		return err == nil && (&state.Store{Dir: f.State}).DaemonHolds()
 	})
 	for _, app := range apps {
 		within(t, "the master is back: "+app, func() bool {
-			ms, err := runner.FindMasters(f.state, app)
+			ms, err := runner.FindMasters(f.State, app)
 			return err == nil && len(ms) == 1 && ms[0].PID == was[app]
 		})
 	}
 	within(t, "the daemon answers", func() bool {
-		op, err := Connect(context.Background(), Options{Dir: f.dir, StateDir: f.state})
+		op, err := Connect(context.Background(), Options{Dir: f.Dir, StateDir: f.State})
 		if err != nil {
 			return false
 		}
@@ -69,8 +71,8 @@ func TestSweptStateDirectory(t *testing.T) {
 		return ok
 	})
 	within(t, "other users are told again who serves here", func() bool {
-		n, ok := readNotice(f.state, uint32(os.Geteuid()))
-		return ok && n.PID == os.Getpid() && n.Dir == f.dir
+		n, ok := readNotice(f.State, uint32(os.Geteuid()))
+		return ok && n.PID == os.Getpid() && n.Dir == f.Dir
 	})
 	if a := f.status("blog"); a.Master == nil || a.Master.PID != was["blog"] || a.State != "degraded" {
 		t.Errorf("after the sweep: %+v", a)
@@ -78,16 +80,16 @@ func TestSweptStateDirectory(t *testing.T) {
 	if a := f.status("off"); a.State != StateStopped {
 		t.Errorf("stopped before the sweep, now %s", a.State)
 	}
-	if _, err := state.Open(f.fakeOptions(nil).withDefaults().fs, f.state, filepath.Join(f.state, "data")); err != nil {
+	if _, err := state.Open(f.fakeOptions(nil).withDefaults().fs, f.State, filepath.Join(f.State, "data")); err != nil {
 		t.Error(err)
 	}
 	if good, bad := stop(); good == 0 || len(bad) > 0 {
 		t.Errorf("%d good answers, lost: %v", good, bad)
 	}
 	// What was deleted with it, and that workers are started from, is there again.
-	f.real("blog")
+	f.Real("blog")
 	for _, app := range apps {
-		op, err := Connect(context.Background(), Options{Dir: f.dir, StateDir: f.state})
+		op, err := Connect(context.Background(), Options{Dir: f.Dir, StateDir: f.State})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,10 +112,10 @@ func TestSweptStateDirectory(t *testing.T) {
 // of its app is still there holds all the same.
 func TestSweptOrder(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
-	f.real("off")
+	f.EndMasters()
+	f.Real("off")
 	f.daemon(Options{})
-	op, err := Connect(context.Background(), Options{Dir: f.dir, StateDir: f.state})
+	op, err := Connect(context.Background(), Options{Dir: f.Dir, StateDir: f.State})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +123,7 @@ func TestSweptOrder(t *testing.T) {
 	if _, err := op.Stop(context.Background(), []string{"off"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(f.state, "data", "apps", "off", state.FileOverride)
+	file := filepath.Join(f.State, "data", "apps", "off", state.FileOverride)
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
@@ -148,15 +150,15 @@ func TestSweptOrder(t *testing.T) {
 // written anew, and so does a command without a daemon. No second one starts.
 func TestDamagedRecordStartsNoSecondMaster(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
-	f.real("blog")
+	f.EndMasters()
+	f.Real("blog")
 	stop := f.daemon(Options{}, func(d *Daemon) { d.Tick = 200 * time.Millisecond })
-	ms, err := runner.FindMasters(f.state, "blog")
+	ms, err := runner.FindMasters(f.State, "blog")
 	if err != nil || len(ms) != 1 {
 		t.Fatalf("%+v, %v", ms, err)
 	}
 	was := ms[0]
-	record := filepath.Join(f.state, "apps", "blog", fmt.Sprintf("master-%d.json", was.PID))
+	record := filepath.Join(f.State, "apps", "blog", fmt.Sprintf("master-%d.json", was.PID))
 	damage := func() {
 		t.Helper()
 		if err := os.WriteFile(record, []byte(`{"app": "blog", "pid"`), 0o600); err != nil {
@@ -164,7 +166,7 @@ func TestDamagedRecordStartsNoSecondMaster(t *testing.T) {
 		}
 	}
 	whole := func() bool {
-		ms, err := runner.FindMasters(f.state, "blog")
+		ms, err := runner.FindMasters(f.State, "blog")
 		return err == nil && len(ms) == 1 && ms[0].PID == was.PID && ms[0].Since.Equal(was.Since) && !ms[0].Swept()
 	}
 	damage()
@@ -178,7 +180,7 @@ func TestDamagedRecordStartsNoSecondMaster(t *testing.T) {
 	go stop() // (its apps are drained)
 	within(t, "the app has ended", func() bool { return !was.Alive() })
 	stop()
-	op, err := OpenLocal(Options{Dir: f.dir, StateDir: f.state, Log: shownLog(t)})
+	op, err := OpenLocal(Options{Dir: f.Dir, StateDir: f.State, Log: shownLog(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,11 +188,11 @@ func TestDamagedRecordStartsNoSecondMaster(t *testing.T) {
 	if rs, err := op.Apply(context.Background(), nil, nil); err != nil || !rs[0].OK {
 		t.Fatalf("%+v, %v", rs, err)
 	}
-	if ms, err = runner.FindMasters(f.state, "blog"); err != nil || len(ms) != 1 {
+	if ms, err = runner.FindMasters(f.State, "blog"); err != nil || len(ms) != 1 {
 		t.Fatalf("%+v, %v", ms, err)
 	}
 	was = ms[0]
-	record = filepath.Join(f.state, "apps", "blog", fmt.Sprintf("master-%d.json", was.PID))
+	record = filepath.Join(f.State, "apps", "blog", fmt.Sprintf("master-%d.json", was.PID))
 	damage()
 	if rs, err := op.Apply(context.Background(), nil, nil); err != nil || !rs[0].OK || !whole() {
 		t.Errorf("apply with a damaged record: %+v, %v, written anew: %v", rs, err, whole())
@@ -201,11 +203,11 @@ func TestDamagedRecordStartsNoSecondMaster(t *testing.T) {
 // starts none beside it that would outlive it, and stop ends it.
 func TestSweptMasterThatIsMute(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
-	f.real("blog")
+	f.EndMasters()
+	f.Real("blog")
 	local := func() *Local {
 		t.Helper()
-		op, err := OpenLocal(Options{Dir: f.dir, StateDir: f.state, Log: shownLog(t)})
+		op, err := OpenLocal(Options{Dir: f.Dir, StateDir: f.State, Log: shownLog(t)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -214,7 +216,7 @@ func TestSweptMasterThatIsMute(t *testing.T) {
 	if rs, err := local().Apply(context.Background(), nil, nil); err != nil || !rs[0].OK {
 		t.Fatalf("%+v, %v", rs, err)
 	}
-	ms, err := runner.FindMasters(f.state, "blog")
+	ms, err := runner.FindMasters(f.State, "blog")
 	if err != nil || len(ms) != 1 {
 		t.Fatalf("%+v, %v", ms, err)
 	}
@@ -222,21 +224,21 @@ func TestSweptMasterThatIsMute(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = syscall.Kill(ms[0].PID, syscall.SIGCONT) }()
-	if err := os.RemoveAll(f.state); err != nil {
+	if err := os.RemoveAll(f.State); err != nil {
 		t.Fatal(err)
 	}
 	op := local()
 	st, err := op.Status(context.Background())
 	if err != nil || len(st.Apps) != 1 || st.Apps[0].Master == nil || st.Apps[0].Master.PID != ms[0].PID ||
-		!strings.Contains(st.Apps[0].Reason, errSwept.Error()) {
+		!strings.Contains(st.Apps[0].Reason, "its control socket is gone") {
 		t.Errorf("status: %+v, %v", st, err)
 	}
 	// It hears of the stop when it goes on.
 	go func() {
 		defer func() { _ = syscall.Kill(ms[0].PID, syscall.SIGCONT) }()
-		for !pending(ms[0].PID, syscall.SIGTERM) && ms[0].Alive() && t.Context().Err() == nil {
-			time.Sleep(2 * time.Millisecond) // between two looks
-		}
+		await.Until(patience, 2*time.Millisecond, func() bool {
+			return pending(ms[0].PID, syscall.SIGTERM) || !ms[0].Alive() || t.Context().Err() != nil
+		})
 	}()
 	if rs, err := op.Stop(context.Background(), []string{"blog"}, nil); err != nil || !rs[0].OK || ms[0].Alive() {
 		t.Errorf("stop: %+v, %v, alive %v", rs, err, ms[0].Alive())
@@ -256,11 +258,11 @@ func pending(pid int, sig syscall.Signal) bool {
 // and starts none beside them.
 func TestSweptStateDirectoryWithoutADaemon(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
-	f.real("blog")
+	f.EndMasters()
+	f.Real("blog")
 	apply := func() {
 		t.Helper()
-		op, err := Connect(context.Background(), Options{Dir: f.dir, StateDir: f.state, Log: shownLog(t)})
+		op, err := Connect(context.Background(), Options{Dir: f.Dir, StateDir: f.State, Log: shownLog(t)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -271,15 +273,15 @@ func TestSweptStateDirectoryWithoutADaemon(t *testing.T) {
 	}
 	apply()
 	was := f.status("blog").Master.PID
-	if err := os.RemoveAll(f.state); err != nil {
+	if err := os.RemoveAll(f.State); err != nil {
 		t.Fatal(err)
 	}
 	apply()
-	ms, err := runner.FindMasters(f.state, "blog")
+	ms, err := runner.FindMasters(f.State, "blog")
 	if err != nil || len(ms) != 1 || ms[0].PID != was {
 		t.Fatalf("%d masters, %v, want the one with pid %d", len(ms), err, was)
 	}
-	op, err := Connect(context.Background(), Options{Dir: f.dir, StateDir: f.state})
+	op, err := Connect(context.Background(), Options{Dir: f.Dir, StateDir: f.State})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,17 +296,17 @@ func TestSweptStateDirectoryWithoutADaemon(t *testing.T) {
 // same specs.
 func TestDaemonOnAnotherStateDirectory(t *testing.T) {
 	f := newFleetDir(t)
-	f.spec("one")
-	f.daemon(f.fakeOptions(newFakeMachine()))
-	o := f.fakeOptions(newFakeMachine())
-	o.StateDir = filepath.Join(f.root, "other")
+	f.Spec("one")
+	f.daemon(f.fakeOptions(reconciletest.NewMachine()))
+	o := f.fakeOptions(reconciletest.NewMachine())
+	o.StateDir = filepath.Join(f.Root, "other")
 	o = o.withDefaults()
 	o.stateChosen = true
 	_, err := Connect(context.Background(), o)
-	if err == nil || !strings.Contains(err.Error(), "runs on state directory "+f.state+"; name that with --state-dir") {
+	if err == nil || !strings.Contains(err.Error(), "runs on state directory "+f.State+"; name that with --state-dir") {
 		t.Errorf("a command: %v", err)
 	}
-	if err := NewDaemon(o).Run(context.Background()); err == nil || !strings.Contains(err.Error(), f.state) {
+	if err := NewDaemon(o).Run(context.Background()); err == nil || !strings.Contains(err.Error(), f.State) {
 		t.Errorf("a second daemon: %v", err)
 	}
 }
@@ -313,12 +315,12 @@ func TestDaemonOnAnotherStateDirectory(t *testing.T) {
 // the daemon follows it: no other one is started beside it.
 func TestSweptAsAMasterStarts(t *testing.T) {
 	f := newFleetDir(t)
-	f.cleanup()
-	f.real("blog")
+	f.EndMasters()
+	f.Real("blog")
 	var mu sync.Mutex
 	var pids []int // guarded by mu
 	deleted := sync.OnceFunc(func() {
-		within(t, "the state directory is deleted", func() bool { return os.RemoveAll(f.state) == nil })
+		within(t, "the state directory is deleted", func() bool { return os.RemoveAll(f.State) == nil })
 	})
 	f.daemon(Options{}, func(d *Daemon) {
 		d.Hooks.Started = func(_ string, pid int, _ systemd.ScopeLimits) {
@@ -333,7 +335,7 @@ func TestSweptAsAMasterStarts(t *testing.T) {
 		}
 	})
 	within(t, "the master is back", func() bool {
-		ms, err := runner.FindMasters(f.state, "blog")
+		ms, err := runner.FindMasters(f.State, "blog")
 		return err == nil && len(ms) == 1
 	})
 	within(t, "it is ready", func() bool { return f.status("blog").State == "ready" })

@@ -79,14 +79,12 @@ func (p *operations) Trigger(ctx context.Context, o TriggerOrder, progress func(
 // trigger asks for the run until a master has it, or refuses.
 func (p *operations) trigger(ctx context.Context, name string, o TriggerOrder) Result {
 	r := Result{App: name, State: RunFailed}
-	deadline := p.e.now().Add(triggerPatience)
+	deadline := p.core.Now().Add(triggerPatience)
 	for told := ""; ; reconcile.Pause(ctx, triggerPause) {
-		w, obs := p.e.look(ctx, name)
+		w, obs := p.core.Look(ctx, name)
 		if names := schedulesOf(w, obs); !slices.Contains(names, o.Schedule) {
 			r.Reason = "the app has no schedule " + o.Schedule
-			if len(names) > 0 {
-				r.Reason += "; it has " + strings.Join(names, ", ")
-			}
+			r.Reason += "; it has " + cmp.Or(strings.Join(names, ", "), "none")
 			return r
 		}
 		t, err := triggerIn(ctx, obs, o)
@@ -105,9 +103,9 @@ func (p *operations) trigger(ctx context.Context, name string, o TriggerOrder) R
 		}
 		if r.Reason != told {
 			told = r.Reason
-			p.e.events.publish(Event{At: p.e.now(), App: name, State: "waiting", Message: "schedule " + o.Schedule + ": " + told})
+			p.core.Emit(name, "waiting", "schedule "+o.Schedule+": "+told)
 		}
-		if !p.e.now().Before(deadline) {
+		if !p.core.Now().Before(deadline) {
 			return r
 		}
 	}
@@ -155,7 +153,7 @@ func (p *operations) triggered(ctx context.Context, name string, o TriggerOrder,
 		if ctx.Err() != nil {
 			return Result{App: name, State: RunStarted, Reason: fmt.Sprintf("cannot wait for its end: %v", context.Cause(ctx)), Run: &run}
 		}
-		_, obs := p.e.look(ctx, name)
+		_, obs := p.core.Look(ctx, name)
 		known, ok := runOf(obs, o)
 		if !ok {
 			return Result{App: name, State: RunStarted, Run: &run,

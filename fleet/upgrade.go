@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/systemd"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
@@ -52,7 +53,7 @@ func upgrade(d *Daemon) error {
 	// The new program would not know these children.
 	d.zygotes.Close()
 	defer d.zygotes.Reopen()
-	return d.e.keep.Whole(func(kept map[string]map[string]*os.File) error {
+	return d.core.Sockets.Whole(func(kept map[string]map[string]*os.File) error {
 		return reexec(startedAs, os.Args, systemd.Inherited{Lock: d.lock, Activated: d.Inherited.Activated, Kept: kept}, d.signals)
 	})
 }
@@ -60,7 +61,7 @@ func upgrade(d *Daemon) error {
 // reexec executes the program at path in the place of this process: pid, cgroup
 // and sockets stay, and signals wait for the new program. It returns only if that
 // fails; nothing has changed then.
-func reexec(path string, args []string, in systemd.Inherited, s *signals) error {
+func reexec(path string, args []string, in systemd.Inherited, s *reconcile.Signals) error {
 	if err := probe(path); err != nil {
 		return fmt.Errorf("cannot upgrade to %s: %w", path, err)
 	}
@@ -93,7 +94,7 @@ func reexec(path string, args []string, in systemd.Inherited, s *signals) error 
 	err := in.PassOn(pass)
 	if err == nil {
 		env := append(os.Environ(), systemd.InheritEnv+"="+strings.Join(entries, " "))
-		release := s.hold()
+		release := s.Hold()
 		err = syscall.Exec(path, args, env)
 		release()
 	}

@@ -123,9 +123,10 @@ func TestBudgetIsGivenBack(t *testing.T) {
 	}
 	begin := time.Now()
 	a.wait(h, func(st Status) bool { return st.Requests.Total == 3 && st.Requests.Active == 0 })
-	eventually(t, "all three to be closed", func() bool {
-		log, err := os.ReadFile(filepath.Join(a.spec.Path, applog.FileName))
-		return err == nil && strings.Count(string(log), "closed: it read nothing of its response for 10s") == 3
+	// Two had their response whole. The third may have what they give back, if it came
+	// later than they, and then nobody waits for it.
+	eventually(t, "two of three to be closed", func() bool {
+		return strings.Count(a.logText(), "closed: it read nothing of its response for 10s") >= 2
 	})
 	if d := time.Since(begin); d < 9*time.Second {
 		t.Errorf("they were closed after %v", d)

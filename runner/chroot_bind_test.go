@@ -125,6 +125,41 @@ func TestChrootFolderReplaced(t *testing.T) {
 	}
 }
 
+// A release that arrives later, and an app folder that becomes a link to it, as a first
+// deploy makes them, are seen by the workers that start then.
+func TestChrootFolderBecomesALink(t *testing.T) {
+	needsRoot(t)
+	a := newTestApp(t, helloApp, func(s *appspec.Spec) { s.Chroot = true })
+	h := a.start(StateReady)
+	st, err := h.Status(a.ctx(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, release := filepath.Join(a.spec.Path, "app"), filepath.Join(a.spec.Path, "releases", "1")
+	code := strings.Replace(helloApp, `"hello"`, `open("/releases/1/name").read()`, 1)
+	if err := os.MkdirAll(release, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"app.py": code, "name": "release 1"} {
+		if err := os.WriteFile(filepath.Join(release, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Rename(app, app+".before"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("releases/1", app); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Reload(a.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	a.wait(h, func(n Status) bool { return n.Rollout == 0 && !pids(n)[st.Workers[0].PID] && len(n.Workers) == 1 })
+	if code, body := a.get("/"); code != 200 || !strings.HasPrefix(body, "release 1 ") {
+		t.Errorf("got %d %s", code, body)
+	}
+}
+
 // Each entry of the app folder is mounted before the app serves: how many there may
 // be is bounded, and who has more is told which folder and how many.
 func TestChrootManyEntries(t *testing.T) {

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -97,13 +96,7 @@ func TestChrootFollowsTheHostsFiles(t *testing.T) {
 	a.start(StateReady)
 	wants := func(want string) {
 		t.Helper()
-		var body string
-		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-			if _, body = a.get("/"); body == want {
-				return
-			}
-		}
-		t.Errorf("got %q, want %q", body, want)
+		a.answers(want)
 	}
 	wants("127.0.0.7|# one|No such file or directory")
 	replaceFile(t, "/etc/hosts", "127.0.0.8 chroot.test.invalid\n")
@@ -174,9 +167,5 @@ func TestChrootCertificate(t *testing.T) {
 	}
 	first := leaf()
 	point(2)
-	for end := time.Now().Add(patience); leaf() == first; time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("the renewed certificate does not come")
-		}
-	}
+	eventually(t, "the renewed certificate", func() bool { return leaf() != first })
 }

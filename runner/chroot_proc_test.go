@@ -11,12 +11,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 )
 
@@ -165,18 +165,16 @@ func TestChrootHasItsOwnProc(t *testing.T) {
 			if err := unix.Kill(h.PID, unix.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
-			for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+			await.Nil(t, patience, "the end of all", func() error {
 				left := slices.DeleteFunc(slices.Clone(all), func(pid int) bool {
 					b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 					return err != nil || strings.Contains(string(b), ") Z ")
 				})
-				if len(left) == 0 {
-					break
+				if len(left) > 0 {
+					return fmt.Errorf("processes %v outlive their master", left)
 				}
-				if time.Now().After(end) {
-					t.Fatalf("processes %v outlive their master", left)
-				}
-			}
+				return nil
+			})
 		})
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/stem"
 )
@@ -92,6 +93,8 @@ func (h *Handle) ask(ctx context.Context, what string, req *control.Request) (co
 	}
 	if req.Since == 0 {
 		_ = c.SetReadDeadline(time.Now().Add(control.Timeout))
+	} else {
+		_ = c.SetWriteDeadline(time.Time{}) // its timer would wake us while we wait
 	}
 	r := control.NewRightsReader(c)
 	line, err := control.ReadLine(bufio.NewReader(r))
@@ -121,6 +124,17 @@ func (h *Handle) Status(ctx context.Context, since uint64) (control.Status, erro
 		return control.Status{}, fmt.Errorf("cannot ask master %d of %s: it sent no status", h.PID, h.App)
 	}
 	return *ans.Status, nil
+}
+
+// Ping asks for a sign of life, and for totals: nil, if they are not wanted, or of a
+// release from before them. A master of a release from before Ping tells its state.
+func (h *Handle) Ping(ctx context.Context, totals bool) (*control.Totals, error) {
+	ans, fds, err := h.ask(ctx, "ask", &control.Request{Op: "ping", Totals: totals})
+	evloop.CloseAll(fds)
+	if ans.Error == control.NoSuchOperation("ping") {
+		_, err = h.Status(ctx, 0)
+	}
+	return ans.Totals, err
 }
 
 // do asks for something that has no answer but success.
@@ -174,6 +188,16 @@ func (h *Handle) Trigger(ctx context.Context, schedule, order string) (control.T
 	return *ans.Triggered, nil
 }
 
+// Stacks asks where the threads are that are at requests.
+func (h *Handle) Stacks(ctx context.Context) ([]control.ThreadStack, error) {
+	ans, fds, err := h.ask(ctx, "get stacks of", &control.Request{Op: "stacks"})
+	evloop.CloseAll(fds)
+	if ans.Error == control.NoSuchOperation("stacks") {
+		return nil, fmt.Errorf("cannot get stacks of master %d of %s: it is of a release from before that: run wsgid-fleet restart %s, and then this again", h.PID, h.App, h.App)
+	}
+	return ans.Stacks, err
+}
+
 // Challenge has a gate answer a certificate authority by c, and by nothing else, from
 // its return on; nil: there is nothing to be answered.
 func (h *Handle) Challenge(ctx context.Context, c *gate.Challenges) error {
@@ -208,7 +232,7 @@ func (h *Handle) Listeners(ctx context.Context) (map[string]*os.File, error) {
 	}
 	files := map[string]*os.File{}
 	for i, name := range ans.Listeners {
-		files[name] = os.NewFile(uintptr(fds[i]), name)
+		files[name] = listen.File(fds[i], name)
 	}
 	return files, nil
 }

@@ -7,8 +7,6 @@ import (
 	"os"
 	"runtime"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 )
@@ -31,9 +29,7 @@ func (h *Handle) Adopt(ctx context.Context, listen string, conns []*os.File) err
 		// until its batch is sent.
 		if err := raw.Control(func(fd uintptr) {
 			fds[i] = int(fd)
-			if sa, err := unix.Getpeername(fds[i]); err == nil {
-				_, all[i].Host, all[i].Port = evloop.AddressOf(sa)
-			}
+			all[i].Host, all[i].Port = evloop.HostPort(evloop.Peer(fds[i]))
 		}); err != nil {
 			return fail(err)
 		}

@@ -23,6 +23,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/master"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/stem"
@@ -213,16 +214,15 @@ func (a *testApp) wait(h *Handle, ok func(Status) bool) (st Status) {
 	a.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	for {
+	await.TrueIn(a.t, patience, "the status that is wanted", func() bool {
 		next, err := h.Status(ctx, 0)
 		if err != nil {
 			a.t.Fatalf("waiting: %v; last status %+v", err, st)
 		}
-		if st = next; ok(st) {
-			return st
-		}
-		<-time.After(3 * time.Millisecond)
-	}
+		st = next
+		return ok(st)
+	}, func() any { return fmt.Sprintf("%+v", st) })
+	return st
 }
 
 // get asks for a path and returns status and body.

@@ -174,12 +174,7 @@ func TestPreloadThatWouldShareLater(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(a.spec.Path, "later"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(patience); connected.Load() == before; {
-		if time.Now().After(deadline) {
-			t.Fatal("the template does not connect")
-		}
-		<-time.After(5 * time.Millisecond)
-	}
+	eventually(t, "the template to connect", func() bool { return connected.Load() > before })
 	victim := st.Workers[0].PID
 	if err := syscall.Kill(victim, syscall.SIGKILL); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 )
 
@@ -112,10 +113,6 @@ func TestStartingWorkerStandsBack(t *testing.T) {
 func (a *testApp) answers(want string) {
 	a.t.Helper()
 	var got string
-	for end := time.Now().Add(2 * patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if _, got = a.get("/"); got == want {
-			return
-		}
-	}
-	a.t.Fatalf("the app answers %q, want %q", got, want)
+	await.TrueIn(a.t, 2*patience, fmt.Sprintf("the answer %q", want), func() bool { _, got = a.get("/"); return got == want },
+		func() any { return fmt.Sprintf("%q", got) })
 }

@@ -315,21 +315,27 @@ func TestProcessOfTwoMasters(t *testing.T) {
 // A process that cannot run is tried again and again, and the app says so.
 func TestProcessThatFails(t *testing.T) {
 	t.Parallel()
-	a := newBotApp(t, helloApp, "raise SystemExit(3)\n", func(s *appspec.Spec) {
+	bot := "import os\nprint('bad \\x1b[31mkey', os.environ['KEY'], 'x' * 500)\nprint()\nraise SystemExit(3)\n"
+	a := newBotApp(t, helloApp, bot, func(s *appspec.Spec) {
+		s.Env["KEY"] = "correct-horse"
+		s.MarkSensitive("env.KEY", true)
 		s.Processes = append(s.Processes, appspec.Process{Name: "gone", Command: []string{"no-such-program"}, Count: 1, StopSignal: "TERM"})
 		s.Restart.MinDelay, s.Restart.MaxDelay = appspec.Duration(time.Hour), appspec.Duration(time.Hour)
 	})
 	h := a.start(StateDegraded)
-	st := a.wait(h, func(st Status) bool {
+	a.wait(h, func(st Status) bool {
 		return len(st.Processes) == 2 && st.Processes[0].State == ProcessBackoff && st.Processes[1].State == ProcessBackoff
 	})
-	if p := st.Processes[0]; !strings.Contains(p.LastError, "exit status 3") || p.RetryAt.IsZero() || p.Restarts != 2 {
+	said := `exit status 3; last output: bad \x1b[31mkey (sensitive) xxx`
+	st := a.wait(h, func(st Status) bool { return strings.Contains(st.Processes[0].LastError, said) })
+	if p := st.Processes[0]; len(p.LastError) > 300 || !strings.HasSuffix(p.LastError, "x…") || p.RetryAt.IsZero() || p.Restarts != 2 {
 		t.Errorf("status tells %+v", p)
 	}
 	if p := st.Processes[1]; !strings.Contains(p.LastError, "no program no-such-program in ") {
 		t.Errorf("status tells %+v", p)
 	}
-	if !strings.HasPrefix(st.Reason, "process bot: pid ") || !strings.Contains(st.Reason, "exit status 3; next try in 1h") {
+	if !strings.HasPrefix(st.Reason, "process bot: pid ") || !strings.Contains(st.Reason, said) || !strings.Contains(st.Reason, "x…; next try in 1h") ||
+		!strings.HasSuffix(st.Reason, "; its log: wsgid-fleet logs "+a.spec.Name) {
 		t.Errorf("reason %q", st.Reason)
 	}
 	if code, _ := a.get("/"); code != 200 {

@@ -124,9 +124,10 @@ func checkMasterProgram(ctx context.Context, exe, build string) error {
 	}
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, path, "version")
-	cmd.Stdout = &out
+	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s does not report its version: %w", path, err)
+		said := strings.Split(strings.TrimSpace(out.String()), "\n")
+		return fmt.Errorf("%s does not report its version: %w: %s", path, err, said[len(said)-1])
 	}
 	if theirs := strings.TrimPrefix(strings.TrimSpace(out.String()), MasterProgram+" "); theirs != build {
 		return boot.OtherBuild(path, theirs, exe, build)

@@ -61,6 +61,8 @@ func TestMasterProgramIsFound(t *testing.T) {
 	if path, err := masterProgramOf(exe); err != nil || path != beside {
 		t.Errorf("found %q (%v), want %s", path, err, beside)
 	}
+	write(beside, 0o755, "no libpthread >&2; exit 127")
+	refused(checkMasterProgram(t.Context(), exe, "1.0 (abc)"), beside+" does not report its version: exit status 127: no libpthread")
 }
 
 // TestMasterOfAnotherBuild refuses to serve before it has touched anything, and

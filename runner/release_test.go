@@ -91,3 +91,31 @@ func TestReleases(t *testing.T) {
 	})
 	want("two two")
 }
+
+// What a process's command names in app is in the release that it belongs to, as the
+// workers' code is, before and after the link app leads there.
+func TestProcessOfARelease(t *testing.T) {
+	t.Parallel()
+	a := newTestApp(t, "raise RuntimeError('app/ is not served')", func(s *appspec.Spec) {
+		s.Processes = []appspec.Process{{Name: "bot", Command: []string{"python", "app/bot.py", "app/nowhere"}, Count: 1, StopSignal: "TERM", StopTimeout: appspec.Duration(patience)}}
+	})
+	bot := func(r *appspec.Release) {
+		t.Helper()
+		code := "import sys, time\nprint('bot of " + r.ID + "', sys.argv[1])\nwhile True: time.sleep(1000)\n"
+		if err := os.WriteFile(filepath.Join(a.spec.Path, r.Dir, "bot.py"), []byte(code), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one, two := a.release("one"), a.release("two")
+	bot(one)
+	bot(two)
+	a.spec.Release = one
+	h := a.start(StateReady)
+	a.mustLogLine("OUTPUT - bot of one app/nowhere") // app is a folder without it
+	next := *a.spec
+	next.Release = two
+	if err := h.Update(a.ctx(), &next, 2, true); err != nil {
+		t.Fatal(err)
+	}
+	a.mustLogLine("OUTPUT - bot of two app/nowhere")
+}

@@ -148,6 +148,18 @@ func TestScheduleFails(t *testing.T) {
 		t.Errorf("status tells %+v, last %+v", s, s.Last)
 	}
 
+	// What it said last is known when its end is.
+	c, _ := newJobApp(t, time.Minute, nil)
+	c.write("job.py", "import subprocess, sys\nsubprocess.Popen(['sleep', '600'])\nsys.exit('no table report')\n")
+	h = c.start(StateReady)
+	s = c.lastRun(h)
+	if want := "exit status 1; last output: no table report"; s.Last.Result != want {
+		t.Errorf("the result is %q, want %q", s.Last.Result, want)
+	}
+	if st, err := h.Status(c.ctx(), 0); err != nil || len(st.Warnings) != 1 || !strings.HasSuffix(st.Warnings[0], "no table report; its log: wsgid-fleet logs "+c.spec.Name) {
+		t.Errorf("warnings %q, %v", st.Warnings, err)
+	}
+
 	b, _ := newJobApp(t, time.Minute, func(s *appspec.Spec) { s.Schedules[0].Command = []string{"no-such-program"} })
 	h = b.start(StateReady)
 	s = b.lastRun(h)

@@ -40,7 +40,7 @@ func TestScheduleTrigger(t *testing.T) {
 	if other := a.trigger(one, "other"); !strings.Contains(other.Refused, "is still running, and overlap is false") {
 		t.Errorf("beside a run: %+v", other)
 	}
-	if none, err := one.Trigger(a.ctx(), "none", "x"); err != nil || none.Later || none.Refused != "the app has no schedule none" {
+	if none, err := one.Trigger(a.ctx(), "none", "x"); err != nil || none.Later || none.Refused != "the app has no schedule none; it has job" {
 		t.Errorf("an unknown one: %+v, %v", none, err)
 	}
 

@@ -10,8 +10,7 @@ import (
 const SystemStateDir = "/run/wsgid"
 
 // DefaultStateDir is where the state lies when no --state-dir is given:
-// /run/wsgid for root and $XDG_RUNTIME_DIR/wsgid for others (contract,
-// section 2). Without that variable it is a folder of the user's own in the
+// /run/wsgid for root and $XDG_RUNTIME_DIR/wsgid for others. Without that variable it is a folder of the user's own in the
 // system's temporary directory; whoever opens it refuses one that another user
 // has made there first.
 func DefaultStateDir() string {

@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -19,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
-	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // staticBlocks is one block of the folder app/static.
@@ -199,16 +198,7 @@ func parts(t *testing.T, resp *http.Response, body string) (all []string) {
 
 func waitForLog(t *testing.T, a *testApp, text string) {
 	t.Helper()
-	for end := time.Now().Add(patience); ; {
-		b, _ := os.ReadFile(filepath.Join(a.spec.Path, applog.FileName))
-		if bytes.Contains(b, []byte(text)) {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("the log has no %q:\n%s", text, b)
-		}
-		<-time.After(5 * time.Millisecond)
-	}
+	await.True(t, fmt.Sprintf("%q in the log", text), func() bool { return strings.Contains(a.logText(), text) }, func() any { return a.logText() })
 }
 
 // TestStaticPipelined sends requests for files and for the app in one go: the answers

@@ -19,6 +19,10 @@ type (
 	WorkerState = control.WorkerState
 	// WorkerInfo is control's.
 	WorkerInfo = control.WorkerInfo
+	// Totals is control's.
+	Totals = control.Totals
+	// ThreadStack is control's.
+	ThreadStack = control.ThreadStack
 	// ScheduleRun is control's.
 	ScheduleRun = control.ScheduleRun
 	// Triggered is control's.

@@ -6,28 +6,25 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // noted waits until the master's record and socket are as they should be.
 func (a *testApp) noted(pid int) *Handle {
 	a.t.Helper()
-	for end := time.Now().Add(patience); ; <-time.After(3 * time.Millisecond) {
-		ms, err := FindMasters(a.state, a.spec.Name)
-		if err != nil {
+	var ms []*Handle
+	await.TrueIn(a.t, patience, fmt.Sprintf("master %d to note itself anew", pid), func() (ok bool) {
+		var err error
+		if ms, err = FindMasters(a.state, a.spec.Name); err != nil {
 			a.t.Fatal(err)
 		}
-		if len(ms) == 1 && ms[0].PID == pid && !ms[0].Swept() {
-			return ms[0]
-		}
-		if time.Now().After(end) {
-			a.t.Fatalf("master %d has not noted itself anew: %+v", pid, ms)
-		}
-	}
+		return len(ms) == 1 && ms[0].PID == pid && !ms[0].Swept()
+	}, func() any { return fmt.Sprintf("%+v", ms) })
+	return ms[0]
 }
 
 // A master whose state directory was deleted makes all of it anew that it needs, in a

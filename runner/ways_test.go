@@ -15,6 +15,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/mongrel2test"
 )
 
@@ -128,12 +129,7 @@ func lines(headers []string) string {
 // eventually polls until ok.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-		<-time.After(3 * time.Millisecond)
-	}
+	await.True(t, what, ok)
 }
 
 // logText is the app's log so far.
@@ -145,7 +141,7 @@ func (a *testApp) logText() string {
 // mustLogLine waits for a line of the log that holds all the texts.
 func (a *testApp) mustLogLine(texts ...string) {
 	a.t.Helper()
-	eventually(a.t, fmt.Sprintf("a line of the log with %q", texts), func() bool {
+	await.True(a.t, fmt.Sprintf("a line of the log with %q", texts), func() bool {
 	line:
 		for l := range strings.SplitSeq(a.logText(), "\n") {
 			for _, s := range texts {
@@ -156,5 +152,5 @@ func (a *testApp) mustLogLine(texts ...string) {
 			return true
 		}
 		return false
-	})
+	}, func() any { return a.logText() })
 }

@@ -60,6 +60,35 @@ func TestPreloadFailure(t *testing.T) {
 	}
 }
 
+// A worker whose process ends by itself is told of with what it printed last: that is
+// the only reason that anybody has.
+func TestLastWordsOfAWorker(t *testing.T) {
+	for _, preload := range []bool{false, true} {
+		a := newTestApp(t, "import os\nos.write(2, b'no licence\\n')\nos._exit(5)\n", func(s *appspec.Spec) { s.Workers.Preload = preload })
+		h := a.start(StateBackoff)
+		if st, err := h.Status(a.ctx(), 0); err != nil || !strings.Contains(st.Reason, "exit status 5; last output: no licence") {
+			t.Errorf("preload = %v: reason %q, %v", preload, st.Reason, err)
+		}
+	}
+	a := newTestApp(t, `
+import os, time
+if os.path.exists("logs/died"):
+    time.sleep(600) # the next one forgets nothing
+def application(environ, start_response):
+    open("logs/died", "w").close()
+    print("the card reader is gone")
+    os._exit(7)
+`, nil)
+	h := a.start(StateReady)
+	if code, _ := a.get("/"); code != 502 {
+		t.Errorf("the request that it died of is answered %d", code)
+	}
+	a.wait(h, func(st Status) bool {
+		return strings.HasSuffix(st.LastError, "died: exit status 7; last output: the card reader is gone")
+	})
+	a.mustLogLine("OUTPUT - the card reader is gone")
+}
+
 func TestIdleAppStartsOnDemand(t *testing.T) {
 	a := newTestApp(t, helloApp, func(s *appspec.Spec) {
 		s.Workers.Min, s.Workers.Max = 0, 2

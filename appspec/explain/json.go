@@ -11,7 +11,7 @@ import (
 )
 
 // JSON says where a file is not JSON. The place is the standard
-// library's, which is nearer to the slip than the one of HCL's parser.
+// library's, which is nearer to the mistake than the one of HCL's parser.
 func JSON(path string, src []byte, diags hcl.Diagnostics) hcl.Diagnostics {
 	diags = Plain(diags)
 	Sort(diags)

@@ -9,7 +9,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
-// near looks at the line of a place for one of the slips we know. Nil where
+// near looks at the line of a place for one of the mistakes we know. Nil where
 // none fits: then the parser's own words have to do.
 func (s *syntax) near(pos hcl.Pos) *hcl.Diagnostic {
 	from, to := s.lineOf(pos)

@@ -177,6 +177,9 @@ func PeerHint(name, value, block string) string {
 	if own := staticHint(name, value, block); own != "" {
 		return own
 	}
+	if block == "gate" && name == "https" {
+		return "a listener with TLS is a block http with tls: write:\nhttp {\n  listen = \"0.0.0.0:443\"\n  tls { … }\n}"
+	}
 	w := peerOf()[name]
 	if w == nil {
 		return ""

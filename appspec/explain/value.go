@@ -43,6 +43,8 @@ func (l *sourceLine) noEquals() *hcl.Diagnostic {
 		return Problem(l.rng(0, l.len()-1), "the block "+name+" has no body", "write: "+l.rest(0)+" { … }")
 	case l.len() == 1:
 		return Problem(l.token(0).Range, appspec.Quote(name)+" is incomplete", "write an attribute as NAME = VALUE, a block as NAME { … }")
+	case peerOf()[strings.ToLower(name)] != nil && peerOf()[strings.ToLower(name)].home == "":
+		return Problem(l.rng(0, l.len()-1), "there is no "+name+" here", peerOf()[strings.ToLower(name)].say)
 	default:
 		return Problem(l.rng(0, l.len()-1), "between name and value there must be =", "write: "+name+" = "+l.quoted(name, l.rest(1), 1))
 	}
@@ -154,8 +156,25 @@ func (l *sourceLine) lineEnd() *hcl.Diagnostic {
 	return nil
 }
 
+// beginsBlock tells whether the line begins with the name of a block and its {.
+func (l *sourceLine) beginsBlock() bool {
+	for n := range l.len() {
+		switch l.kind(n) {
+		case hclsyntax.TokenOBrace:
+			return n > 0 && l.kind(0) == hclsyntax.TokenIdent
+		case hclsyntax.TokenEqual, hclsyntax.TokenColon, hclsyntax.TokenOBrack, hclsyntax.TokenOParen:
+			return false
+		default:
+		}
+	}
+	return false
+}
+
 // missingComma: ["a" "b"], { A = 1 B = 2 }.
 func (l *sourceLine) missingComma() *hcl.Diagnostic {
+	if l.beginsBlock() {
+		return nil
+	}
 	depth := 0
 	for n := range l.len() {
 		switch l.kind(n) {

@@ -14,8 +14,10 @@ import (
 )
 
 // Cache keeps what spec files said, so that a load reads and evaluates only
-// those that changed, or whose env() and file() would answer otherwise now. The
-// zero value is empty and ready; it is safe for several goroutines.
+// those that changed, or whose env() and file() would answer otherwise now. Sets of one
+// cache share the specs of files that stay as they are: nobody may change a spec of
+// theirs, and one that is the same spec says the same. The zero value is empty and
+// ready; it is safe for several goroutines.
 type Cache struct {
 	mu    sync.Mutex
 	files map[string]*entry
@@ -130,6 +132,11 @@ type stamp struct {
 
 func stampOf(fsys afero.Fs, path string) stamp {
 	info, err := fsys.Stat(path)
+	return stampBy(fsys, path, info, err)
+}
+
+// stampBy is stampOf by what Stat has said.
+func stampBy(fsys afero.Fs, path string, info fs.FileInfo, err error) stamp {
 	if err != nil {
 		return stamp{sure: true, fault: reason(fsys, path, err).Error()}
 	}
@@ -145,15 +152,23 @@ func stampOf(fsys afero.Fs, path string) stamp {
 	return s
 }
 
-// get returns what a file said, where that still holds.
-func (c *Cache) get(o Options, fsys afero.Fs, path string) *entry {
+// get returns what a file said, where that still holds by what it looks like now; nil: it
+// is looked at.
+func (c *Cache) get(o Options, fsys afero.Fs, path string, now *stamp) *entry {
 	if c == nil {
 		return nil
 	}
 	c.mu.Lock()
 	e := c.files[path]
 	c.mu.Unlock()
-	if e == nil || !e.stamp.sure || e.host != o.key() || stampOf(fsys, path) != e.stamp || !e.asked.still(o, fsys) {
+	if e == nil || !e.stamp.sure || e.host != o.key() {
+		return nil
+	}
+	if now == nil {
+		looked := stampOf(fsys, path)
+		now = &looked
+	}
+	if *now != e.stamp || !e.asked.still(o, fsys) {
 		return nil
 	}
 	return e
@@ -181,14 +196,14 @@ func (c *Cache) keep(read map[string]bool) {
 	maps.DeleteFunc(c.files, func(path string, _ *entry) bool { return !read[path] })
 }
 
-// again is a candidate for another load: nobody shares what a load changes, or
-// what the owner of a set may set in a spec.
-func (c *candidate) again() *candidate {
-	n := *c
-	n.diags = slices.Clone(c.diags)
-	if c.spec != nil {
-		s := *c.spec
-		n.spec = &s
+// again adds a candidate to a load: nobody shares what a load changes. The specs are those
+// of the cache, which nobody changes.
+func (l *loader) again(c *candidate) *candidate {
+	if len(l.candidates) == cap(l.candidates) {
+		l.candidates = make([]candidate, 0, 16)
 	}
-	return &n
+	l.candidates = append(l.candidates, *c)
+	n := &l.candidates[len(l.candidates)-1]
+	n.diags = slices.Clone(c.diags)
+	return n
 }

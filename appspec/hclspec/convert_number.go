@@ -1,6 +1,7 @@
 package hclspec
 
 import (
+	"math"
 	"math/big"
 	"strconv"
 	"strings"
@@ -23,9 +24,10 @@ func (c *converter) number(v cty.Value) {
 		c.wrongType(v, instead)
 		return
 	}
-	f, _ := v.AsBigFloat().Float64()
-	if c.attr.Type == appspec.TypeInt && !v.AsBigFloat().IsInt() {
-		c.fault(c.expr.Range(), c.attr.Name()+" is a whole number, not "+c.shown(numberText(v)), "write: "+c.attr.Written())
+	exact := reckoned(v)
+	f, _ := exact.Float64()
+	if c.attr.Type == appspec.TypeInt && !exact.IsInt() {
+		c.fault(c.expr.Range(), c.attr.Name()+" is a whole number, not "+c.shown(numberText(v)), "write: "+c.attr.WrittenAs(c.wholeNear(f)))
 		return
 	}
 	if !c.inRange(f, func(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }, numberText(v)) {
@@ -57,16 +59,45 @@ func tooLarge(v cty.Value) bool {
 // numberText writes a number so that it reads back the same, as short as can
 // be; whole numbers without a point.
 func numberText(v cty.Value) string {
-	f := v.AsBigFloat()
+	f := reckoned(v)
 	if f.IsInt() && f.MantExp(nil) < 256 {
 		return f.Text('f', 0)
 	}
-	d, _ := f.Float64()
-	short := strconv.FormatFloat(d, 'g', -1, 64)
-	if back, _, err := big.ParseFloat(short, 10, 512, big.ToNearestEven); err == nil && back.Cmp(f) == 0 {
+	if short, back := shortest(f); back != nil && back.Cmp(f) == 0 {
 		return short
 	}
 	return f.Text('g', -1)
+}
+
+// reckoned is the number that somebody who reckons in decimals gets. HCL's (v2.25.0) are
+// binary ones of 512 bits, so that 0.507 * 1000 is less than 507 by the last of them.
+func reckoned(v cty.Value) *big.Float {
+	f := v.AsBigFloat()
+	if f.IsInt() {
+		return f
+	}
+	_, back := shortest(f)
+	if back == nil {
+		return f
+	}
+	const bits = 400 // of 512: some calculations, and no difference that anybody has written
+	off := new(big.Float).Sub(f, back)
+	if off.Sign() == 0 || off.MantExp(nil) < f.MantExp(nil)-bits {
+		return back
+	}
+	return f
+}
+
+// shortest is the shortest decimal of a number's first 53 bits, as text and as HCL reads it;
+// nil: there is none.
+func shortest(f *big.Float) (string, *big.Float) {
+	d, _ := f.Float64()
+	text := strconv.FormatFloat(d, 'g', -1, 64)
+	back, _, err := big.ParseFloat(text, 10, 512, big.ToNearestEven)
+	if err != nil || back.IsInf() {
+		return text, nil
+	}
+	return text, back
 }
 
 // cpuShare is a share of processors as kubernetes ("500m") and systemd ("50%")
@@ -82,4 +113,16 @@ func cpuShare(s string) (cores string, ok bool) {
 	}
 	n, err := strconv.ParseFloat(text, 64)
 	return strconv.FormatFloat(n/per, 'f', -1, 64), err == nil
+}
+
+// wholeNear is the next whole number that is allowed, empty where the value may not be shown.
+func (c *converter) wholeNear(f float64) string {
+	if c.hidden || math.Abs(f) > 1<<53 {
+		return ""
+	}
+	whole := math.Ceil(f)
+	if c.attr.Max > 0 {
+		whole = math.Max(c.attr.Min, math.Min(whole, c.attr.Max))
+	}
+	return strconv.FormatFloat(whole, 'f', -1, 64)
 }

@@ -76,7 +76,7 @@ func (c *converter) size(v cty.Value) {
 	switch v.Type() {
 	case cty.Number:
 		shown = numberText(v)
-		n, accuracy := v.AsBigFloat().Int64()
+		n, accuracy := reckoned(v).Int64()
 		if accuracy != big.Exact {
 			c.fault(c.expr.Range(), name+" cannot be "+c.shown(shown)+": it is not a whole number of bytes", "write: "+c.attr.Written())
 			return
@@ -121,7 +121,10 @@ func sizeAdvice(s string, hidden bool) string {
 }
 
 func (c *converter) mode(v cty.Value) {
-	const form = `octal digits in quotes, such as "0660"`
+	form := `octal digits in quotes, such as "0660"`
+	if c.attr.Default != "" {
+		form = "octal digits in quotes, such as " + c.attr.Default
+	}
 	if v.Type() != cty.String {
 		instead := "write " + form
 		if v.Type() == cty.Number && !c.hidden {

@@ -57,7 +57,8 @@ func clashes(fsys afero.Fs, specs []*appspec.Spec) []clash {
 		}
 	}
 
-	links := &resolver{fsys: fsys, known: make(map[string]string)}
+	links := &resolver{fsys: fsys, known: make(map[string]string, len(specs))}
+	links.ahead(pathsOf(specs))
 	folders := make(map[string]*appspec.Spec, len(specs))
 	for _, s := range specs {
 		if s.Gate != nil {
@@ -82,7 +83,7 @@ func clashes(fsys afero.Fs, specs []*appspec.Spec) []clash {
 	}
 	tcp := make(map[string][]use)
 	crowds := &crowds{}
-	other := make(map[string]use)
+	other := make(map[string]use, len(specs))
 	for _, s := range specs {
 		if !s.Enabled { // it holds no socket
 			continue
@@ -128,6 +129,22 @@ func clashes(fsys afero.Fs, specs []*appspec.Spec) []clash {
 		}
 	}
 	return append(found, crowds.clashes(func(port string) bool { return len(tcp[port]) > 0 })...)
+}
+
+// pathsOf are the paths that clashes follows, of app folders and unix sockets.
+func pathsOf(specs []*appspec.Spec) []string {
+	paths := make([]string, 0, len(specs))
+	for _, s := range specs {
+		if s.Gate == nil {
+			paths = append(paths, s.Path)
+		}
+		for i := range s.Sockets.HTTP {
+			if file, ok := strings.CutPrefix(s.Sockets.HTTP[i].Listen, "unix:"); ok && s.Enabled {
+				paths = append(paths, file)
+			}
+		}
+	}
+	return paths
 }
 
 // crowds are the apps that want one port: the first of each tells of all, each

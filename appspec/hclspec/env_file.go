@@ -236,6 +236,10 @@ func (c *checker) envFiles() {
 	}
 	for _, name := range s.EnvFile {
 		name, optional := strings.CutPrefix(name, "-")
+		if name == "" {
+			c.fault("env_file", "env_file names no file", "write: env_file = [\"/etc/blog/env\"]")
+			continue
+		}
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(filepath.Dir(s.File), name)
 		}

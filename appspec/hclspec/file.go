@@ -133,7 +133,7 @@ func (f *file) top(body hcl.Body) {
 		case "defaults":
 			switch {
 			case filepath.Base(f.path) != defaultsFile:
-				f.fault(b.TypeRange, "defaults is allowed only in "+defaultsFile+" only", "move it to "+filepath.Join(filepath.Dir(f.path), defaultsFile)+": it is for all apps of the directory")
+				f.fault(b.TypeRange, "defaults is allowed in "+defaultsFile+" only", "move it to "+filepath.Join(filepath.Dir(f.path), defaultsFile)+": it is for all apps of the directory")
 			case len(b.Labels) > 0:
 				f.fault(b.LabelRanges[0], "defaults has no name", "write: defaults { … }")
 			case f.defaults != nil:

@@ -24,8 +24,8 @@ func (l *loader) finish() *Set {
 		}
 	}
 	families := l.families()
-	var good []*appspec.Spec
-	bySpec := make(map[*appspec.Spec]*candidate)
+	good := make([]*appspec.Spec, 0, len(l.order))
+	bySpec := make(map[*appspec.Spec]*candidate, len(l.order))
 	for _, c := range l.order {
 		if c.spec != nil && !c.diags.HasErrors() && !families[c.family].broken() {
 			good = append(good, c.spec)

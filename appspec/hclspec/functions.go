@@ -24,7 +24,7 @@ type mark int
 // secret marks what must never be printed.
 const secret mark = 1
 
-// functionNames are the functions of the language (contract, section 1), with
+// functionNames are the functions of the language, with
 // how they are called, for the reference page.
 var functionNames = []struct{ name, call, doc string }{
 	{"env", `env(name[, default])`, "the environment variable of the daemon; without a default it is an error where it is not set"},

@@ -16,9 +16,9 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
-// addSlips gives a fuzz target the files of the slips and the full ones.
-func addSlips(f *testing.F, add func(name string, data []byte)) {
-	cases, err := filepath.Glob("testdata/slips/*.txt")
+// addMistakes gives a fuzz target the files of the mistakes and the full ones.
+func addMistakes(f *testing.F, add func(name string, data []byte)) {
+	cases, err := filepath.Glob("testdata/mistakes/*.txt")
 	check(f, err)
 	for _, c := range cases {
 		text, err := os.ReadFile(c)
@@ -40,7 +40,7 @@ func addSlips(f *testing.F, add func(name string, data []byte)) {
 // together: a fault has a text that a terminal can show, a good spec survives
 // its JSON form and a change of format.
 func FuzzLoad(f *testing.F) {
-	addSlips(f, func(name string, data []byte) { f.Add(data, strings.HasSuffix(name, ".json"), len(name)%2 == 0) })
+	addMistakes(f, func(name string, data []byte) { f.Add(data, strings.HasSuffix(name, ".json"), len(name)%2 == 0) })
 	f.Fuzz(func(t *testing.T, data []byte, isJSON, asDefaults bool) {
 		name := "x.hcl"
 		switch {

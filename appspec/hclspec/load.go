@@ -23,24 +23,27 @@ const defaultRoot = "/var/wsgid"
 // followed. What is wrong with a file or an app is in the set; the error is for
 // the directory itself: missing, not a directory, not readable.
 func (o Options) Load(fsys afero.Fs, dir string) (*Set, error) {
-	names, others, err := specFiles(fsys, dir)
+	look, err := LookAt(fsys, dir)
 	if err != nil {
 		return nil, err
 	}
+	return o.LoadBy(fsys, look), nil
+}
+
+// LoadBy is Load by a look that was taken just before.
+func (o Options) LoadBy(fsys afero.Fs, look *Look) *Set {
+	dir := look.dir
 	l := newLoader(o, fsys, dir)
-	for _, name := range others {
+	l.expect(len(look.paths))
+	for _, name := range look.others {
 		l.set.Warnings = append(l.set.Warnings, explain.Warning(hcl.Range{Filename: filepath.Join(dir, name), Start: hcl.InitialPos, End: hcl.InitialPos},
 			"the file is not read: the name of a spec ends in .hcl", otherAdvice(name)))
 	}
-	paths := make([]string, len(names))
-	for i, name := range names {
-		paths[i] = filepath.Join(dir, name)
+	entries := l.prefetch(look)
+	for i, path := range look.paths {
+		l.read(path, entries[i], false)
 	}
-	l.prefetch(dir, paths)
-	for _, path := range paths {
-		l.read(path, false)
-	}
-	return l.finish(), nil
+	return l.finish()
 }
 
 // LoadFiles reads single files, each with the defaults.hcl of its directory, and
@@ -48,39 +51,39 @@ func (o Options) Load(fsys afero.Fs, dir string) (*Set, error) {
 func (o Options) LoadFiles(fsys afero.Fs, files ...string) *Set {
 	l := newLoader(o, fsys, "")
 	for _, path := range files {
-		l.read(filepath.Clean(path), true)
+		l.read(filepath.Clean(path), nil, true)
 	}
 	return l.finish()
 }
 
 // specFiles lists the spec files of a directory.
-func specFiles(fsys afero.Fs, dir string) (names, others []string, err error) {
+func specFiles(fsys afero.Fs, dir string) (info fs.FileInfo, names, others []string, err error) {
 	fail := func(why, next string) error {
 		return fmt.Errorf("cannot read spec directory %s: %s: %s", dir, why, next)
 	}
-	info, err := fsys.Stat(dir)
+	info, err = fsys.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil, fail("no such directory", "create it, or name another with --dir")
+		return nil, nil, nil, fail("no such directory", "create it, or name another with --dir")
 	case errors.Is(err, fs.ErrPermission):
-		return nil, nil, fail("permission denied", "give this user the permission to read it, or name another with --dir")
+		return nil, nil, nil, fail("permission denied", "give this user the permission to read it, or name another with --dir")
 	case errors.Is(err, syscall.ELOOP):
-		return nil, nil, fail("its symlinks form a loop", "correct them, or name another with --dir")
+		return nil, nil, nil, fail("its symlinks form a loop", "correct them, or name another with --dir")
 	case err != nil:
-		return nil, nil, fail(reason(fsys, dir, err).Error(), "name another with --dir")
+		return nil, nil, nil, fail(reason(fsys, dir, err).Error(), "name another with --dir")
 	case !info.IsDir():
-		return nil, nil, fail("it is a file, not a directory", "name its directory with --dir; validate takes files")
+		return nil, nil, nil, fail("it is a file, not a directory", "name its directory with --dir; validate takes files")
 	}
 	d, err := fsys.Open(dir)
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, nil, fail("permission denied", "give this user the permission to read it, or name another with --dir")
+		return nil, nil, nil, fail("permission denied", "give this user the permission to read it, or name another with --dir")
 	} else if err != nil {
-		return nil, nil, fail(reason(fsys, dir, err).Error(), "name another with --dir")
+		return nil, nil, nil, fail(reason(fsys, dir, err).Error(), "name another with --dir")
 	}
 	defer d.Close()
 	all, err := d.Readdirnames(-1)
 	if err != nil {
-		return nil, nil, fail(reason(fsys, dir, err).Error(), "name another with --dir")
+		return nil, nil, nil, fail(reason(fsys, dir, err).Error(), "name another with --dir")
 	}
 	sort.Strings(all)
 	for _, name := range all {
@@ -90,7 +93,7 @@ func specFiles(fsys afero.Fs, dir string) (names, others []string, err error) {
 			others = append(others, name)
 		}
 	}
-	return names, others, nil
+	return info, names, others, nil
 }
 
 // seemsSpec tells whether somebody may believe that a file of this name is read:
@@ -119,7 +122,7 @@ func IsSpecFile(name string) bool {
 	if strings.HasPrefix(name, ".") {
 		return false
 	}
-	// The names that the contract passes over (those that end in ~, .swp, .tmp,
+	// The names that are passed over (those that end in ~, .swp, .tmp,
 	// .bak, .dpkg-*, .rpm*) do not end as spec files do.
 	return strings.HasSuffix(name, ".hcl") || strings.HasSuffix(name, ".hcl.json")
 }

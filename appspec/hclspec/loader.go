@@ -28,7 +28,8 @@ type loader struct {
 	order    []*candidate
 	faults   []located
 	accounts *accounts
-	ready    map[string]*entry // read ahead of their turn; by path
+
+	candidates []candidate // room for those of order
 }
 
 // defaultsOf is what the defaults.hcl of one directory says.
@@ -82,6 +83,14 @@ func newLoader(o Options, fsys afero.Fs, dir string) *loader {
 	}
 }
 
+// expect makes room for so many files.
+func (l *loader) expect(n int) {
+	l.set.Specs, l.set.Sources = make(map[string]*appspec.Spec, n), make(map[string][]byte, n)
+	l.text.sources = l.set.Sources
+	l.done, l.found = make(map[string]bool, n), make(map[string][]*candidate, n)
+	l.order, l.candidates = make([]*candidate, 0, n), make([]candidate, 0, n)
+}
+
 // parsed is a file with its defaults block, without its apps.
 func (l *loader) parsed(path string) *entry {
 	e := &entry{stamp: stampOf(l.fsys, path), host: l.o.key()}
@@ -118,7 +127,7 @@ func (l *loader) defaultsFor(dir string) *defaultsOf {
 	if _, err := lstat(l.fsys, path); errors.Is(err, fs.ErrNotExist) {
 		return d
 	}
-	if d.entry = l.o.Cache.get(l.o, l.fsys, path); d.entry == nil {
+	if d.entry = l.o.Cache.get(l.o, l.fsys, path, nil); d.entry == nil {
 		d.entry = l.parsed(path)
 	}
 	d.broken = d.entry.diags.HasErrors()
@@ -134,13 +143,14 @@ func lstat(fsys afero.Fs, path string) (fs.FileInfo, error) {
 	return fsys.Stat(path)
 }
 
-// entry is what a file says, over the defaults of its directory.
-func (l *loader) entry(path string, defaults *defaultsOf) *entry {
+// entry is what a file says, over the defaults of its directory. now is what it looks like;
+// nil: it is looked at.
+func (l *loader) entry(path string, defaults *defaultsOf, now *stamp) *entry {
 	under := defaults.layer()
 	var e *entry
 	if filepath.Base(path) == defaultsFile && defaults.entry != nil {
 		e = defaults.entry
-	} else if e = l.o.Cache.get(l.o, l.fsys, path); e == nil || e.under != under {
+	} else if e = l.o.Cache.get(l.o, l.fsys, path, now); e == nil || e.under != under {
 		e = l.parsed(path)
 	}
 	if e.file == nil { // it was read by an earlier load
@@ -165,40 +175,37 @@ func (l *loader) entry(path string, defaults *defaultsOf) *entry {
 // prefetchFrom is from how many files on it pays to read several at a time.
 const prefetchFrom = 16
 
-// prefetch reads and evaluates the files of a directory on all processors.
-// What needs their order, and what the apps are checked for together, follows
-// in read and finish.
-func (l *loader) prefetch(dir string, paths []string) {
-	if len(paths) < prefetchFrom {
-		return
+// prefetch reads and evaluates the files of a directory, on all processors where there are
+// enough. What needs their order, and what the apps are checked for together, follows in
+// read and finish.
+func (l *loader) prefetch(look *Look) []*entry {
+	entries := make([]*entry, len(look.paths))
+	width := 1
+	if len(entries) >= prefetchFrom {
+		width = runtime.GOMAXPROCS(0)
 	}
-	defaults := l.defaultsFor(dir)
-	entries := make([]*entry, len(paths))
+	defaults := l.defaultsFor(look.dir)
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
+	for range width {
 		wg.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(paths)); i = next.Add(1) - 1 {
-				entries[i] = l.entry(paths[i], defaults)
+			for i := next.Add(1) - 1; i < int64(len(entries)); i = next.Add(1) - 1 {
+				entries[i] = l.entry(look.paths[i], defaults, &look.stamps[i])
 			}
 		})
 	}
 	wg.Wait()
-	l.ready = make(map[string]*entry, len(paths))
-	for i, path := range paths {
-		l.ready[path] = entries[i]
-	}
+	return entries
 }
 
-// read takes one file in. named: it was asked for by its name.
-func (l *loader) read(path string, named bool) {
+// read takes one file in; e is what it says, nil: it is read. named: it was asked for by
+// its name.
+func (l *loader) read(path string, e *entry, named bool) {
 	if l.done[path] {
 		return
 	}
-	defaults := l.defaultsFor(filepath.Dir(path))
-	e := l.ready[path]
 	if e == nil {
-		e = l.entry(path, defaults)
+		e = l.entry(path, l.defaultsFor(filepath.Dir(path)), nil)
 	}
 	if !named && e.src == nil && e.diags.HasErrors() {
 		if _, err := lstat(l.fsys, path); errors.Is(err, fs.ErrNotExist) {
@@ -221,7 +228,7 @@ func (l *loader) read(path string, named bool) {
 		l.set.Empty = append(l.set.Empty, path)
 	}
 	for _, c := range e.candidates {
-		c = c.again()
+		c = l.again(c)
 		c.index = index
 		if c.spec != nil && c.spec.Gate == nil && !l.o.Elsewhere {
 			c.diags = append(c.diags, pythonProblems(l.fsys, c.spec, c.whole)...)
@@ -230,8 +237,14 @@ func (l *loader) read(path string, named bool) {
 			c.staticFolders(l.fsys)
 		}
 		l.order = append(l.order, c)
-		if c.name != "" {
-			l.found[c.name] = append(l.found[c.name], c)
+		if c.name == "" {
+			continue
+		}
+		if all := l.found[c.name]; all != nil {
+			l.found[c.name] = append(all, c)
+		} else {
+			n := len(l.order)
+			l.found[c.name] = l.order[n-1 : n : n]
 		}
 	}
 }

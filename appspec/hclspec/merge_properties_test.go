@@ -11,7 +11,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
-// TestMergeProperties holds the rules of section 1 for maps: the app's keys
+// TestMergeProperties holds the rules for maps that defaults and app have: the app's keys
 // win, the others stay, neither side is changed.
 func TestMergeProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -11,7 +11,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
-// TestMerge has the rules of section 1: scalars and lists of the app win; env
+// TestMerge has the rules by which defaults become part of an app: scalars and lists of the app win; env
 // and overrides merge key by key; blocks merge attribute by attribute.
 func TestMerge(t *testing.T) {
 	set := good(t, load(t, testOptions(), memory(t, map[string]string{

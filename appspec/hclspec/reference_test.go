@@ -93,7 +93,7 @@ func reference(t *testing.T) string {
 	}
 	p("\n## Processes\n")
 	p("A `process` runs as the workers do: same user, environment, interpreter, `working_directory`, umask, limits, chroot and release. Besides, it has")
-	p("`PYTHONPATH` with the folder of the code, `PYTHONUNBUFFERED`, `WSGID_PROCESS` (`NAME.NUMBER`) and `WSGID_PROCESS_NUMBER`. What it prints is in the log of")
+	p("`PYTHONPATH` with the folder of the code, `PYTHONUNBUFFERED`, `WSGID_PROCESS` (`NAME.NUMBER`) and `WSGID_PROCESS_NUMBER`. `app/…` in its `command` is in the release. What it prints is in the log of")
 	p("the app under its name. It belongs to the app's master: it runs on while the daemon is stopped, killed or upgraded. One that ends is started again, at once")
 	p("the first time, then with the delays of `restart`; while it waits for that the app is `degraded`. A program must stay in the foreground.\n")
 	p("- **Start**: when the workers serve, or none is wanted (`min = 0`; such an app keeps its master). Where they cannot start nothing is started.")

@@ -126,5 +126,6 @@ func (n appNames) instead(words []string, i int) string {
 			return `did you mean "` + pair + `"?`
 		}
 	}
-	return strings.TrimPrefix(didYouMean(word, n.apps), "; ")
+	shown := slices.DeleteFunc(slices.Clone(n.apps), func(name string) bool { return name == appspec.GateName })
+	return strings.TrimPrefix(meantOf(word, shown), "; ")
 }

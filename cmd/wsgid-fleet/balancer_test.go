@@ -22,7 +22,7 @@ func TestABalancerForgetsNoHostTooSoon(t *testing.T) {
 	b := &balancer{c: &cli{out: &said, err: &said}, path: filepath.Join(dir, "backends.cfg"), command: "echo again >>" + filepath.Join(dir, "reloads"), write: writeHAProxy}
 	b.begin()
 	view := func(hosts, serving string) *etcd.View {
-		v := &etcd.View{Generation: 1, Hosts: map[string]cluster.Host{}, Endpoints: map[string]map[string]cluster.Endpoint{"app": {}}}
+		v := &etcd.View{Meta: etcd.Meta{Generation: 1}, Hosts: map[string]cluster.Host{}, Endpoints: map[string]map[string]cluster.Endpoint{"app": {}}}
 		for h := range strings.FieldsSeq(hosts) {
 			v.Hosts[h] = cluster.Host{ID: h, Region: "eu1"}
 		}
@@ -83,7 +83,7 @@ func TestABalancerIsToldUntilItListens(t *testing.T) {
 	var said bytes.Buffer
 	b := &balancer{c: &cli{out: &said, err: &said}, path: filepath.Join(dir, "f"), command: "test -e " + filepath.Join(dir, "up"), write: writeHAProxy}
 	b.begin()
-	v := &etcd.View{Generation: 1, Hosts: map[string]cluster.Host{"a": {ID: "a"}}, Endpoints: map[string]map[string]cluster.Endpoint{"app": {"a": {Ready: true}}}}
+	v := &etcd.View{Meta: etcd.Meta{Generation: 1}, Hosts: map[string]cluster.Host{"a": {ID: "a"}}, Endpoints: map[string]map[string]cluster.Endpoint{"app": {"a": {Ready: true}}}}
 	now := time.Now()
 	if due := b.seen(t.Context(), now, v); !due.Equal(now.Add(retryAfter)) || !b.owed {
 		t.Errorf("after a failure it is due at %v, owed %v\n%s", due, b.owed, said.String())
@@ -120,7 +120,7 @@ func TestABalancerHasTimeToRead(t *testing.T) {
 	told := filepath.Join(dir, "told")
 	b := &balancer{c: &cli{out: &said, err: &said}, path: filepath.Join(dir, "f"), command: "cat " + filepath.Join(dir, "f") + " >>" + told + "; echo told >>" + told, write: writeHAProxy}
 	b.begin()
-	v := &etcd.View{Generation: 1, Hosts: map[string]cluster.Host{"a": {ID: "a"}}, Endpoints: map[string]map[string]cluster.Endpoint{}}
+	v := &etcd.View{Meta: etcd.Meta{Generation: 1}, Hosts: map[string]cluster.Host{"a": {ID: "a"}}, Endpoints: map[string]map[string]cluster.Endpoint{}}
 	begin := time.Now()
 	at := func(after time.Duration, app string) time.Duration {
 		t.Helper()

@@ -66,6 +66,8 @@ func newCLI() *cli {
 // execute runs one command line and returns the exit code.
 func (c *cli) execute(ctx context.Context, args []string) int {
 	c.args = args
+	out := &stdout{to: c.out}
+	c.out = out
 	root := c.root()
 	root.SetArgs(singleDashCheck(args))
 	root.SetIn(c.in)
@@ -76,7 +78,11 @@ func (c *cli) execute(ctx context.Context, args []string) int {
 		// Arguments or flags that cobra or an Args function refused.
 		err = &exitError{code: exitUsage, err: err}
 	}
-	return c.report(err, cmd.CommandPath())
+	code := c.report(err, cmd.CommandPath())
+	if out.err != nil && code != exitFailed {
+		return c.report(fmt.Errorf("cannot write to standard output: %w", out.err), cmd.CommandPath())
+	}
+	return code
 }
 
 // root builds the tree of commands.
@@ -243,7 +249,7 @@ func singleDashCheck(args []string) []string {
 // noArgs refuses any argument with words of our own.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("cannot %s: unexpected argument %q", cmd.Name(), args[0])
+		return fmt.Errorf("cannot %s: unexpected argument %q", doing(cmd.Name()), args[0])
 	}
 	return nil
 }

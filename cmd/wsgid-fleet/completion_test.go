@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // typedShell is what completes in a shell: how it is started, and what somebody has in its
@@ -75,7 +78,7 @@ func TestCompletionInRealShells(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.CommandContext(t.Context(), "script", "-qec", shell.start, "/dev/null")
+			cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "script", "-qec", shell.start, "/dev/null")
 			cmd.Dir = dir
 			cmd.Env = append(os.Environ(), "PATH="+filepath.Join(dir, "bin")+":/usr/bin:/bin", "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_RUNTIME_DIR="+dir, "TERM=xterm", "LANG=C.UTF-8")
 			var shown screen
@@ -87,23 +90,25 @@ func TestCompletionInRealShells(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { _ = keys.Close(); _ = cmd.Process.Kill(); _ = cmd.Wait() })
+			// A shell that ends writes its history into the folder: it is waited for.
+			t.Cleanup(func() {
+				defer time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() }).Stop()
+				_, _ = io.WriteString(keys, "\nexit\n")
+				_ = cmd.Wait()
+			})
 			seen := 0
 			types := func(text, want string) {
 				t.Helper()
 				if _, err := io.WriteString(keys, text); err != nil {
 					t.Fatalf("%v\n%s", err, shown.String())
 				}
-				for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-					all := shown.String()
-					if i := strings.Index(all[seen:], want); i >= 0 {
+				await.True(t, fmt.Sprintf("%q after %q", want, text), func() bool {
+					i := strings.Index(shown.String()[seen:], want)
+					if i >= 0 {
 						seen += i + len(want)
-						return
 					}
-					if time.Now().After(end) {
-						t.Fatalf("after %q there is no %q:\n%q", text, want, all)
-					}
-				}
+					return i >= 0
+				}, func() any { return shown.String() })
 			}
 			types(fmt.Sprintf(shell.setup, write("script", string(script), 0o644))+"\n", "")
 			types("echo re''ady\n", "ready")

@@ -12,16 +12,17 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/console"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/specdir"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/systemd"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
 // load reads a spec directory.
-func load(dir string) (*hclspec.Set, error) { return fleet.SpecOptions().Load(afero.NewOsFs(), dir) }
+func load(dir string) (*hclspec.Set, error) { return specdir.HostOptions().Load(afero.NewOsFs(), dir) }
 
 // loadFiles reads single spec files.
 func loadFiles(files []string) *hclspec.Set {
-	return fleet.SpecOptions().LoadFiles(afero.NewOsFs(), files...)
+	return specdir.HostOptions().LoadFiles(afero.NewOsFs(), files...)
 }
 
 // served is what a daemon serves to others than its commands; empty: nothing.
@@ -29,6 +30,28 @@ type served struct {
 	metrics      string // host:port
 	console      string // unix:PATH or host:port
 	consoleHosts []string
+	consoleProxy string // a file
+	// consoleViewer is unix:PATH, of a socket for viewers beside console.
+	consoleViewer string
+}
+
+// page is the console that is to be served.
+func (s served) page(log *slog.Logger) (*console.Console, error) {
+	con, err := console.New(s.console, s.consoleHosts, log)
+	if err != nil {
+		return nil, fmt.Errorf("--console %w", err)
+	}
+	if s.consoleProxy != "" {
+		if err := con.Behind(s.consoleProxy); err != nil {
+			return nil, fmt.Errorf("--console-proxy: %w", err)
+		}
+	}
+	if s.consoleViewer != "" {
+		if err := con.ForViewers(s.consoleViewer); err != nil {
+			return nil, fmt.Errorf("--console-viewer: %w", err)
+		}
+	}
+	return con, nil
 }
 
 func (s served) check() error {
@@ -36,12 +59,16 @@ func (s served) check() error {
 		if len(s.consoleHosts) > 0 {
 			return errors.New("--console-host goes with --console only")
 		}
+		if s.consoleProxy != "" {
+			return errors.New("--console-proxy goes with --console unix:PATH only")
+		}
+		if s.consoleViewer != "" {
+			return errors.New("--console-viewer goes with --console only")
+		}
 		return nil
 	}
-	if _, err := console.New(s.console, s.consoleHosts, nil); err != nil {
-		return fmt.Errorf("--console %w", err)
-	}
-	return nil
+	_, err := s.page(nil)
+	return err
 }
 
 // runDaemon is the daemon, in the foreground. part has it take part in a fleet of many
@@ -59,7 +86,7 @@ func runDaemon(ctx context.Context, o fleet.Options, so served, part func(*fleet
 	d := fleet.NewDaemon(o)
 	d.Metrics = so.metrics
 	if so.console != "" {
-		con, err := console.New(so.console, so.consoleHosts, o.Log)
+		con, err := so.page(o.Log)
 		if err != nil {
 			return err
 		}

@@ -131,7 +131,7 @@ func (c *cli) deploy(ctx context.Context, o fleet.DeployOrder, words []string, o
 	results, err := op.Deploy(ctx, o, t.event)
 	if err != nil {
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-			return fmt.Errorf("cannot wait for it: interrupted; it stops before it changes what is being served: wsgid-fleet deploys %s", o.App)
+			return fmt.Errorf("cannot wait for it: interrupted; %s: wsgid-fleet deploys %s", t.stopped(), o.App)
 		}
 		return err
 	}
@@ -197,6 +197,15 @@ type stages struct {
 	w      io.Writer
 	notes  io.Writer // what it waits for
 	deploy string
+	serves bool // it has begun to change what is being served
+}
+
+// stopped says what becomes of a deploy that nobody waits for any more.
+func (s *stages) stopped() string {
+	if s.serves {
+		return "it goes on to its end, as it was changing what is being served"
+	}
+	return "it stops before it changes what is being served"
 }
 
 func (s *stages) event(e fleet.Event) {
@@ -211,6 +220,7 @@ func (s *stages) event(e fleet.Event) {
 		fmt.Fprintf(s.w, "Deploy %s of %s\n", e.Deploy, e.App)
 	}
 	if e.Stage.Ended.IsZero() {
+		s.serves = s.serves || e.Stage.Name == deploy.StageRollout
 		fmt.Fprintf(s.w, "%s...\n", e.Message)
 		return
 	}

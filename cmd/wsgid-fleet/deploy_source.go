@@ -35,7 +35,7 @@ func (c *cli) deployByEtcd(ctx context.Context, f sourceFlags, o fleet.DeployOrd
 		names = append(names, a.Name)
 	}
 	if !slices.Contains(names, o.App) {
-		return fmt.Errorf("cannot %s %s: no app of that name is in generation %d%s", o.Verb(), o.App, texts.Generation, didYouMean(o.App, names))
+		return fmt.Errorf("cannot %s %s: no app of that name is in generation %d%s", o.Verb(), o.App, texts.Generation, meantOf(o.App, names))
 	}
 	view, err := client.View(ctx)
 	if err != nil {
@@ -52,7 +52,7 @@ func (c *cli) deployByEtcd(ctx context.Context, f sourceFlags, o fleet.DeployOrd
 		func() bool { return false })
 	if err != nil {
 		if ctx.Err() != nil {
-			return fmt.Errorf("cannot wait for it: interrupted; each host stops before it changes what is being served")
+			return fmt.Errorf("cannot wait for it: interrupted; on each host %s", t.stopped())
 		}
 		return err
 	}

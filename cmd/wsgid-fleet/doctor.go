@@ -24,8 +24,8 @@ func (c *cli) doctorCommand() *cobra.Command {
 processes and inotify, net.core.somaxconn, ports of apps and of the gate that another
 program has, users and groups, interpreters, parent folders that keep an app's user out,
 certificates, also those that the daemon gets, the clock, disk space, inodes and read-only disks, the state directory, the systemd unit,
-control groups, libzmq. Nothing is changed. What an ordinary user may not look at is
-What an ordinary user may not read is
+control groups, libzmq. Nothing is changed. What an ordinary user may
+not read is unknown.
 
 With -o json the answer is one object:
 
@@ -41,8 +41,11 @@ Exit code: 0 nothing is bad, 1 something is.`,
 			op, err := c.operator(cmd.Context())
 			if err != nil {
 				look.Foreign = err.Error()
-				if n, ok := errors.AsType[*fleet.NeighbourError](err); ok && c.dir == "" && n.Dir != "" {
-					look.Dir = n.Dir
+				if n, ok := errors.AsType[*fleet.NeighbourError](err); ok {
+					look.AsUser = asUser(n.User, cmd.CommandPath(), c.args)
+					if c.dir == "" && n.Dir != "" {
+						look.Dir = n.Dir
+					}
 				}
 			} else {
 				defer op.Close()

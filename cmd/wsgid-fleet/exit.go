@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -72,6 +73,16 @@ func usageError(format string, args ...any) error {
 	return &exitError{code: exitUsage, err: fmt.Errorf(format, args...)}
 }
 
+// commandVerbs say what the commands do whose names are no verbs.
+var commandVerbs = map[string]string{
+	"completion": "print a completion script", "console": "open the console", "deploys": "list deploys",
+	"doctor": "check this machine", "endpoints": "list endpoints", "fmt": "format specs", "hosts": "list hosts",
+	"logs": "show logs", "new": "write a spec", "status": "show status", "version": "print the version",
+}
+
+// doing is what a command does, as it stands behind "cannot".
+func doing(command string) string { return cmp.Or(commandVerbs[command], command) }
+
 // report writes err for people and returns the exit code that belongs to it.
 // command is the path of the command that was meant ("wsgid-fleet start").
 func (c *cli) report(err error, command string) int {
@@ -92,7 +103,7 @@ func (c *cli) report(err error, command string) int {
 	}
 	if !strings.HasPrefix(text, "cannot ") {
 		if verb, ok := strings.CutPrefix(command, programName+" "); ok {
-			text = "cannot " + verb + ": " + text
+			text = "cannot " + doing(verb) + ": " + text
 		}
 	}
 	fmt.Fprintf(c.err, "%s: %s\n", programName, text)

@@ -112,7 +112,7 @@ when it is ready there. An app that has no other place stays. It lasts until unc
 			return err
 		}
 		if _, there := v.Hosts[args[0]]; !there {
-			return fmt.Errorf("cannot cordon %s: there is no host with that name%s", args[0], didYouMean(args[0], slices.Sorted(maps.Keys(v.Hosts))))
+			return fmt.Errorf("cannot cordon %s: there is no host with that name%s", args[0], meantOf(args[0], slices.Sorted(maps.Keys(v.Hosts))))
 		}
 		return client.Cordon(ctx, args[0], "cordon")
 	})
@@ -124,6 +124,13 @@ func (c *cli) uncordonCommand() *cobra.Command {
 		Short: "Take a host that was cordoned in again",
 		Args:  oneArg("a host"),
 	}, func(ctx context.Context, client *etcd.Client, args []string) error {
+		v, err := client.View(ctx)
+		if err != nil {
+			return err
+		}
+		if out := slices.Sorted(maps.Keys(v.Down)); !slices.Contains(out, args[0]) {
+			return fmt.Errorf("cannot uncordon %s: it is not cordoned%s", args[0], meantOf(args[0], out))
+		}
 		return client.Uncordon(ctx, args[0])
 	})
 }

@@ -7,10 +7,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/logfile"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // logFolder is an app folder with an empty logs folder.
@@ -57,11 +57,7 @@ type syncBuffer struct{ fleettest.Buffer }
 // until waits until the text has this.
 func (s *syncBuffer) until(t *testing.T, text string) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !strings.Contains(s.String(), text); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%q never came; there is:\n%s", text, s)
-		}
-	}
+	await.True(t, fmt.Sprintf("%q", text), func() bool { return strings.Contains(s.String(), text) }, func() any { return s })
 }
 
 func TestLogsFollowWakesUp(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // machine is a container over the files of this machine in which a real systemd
@@ -182,15 +184,7 @@ func (m *machine) property(unit, name string) string {
 // until waits until try succeeds.
 func (m *machine) until(what string, limit time.Duration, try func() error) {
 	m.t.Helper()
-	for end := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
-		err := try()
-		if err == nil {
-			return
-		}
-		if time.Now().After(end) {
-			m.t.Fatalf("%s: not within %s: %v", what, limit, err)
-		}
-	}
+	await.Nil(m.t, limit, what, try)
 }
 
 // with is the machine for a subtest.

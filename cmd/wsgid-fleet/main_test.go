@@ -17,6 +17,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/master"
 )
 
@@ -81,13 +82,14 @@ func startFake() int {
 // fakeFleet answers what a file says; it notes what it was asked on standard
 // error where the file wants that.
 type fakeFleet struct {
-	FStatus  fleet.Status    `json:"status"`
-	FPlan    plan.Plan       `json:"plan"`
-	Events   []fleet.Event   `json:"events"`
-	Results  []fleet.Result  `json:"results"`
-	Error    string          `json:"error"`
-	Announce bool            `json:"announce"`
-	Book     []*deploy.Entry `json:"book"`
+	FStatus  fleet.Status         `json:"status"`
+	FPlan    plan.Plan            `json:"plan"`
+	Events   []fleet.Event        `json:"events"`
+	Results  []fleet.Result       `json:"results"`
+	Error    string               `json:"error"`
+	Announce bool                 `json:"announce"`
+	Book     []*deploy.Entry      `json:"book"`
+	Stuck    []runner.ThreadStack `json:"stuck"`
 }
 
 func connectFake(_ context.Context, o fleet.Options) (fleet.Operator, error) {
@@ -120,7 +122,13 @@ func (f *fakeFleet) Deploys(context.Context, []string) ([]*deploy.Entry, error) 
 
 func (f *fakeFleet) Plan(context.Context, []string) (*plan.Plan, error) { return &f.FPlan, nil }
 func (f *fakeFleet) Status(context.Context) (*fleet.Status, error)      { return &f.FStatus, nil }
-func (f *fakeFleet) Close() error                                       { return nil }
+func (f *fakeFleet) Stacks(context.Context, string) ([]runner.ThreadStack, error) {
+	if f.Error != "" {
+		return nil, errors.New(f.Error)
+	}
+	return f.Stuck, nil
+}
+func (f *fakeFleet) Close() error { return nil }
 
 func (f *fakeFleet) Apply(_ context.Context, apps []string, p func(fleet.Event)) ([]fleet.Result, error) {
 	return f.do("apply", apps, p)

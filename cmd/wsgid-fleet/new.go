@@ -21,6 +21,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/checkout"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/specdir"
 )
 
 func (c *cli) newCommand() *cobra.Command {
@@ -206,7 +207,7 @@ func proveNew(dir, name string, text []byte) error {
 	if err := afero.WriteFile(over, file, text, 0o600); err != nil {
 		return fmt.Errorf("cannot write a spec for app %s: %w", name, err)
 	}
-	set := fleet.SpecOptions().LoadFiles(over, file)
+	set := specdir.HostOptions().LoadFiles(over, file)
 	if len(set.Faults) > 0 {
 		return fmt.Errorf("cannot write a spec for app %s: what was found is not a good spec:\n%s", name, strings.TrimSpace(set.Faults[0].Text))
 	}

@@ -9,13 +9,16 @@ import (
 	"time"
 )
 
-// typed is a command that README shows, and what it prints.
+// operations is the page on which the service begins.
+const operations = "../../examples/systemd/README.md"
+
+// typed is a command that the page shows, and what it prints.
 type typed struct{ command, output string }
 
-// readmeAsRoot are the commands of README's console blocks that root types.
-func readmeAsRoot(t *testing.T) (all []typed) {
+// shownToRoot are the commands of the page's console blocks, which root types.
+func shownToRoot(t *testing.T) (all []typed) {
 	t.Helper()
-	text, err := os.ReadFile(readme)
+	text, err := os.ReadFile(operations)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,16 +32,16 @@ func readmeAsRoot(t *testing.T) (all []typed) {
 		}
 	}
 	if len(all) != 5 || !strings.HasPrefix(all[0].command, "apt install ./") {
-		t.Fatalf("README has these commands for root: %q", all)
+		t.Fatalf("%s has these commands for root: %q", operations, all)
 	}
 	return all
 }
 
-// newcomer types what README shows.
+// newcomer types what the page shows.
 type newcomer struct{ m *machine }
 
 // types types a command and compares what it prints, but for numbers and the width of
-// columns. What only looks is typed again until it sees what README does: the app takes
+// columns. What only looks is typed again until it sees what the page shows: the app takes
 // a moment to start. Commands without an output print what they like.
 func (n newcomer) types(c typed) {
 	n.m.t.Helper()
@@ -58,7 +61,7 @@ func (n newcomer) types(c typed) {
 		return nil
 	}
 	if verb := strings.Fields(c.command); verb[0] == "curl" || verb[len(verb)-1] == "status" {
-		n.m.until("README's "+c.command, time.Minute, try)
+		n.m.until("the page's "+c.command, time.Minute, try)
 	} else if err := try(); err != nil {
 		n.m.t.Fatal(err)
 	}

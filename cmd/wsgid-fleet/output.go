@@ -19,7 +19,7 @@ func outputFlag(cmd *cobra.Command, value *string, known ...string) {
 func outputArgs(value *string, next cobra.PositionalArgs, known ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if !slices.Contains(known, *value) {
-			return fmt.Errorf("cannot %s: no output form %q; known are %s%s", cmd.Name(), *value, strings.Join(known, ", "), didYouMean(*value, known))
+			return fmt.Errorf("cannot %s: no output form %q; known are %s%s", doing(cmd.Name()), *value, strings.Join(known, ", "), didYouMean(*value, known))
 		}
 		if next != nil {
 			return next(cmd, args)

@@ -82,7 +82,7 @@ func TestPackage(t *testing.T) {
 		m.run(append([]string{"env", "DEBIAN_FRONTEND=noninteractive", "dpkg"}, args...)...)
 	}
 
-	commands := readmeAsRoot(t)
+	commands := shownToRoot(t)
 	tour := newcomer{m}
 	tour.types(commands[0])
 	if enabled := strings.TrimSpace(m.run("systemctl", "is-enabled", "wsgid-fleet")); enabled != "enabled" {
@@ -98,6 +98,21 @@ func TestPackage(t *testing.T) {
 	empty()
 	for _, c := range commands[1:] {
 		tour.types(c)
+	}
+	// What /etc/default/wsgid-fleet says reaches the daemon: an option, and a variable that a
+	// spec reads.
+	m.run("sed", "-i", `s/^WSGID_FLEET_OPTIONS=.*/WSGID_FLEET_OPTIONS="--metrics 127.0.0.1:9181 --console 127.0.0.1:9191"\nGREETING="by the default file"/`, "/etc/default/wsgid-fleet")
+	m.run("sed", "-i", `0,/^  wsgi_app/s//  env = { GREETING = env("GREETING") }\n&/`, "/etc/wsgid.d/hello.hcl")
+	m.run("systemctl", "restart", "wsgid-fleet")
+	m.until("the app has the variable", time.Minute, func() error {
+		out, err := m.try("curl", "-fsS", "http://127.0.0.1:8000/")
+		return errors.Join(err, contains(out, "by the default file"))
+	})
+	if out := m.run("curl", "-fsS", "http://127.0.0.1:9181/metrics"); !strings.Contains(out, `app="hello"`) {
+		t.Errorf("the option --metrics: %s", out)
+	}
+	if out := m.run("wsgid-fleet", "console"); !strings.HasPrefix(out, "http://127.0.0.1:9191/login#") {
+		t.Errorf("the option --console: %s", out)
 	}
 	m.run("rm", "/etc/wsgid.d/hello.hcl")
 	empty()

@@ -139,7 +139,7 @@ func (c *cli) plan(ctx context.Context, op fleet.Operator, args []string) (plan 
 		known.apps = append(known.apps, statusNames(status).apps...)
 		bad := 0
 		if apps, bad = known.sorted().resolve(args); bad >= 0 {
-			return nil, nil, fmt.Errorf("cannot plan %s: no app %q in %s, and none runs", args[bad], args[bad], dir)
+			return nil, nil, fmt.Errorf("cannot plan %s: no app %q in %s, and none runs; %s", args[bad], args[bad], dir, known.sorted().instead(args, bad))
 		}
 	}
 	fmt.Fprintf(c.err, "plan of %s against the running fleet of %s\n", dir, client.Daemon().Dir)

@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/afero"
 
-	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/specdir"
 )
 
 // move is where an app runs by the specs of today, and by those to come.
@@ -72,7 +72,7 @@ func (c *cli) stagedFor(ctx context.Context, dir string) (*cluster.Texts, []clus
 	if err != nil {
 		return nil, nil, err
 	}
-	set, err := fleet.NeutralOptions().Load(afero.NewOsFs(), dir)
+	set, err := specdir.NeutralOptions().Load(afero.NewOsFs(), dir)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -82,7 +82,7 @@ func (c *cli) stagedFor(ctx context.Context, dir string) (*cluster.Texts, []clus
 	if len(set.Faults) > 0 {
 		return nil, nil, silent(exitFailed)
 	}
-	return &t, fleet.PlacedApps(set, nil), nil
+	return &t, specdir.PlacedApps(set, nil), nil
 }
 
 // planByEtcd says which hosts each app of a fleet of many machines goes to, and with a
@@ -121,7 +121,7 @@ func (c *cli) planByEtcd(ctx context.Context, f sourceFlags, words []string, out
 		}
 		for _, w := range words {
 			if !slices.Contains(all, w) {
-				return fmt.Errorf("cannot plan %s: no app of that name is in the fleet%s", w, didYouMean(w, all))
+				return fmt.Errorf("cannot plan %s: no app of that name is in the fleet%s", w, meantOf(w, all))
 			}
 		}
 		rows = slices.DeleteFunc(rows, func(m move) bool { return !slices.Contains(words, m.App) })

@@ -17,6 +17,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
 )
 
 const readme = "../../README.md"
@@ -24,11 +25,11 @@ const readme = "../../README.md"
 // consoles are the blocks of README that show what a command prints.
 var consoles = regexp.MustCompile("(?s)```console\n\\$ \\./fleet ([^\n]*)\n(.*?)```")
 
-// readmeSlip is the line that README misspells in the quickstart's hello.hcl.
-const readmeSlip = "    coutn = 3\n"
+// readmeMistake is the line that README misspells in the quickstart's hello.hcl.
+const readmeMistake = "    coutn = 3\n"
 
 // TestReadme types the console blocks of README: validate over the quickstart's
-// own specs with the slip in them, status and plan of a fleet as the quickstart's.
+// own specs with the mistake in them, status and plan of a fleet as the quickstart's.
 // UPDATE_SCRIPTS=1 writes what is printed now into README.
 func TestReadme(t *testing.T) {
 	text, err := os.ReadFile(readme)
@@ -42,8 +43,8 @@ func TestReadme(t *testing.T) {
 		out := fmt.Sprintf("block%d.txt", i)
 		fmt.Fprintf(&files, "-- %s --\n%s", out, b[2])
 		switch b[1] {
-		case "status", "plan":
-			code := map[string]int{"status": 0, "plan": 2}[b[1]]
+		case "status", "plan --dir next":
+			code := map[string]int{"status": 0, "plan --dir next": 2}[b[1]]
 			fmt.Fprintf(&script, "exits %d fake %s\ncmp stdout %s\n", code, b[1], out)
 		case "validate":
 			fmt.Fprintf(&script, "exits 1 wsgid-fleet validate --dir wsgid.d\ncmp stderr %s\n", out)
@@ -58,7 +59,7 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	broken := regexp.MustCompile(`(?m)^    count = 2.*\n`).ReplaceAllString(string(hello), readmeSlip)
+	broken := regexp.MustCompile(`(?m)^    count = 2.*\n`).ReplaceAllString(string(hello), readmeMistake)
 	if broken == string(hello) {
 		t.Fatal("hello.hcl of the quickstart has no count = 2 to misspell")
 	}
@@ -117,6 +118,8 @@ func readmeFleet() fakeFleet {
 		}
 		f.FStatus.Apps = append(f.FStatus.Apps, s)
 	}
+	f.FStatus.Gate = &fleet.GateStatus{State: string(runner.StateReady), Listen: []string{"127.0.0.1:8080", "127.0.0.1:8443"},
+		Master: &fleet.MasterStatus{PID: 19969, Since: since}, Counts: &gate.Counts{}}
 	change := appspec.Change{Path: "workers.count", Old: "2", New: "4", Disruption: appspec.Live}
 	f.FPlan = plan.Plan{Apps: []plan.AppPlan{{App: "hello", File: "wsgid.d/hello.hcl", Why: "workers.count changes", Disruption: appspec.Live, Changes: []appspec.Change{change},
 		Actions: []plan.Action{{Kind: plan.ActionUpdate, Reason: "workers.count changes"}}}}}

@@ -25,6 +25,8 @@ deploys under way have ended.
 With --console the daemon serves a page to look at, for browsers: on a loopback
 address, or on a unix socket that the fleet's owner and the group wsgid-admin may
 use. wsgid-fleet console opens it. Other addresses are refused, as it has no TLS.
+With --console-viewer it is served on one more unix socket, which the group of the
+folder that it lies in may use: whoever comes by it looks, and changes nothing.
 
 With --hold, or apply = "manual" in defaults, edits are not followed: they wait for
 wsgid-fleet apply. plan shows what it would do, status what waits; a new app waits
@@ -57,6 +59,8 @@ While etcd is away, or holds nothing, everything goes on as it is.`,
 	cmd.Flags().StringVar(&so.metrics, "metrics", "", "serve metrics for Prometheus at http://`host:port`/metrics too, not only on the\ncontrol socket")
 	cmd.Flags().StringVar(&so.console, "console", "", "serve the console at unix:PATH or 127.0.0.1:PORT (`address`)")
 	cmd.Flags().StringSliceVar(&so.consoleHosts, "console-host", nil, "a host `name` under which a proxy asks for the console; may be repeated")
+	cmd.Flags().StringVar(&so.consoleProxy, "console-proxy", "", "a `file` with the secret of a proxy before --console unix:PATH, which says who asks\nas X-Forwarded-User, and with lines operator NAME… and viewer NAME…")
+	cmd.Flags().StringVar(&so.consoleViewer, "console-viewer", "", "serve the console at unix:PATH too, for the group of PATH's folder, who can change\nnothing by it (`address`)")
 	cmd.Flags().BoolVar(&hold, "hold", false, "edits of the spec directory wait for wsgid-fleet apply")
 	host.add(cmd)
 	return cmd

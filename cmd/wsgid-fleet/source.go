@@ -17,6 +17,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/specdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -52,7 +53,7 @@ func (f *sourceFlags) client(c *cli, verb string) (*etcd.Client, error) {
 func (f *sourceFlags) config(c *cli, verb string) (etcd.Config, error) {
 	source := cmp.Or(f.source, c.getenv("WSGID_SOURCE"))
 	if source == "" {
-		return etcd.Config{}, usageError("cannot %s: name the fleet with --source etcd://host:2379/prefix, or in WSGID_SOURCE", verb)
+		return etcd.Config{}, usageError("cannot %s: name the fleet with --source etcd://host:2379/prefix, or in WSGID_SOURCE", doing(verb))
 	}
 	cfg, err := etcd.Parse(source)
 	if err != nil {
@@ -60,9 +61,9 @@ func (f *sourceFlags) config(c *cli, verb string) (etcd.Config, error) {
 	}
 	switch {
 	case (f.cert == "") != (f.key == ""):
-		return etcd.Config{}, usageError("cannot %s: --etcd-cert and --etcd-key go together", verb)
+		return etcd.Config{}, usageError("cannot %s: --etcd-cert and --etcd-key go together", doing(verb))
 	case (f.user == "") != (f.passwordFile == ""):
-		return etcd.Config{}, usageError("cannot %s: --etcd-user and --etcd-password-file go together", verb)
+		return etcd.Config{}, usageError("cannot %s: --etcd-user and --etcd-password-file go together", doing(verb))
 	}
 	cfg.CA, cfg.Cert, cfg.Key, cfg.User, cfg.PasswordFile = f.ca, f.cert, f.key, f.user, f.passwordFile
 	return cfg, nil
@@ -142,11 +143,11 @@ func placedBy(t cluster.Texts) ([]cluster.App, error) {
 			return nil, err
 		}
 	}
-	set, err := fleet.NeutralOptions().Load(fsys, dir)
+	set, err := specdir.NeutralOptions().Load(fsys, dir)
 	if err != nil {
 		return nil, err
 	}
-	return fleet.PlacedApps(set, nil), nil
+	return specdir.PlacedApps(set, nil), nil
 }
 
 func (c *cli) pushCommand() *cobra.Command {
@@ -246,7 +247,7 @@ says something else is left, and nothing is written.`,
 func oneArg(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != 1 {
-			return fmt.Errorf("cannot %s: name %s and nothing else", cmd.Name(), what)
+			return fmt.Errorf("cannot %s: name %s and nothing else", doing(cmd.Name()), what)
 		}
 		return nil
 	}

@@ -16,7 +16,7 @@ import (
 
 func (c *cli) statusCommand() *cobra.Command {
 	var output string
-	var watch, whole bool
+	var watch, whole, stack bool
 	var source sourceFlags
 	var interval time.Duration
 	cmd := &cobra.Command{
@@ -25,6 +25,11 @@ func (c *cli) statusCommand() *cobra.Command {
 		Long: `Show actual and desired state: a line an app, or one app with each
 of its workers and the request it is at. With --watch the picture is redrawn in place until Ctrl-C, with
 requests a second since the picture before.
+
+With --stack it shows of one app where each request is that is at work: the Python
+calls of the thread that serves it, of one that hangs too. The thread is asked by a
+signal, which cuts short what it waits for in the kernel; Python goes on waiting by
+itself, and so do nearly all libraries.
 
 With -o uwsgi it is the JSON of a uWSGI stats server, for uwsgitop and the
 exporters of people who come from there; a socket for them:
@@ -46,6 +51,8 @@ asked.`,
 			switch {
 			case whole && (len(args) > 0 || watch || output == "uwsgi"):
 				return errors.New("cannot show status: --fleet is of all apps, once, as text or json")
+			case stack && (len(args) == 0 || whole || watch || output == "uwsgi"):
+				return errors.New("cannot show stacks: --stack is of one app, once, as text or json: wsgid-fleet status APP --stack")
 			case len(args) > 2:
 				return fmt.Errorf("cannot show status: one app at a time, not %d", len(args))
 			case watch && (output == "json" || output == "uwsgi"):
@@ -83,6 +90,12 @@ asked.`,
 			if status, err = c.only(status, args); err != nil {
 				return err
 			}
+			if stack {
+				app := &status.Apps[0]
+				if app.Stacks, err = op.Stacks(ctx, app.Name); err != nil {
+					return err
+				}
+			}
 			switch output {
 			case "json":
 				if err := writeJSON(c.out, statusJSON(status)); err != nil {
@@ -93,7 +106,7 @@ asked.`,
 					return err
 				}
 			default:
-				v := statusView{style: c.style(), now: c.now(), wide: output == "wide", one: len(args) > 0}
+				v := statusView{style: c.style(), now: c.now(), wide: output == "wide", one: len(args) > 0, stack: stack}
 				v.write(c.out, status)
 			}
 			return silent(statusCode(status))
@@ -102,6 +115,7 @@ asked.`,
 	outputFlag(cmd, &output, "text", "wide", "json", "uwsgi")
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "redraw in place until Ctrl-C")
 	cmd.Flags().BoolVar(&whole, "fleet", false, "all apps over all hosts of a fleet of many machines: where each is placed and\nwho serves it; exit code 3 where one is not served by all that should")
+	cmd.Flags().BoolVar(&stack, "stack", false, "the Python calls of each request of one app that is at work")
 	source.add(cmd, "with --fleet: "+fleetSource)
 	cmd.Flags().DurationVar(&interval, "interval", time.Second, "time between two updates of --watch")
 	return cmd

@@ -20,6 +20,7 @@ type statusView struct {
 	releases bool // an app of it has one
 	pythons  bool // an app of it shares its Python, or could
 	one      bool // one app, with its workers
+	stack    bool // and where its requests are
 	watch    bool
 	before   sample // of the picture before, for rates
 }
@@ -27,6 +28,9 @@ type statusView struct {
 func (v statusView) write(w io.Writer, status *fleet.Status) {
 	if v.one && len(status.Apps) == 1 {
 		v.writeApp(w, status.Apps[0])
+		if v.stack {
+			v.writeStacks(w, status.Apps[0])
+		}
 	} else {
 		if len(status.Apps) > 0 {
 			t := v.appTable(status.Apps)
@@ -299,6 +303,8 @@ func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
 	}
 	if app.LogError != "" {
 		field("log", "%s", oneLine(app.LogError))
+	} else {
+		field("log", "wsgid-fleet logs %s", app.Name)
 	}
 	for _, text := range app.Warnings {
 		field("warning", "%s", oneLine(text))

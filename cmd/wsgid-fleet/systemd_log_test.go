@@ -38,8 +38,8 @@ func (m *machine) journalled(text string, fields ...string) map[string]any {
 	return found
 }
 
-// The journal takes an app's log while its master runs, with the fields of the
-// contract's section 5 and a traceback as one entry; and gives it back.
+// The journal takes an app's log while its master runs, with fields of its own
+// and a traceback as one entry; and gives it back.
 func systemdAppJournal(t *testing.T, m *machine) {
 	master := m.master()
 	const failing = "def application(environ, start_response):\n    print(1 / 0)\n"

@@ -66,7 +66,7 @@ func TestUnitsVerify(t *testing.T) {
 	}
 }
 
-// TestSystemd is the contract's section 5 on a real systemd. The parts follow
+// TestSystemd is the service, as examples/systemd/README.md has it, on a real systemd. The parts follow
 // each other on one machine.
 func TestSystemd(t *testing.T) {
 	m := bootMachine(t)

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/master"
 )
@@ -214,13 +215,7 @@ func pids(t *testing.T, status, line string) []int {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	await.True(t, what, ok)
 }
 
 // ordinary runs the calling test once more as an ordinary user where the suite

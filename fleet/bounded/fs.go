@@ -29,7 +29,7 @@ type Fs struct {
 	last atomic.Int64 // when the last one of them was given up, in Unix nanoseconds
 
 	mu    sync.Mutex
-	stuck map[string]bool // paths that somebody still waits for
+	stuck map[string]int // operations that somebody still waits for, by path
 }
 
 // patience is how many operations may take the whole limit.
@@ -54,10 +54,7 @@ func (f *Fs) limit() time.Duration {
 func within[T any](f *Fs, what, path string, op func() (T, error), undo func(T)) (T, error) {
 	var none T
 	fail := func() (T, error) { return none, &fs.PathError{Op: what, Path: path, Err: ErrNoAnswer} }
-	f.mu.Lock()
-	stuck := f.stuck[path]
-	f.mu.Unlock()
-	if stuck {
+	if f.held(path) {
 		return fail()
 	}
 	type result struct {
@@ -76,24 +73,43 @@ func within[T any](f *Fs, what, path string, op func() (T, error), undo func(T))
 		return r.v, r.err
 	case <-t.C:
 	}
-	f.last.Store(time.Now().UnixNano())
-	f.late.Add(1)
-	f.mu.Lock()
-	if f.stuck == nil {
-		f.stuck = map[string]bool{}
-	}
-	f.stuck[path] = true
-	f.mu.Unlock()
+	f.hold(path)
 	go func() {
 		r := <-done
 		if undo != nil && r.err == nil {
 			undo(r.v)
 		}
-		f.mu.Lock()
-		delete(f.stuck, path)
-		f.mu.Unlock()
+		f.release(path)
 	}()
 	return fail()
+}
+
+// held tells whether somebody still waits for a path.
+func (f *Fs) held(path string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.stuck[path] > 0
+}
+
+// hold notes that an operation on a path is given up, and goes on.
+func (f *Fs) hold(path string) {
+	f.last.Store(time.Now().UnixNano())
+	f.late.Add(1)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.stuck == nil {
+		f.stuck = map[string]int{}
+	}
+	f.stuck[path]++
+}
+
+// release notes that it has come to its end.
+func (f *Fs) release(path string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.stuck[path]--; f.stuck[path] <= 0 {
+		delete(f.stuck, path)
+	}
 }
 
 // Within runs op as if it were an operation of the file system on a path. What op

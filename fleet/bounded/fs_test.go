@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/afero"
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // A FIFO that nobody writes to is a disk that does not answer: open waits.
@@ -40,17 +42,10 @@ func TestDiskThatDoesNotAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-		file, err := f.Open(fifo)
-		if err == nil {
-			// Now it is the read that waits.
-			if _, err := file.Read(make([]byte, 1)); !errors.Is(err, ErrNoAnswer) {
-				t.Errorf("read: %v", err)
-			}
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatal(err)
-		}
+	var file afero.File
+	await.Nil(t, await.Patience, "the file to be opened", func() error { file, err = f.Open(fifo); return err })
+	// Now it is the read that waits.
+	if _, err := file.Read(make([]byte, 1)); !errors.Is(err, ErrNoAnswer) {
+		t.Errorf("read: %v", err)
 	}
 }

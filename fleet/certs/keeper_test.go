@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/certs/acmetest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // certmagic keeps a goroutine for each authority and address, for as long as the process
@@ -201,11 +202,7 @@ func (b *bench) site(host string) Site {
 
 func (b *bench) until(what string, is func() bool) {
 	b.t.Helper()
-	for end := time.Now().Add(6 * time.Minute); !is(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			b.t.Fatalf("still waiting: %s", what)
-		}
-	}
+	await.TrueIn(b.t, 6*time.Minute, what, is)
 }
 
 // got waits for what a good order brings. The authority refuses and cuts now and then, as

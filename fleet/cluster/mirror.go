@@ -174,14 +174,24 @@ func (m *Mirror) fill(dir, present string, kept []string, files map[string][]byt
 			return err
 		}
 	}
-	es, err := os.ReadDir(dir)
+	there, err := countFiles(dir)
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", dir, err)
 	}
-	if len(es) != all {
-		return fmt.Errorf("cannot write %s: it holds %d files of %d: %w", dir, len(es), all, fs.ErrNotExist)
+	if there != all {
+		return fmt.Errorf("cannot write %s: it holds %d files of %d: %w", dir, there, all, fs.ErrNotExist)
 	}
 	return nil
+}
+
+func countFiles(dir string) (int, error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	return len(names), err
 }
 
 // removeFiles removes the files of both lists that are in a folder.

@@ -47,7 +47,7 @@ func (c *Console) deploy(w http.ResponseWriter, r *http.Request) {
 // do begins something and leads to the page that tells of it.
 func (c *Console) do(w http.ResponseWriter, r *http.Request, what string, f doing) {
 	s := by(r)
-	j, err := c.jobs.begin(c.fleet.Life(), clean(what), s.who(), f, func(*job) { c.board.stale() })
+	j, err := c.jobs.begin(c.fleet.Life(), clean(what), s.who(), f, func(*job) { c.cache.stale() })
 	if err != nil {
 		c.notPossible(w, r, http.StatusServiceUnavailable, err.Error())
 		return

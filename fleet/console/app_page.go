@@ -2,6 +2,8 @@ package console
 
 import (
 	"net/http"
+	"strings"
+	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
@@ -15,6 +17,8 @@ type appView struct {
 	Charts   []chart
 	Axis     []mark
 	Samples  int
+	Hour     []chart
+	HourAxis []mark
 	Restarts []restart
 	Deploys  bool
 }
@@ -24,19 +28,23 @@ type restart struct {
 	N   uint64
 }
 
+const noApp = "There is no app of this name: no spec defines it, and nothing of it is running."
+
 func (c *Console) appPage(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("app")
 	st, counters, found := c.fleet.App(r.Context(), name)
 	if !found {
-		c.notPossible(w, r, http.StatusNotFound, "There is no app of this name: no spec defines it, and nothing of it is running.")
+		c.notPossible(w, r, http.StatusNotFound, noApp)
 		return
 	}
 	points := c.hub.watch(name)
 	v := &appView{App: &st, Reason: clean(st.Reason), Samples: len(points)}
-	if last := clean(st.LastError); last != v.Reason {
+	// The reason may be the error and what comes next.
+	if last := clean(st.LastError); !strings.HasPrefix(v.Reason, last) {
 		v.Last = last
 	}
 	v.Charts, v.Axis = charts(points)
+	v.Hour, v.HourAxis = c.hourChart(name, time.Now())
 	if counters != nil {
 		for _, why := range []string{"died", "start", "timeout", "memory", "requests", "age", "health", "broke"} {
 			if n := counters.Restarts[why]; n > 0 {

@@ -20,6 +20,24 @@ type chart struct {
 
 type path struct{ Class, D string }
 
+// plots are charts of one time axis.
+type plots struct {
+	Charts []chart
+	Axis   []mark
+}
+
+// Grid are the lines behind each of them: at the top, in the middle, and at the marks.
+func (p plots) Grid() string {
+	var b strings.Builder
+	b.WriteString("M0 .5H600M0 50H600")
+	for _, m := range p.Axis {
+		if m.X > 0 && m.X < 100 {
+			fmt.Fprintf(&b, "M%d 0V100", 6*m.X)
+		}
+	}
+	return b.String()
+}
+
 type legend struct{ Class, Name, Now string }
 
 // mark is a time of the axis, in percent of its width from the left.
@@ -65,11 +83,14 @@ func charts(points []point) ([]chart, []mark) {
 		series("queue", "waiting requests", func(p *point) float64 { return float64(p.waiting) }),
 	}
 	return []chart{
-		stacked("requests", "Requests a second", requests, number),
-		drawn("latency", "Latency", latency, func(ms float64) string { return words.Latency(ms) }),
-		drawn("workers", "Workers and queue", workers, number),
+		stacked("requests", "Requests a second", minutes5, requests, number),
+		drawn("latency", "Latency", minutes5, latency, func(ms float64) string { return words.Latency(ms) }),
+		drawn("workers", "Workers and queue", minutes5, workers, number),
 	}, axis
 }
+
+// minutes5 is the time of the charts of an app.
+const minutes5 = "in the last five minutes"
 
 // line is one series; gap: there is no value.
 type line struct {
@@ -119,19 +140,19 @@ func highest(ls []line) (top float64) {
 	return top
 }
 
-func finish(c chart, ls []line, peak float64, say func(float64) string) chart {
+func finish(c chart, span string, ls []line, peak float64, say func(float64) string) chart {
 	var now []string
 	for _, l := range ls {
 		lg := l.legend(say)
 		c.Legend = append(c.Legend, lg)
 		now = append(now, lg.Name+" "+lg.Now)
 	}
-	c.Text = fmt.Sprintf("%s in the last five minutes. Now: %s. Highest: %s.", c.Title, strings.Join(now, ", "), say(peak))
+	c.Text = fmt.Sprintf("%s %s. Now: %s. Highest: %s.", c.Title, span, strings.Join(now, ", "), say(peak))
 	return c
 }
 
-// drawn draws lines.
-func drawn(id, title string, ls []line, say func(float64) string) chart {
+// drawn draws lines; span says of what time.
+func drawn(id, title, span string, ls []line, say func(float64) string) chart {
 	peak := highest(ls)
 	top := nice(peak)
 	c := chart{ID: id, Title: title, Top: say(top)}
@@ -148,11 +169,11 @@ func drawn(id, title string, ls []line, say func(float64) string) chart {
 		}
 		c.Paths = append(c.Paths, path{"line " + l.class, b.String()})
 	}
-	return finish(c, ls, peak, say)
+	return finish(c, span, ls, peak, say)
 }
 
 // stacked draws areas on each other, the first at the bottom.
-func stacked(id, title string, ls []line, say func(float64) string) chart {
+func stacked(id, title, span string, ls []line, say func(float64) string) chart {
 	if len(ls) == 0 {
 		return chart{ID: id, Title: title}
 	}
@@ -189,5 +210,5 @@ func stacked(id, title string, ls []line, say func(float64) string) chart {
 			c.Paths = append(c.Paths, path{"area " + l.class, up.String() + down.String() + "Z"})
 		}
 	}
-	return finish(c, ls, peak, say)
+	return finish(c, span, ls, peak, say)
 }

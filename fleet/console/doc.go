@@ -3,23 +3,29 @@
 //
 // # Pages
 //
-// Every page is made on the server by html/template and works without JavaScript. A
-// module of our own, which the program carries, keeps an open page fresh: one stream
-// of server-sent events for all tabs of a browser says that something is new, and a
-// tab that can be seen asks for the parts that it shows. While nobody looks the
-// console has one goroutine that accepts connections, and no timer.
+// Every page is made on the server by html/template and works without JavaScript. With
+// it an open page is kept fresh: one stream of server-sent events for all tabs of a
+// browser says that something is new, and a tab that can be seen asks for the parts that
+// it shows, as the templates make them. morphdom, a module from npm that make brings and
+// the program carries, changes on the page what is another thing now and nothing else. A
+// program that was built without it serves the same pages, which browsers load anew. While
+// nobody looks the console has one goroutine that accepts connections, and no timer: what
+// it knows of the last 24 hours the masters have said with the signs of life that the
+// daemon asks them for anyway (history).
 //
 // # Who may look
 //
 // On a unix socket: who may open it, the owner of the fleet and the admin group, as
 // the control socket's users may; there the file's mode is the guard, and a proxy in
-// front of it answers for whom it lets through. On a loopback address everybody on
+// front of it answers for whom it lets through, or says who it is where it has the
+// secret of a file that gives each a role. On a loopback address everybody on
 // the machine could connect, so nobody is let in without a session: the command
 // wsgid-fleet console gets a code over the control socket, prints it in the fragment
 // of a URL, which browsers keep to themselves, and the page posts it once. The
 // session is a signed cookie; its key lies in the state directory, so it outlives the
 // daemon but not the machine. A viewer sees all and changes nothing; an operator may
-// do what the forms offer. Other addresses than these two kinds are refused: there is
+// do what the forms offer. On a unix socket for viewers everybody is one whom the file's
+// mode lets in. Other addresses than these two kinds are refused: there is
 // no TLS here.
 //
 // Cookies do not tell ports of one host apart, not even those with the __Host- prefix,

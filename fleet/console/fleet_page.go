@@ -32,6 +32,7 @@ type fleetView struct {
 	Waiting  int
 	Releases bool
 	Version  uint64
+	Day      dayView
 }
 
 type stateCount struct {
@@ -79,7 +80,7 @@ func (q fleetQuery) link(state string) string {
 // fleetStates are those that can be asked for, the worst first.
 var fleetStates = fleet.StatesWorstFirst()
 
-var fleetSorts = []choice{{Word: "name", Title: "name"}, {Word: "state", Title: "state, worst first"}, {Word: "rate", Title: "requests a second"}, {Word: "memory", Title: "memory"}}
+var fleetSorts = []choice{{Word: "name", Title: "name"}, {Word: "state", Title: "grouped by state"}, {Word: "rate", Title: "requests a second"}, {Word: "memory", Title: "memory"}}
 
 // pick are the rows that are asked for, in their order.
 func (q fleetQuery) pick(p *picture) (rows []appRow) {
@@ -148,7 +149,9 @@ func (v *fleetView) Link() string { return v.link("") }
 
 func (c *Console) fleetPage(w http.ResponseWriter, r *http.Request) {
 	q := readFleetQuery(r.URL.Query())
-	c.render(w, r, http.StatusOK, "fleet", c.fleetView(c.board.look(r.Context()), q), func(f *frame) { f.Rows = true })
+	v := c.fleetView(c.cache.look(r.Context()), q)
+	v.Day = c.dayView(time.Now())
+	c.render(w, r, http.StatusOK, "fleet", v, func(f *frame) { f.Rows = true })
 }
 
 // rowsAnswer is what has changed in the fleet's table.
@@ -164,7 +167,7 @@ type rowsAnswer struct {
 func (c *Console) rows(w http.ResponseWriter, r *http.Request) {
 	q := readFleetQuery(r.URL.Query())
 	since, _ := strconv.ParseUint(r.URL.Query().Get("since"), 10, 64)
-	p := c.board.look(r.Context())
+	p := c.cache.look(r.Context())
 	view := c.fleetView(p, q)
 	f := &frame{Page: "fleet", Now: p.At, Body: view}
 	a := rowsAnswer{Version: p.Version, Parts: map[string]string{}}
@@ -176,6 +179,11 @@ func (c *Console) rows(w http.ResponseWriter, r *http.Request) {
 		return safe(b.String())
 	}
 	a.Parts["summary"], a.Parts["faults"] = part("summary", f), part("faults", f)
+	// It is long, and no other one for a minute.
+	if now := time.Now(); r.URL.Query().Get("day") != strconv.FormatInt(now.Unix()/60, 10) {
+		view.Day = c.dayView(now)
+		a.Parts["day"] = part("day", f)
+	}
 	// By name, which rows there are depends on who is there, and on the states if one is
 	// asked for.
 	changed := p.Members
@@ -188,7 +196,7 @@ func (c *Console) rows(w http.ResponseWriter, r *http.Request) {
 		a.Rows = map[string]string{}
 		for _, row := range view.Rows {
 			if p.rows[row.Name].version > since {
-				a.Rows[row.Name] = part("row", rowView{row, f.Now, view.Releases})
+				a.Rows[row.Name] = part("row", rowView{appRow: row, Now: f.Now, Releases: view.Releases})
 			}
 		}
 	}
@@ -199,14 +207,23 @@ func (c *Console) rows(w http.ResponseWriter, r *http.Request) {
 // rowView is one row with what all rows share.
 type rowView struct {
 	appRow
+	Group    *stateCount // the heading before it; nil: none
 	Now      time.Time
 	Releases bool
 }
 
-// Each are the rows with what they share.
+// Each are the rows with what they share. By state, each state has a heading.
 func (v *fleetView) Each(now time.Time) (out []rowView) {
-	for _, r := range v.Rows {
-		out = append(out, rowView{r, now, v.Releases})
+	counts := map[string]int{}
+	for i := range v.Rows {
+		counts[v.Rows[i].State]++
+	}
+	for i, r := range v.Rows {
+		row := rowView{appRow: r, Now: now, Releases: v.Releases}
+		if v.Sort == "state" && (i == 0 || v.Rows[i-1].State != r.State) {
+			row.Group = &stateCount{State: r.State, N: counts[r.State]}
+		}
+		out = append(out, row)
 	}
 	return out
 }

@@ -21,7 +21,8 @@ const writeLimit = 30 * time.Second
 
 // goodHost tells whether a Host header can be meant for us. A name that somebody
 // else's DNS leads here is none of these.
-func (c *Console) goodHost(host string) bool {
+func (c *Console) goodHost(r *http.Request) bool {
+	host := r.Host
 	name, port, err := net.SplitHostPort(host)
 	if err != nil {
 		name, port = strings.Trim(host, "[]"), "80"
@@ -34,7 +35,7 @@ func (c *Console) goodHost(host string) bool {
 	if name != "localhost" && (err != nil || !ip.IsLoopback() || ip.Zone() != "") {
 		return false
 	}
-	if c.network == "unix" {
+	if c.network == "unix" || looksOnly(r) {
 		return true // what was forwarded has a port of somebody's choice
 	}
 	_, ours, _ := net.SplitHostPort(c.target)
@@ -78,7 +79,7 @@ func (c *Console) guard(inner http.Handler) http.Handler {
 			_, _ = w.Write([]byte("ok\n"))
 			return
 		}
-		if !c.goodHost(r.Host) {
+		if !c.goodHost(r) {
 			refuse(w, http.StatusMisdirectedRequest, "The console is not served under this host name. Open it by the address that it listens on; for a name in front of it start the daemon with --console-host NAME.")
 			return
 		}
@@ -104,11 +105,15 @@ func (c *Console) guard(inner http.Handler) http.Handler {
 			return
 		}
 		if strings.HasPrefix(r.URL.Path, "/static/") || r.URL.Path == "/login" {
-			c.hub.glance()
+			c.hub.visit()
 			inner.ServeHTTP(w, r)
 			return
 		}
-		s := c.session(r)
+		s, why := c.admit(r)
+		if why != "" {
+			refuse(w, http.StatusForbidden, why)
+			return
+		}
 		if s == nil {
 			if r.Method == http.MethodGet && (r.Header.Get("Sec-Fetch-Dest") == "document" || strings.Contains(r.Header.Get("Accept"), "text/html")) {
 				http.Redirect(w, r, "/login", http.StatusSeeOther)
@@ -131,7 +136,7 @@ func (c *Console) guard(inner http.Handler) http.Handler {
 				return
 			}
 		}
-		c.hub.glance()
+		c.hub.visit()
 		inner.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionKey{}, s)))
 	})
 }

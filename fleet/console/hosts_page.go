@@ -27,7 +27,7 @@ type certRow struct {
 }
 
 func (c *Console) hostsPage(w http.ResponseWriter, r *http.Request) {
-	p := c.board.look(r.Context())
+	p := c.cache.look(r.Context())
 	v := &hostsView{Gate: p.Status.Gate}
 	add := func(app string, all []fleet.CertificateStatus) {
 		for _, crt := range all {

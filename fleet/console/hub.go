@@ -23,14 +23,14 @@ const (
 // hub has one goroutine while somebody looks, and none else: it looks at the fleet,
 // takes samples of the apps whose pages are open, and tells those who follow of changes.
 type hub struct {
-	board *board
+	cache *statusCache
 	life  context.Context
 	wg    sync.WaitGroup
 
 	mu      sync.Mutex
 	subs    map[chan uint64]uint64 // guarded by mu: the version that each was told of
 	rings   map[string]*ring       // guarded by mu
-	glanced bool                   // guarded by mu: a page was asked for since the last round
+	visited bool                   // guarded by mu: a page was asked for since the last round
 	running bool                   // guarded by mu
 }
 
@@ -78,12 +78,12 @@ func (h *hub) watch(app string) []point {
 	return r.all()
 }
 
-// glance notes that somebody has asked for a page: what it needs is given back when
+// visit notes that somebody has asked for a page: what it needs is given back when
 // nobody looks any more.
-func (h *hub) glance() {
+func (h *hub) visit() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.glanced = true
+	h.visited = true
 	h.start()
 }
 
@@ -111,16 +111,16 @@ func (h *hub) run() {
 			}
 		}
 		follow := len(h.subs) > 0
-		if follow || h.glanced || len(apps) > 0 {
+		if follow || h.visited || len(apps) > 0 {
 			alone = 0
 		}
-		h.glanced = false
+		h.visited = false
 		if alone > linger || h.life.Err() != nil {
 			h.running = false
 			h.mu.Unlock()
 			// What was needed to be looked at is given back: the picture, and of the
 			// program what makes pages of it, which is no less.
-			h.board.forget()
+			h.cache.forget()
 			runner.TrimMemory()
 			return
 		}
@@ -129,7 +129,7 @@ func (h *hub) run() {
 			h.sample(n)
 		}
 		if follow {
-			h.tell(h.board.look(h.life).Version)
+			h.tell(h.cache.look(h.life).Version)
 		}
 		select {
 		case <-h.life.Done():
@@ -157,7 +157,7 @@ func (h *hub) tell(version uint64) {
 }
 
 func (h *hub) sample(app string) {
-	st, counters, found := h.board.fleet.App(h.life, app)
+	st, counters, found := h.cache.fleet.App(h.life, app)
 	if !found {
 		return
 	}

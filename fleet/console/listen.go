@@ -59,27 +59,63 @@ func (c *Console) listen(ctx context.Context) (net.Listener, error) {
 		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.target)
 		return ln, plain(err)
 	}
-	if err := safeFolder(filepath.Dir(c.target)); err != nil {
+	return listenUnix(ctx, c.target, fleet.ListenForAdmins)
+}
+
+// listenUnix listens at a path; open makes the socket there, under another name first.
+func listenUnix(ctx context.Context, path string, open func(path, tmp string) (*net.UnixListener, error)) (net.Listener, error) {
+	if err := safeFolder(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
 	// Only a socket on which nobody answers any more is taken away.
-	switch info, err := os.Lstat(c.target); {
+	switch info, err := os.Lstat(path); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return nil, plain(err)
 	case info.Mode().Type() != fs.ModeSocket:
-		return nil, fmt.Errorf("%s exists and is not a socket; remove it, or choose another path", c.target)
+		return nil, fmt.Errorf("%s exists and is not a socket; remove it, or choose another path", path)
 	default:
-		if conn, err := (&net.Dialer{}).DialContext(ctx, "unix", c.target); err == nil {
+		if conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path); err == nil {
 			conn.Close()
-			return nil, fmt.Errorf("another program listens on %s", c.target)
+			return nil, fmt.Errorf("another program listens on %s", path)
 		}
 	}
-	ln, err := fleet.ListenForAdmins(c.target, fmt.Sprintf("%s.%d", c.target, os.Getpid()))
+	ln, err := open(path, fmt.Sprintf("%s.%d", path, os.Getpid()))
 	if err != nil {
 		return nil, plain(err)
 	}
-	return &socketFile{UnixListener: ln, path: c.target}, nil
+	return &socketFile{UnixListener: ln, path: path}, nil
+}
+
+// listenForViewers opens a socket for its owner and the group of its folder: who is to look
+// is told by that folder. Nobody can connect before its mode is right.
+func listenForViewers(path, tmp string) (*net.UnixListener, error) {
+	info, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: tmp, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	ln.SetUnlinkOnClose(false)
+	if err = os.Chmod(tmp, 0o600); err == nil {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Gid) != os.Getegid() {
+			err = os.Lchown(tmp, -1, int(st.Gid))
+		}
+	}
+	if err == nil {
+		err = os.Chmod(tmp, 0o660)
+	}
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		ln.Close()
+		_ = os.Remove(tmp)
+		return nil, err
+	}
+	return ln, nil
 }
 
 // safeFolder tells whether a folder is one in which nobody else than root and we
@@ -149,6 +185,19 @@ func (c *counted) Close() error {
 
 type peerKey struct{}
 
+// socketPeer is the user at the other end of a unix socket.
+type socketPeer struct {
+	who  string
+	ours bool // root, or who runs the fleet
+}
+
+type viewerKey struct{}
+
+// withViewer is withPeer for the socket of viewers.
+func withViewer(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(withPeer(ctx, conn), viewerKey{}, true)
+}
+
 // withPeer notes whose process is at the other end of a unix socket.
 func withPeer(ctx context.Context, conn net.Conn) context.Context {
 	if c, ok := conn.(*counted); ok {
@@ -158,22 +207,32 @@ func withPeer(ctx context.Context, conn net.Conn) context.Context {
 	if !ok {
 		return withEnds(ctx, conn)
 	}
-	who := "somebody at the socket"
+	at := socketPeer{who: "somebody at the socket"}
 	if raw, err := u.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) {
 			if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-				who = "uid " + strconv.FormatUint(uint64(cred.Uid), 10)
+				at.ours = cred.Uid == 0 || int(cred.Uid) == os.Geteuid()
+				at.who = "uid " + strconv.FormatUint(uint64(cred.Uid), 10)
 				if usr, err := user.LookupId(strconv.FormatUint(uint64(cred.Uid), 10)); err == nil {
-					who = usr.Username
+					at.who = usr.Username
 				}
 			}
 		})
 	}
-	return context.WithValue(ctx, peerKey{}, who)
+	return context.WithValue(ctx, peerKey{}, at)
 }
 
 // peer is the user at the other end of a unix socket; empty: it is none.
 func peer(r *http.Request) string {
-	who, _ := r.Context().Value(peerKey{}).(string)
-	return who
+	at, _ := r.Context().Value(peerKey{}).(socketPeer)
+	return at.who
+}
+
+// looksOnly tells whether it came by the socket of viewers.
+func looksOnly(r *http.Request) bool { return r.Context().Value(viewerKey{}) != nil }
+
+// ours tells whether root or who runs the fleet is at the other end of a unix socket.
+func (c *Console) ours(r *http.Request) bool {
+	at, _ := r.Context().Value(peerKey{}).(socketPeer)
+	return at.ours
 }

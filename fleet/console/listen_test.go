@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -57,12 +59,17 @@ func (l *logText) has(text string) bool {
 }
 
 // runConsole runs a console as the daemon does, until the test ends.
-func runConsole(t *testing.T, address string) (c *Console, l *logText, stop func()) {
+func runConsole(t *testing.T, address string, viewers ...string) (c *Console, l *logText, stop func()) {
 	t.Helper()
 	l = &logText{}
 	c, err := New(address, nil, slog.New(slog.NewTextHandler(l, nil)))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, v := range viewers {
+		if err := c.ForViewers(v); err != nil {
+			t.Fatal(err)
+		}
 	}
 	c.retry = 20 * time.Millisecond
 	f := &fake{dir: t.TempDir()}
@@ -160,5 +167,79 @@ func TestFolderOfTheSocket(t *testing.T) {
 	}
 	if err := safeFolder(dir); err != nil {
 		t.Error(err)
+	}
+}
+
+// Who comes by the socket of viewers looks and changes nothing, be he root; the group of
+// its folder may open it, and the other socket is as it was.
+func TestSocketOfViewers(t *testing.T) {
+	t.Parallel()
+	for bad, want := range map[string]string{
+		"127.0.0.1:9192": "unix:PATH", "unix:viewers": "absolute", "unix:/run/c.sock": "the socket of operators already",
+	} {
+		c, err := New("unix:/run/c.sock", nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.ForViewers(bad); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", bad, err, want)
+		}
+	}
+	dir, err := os.MkdirTemp("", "v")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	group := os.Getegid()
+	if os.Geteuid() == 0 {
+		group = 33
+		if err := os.Chown(dir, 0, group); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(dir, "v.sock")
+	_, l, stop := runConsole(t, "unix:"+filepath.Join(dir, "c.sock"), "unix:"+path)
+	client := func(path string) *http.Client {
+		return &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return (&net.Dialer{}).DialContext(ctx, "unix", path)
+			}}}
+	}
+	read := func(resp *http.Response, err error) (int, string) {
+		if err != nil {
+			return 0, err.Error()
+		}
+		defer resp.Body.Close()
+		b, _ := io.ReadAll(resp.Body)
+		return resp.StatusCode, string(b)
+	}
+	eventually(t, "it answers", func() bool {
+		code, body := read(client(path).Get("http://localhost:7/app/blog"))
+		return code == 200 && strings.Contains(body, ", viewer<") && !strings.Contains(body, "<button")
+	})
+	form := url.Values{"verb": {"reload"}}
+	if code, body := read(client(path).PostForm("http://localhost/app/blog", form)); code != 403 || !strings.Contains(body, "A viewer cannot change anything") {
+		t.Errorf("a viewer reloads: %d %s", code, body)
+	}
+	if code, _ := read(client(path).Get("http://evil.example/")); code != 421 {
+		t.Errorf("another host: %d", code)
+	}
+	eventually(t, "the other socket answers, an operator", func() bool {
+		code, body := read(client(filepath.Join(dir, "c.sock")).Get("http://localhost/app/blog"))
+		return code == 200 && strings.Contains(body, ", operator<")
+	})
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); !ok || int(st.Gid) != group || info.Mode().Perm() != 0o660 {
+		t.Errorf("the socket: %v of group %d, want %d", info.Mode(), st.Gid, group)
+	}
+	if !l.has("the group of its folder may open it") {
+		t.Error("the log does not say who may open it")
+	}
+	stop()
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("the file is left: %v", err)
 	}
 }

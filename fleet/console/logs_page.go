@@ -60,7 +60,7 @@ func (c *Console) logsPage(w http.ResponseWriter, r *http.Request) {
 	if logfile.Rank(v.Level) == 0 {
 		v.Level = ""
 	}
-	p := c.board.look(r.Context())
+	p := c.cache.look(r.Context())
 	folder := ""
 	for i := range p.Status.Apps {
 		a := &p.Status.Apps[i]

@@ -18,6 +18,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // fake is a fleet that does nothing and notes what it was asked for.
@@ -25,13 +26,15 @@ type fake struct {
 	dir   string
 	looks atomic.Int64
 
-	mu      sync.Mutex
-	status  fleet.Status
-	plan    plan.Plan
-	entries []*deploy.Entry
-	did     []string
-	moved   bool          // the daemon has done something since the last look
-	hold    chan struct{} // not nil: what is asked for goes on until it is closed
+	mu        sync.Mutex
+	status    fleet.Status
+	plan      plan.Plan
+	entries   []*deploy.Entry
+	did       []string
+	stacks    map[string][]runner.ThreadStack
+	stacksErr error
+	moved     bool          // the daemon has done something since the last look
+	hold      chan struct{} // not nil: what is asked for goes on until it is closed
 }
 
 func (f *fake) Look(context.Context, *fleet.Status) *fleet.Status {
@@ -43,7 +46,7 @@ func (f *fake) Look(context.Context, *fleet.Status) *fleet.Status {
 	return &st
 }
 
-func (f *fake) Glance(ctx context.Context, last *fleet.Status) *fleet.Status {
+func (f *fake) Poll(ctx context.Context, last *fleet.Status) *fleet.Status {
 	f.mu.Lock()
 	moved := f.moved
 	f.moved = false
@@ -64,6 +67,12 @@ func (f *fake) App(_ context.Context, name string) (fleet.AppStatus, *runner.Cou
 		}
 	}
 	return fleet.AppStatus{}, nil, false
+}
+
+func (f *fake) Stacks(_ context.Context, name string) ([]runner.ThreadStack, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.stacks[name], f.stacksErr
 }
 
 func (f *fake) Plan(context.Context, []string) (*plan.Plan, error) {
@@ -115,6 +124,7 @@ func (f *fake) Deploy(_ context.Context, o fleet.DeployOrder, _ func(fleet.Event
 }
 
 func (f *fake) Deploys(context.Context, []string) ([]*deploy.Entry, error) { return f.entries, nil }
+func (f *fake) OnTotals(func(string, int, runner.Totals))                  {}
 func (f *fake) LogTarget(string) string                                    { return "file" }
 func (f *fake) DataDir() string                                            { return f.dir }
 func (f *fake) StateDir() string                                           { return f.dir }
@@ -148,8 +158,8 @@ func serveFake(t *testing.T, f *fake) *harness {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	con.fleet, con.board = f, &board{fleet: f}
-	con.hub = &hub{board: con.board, life: ctx, rings: map[string]*ring{}}
+	con.fleet, con.cache, con.day = f, &statusCache{fleet: f}, newHistory(time.Now())
+	con.hub = &hub{cache: con.cache, life: ctx, rings: map[string]*ring{}}
 	if err := con.prepare(); err != nil {
 		t.Fatal(err)
 	}
@@ -237,9 +247,5 @@ func (h *harness) token(cookie string) string {
 // eventually polls until something holds.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("it never came that %s", what)
-		}
-	}
+	await.True(t, what, ok)
 }

@@ -18,6 +18,13 @@ import (
 //go:embed web
 var web embed.FS
 
+// follows tells whether the program was built with the modules of web/static/npm, which
+// make gets. Without them a browser loads pages anew.
+func follows(files fs.FS) bool {
+	_, err := fs.Stat(files, "web/static/npm/morphdom.js")
+	return err == nil
+}
+
 // templates are read when the first page is asked for.
 var templates = sync.OnceValue(func() map[string]*template.Template {
 	funcs := template.FuncMap{
@@ -26,10 +33,11 @@ var templates = sync.OnceValue(func() map[string]*template.Template {
 		"took":  func(d time.Duration) string { return d.Round(10 * time.Millisecond).String() },
 		"unix":  func(sec int64) time.Time { return time.Unix(sec, 0) },
 		"count": words.Count,
+		"plots": func(c []chart, axis []mark) plots { return plots{c, axis} },
 	}
 	base := template.Must(template.New("").Funcs(funcs).ParseFS(web, "web/layout.html"))
 	out := map[string]*template.Template{}
-	for _, name := range []string{"fleet", "app", "plan", "logs", "deploys", "deploy", "hosts", "did", "login", "problem"} {
+	for _, name := range []string{"fleet", "app", "plan", "logs", "deploys", "deploy", "hosts", "stacks", "did", "login", "problem"} {
 		out[name] = template.Must(template.Must(base.Clone()).ParseFS(web, "web/"+name+".html"))
 	}
 	return out
@@ -46,6 +54,7 @@ type frame struct {
 	Now     time.Time
 	Live    int  // after how many ticks the page's parts are asked for anew; 0: never
 	Rows    bool // the fleet's table is kept fresh row by row
+	Follows bool // the program has what keeps pages fresh, see follows
 	Query   string
 	Body    any
 }
@@ -55,9 +64,9 @@ var titles = map[string]string{"fleet": "Fleet", "plan": "Plan", "logs": "Logs",
 
 // render writes a page whole, or says that it could not be made.
 func (c *Console) render(w http.ResponseWriter, r *http.Request, code int, name string, body any, set ...func(*frame)) {
-	f := frame{Page: name, Title: titles[name], Version: c.fleet.Version(), Now: time.Now(), Body: body, Query: r.URL.RawQuery}
+	f := frame{Page: name, Title: titles[name], Version: c.fleet.Version(), Now: time.Now(), Body: body, Query: r.URL.RawQuery, Follows: c.follows}
 	if s := by(r); s != nil {
-		f.Who, f.Token, f.Login = s, c.sign("form", s.ID), c.network != "unix"
+		f.Who, f.Token, f.Login = s, c.sign("form", s.ID), c.network != "unix" && !looksOnly(r)
 	}
 	for _, s := range set {
 		s(&f)
@@ -120,6 +129,7 @@ func (c *Console) handler() http.Handler {
 	mux.HandleFunc("GET /who", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /app/{app}", c.appPage)
 	mux.HandleFunc("POST /app/{app}", c.act)
+	mux.HandleFunc("GET /app/{app}/stacks", c.stacksPage)
 	mux.HandleFunc("GET /plan", c.planPage)
 	mux.HandleFunc("POST /plan", c.apply)
 	mux.HandleFunc("GET /logs", c.logsPage)

@@ -52,10 +52,12 @@ func TestWhatAppsSayStaysText(t *testing.T) {
 	f.status.Gate = &fleet.GateStatus{File: hostile, State: "degraded", Reason: hostile, Listen: []string{hostile}}
 	f.plan = plan.Plan{Faults: f.status.Faults, Warnings: []string{hostile}, Apps: []plan.AppPlan{{App: name, Why: hostile, Error: hostile, File: hostile,
 		Changes: []appspec.Change{{Path: hostile, Old: hostile, New: hostile}}, Actions: []plan.Action{{Kind: plan.ActionRepair, Reason: hostile, Detail: []string{hostile}}}}}}
+	f.stacks = map[string][]runner.ThreadStack{name: {
+		{PID: 5, Thread: 1, Request: "GET /" + hostile, Since: now, Stack: []string{hostile, hostile}}, {PID: 5, Thread: 2, Since: now, Problem: hostile}}}
 	f.entries = []*deploy.Entry{{ID: "1", App: name, By: hostile, Result: "failed", Reason: hostile, Ref: hostile,
 		Stages: []deploy.StageRecord{{Name: hostile, Title: hostile, Note: hostile, Output: hostile + "\n" + hostile}}}}
 	cookie := h.login(false)
-	paths := append([]string{"/app/" + name, "/logs?app=" + name, "/logs?app=" + name + "&q=red", "/logs?app=" + url.QueryEscape(hostile), "/logs?q=" + url.QueryEscape(hostile),
+	paths := append([]string{"/app/" + name, "/logs?app=" + name, "/app/" + name + "/stacks", "/logs?app=" + name + "&q=red", "/logs?app=" + url.QueryEscape(hostile), "/logs?q=" + url.QueryEscape(hostile),
 		"/?q=" + url.QueryEscape(hostile), "/deploys/" + name + "/1", "/deploys?app=" + url.QueryEscape(hostile), "/app/" + url.PathEscape("<script>alert(1)</script>")}, pages...)
 	for _, path := range paths {
 		a := h.send("GET", path, nil, "Cookie", cookie)
@@ -164,6 +166,21 @@ func TestClean(t *testing.T) {
 	} {
 		if got := clean(in); got != want {
 			t.Errorf("clean(%q) is %q, want %q", in, got, want)
+		}
+	}
+}
+
+// What went wrong is told once: as the reason, or beside it where the reason is another.
+func TestAnErrorIsToldOnce(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	cookie := h.login(false)
+	for reason, twice := range map[string]bool{"ImportError: shop; next try in 2s": false, "ImportError: shop": false, "1 of 2 workers are ready": true} {
+		h.fleet.mu.Lock()
+		h.fleet.status.Apps[1].Reason, h.fleet.status.Apps[1].LastError = reason, "ImportError: shop"
+		h.fleet.mu.Unlock()
+		if a := h.send("GET", "/app/shop", nil, "Cookie", cookie); a.code != 200 || strings.Contains(a.body, "Last error:") != twice || !strings.Contains(a.body, reason) {
+			t.Errorf("%q: %d %s", reason, a.code, a.body)
 		}
 	}
 }

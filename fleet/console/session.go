@@ -108,9 +108,23 @@ func (c *Console) setCookie(w http.ResponseWriter, s *session) {
 
 // session is that of a request; nil: it has none that holds.
 func (c *Console) session(r *http.Request) *session {
-	if c.network == "unix" {
-		return &session{ID: "unix", Role: Operator, By: peer(r), Expires: time.Now().Add(sessionLife)}
+	s, _ := c.admit(r)
+	return s
+}
+
+// admit is session; of one that the socket refuses it is told why.
+func (c *Console) admit(r *http.Request) (s *session, why string) {
+	switch {
+	case looksOnly(r):
+		return &session{ID: "unix viewer", Role: Viewer, By: peer(r), Expires: time.Now().Add(sessionLife)}, ""
+	case c.network == "unix":
+		return c.atSocket(r)
 	}
+	return c.byCookie(r), ""
+}
+
+// byCookie is the session that a browser's cookie names; nil: none that holds.
+func (c *Console) byCookie(r *http.Request) *session {
 	cookie, err := r.Cookie(c.cookieName())
 	if err != nil {
 		return nil

@@ -161,9 +161,9 @@ func TestAPageLeavesNothingBehind(t *testing.T) {
 	program := residentFile(t)
 	eventually(t, "it has ended", func() bool { return !h.running() })
 	eventually(t, "memory is given back", func() bool { return residentFile(t) < program })
-	h.con.board.mu.Lock()
-	defer h.con.board.mu.Unlock()
-	if h.con.board.status != nil || h.con.board.rows != nil {
+	h.con.cache.mu.Lock()
+	defer h.con.cache.mu.Unlock()
+	if h.con.cache.status != nil || h.con.cache.rows != nil {
 		t.Error("the picture of the fleet is kept")
 	}
 	if again := h.fleet.looks.Load(); again != looks {
@@ -195,7 +195,7 @@ func TestWhatTheDaemonDoesIsSeenAtAGlance(t *testing.T) {
 	h := newHarness(t)
 	cookie := h.login(true)
 	h.send("GET", "/", nil, "Cookie", cookie)
-	b := h.con.board
+	b := h.con.cache
 	b.mu.Lock()
 	b.pause = time.Hour
 	b.mu.Unlock()
@@ -211,7 +211,7 @@ func TestWhatTheDaemonDoesIsSeenAtAGlance(t *testing.T) {
 	eventually(t, "the page shows what the daemon does", func() bool { return shows("stopping") })
 	set("degraded", false)
 	b.mu.Lock()
-	b.glanced = time.Time{}
+	b.polled = time.Time{}
 	b.mu.Unlock()
 	if shows("degraded") {
 		t.Error("all was looked at again")
@@ -225,7 +225,7 @@ func TestRows(t *testing.T) {
 	cookie := h.login(true)
 	ask := func(query string) (a rowsAnswer) {
 		t.Helper()
-		h.con.board.stale()
+		h.con.cache.stale()
 		if err := json.Unmarshal([]byte(h.send("GET", "/rows?"+query, nil, "Cookie", cookie).body), &a); err != nil {
 			t.Fatal(err)
 		}
@@ -263,7 +263,7 @@ func TestRows(t *testing.T) {
 		t.Errorf("an app is gone: %+v", a)
 	}
 	// What nobody looked at for a while is let go, and made anew.
-	h.con.board.forget()
+	h.con.cache.forget()
 	if a := ask("since=4"); a.Version != 5 || !strings.Contains(a.Table, "blog") {
 		t.Errorf("after a pause: %+v", a)
 	}

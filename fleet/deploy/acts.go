@@ -46,6 +46,7 @@ func (d *Deployer) fetch(ctx context.Context) (note, output string, err error) {
 	if err != nil {
 		return "", outputOf(err), err
 	}
+	d.commit.Close()
 	d.commit, d.entry.Commit = c, c.ID
 	note = fmt.Sprintf("%s is %s", c.Ref, appspec.ShortCommit(c.ID))
 	if c.Subject != "" {

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
@@ -101,6 +102,29 @@ func (e *Entry) Whole(spec *appspec.Deploy) bool {
 		}
 	}
 	return true
+}
+
+// Left says what a deploy has changed that ended before its release served.
+func (e *Entry) Left() string {
+	const unchanged = "the running app was not changed"
+	if ran := e.stagesRun(); ran != "" {
+		return "before that " + ran + "; " + unchanged
+	}
+	return unchanged
+}
+
+// stagesRun names the stages of the spec that ran, wholly or in part; empty: none did.
+func (e *Entry) stagesRun() string {
+	var ran []string
+	for _, s := range e.Stages {
+		if !slices.Contains(appspec.OwnStages, s.Name) {
+			ran = append(ran, s.Name)
+		}
+	}
+	if len(ran) == 0 {
+		return ""
+	}
+	return strings.Join(ran, " and ") + " ran in the new release: its changes remain"
 }
 
 // Record is the release that should serve.

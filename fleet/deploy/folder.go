@@ -2,7 +2,10 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path"
 	"strings"
 	"time"
@@ -11,8 +14,8 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
-// What follows changes the app folder. It is done by a shell of the app's user, so
-// that no link that the app may have planted there leads root anywhere.
+// What follows changes the app folder. It is done as the app's user, so that no link that
+// the app may have planted there leads root anywhere.
 
 const folderLimit = 10 * time.Minute
 
@@ -68,36 +71,107 @@ func haveFolders(app string) bool {
 // such a place goes to shared/ the first time, and away later on.
 func (a account) share(ctx context.Context, app, release, name string) error {
 	up := strings.Repeat("../", strings.Count(path.Clean(name), "/")+2)
-	err := a.shell(ctx, app, `umask 022
-	to=shared/$2 at=$1/$2
-	mkdir -p "$(dirname "$at")" "$(dirname "$to")"
-	if [ ! -e "$to" ]; then
-		if [ -e "$at" ]; then cp -R -P -p -- "$at" "$to"; else mkdir -- "$to"; fi
-	fi
-	rm -rf -- "$at"
-	ln -s -- "$3" "$at"`, release, name, up+"shared/"+name)
+	at, to := release+"/"+name, "shared/"+name
+	err := a.inside(app, func(folder *os.Root) error {
+		if _, err := folder.Stat(to); err != nil {
+			return errNotShared
+		}
+		if err := folder.MkdirAll(path.Dir(at), 0o755); err != nil {
+			return err
+		}
+		if err := folder.RemoveAll(at); err != nil {
+			return err
+		}
+		return folder.Symlink(up+to, at)
+	})
+	if errors.Is(err, errNotShared) {
+		err = a.shareFirst(ctx, app, release, name, up+to)
+	}
 	if err != nil {
 		return fmt.Errorf("cannot link %s of the release to shared/%s: %w", name, name, err)
 	}
 	return nil
 }
 
+// errNotShared says that a place below shared/ is to be made.
+var errNotShared = errors.New("not shared yet")
+
+// shareFirst makes the place of what is shared, of what the release brings there if it
+// does. That may be large: it is copied by a program that can be ended.
+func (a account) shareFirst(ctx context.Context, app, release, name, target string) error {
+	return a.shell(ctx, app, `umask 022
+	to=shared/$2 at=$1/$2
+	mkdir -p "$(dirname "$at")" "$(dirname "$to")"
+	if [ ! -e "$to" ]; then
+		if [ -e "$at" ]; then cp -R -P -p -- "$at" "$to"; else mkdir -- "$to"; fi
+	fi
+	rm -rf -- "$at"
+	ln -s -- "$3" "$at"`, release, name, target)
+}
+
+// inside runs f with the app folder, as the app's user: no program is started for what
+// takes an instant.
+func (a account) inside(app string, f func(folder *os.Root) error) error {
+	as := childOf(a.owner)
+	if err := as.Check(); err != nil {
+		return err
+	}
+	var err error
+	if ierr := as.Impersonate("change "+app, func() {
+		var folder *os.Root
+		if folder, err = openApp(app); err == nil {
+			defer folder.Close()
+			err = f(folder)
+		}
+	}); ierr != nil {
+		return ierr
+	}
+	return err
+}
+
 // switchTo points the link app to a release. A folder app/ that was there before
 // the first deploy is kept under another name; an empty one goes.
-func (a account) switchTo(ctx context.Context, app, release string) error {
-	err := a.quickly(ctx, app, `umask 022
-	if [ -d app ] && [ ! -L app ]; then
-		rmdir app 2>/dev/null || { n=app.before-deploy; while [ -e "$n" ]; do n=$n.1; done; mv -T -- app "$n"; }
-	fi
-	ln -sfn -- "$1" .app.new
-	mv -fT -- .app.new app`, release)
+func (a account) switchTo(app, release string) error {
+	err := a.inside(app, func(folder *os.Root) error {
+		if fi, err := folder.Lstat("app"); err == nil && fi.IsDir() {
+			if err := putAway(folder); err != nil {
+				return err
+			}
+		}
+		const next = ".app.new"
+		if err := folder.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err := folder.Symlink(release, next); err != nil {
+			return err
+		}
+		return folder.Rename(next, "app")
+	})
 	if err != nil {
 		return fmt.Errorf("cannot switch the link %s/app to %s: %w", app, release, err)
 	}
 	return nil
 }
 
+// putAway makes way where the folder app is.
+func putAway(folder *os.Root) error {
+	if folder.Remove("app") == nil {
+		return nil
+	}
+	to := "app.before-deploy"
+	for {
+		_, err := folder.Lstat(to)
+		if errors.Is(err, fs.ErrNotExist) {
+			return folder.Rename("app", to)
+		}
+		if err != nil {
+			return err
+		}
+		to += ".1"
+	}
+}
+
 // Switch points the link app of a folder to a release, as the app's user.
-func Switch(ctx context.Context, owner appdir.Owner, app, release string) error {
-	return account{owner: owner}.switchTo(ctx, app, "releases/"+release)
+func Switch(owner appdir.Owner, app, release string) error {
+	return account{owner: owner}.switchTo(app, "releases/"+release)
 }

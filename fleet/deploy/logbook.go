@@ -186,13 +186,11 @@ func (b *Book) write(name string, v any) error {
 }
 
 // LockedError says who deploys this app now.
-type LockedError struct{ App, Holder string }
+type LockedError struct{ Holder string }
 
-func (e *LockedError) Error() string {
-	return fmt.Sprintf("cannot deploy %s: %s; wait for it with: --wait", e.App, e.Reason())
-}
+func (e *LockedError) Error() string { return e.Reason() + "; wait for it with: --wait" }
 
-// Reason is the error without what to do.
+// Reason is the error without what is to be done.
 func (e *LockedError) Reason() string {
 	by := ""
 	if e.Holder != "" {
@@ -216,7 +214,7 @@ func (b *Book) Lock(who string) (unlock func(), err error) {
 		held, _ := os.ReadFile(path)
 		_ = f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, &LockedError{App: b.app, Holder: strings.TrimSpace(string(held))}
+			return nil, &LockedError{Holder: strings.TrimSpace(string(held))}
 		}
 		return nil, fmt.Errorf("cannot lock %s: %w", path, err)
 	}

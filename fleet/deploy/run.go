@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
@@ -26,6 +25,9 @@ type Deployer struct {
 	Order string // what the asker calls it; may be empty
 	Ref   string // instead of the spec's commit; empty: that one
 
+	// Still says why a release of Spec cannot serve any more: the app was stopped, say, or
+	// removed, while the stages ran. nil: nobody is asked.
+	Still func(ctx context.Context) error
 	// Rollout brings the app to what Book says should serve, and waits. An error
 	// says why it does not serve so.
 	Rollout func(ctx context.Context) error
@@ -132,8 +134,8 @@ func (d *Deployer) earliers() *Entries {
 	return d.Earlier
 }
 
-// Earlier chooses the deploy that a rollback goes to: the one of that id, or the
-// newest good one before the current release. It is pure; book is newest first.
+// Earlier chooses the deploy that a rollback goes to: the one of that id, or the good
+// one that served before the current release. It is pure; book is newest first.
 func Earlier(app string, book []*Entry, cur *Record, id string) (*Entry, error) {
 	for _, e := range book {
 		switch {
@@ -147,7 +149,10 @@ func Earlier(app string, book []*Entry, cur *Record, id string) (*Entry, error) 
 			return nil, fmt.Errorf("cannot roll %s back to %s: that release is the current one", app, id)
 		case id != "" && e.ID == id:
 			return e, nil
-		case id == "" && e.Good() && cur != nil && e.Release < cur.ID:
+		}
+	}
+	if id == "" && cur != nil {
+		if e := servedBefore(book, cur.ID); e != nil {
 			return e, nil
 		}
 	}
@@ -158,6 +163,40 @@ func Earlier(app string, book []*Entry, cur *Record, id string) (*Entry, error) 
 		return nil, fmt.Errorf("cannot roll %s back: it was never deployed", app)
 	}
 	return nil, fmt.Errorf("cannot roll %s back: there is no good release before %s; list them with: wsgid-fleet deploys %s", app, cur.ID, app)
+}
+
+// servedBefore is the good deploy whose release served when another one was deployed, or
+// before that, and so on; nil: there is none. A release that was gone back from is not
+// gone back to, though it is newer: it served when none of those after it was deployed.
+func servedBefore(book []*Entry, release string) *Entry {
+	before, deploys, now := map[string]string{}, map[string]*Entry{}, ""
+	for _, e := range slices.Backward(book) {
+		if e.Result != ResultOK || e.Release == "" {
+			continue
+		}
+		if e.Kind == KindDeploy {
+			before[e.Release], deploys[e.Release] = now, e
+		}
+		now = e.Release
+	}
+	for release != "" {
+		next, known := before[release]
+		if !known { // its entry cannot be read: the newest one before it
+			for id, e := range deploys {
+				if e.Good() && id < release && id > next {
+					next = id
+				}
+			}
+		}
+		if next >= release {
+			return nil
+		}
+		if e := deploys[next]; e != nil && e.Good() {
+			return e
+		}
+		release = next
+	}
+	return nil
 }
 
 // refOf is what a spec deploys: a branch, or the commit that it names.
@@ -210,7 +249,7 @@ func (d *Deployer) walk(ctx, stop context.Context, steps []Step) (e *Entry, err 
 func (d *Deployer) goThrough(ctx, stop context.Context, steps []Step) (*Entry, error) {
 	e := d.entry
 	d.compileAhead(ctx)
-	defer func() { d.compiler.Drop() }()
+	defer func() { d.compiler.Drop(); d.commit.Close() }()
 	for _, s := range steps {
 		err := context.Cause(ctx)
 		if err == nil && (s.Before() || s.Name == StageRollout) && stop.Err() != nil {
@@ -242,6 +281,7 @@ func (d *Deployer) step(ctx context.Context, s Step, elsewhere string) error {
 	e := d.entry
 	e.Stages = append(e.Stages, StageRecord{Name: s.Name, Title: s.Title, Began: d.now(), Result: ResultRunning})
 	if err := d.save(); err != nil {
+		e.Stages = e.Stages[:len(e.Stages)-1] // it does not run
 		return err
 	}
 	rec := &e.Stages[len(e.Stages)-1]
@@ -306,10 +346,12 @@ func (d *Deployer) failed(s Step, err error) (*Entry, error) {
 	text := fmt.Sprintf("%s: %s", s.Name, d.masked(err.Error()))
 	switch {
 	case s.Before() || s.reverts():
-		if ran := changed(e, s); len(ran) > 0 {
-			text += fmt.Sprintf("; before that %s ran in the new release: its changes remain, while the previous code keeps serving", strings.Join(ran, " and "))
-		} else {
-			text += "; the running app was not changed"
+		_, meanwhile := errors.AsType[*meanwhileError](err)
+		switch ran := e.stagesRun(); {
+		case !meanwhile:
+			text += "; " + e.Left()
+		case ran != "":
+			text += "; before that " + ran
 		}
 	default:
 		text += "; the new release is serving"
@@ -324,17 +366,6 @@ func (d *Deployer) failed(s Step, err error) (*Entry, error) {
 	}
 	serr := d.save()
 	return e, errors.Join(errors.New(text), serr)
-}
-
-// changed are the stages of the spec that have run before one failed.
-func changed(e *Entry, failed Step) []string {
-	var ran []string
-	for _, s := range e.Stages {
-		if !slices.Contains(appspec.OwnStages, s.Name) && (s.Result == ResultOK || s.Name == failed.Name) {
-			ran = append(ran, s.Name)
-		}
-	}
-	return ran
 }
 
 // Back makes an earlier release the one that should serve, nil: none, and brings

@@ -229,7 +229,7 @@ func TestDeployThatFails(t *testing.T) {
 		{"no such branch", func(d *appspec.Deploy) { d.Branch = "mian" }, "fetch: "},
 		{"no such folder", func(d *appspec.Deploy) { d.Directory = "src" }, "unpack: "},
 		{"a stage fails", func(d *appspec.Deploy) { d.Stages = []appspec.Stage{stage("echo no table; exit 3")} },
-			"migrate: /bin/sh -c echo no table; exit 3: exit status 3; before that migrate ran in the new release: its changes remain, while the previous code keeps serving"},
+			"migrate: /bin/sh -c echo no table; exit 3: exit status 3; before that migrate ran in the new release: its changes remain; the running app was not changed"},
 		{"a stage hangs", func(d *appspec.Deploy) { d.Stages = []appspec.Stage{stage("trap '' TERM; sleep 600")} },
 			"it took longer than 1s and was terminated"},
 		{"a stage reads", func(d *appspec.Deploy) { d.Stages = []appspec.Stage{stage("read x || exit 4")} }, "exit status 4"},
@@ -276,6 +276,44 @@ func TestDeployThatFails(t *testing.T) {
 	}
 }
 
+// What somebody does to the app while its stages run is told as that, and nothing of
+// the release is tried.
+func TestDeployOfWhatIsStoppedMeanwhile(t *testing.T) {
+	b := newBench(t)
+	one := b.deploy()
+	for _, at := range []string{StageRollout, StageHealth} {
+		d := b.deployer()
+		d.Still = func(context.Context) error {
+			if len(d.entry.Stages) > 0 && d.entry.Stages[len(d.entry.Stages)-1].Name == at {
+				return errors.New("it is stopped; start it first: wsgid-fleet start blog")
+			}
+			return nil
+		}
+		d.Health = func(context.Context) (string, error) { return "", errors.New("no master runs for it") }
+		_, err := d.Deploy(t.Context(), t.Context())
+		if want := at + ": it is stopped; start it first: wsgid-fleet start blog (while it was being deployed)"; err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+		if now, _, _, err := b.book.Current(); err != nil || now.ID != one.Release {
+			t.Errorf("%+v should serve, %v", now, err)
+		}
+	}
+}
+
+// What keeps the previous release from serving as well is told once, as no fault of the
+// new one.
+func TestDeployThatFailsForWhatIsBesideIt(t *testing.T) {
+	b := newBench(t)
+	one := b.deploy()
+	d := b.deployer()
+	d.Rollout = func(context.Context) error { return errors.New("no module mainx") }
+	_, err := d.Deploy(t.Context(), t.Context())
+	want := "rollout: no module mainx\nso it is with the previous release, " + one.Release + ": not the code is the reason, but what changed beside it; the running app was not changed"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 func TestDeployThatIsAskedToStop(t *testing.T) {
 	b := newBench(t)
 	stop, ask := context.WithCancel(t.Context())
@@ -301,7 +339,7 @@ func TestOneDeployAtATime(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = b.book.Lock("deploy of bob")
-	if want := "cannot deploy blog: another deploy of it is in progress (deploy of ann since 12:00); wait for it with: --wait"; err == nil || err.Error() != want {
+	if want := "another deploy of it is in progress (deploy of ann since 12:00); wait for it with: --wait"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	unlock()

@@ -103,9 +103,9 @@ const (
 	Finish             // its release may serve: bring the app to it, or go back
 )
 
-// Settle says what is to become of an entry of the logbook that nobody works at
+// FateOf says what is to become of an entry of the logbook that nobody works at
 // any more, with the release that should serve now. It is pure.
-func Settle(e *Entry, current *Record) Fate {
+func FateOf(e *Entry, current *Record) Fate {
 	switch {
 	case e.Result != ResultRunning:
 		return Leave

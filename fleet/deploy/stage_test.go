@@ -22,7 +22,7 @@ func TestSettle(t *testing.T) {
 		{"from the rollout on", ResultRunning, &Record{Deploy: "7"}, Finish},
 	} {
 		e.Result = tt.result
-		if got := Settle(e, tt.current); got != tt.want {
+		if got := FateOf(e, tt.current); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 	}
@@ -122,6 +122,51 @@ func TestEarlier(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("from %v to %q: %s, want %s", tt.cur, tt.id, got, tt.want)
 		}
+	}
+}
+
+// Who rolls back from a bad release, deploys a second bad one and rolls back again is not
+// brought back to the first bad one.
+func TestRollbackGoesToWhatServedBefore(t *testing.T) {
+	entry := func(id, kind, release string) *Entry {
+		return &Entry{ID: id, Kind: kind, Result: ResultOK, Release: release}
+	}
+	book := []*Entry{entry("6", KindDeploy, "6"), {ID: "5", Kind: KindDeploy, Result: ResultFailed, Release: "5"}, entry("4", KindRollback, "2"),
+		entry("3", KindDeploy, "3"), entry("2", KindDeploy, "2"), entry("1", KindDeploy, "1")}
+	for _, tt := range []struct {
+		book     []*Entry
+		cur      string
+		want, is string
+	}{
+		{book, "6", "2", "the one that served when it was deployed"},
+		{book, "3", "2", "what it was rolled back to"},
+		{book, "2", "1", "a second time"},
+		{append([]*Entry{entry("7", KindRollback, "3")}, book...), "3", "2", "after the bad one was asked for by its id"},
+		{book[1:], "6", "3", "the newest one, where the entry of the current one cannot be read"},
+	} {
+		e, err := Earlier("blog", tt.book, &Record{Release: appspec.Release{ID: tt.cur}}, "")
+		if err != nil || e.ID != tt.want {
+			t.Errorf("from %s: %+v, %v, want %s, %s", tt.cur, e, err, tt.want, tt.is)
+		}
+	}
+	pruned := *book[4]
+	pruned.Pruned = true
+	book[4] = &pruned
+	if e, err := Earlier("blog", book, &Record{Release: appspec.Release{ID: "6"}}, ""); err != nil || e.ID != "1" {
+		t.Errorf("with 2 removed: %+v, %v, want 1", e, err)
+	}
+}
+
+// A deploy whose process was killed says what its stages may have changed, as a failed
+// one does.
+func TestWhatAKilledDeployHasChanged(t *testing.T) {
+	e := &Entry{Stages: []StageRecord{{Name: StageFetch, Result: ResultOK}, {Name: StageCompile, Result: ResultRunning}}}
+	if got := e.Left(); got != "the running app was not changed" {
+		t.Error(got)
+	}
+	e.Stages = append(e.Stages, StageRecord{Name: "migrate", Result: ResultOK}, StageRecord{Name: "static", Result: ResultRunning})
+	if got := e.Left(); got != "before that migrate and static ran in the new release: its changes remain; the running app was not changed" {
+		t.Error(got)
 	}
 }
 

@@ -51,7 +51,7 @@ func (d *Deployer) do(ctx context.Context, s Step) (note, output string, err err
 	case StageHealth:
 		return d.health(ctx)
 	case StageSwitch:
-		return "", "", d.account.switchTo(ctx, spec.Path, "releases/"+e.Release)
+		return "", "", d.account.switchTo(spec.Path, "releases/"+e.Release)
 	case StagePrune:
 		return d.prune(ctx)
 	}
@@ -130,6 +130,9 @@ func (d *Deployer) venvOf(made string) string {
 // rollout makes the release the one that should serve. Where it does not come to
 // serve the one before is that again, and is brought back.
 func (d *Deployer) rollout(ctx context.Context) (note, output string, err error) {
+	if err := d.meanwhile(ctx); err != nil {
+		return "", "", err
+	}
 	e := d.entry
 	cur, _, _, err := d.Book.Current()
 	if err != nil {
@@ -148,7 +151,38 @@ func (d *Deployer) rollout(ctx context.Context) (note, output string, err error)
 	if err == nil {
 		return cur.step(now, d.Spec.Deploy.Install), "", nil
 	}
-	return "", "", errors.Join(err, d.Back(context.WithoutCancel(ctx), cur))
+	return "", "", d.goBack(ctx, cur, err)
+}
+
+// meanwhileError is what somebody has done to the app while it was being deployed. Whether
+// anything of it still serves is no matter of the deploy.
+type meanwhileError struct{ error }
+
+func (e *meanwhileError) Error() string { return e.error.Error() + " (while it was being deployed)" }
+
+// meanwhile says why the release cannot serve any more.
+func (d *Deployer) meanwhile(ctx context.Context) error {
+	if d.Still == nil {
+		return nil
+	}
+	if err := d.Still(ctx); err != nil {
+		return &meanwhileError{err}
+	}
+	return nil
+}
+
+// goBack brings back what served before, and adds to the reason what of that fails,
+// unless it is the same, which is none of the release's then.
+func (d *Deployer) goBack(ctx context.Context, to *Record, why error) error {
+	ctx = context.WithoutCancel(ctx)
+	err := d.Back(ctx, to)
+	if now := d.meanwhile(ctx); now != nil {
+		return now
+	}
+	if same := errors.Unwrap(err); same != nil && same.Error() == why.Error() {
+		return fmt.Errorf("%w\nso it is with the previous release, %s: not the code is the reason, but what changed beside it", why, to.ID)
+	}
+	return errors.Join(why, err)
 }
 
 // health goes back where the release turns out not to be well.
@@ -159,5 +193,5 @@ func (d *Deployer) health(ctx context.Context) (note, output string, err error) 
 	if note, err = d.Health(ctx); err == nil {
 		return note, "", nil
 	}
-	return "", "", errors.Join(err, d.Back(context.WithoutCancel(ctx), d.before))
+	return "", "", d.goBack(ctx, d.before, err)
 }

@@ -76,7 +76,7 @@ func or(found []Finding, what string, args ...any) []Finding {
 func fleetCheck(f Facts) []Finding {
 	switch {
 	case f.Foreign != "":
-		return []Finding{warn("run it as its user: sudo wsgid-fleet doctor", "%s", f.Foreign)}
+		return []Finding{warn("run it as its user"+strings.TrimSuffix(": "+f.AsUser, ": "), "%s", f.Foreign)}
 	case f.Daemon == 0:
 		return []Finding{warn("start it: systemctl start wsgid-fleet, or wsgid-fleet run", "no daemon is running: edits are not followed and dead apps are not restarted")}
 	}

@@ -41,7 +41,9 @@ func TestEachCheckWhereItIsBad(t *testing.T) {
 		what, do     string
 	}{
 		{"fleet", Warn, func(f *Facts) { f.Daemon = 0 }, "no daemon is running", "systemctl start wsgid-fleet"},
-		{"fleet", Warn, func(f *Facts) { f.Foreign = "the fleet of user root runs here" }, "of user root", "sudo wsgid-fleet doctor"},
+		{"fleet", Warn, func(f *Facts) {
+			f.Foreign, f.AsUser = "the fleet of user ann runs here", "sudo -u ann wsgid-fleet doctor --state-dir /x"
+		}, "of user ann", "as its user: sudo -u ann wsgid-fleet doctor --state-dir /x"},
 		{"specs", Bad, func(f *Facts) { f.Faults = []string{"blog.hcl:3:5: unknown attribute"} }, "blog.hcl:3:5", "wsgid-fleet validate"},
 		{"open files", Bad, func(f *Facts) { f.OpenFiles, f.OpenFilesHard = 100, 100 }, "100 open files at most", "LimitNOFILE="},
 		{"open files", Warn, func(f *Facts) { f.OpenFiles = 100 }, "100 open files (20000 at most)", "ulimit -n"},

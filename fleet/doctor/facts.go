@@ -27,6 +27,7 @@ type Facts struct {
 	Apps    []App
 	Faults  []string // what is wrong with the specs, a line each
 	Daemon  int      // pid of the running daemon; 0: none runs
+	AsUser  string   // how the user asks to whom it belongs; empty: it is not known
 	Foreign string   // why the fleet that runs here cannot be asked; empty: it can, or none runs
 	Root    bool     // this process is root
 

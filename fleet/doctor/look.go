@@ -29,13 +29,14 @@ type Fleet struct {
 	Managed          map[string][]Certificate // by app: those that the daemon gets
 	Daemon           int
 	Foreign          string
+	AsUser           string // the command line by which its user asks it
 	Dir, State, Data string
 	System           fs.FS // the root of the file system, for /proc and /sys
 }
 
 // Look reads what the checks judge. It changes nothing.
 func Look(ctx context.Context, fl Fleet) Facts {
-	f := Facts{Daemon: fl.Daemon, Foreign: fl.Foreign, Root: os.Geteuid() == 0, Clock: time.Now(), StateDir: fl.State, Faults: fl.Faults}
+	f := Facts{Daemon: fl.Daemon, Foreign: fl.Foreign, AsUser: fl.AsUser, Root: os.Geteuid() == 0, Clock: time.Now(), StateDir: fl.State, Faults: fl.Faults}
 	f.OpenFiles, f.OpenFilesHard, f.Processes = limits(fl.System, fl.Daemon)
 	f.Watches = sysctl(fl.System, "fs/inotify/max_user_watches")
 	f.Instances = sysctl(fl.System, "fs/inotify/max_user_instances")

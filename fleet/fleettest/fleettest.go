@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // Patience bounds every wait for something that must happen, on however busy a
 // machine.
-const Patience = time.Minute
+const Patience = await.Patience
 
 // HelperEnv tells a test binary that was started by Helper what it is to be.
 const HelperEnv = "WSGID_TEST_HELPER"
@@ -65,13 +67,7 @@ func Eventually(t *testing.T, what string, ok func() bool) {
 // EventuallyIn is Eventually with another limit.
 func EventuallyIn(t *testing.T, limit time.Duration, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(limit)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("in %v it did not come to: %s", limit, what)
-		}
-		time.Sleep(2 * time.Millisecond) // between two looks
-	}
+	await.TrueIn(t, limit, what, ok)
 }
 
 // ShortDir is a directory whose name leaves room for sockets in it.

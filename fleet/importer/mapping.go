@@ -75,7 +75,7 @@ func (d *draft) say(f facts.Fact, text string) {
 		line = f.At.String() + ": " + line
 	}
 	d.page.lost = append(d.page.lost, line)
-	d.notes = append(d.notes, line)
+	d.notes = append(d.notes, facts.HideSecrets(line))
 }
 
 // drop says that a fact is not carried over, and why.

@@ -42,13 +42,16 @@ with it the fleet fetches the code, prepares releases of it and rolls them out.
 
 Then stop the other server, and start the apps: ` + "`wsgid-fleet apply`" + `.
 `)
-	for _, one := range []struct{ title, file, shown string }{
-		{"uWSGI", "blog.ini", "blog.ini"},
-		{"supervisord", "shop.conf", "shop.conf"},
-		{"gunicorn under systemd", "wiki.service", "wiki.service"},
-		{"A Procfile", "forum", "forum/Procfile"},
-		{"Apache with mod_wsgi", "poll.conf", "poll.conf"},
-		{"NGINX Unit", "unit.json", "unit.json"},
+	for _, one := range []struct{ title, file, shown, note string }{
+		{"uWSGI", "blog.ini", "blog.ini", ""},
+		{"supervisord", "shop.conf", "shop.conf", ""},
+		{"gunicorn under systemd", "wiki.service", "wiki.service", ""},
+		{"A Procfile", "forum", "forum/Procfile", ""},
+		{"Apache with mod_wsgi", "poll.conf", "poll.conf", ""},
+		{"NGINX Unit", "unit.json", "unit.json", `
+Unit tidies a path before the app has it: of ` + "`//d//e` it makes `/d/e`, of `/a/../b` `/b`, in\n`PATH_INFO` alone. Here `PATH_INFO`" + ` is what the client sent, decoded. Of a request's length and
+type it also gives ` + "`HTTP_CONTENT_LENGTH` and `HTTP_CONTENT_TYPE`" + `, which PEP 3333 does not know.
+`},
 	} {
 		text, err := os.ReadFile(filepath.Join(folder, one.shown))
 		if err != nil {
@@ -60,7 +63,7 @@ Then stop the other server, and start the apps: ` + "`wsgid-fleet apply`" + `.
 		if strings.HasSuffix(one.file, ".json") {
 			language = "json"
 		}
-		fmt.Fprintf(&page, "\n## %s\n\n```%s\n%s```\n\n`wsgid-fleet import %s`\n\n```hcl\n%s```\n", one.title, language, text, one.file, spec)
+		fmt.Fprintf(&page, "\n## %s\n%s\n```%s\n%s```\n\n`wsgid-fleet import %s`\n\n```hcl\n%s```\n", one.title, one.note, language, text, one.file, spec)
 	}
 	name := filepath.Join(folder, "README.md")
 	if *update {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -94,7 +93,7 @@ func (p *page) write() ([]byte, error) {
 	for _, line := range p.suggested {
 		app.AppendUnstructuredTokens(comment(line))
 	}
-	return hclwrite.Format(file.Bytes()), nil
+	return hclwrite.Format(file.BuildTokens(nil).Bytes()), nil // not of Bytes, which formats too
 }
 
 // specWriter fills the app block.
@@ -279,49 +278,20 @@ func (w *specWriter) value(path string, v any) hclwrite.Tokens {
 	case []any:
 		items := make([]hclwrite.Tokens, len(v))
 		for i, item := range v {
-			items[i] = w.value(path, item)
+			if text, ok := item.(string); ok && strings.HasSuffix(path, ".command") {
+				before := ""
+				if i > 0 {
+					before, _ = v[i-1].(string)
+				}
+				items[i] = w.argument(path, before, text)
+			} else {
+				items[i] = w.value(path, item)
+			}
 		}
 		return hclwrite.TokensForTuple(items)
 	default:
 		return hclwrite.TokensForValue(scalar(v))
 	}
-}
-
-// member writes a value of a map: a secret one is in a file of its own.
-func (w *specWriter) member(path, key string, v any) hclwrite.Tokens {
-	path += "." + key
-	text, isText := v.(string)
-	if !isText || !w.page.secret(path, key) {
-		tokens := w.value(path, v)
-		if isText && strings.HasPrefix(path, "env.") && forShell().MatchString(text) {
-			// Written plainly it would be refused, as of one who counts on a shell.
-			tokens = hclwrite.TokensForFunctionCall("format", hclwrite.TokensForValue(cty.StringVal("%s")), tokens)
-		}
-		if w.page.secret(path, "") { // a secret number
-			return hclwrite.TokensForFunctionCall("sensitive", tokens)
-		}
-		return tokens
-	}
-	return hclwrite.TokensForFunctionCall("file", hclwrite.TokensForValue(cty.StringVal(w.page.keep(path, text))))
-}
-
-var forShell = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(^|:)\$[A-Za-z_]`) })
-
-var notInFile = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^A-Za-z0-9_.-]+`) })
-
-// keep notes a secret, and returns the file it belongs into.
-func (p *page) keep(path, text string) string {
-	path = strings.TrimPrefix(path, "env.")
-	name := "secrets/" + p.name + "/" + strings.TrimLeft(notInFile().ReplaceAllString(path, "-"), ".")
-	for i := 2; ; i++ {
-		old, taken := p.secrets[name]
-		if !taken || old == text {
-			break
-		}
-		name = fmt.Sprintf("%s-%d", name, i)
-	}
-	p.secrets[name] = text
-	return name
 }
 
 func scalar(v any) cty.Value {
@@ -341,11 +311,11 @@ func scalar(v any) cty.Value {
 }
 
 func comment(text string) hclwrite.Tokens {
-	return hclwrite.Tokens{{Type: hclsyntax.TokenComment, Bytes: []byte("# " + facts.OneLine(text) + "\n")}}
+	return hclwrite.Tokens{{Type: hclsyntax.TokenComment, Bytes: []byte("# " + facts.HideSecrets(facts.OneLine(text)) + "\n")}}
 }
 
 func trailing(text string) *hclwrite.Token {
-	return &hclwrite.Token{Type: hclsyntax.TokenComment, Bytes: []byte(" # " + facts.OneLine(text) + "\n")}
+	return &hclwrite.Token{Type: hclsyntax.TokenComment, Bytes: []byte(" # " + facts.HideSecrets(facts.OneLine(text)) + "\n")}
 }
 
 // lookup finds a value by its path of names.

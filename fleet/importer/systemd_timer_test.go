@@ -44,7 +44,7 @@ func TestTimersBesideAService(t *testing.T) {
 	}
 	imp := importOne(t, facts.Options{}, filepath.Join(dir, "blog.service"))
 	holds(t, string(imp.Text), "!hunter", `!schedule "secret"`, `!schedule "filed"`,
-		"# secret.service:5: ExecStart=/bin/backup …: not carried over: DB_PASSWORD may be a secret",
+		"# secret.service:5: ExecStart=/bin/backup postgres://me:…@db/x: not carried over: DB_PASSWORD may be a secret",
 		"# filed.service:4: EnvironmentFile="+dir+"/none: not carried over: it cannot be read",
 		"# rights.service:4: ExecStart=+-/bin/systemctl restart other: not carried over: ", `!schedule "rights"`, `command = ["/bin/echo", "$${A}"]`,
 		"# filed.service:6: ExecStart=/bin/backup $B: not carried over: B may be a secret",

@@ -68,6 +68,19 @@ func TestUnit(t *testing.T) {
 	holds(t, texts["fast"], "protocol: asgi: not carried over: only WSGI is run", "no socket is named")
 }
 
+// What Unit has and an app has elsewhere, or from its user, is named.
+func TestUnitSaysWhatIsElsewhere(t *testing.T) {
+	dir := peertest.WriteFiles(t, map[string]string{"conf.json": `{"listeners": {"*:8300": {"pass": "applications/blog", "backlog": 64}},
+"applications": {"blog": {"type": "python", "module": "blog", "group": "shared",
+"thread_stack_size": 4096,
+"loading_timeout": 9}}}
+`})
+	text := string(importOne(t, facts.Options{}, filepath.Join(dir, "conf.json")).Text)
+	holds(t, text, "conf.json:1: listeners: *:8300 backlog: 64: connections wait as the kernel's net.core.somaxconn says",
+		"conf.json:2: group: shared: the other groups of the workers are those of their user", "with the supplementary groups of that user",
+		"conf.json:3: thread_stack_size: 4096: threads have the stack that Python gives them", "conf.json:4: loading_timeout: 9: workers.start_timeout says it here")
+}
+
 func TestUnitHosts(t *testing.T) {
 	dir := peertest.WriteFiles(t, map[string]string{"unit.json": `{"config": {"listeners": {"*:80": {"pass": "routes/main"}},
 "routes": {"main": [

@@ -49,6 +49,8 @@ touch-reload = /x
 vacuum
 logto = /var/log/uwsgi.log
 umask = 027
+env = EMPTIED=1
+env = EMPTIED
 `})
 	imp := importOne(t, facts.Options{}, filepath.Join(dir, "blog.ini"))
 	text := strings.ReplaceAll(string(imp.Text), dir, "DIR")
@@ -102,7 +104,7 @@ umask = 027
 		"# blog.ini:29: attach-daemon = celery -A blog worker",
 		"# blog.ini:30: touch-reload = /x: not carried over: after a change of code run: wsgid-fleet reload APP\n",
 		"# blog.ini:32: logto = /var/log/uwsgi.log: the log is logs/wsgid.log",
-		"!hunter2", "!GONE", "!vacuum")
+		"!hunter2", "!GONE", "!EMPTIED", "!vacuum")
 	if diff := cmp.Diff(map[string]string{"secrets/blog/SECRET_KEY": "hunter2"}, imp.Secrets); diff != "" || !imp.Incomplete {
 		t.Errorf("%v %s", imp.Incomplete, diff)
 	}

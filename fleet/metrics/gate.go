@@ -14,7 +14,7 @@ func gateFamilies(g *App) []family {
 	accepted := counter("wsgid_gate_accepted_total", "Connections that the gate has accepted.")
 	routed := counter("wsgid_gate_routed_total", "Connections that the gate has handed to an app's master.")
 	rescued := counter("wsgid_gate_rescued_total", "Connections that came from a gate which was killed; among those accepted.")
-	back := counter("wsgid_gate_handed_back_total", "Connections that came back to the gate because they asked for another host.")
+	back := counter("wsgid_gate_handed_back_total", "Connections that came back to the gate because they requested another host.")
 	tls := counter("wsgid_gate_tls_total", "Connections that the gate has handed to an app's master by the name in their ClientHello.")
 	redirected := counter("wsgid_gate_redirected_total", "Requests that the gate has sent to HTTPS.")
 	challenges := counter("wsgid_gate_challenges_total", "Challenges of a certificate authority that the gate has answered.")

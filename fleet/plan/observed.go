@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -162,4 +163,17 @@ func (s Surroundings) Disturbed(was Surroundings) bool {
 		return true
 	}
 	return slices.ContainsFunc(s.Gone, func(l string) bool { return !slices.Contains(was.Gone, l) })
+}
+
+// Same tells that nothing is other than it was.
+func (s Surroundings) Same(was Surroundings) bool {
+	return s.Folder == was.Folder && slices.Equal(s.Gone, was.Gone)
+}
+
+// DigestOf is the digest of a spec; empty: there is none.
+func DigestOf(spec *appspec.Spec) string {
+	if spec == nil {
+		return ""
+	}
+	return runner.Digest(spec)
 }

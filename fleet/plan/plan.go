@@ -54,6 +54,34 @@ const (
 	ActionRest    ActionKind = "rest"    // let the master go; the next connection starts another
 )
 
+// kinds is what is known of each kind.
+var kinds = map[ActionKind]struct {
+	upkeep bool // the daemon does it by itself, for a spec that was applied
+	word   word // see AppPlan.Kind
+}{
+	ActionRepair:  {true, wordLast},
+	ActionStart:   {true, wordFirst},
+	ActionUpdate:  {false, wordDisruption},
+	ActionRoll:    {false, wordDisruption},
+	ActionReplace: {false, wordDisruption},
+	ActionStop:    {false, wordFirst},
+	ActionScale:   {false, wordOwn},
+	ActionRetry:   {true, wordOwn},
+	ActionRetire:  {true, wordOwn},
+	ActionListen:  {true, wordOwn},
+	ActionRest:    {true, wordOwn},
+}
+
+// word is which word an action gives the whole plan of an app.
+type word int
+
+const (
+	wordOwn        word = iota // its own
+	wordLast                   // its own, where no other action has one
+	wordFirst                  // its own, whatever follows
+	wordDisruption             // that of the disruption
+)
+
 // Action is one step of an app's plan.
 type Action struct {
 	Kind   ActionKind `json:"kind"`

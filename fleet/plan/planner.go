@@ -1,13 +1,11 @@
 package plan
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
-	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -23,18 +21,18 @@ func MakePlan(spec *appspec.Spec, o Observed, now time.Time) AppPlan {
 		if spec != nil {
 			p.File = spec.File
 		}
-		p.Error, p.Why = o.Unknown.Error(), "its running processes cannot be determined now"
+		p.Error, p.Why = o.Unknown.Error(), whyUnknown
 	case spec == nil:
 		p.File = fileOf(o)
-		p.end("its spec was removed")
+		p.end(whyRemoved)
 	case !spec.Enabled:
 		p.File = spec.File
 		p.repair()
-		p.end("enabled = false")
+		p.end(whyDisabled)
 	case o.Override.Stopped:
 		p.File = spec.File
 		p.repair()
-		p.end("stopped by an operator")
+		p.end(whyStopped)
 	case NotDeployed(spec, o):
 		p.File = spec.File
 		p.repair()
@@ -46,7 +44,7 @@ func MakePlan(spec *appspec.Spec, o Observed, now time.Time) AppPlan {
 		p.Upkeep = p.upkeep()
 	}
 	if len(p.Actions) == 0 && p.Why == "" {
-		p.Why = "as specified"
+		p.Why = whyAsSpecified
 	}
 	return p.AppPlan
 }
@@ -84,11 +82,11 @@ func (p *planner) repair() {
 	if p.o.FolderErr != nil {
 		p.Error = p.o.FolderErr.Error()
 		// The applier tries, fails with this very reason and comes back later.
-		p.act(ActionRepair, "the app folder cannot be checked", p.Error)
+		p.act(ActionRepair, whyFolderUnchecked, p.Error)
 		return
 	}
 	if len(p.o.Problems) > 0 {
-		p.act(ActionRepair, "the app folder needs repair", p.o.Problems...)
+		p.act(ActionRepair, whyFolder, p.o.Problems...)
 	}
 }
 
@@ -129,7 +127,7 @@ func (p *planner) run() {
 	}
 	p.Done = cur.Digest() == p.Digest && cur.Err == nil && cur.Status.RolloutError == "" && len(p.Actions) == 0
 	if len(surplus) > 0 && !p.has(ActionReplace) {
-		p.act(ActionRetire, "another master already serves this app", pids(surplus)...)
+		p.act(ActionRetire, whySurplus, pids(surplus)...)
 	}
 	if !p.has(ActionReplace) {
 		p.scale(cur)
@@ -154,7 +152,7 @@ func (p *planner) failure() string {
 		return f.Reason
 	}
 	if wait := f.Wait(p.now); wait > 0 {
-		return fmt.Sprintf("%s; next try in %s", f.Reason, words.RoundUp(wait))
+		return retryText(f.Reason, wait)
 	}
 	return ""
 }
@@ -166,14 +164,7 @@ func (p *planner) upkeep() bool {
 	if f := p.o.Failure; !applied && (f == nil || f.Digest != p.Digest || f.RetryAt.IsZero()) {
 		return false
 	}
-	return !slices.ContainsFunc(p.Actions, func(a Action) bool {
-		switch a.Kind {
-		case ActionRepair, ActionStart, ActionRetry, ActionRest, ActionListen, ActionRetire:
-			return false
-		case ActionUpdate, ActionRoll, ActionReplace, ActionStop, ActionScale:
-		}
-		return true
-	})
+	return !slices.ContainsFunc(p.Actions, func(a Action) bool { return !kinds[a.Kind].upkeep })
 }
 
 // sleeps: the app needs no master until somebody asks for it. One that could not
@@ -194,21 +185,21 @@ func (p *planner) sleep() {
 		return
 	}
 	if slices.Equal(p.o.Awaited, ListensOf(p.spec)) {
-		p.Why = "its first connection starts it"
+		p.Why = whySleeps
 		return
 	}
 	p.Disruption = appspec.Replace
-	p.act(ActionListen, "workers.min is 0: its first connection starts it")
+	p.act(ActionListen, whySleepBegins)
 }
 
 func (p *planner) start(held string) {
 	switch {
 	case held == "":
-		why := "no master runs"
+		why := whyNoMaster
 		if p.o.Request.Dead {
-			why = "its master died"
+			why = whyMasterDied
 		} else if p.o.Request.Wake {
-			why = "a connection arrived"
+			why = whyConnection
 		}
 		if p.o.Applied != nil && p.o.Applied.Digest != p.Digest {
 			p.Changes = appspec.Diff(p.o.Applied.Spec, p.spec)
@@ -220,11 +211,11 @@ func (p *planner) start(held string) {
 		// The spec was tried and given up while the one before it served: that
 		// one serves on.
 		p.Disruption = appspec.Replace
-		p.act(ActionStart, "its master died, and its new spec does not work: "+held)
+		p.act(ActionStart, whyMasterDied+", and its new spec does not work: "+held)
 		p.Actions[len(p.Actions)-1].Spec = p.o.Applied.Spec
 	case p.o.Failure.RetryAt.IsZero():
 		p.Disruption = appspec.Replace
-		p.act(ActionStart, "no master runs")
+		p.act(ActionStart, whyNoMaster)
 	default:
 		p.Why = held
 	}
@@ -252,7 +243,7 @@ func (p *planner) choose() (cur Master, surplus []Master) {
 // change brings another spec to a master that runs.
 func (p *planner) change(cur Master, base *appspec.Spec, held string) {
 	kind := appspec.Replace
-	why := "it runs a spec that is not known here"
+	why := whySpecUnknown
 	if base != nil {
 		kind = appspec.Kind(p.Changes)
 		why = changesText(p.Changes)
@@ -261,11 +252,11 @@ func (p *planner) change(cur Master, base *appspec.Spec, held string) {
 		}
 	}
 	if cur.Hung {
-		kind, why = appspec.Replace, fmt.Sprintf("its master (pid %d) hangs; %s", cur.PID, why)
+		kind, why = appspec.Replace, hangsText(cur)+"; "+why
 	} else if p.o.Request.Restart {
-		kind, why = appspec.Replace, "restart was asked for; "+why
+		kind, why = appspec.Replace, whyRestart+"; "+why
 	} else if p.o.Request.Reload && kind < appspec.Rolling {
-		kind, why = appspec.Rolling, "reload was asked for; "+why
+		kind, why = appspec.Rolling, whyReload+"; "+why
 	}
 	if around := p.disturbed(cur); around != "" && kind < appspec.Replace {
 		kind, why = appspec.Replace, around+"; "+why
@@ -286,7 +277,7 @@ func (p *planner) change(cur Master, base *appspec.Spec, held string) {
 	case appspec.Live, appspec.Nothing:
 		p.act(ActionUpdate, why)
 		if p.o.Request.Retry && cur.Status.State == runner.StateBackoff {
-			p.act(ActionRetry, "its workers cannot start")
+			p.act(ActionRetry, whyCannotStart)
 			p.Why = why
 		}
 	}
@@ -300,7 +291,7 @@ func (p *planner) underWay(cur Master) string {
 		return ""
 	}
 	if st.Rollout != 0 {
-		return "a rollout is in progress"
+		return whyRollout
 	}
 	return st.RolloutError
 }
@@ -311,7 +302,7 @@ func (p *planner) same(cur Master) {
 	switch {
 	case p.o.Request.Restart:
 		p.Disruption = appspec.Replace
-		p.replace("restart was asked for")
+		p.replace(whyRestart)
 	case disturbed != "" && p.Held:
 		p.Why = p.failure()
 	case disturbed != "":
@@ -319,27 +310,27 @@ func (p *planner) same(cur Master) {
 		p.replace(disturbed)
 	case p.o.Request.Reload:
 		p.Disruption = appspec.Rolling
-		p.act(ActionRoll, "reload was asked for")
+		p.act(ActionRoll, whyReload)
 	case p.o.Request.Retry && cur.Err == nil && cur.Status.State == runner.StateBackoff:
 		p.Disruption = appspec.Live
-		p.act(ActionRetry, "start was asked for")
+		p.act(ActionRetry, whyStart)
 	case p.o.Request.Retry && cur.Err == nil && cur.Status.RolloutError != "" && !cur.HandedAnother(p.Digest):
 		p.Disruption = appspec.Rolling
-		p.act(ActionRoll, "start was asked for, and its last rollout failed")
+		p.act(ActionRoll, whyStartAgain)
 	case cur.Swept:
 		p.Disruption = appspec.Replace
-		p.replace(fmt.Sprintf("its master (pid %d) does not answer any more: %v", cur.PID, cur.Err))
+		p.replace(sweptText(cur))
 	case cur.Hung:
 		p.Disruption = appspec.Replace
-		p.replace(fmt.Sprintf("its master (pid %d) hangs", cur.PID))
+		p.replace(hangsText(cur))
 	case cur.HandedAnother(p.Digest):
 		p.Disruption = appspec.Live
-		p.act(ActionUpdate, "another spec that was sent to it is no longer desired")
+		p.act(ActionUpdate, whyOtherSpec)
 	case cur.Err == nil && cur.Status.Suspended && p.sleeps():
 		p.Disruption = appspec.Live
-		p.act(ActionRest, fmt.Sprintf("no request in %s", p.spec.Workers.IdleTimeout))
+		p.act(ActionRest, idleText(p.spec))
 	case cur.Err != nil:
-		p.Why = fmt.Sprintf("its master (pid %d) does not answer: %v", cur.PID, cur.Err)
+		p.Why = silentText(cur)
 	}
 }
 
@@ -350,7 +341,7 @@ func (p *planner) disturbed(cur Master) string {
 	case cur.Err != nil:
 		return ""
 	case cur.moved(p.o):
-		return "its app folder has changed: a link on its path was switched, or it was recreated"
+		return whyFolderMoved
 	case len(p.o.Gone) > 0:
 		return goneText(p.o.Gone)
 	}
@@ -373,7 +364,7 @@ func (p *planner) scale(cur Master) {
 	if p.Disruption < appspec.Live {
 		p.Disruption = appspec.Live
 	}
-	p.act(ActionScale, fmt.Sprintf("scaled to %s by an operator", s))
+	p.act(ActionScale, scaledText(s))
 	p.Actions[len(p.Actions)-1].Scale = s
 }
 

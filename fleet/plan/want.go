@@ -30,7 +30,7 @@ type Want struct {
 func (w Want) Gone() bool { return w.Spec == nil && w.Invalid == "" && w.Waiting == "" }
 
 // Wanted decides what an app should be from the directory and the last good
-// spec: broken keeps, missing removes (contract, section 1). Without a set
+// spec: broken keeps, missing removes (ARCHITECTURE.md, Guarantees). Without a set
 // (the directory cannot be read) everything is kept.
 func Wanted(set *hclspec.Set, setErr error, name string, last *appspec.Spec) Want {
 	hold := func(why string, f *hclspec.Fault) Want {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -14,17 +15,15 @@ import (
 func (p *AppPlan) Kind() string {
 	kind := ""
 	for _, a := range p.Actions {
-		switch a.Kind {
-		case ActionStart, ActionStop:
+		switch kinds[a.Kind].word {
+		case wordFirst:
 			return string(a.Kind)
-		case ActionRepair:
-			if kind == "" {
-				kind = string(a.Kind)
-			}
-		case ActionScale, ActionRetry, ActionRetire, ActionListen, ActionRest:
-			kind = string(a.Kind)
-		case ActionUpdate, ActionRoll, ActionReplace:
+		case wordDisruption:
 			return p.Disruption.String()
+		case wordLast:
+			kind = cmp.Or(kind, string(a.Kind))
+		case wordOwn:
+			kind = string(a.Kind)
 		}
 	}
 	if kind == "" || len(p.Changes) > 0 {

@@ -103,7 +103,7 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act
 	}
 	m, err := a.open(ctx, spec, o, files, act.Scale, false)
 	if err != nil {
-		return err
+		return a.taken(spec, files, err)
 	}
 	a.Hold(ctx, o.App, m)
 	if spec.Gate == nil {

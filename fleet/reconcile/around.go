@@ -2,23 +2,22 @@ package reconcile
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
 // surroundingOf looks at what surrounds an app.
 func surroundingOf(fsys afero.Fs, spec *appspec.Spec) plan.Surroundings {
 	var s plan.Surroundings
 	if fi, err := fsys.Stat(spec.Path); err == nil && fi.IsDir() {
-		s.Folder = FileID(fi.Sys())
+		s.Folder = state.FileID(fi.Sys())
 	}
 	for i := range spec.Sockets.HTTP {
 		if h := &spec.Sockets.HTTP[i]; socketFileGone(fsys, h) {
@@ -37,13 +36,4 @@ func socketFileGone(fsys afero.Fs, s *appspec.HTTPSocket) bool {
 	}
 	fi, err := fsys.Stat(path)
 	return errors.Is(err, fs.ErrNotExist) || err == nil && fi.Mode()&os.ModeSocket == 0
-}
-
-// FileID tells a file from another one, as long as it exists.
-func FileID(sys any) string {
-	st, ok := sys.(*syscall.Stat_t)
-	if !ok {
-		return ""
-	}
-	return fmt.Sprintf("%d:%d", st.Dev, st.Ino)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/specdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
@@ -39,7 +40,7 @@ func (AppFolders) Check(spec *appspec.Spec, live func(int) bool) ([]string, erro
 	}
 	var out []string
 	err := openFolder(spec, func(fs *appdir.RootFs, owner appdir.Owner) error {
-		ps, err := appdir.Check(fs, ByHand(spec), owner, live)
+		ps, err := appdir.Check(fs, specdir.ByHand(spec), owner, live)
 		for _, p := range ps {
 			out = append(out, p.String())
 		}
@@ -54,17 +55,13 @@ func (AppFolders) Repair(spec *appspec.Spec, live func(int) bool) error {
 		return repairGateFolder(spec)
 	}
 	return openFolder(spec, func(fs *appdir.RootFs, owner appdir.Owner) error {
-		_, err := appdir.Repair(fs, ByHand(spec), owner, live)
+		_, err := appdir.Repair(fs, specdir.ByHand(spec), owner, live)
 		return err
 	})
 }
 
 func openFolder(spec *appspec.Spec, f func(*appdir.RootFs, appdir.Owner) error) error {
-	owner, err := appdir.FolderOwner(spec, os.Geteuid() == 0)
-	if err != nil {
-		return err
-	}
-	fs, err := appdir.Open(spec.Path)
+	fs, owner, err := appdir.OpenOwned(spec, os.Geteuid() == 0)
 	if err != nil {
 		return err
 	}

@@ -60,14 +60,3 @@ func repairGateFolder(spec *appspec.Spec) error {
 	}
 	return nil
 }
-
-// ByHand is a spec as wsgid takes it, which knows of no gate.
-func ByHand(spec *appspec.Spec) *appspec.Spec {
-	n := len(spec.Sockets.HTTP)
-	if n == 0 || !spec.Sockets.HTTP[n-1].Adopts {
-		return spec
-	}
-	s := *spec
-	s.Sockets.HTTP = s.Sockets.HTTP[: n-1 : n-1]
-	return &s
-}

@@ -24,11 +24,13 @@ type Machine interface {
 type Handle interface {
 	Recorded() runner.Record
 	Status(ctx context.Context, since uint64) (runner.Status, error)
+	Ping(ctx context.Context, totals bool) (*runner.Totals, error)
 	Update(ctx context.Context, spec *appspec.Spec, generation int, rolling bool) error
 	Reload(ctx context.Context) error
 	Scale(ctx context.Context, minimum, maximum int) error
 	Retry(ctx context.Context) error
 	Trigger(ctx context.Context, schedule, order string) (runner.Triggered, error)
+	Stacks(ctx context.Context) ([]runner.ThreadStack, error)
 	DrainTo(ctx context.Context, successor Handle) error
 	Listeners(ctx context.Context) (map[string]*os.File, error)
 	Adopt(ctx context.Context, listen string, conns []*os.File) error

@@ -89,8 +89,11 @@ func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed,
 		return nil, err
 	}
 	m, err := a.open(ctx, spec, o, files, scale, old.Serves())
-	if err != nil && m != nil {
+	switch {
+	case err != nil && m != nil:
 		a.undo(o, old, m)
+	case err != nil:
+		err = a.taken(spec, files, err)
 	}
 	return m, err
 }

@@ -2,8 +2,10 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
@@ -23,6 +25,9 @@ type Supervisor struct {
 	// Pulse is how often a master that says nothing is asked whether it lives,
 	// Patience how long it has for that answer; it is asked twice.
 	Pulse, Patience time.Duration
+	began           time.Time // see untilBeat
+	// Totals, if set, is told what a master says of itself with each sign of life.
+	Totals atomic.Pointer[func(app string, pid int, t runner.Totals)]
 
 	mu      sync.Mutex
 	masters map[int]string      // followed ones by pid
@@ -32,7 +37,7 @@ type Supervisor struct {
 // NewSupervisor follows nobody yet. Set its functions before the first Follow.
 func NewSupervisor() *Supervisor {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Supervisor{ctx: ctx, cancel: cancel, masters: map[int]string{}, handles: map[string][]Handle{}, Pulse: 15 * time.Second, Patience: 3 * time.Second}
+	return &Supervisor{ctx: ctx, cancel: cancel, masters: map[int]string{}, handles: map[string][]Handle{}, Pulse: 15 * time.Second, Patience: 3 * time.Second, began: time.Now()}
 }
 
 // Close ends the following; the masters run on.
@@ -95,6 +100,9 @@ func (s *Supervisor) Swept() bool {
 	return false
 }
 
+// errSilent ends the waiting for news of a master that does not answer.
+var errSilent = errors.New("it does not answer")
+
 // listen asks again and again for the next state, and now and then for any: a
 // master that is stopped or stuck does not say so by itself.
 func (s *Supervisor) listen(ctx context.Context, app string, m Handle) {
@@ -102,24 +110,23 @@ func (s *Supervisor) listen(ctx context.Context, app string, m Handle) {
 	silent, stopping := 0, false
 	for ctx.Err() == nil {
 		if silent == 0 {
-			next, cancel := context.WithTimeout(ctx, s.Pulse)
-			st, err := m.Status(next, since)
-			late := next.Err() != nil
-			cancel()
+			st, err := s.next(ctx, app, m, since)
 			if err == nil && st.Version > since {
 				since, stopping = st.Version, st.State == runner.StateStopping
+				if told := s.Totals.Load(); told != nil {
+					(*told)(app, m.Recorded().PID, st.Totals())
+				}
 				s.Changed(app, st)
 				continue
 			}
-			if !late {
+			if errors.Is(err, errSilent) {
+				silent = 1
+			} else {
 				// It ends, or its socket is gone: the pidfd tells which.
 				Pause(ctx, s.Patience/5)
 			}
 		}
-		alive, cancel := context.WithTimeout(ctx, s.Patience)
-		_, err := m.Status(alive, 0)
-		cancel()
-		if err == nil {
+		if s.alive(ctx, app, m) {
 			silent = 0
 			continue
 		}
@@ -133,6 +140,53 @@ func (s *Supervisor) listen(ctx context.Context, app string, m Handle) {
 			Pause(ctx, s.Pulse)
 		}
 	}
+}
+
+// next waits for a state past since, and meanwhile asks at each beat whether m lives:
+// errSilent, if it does not say so. What waits for news stays as it is then: to end it
+// and to begin anew would wake both processes several times more.
+func (s *Supervisor) next(ctx context.Context, app string, m Handle, since uint64) (runner.Status, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var beat *time.Timer
+	made := make(chan struct{})
+	beat = time.AfterFunc(s.untilBeat(), func() {
+		<-made
+		switch {
+		case ctx.Err() != nil: // there are news
+		case s.alive(ctx, app, m):
+			beat.Reset(s.untilBeat())
+		default:
+			cancel(errSilent)
+		}
+	})
+	close(made)
+	defer beat.Stop()
+	st, err := m.Status(ctx, since)
+	if errors.Is(context.Cause(ctx), errSilent) {
+		return st, errSilent
+	}
+	return st, err
+}
+
+// untilBeat is a Pulse and up to a fifteenth more, so that what was last asked in the
+// same moments is asked together from then on, and the daemon wakes up once for it.
+func (s *Supervisor) untilBeat() time.Duration {
+	grain := s.Pulse / 15
+	now := time.Since(s.began)
+	return (now + s.Pulse + grain).Truncate(grain) - now
+}
+
+// alive asks a master for any sign of life.
+func (s *Supervisor) alive(ctx context.Context, app string, m Handle) bool {
+	ctx, cancel := context.WithTimeout(ctx, s.Patience)
+	defer cancel()
+	told := s.Totals.Load()
+	t, err := m.Ping(ctx, told != nil)
+	if t != nil && told != nil {
+		(*told)(app, m.Recorded().PID, *t)
+	}
+	return err == nil
 }
 
 // RestartOf finds the restart block that holds for an app.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
 // Watcher tells that something in a spec directory, or in what its specs depend
@@ -92,7 +94,7 @@ func (w *Watcher) Refresh(also ...string) (fresh bool) {
 	now := map[string]string{}
 	for d := range t.dirs {
 		if fi, err := os.Lstat(d); err == nil {
-			now[d] = FileID(fi.Sys())
+			now[d] = state.FileID(fi.Sys())
 		}
 	}
 	// First those that go: a directory that has two names, as by a bind mount, has one

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
 )
 
 // Activator watches the listening sockets of apps without a master, all of them
@@ -61,10 +63,10 @@ func (d *Activator) Arm(app string, files map[string]*os.File) error {
 	d.release(app)
 	a := &suspended{listens: slices.Sorted(maps.Keys(files)), fds: map[int32]int{}}
 	d.apps[app] = a
-	for _, listen := range a.listens {
-		if err := control(files[listen], func(fd int) error { return d.watch(app, a, fd) }); err != nil {
+	for _, name := range a.listens {
+		if err := listen.Control(files[name], func(fd int) error { return d.watch(app, a, fd) }); err != nil {
 			d.release(app)
-			return fmt.Errorf("cannot watch %s: %w", listen, err)
+			return fmt.Errorf("cannot watch %s: %w", name, err)
 		}
 	}
 	return nil

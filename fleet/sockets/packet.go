@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
 )
 
 // packetTimeout bounds one packet to or from the holder.
@@ -20,7 +22,7 @@ func writePacket(c *net.UnixConn, verb, name string, f *os.File) error {
 		_, err := c.Write(text)
 		return err
 	}
-	return control(f, func(fd int) error {
+	return listen.Control(f, func(fd int) error {
 		_, _, err := c.WriteMsgUnix(text, unix.UnixRights(fd), nil)
 		return err
 	})
@@ -50,7 +52,7 @@ func readPacket(c *net.UnixConn) (verb, name string, f *os.File, err error) {
 		}
 		unix.CloseOnExec(fds[0])
 		_ = unix.SetNonblock(fds[0], true)
-		f = os.NewFile(uintptr(fds[0]), name)
+		f = listen.File(fds[0], name)
 	}
 	return verb, name, f, nil
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +16,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/systemd"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
 )
 
 // A listener that moves from one address of a port to another, 0.0.0.0:80 to
@@ -129,7 +129,7 @@ func SuccessorOf(its map[string]*os.File, f *os.File) string {
 
 // AcceptAll takes all connections that wait at a socket.
 func AcceptAll(f *os.File) (conns []*os.File) {
-	_ = control(f, func(fd int) error {
+	_ = listen.Control(f, func(fd int) error {
 		for {
 			p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 			if n, err := unix.Poll(p, 0); err != nil || n == 0 {
@@ -171,7 +171,7 @@ func resolve(listen string) (netip.AddrPort, error) {
 func BoundTo(f *os.File) (netip.AddrPort, error) {
 	var sa unix.Sockaddr
 	only := 1
-	err := control(f, func(fd int) (err error) {
+	err := listen.Control(f, func(fd int) (err error) {
 		if sa, err = unix.Getsockname(fd); err != nil {
 			return err
 		}
@@ -226,7 +226,6 @@ func bindBeside(ap netip.AddrPort) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := os.NewFile(uintptr(fd), ap.String())
 	set := func(level, option, value int) {
 		if err == nil {
 			err = unix.SetsockoptInt(fd, level, option, value)
@@ -245,28 +244,15 @@ func bindBeside(ap netip.AddrPort) (*os.File, error) {
 		err = unix.Bind(fd, sa)
 	}
 	if err != nil {
-		f.Close()
+		_ = unix.Close(fd)
 		return nil, err
 	}
-	return f, nil
+	return listen.File(fd, ap.String()), nil
 }
 
 // nowhere is a network interface that no machine has.
 const nowhere = 1<<31 - 1
 
 func setOption(f *os.File, level, option, value int) error {
-	return control(f, func(fd int) error { return unix.SetsockoptInt(fd, level, option, value) })
-}
-
-// control calls op with the descriptor, without making the file blocking.
-func control(f syscall.Conn, op func(fd int) error) error {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var operr error
-	if err := raw.Control(func(fd uintptr) { operr = op(int(fd)) }); err != nil {
-		return err
-	}
-	return operr
+	return listen.Control(f, func(fd int) error { return unix.SetsockoptInt(fd, level, option, value) })
 }

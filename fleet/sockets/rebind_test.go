@@ -14,6 +14,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
 )
 
 func TestOverlap(t *testing.T) {
@@ -76,7 +77,7 @@ func TestDivert(t *testing.T) {
 	if len(files) != 1 || len(b.opened) != 1 {
 		t.Fatalf("opened %v", files)
 	}
-	if err := control(b.opened[0], func(fd int) error { return unix.Listen(fd, 5) }); err != nil {
+	if err := listen.Control(b.opened[0], func(fd int) error { return unix.Listen(fd, 5) }); err != nil {
 		t.Fatal(err)
 	}
 	dial := func() {

@@ -54,6 +54,22 @@ func (k *Store) All(app string) map[string]*os.File {
 	return maps.Clone(k.apps[app])
 }
 
+// Owner is the app, but for one, for which a socket of that listen string is kept; empty:
+// none.
+func (k *Store) Owner(listen, but string) string {
+	if k == nil {
+		return ""
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for app, files := range k.apps {
+		if app != but && files[listen] != nil {
+			return app
+		}
+	}
+	return ""
+}
+
 // Beyond is what is kept for an app and is not one of its spec's sockets; the
 // files stay the store's.
 func (k *Store) Beyond(spec *appspec.Spec) map[string]*os.File {

@@ -34,7 +34,8 @@ func (s *Store) writeBytes(app, name string, b []byte) error {
 	return s.Replace(s.Path(app, name), b)
 }
 
-// Replace writes a file as a whole. Nobody else writes it meanwhile.
+// Replace writes a file as a whole. Nobody else writes it meanwhile. It writes to the store's
+// file system, which tests have fail at each step; renameio knows the real one only.
 func (s *Store) Replace(path string, b []byte) error {
 	tmp := path + ".tmp"
 	// Whatever lies in the way of the temporary file is rubbish of a crash: who

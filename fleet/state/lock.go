@@ -9,6 +9,7 @@ import (
 	"os/user"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -144,4 +145,13 @@ func userText(uid uint32) string {
 // UserName is the name of a user, or the number of one that has none.
 func UserName(uid uint32) string {
 	return strings.TrimPrefix(strings.TrimPrefix(userText(uid), "user "), "uid ")
+}
+
+// FileID tells a file from another one, as long as it exists.
+func FileID(sys any) string {
+	st, ok := sys.(*syscall.Stat_t)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("%d:%d", st.Dev, st.Ino)
 }

@@ -224,7 +224,7 @@ func (s *Store) Apps() ([]string, error) {
 func IsApp(name string) bool { return appspec.ValidName(name) || name == appspec.GateName }
 
 func (s *Store) appsIn(dir string) ([]string, error) {
-	es, err := afero.ReadDir(s.FS, dir)
+	es, err := s.entries(dir)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
@@ -238,6 +238,25 @@ func (s *Store) appsIn(dir string) ([]string, error) {
 		}
 	}
 	return names, nil
+}
+
+// entries lists a directory, in no order. What each is the kernel tells with its name: none
+// of ten thousand is looked at alone.
+func (s *Store) entries(dir string) ([]fs.DirEntry, error) {
+	f, err := s.FS.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if d, ok := f.(fs.ReadDirFile); ok {
+		return d.ReadDir(-1)
+	}
+	infos, err := f.Readdir(-1)
+	es := make([]fs.DirEntry, len(infos))
+	for i, info := range infos {
+		es[i] = fs.FileInfoToDirEntry(info)
+	}
+	return es, err
 }
 
 // Make makes the directory of an app in the state directory.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 func TestFDStoreFollowsTheListeners(t *testing.T) {
@@ -143,14 +144,7 @@ func TestSocketActivation(t *testing.T) {
 				}
 			}()
 			var c net.Conn
-			for end := time.Now().Add(fleettest.Patience); ; time.Sleep(5 * time.Millisecond) {
-				if c, err = net.Dial("unix", path); err == nil {
-					break
-				}
-				if time.Now().After(end) {
-					t.Fatal(err)
-				}
-			}
+			await.Nil(t, fleettest.Patience, "the socket", func() error { c, err = net.Dial("unix", path); return err })
 			defer c.Close()
 			_ = c.SetDeadline(time.Now().Add(fleettest.Patience))
 			b := make([]byte, 100)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
 )
 
 // Inherited is what a daemon may be given by who started it.
@@ -40,7 +42,13 @@ const InheritEnv = "WSGID_INHERIT"
 // that are of no use; they are closed.
 func TakeInherited() (in Inherited, warnings []string, err error) {
 	t := taker{in: Inherited{Kept: map[string]map[string]*os.File{}, Activated: map[string]*os.File{}}}
-	for _, f := range activation.Files(true) {
+	for _, given := range activation.Files(true) {
+		f, err := listen.FileOf(given, given.Name())
+		if err == nil {
+			_ = given.Close()
+		} else {
+			f = given
+		}
 		t.add(f.Name(), f, true)
 	}
 	list := os.Getenv(InheritEnv)
@@ -55,10 +63,12 @@ func TakeInherited() (in Inherited, warnings []string, err error) {
 			return t.in, t.warnings, fmt.Errorf("cannot take over descriptors: %s has the entry %q", InheritEnv, entry)
 		}
 		unix.CloseOnExec(fd)
-		f := os.NewFile(uintptr(fd), name)
 		if name == inheritLock {
-			t.in.Lock = f
-		} else if unit, ok := strings.CutPrefix(name, inheritGiven); ok {
+			t.in.Lock = os.NewFile(uintptr(fd), name)
+			continue
+		}
+		f := listen.File(fd, name)
+		if unit, ok := strings.CutPrefix(name, inheritGiven); ok {
 			t.add(unit, f, true)
 		} else {
 			t.add(name, f, false)

@@ -81,7 +81,7 @@ func TestConfigWinsOverTheCommandLine(t *testing.T) {
 	}
 }
 
-func TestConfigSlips(t *testing.T) {
+func TestConfigMistakes(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{`{"workers": "four"}`, `cannot read FILE: workers is "four" at line 1, column 13, want a number from 1`},
 		{`{"workers": 0}`, `cannot read FILE: workers is 0 at line 1, column 13, want a number from 1`},

@@ -1,6 +1,7 @@
 package appdir
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -29,13 +30,26 @@ var errIsAFolder = errors.New("it is a folder, not a file")
 // descriptor: of a symbolic link in the last place the link itself. To root any
 // other link is an error; an ordinary user's may lead elsewhere in the folder.
 func openBeneath(dir int, name string, flags int) (int, error) {
+	return openBelow(dir, name, flags|unix.O_PATH)
+}
+
+// openListing opens a folder below a folder by the same way, to list it. Nothing but a
+// folder is opened by that.
+func openListing(dir int, name string) (int, error) {
+	return openBelow(dir, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK)
+}
+
+// openBelow opens what stands at a name, which must be safe to open by these flags whatever
+// it is.
+func openBelow(dir int, name string, flags int) (int, error) {
+	flags |= unix.O_NOFOLLOW | unix.O_CLOEXEC
 	if !strings.Contains(name, "/") {
 		return retry(func() (int, error) {
-			return unix.Openat(dir, name, flags|unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+			return unix.Openat(dir, name, flags, 0)
 		})
 	}
 	how := unix.OpenHow{
-		Flags:   uint64(flags | unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC),
+		Flags:   uint64(flags),
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
 	}
 	if os.Geteuid() == 0 {
@@ -54,7 +68,7 @@ func openBeneath(dir int, name string, flags int) (int, error) {
 	return fd, err
 }
 
-// walkBeneath is openBeneath by hand, without any link.
+// walkBeneath is openBelow by hand, without any link.
 func walkBeneath(dir int, name string, flags int) (int, error) {
 	cur := -1
 	for {
@@ -63,11 +77,9 @@ func walkBeneath(dir int, name string, flags int) (int, error) {
 			closeFD(cur)
 			return -1, errLinkOnTheWay
 		}
-		how := unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC
+		how := flags
 		if more {
-			how |= unix.O_DIRECTORY
-		} else {
-			how |= flags
+			how = unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_DIRECTORY
 		}
 		from := dir
 		if cur >= 0 {
@@ -271,12 +283,13 @@ func readLinked(name string) ([]byte, error) {
 
 // readBounded reads all of a file that is no longer than most bytes.
 func readBounded(f io.Reader, most int64) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err != nil {
+	var b bytes.Buffer
+	b.Grow(4 << 10) // most are smaller
+	if _, err := b.ReadFrom(io.LimitReader(f, most+1)); err != nil {
 		return nil, err
 	}
-	if int64(len(b)) > most {
+	if int64(b.Len()) > most {
 		return nil, tooLargeError(most)
 	}
-	return b, nil
+	return b.Bytes(), nil
 }

@@ -2,14 +2,15 @@ package appdir
 
 // toolFolders are programs and helpers that no installation runs on anybody's apps.
 var toolFolders = map[string]string{
-	"cmd/wsgid-fleet/bench":        "it measures apps of its own",
-	"runner/mongrel2/mongrel2test": "it serves tests",
-	"runner/certtest":              "it serves tests",
-	"runner/nginxtest":             "it serves tests",
-	"fleet/certs/acmetest":         "it serves tests",
-	"fleet/cluster/etcd/etcdtest":  "it serves tests",
-	"fleet/fleettest":              "it serves tests",
-	"fleet/importer/peertest":      "it serves tests",
+	"cmd/wsgid-fleet/bench":         "it measures apps of its own",
+	"runner/mongrel2/mongrel2test":  "it serves tests",
+	"fleet/reconcile/reconciletest": "it serves tests",
+	"runner/certtest":               "it serves tests",
+	"runner/nginxtest":              "it serves tests",
+	"fleet/certs/acmetest":          "it serves tests",
+	"fleet/cluster/etcd/etcdtest":   "it serves tests",
+	"fleet/fleettest":               "it serves tests",
+	"fleet/importer/peertest":       "it serves tests",
 }
 
 // directOpeners are the functions that use a path all the same, with the reason why
@@ -19,8 +20,9 @@ var directOpeners = []struct {
 	openers []string
 }{
 	{"the door itself: by descriptors, each link judged, or below a descriptor that was proved", []string{
-		"runner/appdir/door.go openBeneath openChecked openParent openPath readLinked walkBeneath",
-		"runner/appdir/rootfs.go Chmod Chown Chtimes LstatIfPossible Mkdir ReadlinkIfPossible Remove RemoveAll Rename",
+		"runner/appdir/door.go openBelow openChecked openParent openPath readLinked walkBeneath",
+		"runner/appdir/fileinfo.go lstatAt",
+		"runner/appdir/rootfs.go Chmod Chown Chtimes Mkdir ReadlinkIfPossible Remove RemoveAll Rename",
 		"runner/appdir/walk.go OpenFile open step",
 	}},
 	{"looked at and not opened, to tell what is wrong or what would run; it decides nothing that root does", []string{
@@ -33,9 +35,9 @@ var directOpeners = []struct {
 		"fleet/reconcile/watcher.go Refresh resolve", // what inotify is to watch: a hint
 		"runner/appdir/closed.go ClosedTo readlink",
 		"runner/appdir/python.go PythonVersion executable toldVersion virtualenvPython",
-		"runner/appdir/repair_folders.go usable",        // an ordinary user's own rights
-		"runner/pool/program.go codeFolder lookProgram", // it runs as the app's user
-		"runner/sandbox/python.go links",                // what they lead to is proved by isInstallation
+		"runner/appdir/repair_folders.go usable",                  // an ordinary user's own rights
+		"runner/pool/program.go commandIn codeFolder lookProgram", // it runs as the app's user
+		"runner/sandbox/python.go links",                          // what they lead to is proved by isInstallation
 	}},
 	{"proved to be root's alone on the whole way before anything follows from it", []string{
 		"runner/sandbox/python.go isInstallation",
@@ -57,11 +59,15 @@ var directOpeners = []struct {
 		"runner/master/gate_process.go newGateProcess",
 	}},
 	{"by a descriptor of the app folder, or in the new root, where only root writes", []string{
-		"runner/sandbox/root.go attach bindApp bindEntry enterChroot keepEtc makeFolders topNames",
+		"runner/sandbox/root.go attach bindApp bindEntry enterChroot keepWritable makeFolders topNames",
 		"runner/sandbox/bind.go mount openBinds", // what a spec names comes by Folder
 		"runner/sandbox/hostfiles.go put",
 		"runner/master/master.go newMaster",
-		"runner/sandbox/namespaces.go initProc newNamespaces refresh",
+		"runner/sandbox/namespaces.go initProc newNamespaces",
+		"runner/sandbox/refresh.go refresh show showAnew",
+	}},
+	{"the folder / as a place for a descriptor, of which nothing is read", []string{
+		"runner/listen/file.go File",
 	}},
 	{"the kernel's /proc, /sys or /dev", []string{
 		"cmd/wsgid-fleet/doctor.go doctorCommand", // an fs.FS of the machine, of which package doctor reads these and names of libraries
@@ -86,6 +92,7 @@ var directOpeners = []struct {
 		"runner/boot/trim.go cleanMappings TrimMemory",
 		"runner/unread/pipes_limit.go firstUsers measurePipes",
 		"runner/pool/program.go startProgram",
+		"runner/pool/stack_thread.go holdsShared readThread stuck threadOf",
 		"runner/pool/spawn.go prepare",
 		"runner/zygote/zygote.go start",
 		"runner/process/kin.go is",
@@ -95,13 +102,14 @@ var directOpeners = []struct {
 	{"the state and data directory, which are root's (or the user's own) and closed to others", []string{
 		"cmd/wsgid/instance.go makeStateDir release take",
 		"fleet/certs/keeper.go refresh",
-		"fleet/placement.go lastCluster",
-		"fleet/cluster/mirror.go Current Machine Open Placed SavePlaced Update fill keep point removeFiles write",
+		"fleet/specdir/loss.go LastRead",
+		"fleet/cluster/mirror.go Current Machine Open Placed SavePlaced Update countFiles fill keep point removeFiles write",
 		"fleet/certs/pair.go makeFolders readPair writePair",
 		"fleet/certs/record.go readRecord write",
 		"fleet/client.go Connect",
-		"fleet/console/listen.go Close listen safeFolder", // the path is of the command line
-		"fleet/console/owner.go ownerOf",                  // of /proc
+		"fleet/console/listen.go Close listenForViewers listenUnix safeFolder", // the path is of the command line
+		"fleet/console/proxy.go readRoles",                                     // the path is of the command line
+		"fleet/console/owner.go ownerOf",                                       // of /proc
 		"fleet/console/session.go loadKey",
 		"fleet/doctor/look.go state",
 		"fleet/state/takeover.go WarnVolatile",
@@ -148,7 +156,8 @@ var directOpeners = []struct {
 		"fleet/importer/procfile/procfile.go Read",
 		"fleet/importer/supervisord/supervisord.go readAll",
 		"fleet/importer/systemd/command.go rootShell", // /etc/passwd
-		"fleet/importer/systemd/unit.go environment readUnit socket",
+		"fleet/importer/systemd/unit.go environment readUnit",
+		"fleet/importer/systemd/socket.go socket",
 		"fleet/importer/uwsgi/logic.go globbed ifFile",
 		"fleet/importer/uwsgi/magic.go file",
 		"fleet/importer/uwsgi/uwsgi.go Read court readConfig vassals",

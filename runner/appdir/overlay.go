@@ -220,13 +220,18 @@ type overlayDir struct {
 // Readdirnames lists the folder without what was removed.
 func (d *overlayDir) Readdirnames(n int) ([]string, error) {
 	names, err := d.File.Readdirnames(n)
-	d.o.mu.Lock()
-	defer d.o.mu.Unlock()
+	return d.o.kept(d.name, names), err
+}
+
+// kept are the names in a folder that were not removed.
+func (o *overlay) kept(dir string, names []string) []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	kept := names[:0]
 	for _, name := range names {
-		if !d.o.removed[path.Join(d.name, name)] {
+		if !o.removed[path.Join(dir, name)] {
 			kept = append(kept, name)
 		}
 	}
-	return kept, err
+	return kept
 }

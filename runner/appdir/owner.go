@@ -8,6 +8,7 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -39,7 +40,7 @@ func (o Owner) Credential() *syscall.Credential {
 }
 
 // fallbackUsers run the apps whose folder belongs to root and whose spec names
-// no user (contract, section 1).
+// no user: the first of them that the machine has.
 var fallbackUsers = []string{"wsgid", "www-data"}
 
 // ResolveOwner finds the user of an app. As root: the spec's user, else the
@@ -61,6 +62,48 @@ func ResolveOwner(spec *appspec.Spec, root bool) (Owner, error) {
 // FolderOwner is ResolveOwner without, as root, the supplementary groups, which
 // cost more to find than all the rest and own no folder.
 func FolderOwner(spec *appspec.Spec, root bool) (Owner, error) {
+	return ownerBy(spec, root, func() (uid, gid int, err error) { return folderOwner(spec.Path) })
+}
+
+// OpenOwned is Open and FolderOwner at once, for who looks at many app folders. What the user
+// database says of a user it asks for once in a second.
+func OpenOwned(spec *appspec.Spec, root bool) (*RootFs, Owner, error) {
+	r := &RootFs{path: spec.Path}
+	open := sync.OnceValue(func() error {
+		err := r.openRoot(false)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+	o, err := owners.of(spec, root, func() (uid, gid int, err error) {
+		if err := open(); err != nil {
+			return 0, 0, err
+		}
+		return r.owner()
+	})
+	if err == nil {
+		err = open()
+	}
+	if err != nil {
+		_ = r.Close()
+		return nil, Owner{}, err
+	}
+	return r, o, nil
+}
+
+// owner tells who owns the folder.
+func (r *RootFs) owner() (uid, gid int, err error) {
+	err = r.at("stat", "/", func(dir int, _ string) error {
+		var st unix.Stat_t
+		err := unix.Fstat(dir, &st)
+		uid, gid = int(st.Uid), int(st.Gid)
+		return err
+	})
+	return uid, gid, err
+}
+
+func ownerBy(spec *appspec.Spec, root bool, folder func() (uid, gid int, err error)) (Owner, error) {
 	if !root {
 		return ownUser(spec)
 	}
@@ -73,7 +116,7 @@ func FolderOwner(spec *appspec.Spec, root bool) (Owner, error) {
 		if o.UID == 0 {
 			o.Warning = fmt.Sprintf("app %s runs as root: an attacker who gets into it controls the machine%s", spec.Name, place(spec, "user"))
 		}
-	} else if o, err = derivedUser(spec); err != nil {
+	} else if o, err = derivedUser(spec, folder); err != nil {
 		return Owner{}, err
 	}
 	if spec.Group != "" {
@@ -87,8 +130,8 @@ func FolderOwner(spec *appspec.Spec, root bool) (Owner, error) {
 }
 
 // derivedUser is the user of an app whose spec names none.
-func derivedUser(spec *appspec.Spec) (Owner, error) {
-	uid, gid, err := folderOwner(spec.Path)
+func derivedUser(spec *appspec.Spec, folder func() (uid, gid int, err error)) (Owner, error) {
+	uid, gid, err := folder()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Owner{}, err
 	}

@@ -4,6 +4,8 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // startChild starts a process that lives as long as the test.
@@ -70,7 +72,7 @@ func TestProcAliveZombie(t *testing.T) {
 	if _, err := out.Read(make([]byte, 1)); err == nil {
 		t.Error("cat wrote something")
 	}
-	eventually(t, "the zombie to count as dead", func() bool { return !ProcAlive(cmd.Process.Pid, 0) })
+	await.True(t, "the zombie to count as dead", func() bool { return !ProcAlive(cmd.Process.Pid, 0) })
 	_ = cmd.Wait()
 }
 

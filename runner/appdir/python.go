@@ -19,8 +19,8 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
-// oldestPython is the oldest minor version of CPython 3 that runs workers
-// (contract, section 1).
+// oldestPython is the oldest minor version of CPython 3 that runs workers: the Python host
+// is written for it.
 const oldestPython = 8
 
 // DefaultPython is the interpreter of a spec that names none; where it is

@@ -154,7 +154,7 @@ func (r *RootFs) fail(op, name string, err error) error {
 func (r *RootFs) LstatIfPossible(name string) (fs.FileInfo, bool, error) {
 	var fi fs.FileInfo
 	err := r.in("lstat", name, func(dir int, base string) (err error) {
-		fi, err = os.Lstat(byDescriptor(dir) + "/" + base)
+		fi, err = lstatAt(dir, base)
 		return err
 	})
 	return fi, true, err

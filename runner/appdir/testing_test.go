@@ -241,15 +241,3 @@ func (f brokenFile) Sync() error {
 	}
 	return f.File.Sync()
 }
-
-// eventually waits for a state, with a deadline.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-}

@@ -30,8 +30,9 @@ type folderWalk struct {
 	// loose tells that somebody else may put another folder at a name that the
 	// walk went through.
 	loose bool
-	file  bool // the path is a regular file's
-	last  bool // the component is the last one
+	here  *unix.Stat_t // of the folder that the walk has come to; nil: it was not looked at
+	file  bool         // the path is a regular file's
+	last  bool         // the component is the last one
 }
 
 // Folder opens the folder at an absolute path as an O_PATH descriptor, by the
@@ -130,6 +131,7 @@ func (w *folderWalk) open() (int, error) {
 				unix.Close(cur)
 				return -1, fmt.Errorf("cannot open /: %w", err)
 			}
+			w.here = nil
 		}
 		unix.Close(cur)
 		cur = next
@@ -180,6 +182,7 @@ func (w *folderWalk) step(cur int, name string) (int, string, error) {
 	w.loose = w.loose || sticky && foreign(&st)
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFDIR:
+		w.here = &st
 		return fd, "", nil
 	case unix.S_IFLNK:
 		defer unix.Close(fd)
@@ -208,13 +211,16 @@ func (w *folderWalk) step(cur int, name string) (int, string, error) {
 // lookAt finds out who may exchange what a name in a folder leads to. sticky: the
 // owner of each entry, which is then to be looked at too.
 func (w *folderWalk) lookAt(dir int) (sticky bool, err error) {
-	var st unix.Stat_t
-	if err := unix.Fstat(dir, &st); err != nil {
-		return false, err
+	if w.here == nil {
+		var st unix.Stat_t
+		if err := unix.Fstat(dir, &st); err != nil {
+			return false, err
+		}
+		w.here = &st
 	}
-	shared := st.Mode&0o022 != 0
-	sticky = shared && st.Mode&unix.S_ISVTX != 0
-	w.loose = w.loose || foreign(&st) || shared && !sticky
+	shared := w.here.Mode&0o022 != 0
+	sticky = shared && w.here.Mode&unix.S_ISVTX != 0
+	w.loose = w.loose || foreign(w.here) || shared && !sticky
 	return sticky, nil
 }
 

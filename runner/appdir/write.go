@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -122,17 +121,9 @@ const maxNames = 500
 
 // readNames lists a folder, or the first maxNames of it. A missing one is empty.
 func readNames(fsys afero.Fs, name string) ([]string, error) {
-	f, err := fsys.Open(name)
+	names, err := list(fsys, name, maxNames)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	names, err := f.Readdirnames(maxNames)
-	if errors.Is(err, io.EOF) {
-		err = nil
 	}
 	return names, err
 }

@@ -245,7 +245,7 @@ func (a *Access) appendJSON(dst []byte, n *Note, status int, sent, ns int64, wor
 	dst = appendPadded(dst, us, 6)
 	dst = append(dst, a.zone...)
 	dst = append(dst, `","level":"INFO","source":"access","app":"`...)
-	dst = append(dst, a.app...) // its letters need no escape (contract, section 1)
+	dst = append(dst, a.app...) // its letters need no escape: see appspec.ValidName
 	dst = append(dst, `","pid":`...)
 	dst = strconv.AppendInt(dst, int64(worker), 10)
 	dst = append(dst, `,"remote":`...)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // fakeJournal takes entries as journald does.
@@ -186,7 +187,7 @@ func TestJournalThatHangs(t *testing.T) {
 	path := filepath.Join(dir, "socket")
 	listenJournal(t, path)
 	b := journalBed(t, path)
-	eventually(t, "lines are lost", func() bool {
+	await.True(t, "lines are lost", func() bool {
 		b.log.Info("x")
 		text, lost := b.log.Status()
 		return text == "cannot write to the journal: it does not accept messages" && lost > 0

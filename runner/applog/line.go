@@ -115,7 +115,7 @@ func (e *entry) appendJSON(dst []byte, app string) []byte {
 		dst = append(dst, name...)
 	}
 	dst = append(dst, `","app":"`...)
-	dst = append(dst, app...) // its letters need no escape (contract, section 1)
+	dst = append(dst, app...) // its letters need no escape: see appspec.ValidName
 	dst = append(dst, `","pid":`...)
 	dst = strconv.AppendInt(dst, int64(e.pid), 10)
 	dst = append(dst, `,"message":`...)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // logBed is an app folder and a log in it.
@@ -160,18 +161,17 @@ func TestFollowedOutput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		b.log.Follow(r, 42)
-	}()
+	done := make(chan string, 1)
+	go func() { done <- b.log.Follow(r, 42) }()
 	fmt.Fprint(w, "one\r\nTraceback (most recent call last):\n  File\n")
-	eventually(t, "a traceback that does not go on is written", func() bool {
+	await.True(t, "a traceback that does not go on is written", func() bool {
 		return strings.Contains(b.read("wsgid.log"), "app [pid=42] - OUTPUT -   File\n")
 	})
 	fmt.Fprint(w, strings.Repeat("x", 100_000)+"\nTraceback (most recent call last):\n"+strings.Repeat("  y\n", 100_000)+"no end")
 	_ = w.Close()
-	<-done
+	if last := <-done; last != "no end" {
+		t.Errorf("the last line is %q", last)
+	}
 	text := b.read("wsgid.log")
 	if n, lost := strings.Count(text, "OUTPUT -   y\n"), b.log.dropped.Load(); n != 100_000 || lost != 0 {
 		t.Errorf("%d lines of the long traceback, %d are said to be lost", n, lost)
@@ -282,7 +282,7 @@ func TestLogFileMovedRemovedTruncated(t *testing.T) {
 		if err := away(); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "a file that was "+what+" is made anew", func() bool {
+		await.True(t, "a file that was "+what+" is made anew", func() bool {
 			b.log.Info("ping")
 			b.settle()
 			_, err := os.Stat(file)
@@ -304,7 +304,7 @@ func TestLogFileMovedRemovedTruncated(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(b.dir, "logs")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a folder that is gone is told", func() bool {
+	await.True(t, "a folder that is gone is told", func() bool {
 		b.log.Info("ping")
 		text, lost := b.log.Status()
 		return text == "cannot open log "+file+": no such file or directory" && lost > 0
@@ -312,7 +312,7 @@ func TestLogFileMovedRemovedTruncated(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(b.dir, "logs"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the log is there again", func() bool {
+	await.True(t, "the log is there again", func() bool {
 		b.log.Info("pong")
 		text, _ := b.log.Status()
 		return text == ""
@@ -368,7 +368,7 @@ func fullDisk(t *testing.T, b *logBed, fill, free func()) {
 	fill()
 	line := strings.Repeat("x", 200)
 	want := "cannot write log " + b.dir + "/logs/wsgid.log: no space left on device"
-	eventually(t, "the full disk is told", func() bool {
+	await.True(t, "the full disk is told", func() bool {
 		b.log.Info(line)
 		b.settle()
 		return len(changes) > 0
@@ -380,7 +380,7 @@ func fullDisk(t *testing.T, b *logBed, fill, free func()) {
 		t.Error("nothing is counted as lost")
 	}
 	free()
-	eventually(t, "it writes again", func() bool {
+	await.True(t, "it writes again", func() bool {
 		b.log.Info("after")
 		b.settle()
 		text, _ := b.log.Status()
@@ -570,19 +570,8 @@ func TestLogThatStandsStill(t *testing.T) {
 	}
 	close(hold)
 	told := regexp.MustCompile(`WARNING - \d{3} log lines were lost: the file did not keep up\n`)
-	eventually(t, "the loss is told", func() bool {
+	await.True(t, "the loss is told", func() bool {
 		b.log.Info("on")
 		return told.MatchString(b.read("wsgid.log"))
 	})
-}
-
-// eventually polls until ok.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !ok(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-		<-time.After(3 * time.Millisecond)
-	}
 }

@@ -20,11 +20,13 @@ const (
 )
 
 // Follow copies a worker's output into the log, line by line and a traceback as
-// one, until the worker and all its children have closed it.
-func (l *Log) Follow(r *os.File, pid int) { l.FollowNamed(r, pid, "") }
+// one, until the worker and all its children have closed it. It returns the last line
+// that is not blank, as a message may repeat it: without secrets and what a terminal
+// would obey, and cut where it is long; empty if there was none.
+func (l *Log) Follow(r *os.File, pid int) (last string) { return l.FollowNamed(r, pid, "") }
 
 // FollowNamed is Follow for a process that is no worker and has a name.
-func (l *Log) FollowNamed(r *os.File, pid int, name string) {
+func (l *Log) FollowNamed(r *os.File, pid int, name string) (last string) {
 	if l.following.Enter() {
 		defer l.following.Leave()
 	}
@@ -37,7 +39,9 @@ func (l *Log) FollowNamed(r *os.File, pid int, name string) {
 		}
 	}
 	var began time.Time // of the traceback that is held back
+	var kept lastLine
 	line := func(b []byte) {
+		kept.add(l, b)
 		was, now := trace.open(), time.Now()
 		held, text := trace.add(b)
 		put(held, began)
@@ -77,7 +81,7 @@ func (l *Log) FollowNamed(r *os.File, pid int, name string) {
 				}
 				l.Warn(fmt.Sprintf("cannot read the output of %s %d: %v", who, pid, err))
 			}
-			return
+			return kept.text(l)
 		}
 	}
 }

@@ -232,7 +232,7 @@ func (l *Log) toFile(b []byte) ([]byte, error) {
 		n, err := l.file.Write(part)
 		l.size += int64(n)
 		if err != nil {
-			l.mend(n)
+			l.truncatePartial(n)
 			l.closeFile()
 			return b, fmt.Errorf("cannot write log %s: %w", l.path(), PlainPath(err))
 		}
@@ -241,9 +241,9 @@ func (l *Log) toFile(b []byte) ([]byte, error) {
 	return nil, nil
 }
 
-// mend takes back the part of a write that the disk had no room for, so that no
+// truncatePartial takes back the part of a write that the disk had no room for, so that no
 // line is half there.
-func (l *Log) mend(written int) {
+func (l *Log) truncatePartial(written int) {
 	if written > 0 {
 		if st, err := l.file.Stat(); err == nil && st.Size() >= int64(written) {
 			_ = l.file.Truncate(st.Size() - int64(written))
@@ -317,7 +317,7 @@ func (l *Log) rotate() error {
 	l.closeFile()
 	if l.set.keep <= 0 {
 		if err := l.dir.Remove(l.name); err != nil {
-			return l.stuck(err)
+			return l.rotateFailed(err)
 		}
 		return nil
 	}
@@ -328,7 +328,7 @@ func (l *Log) rotate() error {
 		}
 		err := l.dir.Rename(from, fmt.Sprintf("%s.%d", l.name, i+1))
 		if err != nil && i == 0 {
-			return l.stuck(err)
+			return l.rotateFailed(err)
 		}
 	}
 	// Of a time when more were kept; not all at once of what an app may have put there.
@@ -337,9 +337,9 @@ func (l *Log) rotate() error {
 	return nil
 }
 
-// stuck goes on with a file that cannot be rotated, and tries again when it has
+// rotateFailed goes on with a file that cannot be rotated, and tries again when it has
 // grown by as much once more.
-func (l *Log) stuck(err error) error {
+func (l *Log) rotateFailed(err error) error {
 	if e := l.open(); e != nil {
 		return e
 	}

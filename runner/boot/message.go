@@ -46,11 +46,11 @@ type Message struct {
 	Env        []string      `json:"env"`
 	Starter    string        `json:"starter"`  // the program that starts it
 	Build      string        `json:"build"`    // of that program
-	Stem       *stem.Stem    `json:"stem"`     // its socket follows the app folder; nil: there is none
+	Stem       *stem.Stem    `json:"stem"`     // its socket and that of a spare worker follow the app folder; nil: there is none
 	Unforked   string        `json:"unforked"` // why there is none; empty: nobody forks
 
 	Folder     int `json:"-"` // descriptor of the app folder
-	StemSocket int `json:"-"` // and of the stem's socket
+	StemSocket int `json:"-"` // and of the stem's socket; the spare worker's is the next
 }
 
 // Answer is what the master answers when it serves, or why it cannot.
@@ -92,9 +92,10 @@ func Read() (boot Message, link *os.File, files map[string]int, err error) {
 	unix.CloseOnExec(boot.Folder)
 	last := boot.Folder
 	if boot.Stem != nil {
-		last++
+		boot.StemSocket = last + 1
+		last += 2
+		unix.CloseOnExec(boot.StemSocket)
 		unix.CloseOnExec(last)
-		boot.StemSocket = last
 	}
 	closeForeign(last)
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)

@@ -6,7 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // served returns the name in the certificate of a new connection.
@@ -22,11 +23,7 @@ func (f *fixture) served() string {
 
 func (f *fixture) until(what string, ready func() bool) {
 	f.t.Helper()
-	for end := time.Now().Add(time.Minute); !ready(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			f.t.Fatalf("still waiting: %s; the log says %q", what, f.log())
-		}
-	}
+	await.True(f.t, what, ready, func() any { return f.log() })
 }
 
 func TestCertificateIsReadAnew(t *testing.T) {

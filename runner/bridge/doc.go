@@ -1,16 +1,19 @@
-// Package bridge serves HTTPS: HTTP/1.1 and HTTP/2 over TLS, on goroutines of
-// its own, and hands whole requests to the master's loop. It keeps crypto/tls
-// and net/http off the path of plain HTTP.
+// Package bridge does the handshakes of TLS, and serves who speaks HTTP/2 then. It keeps
+// crypto/tls and net/http off the way of plain HTTP.
 //
-// # From a client to the loop
+// # From a client to its protocol
 //
-// After the handshake the protocol is known (ALPN). HTTP/1 is read with package
-// http1, as strictly as plain HTTP is; HTTP/2 is net/http's. Either way the body
-// is read to its end first, past 64 KiB into a file, so that a slow client
-// holds no worker; then the request is encoded and Server.Submit called with an
-// Incoming.
+// The loop accepts and watches the descriptor; a goroutine does the handshake (greeting.go),
+// as it takes long. Then the protocol is known (ALPN). Who speaks HTTP/1 goes back to the
+// loop as a Sealed: a connection of package httpserver like any other, but read and written
+// by a cipher. Nothing of it waits: crypto/tls goes on after a read that found nothing, and
+// what it writes is kept until the descriptor takes it.
 //
-// # From the loop to the client
+// HTTP/2 is net/http's, which has goroutines and waits. A body is read to its end first,
+// past 64 KiB into a file, so that a slow client holds no worker; then the request is
+// encoded and Server.Submit called with an Incoming.
+//
+// # From the loop to a client of HTTP/2
 //
 // Incoming.Sink never blocks: what the client has not taken yet waits in memory
 // and past 512 KiB in a file. When the client is gone before the response is
@@ -18,7 +21,6 @@
 //
 // # The end
 //
-// Shutdown finishes what has begun: handshakes, requests, responses. HTTP/2
-// clients are told with GOAWAY; an idle HTTP/1 connection is kept for one
-// second more, as a request may be on its way, and then closed.
+// Shutdown finishes what has begun: handshakes, and requests over HTTP/2, whose clients
+// are told with GOAWAY. Connections of HTTP/1 are the loop's to end.
 package bridge

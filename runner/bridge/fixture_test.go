@@ -15,8 +15,10 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/certtest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -73,33 +75,97 @@ func start(t *testing.T, limits Limits, app func(in *Incoming)) *fixture {
 		},
 		Version: "1.0.0",
 	}
+	loop, err := evloop.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Loop = loop
+	f.HTTP1 = func(c *Sealed) {
+		h := &hello{c: c, loop: loop}
+		loop.Own(c.Descriptor(), h)
+		h.OnEvents(0) // its request may have come with the end of the handshake
+	}
+	var others sync.WaitGroup
+	others.Go(func() {
+		if err := loop.Run(); err != nil {
+			t.Error(err)
+		}
+	})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.addr = ln.Addr().String()
-	served := make(chan error, 1)
-	f.init()
-	go func() { served <- f.Serve(ln, cert) }()
+	config := f.Config(cert)
+	others.Go(func() { f.accept(ln.(*net.TCPListener), config) })
 	t.Cleanup(func() {
+		ln.Close()
 		f.Close()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
 		apps.Wait()
-		f.until("all connections are forgotten", func() bool {
-			f.Server.mu.Lock()
-			defer f.Server.mu.Unlock()
-			return len(f.raw)+len(f.conns) == 0
-		})
-	})
-	// A server that drains before it has begun has nobody to let in.
-	f.until("it serves", func() bool {
-		f.Server.mu.Lock()
-		defer f.Server.mu.Unlock()
-		return len(f.listeners) == 1
+		f.until("all connections are forgotten", func() bool { return f.Connections() == 0 })
+		loop.Call(loop.Stop)
+		others.Wait()
 	})
 	return f
+}
+
+// accept hands over whoever connects, as a listener of the master's does.
+func (f *fixture) accept(ln *net.TCPListener, config *tls.Config) {
+	for {
+		c, err := ln.AcceptTCP()
+		if err != nil {
+			return
+		}
+		raw, err := c.SyscallConn()
+		if err != nil {
+			f.t.Error(err)
+			return
+		}
+		fd := -1
+		_ = raw.Control(func(n uintptr) { fd, err = unix.FcntlInt(n, unix.F_DUPFD_CLOEXEC, 0) })
+		if err != nil {
+			f.t.Error(err)
+			return
+		}
+		peer := wsgi.Peer{HTTPS: true}
+		peer.RemoteAddr, peer.RemotePort = hostPort(c.RemoteAddr())
+		peer.ServerName, peer.ServerPort = hostPort(c.LocalAddr())
+		_ = c.Close()
+		f.Loop.Call(func() {
+			if !f.Greet(&Arrival{FD: fd, Peer: peer}, config) {
+				_ = unix.Close(fd)
+			}
+		})
+	}
+}
+
+// hello answers the first request of a connection with HTTP/1, as far as these tests need it.
+type hello struct {
+	c    *Sealed
+	loop *evloop.Loop
+	done bool
+}
+
+// OnEvents implements evloop.Pollable.
+func (h *hello) OnEvents(events uint32) {
+	h.c.Ready(events&unix.EPOLLRDHUP != 0)
+	for {
+		var b [4096]byte
+		n, errno := h.c.Read(b[:])
+		switch {
+		case errno == unix.EAGAIN:
+			return
+		case errno != 0 || n == 0:
+			h.loop.Remove(h.c.Descriptor())
+			_ = unix.Close(h.c.Descriptor())
+			return
+		case !h.done:
+			h.done = true
+			_, _ = h.c.Write([]byte("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n"), []byte("hello"))
+			h.c.Farewell()
+			_ = unix.Shutdown(h.c.Descriptor(), unix.SHUT_WR)
+		}
+	}
 }
 
 func (f *fixture) log() string {
@@ -108,8 +174,11 @@ func (f *fixture) log() string {
 	return strings.Join(f.lines, "\n")
 }
 
-// client speaks one protocol: "HTTP/1.1" or "HTTP/2.0".
-func (f *fixture) client(proto string) *http.Client {
+// client speaks HTTP/2.
+func (f *fixture) client() *http.Client { return f.speaks("HTTP/2.0") }
+
+// speaks is a client of one protocol: "HTTP/1.1" or "HTTP/2.0".
+func (f *fixture) speaks(proto string) *http.Client {
 	var p http.Protocols
 	p.SetHTTP1(proto == "HTTP/1.1")
 	p.SetHTTP2(proto == "HTTP/2.0")
@@ -118,23 +187,16 @@ func (f *fixture) client(proto string) *http.Client {
 	return &http.Client{Transport: tr, Timeout: 20 * time.Second}
 }
 
-// dial opens a TLS connection for raw HTTP/1.
+// dial opens a TLS connection for raw HTTP/2.
 func (f *fixture) dial() *tls.Conn {
 	f.t.Helper()
-	c, err := tls.Dial("tcp", f.addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
+	c, err := tls.Dial("tcp", f.addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	f.t.Cleanup(func() { c.Close() })
 	return c
-}
-
-// each runs a test with both protocols.
-func each(t *testing.T, test func(t *testing.T, proto string)) {
-	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
-		t.Run(proto, func(t *testing.T) { test(t, proto) })
-	}
 }
 
 // environ returns an entry of an encoded request.

@@ -50,7 +50,7 @@ const (
 
 func newH2conn(s *Server, c *tls.Conn) *h2conn { return &h2conn{Conn: c, s: s, preface: h2Preface} }
 
-func (c *h2conn) raw() net.Conn { return c.Conn.(*tls.Conn).NetConn() }
+func (c *h2conn) raw() net.Conn { return c.Conn.(*tls.Conn).NetConn().(*wire).Conn }
 
 // Close implements net.Conn. It does nothing: net/http closes idle connections in
 // the moment it sends them GOAWAY, which would cut off a request that is on its

@@ -18,7 +18,7 @@ import (
 // A head that is too long is answered over HTTP/2 too, and the connection lives.
 func TestLongHeadOverHTTP2(t *testing.T) {
 	f := start(t, Limits{}, func(in *Incoming) { ok(in, "reached") })
-	client := f.client("HTTP/2.0")
+	client := f.client()
 	for _, c := range []struct {
 		header string
 		status int
@@ -49,7 +49,7 @@ func TestEndlessHeadOverHTTP2(t *testing.T) {
 	f := start(t, Limits{}, func(in *Incoming) { ok(in, "reached") })
 	var counted atomic.Int64
 	f.Refused = func(_ wsgi.Peer, status int) { counted.Store(int64(status)) }
-	client := f.client("HTTP/2.0")
+	client := f.client()
 	resp, err := client.Get("https://" + f.addr + "/")
 	read(t, resp, err)
 	req := f.request(t.Context(), http.MethodGet, "/", nil)
@@ -91,7 +91,6 @@ func h2frame(kind, flags byte, stream uint32, payload string) string {
 // one that comes slowly, but in time, is answered. The limit is that of the moment.
 func TestHeaderTimeoutOverHTTP2(t *testing.T) {
 	f := start(t, Limits{HeaderTimeout: time.Minute}, func(in *Incoming) { ok(in, "reached") })
-	f.setLimits(func(l *Limits) { l.HeaderTimeout = 500 * time.Millisecond })
 	// GET / HTTPS with :authority h, by the static table of HPACK.
 	const block = "\x82\x84\x87\x41\x01h"
 	for what, rest := range map[string]string{
@@ -100,7 +99,12 @@ func TestHeaderTimeoutOverHTTP2(t *testing.T) {
 		"before a continuation": h2frame(frameHeaders, 1, 1, block[:3]),
 		"in a continuation":     h2frame(frameHeaders, 1, 1, block[:3]) + h2frame(frameContinue, flagEndOfHeaders, 1, block[3:])[:10],
 	} {
+		f.setLimits(func(l *Limits) { l.HeaderTimeout = time.Minute }) // it is the handshake's, too
 		c := f.dialH2()
+		if _, err := io.ReadFull(c, make([]byte, 9)); err != nil { // the server's first frame
+			t.Fatal(err)
+		}
+		f.setLimits(func(l *Limits) { l.HeaderTimeout = 500 * time.Millisecond })
 		began := time.Now()
 		if _, err := io.WriteString(c, rest); err != nil {
 			t.Fatal(err)
@@ -140,12 +144,7 @@ func TestHeaderTimeoutOverHTTP2(t *testing.T) {
 // dialH2 opens a connection with HTTP/2 by hand, its preface sent.
 func (f *fixture) dialH2() *tls.Conn {
 	f.t.Helper()
-	c, err := tls.Dial("tcp", f.addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	_ = c.SetDeadline(time.Now().Add(time.Minute))
-	f.t.Cleanup(func() { c.Close() })
+	c := f.dial()
 	if _, err := io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+h2frame(4, 0, 0, "")+h2frame(4, 1, 0, "")); err != nil {
 		f.t.Fatal(err)
 	}
@@ -163,7 +162,7 @@ func TestWeakCipherOverHTTP2(t *testing.T) {
 	f := start(t, Limits{}, func(in *Incoming) { ok(in, "reached") })
 	for suite, good := range map[uint16]bool{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA: false, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: true} {
 		for proto, want := range map[string]bool{"HTTP/2.0": good, "HTTP/1.1": true} {
-			client := f.client(proto)
+			client := f.speaks(proto)
 			config := client.Transport.(*http.Transport).TLSClientConfig
 			config.MaxVersion, config.CipherSuites = tls.VersionTLS12, []uint16{suite}
 			resp, err := client.Get("https://" + f.addr + "/")

@@ -25,40 +25,38 @@ func dialed(c *http.Client) *atomic.Int64 {
 // A change of keep_alive_timeout comes to connections that are open: who is idle
 // has another one for his next request, and that one ends after the new time.
 func TestKeepAliveTimeoutIsLive(t *testing.T) {
-	each(t, func(t *testing.T, proto string) {
-		f := start(t, Limits{KeepAliveTimeout: time.Hour}, func(in *Incoming) { ok(in, "done") })
-		client := f.client(proto)
-		n := dialed(client)
-		get := func() {
-			t.Helper()
-			resp, err := client.Get("https://" + f.addr + "/")
-			if got := read(t, resp, err); got != "done" {
-				t.Error(got)
-			}
+	f := start(t, Limits{KeepAliveTimeout: time.Hour}, func(in *Incoming) { ok(in, "done") })
+	client := f.client()
+	n := dialed(client)
+	get := func() {
+		t.Helper()
+		resp, err := client.Get("https://" + f.addr + "/")
+		if got := read(t, resp, err); got != "done" {
+			t.Error(got)
 		}
-		get()
-		get()
-		if n.Load() != 1 {
-			t.Fatalf("%d connections", n.Load())
-		}
-		f.LimitsChanged() // nothing has: it stays open
-		get()
-		if n.Load() != 1 {
-			t.Fatalf("%d connections, and nothing was changed", n.Load())
-		}
-		f.setLimits(func(l *Limits) { l.KeepAliveTimeout = 100 * time.Millisecond })
-		f.LimitsChanged()
-		get()
-		f.until("the idle connection ends", func() bool { return f.Connections() == 0 })
-		f.setLimits(func(l *Limits) { l.KeepAliveTimeout = time.Hour })
-		f.LimitsChanged()
-		before := n.Load()
-		get()
-		get()
-		if n.Load() != before+1 {
-			t.Errorf("%d connections for two requests", n.Load()-before)
-		}
-	})
+	}
+	get()
+	get()
+	if n.Load() != 1 {
+		t.Fatalf("%d connections", n.Load())
+	}
+	f.LimitsChanged() // nothing has: it stays open
+	get()
+	if n.Load() != 1 {
+		t.Fatalf("%d connections, and nothing was changed", n.Load())
+	}
+	f.setLimits(func(l *Limits) { l.KeepAliveTimeout = 100 * time.Millisecond })
+	f.LimitsChanged()
+	get()
+	f.until("the idle connection ends", func() bool { return f.Connections() == 0 })
+	f.setLimits(func(l *Limits) { l.KeepAliveTimeout = time.Hour })
+	f.LimitsChanged()
+	before := n.Load()
+	get()
+	get()
+	if n.Load() != before+1 {
+		t.Errorf("%d connections for two requests", n.Load()-before)
+	}
 }
 
 // A response that is under way goes on over the change, for as long as it takes,
@@ -71,7 +69,7 @@ func TestResponseOverChangedLimits(t *testing.T) {
 		<-release
 		in.Sink.Data([]byte("last"), true)
 	})
-	client := f.client("HTTP/2.0")
+	client := f.client()
 	resp, err := client.Get("https://" + f.addr + "/")
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +94,7 @@ func TestNoRequestIsLostWhenLimitsChange(t *testing.T) {
 	var good atomic.Int64
 	var all sync.WaitGroup
 	for range 4 {
-		client := f.client("HTTP/2.0")
+		client := f.client()
 		for range 4 {
 			all.Go(func() {
 				for !stop.Load() {

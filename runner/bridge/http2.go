@@ -33,8 +33,8 @@ func (s *Server) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 		w2.refuse(hr, status, reason, reason+settingOf[reason])
 		return
 	}
-	if !answers(connOf(hr), r.Host) {
-		w2.refuse(hr, 421, misdirected, misdirected)
+	if c, ok := connOf(hr).(*socket); ok && c.answers != nil && !c.answers(r.Host) {
+		w2.refuse(hr, 421, wsgi.Misdirected, wsgi.Misdirected)
 		return
 	}
 	b := &body{s: s, patience: w2.limits.BodyTimeout}
@@ -62,7 +62,7 @@ func (s *Server) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 		_ = w2.rc.SetWriteDeadline(time.Unix(1, 0))
 	}}
 	unwatch := s.watch(w2.r)
-	up, from := in.Upload, &source2{rc: w2.rc, body: hr.Body, left: hr.ContentLength}
+	up, from := in.Upload, &source{rc: w2.rc, body: hr.Body, left: hr.ContentLength}
 	if up != nil {
 		go up.feed(s, in, from)
 	}

@@ -8,45 +8,36 @@ import (
 )
 
 // ShedIdle lets at most n connections go that have waited for a request for that
-// long, those that did longest first. closed are gone in a moment. Those of HTTP/2
-// are ending: the client is told which of its requests were the last, and has a
-// second to take note of it.
-func (s *Server) ShedIdle(n int, age time.Duration) (closed, ending int) {
+// long, those that did longest first. They are ending: the client is told which of its
+// requests were the last, and has a second to take note of it.
+func (s *Server) ShedIdle(n int, age time.Duration) (ending int) {
 	s.init()
 	type idle struct {
 		since time.Time
-		c1    *conn1
-		c2    *h2conn
+		c     *h2conn
 	}
 	var all []idle
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for c := range s.conns {
-		if since, ok := c.idleSince(); ok {
-			all = append(all, idle{since: since, c1: c})
-		}
-	}
 	for _, c := range s.http2 {
 		switch since, leaving := c.idleSince(); {
 		case since.IsZero():
 		case leaving:
 			n-- // told before, and gone soon
 		default:
-			all = append(all, idle{since: since, c2: c})
+			all = append(all, idle{since: since, c: c})
 		}
 	}
 	slices.SortFunc(all, func(a, b idle) int { return cmp.Compare(a.since.UnixNano(), b.since.UnixNano()) })
 	for _, i := range all {
 		switch {
-		case closed+ending >= n || time.Since(i.since) < age:
-			return closed, ending
-		case i.c1 != nil && i.c1.shed(age):
-			closed++
-		case i.c2 != nil && i.c2.shed():
+		case ending >= n || time.Since(i.since) < age:
+			return ending
+		case i.c.shed():
 			ending++
 		}
 	}
-	return closed, ending
+	return ending
 }
 
 // state follows what net/http does with a connection.

@@ -2,25 +2,26 @@ package bridge
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
-	"errors"
-	"io"
 	"net"
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
-	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
-// Server serves HTTPS on any number of listeners. Set the fields, then call
-// Serve for each listener.
+// Server does the handshakes of TLS, and serves who speaks HTTP/2 then. Set the fields,
+// then call Greet for each connection.
 type Server struct {
+	// Loop watches connections during their handshake.
+	Loop *evloop.Loop
+	// HTTP1 takes a connection over whose client speaks HTTP/1. It is called on the loop,
+	// which watches its descriptor.
+	HTTP1 func(c *Sealed)
 	// Submit hands a request over and returns at once. It is called from many
 	// goroutines.
 	Submit func(in *Incoming)
@@ -53,10 +54,6 @@ type Server struct {
 	Trusted func(addr string) bool
 	// Multiprocess is wsgi.Peer's; nil: false.
 	Multiprocess *atomic.Bool
-	// Accepted is told the descriptor of each new connection, and a negative one
-	// where there is none to be had; false: there is hardly another one, accepting
-	// rests a moment. nil: there always is.
-	Accepted func(fd int) bool
 	// Store is the budget for what clients have not read yet; nil: one of its own.
 	Store *unread.Store
 	// Room tells that a response that was Incoming.Full has been sent: more of it
@@ -75,7 +72,7 @@ type Server struct {
 	Version string
 
 	once sync.Once
-	open atomic.Int32 // the length of raw, for the loop, which asks often and must not wait
+	open atomic.Int32 // the length of http2 and greetings, for the loop, which asks often and must not wait
 
 	readersMu sync.Mutex
 	readers   map[*reader]struct{} // guarded by readersMu: clients that are sent a response
@@ -83,16 +80,13 @@ type Server struct {
 	looking   bool                 // guarded by readersMu: lookTimer is set
 
 	mu        sync.Mutex
-	listeners map[net.Listener]struct{} // guarded by mu
-	conns     map[*conn1]struct{}       // guarded by mu: HTTP/1 connections
-	raw       map[net.Conn]struct{}     // guarded by mu: all connections, to cut them at the end
-	h2        *h2server                 // guarded by mu: for new HTTP/2 connections
-	http2     map[net.Conn]*h2conn      // guarded by mu: those of raw that speak HTTP/2
-	draining  bool                      // guarded by mu
-	accepting sync.WaitGroup            // calls of Serve
-	greeting  sync.WaitGroup            // connections whose handshake is under way
-	running   sync.WaitGroup            // goroutines of connections
-	handlers  sync.WaitGroup            // HTTP/2 requests
+	greetings map[*greeting]struct{} // guarded by mu
+	h2        *h2server              // guarded by mu: for new ones
+	http2     map[net.Conn]*h2conn   // guarded by mu: connections, by what TLS runs over
+	draining  bool                   // guarded by mu
+	greeting  sync.WaitGroup         // connections whose handshake is under way
+	running   sync.WaitGroup         // goroutines of HTTP/2
+	handlers  sync.WaitGroup         // its requests
 }
 
 func (s *Server) refused(p wsgi.Peer, status int) {
@@ -103,9 +97,7 @@ func (s *Server) refused(p wsgi.Peer, status int) {
 
 func (s *Server) init() {
 	s.once.Do(func() {
-		s.listeners = map[net.Listener]struct{}{}
-		s.conns = map[*conn1]struct{}{}
-		s.raw = map[net.Conn]struct{}{}
+		s.greetings = map[*greeting]struct{}{}
 		s.http2 = map[net.Conn]*h2conn{}
 		s.readers = map[*reader]struct{}{}
 		if s.Store == nil {
@@ -116,148 +108,31 @@ func (s *Server) init() {
 	})
 }
 
-// Serve accepts connections until the listener fails or Shutdown or Close is
-// called, which returns nil; who waits at the listener then is still let in. It
-// closes the listener.
-func (s *Server) Serve(ln net.Listener, cert *Certificate) error {
-	s.init()
-	defer ln.Close()
-	s.mu.Lock()
-	if s.draining {
-		s.mu.Unlock()
-		return nil
-	}
-	s.listeners[ln] = struct{}{}
-	s.accepting.Add(1)
-	s.mu.Unlock()
-	defer s.accepting.Done()
-	config := configOf(func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.get(s.log) })
-	delay := time.Duration(0)
-	var told time.Time
-	for late := 0; late < maxFinalAccepts; {
-		c, err := ln.Accept()
-		if err != nil {
-			switch {
-			case s.isDraining():
-				// The time of a last call may be over before anybody has looked.
-				if errors.Is(err, os.ErrDeadlineExceeded) && clientsWait(ln) {
-					late++
-					lastCall(ln)
-					continue
-				}
-				return nil
-			case errors.Is(err, net.ErrClosed):
-				return err
-			}
-			// Such as too many open files: others end meanwhile.
-			delay = min(max(2*delay, 5*time.Millisecond), time.Second)
-			if time.Since(told) > time.Minute {
-				told = time.Now()
-				s.log("cannot accept on " + ln.Addr().String() + ": " + err.Error())
-			}
-			if s.Accepted != nil {
-				s.Accepted(-1)
-			}
-			time.Sleep(delay)
-			continue
-		}
-		delay = 0
-		room := s.Accepted == nil || s.Accepted(descriptor(c))
-		s.mu.Lock()
-		if s.draining {
-			// Where nobody else has the socket too, what waits in its queue would be cut
-			// off by the close.
-			late++
-			lastCall(ln)
-		}
-		s.admit(c)
-		s.mu.Unlock()
-		go s.greet(c, config)
-		if !room {
-			time.Sleep(acceptRest)
-		}
-	}
-	return nil
+// Config is the configuration of connections that have one certificate.
+func (s *Server) Config(cert *Certificate) *tls.Config {
+	return configOf(func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.get(s.log) })
 }
 
 func configOf(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: get}
 }
 
-// acceptRest is how long accepting rests where there are hardly any descriptors.
-const acceptRest = 200 * time.Millisecond
-
-// descriptor is the number of a connection's descriptor; 0: it has none.
-func descriptor(c net.Conn) (n int) {
-	if sc, ok := c.(syscall.Conn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
-			_ = raw.Control(func(fd uintptr) { n = int(fd) })
-		}
+func from(addr string) string {
+	if addr == "" {
+		return "a client on a unix socket"
 	}
-	return n
+	return addr
 }
 
-// greet does the handshake and lets the protocol's own take over.
-func (s *Server) greet(c net.Conn, config *tls.Config) {
-	defer s.running.Done()
-	tc := tls.Server(c, config)
-	limits := s.Limits()
-	deadline(tc.SetDeadline, limits.HeaderTimeout)
-	err := tc.HandshakeContext(context.Background())
-	deadline(tc.SetDeadline, 0)
-	if err != nil {
-		s.greeting.Done()
-		if plain := (tls.RecordHeaderError{}); errors.As(err, &plain) && plain.Conn != nil && looksLikeHTTP(plain.RecordHeader[:]) {
-			deadline(c.SetDeadline, time.Second)
-			// The client's own doing, and nothing of the inside: it is told.
-			_, _ = c.Write(http1.AppendError(nil, 400, "this port speaks HTTPS, the request came without TLS", &http1.HeadOptions{Proto: "HTTP/1.0", Reasons: true}))
-			closeWrite(c)
-			_, _ = io.Copy(io.Discard, io.LimitReader(c, 64<<10))
-		}
-		s.forget(c)
-		return
-	}
-	if state := tc.ConnectionState(); state.NegotiatedProtocol == "h2" {
-		if !adequate(state) {
-			s.log(from(s.peer(c).RemoteAddr) + ": closed: HTTP/2 over " + tls.CipherSuiteName(state.CipherSuite) + ", which is too weak for it")
-			s.forget(c)
-			s.greeting.Done()
-			return
-		}
-		s.serveH2(newH2conn(s, tc))
-		s.greeting.Done()
-		return
-	}
-	h := newConn1(s, tc)
-	s.mu.Lock()
-	s.conns[h] = struct{}{}
-	if s.draining {
-		h.drain() // it came too late to be told
-	}
-	s.mu.Unlock()
-	s.greeting.Done()
-	h.serve()
-	s.mu.Lock()
-	delete(s.conns, h)
-	s.mu.Unlock()
-	s.forget(c)
-}
-
-// admit takes a connection in, which greet is to be called for. It is called with mu held.
-func (s *Server) admit(c net.Conn) {
-	s.raw[c] = struct{}{}
-	s.open.Store(int32(len(s.raw)))
-	s.greeting.Add(1)
-	s.running.Add(1)
-}
+// count keeps open. It is called with mu held.
+func (s *Server) count() { s.open.Store(int32(len(s.http2) + len(s.greetings))) }
 
 // forget closes a connection and takes it off the list.
 func (s *Server) forget(c net.Conn) {
 	_ = c.Close()
 	s.mu.Lock()
-	delete(s.raw, c)
-	s.open.Store(int32(len(s.raw)))
 	delete(s.http2, c)
+	s.count()
 	s.mu.Unlock()
 }
 
@@ -311,14 +186,6 @@ func hostPort(a net.Addr) (host, port string) {
 	return host, port
 }
 
-// extra is the lines of ours in every response.
-func (s *Server) extra(l *Limits) []byte {
-	if l.Anonymous {
-		return nil
-	}
-	return []byte("X-Wsgid: " + s.Version + "\r\n")
-}
-
 // deadline sets one from now; none for 0.
 func deadline(set func(time.Time) error, d time.Duration) {
 	if d <= 0 {
@@ -326,12 +193,6 @@ func deadline(set func(time.Time) error, d time.Duration) {
 		return
 	}
 	_ = set(time.Now().Add(d))
-}
-
-func closeWrite(c net.Conn) {
-	if w, ok := c.(interface{ CloseWrite() error }); ok {
-		_ = w.CloseWrite()
-	}
 }
 
 // logWriter gives net/http's own lines to Server.Log.

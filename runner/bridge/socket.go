@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -20,21 +21,20 @@ type socket struct {
 	file          *os.File
 	raw           syscall.RawConn // of file
 	local, remote net.Addr
+	first         []byte                 // read already, see Arrival
+	answers       func(host []byte) bool // the same
 }
 
-// Socket makes a connection of the descriptor of a stream socket. It takes the
+// newSocket makes a connection of the descriptor of a stream socket. It takes the
 // descriptor over, also where there is an error.
-func Socket(fd int) (net.Conn, error) {
+func newSocket(fd int) (*socket, error) {
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	if err == nil && flags&unix.O_NONBLOCK == 0 {
 		err = unix.SetNonblock(fd, true) // else there would be no deadlines
 	}
-	var local, remote unix.Sockaddr
-	if err == nil {
-		local, err = unix.Getsockname(fd)
-	}
-	if err == nil {
-		remote, err = unix.Getpeername(fd)
+	local, remote := evloop.Local(fd), evloop.Peer(fd)
+	if err == nil && local.IsValid() && !remote.IsValid() {
+		err = unix.ENOTCONN // the client is gone
 	}
 	if err != nil {
 		_ = unix.Close(fd)
@@ -48,8 +48,8 @@ func Socket(fd int) (net.Conn, error) {
 	return s, nil
 }
 
-func addrOf(sa unix.Sockaddr) net.Addr {
-	if ap := evloop.AddrPort(sa); ap.IsValid() {
+func addrOf(ap netip.AddrPort) net.Addr {
+	if ap.IsValid() {
 		return net.TCPAddrFromAddrPort(ap)
 	}
 	return &net.UnixAddr{Net: "unix"}
@@ -69,6 +69,9 @@ func plain(err error) error {
 func (s *socket) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
+	}
+	if n := takeFirst(&s.first, b); n > 0 {
+		return n, nil
 	}
 	var n int
 	var errno syscall.Errno
@@ -139,25 +142,3 @@ func (s *socket) SetWriteDeadline(t time.Time) error { return s.file.SetWriteDea
 
 // SyscallConn implements syscall.Conn.
 func (s *socket) SyscallConn() (syscall.RawConn, error) { return s.raw, nil }
-
-// CloseWrite ends our side.
-func (s *socket) CloseWrite() error {
-	return s.control(func(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) })
-}
-
-// SetLinger is that of net.TCPConn.
-func (s *socket) SetLinger(seconds int) error {
-	l := unix.Linger{Linger: int32(seconds)}
-	if seconds >= 0 {
-		l.Onoff = 1
-	}
-	return s.control(func(fd int) error { return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &l) })
-}
-
-func (s *socket) control(do func(fd int) error) error {
-	var result error
-	if err := s.raw.Control(func(fd uintptr) { result = do(int(fd)) }); err != nil {
-		return plain(err)
-	}
-	return result
-}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,10 +29,6 @@ type Upload struct {
 	stopped chan struct{} // closed by stop
 	ended   chan struct{} // closed by feed
 	gone    chan struct{} // closed by feed: the client does not send the rest
-	all     atomic.Bool   // the client has sent it all
-
-	mu        sync.Mutex
-	answering bool // guarded by mu: the response has begun
 }
 
 // newUpload makes one; nil: no pipe can be had, and the body is read first.
@@ -64,25 +59,6 @@ func (u *Upload) Close() {
 	u.closed.Do(func() { _ = unix.Close(u.read) })
 }
 
-// answer notes that the response begins: the client is not told to go on any more.
-func (u *Upload) answer() {
-	if u == nil {
-		return
-	}
-	u.mu.Lock()
-	u.answering = true
-	u.mu.Unlock()
-}
-
-// unlessAnswered calls f if the response has not begun, which waits for its return.
-func (u *Upload) unlessAnswered(f func()) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if !u.answering {
-		f()
-	}
-}
-
 // over is closed where the client does not send the rest; nil: never.
 func (u *Upload) over() <-chan struct{} {
 	if u == nil {
@@ -92,13 +68,11 @@ func (u *Upload) over() <-chan struct{} {
 }
 
 // stop ends feed, which the rest of the body is nothing to any more, and waits for it.
-// It tells whether the client has sent all of it.
-func (u *Upload) stop(interrupt func()) bool {
+func (u *Upload) stop(interrupt func()) {
 	close(u.stopped)
 	_ = u.write.SetWriteDeadline(time.Unix(1, 0))
 	interrupt()
 	<-u.ended
-	return u.all.Load()
 }
 
 // isStopped tells whether stop was called.
@@ -114,45 +88,21 @@ func (u *Upload) isStopped() bool {
 // errStopped ends a source's wait.
 var errStopped = errors.New("the rest of the body is not needed")
 
-// source is where one protocol's body comes from.
-type source interface {
-	// begin: the application wants it.
-	begin(u *Upload)
-	// next waits for a piece of it, which is good until the next call; last: it is the
-	// last one. os.ErrDeadlineExceeded: the client sent nothing for that long.
-	// errStopped: stop was called.
-	next(u *Upload, patience time.Duration) (b []byte, last bool, err error)
-	// lost is closed where the client is seen to have left before begin, or to have ended
-	// its side; behind what waits tells of then, which may be all of the body.
-	lost() <-chan struct{}
-	waits() bool
-}
-
 // feed is the goroutine of an upload.
-func (u *Upload) feed(s *Server, in *Incoming, from source) {
+func (u *Upload) feed(s *Server, in *Incoming, from *source) {
 	defer close(u.ended)
-	for lost, wanted := from.lost(), false; !wanted; {
-		select {
-		case <-u.wanted:
-			wanted = true
-		case <-u.stopped:
-			return
-		case <-lost:
-			if !from.waits() {
-				u.left(s, in)
-				return
-			}
-			lost = nil // what is missing, if something is, is seen when it is read
-		}
+	select {
+	case <-u.wanted:
+	case <-u.stopped:
+		return
 	}
-	from.begin(u)
+	from.begin()
 	s.Owes(in, true)
 	since, got, size := time.Now(), int64(0), int64(0)
 	for {
 		limits := s.Limits()
 		b, last, err := from.next(u, limits.BodyTimeout)
 		size, got = size+int64(len(b)), got+int64(len(b))
-		broken := (*http1.Error)(nil)
 		switch {
 		case err == nil && size > limits.MaxBody:
 			s.RefuseBody(in, 413, fmt.Sprintf(unread.TooLarge+" (request.max_body)", limits.MaxBody))
@@ -163,14 +113,10 @@ func (u *Upload) feed(s *Server, in *Incoming, from source) {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			s.RefuseBody(in, 408, fmt.Sprintf("no byte of the body within %v (request.body_timeout)", limits.BodyTimeout))
 			return
-		case errors.As(err, &broken):
-			s.RefuseBody(in, broken.Status, broken.Reason)
-			return
 		default:
 			u.left(s, in)
 			return
 		}
-		u.all.Store(last)
 		full := false
 		if u.put(b, func() { full = true; s.Owes(in, false) }) != nil {
 			return // by stop, or the request has ended

@@ -1,5 +1,5 @@
-// Package certtest makes certificates for tests: of a server that signs its own, and of an
-// authority with what it issues.
+// Package certtest makes certificates for tests and measurements: of a server that signs its
+// own, and of an authority with what it issues.
 package certtest
 
 import (
@@ -66,16 +66,24 @@ func Valid(from, to time.Time) func(*x509.Certificate) {
 
 func sign(t testing.TB, by *Certificate, changes []func(*x509.Certificate)) *Certificate {
 	t.Helper()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
+	c, err := New(by, changes...)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return c
+}
+
+// New is what SelfSigned and Issue make, for programs; by is the authority, nil: the
+// certificate signs itself.
+func New(by *Certificate, changes ...func(*x509.Certificate)) (*Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(err)
+	if err != nil {
+		return nil, err
+	}
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
-	must(err)
+	if err != nil {
+		return nil, err
+	}
 	now := time.Now()
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: "test"},
@@ -91,24 +99,33 @@ func sign(t testing.TB, by *Certificate, changes []func(*x509.Certificate)) *Cer
 		parent, signer = by.Leaf, by.private
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
-	must(err)
+	if err != nil {
+		return nil, err
+	}
 	leaf, err := x509.ParseCertificate(der)
-	must(err)
+	if err != nil {
+		return nil, err
+	}
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	must(err)
+	if err != nil {
+		return nil, err
+	}
 	return &Certificate{
 		Leaf: leaf, private: key,
 		Cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
 		Key:  pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}),
-	}
+	}, nil
 }
+
+// Both is the certificate with its key behind it, as servers take them from one file.
+func (c *Certificate) Both() []byte { return append(append([]byte{}, c.Cert...), c.Key...) }
 
 // Write puts the certificate and its key into two files, or both into one where the paths
 // are the same. Each takes the place of the file that was there, as certbot does it.
 func (c *Certificate) Write(t testing.TB, certFile, keyFile string) {
 	t.Helper()
 	if certFile == keyFile {
-		put(t, certFile, append(append([]byte{}, c.Cert...), c.Key...))
+		put(t, certFile, c.Both())
 		return
 	}
 	put(t, certFile, c.Cert)

@@ -21,6 +21,8 @@ type Request struct {
 	// Schedule, of the op "trigger", is to be run now. Order tells this from others.
 	Schedule string `json:"schedule,omitempty"`
 	Order    string `json:"order,omitempty"`
+	// Totals has the op "ping" tell them.
+	Totals bool `json:"totals,omitempty"`
 	// Challenges, of the op "challenges", are all that a gate is to answer from now on.
 	Challenges *gate.Challenges `json:"challenges,omitempty"`
 }
@@ -33,6 +35,9 @@ type Answer struct {
 	Listeners []string `json:"listeners,omitempty"` // names of the descriptors
 
 	Triggered *Triggered `json:"triggered,omitempty"`
+
+	Totals *Totals       `json:"totals,omitempty"`
+	Stacks []ThreadStack `json:"stacks,omitempty"`
 }
 
 // Conn describes a connection that goes from a draining master to its

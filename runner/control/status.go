@@ -9,8 +9,8 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
 )
 
-// State of an app as its master sees it, in the words of the contract
-// (section 4, status -o json).
+// State of an app as its master sees it, in the words of status -o json (package fleet,
+// States, which has more of them).
 type State string
 
 // States of an app.
@@ -184,6 +184,41 @@ type WorkerInfo struct {
 type CurrentRequest struct {
 	Request string    `json:"request"` // "GET /path"
 	Since   time.Time `json:"since"`
+}
+
+// Totals are the few numbers of an app that a master tells with a sign of life.
+type Totals struct {
+	Requests uint64 `json:"requests"` // since the master started, those for static files among them
+	Errors   uint64 `json:"errors"`   // of them, answered 5xx or cut off
+	Busy     int    `json:"busy"`     // workers at a request
+	RSS      int64  `json:"rss"`      // bytes, of master, workers and processes
+}
+
+// Totals are those of a status.
+func (st *Status) Totals() Totals {
+	t := Totals{Requests: st.Requests.Total + st.Requests.Static, Errors: st.Requests.Errors, RSS: st.RSS}
+	for i := range st.Workers {
+		t.RSS += st.Workers[i].RSS
+		if st.Workers[i].State == WorkerBusy {
+			t.Busy++
+		}
+	}
+	for i := range st.Processes {
+		t.RSS += st.Processes[i].RSS
+	}
+	return t
+}
+
+// ThreadStack is where a thread of a worker is that is at a request.
+type ThreadStack struct {
+	PID     int       `json:"pid"`
+	Thread  int       `json:"thread"` // of the worker, from 1
+	Request string    `json:"request"`
+	Since   time.Time `json:"since"`
+	// Stack are its calls, the most recent one first: File "PATH", line N in FUNCTION.
+	Stack []string `json:"stack"`
+	// Problem is why they are not known; empty: they are.
+	Problem string `json:"problem,omitempty"`
 }
 
 // RequestCounts counts since the master started; the quantiles are of the

@@ -21,7 +21,7 @@
 // # What may block
 //
 // While the loop is held up no request of the app makes progress. All that may
-// take long has a goroutine of its own: starting processes, TLS, the control
+// take long has a goroutine of its own: starting processes, handshakes of TLS, HTTP/2, the control
 // socket, the log's writer, request bodies and what clients have not read on their
 // way to a disk, whatever of a response is on a disk and not in memory, certificates.
 // On the loop stay, as each is bounded and rare or answered from memory by the kernel:

@@ -77,6 +77,9 @@ func New() (*Loop, error) {
 	return l, nil
 }
 
+// Connection are the events of a client's connection: each change is told once.
+const Connection = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
+
 // Add registers a descriptor. The loop does not own it.
 func (l *Loop) Add(fd int, events uint32, p Pollable) error {
 	for fd >= len(l.owners) {
@@ -98,6 +101,9 @@ func (l *Loop) Modify(fd int, events uint32) {
 	ev := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: l.owners[fd].gen}
 	_ = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_MOD, fd, &ev)
 }
+
+// Own has a registered descriptor belong to p from here on, for the same events.
+func (l *Loop) Own(fd int, p Pollable) { l.owners[fd].p = p }
 
 // Owns tells whether a descriptor is registered for p.
 func (l *Loop) Owns(fd int, p Pollable) bool {

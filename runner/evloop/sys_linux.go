@@ -2,8 +2,6 @@ package evloop
 
 import (
 	"errors"
-	"net/netip"
-	"strconv"
 	"syscall"
 	"unsafe"
 
@@ -104,50 +102,6 @@ func Sendfile(to, from int, off *int64, n int) (int, syscall.Errno) {
 	}
 	return int(sent), 0
 }
-
-// Accept accepts a connection and tells the client's address; both are empty
-// for a unix socket. (unix.Accept4 costs a second call.)
-func Accept(fd int) (conn int, host, port string, errno syscall.Errno) {
-	var sa unix.RawSockaddrInet6 // the largest of those we listen on, but for unix, whose name we do not want
-	size := uint32(unsafe.Sizeof(sa))
-	r, _, errno := syscall.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&sa)),
-		uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
-	if errno != 0 {
-		return -1, "", "", errno
-	}
-	switch sa.Family {
-	case unix.AF_INET:
-		sa4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(&sa))
-		return int(r), netip.AddrFrom4(sa4.Addr).String(), portOf(sa4.Port), 0
-	case unix.AF_INET6:
-		return int(r), netip.AddrFrom16(sa.Addr).Unmap().String(), portOf(sa.Port), 0
-	}
-	return int(r), "", "", 0
-}
-
-// AddressOf returns the parts of a socket address, as Accept does.
-func AddressOf(sa unix.Sockaddr) (isUnix bool, host, port string) {
-	ap := AddrPort(sa)
-	if !ap.IsValid() {
-		return true, "", ""
-	}
-	return false, ap.Addr().String(), strconv.Itoa(int(ap.Port()))
-}
-
-// AddrPort is a socket address of either family, an IPv4 one as such; not valid: it is
-// of another.
-func AddrPort(sa unix.Sockaddr) netip.AddrPort {
-	switch a := sa.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
-	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
-	}
-	return netip.AddrPort{}
-}
-
-// portOf turns a port in network order into text.
-func portOf(p uint16) string { return strconv.Itoa(int(p>>8 | p<<8)) }
 
 // Receiver is a reusable recvmsg(2) of one datagram with at most one
 // descriptor.

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // connFD is a duplicate of a connection's descriptor.
@@ -64,14 +66,12 @@ func pairOf(t *testing.T, network, addr string) (client, server net.Conn) {
 
 func awaitBytes(t *testing.T, fd, n int) {
 	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		if have, err := unix.IoctlGetInt(fd, unix.SIOCINQ); err != nil || have >= n {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%d bytes do not come", n)
-		}
-	}
+	have := 0
+	await.True(t, fmt.Sprint(n, " bytes"), func() (came bool) {
+		var err error
+		have, err = unix.IoctlGetInt(fd, unix.SIOCINQ)
+		return err != nil || have >= n
+	}, func() any { return have })
 }
 
 func TestAConnectionTellsWhetherItWasRead(t *testing.T) {
@@ -94,9 +94,7 @@ func TestAConnectionTellsWhetherItWasRead(t *testing.T) {
 		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 		return err != nil || info.State != tcpEstablished
 	}
-	for end := time.Now().Add(patience); !closed() && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
-	}
+	await.TrueIn(t, patience, "the end of what the client says", closed)
 	if !untouched(fd) {
 		t.Error("one whose client has said all was read")
 	}
@@ -276,13 +274,8 @@ func TestWhatWasTakenBeforeTheEndOfALinkCounts(t *testing.T) {
 	if n := a.came.Load(); n != 1 {
 		t.Errorf("%d came to the next master, want the second alone", n)
 	}
-	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		if n := g.counts(); n.Routed == 2 && n.Waiting == 0 {
-			return
-		} else if time.Now().After(end) {
-			t.Fatalf("%+v", n)
-		}
-	}
+	await.TrueIn(t, patience, "both to arrive", func() bool { n := g.counts(); return n.Routed == 2 && n.Waiting == 0 },
+		func() any { return g.counts() })
 }
 
 // TestTheNextGateKnowsTheListener: a connection that a killed gate had speaks TLS where

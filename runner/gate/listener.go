@@ -2,7 +2,6 @@ package gate
 
 import (
 	"fmt"
-	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -85,7 +84,7 @@ const acceptAgain = 100 * time.Millisecond
 func (ln *listener) take(n int) {
 	s := ln.s
 	for range n {
-		fd, host, _, errno := evloop.Accept(ln.fd)
+		fd, peer, errno := evloop.Accept(ln.fd)
 		switch errno {
 		case 0:
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
@@ -101,10 +100,7 @@ func (ln *listener) take(n int) {
 			continue
 		}
 		s.Counts.Accepted++
-		c := &conn{s: s, fd: fd, at: s.place(ln.name)}
-		if host != "" {
-			c.source, _ = netip.ParseAddr(host)
-		}
+		c := &conn{s: s, fd: fd, at: s.place(ln.name), source: peer.Addr()}
 		c.proxy = s.fromProxy(c.source)
 		s.admit(c)
 		if !c.closed {

@@ -1,8 +1,6 @@
 package gate
 
 import (
-	"net/netip"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
@@ -26,8 +24,8 @@ func (s *Server) place(name string) *place {
 
 // placeOf is the listener that a connection came to, as far as its address tells.
 func (s *Server) placeOf(fd int) *place {
-	here, ok := addressOf(fd)
-	if !ok {
+	here := evloop.Local(fd)
+	if !here.IsValid() {
 		path := pathOf(fd)
 		for _, ln := range s.listeners {
 			if path != "" && !ln.back && pathOf(ln.fd) == path {
@@ -38,8 +36,8 @@ func (s *Server) placeOf(fd int) *place {
 	}
 	best := ""
 	for _, ln := range s.listeners {
-		there, ok := addressOf(ln.fd)
-		if !ok || ln.back || there.Port() != here.Port() {
+		there := evloop.Local(ln.fd)
+		if !there.IsValid() || ln.back || there.Port() != here.Port() {
 			continue
 		}
 		if there.Addr() == here.Addr() {
@@ -52,17 +50,7 @@ func (s *Server) placeOf(fd int) *place {
 	return s.place(best)
 }
 
-// addressOf is the local end of a socket; false: it has no address.
-func addressOf(fd int) (netip.AddrPort, bool) {
-	sa, err := unix.Getsockname(fd)
-	if err != nil {
-		return netip.AddrPort{}, false
-	}
-	ap := evloop.AddrPort(sa)
-	return ap, ap.IsValid()
-}
-
-// pathOf is that of a unix socket; empty: it has none.
+// pathOf is the path of a unix socket; empty: it has none.
 func pathOf(fd int) string {
 	sa, err := unix.Getsockname(fd)
 	if a, ok := sa.(*unix.SockaddrUnix); ok && err == nil {

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/certtest"
 )
 
@@ -115,11 +116,8 @@ func TestHellosLeadToApps(t *testing.T) {
 				if err == nil {
 					t.Fatalf("%q", line)
 				}
-				for end := time.Now().Add(patience); g.counts().Apps[try.want] == routed; time.Sleep(time.Millisecond) {
-					if time.Now().After(end) {
-						t.Fatalf("%v, %+v", err, g.counts())
-					}
-				}
+				await.TrueIn(t, patience, "it to be routed", func() bool { return g.counts().Apps[try.want] != routed },
+					func() any { return g.counts() })
 				return
 			}
 			if want := fmt.Sprintf("%s %q %q it\n", try.want, server, server); line != want {

@@ -180,9 +180,7 @@ func (s *Server) rescue(fd int) {
 }
 
 func (s *Server) adopt(c *conn) {
-	if sa, err := unix.Getpeername(c.fd); err == nil {
-		c.source = evloop.AddrPort(sa).Addr()
-	}
+	c.source = evloop.Peer(c.fd).Addr()
 	s.Counts.Accepted++
 	c.proxy = s.fromProxy(c.source)
 	s.admit(c)

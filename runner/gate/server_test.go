@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 )
 
@@ -343,9 +344,7 @@ func TestADrainingGateFinishesTheHeadsThatItHas(t *testing.T) {
 	g.app("a")
 	c, r := dial(t, g.addr)
 	fmt.Fprint(c, "GET / HTTP/1.1\r\n")
-	for g.counts().Reading == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	await.TrueIn(t, patience, "a head to be read", func() bool { return g.counts().Reading > 0 })
 	emptied := make(chan struct{})
 	g.lead.Call(func() {
 		g.s.Emptied = func() { close(emptied); g.s.Emptied = func() {} }

@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
@@ -46,6 +45,8 @@ type conn struct {
 	state  connState
 	peer   wsgi.Peer
 	gated  *gated // nil: it came by no gate
+	// answers tells whether a host may be asked for over it; nil: any, or gated says it.
+	answers func(host []byte) bool
 
 	listed   bool // the loop watches it
 	readable bool // there may be something to read
@@ -113,6 +114,9 @@ func (c *conn) OnEvents(events uint32) {
 	}
 	if events&(unix.EPOLLIN|unix.EPOLLRDHUP) != 0 || over {
 		c.readable = true
+		if c.out.cipher != nil {
+			c.out.cipher.Ready(events&unix.EPOLLRDHUP != 0 || over)
+		}
 		if events&unix.EPOLLRDHUP != 0 || over {
 			// It may have ended its side alone, and gets all of its answer (RFC 9112,
 			// section 9.6). One that is gone answers the next piece with a reset.
@@ -164,7 +168,7 @@ func (c *conn) pump() {
 		if spilled {
 			n, errno = c.piped.read(buf)
 		} else {
-			n, errno = evloop.Read(c.fd, buf)
+			n, errno = c.read(buf)
 		}
 		if errno == syscall.EINTR {
 			continue
@@ -191,7 +195,7 @@ func (c *conn) pump() {
 			c.eof()
 			break
 		}
-		if n < len(buf) && !c.hangup && !spilled {
+		if n < len(buf) && !c.hangup && !spilled && c.out.cipher == nil {
 			c.readable = false // edge-triggered: more will be an event
 		}
 		switch {
@@ -209,7 +213,13 @@ func (c *conn) pump() {
 }
 
 // leaving tells that the next master is to serve the connection on.
-func (c *conn) leaving() bool { return c.server.handsOver() && c.state == connHead }
+func (c *conn) leaving() bool { return c.handsOver() && c.state == connHead }
+
+// handsOver tells whether it will. Nobody else can go on with a cipher.
+func (c *conn) handsOver() bool { return c.out.cipher == nil && c.server.handsOver() }
+
+// closing tells that it is to end with its current request.
+func (c *conn) closing() bool { return c.server.draining && !c.handsOver() }
 
 // eof: the client sends no more.
 func (c *conn) eof() {
@@ -264,7 +274,7 @@ func (c *conn) expired() {
 		if c.begun {
 			c.server.log.Info(fmt.Sprintf("%s: %s: 408: its head did not arrive within %v (request.header_timeout)", c.from(), http1.Excerpt(c.in), c.server.spec.Request.HeaderTimeout))
 			c.head = false
-			c.answer(408, fmt.Sprintf("the request's head did not arrive within %v", c.server.spec.Request.HeaderTimeout))
+			c.answer(408, fmt.Sprintf(wsgi.HeadLate, c.server.spec.Request.HeaderTimeout))
 			return
 		}
 	case connBody:
@@ -287,7 +297,7 @@ func (c *conn) expired() {
 
 // drain ends the connection, or hands it over, as soon as that loses nothing.
 func (c *conn) drain() {
-	if c.server.handsOver() {
+	if c.handsOver() {
 		if c.state == connHead {
 			c.server.successor.handOff(c)
 		}
@@ -317,6 +327,9 @@ func (c *conn) close() {
 			c.server.pool.Release(x)
 		}
 	}
+	if c.state == connHead {
+		c.farewell()
+	}
 	c.state = connClosed
 	c.endUpload()
 	c.out.Close()
@@ -334,6 +347,7 @@ func (c *conn) close() {
 func (c *conn) linger() {
 	c.state = connLinger
 	c.list()
+	c.farewell()
 	_ = unix.Shutdown(c.fd, unix.SHUT_WR)
 	c.until(lingerTime)
 	c.readable = true

@@ -136,6 +136,9 @@ func (c *conn) bodyFailed(err error) { c.failed(fmt.Errorf("cannot store the bod
 // leftUs tells that the client, which has ended its side, has not sent all of its
 // request. Where its length is not known that is seen when it is read.
 func (c *conn) leftUs() bool {
+	if c.out.cipher != nil {
+		return false // it has read more than we have
+	}
 	n, err := unix.IoctlGetInt(c.fd, unix.SIOCINQ)
 	return err == nil && int64(n+len(c.in))+c.piped.held() < c.left
 }

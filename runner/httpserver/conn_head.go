@@ -1,7 +1,6 @@
 package httpserver
 
 import (
-	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/ingress"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
@@ -36,6 +35,11 @@ func (c *conn) takeHead(data []byte) int {
 	}
 	c.parser = nil
 	r := &s.req
+	if c.answers != nil && !c.answers(r.Host) {
+		c.head = false
+		c.refuse(errMisdirected, http1.Excerpt(data))
+		return 0
+	}
 	if c.gated.strays(r.Host) {
 		if !c.giveBack(data) {
 			c.head = false
@@ -44,7 +48,7 @@ func (c *conn) takeHead(data []byte) int {
 		return 0
 	}
 	c.begun = true
-	c.keep = r.KeepAlive && !s.closing()
+	c.keep = r.KeepAlive && !c.closing()
 	c.old = r.Proto == "HTTP/1.0"
 	c.head = string(r.Method) == "HEAD"
 	c.sendLeft = -1
@@ -80,7 +84,7 @@ func (c *conn) takeHead(data []byte) int {
 	c.state = connBody
 	c.until(s.spec.Request.BodyTimeout.D())
 	if r.Expect100 && len(data) == n {
-		_, _ = evloop.Send(c.fd, []byte(http1.Continue))
+		c.goOn()
 	}
 	if r.Chunked {
 		c.headBuf = append(c.headBuf[:0], data[:n]...)

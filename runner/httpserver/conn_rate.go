@@ -27,9 +27,13 @@ func (c *conn) holdWorker() {
 
 // roomAgain: there may be.
 func (c *conn) roomAgain() {
-	if c.throttled != nil && c.out.Room() {
+	switch {
+	case c.throttled == nil:
+	case c.out.Room():
 		c.throttled.Resume()
 		c.throttled = nil
+	case c.out.Pressed():
+		c.server.press()
 	}
 }
 

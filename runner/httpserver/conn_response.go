@@ -22,7 +22,7 @@ func (c *conn) Head(h *wsgi.ResponseHead, body []byte, last bool) {
 	if last {
 		size = int64(len(body))
 	}
-	if s.closing() {
+	if c.closing() {
 		c.keep = false
 	}
 	if c.uploading() {
@@ -193,12 +193,14 @@ func (c *conn) ended() {
 
 // next waits for the next request, or closes.
 func (c *conn) next() {
-	if !c.keep || c.server.closing() {
+	if !c.keep || c.closing() {
 		// Closing with something unread would reset the connection, and the client
 		// might never see the response. What came a moment ago nobody has told us of.
-		if c.last || c.readable || evloop.HasUnread(c.fd) {
+		// Who has sent more already may be about to send still more.
+		if c.last || len(c.in) > 0 || c.readable && c.out.cipher == nil || evloop.HasUnread(c.fd) {
 			c.linger()
 		} else {
+			c.farewell()
 			c.close()
 		}
 		return
@@ -206,6 +208,9 @@ func (c *conn) next() {
 	c.state = connHead
 	c.begun = false
 	c.idleSince = c.server.loop.Now()
+	if c.out.cipher != nil {
+		c.readable = true // the next request may be in the record of the one before
+	}
 	if c.leaving() {
 		if !c.inPump { // which gives it away when it has kept what it read
 			c.server.successor.handOff(c)
@@ -226,6 +231,8 @@ func (c *conn) write(a, b []byte) {
 		var n int
 		var errno syscall.Errno
 		switch {
+		case c.out.cipher != nil:
+			n, errno = c.out.cipher.Write(a, b)
 		case len(b) > 0:
 			n, errno = evloop.Sendv(c.fd, a, b)
 		case c.more:
@@ -236,6 +243,10 @@ func (c *conn) write(a, b []byte) {
 		c.more = false
 		switch {
 		case errno == 0 && n == len(a)+len(b):
+			if !c.out.Empty() {
+				c.watch()
+				c.list()
+			}
 			return
 		case errno == 0:
 			if n < len(a) {
@@ -251,6 +262,12 @@ func (c *conn) write(a, b []byte) {
 	room := c.out.Add(a)
 	if len(b) > 0 {
 		room = c.out.Add(b)
+	}
+	if c.out.cipher != nil && !c.out.cipher.Owes() {
+		// It takes a part at a time: that there is more room nobody tells.
+		if c.flush(); c.out.Empty() {
+			return
+		}
 	}
 	if !room {
 		c.holdWorker()

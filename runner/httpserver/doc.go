@@ -1,5 +1,5 @@
-// Package httpserver is the plain HTTP/1 of a master: listening sockets, connections,
-// and what gates hand over.
+// Package httpserver is the HTTP/1 of a master: listening sockets, connections, and what
+// gates hand over.
 //
 // # One machine a connection
 //
@@ -19,6 +19,11 @@
 // (successor.go). A gate hands its own over a link, and gets those back whose next request
 // is for another app (gated.go). Where descriptors run out, idle connections are closed
 // for new ones (idle.go).
+//
+// A connection over TLS is one of these, once package bridge has done its handshake: it is
+// read and written by a Cipher (cipher.go), which never waits either. It stays with its
+// master, as nobody else has the keys, and its bodies go by memory and files: there is
+// nothing to move or send without a look at it.
 //
 // All of it happens on the loop, and nothing in it waits: what may wait for a disk is done
 // by goroutines of runner/unread and runner/static, which post their result.

@@ -2,7 +2,7 @@ package httpserver
 
 import (
 	"bytes"
-	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -12,6 +12,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
 // A gate hands connections over by a socket of the app's own, which serves nothing but
@@ -30,6 +31,7 @@ type gated struct {
 	host    []byte // by which it was routed
 	listen  string // the listener of the gate that it came to
 	proxied *gate.Proxied
+	emptied bool // what is pending was all that the client had sent until the gate looked
 }
 
 // link serves a gate that has connected.
@@ -53,9 +55,10 @@ func (ln *listener) link(fd int) {
 // taken serves a connection that a gate has handed over.
 func (s *Server) taken(l *gateLink, fd int, p *gate.Passed) {
 	if p.TLS {
-		s.ServeTLS(fd, p)
+		local, host, port := s.ends(fd, l.ln, p.Proxied)
+		s.ServeTLS(fd, local.securePeer(host, port), p)
 	} else {
-		s.serveGated(fd, l.ln, &gated{host: p.Host, listen: p.Listen, proxied: p.Proxied}, p.Bytes)
+		s.serveGated(fd, l.ln, &gated{host: p.Host, listen: p.Listen, proxied: p.Proxied, emptied: p.Unread > 0}, p.Bytes)
 	}
 	if s.env.Files.Kept(fd) && s.crowded() && l.IsOpen() {
 		// The gate keeps what it has, and its clients wait there.
@@ -64,21 +67,25 @@ func (s *Server) taken(l *gateLink, fd int, p *gate.Passed) {
 }
 
 func (s *Server) serveGated(fd int, ln *listener, g *gated, pending []byte) *conn {
-	host, port, local := "", "", &listener{server: s, name: ln.name, adopts: true}
-	if sa, err := unix.Getpeername(fd); err == nil {
-		_, host, port = evloop.AddressOf(sa)
-	}
-	local.host, local.port = "localhost", ""
-	if sa, err := unix.Getsockname(fd); err == nil {
-		if isUnix, h, p := evloop.AddressOf(sa); !isUnix {
-			local.host, local.port = h, p
-		}
-	}
-	if p := g.proxied; p != nil {
-		host, port = p.From.Addr().String(), fmt.Sprint(p.From.Port())
-		local.host, local.port = p.To.Addr().String(), fmt.Sprint(p.To.Port())
-	}
+	local, host, port := s.ends(fd, ln, g.proxied)
 	return s.adoptAs(fd, local, host, port, g, pending)
+}
+
+// ends are those of a connection that came by a gate.
+func (s *Server) ends(fd int, ln *listener, proxied *gate.Proxied) (local *listener, host, port string) {
+	local = &listener{server: s, name: ln.name, adopts: true}
+	var from, to netip.AddrPort
+	if proxied != nil {
+		from, to = proxied.From, proxied.To
+	} else {
+		from, to = evloop.Peer(fd), evloop.Local(fd)
+	}
+	host, port = evloop.HostPort(from)
+	local.host, local.port = evloop.HostPort(to)
+	if !to.IsValid() {
+		local.host = "localhost"
+	}
+	return local, host, port
 }
 
 // strays tells that a request is for another host than the one that the connection was
@@ -154,7 +161,7 @@ func (s *Server) backOver(left []any) {
 }
 
 // errMisdirected tells a client that its connection leads elsewhere.
-var errMisdirected = &http1.Error{Status: 421, Reason: "the connection was made for another host"}
+var errMisdirected = &http1.Error{Status: 421, Reason: wsgi.Misdirected}
 
 // misdirected ends a connection that was on its way back to a gate which is no more:
 // its client is to ask anew, over another connection.

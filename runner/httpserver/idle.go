@@ -46,9 +46,7 @@ func (s *Server) closeIdle() int {
 	}
 	n, ending := len(idle), 0
 	if n < maxCloseIdle {
-		var more int
-		more, ending = s.CloseIdle(maxCloseIdle-n, idleAge)
-		n += more
+		ending = s.CloseIdle(maxCloseIdle-n, idleAge)
 	}
 	if n+ending > 0 && s.mayReport(&s.closed) {
 		s.log.Warn(fmt.Sprintf("the limit of open files is almost reached (%d connections are open): closing the %d that were idle longest; raise the limit of open files of the service (LimitNOFILE=)", len(s.conns)+n, n+ending))

@@ -3,7 +3,7 @@ package httpserver
 import (
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 )
 
 // A connection that has brought its request along often ends with the answer, a moment
@@ -21,7 +21,7 @@ func (c *conn) list() {
 	}
 	c.listed = true
 	s := c.server
-	if err := s.loop.Add(c.fd, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET, c); err != nil {
+	if err := s.loop.Add(c.fd, evloop.Connection, c); err != nil {
 		c.listed = false
 		s.log.Error(err.Error())
 		c.close()

@@ -2,7 +2,6 @@ package httpserver
 
 import (
 	"fmt"
-	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -10,6 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/ingress"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
 // listener is one listening socket.
@@ -18,25 +19,38 @@ type listener struct {
 	name   string // the listen string of the spec
 	fd     int
 	unix   bool
-	adopts bool   // no client connects to it but gates
-	host   string // for SERVER_NAME where a request names none
-	port   string
-	open   bool         // it accepts
-	again  evloop.Timer // resting until then
+	adopts bool // no client connects to it but gates
+	// greet gets those who connect, instead of the server; nil: it does not.
+	greet func(fd int, peer wsgi.Peer)
+	host  string // for SERVER_NAME where a request names none
+	port  string
+	open  bool         // it accepts
+	again evloop.Timer // resting until then
 }
 
 // Listen takes a listening socket over; the server owns the descriptor.
 func (s *Server) Listen(name string, fd int, adopts bool) error {
-	ln := &listener{server: s, name: name, fd: fd, adopts: adopts}
+	return s.listen(&listener{server: s, name: name, fd: fd, adopts: adopts})
+}
+
+// ListenSecure does so with one whose clients speak TLS. greet gets the descriptor of
+// each, and what the environ will say of it.
+func (s *Server) ListenSecure(name string, fd int, greet func(fd int, peer wsgi.Peer)) error {
+	return s.listen(&listener{server: s, name: name, fd: fd, greet: greet})
+}
+
+func (s *Server) listen(ln *listener) error {
+	name, fd := ln.name, ln.fd
 	if strings.HasPrefix(name, "unix:") {
 		ln.unix = true
 		ln.host = "localhost"
-	} else if sa, err := unix.Getsockname(fd); err == nil {
-		_, ln.host, ln.port = evloop.AddressOf(sa)
-		if a, err := netip.ParseAddr(ln.host); err == nil && a.IsUnspecified() {
+	} else {
+		local := evloop.Local(fd)
+		ln.host, ln.port = evloop.HostPort(local)
+		if local.Addr().IsUnspecified() {
 			ln.host, _ = os.Hostname()
 		}
-		ln.unix = ln.port == ""
+		ln.unix = !local.IsValid()
 		// Inherited by the connections.
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	}
@@ -45,6 +59,19 @@ func (s *Server) Listen(name string, fd int, adopts bool) error {
 	}
 	s.listeners = append(s.listeners, ln)
 	return nil
+}
+
+// peer is what the environ says of a client that has connected.
+func (ln *listener) peer(host, port string) wsgi.Peer {
+	env := ln.server.env
+	return wsgi.Peer{RemoteAddr: host, RemotePort: port, ServerName: ln.host, ServerPort: ln.port,
+		Software: ingress.Software, Trusted: env.Trusts, Believed: env.Believed, Mount: &env.Mount, Multiprocess: &env.Pool.Multiprocess}
+}
+
+func (ln *listener) securePeer(host, port string) wsgi.Peer {
+	p := ln.peer(host, port)
+	p.HTTPS = true
+	return p
 }
 
 // OnEvents accepts what waits, a few at a time so that others get their turn.
@@ -56,16 +83,20 @@ const maxFinalAccepts = 4096
 // take accepts at most n connections.
 func (ln *listener) take(n int) {
 	for range n {
-		fd, host, port, err := evloop.Accept(ln.fd)
+		fd, peer, err := evloop.Accept(ln.fd)
 		if err != 0 {
 			if evloop.IsExhausted(err) {
 				ln.rest(err)
 			}
 			return
 		}
-		if ln.adopts {
+		host, port := evloop.HostPort(peer)
+		switch {
+		case ln.greet != nil:
+			ln.greet(fd, ln.securePeer(host, port))
+		case ln.adopts:
 			ln.link(fd)
-		} else {
+		default:
 			ln.server.adopt(fd, ln, host, port, nil)
 		}
 		if ln.server.env.Files.Kept(fd) && ln.server.crowded() {

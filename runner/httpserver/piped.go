@@ -47,7 +47,7 @@ func (p *piped) read(b []byte) (int, syscall.Errno) {
 // beginPiped has the body at hand wait in pipes; false: it cannot.
 func (c *conn) beginPiped() bool {
 	s := c.server
-	if !s.env.Pipes {
+	if !s.env.Pipes || c.out.cipher != nil {
 		return false
 	}
 	pipes := s.store.NewPipes(c.left)

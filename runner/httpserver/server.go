@@ -34,11 +34,11 @@ type Server struct {
 	// DialGate connects to the gate.
 	DialGate func() (fd int, err error)
 	// ServeTLS serves a connection of a gate whose client speaks TLS; it owns the
-	// descriptor.
-	ServeTLS func(fd int, p *gate.Passed)
-	// CloseIdle closes connections of another ingress that have been idle for an age, n
-	// at most, or has them end.
-	CloseIdle func(n int, age time.Duration) (closed, ending int)
+	// descriptor. peer is what the environ will say of it.
+	ServeTLS func(fd int, peer wsgi.Peer, p *gate.Passed)
+	// CloseIdle has connections of another ingress end that have been idle for an age, n
+	// at most.
+	CloseIdle func(n int, age time.Duration) (ending int)
 
 	env   *ingress.Env
 	loop  *evloop.Loop
@@ -81,7 +81,7 @@ type Server struct {
 func New(env *ingress.Env) *Server {
 	s := &Server{env: env, loop: env.Loop, pool: env.Pool, log: env.Log, store: env.Store, conns: map[*conn]struct{}{},
 		Emptied:   func() {},
-		CloseIdle: func(int, time.Duration) (int, int) { return 0, 0 },
+		CloseIdle: func(int, time.Duration) int { return 0 },
 		rbuf:      make([]byte, 64<<10), wbuf: make([]byte, 0, 32<<10),
 	}
 	s.sweep.Do = s.onSweep
@@ -134,19 +134,24 @@ func (s *Server) adopt(fd int, ln *listener, host, port string, pending []byte) 
 
 // adoptAs is adopt for a connection that may have come by a gate.
 func (s *Server) adoptAs(fd int, ln *listener, host, port string, g *gated, pending []byte) *conn {
-	c := &conn{server: s, ln: ln, fd: fd, state: connHead, keep: true, gated: g}
-	c.peer = wsgi.Peer{RemoteAddr: host, RemotePort: port, ServerName: ln.host, ServerPort: ln.port,
-		Software: ingress.Software, Trusted: s.env.Trusts, Believed: s.env.Believed, Mount: &s.env.Mount, Multiprocess: &s.pool.Multiprocess}
+	c := &conn{server: s, ln: ln, fd: fd, gated: g}
+	c.peer = ln.peer(host, port)
+	c.in = append(c.in, pending...)
+	// Often the request is there already: it is tried before the event is waited for.
+	c.readable = g == nil || !g.emptied
+	s.begin(c)
+	return c
+}
+
+// begin serves a connection from its first request on.
+func (s *Server) begin(c *conn) {
+	c.state, c.keep = connHead, true
 	c.out.Store = s.store
 	c.idleSince = s.loop.Now()
 	s.conns[c] = struct{}{}
 	c.until(s.spec.Request.HeaderTimeout.D())
-	c.in = append(c.in, pending...)
-	// Often the request is there already: try before waiting for the event.
-	c.readable = true
 	c.pump()
 	c.listLater()
-	return c
 }
 
 // onSweep closes connections past their limits.
@@ -225,9 +230,6 @@ func (s *Server) Listeners(each func(name string, fd int)) {
 		each(ln.name, ln.fd)
 	}
 }
-
-// closing tells that connections are to end with their current request.
-func (s *Server) closing() bool { return s.draining && !s.handsOver() }
 
 // handsOver tells whether connections go to a successor.
 func (s *Server) handsOver() bool { return s.successor != nil && !s.successor.lost }

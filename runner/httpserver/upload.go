@@ -79,7 +79,7 @@ func (up *upload) Wanted() {
 	}
 	up.wanted = true
 	if up.expect && len(c.in) == 0 && !up.x.HasHead() {
-		_, _ = evloop.Send(c.fd, []byte(http1.Continue))
+		c.goOn()
 	}
 	up.await()
 	c.pump()

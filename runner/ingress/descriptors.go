@@ -19,7 +19,7 @@ type Descriptors struct {
 // twice, as when they are replaced: where one goes, its descriptors are the lowest that
 // are free, and clients get them.
 func (d *Descriptors) Measure(w *appspec.Workers) {
-	each := 5 + 2*int64(max(w.Threads, 1))
+	each := 6 + 2*int64(max(w.Threads, 1))
 	d.wanted.Store(32 + 2*each*int64(max(w.Max, 1)))
 	d.Read()
 }

@@ -60,7 +60,7 @@ func Open(spec *appspec.Spec, s *appspec.HTTPSocket) (*os.File, error) {
 		return nil, fmt.Errorf("cannot listen on %s: %w", s.Listen, err)
 	}
 	defer ln.Close()
-	return ln.(*net.TCPListener).File()
+	return FileOf(ln.(*net.TCPListener), s.Listen)
 }
 
 // Start makes a socket listen that is only bound yet: who opened it
@@ -79,14 +79,4 @@ func Start(fd int) error {
 const backlog = 65535
 
 // StartFile is Start for a file.
-func StartFile(f *os.File) error {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var lerr error
-	if err := raw.Control(func(fd uintptr) { lerr = Start(int(fd)) }); err != nil {
-		return err
-	}
-	return lerr
-}
+func StartFile(f *os.File) error { return Control(f, Start) }

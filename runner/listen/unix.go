@@ -125,7 +125,7 @@ func listenUnix(spec *appspec.Spec, s *appspec.HTTPSocket, path string) (*os.Fil
 		}
 		return fail(err)
 	}
-	return ln.File()
+	return FileOf(ln, s.Listen)
 }
 
 // listensAt tells whether somebody listens on a unix socket, given by an O_PATH

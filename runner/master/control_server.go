@@ -192,6 +192,18 @@ func (s *controlServer) answer(c *net.UnixConn, req *control.Request, fds []int)
 		ans.Status = &st
 		return ans, nil
 	}
+	if req.Op == "ping" {
+		evloop.CloseAll(fds)
+		// Who is stuck does not answer.
+		s.loop.Call(func() {
+			if req.Totals {
+				st := s.of.state()
+				t := st.Totals()
+				ans.Totals = &t
+			}
+		})
+		return ans, nil
+	}
 	return s.of.order(req, fds)
 }
 

@@ -1,7 +1,6 @@
 package master
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -11,6 +10,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
 // Clients that come by TLS at a gate: it has read no more than their hello. The
@@ -65,23 +65,16 @@ func (in *tlsIngress) configureGated(spec *appspec.Spec) {
 }
 
 // adopt serves a connection that a gate has handed over.
-func (in *tlsIngress) adopt(fd int, p *gate.Passed) {
+func (in *tlsIngress) adopt(fd int, peer wsgi.Peer, p *gate.Passed) {
 	if in.gated == nil {
 		_ = unix.Close(fd)
 		return
 	}
-	c, err := bridge.Socket(fd)
-	if err != nil {
-		in.log.Error(fmt.Sprintf("cannot serve a connection of the gate: %v", err))
-		return
-	}
-	a := &bridge.Adopted{Conn: c, First: p.Bytes, Answers: in.gated.answers}
+	a := &bridge.Arrival{FD: fd, First: p.Bytes, Peer: peer, Answers: in.gated.answers}
 	if p.Proxied != nil && p.Proxied.Known {
 		a.Remote, a.Local = tcpAddr(p.Proxied.From), tcpAddr(p.Proxied.To)
 	}
-	if !in.server.ServeConn(a, in.gated.certificates.Config(p.Listen)) {
-		_ = c.Close()
-	}
+	in.greet(a, in.gated.certificates.Config(p.Listen))
 }
 
 func tcpAddr(a netip.AddrPort) net.Addr { return net.TCPAddrFromAddrPort(a) }

@@ -26,6 +26,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/sandbox"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/static"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/version"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
 // master is the process of one app: it owns the app's sockets and its pool.
@@ -156,7 +157,7 @@ func newMaster(msg boot.Message, files map[string]int) (*master, error) {
 	m.pool.StartWith(sp, m.view)
 	m.pool.Unforked = msg.Unforked
 	if msg.Stem != nil {
-		if err := sp.AdoptStem(m.pool, msg.StemSocket, *msg.Stem); err != nil {
+		if err := sp.AdoptStem(m.pool, msg.StemSocket, msg.StemSocket+1, *msg.Stem); err != nil {
 			m.pool.Unforked = err.Error()
 			m.log.Info("workers are not forked: " + err.Error())
 		}
@@ -166,7 +167,7 @@ func newMaster(msg boot.Message, files map[string]int) (*master, error) {
 	m.http = httpserver.New(m.env)
 	m.http.Emptied = m.checkDrained
 	m.http.DialGate = m.dialGate
-	m.http.ServeTLS = func(fd int, p *gate.Passed) { m.https().adopt(fd, p) }
+	m.http.ServeTLS = func(fd int, peer wsgi.Peer, p *gate.Passed) { m.https().adopt(fd, peer, p) }
 	m.crew = newCrew(user, m.log)
 	m.pool.Configured = m.configureStatic
 	m.deadline.Do = m.onDeadline
@@ -230,7 +231,7 @@ func (m *master) openSockets(files map[string]int) error {
 // https is the ingress for TLS, made as soon as there is need of it.
 func (m *master) https() *tlsIngress {
 	if m.tls == nil {
-		m.tls = newTLSIngress(m.env, m.chroot.Open)
+		m.tls = newTLSIngress(m.env, m.chroot.Open, m.http)
 		m.http.CloseIdle = m.tls.server.ShedIdle
 		m.loop.Busy = func() bool { return m.tls.server.Connections() > 0 }
 		m.tls.left = m.checkDrained
@@ -248,11 +249,6 @@ func (m *master) accept() error {
 	}
 	if err := m.http.Accept(); err != nil {
 		return err
-	}
-	if m.tls != nil {
-		if err := m.tls.accept(); err != nil {
-			return err
-		}
 	}
 	for i := len(m.m2); i < len(m.spec.Sockets.Mongrel2); i++ {
 		s := &m.spec.Sockets.Mongrel2[i]

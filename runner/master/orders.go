@@ -49,21 +49,13 @@ func (m *master) order(req *control.Request, fds []int) (ans control.Answer, fil
 		})
 	case "trigger":
 		ans.Triggered = m.trigger(req.Schedule, req.Order)
+	case "stacks":
+		ans.Stacks = m.pool.Stacks()
 	case "drain":
 		m.loop.Call(func() { m.handOver(req.Successor) })
 	case "listeners":
 		m.loop.Call(func() {
 			m.http.Listeners(func(name string, fd int) { files = answerListener(&ans, files, name, fd) })
-			if m.tls == nil || ans.Error != "" {
-				return
-			}
-			err := m.tls.duplicates(func(name string, fd int) {
-				files = append(files, fd)
-				ans.Listeners = append(ans.Listeners, name)
-			})
-			if err != nil {
-				ans.Error = "cannot duplicate listening sockets: " + err.Error()
-			}
 		})
 	default:
 		ans.Error = control.NoSuchOperation(req.Op)

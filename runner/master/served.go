@@ -66,7 +66,9 @@ func (m *master) noteServed(spec *appspec.Spec) {
 
 func (m *master) writeServed(b []byte) error { return writeData(m.data, m.servedName(), b) }
 
-// writeData writes a file of the data directory, whole or not at all.
+// writeData writes a file of the data directory, whole or not at all. The directory is known
+// by its descriptor, as the master may have another root since: renameio, by which other files
+// are written, needs a path.
 func writeData(data *os.Root, name string, b []byte) error {
 	if err := data.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return err

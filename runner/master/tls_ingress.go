@@ -2,8 +2,8 @@ package master
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
-	"net"
 	"os"
 	"sync/atomic"
 
@@ -13,21 +13,23 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/bridge"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/httpserver"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/ingress"
-	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/static"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/version"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
-// tlsIngress is the HTTPS side of a master. Its connections live on goroutines
-// of the bridge; whole requests come to the loop.
+// tlsIngress is the HTTPS side of a master. The bridge does the handshakes; then HTTP/1
+// goes on at the server of plain HTTP, and HTTP/2 on goroutines of the bridge, from which
+// whole requests come to the loop.
 type tlsIngress struct {
 	loop   *evloop.Loop
 	pool   *pool.Pool
 	env    *ingress.Env
 	log    *applog.Log
+	http   *httpserver.Server
 	server *bridge.Server
 	files  func(name string) (*os.File, error) // opens a certificate's files
 	limits atomic.Pointer[bridge.Limits]
@@ -36,26 +38,18 @@ type tlsIngress struct {
 	site     *atomic.Pointer[static.Site] // set before listen
 	patience atomic.Int64                 // how long the folder of static files is waited for, in nanoseconds
 
-	sockets []*tlsSocket
 	open    map[*bridge.Incoming]*pool.Exchange
 	held    map[*bridge.Incoming]*pool.Slot // whose worker waits until the client has read
 	stopped bool                            // Shutdown has returned: no request can come
 	left    func()                          // after that
 }
 
-// tlsSocket is one listening socket of it, kept to be passed on.
-type tlsSocket struct {
-	name string
-	file *os.File
-	ln   net.Listener
-	cert *bridge.Certificate
-	open bool // it accepts
-}
-
-func newTLSIngress(env *ingress.Env, files func(string) (*os.File, error)) *tlsIngress {
+func newTLSIngress(env *ingress.Env, files func(string) (*os.File, error), to *httpserver.Server) *tlsIngress {
 	l, p, log := env.Loop, env.Pool, env.Log
-	in := &tlsIngress{env: env, files: files, loop: l, pool: p, log: log, open: map[*bridge.Incoming]*pool.Exchange{}, held: map[*bridge.Incoming]*pool.Slot{}, left: func() {}}
+	in := &tlsIngress{env: env, http: to, files: files, loop: l, pool: p, log: log, open: map[*bridge.Incoming]*pool.Exchange{}, held: map[*bridge.Incoming]*pool.Slot{}, left: func() {}}
 	in.server = &bridge.Server{
+		Loop:         l,
+		HTTP1:        func(c *bridge.Sealed) { to.AdoptSecure(c.Descriptor(), c, c.Peer, c.Answers) },
 		Submit:       func(r *bridge.Incoming) { l.Post(func() { in.submit(r) }) },
 		Cancel:       func(r *bridge.Incoming) { l.Post(func() { in.cancel(r) }) },
 		Refused:      func(peer wsgi.Peer, status int) { l.Post(func() { p.Refused(nil, &peer, status) }) },
@@ -74,8 +68,11 @@ func newTLSIngress(env *ingress.Env, files func(string) (*os.File, error)) *tlsI
 		Static: func(r *wsgi.Request, peer *wsgi.Peer, to wsgi.Sink) bool { return in.static(r, peer, to) },
 		Room: func(r *bridge.Incoming) {
 			l.Post(func() {
-				if full, _ := r.Full(); !full {
+				switch full, pressed := r.Full(); {
+				case !full:
 					in.release(r)
+				case pressed:
+					env.Press()
 				}
 			})
 		},
@@ -83,14 +80,6 @@ func newTLSIngress(env *ingress.Env, files func(string) (*os.File, error)) *tlsI
 		Pipe:  env.Pipe,
 	}
 	in.arriving()
-	in.server.Accepted = func(fd int) bool {
-		env.Files.Read()
-		if fd >= 0 && !env.Files.Kept(fd) {
-			return true
-		}
-		l.Post(func() { env.Crowded() })
-		return false
-	}
 	return in
 }
 
@@ -112,35 +101,16 @@ func (in *tlsIngress) listen(s *appspec.HTTPSocket, fd int) error {
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w; %s", s.Listen, err, bridge.NextForPair(err))
 	}
-	file := os.NewFile(uintptr(fd), s.Listen)
-	ln, err := net.FileListener(file)
-	if err != nil {
-		return fmt.Errorf("cannot listen on %s: %w", s.Listen, err)
-	}
-	if u, ok := ln.(*net.UnixListener); ok {
-		u.SetUnlinkOnClose(false)
-	}
-	in.sockets = append(in.sockets, &tlsSocket{name: s.Listen, file: file, ln: ln, cert: cert})
-	return nil
+	config := in.server.Config(cert)
+	return in.http.ListenSecure(s.Listen, fd, func(fd int, peer wsgi.Peer) {
+		in.greet(&bridge.Arrival{FD: fd, Peer: peer}, config)
+	})
 }
 
-// accept begins to take connections.
-func (in *tlsIngress) accept() error {
-	for _, s := range in.sockets {
-		if s.open {
-			continue
-		}
-		if err := listen.StartFile(s.file); err != nil {
-			return fmt.Errorf("cannot listen on %s: %w", s.name, err)
-		}
-		s.open = true
-		go func() {
-			if err := in.server.Serve(s.ln, s.cert); err != nil {
-				in.log.Error(fmt.Sprintf("cannot serve %s: %v", s.name, err))
-			}
-		}()
+func (in *tlsIngress) greet(a *bridge.Arrival, config *tls.Config) {
+	if !in.server.Greet(a, config) {
+		_ = unix.Close(a.FD)
 	}
-	return nil
 }
 
 // submit runs on the loop.
@@ -184,12 +154,9 @@ func (in *tlsIngress) release(r *bridge.Incoming) {
 	delete(in.held, r)
 }
 
-// drain stops accepting and calls left when every request has its response.
+// drain calls left when every handshake has ended and every request over HTTP/2 has its
+// response.
 func (in *tlsIngress) drain(ctx context.Context) {
-	for _, s := range in.sockets {
-		_ = s.file.Close()
-	}
-	in.sockets = nil
 	go func() {
 		_ = in.server.Shutdown(ctx)
 		in.loop.Post(func() {
@@ -197,26 +164,6 @@ func (in *tlsIngress) drain(ctx context.Context) {
 			in.left()
 		})
 	}()
-}
-
-// duplicates returns duplicates of the listening sockets by name.
-func (in *tlsIngress) duplicates(add func(name string, fd int)) error {
-	for _, s := range in.sockets {
-		raw, err := s.file.SyscallConn()
-		if err != nil {
-			return err
-		}
-		var dup int
-		var derr error
-		if err := raw.Control(func(fd uintptr) { dup, derr = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }); err != nil {
-			return err
-		}
-		if derr != nil {
-			return derr
-		}
-		add(s.name, dup)
-	}
-	return nil
 }
 
 // tlsSink is a bridge's sink that tells the ingress when it is done.

@@ -185,7 +185,9 @@ func hasUpper(b []byte) bool {
 	return false
 }
 
-// trim takes blanks from both ends; mongrel2 leaves those at the end.
+// trim takes blanks from both ends; mongrel2 leaves those at the end. It is package http1's:
+// this package knows of no ingress but its own, and bytes.Trim makes a set of the two
+// characters at each call, for each field of each request.
 func trim(b []byte) []byte {
 	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
 		b = b[1:]

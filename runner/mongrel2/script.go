@@ -7,8 +7,9 @@ import "bytes"
 // PATTERN as mongrel2 sent them; the result is a prefix of path, and what is
 // left of path is PATH_INFO, to be decoded after the split.
 //
-// A route is a plain string prefix, so "/t" also catches "/tfoo": there the
-// route is no mount point and ScriptName is empty. A route with a pattern in
+// A route is a plain string prefix, so "/t" also catches "/tfoo", and mongrel2 (1.12.2)
+// gives it paths that it begins with itself, as "/": there the route is no mount point
+// and ScriptName is empty. A route with a pattern in
 // parentheses counts up to the last "/" before it.
 func ScriptName(path, pattern []byte) []byte {
 	base := pattern

@@ -23,7 +23,7 @@ func (p *Pool) onSweep() {
 				next = min(next, due)
 				continue
 			}
-			for _, x := range slices.Backward(p.recall(s)) {
+			for _, x := range slices.Backward(p.reclaim(s)) {
 				p.queue.unshift(x)
 			}
 			// What the worker has in hand already cannot be given to others; the first

@@ -119,7 +119,7 @@ func (p *Pool) onRescue() {
 	for _, w := range p.workers {
 		for _, s := range w.slots {
 			if s.n > 1 && now-s.held[0].begunAt >= rescueAfter {
-				for _, x := range slices.Backward(p.recall(s)) {
+				for _, x := range slices.Backward(p.reclaim(s)) {
 					p.queue.unshift(x)
 				}
 				p.refill(s)
@@ -142,9 +142,9 @@ func (p *Pool) onRescue() {
 	}
 }
 
-// recall takes back what a slot's worker has not begun, but for requests whose
+// reclaim takes back what a slot's worker has not begun, but for requests whose
 // client is gone: those end here.
-func (p *Pool) recall(s *Slot) []*Exchange {
+func (p *Pool) reclaim(s *Slot) []*Exchange {
 	p.prefetched -= s.prefetched()
 	back := s.takeBack()
 	p.prefetched += s.prefetched()
@@ -159,7 +159,7 @@ func (p *Pool) recall(s *Slot) []*Exchange {
 }
 
 // refill gives work to a slot whose worker had not even begun its first
-// request when it was recalled.
+// request when it was reclaimed.
 func (p *Pool) refill(s *Slot) {
 	if s.n == 0 {
 		p.loop.Post(func() {

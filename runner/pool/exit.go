@@ -15,6 +15,13 @@ import (
 func (p *Pool) workerExited(w *worker) {
 	// Its children, if it had any, are in its process group.
 	w.killGroup()
+	if w.life.was <= phaseStandby && !w.words.known {
+		// What it said may be why it did not get ready. The descriptor would tell
+		// again and again until it is reaped.
+		p.loop.Remove(w.pidfd)
+		w.words.Await(p.loop, func() { p.workerExited(w) })
+		return
+	}
 	// What it had answered before it died is still in our sockets. A child that
 	// has left its group may write for ever.
 	for _, s := range w.slots {
@@ -44,11 +51,7 @@ func (p *Pool) workerExited(w *worker) {
 	}
 	p.root.UnmarkPID(appdir.Worker, w.pid)
 	if w.template != nil {
-		why := ExitText(ws)
-		if w.killed != "" {
-			why = w.killed
-		}
-		w.template.exited(why)
+		w.template.exited(w.howEnded(ws))
 		w.drop()
 		w.close()
 		return
@@ -56,7 +59,7 @@ func (p *Pool) workerExited(w *worker) {
 	var again []*Exchange
 	for _, s := range w.slots {
 		p.notIdle(s)
-		back := p.recall(s)
+		back := p.reclaim(s)
 		p.prefetched -= s.prefetched()
 		for i := range s.n {
 			x := s.held[i]
@@ -96,11 +99,7 @@ func (p *Pool) workerExited(w *worker) {
 		p.reconcile()
 	case phaseStarting, phaseChecking:
 		if w.failure == nil {
-			why := ExitText(ws)
-			if w.killed != "" {
-				why = w.killed
-			}
-			w.failure = &wsgi.Failure{Reason: "the worker ended before it was ready: " + why}
+			w.failure = &wsgi.Failure{Reason: "the worker ended before it was ready: " + w.howEnded(ws)}
 			p.log.Error(fmt.Sprintf("worker %d: %s", w.pid, w.failure.Reason))
 			if ws.Exited() && w.killed == "" {
 				p.doubtPython(w.failure.Reason)
@@ -108,11 +107,7 @@ func (p *Pool) workerExited(w *worker) {
 		}
 		p.startFailed(w, ws.Signaled() && w.killed == "")
 	case phaseStandby:
-		why := ExitText(ws)
-		if w.killed != "" {
-			why = w.killed
-		}
-		w.failure = &wsgi.Failure{Reason: "the worker died while the rollout was waiting for others: " + why}
+		w.failure = &wsgi.Failure{Reason: "the worker died while the rollout was waiting for others: " + w.howEnded(ws)}
 		p.startFailed(w, ws.Signaled())
 	default:
 		p.workerDied(w, ws)
@@ -191,8 +186,17 @@ func (p *Pool) workerDied(w *worker, ws unix.WaitStatus) {
 	if w.killed == "" {
 		p.stats.restarts[restartDied]++
 	}
-	p.lastErr = fmt.Sprintf("worker %d died: %s", w.pid, why)
-	p.log.Error(p.lastErr)
+	reason := fmt.Sprintf("worker %d died: %s", w.pid, why)
+	p.lastErr = reason
+	p.log.Error(reason)
+	if w.killed == "" {
+		w.words.Await(p.loop, func() { // nobody waits for its last words: the log has them
+			if p.lastErr == reason {
+				p.lastErr = fmt.Sprintf("worker %d died: %s", w.pid, w.words.How(ws))
+				p.NotifyChanged()
+			}
+		})
+	}
 	if !p.spec.Workers.KeepAlive {
 		if len(p.workers) == 0 {
 			p.log.Info("the last worker exited and workers.keep_alive is false: the master exits")
@@ -205,16 +209,4 @@ func (p *Pool) workerDied(w *worker, ws unix.WaitStatus) {
 		p.wait(d)
 	}
 	p.reconcile()
-}
-
-// ExitText says how a process ended.
-func ExitText(ws unix.WaitStatus) string {
-	switch {
-	case ws.Signaled() && ws.Signal() == unix.SIGKILL:
-		return "killed by SIGKILL (by hand, or the kernel was out of memory)"
-	case ws.Signaled():
-		return "killed by " + unix.SignalName(ws.Signal())
-	default:
-		return fmt.Sprintf("exit status %d", ws.ExitStatus())
-	}
 }

@@ -257,7 +257,7 @@ func (h *healthProbe) kill() {
 	p.dumpAndKill(w, why)
 	// It may answer this very moment, and must not go on with another request.
 	for _, s := range w.slots {
-		for _, x := range slices.Backward(p.recall(s)) {
+		for _, x := range slices.Backward(p.reclaim(s)) {
 			p.requeue(x)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/applog"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 )
 
@@ -61,16 +62,13 @@ func TestProcessThatComesTooLate(t *testing.T) {
 				}
 				p.workerStarted(w, cmd.Process.Pid, pidfd, nil)
 			})
-			for end, left := time.Now().Add(time.Minute), true; left; time.Sleep(5 * time.Millisecond) {
-				loop.Call(func() {
-					if left = started[0].life.now != phaseGone; !left {
-						phases = append(phases, "gone")
-					}
-				})
-				if left && time.Now().After(end) {
-					_ = cmd.Process.Kill()
-					t.Fatalf("the process lives on, the worker is %v", phases)
-				}
+			gone := false
+			if !await.Until(await.Patience, 5*time.Millisecond, func() bool {
+				loop.Call(func() { gone = started[0].life.now == phaseGone })
+				return gone
+			}) {
+				_ = cmd.Process.Kill()
+				t.Fatalf("the process lives on, the worker was %s", phases[0])
 			}
 			if phases[0] != "killed" {
 				t.Errorf("the worker was %s", phases[0])

@@ -63,6 +63,7 @@ type Pool struct {
 	batch           [][]byte     // of slot.flush, to be used again
 	batchMsg        []byte       // the same
 	rescue          evloop.Timer // looks for those that wait behind a slow one
+	recheck         evloop.Timer // looks for answers in rings that nobody told of
 
 	back     appspec.Backoff
 	retry    evloop.Timer
@@ -77,6 +78,7 @@ type Pool struct {
 	outgrown  outgrown
 	look      evloop.Timer // next one at the workers' memory and age
 
+	stacks   stacks
 	stats    stats
 	static   *staticCounts // nil: no static file was asked for
 	Access   *applog.Access
@@ -108,6 +110,7 @@ func New(l *evloop.Loop, log *applog.Log, root *appdir.RootFs, spec *appspec.Spe
 	p.retry.Do = p.reconcile
 	p.look.Do = p.watch
 	p.rescue.Do = p.onRescue
+	p.recheck.Do = p.onRecheck
 	p.Access = applog.NewAccess(l, log, spec.Name)
 	p.scaler.init(p)
 	p.health.init(p)

@@ -26,6 +26,7 @@ type Program struct {
 	Command []string
 	Env     []string // over that of the workers
 	Name    string   // for the log
+	Words   *LastWords
 }
 
 // Start starts a program as the leader of a session of its own, which dies with the
@@ -48,7 +49,7 @@ func (s *Spawner) startProgram(p Program) (pid, pidfd int, err error) {
 	pidfd = -1
 	dir := workingDirectory(p.Spec)
 	env := s.programEnviron(p)
-	argv := slices.Clone(p.Command)
+	argv := commandIn(p.Spec, dir, p.Command)
 	path, err := s.lookProgram(p.Spec, argv[0], dir, env)
 	if err != nil {
 		return 0, -1, err
@@ -95,7 +96,7 @@ func (s *Spawner) startProgram(p Program) (pid, pidfd int, err error) {
 	if s.mayLimit {
 		sandbox.SetLimits(pid, p.Spec.Limits, s.log)
 	}
-	go s.log.FollowNamed(output, pid, p.Name)
+	p.Words.follow(s.loop, func() string { return s.log.FollowNamed(output, pid, p.Name) })
 	return pid, pidfd, nil
 }
 
@@ -138,6 +139,27 @@ func (s *Spawner) programEnviron(p Program) []string {
 		env = append(env, "PYTHONPATH="+code)
 	}
 	return append(env, p.Env...)
+}
+
+// commandIn is a command as it is run in dir: what it names in app is that of the release,
+// where app leads only when that has been rolled out.
+func commandIn(spec *appspec.Spec, dir string, command []string) []string {
+	argv := slices.Clone(command)
+	release := spec.Release.CodeDir()
+	if release == "" || dir != filepath.Clean(spec.Path) {
+		return argv
+	}
+	for i, word := range argv {
+		rest, ok := strings.CutPrefix(word, "app/")
+		if !ok {
+			continue
+		}
+		var st unix.Stat_t
+		if path := filepath.Join(release, rest); unix.Stat(filepath.Join(dir, path), &st) == nil {
+			argv[i] = path
+		}
+	}
+	return argv
 }
 
 // codeFolder is the folder that the workers import the app from.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
@@ -82,9 +84,13 @@ func (r *ring) next(seq uint32) ([]byte, error) {
 }
 
 // drainRing takes what is in the slot's ring, in its order with what comes by the
-// socket. It tells whether there was something.
+// socket, and no more than the slot held: a worker that answers as fast as we read does
+// not keep us from others. It tells whether there was something.
 func (s *Slot) drainRing() (some bool) {
-	for s.ring != nil && s.n > 0 && !s.paused && !s.held[0].headSent {
+	for range slotDepth {
+		if s.ring == nil || s.n == 0 || s.paused || s.held[0].headSent {
+			break
+		}
 		msg, err := s.ring.next(s.held[0].seq)
 		if err != nil {
 			s.ring = nil
@@ -126,7 +132,11 @@ func (p *Pool) PollRings(sleep bool) (some bool) {
 		}
 		got := s.drainRing()
 		some = some || got
-		if s.ring == nil || sleep && !got {
+		if s.ring == nil {
+			continue
+		}
+		if sleep && !got {
+			p.recheckLater(s)
 			continue
 		}
 		if sleep {
@@ -136,4 +146,24 @@ func (p *Pool) PollRings(sleep bool) (some bool) {
 	}
 	p.looked = slots
 	return some
+}
+
+// recheckAfter is how long an answer may lie in a ring that we were not told of: its worker
+// was stopped between the two, or a signal's handler of the application raised there.
+const recheckAfter = int64(time.Second)
+
+// recheckLater bounds how long we sleep while a worker may answer by the ring.
+func (p *Pool) recheckLater(s *Slot) {
+	if s.together && s.n > 0 {
+		p.loop.SetBy(&p.recheck, p.loop.Now()+recheckAfter)
+	}
+}
+
+func (p *Pool) onRecheck() {
+	for _, w := range slices.Clone(p.workers) {
+		for _, s := range w.slots {
+			s.drainRing()
+			p.recheckLater(s)
+		}
+	}
 }

@@ -39,8 +39,9 @@ type Slot struct {
 	idle bool // on the pool's idle stack
 	quit bool // 'q' was sent
 
-	ring  *ring // nil: answers come by the socket only
-	awake bool  // on the pool's list of those whose ring is looked at
+	ring     *ring // nil: answers come by the socket only
+	awake    bool  // on the pool's list of those whose ring is looked at
+	together bool  // it has got several requests in one message: from the first of them on a worker uses the ring
 
 	paused bool
 	rest   int64 // paused: what was left of the request's time; 0: it has no deadline
@@ -163,6 +164,7 @@ func (s *Slot) flush() {
 			}
 			p.batchMsg = wsgi.AppendRequests(p.batchMsg[:0], p.batch)
 			msg = p.batchMsg
+			s.together = true
 		}
 		if !s.sendMessage(msg) {
 			if s.n == s.unsent {

@@ -3,6 +3,7 @@ package pool
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -150,16 +151,23 @@ func (s *Spawner) prepare(w *worker, spec *appspec.Spec, env []string, template,
 		return job, fmt.Errorf("cannot make the shared memory: %w", err)
 	}
 	job.close = append(job.close, shared)
-	const size = wsgi.RingData + wsgi.RingSize
-	if err := unix.Ftruncate(shared, size); err != nil {
+	if err := unix.Ftruncate(shared, wsgi.SharedSize); err != nil {
 		return job, fmt.Errorf("cannot size the shared memory: %w", err)
 	}
 	// A worker that made it shorter would end us at our next look at it.
 	if _, err := unix.FcntlInt(uintptr(shared), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL); err != nil {
 		return job, fmt.Errorf("cannot seal the shared memory: %w", err)
 	}
-	if w.shared, err = unix.Mmap(shared, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+	const mapped = wsgi.RingData + wsgi.RingSize
+	if w.shared, err = unix.Mmap(shared, 0, mapped, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
 		return job, fmt.Errorf("cannot map the shared memory: %w", err)
+	}
+	if w.sharedFile, err = unix.FcntlInt(uintptr(shared), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+		return job, fmt.Errorf("cannot keep the shared memory: %w", err)
+	}
+	// Where stacks are written, should anybody but us ask for one: see pool.Stacks.
+	if _, err = unix.Seek(shared, wsgi.StackData, io.SeekStart); err != nil {
+		return job, fmt.Errorf("cannot set the place for stacks: %w", err)
 	}
 	job.files = []uintptr{uintptr(null), uintptr(pipe[1]), uintptr(pipe[1]), uintptr(shared)}
 	threads := max(1, spec.Workers.Threads)
@@ -317,7 +325,7 @@ func (s *Spawner) run(jobs *jobQueue, bound bool) {
 			_ = job.output.Close()
 			err = fmt.Errorf("cannot start worker: %w", err)
 		} else {
-			go s.log.Follow(job.output, pid)
+			job.w.follow(job.output, pid)
 		}
 		w := job.w
 		s.loop.Post(func() {

@@ -25,7 +25,8 @@ type stem struct {
 	fd      int
 	pid     int
 	pidfd   int
-	asked   []spawnJob // in the order of the answers
+	spare   *spare
+	asked   []spawnJob // in the order of the answers; without a worker: a spare one
 	late    evloop.Timer
 	pass    int    // so many workers are not forked: one that was could not begin
 	passed  string // why the last of these could not
@@ -34,9 +35,11 @@ type stem struct {
 // stemPatience is how long a stem may take for an answer.
 const stemPatience = 5 * time.Second
 
-// AdoptStem has workers forked from the stem at the other end of fd.
-func (s *Spawner) AdoptStem(p *Pool, fd int, info stems.Stem) error {
+// AdoptStem has workers forked from the stem at the other end of fd. At the other end of
+// next is a process that is forked already, and will be the first of them.
+func (s *Spawner) AdoptStem(p *Pool, fd, next int, info stems.Stem) error {
 	t := &stem{of: info, pool: p, spawner: s, fd: fd, pidfd: -1}
+	t.spare = &spare{stem: t, fd: next, pidfd: -1}
 	if err := t.adopt(); err != nil {
 		t.close()
 		return err
@@ -44,7 +47,7 @@ func (s *Spawner) AdoptStem(p *Pool, fd int, info stems.Stem) error {
 	t.late.Do = func() { t.end("it does not answer") }
 	p.stem = t
 	p.reaper.own[t.pid] = true
-	return p.loop.Add(fd, unix.EPOLLIN, t)
+	return errors.Join(t.spare.watch(), p.loop.Add(fd, unix.EPOLLIN, t))
 }
 
 func (t *stem) adopt() error {
@@ -62,25 +65,33 @@ func (t *stem) adopt() error {
 		}
 		break
 	}
-	typ, payload, err := t.receive()
+	var err error
+	if t.pid, t.pidfd, err = t.hear(t.fd); err != nil {
+		return fmt.Errorf("their stem: %w", err)
+	}
+	return nil
+}
+
+// hear reads the first message of a process, and proves that it is what it says.
+func (t *stem) hear(fd int) (pid, pidfd int, err error) {
+	typ, payload, err := t.receive(fd)
 	var said wsgi.Forked
 	if err == nil && typ == wsgi.MsgReady {
 		err = json.Unmarshal(payload, &said)
 	}
-	if err != nil || said.PID == 0 {
-		return errors.Join(errors.New("their stem exited"), err)
+	if err == nil && said.PID == 0 {
+		err = errors.New("it sent something else")
 	}
-	pidfd, err := openChild(said.PID, os.Getpid(), t.spawner.uid())
 	if err != nil {
-		return err
+		return 0, -1, err
 	}
-	t.pid, t.pidfd = said.PID, pidfd
-	return nil
+	pidfd, err = openChild(said.PID, os.Getpid(), t.spawner.uid())
+	return said.PID, pidfd, err
 }
 
-// receive reads a message of the stem.
-func (t *stem) receive() (typ byte, payload []byte, err error) {
-	msg, passed, errno := t.pool.rx.Recv(t.fd)
+// receive reads a message.
+func (t *stem) receive(fd int) (typ byte, payload []byte, err error) {
+	msg, passed, errno := t.pool.rx.Recv(fd)
 	closePassed(passed)
 	switch {
 	case errno != 0:
@@ -116,27 +127,47 @@ func (t *stem) fits(p *Pool, spec *appspec.Spec, env []string) bool {
 	return true
 }
 
-// fork has a worker forked.
+// fork has a worker forked, or the spare one be it.
 func (t *stem) fork(job spawnJob) {
-	fds := []int{int(job.files[0])}
-	for _, f := range job.files[2:] {
-		fds = append(fds, int(f))
+	if t.spare.take(job) {
+		return
 	}
-	err := unix.Sendmsg(t.fd, wsgi.AppendHeader(nil, wsgi.MsgFork, 0, 0), unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+	err := t.order(t.fd, job)
 	evloop.CloseAll(job.close)
 	job.close = nil
 	t.asked = append(t.asked, job)
-	if !t.late.IsSet() {
-		t.pool.loop.Set(&t.late, stemPatience)
-	}
+	t.wait()
 	if err != nil {
 		t.pool.loop.Post(func() { t.end("it accepts no commands: " + err.Error()) })
 	}
 }
 
+// order sends what a worker begins with.
+func (t *stem) order(fd int, job spawnJob) error {
+	fds := []int{int(job.files[0])}
+	for _, f := range job.files[2:] {
+		fds = append(fds, int(f))
+	}
+	return unix.Sendmsg(fd, wsgi.AppendHeader(nil, wsgi.MsgFork, 0, 0), unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+}
+
+// wait has an answer that is missing be here in time.
+func (t *stem) wait() {
+	if !t.late.IsSet() {
+		t.pool.loop.Set(&t.late, stemPatience)
+	}
+}
+
+// answered: one of the answers that were missing is here.
+func (t *stem) answered() {
+	if t.pool.loop.Clear(&t.late); len(t.asked) > 0 || t.spare.asked() {
+		t.wait()
+	}
+}
+
 // OnEvents: the stem has answered, or ended.
 func (t *stem) OnEvents(uint32) {
-	typ, payload, err := t.receive()
+	typ, payload, err := t.receive(t.fd)
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
 		return
 	}
@@ -151,15 +182,16 @@ func (t *stem) OnEvents(uint32) {
 		t.end("it sent a message that no stem sends")
 	case f.Error != "":
 		t.end(f.Error)
+	case t.asked[0].w == nil: // it says itself who it is
+		t.asked = t.asked[1:]
+		t.answered()
 	default:
 		if err := t.forked(t.asked[0], f.PID); err != nil {
 			t.end(err.Error())
 			return
 		}
 		t.asked = t.asked[1:]
-		if t.pool.loop.Clear(&t.late); len(t.asked) > 0 {
-			t.pool.loop.Set(&t.late, stemPatience)
-		}
+		t.answered()
 	}
 }
 
@@ -178,7 +210,7 @@ func (t *stem) forked(job spawnJob, pid int) error {
 		sandbox.SetLimits(pid, job.limits, p.log)
 	}
 	job.w.lowered = sandbox.Lower(pid, job.nice)
-	go p.log.Follow(job.output, pid)
+	job.w.follow(job.output, pid)
 	if _, errno := evloop.Send(job.w.slots[0].fd, job.init); errno != 0 {
 		p.log.Warn(fmt.Sprintf("worker %d: cannot send the configuration: %v", pid, errno)) // it ends
 	}
@@ -200,8 +232,14 @@ func (t *stem) end(why string) {
 	}
 	p.loop.Clear(&t.late)
 	p.loop.Remove(t.fd)
+	if t.spare.asked() {
+		t.asked = append(t.asked, *t.spare.job)
+	}
 	t.close()
 	for _, job := range t.asked {
+		if job.w == nil {
+			continue
+		}
 		evloop.CloseAll(job.close)
 		_ = job.output.Close()
 		if job.w.life.wanted() {
@@ -215,6 +253,7 @@ func (t *stem) end(why string) {
 }
 
 func (t *stem) close() {
+	t.spare.end()
 	_ = unix.Close(t.fd)
 	if t.pidfd >= 0 {
 		_ = unix.PidfdSendSignal(t.pidfd, unix.SIGKILL, nil, 0)

@@ -130,7 +130,7 @@ func (t *template) onMessage(typ byte, payload []byte) bool {
 			t.failed(job, err)
 			return true
 		}
-		go p.log.Follow(job.output, pid)
+		job.w.follow(job.output, pid)
 		p.workerStarted(job.w, pid, pidfd, nil)
 	case wsgi.MsgExited:
 		var e wsgi.Exited

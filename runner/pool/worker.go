@@ -29,6 +29,8 @@ type worker struct {
 	unhealthy int          // health checks failed in a row
 	slots     []*Slot
 	shared    []byte // the abort table, one uint32 a slot, and the ring of the first slot
+	// sharedFile is a descriptor of the whole of it, with the worker's own position; -1: none.
+	sharedFile int
 
 	served  uint64
 	errors  uint64  // of served, answered 5xx
@@ -37,6 +39,7 @@ type worker struct {
 	limit   uint64  // recycle after that many requests; 0: never
 	jitter  float64 // by what part it may grow older than others
 	failure *wsgi.Failure
+	words   LastWords
 	loaded  wsgi.Ready
 	why     string // it is to be replaced, or leaves
 	killed  string // why we killed it; empty: we did not, or nobody wanted it any more
@@ -58,7 +61,7 @@ type worker struct {
 }
 
 func (p *Pool) newWorker(gen int) *worker {
-	return &worker{pool: p, gen: gen, since: p.loop.Now(), pidfd: -1}
+	return &worker{pool: p, gen: gen, since: p.loop.Now(), pidfd: -1, sharedFile: -1}
 }
 
 // on takes an event in, and tells whether it moved the worker on.
@@ -211,6 +214,10 @@ func (w *worker) close() {
 	if w.ourEnd > 0 {
 		_ = unix.Close(w.ourEnd)
 		w.ourEnd = 0
+	}
+	if w.sharedFile >= 0 {
+		_ = unix.Close(w.sharedFile)
+		w.sharedFile = -1
 	}
 	if w.shared != nil {
 		_ = unix.Munmap(w.shared)

@@ -66,6 +66,9 @@ func (p *Pool) reconcile() {
 	p.growing = p.growing && ready+recycling < p.target()
 	p.roll.reconcile(p)
 	p.retireTemplates()
+	if p.target() == 0 && len(p.workers) == 0 {
+		p.stem.restock()
+	}
 	p.NotifyChanged()
 }
 
@@ -299,7 +302,7 @@ func (p *Pool) retire(w *worker, why string) {
 	p.log.Info(fmt.Sprintf("worker %d is stopping: %s", w.pid, why))
 	for _, s := range w.slots {
 		p.notIdle(s)
-		back := p.recall(s)
+		back := p.reclaim(s)
 		for _, x := range slices.Backward(back) {
 			p.requeue(x)
 		}

@@ -41,9 +41,10 @@ type instance struct {
 	timer evloop.Timer
 
 	retired  bool
-	rest     *kin  // what it has left behind, until that has ended; nil: nothing
-	restEnd  int64 // when that is killed
-	killed   int64 // when it was; 0: it was not
+	words    *pool.LastWords // of the process that was started last
+	rest     *kin            // what it has left behind, until that has ended; nil: nothing
+	restEnd  int64           // when that is killed
+	killed   int64           // when it was; 0: it was not
 	back     appspec.Backoff
 	restarts int
 	lastErr  string
@@ -60,7 +61,8 @@ func (p *instance) start() {
 	s.Loop.Clear(&p.timer)
 	s.Pool.ChildStarts()
 	number := strconv.Itoa(p.number)
-	s.Spawner.Start(pool.Program{Spec: s.View(s.spec), Command: p.block.Command, Name: p.title(),
+	p.words = &pool.LastWords{}
+	s.Spawner.Start(pool.Program{Spec: s.View(s.spec), Command: p.block.Command, Name: p.title(), Words: p.words,
 		Env: []string{markName + "=" + p.mark(), numberName + "=" + number}}, p.started)
 	s.Changed()
 }
@@ -118,7 +120,15 @@ func (p *instance) OnEvents(uint32) {
 		s.Log.Info(fmt.Sprintf("%s (pid %d) has ended: %s", p.title(), pid, how))
 	default:
 		p.restarts++
-		p.lastErr = "pid " + strconv.Itoa(pid) + " ended: " + how
+		reason := "pid " + strconv.Itoa(pid) + " ended: " + how
+		p.lastErr = reason
+		words := p.words
+		words.Await(s.Loop, func() { // nobody waits for its last words: the log has them
+			if p.lastErr == reason {
+				p.lastErr = "pid " + strconv.Itoa(pid) + " ended: " + words.How(ws)
+				s.Changed()
+			}
+		})
 		text := fmt.Sprintf("%s (pid %d) exited unexpectedly: %s", p.title(), pid, how)
 		if left > 0 && ws.Exited() && ws.ExitStatus() == 0 {
 			text += fmt.Sprintf("; it left %d processes behind, which are killed: a program must stay in the foreground here", left)

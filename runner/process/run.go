@@ -33,8 +33,10 @@ type run struct {
 	begun      func() // is told once that it has, or that it could not; nil: nobody asks
 	pid, pidfd int
 	timer      evloop.Timer
-	retired    bool // the app stops
-	late       bool // its time was over
+	status     unix.WaitStatus // how the process ended
+	retired    bool            // the app stops
+	late       bool            // its time was over
+	words      pool.LastWords
 	rest       *kin
 	killed     int64 // when what it has left behind was; 0: it was not
 }
@@ -57,7 +59,7 @@ func (r *run) start() {
 		return
 	}
 	s.Pool.ChildStarts()
-	s.Spawner.Start(pool.Program{Spec: s.View(s.spec), Command: r.of.block.Command, Name: r.title(),
+	s.Spawner.Start(pool.Program{Spec: s.View(s.spec), Command: r.of.block.Command, Name: r.title(), Words: &r.words,
 		Env: []string{scheduleName + "=" + r.of.block.Name, scheduledName + "=" + r.told.Due.Format(time.RFC3339), runName + "=" + r.mark()}}, r.started)
 }
 
@@ -135,14 +137,7 @@ func (r *run) OnEvents(uint32) {
 	r.rest = r.kin()
 	left, ws := r.rest.ended(s.Loop, s.Pool, r.pidfd)
 	r.pidfd = -1
-	r.told.Result, r.told.Failed = pool.ExitText(ws), !ws.Exited() || ws.ExitStatus() != 0
-	switch {
-	case r.late:
-		r.told.Result = fmt.Sprintf("it took longer than %v (timeout): %s", r.of.block.Timeout, r.told.Result)
-		r.told.Failed = true
-	case r.retired:
-		r.told.Result = "it was stopped with the app: " + r.told.Result
-	}
+	r.status = ws
 	if left > 0 {
 		s.Log.Warn(fmt.Sprintf("%s (pid %d) left %d processes behind, killing them", r.title(), r.pid, left))
 	}
@@ -165,7 +160,22 @@ func (r *run) endRest() {
 	if n > 0 {
 		s.Log.Error(fmt.Sprintf("%s: %d processes that it left behind cannot be killed", r.title(), n))
 	}
-	r.over(r.told.Failed, r.told.Result)
+	r.words.Await(s.Loop, func() { r.over(r.result()) })
+}
+
+// result is how it ended, in words.
+func (r *run) result() (failed bool, text string) {
+	text = pool.ExitText(r.status)
+	if failed = !r.status.Exited() || r.status.ExitStatus() != 0; failed {
+		text = r.words.How(r.status)
+	}
+	switch {
+	case r.late:
+		return true, fmt.Sprintf("it took longer than %v (timeout): %s", r.of.block.Timeout, text)
+	case r.retired:
+		return failed, "it was stopped with the app: " + text
+	}
+	return failed, text
 }
 
 // over: nothing is left of it.

@@ -43,7 +43,7 @@ func (s *Schedules) Warnings() (all []string) {
 		case e.fault != "":
 			all = append(all, fmt.Sprintf("schedule %s never runs: %s", e.block.Name, e.fault))
 		case last != nil && last.Failed:
-			all = append(all, fmt.Sprintf("schedule %s: the run of %s failed: %s", e.block.Name, e.shown(last.Due), last.Result))
+			all = append(all, fmt.Sprintf("schedule %s: the run of %s failed: %s; its log: wsgid-fleet logs %s", e.block.Name, e.shown(last.Due), last.Result, s.spec.Name))
 		case !e.rec.LastMissed.IsZero() && (last == nil || last.Due.Before(e.rec.LastMissed)):
 			all = append(all, fmt.Sprintf("schedule %s: the run of %s was missed", e.block.Name, e.shown(e.rec.LastMissed)))
 		}

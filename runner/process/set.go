@@ -165,7 +165,7 @@ func (s *Set) Fault() string {
 	for _, p := range s.all {
 		if p.state == control.ProcessBackoff && !p.retired {
 			wait := time.Duration(p.timer.At() - s.Loop.Now()).Round(time.Second)
-			return fmt.Sprintf("%s: %s; next try in %v", p.title(), p.lastErr, wait)
+			return fmt.Sprintf("%s: %s; next try in %v; its log: wsgid-fleet logs %s", p.title(), p.lastErr, wait, s.spec.Name)
 		}
 	}
 	if s.waits != "" && s.Lock.fd < 0 && !s.again.IsSet() {

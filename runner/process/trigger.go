@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
@@ -26,7 +27,11 @@ func (s *Schedules) Trigger(name, order string, answer func(control.Triggered)) 
 	}
 	at := slices.IndexFunc(s.all, func(e *schedule) bool { return e.block.Name == name })
 	if at < 0 {
-		refuse(false, "the app has no schedule %s", name)
+		names := make([]string, len(s.all))
+		for i, e := range s.all {
+			names[i] = e.block.Name
+		}
+		refuse(false, "the app has no schedule %s; it has %s", name, cmp.Or(strings.Join(names, ", "), "none"))
 		return
 	}
 	e := s.all[at]

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,7 +58,7 @@ func newNamespaces(root *rootTree, app string) (*Namespaces, error) {
 func (s *Namespaces) Enter() error {
 	if s.init != 0 {
 		if s.alive() {
-			s.refresh()
+			s.root.refresh()
 			return nil
 		}
 		s.leave()
@@ -67,6 +66,7 @@ func (s *Namespaces) Enter() error {
 	if err := s.enterNew(); err != nil {
 		return fmt.Errorf("cannot set up the chroot's own /proc: %w", err)
 	}
+	s.root.refresh()
 	return nil
 }
 
@@ -125,25 +125,6 @@ func (s *Namespaces) leave() {
 	s.init, s.pidfd = 0, -1
 	_ = unix.Setns(s.pids, unix.CLONE_NEWPID)
 	_ = unix.Setns(s.mounts, unix.CLONE_NEWNS)
-}
-
-// refresh mounts a folder of the app folder anew that was replaced by another of
-// its name, such as by a deployment that moves app away.
-func (s *Namespaces) refresh() {
-	for _, name := range s.root.folders {
-		var is, was unix.Stat_t
-		inside := "/" + name
-		fd, err := unix.Open(filepath.Join(AppFolder, name), unix.O_PATH|unix.O_NOFOLLOW|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			continue
-		}
-		if unix.Fstat(fd, &is) == nil && unix.Stat(inside, &was) == nil && (is.Ino != was.Ino || is.Dev != was.Dev) {
-			if unix.Unmount(inside, unix.MNT_DETACH) == nil {
-				_ = attach(fd, inside, appAttributes)
-			}
-		}
-		_ = unix.Close(fd)
-	}
 }
 
 // OuterPID finds the child of a process that has the given number in the child's

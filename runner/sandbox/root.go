@@ -41,6 +41,8 @@ type rootTree struct {
 	folders []string // names of folders of the app folder that are mounted at the top
 	hidden  []string // entries of the app folder that have a name of the system's
 	etc     *os.File // the writable side of /etc, read-only in the root
+	top     *os.File // the writable side of the root itself
+	made    int      // names of entries that were not there at first
 }
 
 // folderHere is the app folder in our own mount namespace: of a descriptor that
@@ -109,10 +111,10 @@ func enterChroot(app int, spec *appspec.Spec, binds []bind) (*rootTree, error) {
 			c.private = append(c.private, handles[i].path)
 		}
 	}
-	if err := c.bindApp(app); err != nil {
+	if err := c.bindApp(app, spec.Deploy != nil); err != nil {
 		return fail("bind its entries", err)
 	}
-	if err := c.keepEtc(); err != nil {
+	if err := c.keepWritable(); err != nil {
 		return fail("make /etc", err)
 	}
 	if err := makeFolders(newRoot + "/.old"); err != nil {
@@ -138,7 +140,7 @@ func enterChroot(app int, spec *appspec.Spec, binds []bind) (*rootTree, error) {
 // they are, files as links into the folder, so that a file that is replaced is
 // seen anew. A name that the system has stays the system's, whose files the master
 // trusts, all but /tmp.
-func (c *rootTree) bindApp(app int) error {
+func (c *rootTree) bindApp(app int, deployed bool) error {
 	entries, err := topNames(app)
 	if err != nil {
 		return err
@@ -161,9 +163,11 @@ func (c *rootTree) bindApp(app int) error {
 			c.hidden = append(c.hidden, name)
 			continue
 		}
-		mounted, err := bindEntry(app, name, target)
-		if err != nil {
-			return err
+		mounted := false
+		if name != appdir.AppDir || !deployed { // which is a link to a release, or becomes one
+			if mounted, err = bindEntry(app, name, target); err != nil {
+				return err
+			}
 		}
 		if mounted {
 			c.folders = append(c.folders, name)
@@ -182,10 +186,11 @@ const maxTopNames = 4096
 
 // topNames are the entries of the app folder, sorted.
 func topNames(app int) ([]string, error) {
-	dir, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", app))
+	fd, err := unix.Openat(app, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
+	dir := os.NewFile(uintptr(fd), "the app folder")
 	defer dir.Close()
 	names, err := dir.Readdirnames(maxTopNames + 1)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -219,21 +224,18 @@ func bindEntry(app int, name, target string) (bool, error) {
 	return true, attach(fd, target, appAttributes)
 }
 
-// keepEtc keeps a way to write to /etc when the root is read-only.
-func (c *rootTree) keepEtc() error {
+// keepWritable keeps a way to write to the root and to /etc when they are read-only.
+func (c *rootTree) keepWritable() error {
 	if err := makeFolders(newRoot + "/etc"); err != nil {
 		return err
 	}
-	fd, err := unix.Open(newRoot+"/etc", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
+	for path, keep := range map[string]**os.File{"": &c.top, "/etc": &c.etc} {
+		tree, err := unix.OpenTree(unix.AT_FDCWD, newRoot+path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_SYMLINK_NOFOLLOW)
+		if err != nil {
+			return err
+		}
+		*keep = os.NewFile(uintptr(tree), newRoot+path)
 	}
-	defer unix.Close(fd)
-	tree, err := unix.OpenTree(fd, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
-	if err != nil {
-		return err
-	}
-	c.etc = os.NewFile(uintptr(tree), "/etc")
 	return nil
 }
 

@@ -15,7 +15,7 @@ type User struct {
 	Change bool // we are root and must change to it
 }
 
-// ResolveUser says whom the workers run as (contract, section 1, user).
+// ResolveUser says whom the workers run as: see appdir.ResolveOwner.
 func ResolveUser(spec *appspec.Spec) (User, error) {
 	root := os.Geteuid() == 0
 	o, err := appdir.ResolveOwner(spec, root)

@@ -10,11 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/nginxtest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
@@ -231,15 +231,11 @@ func TestLikeNginx(t *testing.T) {
 // strongTag waits until the ETag of a file is strong: it was changed a moment ago.
 func strongTag(t *testing.T, site *Site, path string) string {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); ; {
+	var tag string
+	await.True(t, "a strong ETag of "+path, func() bool {
 		a := askOurs(t, site, "HEAD", path, nil)
-		tag := a.header.Get("ETag")
-		if a.status == 404 || !strings.HasPrefix(tag, "W/") {
-			return tag
-		}
-		if time.Now().After(end) {
-			t.Fatalf("the ETag %s of %s stays weak %s", tag, path, strconv.Itoa(a.status))
-		}
-		<-time.After(20 * time.Millisecond)
-	}
+		tag = a.header.Get("ETag")
+		return a.status == 404 || !strings.HasPrefix(tag, "W/")
+	}, func() any { return tag })
+	return tag
 }

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -105,7 +106,7 @@ func TestSiteUnderChange(t *testing.T) {
 // openBelowDir counts our descriptors of a folder and of what is in it.
 func openBelowDir(t *testing.T, dir string) (n int) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); ; {
+	await.Until(await.Patience, 10*time.Millisecond, func() bool {
 		n = 0
 		fds, err := os.ReadDir("/proc/self/fd")
 		if err != nil {
@@ -116,11 +117,9 @@ func openBelowDir(t *testing.T, dir string) (n int) {
 				n++
 			}
 		}
-		if n == 0 || time.Now().After(end) {
-			return n
-		}
-		<-time.After(10 * time.Millisecond)
-	}
+		return n == 0
+	})
+	return n
 }
 
 // TestTryWaitsForNothing: what was not looked at by the crew, or a while ago, is for

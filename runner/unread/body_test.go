@@ -11,12 +11,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // bodiless waits until nothing is left of bodies.
 func bodiless(t *testing.T, s *Store) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+	await.Nil(t, await.Patience, "all to be given back", func() error {
 		s.pieces.mu.Lock()
 		n, waiting := s.pieces.n, len(s.pieces.waiting)+len(s.pieces.granted)
 		s.pieces.mu.Unlock()
@@ -27,12 +29,10 @@ func bodiless(t *testing.T, s *Store) {
 			busy++
 		}
 		if n == 0 && waiting == 0 && busy == 0 && s.Bodies() == 0 && s.given.Load() == 0 && s.Memory() == 0 {
-			return
+			return nil
 		}
-		if time.Now().After(end) {
-			t.Fatalf("left: %d pieces, %d that wait, %d writers, %d bytes of bodies, %d given, %d of memory", n, waiting, busy, s.Bodies(), s.given.Load(), s.Memory())
-		}
-	}
+		return fmt.Errorf("%d pieces, %d that wait, %d writers, %d bytes of bodies, %d given, %d of memory", n, waiting, busy, s.Bodies(), s.given.Load(), s.Memory())
+	})
 }
 
 // Many bodies at once, in pieces of all sizes, some of which are given up: each file

@@ -3,12 +3,15 @@ package unread
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 func testStore(t *testing.T, memory, spool int64) *Store {
@@ -87,17 +90,15 @@ func TestQueuesShareABudget(t *testing.T) {
 // empty waits until a store has nothing left: what is being written goes when it is.
 func empty(t *testing.T, s *Store) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+	await.Nil(t, await.Patience, "all to be given back", func() error {
 		s.mu.Lock()
 		file := s.file
 		s.mu.Unlock()
 		if s.Memory() == 0 && s.Spooled() == 0 && s.writing.Load() == 0 && file == nil {
-			return
+			return nil
 		}
-		if time.Now().After(end) {
-			t.Fatalf("left: %d bytes of memory, %d of the spool, %d that are being written, file %v", s.Memory(), s.Spooled(), s.writing.Load(), file)
-		}
-	}
+		return fmt.Errorf("%d bytes of memory, %d of the spool, %d that are being written, file %v", s.Memory(), s.Spooled(), s.writing.Load(), file)
+	})
 }
 
 // A disk that takes nothing is told once, and loses nothing.
@@ -180,11 +181,7 @@ func TestStalledDisk(t *testing.T) {
 	other.Add([]byte("small"))
 	other.Close()
 	close(answers)
-	for end := time.Now().Add(time.Minute); s.writing.Load() > 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("it is not written")
-		}
-	}
+	await.True(t, "it to be written", func() bool { return s.writing.Load() == 0 })
 	b := make([]byte, 200_000)
 	put = append(put, b...)
 	if !q.Add(b) {

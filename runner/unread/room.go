@@ -34,6 +34,9 @@ func (q *Queue) Room() bool {
 		q.awaitNoMore()
 		return true
 	}
+	if q.lack == disk && q.Store.keepsUp() {
+		q.setLack(budget) // it is clients who have what there is
+	}
 	if q.again != nil {
 		q.list()
 	}
@@ -104,7 +107,7 @@ func (q *Queue) setLack(l lack) {
 func (q *Queue) list() {
 	byMemory, bySpool := q.mayGrow()
 	if q.listed = byMemory || bySpool; q.listed {
-		q.Store.await(q, q.again, byMemory, bySpool)
+		q.Store.await(waiter{q, q.again, byMemory, bySpool, q.lack == disk})
 	}
 }
 
@@ -122,12 +125,12 @@ type waiter struct {
 	q                 *Queue
 	again             func()
 	byMemory, bySpool bool
+	byDisk            bool // for the disk to keep up, whether there is room then or not
 }
 
-func (s *Store) await(q *Queue, again func(), byMemory, bySpool bool) {
+func (s *Store) await(w waiter) {
 	s.roomMu.Lock()
-	w := waiter{q, again, byMemory, bySpool}
-	if i := slices.IndexFunc(s.waiters, func(w waiter) bool { return w.q == q }); i >= 0 {
+	if i := slices.IndexFunc(s.waiters, func(other waiter) bool { return other.q == w.q }); i >= 0 {
 		s.waiters[i] = w
 	} else {
 		s.waiters = append(s.waiters, w)
@@ -151,9 +154,12 @@ func (s *Store) forget(q *Queue) {
 // taken none has more than a little, see share.
 func (s *Store) memoryRoom() int64 { return s.memoryMost.Load()/2 - s.memory.Load() }
 
+// keepsUp tells that the disk has written most of what was given to it.
+func (s *Store) keepsUp() bool { return s.writing.Load() <= mostWriting/2 }
+
 // spoolRoom is how many bytes the spool takes now.
 func (s *Store) spoolRoom() int64 {
-	if s.writing.Load() > mostWriting/2 {
+	if !s.keepsUp() {
 		return 0
 	}
 	s.mu.Lock()
@@ -166,13 +172,14 @@ func (s *Store) spoolRoom() int64 {
 }
 
 // roomier: there may be more room than before. As many of those who wait for it are
-// called as it is enough for, in the order in which they came.
+// called as it is enough for, in the order in which they came; and those who have waited
+// for the disk when it keeps up, as from then on they wait for clients.
 func (s *Store) roomier() {
 	if s.waits.Load() == 0 {
 		return
 	}
-	memory, spool := s.memoryRoom(), s.spoolRoom()
-	if memory < grant && spool < grant {
+	memory, spool, keepsUp := s.memoryRoom(), s.spoolRoom(), s.keepsUp()
+	if memory < grant && spool < grant && !keepsUp {
 		return
 	}
 	var call []func()
@@ -183,6 +190,7 @@ func (s *Store) roomier() {
 			spool -= grant
 		case w.byMemory && memory >= grant:
 			memory -= grant
+		case w.byDisk && keepsUp:
 		default:
 			return false
 		}

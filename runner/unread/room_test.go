@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // fillUp adds to a queue until there is no room.
@@ -34,6 +36,17 @@ func called(t *testing.T, what string, again <-chan struct{}) {
 	}
 }
 
+// stalls has the disk answer nothing until the channel is closed.
+func stalls(s *Store) chan struct{} {
+	answers := make(chan struct{})
+	open := s.Open
+	s.Open = func() (*os.File, error) {
+		<-answers
+		return open()
+	}
+	return answers
+}
+
 // awaits has word of room sent to a channel.
 func awaits(q *Queue) <-chan struct{} {
 	again := make(chan struct{}, 10)
@@ -41,16 +54,36 @@ func awaits(q *Queue) <-chan struct{} {
 	return again
 }
 
+// Who has waited for a disk and finds the spool full when it answers waits for clients
+// from then on: they are pressed, or a worker waits for them in vain.
+func TestNoRoomWhenTheDiskAnswers(t *testing.T) {
+	s := testStore(t, BlockSize, 2*mostWriting)
+	answers := stalls(s)
+	q, late := Queue{Store: s}, Queue{Store: s}
+	fillUp(t, &q)
+	fillUp(t, &late)
+	again := awaits(&late)
+	if late.Room() || s.Pressed() {
+		t.Errorf("pressed while it stalls: %v", s.Pressed())
+	}
+	s.maxSpool.Store(s.spooled.Load()) // as when others have taken the rest meanwhile
+	close(answers)
+	called(t, "who waited for the disk", again)
+	if late.Room() || !late.Pressed() || !s.Pressed() {
+		t.Errorf("room: %v; pressed: %v, %v", late.Room(), late.Pressed(), s.Pressed())
+	}
+	q.Close()
+	late.Close()
+	if s.Pressed() {
+		t.Error("pressed by nobody")
+	}
+}
+
 // Who waits for a disk that has stalled goes on when it answers, however little the
 // client has read; nobody is pressed meanwhile, and nothing waits for a moment.
 func TestRoomWhenTheDiskAnswers(t *testing.T) {
 	s := testStore(t, BlockSize, 64<<20)
-	answers := make(chan struct{})
-	open := s.Open
-	s.Open = func() (*os.File, error) {
-		<-answers
-		return open()
-	}
+	answers := stalls(s)
 	q, late := Queue{Store: s}, Queue{Store: s}
 	fillUp(t, &q)
 	fillUp(t, &late)
@@ -85,11 +118,7 @@ func TestRoomWhenOthersHaveRead(t *testing.T) {
 	other, q := Queue{Store: s}, Queue{Store: s}
 	written := func() {
 		t.Helper()
-		for end := time.Now().Add(time.Minute); s.writing.Load() > 0; time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatal("it is not written")
-			}
-		}
+		await.True(t, "it to be written", func() bool { return s.writing.Load() == 0 })
 	}
 	for s.Spooled() < 2<<20 {
 		other.Add(make([]byte, BlockSize))

@@ -15,7 +15,7 @@
 // worker has not answered, it can have begun the first alone.
 //
 // Descriptors of a worker: 0 /dev/null; 1 and 2 the log pipe; 3 the memory that
-// is shared with the master: the abort table and the ring; 4, 5, … one slot per
+// is shared with the master: the abort table, the ring and a place for stacks; 4, 5, … one slot per
 // thread.
 //
 // # Messages
@@ -102,7 +102,8 @@
 // 1 writes 0 and uses the slot; one that finds it after it has written sends an
 // 'n'. So one of the two always sees the other. Each does so with a full barrier
 // in between; Python's only one is a lock, which is one on amd64 for sure: the
-// ring is used there only.
+// ring is used there only. A worker that is stopped between the two tells of nothing: while
+// one is at work the master looks once a second.
 //
 // What comes by both ways has an order, because answers have: what is not of the
 // oldest request that has none waits.
@@ -114,4 +115,15 @@
 // streamed response; on a match it closes the iterable and sends 'e'. Where a pipe ends
 // that a body comes by, the body does if the complement of the number is there; else the
 // rest will not come.
+//
+// # Stacks
+//
+// A thread that gets SIGURG writes its stack, as faulthandler does, by the descriptor of
+// the shared memory: in C, whatever the thread is at and whoever has the GIL. The master
+// sets the position of that descriptor, which it has too, to StackData before it sends the
+// signal to the one thread that serves a slot: the main thread the first, the others as
+// the worker has noted at ThreadIDs, where NoThread for the first says that the application
+// has a handler of its own. Nothing of all that is done unless somebody asks, and
+// where the application has got such a handler since, or blocks the signal, there is no
+// stack; nobody dies of this signal. The pages of the memory that nobody writes to are none.
 package wsgi

@@ -43,10 +43,20 @@ const (
 	MaxMessage = 160 << 10
 	// RingState is where the ring's state is in the shared memory.
 	RingState = 4096
-	// RingData is where its messages are, up to the end.
+	// RingData is where its messages are.
 	RingData = 8192
 	// RingSize is how many bytes of them there are.
 	RingSize = 32 << 10
+	// ThreadIDs is where the worker notes which thread serves a slot, a uint32 for each.
+	ThreadIDs = RingData + RingSize
+	// NoThread in the place of the first slot: none may be asked for its stack.
+	NoThread = 1<<32 - 1
+	// StackData is where the handler of SIGURG writes the stack of a thread.
+	StackData = ThreadIDs + 4096
+	// StackSize is how many bytes of it there can be.
+	StackSize = 60 << 10
+	// SharedSize is the length of the shared memory.
+	SharedSize = StackData + StackSize
 	// MaxInlineBody is the size in bytes past which a request body goes by
 	// descriptor.
 	MaxInlineBody = 64 << 10

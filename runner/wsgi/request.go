@@ -69,3 +69,11 @@ type Peer struct {
 // HeadTooLarge is what a client is told whose request, without its body, is larger than a
 // message to a worker may be.
 const HeadTooLarge = "the request's head is too large"
+
+// Misdirected is what a client is told that asks for a host which its connection was not
+// made for.
+const Misdirected = "the connection was made for another host"
+
+// HeadLate is what a client is told whose request has begun and did not go on, with the time
+// it had (request.header_timeout).
+const HeadLate = "the request's head did not arrive within %v"

@@ -14,8 +14,14 @@
 // daemon does. It is root's where that is, so it runs nothing but an interpreter that
 // root alone can change, our host, and of site-packages what is said below. For a master
 // it forks a process by CLONE_PARENT, so that the daemon is its parent. That one forks
-// the stem, which becomes the app's user, and executes the master. A stem, and the workers
+// the stem, which becomes the app's user, and the first worker, which does too and waits
+// until the master says what it is, and executes the master. A stem, and the workers
 // that it forks, need the zygote no more. It ends with its socket.
+//
+// Where pages are dear to fork, as in many virtual machines, what a process writes to after
+// a fork is most of what the fork costs. So all that can be done before is, a child maps
+// the program's pages in one call and not in a fault each, and the stem of an app that is
+// scaled down to no worker forks the next one at once: who wakes the app waits for none.
 //
 // # What is set after the fork
 //

@@ -57,7 +57,9 @@ func start(ctx context.Context, python string, locale []string, user sandbox.Use
 		return nil, err
 	}
 	// The environment has what Python's start depends on.
-	env := append([]string{"PATH=/usr/local/bin:/usr/bin:/bin"}, locale...)
+	// What it calls is looked up at once: each process that is forked would do so, and
+	// write to memory that is shared else.
+	env := append([]string{"PATH=/usr/local/bin:/usr/bin:/bin", "LD_BIND_NOW=1"}, locale...)
 	var names []string
 	for _, kv := range env {
 		name, _, _ := strings.Cut(kv, "=")
@@ -212,7 +214,18 @@ func (z *zygote) fork(app string, args, env []string, files []uintptr) (int, err
 	}
 	defer ours.Close()
 	defer theirs.Close()
-	b, err := z.order(app, theirs)
+	words := append([]string{strconv.Itoa(len(args))}, args...)
+	text := []byte(strings.Join(append(words, env...), "\x00"))
+	b, err := z.order(app, theirs, func() error {
+		for len(text) > 0 {
+			n := min(piece, len(text))
+			if err := send(ours, text[:n], files); err != nil {
+				return err
+			}
+			text, files = text[n:], nil
+		}
+		return send(ours, []byte{0}, nil)
+	})
 	if err != nil {
 		return 0, err
 	}
@@ -230,18 +243,6 @@ func (z *zygote) fork(app string, args, env []string, files []uintptr) (int, err
 		evloop.Reap(pid)
 		return 0, err
 	}
-	words := append([]string{strconv.Itoa(len(args))}, args...)
-	text := []byte(strings.Join(append(words, env...), "\x00"))
-	for len(text) > 0 {
-		n := min(piece, len(text))
-		if err := send(ours, text[:n], files); err != nil {
-			return fail(err)
-		}
-		text, files = text[n:], nil
-	}
-	if err := send(ours, []byte{0}, nil); err != nil {
-		return fail(err)
-	}
 	// Its end is closed by its execution.
 	_ = ours.SetReadDeadline(time.Now().Add(patience))
 	why := make([]byte, 512)
@@ -253,8 +254,9 @@ func (z *zygote) fork(app string, args, env []string, files []uintptr) (int, err
 	return pid, nil
 }
 
-// order has the zygote fork; its answer is the number of the process.
-func (z *zygote) order(app string, link *os.File) ([]byte, error) {
+// order has the zygote fork, with what tell sends once it listens: what were on the way to
+// one that hangs would stay open. The answer is the number of the process.
+func (z *zygote) order(app string, link *os.File, tell func() error) ([]byte, error) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	if z.lost {
@@ -265,7 +267,14 @@ func (z *zygote) order(app string, link *os.File) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := z.read(patience)
+	_, err = z.read(patience)
+	if err == nil {
+		err = tell()
+	}
+	var b []byte
+	if err == nil {
+		b, err = z.read(patience)
+	}
 	z.lost = err != nil // an answer that comes yet would be taken for another one
 	return b, err
 }

@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/afero"
 
-	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/specdir"
 )
 
 const (
@@ -154,14 +154,14 @@ func (f *simFleet) asked(ctx context.Context, m cluster.Mirror) ([]cluster.App, 
 			return nil, err
 		}
 	}
-	set, err := fleet.NeutralOptions().Load(fsys, "/specs")
+	set, err := specdir.NeutralOptions().Load(fsys, "/specs")
 	if err != nil {
 		return nil, err
 	}
 	if len(set.Faults) > 0 {
 		return nil, fmt.Errorf("cannot simulate: %v", set.Faults[0])
 	}
-	f.apps[texts.Digest()] = fleet.PlacedApps(set, nil)
+	f.apps[texts.Digest()] = specdir.PlacedApps(set, nil)
 	return f.apps[texts.Digest()], nil
 }
 

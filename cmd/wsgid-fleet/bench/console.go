@@ -62,6 +62,8 @@ func (b *bench) consolePage(ctx context.Context, s site) error {
 	}
 	value("page of 1,000 apps: first paint", seen.Paint, "%.0f ms", 1000, "ms")
 	value("an update of it, an app that changes its state: main thread of the browser", seen.Update, "%.1f ms", 50, "ms")
+	value("a minute of updates, an app each second: the browser's own process, of a core", seen.browser, "%.1f %%", 5, "%")
+	value("a minute of updates, an app each second: the page's process, of a core", seen.pages, "%.1f %%", 5, "%")
 	value("daemon while one looks on, of a core, beyond one without console", max(0, seen.looked), "%.2f %%", 1, "%")
 	value("daemon while nobody looks, of a core, beyond one without console", max(0, before.share, after.share), "%.2f %%", 0.1, "%")
 	value("memory (PSS) of the daemon beyond one without console, before that", before.mb, "%.1f MB", 2, "MB")
@@ -159,6 +161,9 @@ func share(ctx context.Context, both []int) (float64, error) {
 type figuresOfPage struct {
 	Paint, Update, Worst float64
 	looked               float64
+	// browser and pages are percentages of a core in a minute of updates: of the browser's
+	// own process, and of those of its pages.
+	browser, pages float64
 }
 
 // browse has a browser look at the console of the second of two daemons.
@@ -199,6 +204,8 @@ func (b *bench) browse(ctx context.Context, both []int, state string) (f figures
 		switch text := lines.Text(); text {
 		case "do stop", "do start":
 			_, problem = fleet(strings.TrimPrefix(text, "do "), "app0")
+		case "do update for a minute":
+			f.browser, f.pages, problem = minuteOfUpdates(ctx, cmd.Process.Pid, fleet)
 		case "do look on":
 			f.looked, problem = share(ctx, both)
 		default:
@@ -211,6 +218,41 @@ func (b *bench) browse(ctx context.Context, both []int, state string) (f figures
 		_, _ = stdin.Write([]byte("\n")) // it may have ended
 	}
 	return f, errors.Join(problem, cmd.Wait())
+}
+
+// minuteOfUpdates is what the browser's own process and those of its pages need of a core, in
+// percent, while every second an app changes its state.
+func minuteOfUpdates(ctx context.Context, driver int, fleet func(...string) (string, error)) (own, pages float64, err error) {
+	var of [2][]int
+	for _, pid := range tree(driver) {
+		if pid == driver {
+			continue
+		}
+		command, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if err != nil {
+			return 0, 0, fmt.Errorf("cannot tell what a process of the browser is: %w", err)
+		}
+		switch {
+		case strings.Contains(string(command), "--type=renderer"):
+			of[1] = append(of[1], pid)
+		case !strings.Contains(string(command), "--type=") && !strings.Contains(string(command), "crashpad"):
+			of[0] = append(of[0], pid)
+		}
+	}
+	before := [2]time.Duration{cpu(of[0]), cpu(of[1])}
+	began := time.Now()
+	for i := 0; time.Since(began) < time.Minute; i++ {
+		if _, err := fleet([]string{"stop", "start"}[i%2], "app0"); err != nil {
+			return 0, 0, err
+		}
+		if err := sleep(ctx, time.Until(began.Add(time.Duration(i+1)*time.Second))); err != nil {
+			return 0, 0, err
+		}
+	}
+	span := float64(time.Since(began)) / 100
+	own, pages = float64(cpu(of[0])-before[0])/span, float64(cpu(of[1])-before[1])/span
+	_, err = fleet("start", "app0")
+	return own, pages, err
 }
 
 // debian is the size of the Debian package of this checkout.

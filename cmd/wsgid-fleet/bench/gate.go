@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/certtest"
 )
 
 // siteName is what the apps behind a gate are asked for; it leads to this machine.
@@ -56,7 +57,7 @@ func startGate(ctx context.Context, b *bench, s site) (*server, error) {
 }
 
 func startSecureGate(ctx context.Context, b *bench, s site) (*server, error) {
-	pair, err := b.certificate(ctx)
+	pair, err := b.certificate()
 	if err != nil {
 		return nil, err
 	}
@@ -81,32 +82,22 @@ func (b *bench) gated(ctx context.Context, s site, scheme, tls string) (*server,
 }
 
 // certificate makes the pair, in one file, by which all servers of a run speak TLS.
-func (b *bench) certificate(ctx context.Context) (string, error) {
+func (b *bench) certificate() (string, error) {
 	path := filepath.Join(b.dir, "localhost.pem")
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
-	key := path + ".key"
-	out, err := exec.CommandContext(ctx, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "60",
-		"-subj", "/CN="+siteName, "-addext", "subjectAltName=DNS:"+siteName, "-keyout", key, "-out", path+".new").CombinedOutput()
+	c, err := certtest.New(nil, certtest.Called(siteName), certtest.Names(siteName))
 	if err != nil {
-		return "", fmt.Errorf("cannot make a certificate: %w\n%s", err, out)
+		return "", fmt.Errorf("cannot make a certificate: %w", err)
 	}
-	var both []byte
-	for _, name := range []string{path + ".new", key} {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			return "", err
-		}
-		both = append(both, text...)
-	}
-	return path, os.WriteFile(path, both, 0o600)
+	return path, os.WriteFile(path, c.Both(), 0o600)
 }
 
 // startSecureNginx has nginx speak TLS 1.3, too, which Debian's configuration does and
 // the program by itself does not before 1.23.4: a client would get an older one there.
 func startSecureNginx(ctx context.Context, b *bench, s site) (*server, error) {
-	pair, err := b.certificate(ctx)
+	pair, err := b.certificate()
 	if err != nil {
 		return nil, err
 	}

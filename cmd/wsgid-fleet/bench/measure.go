@@ -188,6 +188,7 @@ func (b *bench) measure(ctx context.Context) error {
 		{"fleet", b.fleetOfMany},
 		{"thousand idle", b.thousandIdle},
 		{"processes beside an app", b.besideApp},
+		{"vassals", b.vassals},
 		{"console", b.consolePage},
 		{"package", b.debian},
 		{"deploy", b.deploys},

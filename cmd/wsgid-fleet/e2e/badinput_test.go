@@ -13,19 +13,19 @@ import (
 )
 
 // A mistake in one app: what the operator reads, and that the other app does
-// not notice. BED, SPECS, PORT and USER stand in want for what they are in the run.
+// not notice. DEMO, SPECS, PORT and USER stand in want for what they are in the run.
 type mistake struct {
 	name     string
-	make     func(b *bed) // leaves a mistake behind in the bed
-	want     string       // on stderr of apply
-	says     string       // in status, and in logs of an app that has never served
-	invalid  bool         // the file does not load: validate says it too, and exits 1
-	rootOnly bool         // the mistake exists for root, or for an ordinary user, alone
+	make     func(b *harness) // leaves a mistake behind in the harness
+	want     string           // on stderr of apply
+	says     string           // in status, and in logs of an app that has never served
+	invalid  bool             // the file does not load: validate says it too, and exits 1
+	rootOnly bool             // the mistake exists for root, or for an ordinary user, alone
 	userOnly bool
 }
 
 const goodApp = `app "bad" {
-  path     = "BED/bad"
+  path     = "DEMO/bad"
   wsgi_app = "app:application"
 
   sockets {
@@ -37,7 +37,7 @@ const goodApp = `app "bad" {
 `
 
 // bad writes bad.hcl and an app that would do.
-func (b *bed) bad(edits ...string) {
+func (b *harness) bad(edits ...string) {
 	b.t.Helper()
 	b.must(os.RemoveAll(filepath.Join(b.demo, "bad")))
 	app := filepath.Join(b.demo, "bad/app")
@@ -48,14 +48,14 @@ func (b *bed) bad(edits ...string) {
 			b.must(os.Chown(dir, int(b.who.apps.Uid), int(b.who.apps.Gid)))
 		}
 	}
-	text := strings.NewReplacer("BED", b.demo, "PORT", freeport.Addr(b.t)).Replace(goodApp)
+	text := strings.NewReplacer("DEMO", b.demo, "PORT", freeport.Addr(b.t)).Replace(goodApp)
 	b.write("wsgid.d/bad.hcl", strings.NewReplacer(edits...).Replace(text))
 }
 
 var mistakes = []mistake{
 	{
 		name: "broken spec",
-		make: func(b *bed) { b.bad(`"app:application"`, `"app:application`) },
+		make: func(b *harness) { b.bad(`"app:application"`, `"app:application`) },
 		want: `SPECS/bad.hcl:3:14: error: the string that starts here has no closing quote
   3 |   wsgi_app = "app:application
     |              ^
@@ -65,7 +65,7 @@ var mistakes = []mistake{
 	},
 	{
 		name: "unknown attribute",
-		make: func(b *bed) { b.bad("wsgi_app", "wsgi_ap") },
+		make: func(b *harness) { b.bad("wsgi_app", "wsgi_ap") },
 		want: `SPECS/bad.hcl:3:3: error: unknown attribute "wsgi_ap" in app "bad"
   3 |   wsgi_ap = "app:application"
     |   ^^^^^^^
@@ -75,7 +75,7 @@ var mistakes = []mistake{
 	},
 	{
 		name: "link to nowhere", // root reads every file that is there
-		make: func(b *bed) { b.must(os.Symlink("nowhere", filepath.Join(b.specs, "bad.hcl"))) },
+		make: func(b *harness) { b.must(os.Symlink("nowhere", filepath.Join(b.specs, "bad.hcl"))) },
 		want: `SPECS/bad.hcl: error: cannot read the file: it is a symlink to nowhere, which is not there
   remove the link or put its target back: until then the apps of this file keep running as they are
 `,
@@ -83,7 +83,7 @@ var mistakes = []mistake{
 	},
 	{
 		name: "unreadable file",
-		make: func(b *bed) {
+		make: func(b *harness) {
 			b.bad()
 			b.must(os.Chmod(filepath.Join(b.specs, "bad.hcl"), 0))
 		},
@@ -93,20 +93,20 @@ var mistakes = []mistake{
 	},
 	{
 		name: "code that does not import",
-		make: func(b *bed) {
+		make: func(b *harness) {
 			b.bad()
 			b.must(os.WriteFile(filepath.Join(b.demo, "bad/app/app.py"), []byte("import nothing_of_that_name\n"), 0o644))
 		},
 		want: `wsgid-fleet: cannot apply bad: ModuleNotFoundError: No module named 'nothing_of_that_name'; next try in 1s
     Traceback (most recent call last):
-      File "BED/bad/app/app.py", line 1, in <module>
+      File "DEMO/bad/app/app.py", line 1, in <module>
         import nothing_of_that_name
     ModuleNotFoundError: No module named 'nothing_of_that_name'
 `,
 	},
 	{
 		name: "port already taken",
-		make: func(b *bed) {
+		make: func(b *harness) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			b.must(err)
 			b.t.Cleanup(func() { l.Close() })
@@ -117,7 +117,7 @@ var mistakes = []mistake{
 	},
 	{
 		name: "a module that is not there",
-		make: func(b *bed) { b.bad("app:application", "nosuch:application") },
+		make: func(b *harness) { b.bad("app:application", "nosuch:application") },
 		want: `wsgid-fleet: cannot apply bad: ModuleNotFoundError: No module named 'nosuch'; next try in 1s
     wsgi_app names nosuch, and app/ holds app.py: correct wsgi_app, or add the module
 `,
@@ -125,7 +125,7 @@ var mistakes = []mistake{
 	},
 	{
 		name: "no such loader",
-		make: func(b *bed) { b.bad(`wsgi_app = "app:application"`, `loader = "Zope"`) },
+		make: func(b *harness) { b.bad(`wsgi_app = "app:application"`, `loader = "Zope"`) },
 		want: `wsgid-fleet: cannot apply bad: there is no loader Zope; next try in 1s
     neither plugins/ nor loader_dirs holds a plugin loader; for any other application leave loader out and say wsgi_app = "module:attr"
 `,
@@ -133,18 +133,18 @@ var mistakes = []mistake{
 	},
 	{
 		name: "no such virtualenv",
-		make: func(b *bed) { b.bad("  wsgi_app", "  virtualenv = \"venv\"\n  wsgi_app") },
-		want: `SPECS/bad.hcl:3:16: error: there is no Python in the virtualenv BED/bad/venv: it has neither bin/python3 nor bin/python
+		make: func(b *harness) { b.bad("  wsgi_app", "  virtualenv = \"venv\"\n  wsgi_app") },
+		want: `SPECS/bad.hcl:3:16: error: there is no Python in the virtualenv DEMO/bad/venv: it has neither bin/python3 nor bin/python
   3 |   virtualenv = "venv"
     |                ^^^^^^
-  make it with: python3 -m venv BED/bad/venv
+  make it with: python3 -m venv DEMO/bad/venv
 `,
-		says:    "there is no Python in the virtualenv BED/bad/venv",
+		says:    "there is no Python in the virtualenv DEMO/bad/venv",
 		invalid: true,
 	},
 	{
 		name: "no such certificate",
-		make: func(b *bed) {
+		make: func(b *harness) {
 			b.bad()
 			listen := `listen = "` + portOf(b, "bad.hcl") + `"`
 			b.rewrite("wsgid.d/bad.hcl", listen, listen+"\n      tls {\n        cert = \"/nonexistent/c.pem\"\n        key = \"/nonexistent/k.pem\"\n      }")
@@ -154,7 +154,7 @@ var mistakes = []mistake{
 	},
 	{
 		name: "no such python",
-		make: func(b *bed) { b.bad("  wsgi_app", "  python = \"/opt/none/python3\"\n  wsgi_app") },
+		make: func(b *harness) { b.bad("  wsgi_app", "  python = \"/opt/none/python3\"\n  wsgi_app") },
 		want: `SPECS/bad.hcl:3:12: error: cannot use python /opt/none/python3: no such file
   3 |   python = "/opt/none/python3"
     |            ^^^^^^^^^^^^^^^^^^^
@@ -164,7 +164,7 @@ var mistakes = []mistake{
 	},
 	{
 		name: "no such user",
-		make: func(b *bed) { b.bad("  wsgi_app", "  user = \"nobody_of_that_name\"\n  wsgi_app") },
+		make: func(b *harness) { b.bad("  wsgi_app", "  user = \"nobody_of_that_name\"\n  wsgi_app") },
 		want: `SPECS/bad.hcl:3:10: error: this host has no user nobody_of_that_name
   3 |   user = "nobody_of_that_name"
     |          ^^^^^^^^^^^^^^^^^^^^^
@@ -175,7 +175,7 @@ var mistakes = []mistake{
 	},
 	{
 		name: "another user, without being root",
-		make: func(b *bed) { b.bad("  wsgi_app", "  user = \"daemon\"\n  wsgi_app") },
+		make: func(b *harness) { b.bad("  wsgi_app", "  user = \"daemon\"\n  wsgi_app") },
 		want: `SPECS/bad.hcl:3:10: error: the app cannot run as daemon: this is USER, not root
   3 |   user = "daemon"
     |          ^^^^^^^^
@@ -187,7 +187,7 @@ var mistakes = []mistake{
 }
 
 // portOf reads the listen attribute of a spec.
-func portOf(b *bed, name string) string {
+func portOf(b *harness, name string) string {
 	b.t.Helper()
 	text, _ := os.ReadFile(filepath.Join(b.specs, name)) // it may be a file that cannot be read
 	_, rest, _ := strings.Cut(string(text), `listen = "`)
@@ -197,7 +197,7 @@ func portOf(b *bed, name string) string {
 
 func TestMistakes(t *testing.T) {
 	asEach(t, func(t *testing.T, who account) {
-		b := newBed(t, who)
+		b := newHarness(t, who)
 		b.only("hello")
 		b.ok("apply")
 		before := b.await("hello", "ready", 2)
@@ -213,7 +213,7 @@ func TestMistakes(t *testing.T) {
 					b.ok("apply")
 				})
 				m.make(&b)
-				want := strings.NewReplacer("BED", b.demo, "SPECS", b.specs, "PORT", portOf(&b, "bad.hcl"), "USER", who.name).Replace(m.want)
+				want := strings.NewReplacer("DEMO", b.demo, "SPECS", b.specs, "PORT", portOf(&b, "bad.hcl"), "USER", who.name).Replace(m.want)
 				out := b.fleet("apply")
 				if out.code != 1 || !strings.Contains(out.stderr, want) {
 					t.Errorf("apply: %v\nwant exit 1 and on stderr\n%s", out, want)
@@ -228,7 +228,7 @@ func TestMistakes(t *testing.T) {
 					t.Errorf("status with a broken app: %v", out)
 				}
 				if m.says != "" {
-					says := strings.ReplaceAll(m.says, "BED", b.demo)
+					says := strings.ReplaceAll(m.says, "DEMO", b.demo)
 					logs := b.fleet("logs", "bad")
 					if !strings.Contains(out.stdout, says) || !strings.Contains(logs.stdout+logs.stderr, says) {
 						t.Errorf("status: %v\nlogs: %v\nwant %s in both", out, logs, says)
@@ -245,7 +245,7 @@ func TestMistakes(t *testing.T) {
 
 func TestMissingSpecDirectory(t *testing.T) {
 	asEach(t, func(t *testing.T, who account) {
-		b := newBed(t, who)
+		b := newHarness(t, who)
 		b.only("hello")
 		missing := filepath.Join(b.dir, "none")
 		there := b.specs

@@ -17,7 +17,7 @@ import (
 func TestALongNameAndALongReason(t *testing.T) {
 	t.Parallel()
 	needBrowser(t)
-	b := newBed(t, someone(t))
+	b := newHarness(t, someone(t))
 	modules := browserModules(t)
 	b.only("hello")
 	const end = "the-very-end"

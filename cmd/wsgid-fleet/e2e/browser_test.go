@@ -9,7 +9,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -26,7 +28,7 @@ func TestConsoleInABrowser(t *testing.T) {
 	if os.Geteuid() == 0 {
 		who = account{name: "root", apps: credential(t, "www-data")}
 	}
-	b := newBed(t, who)
+	b := newHarness(t, who)
 	modules := browserModules(t)
 	b.only("hello")
 	const secret, hidden = "inline-pa55word", "process-pa55word"
@@ -35,6 +37,10 @@ func TestConsoleInABrowser(t *testing.T) {
 	b.write("wsgid.d/gate.hcl", fmt.Sprintf("gate {\n  http { listen = %q }\n}\n", freeport.Addr(t)))
 	b.replace("wsgid.d/hello.hcl", "  workers {", fmt.Sprintf("  process \"queue\" {\n    command = [\"sh\", \"-c\", %q, sensitive(%q)]\n  }\n\n  schedule \"yearly\" {\n    cron    = \"0 3 1 1 *\"\n    command = [\"true\", sensitive(%q)]\n  }\n\n  workers {",
 		"exec sleep 1000", hidden, timed))
+	// A request that goes on until a file is there.
+	goOn := filepath.Join(b.demo, "go-on")
+	b.replace("apps/hello/app/hello.py", "import os\n", "import os, time\n\ndef napping():\n    while not os.path.exists("+strconv.Quote(goOn)+"):\n        time.sleep(0.1)\n")
+	b.replace("apps/hello/app/hello.py", "    text = ", "    if environ[\"PATH_INFO\"] == \"/nap\":\n        napping()\n    text = ")
 	addr := freeport.Addr(t)
 	b.equip = func(cmd *exec.Cmd) error {
 		cmd.Args = append(cmd.Args, "--hold", "--console", addr)
@@ -58,13 +64,19 @@ func TestConsoleInABrowser(t *testing.T) {
 
 	good, err := os.ReadFile(filepath.Join(b.demo, "apps/hello/app/hello.py"))
 	b.must(err)
+	napped := make(chan error, 1)
 	acts := map[string]func(){
 		"break hello": func() {
 			b.write("apps/hello/app/hello.py", "def application(:\n")
 			b.must(syscall.Kill(b.await("hello", "ready", 2).Master.PID, syscall.SIGKILL))
 		},
-		"mend hello":             func() { b.write("apps/hello/app/hello.py", string(good)); b.ok("restart", "hello") },
-		"write a line":           func() { b.appendLog("hello", "needle <img src=x>\n") },
+		"mend hello":   func() { b.write("apps/hello/app/hello.py", string(good)); b.ok("restart", "hello") },
+		"write a line": func() { b.appendLog("hello", "needle <img src=x>\n") },
+		"write more than a page of lines": func() {
+			for i := range 151 {
+				b.appendLog("hello", fmt.Sprintf("line %d\n", i))
+			}
+		},
 		"edit hello":             func() { b.replace("wsgid.d/hello.hcl", "count = 2", "count = 3"); b.awaitWaiting("hello") },
 		"edit hello again":       func() { b.replace("wsgid.d/hello.hcl", "count = 3", "count = 1"); b.awaitPlan("1") },
 		"see that it is applied": func() { b.await("hello", "ready", 1) },
@@ -76,6 +88,24 @@ func TestConsoleInABrowser(t *testing.T) {
 			b.await("hello", "ready", 1)
 		},
 		"run the daemon": func() { d = b.run() },
+		"nap": func() {
+			go func() {
+				code, _, err := get(b.hello, "/nap")
+				if err == nil && code != 200 {
+					err = fmt.Errorf("status %d", code)
+				}
+				napped <- err
+			}()
+		},
+		"see it by the command": func() {
+			if out := b.ok("status", "hello", "--stack"); !strings.Contains(out.stdout, ": GET /nap for ") || !strings.Contains(out.stdout, " in napping\n") {
+				t.Errorf("status --stack: %s", out)
+			}
+		},
+		"wake up": func() {
+			b.must(os.WriteFile(goOn, nil, 0o644))
+			b.must(<-napped)
+		},
 	}
 	b.browse("tour.mjs", acts,
 		"MODULES="+modules, "LOGIN="+b.oneTime(), "VIEWER="+b.oneTime("--viewer"), "SECRETS="+strings.Join([]string{secret, hidden, timed}, "\n"))
@@ -101,26 +131,35 @@ func needBrowser(t *testing.T) {
 // browserModules is where what drives the browser lies.
 func browserModules(t *testing.T) string {
 	t.Helper()
-	top, err := filepath.Abs("../../..")
+	dir, err := makeBrowser()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "make", "-s", "browser")
-	cmd.Dir = top
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("make browser: %v\n%s", err, out)
-	}
-	return filepath.Join(top, ".cache/browser")
+	return dir
 }
 
+// makeBrowser is run once: two of make would take each other's files away.
+var makeBrowser = sync.OnceValues(func() (string, error) {
+	top, err := filepath.Abs("../../..")
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(context.Background(), "make", "-s", "browser", "modules")
+	cmd.Dir = top
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("make browser modules: %w\n%s", err, out)
+	}
+	return filepath.Join(top, ".cache/browser"), nil
+})
+
 // oneTime is a URL that logs in.
-func (b *bed) oneTime(args ...string) string {
+func (b *harness) oneTime(args ...string) string {
 	b.t.Helper()
 	return strings.TrimSpace(b.ok("console", args...).stdout)
 }
 
 // appendLog has an app's log have a line more.
-func (b *bed) appendLog(app, line string) {
+func (b *harness) appendLog(app, line string) {
 	b.t.Helper()
 	f, err := os.OpenFile(filepath.Join(b.demo, "apps", app, "logs/wsgid.log"), os.O_APPEND|os.O_WRONLY, 0)
 	b.must(err)
@@ -130,7 +169,7 @@ func (b *bed) appendLog(app, line string) {
 }
 
 // awaitWaiting waits until an edit of an app waits for apply.
-func (b *bed) awaitWaiting(app string) {
+func (b *harness) awaitWaiting(app string) {
 	b.t.Helper()
 	eventually(b.t, patience, "an edit of "+app+" to wait", func() error {
 		out := b.fleet("status", app)
@@ -142,7 +181,7 @@ func (b *bed) awaitWaiting(app string) {
 }
 
 // awaitPlan waits until the plan leads to that value.
-func (b *bed) awaitPlan(value string) {
+func (b *harness) awaitPlan(value string) {
 	b.t.Helper()
 	eventually(b.t, patience, "the plan to lead to "+value, func() error {
 		if out := b.fleet("plan"); !strings.Contains(out.stdout, "→ "+value) {
@@ -153,7 +192,7 @@ func (b *bed) awaitPlan(value string) {
 }
 
 // browse runs a script that drives a browser, and does what it asks for.
-func (b *bed) browse(script string, acts map[string]func(), env ...string) {
+func (b *harness) browse(script string, acts map[string]func(), env ...string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.t.Context(), 3*patience)
 	defer cancel()

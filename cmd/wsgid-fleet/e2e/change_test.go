@@ -13,7 +13,7 @@ import (
 
 // only removes the specs of all other apps, for tests that need not wait for
 // Django.
-func (b *bed) only(names ...string) {
+func (b *harness) only(names ...string) {
 	b.t.Helper()
 	for _, name := range []string{"hello", "polls", "m2"} {
 		if !slices.Contains(names, name) {
@@ -22,9 +22,9 @@ func (b *bed) only(names ...string) {
 	}
 }
 
-// load is traffic on the bed's hello app, half of it on kept connections.
+// load is traffic on the harness's hello app, half of it on kept connections.
 // The returned function ends it and fails the test for any loss.
-func (b *bed) load(app, addr string) func() {
+func (b *harness) load(app, addr string) func() {
 	b.t.Helper()
 	var loads []*Load
 	for _, keep := range []bool{true, false} {
@@ -48,7 +48,7 @@ func (b *bed) load(app, addr string) func() {
 
 func TestEditingCountKeepsTheWorkers(t *testing.T) {
 	asEach(t, func(t *testing.T, who account) {
-		b := newBed(t, who)
+		b := newHarness(t, who)
 		b.only("hello")
 		b.run()
 		old := b.await("hello", "ready", 2)
@@ -74,7 +74,7 @@ func TestEditingCountKeepsTheWorkers(t *testing.T) {
 
 func TestEditingTheEnvironmentRollsTheWorkers(t *testing.T) {
 	asEach(t, func(t *testing.T, who account) {
-		b := newBed(t, who)
+		b := newHarness(t, who)
 		b.only("hello")
 		b.run()
 		old := b.await("hello", "ready", 2)
@@ -102,7 +102,7 @@ func TestEditingTheEnvironmentRollsTheWorkers(t *testing.T) {
 
 func TestRemovingASpecStopsThatAppAlone(t *testing.T) {
 	asEach(t, func(t *testing.T, who account) {
-		b := newBed(t, who)
+		b := newHarness(t, who)
 		b.only("hello", "polls")
 		b.run()
 		hello, polls := b.await("hello", "ready", 2), b.await("polls", "ready", 2)
@@ -134,7 +134,7 @@ func TestRemovingASpecStopsThatAppAlone(t *testing.T) {
 
 func TestApplyRepairsTheFolder(t *testing.T) {
 	asEach(t, func(t *testing.T, who account) {
-		b := newBed(t, who)
+		b := newHarness(t, who)
 		b.only("hello")
 		b.ok("apply")
 		before := b.await("hello", "ready", 2)
@@ -186,7 +186,7 @@ func TestApplyRepairsTheFolder(t *testing.T) {
 // A change that is being carried out is no fault.
 func TestAnEditIsUpdatingUntilItIsCarriedOut(t *testing.T) {
 	asEach(t, func(t *testing.T, who account) {
-		b := newBed(t, who)
+		b := newHarness(t, who)
 		b.only("hello")
 		b.run()
 		b.await("hello", "ready", 2)

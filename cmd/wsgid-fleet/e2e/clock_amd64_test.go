@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // setClock has the clock of one process be wrong by d from now on, whatever the program: that
@@ -50,13 +52,16 @@ func setClock(pid int, d time.Duration) error {
 			continue
 		}
 		// Whoever is in the middle of the old code would go on in the new one.
-		for deadline := time.Now().Add(20 * time.Second); inside(pid, from, to); time.Sleep(5 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				return errors.New("its threads do not leave the vdso")
+		if !await.Until(20*time.Second, 5*time.Millisecond, func() bool {
+			if !inside(pid, from, to) {
+				return true
 			}
 			_ = syscall.Kill(pid, syscall.SIGCONT)
 			time.Sleep(time.Millisecond)
 			_ = syscall.Kill(pid, syscall.SIGSTOP)
+			return false
+		}) {
+			return errors.New("its threads do not leave the vdso")
 		}
 		_, err := mem.WriteAt(lateClock(d), int64(from+s.Value))
 		return err

@@ -12,6 +12,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // clusterChecker asks all the time who serves what, and reads what etcd holds. It knows
@@ -157,15 +158,9 @@ func (s *clusterStorm) masters() map[string]string {
 // answer again.
 func (s *clusterStorm) untouched(before map[string]string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		now := s.masters()
-		if maps.Equal(before, now) {
-			return
-		}
-		if time.Now().After(deadline) {
-			s.t.Errorf("%s: the masters were %v and are %v", s.fault(), before, now)
-			return
-		}
+	var now map[string]string
+	if !await.Until(30*time.Second, 50*time.Millisecond, func() bool { now = s.masters(); return maps.Equal(before, now) }) {
+		s.t.Errorf("%s: the masters were %v and are %v", s.fault(), before, now)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // renewed waits until each host has renewed its lease: of one from before the clock of its
@@ -19,10 +20,7 @@ func (s *clusterStorm) renewed() {
 	s.t.Helper()
 	least := map[string]int64{}
 	done := map[string]bool{}
-	for deadline := time.Now().Add(2 * time.Minute); len(done) < len(s.hosts); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("only %v have renewed their leases", done)
-		}
+	all := await.Until(2*time.Minute, 50*time.Millisecond, func() bool {
 		for _, h := range s.hosts {
 			got, err := s.raw.Get(s.t.Context(), "/wsgid/storm/hosts/"+h.id)
 			if err != nil || len(got.Kvs) == 0 {
@@ -37,6 +35,10 @@ func (s *clusterStorm) renewed() {
 			}
 			least[h.id] = left.TTL
 		}
+		return len(done) == len(s.hosts)
+	})
+	if !all {
+		s.t.Fatalf("only %v have renewed their leases", done)
 	}
 }
 
@@ -70,21 +72,16 @@ func TestHostsWithClocksAnHourOff(t *testing.T) {
 	})
 	said := regexp.MustCompile(`(?m)^time=(\S+) .* msg=specs generation=2 `)
 	for i, d := range off {
-		var wrong time.Duration
-		for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-			if m := said.FindStringSubmatch(s.hosts[i].log()); m != nil {
-				at, err := time.Parse(time.RFC3339, m[1])
-				if err != nil {
-					t.Fatal(err)
-				}
-				wrong = time.Until(at)
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("host %s has not heard of the edit:\n%s", s.hosts[i].id, s.hosts[i].log())
-			}
+		var m []string
+		await.True(t, "host "+s.hosts[i].id+" to hear of the edit", func() bool {
+			m = said.FindStringSubmatch(s.hosts[i].log())
+			return m != nil
+		}, func() any { return s.hosts[i].log() })
+		at, err := time.Parse(time.RFC3339, m[1])
+		if err != nil {
+			t.Fatal(err)
 		}
-		if (wrong - d).Abs() > 5*time.Minute {
+		if wrong := time.Until(at); (wrong - d).Abs() > 5*time.Minute {
 			t.Errorf("the clock of host %s is wrong by %v, not %v", s.hosts[i].id, wrong, d)
 		}
 	}

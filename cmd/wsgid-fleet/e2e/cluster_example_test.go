@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // needNamespaces skips a test where the kernel, or the container around it, makes no
@@ -104,19 +105,18 @@ func TestTheClusterExample(t *testing.T) {
 	var now state
 	until := func(what string, is func() bool) {
 		t.Helper()
-		for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
-			resp, err := client.Get(page + "state")
-			if err == nil {
+		var err error
+		seen := await.Until(2*time.Minute, 100*time.Millisecond, func() bool {
+			var resp *http.Response
+			if resp, err = client.Get(page + "state"); err == nil {
 				now = state{}
 				err = json.NewDecoder(resp.Body).Decode(&now)
 				_ = resp.Body.Close()
 			}
-			if err == nil && is() {
-				return
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("never seen: %s; %v, %+v", what, err, now)
-			}
+			return err == nil && is()
+		})
+		if !seen {
+			t.Fatalf("never seen: %s; %v, %+v", what, err, now)
 		}
 	}
 	press := func(what string) {
@@ -183,15 +183,12 @@ func TestTheClusterExample(t *testing.T) {
 	if _, err := os.Stat(work); !os.IsNotExist(err) {
 		t.Errorf("%s is left: %v", work, err)
 	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		rest := naming(work)
-		if len(rest) == 0 {
-			break
+	await.Nil(t, await.Patience, "the end of all processes", func() error {
+		if rest := naming(work); len(rest) > 0 {
+			return fmt.Errorf("there are %v", rest)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("processes are left: %v", rest)
-		}
-	}
+		return nil
+	})
 }
 
 // naming are the processes that name something in their command lines.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // stormHost is one machine: a namespace of processes that die and stand still together,
@@ -98,9 +99,7 @@ func (h *stormHost) kill() {
 	space := h.space()
 	_ = h.cmd.Process.Kill()
 	_ = h.cmd.Wait()
-	for len(within(space)) > 0 { // the kernel takes its time
-		time.Sleep(5 * time.Millisecond)
-	}
+	await.True(h.t, "the end of all processes of the host", func() bool { return len(within(space)) == 0 }) // the kernel takes its time
 }
 
 // space names the host's namespace of processes; empty: it has none.

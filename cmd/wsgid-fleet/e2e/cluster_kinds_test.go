@@ -10,21 +10,17 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // alarm raises, or ends, what etcd tells when its database is full: it takes no writes.
 func (s *clusterStorm) alarm(action etcdserverpb.AlarmRequest_AlarmAction) {
 	s.t.Helper()
 	ask := etcdserverpb.NewMaintenanceClient(s.raw.ActiveConnection())
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	await.Nil(s.t, await.Patience, "etcd to take the alarm, at "+s.fault(), func() error {
 		_, err := ask.Alarm(s.t.Context(), &etcdserverpb.AlarmRequest{Action: action, Alarm: etcdserverpb.AlarmType_NOSPACE, MemberID: 1})
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("%s: %v", s.fault(), err)
-		}
-	}
+		return err
+	})
 }
 
 // clusterFault is one thing that happens to a fleet, until it is over.
@@ -244,11 +240,8 @@ var clusterFaultKinds = []clusterFault{
 			s.twins++
 			twin := s.newHost(h.id, fmt.Sprintf("twin%d", s.twins))
 			twin.start()
-			for deadline := time.Now().Add(time.Minute); !strings.Contains(twin.log(), "another machine has this name"); time.Sleep(50 * time.Millisecond) {
-				if time.Now().After(deadline) {
-					s.t.Errorf("a second host %s is not told:\n%s", h.id, twin.log())
-					break
-				}
+			if !await.Until(await.Patience, 50*time.Millisecond, func() bool { return strings.Contains(twin.log(), "another machine has this name") }) {
+				s.t.Errorf("a second host %s is not told:\n%s", h.id, twin.log())
 			}
 			for _, a := range s.apps {
 				if who := twin.ask(a.Name); who != "" {

@@ -21,6 +21,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 var (
@@ -130,8 +131,9 @@ func (s *clusterStorm) settled(hosts ...*stormHost) {
 		byID[h.id] = h
 	}
 	placed := cluster.Place(s.apps, there)
-	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		var wrong []string
+	var wrong []string
+	right := await.Until(3*time.Minute, 50*time.Millisecond, func() bool {
+		wrong = nil
 		for _, a := range s.apps {
 			var by []string
 			for h := range s.served(a.Name) {
@@ -144,12 +146,10 @@ func (s *clusterStorm) settled(hosts ...*stormHost) {
 				wrong = append(wrong, fmt.Sprintf("%s is served by %v and belongs on %v", a.Name, by, placed[a.Name]))
 			}
 		}
-		switch {
-		case len(wrong) == 0 || s.t.Failed():
-			return
-		case time.Now().After(deadline):
-			s.t.Fatalf("%s: never as it should be: %s", s.fault(), strings.Join(wrong, "; "))
-		}
+		return len(wrong) == 0 || s.t.Failed()
+	})
+	if !right {
+		s.t.Fatalf("%s: never as it should be: %s", s.fault(), strings.Join(wrong, "; "))
 	}
 }
 
@@ -229,29 +229,22 @@ func (s *clusterStorm) texts(number int) cluster.Texts {
 func (s *clusterStorm) push() {
 	s.t.Helper()
 	s.pushes++
-	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+	await.Nil(s.t, 2*time.Minute, "a push to go through, at "+s.fault(), func() error {
 		_, _, err := s.client.Push(s.t.Context(), s.texts(s.pushes), "storm")
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("%s: no push goes through: %v", s.fault(), err)
-		}
-	}
+		return err
+	})
 }
 
 // there waits until etcd tells of all hosts, so that a cut that is over is over for all.
 func (s *clusterStorm) there() {
 	s.t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	await.Nil(s.t, 2*time.Minute, "the hosts to be back, at "+s.fault(), func() error {
 		v, err := s.client.View(s.t.Context())
-		if err == nil && len(v.Hosts) == len(s.hosts) {
-			return
+		if err == nil && len(v.Hosts) != len(s.hosts) {
+			err = fmt.Errorf("there are %v", v.Hosts)
 		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("%s: the hosts are not back: %+v, %v", s.fault(), v, err)
-		}
-	}
+		return err
+	})
 }
 
 func (s *clusterStorm) host() (h *stormHost, others []*stormHost) {

@@ -23,14 +23,14 @@ import (
 // looker is a browser that follows the one-time URL, keeps its cookie, and notes all that
 // it was sent.
 type looker struct {
-	b     *bed
+	b     *harness
 	base  string
 	http  *http.Client
 	bytes strings.Builder
 }
 
 // console logs in by the command.
-func (b *bed) console(args ...string) *looker {
+func (b *harness) console(args ...string) *looker {
 	b.t.Helper()
 	out := b.fleet("console", args...)
 	page, code, ok := strings.Cut(strings.TrimSpace(out.stdout), "#")
@@ -97,7 +97,7 @@ func (w *looker) shows(path string, words ...string) {
 func TestConsole(t *testing.T) {
 	t.Parallel()
 	asEach(t, func(t *testing.T, who account) {
-		b := newBed(t, who)
+		b := newHarness(t, who)
 		b.only("hello")
 		const inline, fromFile, changed = "inline-pa55word", "file-pa55word", "other-pa55word"
 		b.write("secret", fromFile+"\n")

@@ -69,7 +69,7 @@ urlpatterns = [path("add/<str:text>", add), path("", rows)]
 // releases, and nothing shows the password.
 func TestDeployWithADatabase(t *testing.T) {
 	asEach(t, func(t *testing.T, who account) {
-		b := newBed(t, who)
+		b := newHarness(t, who)
 		b.only()
 		admin, server := who.apps, "postgres"
 		switch {
@@ -83,7 +83,7 @@ func TestDeployWithADatabase(t *testing.T) {
 			server = u.Username
 		}
 		db := b.startCluster(admin, server, "local all "+server+" peer\nlocal all all scram-sha-256\n")
-		g := &guide{bed: b, repo: filepath.Join(b.dir, "blog.git")}
+		g := &guide{harness: b, repo: filepath.Join(b.dir, "blog.git")}
 		b.must(os.Mkdir(g.repo, 0o755))
 		g.git("init", "-q", "-b", "master")
 		commit := func(version string) {

@@ -39,7 +39,7 @@ func TestRolloutOnAFullDisk(t *testing.T) {
 	if fi, err := os.Stat(filepath.Join(app, "ballast")); err != nil || fi.Size() < 1<<20 {
 		t.Fatalf("the disk was not full: %v, %v", fi, err)
 	}
-	for _, want := range []string{"cannot deploy wsgiapp-dev: rollout: ", "no space left on device", "free space on the disk of " + app, "while the previous code keeps serving"} {
+	for _, want := range []string{"cannot deploy wsgiapp-dev: rollout: ", "no space left on device", "free space on the disk of " + app, "the running app was not changed"} {
 		if out.code != 1 || !strings.Contains(out.stderr, want) {
 			t.Errorf("no %q in %v", want, out)
 		}

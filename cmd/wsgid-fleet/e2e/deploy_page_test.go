@@ -26,7 +26,7 @@ func TestDeployPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := newBed(t, someone(t))
+	b := newHarness(t, someone(t))
 	b.demo, b.specs = filepath.Join(b.dir, "deploy"), filepath.Join(b.dir, "deploy/wsgid.d")
 	b.must(os.Mkdir(b.demo, 0o755))
 	if out := b.command(patience, "/usr/bin/env", "WSGID_DATABASE=sqlite", kit.guide, "prepare", b.demo); out.code != 0 {
@@ -69,7 +69,7 @@ func TestDeployExampleOnPostgreSQL(t *testing.T) {
 	}
 	t.Parallel()
 	who.apps = credential(t, "postgres") // whom the server runs as
-	b := newBed(t, who)
+	b := newHarness(t, who)
 	db := b.startPostgres()
 	if out := b.command(patience, "/usr/bin/psql", "-h", db.dir, "-U", "web", "-c", "create role postgres superuser login", "postgres"); out.code != 0 {
 		t.Fatal(out)
@@ -95,7 +95,7 @@ func TestDeployExampleOnPostgreSQL(t *testing.T) {
 }
 
 // serveDeployExample runs the example's script until the test ends.
-func (b *bed) serveDeployExample() {
+func (b *harness) serveDeployExample() {
 	b.t.Helper()
 	log, err := os.Create(filepath.Join(b.dir, "script.log"))
 	b.must(err)
@@ -133,7 +133,7 @@ func (b *bed) serveDeployExample() {
 }
 
 // typed is what a command of the page prints; of the page are the addresses in both.
-func (b *bed) typed(command string) string {
+func (b *harness) typed(command string) string {
 	b.t.Helper()
 	command = strings.NewReplacer("127.0.0.1:8600", b.hello, "127.0.0.1:8601", b.polls).Replace(command)
 	out := b.command(patience, "/bin/bash", "-c", "exec 2>&1; "+command)

@@ -11,9 +11,9 @@ import (
 )
 
 // guide is the repository of the flavor guide, with its app and an environment of
-// it on the bed.
+// it on the harness.
 type guide struct {
-	*bed
+	*harness
 	repo string
 }
 
@@ -32,9 +32,9 @@ const talkingApp = `def application(environ, start_response):
 
 func newGuide(t *testing.T, who account, more string) *guide {
 	t.Helper()
-	b := newBed(t, who)
+	b := newHarness(t, who)
 	b.only()
-	g := &guide{bed: b, repo: filepath.Join(b.dir, "wsgiapp.git")}
+	g := &guide{harness: b, repo: filepath.Join(b.dir, "wsgiapp.git")}
 	b.must(os.MkdirAll(filepath.Join(g.repo, "wsgiapp"), 0o755))
 	g.git("init", "-q", "-b", "master")
 	b.must(os.WriteFile(filepath.Join(g.repo, "wsgiapp/__init__.py"), nil, 0o644))

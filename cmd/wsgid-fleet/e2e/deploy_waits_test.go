@@ -106,7 +106,7 @@ func TestDeployIsFollowedAtTheNextDaemon(t *testing.T) {
 		g, hold := newHeldGuide(t, who)
 		d := g.run()
 		one, two := g.start("deploy", "wsgiapp-dev"), (*waiting)(nil)
-		one.says("Run migrate...")
+		one.says("Run migrate")
 		two = g.start("deploy", "--wait", "wsgiapp-dev")
 		two.says("wsgid-fleet: wsgiapp-dev: waits: another deploy of it is in progress (deploy of ")
 		pid := d.Process.Pid
@@ -116,9 +116,9 @@ func TestDeployIsFollowedAtTheNextDaemon(t *testing.T) {
 		two.says(gone)
 		g.must(os.Remove(hold))
 		d = g.run()
-		one.ends(1, "waiting for the next one", "migrate: interrupted", "cannot deploy wsgiapp-dev: the process that ran it was terminated; the running app was not changed")
+		one.ends(1, "waiting for the next one", "migrate: interrupted", "cannot deploy wsgiapp-dev: the process that ran it was terminated; before that migrate ran in the new release: its changes remain; the running app was not changed")
 		// What had not begun yet begins now.
-		two.ends(0, "Fetch the code...", "migrate: completed", "wsgiapp-dev is successfully deployed on http://"+g.hello)
+		two.ends(0, "Fetch the code", "migrate: completed", "wsgiapp-dev is successfully deployed on http://"+g.hello)
 		g.says("Hello")
 
 		// By -o json what it prints is the result, and nothing else.
@@ -151,7 +151,7 @@ func TestDeployWaitsForAnUpgrade(t *testing.T) {
 		g, hold := newHeldGuide(t, who)
 		d := g.run()
 		one := g.start("deploy", "wsgiapp-dev")
-		one.says("Run migrate...")
+		one.says("Run migrate")
 		two := g.start("deploy", "wsgiapp-dev", "--wait")
 		two.says("waits: another deploy of it is in progress")
 		g.must(d.Process.Signal(syscall.SIGUSR2))
@@ -161,15 +161,15 @@ func TestDeployWaitsForAnUpgrade(t *testing.T) {
 		g.must(os.Remove(hold))
 		deployed := "wsgiapp-dev is successfully deployed on http://" + g.hello
 		one.ends(0, deployed)
-		two.ends(0, "Run migrate...", deployed)
-		three.ends(0, "Run migrate...", deployed)
+		two.ends(0, "Run migrate", deployed)
+		three.ends(0, "Run migrate", deployed)
 		if !strings.Contains(d.text(), "re-executing the program") {
 			t.Error(d.text())
 		}
 
 		g.must(os.WriteFile(hold, nil, 0o644))
 		one = g.start("deploy", "wsgiapp-dev")
-		one.says("Run migrate...")
+		one.says("Run migrate")
 		two = g.start("deploy", "wsgiapp-dev", "--wait")
 		two.says("waits: another deploy of it is in progress")
 		if code := d.stop(t); code != 0 {
@@ -178,7 +178,7 @@ func TestDeployWaitsForAnUpgrade(t *testing.T) {
 		g.must(os.Remove(hold))
 		g.run()
 		one.ends(1, "migrate: interrupted", "cannot deploy wsgiapp-dev: ")
-		two.ends(0, "Run migrate...", deployed)
+		two.ends(0, "Run migrate", deployed)
 		g.says("Hello")
 	})
 }
@@ -190,7 +190,7 @@ func TestDeployStopsByCtrlC(t *testing.T) {
 	g, hold := newHeldGuide(t, someone(t))
 	d := g.run()
 	one := g.start("deploy", "wsgiapp-dev")
-	one.says("Run migrate...")
+	one.says("Run migrate")
 	two := g.start("deploy", "wsgiapp-dev", "--wait")
 	two.says("waits: another deploy of it is in progress")
 	g.must(two.cmd.Process.Signal(syscall.SIGINT))
@@ -206,7 +206,7 @@ func TestDeployStopsByCtrlC(t *testing.T) {
 	})
 	g.must(os.WriteFile(hold, nil, 0o644))
 	one = g.start("deploy", "wsgiapp-dev")
-	one.says("Run migrate...")
+	one.says("Run migrate")
 	d.kill(t)
 	one.says("waiting for the next one")
 	g.must(one.cmd.Process.Signal(syscall.SIGINT))
@@ -215,4 +215,18 @@ func TestDeployStopsByCtrlC(t *testing.T) {
 	g.run()
 	g.ok("deploy", "wsgiapp-dev", "--wait")
 	g.says("Hello")
+	// Once what serves was changed it is too late.
+	g.rewrite("wsgid.d/wsgiapp.hcl", `stage "migrate" {`, "stage \"migrate\" {\n      when = \"after\"")
+	g.must(os.WriteFile(hold, nil, 0o644))
+	one = g.start("deploy", "wsgiapp-dev")
+	one.says("Run migrate")
+	g.must(one.cmd.Process.Signal(syscall.SIGINT))
+	one.ends(1, "interrupted; it goes on to its end, as it was changing what is being served: wsgid-fleet deploys wsgiapp-dev")
+	g.must(os.Remove(hold))
+	eventually(t, patience, "the deploy to end", func() error {
+		if all := g.deploys(); all[0].Result != "ok" {
+			return fmt.Errorf("%+v", all[0])
+		}
+		return nil
+	})
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // park is a fleet of machines whose app comes from a git repository.
@@ -138,10 +139,8 @@ func (p *park) ran(stage string) int {
 
 func (p *park) until(what string, is func() bool) {
 	p.t.Helper()
-	for end := time.Now().Add(2 * time.Minute); !is(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			p.t.Fatalf("never seen: %s", what)
-		}
+	if !await.Until(2*time.Minute, 50*time.Millisecond, is) {
+		p.t.Fatalf("never seen: %s", what)
 	}
 }
 
@@ -206,7 +205,7 @@ func TestDeployOnManyHosts(t *testing.T) {
 		t.Fatalf("deploy: %d\n%s", code, out)
 	}
 	p.says("first", "first")
-	for _, line := range []string{"one: Fetch the code...", "three: Fetch the code...", "three: migrate: completed in ", "ran on one, once for all hosts"} {
+	for _, line := range []string{"one: Fetch the code", "three: Fetch the code", "three: migrate: completed in ", "ran on one, once for all hosts"} {
 		if !strings.Contains(out, line) {
 			t.Errorf("the progress lacks %q:\n%s", line, out)
 		}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // machine is one host of a fleet: a daemon with directories of its own.
@@ -146,11 +147,9 @@ func TestTwoMachines(t *testing.T) {
 	one, two := machines[0], machines[1]
 	until := func(what string, is func() bool) {
 		t.Helper()
-		for end := time.Now().Add(2 * time.Minute); !is(); time.Sleep(50 * time.Millisecond) {
-			if time.Now().After(end) {
-				out, _ := fleet("status", "--fleet")
-				t.Fatalf("never seen: %s; one runs %v, two runs %v\n%s", what, one.masters(), two.masters(), out)
-			}
+		if !await.Until(2*time.Minute, 50*time.Millisecond, is) {
+			out, _ := fleet("status", "--fleet")
+			t.Fatalf("never seen: %s; one runs %v, two runs %v\n%s", what, one.masters(), two.masters(), out)
 		}
 	}
 	if out, code := fleet("push", dir+"/specs"); code != 0 || !strings.Contains(out, "generation 1: 4 files, 4 apps") {

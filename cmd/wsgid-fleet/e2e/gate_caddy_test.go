@@ -18,7 +18,7 @@ import (
 
 // needs leaves the test out where WSGID_TEST_SKIP names the program that it needs; where
 // that is missing otherwise the test fails and says what to do.
-func (b *bed) needs(what string) {
+func (b *harness) needs(what string) {
 	b.t.Helper()
 	if slices.Contains(strings.Fields(strings.ReplaceAll(os.Getenv("WSGID_TEST_SKIP"), ",", " ")), what) {
 		b.t.Skip("WSGID_TEST_SKIP names " + what)
@@ -30,7 +30,7 @@ func (b *bed) needs(what string) {
 
 // withCaddy starts Debian's caddy before an address, which it asks over connections that
 // it keeps, each for whatever host comes next.
-func (b *bed) withCaddy(upstream string) (addr string) {
+func (b *harness) withCaddy(upstream string) (addr string) {
 	b.t.Helper()
 	b.needs("caddy")
 	addr = freeport.Addr(b.t)

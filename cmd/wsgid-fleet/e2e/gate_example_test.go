@@ -15,7 +15,7 @@ import (
 // TestTheGateExample does what the page of examples/gate says.
 func TestTheGateExample(t *testing.T) {
 	asEach(t, func(t *testing.T, who account) {
-		b := newBed(t, who)
+		b := newHarness(t, who)
 		// The page works in a copy of the folder.
 		b.demo = filepath.Join(b.dir, "sites")
 		b.specs = filepath.Join(b.demo, "wsgid.d")

@@ -25,7 +25,7 @@ type asking struct {
 var longField = "Cookie: c=" + strings.Repeat("c", 24<<10) + "\r\n"
 
 // askHalf connects and sends a head up to the middle of its host.
-func (b *bed) askHalf(network, addr, field string) asking {
+func (b *harness) askHalf(network, addr, field string) asking {
 	b.t.Helper()
 	c, err := (&net.Dialer{Timeout: patience}).DialContext(b.t.Context(), network, addr)
 	b.must(err)
@@ -112,7 +112,7 @@ func TestTwoFleetsWithAGateEach(t *testing.T) {
 	t.Parallel()
 	who := someone(t)
 	type fleet struct {
-		*bed
+		*harness
 		addr, own string
 		gate      int
 	}
@@ -121,7 +121,7 @@ func TestTwoFleetsWithAGateEach(t *testing.T) {
 		b, addr := gated(t, who, "")
 		b.replace("wsgid.d/alpha.hcl", "alpha.test", own)
 		b.run()
-		fleets = append(fleets, &fleet{bed: b, addr: addr, own: own})
+		fleets = append(fleets, &fleet{harness: b, addr: addr, own: own})
 	}
 	for _, f := range fleets {
 		f.gate = f.awaitGate(0)

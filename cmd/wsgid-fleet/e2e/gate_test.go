@@ -27,9 +27,9 @@ const siteApp = `def application(environ, start_response):
     return [text.encode("latin-1")]
 `
 
-// gated is a bed with the three sites behind a gate; gamma sleeps until it is asked.
-func gated(t *testing.T, who account, more string) (b *bed, addr string) {
-	b = newBed(t, who)
+// gated is a harness with the three sites behind a gate; gamma sleeps until it is asked.
+func gated(t *testing.T, who account, more string) (b *harness, addr string) {
+	b = newHarness(t, who)
 	b.only()
 	addr = freeport.Addr(t)
 	for _, name := range sites {
@@ -101,7 +101,7 @@ func wantSite(t *testing.T, addr, host, site string) {
 }
 
 // gatePID is the process of the gate.
-func (b *bed) gatePID() (int, error) {
+func (b *harness) gatePID() (int, error) {
 	s, err := b.status()
 	if err != nil {
 		return 0, err
@@ -112,7 +112,7 @@ func (b *bed) gatePID() (int, error) {
 	return s.Gate.Master.PID, nil
 }
 
-func (b *bed) awaitGate(not int) (pid int) {
+func (b *harness) awaitGate(not int) (pid int) {
 	b.t.Helper()
 	eventually(b.t, patience, "a gate to be ready", func() (err error) {
 		if pid, err = b.gatePID(); err == nil && pid == not {
@@ -209,7 +209,7 @@ func TestOnlyTheGateReachesTheMasters(t *testing.T) {
 
 // awaitCount waits until the gate has counted that many: it does so once the app has
 // said that it has a connection, and a client may have the app's answer before that.
-func (b *bed) awaitCount(what string, want int) {
+func (b *harness) awaitCount(what string, want int) {
 	b.t.Helper()
 	eventually(b.t, patience, fmt.Sprintf("%d %s", want, what), func() error {
 		out := b.fleet("status", "-o", "json").stdout // others may still be starting
@@ -221,7 +221,7 @@ func (b *bed) awaitCount(what string, want int) {
 }
 
 // ungatedPID is the process of a gate in any state.
-func (b *bed) ungatedPID() int {
+func (b *harness) ungatedPID() int {
 	s, err := b.status()
 	b.must(err)
 	if s.Gate == nil || s.Gate.Master == nil {
@@ -231,7 +231,7 @@ func (b *bed) ungatedPID() int {
 }
 
 // text is a file below demo.
-func (b *bed) text(name string) string {
+func (b *harness) text(name string) string {
 	text, err := os.ReadFile(filepath.Join(b.demo, name))
 	b.must(err)
 	return string(text)

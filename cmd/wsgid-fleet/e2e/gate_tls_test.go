@@ -67,7 +67,7 @@ func trusting(authorities []byte, name string) *tls.Config {
 
 // secured is gated with TLS: alpha has a certificate of its own, the gate's listener one
 // for beta, gamma none.
-func secured(t *testing.T, who account, more string) (b *bed, plain, secure string, a *authority) {
+func secured(t *testing.T, who account, more string) (b *harness, plain, secure string, a *authority) {
 	b, plain = gated(t, who, "")
 	secure = freeport.Addr(t)
 	a = newAuthority(t)

@@ -11,7 +11,7 @@ import (
 )
 
 // answers waits until hello's answers begin so.
-func (b *bed) answers(greeting string) {
+func (b *harness) answers(greeting string) {
 	b.t.Helper()
 	eventually(b.t, patience, "an answer that begins with "+greeting, func() error {
 		code, body, err := get(b.hello, "/")
@@ -26,7 +26,7 @@ func (b *bed) answers(greeting string) {
 // machine: HUP, USR2, the death of a master, of the daemon, and a reboot.
 func TestAnEditWaitsOverSignalsAndAReboot(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, someone(t))
+	b := newHarness(t, someone(t))
 	b.only("hello")
 	b.equip = func(cmd *exec.Cmd) error {
 		cmd.Args = append(cmd.Args, "--hold", "--data-dir", filepath.Join(b.dir, "data"))
@@ -112,7 +112,7 @@ func TestAnEditWaitsOverSignalsAndAReboot(t *testing.T) {
 // deployer's, and one that does not work changes nothing.
 func TestALinkToAReleaseIsSwitched(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, someone(t))
+	b := newHarness(t, someone(t))
 	b.only("hello")
 	releases := filepath.Join(b.demo, "releases")
 	deployer := os.Geteuid()

@@ -76,6 +76,10 @@ func makeKit(dir string) error {
 	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o755); err != nil {
 		return err
 	}
+	// Without npm there is no browser either, and tests of one say why.
+	modules := exec.CommandContext(ctx, "make", "-s", "modules")
+	modules.Dir = top
+	_ = modules.Run()
 	if err := build(ctx, top, kit.fleet); err != nil {
 		return err
 	}

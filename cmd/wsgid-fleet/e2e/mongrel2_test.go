@@ -17,7 +17,7 @@ import (
 
 // startMongrel2 runs the quickstart's mongrel2 as a child, as the user that
 // the quickstart's script takes, until the test ends.
-func (b *bed) startMongrel2() {
+func (b *harness) startMongrel2() {
 	b.t.Helper()
 	if slices.Contains(strings.Fields(strings.ReplaceAll(os.Getenv("WSGID_TEST_SKIP"), ",", " ")), "mongrel2") {
 		b.t.Skip("WSGID_TEST_SKIP names mongrel2")
@@ -62,7 +62,7 @@ func accepts(t *testing.T, addr string) {
 // Behind mongrel2, too, the first request waits for the worker that it starts.
 func TestAnIdleAppBehindMongrel2(t *testing.T) {
 	asEach(t, func(t *testing.T, who account) {
-		b := newBed(t, who)
+		b := newHarness(t, who)
 		b.only("m2")
 		b.replace("wsgid.d/m2.hcl", "  request {", "  workers {\n    min          = 0\n    max          = 2\n    idle_timeout = \"200ms\"\n  }\n\n  request {")
 		b.startMongrel2()

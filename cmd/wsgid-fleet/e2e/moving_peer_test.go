@@ -12,9 +12,9 @@ import (
 )
 
 // emptyBed has no specs yet, and puts what a peer serves into home.
-func emptyBed(t *testing.T) (b *bed, home string, put func(name, text string)) {
+func emptyBed(t *testing.T) (b *harness, home string, put func(name, text string)) {
 	t.Helper()
-	b = newBed(t, account{})
+	b = newHarness(t, account{})
 	b.must(os.RemoveAll(b.specs))
 	b.must(os.Mkdir(b.specs, 0o755))
 	b.write("wsgid.d/defaults.hcl", fmt.Sprintf("defaults {\n  root = %q\n}\n", filepath.Join(b.dir, "apps")))
@@ -45,7 +45,7 @@ func answersOf(t *testing.T, address string, urls []string) map[string]string {
 }
 
 // answersOfPeer are those of each address while a peer serves them.
-func answersOfPeer(b *bed, addresses, urls []string, program string, args ...string) []map[string]string {
+func answersOfPeer(b *harness, addresses, urls []string, program string, args ...string) []map[string]string {
 	b.t.Helper()
 	ctx, cancel := context.WithCancel(b.t.Context())
 	defer cancel()

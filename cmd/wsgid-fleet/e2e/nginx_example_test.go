@@ -20,7 +20,7 @@ import (
 // by https, and what he asked for, and nothing that the client says of it is believed.
 func TestTheNginxExample(t *testing.T) {
 	asEach(t, func(t *testing.T, who account) {
-		b := newBed(t, who)
+		b := newHarness(t, who)
 		b.only()
 		example, err := os.ReadFile("../../../examples/specs/unix-nginx.hcl")
 		b.must(err)
@@ -70,7 +70,7 @@ def application(environ, start_response):
 
 // withNginx starts Debian's nginx, which serves https by a location of its
 // configuration, and returns its address and what trusts it.
-func (b *bed) withNginx(location string) (addr string, trust *tls.Config) {
+func (b *harness) withNginx(location string) (addr string, trust *tls.Config) {
 	b.t.Helper()
 	addr = freeport.Addr(b.t)
 	pem, trust := certificate(b.t, b.t.TempDir(), account{})

@@ -23,13 +23,13 @@ type database struct {
 
 // startPostgres makes a cluster that lets everybody in, and serves it as the apps'
 // user: it refuses root.
-func (b *bed) startPostgres() database {
+func (b *harness) startPostgres() database {
 	b.t.Helper()
 	return b.startCluster(b.who.apps, "web", "local all all trust\n")
 }
 
 // startCluster makes a cluster and serves it as a user.
-func (b *bed) startCluster(as *syscall.Credential, superuser, hba string) database {
+func (b *harness) startCluster(as *syscall.Credential, superuser, hba string) database {
 	b.t.Helper()
 	programs, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if len(programs) == 0 {
@@ -113,7 +113,7 @@ func TestPreloadAndPostgreSQL(t *testing.T) {
 	if os.Geteuid() == 0 {
 		who = account{name: "root", apps: credential(t, "www-data")}
 	}
-	b := newBed(t, who)
+	b := newHarness(t, who)
 	b.only()
 	db := b.startPostgres()
 	addr := map[string]string{}
@@ -180,7 +180,7 @@ func TestPreloadAndPostgreSQL(t *testing.T) {
 
 // askDatabase asks 400 questions, eight at a time, and until all four workers have
 // answered some.
-func (b *bed) askDatabase(name, addr string) {
+func (b *harness) askDatabase(name, addr string) {
 	b.t.Helper()
 	var mu sync.Mutex
 	servers := map[int]int{} // the server process of each worker

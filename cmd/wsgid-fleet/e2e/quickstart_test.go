@@ -24,7 +24,7 @@ import (
 // a daemon, and a daemon that comes later takes them over as they are.
 func TestApplyStartsEverythingAndRunTakesItOver(t *testing.T) {
 	asEach(t, func(t *testing.T, who account) {
-		b := newBed(t, who)
+		b := newHarness(t, who)
 		b.startMongrel2()
 		if out := b.fleet("plan"); out.code != 2 {
 			t.Errorf("plan before the first apply: %v", out)
@@ -55,7 +55,7 @@ func TestApplyStartsEverythingAndRunTakesItOver(t *testing.T) {
 }
 
 // answersAll asks each app of the quickstart for what only it can say.
-func (b *bed) answersAll() {
+func (b *harness) answersAll() {
 	b.t.Helper()
 	wantAnswer(b.t, b.hello, "/some/where", "Hello from worker ", "GET /some/where\n")
 
@@ -89,7 +89,7 @@ func (b *bed) answersAll() {
 	}
 }
 
-func (b *bed) allReady() error {
+func (b *harness) allReady() error {
 	s, err := b.status()
 	if err != nil {
 		return err
@@ -106,7 +106,7 @@ func (b *bed) allReady() error {
 }
 
 // pids are all masters and workers, sorted.
-func (b *bed) pids() []int {
+func (b *harness) pids() []int {
 	b.t.Helper()
 	s, err := b.status()
 	b.must(err)
@@ -121,7 +121,7 @@ func (b *bed) pids() []int {
 // What make demo runs: the script itself, from its first line to Ctrl-C.
 func TestQuickstartScript(t *testing.T) {
 	asEach(t, func(t *testing.T, who account) {
-		b := newBed(t, who)
+		b := newHarness(t, who)
 		gate, secure := freeport.Addr(t), freeport.Addr(t)
 		b.must(os.Rename(filepath.Join(b.specs, "gate.off"), filepath.Join(b.specs, "gate.hcl")))
 		b.replace("wsgid.d/gate.hcl", "127.0.0.1:8080", gate)

@@ -17,7 +17,7 @@ import (
 // of a process. The app has them.
 func TestSecretsAreNotShown(t *testing.T) {
 	asEach(t, func(t *testing.T, who account) {
-		b := newBed(t, who)
+		b := newHarness(t, who)
 		b.only("polls", "hello")
 		const inline, fromFile, changed = "inline-pa55word", "file-pa55word", "other-pa55word"
 		b.write("secret", fromFile+"\n")
@@ -115,7 +115,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 }
 
 // control asks the daemon's control socket.
-func (b *bed) control(path string) string {
+func (b *harness) control(path string) string {
 	b.t.Helper()
 	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(b.state, "fleet.sock"))

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // TestSignalsBehindAnUpgrade sends the daemon a signal in each moment of its
@@ -46,11 +48,9 @@ func TestSignalsBehindAnUpgrade(t *testing.T) {
 	}
 	until := func(what string, ok func() bool) {
 		t.Helper()
-		for end := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(end) {
-				log, _ := os.ReadFile(dir + "/log")
-				t.Fatalf("never seen: %s; status:\n%s\nlog:\n%s", what, status(), log)
-			}
+		if !await.Until(patience, 10*time.Millisecond, ok) {
+			log, _ := os.ReadFile(dir + "/log")
+			t.Fatalf("never seen: %s; status:\n%s\nlog:\n%s", what, status(), log)
 		}
 	}
 	ready := func() bool {

@@ -13,18 +13,18 @@ import (
 const noStderr = `log.target is "stderr", but no daemon has passed its standard error; `
 
 // toStderr has hello log to standard error.
-func (b *bed) toStderr() {
+func (b *harness) toStderr() {
 	b.t.Helper()
 	b.only("hello")
 	b.replace("wsgid.d/hello.hcl", "  workers {", "  log {\n    target = \"stderr\"\n  }\n\n  workers {")
 }
 
 // Whoever reads what a command prints is not held up by the masters that it leaves
-// behind, though their spec says log.target = "stderr" (bed.command proves it). The
+// behind, though their spec says log.target = "stderr" (harness.command proves it). The
 // log goes elsewhere, which is said, until a daemon takes over.
 func TestLogToStderrWithoutADaemon(t *testing.T) {
 	asEach(t, func(t *testing.T, who account) {
-		b := newBed(t, who)
+		b := newHarness(t, who)
 		b.toStderr()
 		b.ok("apply", "hello")
 		b.replace("wsgid.d/hello.hcl", "count = 2", "count = 1")
@@ -59,7 +59,7 @@ func TestLogOfAReadOnlyFolder(t *testing.T) {
 		if !who.root() {
 			return // only root can mount
 		}
-		b := newBed(t, who)
+		b := newHarness(t, who)
 		b.toStderr()
 		folder := filepath.Join(b.demo, "apps/hello")
 		b.must(unix.Mount(folder, folder, "", unix.MS_BIND, ""))

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // disturbance is one thing that happens to a fleet. It returns an error where
@@ -213,9 +215,7 @@ func (s *storm) hit(a *stormApp, what string, pid int, signal syscall.Signal) {
 		// is a zombie before the others have ended. The pidfd tells of the last.
 		waitEnd(fd)
 	} else {
-		for running(pid) {
-			time.Sleep(100 * time.Microsecond)
-		}
+		await.Until(patience, 100*time.Microsecond, func() bool { return !running(pid) })
 	}
 	k.gone = time.Now()
 	s.diary.note("  it is gone: %v after %v", k.gone.Sub(k.at), k.at.Format(clock))

@@ -54,7 +54,7 @@ const idleTime = 100 * time.Millisecond
 
 // storm disturbs a fleet under load.
 type storm struct {
-	*bed
+	*harness
 	rand    *rand.Rand // of what a disturbance does
 	deck    *deck      // which comes next
 	apps    []*stormApp
@@ -90,7 +90,7 @@ func TestChaos(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &storm{bed: newBed(t, who), rand: rand.New(rand.NewPCG(seed, 0)), done: map[string]int{}, moot: map[string]int{}}
+	s := &storm{harness: newHarness(t, who), rand: rand.New(rand.NewPCG(seed, 0)), done: map[string]int{}, moot: map[string]int{}}
 	list := disturbances
 	if *chaosSkip != "" {
 		list = slices.DeleteFunc(slices.Clone(list), func(d disturbance) bool { return skip.MatchString(d.name) })

@@ -19,7 +19,7 @@ func TestTrigger(t *testing.T) {
 }
 
 func testTrigger(t *testing.T, who account) {
-	b := newBed(t, who)
+	b := newHarness(t, who)
 	b.only("hello")
 	goes := filepath.Join(b.dir, "go")
 	b.replace("wsgid.d/hello.hcl", "  sockets {", fmt.Sprintf(`  schedule "job" {

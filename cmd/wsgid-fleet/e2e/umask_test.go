@@ -13,7 +13,7 @@ func TestUmaskOfTheCaller(t *testing.T) {
 	for _, umask := range []string{"027", "077", "777", "000"} {
 		t.Run(umask, func(t *testing.T) {
 			asEach(t, func(t *testing.T, who account) {
-				b := newBed(t, who)
+				b := newHarness(t, who)
 				b.only("hello")
 				b.umask = umask
 				if out := b.fleet("apply", "hello"); out.code != 0 {

@@ -10,7 +10,7 @@ import (
 // the connections that it has accepted, and they are made again to the one that follows.
 func TestCommandsDuringAnUpgrade(t *testing.T) {
 	asEach(t, func(t *testing.T, who account) {
-		b := newBed(t, who)
+		b := newHarness(t, who)
 		d := b.run()
 		b.ok("apply")
 		for _, args := range [][]string{{"reload", "hello"}, {"status", "-o", "json"}, {"plan"}, {"scale", "hello=2"}, {"apply"}, {"restart", "hello"}} {

@@ -3,6 +3,8 @@ package e2e
 import (
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // patience bounds every wait for something that must happen, on however busy a
@@ -13,19 +15,8 @@ const patience = 3 * time.Minute
 // one.
 func eventually(t testing.TB, limit time.Duration, what string, ask func() error) {
 	t.Helper()
-	if err := wait(limit, ask); err != nil {
-		t.Fatalf("waited %v for %s: %v", limit, what, err)
-	}
+	await.Nil(t, limit, what, ask)
 }
 
-func wait(limit time.Duration, ask func() error) error {
-	tick := time.NewTicker(15 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(limit); ; {
-		err := ask()
-		if err == nil || time.Now().After(end) {
-			return err
-		}
-		<-tick.C
-	}
-}
+// wait is for those who go on without.
+func wait(limit time.Duration, ask func() error) error { return await.Ask(limit, ask) }

@@ -116,6 +116,8 @@ flaskk is not installed for /usr/bin/python3: install it there, or name the app'
 `},
 			{"a process that ends without a word", "import os\nos._exit(0)\n", `the worker ended before it was ready: exit status 0; see logs/wsgid.log
 `},
+			{"a process that ends after a word", "import os\nos.write(2, b'no \\x1b[1mlicence\\n\\n')\nos._exit(5)\n", `the worker ended before it was ready: exit status 5; last output: no \x1b[1mlicence; see logs/wsgid.log
+`},
 		} {
 			p.write(app+"/app/web.py", c.code)
 			p.write(app+"/wsgid.json", `{"wsgi_app": "web.application", "fleet": {"sockets": {"http": [{"listen": "`+p.web+`"}]}}}`)

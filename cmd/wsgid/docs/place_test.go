@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/mongrel2test"
 )
@@ -203,17 +204,10 @@ func (p *place) get(path string) (*http.Response, string) {
 	p.t.Helper()
 	var resp *http.Response
 	var body string
-	var err error
-	deadline := time.Now().Add(time.Minute)
-	for {
-		if resp, body, err = p.ask(http.MethodGet, path, nil); err == nil {
-			return resp, body
-		}
-		if time.Now().After(deadline) {
-			p.t.Fatalf("%s does not answer: %v\n%s", path, err, p.logs())
-		}
-		time.Sleep(10 * time.Millisecond)
+	if err := await.Ask(await.Patience, func() (err error) { resp, body, err = p.ask(http.MethodGet, path, nil); return err }); err != nil {
+		p.t.Fatalf("%s does not answer: %v\n%s", path, err, p.logs())
 	}
+	return resp, body
 }
 
 // wants asks for a path and wants a body.

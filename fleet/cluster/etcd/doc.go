@@ -14,10 +14,11 @@
 // # A push is one switch
 //
 // A transaction of etcd is bounded in operations and in size, so a push writes the
-// texts beside the current ones and then switches meta/generation in one transaction
-// that compares it with what the push began from: of two at a time one is told.
-// Readers check that what they read is whole. A generation that is not there, or not
-// whole, is unreadable and never an empty fleet.
+// texts beside the current ones, the last of them along with the switch of
+// meta/generation, in one transaction that compares it with what the push began from: of
+// two at a time one is told. Readers check that what they read is whole. A generation that
+// is not there, or not whole, is unreadable and never an empty fleet. What a small edit
+// changes is in meta/generation too: hosts that follow need not ask for it.
 //
 // # Membership
 //

@@ -17,6 +17,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // fleetAt is a client of a fleet of the test's own.
@@ -52,16 +53,6 @@ func push(t testing.TB, c *Client, texts cluster.Texts) int64 {
 		t.Fatal(err)
 	}
 	return g
-}
-
-// until polls for a state.
-func until(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not so after a minute: %s", what)
-		}
-	}
 }
 
 func TestParse(t *testing.T) {
@@ -311,13 +302,13 @@ func TestHostsShareTheApps(t *testing.T) {
 	servers := []*etcdtest.Server{etcdtest.Start(t)}
 	apps := someApps(12)
 	a := join(t, servers, "a", t.TempDir(), apps...)
-	until(t, "a runs all", func() bool { return spread(apps, a) })
+	await.True(t, "a runs all", func() bool { return spread(apps, a) })
 	b := join(t, servers, "b", t.TempDir(), apps...)
-	until(t, "a and b share", func() bool { return spread(apps, a, b) && len(a.runs()) < 12 && len(b.runs()) < 12 })
+	await.True(t, "a and b share", func() bool { return spread(apps, a, b) && len(a.runs()) < 12 && len(b.runs()) < 12 })
 	b.end()
-	until(t, "a runs all again", func() bool { return len(a.runs()) == 12 })
+	await.True(t, "a runs all again", func() bool { return len(a.runs()) == 12 })
 	c := join(t, servers, "c", t.TempDir(), apps...)
-	until(t, "a and c share", func() bool { return spread(apps, a, c) && len(c.runs()) > 0 && len(c.runs()) < 12 })
+	await.True(t, "a and c share", func() bool { return spread(apps, a, c) && len(c.runs()) > 0 && len(c.runs()) < 12 })
 }
 
 // TestNothingMovesWithoutEtcd: away, stopped, emptied. What runs goes on, and a host
@@ -333,8 +324,8 @@ func TestNothingMovesWithoutEtcd(t *testing.T) {
 	asks := func() *Client { return fleetWithin(t, 3*time.Second, servers...) }
 	a := joinBy(t, asks(), "a", dirs[0], apps...)
 	b := joinBy(t, asks(), "b", dirs[1], apps...)
-	until(t, "a and b share", func() bool { return spread(apps, a, b) && len(b.runs()) > 0 })
-	until(t, "both have the texts", func() bool {
+	await.True(t, "a and b share", func() bool { return spread(apps, a, b) && len(b.runs()) > 0 })
+	await.True(t, "both have the texts", func() bool {
 		g, _ := a.mirror.Current()
 		h, _ := b.mirror.Current()
 		return g == 1 && h == 1
@@ -347,11 +338,11 @@ func TestNothingMovesWithoutEtcd(t *testing.T) {
 		}
 	}
 	s.Kill()
-	until(t, "a notices", func() bool { a.Member.mu.Lock(); defer a.Member.mu.Unlock(); return a.trouble != "" })
+	await.True(t, "a notices", func() bool { a.Member.mu.Lock(); defer a.Member.mu.Unlock(); return a.trouble != "" })
 	b.end()
 	same("etcd is away")
 	b = joinBy(t, asks(), "b", dirs[1], apps...)
-	until(t, "b runs what it ran", func() bool { return slices.Equal(b.runs(), was[1]) })
+	await.True(t, "b runs what it ran", func() bool { return slices.Equal(b.runs(), was[1]) })
 	if got, err := b.mirror.Texts(t.Context()); err != nil || string(got.Files["a.hcl"]) != "app \"a\" {}" {
 		t.Fatalf("its texts are %+v, %v", got, err)
 	}
@@ -361,7 +352,7 @@ func TestNothingMovesWithoutEtcd(t *testing.T) {
 		v, err := h.c.View(t.Context())
 		return err == nil && v.Hosts["a"].ID != "" && v.Hosts["b"].ID != "" && len(v.Endpoints) == 12
 	}
-	until(t, "both are back", func() bool { return joined(a) })
+	await.True(t, "both are back", func() bool { return joined(a) })
 	same("etcd is back")
 	cl, err := a.c.conn()
 	if err != nil {
@@ -370,7 +361,7 @@ func TestNothingMovesWithoutEtcd(t *testing.T) {
 	if _, err := cl.Delete(t.Context(), a.c.key(""), clientv3.WithPrefix()); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "both are back after somebody emptied it", func() bool { return joined(a) })
+	await.True(t, "both are back after somebody emptied it", func() bool { return joined(a) })
 	same("somebody emptied etcd")
 	if got, err := a.mirror.Texts(t.Context()); err != nil || got.Generation != 1 {
 		t.Errorf("an empty etcd took the texts away: %+v, %v", got, err)
@@ -385,9 +376,9 @@ func TestTwoHostsOfOneName(t *testing.T) {
 	apps := someApps(3)
 	dir := t.TempDir()
 	a := join(t, servers, "a", dir, apps...)
-	until(t, "a runs all", func() bool { return spread(apps, a) })
+	await.True(t, "a runs all", func() bool { return spread(apps, a) })
 	twin := join(t, servers, "a", t.TempDir(), apps...)
-	until(t, "the twin says why", func() bool {
+	await.True(t, "the twin says why", func() bool {
 		twin.mu.Lock()
 		defer twin.mu.Unlock()
 		return strings.Contains(twin.log.String(), "another machine has this name")
@@ -398,7 +389,7 @@ func TestTwoHostsOfOneName(t *testing.T) {
 	twin.end()
 	a.end()
 	again := join(t, servers, "a", dir, apps...)
-	until(t, "a is back", func() bool { return spread(apps, again) })
+	await.True(t, "a is back", func() bool { return spread(apps, again) })
 }
 
 // TestACordonedHostGivesItsAppsAway, and gets them back.
@@ -409,15 +400,15 @@ func TestACordonedHostGivesItsAppsAway(t *testing.T) {
 	a := join(t, servers, "a", t.TempDir(), apps...)
 	b := join(t, servers, "b", t.TempDir(), apps...)
 	shared := func() bool { return spread(apps, a, b) && len(a.runs()) > 0 && len(b.runs()) > 0 }
-	until(t, "a and b share", shared)
+	await.True(t, "a and b share", shared)
 	if err := a.c.Cordon(t.Context(), "b", "test"); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "a runs all", func() bool { return spread(apps, a) && len(b.runs()) == 0 })
+	await.True(t, "a runs all", func() bool { return spread(apps, a) && len(b.runs()) == 0 })
 	if err := a.c.Uncordon(t.Context(), "b"); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "a and b share again", shared)
+	await.True(t, "a and b share again", shared)
 	if err := a.c.Uncordon(t.Context(), "b"); err == nil {
 		t.Error("a host that is not cordoned was uncordoned")
 	}
@@ -446,7 +437,7 @@ func TestAWatchThatEndsIsTakenUp(t *testing.T) {
 			s.Run()
 			s.Wait()
 		}
-		until(t, "a has the texts", func() bool { now, _ := a.mirror.Current(); return now == g })
+		await.True(t, "a has the texts", func() bool { now, _ := a.mirror.Current(); return now == g })
 	}
 }
 
@@ -465,20 +456,20 @@ func TestAStoreThatIsMadeAnew(t *testing.T) {
 	for i := range 20 {
 		push(t, a.c, textsOf("a.hcl", fmt.Sprint(i)))
 	}
-	until(t, "a has the texts", has("19"))
+	await.True(t, "a has the texts", has("19"))
 	s.Kill()
 	s.Forget()
 	s.Run()
 	s.Wait()
 	push(t, a.c, textsOf("a.hcl", "anew"))
-	until(t, "a has the new texts", has("anew"))
-	until(t, "a says what happened", func() bool {
+	await.True(t, "a has the new texts", has("anew"))
+	await.True(t, "a says what happened", func() bool {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		return strings.Contains(a.log.String(), "it was restored or recreated")
 	})
 	push(t, a.c, textsOf("a.hcl", "and again"))
-	until(t, "a has the next texts", has("and again"))
+	await.True(t, "a has the next texts", has("and again"))
 }
 
 // TestOnceIsAtMostOnce: of many hosts one begins, and what has ended stays.
@@ -526,12 +517,12 @@ func TestAFullDatabaseMovesNothing(t *testing.T) {
 	s := etcdtest.Start(t, "--quota-backend-bytes", "2000000")
 	apps := someApps(6)
 	a := join(t, []*etcdtest.Server{s}, "a", t.TempDir(), apps...)
-	until(t, "a runs all", func() bool { return spread(apps, a) })
+	await.True(t, "a runs all", func() bool { return spread(apps, a) })
 	cl, err := a.c.conn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "etcd is full", func() bool {
+	await.True(t, "etcd is full", func() bool {
 		_, err := cl.Put(t.Context(), "/other", strings.Repeat("x", 1<<19))
 		return err != nil && strings.Contains(err.Error(), "database space exceeded")
 	})

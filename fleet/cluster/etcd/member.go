@@ -105,9 +105,12 @@ func (m *Member) fetchOnce(ctx context.Context) error {
 			m.holds[n] = textDigest(text)
 		}
 	}
-	u, holds, err := m.client.update(ctx, m.holds)
-	if err != nil {
-		return err
+	u, holds, told := m.toldUpdate()
+	if !told {
+		var err error
+		if u, holds, err = m.client.update(ctx, m.holds); err != nil {
+			return err
+		}
 	}
 	was, digest := m.mirror.Current()
 	if was == u.Generation && digest == u.Digest {
@@ -120,6 +123,19 @@ func (m *Member) fetchOnce(ctx context.Context) error {
 	m.holds = holds
 	m.Log.Info("specs", "generation", u.Generation, "files", len(holds), "before", was)
 	return nil
+}
+
+// toldUpdate is the update to the generation that the view tells of, where that brings all
+// that the mirror lacks: fifty hosts that ask etcd at once for one edit would wait for each
+// other.
+func (m *Member) toldUpdate() (u cluster.Update, holds map[string]string, told bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.view == nil || len(m.view.Texts) == 0 {
+		return u, nil, false
+	}
+	u, missing := m.view.update(m.holds)
+	return u, m.view.Texts, len(missing) == 0
 }
 
 // Run takes part until ctx ends, and then gives the lease back. changed is called when
@@ -281,7 +297,7 @@ func (m *Member) list(ctx context.Context, changed func(), gap bool) error {
 // Those that cannot be read leave it as it is; the hosts may be followed all the same.
 func (m *Member) follow(ctx context.Context, changed func()) {
 	m.mu.Lock()
-	generation, digest := m.view.Generation, m.view.digest
+	generation, digest := m.view.Generation, m.view.Digest
 	m.mu.Unlock()
 	was, wasDigest := m.mirror.Current()
 	if generation > 0 && generation == was && digest == wasDigest {

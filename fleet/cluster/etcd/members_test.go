@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // leader is which of the servers leads.
@@ -17,7 +18,7 @@ func leader(t *testing.T, c *Client, servers []*etcdtest.Server) (at int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "somebody leads", func() bool {
+	await.True(t, "somebody leads", func() bool {
 		for i, s := range servers {
 			st, err := cl.Status(t.Context(), s.Endpoint)
 			if err == nil && st.Leader == st.Header.MemberId {
@@ -40,15 +41,15 @@ func TestHostsGoOnWhileMembersDie(t *testing.T) {
 	push(t, fleetAt(t, servers...), textsOf("a.hcl", "0"))
 	asks := func() *Client { return fleetWithin(t, 3*time.Second, servers...) }
 	a, b := joinBy(t, asks(), "a", t.TempDir(), apps...), joinBy(t, asks(), "b", t.TempDir(), apps...)
-	until(t, "a and b share", func() bool { return spread(apps, a, b) && len(a.runs()) > 0 && len(b.runs()) > 0 })
+	await.True(t, "a and b share", func() bool { return spread(apps, a, b) && len(a.runs()) > 0 && len(b.runs()) > 0 })
 	was := [2][]string{a.runs(), b.runs()}
 	n := 0
 	follow := func(when string) {
 		t.Helper()
 		n++
 		want := textsOf("a.hcl", fmt.Sprint(n))
-		until(t, when+": a push goes through", func() bool { _, _, err := a.c.Push(t.Context(), want, "test"); return err == nil })
-		until(t, when+": both hosts have it", func() bool {
+		await.True(t, when+": a push goes through", func() bool { _, _, err := a.c.Push(t.Context(), want, "test"); return err == nil })
+		await.True(t, when+": both hosts have it", func() bool {
 			_, x := a.mirror.Current()
 			_, y := b.mirror.Current()
 			return x == want.Digest() && y == want.Digest()
@@ -71,7 +72,7 @@ func TestHostsGoOnWhileMembersDie(t *testing.T) {
 	for _, s := range gone {
 		s.Kill()
 	}
-	until(t, "a notices that the majority is lost", func() bool { a.Member.mu.Lock(); defer a.Member.mu.Unlock(); return a.trouble != "" })
+	await.True(t, "a notices that the majority is lost", func() bool { a.Member.mu.Lock(); defer a.Member.mu.Unlock(); return a.trouble != "" })
 	if got := [2][]string{a.runs(), b.runs()}; !slices.Equal(got[0], was[0]) || !slices.Equal(got[1], was[1]) {
 		t.Fatalf("without a majority the hosts run %v, not %v", got, was)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // TestAFileThatTheMirrorLostIsReadAgain: where a file that stays is not in the mirror any
@@ -22,7 +23,7 @@ func TestAFileThatTheMirrorLostIsReadAgain(t *testing.T) {
 			}
 		}
 		g := push(t, a.c, want)
-		until(t, "a has the texts", func() bool { now, _ := a.mirror.Current(); return now == g })
+		await.True(t, "a has the texts", func() bool { now, _ := a.mirror.Current(); return now == g })
 		if got, err := a.mirror.Texts(t.Context()); err != nil || got.Digest() != want.Digest() {
 			t.Fatalf("%q was lost: it has %+v, %v", lost, got, err)
 		}

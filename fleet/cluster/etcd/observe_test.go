@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // TestNewsThatNeverCeaseAreTold: what an observer hears is gathered, and it hears of it
@@ -32,5 +33,5 @@ func TestNewsThatNeverCeaseAreTold(t *testing.T) {
 			pause(ctx, gather/10, nil)
 		}
 	})
-	until(t, "the observer has heard of it again and again", func() bool { return seen.Load() > 5 })
+	await.True(t, "the observer has heard of it again and again", func() bool { return seen.Load() > 5 })
 }

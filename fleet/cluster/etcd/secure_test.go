@@ -13,6 +13,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/certtest"
 )
 
@@ -73,11 +74,11 @@ func TestWithCertificatesAndUsers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "etcd answers", func() bool { _, err := cl.Get(t.Context(), "x"); return err == nil })
+	await.True(t, "etcd answers", func() bool { _, err := cl.Get(t.Context(), "x"); return err == nil })
 	ctx := t.Context()
 	// An etcd that is short of time says "request timed out", whether it has done so or not.
 	admin := func(what string, do func() error) {
-		until(t, what, func() bool {
+		await.True(t, what, func() bool {
 			err := do()
 			return err == nil || errors.Is(err, rpctypes.ErrRoleAlreadyExist) || errors.Is(err, rpctypes.ErrUserAlreadyExist)
 		})
@@ -127,12 +128,12 @@ func TestWithCertificatesAndUsers(t *testing.T) {
 	c := client(as)
 	apps := someApps(3)
 	h := joinBy(t, c, "a", t.TempDir(), apps...)
-	until(t, "the host runs its apps", func() bool { return spread(apps, h) })
+	await.True(t, "the host runs its apps", func() bool { return spread(apps, h) })
 	// The token of the user ends while the host goes on, several times over.
 	began := time.Now()
 	for n := 1; time.Since(began) < 5*time.Second; n++ {
 		g := push(t, c, textsOf("a.hcl", strings.Repeat("# again\n", n)))
-		until(t, "the host has the texts", func() bool { now, _ := h.mirror.Current(); return now == g })
+		await.True(t, "the host has the texts", func() bool { now, _ := h.mirror.Current(); return now == g })
 		time.Sleep(500 * time.Millisecond)
 	}
 	if v, err := c.View(ctx); err != nil || v.Hosts["a"] != (cluster.Host{ID: "a", Region: "eu1", Machine: h.Host.Machine}) {

@@ -24,9 +24,15 @@ type Meta struct {
 	Digest     string `json:"digest"` // see cluster.Texts.Digest
 	// Texts are the digests of the single files: who has one of them need not read it.
 	Texts map[string]string `json:"texts,omitempty"`
-	By    string            `json:"by"` // who pushed it, from where
-	At    time.Time         `json:"at"`
+	// News are those texts that the generation before had not, where they are small: who
+	// has that one need not ask for anything.
+	News map[string][]byte `json:"news,omitempty"`
+	By   string            `json:"by"` // who pushed it, from where
+	At   time.Time         `json:"at"`
 }
+
+// newsBytes is how long news may be: all hosts are sent them, those too that have them.
+const newsBytes = 16 << 10
 
 // ErrNothing tells that no generation is there: none was pushed, or somebody has
 // emptied the prefix.
@@ -55,8 +61,40 @@ func (c *Client) Texts(ctx context.Context) (cluster.Texts, error) {
 // fewTexts are read one by one rather than with all others.
 const fewTexts = 20
 
-// update reads in what the current generation differs from texts that somebody has, of which
-// it is told the digests by their names. The second result is those of the current one.
+// update is in what the generation differs from texts that somebody has, of which it is
+// told the digests by their names. missing are the names of those that the news lack.
+func (m *Meta) update(have map[string]string) (u cluster.Update, missing []string) {
+	u = cluster.Update{Generation: m.Generation, Digest: m.Digest, Files: map[string][]byte{}}
+	for n, digest := range m.Texts {
+		news, told := m.News[n]
+		switch {
+		case have[n] == digest:
+			u.Same = append(u.Same, n)
+		case told && textDigest(news) == digest:
+			u.Files[n] = news
+		default:
+			missing = append(missing, n)
+		}
+	}
+	return u, missing
+}
+
+// tellNews puts those texts into the generation that the one before has not, if they
+// are small.
+func (m *Meta) tellNews(old *Meta, t cluster.Texts) {
+	news, size := map[string][]byte{}, 0
+	for n, text := range t.Files {
+		if old == nil || old.Texts[n] != m.Texts[n] {
+			news[n], size = text, size+len(n)+len(text)
+		}
+	}
+	if size <= newsBytes {
+		m.News = news
+	}
+}
+
+// update reads in what the current generation differs from texts that somebody has. The
+// second result is the digests of its texts.
 func (c *Client) update(ctx context.Context, have map[string]string) (cluster.Update, map[string]string, error) {
 	none := cluster.Update{}
 	meta, _, rev, err := c.meta(ctx)
@@ -66,16 +104,8 @@ func (c *Client) update(ctx context.Context, have map[string]string) (cluster.Up
 	if meta == nil {
 		return none, nil, fmt.Errorf("cannot read the specs of %s: %w; push them: wsgid-fleet push DIR", c.where(), ErrNothing)
 	}
-	u := cluster.Update{Generation: meta.Generation, Digest: meta.Digest, Files: map[string][]byte{}}
+	u, missing := meta.update(have)
 	prefix := c.key("specs", meta.Stage) + "/"
-	var missing []string
-	for n, digest := range meta.Texts {
-		if have[n] == digest {
-			u.Same = append(u.Same, n)
-		} else {
-			missing = append(missing, n)
-		}
-	}
 	if len(meta.Texts) == 0 || len(missing) > fewTexts {
 		if u.Files, err = c.whole(ctx, prefix, rev); err != nil {
 			return none, nil, err
@@ -219,10 +249,12 @@ func (c *Client) Push(ctx context.Context, t cluster.Texts, by string) (generati
 		}
 		meta.Generation = old.Generation + 1
 	}
-	if err := c.stage(ctx, meta.Stage, t); err != nil {
+	meta.tellNews(old, t)
+	text, err := json.Marshal(meta)
+	if err != nil {
 		return 0, false, err
 	}
-	text, err := json.Marshal(meta)
+	last, err := c.stage(ctx, meta.Stage, t, len(text))
 	if err != nil {
 		return 0, false, err
 	}
@@ -231,7 +263,7 @@ func (c *Client) Push(ctx context.Context, t cluster.Texts, by string) (generati
 		[]clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(c.key("meta", "generation")), "=", mod)},
 		// What is staged now is either current or of a push that began before this one
 		// and can no longer end well: all else came after.
-		[]clientv3.Op{clientv3.OpGet(specs, clientv3.WithPrefix(), clientv3.WithKeysOnly()), clientv3.OpPut(c.key("meta", "generation"), string(text))}, nil)
+		append(last, clientv3.OpPut(c.key("meta", "generation"), string(text)), clientv3.OpGet(specs, clientv3.WithPrefix(), clientv3.WithKeysOnly())), nil)
 	if err != nil {
 		return 0, false, err
 	}
@@ -240,7 +272,7 @@ func (c *Client) Push(ctx context.Context, t cluster.Texts, by string) (generati
 		return 0, false, fmt.Errorf("cannot push to %s: %w: look at what it brought (wsgid-fleet pull DIR) and push again", c.where(), ErrOvertaken)
 	}
 	stale := map[string]bool{}
-	for _, kv := range got.Responses[0].GetResponseRange().Kvs {
+	for _, kv := range got.Responses[len(last)+1].GetResponseRange().Kvs {
 		stage, _, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), specs), "/")
 		// The generation before may be read right now.
 		if stage != meta.Stage && (old == nil || stage != old.Stage) {
@@ -260,16 +292,16 @@ func textDigest(text []byte) string {
 
 func stageName() string { return rand.Text() }
 
-// stage writes the texts where nobody reads them yet.
-func (c *Client) stage(ctx context.Context, stage string, t cluster.Texts) error {
-	var ops []clientv3.Op
+// stage writes the texts where nobody reads them yet, but for the last ones, which go
+// along with the switch of that many bytes: those it returns. Of few texts all do.
+func (c *Client) stage(ctx context.Context, stage string, t cluster.Texts, along int) (last []clientv3.Op, err error) {
 	size := 0
 	flush := func() error {
-		if len(ops) == 0 {
+		if len(last) == 0 {
 			return nil
 		}
-		_, err := c.txn(ctx, "push to", nil, ops, nil)
-		ops, size = nil, 0
+		_, err := c.txn(ctx, "push to", nil, last, nil)
+		last, size = nil, 0
 		if err != nil {
 			c.unstage(context.WithoutCancel(ctx), stage)
 		}
@@ -278,17 +310,21 @@ func (c *Client) stage(ctx context.Context, stage string, t cluster.Texts) error
 	for _, n := range t.Names() {
 		text := t.Files[n]
 		if len(text) > cluster.MaxText {
-			return fmt.Errorf("cannot push %s: it has %d bytes, and at most %d go through etcd; divide it", n, len(text), cluster.MaxText)
+			c.unstage(context.WithoutCancel(ctx), stage)
+			return nil, fmt.Errorf("cannot push %s: it has %d bytes, and at most %d go through etcd; divide it", n, len(text), cluster.MaxText)
 		}
-		if len(ops) == batchOps || size+len(text) > batchBytes {
+		if len(last) == batchOps || size+len(text) > batchBytes {
 			if err := flush(); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		ops = append(ops, clientv3.OpPut(c.key("specs", stage, n), string(text)))
+		last = append(last, clientv3.OpPut(c.key("specs", stage, n), string(text)))
 		size += len(text)
 	}
-	return flush()
+	if size+along > batchBytes {
+		return nil, flush()
+	}
+	return last, nil
 }
 
 // unstage removes what nobody reads. What cannot be removed the next push removes.

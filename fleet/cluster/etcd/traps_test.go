@@ -18,13 +18,14 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // raw is etcd's own client.
 func raw(t testing.TB, c *Client) *clientv3.Client {
 	t.Helper()
 	var cl *clientv3.Client
-	until(t, "etcd is connected", func() bool {
+	await.True(t, "etcd is connected", func() bool {
 		var err error
 		cl, err = c.conn()
 		return err == nil
@@ -61,7 +62,7 @@ func TestALeaseStartsAnewWithEachLeader(t *testing.T) {
 				servers[l].Wait()
 				continue
 			}
-			until(t, "the host is gone", func() bool {
+			await.True(t, "the host is gone", func() bool {
 				got, err := cl.Get(t.Context(), key)
 				return err == nil && len(got.Kvs) == 0
 			})
@@ -98,7 +99,7 @@ func TestTwoSecondsAreTheLeast(t *testing.T) {
 			h.Run(ctx, h.load, func() map[string]cluster.Endpoint { return map[string]cluster.Endpoint{"app0": {Ready: true}} })
 		}()
 		defer func() { cancel(); <-done }()
-		until(t, "it is there with what it serves", func() bool {
+		await.True(t, "it is there with what it serves", func() bool {
 			v, err := c.View(t.Context())
 			return err == nil && v.Ready("app0", "a")
 		})
@@ -123,7 +124,7 @@ func TestAHostGoesInOneRevision(t *testing.T) {
 		push(t, c, textsOf("a.hcl", "0"))
 		h := joinBy(t, c, "a", t.TempDir(), apps...)
 		var v *View
-		until(t, "all apps are told", func() bool {
+		await.True(t, "all apps are told", func() bool {
 			var err error
 			v, err = c.View(t.Context())
 			return err == nil && len(v.Endpoints) == len(apps)
@@ -160,7 +161,8 @@ func TestAForbiddenWatchEnds(t *testing.T) {
 		root := fleetAt(t, start(1)...)
 		push(t, root, textsOf("a.hcl", "0"))
 		cl := raw(t, root)
-		ctx := t.Context()
+		ctx, over := context.WithTimeout(t.Context(), 2*await.Patience)
+		defer over()
 		may := func(name string) error {
 			_, err := cl.UserAdd(ctx, name, "secret")
 			if err == nil && name == "root" {
@@ -197,6 +199,9 @@ func TestAForbiddenWatchEnds(t *testing.T) {
 			t.Errorf("a watch that is forbidden gave %d answers", answers)
 		}
 		c.Watch(ctx, func() { t.Error("a watch that is forbidden gives a hint") }) // it ends
+		if ctx.Err() != nil {
+			t.Fatalf("a watch that is forbidden has not ended within %v", 2*await.Patience)
+		}
 		var seen atomic.Bool
 		why := make(chan string, 1)
 		octx, cancel := context.WithCancel(ctx)
@@ -214,7 +219,7 @@ func TestAForbiddenWatchEnds(t *testing.T) {
 		}()
 		defer func() { cancel(); <-done }()
 		var text string
-		until(t, "who follows is told why not", func() bool {
+		await.True(t, "who follows is told why not", func() bool {
 			select {
 			case text = <-why:
 			default:
@@ -230,7 +235,7 @@ func TestAForbiddenWatchEnds(t *testing.T) {
 		if _, err := admin.RoleGrantPermission(ctx, "fleet", c.cfg.Prefix+"/", c.cfg.Prefix+"0", clientv3.PermissionType(clientv3.PermReadWrite)); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "it follows", seen.Load)
+		await.True(t, "it follows", seen.Load)
 	})
 }
 
@@ -292,7 +297,7 @@ func TestAWatchBehindACompactionIsTakenUp(t *testing.T) {
 		t.Cleanup(behind.Close)
 		h := joinBy(t, behind, "a", t.TempDir(), someApps(1)...)
 		h.Relist = time.Hour
-		until(t, "it is there", func() bool { v, err := c.View(t.Context()); return err == nil && v.Ready("app0", "a") })
+		await.True(t, "it is there", func() bool { v, err := c.View(t.Context()); return err == nil && v.Ready("app0", "a") })
 		relay.Hold(etcdtest.ToServer, etcdtest.ToClient)
 		var last int64
 		for i := range 3 {
@@ -306,13 +311,15 @@ func TestAWatchBehindACompactionIsTakenUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		// A watch from before it is told so, once.
-		r := <-raw(t, c).Watch(t.Context(), c.key("meta", "generation"), clientv3.WithRev(2))
+		ctx, over := context.WithTimeout(t.Context(), await.Patience)
+		defer over()
+		r := <-raw(t, c).Watch(ctx, c.key("meta", "generation"), clientv3.WithRev(2))
 		if r.CompactRevision != v.Revision || !r.Canceled {
 			t.Errorf("a watch from before the compaction: %+v", r)
 		}
 		relay.Drop()
 		relay.Pass(etcdtest.ToServer, etcdtest.ToClient)
-		until(t, "it has the last texts", func() bool { now, _ := h.mirror.Current(); return now == last })
+		await.True(t, "it has the last texts", func() bool { now, _ := h.mirror.Current(); return now == last })
 		if got := h.runs(); !slices.Equal(got, []string{"app0"}) {
 			t.Errorf("it runs %v", got)
 		}
@@ -364,8 +371,8 @@ func TestAnEmptyAnswerRemovesNothing(t *testing.T) {
 		push(t, c, textsOf("a.hcl", "1", "b.hcl", "2"))
 		apps := someApps(8)
 		a, b := joinBy(t, fleetAt(t, servers...), "a", t.TempDir(), apps...), joinBy(t, fleetAt(t, servers...), "b", t.TempDir(), apps...)
-		until(t, "a and b share", func() bool { return spread(apps, a, b) && len(a.runs()) > 0 && len(b.runs()) > 0 })
-		until(t, "both have the texts", func() bool {
+		await.True(t, "a and b share", func() bool { return spread(apps, a, b) && len(a.runs()) > 0 && len(b.runs()) > 0 })
+		await.True(t, "both have the texts", func() bool {
 			x, _ := a.mirror.Current()
 			y, _ := b.mirror.Current()
 			return x == 1 && y == 1
@@ -381,7 +388,7 @@ func TestAnEmptyAnswerRemovesNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			until(t, part+": both are there again", func() bool {
+			await.True(t, part+": both are there again", func() bool {
 				v, err := c.View(t.Context())
 				return err == nil && len(v.Hosts) == 2 && len(v.Endpoints) == len(apps)
 			})

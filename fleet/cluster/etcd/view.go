@@ -21,14 +21,13 @@ import (
 
 // View is all that etcd says of a fleet beside the texts.
 type View struct {
-	Revision   int64
-	listed     int64  // the revision that was read as a whole
-	hosted     int64  // the revision at which the hosts were read
-	Generation int64  // 0: none is there
-	digest     string // of the texts of that generation
-	Thaw       int64
-	Hosts      map[string]cluster.Host
-	Down       map[string]bool
+	Meta     // of the present generation, which is 0 where none is there
+	Revision int64
+	listed   int64 // the revision that was read as a whole
+	hosted   int64 // the revision at which the hosts were read
+	Thaw     int64
+	Hosts    map[string]cluster.Host
+	Down     map[string]bool
 	// Endpoints are by app and host.
 	Endpoints map[string]map[string]cluster.Endpoint
 	// mods are the revisions at which hosts were written.
@@ -76,7 +75,7 @@ func (v *View) put(key string, kv *mvccpb.KeyValue) {
 		}
 		var m Meta
 		if rest == "generation" && json.Unmarshal(kv.Value, &m) == nil {
-			v.Generation, v.digest = m.Generation, m.Digest
+			v.Meta = m
 		}
 	case "hosts":
 		var h cluster.Host
@@ -108,7 +107,7 @@ func (v *View) remove(key string) {
 	switch kind, rest, _ := strings.Cut(key, "/"); kind {
 	case "meta":
 		if rest == "generation" {
-			v.Generation = 0
+			v.Meta = Meta{}
 		}
 	case "hosts":
 		delete(v.Hosts, rest)
@@ -165,7 +164,7 @@ func (v *View) takeHosts(prefix string, got *clientv3.GetResponse) {
 		}
 	}
 	if emptied {
-		v.Generation = 0
+		v.Meta = Meta{}
 	}
 }
 

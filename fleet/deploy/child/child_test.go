@@ -3,6 +3,7 @@ package child
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -10,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 func TestTail(t *testing.T) {
@@ -81,25 +84,15 @@ func TestCommandEndsAsAGroup(t *testing.T) {
 		done <- (&Command{Args: []string{"sh", "-c", "trap '' TERM; sleep 600 & echo $! >" + file + ".new; mv " + file + ".new " + file + "; wait"}}).Run(ctx)
 	}()
 	var pid int
-	for end := time.Now().Add(time.Minute); pid == 0; time.Sleep(5 * time.Millisecond) {
+	await.True(t, "the command to start", func() bool {
 		if b, err := os.ReadFile(file); err == nil {
 			pid, _ = strconv.Atoi(strings.TrimSpace(string(b)))
 		}
-		if time.Now().After(end) {
-			t.Fatal("the command does not start")
-		}
-	}
+		return pid != 0
+	})
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
-	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-		b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-		if err != nil && (errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH)) || strings.Contains(string(b), ") Z ") {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("process %d lives on", pid)
-		}
-	}
+	await.True(t, fmt.Sprintf("the end of process %d", pid), func() bool { return gone(pid) })
 }

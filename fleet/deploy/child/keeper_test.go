@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,7 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // A process that a test's command starts writes its number into a folder, by
@@ -63,8 +65,9 @@ func (w *witness) command(script string) *Command {
 // pids waits for so many processes to be there.
 func (w *witness) pids(n int) []int {
 	w.t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-		var pids []int
+	var pids []int
+	await.True(w.t, fmt.Sprintf("%d processes", n), func() bool {
+		pids = nil
 		files, _ := filepath.Glob(filepath.Join(w.dir, "pid.*"))
 		for _, f := range files {
 			if b, err := os.ReadFile(f); err == nil {
@@ -72,13 +75,9 @@ func (w *witness) pids(n int) []int {
 				pids = append(pids, pid)
 			}
 		}
-		if len(pids) >= n {
-			return pids
-		}
-		if time.Now().After(end) {
-			w.t.Fatalf("%d of %d processes have started", len(pids), n)
-		}
-	}
+		return len(pids) >= n
+	}, func() any { return pids })
+	return pids
 }
 
 func gone(pid int) bool {
@@ -172,11 +171,7 @@ func TestDeployerThatIsKilled(t *testing.T) {
 	_ = deployer.Process.Kill()
 	_ = deployer.Wait()
 	for _, pid := range pids {
-		for end := time.Now().Add(time.Minute); !gone(pid); time.Sleep(5 * time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatalf("process %d lives on", pid)
-			}
-		}
+		await.True(t, fmt.Sprintf("the end of process %d", pid), func() bool { return gone(pid) })
 	}
 }
 

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"os/user"
-	"runtime"
 	"slices"
 	"strconv"
 
@@ -31,7 +29,7 @@ func (d dialer) dial(ctx context.Context, network, address string) (net.Conn, er
 		connect()
 		return conn, err
 	}
-	if ierr := impersonate(d.as, connect); ierr != nil {
+	if ierr := d.as.Impersonate("connect", connect); ierr != nil {
 		return nil, ierr
 	}
 	if err != nil {
@@ -76,54 +74,4 @@ func userText(uid int) string {
 		return u.Username
 	}
 	return "user " + strconv.Itoa(uid)
-}
-
-// impersonate runs f on a thread that has the effective user of an account, which
-// the kernel takes for the other end of what f connects. Our real user stays: the
-// account can neither signal nor look into this process meanwhile.
-func impersonate(a *child.Account, f func()) error {
-	if a == nil || a.UID == os.Geteuid() {
-		f()
-		return nil
-	}
-	result := make(chan error, 1)
-	go func() {
-		// For ever: whatever comes, no other goroutine gets this thread.
-		runtime.LockOSThread()
-		result <- impersonateHere(a, f)
-	}()
-	return <-result
-}
-
-func impersonateHere(a *child.Account, f func()) (err error) {
-	groups, err := unix.Getgroups()
-	if err != nil {
-		return fmt.Errorf("cannot read the own groups: %w", err)
-	}
-	uid, gid := os.Geteuid(), os.Getegid()
-	// The kernel closes a process to its own user whose effective user changes.
-	dumpable, _ := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
-	// Not by package syscall: that changes all threads.
-	defer func() {
-		back := errors.Join(setThread(unix.SYS_SETRESUID, uid), setThread(unix.SYS_SETRESGID, gid), unix.Setgroups(groups))
-		if dumpable == 1 {
-			_ = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
-		}
-		err = errors.Join(err, back)
-	}()
-	err = errors.Join(unix.Setgroups(a.Groups), setThread(unix.SYS_SETRESGID, a.GID), setThread(unix.SYS_SETRESUID, a.UID))
-	if err != nil {
-		return fmt.Errorf("cannot connect as %s: %w", a, err)
-	}
-	f()
-	return nil
-}
-
-// setThread sets the effective id of this thread; the real and the saved one stay.
-func setThread(call uintptr, effective int) error {
-	const same = ^uintptr(0)
-	if _, _, errno := unix.RawSyscall(call, same, uintptr(effective), same); errno != 0 {
-		return errno
-	}
-	return nil
 }

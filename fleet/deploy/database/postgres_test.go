@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // maker is one of an app; kept is what it was told to keep.
@@ -162,14 +163,14 @@ func TestPostgreSQLPasswordIsKeptFirst(t *testing.T) {
 func TestPostgreSQLRaces(t *testing.T) {
 	c := startedCluster(t)
 	in, done := c.begin(t, "postgres", "begin;\ncreate role raced login;\nselect pg_advisory_lock(7);\n")
-	await(t, c, "select 1 from pg_locks where locktype = 'advisory' and objid = 7")
+	answered(t, c, "select 1 from pg_locks where locktype = 'advisory' and objid = 7")
 	var kept string
 	lost := make(chan error, 1)
 	go func() {
 		_, err := maker(t, c, "raced", "raced", &kept).Make(context.Background())
 		lost <- err
 	}()
-	await(t, c, "select 1 from pg_stat_activity where application_name = 'wsgid-fleet' and wait_event = 'transactionid'")
+	answered(t, c, "select 1 from pg_stat_activity where application_name = 'wsgid-fleet' and wait_event = 'transactionid'")
 	_, _ = io.WriteString(in, "commit;\n")
 	done()
 	if err := <-lost; err == nil || !strings.Contains(err.Error(), `the role "raced" is there, and its password is not known`) {
@@ -178,7 +179,7 @@ func TestPostgreSQLRaces(t *testing.T) {
 
 	// A session in template1 is in nobody's way, nor are others that make the same.
 	_, done = c.begin(t, "template1", "select 1;\n")
-	await(t, c, "select 1 from pg_stat_activity where datname = 'template1'")
+	answered(t, c, "select 1 from pg_stat_activity where datname = 'template1'")
 	c.psql(t, "create role twice login password 'known'")
 	var all sync.WaitGroup
 	for range 4 {
@@ -193,13 +194,9 @@ func TestPostgreSQLRaces(t *testing.T) {
 	done()
 }
 
-func await(t *testing.T, c cluster, question string) {
+func answered(t *testing.T, c cluster, question string) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); c.psql(t, question) == ""; time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never: %s", question)
-		}
-	}
+	await.True(t, question, func() bool { return c.psql(t, question) != "" })
 }
 
 // Debian's server lets a role in by its socket only by the user of its name: then it

@@ -18,10 +18,11 @@
 // (git.go). The bare repository is the account's own folder: this process looks
 // at it and changes nothing in it.
 //
-// The release is written by this process, not by git. Git is asked only for names
-// (ls-tree) and bytes (cat-file), which know neither attributes nor filters: a
-// checkout or git archive would leave out files and run programs where a
-// repository says so. The names are judged before the first is used (tree.go,
+// The release is written by this process, not by git. Git is asked only for objects
+// (cat-file; an older one for names by ls-tree, too), which know neither attributes nor
+// filters: a checkout or git archive would leave out files and run programs where a
+// repository says so. One git tells the commit, the trees and the files: each that is
+// started keeps what serves waiting for some milliseconds (objects.go, walk.go). The names are judged before the first is used (tree.go,
 // symlink.go: pure), the files made below an os.Root, each new, and symbolic links
 // last, so that nothing is written through one. Until all is there the folder is
 // closed to everybody else, the account too; then it is given to the account.

@@ -10,8 +10,8 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
@@ -136,7 +136,12 @@ func (s *Store) search(ctx context.Context, r Repository, dir, id string) error 
 // branches.
 func (s *Store) bring(ctx context.Context, r Repository, dir, depth string, refspecs ...string) error {
 	args := []string{"fetch", "-q", "--no-progress", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
-		"--prune", "--depth", depth, "--", r.URL}
+		"--prune", "--depth", depth}
+	if how, _, _ := parse(r.URL); how == file {
+		// Git has a shell start this; which need not stay until it has ended.
+		args = append(args, "--upload-pack=exec git-upload-pack")
+	}
+	args = append(args, "--", r.URL)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	most := s.Limits.withDefaults().Bytes
@@ -186,31 +191,12 @@ func size(n int64) string {
 	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
 }
 
-// describe reads the commit that was fetched; of a tag, the one that it points to.
-func (s *Store) describe(ctx context.Context, r Repository, dir, name string) (Commit, error) {
-	out, err := s.output(ctx, r, dir, "log", "-1", "--no-show-signature", "--no-color", "--encoding=UTF-8",
-		"--format=%H%x00%ct%x00%an%x00%s", deployRef+"^{commit}", "--")
-	if err != nil {
-		if said(err, "expected commit type", "bad revision", "unknown revision", "ambiguous argument") {
-			return Commit{}, fmt.Errorf("%s is not a commit", name)
-		}
-		return Commit{}, err
-	}
-	f := strings.SplitN(strings.TrimSuffix(out, "\n"), "\x00", 4)
-	if len(f) != 4 || !wholeID(f[0]) {
-		return Commit{}, fmt.Errorf("git describes %s as %q", name, out)
-	}
-	at, _ := strconv.ParseInt(f[1], 10, 64)
-	return Commit{ID: f[0], Ref: name, Time: time.Unix(at, 0).UTC(), dir: dir,
-		Author: child.Printable(f[2]), Subject: child.Printable(f[3])}, nil
-}
-
-var unsafe = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
+var unsafe = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^A-Za-z0-9._-]+`) })
 
 // dir is where the repository of a URL is kept.
 func (s *Store) dir(repository string) string {
 	sum := sha256.Sum256([]byte(repository))
-	name := unsafe.ReplaceAllString(strings.TrimSuffix(path.Base(repository), ".git"), "-")
+	name := unsafe().ReplaceAllString(strings.TrimSuffix(path.Base(repository), ".git"), "-")
 	return filepath.Join(s.Dir, strings.TrimLeft(name[:min(len(name), 40)], ".-")+"-"+hex.EncodeToString(sum[:6])+".git")
 }
 

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,10 +29,12 @@ type pointer struct {
 	size  int64
 }
 
-var pointerLines = regexp.MustCompile(`^version https://(?:git-lfs\.github\.com|hawser\.github\.com)/spec/v1\n(?:ext-.*\n)*oid sha256:([0-9a-f]+)\nsize ([0-9]{1,18})\r?\n?$`)
+var pointerLines = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^version https://(?:git-lfs\.github\.com|hawser\.github\.com)/spec/v1\n(?:ext-.*\n)*oid sha256:([0-9a-f]+)\nsize ([0-9]{1,18})\r?\n?$`)
+})
 
 func parsePointer(text string) (pointer, bool) {
-	m := pointerLines.FindStringSubmatch(strings.ReplaceAll(text, "\r\n", "\n"))
+	m := pointerLines().FindStringSubmatch(strings.ReplaceAll(text, "\r\n", "\n"))
 	if m == nil || len(m[1]) != 64 {
 		return pointer{}, false
 	}

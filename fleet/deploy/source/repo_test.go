@@ -171,6 +171,7 @@ func (s *site) fetch(r Repository) Commit {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.t.Cleanup(c.Close)
 	return c
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
@@ -23,17 +24,6 @@ type Repository struct {
 	KnownHosts string
 	Submodules bool
 	LFS        bool
-}
-
-// Commit is what a Repository was resolved to.
-type Commit struct {
-	ID      string // the whole object id
-	Ref     string // what it was reached by, for messages: branch main, tag v1.2, …
-	Time    time.Time
-	Author  string
-	Subject string
-
-	dir string // the bare repository that holds it
 }
 
 // Store is where the repositories of one app are kept between deploys. Whoever
@@ -60,11 +50,13 @@ func (l Limits) withDefaults() Limits {
 }
 
 // refName is what git takes as the name of a branch or tag, and a little less.
-var refName = regexp.MustCompile(`^[^-/.\x00-\x20\x7f~^:?*\[\\][^\x00-\x20\x7f~^:?*\[\\]*$`)
+var refName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[^-/.\x00-\x20\x7f~^:?*\[\\][^\x00-\x20\x7f~^:?*\[\\]*$`)
+})
 
 func checkRefName(what, name string) error {
 	switch {
-	case !refName.MatchString(name), strings.Contains(name, ".."), strings.Contains(name, "@{"),
+	case !refName().MatchString(name), strings.Contains(name, ".."), strings.Contains(name, "@{"),
 		strings.Contains(name, "//"), strings.HasSuffix(name, "/"), strings.HasSuffix(name, ".lock"):
 		return fmt.Errorf("%s %q is not a name that git knows", what, name)
 	}

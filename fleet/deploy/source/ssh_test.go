@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
@@ -77,17 +77,13 @@ func (s *sshd) start() {
 		_ = cmd.Wait()
 		_ = log.Close()
 	})
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	await.True(s.t, "sshd to listen", func() bool {
 		c, err := net.Dial("tcp", "127.0.0.1:"+s.port)
 		if err == nil {
 			_ = c.Close()
-			return
 		}
-		if time.Now().After(end) {
-			b, _ := os.ReadFile(log.Name())
-			s.t.Fatalf("sshd: %v\n%s", err, b)
-		}
-	}
+		return err == nil
+	}, func() any { b, _ := os.ReadFile(log.Name()); return string(b) })
 }
 
 func (s *sshd) url(path string) string {

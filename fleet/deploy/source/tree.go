@@ -70,18 +70,33 @@ func (t *tree) read(from io.Reader, below string, repo int, l Limits) error {
 			e.path = below + "/" + e.path
 		}
 		e.repo = repo
-		if err := checkPath(e.path); err != nil {
+		if err := t.add(e, l); err != nil {
 			return err
 		}
-		t.entries = append(t.entries, e)
-		t.bytes += e.size
-		if len(t.entries) > l.Files {
-			return fmt.Errorf("the tree has more than %d files and folders", l.Files)
-		}
-		if t.bytes > l.Bytes {
-			return fmt.Errorf("the tree has more than %s; %s has %s", size(l.Bytes), quoted(e.path), size(e.size))
+		if err := t.weigh(e, l); err != nil {
+			return err
 		}
 	}
+}
+
+// add adds an entry, unless it is one too many.
+func (t *tree) add(e entry, l Limits) error {
+	if err := checkPath(e.path); err != nil {
+		return err
+	}
+	t.entries = append(t.entries, e)
+	if len(t.entries) > l.Files {
+		return fmt.Errorf("the tree has more than %d files and folders", l.Files)
+	}
+	return nil
+}
+
+// weigh counts the bytes of an entry.
+func (t *tree) weigh(e entry, l Limits) error {
+	if t.bytes += e.size; t.bytes > l.Bytes {
+		return fmt.Errorf("the tree has more than %s; %s has %s", size(l.Bytes), quoted(e.path), size(e.size))
+	}
+	return nil
 }
 
 // parseEntry reads "MODE TYPE ID SIZE\tPATH".
@@ -93,7 +108,7 @@ func parseEntry(line []byte) (entry, error) {
 	}
 	k, ok := kinds[f[0]]
 	if !ok {
-		return entry{}, fmt.Errorf("%s has the mode %s, which is neither a file's nor a folder's nor a link's", quoted(string(name)), f[0])
+		return entry{}, strangeMode(string(name), f[0])
 	}
 	e := entry{path: string(name), kind: k, id: f[2]}
 	if f[3] != "-" {
@@ -104,6 +119,10 @@ func parseEntry(line []byte) (entry, error) {
 		e.size = n
 	}
 	return e, nil
+}
+
+func strangeMode(name, mode string) error {
+	return fmt.Errorf("%s has the mode %s, which is neither a file's nor a folder's nor a link's", quoted(name), mode)
 }
 
 // checkPath refuses names that would not stay where they belong, and those that

@@ -34,6 +34,7 @@ func (s *Store) Unpack(ctx context.Context, r Repository, c Commit, directory st
 	ctx, cancel := context.WithTimeout(ctx, s.Limits.withDefaults().Time)
 	defer cancel()
 	u := &unpacker{store: s, limits: s.Limits.withDefaults(), ctx: ctx}
+	defer c.Close()
 	defer u.close()
 	done, err := u.unpack(r, c, directory, releases, id)
 	if err != nil {
@@ -53,16 +54,16 @@ type unpacker struct {
 
 // part is one of the repositories that make up a release.
 type part struct {
-	repo  Repository
-	dir   string
-	id    string
-	below string // the folder of the release
-	blobs *blobs
+	repo    Repository
+	dir     string
+	id      string
+	below   string // the folder of the release
+	objects *objects
 }
 
 func (u *unpacker) close() {
 	for _, p := range u.parts {
-		p.blobs.close()
+		p.objects.close()
 	}
 }
 
@@ -140,9 +141,6 @@ func (u *unpacker) list(r Repository, c Commit, directory string) error {
 		directory = ""
 	}
 	p := u.part(r, c, "")
-	if err := p.blobs.begin(u.ctx); err != nil { // beside the one that lists the tree
-		return err
-	}
 	if err := u.add(p, spec, 0); err != nil {
 		if directory != "" && said(err, "Not a valid object name", "not a tree object", "does not exist in") {
 			var all tree
@@ -155,15 +153,18 @@ func (u *unpacker) list(r Repository, c Commit, directory string) error {
 }
 
 func (u *unpacker) part(r Repository, c Commit, below string) *part {
-	dir := cmp.Or(c.dir, u.store.dir(r.URL))
-	return &part{repo: r, dir: dir, id: c.ID, below: below, blobs: &blobs{command: u.store.git(r, dir, "cat-file", "--batch", "--buffer")}}
+	dir, o := cmp.Or(c.dir, u.store.dir(r.URL)), c.objects
+	if o == nil {
+		o = u.store.objects(r, dir, false)
+	}
+	return &part{repo: r, dir: dir, id: c.ID, below: below, objects: o}
 }
 
 // add reads one repository's tree. What of submodules is asked for comes with it.
 func (u *unpacker) add(p *part, spec string, depth int) error {
 	u.parts = append(u.parts, p)
 	from := len(u.tree.entries)
-	if err := u.read(&u.tree, p, spec, true); err != nil {
+	if err := u.entries(p, spec); err != nil {
 		return err
 	}
 	var modules []entry
@@ -187,6 +188,32 @@ func (u *unpacker) add(p *part, spec string, depth int) error {
 	}
 	_, inside, _ := strings.Cut(spec, ":")
 	return u.submodules(p, inside, modules, depth)
+}
+
+// entries reads the tree of a part, by the git that is there to read its files from if
+// that takes commands, else by git ls-tree, which also says what is wrong.
+func (u *unpacker) entries(p *part, spec string) error {
+	if p.objects.commands && !strings.ContainsAny(spec, "\r\n") { // which end a command
+		p.objects.within(u.ctx)
+		from, bytes := len(u.tree.entries), u.tree.bytes
+		top := spec
+		if !strings.Contains(spec, ":") {
+			top += "^{tree}"
+		}
+		refused, err := u.tree.walk(u.ctx, p.objects, top, p.below, len(u.parts)-1, u.limits)
+		if err == nil || refused != nil {
+			return refused
+		}
+		p.objects.close()
+		u.tree.entries, u.tree.bytes = u.tree.entries[:from], bytes
+	}
+	if p.objects.commands {
+		p.objects = u.store.objects(p.repo, p.dir, false)
+	}
+	if err := p.objects.begin(u.ctx); err != nil { // beside the one that lists the tree
+		return err
+	}
+	return u.read(&u.tree, p, spec, true)
 }
 
 // read runs git ls-tree.
@@ -255,8 +282,12 @@ func (u *unpacker) each(files []entry, take func(entry, io.Reader) error) error 
 		if n < 0 {
 			n = len(files)
 		}
-		b := u.parts[files[0].repo].blobs
-		if err := b.ask(u.ctx, files[:n]); err != nil {
+		b := u.parts[files[0].repo].objects
+		ids := make([]string, n)
+		for i, e := range files[:n] {
+			ids[i] = e.id
+		}
+		if err := b.ask(u.ctx, contents, ids); err != nil {
 			return err
 		}
 		for _, e := range files[:n] {

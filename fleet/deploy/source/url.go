@@ -7,6 +7,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -21,11 +22,13 @@ const (
 
 // scp is ssh's short form, user@host:path. Git takes what has a slash before the
 // colon for a path.
-var scp = regexp.MustCompile(`^(?:([A-Za-z0-9_.][A-Za-z0-9_.+-]*)@)?([A-Za-z0-9_.][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\]):([^:].*)$`)
+var scp = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:([A-Za-z0-9_.][A-Za-z0-9_.+-]*)@)?([A-Za-z0-9_.][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\]):([^:].*)$`)
+})
 
 var (
-	sshUser = regexp.MustCompile(`^[A-Za-z0-9_.][A-Za-z0-9_.+-]*$`)
-	sshHost = regexp.MustCompile(`^[A-Za-z0-9_.:][A-Za-z0-9_.:-]*$`)
+	sshUser = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_.][A-Za-z0-9_.+-]*$`) })
+	sshHost = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_.:][A-Za-z0-9_.:-]*$`) })
 )
 
 const forms = "write https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH, or file:///PATH"
@@ -58,7 +61,7 @@ func parse(s string) (transport, *url.URL, error) {
 		if strings.HasPrefix(s, "/") {
 			return fail("for a folder of this machine write file://%s", path.Clean(s))
 		}
-		m := scp.FindStringSubmatch(s)
+		m := scp().FindStringSubmatch(s)
 		if maskedURL(s) != s {
 			return fail("it contains a password; ssh needs none: name a key in ssh_key")
 		}
@@ -106,9 +109,9 @@ func parse(s string) (transport, *url.URL, error) {
 		switch {
 		case u.Hostname() == "":
 			return fail("it has no host: %s", forms)
-		case !sshHost.MatchString(u.Hostname()):
+		case !sshHost().MatchString(u.Hostname()):
 			return fail("ssh would take its host for something else")
-		case u.User != nil && !sshUser.MatchString(u.User.Username()):
+		case u.User != nil && !sshUser().MatchString(u.User.Username()):
 			return fail("ssh would take its user for something else")
 		}
 		return ssh, u, nil
@@ -125,10 +128,10 @@ func parse(s string) (transport, *url.URL, error) {
 	return fail("%s:// is not a transport for a repository: %s", u.Scheme, forms)
 }
 
-var userinfo = regexp.MustCompile(`^([a-z+]+://)?[^/@]*:[^/@]*@`)
+var userinfo = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([a-z+]+://)?[^/@]*:[^/@]*@`) })
 
 // maskedURL hides the password in front of a URL.
-func maskedURL(s string) string { return userinfo.ReplaceAllString(s, "${1}***@") }
+func maskedURL(s string) string { return userinfo().ReplaceAllString(s, "${1}***@") }
 
 // shown is a URL as messages show it.
 func shown(s string) string {

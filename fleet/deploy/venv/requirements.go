@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -125,9 +126,9 @@ const (
 )
 
 var (
-	comment = regexp.MustCompile(`(^|\s+)#.*$`)
-	option  = regexp.MustCompile(`^(-[a-zA-Z]|--[a-z-]+)(?:\s*=\s*|\s*)(.*)$`)
-	archive = regexp.MustCompile(`(?i)\.(whl|zip|tar\.gz|tgz|tar\.bz2|tar\.xz|tar)\b`)
+	comment = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(^|\s+)#.*$`) })
+	option  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(-[a-zA-Z]|--[a-z-]+)(?:\s*=\s*|\s*)(.*)$`) })
+	archive = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)\.(whl|zip|tar\.gz|tgz|tar\.bz2|tar\.xz|tar)\b`) })
 )
 
 // lines are those of a requirements file, continued ones joined, as pip does.
@@ -142,7 +143,7 @@ func lines(text string) []string {
 			joined += rest
 			continue
 		}
-		if l = strings.TrimSpace(comment.ReplaceAllString(joined+l, "")); l != "" {
+		if l = strings.TrimSpace(comment().ReplaceAllString(joined+l, "")); l != "" {
 			all = append(all, l)
 		}
 		joined = ""
@@ -154,7 +155,7 @@ func lines(text string) []string {
 }
 
 func classify(line string) (kind, string) {
-	if m := option.FindStringSubmatch(line); m != nil {
+	if m := option().FindStringSubmatch(line); m != nil {
 		arg := strings.Trim(m[2], `"'`)
 		switch m[1] {
 		case "-r", "--requirement", "-c", "--constraint":
@@ -169,7 +170,7 @@ func classify(line string) (kind, string) {
 	if name, _, ok := strings.Cut(what, " "); ok && !strings.Contains(what, "@") {
 		what = name // options, hashes and versions behind it
 	}
-	if strings.HasPrefix(what, ".") || strings.Contains(what, "/") || strings.Contains(what, "@") || archive.MatchString(what) {
+	if strings.HasPrefix(what, ".") || strings.Contains(what, "/") || strings.Contains(what, "@") || archive().MatchString(what) {
 		return elsewhere, what
 	}
 	return plain, ""

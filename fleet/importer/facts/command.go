@@ -29,19 +29,7 @@ func CommandName(command string, i int) string {
 // CommandText is a command as it may be printed: short, and without what may be a
 // password.
 func CommandText(text string) string {
-	words := strings.Fields(text)
-	for i, word := range words {
-		if name, _, ok := strings.Cut(word, "="); ok && IsSecretName(name) {
-			words[i] = name + "=…"
-		}
-		if i > 0 && strings.HasPrefix(words[i-1], "-") && IsSecretName(words[i-1]) {
-			words[i] = "…"
-		}
-		if strings.Contains(word, "://") && strings.Contains(word, "@") {
-			words[i] = "…"
-		}
-	}
-	text = strings.Join(words, " ")
+	text = HideSecrets(strings.Join(strings.Fields(text), " "))
 	if len(text) > 120 {
 		text = text[:120] + "…"
 	}

@@ -30,7 +30,9 @@ var secretName = sync.OnceValue(func() *regexp.Regexp {
 
 // IsSecretName tells whether the name of a variable or a setting gives its value away
 // as a secret.
-func IsSecretName(name string) bool { return secretName().MatchString(name) }
+func IsSecretName(name string) bool {
+	return secretName().MatchString(strings.ReplaceAll(name, "-", "_"))
+}
 
 // Forms of an assignment to a variable, and of its use.
 var (

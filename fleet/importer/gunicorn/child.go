@@ -18,8 +18,8 @@ import (
 //go:embed config.py
 var readerProgram string
 
-// timeLimit is how long a configuration may take.
-const timeLimit = 10 * time.Second
+// timeLimit is how long a configuration may take: long enough for a machine that is busy.
+const timeLimit = 30 * time.Second
 
 // nobody is whom a configuration is evaluated as, where we are root.
 const nobody = 65534
@@ -35,6 +35,7 @@ func evaluate(path string, env map[string]string, limit time.Duration) (map[stri
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "/usr/bin/python3", "-I", "-B", "-c", readerProgram, path)
+	cmd.Args = append(cmd.Args, numbered...)
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"}
 	for k, v := range env {

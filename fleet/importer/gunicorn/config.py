@@ -20,6 +20,7 @@ for limit, value in (
 answer = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 path = sys.argv[1]
+numbers = sys.argv[2:]  # settings that None does not leave as they are
 
 
 def tell(**what):
@@ -43,10 +44,6 @@ try:
     subprocess.Popen.__init__ = no_fork
 except (ImportError, AttributeError):
     pass
-
-
-# Settings that gunicorn does not start without a number for.
-NUMBERS = ("workers", "threads", "timeout", "graceful_timeout", "max_requests", "limit_request_line", "limit_request_fields")
 
 
 def text(value):
@@ -76,7 +73,7 @@ def main():
     exec(compile(tree, path, "exec"), space)
     values = {}
     for name, value in space.items():
-        if name.startswith("_") or value is None and name not in NUMBERS or name not in lines:
+        if name.startswith("_") or value is None and name not in numbers or name not in lines:
             continue
         items = value if isinstance(value, (list, tuple)) else [value]
         words = [text(item) for item in items]

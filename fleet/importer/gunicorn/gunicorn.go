@@ -284,7 +284,7 @@ func addressOf(text string) string {
 	return text
 }
 
-// numbered are the settings that are numbers.
+// numbered are the settings that gunicorn does not start without a number for.
 var numbered = []string{"workers", "threads", "timeout", "graceful_timeout", "max_requests", "limit_request_line", "limit_request_fields"}
 
 func numbers(a *facts.App, c facts.Command, settings map[string]facts.Setting, set func(attribute, name, value string)) {

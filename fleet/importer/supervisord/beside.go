@@ -18,6 +18,11 @@ func (c *conf) beside(home *facts.App, p *program, all []*program, web map[strin
 		count = "0"
 		home.Note(v.at, "autostart of program "+p.name, "count is 0: write how many are to run")
 	}
+	if v := p.values["autorestart"]; v.text != "" && !isRestarted(v.text) {
+		home.Lost(v.at, "autorestart = "+v.text+" of program "+p.name, "a process is started again whenever it ends: write a schedule for what runs now and then, a stage of deploy for what runs once")
+	} else if v := p.values["exitcodes"]; v.text != "" {
+		home.Lost(v.at, "exitcodes = "+v.text+" of program "+p.name, "a process is started again however it ends, ever later where it ends soon")
+	}
 	more := map[string]string{}
 	if text := p.values["stopsignal"].text; text != "" {
 		more["stop_signal"] = strings.TrimPrefix(strings.ToUpper(text), "SIG")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/peertest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // A relative command is looked for in supervisord's own directory, and what is started is
@@ -56,12 +57,9 @@ func TestSupervisordFindsRelativeCommands(t *testing.T) {
 		_ = cmd.Wait()
 	}()
 	state := map[string]string{}
-	for len(state) < len(names) {
-		if ctx.Err() != nil {
-			log, _ := os.ReadFile(filepath.Join(dir, "log"))
-			t.Fatalf("%v\n%s", state, log)
-		}
-		log, _ := os.ReadFile(filepath.Join(dir, "log"))
+	var log []byte
+	await.True(t, "a word of each program", func() bool {
+		log, _ = os.ReadFile(filepath.Join(dir, "log"))
 		for _, name := range names {
 			for _, who := range []string{"own", "directory"} {
 				if _, err := os.Stat(filepath.Join(dir, "ran-"+name+"-"+who)); err == nil {
@@ -74,8 +72,8 @@ func TestSupervisordFindsRelativeCommands(t *testing.T) {
 				}
 			}
 		}
-		time.Sleep(50 * time.Millisecond)
-	}
+		return len(state) == len(names)
+	}, func() any { return fmt.Sprintf("%v\n%s", state, log) })
 	if state["both"] != "directory" || state["own"] != "does not start" || state["directory"] != "does not start" {
 		t.Errorf("%v", state)
 	}

@@ -181,8 +181,12 @@ type program struct {
 func (c *conf) apps(path string) ([]*facts.App, error) {
 	var errs []error
 	var programs []*program
+	var listeners []string // sections
 	for _, section := range c.order {
 		kind, name, ok := strings.Cut(section, ":")
+		if ok && kind == "eventlistener" {
+			listeners = append(listeners, section)
+		}
 		if !ok || kind != "program" && kind != "fcgi-program" {
 			continue
 		}
@@ -225,6 +229,11 @@ func (c *conf) apps(path string) ([]*facts.App, error) {
 			continue
 		}
 		c.beside(home, p, programs, web)
+	}
+	for _, section := range listeners {
+		if len(apps) > 0 {
+			apps[0].Lost(c.section(section)["command"].at, "["+section+"]", "there are no such events here: the daemon's log and the metrics tell what starts, fails and ends")
+		}
 	}
 	if len(programs) == 0 && len(errs) == 0 {
 		errs = append(errs, errors.New("it holds no program"))
@@ -370,11 +379,20 @@ func (c *conf) facts(a *facts.App, p *program) {
 			set(key, "log.max_size", strings.NewReplacer("KB", "KiB", "MB", "MiB", "GB", "GiB").Replace(v.text))
 		case "stdout_logfile_backups":
 			set(key, "log.keep", v.text)
-		case "stopsignal", "startsecs", "startretries", "autorestart", "exitcodes", "priority", "process_name", "redirect_stderr", "stopasgroup", "killasgroup",
+		case "autorestart":
+			if !isRestarted(v.text) {
+				a.Lost(v.at, "autorestart = "+v.text, "a server that ends is started again: stop it by wsgid-fleet stop APP")
+			}
+		case "stopsignal", "startsecs", "startretries", "exitcodes", "priority", "process_name", "redirect_stderr", "stopasgroup", "killasgroup",
 			"command", "directory", "environment", "stdout_logfile", "stderr_logfile", "stderr_logfile_maxbytes", "stderr_logfile_backups", "stdout_capture_maxbytes",
 			"stderr_capture_maxbytes", "numprocs_start", "serverurl", "stdout_events_enabled", "stderr_events_enabled":
 		default:
 			a.Lost(v.at, key, "no counterpart of it is known here")
 		}
 	}
+}
+
+// isRestarted tells whether supervisord starts a program again that has ended badly.
+func isRestarted(autorestart string) bool {
+	return strings.EqualFold(autorestart, "unexpected") || facts.IsTrue(autorestart)
 }

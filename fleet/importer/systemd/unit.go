@@ -298,6 +298,7 @@ func validAssignments(text string) bool {
 // facts are what the unit says besides its command.
 func (u *unitFile) facts(a *facts.App) {
 	for _, key := range facts.SortedKeys(u.values) {
+		u.others(a, key)
 		name, ok := strings.CutPrefix(key, "Service.")
 		if !ok {
 			continue
@@ -327,12 +328,16 @@ func (u *unitFile) facts(a *facts.App) {
 		case "CPUQuota":
 			if n, err := strconv.ParseFloat(strings.TrimSuffix(v.text, "%"), 64); err == nil {
 				set("limits.cpu", strconv.FormatFloat(n/100, 'f', -1, 64))
+			} else if v.text != "" {
+				a.Lost(v.at, name+"="+v.text, "limits.cpu is a number of CPUs")
 			}
 		case "NoNewPrivileges":
 			set("no_new_privileges", strconv.FormatBool(facts.IsTrue(v.text)))
 		case "TimeoutStopSec":
 			if n := facts.LeadingInt(v.text); n > 0 && strconv.Itoa(n) == strings.TrimSuffix(v.text, "s") {
 				set("workers.stop_timeout", strconv.Itoa(n)+"s")
+			} else if v.text != "" {
+				a.Lost(v.at, name+"="+v.text, "workers.stop_timeout is a time such as 90s or 1m30s, which ends")
 			}
 		case "ExecStartPre", "ExecStartPost", "ExecStop", "ExecStopPost":
 			for _, one := range u.values[key] {
@@ -346,43 +351,17 @@ func (u *unitFile) facts(a *facts.App) {
 			a.Lost(v.at, name+"="+v.text, "write it into a drop-in of wsgid-fleet.service for all apps, or chroot = true")
 		case "RuntimeDirectory", "StateDirectory", "LogsDirectory", "CacheDirectory":
 			a.Lost(v.at, name+"="+v.text, "make the folder by a file in /etc/tmpfiles.d")
+		case "StandardOutput", "StandardError":
+			if to, _, isFile := strings.Cut(v.text, ":"); isFile && to != "fd" || to == "null" || to == "tty" {
+				a.Lost(v.at, name+"="+v.text, "what the app prints is in its own log: read it by wsgid-fleet logs APP")
+			}
+		default:
+			if ownWay(a, name, u.values[key]) {
+				continue
+			}
+			if why := leftOut(name); why != "" && v.text != "" {
+				a.Lost(v.at, name+"="+facts.CommandText(v.text), why)
+			}
 		}
 	}
-}
-
-// socket takes the addresses of the .socket beside a service.
-func socket(o facts.Options, a *facts.App, service string) error {
-	path := strings.TrimSuffix(service, ".service") + ".socket"
-	if _, err := os.Stat(path); err != nil {
-		return nil //nolint:nilerr // there is none
-	}
-	u, err := readUnit(path)
-	if err != nil {
-		return fmt.Errorf("cannot read %s: %w", path, err)
-	}
-	list := u.values["Socket.ListenStream"]
-	if len(list) == 0 {
-		return nil
-	}
-	// The server takes these in place of its own.
-	a.Facts = slices.DeleteFunc(a.Facts, func(f facts.Fact) bool {
-		return f.Set == facts.SetListen || f.Set == facts.SetSocketMode || f.Set == facts.SetLost && strings.Contains(f.Was, "fd://")
-	})
-	for _, v := range list {
-		address := u.specifiers(v.text)
-		switch {
-		case strings.HasPrefix(address, "/"):
-			address = "unix:" + address
-		case !strings.Contains(address, ":"):
-			address = "*:" + address
-		}
-		a.Add(facts.Fact{Set: facts.SetListen, Value: address, Was: "ListenStream=" + v.text, At: v.at})
-	}
-	for key, set := range map[string]string{"Socket.SocketMode": facts.SetSocketMode, "Socket.SocketUser": facts.SetSocketUser, "Socket.SocketGroup": facts.SetSocketGrp} {
-		if v, ok := u.last(key); ok {
-			a.Add(facts.Fact{Set: set, Value: v.text, Was: strings.TrimPrefix(key, "Socket.") + "=" + v.text, At: v.at})
-		}
-	}
-	a.Note(list[0].at, "", "the fleet opens the socket itself: disable "+filepath.Base(path)+", or hand it to wsgid-fleet.service and write systemd:NAME")
-	return nil
 }

@@ -3,6 +3,7 @@ package unit
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -105,7 +106,7 @@ func (c *unitConf) listener(address string, n *unitNode) {
 		switch {
 		case alone:
 			v.app.app.Add(f)
-			if v.other && !slices.ContainsFunc(visits, func(w unitVisit) bool { return !w.other && len(w.hosts) == 0 }) {
+			if (v.other || len(v.hosts) > 0) && !slices.ContainsFunc(visits, func(w unitVisit) bool { return !w.other && len(w.hosts) == 0 }) {
 				v.app.app.Note(v.at, v.was, "Unit brought only what matches it to the app; all requests of the address reach it here")
 			}
 		default:
@@ -123,26 +124,54 @@ func (c *unitConf) listenerOptions(a *facts.App, was string, n *unitNode) {
 		one := n.at(key)
 		at := c.position(one)
 		switch key {
-		case "pass", "backlog":
+		case "pass":
+		case "backlog":
+			a.Note(at, was+" backlog: "+one.text(), "connections wait as the kernel's net.core.somaxconn says")
 		case "tls":
 			a.Lost(at, was+" tls", "Unit keeps certificates in its own state: write tls { cert = …, key = … } into the http block")
 		case "forwarded", "client_ip":
-			a.Add(facts.Fact{Set: "request.trusted_proxies", List: one.at("source").texts(), Was: was + " " + key, At: at})
-			headers := one.at("client_ip")
-			if key == "client_ip" {
-				headers = one.at("header")
-			}
-			var list []string
-			for _, h := range []*unitNode{headers, one.at("protocol")} {
-				if h != nil {
-					list = append(list, strings.ToLower(h.text()))
-				}
-			}
-			a.Add(facts.Fact{Set: "request.trusted_headers", List: list, Was: was + " " + key, At: at})
+			c.forwarded(a, was+" "+key, one)
 		default:
 			a.Lost(at, was+" "+key, "no counterpart of it is known here")
 		}
 	}
+}
+
+// forwarded is whom a listener believes which headers.
+func (c *unitConf) forwarded(a *facts.App, was string, n *unitNode) {
+	at := c.position(n)
+	var proxies, headers []string
+	for _, source := range n.at("source").texts() {
+		network, ok := networkOf(source)
+		if !ok {
+			a.Lost(at, was+" source: "+source, "request.trusted_proxies takes networks alone: write it as such, 10.0.0.0/8")
+			continue
+		}
+		proxies = append(proxies, network)
+	}
+	if len(proxies) == 0 {
+		a.Lost(at, was, "nobody is named whom it believes")
+		return
+	}
+	for _, h := range []*unitNode{n.at("client_ip"), n.at("header"), n.at("protocol")} {
+		if h != nil {
+			headers = append(headers, strings.ToLower(h.text()))
+		}
+	}
+	a.Add(facts.Fact{Set: "request.trusted_proxies", List: proxies, Was: was, At: at})
+	a.Add(facts.Fact{Set: "request.trusted_headers", List: headers, Was: was, At: at})
+	if n.at("recursive").text() != "true" {
+		a.Note(at, was, "Unit took the last address of the header, as it has no recursive; here it is the last one that is not trusted itself")
+	}
+}
+
+// networkOf is an address, or a network, as a network.
+func networkOf(text string) (string, bool) {
+	if a, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(a, a.BitLen()).String(), true
+	}
+	p, err := netip.ParsePrefix(text)
+	return p.Masked().String(), err == nil
 }
 
 // pass follows a way to the applications at its end.
@@ -177,9 +206,12 @@ func (c *unitConf) pass(way string, from unitVisit, visits *[]unitVisit, depth i
 				v.other = true
 			}
 		}
+		if i > 0 && action.at("share") != nil {
+			lost = append(lost, facts.Fact{Set: facts.SetNote, Value: "what a step before it matched did not come to its files; here static blocks are looked at first", Was: v.was, At: v.at})
+		}
 		c.action(action, match, v, visits, &statics, &lost, depth)
-		if match == nil && action.at("share") == nil {
-			break // what comes behind is never reached
+		if match == nil {
+			break // what comes behind is never reached, not even where a share has no such file
 		}
 	}
 	for _, v := range (*visits)[began:] {
@@ -199,7 +231,9 @@ func (c *unitConf) action(action, match *unitNode, v unitVisit, visits *[]unitVi
 		case "pass":
 			c.pass(one.text(), v, visits, depth+1)
 		case "share":
-			c.share(one, match, v, statics, lose)
+			if before := len(*statics); c.share(one, match, v, statics, lose) > before {
+				*lost = append(*lost, facts.Fact{Set: facts.SetNote, Value: shareDiffers(action), Was: v.was + " share", At: v.at})
+			}
 		case "fallback":
 			v.other = v.other || match != nil
 			c.action(one, match, v, visits, statics, lost, depth+1)
@@ -219,13 +253,25 @@ func (c *unitConf) action(action, match *unitNode, v unitVisit, visits *[]unitVi
 	}
 }
 
+// shareDiffers tells what a static block does otherwise than a share.
+func shareDiffers(action *unitNode) string {
+	text := "Unit also served files whose names begin with a dot, a folder's " + facts.Either(action.at("index").text(), "index.html") +
+		" for the folder, and what links led to outside of it; a static block leaves them to the app"
+	if action.at("fallback") == nil {
+		text += ", and so all that is no file: without a fallback Unit answered 404 then, 403 for a file that its types do not name, and 405 to other methods than GET and HEAD"
+	} else {
+		text += ", and answers 405 to other methods than GET and HEAD of its files: Unit gave them to the fallback"
+	}
+	return text
+}
+
 // share makes static blocks of a folder below which the whole path of the request is
-// looked for.
-func (c *unitConf) share(share, match *unitNode, v unitVisit, statics *[]facts.Fact, lose func(what, why string)) {
+// looked for. It returns how many there are then.
+func (c *unitConf) share(share, match *unitNode, v unitVisit, statics *[]facts.Fact, lose func(what, why string)) int {
 	folder, ok := strings.CutSuffix(share.list()[0].text(), "$uri")
 	if !ok || strings.Contains(folder, "$") || len(share.list()) > 1 {
 		lose("share: "+strings.Join(share.texts(), ", "), "static blocks serve one folder each, whose files are found by the path: write one with url and dir")
-		return
+		return len(*statics)
 	}
 	urls := []string{"/*"}
 	for _, key := range match.keys() {
@@ -237,10 +283,11 @@ func (c *unitConf) share(share, match *unitNode, v unitVisit, statics *[]facts.F
 	}
 	for _, url := range urls {
 		prefix, ok := strings.CutSuffix(url, "*")
-		if !ok || strings.ContainsAny(prefix, "*~!") {
-			lose("match: uri: "+url, "a static block has no pattern: write the folder's url and dir")
+		if !ok || !strings.HasSuffix(prefix, "/") || strings.ContainsAny(prefix, "*~!") {
+			lose("match: uri: "+url, "a static block has no pattern but a folder's whole name: write its url and dir")
 			continue
 		}
 		*statics = append(*statics, facts.Fact{Set: facts.SetStatic, Key: prefix, Value: filepath.Join(folder, prefix), Was: v.was + " share: " + share.texts()[0], At: v.at})
 	}
+	return len(*statics)
 }

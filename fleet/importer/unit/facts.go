@@ -35,17 +35,23 @@ func (c *unitConf) application(a *unitApp) {
 	}
 	if prefix := a.target.at("prefix"); prefix != nil {
 		set("script_name", "prefix", strings.TrimRight(prefix.text(), "/"), prefix)
+		a.app.Note(c.position(prefix), "prefix: "+prefix.text(), "Unit gave the app paths that are not below it without SCRIPT_NAME; here all requests have it")
 	}
 	for _, key := range a.node.keys() {
 		n := a.node.at(key)
 		switch key {
-		case "type", "targets", "module", "callable", "factory", "protocol", "prefix", "path", "working_directory", "thread_stack_size", "loading_timeout":
+		case "type", "targets", "module", "callable", "factory", "protocol", "prefix", "path", "working_directory":
+		case "thread_stack_size":
+			a.app.Note(c.position(n), key+": "+n.text(), "threads have the stack that Python gives them: threading.stack_size() in the app says another")
+		case "loading_timeout":
+			a.app.Note(c.position(n), key+": "+n.text(), "workers.start_timeout says it here, 30s where nothing does")
 		case "home":
 			set("virtualenv", key, n.text(), n)
 		case "user":
 			set("user", key, facts.UserName(n.text()), n)
 		case "group":
 			set("group", key, facts.GroupName(n.text()), n)
+			a.app.Note(c.position(n), key+": "+n.text(), "the other groups of the workers are those of their user, as id says")
 		case "threads":
 			set("workers.threads", key, n.text(), n)
 		case "processes":
@@ -65,7 +71,7 @@ func (c *unitConf) application(a *unitApp) {
 		}
 	}
 	if a.node.at("user") == nil {
-		a.app.Note(c.position(a.node), "", "the user is Unit's own where none is named: write user, if the fleet's choice is not right")
+		a.app.Note(c.position(a.node), "", "the user is Unit's own where none is named, with the supplementary groups of that user: write user, if the fleet's choice is not right, and make it a member of the groups that id says of Unit's")
 	}
 	if n := a.node.at("limits", "timeout"); n.text() == "" || n.text() == "0" {
 		a.app.Add(facts.Fact{Set: "workers.request_timeout", Value: "24h", Was: "no limits.timeout, so no limit", At: c.position(a.node)})
@@ -73,7 +79,7 @@ func (c *unitConf) application(a *unitApp) {
 }
 
 func (c *unitConf) processes(a *unitApp, n *unitNode, set func(attribute, key, value string, n *unitNode)) {
-	if n.keys() == nil {
+	if _, several := n.value.(*unitObject); !several {
 		set("workers.count", "processes", n.text(), n)
 		return
 	}
@@ -124,6 +130,12 @@ func (c *unitConf) common(a *unitApp) {
 		case "idle_timeout":
 			f.Set, f.Value = "request.keep_alive_timeout", f.Value+"s"
 		case "send_timeout", "server_version", "log_route":
+			continue
+		case "discard_unsafe_fields":
+			if f.Value != "false" {
+				continue
+			}
+			a.app.Lost(f.At, f.Was, "headers with other characters than letters, digits and hyphens in their names are dropped, as Unit does without it")
 			continue
 		default:
 			a.app.Lost(f.At, "settings.http."+key, "no counterpart of it is known here")

@@ -318,6 +318,10 @@ func (u *reader) rest() {
 			continue
 		}
 		said[o.key+"="+o.value] = true
+		if instead := told[key]; instead != "" {
+			u.app.Note(o.at, was(o), instead)
+			continue
+		}
 		if why := lostWhy[key]; why != "" {
 			if !facts.IsTrue(o.value) && o.value != "" {
 				continue

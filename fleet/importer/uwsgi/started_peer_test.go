@@ -19,6 +19,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/cron"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/peertest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
 // startPeer runs uWSGI until what it printed is enough, and returns that.
@@ -44,19 +45,14 @@ func startPeer(t *testing.T, dir string, enough func(out string, pid int) bool, 
 		_ = cmd.Cancel()
 		_ = cmd.Wait()
 	}()
-	for {
-		out, err := os.ReadFile(log)
-		if err != nil {
+	var out []byte
+	await.True(t, "uWSGI to come so far", func() bool {
+		if out, err = os.ReadFile(log); err != nil {
 			t.Fatal(err)
 		}
-		if enough(string(out), cmd.Process.Pid) {
-			return string(out)
-		}
-		if ctx.Err() != nil {
-			t.Fatalf("uWSGI has not come so far:\n%s", out)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+		return enough(string(out), cmd.Process.Pid)
+	}, func() any { return string(out) })
+	return string(out)
 }
 
 // Only false, off, no and 0 switch an option off, in any case of letters.

@@ -27,12 +27,12 @@ var quiet = strings.Fields(`ini include inherit xml xmlconfig yaml yml json js c
 	plugin plugins need-plugin need-plugins plugin-dir plugins-dir autoload master master-as-root vacuum die-on-term need-app enable-threads single-interpreter
 	strict lazy lazy-apps no-orphans thunder-lock auto-procname procname procname-prefix procname-prefix-spaced procname-append procname-master pidfile pidfile2 safe-pidfile
 	safe-pidfile2 buffer-size post-buffering-bufsize listen so-keepalive so-send-timeout tcp-nodelay reuse-port harakiri-verbose memory-report
-	close-on-exec close-on-exec2 show-config log-date log-format log-format-strftime logformat log-4xx log-5xx log-slow log-big log-zero log-prefix log-master log-reopen log-truncate
-	log-backupname logger req-logger logto max-requests-delta min-worker-lifetime manage-script-name disable-write-exception ignore-sigpipe ignore-write-errors
+	close-on-exec close-on-exec2 show-config log-date log-format-strftime log-4xx log-5xx log-slow log-big log-zero log-prefix log-master log-reopen log-truncate
+	logto max-requests-delta min-worker-lifetime manage-script-name disable-write-exception ignore-sigpipe ignore-write-errors
 	py-call-osafterfork python-version http-auto-chunked http-chunked-input http-raw-body add-header-dummy no-defer-accept abstract-socket wsgi-env-behavior
 	wsgi-env-behaviour wsgi-strict mimefile stats-no-cores stats-no-metrics emperor vassals-inherit vassals-include vassals-inherit-before
 	vassals-include-before vassals-set vassal-set emperor-tyrant protocol callable threads-stacksize threads-stack-size http-socket-modifier1 http-modifier1 route-run-dummy
-	exit-on-reload no-default-app http-auto-gzip single-threaded print iprint declare-option static-safe logfile-chown logfile-chmod chmod-socket-dummy cheaper-algo cheaper-initial cheaper-step cheaper-overload cheaper-idle reload-os-env
+	exit-on-reload no-default-app http-auto-gzip single-threaded print iprint declare-option static-safe logfile-chown logfile-chmod chmod-socket-dummy reload-os-env
 	for for-glob for-times for-readline if-opt if-not-opt if-env ifenv if-not-env if-reload if-not-reload if-exists ifexists if-not-exists if-file if-not-file if-dir ifdir if-directory
 	if-not-dir if-plugin ifplugin if-not-plugin if-hostname if-not-hostname disable-logging processes chmod-socket chown-socket`)
 
@@ -45,6 +45,19 @@ var numbers = map[string][2]string{
 	"limit-post": {"request.max_body", ""}, "socket-timeout": {"request.body_timeout", "s"}, "log-maxsize": {"log.max_size", ""},
 	"idle": {"workers.idle_timeout", "s"},
 }
+
+// told are options that are no loss, with what is instead of them.
+var told = map[string]string{
+	"logger": logIsHere, "req-logger": logIsHere, "log-backupname": logIsHere,
+	"log-format": formIsOwn, "logformat": formIsOwn,
+	"cheaper-algo": workersFollow, "cheaper-initial": workersFollow, "cheaper-step": workersFollow, "cheaper-overload": workersFollow, "cheaper-idle": workersFollow,
+}
+
+const (
+	formIsOwn     = "log.access writes lines of a form of its own, or JSON by log.format"
+	logIsHere     = "the log is logs/wsgid.log of the app folder, rotated by log.max_size and log.keep; log.target says where else it may go"
+	workersFollow = "a worker is started as soon as a request waits, and those beyond workers.min end after workers.idle_timeout at rest"
+)
 
 // lost are options that are not carried over, with what to do instead.
 var lost = []struct{ names, why string }{

@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/mongrel2test"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
@@ -23,16 +24,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds every wait of these tests.
 const patience = time.Minute
-
-// waitFor polls until ok; it fails the test past its patience.
-func waitFor(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}
 
 // open opens a link to a handler of the server and waits until it is ready.
 func open(t testing.TB, s *mongrel2test.Server, i int, ev link.Events, change ...func(*link.Config)) *link.Link {
@@ -47,7 +38,7 @@ func open(t testing.TB, s *mongrel2test.Server, i int, ev link.Events, change ..
 		t.Fatal(err)
 	}
 	t.Cleanup(l.Close)
-	waitFor(t, "the link: "+l.State().Reason, func() bool { return l.State().Phase == link.PhaseReady })
+	await.True(t, "the link: "+l.State().Reason, func() bool { return l.State().Phase == link.PhaseReady })
 	return l
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/mongrel2test"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
@@ -61,9 +62,13 @@ func TestRequest(t *testing.T) {
 
 func TestRouteThatIsNoMountPoint(t *testing.T) {
 	t.Parallel()
-	s := mongrel2test.Start(t, mongrel2test.Options{Handlers: []mongrel2test.Handler{{Path: "/t"}}})
+	s := mongrel2test.Start(t, mongrel2test.Options{Handlers: []mongrel2test.Handler{{Path: "/table"}}})
 	open(t, s, 0, link.Events{Request: echo})
-	for path, want := range map[string]string{"/t": "GET /t|?|h|", "/t/": "GET /t|/?|h|", "/tfoo": "GET |/tfoo?|h|"} {
+	for path, want := range map[string]string{
+		"/table": "GET /table|?|h|", "/table/": "GET /table|/?|h|", "/tablefoo": "GET |/tablefoo?|h|",
+		// mongrel2 1.12.2 takes a path that a route begins with for the route's.
+		"/tab": "GET |/tab?|h|", "/": "GET |/?|h|",
+	} {
 		c := dial(t, s).send("GET " + path + " HTTP/1.1\r\nHost: h\r\n\r\n")
 		if _, body := c.get("GET"); body != want {
 			t.Errorf("%s: %q, want %q", path, body, want)
@@ -190,7 +195,7 @@ func TestOneRequestOfAConnectionAtATime(t *testing.T) {
 	l := open(t, s, 0, m.events())
 	c := dial(t, s).send("GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n")
 	first := receive(t, "request", m.in)
-	waitFor(t, "the second message", func() bool { return l.Received() == 2 })
+	await.True(t, "the second message", func() bool { return l.Received() == 2 })
 	if len(m.in) != 0 || l.Active() != 1 {
 		t.Fatal("the second request was given out before the first was answered")
 	}
@@ -200,7 +205,7 @@ func TestOneRequestOfAConnectionAtATime(t *testing.T) {
 	if _, body := c.get("GET"); !strings.Contains(body, "/2") {
 		t.Fatal(body)
 	}
-	waitFor(t, "no request active", func() bool { return l.Active() == 0 })
+	await.True(t, "no request active", func() bool { return l.Active() == 0 })
 }
 
 func TestDisconnect(t *testing.T) {
@@ -273,7 +278,7 @@ func TestSmuggledRequestIsDropped(t *testing.T) {
 	if got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	waitFor(t, "the messages", func() bool { return l.Received() >= 2 })
+	await.True(t, "the messages", func() bool { return l.Received() >= 2 })
 	if len(m.in) != 0 {
 		t.Error("the smuggled request reached the application")
 	}
@@ -332,9 +337,9 @@ func TestDetach(t *testing.T) {
 	in := receive(t, "request", m.in)
 	open(t, s, 0, link.Events{Request: echo}) // the successor
 	l.Detach()
-	waitFor(t, "leave", func() bool { return l.State().Phase == link.PhaseDetached })
+	await.True(t, "leave", func() bool { return l.State().Phase == link.PhaseDetached })
 	// What mongrel2 pushes to us in the moment of leaving is lost.
-	waitFor(t, "mongrel2 to notice", func() bool {
+	await.True(t, "mongrel2 to notice", func() bool {
 		c := dial(t, s).send("GET /lost HTTP/1.1\r\nHost: h\r\n\r\n")
 		c.SetDeadline(time.Now().Add(200 * time.Millisecond))
 		_, err := c.r.Peek(1)
@@ -367,7 +372,7 @@ func TestKeepAlive(t *testing.T) {
 	in := receive(t, "request", m.in)
 	idle := dial(t, s)
 	idle.rest() // mongrel2 closes the one that nobody keeps
-	waitFor(t, "twice the limit", func() bool { return time.Since(begun) > 11*time.Second })
+	await.True(t, "twice the limit", func() bool { return time.Since(begun) > 11*time.Second })
 	echo(in)
 	if _, body := c.get("GET"); body != "GET |/?|h|" {
 		t.Fatal(body)

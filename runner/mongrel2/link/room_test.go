@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 )
 
@@ -47,10 +48,7 @@ func TestDiskThatStallsHurriesNobody(t *testing.T) {
 	}
 	kept := c.keptN
 	close(answers)
-	for end := time.Now().Add(time.Minute); len(room) == 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("its maker still waits, though the disk answers")
-		}
+	await.True(t, "its maker to go on, as the disk answers", func() bool {
 		l.mu.Lock()
 		ops := l.outbox
 		l.outbox = nil
@@ -58,7 +56,8 @@ func TestDiskThatStallsHurriesNobody(t *testing.T) {
 		for _, o := range ops {
 			l.apply(o)
 		}
-	}
+		return len(room) > 0
+	})
 	if <-room != r || c.full || c.keptN != kept || l.hurried(c) {
 		t.Errorf("full %v, %d bytes kept of %d", c.full, c.keptN, kept)
 	}

@@ -1,13 +1,14 @@
 package link_test
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	zmq "github.com/pebbe/zmq4"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link/lazyzmq"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/mongrel2test"
@@ -25,12 +26,12 @@ func TestServerRestart(t *testing.T) {
 	if r := receive(t, "news of the stop", m.gone); r != late.Reply {
 		t.Fatal("another request is gone")
 	}
-	waitFor(t, "the loss", func() bool { return l.State().Phase == link.PhaseLost })
+	await.True(t, "the loss", func() bool { return l.State().Phase == link.PhaseLost })
 	if got, want := l.State().Reason, "nothing answers at "+s.Handlers[0].Send+" (send, the handler's recv_spec)"; got != want {
 		t.Errorf("reason %q, want %q", got, want)
 	}
 	s.Restart()
-	waitFor(t, "the link", func() bool { return l.State().Phase == link.PhaseReady })
+	await.True(t, "the link", func() bool { return l.State().Phase == link.PhaseReady })
 	if e := l.State().Epoch; e != 2 {
 		t.Errorf("epoch %d", e)
 	}
@@ -120,7 +121,7 @@ func TestServerThatStandsStill(t *testing.T) {
 	if _, err := pub.Send(s.Handlers[0].Ident+" 4:4711, x", 0); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "mongrel2 to stand still", func() bool { return strings.Contains(s.Log(), "No handler to notify") })
+	await.True(t, "mongrel2 to stand still", func() bool { return strings.Contains(s.Log(), "No handler to notify") })
 	open(t, s, 0, link.Events{Request: echo})
 	c := dial(t, s).send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
 	if _, body := c.get("GET"); body != "GET |/?|h|" {
@@ -163,11 +164,8 @@ func TestConfigMistakes(t *testing.T) {
 			if test.path != "" {
 				dial(t, s).send("GET " + test.path + " HTTP/1.1\r\n\r\n")
 			}
-			for deadline := time.Now().Add(patience); l.State().Reason != test.want; time.Sleep(5 * time.Millisecond) {
-				if time.Now().After(deadline) {
-					t.Fatalf("state %+v, want %q", l.State(), test.want)
-				}
-			}
+			await.TrueIn(t, patience, fmt.Sprintf("%q", test.want), func() bool { return l.State().Reason == test.want },
+				func() any { return l.State() })
 		})
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	zmq "github.com/pebbe/zmq4"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link/lazyzmq"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/mongrel2test"
@@ -91,7 +92,7 @@ func TestLargeResponse(t *testing.T) {
 			if sha256.Sum256([]byte(got)) != want {
 				t.Errorf("%d bytes of %d, or others", len(got), len(body))
 			}
-			waitFor(t, "the end", func() bool { return l.Active() == 0 })
+			await.True(t, "the end", func() bool { return l.Active() == 0 })
 		})
 	}
 }
@@ -111,7 +112,7 @@ func TestSlowClient(t *testing.T) {
 			reply := in.Reply
 			in.Release()
 			way(t, reply, body)
-			waitFor(t, "the end", func() bool { return l.Active() == 0 })
+			await.True(t, "the end", func() bool { return l.Active() == 0 })
 			if _, got := c.get("GET"); got != string(body) {
 				t.Errorf("%d bytes of %d, or others", len(got), len(body))
 			}
@@ -193,7 +194,7 @@ func TestFileThatEndsEarly(t *testing.T) {
 	if !strings.HasSuffix(got, "\r\n\r\nbegin") {
 		t.Errorf("%q", got)
 	}
-	waitFor(t, "the end", func() bool { return l.Active() == 0 })
+	await.True(t, "the end", func() bool { return l.Active() == 0 })
 }
 
 func TestClientGoneWhileAFileIsSent(t *testing.T) {
@@ -211,8 +212,8 @@ func TestClientGoneWhileAFileIsSent(t *testing.T) {
 	reply.File(f, 3, 10<<20, false)
 	receive(t, "notice", m.gone)
 	reply.Data(nil, true)
-	waitFor(t, "the file to be closed", func() bool { _, err := f.Stat(); return err != nil })
-	waitFor(t, "the end", func() bool { return l.Active() == 0 })
+	await.True(t, "the file to be closed", func() bool { _, err := f.Stat(); return err != nil })
+	await.True(t, "the end", func() bool { return l.Active() == 0 })
 }
 
 // server is a mongrel2 of the test's own that counts messages.
@@ -320,7 +321,7 @@ func TestMessagesOfAResponse(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.Close)
-	waitFor(t, "the link", func() bool { return l.State().Phase == link.PhaseReady })
+	await.True(t, "the link", func() bool { return l.State().Phase == link.PhaseReady })
 	all := map[string]func(t testing.TB, r *link.Reply, body []byte){
 		"300 small": func(t testing.TB, r *link.Reply, body []byte) {
 			r.Head(head("200 OK", -1), nil, false)
@@ -347,10 +348,10 @@ func TestMessagesOfAResponse(t *testing.T) {
 			in.Release()
 			began := time.Now()
 			way(t, reply, body)
-			waitFor(t, "the end", func() bool { return l.Active() == 0 })
+			await.True(t, "the end", func() bool { return l.Active() == 0 })
 			took := time.Since(began)
 			var count, size int
-			waitFor(t, "all of it", func() bool {
+			await.True(t, "all of it", func() bool {
 				n, _, all := s.got(id)
 				count, size = n, len(all)
 				return bytes.HasSuffix(all, []byte("0\r\n\r\n")) || len(all) >= len(body)
@@ -383,7 +384,7 @@ func TestRubbish(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.Close)
-	waitFor(t, "the link", func() bool { return l.State().Phase == link.PhaseReady })
+	await.True(t, "the link", func() bool { return l.State().Phase == link.PhaseReady })
 	for _, msg := range []string{" ", "x", "fake", "fake 1", "fake x / 2:{},0:,", "fake 1 / 2:{},0:,", "fake 1 @* 17:{\"METHOD\":\"JSON\"},21:{\"type\":\"disconnect\"},", "fake 1 / 5:{\"a\":,0:,", "fake 99999999999999999999 / 0:},0:,"} {
 		s.request(0, msg)
 	}
@@ -393,7 +394,7 @@ func TestRubbish(t *testing.T) {
 		t.Fatalf("%s", in.Message.ClientID)
 	}
 	echo(in)
-	waitFor(t, "the answer", func() bool { n, _, _ := s.got(7); return n == 1 })
+	await.True(t, "the answer", func() bool { n, _, _ := s.got(7); return n == 1 })
 }
 
 // TestFloodOfPipelinedRequests: a client that pipelines without end is cut off.
@@ -406,13 +407,13 @@ func TestFloodOfPipelinedRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.Close)
-	waitFor(t, "the link", func() bool { return l.State().Phase == link.PhaseReady })
+	await.True(t, "the link", func() bool { return l.State().Phase == link.PhaseReady })
 	for range 400 {
 		s.request(1, "")
 	}
-	waitFor(t, "all messages", func() bool { return l.Received() == 400 })
+	await.True(t, "all messages", func() bool { return l.Received() == 400 })
 	echo(receive(t, "request", m.in))
-	waitFor(t, "the close", func() bool { n, closed, _ := s.got(1); return n == 2 && closed })
+	await.True(t, "the close", func() bool { n, closed, _ := s.got(1); return n == 2 && closed })
 	if len(m.in) != 0 || l.Active() != 0 {
 		t.Error("more was given out")
 	}

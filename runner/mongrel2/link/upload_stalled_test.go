@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/mongrel2test"
 )
@@ -25,9 +26,9 @@ func TestUploadOnADiskThatStalls(t *testing.T) {
 	body := strings.Repeat("0123456789", 5000)
 	const request = "POST /up HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\n"
 	up := dial(t, s).send(request + body)
-	waitFor(t, "the upload", func() bool { return l.Active() == 1 })
+	await.True(t, "the upload", func() bool { return l.Active() == 1 })
 	goes := dial(t, s).send(request + body)
-	waitFor(t, "another one", func() bool { return l.Active() == 2 })
+	await.True(t, "another one", func() bool { return l.Active() == 2 })
 	for range 3 {
 		c := dial(t, s).send("GET /other HTTP/1.1\r\nHost: h\r\n\r\n")
 		if status, got := c.get("GET"); status != 200 || !strings.HasPrefix(got, "GET |/other?") {
@@ -36,10 +37,10 @@ func TestUploadOnADiskThatStalls(t *testing.T) {
 	}
 	before := l.Received()
 	up.send("GET /behind HTTP/1.1\r\nHost: h\r\n\r\n")
-	waitFor(t, "the request behind it", func() bool { return l.Received() > before })
+	await.True(t, "the request behind it", func() bool { return l.Received() > before })
 	before = l.Received()
 	goes.Close()
-	waitFor(t, "the end of a client", func() bool { return l.Received() > before })
+	await.True(t, "the end of a client", func() bool { return l.Received() > before })
 	if n := l.Active(); n != 2 {
 		t.Errorf("%d requests are under way, want those whose bodies are being opened", n)
 	}
@@ -51,7 +52,7 @@ func TestUploadOnADiskThatStalls(t *testing.T) {
 	if status, got := up.get("GET"); status != 200 || !strings.HasPrefix(got, "GET |/behind?") {
 		t.Errorf("%d %.100q", status, got)
 	}
-	waitFor(t, "nothing under way", func() bool { return l.Active() == 0 })
+	await.True(t, "nothing under way", func() bool { return l.Active() == 0 })
 	if left := files(t, filepath.Join(s.Dir, "tmp")); len(left) != 0 {
 		t.Errorf("left in tmp: %q", left)
 	}
@@ -68,11 +69,11 @@ func TestLinkEndsWhileTheDiskStalls(t *testing.T) {
 	t.Cleanup(answer)
 	l.HoldDisk(answers)
 	up := dial(t, s).send("POST /up HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\n" + strings.Repeat("x", 50000))
-	waitFor(t, "the upload", func() bool { return l.Active() == 1 })
+	await.True(t, "the upload", func() bool { return l.Active() == 1 })
 	l.Close()
 	if got := up.rest(); got != "" {
 		t.Errorf("%.100q", got)
 	}
 	answer()
-	waitFor(t, "no file left", func() bool { return len(files(t, filepath.Join(s.Dir, "tmp"))) == 0 })
+	await.True(t, "no file left", func() bool { return len(files(t, filepath.Join(s.Dir, "tmp"))) == 0 })
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/mongrel2test"
 )
@@ -76,7 +77,7 @@ func TestUploadTooLarge(t *testing.T) {
 	if status, _ := c.get("POST"); status != 200 {
 		t.Errorf("status %d for a body of exactly the limit", status)
 	}
-	waitFor(t, "no file left", func() bool { return len(files(t, filepath.Join(s.Dir, "tmp"))) == 0 })
+	await.True(t, "no file left", func() bool { return len(files(t, filepath.Join(s.Dir, "tmp"))) == 0 })
 }
 
 func TestUploadAborted(t *testing.T) {
@@ -85,9 +86,9 @@ func TestUploadAborted(t *testing.T) {
 	m := newMailbox()
 	l := open(t, s, 0, m.events())
 	c := dial(t, s).send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\nbegin")
-	waitFor(t, "the start", func() bool { return l.Received() > 0 })
+	await.True(t, "the start", func() bool { return l.Received() > 0 })
 	c.Close()
-	waitFor(t, "no file left", func() bool { return len(files(t, filepath.Join(s.Dir, "tmp"))) == 0 })
+	await.True(t, "no file left", func() bool { return len(files(t, filepath.Join(s.Dir, "tmp"))) == 0 })
 
 	// The client goes when the upload is done and the request waits behind
 	// another: nobody takes the file.
@@ -96,11 +97,11 @@ func TestUploadAborted(t *testing.T) {
 	in := receive(t, "request", m.in)
 	before := l.Received()
 	c.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\n" + body)
-	waitFor(t, "the upload", func() bool { return l.Received() >= before+2 })
+	await.True(t, "the upload", func() bool { return l.Received() >= before+2 })
 	c.Close()
 	receive(t, "notice", m.gone)
 	in.Release()
-	waitFor(t, "no file left", func() bool { return len(files(t, filepath.Join(s.Dir, "tmp"))) == 0 })
+	await.True(t, "no file left", func() bool { return len(files(t, filepath.Join(s.Dir, "tmp"))) == 0 })
 	if len(m.in) != 0 {
 		t.Error("the upload of a client that is gone was given out")
 	}
@@ -194,10 +195,10 @@ func TestUploadThatNobodyTakes(t *testing.T) {
 		}
 	}}, func(c *link.Config) { c.UploadTemplate = s.UploadTemplate })
 	c := dial(t, s).send(strings.Repeat("GET / HTTP/1.1\r\nHost: h\r\n\r\n", 300))
-	waitFor(t, "the requests", func() bool { return l.Received() >= 300 })
+	await.True(t, "the requests", func() bool { return l.Received() >= 300 })
 	before := l.Received()
 	c.send("POST /up HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\n" + strings.Repeat("x", 50000))
-	waitFor(t, "the upload", func() bool { return l.Received() >= before+2 }) // its begin and its end
-	waitFor(t, "its file to be removed", func() bool { return len(files(t, filepath.Join(s.Dir, "tmp"))) == 0 })
+	await.True(t, "the upload", func() bool { return l.Received() >= before+2 }) // its begin and its end
+	await.True(t, "its file to be removed", func() bool { return len(files(t, filepath.Join(s.Dir, "tmp"))) == 0 })
 	(<-first).Release()
 }

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -241,7 +242,7 @@ def raw(environ, start_response):
 			}
 		}
 		entry := "blog: GET " + path + ": the application raised " + want + "\n"
-		waitFor(t, "two entries "+entry, func() bool { return strings.Count(w.log.String(), entry) == 2 })
+		await.True(t, "two entries "+entry, func() bool { return strings.Count(w.log.String(), entry) == 2 })
 	}
 	w.quit()
 }
@@ -363,7 +364,7 @@ def raw(environ, start_response):
 	paths := []string{"/good", "/early", "/late", "/no_start", "/wrong"}
 	for i, path := range paths {
 		w.get(path)
-		waitFor(t, "close", func() bool { return strings.Count(w.log.String(), "closed\n") == i+1 })
+		await.True(t, "close", func() bool { return strings.Count(w.log.String(), "closed\n") == i+1 })
 	}
 	w.quit()
 }
@@ -443,7 +444,7 @@ def one(environ, start_response):
 		if !strings.HasSuffix(r.kinds, "e") || r.last {
 			t.Errorf("%s: messages %s", path, r.kinds)
 		}
-		waitFor(t, "close", func() bool { return strings.Count(w.log.String(), "closed\n") == i+1 })
+		await.True(t, "close", func() bool { return strings.Count(w.log.String(), "closed\n") == i+1 })
 		if r := w.get("/one"); r.String() != "200 OK one" {
 			t.Errorf("after %s: %s", path, r)
 		}

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -183,7 +184,7 @@ def application(environ, start_response):
 	w.slots[1].request(map[string]any{"QUERY_STRING": dir + "/fifo"}, "")
 	// Opening the fifo for writing succeeds once the worker waits for it.
 	var f *os.File
-	waitFor(t, "reader of the fifo", func() bool {
+	await.True(t, "reader of the fifo", func() bool {
 		fd, err := syscall.Open(dir+"/fifo", syscall.O_WRONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
 		if err == nil {
 			f = os.NewFile(uintptr(fd), "fifo")

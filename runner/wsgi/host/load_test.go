@@ -231,6 +231,21 @@ func TestNoLoaderFits(t *testing.T) {
 	}
 }
 
+// A release that was removed by hand, or that lies where the app's path was before, is
+// told as that: not as a module that is missing.
+func TestReleaseThatIsNotThere(t *testing.T) {
+	dir := appFolder(t, map[string]string{"releases/1/main.py": hello})
+	for _, c := range []wsgi.Config{{WSGIApp: "main:application"}, {Loader: "django"}, {}} {
+		c.App, c.Release = "blog", "releases/2"
+		want := wsgi.Failure{Reason: "the release 2 is not in " + dir + "/releases", Hint: "deploy the app again: wsgid-fleet deploy blog"}
+		if got := startFailing(t, dir, options{config: c}); got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	}
+	w, _ := startReady(t, dir, options{config: wsgi.Config{WSGIApp: "main:application", Release: "releases/1"}})
+	w.quit()
+}
+
 func TestNamedLoaderFailures(t *testing.T) {
 	dir := appFolder(t, map[string]string{
 		"app/main.py":     hello,

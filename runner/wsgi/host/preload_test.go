@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
@@ -147,7 +148,7 @@ func TestPreload(t *testing.T) {
 			}
 			random[s.do(map[string]any{"PATH_INFO": "/random"}, "").body] = true
 		}
-		waitFor(t, "own log", func() bool { return f.log.String() == strings.Repeat("to stdout\nto stderr\n", 2) })
+		await.True(t, "own log", func() bool { return f.log.String() == strings.Repeat("to stdout\nto stderr\n", 2) })
 	}
 	if len(random) != 4 {
 		t.Errorf("random numbers repeat: %v", random)

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi/host"
 )
@@ -214,18 +215,7 @@ func (w *worker) quit() string {
 // waitLog waits until the log holds a text.
 func (w *worker) waitLog(text string) {
 	w.t.Helper()
-	waitFor(w.t, "log entry "+text, func() bool { return strings.Contains(w.log.String(), text) })
-}
-
-func waitFor(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("no %s in %v", what, patience)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
+	await.True(w.t, "log entry "+text, func() bool { return strings.Contains(w.log.String(), text) })
 }
 
 func (w *worker) abort(slot int, seq uint32) {

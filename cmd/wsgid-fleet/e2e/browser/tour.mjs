@@ -37,7 +37,19 @@ await visit(async () => {
   await reason.close();
   await outside("mend hello");
   await state(page, "hello", "ready");
+  // Who has marked a text can go on and copy it while the page follows.
+  const mark = async (selector) => {
+    await page.evaluate((s) => getSelection().selectAllChildren([...document.querySelectorAll(s)].at(-1)), selector);
+    const text = await page.evaluate(() => getSelection().toString().trim());
+    assert.ok(text.length > 3, `nothing is marked in ${selector}`);
+    return text;
+  };
+  const marked = async (text) => assert.equal(await page.evaluate(() => getSelection().toString().trim()), text);
   await until(page, "its line of requests is drawn", () => document.querySelector("[data-app=hello] .spark path")?.getAttribute("d").includes("L"));
+  const line = await page.locator("[data-app=hello] .spark path").getAttribute("d");
+  const app = await mark("[data-app=hello] th");
+  await until(page, "its line goes on", (d) => document.querySelector("[data-app=hello] .spark path")?.getAttribute("d") !== d, line);
+  await marked(app);
   assert.equal(await page.evaluate(() => window.mark), "the same page");
 
   stage("followed");
@@ -49,11 +61,40 @@ await visit(async () => {
   await until(page, "the process runs", () => document.querySelector("[data-part=processes] tbody .state")?.textContent === "running");
   await until(page, "the schedule has a next time", () => /yearly\s*in \d+[dhms]/.test(document.querySelector("[data-part=schedules] tbody")?.innerText ?? ""));
 
+  const file = await mark("[data-part=facts] dd code");
+  const served = Number(await page.locator(".figures dd").first().textContent());
+  await until(page, "the figures go on", (n) => Number(document.querySelector(".figures dd").textContent) > n + 20, served);
+  await marked(file);
+
+  // A request that hangs can be asked where it is, and goes on.
+  await outside("nap");
+  await until(page, "a link is beside it", () => document.querySelector("[data-part=workers] a")?.textContent === "Where is it?");
+  await page.getByRole("link", { name: "Where is it?" }).click();
+  await shows(page, "GET /nap");
+  assert.match(await page.locator(".calls li").first().textContent(), /hello\.py", line \d+ in napping$/);
+  for (const width of [1280, 390]) {
+    await page.setViewportSize({ width, height: 900 });
+    await accessible(page, `a stack (${width})`);
+  }
+  await page.setViewportSize({ width: 1280, height: 900 });
+  await outside("see it by the command");
+  await outside("wake up");
+  await page.getByRole("link", { name: "Ask again" }).click();
+  await until(page, "it is at work no more", () => !document.querySelector("main").innerText.includes("GET /nap"));
+
   stage("charts");
   // A log is followed, and searched. What an app writes is text.
   await page.goto(new URL("/logs?app=hello&follow=1", page.url()).href);
   await outside("write a line");
   await shows(page, "needle <img src=x>");
+  await page.locator("pre.log > span", { hasText: "needle" }).evaluate((e) => { e.dataset.mine = ""; });
+  const needle = await mark("[data-mine]");
+  await outside("write more than a page of lines");
+  await until(page, "they are there, and the end is seen", () => {
+    const log = document.querySelector("pre.log");
+    return /line 150$/.test(log.innerText.trim()) && log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
+  });
+  await marked(needle);
   await page.getByLabel("Find").fill("needle");
   await page.getByLabel("follow").uncheck();
   await page.getByRole("button", { name: "Show" }).click();
@@ -89,7 +130,7 @@ await visit(async () => {
   stage("viewer");
   // Every page, in two widths, and some in the dark.
   const go = (path) => page.goto(new URL(path, page.url()).href);
-  for (const path of ["/", "/?state=ready", "/app/hello", "/app/_gate", "/plan", "/logs?app=hello&q=needle", "/deploys", "/hosts", new URL(did).pathname, "/nothing"]) {
+  for (const path of ["/", "/?state=ready", "/app/hello", "/app/hello/stacks", "/app/_gate", "/?sort=state", "/plan", "/logs?app=hello&q=needle", "/deploys", "/hosts", new URL(did).pathname, "/nothing"]) {
     await go(path);
     for (const width of [1280, 390]) {
       await page.setViewportSize({ width, height: 900 });
@@ -116,7 +157,7 @@ await visit(async () => {
   await still.goto(new URL("/logs?app=hello&q=needle", page.url()).href);
   assert.equal(await still.locator("pre.log mark").count(), 1);
   await still.goto(new URL("/app/hello", page.url()).href);
-  assert.equal(await still.locator(".chart svg").count(), 3);
+  assert.equal(await still.locator(".charts").first().locator("svg").count(), 3);
   await still.getByRole("button", { name: "Reload" }).click();
   await still.locator('h1 .state:text-is("done")').waitFor();
   await plain.close();
@@ -131,6 +172,21 @@ await visit(async () => {
   }
   await outside("stop hello");
   for (const tab of tabs) await state(tab, "hello", "stopped");
+
+  // What was in the last 24 hours comes by itself, and the states have headings.
+  await until(page, "the chart of the day", () => /^M/.test(document.querySelector(".day .requests path.line.all")?.getAttribute("d") ?? ""));
+  await until(page, "its legend has requests", () => Number(document.querySelector(".day .requests .legend .all b").textContent) > 0);
+  // Who has opened it finds it open while the page follows.
+  await page.locator(".day summary").click();
+  const minute = await page.locator(".day").getAttribute("data-day");
+  await until(page, "the day of another minute", (m) => document.querySelector(".day").dataset.day !== m, minute);
+  assert.ok(await page.locator(".day .requests svg").isVisible());
+  await accessible(page, "the fleet's day");
+  await page.getByLabel("Order").selectOption({ label: "grouped by state" });
+  await page.getByRole("button", { name: "Show" }).click();
+  await until(page, "the heading of a state", () => /^stopped 1 app$/.test(document.querySelector("tbody.group th")?.innerText.trim() ?? ""));
+  await accessible(page, "the fleet by states, with its day");
+  await go("/");
 
   stage("seven");
   // The daemon is killed while they are open: they say so and since when, show what they

@@ -19,18 +19,19 @@ export async function outside(what) {
   assert.ok(!(await answers.next()).done, "nobody is there to " + what);
 }
 
-const browser = await chromium.launch({ executablePath: env.CHROMIUM, timeout: patience });
+const browser = await chromium.launch({ executablePath: env.CHROMIUM, timeout: patience, args: ["--host-resolver-rules=MAP *.test 127.0.0.1"] });
 const complaints = [];
 export const bodies = [];
 
-// visitor is somebody with a browser of their own.
-export async function visitor(options = {}) {
+// visitor is somebody with a browser of their own, which may complain of what is meant to be
+// refused.
+export async function visitor(options = {}, refused = /^$/) {
   const context = await browser.newContext(options);
   context.setDefaultTimeout(patience);
   context.setDefaultNavigationTimeout(patience);
   context.on("console", (m) => {
     // That the daemon is away is shown, and asked for here.
-    if (m.type() === "error" && !/ERR_CONNECTION|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE|ERR_SOCKET|status of (401|403|404|409)/.test(m.text())) complaints.push(m.text());
+    if (m.type() === "error" && !/ERR_CONNECTION|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE|ERR_SOCKET|status of (401|403|404|409)/.test(m.text()) && !refused.test(m.text())) complaints.push(m.text());
   });
   context.on("weberror", (e) => complaints.push(String(e.error())));
   context.on("response", (r) => {
@@ -57,6 +58,9 @@ export async function accessible(page, what) {
   }
   const out = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   if (out > 0) complaints.push(`${what}: the page is ${out} pixels wider than the window`);
+  const beyond = await page.evaluate(() => [...document.querySelectorAll("main .card, main .facts, main table, main ul")]
+    .filter((e) => e.getClientRects().length > 0 && e.scrollWidth > e.clientWidth + 1).map((e) => e.outerHTML.slice(0, 200)));
+  for (const e of beyond) complaints.push(`${what}: what is in it sticks out of ${e}`);
 }
 
 // visit does what is to be seen, and ends the browser, and this process with 1 if it failed

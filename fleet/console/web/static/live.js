@@ -5,6 +5,8 @@
 // The stream tells of changes of the fleet only: a message that tells nothing costs a
 // browser more than a second of its own clock, which moves ages on and has parts of a page
 // asked for.
+import morphdom from "./npm/morphdom.js";
+
 const body = document.body;
 const every = Number(body.dataset.live);
 const rows = "rows" in body.dataset;
@@ -25,20 +27,45 @@ function tellLost(text) {
   lost.hidden = !text;
 }
 
-// one takes the place of what stands there, if it says something else.
-function replace(old, fresh) {
-  if (old.innerHTML === fresh) return;
+// shift takes the lines out of a log that are not in a fresh one any more, so that those
+// that stay are the same elements. The last one may have been half a line.
+function shift(log, fresh) {
+  const was = Array.from(log.children, (l) => l.textContent);
+  const is = Array.from(fresh.children, (l) => l.textContent);
+  let out = 0;
+  while (out < was.length - 1 && !was.every((t, i) => i < out || i === was.length - 1 || t === is[i - out])) out++;
+  for (; out > 0; out--) log.firstElementChild.remove();
+}
+
+// become makes an element what a fresh one is, and leaves alone what is equal: what somebody
+// has marked, has the focus on, has opened or scrolled to.
+function become(old, fresh, options) {
   const log = old.querySelector("pre.log");
+  const next = fresh.querySelector("pre.log");
   const atEnd = log && log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
-  const top = log ? log.scrollTop : 0;
-  const focus = document.activeElement;
-  const mine = focus && old.contains(focus) ? [...old.querySelectorAll("a,summary,pre")].indexOf(focus) : -1;
-  const open = [...old.querySelectorAll("details")].map((d) => d.open);
-  old.innerHTML = fresh;
-  old.querySelectorAll("details").forEach((d, i) => { if (open[i]) d.open = true; });
-  const next = old.querySelector("pre.log");
-  if (next) next.scrollTop = atEnd ? next.scrollHeight : top;
-  if (mine >= 0) old.querySelectorAll("a,summary,pre")[mine]?.focus({ preventScroll: true });
+  if (log && next) shift(log, next);
+  morphdom(old, fresh, {
+    getNodeKey: (n) => n.id || n.dataset?.app,
+    onBeforeElUpdated: (was, is) => {
+      if (was.localName === "details") is.open = was.open;
+      return !was.isEqualNode(is);
+    },
+    ...options,
+  });
+  if (atEnd) log.scrollTop = log.scrollHeight;
+}
+
+// held tells whether somebody has marked something in an element, or has the focus there.
+function held(e) {
+  const marked = getSelection();
+  return e.contains(document.activeElement) || (!marked.isCollapsed && marked.containsNode(e, true));
+}
+
+// inside has what is in an element be what this says.
+function inside(old, html) {
+  const fresh = document.createElement("div");
+  fresh.innerHTML = html;
+  become(old, fresh, { childrenOnly: true });
 }
 
 function over() {
@@ -60,23 +87,24 @@ async function ask(url) {
 async function freshRows() {
   const q = new URLSearchParams(body.dataset.query);
   q.set("since", version);
+  q.set("day", document.querySelector("[data-day]")?.dataset.day ?? "");
   const a = await (await ask("/rows?" + q)).json();
   for (const [part, html] of Object.entries(a.parts)) {
     const old = document.querySelector(`[data-part="${part}"]`);
-    if (old) replace(old, html);
+    if (old) inside(old, html);
   }
   const table = document.querySelector("[data-table]");
-  if (a.table) replace(table, a.table);
+  if (a.table) inside(table, a.table);
   for (const [app, html] of Object.entries(a.rows || {})) {
     const old = table.querySelector(`[data-app="${CSS.escape(app)}"]`);
     if (!old) continue;
     const t = document.createElement("table");
     t.innerHTML = html;
-    const focused = old.contains(document.activeElement);
     // What is in the row, not the row: the styles of a thousand rows are looked at again
-    // when one of them comes or goes.
-    old.replaceChildren(...t.tBodies[0].children);
-    if (focused) old.querySelector("a")?.focus({ preventScroll: true });
+    // when one of them comes or goes. That happens too while the row becomes another one
+    // piece by piece, which takes three times as long as to have all of it anew.
+    if (held(old)) become(old, t.tBodies[0]);
+    else old.replaceChildren(...t.tBodies[0].children);
   }
   version = a.v;
 }
@@ -86,7 +114,7 @@ async function freshParts() {
   const page = new DOMParser().parseFromString(text, "text/html");
   for (const part of page.querySelectorAll("[data-part]")) {
     const old = document.querySelector(`[data-part="${part.dataset.part}"]`);
-    if (old) replace(old, part.innerHTML);
+    if (old) become(old, part, { childrenOnly: true });
   }
   // What is over needs no more questions.
   body.dataset.live = page.body.dataset.live;

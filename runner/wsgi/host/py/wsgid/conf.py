@@ -33,9 +33,9 @@ class _Settings(object):
         # Read when the first plugin asks: most applications have none.
         if self._loaded or name.startswith("__"):
             raise AttributeError("wsgid has no option %r" % name)
-        from wsgid import worker
+        from wsgid.link import config
 
-        self._load(worker.config)
+        self._load(config)
         return getattr(self, name)
 
 

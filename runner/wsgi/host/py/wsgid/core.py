@@ -71,9 +71,9 @@ def get_main_logger():
         handler.setFormatter(logging.Formatter("%(levelname)s - %(message)s"))
         logger.addHandler(handler)
         logger.propagate = False
-        from wsgid import worker
+        from wsgid.link import config
 
-        logger.setLevel(logging.DEBUG if worker.config.get("debug") else logging.INFO)
+        logger.setLevel(logging.DEBUG if config.get("debug") else logging.INFO)
     return logger
 
 

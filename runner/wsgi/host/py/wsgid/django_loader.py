@@ -7,9 +7,11 @@ from importlib import import_module
 from .django_project import find, framework
 from .django_settings import merge, take_up
 from .failure import summary
-from .loading import Failed, resolve
+from .link import Failed
 
-def load(config, ready):
+
+def load(config, ready, resolve):
+    """The project's application; resolve finds the object of a name."""
     base = framework()
     variable = base.upper() + "_SETTINGS_MODULE"
     module = _settings_module(config, variable)

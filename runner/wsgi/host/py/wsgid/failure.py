@@ -2,7 +2,7 @@
 
 import sys
 
-from .loading import Failed
+from .link import Failed, Misuse
 
 _HOST = __file__.rpartition("/")[0].rpartition("/")[0] + "/"
 _LIBRARIES = ("/site-packages/", "/dist-packages/")
@@ -11,6 +11,9 @@ _MOST = 64 << 10  # of a traceback, in characters
 
 def describe(exc, config):
     """The fields of wsgi.Failure."""
+    gone = _no_release(config)
+    if gone:
+        return gone
     root = config.get("app_path", "")
     file, line = place(exc, root)
     if isinstance(exc, Failed):
@@ -31,6 +34,27 @@ def describe(exc, config):
         "traceback": "" if trace.strip() == reason else trace,  # each thing once
         "hint": _closed(exc, config) or _hint(exc, config),
     }
+
+
+def _no_release(config):
+    """The failure of an app whose release somebody has removed, or left in another
+    folder, whatever Python says that it misses first; None: it is there."""
+    code = config.get("release") or ""
+    if not code.startswith("releases/"):
+        return None
+    import os
+
+    try:
+        os.stat(config["app_dir"])
+    except FileNotFoundError:
+        return {
+            "reason": "the release %s is not in %s" % (code[9:], config["app_dir"][:-len(code)] + "releases"),
+            "file": "", "line": 0, "traceback": "",
+            "hint": "deploy the app again: wsgid-fleet deploy %s" % config.get("app", "APP"),
+        }
+    except OSError:
+        pass
+    return None
 
 
 def summary(exc, who="the application"):
@@ -137,8 +161,6 @@ def format_exception(exc):
 def request_log(errors, app, environ, what, exc):
     """One entry about one request. It is written at once, so that the lines of
     several workers do not mix."""
-    from .response import Misuse
-
     path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
     head = "%s: %s %s: " % (app, _plain(environ.get("REQUEST_METHOD", "")), _plain(path))
     if exc is None:

@@ -106,7 +106,7 @@ def message_of(environ):
 
 def _log(plugin, method, exc):
     from .failure import format_exception, place, summary
-    from .worker import config
+    from .link import config
 
     file, line = place(exc, config.get("app_path", ""))
     if not file:  # it did not raise, but returned what it must not

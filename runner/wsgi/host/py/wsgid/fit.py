@@ -3,7 +3,7 @@ request finds out."""
 
 import types
 
-from .loading import Failed
+from .link import Failed
 
 _COROUTINE, _ASYNC_GENERATOR, _VARARGS = 0x80, 0x200, 0x04
 _FACTORY = ("create", "make", "build", "get", "init", "setup")

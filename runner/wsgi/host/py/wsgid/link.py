@@ -12,6 +12,7 @@ from _struct import Struct
 dup2, fork, getpid, waitpid = os.dup2, os.fork, os.getpid, os.waitpid
 monotonic = time.monotonic
 allocate_lock, start_thread = _thread.allocate_lock, _thread.start_new_thread
+get_native_id = _thread.get_native_id
 
 HEADER = Struct("<BBxxI")  # type, flags, sequence number
 SIZED = Struct("<BBxxII")  # the same and the length of what follows
@@ -31,12 +32,32 @@ MAX_MESSAGE = 160 << 10
 ROOM = MAX_MESSAGE - SIZED.size  # for head and body in one message
 SHARED_FD = 3
 ABORTS = 4096  # bytes of the abort table, at the start of the shared memory
+THREADS = 40960  # where a number of four bytes for each slot is: who serves it
+NOBODY = -1
 FIRST_SLOT = 4
 
 _RIGHTS = Struct("i")
 _aborts = None
 _identity = None
 views = []  # of the shared memory, to be released where it is no longer ours
+config = {}  # what the master says of this worker in its first message
+
+
+class Failed(Exception):
+    """The application cannot be loaded, for a reason that no exception of
+    Python's tells as well: the words of FAILED."""
+
+    def __init__(self, reason, hint="", file="", line=0):
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
+        self.file = file
+        self.line = line
+
+
+class Misuse(Exception):
+    """The application broke a rule where none of its code is on the stack: the
+    message says it all, a traceback would only show the host."""
 
 
 def note_shared():
@@ -66,6 +87,16 @@ def aborts():
         except (OSError, ImportError):
             _aborts = (0,) * (ABORTS // 4)  # nobody tells us any more
     return _aborts
+
+
+def note_thread(index, number):
+    """Notes which thread of this process serves a slot, so that the master finds the one
+    whose stack it is asked for. The first slot is the main thread's: there NOBODY says
+    that none of them may be asked."""
+    try:
+        os.pwrite(shared(), _RIGHTS.pack(number), THREADS + 4 * index)
+    except OSError:
+        pass  # there will be no stack
 
 
 def socket_of(fd):

@@ -4,17 +4,7 @@ application")."""
 import os
 import sys
 
-
-class Failed(Exception):
-    """The application cannot be loaded, for a reason that no exception of
-    Python's tells as well."""
-
-    def __init__(self, reason, hint="", file="", line=0):
-        super().__init__(reason)
-        self.reason = reason
-        self.hint = hint
-        self.file = file
-        self.line = line
+from .link import Failed
 
 
 def load(config):
@@ -108,7 +98,7 @@ def _load(config, plugins, ready):
     if wanted == "wsgi":
         return _load_wsgi(config, wsgi_app, ready)
     if wanted == "django":
-        return django_loader().load(config, ready)
+        return django_loader().load(config, ready, resolve)
     if wanted == "pyroutes":
         return _load_pyroutes(config, ready)
     loaders = plugins.loaders() if plugins is not None else []
@@ -182,7 +172,7 @@ def _detect(config, plugins, ready):
         elif name == "django":
             if _looks_like_django(config):
                 ready["loader"] = name
-                return django_loader().load(config, ready)
+                return django_loader().load(config, ready, resolve)
         elif os.path.exists(app_dir + "/pyroutes_settings.py"):
             ready["loader"] = name
             return _load_pyroutes(config, ready)

@@ -6,7 +6,7 @@ import sys
 import plugnplay
 
 from .failure import place, summary
-from .loading import Failed
+from .link import Failed
 
 
 class Loader(object):

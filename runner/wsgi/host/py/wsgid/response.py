@@ -3,7 +3,7 @@ iterable. The common case, a response of one block, is in serve.py."""
 
 from . import headers as check
 from . import link
-from .link import ABORT, DATA, END, HEAD, HEADER, LAST, MAX_MESSAGE, PART, ROOM, SIZED
+from .link import ABORT, DATA, END, HEAD, HEADER, LAST, MAX_MESSAGE, PART, ROOM, SIZED, Misuse
 
 _LENGTH = "Content-Length: "
 
@@ -19,11 +19,6 @@ _MOST = 1000
 
 _LONGEST_HEAD = MAX_MESSAGE // 2
 _INLINE_FILE = 64 << 10  # a smaller file is sent as bytes
-
-
-class Misuse(Exception):
-    """The application broke a rule where none of its code is on the stack: the
-    message says it all, a traceback would only show the host."""
 
 
 class ClientGone(ConnectionAbortedError):
@@ -417,11 +412,8 @@ class Response(object):
         except OSError:
             self._lost()
 
-    @staticmethod
-    def _lost():
-        from .worker import check_owner
-
-        check_owner()
+    def _lost(self):
+        self.check_owner()
         link.leave(1)  # the master is gone
 
 

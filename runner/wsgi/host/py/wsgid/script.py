@@ -2,6 +2,8 @@
 
 import sys
 
+from .link import Failed
+
 
 def split(text):
     """(file, attribute, whether it is to be called) of "/file" or "/file:attr"."""
@@ -28,8 +30,6 @@ def load(file, what):
         with open(file, "rb") as f:
             source = f.read()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as exc:
-        from .loading import Failed
-
         raise Failed("%s names the file %s: %s" % (what, file, exc.strerror),
                      "correct the path, or install what has the file") from None
     module = type(sys)(name)

@@ -14,7 +14,6 @@ from os import close, strerror
 from . import link
 from .link import BODY_FILE, BODY_PIPES, BODY_STREAM, HEAD, LAST, MAX_MESSAGE, QUIT, REQUEST, REQUESTS, ROOM, SIZED
 from .response import FileWrapper, Response
-from .worker import check_owner
 
 TAKEN = 0  # in the place of a message's type
 LOST = (EBADF, ENOTSOCK, ENOTCONN, ECONNRESET, EOPNOTSUPP)  # of a link that is none any more
@@ -32,8 +31,9 @@ def environ_constants(config, errors):
     }
 
 
-def serve(sock, slot, app, config, errors):
-    """Returns when the master says quit."""
+def serve(sock, slot, app, config, errors, check_owner):
+    """Returns when the master says quit. check_owner ends a process that the application
+    forked and that came back to here, with an exception or without."""
     number = sock.fileno()
     # Memory that costs nothing before a message needs it.
     buffer = mmap(-1, MAX_MESSAGE, MAP_PRIVATE | MAP_ANONYMOUS)
@@ -66,6 +66,7 @@ def serve(sock, slot, app, config, errors):
     ThreadResponse.send = send
     ThreadResponse.slot = slot
     ThreadResponse.log = log
+    ThreadResponse.check_owner = staticmethod(check_owner)
     ThreadResponse.debug = bool(config.get("debug"))
     ThreadResponse.masks = config.get("masks", ())
 

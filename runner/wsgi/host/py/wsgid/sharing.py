@@ -25,11 +25,9 @@ def allow(what):
     _allowed.add((st.st_dev, st.st_ino))
 
 
-def prepare():
+def prepare(hooks):
     """Runs the hooks of @wsgid.prefork and closes what frameworks can open anew."""
-    import wsgid
-
-    for hook in wsgid._before:
+    for hook in hooks:
         hook()
     db = sys.modules.get("django.db")
     if db is not None:

@@ -9,7 +9,7 @@ from fcntl import F_DUPFD_CLOEXEC, F_SETFL, F_SETOWN, F_SETSIG, fcntl
 
 from _socket import timeout
 
-from . import hidden, link, sharing, worker
+from . import hidden, link, sharing
 from .link import monotonic
 
 _MOST = 253  # SCM_MAX_FD of Linux
@@ -17,11 +17,17 @@ _MOST = 253  # SCM_MAX_FD of Linux
 # first, has had this many seconds to take hold of it.
 _GRACE = 1.0
 _children = {}  # pid -> when it may be reaped
+_master = None  # the socket to it
 
 
-def run(sock, ready):
+def run(sock, ready, fail, end, adopt):
     """Forks workers for the master until it says quit. Returns in the workers
-    only."""
+    only, whose slots adopt was given. fail tells the master of an exception, end is
+    the end of a process that was told to quit."""
+    global _master
+    import wsgid
+
+    _master = sock
     threading = sys.modules.get("threading")
     if threading is not None and threading.active_count() > 1:
         names = ", ".join(t.name for t in threading.enumerate()
@@ -30,10 +36,10 @@ def run(sock, ready):
             "threads that were started while the application was loaded (%s) do not exist in "
             "the workers, which are forked: start them in a function with @wsgid.postfork" % names)
     try:
-        sharing.prepare()
+        sharing.prepare(wsgid._before)
         problem = sharing.refusal()
     except BaseException as exc:
-        worker._fail(sock, exc)
+        fail(sock, exc)
     if problem:
         try:
             link.tell(sock, link.FAILED, {"reason": problem, "hint": sharing.HINT, "shares": True})
@@ -63,7 +69,7 @@ def run(sock, ready):
             link.leave(1)
         _reap()
         if message[0] == link.QUIT:
-            worker._exit()
+            end()
         if message[0] != link.FORK:
             continue
         if len(fds) < 3:
@@ -71,7 +77,7 @@ def run(sock, ready):
         else:
             answer = _answer(fds)
             if not answer:
-                _become(fds)
+                _become(fds, adopt)
                 return
         for fd in fds:
             os.close(fd)
@@ -107,16 +113,13 @@ def _fork():
     return link.fork()
 
 
-def _become(fds):
+def _become(fds, adopt):
     """Makes this process a worker: fds are the log, the shared memory and
     the slots."""
     _children.clear()
     os.setpgid(0, 0)  # what it starts can be ended with it
     if _signal.getsignal(_signal.SIGCHLD) is _reap:
         _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
-    for number in (_signal.SIGTERM, _signal.SIGINT):
-        if _signal.getsignal(number) in (_signal.SIG_DFL, _signal.default_int_handler):
-            _signal.signal(number, worker._ignore)
     fds = [_above(fd) for fd in fds]
     log, shared = fds[:2]
     link.dup2(log, 1)
@@ -127,11 +130,11 @@ def _become(fds):
     link.note_shared()
     # The slots stay where they came: the application may hold descriptors of
     # any number since it was loaded.
-    slots = 2 + worker.config.get("threads", 1)
-    worker.adopt([link.socket_of(fd) for fd in fds[2:slots]])
+    slots = 2 + link.config.get("threads", 1)
+    adopt([link.socket_of(fd) for fd in fds[2:slots]])
     for life in fds[slots:]:
         _die_with_master(life)
-    hidden.name("wsgid-w", worker.config.get("app"), instead="wsgid-t")
+    hidden.name("wsgid-w", link.config.get("app"), instead="wsgid-t")
     _renew_hubs()
 
 
@@ -193,6 +196,6 @@ def _reap(number=None, frame=None):
 
 def _tell(fields):
     try:
-        link.tell(worker.master(), link.EXITED, fields)
+        link.tell(_master, link.EXITED, fields)
     except OSError:
         link.leave(1)

@@ -10,15 +10,15 @@ import sys
 from _thread import get_ident
 
 from . import link
-
-config = {}
+from .link import config
 
 _owner = 0  # the process that may use the link
+_prepared = False  # what all workers of a fork have in common is done
 _sockets = []
 
 
 def main(host):
-    global _owner, config
+    global _owner
     import marshal
 
     from .hidden import hide, name
@@ -27,7 +27,7 @@ def main(host):
     if len(sys.argv) > 2:
         from .zygote import run
 
-        run(sys.argv[1:])  # returns in workers only
+        run(sys.argv[1:], prepare_streams)  # returns in workers only
     _owner = link.getpid()
     link.note_shared()
     first = link.socket_of(link.FIRST_SLOT)
@@ -35,7 +35,7 @@ def main(host):
     message = first.recv(link.MAX_MESSAGE)
     if not message:
         link.leave(1)
-    config = marshal.loads(memoryview(message)[link.HEADER.size:])
+    config.update(marshal.loads(memoryview(message)[link.HEADER.size:]))
     if "start" in config:
         _begin(first, host)
     config["app_path"] = config["app_path"].rstrip("/")  # "/" under chroot
@@ -67,7 +67,7 @@ def main(host):
         ready["warnings"].append(
             "other processes of the app's user can read this worker's memory and environment (%s)" % visible)
     if config.get("preload"):
-        run(first, ready)  # returns in the workers only
+        run(first, ready, _fail, _exit, adopt)  # returns in the workers only
     _start(_sockets[0], ready)
     _serve(serve, app)
     _exit()
@@ -87,14 +87,19 @@ def _begin(first, host):
 def prepare_streams():
     """Is done already where the worker is forked: writing to what all of them share
     costs each memory of its own."""
+    global _prepared
+    if _prepared:
+        return
+    _prepared = True
     import faulthandler
 
-    if faulthandler.is_enabled():
-        return
     # Whole lines, so that those of several workers do not mix in the log.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, write_through=False)
     faulthandler.enable()
+    # For the master, who wants to know where a thread is: what writes it is no Python, and
+    # waits for nothing. This signal is ignored by whoever does not handle it.
+    faulthandler.register(_signal.SIGURG, file=link.SHARED_FD, all_threads=False)
 
 
 def _prepare(host):
@@ -178,14 +183,12 @@ def _leave_master():
             pass  # not in the main thread of a subinterpreter
 
 
-def master():
-    """The socket of the first slot."""
-    return _sockets[0]
-
-
 def adopt(sockets):
     """Makes this process, forked by the template, the owner of its slots."""
     global _owner
+    for number in _ENDINGS:
+        if _signal.getsignal(number) in (_signal.SIG_DFL, _signal.default_int_handler):
+            _signal.signal(number, _ignore)
     _owner = link.getpid()
     _sockets[:] = sockets
 
@@ -265,6 +268,8 @@ def _start(sock, ready):
         check_owner(exc)
         _fail(sock, exc)
     check_owner()
+    if _signal.getsignal(_signal.SIGURG) is not _signal.SIG_DFL:
+        link.note_thread(0, link.NOBODY)  # it is the application's, see prepare_streams
     if not config.get("preload"):
         # What was loaded stays: the collector need not look at it again.
         gc.freeze()
@@ -280,7 +285,7 @@ def _serve(serve, app):
         # The application took it away; WSGI promises it one all the same.
         errors = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)
     ends = [_start_thread(serve, index, app, errors) for index in range(1, len(_sockets))]
-    serve(_sockets[0], 0, app, config, errors)
+    serve(_sockets[0], 0, app, config, errors, check_owner)
     check_owner()
     for end in ends:
         end()
@@ -310,8 +315,9 @@ def _start_thread(serve, index, app, errors):
 
 
 def _serve_thread(serve, index, app, errors):
+    link.note_thread(index, link.get_native_id())
     try:
-        serve(_sockets[index], index, app, config, errors)
+        serve(_sockets[index], index, app, config, errors, check_owner)
     except BaseException:
         # Not by the application: the loop itself is broken.
         from .failure import format_exception

@@ -6,8 +6,10 @@ The daemon keeps one for each interpreter, user and locale. For a master it fork
 process whose parent is the daemon. That process forks the stem, and executes the
 master's program: so the stem is a child of the master. It becomes the app's user
 before it does anything else, runs nothing of the app, and forks the workers, which
-are children of the master too, as those that the master starts by itself. Nothing
-that runs needs the zygote.
+are children of the master too, as those that the master starts by itself. The first
+worker is forked beside the stem, and waits until the master says what it is: it is
+there when the master has started, and costs one fork where the stem takes two.
+Nothing that runs needs the zygote.
 
 What differs by app a worker does in begin(), before it loads anything of the app.
 """
@@ -19,7 +21,7 @@ import os
 import sys
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 
-from . import hidden, link, sites, worker
+from . import hidden, link, sites
 
 _MOST = 253  # SCM_MAX_FD of Linux
 _SOCKET = 3  # the zygote's to the daemon
@@ -29,18 +31,19 @@ _CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
 _SET_PDEATHSIG, _SET_NO_NEW_PRIVS = 1, 38
 # What the interpreter has put into its environment by itself: the locale.
 _coerced = {}
+_POPULATE_READ = 22  # MADV_POPULATE_READ
+_GAP = 16  # pages that are not in use are mapped with what is around them, as the kernel does
+_program, _calls = [], []
 
 
 class _Pointer(_ctypes._SimpleCData):
     _type_ = "P"
 
 
-def run(arguments):
+def run(arguments, prepare_streams):
     """Serves the daemon. Returns in workers only. The arguments are the user to become:
     "uid:gid:group,…", or nothing, and the names of the environment it was given."""
     user, given = arguments
-    import _socket
-
     # Nor does a worker that a master starts ignore what who started the daemon ignores,
     # as nohup does: a master has handlers, which end where a program begins.
     for number in _signal.valid_signals():
@@ -61,11 +64,12 @@ def run(arguments):
             _coerced[name] = os.environ[name]
     _forget_no_site()
     sites.prepare(bool(user) or os.getuid() == 0)
-    worker.prepare_streams()
-    clone = _sibling()
-    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, _SOCKET)
+    prepare_streams()
+    clone, child = _cloner(_CLONE_PARENT), _cloner(0)
+    sock = _socket_of(_SOCKET)
     os.set_inheritable(_SOCKET, False)
     hidden.name("wsgid-z", "%d.%d" % sys.version_info[:2])
+    _note_program()
     # What is frozen now is never written to by the collector: it stays shared.
     gc.collect()
     gc.freeze()
@@ -77,17 +81,24 @@ def run(arguments):
             link.leave(0)
         if len(fds) != 1:
             continue
-        pid = clone()
+        sock.send(b"go on")
+        # All of it before the fork: what is written to after one is copied.
+        order = _order(fds[0], message.decode(), user)
+        pid = clone() if order else -1
         if not pid:
+            _map_program()
             sock.close()
             try:
-                if _master(fds[0], message.decode(), user):
+                if _master(child, *order):
                     return
             finally:
                 if os.getpid() != _worker:
                     os._exit(127)
             return
-        os.close(fds[0])
+        if order:
+            order[0].close()
+            for fd in order[1]:
+                os.close(fd)
         sock.send(b"%d" % pid)
 
 
@@ -124,6 +135,37 @@ def _introduce(sock):
     return True
 
 
+def _note_program():
+    """Notes which pages of the program and its libraries are in use: a fork does not
+    copy their part of the page tables, and a child would fault them in one by one."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    try:
+        with open("/proc/self/maps") as maps, open("/proc/self/pagemap", "rb", 0) as pages:
+            for line in maps:
+                words = line.split()
+                if len(words) < 6 or not words[5].startswith("/") or words[1] not in ("r-xp", "r--p"):
+                    continue
+                begin, end = (int(n, 16) // page for n in words[0].split("-"))
+                there = [begin + i for i, n in enumerate(memoryview(os.pread(pages.fileno(), 8 * (end - begin), 8 * begin)).cast("Q"))
+                         if n >> 63]
+                for at in there:
+                    if _program and at - _program[-1][1] < _GAP:
+                        _program[-1][1] = at + 1
+                    else:
+                        _program.append([at, at + 1])
+        madvise = _ctypes.dlsym(_ctypes.dlopen(None, 2), "madvise")
+    except (OSError, ValueError):
+        del _program[:]  # who is not root and hides itself may not look
+        return
+    _calls[:] = [(madvise, (_Pointer(begin * page), _Pointer((end - begin) * page), _POPULATE_READ)) for begin, end in _program]
+
+
+def _map_program():
+    """Maps in a child what its parent uses of the program. A kernel before 5.14 refuses."""
+    for call in _calls:
+        _ctypes.call_function(*call)
+
+
 def _forget_no_site():
     """Has sys.flags say what it says in a worker that starts by itself: what of the
     interpreter's site-packages it runs depends on the user and the virtualenv, so that
@@ -136,45 +178,57 @@ def _forget_no_site():
         link.leave(1)
 
 
-def _sibling():
-    """A function that forks a child of our parent, for nothing but to fork and execute:
-    what the C library keeps of a process is still that of this one."""
+def _cloner(flags):
+    """A function that forks without what the C library does then: what that keeps of a
+    process is still that of this one. It is for children that only fork or execute."""
     number = _CLONE[os.uname().machine]
     call = _ctypes.dlsym(_ctypes.dlopen(None, 2), "syscall")
-    arguments = (number, _CLONE_PARENT | int(_signal.SIGCHLD), 0, 0, 0, 0)
+    arguments = (number, flags | int(_signal.SIGCHLD), 0, 0, 0, 0)
     return lambda: _ctypes.call_function(call, arguments)
 
 
-def _master(conn, app, user):
-    """Forks the stem and executes the master. Returns True in a worker, and else only
-    where there is nothing to execute."""
+def _order(conn, app, user):
+    """What _master takes: how a master is started, as the socket says. None: it is not."""
+    sock = _socket_of(conn)
+    message, fds = b"", []
+    while True:
+        part, more = link.receive_descriptors(sock, _MOST)
+        fds += more
+        if part == b"\0":
+            break
+        if not part:
+            message = b""
+            break
+        message += part
+    words = message.split(b"\0")
+    if not message or len(fds) < 5:
+        sock.close()
+        for fd in fds:
+            os.close(fd)
+        return None
+    end = 1 + int(words[0])
+    return sock, fds, words[1:end], dict(word.partition(b"=")[::2] for word in words[end:]), app, user
+
+
+def _master(clone, sock, fds, arguments, environ, app, user):
+    """Forks the stem and the first worker, and executes the master. Returns True in a
+    worker, and else only where there is nothing to execute."""
     import _socket
 
-    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     os.setsid()
     me = link.getpid()
-    pid = link.fork()
-    if not pid:
-        ours.close()
-        os.close(conn)
-        return _stem(theirs, app, user, me)
-    theirs.close()
-    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, conn)
+    pairs = [_socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET) for _ in range(2)]
+    for spare, (_, theirs) in enumerate(pairs):
+        if not (link.fork() if spare else clone()):
+            for fd in fds:
+                os.close(fd)
+            for other in (sock,) + pairs[0] + pairs[1]:
+                if other is not theirs:
+                    other.close()
+            return _wait(theirs, app, user, me, bool(spare))
+        theirs.close()
     try:
-        message, fds = b"", []
-        while True:
-            part, more = link.receive_descriptors(sock, _MOST)
-            fds += more
-            if part == b"\0":
-                break
-            if not part:
-                return False
-            message += part
-        words = message.split(b"\0")
-        count = int(words[0])
-        if len(fds) < 5:
-            return False
-        fds = [fcntl(fd, F_DUPFD_CLOEXEC, 300) for fd in fds[:-1] + [ours.fileno()] + fds[-1:]]
+        fds = [fcntl(fd, F_DUPFD_CLOEXEC, 300) for fd in fds[:-1] + [ours.fileno() for ours, _ in pairs] + fds[-1:]]
         if sock.fileno() <= len(fds):
             sock = _socket.socket(fileno=fcntl(sock.detach(), F_DUPFD_CLOEXEC, 300))
         for number, fd in enumerate(fds):
@@ -182,15 +236,16 @@ def _master(conn, app, user):
         os.chdir("/")
         for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
             _signal.signal(number, _signal.SIG_DFL)
-        os.execve("/proc/self/fd/%d" % (len(fds) - 1), words[1:1 + count],
-                  dict(word.partition(b"=")[::2] for word in words[1 + count:]))
+        os.execve("/proc/self/fd/%d" % (len(fds) - 1), arguments, environ)
     except OSError as exc:
         sock.send(("%s" % exc).encode())
     return False
 
 
-def _stem(sock, app, user, master):
-    """Becomes the app's user and forks workers for the master. Returns True in them."""
+def _wait(sock, app, user, master, spare):
+    """Becomes the app's user and waits for what the master says: to fork a worker or a
+    spare one, or, where it is a spare one, to be a worker. Returns True in workers."""
+    _map_program()
     os.setpgid(0, 0)
     if user:
         uid, gid, groups = user.split(":")
@@ -199,23 +254,36 @@ def _stem(sock, app, user, master):
         os.setuid(int(uid))
     hidden.hide()
     _die_with(master)
-    hidden.name("wsgid-s", app)
+    hidden.name("wsgid-w" if spare else "wsgid-s", app)
     try:
         link.tell(sock, link.READY, {"pid": os.getpid()})
         while True:
             message, fds = link.receive_descriptors(sock, _MOST)
-            if not message or message[0] != link.FORK or len(fds) < 4:
+            if not message or message[0] != link.FORK or not fds or spare and len(fds) == 1:
                 os._exit(0)
-            answer = _fork()
-            if not answer:
-                sock.close()
+            answer = None if spare else _fork()
+            if answer:
+                for fd in fds:
+                    os.close(fd)
+                link.tell(sock, link.FORK, answer)
+                continue
+            sock.close()
+            if len(fds) > 1:
                 _become(fds)
                 return True
-            for fd in fds:
-                os.close(fd)
-            link.tell(sock, link.FORK, answer)
+            # It is the next spare one. That the master dies it sees by its socket.
+            spare, sock = True, _socket_of(fds[0])
+            os.setpgid(0, 0)
+            hidden.name("wsgid-w", app)
+            link.tell(sock, link.READY, {"pid": os.getpid()})
     except OSError:
         os._exit(0)  # the master is gone
+
+
+def _socket_of(fd):
+    import _socket
+
+    return _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, fd)
 
 
 def _fork():
@@ -232,6 +300,7 @@ def _fork():
         try:
             pid = link.fork()
             if not pid:
+                _map_program()
                 os.close(take)
                 os.close(put)
                 return None

@@ -1,0 +1,268 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/specdir"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+)
+
+// Core brings one app at a time to its spec. Daemon and command have it in common. Make it
+// with NewCore; the fields with capitals are set before the first pass.
+type Core struct {
+	Dir       *specdir.Directory
+	Store     *state.Store
+	Machine   Machine
+	Folders   Folders
+	Disk      *bounded.Fs // for what may lie on a disk that does not answer
+	Log       *slog.Logger
+	Now       func() time.Time
+	Sockets   *sockets.Store     // nil: not the daemon
+	Activator *sockets.Activator // nil: likewise
+	Holder    *sockets.Holder    // nil: not the daemon, or the service manager holds the sockets
+	Kill      <-chan struct{}    // closed: stops end masters at once; nil: never
+	Started   func(spec *appspec.Spec, m Handle)
+	Updated   func(spec *appspec.Spec, pid int)
+	Followed  func(app string) []Handle // live masters that somebody follows, or has just started
+	Emit      func(app, state, message string)
+	KeptAwake KeptAwake
+
+	hung sync.Map // pids of masters that are known not to answer
+	told sync.Map // pids of masters that were told to end
+
+	mu       sync.Mutex // guards what follows
+	memories map[string]memory
+	failures map[string]*state.Failure // by app, that could not be written down
+	mutes    []Handle                  // those that the state directory has lost, and that cannot note themselves anew
+}
+
+// NewCore is one for the apps of a directory, for a command: what a daemon has beyond it is
+// not set.
+func NewCore(dir *specdir.Directory, machine Machine, folders Folders) *Core {
+	return &Core{
+		Dir: dir, Store: dir.Store, Disk: dir.Disk, Log: dir.Log, Now: dir.Now, Machine: machine, Folders: folders,
+		Started: func(*appspec.Spec, Handle) {}, Updated: func(*appspec.Spec, int) {},
+		Followed: func(string) []Handle { return nil }, Emit: func(string, string, string) {},
+		memories: map[string]memory{}, failures: map[string]*state.Failure{},
+	}
+}
+
+// Pass brings one app nearer to its spec, under its lock. idle is called
+// around waits.
+func (c *Core) Pass(ctx context.Context, name string, ord Intent, idle func(func())) (out Outcome) {
+	unlock, err := c.Store.LockApp(ctx, name)
+	if err != nil {
+		return Outcome{Err: err}
+	}
+	defer unlock()
+	rem := c.Store.Load(name)
+	if rem.Unknown != nil {
+		return c.unknown(Outcome{}, name, rem.Unknown)
+	}
+	if c.remind(name, &rem) {
+		c.saveReminded(name, rem)
+	}
+	c.remindFailure(name, &rem)
+	w, err := c.Dir.AwaitWanted(ctx, name, &rem, ord.Confirmed, idle)
+	if err != nil {
+		return Outcome{Err: err}
+	}
+	if rem.Unknown != nil {
+		return c.unknown(Outcome{}, name, rem.Unknown)
+	}
+	for _, r := range rem.Corrupt {
+		c.Log.Warn(r, "app", name)
+		c.Emit(name, "warning", r)
+	}
+	out.Want = w
+	if err := c.remember(name, w, &rem, ord); err != nil {
+		out.Err = err
+		return c.failed(out, rem, name)
+	}
+	out.Kept = true
+	if w.Invalid != "" || w.Spec == nil && w.Waiting != "" {
+		return out
+	}
+	c.memorize(name, w, rem)
+	a := c.Applier(name, idle)
+	for again := 2; ; again-- {
+		var o Observed
+		Patiently(idle, LookPatience, func() { o = c.Observe(ctx, name, rem, w.Spec) })
+		if o.Unknown != nil {
+			return c.unknown(out, name, o.Unknown)
+		}
+		o.Request = ord.Request
+		out.Plan = plan.MakePlan(w.Spec, o.Observed, c.Now())
+		out.Err = a.Apply(ctx, w.Spec, o, out.Plan)
+		if out.Err == nil || again == 0 || !a.EndedMeanwhile(ctx, o.ByPID(out.Plan.CurrentPID), out.Err) {
+			break
+		}
+	}
+	if out.Err != nil {
+		return c.failed(out, rem, name)
+	}
+	if f := rem.Failure; f != nil {
+		switch {
+		case out.Plan.Held && !out.Plan.Done:
+			out.RetryAt = f.RetryAt
+		default:
+			out.Err = c.saveFailure(name, nil)
+		}
+	}
+	if w.Spec == nil || !w.Spec.Enabled || rem.Override.Stopped {
+		// Its masters may have ended by themselves, or under an earlier daemon.
+		c.Activator.Forget(name)
+		c.Holder.Drop(name)
+		c.Sockets.Drop(name)
+		RemoveSocketFiles(c.Log, rem.SocketFiles(nil))
+	}
+	if w.Gone() {
+		if left, _, err := c.masters(ctx, name); err != nil || len(left) > 0 {
+			out.Err = err
+			return out
+		}
+		out.Err = c.Store.Delete(name)
+	}
+	return out
+}
+
+// unknownRetry is how soon an app is looked at again of which nothing can be told.
+const unknownRetry = 2 * time.Second
+
+// unknown ends a pass that could not find out what runs: nothing is done, as what is
+// not known is not missing.
+func (c *Core) unknown(out Outcome, name string, err error) Outcome {
+	if appdir.Exhausted(err) {
+		err = fmt.Errorf("cannot find out what is running of app %s: %w; it is not changed until that is over: give the daemon more descriptors (LimitNOFILE= of its unit, ulimit -n)", name, err)
+	}
+	c.Log.Error(err.Error(), "app", name)
+	out.Err, out.RetryAt = err, c.Now().Add(unknownRetry)
+	return out
+}
+
+// remember writes down what must survive us before anything is done.
+func (c *Core) remember(name string, w plan.Want, rem *state.AppState, ord Intent) error {
+	digest := plan.DigestOf(w.Spec)
+	if w.Spec != nil && w.Held == "" && (rem.LastGood == nil || rem.Guessed || rem.LastGood.File != w.Spec.File || rem.LastGood.Environment != w.Spec.Environment || runner.Digest(rem.LastGood) != digest) {
+		if err := c.Store.SaveSpec(w.Spec); err != nil {
+			return err
+		}
+	}
+	ov := rem.Override
+	if !w.Gone() {
+		for _, edit := range ord.Edits {
+			edit(&ov, w.Spec)
+		}
+	}
+	if ov.Scale != nil && ov.Digest != digest {
+		ov.Scale, ov.Digest = nil, "" // scale counts until the spec's next change
+	}
+	if len(ord.Edits) > 0 || ov != rem.Override {
+		ov.Since = c.Now()
+		if err := c.Store.SaveOverride(name, ov); err != nil {
+			return err
+		}
+		rem.Override = ov
+		c.memorizeOrder(name, ov)
+	}
+	return nil
+}
+
+// failed keeps the reason of a failure and decides when to try again.
+func (c *Core) failed(out Outcome, rem state.AppState, name string) Outcome {
+	if errors.Is(out.Err, ErrSuperseded) || errors.Is(out.Err, ErrClosing) || errors.Is(out.Err, ErrPaused) || errors.Is(out.Err, context.Canceled) {
+		return out
+	}
+	f := state.Failure{Digest: out.Plan.Digest, Folder: out.Plan.Folder, Reason: out.Err.Error(), At: c.Now(), Attempts: 1}
+	file := out.Plan.File
+	if s := out.Want.Spec; s != nil && f.Digest == "" { // before there was a plan
+		f.Digest, file = plan.DigestOf(s), s.File
+	}
+	if old := rem.Failure; old != nil && old.Digest == f.Digest && old.Folder == f.Folder {
+		f.Attempts = old.Attempts + 1
+	}
+	next := "it is retried when its spec changes or with: wsgid-fleet reload " + name
+	if rej, ok := errors.AsType[*RejectedError](out.Err); ok {
+		f.Traceback = rej.Traceback
+	} else {
+		var r appspec.Restart
+		if out.Want.Spec != nil {
+			r = out.Want.Spec.Restart
+		}
+		wait := r.Delay(f.Attempts)
+		f.RetryAt = f.At.Add(wait)
+		next = fmt.Sprintf("next try in %s", words.RoundUp(wait))
+	}
+	out.RetryAt = f.RetryAt
+	attrs := []any{"app", name, "file", file, "reason", f.Reason, "next", next}
+	if f.Traceback != "" {
+		attrs = append(attrs, "traceback", words.LastLines(f.Traceback, 5))
+	}
+	c.Log.Error("cannot bring app to its spec", attrs...)
+	if err := c.saveFailure(name, &f); err != nil {
+		c.Log.Error(err.Error(), "app", name)
+	}
+	return out
+}
+
+// Applier carries out the plan of an app for this core.
+func (c *Core) Applier(name string, idle func(func())) *Applier {
+	return &Applier{
+		Store: c.Store, Machine: c.Machine, Folders: c.Folders, Sockets: c.Sockets, Activator: c.Activator, Holder: c.Holder, Log: c.Log, Kill: c.Kill,
+		Started: c.Started, Updated: c.Updated, Idle: idle, Told: func(pid int) { c.told.Store(pid, true) },
+		Emit: func(state, message string) {
+			c.Emit(name, state, message)
+		},
+	}
+}
+
+// Look says what an app should be and what it is, its folder aside. The last good spec, which
+// costs more to read than all the rest, is read where something could follow from it: the
+// directory does not say by itself what the app should be, or a master may run it.
+func (c *Core) Look(ctx context.Context, name string) (plan.Want, Observed) {
+	set, setErr := c.Dir.Snapshot()
+	var rem state.AppState
+	c.Store.LoadOrders(name, &rem)
+	spec := c.saidOutright(set, setErr, name)
+	if rem.LastGood = spec; spec == nil {
+		c.Store.LoadSpec(name, &rem)
+		rem.Guess()
+	}
+	c.remind(name, &rem)
+	c.remindFailure(name, &rem)
+	w := c.Dir.Wanted(set, setErr, name, &rem, false)
+	o := c.Observe(ctx, name, rem, nil)
+	if spec != nil && len(o.Masters) > 0 {
+		o.LastGood = nil
+		c.Store.LoadSpec(name, &o.AppState)
+		if o.Guess(); o.LastGood == nil {
+			o.LastGood = spec
+		}
+	}
+	return w, o
+}
+
+// saidOutright is the spec by which the directory says what an app should be, whatever it
+// said before; nil: there is none.
+func (c *Core) saidOutright(set *hclspec.Set, setErr error, name string) *appspec.Spec {
+	if setErr != nil || set == nil || set.DefaultsBroken || c.Dir.Holds(set) {
+		return nil
+	}
+	if s := set.Specs[name]; s != nil && s.Deploy == nil { // else the release counts, too
+		return s
+	}
+	return nil
+}

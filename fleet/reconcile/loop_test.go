@@ -1,0 +1,155 @@
+package reconcile_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+	"go.uber.org/goleak"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile/reconciletest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
+)
+
+// looping is a loop at work on masters in memory.
+type looping struct {
+	*reconciletest.Fixture
+	*reconcile.Loop
+	m    *reconciletest.Machine
+	log  *fleettest.Buffer
+	fed  atomic.Int64 // times that the watchdog was
+	stop func()
+}
+
+// startLoop begins one, and returns when every app was looked at. It reads the directory
+// again for events alone: its tick is long.
+func startLoop(t *testing.T, f *reconciletest.Fixture, disk afero.Fs) *looping {
+	t.Helper()
+	l := &looping{Fixture: f, m: reconciletest.NewMachine(), log: &fleettest.Buffer{}}
+	c := newCore(t, f, disk, l.m, reconciletest.Folders{}, slog.New(slog.NewTextHandler(l.log, nil)))
+	l.Loop = reconcile.NewLoop(c)
+	l.Signals = &reconcile.Signals{}
+	l.Tick = time.Hour
+	l.Watchdog, l.WatchdogInterval = func() { l.fed.Add(1) }, 5*time.Millisecond
+	l.ExtendTimeout, l.OnHangup, l.OnUpgrade = func(time.Duration) {}, func(context.Context) {}, func() {}
+	l.Loaded, l.Looked = func(*hclspec.Set) {}, func() {}
+	l.Scope, l.Started = func(*appspec.Spec, int) {}, func(*appspec.Spec) {}
+	l.Told, l.Touched = func(string, int, runner.State) {}, func(string) {}
+	ctx, cancel := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	work.Go(func() { l.Watcher.Run(ctx, func() { l.Post(ctx, func() { l.Reread() }) }) })
+	work.Go(func() { l.Run(ctx) })
+	l.stop = sync.OnceFunc(func() {
+		cancel()
+		work.Wait()
+		l.Shutdown()
+		l.Watcher.Close()
+		l.Supervisor.Close()
+		if t.Failed() {
+			t.Logf("the log:\n%s", l.log)
+		}
+	})
+	t.Cleanup(l.stop)
+	<-l.Adopted()
+	await.True(t, "all apps to be as their specs say", func() bool { return l.Reconciler.Busy() == 0 })
+	return l
+}
+
+// has waits until the one master of an app serves with so many workers.
+func (l *looping) has(app string, workers int) {
+	l.T.Helper()
+	await.True(l.T, fmt.Sprintf("%s to have %d workers", app, workers), func() bool {
+		if l.m.Count(app) != 1 {
+			return false
+		}
+		st, err := l.m.Only(l.T, app).Status(l.T.Context(), 0)
+		return err == nil && st.Max == workers
+	}, func() any { return fmt.Sprint(l.m.Count(app), " masters") })
+}
+
+// What the kernel tells of files is followed at once: specs that change, come and go.
+func TestTheLoopFollowsEdits(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	f := reconciletest.New(t)
+	f.Spec("blog", reconciletest.Count(2))
+	l := startLoop(t, f, afero.NewOsFs())
+	defer l.stop()
+	l.has("blog", 2)
+	blog := l.m.Only(t, "blog")
+	f.Spec("blog", reconciletest.Count(4))
+	l.has("blog", 4)
+	f.Spec("shop", reconciletest.Count(1))
+	l.has("shop", 1)
+	f.Remove("shop")
+	await.True(t, "the removed app to end", func() bool { return l.m.Count("shop") == 0 })
+	if l.m.Only(t, "blog") != blog || fmt.Sprint(blog.Called()) != "[update rolling=false]" {
+		t.Errorf("the master of blog was asked for %v", blog.Called())
+	}
+	l.stop()
+	if n := l.m.Total(); n != 0 {
+		t.Errorf("%d masters are left", n)
+	}
+}
+
+// A broken spec changes nothing, and the log says where it is broken; other edits are
+// followed meanwhile, and it is when it is corrected.
+func TestTheLoopKeepsWhatIsBroken(t *testing.T) {
+	f := reconciletest.New(t)
+	f.Spec("blog", reconciletest.Count(2))
+	f.Spec("shop", reconciletest.Count(1))
+	l := startLoop(t, f, afero.NewOsFs())
+	blog := l.m.Only(t, "blog")
+	f.Spec("blog", "workers {\n    coutn = 5\n  }")
+	await.True(t, "it to be said", func() bool { return strings.Contains(l.log.String(), "broken spec") })
+	for _, want := range []string{f.File("blog"), `unknown attribute \"coutn\" in workers of app \"blog\"`, "its apps keep their last good spec"} {
+		if !strings.Contains(l.log.String(), want) {
+			t.Errorf("the log does not say %q", want)
+		}
+	}
+	f.Spec("shop", reconciletest.Count(3))
+	l.has("shop", 3)
+	if l.m.Only(t, "blog") != blog || len(blog.Called()) > 0 {
+		t.Errorf("the app whose spec is broken was asked for %v", blog.Called())
+	}
+	// It is restarted as it was.
+	blog.Die()
+	l.has("blog", 2)
+	f.Spec("blog", reconciletest.Count(5))
+	l.has("blog", 5)
+}
+
+// While the disk does not answer for one spec the loop goes on: the service manager hears
+// that the daemon lives, and edits of others are followed. The spec is read when it answers.
+func TestTheLoopWaitsForNoDisk(t *testing.T) {
+	f := reconciletest.New(t)
+	f.Spec("far", reconciletest.Count(1))
+	f.Spec("near", reconciletest.Count(1))
+	disk := &reconciletest.Disk{Fs: afero.NewOsFs(), Path: f.File("far")}
+	l := startLoop(t, f, disk)
+	far := l.m.Only(t, "far")
+	disk.Hang()
+	f.Spec("far", reconciletest.Count(2))
+	asked := make(chan struct{})
+	l.Post(t.Context(), func() { l.Reread(func() { close(asked) }) })
+	fed := l.fed.Load()
+	await.True(t, "the watchdog to be fed while a file is waited for", func() bool { return l.fed.Load() >= fed+10 })
+	f.Spec("near", reconciletest.Count(3))
+	l.has("near", 3)
+	<-asked
+	if l.m.Only(t, "far") != far || len(far.Called()) > 0 {
+		t.Errorf("the app whose spec cannot be read was asked for %v", far.Called())
+	}
+	disk.Answer()
+	l.has("far", 2)
+}

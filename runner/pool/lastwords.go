@@ -1,0 +1,90 @@
+package pool
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+)
+
+// wordsPatience is how long the end of a process's output is waited for once the
+// process has ended: a child of it may hold it open for ever, and a disk the log.
+const wordsPatience = 300 * time.Millisecond
+
+// LastWords is the last line that a process has printed. It is known when its output
+// has come to its end, which is soon after the process has ended, or before. It
+// belongs to the loop.
+type LastWords struct {
+	known bool
+	line  string
+	then  func()
+	late  evloop.Timer
+}
+
+// hear is told of the line, at the end of the output.
+func (l *LastWords) hear(loop *evloop.Loop, line string) {
+	l.known, l.line = true, line
+	l.goOn(loop)
+}
+
+// Await calls then as soon as the line is known, which may be before it returns, or
+// when it has been waited for for long enough.
+func (l *LastWords) Await(loop *evloop.Loop, then func()) {
+	if l.known {
+		then()
+		return
+	}
+	l.then = then
+	l.late.Do = func() { l.known = true; l.goOn(loop) }
+	loop.Set(&l.late, wordsPatience)
+}
+
+func (l *LastWords) goOn(loop *evloop.Loop) {
+	loop.Clear(&l.late)
+	if then := l.then; then != nil {
+		l.then = nil
+		then()
+	}
+}
+
+// How says how a process ended, and with which words where these may be the reason.
+func (l *LastWords) How(ws unix.WaitStatus) string {
+	text := ExitText(ws)
+	if l.line == "" || ws.Signaled() && ws.Signal() == unix.SIGKILL {
+		return text // nobody sees SIGKILL coming
+	}
+	return text + "; last output: " + l.line
+}
+
+// ExitText says how a process ended.
+func ExitText(ws unix.WaitStatus) string {
+	switch {
+	case ws.Signaled() && ws.Signal() == unix.SIGKILL:
+		return "killed by SIGKILL (by hand, or the kernel was out of memory)"
+	case ws.Signaled():
+		return "killed by " + unix.SignalName(ws.Signal())
+	default:
+		return fmt.Sprintf("exit status %d", ws.ExitStatus())
+	}
+}
+
+// howEnded is why we killed a worker, or how it ended by itself.
+func (w *worker) howEnded(ws unix.WaitStatus) string { return cmp.Or(w.killed, w.words.How(ws)) }
+
+// follow copies the output of a worker into the log.
+func (w *worker) follow(output *os.File, pid int) {
+	p := w.pool
+	w.words.follow(p.loop, func() string { return p.log.Follow(output, pid) })
+}
+
+// follow hears the line that read returns, off the loop.
+func (l *LastWords) follow(loop *evloop.Loop, read func() string) {
+	go func() {
+		line := read()
+		loop.Post(func() { l.hear(loop, line) })
+	}()
+}
