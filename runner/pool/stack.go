@@ -160,22 +160,13 @@ func (a *asked) stackOf(index int) (text, problem string) {
 	if !holdsShared(a.pid) {
 		return "", "the application has closed or replaced descriptor 3, by which the worker tells it"
 	}
-	id := a.pid
-	switch first, err := a.noted(0); {
-	case err != nil:
-		return "", "its thread is not known: " + err.Error()
-	case first == wsgi.NoThread:
-		return "", handlesItself
-	case index > 0:
-		inner, err := a.noted(index)
-		if err != nil {
-			return "", "its thread is not known: " + err.Error()
-		}
-		id = threadOf(a.pid, inner)
+	id, before, problem := a.thread(index)
+	for wait, by := time.Millisecond, time.Now().Add(stackPatience); problem == notNoted && a.alive() && time.Now().Before(by); wait *= 2 {
+		time.Sleep(wait) // its thread may have a request before it has run for the first time
+		id, before, problem = a.thread(index)
 	}
-	before, err := readThread(a.pid, id)
-	if err != nil {
-		return "", "its thread is not known: the worker has not said which one it is, or it has ended"
+	if problem != "" {
+		return "", problem
 	}
 	if problem := before.mute(); problem != "" {
 		return "", problem
@@ -191,6 +182,7 @@ func (a *asked) stackOf(index int) (text, problem string) {
 	now, answered := before, false
 	for wait, by := time.Millisecond, time.Now().Add(stackPatience); !answered && time.Now().Before(by); {
 		time.Sleep(wait)
+		var err error
 		if now, err = readThread(a.pid, id); err != nil {
 			return "", "the worker has ended"
 		}
@@ -212,6 +204,30 @@ func (a *asked) stackOf(index int) (text, problem string) {
 	}
 	return string(b), ""
 }
+
+// thread tells which thread serves a slot, and how it is.
+func (a *asked) thread(index int) (id int, is thread, problem string) {
+	id = a.pid
+	switch first, err := a.noted(0); {
+	case err != nil:
+		return 0, is, "its thread is not known: " + err.Error()
+	case first == wsgi.NoThread:
+		return 0, is, handlesItself
+	case index > 0:
+		inner, err := a.noted(index)
+		if err != nil {
+			return 0, is, "its thread is not known: " + err.Error()
+		}
+		id = threadOf(a.pid, inner)
+	}
+	is, err := readThread(a.pid, id)
+	if err != nil {
+		return 0, is, notNoted
+	}
+	return id, is, ""
+}
+
+const notNoted = "its thread is not known: the worker has not said which one it is, or it has ended"
 
 const handlesItself = "the application handles SIGURG, the signal by which it is asked, itself"
 

@@ -62,7 +62,7 @@ func (b *bench) wake(ctx context.Context, s site) error {
 	b.table.add(row{
 		what: "idle app, from no worker to the first answer", peer: peer,
 		ours: fmt.Sprintf("%.0f ms", median(worker)), their: fmt.Sprintf("%.0f ms", median(python)),
-		ratio: median(byWorker), bar: bar{most: 1.2},
+		ratio: median(byWorker), bar: bar{most: 0.4},
 	})
 	b.table.add(row{
 		what: "idle app, from no worker and no master to the first answer", peer: peer,
