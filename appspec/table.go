@@ -219,7 +219,7 @@ var appAttributes = []Attribute{
 		Doc: "a worker is recycled when it has served that long, with 10 % jitter, its replacement first; 0: never",
 		at:  func(s *Spec, _ int) any { return &s.Workers.MaxAge }},
 	{Path: "workers.preload", Type: TypeBool, Default: "false", Disruption: Rolling,
-		Doc: "load the app once and fork the workers from it; what they would share then (sockets, pipes, connections other than Django's) keeps them from it and is named: see `wsgid.prefork`, `wsgid.postfork` and `wsgid.shared` in the main README",
+		Doc: "load the app once and fork the workers from it; what they would share then (sockets, pipes, connections other than Django's) keeps them from it and is named: see `wsgid.prefork`, `wsgid.postfork` and `wsgid.shared` in examples/systemd/README.md",
 		at:  func(s *Spec, _ int) any { return &s.Workers.Preload }},
 	{Path: "workers.keep_alive", Type: TypeBool, Default: "true", Disruption: Live,
 		Doc: "replace a worker that died (an option of wsgid)",

@@ -1,4 +1,3 @@
-// Package etcdtest runs real etcd servers for tests.
 package etcdtest
 
 import (

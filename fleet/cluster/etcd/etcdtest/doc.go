@@ -1,0 +1,2 @@
+// Package etcdtest runs real etcd servers for tests.
+package etcdtest
