@@ -132,6 +132,9 @@ func appStatus(w plan.Want, o plan.Observed, daemon bool, now time.Time) AppStat
 	cur, draining := o.Current(digest)
 	if cur != nil {
 		a.fill(*cur)
+		if o.Override.Scale == nil && cur.Digest() == digest {
+			a.signalled(cur.Status)
+		}
 	}
 	f := o.Failure
 	if f != nil && f.Digest != digest {
@@ -201,6 +204,25 @@ func (a *AppStatus) fill(m plan.Master) {
 	if s.RolloutError != "" {
 		a.degrade(s.RolloutError)
 	}
+}
+
+// signalled takes over the numbers of workers that signals have made others than the spec's:
+// what was ordered of the master is what should run.
+func (a *AppStatus) signalled(s runner.Status) {
+	is := state.Desired{Min: s.Min, Max: s.Max}
+	if s.Max == 0 || is == a.Desired {
+		return // no answer, a gate, or what the spec says
+	}
+	a.Warnings = append(slices.Clip(a.Warnings), fmt.Sprintf("signals (TTIN, TTOU) have made it %s, where its spec says %s; so it stays until the spec changes or the master ends",
+		workersText(is), workersText(a.Desired)))
+	a.Desired = is
+}
+
+func workersText(d state.Desired) string {
+	if d.Min == d.Max {
+		return words.Count(d.Max, "worker")
+	}
+	return fmt.Sprintf("%d to %d workers", d.Min, d.Max)
 }
 
 // degrade notes a fault of an app that serves; one that does not is worse off

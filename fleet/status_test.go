@@ -124,3 +124,32 @@ func TestUnknownApps(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Numbers of workers that signals have made others than the spec's are what should run.
+func TestStatusOfAnAppThatSignalsHaveScaled(t *testing.T) {
+	t.Parallel()
+	spec := testSpec()
+	spec.Workers.Min, spec.Workers.Max = 2, 2
+	look := func(least, most int, s *state.Override) AppStatus {
+		o := plan.Observed{App: "blog", Masters: []plan.Master{seen(1, spec, func(m *plan.Master) { m.Status.Min, m.Status.Max = least, most })}}
+		if s != nil {
+			o.Override = *s
+		}
+		return appStatus(plan.Want{Spec: spec}, o, true, now)
+	}
+	a := look(1, 1, nil)
+	const want = "signals (TTIN, TTOU) have made it 1 worker, where its spec says 2 workers; so it stays until the spec changes or the master ends"
+	if a.State != "ready" || a.Desired != (state.Desired{Min: 1, Max: 1}) || len(a.Warnings) != 1 || a.Warnings[0] != want {
+		t.Errorf("%+v", a)
+	}
+	for what, a := range map[string]AppStatus{
+		"as the spec says":    look(2, 2, nil),
+		"it does not say":     look(0, 0, nil),
+		"scale was ordered":   look(2, 2, &state.Override{Scale: &state.Desired{Min: 4, Max: 4}, Digest: runner.Digest(spec)}),
+		"that is carried out": look(4, 4, &state.Override{Scale: &state.Desired{Min: 4, Max: 4}, Digest: runner.Digest(spec)}),
+	} {
+		if len(a.Warnings) != 0 || a.Desired.Max == 1 {
+			t.Errorf("%s: %+v", what, a)
+		}
+	}
+}

@@ -56,5 +56,5 @@ func lastRun(r *runner.ScheduleRun, now time.Time) cell {
 	if r.Failed {
 		return cell{when + ": " + oneLine(r.Result), red}
 	}
-	return cell{when + ", in " + r.Ended.Sub(r.Began).Round(time.Millisecond).String(), green}
+	return cell{when + ", in " + r.Took().Round(time.Millisecond).String(), green}
 }

@@ -123,7 +123,7 @@ func (c *cli) writeTriggered(r fleet.Result, output string) error {
 	}
 	took := ""
 	if !r.Run.Ended.IsZero() {
-		took = " in " + r.Run.Ended.Sub(r.Run.Began).Round(time.Millisecond).String()
+		took = " in " + r.Run.Took().Round(time.Millisecond).String()
 	}
 	fmt.Fprintf(c.out, "%s  %s  %s%s\n", r.App, r.Schedule, c.style().paint(statePaint(r.State), r.State), took)
 	return nil

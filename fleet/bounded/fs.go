@@ -26,11 +26,17 @@ type Fs struct {
 	Limit time.Duration
 
 	late atomic.Int32 // operations that took too long since Forgive
-	last atomic.Int64 // when the last one of them was given up, in Unix nanoseconds
+	last atomic.Int64 // when the last one of them was given up, by elapsed
 
 	mu    sync.Mutex
 	stuck map[string]int // operations that somebody still waits for, by path
 }
+
+// begun is when this process began, about.
+var begun = time.Now()
+
+// elapsed is a clock that nobody sets.
+func elapsed() time.Duration { return time.Since(begun) }
 
 // patience is how many operations may take the whole limit.
 const patience = 3
@@ -42,7 +48,7 @@ func (f *Fs) limit() time.Duration {
 	if f.late.Load() < patience {
 		return f.Limit
 	}
-	if time.Since(time.Unix(0, f.last.Load())) > 10*f.Limit {
+	if elapsed()-time.Duration(f.last.Load()) > 10*f.Limit {
 		f.Forgive()
 		return f.Limit
 	}
@@ -93,7 +99,7 @@ func (f *Fs) held(path string) bool {
 
 // hold notes that an operation on a path is given up, and goes on.
 func (f *Fs) hold(path string) {
-	f.last.Store(time.Now().UnixNano())
+	f.last.Store(int64(elapsed()))
 	f.late.Add(1)
 	f.mu.Lock()
 	defer f.mu.Unlock()

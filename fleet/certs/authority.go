@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -49,8 +50,9 @@ type dealings struct {
 
 func newAuthorities(dir string, c Challenges) *authorities {
 	return &authorities{
-		dir:   dir,
-		store: &storage{FileStorage: certmagic.FileStorage{Path: filepath.Join(dir, "acme")}, challenges: c, open: map[string]*Challenge{}},
+		dir: dir,
+		store: &storage{FileStorage: certmagic.FileStorage{Path: filepath.Join(dir, "acme")}, challenges: c,
+			open: map[string]*Challenge{}, held: map[string]*os.File{}},
 		known: map[Authority]*dealings{},
 	}
 }

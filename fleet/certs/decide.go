@@ -20,19 +20,26 @@ const (
 func (r *record) due(leaf *x509.Certificate, directory string, now time.Time) (action, time.Time) {
 	switch {
 	case leaf == nil || r.Directory != directory:
-		if now.Before(r.RetryAt) {
+		if r.rests(now) {
 			return wait, r.RetryAt
 		}
 		return obtain, now
 	case !now.Before(r.renewAt(leaf)):
-		if now.Before(r.RetryAt) {
+		if r.rests(now) {
 			return wait, r.RetryAt
 		}
 		return renew, now
-	case !now.Before(r.AskAt):
+	case !now.Before(r.AskAt), r.AskAt.Sub(now) > longestWait:
 		return ask, now
 	}
 	return wait, earlier(r.renewAt(leaf), r.AskAt)
+}
+
+// rests tells that it is too early for the next try. A failure of the future, or a try
+// later than any that is waited for, was written down by a clock that was wrong and has
+// been set: that says nothing of now.
+func (r *record) rests(now time.Time) bool {
+	return now.Before(r.RetryAt) && !now.Add(clockSkew).Before(r.At) && r.RetryAt.Sub(now) <= longestWait
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -84,7 +91,7 @@ func (r *record) note(t trouble, now time.Time, wait time.Duration) {
 	if r.Since.IsZero() {
 		r.Since = now
 	}
-	r.Error, r.Next, r.RetryAt = t.what, t.next, now.Add(wait)
+	r.Error, r.Next, r.At, r.RetryAt = t.what, t.next, now, now.Add(wait)
 	if t.notBefore.After(r.RetryAt) {
 		r.RetryAt = earlier(t.notBefore, now.Add(longestWait))
 	}

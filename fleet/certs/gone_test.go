@@ -43,7 +43,7 @@ func TestNameThatIsGone(t *testing.T) {
 		}
 		const directory = "https://ca.test/dir"
 		site := func(host string) Site {
-			r := record{Directory: directory, RetryAt: time.Now().Add(1000 * time.Hour)}
+			r := record{Directory: directory, RetryAt: time.Now().Add(100 * time.Hour)}
 			if err := r.write(dir, host); err != nil {
 				t.Fatal(err)
 			}

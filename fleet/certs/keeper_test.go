@@ -25,10 +25,9 @@ import (
 )
 
 // certmagic keeps a goroutine for each authority and address, for as long as the process
-// lives, and one for a few seconds behind each lock.
+// lives.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(tidy{m}, goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"),
-		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))
+	goleak.VerifyTestMain(tidy{m}, goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"))
 }
 
 // tidy fails where certmagic has written to a folder of its own choice: below the home of

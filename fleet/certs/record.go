@@ -20,6 +20,7 @@ type record struct {
 	Since     time.Time `json:"since,omitzero"`      // of the first of them
 	Error     string    `json:"error,omitempty"`     // of the last one
 	Next      string    `json:"next,omitempty"`      // what to do about it
+	At        time.Time `json:"at,omitzero"`         // of Error
 	RetryAt   time.Time `json:"retry_at,omitzero"`   // not before; zero: nothing has failed
 	Window    *window   `json:"window,omitempty"`    // nil: the authority has named none
 	AskAt     time.Time `json:"ask_at,omitzero"`     // when it is asked for one again

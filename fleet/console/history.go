@@ -32,7 +32,7 @@ type sums struct{ requests, errors, busy, memory float32 }
 // goroutine: 90 KB, and half a kilobyte for each app that has had a master in that hour.
 type history struct {
 	mu    sync.Mutex
-	began time.Time // guarded by mu: nothing is known from before
+	began time.Time // nothing is known from before
 	steps []sums    // guarded by mu: a ring by time; nil: nobody has said anything yet
 	last  int64     // guarded by mu: the newest step, counted from 1970
 	apps  map[string]*appHour
@@ -49,6 +49,11 @@ type appHour struct {
 
 func newHistory(now time.Time) *history { return &history{began: now, apps: map[string]*appHour{}} }
 
+// at is a time by the clock as it was when the history began, and as it has gone on since:
+// one that is set meanwhile would count what was in a quarter of a minute for an hour, or
+// twice.
+func (d *history) at(now time.Time) time.Time { return d.began.Add(now.Sub(d.began)) }
+
 // tell takes what a master says at a time.
 func (d *history) tell(app string, pid int, t runner.Totals, now time.Time) {
 	if app == appspec.GateName {
@@ -56,6 +61,7 @@ func (d *history) tell(app string, pid int, t runner.Totals, now time.Time) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	now = d.at(now)
 	a := d.apps[app]
 	if a == nil {
 		d.sweep(now)
@@ -147,6 +153,7 @@ const dayParts = 288
 func (d *history) levels(now time.Time) []level {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	now = d.at(now)
 	newest := now.Add(-dayLate).UnixNano()/int64(dayStep) - 1
 	first := d.began.UnixNano()/int64(dayStep) + 1
 	if newest < first {
@@ -184,6 +191,7 @@ func (d *history) hour(app string, now time.Time) []level {
 	if a == nil || a.last == 0 {
 		return nil
 	}
+	now = d.at(now)
 	newest := now.Add(-dayLate).Unix()/60 - 1
 	var out []level
 	for m := newest - hourMinutes + 1; m <= newest; m++ {

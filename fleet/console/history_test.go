@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -157,4 +158,52 @@ func TestDayOnThePages(t *testing.T) {
 	if a := h.send("GET", fmt.Sprintf("/rows?since=0&day=%d", time.Now().Unix()/60), nil, "Cookie", cookie); strings.Contains(a.body, "Last 24 hours") && time.Now().Second() > 2 {
 		t.Error("a page that has it is sent it again")
 	}
+}
+
+// A clock that is set by an hour, or from 1970 to now, is no traffic: what is told goes on
+// where it was.
+func TestHistoryWhenTheClockIsSet(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for _, set := range []time.Duration{time.Hour, -time.Hour, 50 * 365 * 24 * time.Hour} {
+		// The readings of one that was set: wall is off, and what goes on by itself is not.
+		began := setBy(now, -set)
+		d := newHistory(began)
+		for s := 0; s <= 3600; s += 15 {
+			at := began.Add(time.Duration(s) * time.Second)
+			if s >= 1800 {
+				at = now.Add(time.Duration(s) * time.Second)
+			}
+			d.tell("blog", 7, runner.Totals{Requests: uint64(10 * s), Busy: 1}, at)
+		}
+		end := now.Add(3600 * time.Second)
+		levels := d.levels(end)
+		if levels == nil {
+			t.Fatalf("set by %v: nothing is known", set)
+		}
+		var most, busy float64
+		known := 0
+		for _, l := range levels {
+			most, busy = max(most, l.requests), max(busy, l.busy)
+			if !l.unknown {
+				known++
+			}
+		}
+		if math.Abs(most-10) > 1 || math.Abs(busy-1) > 0.1 || known < 11 || known > 13 {
+			t.Errorf("set by %v: at most %.1f requests a second and %.2f busy in %d pieces, want 10 and 1 in 12", set, most, busy, known)
+		}
+		for i, l := range d.hour("blog", end) {
+			if !l.unknown && math.Abs(l.requests-10) > 1 {
+				t.Errorf("set by %v: %.1f requests a second in minute %d, want 10", set, l.requests, i)
+			}
+		}
+	}
+}
+
+// setBy is a reading of a clock whose wall is off by so much, while what goes on by itself
+// (the second word of a time.Time) is the same. Package time has no way to say that.
+func setBy(t time.Time, d time.Duration) time.Time {
+	wall := (*uint64)(unsafe.Pointer(&t)) // a bit, 33 bits of seconds, 30 of nanoseconds
+	*wall += uint64(d/time.Second) << 30
+	return t
 }

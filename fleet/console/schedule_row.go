@@ -28,7 +28,7 @@ func (v *appView) ScheduleRows(now time.Time) (rows []scheduleRow) {
 		}
 		if l := s.Last; l != nil {
 			r.Broken, r.Result = l.Failed, clean(l.Result)
-			r.Took = l.Ended.Sub(l.Began).Round(time.Millisecond).String()
+			r.Took = l.Took().Round(time.Millisecond).String()
 		}
 		rows = append(rows, r)
 	}

@@ -58,7 +58,7 @@ func (e *Entry) Took() time.Duration {
 	if e.Ended.IsZero() {
 		return 0
 	}
-	return e.Ended.Sub(e.Began)
+	return max(0, e.Ended.Sub(e.Began))
 }
 
 // Took is how long the stage took; 0 while it runs.
@@ -66,7 +66,7 @@ func (s *StageRecord) Took() time.Duration {
 	if s.Ended.IsZero() {
 		return 0
 	}
-	return s.Ended.Sub(s.Began)
+	return max(0, s.Ended.Sub(s.Began))
 }
 
 // outcome is the result as a verb.

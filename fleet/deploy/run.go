@@ -237,6 +237,10 @@ func (d *Deployer) now() time.Time {
 	return time.Now()
 }
 
+// since is now by the clock as it was when something began: how long it took is true in the
+// logbook, though the clock was set meanwhile.
+func (d *Deployer) since(began time.Time) time.Time { return began.Add(d.now().Sub(began)) }
+
 // walk goes through the stages and ends the entry, aside from what serves.
 func (d *Deployer) walk(ctx, stop context.Context, steps []Step) (e *Entry, err error) {
 	if d.Spec.Deploy != nil {
@@ -270,7 +274,7 @@ func (d *Deployer) goThrough(ctx, stop context.Context, steps []Step) (*Entry, e
 			return d.failed(s, err)
 		}
 	}
-	e.Result, e.Ended = ResultOK, d.now()
+	e.Result, e.Ended = ResultOK, d.since(e.Began)
 	return e, d.save()
 }
 
@@ -296,7 +300,7 @@ func (d *Deployer) step(ctx context.Context, s Step, elsewhere string) error {
 		}
 	}
 	rec.Note, rec.Output = d.masked(note), d.masked(output)
-	rec.Ended, rec.Result = d.now(), ResultOK
+	rec.Ended, rec.Result = d.since(rec.Began), ResultOK
 	if err != nil {
 		rec.Result = ResultFailed
 		if ctx.Err() != nil {
@@ -359,7 +363,7 @@ func (d *Deployer) failed(s Step, err error) (*Entry, error) {
 	if e.Result != ResultInterrupted {
 		e.Result = ResultFailed
 	}
-	e.Reason, e.Ended = text, d.now()
+	e.Reason, e.Ended = text, d.since(e.Began)
 	if !s.Before() && !s.reverts() {
 		// It serves, and can be gone back to.
 		e.Result = ResultOK

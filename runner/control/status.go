@@ -158,6 +158,10 @@ type ScheduleRun struct {
 	Order string `json:"order,omitempty"`
 }
 
+// Took is how long it took. A run that was still under way when the clock was set back, and
+// whose end another master has written down, took no less than nothing.
+func (r *ScheduleRun) Took() time.Duration { return max(0, r.Ended.Sub(r.Began)) }
+
 // Triggered answers an order to run a schedule now.
 type Triggered struct {
 	Run     ScheduleRun // that has begun, or has ended already

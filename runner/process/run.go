@@ -29,6 +29,9 @@ type run struct {
 	of   *schedule
 	told control.ScheduleRun
 	lock *Lock
+	// since is when it was decided upon, by the clock that nobody sets: what of told goes
+	// into files has no such reading.
+	since time.Time
 
 	begun      func() // is told once that it has, or that it could not; nil: nobody asks
 	pid, pidfd int
@@ -182,9 +185,9 @@ func (r *run) result() (failed bool, text string) {
 func (r *run) over(failed bool, result string) {
 	e := r.of
 	s := e.set
-	r.told.Ended, r.told.Failed, r.told.Result = time.Now().Round(time.Millisecond), failed, s.Log.Secrets().Text(result)
+	r.told.Ended, r.told.Failed, r.told.Result = r.told.Began.Add(time.Since(r.since)).Round(time.Millisecond), failed, s.Log.Secrets().Text(result)
 	r.tell()
-	text := fmt.Sprintf("%s: the run of %s ended after %v: %s", r.title(), e.shown(r.told.Due), r.told.Ended.Sub(r.told.Began).Round(time.Millisecond), r.told.Result)
+	text := fmt.Sprintf("%s: the run of %s ended after %v: %s", r.title(), e.shown(r.told.Due), r.told.Took().Round(time.Millisecond), r.told.Result)
 	if failed {
 		s.Log.Error(text)
 	} else {

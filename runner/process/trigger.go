@@ -90,7 +90,8 @@ func (e *schedule) claim(due time.Time, order string) (r *run, before string) {
 		}
 		return nil, ""
 	}
-	return &run{of: e, lock: lock, told: control.ScheduleRun{Due: due, Began: time.Now().Round(time.Millisecond), Order: order}, pidfd: -1}, ""
+	now := time.Now()
+	return &run{of: e, lock: lock, since: now, told: control.ScheduleRun{Due: due, Began: now.Round(time.Millisecond), Order: order}, pidfd: -1}, ""
 }
 
 // keep releases the lock of a run that has ended when the record says so: who gets it
