@@ -103,63 +103,8 @@ func Sendfile(to, from int, off *int64, n int) (int, syscall.Errno) {
 	return int(sent), 0
 }
 
-// Receiver is a reusable recvmsg(2) of one datagram with at most one
-// descriptor.
-type Receiver struct {
-	buf  []byte
-	oob  [64]byte
-	iov  unix.Iovec
-	head unix.Msghdr
-}
-
-// NewReceiver receives up to size bytes at once.
-func NewReceiver(size int) *Receiver {
-	return &Receiver{buf: make([]byte, size)}
-}
-
-// Recv returns the datagram and the descriptor that came with it, -1 where none
-// did. The slice is good until the next call.
-func (r *Receiver) Recv(fd int) (msg []byte, passed int, errno syscall.Errno) {
-	r.iov.Base = &r.buf[0]
-	r.iov.SetLen(len(r.buf))
-	r.head = unix.Msghdr{Iov: &r.iov, Control: &r.oob[0]}
-	r.head.SetIovlen(1)
-	r.head.SetControllen(len(r.oob))
-	n, _, errno := syscall.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.head)),
-		unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
-	if errno != 0 {
-		return nil, -1, errno
-	}
-	passed = -1
-	if r.head.Controllen > 0 {
-		passed = firstRight(r.oob[:r.head.Controllen])
-	}
-	return r.buf[:n], passed, 0
-}
-
-// firstRight returns the first descriptor of a control message and closes any
-// other: a worker has no business to send more.
-func firstRight(oob []byte) int {
-	first := -1
-	msgs, err := unix.ParseSocketControlMessage(oob)
-	if err != nil {
-		return -1
-	}
-	for i := range msgs {
-		fds, err := unix.ParseUnixRights(&msgs[i])
-		if err != nil {
-			continue
-		}
-		for _, fd := range fds {
-			if first < 0 {
-				first = fd
-			} else {
-				_ = unix.Close(fd)
-			}
-		}
-	}
-	return first
-}
+// Close is close(2) of a socket without a word to the scheduler: nothing of it waits.
+func Close(fd int) { _, _, _ = syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 
 // CloseAll closes descriptors.
 func CloseAll(fds []int) {

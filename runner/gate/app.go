@@ -30,6 +30,9 @@ type app struct {
 	pause  time.Duration
 	absent bool // nobody had its socket when it was tried last
 	told   bool // that was said
+
+	fresh int    // given in this turn of the loop, and not tried to be passed
+	turn  func() // passes them at its end
 }
 
 func (s *Server) appOf(name string) *app {
@@ -38,12 +41,18 @@ func (s *Server) appOf(name string) *app {
 		a = &app{s: s, name: name}
 		a.queue = newList(s.Loop, s.wait(name), a.expired)
 		a.retry.Do = a.flush
+		a.turn = func() {
+			if a.fresh > 0 && !a.retry.IsSet() {
+				a.flush()
+			}
+		}
 		s.apps[name] = a
 	}
 	return a
 }
 
-// give passes a connection as soon as that can be.
+// give passes a connection as soon as that can be: with others that come in the same turn
+// of the loop, where there are any.
 func (a *app) give(c *conn) {
 	c.leave()
 	c.unwatch()
@@ -53,25 +62,35 @@ func (a *app) give(c *conn) {
 	if a.next == nil {
 		a.next = c
 	}
-	if !a.retry.IsSet() {
+	if a.retry.IsSet() {
+		return
+	}
+	switch a.fresh++; a.fresh {
+	case 1:
+		a.s.Loop.AtTurnEnd(a.turn)
+	case MostTogether:
 		a.flush()
 	}
 }
 
 // flush passes what waits.
 func (a *app) flush() {
+	a.fresh = 0
 	for a.next != nil {
 		if a.link == nil && !a.dial() {
 			return
 		}
-		if a.link.Sent() >= maxSent {
+		room := maxSent - a.link.Sent()
+		if room <= 0 {
 			return // see arrived
 		}
 		c := a.next
-		err := a.link.Pass(c.fd, &Passed{Host: c.host, Listen: c.at.name, TLS: c.tls, Proxied: c.proxied, Bytes: c.bytes, Unread: c.unread, Rescued: c.rescued && !c.takes}, c)
+		n, err := a.pass(room)
 		switch {
 		case err == nil:
-			a.next = c.next
+			for range n {
+				a.next = a.next.next
+			}
 		case errors.Is(err, unix.EAGAIN):
 			return // see Link.Writable
 		case errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET), errors.Is(err, unix.ENOTCONN):
@@ -84,6 +103,40 @@ func (a *app) flush() {
 			a.drop(c, refusedPassing)
 		}
 	}
+}
+
+// pass passes the connections that come next, at most so many, as far as they go in one
+// message. It tells how many.
+func (a *app) pass(most int) (int, error) {
+	c := a.next
+	if c.takes || !a.link.Together() {
+		p := c.passed()
+		p.Bytes = c.beginning()
+		return 1, a.link.Pass(c.fd, &p, c)
+	}
+	batch := a.s.batch[:0]
+	for ; c != nil && !c.takes && len(batch) < min(most, MostTogether); c = c.next {
+		batch = append(batch, Passing{FD: c.fd, Passed: c.passed(), What: c})
+	}
+	n, err := a.link.PassTogether(batch)
+	clear(batch)
+	a.s.batch = batch
+	return n, err
+}
+
+// passed is what a master is told of the connection, but for its bytes.
+func (c *conn) passed() Passed {
+	return Passed{Host: c.host, Listen: c.at.name, TLS: c.tls, Proxied: c.proxied, Unread: c.unread, Skip: c.skip, Client: c.client(), Rescued: c.rescued && !c.takes}
+}
+
+// beginning is what the connection begins with, beyond a PROXY header.
+func (c *conn) beginning() []byte {
+	if c.takes {
+		return c.bytes
+	}
+	b := c.s.rbuf
+	n, _ := evloop.Peek(c.fd, b[:c.unread])
+	return b[min(c.skip, max(n, 0)):max(n, 0)]
 }
 
 // dial opens the link. Where that cannot be it is tried again in a while.

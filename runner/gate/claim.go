@@ -12,13 +12,17 @@ import (
 // descriptor of it can begin anew. Who takes the connection over reads it, and so makes
 // it his.
 
-// claim makes a connection that has come the receiver's. False: it is another's.
-func (l *Link) claim(fd int, p *Passed) bool {
+// claim makes a connection that has come the receiver's. False: it is another's. room is
+// where its bytes go if they did not come along.
+func (l *Link) claim(fd int, p *Passed, room *[]byte) bool {
 	if p.Rescued && !untouched(fd) {
 		return false
 	}
-	if p.Unread > 0 { // else nobody has found out yet whose it is
+	if p.Unread > 0 && !p.Client.IsValid() { // else nobody has found out yet whose it is
 		mark(fd)
+	}
+	if p.Left {
+		return p.read(fd, room)
 	}
 	for left := p.Unread; left > 0; {
 		b := l.Room.scratch()
@@ -34,6 +38,34 @@ func (l *Link) claim(fd int, p *Passed) bool {
 		}
 	}
 	return true
+}
+
+// read reads what the connection begins with: all that its client has sent, where that is
+// not more than a gate looks at.
+func (p *Passed) read(fd int, room *[]byte) bool {
+	if *room == nil {
+		*room = make([]byte, maxLook)
+	}
+	b := *room
+	for have := 0; ; {
+		n, errno := evloop.Read(fd, b[have:])
+		switch {
+		case errno == unix.EINTR:
+			continue
+		case errno != 0 && errno != unix.EAGAIN:
+			return true // the client has gone: whoever serves it sees that
+		case n <= 0:
+			return false
+		}
+		if have += n; have < p.Unread {
+			continue
+		}
+		p.Bytes = b[p.Skip:have]
+		if have == len(b) {
+			p.Unread = 0
+		}
+		return true
+	}
 }
 
 // take makes a connection the gate's own, which is to answer it itself. False: it is

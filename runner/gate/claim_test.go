@@ -163,7 +163,7 @@ func TestTheNextGateBeginsAnew(t *testing.T) {
 			fmt.Fprintf(long, "GET / HTTP/1.1\r\nCookie: %s\r\nHo", strings.Repeat("c", 24<<10))
 			fmt.Fprint(taken, "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
 			awaitBytes(t, takenFD, 4)
-			if !(&Link{Room: &Room{}}).claim(takenFD, &Passed{Unread: 4}) {
+			if !(&Link{Room: &Room{}}).claim(takenFD, &Passed{Unread: 4}, new([]byte)) {
 				t.Fatal("it is nobody's")
 			}
 			for i, fd := range []int{wholeFD, halfFD, longFD, takenFD} {
@@ -218,10 +218,10 @@ func TestWhatAMasterHasTakenIsItsAlone(t *testing.T) {
 		fmt.Fprint(client, "12345678")
 		awaitBytes(t, fd, 8)
 		p := &Passed{Unread: 4, Rescued: true}
-		if !l.claim(fd, p) {
+		if !l.claim(fd, p, new([]byte)) {
 			t.Errorf("%s: the first one does not get it", network)
 		}
-		if l.claim(fd, p) {
+		if l.claim(fd, p, new([]byte)) {
 			t.Errorf("%s: the second one gets it, too", network)
 		}
 		if n, _ := unix.IoctlGetInt(fd, unix.SIOCINQ); n != 4 {

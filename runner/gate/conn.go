@@ -21,7 +21,8 @@ type conn struct {
 	at     *place
 	app    *app // nil: not known yet
 	source netip.Addr
-	bytes  []byte        // that it begins with, beyond a PROXY header
+	port   uint16        // of source
+	bytes  []byte        // read from it: what it begins with, once it has an app without a PROXY header
 	host   []byte        // by which it was routed
 	parser *http1.Parser // of a head that came in pieces and was taken
 	// proxied is what a proxy has said of it; nil: nothing.
@@ -181,15 +182,30 @@ func (c *conn) look(data []byte) {
 		return
 	}
 	c.host = slices.Clone(s.req.Host)
-	c.bytes, c.parser = slices.Clone(data), nil
-	if !c.takes {
-		c.unread = len(all)
-	}
-	if len(c.bytes) > MaxBytes {
+	c.parser = nil
+	if len(data) > MaxBytes {
 		c.refuse(refusedHead, 431)
 		return
 	}
+	c.enough(all, data)
 	s.appOf(name).give(c)
+}
+
+// enough: all is known of it that must be. all was looked at, and data is of its app.
+func (c *conn) enough(all, data []byte) {
+	if c.takes {
+		c.bytes = slices.Clone(data)
+	} else {
+		c.unread = len(all)
+	}
+}
+
+// client is the client's end of it; not valid: that is not known, or none of TCP.
+func (c *conn) client() netip.AddrPort {
+	if !c.source.IsValid() {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(c.source, c.port)
 }
 
 // keep makes bytes that were taken its own.
@@ -316,7 +332,7 @@ func (c *conn) close() {
 	c.closed = true
 	c.leave()
 	c.unwatch()
-	_ = unix.Close(c.fd)
+	evloop.Close(c.fd)
 	c.bytes, c.parser = nil, nil
 	c.s.checkEmpty()
 }

@@ -15,6 +15,8 @@
 // said that it came. The master says so before it serves anything: what was not heard of
 // was not served, and is passed again, to whoever listens at that socket next. Masters
 // hand connections back over Links of their own, at a socket of the gate.
+// What comes in one turn of the loop goes in one message, as descriptors alone: the bytes
+// that were looked at are still in the connections, where the master reads them.
 //
 // All of it belongs to one loop (package evloop), with no goroutine for a connection:
 // ten thousand that say nothing take four megabytes. The process around it, its record,

@@ -36,7 +36,10 @@ type Link struct {
 	closed  bool
 	ending  bool // nothing is passed any more
 	reset   bool // the other side has closed it and left something unread: what it said before comes after that
-	came    []arrival
+
+	together bool // the other side takes several in one message
+	came     []arrival
+	newest   uint64 // number of the last one of came
 }
 
 type arrival struct {
@@ -48,8 +51,13 @@ type arrival struct {
 type Room struct {
 	receiver *evloop.Receiver
 	buffer   []byte
-	rest     []byte
+	rest     []byte // see scratch
+	begin    []byte // what a connection begins with that came unread
+	listen   string // the listener of the connection that came last
 }
+
+// maxNames is how long the host of a connection and its listener's name may be together.
+const maxNames = 16 << 10
 
 // Open begins to use a SOCK_SEQPACKET socket, which is the link's from here on.
 func (l *Link) Open(fd int) error {
@@ -81,32 +89,49 @@ func (l *Link) Pass(fd int, p *Passed, what any) error {
 	if l.waiting || l.ending {
 		return unix.EAGAIN
 	}
-	if len(p.Bytes) > MaxBytes || len(p.Host)+len(p.Listen) > 16<<10 {
+	if len(p.Bytes) > MaxBytes || len(p.Host)+len(p.Listen) > maxNames {
 		return unix.EMSGSIZE
 	}
 	l.Room.buffer = p.append(l.Room.buffer[:0], l.last+1)
-	err := l.send(l.Room.buffer, unix.UnixRights(fd))
-	switch {
-	case err == nil:
+	rights := [1]int{fd}
+	err := l.send(l.Room.buffer, rights[:])
+	if err == nil {
 		l.last++
 		l.sent = append(l.sent, what)
-	case errors.Is(err, unix.EAGAIN):
-		l.waiting = true
-		l.Loop.Modify(l.fd, unix.EPOLLIN|unix.EPOLLOUT)
 	}
+	l.await(err)
 	if cap(l.Room.buffer) > 64<<10 {
 		l.Room.buffer = nil
 	}
 	return err
 }
 
-func (l *Link) send(b, rights []byte) error {
+// await has Writable told where nothing could be sent for want of room.
+func (l *Link) await(err error) {
+	if errors.Is(err, unix.EAGAIN) {
+		l.waiting = true
+		l.Loop.Modify(l.fd, unix.EPOLLIN|unix.EPOLLOUT)
+	}
+}
+
+func (l *Link) send(b []byte, rights []int) error {
 	for {
-		err := unix.Sendmsg(l.fd, b, rights, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
-		if !errors.Is(err, unix.EINTR) {
-			return err
+		switch errno := evloop.SendRights(l.fd, b, rights); errno {
+		case 0:
+			return nil
+		case unix.EINTR:
+		default:
+			return errno
 		}
 	}
+}
+
+// taken says that all up to a number have come.
+func (l *Link) taken(id uint64) error {
+	var b [9]byte
+	b[0] = kindTaken
+	binary.LittleEndian.PutUint64(b[1:], id)
+	return l.send(b[:], nil)
 }
 
 // atOnce is how many messages are read before others have their turn.
@@ -128,10 +153,9 @@ func (l *Link) OnEvents(events uint32) {
 // receive reads at most n messages; it tells whether there may be more.
 func (l *Link) receive(n int) bool {
 	l.came = l.came[:0]
-	var last uint64
 	over, more := false, true
 	for i := 0; i < n && !l.closed; i++ {
-		msg, fd, errno := l.Room.receiver.Recv(l.fd)
+		msg, fds, errno := l.Room.receiver.RecvAll(l.fd)
 		if errno == unix.EINTR {
 			continue
 		}
@@ -143,38 +167,19 @@ func (l *Link) receive(n int) bool {
 			over, more = errno != unix.EAGAIN, false
 			break
 		}
-		if len(msg) == 0 {
-			if fd >= 0 {
-				_ = unix.Close(fd)
-			}
+		before := len(l.came)
+		if !l.understand(msg, fds) {
 			over, more = true, false
 			break
 		}
-		p, id, ok := parsePassed(msg)
-		switch {
-		case ok && fd >= 0:
-			p.Host, p.Bytes = slices.Clone(p.Host), slices.Clone(p.Bytes)
-			l.came = append(l.came, arrival{fd, p})
-			last = id
-			continue
-		case fd >= 0:
-			_ = unix.Close(fd)
-		case msg[0] == kindTaken && len(msg) == 9:
-			l.arrived(binary.LittleEndian.Uint64(msg[1:]))
-			continue
+		if got := len(l.came) - before; got > 1 && got < MostTogether || got == 0 && len(l.sent) == 0 {
+			break // most likely that is all there is: the loop would tell of more
 		}
-		// A connection whose descriptor did not come (we have none left), or what no
-		// version says: the other side passes it again.
-		over, more = true, false
-		break
 	}
 	came := l.came
 	l.came = nil // Taken may lead back here
 	if len(came) > 0 && !l.closed {
-		var b [9]byte
-		b[0] = kindTaken
-		binary.LittleEndian.PutUint64(b[1:], last)
-		if l.send(b[:], nil) != nil {
+		if l.taken(l.newest) != nil {
 			// It has not heard that they came, and passes them again.
 			for _, a := range came {
 				_ = unix.Close(a.fd)
@@ -188,11 +193,7 @@ func (l *Link) receive(n int) bool {
 		came = nil
 	}
 	for i := range came {
-		if l.claim(came[i].fd, &came[i].p) {
-			l.Taken(came[i].fd, &came[i].p)
-		} else {
-			_ = unix.Close(came[i].fd)
-		}
+		l.serve(came[i].fd, &came[i].p)
 		came[i] = arrival{}
 	}
 	if !l.closed {
@@ -202,6 +203,57 @@ func (l *Link) receive(n int) bool {
 		l.Close()
 	}
 	return more && !l.closed
+}
+
+// understand does what a message says; connections that it brings are added to those that
+// have come. False: what it says no version does, or a connection that it speaks of came
+// without its descriptor (we have none left): the other side passes it again.
+func (l *Link) understand(msg []byte, fds []int) bool {
+	defer func() { evloop.CloseAll(fds) }() // that nothing was said of
+	switch {
+	case len(msg) == 0: // the other side has ended it
+		return false
+	case msg[0] == kindTaken && len(msg) == 9 && len(fds) == 0:
+		if id := binary.LittleEndian.Uint64(msg[1:]); id == takesBatches {
+			l.together = true
+		} else {
+			l.arrived(id)
+		}
+		return true
+	case msg[0] == kindBatch && len(msg) > 9:
+		id := binary.LittleEndian.Uint64(msg[1:])
+		for rest := msg[9:]; len(rest) > 0; id++ {
+			var p Passed
+			var ok bool
+			if p, rest, ok = parseEntry(rest, &l.Room.listen); !ok || len(fds) == 0 {
+				return false
+			}
+			p.Host = slices.Clone(p.Host)
+			l.came, l.newest = append(l.came, arrival{fds[0], p}), id
+			fds = fds[1:]
+		}
+		return true
+	}
+	p, id, ok := parsePassed(msg)
+	if !ok || len(fds) == 0 {
+		return false
+	}
+	p.Host, p.Bytes = slices.Clone(p.Host), slices.Clone(p.Bytes)
+	l.came, l.newest = append(l.came, arrival{fds[0], p}), id
+	fds = fds[1:]
+	return true
+}
+
+// serve has a connection that has come served, unless it is another's.
+func (l *Link) serve(fd int, p *Passed) {
+	mine := l.Room.begin // Taken may lead back here
+	l.Room.begin = nil
+	if l.claim(fd, p, &mine) {
+		l.Taken(fd, p)
+	} else {
+		_ = unix.Close(fd)
+	}
+	l.Room.begin = mine
 }
 
 // arrived takes those up to a number off the list.

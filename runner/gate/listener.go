@@ -100,7 +100,7 @@ func (ln *listener) take(n int) {
 			continue
 		}
 		s.Counts.Accepted++
-		c := &conn{s: s, fd: fd, at: s.place(ln.name), source: peer.Addr()}
+		c := &conn{s: s, fd: fd, at: s.place(ln.name), source: peer.Addr(), port: peer.Port()}
 		c.proxy = s.fromProxy(c.source)
 		s.admit(c)
 		if !c.closed {

@@ -26,8 +26,15 @@ type Passed struct {
 	Proxied *Proxied // nil: no proxy has said whose it is
 	Bytes   []byte   // that it begins with
 	// Unread is how many bytes are still in the connection, the last of them those of
-	// Bytes: who takes it over reads them away. 0: Bytes were read from it.
+	// Bytes: who takes it over reads them away. 0: Bytes were read from it, or there may be
+	// more than was looked at.
 	Unread int
+	// Left tells that Bytes do not come along: they are in the connection, behind the first
+	// Skip of those that are unread, and who takes it over reads them.
+	Left bool
+	Skip int
+	// Client is the end of the connection that is the client's; not valid: nobody has looked.
+	Client netip.AddrPort
 	// Rescued tells that the connection comes from a gate that was killed: somebody
 	// may have taken it over already.
 	Rescued bool
@@ -37,14 +44,12 @@ const (
 	flagProxied = 1 << iota
 	flagRescued
 	flagTLS
+	flagClient // in a batch alone
 
 	flagsKnown = flagProxied | flagRescued | flagTLS
 )
 
-func (p *Passed) append(dst []byte, id uint64) []byte {
-	dst = append(dst, kindPassed)
-	dst = binary.LittleEndian.AppendUint64(dst, id)
-	flags := byte(0)
+func (p *Passed) flags() (flags byte) {
 	if p.Proxied != nil && p.Proxied.Known {
 		flags |= flagProxied
 	}
@@ -54,20 +59,38 @@ func (p *Passed) append(dst []byte, id uint64) []byte {
 	if p.TLS {
 		flags |= flagTLS
 	}
-	dst = append(dst, flags)
+	return flags
+}
+
+func (p *Passed) append(dst []byte, id uint64) []byte {
+	dst = append(dst, kindPassed)
+	dst = binary.LittleEndian.AppendUint64(dst, id)
+	dst = append(dst, p.flags())
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(p.Unread))
-	if flags&flagProxied != 0 {
-		for _, a := range []netip.AddrPort{p.Proxied.From, p.Proxied.To} {
-			b := a.Addr().As16()
-			dst = append(dst, b[:]...)
-			dst = binary.LittleEndian.AppendUint16(dst, a.Port())
-		}
+	return append(p.appendNames(dst), p.Bytes...)
+}
+
+// appendNames adds what is said of the connection beyond numbers.
+func (p *Passed) appendNames(dst []byte) []byte {
+	if p.Proxied != nil && p.Proxied.Known {
+		dst = appendAddress(appendAddress(dst, p.Proxied.From), p.Proxied.To)
 	}
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(len(p.Listen)))
 	dst = append(dst, p.Listen...)
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(len(p.Host)))
-	dst = append(dst, p.Host...)
-	return append(dst, p.Bytes...)
+	return append(dst, p.Host...)
+}
+
+// sizeOfAddress is how long an address is in a message.
+const sizeOfAddress = 16 + 2
+
+func appendAddress(dst []byte, a netip.AddrPort) []byte {
+	b := a.Addr().As16()
+	return binary.LittleEndian.AppendUint16(append(dst, b[:]...), a.Port())
+}
+
+func readAddress(b []byte) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom16([16]byte(b)).Unmap(), binary.LittleEndian.Uint16(b[16:]))
 }
 
 // Rescue is the message by which a guard passes a connection of a gate that was killed:
@@ -89,25 +112,33 @@ func parsePassed(b []byte) (p Passed, id uint64, ok bool) {
 	if p.Unread > MaxBytes {
 		return p, 0, false
 	}
-	b = b[head:]
+	p.Bytes, ok = p.readNames(flags, b[head:], nil)
+	return p, id, ok
+}
+
+// readNames reads what appendNames has written. known, if any, is how a listener was called
+// before, which most often is the same.
+func (p *Passed) readNames(flags byte, b []byte, known *string) (rest []byte, ok bool) {
 	if flags&flagProxied != 0 {
-		const size = 16 + 2
-		if len(b) < 2*size {
-			return p, 0, false
+		if len(b) < 2*sizeOfAddress {
+			return nil, false
 		}
-		address := func(b []byte) netip.AddrPort {
-			return netip.AddrPortFrom(netip.AddrFrom16([16]byte(b)).Unmap(), binary.LittleEndian.Uint16(b[16:]))
-		}
-		p.Proxied = &Proxied{Known: true, From: address(b), To: address(b[size:])}
-		b = b[2*size:]
+		p.Proxied = &Proxied{Known: true, From: readAddress(b), To: readAddress(b[sizeOfAddress:])}
+		b = b[2*sizeOfAddress:]
 	}
 	listen, b, ok := cutText(b)
 	if !ok {
-		return p, 0, false
+		return nil, false
 	}
-	p.Listen = string(listen)
-	p.Host, p.Bytes, ok = cutText(b)
-	return p, id, ok
+	if known == nil {
+		known = new(string)
+	}
+	if string(listen) != *known {
+		*known = string(listen)
+	}
+	p.Listen = *known
+	p.Host, rest, ok = cutText(b)
+	return rest, ok
 }
 
 // cutText takes a text and its length off.

@@ -80,10 +80,8 @@ func (c *conn) lookHello(all, data []byte) {
 		s.say(fmt.Sprintf("%s: %s: there is no certificate for app %s, for the host %q", c.from(), c.means(421), name, clip([]byte(h.Name))))
 		c.refuse(refusedCert, 421)
 	default:
-		c.host, c.bytes = []byte(h.Name), slices.Clone(data)
-		if !c.takes {
-			c.unread = len(all)
-		}
+		c.host = []byte(h.Name)
+		c.enough(all, data)
 		s.appOf(name).give(c)
 	}
 }

@@ -77,6 +77,7 @@ type Server struct {
 
 	links  map[*Link]struct{} // of masters that hand connections back
 	room   Room
+	batch  []Passing // on their way to a link
 	rbuf   []byte
 	wbuf   []byte
 	parser http1.Parser
@@ -180,7 +181,8 @@ func (s *Server) rescue(fd int) {
 }
 
 func (s *Server) adopt(c *conn) {
-	c.source = evloop.Peer(c.fd).Addr()
+	peer := evloop.Peer(c.fd)
+	c.source, c.port = peer.Addr(), peer.Port()
 	s.Counts.Accepted++
 	c.proxy = s.fromProxy(c.source)
 	s.admit(c)

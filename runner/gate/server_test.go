@@ -95,7 +95,12 @@ type takerApp struct {
 	secure func(c net.Conn, p *Passed)
 }
 
-func (g *gateAtWork) app(name string) *takerApp {
+func (g *gateAtWork) app(name string) *takerApp { return g.appThat(name, false) }
+
+// greeter is an app that takes several connections in one message.
+func (g *gateAtWork) greeter(name string) *takerApp { return g.appThat(name, true) }
+
+func (g *gateAtWork) appThat(name string, greets bool) *takerApp {
 	t := g.t
 	t.Helper()
 	ln, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: filepath.Join(g.dir, name), Net: "unixpacket"})
@@ -125,6 +130,9 @@ func (g *gateAtWork) app(name string) *takerApp {
 				l := &Link{Loop: loop, Room: room, Arrived: func(what any) { _ = unix.Close(what.(int)) }, Writable: func() {}, Over: func([]any) {}}
 				l.Taken = func(fd int, p *Passed) { a.serve(l, fd, p) }
 				_ = l.Open(fd)
+				if greets {
+					l.Greet()
+				}
 				a.link.Store(l)
 			})
 		}

@@ -32,7 +32,7 @@ func (s *Server) AdoptSecure(fd int, by Cipher, peer wsgi.Peer, answers func(hos
 	c := &conn{server: s, fd: fd, peer: peer, answers: answers, listed: true, readable: true}
 	s.loop.Own(fd, c)
 	c.out.cipher = by
-	s.begin(c)
+	s.begin(c, nil)
 	if s.draining {
 		c.drain() // it came too late to be told
 	}

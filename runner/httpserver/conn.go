@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/pool"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
@@ -337,7 +338,7 @@ func (c *conn) close() {
 	if c.listed {
 		c.server.loop.Forget(c.fd)
 	}
-	_ = unix.Close(c.fd)
+	evloop.Close(c.fd)
 	delete(c.server.conns, c)
 	c.in, c.bodyBuf, c.headBuf = nil, nil, nil
 	c.server.checkEmpty()

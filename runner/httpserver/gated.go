@@ -50,15 +50,16 @@ func (ln *listener) link(fd int) {
 		return
 	}
 	s.links[l] = struct{}{}
+	l.Greet()
 }
 
 // taken serves a connection that a gate has handed over.
 func (s *Server) taken(l *gateLink, fd int, p *gate.Passed) {
 	if p.TLS {
-		local, host, port := s.ends(fd, l.ln, p.Proxied)
+		local, host, port := s.ends(fd, l.ln, p.Proxied, p.Client)
 		s.ServeTLS(fd, local.securePeer(host, port), p)
 	} else {
-		s.serveGated(fd, l.ln, &gated{host: p.Host, listen: p.Listen, proxied: p.Proxied, emptied: p.Unread > 0}, p.Bytes)
+		s.serveGated(fd, l.ln, &gated{host: p.Host, listen: p.Listen, proxied: p.Proxied, emptied: p.Unread > 0}, p.Client, p.Bytes)
 	}
 	if s.env.Files.Kept(fd) && s.crowded() && l.IsOpen() {
 		// The gate keeps what it has, and its clients wait there.
@@ -66,26 +67,46 @@ func (s *Server) taken(l *gateLink, fd int, p *gate.Passed) {
 	}
 }
 
-func (s *Server) serveGated(fd int, ln *listener, g *gated, pending []byte) *conn {
-	local, host, port := s.ends(fd, ln, g.proxied)
+func (s *Server) serveGated(fd int, ln *listener, g *gated, client netip.AddrPort, pending []byte) *conn {
+	local, host, port := s.ends(fd, ln, g.proxied, client)
 	return s.adoptAs(fd, local, host, port, g, pending)
 }
 
-// ends are those of a connection that came by a gate.
-func (s *Server) ends(fd int, ln *listener, proxied *gate.Proxied) (local *listener, host, port string) {
-	local = &listener{server: s, name: ln.name, adopts: true}
+// ends are those of a connection that came by a gate. client is what the gate knows of it.
+func (s *Server) ends(fd int, ln *listener, proxied *gate.Proxied, client netip.AddrPort) (local *listener, host, port string) {
 	var from, to netip.AddrPort
-	if proxied != nil {
+	switch {
+	case proxied != nil:
 		from, to = proxied.From, proxied.To
-	} else {
+	case client.IsValid():
+		from, to = client, evloop.Local(fd)
+	default:
 		from, to = evloop.Peer(fd), evloop.Local(fd)
 	}
 	host, port = evloop.HostPort(from)
-	local.host, local.port = evloop.HostPort(to)
-	if !to.IsValid() {
-		local.host = "localhost"
+	return s.door.at(ln, to), host, port
+}
+
+// door is where connections of gates come to, as the environ has it: the one of the last
+// connection, which most often is that of the next.
+type door struct {
+	ln *listener // the socket of the app that it came by
+	to netip.AddrPort
+	as *listener
+}
+
+// at is the listener that a connection is said to have come to.
+func (d *door) at(ln *listener, to netip.AddrPort) *listener {
+	if d.as != nil && d.ln == ln && d.to == to {
+		return d.as
 	}
-	return local, host, port
+	as := &listener{server: ln.server, name: ln.name, adopts: true}
+	as.host, as.port = evloop.HostPort(to)
+	if !to.IsValid() {
+		as.host = "localhost"
+	}
+	*d = door{ln, to, as}
+	return as
 }
 
 // strays tells that a request is for another host than the one that the connection was

@@ -55,6 +55,7 @@ type Server struct {
 	back      *gate.Link             // to the gate, for connections that are not for us; nil: not needed yet
 	strays    int                    // on their way to it
 	room      gate.Room
+	door      door
 	conns     map[*conn]struct{}
 	unlisted  []*conn // that the loop does not watch yet, or did not when they came
 	listing   evloop.Timer
@@ -127,7 +128,8 @@ func (s *Server) Accept() error {
 	return nil
 }
 
-// adopt serves a connection from here on; pending is what has been read of it.
+// adopt serves a connection from here on; pending is what has been read of it, and good
+// during the call.
 func (s *Server) adopt(fd int, ln *listener, host, port string, pending []byte) *conn {
 	return s.adoptAs(fd, ln, host, port, nil, pending)
 }
@@ -136,20 +138,24 @@ func (s *Server) adopt(fd int, ln *listener, host, port string, pending []byte) 
 func (s *Server) adoptAs(fd int, ln *listener, host, port string, g *gated, pending []byte) *conn {
 	c := &conn{server: s, ln: ln, fd: fd, gated: g}
 	c.peer = ln.peer(host, port)
-	c.in = append(c.in, pending...)
 	// Often the request is there already: it is tried before the event is waited for.
 	c.readable = g == nil || !g.emptied
-	s.begin(c)
+	s.begin(c, pending)
 	return c
 }
 
-// begin serves a connection from its first request on.
-func (s *Server) begin(c *conn) {
+// begin serves a connection from its first request on, which pending is the start of.
+func (s *Server) begin(c *conn, pending []byte) {
 	c.state, c.keep = connHead, true
 	c.out.Store = s.store
 	c.idleSince = s.loop.Now()
 	s.conns[c] = struct{}{}
 	c.until(s.spec.Request.HeaderTimeout.D())
+	if len(pending) > 0 {
+		c.inPump = true // what it leads to is gone on with below
+		c.feed(pending)
+		c.inPump = false
+	}
 	c.pump()
 	c.listLater()
 }

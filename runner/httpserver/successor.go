@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -128,7 +129,7 @@ func (s *Server) AdoptHanded(fd int, h *control.Conn) {
 	_ = unix.SetNonblock(fd, true)
 	switch {
 	case h.Gate != nil:
-		s.serveGated(fd, ln, gatedOf(h.Gate), h.Pending)
+		s.serveGated(fd, ln, gatedOf(h.Gate), netip.AddrPort{}, h.Pending)
 	case ln.adopts:
 		ln.link(fd)
 	default:

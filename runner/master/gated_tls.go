@@ -3,6 +3,7 @@ package master
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -70,7 +71,7 @@ func (in *tlsIngress) adopt(fd int, peer wsgi.Peer, p *gate.Passed) {
 		_ = unix.Close(fd)
 		return
 	}
-	a := &bridge.Arrival{FD: fd, First: p.Bytes, Peer: peer, Answers: in.gated.answers}
+	a := &bridge.Arrival{FD: fd, First: slices.Clone(p.Bytes), Peer: peer, Answers: in.gated.answers}
 	if p.Proxied != nil && p.Proxied.Known {
 		a.Remote, a.Local = tcpAddr(p.Proxied.From), tcpAddr(p.Proxied.To)
 	}
