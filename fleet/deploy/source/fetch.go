@@ -200,6 +200,13 @@ func (s *Store) dir(repository string) string {
 	return filepath.Join(s.Dir, strings.TrimLeft(name[:min(len(name), 40)], ".-")+"-"+hex.EncodeToString(sum[:6])+".git")
 }
 
+// isKept tells whether a name is one that dir gives.
+func isKept(name string) bool {
+	stem, isGit := strings.CutSuffix(name, ".git")
+	sum, err := hex.DecodeString(stem[strings.LastIndexByte(stem, '-')+1:])
+	return isGit && err == nil && len(sum) == 6
+}
+
 // prepare makes the bare repository, or takes out of it what a killed git left.
 // All of that is the account's work: the folder is its own, and may hold anything.
 func (s *Store) prepare(ctx context.Context, r Repository) (string, error) {

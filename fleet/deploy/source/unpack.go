@@ -125,7 +125,27 @@ func (u *unpacker) unpack(r Repository, c Commit, directory string, releases *os
 	if err := out.done(folders); err != nil {
 		return Unpacked{}, err
 	}
+	u.forget()
 	return Unpacked{Files: len(files), Bytes: u.tree.bytes, Skipped: u.skip}, nil
+}
+
+// forget removes the repositories of other URLs, those that the app was deployed from before:
+// they are copies, and nobody else would.
+func (u *unpacker) forget() {
+	needed := map[string]bool{}
+	for _, p := range u.parts {
+		needed[filepath.Base(p.dir)] = true
+	}
+	args := []string{"rm", "-rf", "--"}
+	kept, _ := os.ReadDir(u.store.Dir)
+	for _, e := range kept {
+		if isKept(e.Name()) && !needed[e.Name()] {
+			args = append(args, filepath.Join(u.store.Dir, e.Name()))
+		}
+	}
+	if len(args) > 3 {
+		_ = u.store.shell(u.ctx, args...) // they are in nobody's way
+	}
 }
 
 // list reads the tree, and those of submodules.

@@ -486,6 +486,12 @@ def temp(environ, start_response):
     f.seek(0)
     return wrap(environ, start_response, f)
 
+def of_proc(environ, start_response):
+    return wrap(environ, start_response, open("/proc/sys/kernel/ostype", "rb"))
+
+def empty(environ, start_response):
+    return wrap(environ, start_response, open(HERE + "/empty", "rb"))
+
 def at_end(environ, start_response):
     f = open(HERE + "/small", "rb")
     f.seek(0, 2)
@@ -543,7 +549,7 @@ with gzip.open(HERE + "/packed.gz", "wb") as f:
     f.write(b"unpacked")
 `)
 	large := strings.Repeat("0123456789", 30000)
-	for name, content := range map[string]string{"large": large, "small": "small file"} {
+	for name, content := range map[string]string{"large": large, "small": "small file", "empty": ""} {
 		if err := os.WriteFile(filepath.Join(dir, "app", name), []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -558,6 +564,8 @@ with gzip.open(HERE + "/packed.gz", "wb") as f:
 		{"raw_file", large, "hF", "0+300000", "300000"},
 		{"temp", strings.Repeat("z", 70000), "hF", "0+70000", "70000"},
 		{"at_end", "", "H", "", "0"},
+		{"of_proc", "Linux\n", "he", "", ""},
+		{"empty", "", "H", "", "0"},
 		{"packed", "unpacked", "he", "", ""},
 		{"pipe", "piped", "he", "", ""},
 		{"closing", "small file", "he", "", ""},

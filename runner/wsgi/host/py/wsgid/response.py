@@ -431,7 +431,7 @@ def _regular_file(filelike):
     descriptor. A type that is not known may decode what it reads, as GzipFile
     does, for all that it has a fileno."""
     from _io import BufferedRandom, BufferedReader, FileIO
-    from os import fstat
+    from os import fstat, pread
 
     wrapper = type(filelike)
     if wrapper.__module__ in ("tempfile", "django.core.files.base", "django.core.files.temp"):
@@ -444,8 +444,8 @@ def _regular_file(filelike):
         fd = filelike.fileno()
         stat = fstat(fd)
         offset = filelike.tell()
+        if stat.st_mode & 0o170000 != 0o100000 or not stat.st_size and pread(fd, 1, offset):
+            return None  # of those of /proc the kernel tells no size: they are read
     except (OSError, ValueError):
-        return None
-    if stat.st_mode & 0o170000 != 0o100000:
         return None
     return fd, offset, max(0, stat.st_size - offset)
