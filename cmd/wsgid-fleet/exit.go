@@ -108,6 +108,7 @@ func (c *cli) report(err error, command string) int {
 	}
 	fmt.Fprintf(c.err, "%s: %s\n", programName, text)
 	if code == exitUsage {
+		command = strings.TrimSuffix(command, " help") // which has no more to say than what all have
 		fmt.Fprintf(c.err, "Try \"%s --help\".\n", command)
 	}
 	return code

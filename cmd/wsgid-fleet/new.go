@@ -66,7 +66,7 @@ Exit code: 0 done, 1 not.`,
 				return fmt.Errorf("cannot look at %s: %w", args[1], reason(err))
 			}
 			toFile := output != "-" && !dryRun
-			dir, err := c.dirOfNew(cmd.Context(), toFile && output == "")
+			dir, followed, err := c.dirOfNew(cmd.Context(), toFile && output == "")
 			if err != nil {
 				return err
 			}
@@ -108,7 +108,11 @@ Exit code: 0 done, 1 not.`,
 				return err
 			}
 			fmt.Fprintln(c.out, file)
-			fmt.Fprintf(c.err, "app %s: %s; review the file, then: wsgid-fleet plan %s\n", name, cmp.Or(found.App.Value, "the Django project"), name)
+			then := "review the file, then: wsgid-fleet plan " + name
+			if followed {
+				then = "the daemon has it now; review the file, and see: wsgid-fleet status " + name
+			}
+			fmt.Fprintf(c.err, "app %s: %s; %s\n", name, cmp.Or(found.App.Value, "the Django project"), then)
 			return nil
 		},
 	}
@@ -120,23 +124,23 @@ Exit code: 0 done, 1 not.`,
 }
 
 // dirOfNew is the spec directory that a new file belongs into: that of the running
-// daemon, where none is named.
-func (c *cli) dirOfNew(ctx context.Context, writes bool) (string, error) {
+// daemon, where none is named. Then a file that is written there is followed by it.
+func (c *cli) dirOfNew(ctx context.Context, writes bool) (dir string, followed bool, err error) {
 	if c.dir != "" {
-		return c.dir, nil
+		return c.dir, false, nil
 	}
 	op, err := c.operator(ctx)
 	if err != nil {
 		if _, ok := errors.AsType[*fleet.NeighbourError](err); ok && writes {
-			return "", err
+			return "", false, err
 		}
-		return c.specDir(), nil
+		return c.specDir(), false, nil
 	}
 	defer op.Close()
 	if client, ok := op.(*fleet.Client); ok && client.Daemon().Dir != "" {
-		return client.Daemon().Dir, nil
+		return client.Daemon().Dir, writes, nil
 	}
-	return c.specDir(), nil
+	return c.specDir(), false, nil
 }
 
 // notTaken refuses a name or a folder that another app has.

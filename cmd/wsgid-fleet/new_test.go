@@ -39,6 +39,9 @@ var checkouts = map[string]struct {
 		"blog/wsgi.py":     "import os\nfrom django.core.wsgi import get_wsgi_application\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'blog.settings')\napplication = get_wsgi_application()\n",
 		"public/a.css":     "a {}\n",
 	}, want: []string{`wsgi_app = "blog.wsgi:application"`, `dir = "public"`, `code = "."`}, says: "served by django"},
+	"laid-out-as-wsgids": {files: map[string]string{
+		"app/hello.py": plainFlask + "application = Flask('app folder')\n",
+	}, want: []string{`wsgi_app = "hello:application"`, `code = "app"`, "own_code = false"}, says: "served by app folder"},
 	"package-called-app": {files: map[string]string{
 		"app/__init__.py":    "from .framework import Flask\n\ndef create_app(config=None):\n    return Flask('app')\n",
 		"app/framework.py":   plainFlask,
@@ -87,13 +90,16 @@ func TestNewServesACheckout(t *testing.T) {
 		}
 		return string(out)
 	}
-	const deployer = 54322
+	// Whose the code is: a deployer's, or that of root who has copied it there.
+	owners := map[string]int{"-deployers": 54322, "-roots": 0}
 	addr := map[string]string{}
-	for name, c := range checkouts {
+	set := func(name, whose string) {
+		c := checkouts[name]
+		name += whose
 		path := filepath.Join(dir, name)
 		makeCheckout(t, path, c.files)
 		if os.Geteuid() == 0 {
-			giveAway(t, path, deployer)
+			giveAway(t, path, owners[whose])
 		}
 		addr[name] = freeport.Addr(t)
 		run("new", name, path, "--listen", addr[name])
@@ -113,14 +119,13 @@ func TestNewServesACheckout(t *testing.T) {
 			}
 		}
 	}
-	defer run("stop", "--all")
-	run("validate")
-	run("apply")
-	for name, c := range checkouts {
+	served := func(name, whose string) {
+		c := checkouts[name]
+		name += whose
 		resp, err := http.Get("http://" + addr[name] + "/")
 		if err != nil {
 			t.Error(name, err)
-			continue
+			return
 		}
 		b, _ := io.ReadAll(resp.Body)
 		resp.Body.Close()
@@ -133,12 +138,24 @@ func TestNewServesACheckout(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if uid := fi.Sys().(*syscall.Stat_t).Uid; os.Geteuid() == 0 && uid != deployer {
+				if uid := int(fi.Sys().(*syscall.Stat_t).Uid); os.Geteuid() == 0 && uid != owners[whose] {
 					t.Errorf("%s is %d's now", at, uid)
 				}
 			}
 		}
 	}
+	each := func(do func(name, whose string)) {
+		for name := range checkouts {
+			for whose := range owners {
+				do(name, whose)
+			}
+		}
+	}
+	each(set)
+	defer run("stop", "--all")
+	run("validate")
+	run("apply")
+	each(served)
 }
 
 // squeezed is a text in which an equals sign has one space on each side.

@@ -19,6 +19,10 @@ func (f *Found) Spec(name string, listen Choice, user Choice) []byte {
 	w.set("path", f.Path)
 	w.comment("%s.", upper(f.Code.Why))
 	w.set("code", f.Code.Value)
+	if f.Code.Value == appDir {
+		w.comment("The code stays whosever it is: an app folder of wsgid is laid out in this way, and root's code in one is given to the app's user.")
+		w.line("own_code = false")
+	}
 	w.comment("%s.", upper(f.App.Why))
 	if f.App.Value != "" {
 		w.set("wsgi_app", f.App.Value)
@@ -90,6 +94,9 @@ func (f *Found) Spec(name string, listen Choice, user Choice) []byte {
 	w.line("}")
 	return hclwrite.Format([]byte(w.b.String()))
 }
+
+// appDir is the folder in which wsgid's own app folders have their code.
+const appDir = "app"
 
 type writer struct{ b strings.Builder }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/source"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
@@ -65,7 +66,7 @@ func (d *Deployer) unpack(ctx context.Context) (note string, err error) {
 	if err != nil {
 		return "", err
 	}
-	note = fmt.Sprintf("%d files", u.Files)
+	note = words.Count(u.Files, "file")
 	if len(u.Skipped) > 0 {
 		note += ", without the submodules " + strings.Join(u.Skipped, ", ") + " (submodules = true brings them)"
 	}

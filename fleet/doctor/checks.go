@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
 )
 
 // checks are all of them, in the order in which they are shown.
@@ -76,19 +78,28 @@ func or(found []Finding, what string, args ...any) []Finding {
 func fleetCheck(f Facts) []Finding {
 	switch {
 	case f.Foreign != "":
-		return []Finding{warn("run it as its user"+strings.TrimSuffix(": "+f.AsUser, ": "), "%s", f.Foreign)}
+		return []Finding{warn(asItsUser(f), "%s", f.Foreign)}
 	case f.Daemon == 0:
 		return []Finding{warn("start it: systemctl start wsgid-fleet, or wsgid-fleet run", "no daemon is running: edits are not followed and dead apps are not restarted")}
 	}
 	return fine("the daemon runs, pid %d", f.Daemon)
 }
 
+// asItsUser tells who does not own the fleet how its owner checks it.
+func asItsUser(f Facts) string {
+	return "run it as its user" + strings.TrimSuffix(": "+f.AsUser, ": ")
+}
+
 func specs(f Facts) []Finding {
 	var found []Finding
 	for _, fault := range f.Faults {
+		if f.Foreign != "" { // its daemon reads them with other rights and another environment
+			found = append(found, Finding{State: Unknown, What: fault + ", as this user reads it", Do: asItsUser(f)})
+			continue
+		}
 		found = append(found, bad("wsgid-fleet validate shows the line and what to write", "%s", fault))
 	}
-	return or(found, "%d apps, no fault", len(f.Apps))
+	return or(found, "%s, no fault", words.Count(len(f.Apps), "app"))
 }
 
 // openFiles: a master has its own limit; the daemon holds the sockets of all apps and
@@ -99,9 +110,9 @@ func openFiles(f Facts) []Finding {
 	case f.OpenFiles < 0:
 		return unknown("the limit of open files cannot be read")
 	case f.OpenFiles < need && f.OpenFilesHard < need:
-		return []Finding{bad(fmt.Sprintf("LimitNOFILE=%d in the unit, or ulimit -Hn as root", max(need, 65536)), "%d open files at most, and %d apps need %d", f.OpenFilesHard, len(f.Apps), need)}
+		return []Finding{bad(fmt.Sprintf("LimitNOFILE=%d in the unit, or ulimit -Hn as root", max(need, 65536)), "%d open files at most, and %s: %d are needed", f.OpenFilesHard, words.Count(len(f.Apps), "app"), need)}
 	case f.OpenFiles < need:
-		return []Finding{warn(fmt.Sprintf("LimitNOFILE=%d in the unit, or ulimit -n %d before wsgid-fleet run", max(need, 65536), need), "%d open files (%d at most), and %d apps need %d", f.OpenFiles, f.OpenFilesHard, len(f.Apps), need)}
+		return []Finding{warn(fmt.Sprintf("LimitNOFILE=%d in the unit, or ulimit -n %d before wsgid-fleet run", max(need, 65536), need), "%d open files (%d at most), and %s: %d are needed", f.OpenFiles, f.OpenFilesHard, words.Count(len(f.Apps), "app"), need)}
 	}
 	return fine("%d", f.OpenFiles)
 }
@@ -112,7 +123,7 @@ func processes(f Facts) []Finding {
 	case f.Processes < 0:
 		return unknown("the limit of processes cannot be read")
 	case f.Processes < need:
-		return []Finding{bad("LimitNPROC= and TasksMax= in the unit, or ulimit -u", "%d processes at most, and %d apps need %d or so", f.Processes, len(f.Apps), need)}
+		return []Finding{bad("LimitNPROC= and TasksMax= in the unit, or ulimit -u", "%d processes at most, and %s: %d or so are needed", f.Processes, words.Count(len(f.Apps), "app"), need)}
 	}
 	return fine("%s", number(f.Processes))
 }
@@ -133,7 +144,7 @@ func inotify(f Facts) []Finding {
 	need := int64(64 + 4*len(f.Apps))
 	if f.Watches < need {
 		found = append(found, bad(fmt.Sprintf("sysctl -w fs.inotify.max_user_watches=%d, and the same in /etc/sysctl.d/wsgid.conf", max(need, 65536)),
-			"%d watches, and %d apps need %d: edits are seen late", f.Watches, len(f.Apps), need))
+			"%d watches, and %s: %d are needed, and edits are seen late", f.Watches, words.Count(len(f.Apps), "app"), need))
 	}
 	if f.Instances < 16 {
 		found = append(found, bad("sysctl -w fs.inotify.max_user_instances=128, and the same in /etc/sysctl.d/wsgid.conf",
@@ -239,6 +250,9 @@ func certificates(f Facts) []Finding {
 				found = append(found, bad(c.Do, "%s: %s", a.title(), c.Trouble))
 			}
 		}
+	}
+	if n == 0 {
+		return fine("no app names one")
 	}
 	return or(found, "%d, none with a fault", n)
 }

@@ -44,6 +44,9 @@ func TestEachCheckWhereItIsBad(t *testing.T) {
 		{"fleet", Warn, func(f *Facts) {
 			f.Foreign, f.AsUser = "the fleet of user ann runs here", "sudo -u ann wsgid-fleet doctor --state-dir /x"
 		}, "of user ann", "as its user: sudo -u ann wsgid-fleet doctor --state-dir /x"},
+		{"specs", Unknown, func(f *Facts) {
+			f.Foreign, f.AsUser, f.Faults = "the fleet of user root runs here", "sudo wsgid-fleet doctor", []string{"blog.hcl: cannot read the file: permission denied"}
+		}, "blog.hcl: cannot read the file: permission denied, as this user reads it", "sudo wsgid-fleet doctor"},
 		{"specs", Bad, func(f *Facts) { f.Faults = []string{"blog.hcl:3:5: unknown attribute"} }, "blog.hcl:3:5", "wsgid-fleet validate"},
 		{"open files", Bad, func(f *Facts) { f.OpenFiles, f.OpenFilesHard = 100, 100 }, "100 open files at most", "LimitNOFILE="},
 		{"open files", Warn, func(f *Facts) { f.OpenFiles = 100 }, "100 open files (20000 at most)", "ulimit -n"},

@@ -40,7 +40,22 @@ and their secrets into files of their own beside them. This page is made by a te
 Where the code lies in a git checkout, the spec ends with a ` + "`deploy`" + ` block as a comment:
 with it the fleet fetches the code, prepares releases of it and rolls them out.
 
-Then stop the other server, and start the apps: ` + "`wsgid-fleet apply`" + `.
+A running daemon takes a new spec up at once: as long as the other server has the address the
+app waits for it, and ` + "`wsgid-fleet status`" + ` says so. Look at the spec, stop the other server for
+good, so that it does not come back with the next boot, and have the app tried now, not when its
+back-off ends:
+
+| what ran it | stops it for good |
+|---|---|
+| supervisord | take its ` + "`[program:shop]`" + ` out, then ` + "`supervisorctl update`" + ` |
+| uWSGI's Emperor | move the vassal's file out of the folder |
+| systemd | ` + "`systemctl disable --now wiki`" + `, and its ` + "`.socket`" + ` and timers where it has some |
+| Apache | ` + "`a2dissite poll`, `systemctl reload apache2`" + ` |
+
+` + "```sh\nwsgid-fleet apply shop\n```" + `
+
+Between the two the address is nobody's, and clients are refused. Where that must not be, give
+the app another address, look at it there, and let the proxy in front change over.
 `)
 	for _, one := range []struct{ title, file, shown, note string }{
 		{"uWSGI", "blog.ini", "blog.ini", ""},
