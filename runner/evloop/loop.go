@@ -43,8 +43,9 @@ type Loop struct {
 	// Busy tells whether other goroutines have work, with which the loop is to share the
 	// processors while it waits; nil: they never have. It is set before Run.
 	Busy    func() bool
-	parking *parking // where it waits then; nil: it does not
-	busy    int64    // when they had work last
+	busy    int64 // when they had work last
+	lull    lull
+	parking *parking // where it waits then; nil: in a system call
 	yielded int64    // when the scheduler had its last look
 
 	closed bool

@@ -133,7 +133,7 @@ func TestLoopAfterOthers(t *testing.T) {
 		t.Helper()
 		for {
 			var is bool
-			l.Call(func() { is = l.parking != nil })
+			l.Call(func() { is = l.parking != nil && (busy || !l.lull.long) })
 			if is == parked {
 				return
 			}
@@ -148,5 +148,74 @@ func TestLoopAfterOthers(t *testing.T) {
 	l.Post(l.Stop)
 	if err := <-ended; err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A loop that sleeps for long times leaves its thread to the runtime, and still fires its
+// timers and hears of its descriptors.
+func TestLoopInALull(t *testing.T) {
+	l, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := make([]int, 2)
+	if err := unix.Pipe2(p, unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(p[0])
+	defer unix.Close(p[1])
+	heard := 0
+	if err := l.Add(p[0], unix.EPOLLIN, &byteReader{fd: p[0], got: func(byte) { heard++ }}); err != nil {
+		t.Fatal(err)
+	}
+	parked, written := 0, 0
+	again := Timer{}
+	again.Do = func() {
+		if l.parking != nil {
+			parked++
+		}
+		if parked == 20 && heard == written {
+			l.Stop()
+			return
+		}
+		if _, err := unix.Write(p[1], []byte("x")); err != nil {
+			t.Error(err)
+		}
+		written++
+		l.Set(&again, 3*time.Millisecond)
+	}
+	l.Set(&again, 0)
+	over := Timer{Do: func() {
+		t.Errorf("%d timers fired in a lull, %d of %d bytes were heard of", parked, heard, written)
+		l.Stop()
+	}}
+	l.Set(&over, time.Minute)
+	if err := l.Run(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLull(t *testing.T) {
+	u := lull{}
+	for i, c := range []struct {
+		slept time.Duration
+		times int
+		long  bool
+	}{
+		{30 * time.Microsecond, 1000, false}, // one connection, one request after the other
+		{time.Second, 1, false},              // one pause
+		{30 * time.Microsecond, 20, false},
+		{5 * time.Millisecond, 20, true}, // some hundred requests a second
+		{200 * time.Microsecond, 1000, true},
+		{30 * time.Microsecond, 40, false}, // a burst
+		{200 * time.Microsecond, 1000, false},
+		{time.Hour, 5, true},
+	} {
+		for range c.times {
+			u.note(int64(c.slept))
+		}
+		if u.long != c.long {
+			t.Errorf("%d: after %d times %v it is %v", i, c.times, c.slept, u.long)
+		}
 	}
 }

@@ -25,44 +25,66 @@ func (l *Loop) yield() {
 	}
 }
 
+// wait sleeps until there are events, or a timer is due: 0.
+func (l *Loop) wait(events []unix.EpollEvent) (n int, err error) {
+	if len(l.turnEnd) > 0 {
+		return 0, nil
+	}
+	begin := l.Elapsed()
+	if l.Busy != nil && l.Busy() {
+		l.busy = begin
+	}
+	if l.lull.long || l.busy > 0 && begin-l.busy <= parkFor {
+		if l.parking == nil {
+			l.parking, _ = newParking(l.epfd) // without it it waits as it would otherwise
+		}
+	} else {
+		l.parking.close()
+		l.parking = nil
+	}
+	if l.parking == nil {
+		n, err = unix.EpollWait(l.epfd, events, l.timeout())
+	} else {
+		until := time.Time{}
+		if len(l.timers) > 0 {
+			until = l.base.Add(time.Duration(l.timers[0].at))
+		}
+		n, err = l.parking.wait(events, until)
+	}
+	l.lull.note(l.Elapsed() - begin)
+	return n, err
+}
+
 // parkFor is how long the loop goes on to wait as if others had work once they have none,
 // in nanoseconds: connections that come one after the other are no reason to change.
 const parkFor = int64(100 * time.Millisecond)
 
-// wait sleeps until there are events, or a timer is due: 0.
-func (l *Loop) wait(events []unix.EpollEvent) (int, error) {
-	switch {
-	case l.Busy == nil:
-	case l.Busy():
-		l.busy = l.now
-	case l.parking != nil && l.now-l.busy > parkFor:
-		l.parking.close()
-		l.parking = nil
-	}
-	if l.parking == nil && (l.Busy == nil || l.busy != l.now) {
-		return unix.EpollWait(l.epfd, events, l.timeout())
-	}
-	if len(l.turnEnd) > 0 {
-		return 0, nil
-	}
-	if l.parking == nil {
-		p, err := newParking(l.epfd)
-		if err != nil {
-			return unix.EpollWait(l.epfd, events, l.timeout())
-		}
-		l.parking = p
-	}
-	until := time.Time{}
-	if len(l.timers) > 0 {
-		until = l.base.Add(time.Duration(l.timers[0].at))
-	}
-	return l.parking.wait(events, until)
+// lull is how long the loop has slept of late. Where that is long it waits in the parking:
+// while a system call of ours lasts, the runtime's monitor of threads looks after it
+// every 20 microseconds, and takes its processor away (go1.26), which at some hundred
+// requests a second costs five times what they do. Where it is short that has no time to
+// happen, and the system call is the cheaper of the two.
+type lull struct {
+	mean int64 // moving average, in nanoseconds
+	long bool
 }
 
-// parking is where the loop waits while other goroutines of the process have work: the
-// runtime's own poller watches the epoll instance. In a system call of its own the loop
-// would keep its processor from them until the runtime takes it away, and would have to
-// wait for one when it returns.
+const (
+	lullMost = int64(time.Millisecond) // what counts of one
+	longFrom = int64(400 * time.Microsecond)
+	longTo   = int64(100 * time.Microsecond) // below it is short again
+)
+
+func (u *lull) note(slept int64) {
+	u.mean += (min(slept, lullMost) - u.mean) / 8
+	u.long = u.mean > longFrom || u.long && u.mean >= longTo
+}
+
+// parking is where the loop waits in a lull, and while other goroutines of the process have
+// work: the runtime's own poller watches the epoll instance. In a system call of its own the
+// loop would keep its processor from them until the runtime takes it away, and would have to
+// wait for one when it returns. It is closed where it is not used: the poller would wake
+// up for all that the loop is told.
 type parking struct {
 	file  *os.File // a duplicate of the epoll instance's descriptor
 	raw   syscall.RawConn

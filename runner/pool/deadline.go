@@ -23,8 +23,8 @@ func (p *Pool) onSweep() {
 				next = min(next, due)
 				continue
 			}
-			for _, x := range slices.Backward(p.reclaim(s)) {
-				p.queue.unshift(x)
+			for _, x := range p.reclaim(s) {
+				p.queue.putBack(x)
 			}
 			// What the worker has in hand already cannot be given to others; the first
 			// may stream for hours.

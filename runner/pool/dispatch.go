@@ -30,10 +30,14 @@ func (p *Pool) notIdle(s *Slot) {
 }
 
 // depth is how many requests a slot may hold now: its share of all there are,
-// so that none hoards what another could do.
+// so that none hoards what another could do; but one where requests take so long that
+// what waits behind them would only be taken back.
 func (p *Pool) depth() int {
 	if p.capacity <= 1 {
 		return slotDepth
+	}
+	if p.scaler.service >= rescueAfter {
+		return 1
 	}
 	return min(slotDepth, 2+(p.prefetched+p.queue.n)/p.capacity)
 }
@@ -112,15 +116,15 @@ func (p *Pool) feed(s *Slot) {
 	}
 }
 
-// onRescue puts waiting requests behind a slow one back to the head of the
-// queue, and gives them to workers that have nothing to do.
+// onRescue puts waiting requests behind a slow one back into the queue, where they were
+// before, and gives them to workers that have nothing to do.
 func (p *Pool) onRescue() {
 	now := p.loop.Now()
 	for _, w := range p.workers {
 		for _, s := range w.slots {
 			if s.n > 1 && now-s.held[0].begunAt >= rescueAfter {
-				for _, x := range slices.Backward(p.reclaim(s)) {
-					p.queue.unshift(x)
+				for _, x := range p.reclaim(s) {
+					p.queue.putBack(x)
 				}
 				p.refill(s)
 			}

@@ -2,7 +2,6 @@ package pool
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -90,7 +89,7 @@ func (p *Pool) workerExited(w *worker) {
 		return
 	}
 	p.drop(w)
-	for _, x := range slices.Backward(again) {
+	for _, x := range again {
 		p.requeue(x)
 	}
 	switch w.life.was {

@@ -27,12 +27,17 @@ func (q *fifo) push(x *Exchange) {
 	q.n++
 }
 
-// unshift adds at the front.
-func (q *fifo) unshift(x *Exchange) {
+// putBack adds one that was taken out before, at the place that its number gives it: it
+// goes before all that came later, and behind those that came earlier.
+func (q *fifo) putBack(x *Exchange) {
 	q.grow()
 	q.head = (q.head - 1) & (len(q.ring) - 1)
-	q.ring[q.head] = x
 	q.n++
+	i := 0
+	for ; i < q.n-1 && int32(q.get(i+1).seq-x.seq) < 0; i++ { //nolint:gosec // numbers go round
+		q.ring[q.at(i)] = q.get(i + 1)
+	}
+	q.ring[q.at(i)] = x
 }
 
 // pop takes the first; the queue must not be empty.

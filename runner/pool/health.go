@@ -3,7 +3,6 @@ package pool
 import (
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -257,7 +256,7 @@ func (h *healthProbe) kill() {
 	p.dumpAndKill(w, why)
 	// It may answer this very moment, and must not go on with another request.
 	for _, s := range w.slots {
-		for _, x := range slices.Backward(p.reclaim(s)) {
+		for _, x := range p.reclaim(s) {
 			p.requeue(x)
 		}
 	}

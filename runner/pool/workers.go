@@ -302,8 +302,7 @@ func (p *Pool) retire(w *worker, why string) {
 	p.log.Info(fmt.Sprintf("worker %d is stopping: %s", w.pid, why))
 	for _, s := range w.slots {
 		p.notIdle(s)
-		back := p.reclaim(s)
-		for _, x := range slices.Backward(back) {
+		for _, x := range p.reclaim(s) {
 			p.requeue(x)
 		}
 		p.drainSlot(s)
@@ -320,7 +319,7 @@ func (p *Pool) requeue(x *Exchange) {
 	if s := p.popIdle(); s != nil && s.send(x, p.loop.Now()) {
 		return
 	}
-	p.queue.unshift(x)
+	p.queue.putBack(x)
 	p.loop.SetBy(&p.sweep, x.queuedAt+int64(p.spec.Workers.QueueTimeout))
 	p.scaler.demand() // it may have been the last worker
 }
