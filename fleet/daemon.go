@@ -54,10 +54,12 @@ type Daemon struct {
 	metrics metrics.Server
 	// beginPatience, if set, is in place of that constant.
 	beginPatience time.Duration
-	certs         *certs.Keeper
-	certified     atomic.Bool // it is time for certs
-	deploys       underway
-	sweeping      sync.WaitGroup // removals of old releases that are under way
+	// grace, if set, is how long an app must be missing to be gone.
+	grace     time.Duration
+	certs     *certs.Keeper
+	certified atomic.Bool // it is time for certs
+	deploys   underway
+	sweeping  sync.WaitGroup // removals of old releases that are under way
 
 	healing bool // the state directory is to be made anew; the loop's
 
@@ -201,7 +203,7 @@ func (d *Daemon) open() error {
 	}); err != nil {
 		return err
 	}
-	e.Dir.Grace = 300 * time.Millisecond
+	e.Dir.Grace = cmp.Or(d.grace, 300*time.Millisecond)
 	d.openLoop()
 	if _, err := e.Restore(context.Background()); err != nil {
 		e.Log.Warn("cannot look for masters missing from the state directory; retrying", "err", err)

@@ -401,7 +401,7 @@ func TestAMasterThatHangs(t *testing.T) {
 	f := newFleetDir(t)
 	f.EndMasters()
 	f.Real("blog", reconciletest.Count(1))
-	f.daemon(Options{}, func(d *Daemon) { d.Pulse = 200 * time.Millisecond })
+	f.daemon(Options{}, func(d *Daemon) { d.Pulse = 4 * time.Second }) // no longer than that a master may stand still
 	eventually(t, "blog is ready", f.is("blog", "ready"))
 	old := f.status("blog")
 	if err := syscall.Kill(old.Master.PID, syscall.SIGSTOP); err != nil {
@@ -690,7 +690,7 @@ func TestAFileWrittenInPlace(t *testing.T) {
 	f := newFleetDir(t)
 	m := reconciletest.NewMachine()
 	f.Spec("blog")
-	f.daemon(f.fakeOptions(m))
+	f.daemon(f.fakeOptions(m), func(d *Daemon) { d.grace = patience }) // this machine may stand still in an instant
 	ms := m.Only(t, "blog")
 	content, err := os.ReadFile(f.File("blog"))
 	if err != nil {

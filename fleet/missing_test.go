@@ -18,7 +18,7 @@ func TestAnAppThatIsMissingForAnInstant(t *testing.T) {
 	f.Spec("blog", `hosts = ["blog.test"]`)
 	f.Spec("shop", `hosts = ["shop.test"]`)
 	f.Write("gate", "gate {\n  http {\n    listen = \"127.0.0.1:1080\"\n  }\n}\n")
-	f.daemon(f.fakeOptions(m))
+	f.daemon(f.fakeOptions(m), func(d *Daemon) { d.grace = patience }) // this machine may stand still in an instant
 	blog, gate := m.Only(t, "blog"), m.Only(t, appspec.GateName)
 	eventually(t, "all is well", func() bool { return f.status("blog").State == "ready" && f.status("shop").State == "ready" })
 	told := len(gate.Called())

@@ -25,8 +25,8 @@ func relink(t *testing.T, to, link string) {
 	}
 }
 
-// soon is well below the tick of 30 s, which finds all of this too.
-const soon = 15 * time.Second
+// soon is below the tick of 30 s, which finds all of this too.
+const soon = 25 * time.Second
 
 func within(t *testing.T, what string, ok func() bool) {
 	t.Helper()

@@ -194,9 +194,10 @@ func TestDamagedRecordStartsNoSecondMaster(t *testing.T) {
 	was = ms[0]
 	record = filepath.Join(f.State, "apps", "blog", fmt.Sprintf("master-%d.json", was.PID))
 	damage()
-	if rs, err := op.Apply(context.Background(), nil, nil); err != nil || !rs[0].OK || !whole() {
-		t.Errorf("apply with a damaged record: %+v, %v, written anew: %v", rs, err, whole())
+	if rs, err := op.Apply(context.Background(), nil, nil); err != nil || !rs[0].OK {
+		t.Errorf("apply with a damaged record: %+v, %v", rs, err)
 	}
+	within(t, "the command has it written anew", whole)
 }
 
 // A master that cannot note itself anew, as it hangs, is known all the same: a command

@@ -29,9 +29,9 @@ func TestAKernelWithoutWatches(t *testing.T) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: users, GidMappings: groups, GidMappingsEnableSetgroups: os.Getuid() == 0}
 	log := f.run(cmd)
 	eventually(t, "blog is ready", f.is("blog", "ready"))
-	if !strings.Contains(log.String(), "cannot watch the spec directory; it is read again every 2 s instead") {
-		t.Errorf("the log does not say it:\n%s", log)
-	}
+	eventually(t, "the log says it", func() bool {
+		return strings.Contains(log.String(), "cannot watch the spec directory; it is read again every 2 s instead")
+	})
 	f.Real("news", reconciletest.Count(1))
 	eventually(t, "a new app answers", func() bool { body, _ := f.get("news"); return body == "hello" })
 }

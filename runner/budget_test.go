@@ -116,12 +116,12 @@ func TestBudgetIsGivenBack(t *testing.T) {
 	})
 	h := a.start(StateReady)
 	w := way{addr: a.addr}
+	begin := time.Now()
 	for range 3 {
 		if _, err := io.WriteString(w.narrow(t, 4<<10), "GET /stream?80 HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	begin := time.Now()
 	a.wait(h, func(st Status) bool { return st.Requests.Total == 3 && st.Requests.Active == 0 })
 	// Two had their response whole. The third may have what they give back, if it came
 	// later than they, and then nobody waits for it.
@@ -140,7 +140,7 @@ func TestLeastRate(t *testing.T) {
 	const rate = 64 << 10
 	a, _, ways := everyWay(t, bulkApp, nil, func(s *appspec.Spec) {
 		s.Workers.Min, s.Workers.Max = 2, 2
-		s.Request.BodyTimeout = appspec.Duration(2 * time.Second)
+		s.Request.BodyTimeout = appspec.Duration(5 * time.Second)
 		s.Request.MinRate = rate
 	})
 	for _, kind := range []string{"http", "https", "HTTP/2"} {

@@ -10,6 +10,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
 // client is a raw connection that reads responses.
@@ -83,6 +85,20 @@ func (c *client) closed() {
 
 func isTimeout(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// update changes the app's spec in place, from what it was started with.
+func (a *testApp) update(h *Handle, set func(*appspec.Spec)) {
+	a.t.Helper()
+	st, err := h.Status(a.ctx(), 0)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	spec := *a.spec
+	set(&spec)
+	if err := h.Update(a.ctx(), &spec, st.Generation+1, false); err != nil {
+		a.t.Fatal(err)
+	}
 }
 
 // dial opens a connection to the app over HTTP.

@@ -24,6 +24,7 @@ func healthOf(host string) func(*appspec.Spec) {
 		s.Health = appspec.NewHealth("/healthz/")
 		s.Health.Host = host
 		s.Health.Interval = appspec.Duration(50 * time.Millisecond)
+		s.Health.Timeout = appspec.Duration(patience) // what is slow is not ill
 	}
 }
 

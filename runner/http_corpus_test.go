@@ -209,15 +209,9 @@ func recorder(t *testing.T, change func(*appspec.Spec)) (a *testApp, unharmed fu
 	}
 	return a, func() {
 		t.Helper()
-		now, err := h.Status(a.ctx(), 0)
-		if err != nil {
-			t.Fatal(err)
-		}
+		now := a.wait(h, func(st Status) bool { return st.Requests.Active == 0 && st.Requests.Waiting == 0 })
 		if now.PID != st.PID || len(now.Workers) != 1 || now.Workers[0].PID != st.Workers[0].PID || now.Restarts != 0 {
 			t.Errorf("processes changed: %+v, before %+v", now, st)
-		}
-		if now.Requests.Active != 0 || now.Requests.Waiting != 0 {
-			t.Errorf("requests are left: %+v", now.Requests)
 		}
 	}
 }

@@ -93,6 +93,7 @@ func TestMasterReopensItsLog(t *testing.T) {
 		func() error { return h.Reload(a.ctx()) },
 	} {
 		// A line that is written in between would find out by itself that it was moved.
+		a.wait(h, func(st Status) bool { return len(st.Workers) == 1 && st.Workers[0].State == WorkerIdle })
 		text, since := "", time.Now()
 		eventually(t, "nothing more to be said", func() bool {
 			if now := a.logText(); now != text {

@@ -315,13 +315,9 @@ func TestServesAndStops(t *testing.T) {
 	if code, body := a.get("/"); code != 200 || !strings.HasPrefix(body, "hello ") {
 		t.Fatalf("got %d %q", code, body)
 	}
-	st, err := h.Status(a.ctx(), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if st.Requests.Total != 1 || len(st.Workers) != 1 || st.Workers[0].State != WorkerIdle {
-		t.Errorf("status: %+v", st)
-	}
+	st := a.wait(h, func(st Status) bool {
+		return st.Requests.Total == 1 && len(st.Workers) == 1 && st.Workers[0].State == WorkerIdle
+	})
 	for _, f := range []string{fmt.Sprintf("master/%d", h.PID), fmt.Sprintf("worker/%d", st.Workers[0].PID)} {
 		if _, err := os.Stat(filepath.Join(a.spec.Path, "pid", f+".pid")); err != nil {
 			t.Error(err)
@@ -531,7 +527,7 @@ func TestWaitsForTheNextTry(t *testing.T) {
 		t.Errorf("got %d %q", code, body)
 	}
 	next := *a.spec
-	next.Workers.QueueTimeout = appspec.Duration(20 * time.Second)
+	next.Workers.QueueTimeout = appspec.Duration(patience)
 	if err := h.Update(a.ctx(), &next, 2, false); err != nil {
 		t.Fatal(err)
 	}
@@ -652,10 +648,11 @@ func TestRequestTimeout(t *testing.T) {
 		s.Workers.RequestTimeout = appspec.Duration(time.Second)
 	})
 	h := a.start(StateReady)
-	if code, body := a.get("/sleep?30"); code != 504 || !strings.Contains(body, "workers.request_timeout") {
+	if code, body := a.get("/sleep?600"); code != 504 || !strings.Contains(body, "workers.request_timeout") {
 		t.Errorf("got %d %q", code, body)
 	}
 	a.mustLogLine("app.py\", line 7 in application")
+	a.update(h, func(s *appspec.Spec) { s.Workers.RequestTimeout = appspec.Duration(patience) })
 	if code, _ := a.get("/"); code != 200 {
 		t.Errorf("the replacement answers %d", code)
 	}

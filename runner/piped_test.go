@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -78,6 +79,16 @@ func pipesOf(t *testing.T, pid int) (n int) {
 	return n
 }
 
+// idleClient has a connection that the master has taken, and that waits.
+func (a *testApp) idleClient() {
+	a.t.Helper()
+	c := a.dial()
+	c.send("GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n")
+	if got := c.answer("GET"); got.StatusCode != http.StatusOK {
+		a.t.Fatal(got.Status)
+	}
+}
+
 // Bodies that wait in pipes are the same to applications as those that wait in files,
 // however much is read of them and in which way; so are the requests behind them on their
 // connections, and nothing is left of them.
@@ -88,7 +99,7 @@ func TestBodiesInPipes(t *testing.T) {
 			a := newTestApp(t, digestApp, nil)
 			dir := spoolFolder(t)
 			h := a.start(StateReady)
-			a.dial() // one that waits
+			a.idleClient()
 			idle, before := openFiles(t, h.PID), pipesOf(t, h.PID)
 			c := a.dial()
 			for _, size := range []int{65_537, 1 << 20, 5_000_000, 16 << 20, 16<<20 + 1} {
@@ -98,6 +109,7 @@ func TestBodiesInPipes(t *testing.T) {
 					if want == "" {
 						want = digest(body)
 					}
+					_ = c.SetDeadline(time.Now().Add(patience)) // for each, not for all of them
 					// The next one comes right behind it.
 					c.send(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%sGET /after HTTP/1.1\r\nHost: h\r\n\r\n", path, size, body))
 					if got := c.answer("POST"); got.StatusCode != http.StatusOK || got.body != want {
@@ -145,6 +157,7 @@ func TestBodyInSmallPackets(t *testing.T) {
 			t.Fatalf("%T", c.Conn)
 		}
 		_ = conn.SetNoDelay(true)
+		_ = conn.SetDeadline(time.Now().Add(5 * patience)) // for all the packets
 		// As many as a pipe holds, and one at a time.
 		half := 700_000
 		for at := 0; at < half; at += 500 {
@@ -238,7 +251,7 @@ func TestBodyInPipesOutlivesAWorker(t *testing.T) {
 func TestBodyInPipesHalfRead(t *testing.T) {
 	a := newTestApp(t, digestApp, nil)
 	h := a.start(StateReady)
-	a.dial() // one that waits
+	a.idleClient()
 	idle, before := openFiles(t, h.PID), pipesOf(t, h.PID)
 	reads := a.spec.Path + "/logs/reads"
 	body := patterned(3_000_000)

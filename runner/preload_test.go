@@ -38,6 +38,7 @@ def later():
     while not os.path.exists("later"):
         time.sleep(0.01)
     connect()
+    os.close(os.open("connected", os.O_CREAT | os.O_WRONLY))
 threading.Thread(target=later, daemon=True).start()
 `
 )
@@ -174,7 +175,10 @@ func TestPreloadThatWouldShareLater(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(a.spec.Path, "later"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the template to connect", func() bool { return connected.Load() > before })
+	eventually(t, "the template to connect", func() bool {
+		_, err := os.Stat(filepath.Join(a.spec.Path, "connected"))
+		return err == nil && connected.Load() > before
+	})
 	victim := st.Workers[0].PID
 	if err := syscall.Kill(victim, syscall.SIGKILL); err != nil {
 		t.Fatal(err)

@@ -181,7 +181,7 @@ if os.fork() == 0:
 else:
     os.read(r, 1)
     os.wait()
-`+pauses, func(s *appspec.Spec) { s.Processes[0].StopTimeout = appspec.Duration(3 * time.Second) })
+`+pauses, func(s *appspec.Spec) { s.Processes[0].StopTimeout = appspec.Duration(6 * time.Second) })
 	h := a.start(StateReady)
 	bot := a.bots(h, 1)[0]
 	child := 0

@@ -22,11 +22,15 @@ func TestRefusals(t *testing.T) {
 	t.Parallel()
 	a, h, ways := everyWay(t, helloApp, map[string]string{"limits.content_length": "200000", "limits.buffer_size": "16384"}, func(s *appspec.Spec) {
 		s.Request.MaxBody = 100_000
-		s.Request.HeaderTimeout = appspec.Duration(time.Second)
-		s.Request.BodyTimeout = appspec.Duration(1200 * time.Millisecond)
-		s.Workers.RequestTimeout = appspec.Duration(2 * time.Second)
+		// What is not late takes as long as it takes.
+		s.Request.HeaderTimeout, s.Request.BodyTimeout = appspec.Duration(patience), appspec.Duration(patience)
+		s.Workers.RequestTimeout = appspec.Duration(patience)
 		s.Restart.MinDelay = appspec.Duration(time.Millisecond)
 	})
+	late := map[int]func(*appspec.Spec){
+		408: func(s *appspec.Spec) { s.Request.BodyTimeout = appspec.Duration(1200 * time.Millisecond) },
+		504: func(s *appspec.Spec) { s.Workers.RequestTimeout = appspec.Duration(2 * time.Second) },
+	}
 	cases := []struct {
 		name    string
 		http    bool // not through mongrel2, which decides it itself
@@ -60,7 +64,7 @@ func TestRefusals(t *testing.T) {
 			[]string{"127.0.0.1", "POST /chunk", "400", "bad chunk size"}, true},
 		{"worker died", false, "GET /die HTTP/1.1\r\nHost: h\r\n\r\n", 502, "died: exit status 7",
 			[]string{"GET /die", "502", "worker ", "died: exit status 7"}, false},
-		{"worker late", false, "GET /sleep?9 HTTP/1.1\r\nHost: h\r\n\r\n", 504, "has not answered for 2s (workers.request_timeout)",
+		{"worker late", false, "GET /sleep?600 HTTP/1.1\r\nHost: h\r\n\r\n", 504, "has not answered for 2s (workers.request_timeout)",
 			[]string{"GET /sleep", "504", "worker ", "has not answered for 2s (workers.request_timeout)"}, false},
 	}
 	for _, w := range ways {
@@ -74,6 +78,14 @@ func TestRefusals(t *testing.T) {
 				defer func() { a.t = parent }()
 				count := func() int { return strings.Count(a.logText(), c.log[0]) }
 				before := count()
+				if set := late[c.status]; set != nil {
+					a.update(h, func(s *appspec.Spec) {
+						if set(s); c.name == "slow head" {
+							s.Request.HeaderTimeout = appspec.Duration(time.Second)
+						}
+					})
+					defer a.update(h, func(*appspec.Spec) {})
+				}
 				conn := w.dial(t)
 				go func() { _, _ = conn.Write([]byte(c.request)) }()
 				method, _, _ := strings.Cut(c.request, " ")
@@ -98,13 +110,15 @@ func TestRefusals(t *testing.T) {
 	a.mustLogLine("app.py\", line 7 in application") // the stack of the late one
 	open := *a.spec
 	open.Debug, open.ServerHeader = true, false
-	if err := h.Update(a.ctx(), &open, 2, false); err != nil {
-		t.Fatal(err)
-	}
+	a.spec = &open
+	a.update(h, func(*appspec.Spec) {})
 	for _, w := range ways {
 		for _, c := range cases {
 			if c.http && w.name == "mongrel2" || strings.HasPrefix(c.name, "slow") {
 				continue
+			}
+			if set := late[c.status]; set != nil {
+				a.update(h, set)
 			}
 			conn := w.dial(t)
 			go func() { _, _ = conn.Write([]byte(c.request)) }()
@@ -114,6 +128,7 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("with debug, %s, %s: %s %q %v; want %d: %s", w.name, c.name, got.Status, got.body, got.Header, c.status, c.says)
 			}
 			a.wait(h, func(st Status) bool { return st.State == StateReady })
+			a.update(h, func(*appspec.Spec) {})
 		}
 		if got := w.get(t, "/"); got.StatusCode != http.StatusOK || got.Header["X-Wsgid"] != nil {
 			t.Errorf("server_header = false, %s: %s %v", w.name, got.Status, got.Header)
@@ -161,7 +176,7 @@ func TestBusy(t *testing.T) {
 	a, h, ways := everyWay(t, heldApp, nil, func(s *appspec.Spec) {
 		s.Debug = true
 		s.Workers.Queue = 1
-		s.Workers.QueueTimeout = appspec.Duration(short)
+		s.Workers.QueueTimeout = appspec.Duration(5 * patience) // however long it takes
 		s.Workers.RequestTimeout = appspec.Duration(5 * patience)
 		s.Restart.MinDelay = appspec.Duration(time.Hour)
 		s.Restart.MaxDelay = appspec.Duration(time.Hour)
@@ -183,6 +198,7 @@ func TestBusy(t *testing.T) {
 			}
 		}
 		release := a.hold(h, w)
+		queueTimeout(short)
 		refused(w.get(t, "/busy-"+w.name+"-late"), "no worker was free within 500ms (workers.queue_timeout)")
 		queueTimeout(5 * patience) // however long the rest takes
 		var wg sync.WaitGroup
@@ -201,7 +217,6 @@ func TestBusy(t *testing.T) {
 		more.Wait()
 		release()
 		wg.Wait()
-		queueTimeout(short)
 		a.mustLogLine("GET /busy-"+w.name, "503", "workers.queue_timeout")
 		a.mustLogLine("GET /busy-"+w.name, "503", "1 requests wait for a worker already (workers.queue)")
 	}
@@ -221,16 +236,16 @@ func TestBusy(t *testing.T) {
 // with a line of the log; one that reads slowly is not.
 func TestClientThatDoesNotRead(t *testing.T) {
 	t.Parallel()
-	a := newTestApp(t, bulkApp, func(s *appspec.Spec) { s.Request.BodyTimeout = appspec.Duration(2 * time.Second) })
+	a := newTestApp(t, bulkApp, func(s *appspec.Spec) { s.Request.BodyTimeout = appspec.Duration(4 * time.Second) })
 	h := a.start(StateReady)
 	stuck := dial(t, a.addr)
 	stuck.send("GET /stream?200 HTTP/1.1\r\nHost: h\r\n\r\n")
 	slow := dial(t, a.addr)
-	slow.send("GET /stream?160 HTTP/1.1\r\nHost: h\r\n\r\n")
+	slow.send("GET /stream?240 HTTP/1.1\r\nHost: h\r\n\r\n")
 	resp := slow.response("GET")
 	b := make([]byte, 64<<10)
 	total := 0
-	for start := time.Now(); time.Since(start) < 3*time.Second; {
+	for start := time.Now(); time.Since(start) < 5*time.Second; {
 		n, err := resp.Body.Read(b)
 		if err != nil {
 			t.Fatalf("the slow one is cut after %d bytes: %v", total, err)
@@ -238,7 +253,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 		total += n
 		<-time.After(20 * time.Millisecond)
 	}
-	a.mustLogLine("127.0.0.1", "GET /stream", "closed: it read nothing of its response for 2s (request.body_timeout)")
+	a.mustLogLine("127.0.0.1", "GET /stream", "closed: it read nothing of its response for 4s (request.body_timeout)")
 	for {
 		n, err := resp.Body.Read(b)
 		total += n
@@ -246,10 +261,8 @@ func TestClientThatDoesNotRead(t *testing.T) {
 			break
 		}
 	}
-	if total != 160*131072 {
+	if total != 240*131072 {
 		t.Errorf("the slow one got %d bytes", total)
 	}
-	if st, err := h.Status(a.ctx(), 0); err != nil || st.Requests.Active != 0 {
-		t.Errorf("%+v, %v", st.Requests, err)
-	}
+	a.active(h, 0)
 }

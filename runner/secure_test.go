@@ -112,7 +112,7 @@ func TestExpectOverTLS(t *testing.T) {
 
 // Who forgets TLS is told so, and who says nothing is let go.
 func TestHandshakesThatFail(t *testing.T) {
-	a, _ := secureApp(t, echoApp, func(s *appspec.Spec) { s.Request.HeaderTimeout = appspec.Duration(500 * time.Millisecond) })
+	a, _ := secureApp(t, echoApp, nil)
 	h := a.start(StateReady)
 	c := a.dial()
 	c.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -120,6 +120,7 @@ func TestHandshakesThatFail(t *testing.T) {
 		t.Error(got.body)
 	}
 	before := openFiles(t, h.PID)
+	a.update(h, func(s *appspec.Spec) { s.Request.HeaderTimeout = appspec.Duration(500 * time.Millisecond) })
 	for _, begin := range []string{"", "\x16\x03\x01\x02\x00", "\x16\x03\x01\x00\x05hello", "SSH-2.0-x\r\n"} {
 		c := a.dial()
 		c.send(begin)

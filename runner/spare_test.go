@@ -107,9 +107,7 @@ func TestSpareThatDies(t *testing.T) {
 	if got := a.answeredBy(); got == spare {
 		t.Errorf("worker %d answers, which was killed", got)
 	}
-	if _, err := os.Stat(fmt.Sprintf("/proc/%d", spare)); !os.IsNotExist(err) {
-		t.Errorf("the spare process is not reaped: %v", err)
-	}
+	eventually(t, "the spare process to be reaped", func() bool { return gone(spare) })
 }
 
 // Nor is one that somebody has stopped, and it does not keep the app waiting.

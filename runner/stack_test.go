@@ -91,6 +91,7 @@ func TestStacks(t *testing.T) {
 			t.Parallel()
 			a := newTestApp(t, fmt.Sprintf(stuckApp, "faulthandler.disable()  # it is the application's to do so"), func(s *appspec.Spec) {
 				s.Workers.Threads, s.Workers.Preload = c.threads, c.preload
+				s.Workers.RequestTimeout = appspec.Duration(5 * patience) // they are at work for good
 				s.Workers.StopTimeout = appspec.Duration(100 * time.Millisecond)
 			})
 			h := a.start(StateReady)
@@ -106,7 +107,7 @@ func TestStacks(t *testing.T) {
 					!strings.HasSuffix(text, " in application") || strings.Contains(text, "serve.py") || strings.Count(text, " in in_") != 1 {
 					t.Errorf("%s: %+v", p, s)
 				}
-				if s.PID == 0 || s.Thread < 1 || s.Thread > c.threads || time.Since(s.Since) > time.Minute {
+				if s.PID == 0 || s.Thread < 1 || s.Thread > c.threads || time.Since(s.Since) > 5*patience {
 					t.Errorf("%s: %+v", p, s)
 				}
 			}
@@ -132,6 +133,7 @@ func TestStacksThatCannotBeHad(t *testing.T) {
 			t.Parallel()
 			a := newTestApp(t, fmt.Sprintf(stuckApp, c.code), func(s *appspec.Spec) {
 				s.Workers.Threads = 2
+				s.Workers.RequestTimeout = appspec.Duration(5 * patience)
 				s.Workers.StopTimeout = appspec.Duration(100 * time.Millisecond)
 			})
 			h := a.start(StateReady)

@@ -132,6 +132,10 @@ func TestBodiesOnADiskThatStalls(t *testing.T) {
 			a.mustLogLine("POST "+path, "503", "the disk of the folder for temporary files does not answer within 2s (request.body_timeout)")
 		}
 	}
+	a.spec.Request.BodyTimeout = appspec.Duration(2 * patience) // what comes now takes as long as it takes
+	if err := h.Update(a.ctx(), a.spec, 3, false); err != nil {
+		t.Fatal(err)
+	}
 	serves("bodies have waited in vain")
 	end()
 	noSpool(t, h.PID, dir)

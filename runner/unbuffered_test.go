@@ -197,7 +197,7 @@ func TestWorkerIsStuckBehindAClientThatHasGone(t *testing.T) {
 		t.Run(map[bool]string{false: "HTTP", true: "HTTPS"}[secure], func(t *testing.T) {
 			t.Parallel()
 			a := unbuffered(t, func(s *appspec.Spec) {
-				s.Workers.RequestTimeout = appspec.Duration(time.Second)
+				s.Workers.RequestTimeout = appspec.Duration(4 * time.Second)
 				if secure {
 					s.Sockets.HTTP[0].TLS = writeCertificate(t, t.TempDir())
 				}
@@ -338,7 +338,7 @@ func testTimeOfABodyThatArrives(t *testing.T, secure bool) {
 	a := unbuffered(t, func(s *appspec.Spec) {
 		s.Workers.Min, s.Workers.Max = 3, 3
 		s.Workers.RequestTimeout = appspec.Duration(limit)
-		s.Request.BodyTimeout = appspec.Duration(3 * limit)
+		s.Request.BodyTimeout = appspec.Duration(5 * limit)
 		s.Request.MinRate = 0
 		if secure {
 			s.Sockets.HTTP[0].TLS = writeCertificate(t, t.TempDir())
@@ -367,6 +367,6 @@ func testTimeOfABodyThatArrives(t *testing.T, secure bool) {
 	if got := silent.answer("POST"); got.StatusCode != http.StatusRequestTimeout {
 		t.Errorf("a client that sends nothing: %s", got.Status)
 	}
-	a.mustLogLine("408", "no byte of the body within 9s (request.body_timeout)")
+	a.mustLogLine("408", "no byte of the body within 15s (request.body_timeout)")
 	a.mustLogLine("request silent raised ClientGone True")
 }

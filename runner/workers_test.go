@@ -133,7 +133,7 @@ func TestRequestComesAsTheLastWorkerLeaves(t *testing.T) {
 }
 
 func TestScalesByTheWait(t *testing.T) {
-	a := newTestApp(t, helloApp, func(s *appspec.Spec) {
+	a := newTestApp(t, heldApp, func(s *appspec.Spec) {
 		s.Workers.Min, s.Workers.Max = 1, 4
 		s.Workers.IdleTimeout = appspec.Duration(300 * time.Millisecond)
 	})
@@ -141,12 +141,13 @@ func TestScalesByTheWait(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			if code, _ := a.get("/sleep?0.2"); code != 200 {
+			if code, _ := a.get("/hold"); code != 200 {
 				t.Errorf("got %d", code)
 			}
 		})
 	}
 	a.wait(h, func(st Status) bool { return len(st.Workers) == 4 })
+	a.write("go", "")
 	wg.Wait()
 	a.wait(h, func(st Status) bool { return len(st.Workers) == 1 && st.State == StateReady })
 }
@@ -282,7 +283,7 @@ func TestRecyclesByAge(t *testing.T) {
 				return false
 			}
 		}
-		return len(now) == 2
+		return len(now) >= 2 // of those that are there now one may be replaced, too
 	})
 	if good, bad := stop(); len(bad) > 0 || good == 0 {
 		t.Errorf("%d good, bad: %v", good, bad)
@@ -303,13 +304,14 @@ func TestHealth(t *testing.T) {
 	health := within(patience) // what is slow is not ill
 	for _, how := range []string{"fail", "hang"} {
 		t.Run(how, func(t *testing.T) {
-			a := newTestApp(t, healthApp, within(500*time.Millisecond))
+			a := newTestApp(t, healthApp, health)
 			h := a.start(StateReady)
 			st := a.wait(h, func(st Status) bool { return st.Health != nil && st.Health.OK })
 			if !strings.HasPrefix(st.Health.Answer, "200 in ") {
 				t.Errorf("answer %q", st.Health.Answer)
 			}
 			a.write("sick", how)
+			a.update(h, within(500*time.Millisecond))
 			a.mustLogLine("health check failed (2 of 2)")
 			if err := os.Remove(filepath.Join(a.spec.Path, "app", "sick")); err != nil {
 				t.Fatal(err)
@@ -430,10 +432,15 @@ func TestPipelining(t *testing.T) {
 
 func TestClientErrors(t *testing.T) {
 	a := newTestApp(t, helloApp, func(s *appspec.Spec) {
-		s.Request.HeaderTimeout = appspec.Duration(time.Second)
-		s.Request.BodyTimeout = appspec.Duration(time.Second)
+		// What is not late takes as long as it takes.
+		s.Request.HeaderTimeout, s.Request.BodyTimeout = appspec.Duration(patience), appspec.Duration(patience)
 	})
-	a.start(StateReady)
+	h := a.start(StateReady)
+	late := map[string]func(*appspec.Spec){
+		"slow head": func(s *appspec.Spec) { s.Request.HeaderTimeout = appspec.Duration(time.Second) },
+		"slow body": func(s *appspec.Spec) { s.Request.BodyTimeout = appspec.Duration(time.Second) },
+		"continue":  func(s *appspec.Spec) { s.Request.BodyTimeout = appspec.Duration(time.Second) },
+	}
 	for name, c := range map[string]struct{ send, want string }{
 		"slow head":   {"GET / HT", "HTTP/1.1 408 Request Timeout\r\n"},
 		"slow body":   {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab", "HTTP/1.1 408 Request Timeout\r\n"},
@@ -444,6 +451,10 @@ func TestClientErrors(t *testing.T) {
 		"continue":    {"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 408"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if set := late[name]; set != nil {
+				a.update(h, set)
+				defer a.update(h, func(*appspec.Spec) {})
+			}
 			if got := a.raw(c.send); !strings.HasPrefix(got, c.want) {
 				t.Errorf("got %.200q", got)
 			}

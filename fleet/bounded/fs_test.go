@@ -23,14 +23,14 @@ func TestDiskThatDoesNotAnswer(t *testing.T) {
 	if err := os.WriteFile(good, []byte("text"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f := &Fs{Fs: afero.NewOsFs(), Limit: 200 * time.Millisecond}
+	f := &Fs{Fs: afero.NewOsFs(), Limit: 3 * time.Second} // this machine may stand still for a moment
 	began := time.Now()
 	for range 50 { // only the first waits
 		if _, err := f.Open(fifo); !errors.Is(err, ErrNoAnswer) {
 			t.Fatal(err)
 		}
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("50 questions took %v", took)
 	}
 	if b, err := afero.ReadFile(f, good); err != nil || string(b) != "text" {

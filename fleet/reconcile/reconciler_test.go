@@ -125,11 +125,12 @@ func TestAskingEndsTheBackoff(t *testing.T) {
 func TestAReplacementThatFailsChangesNothing(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
+		limit  string
 		st     runner.Status
 		reason string
 	}{
-		{"cannot start", runner.Status{State: runner.StateBackoff, LastError: "SyntaxError: invalid syntax", Traceback: "  File…"}, "SyntaxError: invalid syntax"},
-		{"never ready", runner.Status{State: runner.StateStarting}, `the new master was not ready within start_timeout = "10ms"`},
+		{"cannot start", "1m", runner.Status{State: runner.StateBackoff, LastError: "SyntaxError: invalid syntax", Traceback: "  File…"}, "SyntaxError: invalid syntax"},
+		{"never ready", "10ms", runner.Status{State: runner.StateStarting}, `the new master was not ready within start_timeout = "10ms"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f, m := reconciletest.New(t), reconciletest.NewMachine()
@@ -140,7 +141,7 @@ func TestAReplacementThatFailsChangesNothing(t *testing.T) {
 				}
 				return runner.Status{State: runner.StateReady}, nil
 			})
-			start := "workers {\n    start_timeout = \"10ms\"\n  }"
+			start := fmt.Sprintf("workers {\n    start_timeout = %q\n  }", tt.limit)
 			f.Spec("blog", start)
 			pass := func(ord reconcile.Intent) reconcile.Outcome {
 				t.Helper()

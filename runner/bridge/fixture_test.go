@@ -184,7 +184,7 @@ func (f *fixture) speaks(proto string) *http.Client {
 	p.SetHTTP2(proto == "HTTP/2.0")
 	tr := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, Protocols: &p}
 	f.t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, Timeout: 20 * time.Second}
+	return &http.Client{Transport: tr, Timeout: time.Minute}
 }
 
 // dial opens a TLS connection for raw HTTP/2.

@@ -241,7 +241,9 @@ func TestConnectionsGoToTheAppOfTheirHost(t *testing.T) {
 	if resp, err := http.ReadResponse(r, nil); err != nil || resp.StatusCode != 400 {
 		t.Errorf("rubbish: %v %v", resp, err)
 	}
-	n := g.counts()
+	var n Counts
+	// The app says that a connection has come after it has begun to serve it.
+	await.TrueIn(t, patience, "all to have arrived", func() bool { n = g.counts(); return n.Waiting == 0 }, func() any { return n })
 	if n.Routed != 3 || n.Accepted != 5 || n.Refused[refusedName] != 1 || n.Refused[refusedHead] != 1 || n.Reading != 0 {
 		t.Errorf("counted: %+v", n)
 	}

@@ -106,6 +106,21 @@ func (p *Pool) dumpAndKill(w *worker, why string) {
 	}
 	p.log.Warn(fmt.Sprintf("worker %d is killed: %s; its stack follows", w.pid, why))
 	w.signal(unix.SIGABRT)
-	w.timer.Do = func() { w.signal(unix.SIGKILL) }
-	p.loop.Set(&w.timer, time.Second)
+	tries := 0
+	w.timer.Do = func() {
+		// On a busy machine it may have had no CPU to be told on.
+		if tries++; tries < abortTries && hasPending(w.pid, unix.SIGABRT) {
+			p.loop.Set(&w.timer, abortPatience)
+			return
+		}
+		w.signal(unix.SIGKILL)
+	}
+	p.loop.Set(&w.timer, abortPatience)
 }
+
+const (
+	// abortPatience is how long a worker has to write its stacks, and abortTries how often
+	// as long while it has not even taken the signal.
+	abortPatience = time.Second
+	abortTries    = 4
+)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -12,8 +13,12 @@ import (
 )
 
 // wordsPatience is how long the end of a process's output is waited for once the
-// process has ended: a child of it may hold it open for ever, and a disk the log.
+// process has ended: a child of it may hold it open for ever.
 const wordsPatience = 300 * time.Millisecond
+
+// wordsMost is how long what it has written is waited for that nobody has read yet: a
+// machine may be busy, and a disk hold the log up. Tests have another one.
+var wordsMost = 3 * time.Second
 
 // LastWords is the last line that a process has printed. It is known when its output
 // has come to its end, which is soon after the process has ended, or before. It
@@ -23,6 +28,8 @@ type LastWords struct {
 	line  string
 	then  func()
 	late  evloop.Timer
+	until int64           // of the loop's clock: it is waited for no longer
+	end   syscall.RawConn // of the output, which we read; nil: there is none
 }
 
 // hear is told of the line, at the end of the output.
@@ -38,9 +45,29 @@ func (l *LastWords) Await(loop *evloop.Loop, then func()) {
 		then()
 		return
 	}
-	l.then = then
-	l.late.Do = func() { l.known = true; l.goOn(loop) }
+	l.then, l.until = then, loop.Now()+int64(wordsMost)
+	l.late.Do = func() {
+		if l.unread() && loop.Now() < l.until {
+			loop.Set(&l.late, wordsPatience/10)
+			return
+		}
+		l.known = true
+		l.goOn(loop)
+	}
 	loop.Set(&l.late, wordsPatience)
+}
+
+// unread tells whether there is output, or its end, that who follows it has not come to.
+func (l *LastWords) unread() bool {
+	if l.end == nil {
+		return false
+	}
+	is := true // who has closed it tells in a moment what it was
+	_ = l.end.Control(func(fd uintptr) {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		is = err != nil || n > 0
+	})
+	return is
 }
 
 func (l *LastWords) goOn(loop *evloop.Loop) {
@@ -78,11 +105,13 @@ func (w *worker) howEnded(ws unix.WaitStatus) string { return cmp.Or(w.killed, w
 // follow copies the output of a worker into the log.
 func (w *worker) follow(output *os.File, pid int) {
 	p := w.pool
-	w.words.follow(p.loop, func() string { return p.log.Follow(output, pid) })
+	w.words.follow(p.loop, output, func() string { return p.log.Follow(output, pid) })
 }
 
-// follow hears the line that read returns, off the loop.
-func (l *LastWords) follow(loop *evloop.Loop, read func() string) {
+// follow hears the line that read returns, off the loop. It is called before the loop is
+// told of the process.
+func (l *LastWords) follow(loop *evloop.Loop, output *os.File, read func() string) {
+	l.end, _ = output.SyscallConn()
 	go func() {
 		line := read()
 		loop.Post(func() { l.hear(loop, line) })

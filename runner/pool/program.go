@@ -96,7 +96,7 @@ func (s *Spawner) startProgram(p Program) (pid, pidfd int, err error) {
 	if s.mayLimit {
 		sandbox.SetLimits(pid, p.Spec.Limits, s.log)
 	}
-	p.Words.follow(s.loop, func() string { return s.log.FollowNamed(output, pid, p.Name) })
+	p.Words.follow(s.loop, output, func() string { return s.log.FollowNamed(output, pid, p.Name) })
 	return pid, pidfd, nil
 }
 

@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	// stackPatience is how long a thread has to say where it is.
+	// stackPatience is how long a thread has to say where it is, and stackMost one that
+	// waits for nothing but a CPU.
 	stackPatience = 300 * time.Millisecond
+	stackMost     = 2 * time.Second
 	// stacksTime is how long all of them have: then the rest is not asked.
 	stacksTime = 3 * time.Second
 	// stacksLife is how long an answer of a request is as good as a new one: who asks again
@@ -161,7 +163,7 @@ func (a *asked) stackOf(index int) (text, problem string) {
 		return "", "the application has closed or replaced descriptor 3, by which the worker tells it"
 	}
 	id, before, problem := a.thread(index)
-	for wait, by := time.Millisecond, time.Now().Add(stackPatience); problem == notNoted && a.alive() && time.Now().Before(by); wait *= 2 {
+	for wait, by := time.Millisecond, time.Now().Add(stackMost); problem == notNoted && a.alive() && time.Now().Before(by); wait *= 2 {
 		time.Sleep(wait) // its thread may have a request before it has run for the first time
 		id, before, problem = a.thread(index)
 	}
@@ -180,7 +182,7 @@ func (a *asked) stackOf(index int) (text, problem string) {
 		return "", "the worker has ended"
 	}
 	now, answered := before, false
-	for wait, by := time.Millisecond, time.Now().Add(stackPatience); !answered && time.Now().Before(by); {
+	for wait, begun := time.Millisecond, time.Now(); !answered && time.Since(begun) < now.patience(); {
 		time.Sleep(wait)
 		var err error
 		if now, err = readThread(a.pid, id); err != nil {

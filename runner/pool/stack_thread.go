@@ -6,6 +6,9 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // thread is what the kernel says of one.
@@ -13,6 +16,7 @@ type thread struct {
 	state                   string // a letter, and a word of it
 	inner                   string // its number in the worker's own namespace
 	pending, blocked, takes uint64 // signals
+	shared                  uint64 // signals that are pending for the whole process
 }
 
 // parseThread reads /proc/PID/task/TID/status, as proc_pid_status(5) has it.
@@ -35,13 +39,15 @@ func parseThread(text string) (t thread, err error) {
 			t.inner = numbers[max(len(numbers)-1, 0)]
 		case "SigPnd":
 			mask(&t.pending)
+		case "ShdPnd":
+			mask(&t.shared)
 		case "SigBlk":
 			mask(&t.blocked)
 		case "SigCgt":
 			mask(&t.takes)
 		}
 	}
-	if found < 3 {
+	if found < 4 {
 		err = errors.Join(err, errors.New("it says nothing of signals"))
 	}
 	return t, err
@@ -53,6 +59,13 @@ func readThread(pid, id int) (thread, error) {
 		return thread{}, err
 	}
 	return parseThread(string(b))
+}
+
+// hasPending tells whether a process has yet to take a signal that it does not block.
+func hasPending(pid int, sig unix.Signal) bool {
+	t, err := readThread(pid, pid)
+	bit := uint64(1) << (sig - 1)
+	return err == nil && (t.pending|t.shared)&bit != 0 && t.blocked&bit == 0
 }
 
 // threadOf is our number of the thread that has a number in the worker's own namespace;
@@ -105,6 +118,14 @@ func (t *thread) mute() string {
 // settled: the signal has been taken, and its handler is done.
 func (t *thread) settled() bool { return !has(t.pending) && !has(t.blocked) }
 
+// patience is how long it has to answer.
+func (t *thread) patience() time.Duration {
+	if strings.HasPrefix(t.state, "R") {
+		return stackMost
+	}
+	return stackPatience
+}
+
 // stuck is why it has not answered.
 func (t *thread) stuck(pid, id int) string {
 	switch {
@@ -120,7 +141,7 @@ func (t *thread) stuck(pid, id int) string {
 	case strings.HasPrefix(t.state, "t"):
 		return "a debugger has stopped it"
 	}
-	return fmt.Sprintf("it has not said so within %v (state %s); ask again", stackPatience, t.state)
+	return fmt.Sprintf("it has not said so within %v (state %s); ask again", t.patience(), t.state)
 }
 
 // maxStackLine is how many bytes of a line of a stack are shown.

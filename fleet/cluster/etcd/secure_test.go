@@ -40,6 +40,18 @@ func (a *authority) issue(name string) *certtest.Certificate {
 	return c
 }
 
+// obeyed has an administrator's order be done. An etcd that is short of time says "request
+// timed out", whether it has done so or not.
+func obeyed(t *testing.T, what string, do func() error) {
+	t.Helper()
+	var err error
+	await.True(t, what, func() bool {
+		err = do()
+		return err == nil || errors.Is(err, rpctypes.ErrRoleAlreadyExist) || errors.Is(err, rpctypes.ErrUserAlreadyExist) ||
+			errors.Is(err, rpctypes.ErrUserEmpty) // users count: it asks who says so
+	}, func() any { return err })
+}
+
 // TestWithCertificatesAndUsers: etcd asks for a certificate of its authority, and for a
 // user whose role has the prefix of the fleet and no more. A host takes part so; who has
 // less is told what is missing.
@@ -76,32 +88,19 @@ func TestWithCertificatesAndUsers(t *testing.T) {
 	}
 	await.True(t, "etcd answers", func() bool { _, err := cl.Get(t.Context(), "x"); return err == nil })
 	ctx := t.Context()
-	// An etcd that is short of time says "request timed out", whether it has done so or not.
-	admin := func(what string, do func() error) {
-		await.True(t, what, func() bool {
-			err := do()
-			return err == nil || errors.Is(err, rpctypes.ErrRoleAlreadyExist) || errors.Is(err, rpctypes.ErrUserAlreadyExist)
-		})
-	}
-	admin("a role", func() error { _, err := cl.RoleAdd(ctx, "fleet"); return err })
-	admin("what it may do", func() error {
+	obeyed(t, "a role", func() error { _, err := cl.RoleAdd(ctx, "fleet"); return err })
+	obeyed(t, "what it may do", func() error {
 		_, err := cl.RoleGrantPermission(ctx, "fleet", "/wsgid/eu/", "/wsgid/eu0", clientv3.PermissionType(clientv3.PermReadWrite))
 		return err
 	})
 	for name, role := range map[string]string{"root": "root", "host": "fleet"} {
-		admin("a user "+name, func() error {
+		obeyed(t, "a user "+name, func() error {
 			_, err := cl.UserAdd(ctx, name, map[string]string{"root": "r", "host": "secret"}[name])
 			return err
 		})
-		admin("the role of "+name, func() error { _, err := cl.UserGrantRole(ctx, name, role); return err })
+		obeyed(t, "the role of "+name, func() error { _, err := cl.UserGrantRole(ctx, name, role); return err })
 	}
-	admin("users count", func() error {
-		_, err := cl.AuthEnable(ctx)
-		if errors.Is(err, rpctypes.ErrUserEmpty) { // they do: it asks who says so
-			return nil
-		}
-		return err
-	})
+	obeyed(t, "users count", func() error { _, err := cl.AuthEnable(ctx); return err })
 	password := write("password", "secret\n")
 	as := func(c *Config) { c.User, c.PasswordFile = "host", password }
 	for name, c := range map[string]struct {

@@ -222,7 +222,12 @@ func TestKeeperHasNothingOfTheCommand(t *testing.T) {
 		t.Errorf("%s, %v", ended.Output, err)
 	}
 	file := filepath.Join(w.dir, "plain")
-	if err := os.WriteFile(file, []byte("echo \"$0 is a script without a first line, $1\"\n"), 0o755); err != nil {
+	// A child of another test that begins just then has it open to write, too, and nobody
+	// can run it meanwhile.
+	syscall.ForkLock.RLock()
+	err = os.WriteFile(file, []byte("echo \"$0 is a script without a first line, $1\"\n"), 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	ended, err = (&Command{Account: w.as, Args: []string{"./plain", "x"}, Dir: w.dir}).Do(t.Context())
