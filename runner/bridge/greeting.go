@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -41,11 +42,15 @@ type greeting struct {
 
 	server *Server
 	wake   chan struct{} // holds one: the descriptor may be read or written again
-	over   chan struct{} // closed by expire
-	once   sync.Once     // closes over
-	timer  *time.Timer   // calls expire; nil: there is no limit
-	wire   *wire
-	tls    *tls.Conn
+	// What the loop tells of the descriptor, each change once: there may be something to
+	// read; the client has ended its side, and nothing will tell of what is left.
+	readable, ended atomic.Bool
+	writing         atomic.Bool   // it is waited until it may be written again
+	over            chan struct{} // closed by expire
+	once            sync.Once     // closes over
+	timer           *time.Timer   // calls expire; nil: there is no limit
+	wire            *wire
+	tls             *tls.Conn
 }
 
 // wire is what TLS reads and writes: first a greeting, then what its connection became.
@@ -56,6 +61,7 @@ type wire struct{ net.Conn }
 func (s *Server) Greet(a *Arrival, config *tls.Config) bool {
 	s.init()
 	g := &greeting{Arrival: *a, server: s, wake: make(chan struct{}, 1), over: make(chan struct{})}
+	g.readable.Store(g.First == nil) // else what was there is read, and the loop tells of more
 	g.wire = &wire{Conn: g}
 	g.tls = tls.Server(g.wire, config)
 	s.mu.Lock()
@@ -166,7 +172,15 @@ func (g *greeting) done() {
 func (g *greeting) expire() { g.once.Do(func() { close(g.over) }) }
 
 // OnEvents implements evloop.Pollable.
-func (g *greeting) OnEvents(uint32) {
+func (g *greeting) OnEvents(events uint32) {
+	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		g.ended.Store(true)
+	}
+	if events&^unix.EPOLLOUT != 0 {
+		g.readable.Store(true)
+	} else if !g.writing.Load() {
+		return
+	}
 	select {
 	case g.wake <- struct{}{}:
 	default:
@@ -189,12 +203,23 @@ func (g *greeting) Read(b []byte) (int, error) {
 		return n, nil
 	}
 	for {
+		// What the client answers takes its time: it is not looked for before the loop
+		// tells of it.
+		if !g.readable.Swap(false) {
+			if err := g.await(); err != nil {
+				return 0, err
+			}
+			continue
+		}
 		n, errno := evloop.Read(g.FD, b)
+		if errno == unix.EINTR || n == len(b) || g.ended.Load() {
+			g.readable.Store(true)
+		}
 		switch {
 		case errno == unix.EINTR:
 		case errno == unix.EAGAIN:
-			if err := g.await(); err != nil {
-				return 0, err
+			if g.ended.Load() {
+				return 0, io.EOF // what is left of it: nothing
 			}
 		case errno != 0:
 			return 0, os.NewSyscallError("read", errno)
@@ -216,8 +241,12 @@ func (g *greeting) Write(b []byte) (int, error) {
 		switch errno {
 		case 0:
 			done += n
+			g.writing.Store(false)
 		case unix.EINTR:
 		case unix.EAGAIN:
+			if !g.writing.Swap(true) {
+				continue // it may have been told before anybody waited
+			}
 			if err := g.await(); err != nil {
 				return done, err
 			}

@@ -30,6 +30,7 @@ type Sealed struct {
 
 	readable bool          // the descriptor may have something to read
 	ended    bool          // the client has ended its side: nothing will tell of what is left
+	last     bool          // the next Write is the last one
 	errno    syscall.Errno // that ended it
 	out      *[]byte       // of spare: sealed, and not sent; nil: nothing is
 }
@@ -75,10 +76,15 @@ func (c *Sealed) Read(b []byte) (int, syscall.Errno) {
 	return -1, unix.EPROTO
 }
 
+// Last has the next Write, if it takes all that it is given, say that nothing more comes:
+// Farewell has nothing to send then.
+func (c *Sealed) Last() { c.last = true }
+
 // Write seals a and then b, or the first bytes of them, and sends what the descriptor
 // takes. It must owe nothing.
 func (c *Sealed) Write(a, b []byte) (int, syscall.Errno) {
-	n := 0
+	n, last := 0, c.last
+	c.last = false
 	for _, part := range [2][]byte{a, b} {
 		part = part[:min(len(part), maxSeal-n)]
 		if len(part) == 0 {
@@ -89,6 +95,9 @@ func (c *Sealed) Write(a, b []byte) (int, syscall.Errno) {
 		if err != nil {
 			return n, unix.EPIPE
 		}
+	}
+	if last && n == len(a)+len(b) {
+		_ = c.tls.CloseWrite()
 	}
 	if errno := c.Flush(); errno != 0 && errno != unix.EAGAIN {
 		return n, errno

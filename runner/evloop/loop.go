@@ -30,9 +30,11 @@ type Loop struct {
 	owners []owner // by descriptor
 	timers timerHeap
 
-	mu      sync.Mutex
-	posted  []func() // guarded by mu
-	pending bool     // guarded by mu: wakefd has been written and not yet read
+	mu       sync.Mutex
+	posted   []func() // guarded by mu
+	pending  bool     // guarded by mu: the loop has been woken for posted, and has not looked
+	parked   *parking // guarded by mu: where the loop waits just now; nil: not there
+	recalled bool     // it was called back from there, and has not looked
 
 	turnEnd []func() // called once when what this turn brought has been handled
 
@@ -130,6 +132,10 @@ func (l *Loop) Post(f func()) {
 	l.posted = append(l.posted, f)
 	wake := !l.pending
 	l.pending = true
+	if wake && l.parked != nil {
+		l.parked.recall()
+		wake = false
+	}
 	l.mu.Unlock()
 	if wake {
 		one := [8]byte{1}
@@ -153,6 +159,10 @@ func (l *Loop) Call(f func()) bool {
 func (l *Loop) OnEvents(uint32) {
 	var b [8]byte
 	_, _ = Read(l.wakefd, b[:])
+	l.runPosted()
+}
+
+func (l *Loop) runPosted() {
 	l.mu.Lock()
 	fs := l.posted
 	l.posted = nil
@@ -222,6 +232,10 @@ func (l *Loop) Run() error {
 			if o.p != nil && o.gen == ev.Pad {
 				o.p.OnEvents(ev.Events)
 			}
+		}
+		if l.recalled {
+			l.recalled = false
+			l.runPosted()
 		}
 		l.Poll(false)
 		l.fire()

@@ -27,7 +27,7 @@ func (l *Loop) yield() {
 
 // wait sleeps until there are events, or a timer is due: 0.
 func (l *Loop) wait(events []unix.EpollEvent) (n int, err error) {
-	if len(l.turnEnd) > 0 {
+	if len(l.turnEnd) > 0 || l.recalled {
 		return 0, nil
 	}
 	begin := l.Elapsed()
@@ -45,13 +45,33 @@ func (l *Loop) wait(events []unix.EpollEvent) (n int, err error) {
 	if l.parking == nil {
 		n, err = unix.EpollWait(l.epfd, events, l.timeout())
 	} else {
-		until := time.Time{}
-		if len(l.timers) > 0 {
-			until = l.base.Add(time.Duration(l.timers[0].at))
-		}
-		n, err = l.parking.wait(events, until)
+		n, err = l.park(events)
 	}
 	l.lull.note(l.Elapsed() - begin)
+	return n, err
+}
+
+// park sleeps in the parking, from where others may call the loop back: 0.
+func (l *Loop) park(events []unix.EpollEvent) (int, error) {
+	until := time.Time{}
+	if len(l.timers) > 0 {
+		until = l.base.Add(time.Duration(l.timers[0].at))
+	}
+	p := l.parking
+	if err := p.expire(until); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	l.parked = p
+	l.mu.Unlock()
+	n, err := p.wait(events)
+	l.mu.Lock()
+	l.parked = nil
+	l.recalled, p.recalled = l.recalled || p.recalled, false
+	l.mu.Unlock()
+	if l.recalled {
+		p.until = past
+	}
 	return n, err
 }
 
@@ -90,6 +110,8 @@ type parking struct {
 	raw   syscall.RawConn
 	until time.Time // the deadline that is set; zero: none
 
+	recalled bool // guarded by the loop's mu: see recall
+
 	events []unix.EpollEvent // what look fills
 	n      int
 	errno  syscall.Errno
@@ -120,13 +142,27 @@ func newParking(epfd int) (*parking, error) {
 	return p, nil
 }
 
-func (p *parking) wait(events []unix.EpollEvent, until time.Time) (int, error) {
-	if !until.Equal(p.until) {
-		p.until = until
-		if err := p.file.SetReadDeadline(until); err != nil {
-			return 0, err
-		}
+// past is a deadline that is over.
+var past = time.Unix(1, 0)
+
+// recall ends a wait, or the one that is about to begin. The scheduler takes the loop's
+// goroutine up where the caller's ends or waits: without a system call, where a
+// descriptor's event would wake a thread that looks for what it was.
+func (p *parking) recall() {
+	p.recalled = true
+	_ = p.file.SetReadDeadline(past)
+}
+
+// expire sets the time at which a wait ends.
+func (p *parking) expire(until time.Time) error {
+	if until.Equal(p.until) {
+		return nil
 	}
+	p.until = until
+	return p.file.SetReadDeadline(until)
+}
+
+func (p *parking) wait(events []unix.EpollEvent) (int, error) {
 	p.events, p.n, p.errno = events, 0, 0
 	err := p.raw.Read(p.look)
 	p.events = nil

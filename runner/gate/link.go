@@ -167,12 +167,12 @@ func (l *Link) receive(n int) bool {
 			over, more = errno != unix.EAGAIN, false
 			break
 		}
-		before := len(l.came)
+		batch, before := len(msg) > 0 && msg[0] == kindBatch, len(l.came)
 		if !l.understand(msg, fds) {
 			over, more = true, false
 			break
 		}
-		if got := len(l.came) - before; got > 1 && got < MostTogether || got == 0 && len(l.sent) == 0 {
+		if got := len(l.came) - before; batch && got < MostTogether || got == 0 && len(l.sent) == 0 {
 			break // most likely that is all there is: the loop would tell of more
 		}
 	}

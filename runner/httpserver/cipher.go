@@ -19,6 +19,9 @@ type Cipher interface {
 	// Write takes the first bytes of a and b, and sends of them what the descriptor takes.
 	// It must owe nothing.
 	Write(a, b []byte) (int, syscall.Errno)
+	// Last tells that what the next Write is given is the last of all: where it takes that
+	// wholly the Farewell goes along.
+	Last()
 	// Owes tells that not all of it was sent; Flush sends it. EAGAIN: not all.
 	Owes() bool
 	Flush() syscall.Errno

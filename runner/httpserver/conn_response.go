@@ -42,6 +42,9 @@ func (c *conn) Head(h *wsgi.ResponseHead, body []byte, last bool) {
 			c.sendLeft = size
 		}
 	}
+	if c.out.cipher != nil && last && !c.keep && (c.noBody || c.sendLeft == int64(len(body))) && c.out.Empty() {
+		c.out.cipher.Last()
+	}
 	if c.noBody {
 		c.write(s.wbuf, nil)
 	} else {
