@@ -9,7 +9,8 @@ One file NAME.hcl for each application, or several in one file. The least:
     }
 
 The code lies in /srv/hello/app, here as hello.py. Saving the file is enough:
-the service follows edits. To look first:
+the service follows edits. "wsgid-fleet new NAME PATH" writes such a file for a
+checkout, with a reason for each line. To look first:
 
     wsgid-fleet validate     what is wrong with the files, and where
     wsgid-fleet plan         what a change would do

@@ -33,7 +33,7 @@ type sourceFlags struct {
 
 func (f *sourceFlags) add(cmd *cobra.Command, what string) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.source, "source", "", what+": `etcd://host:2379,…/prefix`")
+	flags.StringVar(&f.source, "source", "", what+": `etcd://host:2379,.../prefix`")
 	flags.StringVar(&f.ca, "etcd-ca", "", "`file` with the authority of etcd's certificate, PEM")
 	flags.StringVar(&f.cert, "etcd-cert", "", "`file` with a certificate for etcd, PEM")
 	flags.StringVar(&f.key, "etcd-key", "", "`file` with its private key, PEM")
