@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Apache 2.4.67 with mod_wsgi 4.9.4 (Debian 12: apache2-bin 2.4.67-1~deb12u2, libapache2-mod-wsgi-py3 4.9.4-1+b2)
+# Apache 2.4.71 with mod_wsgi 4.9.4 (Debian 12: apache2-bin 2.4.71-1~deb12u1, libapache2-mod-wsgi-py3 4.9.4-1+b2)
 #
 # Guess: of WSGIScriptAlias /files/app and Alias /files the longer one takes /files/app/x,
 # or the one that is written first, as among two lines of the same directive.

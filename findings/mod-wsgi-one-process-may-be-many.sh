@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# mod_wsgi 4.9.4 (Debian 12: libapache2-mod-wsgi-py3 4.9.4-1+b2, apache2 2.4.67-1~deb12u2)
+# mod_wsgi 4.9.4 (Debian 12: libapache2-mod-wsgi-py3 4.9.4-1+b2, apache2 2.4.71-1~deb12u1)
 #
 # Guess: processes=1 is the default of WSGIDaemonProcess, so that to write it or to leave
 # it out is the same.

@@ -44,7 +44,7 @@ func TestApache(t *testing.T) {
 		`virtualenv = "/srv/venv"`, `PYTHONPATH = "/srv/blog:/srv/lib:/opt/lib"`, `LANG = "de_DE.UTF-8"`,
 		`umask = "0027"`, `working_directory = "/srv/blog" # blog.conf:4: WSGIDaemonProcess blog home=/srv/blog`,
 		`listen = "0.0.0.0:8080" # blog.conf:8: <VirtualHost *:8080>`, `listen = "0.0.0.0:8443" # blog.conf:33: <VirtualHost *:8443>`, `cert = "/etc/ssl/blog.pem"`,
-		"count = 3", "threads = 15 # blog.conf:4: mod_wsgi's default", `request_timeout = "45s"`, "max_requests = 500",
+		"count = 3", "threads = 15 # blog.conf:4: mod_wsgi's default", `request_timeout = "11m15s"`, "request-timeout=45; mod_wsgi takes the mean over all 15 threads", "max_requests = 500",
 		`url = "/static/" # blog.conf:15: Alias /static /srv/static`, `max_body = "1MiB"`, "access = true",
 		"# blog.conf:14: WSGIScriptAlias /forum /srv/forum/wsgi.py: not carried over: it did nothing: WSGIScriptAlias / /srv/blog/wsgi.py (blog.conf:13) stands before it",
 		"# blog.conf:17: SetEnv API_TOKEN: not carried over: it reached the environ of a request only", "!hunter2",

@@ -43,13 +43,14 @@ func (s *Store) fetchOne(ctx context.Context, r Repository) (Commit, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.Limits.withDefaults().Time)
 	defer cancel()
-	c, err := s.fetch(ctx, r)
-	if err != nil && ctx.Err() == nil && said(err, broken...) {
+	c, err := s.fetch(ctx, r, "")
+	format := serverFormat(err)
+	if err != nil && ctx.Err() == nil && (format != "" || said(err, broken...)) {
 		// What is kept is only a copy.
 		if err := s.shell(ctx, "rm", "-rf", "--", s.dir(r.URL)); err != nil {
 			return fail(err)
 		}
-		c, err = s.fetch(ctx, r)
+		c, err = s.fetch(ctx, r, format)
 	}
 	if err != nil {
 		return fail(s.explain(ctx, r, err))
@@ -62,8 +63,26 @@ var broken = []string{"not a git repository", "is corrupt", "bad object refs/", 
 	"did not send all necessary objects", "loose object", "invalid object", "does not point to a valid object",
 	"missing blob", "missing tree", "unresolved deltas", ".lock': File exists", "shallow file has changed", "bad shallow line", "reference broken", "unable to resolve reference"}
 
-func (s *Store) fetch(ctx context.Context, r Repository) (Commit, error) {
-	dir, err := s.prepare(ctx, r)
+// mismatch is what git says where a repository of ours names objects by another hash than
+// the server's: a clone takes the server's, a fetch does not
+// (findings/git-fetch-does-not-take-the-hash.sh).
+var mismatch = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`mismatched algorithms: client \w+; server (sha1|sha256)`)
+})
+
+// serverFormat is the server's hash where that is why a fetch failed; empty: it is not.
+func serverFormat(err error) string {
+	var e *child.Error
+	if errors.As(err, &e) {
+		if m := mismatch().FindStringSubmatch(e.Output); m != nil {
+			return m[1]
+		}
+	}
+	return ""
+}
+
+func (s *Store) fetch(ctx context.Context, r Repository, format string) (Commit, error) {
+	dir, err := s.prepare(ctx, r, format)
 	if err != nil {
 		return Commit{}, err
 	}
@@ -207,9 +226,10 @@ func isKept(name string) bool {
 	return isGit && err == nil && len(sum) == 6
 }
 
-// prepare makes the bare repository, or takes out of it what a killed git left.
+// prepare makes the bare repository, with a hash where one is asked for, or takes out of
+// it what a killed git left.
 // All of that is the account's work: the folder is its own, and may hold anything.
-func (s *Store) prepare(ctx context.Context, r Repository) (string, error) {
+func (s *Store) prepare(ctx context.Context, r Repository, format string) (string, error) {
 	dir := s.dir(r.URL)
 	if _, err := os.Stat(filepath.Join(dir, "config")); err == nil {
 		if !leftBehind(dir) {
@@ -220,7 +240,11 @@ func (s *Store) prepare(ctx context.Context, r Repository) (string, error) {
 		return dir, find.Run(ctx)
 	}
 	init := &child.Command{Account: s.Account, Env: s.environ(Repository{}, ""),
-		Args: []string{"git", "-c", "init.defaultBranch=main", "init", "-q", "--bare", "--template=", "--", dir}}
+		Args: []string{"git", "-c", "init.defaultBranch=main", "init", "-q", "--bare", "--template="}}
+	if format != "" {
+		init.Args = append(init.Args, "--object-format="+format)
+	}
+	init.Args = append(init.Args, "--", dir)
 	if err := init.Run(ctx); err != nil {
 		return "", err
 	}

@@ -183,3 +183,31 @@ func TestFetchIsBounded(t *testing.T) {
 	_, err = s.store.Fetch(s.ctx(), Repository{URL: "https://" + l.Addr().String() + "/x.git"})
 	wants(t, err, "cannot fetch https://", "onnect")
 }
+
+// A repository whose objects are named by SHA-256 is fetched as any other, also where the
+// server's was made anew with the other hash.
+func TestFetchBySHA256(t *testing.T) {
+	u, s := newUpstream(t), newSite(t)
+	r := Repository{URL: u.url()}
+	u.commit("main", u.files(map[string]string{"v": "1"}), "first", false)
+	if c := s.fetch(r); len(c.ID) != 40 {
+		t.Error(c)
+	}
+	if err := os.RemoveAll(u.dir); err != nil {
+		t.Fatal(err)
+	}
+	u.git("", "init", "-q", "--bare", "--object-format=sha256", "-b", "main", u.dir)
+	two := u.commit("main", u.files(map[string]string{"v": "2", "sub/w": "3"}), "second", false)
+	if _, err := s.deploy(r, "", "one"); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.read("one/sub/w"); got != "3" || len(two) != 64 {
+		t.Errorf("%q, of %s", got, two)
+	}
+	three := u.commit("main", u.files(map[string]string{"v": "4"}), "third", false)
+	for _, r := range []Repository{r, {URL: u.url(), Commit: three}, {URL: u.url(), Branch: "main", Commit: three[:9]}} {
+		if c := s.fetch(r); c.ID != three {
+			t.Errorf("%+v: %v", r, c)
+		}
+	}
+}

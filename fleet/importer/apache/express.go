@@ -158,7 +158,10 @@ func express(a *facts.App, c facts.Command, given map[string]facts.Setting, rest
 		a.Add(facts.Fact{Set: "request.trusted_headers", List: strings.Fields(strings.ToLower(strings.Join(s.List, " "))), Was: s.Was, At: c.At})
 	}
 	byDefault("workers.threads", "--threads", "5")
-	byDefault("workers.request_timeout", "--request-timeout", "60s")
+	if _, ok := given["--request-timeout"]; !ok {
+		limit := meanOf("60", facts.Either(given["--threads"].Value(), "5"))
+		a.Add(facts.Fact{Set: "workers.request_timeout", Value: limit.value + "s", Was: "mod_wsgi-express's default of 60 s" + limit.why, At: c.At})
+	}
 	byDefault("request.max_body", "--limit-request-body", "10485760")
 	if given["--chunked-request"].Value() == "" {
 		a.Note(c.At, "", "bodies of unknown length (chunked) were refused with 411 without --chunked-request; they reach the app here")
@@ -195,6 +198,9 @@ func expressRest(a *facts.App, given map[string]facts.Setting) {
 		case isNumber && s.Value() == "0" && name == "--request-timeout":
 			a.Add(facts.Fact{Set: to[0], Value: "24h", Was: s.Was, At: s.At})
 		case isNumber && s.Value() == "0" && name != "--umask":
+		case name == "--request-timeout":
+			limit := meanOf(s.Value(), facts.Either(given["--threads"].Value(), "5"))
+			a.Add(facts.Fact{Set: to[0], Value: limit.value + to[1], Was: s.Was + limit.why, At: s.At})
 		case isNumber:
 			a.Add(facts.Fact{Set: to[0], Value: s.Value() + to[1], Was: s.Was, At: s.At})
 		case expressLost[name] != "":

@@ -19,8 +19,8 @@ var numbers = map[string][2]string{
 }
 
 // quietOptions need nothing here.
-var quietOptions = facts.Words(`display-name listen-backlog socket-user deadlock-timeout connect-timeout stack-size send-buffer-size receive-buffer-size header-buffer-size
-	response-buffer-size response-socket-timeout server-metrics switch-interval python-eggs graceful-timeout eviction-timeout`)
+var quietOptions = facts.Words(`display-name listen-backlog socket-user deadlock-timeout connect-timeout send-buffer-size receive-buffer-size header-buffer-size
+	response-buffer-size response-socket-timeout graceful-timeout eviction-timeout`)
 
 // lostOptions are not carried over, with what to do instead.
 var lostOptions = map[string]string{
@@ -28,19 +28,21 @@ var lostOptions = map[string]string{
 	"chroot":             "write chroot = true, and put code and virtualenv into the app folder, which is / then",
 	"memory-limit":       "write limits { memory = … }, or workers { max_memory = … }", "cpu-time-limit": "write limits { cpu = … }", "cpu-priority": "there is nothing of that kind here",
 	"supplementary-groups": "workers have the groups of their user", "script-user": "the workers have one user: user", "script-group": "the workers have one group: group",
+	"stack-size": "threads have the stack that Python gives them: the app may set threading.stack_size", "switch-interval": "let the app call sys.setswitchinterval",
+	"server-metrics":    "numbers come by wsgid-fleet status -o json, and as metrics; there is no module mod_wsgi",
 	"interrupt-timeout": "the stack of a worker that takes too long is in the log",
 }
 
 // quiet are directives that need nothing here, or were taken elsewhere.
 var quiet = facts.Words(`wsgiscriptalias wsgidaemonprocess wsgiprocessgroup wsgiapplicationgroup wsgicallableobject wsgipythonhome wsgipythonpath wsgipassauthorization
 	wsgichunkedrequest wsgiscriptreloading wsgisocketprefix wsgisocketrotation wsgilazyinitialization wsgirestrictembedded wsgirestrictprocess wsgirestrictstdin wsgirestrictstdout
-	wsgirestrictsignal wsgiverbosedebugging wsgipythonoptimize wsgicasesensitivity wsgipythonwarnings wsgiacceptmutex wsgidestroyinterpreter wsgienablesendfile
-	listen servername serveralias serveradmin sslengine sslcertificatefile sslcertificatekeyfile sslcertificatechainfile sslprotocol sslciphersuite sslhonorcipherorder
-	sslsessiontickets sslsessioncache user group documentroot errorlog loglevel options allowoverride satisfy directoryindex hostnamelookups serversignature servertokens
-	servertokens usecanonicalname keepalive maxkeepaliverequests addtype adddefaultcharset order allow logformat errorlogformat pidfile mutex defaultruntimedir
+	wsgirestrictsignal wsgiverbosedebugging wsgicasesensitivity wsgiacceptmutex wsgidestroyinterpreter wsgienablesendfile
+	listen servername serveralias serveradmin sslengine sslcertificatefile sslcertificatekeyfile sslcertificatechainfile
+	sslhonorcipherorder sslsessiontickets sslsessioncache user group documentroot loglevel allowoverride satisfy directoryindex serversignature
+	servertokens maxkeepaliverequests logformat errorlogformat pidfile mutex defaultruntimedir
 	accessfilename indexoptions indexignore traceenable fileetag protocols rewriteengine authname authuserfile authgroupfile authbasicprovider ssloptions mimemagicfile
-	typesconfig acceptpathinfo enablesendfile enablemmap requestreadtimeout startservers minspareservers maxspareservers minsparethreads maxsparethreads threadlimit
-	threadsperchild maxrequestworkers maxconnectionsperchild setoutputfilter contentdigest namevirtualhost`)
+	typesconfig acceptpathinfo enablesendfile enablemmap startservers minspareservers maxspareservers minsparethreads maxsparethreads threadlimit
+	threadsperchild maxrequestworkers maxconnectionsperchild namevirtualhost`)
 
 // lostWhy are directives that are not carried over, with what to do instead.
 var lostWhy = map[string]string{
@@ -56,7 +58,7 @@ var lostWhy = map[string]string{
 	"addhandler": "what an ending runs is not looked for: make an app of each script", "sethandler": "make an app of each script",
 	"aliasmatch": "a static block has no pattern: write the folder's url and dir", "scriptalias": "no CGI programs are run", "scriptaliasmatch": "no CGI programs are run",
 	"macro": "macros are not filled: write the host out", "use": "macros are not filled: write the host out",
-	"addoutputfilter": facts.NoHeaders, "addoutputfilterbytype": "answers are not compressed: a filter of the app, or a web server in front, does it",
+	"addoutputfilter": facts.NoHeaders, "addoutputfilterbytype": notCompressed, "setoutputfilter": notCompressed, "contentdigest": facts.NoHeaders,
 	"wsgitrustedproxyheaders": "write request { trusted_headers = […] }", "wsgitrustedproxies": "write request { trusted_proxies = […] }",
 }
 
@@ -81,6 +83,7 @@ func (c *conf) facts(a *app) {
 		c.process(a, directive{}, map[string]string{})
 	}
 	c.allows(a, host)
+	c.startsOfPython(a)
 	c.rest(a)
 }
 
@@ -197,7 +200,12 @@ func (c *conf) process(a *app, daemon directive, options map[string]string) {
 		case key == "lang" || key == "locale":
 			name := map[string]string{"lang": "LANG", "locale": "LC_ALL"}[key]
 			a.app.Add(facts.Fact{Set: facts.SetEnv, Key: name, Value: value, Was: key, At: at})
+		case key == "python-eggs":
+			a.app.Add(facts.Fact{Set: facts.SetEnv, Key: "PYTHON_EGG_CACHE", Value: value, Was: key, At: at})
 		case to[0] != "" && (value == "0" && key != "umask" || value == ""):
+		case key == "request-timeout":
+			limit := meanOf(value, facts.Either(options["threads"], "15"))
+			a.app.Add(facts.Fact{Set: to[0], Value: limit.value + to[1], Was: shown + " request-timeout=" + value + limit.why, At: at})
 		case to[0] != "":
 			set(to[0], key, value+to[1])
 		default:
@@ -217,6 +225,9 @@ func (c *conf) allows(a *app, host *virtualHost) {
 	on := func(name string) bool { return strings.EqualFold(c.setting(name, host).arg(0), "on") }
 	if !on("wsgipassauthorization") {
 		a.app.Note(facts.Position{}, "", "mod_wsgi withheld the header Authorization from the app without WSGIPassAuthorization On; the app gets it here")
+	}
+	if a.group != "" && !strings.EqualFold(c.setting("wsgiscriptreloading", host).arg(0), "off") {
+		a.app.Note(facts.Position{}, "", "mod_wsgi started the app anew when the file of WSGIScriptAlias was touched; here run, after a change of code: wsgid-fleet reload APP")
 	}
 	if !on("wsgichunkedrequest") {
 		a.app.Note(facts.Position{}, "", "mod_wsgi refused bodies of unknown length (chunked) with 411 without WSGIChunkedRequest On; they reach the app here, by wsgi.input and without CONTENT_LENGTH")
@@ -263,13 +274,14 @@ func (c *conf) rest(a *app) {
 			a.app.Lost(d.at, strings.SplitN(d.was, " ", 2)[0]+" "+d.arg(0), why)
 		case why != "":
 			a.app.Lost(d.at, facts.CommandText(was), why)
+		case c.differs(a, d, facts.CommandText(was)):
 		case quiet[d.name] || d.host == nil:
 		default:
 			a.app.Lost(d.at, facts.CommandText(was), "no counterpart of it is known here")
 		}
 	}
 	if statics {
-		a.app.Note(facts.Position{}, "", "for a file that is not there Apache answered 404 below an Alias; the app is asked here")
+		a.app.Note(facts.Position{}, "", "for a file that is not there Apache answered 404 below an Alias, and for a folder its index.html; the app is asked here")
 	}
 	if n, err := strconv.Atoi(c.setting("limitrequestfieldsize", nil).arg(0)); err == nil && n > 80<<10 {
 		a.app.Note(c.setting("limitrequestfieldsize", nil).at, "LimitRequestFieldSize", "the head of a request may be as large as request.max_head says")

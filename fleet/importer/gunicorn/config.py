@@ -55,7 +55,7 @@ def text(value):
         return "<function>"
     if isinstance(value, (str, int, float)):
         return str(value)
-    return None
+    return "<%s>" % type(value).__name__
 
 
 def main():
@@ -76,9 +76,7 @@ def main():
         if name.startswith("_") or value is None and name not in numbers or name not in lines:
             continue
         items = value if isinstance(value, (list, tuple)) else [value]
-        words = [text(item) for item in items]
-        if None not in words:
-            values[name] = words
+        values[name] = [text(item) for item in items]
     tell(Values=values, Lines=lines)
 
 

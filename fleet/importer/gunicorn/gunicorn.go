@@ -14,45 +14,6 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/shellwords"
 )
 
-// flags are gunicorn's options: those with an argument, and switches (with !).
-var flags = func() map[string]string {
-	m := map[string]string{}
-	for flag := range strings.FieldsSeq(`-c=config --config=config -b=bind --bind=bind --backlog=backlog -w=workers --workers=workers -k=worker_class
-		--worker-class=worker_class --threads=threads --worker-connections=worker_connections --max-requests=max_requests
-		--max-requests-jitter=max_requests_jitter -t=timeout --timeout=timeout --graceful-timeout=graceful_timeout --keep-alive=keepalive
-		--limit-request-line=limit_request_line --limit-request-fields=limit_request_fields --limit-request-field_size=limit_request_field_size
-		--reload=!reload --reload-engine=reload_engine --reload-extra-file=reload_extra_files --spew=!spew --check-config=!check_config
-		--print-config=!print_config --preload=!preload_app --no-sendfile=!no_sendfile --reuse-port=!reuse_port --chdir=chdir -D=!daemon --daemon=!daemon
-		-e=raw_env --env=raw_env -p=pidfile --pid=pidfile --worker-tmp-dir=worker_tmp_dir -u=user --user=user -g=group --group=group -m=umask --umask=umask
-		--initgroups=!initgroups --forwarded-allow-ips=forwarded_allow_ips --access-logfile=accesslog --disable-redirect-access-to-syslog=!x
-		--access-logformat=access_log_format --error-logfile=errorlog --log-file=errorlog --log-level=loglevel --capture-output=!capture_output
-		--logger-class=logger_class --log-config=logconfig --log-syslog-to=syslog_addr --log-syslog=!syslog --log-syslog-prefix=syslog_prefix
-		--log-syslog-facility=syslog_facility -R=!enable_stdio_inheritance --enable-stdio-inheritance=!enable_stdio_inheritance --statsd-host=statsd_host
-		--dogstatsd-tags=dogstatsd_tags --statsd-prefix=statsd_prefix -n=proc_name --name=proc_name --pythonpath=pythonpath --paste=paste
-		--paster=paste --proxy-protocol=!proxy_protocol --proxy-allow-from=proxy_allow_ips --keyfile=keyfile --certfile=certfile --ssl-version=ssl_version
-		--cert-reqs=cert_reqs --ca-certs=ca_certs --suppress-ragged-eofs=!x --do-handshake-on-connect=!x --ciphers=ciphers
-		--paste-global=raw_paste_global_conf --strip-header-spaces=!strip_header_spaces`) {
-		name, setting, _ := strings.Cut(flag, "=")
-		m[name] = setting
-	}
-	return m
-}()
-
-// quiet are settings that need nothing here.
-var quiet = strings.Fields(`backlog reload_engine spew check_config print_config no_sendfile sendfile reuse_port daemon pidfile worker_tmp_dir initgroups
-	disable_redirect_access_to_syslog access_log_format loglevel capture_output enable_stdio_inheritance proc_name default_proc_name max_requests_jitter x config
-	secure_scheme_headers strip_header_spaces suppress_ragged_eofs do_handshake_on_connect tmp_upload_dir worker_connections logger_class keepalive`)
-
-var lostWhy = map[string]string{
-	"reload": "after a change of code run: wsgid-fleet reload APP", "reload_extra_files": "after a change of code run: wsgid-fleet reload APP",
-	"statsd_host": "numbers come by the daemon's metrics", "proxy_protocol": "write proxy_protocol into the block gate",
-	"logconfig": "configure logging in the application", "logconfig_dict": "configure logging in the application",
-	"syslog": "write log { target = \"journal\" }", "syslog_addr": "write log { target = \"journal\" }",
-	"paste":       "an application is a module here: write a module that makes it, and name it in wsgi_app",
-	"ssl_version": "TLS is chosen by the fleet", "ciphers": "TLS is chosen by the fleet", "cert_reqs": "certificates of clients are a web server's in front",
-	"ca_certs": "certificates of clients are a web server's in front",
-}
-
 // Read is a gunicorn.conf.py alone, whose application may stand in it.
 func Read(o facts.Options, path string) ([]*facts.App, error) {
 	abs, err := filepath.Abs(path)
@@ -201,6 +162,7 @@ func addFacts(a *facts.App, c facts.Command, settings map[string]facts.Setting, 
 			a.Add(facts.Fact{Set: facts.SetEnv, Key: key, Value: value, At: settings["raw_env"].At})
 		}
 	}
+	mounted(a, c, settings["raw_env"])
 	for name, attribute := range map[string]string{"user": "user", "group": "group"} {
 		if s, ok := settings[name]; ok && s.Value() != "" {
 			value := facts.UserName(s.Value())
@@ -220,6 +182,21 @@ func addFacts(a *facts.App, c facts.Command, settings map[string]facts.Setting, 
 		a.Note(s.At, s.Was, "the log is logs/wsgid.log of the app folder, rotated by log.max_size and log.keep")
 	}
 	others(a, settings)
+}
+
+// mounted makes the prefix of the app of the variable SCRIPT_NAME: gunicorn takes it off
+// the path of each request, and answers 500 to one that does not have it (20.1.0;
+// findings/gunicorn-takes-its-prefix-from-a-variable.sh).
+func mounted(a *facts.App, c facts.Command, env facts.Setting) {
+	f := facts.Fact{Set: "script_name", Value: c.Env["SCRIPT_NAME"], Was: "the variable SCRIPT_NAME", At: c.At}
+	for _, kv := range env.List {
+		if value, ok := strings.CutPrefix(kv, "SCRIPT_NAME="); ok {
+			f.Value, f.At = value, env.At
+		}
+	}
+	if f.Value = strings.TrimRight(f.Value, "/"); f.Value != "" {
+		a.Add(f)
+	}
 }
 
 // Trust carries over whose forwarding headers count.
@@ -302,11 +279,26 @@ func numbers(a *facts.App, c facts.Command, settings map[string]facts.Setting, s
 	}
 	for name, to := range map[string][2]string{"threads": {"workers.threads", ""}, "timeout": {"workers.request_timeout", "s"}, "graceful_timeout": {"workers.stop_timeout", "s"},
 		"max_requests": {"workers.max_requests", ""}, "limit_request_line": {"request.max_line", ""}, "limit_request_fields": {"request.max_headers", ""}} {
-		if s, ok := settings[name]; ok && s.Value() != "0" {
+		switch s, ok := settings[name]; {
+		case ok && s.Value() != "0":
 			set(to[0], name, s.Value()+to[1])
+		case ok && strings.HasPrefix(name, "limit_"):
+			a.Note(s.At, s.Was, "it was without a limit; here "+to[0]+" says it")
 		}
 	}
+	if s, ok := settings["limit_request_field_size"]; ok {
+		if n, err := strconv.ParseInt(s.Value(), 0, 64); err != nil || n <= 0 || n > 80<<10 {
+			a.Note(s.At, s.Was, "the head of a request may be as large as request.max_head says")
+		}
+	}
+	with := threaded(settings)
+	keepAlive(a, settings, with, set)
 	switch s, ok := settings["timeout"]; {
+	case with:
+		if !ok {
+			s = facts.Setting{Was: "gunicorn's timeout of 30 s", At: c.At}
+		}
+		a.Add(facts.Fact{Set: "workers.request_timeout", Value: "24h", Was: s.Was + "; with threads gunicorn ends no request by it, however long it takes", At: s.At})
 	case !ok:
 		a.Add(facts.Fact{Set: "workers.request_timeout", Value: "30s", Was: "gunicorn's default", At: c.At})
 	case s.Value() == "0":
@@ -322,6 +314,32 @@ func numbers(a *facts.App, c facts.Command, settings map[string]facts.Setting, s
 	}
 }
 
+// threaded tells whether a worker answers its requests in threads: then gunicorn watches
+// the one that hands them out, which is never late, and timeout ends no request (20.1.0;
+// findings/gunicorn-threads-know-no-timeout.sh).
+func threaded(settings map[string]facts.Setting) bool {
+	switch class := settings["worker_class"].Value(); {
+	case class == "gthread":
+		return true
+	case class == "" || class == "sync":
+		n, err := strconv.ParseInt(settings["threads"].Value(), 0, 64)
+		return err == nil && n > 1
+	}
+	return false
+}
+
+// keepAlive carries over how long a connection waits for its next request: workers of one
+// thread close each.
+func keepAlive(a *facts.App, settings map[string]facts.Setting, threads bool, set func(attribute, name, value string)) {
+	switch s, ok := settings["keepalive"]; {
+	case !ok:
+	case threads && s.Value() != "0":
+		set("request.keep_alive_timeout", "keepalive", s.Value()+"s")
+	default:
+		a.Note(s.At, s.Was, "gunicorn closed each connection after its answer; here it waits for request.keep_alive_timeout")
+	}
+}
+
 // others names what is left.
 func others(a *facts.App, settings map[string]facts.Setting) {
 	known := strings.Fields(`chdir wsgi_app pythonpath raw_env user group forwarded_allow_ips accesslog errorlog bind umask certfile keyfile workers threads timeout
@@ -330,6 +348,10 @@ func others(a *facts.App, settings map[string]facts.Setting) {
 		s := settings[name]
 		switch {
 		case slices.Contains(known, name) || slices.Contains(quiet, name) || s.Value() == "false" || s.Value() == "":
+		case name == "access_log_format" && settings["accesslog"].Value() == "":
+		case told[name] != "":
+			a.Note(s.At, s.Was, told[name])
+		case name == "logger_class" && strings.HasSuffix(s.Value(), "glogging.Logger"):
 		case lostWhy[name] != "":
 			a.Lost(s.At, s.Was, lostWhy[name])
 		case s.Value() == "<function>":
@@ -339,19 +361,6 @@ func others(a *facts.App, settings map[string]facts.Setting) {
 		}
 	}
 }
-
-// known are the names that a configuration file may set.
-var known = func() map[string]bool {
-	m := map[string]bool{}
-	for _, name := range flags {
-		m[strings.TrimPrefix(name, "!")] = true
-	}
-	for name := range strings.FieldsSeq(`wsgi_app logconfig_dict secure_scheme_headers sendfile default_proc_name on_starting on_reload when_ready pre_fork post_fork
-		post_worker_init worker_int worker_abort pre_exec pre_request post_request child_exit worker_exit nworkers_changed on_exit ssl_context`) {
-		m[name] = true
-	}
-	return m
-}()
 
 // parse reads what the child printed of a file.
 func parse(path string, out []byte) (map[string]facts.Setting, error) {

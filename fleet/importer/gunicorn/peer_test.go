@@ -97,6 +97,9 @@ def on_starting(server): pass
 					want[key] = value
 				}
 			}
+			if want["threads"] != "1" { // findings/gunicorn-threads-know-no-timeout.sh
+				want["timeout"] = "24h"
+			}
 			got := gunicornHere(t, dir, c.env, c.args...)
 			for key, value := range map[string]string{"workers": "1", "threads": "1", "max_requests": "0", "raw_env": ""} {
 				if _, ok := got[key]; !ok {

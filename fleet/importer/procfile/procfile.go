@@ -19,7 +19,12 @@ import (
 var (
 	procLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([A-Za-z0-9_-]+):\s*(.+)$`) })
 	escaped  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\\(.)`) })
-	envLine  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([A-Za-z_0-9]+)=(.*)$`) })
+	// What other readers take for an assignment, and a value of which they leave out the end.
+	passedOver = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=`) })
+	behind     = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(?:[^"'].*\s#|"[^"]*"\s*[^"\s].*[^"]$|'[^']*'\s*[^'\s].*[^']$)`)
+	})
+	envLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([A-Za-z_0-9]+)=(.*)$`) })
 )
 
 // Read reads a Procfile with the .env beside it, as foreman does: .env beats the
@@ -114,7 +119,8 @@ func filled(text string, names []string, env map[string]string) string {
 	return text
 }
 
-// dotEnv reads a .env as foreman does: $ is text, single quotes and double quotes are
+// dotEnv reads a .env as foreman does (0.87.2; findings/foreman-passes-over-an-export.sh):
+// a line with export or blanks around = says nothing, $ is text, single quotes and double quotes are
 // taken off, \n in double quotes is a new line, any other sign behind a backslash there
 // is itself. names are the variables in their order.
 func dotEnv(path string) (env map[string]string, names []string, found []facts.Fact, err error) {
@@ -130,10 +136,19 @@ func dotEnv(path string) (env map[string]string, names []string, found []facts.F
 	for line := range strings.SplitSeq(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n") {
 		number++
 		m := envLine().FindStringSubmatch(line)
+		at := facts.Position{File: path, Line: number}
 		if m == nil {
+			if over := passedOver().FindStringSubmatch(line); over != nil {
+				found = append(found, facts.Fact{Set: facts.SetLost, Was: over[1], At: at,
+					Value: "foreman takes nothing from the line: it wants NAME=VALUE, without export and without blanks before the value; write it into env if the app needs it"})
+			}
 			continue
 		}
 		value := m[2]
+		if behind().MatchString(value) {
+			found = append(found, facts.Fact{Set: facts.SetNote, Was: m[1], At: at,
+				Value: "foreman takes a quote and what stands behind it, and # and what follows, as they are; other readers of such files do not: look whether the value is the one that is meant"})
+		}
 		if len(value) > 1 && value[0] == '\'' && value[len(value)-1] == '\'' {
 			value = value[1 : len(value)-1]
 		} else if len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
@@ -143,7 +158,7 @@ func dotEnv(path string) (env map[string]string, names []string, found []facts.F
 			names = append(names, m[1])
 		}
 		env[m[1]] = value
-		found = append(found, facts.Fact{Set: facts.SetSecretEnv, Key: m[1], Value: value, Was: m[1], At: facts.Position{File: path, Line: number}})
+		found = append(found, facts.Fact{Set: facts.SetSecretEnv, Key: m[1], Value: value, Was: m[1], At: at})
 	}
 	return env, names, found, nil
 }

@@ -3,6 +3,8 @@ package supervisord
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"strings"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/shellwords"
@@ -34,4 +36,42 @@ func pairs(text string) ([][3]string, error) {
 		out[len(out)-1][2] = "#"
 	}
 	return out, nil
+}
+
+// global takes the variables of [supervisord], which every %(ENV_NAME)s behind it knows,
+// as it knows those that supervisord was started with (4.2.5;
+// findings/supervisord-knows-variables-that-it-sets.sh). One that cannot be read is told
+// of a program.
+func (c *conf) global() {
+	host, _ := os.Hostname()
+	text, err := c.expand(c.section("supervisord")["environment"].text, map[string]string{"here": c.here, "host_node_name": host})
+	if err != nil {
+		return
+	}
+	set, err := pairs(text)
+	if err != nil {
+		return
+	}
+	c.env = map[string]string{}
+	for _, kv := range set {
+		c.env[kv[0]] = kv[1]
+	}
+}
+
+// own are the names that a program's later values know: its own variables among them.
+func (c *conf) own(environment entry, names map[string]string) map[string]string {
+	all := maps.Clone(names)
+	if text, err := c.expand(environment.text, names); err == nil {
+		set, _ := pairs(text) // an error is told of the value itself
+		for _, kv := range set {
+			all["ENV_"+kv[0]] = kv[1]
+		}
+	}
+	return all
+}
+
+// afterEnvironment tells of the values that supervisord fills when it has the program's
+// variables.
+func afterEnvironment(key string) bool {
+	return key == "command" || key == "directory" || key == "process_name" || strings.HasPrefix(key, "stdout_") || strings.HasPrefix(key, "stderr_")
 }

@@ -24,6 +24,7 @@ type conf struct {
 	here     string
 	order    []string
 	sections map[string]map[string]entry
+	env      map[string]string // of [supervisord], which %(ENV_NAME)s knows everywhere else
 }
 
 type entry struct {
@@ -42,6 +43,7 @@ func Read(o facts.Options, path string) ([]*facts.App, error) {
 	if err := c.readAll(abs); err != nil {
 		return nil, err
 	}
+	c.global()
 	return c.apps(abs)
 }
 
@@ -129,42 +131,6 @@ func (c *conf) section(name string) map[string]entry {
 	}
 	maps.Copy(all, c.sections[name])
 	return all
-}
-
-var expansion = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`%(?:\((\w+)\)(-?0?\d*)([sdx])|(.?))`) })
-
-// expand fills %(name)s as Python's % does; %% is a percent sign.
-func (c *conf) expand(text string, names map[string]string) (string, error) {
-	var fail error
-	out := expansion().ReplaceAllStringFunc(text, func(m string) string {
-		parts := expansion().FindStringSubmatch(m)
-		switch {
-		case parts[1] == "" && parts[4] == "%":
-			return "%"
-		case parts[1] == "":
-			fail = fmt.Errorf("%q: a percent sign is written twice: supervisord does not start with it", text)
-			return m
-		}
-		value, ok := names[parts[1]]
-		if !ok {
-			if name, isEnv := strings.CutPrefix(parts[1], "ENV_"); isEnv {
-				value, ok = c.o.Env(name)
-			}
-		}
-		if !ok {
-			fail = fmt.Errorf("%s is not known here: supervisord does not start without it", m)
-			return m
-		}
-		if parts[3] == "s" {
-			return fmt.Sprintf("%"+parts[2]+"s", value)
-		}
-		n, err := strconv.Atoi(value)
-		if err != nil {
-			fail = fmt.Errorf("%s is not a number", m)
-		}
-		return fmt.Sprintf("%"+parts[2]+parts[3], n)
-	})
-	return out, fail
 }
 
 // program is a section [program:NAME] with its values filled.
@@ -288,8 +254,13 @@ func (c *conf) program(section, name string) (*program, error) {
 	if n := raw["numprocs_start"]; n.text != "" {
 		names["process_num"] = n.text
 	}
+	own := c.own(raw["environment"], names)
 	for key, v := range raw {
-		text, err := c.expand(v.text, names)
+		known := names
+		if afterEnvironment(key) {
+			known = own
+		}
+		text, err := c.expand(v.text, known)
 		if err != nil && key != "stdout_logfile" && key != "stderr_logfile" {
 			return nil, fmt.Errorf("%s: %s: %w", v.at, key, err)
 		}
@@ -303,7 +274,7 @@ func (c *conf) program(section, name string) (*program, error) {
 	if p.processes > 1 && !strings.Contains(raw["process_name"].text, "process_num") {
 		return nil, fmt.Errorf("%s: numprocs = %d: process_name holds no %%(process_num)s: supervisord does not start with it", raw["numprocs"].at, p.processes)
 	}
-	if err := c.instances(p, raw, names); err != nil {
+	if err := c.instances(p, raw, own); err != nil {
 		return nil, err
 	}
 	argv, err := shellwords.Shlex(p.values["command"].text)

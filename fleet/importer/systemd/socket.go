@@ -13,8 +13,12 @@ import (
 // socketKnown are settings of a .socket that are carried, or are about the unit alone.
 var socketKnown = strings.Fields("ListenStream SocketMode SocketUser SocketGroup Service FileDescriptorName RemoveOnStop Backlog")
 
-// socket takes the addresses of the .socket beside a service.
-func socket(o facts.Options, a *facts.App, service string) error {
+// spokenByUWSGI is what uWSGI does with a socket that it is handed.
+const spokenByUWSGI = "uWSGI listened there beside its own addresses, and spoke its own protocol whatever http-socket says (HTTP with protocol = http); HTTP is spoken now: in nginx write proxy_pass http://%s; and proxy_set_header Host $host; in place of uwsgi_pass"
+
+// socket takes the addresses of the .socket beside a service. uWSGI listens on them and on
+// its own (2.0.21; findings/uwsgi-adds-the-socket-of-its-unit.sh), others in place of their own.
+func socket(a *facts.App, service string, added bool) error {
 	path := strings.TrimSuffix(service, ".service") + ".socket"
 	if _, err := os.Stat(path); err != nil {
 		return nil //nolint:nilerr // there is none
@@ -27,9 +31,8 @@ func socket(o facts.Options, a *facts.App, service string) error {
 	if len(list) == 0 {
 		return nil
 	}
-	// The server takes these in place of its own.
 	a.Facts = slices.DeleteFunc(a.Facts, func(f facts.Fact) bool {
-		return f.Set == facts.SetListen || f.Set == facts.SetSocketMode || f.Set == facts.SetLost && strings.Contains(f.Was, "fd://")
+		return !added && (f.Set == facts.SetListen || f.Set == facts.SetSocketMode) || f.Set == facts.SetLost && strings.Contains(f.Was, "fd://")
 	})
 	for _, v := range list {
 		address := u.specifiers(v.text)
@@ -39,7 +42,11 @@ func socket(o facts.Options, a *facts.App, service string) error {
 		case !strings.Contains(address, ":"):
 			address = "*:" + address
 		}
-		a.Add(facts.Fact{Set: facts.SetListen, Value: address, Was: "ListenStream=" + v.text, At: v.at})
+		f := facts.Fact{Set: facts.SetListen, Value: address, Was: "ListenStream=" + v.text, At: v.at}
+		if added {
+			f.Key = fmt.Sprintf(spokenByUWSGI, strings.Replace(address, "*:", "127.0.0.1:", 1))
+		}
+		a.Add(f)
 	}
 	for key, set := range map[string]string{"Socket.SocketMode": facts.SetSocketMode, "Socket.SocketUser": facts.SetSocketUser, "Socket.SocketGroup": facts.SetSocketGrp} {
 		if v, ok := u.last(key); ok {

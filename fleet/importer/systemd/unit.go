@@ -191,7 +191,7 @@ func Read(o facts.Options, path string) ([]*facts.App, error) {
 	}
 	u.facts(a)
 	u.timers(a, env)
-	return []*facts.App{a}, socket(o, a, abs)
+	return []*facts.App{a}, socket(a, abs, strings.HasPrefix(server, "uwsgi"))
 }
 
 // start is the command of a service, with its variables. It has one, but for oneshots.

@@ -156,6 +156,7 @@ func (u *reader) mount(o *option, dir, callable string, first bool) {
 	if p := strings.TrimSuffix(prefix, "/"); p != "" {
 		if u.on("manage-script-name") {
 			u.fact("script_name", o, p)
+			u.app.Note(o.at, was(o), "uWSGI gave the app paths outside of "+p+" too, without SCRIPT_NAME; here all requests have it")
 		} else {
 			u.app.Note(o.at, was(o), "the application sees the whole path, as under uWSGI without manage-script-name; requests outside of "+p+" reach it here too")
 		}
@@ -197,6 +198,9 @@ func (u *reader) workers() {
 		f := facts.Fact{Set: to[0], Value: strconv.Itoa(n) + to[1], Was: was(o) + onlyDigits(o), At: o.at}
 		if key == "max-requests" {
 			f.Was += u.youngest()
+		}
+		if threads := u.last["threads"]; key == "harakiri" && threads != nil && facts.LeadingInt(threads.value) > 1 {
+			u.app.Note(o.at, was(o), "uWSGI forgot the limit of a request as soon as another thread of its worker ended one; here each request has it: raise workers.request_timeout where longer ones were answered")
 		}
 		u.app.Add(f)
 	}
@@ -291,9 +295,24 @@ func (u *reader) logs() {
 	if !u.on("disable-logging") {
 		u.app.Add(facts.Fact{Set: "log.access", Value: "true", Was: "each request is logged", At: facts.Position{File: "uWSGI"}})
 	}
+	if !u.on("disable-logging") {
+		// What they ask for is among all.
+	} else if o := u.first(strings.Fields("log-4xx log-5xx log-slow log-big log-zero log-sendfile log-ioerror")); o != nil {
+		u.app.Note(o.at, was(o), "uWSGI logged some requests and no others; log.access writes each, or none, as here")
+	}
 	if o := u.last["logto"]; o != nil {
 		u.app.Note(o.at, was(o), "the log is logs/wsgid.log of the app folder, rotated by log.max_size and log.keep")
 	}
+}
+
+// first is the first option of some that is on.
+func (u *reader) first(names []string) *option {
+	for _, name := range names {
+		if u.on(name) {
+			return u.last[name]
+		}
+	}
+	return nil
 }
 
 // rest names what is left.

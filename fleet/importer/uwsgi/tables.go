@@ -25,14 +25,14 @@ var otherNames = func() map[string]string {
 // quiet are options that need nothing here.
 var quiet = strings.Fields(`ini include inherit xml xmlconfig yaml yml json js config set set-placeholder set-ph end endfor endif end-if end-for
 	plugin plugins need-plugin need-plugins plugin-dir plugins-dir autoload master master-as-root vacuum die-on-term need-app enable-threads single-interpreter
-	strict lazy lazy-apps no-orphans thunder-lock auto-procname procname procname-prefix procname-prefix-spaced procname-append procname-master pidfile pidfile2 safe-pidfile
-	safe-pidfile2 buffer-size post-buffering-bufsize listen so-keepalive so-send-timeout tcp-nodelay reuse-port harakiri-verbose memory-report
-	close-on-exec close-on-exec2 show-config log-date log-format-strftime log-4xx log-5xx log-slow log-big log-zero log-prefix log-master log-reopen log-truncate
+	strict lazy lazy-apps no-orphans thunder-lock auto-procname procname procname-prefix procname-prefix-spaced procname-append procname-master
+	buffer-size post-buffering-bufsize listen so-keepalive so-send-timeout tcp-nodelay reuse-port harakiri-verbose memory-report
+	close-on-exec close-on-exec2 show-config log-date log-format-strftime log-4xx log-5xx log-slow log-big log-zero log-sendfile log-ioerror log-prefix log-master log-reopen log-truncate
 	logto max-requests-delta min-worker-lifetime manage-script-name disable-write-exception ignore-sigpipe ignore-write-errors
-	py-call-osafterfork python-version http-auto-chunked http-chunked-input http-raw-body add-header-dummy no-defer-accept abstract-socket wsgi-env-behavior
-	wsgi-env-behaviour wsgi-strict mimefile stats-no-cores stats-no-metrics emperor vassals-inherit vassals-include vassals-inherit-before
-	vassals-include-before vassals-set vassal-set emperor-tyrant protocol callable threads-stacksize threads-stack-size http-socket-modifier1 http-modifier1 route-run-dummy
-	exit-on-reload no-default-app http-auto-gzip single-threaded print iprint declare-option static-safe logfile-chown logfile-chmod chmod-socket-dummy reload-os-env
+	py-call-osafterfork python-version http-auto-chunked http-chunked-input http-raw-body no-defer-accept abstract-socket wsgi-env-behavior
+	wsgi-env-behaviour wsgi-strict stats-no-cores stats-no-metrics emperor vassals-inherit vassals-include vassals-inherit-before
+	vassals-include-before vassals-set vassal-set emperor-tyrant protocol callable threads-stacksize threads-stack-size http-socket-modifier1 http-modifier1
+	exit-on-reload no-default-app single-threaded print iprint declare-option reload-os-env
 	for for-glob for-times for-readline if-opt if-not-opt if-env ifenv if-not-env if-reload if-not-reload if-exists ifexists if-not-exists if-file if-not-file if-dir ifdir if-directory
 	if-not-dir if-plugin ifplugin if-not-plugin if-hostname if-not-hostname disable-logging processes chmod-socket chown-socket`)
 
@@ -49,12 +49,15 @@ var numbers = map[string][2]string{
 // told are options that are no loss, with what is instead of them.
 var told = map[string]string{
 	"logger": logIsHere, "req-logger": logIsHere, "log-backupname": logIsHere,
+	"pidfile": noPIDFile, "pidfile2": noPIDFile, "safe-pidfile": noPIDFile, "safe-pidfile2": noPIDFile,
+	"logfile-chown": logIsHere, "logfile-chmod": logIsHere,
 	"log-format": formIsOwn, "logformat": formIsOwn,
 	"cheaper-algo": workersFollow, "cheaper-initial": workersFollow, "cheaper-step": workersFollow, "cheaper-overload": workersFollow, "cheaper-idle": workersFollow,
 }
 
 const (
 	formIsOwn     = "log.access writes lines of a form of its own, or JSON by log.format"
+	noPIDFile     = "no such file is written: wsgid-fleet status APP tells the process, and reload, restart and stop are in place of signals"
 	logIsHere     = "the log is logs/wsgid.log of the app folder, rotated by log.max_size and log.keep; log.target says where else it may go"
 	workersFollow = "a worker is started as soon as a request waits, and those beyond workers.min end after workers.idle_timeout at rest"
 )
@@ -73,6 +76,9 @@ var lost = []struct{ names, why string }{
 	{"paste ini-paste ini-paste-logged web3 pump wsgi-lite pecan python-raw eval", "an application is a module here: write a module that makes it, and name it in wsgi_app"},
 	{"import pyimport py-import python-import shared-import shared-pyimport shared-python-import spooler-import", "import it in the module of the application"},
 	{"static-index static-skip-ext static-gzip static-gzip-all static-gzip-dir static-gzip-ext", "static blocks serve .gz, .br and .zst files beside a file, and no index of a folder"},
+	{"http-auto-gzip http-gzip", "answers are not compressed: a filter of the app, or a web server in front, does it"},
+	{"mimefile mime-file", "a file of a static block has the type that its ending has everywhere: let the app answer for those that are to have another"},
+	{"static-safe", "a static block serves the files below its dir: put those of another folder there, or write a block of its own"},
 	{"static-expires static-expires-mtime static-expires-type static-expires-uri", "write max_age into the static block"},
 	{"offload-threads cpu-affinity cpu-cores nice reload-on-as evil-reload-on-as cheaper-rss-limit-soft cheaper-rss-limit-hard vassal-sos vassal-sos-backlog", "there is nothing of that kind here"},
 	{"paste-logger paste-config-logging log-encoder log-req-encoder log-route log-req-route", "configure logging in the application"},

@@ -1,0 +1,47 @@
+package supervisord
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+var expansion = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`%(?:\((\w+)\)(-?0?\d*)([sdx])|(.?))`) })
+
+// expand fills %(name)s as Python's % does; %% is a percent sign.
+func (c *conf) expand(text string, names map[string]string) (string, error) {
+	var fail error
+	out := expansion().ReplaceAllStringFunc(text, func(m string) string {
+		parts := expansion().FindStringSubmatch(m)
+		switch {
+		case parts[1] == "" && parts[4] == "%":
+			return "%"
+		case parts[1] == "":
+			fail = fmt.Errorf("%q: a percent sign is written twice: supervisord does not start with it", text)
+			return m
+		}
+		value, ok := names[parts[1]]
+		if !ok {
+			if name, isEnv := strings.CutPrefix(parts[1], "ENV_"); isEnv {
+				if value, ok = c.env[name]; !ok {
+					value, ok = c.o.Env(name)
+				}
+			}
+		}
+		if !ok {
+			fail = fmt.Errorf("%s is not known here: supervisord does not start without it", m)
+			return m
+		}
+		if parts[3] == "s" {
+			return fmt.Sprintf("%"+parts[2]+"s", value)
+		}
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			fail = fmt.Errorf("%s is not a number", m)
+		}
+		return fmt.Sprintf("%"+parts[2]+parts[3], n)
+	})
+	return out, fail
+}
