@@ -175,6 +175,10 @@ func TestMakePlan(t *testing.T) {
 
 		{name: "min = 0: its sockets are opened", spec: testSpec(idle), o: plan.Observed{CanSleep: true},
 			want: []string{"listen"}, kind: appspec.Replace, why: "workers.min is 0: its first connection starts it"},
+		{name: "min = 0: its socket file was never made", spec: testSpec(idle), o: plan.Observed{CanSleep: true, Surroundings: plan.Surroundings{Gone: []string{"unix:/run/x.sock"}}},
+			want: []string{"listen"}, kind: appspec.Replace, why: "workers.min is 0: its first connection starts it"},
+		{name: "min = 0: its socket file is gone", spec: testSpec(idle), o: plan.Observed{CanSleep: true, Awaited: []string{"127.0.0.1:8000"}, Surroundings: plan.Surroundings{Gone: []string{"unix:/run/x.sock"}}},
+			want: []string{"listen"}, kind: appspec.Replace, why: "its socket file unix:/run/x.sock is gone"},
 		{name: "min = 0: it is waited for", spec: testSpec(idle), o: plan.Observed{CanSleep: true, Awaited: []string{"127.0.0.1:8000"}},
 			why: "its first connection starts it"},
 		{name: "min = 0: it is waited for elsewhere", spec: testSpec(idle, withListen("127.0.0.1:9000")), o: plan.Observed{CanSleep: true, Awaited: []string{"127.0.0.1:8000"}},

@@ -179,7 +179,7 @@ func (p *planner) sleeps() bool {
 
 // sleep has its sockets watched.
 func (p *planner) sleep() {
-	if len(p.o.Gone) > 0 {
+	if len(p.o.Gone) > 0 && len(p.o.Awaited) > 0 { // else nobody has made it yet
 		p.Disruption = appspec.Replace
 		p.act(ActionListen, goneText(p.o.Gone))
 		return
