@@ -172,12 +172,12 @@ func (l *File) openUntil(known os.FileInfo) (bool, error) {
 			return false, err
 		}
 		info, err := f.Stat()
-		if err == nil && known != nil && os.SameFile(info, known) {
+		if err == nil && known != nil && appdir.SameFile(info, known) {
 			f.Close()
 			found = true
 			break
 		}
-		if err != nil || slices.ContainsFunc(infos, func(o os.FileInfo) bool { return os.SameFile(info, o) }) {
+		if err != nil || slices.ContainsFunc(infos, func(o os.FileInfo) bool { return appdir.SameFile(info, o) }) {
 			f.Close()
 			continue
 		}
@@ -354,7 +354,7 @@ func (l *File) Refresh() error {
 		l.read, l.partial = nil, l.partial[:0]
 	}
 	now, err := l.root.Stat(l.Name)
-	if err != nil || os.SameFile(now, known) {
+	if err != nil || appdir.SameFile(now, known) {
 		return nil // also in the midst of a rotation: the next look sees it
 	}
 	_, err = l.openUntil(known)

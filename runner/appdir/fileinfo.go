@@ -66,6 +66,14 @@ func fileMode(st uint32) fs.FileMode {
 	return mode
 }
 
+// SameFile tells whether two looks were at one file. os.SameFile knows only what package os
+// has seen, and says no of all that a RootFs tells.
+func SameFile(a, b fs.FileInfo) bool {
+	x, xok := a.Sys().(*syscall.Stat_t)
+	y, yok := b.Sys().(*syscall.Stat_t)
+	return xok && yok && x.Dev == y.Dev && x.Ino == y.Ino
+}
+
 // Name implements fs.FileInfo, as do Size, Mode, ModTime, IsDir and Sys.
 func (e *entryInfo) Name() string { return e.name }
 

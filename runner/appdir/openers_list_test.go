@@ -105,6 +105,7 @@ var directOpeners = []struct {
 		"fleet/specdir/loss.go LastRead",
 		"fleet/cluster/mirror.go Current Machine Open Placed SavePlaced Update countFiles fill keep point removeFiles write",
 		"fleet/certs/pair.go makeFolders readPair writePair",
+		"fleet/certs/storage.go TryLock",
 		"fleet/certs/record.go readRecord write",
 		"fleet/client.go Connect",
 		"fleet/console/listen.go Close listenForViewers listenUnix safeFolder", // the path is of the command line
@@ -187,6 +188,7 @@ var directOpeners = []struct {
 		"fleet/deploy/acts.go open",     // proved to be the folder that os.Root leads to from the app folder
 		"fleet/deploy/prune.go openApp", // an os.Root, which no link leads out of
 		"fleet/deploy/source/fetch.go packed prepare tidy", "fleet/deploy/source/leftover.go leftBehind",
+		"fleet/deploy/source/unpack.go forget", // names alone, bounded; what goes is removed as the account
 		"fleet/deploy/source/lfs.go largeFile",
 		"fleet/deploy/venv/interpreters.go identify",   // looked at, not opened: whether an interpreter and what it loads is as before
 		"fleet/deploy/venv/venv.go pipConfig",          // the operator's configuration of pip, bounded, regular files only

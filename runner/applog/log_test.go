@@ -274,6 +274,19 @@ func TestLogFileMovedRemovedTruncated(t *testing.T) {
 	if text := b.read("wsgid.log"); !strings.HasSuffix(text, "INFO - second\n") || strings.Contains(text, "first") {
 		t.Errorf("after reopening: %q", text)
 	}
+	// Nothing has happened to it: nothing is told, and it stays open.
+	var open *os.File
+	b.log.control(func() { open, b.log.looked = b.log.file, time.Time{} }) // it looks at once
+	b.log.Info("looked")
+	b.settle()
+	b.log.control(func() {
+		if b.log.file != open || b.log.looked.IsZero() {
+			t.Error("a log that nobody has touched was opened anew, or not looked at")
+		}
+	})
+	if text := b.read("wsgid.log"); strings.Contains(text, "WARNING") {
+		t.Errorf("nobody has touched it: %q", text)
+	}
 	// Without a signal it is noticed within a second or two.
 	for what, away := range map[string]func() error{
 		"removed":    func() error { return os.Remove(file) },

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 // logRetry is how often a target that takes nothing is tried again.
@@ -297,7 +299,7 @@ func (l *Log) look(b *[]byte) {
 	}
 	there, err := l.dir.Stat(l.name)
 	switch {
-	case err == nil && os.SameFile(here, there):
+	case err == nil && appdir.SameFile(here, there):
 		l.size = here.Size()
 		return
 	case errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM):

@@ -136,8 +136,13 @@ func (u *unpacker) forget() {
 	for _, p := range u.parts {
 		needed[filepath.Base(p.dir)] = true
 	}
+	root, err := os.OpenRoot(u.store.Dir)
+	if err != nil {
+		return
+	}
+	defer root.Close()
 	args := []string{"rm", "-rf", "--"}
-	kept, _ := os.ReadDir(u.store.Dir)
+	kept, _ := list(root, ".", mostLooked)
 	for _, e := range kept {
 		if isKept(e.Name()) && !needed[e.Name()] {
 			args = append(args, filepath.Join(u.store.Dir, e.Name()))
