@@ -230,6 +230,12 @@ func TestDeployThatFails(t *testing.T) {
 		{"no such folder", func(d *appspec.Deploy) { d.Directory = "src" }, "unpack: "},
 		{"a stage fails", func(d *appspec.Deploy) { d.Stages = []appspec.Stage{stage("echo no table; exit 3")} },
 			"migrate: /bin/sh -c echo no table; exit 3: exit status 3; before that migrate ran in the new release: its changes remain; the running app was not changed"},
+		{"a stage without its module", func(d *appspec.Deploy) {
+			d.Stages = []appspec.Stage{stage("echo Traceback; echo \"ModuleNotFoundError: No module named 'django'\"; exit 1")}
+		}, "exit status 1; django is not installed for /usr/bin/python3: install it there, or name the files of pip: requirements = [\"requirements.txt\"] in deploy; before that"},
+		{"a stage with a part of a module", func(d *appspec.Deploy) {
+			d.Stages = []appspec.Stage{stage("echo \"ModuleNotFoundError: No module named 'blog.setings'\"; exit 1")}
+		}, "exit status 1; before that"},
 		{"a stage hangs", func(d *appspec.Deploy) { d.Stages = []appspec.Stage{stage("trap '' TERM; sleep 600")} },
 			"it took longer than 1s and was terminated"},
 		{"a stage reads", func(d *appspec.Deploy) { d.Stages = []appspec.Stage{stage("read x || exit 4")} }, "exit status 4"},

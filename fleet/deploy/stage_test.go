@@ -179,3 +179,25 @@ func TestOwnStagesAreThoseOfEveryDeploy(t *testing.T) {
 		}
 	}
 }
+
+// Where a module belongs that a stage did not find depends on where its Python has modules from.
+func TestMissingModule(t *testing.T) {
+	const ends = "Traceback (most recent call last):\n  File \"manage.py\", line 5, in <module>\nModuleNotFoundError: No module named 'django'\n"
+	for _, c := range []struct {
+		name, output, want string
+		spec               appspec.Spec
+		deploy             appspec.Deploy
+	}{
+		{name: "pip's files", output: ends, deploy: appspec.Deploy{Requirements: []string{"a.txt", "b.txt"}}, want: "; django is not installed: name it in a.txt or b.txt"},
+		{name: "a virtualenv", output: ends, spec: appspec.Spec{Virtualenv: "venv"}, want: "; django is not installed in the virtualenv: install it there, or name "},
+		{name: "the project's own", output: ends, deploy: appspec.Deploy{Install: true}, want: "; django is not installed in the virtualenv: install it there, or name "},
+		{name: "earlier", output: ends + "done\nit goes on\nbut not for long\n"},
+		{name: "nothing", output: ""},
+	} {
+		c.spec.Deploy = &c.deploy
+		got := (&Deployer{Spec: &c.spec}).missingModule(c.output)
+		if !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}

@@ -9,11 +9,13 @@ import (
 	"maps"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
 )
 
 // do carries out one stage: a note for people, the end of its output, an error.
@@ -74,9 +76,28 @@ func (d *Deployer) runStage(ctx context.Context, s *appspec.Stage) (note, output
 	}
 	ended, err := d.account.run(ctx, s.Timeout.D(), child.Command{Args: argv, Dir: d.tree, Env: pairs(env)})
 	if err != nil {
-		err = fmt.Errorf("%s: %w", strings.Join(s.Command, " "), err)
+		err = fmt.Errorf("%s: %w%s", strings.Join(s.Command, " "), err, d.missingModule(ended.Output))
 	}
 	return leftNote(ended.Left), ended.Output, err
+}
+
+// noModule is how Python ends a traceback where a whole module is not there; a part of one
+// that is there, as blog.setings, is a mistake of the project.
+var noModule = regexp.MustCompile(`(?m)^ModuleNotFoundError: No module named '(\w+)'$`)
+
+// missingModule says what to do about the module that a stage did not find; empty: it ended
+// for another reason. The end of what it printed counts.
+func (d *Deployer) missingModule(output string) string {
+	all := noModule.FindAllStringSubmatch(words.LastLines(output, 3), -1)
+	switch {
+	case len(all) == 0:
+		return ""
+	case len(d.Spec.Deploy.Requirements) > 0:
+		return fmt.Sprintf("; %s is not installed: name it in %s", all[len(all)-1][1], strings.Join(d.Spec.Deploy.Requirements, " or "))
+	case needsVirtualenv(d.Spec.Deploy), d.Spec.Virtualenv != "":
+		return fmt.Sprintf("; %s is not installed in the virtualenv: install it there, or name the files of pip: requirements = [\"requirements.txt\"] in deploy", all[len(all)-1][1])
+	}
+	return fmt.Sprintf("; %s is not installed for %s: install it there, or name the files of pip: requirements = [\"requirements.txt\"] in deploy", all[len(all)-1][1], d.python())
 }
 
 // environment of the stages: what the app has, then what is theirs.
