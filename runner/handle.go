@@ -31,6 +31,8 @@ type Handle struct {
 	// is none, as in a command, which ends before the master; it keeps what it has.
 	Stderr *os.File
 	dir    string // <state>/apps/<app>
+
+	foreground bool // whoever started it waits for how it ends
 }
 
 // StartOptions is what StartMaster needs.
@@ -279,7 +281,15 @@ func (h *Handle) Wait(ctx context.Context) error {
 	err = raw.Read(func(fd uintptr) bool {
 		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		n, err := unix.Poll(p, 0)
-		return err == nil && n > 0
+		if err != nil || n == 0 {
+			return false
+		}
+		if !h.foreground {
+			// Ours it is where this program was executed anew since it started it: then
+			// nobody else waits for it.
+			_ = unix.Waitid(unix.P_PIDFD, int(fd), nil, unix.WEXITED|unix.WNOHANG, nil)
+		}
+		return true
 	})
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -108,7 +108,7 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 	}
 	for _, h := range all {
 		if h.PID == pid {
-			h.Stderr = o.Stderr
+			h.Stderr, h.foreground = o.Stderr, o.Foreground
 			if !o.Foreground {
 				go evloop.Reap(pid) // we may be its parent for long
 			}
