@@ -72,8 +72,7 @@ var mismatch = sync.OnceValue(func() *regexp.Regexp {
 
 // serverFormat is the server's hash where that is why a fetch failed; empty: it is not.
 func serverFormat(err error) string {
-	var e *child.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*child.Error](err); ok {
 		if m := mismatch().FindStringSubmatch(e.Output); m != nil {
 			return m[1]
 		}

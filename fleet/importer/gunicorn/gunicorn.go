@@ -318,10 +318,10 @@ func numbers(a *facts.App, c facts.Command, settings map[string]facts.Setting, s
 // the one that hands them out, which is never late, and timeout ends no request (20.1.0;
 // findings/gunicorn-threads-know-no-timeout.sh).
 func threaded(settings map[string]facts.Setting) bool {
-	switch class := settings["worker_class"].Value(); {
-	case class == "gthread":
+	switch settings["worker_class"].Value() {
+	case "gthread":
 		return true
-	case class == "" || class == "sync":
+	case "", "sync":
 		n, err := strconv.ParseInt(settings["threads"].Value(), 0, 64)
 		return err == nil && n > 1
 	}
