@@ -20,11 +20,30 @@ func ReadEnvFile(text string) []EnvVariable {
 	return found
 }
 
+// EnvFileDrops are the lines of an environment file from which systemd takes nothing,
+// without an error: which, and why. What stands in one whose name is none may be a part of
+// a secret that was meant to be longer, so it is not told.
+func EnvFileDrops(text string) map[int]string {
+	_, doubts := readEnvFile(text)
+	drops := map[int]string{}
+	for _, d := range doubts {
+		if d.drops {
+			drops[d.line] = "a line that is no NAME=VALUE is dropped"
+			if strings.HasPrefix(d.text, exportDropped) {
+				drops[d.line] = d.text
+			}
+		}
+	}
+	return drops
+}
+
 // envDoubt is a line that systemd and python-dotenv read differently, or that says
 // nothing.
 type envDoubt struct {
 	line int
 	text string // without values: they are secret
+
+	drops bool // nothing is taken from the line
 }
 
 // readEnvFile is ReadEnvFile, and says where python-dotenv would read something else.
@@ -37,10 +56,15 @@ func readEnvFile(text string) (found []EnvVariable, doubts []envDoubt) {
 			found = append(found, EnvVariable{name, value})
 		}
 		if doubt != "" {
-			doubts = append(doubts, envDoubt{begin, doubt})
+			doubts = append(doubts, envDoubt{begin, doubt, dropped(name, doubt)})
 		}
 	}
 	return found, doubts
+}
+
+// dropped tells of a doubt about a line that sets nothing and is no comment.
+func dropped(name, doubt string) bool {
+	return name == "" && !strings.HasPrefix(doubt, "a line that begins with ;") && !strings.HasPrefix(doubt, "a comment")
 }
 
 type envReader struct {
@@ -88,7 +112,7 @@ func (r *envReader) assignment() (name, value, doubt string) {
 	}
 	value, doubt = r.value()
 	if plain, ok := strings.CutPrefix(name, "export"); ok && plain != strings.TrimSpace(plain) {
-		return "", "", fmt.Sprintf("systemd drops a line with export, and so does this; python-dotenv and shells take it: write %s=… without export", strings.TrimSpace(plain))
+		return "", "", fmt.Sprintf(exportDropped+", and so does this; python-dotenv and shells take it: write %s=… without export", strings.TrimSpace(plain))
 	}
 	if !isEnvName(name) {
 		return "", "", fmt.Sprintf("%s is not a name of a variable: the line is dropped", appspec.Quote(name))
@@ -113,6 +137,8 @@ func (r *envReader) comment(mark byte) (doubt string) {
 		}
 	}
 }
+
+const exportDropped = "systemd drops a line with export"
 
 // What the two read differently in a value.
 const (

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -119,6 +120,17 @@ func TestProcfileEnvironmentUnsaid(t *testing.T) {
 		".env:1: TOKEN: not carried over: foreman takes nothing from the line: it wants NAME=VALUE, without export and without blanks before the value",
 		".env:2: KEY: not carried over: foreman takes nothing from the line", "!OFF", "!hunter2",
 		".env:4: NOTE: foreman takes a quote and what stands behind it, and # and what follows, as they are", ".env:5: QUOTED: foreman takes", "!.env:6: PLAIN", "!.env:7: ESCAPED", "!.env:9")
+}
+
+// A line of an environment file that systemd drops is told, and nothing of what may be secret.
+func TestEnvironmentFileUnsaid(t *testing.T) {
+	dir := peertest.WriteFiles(t, map[string]string{"env": "A=1\nexport TOKEN=hunter2\nKEY=begin\nhunter2/x==\nhunter2\n; note\nB=2 # note\n"})
+	unit := filepath.Join(dir, "a.service")
+	if err := os.WriteFile(unit, []byte("[Service]\nEnvironmentFile="+dir+"/env\nExecStart=/usr/bin/gunicorn a:b\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, string(importOne(t, facts.Options{}, unit).Text), "# env:2: systemd drops a line with export, and so does this; python-dotenv and shells take it: write TOKEN=… without export",
+		"# env:4: a line that is no NAME=VALUE is dropped", "# env:5: a line that is no NAME=VALUE is dropped", "!hunter2", "!env:6", "!env:7")
 }
 
 func TestApacheDirectivesThatClientsSee(t *testing.T) {

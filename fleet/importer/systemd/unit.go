@@ -3,6 +3,7 @@ package systemd
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -273,6 +274,10 @@ func (u *unitFile) environment(a *facts.App) map[string]string {
 				}
 				a.Lost(v.at, "EnvironmentFile="+path, "a line of it is not UTF-8, which systemd does not read, "+said)
 				continue
+			}
+			drops := hclspec.EnvFileDrops(string(text))
+			for _, line := range slices.Sorted(maps.Keys(drops)) {
+				a.Note(facts.Position{File: file, Line: line}, "", drops[line])
 			}
 			for _, v := range hclspec.ReadEnvFile(string(text)) {
 				if take(v.Name, v.Value) {
