@@ -224,6 +224,8 @@ func (l *Loop) Run() error {
 			}
 		} else if errno != 0 && errno != syscall.EINTR {
 			return fmt.Errorf("cannot wait for events: %w", errno)
+		} else {
+			l.awake()
 		}
 		l.Tick()
 		for i := range n {

@@ -208,6 +208,8 @@ func TestLull(t *testing.T) {
 		{5 * time.Millisecond, 20, true}, // some hundred requests a second
 		{200 * time.Microsecond, 1000, true},
 		{30 * time.Microsecond, 40, false}, // a burst
+		{5 * time.Millisecond, 20, true},
+		{0, 40, false}, // one that leaves no time to sleep
 		{200 * time.Microsecond, 1000, false},
 		{time.Hour, 5, true},
 	} {

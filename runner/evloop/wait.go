@@ -31,24 +31,42 @@ func (l *Loop) wait(events []unix.EpollEvent) (n int, err error) {
 		return 0, nil
 	}
 	begin := l.Elapsed()
-	if l.Busy != nil && l.Busy() {
-		l.busy = begin
-	}
-	if l.lull.long || l.busy > 0 && begin-l.busy <= parkFor {
-		if l.parking == nil {
-			l.parking, _ = newParking(l.epfd) // without it it waits as it would otherwise
-		}
-	} else {
-		l.parking.close()
-		l.parking = nil
+	if !l.parks(begin) {
+		l.unpark()
+	} else if l.parking == nil {
+		l.parking, _ = newParking(l.epfd) // without it it waits as it would otherwise
 	}
 	if l.parking == nil {
 		n, err = unix.EpollWait(l.epfd, events, l.timeout())
 	} else {
 		n, err = l.park(events)
 	}
-	l.lull.note(l.Elapsed() - begin)
+	end := l.Elapsed()
+	l.lull.note(end - begin)
+	if l.parking != nil {
+		l.yielded = end // the scheduler had its look
+	}
 	return n, err
+}
+
+// awake notes a turn before which the loop did not sleep.
+func (l *Loop) awake() {
+	if l.lull.note(0); l.parking != nil && !l.parks(l.now) {
+		l.unpark()
+	}
+}
+
+// parks tells whether the loop is to wait in the parking.
+func (l *Loop) parks(now int64) bool {
+	if l.Busy != nil && l.Busy() {
+		l.busy = now
+	}
+	return l.lull.long || l.busy > 0 && now-l.busy <= parkFor
+}
+
+func (l *Loop) unpark() {
+	l.parking.close()
+	l.parking = nil
 }
 
 // park sleeps in the parking, from where others may call the loop back: 0.
@@ -79,19 +97,19 @@ func (l *Loop) park(events []unix.EpollEvent) (int, error) {
 // in nanoseconds: connections that come one after the other are no reason to change.
 const parkFor = int64(100 * time.Millisecond)
 
-// lull is how long the loop has slept of late. Where that is long it waits in the parking:
-// while a system call of ours lasts, the runtime's monitor of threads looks after it
-// every 20 microseconds, and takes its processor away (go1.26), which at some hundred
-// requests a second costs five times what they do. Where it is short that has no time to
-// happen, and the system call is the cheaper of the two.
+// lull is how long the loop has slept of late before a turn. Where that is long it waits in
+// the parking: while a system call of ours lasts, the runtime's monitor of threads looks
+// after it every 20 microseconds, and takes its processor away (go1.26), which at some
+// hundred requests a second costs four times what they do. Where it is short that has no time
+// to happen, and the system call is the cheaper of the two.
 type lull struct {
 	mean int64 // moving average, in nanoseconds
 	long bool
 }
 
 const (
-	lullMost = int64(time.Millisecond) // what counts of one
-	longFrom = int64(400 * time.Microsecond)
+	lullMost = int64(3 * time.Millisecond) // what counts of one
+	longFrom = int64(450 * time.Microsecond)
 	longTo   = int64(100 * time.Microsecond) // below it is short again
 )
 
