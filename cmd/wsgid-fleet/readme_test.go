@@ -123,7 +123,7 @@ func readmeFleet() fakeFleet {
 	change := appspec.Change{Path: "workers.count", Old: "2", New: "4", Disruption: appspec.Live}
 	f.FPlan = plan.Plan{Apps: []plan.AppPlan{{App: "hello", File: "wsgid.d/hello.hcl", Why: "workers.count changes", Disruption: appspec.Live, Changes: []appspec.Change{change},
 		Actions: []plan.Action{
-			{Kind: plan.ActionRepair, Reason: "the app folder needs repair", Detail: []string{"apps/hello/wsgid.json: rewrite the file (it differs from the spec)"}},
+			{Kind: plan.ActionRepair, Reason: "the app folder differs from the spec", Detail: []string{"apps/hello/wsgid.json: rewrite the file (it differs from the spec)"}},
 			{Kind: plan.ActionUpdate, Reason: "workers.count changes"},
 		}}, {App: "m2"}, {App: "polls"}, {App: appspec.GateName}}}
 	return f

@@ -64,7 +64,7 @@ func TestMakePlan(t *testing.T) {
 		{name: "as specified", spec: spec, o: plan.Observed{Masters: []plan.Master{seen(1, spec)}},
 			why: "as specified"},
 		{name: "folder damaged", spec: spec, o: plan.Observed{Masters: []plan.Master{seen(1, spec)}, Problems: []string{"plugins: create the folder"}},
-			want: []string{"repair"}, why: "the app folder needs repair"},
+			want: []string{"repair"}, why: "the app folder differs from the spec"},
 		{name: "folder first, then the master", spec: spec, o: plan.Observed{Problems: []string{"x"}},
 			want: []string{"repair", "start"}, kind: appspec.Replace, why: "no master runs"},
 		{name: "folder cannot be checked", spec: spec, o: plan.Observed{FolderErr: errors.New("user blog does not exist")},

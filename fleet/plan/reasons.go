@@ -19,7 +19,7 @@ const (
 	whyStopped         = "stopped by an operator"
 	whyAsSpecified     = "as specified"
 	whyFolderUnchecked = "the app folder cannot be checked"
-	whyFolder          = "the app folder needs repair"
+	whyFolder          = "the app folder differs from the spec"
 	whySurplus         = "another master already serves this app"
 	whySleeps          = "its first connection starts it"
 	whySleepBegins     = "workers.min is 0: its first connection starts it"

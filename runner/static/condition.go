@@ -36,7 +36,9 @@ func evaluate(r *Request, f *File) outcome {
 			return failed
 		}
 	case r.IfModifiedSince != nil && get:
-		if t, ok := date(r.IfModifiedSince); ok && !f.Modified.After(t) {
+		// A rollback brings an older file back, which a client that only knows dates has to
+		// get: the date must be the file's own, as nginx has it, and not just no earlier one.
+		if t, ok := date(r.IfModifiedSince); ok && t.Equal(f.Modified) {
 			return notModified
 		}
 	}

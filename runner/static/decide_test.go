@@ -57,7 +57,7 @@ func TestDecide(t *testing.T) {
 		{"If-None-Match wins over the date", request("GET", `If-None-Match: "a2"`, "If-Modified-Since: "+date), nil, 200, "0+10"},
 
 		{"If-Modified-Since same", request("GET", "If-Modified-Since: "+date), nil, 304, ""},
-		{"If-Modified-Since later", request("GET", "If-Modified-Since: "+after), nil, 304, ""},
+		{"If-Modified-Since later, as after a rollback", request("GET", "If-Modified-Since: "+after), nil, 200, "0+10"},
 		{"If-Modified-Since earlier", request("GET", "If-Modified-Since: "+before), nil, 200, "0+10"},
 		{"If-Modified-Since in the old form", request("GET", "If-Modified-Since: Sunday, 01-Nov-26 10:00:00 GMT"), nil, 304, ""},
 		{"If-Modified-Since as asctime", request("GET", "If-Modified-Since: Sun Nov  1 10:00:00 2026"), nil, 304, ""},

@@ -169,6 +169,7 @@ func TestLikeNginx(t *testing.T) {
 		{"GET", "/static/a.css", []string{"Range: bytes=0-1,1000000-"}},
 		{"GET", "/static/a.css", []string{"Range: lines=0-1"}},
 		{"GET", "/static/a.css", []string{"If-Modified-Since: " + date}},
+		{"GET", "/static/a.css", []string{"If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT"}},
 		{"GET", "/static/a.css", []string{"If-Modified-Since: Thu, 01 Jan 1998 00:00:00 GMT"}},
 		{"GET", "/static/a.css", []string{"If-Unmodified-Since: Thu, 01 Jan 1998 00:00:00 GMT"}},
 		{"GET", "/static/a.css", []string{"If-Unmodified-Since: " + future}},
