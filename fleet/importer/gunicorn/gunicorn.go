@@ -100,7 +100,15 @@ func parseArgs(args []string, at facts.Position, prefix string) (map[string]fact
 		case key == "":
 			return nil, nil, fmt.Errorf("%s: gunicorn has no option %s, and does not start with it", at, name)
 		case key[0] == '!':
-			settings[key[1:]] = facts.Setting{List: []string{"true"}, Was: prefix + arg, At: at}
+			was := prefix + arg
+			if key == proxyProtocol && !has && i+1 < len(args) && slices.Contains(proxyVersions, args[i+1]) {
+				i++
+				value = args[i]
+				was += " " + value
+			}
+			if key != proxyProtocol || value != "off" {
+				settings[key[1:]] = facts.Setting{List: []string{"true"}, Was: was, At: at}
+			}
 			continue
 		case !has:
 			if i++; i >= len(args) {

@@ -37,6 +37,11 @@ var flags = func() map[string]string {
 	return m
 }()
 
+// proxyProtocol was a switch until gunicorn 25, and may have a value from then on.
+const proxyProtocol = "!proxy_protocol"
+
+var proxyVersions = []string{"off", "v1", "v2", "auto"}
+
 // quiet are settings that need nothing here: what they say is done here too, or is about
 // gunicorn's own processes alone.
 var quiet = strings.Fields(`backlog reload_engine spew check_config print_config no_sendfile sendfile reuse_port daemon worker_tmp_dir initgroups
