@@ -170,12 +170,13 @@ await visit(async () => {
     tabs.push(await context.newPage());
     await tabs.at(-1).goto(page.url());
   }
+  // What was in the last 24 hours comes by itself.
+  await until(page, "the chart of the day", () => /^M/.test(document.querySelector(".day .requests path.line.all")?.getAttribute("d") ?? ""));
+  await until(page, "its legend has requests", () => Number(document.querySelector(".day .requests .legend .all b").textContent) > 0);
   await outside("stop hello");
   for (const tab of tabs) await state(tab, "hello", "stopped");
 
-  // What was in the last 24 hours comes by itself, and the states have headings.
-  await until(page, "the chart of the day", () => /^M/.test(document.querySelector(".day .requests path.line.all")?.getAttribute("d") ?? ""));
-  await until(page, "its legend has requests", () => Number(document.querySelector(".day .requests .legend .all b").textContent) > 0);
+  // The day goes on also while nothing else is new, and the states have headings.
   // Who has opened it finds it open while the page follows.
   await page.locator(".day summary").click();
   const minute = await page.locator(".day").getAttribute("data-day");

@@ -17,6 +17,7 @@ let version = Number(body.dataset.rows || 0);
 let newest = version; // that the stream has told of
 let seconds = 0;
 let asking = false;
+let day = Date.now(); // when the fleet's rows and its day were asked for last
 let missed = 0;
 let away = false; // the daemon does not answer, or the session is over
 let leave = null; // gives the stream up
@@ -85,6 +86,7 @@ async function ask(url) {
 }
 
 async function freshRows() {
+  day = Date.now();
   const q = new URLSearchParams(body.dataset.query);
   q.set("since", version);
   q.set("day", document.querySelector("[data-day]")?.dataset.day ?? "");
@@ -162,7 +164,9 @@ function tick(v) {
 function second() {
   ages();
   seconds++;
-  const due = rows ? newest !== version : Number(body.dataset.live) > 0 && seconds % every === 0;
+  // The last 24 hours go on where nothing else is new.
+  const late = rows && !document.hidden && Date.now() - day > 60000;
+  const due = rows ? late || newest !== version : Number(body.dataset.live) > 0 && seconds % every === 0;
   if (!away && (due || missed > 0)) refresh();
 }
 
