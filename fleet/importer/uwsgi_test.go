@@ -77,8 +77,8 @@ env = EMPTIED
     max             = 4        # blog.ini:12: processes = 4
     threads         = 2        # blog.ini:14: threads = 2
     request_timeout = "30s"    # blog.ini:18: harakiri = 30
-    max_requests    = 5000     # blog.ini:19: max-requests = 5000; uWSGI did it to workers older than 60 s only
-    max_memory      = "200MiB" # blog.ini:20: reload-on-rss = 200
+    max_requests    = 5000     # blog.ini:19: max-requests = 5000; uWSGI did it to workers older than 10 s only
+    max_memory      = "200MiB" # blog.ini:20: reload-on-rss = 200; uWSGI did it to workers older than 10 s only
   }
 
   static {
@@ -268,6 +268,49 @@ func TestUwsgiDropsUnits(t *testing.T) {
 		"# units.ini:7: buffer-size = 64k: ", "uWSGI reads 64 and drops the rest")
 	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "auto.ini")).Text),
 		"# auto.ini:4: processes = auto: uWSGI reads 0 of it and runs no worker; here one runs\n")
+}
+
+// Where uWSGI ran without its master, what it did at a limit is told: nothing, or it ended.
+func TestUWSGIWithoutMaster(t *testing.T) {
+	const ended = ": without its master (master = true) uWSGI started no other worker for one that ended so, and the app ended with its last worker; here another one is started\n"
+	const nothing = ": without its master uWSGI did nothing of it; here it is done: delete it if that is not wanted\n"
+	for options, want := range map[string][]string{
+		"max-requests = 500\nreload-on-rss = 200\nharakiri = 30": {"# t.ini:4: max-requests = 500" + ended, "# t.ini:5: reload-on-rss = 200" + ended, "# t.ini:6: harakiri = 30" + ended},
+		"max-worker-lifetime = 3600":                             {"# t.ini:4: max-worker-lifetime = 3600" + nothing},
+		"harakiri = 0":                                           {"!without"},
+		"max-requests = 5\nmaster = true":                        {"!without"},
+		"max-requests = 5\nidle = 300":                           {"!without"},
+		"max-requests = 5\ntouch-reload = /x":                    {"!without"},
+		"max-requests = 5\nmaster = false\nunique-cron = -1 -1 -1 -1 -1 ./x\nattach-daemon = ./y": {
+			"max-requests = 5" + ended, "# t.ini:6: unique-cron = -1 -1 -1 -1 -1 ./x" + nothing, "# t.ini:7: attach-daemon = ./y" + nothing},
+		"evil-reload-on-rss = 100\nmaster = 0": {"evil-reload-on-rss = 100" + nothing},
+	} {
+		dir := peertest.WriteFiles(t, map[string]string{"t.ini": "[uwsgi]\nwsgi-file = a.py\nhttp-socket = :8000\n" + options + "\n"})
+		holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "t.ini")).Text), want...)
+	}
+}
+
+// A socket is taken over whatever nginx spoke at it, and what is to be written there is told.
+func TestUWSGIProtocols(t *testing.T) {
+	const now = ": it spoke %s and speaks HTTP now: in nginx write proxy_pass http://127.0.0.1:9000; and proxy_set_header Host $host; in place of %s_pass\n"
+	uwsgi, fastcgi, scgi := fmt.Sprintf(now, "uWSGI's protocol", "uwsgi"), fmt.Sprintf(now, "FastCGI", "fastcgi"), fmt.Sprintf(now, "SCGI", "scgi")
+	for options, want := range map[string]string{
+		"socket = 127.0.0.1:9000":                                uwsgi,
+		"uwsgi-socket = 127.0.0.1:9000\nsocket-protocol = http":  uwsgi,
+		"fastcgi-socket = 127.0.0.1:9000":                        fastcgi,
+		"socket = 127.0.0.1:9000\nprotocol = fastcgi":            fastcgi,
+		"socket = 127.0.0.1:9000\nsocket-protocol = fastcgi-nph": fastcgi,
+		"scgi-nph-socket = 127.0.0.1:9000\nscgi-modifier1 = 0":   scgi,
+		"socket = 127.0.0.1:9000\nprotocol = scgi":               scgi,
+		"socket = 127.0.0.1:9000\nprotocol = http":               "!spoke",
+		"http11-socket = 127.0.0.1:9000":                         "!spoke",
+		"http-socket = :9001\nraw-socket = 127.0.0.1:9000":       "not carried over: the fleet speaks HTTP and mongrel2",
+		"http-socket = :9001\nsocket = :9000\nprotocol = raw":    "not carried over: uWSGI spoke raw there; the fleet speaks HTTP and mongrel2: write a socket into the block sockets\n",
+		"http-socket = :9001\nfastcgi-socket = 127.0.0.1:9000":   `listen = "127.0.0.1:9000" # t.ini:4: fastcgi-socket = 127.0.0.1:9000`,
+	} {
+		dir := peertest.WriteFiles(t, map[string]string{"t.ini": "[uwsgi]\nwsgi-file = a.py\n" + options + "\n"})
+		holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "t.ini")).Text), want)
+	}
 }
 
 // An app that shows that it reads bodies as they arrive does so here.

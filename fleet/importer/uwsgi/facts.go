@@ -87,6 +87,7 @@ func (u *reader) make() {
 	u.application(dir)
 	u.sockets(dir)
 	u.workers()
+	u.withoutMaster()
 	u.user()
 	u.environment()
 	u.statics(dir)
@@ -196,7 +197,7 @@ func (u *reader) workers() {
 			continue
 		}
 		f := facts.Fact{Set: to[0], Value: strconv.Itoa(n) + to[1], Was: was(o) + onlyDigits(o), At: o.at}
-		if key == "max-requests" {
+		if key == "max-requests" || o.key == "reload-on-rss" {
 			f.Was += u.youngest()
 		}
 		if threads := u.last["threads"]; key == "harakiri" && threads != nil && facts.LeadingInt(threads.value) > 1 {
@@ -243,20 +244,6 @@ func (u *reader) buffering() {
 	case u.on("wsgi-manage-chunked-input"):
 		u.fact("request.buffering", chunked, "false")
 	}
-}
-
-// youngest says from which age on uWSGI replaces a worker that has served max-requests:
-// 60 s where nothing is written (2.0.21; findings/uwsgi-max-requests-waits-a-minute.sh).
-// Here it is replaced at once, for a busy app much more often.
-func (u *reader) youngest() string {
-	age := 60
-	if o := u.last["min-worker-lifetime"]; o != nil {
-		age = facts.LeadingInt(o.value)
-	}
-	if age <= 0 {
-		return ""
-	}
-	return fmt.Sprintf("; uWSGI did it to workers older than %d s only", age)
 }
 
 func (u *reader) user() {
@@ -318,7 +305,7 @@ func (u *reader) first(names []string) *option {
 // rest names what is left.
 func (u *reader) rest() {
 	known := map[string]bool{"chdir": true, "chdir2": true, "pythonpath": true, "home": true, "module": true, "wsgi-file": true, "mount": true, "http-socket": true,
-		"http": true, "https": true, "https-socket": true, "socket": true, "cheaper": true, "umask": true, "uid": true, "gid": true, "env": true, "unenv": true,
+		"http": true, "https": true, "https-socket": true, "socket": true, "fastcgi-socket": true, "scgi-socket": true, "cheaper": true, "umask": true, "uid": true, "gid": true, "env": true, "unenv": true,
 		"post-buffering": true, "wsgi-manage-chunked-input": true, "static-map": true, "static-map2": true, "check-static": true, "check-static-docroot": true, "attach-daemon": true, "cron": true}
 	for _, name := range quiet {
 		known[name] = true

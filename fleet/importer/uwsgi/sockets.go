@@ -7,8 +7,33 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 )
 
+// protocol is one that nginx speaks to uWSGI, and that is not HTTP.
+type protocol struct{ name, pass string }
+
+var protocols = map[string]protocol{
+	"uwsgi": {"uWSGI's protocol", "uwsgi_pass"}, "fastcgi": {"FastCGI", "fastcgi_pass"}, "scgi": {"SCGI", "scgi_pass"},
+}
+
+// protocolOf is what was spoken at a socket: where its option does not say it, protocol does.
+func (u *reader) protocolOf(key string, o *option) string {
+	spoken := strings.TrimSuffix(key, "-socket")
+	if key == "socket" {
+		spoken = "uwsgi"
+		if p := u.last["protocol"]; p != nil && o.key == "socket" {
+			spoken = p.value
+		}
+	}
+	return strings.TrimSuffix(spoken, "-nph")
+}
+
+// speaks says what is to be written in nginx where its socket speaks HTTP now.
+func (p protocol) speaks(listen string) string {
+	return "it spoke " + p.name + " and speaks HTTP now: in nginx write proxy_pass http://" + listen +
+		"; and proxy_set_header Host $host; in place of " + p.pass
+}
+
 func (u *reader) sockets(dir string) {
-	for _, key := range []string{"http-socket", "http", "https", "https-socket", "socket"} {
+	for _, key := range []string{"http-socket", "http", "https", "https-socket", "socket", "fastcgi-socket", "scgi-socket"} {
 		for _, o := range u.all[key] {
 			f := facts.Fact{Set: facts.SetListen, Was: was(o), At: o.at}
 			address := o.value
@@ -26,16 +51,12 @@ func (u *reader) sockets(dir string) {
 				u.lose(o, "it is not an address that an app listens on here")
 				continue
 			}
-			proto := u.last["protocol"]
-			if key == "socket" && (proto == nil || proto.value != "http") {
-				front := strings.TrimPrefix(f.Value, "unix:")
-				if front != f.Value {
-					front = "http://unix:" + front
-				} else {
-					front = "http://" + front
-				}
-				f.Key = "it spoke uWSGI's protocol and speaks HTTP now: in nginx write proxy_pass " + front +
-					"; and proxy_set_header Host $host; in place of uwsgi_pass"
+			spoken := u.protocolOf(key, o)
+			if p, ok := protocols[spoken]; ok {
+				f.Key = p.speaks(f.Value)
+			} else if !strings.HasPrefix(spoken, "http") {
+				u.lose(o, "uWSGI spoke "+spoken+" there; the fleet speaks HTTP and mongrel2: write a socket into the block sockets")
+				continue
 			}
 			u.app.Add(f)
 		}

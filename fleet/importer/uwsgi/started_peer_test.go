@@ -202,3 +202,44 @@ func TestUWSGICronMeansWhatUWSGIDoes(t *testing.T) {
 		return
 	}
 }
+
+// uWSGI starts its master for the options that are here said to bring it, for no others
+// that are common beside limits, and for none where a line says master = false.
+func TestUWSGIStartsItsMaster(t *testing.T) {
+	needUWSGI(t)
+	values := map[string]string{"cron2": "minute=1 true", "attach-daemon2": "cmd=true", "smart-attach-daemon": "/nonexistent/pid true", "smart-attach-daemon2": "/nonexistent/pid true",
+		"cheaper": "0", "log-master": "false", "logger": "file:log", "req-logger": "file:log", "metric": "name=x", "subscribe-to": "127.0.0.1:9:x", "subscribe2": "server=127.0.0.1:9,key=x", "stats": "127.0.0.1:0", "stats-server": "127.0.0.1:0"}
+	for _, job := range []string{"cron", "unique-cron"} {
+		values[job] = "-1 -1 -1 -1 -1 true"
+	}
+	values["legion-cron"] = "x -1 -1 -1 -1 -1 true"
+	others := strings.Fields("processes threads max-requests max-worker-lifetime reload-on-rss harakiri reload-mercy vacuum lazy-apps die-on-idle pidfile auto-procname cheaper-idle")
+	for i, name := range slices.Concat(bringsMaster, others) {
+		for _, more := range []string{"", "master = false\n"} {
+			if more != "" && i%10 != 0 {
+				continue // one of ten will tell
+			}
+			value := facts.Either(values[name], "100")
+			dir := peertest.WriteFiles(t, map[string]string{"t.ini": "[uwsgi]\n" + more + name + " = " + value + "\n"})
+			out := peertest.RunPeer(t, dir, nil, uwsgiProgram, "--plugins", "python3,logfile", "--ini", "t.ini", "--no-server")
+			if log, err := os.ReadFile(filepath.Join(dir, "log")); err == nil {
+				out += string(log)
+			}
+			if !strings.Contains(out, "no-server mode requested") {
+				t.Errorf("%s = %s: uWSGI does not start with it:\n%s", name, value, out)
+				continue
+			}
+			c, err := readConfig(facts.Options{}, dir, "t.ini", emperor{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			u := &reader{c: c, last: map[string]*option{}}
+			for _, o := range c.options {
+				u.last[o.key] = o
+			}
+			if master := !strings.Contains(out, "without its master"); u.hasMaster() != master {
+				t.Errorf("%s%s = %s: uWSGI starts its master: %v; here: %v", more, name, value, master, u.hasMaster())
+			}
+		}
+	}
+}

@@ -9,8 +9,9 @@ var otherNames = func() map[string]string {
 	m := map[string]string{}
 	for name, others := range map[string]string{
 		"processes": "workers", "wsgi-file": "file", "module": "wsgi", "home": "virtualenv venv pyhome",
-		"pythonpath": "python-path pp", "socket": "uwsgi-socket", "chmod-socket": "chmod",
-		"http": "http-to", "max-requests": "", "static-map2": "", "check-static": "", "cheaper": "",
+		"pythonpath": "python-path pp", "chmod-socket": "chmod",
+		"socket": "uwsgi-socket", "fastcgi-socket": "fastcgi-nph-socket", "scgi-socket": "scgi-nph-socket", "http-socket": "http11-socket",
+		"protocol": "socket-protocol", "http": "http-to", "max-requests": "", "static-map2": "", "check-static": "", "cheaper": "",
 		"attach-daemon": "attach-daemon2 smart-attach-daemon smart-attach-daemon2 legion-attach-daemon",
 		"logto":         "logto2 daemonize daemonize2", "log-maxsize": "log-max-size", "cron": "cron2 unique-cron legion-cron",
 		"reload-on-rss": "evil-reload-on-rss", "reload-mercy": "worker-reload-mercy", "env": "",
@@ -31,7 +32,7 @@ var quiet = strings.Fields(`ini include inherit xml xmlconfig yaml yml json js c
 	logto max-requests-delta min-worker-lifetime manage-script-name disable-write-exception ignore-sigpipe ignore-write-errors
 	py-call-osafterfork python-version http-auto-chunked http-chunked-input http-raw-body no-defer-accept abstract-socket wsgi-env-behavior
 	wsgi-env-behaviour wsgi-strict stats-no-cores stats-no-metrics emperor vassals-inherit vassals-include vassals-inherit-before
-	vassals-include-before vassals-set vassal-set emperor-tyrant protocol callable threads-stacksize threads-stack-size http-socket-modifier1 http-modifier1
+	vassals-include-before vassals-set vassal-set emperor-tyrant protocol callable threads-stacksize threads-stack-size http-socket-modifier1 http-modifier1 fastcgi-modifier1 scgi-modifier1
 	exit-on-reload no-default-app single-threaded print iprint declare-option reload-os-env
 	for for-glob for-times for-readline if-opt if-not-opt if-env ifenv if-not-env if-reload if-not-reload if-exists ifexists if-not-exists if-file if-not-file if-dir ifdir if-directory
 	if-not-dir if-plugin ifplugin if-not-plugin if-hostname if-not-hostname disable-logging processes chmod-socket chown-socket`)
@@ -86,7 +87,7 @@ var lost = []struct{ names, why string }{
 	{"py-tracebacker profiler python-worker-override", "the stack of a worker that takes too long is in the log"},
 	{"http-timeout http-connect-timeout http-keepalive", "see request.header_timeout, body_timeout and keep_alive_timeout"},
 	{"exec fork-server emperor-wrapper emperor-on-demand-extension emperor-stats vassals-start-hook vassals-stop-hook", "vassals are apps of the fleet; one of workers.min = 0 is started by its first request"},
-	{"fastcgi-socket scgi-socket http-socket-https shared-socket zerg zeromq mongrel2", "the fleet speaks HTTP and mongrel2: write a socket into the block sockets"},
+	{"raw-socket puwsgi-socket suwsgi-socket ssl-socket http-socket-https shared-socket zerg zeromq mongrel2", "the fleet speaks HTTP and mongrel2: write a socket into the block sockets"},
 	{"envdir early-envdir", "write the variables into env, secret ones as NAME = trimspace(file(\"/path\"))"},
 	{"pyargv", "an application is given no arguments here: let it read its settings from a variable, which env sets"},
 	{"remap-modifier modifier1 modifier2", "only Python is run"},
