@@ -32,6 +32,8 @@ func Syntax(path string, src []byte, diags hcl.Diagnostics) hcl.Diagnostics {
 		lines[at] = true
 		if own := s.near(d.Subject.Start); own != nil {
 			d = own
+		} else {
+			d = ofMark(s.tokens, d)
 		}
 		out = append(out, d)
 	}
@@ -265,7 +267,7 @@ func (s *syntax) unclosed(i int) *hcl.Diagnostic {
 		hclsyntax.TokenOBrace: "}", hclsyntax.TokenOBrack: "]", hclsyntax.TokenOParen: ")",
 	}[t.Type]
 	if closer == "" {
-		return Problem(t.Range, "the "+string(t.Bytes)+" in this string is not closed", "write } after the expression, or "+string(t.Bytes[:1])+string(t.Bytes)+" for the two characters themselves")
+		return unclosedMark(&t)
 	}
 	name := ""
 	if t.Type == hclsyntax.TokenOBrace {

@@ -23,6 +23,9 @@ func (f *file) evaluate(expr hcl.Expression) (v cty.Value, diags hcl.Diagnostics
 	}
 	v, diags = expr.Value(f.ctx)
 	if diags.HasErrors() {
+		if f.isJSON() {
+			diags = explain.JSONTemplates(f.path, f.src, diags)
+		}
 		return cty.DynamicVal, f.expressions().Explain(expr, diags)
 	}
 	if !v.IsWhollyKnown() {
