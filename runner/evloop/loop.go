@@ -213,13 +213,11 @@ func (l *Loop) Run() error {
 		if n == 0 && errno == 0 && !l.Poll(true) {
 			var err error
 			n, err = l.wait(events)
+			if errors.Is(err, unix.EINTR) {
+				l.Tick()
+				continue // so a process is told that it stood still: first what came meanwhile
+			}
 			if err != nil {
-				if errors.Is(err, unix.EINTR) {
-					l.Tick()
-					l.fire()
-					l.endTurn()
-					continue
-				}
 				return fmt.Errorf("cannot wait for events: %w", err)
 			}
 		} else if errno != 0 && errno != syscall.EINTR {
@@ -228,23 +226,52 @@ func (l *Loop) Run() error {
 			l.awake()
 		}
 		l.Tick()
-		for i := range n {
-			ev := &events[i]
-			o := &l.owners[ev.Fd]
-			if o.p != nil && o.gen == ev.Pad {
-				o.p.OnEvents(ev.Events)
-			}
-		}
+		l.tell(events[:max(n, 0)])
 		if l.recalled {
 			l.recalled = false
 			l.runPosted()
 		}
 		l.Poll(false)
+		if len(l.timers) > 0 && l.now-l.timers[0].at >= late {
+			l.catchUp(events)
+		}
 		l.fire()
 		l.endTurn()
 		l.yield()
 	}
 	return nil
+}
+
+// tell hands out events.
+func (l *Loop) tell(events []unix.EpollEvent) {
+	for i := range events {
+		ev := &events[i]
+		o := &l.owners[ev.Fd]
+		if o.p != nil && o.gen == ev.Pad {
+			o.p.OnEvents(ev.Events)
+		}
+	}
+}
+
+// late is how long a timer is overdue, in nanoseconds, where the loop did not run when it
+// should have: the machine, or the process, stood still.
+const late = int64(5 * time.Millisecond)
+
+// catchUp hands out what came while the loop did not run. It was in time, and a timer that
+// says that it is not there would be wrong; where the loop slept until that timer it has not
+// looked since.
+func (l *Loop) catchUp(events []unix.EpollEvent) {
+	for range 1 + len(l.owners)/len(events) { // each descriptor once
+		n, errno := rawEpollWait(l.epfd, events, 0)
+		if n <= 0 || errno != 0 {
+			break
+		}
+		l.tell(events[:n])
+		if n < len(events) {
+			break
+		}
+	}
+	l.Poll(false)
 }
 
 // AtTurnEnd has f called once at the end of this turn.
