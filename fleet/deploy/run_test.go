@@ -154,8 +154,8 @@ func TestDeployAndRollback(t *testing.T) {
 	b := newBench(t)
 	b.spec.Deploy.Shared = []string{"media"}
 	b.spec.Deploy.Stages = []appspec.Stage{
-		{Name: "migrate", When: "before", Command: []string{"/bin/sh", "-c", "echo $GREETING from `pwd`; id -un; cat app.py"}, Timeout: appspec.Duration(10 * time.Second)},
-		{Name: "notify", When: "after", Command: []string{"/bin/sh", "-c", "cat ../../app/app.py"}, Timeout: appspec.Duration(10 * time.Second)},
+		{Name: "migrate", When: "before", Command: []string{"/bin/sh", "-c", "echo $GREETING from `pwd`; id -un; cat app.py"}, Timeout: appspec.Duration(time.Minute)},
+		{Name: "notify", When: "after", Command: []string{"/bin/sh", "-c", "cat ../../app/app.py"}, Timeout: appspec.Duration(time.Minute)},
 	}
 	b.spec.Deploy.Env = map[string]string{"GREETING": "hello"}
 	one := b.deploy()
@@ -219,7 +219,7 @@ func TestDeployThatFails(t *testing.T) {
 	b := newBench(t)
 	one := b.deploy()
 	stage := func(script string) appspec.Stage {
-		return appspec.Stage{Name: "migrate", When: "before", Command: []string{"/bin/sh", "-c", script}, Timeout: appspec.Duration(time.Second)}
+		return appspec.Stage{Name: "migrate", When: "before", Command: []string{"/bin/sh", "-c", script}, Timeout: appspec.Duration(time.Minute)}
 	}
 	for _, tt := range []struct {
 		name   string
@@ -236,8 +236,11 @@ func TestDeployThatFails(t *testing.T) {
 		{"a stage with a part of a module", func(d *appspec.Deploy) {
 			d.Stages = []appspec.Stage{stage("echo \"ModuleNotFoundError: No module named 'blog.setings'\"; exit 1")}
 		}, "exit status 1; before that"},
-		{"a stage hangs", func(d *appspec.Deploy) { d.Stages = []appspec.Stage{stage("trap '' TERM; sleep 600")} },
-			"it took longer than 1s and was terminated"},
+		{"a stage hangs", func(d *appspec.Deploy) {
+			s := stage("trap '' TERM; sleep 600")
+			s.Timeout = appspec.Duration(time.Second)
+			d.Stages = []appspec.Stage{s}
+		}, "it took longer than 1s and was terminated"},
 		{"a stage reads", func(d *appspec.Deploy) { d.Stages = []appspec.Stage{stage("read x || exit 4")} }, "exit status 4"},
 		{"a stage that is not there", func(d *appspec.Deploy) {
 			s := stage("")

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,7 +36,7 @@ func TestConsoleInABrowser(t *testing.T) {
 	const timed = "schedule-pa55word"
 	b.replace("wsgid.d/hello.hcl", `GREETING = "Hello"`, fmt.Sprintf(`GREETING = "Hello", KEY = sensitive(%q)`, secret))
 	b.write("wsgid.d/gate.hcl", fmt.Sprintf("gate {\n  http { listen = %q }\n}\n", freeport.Addr(t)))
-	b.replace("wsgid.d/hello.hcl", "  workers {", fmt.Sprintf("  process \"queue\" {\n    command = [\"sh\", \"-c\", %q, sensitive(%q)]\n  }\n\n  schedule \"yearly\" {\n    cron    = \"0 3 1 1 *\"\n    command = [\"true\", sensitive(%q)]\n  }\n\n  workers {",
+	b.replace("wsgid.d/hello.hcl", "  workers {", fmt.Sprintf("  process \"queue\" {\n    command = [\"sh\", \"-c\", %q, sensitive(%q)]\n  }\n\n  schedule \"yearly\" {\n    cron    = \"0 3 1 1 *\"\n    command = [\"true\", sensitive(%q)]\n  }\n\n  workers {\n    request_timeout = \"1h\"",
 		"exec sleep 1000", hidden, timed))
 	// A request that goes on until a file is there.
 	goOn := filepath.Join(b.demo, "go-on")
@@ -90,9 +91,12 @@ func TestConsoleInABrowser(t *testing.T) {
 		"run the daemon": func() { d = b.run() },
 		"nap": func() {
 			go func() {
-				code, _, err := get(b.hello, "/nap")
-				if err == nil && code != 200 {
-					err = fmt.Errorf("status %d", code)
+				resp, err := http.Get("http://" + b.hello + "/nap") // however long the browser takes meanwhile
+				if err == nil {
+					resp.Body.Close()
+				}
+				if err == nil && resp.StatusCode != http.StatusOK {
+					err = fmt.Errorf("status %s", resp.Status)
 				}
 				napped <- err
 			}()

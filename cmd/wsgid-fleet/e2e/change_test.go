@@ -117,6 +117,9 @@ func TestRemovingASpecStopsThatAppAlone(t *testing.T) {
 			if status, _, err := get(b.polls, "/"); err == nil {
 				return fmt.Errorf("it answers %d", status)
 			}
+			if left, _ := filepath.Glob(filepath.Join(b.demo, "apps/polls/pid/*/*.pid")); len(left) > 0 {
+				return fmt.Errorf("pid files are left: %v", left)
+			}
 			return nil
 		})
 		done()
@@ -125,9 +128,6 @@ func TestRemovingASpecStopsThatAppAlone(t *testing.T) {
 		}
 		if _, err := os.Stat(filepath.Join(b.demo, "apps/polls/app/db.sqlite3")); err != nil {
 			t.Errorf("the folder of a removed app must stay: %v", err)
-		}
-		if left, _ := filepath.Glob(filepath.Join(b.demo, "apps/polls/pid/*/*.pid")); len(left) > 0 {
-			t.Errorf("pid files were left: %v", left)
 		}
 	})
 }

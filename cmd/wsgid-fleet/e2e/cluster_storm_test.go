@@ -121,8 +121,9 @@ func (s *clusterStorm) bring(f clusterFault) {
 	s.max[f.name] = max(s.max[f.name], time.Since(began))
 }
 
-// settled waits until each app is served by just the hosts that it belongs on.
-func (s *clusterStorm) settled(hosts ...*stormHost) {
+// settled waits until each app is served by just the hosts that it belongs on, and tells by
+// which of their masters.
+func (s *clusterStorm) settled(hosts ...*stormHost) map[string]string {
 	s.t.Helper()
 	var there []cluster.Host
 	byID := map[string]*stormHost{}
@@ -132,13 +133,15 @@ func (s *clusterStorm) settled(hosts ...*stormHost) {
 	}
 	placed := cluster.Place(s.apps, there)
 	var wrong []string
+	var masters map[string]string
 	right := await.Until(3*time.Minute, 50*time.Millisecond, func() bool {
-		wrong = nil
+		wrong, masters = nil, map[string]string{}
 		for _, a := range s.apps {
 			var by []string
-			for h := range s.served(a.Name) {
+			for h, who := range s.served(a.Name) {
 				if byID[h.id] != nil { // whoever is cut off serves on
 					by = append(by, h.id)
+					masters[a.Name+" on "+h.id] = who
 				}
 			}
 			slices.Sort(by)
@@ -151,6 +154,7 @@ func (s *clusterStorm) settled(hosts ...*stormHost) {
 	if !right {
 		s.t.Fatalf("%s: never as it should be: %s", s.fault(), strings.Join(wrong, "; "))
 	}
+	return masters
 }
 
 func (s *clusterStorm) setUp() {
@@ -276,7 +280,8 @@ func (s *clusterStorm) quiet(do func()) {
 		s.there()
 		return
 	}
-	before := s.masters()
+	// At one look at which nothing is missing: a worker may just be replaced.
+	before := s.settled(s.hosts...)
 	do()
 	s.there()
 	if s.stayed(v.Revision) {

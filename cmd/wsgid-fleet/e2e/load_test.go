@@ -46,7 +46,10 @@ func TestLoadCountsEveryAnswer(t *testing.T) {
 				defer server.Close()
 				load := &Load{
 					App: "a", Addr: strings.TrimPrefix(server.URL, "http://"),
-					Connections: 2, KeepAlive: keep, Timeout: 200 * time.Millisecond,
+					Connections: 2, KeepAlive: keep, Timeout: patience,
+				}
+				if c.cause == TimedOut {
+					load.Timeout = 200 * time.Millisecond
 				}
 				load.Start()
 				eventually(t, patience, "four answers", func() error {

@@ -15,7 +15,7 @@ import (
 
 // holderPatience is how long the holder of sockets waits for the next daemon in a
 // storm.
-const holderPatience = 4 * time.Second
+const holderPatience = 6 * time.Second
 
 // holders are the processes that hold sockets for this fleet's daemon.
 func (s *storm) holders() (pids []int) {

@@ -46,8 +46,8 @@ type stormApp struct {
 }
 
 // requestTimeout is short, so that a worker that was stopped is noticed within
-// the storm.
-const requestTimeout = 3 * time.Second
+// the storm, and longer than a machine with too much to do stands still.
+const requestTimeout = 5 * time.Second
 
 // idleTime is how long the idle app keeps a worker, and then its master.
 const idleTime = 100 * time.Millisecond

@@ -307,7 +307,7 @@ func TestCloseSendsWhatItHas(t *testing.T) {
 	s := mongrel2test.Start(t, mongrel2test.Options{})
 	for range 5 {
 		m := newMailbox()
-		l := open(t, s, 0, m.events())
+		l := open(t, s, 0, m.events(), func(c *link.Config) { c.Linger = patience })
 		answered := dial(t, s).send("GET /answered HTTP/1.1\r\n\r\n")
 		echo2 := receive(t, "request", m.in)
 		unanswered := dial(t, s).send("GET /unanswered HTTP/1.1\r\n\r\n")
@@ -338,12 +338,18 @@ func TestDetach(t *testing.T) {
 	open(t, s, 0, link.Events{Request: echo}) // the successor
 	l.Detach()
 	await.True(t, "leave", func() bool { return l.State().Phase == link.PhaseDetached })
-	// What mongrel2 pushes to us in the moment of leaving is lost.
+	// What mongrel2 pushes to us in the moment of leaving is lost: every second request, until
+	// it has noticed.
+	answered := 0
 	await.True(t, "mongrel2 to notice", func() bool {
 		c := dial(t, s).send("GET /lost HTTP/1.1\r\nHost: h\r\n\r\n")
-		c.SetDeadline(time.Now().Add(200 * time.Millisecond))
-		_, err := c.r.Peek(1)
-		return err == nil
+		c.SetDeadline(time.Now().Add(time.Second))
+		if _, err := c.r.Peek(1); err == nil {
+			answered++
+		} else {
+			answered = 0
+		}
+		return answered == 3
 	})
 	for range 4 {
 		c := dial(t, s).send("GET /new HTTP/1.1\r\nHost: h\r\n\r\n")
