@@ -2,6 +2,7 @@ package importer
 
 import (
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -137,4 +138,44 @@ WantedBy=multi-user.target
 			t.Errorf("%s is named:\n%s", carried, text)
 		}
 	}
+}
+
+// What systemd makes nothing of, for its quotes or a percent sign, is told and not carried.
+func TestUnitsOfWhatSystemdPassesOver(t *testing.T) {
+	dir := peertest.WriteFiles(t, map[string]string{
+		"a.service": `[Service]
+User="web"
+EnvironmentFile="/etc/hostname"
+EnvironmentFile=/etc/%z
+WorkingDirectory=-"/srv/my site"
+UMask="027"
+MemoryMax="1G"
+Environment=A=50% "B=a%Xb" C=%(name)s D=%%z E=%a
+ExecStart="/usr/bin/gunicorn" -b 127.0.0.1:8000 a:b
+`, "a.socket": "[Socket]\nListenStream=\"/run/a.sock\"\n",
+		"b.service": "[Service]\nWorkingDirectory=\"/srv/my site\"\nExecStart=/usr/bin/gunicorn a:b\n",
+		"c.service": "[Service]\nExecStart=/usr/bin/gunicorn --name 9%x a:b\n",
+		"d.service": "[Service]\nWorkingDirectory=/srv/my site\nExecStart=/usr/bin/gunicorn a:b\n",
+		"e.service": "[Service]\nWorkingDirectory=/srv/%z\nExecStart=/usr/bin/gunicorn a:b\n",
+	})
+	text := string(importOne(t, facts.Options{}, filepath.Join(dir, "a.service")).Text)
+	holds(t, text, `a.service:2: User="web": not carried over: quotes belong to the value of User, so systemd makes nothing of it`, "!user =",
+		`a.service:3: EnvironmentFile="/etc/hostname": not carried over: systemd passes over it: quotes belong to a path there`,
+		"a.service:4: EnvironmentFile=/etc/%z: not carried over: systemd passes over it: %z means nothing to it; a percent sign is written %%",
+		`a.service:5: WorkingDirectory=-"/srv/my site": not carried over: systemd passes over it: quotes belong to a path there`,
+		`a.service:6: UMask="027": not carried over: quotes`, `a.service:7: MemoryMax="1G": not carried over: quotes`,
+		"a.service:8: Environment: systemd passes over B: %X means nothing to it", `A = "50%"`, `C = "%(name)s"`, `D = "%z"`, "!a%Xb", `E = "`+strings.ReplaceAll(runtime.GOARCH, "amd64", "x86-64"),
+		`a.socket:2: ListenStream="/run/a.sock": not carried over: systemd passes over it`, `listen = "127.0.0.1:`)
+	for name, want := range map[string]string{
+		"b.service": `b.service:2: WorkingDirectory="/srv/my site": systemd does not load the unit: quotes belong to a path there, which is not absolute with them: write it without them, a blank needs none`,
+		"c.service": "c.service:2: ExecStart=/usr/bin/gunicorn --name 9%x a:b: systemd does not load the unit: %x means nothing to it; a percent sign is written %%",
+		"e.service": "e.service:2: WorkingDirectory=/srv/%z: systemd does not load the unit: %z means nothing to it",
+	} {
+		if _, err := Import(facts.Options{}, filepath.Join(dir, name)); err == nil {
+			t.Errorf("%s: no error", name)
+		} else {
+			holds(t, err.Error(), want)
+		}
+	}
+	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "d.service")).Text), `working_directory = "/srv/my site"`)
 }

@@ -81,6 +81,11 @@ env = EMPTIED
     max_memory      = "200MiB" # blog.ini:20: reload-on-rss = 200; uWSGI did it to workers older than 10 s only
   }
 
+  request {
+    trusted_proxies = ["127.0.0.1/32", "::1/128", "unix"]      # uWSGI: it asked nobody who sent it; here those of this machine, add the networks of others
+    trusted_headers = ["x-forwarded-for", "x-forwarded-proto"] # uWSGI: in place of the parameters REMOTE_ADDR and HTTPS
+  }
+
   static {
     url     = "/static/" # blog.ini:27: static-map = /static=/srv/blog/static; uWSGI went by bytes, and took /staticx for its file x
     dir     = "/srv/blog/static"
@@ -292,7 +297,7 @@ func TestUWSGIWithoutMaster(t *testing.T) {
 
 // A socket is taken over whatever nginx spoke at it, and what is to be written there is told.
 func TestUWSGIProtocols(t *testing.T) {
-	const now = ": it spoke %s and speaks HTTP now: in nginx write proxy_pass http://127.0.0.1:9000; and proxy_set_header Host $host; in place of %s_pass\n"
+	const now = ": it spoke %s and speaks HTTP now: in nginx write proxy_pass http://127.0.0.1:9000; proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr; and proxy_set_header X-Forwarded-Proto $scheme; in place of %s_pass\n"
 	uwsgi, fastcgi, scgi := fmt.Sprintf(now, "uWSGI's protocol", "uwsgi"), fmt.Sprintf(now, "FastCGI", "fastcgi"), fmt.Sprintf(now, "SCGI", "scgi")
 	for options, want := range map[string]string{
 		"socket = 127.0.0.1:9000":                                uwsgi,

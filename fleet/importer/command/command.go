@@ -130,7 +130,7 @@ func Read(o facts.Options, text string) ([]*facts.App, error) {
 		return nil, err
 	}
 	env := map[string]string{}
-	for _, name := range []string{"GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "PORT"} {
+	for _, name := range []string{"GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "PORT", "FORWARDED_ALLOW_IPS"} {
 		if v, ok := o.Env(name); ok {
 			env[name] = v
 		}

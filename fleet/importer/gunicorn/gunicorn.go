@@ -180,9 +180,7 @@ func addFacts(a *facts.App, c facts.Command, settings map[string]facts.Setting, 
 			set(attribute, name, value)
 		}
 	}
-	if s, ok := settings["forwarded_allow_ips"]; ok {
-		Trust(a, s)
-	}
+	scheme(a, c, settings)
 	if s := settings["accesslog"]; s.Value() != "" {
 		set("log.access", "accesslog", "true")
 	}
@@ -205,22 +203,6 @@ func mounted(a *facts.App, c facts.Command, env facts.Setting) {
 	if f.Value = strings.TrimRight(f.Value, "/"); f.Value != "" {
 		a.Add(f)
 	}
-}
-
-// Trust carries over whose forwarding headers count.
-func Trust(a *facts.App, s facts.Setting) {
-	f := facts.Fact{Set: "request.trusted_proxies", Was: s.Was, At: s.At}
-	for ip := range strings.SplitSeq(s.Value(), ",") {
-		switch ip = strings.TrimSpace(ip); {
-		case ip == "*":
-			f.List = []string{"0.0.0.0/0", "::/0", "unix"}
-		case strings.Contains(ip, ":"):
-			f.List = append(f.List, ip+"/128")
-		case ip != "":
-			f.List = append(f.List, ip+"/32")
-		}
-	}
-	a.Add(f)
 }
 
 func sockets(a *facts.App, c facts.Command, settings map[string]facts.Setting, dir string) {

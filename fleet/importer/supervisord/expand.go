@@ -45,3 +45,19 @@ func (c *conf) expand(text string, names map[string]string) (string, error) {
 	})
 	return out, fail
 }
+
+// placed fills the %(here)s of the sections by the folder of the file that was read last,
+// as supervisord does where it includes some. Any other form of it is filled later, by that
+// of the main file (4.2.5; findings/supervisord-here-is-the-included-files.sh).
+func (c *conf) placed(dir string) {
+	for name, values := range c.sections {
+		if name == "DEFAULT" { // its values are filled where they count
+			continue
+		}
+		for key, v := range c.section(name) {
+			if text := strings.ReplaceAll(v.text, "%(here)s", dir); text != v.text {
+				values[key] = entry{text, v.at}
+			}
+		}
+	}
+}

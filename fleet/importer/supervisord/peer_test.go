@@ -51,6 +51,8 @@ func TestSupervisordReadsSectionsAlike(t *testing.T) {
 		"hash-password":       "command=a\nenvironment=A=\"x #y\"\n",
 		"hash-continued":      "command=a\n #b\n c\n",
 		"included":            "command=a\n[include]\nfiles=more/*.ini\n",
+		"included-here":       "command=%(here)s/a %(here)10s %%(here)s\n[DEFAULT]\ndirectory=%(here)s\n[include]\nfiles=more/*.ini here/*.ini\n",
+		"here-percent":        "command=%(here)s/a %(here)10s %%(here)s\n",
 		"group":               "command=a %(group_name)s\n[group:g]\nprograms=x\n",
 		"env-of-env":          "command=a\nenvironment=A=\"%(ENV_HOME)s/x\",B=%(ENV_HOME)s\n",
 		"date":                "command=date +%%Y-%%m\n",
@@ -111,7 +113,8 @@ func TestSupervisordReadsSectionsAlike(t *testing.T) {
 		confs[fmt.Sprintf("chance%d", i)] = text + "\n" + pick("", "directory=/tmp\n", "numprocs=2\nprocess_name=%(program_name)s%(process_num)d\n", "numprocs=1\nnumprocs_start=3\n", "[DEFAULT]\ndirectory=/usr\n",
 			"[supervisord]\nenvironment=Z=1,A=9\n", "[group:g]\nprograms=x\n")
 	}
-	files := map[string]string{"more/x.ini": "[program:more]\ncommand=c\n"}
+	files := map[string]string{"more/x.ini": "[program:more]\ncommand=c\n",
+		"here/y.ini": "[program:y]\ncommand=%(here)s/b %(here)10s\nenvironment=A=\"%(here)s\"\n[program:x]\nenvironment=A=\"%(here)s/x\"\n"}
 	for name, text := range confs {
 		files[name+".conf"] = "[supervisord]\nlogfile=/dev/null\nlogfile_maxbytes=0\n[program:x]\n" + text
 	}

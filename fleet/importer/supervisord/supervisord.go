@@ -52,6 +52,9 @@ func (c *conf) readAll(path string) error {
 	if err := c.read(path); err != nil {
 		return err
 	}
+	if c.sections["include"] != nil {
+		c.placed(c.here)
+	}
 	if include, ok := c.section("include")["files"]; ok {
 		host, _ := os.Hostname()
 		text, err := c.expand(include.text, map[string]string{"here": c.here, "host_node_name": host})
@@ -67,6 +70,7 @@ func (c *conf) readAll(path string) error {
 				if err := c.read(file); err != nil {
 					return fmt.Errorf("%s: %w", file, err)
 				}
+				c.placed(filepath.Dir(file))
 			}
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"os/user"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -30,7 +29,10 @@ func (u *unitFile) commands(text string) ([]unitCommand, error) {
 		}
 		program := strings.TrimLeft(word, "-@:+!")
 		c := unitCommand{prefix: strings.TrimSuffix(word, program)}
-		if program = u.specifiers(program); program == "" {
+		if program, err = u.filled(program); err != nil {
+			return all, err
+		}
+		if program == "" {
 			return all, errors.New("it names no program")
 		}
 		c.argv = []string{program}
@@ -46,8 +48,11 @@ func (u *unitFile) commands(text string) ([]unitCommand, error) {
 			if word, rest, ok, err = shellwords.SystemdWord(rest, false); err != nil {
 				return all, err
 			}
+			if word, err = u.filled(word); err != nil {
+				return all, err
+			}
 			if ok {
-				c.argv = append(c.argv, u.specifiers(word))
+				c.argv = append(c.argv, word)
 			}
 		}
 		if strings.Contains(c.prefix, "@") && len(c.argv) > 1 { // what it is called is not its name
@@ -72,7 +77,8 @@ func (c unitCommand) with(env map[string]string) []string {
 }
 
 // assignments reads an Environment=; bad is what systemd passes over: a word that is no
-// assignment, or all from an escape on that C does not know.
+// assignment, one with a percent sign that means nothing, or all from an escape on that C
+// does not know.
 func (u *unitFile) assignments(text string) (all [][2]string, bad string) {
 	for {
 		word, rest, ok, err := shellwords.SystemdWord(text, true)
@@ -82,82 +88,19 @@ func (u *unitFile) assignments(text string) (all [][2]string, bad string) {
 		if !ok {
 			return all, bad
 		}
+		text = rest
+		if _, err := u.filled(word); err != nil {
+			name, _, _ := strings.Cut(word, "=")
+			bad = "systemd passes over " + name + ": " + err.Error()
+			continue
+		}
 		name, value, ok := strings.Cut(u.specifiers(word), "=")
 		if ok && facts.Assignment().MatchString(name+"=") {
 			all = append(all, [2]string{name, value})
 		} else {
 			bad = "a word of it is no NAME=VALUE, so systemd passes over it"
 		}
-		text = rest
 	}
-}
-
-// specifiers fills %n and its like; what systemd does not know stays.
-func (u *unitFile) specifiers(text string) string {
-	if !strings.Contains(text, "%") {
-		return text
-	}
-	var b strings.Builder
-	for i := 0; i < len(text); i++ {
-		if text[i] == '%' && i+1 < len(text) {
-			if v, ok := u.specifier(text[i+1]); ok {
-				b.WriteString(v)
-				i++
-				continue
-			}
-		}
-		b.WriteByte(text[i])
-	}
-	return b.String()
-}
-
-// specifier is what a letter behind % means (systemd.unit(5), of the system's manager).
-func (u *unitFile) specifier(letter byte) (string, bool) {
-	name := filepath.Base(u.path)
-	whole := strings.TrimSuffix(name, filepath.Ext(name))
-	prefix, instance, _ := strings.Cut(whole, "@")
-	last := prefix[strings.LastIndexByte(prefix, '-')+1:]
-	switch letter {
-	case '%':
-		return "%", true
-	case 'n':
-		return name, true
-	case 'N':
-		return whole, true
-	case 'p':
-		return prefix, true
-	case 'P':
-		return unitUnescape(prefix), true
-	case 'i':
-		return instance, true
-	case 'I':
-		return unitUnescape(instance), true
-	case 'j':
-		return last, true
-	case 'J':
-		return unitUnescape(last), true
-	case 'f':
-		if instance != "" {
-			prefix = instance
-		}
-		return "/" + strings.TrimPrefix(unitUnescape(prefix), "/"), true
-	case 'y':
-		return u.path, true
-	case 'Y':
-		return filepath.Dir(u.path), true
-	case 'H', 'l':
-		host, err := os.Hostname()
-		if letter == 'l' {
-			host, _, _ = strings.Cut(host, ".")
-		}
-		return host, err == nil
-	}
-	v, ok := map[byte]string{'t': "/run", 'S': "/var/lib", 'C': "/var/cache", 'L': "/var/log", 'E': "/etc", 'T': "/tmp", 'V': "/var/tmp",
-		'u': "root", 'U': "0", 'g': "root", 'G': "0", 'h': "/root", 's': "/bin/sh", 'd': "/run/credentials/" + name}[letter]
-	if letter == 's' {
-		v = rootShell()
-	}
-	return v, ok
 }
 
 // rootShell is the shell of the one as whom the manager runs.

@@ -14,7 +14,7 @@ import (
 var socketKnown = strings.Fields("ListenStream SocketMode SocketUser SocketGroup Service FileDescriptorName RemoveOnStop Backlog")
 
 // spokenByUWSGI is what uWSGI does with a socket that it is handed.
-const spokenByUWSGI = "uWSGI listened there beside its own addresses, and spoke its own protocol whatever http-socket says (HTTP with protocol = http); HTTP is spoken now: in nginx write proxy_pass http://%s; and proxy_set_header Host $host; in place of uwsgi_pass"
+const spokenByUWSGI = "uWSGI listened there beside its own addresses, and spoke its own protocol whatever http-socket says (HTTP with protocol = http); HTTP is spoken now: in nginx write proxy_pass http://%s; " + facts.ProxyHeaders + " in place of uwsgi_pass"
 
 // socket takes the addresses of the .socket beside a service. uWSGI listens on them and on
 // its own (2.0.21; findings/uwsgi-adds-the-socket-of-its-unit.sh), others in place of their own.
@@ -27,7 +27,14 @@ func socket(a *facts.App, service string, added bool) error {
 	if err != nil {
 		return fmt.Errorf("cannot read %s: %w", path, err)
 	}
-	list := u.values["Socket.ListenStream"]
+	list := slices.DeleteFunc(slices.Clone(u.values["Socket.ListenStream"]), func(v unitValue) bool {
+		address, err := u.filled(v.text)
+		bad := err != nil || quoted(address)
+		if bad {
+			a.Lost(v.at, "ListenStream="+v.text, "systemd passes over it: an address has no quotes, and a percent sign in it is written twice")
+		}
+		return bad
+	})
 	if len(list) == 0 {
 		return nil
 	}
@@ -59,6 +66,20 @@ func socket(a *facts.App, service string, added bool) error {
 			a.Lost(v.at, name+"="+v.text, "no counterpart of it is known here")
 		}
 	}
+	trustUnix(a, list)
 	a.Note(list[0].at, "", "the fleet opens the socket itself: disable "+filepath.Base(path)+", or hand it to wsgid-fleet.service and write systemd:NAME")
 	return nil
+}
+
+// trustUnix trusts who comes by a unix socket of the unit as whom the server trusted by
+// its own.
+func trustUnix(a *facts.App, list []unitValue) {
+	if !slices.ContainsFunc(list, func(v unitValue) bool { return strings.HasPrefix(v.text, "/") }) {
+		return
+	}
+	for i, f := range a.Facts {
+		if f.Set == "request.trusted_proxies" && !slices.Contains(f.List, "unix") {
+			a.Facts[i].List = append(slices.Clip(f.List), "unix")
+		}
+	}
 }

@@ -169,7 +169,15 @@ func Read(o facts.Options, path string) ([]*facts.App, error) {
 	if c.Argv, err = u.start(a, env); err != nil {
 		return nil, err
 	}
-	if v, ok := u.last("Service.WorkingDirectory"); ok {
+	v, ok := u.last("Service.WorkingDirectory")
+	if fault := u.badDirectory(); fault != "" {
+		if !strings.HasPrefix(v.text, "-") {
+			return nil, fmt.Errorf("%s: WorkingDirectory=%s: systemd does not load the unit: %s", v.at, v.text, fault)
+		}
+		a.Lost(v.at, "WorkingDirectory="+v.text, "systemd passes over it: "+fault)
+		ok = false
+	}
+	if ok {
 		dir := strings.TrimPrefix(v.text, "-")
 		if who, _ := u.last("Service.User"); dir == "~" {
 			dir = userHome(facts.Either(who.text, "root"))
@@ -252,7 +260,14 @@ func (u *unitFile) environment(a *facts.App) map[string]string {
 		a.Lost(v.at, "PassEnvironment="+v.text, "it is what the service manager was told: write the variables into env")
 	}
 	for _, v := range u.values["Service.EnvironmentFile"] {
-		path := u.specifiers(v.text)
+		path, err := u.filled(v.text)
+		if err == nil && !strings.HasPrefix(strings.TrimPrefix(path, "-"), "/") {
+			err = errors.New(notAbsolute(path))
+		}
+		if err != nil {
+			a.Lost(v.at, "EnvironmentFile="+path, "systemd passes over it: "+err.Error())
+			continue
+		}
 		optional := strings.HasPrefix(path, "-")
 		path = strings.TrimPrefix(path, "-")
 		found := []string{path}
@@ -313,6 +328,10 @@ func (u *unitFile) facts(a *facts.App) {
 			return facts.Fact{Set: attribute, Value: value, Was: name + "=" + v.text, At: v.at}
 		}
 		set := func(attribute, value string) { a.Add(fact(attribute, value)) }
+		if quoted(v.text) && slices.Contains(withoutQuotes, name) {
+			a.Lost(v.at, name+"="+v.text, "quotes belong to the value of "+name+", so systemd makes nothing of it: write it without them")
+			continue
+		}
 		startedAs := func(attribute, value string) { a.StartedAs(fact(attribute, value)) }
 		switch name {
 		case "User":

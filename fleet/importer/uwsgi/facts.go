@@ -85,6 +85,7 @@ func (u *reader) make() {
 	}
 	u.app.Add(f)
 	u.application(dir)
+	u.python2()
 	u.sockets(dir)
 	u.workers()
 	u.withoutMaster()
@@ -108,7 +109,9 @@ func (u *reader) application(dir string) {
 	// The last one is put first.
 	paths := u.all["pythonpath"]
 	for _, o := range slices.Backward(paths) {
-		u.fact(facts.SetSearchPath, o, facts.Rel(dir, o.value))
+		for _, one := range slices.Backward(globbed(u.c, o.value)) {
+			u.fact(facts.SetSearchPath, o, facts.Rel(dir, strings.TrimSuffix(one, "/")))
+		}
 	}
 	u.app.Add(facts.Fact{Set: facts.SetSearchPath, Value: dir, At: u.lastAt("chdir")})
 	if o := u.last["home"]; o != nil && o.value != "" {
@@ -157,7 +160,11 @@ func (u *reader) mount(o *option, dir, callable string, first bool) {
 	if p := strings.TrimSuffix(prefix, "/"); p != "" {
 		if u.on("manage-script-name") {
 			u.fact("script_name", o, p)
-			u.app.Note(o.at, was(o), "uWSGI gave the app paths outside of "+p+" too, without SCRIPT_NAME; here all requests have it")
+			before := "uWSGI gave the app paths outside of " + p + " too, without SCRIPT_NAME"
+			if u.on("no-default-app") {
+				before = "uWSGI answered 500 to paths outside of " + p
+			}
+			u.app.Note(o.at, was(o), before+"; here all requests have it")
 		} else {
 			u.app.Note(o.at, was(o), "the application sees the whole path, as under uWSGI without manage-script-name; requests outside of "+p+" reach it here too")
 		}
@@ -187,13 +194,14 @@ func (u *reader) workers() {
 	case processes != nil:
 		u.app.Add(facts.Fact{Set: "workers.count", Value: strconv.Itoa(n), Was: was(processes) + onlyDigits(processes), At: processes.at})
 	}
+	u.idle(n)
 	for key, to := range numbers {
 		o := u.last[key]
 		if o == nil {
 			continue
 		}
 		n := facts.LeadingInt(o.value)
-		if n <= 0 || key == "idle" {
+		if n <= 0 {
 			continue
 		}
 		f := facts.Fact{Set: to[0], Value: strconv.Itoa(n) + to[1], Was: was(o) + onlyDigits(o), At: o.at}
@@ -208,6 +216,7 @@ func (u *reader) workers() {
 	if o := u.last["harakiri"]; o == nil || facts.LeadingInt(o.value) <= 0 {
 		u.app.Add(facts.Fact{Set: "workers.request_timeout", Value: "24h", Was: "no harakiri, so no limit", At: facts.Position{File: "uWSGI"}})
 	}
+	u.router()
 	u.buffering()
 	if o := u.last["umask"]; o != nil {
 		u.fact("umask", o, o.value)

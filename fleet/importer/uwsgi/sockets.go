@@ -29,10 +29,11 @@ func (u *reader) protocolOf(key string, o *option) string {
 // speaks says what is to be written in nginx where its socket speaks HTTP now.
 func (p protocol) speaks(listen string) string {
 	return "it spoke " + p.name + " and speaks HTTP now: in nginx write proxy_pass http://" + listen +
-		"; and proxy_set_header Host $host; in place of " + p.pass
+		"; " + facts.ProxyHeaders + " in place of " + p.pass
 }
 
 func (u *reader) sockets(dir string) {
+	var believed trust
 	for _, key := range []string{"http-socket", "http", "https", "https-socket", "socket", "fastcgi-socket", "scgi-socket"} {
 		for _, o := range u.all[key] {
 			f := facts.Fact{Set: facts.SetListen, Was: was(o), At: o.at}
@@ -54,13 +55,19 @@ func (u *reader) sockets(dir string) {
 			spoken := u.protocolOf(key, o)
 			if p, ok := protocols[spoken]; ok {
 				f.Key = p.speaks(f.Value)
+				believed.params = true
 			} else if !strings.HasPrefix(spoken, "http") {
 				u.lose(o, "uWSGI spoke "+spoken+" there; the fleet speaks HTTP and mongrel2: write a socket into the block sockets")
 				continue
 			}
+			believed.unix = believed.unix || strings.HasPrefix(f.Value, "unix:")
+			if believed.first == nil {
+				believed.first = o
+			}
 			u.app.Add(f)
 		}
 	}
+	believed.facts(u)
 	mode, haveMode := u.last["chmod-socket"], u.last["chmod-socket"] != nil
 	if haveMode {
 		switch value := mode.value; value {

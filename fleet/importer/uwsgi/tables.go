@@ -30,9 +30,9 @@ var quiet = strings.Fields(`ini include inherit xml xmlconfig yaml yml json js c
 	buffer-size post-buffering-bufsize listen so-keepalive so-send-timeout tcp-nodelay reuse-port harakiri-verbose memory-report
 	close-on-exec close-on-exec2 show-config log-date log-format-strftime log-4xx log-5xx log-slow log-big log-zero log-sendfile log-ioerror log-prefix log-master log-reopen log-truncate
 	logto max-requests-delta min-worker-lifetime manage-script-name disable-write-exception ignore-sigpipe ignore-write-errors
-	py-call-osafterfork python-version http-auto-chunked http-chunked-input http-raw-body no-defer-accept abstract-socket wsgi-env-behavior
+	py-call-osafterfork python-version http-auto-chunked http-chunked-input http-timeout idle http-raw-body no-defer-accept wsgi-env-behavior
 	wsgi-env-behaviour wsgi-strict stats-no-cores stats-no-metrics emperor vassals-inherit vassals-include vassals-inherit-before
-	vassals-include-before vassals-set vassal-set emperor-tyrant protocol callable threads-stacksize threads-stack-size http-socket-modifier1 http-modifier1 fastcgi-modifier1 scgi-modifier1
+	vassals-include-before vassals-set vassal-set emperor-tyrant protocol callable http-socket-modifier1 http-modifier1 fastcgi-modifier1 scgi-modifier1
 	exit-on-reload no-default-app single-threaded print iprint declare-option reload-os-env
 	for for-glob for-times for-readline if-opt if-not-opt if-env ifenv if-not-env if-reload if-not-reload if-exists ifexists if-not-exists if-file if-not-file if-dir ifdir if-directory
 	if-not-dir if-plugin ifplugin if-not-plugin if-hostname if-not-hostname disable-logging processes chmod-socket chown-socket`)
@@ -44,13 +44,15 @@ var numbers = map[string][2]string{
 	"max-worker-lifetime": {"workers.max_age", "s"}, "reload-on-rss": {"workers.max_memory", "MiB"}, "limit-as": {"limits.address_space", "MiB"},
 	"reload-mercy": {"workers.stop_timeout", "s"}, "max-fd": {"limits.open_files", ""}, "limit-nproc": {"limits.processes", ""},
 	"limit-post": {"request.max_body", ""}, "socket-timeout": {"request.body_timeout", "s"}, "log-maxsize": {"log.max_size", ""},
-	"idle": {"workers.idle_timeout", "s"},
 }
 
 // told are options that are no loss, with what is instead of them.
 var told = map[string]string{
 	"logger": logIsHere, "req-logger": logIsHere, "log-backupname": logIsHere,
-	"pidfile": noPIDFile, "pidfile2": noPIDFile, "safe-pidfile": noPIDFile, "safe-pidfile2": noPIDFile,
+	"threads-stacksize": ownStack, "threads-stack-size": ownStack,
+	"cheap":       "workers are there before the first request comes; with workers { min = 0, idle_timeout = … } the first one starts them",
+	"die-on-idle": "the address stays, and so does the app, of which workers.idle_timeout ends the workers",
+	"pidfile":     noPIDFile, "pidfile2": noPIDFile, "safe-pidfile": noPIDFile, "safe-pidfile2": noPIDFile,
 	"logfile-chown": logIsHere, "logfile-chmod": logIsHere,
 	"log-format": formIsOwn, "logformat": formIsOwn,
 	"cheaper-algo": workersFollow, "cheaper-initial": workersFollow, "cheaper-step": workersFollow, "cheaper-overload": workersFollow, "cheaper-idle": workersFollow,
@@ -60,6 +62,7 @@ const (
 	formIsOwn     = "log.access writes lines of a form of its own, or JSON by log.format"
 	noPIDFile     = "no such file is written: wsgid-fleet status APP tells the process, and reload, restart and stop are in place of signals"
 	logIsHere     = "the log is logs/wsgid.log of the app folder, rotated by log.max_size and log.keep; log.target says where else it may go"
+	ownStack      = "threads have the stack that Python gives them: threading.stack_size() in the app says another"
 	workersFollow = "a worker is started as soon as a request waits, and those beyond workers.min end after workers.idle_timeout at rest"
 )
 
@@ -85,7 +88,8 @@ var lost = []struct{ names, why string }{
 	{"paste-logger paste-config-logging log-encoder log-req-encoder log-route log-req-route", "configure logging in the application"},
 	{"apparmor-profile apparmor selinux", "write it into the unit of wsgid-fleet, for all apps"},
 	{"py-tracebacker profiler python-worker-override", "the stack of a worker that takes too long is in the log"},
-	{"http-timeout http-connect-timeout http-keepalive", "see request.header_timeout, body_timeout and keep_alive_timeout"},
+	{"abstract-socket", "a unix socket is a file: have the web server in front name the file"},
+	{"http-connect-timeout http-keepalive", "see request.header_timeout, body_timeout and keep_alive_timeout"},
 	{"exec fork-server emperor-wrapper emperor-on-demand-extension emperor-stats vassals-start-hook vassals-stop-hook", "vassals are apps of the fleet; one of workers.min = 0 is started by its first request"},
 	{"raw-socket puwsgi-socket suwsgi-socket ssl-socket http-socket-https shared-socket zerg zeromq mongrel2", "the fleet speaks HTTP and mongrel2: write a socket into the block sockets"},
 	{"envdir early-envdir", "write the variables into env, secret ones as NAME = trimspace(file(\"/path\"))"},
