@@ -29,14 +29,15 @@ type Queue struct {
 // part is bytes on the heap, in a piece of memory or in a block of the spool, or a
 // part of a file.
 type part struct {
-	kind kind
-	b    []byte   // heap, piece
-	from int      // the first byte of b, or of the block, that is not taken
-	to   int      // behind the last one; heap: len(b)
-	off  int64    // file: where the rest begins
-	n    int64    // file: bytes that are left
-	file *os.File // file
-	disk *spooled // block
+	kind   kind
+	b      []byte   // heap, piece
+	buffer []byte   // heap: the buffer of the store where b lies; nil: b is an allocation of its own
+	from   int      // the first byte of b, or of the block, that is not taken
+	to     int      // behind the last one; heap: len(b)
+	off    int64    // file: where the rest begins
+	n      int64    // file: bytes that are left
+	file   *os.File // file
+	disk   *spooled // block
 }
 
 // lack is what there is not enough of.
@@ -129,10 +130,20 @@ func (q *Queue) addHeap(b []byte) {
 	q.parts = append(q.parts, part{kind: heap, b: append([]byte(nil), b...), to: len(b)})
 }
 
-// addOver keeps bytes for which there is no room.
+// addOver keeps bytes for which there is no room. A disk that does not keep up has this
+// happen again and again: memory for it is used again, too.
 func (q *Queue) addOver(b []byte) {
 	q.Store.memory.Add(int64(len(b)))
-	q.addHeap(b)
+	for len(b) > smallPart {
+		buffer := q.Store.buffer()
+		n := copy(buffer, b)
+		q.memory += int64(n)
+		q.parts = append(q.parts, part{kind: heap, b: buffer[:n], buffer: buffer, to: n})
+		b = b[n:]
+	}
+	if len(b) > 0 {
+		q.addHeap(b)
+	}
 }
 
 func (q *Queue) addPiece() bool {
@@ -240,6 +251,7 @@ func (q *Queue) drop() {
 	case heap:
 		q.memory -= int64(len(p.b))
 		q.Store.Unclaim(int64(len(p.b)))
+		q.Store.freeBuffer(p.buffer)
 	case piece:
 		q.memory -= BlockSize
 		q.Store.freePiece(p.b)

@@ -75,9 +75,10 @@ func (q *Queue) settle() bool {
 		q.memory -= int64(len(p.b) - len(b))
 		q.Store.Unclaim(int64(len(p.b) - len(b)))
 		if len(b) > 0 {
-			q.parts = append(append(q.parts, part{kind: heap, b: b, to: len(b)}), over[k+1:]...)
+			q.parts = append(append(q.parts, part{kind: heap, b: b, buffer: p.buffer, to: len(b)}), over[k+1:]...)
 			return false
 		}
+		q.Store.freeBuffer(p.buffer)
 	}
 	return true
 }

@@ -82,9 +82,10 @@ func (p *spooled) add(b []byte) lack {
 		s.writing.Add(-int64(len(b)))
 		return budget
 	}
-	if p.memory == nil && len(b) >= BlockSize/2 {
+	if p.buffer == nil && len(p.memory)+len(b) >= BlockSize/2 {
+		// Whoever reads what was there before has it still.
 		p.buffer, p.lent = s.buffer(), false
-		p.memory = p.buffer[:0]
+		p.memory = append(p.buffer[:0], p.memory...)
 	}
 	p.memory = append(p.memory, b...) // a block fits into a buffer
 	queued := p.queued
@@ -149,7 +150,7 @@ func (p *spooled) write() {
 		p.file = f
 		p.written += len(b)
 		if p.memory = p.memory[len(b):]; len(p.memory) == 0 {
-			if p.buffer != nil && !p.lent {
+			if !p.lent {
 				s.freeBuffer(p.buffer)
 			}
 			p.memory, p.buffer = nil, nil
@@ -172,7 +173,11 @@ func (s *Store) buffer() []byte {
 	return make([]byte, BlockSize)
 }
 
+// freeBuffer gives one back; nil: there is none.
 func (s *Store) freeBuffer(b []byte) {
+	if b == nil {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.used > 0 && len(s.buffers) < mostWriting/BlockSize {
