@@ -54,19 +54,25 @@ func (s *Store) block() *spooled {
 }
 
 // freeBlock gives a block back. With the last one the file goes, and its place on
-// the disk.
+// the disk, which counts until then.
 func (s *Store) freeBlock(off int64) {
-	s.spooled.Add(-BlockSize)
 	defer s.roomier()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unused = append(s.unused, off)
 	if s.used--; s.used == 0 {
 		if f := s.file; f != nil {
-			go func() { _ = f.Close() }() // which a disk may hold up
+			size := s.next
+			s.spooled.Add(size)
+			go func() { // a disk may hold it up
+				_ = f.Close()
+				s.spooled.Add(-size)
+				s.roomier()
+			}()
 		}
 		s.file, s.next, s.unused, s.buffers = nil, 0, nil, nil
 	}
+	s.spooled.Add(-BlockSize)
 }
 
 // add appends a copy of b to the block, but where too much is on its way, or the disk
