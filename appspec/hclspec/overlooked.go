@@ -14,7 +14,8 @@ import (
 // overlooked finds what the library lets pass in an expression that has a value
 // (hcl 2.25.0): an unknown name or function on a side of ||, && or ?: that does not
 // count, an error on the left of an || or && whose right side decides, and a
-// division by zero, where 5 % 0 is 5 and 5 / 0 infinite. chooses tells whether a ?: stands
+// division by zero, where 5 % 0 is 5 and 5 / 0 infinite, and a comparison of two kinds of
+// values, which are never equal. chooses tells whether a ?: stands
 // in it.
 func (f *file) overlooked(expr hcl.Expression) (diags hcl.Diagnostics, chooses bool) {
 	w := &overlooked{f: f, whole: expr, ctx: f.ctx}
@@ -50,6 +51,7 @@ type overlooked struct {
 	unused  int // how many expressions around have no part in the value
 	decided map[hclsyntax.Expression]bool
 	chooses bool
+	mixed   bool // the items of the loop around are of several kinds
 }
 
 func (w *overlooked) Enter(node hclsyntax.Node) hcl.Diagnostics {
@@ -123,6 +125,8 @@ func (w *overlooked) binary(x *hclsyntax.BinaryOpExpr) {
 		if !w.decided[x] {
 			w.decide(x)
 		}
+	case hclsyntax.OpEqual, hclsyntax.OpNotEqual:
+		w.equal(x)
 	case hclsyntax.OpDivide, hclsyntax.OpModulo:
 		if by, ok := w.value(x.RHS, cty.Number); ok && by.AsBigFloat().Sign() == 0 {
 			w.report(explain.Problem(x.SrcRange, "the number is divided by zero", "divide by another number, or leave the division out"))
@@ -130,10 +134,10 @@ func (w *overlooked) binary(x *hclsyntax.BinaryOpExpr) {
 	}
 }
 
-// loop looks at a for expression in which something is divided, once for each item: by
-// what is only known then.
+// loop looks at a for expression in which something is divided or compared, once for each
+// item: by what is only known then.
 func (w *overlooked) loop(x *hclsyntax.ForExpr) {
-	if w.unused > 0 || len(w.scopes) > 0 || !divides(x) {
+	if w.unused > 0 || len(w.scopes) > 0 || !dependsOnItems(x) {
 		return
 	}
 	items, diags := x.CollExpr.Value(w.ctx)
@@ -145,8 +149,9 @@ func (w *overlooked) loop(x *hclsyntax.ForExpr) {
 	if x.KeyVar != "" {
 		names[x.KeyVar] = struct{}{}
 	}
+	mixed := w.mixed || ofSeveralKinds(items)
 	for key, item := range items.Elements() {
-		inner := &overlooked{f: w.f, whole: w.whole, ctx: w.ctx.NewChild(), diags: w.diags, known: append(slices.Clone(w.known), names)}
+		inner := &overlooked{f: w.f, whole: w.whole, mixed: mixed, ctx: w.ctx.NewChild(), diags: w.diags, known: append(slices.Clone(w.known), names)}
 		inner.ctx.Variables = map[string]cty.Value{x.ValVar: item}
 		if x.KeyVar != "" {
 			inner.ctx.Variables[x.KeyVar] = key
@@ -165,12 +170,24 @@ func (w *overlooked) loop(x *hclsyntax.ForExpr) {
 	}
 }
 
-// divides tells whether something is divided in an expression.
-func divides(x hclsyntax.Expression) bool {
+// ofSeveralKinds tells whether one item is a string and another one a number, or the like.
+func ofSeveralKinds(items cty.Value) bool {
+	kind := cty.NilType
+	for _, item := range items.Elements() {
+		if !kind.Equals(cty.NilType) && !kind.Equals(item.Type()) {
+			return true
+		}
+		kind = item.Type()
+	}
+	return false
+}
+
+// dependsOnItems tells whether something is divided or compared in an expression.
+func dependsOnItems(x hclsyntax.Expression) bool {
 	found := false
 	_ = hclsyntax.VisitAll(x, func(node hclsyntax.Node) hcl.Diagnostics { // it never fails
 		op, ok := node.(*hclsyntax.BinaryOpExpr)
-		found = found || ok && (op.Op == hclsyntax.OpDivide || op.Op == hclsyntax.OpModulo)
+		found = found || ok && slices.Contains([]*hclsyntax.Operation{hclsyntax.OpDivide, hclsyntax.OpModulo, hclsyntax.OpEqual, hclsyntax.OpNotEqual}, op.Op)
 		return nil
 	})
 	return found
