@@ -69,11 +69,12 @@ func ofMark(tokens hclsyntax.Tokens, d *hcl.Diagnostic) *hcl.Diagnostic {
 	case mark == nil:
 		return d
 	case closed:
+		detail, _, _ := strings.Cut(d.Detail, ".\n") // behind it the library says the same at length
 		and := "; write "
-		if strings.HasSuffix(d.Detail, "?") {
+		if strings.HasSuffix(detail, "?") {
 			and = " Or write "
 		}
-		return Problem(*d.Subject, d.Summary, d.Detail+and+itself(mark))
+		return Problem(*d.Subject, d.Summary, detail+and+itself(mark))
 	default:
 		return unclosedMark(mark)
 	}
