@@ -79,10 +79,15 @@ func TestAppsThatSwapTheirAddresses(t *testing.T) {
 	stop := underLoad(2, func() (string, error) { return ask("tcp4", at[0]) })
 	spec("blog", at[1])
 	spec("shop", at[0])
-	want := "app shop still listens on " + at[1] + ": it is free once that app has left it; two apps that swap addresses wait for each other: give one of them another address first"
+	want := "cannot listen on " + at[1] + ": app shop still listens there: the address is free once that app has left it; two apps that swap addresses wait for each other: give one of them another address first"
 	eventually(t, "blog says who is in its way", func() bool {
 		a := f.status("blog")
-		return a.State == "degraded" && strings.Contains(a.Reason, want)
+		return a.State == "degraded" && strings.Contains(a.Reason, want) && !strings.Contains(a.Reason, "another process")
+	})
+	_, port, _ := net.SplitHostPort(at[1])
+	spec("blog", "0.0.0.0:"+port)
+	eventually(t, "blog says who is in its way at another address of the port", func() bool {
+		return strings.Contains(f.status("blog").Reason, "cannot listen on 0.0.0.0:"+port+": app shop still listens on "+at[1]+": the address is free once")
 	})
 	if good, bad := stop(); good == 0 || len(bad) > 0 {
 		t.Errorf("%d good answers, %d lost: %v", good, len(bad), bad)

@@ -11,6 +11,9 @@ import (
 // more is replaced.
 func Listen(spec *appspec.Spec, s *appspec.HTTPSocket) (*os.File, error) { return listen.Open(spec, s) }
 
+// TakenError says that somebody else listens where a spec says.
+type TakenError = listen.TakenError
+
 // RemoveSocket takes away the file of a unix socket of a spec, if nobody listens on it
 // any more; other sockets have none.
 func RemoveSocket(spec *appspec.Spec, s *appspec.HTTPSocket) error { return listen.Remove(spec, s) }

@@ -99,11 +99,11 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act
 	var beside sockets.Rebind
 	defer beside.Close()
 	if err := beside.Open(spec, files, a.Sockets.All(o.App)); err != nil {
-		return err
+		return a.taken(o.App, err)
 	}
 	m, err := a.open(ctx, spec, o, files, act.Scale, false)
 	if err != nil {
-		return a.taken(spec, files, err)
+		return a.taken(o.App, err)
 	}
 	a.Hold(ctx, o.App, m)
 	if spec.Gate == nil {

@@ -86,14 +86,14 @@ func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed,
 		}
 	}
 	if err := beside.Open(spec, files, taken); err != nil {
-		return nil, err
+		return nil, a.taken(o.App, err)
 	}
 	m, err := a.open(ctx, spec, o, files, scale, old.Serves())
 	switch {
 	case err != nil && m != nil:
 		a.undo(o, old, m)
 	case err != nil:
-		err = a.taken(spec, files, err)
+		err = a.taken(o.App, err)
 	}
 	return m, err
 }

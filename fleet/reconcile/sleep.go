@@ -68,7 +68,7 @@ func (a *Applier) listen(ctx context.Context, spec *appspec.Spec, o Observed, ac
 		f, err := runner.Listen(spec, s)
 		if err != nil {
 			sockets.CloseAll(opened)
-			return err
+			return a.taken(o.App, err)
 		}
 		files[s.Listen], opened[s.Listen] = f, f
 	}

@@ -1,23 +1,29 @@
 package reconcile
 
 import (
+	"errors"
 	"fmt"
-	"os"
 
-	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
-// taken adds to the error of a master that did not start which other app listens where
-// its spec, with these sockets, wants to. An app that moves on leaves its address, and the
-// next try gets it. Two that swap theirs wait for each other, for ever.
-func (a *Applier) taken(spec *appspec.Spec, files map[string]*os.File, err error) error {
-	for _, s := range spec.Sockets.HTTP {
-		if files[s.Listen] != nil {
-			continue
-		}
-		if other := a.Sockets.Owner(s.Listen, spec.Name); other != "" {
-			return fmt.Errorf("%w; app %s still listens on %s: it is free once that app has left it; two apps that swap addresses wait for each other: give one of them another address first", err, other, s.Listen)
-		}
+// taken says of an address that another process has which app of the fleet that is. An app
+// that moves on leaves its address, and the next try gets it. Two that swap theirs wait for
+// each other, for ever: a master that serves what another app's old one still does would
+// answer in its place, for as long as that app cannot be started anew.
+func (a *Applier) taken(app string, err error) error {
+	var taken *runner.TakenError
+	if !errors.As(err, &taken) {
+		return err
 	}
-	return err
+	other, at := a.Sockets.Owner(taken.Listen, app)
+	if other == "" {
+		return err
+	}
+	if at == taken.Listen {
+		at = "there"
+	} else {
+		at = "on " + at
+	}
+	return fmt.Errorf("cannot listen on %s: app %s still listens %s: the address is free once that app has left it; two apps that swap addresses wait for each other: give one of them another address first", taken.Listen, other, at)
 }

@@ -67,7 +67,7 @@ func (b *Rebind) Open(spec *appspec.Spec, files, taken map[string]*os.File) erro
 		f, err := bindBeside(want)
 		if err != nil {
 			if errors.Is(err, unix.EADDRINUSE) {
-				err = errors.New("the port is taken by another process (ss -ltnp shows which)")
+				return &runner.TakenError{Listen: s.Listen}
 			}
 			return fmt.Errorf("cannot listen on %s: %w", s.Listen, err)
 		}

@@ -54,20 +54,32 @@ func (k *Store) All(app string) map[string]*os.File {
 	return maps.Clone(k.apps[app])
 }
 
-// Owner is the app, but for one, for which a socket of that listen string is kept; empty:
-// none.
-func (k *Store) Owner(listen, but string) string {
+// Owner is the app, but for one, for which a socket is kept that is in the way of a listen
+// string, and where that one listens; empty: none.
+func (k *Store) Owner(listen, but string) (app, at string) {
 	if k == nil {
-		return ""
+		return "", ""
 	}
+	want, err := resolve(listen)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for app, files := range k.apps {
-		if app != but && files[listen] != nil {
-			return app
+	for _, app := range slices.Sorted(maps.Keys(k.apps)) {
+		if app == but {
+			continue
+		}
+		for at, f := range k.apps[app] {
+			if at == listen {
+				return app, at
+			}
+			if err != nil {
+				continue // no TCP address
+			}
+			if have, err := BoundTo(f); err == nil && have.Port() == want.Port() && overlap(have.Addr(), want.Addr()) {
+				return app, at
+			}
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // Beyond is what is kept for an app and is not one of its spec's sockets; the

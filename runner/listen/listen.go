@@ -51,7 +51,7 @@ func Open(spec *appspec.Spec, s *appspec.HTTPSocket) (*os.File, error) {
 	if err != nil {
 		switch {
 		case errors.Is(err, unix.EADDRINUSE):
-			return nil, fmt.Errorf("cannot listen on %s: the port is taken by another process (ss -ltnp shows which)", s.Listen)
+			return nil, &TakenError{Listen: s.Listen}
 		case errors.Is(err, unix.EACCES):
 			return nil, fmt.Errorf("cannot listen on %s: ports below 1024 need root or CAP_NET_BIND_SERVICE", s.Listen)
 		case errors.Is(err, unix.EADDRNOTAVAIL):
@@ -61,6 +61,17 @@ func Open(spec *appspec.Spec, s *appspec.HTTPSocket) (*os.File, error) {
 	}
 	defer ln.Close()
 	return FileOf(ln.(*net.TCPListener), s.Listen)
+}
+
+// TakenError says that somebody else listens where a spec says.
+type TakenError struct{ Listen string }
+
+func (e *TakenError) Error() string {
+	who := "the port is taken by another process (ss -ltnp shows which)"
+	if strings.HasPrefix(e.Listen, "unix:") {
+		who = "another process listens there"
+	}
+	return "cannot listen on " + e.Listen + ": " + who
 }
 
 // Start makes a socket listen that is only bound yet: who opened it

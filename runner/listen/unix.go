@@ -101,7 +101,7 @@ func listenUnix(spec *appspec.Spec, s *appspec.HTTPSocket, path string) (*os.Fil
 			return fail(errors.New("a file that is not a socket exists there; remove it"))
 		}
 		if listensAt(fd) {
-			return fail(errors.New("another process listens there"))
+			return nil, &TakenError{Listen: s.Listen}
 		}
 		if err := file.remove(&st); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fail(err)
