@@ -422,6 +422,13 @@ func TestVirtualenvOfADeploy(t *testing.T) {
 	if two.Virtualenv != one.Virtualenv || two.Stages[i].Note != "requirements unchanged" {
 		t.Errorf("the second deploy has %s (%q), the first %s", two.Virtualenv, two.Stages[i].Note, one.Virtualenv)
 	}
+	// What pip does not look at is told: findings/pip-drops-the-rest-of-a-line.sh.
+	b.commit("more.txt", "# nothing\n")
+	b.commit("requirements.txt", "-r more.txt -r rest.txt\n")
+	three := b.deploy()
+	if note := three.Stages[i].Note; three.Virtualenv == one.Virtualenv || !strings.Contains(note, "drops the rest without a word: requirements.txt: --requirement rest.txt: write it on a line of its own") {
+		t.Errorf("the third deploy has %s (%q)", three.Virtualenv, note)
+	}
 }
 
 // project has the repository hold a project that is installed, and a folder hold what

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"os"
+	"strings"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/venv"
 )
@@ -45,12 +46,27 @@ func (d *Deployer) virtualenv(ctx context.Context) (note, output string, err err
 	}
 	d.runs, d.entry.Virtualenv = v, "venvs/"+v.Name
 	if v.Ready {
-		return "requirements unchanged", "", nil
+		return droppedToo("requirements unchanged", v.Dropped), "", nil
 	}
 	if err := store.Build(ctx, v); err != nil {
 		return "", outputOf(err), err
 	}
-	return v.Own, "", nil
+	return droppedToo(v.Own, v.Dropped), "", nil
+}
+
+// droppedToo adds to a note what pip makes nothing of in the requirements.
+func droppedToo(note string, dropped []string) string {
+	if len(dropped) == 0 {
+		return note
+	}
+	said := strings.Join(dropped[:min(len(dropped), 3)], "; ")
+	if len(dropped) > 3 {
+		said += "; and more"
+	}
+	if note != "" {
+		note += "; "
+	}
+	return note + "pip takes one thing of a line and drops the rest without a word: " + said + ": write it on a line of its own"
 }
 
 // install brings the project itself into the release's own virtualenv.

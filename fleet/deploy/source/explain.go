@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -31,6 +33,8 @@ func (s *Store) explain(ctx context.Context, r Repository, err error) error {
 		}
 	case how == https && said(err, "could not read Username", "could not read Password", "Authentication failed"):
 		hint = fmt.Sprintf("the server asks for a password (many do when a repository does not exist): put it into ~/.netrc of %s, or use ssh with ssh_key", s.Account)
+	case said(err, "from promisor remote"):
+		hint = "it is a partial clone, made with --filter, and lacks files: name the repository that it was cloned from, or run there: git fetch --refetch --no-filter"
 	case said(err, "not allowed", "not supported or disabled in libcurl"):
 		hint = "the server redirects to another transport"
 	case said(err, "ould not resolve host"):
@@ -60,6 +64,20 @@ func (s *Store) explain(ctx context.Context, r Repository, err error) error {
 		return err
 	}
 	return fmt.Errorf("%s\n%w", hint, err)
+}
+
+// whereShallow says of a repository of this machine that it has not all commits.
+func whereShallow(r Repository) string {
+	how, u, _ := parse(r.URL)
+	if how != file {
+		return ""
+	}
+	for _, dir := range []string{u.Path, filepath.Join(u.Path, ".git")} {
+		if _, err := os.Stat(filepath.Join(dir, "shallow")); err == nil {
+			return " It is a shallow clone, which has the newest commits alone: run git fetch --unshallow there, or name the repository that it was cloned from"
+		}
+	}
+	return ""
 }
 
 // unknownHost asks the server for its key, and says what to add to known_hosts

@@ -145,9 +145,9 @@ func (s *Store) search(ctx context.Context, r Repository, dir, id string) error 
 		}
 	}
 	if r.Branch == "" {
-		return fmt.Errorf("no branch and no tag has a commit %s; was it pushed?", id)
+		return fmt.Errorf("no branch and no tag has a commit %s; was it pushed?%s", id, whereShallow(r))
 	}
-	return fmt.Errorf("branch %s has no commit %s, and the server does not serve commits by id alone; was it pushed, and to this branch?", r.Branch, id)
+	return fmt.Errorf("branch %s has no commit %s, and the server does not serve commits by id alone; was it pushed, and to this branch?%s", r.Branch, id, whereShallow(r))
 }
 
 // bring fetches references. --prune makes way where a branch became a folder of

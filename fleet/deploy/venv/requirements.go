@@ -23,6 +23,8 @@ type requirements struct {
 	files map[string][]byte // by path in the tree
 	order []string
 	own   string // why the bytes do not say all; empty if they do
+
+	dropped []string // what pip passes over, by its file
 }
 
 // readRequirements reads requirements files of a release.
@@ -61,7 +63,11 @@ func (r *requirements) read(tree *os.Root, name, from string) error {
 	r.files[name] = b
 	r.order = append(r.order, name)
 	for _, l := range lines(string(b)) {
-		switch kind, arg := classify(l); kind {
+		one := classify(l)
+		for _, what := range one.dropped {
+			r.dropped = append(r.dropped, name+": "+what)
+		}
+		switch arg := one.arg; one.kind {
 		case nested:
 			if strings.Contains(arg, "://") {
 				r.own = fmt.Sprintf("%s names %s", name, arg)
@@ -116,18 +122,8 @@ func beside(tree *os.Root, name string) string {
 	return strings.Join(names[:min(len(names), 20)], ", ")
 }
 
-// kind is what a line of a requirements file is to the hash.
-type kind int
-
-const (
-	plain     kind = iota // its bytes say all
-	nested                // another requirements file
-	elsewhere             // something that may change while the line does not
-)
-
 var (
 	comment = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(^|\s+)#.*$`) })
-	option  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(-[a-zA-Z]|--[a-z-]+)(?:\s*=\s*|\s*)(.*)$`) })
 	archive = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)\.(whl|zip|tar\.gz|tgz|tar\.bz2|tar\.xz|tar)\b`) })
 )
 
@@ -152,28 +148,6 @@ func lines(text string) []string {
 		all = append(all, joined)
 	}
 	return all
-}
-
-func classify(line string) (kind, string) {
-	if m := option().FindStringSubmatch(line); m != nil {
-		arg := strings.Trim(m[2], `"'`)
-		switch m[1] {
-		case "-r", "--requirement", "-c", "--constraint":
-			return nested, arg
-		case "-e", "--editable", "-f", "--find-links":
-			return elsewhere, arg
-		}
-		return plain, ""
-	}
-	what, _, _ := strings.Cut(line, ";")
-	what = strings.TrimSpace(what)
-	if name, _, ok := strings.Cut(what, " "); ok && !strings.Contains(what, "@") {
-		what = name // options, hashes and versions behind it
-	}
-	if strings.HasPrefix(what, ".") || strings.Contains(what, "/") || strings.Contains(what, "@") || archive().MatchString(what) {
-		return elsewhere, what
-	}
-	return plain, ""
 }
 
 // listing is what decides about a folder of wheels.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestClassify(t *testing.T) {
@@ -15,16 +17,38 @@ func TestClassify(t *testing.T) {
 		"--index-url https://h/simple": plain, "--no-index": plain, "-i https://h/simple": plain, "zope.interface~=5.0": plain,
 		"-r other.txt": nested, "-rother.txt": nested, "--requirement=other.txt": nested, "-c c.txt": nested, "--constraint c.txt": nested,
 		"-e .": elsewhere, "--editable=./x": elsewhere, ".": elsewhere, "./x": elsewhere, "../x[y]": elsewhere, "/srv/x": elsewhere, "x/y": elsewhere,
+		"--no-index --pre": plain, "--pre": plain, "--requ other.txt": nested, "-r 'a b.txt'": nested, `-r a\ b.txt`: nested, "--require-hashes": plain,
 		"git+https://h/x": elsewhere, "x @ git+https://h/x": elsewhere, "x@file:///y": elsewhere, "https://h/x.whl": elsewhere,
 		"x-1.0-py3-none-any.whl": elsewhere, "x.tar.gz": elsewhere, "-f wheels": elsewhere, "--find-links=wheels": elsewhere,
 	} {
-		if got, _ := classify(line); got != want {
-			t.Errorf("%q is %d, want %d", line, got, want)
+		if got := classify(line); got.kind != want || got.dropped != nil {
+			t.Errorf("%q is %+v, want %d", line, got, want)
 		}
 	}
 	got := lines("# c\na # c\nb==1 \\\n  --hash=x\r\n\n  # c\nc#d\n-r x \\")
 	if want := []string{"a", "b==1   --hash=x", "c#d", "-r x"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// One thing of a line is taken, and the rest is told.
+func TestClassifyWhatPipDrops(t *testing.T) {
+	for text, want := range map[string]line{
+		"-r a.txt -r b.txt":           {nested, "a.txt", []string{"--requirement b.txt"}},
+		`-r "a b.txt" --no-index`:     {nested, "a b.txt", []string{"--no-index"}},
+		"--no-index -r a.txt":         {nested, "a.txt", []string{"--no-index"}},
+		"-c c.txt -ra.txt":            {nested, "a.txt", []string{"--constraint c.txt"}},
+		"-c c.txt beta":               {nested, "c.txt", []string{"beta"}},
+		"-e ./x -e ./y":               {elsewhere, "./x", []string{"--editable ./y"}},
+		"alpha -r b.txt":              {plain, "", []string{"--requirement b.txt"}},
+		"alpha --hash=sha256:00 beta": {plain, "", []string{"beta"}},
+		"-r a.txt -i https://u:p@h/":  {nested, "a.txt", []string{"--index-url"}},
+		"--no-index -f wheels":        {elsewhere, "wheels", nil},
+		"-r":                          {},
+	} {
+		if diff := cmp.Diff(want, classify(text), cmp.AllowUnexported(line{})); diff != "" {
+			t.Errorf("%s: (-want +got):\n%s", text, diff)
+		}
 	}
 }
 

@@ -48,11 +48,13 @@ type Store struct {
 
 // Virtualenv is one that Find has named.
 type Virtualenv struct {
-	Name   string // the hash
-	Path   string
-	Ready  bool   // complete; Build has nothing to do
-	Own    string // why no other release can share it; empty if they can
-	Python Interpreter
+	Name  string // the hash
+	Path  string
+	Ready bool   // complete; Build has nothing to do
+	Own   string // why no other release can share it; empty if they can
+	// Dropped is what pip passes over in the requirements without a word, by its file.
+	Dropped []string
+	Python  Interpreter
 
 	pip    string // the interpreter that pip runs with; empty where nothing is to be installed
 	inputs Inputs
@@ -101,7 +103,7 @@ func (s *Store) find(ctx context.Context, in Inputs) (Virtualenv, error) {
 	if in.config, err = pipConfig(in.Env); err != nil {
 		return Virtualenv{}, err
 	}
-	v := Virtualenv{inputs: in, Own: files.own}
+	v := Virtualenv{inputs: in, Own: files.own, Dropped: files.dropped}
 	if v.Python, err = s.Known.ask(ctx, s.Account, cmp.Or(in.Python, "python3")); err != nil {
 		return Virtualenv{}, err
 	}
