@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
@@ -30,6 +31,28 @@ func (l *Loop) after(name string, out Outcome) {
 	for i, m := range ms {
 		l.followed(name, m, i == 0)
 	}
+	l.missed(name, out, ms)
+}
+
+// missed makes good the end of a master that the pass has left, and that is not among those
+// which live now: it came before anybody followed the master, so that nobody is told of it.
+func (l *Loop) missed(name string, out Outcome, living []Handle) {
+	l.ours.Range(func(pid, m any) bool {
+		h, is := m.(Handle)
+		if !is || h.Recorded().App != name || h.Alive() {
+			return true
+		}
+		l.ours.Delete(pid)
+		if out.Err == nil { // else whoever started it has said so
+			l.masterEnded(name, h.Recorded().PID, h.Recorded().Since)
+		}
+		return true
+	})
+	serves := func(m Handle) bool { return !m.Recorded().Draining }
+	if out.Err != nil || out.Plan.CurrentPID == 0 || out.Want.Spec == nil || !out.Want.Spec.Enabled || slices.ContainsFunc(living, serves) || l.Core.Activator.Listens(name) != nil {
+		return
+	}
+	l.Reconciler.Enqueue(name, Intent{}, false)
 }
 
 // followed follows a master and, of one that was found, takes duplicates of

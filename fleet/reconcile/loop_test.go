@@ -36,7 +36,13 @@ type looping struct {
 // again for events alone: its tick is long.
 func startLoop(t *testing.T, f *reconciletest.Fixture, disk afero.Fs) *looping {
 	t.Helper()
-	l := &looping{Fixture: f, m: reconciletest.NewMachine(), log: &fleettest.Buffer{}}
+	return startLoopOn(t, f, disk, reconciletest.NewMachine())
+}
+
+// startLoopOn begins one where masters may run.
+func startLoopOn(t *testing.T, f *reconciletest.Fixture, disk afero.Fs, m *reconciletest.Machine) *looping {
+	t.Helper()
+	l := &looping{Fixture: f, m: m, log: &fleettest.Buffer{}}
 	c := newCore(t, f, disk, l.m, reconciletest.Folders{}, slog.New(slog.NewTextHandler(l.log, nil)))
 	l.Loop = reconcile.NewLoop(c)
 	l.Signals = &reconcile.Signals{}
@@ -99,6 +105,20 @@ func TestTheLoopFollowsEdits(t *testing.T) {
 	l.stop()
 	if n := l.m.Total(); n != 0 {
 		t.Errorf("%d masters are left", n)
+	}
+}
+
+// A master that an earlier daemon has left, and that ends between the first look at it and
+// the moment in which it is followed, is replaced at once: nobody is told of its end.
+func TestAMasterEndsBeforeItIsFollowed(t *testing.T) {
+	f, m := reconciletest.New(t), reconciletest.NewMachine()
+	old := newReconciler(t, f, m).started(f, m, reconciletest.Count(1))
+	old.DieSeen()
+	l := startLoopOn(t, f, afero.NewOsFs(), m)
+	defer l.stop()
+	l.has("blog", 1)
+	if l.m.Only(t, "blog") == old {
+		t.Error("the one that has ended is still there")
 	}
 }
 

@@ -19,6 +19,7 @@ type Machine struct {
 	lastPID int
 	started map[string]int // starts by app
 	unseen  error          // of Find
+	dying   *Master        // see DieSeen
 	behave  func(spec *appspec.Spec) (runner.Status, error)
 }
 
@@ -55,15 +56,23 @@ func (m *Machine) Start(_ context.Context, o runner.StartOptions) (reconcile.Han
 }
 
 // Find see Start.
-func (m *Machine) Find(_, app string) ([]reconcile.Handle, error) {
+func (m *Machine) Find(_, app string) (out []reconcile.Handle, err error) {
+	var seen *Master
+	defer func() {
+		if seen != nil {
+			seen.Die()
+		}
+	}()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.unseen != nil {
 		return nil, m.unseen
 	}
-	var out []reconcile.Handle
 	for _, f := range m.masters[app] {
 		out = append(out, f)
+		if f == m.dying {
+			m.dying, seen = nil, f
+		}
 	}
 	return out, nil
 }

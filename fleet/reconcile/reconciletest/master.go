@@ -78,6 +78,13 @@ func (f *Master) Die() {
 	}
 }
 
+// DieSeen has it end when it was found once more, by somebody who has it alive.
+func (f *Master) DieSeen() {
+	f.machine.mu.Lock()
+	defer f.machine.mu.Unlock()
+	f.machine.dying = f
+}
+
 // Called is what it was asked for.
 func (f *Master) Called() []string {
 	f.mu.Lock()
