@@ -75,6 +75,22 @@ func urls(spec, gate *appspec.Spec) []string {
 	return slices.Compact(out)
 }
 
+// unreached says why nobody reaches an app, where it has names alone and there is no gate.
+func unreached(spec, gate *appspec.Spec) string {
+	if gate != nil || spec.Gate != nil || !spec.Enabled || len(spec.Hosts) == 0 || len(urls(spec, nil)) > 0 {
+		return ""
+	}
+	return "it is not reached: it has hosts and no listener of its own, and the directory has no gate, by which connections arrive by name; write a gate block beside the apps (wsgid-fleet validate shows one), or a listener of its own"
+}
+
+// reached adds to a result where the app is reached now.
+func (r *Result) reached(spec, gate *appspec.Spec) {
+	r.URLs = urls(spec, gate)
+	if why := unreached(spec, gate); why != "" {
+		r.Warnings = append(r.Warnings, why)
+	}
+}
+
 // urlOf is how people write an address of a listener.
 func urlOf(s appspec.HTTPSocket, address string) string {
 	if s.TLS != nil {

@@ -47,7 +47,7 @@ func (p *operations) deployEverywhere(ctx context.Context, o DeployOrder, told i
 	r := p.core.outcomeNow(ctx, o.App, p.daemon() != nil)
 	set, _ := p.core.Dir.Snapshot()
 	if set != nil && set.Specs[o.App] != nil {
-		r.URLs = urls(set.Specs[o.App], set.Specs[appspec.GateName])
+		r.reached(set.Specs[o.App], p.core.Dir.Front(set))
 	}
 	FleetResult(&r, d)
 	return []Result{r}, nil

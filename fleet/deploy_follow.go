@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 )
@@ -110,11 +109,7 @@ func (p *operations) deployed(ctx context.Context, e *deploy.Entry) Result {
 	if w.Spec == nil {
 		return r
 	}
-	var gate *appspec.Spec
-	if set != nil {
-		gate = set.Specs[appspec.GateName]
-	}
-	r.URLs = urls(w.Spec, gate)
+	r.reached(w.Spec, p.core.Dir.Front(set))
 	if r.OK && e.Reason != "" {
 		// What was left undone is a failure where it is the spec's, see Deployer.failed.
 		if r.OK = e.Whole(w.Spec.Deploy); r.OK {

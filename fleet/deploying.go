@@ -109,7 +109,8 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 		return nil, err
 	}
 	r := p.core.outcomeNow(work, o.App, p.daemon() != nil)
-	r.Deploy, r.URLs = entry, urls(spec, set.Specs[appspec.GateName])
+	r.Deploy = entry
+	r.reached(spec, p.core.Dir.Front(set))
 	if err != nil {
 		r.OK, r.Reason = false, err.Error()
 		p.core.Log.Error("deploy failed", "app", o.App, "deploy", entry.ID, "reason", err.Error(), "next", "wsgid-fleet deploys show "+o.App+" "+entry.ID)

@@ -36,11 +36,15 @@ func (c *core) status(ctx context.Context, daemon *DaemonStatus) *Status {
 func (c *core) appNow(ctx context.Context, name string, front *appspec.Spec, daemon bool) (a AppStatus, still bool) {
 	w, o := c.Look(ctx, name)
 	a = appStatus(w, o.Observed, daemon, c.Now())
+	why := ""
 	if w.Spec != nil && w.Spec.Enabled {
 		a.certificates(w.Spec, c.Now())
 		a.managed(c.Store.CertificatesDir(), specdir.ManagedHosts(w.Spec, front), daemon, c.Now())
+		if why = unreached(w.Spec, front); why != "" {
+			a.Warnings = append(slices.Clip(a.Warnings), why)
+		}
 	}
-	return a, steady(w, o.Observed) && len(a.Certificates) == 0
+	return a, steady(w, o.Observed) && len(a.Certificates) == 0 && why == ""
 }
 
 // compose makes the status of the fleet of those of its apps.

@@ -160,7 +160,7 @@ func Earlier(app string, book []*Entry, cur *Record, id string) (*Entry, error) 
 		return nil, fmt.Errorf("cannot roll %s back: no deploy %q; list them with: wsgid-fleet deploys %s", app, id, app)
 	}
 	if cur == nil {
-		return nil, fmt.Errorf("cannot roll %s back: it was never deployed", app)
+		return nil, fmt.Errorf("cannot roll %s back: no deploy of it is known; deploy it with: wsgid-fleet deploy %s", app, app)
 	}
 	return nil, fmt.Errorf("cannot roll %s back: there is no good release before %s; list them with: wsgid-fleet deploys %s", app, cur.ID, app)
 }

@@ -102,7 +102,7 @@ func TestEarlier(t *testing.T) {
 		{at("4"), "2", "2"},
 		{at("2"), "4", "4"},
 		{at("2"), "", "cannot roll blog back: there is no good release before 2; list them with: wsgid-fleet deploys blog"},
-		{nil, "", "cannot roll blog back: it was never deployed"},
+		{nil, "", "cannot roll blog back: no deploy of it is known; deploy it with: wsgid-fleet deploy blog"},
 		{at("4"), "4", "cannot roll blog back to 4: that release is the current one"},
 		{at("4"), "3", "cannot roll blog back to 3: that deploy failed"},
 		{at("4"), "7", "cannot roll blog back to 7: that deploy was interrupted"},
