@@ -158,6 +158,11 @@ WSGIDaemonProcess a threads=5 request-timeout=60 home=/ stack-size=1000000 pytho
   <Location /shut>
     Order Allow,Deny
   </Location>
+  SSLCertificateChainFile /etc/chain.pem
+  SSLOptions +StdEnvVars
+  <FilesMatch "[.]cgi$">
+    SSLOptions +StdEnvVars
+  </FilesMatch>
 </VirtualHost>
 `, "one.conf": "AddDefaultCharset Off\nWSGIScriptReloading Off\nWSGIDaemonProcess a threads=1 request-timeout=60 home=/\n<VirtualHost *:8080>\nWSGIScriptAlias / /srv/a.wsgi process-group=a\n</VirtualHost>\n"})
 	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "a.conf")).Text),
@@ -170,6 +175,8 @@ WSGIDaemonProcess a threads=5 request-timeout=60 home=/ stack-size=1000000 pytho
 		"a.conf:10: SSLProtocol all: TLS is chosen by the fleet", "a.conf:11: SetOutputFilter DEFLATE: not carried over: answers are not compressed",
 		"a.conf:14: <Directory /srv/docs> Options +Indexes -FollowSymLinks: a static block makes no list of a folder's files",
 		"a.conf:16: <Directory /srv/docs> Allow from 10.0.0.0/8: not carried over: who may ask is decided by the app", "!a.conf:15", "!a.conf:19", "!a.conf:20",
-		"a.conf:23: <Location /shut> Order Allow,Deny: not carried over: who may ask", "mod_wsgi started the app anew when the file of WSGIScriptAlias was touched", "and for a folder its index.html")
+		"a.conf:23: <Location /shut> Order Allow,Deny: not carried over: who may ask", "mod_wsgi started the app anew when the file of WSGIScriptAlias was touched", "and for a folder its index.html",
+		"a.conf:25: SSLCertificateChainFile /etc/chain.pem: not carried over: tls.cert is one file: append these certificates to it",
+		"a.conf:26: SSLOptions +StdEnvVars: no variable SSL_… reaches the app", "!a.conf:28", "Apache took . and .. out of the path of a request, made one of several slashes, and answered 404 to %2F")
 	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "one.conf")).Text), `request_timeout = "60s"`, "!mean", "!AddDefaultCharset", "!started the app anew")
 }

@@ -41,6 +41,13 @@ func (c *conf) differs(a *app, d directive, was string) bool {
 		}) {
 			a.app.Note(d.at, was, "a static block makes no list of a folder's files: the app is asked for the folder")
 		}
+	case "ssloptions": // Debian's own is for programs by CGI
+		ofFiles := len(d.within) > 0 && !strings.HasPrefix(strings.ToLower(d.within[len(d.within)-1]), "<location")
+		if !ofFiles && slices.ContainsFunc(d.args, func(o string) bool {
+			return slices.Contains([]string{"stdenvvars", "exportcertdata"}, strings.ToLower(strings.TrimPrefix(o, "+")))
+		}) {
+			a.app.Note(d.at, was, "no variable SSL_… reaches the app: wsgi.url_scheme tells it of https")
+		}
 	case "keepalive":
 		if says("off") {
 			a.app.Note(d.at, was, "a connection waits for its next request for request.keep_alive_timeout here")

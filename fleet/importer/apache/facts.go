@@ -37,11 +37,11 @@ var lostOptions = map[string]string{
 var quiet = facts.Words(`wsgiscriptalias wsgidaemonprocess wsgiprocessgroup wsgiapplicationgroup wsgicallableobject wsgipythonhome wsgipythonpath wsgipassauthorization
 	wsgichunkedrequest wsgiscriptreloading wsgisocketprefix wsgisocketrotation wsgilazyinitialization wsgirestrictembedded wsgirestrictprocess wsgirestrictstdin wsgirestrictstdout
 	wsgirestrictsignal wsgiverbosedebugging wsgicasesensitivity wsgiacceptmutex wsgidestroyinterpreter wsgienablesendfile
-	listen servername serveralias serveradmin sslengine sslcertificatefile sslcertificatekeyfile sslcertificatechainfile
+	listen servername serveralias serveradmin sslengine sslcertificatefile sslcertificatekeyfile
 	sslhonorcipherorder sslsessiontickets sslsessioncache user group documentroot loglevel allowoverride satisfy directoryindex serversignature
 	servertokens maxkeepaliverequests logformat errorlogformat pidfile mutex defaultruntimedir
-	accessfilename indexoptions indexignore traceenable fileetag protocols rewriteengine authname authuserfile authgroupfile authbasicprovider ssloptions mimemagicfile
-	typesconfig acceptpathinfo enablesendfile enablemmap startservers minspareservers maxspareservers minsparethreads maxsparethreads threadlimit
+	accessfilename indexoptions indexignore traceenable fileetag protocols rewriteengine authname authuserfile authgroupfile authbasicprovider mimemagicfile
+	typesconfig acceptpathinfo allowencodedslashes mergeslashes enablesendfile enablemmap startservers minspareservers maxspareservers minsparethreads maxsparethreads threadlimit
 	threadsperchild maxrequestworkers maxconnectionsperchild namevirtualhost`)
 
 // lostWhy are directives that are not carried over, with what to do instead.
@@ -52,7 +52,8 @@ var lostWhy = map[string]string{
 	"header": facts.NoHeaders, "requestheader": facts.NoHeaders, "expiresactive": facts.NoHeaders, "expiresdefault": facts.NoHeaders, "expiresbytype": facts.NoHeaders,
 	"require": facts.NoAccessRules, "deny": facts.NoAccessRules, "authtype": facts.NoAccessRules, "wsgiauthuserscript": facts.NoAccessRules, "wsgiauthgroupscript": facts.NoAccessRules, "wsgiaccessscript": facts.NoAccessRules,
 	"sslverifyclient": "certificates of clients are a web server's in front", "sslcacertificatefile": "certificates of clients are a web server's in front",
-	"errordocument": "a failure of the app is answered by the fleet, with no page of its own", "wsgierroroverride": "a failure of the app is answered by the fleet, with no page of its own",
+	"sslcertificatechainfile": "tls.cert is one file: append these certificates to it, else clients do not find who signed the first one",
+	"errordocument":           "a failure of the app is answered by the fleet, with no page of its own", "wsgierroroverride": "a failure of the app is answered by the fleet, with no page of its own",
 	"wsgiimportscript": "a worker imports the app before it serves: nothing is named for that", "wsgidispatchscript": "no script chooses among applications: make an app of each",
 	"wsgihandlerscript": "one application answers for the app: name it in wsgi_app", "wsgiscriptaliasmatch": "a pattern names many applications: make an app of each",
 	"addhandler": "what an ending runs is not looked for: make an app of each script", "sethandler": "make an app of each script",
@@ -229,6 +230,8 @@ func (c *conf) allows(a *app, host *virtualHost) {
 	if a.group != "" && !strings.EqualFold(c.setting("wsgiscriptreloading", host).arg(0), "off") {
 		a.app.Note(facts.Position{}, "", "mod_wsgi started the app anew when the file of WSGIScriptAlias was touched; here run, after a change of code: wsgid-fleet reload APP")
 	}
+	// 2.4.71 with mod_wsgi 4.9.4, measured.
+	a.app.Note(facts.Position{}, "", "Apache took . and .. out of the path of a request, made one of several slashes, and answered 404 to %2F; the app gets the path as the client sent it: one that opens files by it has to check it")
 	if !on("wsgichunkedrequest") {
 		a.app.Note(facts.Position{}, "", "mod_wsgi refused bodies of unknown length (chunked) with 411 without WSGIChunkedRequest On; they reach the app here, by wsgi.input and without CONTENT_LENGTH")
 	}

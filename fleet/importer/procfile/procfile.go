@@ -27,7 +27,7 @@ var (
 	envLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([A-Za-z_0-9]+)=(.*)$`) })
 )
 
-// Read reads a Procfile with the .env beside it, as foreman does: .env beats the
+// Read reads a Procfile with the .foreman and .env beside it, as foreman does: .env beats the
 // environment, a process of the same name is one more, and each line of the file has a
 // port of its own.
 func Read(o facts.Options, path string) ([]*facts.App, error) {
@@ -35,21 +35,32 @@ func Read(o facts.Options, path string) ([]*facts.App, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info, err := os.Stat(abs); err == nil && info.IsDir() {
-		abs = filepath.Join(abs, "Procfile")
+	folder := filepath.Dir(abs)
+	info, err := os.Stat(abs)
+	whole := err == nil && info.IsDir()
+	if whole {
+		folder = abs
+	}
+	opts, err := optionsOf(folder)
+	if err != nil {
+		return nil, err
+	}
+	if whole {
+		abs = filepath.Join(abs, facts.Either(opts["procfile"].value, "Procfile"))
 	}
 	text, err := facts.ReadFile(abs)
 	if err != nil {
 		return nil, err
 	}
 	dir := filepath.Dir(abs)
-	env, names, found, err := dotEnv(filepath.Join(dir, ".env"))
+	env, names, found, err := opts.environment(dir)
 	if err != nil {
 		return nil, err
 	}
 	a := &facts.App{Name: facts.AppNameOf(dir), Source: abs + " (Procfile)"}
 	a.Facts = append(a.Facts, found...)
-	web, number, base := 0, 0, basePort(o, env)
+	opts.tell(a, abs)
+	web, number, base := 0, 0, basePort(o, opts, env)
 	lines := 0
 	for line := range strings.SplitSeq(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n") {
 		number++
@@ -78,11 +89,19 @@ func Read(o facts.Options, path string) ([]*facts.App, error) {
 					a.Add(f)
 				}
 			}
-			a.Add(facts.Fact{Set: facts.SetProcess, Key: name, List: c.Argv, Was: c.Was, At: at})
+			count := ""
+			if n := opts.count(name); n != 1 {
+				count = strconv.Itoa(n)
+			}
+			a.Add(facts.Fact{Set: facts.SetProcess, Key: name, List: c.Argv, Value: count, Was: c.Was, At: at})
 		case web > 0:
 			a.Lost(at, c.Was, "an app has one application: make an app of its own for it")
 		default:
 			web++
+			if n := opts.count(name); n != 1 {
+				given := opts["formation"]
+				a.Lost(given.at, given.was("formation"), fmt.Sprintf("foreman started %d of %s, each on a port of its own; one master serves the app: write workers { count = … } for more processes", n, name))
+			}
 			for i, f := range trial.Facts {
 				if f.Set == facts.SetDirectory && f.Was == "" {
 					trial.Facts[i].Was, trial.Facts[i].At = "the Procfile's folder", at
@@ -98,8 +117,8 @@ func Read(o facts.Options, path string) ([]*facts.App, error) {
 }
 
 // basePort is the port of the first line; each further line has one that is 100 higher.
-func basePort(o facts.Options, env map[string]string) int {
-	text := env["PORT"]
+func basePort(o facts.Options, opts options, env map[string]string) int {
+	text := facts.Either(opts["port"].value, env["PORT"])
 	if text == "" {
 		text, _ = o.Env("PORT")
 	}

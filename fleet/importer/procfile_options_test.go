@@ -1,0 +1,31 @@
+package importer
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/peertest"
+)
+
+// foreman takes options from a file .foreman, and so does import.
+func TestProcfileOptions(t *testing.T) {
+	const procfile = "web: gunicorn -b :$PORT a:b\nworker: rq worker\nmail: mailer\n"
+	dir := peertest.WriteFiles(t, map[string]string{
+		"a/Procfile": procfile, "a/.env": "A=1\nPORT=7000\n", "a/prod.env": "A=2\n", "a/more.env": "B=3\n",
+		"a/.foreman": "---\n:port: 8081\nenv: prod.env,more.env # two\nformation: \"web=2, worker=3\"\ntimeout: 9\nroot: /srv\nconcurrency: mail=4\n",
+		"b/Procfile": procfile, "b/Procfile.prod": "web: gunicorn -b :$PORT c:d\n", "b/.foreman": "procfile: Procfile.prod\nformation: all=1\n",
+		"c/Procfile": procfile, "c/.foreman": "env: none.env\n",
+	})
+	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "a")).Text), `listen = "0.0.0.0:8081"`, `file("secrets/a/A")`, `file("secrets/a/B")`, "!PORT =",
+		".foreman:4: formation: web=2, worker=3: not carried over: foreman started 2 of web, each on a port of its own; one master serves the app: write workers { count = … }",
+		`process "worker" { command = ["rq", "worker"] count = 3`, `process "mail" { command = ["mailer"] count = 0`,
+		".foreman:5: timeout: 9: workers.stop_timeout", ".foreman:6: root: /srv: not carried over: write working_directory")
+	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "b")).Text), `wsgi_app = "c:d"`, "!formation", "!procfile:")
+	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "b/Procfile")).Text), `wsgi_app = "a:b"`, ".foreman:1: procfile: Procfile.prod: foreman started that file, not Procfile", "!count")
+	if _, err := Import(facts.Options{}, filepath.Join(dir, "c")); err == nil {
+		t.Error("foreman does not start without a file that env names")
+	} else {
+		holds(t, err.Error(), ".foreman:1: env: none.env: foreman does not start without the file: no such file or directory")
+	}
+}
