@@ -49,6 +49,7 @@ func (d *Daemon) begin(ctx context.Context) {
 		cancel()
 		<-done
 	}
+	reapEarlier(d.earlier)
 	if ctx.Err() == nil {
 		d.Hooks.ready()
 		d.cache.touch("")

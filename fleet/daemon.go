@@ -18,6 +18,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/systemd"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/zygote"
 )
 
@@ -48,6 +49,7 @@ type Daemon struct {
 	loop    *reconcile.Loop
 	lock    *os.File // held until the process ends
 	since   time.Time
+	earlier []int           // children of the program that executed this one in its place
 	life    context.Context // ends when the apps are about to be ended
 	cache   *statusCache
 	signals *reconcile.Signals
@@ -97,6 +99,9 @@ func (d *Daemon) self() *DaemonStatus {
 func (d *Daemon) Run(ctx context.Context) error {
 	d.since = time.Now()
 	d.signals = reconcile.ListenToSignals()
+	if d.Inherited.Lock != nil {
+		d.earlier = appdir.ChildrenOf("/proc/self/task")
+	}
 	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(reconcile.ErrClosing)
 	d.life = life

@@ -58,6 +58,15 @@ func upgrade(d *Daemon) error {
 	})
 }
 
+// reapEarlier takes the ends of those children of the earlier program that have ended when
+// all apps were looked at: who ended before that is followed by nobody and would stay a
+// zombie. The others are followed by now.
+func reapEarlier(children []int) {
+	for _, pid := range children {
+		_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil)
+	}
+}
+
 // reexec executes the program at path in the place of this process: pid, cgroup
 // and sockets stay, and signals wait for the new program. It returns only if that
 // fails; nothing has changed then.

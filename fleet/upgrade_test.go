@@ -9,12 +9,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/spf13/afero"
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/systemd"
 )
 
@@ -74,6 +77,26 @@ func TestHelperUpgraded(t *testing.T) {
 	if f := in.Activated["my web"]; f != nil {
 		fleettest.Greet(t, f, "given")
 	}
+}
+
+// A master that ends between the exec of a daemon and its first look at the apps leaves no
+// zombie, though nobody has followed it.
+func TestAnUpgradeLeavesNoZombie(t *testing.T) {
+	f := newFleetDir(t)
+	store, err := state.Open(afero.NewOsFs(), f.State, filepath.Join(f.State, "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock, err := store.LockDaemon()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := syscall.ForkExec("/bin/true", []string{"true"}, &syscall.ProcAttr{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.daemon(Options{}, func(d *Daemon) { d.Inherited.Lock = lock })
+	eventually(t, "its end is taken", func() bool { return unix.Kill(pid, 0) == unix.ESRCH })
 }
 
 // successor is a program that tells a version and else becomes the helper.
