@@ -489,6 +489,9 @@ def temp(environ, start_response):
 def of_proc(environ, start_response):
     return wrap(environ, start_response, open("/proc/sys/kernel/ostype", "rb"))
 
+def of_sys(environ, start_response):
+    return wrap(environ, start_response, open("/sys/devices/system/cpu/possible", "rb"))
+
 def empty(environ, start_response):
     return wrap(environ, start_response, open(HERE + "/empty", "rb"))
 
@@ -548,6 +551,10 @@ def fds(environ, start_response):
 with gzip.open(HERE + "/packed.gz", "wb") as f:
     f.write(b"unpacked")
 `)
+	possible, err := os.ReadFile("/sys/devices/system/cpu/possible")
+	if err != nil {
+		t.Fatal(err)
+	}
 	large := strings.Repeat("0123456789", 30000)
 	for name, content := range map[string]string{"large": large, "small": "small file", "empty": ""} {
 		if err := os.WriteFile(filepath.Join(dir, "app", name), []byte(content), 0o644); err != nil {
@@ -565,6 +572,7 @@ with gzip.open(HERE + "/packed.gz", "wb") as f:
 		{"temp", strings.Repeat("z", 70000), "hF", "0+70000", "70000"},
 		{"at_end", "", "H", "", "0"},
 		{"of_proc", "Linux\n", "he", "", ""},
+		{"of_sys", string(possible), "he", "", ""}, // 4096 bytes, says the kernel
 		{"empty", "", "H", "", "0"},
 		{"packed", "unpacked", "he", "", ""},
 		{"pipe", "piped", "he", "", ""},

@@ -444,8 +444,15 @@ def _regular_file(filelike):
         fd = filelike.fileno()
         stat = fstat(fd)
         offset = filelike.tell()
-        if stat.st_mode & 0o170000 != 0o100000 or not stat.st_size and pread(fd, 1, offset):
-            return None  # of those of /proc the kernel tells no size: they are read
+        if stat.st_mode & 0o170000 != 0o100000:
+            return None
+        # Of those of /proc the kernel tells no size, of those of /sys that of a page:
+        # they are read. Only what has no blocks can be one of /sys.
+        if not stat.st_size:
+            if pread(fd, 1, offset):
+                return None
+        elif not stat.st_blocks and not pread(fd, 1, stat.st_size - 1):
+            return None
     except (OSError, ValueError):
         return None
     return fd, offset, max(0, stat.st_size - offset)
