@@ -25,6 +25,20 @@ func (f *failing) Fatal(args ...any) {
 
 func (f *failing) Fatalf(format string, args ...any) { f.Fatal(fmt.Sprintf(format, args...)) }
 
+// TestCPUTime: what sleeps takes none, what works takes some.
+func TestCPUTime(t *testing.T) {
+	if d := await.CPUTime(t, func() { <-time.After(300 * time.Millisecond) }); d > 150*time.Millisecond {
+		t.Errorf("a sleep takes %v", d)
+	}
+	if d := await.CPUTime(t, func() {
+		for range 1_000_000 {
+			_ = time.Now()
+		}
+	}); d == 0 {
+		t.Error("a million looks at the clock take none")
+	}
+}
+
 func TestSaysWhatWasSeenLast(t *testing.T) {
 	const limit = 20 * time.Millisecond
 	looks := 0
