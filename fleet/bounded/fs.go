@@ -28,8 +28,9 @@ type Fs struct {
 	late atomic.Int32 // operations that took too long since Forgive
 	last atomic.Int64 // when the last one of them was given up, by elapsed
 
-	mu    sync.Mutex
-	stuck map[string]int // operations that somebody still waits for, by path
+	mu       sync.Mutex
+	stuck    map[string]int // operations that somebody still waits for, by path
+	answered func()         // see OnAnswer
 }
 
 // begun is when this process began, about.
@@ -113,9 +114,21 @@ func (f *Fs) hold(path string) {
 func (f *Fs) release(path string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.stuck[path]--; f.stuck[path] <= 0 {
-		delete(f.stuck, path)
+	if f.stuck[path]--; f.stuck[path] > 0 {
+		return
 	}
+	delete(f.stuck, path)
+	if f.answered != nil {
+		go f.answered()
+	}
+}
+
+// OnAnswer has do called, on a goroutine of its own, each time that a path answers which was
+// given up: what comes of it is to be asked for anew.
+func (f *Fs) OnAnswer(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answered = do
 }
 
 // Within runs op as if it were an operation of the file system on a path. What op

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,8 @@ func TestDiskThatDoesNotAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &Fs{Fs: afero.NewOsFs(), Limit: 3 * time.Second} // this machine may stand still for a moment
+	var answers atomic.Int32
+	f.OnAnswer(func() { answers.Add(1) })
 	began := time.Now()
 	for range 50 { // only the first waits
 		if _, err := f.Open(fifo); !errors.Is(err, ErrNoAnswer) {
@@ -36,12 +39,16 @@ func TestDiskThatDoesNotAnswer(t *testing.T) {
 	if b, err := afero.ReadFile(f, good); err != nil || string(b) != "text" {
 		t.Errorf("another file: %q, %v", b, err)
 	}
+	if n := answers.Load(); n != 0 {
+		t.Errorf("%d answers are told of a disk that gives none", n)
+	}
 	// It answers again: the one that waited goes, and the file is readable.
 	w, err := os.OpenFile(fifo, os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Close()
+	await.True(t, "the answer to be told", func() bool { return answers.Load() == 1 })
 	var file afero.File
 	await.Nil(t, await.Patience, "the file to be opened", func() error { file, err = f.Open(fifo); return err })
 	// Now it is the read that waits.

@@ -104,6 +104,15 @@ func (l *Loop) Run(ctx context.Context) {
 		defer t.Stop()
 		dog = t.C
 	}
+	late := false // a read that was given up is over, and another one is to follow
+	l.Core.Dir.Disk.OnAnswer(func() {
+		l.Post(ctx, func() {
+			if !late {
+				late = true
+				time.AfterFunc(freshLook, func() { l.Post(ctx, func() { late = false; l.Reread() }) })
+			}
+		})
+	})
 	l.Reread(func() {
 		l.Adopt()
 		close(l.adopted)
@@ -226,7 +235,8 @@ func (l *Loop) read(force bool) {
 }
 
 // freshLook is how long after something is watched for the first time it is looked at
-// once more: what changed between its reading and its watch was told to nobody.
+// once more: what changed between its reading and its watch was told to nobody. So it is
+// where a disk answers late: one that always does is not asked all the time.
 const freshLook = 2 * time.Second
 
 // refresh gives the watcher what to watch, and tells whether some of that is new. It
