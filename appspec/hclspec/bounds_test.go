@@ -101,9 +101,10 @@ func TestRichFiles(t *testing.T) {
 		"c.hcl": long,
 		"d.hcl": "# nothing but a comment",
 		"e.hcl": strings.TrimSpace(minimal("noeol", "8002")),
+		"f.hcl": strings.ReplaceAll("app \"heredoc\" {\n  enabled = false\n  env = {\n    KEY = <<-E\n      a\n      b\n    E\n  }\n}\n", "\n", "\r\n"),
 	})
 	set := good(t, load(t, testOptions(), fsys, "/etc/wsgid.d"))
-	if set.Specs["blog"].Env["KEY"] != key || len(set.Specs["blog"].Middleware) != 3000 || len(set.Specs) != 4 {
+	if set.Specs["blog"].Env["KEY"] != key || len(set.Specs["blog"].Middleware) != 3000 || len(set.Specs) != 5 || set.Specs["heredoc"].Env["KEY"] != "a\nb\n" {
 		t.Errorf("got %v", names(set))
 	}
 }

@@ -47,6 +47,9 @@ func (o Options) readSpecFile(fsys afero.Fs, path string) *file {
 	}
 	// A byte order mark, which some editors write, says nothing.
 	f.src = bytes.TrimPrefix(src, []byte("\xef\xbb\xbf"))
+	if bytes.Contains(f.src, []byte("\r\n")) { // HCL would keep them in a heredoc (2.25.0), where nobody means them
+		f.src = bytes.ReplaceAll(f.src, []byte("\r\n"), []byte("\n"))
+	}
 	if at, what := badText(f.src); at >= 0 {
 		f.fault(explain.RangeAt(path, f.src, at), "the file holds "+what, "a spec is text in UTF-8: is this another file, or was it saved in another encoding?")
 		return f

@@ -150,7 +150,8 @@ EnvironmentFile=/etc/%z
 WorkingDirectory=-"/srv/my site"
 UMask="027"
 MemoryMax="1G"
-Environment=A=50% "B=a%Xb" C=%(name)s D=%%z E=%a
+Environment=A=50% "B=a%Xb" C=%(name)s D=%%z E=%a F=%%b
+Environment=G=%b
 ExecStart="/usr/bin/gunicorn" -b 127.0.0.1:8000 a:b
 `, "a.socket": "[Socket]\nListenStream=\"/run/a.sock\"\n",
 		"b.service": "[Service]\nWorkingDirectory=\"/srv/my site\"\nExecStart=/usr/bin/gunicorn a:b\n",
@@ -164,7 +165,7 @@ ExecStart="/usr/bin/gunicorn" -b 127.0.0.1:8000 a:b
 		"a.service:4: EnvironmentFile=/etc/%z: not carried over: systemd passes over it: %z means nothing to it; a percent sign is written %%",
 		`a.service:5: WorkingDirectory=-"/srv/my site": not carried over: systemd passes over it: quotes belong to a path there`,
 		`a.service:6: UMask="027": not carried over: quotes`, `a.service:7: MemoryMax="1G": not carried over: quotes`,
-		"a.service:8: Environment: systemd passes over B: %X means nothing to it", `A = "50%"`, `C = "%(name)s"`, `D = "%z"`, "!a%Xb", `E = "`+strings.ReplaceAll(runtime.GOARCH, "amd64", "x86-64"),
+		"a.service:8: Environment: systemd passes over B: %X means nothing to it", `A = "50%"`, `C = "%(name)s"`, `D = "%z"`, `F = "%b"`, "!a%Xb", "!G =", "a.service:9: Environment: what %b stands for in G only the running system knows", `E = "`+strings.ReplaceAll(runtime.GOARCH, "amd64", "x86-64"),
 		`a.socket:2: ListenStream="/run/a.sock": not carried over: systemd passes over it`, `listen = "127.0.0.1:`)
 	for name, want := range map[string]string{
 		"b.service": `b.service:2: WorkingDirectory="/srv/my site": systemd does not load the unit: quotes belong to a path there, which is not absolute with them: write it without them, a blank needs none`,

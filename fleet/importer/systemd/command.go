@@ -94,6 +94,11 @@ func (u *unitFile) assignments(text string) (all [][2]string, bad string) {
 			bad = "systemd passes over " + name + ": " + err.Error()
 			continue
 		}
+		if found := unfilledIn(word); found != "" {
+			name, _, _ := strings.Cut(word, "=")
+			bad = "what " + found + " stands for in " + name + " only the running system knows: write the value into env"
+			continue
+		}
 		name, value, ok := strings.Cut(u.specifiers(word), "=")
 		if ok && facts.Assignment().MatchString(name+"=") {
 			all = append(all, [2]string{name, value})

@@ -43,6 +43,20 @@ func (u *unitFile) filled(text string) (filled string, err error) {
 // unfilled are specifiers whose value only the running system has.
 const unfilled = "bcqrR"
 
+// unfilledIn is the first of them in a text; empty: there is none.
+func unfilledIn(text string) string {
+	for i := 0; i+1 < len(text); i++ {
+		if text[i] != '%' {
+			continue
+		}
+		if strings.IndexByte(unfilled, text[i+1]) >= 0 {
+			return text[i : i+2]
+		}
+		i++ // %% is no beginning of another one
+	}
+	return ""
+}
+
 // specifier is what a letter behind % means (systemd.unit(5), of the system's manager).
 func (u *unitFile) specifier(letter byte) (string, bool) {
 	name := filepath.Base(u.path)
