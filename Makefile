@@ -172,6 +172,10 @@ INSTALLED = $(addprefix $(PREFIX)/bin/,wsgid-fleet wsgid) $(PREFIX)/libexec/wsgi
 	$(SHARE)/bash-completion/completions/wsgid-fleet $(ZSHDIR)/_wsgid-fleet $(SHARE)/fish/vendor_completions.d/wsgid-fleet.fish \
 	$(SHARE)/man/man8/wsgid-fleet*.8 $(SHARE)/man/man1/wsgid.1 $(SHARE)/man/man5/wsgid.d.5
 
+# What the pages link to is installed beside them, but for the findings, which stay in the
+# source: their names are told.
+DOC = $(DESTDIR)$(SHARE)/doc/wsgid-fleet
+
 .PHONY: install
 install: build man ## install programs, units, manual pages, completions and examples below PREFIX (/usr/local)
 	cd $(DESTDIR)/ && install -d $(addprefix $(DESTDIR),$(sort $(dir $(INSTALLED))) $(PREFIX)/libexec/wsgid-fleet $(SHARE)/doc/wsgid-fleet /etc/default /etc/wsgid.d)
@@ -187,9 +191,11 @@ install: build man ## install programs, units, manual pages, completions and exa
 	install -m 0644 $(MAN)/*.8 $(DESTDIR)$(SHARE)/man/man8/
 	install -m 0644 $(MAN)/*.1 $(DESTDIR)$(SHARE)/man/man1/
 	install -m 0644 $(MAN)/*.5 $(DESTDIR)$(SHARE)/man/man5/
-	install -m 0644 README.md SECURITY.md $(DESTDIR)$(SHARE)/doc/wsgid-fleet/
-	rm -rf $(DESTDIR)$(SHARE)/doc/wsgid-fleet/examples && cp -R examples $(DESTDIR)$(SHARE)/doc/wsgid-fleet/
-	find $(DESTDIR)$(SHARE)/doc/wsgid-fleet -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf $(DOC)/examples && cp -R examples $(DOC)/
+	install -D -m 0644 -t $(DOC) README.md SECURITY.md ARCHITECTURE.md CONTRIBUTING.md LICENSE
+	install -D -m 0644 -t $(DOC)/cmd/wsgid-fleet/bench cmd/wsgid-fleet/bench/README.md
+	find $(DOC) -name __pycache__ -prune -exec rm -rf {} +
+	find $(DOC) -name '*.md' -exec sed -i -E 's|\[([^]]*)\]\((\.\./)*findings/[^)]*\)|\1|g' {} +
 	test -e $(DESTDIR)/etc/default/wsgid-fleet || install -m 0644 .debian/default $(DESTDIR)/etc/default/wsgid-fleet
 	test -e $(DESTDIR)/etc/wsgid.d/README || install -m 0644 .debian/README.wsgid.d $(DESTDIR)/etc/wsgid.d/README
 
@@ -217,6 +223,7 @@ debpackage: modules build man
 		'$(DEBVERSION)' "$$(git log -1 --format=%cD 2>/dev/null || date -R)" >$(DEBTREE)/debian/changelog
 	$(MAKE) --no-print-directory install DESTDIR=$(DEBTREE)/tree PREFIX=/usr UNITDIR=/lib/systemd/system ZSHDIR=/usr/share/zsh/vendor-completions
 	install -m 0644 CHANGELOG.md $(DEBTREE)/tree/usr/share/doc/wsgid-fleet/NEWS.md
+	cd $(DEBTREE)/tree/usr/share/doc/wsgid-fleet && rm LICENSE && sed -i 's|](LICENSE)|](copyright)|' README.md
 	cd $(DEBTREE) && dpkg-buildpackage -b -us -uc -d >$(CACHE)/deb/log 2>&1 || { cat $(CACHE)/deb/log >&2; exit 1; }
 	mv $(CACHE)/deb/wsgid-fleet_*.deb $(DEB)
 

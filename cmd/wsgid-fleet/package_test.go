@@ -70,6 +70,11 @@ func TestPackage(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "lintian", "--fail-on", "error", first).CombinedOutput(); err != nil {
 		t.Errorf("lintian: %v\n%s", err, out)
 	}
+	unpacked := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "dpkg-deb", "-x", first, unpacked).CombinedOutput(); err != nil {
+		t.Fatalf("dpkg-deb: %v\n%s", err, out)
+	}
+	linksLead(t, filepath.Join(unpacked, "usr/share/doc/wsgid-fleet"))
 	m := bootWith(t, packageScript, first, later)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -166,6 +171,38 @@ func TestPackage(t *testing.T) {
 	m.run("test", "-e", "/etc/wsgid.d/hello.hcl", "-a", "-e", "/srv/hello/app/hello.py")
 }
 
+var pageLink = regexp.MustCompile(`\]\(([^)\s#]+)(#[^)\s]*)?\)`)
+
+// linksLead tells whether what the pages of a folder link to is there, also in a page that
+// is compressed.
+func linksLead(t *testing.T, dir string) {
+	t.Helper()
+	links := 0
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(strings.TrimSuffix(path, ".gz"), ".md") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err == nil && strings.HasSuffix(path, ".gz") {
+			text, err = exec.CommandContext(t.Context(), "zcat", path).Output()
+		}
+		for _, m := range pageLink.FindAllSubmatch(text, -1) {
+			to := string(m[1])
+			if strings.Contains(to, "://") {
+				continue
+			}
+			links++
+			if _, err := os.Stat(filepath.Join(filepath.Dir(path), to)); err != nil {
+				t.Errorf("%s links to %s, which is not there", strings.TrimPrefix(path, dir), to)
+			}
+		}
+		return err
+	})
+	if err != nil || links < 20 {
+		t.Errorf("%d links of pages lead somewhere, %v", links, err)
+	}
+}
+
 func contains(text, part string) error {
 	if !strings.Contains(text, part) {
 		return fmt.Errorf("no %q in %q", part, text)
@@ -202,6 +239,7 @@ func TestMakeInstall(t *testing.T) {
 	if err != nil || !bytes.Contains(unit, []byte("ExecStart=/usr/local/bin/wsgid-fleet run")) {
 		t.Errorf("the unit: %v\n%s", err, unit)
 	}
+	linksLead(t, filepath.Join(root, "usr/local/share/doc/wsgid-fleet"))
 	mine := filepath.Join(root, "etc/default/wsgid-fleet")
 	if err := os.WriteFile(mine, []byte("A=1\n"), 0o600); err != nil {
 		t.Fatal(err)
