@@ -426,7 +426,7 @@ func TestVirtualenvOfADeploy(t *testing.T) {
 	b.commit("more.txt", "# nothing\n")
 	b.commit("requirements.txt", "-r more.txt -r rest.txt\n")
 	three := b.deploy()
-	if note := three.Stages[i].Note; three.Virtualenv == one.Virtualenv || !strings.Contains(note, "drops the rest without a word: requirements.txt: --requirement rest.txt: write it on a line of its own") {
+	if note := three.Stages[i].Note; three.Virtualenv == one.Virtualenv || !strings.Contains(note, "pip drops without a word: requirements.txt: --requirement rest.txt, as it takes one thing of a line: write each on its own") {
 		t.Errorf("the third deploy has %s (%q)", three.Virtualenv, note)
 	}
 }

@@ -66,7 +66,7 @@ func droppedToo(note string, dropped []string) string {
 	if note != "" {
 		note += "; "
 	}
-	return note + "pip takes one thing of a line and drops the rest without a word: " + said + ": write it on a line of its own"
+	return note + "pip drops without a word: " + said
 }
 
 // install brings the project itself into the release's own virtualenv.

@@ -51,7 +51,7 @@ threads-stacksize = 512
 abstract-socket = true
 pythonpath = lib/*
 `,
-		"b.ini":   "[uwsgi]\nmodule = a\nhttp = :8000\nhttp-timeout = 90\nharakiri = 90\nplugin = python3\n",
+		"b.ini":   "[uwsgi]\nmodule = a\nhttp = :8000\nhttp-timeout = 90\nharakiri = 90\nplugin = python3\nprocesses = 2\nlazy-apps = true\n",
 		"c.ini":   "[uwsgi]\nmodule = a\nhttp = :8000\nhttp-timeout = 90\nharakiri = 100\n",
 		"d.ini":   "[uwsgi]\nmount = /blog=a.py\nmanage-script-name = true\nno-default-app = true\nhttp-socket = :8000\n",
 		"lib/x/a": "", "lib/y/a": "",
@@ -63,8 +63,8 @@ pythonpath = lib/*
 		"a.ini:7: cheap = true: workers are there before the first request comes", "a.ini:8: die-on-idle = true: the address stays",
 		"a.ini:9: threads-stacksize = 512: threads have the stack that Python gives them",
 		"a.ini:10: abstract-socket = true: not carried over: a unix socket is a file",
-		dir+"/lib/y:"+dir+"/lib/x:"+dir)
-	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "b.ini")).Text), "!its router", "!Python 3")
-	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "c.ini")).Text), "c.ini:3: http = :8000: its router closed a connection without an answer that waited for a byte of it for 90 s")
+		"uWSGI loaded the app once and forked its workers from it, without lazy-apps", dir+"/lib/y:"+dir+"/lib/x:"+dir)
+	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "b.ini")).Text), "!its router", "!Python 3", "!forked")
+	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "c.ini")).Text), "c.ini:3: http = :8000: its router closed a connection without an answer that waited for a byte of it for 90 s", "!forked")
 	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "d.ini")).Text), "d.ini:2: mount = /blog=a.py: uWSGI answered 500 to paths outside of /blog; here all requests have it")
 }

@@ -22,6 +22,15 @@ type line struct {
 	kind    kind
 	arg     string
 	dropped []string
+	lonely  bool // what is dropped belongs to a requirement, and none is there
+}
+
+// because is why something is dropped, and what to do.
+func (l line) because() string {
+	if l.lonely {
+		return "no requirement stands before it: a comment or an empty line above it ends the one that it belongs to"
+	}
+	return "it takes one thing of a line: write each on its own"
 }
 
 // withValue are pip's options in such a file that a value belongs to, by their long names.
@@ -72,6 +81,9 @@ func classify(text string) line {
 		switch {
 		case taken != "" && !slices.Contains(ofRequirement, o[0]):
 			one.dropped = append(one.dropped, o.shown())
+		case taken == "" && slices.Contains(ofRequirement, o[0]): // a comment between it and its requirement ends that
+			one.lonely = true
+			one.dropped = append(one.dropped, o[0])
 		case taken == "" && o[0] == "--find-links":
 			one.kind, one.arg = elsewhere, o[1]
 		}

@@ -65,7 +65,7 @@ func (r *requirements) read(tree *os.Root, name, from string) error {
 	for _, l := range lines(string(b)) {
 		one := classify(l)
 		for _, what := range one.dropped {
-			r.dropped = append(r.dropped, name+": "+what)
+			r.dropped = append(r.dropped, name+": "+what+", as "+one.because())
 		}
 		switch arg := one.arg; one.kind {
 		case nested:

@@ -34,17 +34,18 @@ func TestClassify(t *testing.T) {
 // One thing of a line is taken, and the rest is told.
 func TestClassifyWhatPipDrops(t *testing.T) {
 	for text, want := range map[string]line{
-		"-r a.txt -r b.txt":           {nested, "a.txt", []string{"--requirement b.txt"}},
-		`-r "a b.txt" --no-index`:     {nested, "a b.txt", []string{"--no-index"}},
-		"--no-index -r a.txt":         {nested, "a.txt", []string{"--no-index"}},
-		"-c c.txt -ra.txt":            {nested, "a.txt", []string{"--constraint c.txt"}},
-		"-c c.txt beta":               {nested, "c.txt", []string{"beta"}},
-		"-e ./x -e ./y":               {elsewhere, "./x", []string{"--editable ./y"}},
-		"alpha -r b.txt":              {plain, "", []string{"--requirement b.txt"}},
-		"alpha --hash=sha256:00 beta": {plain, "", []string{"beta"}},
-		"-r a.txt -i https://u:p@h/":  {nested, "a.txt", []string{"--index-url"}},
-		"--no-index -f wheels":        {elsewhere, "wheels", nil},
+		"-r a.txt -r b.txt":           {kind: nested, arg: "a.txt", dropped: []string{"--requirement b.txt"}},
+		`-r "a b.txt" --no-index`:     {kind: nested, arg: "a b.txt", dropped: []string{"--no-index"}},
+		"--no-index -r a.txt":         {kind: nested, arg: "a.txt", dropped: []string{"--no-index"}},
+		"-c c.txt -ra.txt":            {kind: nested, arg: "a.txt", dropped: []string{"--constraint c.txt"}},
+		"-c c.txt beta":               {kind: nested, arg: "c.txt", dropped: []string{"beta"}},
+		"-e ./x -e ./y":               {kind: elsewhere, arg: "./x", dropped: []string{"--editable ./y"}},
+		"alpha -r b.txt":              {kind: plain, arg: "", dropped: []string{"--requirement b.txt"}},
+		"alpha --hash=sha256:00 beta": {kind: plain, arg: "", dropped: []string{"beta"}},
+		"-r a.txt -i https://u:p@h/":  {kind: nested, arg: "a.txt", dropped: []string{"--index-url"}},
+		"--no-index -f wheels":        {kind: elsewhere, arg: "wheels", dropped: nil},
 		"-r":                          {},
+		"--hash=sha256:00":            {dropped: []string{"--hash"}, lonely: true},
 	} {
 		if diff := cmp.Diff(want, classify(text), cmp.AllowUnexported(line{})); diff != "" {
 			t.Errorf("%s: (-want +got):\n%s", text, diff)
@@ -91,6 +92,11 @@ func TestReadRequirements(t *testing.T) {
 		if r, err := readRequirements(tree, []string{name}); err != nil || !strings.Contains(r.own, name+" names ") {
 			t.Errorf("%s: %q, %v", name, r.own, err)
 		}
+	}
+	write(t, dir, map[string]string{"cut.txt": "a==1 \\\n  # why\n  --hash=sha256:00\nb==1 \\\n  --hash=sha256:00\n"})
+	r, err = readRequirements(tree, []string{"cut.txt"})
+	if want := []string{"cut.txt: --hash, as no requirement stands before it: a comment or an empty line above it ends the one that it belongs to"}; err != nil || !slices.Equal(r.dropped, want) {
+		t.Errorf("%q, %v; want %q", r.dropped, err, want)
 	}
 	for name, says := range map[string]string{
 		"out.txt": "../x.txt, which out.txt names, is not in the release", "abs.txt": "is not in the release", "missing.txt": "none.txt, which missing.txt names, is not there",

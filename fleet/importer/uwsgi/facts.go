@@ -217,6 +217,7 @@ func (u *reader) workers() {
 		u.app.Add(facts.Fact{Set: "workers.request_timeout", Value: "24h", Was: "no harakiri, so no limit", At: facts.Position{File: "uWSGI"}})
 	}
 	u.router()
+	u.loaded(n)
 	u.buffering()
 	if o := u.last["umask"]; o != nil {
 		u.fact("umask", o, o.value)

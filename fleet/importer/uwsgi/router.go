@@ -43,6 +43,14 @@ func (u *reader) idle(most int) {
 	u.fact("workers.idle_timeout", o, strconv.Itoa(facts.LeadingInt(o.value))+"s")
 }
 
+// loaded says that uWSGI loaded the app once and forked its workers from it, unless
+// lazy-apps was on (2.0.21): what was made by the load was all workers' then.
+func (u *reader) loaded(workers int) {
+	if workers > 1 && !u.on("lazy-apps") && !u.on("lazy") {
+		u.app.Note(facts.Position{}, "", "uWSGI loaded the app once and forked its workers from it, without lazy-apps; here each loads it, with workers { preload = true } as there: a lock or a counter of multiprocessing that the module makes for all workers needs that")
+	}
+}
+
 // python2 names a plugin of another Python.
 func (u *reader) python2() {
 	for _, o := range u.c.options {
