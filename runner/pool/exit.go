@@ -2,6 +2,7 @@ package pool
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -60,10 +61,13 @@ func (p *Pool) workerExited(w *worker) {
 		p.notIdle(s)
 		back := p.reclaim(s)
 		p.prefetched -= s.prefetched()
-		for i := range s.n {
-			x := s.held[i]
+		// It holds nothing from here on: who hears that its response has failed lets the
+		// slot go on, where it waited for the client.
+		held := slices.Clone(s.held[:s.n])
+		clear(s.held[:])
+		s.n = 0
+		for i, x := range held {
 			x.slot = nil
-			s.held[i] = nil
 			switch {
 			case x.Sink == nil:
 				p.account(x)
@@ -78,7 +82,6 @@ func (p *Pool) workerExited(w *worker) {
 				p.fail(x, 502, fmt.Sprintf("worker %d died: %s", w.pid, ExitText(ws)))
 			}
 		}
-		s.n = 0
 		again = append(again, back...)
 	}
 	if w.life.was == phaseUnsuited {
