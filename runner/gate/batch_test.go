@@ -236,11 +236,7 @@ func TestAMasterReadsWhatABatchLeft(t *testing.T) {
 	t.Parallel()
 	for network, addr := range kinds(t) {
 		l := &Link{Room: &Room{}}
-		client, server := pairOf(t, network, addr)
-		fd := connFD(t, server)
-		defer unix.Close(fd)
-		fmt.Fprint(client, "12345678")
-		awaitBytes(t, fd, 8)
+		fd := sent(t, network, addr, "12345678")
 		p := Passed{Unread: 6, Skip: 4, Left: true}
 		var room []byte
 		if !l.claim(fd, &p, &room) || string(p.Bytes) != "5678" || p.Unread == 0 {
@@ -251,11 +247,7 @@ func TestAMasterReadsWhatABatchLeft(t *testing.T) {
 			t.Errorf("%s: another one gets it, too", network)
 		}
 		// Where the room is full there may be more.
-		client, server = pairOf(t, network, addr)
-		fd = connFD(t, server)
-		defer unix.Close(fd)
-		go fmt.Fprint(client, strings.Repeat("x", maxLook+10))
-		awaitBytes(t, fd, maxLook)
+		fd = sent(t, network, addr, strings.Repeat("x", maxLook+10))
 		full := Passed{Unread: maxLook, Left: true}
 		if !l.claim(fd, &full, &room) || len(full.Bytes) != maxLook || full.Unread != 0 {
 			t.Errorf("%s: %d bytes, %d unread", network, len(full.Bytes), full.Unread)

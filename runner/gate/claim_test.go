@@ -74,6 +74,18 @@ func awaitBytes(t *testing.T, fd, n int) {
 	}, func() any { return have })
 }
 
+// sent is the descriptor of a connection whose client has said something, as far as a gate
+// looks at it.
+func sent(t *testing.T, network, addr, text string) int {
+	t.Helper()
+	client, server := pairOf(t, network, addr)
+	fd := connFD(t, server)
+	t.Cleanup(func() { unix.Close(fd) })
+	go fmt.Fprint(client, text)
+	awaitBytes(t, fd, min(len(text), maxLook))
+	return fd
+}
+
 func TestAConnectionTellsWhetherItWasRead(t *testing.T) {
 	t.Parallel()
 	client, server := pair(t)
@@ -212,11 +224,7 @@ func TestWhatAMasterHasTakenIsItsAlone(t *testing.T) {
 	t.Parallel()
 	for network, addr := range kinds(t) {
 		l := &Link{Room: &Room{}}
-		client, server := pairOf(t, network, addr)
-		fd := connFD(t, server)
-		defer unix.Close(fd)
-		fmt.Fprint(client, "12345678")
-		awaitBytes(t, fd, 8)
+		fd := sent(t, network, addr, "12345678")
 		p := &Passed{Unread: 4, Rescued: true}
 		if !l.claim(fd, p, new([]byte)) {
 			t.Errorf("%s: the first one does not get it", network)
