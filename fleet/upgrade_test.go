@@ -95,6 +95,9 @@ func TestAnUpgradeLeavesNoZombie(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
 	f.daemon(Options{}, func(d *Daemon) { d.Inherited.Lock = lock })
 	eventually(t, "its end is taken", func() bool { return unix.Kill(pid, 0) == unix.ESRCH })
 }
