@@ -18,6 +18,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/systemd"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
 )
 
 // startedAs is the path that this program was started by. It is kept as it was
@@ -85,20 +86,14 @@ func reexec(path string, args []string, in systemd.Inherited, s *reconcile.Signa
 		if f == nil {
 			return nil
 		}
-		raw, err := f.SyscallConn()
-		if err != nil {
-			return err
-		}
-		var flagErr error
-		if err := raw.Control(func(fd uintptr) {
-			if _, flagErr = unix.FcntlInt(fd, unix.F_SETFD, 0); flagErr == nil {
-				fds = append(fds, int(fd))
+		return listen.Control(f, func(fd int) error {
+			_, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0)
+			if err == nil {
+				fds = append(fds, fd)
 				entries = append(entries, fmt.Sprintf("%d=%s", fd, url.QueryEscape(name)))
 			}
-		}); err != nil {
 			return err
-		}
-		return flagErr
+		})
 	}
 	err := in.PassOn(pass)
 	if err == nil {

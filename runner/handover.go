@@ -9,27 +9,24 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
 )
 
 // Adopt has the master serve connections that somebody else has accepted on a
-// socket that it does not have, as if they had come to the listener of that
-// listen string. The files stay the caller's.
-func (h *Handle) Adopt(ctx context.Context, listen string, conns []*os.File) error {
+// socket that it does not have, as if they had come to that listener
+// of its, by listen string. The files stay the caller's.
+func (h *Handle) Adopt(ctx context.Context, listener string, conns []*os.File) error {
 	fail := func(err error) error {
 		return fmt.Errorf("cannot hand off %d connections to master %d of %s: %w", len(conns), h.PID, h.App, err)
 	}
 	all, fds := make([]control.Conn, len(conns)), make([]int, len(conns))
 	for i, f := range conns {
-		raw, err := f.SyscallConn()
-		if err != nil {
-			return fail(err)
-		}
-		all[i].Listener = listen
-		// Not f.Fd(), which would make the connection blocking. The file stays open
-		// until its batch is sent.
-		if err := raw.Control(func(fd uintptr) {
-			fds[i] = int(fd)
-			all[i].Host, all[i].Port = evloop.HostPort(evloop.Peer(fds[i]))
+		all[i].Listener = listener
+		// The file stays open until its batch is sent.
+		if err := listen.Control(f, func(fd int) error {
+			fds[i] = fd
+			all[i].Host, all[i].Port = evloop.HostPort(evloop.Peer(fd))
+			return nil
 		}); err != nil {
 			return fail(err)
 		}

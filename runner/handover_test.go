@@ -85,20 +85,7 @@ func TestSuccessorThatIsGone(t *testing.T) {
 			h := a.start(StateReady)
 			path := filepath.Join(filepath.Dir(a.spec.Path), "heir")
 			if serve != nil {
-				ln, err := net.Listen("unix", path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer ln.Close()
-				go func() {
-					for {
-						c, err := ln.Accept()
-						if err != nil {
-							return
-						}
-						go serve(c)
-					}
-				}()
+				serveAt(t, path, serve)
 			}
 			var clients []*client
 			for range 5 {

@@ -141,12 +141,7 @@ func execMaster(ctx context.Context, o StartOptions, message func(*stem.Stem, st
 		fds[2] = o.Stderr.Fd()
 	}
 	for _, f := range files {
-		raw, err := f.SyscallConn()
-		if err != nil {
-			return 0, answer, err
-		}
-		// Not f.Fd(), which would make the caller's file blocking.
-		if err := raw.Control(func(fd uintptr) { fds = append(fds, fd) }); err != nil {
+		if err := listen.Control(f, func(fd int) error { fds = append(fds, uintptr(fd)); return nil }); err != nil {
 			return 0, answer, err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
 )
 
 // Patience bounds every wait for something that must happen, on however busy a
@@ -109,14 +110,9 @@ func ListenerOn(t *testing.T, addr string) *os.File {
 // Inode tells one socket from another.
 func Inode(t *testing.T, f *os.File) uint64 {
 	t.Helper()
-	raw, err := f.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var st unix.Stat_t
-	var statErr error
-	if err := raw.Control(func(fd uintptr) { statErr = unix.Fstat(int(fd), &st) }); err != nil || statErr != nil {
-		t.Fatal(err, statErr)
+	if err := listen.Control(f, func(fd int) error { return unix.Fstat(fd, &st) }); err != nil {
+		t.Fatal(err)
 	}
 	return st.Ino
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
 )
 
 // storePrefix begins the names of descriptors that we gave to the service
@@ -121,19 +123,8 @@ func (n *notifier) sendFile(state string, f *os.File) error {
 	if err := unix.SetsockoptTimeval(s, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &wait); err != nil {
 		return err
 	}
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
 	to := &unix.SockaddrUnix{Name: os.Getenv("NOTIFY_SOCKET")}
-	var sendErr error
-	// Control and not Fd, which would make the daemon's descriptor blocking.
-	if err := raw.Control(func(fd uintptr) {
-		sendErr = unix.Sendmsg(s, []byte(state), unix.UnixRights(int(fd)), to, 0)
-	}); err != nil {
-		return err
-	}
-	return sendErr
+	return listen.Control(f, func(fd int) error { return unix.Sendmsg(s, []byte(state), unix.UnixRights(fd), to, 0) })
 }
 
 // StoreName is the FDNAME of an app's socket: printable ASCII without colons.
@@ -165,17 +156,9 @@ func IsSameSocket(f, g *os.File) bool {
 }
 
 func inode(f *os.File) (uint64, error) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
 	var st unix.Stat_t
-	var statErr error
-	if err := raw.Control(func(fd uintptr) { statErr = unix.Fstat(int(fd), &st) }); err != nil {
-		return 0, err
-	}
-	if statErr != nil {
-		return 0, fmt.Errorf("cannot stat socket: %w", statErr)
+	if err := listen.Control(f, func(fd int) error { return unix.Fstat(fd, &st) }); err != nil {
+		return 0, fmt.Errorf("cannot stat socket: %w", err)
 	}
 	return st.Ino, nil
 }

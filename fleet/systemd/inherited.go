@@ -140,22 +140,16 @@ func (t *taker) drop(f *os.File, format string, args ...any) {
 // CheckListening tells why f is not a listening stream socket. Of ours it may be one of
 // packets, as gates and masters have between them.
 func CheckListening(f *os.File, ours bool) error {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
 	kind, accepts := 0, 0
-	var optErr error
-	if err := raw.Control(func(fd uintptr) {
-		if kind, optErr = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TYPE); optErr == nil {
-			accepts, optErr = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	err := listen.Control(f, func(fd int) (err error) {
+		if kind, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err == nil {
+			accepts, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
 		}
-	}); err != nil {
 		return err
-	}
+	})
 	switch {
-	case optErr != nil:
-		return fmt.Errorf("not a socket: %w", optErr)
+	case err != nil:
+		return fmt.Errorf("not a socket: %w", err)
 	case kind != unix.SOCK_STREAM && (!ours || kind != unix.SOCK_SEQPACKET):
 		return fmt.Errorf("not a stream socket (ListenStream=)")
 	case accepts == 0:

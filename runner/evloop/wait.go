@@ -31,6 +31,7 @@ func (l *Loop) wait(events []unix.EpollEvent) (n int, err error) {
 		return 0, nil
 	}
 	begin := l.Elapsed()
+	l.heed(begin)
 	if !l.parks(begin) {
 		l.unpark()
 	} else if l.parking == nil {
@@ -51,16 +52,24 @@ func (l *Loop) wait(events []unix.EpollEvent) (n int, err error) {
 
 // awake notes a turn before which the loop did not sleep.
 func (l *Loop) awake() {
-	if l.lull.note(0); l.parking != nil && !l.parks(l.now) {
+	l.lull.note(0)
+	if l.parking == nil {
+		return
+	}
+	if l.heed(l.now); !l.parks(l.now) {
 		l.unpark()
+	}
+}
+
+// heed notes whether others have work.
+func (l *Loop) heed(now int64) {
+	if l.Busy != nil && l.Busy() {
+		l.busy = now
 	}
 }
 
 // parks tells whether the loop is to wait in the parking.
 func (l *Loop) parks(now int64) bool {
-	if l.Busy != nil && l.Busy() {
-		l.busy = now
-	}
 	return l.lull.long || l.busy > 0 && now-l.busy <= parkFor
 }
 

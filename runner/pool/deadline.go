@@ -23,9 +23,7 @@ func (p *Pool) onSweep() {
 				next = min(next, due)
 				continue
 			}
-			for _, x := range p.reclaim(s) {
-				p.queue.putBack(x)
-			}
+			p.unfeed(s)
 			// What the worker has in hand already cannot be given to others; the first
 			// may stream for hours.
 			for i := 1; i < s.n; i++ {

@@ -123,9 +123,7 @@ func (p *Pool) onRescue() {
 	for _, w := range p.workers {
 		for _, s := range w.slots {
 			if s.n > 1 && now-s.held[0].begunAt >= rescueAfter {
-				for _, x := range p.reclaim(s) {
-					p.queue.putBack(x)
-				}
+				p.unfeed(s)
 				p.refill(s)
 			}
 		}
@@ -160,6 +158,13 @@ func (p *Pool) reclaim(s *Slot) []*Exchange {
 		p.Release(x)
 		return true
 	})
+}
+
+// unfeed puts back into the queue what a slot's worker has not begun.
+func (p *Pool) unfeed(s *Slot) {
+	for _, x := range p.reclaim(s) {
+		p.queue.putBack(x)
+	}
 }
 
 // refill gives work to a slot whose worker had not even begun its first

@@ -180,24 +180,15 @@ func (p *Pool) readFailure(w *worker, s *Slot) {
 
 // workerDied: a worker that served is gone unasked.
 func (p *Pool) workerDied(w *worker, ws unix.WaitStatus) {
-	why := ExitText(ws)
-	if w.killed != "" {
-		why = "killed: " + w.killed
-	}
 	p.restarts++
-	if w.killed == "" {
+	died := fmt.Sprintf("worker %d died: ", w.pid)
+	if w.killed != "" {
+		p.lastErr = died + "killed: " + w.killed
+		p.log.Error(p.lastErr)
+	} else {
 		p.stats.restarts[restartDied]++
-	}
-	reason := fmt.Sprintf("worker %d died: %s", w.pid, why)
-	p.lastErr = reason
-	p.log.Error(reason)
-	if w.killed == "" {
-		w.words.Await(p.loop, func() { // nobody waits for its last words: the log has them
-			if p.lastErr == reason {
-				p.lastErr = fmt.Sprintf("worker %d died: %s", w.pid, w.words.How(ws))
-				p.NotifyChanged()
-			}
-		})
+		p.log.Error(died + ExitText(ws))
+		w.words.Explain(p.loop, &p.lastErr, died, ws, p.NotifyChanged)
 	}
 	if !p.spec.Workers.KeepAlive {
 		if len(p.workers) == 0 {

@@ -87,6 +87,20 @@ func (l *LastWords) How(ws unix.WaitStatus) string {
 	return text + "; last output: " + l.line
 }
 
+// Explain writes how a process ended behind the text that begins so, and what it said last
+// as soon as that is known, unless something else stands there by then. Nobody waits for it:
+// the log has it.
+func (l *LastWords) Explain(loop *evloop.Loop, where *string, text string, ws unix.WaitStatus, changed func()) {
+	reason := text + ExitText(ws)
+	*where = reason
+	l.Await(loop, func() {
+		if *where == reason {
+			*where = text + l.How(ws)
+			changed()
+		}
+	})
+}
+
 // ExitText says how a process ended.
 func ExitText(ws unix.WaitStatus) string {
 	switch {

@@ -120,15 +120,7 @@ func (p *instance) OnEvents(uint32) {
 		s.Log.Info(fmt.Sprintf("%s (pid %d) has ended: %s", p.title(), pid, how))
 	default:
 		p.restarts++
-		reason := "pid " + strconv.Itoa(pid) + " ended: " + how
-		p.lastErr = reason
-		words := p.words
-		words.Await(s.Loop, func() { // nobody waits for its last words: the log has them
-			if p.lastErr == reason {
-				p.lastErr = "pid " + strconv.Itoa(pid) + " ended: " + words.How(ws)
-				s.Changed()
-			}
-		})
+		p.words.Explain(s.Loop, &p.lastErr, "pid "+strconv.Itoa(pid)+" ended: ", ws, s.Changed)
 		text := fmt.Sprintf("%s (pid %d) exited unexpectedly: %s", p.title(), pid, how)
 		if left > 0 && ws.Exited() && ws.ExitStatus() == 0 {
 			text += fmt.Sprintf("; it left %d processes behind, which are killed: a program must stay in the foreground here", left)
