@@ -2,6 +2,7 @@ package explain
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -40,12 +41,7 @@ func markAt(tokens hclsyntax.Tokens, at int) (mark *hclsyntax.Token, closed bool
 	if found < 0 {
 		return nil, false
 	}
-	for _, i := range open {
-		if i == found {
-			return &tokens[found], false
-		}
-	}
-	return &tokens[found], true
+	return &tokens[found], !slices.Contains(open, found)
 }
 
 func isMark(t hclsyntax.TokenType) bool {
