@@ -66,6 +66,31 @@ func TestDescriptorsAreKept(t *testing.T) {
 	}
 }
 
+// Clients that were there when the limit, or the number of workers, became another one hold
+// no worker up: those that are idle make room for it.
+func TestWorkersAreStartedWhereIdleClientsHaveAllDescriptors(t *testing.T) {
+	a := newTestApp(t, abuseApp, nil)
+	h := a.start(StateReady)
+	for range 50 {
+		c := a.dial()
+		c.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+		if got := c.answer("GET"); got.StatusCode != http.StatusOK {
+			t.Fatal(got.Status)
+		}
+	}
+	limit := uint64(openFiles(t, h.PID)) + 6 // for who asks, and less than a worker needs
+	if err := unix.Prlimit(h.PID, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: limit, Max: limit}, nil); err != nil {
+		t.Fatal(err)
+	}
+	more := *a.spec
+	more.Workers.Min, more.Workers.Max = 3, 3
+	if err := h.Update(a.ctx(), &more, 2, false); err != nil {
+		t.Fatal(err)
+	}
+	a.wait(h, func(st Status) bool { return st.State == StateReady && len(st.Workers) == 3 })
+	a.mustLogLine("WARN", "the limit of open files is almost reached", "that were idle longest")
+}
+
 // So it is over HTTPS, by either protocol.
 func TestDescriptorsAreKeptFromTLS(t *testing.T) {
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {

@@ -30,6 +30,13 @@ func (s *Server) crowded() bool {
 	return s.closeIdle() == 0
 }
 
+// MakeRoom closes the connections that have been idle longest, for descriptors that are
+// needed for something else.
+func (s *Server) MakeRoom() {
+	s.env.Files.Measure(&s.spec.Workers)
+	s.closeIdle()
+}
+
 // closeIdle closes the connections that have been idle longest, and returns how many
 // are gone: one of HTTP/2 is only asked to go.
 func (s *Server) closeIdle() int {

@@ -167,6 +167,7 @@ func newMaster(msg boot.Message, files map[string]int) (*master, error) {
 	m.http = httpserver.New(m.env)
 	m.http.Emptied = m.checkDrained
 	m.http.DialGate = m.dialGate
+	m.pool.Crowded = m.http.MakeRoom
 	m.http.ServeTLS = func(fd int, peer wsgi.Peer, p *gate.Passed) { m.https().adopt(fd, peer, p) }
 	m.crew = newCrew(user, m.log)
 	m.pool.Configured = m.configureStatic

@@ -95,6 +95,7 @@ type Pool struct {
 	Changed    func()              // state changed: wakes those who wait for it
 	Emptied    func()              // stopping, and the last worker is gone
 	Admitted   func(filters bool)  // a worker begins to serve; whether its app has request filters
+	Crowded    func()              // a worker cannot be started, as clients have all descriptors
 	// AskPython tells what is wrong with the interpreter, off the loop; nil:
 	// nobody knows.
 	AskPython func() error
@@ -117,7 +118,7 @@ func New(l *evloop.Loop, log *applog.Log, root *appdir.RootFs, spec *appspec.Spe
 	p.reaper.init(p)
 	p.sweep.Do = p.onSweep
 	p.Served, p.Configured = func(*appspec.Spec) {}, func(*appspec.Spec) {}
-	p.Changed, p.Emptied, p.Admitted = func() {}, func() {}, func(bool) {}
+	p.Changed, p.Emptied, p.Admitted, p.Crowded = func() {}, func() {}, func(bool) {}, func() {}
 	return p
 }
 

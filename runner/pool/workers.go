@@ -2,6 +2,7 @@ package pool
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -137,6 +138,9 @@ func (p *Pool) workerStarted(w *worker, pid, pidfd int, err error) {
 	if err != nil {
 		p.log.Error(err.Error())
 		w.failure = &wsgi.Failure{Reason: err.Error()}
+		if errors.Is(err, unix.EMFILE) {
+			p.Crowded()
+		}
 		if w.template != nil {
 			w.template.exited(err.Error())
 			w.drop()
