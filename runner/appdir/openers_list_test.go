@@ -155,9 +155,11 @@ var directOpeners = []struct {
 		"fleet/importer/gunicorn/gunicorn.go Command",
 		"fleet/importer/mapping.go isFile",
 		"fleet/importer/procfile/procfile.go Read",
+		"fleet/importer/procfile/options.go environment",
 		"fleet/importer/supervisord/supervisord.go readAll",
 		"fleet/importer/systemd/command.go rootShell", // /etc/passwd
 		"fleet/importer/systemd/unit.go environment readUnit",
+		"fleet/importer/systemd/specifier.go ofSystem", // of /etc and /proc: what the machine is called
 		"fleet/importer/systemd/socket.go socket",
 		"fleet/importer/uwsgi/logic.go globbed ifFile",
 		"fleet/importer/uwsgi/magic.go file",
@@ -193,6 +195,7 @@ var directOpeners = []struct {
 		"fleet/deploy/venv/interpreters.go identify",   // looked at, not opened: whether an interpreter and what it loads is as before
 		"fleet/deploy/venv/venv.go pipConfig",          // the operator's configuration of pip, bounded, regular files only
 		"fleet/deploy/venv/requirements.go listing",    // the operator's folder of wheels: names, sizes, times
+		"fleet/deploy/source/explain.go whereShallow",  // whether the repository that an operator names has a file
 		"fleet/deploy/source/repository.go checkFiles", // whether what a deploy names is there; ssh reads it, as the account
 	}},
 	{"the temporary folder of a mongrel2, of which only proved uploads are read (package link)", []string{
