@@ -68,6 +68,7 @@ func (l *Link) serverWent() {
 func (l *Link) drainRequests() bool {
 	if !l.pulling || !l.ready {
 		// Answers would not arrive yet.
+		l.sock.settle()
 		return false
 	}
 	for range maxBatch {

@@ -155,6 +155,10 @@ func (s *sockets) news() bool {
 	return err != nil || state&zmq.POLLIN != 0
 }
 
+// settle has the socket of requests do what it has to, without taking any: its descriptor
+// stays readable until then, and does not become so again for what is there already.
+func (s *sockets) settle() { _, _ = s.pull.GetEvents() }
+
 // wait sleeps until there is something to do, for at most d; for ever if d is
 // negative. A ZeroMQ descriptor stays readable until its socket was asked.
 func (s *sockets) wait(d time.Duration) {
