@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -27,6 +28,9 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		return
+	}
+	if signal.Ignored(os.Interrupt) { // in the background of a script: our children shall hear of it
+		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
 	}
 	os.Exit(testMain(m))
 }
