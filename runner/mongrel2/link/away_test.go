@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/mongrel2test"
@@ -22,24 +20,7 @@ func TestLinkRestsWhileItsServerIsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	var turns atomic.Int64
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			select {
-			case <-l.Done():
-				return
-			default:
-			}
-			d := l.Turn()
-			turns.Add(1)
-			ms := 50 // to see Done
-			if d >= 0 {
-				ms = min(ms, int(d/time.Millisecond)+1)
-			}
-			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(l.FD()), Events: unix.POLLIN}}, ms)
-		}
-	}()
+	ended := drive(l, func() { turns.Add(1) })
 	for range 3 {
 		await.True(t, "the link", func() bool { return l.State().Phase == link.PhaseReady })
 		if status, _ := dial(t, s).send("GET /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").get("GET"); status != 200 {

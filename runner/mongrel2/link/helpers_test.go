@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link"
@@ -77,6 +78,30 @@ func (m *mailbox) events() link.Events {
 		Request: func(in *link.Incoming) { m.in <- in },
 		Gone:    func(r *link.Reply) { m.gone <- r },
 	}
+}
+
+// drive has a link work in a loop that is not its own, as a master has it, until it is
+// done; turned is called after each turn.
+func drive(l *link.Link, turned func()) (ended <-chan struct{}) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-l.Done():
+				return
+			default:
+			}
+			d := l.Turn()
+			turned()
+			ms := 50 // to see Done
+			if d >= 0 {
+				ms = min(ms, int(d/time.Millisecond)+1)
+			}
+			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(l.FD()), Events: unix.POLLIN}}, ms)
+		}
+	}()
+	return done
 }
 
 func receive[T any](t testing.TB, what string, c <-chan T) T {

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/mongrel2test"
@@ -393,26 +391,7 @@ func TestOwnLoop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			select {
-			case <-l.Done():
-				return
-			default:
-			}
-			d := l.Turn()
-			ms := -1
-			if d >= 0 {
-				ms = int(d/time.Millisecond) + 1
-			}
-			if ms < 0 || ms > 50 {
-				ms = 50 // to see Done
-			}
-			unix.Poll([]unix.PollFd{{Fd: int32(l.FD()), Events: unix.POLLIN}}, ms)
-		}
-	}()
+	ended := drive(l, func() {})
 	client := http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 4}}
 	defer client.CloseIdleConnections()
 	for range 50 {
