@@ -88,7 +88,7 @@ func realMain() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if err := b.prepare(); err != nil {
+	if err := b.prepare(ctx); err != nil {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
@@ -122,18 +122,18 @@ func realMain() error {
 // install puts a program, and the one beside it that its masters are, where it is run from, by
 // what make install uses: of a file that the linker has just written an idle app has 4 MB more
 // in memory, as it lies in larger pieces in the page cache.
-func (b *bench) install(program, as string) (string, error) {
+func (b *bench) install(ctx context.Context, program, as string) (string, error) {
 	dir := filepath.Join(b.dir, as)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return "", err
 	}
-	if out, err := exec.Command("install", program, filepath.Join(filepath.Dir(program), "wsgid-master"), dir).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "install", program, filepath.Join(filepath.Dir(program), "wsgid-master"), dir).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("cannot install %s: %w: %s", program, err, out)
 	}
 	return filepath.Join(dir, filepath.Base(program)), nil
 }
 
-func (b *bench) prepare() error {
+func (b *bench) prepare(ctx context.Context) error {
 	// Apps and peers run as another user where we are root; that user must be
 	// able to read our program and the apps.
 	dir, err := os.MkdirTemp("/tmp", "wb")
@@ -147,11 +147,11 @@ func (b *bench) prepare() error {
 	if err := os.Chmod(b.memory, 0o755); err != nil {
 		return err
 	}
-	if b.fleet, err = b.install(b.fleet, "fleet"); err != nil {
+	if b.fleet, err = b.install(ctx, b.fleet, "fleet"); err != nil {
 		return err
 	}
 	if b.before != "" {
-		if b.before, err = b.install(b.before, "before"); err != nil {
+		if b.before, err = b.install(ctx, b.before, "before"); err != nil {
 			return err
 		}
 	}
