@@ -87,13 +87,10 @@ func JSONTemplates(path string, src []byte, diags hcl.Diagnostics) hcl.Diagnosti
 			continue
 		}
 		start, text := jsonStringAt(src, d.Subject.Start.Byte)
-		if start < 0 || said[start] {
-			if start < 0 {
-				out = append(out, d)
-			}
+		if said[start] {
 			continue
 		}
-		if _, faults := hclsyntax.ParseTemplate([]byte(text), path, hcl.InitialPos); !faults.HasErrors() {
+		if start < 0 || !badTemplate(path, text) {
 			out = append(out, d)
 			continue
 		}
@@ -102,6 +99,11 @@ func JSONTemplates(path string, src []byte, diags hcl.Diagnostics) hcl.Diagnosti
 		out = append(out, ofMark(tokens, Plain(hcl.Diagnostics{d})[0]))
 	}
 	return out
+}
+
+func badTemplate(path, text string) bool {
+	_, faults := hclsyntax.ParseTemplate([]byte(text), path, hcl.InitialPos)
+	return faults.HasErrors()
 }
 
 // jsonStringAt is the string of a JSON file that a byte is in, or that ends before it: where

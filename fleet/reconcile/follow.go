@@ -93,13 +93,9 @@ func (l *Loop) started(spec *appspec.Spec, m Handle) {
 // swept away before.
 func (l *Loop) following(app string) []Handle {
 	ms := l.Supervisor.Of(app)
-	l.ours.Range(func(pid, m any) bool {
-		switch h, is := m.(Handle); {
-		case !is || h.Recorded().App != app:
-		case h.Alive():
+	l.ours.Range(func(_, m any) bool {
+		if h, is := m.(Handle); is && h.Recorded().App == app && h.Alive() {
 			ms = append(ms, h)
-		default:
-			l.ours.Delete(pid)
 		}
 		return true
 	})

@@ -89,17 +89,17 @@ func (u *unitFile) assignments(text string) (all [][2]string, bad string) {
 			return all, bad
 		}
 		text = rest
-		if _, err := u.filled(word); err != nil {
-			name, _, _ := strings.Cut(word, "=")
-			bad = "systemd passes over " + name + ": " + err.Error()
+		given, _, _ := strings.Cut(word, "=")
+		filled, err := u.filled(word)
+		if err != nil {
+			bad = "systemd passes over " + given + ": " + err.Error()
 			continue
 		}
 		if found := unfilledIn(word); found != "" {
-			name, _, _ := strings.Cut(word, "=")
-			bad = "what " + found + " stands for in " + name + " only the running system knows: write the value into env"
+			bad = "what " + found + " stands for in " + given + " only the running system knows: write the value into env"
 			continue
 		}
-		name, value, ok := strings.Cut(u.specifiers(word), "=")
+		name, value, ok := strings.Cut(filled, "=")
 		if ok && facts.Assignment().MatchString(name+"=") {
 			all = append(all, [2]string{name, value})
 		} else {
