@@ -24,6 +24,8 @@ endif
 # daemon, is in a file of RACES and fails the run as well.
 RACE  := ./appspec/... ./fleet/... ./runner/bridge ./runner/evloop ./runner/latch ./runner/static ./runner/applog ./runner/unread ./runner/mongrel2/link
 RACES := $(CACHE)/race
+# It would sleep for a second at the end of every process that it watches.
+RACED  = GORACE='log_path=$(RACES)/report atexit_sleep_ms=0' $(GO) test -race
 # What counts messages by the pace of both sides, which the detector slows down.
 PACED := ^TestMessagesOfAResponse$$
 
@@ -92,8 +94,8 @@ test: deps-test build browser etcd configurations ## everything CI checks
 	@unformatted=$$(gofmt -l .ci appspec cmd fleet runner); test -z "$$unformatted" || { printf 'not formatted: %s\n' $$unformatted >&2; exit 1; }
 	$(GO) vet ./... ./.ci/gotest
 	@rm -rf $(RACES) && mkdir -p $(RACES) && chmod 1777 $(RACES)
-	GORACE=log_path=$(RACES)/report $(GO) test -race -timeout 20m -skip '$(PACED)' $(RACE)
-	GORACE=log_path=$(RACES)/report $(GO) test -race -timeout 10m -run '$(RACE_RUNNER)' ./runner
+	$(RACED) -timeout 20m -skip '$(PACED)' $(RACE)
+	$(RACED) -timeout 10m -run '$(RACE_RUNNER)' ./runner
 	@! compgen -G '$(RACES)/*' >/dev/null || { cat $(RACES)/* >&2; exit 1; }
 	$(GOTEST) -timeout 40m ./... ./.ci/gotest
 

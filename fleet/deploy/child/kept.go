@@ -58,7 +58,7 @@ func (c *Command) keep(ctx context.Context, program string, tail *Tail) (report,
 	defer theirs.Close()
 	cmd := exec.CommandContext(ctx, "/proc/self/exe")
 	cmd.Args = []string{keeperName + filepath.Base(program)}
-	cmd.Env = []string{} // the command's is not the keeper's
+	cmd.Env = keeperEnv()
 	cmd.Dir = "/"
 	cmd.ExtraFiles = []*os.File{theirs}
 	c.connect(cmd, tail)
