@@ -94,9 +94,9 @@ test: deps-test build browser etcd configurations ## everything CI checks
 	@unformatted=$$(gofmt -l .ci appspec cmd fleet runner); test -z "$$unformatted" || { printf 'not formatted: %s\n' $$unformatted >&2; exit 1; }
 	$(GO) vet ./... ./.ci/gotest
 	@rm -rf $(RACES) && mkdir -p $(RACES) && chmod 1777 $(RACES)
-	$(RACED) -timeout 20m -skip '$(PACED)' $(RACE)
-	$(RACED) -timeout 10m -run '$(RACE_RUNNER)' ./runner
-	@! compgen -G '$(RACES)/*' >/dev/null || { cat $(RACES)/* >&2; exit 1; }
+	$(RACED) -timeout 20m -skip '$(PACED)' $(RACE) || { find $(RACES) -type f -exec cat {} + >&2; exit 1; }
+	$(RACED) -timeout 10m -run '$(RACE_RUNNER)' ./runner || { find $(RACES) -type f -exec cat {} + >&2; exit 1; }
+	@! compgen -G '$(RACES)/*' >/dev/null || { find $(RACES) -type f -exec cat {} + >&2; exit 1; }
 	$(GOTEST) -timeout 40m ./... ./.ci/gotest
 
 .PHONY: lint

@@ -48,6 +48,9 @@ type dealings struct {
 	port   int // see decoy
 }
 
+// One variable for the whole process, which any number of keepers read.
+func init() { certmagic.UserAgent = "wsgid-fleet" }
+
 func newAuthorities(dir string, c Challenges) *authorities {
 	return &authorities{
 		dir: dir,
@@ -80,7 +83,6 @@ func (as *authorities) with(a Authority) (*dealings, error) {
 	d := &dealings{roots: roots}
 	quiet := zap.NewNop() // what matters is told with our own words
 	if as.cache == nil {
-		certmagic.UserAgent = "wsgid-fleet"
 		as.cache = certmagic.NewCache(certmagic.CacheOptions{Logger: quiet,
 			GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) {
 				return nil, errors.New("nothing is served from here")
