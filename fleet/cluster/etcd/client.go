@@ -115,7 +115,7 @@ func (c *Client) conn() (*clientv3.Client, error) {
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.5, MaxDelay: 2 * time.Second},
 			MinConnectTimeout: 2 * time.Second,
-		})},
+		}), grpc.WithChainUnaryInterceptor(forgetToken)},
 	}
 	var err error
 	if conf.TLS, err = c.cfg.tls(); err != nil {

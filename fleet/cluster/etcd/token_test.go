@@ -1,0 +1,96 @@
+package etcd
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
+)
+
+// jwtKey is the option by which etcd signs tokens that end after two seconds, however they
+// are used.
+func jwtKey(t *testing.T) string {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, b := range map[string]*pem.Block{"private": {Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}, "public": {Type: "PUBLIC KEY", Bytes: public}} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(b), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return "--auth-token=jwt,sign-method=RS256,ttl=2s,pub-key=" + filepath.Join(dir, "public") + ",priv-key=" + filepath.Join(dir, "private")
+}
+
+// TestTokensEnd: a host asks on, follows and is there when the token of its user has ended,
+// in use or while etcd was away, beside a server of any release.
+func TestTokensEnd(t *testing.T) {
+	t.Parallel()
+	etcdtest.Each(t, func(t *testing.T, start func(int, ...string) []*etcdtest.Server) {
+		for name, option := range map[string]string{"of one use": jwtKey(t), "unused": "--auth-token-ttl=1"} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				root := fleetAt(t, start(1, option)...)
+				cl := raw(t, root)
+				ctx, over := context.WithTimeout(t.Context(), 2*await.Patience)
+				defer over()
+				for _, role := range []string{"root", "fleet"} {
+					obeyed(t, "role "+role, func() error { _, err := cl.RoleAdd(ctx, role); return err })
+				}
+				obeyed(t, "what it may do", func() error {
+					_, err := cl.RoleGrantPermission(ctx, "fleet", root.cfg.Prefix+"/", root.cfg.Prefix+"0", clientv3.PermissionType(clientv3.PermReadWrite))
+					return err
+				})
+				for user, role := range map[string]string{"root": "root", "host": "fleet"} {
+					obeyed(t, "user "+user, func() error { _, err := cl.UserAdd(ctx, user, "secret"); return err })
+					obeyed(t, "the role of "+user, func() error { _, err := cl.UserGrantRole(ctx, user, role); return err })
+				}
+				obeyed(t, "users count", func() error { _, err := cl.AuthEnable(ctx); return err })
+				as := func() *Client {
+					c := New(Config{Endpoints: root.cfg.Endpoints, Prefix: root.cfg.Prefix, Limit: root.cfg.Limit, User: "host", PasswordFile: passwordFile(t, "secret")})
+					t.Cleanup(c.Close)
+					return c
+				}
+				c := as()
+				push(t, c, textsOf("a.hcl", "# 0"))
+				follower := raw(t, c).Watch(ctx, c.key("specs", ""), clientv3.WithPrefix())
+				ended := time.Now().Add(4 * time.Second)
+				await.True(t, "the token has ended", func() bool { return time.Now().After(ended) })
+				push(t, c, textsOf("a.hcl", "# 1"))
+				if r, ok := <-follower; !ok || r.Err() != nil {
+					t.Errorf("who followed before is told %+v, %v", r, ok)
+				}
+				v, err := c.View(ctx)
+				if err != nil {
+					t.Fatal(err)
+				}
+				later := c.watch(ctx, raw(t, c), v.Revision)
+				push(t, c, textsOf("a.hcl", "# 2"))
+				for r := range later {
+					if err := c.watchEnd(r, true); err != nil {
+						t.Errorf("who follows from then on is told: %v", err)
+					}
+					if len(r.Events) > 0 {
+						break
+					}
+				}
+			})
+		}
+	})
+}
