@@ -13,15 +13,6 @@
 # program's default counts. %% is a percent sign.
 . "$(dirname "$(readlink -f "$0")")/lib"
 systemd
-# What systemd says of a service with the lines.
-said() {
-  printf '[Unit]\nDefaultDependencies=no\n[Service]\nExecStart=/bin/true\n%s\n' "$1" >x.service
-  local rc=0
-  root/usr/bin/systemd-analyze verify ./x.service 2>said || rc=$?
-  sed -n '1s|^[^ ]*x.service:[0-9]*: ||p' said
-  [ $rc = 0 ] && echo 'it is loaded' || echo 'it is not loaded'
-}
-expect 'version' 'systemd 252 (252.39-1~deb12u2)' "$(root/usr/bin/systemd-analyze --version | head -1)"
 expect 'not before a letter or digit' 'it is loaded' "$(said 'Environment=A=50% B=%(name)s')"
 expect 'specifiers' 'it is loaded' "$(said 'Environment=DATE_FORMAT=%Y-%m-%d')"
 expect 'no specifier' 'Failed to resolve specifiers in B=a%Xb, ignoring: Invalid slot

@@ -9,7 +9,6 @@
 # Who is hurt: who relies on it for requests that hang: under load, when it matters, it
 # does not happen, and in every trial it does.
 . "$(dirname "$(readlink -f "$0")")/lib"
-uwsgi
 cat >app.py <<'PY'
 import time
 
@@ -18,16 +17,12 @@ def application(environ, start_response):
     start_response('200 OK', [])
     return [b'answered']
 PY
-port=$(free_port)
-root/usr/bin/uwsgi-core --plugin "$plugin" --master --threads 2 --harakiri 2 --http-socket "127.0.0.1:$port" --wsgi-file app.py >uwsgi.log 2>&1 &
-trap 'kill -INT %1; wait; rm -rf "$WORK"' EXIT
-get() { curl -sS --retry 20 --retry-connrefused --retry-delay 1 --noproxy '*' "http://127.0.0.1:$port/?$1"; }
-get 0 >/dev/null
+uwsgi_serves --threads 2 --harakiri 2
+get '?0' >/dev/null
 killed() { grep -c 'HARAKIRI ON' uwsgi.log || true; }
-expect 'version' '2.0.21-debian' "$(root/usr/bin/uwsgi-core --version)"
-get 8 >beside &
+get '?8' >beside &
 slow=$!
-for _ in $(seq 7); do sleep 1; get 0 >/dev/null; done
+for _ in $(seq 7); do sleep 1; get '?0' >/dev/null; done
 wait $slow
 expect 'beside others' 'answered, 0 killed' "$(cat beside), $(killed) killed"
-expect 'alone' 'curl ends with 52, 1 killed' "$(get 8 2>/dev/null || echo -n "curl ends with $?"), $(killed) killed"
+expect 'alone' 'curl ends with 52, 1 killed' "$(get '?8' 2>/dev/null || echo -n "curl ends with $?"), $(killed) killed"

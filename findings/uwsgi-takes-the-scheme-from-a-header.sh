@@ -10,16 +10,11 @@
 # configuration is the same, uWSGI's said nothing of it, and the app makes links with
 # http:// from then on, and its logins over https fail.
 . "$(dirname "$(readlink -f "$0")")/lib"
-uwsgi
 cat >app.py <<'PY'
 def application(environ, start_response):
     start_response('200 OK', [])
     return [('%s %s' % (environ['wsgi.url_scheme'], environ['REMOTE_ADDR'])).encode()]
 PY
-port=$(free_port)
-root/usr/bin/uwsgi-core --plugin "$plugin" --http-socket "127.0.0.1:$port" --wsgi-file app.py --master >uwsgi.log 2>&1 &
-trap 'kill -INT %1; wait; rm -rf "$WORK"' EXIT
-get() { curl -sS --noproxy '*' --retry 20 --retry-connrefused --retry-delay 1 "$@" "http://127.0.0.1:$port/"; }
-expect 'version' '2.0.21-debian' "$(root/usr/bin/uwsgi-core --version)"
-expect 'without the header' 'http 127.0.0.1' "$(get)"
-expect 'X-Forwarded-Proto: https' 'https 127.0.0.1' "$(get -H 'X-Forwarded-Proto: https' -H 'X-Forwarded-For: 198.51.100.7')"
+uwsgi_serves
+expect 'without the header' 'http 127.0.0.1' "$(get '')"
+expect 'X-Forwarded-Proto: https' 'https 127.0.0.1' "$(get '' -H 'X-Forwarded-Proto: https' -H 'X-Forwarded-For: 198.51.100.7')"

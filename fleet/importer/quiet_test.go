@@ -27,7 +27,7 @@ header_map = "dangerous"
 root_path = "/a"
 `, "threads/gunicorn.conf.py": "wsgi_app = 'a:b'\nworker_class = 'gthread'\nkeepalive = 5\ntimeout = 20\nlogger_class = 'gunicorn.glogging.Logger'\naccess_log_format = 'x'\n"})
 	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "gunicorn.conf.py")).Text),
-		"gunicorn.conf.py:2: secure_scheme_headers = <dict>: not carried over: whether a request came by https is told by the headers that request.trusted_headers names",
+		"gunicorn.conf.py:2: secure_scheme_headers = X-SSL: 1: not carried over: whether a request came by https is told by X-Forwarded-Proto: have the proxy set it", "!trusted_proxies", "!keepalive = 5: not carried",
 		"gunicorn.conf.py:3: logconfig_dict = <dict>: not carried over: configure logging in the application",
 		"gunicorn.conf.py:4: access_log_format = %(h)s: log.access writes lines of a form of its own",
 		"gunicorn.conf.py:6: pidfile = /run/a.pid: no such file is written: wsgid-fleet status APP tells the process",

@@ -18,19 +18,25 @@ func TestSchemeBehindAProxy(t *testing.T) {
 		"nobody.service":   "[Service]\nEnvironment=FORWARDED_ALLOW_IPS=\nExecStart=/usr/bin/gunicorn a:b\n",
 		"all.service":      "[Service]\nExecStart=/usr/bin/gunicorn --forwarded-allow-ips * a:b\n",
 		"unit.service":     "[Service]\nExecStart=/usr/bin/gunicorn a:b\n", "unit.socket": "[Socket]\nListenStream=/run/unit.sock\n",
+		"proto.py":   "wsgi_app = 'a:b'\nsecure_scheme_headers = {'X-FORWARDED-PROTO': 'https'}\n",
+		"both.py":    "wsgi_app = 'a:b'\nsecure_scheme_headers = {'X-FORWARDED-PROTO': 'https', 'X-SSL': 'yes'}\n",
 		"http.ini":   "[uwsgi]\nmodule = a\nhttp-socket = :8000\n",
 		"params.ini": "[uwsgi]\nmodule = a\nsocket = /run/a.sock\n",
 	})
 	for name, want := range map[string][]string{
-		"default.service":  {`trusted_proxies = ["127.0.0.1/32", "::1/128"] # default.service:2: gunicorn's default`, `trusted_headers = ["x-forwarded-proto"]`},
+		"default.service": {`trusted_proxies = ["127.0.0.1/32", "::1/128"] # default.service:2: gunicorn's default`, `trusted_headers = ["x-forwarded-proto"]`,
+			"gunicorn took the scheme alone of a proxy, also of X-Forwarded-Ssl: on and X-Forwarded-Protocol: ssl, in place of which it is to set X-Forwarded-Proto; add"},
+		"proto.py":         {`trusted_headers = ["x-forwarded-proto"]`, "!Ssl", "!secure_scheme"},
+		"both.py":          {`trusted_headers = ["x-forwarded-proto"]`, "both.py:2: secure_scheme_headers = X-FORWARDED-PROTO: https, X-SSL: yes: not carried over", "!Ssl"},
 		"variable.service": {`trusted_proxies = ["10.0.0.1/32"]         # variable.service:3: the variable FORWARDED_ALLOW_IPS`},
 		"option.service":   {`trusted_proxies = ["10.0.0.2/32", "unix"] # option.service:3: --forwarded-allow-ips 10.0.0.2, and whoever comes by a unix socket`},
 		"nobody.service":   {"!trusted_"},
 		"all.service":      {`trusted_proxies = ["0.0.0.0/0", "::/0", "unix"]`, `trusted_headers = ["x-forwarded-proto"]`},
 		"unit.service":     {`trusted_proxies = ["127.0.0.1/32", "::1/128", "unix"]`},
-		"http.ini":         {`trusted_proxies = ["127.0.0.1/32", "::1/128"]`, `trusted_headers = ["x-forwarded-proto"]`},
+		"http.ini":         {"http.ini:3: http-socket = :8000: uWSGI took /./ and /../ out of the path of a request", `trusted_proxies = ["127.0.0.1/32", "::1/128"]`, `trusted_headers = ["x-forwarded-proto"]`},
 		"params.ini": {`trusted_proxies = ["127.0.0.1/32", "::1/128", "unix"]`, `trusted_headers = ["x-forwarded-for", "x-forwarded-proto"]`,
-			"proxy_pass http://unix:/run/a.sock; proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr; and proxy_set_header X-Forwarded-Proto $scheme; in place of uwsgi_pass"},
+			"proxy_pass http://unix:/run/a.sock; proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr; and proxy_set_header X-Forwarded-Proto $scheme; in place of uwsgi_pass; nginx took . and .. and double slashes out of the path for that, and proxy_pass does so in location / as proxy_pass http://unix:/run/a.sock:/;",
+			"!/./"},
 	} {
 		holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, name)).Text), want...)
 	}

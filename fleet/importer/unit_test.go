@@ -138,7 +138,9 @@ func TestExpress(t *testing.T) {
 		`max_body = "10MiB"`, `PYTHONPATH = "/srv/src"`, `working_directory = "/srv/src"`, `virtualenv = "/srv/venv"`, `url = "/static/"`, `dir = "/srv/static"`, `script_name = "/m"`,
 		`user = "www-data"`, "--setenv SECRET_KEY: not carried over: it reached the environ of a request only", "!hunter2", "--service-script jobs jobs.py",
 		`trusted_proxies = ["10.0.0.1/32"]`, `trusted_headers = ["x-forwarded-for"]`, "--reload-on-changes: not carried over", "--unheard 1: not carried over: no counterpart of it is known here",
-		"--include-file more.conf: not carried over", "with 411 without --chunked-request", "!Authorization")
+		"--include-file more.conf: not carried over", "with 411 without --chunked-request", "!Authorization", "Apache took . and .. out of the path", "!403")
+	holds(t, string(importOne(t, facts.Options{Format: "command"}, "mod_wsgi-express start-server a.wsgi --server-name www.blog.example --server-alias *.blog.example").Text),
+		"--server-name www.blog.example: Apache answered 403 to requests for other names", "--server-name www.blog.example: not carried over: requests for blog.example were redirected to it", "!--server-alias")
 	for _, line := range []string{"mod_wsgi-express", "mod_wsgi-express install-module", "mod_wsgi-express start-server a.wsgi --setenv A", "mod_wsgi-express start-server --port"} {
 		if _, err := Import((facts.Options{Format: "command"}), line); err == nil {
 			t.Errorf("%s: no error", line)

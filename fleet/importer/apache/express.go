@@ -166,7 +166,22 @@ func express(a *facts.App, c facts.Command, given map[string]facts.Setting, rest
 	if given["--chunked-request"].Value() == "" {
 		a.Note(c.At, "", "bodies of unknown length (chunked) were refused with 411 without --chunked-request; they reach the app here")
 	}
+	a.Note(c.At, "", cleaned)
+	expressNames(a, given)
 	expressRest(a, given)
+}
+
+// expressNames says what became of requests for other names: mod_wsgi-express makes a
+// virtual host of the name, and one that is closed of all others.
+func expressNames(a *facts.App, given map[string]facts.Setting) {
+	s, ok := given["--server-name"]
+	if !ok {
+		return
+	}
+	a.Note(s.At, s.Was, "Apache answered 403 to requests for other names; here they reach the app, as by ALLOWED_HOSTS of Django it checks them: or write hosts, and a gate")
+	if parent, is := strings.CutPrefix(strings.ToLower(s.Value()), "www."); is {
+		a.Lost(s.At, s.Was, "requests for "+parent+" were redirected to it: do it in the app, or in a web server in front")
+	}
 }
 
 func expressSockets(a *facts.App, c facts.Command, given map[string]facts.Setting) {

@@ -75,6 +75,8 @@ def main():
     for name, value in space.items():
         if name.startswith("_") or value is None and name not in numbers or name not in lines:
             continue
+        if name == "secure_scheme_headers" and isinstance(value, dict):
+            value = ["%s: %s" % pair for pair in value.items()]
         items = value if isinstance(value, (list, tuple)) else [value]
         values[name] = [text(item) for item in items]
     tell(Values=values, Lines=lines)

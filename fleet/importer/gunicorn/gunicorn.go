@@ -333,7 +333,7 @@ func keepAlive(a *facts.App, settings map[string]facts.Setting, threads bool, se
 // others names what is left.
 func others(a *facts.App, settings map[string]facts.Setting) {
 	known := strings.Fields(`chdir wsgi_app pythonpath raw_env user group forwarded_allow_ips accesslog errorlog bind umask certfile keyfile workers threads timeout
-		graceful_timeout max_requests limit_request_line limit_request_fields limit_request_field_size preload_app worker_class`)
+		graceful_timeout max_requests limit_request_line limit_request_fields limit_request_field_size preload_app worker_class secure_scheme_headers keepalive`)
 	for _, name := range facts.SortedKeys(settings) {
 		s := settings[name]
 		switch {

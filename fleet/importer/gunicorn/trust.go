@@ -30,7 +30,8 @@ func Trust(a *facts.App, s facts.Setting) {
 // scheme carries over of whom gunicorn takes the scheme of a request, which is all that it
 // takes of a proxy: of forwarded_allow_ips, or the variable of that name, or of this
 // machine, and always of who comes by a unix socket (20.1.0;
-// findings/gunicorn-believes-a-unix-socket.sh).
+// findings/gunicorn-believes-a-unix-socket.sh). Three headers tell it, unless
+// secure_scheme_headers says otherwise (findings/gunicorn-refuses-headers-that-disagree.sh).
 func scheme(a *facts.App, c facts.Command, settings map[string]facts.Setting) {
 	s, ok := settings["forwarded_allow_ips"]
 	if !ok {
@@ -46,7 +47,18 @@ func scheme(a *facts.App, c facts.Command, settings map[string]facts.Setting) {
 	if strings.Trim(s.Value(), ", ") == "" {
 		return
 	}
+	own, changed := settings["secure_scheme_headers"]
+	also := ", also of X-Forwarded-Ssl: on and X-Forwarded-Protocol: ssl, in place of which it is to set X-Forwarded-Proto"
+	if changed {
+		also = ""
+		if !slices.Equal(own.List, []string{"X-FORWARDED-PROTO: https"}) {
+			a.Lost(own.At, own.Was, "whether a request came by https is told by X-Forwarded-Proto: have the proxy set it")
+		}
+		if !slices.Contains(own.List, "X-FORWARDED-PROTO: https") {
+			return // gunicorn did not look at it
+		}
+	}
 	Trust(a, s)
 	a.Add(facts.Fact{Set: "request.trusted_headers", List: []string{"x-forwarded-proto"}, At: s.At,
-		Was: "gunicorn took the scheme alone of a proxy; add x-forwarded-for where the proxy sets it, and REMOTE_ADDR is the client"})
+		Was: "gunicorn took the scheme alone of a proxy" + also + "; add x-forwarded-for where the proxy sets it, and REMOTE_ADDR is the client"})
 }

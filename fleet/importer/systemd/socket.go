@@ -14,7 +14,7 @@ import (
 var socketKnown = strings.Fields("ListenStream SocketMode SocketUser SocketGroup Service FileDescriptorName RemoveOnStop Backlog")
 
 // spokenByUWSGI is what uWSGI does with a socket that it is handed.
-const spokenByUWSGI = "uWSGI listened there beside its own addresses, and spoke its own protocol whatever http-socket says (HTTP with protocol = http); HTTP is spoken now: in nginx write proxy_pass http://%s; " + facts.ProxyHeaders + " in place of uwsgi_pass"
+const spokenByUWSGI = "uWSGI listened there beside its own addresses, and spoke its own protocol whatever http-socket says (HTTP with protocol = http); HTTP is spoken now: "
 
 // socket takes the addresses of the .socket beside a service. uWSGI listens on them and on
 // its own (2.0.21; findings/uwsgi-adds-the-socket-of-its-unit.sh), others in place of their own.
@@ -51,7 +51,7 @@ func socket(a *facts.App, service string, added bool) error {
 		}
 		f := facts.Fact{Set: facts.SetListen, Value: address, Was: "ListenStream=" + v.text, At: v.at}
 		if added {
-			f.Key = fmt.Sprintf(spokenByUWSGI, strings.Replace(address, "*:", "127.0.0.1:", 1))
+			f.Key = spokenByUWSGI + facts.InPlaceOf("uwsgi_pass", strings.Replace(address, "*:", "127.0.0.1:", 1))
 		}
 		a.Add(f)
 	}

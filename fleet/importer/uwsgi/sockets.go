@@ -1,6 +1,7 @@
 package uwsgi
 
 import (
+	"cmp"
 	"net"
 	"strings"
 
@@ -28,8 +29,7 @@ func (u *reader) protocolOf(key string, o *option) string {
 
 // speaks says what is to be written in nginx where its socket speaks HTTP now.
 func (p protocol) speaks(listen string) string {
-	return "it spoke " + p.name + " and speaks HTTP now: in nginx write proxy_pass http://" + listen +
-		"; " + facts.ProxyHeaders + " in place of " + p.pass
+	return "it spoke " + p.name + " and speaks HTTP now: " + facts.InPlaceOf(p.pass, listen)
 }
 
 func (u *reader) sockets(dir string) {
@@ -56,7 +56,9 @@ func (u *reader) sockets(dir string) {
 			if p, ok := protocols[spoken]; ok {
 				f.Key = p.speaks(f.Value)
 				believed.params = true
-			} else if !strings.HasPrefix(spoken, "http") {
+			} else if strings.HasPrefix(spoken, "http") {
+				believed.http = cmp.Or(believed.http, o)
+			} else {
 				u.lose(o, "uWSGI spoke "+spoken+" there; the fleet speaks HTTP and mongrel2: write a socket into the block sockets")
 				continue
 			}
@@ -68,6 +70,9 @@ func (u *reader) sockets(dir string) {
 		}
 	}
 	believed.facts(u)
+	if believed.http != nil {
+		u.app.Note(believed.http.at, was(believed.http), "uWSGI took /./ and /../ out of the path of a request, where they were sent as they are; the app gets the path as the client sent it: one that opens files by it has to check it")
+	}
 	mode, haveMode := u.last["chmod-socket"], u.last["chmod-socket"] != nil
 	if haveMode {
 		switch value := mode.value; value {

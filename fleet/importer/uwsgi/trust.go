@@ -10,6 +10,7 @@ type trust struct {
 	first  *option // that names an address
 	unix   bool    // one is a unix socket
 	params bool    // one spoke uWSGI's protocol
+	http   *option // the first that speaks HTTP
 }
 
 func (t *trust) facts(u *reader) {
