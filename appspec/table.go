@@ -268,7 +268,7 @@ var appAttributes = []Attribute{
 		Doc: "how long a client may send no byte of a body it began, or read none of its response, and the disk may take nothing of a body (503)",
 		at:  func(s *Spec, _ int) any { return &s.Request.BodyTimeout }},
 	{Path: "request.buffering", Type: TypeBool, Default: "true", Disruption: Live,
-		Doc: "`false`: the app is called as soon as the head of a request is there, and reads the body as it arrives; `100 Continue` is sent when it begins to. The client waits where the app does not keep up. A slow client holds its worker, whose `request_timeout` does not run while it waits for one: so `body_timeout` and `min_rate` count for what clients send, below them 408; reading then raises `ConnectionAbortedError`, as where the client has gone or sent more than `max_body` (413). An answer given before all of the body has come closes an HTTP/1 connection. It holds for HTTP, HTTPS and HTTP/2; mongrel2 brings whole bodies by itself",
+		Doc: "`false`: the app is called as soon as the head of a request is there, and reads the body as it arrives; `100 Continue` is sent when it begins to. The client waits where the app does not keep up. A slow client holds its worker, whose `request_timeout` does not run while it waits for one: so `body_timeout` and `min_rate` count for what clients send, below them 408; reading then raises `ConnectionAbortedError`, as where the client has gone or sent more than `max_body` (413). A body in chunks has no `CONTENT_LENGTH` then, and `read` ends where it does: Flask and Pyramid read it, Django, Falcon and Bottle take it for empty. An answer given before all of the body has come closes an HTTP/1 connection. It holds for HTTP, HTTPS and HTTP/2; mongrel2 brings whole bodies by itself",
 		at:  func(s *Spec, _ int) any { return &s.Request.Buffering }},
 	{Path: "request.keep_alive_timeout", Type: TypeDuration, Default: `"75s"`, Disruption: Live, Min: ms, Max: day,
 		Doc: "how long a connection is kept open without a request",
@@ -305,7 +305,7 @@ var appAttributes = []Attribute{
 
 	{Path: "health.path", Type: TypeString, Required: true, Disruption: Live, Example: `"/healthz"`,
 		Form: "a path that starts with `/`", check: checkURLPath,
-		Doc: "health check path; 2xx and 3xx are good",
+		Doc: "health check path; 2xx and 3xx are good. The question has `script_name` as its SCRIPT_NAME",
 		at: func(s *Spec, _ int) any {
 			if s.Health != nil {
 				return &s.Health.Path

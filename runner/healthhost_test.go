@@ -74,3 +74,22 @@ application = get_wsgi_application()
 		})
 	}
 }
+
+// A health check is below the mount point of the spec, as requests are: an application may
+// take the first one that it sees for all times.
+func TestHealthCheckHasTheMountPoint(t *testing.T) {
+	t.Parallel()
+	a := newTestApp(t, `
+def application(environ, start_response):
+    right = (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("/shop", "/healthz/")
+    start_response("200 OK" if right else "400 Bad Request", [])
+    return []
+`, func(s *appspec.Spec) {
+		healthOf("")(s)
+		s.ScriptName = "/shop"
+	})
+	h := a.start(StateReady)
+	if st := a.wait(h, func(st Status) bool { return st.Health != nil }); !st.Health.OK {
+		t.Errorf("health is %+v", st.Health)
+	}
+}

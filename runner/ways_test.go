@@ -105,10 +105,10 @@ func (w way) post(t testing.TB, target string, body []byte, headers ...string) a
 }
 
 // postChunked sends a body in chunks of the size.
-func (w way) postChunked(t testing.TB, target string, body []byte, size int) answer {
+func (w way) postChunked(t testing.TB, target string, body []byte, size int, headers ...string) answer {
 	t.Helper()
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", target)
+	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n%s\r\n", target, lines(headers))
 	for rest := body; len(rest) > 0; {
 		n := min(size, len(rest))
 		fmt.Fprintf(&b, "%x\r\n%s\r\n", n, rest[:n])

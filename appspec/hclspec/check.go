@@ -46,8 +46,14 @@ func (c *checker) warn(path, what, instead string) {
 	c.warned = append(c.warned, explain.Warning(c.at(path), what, instead))
 }
 
-// mount warns of a SCRIPT_NAME that counts for nothing.
+// mount warns of a SCRIPT_NAME that counts for nothing, and where none is known beforehand:
+// some applications take the first one that they see for all times, Django for its
+// STATIC_URL (findings/django-static-url-is-the-first-readers.sh).
 func (c *checker) mount() {
+	if r := &c.spec.Request; c.spec.Health != nil && c.spec.Mount() == "" && len(r.TrustedProxies) > 0 && slices.Contains(r.TrustedHeaders, "x-forwarded-prefix") {
+		c.warn("health.path", "the prefix comes by x-forwarded-prefix, which a health check does not have: where Django's STATIC_URL is relative, a worker whose first request is the check makes links without the prefix",
+			"write the prefix, which the health check has then: "+explain.Example("script_name"))
+	}
 	name := c.spec.Env["SCRIPT_NAME"]
 	if name == "" || c.spec.Mount() != "" {
 		return
