@@ -193,7 +193,7 @@ var directOpeners = []struct {
 		"fleet/deploy/source/unpack.go forget", // names alone, bounded; what goes is removed as the account
 		"fleet/deploy/source/lfs.go largeFile",
 		"fleet/deploy/venv/interpreters.go identify",   // looked at, not opened: whether an interpreter and what it loads is as before
-		"fleet/deploy/venv/venv.go pipConfig",          // the operator's configuration of pip, bounded, regular files only
+		"fleet/deploy/venv/named.go outside",           // the operator's configuration of pip, and what it and PIP_… name: bounded, regular files only
 		"fleet/deploy/venv/requirements.go listing",    // the operator's folder of wheels: names, sizes, times
 		"fleet/deploy/source/explain.go whereShallow",  // whether the repository that an operator names has a file
 		"fleet/deploy/source/repository.go checkFiles", // whether what a deploy names is there; ssh reads it, as the account

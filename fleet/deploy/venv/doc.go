@@ -4,8 +4,9 @@
 //
 // Find reads all that decides what a virtualenv holds: the interpreter (its real
 // path, whole version, ABI, architecture, C library), pip's version, the bytes of
-// each requirements file and of each that those name by -r and -c, the index or
-// the listing of the folder of wheels. The hash of that is the name. A deploy that
+// each requirements file and of each that those, variables PIP_… or pip's
+// configuration name by -r and -c, the index or the listing of the folders of
+// wheels. The hash of that is the name. A deploy that
 // finds the name there, complete, builds nothing.
 //
 // What bytes do not tell (a path, a URL, a version control system, -e, a folder of

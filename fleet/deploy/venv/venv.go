@@ -97,11 +97,19 @@ func (s *Store) find(ctx context.Context, in Inputs) (Virtualenv, error) {
 			return Virtualenv{}, fmt.Errorf("cannot list wheels: %w", err)
 		}
 	}
-	if in.Install {
-		files.own = cmp.Or(files.own, "the project is installed into it")
-	}
 	if in.config, err = pipConfig(in.Env); err != nil {
 		return Virtualenv{}, err
+	}
+	folders, err := files.named(in.Tree, settings(in.Env, in.config))
+	if err != nil {
+		return Virtualenv{}, err
+	}
+	for _, folder := range folders {
+		more, _ := listing(folder) // pip looks by, and tells, what is not there
+		wheels = append(wheels, more...)
+	}
+	if in.Install {
+		files.own = cmp.Or(files.own, "the project is installed into it")
 	}
 	v := Virtualenv{inputs: in, Own: files.own, Dropped: files.dropped}
 	if v.Python, err = s.Known.ask(ctx, s.Account, cmp.Or(in.Python, "python3")); err != nil {
@@ -131,7 +139,7 @@ func pipConfig(env []string) ([]byte, error) {
 	if file == "" || file == os.DevNull {
 		return nil, nil
 	}
-	text, err := readRegular(os.OpenFile(file, os.O_RDONLY|unix.O_NONBLOCK, 0))
+	text, err := outside(file)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read PIP_CONFIG_FILE of the deploy block, %s: %w", file, err)
 	}
