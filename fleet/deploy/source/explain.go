@@ -57,6 +57,8 @@ func (s *Store) explain(ctx context.Context, r Repository, err error) error {
 		hint = "the disk of " + s.Dir + " is full"
 	case said(err, "cannot mkdir", "could not create leading directories", "cannot copy"):
 		hint = fmt.Sprintf("%s cannot write to %s, where repositories are kept", s.Account, s.Dir)
+	case how == file && isFile(u.Path):
+		hint = "it is a file, and git serves folders: of a bundle make one by git clone --bare " + u.Path + ", and name that"
 	case how == file && said(err, "does not appear to be a git repository", "Permission denied", "No such file"):
 		hint = fmt.Sprintf("there is no repository, or %s may not read it", s.Account)
 	}
@@ -64,6 +66,11 @@ func (s *Store) explain(ctx context.Context, r Repository, err error) error {
 		return err
 	}
 	return fmt.Errorf("%s\n%w", hint, err)
+}
+
+func isFile(path string) bool {
+	fi, err := os.Stat(path)
+	return err == nil && fi.Mode().IsRegular()
 }
 
 // whereShallow says of a repository of this machine that it has not all commits.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -91,7 +92,7 @@ func (s *Store) fetch(ctx context.Context, r Repository, format string) (Commit,
 	case err == nil:
 	case wholeID(to.ref):
 		// Refused, since no reference points to it, or not there at all.
-		if !said(err, "unadvertised object", "not our ref", "unable to find", "no such remote ref", "find remote ref") {
+		if !said(err, "unadvertised object", "not our ref", "unable to find", "Cannot obtain needed object", "no such remote ref", "find remote ref") {
 			return Commit{}, err
 		}
 		err = s.search(ctx, r, dir, to.ref)
@@ -150,11 +151,20 @@ func (s *Store) search(ctx context.Context, r Repository, dir, id string) error 
 	return fmt.Errorf("branch %s has no commit %s, and the server does not serve commits by id alone; was it pushed, and to this branch?%s", r.Branch, id, whereShallow(r))
 }
 
-// bring fetches references. --prune makes way where a branch became a folder of
-// branches.
+// bring fetches references, so far back; or all of them, where the server is one of plain
+// files, of which git fetches no part (2.39.5; findings/git-fetch-of-plain-files-takes-no-depth.sh).
 func (s *Store) bring(ctx context.Context, r Repository, dir, depth string, refspecs ...string) error {
-	args := []string{"fetch", "-q", "--no-progress", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
-		"--prune", "--depth", depth}
+	err := s.bringSome(ctx, r, dir, []string{"--depth", depth}, refspecs)
+	if said(err, "dumb http transport does not support shallow") {
+		err = s.bringSome(ctx, r, dir, nil, refspecs)
+	}
+	return err
+}
+
+// bringSome fetches references. --prune makes way where a branch became a folder of
+// branches.
+func (s *Store) bringSome(ctx context.Context, r Repository, dir string, depth, refspecs []string) error {
+	args := append([]string{"fetch", "-q", "--no-progress", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--prune"}, depth...)
 	if how, _, _ := parse(r.URL); how == file {
 		// Git has a shell start this; which need not stay until it has ended.
 		args = append(args, "--upload-pack=exec git-upload-pack")
@@ -167,14 +177,14 @@ func (s *Store) bring(ctx context.Context, r Repository, dir, depth string, refs
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		before := packed(dir)
+		before := stored(dir)
 		for {
 			select {
 			case <-stop:
 				return
 			case <-time.After(200 * time.Millisecond):
 			}
-			if packed(dir)-before > most {
+			if stored(dir)-before > most {
 				cancel(fmt.Errorf("it is larger than %s", size(most)))
 				return
 			}
@@ -186,16 +196,19 @@ func (s *Store) bring(ctx context.Context, r Repository, dir, depth string, refs
 	return err
 }
 
-// packed is how much a repository takes on disk; what cannot be looked at counts
-// nothing.
-func packed(dir string) int64 {
+// stored is how much the objects of a repository take on disk, in packs or, from a server of
+// plain files, each in a file of its own; what cannot be looked at counts nothing.
+func stored(dir string) int64 {
 	var sum int64
-	entries, _ := os.ReadDir(filepath.Join(dir, "objects", "pack"))
-	for _, e := range entries {
-		if fi, err := e.Info(); err == nil {
+	_ = filepath.WalkDir(filepath.Join(dir, "objects"), func(_ string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return nil //nolint:nilerr // it goes on beside it
+		}
+		if fi, err := e.Info(); err == nil && fi.Mode().IsRegular() {
 			sum += fi.Size()
 		}
-	}
+		return nil
+	})
 	return sum
 }
 
