@@ -249,15 +249,19 @@ func pids(st Status) map[int]bool {
 }
 
 // load sends requests until stop is called, which returns how many were
-// answered, and every answer that was not good.
+// answered, and every answer that was not good. It returns when each client has had its
+// first answer: what the test does next may be over sooner than they would be.
 func (a *testApp) load(clients int) (stop func() (int, []string)) {
 	var good atomic.Int64
 	var mu sync.Mutex
 	var bad []string
 	end := make(chan struct{})
-	var wg sync.WaitGroup
+	var wg, begun sync.WaitGroup
+	begun.Add(clients)
 	for range clients {
 		wg.Go(func() {
+			first := sync.OnceFunc(begun.Done)
+			defer first()
 			c, err := net.Dial("tcp", a.addr)
 			if err != nil {
 				mu.Lock()
@@ -292,6 +296,7 @@ func (a *testApp) load(clients int) (stop func() (int, []string)) {
 					return
 				}
 				good.Add(1)
+				first()
 				if resp.Close {
 					_ = c.Close()
 					if c, err = net.Dial("tcp", a.addr); err != nil {
@@ -302,6 +307,7 @@ func (a *testApp) load(clients int) (stop func() (int, []string)) {
 			}
 		})
 	}
+	begun.Wait()
 	return func() (int, []string) {
 		close(end)
 		wg.Wait()

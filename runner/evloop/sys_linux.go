@@ -55,6 +55,16 @@ func HasUnread(fd int) bool {
 	return errno == 0 && n > 0
 }
 
+// Unsent is how many bytes were written to a socket that its other side has not taken.
+func Unsent(fd int) int {
+	var n int32
+	_, _, errno := syscall.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCOUTQ, uintptr(unsafe.Pointer(&n)))
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
+}
+
 // Send is send(2) with MSG_NOSIGNAL and MSG_DONTWAIT.
 func Send(fd int, b []byte) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),

@@ -53,6 +53,7 @@ type conn struct {
 	readable bool // there may be something to read
 	hangup   bool // the client has ended its side
 	keep     bool // keep the connection after this response
+	goesOn   bool // the client has not said that this request is its last
 	chunked  bool // the response is sent in chunks
 	head     bool // the request is a HEAD
 	noBody   bool // the response has no body
@@ -61,6 +62,8 @@ type conn struct {
 	inPump   bool
 	more     bool // what is written next is the head of a file that is sent right after it
 	last     bool // nothing after this response: read the rest of the request away
+
+	unsentYet int // in connLinger: what the client had not taken when we looked last
 
 	in     []byte        // read and not yet used: the start of a head
 	parser *http1.Parser // of a head that came in pieces
@@ -278,11 +281,21 @@ func (c *conn) expired() {
 			c.answer(408, fmt.Sprintf(wsgi.HeadLate, c.server.spec.Request.HeaderTimeout))
 			return
 		}
+		if evloop.Unsent(c.fd) > 0 {
+			c.linger() // of the answer before, which a request that comes now would take away
+			return
+		}
 	case connBody:
 		c.server.log.Info(fmt.Sprintf("%s: 408: no byte of the body within %v (request.body_timeout)", c.x.Label, c.server.spec.Request.BodyTimeout))
 		c.answer(408, fmt.Sprintf(unread.NoBody, c.server.spec.Request.BodyTimeout))
 		return
-	case connLinger, connClosed:
+	case connLinger:
+		if left := evloop.Unsent(c.fd); left > 0 && left < c.unsentYet {
+			c.unsentYet = left
+			c.until(lingerTime)
+			return
+		}
+	case connClosed:
 	case connSpool:
 		c.bodyLate()
 		return
@@ -350,7 +363,12 @@ func (c *conn) linger() {
 	c.list()
 	c.farewell()
 	_ = unix.Shutdown(c.fd, unix.SHUT_WR)
-	c.until(lingerTime)
+	if c.closing() && !c.last {
+		c.until(drainGrace) // somebody waits for us, and there may be nothing on its way
+	} else {
+		c.until(lingerTime)
+	}
+	c.unsentYet = evloop.Unsent(c.fd)
 	c.readable = true
 	c.pump()
 }

@@ -48,6 +48,7 @@ func (c *conn) takeHead(data []byte) int {
 		return 0
 	}
 	c.begun = true
+	c.goesOn = r.KeepAlive
 	c.keep = r.KeepAlive && !c.closing()
 	c.old = r.Proto == "HTTP/1.0"
 	c.head = string(r.Method) == "HEAD"

@@ -199,8 +199,9 @@ func (c *conn) next() {
 	if !c.keep || c.closing() {
 		// Closing with something unread would reset the connection, and the client
 		// might never see the response. What came a moment ago nobody has told us of.
-		// Who has sent more already may be about to send still more.
-		if c.last || len(c.in) > 0 || c.readable && c.out.cipher == nil || evloop.HasUnread(c.fd) {
+		// Who has sent more already may be about to send still more, and so may who has
+		// not said that this request is the last one (RFC 9112, section 9.6).
+		if c.last || c.goesOn || len(c.in) > 0 || c.readable && c.out.cipher == nil || evloop.HasUnread(c.fd) {
 			c.linger()
 		} else {
 			c.farewell()
