@@ -63,12 +63,12 @@ func (p *Pool) prefetch(x *Exchange) bool {
 			continue
 		}
 		for _, s := range w.slots {
-			if best == nil || s.n < best.n {
+			if s.takesMore(slotDepth) && (best == nil || s.n < best.n) {
 				best = s
 			}
 		}
 	}
-	if best == nil || best.n >= p.depth() || !best.send(x, p.loop.Now()) {
+	if best == nil || !best.takesMore(p.depth()) || !best.send(x, p.loop.Now()) {
 		return false
 	}
 	p.countPrefetched(best)
@@ -98,7 +98,7 @@ func (p *Pool) feed(s *Slot) {
 		return
 	}
 	s.flushLater() // if it did not take all
-	for p.queue.n > 0 && s.n < p.depth() {
+	for p.queue.n > 0 && s.takesMore(p.depth()) {
 		i, ok := p.next(s)
 		if !ok {
 			break
@@ -110,7 +110,7 @@ func (p *Pool) feed(s *Slot) {
 		p.queue.removeAt(i)
 		p.countPrefetched(s)
 	}
-	if s.n == 0 && !s.idle {
+	if s.n == 0 && !s.idle && s.w.life.serves() {
 		s.idle = true
 		p.idle = append(p.idle, s)
 	}

@@ -107,5 +107,8 @@ func (l lifecycle) serves() bool { return l.now == phaseServing || l.now == phas
 // active tells whether it serves, or is on its way to.
 func (l lifecycle) active() bool { return l.now < phaseDraining }
 
+// over tells whether its process has ended.
+func (l lifecycle) over() bool { return l.now >= phaseEnded }
+
 // wanted tells whether nobody has asked it to leave.
 func (l lifecycle) wanted() bool { return l.was != phaseDraining }

@@ -32,7 +32,8 @@ type Slot struct {
 
 	held   [slotDepth]*Exchange // in the order sent; the first is at work
 	n      int
-	unsent int // how many of them, the last, are not sent: they go together at the end of the turn
+	unsent int  // how many of them, the last, are not sent: they go together at the end of the turn
+	body   bool // the first of them has a body in a message of its own, see takeBack
 
 	flushing bool // at the end of the turn
 
@@ -94,6 +95,10 @@ func isRegular(fd int) bool {
 	return fd >= 0 && unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
 }
 
+// takesMore tells whether another request may be sent behind those that the slot holds, most of
+// them at most: none behind a body.
+func (s *Slot) takesMore(most int) bool { return s.n < most && !s.body }
+
 // prefetched is how many requests wait in the slot behind the one at work.
 func (s *Slot) prefetched() int { return max(s.n-1, 0) }
 
@@ -109,11 +114,17 @@ func (s *Slot) send(x *Exchange, now int64) bool {
 	if s.flush(); s.unsent > 0 {
 		return false
 	}
-	if !s.sendMessage(x.Msg) || x.alone() && !s.sendBody(x) {
+	if !s.sendMessage(x.Msg) {
+		return false
+	}
+	if x.alone() && !s.sendBody(x) {
+		// The worker would take what comes next for the body.
+		p.workerBroke(s.w, takesNone)
 		return false
 	}
 	s.hold(x, now)
 	if s.n == 1 {
+		s.body = x.alone()
 		s.begin(now)
 	}
 	return true
@@ -223,7 +234,7 @@ func (s *Slot) pop(now int64) *Exchange {
 	copy(s.held[:], s.held[1:s.n])
 	s.n--
 	s.held[s.n] = nil
-	x.slot = nil
+	x.slot, s.body = nil, false
 	if s.n > 0 {
 		s.begin(now)
 	}
@@ -233,7 +244,9 @@ func (s *Slot) pop(now int64) *Exchange {
 // takeBack takes what the worker has not read yet and returns it in the order
 // sent: what was not sent at all, and what can be read back. The worker may read
 // at the same time, so that what comes back need not be the last that was sent:
-// the numbers tell. Of a message with several requests all or none come back.
+// the numbers tell. Of a message with several requests all or none come back. A request with a
+// body in a message of its own does not come back as long as the worker lives: it may have read
+// the one and not the other.
 func (s *Slot) takeBack() (back []*Exchange) {
 	if s.n == 0 {
 		return nil
@@ -241,6 +254,9 @@ func (s *Slot) takeBack() (back []*Exchange) {
 	first := s.held[0]
 	unsent := s.release(s.n-s.unsent, s.unsent)
 	s.unsent = 0
+	if s.body && !s.w.life.over() {
+		return unsent
+	}
 	for rx := s.w.pool.rx; s.n > 0 && s.theirs >= 0; {
 		msg, passed, errno := rx.Recv(s.theirs)
 		if errno == syscall.EINTR {
@@ -272,6 +288,7 @@ func (s *Slot) release(i, n int) []*Exchange {
 	copy(s.held[i:], s.held[i+n:s.n])
 	clear(s.held[s.n-n : s.n])
 	s.n -= n
+	s.body = s.body && i > 0
 	return xs
 }
 
