@@ -60,7 +60,7 @@ func (d *differ) adopts(before, after *HTTPSocket) {
 		case after.Default && !before.Default:
 			d.add("gate.default", "", "the app for all other names", Live)
 		case !slices.Equal(before.Foreign, after.Foreign):
-			d.add("gate.default", "", "other apps have other names", Live)
+			d.add("gate.names", "", "other apps have other names", Live)
 		}
 		return
 	}

@@ -122,7 +122,8 @@ type HTTPSocket struct {
 	Adopts bool `json:"adopts,omitempty"`
 	// Pairs, of one that adopts, are the certificates for clients that come by TLS, the
 	// best ones first; nil: none come. Default tells that it is of the gate's default app,
-	// which answers for all names but those of other apps, Foreign.
+	// which answers for all names that no other has. Foreign are the names of other apps that
+	// it would answer for else: by that, or by a wildcard.
 	Pairs   []Pair   `json:"pairs,omitempty"`
 	Default bool     `json:"default,omitempty"`
 	Foreign []string `json:"foreign,omitempty"`

@@ -1,7 +1,6 @@
 package specdir
 
 import (
-	"cmp"
 	"maps"
 	"os"
 	"path/filepath"
@@ -30,7 +29,7 @@ type doors struct {
 	apps    map[string]bool // those that run by the directory, and the gate
 	front   *appspec.Spec   // the gate that runs, or should; nil: there is none
 	routes  []appspec.Route // of front
-	foreign []string        // the names of all apps but its default one
+	names   func() ownNames
 }
 
 // Complete adds to the specs of a set what the fleet adds, as a load does.
@@ -44,11 +43,9 @@ func (d *Directory) admit(set *hclspec.Set, before map[string]completed) (*doors
 	apps := d.serving(set)
 	// Most directories have no gate: nobody is looked up.
 	o := &doors{dir: d, account: sync.OnceValue(state.GateAccount), front: apps[appspec.GateName], apps: map[string]bool{}}
+	o.names = sync.OnceValue(func() ownNames { return namesOf(apps) })
 	for name := range apps {
 		o.apps[name] = true
-	}
-	if o.front != nil {
-		o.foreign = foreign(apps, o.front.Gate.Default)
 	}
 	now := map[string]completed{}
 	for name, s := range set.Specs {
@@ -74,11 +71,11 @@ func (d *Directory) admit(set *hclspec.Set, before map[string]completed) (*doors
 		}
 	}
 	if o.front != nil {
-		o.routes = d.routes(apps, o.front.Gate.Default)
+		o.routes = d.routes(apps, o.names(), o.front.Gate.Default)
 	}
 	if front := set.Specs[appspec.GateName]; front != nil {
 		spec, own := *front, *front.Gate
-		own.Routes = d.routes(apps, own.Default)
+		own.Routes = d.routes(apps, o.names(), own.Default)
 		spec.Gate = &own
 		spec.Path = d.gateFolder()
 		spec.User, spec.Group = o.account().User, o.account().Group
@@ -104,9 +101,8 @@ func (o *doors) admit(s *appspec.Spec) *appspec.Spec {
 	sock := gateSocket(o.dir.Store.Dir, s.Name, o.account().Group)
 	if o.front != nil {
 		sock.Pairs = o.dir.pairs(s, o.front)
-	}
-	if sock.Default = isDefault; isDefault && len(sock.Pairs) > 0 {
-		sock.Foreign = o.foreign
+		sock.Default = isDefault
+		sock.Foreign = o.names().foreign(s, isDefault)
 	}
 	with := *s
 	with.Sockets.HTTP = append(slices.Clip(s.Sockets.HTTP), sock)
@@ -178,33 +174,26 @@ func (d *Directory) servingOne(set *hclspec.Set, name string) *appspec.Spec {
 	return w.Spec
 }
 
-// routes are the names of all apps by the specs that they run by. An app that is
-// disabled keeps the names that no other has: its clients are told that it is not there,
-// and not sent to the default app.
-func (d *Directory) routes(apps map[string]*appspec.Spec, defaultApp string) []appspec.Route {
-	taken := map[string]bool{}
+// routes are the names of all apps by the specs that they run by.
+func (d *Directory) routes(apps map[string]*appspec.Spec, names ownNames, defaultApp string) []appspec.Route {
 	var out []appspec.Route
-	for _, enabled := range []bool{true, false} {
-		for _, name := range slices.Sorted(maps.Keys(apps)) {
-			s := apps[name]
-			if s.Gate != nil || s.Enabled != enabled || len(s.Hosts) == 0 && name != defaultApp {
-				continue
-			}
-			r := appspec.Route{App: name, Wait: s.Workers.QueueTimeout}
-			if n := len(s.Sockets.HTTP); n > 0 && s.Sockets.HTTP[n-1].Adopts {
-				pairs := s.Sockets.HTTP[n-1].Pairs
-				r.TLS, r.Certified = len(pairs) > 0, d.certified(s.Hosts, pairs)
-			}
-			for _, h := range s.Hosts {
-				if !taken[h] {
-					taken[h] = true
-					r.Hosts = append(r.Hosts, h)
-				}
-			}
-			out = append(out, r)
+	for _, name := range slices.Sorted(maps.Keys(apps)) {
+		s := apps[name]
+		if s.Gate != nil || len(s.Hosts) == 0 && name != defaultApp {
+			continue
 		}
+		r := appspec.Route{App: name, Wait: s.Workers.QueueTimeout}
+		if n := len(s.Sockets.HTTP); n > 0 && s.Sockets.HTTP[n-1].Adopts {
+			pairs := s.Sockets.HTTP[n-1].Pairs
+			r.TLS, r.Certified = len(pairs) > 0, d.certified(s.Hosts, pairs)
+		}
+		for _, h := range s.Hosts {
+			if names.app[h] == name {
+				r.Hosts = append(r.Hosts, h)
+			}
+		}
+		out = append(out, r)
 	}
-	slices.SortFunc(out, func(a, b appspec.Route) int { return cmp.Compare(a.App, b.App) })
 	return out
 }
 

@@ -2,7 +2,6 @@ package specdir
 
 import (
 	"crypto/x509"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -49,17 +48,6 @@ func (d *Directory) managedPairs(app, front *appspec.Spec) (out []appspec.Pair) 
 		out = append(out, appspec.Pair{Cert: file, Key: file, Hosts: []string{host}})
 	}
 	return out
-}
-
-// foreign are the names of all other apps than the gate's default one.
-func foreign(apps map[string]*appspec.Spec, defaultApp string) (out []string) {
-	for name, s := range apps {
-		if name != defaultApp && s.Enabled {
-			out = append(out, s.Hosts...)
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
 }
 
 // certified are those of an app's hosts for which one of the pairs is there.

@@ -93,7 +93,7 @@ func (a *app) flush() {
 			}
 		case errors.Is(err, unix.EAGAIN):
 			return // see Link.Writable
-		case errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET), errors.Is(err, unix.ENOTCONN):
+		case Ended(err):
 			a.link.Finish() // what it has said of those before counts
 		case errors.Is(err, unix.ETOOMANYREFS), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
 			a.later()

@@ -270,6 +270,11 @@ func (l *Link) arrived(id uint64) {
 	}
 }
 
+// Ended tells that an error of Pass is of the link: its other side has gone.
+func Ended(err error) bool {
+	return errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.ENOTCONN)
+}
+
 // Finish takes what has come already and closes the link.
 func (l *Link) Finish() {
 	l.ending = true

@@ -40,7 +40,7 @@ func (c *conn) takeHead(data []byte) int {
 		c.refuse(errMisdirected, http1.Excerpt(data))
 		return 0
 	}
-	if c.gated.strays(r.Host) {
+	if c.gated.strays(r.Host, s.names) {
 		if !c.giveBack(data) {
 			c.head = false
 			c.refuse(errMisdirected, http1.Excerpt(data))

@@ -2,12 +2,14 @@ package httpserver
 
 import (
 	"bytes"
+	"errors"
 	"net/netip"
 	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/gate"
@@ -31,7 +33,9 @@ type gated struct {
 	host    []byte // by which it was routed
 	listen  string // the listener of the gate that it came to
 	proxied *gate.Proxied
-	emptied bool // what is pending was all that the client had sent until the gate looked
+	emptied bool        // what is pending was all that the client had sent until the gate looked
+	begun   bool        // a request was let through: the gate, which knows whose the first one is, was asked before
+	names   *gate.Names // of the app, among which the host was found; nil: it was not looked for
 }
 
 // link serves a gate that has connected.
@@ -110,9 +114,33 @@ func (d *door) at(ln *listener, to netip.AddrPort) *listener {
 }
 
 // strays tells that a request is for another host than the one that the connection was
-// routed by: whose that is the gate knows.
-func (g *gated) strays(host []byte) bool {
-	return g != nil && !bytes.Equal(host, g.host)
+// routed by, or for one that is the app's no more: whose that is the gate knows. What the gate
+// has just brought is served: it knows names before the app does, or after.
+func (g *gated) strays(host []byte, names *gate.Names) bool {
+	switch {
+	case g == nil:
+		return false
+	case !bytes.Equal(host, g.host):
+		return true
+	case !g.begun || g.names == names:
+		g.begun = true
+		return false
+	case !names.Answer(host):
+		return true
+	}
+	g.names = names
+	return false
+}
+
+// configureNames takes over for which names connections are kept, from their next request on.
+func (s *Server) configureNames() {
+	var adopts appspec.HTTPSocket
+	if all := s.spec.Sockets.HTTP; len(all) > 0 && all[len(all)-1].Adopts {
+		adopts = all[len(all)-1]
+	}
+	if !s.names.Are(s.spec.Hosts, adopts.Foreign, adopts.Default) {
+		s.names = gate.NewNames(s.spec.Hosts, adopts.Foreign, adopts.Default)
+	}
 }
 
 // stray is a connection on its way back to a gate, until it has arrived there.
@@ -122,15 +150,18 @@ type stray struct {
 	tries int
 }
 
-// backTries bounds how often a connection is handed back that does not arrive.
-const backTries = 20
+// backTries bounds how often a connection is handed back that does not arrive: for about four
+// seconds.
+const backTries = 40
 
 // giveBack hands the connection back to the gate, with the request that is not for us.
 // It tells whether that can be done.
 func (c *conn) giveBack(data []byte) bool {
 	s := c.server
 	b := &stray{fd: c.fd, p: gate.Passed{Host: c.gated.host, Listen: c.gated.listen, Proxied: c.gated.proxied, Bytes: slices.Clone(data)}}
+	s.strays++
 	if !s.passBack(b) {
+		s.strays--
 		return false
 	}
 	c.state = connClosed
@@ -141,44 +172,81 @@ func (c *conn) giveBack(data []byte) bool {
 	return true
 }
 
-// passBack passes a connection to the gate. Where no gate runs it waits at its socket.
+// passBack passes a connection to the gate, at once or as soon as there is room for it. Where
+// no gate runs it waits at its socket.
 func (s *Server) passBack(b *stray) bool {
-	if s.back == nil || !s.back.IsOpen() {
-		fd, err := s.DialGate()
-		if err != nil {
+	for {
+		fresh := s.back == nil || !s.back.IsOpen()
+		if fresh {
+			if err := s.dialBack(); err != nil {
+				return isFull(err) && s.passLater(b)
+			}
+		}
+		err := s.back.Pass(b.fd, &b.p, b)
+		switch {
+		case err == nil:
+			return true
+		case isFull(err):
+			return s.passLater(b)
+		case fresh || !gate.Ended(err):
 			return false
 		}
-		l := &gate.Link{Loop: s.loop, Room: &s.room, Writable: func() {},
-			Taken:   func(fd int, _ *gate.Passed) { _ = unix.Close(fd) }, // no gate does that
-			Arrived: func(what any) { _ = unix.Close(what.(*stray).fd); s.strays--; s.checkEmpty() },
-			Over:    s.backOver}
-		if l.Open(fd) != nil {
-			return false
-		}
-		s.back = l
+		s.back.Finish() // its gate has gone: the next one is at the same socket
 	}
-	if s.back.Pass(b.fd, &b.p, b) != nil {
+}
+
+// dialBack makes a link to the gate.
+func (s *Server) dialBack() error {
+	fd, err := s.DialGate()
+	if err != nil {
+		return err
+	}
+	l := &gate.Link{Loop: s.loop, Room: &s.room, Writable: func() {},
+		Taken:   func(fd int, _ *gate.Passed) { _ = unix.Close(fd) }, // no gate does that
+		Arrived: func(what any) { _ = unix.Close(what.(*stray).fd); s.strays--; s.checkEmpty() },
+		Over:    s.backOver}
+	if err := l.Open(fd); err != nil {
+		return err
+	}
+	s.back = l
+	return nil
+}
+
+// isFull tells that too much is on its way to who takes connections over: the same may be tried
+// again.
+func isFull(err error) bool {
+	return errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ETOOMANYREFS) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOMEM)
+}
+
+// passLater tries again in a while. It tells whether there is hope.
+func (s *Server) passLater(b *stray) bool {
+	if b.tries++; b.tries > backTries {
 		return false
 	}
-	s.strays++
+	t := &evloop.Timer{}
+	t.Do = func() {
+		if !s.passBack(b) {
+			s.giveUp(b)
+		}
+	}
+	s.loop.Set(t, time.Duration(b.tries)*5*time.Millisecond)
 	return true
 }
 
 // backOver: the gate has gone before it has taken those.
 func (s *Server) backOver(left []any) {
 	for _, what := range left {
-		b := what.(*stray) // still under way, and counted
-		b.tries++
-		t := &evloop.Timer{}
-		t.Do = func() {
-			s.strays--
-			if b.tries > backTries || !s.passBack(b) {
-				s.misdirected(b.fd)
-			}
-			s.checkEmpty()
+		if b := what.(*stray); !s.passLater(b) {
+			s.giveUp(b)
 		}
-		s.loop.Set(t, time.Duration(b.tries)*5*time.Millisecond)
 	}
+}
+
+// giveUp ends a connection that no gate takes back.
+func (s *Server) giveUp(b *stray) {
+	s.misdirected(b.fd)
+	s.strays--
+	s.checkEmpty()
 }
 
 // errMisdirected tells a client that its connection leads elsewhere.

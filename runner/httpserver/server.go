@@ -56,6 +56,7 @@ type Server struct {
 	strays    int                    // on their way to it
 	room      gate.Room
 	door      door
+	names     *gate.Names // that connections of gates may ask for
 	conns     map[*conn]struct{}
 	unlisted  []*conn // that the loop does not watch yet, or did not when they came
 	listing   evloop.Timer
@@ -99,6 +100,7 @@ func (s *Server) Configure() {
 	s.spec = s.env.Spec
 	s.parser.Limits = s.env.HeadLimits()
 	s.extra = s.env.ServerHeader()
+	s.configureNames()
 }
 
 // readAgain parses a head that was read before, maybe under other limits.

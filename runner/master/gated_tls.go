@@ -21,19 +21,11 @@ import (
 // gatedTLS is what such connections go by.
 type gatedTLS struct {
 	certificates bridge.Certificates
-	names        atomic.Pointer[gate.Table] // whose each name is, as far as we know
+	names        atomic.Pointer[gate.Names]
 }
 
-const (
-	oursName    = "ours"
-	foreignName = "foreign"
-)
-
-// answers tells whether a host is the app's. A request that names none is for whom its
-// connection was made.
-func (g *gatedTLS) answers(host []byte) bool {
-	return len(host) == 0 || g.names.Load().Lookup(host) == oursName
-}
+// answers tells whether a host is the app's.
+func (g *gatedTLS) answers(host []byte) bool { return g.names.Load().Answer(host) }
 
 // configureGated takes over names and certificates, for requests and handshakes from
 // now on.
@@ -46,18 +38,7 @@ func (in *tlsIngress) configureGated(spec *appspec.Spec) {
 	if in.gated == nil {
 		in.gated = &gatedTLS{certificates: bridge.Certificates{Open: in.files, Log: in.log.Info}}
 	}
-	names := map[string]string{}
-	for _, h := range s.Foreign {
-		names[h] = foreignName
-	}
-	for _, h := range spec.Hosts {
-		names[h] = oursName
-	}
-	others := ""
-	if s.Default {
-		others = oursName
-	}
-	in.gated.names.Store(gate.NewTable(names, others))
+	in.gated.names.Store(gate.NewNames(spec.Hosts, s.Foreign, s.Default))
 	choices := make([]bridge.Choice, len(s.Pairs))
 	for i, p := range s.Pairs {
 		choices[i] = bridge.Choice{Cert: p.Cert, Key: p.Key, Hosts: p.Hosts, Place: p.Listen}
