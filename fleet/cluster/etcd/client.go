@@ -115,18 +115,18 @@ func (c *Client) conn() (*clientv3.Client, error) {
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.5, MaxDelay: 2 * time.Second},
 			MinConnectTimeout: 2 * time.Second,
-		}), grpc.WithChainUnaryInterceptor(forgetToken)},
+		}), grpc.WithChainUnaryInterceptor(c.cfg.authenticate)},
 	}
 	var err error
 	if conf.TLS, err = c.cfg.tls(); err != nil {
 		return nil, err
 	}
 	if c.cfg.User != "" {
-		password, err := os.ReadFile(c.cfg.PasswordFile)
+		password, err := c.cfg.password()
 		if err != nil {
 			return nil, fmt.Errorf("cannot read the password of etcd's user %s: %w", c.cfg.User, err)
 		}
-		conf.Username, conf.Password = c.cfg.User, strings.TrimRight(string(password), "\r\n")
+		conf.Username, conf.Password = c.cfg.User, password
 	}
 	cl, err := clientv3.New(conf)
 	if err != nil {
@@ -156,7 +156,7 @@ func (c Config) tls() (*tls.Config, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot use the certificate for etcd: %w", err)
 		}
-		t.Certificates = []tls.Certificate{pair}
+		t.GetClientCertificate = c.certificate(pair)
 	}
 	return t, nil
 }
@@ -181,6 +181,8 @@ func (c *Client) explain(verb string, err error) error {
 		if c.cfg.User == "" {
 			text, next = "whoever has this certificate may not", fmt.Sprintf("name a user with --etcd-user and --etcd-password-file, or make one of the name in the certificate; its role needs readwrite on the prefix %s/", c.cfg.Prefix)
 		}
+	case errors.Is(err, rpctypes.ErrAuthFailed):
+		next = "correct --etcd-user, or the password in " + c.cfg.PasswordFile
 	case errors.Is(err, rpctypes.ErrUserEmpty):
 		text, next = "it asks for a user", "name one with --etcd-user and --etcd-password-file"
 	case errors.Is(err, context.DeadlineExceeded), status.Code(err) == codes.DeadlineExceeded:

@@ -108,7 +108,7 @@ func TestWithCertificatesAndUsers(t *testing.T) {
 		says string
 	}{
 		"no user":          {func(*Config) {}, "--etcd-user"},
-		"a wrong password": {func(c *Config) { as(c); c.PasswordFile = write("p", "wrong") }, "authentication failed"},
+		"a wrong password": {func(c *Config) { as(c); c.PasswordFile = write("p", "wrong") }, "authentication failed, invalid user ID or password; correct --etcd-user, or the password in /"},
 		"another fleet":    {func(c *Config) { as(c); c.Prefix = "/wsgid/us" }, "grant its role readwrite on the prefix /wsgid/us/"},
 		"no certificate":   {func(c *Config) { as(c); c.Cert, c.Key, c.Limit = "", "", time.Second }, "cannot "},
 		"of another authority": {func(c *Config) {

@@ -62,12 +62,12 @@ func TestTokensEnd(t *testing.T) {
 					obeyed(t, "the role of "+user, func() error { _, err := cl.UserGrantRole(ctx, user, role); return err })
 				}
 				obeyed(t, "users count", func() error { _, err := cl.AuthEnable(ctx); return err })
-				as := func() *Client {
-					c := New(Config{Endpoints: root.cfg.Endpoints, Prefix: root.cfg.Prefix, Limit: root.cfg.Limit, User: "host", PasswordFile: passwordFile(t, "secret")})
+				as := func(user string) *Client {
+					c := New(Config{Endpoints: root.cfg.Endpoints, Prefix: root.cfg.Prefix, Limit: root.cfg.Limit, User: user, PasswordFile: passwordFile(t, "secret")})
 					t.Cleanup(c.Close)
 					return c
 				}
-				c := as()
+				c := as("host")
 				push(t, c, textsOf("a.hcl", "# 0"))
 				follower := raw(t, c).Watch(ctx, c.key("specs", ""), clientv3.WithPrefix())
 				ended := time.Now().Add(4 * time.Second)
@@ -90,7 +90,54 @@ func TestTokensEnd(t *testing.T) {
 						break
 					}
 				}
+				// With a new password, in etcd and in its file, the host goes on.
+				if err := os.WriteFile(c.cfg.PasswordFile, []byte("changed\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				admin := raw(t, as("root"))
+				obeyed(t, "a new password", func() error { _, err := admin.UserChangePassword(ctx, "host", "changed"); return err })
+				push(t, c, textsOf("a.hcl", "# 3"))
 			})
 		}
 	})
+}
+
+// TestCertificateIsRenewed: who asks for certificates of another authority is shown the one
+// that the files have by then.
+func TestCertificateIsRenewed(t *testing.T) {
+	t.Parallel()
+	before, after := newAuthority(t, "ca"), newAuthority(t, "ca")
+	before.issue("server")
+	dir := t.TempDir()
+	install := func(from *authority) {
+		from.issue("machine")
+		for name, to := range map[string]string{"ca.pem": "trusted.pem", "machine.pem": "cert.pem", "machine.key": "cert.key"} {
+			text, err := os.ReadFile(from.file(name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, to), text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	install(before)
+	s := etcdtest.Start(t, "--cert-file="+before.file("server.pem"), "--key-file="+before.file("server.key"),
+		"--trusted-ca-file="+filepath.Join(dir, "trusted.pem"), "--client-cert-auth")
+	c := New(Config{Endpoints: []string{s.Endpoint}, Prefix: "/wsgid/eu", Limit: 20 * time.Second,
+		CA: before.file("ca.pem"), Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "cert.key")})
+	t.Cleanup(c.Close)
+	pushed := func(text string) {
+		t.Helper()
+		var err error
+		await.True(t, "the texts are there", func() bool {
+			_, _, err = c.Push(t.Context(), textsOf("a.hcl", text), "test")
+			return err == nil
+		}, func() any { return err })
+	}
+	pushed("# 1")
+	s.Kill()
+	install(after)
+	s.Run()
+	pushed("# 2")
 }
