@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,22 +111,33 @@ func ask(ctx context.Context, a *child.Account, python string) (Interpreter, err
 const systemPython = "/usr/bin/python3"
 
 // choosePip finds the pip to install with: of the interpreter, else of the
-// system. It must know --python, which came with 22.3.
+// system. It must know --python, which came with 22.3, by which it runs in the interpreter.
 func choosePip(own Interpreter, system func() (Interpreter, error)) (python, version string, err error) {
-	if knowsPython(own.Pip) {
+	if knowsPython(own.Pip) && runsIn(own.Pip, own.Version) {
 		return own.Path, own.Pip, nil
 	}
-	if s, err := system(); err == nil && knowsPython(s.Pip) {
+	s, err := system()
+	switch has := err == nil && knowsPython(s.Pip); {
+	case has && runsIn(s.Pip, own.Version):
 		return s.Path, s.Pip, nil
-	}
-	if own.Pip != "" {
+	case has:
+		release, _, _ := strings.Cut(own.Version, " ")
+		return "", "", fmt.Errorf("%s has no pip, and pip %s of %s does not run in Python %s, for which 23.1.2 is the oldest: run %s -m ensurepip", own.Path, s.Pip, s.Path, release, own.Path)
+	case own.Pip != "":
 		return "", "", fmt.Errorf("pip %s of %s is too old (22.3 or newer is needed)", own.Pip, own.Path)
 	}
 	return "", "", fmt.Errorf("%s has no pip, nor has %s: install the package python3-pip", own.Path, systemPython)
 }
 
-func knowsPython(version string) bool {
-	var major, minor int
-	_, _ = fmt.Sscanf(version, "%d.%d", &major, &minor)
-	return major > 22 || major == 22 && minor >= 3
+func knowsPython(pip string) bool { return !older(pip, 22, 3, 0) }
+
+// runsIn tells whether a pip runs in a Python: until 23.1.2 it looks for a part of the library
+// that 3.12 has no more, and ends with a traceback (23.0.1 of Debian 12 in 3.12.1 and 3.13.0).
+func runsIn(pip, python string) bool { return older(python, 3, 12, 0) || !older(pip, 23, 1, 2) }
+
+// older tells whether a version is below another one; no version is.
+func older(version string, than ...int) bool {
+	var has [3]int
+	_, _ = fmt.Sscanf(version, "%d.%d.%d", &has[0], &has[1], &has[2])
+	return slices.Compare(has[:], than) < 0
 }

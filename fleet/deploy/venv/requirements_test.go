@@ -160,6 +160,16 @@ func TestChoosePip(t *testing.T) {
 	if _, _, err := choosePip(Interpreter{Path: "/p", Pip: "20.3"}, has("22.2.2")); err == nil || !strings.Contains(err.Error(), "too old") {
 		t.Error(err)
 	}
+	if p, v, err := choosePip(Interpreter{Path: "/p", Version: "3.12.1 (main)"}, has("23.1.2")); p != "/usr/bin/python3" || v != "23.1.2" || err != nil {
+		t.Error(p, v, err)
+	}
+	if p, v, err := choosePip(Interpreter{Path: "/p", Version: "3.11.9 (main)"}, has("23.0.1")); p != "/usr/bin/python3" || v != "23.0.1" || err != nil {
+		t.Error(p, v, err)
+	}
+	if _, _, err := choosePip(Interpreter{Path: "/p", Version: "3.13.0 (main)"}, has("23.0.1")); err == nil ||
+		err.Error() != "/p has no pip, and pip 23.0.1 of /usr/bin/python3 does not run in Python 3.13.0, for which 23.1.2 is the oldest: run /p -m ensurepip" {
+		t.Error(err)
+	}
 	none := func() (Interpreter, error) { return Interpreter{}, errors.New("none") }
 	if _, _, err := choosePip(Interpreter{Path: "/p"}, none); err == nil || !strings.Contains(err.Error(), "python3-pip") {
 		t.Error(err)
