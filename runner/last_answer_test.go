@@ -1,10 +1,17 @@
 package runner
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
@@ -23,7 +30,9 @@ def application(environ, start_response):
     while not os.path.exists("go"): time.sleep(0.005)
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"x" * %d]
-`, size), func(s *appspec.Spec) { s.Workers.Threads = clients })
+`, size), func(s *appspec.Spec) {
+		s.Workers.Threads, s.Workers.StopTimeout = clients, appspec.Duration(patience)
+	})
 	h := a.start(StateReady)
 	all := make([]*client, clients)
 	for i := range all {
@@ -40,27 +49,83 @@ def application(environ, start_response):
 		t.Fatal(err)
 	}
 	a.put("go", "")
+	var wg sync.WaitGroup
 	for _, c := range all {
-		resp := c.response("GET")
-		if !resp.Close {
-			t.Error("the client is not told that this is the last answer")
-		}
-		c.send("GET /?more HTTP/1.1\r\nHost: h\r\n\r\n")
-		var got int
-		buf := make([]byte, 4096)
-		for err := error(nil); err == nil; {
-			var n int
-			n, err = resp.Body.Read(buf)
-			got += n
-		}
-		if got != size {
-			t.Errorf("%d bytes of %d", got, size)
-		}
+		wg.Go(func() {
+			resp, err := http.ReadResponse(c.r, nil)
+			if err != nil || !resp.Close {
+				t.Errorf("the client is not told that this is the last answer: %v", err)
+				return
+			}
+			if _, err := io.WriteString(c, "GET /?more HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+				t.Error(err)
+			}
+			if n, err := io.Copy(io.Discard, resp.Body); n != size || err != nil {
+				t.Errorf("%d bytes of %d, %v", n, size, err)
+			}
+		})
 	}
+	wg.Wait()
 	if err := h.Wait(a.ctx()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(a.spec.Path, "inmore")); err == nil {
 		t.Error("a request beyond the last answer was run")
+	}
+}
+
+// Over HTTP/2 who reads an answer says all the time that it may go on, also when all of it
+// was sent and the server, which stops or has other limits from now on, is done with the
+// connection.
+func TestLastAnswerOfASlowClientOverHTTP2(t *testing.T) {
+	t.Parallel()
+	const size = 500_000
+	for what, change := range map[string]func(*testing.T, *testApp, *Handle){
+		"stop": func(t *testing.T, a *testApp, h *Handle) {
+			if err := h.Drain(a.ctx(), nil); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"limits": func(_ *testing.T, a *testApp, h *Handle) {
+			a.update(h, func(s *appspec.Spec) { s.Request.KeepAliveTimeout = appspec.Duration(7 * time.Second) })
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			a, w := secureApp(t, fmt.Sprintf(`
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"x" * %d]
+`, size), func(s *appspec.Spec) { s.Workers.StopTimeout = appspec.Duration(patience) })
+			h := a.start(StateReady)
+			tr := &http.Transport{TLSClientConfig: w.tls, ForceAttemptHTTP2: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				c, err := new(net.Dialer).DialContext(ctx, network, a.addr)
+				if err == nil {
+					err = c.(*net.TCPConn).SetReadBuffer(16 << 10)
+				}
+				return c, err
+			}}
+			defer tr.CloseIdleConnections()
+			req, err := http.NewRequestWithContext(a.ctx(), http.MethodGet, "https://127.0.0.1/", http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := tr.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			change(t, a, h)
+			got, buf := 0, make([]byte, 32<<10)
+			for err == nil {
+				var n int
+				n, err = resp.Body.Read(buf)
+				got += n
+				time.Sleep(20 * time.Millisecond) // its pace
+			}
+			if got != size || !errors.Is(err, io.EOF) || resp.ProtoMajor != 2 {
+				t.Errorf("%s: %d bytes of %d, then %v", resp.Proto, got, size, err)
+			}
+		})
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 )
 
 // h2conn is a connection on which HTTP/2 was agreed. It follows the frames that
@@ -65,7 +67,40 @@ func (c *h2conn) end() {
 		c.s.log(fmt.Sprintf("%s: 431: the head of an HTTP/2 request is larger than %d bytes; the connection is closed", from(p.RemoteAddr), maxHead2))
 		c.s.refused(p, 431)
 	}
+	c.linger()
 	_ = c.Conn.Close()
+}
+
+// lingerTime is how long is waited for a client that takes nothing of its last answer, and
+// sends no end.
+const lingerTime = 2 * time.Second
+
+// linger waits until the client has taken the answers that the kernel still has to send.
+// One that reads says all the time that more may come (WINDOW_UPDATE); were we gone that
+// would be answered by a reset, which takes from it what was not sent. Who takes less than
+// all have to is not waited for.
+func (c *h2conn) linger() {
+	sock, ok := c.raw().(*socket)
+	if !ok {
+		return
+	}
+	left := sock.unsent()
+	if left == 0 || c.Conn.(*tls.Conn).CloseWrite() != nil || sock.closeWrite() != nil {
+		return
+	}
+	rate, buf := c.s.Limits().MinRate, make([]byte, 4096)
+	for {
+		_ = sock.SetReadDeadline(time.Now().Add(lingerTime))
+		err := error(nil)
+		for err == nil {
+			_, err = sock.Read(buf)
+		}
+		now := sock.unsent()
+		if !errors.Is(err, os.ErrDeadlineExceeded) || now == 0 || now >= left || unread.TooSlow(int64(left-now), rate, lingerTime) {
+			return
+		}
+		left = now
+	}
 }
 
 // adequate tells whether HTTP/2 may run over what was agreed (RFC 9113, section

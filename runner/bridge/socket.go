@@ -125,6 +125,20 @@ func (s *socket) Write(b []byte) (int, error) {
 // Close implements net.Conn.
 func (s *socket) Close() error { return s.file.Close() }
 
+// closeWrite ends our side.
+func (s *socket) closeWrite() (err error) {
+	if cerr := s.raw.Control(func(fd uintptr) { err = unix.Shutdown(int(fd), unix.SHUT_WR) }); cerr != nil {
+		return plain(cerr)
+	}
+	return err
+}
+
+// unsent is how many bytes were written that the other side has not taken.
+func (s *socket) unsent() (n int) {
+	_ = s.raw.Control(func(fd uintptr) { n = evloop.Unsent(int(fd)) })
+	return n
+}
+
 // LocalAddr implements net.Conn.
 func (s *socket) LocalAddr() net.Addr { return s.local }
 

@@ -290,7 +290,9 @@ func (c *conn) expired() {
 		c.answer(408, fmt.Sprintf(unread.NoBody, c.server.spec.Request.BodyTimeout))
 		return
 	case connLinger:
-		if left := evloop.Unsent(c.fd); left > 0 && left < c.unsentYet {
+		// Who takes the answer as fast as all have to is waited for.
+		left := evloop.Unsent(c.fd)
+		if left > 0 && left < c.unsentYet && !unread.TooSlow(int64(c.unsentYet-left), int64(c.server.spec.Request.MinRate), lingerTime) {
 			c.unsentYet = left
 			c.until(lingerTime)
 			return
@@ -363,11 +365,7 @@ func (c *conn) linger() {
 	c.list()
 	c.farewell()
 	_ = unix.Shutdown(c.fd, unix.SHUT_WR)
-	if c.closing() && !c.last {
-		c.until(drainGrace) // somebody waits for us, and there may be nothing on its way
-	} else {
-		c.until(lingerTime)
-	}
+	c.until(lingerTime)
 	c.unsentYet = evloop.Unsent(c.fd)
 	c.readable = true
 	c.pump()
