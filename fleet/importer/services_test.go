@@ -165,3 +165,23 @@ func TestUnitsThatAreNotUTF8(t *testing.T) {
 		holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, name)).Text), "a line of it is not UTF-8, which systemd does not read, "+want, "!B = ")
 	}
 }
+
+// Of its folders a service is told by variables, which a program may read, or its command.
+func TestDirectoriesOfAUnit(t *testing.T) {
+	dir := peertest.WriteFiles(t, map[string]string{"shop.service": `[Service]
+User=web
+StateDirectoryMode=0750
+StateDirectory=shop shop/media:old
+StateDirectory=%p-more
+CacheDirectory=no
+CacheDirectory=
+RuntimeDirectory=shop
+LogsDirectory=shop
+Environment=LOGS_DIRECTORY=/srv/logs
+ExecStart=/usr/bin/gunicorn --bind unix:${RUNTIME_DIRECTORY}/web.sock shop:app
+`})
+	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "shop.service")).Text),
+		`STATE_DIRECTORY   = "/var/lib/shop:/var/lib/shop/media:/var/lib/shop-more"`, `LOGS_DIRECTORY    = "/srv/logs"`,
+		`RUNTIME_DIRECTORY = "/run/shop"`, `listen = "unix:/run/shop/web.sock"`, "StateDirectory=shop shop/media:old: not carried over: make the folder by a file in /etc/tmpfiles.d: d /var/lib/shop 0750 web web, and d /var/lib/shop/media 0750 web web",
+		"StateDirectory=%p-more: not carried over: make the folder by a file in /etc/tmpfiles.d: d /var/lib/shop-more 0750 web web", "d /run/shop 0755 web web", "!CACHE_DIRECTORY", "!DirectoryMode")
+}

@@ -98,13 +98,13 @@ var shared = sync.OnceValue(func() *regexp.Regexp {
 // leftOut is why a setting of a service is not carried over; empty: nothing needs to be said.
 func leftOut(name string) string {
 	switch {
-	case slices.Contains(quiet, name) || strings.HasPrefix(name, "X-"):
+	case slices.Contains(quiet, name) || strings.HasPrefix(name, "X-") || strings.HasSuffix(name, "DirectoryMode"): // toBeMade tells it
 		return ""
 	case strings.HasPrefix(name, "Watchdog"):
 		return "workers that hang are found by workers.request_timeout, apps by a health check: write health { path = … }"
 	case strings.HasPrefix(name, "LoadCredential"), strings.HasPrefix(name, "SetCredential"):
 		return "write it into a variable: env = { NAME = file(\"/path\") }"
-	case strings.HasSuffix(name, "DirectoryMode") || name == "RuntimeDirectoryPreserve":
+	case name == "RuntimeDirectoryPreserve":
 		return "make the folder by a file in /etc/tmpfiles.d"
 	case shared().MatchString(name):
 		return "write it into a drop-in of wsgid-fleet.service for all apps: systemctl edit wsgid-fleet"

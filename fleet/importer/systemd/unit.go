@@ -245,6 +245,7 @@ func (u *unitFile) environment(a *facts.App) map[string]string {
 		env[name] = value
 		return true
 	}
+	u.told(a, take)
 	for _, v := range u.values["Service.Environment"] {
 		all, bad := u.assignments(v.text)
 		for _, kv := range all {
@@ -373,8 +374,8 @@ func (u *unitFile) facts(a *facts.App) {
 		case "PrivateTmp", "ProtectSystem", "ProtectHome", "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "CapabilityBoundingSet", "AmbientCapabilities",
 			"RootDirectory", "PrivateDevices", "PrivateNetwork", "SystemCallFilter", "RestrictAddressFamilies", "DynamicUser", "SupplementaryGroups":
 			a.Lost(v.at, name+"="+v.text, "write it into a drop-in of wsgid-fleet.service for all apps, or chroot = true")
-		case "RuntimeDirectory", "StateDirectory", "LogsDirectory", "CacheDirectory":
-			a.Lost(v.at, name+"="+v.text, "make the folder by a file in /etc/tmpfiles.d")
+		case "RuntimeDirectory", "StateDirectory", "LogsDirectory", "CacheDirectory", "ConfigurationDirectory":
+			u.toBeMade(a, name)
 		case "StandardOutput", "StandardError":
 			if to, _, isFile := strings.Cut(v.text, ":"); isFile && to != "fd" || to == "null" || to == "tty" {
 				a.Lost(v.at, name+"="+v.text, "what the app prints is in its own log: read it by wsgid-fleet logs APP")
