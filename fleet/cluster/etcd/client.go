@@ -121,6 +121,9 @@ func (c *Client) conn() (*clientv3.Client, error) {
 	if conf.TLS, err = c.cfg.tls(); err != nil {
 		return nil, err
 	}
+	if conf.TLS != nil {
+		conf.DialOptions = append(conf.DialOptions, grpc.WithTransportCredentials(newRenewed(c.cfg, conf.TLS)))
+	}
 	if c.cfg.User != "" {
 		password, err := c.cfg.password()
 		if err != nil {
@@ -156,7 +159,7 @@ func (c Config) tls() (*tls.Config, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot use the certificate for etcd: %w", err)
 		}
-		t.GetClientCertificate = c.certificate(pair)
+		t.Certificates = []tls.Certificate{pair}
 	}
 	return t, nil
 }

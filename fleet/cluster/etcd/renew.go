@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"net"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 )
 
 // password is that of the user, as its file has it now.
@@ -42,15 +44,27 @@ func (c Config) authenticate(ctx context.Context, method string, req, reply any,
 	return err
 }
 
-// certificate gives a client's certificate for each connection as its files have it then;
-// while they are being replaced, as they had it before.
-func (c Config) certificate(pair tls.Certificate) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-	var last atomic.Pointer[tls.Certificate]
-	last.Store(&pair)
-	return func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		if pair, err := tls.LoadX509KeyPair(c.Cert, c.Key); err == nil {
-			last.Store(&pair)
-		}
-		return last.Load(), nil
+// renewed makes each connection with authority and certificate as their files have them
+// then; while they are being replaced, as they had them before.
+type renewed struct {
+	credentials.TransportCredentials
+	cfg  Config
+	last *atomic.Pointer[tls.Config]
+}
+
+func newRenewed(cfg Config, now *tls.Config) *renewed {
+	r := &renewed{TransportCredentials: credentials.NewTLS(now), cfg: cfg, last: &atomic.Pointer[tls.Config]{}}
+	r.last.Store(now)
+	return r
+}
+
+func (r *renewed) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	if conf, err := r.cfg.tls(); err == nil {
+		r.last.Store(conf)
 	}
+	return credentials.NewTLS(r.last.Load()).ClientHandshake(ctx, authority, raw)
+}
+
+func (r *renewed) Clone() credentials.TransportCredentials {
+	return &renewed{TransportCredentials: r.TransportCredentials.Clone(), cfg: r.cfg, last: r.last}
 }

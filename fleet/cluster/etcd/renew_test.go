@@ -102,30 +102,30 @@ func TestTokensEnd(t *testing.T) {
 	})
 }
 
-// TestCertificateIsRenewed: who asks for certificates of another authority is shown the one
-// that the files have by then.
-func TestCertificateIsRenewed(t *testing.T) {
+// TestCertificatesAreRenewed: etcd and who asks it take certificates of another authority
+// while nobody is connected, and trust the new one.
+func TestCertificatesAreRenewed(t *testing.T) {
 	t.Parallel()
-	before, after := newAuthority(t, "ca"), newAuthority(t, "ca")
-	before.issue("server")
 	dir := t.TempDir()
-	install := func(from *authority) {
-		from.issue("machine")
-		for name, to := range map[string]string{"ca.pem": "trusted.pem", "machine.pem": "cert.pem", "machine.key": "cert.key"} {
+	file := func(name string) string { return filepath.Join(dir, name) }
+	install := func() {
+		from := newAuthority(t, "ca")
+		for _, name := range []string{"server", "machine"} {
+			from.issue(name)
+		}
+		for _, name := range []string{"ca.pem", "server.pem", "server.key", "machine.pem", "machine.key"} {
 			text, err := os.ReadFile(from.file(name))
-			if err != nil {
-				t.Fatal(err)
+			if err == nil {
+				err = os.WriteFile(file(name), text, 0o600)
 			}
-			if err := os.WriteFile(filepath.Join(dir, to), text, 0o600); err != nil {
+			if err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	install(before)
-	s := etcdtest.Start(t, "--cert-file="+before.file("server.pem"), "--key-file="+before.file("server.key"),
-		"--trusted-ca-file="+filepath.Join(dir, "trusted.pem"), "--client-cert-auth")
-	c := New(Config{Endpoints: []string{s.Endpoint}, Prefix: "/wsgid/eu", Limit: 20 * time.Second,
-		CA: before.file("ca.pem"), Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "cert.key")})
+	install()
+	s := etcdtest.Start(t, "--cert-file="+file("server.pem"), "--key-file="+file("server.key"), "--trusted-ca-file="+file("ca.pem"), "--client-cert-auth")
+	c := New(Config{Endpoints: []string{s.Endpoint}, Prefix: "/wsgid/eu", Limit: 20 * time.Second, CA: file("ca.pem"), Cert: file("machine.pem"), Key: file("machine.key")})
 	t.Cleanup(c.Close)
 	pushed := func(text string) {
 		t.Helper()
@@ -137,7 +137,14 @@ func TestCertificateIsRenewed(t *testing.T) {
 	}
 	pushed("# 1")
 	s.Kill()
-	install(after)
+	// In the middle of it, the files that there were count on.
+	if err := os.WriteFile(file("machine.key"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	s.Run()
 	pushed("# 2")
+	s.Kill()
+	install()
+	s.Run()
+	pushed("# 3")
 }
