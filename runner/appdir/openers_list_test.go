@@ -142,7 +142,7 @@ var directOpeners = []struct {
 		"cmd/wsgid-fleet/balancer.go put", // what a flag names, by whoever calls
 		"fleet/cluster/texts.go Texts Write",
 		"cmd/wsgid-fleet/plan_source.go stagedFor",
-		"fleet/cluster/etcd/client.go conn tls", // what flags of the command line name
+		"fleet/cluster/etcd/client.go conn tls", "fleet/cluster/etcd/renew.go password", // what flags of the command line name
 		"cmd/wsgid-fleet/import.go putSpec writeNewFile",
 		"cmd/wsgid-fleet/man.go write writeManual",
 		"fleet/client.go samePlace",
@@ -189,12 +189,13 @@ var directOpeners = []struct {
 	{"a deploy's bare repository, looked at, or read below an os.Root; nothing is written there", []string{
 		"fleet/deploy/acts.go open",     // proved to be the folder that os.Root leads to from the app folder
 		"fleet/deploy/prune.go openApp", // an os.Root, which no link leads out of
-		"fleet/deploy/source/fetch.go packed prepare tidy", "fleet/deploy/source/leftover.go leftBehind",
+		"fleet/deploy/source/fetch.go prepare stored tidy", "fleet/deploy/source/leftover.go leftBehind",
 		"fleet/deploy/source/unpack.go forget", // names alone, bounded; what goes is removed as the account
 		"fleet/deploy/source/lfs.go largeFile",
 		"fleet/deploy/venv/interpreters.go identify",   // looked at, not opened: whether an interpreter and what it loads is as before
 		"fleet/deploy/venv/named.go outside",           // the operator's configuration of pip, and what it and PIP_… name: bounded, regular files only
 		"fleet/deploy/venv/requirements.go listing",    // the operator's folder of wheels: names, sizes, times
+		"fleet/deploy/source/explain.go isFile",        // whether what an operator names as a repository is a file
 		"fleet/deploy/source/explain.go whereShallow",  // whether the repository that an operator names has a file
 		"fleet/deploy/source/repository.go checkFiles", // whether what a deploy names is there; ssh reads it, as the account
 	}},
