@@ -142,7 +142,7 @@ var directOpeners = []struct {
 		"cmd/wsgid-fleet/balancer.go put", // what a flag names, by whoever calls
 		"fleet/cluster/texts.go Texts Write",
 		"cmd/wsgid-fleet/plan_source.go stagedFor",
-		"fleet/cluster/etcd/client.go conn tls", "fleet/cluster/etcd/renew.go password", // what flags of the command line name
+		"fleet/cluster/etcd/client.go tls", "fleet/cluster/etcd/renew.go password", // what flags of the command line name
 		"cmd/wsgid-fleet/import.go putSpec writeNewFile",
 		"cmd/wsgid-fleet/man.go write writeManual",
 		"fleet/client.go samePlace",
