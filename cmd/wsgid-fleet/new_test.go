@@ -49,10 +49,11 @@ var checkouts = map[string]struct {
 		"tests/test_site.py": "app = Flask('test')\n",
 	}, want: []string{`wsgi_app = "app:create_app()"`, `code = "."`, "requirements.txt says what the app needs"}, says: "served by app"},
 	"pyproject": {files: map[string]string{
+		"uv.lock":              "version = 1\n",
 		"pyproject.toml":       "[project]\nname = \"shop\"\nrequires-python = \">=3.8\"\n",
 		"src/shop/__init__.py": "",
 		"src/shop/web.py":      plainFlask + "app = Flask('src')\n",
-	}, want: []string{`wsgi_app = "shop.web:app"`, `code = "src"`}, says: "served by src"},
+	}, want: []string{`wsgi_app = "shop.web:app"`, `code = "src"`, "uv.lock says what the app needs, and there is no virtualenv", "&& uv sync --frozen --no-dev; then write"}, says: "served by src"},
 	"procfile": {files: map[string]string{
 		"Procfile":     "web: LANG=C gunicorn -w 3 --timeout 90 --bind 0.0.0.0:$PORT 'site_main:make()'\nworker: celery -A x worker\n",
 		"site_main.py": plainFlask + "def make():\n    return Flask('procfile')\n",

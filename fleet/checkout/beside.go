@@ -33,18 +33,28 @@ func (l *looker) virtualenv() {
 		}
 		return
 	}
-	for _, name := range []string{"requirements.txt", "pyproject.toml", "Pipfile", "setup.py"} {
+	for _, name := range []string{"requirements.txt", "uv.lock", "poetry.lock", "Pipfile", "pyproject.toml", "setup.py"} {
 		if !l.isFile(name) {
 			continue
 		}
-		install := fmt.Sprintf("%s/.venv/bin/pip install %s", l.found.Path, l.found.Path)
-		if name == "requirements.txt" {
-			install = fmt.Sprintf("%s/.venv/bin/pip install -r %s/requirements.txt", l.found.Path, l.found.Path)
-		}
-		l.note("%s says what the app needs, and there is no virtualenv: the packages have to be those of the machine, or make one: python3 -m venv %s/.venv && %s; then write: virtualenv = \".venv\"",
-			name, l.found.Path, install)
+		l.note("%s says what the app needs, and there is no virtualenv: the packages have to be those of the machine, or make one: %s; then write: virtualenv = \".venv\"", name, makes(name, l.found.Path))
 		return
 	}
+}
+
+// makes is how a virtualenv is made of what says what the app needs.
+func makes(name, folder string) string {
+	switch name {
+	case "uv.lock":
+		return "cd " + folder + " && uv sync --frozen --no-dev"
+	case "poetry.lock":
+		return "cd " + folder + " && POETRY_VIRTUALENVS_IN_PROJECT=1 poetry install --without dev"
+	case "Pipfile":
+		return "cd " + folder + " && PIPENV_VENV_IN_PROJECT=1 pipenv install"
+	case "requirements.txt":
+		return fmt.Sprintf("python3 -m venv %s/.venv && %s/.venv/bin/pip install -r %s/requirements.txt", folder, folder, folder)
+	}
+	return fmt.Sprintf("python3 -m venv %s/.venv && %s/.venv/bin/pip install %s", folder, folder, folder)
 }
 
 func isVirtualenv(dir string) bool {

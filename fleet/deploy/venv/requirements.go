@@ -50,13 +50,16 @@ func (r *requirements) read(tree *os.Root, name, from string) error {
 	if _, known := r.files[name]; known {
 		return nil
 	}
+	if how := instead(name); how != "" {
+		return fmt.Errorf("%s%s is no requirements file, and pip reads it as none: %s", name, where, how)
+	}
 	if len(r.files) >= 100 {
 		return errors.New("there are more than 100 requirements files")
 	}
 	b, err := readFile(tree, name)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("requirements file %s%s is not there; beside it there is: %s", name, where, beside(tree, name))
+			return fmt.Errorf("requirements file %s%s is not there; beside it there is: %s%s", name, where, beside(tree, name), exported(tree, path.Dir(name)))
 		}
 		return fmt.Errorf("cannot read requirements file %s%s: %w", name, where, err)
 	}

@@ -71,7 +71,7 @@ func TestReadRequirements(t *testing.T) {
 	write(t, dir, map[string]string{
 		"requirements.txt": "-r req/base.txt\n-c constraints.txt\na\n", "req/base.txt": "-r ../requirements.txt\n-r more.txt\n",
 		"req/more.txt": "b\n", "constraints.txt": "a==1\n", "own.txt": "./pkg\n", "url.txt": "-r https://h/r.txt\n",
-		"out.txt": "-r ../../x.txt\n", "abs.txt": "-r /etc/hostname\n", "missing.txt": "-r none.txt\n",
+		"uv/uv.lock": "", "uv/pyproject.toml": "", "lists.txt": "-r Pipfile\n", "out.txt": "-r ../../x.txt\n", "abs.txt": "-r /etc/hostname\n", "missing.txt": "-r none.txt\n",
 	})
 	if err := os.Symlink("req/more.txt", filepath.Join(dir, "link.txt")); err != nil {
 		t.Fatal(err)
@@ -100,6 +100,9 @@ func TestReadRequirements(t *testing.T) {
 	}
 	for name, says := range map[string]string{
 		"out.txt": "../x.txt, which out.txt names, is not in the release", "abs.txt": "is not in the release", "missing.txt": "none.txt, which missing.txt names, is not there",
+		"uv/requirements.txt": "beside it there is: pyproject.toml; commit one that is made of uv.lock: uv export --frozen --no-dev --no-emit-project -o requirements.txt",
+		"uv/uv.lock":          "uv/uv.lock is no requirements file, and pip reads it as none: uv export", "pyproject.toml": "pyproject.toml is no requirements file, and pip reads it as none: a file with the line . installs",
+		"lists.txt":       "Pipfile, which lists.txt names, is no requirements file",
 		"requirement.txt": "beside it there is: abs.txt", "req": "not a file", "leaves.txt": "cannot read",
 	} {
 		if _, err := readRequirements(tree, []string{name}); err == nil || !strings.Contains(err.Error(), says) {
