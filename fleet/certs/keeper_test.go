@@ -223,12 +223,19 @@ func (b *bench) got(host, what string, is func() bool) {
 func (b *bench) first(host string) []byte {
 	b.t.Helper()
 	b.keeper.Want([]Site{b.site(host)})
-	b.got(host, "a certificate", func() bool { return b.look(host).Issuer != "" })
+	b.got(host, "a certificate", func() bool { return b.has(host) })
 	pair, err := os.ReadFile(PairFile(b.dir, host))
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	return pair
+}
+
+// has tells that there is a certificate, and that this was noted: its file comes first, and
+// an order that had failed before is in the record for a moment longer.
+func (b *bench) has(host string) bool {
+	st := b.look(host)
+	return st.Issuer != "" && st.Failures == 0
 }
 
 func (b *bench) look(host string) Status { return Look(b.dir, host) }
@@ -257,7 +264,7 @@ func TestCertificateOfEachName(t *testing.T) {
 	}
 	b.keeper.Want(sites)
 	for _, s := range sites {
-		b.got(s.Host, "a certificate of "+s.Host, func() bool { return b.look(s.Host).Issuer != "" })
+		b.got(s.Host, "a certificate of "+s.Host, func() bool { return b.has(s.Host) })
 		if err := b.serves(s.Host); err != nil {
 			t.Error(err)
 		}
