@@ -111,6 +111,7 @@ func (d *Deployer) environment() (map[string]string, error) {
 		env["VIRTUAL_ENV"] = venv
 		env["PATH"] = filepath.Join(venv, "bin") + ":/usr/local/bin:/usr/bin:/bin"
 	}
+	env["GIT_CEILING_DIRECTORIES"] = filepath.Dir(d.tree) // a repository around the releases is another one
 	maps.Copy(env, d.Spec.Deploy.Env)
 	return env, d.addSettings(env)
 }

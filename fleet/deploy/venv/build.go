@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -130,8 +131,29 @@ func pipArgs(v Virtualenv) []string {
 }
 
 func (s *Store) run(ctx context.Context, v Virtualenv, args ...string) error {
-	env := append([]string{"PIP_CONFIG_FILE=/dev/null", "PYTHONNOUSERSITE=1"}, v.inputs.Env...)
-	return (&child.Command{Account: s.Account, Args: args, Env: env, Dir: v.inputs.Tree.Name()}).Run(ctx)
+	// A build that asks git for its version is not told that of a repository around the release
+	// (findings/pbr-takes-the-version-of-the-repository-around.sh).
+	env := append([]string{"PIP_CONFIG_FILE=/dev/null", "PYTHONNOUSERSITE=1", "GIT_CEILING_DIRECTORIES=" + filepath.Dir(v.inputs.Tree.Name())}, v.inputs.Env...)
+	return unversioned((&child.Command{Account: s.Account, Args: args, Env: env, Dir: v.inputs.Tree.Name()}).Run(ctx))
+}
+
+// versions are what builds say that take their version from git, and the variable that gives
+// it to them.
+var versions = []struct{ says, variable string }{
+	{"setuptools-scm was unable to detect version", "SETUPTOOLS_SCM_PRETEND_VERSION"},
+	{"Versioning for this project requires either an sdist tarball", "PBR_VERSION"},
+}
+
+// unversioned puts before what pip says what to do about a project without a version.
+func unversioned(err error) error {
+	if e, ok := errors.AsType[*child.Error](err); ok {
+		for _, v := range versions {
+			if strings.Contains(e.Output, v.says) {
+				return fmt.Errorf("it takes its version from a tag of git, and a release has no .git: write it into env of the deploy block: env = { %s = \"1.0\" }\n%w", v.variable, err)
+			}
+		}
+	}
+	return err
 }
 
 // finish writes the marker when the rest is on the disk.

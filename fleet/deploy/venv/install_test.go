@@ -3,6 +3,7 @@ package venv
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -77,6 +78,26 @@ func TestInstallFails(t *testing.T) {
 	v := s.build(in)
 	if err := s.store.Install(s.ctx(), v); err == nil || !strings.HasPrefix(err.Error(), "cannot install the project: ") || !strings.Contains(err.Error(), "No matching distribution found for setuptools") {
 		t.Errorf("%v", err)
+	}
+}
+
+// A project whose version git knows has none in a release, and does not take that of a
+// repository around it.
+func TestInstallWithoutAVersion(t *testing.T) {
+	for says, variable := range map[string]string{
+		"LookupError: setuptools-scm was unable to detect version for /x.":                            "SETUPTOOLS_SCM_PRETEND_VERSION",
+		"Exception: Versioning for this project requires either an sdist tarball, or access to a git": "PBR_VERSION",
+	} {
+		s := newSite(t)
+		in := s.inputs()
+		write(t, s.tree, map[string]string{"requirements.txt": "", "pyproject.toml": "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n",
+			"backend.py": "import os\nassert os.environ['GIT_CEILING_DIRECTORIES'] == '" + filepath.Dir(s.tree) + "'\nraise SystemExit(" + strconv.Quote(says) + ")\n"})
+		s.give()
+		in.Install = true
+		err := s.store.Install(s.ctx(), s.build(in))
+		if want := "cannot install the project: it takes its version from a tag of git, and a release has no .git: write it into env of the deploy block: env = { " + variable + " = \"1.0\" }\n"; err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v", err)
+		}
 	}
 }
 
