@@ -246,7 +246,8 @@ func (s *server) makeDatabase(ctx context.Context) error {
 	if codeOf(err) != insufficientPrivilege {
 		return err
 	}
-	// An administrator who is not a superuser must be a member of the role for that.
+	// An administrator who is not a superuser must be a member of the role for that (15.20;
+	// findings/postgresql-who-makes-a-role-cannot-give-it-a-database.sh).
 	if gerr := do(ctx, s.conn, "GRANT "+identifier(s.owner)+" TO CURRENT_USER"); gerr != nil {
 		return err
 	}
