@@ -134,23 +134,38 @@ func (s *Store) run(ctx context.Context, v Virtualenv, args ...string) error {
 	// A build that asks git for its version is not told that of a repository around the release
 	// (findings/pbr-takes-the-version-of-the-repository-around.sh).
 	env := append([]string{"PIP_CONFIG_FILE=/dev/null", "PYTHONNOUSERSITE=1", "GIT_CEILING_DIRECTORIES=" + filepath.Dir(v.inputs.Tree.Name())}, v.inputs.Env...)
-	return unversioned((&child.Command{Account: s.Account, Args: args, Env: env, Dir: v.inputs.Tree.Name()}).Run(ctx))
+	err := (&child.Command{Account: s.Account, Args: args, Env: env, Dir: v.inputs.Tree.Name()}).Run(ctx)
+	// Git and the fleet itself trust the authorities of this variable beside the machine's; pip
+	// does from 24.2 on (findings/pip-knows-no-ssl-cert-file.sh), and before either those or these.
+	if ca := os.Getenv("SSL_CERT_FILE"); ca != "" && said(err, untrusted) {
+		env = append([]string{"PIP_CERT=" + ca}, env...) // that of the spec counts before it
+		err = (&child.Command{Account: s.Account, Args: args, Env: env, Dir: v.inputs.Tree.Name()}).Run(ctx)
+	}
+	return explain(err)
 }
 
-// versions are what builds say that take their version from git, and the variable that gives
-// it to them.
-var versions = []struct{ says, variable string }{
-	{"setuptools-scm was unable to detect version", "SETUPTOOLS_SCM_PRETEND_VERSION"},
-	{"Versioning for this project requires either an sdist tarball", "PBR_VERSION"},
+// untrusted is what pip says of a certificate.
+const untrusted = "problem confirming the ssl certificate"
+
+func said(err error, what string) bool {
+	e, ok := errors.AsType[*child.Error](err)
+	return ok && strings.Contains(e.Output, what)
 }
 
-// unversioned puts before what pip says what to do about a project without a version.
-func unversioned(err error) error {
-	if e, ok := errors.AsType[*child.Error](err); ok {
-		for _, v := range versions {
-			if strings.Contains(e.Output, v.says) {
-				return fmt.Errorf("it takes its version from a tag of git, and a release has no .git: write it into env of the deploy block: env = { %s = \"1.0\" }\n%w", v.variable, err)
-			}
+const versionOfGit = "it takes its version from a tag of git, and a release has no .git: write it into env of the deploy block: env = { %s = \"1.0\" }"
+
+// explained are what pip, or a build, says, and what to do about it.
+var explained = []struct{ says, what string }{
+	{"setuptools-scm was unable to detect version", fmt.Sprintf(versionOfGit, "SETUPTOOLS_SCM_PRETEND_VERSION")},
+	{"Versioning for this project requires either an sdist tarball", fmt.Sprintf(versionOfGit, "PBR_VERSION")},
+	{untrusted, "the index's certificate is not signed by an authority that this machine trusts: add its authority to those of the machine (update-ca-certificates), or name its file by SSL_CERT_FILE in the environment of the daemon"},
+}
+
+// explain puts before what pip says what to do about it.
+func explain(err error) error {
+	for _, x := range explained {
+		if said(err, x.says) {
+			return fmt.Errorf("%s\n%w", x.what, err)
 		}
 	}
 	return err
