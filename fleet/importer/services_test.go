@@ -185,3 +185,11 @@ ExecStart=/usr/bin/gunicorn --bind unix:${RUNTIME_DIRECTORY}/web.sock shop:app
 		`RUNTIME_DIRECTORY = "/run/shop"`, `listen = "unix:/run/shop/web.sock"`, "StateDirectory=shop shop/media:old: not carried over: make the folder by a file in /etc/tmpfiles.d: d /var/lib/shop 0750 web web, and d /var/lib/shop/media 0750 web web",
 		"StateDirectory=%p-more: not carried over: make the folder by a file in /etc/tmpfiles.d: d /var/lib/shop-more 0750 web web", "d /run/shop 0755 web web", "!CACHE_DIRECTORY", "!DirectoryMode")
 }
+
+// What a shell makes of a variable that is not set systemd does not.
+func TestDefaultOfAVariableInAUnit(t *testing.T) {
+	dir := peertest.WriteFiles(t, map[string]string{"shop.service": "[Service]\nEnvironment=NAME=shop\nExecStart=/usr/bin/gunicorn --bind 0.0.0.0:${PORT:-8000} ${NAME}:app $NAME-web\n"})
+	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "shop.service")).Text), `wsgi_app = "shop:app"`,
+		"shop.service:3: 0.0.0.0:${PORT:-8000}: not carried over: systemd knows no ${NAME:-VALUE} of a shell, so the program is given just this: write the value",
+		"shop.service:3: $NAME-web: not carried over: systemd takes all of it for the name of a variable, and leaves the word out where there is none: write ${NAME} in it")
+}

@@ -256,6 +256,10 @@ func TestSystemdWord(t *testing.T) {
 		"$E|x${E}":     {"x"},
 		`$Q|$|$NONE`:   {"x", "y z", `\`},
 		"${V|${N}|$V-": {"${V", ""},
+		// As systemd 252 has them.
+		"${V:-x}|${N:-x}|${V:+x}":  {"${V:-x}", "${N:-x}", "${V:+x}"},
+		"a${V}:${N:-1}b${V}":       {"aa b:${N:-1}ba b"},
+		"${N:-${V}}|$V:80|a$V|${}": {"${N:-a b}", "a$V", ""},
 	} {
 		if got := shellwords.SystemdVariables(strings.Split(line, "|"), env); !slices.Equal(got, want) {
 			t.Errorf("%q: %q, want %q", line, got, want)

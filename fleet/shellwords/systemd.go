@@ -148,7 +148,8 @@ func systemdSplit(text string) []string {
 	return words
 }
 
-// braced fills ${NAME} in a word.
+// braced fills ${NAME} in a word. What has a colon in it, as a shell's ${NAME:-VALUE}, systemd
+// leaves as it is (252; findings/systemd-knows-no-default-of-a-variable.sh).
 func braced(word string, env map[string]string) string {
 	var b strings.Builder
 	for i := 0; i < len(word); i++ {
@@ -157,12 +158,16 @@ func braced(word string, env map[string]string) string {
 			b.WriteByte('$')
 			i++
 		case strings.HasPrefix(word[i:], "${"):
-			end := strings.IndexByte(word[i:], '}')
-			if end < 0 {
+			end := strings.IndexAny(word[i:], ":}")
+			switch {
+			case end < 0:
 				b.WriteString(word[i:])
 				return b.String()
+			case word[i+end] == ':':
+				b.WriteString(word[i : i+end+1])
+			default:
+				b.WriteString(env[word[i+2:i+end]])
 			}
-			b.WriteString(env[word[i+2:i+end]])
 			i += end
 		default:
 			b.WriteByte(word[i])

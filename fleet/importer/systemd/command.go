@@ -4,8 +4,10 @@ import (
 	"errors"
 	"os"
 	"os/user"
+	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/shellwords"
@@ -68,10 +70,24 @@ func separator(text, mark string) bool {
 	return ok && (rest == "" || rest[0] == ' ' || rest[0] == '\t')
 }
 
+// Variables as a shell has them: with what it takes in the place of one, and with text behind.
+var (
+	withDefault = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$\{\w+:[-+=?]`) })
+	withMore    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\$\w+[^\w]`) })
+)
+
 // with is the command with the variables put in, as far as its prefix lets them.
-func (c unitCommand) with(env map[string]string) []string {
+func (c unitCommand) with(a *facts.App, at facts.Position, env map[string]string) []string {
 	if strings.Contains(c.prefix, ":") {
 		return c.argv
+	}
+	for _, word := range c.argv[1:] {
+		switch {
+		case withDefault().MatchString(word):
+			a.Lost(at, facts.CommandText(word), "systemd knows no ${NAME:-VALUE} of a shell, so the program is given just this: write the value")
+		case withMore().MatchString(word):
+			a.Lost(at, facts.CommandText(word), "systemd takes all of it for the name of a variable, and leaves the word out where there is none: write ${NAME} in it")
+		}
 	}
 	return append(c.argv[:1:1], shellwords.SystemdVariables(c.argv[1:], env)...)
 }

@@ -167,7 +167,7 @@ func (u *unitFile) timer(a *facts.App, t, job *unitFile, env map[string]string) 
 		if zone != "" {
 			attributes["timezone"] = zone
 		}
-		a.Add(facts.Fact{Set: facts.SetSchedule, Key: name, Value: line, List: starts[0].with(vars), More: attributes, Was: was, At: v.at})
+		a.Add(facts.Fact{Set: facts.SetSchedule, Key: name, Value: line, List: starts[0].with(a, v.at, vars), More: attributes, Was: was, At: v.at})
 	}
 	a.Note(times[0].at, "", "the app has it as a schedule: disable "+filepath.Base(t.path)+", or it runs twice")
 }

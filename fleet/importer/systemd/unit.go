@@ -221,7 +221,7 @@ func (u *unitFile) start(a *facts.App, env map[string]string) ([]string, error) 
 	if strings.ContainsAny(last.prefix, "+!") {
 		a.Lost(v.at, "ExecStart="+last.prefix, "it asks for rights of its own: the app has those of its user")
 	}
-	return last.with(env), nil
+	return last.with(a, v.at, env), nil
 }
 
 // environment reads Environment= and EnvironmentFile=, which wins, and takes away what
