@@ -155,8 +155,37 @@ func (a *app) dial() bool {
 		a.told = true
 		a.s.say(fmt.Sprintf("cannot reach app %s: %v; its clients are waiting", a.name, err))
 	}
+	a.reroute()
 	a.later()
 	return false
+}
+
+// reroute leads those that wait for the app, and were not passed to it, to who has their names
+// now: it may have been taken out, or have given them away.
+func (a *app) reroute() {
+	s := a.s
+	if a.link != nil {
+		return
+	}
+	for c, next := a.queue.first, (*conn)(nil); c != nil; c = next {
+		next = c.next
+		name := s.config.Table.Lookup(c.host)
+		switch {
+		case name == a.name:
+			continue
+		case name == "":
+			a.done(c)
+			s.say(fmt.Sprintf("%s: %s: no app has the host %q any more, and there is no default app", c.from(), c.means(421), clip(c.host)))
+			c.refuse(refusedName, 421)
+		case c.tls && !s.config.TLS[name]:
+			a.done(c)
+			s.say(fmt.Sprintf("%s: %s: there is no certificate for app %s, for the host %q", c.from(), c.means(421), name, clip(c.host)))
+			c.refuse(refusedCert, 421)
+		default:
+			a.done(c)
+			s.appOf(name).give(c)
+		}
+	}
 }
 
 // later tries again in a while.

@@ -200,6 +200,38 @@ func TestTheNextGateBeginsAnew(t *testing.T) {
 	}
 }
 
+// TestAHeadThatWasHalfReadIsNotBegunAnew: a gate that has read a part of a head, as it was longer
+// than one look at it, and is killed, leaves a connection of which nobody knows the start.
+func TestAHeadThatWasHalfReadIsNotBegunAnew(t *testing.T) {
+	t.Parallel()
+	for network, addr := range kinds(t) {
+		t.Run(network, func(t *testing.T) {
+			t.Parallel()
+			g := startGate(t, names(map[string]string{"a.test": "a"}, ""))
+			link, err := DialPacket(g.back())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(link)
+			client, server := pairOf(t, network, addr)
+			fd := connFD(t, server)
+			defer unix.Close(fd)
+			go fmt.Fprintf(client, "GET / HTTP/1.1\r\nCookie: %s\r\n", strings.Repeat("c", maxLook))
+			awaitBytes(t, fd, maxLook)
+			if err := unix.Sendmsg(link, (&Passed{Rescued: true}).append(nil, 1), unix.UnixRights(fd), nil, 0); err != nil {
+				t.Fatal(err)
+			}
+			await.TrueIn(t, patience, "the gate to read", func() bool {
+				n, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
+				return err == nil && n == 0
+			})
+			if untouched(fd) {
+				t.Error("a connection of which a gate has read is as if nobody had: the next gate begins anew in the middle of it")
+			}
+		})
+	}
+}
+
 func answer(t *testing.T, c net.Conn) (int, string) {
 	t.Helper()
 	b := make([]byte, 4096)

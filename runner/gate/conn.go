@@ -94,6 +94,11 @@ func (c *conn) read() {
 		case !c.takes && n == len(s.rbuf):
 			// No more can be seen without taking it. What has been taken is lost with
 			// this process.
+			if c.rescued && !untouched(c.fd) {
+				c.close()
+				return
+			}
+			mark(c.fd)
 			c.takes, c.parser = true, nil
 		case n < len(s.rbuf):
 			if c.ended && !c.takes {

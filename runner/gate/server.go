@@ -138,6 +138,7 @@ func (s *Server) Configure(c Config) {
 	}
 	for name, a := range s.apps {
 		a.queue.limit = s.wait(name)
+		a.reroute()
 	}
 }
 
