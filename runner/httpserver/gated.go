@@ -280,5 +280,5 @@ func gatedOf(h *control.Gated) *gated {
 	if h == nil {
 		return nil
 	}
-	return &gated{host: h.Host, listen: h.Listen, proxied: h.Proxied}
+	return &gated{host: h.Host, listen: h.Listen, proxied: h.Proxied, begun: true} // its names are of another process
 }

@@ -28,26 +28,30 @@ func TestAKeptConnectionFollowsItsName(t *testing.T) {
 		_, server, _ := strings.Cut(try.host, ".")
 		trust := a.trust("www." + server)
 		trust.InsecureSkipVerify = true // the default app has no certificate for this one
+		answers := func(site string, status int) error {
+			if status, text := visitOn(t, c, r, try.host); status != 200 || !strings.HasPrefix(text, site+" ") {
+				return fmt.Errorf("by a kept connection: %d %q", status, text)
+			}
+			over, err := greet(t, secure, trust) // 421 ends it
+			if err != nil {
+				return err
+			}
+			defer over.Close()
+			if is, text := visitOn(t, over, bufio.NewReader(over), try.host); is != status || is == 200 && !strings.HasPrefix(text, site+" ") {
+				return fmt.Errorf("over TLS, by a connection of another name: %d %q", is, text)
+			}
+			return nil
+		}
 		want := func(site string, status int) {
 			t.Helper()
-			eventually(t, patience, try.host+" to be answered by "+site, func() error {
-				if status, text := visitOn(t, c, r, try.host); status != 200 || !strings.HasPrefix(text, site+" ") {
-					return fmt.Errorf("by a kept connection: %d %q", status, text)
-				}
-				over, err := greet(t, secure, trust) // 421 ends it
-				if err != nil {
-					return err
-				}
-				defer over.Close()
-				if is, text := visitOn(t, over, bufio.NewReader(over), try.host); is != status || is == 200 && !strings.HasPrefix(text, site+" ") {
-					return fmt.Errorf("over TLS, by a connection of another name: %d %q", is, text)
-				}
-				return nil
-			})
+			if err := answers(site, status); err != nil {
+				t.Errorf("%s is to be answered by %s: %v", try.host, site, err)
+			}
 		}
-		want(try.before, 200)
+		eventually(t, patience, try.before+" to answer", func() error { return answers(try.before, 200) })
 		b.write("wsgid.d/gamma.hcl", strings.Replace(own, `"gamma.test", `, fmt.Sprintf(`"gamma.test", %q, `, try.host), 1))
 		b.ok("apply")
+		b.ok("restart", try.before) // the connection is handed over before it is asked by
 		want("gamma", 421)
 		b.write("wsgid.d/gamma.hcl", own)
 		b.ok("apply")
