@@ -164,13 +164,29 @@ func (a *Applier) Hold(ctx context.Context, app string, m Handle) (adopted int) 
 }
 
 func (a *Applier) update(ctx context.Context, spec *appspec.Spec, o Observed, cur Live) error {
-	digest := runner.Digest(spec)
-	gen := o.NextGeneration(digest)
-	if err := cur.Handle.Update(ctx, spec, gen, false); err != nil {
+	if err := a.hand(ctx, spec, o, cur, false); err != nil {
 		return err
 	}
 	a.Updated(spec, cur.PID)
-	return a.Store.SaveApplied(o.App, state.Applied{Generation: gen, Digest: digest, Spec: spec})
+	return nil
+}
+
+// hand gives a master another spec. That, and by which one it runs until then, is noted before:
+// a daemon that is killed meanwhile does not know whether the master has taken it over. A pass
+// that is overtaken by another edit waits for the answer nevertheless, as long as one takes.
+func (a *Applier) hand(ctx context.Context, spec *appspec.Spec, o Observed, cur Live, rolling bool) error {
+	digest := runner.Digest(spec)
+	gen := o.NextGeneration(digest)
+	saved := a.Store.SaveApplied(o.App, state.Applied{Generation: gen, Digest: digest, Spec: spec, Before: o.SpecOf(cur.Digest())})
+	asked, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	defer context.AfterFunc(ctx, func() {
+		time.AfterFunc(AnswerTimeout, func() { cancel(context.Cause(ctx)) })
+	})()
+	if err := cur.Handle.Update(asked, spec, gen, rolling); err != nil {
+		return err
+	}
+	return saved
 }
 
 // roll replaces the workers and waits for the outcome.
@@ -181,15 +197,8 @@ func (a *Applier) roll(ctx context.Context, spec *appspec.Spec, o Observed, cur 
 		if err := cur.Handle.Reload(ctx); err != nil {
 			return err
 		}
-	} else {
-		gen := o.NextGeneration(digest)
-		if err := cur.Handle.Update(ctx, spec, gen, true); err != nil {
-			return err
-		}
-		handed := state.Applied{Generation: gen, Digest: digest, Spec: spec, Before: o.SpecOf(cur.Digest())}
-		if err := a.Store.SaveApplied(o.App, handed); err != nil {
-			return err
-		}
+	} else if err := a.hand(ctx, spec, o, cur, true); err != nil {
+		return err
 	}
 	limit := time.Duration(max(spec.Workers.Max, 1)+1)*spec.Workers.StartTimeout.D() + 10*time.Second
 	var err error
