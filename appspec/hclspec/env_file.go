@@ -103,14 +103,17 @@ func (r *envReader) assignment() (name, value, doubt string) {
 		return "", "", r.comment(c)
 	}
 	from := r.at - 1
-	for c != '=' && !isBreak(c) {
+	// An = that begins a line belongs to its name, which is none then.
+	for first := true; first || c != '=' && !isBreak(c); first = false {
 		c = r.next()
 	}
 	name = strings.TrimSpace(r.text[from : r.at-1])
-	if c != '=' {
+	switch {
+	case c == '=':
+		value, doubt = r.value()
+	case !strings.HasPrefix(name, "="):
 		return "", "", "a line without = is ignored"
 	}
-	value, doubt = r.value()
 	if plain, ok := strings.CutPrefix(name, "export"); ok && plain != strings.TrimSpace(plain) {
 		return "", "", fmt.Sprintf(exportDropped+", and so does this; python-dotenv and shells take it: write %s=… without export", strings.TrimSpace(plain))
 	}
@@ -131,8 +134,10 @@ func (r *envReader) comment(mark byte) (doubt string) {
 		switch c := r.next(); {
 		case isBreak(c):
 			return doubt
-		case c == '\\' && r.at < len(r.text) && isBreak(r.text[r.at]) && r.at+1 < len(r.text):
-			doubt = "a comment that ends in a backslash continues on the next line, as in systemd; not in python-dotenv: remove the backslash"
+		case c == '\\' && r.at+1 < len(r.text): // what stands behind it counts for nothing
+			if isBreak(r.text[r.at]) {
+				doubt = "a comment that ends in a backslash continues on the next line, as in systemd; not in python-dotenv: remove the backslash"
+			}
 			r.next()
 		}
 	}

@@ -41,6 +41,9 @@ func TestReadEnvFile(t *testing.T) {
 		{"A=1\r\nB=2\r\n", []EnvVariable{{"A", "1"}, {"B", "2"}}, nil},
 		{"A=1\nA=2\n", []EnvVariable{{"A", "1"}, {"A", "2"}}, nil},
 		{"# \\", nil, nil}, {"A=\\", []EnvVariable{{"A", ""}}, []string{envGoesOn}}, {"A=\"\\", []EnvVariable{{"A", ""}}, []string{envOpen}}, {"", nil, nil}, {"=x", nil, []string{"not a name"}},
+		// As systemd 252 has them.
+		{"='\nA=1\n", []EnvVariable{{"A", "1"}}, []string{"not a name"}}, {"=\\\nA=1\n", []EnvVariable{{"A", "1"}}, []string{"not a name"}}, {"=A='\nB=1\n", nil, []string{"not a name"}},
+		{"# x\\\\\nA=1\n", []EnvVariable{{"A", "1"}}, nil},
 	} {
 		got, doubts := readEnvFile(c.text)
 		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(EnvVariable{}), cmpopts.EquateEmpty()); diff != "" {
