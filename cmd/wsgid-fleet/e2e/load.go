@@ -33,6 +33,8 @@ type Load struct {
 	Timeout     time.Duration // of one request, its connect included
 	TLS         *tls.Config   // nil: HTTP
 	Hold        time.Duration // how long a new connection says nothing
+	Rest        time.Duration // how long it reads nothing, every 64 KiB of an answer
+	HalfClose   bool          // says after a request that it says no more; without TLS and KeepAlive
 
 	// Request gives the method, the target and the body of request number n, and
 	// Check looks at the body of a 200. Nil: GET of a path of its own, which the
@@ -70,6 +72,7 @@ type Lost struct {
 	App   string
 	Cause Cause
 	Text  string // the error, or the start of the answer
+	Kept  bool   // the connection had served another one before
 	// Since is when the server was last known to live: when the request was begun,
 	// or, on a kept connection, the request before it. (That one's answer may have
 	// been read when who sent it was dead already.)
@@ -153,7 +156,7 @@ func (l *Load) connection(ctx context.Context) {
 		keep, err := l.one(n, &c, &r)
 		if err != nil {
 			l.mu.Lock()
-			l.lost = append(l.lost, Lost{App: l.App, Cause: causeOf(err), Text: err.Error(), Since: since, Until: time.Now()})
+			l.lost = append(l.lost, Lost{App: l.App, Cause: causeOf(err), Text: err.Error(), Kept: since != begun, Since: since, Until: time.Now()})
 			l.mu.Unlock()
 			keep = keep && !gone(err)
 		} else {
@@ -201,7 +204,7 @@ func (l *Load) one(n uint64, c *net.Conn, r **bufio.Reader) (keep bool, err erro
 			conn = tls.Client(conn, l.TLS)
 		}
 		time.Sleep(l.Hold)
-		*c, *r = conn, bufio.NewReader(conn)
+		*c, *r = conn, bufio.NewReader(&resting{Reader: conn, rest: l.Rest})
 	}
 	if err := (*c).SetDeadline(deadline); err != nil {
 		return false, err
@@ -217,6 +220,11 @@ func (l *Load) one(n uint64, c *net.Conn, r **bufio.Reader) (keep bool, err erro
 	}
 	if err := l.write(*c, method, target, body); err != nil {
 		return false, err
+	}
+	if t, ok := (*c).(*net.TCPConn); ok && l.HalfClose {
+		if err := t.CloseWrite(); err != nil {
+			return false, err
+		}
 	}
 	resp, err := http.ReadResponse(*r, &http.Request{Method: method})
 	if err != nil {
@@ -262,6 +270,24 @@ func (l *Load) write(c net.Conn, method, target string, body []byte) error {
 	b.Write(body)
 	_, err := io.WriteString(c, b.String())
 	return err
+}
+
+// resting is a connection that is not read for a while every restEvery bytes.
+type resting struct {
+	io.Reader
+	rest time.Duration
+	had  int
+}
+
+const restEvery = 64 << 10
+
+func (r *resting) Read(b []byte) (int, error) {
+	n, err := r.Reader.Read(b)
+	if r.had += n; r.rest > 0 && r.had >= restEvery {
+		r.had = 0
+		time.Sleep(r.rest)
+	}
+	return n, err
 }
 
 // ended is err, or where that is the end of the connection, the loss that it is.

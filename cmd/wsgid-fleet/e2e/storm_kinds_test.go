@@ -196,7 +196,7 @@ func (s *storm) strike(a *stormApp, what string, signal syscall.Signal) error {
 func (s *storm) hit(a *stormApp, what string, pid int, signal syscall.Signal) {
 	// As many connections as its clients have, by the gate and not, twice: one whose connection went
 	// first may have asked anew before the kernel was done with the process.
-	left := 16
+	left := 24
 	if what != killedMaster {
 		left = 2 // as many threads as a worker can have
 	}

@@ -54,6 +54,12 @@ func (o *outage) excuses(l Lost, a *stormApp) bool {
 	if strings.HasPrefix(l.App, byGate) && l.Cause == "status 503" {
 		return true // the app has ended before the gate
 	}
+	if l.Cause == Closed && l.Kept && o.reset[l.App] < 4 {
+		// Its last answer had begun when the app did not end yet, and was read slowly: the
+		// connection goes with it.
+		o.reset[l.App]++
+		return true
+	}
 	if o.kept {
 		return false
 	}
@@ -112,10 +118,11 @@ func (s *storm) excuse(l Lost) string {
 		fits := false
 		switch k.what {
 		case killedWorker:
-			fits = l.Cause == "status 502" && !k.gone.Before(l.Since)
+			// Cut is a big answer of which a part was read.
+			fits = (l.Cause == "status 502" || l.Cause == Cut) && !k.gone.Before(l.Since)
 		case stoppedWorker:
 			// It takes its next request after it was stopped.
-			fits = (l.Cause == "status 504" || l.Cause == "status 502") && l.Since.Sub(k.at) < 2*requestTimeout
+			fits = (l.Cause == "status 504" || l.Cause == "status 502" || l.Cause == Cut) && l.Since.Sub(k.at) < 2*requestTimeout
 		case killedMaster:
 			fits = !k.gone.Before(l.Since) && slices.Contains([]Cause{Reset, Closed, Cut}, l.Cause)
 			// mongrel2 hands requests to a master that is gone until it has

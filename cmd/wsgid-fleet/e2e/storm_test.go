@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -164,6 +165,29 @@ func (s *storm) setUp() {
 				g.Start()
 			}
 		}
+		if a.named && !a.idle {
+			s.strange(a)
+		}
+	}
+}
+
+// strange has clients at work that read big answers slowly, and that close their side as soon as
+// they have asked.
+func (s *storm) strange(a *stormApp) {
+	for _, at := range []struct{ name, addr, host string }{{a.name, a.addr, ""}, {byGate + a.name, s.gate, a.name + ".test"}} {
+		slow := &Load{App: at.name, Addr: at.addr, Host: at.host, Connections: 1, KeepAlive: true, Rest: 5 * time.Millisecond}
+		slow.Request = func(n uint64) (string, string, []byte) { return http.MethodGet, fmt.Sprintf("/big/%d", n), nil }
+		slow.Check = func(n uint64, body []byte) error {
+			line := fmt.Appendf(nil, "/big/%d\n", n)
+			if want := bytes.Repeat(line, 2<<20/len(line)); !bytes.Equal(body, want) {
+				return fmt.Errorf("%d bytes, not the %d of lines of %q", len(body), len(want), line)
+			}
+			return nil
+		}
+		half := &Load{App: at.name, Addr: at.addr, Host: at.host, Connections: 1, HalfClose: true, Pause: 5 * time.Millisecond}
+		s.loads = append(s.loads, slow, half)
+		slow.Start()
+		half.Start()
 	}
 }
 
@@ -182,7 +206,7 @@ func (s *storm) build() error {
 		"-X github.com/wsgid-fleet/wsgid-fleet/fleet/sockets.holderPatience="+holderPatience.String())
 }
 
-// unwell adds a page to an app's code that fails.
+// unwell adds to an app's code a page that fails, and big ones.
 func (s *storm) unwell(app, file string) {
 	s.t.Helper()
 	path := filepath.Join(s.demo, "apps", app, "app", file)
@@ -191,7 +215,13 @@ func (s *storm) unwell(app, file string) {
 	s.must(os.WriteFile(path, append(text, `
 
 def well(environ, start_response, answer=application):
-    if environ["PATH_INFO"] != "/unwell":
+    path = environ["PATH_INFO"]
+    if path.startswith("/big/"):
+        line = path.encode() + b"\n"
+        count = (2 << 20) // len(line)
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(count * len(line)))])
+        return [line * count]
+    if path != "/unwell":
         return answer(environ, start_response)
     start_response("500 Unwell", [("Content-Length", "0")])
     return []
