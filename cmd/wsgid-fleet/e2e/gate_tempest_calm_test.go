@@ -95,6 +95,11 @@ func (e *gateTempest) idle() error {
 			return fmt.Errorf("%d apps: %+v", len(s.Apps), a)
 		}
 	}
+	for _, p := range processesOf(e.dir) {
+		if strings.HasPrefix(p.args, "wsgid: master gamma ") {
+			return fmt.Errorf("%v is about to end", p)
+		}
+	}
 	return nil
 }
 
@@ -138,7 +143,7 @@ func (e *gateTempest) compare(before atRest) {
 	eventually(e.t, time.Minute, "no more to be left than was there", func() error {
 		now = e.look()
 		if !slices.Equal(now.processes, before.processes) {
-			return fmt.Errorf("seed %d: processes %s\nbefore %s", e.seed, strings.Join(now.processes, "\n"), strings.Join(before.processes, "\n"))
+			return fmt.Errorf("seed %d: processes:\n%s\nbefore:\n%s", e.seed, strings.Join(now.processes, "\n"), strings.Join(before.processes, "\n"))
 		}
 		for what, fds := range now.descriptors {
 			if was := before.descriptors[what]; len(fds) > len(was)+moreDescriptors {
