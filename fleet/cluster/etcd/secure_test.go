@@ -128,7 +128,7 @@ func TestWithCertificatesAndUsers(t *testing.T) {
 	apps := someApps(3)
 	h := joinBy(t, c, "a", t.TempDir(), apps...)
 	await.True(t, "the host runs its apps", func() bool { return spread(apps, h) })
-	// The token of the user ends while the host goes on, several times over.
+	// The host goes on for longer than a token lasts that nobody uses; TestTokensEnd has those that end.
 	began := time.Now()
 	for n := 1; time.Since(began) < 5*time.Second; n++ {
 		g := push(t, c, textsOf("a.hcl", strings.Repeat("# again\n", n)))
