@@ -35,13 +35,25 @@ func (t *stem) restock() {
 	defer func() { _ = unix.Close(pair[1]) }()
 	_ = unix.SetNonblock(pair[1], false) // to Python it is a plain one
 	next := &spare{stem: t, fd: pair[0], pidfd: -1}
-	if next.watch() != nil || unix.Sendmsg(t.fd, wsgi.AppendHeader(nil, wsgi.MsgFork, 0, 0), unix.UnixRights(pair[1]), nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT) != nil {
+	if unix.Sendmsg(t.fd, wsgi.AppendHeader(nil, wsgi.MsgFork, 0, 0), unix.UnixRights(pair[1]), nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT) != nil {
 		next.let()
 		return
 	}
 	t.spare = next
-	t.asked = append(t.asked, spawnJob{})
+	t.asked = append(t.asked, spawnJob{spare: next})
 	t.wait()
+}
+
+// forked: the stem has waited for the one between that has forked it. Before that it was no
+// child of ours, which is what hear wants.
+func (s *spare) forked() {
+	switch {
+	case s.fd < 0 || s.watch() == nil:
+	case s.job != nil:
+		s.stem.end("the next worker cannot be watched")
+	default:
+		s.end()
+	}
 }
 
 // asked tells whether it is to be a worker, and is not yet.
@@ -69,6 +81,10 @@ func (s *spare) take(job spawnJob) bool {
 // OnEvents: it says who it is, or has ended.
 func (s *spare) OnEvents(uint32) {
 	var err error
+	if s.asked() && s.pid != 0 {
+		s.begin() // it has taken its order and ended the link, before we came to that
+		return
+	}
 	if s.pid != 0 {
 		if _, _, err = s.stem.receive(s.fd); err == nil {
 			err = errors.New("it sent something else")

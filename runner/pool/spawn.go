@@ -45,6 +45,7 @@ type Spawner struct {
 
 type spawnJob struct {
 	w      *worker
+	spare  *spare        // instead of all that: it is to be a worker later on
 	spec   *appspec.Spec // as the worker sees it
 	python string        // found by the spawner's thread: its file is the app's, and so its disk
 	dir    string

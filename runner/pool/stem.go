@@ -26,7 +26,7 @@ type stem struct {
 	pid     int
 	pidfd   int
 	spare   *spare
-	asked   []spawnJob // in the order of the answers; without a worker: a spare one
+	asked   []spawnJob // in the order of the answers
 	late    evloop.Timer
 	pass    int    // so many workers are not forked: one that was could not begin
 	passed  string // why the last of these could not
@@ -182,9 +182,11 @@ func (t *stem) OnEvents(uint32) {
 		t.end("it sent a message that no stem sends")
 	case f.Error != "":
 		t.end(f.Error)
-	case t.asked[0].w == nil: // it says itself who it is
+	case t.asked[0].spare != nil: // it says itself who it is
+		next := t.asked[0].spare
 		t.asked = t.asked[1:]
 		t.answered()
+		next.forked()
 	default:
 		if err := t.forked(t.asked[0], f.PID); err != nil {
 			t.end(err.Error())
@@ -237,7 +239,7 @@ func (t *stem) end(why string) {
 	}
 	t.close()
 	for _, job := range t.asked {
-		if job.w == nil {
+		if job.spare != nil {
 			continue
 		}
 		evloop.CloseAll(job.close)
