@@ -96,3 +96,21 @@ func TestCommandEndsAsAGroup(t *testing.T) {
 	}
 	await.True(t, fmt.Sprintf("the end of process %d", pid), func() bool { return gone(pid) })
 }
+
+// What reaches the outside through a proxy is told of it as git and pip are told: by either
+// spelling, and by one name for all schemes. Nothing else of our environment goes along.
+func TestEnvironHasTheProxies(t *testing.T) {
+	t.Setenv("ALL_PROXY", "socks5://p:1")
+	t.Setenv("all_proxy", "socks5://p:2")
+	t.Setenv("HTTPS_PROXY", "http://p:3")
+	t.Setenv("WSGID_SECRET", "x")
+	got := strings.Join(Environ(nil), "\n") + "\n"
+	for _, want := range []string{"ALL_PROXY=socks5://p:1\n", "all_proxy=socks5://p:2\n", "HTTPS_PROXY=http://p:3\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing of\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "WSGID_SECRET") {
+		t.Error("a variable of ours is handed on")
+	}
+}

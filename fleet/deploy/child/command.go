@@ -137,8 +137,8 @@ func (c *Command) Failure(ctx context.Context, err error, tail *Tail) error {
 
 // inherited are the names that a command gets from this process: where programs
 // are, and how the network is reached.
-var inherited = []string{"PATH", "TZ", "http_proxy", "https_proxy", "no_proxy",
-	"HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+var inherited = []string{"PATH", "TZ", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
+	"HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 
 // Environ is what every command of the account gets.
 func Environ(a *Account) []string {
