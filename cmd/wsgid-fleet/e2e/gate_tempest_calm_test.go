@@ -131,7 +131,7 @@ func (e *gateTempest) lasting() map[string]int {
 
 const (
 	moreDescriptors = 8        // what is kept for the next connection may be more
-	moreMemory      = 24 << 10 // KiB
+	moreMemory      = 16 << 10 // KiB
 	restingCPU      = 25 * time.Millisecond
 	restingFor      = 500 * time.Millisecond
 )
