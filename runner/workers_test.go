@@ -224,10 +224,16 @@ func TestRecyclesByMemory(t *testing.T) {
 // for ever, the status says what to write, and a change of the limit is enough.
 func TestMaxMemoryBelowTheApp(t *testing.T) {
 	t.Parallel()
-	a := newTestApp(t, "kept = bytearray(b'x') * 50_000_000\n"+helloApp, func(s *appspec.Spec) {
-		s.Workers.MaxMemory = 32 << 20
-	})
+	a := newTestApp(t, "kept = bytearray(b'x') * 50_000_000\n"+helloApp, nil)
 	h := a.start(StateReady)
+	limit := func(size appspec.Size, generation int) {
+		spec := *a.spec
+		spec.Workers.MaxMemory = size
+		if err := h.Update(a.ctx(), &spec, generation, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(32<<20, 2)
 	st := a.wait(h, func(st Status) bool { return st.State == StateDegraded })
 	for _, part := range []string{`workers.max_memory = "32MiB" is too small`, `write workers { max_memory = "128MiB" }`} {
 		if !strings.Contains(st.Reason, part) {
@@ -238,11 +244,7 @@ func TestMaxMemoryBelowTheApp(t *testing.T) {
 	if code, _ := a.get("/"); code != 200 {
 		t.Errorf("it answers %d", code)
 	}
-	grown := *a.spec
-	grown.Workers.MaxMemory = 128 << 20
-	if err := h.Update(a.ctx(), &grown, 2, false); err != nil {
-		t.Fatal(err)
-	}
+	limit(128<<20, 3)
 	a.wait(h, func(st Status) bool { return st.State == StateReady && st.Reason == "" })
 }
 
