@@ -214,9 +214,15 @@ func join(t testing.TB, servers []*etcdtest.Server, id, dir string, apps ...clus
 // joinBy joins a fleet that has its texts, or that cannot be asked.
 func joinBy(t testing.TB, c *Client, id, dir string, apps ...cluster.App) *host {
 	t.Helper()
+	return joinRelisting(t, c, 5*time.Second, id, dir, apps...)
+}
+
+// joinRelisting joins one as a host that lists all anew so often.
+func joinRelisting(t testing.TB, c *Client, relist time.Duration, id, dir string, apps ...cluster.App) *host {
+	t.Helper()
 	h := &host{c: c, serving: map[string]cluster.Endpoint{}, apps: apps, auto: true, done: make(chan struct{})}
 	h.Member = NewMember(h.c, dir, cluster.Host{ID: id, Region: "eu1"})
-	h.TTL, h.Relist = 10*time.Second, 5*time.Second // a busy machine is not to lose its lease
+	h.TTL, h.Relist = 10*time.Second, relist // a busy machine is not to lose its lease
 	if len(c.cfg.Endpoints) > 1 {
 		h.TTL = 30 * time.Second // nor while members elect a leader
 	}

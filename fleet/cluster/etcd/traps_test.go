@@ -289,8 +289,7 @@ func TestAWatchBehindACompactionIsTakenUp(t *testing.T) {
 		relay := etcdtest.NewRelay(t, s.Endpoint)
 		behind := New(Config{Endpoints: []string{relay.Endpoint}, Prefix: c.cfg.Prefix, Limit: 3 * time.Second})
 		t.Cleanup(behind.Close)
-		h := joinBy(t, behind, "a", t.TempDir(), someApps(1)...)
-		h.Relist = time.Hour
+		h := joinRelisting(t, behind, time.Hour, "a", t.TempDir(), someApps(1)...)
 		await.True(t, "it is there", func() bool { v, err := c.View(t.Context()); return err == nil && v.Ready("app0", "a") })
 		relay.Hold(etcdtest.ToServer, etcdtest.ToClient)
 		var last int64
