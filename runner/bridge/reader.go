@@ -6,8 +6,7 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/wsgid-fleet/wsgid-fleet/runner/evloop"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/unread"
 )
 
@@ -127,8 +126,7 @@ func delivered(c net.Conn) (n int64, queued bool) {
 	}
 	_ = raw.Control(func(fd uintptr) {
 		if n, ok = unread.Delivered(int(fd)); ok {
-			left, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
-			queued = err == nil && left > 0
+			queued = evloop.Unsent(int(fd)) > 0
 		}
 	})
 	return n, queued

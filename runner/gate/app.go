@@ -95,7 +95,7 @@ func (a *app) flush() {
 			return // see Link.Writable
 		case Ended(err):
 			a.link.Finish() // what it has said of those before counts
-		case errors.Is(err, unix.ETOOMANYREFS), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
+		case IsCrowded(err):
 			a.later()
 			return
 		default:
@@ -179,8 +179,7 @@ func (a *app) reroute() {
 			c.refuse(refusedName, 421)
 		case c.tls && !s.config.TLS[name]:
 			a.done(c)
-			s.say(fmt.Sprintf("%s: %s: there is no certificate for app %s, for the host %q", c.from(), c.means(421), name, clip(c.host)))
-			c.refuse(refusedCert, 421)
+			c.refuseUncertified(name, c.host)
 		default:
 			a.done(c)
 			s.appOf(name).give(c)

@@ -275,6 +275,12 @@ func Ended(err error) bool {
 	return errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.ENOTCONN)
 }
 
+// IsCrowded tells that an error of Pass is of the moment: too many descriptors are on their way, or
+// the kernel has no memory for this one.
+func IsCrowded(err error) bool {
+	return errors.Is(err, unix.ETOOMANYREFS) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOMEM)
+}
+
 // Finish takes what has come already and closes the link.
 func (l *Link) Finish() {
 	l.ending = true

@@ -77,13 +77,18 @@ func (c *conn) lookHello(all, data []byte) {
 		s.say(fmt.Sprintf("%s: %s: no app has the host %q, and there is no default app", c.from(), c.means(421), clip([]byte(h.Name))))
 		c.refuse(refusedName, 421)
 	case !s.config.TLS[name]:
-		s.say(fmt.Sprintf("%s: %s: there is no certificate for app %s, for the host %q", c.from(), c.means(421), name, clip([]byte(h.Name))))
-		c.refuse(refusedCert, 421)
+		c.refuseUncertified(name, []byte(h.Name))
 	default:
 		c.host = []byte(h.Name)
 		c.enough(all, data)
 		s.appOf(name).give(c)
 	}
+}
+
+// refuseUncertified refuses a client over TLS for whose host its app has no certificate.
+func (c *conn) refuseUncertified(app string, host []byte) {
+	c.s.say(fmt.Sprintf("%s: %s: there is no certificate for app %s, for the host %q", c.from(), c.means(421), app, clip(host)))
+	c.refuse(refusedCert, 421)
 }
 
 // answerHere answers a request whose head is in s.req where no app has to: it is a

@@ -215,7 +215,7 @@ func (s *Server) dialBack() error {
 // isFull tells that too much is on its way to who takes connections over: the same may be tried
 // again.
 func isFull(err error) bool {
-	return errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ETOOMANYREFS) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOMEM)
+	return errors.Is(err, unix.EAGAIN) || gate.IsCrowded(err)
 }
 
 // passLater tries again in a while. It tells whether there is hope.
