@@ -164,10 +164,10 @@ func (d *differ) keys(a *Attribute, path string, before, after map[string]any) {
 		default:
 			var old, now string
 			if inBefore {
-				old = d.leaf(d.before, p, b)
+				old = d.leaf(p, b)
 			}
 			if inAfter {
-				now = d.leaf(d.after, p, c)
+				now = d.leaf(p, c)
 			}
 			d.add(p, old, now, a.Disruption)
 		}
@@ -177,7 +177,7 @@ func (d *differ) keys(a *Attribute, path string, before, after map[string]any) {
 // leaf writes a value that may hold secrets further down. What is secret in
 // either spec is hidden in both: an old secret must not show for having been
 // moved.
-func (d *differ) leaf(s *Spec, path string, v any) string {
+func (d *differ) leaf(path string, v any) string {
 	switch v := v.(type) {
 	case map[string]any:
 		if d.before.IsSensitive(path) || d.after.IsSensitive(path) {
@@ -188,7 +188,7 @@ func (d *differ) leaf(s *Spec, path string, v any) string {
 		}
 		parts := make([]string, 0, len(v))
 		for _, k := range sortedKeys(v) {
-			parts = append(parts, KeyText(k)+" = "+d.leaf(s, KeyPath(path, k), v[k]))
+			parts = append(parts, KeyText(k)+" = "+d.leaf(KeyPath(path, k), v[k]))
 		}
 		return "{ " + strings.Join(parts, ", ") + " }"
 	default:

@@ -86,7 +86,7 @@ func (d *differ) wholeBlock(block string, s *Spec, i int) string {
 		}
 		path := IndexPath(a.Path, i)
 		if a.Type == TypeMap {
-			if text = d.leaf(s, path, anyMap(field)); text == "{}" {
+			if text = d.leaf(path, anyMap(field)); text == "{}" {
 				continue
 			}
 		} else if d.before.IsSensitive(path) || d.after.IsSensitive(path) {

@@ -80,7 +80,7 @@ func (p *operations) recoverDeploys(ctx context.Context, app string) (*deploy.En
 				if spec := p.deployOf(app); !e.Whole(spec) {
 					e.Reason += ", and stages that run after the switch did not run"
 				}
-				if err := p.finish(ctx, app, e); err != nil {
+				if err := p.finish(app, e); err != nil {
 					e.Reason += "; " + err.Error()
 				}
 			} else {
@@ -117,7 +117,7 @@ func (p *operations) deployOf(app string) *appspec.Deploy {
 }
 
 // finish switches the link app to a release that serves.
-func (p *operations) finish(ctx context.Context, app string, e *deploy.Entry) error {
+func (p *operations) finish(app string, e *deploy.Entry) error {
 	set, setErr := p.core.Dir.Snapshot()
 	w := plan.Wanted(set, setErr, app, p.core.Store.Load(app).LastGood)
 	if w.Spec == nil {

@@ -22,9 +22,9 @@ def app(environ, start_response):
 
 // environments is the spec of blog with them, each on a socket of its own; lines
 // are of each.
-func (f *fleetDir) environments(app string, lines map[string]string) string {
+func (f *fleetDir) environments(lines map[string]string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "app \"blog\" {\n  wsgi_app = \"m:app\"\n  env = { MORE = \"\", WHO = \"nobody\" }\n  %s\n", app)
+	b.WriteString("app \"blog\" {\n  wsgi_app = \"m:app\"\n  env = { MORE = \"\", WHO = \"nobody\" }\n")
 	for _, env := range []string{"dev", "production"} {
 		if text, there := lines[env]; there {
 			fmt.Fprintf(&b, "  environment %q {\n    sockets {\n      http {\n        listen = \"unix:%s\"\n      }\n    }\n    %s\n  }\n",
@@ -43,7 +43,7 @@ func TestEnvironments(t *testing.T) {
 	f.App("blog-dev", whoIsIt)
 	f.App("blog-production", whoIsIt)
 	const production = `env = { WHO = "hello" }`
-	f.Write("blog", f.environments("", map[string]string{"dev": `env = { WHO = "dev" }`, "production": production}))
+	f.Write("blog", f.environments(map[string]string{"dev": `env = { WHO = "dev" }`, "production": production}))
 	f.child()
 	answers := func(name, want string) func() bool {
 		return func() bool { body, err := f.get(name); return err == nil && body == want }
@@ -68,12 +68,12 @@ func TestEnvironments(t *testing.T) {
 		}
 	}
 
-	f.Write("blog", f.environments("", map[string]string{"dev": `env = { WHO = "dev", MORE = " edited" }`, "production": production}))
+	f.Write("blog", f.environments(map[string]string{"dev": `env = { WHO = "dev", MORE = " edited" }`, "production": production}))
 	eventually(t, "dev serves what was edited", answers("blog-dev", "dev edited"))
 	untouched("dev was edited")
 
 	// A mistake in one keeps that one as it is.
-	f.Write("blog", f.environments("", map[string]string{"dev": "colour = 1", "production": production}))
+	f.Write("blog", f.environments(map[string]string{"dev": "colour = 1", "production": production}))
 	eventually(t, "dev is degraded", f.is("blog-dev", "degraded"))
 	if a := f.status("blog-dev"); !strings.Contains(a.Reason, `unknown attribute "colour" in environment "dev" of app "blog"`) {
 		t.Errorf("reason %q", a.Reason)
@@ -84,7 +84,7 @@ func TestEnvironments(t *testing.T) {
 	untouched("dev was broken")
 
 	// The block goes: its app stops, its folder stays.
-	f.Write("blog", f.environments("", map[string]string{"production": production}))
+	f.Write("blog", f.environments(map[string]string{"production": production}))
 	eventually(t, "dev is gone", func() bool { return f.status("blog-dev").Name == "" })
 	if _, err := f.get("blog-dev"); err == nil {
 		t.Error("dev, whose block is gone, still serves")
@@ -95,7 +95,7 @@ func TestEnvironments(t *testing.T) {
 	untouched("dev was removed")
 
 	// The last block goes, and what is left is no app: nothing stops for it.
-	f.Write("blog", f.environments("", nil))
+	f.Write("blog", f.environments(nil))
 	eventually(t, "production is degraded", f.is("blog-production", "degraded"))
 	if a := f.status("blog-production"); !strings.Contains(a.Reason, "the app has no socket") {
 		t.Errorf("reason %q", a.Reason)

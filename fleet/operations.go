@@ -107,7 +107,7 @@ func (p *operations) applyAll(ctx context.Context, set *hclspec.Set, chosen []st
 	if named {
 		ord.Edits = append(ord.Edits, func(o *state.Override, _ *appspec.Spec) { o.Stopped = false })
 	}
-	results := p.each(ctx, chosen, progress, func(name string) Result { return p.converge(ctx, name, ord) })
+	results := p.each(chosen, progress, func(name string) Result { return p.converge(ctx, name, ord) })
 	if p.core.Dir.Holds(set) && ctx.Err() == nil {
 		results = p.follow(ctx, set, results)
 	}
@@ -227,12 +227,12 @@ func (p *operations) command(ctx context.Context, verb string, apps []string, pr
 			progress(Event{At: p.core.Now(), State: "warning", Message: plan.DefaultsText(plan.DefaultsFault(set))})
 		}
 	}
-	return p.each(ctx, chosen, progress, f), nil
+	return p.each(chosen, progress, f), nil
 }
 
 // each runs f for all apps at once, hands their events to progress from this
 // goroutine and returns the results by name.
-func (p *operations) each(ctx context.Context, apps []string, progress func(Event), f func(name string) Result) []Result {
+func (p *operations) each(apps []string, progress func(Event), f func(name string) Result) []Result {
 	mine := map[string]bool{}
 	for _, a := range apps {
 		mine[a] = true

@@ -79,7 +79,3 @@ func (o Options) cpus() int {
 
 // Load reads a spec directory with the options of this host. See Options.Load.
 func Load(fsys afero.Fs, dir string) (*Set, error) { return Host().Load(fsys, dir) }
-
-// LoadFiles reads single files with the options of this host. See
-// Options.LoadFiles.
-func LoadFiles(fsys afero.Fs, files ...string) *Set { return Host().LoadFiles(fsys, files...) }

@@ -180,8 +180,8 @@ func TestRateOfAnotherMaster(t *testing.T) {
 func TestWords(t *testing.T) {
 	for got, want := range map[string]string{
 		age(-time.Second): "0s", age(59 * time.Second): "59s", age(61 * time.Minute): "1h01m", age(49 * time.Hour): "2d1h",
+		latency(0): none, latency(0.44): "0.4ms", latency(12.3): "12ms", latency(1500): "1.5s",
 		size(0): "0B", size(999): "999B", size(1000): "1.0KiB", size(45 << 20): "45MiB", size(3 << 40): "3.0TiB",
-		millis(0.44): "0.4ms", millis(12.3): "12ms", millis(1500): "1.5s",
 		number(0): "0", number(9.5): "9.5", number(12345): "12.3k", number(4.1e6): "4.1M",
 		count(1, "app"): "1 app", count(0, "app"): "0 apps",
 		cut("abcdef", 4): "abc…", cut("abc", 4): "abc", oneLine("a\n b\x1b[1m"): "a b\uFFFD[1m",

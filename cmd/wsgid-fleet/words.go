@@ -12,7 +12,6 @@ const none = words.None
 func count(n int, noun string) string { return words.Count(n, noun) }
 func size(n int64) string             { return words.Size(n) }
 func age(d time.Duration) string      { return words.Age(d) }
-func millis(ms float64) string        { return words.Millis(ms) }
 func latency(ms float64) string       { return words.Latency(ms) }
 func number(v float64) string         { return words.Number(v) }
 func printable(text string) string    { return words.Printable(text) }

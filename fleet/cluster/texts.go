@@ -86,9 +86,6 @@ func (d Directory) Texts(context.Context) (Texts, error) {
 	return t, nil
 }
 
-// Watch gives no hints: who reads a directory for etcd reads it once.
-func (d Directory) Watch(ctx context.Context, _ func()) { <-ctx.Done() }
-
 // Write puts the texts into a folder, which is made. Files that are there already and
 // say something else are left, and named in the error.
 func (t Texts) Write(dir string) error {

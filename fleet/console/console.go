@@ -71,8 +71,8 @@ type Console struct {
 // listenRetry is how often an address that cannot be had is tried again.
 const listenRetry = 10 * time.Second
 
-// New makes a console for an address that CheckAddress accepts. Hosts are names
-// under which a proxy may ask for it.
+// New makes a console for an address: unix:PATH, or one of this machine alone. Hosts
+// are names under which a proxy may ask for it.
 func New(address string, hosts []string, log *slog.Logger) (*Console, error) {
 	network, target, err := parseAddress(address)
 	if err != nil {

@@ -24,12 +24,7 @@ import (
 // maxConns is how many connections are served at a time; more wait.
 const maxConns = 128
 
-// CheckAddress tells what is wrong with an address of a console.
-func CheckAddress(address string) error {
-	_, _, err := parseAddress(address)
-	return err
-}
-
+// parseAddress tells what is wrong with an address of a console, and what it is.
 func parseAddress(address string) (network, target string, err error) {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		if !filepath.IsAbs(path) || strings.ContainsRune(path, 0) || len(path) > 100 {

@@ -22,7 +22,7 @@ import (
 func TestAddresses(t *testing.T) {
 	t.Parallel()
 	for _, good := range []string{"127.0.0.1:9191", "127.5.0.1:1", "[::1]:9191", "localhost:9191", "unix:/run/wsgid/console.sock"} {
-		if err := CheckAddress(good); err != nil {
+		if _, err := New(good, nil, nil); err != nil {
 			t.Errorf("%s: %v", good, err)
 		}
 	}
@@ -31,7 +31,7 @@ func TestAddresses(t *testing.T) {
 		"127.0.0.1": "neither", "9191": "neither", "": "neither", "127.0.0.1:0": "no port", "127.0.0.1:99999": "no port", "127.0.0.1:http": "no port", "127.0.0.1:+80": "no port",
 		"unix:console.sock": "absolute", "unix:": "absolute", "unix:/" + strings.Repeat("x", 200): "at most 100",
 	} {
-		if err := CheckAddress(bad); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := New(bad, nil, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", bad, err, want)
 		}
 	}

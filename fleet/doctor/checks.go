@@ -63,8 +63,8 @@ func fine(what string, args ...any) []Finding {
 	return []Finding{{State: OK, What: fmt.Sprintf(what, args...)}}
 }
 
-func unknown(what string, args ...any) []Finding {
-	return []Finding{{State: Unknown, What: fmt.Sprintf(what, args...)}}
+func unknown(what string) []Finding {
+	return []Finding{{State: Unknown, What: what}}
 }
 
 // or is what was found, or that all is well.

@@ -146,13 +146,12 @@ func (l *File) open(i int) (*os.File, error) {
 // openAll opens all files, oldest first. From the newest to the oldest, so that
 // a rotation meanwhile shows a file twice (and it is dropped) but hides none.
 func (l *File) openAll() error {
-	_, err := l.openUntil(nil)
-	return err
+	return l.openUntil(nil)
 }
 
 // openUntil puts the files that are newer than known behind those that are open
-// already, and tells whether known was found among them.
-func (l *File) openUntil(known os.FileInfo) (bool, error) {
+// already.
+func (l *File) openUntil(known os.FileInfo) error {
 	var fresh []*os.File
 	var infos []os.FileInfo
 	found, gaps := false, 0
@@ -169,7 +168,7 @@ func (l *File) openUntil(known os.FileInfo) (bool, error) {
 			for _, f := range fresh {
 				f.Close()
 			}
-			return false, err
+			return err
 		}
 		info, err := f.Stat()
 		if err == nil && known != nil && appdir.SameFile(info, known) {
@@ -193,7 +192,7 @@ func (l *File) openUntil(known os.FileInfo) (bool, error) {
 	}
 	slices.Reverse(fresh)
 	l.files = append(l.files, fresh...)
-	return found, nil
+	return nil
 }
 
 // seekTail drops what comes before the last n lines.
@@ -357,8 +356,7 @@ func (l *File) Refresh() error {
 	if err != nil || appdir.SameFile(now, known) {
 		return nil // also in the midst of a rotation: the next look sees it
 	}
-	_, err = l.openUntil(known)
-	return err
+	return l.openUntil(known)
 }
 
 // reason is the bare cause of a file error: the path is already in the message.

@@ -46,9 +46,12 @@ func Age(d time.Duration) string {
 	}
 }
 
-// Millis is a duration given in milliseconds: 0.4ms, 12ms, 1.5s.
-func Millis(ms float64) string {
+// Latency is a quantile of the recent past, given in milliseconds: 0.4ms, 12ms, 1.5s; 0: no
+// request was answered then.
+func Latency(ms float64) string {
 	switch {
+	case ms == 0:
+		return None
 	case ms < 10:
 		return fmt.Sprintf("%.1fms", ms)
 	case ms < 1000:
@@ -56,15 +59,6 @@ func Millis(ms float64) string {
 	default:
 		return fmt.Sprintf("%.1fs", ms/1000)
 	}
-}
-
-// Latency is a quantile of the recent past, in milliseconds; 0: no request was
-// answered then.
-func Latency(ms float64) string {
-	if ms == 0 {
-		return None
-	}
-	return Millis(ms)
 }
 
 // Number is a count or a rate in a few digits: 7, 950, 12.3k, 4.1M.

@@ -49,14 +49,5 @@ var layout = []layoutDir{
 	{name: WorkerPIDDir, mode: DirMode, ours: true},
 }
 
-// Dirs returns the names of the layout's folders, parents first.
-func Dirs() []string {
-	names := make([]string, len(layout))
-	for i, d := range layout {
-		names[i] = d.name
-	}
-	return names
-}
-
 // Join returns the absolute path of a name of the layout.
 func Join(path, name string) string { return filepath.Join(path, filepath.FromSlash(name)) }

@@ -71,9 +71,9 @@ func (s *Server) taken(l *gateLink, fd int, p *gate.Passed) {
 	}
 }
 
-func (s *Server) serveGated(fd int, ln *listener, g *gated, client netip.AddrPort, pending []byte) *conn {
+func (s *Server) serveGated(fd int, ln *listener, g *gated, client netip.AddrPort, pending []byte) {
 	local, host, port := s.ends(fd, ln, g.proxied, client)
-	return s.adoptAs(fd, local, host, port, g, pending)
+	s.adoptAs(fd, local, host, port, g, pending)
 }
 
 // ends are those of a connection that came by a gate. client is what the gate knows of it.

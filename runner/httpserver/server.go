@@ -132,8 +132,8 @@ func (s *Server) Accept() error {
 
 // adopt serves a connection from here on; pending is what has been read of it, and good
 // during the call.
-func (s *Server) adopt(fd int, ln *listener, host, port string, pending []byte) *conn {
-	return s.adoptAs(fd, ln, host, port, nil, pending)
+func (s *Server) adopt(fd int, ln *listener, host, port string, pending []byte) {
+	s.adoptAs(fd, ln, host, port, nil, pending)
 }
 
 // adoptAs is adopt for a connection that may have come by a gate.

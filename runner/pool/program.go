@@ -91,7 +91,7 @@ func (s *Spawner) startProgram(p Program) (pid, pidfd int, err error) {
 	}
 	if pid, err = syscall.ForkExec(path, argv, attr); err != nil {
 		_ = output.Close()
-		return 0, -1, s.programRefused(p, shown, dir, err)
+		return 0, -1, s.programRefused(shown, dir, err)
 	}
 	if s.mayLimit {
 		sandbox.SetLimits(pid, p.Spec.Limits, s.log)
@@ -209,7 +209,7 @@ func (s *Spawner) lookProgram(spec *appspec.Spec, word, dir string, env []string
 }
 
 // programRefused says why the program could not be started.
-func (s *Spawner) programRefused(p Program, path, dir string, err error) error {
+func (s *Spawner) programRefused(path, dir string, err error) error {
 	why := ""
 	if errors.Is(err, unix.EACCES) {
 		if why = appdir.ClosedTo(dir, s.owner.Owner); why == "" {

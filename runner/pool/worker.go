@@ -127,7 +127,7 @@ func (w *worker) kill(why string) bool {
 func (w *worker) exit() bool { return w.on(eventExit) }
 
 // drop: it is out of the pool.
-func (w *worker) drop() bool { return w.on(eventDrop) }
+func (w *worker) drop() { w.on(eventDrop) }
 
 // state is its phase as status shows it.
 func (w *worker) state() control.WorkerState {

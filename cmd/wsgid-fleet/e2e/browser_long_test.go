@@ -51,7 +51,7 @@ func TestALongNameAndALongReason(t *testing.T) {
 		if b.who.root() {
 			command = append(command, "--state-dir", b.state)
 		}
-		shown := b.command(patience, "script", "-qec", "stty cols 80 rows 24; "+strings.Join(append(command, args...), " "), "/dev/null").stdout
+		shown := b.command("script", "-qec", "stty cols 80 rows 24; "+strings.Join(append(command, args...), " "), "/dev/null").stdout
 		if !whole(shown) {
 			t.Errorf("status %v on a terminal:\n%s", args, shown)
 		}

@@ -71,7 +71,7 @@ func TestLateImports(t *testing.T) {
 	}()
 	eventually(t, patience, "the request to be at work", func() error { _, err := os.Stat(gate + ".entered"); return err })
 	release("two")
-	w := g.start("deploy", "wsgiapp-dev")
+	w := g.deploy("wsgiapp-dev")
 	w.says("switch: completed")
 	if to, err := os.ReadFile(filepath.Join(g.demo, "apps/wsgiapp-dev/app/wsgiapp/later.py")); err != nil || string(to) != "WHAT = 'two'\n" {
 		t.Errorf("app/ has %q, %v", to, err)

@@ -29,7 +29,7 @@ func TestDeployPage(t *testing.T) {
 	b := newHarness(t, someone(t))
 	b.demo, b.specs = filepath.Join(b.dir, "deploy"), filepath.Join(b.dir, "deploy/wsgid.d")
 	b.must(os.Mkdir(b.demo, 0o755))
-	if out := b.command(patience, "/usr/bin/env", "WSGID_DATABASE=sqlite", kit.guide, "prepare", b.demo); out.code != 0 {
+	if out := b.command("/usr/bin/env", "WSGID_DATABASE=sqlite", kit.guide, "prepare", b.demo); out.code != 0 {
 		t.Fatal(out)
 	}
 	if state, err := os.Readlink(filepath.Join(b.demo, "state")); err == nil {
@@ -71,12 +71,12 @@ func TestDeployExampleOnPostgreSQL(t *testing.T) {
 	who.apps = credential(t, "postgres") // whom the server runs as
 	b := newHarness(t, who)
 	db := b.startPostgres()
-	if out := b.command(patience, "/usr/bin/psql", "-h", db.dir, "-U", "web", "-c", "create role postgres superuser login", "postgres"); out.code != 0 {
+	if out := b.command("/usr/bin/psql", "-h", db.dir, "-U", "web", "-c", "create role postgres superuser login", "postgres"); out.code != 0 {
 		t.Fatal(out)
 	}
 	b.demo, b.specs = filepath.Join(b.dir, "deploy"), filepath.Join(b.dir, "deploy/wsgid.d")
 	b.must(os.Mkdir(b.demo, 0o755))
-	if out := b.command(patience, "/usr/bin/env", "WSGID_DATABASE=postgresql", kit.guide, "prepare", b.demo); out.code != 0 {
+	if out := b.command("/usr/bin/env", "WSGID_DATABASE=postgresql", kit.guide, "prepare", b.demo); out.code != 0 {
 		t.Fatal(out)
 	}
 	if state, err := os.Readlink(filepath.Join(b.demo, "state")); err == nil {
@@ -89,7 +89,7 @@ func TestDeployExampleOnPostgreSQL(t *testing.T) {
 	if out := b.typed("curl -s http://127.0.0.1:8601/healthz"); out != "well\n" {
 		t.Error(out)
 	}
-	if out := b.command(patience, "/usr/bin/psql", "-h", db.dir, "-U", "guestbook-dev", "-Atc", "select count(*) from guestbook_entry", "guestbook-dev"); out.stdout != "0\n" {
+	if out := b.command("/usr/bin/psql", "-h", db.dir, "-U", "guestbook-dev", "-Atc", "select count(*) from guestbook_entry", "guestbook-dev"); out.stdout != "0\n" {
 		t.Error(out)
 	}
 }
@@ -136,7 +136,7 @@ func (b *harness) serveDeployExample() {
 func (b *harness) typed(command string) string {
 	b.t.Helper()
 	command = strings.NewReplacer("127.0.0.1:8600", b.hello, "127.0.0.1:8601", b.polls).Replace(command)
-	out := b.command(patience, "/bin/bash", "-c", "exec 2>&1; "+command)
+	out := b.command("/bin/bash", "-c", "exec 2>&1; "+command)
 	text := strings.NewReplacer(b.hello, "127.0.0.1:8600", b.polls, "127.0.0.1:8601", b.demo+"/", "", filepath.Dir(filepath.Dir(kit.guide)), "examples").Replace(out.stdout)
 	lines := strings.SplitAfter(text, "\n")
 	text = ""

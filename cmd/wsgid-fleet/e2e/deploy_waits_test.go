@@ -21,10 +21,10 @@ type waiting struct {
 	done   chan struct{}
 }
 
-// start begins a command of the fleet.
-func (g *guide) start(command string, args ...string) *waiting {
+// deploy begins a deploy.
+func (g *guide) deploy(args ...string) *waiting {
 	g.t.Helper()
-	all := append([]string{command, "--dir", g.specs}, args...)
+	all := append([]string{"deploy", "--dir", g.specs}, args...)
 	if g.who.root() {
 		all = append(all, "--state-dir", g.state)
 	}
@@ -105,9 +105,9 @@ func TestDeployIsFollowedAtTheNextDaemon(t *testing.T) {
 		t.Parallel()
 		g, hold := newHeldGuide(t, who)
 		d := g.run()
-		one, two := g.start("deploy", "wsgiapp-dev"), (*waiting)(nil)
+		one, two := g.deploy("wsgiapp-dev"), (*waiting)(nil)
 		one.says("Run migrate")
-		two = g.start("deploy", "--wait", "wsgiapp-dev")
+		two = g.deploy("--wait", "wsgiapp-dev")
 		two.says("wsgid-fleet: wsgiapp-dev: waits: another deploy of it is in progress (deploy of ")
 		pid := d.Process.Pid
 		d.kill(t)
@@ -124,7 +124,7 @@ func TestDeployIsFollowedAtTheNextDaemon(t *testing.T) {
 		// By -o json what it prints is the result, and nothing else.
 		g.say("Hello again")
 		g.must(os.WriteFile(hold, nil, 0o644))
-		one = g.start("deploy", "-o", "json", "wsgiapp-dev")
+		one = g.deploy("-o", "json", "wsgiapp-dev")
 		eventually(t, patience, "the stage", func() error {
 			if out := g.ok("deploys", "show", "wsgiapp-dev", g.deploys()[0].ID); !strings.Contains(out.stdout, "migrate: running") {
 				return fmt.Errorf("%v", out)
@@ -150,13 +150,13 @@ func TestDeployWaitsForAnUpgrade(t *testing.T) {
 		t.Parallel()
 		g, hold := newHeldGuide(t, who)
 		d := g.run()
-		one := g.start("deploy", "wsgiapp-dev")
+		one := g.deploy("wsgiapp-dev")
 		one.says("Run migrate")
-		two := g.start("deploy", "wsgiapp-dev", "--wait")
+		two := g.deploy("wsgiapp-dev", "--wait")
 		two.says("waits: another deploy of it is in progress")
 		g.must(d.Process.Signal(syscall.SIGUSR2))
 		d.says(t, "re-executed when the deploys in progress have finished")
-		three := g.start("deploy", "wsgiapp", "dev", "--wait")
+		three := g.deploy("wsgiapp", "dev", "--wait")
 		three.says("the daemon is about to re-execute itself, and waits for the deploy of wsgiapp-dev")
 		g.must(os.Remove(hold))
 		deployed := "wsgiapp-dev is successfully deployed on http://" + g.hello
@@ -168,9 +168,9 @@ func TestDeployWaitsForAnUpgrade(t *testing.T) {
 		}
 
 		g.must(os.WriteFile(hold, nil, 0o644))
-		one = g.start("deploy", "wsgiapp-dev")
+		one = g.deploy("wsgiapp-dev")
 		one.says("Run migrate")
-		two = g.start("deploy", "wsgiapp-dev", "--wait")
+		two = g.deploy("wsgiapp-dev", "--wait")
 		two.says("waits: another deploy of it is in progress")
 		if code := d.stop(t); code != 0 {
 			t.Errorf("it ended with %d", code)
@@ -189,9 +189,9 @@ func TestDeployStopsByCtrlC(t *testing.T) {
 	t.Parallel()
 	g, hold := newHeldGuide(t, someone(t))
 	d := g.run()
-	one := g.start("deploy", "wsgiapp-dev")
+	one := g.deploy("wsgiapp-dev")
 	one.says("Run migrate")
-	two := g.start("deploy", "wsgiapp-dev", "--wait")
+	two := g.deploy("wsgiapp-dev", "--wait")
 	two.says("waits: another deploy of it is in progress")
 	g.must(two.cmd.Process.Signal(syscall.SIGINT))
 	two.ends(1, "interrupted")
@@ -205,7 +205,7 @@ func TestDeployStopsByCtrlC(t *testing.T) {
 		return nil
 	})
 	g.must(os.WriteFile(hold, nil, 0o644))
-	one = g.start("deploy", "wsgiapp-dev")
+	one = g.deploy("wsgiapp-dev")
 	one.says("Run migrate")
 	d.kill(t)
 	one.says("waiting for the next one")
@@ -218,7 +218,7 @@ func TestDeployStopsByCtrlC(t *testing.T) {
 	// Once what serves was changed it is too late.
 	g.rewrite("wsgid.d/wsgiapp.hcl", `stage "migrate" {`, "stage \"migrate\" {\n      when = \"after\"")
 	g.must(os.WriteFile(hold, nil, 0o644))
-	one = g.start("deploy", "wsgiapp-dev")
+	one = g.deploy("wsgiapp-dev")
 	one.says("Run migrate")
 	g.must(one.cmd.Process.Signal(syscall.SIGINT))
 	one.ends(1, "interrupted; it goes on to its end, as it was changing what is being served: wsgid-fleet deploys wsgiapp-dev")

@@ -36,7 +36,7 @@ func TestTheGateExample(t *testing.T) {
 		addr, secure := freeport.Addr(t), freeport.Addr(t)
 		b.replace("wsgid.d/gate.hcl", "127.0.0.1:8080", addr)
 		b.replace("wsgid.d/gate.hcl", "127.0.0.1:8443", secure)
-		if out := b.command(patience, filepath.Join(b.demo, "ca.sh")); out.code != 0 {
+		if out := b.command(filepath.Join(b.demo, "ca.sh")); out.code != 0 {
 			t.Fatalf("ca.sh: %v", out)
 		}
 		b.sites = true
@@ -67,7 +67,7 @@ func TestTheGateExample(t *testing.T) {
 		ca := filepath.Join(b.demo, "ca/ca.pem")
 		for _, again := range []bool{false, true} {
 			if again {
-				if out := b.command(patience, filepath.Join(b.demo, "ca.sh")); out.code != 0 {
+				if out := b.command(filepath.Join(b.demo, "ca.sh")); out.code != 0 {
 					t.Fatalf("ca.sh: %v", out)
 				}
 			}

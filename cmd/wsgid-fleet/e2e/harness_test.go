@@ -107,7 +107,7 @@ func newHarness(t *testing.T, who account) *harness {
 			b.must(os.Chown(path, int(who.cred.Uid), int(who.cred.Gid)))
 		}
 	}
-	if out := b.command(patience, kit.run, "prepare", b.demo); out.code != 0 {
+	if out := b.command(kit.run, "prepare", b.demo); out.code != 0 {
 		t.Fatalf("cannot prepare the quickstart:\n%s%s", out.stdout, out.stderr)
 	}
 	// Most tests are about apps alone.
@@ -205,9 +205,9 @@ func (b *harness) make(ctx context.Context, name string, args ...string) *exec.C
 	return cmd
 }
 
-func (b *harness) command(limit time.Duration, name string, args ...string) output {
+func (b *harness) command(name string, args ...string) output {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cmd := b.make(ctx, name, args...)
 	var stdout, stderr bytes.Buffer
@@ -220,7 +220,7 @@ func (b *harness) command(limit time.Duration, name string, args ...string) outp
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
-		b.t.Fatalf("%s %v did not end within %v: %v", filepath.Base(name), args, limit, out)
+		b.t.Fatalf("%s %v did not end within %v: %v", filepath.Base(name), args, patience, out)
 	case errors.Is(err, exec.ErrWaitDelay):
 		b.t.Fatalf("%s %v left its output open to a process that outlives it: %v", filepath.Base(name), args, out)
 	case err != nil && !errors.As(err, &exit):
@@ -237,7 +237,7 @@ func (b *harness) fleet(command string, args ...string) output {
 	if b.who.root() {
 		all = append(all, "--state-dir", b.state)
 	}
-	return b.command(patience, b.program(), append(all, args...)...)
+	return b.command(b.program(), append(all, args...)...)
 }
 
 // ok is fleet with exit code 0.

@@ -177,7 +177,7 @@ func TestQuickstartScript(t *testing.T) {
 		wantAnswer(t, b.hello, "/", "Good evening from worker ")
 		// An app answers with its first worker; status has nothing to add once all run.
 		eventually(t, patience, "demo/fleet status tells of three apps that are well", func() error {
-			out := b.command(patience, filepath.Join(b.demo, "fleet"), "status")
+			out := b.command(filepath.Join(b.demo, "fleet"), "status")
 			if out.code != 0 || !strings.Contains(out.stdout, "polls") {
 				return fmt.Errorf("%v", out)
 			}

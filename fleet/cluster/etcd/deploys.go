@@ -179,7 +179,7 @@ func (c *Client) order(ctx context.Context, order cluster.Order, wait bool, wait
 					told = true
 					waits("waits: " + under.Error())
 				}
-				pause(ctx, followEvery, nil)
+				pause(ctx, followEvery)
 				if ctx.Err() != nil {
 					return "", context.Cause(ctx)
 				}
@@ -236,7 +236,7 @@ func (c *Client) follow(ctx context.Context, app, id string, tell func(cluster.N
 				return d, nil
 			}
 		}
-		pause(ctx, followEvery, nil)
+		pause(ctx, followEvery)
 	}
 }
 

@@ -30,7 +30,7 @@ func TestNewsThatNeverCeaseAreTold(t *testing.T) {
 	wg.Go(func() {
 		for i := 0; ctx.Err() == nil; i++ {
 			_, _ = cl.Put(ctx, c.key("down", "other"), fmt.Sprint(i)) // one that fails tells nothing new
-			pause(ctx, gather/10, nil)
+			pause(ctx, gather/10)
 		}
 	})
 	await.True(t, "the observer has heard of it again and again", func() bool { return seen.Load() > 5 })

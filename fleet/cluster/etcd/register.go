@@ -48,7 +48,7 @@ func (m *Member) register(ctx context.Context, serving func() map[string]cluster
 			said = ""
 		}
 		if !errors.Is(err, errLost) { // else it comes back before others wait for it no longer
-			pause(ctx, 200*time.Millisecond+time.Duration(rand.Int64N(int64(time.Second))), nil)
+			pause(ctx, 200*time.Millisecond+time.Duration(rand.Int64N(int64(time.Second))))
 		}
 	}
 }
@@ -133,7 +133,7 @@ func (m *Member) tenure(ctx context.Context, serving func() map[string]cluster.E
 // is stopped or cut off for longer than the lease lasts, while another one answers.
 func keepAlive(ctx context.Context, cl *clientv3.Client, id clientv3.LeaseID, ttl time.Duration) {
 	for last := time.Now(); ; {
-		pause(ctx, ttl/3, nil)
+		pause(ctx, ttl/3)
 		for {
 			asked := time.Now()
 			once, cancel := context.WithTimeout(ctx, ttl/5)
@@ -146,7 +146,7 @@ func keepAlive(ctx context.Context, cl *clientv3.Client, id clientv3.LeaseID, tt
 			if ctx.Err() != nil || errors.Is(err, rpctypes.ErrLeaseNotFound) || time.Since(last) >= ttl {
 				return
 			}
-			pause(ctx, 50*time.Millisecond, nil)
+			pause(ctx, 50*time.Millisecond)
 		}
 	}
 }

@@ -211,7 +211,7 @@ func (t *task) write(ctx context.Context, must bool) error {
 		case err == nil || !must:
 			return err
 		}
-		pause(ctx, followEvery, nil)
+		pause(ctx, followEvery)
 		if ctx.Err() != nil {
 			return errors.Join(context.Cause(ctx), err)
 		}
@@ -239,7 +239,7 @@ func (t *task) wait(ctx context.Context, at cluster.Moment) (*cluster.Deployment
 				return d, nil
 			}
 		}
-		pause(ctx, look, nil)
+		pause(ctx, look)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}

@@ -40,7 +40,7 @@ func keepFollowing(ctx context.Context, f func() error, ended func(error)) {
 		}
 		ended(err)
 		wait = min(max(2*wait, 200*time.Millisecond), 5*time.Second)
-		pause(ctx, time.Duration(rand.Int64N(int64(wait))+1), nil)
+		pause(ctx, time.Duration(rand.Int64N(int64(wait))+1))
 	}
 }
 
@@ -49,13 +49,12 @@ func around(d time.Duration) time.Duration {
 	return d*3/4 + time.Duration(rand.Int64N(int64(d)/2+1))
 }
 
-// pause waits, or until somebody pokes.
-func pause(ctx context.Context, d time.Duration, poked <-chan struct{}) {
+// pause waits.
+func pause(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
-	case <-poked:
 	case <-t.C:
 	}
 }
