@@ -180,16 +180,7 @@ def application(environ, start_response):
 // A site means what the real Apache does with it: what the app sees there is what the
 // spec says.
 func TestApacheMeansWhatApacheDoes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("asks the real Apache")
-	}
-	if strings.Contains(os.Getenv("WSGID_TEST_SKIP"), "apache2") {
-		t.Skip("WSGID_TEST_SKIP names apache2")
-	}
-	const program = "/usr/sbin/apache2"
-	if _, err := os.Stat(program); err != nil {
-		t.Fatalf("%v: install apache2 and libapache2-mod-wsgi-py3, or name apache2 in WSGID_TEST_SKIP", err)
-	}
+	program := peertest.Need(t, "apache2")
 	t.Parallel()
 	rows := []struct {
 		name, site string

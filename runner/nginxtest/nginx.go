@@ -8,14 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
-)
 
-// Program is Debian's package nginx-light, or another one of them.
-const Program = "nginx"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/componenttest"
+)
 
 // Start runs nginx with one server until the test ends, and returns when it answers. The
 // server is the content of its block, such as "listen 127.0.0.1:8080 ssl; location / { … }";
@@ -25,16 +23,7 @@ func Start(t testing.TB, address, server string) {
 	if testing.Short() {
 		t.Skip("starts nginx")
 	}
-	if slices.Contains(strings.Fields(strings.ReplaceAll(os.Getenv("WSGID_TEST_SKIP"), ",", " ")), Program) {
-		t.Skip("WSGID_TEST_SKIP names " + Program)
-	}
-	program, err := exec.LookPath(Program)
-	if err != nil {
-		program = "/usr/sbin/nginx" // where an ordinary user does not look
-		if _, err := os.Stat(program); err != nil {
-			t.Fatalf("%v: install it, or name it in WSGID_TEST_SKIP", err)
-		}
-	}
+	program := componenttest.Program(t, "nginx")
 	home := t.TempDir()
 	file, log := filepath.Join(home, "nginx.conf"), filepath.Join(home, "log")
 	config := fmt.Sprintf(`daemon off;

@@ -6,12 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/componenttest"
 )
 
 // startWhiteNoise serves a folder at /static/ by the WhiteNoise of Debian's Python, and
@@ -22,9 +22,7 @@ func startWhiteNoise(t *testing.T, files string) string {
 	if testing.Short() {
 		t.Skip("starts Python")
 	}
-	if slices.Contains(strings.Fields(strings.ReplaceAll(os.Getenv("WSGID_TEST_SKIP"), ",", " ")), name) {
-		t.Skip("WSGID_TEST_SKIP names " + name)
-	}
+	componenttest.Wanted(t, name)
 	const python = "/usr/bin/python3" // the one that has Debian's packages
 	if out, err := exec.Command(python, "-c", "import whitenoise").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s: install python3-whitenoise, or name %s in WSGID_TEST_SKIP", err, out, name)

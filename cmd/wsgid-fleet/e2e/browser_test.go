@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/componenttest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
@@ -127,9 +127,7 @@ func needBrowser(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts masters, Python workers and a browser")
 	}
-	if slices.Contains(strings.Fields(strings.ReplaceAll(os.Getenv("WSGID_TEST_SKIP"), ",", " ")), "chromium") {
-		t.Skip("WSGID_TEST_SKIP names chromium")
-	}
+	componenttest.Wanted(t, "chromium")
 }
 
 // browserModules is where what drives the browser lies.

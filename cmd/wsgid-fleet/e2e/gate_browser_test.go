@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/componenttest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
@@ -20,7 +21,7 @@ import (
 func TestABrowserThatSharesAConnection(t *testing.T) {
 	t.Parallel()
 	b, _ := gated(t, someone(t), "")
-	b.needs("chromium")
+	componenttest.Program(t, "chromium")
 	modules := browserModules(t)
 	secure, a := freeport.Addr(t), newAuthority(t)
 	pair := filepath.Join(b.demo, "shared.pem")

@@ -9,30 +9,18 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/componenttest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
-
-// needs leaves the test out where WSGID_TEST_SKIP names the program that it needs; where
-// that is missing otherwise the test fails and says what to do.
-func (b *harness) needs(what string) {
-	b.t.Helper()
-	if slices.Contains(strings.Fields(strings.ReplaceAll(os.Getenv("WSGID_TEST_SKIP"), ",", " ")), what) {
-		b.t.Skip("WSGID_TEST_SKIP names " + what)
-	}
-	if _, err := exec.LookPath(what); err != nil {
-		b.t.Fatalf("%v: install it, or name it in WSGID_TEST_SKIP", err)
-	}
-}
 
 // withCaddy starts Debian's caddy before an address, which it asks over connections that
 // it keeps, each for whatever host comes next.
 func (b *harness) withCaddy(upstream string) (addr string) {
 	b.t.Helper()
-	b.needs("caddy")
+	componenttest.Program(b.t, "caddy")
 	addr = freeport.Addr(b.t)
 	_, port, _ := net.SplitHostPort(addr)
 	home := b.t.TempDir()

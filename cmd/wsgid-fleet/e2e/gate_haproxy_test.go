@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/componenttest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
@@ -20,7 +21,7 @@ import (
 // and its health checks are connections that ask for nothing: no fault of anybody.
 func TestHaproxyBeforeTheGate(t *testing.T) {
 	b, addr := gated(t, someone(t), "  proxy_protocol = [\"127.0.0.0/8\"]\n")
-	b.needs("haproxy")
+	componenttest.Program(b.t, "haproxy")
 	b.run()
 	b.awaitGate(0)
 	home := t.TempDir()

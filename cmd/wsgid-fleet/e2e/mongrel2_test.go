@@ -8,20 +8,19 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/componenttest"
 )
 
 // startMongrel2 runs the quickstart's mongrel2 as a child, as the user that
 // the quickstart's script takes, until the test ends.
 func (b *harness) startMongrel2() {
 	b.t.Helper()
-	if slices.Contains(strings.Fields(strings.ReplaceAll(os.Getenv("WSGID_TEST_SKIP"), ",", " ")), "mongrel2") {
-		b.t.Skip("WSGID_TEST_SKIP names mongrel2")
-	}
+	componenttest.Program(b.t, "mongrel2")
 	dir := filepath.Join(b.demo, "mongrel2")
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/componenttest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
@@ -34,11 +35,7 @@ func TestMovingIn(t *testing.T) {
 	if !b.who.root() {
 		t.Skip("the peers change to a user")
 	}
-	for _, program := range []string{"uwsgi-core", "supervisord", "gunicorn", "/usr/sbin/apache2"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Fatalf("%v: install uwsgi-core, uwsgi-plugin-python3, supervisor, gunicorn and libapache2-mod-wsgi-py3", err)
-		}
-	}
+	uwsgi, supervisord, gunicorn, apache := componenttest.Program(t, "uwsgi"), componenttest.Program(t, "supervisord"), componenttest.Program(t, "gunicorn"), componenttest.Program(t, "apache2")
 	addresses := map[string]string{}
 	app := func(name string) string {
 		addresses[name] = freeport.Addr(t)
@@ -197,11 +194,11 @@ Include six.conf
 		b.must(cmd.Start())
 		peers = append(peers, cmd)
 	}
-	peer(nil, home, "uwsgi-core", "--emperor", home+"/vassals", "--die-on-term")
-	peer(nil, home, "supervisord", "-n", "-c", home+"/supervisord.conf")
+	peer(nil, home, uwsgi, "--emperor", home+"/vassals", "--die-on-term")
+	peer(nil, home, supervisord, "-n", "-c", home+"/supervisord.conf")
 	// What the unit says, without a systemd.
-	peer([]string{"GREETING=hello five"}, home+"/five", "gunicorn", "--bind", addresses["five"], "-u", "daemon", "web:app")
-	peer(nil, "/", "/usr/sbin/apache2", "-d", home, "-f", home+"/httpd.conf", "-DFOREGROUND")
+	peer([]string{"GREETING=hello five"}, home+"/five", gunicorn, "--bind", addresses["five"], "-u", "daemon", "web:app")
+	peer(nil, "/", apache, "-d", home, "-f", home+"/httpd.conf", "-DFOREGROUND")
 	before := ask()
 	for _, cmd := range peers {
 		b.must(syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM))

@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/componenttest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
@@ -23,10 +23,7 @@ func TestSitesMoveIn(t *testing.T) {
 	if !b.who.root() {
 		t.Skip("the peer changes to a user")
 	}
-	const apache = "/usr/sbin/apache2"
-	if _, err := exec.LookPath(apache); err != nil {
-		t.Fatalf("%v: install apache2 and libapache2-mod-wsgi-py3", err)
-	}
+	apache := componenttest.Program(t, "apache2")
 	for _, name := range []string{"web", "other"} {
 		put(name+".py", "def app(environ, start_response):\n    start_response('200 OK', [('Content-Type', 'text/plain')])\n    return [('"+name+" '+environ['SCRIPT_NAME']+' '+environ['PATH_INFO']).encode()]\n")
 	}

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/componenttest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
@@ -16,9 +16,7 @@ import (
 // when they have moved in, or the import has said in what they differ.
 func TestStaticMapsMoveIn(t *testing.T) {
 	b, home, put := emptyBed(t)
-	if _, err := exec.LookPath("uwsgi-core"); err != nil {
-		t.Fatalf("%v: install uwsgi-core and uwsgi-plugin-python3", err)
-	}
+	uwsgi := componenttest.Program(t, "uwsgi")
 	put("web.py", "def app(environ, start_response):\n    start_response('200 OK', [('Content-Type', 'text/plain')])\n    return [b'the app']\n")
 	for folder, files := range map[string]string{"one": "f.txt b/f.txt b/only-one.txt x.txt", "two": "f.txt a/b/f.txt only-two.txt", "root": "f.txt a/f.txt a/b/f.txt b/f.txt ab/f.txt", "three": "a/f.txt a/b/f.txt a/only-three.txt"} {
 		for name := range strings.FieldsSeq(files) {
@@ -44,7 +42,7 @@ func TestStaticMapsMoveIn(t *testing.T) {
 		put(name, strings.ReplaceAll(ini, "HOME", home))
 		inis, addresses = append(inis, ini), append(addresses, address)
 	}
-	before := answersOfPeer(b, addresses, urls, "uwsgi-core", "--emperor", filepath.Join(home, "maps"), "--die-on-term")
+	before := answersOfPeer(b, addresses, urls, uwsgi, "--emperor", filepath.Join(home, "maps"), "--die-on-term")
 
 	said := b.fleet("import", "--write", filepath.Join(home, "maps"))
 	if out := b.fleet("apply"); out.code != 0 {

@@ -162,9 +162,6 @@ func (p *place) init(name string) {
 // mongrel2 starts a server with one handler.
 func (p *place) mongrel2(o mongrel2test.Options) {
 	p.t.Helper()
-	if slices.Contains(strings.Fields(strings.ReplaceAll(os.Getenv("WSGID_TEST_SKIP"), ",", " ")), "mongrel2") {
-		p.t.Skip("WSGID_TEST_SKIP names mongrel2")
-	}
 	if o.Handlers == nil {
 		o.Handlers = []mongrel2test.Handler{{Recv: "tcp://" + freeport.Addr(p.t), Send: "tcp://" + freeport.Addr(p.t)}}
 	}

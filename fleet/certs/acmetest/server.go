@@ -11,14 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/certtest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/componenttest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
@@ -32,19 +31,11 @@ type Server struct {
 	key       tls.Certificate // of its server
 }
 
-// Program is Debian's package pebble.
-const Program = "pebble"
-
 // Start runs an authority that asks for names at these ports of 127.0.0.1, and ends it
 // with the test. More are variables of its environment.
 func Start(t testing.TB, httpPort, tlsPort int, more ...string) *Server {
 	t.Helper()
-	if slices.Contains(strings.Fields(strings.ReplaceAll(os.Getenv("WSGID_TEST_SKIP"), ",", " ")), Program) {
-		t.Skip("WSGID_TEST_SKIP names " + Program)
-	}
-	if _, err := exec.LookPath(Program); err != nil {
-		t.Fatalf("%v: install it, or name it in WSGID_TEST_SKIP", err)
-	}
+	program := componenttest.Program(t, "pebble")
 	dir := t.TempDir()
 	s := &Server{addr: freeport.Addr(t), manage: freeport.Addr(t), Roots: filepath.Join(dir, "roots.pem")}
 	s.Directory = "https://" + s.addr + "/dir"
@@ -66,7 +57,7 @@ func Start(t testing.TB, httpPort, tlsPort int, more ...string) *Server {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.CommandContext(context.Background(), Program, "-config", configFile, "-dnsserver", nameServer(t))
+	cmd := exec.CommandContext(context.Background(), program, "-config", configFile, "-dnsserver", nameServer(t))
 	// A fifth of all good nonces is refused, and it sleeps between question and answer.
 	cmd.Env = append(append(os.Environ(), "PEBBLE_WFE_NONCEREJECT=20", "PEBBLE_VA_SLEEPTIME=1"), more...)
 	cmd.Stdout, cmd.Stderr = log, log

@@ -11,27 +11,26 @@ import (
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/componenttest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
 // sshd is a real one on loopback that takes one key.
 type sshd struct {
 	t         *testing.T
+	program   string
 	dir, port string
 	user      string
 }
 
 func newSSHD(t *testing.T) *sshd {
 	t.Helper()
-	const program = "/usr/sbin/sshd"
-	if _, err := os.Stat(program); err != nil {
-		t.Fatalf("this test needs Debian's openssh-server: %v", err)
-	}
+	program := componenttest.Program(t, "sshd")
 	me, err := user.Current()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &sshd{t: t, dir: openDir(t), user: me.Username}
+	s := &sshd{t: t, program: program, dir: openDir(t), user: me.Username}
 	s.keygen("host")
 	s.keygen("key")
 	if a := account(); a != nil {
@@ -67,7 +66,7 @@ func (s *sshd) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	cmd := exec.Command("/usr/sbin/sshd", "-D", "-e", "-f", config)
+	cmd := exec.Command(s.program, "-D", "-e", "-f", config)
 	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)

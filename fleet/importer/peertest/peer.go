@@ -6,9 +6,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/componenttest"
 )
 
 // WriteFiles makes files below a folder of the test's, and returns it. Links of the
@@ -48,16 +49,12 @@ func RunPeer(t *testing.T, dir string, env []string, name string, args ...string
 	return out.String()
 }
 
-// Need skips, or fails where a peer is missing.
-func Need(t *testing.T, program string) {
+// Need returns the path of a peer's program. It skips a short run, and fails where the peer is
+// missing.
+func Need(t *testing.T, peer string) string {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("asks the real " + program)
+		t.Skip("asks the real " + peer)
 	}
-	if strings.Contains(os.Getenv("WSGID_TEST_SKIP"), program) {
-		t.Skip("WSGID_TEST_SKIP names " + program)
-	}
-	if _, err := exec.LookPath(program); err != nil {
-		t.Fatalf("%v: install it, or name it in WSGID_TEST_SKIP", err)
-	}
+	return componenttest.Program(t, peer)
 }

@@ -3,7 +3,6 @@ package systemd
 import (
 	"fmt"
 	"math/rand/v2"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -54,12 +53,7 @@ func nextHere(t *testing.T, line string, from time.Time, n int) []string {
 
 // What is carried over of a timer comes when systemd says that the timer does.
 func TestCalendarMeansWhatSystemdDoes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs systemd-analyze")
-	}
-	if _, err := exec.LookPath("systemd-analyze"); err != nil {
-		t.Fatalf("%v: install systemd", err)
-	}
+	peertest.Need(t, "systemd-analyze")
 	texts := []string{"minutely", "hourly", "daily", "weekly", "Monthly", "quarterly", "semiannually", "yearly", "02:30", "2:3:0", "*:0/15", "*:0/7", "Mon..Fri 08:00",
 		"Mon-Fri 08:00", "Sat,Sun 10..12:30", "monday, 8:00", "Mon", "Sat..Sun 1:00", "*-*-1,15 04:00", "12-25", "*-*-2/5 0:0", "*-02-29 1:00", "*-1/3-1",
 		"01:00 UTC", "*:1..1", "*:010", "*:5..50/100", "*:50/20", "9..17/2:00", "*-*-*",

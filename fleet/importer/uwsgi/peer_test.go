@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -18,19 +17,6 @@ import (
 
 // uwsgiProgram is Debian's.
 const uwsgiProgram = "/usr/bin/uwsgi-core"
-
-func needUWSGI(t *testing.T) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("asks the real uWSGI")
-	}
-	if strings.Contains(os.Getenv("WSGID_TEST_SKIP"), "uwsgi") {
-		t.Skip("WSGID_TEST_SKIP names uwsgi")
-	}
-	if _, err := exec.LookPath(uwsgiProgram); err != nil {
-		t.Fatalf("%v: install uwsgi-core and uwsgi-plugin-python3, or name uwsgi in WSGID_TEST_SKIP", err)
-	}
-}
 
 // resolvedByPeer is what uWSGI makes of a configuration: key = value, a line each.
 func resolvedByPeer(t *testing.T, dir, file string) string {
@@ -74,7 +60,7 @@ func resolvedHere(dir, file string) string {
 
 // What a configuration means is what the real uWSGI says that it means.
 func TestUWSGIMeansWhatUWSGIDoes(t *testing.T) {
-	needUWSGI(t)
+	peertest.Need(t, "uwsgi")
 	for name, files := range map[string]map[string]string{
 		"the first value is meant by a placeholder, the last one counts": {"t.ini": "[uwsgi]\nbase = /srv\nx = %(base)/one\nbase = /other\nprocesses = 3\nprocesses = 4\n"},
 		"names are not completed in files":                               {"t.ini": "[uwsgi]\nprocess = 2\nprocesses = 3\n"},
@@ -139,7 +125,7 @@ func TestUWSGIMeansWhatUWSGIDoes(t *testing.T) {
 
 // Configurations made by chance mean the same.
 func TestUWSGIMeansWhatUWSGIDoesByChance(t *testing.T) {
-	needUWSGI(t)
+	peertest.Need(t, "uwsgi")
 	rng := rand.New(rand.NewPCG(20, 1))
 	pick := func(of ...string) string { return of[rng.IntN(len(of))] }
 	names := []string{"base", "name", "processes", "threads", "k1", "k2", "chdir", "module"}

@@ -57,7 +57,7 @@ func startPeer(t *testing.T, dir string, enough func(out string, pid int) bool, 
 
 // Only false, off, no and 0 switch an option off, in any case of letters.
 func TestUWSGISwitches(t *testing.T) {
-	needUWSGI(t)
+	peertest.Need(t, "uwsgi")
 	for _, value := range []string{"false", "False", "OFF", "no", "0", "", "n", "f", "disabled", "none", "true", "00", "-0", "0.0", "off ", "never"} {
 		dir := peertest.WriteFiles(t, map[string]string{"t.ini": "[uwsgi]\nmaster = " + value + "\n"})
 		out := peertest.RunPeer(t, dir, nil, uwsgiProgram, "--ini", "t.ini", "--no-server")
@@ -74,7 +74,7 @@ func TestUWSGISwitches(t *testing.T) {
 
 // The Emperor starts the files that import takes for vassals, two.old.ini among them.
 func TestUWSGIVassals(t *testing.T) {
-	needUWSGI(t)
+	peertest.Need(t, "uwsgi")
 	files := map[string]string{}
 	for _, name := range []string{"one.ini", "two.old.ini", "three.ini.bak", "four.INI", ".five.ini", "six.yml", "seven.yaml", "eight.js", "nine.json", "ten.xml", "eleven.conf", "twelve.txt",
 		"thirteen.ini~", "ini", "fourteen.ini.disabled", "-fifteen.ini", "six teen.ini", "sub/seventeen.ini", "zz.ini"} {
@@ -122,7 +122,7 @@ func TestUWSGIVassals(t *testing.T) {
 // Jobs by the clock that are carried over run at the minutes at which uWSGI runs them:
 // it is started with many of them, and runs at once those of this minute.
 func TestUWSGICronMeansWhatUWSGIDoes(t *testing.T) {
-	needUWSGI(t)
+	peertest.Need(t, "uwsgi")
 	rng := rand.New(rand.NewPCG(20, 8))
 	for {
 		dir := peertest.WriteFiles(t, map[string]string{"ran/x": ""})
@@ -206,7 +206,7 @@ func TestUWSGICronMeansWhatUWSGIDoes(t *testing.T) {
 // uWSGI starts its master for the options that are here said to bring it, for no others
 // that are common beside limits, and for none where a line says master = false.
 func TestUWSGIStartsItsMaster(t *testing.T) {
-	needUWSGI(t)
+	peertest.Need(t, "uwsgi")
 	values := map[string]string{"cron2": "minute=1 true", "attach-daemon2": "cmd=true", "smart-attach-daemon": "/nonexistent/pid true", "smart-attach-daemon2": "/nonexistent/pid true",
 		"cheaper": "0", "log-master": "false", "logger": "file:log", "req-logger": "file:log", "metric": "name=x", "subscribe-to": "127.0.0.1:9:x", "subscribe2": "server=127.0.0.1:9,key=x", "stats": "127.0.0.1:0", "stats-server": "127.0.0.1:0"}
 	for _, job := range []string{"cron", "unique-cron"} {

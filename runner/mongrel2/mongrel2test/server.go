@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/componenttest"
 )
 
 // Options says what server to start. The zero value has one handler on "/".
@@ -67,11 +69,7 @@ func Start(t testing.TB, o Options) *Server {
 	if testing.Short() {
 		t.Skip("starts mongrel2")
 	}
-	for _, tool := range []string{"mongrel2", "m2sh"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Fatalf("this test needs mongrel2 (package mongrel2-core): %v", err)
-		}
-	}
+	componenttest.Program(t, "mongrel2")
 	// Unix sockets have short names.
 	dir, err := os.MkdirTemp("", "m2")
 	if err != nil {

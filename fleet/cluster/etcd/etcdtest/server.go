@@ -8,12 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/runner/componenttest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
@@ -43,9 +43,7 @@ func Need(t testing.TB) {
 	if testing.Short() {
 		t.Skip("it needs real etcd servers")
 	}
-	if slices.Contains(strings.Fields(strings.ReplaceAll(os.Getenv("WSGID_TEST_SKIP"), ",", " ")), "etcd") {
-		t.Skip("WSGID_TEST_SKIP names etcd")
-	}
+	componenttest.Wanted(t, "etcd")
 }
 
 // Cluster starts members that form one etcd.
