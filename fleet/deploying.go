@@ -54,6 +54,7 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 		return nil, fmt.Errorf("cannot %s %s: %w", o.Verb(), o.App, err)
 	}
 	defer unlock()
+	p.inherit(set, o.App)
 	// The asker's end is a wish to stop between two stages; our own stops it at once.
 	work := p.life
 	earlier, err := p.recoverDeploys(work, o.App)
@@ -142,6 +143,14 @@ func (p *operations) deployable(set *hclspec.Set, app string) (*appspec.Spec, er
 		return nil, fmt.Errorf("it is stopped; start it first: wsgid-fleet start %s", app)
 	}
 	return specdir.WithoutRelease(w.Spec), nil
+}
+
+// inherit takes over the deploys of an app by its former name: what is removed as nobody's
+// need, and what is gone back to, go by them.
+func (p *operations) inherit(set *hclspec.Set, app string) {
+	rem := p.core.Store.Load(app)
+	_ = p.core.Dir.Wanted(set, nil, app, &rem, false)
+	p.core.Inherit(app, rem.Former)
 }
 
 // still says why a release that was made for a spec cannot serve any more: what somebody

@@ -133,6 +133,8 @@ type Record struct {
 	Virtualenv string        `json:"virtualenv,omitempty"` // relative to the app folder; empty: the spec's own
 	Deploy     string        `json:"deploy"`               // the entry that made it current
 	Made       *appspec.Made `json:"made,omitempty"`       // how the app reaches its database; nil: none was made
+	Folder     string        `json:"folder,omitempty"`     // the app folder that it lies in
+	Repository string        `json:"repository,omitempty"` // where it came from
 }
 
 // step says what it means to go to another record; empty from none, as the fetch has

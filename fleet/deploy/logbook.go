@@ -80,6 +80,7 @@ func (b *Book) Entry(id string) (*Entry, error) {
 		}
 		return nil, err
 	}
+	e.App = b.app // which may have had another name
 	return &e, nil
 }
 
@@ -107,6 +108,7 @@ func (b *Book) List() ([]*Entry, error) {
 			bad = errors.Join(bad, rerr)
 			continue
 		}
+		e.App = b.app
 		out = append(out, &e)
 	}
 	return out, errors.Join(err, bad)

@@ -161,7 +161,7 @@ func (d *Deployer) rollout(ctx context.Context) (note, output string, err error)
 		return "", "", err
 	}
 	d.before = cur
-	now := &Record{Virtualenv: e.Virtualenv, Deploy: e.ID, Made: d.made,
+	now := &Record{Virtualenv: e.Virtualenv, Deploy: e.ID, Made: d.made, Folder: d.Spec.Path, Repository: d.Spec.Deploy.Repository,
 		Release: appspec.Release{ID: e.Release, Commit: e.Commit, Dir: "releases/" + e.Release}}
 	if e.Kind == KindRollback && cur != nil {
 		now.Made = cur.Made // code goes back, the database does not

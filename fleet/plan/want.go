@@ -79,7 +79,9 @@ func Wanted(set *hclspec.Set, setErr error, name string, last *appspec.Spec) Wan
 func WantOf(r *state.AppState, set *hclspec.Set, setErr error, name string) Want {
 	w := Wanted(set, setErr, name, r.LastGood)
 	if w.Spec != nil && w.Spec.Deploy != nil {
-		w.Spec = r.CurrentRelease().Apply(w.Spec)
+		w.Spec = r.ReleaseOf(w.Spec, func(app string, last *state.AppState) bool {
+			return app != name && set != nil && Wanted(set, nil, app, last.LastGood).Gone()
+		}).Apply(w.Spec)
 	}
 	if !w.Gone() || r.LastGood != nil || len(r.Damaged) == 0 {
 		return w

@@ -22,9 +22,10 @@ type Applier struct {
 	Store     *state.Store
 	Machine   Machine
 	Folders   Folders
-	Sockets   *sockets.Store     // nil: this process does not outlive the command
-	Activator *sockets.Activator // nil: likewise
-	Holder    *sockets.Holder    // nil: what is kept is not held by another process
+	Sockets   *sockets.Store        // nil: this process does not outlive the command
+	Gone      func(app string) bool // an app is to be no more
+	Activator *sockets.Activator    // nil: likewise
+	Holder    *sockets.Holder       // nil: what is kept is not held by another process
 	Log       *slog.Logger
 	Emit      func(state, message string)
 	Started   func(spec *appspec.Spec, m Handle) // a master was started by that spec
@@ -98,6 +99,7 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act
 	files := a.Sockets.Files(spec)
 	var beside sockets.Rebind
 	defer beside.Close()
+	beside.Share(a.Sockets.Left(spec, a.Gone), files)
 	if err := beside.Open(spec, files, a.Sockets.All(o.App)); err != nil {
 		return a.taken(o.App, err)
 	}

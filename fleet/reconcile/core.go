@@ -88,6 +88,7 @@ func (c *Core) Pass(ctx context.Context, name string, ord Intent, idle func(func
 		c.Emit(name, "warning", r)
 	}
 	out.Want = w
+	c.Inherit(name, rem.Former)
 	if err := c.remember(name, w, &rem, ord); err != nil {
 		out.Err = err
 		return c.failed(out, rem, name)
@@ -137,6 +138,26 @@ func (c *Core) Pass(ctx context.Context, name string, ord Intent, idle func(func
 		out.Err = c.Store.Delete(name)
 	}
 	return out
+}
+
+// Inherit takes over the deploys of the app that one was under another name; empty: it was
+// none. Where that cannot be done its release serves all the same.
+func (c *Core) Inherit(name, former string) {
+	if former == "" {
+		return
+	}
+	if err := c.Store.Inherit(name, former); err != nil {
+		c.Log.Warn("cannot take over the deploys of the app by its former name", "app", name, "former", former, "err", err)
+		return
+	}
+	c.Log.Info("took over the deploys of the app by its former name", "app", name, "former", former)
+}
+
+// Gone tells whether an app is to be no more, as far as its spec directory is known.
+func (c *Core) Gone(name string) bool {
+	set, err := c.Dir.Snapshot()
+	rem := c.Store.Load(name)
+	return rem.Unknown == nil && c.Dir.Wanted(set, err, name, &rem, false).Gone()
 }
 
 // unknownRetry is how soon an app is looked at again of which nothing can be told.
@@ -202,7 +223,7 @@ func (c *Core) failed(out Outcome, rem state.AppState, name string) Outcome {
 		if out.Want.Spec != nil {
 			r = out.Want.Spec.Restart
 		}
-		wait := r.Delay(f.Attempts)
+		wait := untilNext(out.Err, f.Attempts, r)
 		f.RetryAt = f.At.Add(wait)
 		next = fmt.Sprintf("next try in %s", words.RoundUp(wait))
 	}
@@ -221,7 +242,7 @@ func (c *Core) failed(out Outcome, rem state.AppState, name string) Outcome {
 // Applier carries out the plan of an app for this core.
 func (c *Core) Applier(name string, idle func(func())) *Applier {
 	return &Applier{
-		Store: c.Store, Machine: c.Machine, Folders: c.Folders, Sockets: c.Sockets, Activator: c.Activator, Holder: c.Holder, Log: c.Log, Kill: c.Kill,
+		Store: c.Store, Machine: c.Machine, Folders: c.Folders, Sockets: c.Sockets, Gone: c.Gone, Activator: c.Activator, Holder: c.Holder, Log: c.Log, Kill: c.Kill,
 		Started: c.Started, Updated: c.Updated, Idle: idle, Told: func(pid int) { c.told.Store(pid, true) },
 		Emit: func(state, message string) {
 			c.Emit(name, state, message)

@@ -71,6 +71,7 @@ func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed,
 	}
 	files := map[string]*os.File{}
 	maps.Copy(files, a.Sockets.Files(spec))
+	beside.Share(a.Sockets.Left(spec, a.Gone), files)
 	taken := a.Sockets.All(o.App)
 	if old.Err == nil {
 		theirs, err := old.Handle.Listeners(ctx)

@@ -59,7 +59,8 @@ func (a *Applier) listen(ctx context.Context, spec *appspec.Spec, o Observed, ac
 		return a.start(ctx, spec, o, act)
 	}
 	files := a.Sockets.Files(spec)
-	opened := map[string]*os.File{}
+	opened := a.Sockets.Left(spec, a.Gone)
+	maps.Copy(files, opened)
 	for i := range spec.Sockets.HTTP {
 		s := &spec.Sockets.HTTP[i]
 		if files[s.Listen] != nil && !socketFileGone(a.Store.FS, s) {

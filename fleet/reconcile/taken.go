@@ -3,7 +3,9 @@ package reconcile
 import (
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -25,5 +27,23 @@ func (a *Applier) taken(app string, err error) error {
 	} else {
 		at = "on " + at
 	}
-	return fmt.Errorf("cannot listen on %s: app %s still listens %s: the address is free once that app has left it; two apps that swap addresses wait for each other: give one of them another address first", taken.Listen, other, at)
+	return &neighbourError{fmt.Errorf("cannot listen on %s: app %s still listens %s: the address is free once that app has left it; two apps that swap addresses wait for each other: give one of them another address first", taken.Listen, other, at)}
+}
+
+// neighbourError says that another app of the fleet has an address. One that leaves it has
+// done so in a moment, and until then the next is refused to whoever asks for it there.
+type neighbourError struct{ error }
+
+// Of those tries the first are soon, and the others as of whatever fails.
+const (
+	soonTries = 10
+	soon      = 100 * time.Millisecond
+)
+
+// untilNext is how long it is to the next try of what failed for the nth time.
+func untilNext(err error, nth int, r appspec.Restart) time.Duration {
+	if _, ok := errors.AsType[*neighbourError](err); ok && nth <= soonTries {
+		return min(soon, r.Delay(nth))
+	}
+	return r.Delay(nth)
 }

@@ -29,6 +29,10 @@ type AppState struct {
 	Release      *deploy.Record
 	releaseKnown bool
 	book         *deploy.Book // where it is; nil: it was read, or nothing was recalled
+	store        *Store       // where all that was read; nil: nothing was
+	// Former is the app that this one was under another name, whose deploys it has yet to
+	// take over; empty: none. ReleaseOf finds it.
+	Former string
 	// Corrupt are files that could not be read, one sentence each.
 	Corrupt []string
 	Unknown error // why it cannot be told what there is, for want of descriptors or memory
@@ -92,7 +96,7 @@ func (s *Store) LoadOrders(app string, r *AppState) {
 	if s.read(app, fileFailure, &f, r) {
 		r.Failure = &f
 	}
-	r.book = s.Book(app)
+	r.book, r.store = s.Book(app), s
 }
 
 // meansAnApp tells whether a spec says where an app is and how it is reached: one of

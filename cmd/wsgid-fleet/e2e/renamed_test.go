@@ -1,0 +1,51 @@
+package e2e
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// An app that is given another name, in its folder, is served on: by the release that served,
+// on the socket that is open. Its deploys are known by its new name, and it can be gone back to
+// those of before.
+func TestRenamedAppServesOn(t *testing.T) {
+	asEach(t, func(t *testing.T, who account) {
+		g := newGuide(t, who, "")
+		folder := filepath.Join(g.demo, "apps/site")
+		g.replace("wsgid.d/wsgiapp.hcl", "deploy { branch = \"master\" }", fmt.Sprintf("deploy { branch = \"master\" }\n    path = %q", folder))
+		g.say("one")
+		g.run()
+		g.ok("deploy", "wsgiapp-dev")
+		g.say("two")
+		g.ok("deploy", "wsgiapp-dev")
+		done := g.load("the app", g.hello)
+		was := "wsgiapp-dev"
+		for _, environment := range []string{"production", "live"} {
+			_, before, _ := strings.Cut(was, "-")
+			g.replace("wsgid.d/wsgiapp.hcl", `environment "`+before+`"`, `environment "`+environment+`"`)
+			is := "wsgiapp-" + environment
+			g.await(is, "ready", 1)
+			eventually(t, patience, was+" to be gone", func() error {
+				if st, err := g.status(); err != nil || len(st.Apps) != 1 {
+					return fmt.Errorf("%v, %w", st.Apps, err)
+				}
+				return nil
+			})
+			g.says("two")
+			was = is
+		}
+		done()
+		if out := g.ok("deploys", was); strings.Count(out.stdout, was) != 2 {
+			t.Errorf("its deploys are not known: %v", out)
+		}
+		g.ok("rollback", was)
+		g.says("one")
+		// What comes from elsewhere is another app, though it has that folder.
+		g.rewrite("wsgid.d/wsgiapp.hcl", `environment "live"`, `environment "other"`, g.repo, g.repo+"-2")
+		if a := g.await("wsgiapp-other", "stopped", 0); !strings.HasPrefix(a.Reason, "not deployed yet") {
+			t.Errorf("it is said to be stopped as %q", a.Reason)
+		}
+	})
+}
