@@ -71,7 +71,7 @@ func (c *Certificate) read() (*tls.Certificate, error) {
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		return nil, fmt.Errorf("cannot use certificate %s with key %s: %w", c.certFile, c.keyFile, err)
+		return nil, fmt.Errorf("cannot use certificate %s with key %s: %w", c.certFile, c.keyFile, &unsuitable{err, nextForFiles(cert, key)})
 	}
 	return &pair, nil
 }

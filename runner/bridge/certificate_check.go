@@ -82,7 +82,10 @@ func NextForPair(err error) string {
 	if errors.Is(err, fs.ErrPermission) {
 		return "give the user of the master permission to read both files"
 	}
-	return "certificate and key must belong together, in PEM format, the server's certificate first"
+	if u, ok := errors.AsType[*unsuitable](err); ok {
+		return u.next
+	}
+	return nextPair
 }
 
 // openAsServed opens a file as the master that serves it does: one in an app's

@@ -27,10 +27,7 @@ func (s *Store) explain(ctx context.Context, r Repository, err error) error {
 	case said(err, "Host key verification failed", "host key is known for"):
 		hint = s.unknownHost(ctx, r, u)
 	case how == ssh && said(err, "Permission denied ("):
-		hint = "the server rejects our key: add the public half of ssh_key to it"
-		if r.SSHKey == "" {
-			hint = fmt.Sprintf("the server rejects every key that %s has in ~/.ssh: name one in ssh_key", s.Account)
-		}
+		hint = s.rejectedKey(ctx, r)
 	case how == https && said(err, "could not read Username", "could not read Password", "Authentication failed"):
 		hint = fmt.Sprintf("the server asks for a password (many do when a repository does not exist): put it into ~/.netrc of %s, or use ssh with ssh_key", s.Account)
 	case said(err, "from promisor remote"):

@@ -138,8 +138,9 @@ func TestFetchOverSSH(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	half := strings.Join(strings.Fields(string(mustRead(t, other.SSHKey+".pub")))[:2], " ")
 	_, err = s.store.Fetch(s.ctx(), other)
-	wants(t, err, "the server rejects our key")
+	wants(t, err, "the server rejects our key: add the public half of ssh_key to it: "+half)
 	other.SSHKey += "-not"
 	_, err = s.store.Fetch(s.ctx(), other)
 	wants(t, err, "is not there")
@@ -150,6 +151,64 @@ func TestFetchOverSSH(t *testing.T) {
 	}
 	_, err = s.store.Fetch(s.ctx(), r)
 	wants(t, err, "a different host key than the one in known_hosts", known+":1")
+}
+
+// A key that cannot be used is told of as what is wrong with its files: ssh itself says
+// nothing of most of it.
+func TestRejectedKeys(t *testing.T) {
+	u := newUpstream(t)
+	d, s := newSSHD(t), newSite(t)
+	u.commit("main", u.files(map[string]string{"v": "1"}), "first", false)
+	host := strings.Fields(string(mustRead(t, filepath.Join(d.dir, "host.pub"))))
+	known := filepath.Join(d.dir, "known")
+	d.keygen("other")
+	key, foreign := string(mustRead(t, filepath.Join(d.dir, "key"))), string(mustRead(t, filepath.Join(d.dir, "other.pub")))
+	write := func(name, text string, mode os.FileMode) {
+		if err := os.WriteFile(name, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		if a := account(); a != nil && mode == 0o600 {
+			if err := os.Chown(name, a.UID, a.GID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	write(known, fmt.Sprintf("[127.0.0.1]:%s %s %s\n", d.port, host[0], host[1]), 0o644)
+	at := filepath.Join(d.dir, "tried")
+	r := Repository{URL: d.url(u.dir), SSHKey: at, KnownHosts: known}
+	for _, c := range []struct{ name, key, public, want string }{
+		{"as it is", key, "", ""},
+		{"without the end of its last line", strings.TrimSuffix(key, "\n"), "", "ssh cannot read ssh_key, as where the end of its last line was lost"},
+		{"with Windows' ends of lines", strings.ReplaceAll(key, "\n", "\r\n"), "", "ssh cannot read ssh_key"},
+		{"beside the public half of another one", key, foreign, "ssh offers the server what is in " + at + ".pub, and that is the public half of another key: ssh-keygen -y -f " + at},
+		{"beside its own", key, string(mustRead(t, filepath.Join(d.dir, "key.pub"))), ""},
+	} {
+		write(at, c.key, 0o600)
+		write(at+".pub", c.public, 0o644)
+		if c.public == "" {
+			_ = os.Remove(at + ".pub")
+		}
+		if _, err := s.store.Fetch(s.ctx(), r); c.want != "" {
+			wants(t, err, c.want)
+		} else if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	write(at, key, 0o600)
+	if err := os.Chmod(at, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.store.Fetch(s.ctx(), r)
+	wants(t, err, "others than its owner may read it: chmod 600 "+at)
+	if err := os.Chmod(at, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("ssh-keygen", "-q", "-p", "-P", "", "-N", "secret", "-f", at).CombinedOutput(); err != nil {
+		t.Fatalf("ssh-keygen: %v\n%s", err, out)
+	}
+	write(at, string(mustRead(t, at)), 0o600)
+	_, err = s.store.Fetch(s.ctx(), r)
+	wants(t, err, "ssh_key has a passphrase, and nobody is there to type it")
 }
 
 func mustRead(t *testing.T, name string) []byte {
