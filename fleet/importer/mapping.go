@@ -236,15 +236,24 @@ func valueOf(a *appspec.Attribute, f facts.Fact) (any, error) {
 	default:
 		if instead, ok := a.Check(text); !ok {
 			if instead == "" {
-				instead = a.Form
+				return nil, fmt.Errorf("%s takes %s", a.Path, a.Form)
 			}
-			return nil, fmt.Errorf("%s takes %s", a.Path, instead)
+			if a.Path == "wsgi_app" && strings.HasSuffix(text, ")") {
+				instead = "a factory gets no arguments here: put what calls it, such as application = " + facts.HideSecrets(factoryOf(text)) + ", into a module, and name that"
+			}
+			return nil, fmt.Errorf("%s does not take %s: %s", a.Path, appspec.Quote(text), instead)
 		}
 		if len(a.OneOf) > 0 && !slices.Contains(a.OneOf, text) {
 			return nil, fmt.Errorf("%s takes one of %s", a.Path, strings.Join(a.OneOf, ", "))
 		}
 		return text, nil
 	}
+}
+
+// factoryOf is the call of an application such as shop:create_app("x").
+func factoryOf(text string) string {
+	_, call, _ := strings.Cut(text, ":")
+	return call
 }
 
 // put sets a value by its path of names.

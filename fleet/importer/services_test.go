@@ -96,12 +96,13 @@ Restart=always
 
 func TestProcfile(t *testing.T) {
 	dir := peertest.WriteFiles(t, map[string]string{
-		"Procfile": "web: cd src && PYTHONUNBUFFERED=1 gunicorn -w ${WEB_CONCURRENCY:-2} -b 0.0.0.0:$PORT blog:app --timeout 15\nworker: rq worker $QUEUE\nrelease: python manage.py migrate\n",
+		"Procfile": "web: cd src && PYTHONUNBUFFERED=1 gunicorn -w ${WEB_CONCURRENCY:-2} -b 0.0.0.0:$PORT blog:app --timeout 15\nworker: rq worker $QUEUE\nmail: cd mail && . ./venv/bin/activate && export A=1 && echo mail && python mail.py\nrelease: python manage.py migrate\n",
 		".env":     "QUEUE='hi$X'\nDATABASE_URL=postgres://u:hunter2@h/d\n# a note\nexport NO=1\n",
 	})
 	imp := importOne(t, facts.Options{}, dir)
 	holds(t, string(imp.Text), `wsgi_app = "blog:app"`, `working_directory = "`+dir+`/src"`, `listen = "0.0.0.0:5000"`, "count           = 2", `request_timeout = "15s"`,
-		"a shell ran it", "rq worker", "release: python manage.py migrate: not carried over: a command before a release is a stage of its deploy", "!hunter2")
+		"rq worker", "release: python manage.py migrate: not carried over: a command before a release is a stage of its deploy", "!hunter2")
+	holds(t, string(imp.Text), "a shell ran it, and what it did besides starting a program (cd mail; . ./venv/bin/activate; export A=1) is not done: make it a stage of a deploy", `command = ["python", "mail.py"]`)
 	name := facts.AppNameOf(dir)
 	if got := imp.Secrets["secrets/"+name+"/QUEUE"]; got != "hi$X" {
 		t.Errorf("%q", imp.Secrets)

@@ -1,7 +1,9 @@
 package shellwords
 
 import (
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -13,20 +15,27 @@ type ShellLine struct {
 	// are text.
 	Commands [][]string
 	// More tells that the line asks the shell for what these words do not say: more than
-	// one command, a redirection, a pattern, a substitution, a group, another process.
+	// one command, or what Besides tells.
 	More bool
+	// Besides tells of the same, but for more than one command: a redirection, a pattern,
+	// a substitution, a group, another process.
+	Besides bool
 	// Unknown are variables that the line uses and env has not; they are taken as empty.
 	Unknown []string
 }
 
-// Line reads a command line as sh does.
+// Line reads a command line as sh does, or the text of a script: what it sets counts from
+// there on, and export of a variable that is set is a command with its value.
 func Line(text string, env map[string]string) ShellLine {
-	l := lineReader{text: text, env: env}
+	l := lineReader{text: text, env: maps.Clone(env)}
+	if l.env == nil {
+		l.env = map[string]string{}
+	}
 	for l.at < len(l.text) {
 		l.sign()
 	}
 	l.endCommand()
-	l.More = l.More || len(l.Commands) > 1
+	l.More = l.Besides || len(l.Commands) > 1
 	return l.ShellLine
 }
 
@@ -48,7 +57,7 @@ func (l *lineReader) endWord() {
 	if l.in && !l.skip {
 		word := l.word.String()
 		if len(l.command) == 0 && !l.quoted && reserved[word] {
-			l.More = true
+			l.Besides = true
 		}
 		l.command = append(l.command, word)
 	}
@@ -60,9 +69,29 @@ func (l *lineReader) endWord() {
 func (l *lineReader) endCommand() {
 	l.endWord()
 	if len(l.command) > 0 {
+		l.set()
 		l.Commands = append(l.Commands, l.command)
 	}
 	l.command, l.skip = nil, false
+}
+
+// set takes the variables that a command sets, if it does nothing else.
+func (l *lineReader) set() {
+	words := l.command
+	exports := words[0] == "export"
+	if exports {
+		words = words[1:]
+	} else if slices.ContainsFunc(words, func(word string) bool { return !assigned().MatchString(word) }) {
+		return
+	}
+	for i, word := range words {
+		if value, known := l.env[word]; exports && known {
+			words[i] = word + "=" + value
+		}
+		if name, value, _ := strings.Cut(word, "="); assigned().MatchString(word) {
+			l.env[name] = value
+		}
+	}
 }
 
 // reserved are words with which something begins that is no simple command.
@@ -100,8 +129,11 @@ func (l *lineReader) sign() {
 			l.at++
 		}
 	case c == ';' || c == '&' || c == '|' || c == '(' || c == ')':
-		if c == '&' && !strings.HasPrefix(l.text[l.at:], "&") || c == '(' || c == ')' {
-			l.More = true // behind the back, or in a shell of its own
+		switch two := (c == '&' || c == '|') && strings.HasPrefix(l.text[l.at:], string(c)); {
+		case two:
+			l.at++
+		case c != ';': // behind the back, into another one, or in a shell of its own
+			l.Besides = true
 		}
 		l.endCommand()
 	case c == '<' || c == '>':
@@ -113,10 +145,10 @@ func (l *lineReader) sign() {
 		for l.at < len(l.text) && strings.IndexByte("<>&|-", l.text[l.at]) >= 0 {
 			l.at++
 		}
-		l.More, l.skip = true, !strings.HasSuffix(l.text[:l.at], "&-")
+		l.Besides, l.skip = true, !strings.HasSuffix(l.text[:l.at], "&-")
 	default:
 		if strings.IndexByte("*?[", c) >= 0 || c == '~' && !l.in {
-			l.More = true
+			l.Besides = true
 		}
 		l.put(l.text[l.at-1 : l.at])
 	}
@@ -185,7 +217,7 @@ func (l *lineReader) expansion(sign byte, quoted bool) {
 	if end <= 0 {
 		end = len(rest)
 	}
-	l.More = true
+	l.Besides = true
 	l.put(string(sign) + rest[:end])
 	l.at += end
 }

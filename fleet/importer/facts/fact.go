@@ -3,6 +3,7 @@ package facts
 import (
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/shellwords"
 )
@@ -74,10 +75,15 @@ func (a *App) Note(at Position, was, what string) {
 }
 
 // OfShell says what a shell did by a line besides starting a program, and what it took
-// from elsewhere. instead is what to do about the first.
-func (a *App) OfShell(at Position, was string, line shellwords.ShellLine, instead string) {
-	if line.More {
-		a.Lost(at, was, "a shell ran it, and what it did besides starting a program is not done"+instead)
+// from elsewhere. did are the commands of the first that are known; instead is what to do
+// about them.
+func (a *App) OfShell(at Position, was string, line shellwords.ShellLine, did []string, instead string) {
+	if line.Besides || len(did) > 0 {
+		what := ""
+		if len(did) > 0 {
+			what = " (" + CommandText(strings.Join(did, "; ")) + ")"
+		}
+		a.Lost(at, was, "a shell ran it, and what it did besides starting a program"+what+" is not done"+instead)
 	}
 	for _, name := range line.Unknown {
 		a.Note(at, was, "$"+name+" is not known here, and taken as empty: write its value")

@@ -22,7 +22,11 @@ func (u *reader) beside() {
 			u.lose(o, "it has no command")
 			continue
 		}
-		u.app.OfShell(o.at, was(o), line, ": put it into a script of the app")
+		var did []string
+		for _, words := range line.Commands[1:] {
+			did = append(did, strings.Join(words, " "))
+		}
+		u.app.OfShell(o.at, was(o), line, did, ": put it into a script of the app")
 		u.app.Add(facts.Fact{Set: facts.SetProcess, Key: facts.CommandName(command, i), List: line.Commands[0], Was: was(o), At: o.at})
 	}
 	u.crons()
