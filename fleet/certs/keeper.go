@@ -205,6 +205,7 @@ func (s *site) refresh(dir string) {
 		s.rec = readRecord(dir, s.Host)
 	}
 	s.read, s.seen, s.leaf = true, info, readPair(dir, s.Host)
+	s.rec.outdated(s.leaf)
 }
 
 // work does what is due for a name.
@@ -245,6 +246,7 @@ func (k *Keeper) work(ctx context.Context, s *site, w Site, do action) {
 }
 
 func (s *site) save(k *Keeper, host string) {
+	s.rec.Beside = fingerprint(s.leaf)
 	if err := s.rec.write(k.Dir, host); err != nil {
 		k.Log.Error(err.Error(), "host", host, "next", "until it can be written, a restarted daemon asks the authority again")
 	}

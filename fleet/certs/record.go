@@ -1,7 +1,9 @@
 package certs
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -24,6 +26,23 @@ type record struct {
 	RetryAt   time.Time `json:"retry_at,omitzero"`   // not before; zero: nothing has failed
 	Window    *window   `json:"window,omitempty"`    // nil: the authority has named none
 	AskAt     time.Time `json:"ask_at,omitzero"`     // when it is asked for one again
+	Beside    string    `json:"beside,omitempty"`    // the certificate that served then, by its hash; none: no one; empty: not known
+}
+
+// outdated forgets what was remembered beside another certificate: a daemon that was killed
+// when it had written this one, and not yet that nothing is wrong any more, leaves it behind.
+func (r *record) outdated(leaf *x509.Certificate) {
+	if leaf != nil && r.Beside != "" && r.Beside != fingerprint(leaf) {
+		*r = record{Directory: r.Directory}
+	}
+}
+
+func fingerprint(leaf *x509.Certificate) string {
+	if leaf == nil {
+		return "none"
+	}
+	sum := sha256.Sum256(leaf.Raw)
+	return hex.EncodeToString(sum[:])
 }
 
 // window is when the authority wants a certificate to be renewed (RFC 9773).
@@ -68,6 +87,7 @@ type Status struct {
 // Look tells where a name stands, by what is on disk.
 func Look(dir, host string) Status {
 	r, leaf := readRecord(dir, host), readPair(dir, host)
+	r.outdated(leaf)
 	s := Status{Host: host, Failures: r.Failures + r.Checks, Error: r.Error, Next: r.Next, RetryAt: r.RetryAt}
 	if leaf != nil {
 		s.Issuer, s.NotAfter, s.Renew = issuerName(leaf), leaf.NotAfter, r.renewAt(leaf)
