@@ -35,6 +35,16 @@ type Exchange struct {
 	Access  applog.Note
 }
 
+// sinkFor is where a piece of the response goes; nil: nobody waits for it any more. After
+// the last one nothing goes there.
+func (x *Exchange) sinkFor(last bool) wsgi.Sink {
+	sink := x.Sink
+	if last {
+		x.Sink = nil
+	}
+	return sink
+}
+
 // reset makes an exchange ready for reuse.
 func (x *Exchange) reset() {
 	if x.Body != nil {

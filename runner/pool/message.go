@@ -53,83 +53,41 @@ func (p *Pool) onMessage(s *Slot, msg []byte, passed int) {
 		return
 	}
 	x := s.held[0]
-	end := flags&wsgi.FlagEnd != 0
 	if typ != wsgi.MsgFile {
 		closePassed(passed)
 	}
+	end, fault := p.answer(x, typ, flags&wsgi.FlagEnd != 0, payload, passed)
+	switch {
+	case fault != "":
+		p.workerBroke(w, fault)
+	case end:
+		p.finished(s)
+	case x.deadline > 0:
+		// A piece has come: the time runs to the next one. The sweep finds it in its
+		// own time.
+		x.deadline = p.loop.Now() + int64(p.spec.Workers.RequestTimeout)
+	}
+}
+
+// answer takes in a piece of a response, which the worker may call the last one. end tells
+// that nothing follows; fault, what no worker may send.
+func (p *Pool) answer(x *Exchange, typ byte, last bool, payload []byte, passed int) (end bool, fault string) {
 	switch typ {
 	case wsgi.MsgHead:
-		var h wsgi.ResponseHead
-		body, err := wsgi.ParseHead(payload, &h)
-		if err != nil || x.headSent {
-			p.workerBroke(w, fmt.Sprintf("it sent an invalid response head: %v", err))
-			return
-		}
-		x.headSent = true
-		if x.endedAt == 0 {
-			x.status, x.sent = h.Status, int64(len(body))
-		}
-		if h.ContentLength >= 0 {
-			x.Access.Limit(h.ContentLength)
-		}
-		if h.Status >= 500 && !x.health {
-			p.stats.errors++
-		}
-		if x.Sink != nil {
-			if end {
-				sink := x.Sink
-				x.Sink = nil
-				sink.Head(&h, body, true)
-			} else {
-				x.Sink.Head(&h, body, false)
-			}
-		}
+		return last, p.head(x, payload, last)
 	case wsgi.MsgData:
 		if !x.headSent {
-			p.workerBroke(w, "it sent a response body before the head")
-			return
+			return last, "it sent a response body before the head"
 		}
 		x.sent += int64(len(payload))
-		if x.Sink != nil {
-			if end {
-				sink := x.Sink
-				x.Sink = nil
-				sink.Data(payload, true)
-			} else {
-				x.Sink.Data(payload, false)
-			}
+		if sink := x.sinkFor(last); sink != nil {
+			sink.Data(payload, last)
 		}
+		return last, ""
 	case wsgi.MsgFile:
-		off, n, err := wsgi.ParseFile(payload)
-		if passed < 0 && err == nil && x.headSent && p.noDescriptors() {
-			// The worker did send one: the kernel had none to give us.
-			if sink := x.Sink; sink != nil {
-				x.Sink = nil
-				p.log.Error(fmt.Sprintf("%s: the response is aborted: no descriptor is left for a file that it sends; raise the limit of open files of the service (LimitNOFILE=)", x.Label))
-				sink.Fail(503, "the server has no descriptors left")
-			}
-			break
-		}
-		if err != nil || !x.headSent || !isRegular(passed) {
-			closePassed(passed)
-			p.workerBroke(w, "it sent an invalid file message")
-			return
-		}
-		x.sent += n
-		f := newFile(passed)
-		if x.Sink == nil {
-			_ = f.Close()
-		} else if end {
-			sink := x.Sink
-			x.Sink = nil
-			sink.File(f, off, n, true)
-		} else {
-			x.Sink.File(f, off, n, false)
-		}
+		return last, p.file(x, payload, passed, last)
 	case wsgi.MsgEnd:
-		end = true
-		if sink := x.Sink; sink != nil {
-			x.Sink = nil
+		if sink := x.sinkFor(true); sink != nil {
 			if !x.headSent {
 				x.status = 500
 				p.stats.errors++
@@ -138,29 +96,66 @@ func (p *Pool) onMessage(s *Slot, msg []byte, passed int) {
 				sink.Data(nil, true)
 			}
 		}
+		return true, ""
 	case wsgi.MsgAbort:
-		end = true
 		p.stats.errors++
 		if x.status == 0 {
 			x.status = 500
 		}
-		if sink := x.Sink; sink != nil {
-			x.Sink = nil
+		if sink := x.sinkFor(true); sink != nil {
 			sink.Fail(500, "the application failed after its response had started")
 		}
-	default:
-		p.workerBroke(w, fmt.Sprintf("it sent a message of unknown type %q", typ))
-		return
+		return true, ""
 	}
-	if end {
-		p.finished(s)
-		return
+	return false, fmt.Sprintf("it sent a message of unknown type %q", typ)
+}
+
+// head takes in the head of a response, with what of its body came along.
+func (p *Pool) head(x *Exchange, payload []byte, last bool) (fault string) {
+	var h wsgi.ResponseHead
+	body, err := wsgi.ParseHead(payload, &h)
+	if err != nil || x.headSent {
+		return fmt.Sprintf("it sent an invalid response head: %v", err)
 	}
-	if x.deadline > 0 {
-		// A piece has come: the time runs to the next one. The sweep finds it in its
-		// own time.
-		x.deadline = p.loop.Now() + int64(p.spec.Workers.RequestTimeout)
+	x.headSent = true
+	if x.endedAt == 0 {
+		x.status, x.sent = h.Status, int64(len(body))
 	}
+	if h.ContentLength >= 0 {
+		x.Access.Limit(h.ContentLength)
+	}
+	if h.Status >= 500 && !x.health {
+		p.stats.errors++
+	}
+	if sink := x.sinkFor(last); sink != nil {
+		sink.Head(&h, body, last)
+	}
+	return ""
+}
+
+// file takes in a part of the body that is in a file, whose descriptor came along.
+func (p *Pool) file(x *Exchange, payload []byte, passed int, last bool) (fault string) {
+	off, n, err := wsgi.ParseFile(payload)
+	if passed < 0 && err == nil && x.headSent && p.noDescriptors() {
+		// The worker did send one: the kernel had none to give us.
+		if sink := x.sinkFor(true); sink != nil {
+			p.log.Error(fmt.Sprintf("%s: the response is aborted: no descriptor is left for a file that it sends; raise the limit of open files of the service (LimitNOFILE=)", x.Label))
+			sink.Fail(503, "the server has no descriptors left")
+		}
+		return ""
+	}
+	if err != nil || !x.headSent || !isRegular(passed) {
+		closePassed(passed)
+		return "it sent an invalid file message"
+	}
+	x.sent += n
+	f := newFile(passed)
+	if sink := x.sinkFor(last); sink != nil {
+		sink.File(f, off, n, last)
+	} else {
+		_ = f.Close()
+	}
+	return ""
 }
 
 // noDescriptors tells that the kernel gives us no more.

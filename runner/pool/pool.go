@@ -220,8 +220,7 @@ func (p *Pool) Abandon(x *Exchange) {
 
 // fail answers a request that no worker has, or whose worker is given up.
 func (p *Pool) fail(x *Exchange, status int, reason string) {
-	sink := x.Sink
-	x.Sink = nil
+	sink := x.sinkFor(true)
 	if !x.headSent {
 		x.status = status
 	}
