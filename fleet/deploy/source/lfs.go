@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -58,9 +59,15 @@ func (u *unpacker) large(out *release, pointers []pointer) error {
 	for _, p := range pointers {
 		from := u.parts[p.entry.repo]
 		if !fetched[p.entry.repo] {
-			c := u.store.git(from.repo, from.dir, "-c", "remote.origin.url="+from.repo.URL,
-				"-c", "lfs.fetchrecentrefsdays=0", "-c", "lfs.locksverify=false", "lfs", "fetch", "origin", from.id)
-			if err := c.Run(u.ctx); err != nil {
+			elsewhere, err := u.largeURL(from)
+			if err != nil {
+				return err
+			}
+			args := []string{"-c", "remote.origin.url=" + from.repo.URL, "-c", "lfs.fetchrecentrefsdays=0", "-c", "lfs.locksverify=false"}
+			if elsewhere != "" {
+				args = append(args, "-c", "lfs.url="+elsewhere)
+			}
+			if err := u.store.git(from.repo, from.dir, append(args, "lfs", "fetch", "origin", from.id)...).Run(u.ctx); err != nil {
 				if said(err, "'lfs' is not a git command") {
 					return errors.New("git-lfs is not installed on this machine, and the spec says lfs = true; install the package git-lfs")
 				}
@@ -74,6 +81,37 @@ func (u *unpacker) large(out *release, pointers []pointer) error {
 	}
 	u.tree.bytes = sum
 	return nil
+}
+
+// largeURL is where .lfsconfig of the commit says that its large files are; empty: where the
+// repository is. git-lfs reads the file of the branch that is checked out, which nothing is
+// here (3.3.0; findings/git-lfs-reads-the-configuration-of-another-commit.sh). What else
+// stands in it is for those who work on the files.
+func (u *unpacker) largeURL(from *part) (string, error) {
+	out, err := u.store.output(u.ctx, from.repo, from.dir, "config", "--no-includes", "--blob", from.id+":.lfsconfig", "--list", "-z")
+	if err != nil {
+		if said(err, "unable to resolve config blob") {
+			return "", nil
+		}
+		return "", fmt.Errorf("cannot read .lfsconfig: %w", err)
+	}
+	written := map[string]string{}
+	for item := range strings.SplitSeq(out, "\x00") {
+		key, value, _ := strings.Cut(item, "\n")
+		written[key] = value
+	}
+	address := cmp.Or(written["lfs.url"], written["remote.origin.lfsurl"])
+	if address == "" {
+		return "", nil
+	}
+	how, _, err := parse(address)
+	if err != nil {
+		return "", fmt.Errorf(".lfsconfig, lfs.url: %w", err)
+	}
+	if own, _, _ := parse(from.repo.URL); how == file && own != file {
+		return "", fmt.Errorf(".lfsconfig, lfs.url: %s is on this machine, and the repository is not", shown(address))
+	}
+	return address, nil
 }
 
 // largeFile copies one file out of LFS's own store. That belongs to the account,

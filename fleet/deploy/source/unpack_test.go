@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -223,55 +222,6 @@ func TestSubmodules(t *testing.T) {
 	u.commit("main", u.rawTree(item{"160000", "vendor", old}), "no .gitmodules", false)
 	_, err := s.deploy(r, "", "3")
 	wants(t, err, "has no url")
-}
-
-func TestLFS(t *testing.T) {
-	u, s := newUpstream(t), newSite(t)
-	work := filepath.Join(openDir(t), "work")
-	run := func(args ...string) {
-		t.Helper()
-		cmd := exec.Command(args[0], args[1:]...)
-		cmd.Dir = filepath.Dir(work)
-		if _, err := os.Stat(work); err == nil {
-			cmd.Dir = work
-		}
-		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(work), "GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@b.c", "GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@b.c"}
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%q: %v\n%s", args, err, out)
-		}
-	}
-	run("git", "lfs", "install", "--skip-repo")
-	run("git", "clone", "-q", u.url(), work)
-	run("git", "lfs", "track", "*.bin")
-	content := strings.Repeat("large\n", 1000)
-	if err := os.WriteFile(filepath.Join(work, "a.bin"), []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	run("git", "add", ".")
-	run("git", "commit", "-q", "-m", "x")
-	run("git", "push", "-q", "origin", "HEAD:refs/heads/main")
-	r := Repository{URL: u.url()}
-	_, err := s.deploy(r, "", "1")
-	wants(t, err, `"a.bin" is stored in Git LFS`, "lfs = true")
-	r.LFS = true
-	if _, err := s.deploy(r, "", "2"); err != nil {
-		t.Fatal(err)
-	}
-	if got := s.read("2/a.bin"); got != content {
-		t.Errorf("%d bytes, want %d", len(got), len(content))
-	}
-	// What lies in LFS's store is somebody else's word.
-	err = filepath.WalkDir(filepath.Join(s.fetch(r).dir, "lfs", "objects"), func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		return os.WriteFile(name, []byte(strings.Repeat("other\n", 1000)), 0o644)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = s.deploy(r, "", "3")
-	wants(t, err, "is not what the repository describes")
 }
 
 func TestDiskFull(t *testing.T) {
