@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 )
@@ -168,6 +169,9 @@ func (u *unitFile) timer(a *facts.App, t, job *unitFile, env map[string]string) 
 			attributes["timezone"] = zone
 		}
 		a.Add(facts.Fact{Set: facts.SetSchedule, Key: name, Value: line, List: starts[0].with(a, v.at, vars), More: attributes, Was: was, At: v.at})
+		if differs := nights(line, zone, time.Now()); differs != "" {
+			a.Note(v.at, was, differs)
+		}
 	}
 	a.Note(times[0].at, "", "the app has it as a schedule: disable "+filepath.Base(t.path)+", or it runs twice")
 }
