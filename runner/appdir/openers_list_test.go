@@ -62,7 +62,7 @@ var directOpeners = []struct {
 		"runner/sandbox/root.go attach bindApp bindEntry enterChroot keepWritable makeFolders topNames",
 		"runner/sandbox/bind.go mount openBinds", // what a spec names comes by Folder
 		"runner/sandbox/hostfiles.go put",
-		"runner/master/master.go newMaster",
+		"runner/master/master.go openFolder",
 		"runner/sandbox/namespaces.go initProc newNamespaces",
 		"runner/sandbox/refresh.go refresh show showAnew",
 	}},

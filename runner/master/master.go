@@ -76,10 +76,8 @@ type master struct {
 
 func newMaster(msg boot.Message, files map[string]int) (*master, error) {
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-	spec := msg.Spec
-	m := &master{boot: msg, spec: spec, dir: control.AppDir(msg.StateDir, spec.Name)}
-	user, hostDir := msg.User, msg.HostDir
-	python, err := appdir.ResolvePython(spec)
+	m := &master{boot: msg, spec: msg.Spec, dir: control.AppDir(msg.StateDir, msg.Spec.Name)}
+	python, err := appdir.ResolvePython(m.spec)
 	if err != nil {
 		return nil, err
 	}
@@ -87,45 +85,75 @@ func newMaster(msg boot.Message, files map[string]int) (*master, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.view = func(s *appspec.Spec) *appspec.Spec { return s }
 	m.data = openData(msg)
 	m.openGates()
-	if spec.Chroot {
-		if len(spec.Sockets.Mongrel2) > 0 {
-			if err := lazyzmq.Load(); err != nil {
-				return nil, err
-			}
-		}
-		applog.KeepJournal()
-		if m.chroot, err = sandbox.NewChroot(spec, msg.Folder, python, m.dir, hostDir); err != nil {
-			return nil, err
-		}
-		// The same folder, with what is mounted below it, which the descriptor of
-		// the old root has lost.
-		if msg.Folder, err = unix.Open(sandbox.AppFolder, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
-			return nil, fmt.Errorf("cannot open app folder %s: %w", spec.Path, err)
-		}
-		m.view = sandbox.Inside
+	if err := m.openFolder(python); err != nil {
+		return nil, err
 	}
-	m.root = appdir.FromDescriptor(msg.Folder, spec.Path)
-	var st unix.Stat_t
-	if err := unix.Fstat(msg.Folder, &st); err == nil {
-		m.folder = fmt.Sprintf("%d:%d", st.Dev, st.Ino)
-	}
-	uid, gid := -1, -1
-	if user.Change {
-		uid, gid = user.UID, user.GID
-	}
-	stderr := applog.NoStderr
-	if msg.Foreground || msg.Stderr {
-		stderr = 2
-	}
-	m.log = applog.Open(applog.Places{Root: m.root, Apart: applog.Besides(m.data), Stderr: stderr}, spec, uid, gid, msg.Foreground)
-	m.log.CatchCrashes()
+	m.openLog()
 	if m.loop, err = evloop.New(); err != nil {
 		return nil, err
 	}
-	m.pool = pool.New(m.loop, m.log, m.root, spec)
+	m.makePool(python)
+	m.makeIngress(spool)
+	m.deadline.Do = m.onDeadline
+	m.rest.init(m)
+	if err := m.register(files); err != nil {
+		return nil, err
+	}
+	m.markPID()
+	m.loop.Tick()
+	m.log.Info(fmt.Sprintf("master of %s starting: wsgid %s, generation %d, workers run as %s", m.spec.Name, version.Program, msg.Generation, msg.User.Name))
+	m.pool.Start()
+	return m, nil
+}
+
+// openFolder takes hold of the app folder, in the chroot where the spec wants one.
+func (m *master) openFolder(python string) (err error) {
+	folder := m.boot.Folder
+	m.view = func(s *appspec.Spec) *appspec.Spec { return s }
+	if m.spec.Chroot {
+		if len(m.spec.Sockets.Mongrel2) > 0 {
+			if err := lazyzmq.Load(); err != nil {
+				return err
+			}
+		}
+		applog.KeepJournal()
+		if m.chroot, err = sandbox.NewChroot(m.spec, folder, python, m.dir, m.boot.HostDir); err != nil {
+			return err
+		}
+		// The same folder, with what is mounted below it, which the descriptor of
+		// the old root has lost.
+		if folder, err = unix.Open(sandbox.AppFolder, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
+			return fmt.Errorf("cannot open app folder %s: %w", m.spec.Path, err)
+		}
+		m.view = sandbox.Inside
+	}
+	m.root = appdir.FromDescriptor(folder, m.spec.Path)
+	var st unix.Stat_t
+	if err := unix.Fstat(folder, &st); err == nil {
+		m.folder = fmt.Sprintf("%d:%d", st.Dev, st.Ino)
+	}
+	return nil
+}
+
+func (m *master) openLog() {
+	uid, gid := -1, -1
+	if user := m.boot.User; user.Change {
+		uid, gid = user.UID, user.GID
+	}
+	stderr := applog.NoStderr
+	if m.boot.Foreground || m.boot.Stderr {
+		stderr = 2
+	}
+	m.log = applog.Open(applog.Places{Root: m.root, Apart: applog.Besides(m.data), Stderr: stderr}, m.spec, uid, gid, m.boot.Foreground)
+	m.log.CatchCrashes()
+	m.chroot.Follow(m.log)
+}
+
+// makePool makes the pool of workers, and what starts them.
+func (m *master) makePool(python string) {
+	m.pool = pool.New(m.loop, m.log, m.root, m.spec)
 	m.recallServed()
 	m.pool.Changed = m.onChange
 	m.loop.Poll = func(sleep bool) bool {
@@ -137,75 +165,81 @@ func newMaster(msg boot.Message, files map[string]int) (*master, error) {
 	m.log.OnStatus(func() { m.loop.Post(m.pool.NotifyChanged) })
 	m.pool.Admitted = m.filters.Store
 	m.pool.Emptied = m.onPoolEmpty
-	sp := pool.NewSpawner(m.loop, m.log, user, msg.Env, hostDir, m.chroot.Workers())
+	m.pool.Configured = m.configureStatic
+	sp := pool.NewSpawner(m.loop, m.log, m.boot.User, m.boot.Env, m.boot.HostDir, m.chroot.Workers())
 	sp.NoRing = os.Getenv(boot.RingSwitch) == "0"
 	m.spawner = sp
-	m.chroot.Follow(m.log)
-	m.pool.AskPython = func() (err error) {
-		// It is the app's own code, and runs where the workers do.
-		sp.There(func() {
-			if _, err = appdir.PythonVersion(context.Background(), python, msg.User.Owner); err != nil {
-				return
-			}
-			// It cannot read what it is to run.
-			if why := appdir.ClosedTo(filepath.Join(hostDir, "wsgid"), msg.User.Owner); why != "" {
-				err = fmt.Errorf("cannot start worker: %s, or choose another --state-dir", why)
-			}
-		})
-		return err
-	}
+	m.pool.AskPython = func() error { return m.askPython(python) }
 	m.pool.StartWith(sp, m.view)
-	m.pool.Unforked = msg.Unforked
-	if msg.Stem != nil {
-		if err := sp.AdoptStem(m.pool, msg.StemSocket, msg.StemSocket+1, *msg.Stem); err != nil {
+	m.pool.Unforked = m.boot.Unforked
+	if m.boot.Stem != nil {
+		if err := sp.AdoptStem(m.pool, m.boot.StemSocket, m.boot.StemSocket+1, *m.boot.Stem); err != nil {
 			m.pool.Unforked = err.Error()
 			m.log.Info("workers are not forked: " + err.Error())
 		}
 	}
-	m.env = ingress.New(m.loop, m.pool, m.log, spool, spec)
+}
+
+// askPython says why the interpreter cannot be what workers run with.
+func (m *master) askPython(python string) (err error) {
+	// It is the app's own code, and runs where the workers do.
+	m.spawner.There(func() {
+		if _, err = appdir.PythonVersion(context.Background(), python, m.boot.User.Owner); err != nil {
+			return
+		}
+		// It cannot read what it is to run.
+		if why := appdir.ClosedTo(filepath.Join(m.boot.HostDir, "wsgid"), m.boot.User.Owner); why != "" {
+			err = fmt.Errorf("cannot start worker: %s, or choose another --state-dir", why)
+		}
+	})
+	return err
+}
+
+// makeIngress makes what brings requests, but for its sockets.
+func (m *master) makeIngress(spool string) {
+	m.env = ingress.New(m.loop, m.pool, m.log, spool, m.spec)
 	m.env.Pipes = os.Getenv(boot.PipesSwitch) != "off"
 	m.http = httpserver.New(m.env)
 	m.http.Emptied = m.checkDrained
 	m.http.DialGate = m.dialGate
 	m.pool.Crowded = m.http.MakeRoom
 	m.http.ServeTLS = func(fd int, peer wsgi.Peer, p *gate.Passed) { m.https().adopt(fd, peer, p) }
-	m.crew = newCrew(user, m.log)
-	m.pool.Configured = m.configureStatic
-	m.deadline.Do = m.onDeadline
-	m.rest.init(m)
+	m.crew = newCrew(m.boot.User, m.log)
+}
+
+// register lets the master be found, and opens its sockets. One that cannot is not found.
+func (m *master) register(files map[string]int) error {
 	start, err := appdir.StartTime(os.Getpid())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	m.record = control.Record{App: spec.Name, PID: os.Getpid(), StartTime: start, BootID: control.BootID(), Since: time.Now(),
-		Program: version.Program, Generation: msg.Generation, SpecDigest: m.digest(spec), Path: spec.Path}
+	m.record = control.Record{App: m.spec.Name, PID: os.Getpid(), StartTime: start, BootID: control.BootID(), Since: time.Now(),
+		Program: version.Program, Generation: m.boot.Generation, SpecDigest: m.digest(m.spec), Path: m.spec.Path}
 	if m.control, err = newControlServer(m, m.dir, m.loop, m.log); err != nil {
-		return nil, err
+		return err
 	}
 	if err := m.record.Write(m.dir); err != nil {
-		return nil, err
+		return err
 	}
-	if err := m.openSockets(files); err != nil {
+	err = m.openSockets(files)
+	if err == nil && !m.boot.Standby {
+		err = m.accept()
+	}
+	if err != nil {
 		m.record.Remove(m.dir)
-		return nil, err
 	}
-	if !msg.Standby {
-		if err := m.accept(); err != nil {
-			m.record.Remove(m.dir)
-			return nil, err
-		}
+	return err
+}
+
+func (m *master) markPID() {
+	err := m.root.MarkPID(appdir.Master, os.Getpid())
+	switch {
+	case err == nil:
+	case m.root.ReadOnly():
+		m.log.Info("not writing pid files: the app folder is on a read-only file system")
+	default:
+		m.log.Warn(err.Error())
 	}
-	if err := m.root.MarkPID(appdir.Master, os.Getpid()); err != nil {
-		if m.root.ReadOnly() {
-			m.log.Info("not writing pid files: the app folder is on a read-only file system")
-		} else {
-			m.log.Warn(err.Error())
-		}
-	}
-	m.loop.Tick()
-	m.log.Info(fmt.Sprintf("master of %s starting: wsgid %s, generation %d, workers run as %s", spec.Name, version.Program, msg.Generation, user.Name))
-	m.pool.Start()
-	return m, nil
 }
 
 // openSockets takes over the listening sockets that came with the boot.
