@@ -132,6 +132,9 @@ func (g *gated) strays(host []byte, names *gate.Names) bool {
 	return false
 }
 
+// Names are those that connections of gates may ask for.
+func (s *Server) Names() *gate.Names { return s.names }
+
 // configureNames takes over for which names connections are kept, from their next request on.
 func (s *Server) configureNames() {
 	var adopts appspec.HTTPSocket

@@ -38,7 +38,7 @@ func (in *tlsIngress) configureGated(spec *appspec.Spec) {
 	if in.gated == nil {
 		in.gated = &gatedTLS{certificates: bridge.Certificates{Open: in.files, Log: in.log.Info}}
 	}
-	in.gated.names.Store(gate.NewNames(spec.Hosts, s.Foreign, s.Default))
+	in.gated.names.Store(in.http.Names())
 	choices := make([]bridge.Choice, len(s.Pairs))
 	for i, p := range s.Pairs {
 		choices[i] = bridge.Choice{Cert: p.Cert, Key: p.Key, Hosts: p.Hosts, Place: p.Listen}
