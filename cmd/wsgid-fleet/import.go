@@ -33,9 +33,11 @@ runs the same application. Nothing is changed, and nothing is started. A PATH is
                                 input, or a folder of vassals
   a gunicorn.conf.py            Python evaluates it, without importing the app
   a supervisord.conf            its programs, with what it includes
-  a NAME.service of systemd     with drop-ins, environment files, NAME.socket and the
-                                timers beside it whose services are of the app, or the
-                                init script of a Debian service for OpenStack
+  a NAME.service of systemd     with drop-ins, environment files, NAME.socket, and the
+                                timers and services beside it that are of the app; an
+                                instance such as app@shop.service, or app@.service for
+                                all that are enabled; the init script of a Debian
+                                service for OpenStack
   a Procfile                    or its folder, with the .env beside it
   a site of Apache              with directives of mod_wsgi, or the apache2.conf
   a conf.json of NGINX Unit     or what its control socket gives

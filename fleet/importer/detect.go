@@ -14,6 +14,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/apache"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/command"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/systemd"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/unit"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/uwsgi"
 )
@@ -29,6 +30,9 @@ func detect(path string) (string, error) {
 			if _, err := os.Stat(file); err == nil {
 				return "uwsgi", nil
 			}
+		}
+		if systemd.IsInstance(path) {
+			return "systemd", nil
 		}
 		return "", errors.New("there is no such file or folder")
 	}

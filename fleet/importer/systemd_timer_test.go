@@ -60,7 +60,7 @@ func TestTimersBesideAService(t *testing.T) {
 		"# nightly.timer:5: RandomizedDelaySec=5min: not carried over: ",
 		"# nightly.timer:7: OnBootSec=10min: not carried over: ",
 		"# nightly.service:5: B of nightly.service: not carried over: ",
-		"# two.timer:2: two.timer: not carried over: two.service runs 2 commands",
+		"# two.service:5: two.service: not carried over: it runs 2 commands, a schedule one: put them into a script",
 		"# other.timer:2: the app has it as a schedule: disable other.timer, or it runs twice", "!A of nightly.service")
 	if !imp.Incomplete {
 		t.Error("it says that all was carried over")

@@ -158,9 +158,10 @@ var directOpeners = []struct {
 		"fleet/importer/procfile/options.go environment",
 		"fleet/importer/supervisord/supervisord.go readAll",
 		"fleet/importer/systemd/command.go rootShell", // /etc/passwd
-		"fleet/importer/systemd/unit.go environment readUnit",
+		"fleet/importer/systemd/environment.go environment",
+		"fleet/importer/systemd/instance.go placed",
+		"fleet/importer/systemd/unit.go readUnit",
 		"fleet/importer/systemd/specifier.go ofSystem", // of /etc and /proc: what the machine is called
-		"fleet/importer/systemd/socket.go socket",
 		"fleet/importer/uwsgi/logic.go globbed ifFile",
 		"fleet/importer/uwsgi/magic.go file",
 		"fleet/importer/uwsgi/uwsgi.go Read court readConfig vassals",

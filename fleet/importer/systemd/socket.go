@@ -1,6 +1,7 @@
 package systemd
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,10 +21,10 @@ const spokenByUWSGI = "uWSGI listened there beside its own addresses, and spoke 
 // its own (2.0.21; findings/uwsgi-adds-the-socket-of-its-unit.sh), others in place of their own.
 func socket(a *facts.App, service string, added bool) error {
 	path := strings.TrimSuffix(service, ".service") + ".socket"
-	if _, err := os.Stat(path); err != nil {
-		return nil //nolint:nilerr // there is none
+	u, err := readBeside(filepath.Dir(path), filepath.Base(path))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // there is none
 	}
-	u, err := readUnit(path)
 	if err != nil {
 		return fmt.Errorf("cannot read %s: %w", path, err)
 	}

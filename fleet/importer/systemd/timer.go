@@ -13,18 +13,19 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 )
 
-// mostTimers bounds how many timers beside a service are looked at.
-const mostTimers = 500
+// mostBeside bounds how many units beside a service are looked at.
+const mostBeside = 500
 
 // timers makes schedules of the timers in the folder of a service whose own services
-// work in the same folder as the same user: they are jobs of the same app.
-func (u *unitFile) timers(a *facts.App, env map[string]string) {
+// work in the same folder as the same user: they are jobs of the same app. jobs are the
+// services of all of them.
+func (u *unitFile) timers(a *facts.App, env map[string]string) (jobs []string) {
 	names, err := facts.FolderNames(filepath.Dir(u.path))
 	if err != nil {
-		return
+		return nil
 	}
 	names = slices.DeleteFunc(names, func(name string) bool { return filepath.Ext(name) != ".timer" })
-	for _, name := range names[:min(len(names), mostTimers)] {
+	for _, name := range names[:min(len(names), mostBeside)] {
 		t, err := readUnit(filepath.Join(filepath.Dir(u.path), name))
 		if err != nil {
 			continue // it is nobody's that can be told
@@ -33,6 +34,7 @@ func (u *unitFile) timers(a *facts.App, env map[string]string) {
 		if v, ok := t.last("Timer.Unit"); ok {
 			service = v.text
 		}
+		jobs = append(jobs, filepath.Base(service))
 		job, err := readBeside(filepath.Dir(u.path), filepath.Base(service))
 		if errors.Is(err, os.ErrNotExist) {
 			u.elsewhere(a, t, service)
@@ -43,6 +45,7 @@ func (u *unitFile) timers(a *facts.App, env map[string]string) {
 		}
 		u.timer(a, t, job, env)
 	}
+	return jobs
 }
 
 // unitFolders are where systemd looks for units, in that order.
@@ -108,43 +111,9 @@ func (u *unitFile) timer(a *facts.App, t, job *unitFile, env map[string]string) 
 	if len(times) == 0 {
 		return
 	}
-	var starts []unitCommand
-	for _, v := range job.values["Service.ExecStart"] {
-		more, err := job.commands(v.text)
-		if err != nil {
-			a.Lost(v.at, "ExecStart="+facts.CommandText(v.text), "systemd does not load the unit: "+err.Error())
-			return
-		}
-		starts = append(starts, more...)
-	}
-	if len(starts) != 1 {
-		a.Lost(times[0].at, filepath.Base(t.path), fmt.Sprintf("%s runs %d commands, a schedule one: put them into a script", filepath.Base(job.path), len(starts)))
+	argv := u.commandOf(a, job, env, "schedule")
+	if argv == nil {
 		return
-	}
-	own := &facts.App{}
-	vars := job.environment(own)
-	for _, f := range own.Facts {
-		if f.Set == facts.SetLost {
-			a.Add(f)
-		}
-		if value, ok := env[f.Key]; (f.Set == facts.SetEnv || f.Set == facts.SetSecretEnv) && (!ok || value != f.Value) {
-			a.Lost(f.At, f.Key+" of "+filepath.Base(job.path), "all that runs of an app has the app's variables: write it there, or make an app of its own for the job")
-		}
-	}
-	start, _ := job.last("Service.ExecStart")
-	for _, f := range own.Facts {
-		if (f.Set == facts.SetSecretEnv || f.Set == facts.SetEnv && facts.IsSecretName(f.Key)) && (strings.Contains(start.text, "${"+f.Key+"}") || slices.Contains(strings.Fields(start.text), "$"+f.Key)) {
-			a.Lost(start.at, "ExecStart="+facts.CommandText(start.text), f.Key+" may be a secret, and a spec would show it: write the schedule by hand, where a shell puts the variable in: command = [\"/bin/sh\", \"-c\", \"exec …\"]")
-			return
-		}
-	}
-	prefix := starts[0].prefix
-	if strings.ContainsAny(prefix, "@+!") {
-		a.Lost(start.at, "ExecStart="+facts.CommandText(start.text), "what "+prefix+" before it asks for (another name, other rights) a schedule does not have: write it by hand, or leave it to systemd")
-		return
-	}
-	if strings.Contains(prefix, "-") {
-		a.Note(start.at, "ExecStart="+facts.CommandText(start.text), "that it fails is told here; systemd was told to pass over it")
 	}
 	limit := job.runLimit()
 	more := map[string]string{"timeout": "168h"} // the most, as systemd has none
@@ -155,7 +124,7 @@ func (u *unitFile) timer(a *facts.App, t, job *unitFile, env map[string]string) 
 			a.Lost(v.at, limit+"="+v.text, "write it as the timeout of the schedule")
 		}
 	}
-	u.besides(a, job, limit)
+	u.besides(a, job, "schedule", limit)
 	for _, v := range times {
 		was := "OnCalendar=" + v.text
 		line, zone, err := calendarCron(t.specifiers(v.text))
@@ -168,7 +137,7 @@ func (u *unitFile) timer(a *facts.App, t, job *unitFile, env map[string]string) 
 		if zone != "" {
 			attributes["timezone"] = zone
 		}
-		a.Add(facts.Fact{Set: facts.SetSchedule, Key: name, Value: line, List: starts[0].with(a, v.at, vars), More: attributes, Was: was, At: v.at})
+		a.Add(facts.Fact{Set: facts.SetSchedule, Key: name, Value: line, List: argv, More: attributes, Was: was, At: v.at})
 		if differs := nights(line, zone, time.Now()); differs != "" {
 			a.Note(v.at, was, differs)
 		}
@@ -183,30 +152,4 @@ func (u *unitFile) runLimit() string {
 		return "TimeoutStartSec"
 	}
 	return "RuntimeMaxSec"
-}
-
-// timerQuiet are settings of a job's service that a schedule has by itself, or that
-// change nothing of what runs.
-var timerQuiet = map[string]bool{"Type": true, "ExecStart": true, "User": true, "WorkingDirectory": true, "Environment": true, "EnvironmentFile": true,
-	"RemainAfterExit": true, "StandardOutput": true, "StandardError": true, "StandardInput": true, "SyslogIdentifier": true, "TimeoutStartSec": true, "TimeoutSec": true,
-	"TimeoutStopSec": true, "KillMode": true, "GuessMainPID": true, "SyslogLevel": true, "SyslogFacility": true}
-
-// besides names what the service of a job says and a schedule of the app does not have.
-func (u *unitFile) besides(a *facts.App, job *unitFile, limit string) {
-	of := " of " + filepath.Base(job.path)
-	for _, key := range facts.SortedKeys(job.values) {
-		section, name, _ := strings.Cut(key, ".")
-		v, _ := job.last(key)
-		theirs, _ := u.last(key)
-		switch {
-		case section == "Unit" && (name == "OnFailure" || name == "OnSuccess" || strings.HasPrefix(name, "Condition") || strings.HasPrefix(name, "Assert")),
-			section == "Service" && strings.HasPrefix(name, "Exec") && !timerQuiet[name]:
-			for _, one := range job.values[key] {
-				a.Lost(one.at, name+"="+facts.CommandText(one.text)+of, "a schedule has one command: put what is to happen before, behind or instead into a script")
-			}
-		case section != "Service" || timerQuiet[name] || name == limit || v.text == theirs.text:
-		default:
-			a.Lost(v.at, name+"="+facts.CommandText(v.text)+of, "all that runs of an app has the app's settings: write it there, or make an app of its own for the job")
-		}
-	}
 }

@@ -3,7 +3,6 @@ package systemd
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,10 +10,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/command"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
-	"github.com/wsgid-fleet/wsgid-fleet/fleet/shellwords"
 )
 
 // unitFile is a unit of systemd with its drop-ins: values of a key in order, an empty
@@ -32,11 +29,11 @@ type unitValue struct {
 // readUnit reads a unit and its drop-ins.
 func readUnit(path string) (*unitFile, error) {
 	u := &unitFile{path: path, values: map[string][]unitValue{}}
-	text, err := facts.ReadFile(path)
+	file, text, err := unitText(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := u.parse(path, string(text)); err != nil {
+	if err := u.parse(file, text); err != nil {
 		return nil, err
 	}
 	drop := dropIns(path)
@@ -149,12 +146,47 @@ func (u *unitFile) last(key string) (unitValue, bool) {
 	return v, true
 }
 
-// Read reads a .service unit that starts a WSGI server, with the .socket beside it.
+// Read reads a .service unit that starts a WSGI server, with the .socket beside it; of a
+// template its instances.
 func Read(o facts.Options, path string) ([]*facts.App, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
+	abs = placed(abs)
+	if !strings.HasSuffix(abs, "@.service") {
+		a, err := readService(o, abs)
+		return one(a), err
+	}
+	names, err := instances(abs)
+	if err != nil && sameOfAll(abs) {
+		a, err := readService(o, abs)
+		return one(a), err
+	}
+	if err != nil {
+		return nil, err
+	}
+	var all []*facts.App
+	var errs []error
+	for _, name := range names {
+		a, err := readService(o, filepath.Join(filepath.Dir(abs), name))
+		if err != nil {
+			err = fmt.Errorf("%s: %w", name, err)
+		}
+		all, errs = append(all, one(a)...), append(errs, err)
+	}
+	return all, errors.Join(errs...)
+}
+
+// one is a list of an app, if there is one.
+func one(a *facts.App) []*facts.App {
+	if a == nil {
+		return nil
+	}
+	return []*facts.App{a}
+}
+
+func readService(o facts.Options, abs string) (*facts.App, error) {
 	u, err := readUnit(abs)
 	if err != nil {
 		return nil, err
@@ -199,8 +231,8 @@ func Read(o facts.Options, path string) ([]*facts.App, error) {
 		return nil, fmt.Errorf("%s: its command starts no WSGI server that is known here (%s): %s", start.at, command.KnownServers, facts.CommandText(start.text))
 	}
 	u.facts(a)
-	u.timers(a, env)
-	return []*facts.App{a}, socket(a, abs, strings.HasPrefix(server, "uwsgi"))
+	u.services(o, a, env, u.timers(a, env))
+	return a, socket(a, abs, strings.HasPrefix(server, "uwsgi"))
 }
 
 // start is the command of a service, with its variables. It has one, but for oneshots.
@@ -222,98 +254,6 @@ func (u *unitFile) start(a *facts.App, env map[string]string) ([]string, error) 
 		a.Lost(v.at, "ExecStart="+last.prefix, "it asks for rights of its own: the app has those of its user")
 	}
 	return last.with(a, v.at, env), nil
-}
-
-// environment reads Environment= and EnvironmentFile=, which wins, and takes away what
-// UnsetEnvironment= names.
-func (u *unitFile) environment(a *facts.App) map[string]string {
-	env := map[string]string{}
-	unset := map[string]bool{}
-	for _, v := range u.values["Service.UnsetEnvironment"] {
-		for text := v.text; ; {
-			word, rest, ok, err := shellwords.SystemdWord(text, false)
-			if !ok || err != nil {
-				break
-			}
-			unset[u.specifiers(word)], text = true, rest
-		}
-	}
-	take := func(name, value string) bool {
-		if unset[name] || unset[name+"="+value] {
-			return false
-		}
-		env[name] = value
-		return true
-	}
-	u.told(a, take)
-	for _, v := range u.values["Service.Environment"] {
-		all, bad := u.assignments(v.text)
-		for _, kv := range all {
-			if take(kv[0], kv[1]) {
-				a.Add(facts.Fact{Set: facts.SetEnv, Key: kv[0], Value: kv[1], Was: "Environment=" + kv[0], At: v.at})
-			}
-		}
-		if bad != "" {
-			a.Note(v.at, "Environment", bad)
-		}
-	}
-	if v, ok := u.last("Service.PassEnvironment"); ok {
-		a.Lost(v.at, "PassEnvironment="+v.text, "it is what the service manager was told: write the variables into env")
-	}
-	for _, v := range u.values["Service.EnvironmentFile"] {
-		path, err := u.filled(v.text)
-		if err == nil && !strings.HasPrefix(strings.TrimPrefix(path, "-"), "/") {
-			err = errors.New(notAbsolute(path))
-		}
-		if err != nil {
-			a.Lost(v.at, "EnvironmentFile="+path, "systemd passes over it: "+err.Error())
-			continue
-		}
-		optional := strings.HasPrefix(path, "-")
-		path = strings.TrimPrefix(path, "-")
-		found := []string{path}
-		if strings.ContainsAny(path, "*?[") {
-			found, _ = filepath.Glob(path)
-		}
-		for _, file := range found {
-			text, err := facts.ReadFile(file)
-			if err != nil {
-				if !optional {
-					a.Lost(v.at, "EnvironmentFile="+path, "it cannot be read: "+err.Error())
-				}
-				continue
-			}
-			if !validAssignments(string(text)) {
-				said := "so the service does not start with it"
-				if optional {
-					said = "so it takes nothing from it, without a word"
-				}
-				a.Lost(v.at, "EnvironmentFile="+path, "a line of it is not UTF-8, which systemd does not read, "+said)
-				continue
-			}
-			drops := hclspec.EnvFileDrops(string(text))
-			for _, line := range slices.Sorted(maps.Keys(drops)) {
-				a.Note(facts.Position{File: file, Line: line}, "", drops[line])
-			}
-			for _, v := range hclspec.ReadEnvFile(string(text)) {
-				if take(v.Name, v.Value) {
-					a.Add(facts.Fact{Set: facts.SetSecretEnv, Key: v.Name, Value: v.Value, Was: v.Name, At: facts.Position{File: file}})
-				}
-			}
-		}
-	}
-	return env
-}
-
-// validAssignments tells whether all of an environment file but its comments is UTF-8:
-// of another one systemd (252) takes nothing.
-func validAssignments(text string) bool {
-	for line := range strings.SplitSeq(text, "\n") {
-		if trimmed := strings.TrimLeft(line, " \t"); trimmed != "" && trimmed[0] != '#' && trimmed[0] != ';' && !utf8.ValidString(line) {
-			return false
-		}
-	}
-	return true
 }
 
 // facts are what the unit says besides its command.
@@ -371,8 +311,18 @@ func (u *unitFile) facts(a *facts.App) {
 				}
 				a.Lost(one.at, name+"="+facts.CommandText(one.text), "nothing is run around an app: commands of a release are stages of a deploy")
 			}
-		case "PrivateTmp", "ProtectSystem", "ProtectHome", "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "CapabilityBoundingSet", "AmbientCapabilities",
-			"RootDirectory", "PrivateDevices", "PrivateNetwork", "SystemCallFilter", "RestrictAddressFamilies", "DynamicUser", "SupplementaryGroups":
+		case "DynamicUser":
+			if facts.IsTrue(v.text) {
+				a.Lost(v.at, name+"="+v.text, "an app runs as a user that is there: make one (useradd --system NAME), and name it in user")
+			}
+		case "AmbientCapabilities", "CapabilityBoundingSet":
+			if name+"="+v.text != "AmbientCapabilities=CAP_NET_BIND_SERVICE" { // root's daemon opens the sockets
+				a.Lost(v.at, name+"="+v.text, "workers whose user is not root have no capabilities, whatever their port")
+			}
+		case "SupplementaryGroups":
+			a.Lost(v.at, name+"="+v.text, "workers have the groups of their user: usermod -a -G "+strings.Join(strings.Fields(v.text), ",")+" USER")
+		case "PrivateTmp", "ProtectSystem", "ProtectHome", "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths",
+			"RootDirectory", "PrivateDevices", "PrivateNetwork", "SystemCallFilter", "RestrictAddressFamilies":
 			a.Lost(v.at, name+"="+v.text, "write it into a drop-in of wsgid-fleet.service for all apps, or chroot = true")
 		case "RuntimeDirectory", "StateDirectory", "LogsDirectory", "CacheDirectory", "ConfigurationDirectory":
 			u.toBeMade(a, name)

@@ -1,0 +1,106 @@
+package systemd
+
+import (
+	"errors"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/shellwords"
+)
+
+// environment reads Environment= and EnvironmentFile=, which wins, and takes away what
+// UnsetEnvironment= names.
+func (u *unitFile) environment(a *facts.App) map[string]string {
+	env := map[string]string{}
+	unset := map[string]bool{}
+	for _, v := range u.values["Service.UnsetEnvironment"] {
+		for text := v.text; ; {
+			word, rest, ok, err := shellwords.SystemdWord(text, false)
+			if !ok || err != nil {
+				break
+			}
+			unset[u.specifiers(word)], text = true, rest
+		}
+	}
+	take := func(name, value string) bool {
+		if unset[name] || unset[name+"="+value] {
+			return false
+		}
+		env[name] = value
+		return true
+	}
+	u.told(a, take)
+	for _, v := range u.values["Service.Environment"] {
+		all, bad := u.assignments(v.text)
+		for _, kv := range all {
+			if take(kv[0], kv[1]) {
+				a.Add(facts.Fact{Set: facts.SetEnv, Key: kv[0], Value: kv[1], Was: "Environment=" + kv[0], At: v.at})
+			}
+		}
+		if bad != "" {
+			a.Note(v.at, "Environment", bad)
+		}
+	}
+	if v, ok := u.last("Service.PassEnvironment"); ok {
+		a.Lost(v.at, "PassEnvironment="+v.text, "it is what the service manager was told: write the variables into env")
+	}
+	for _, v := range u.values["Service.EnvironmentFile"] {
+		path, err := u.filled(v.text)
+		if err == nil && !strings.HasPrefix(strings.TrimPrefix(path, "-"), "/") {
+			err = errors.New(notAbsolute(path))
+		}
+		if err != nil {
+			a.Lost(v.at, "EnvironmentFile="+path, "systemd passes over it: "+err.Error())
+			continue
+		}
+		optional := strings.HasPrefix(path, "-")
+		path = strings.TrimPrefix(path, "-")
+		found := []string{path}
+		if strings.ContainsAny(path, "*?[") {
+			found, _ = filepath.Glob(path)
+		}
+		for _, file := range found {
+			text, err := facts.ReadFile(file)
+			if err != nil {
+				if !optional {
+					a.Lost(v.at, "EnvironmentFile="+path, "it cannot be read: "+err.Error())
+				}
+				continue
+			}
+			if !validAssignments(string(text)) {
+				said := "so the service does not start with it"
+				if optional {
+					said = "so it takes nothing from it, without a word"
+				}
+				a.Lost(v.at, "EnvironmentFile="+path, "a line of it is not UTF-8, which systemd does not read, "+said)
+				continue
+			}
+			drops := hclspec.EnvFileDrops(string(text))
+			for _, line := range slices.Sorted(maps.Keys(drops)) {
+				a.Note(facts.Position{File: file, Line: line}, "", drops[line])
+			}
+			for _, v := range hclspec.ReadEnvFile(string(text)) {
+				if take(v.Name, v.Value) {
+					a.Add(facts.Fact{Set: facts.SetSecretEnv, Key: v.Name, Value: v.Value, Was: v.Name, At: facts.Position{File: file}})
+				}
+			}
+		}
+	}
+	return env
+}
+
+// validAssignments tells whether all of an environment file but its comments is UTF-8:
+// of another one systemd (252) takes nothing.
+func validAssignments(text string) bool {
+	for line := range strings.SplitSeq(text, "\n") {
+		if trimmed := strings.TrimLeft(line, " \t"); trimmed != "" && trimmed[0] != '#' && trimmed[0] != ';' && !utf8.ValidString(line) {
+			return false
+		}
+	}
+	return true
+}
