@@ -41,12 +41,6 @@ func gateFamilies(g *App) []family {
 		waiting.add(float64(c.Waiting))
 		memory.add(float64(g.Status.RSS))
 	}
-	seen := map[string]bool{} // one may serve several listeners
-	for _, c := range g.Certificates {
-		if !c.Expires.IsZero() && !seen[c.File] {
-			seen[c.File] = true
-			expiry.add(unixSeconds(c.Expires), "cert", c.File)
-		}
-	}
+	addExpiries(expiry, g.Certificates)
 	return []family{up, accepted, routed, tls, redirected, challenges, rescued, back, refused, reading, waiting, memory, expiry}
 }
