@@ -120,10 +120,9 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 
 // execMaster runs the master's program and waits for its answer.
 func execMaster(ctx context.Context, o StartOptions, message func(*stem.Stem, string) ([]byte, error), files []*os.File, fork *stem.Fork) (int, boot.Answer, error) {
-	var answer boot.Answer
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return 0, answer, err
+		return 0, boot.Answer{}, err
 	}
 	_ = unix.SetNonblock(pair[0], true)
 	ours, theirs := os.NewFile(uintptr(pair[0]), "boot"), os.NewFile(uintptr(pair[1]), "boot")
@@ -131,7 +130,7 @@ func execMaster(ctx context.Context, o StartOptions, message func(*stem.Stem, st
 	defer theirs.Close()
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
-		return 0, answer, err
+		return 0, boot.Answer{}, err
 	}
 	defer null.Close()
 	fds := []uintptr{null.Fd(), null.Fd(), null.Fd(), uintptr(pair[1])}
@@ -142,12 +141,31 @@ func execMaster(ctx context.Context, o StartOptions, message func(*stem.Stem, st
 	}
 	for _, f := range files {
 		if err := listen.Control(f, func(fd int) error { fds = append(fds, uintptr(fd)); return nil }); err != nil {
-			return 0, answer, err
+			return 0, boot.Answer{}, err
 		}
 	}
+	pid, from, unforked, err := launchMaster(ctx, o, fds, fork)
+	if err != nil {
+		return 0, boot.Answer{}, err
+	}
+	_ = theirs.Close()
+	// From here on a context that ends changes nothing: the master may have taken
+	// requests already.
+	answer, err := askMaster(ctx, ours, func() ([]byte, error) { return message(from, unforked) })
+	if err != nil {
+		_ = unix.Kill(pid, unix.SIGKILL)
+		evloop.Reap(pid)
+		return 0, boot.Answer{}, err
+	}
+	return pid, answer, nil
+}
+
+// launchMaster starts the process: forked where that can be, else executed. from is what its
+// workers can be forked from, or unforked why they cannot.
+func launchMaster(ctx context.Context, o StartOptions, fds []uintptr, fork *stem.Fork) (pid int, from *stem.Stem, unforked string, err error) {
 	exe, err := masterProgram()
 	if err != nil {
-		return 0, answer, err
+		return 0, nil, "", err
 	}
 	defer exe.Close()
 	// It is executed by a descriptor of the child, so it is that very file. The
@@ -157,12 +175,12 @@ func execMaster(ctx context.Context, o StartOptions, message func(*stem.Stem, st
 	sys := &syscall.SysProcAttr{Setsid: !o.Foreground}
 	if o.Spec.Chroot {
 		if os.Geteuid() != 0 {
-			return 0, answer, errors.New("chroot needs root")
+			return 0, nil, "", errors.New("chroot needs root")
 		}
 		sys.Unshareflags = unix.CLONE_NEWNS // Go makes the mounts private, too
 	}
 	if err := context.Cause(ctx); err != nil {
-		return 0, answer, err
+		return 0, nil, "", err
 	}
 	// The data plane is one goroutine; a second processor serves the others. Said
 	// here, the runtime does not set up one for each that the machine has.
@@ -173,55 +191,46 @@ func execMaster(ctx context.Context, o StartOptions, message func(*stem.Stem, st
 			env = append(env, name+"="+v)
 		}
 	}
-	pid := 0
-	var from *stem.Stem
-	unforked := ""
 	switch {
 	case fork == nil:
 	case fork.Why != "":
 		unforked = fork.Why
 	default:
-		if pid, err = fork.Start(args, env, fds); err != nil {
-			unforked = "the process that they are forked from did not fork: " + err.Error()
-		} else {
-			from = &fork.Stem
+		if pid, err = fork.Start(args, env, fds); err == nil {
+			return pid, &fork.Stem, "", nil
 		}
+		unforked = "the process that they are forked from did not fork: " + err.Error()
 	}
-	if pid == 0 {
-		pid, err = syscall.ForkExec(path, args, &syscall.ProcAttr{Dir: "/", Env: env, Files: fds, Sys: sys})
-	}
+	pid, err = syscall.ForkExec(path, args, &syscall.ProcAttr{Dir: "/", Env: env, Files: fds, Sys: sys})
 	if err != nil {
-		return 0, answer, fmt.Errorf("cannot run %s: %w", exe.Name(), err)
+		return 0, nil, "", fmt.Errorf("cannot run %s: %w", exe.Name(), err)
 	}
-	_ = theirs.Close()
+	return pid, nil, unforked, nil
+}
+
+// askMaster hands a master its message and waits for the answer, for 30 seconds at most.
+func askMaster(ctx context.Context, ours *os.File, message func() ([]byte, error)) (answer boot.Answer, err error) {
 	deadline := time.Now().Add(30 * time.Second)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
 	_ = ours.SetDeadline(deadline)
-	// From here on a context that ends changes nothing: the master may have taken
-	// requests already.
-	giveUp := func(err error) (int, boot.Answer, error) {
-		_ = unix.Kill(pid, unix.SIGKILL)
-		evloop.Reap(pid)
-		return 0, answer, err
-	}
-	msg, err := message(from, unforked)
+	msg, err := message()
 	if err != nil {
-		return giveUp(err)
+		return answer, err
 	}
 	if _, err := ours.Write(msg); err != nil {
-		return giveUp(fmt.Errorf("cannot hand over its spec: %w", err))
+		return answer, fmt.Errorf("cannot hand over its spec: %w", err)
 	}
-	_ = unix.Shutdown(pair[0], unix.SHUT_WR)
+	_ = listen.Control(ours, func(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) })
 	b, err := io.ReadAll(ours)
 	if err != nil {
-		return giveUp(fmt.Errorf("it did not answer: %w", err))
+		return answer, fmt.Errorf("it did not answer: %w", err)
 	}
 	if err := json.Unmarshal(b, &answer); err != nil {
-		return giveUp(errors.New("it ended without an answer"))
+		return answer, errors.New("it ended without an answer")
 	}
-	return pid, answer, nil
+	return answer, nil
 }
 
 // workerEnv is what of our environment the workers may see.
