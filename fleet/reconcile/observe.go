@@ -2,7 +2,9 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -45,10 +47,9 @@ func (c *Core) masters(ctx context.Context, name string) ([]plan.Master, map[int
 	}
 	known := len(ms)
 	ms = append(ms, mute...)
-	seen, handles := make([]plan.Master, len(ms)), make(map[int]Handle, len(ms))
+	seen, ended := make([]plan.Master, len(ms)), make([]bool, len(ms))
 	var wg sync.WaitGroup
 	for i, m := range ms {
-		handles[m.Recorded().PID] = m
 		if i >= known {
 			seen[i] = plan.Master{Record: m.Recorded(), Err: errSwept, Swept: true}
 			continue
@@ -62,16 +63,27 @@ func (c *Core) masters(ctx context.Context, name string) ([]plan.Master, map[int
 			ctx, cancel := context.WithTimeout(ctx, limit)
 			defer cancel()
 			st, err := m.Status(ctx, 0)
+			if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !appdir.Exhausted(err) {
+				// Who does not listen is about to end, or has ended since it was found.
+				_ = m.Wait(ctx)
+				ended[i] = !m.Alive()
+			}
 			seen[i] = plan.Master{Record: m.Recorded(), Status: st, Err: err, Hung: hung && err != nil}
 		})
 	}
 	wg.Wait()
-	for _, m := range seen {
-		if appdir.Exhausted(m.Err) {
-			return seen, handles, m.Err // ours is the fault: the master may be well
+	left, handles := make([]plan.Master, 0, len(ms)), make(map[int]Handle, len(ms))
+	for i, m := range seen {
+		if !ended[i] {
+			left, handles[m.PID] = append(left, m), ms[i]
 		}
 	}
-	return seen, handles, nil
+	for _, m := range left {
+		if appdir.Exhausted(m.Err) {
+			return left, handles, m.Err // ours is the fault: the master may be well
+		}
+	}
+	return left, handles, nil
 }
 
 // Hangs notes that a master does not answer, and tells whether that is new.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
@@ -24,6 +25,7 @@ type Master struct {
 	changed chan struct{} // closed and made anew with each change
 	calls   []string
 	hung    bool                    // does not answer
+	leaving bool                    // see Leaves
 	roll    func(st *runner.Status) // see Roll
 }
 
@@ -85,6 +87,13 @@ func (f *Master) DieSeen() {
 	f.machine.dying = f
 }
 
+// Leaves has it listen no more, and end as soon as somebody waits for that.
+func (f *Master) Leaves() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.leaving = true
+}
+
 // Called is what it was asked for.
 func (f *Master) Called() []string {
 	f.mu.Lock()
@@ -94,7 +103,7 @@ func (f *Master) Called() []string {
 
 func (f *Master) call(format string, args ...any) error {
 	if f.hung {
-		return fmt.Errorf("cannot ask master %d of %s: i/o timeout", f.rec.PID, f.rec.App)
+		return fmt.Errorf("cannot ask master %d of %s: %w", f.rec.PID, f.rec.App, os.ErrDeadlineExceeded)
 	}
 	f.calls = append(f.calls, fmt.Sprintf(format, args...))
 	return nil
@@ -117,10 +126,13 @@ func (f *Master) Ping(ctx context.Context, _ bool) (*runner.Totals, error) {
 func (f *Master) Status(ctx context.Context, since uint64) (runner.Status, error) {
 	for {
 		f.mu.Lock()
-		st, changed, hung := f.st, f.changed, f.hung
+		st, changed, hung, leaving := f.st, f.changed, f.hung, f.leaving
 		f.mu.Unlock()
-		if hung {
-			return runner.Status{}, errors.New("i/o timeout")
+		switch {
+		case hung:
+			return runner.Status{}, os.ErrDeadlineExceeded
+		case leaving:
+			return runner.Status{}, syscall.ECONNREFUSED
 		}
 		if since == 0 || st.Version > since {
 			return st, nil
@@ -212,6 +224,11 @@ func (f *Master) Adopt(context.Context, string, []*os.File) error { return nil }
 
 // Wait see Recorded.
 func (f *Master) Wait(ctx context.Context) error {
+	f.mu.Lock()
+	if f.leaving {
+		go f.Die()
+	}
+	f.mu.Unlock()
 	select {
 	case <-f.dead:
 		return nil
