@@ -56,16 +56,15 @@ func detect(path string) (string, error) {
 }
 
 func detectFolder(path string) (string, error) {
-	for _, name := range []string{"app", "wsgid.json"} {
-		if _, err := os.Stat(filepath.Join(path, name)); err == nil {
-			return "wsgid", nil
-		}
-	}
 	names, err := facts.FolderNames(path)
 	if err != nil {
 		return "", err
 	}
-	if slices.Contains(names, "Procfile") {
+	procfile := slices.Contains(names, "Procfile")
+	if slices.Contains(names, "wsgid.json") || slices.Contains(names, "app") && !procfile { // which many a project has as its package
+		return "wsgid", nil
+	}
+	if procfile {
 		return "procfile", nil
 	}
 	if slices.ContainsFunc(names, uwsgi.IsVassal) {

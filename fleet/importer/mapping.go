@@ -27,6 +27,7 @@ type draft struct {
 	sock   map[string]facts.Fact
 	hidden map[string]bool // variables that are secret whatever their names
 	stages []facts.Fact    // what was done before a release
+	gate   []facts.Fact    // addresses that the app shares with others
 }
 
 // spec makes the spec of an app.
@@ -50,7 +51,7 @@ func spec(a *facts.App) (*Imported, error) {
 	d.application()
 	d.socketRights()
 	d.listens()
-	d.page.suggested = d.suggestion()
+	d.page.suggested = append(d.gateBlock(), d.suggestion()...)
 	text, err := d.page.write()
 	if err != nil {
 		return nil, err
@@ -131,6 +132,8 @@ func (d *draft) take(f facts.Fact) {
 		d.env(f)
 	case facts.SetStatic:
 		d.static(f)
+	case facts.SetGate:
+		d.gate = append(d.gate, f)
 	case facts.SetSocketMode, facts.SetSocketUser, facts.SetSocketGrp:
 		d.sock[f.Set] = f
 	case facts.SetStage:

@@ -100,3 +100,23 @@ func (d *draft) listens() {
 		"}",
 	}
 }
+
+// gateBlock is the gate for the addresses that an app shares with others, as comments: a
+// directory has one, so it can be in no app's file.
+func (d *draft) gateBlock() []string {
+	if len(d.gate) == 0 {
+		return nil
+	}
+	lines := []string{"For all apps that share these addresses, once, in a file such as gate.hcl:", "gate {"}
+	for _, f := range d.gate {
+		lines = append(lines, "  http {", "    listen = "+appspec.Quote(f.Value))
+		switch f.Key {
+		case "tls":
+			lines = append(lines, "    tls {}")
+		case "https":
+			lines = append(lines, `    redirect = "https"`)
+		}
+		lines = append(lines, "  }")
+	}
+	return append(lines, "}")
+}

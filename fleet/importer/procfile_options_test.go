@@ -29,3 +29,11 @@ func TestProcfileOptions(t *testing.T) {
 		holds(t, err.Error(), ".foreman:1: env: none.env: foreman does not start without the file: no such file or directory")
 	}
 }
+
+// A package named app makes no app folder of wsgid of a project that has a Procfile.
+func TestProcfileBesideAPackageNamedApp(t *testing.T) {
+	dir := peertest.WriteFiles(t, map[string]string{"Procfile": "web: gunicorn app.main:app\n", "app/main.py": ""})
+	holds(t, string(importOne(t, facts.Options{}, dir).Text), `wsgi_app = "app.main:app" # Procfile:1:`, "!mongrel2")
+	dir = peertest.WriteFiles(t, map[string]string{"Procfile": "web: gunicorn app.main:app\n", "app/main.py": "", "wsgid.json": `{"wsgi_app": "other:app"}`})
+	holds(t, string(importOne(t, facts.Options{}, dir).Text), `wsgi_app = "other:app"`)
+}

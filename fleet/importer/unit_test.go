@@ -91,7 +91,7 @@ func TestUnitHosts(t *testing.T) {
 	if err != nil || len(imported) != 2 {
 		t.Fatalf("%d, %v", len(imported), err)
 	}
-	holds(t, string(imported[0].Text), `hosts = ["a.example", "www.a.example"]`, "apps share *:80: write gate { http { listen = … } }", "!listen = \"0", "!sockets {")
+	holds(t, string(imported[0].Text), `hosts = ["a.example", "www.a.example"]`, "apps share *:80: write the gate block at the end of this into a file of its own", `# gate { # http { # listen = "0.0.0.0:80" # } # }`, "!sockets {")
 	holds(t, string(imported[1].Text), "apps share *:80", "!hosts = [")
 }
 

@@ -149,7 +149,7 @@ var directOpeners = []struct {
 		"cmd/wsgid-fleet/new.go proveNew",
 		"fleet/importer/apache/apache.go Read holds include",
 		"fleet/importer/apache/facts.go application userHome",
-		"fleet/importer/detect.go detect detectFolder",
+		"fleet/importer/detect.go detect",
 		"fleet/importer/facts/options.go FolderNames ReadFile", // what an operator asks to be read
 		"fleet/importer/facts/owner.go OwnerOf",
 		"fleet/importer/gunicorn/gunicorn.go Command",

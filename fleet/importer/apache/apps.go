@@ -329,12 +329,36 @@ func (c *conf) addresses(apps []*app) {
 				a.app.Add(facts.Fact{Set: "tls.cert", Value: l.tls[0], Was: "SSLCertificateFile", At: l.at})
 				a.app.Add(facts.Fact{Set: "tls.key", Value: l.tls[1], Was: "SSLCertificateKeyFile", At: l.at})
 			}
-			a.app.Lost(l.at, l.was, "apps share "+l.address+" and Apache chose by name: write gate { http { listen = \""+strings.Replace(l.address, "*:", "0.0.0.0:", 1)+
-				"\" } } into the directory once; the first host of Apache's was the default one")
+			a.app.Lost(l.at, l.was, "apps share "+l.address+" and Apache chose by name: write the gate block at the end of this into a file of its own; the first host of Apache's was the default one")
+			gate := facts.Fact{Set: facts.SetGate, Value: strings.Replace(l.address, "*:", "0.0.0.0:", 1)}
+			if l.tls != nil {
+				gate.Key = "tls"
+			}
+			a.app.Add(gate)
 			if !shared && len(a.names) > 0 {
 				a.app.Add(facts.Fact{Set: "hosts", List: a.names, Was: "ServerName", At: l.at})
 			}
 			shared = true
+		}
+		c.redirects(a, shared)
+	}
+}
+
+// redirects tells of the hosts that did nothing but to send those who ask for an app on to
+// HTTPS, which a gate does.
+func (c *conf) redirects(a *app, shared bool) {
+	for _, d := range c.all {
+		if d.host == nil || slices.Contains(a.scopes, d.host) || !strings.HasPrefix(d.name, "redirect") && d.name != "rewriterule" ||
+			!slices.ContainsFunc(d.args, func(arg string) bool { return strings.HasPrefix(arg, "https://") }) ||
+			!slices.ContainsFunc(serverNames(c.setting("servername", d.host), c.all, d.host), func(name string) bool { return slices.Contains(a.names, name) }) {
+			continue
+		}
+		if !shared {
+			a.app.Lost(d.at, d.was, "a gate sends to HTTPS, by redirect = \"https\" in its listener, apps that have hosts and tls in place of an address of their own")
+			continue
+		}
+		for _, l := range c.listen(d.host) {
+			a.app.Add(facts.Fact{Set: facts.SetGate, Value: strings.Replace(l.address, "*:", "0.0.0.0:", 1), Key: "https"})
 		}
 	}
 }

@@ -24,6 +24,7 @@ const (
 	SetProcess    = "process"  // Key: name, List: command, Value: how many, More: other attributes
 	SetSchedule   = "schedule" // Key: name, List: command, Value: cron
 	SetStage      = "stage"    // Key: name, List: command, which ran before a release
+	SetGate       = "gate"     // Value: an address that apps share; Key: "tls", or "https" for a redirect
 	SetLost       = "lost"     // Value: why it was not carried, and what to do instead
 	SetNote       = "note"     // Value: what the reader should know; all the same it was carried
 	SetHeader     = "header"   // Value: a comment of the whole app

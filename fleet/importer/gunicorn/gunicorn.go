@@ -183,6 +183,9 @@ func addFacts(a *facts.App, c facts.Command, settings map[string]facts.Setting, 
 	scheme(a, c, settings)
 	if s := settings["accesslog"]; s.Value() != "" {
 		set("log.access", "accesslog", "true")
+		if s.Value() != "-" {
+			a.Note(s.At, s.Was, "its lines are among those of the log, logs/wsgid.log of the app folder")
+		}
 	}
 	if s := settings["errorlog"]; s.Value() != "" && s.Value() != "-" {
 		a.Note(s.At, s.Was, "the log is logs/wsgid.log of the app folder, rotated by log.max_size and log.keep")

@@ -53,6 +53,19 @@ func (c *conf) beside(home *facts.App, p *program, all []*program, web map[strin
 		if v.text == "" || main != nil && main.values[key].text == v.text {
 			continue
 		}
-		home.Lost(v.at, key+" of program "+p.name, "all that runs of an app has the app's: write what it needs there, or make an app of its own for it")
+		was := key
+		if key == "environment" && main != nil {
+			var differ []string
+			for _, name := range facts.SortedKeys(p.command.Env) {
+				if value, ok := main.command.Env[name]; !ok || value != p.command.Env[name] {
+					differ = append(differ, name)
+				}
+			}
+			if len(differ) == 0 {
+				continue
+			}
+			was = strings.Join(differ, ", ") + " in environment"
+		}
+		home.Lost(v.at, was+" of program "+p.name, "all that runs of an app has the app's: write what it needs there, or make an app of its own for it")
 	}
 }

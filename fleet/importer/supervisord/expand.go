@@ -26,7 +26,9 @@ func (c *conf) expand(text string, names map[string]string) (string, error) {
 		if !ok {
 			if name, isEnv := strings.CutPrefix(parts[1], "ENV_"); isEnv {
 				if value, ok = c.env[name]; !ok {
-					value, ok = c.o.Env(name)
+					if value, ok = c.o.Env(name); ok {
+						c.asked = append(c.asked, m)
+					}
 				}
 			}
 		}

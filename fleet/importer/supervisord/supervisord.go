@@ -25,6 +25,7 @@ type conf struct {
 	order    []string
 	sections map[string]map[string]entry
 	env      map[string]string // of [supervisord], which %(ENV_NAME)s knows everywhere else
+	asked    []string          // what was taken from the environment of this shell
 }
 
 type entry struct {
@@ -145,6 +146,7 @@ type program struct {
 	command     facts.Command
 	processes   int
 	instances   []instance // one for each process, where there are several and not too many
+	asked       []string   // what was taken from the environment of this shell
 	fails       error      // why supervisord cannot start it
 }
 
@@ -258,6 +260,8 @@ func (c *conf) program(section, name string) (*program, error) {
 	if n := raw["numprocs_start"]; n.text != "" {
 		names["process_num"] = n.text
 	}
+	c.asked = nil
+	defer func() { p.asked = c.asked }()
 	own := c.own(raw["environment"], names)
 	for key, v := range raw {
 		known := names
@@ -326,6 +330,13 @@ func (c *conf) program(section, name string) (*program, error) {
 
 func (c *conf) facts(a *facts.App, p *program) {
 	a.Facts = append(a.Facts, p.env...)
+	slices.Sort(p.asked)
+	for _, name := range slices.Compact(p.asked) {
+		a.Note(p.command.At, name, "what was taken is that of this shell, which may not be supervisord's: look at it in the spec")
+	}
+	if v := c.section("supervisord")["umask"]; v.text != "" && p.values["umask"].text == "" {
+		a.Note(v.at, "umask = "+v.text, "supervisord set it only where it went into the background, which it does not under systemd (-n): write umask where the app had it")
+	}
 	fact := func(key, attribute, value string) facts.Fact {
 		v := p.values[key]
 		return facts.Fact{Set: attribute, Value: value, Was: key + " = " + v.text, At: v.at}
@@ -350,6 +361,10 @@ func (c *conf) facts(a *facts.App, p *program) {
 			case p.processes > 1:
 				a.Lost(v.at, "numprocs = "+v.text, "one master serves the app: write workers { count = … } for more processes")
 			}
+		case "stdout_logfile", "stderr_logfile":
+			if strings.HasPrefix(v.text, "/") && !strings.HasPrefix(v.text, "/dev/") {
+				a.Note(v.at, key+" = "+v.text, "the log is logs/wsgid.log of the app folder, rotated by log.max_size and log.keep")
+			}
 		case "stdout_logfile_maxbytes":
 			set(key, "log.max_size", strings.NewReplacer("KB", "KiB", "MB", "MiB", "GB", "GiB").Replace(v.text))
 		case "stdout_logfile_backups":
@@ -359,7 +374,7 @@ func (c *conf) facts(a *facts.App, p *program) {
 				a.Lost(v.at, "autorestart = "+v.text, "a server that ends is started again: stop it by wsgid-fleet stop APP")
 			}
 		case "stopsignal", "startsecs", "startretries", "exitcodes", "priority", "process_name", "redirect_stderr", "stopasgroup", "killasgroup",
-			"command", "directory", "environment", "stdout_logfile", "stderr_logfile", "stderr_logfile_maxbytes", "stderr_logfile_backups", "stdout_capture_maxbytes",
+			"command", "directory", "environment", "stderr_logfile_maxbytes", "stderr_logfile_backups", "stdout_capture_maxbytes",
 			"stderr_capture_maxbytes", "numprocs_start", "serverurl", "stdout_events_enabled", "stderr_events_enabled":
 		default:
 			a.Lost(v.at, key, "no counterpart of it is known here")

@@ -98,6 +98,10 @@ func (c *unitConf) listener(address string, n *unitNode) {
 		return
 	}
 	f := facts.Fact{Set: facts.SetListen, Value: address, Was: was, At: at}
+	tls := ""
+	if n.at("tls") != nil {
+		tls = "tls"
+	}
 	alone := !slices.ContainsFunc(visits, func(v unitVisit) bool { return v.app != visits[0].app })
 	for i, v := range visits {
 		if i > 0 && slices.ContainsFunc(visits[:i], func(w unitVisit) bool { return w.app == v.app }) {
@@ -113,7 +117,8 @@ func (c *unitConf) listener(address string, n *unitNode) {
 			if len(v.hosts) > 0 {
 				v.app.app.Add(facts.Fact{Set: "hosts", List: v.hosts, Was: v.was, At: v.at})
 			}
-			v.app.app.Lost(v.at, v.was, "apps share "+address+": write gate { http { listen = … } } into the directory once, which brings requests to an app by the names in its hosts and by nothing else")
+			v.app.app.Lost(v.at, v.was, "apps share "+address+": write the gate block at the end of this into a file of its own, which brings requests to an app by the names in its hosts and by nothing else")
+			v.app.app.Add(facts.Fact{Set: facts.SetGate, Value: strings.Replace(address, "*:", "0.0.0.0:", 1), Key: tls})
 		}
 		c.listenerOptions(v.app.app, was, n)
 	}
