@@ -28,11 +28,7 @@ type Connection struct {
 // URL is the DATABASE_URL.
 func (c Connection) URL() string {
 	if c.Engine == SQLite {
-		parts := strings.Split(c.Name, "/")
-		for i, p := range parts {
-			parts[i] = encode(p)
-		}
-		return "sqlite:///" + strings.Join(parts, "/")
+		return "sqlite:///" + encodeFile(c.Name)
 	}
 	var b strings.Builder
 	b.WriteString("postgresql://" + encode(c.User))
@@ -98,6 +94,22 @@ func encode(s string) string {
 			b.WriteByte(ch)
 		default:
 			b.Write([]byte{'%', hex[ch>>4], hex[ch&15]})
+		}
+	}
+	return b.String()
+}
+
+// encodeFile leaves in the path of a file what every reader takes as it stands, and writes as
+// %XX what ends a path or stands for something else to some of them. SQLAlchemy and peewee
+// decode no path: to them a file with %20 in its name is meant
+// (findings/database-url-path-is-decoded-by-some.sh).
+func encodeFile(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if ch := s[i]; ch < ' ' || ch == 0x7f || strings.IndexByte("%?#+", ch) >= 0 {
+			b.WriteString(encode(s[i : i+1]))
+		} else {
+			b.WriteByte(ch)
 		}
 	}
 	return b.String()

@@ -17,7 +17,10 @@ const odd = `p@+#?/% :&=;'"[]\é`
 
 func TestURL(t *testing.T) {
 	for want, c := range map[string]Connection{
-		"sqlite:////srv/a%20b/shared/x%3F.db":                        {Engine: SQLite, Name: "/srv/a b/shared/x?.db"},
+		"sqlite:////srv/a%3Fb%25%23%2B/shared/x.db": {Engine: SQLite, Name: "/srv/a?b%#+/shared/x.db"},
+		// As it stands for SQLAlchemy 1.4.46 and peewee 3.14.10, which decode nothing here, and for
+		// dj-database-url and django-environ, which do.
+		"sqlite:////srv/my site/shared/é@:'&.db":                     {Engine: SQLite, Name: "/srv/my site/shared/é@:'&.db"},
 		"postgresql://u:a%2Bb%20c@[::1]:5432/n":                      {Engine: PostgreSQL, Name: "n", User: "u", Password: "a+b c", Host: "::1", Port: "5432"},
 		"postgresql://u%40x:p%2F@/n%23?host=%2Fvar%2Frun%2Fpostgres": {Engine: PostgreSQL, Name: "n#", User: "u@x", Password: "p/", Host: "/var/run/postgres"},
 		"postgresql://u:p@/n?host=%2Frun&port=5433":                  {Engine: PostgreSQL, Name: "n", User: "u", Password: "p", Host: "/run", Port: "5433"},
@@ -57,6 +60,7 @@ print(json.dumps(out))
 		{Engine: PostgreSQL, Name: `n"a/me?`, User: "u@s:er", Password: odd, Host: "127.0.0.1", Port: "5433"},
 		{Engine: PostgreSQL, Name: "blog", User: "blog", Password: odd, Host: "::1", Port: "5432"},
 		{Engine: SQLite, Name: "/srv/blog/shared/db.sqlite3"},
+		{Engine: SQLite, Name: "/srv/my site/shared/é" + odd},
 	} {
 		out, err := exec.Command("/usr/bin/python3", "-c", script, c.URL()).Output()
 		if err != nil {
