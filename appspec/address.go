@@ -131,6 +131,10 @@ func checkEndpoint(s string) (string, bool) {
 			return "* is for the side that binds, which is mongrel2: write its address, " + Quote("tcp://127.0.0.1:"+port), false
 		case host == "":
 			return "give the host: " + Quote("tcp://127.0.0.1:"+port), false
+		case strings.Contains(host, ":"):
+			// It would be connected to without an error, and nothing would ever come
+			// (findings/zmq-connects-to-ipv6-without-a-word.sh).
+			return "mongrel2 has no IPv6 for its handlers: write an IPv4 address of its machine in both configurations, " + Quote("tcp://127.0.0.1:"+port), false
 		}
 	}
 	return "", true
