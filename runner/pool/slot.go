@@ -48,6 +48,18 @@ type Slot struct {
 	rest   int64 // paused: what was left of the request's time; 0: it has no deadline
 }
 
+func newSlot(w *worker, i int) (*Slot, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a slot: %w", err)
+	}
+	for _, fd := range pair {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 2*wsgi.MaxMessage)
+	}
+	_ = unix.SetNonblock(pair[0], true)
+	return &Slot{w: w, index: i, fd: pair[0], theirs: pair[1]}, nil
+}
+
 // OnEvents reads what the worker sends.
 func (s *Slot) OnEvents(events uint32) {
 	// What follows at once is read without another turn of the loop.

@@ -3,7 +3,6 @@ package pool
 import (
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -132,6 +131,8 @@ func (s *Spawner) start(w *worker, spec *appspec.Spec, template bool) {
 	}
 }
 
+// prepare opens what a worker gets, and tells what it is told. Where it fails, what was opened
+// is in job.close and job.output, and in the worker.
 func (s *Spawner) prepare(w *worker, spec *appspec.Spec, env []string, template, forked bool) (job spawnJob, err error) {
 	job = spawnJob{w: w, spec: spec, dir: workingDirectory(spec), limits: spec.Limits, env: env}
 	var pipe [2]int
@@ -152,23 +153,8 @@ func (s *Spawner) prepare(w *worker, spec *appspec.Spec, env []string, template,
 		return job, fmt.Errorf("cannot make the shared memory: %w", err)
 	}
 	job.close = append(job.close, shared)
-	if err := unix.Ftruncate(shared, wsgi.SharedSize); err != nil {
-		return job, fmt.Errorf("cannot size the shared memory: %w", err)
-	}
-	// A worker that made it shorter would end us at our next look at it.
-	if _, err := unix.FcntlInt(uintptr(shared), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL); err != nil {
-		return job, fmt.Errorf("cannot seal the shared memory: %w", err)
-	}
-	const mapped = wsgi.RingData + wsgi.RingSize
-	if w.shared, err = unix.Mmap(shared, 0, mapped, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
-		return job, fmt.Errorf("cannot map the shared memory: %w", err)
-	}
-	if w.sharedFile, err = unix.FcntlInt(uintptr(shared), unix.F_DUPFD_CLOEXEC, 0); err != nil {
-		return job, fmt.Errorf("cannot keep the shared memory: %w", err)
-	}
-	// Where stacks are written, should anybody but us ask for one: see pool.Stacks.
-	if _, err = unix.Seek(shared, wsgi.StackData, io.SeekStart); err != nil {
-		return job, fmt.Errorf("cannot set the place for stacks: %w", err)
+	if err := w.share(shared); err != nil {
+		return job, err
 	}
 	job.files = []uintptr{uintptr(null), uintptr(pipe[1]), uintptr(pipe[1]), uintptr(shared)}
 	threads := max(1, spec.Workers.Threads)
@@ -176,16 +162,12 @@ func (s *Spawner) prepare(w *worker, spec *appspec.Spec, env []string, template,
 		threads = 1
 	}
 	for i := range threads {
-		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+		slot, err := newSlot(w, i)
 		if err != nil {
-			return job, fmt.Errorf("cannot make a slot: %w", err)
+			return job, err
 		}
-		for _, fd := range pair {
-			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 2*wsgi.MaxMessage)
-		}
-		_ = unix.SetNonblock(pair[0], true)
-		w.slots = append(w.slots, &Slot{w: w, index: i, fd: pair[0], theirs: pair[1]})
-		job.files = append(job.files, uintptr(pair[1]))
+		w.slots = append(w.slots, slot)
+		job.files = append(job.files, uintptr(slot.theirs))
 	}
 	if s.ring() && !template {
 		w.slots[0].ring = newRing(w.shared)
@@ -201,27 +183,10 @@ func (s *Spawner) prepare(w *worker, spec *appspec.Spec, env []string, template,
 		job.close = append(job.close, job.theirEnd)
 		return job, nil
 	}
-	dirs := make([]string, len(spec.LoaderDirs))
-	for i, d := range spec.LoaderDirs {
-		if dirs[i] = d; !filepath.IsAbs(d) {
-			dirs[i] = filepath.Join(spec.Path, d)
-		}
-	}
-	var masks []string
-	if spec.Debug {
-		masks = s.log.Secrets().Texts()
-	}
 	if w.yields && s.mayRaise {
 		job.nice = spec.Workers.StartNice
 	}
-	config := wsgi.Config{
-		App: spec.Name, AppPath: spec.Path, Release: spec.CodeDir(), Loader: spec.Loader, WSGIApp: spec.WSGIApp,
-		LoaderDirs: dirs, Middleware: spec.Middleware,
-		Django: spec.Loader == "django", DjangoSettings: djangoSettings(spec),
-		Threads: spec.Workers.Threads,
-		Debug:   spec.Debug, Masks: masks, Preload: template, Ring: s.ring(), Version: version.Program, Umask: spec.Umask,
-		Limits: s.ownLimits(spec.Limits),
-	}
+	config := s.config(spec, template)
 	if w.stemmed {
 		config.Start = &wsgi.Start{Python: w.pool.stem.of.Python, Directory: job.dir, Environ: job.env, Bound: spec.NoNewPrivileges, Master: os.Getpid()}
 		job.init = wsgi.AppendInit(nil, &config)
@@ -232,6 +197,28 @@ func (s *Spawner) prepare(w *worker, spec *appspec.Spec, env []string, template,
 		return job, fmt.Errorf("cannot send the configuration: %w", errno)
 	}
 	return job, nil
+}
+
+// config is what a worker or template is told that is not forked.
+func (s *Spawner) config(spec *appspec.Spec, template bool) wsgi.Config {
+	dirs := make([]string, len(spec.LoaderDirs))
+	for i, d := range spec.LoaderDirs {
+		if dirs[i] = d; !filepath.IsAbs(d) {
+			dirs[i] = filepath.Join(spec.Path, d)
+		}
+	}
+	var masks []string
+	if spec.Debug {
+		masks = s.log.Secrets().Texts()
+	}
+	return wsgi.Config{
+		App: spec.Name, AppPath: spec.Path, Release: spec.CodeDir(), Loader: spec.Loader, WSGIApp: spec.WSGIApp,
+		LoaderDirs: dirs, Middleware: spec.Middleware,
+		Django: spec.Loader == "django", DjangoSettings: djangoSettings(spec),
+		Threads: spec.Workers.Threads,
+		Debug:   spec.Debug, Masks: masks, Preload: template, Ring: s.ring(), Version: version.Program, Umask: spec.Umask,
+		Limits: s.ownLimits(spec.Limits),
+	}
 }
 
 // workingDirectory is that of the workers.

@@ -3,6 +3,7 @@ package pool
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -197,6 +198,29 @@ func (w *worker) raise() {
 		w.pool.log.Warn(err.Error() + ": set workers.start_nice to 0")
 	}
 	w.lowered = sandbox.Lowered{}
+}
+
+// share has the worker and us share a file in memory, from here on of one size.
+func (w *worker) share(fd int) (err error) {
+	if err := unix.Ftruncate(fd, wsgi.SharedSize); err != nil {
+		return fmt.Errorf("cannot size the shared memory: %w", err)
+	}
+	// A worker that made it shorter would end us at our next look at it.
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL); err != nil {
+		return fmt.Errorf("cannot seal the shared memory: %w", err)
+	}
+	const mapped = wsgi.RingData + wsgi.RingSize
+	if w.shared, err = unix.Mmap(fd, 0, mapped, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+		return fmt.Errorf("cannot map the shared memory: %w", err)
+	}
+	if w.sharedFile, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+		return fmt.Errorf("cannot keep the shared memory: %w", err)
+	}
+	// Where stacks are written, should anybody but us ask for one: see pool.Stacks.
+	if _, err = unix.Seek(fd, wsgi.StackData, io.SeekStart); err != nil {
+		return fmt.Errorf("cannot set the place for stacks: %w", err)
+	}
+	return nil
 }
 
 // close frees what the worker used.
