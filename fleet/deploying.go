@@ -35,23 +35,13 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	if p.core.opts.Cluster != nil && o.part == nil {
 		return p.deployEverywhere(ctx, o, 0, progress)
 	}
+	if progress == nil {
+		progress = func(Event) {}
+	}
 	book := p.core.Store.Book(o.App)
-	waiting, enough := context.WithCancelCause(ctx)
-	defer enough(nil)
-	defer context.AfterFunc(p.life, func() { enough(reconcile.ErrClosing) })()
-	unlock, err := lockBook(waiting, book, o.who(), o.Wait, func(other *deploy.LockedError) {
-		if progress != nil {
-			progress(Event{At: p.core.Now(), App: o.App, State: EventWaits, Message: "waits: " + other.Reason()})
-		}
-	})
-	switch {
-	case err == nil:
-	case p.life.Err() != nil:
-		return nil, p.ends(o)
-	case ctx.Err() != nil:
+	unlock, err := p.lockDeploys(ctx, o, book, progress)
+	if err != nil {
 		return nil, err
-	default:
-		return nil, fmt.Errorf("cannot %s %s: %w", o.Verb(), o.App, err)
 	}
 	defer unlock()
 	p.inherit(set, o.App)
@@ -72,35 +62,13 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	if err != nil {
 		return nil, fmt.Errorf("cannot %s %s: %w", o.Verb(), o.App, err)
 	}
-	var mask applog.Mask
-	mask.Learn(spec)
 	p.sweepReleases(spec.Path) // what a process that was killed has not removed
-	d := &deploy.Deployer{
-		Agree:   p.agree(o.App),
-		Pythons: &p.core.pythons,
-		Book:    book, Spec: spec, Owner: owner, By: o.By, Order: o.Order, Ref: o.Ref, Mask: mask.Text, Learn: mask.Learn, Now: p.core.Now, Earlier: earlier,
-		Still:   func(ctx context.Context) error { return p.still(ctx, spec) },
-		Rollout: func(ctx context.Context) error { return p.rollout(ctx, o.App) },
-		Health:  func(ctx context.Context) (string, error) { return p.health(ctx, o.App) },
-		InUse:   func(ctx context.Context) []string { return p.releasesInUse(ctx, o.App) },
-		Sweep:   func() { p.sweepReleases(spec.Path) },
-		StageHost: func() (string, error) {
-			user, err := sandbox.ResolveUser(spec)
-			if err != nil {
-				return "", err
-			}
-			return sandbox.LayOutStageHost(p.core.Store.Dir, user)
-		},
-		Tell: func(t deploy.Told) {
-			if progress != nil {
-				progress(stageEvent(o.App, p.core.Now(), t))
-			}
-		},
-	}
-	var entry *deploy.Entry
+	d := p.deployer(o, spec, owner, progress)
+	d.Book, d.Earlier = book, earlier
 	if o.part != nil {
 		o.join(work, d)
 	}
+	var entry *deploy.Entry
 	if o.Back {
 		entry, err = d.Rollback(work, ctx, o.To)
 	} else {
@@ -119,6 +87,48 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 		p.core.Log.Info("deployed", "app", o.App, "deploy", entry.ID, "release", entry.Release, "commit", entry.Commit)
 	}
 	return []Result{r}, nil
+}
+
+// lockDeploys waits until no other deploy of the app is under way, and keeps others away.
+func (p *operations) lockDeploys(ctx context.Context, o DeployOrder, book *deploy.Book, progress func(Event)) (unlock func(), err error) {
+	waiting, enough := context.WithCancelCause(ctx)
+	defer enough(nil)
+	defer context.AfterFunc(p.life, func() { enough(reconcile.ErrClosing) })()
+	unlock, err = lockBook(waiting, book, o.who(), o.Wait, func(other *deploy.LockedError) {
+		progress(Event{At: p.core.Now(), App: o.App, State: EventWaits, Message: "waits: " + other.Reason()})
+	})
+	switch {
+	case err == nil:
+		return unlock, nil
+	case p.life.Err() != nil:
+		return nil, p.ends(o)
+	case ctx.Err() != nil:
+		return nil, err
+	}
+	return nil, fmt.Errorf("cannot %s %s: %w", o.Verb(), o.App, err)
+}
+
+// deployer is what carries the order out, with what it needs of the fleet.
+func (p *operations) deployer(o DeployOrder, spec *appspec.Spec, owner appdir.Owner, progress func(Event)) *deploy.Deployer {
+	var mask applog.Mask
+	mask.Learn(spec)
+	return &deploy.Deployer{
+		Agree: p.agree(o.App), Pythons: &p.core.pythons, Now: p.core.Now,
+		Spec: spec, Owner: owner, By: o.By, Order: o.Order, Ref: o.Ref, Mask: mask.Text, Learn: mask.Learn,
+		Still:   func(ctx context.Context) error { return p.still(ctx, spec) },
+		Rollout: func(ctx context.Context) error { return p.rollout(ctx, o.App) },
+		Health:  func(ctx context.Context) (string, error) { return p.health(ctx, o.App) },
+		InUse:   func() []string { return p.releasesInUse(o.App) },
+		Sweep:   func() { p.sweepReleases(spec.Path) },
+		StageHost: func() (string, error) {
+			user, err := sandbox.ResolveUser(spec)
+			if err != nil {
+				return "", err
+			}
+			return sandbox.LayOutStageHost(p.core.Store.Dir, user)
+		},
+		Tell: func(t deploy.Told) { progress(stageEvent(o.App, p.core.Now(), t)) },
+	}
 }
 
 // deployable is the spec of an app that can be deployed, without a release, or why it
@@ -197,7 +207,7 @@ func unready(r Result) error {
 
 // releasesInUse are those that a master has been told to run, and those that are
 // kept to go back to.
-func (p *operations) releasesInUse(ctx context.Context, app string) []string {
+func (p *operations) releasesInUse(app string) []string {
 	var out []string
 	add := func(s *appspec.Spec) {
 		if s != nil && s.Release != nil {

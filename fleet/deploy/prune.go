@@ -1,7 +1,6 @@
 package deploy
 
 import (
-	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -22,12 +21,12 @@ const trash = ".trash."
 // prune puts the releases and virtualenvs aside that nobody needs any more. That it
 // cannot is no failure of the deploy. All that takes long, a release of many files,
 // is left to Sweep.
-func (d *Deployer) prune(ctx context.Context) (note, output string, err error) {
+func (d *Deployer) prune() (note string) {
 	if err := d.earliers().Err; err != nil {
-		return err.Error(), "", nil
+		return err.Error()
 	}
 	book := append([]*Entry{d.entry}, d.earliers().All...)
-	inUse := d.InUse(ctx)
+	inUse := d.InUse()
 	if cur, before, _, err := d.Book.Current(); err == nil {
 		for _, r := range []*Record{cur, before} {
 			if r != nil {
@@ -42,23 +41,23 @@ func (d *Deployer) prune(ctx context.Context) (note, output string, err error) {
 		if slices.Contains(gone, e.Release) && e.Kind == KindDeploy {
 			e.Pruned = true
 			if err := d.Book.Save(e); err != nil {
-				return err.Error(), "", nil
+				return err.Error()
 			}
 		}
 	}
 	if err := d.putAside(book, inUse); err != nil {
-		return err.Error(), "", nil
+		return err.Error()
 	}
 	d.Book.Forget(book)
 	if d.Sweep != nil {
 		d.Sweep()
 	} else if err := EmptyTrash(d.Spec.Path); err != nil {
-		return err.Error(), "", nil
+		return err.Error()
 	}
 	if len(gone) == 0 {
-		return "nothing to remove", "", nil
+		return "nothing to remove"
 	}
-	return fmt.Sprintf("removed %s", strings.Join(gone, ", ")), "", nil
+	return "removed " + strings.Join(gone, ", ")
 }
 
 // putAside renames what the logbook does not name as needed.

@@ -35,7 +35,7 @@ type Deployer struct {
 	// why it is not. One that sleeps is woken for it. nil: nobody is asked.
 	Health func(ctx context.Context) (note string, err error)
 	// InUse are the releases that something runs from now.
-	InUse func(ctx context.Context) []string
+	InUse func() []string
 	// Sweep is to remove what a prune has put aside (EmptyTrash), while the deploy goes
 	// on. nil: the prune does so itself.
 	Sweep func()

@@ -102,7 +102,7 @@ func (b *bench) deployer() *Deployer {
 			b.serves = now
 			return nil
 		},
-		InUse: func(context.Context) []string { return nil },
+		InUse: func() []string { return nil },
 		Tell: func(t Told) {
 			if !t.Stage.Ended.IsZero() {
 				b.stages = append(b.stages, t.Stage.Name+" "+t.Stage.Result)

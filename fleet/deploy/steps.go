@@ -55,7 +55,7 @@ func (d *Deployer) do(ctx context.Context, s Step) (note, output string, err err
 	case StageSwitch:
 		return "", "", d.account.switchTo(spec.Path, "releases/"+e.Release)
 	case StagePrune:
-		return d.prune(ctx)
+		return d.prune(), "", nil
 	}
 	return "", "", fmt.Errorf("no stage %q", s.Name)
 }
