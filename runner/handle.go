@@ -267,10 +267,29 @@ func (h *Handle) Wait(ctx context.Context) error {
 		h.Remove(h.dir)
 		return nil
 	}
-	_ = unix.SetNonblock(fd, true)
-	// A goroutine a waited master would need a thread if it polled; os.File
-	// waits in the runtime's poller.
-	f := os.NewFile(uintptr(fd), "pidfd")
+	if err := h.awaitEnd(ctx, fd); err != nil {
+		return err
+	}
+	h.Remove(h.dir)
+	return nil
+}
+
+// reap lets the number of a child go when it has ended, whoever waits for it or does not.
+func (h *Handle) reap() {
+	fd, err := unix.PidfdOpen(h.PID, 0)
+	if err != nil {
+		evloop.Reap(h.PID)
+		return
+	}
+	_ = h.awaitEnd(context.Background(), fd)
+}
+
+// awaitEnd blocks until the process of a pidfd has ended or ctx ends, and closes the pidfd. A
+// thread that waited for each master, which one in a system call of its own would be, costs as
+// much as the rest that we keep of it: os.File waits in the runtime's poller.
+func (h *Handle) awaitEnd(ctx context.Context, pidfd int) error {
+	_ = unix.SetNonblock(pidfd, true)
+	f := os.NewFile(uintptr(pidfd), "pidfd")
 	defer f.Close()
 	raw, err := f.SyscallConn()
 	if err != nil {
@@ -285,8 +304,8 @@ func (h *Handle) Wait(ctx context.Context) error {
 			return false
 		}
 		if !h.foreground {
-			// Ours it is where this program was executed anew since it started it: then
-			// nobody else waits for it.
+			// Ours it may be also where this program was executed anew since it started it:
+			// then nobody else waits for it.
 			_ = unix.Waitid(unix.P_PIDFD, int(fd), nil, unix.WEXITED|unix.WNOHANG, nil)
 		}
 		return true
@@ -297,7 +316,6 @@ func (h *Handle) Wait(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot wait for master %d of %s: %w", h.PID, h.App, err)
 	}
-	h.Remove(h.dir)
 	return nil
 }
 

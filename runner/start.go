@@ -110,7 +110,7 @@ func StartMaster(ctx context.Context, o StartOptions) (*Handle, error) {
 		if h.PID == pid {
 			h.Stderr, h.foreground = o.Stderr, o.Foreground
 			if !o.Foreground {
-				go evloop.Reap(pid) // we may be its parent for long
+				go h.reap() // we may be its parent for long
 			}
 			return h, nil
 		}
