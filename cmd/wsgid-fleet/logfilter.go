@@ -3,11 +3,58 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/logfile"
 )
+
+// logFlags say which lines of which logs are shown.
+type logFlags struct {
+	follow, all                bool
+	lines, since, until, level string
+
+	// By check:
+	n    int // how many lines of each app to begin with; below 0: all
+	only logfile.Filter
+}
+
+// check reads what was written on the command line.
+func (f *logFlags) check(apps []string, now time.Time) (err error) {
+	if len(apps) == 0 && !f.all {
+		return fmt.Errorf("cannot show logs: name at least one app, or write --all")
+	}
+	if len(apps) > 0 && f.all {
+		return fmt.Errorf("cannot show logs: --all cannot be combined with names; leave out %s", strings.Join(apps, " "))
+	}
+	if f.only.Since, err = parseLogTime("since", f.since, now); err != nil {
+		return err
+	}
+	if f.only.Until, err = parseLogTime("until", f.until, now); err != nil {
+		return err
+	}
+	if f.only.Rank, err = parseLogLevel(f.level); err != nil {
+		return err
+	}
+	switch {
+	case f.only.Until.IsZero():
+	case f.follow:
+		return fmt.Errorf("cannot show logs: -f never ends; leave out --until or -f")
+	case !f.only.Since.Before(f.only.Until):
+		return fmt.Errorf("cannot show logs: --since %s is not before --until %s", f.since, f.until)
+	}
+	f.n = -1
+	if f.lines == "" && f.since == "" {
+		f.lines = "100"
+	}
+	if f.lines != "all" && f.lines != "" {
+		if f.n, err = strconv.Atoi(f.lines); err != nil || f.n < 0 {
+			return fmt.Errorf("cannot show logs: -n %s is neither a number of lines nor \"all\"", f.lines)
+		}
+	}
+	return nil
+}
 
 // parseLogLevel reads --level.
 func parseLogLevel(s string) (int, error) {

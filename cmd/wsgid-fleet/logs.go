@@ -9,7 +9,6 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -25,10 +24,7 @@ import (
 const followTick = time.Second
 
 func (c *cli) logsCommand() *cobra.Command {
-	var follow, all bool
-	var lines, since, until, level string
-	var n int
-	var only logfile.Filter
+	var f logFlags
 	cmd := &cobra.Command{
 		Use:   "logs [-f] [-n N] [--since TIME] [--until TIME] [--level LEVEL] APP...|--all",
 		Short: "Show the logs of apps, merged by time",
@@ -50,82 +46,51 @@ further.
 ` + twoWords + `
 
 Exit code: 0 done, 1 not.`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 && !all {
-				return fmt.Errorf("cannot show logs: name at least one app, or write --all")
-			}
-			if len(args) > 0 && all {
-				return fmt.Errorf("cannot show logs: --all cannot be combined with names; leave out %s", strings.Join(args, " "))
-			}
-			var err error
-			if only.Since, err = parseLogTime("since", since, c.now()); err != nil {
-				return err
-			}
-			if only.Until, err = parseLogTime("until", until, c.now()); err != nil {
-				return err
-			}
-			if only.Rank, err = parseLogLevel(level); err != nil {
-				return err
-			}
-			if !only.Until.IsZero() && (follow || !only.Since.Before(only.Until)) {
-				if follow {
-					return fmt.Errorf("cannot show logs: -f never ends; leave out --until or -f")
-				}
-				return fmt.Errorf("cannot show logs: --since %s is not before --until %s", since, until)
-			}
-			n = -1
-			if lines == "" && since == "" {
-				lines = "100"
-			}
-			if lines != "all" && lines != "" {
-				if n, err = strconv.Atoi(lines); err != nil || n < 0 {
-					return fmt.Errorf("cannot show logs: -n %s is neither a number of lines nor \"all\"", lines)
-				}
-			}
-			return nil
-		},
+		Args:              func(_ *cobra.Command, args []string) error { return f.check(args, c.now()) },
 		ValidArgsFunction: c.completeApps,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			sources, err := c.openLogs(ctx, args, n, only)
-			if err != nil {
-				return err
-			}
-			defer func() {
-				for _, s := range sources {
-					s.Close()
-				}
-			}()
-			for _, s := range sources {
-				if s.elsewhere != "" && (follow || !s.None()) {
-					fmt.Fprintf(c.err, "%s: logs of %s: this is the file; its %s\n", programName, s.App, s.elsewhere)
-				}
-			}
-			p := c.newLogPrinter(sources)
-			if follow {
-				return followLogs(ctx, sources, p)
-			}
-			for _, s := range sources {
-				if s.None() && (!all || s.elsewhere != "") {
-					c.report(noLog(s), programName+" logs")
-					err = silent(exitFailed)
-				} else if s.state != "" && s.Empty() {
-					fmt.Fprintf(c.err, "%s: the log of %s is empty%s\n", programName, s.App, s.state)
-				}
-			}
-			if merr := mergeLogs(sources, true, p); merr != nil {
-				return merr
-			}
-			return err
-		},
+		RunE:              func(cmd *cobra.Command, args []string) error { return c.logs(cmd.Context(), args, &f) },
 	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "follow output: print new lines as they are written")
-	cmd.Flags().StringVarP(&lines, "lines", "n", "", "number of `lines` of each app to begin with, or all (default 100; with --since all)")
-	cmd.Flags().StringVar(&since, "since", "", "lines from that `time` on")
-	cmd.Flags().StringVar(&until, "until", "", "lines before that `time`")
-	cmd.Flags().StringVar(&level, "level", "", "lines of that `level` and above: "+strings.Join(logfile.Levels, ", "))
-	cmd.Flags().BoolVar(&all, "all", false, "of every app")
+	cmd.Flags().BoolVarP(&f.follow, "follow", "f", false, "follow output: print new lines as they are written")
+	cmd.Flags().StringVarP(&f.lines, "lines", "n", "", "number of `lines` of each app to begin with, or all (default 100; with --since all)")
+	cmd.Flags().StringVar(&f.since, "since", "", "lines from that `time` on")
+	cmd.Flags().StringVar(&f.until, "until", "", "lines before that `time`")
+	cmd.Flags().StringVar(&f.level, "level", "", "lines of that `level` and above: "+strings.Join(logfile.Levels, ", "))
+	cmd.Flags().BoolVar(&f.all, "all", false, "of every app")
 	return cmd
+}
+
+// logs shows the logs of the named apps, or follows them.
+func (c *cli) logs(ctx context.Context, apps []string, f *logFlags) error {
+	sources, err := c.openLogs(ctx, apps, f.n, f.only)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, s := range sources {
+			s.Close()
+		}
+	}()
+	for _, s := range sources {
+		if s.elsewhere != "" && (f.follow || !s.None()) {
+			fmt.Fprintf(c.err, "%s: logs of %s: this is the file; its %s\n", programName, s.App, s.elsewhere)
+		}
+	}
+	p := c.newLogPrinter(sources)
+	if f.follow {
+		return followLogs(ctx, sources, p)
+	}
+	for _, s := range sources {
+		if s.None() && (!f.all || s.elsewhere != "") {
+			c.report(noLog(s), programName+" logs")
+			err = silent(exitFailed)
+		} else if s.state != "" && s.Empty() {
+			fmt.Fprintf(c.err, "%s: the log of %s is empty%s\n", programName, s.App, s.state)
+		}
+	}
+	if merr := mergeLogs(sources, true, p); merr != nil {
+		return merr
+	}
+	return err
 }
 
 // logSource is the log of an app that was asked for.
