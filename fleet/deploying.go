@@ -21,16 +21,9 @@ import (
 // release. A context that ends asks it to stop at the next point where nothing is
 // touched yet.
 func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Event)) ([]Result, error) {
-	_, set, err := p.choose(ctx, o.Verb(), []string{o.App})
-	if p.life.Err() != nil {
-		return nil, p.ends(o)
-	}
+	_, set, err := p.ordered(ctx, o)
 	if err != nil {
 		return nil, err
-	}
-	spec, err := p.deployable(set, o.App)
-	if err != nil {
-		return nil, fmt.Errorf("cannot %s %s: %w", o.Verb(), o.App, err)
 	}
 	if p.core.opts.Cluster != nil && o.part == nil {
 		return p.deployEverywhere(ctx, o, 0, progress)
@@ -38,13 +31,17 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	if progress == nil {
 		progress = func(Event) {}
 	}
-	book := p.core.Store.Book(o.App)
-	unlock, err := p.lockDeploys(ctx, o, book, progress)
+	unlock, err := p.lockDeploys(ctx, set, o, progress)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	p.inherit(set, o.App)
+	// It may have waited, and is for what is there now: an app that was given another name
+	// meanwhile has taken its logbook along.
+	spec, set, err := p.ordered(ctx, o)
+	if err != nil {
+		return nil, err
+	}
 	// The asker's end is a wish to stop between two stages; our own stops it at once.
 	work := p.life
 	earlier, err := p.recoverDeploys(work, o.App)
@@ -64,7 +61,7 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	}
 	p.sweepReleases(spec.Path) // what a process that was killed has not removed
 	d := p.deployer(o, spec, owner, progress)
-	d.Book, d.Earlier = book, earlier
+	d.Book, d.Earlier = p.core.Store.Book(o.App), earlier
 	if o.part != nil {
 		o.join(work, d)
 	}
@@ -89,14 +86,45 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	return []Result{r}, nil
 }
 
-// lockDeploys waits until no other deploy of the app is under way, and keeps others away.
-func (p *operations) lockDeploys(ctx context.Context, o DeployOrder, book *deploy.Book, progress func(Event)) (unlock func(), err error) {
+// ordered is the spec of the app that the order is for, and the directory that it is in.
+func (p *operations) ordered(ctx context.Context, o DeployOrder) (*appspec.Spec, *hclspec.Set, error) {
+	_, set, err := p.choose(ctx, o.Verb(), []string{o.App})
+	if p.life.Err() != nil {
+		return nil, nil, p.ends(o)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	spec, err := p.deployable(set, o.App)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot %s %s: %w", o.Verb(), o.App, err)
+	}
+	return spec, set, nil
+}
+
+// lockDeploys waits until no other deploy of the app is under way, and keeps others away. What
+// the app has by a former name it has before: what nobody needs any more, and what can be
+// gone back to, follow from that. A deploy by that name is one of this app.
+func (p *operations) lockDeploys(ctx context.Context, set *hclspec.Set, o DeployOrder, progress func(Event)) (unlock func(), err error) {
 	waiting, enough := context.WithCancelCause(ctx)
 	defer enough(nil)
 	defer context.AfterFunc(p.life, func() { enough(reconcile.ErrClosing) })()
-	unlock, err = lockBook(waiting, book, o.who(), o.Wait, func(other *deploy.LockedError) {
-		progress(Event{At: p.core.Now(), App: o.App, State: EventWaits, Message: "waits: " + other.Reason()})
-	})
+	lock := func(app string) {
+		unlock, err = lockBook(waiting, p.core.Store.Book(app), o.who(), o.Wait, func(other *deploy.LockedError) {
+			progress(Event{At: p.core.Now(), App: o.App, State: EventWaits, Message: "waits: " + other.Reason()})
+		})
+	}
+	rem := p.core.Store.Load(o.App)
+	_ = p.core.Dir.Wanted(set, nil, o.App, &rem, false)
+	if rem.Former != "" {
+		if lock(rem.Former); err == nil {
+			unlock()
+			p.core.Inherit(o.App, rem.Former)
+		}
+	}
+	if err == nil {
+		lock(o.App)
+	}
 	switch {
 	case err == nil:
 		return unlock, nil
@@ -155,14 +183,6 @@ func (p *operations) deployable(set *hclspec.Set, app string) (*appspec.Spec, er
 	return specdir.WithoutRelease(w.Spec), nil
 }
 
-// inherit takes over the deploys of an app by its former name: what is removed as nobody's
-// need, and what is gone back to, go by them.
-func (p *operations) inherit(set *hclspec.Set, app string) {
-	rem := p.core.Store.Load(app)
-	_ = p.core.Dir.Wanted(set, nil, app, &rem, false)
-	p.core.Inherit(app, rem.Former)
-}
-
 // still says why a release that was made for a spec cannot serve any more: what somebody
 // has done to the app meanwhile.
 func (p *operations) still(ctx context.Context, was *appspec.Spec) error {
@@ -187,6 +207,11 @@ func (p *operations) ends(o DeployOrder) error {
 
 // rollout brings the app to the release that the logbook says, and waits for it.
 func (p *operations) rollout(ctx context.Context, app string) error {
+	// Without a daemon nobody else reads it, and what has been removed since is not to be
+	// brought back. Where it cannot be read the app is as it was.
+	if _, err := p.reread(ctx); err == nil && p.core.Gone(app) {
+		return errors.New("its spec was removed")
+	}
 	return unready(p.converge(ctx, app, reconcile.Intent{Request: plan.Request{Retry: true}}))
 }
 

@@ -48,8 +48,11 @@ func OpenLocal(o Options) (*Local, error) {
 			slots.Take()
 			defer slots.Give()
 			if e.Sockets != nil {
-				if files := sockets.TakeHeld(e.Store.Dir, name); files != nil {
-					e.Sockets.Keep(name, files)
+				// A daemon that runs since has the holder for itself: it would not answer us.
+				if !e.Store.DaemonHolds() {
+					if files := sockets.TakeHeld(e.Store.Dir, name); files != nil {
+						e.Sockets.Keep(name, files)
+					}
 				}
 				defer e.Sockets.Drop(name)
 			}

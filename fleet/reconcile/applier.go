@@ -42,12 +42,6 @@ type Applier struct {
 // changed again or somebody asked for something else.
 var ErrSuperseded = errors.New("superseded by a newer change")
 
-// RejectedError is a spec that was tried and given up, the one before it
-// serving on: it is not tried again by itself.
-type RejectedError struct{ reason, Traceback string }
-
-func (e *RejectedError) Error() string { return e.reason }
-
 // Apply carries out the plan.
 func (a *Applier) Apply(ctx context.Context, spec *appspec.Spec, o Observed, p plan.AppPlan) error {
 	for _, act := range p.Actions {
@@ -99,11 +93,13 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act
 	files := a.Sockets.Files(spec)
 	var beside sockets.Rebind
 	defer beside.Close()
-	beside.Share(a.Sockets.Left(spec, a.Gone), files)
-	if err := beside.Open(spec, files, a.Sockets.All(o.App)); err != nil {
-		return a.taken(o.App, err)
-	}
-	m, err := a.open(ctx, spec, o, files, act.Scale, false)
+	var m Handle
+	err := a.sharing(ctx, &beside, files, func() (err error) {
+		if err = beside.Open(spec, files, a.Sockets.All(o.App)); err == nil {
+			m, err = a.open(ctx, spec, o, files, act.Scale, false)
+		}
+		return err
+	})
 	if err != nil {
 		return a.taken(o.App, err)
 	}
@@ -391,10 +387,4 @@ func stopLimit(o Observed) time.Duration {
 		d = o.Applied.Spec.StopTime()
 	}
 	return d + 5*time.Second
-}
-
-// IsRejected tells whether a spec was tried and given up.
-func IsRejected(err error) bool {
-	var r *RejectedError
-	return errors.As(err, &r)
 }

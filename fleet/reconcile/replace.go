@@ -71,7 +71,6 @@ func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed,
 	}
 	files := map[string]*os.File{}
 	maps.Copy(files, a.Sockets.Files(spec))
-	beside.Share(a.Sockets.Left(spec, a.Gone), files)
 	taken := a.Sockets.All(o.App)
 	if old.Err == nil {
 		theirs, err := old.Handle.Listeners(ctx)
@@ -86,10 +85,13 @@ func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed,
 			}
 		}
 	}
-	if err := beside.Open(spec, files, taken); err != nil {
-		return nil, a.taken(o.App, err)
-	}
-	m, err := a.open(ctx, spec, o, files, scale, old.Serves())
+	var m Handle
+	err := a.sharing(ctx, beside, files, func() (err error) {
+		if err = beside.Open(spec, files, taken); err == nil {
+			m, err = a.open(ctx, spec, o, files, scale, old.Serves())
+		}
+		return err
+	})
 	switch {
 	case err != nil && m != nil:
 		a.undo(o, old, m)

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -59,14 +60,16 @@ func (a *Applier) listen(ctx context.Context, spec *appspec.Spec, o Observed, ac
 		return a.start(ctx, spec, o, act)
 	}
 	files := a.Sockets.Files(spec)
-	opened := a.Sockets.Left(spec, a.Gone)
-	maps.Copy(files, opened)
+	opened := map[string]*os.File{}
 	for i := range spec.Sockets.HTTP {
 		s := &spec.Sockets.HTTP[i]
 		if files[s.Listen] != nil && !socketFileGone(a.Store.FS, s) {
 			continue
 		}
 		f, err := runner.Listen(spec, s)
+		if taken, ok := errors.AsType[*runner.TakenError](err); ok {
+			f, err = a.left(ctx, taken)
+		}
 		if err != nil {
 			sockets.CloseAll(opened)
 			return a.taken(o.App, err)

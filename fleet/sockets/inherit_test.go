@@ -10,7 +10,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/listen"
 )
 
-// Of the addresses of a spec those are shared that an app has which is gone, and no other.
+// The address of an app that is gone is shared, and no other.
 func TestWhatAnAppThatIsGoneHasLeft(t *testing.T) {
 	k := NewStore(func(string, map[string]*os.File) {})
 	defer k.Close()
@@ -24,26 +24,28 @@ func TestWhatAnAppThatIsGoneHasLeft(t *testing.T) {
 		k.Keep(app, map[string]*os.File{s.Sockets.HTTP[0].Listen: f})
 		return s
 	}
-	gone, stays, own := open("gone"), open("stays"), open("blog")
-	spec := &appspec.Spec{Name: "blog"}
-	for _, s := range []*appspec.Spec{gone, stays, own} {
-		spec.Sockets.HTTP = append(spec.Sockets.HTTP, s.Sockets.HTTP...)
-	}
-	spec.Sockets.HTTP = append(spec.Sockets.HTTP, appspec.HTTPSocket{Listen: freeport.Addr(t)})
-	left := k.Left(spec, func(app string) bool { return app == "gone" })
-	defer CloseAll(left)
+	gone, stays := open("gone"), open("stays")
+	isGone := func(app string) bool { return app == "gone" }
 	at := gone.Sockets.HTTP[0].Listen
-	if len(left) != 1 || left[at] == nil {
-		t.Fatalf("it gets %v, not what was left at %s", left, at)
+	left := k.Left(at, isGone)
+	if left == nil {
+		t.Fatalf("what was left at %s is not to be had", at)
 	}
-	if !systemd.IsSameSocket(left[at], k.All("gone")[at]) {
+	defer left.Close()
+	if !systemd.IsSameSocket(left, k.All("gone")[at]) {
 		t.Error("it gets another socket")
 	}
+	for _, at := range []string{stays.Sockets.HTTP[0].Listen, freeport.Addr(t)} {
+		if f := k.Left(at, isGone); f != nil {
+			f.Close()
+			t.Errorf("at %s something was left", at)
+		}
+	}
 	k.Drop("gone")
-	if _, err := BoundTo(left[at]); err != nil {
+	if _, err := BoundTo(left); err != nil {
 		t.Errorf("it is closed with the one of the app that is gone: %v", err)
 	}
-	if got := (*Store)(nil).Left(spec, func(string) bool { return true }); len(got) != 0 {
-		t.Errorf("a command has %v", got)
+	if f := (*Store)(nil).Left(at, func(string) bool { return true }); f != nil {
+		t.Error("a command has something that was left")
 	}
 }

@@ -78,12 +78,10 @@ func (b *Rebind) Open(spec *appspec.Spec, files, taken map[string]*os.File) erro
 	return nil
 }
 
-// Share adds sockets to files that others listen on as well, and closes them with the rest.
-func (b *Rebind) Share(shared, files map[string]*os.File) {
-	for listen, f := range shared {
-		files[listen] = f
-		b.opened = append(b.opened, f)
-	}
+// Share adds a socket to files that another app listens on as well, and closes it with the rest.
+func (b *Rebind) Share(listen string, f *os.File, files map[string]*os.File) {
+	files[listen] = f
+	b.opened = append(b.opened, f)
 }
 
 // handshake is how long a client may take to answer our half of it.

@@ -10,8 +10,9 @@ import (
 // repository: it is that app, under another name, and who renames an app does not want it to
 // stop.
 func (r *AppState) ReleaseOf(spec *appspec.Spec, gone func(app string, was *AppState) bool) *deploy.Record {
-	if now := r.CurrentRelease(); now != nil || r.releaseKnown || r.store == nil || r.Unknown != nil {
-		return now
+	current := r.CurrentRelease()
+	if r.releaseKnown || r.store == nil || r.Unknown != nil {
+		return current
 	}
 	for _, app := range deploy.Apps(r.store.FS, r.store.Data) {
 		var was AppState
@@ -22,10 +23,13 @@ func (r *AppState) ReleaseOf(spec *appspec.Spec, gone func(app string, was *AppS
 		now, _, _, err := r.store.Book(app).Current()
 		if err == nil && now != nil && cameFor(spec, now, was.LastGood) {
 			r.Former = app
+			if current != nil { // a deploy of it was under way when it was given its name
+				return current
+			}
 			return now
 		}
 	}
-	return nil
+	return current
 }
 
 // cameFor tells whether a release lies where a spec says, and came from there. One of an

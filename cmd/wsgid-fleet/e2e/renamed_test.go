@@ -16,7 +16,7 @@ func TestRenamedAppServesOn(t *testing.T) {
 		folder := filepath.Join(g.demo, "apps/site")
 		g.replace("wsgid.d/wsgiapp.hcl", "deploy { branch = \"master\" }", fmt.Sprintf("deploy { branch = \"master\" }\n    path = %q", folder))
 		g.say("one")
-		g.run()
+		d := g.run()
 		g.ok("deploy", "wsgiapp-dev")
 		g.say("two")
 		g.ok("deploy", "wsgiapp-dev")
@@ -24,7 +24,13 @@ func TestRenamedAppServesOn(t *testing.T) {
 		was := "wsgiapp-dev"
 		for _, environment := range []string{"production", "live"} {
 			_, before, _ := strings.Cut(was, "-")
+			if environment == "live" { // nobody sees the edit, and the next daemon knows nothing of the sockets
+				d.kill(t)
+			}
 			g.replace("wsgid.d/wsgiapp.hcl", `environment "`+before+`"`, `environment "`+environment+`"`)
+			if environment == "live" {
+				d = g.run()
+			}
 			is := "wsgiapp-" + environment
 			g.await(is, "ready", 1)
 			eventually(t, patience, was+" to be gone", func() error {
