@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
@@ -38,6 +42,43 @@ func (a account) script(ctx context.Context, c child.Command, script string, arg
 		return fmt.Errorf("%s", strings.TrimPrefix(lines[len(lines)-1], "deploy: "))
 	}
 	return err
+}
+
+// mayChange looks whether the app's user can change the folders that a deploy changes: where
+// the spec has got another user since they were made, they are the one's before.
+func (a account) mayChange(app string) error {
+	return a.inside(app, func(folder *os.Root) error {
+		for _, name := range []string{".", "repository", "releases", "venvs", "shared"} {
+			const probe = ".deploy.probe"
+			err := folder.Mkdir(name+"/"+probe, 0o700)
+			if err == nil || errors.Is(err, fs.ErrExist) {
+				err = folder.Remove(name + "/" + probe)
+			}
+			if !errors.Is(err, fs.ErrPermission) {
+				continue // what else it may be is told where it is met
+			}
+			return fmt.Errorf("%s, the user of the app, cannot write to %s, which belongs to %s: give it the app folder with all that is in it: chown -R %s: %s",
+				a.owner.Name, filepath.Join(app, name), folderOwner(folder, name), a.owner.Name, app)
+		}
+		return nil
+	})
+}
+
+// folderOwner is the name of whom a folder belongs to.
+func folderOwner(folder *os.Root, name string) string {
+	fi, err := folder.Stat(name)
+	if err != nil {
+		return "another user"
+	}
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok {
+		return "another user"
+	}
+	owner := strconv.FormatUint(uint64(st.Uid), 10)
+	if u, err := user.LookupId(owner); err == nil {
+		return u.Username
+	}
+	return owner
 }
 
 // makeFolders makes the folders of a deploy below an app folder.

@@ -26,6 +26,9 @@ func (d *Deployer) do(ctx context.Context, s Step) (note, output string, err err
 	}
 	switch s.Name {
 	case StageFetch:
+		if err := d.account.mayChange(spec.Path); err != nil {
+			return "", "", err
+		}
 		if err := d.account.makeFolders(ctx, spec.Path); err != nil {
 			return "", "", err
 		}

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -95,9 +96,9 @@ func (s *shell) sources(file string) {
 
 // exports takes variables that a shell hands on.
 func (s *shell) exports(words []string) {
-	env := map[string]string{}
-	for name, value := range s.c.Env {
-		env[name] = value
+	env := maps.Clone(s.c.Env)
+	if env == nil {
+		env = map[string]string{}
 	}
 	for _, word := range words {
 		if name, value, ok := strings.Cut(word, "="); ok {
