@@ -10,6 +10,7 @@ import (
 // GateStatus is the gate: what runs against what should.
 type GateStatus struct {
 	File       string        `json:"file"`
+	Path       string        `json:"path"`  // its folder, with its log
 	State      string        `json:"state"` // as that of an app
 	Reason     string        `json:"reason"`
 	Generation int           `json:"generation"`
@@ -26,7 +27,7 @@ type GateStatus struct {
 }
 
 func gateStatus(a AppStatus) *GateStatus {
-	g := &GateStatus{File: a.File, State: a.State, Reason: a.Reason, Generation: a.Generation, Listen: []string{},
+	g := &GateStatus{File: a.File, Path: a.Path, State: a.State, Reason: a.Reason, Generation: a.Generation, Listen: []string{},
 		Master: a.Master, Counts: a.gate, LastError: a.LastError, LogError: a.LogError, Certificates: a.Certificates, Waiting: a.Waiting}
 	for _, s := range a.Sockets {
 		g.Listen = append(g.Listen, s.Listen)

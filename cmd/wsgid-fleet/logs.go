@@ -15,6 +15,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 	"github.com/spf13/cobra"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/logfile"
 )
@@ -143,6 +144,9 @@ func (c *cli) openLogs(ctx context.Context, apps []string, n int, only logfile.F
 	}
 	for _, app := range names {
 		folder := folders[app]
+		if app == appspec.GateName && status.Gate != nil { // not of --all: its folder is root's alone
+			folder = status.Gate.Path
+		}
 		if folder == "" {
 			return sources, fmt.Errorf("cannot show logs of %s: no valid spec has been loaded yet, so its app folder is not known%s", app, states[app])
 		}

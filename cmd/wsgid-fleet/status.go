@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -90,6 +91,9 @@ asked.`,
 			if status, err = c.only(status, args); err != nil {
 				return err
 			}
+			if stack && len(status.Apps) == 0 {
+				return errors.New("cannot show stacks of " + appspec.GateName + ": the gate runs no Python")
+			}
 			if stack {
 				app := &status.Apps[0]
 				if app.Stacks, err = op.Stacks(ctx, app.Name); err != nil {
@@ -136,6 +140,10 @@ func (c *cli) only(status *fleet.Status, words []string) (*fleet.Status, error) 
 	app := names[0]
 	out := *status
 	out.Apps, out.Gate, out.Faults = nil, nil, faultsOf(status.Faults, []string{app})
+	if app == appspec.GateName {
+		out.Gate = status.Gate
+		return &out, nil
+	}
 	for _, a := range status.Apps {
 		if a.Name == app {
 			out.Apps = []fleet.AppStatus{a}

@@ -26,12 +26,15 @@ type statusView struct {
 }
 
 func (v statusView) write(w io.Writer, status *fleet.Status) {
-	if v.one && len(status.Apps) == 1 {
+	switch {
+	case v.one && len(status.Apps) == 1:
 		v.writeApp(w, status.Apps[0])
 		if v.stack {
 			v.writeStacks(w, status.Apps[0])
 		}
-	} else {
+	case v.one && status.Gate != nil:
+		v.writeGate(w, status.Gate)
+	default:
 		if len(status.Apps) > 0 {
 			t := v.appTable(status.Apps)
 			t.writeTo(w, v.style)
@@ -221,13 +224,12 @@ func (v statusView) summary(status *fleet.Status) string {
 	return text + "; no daemon runs"
 }
 
-// writeApp is one app with all that is known of it.
-func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
-	s := v.style
-	field := func(name, format string, args ...any) {
+// fields writes lines of a name and what there is of it.
+func (v statusView) fields(w io.Writer) func(name, format string, args ...any) {
+	return func(name, format string, args ...any) {
 		lines := []string{fmt.Sprintf(format, args...)}
-		if s.width > 0 {
-			lines = wrap(lines[0], s.width-10)
+		if v.style.width > 0 {
+			lines = wrap(lines[0], v.style.width-10)
 		}
 		for i, line := range lines {
 			if i > 0 {
@@ -236,6 +238,24 @@ func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
 			fmt.Fprintf(w, "%s%s  %s\n", name, spaces(8-columns(name)), line)
 		}
 	}
+}
+
+func writeCertificates(field func(name, format string, args ...any), certificates []fleet.CertificateStatus) {
+	for _, c := range certificates {
+		switch day := time.DateOnly; {
+		case c.Host != "" && c.Expires.IsZero():
+			field("cert", "%s: none yet", c.Host)
+		case c.Host != "":
+			field("cert", "%s by %s, expires on %s, renewed on %s", c.Host, c.Issuer, c.Expires.UTC().Format(day), c.Renew.UTC().Format(day))
+		case !c.Expires.IsZero():
+			field("cert", "%s, expires on %s", c.Cert, c.Expires.UTC().Format(day))
+		}
+	}
+}
+
+// writeApp is one app with all that is known of it.
+func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
+	s, field := v.style, v.fields(w)
 	state := s.paint(statePaint(app.State), app.State)
 	if s.width > 0 && columns(app.Name)+2+columns(app.State) > s.width {
 		for _, part := range wrap(app.Name, s.width) {
@@ -262,16 +282,7 @@ func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
 	for _, l := range app.Listens() {
 		field("listen", "%s", l)
 	}
-	for _, c := range app.Certificates {
-		switch day := time.DateOnly; {
-		case c.Host != "" && c.Expires.IsZero():
-			field("cert", "%s: none yet", c.Host)
-		case c.Host != "":
-			field("cert", "%s by %s, expires on %s, renewed on %s", c.Host, c.Issuer, c.Expires.UTC().Format(day), c.Renew.UTC().Format(day))
-		case !c.Expires.IsZero():
-			field("cert", "%s, expires on %s", c.Cert, c.Expires.UTC().Format(day))
-		}
-	}
+	writeCertificates(field, app.Certificates)
 	want := count(app.Desired.Max, "worker")
 	if app.Desired.Min != app.Desired.Max {
 		want = fmt.Sprintf("%d to %d workers", app.Desired.Min, app.Desired.Max)
@@ -350,30 +361,4 @@ func workerPaint(state runner.WorkerState) paint {
 	default:
 		return yellow
 	}
-}
-
-// gateText is what is told of a gate after its state.
-func gateText(g *fleet.GateStatus) string {
-	text := ""
-	if len(g.Listen) > 0 {
-		text += " on " + strings.Join(g.Listen, ", ")
-	}
-	if c := g.Counts; c != nil {
-		text += fmt.Sprintf("; %s routed", number(float64(c.Routed)))
-		if c.TLS > 0 {
-			text += fmt.Sprintf(" (%s by TLS)", number(float64(c.TLS)))
-		}
-		text += fmt.Sprintf(", %d reading, %d waiting", c.Reading, c.Waiting)
-		var refused uint64
-		for _, n := range c.Refused {
-			refused += n
-		}
-		if refused > 0 {
-			text += fmt.Sprintf(", %s refused", number(float64(refused)))
-		}
-	}
-	if g.Reason != "" {
-		text += ": " + oneLine(g.Reason)
-	}
-	return text
 }

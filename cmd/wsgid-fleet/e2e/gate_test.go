@@ -142,6 +142,16 @@ func TestThreeSitesByNameOnOnePort(t *testing.T) {
 		if status, _ := visit(t, addr, "nobody.test"); status != 421 {
 			t.Errorf("a name that no app has: %d", status)
 		}
+		// Commands call it _gate.
+		eventually(t, patience, "the gate to be told of", func() error {
+			said := b.fleet("status", "_gate").String() + b.fleet("logs", "_gate").String() + b.fleet("status", "_gate", "--stack").String()
+			for _, want := range []string{"_gate  ready\n", "listen    " + addr + "\n", "app       alpha, 2\n", "refused   1: unknown name\n", `421: no app has the host "nobody.test"`, "the gate runs no Python"} {
+				if !strings.Contains(said, want) {
+					return fmt.Errorf("it is not said %q:\n%s", want, said)
+				}
+			}
+			return nil
+		})
 
 		// One connection, another host with each request.
 		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
