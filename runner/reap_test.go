@@ -13,8 +13,8 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
-// Whoever has started masters keeps no thread for each of them, which costs more than all
-// else that is kept of a master. When one ends, nothing of it is left, waited for or not.
+// Whoever has started masters keeps no thread for each of them. When one ends, nothing of it
+// is left, waited for or not.
 func TestAMasterNeedsNoThreadOfItsParent(t *testing.T) {
 	a := newTestApp(t, helloApp, nil)
 	h := a.start(StateReady)
