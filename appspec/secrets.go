@@ -23,10 +23,15 @@ func (s *Spec) Secrets() []string {
 			found = append(found, text)
 		}
 	}
-	for k, v := range s.Env {
-		if s.IsSensitive(KeyPath("env", k)) {
-			add(v)
+	of := func(path string, texts ...string) {
+		if s.IsSensitive(path) {
+			for _, text := range texts {
+				add(text)
+			}
 		}
+	}
+	for k, v := range s.Env {
+		of(KeyPath("env", k), v)
 	}
 	if s.Django != nil {
 		for k, v := range s.Django.Overrides {
@@ -38,31 +43,17 @@ func (s *Spec) Secrets() []string {
 	}
 	if s.Deploy != nil {
 		for k, v := range s.Deploy.Env {
-			if s.IsSensitive(KeyPath("deploy.env", k)) {
-				add(v)
-			}
+			of(KeyPath("deploy.env", k), v)
 		}
 		for i := range s.Deploy.Stages {
-			if s.IsSensitive(IndexPath("deploy.stage.command", i)) {
-				for _, word := range s.Deploy.Stages[i].Command {
-					add(word)
-				}
-			}
+			of(IndexPath("deploy.stage.command", i), s.Deploy.Stages[i].Command...)
 		}
 	}
 	for i := range s.Processes {
-		if s.IsSensitive(IndexPath("process.command", i)) {
-			for _, word := range s.Processes[i].Command {
-				add(word)
-			}
-		}
+		of(IndexPath("process.command", i), s.Processes[i].Command...)
 	}
 	for i := range s.Schedules {
-		if s.IsSensitive(IndexPath("schedule.command", i)) {
-			for _, word := range s.Schedules[i].Command {
-				add(word)
-			}
-		}
+		of(IndexPath("schedule.command", i), s.Schedules[i].Command...)
 	}
 	if s.Database != nil && s.IsSensitive("database.admin") {
 		if _, password, ok := strings.Cut(s.Database.Admin, ":"); ok && password != "" {

@@ -49,86 +49,113 @@ func (c clash) diagnostic(whole func(*appspec.Spec) hcl.Range) *hcl.Diagnostic {
 // clashes finds the apps that use a folder or a socket twice. Both are at
 // fault: nothing tells which of the two is meant to have it.
 func clashes(fsys afero.Fs, specs []*appspec.Spec) []clash {
-	var found []clash
-	both := func(a, b *appspec.Spec, pathA, pathB, what, value, instead string) {
-		found = append(found, clash{b, a, pathB, pathA, what, value, instead})
-		if a != b {
-			found = append(found, clash{a, b, pathA, pathB, what, value, instead})
-		}
-	}
-
 	links := &resolver{fsys: fsys, known: make(map[string]string, len(specs))}
 	links.ahead(pathsOf(specs))
+	f := &clashFinder{links: links, tcp: map[string][]use{}, sockets: make(map[string]use, len(specs))}
+	f.folders(specs)
+	for _, s := range specs {
+		if s.Enabled { // else it holds no socket
+			f.http(s)
+			f.mongrel2(s)
+		}
+	}
+	return append(f.found, f.crowds.clashes(func(port string) bool { return len(f.tcp[port]) > 0 })...)
+}
+
+// use is a socket of an app, at a path of its spec.
+type use struct {
+	spec *appspec.Spec
+	path string
+	host string // of an address
+}
+
+type clashFinder struct {
+	links   *resolver
+	found   []clash
+	tcp     map[string][]use // by port
+	crowds  crowds           // of them
+	sockets map[string]use   // others, by name
+}
+
+func (f *clashFinder) both(a, b *appspec.Spec, pathA, pathB, what, value, instead string) {
+	f.found = append(f.found, clash{b, a, pathB, pathA, what, value, instead})
+	if a != b {
+		f.found = append(f.found, clash{a, b, pathA, pathB, what, value, instead})
+	}
+}
+
+func (f *clashFinder) folders(specs []*appspec.Spec) {
 	folders := make(map[string]*appspec.Spec, len(specs))
 	for _, s := range specs {
 		if s.Gate != nil {
 			continue
 		}
-		key := links.resolve(s.Path)
-		if first, ok := folders[key]; ok {
-			value := s.Path
-			if first.Path != s.Path {
-				value = first.Path + ", by symlinks the same as " + s.Path + ","
-			}
-			both(first, s, "path", "path", "the app folder % is used twice", value, "give each app a folder of its own")
+		key := f.links.resolve(s.Path)
+		first, ok := folders[key]
+		if !ok {
+			folders[key] = s
 			continue
 		}
-		folders[key] = s
+		value := s.Path
+		if first.Path != s.Path {
+			value = first.Path + ", by symlinks the same as " + s.Path + ","
+		}
+		f.both(first, s, "path", "path", "the app folder % is used twice", value, "give each app a folder of its own")
 	}
+}
 
-	type use struct {
-		spec *appspec.Spec
-		path string
-		host string
+func (f *clashFinder) http(s *appspec.Spec) {
+	block := "sockets.http.listen"
+	if s.Gate != nil {
+		block = "gate.http.listen"
 	}
-	tcp := make(map[string][]use)
-	crowds := &crowds{}
-	other := make(map[string]use, len(specs))
-	for _, s := range specs {
-		if !s.Enabled { // it holds no socket
-			continue
-		}
-		for i, h := range s.Sockets.HTTP {
-			path := appspec.IndexPath("sockets.http.listen", i)
-			if s.Gate != nil {
-				path = appspec.IndexPath("gate.http.listen", i)
-			}
-			if file, ok := strings.CutPrefix(h.Listen, "unix:"); ok {
-				h.Listen = "unix:" + links.resolve(file)
-			} else if !strings.HasPrefix(h.Listen, "systemd:") {
-				host, port, _ := net.SplitHostPort(h.Listen)
-				for _, u := range tcp[port] {
-					if sameHost(u.host, host) {
-						what, value := "the socket % is used twice", h.Listen
-						if u.host != host {
-							what, value = "the sockets % cannot both be open", net.JoinHostPort(u.host, port)+" and "+h.Listen
-						}
-						crowds.add(u.spec, s, u.path, path, what, value, host, port)
-						break
-					}
-				}
-				tcp[port] = append(tcp[port], use{s, path, host})
-				continue
-			}
-			if u, ok := other[h.Listen]; ok {
-				both(u.spec, s, u.path, path, "the socket % is used twice", h.Listen, "give each its own socket")
-				continue
-			}
-			other[h.Listen] = use{spec: s, path: path}
-		}
-		for i, m := range s.Sockets.Mongrel2 {
-			for _, end := range [...]struct{ name, endpoint string }{{"recv", m.Recv}, {"send", m.Send}} {
-				path := appspec.IndexPath("sockets.mongrel2."+end.name, i)
-				key := end.name + " " + endpointKey(end.endpoint)
-				if u, ok := other[key]; ok {
-					both(u.spec, s, u.path, path, "the mongrel2 endpoint % is used twice as "+end.name, end.endpoint, "one handler of mongrel2 serves one app: give each its own pair")
-					continue
-				}
-				other[key] = use{spec: s, path: path}
-			}
+	for i, h := range s.Sockets.HTTP {
+		path := appspec.IndexPath(block, i)
+		if file, ok := strings.CutPrefix(h.Listen, "unix:"); ok {
+			f.socket(s, path, "unix:"+f.links.resolve(file))
+		} else if strings.HasPrefix(h.Listen, "systemd:") {
+			f.socket(s, path, h.Listen)
+		} else {
+			f.address(s, path, h.Listen)
 		}
 	}
-	return append(found, crowds.clashes(func(port string) bool { return len(tcp[port]) > 0 })...)
+}
+
+func (f *clashFinder) socket(s *appspec.Spec, path, name string) {
+	if u, ok := f.sockets[name]; ok {
+		f.both(u.spec, s, u.path, path, "the socket % is used twice", name, "give each its own socket")
+		return
+	}
+	f.sockets[name] = use{spec: s, path: path}
+}
+
+func (f *clashFinder) address(s *appspec.Spec, path, listen string) {
+	host, port, _ := net.SplitHostPort(listen)
+	for _, u := range f.tcp[port] {
+		if sameHost(u.host, host) {
+			what, value := "the socket % is used twice", listen
+			if u.host != host {
+				what, value = "the sockets % cannot both be open", net.JoinHostPort(u.host, port)+" and "+listen
+			}
+			f.crowds.add(u.spec, s, u.path, path, what, value, host, port)
+			break
+		}
+	}
+	f.tcp[port] = append(f.tcp[port], use{s, path, host})
+}
+
+func (f *clashFinder) mongrel2(s *appspec.Spec) {
+	for i, m := range s.Sockets.Mongrel2 {
+		for _, end := range [...]struct{ name, endpoint string }{{"recv", m.Recv}, {"send", m.Send}} {
+			path := appspec.IndexPath("sockets.mongrel2."+end.name, i)
+			key := end.name + " " + endpointKey(end.endpoint)
+			if u, ok := f.sockets[key]; ok {
+				f.both(u.spec, s, u.path, path, "the mongrel2 endpoint % is used twice as "+end.name, end.endpoint, "one handler of mongrel2 serves one app: give each its own pair")
+				continue
+			}
+			f.sockets[key] = use{spec: s, path: path}
+		}
+	}
 }
 
 // pathsOf are the paths that clashes follows, of app folders and unix sockets.
