@@ -36,47 +36,9 @@ Exit code: 0 nothing is bad, 1 something is.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		Args:              outputArgs(&output, noArgs, "text", "json"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			look := doctor.Fleet{Masters: map[string][]int{}, Managed: map[string][]doctor.Certificate{}, Dir: c.specDir(), System: os.DirFS("/")}
-			o := c.options()
-			op, err := c.operator(cmd.Context())
+			look, err := c.doctorFleet(cmd)
 			if err != nil {
-				look.Foreign = err.Error()
-				if n, ok := errors.AsType[*fleet.NeighbourError](err); ok {
-					look.AsUser = asUser(n.User, cmd.CommandPath(), c.args)
-					if c.dir == "" && n.Dir != "" {
-						look.Dir = n.Dir
-					}
-				}
-			} else {
-				defer op.Close()
-				status, err := op.Status(cmd.Context())
-				if err != nil {
-					return err
-				}
-				if d := status.Daemon; d != nil {
-					look.Daemon = d.PID
-					if c.dir == "" {
-						look.Dir = d.Dir
-					}
-				}
-				for _, app := range status.Apps {
-					if app.Master != nil {
-						look.Masters[app.Name] = append(look.Masters[app.Name], app.Master.PID)
-					}
-					look.Managed[app.Name] = managedCertificates(app)
-				}
-				if g := status.Gate; g != nil && g.Master != nil {
-					look.Masters[appspec.GateName] = []int{g.Master.PID}
-				}
-			}
-			look.State, look.Data = fleet.Directories(o)
-			if set, err := c.load(look.Dir); err != nil {
-				look.Faults = []string{err.Error()}
-			} else {
-				look.Specs = set.Specs
-				for _, f := range set.Faults {
-					look.Faults = append(look.Faults, f.Summary)
-				}
+				return err
 			}
 			found := doctor.Check(doctor.Look(cmd.Context(), look))
 			if output == "json" {
@@ -94,6 +56,58 @@ Exit code: 0 nothing is bad, 1 something is.`,
 	}
 	outputFlag(cmd, &output, "text", "json")
 	return cmd
+}
+
+// doctorFleet is what is known of the fleet that doctor looks at.
+func (c *cli) doctorFleet(cmd *cobra.Command) (doctor.Fleet, error) {
+	look := doctor.Fleet{Masters: map[string][]int{}, Managed: map[string][]doctor.Certificate{}, Dir: c.specDir(), System: os.DirFS("/")}
+	op, err := c.operator(cmd.Context())
+	if err == nil {
+		defer op.Close()
+		status, err := op.Status(cmd.Context())
+		if err != nil {
+			return look, err
+		}
+		c.addRunning(&look, status)
+	} else {
+		look.Foreign = err.Error()
+		if n, ok := errors.AsType[*fleet.NeighbourError](err); ok {
+			look.AsUser = asUser(n.User, cmd.CommandPath(), c.args)
+			if c.dir == "" && n.Dir != "" {
+				look.Dir = n.Dir
+			}
+		}
+	}
+	look.State, look.Data = fleet.Directories(c.options())
+	set, err := c.load(look.Dir)
+	if err != nil {
+		look.Faults = []string{err.Error()}
+		return look, nil
+	}
+	look.Specs = set.Specs
+	for _, f := range set.Faults {
+		look.Faults = append(look.Faults, f.Summary)
+	}
+	return look, nil
+}
+
+// addRunning adds what runs.
+func (c *cli) addRunning(look *doctor.Fleet, status *fleet.Status) {
+	if d := status.Daemon; d != nil {
+		look.Daemon = d.PID
+		if c.dir == "" {
+			look.Dir = d.Dir
+		}
+	}
+	for _, app := range status.Apps {
+		if app.Master != nil {
+			look.Masters[app.Name] = append(look.Masters[app.Name], app.Master.PID)
+		}
+		look.Managed[app.Name] = managedCertificates(app)
+	}
+	if g := status.Gate; g != nil && g.Master != nil {
+		look.Masters[appspec.GateName] = []int{g.Master.PID}
+	}
 }
 
 // managedCertificates are those that the daemon gets for an app, by what it says of

@@ -24,9 +24,13 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/specdir"
 )
 
+type newFlags struct {
+	app, listen, output string
+	dryRun              bool
+}
+
 func (c *cli) newCommand() *cobra.Command {
-	var app, listen, output string
-	var dryRun bool
+	var f newFlags
 	cmd := &cobra.Command{
 		Use:   "new NAME PATH",
 		Short: "Write the spec of a checkout, with a reason for each choice",
@@ -56,71 +60,73 @@ Exit code: 0 done, 1 not.`,
 			}
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			name := args[0]
-			if !appspec.ValidName(name) {
-				return fmt.Errorf("cannot write a spec for app %q: a name has small letters, digits, - and _, at most 63, and begins with a letter or digit", name)
-			}
-			path, err := filepath.Abs(args[1])
-			if err != nil {
-				return fmt.Errorf("cannot look at %s: %w", args[1], reason(err))
-			}
-			toFile := output != "-" && !dryRun
-			dir, followed, err := c.dirOfNew(cmd.Context(), toFile && output == "")
-			if err != nil {
-				return err
-			}
-			file := cmp.Or(output, filepath.Join(dir, name+".hcl"))
-			if toFile {
-				if _, err := os.Lstat(file); err == nil {
-					return fmt.Errorf("cannot write %s: the file already exists; move it away first, or choose another name", file)
-				}
-			}
-			set, err := c.load(dir)
-			if err != nil {
-				if toFile && output == "" {
-					return err
-				}
-				set = &hclspec.Set{}
-			}
-			if err := notTaken(set, name, path); err != nil {
-				return err
-			}
-			found, err := checkout.Look(path, app)
-			if err != nil {
-				return err
-			}
-			if to, err := filepath.EvalSymlinks(path); err == nil && to != path {
-				found.Notes = append(found.Notes, path+" leads to "+to+" now; when it leads to another release, the app is replaced by that")
-			}
-			text := found.Spec(name, listenOfNew(cmd.Context(), set, listen), userOfNew(path))
-			if err := proveNew(dir, name, text); err != nil {
-				return err
-			}
-			if !toFile {
-				_, err := c.out.Write(text)
-				return err
-			}
-			if err := writeNewFile(file, text, 0o644); err != nil {
-				if errors.Is(err, fs.ErrPermission) {
-					return fmt.Errorf("%w; write it as the owner of the directory, or print it: wsgid-fleet new -o - %s %s", err, name, args[1])
-				}
-				return err
-			}
-			fmt.Fprintln(c.out, file)
-			then := "review the file, then: wsgid-fleet plan " + name
-			if followed {
-				then = "the daemon has it now; review the file, and see: wsgid-fleet status " + name
-			}
-			fmt.Fprintf(c.err, "app %s: %s; %s\n", name, cmp.Or(found.App.Value, "the Django project"), then)
-			return nil
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return c.writeNew(cmd.Context(), args[0], args[1], f) },
 	}
-	cmd.Flags().StringVar(&app, "app", "", "the application, where the checkout has several: `module:name`")
-	cmd.Flags().StringVar(&listen, "listen", "", "`address` of its socket (default: the first free port from 8000 on, of this machine only)")
-	cmd.Flags().StringVarP(&output, "output", "o", "", "`file` to write instead; - is standard output")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the spec, as -o - does")
+	cmd.Flags().StringVar(&f.app, "app", "", "the application, where the checkout has several: `module:name`")
+	cmd.Flags().StringVar(&f.listen, "listen", "", "`address` of its socket (default: the first free port from 8000 on, of this machine only)")
+	cmd.Flags().StringVarP(&f.output, "output", "o", "", "`file` to write instead; - is standard output")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "print the spec, as -o - does")
 	return cmd
+}
+
+// writeNew writes the spec of a checkout, or prints it.
+func (c *cli) writeNew(ctx context.Context, name, checkoutPath string, f newFlags) error {
+	if !appspec.ValidName(name) {
+		return fmt.Errorf("cannot write a spec for app %q: a name has small letters, digits, - and _, at most 63, and begins with a letter or digit", name)
+	}
+	path, err := filepath.Abs(checkoutPath)
+	if err != nil {
+		return fmt.Errorf("cannot look at %s: %w", checkoutPath, reason(err))
+	}
+	toFile := f.output != "-" && !f.dryRun
+	dir, followed, err := c.dirOfNew(ctx, toFile && f.output == "")
+	if err != nil {
+		return err
+	}
+	file := cmp.Or(f.output, filepath.Join(dir, name+".hcl"))
+	if toFile {
+		if _, err := os.Lstat(file); err == nil {
+			return fmt.Errorf("cannot write %s: the file already exists; move it away first, or choose another name", file)
+		}
+	}
+	set, err := c.load(dir)
+	if err != nil {
+		if toFile && f.output == "" {
+			return err
+		}
+		set = &hclspec.Set{}
+	}
+	if err := notTaken(set, name, path); err != nil {
+		return err
+	}
+	found, err := checkout.Look(path, f.app)
+	if err != nil {
+		return err
+	}
+	if to, err := filepath.EvalSymlinks(path); err == nil && to != path {
+		found.Notes = append(found.Notes, path+" leads to "+to+" now; when it leads to another release, the app is replaced by that")
+	}
+	text := found.Spec(name, listenOfNew(ctx, set, f.listen), userOfNew(path))
+	if err := proveNew(dir, name, text); err != nil {
+		return err
+	}
+	if !toFile {
+		_, err := c.out.Write(text)
+		return err
+	}
+	if err := writeNewFile(file, text, 0o644); err != nil {
+		if errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("%w; write it as the owner of the directory, or print it: wsgid-fleet new -o - %s %s", err, name, checkoutPath)
+		}
+		return err
+	}
+	fmt.Fprintln(c.out, file)
+	then := "review the file, then: wsgid-fleet plan " + name
+	if followed {
+		then = "the daemon has it now; review the file, and see: wsgid-fleet status " + name
+	}
+	fmt.Fprintf(c.err, "app %s: %s; %s\n", name, cmp.Or(found.App.Value, "the Django project"), then)
+	return nil
 }
 
 // dirOfNew is the spec directory that a new file belongs into: that of the running

@@ -84,36 +84,7 @@ asked.`,
 			if watch {
 				return c.watchStatus(ctx, op, args, output == "wide", interval)
 			}
-			status, err := op.Status(ctx)
-			if err != nil {
-				return err
-			}
-			if status, err = c.only(status, args); err != nil {
-				return err
-			}
-			if stack && len(status.Apps) == 0 {
-				return errors.New("cannot show stacks of " + appspec.GateName + ": the gate runs no Python")
-			}
-			if stack {
-				app := &status.Apps[0]
-				if app.Stacks, err = op.Stacks(ctx, app.Name); err != nil {
-					return err
-				}
-			}
-			switch output {
-			case "json":
-				if err := writeJSON(c.out, statusJSON(status)); err != nil {
-					return err
-				}
-			case "uwsgi":
-				if err := writeJSON(c.out, uwsgiStats(status)); err != nil {
-					return err
-				}
-			default:
-				v := statusView{style: c.style(), now: c.now(), wide: output == "wide", one: len(args) > 0, stack: stack}
-				v.write(c.out, status)
-			}
-			return silent(statusCode(status))
+			return c.showStatus(ctx, op, args, output, stack)
 		},
 	}
 	outputFlag(cmd, &output, "text", "wide", "json", "uwsgi")
@@ -123,6 +94,39 @@ asked.`,
 	source.add(cmd, "with --fleet: "+fleetSource)
 	cmd.Flags().DurationVar(&interval, "interval", time.Second, "time between two updates of --watch")
 	return cmd
+}
+
+// showStatus prints the status once.
+func (c *cli) showStatus(ctx context.Context, op fleet.Operator, apps []string, output string, stack bool) error {
+	status, err := op.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if status, err = c.only(status, apps); err != nil {
+		return err
+	}
+	if stack && len(status.Apps) == 0 {
+		return errors.New("cannot show stacks of " + appspec.GateName + ": the gate runs no Python")
+	}
+	if stack {
+		app := &status.Apps[0]
+		if app.Stacks, err = op.Stacks(ctx, app.Name); err != nil {
+			return err
+		}
+	}
+	switch output {
+	case "json":
+		err = writeJSON(c.out, statusJSON(status))
+	case "uwsgi":
+		err = writeJSON(c.out, uwsgiStats(status))
+	default:
+		v := statusView{style: c.style(), now: c.now(), wide: output == "wide", one: len(apps) > 0, stack: stack}
+		v.write(c.out, status)
+	}
+	if err != nil {
+		return err
+	}
+	return silent(statusCode(status))
 }
 
 // only is the status of the app that is named, or all of it where none is.

@@ -29,7 +29,7 @@ var directOpeners = []struct {
 		"cmd/wsgid/instance.go masters",                 // whether two paths are one folder
 		"cmd/wsgid/options.go loaders",                  // a folder of the command line
 		"fleet/deploy/database/explain.go otherSockets", // names beside a socket that is missing
-		"cmd/wsgid-fleet/new.go newCommand userOfNew",   // a checkout that has no app yet
+		"cmd/wsgid-fleet/new.go writeNew userOfNew",     // a checkout that has no app yet
 		"fleet/checkout/beside.go isVirtualenv",
 		"fleet/doctor/look.go app diskFacts",
 		"fleet/reconcile/watcher.go Refresh resolve", // what inotify is to watch: a hint
@@ -70,7 +70,7 @@ var directOpeners = []struct {
 		"runner/listen/file.go File",
 	}},
 	{"the kernel's /proc, /sys or /dev", []string{
-		"cmd/wsgid-fleet/doctor.go doctorCommand", // an fs.FS of the machine, of which package doctor reads these and names of libraries
+		"cmd/wsgid-fleet/doctor.go doctorFleet", // an fs.FS of the machine, of which package doctor reads these and names of libraries
 		"appspec/hclspec/cpus.go hostCPUs",
 		"cmd/wsgid/process.go looksOurs proved title",
 		"fleet/deploy/child/keeper.go nameOf",
