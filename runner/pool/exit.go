@@ -22,27 +22,7 @@ func (p *Pool) workerExited(w *worker) {
 		w.words.Await(p.loop, func() { p.workerExited(w) })
 		return
 	}
-	// What it had answered before it died is still in our sockets. A child that
-	// has left its group may write for ever.
-	for _, s := range w.slots {
-		for range lastMessages {
-			s.drainRing()
-			if s.fd < 0 || s.n == 0 {
-				break
-			}
-			msg, passed, errno := p.rx.Recv(s.fd)
-			if errno == unix.EINTR {
-				continue
-			}
-			if errno != 0 || len(msg) == 0 {
-				break
-			}
-			p.onMessage(s, msg, passed)
-		}
-		if !w.life.ready() && s.index == 0 && s.fd >= 0 {
-			p.readFailure(w, s)
-		}
-	}
+	p.readLast(w)
 	first := w.exit() // nothing is given to it from here on
 	p.countCapacity()
 	ws, ok := p.reap(w, first)
@@ -56,34 +36,7 @@ func (p *Pool) workerExited(w *worker) {
 		w.close()
 		return
 	}
-	var again []*Exchange
-	for _, s := range w.slots {
-		p.notIdle(s)
-		back := p.reclaim(s)
-		p.prefetched -= s.prefetched()
-		// It holds nothing from here on: who hears that its response has failed lets the
-		// slot go on, where it waited for the client.
-		held := slices.Clone(s.held[:s.n])
-		clear(s.held[:])
-		s.n = 0
-		for i, x := range held {
-			x.slot = nil
-			switch {
-			case x.Sink == nil:
-				p.account(x)
-				p.Release(x)
-			case i > 0:
-				// It had come to the worker together with the first, which it never
-				// ended: so this one was not begun.
-				again = append(again, x)
-			case w.killed != "":
-				p.fail(x, 502, fmt.Sprintf("worker %d was killed: %s", w.pid, w.killed))
-			default:
-				p.fail(x, 502, fmt.Sprintf("worker %d died: %s", w.pid, ExitText(ws)))
-			}
-		}
-		again = append(again, back...)
-	}
+	again := p.endRequests(w, ws)
 	if w.life.was == phaseUnsuited {
 		if p.stem != nil {
 			p.stem.pass++ // who starts it by itself tells what was in the way
@@ -114,6 +67,63 @@ func (p *Pool) workerExited(w *worker) {
 	default:
 		p.workerDied(w, ws)
 	}
+}
+
+// readLast reads what a worker had answered before it died: that is still in our sockets. A
+// child that has left its group may write for ever.
+func (p *Pool) readLast(w *worker) {
+	for _, s := range w.slots {
+		for range lastMessages {
+			s.drainRing()
+			if s.fd < 0 || s.n == 0 {
+				break
+			}
+			msg, passed, errno := p.rx.Recv(s.fd)
+			if errno == unix.EINTR {
+				continue
+			}
+			if errno != 0 || len(msg) == 0 {
+				break
+			}
+			p.onMessage(s, msg, passed)
+		}
+		if !w.life.ready() && s.index == 0 && s.fd >= 0 {
+			p.readFailure(w, s)
+		}
+	}
+}
+
+// endRequests answers the requests that a worker had begun when it ended, and returns those
+// that it had not.
+func (p *Pool) endRequests(w *worker, ws unix.WaitStatus) (again []*Exchange) {
+	for _, s := range w.slots {
+		p.notIdle(s)
+		back := p.reclaim(s)
+		p.prefetched -= s.prefetched()
+		// It holds nothing from here on: who hears that its response has failed lets the
+		// slot go on, where it waited for the client.
+		held := slices.Clone(s.held[:s.n])
+		clear(s.held[:])
+		s.n = 0
+		for i, x := range held {
+			x.slot = nil
+			switch {
+			case x.Sink == nil:
+				p.account(x)
+				p.Release(x)
+			case i > 0:
+				// It had come to the worker together with the first, which it never
+				// ended: so this one was not begun.
+				again = append(again, x)
+			case w.killed != "":
+				p.fail(x, 502, fmt.Sprintf("worker %d was killed: %s", w.pid, w.killed))
+			default:
+				p.fail(x, 502, fmt.Sprintf("worker %d died: %s", w.pid, ExitText(ws)))
+			}
+		}
+		again = append(again, back...)
+	}
+	return again
 }
 
 // doubtPython asks the interpreter whether it is one: a worker ended without a
