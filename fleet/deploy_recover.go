@@ -75,22 +75,8 @@ func (p *operations) recoverDeploys(ctx context.Context, app string) (*deploy.En
 		case deploy.GiveUp:
 			e.Result, e.Reason = deploy.ResultInterrupted, "the process that ran it was terminated; "+e.Left()
 		case deploy.Finish:
-			if rerr := p.bring(ctx, app); rerr == nil {
-				e.Result, e.Reason = deploy.ResultOK, "the process that ran it was terminated after the rollout had started; it was finished later"
-				if spec := p.deployOf(app); !e.Whole(spec) {
-					e.Reason += ", and stages that run after the switch did not run"
-				}
-				if err := p.finish(app, e); err != nil {
-					e.Reason += "; " + err.Error()
-				}
-			} else {
-				e.Result, e.Reason = deploy.ResultFailed, "the process that ran it was terminated during the rollout, and the release does not serve: "+rerr.Error()
-				if err := book.SetCurrent(before, nil); err != nil {
-					return read, err
-				}
-				if err := p.rollout(ctx, app); err != nil && before != nil {
-					e.Reason += "; neither does the previous one: " + err.Error()
-				}
+			if err := p.finishRollout(ctx, app, e, before); err != nil {
+				return read, err
 			}
 		}
 		for i := range e.Stages {
@@ -105,6 +91,29 @@ func (p *operations) recoverDeploys(ctx context.Context, app string) (*deploy.En
 		p.core.Log.Warn("an interrupted deploy was settled", "app", app, "deploy", e.ID, "result", e.Result, "reason", e.Reason)
 	}
 	return read, nil
+}
+
+// finishRollout goes on with the rollout of a deploy; where its release does not serve, it goes
+// back to the one before.
+func (p *operations) finishRollout(ctx context.Context, app string, e *deploy.Entry, before *deploy.Record) error {
+	if err := p.bring(ctx, app); err != nil {
+		e.Result, e.Reason = deploy.ResultFailed, "the process that ran it was terminated during the rollout, and the release does not serve: "+err.Error()
+		if err := p.core.Store.Book(app).SetCurrent(before, nil); err != nil {
+			return err
+		}
+		if err := p.rollout(ctx, app); err != nil && before != nil {
+			e.Reason += "; neither does the previous one: " + err.Error()
+		}
+		return nil
+	}
+	e.Result, e.Reason = deploy.ResultOK, "the process that ran it was terminated after the rollout had started; it was finished later"
+	if !e.Whole(p.deployOf(app)) {
+		e.Reason += ", and stages that run after the switch did not run"
+	}
+	if err := p.finish(app, e); err != nil {
+		e.Reason += "; " + err.Error()
+	}
+	return nil
 }
 
 // deployOf is the deploy block of an app as it is now; nil: it has none.
