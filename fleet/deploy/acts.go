@@ -66,11 +66,19 @@ func (d *Deployer) unpack(ctx context.Context) (note string, err error) {
 	if err != nil {
 		return "", err
 	}
-	note = words.Count(u.Files, "file")
+	return unpackedNote(u), nil
+}
+
+// unpackedNote is what the logbook has of a release, and what its maker may not know of it.
+func unpackedNote(u source.Unpacked) string {
+	note := words.Count(u.Files, "file")
 	if len(u.Skipped) > 0 {
 		note += ", without the submodules " + strings.Join(u.Skipped, ", ") + " (submodules = true brings them)"
 	}
-	return note, nil
+	if n := len(u.Encrypted); n > 0 {
+		note += fmt.Sprintf(", %d of them encrypted by git-crypt (%q), whose key no deploy has: bring what is in them as secrets of the spec, env = { NAME = file(\"secrets/NAME\") }", n, u.Encrypted[0])
+	}
+	return note
 }
 
 // open opens a folder below the app folder: no link in there leads out of it.

@@ -26,6 +26,8 @@ type Unpacked struct {
 	// Skipped are the submodules that the spec does not ask for; their folders
 	// are empty.
 	Skipped []string
+	// Encrypted are files that git-crypt has encrypted; they are written as git has them.
+	Encrypted []string
 }
 
 // Unpack writes what a commit has in a folder (empty: all of it) to a new folder
@@ -50,6 +52,7 @@ type unpacker struct {
 	parts  []*part
 	tree   tree
 	skip   []string
+	sealed []string
 }
 
 // part is one of the repositories that make up a release.
@@ -126,7 +129,7 @@ func (u *unpacker) unpack(r Repository, c Commit, directory string, releases *os
 		return Unpacked{}, err
 	}
 	u.forget()
-	return Unpacked{Files: len(files), Bytes: u.tree.bytes, Skipped: u.skip}, nil
+	return Unpacked{Files: len(files), Bytes: u.tree.bytes, Skipped: u.skip, Encrypted: u.sealed}, nil
 }
 
 // forget removes the repositories of other URLs, those that the app was deployed from before:
@@ -356,9 +359,13 @@ func (u *unpacker) write(out *release, files []entry) error {
 				large = append(large, p)
 				return nil
 			}
-			r = bytes.NewReader(text)
+			u.seal(e, text)
+			return u.create(out, e.path, mode, e.size, bytes.NewReader(text))
 		}
-		return u.create(out, e.path, mode, e.size, r)
+		var first beginning
+		err := u.create(out, e.path, mode, e.size, io.TeeReader(r, &first))
+		u.seal(e, first)
+		return err
 	})
 	if err != nil || len(large) == 0 {
 		return err

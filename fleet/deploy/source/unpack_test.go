@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,7 +29,8 @@ func TestUnpack(t *testing.T) {
 		".gitattributes":   "*.py export-ignore\n*.txt export-subst filter=evil text eol=lf\n",
 		"hooks/post-merge": "#!/bin/sh\ntouch " + marker + "\n",
 		"subst.txt":        "$Format:%H$\r\n",
-		"same/A":           "A", "same/a": "a", "same/B/in": "B", "same/b": "b",
+		"secret.py":        "\x00GITCRYPT\x00" + strings.Repeat("x", 4096), "small.py": "\x00GITCRYPT\x00", "nosecret": "\x00GITCRYPT",
+		"same/A": "A", "same/a": "a", "same/B/in": "B", "same/b": "b",
 	}), "first", false)
 	old := unix.Umask(0o077) // whatever whoever started the daemon had
 	defer unix.Umask(old)
@@ -36,12 +38,14 @@ func TestUnpack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if done.Files != 12 || len(done.Skipped) != 0 {
+	slices.Sort(done.Encrypted)
+	if done.Files != 15 || len(done.Skipped) != 0 || !slices.Equal(done.Encrypted, []string{"secret.py", "small.py"}) {
 		t.Errorf("%+v", done)
 	}
 	for name, content := range map[string]string{
 		"app/main.py": "print()\r\n", "app/current": "print()\r\n", "app/up": "", "names/\xff\xfe": "latin",
 		"names/a b\n\t\"c": "odd", "subst.txt": "$Format:%H$\r\n", "same/A": "A", "same/a": "a", "same/B/in": "B", "same/b": "b",
+		"secret.py": "\x00GITCRYPT\x00" + strings.Repeat("x", 4096),
 	} {
 		if got := s.read("1/" + name); got != content {
 			t.Errorf("%q holds %q, want %q", name, got, content)

@@ -5,32 +5,12 @@ import (
 	"math/rand/v2"
 	"os/exec"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/cron"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 )
-
-func TestNightsInWhichATimerDoesNotCome(t *testing.T) {
-	const (
-		forward = "the night in which clocks are put forward"
-		back    = "the second of the two hours of the night in which clocks are put back"
-	)
-	from := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
-	for _, c := range []struct{ line, zone, want string }{
-		{"30 2 * * *", "Europe/Berlin", forward}, {"30 2 * * 0", "Europe/Berlin", forward}, {"0 2 * * *", "Europe/Berlin", forward},
-		{"0 * * * *", "Europe/Berlin", back}, {"0-45/15 * * * *", "Europe/Berlin", back}, {"*/7 2 * * *", "Europe/Berlin", back},
-		{"15 2,3 * * *", "Europe/Berlin", forward}, {"0 0 * * *", "Africa/Cairo", forward}, {"30 2 * * *", "America/New_York", forward},
-		// The same in every night.
-		{"30 2 * * *", "UTC", ""}, {"0 * * * *", "Asia/Tokyo", ""}, {"0 3 * * *", "Europe/Berlin", ""}, {"30 1 * * *", "Europe/Berlin", ""}, {"30 2 * * 1-5", "Europe/Berlin", ""},
-		{"0 0 * * *", "Europe/Berlin", ""}, {"0 8-18 * * *", "Europe/Berlin", ""}, {"0,30 2,3 * * *", "Europe/Berlin", ""}, {"30 2 15 1 *", "Europe/Berlin", ""},
-	} {
-		if got := nights(c.line, c.zone, from); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
-			t.Errorf("%s in %s: %q, want %q", c.line, c.zone, got, c.want)
-		}
-	}
-}
 
 // What is taken for the times of a timer in such a night are those that systemd tells.
 func TestNightsAsSystemdHasThem(t *testing.T) {
@@ -70,12 +50,12 @@ func TestNightsAsSystemdHasThem(t *testing.T) {
 					}
 					return out
 				}
-				end := format([]time.Time{change.Add(around)})[1]
-				theirs := slices.DeleteFunc(nextBySystemd(t, text+" "+zone, change.Add(-around-time.Second).UTC(), 40), func(at string) bool { return at >= end })
-				if got := format(byWall(s, in, change)); !slices.Equal(got, theirs) {
+				from, end := change.Add(-3*time.Hour), format([]time.Time{change.Add(3 * time.Hour)})[1]
+				theirs := slices.DeleteFunc(nextBySystemd(t, text+" "+zone, from.Add(-time.Second).UTC(), 40), func(at string) bool { return at >= end })
+				if got := format(facts.OncePerWall(s, change)); !slices.Equal(got, theirs) {
 					t.Errorf("%s %s around %v: %q, by systemd %q", text, zone, change, got, theirs)
 				}
-				if !slices.Equal(theirs, format(between(s, change.Add(-around), change.Add(around)))) {
+				if facts.Nights("", line, zone, change.Add(-time.Hour), facts.OncePerWall) != "" {
 					differ++
 				}
 			}

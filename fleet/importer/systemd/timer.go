@@ -138,7 +138,7 @@ func (u *unitFile) timer(a *facts.App, t, job *unitFile, env map[string]string) 
 			attributes["timezone"] = zone
 		}
 		a.Add(facts.Fact{Set: facts.SetSchedule, Key: name, Value: line, List: argv, More: attributes, Was: was, At: v.at})
-		if differs := nights(line, zone, time.Now()); differs != "" {
+		if differs := facts.Nights("systemd", line, zone, time.Now(), facts.OncePerWall); differs != "" {
 			a.Note(v.at, was, differs)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/cron"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
@@ -34,6 +35,9 @@ func (u *reader) crons() {
 			continue
 		}
 		u.app.Add(facts.Fact{Set: facts.SetSchedule, Key: facts.CommandName(command, i), Value: expression, List: cronCommand(command), More: more, Was: was(o), At: o.at})
+		if differs := facts.Nights("uWSGI", expression, "", time.Now(), facts.EachOnTheWall); differs != "" {
+			u.app.Note(o.at, was(o), differs)
+		}
 	}
 }
 
