@@ -478,6 +478,39 @@ func TestAStoreThatIsMadeAnew(t *testing.T) {
 	await.True(t, "a has the next texts", has("and again"))
 }
 
+// TestAStoreThatIsMadeAnewIsSeenAtOnce lists at no time by itself: that etcd is another one, also
+// one that is restored from a backup and knows the host, is told by what it answers by the way.
+func TestAStoreThatIsMadeAnewIsSeenAtOnce(t *testing.T) {
+	t.Parallel()
+	s := etcdtest.Start(t)
+	c := fleetAt(t, s)
+	push(t, c, textsOf("a.hcl", "first"))
+	a := joinRelisting(t, c, time.Hour, "a", t.TempDir(), someApps(1)...)
+	has := func(text string) func() bool {
+		return func() bool {
+			now, err := a.mirror.Texts(t.Context())
+			return err == nil && string(now.Files["a.hcl"]) == text
+		}
+	}
+	for i := range 20 {
+		push(t, a.c, textsOf("a.hcl", fmt.Sprint(i)))
+	}
+	await.True(t, "a has the texts", has("19"))
+	s.Kill()
+	s.Forget()
+	s.Run()
+	s.Wait()
+	push(t, a.c, textsOf("a.hcl", "anew"))
+	await.True(t, "a has the new texts", has("anew"))
+	push(t, a.c, textsOf("a.hcl", "and again"))
+	await.True(t, "a has the next texts", has("and again"))
+	// Its lease is there, and nobody joins anew.
+	a.mu.Lock()
+	a.view.Revision += 1000
+	a.mu.Unlock()
+	await.True(t, "a finds what etcd has", func() bool { return a.seen() < 1000 })
+}
+
 // TestOnceIsAtMostOnce: of many hosts one begins, and what has ended stays.
 func TestOnceIsAtMostOnce(t *testing.T) {
 	t.Parallel()

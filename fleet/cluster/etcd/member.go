@@ -43,6 +43,8 @@ type Member struct {
 	told     bool              // all of them hang on the present lease
 	tasks    map[string]string // the order of an app that this host is at
 	lateAt   map[string]time.Time
+	doubts   bool      // etcd may have been restored or recreated: all is to be listed
+	doubted  time.Time // when that was so last
 }
 
 // NewMember makes a member that keeps its mirror in dir.
@@ -168,6 +170,8 @@ func (m *Member) troubled(err error) {
 	m.trouble = text
 	m.mu.Unlock()
 	switch {
+	case errors.Is(err, ErrNothing) && text != was:
+		m.Log.Warn("etcd holds no specs; running apps continue, and nothing is moved", "err", text)
 	case text != "" && was == "":
 		m.Log.Warn("etcd does not answer; running apps continue, and nothing is moved", "err", text)
 	case text == "" && was != "":
@@ -220,6 +224,7 @@ func (m *Member) session(whole context.Context, changed func()) error {
 				}
 			}
 		case <-m.wake:
+			again = m.takeDoubt()
 		case <-timer.C:
 		case <-relist.C:
 			again = true

@@ -79,7 +79,7 @@ func (m *Member) tenure(ctx context.Context, serving func() map[string]cluster.E
 	lost := make(chan struct{})
 	go func() {
 		defer close(lost)
-		keepAlive(kctx, cl, lease.ID, time.Duration(lease.TTL)*time.Second)
+		m.keepAlive(kctx, cl, lease.ID, time.Duration(lease.TTL)*time.Second)
 	}()
 	m.mu.Lock()
 	m.joined, m.reported = true, map[string]string{}
@@ -131,15 +131,18 @@ func (m *Member) tenure(ctx context.Context, serving func() map[string]cluster.E
 // keepAlive keeps a lease until ctx ends or the lease is lost. Each time it asks anew:
 // one stream for all, as the client's own KeepAlive has it, would stay with a member that
 // is stopped or cut off for longer than the lease lasts, while another one answers.
-func keepAlive(ctx context.Context, cl *clientv3.Client, id clientv3.LeaseID, ttl time.Duration) {
+func (m *Member) keepAlive(ctx context.Context, cl *clientv3.Client, id clientv3.LeaseID, ttl time.Duration) {
 	for last := time.Now(); ; {
 		pause(ctx, ttl/3)
 		for {
-			asked := time.Now()
+			asked, before := time.Now(), m.seen()
 			once, cancel := context.WithTimeout(ctx, ttl/5)
-			_, err := cl.KeepAliveOnce(once, id)
+			kept, err := cl.KeepAliveOnce(once, id)
 			cancel()
 			if err == nil {
+				if kept.ResponseHeader != nil {
+					m.tells(kept.GetRevision(), before)
+				}
 				last = asked
 				break
 			}
@@ -161,10 +164,12 @@ func (m *Member) take(ctx context.Context, lease clientv3.LeaseID) error {
 	put := []clientv3.Op{clientv3.OpPut(key, string(text), clientv3.WithLease(lease))}
 	mod := int64(0)
 	for range 3 {
+		before := m.seen()
 		got, err := m.client.txn(ctx, "join", []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(key), "=", mod)}, put, []clientv3.Op{clientv3.OpGet(key)})
 		if err != nil {
 			return err
 		}
+		m.tells(got.Header.Revision, before)
 		if got.Succeeded {
 			return nil
 		}
