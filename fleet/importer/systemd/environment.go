@@ -17,16 +17,7 @@ import (
 // UnsetEnvironment= names.
 func (u *unitFile) environment(a *facts.App) map[string]string {
 	env := map[string]string{}
-	unset := map[string]bool{}
-	for _, v := range u.values["Service.UnsetEnvironment"] {
-		for text := v.text; ; {
-			word, rest, ok, err := shellwords.SystemdWord(text, false)
-			if !ok || err != nil {
-				break
-			}
-			unset[u.specifiers(word)], text = true, rest
-		}
-	}
+	unset := u.unset()
 	take := func(name, value string) bool {
 		if unset[name] || unset[name+"="+value] {
 			return false
@@ -58,40 +49,60 @@ func (u *unitFile) environment(a *facts.App) map[string]string {
 			a.Lost(v.at, "EnvironmentFile="+path, "systemd passes over it: "+err.Error())
 			continue
 		}
-		optional := strings.HasPrefix(path, "-")
-		path = strings.TrimPrefix(path, "-")
+		path, optional := strings.CutPrefix(path, "-")
 		found := []string{path}
 		if strings.ContainsAny(path, "*?[") {
 			found, _ = filepath.Glob(path)
 		}
 		for _, file := range found {
-			text, err := facts.ReadFile(file)
-			if err != nil {
-				if !optional {
-					a.Lost(v.at, "EnvironmentFile="+path, "it cannot be read: "+err.Error())
-				}
-				continue
-			}
-			if !validAssignments(string(text)) {
-				said := "so the service does not start with it"
-				if optional {
-					said = "so it takes nothing from it, without a word"
-				}
-				a.Lost(v.at, "EnvironmentFile="+path, "a line of it is not UTF-8, which systemd does not read, "+said)
-				continue
-			}
-			drops := hclspec.EnvFileDrops(string(text))
-			for _, line := range slices.Sorted(maps.Keys(drops)) {
-				a.Note(facts.Position{File: file, Line: line}, "", drops[line])
-			}
-			for _, v := range hclspec.ReadEnvFile(string(text)) {
-				if take(v.Name, v.Value) {
-					a.Add(facts.Fact{Set: facts.SetSecretEnv, Key: v.Name, Value: v.Value, Was: v.Name, At: facts.Position{File: file}})
-				}
+			if fault := takeFile(a, file, optional, take); fault != "" {
+				a.Lost(v.at, "EnvironmentFile="+path, fault)
 			}
 		}
 	}
 	return env
+}
+
+// unset are the variables that UnsetEnvironment= names: NAME, or NAME=VALUE.
+func (u *unitFile) unset() map[string]bool {
+	unset := map[string]bool{}
+	for _, v := range u.values["Service.UnsetEnvironment"] {
+		for text := v.text; ; {
+			word, rest, ok, err := shellwords.SystemdWord(text, false)
+			if !ok || err != nil {
+				break
+			}
+			unset[u.specifiers(word)], text = true, rest
+		}
+	}
+	return unset
+}
+
+// takeFile takes the variables of an environment file, or says why systemd takes none.
+func takeFile(a *facts.App, file string, optional bool, take func(name, value string) bool) (fault string) {
+	text, err := facts.ReadFile(file)
+	switch {
+	case err != nil && optional:
+		return ""
+	case err != nil:
+		return "it cannot be read: " + err.Error()
+	case !validAssignments(string(text)):
+		said := "so the service does not start with it"
+		if optional {
+			said = "so it takes nothing from it, without a word"
+		}
+		return "a line of it is not UTF-8, which systemd does not read, " + said
+	}
+	drops := hclspec.EnvFileDrops(string(text))
+	for _, line := range slices.Sorted(maps.Keys(drops)) {
+		a.Note(facts.Position{File: file, Line: line}, "", drops[line])
+	}
+	for _, v := range hclspec.ReadEnvFile(string(text)) {
+		if take(v.Name, v.Value) {
+			a.Add(facts.Fact{Set: facts.SetSecretEnv, Key: v.Name, Value: v.Value, Was: v.Name, At: facts.Position{File: file}})
+		}
+	}
+	return ""
 }
 
 // validAssignments tells whether all of an environment file but its comments is UTF-8:

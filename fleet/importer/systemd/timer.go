@@ -85,28 +85,7 @@ func (u *unitFile) sameJob(other *unitFile) bool {
 // timer makes schedules of one timer and the service that it starts.
 func (u *unitFile) timer(a *facts.App, t, job *unitFile, env map[string]string) {
 	name := strings.TrimSuffix(filepath.Base(t.path), ".timer")
-	for _, key := range facts.SortedKeys(t.values) {
-		word, ok := strings.CutPrefix(key, "Timer.")
-		if !ok {
-			continue
-		}
-		v, _ := t.last(key)
-		was := word + "=" + v.text
-		switch word {
-		case "OnBootSec", "OnStartupSec", "OnActiveSec", "OnUnitActiveSec", "OnUnitInactiveSec":
-			a.Lost(v.at, was, "it counts from a moment, where a schedule goes by the clock: write cron = \"*/10 * * * *\" or the like")
-		case "Persistent":
-			if facts.IsTrue(v.text) {
-				a.Lost(v.at, was, "a time at which the app was down is missed, and told in status, not made up for: then run wsgid-fleet trigger "+a.Name+" "+facts.AppNameOf(name))
-			}
-		case "RandomizedDelaySec":
-			a.Lost(v.at, was, "a schedule begins at its time: spread the times over the minutes")
-		case "WakeSystem", "OnClockChange", "OnTimezoneChange":
-			if facts.IsTrue(v.text) {
-				a.Lost(v.at, was, "there is nothing of that kind here")
-			}
-		}
-	}
+	t.timerDiffers(a, name)
 	times := t.values["Timer.OnCalendar"]
 	if len(times) == 0 {
 		return
@@ -143,6 +122,32 @@ func (u *unitFile) timer(a *facts.App, t, job *unitFile, env map[string]string) 
 		}
 	}
 	a.Note(times[0].at, "", "the app has it as a schedule: disable "+filepath.Base(t.path)+", or it runs twice")
+}
+
+// timerDiffers names what a timer says besides its times, which a schedule has not.
+func (u *unitFile) timerDiffers(a *facts.App, name string) {
+	for _, key := range facts.SortedKeys(u.values) {
+		word, ok := strings.CutPrefix(key, "Timer.")
+		if !ok {
+			continue
+		}
+		v, _ := u.last(key)
+		was := word + "=" + v.text
+		switch word {
+		case "OnBootSec", "OnStartupSec", "OnActiveSec", "OnUnitActiveSec", "OnUnitInactiveSec":
+			a.Lost(v.at, was, "it counts from a moment, where a schedule goes by the clock: write cron = \"*/10 * * * *\" or the like")
+		case "Persistent":
+			if facts.IsTrue(v.text) {
+				a.Lost(v.at, was, "a time at which the app was down is missed, and told in status, not made up for: then run wsgid-fleet trigger "+a.Name+" "+facts.AppNameOf(name))
+			}
+		case "RandomizedDelaySec":
+			a.Lost(v.at, was, "a schedule begins at its time: spread the times over the minutes")
+		case "WakeSystem", "OnClockChange", "OnTimezoneChange":
+			if facts.IsTrue(v.text) {
+				a.Lost(v.at, was, "there is nothing of that kind here")
+			}
+		}
+	}
 }
 
 // runLimit is the setting that bounds how long a unit's command may run: the start of a
