@@ -72,7 +72,7 @@ func (c *cli) stagedFor(ctx context.Context, dir string) (*cluster.Texts, []clus
 	if err != nil {
 		return nil, nil, err
 	}
-	set, err := specdir.NeutralOptions().Load(afero.NewOsFs(), dir)
+	set, err := specdir.LoadForHosts(afero.NewOsFs(), dir)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -143,7 +143,7 @@ func placedBy(t cluster.Texts) ([]cluster.App, error) {
 			return nil, err
 		}
 	}
-	set, err := specdir.NeutralOptions().Load(fsys, dir)
+	set, err := specdir.LoadForHosts(fsys, dir)
 	if err != nil {
 		return nil, err
 	}
