@@ -257,12 +257,31 @@ func (u *reader) buffering() {
 }
 
 func (u *reader) user() {
-	if o := u.last["uid"]; o != nil {
+	if o := u.account("uid"); o != nil {
 		u.fact("user", o, facts.UserName(o.value))
 	}
-	if o := u.last["gid"]; o != nil {
+	if o := u.account("gid"); o != nil {
 		u.fact("group", o, facts.GroupName(o.value))
 	}
+}
+
+// account is the option that counts of several that name a user or a group: a name is not
+// taken behind a number, and one that was taken wins, also over a number behind it (2.0.21;
+// findings/uwsgi-takes-no-user-name-behind-a-number.sh).
+func (u *reader) account(key string) *option {
+	var number, name *option
+	for _, o := range u.all[key] {
+		switch {
+		case facts.LeadingInt(o.value) > 0:
+			number = o
+		case number == nil:
+			name = o
+		}
+	}
+	if name != nil {
+		return name
+	}
+	return number
 }
 
 func (u *reader) statics(dir string) {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -239,6 +240,42 @@ func TestUWSGIStartsItsMaster(t *testing.T) {
 			}
 			if master := !strings.Contains(out, "without its master"); u.hasMaster() != master {
 				t.Errorf("%s%s = %s: uWSGI starts its master: %v; here: %v", more, name, value, master, u.hasMaster())
+			}
+		}
+	}
+}
+
+// Of several users uWSGI takes the first where one is a number and one a name.
+func TestUWSGIUsers(t *testing.T) {
+	peertest.Need(t, "uwsgi")
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, which changes its user")
+	}
+	for _, users := range [][]string{{"33", "34"}, {"daemon", "bin"}, {"33", "daemon"}, {"daemon", "33"}, {"33", "daemon", "34"}, {"daemon", "33", "bin"}, {"daemon", "bin", "33"}, {"33", "34", "bin"}} {
+		dir := t.TempDir()
+		text := "[uwsgi]\nhttp-socket = 127.0.0.1:0\nmodule = a\n"
+		for _, one := range users {
+			text += "uid = " + one + "\ngid = " + one + "\n"
+		}
+		file := filepath.Join(dir, "app.ini")
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		out := startPeer(t, dir, func(out string, _ int) bool { return strings.Contains(out, "setuid() to ") }, "--plugin", "python3", "--ini", file)
+		apps, err := Read(facts.Options{}, file)
+		if err != nil || len(apps) != 1 {
+			t.Fatalf("%v: %d apps, %v", users, len(apps), err)
+		}
+		for _, f := range apps[0].Facts {
+			switch f.Set {
+			case "user":
+				if u, err := user.Lookup(f.Value); err != nil || !strings.Contains(out, "setuid() to "+u.Uid+"\n") {
+					t.Errorf("uid = %v: the spec has %s, uWSGI took\n%s", users, f.Value, out)
+				}
+			case "group":
+				if g, err := user.LookupGroup(f.Value); err != nil || !strings.Contains(out, "setgid() to "+g.Gid+"\n") {
+					t.Errorf("gid = %v: the spec has %s, uWSGI took\n%s", users, f.Value, out)
+				}
 			}
 		}
 	}
