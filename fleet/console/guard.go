@@ -79,30 +79,15 @@ func (c *Console) guard(inner http.Handler) http.Handler {
 			_, _ = w.Write([]byte("ok\n"))
 			return
 		}
-		if !c.goodHost(r) {
-			refuse(w, http.StatusMisdirectedRequest, "The console is not served under this host name. Open it by the address that it listens on; for a name in front of it start the daemon with --console-host NAME.")
+		if code, why := c.refusal(r, crossOrigin); why != "" {
+			if code == http.StatusMethodNotAllowed {
+				h.Set("Allow", "GET, HEAD, POST")
+			}
+			refuse(w, code, why)
 			return
 		}
-		switch r.Method {
-		case http.MethodGet, http.MethodHead:
-		case http.MethodPost:
-			if err := crossOrigin.Check(r); err != nil {
-				refuse(w, http.StatusForbidden, "This was sent by a page of another site; refused.")
-				return
-			}
-			if t, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); strings.TrimSpace(t) != "application/x-www-form-urlencoded" {
-				refuse(w, http.StatusUnsupportedMediaType, "Only the console's own forms are accepted.")
-				return
-			}
+		if r.Method == http.MethodPost {
 			r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
-		default:
-			h.Set("Allow", "GET, HEAD, POST")
-			refuse(w, http.StatusMethodNotAllowed, "Only GET, HEAD and POST are supported.")
-			return
-		}
-		if foreign(r) {
-			refuse(w, http.StatusForbidden, "This was requested by a page of another site; refused.")
-			return
 		}
 		if strings.HasPrefix(r.URL.Path, "/static/") || r.URL.Path == "/login" {
 			c.hub.visit()
@@ -123,22 +108,51 @@ func (c *Console) guard(inner http.Handler) http.Handler {
 			return
 		}
 		if r.Method == http.MethodPost {
-			if r.URL.Path != "/logout" && !s.May() {
-				refuse(w, http.StatusForbidden, "A viewer cannot change anything. Get a URL for an operator with: wsgid-fleet console")
-				return
-			}
-			if err := r.ParseForm(); err != nil {
-				refuse(w, http.StatusBadRequest, "The form cannot be read.")
-				return
-			}
-			if !c.signed("form", s.ID, r.PostForm.Get("token")) {
-				refuse(w, http.StatusForbidden, "The form does not belong to this session. Go back, reload the page and try again.")
+			if code, why := c.formRefusal(r, s); why != "" {
+				refuse(w, code, why)
 				return
 			}
 		}
 		c.hub.visit()
 		inner.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionKey{}, s)))
 	})
+}
+
+// refusal says why a request is refused, whoever has sent it.
+func (c *Console) refusal(r *http.Request, crossOrigin *http.CrossOriginProtection) (code int, why string) {
+	if !c.goodHost(r) {
+		return http.StatusMisdirectedRequest, "The console is not served under this host name. Open it by the address that it listens on; for a name in front of it start the daemon with --console-host NAME."
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+	case http.MethodPost:
+		if err := crossOrigin.Check(r); err != nil {
+			return http.StatusForbidden, "This was sent by a page of another site; refused."
+		}
+		if t, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); strings.TrimSpace(t) != "application/x-www-form-urlencoded" {
+			return http.StatusUnsupportedMediaType, "Only the console's own forms are accepted."
+		}
+	default:
+		return http.StatusMethodNotAllowed, "Only GET, HEAD and POST are supported."
+	}
+	if foreign(r) {
+		return http.StatusForbidden, "This was requested by a page of another site; refused."
+	}
+	return 0, ""
+}
+
+// formRefusal says why a form of a session is refused.
+func (c *Console) formRefusal(r *http.Request, s *session) (code int, why string) {
+	if r.URL.Path != "/logout" && !s.May() {
+		return http.StatusForbidden, "A viewer cannot change anything. Get a URL for an operator with: wsgid-fleet console"
+	}
+	if err := r.ParseForm(); err != nil {
+		return http.StatusBadRequest, "The form cannot be read."
+	}
+	if !c.signed("form", s.ID, r.PostForm.Get("token")) {
+		return http.StatusForbidden, "The form does not belong to this session. Go back, reload the page and try again."
+	}
+	return 0, ""
 }
 
 // refuse answers in plain text.
