@@ -38,7 +38,7 @@ var functionNames = []struct{ name, call, doc string }{
 	{"split", `split(separator, text)`, "the parts of a string as a list"},
 	{"concat", `concat(list…)`, "lists as one list"},
 	{"merge", `merge(map…)`, "maps as one map, the last wins"},
-	{"coalesce", `coalesce(value…)`, "the first value that is not null"},
+	{"coalesce", `coalesce(value…)`, "the first value that is not null; an empty string is one"},
 	{"jsondecode", `jsondecode(text)`, "JSON as a value"},
 	{"jsonencode", `jsonencode(value)`, "a value as JSON"},
 	{"num_cpus", `num_cpus()`, "the number of CPUs that the daemon may use: those of its affinity mask, and no more than the CPU quota of its control group, or of one above it, allows (rounded up)"},
