@@ -1,6 +1,7 @@
 package hclspec
 
 import (
+	"bytes"
 	"slices"
 	"sort"
 	"strings"
@@ -71,11 +72,19 @@ func (f *file) explainMembers(diags hcl.Diagnostics) hcl.Diagnostics {
 		if d.Subject == nil || d.Subject.Start.Byte < 0 || d.Subject.End.Byte > len(f.src) || d.Subject.Start.Byte >= d.Subject.End.Byte {
 			continue
 		}
-		if text := string(f.src[d.Subject.Start.Byte:d.Subject.End.Byte]); text[0] == '"' && len(text) > 2 {
+		before, text, behind := bytes.TrimSpace(f.src[:d.Subject.Start.Byte]), string(f.src[d.Subject.Start.Byte:d.Subject.End.Byte]), bytes.TrimSpace(f.src[d.Subject.End.Byte:])
+		switch {
+		case text[0] == '"' && len(text) > 2 && bytes.HasPrefix(behind, []byte(":")): // a name, not a value
 			d.Summary, d.Detail = strings.Trim(text, `"`)+" is set twice", "remove one"
-		} else {
+		case bytes.HasSuffix(bytes.TrimSpace(bytes.TrimSuffix(before, []byte(":"))), []byte(`"//"`)):
+			d.Summary, d.Detail = `"//" is a name here, as those beside it are, and no comment`, labelAdvice
+		default:
 			d.Summary, d.Detail = "this is not an object", `write an object: { "NAME": VALUE }`
 		}
 	}
 	return out
 }
+
+// labelAdvice is for a comment among the names of apps, schedules and the like, where HCL
+// (2.25.0) takes "//" for one of them.
+const labelAdvice = `move the comment into the { … } of one of them, or before the { of all`
