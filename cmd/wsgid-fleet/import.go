@@ -114,6 +114,9 @@ func (c *cli) putSpec(spec *importer.Imported, dir string, first bool) error {
 		if err := os.MkdirAll(filepath.Dir(secret), 0o700); err != nil {
 			return fmt.Errorf("cannot write %s: %w", secret, reason(err))
 		}
+		if have, err := os.ReadFile(secret); err == nil && string(have) == spec.Secrets[name] {
+			continue // of an import before, whose spec is gone
+		}
 		if err := writeNewFile(secret, []byte(spec.Secrets[name]), 0o600); err != nil {
 			return err
 		}

@@ -56,6 +56,13 @@ back-off ends:
 
 Between the two the address is nobody's, and clients are refused. Where that must not be, give
 the app another address, look at it there, and let the proxy in front change over.
+
+What stood in front, as nginx, stays as it is: apps keep their addresses, and what it is to be told
+otherwise stands in the spec. Lines of a crontab that start commands of the app are not read:
+write a ` + "`schedule`" + ` for each, and take them out, or they run twice.
+
+Import changes nothing of what it reads, so the way back is ` + "`wsgid-fleet stop shop`" + `, which lasts until
+` + "`start`" + `, or the spec taken out of the directory, and the other server started again.
 `)
 	for _, one := range []struct{ title, file, shown, note string }{
 		{"uWSGI", "blog.ini", "blog.ini", ""},
