@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/spectest"
 )
 
 // TestDiff has a change of every attribute, what plan shows of it, and what it
@@ -154,35 +156,6 @@ func TestIsSensitive(t *testing.T) {
 	}
 }
 
-// anyObject draws what overrides can hold.
-func anyObject(depth int) *rapid.Generator[map[string]any] {
-	return rapid.Custom(func(t *rapid.T) map[string]any {
-		m := make(map[string]any)
-		for _, k := range rapid.SliceOfN(rapid.SampledFrom([]string{"A", "B", "C d", "E.f"}), 0, 4).Draw(t, "keys") {
-			m[k] = anyValue(depth).Draw(t, k)
-		}
-		return m
-	})
-}
-
-func anyValue(depth int) *rapid.Generator[any] {
-	leaf := rapid.OneOf(
-		rapid.Just[any](nil), rapid.Map(rapid.Bool(), func(b bool) any { return b }),
-		rapid.Map(rapid.IntRange(-3, 3), func(n int) any { return json.Number(fmt.Sprint(n)) }),
-		rapid.Map(rapid.SampledFrom([]string{"", "x", "${y}", "\"\\\n"}), func(s string) any { return s }),
-	)
-	if depth == 0 {
-		return leaf
-	}
-	return rapid.OneOf(leaf, leaf, rapid.Map(anyObject(depth-1), func(m map[string]any) any { return m }),
-		rapid.Map(rapid.SliceOfN(leaf, 0, 2), func(l []any) any {
-			if l == nil {
-				return []any{}
-			}
-			return l
-		}))
-}
-
 // drawSpec draws a spec with something in its maps and scalars.
 func drawSpec(t *rapid.T, label string) *Spec {
 	s := Default("blog", "/srv/blog")
@@ -191,7 +164,7 @@ func drawSpec(t *rapid.T, label string) *Spec {
 	s.Workers.Max = s.Workers.Min + rapid.IntRange(0, 2).Draw(t, label+"max")
 	s.Env = rapid.MapOfN(rapid.SampledFrom([]string{"A", "B", "x y"}), rapid.SampledFrom([]string{"", "1", "${"}), 0, 3).Draw(t, label+"env")
 	if rapid.Bool().Draw(t, label+"django") {
-		s.Django = &Django{Overrides: anyObject(2).Draw(t, label+"overrides")}
+		s.Django = &Django{Overrides: spectest.Object(2).Draw(t, label+"overrides")}
 	}
 	for _, l := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"127.0.0.1:1", "127.0.0.1:2", "unix:/s"}), 0, 3, rapid.ID).Draw(t, label+"http") {
 		s.Sockets.HTTP = append(s.Sockets.HTTP, NewHTTPSocket(l))

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/spectest"
 )
 
 func TestFormatSource(t *testing.T) {
@@ -74,7 +75,7 @@ func TestTextReadsBack(t *testing.T) {
 	o := testOptions()
 	fsys := memory(t, nil)
 	rapid.Check(t, func(r *rapid.T) {
-		want := anyObject(2).Draw(r, "object")
+		want := spectest.Object(2).Draw(r, "object")
 		want["S"] = strings.ToValidUTF8(rapid.String().Draw(r, "string"), "?")
 		f := &file{path: "x.hcl", src: []byte("overrides = " + appspec.ValueText(want) + "\n"), ctx: newContext(o, fsys, "x.hcl")}
 		body := f.parse()

@@ -1,7 +1,6 @@
 package hclspec
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,13 +8,14 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/spectest"
 )
 
 // TestMergeProperties holds the rules for maps that defaults and app have: the app's keys
 // win, the others stay, neither side is changed.
 func TestMergeProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		under, over := anyObject(2).Draw(t, "under"), anyObject(2).Draw(t, "over")
+		under, over := spectest.Object(2).Draw(t, "under"), spectest.Object(2).Draw(t, "over")
 		before := appspec.ValueText(under) + appspec.ValueText(over)
 		merged := mergeObject(&appspec.Spec{}, "x", under, over)
 		if appspec.ValueText(under)+appspec.ValueText(over) != before {
@@ -53,33 +53,4 @@ func changesText(changes []appspec.Change) string {
 		parts = append(parts, fmt.Sprintf("%s: %s → %s (%s)", c.Path, c.Old, c.New, c.Disruption))
 	}
 	return strings.Join(parts, "; ")
-}
-
-// anyObject draws what overrides can hold.
-func anyObject(depth int) *rapid.Generator[map[string]any] {
-	return rapid.Custom(func(t *rapid.T) map[string]any {
-		m := make(map[string]any)
-		for _, k := range rapid.SliceOfN(rapid.SampledFrom([]string{"A", "B", "C d", "E.f"}), 0, 4).Draw(t, "keys") {
-			m[k] = anyValue(depth).Draw(t, k)
-		}
-		return m
-	})
-}
-
-func anyValue(depth int) *rapid.Generator[any] {
-	leaf := rapid.OneOf(
-		rapid.Just[any](nil), rapid.Map(rapid.Bool(), func(b bool) any { return b }),
-		rapid.Map(rapid.IntRange(-3, 3), func(n int) any { return json.Number(fmt.Sprint(n)) }),
-		rapid.Map(rapid.SampledFrom([]string{"", "x", "${y}", "\"\\\n"}), func(s string) any { return s }),
-	)
-	if depth == 0 {
-		return leaf
-	}
-	return rapid.OneOf(leaf, leaf, rapid.Map(anyObject(depth-1), func(m map[string]any) any { return m }),
-		rapid.Map(rapid.SliceOfN(leaf, 0, 2), func(l []any) any {
-			if l == nil {
-				return []any{}
-			}
-			return l
-		}))
 }

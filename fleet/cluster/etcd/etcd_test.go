@@ -447,35 +447,43 @@ func TestAWatchThatEndsIsTakenUp(t *testing.T) {
 	}
 }
 
+// hears pushes a text, and waits until the host has it.
+func (h *host) hears(t *testing.T, text string) {
+	t.Helper()
+	push(t, h.c, textsOf("a.hcl", text))
+	await.True(t, "a host has the text "+text, func() bool {
+		now, err := h.mirror.Texts(t.Context())
+		return err == nil && string(now.Files["a.hcl"]) == text
+	})
+}
+
+// makeAnew empties an etcd whose revisions a host has seen.
+func makeAnew(t *testing.T, s *etcdtest.Server, h *host) {
+	t.Helper()
+	for i := range 19 {
+		push(t, h.c, textsOf("a.hcl", fmt.Sprint(i)))
+	}
+	h.hears(t, "19")
+	s.Kill()
+	s.Forget()
+	s.Run()
+	s.Wait()
+	h.hears(t, "anew")
+}
+
 // TestAStoreThatIsMadeAnew has revisions that the hosts have seen already: a watch that
 // goes on from there would tell nothing until it has caught up.
 func TestAStoreThatIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	s := etcdtest.Start(t)
 	a := join(t, []*etcdtest.Server{s}, "a", t.TempDir(), someApps(1)...)
-	has := func(text string) func() bool {
-		return func() bool {
-			now, err := a.mirror.Texts(t.Context())
-			return err == nil && string(now.Files["a.hcl"]) == text
-		}
-	}
-	for i := range 20 {
-		push(t, a.c, textsOf("a.hcl", fmt.Sprint(i)))
-	}
-	await.True(t, "a has the texts", has("19"))
-	s.Kill()
-	s.Forget()
-	s.Run()
-	s.Wait()
-	push(t, a.c, textsOf("a.hcl", "anew"))
-	await.True(t, "a has the new texts", has("anew"))
+	makeAnew(t, s, a)
 	await.True(t, "a says what happened", func() bool {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		return strings.Contains(a.log.String(), "it was restored or recreated")
 	})
-	push(t, a.c, textsOf("a.hcl", "and again"))
-	await.True(t, "a has the next texts", has("and again"))
+	a.hears(t, "and again")
 }
 
 // TestAStoreThatIsMadeAnewIsSeenAtOnce lists at no time by itself: that etcd is another one, also
@@ -486,24 +494,8 @@ func TestAStoreThatIsMadeAnewIsSeenAtOnce(t *testing.T) {
 	c := fleetAt(t, s)
 	push(t, c, textsOf("a.hcl", "first"))
 	a := joinRelisting(t, c, time.Hour, "a", t.TempDir(), someApps(1)...)
-	has := func(text string) func() bool {
-		return func() bool {
-			now, err := a.mirror.Texts(t.Context())
-			return err == nil && string(now.Files["a.hcl"]) == text
-		}
-	}
-	for i := range 20 {
-		push(t, a.c, textsOf("a.hcl", fmt.Sprint(i)))
-	}
-	await.True(t, "a has the texts", has("19"))
-	s.Kill()
-	s.Forget()
-	s.Run()
-	s.Wait()
-	push(t, a.c, textsOf("a.hcl", "anew"))
-	await.True(t, "a has the new texts", has("anew"))
-	push(t, a.c, textsOf("a.hcl", "and again"))
-	await.True(t, "a has the next texts", has("and again"))
+	makeAnew(t, s, a)
+	a.hears(t, "and again")
 	// Its lease is there, and nobody joins anew.
 	a.mu.Lock()
 	a.view.Revision += 1000
