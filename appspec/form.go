@@ -1,6 +1,7 @@
 package appspec
 
 import (
+	"cmp"
 	"net/netip"
 	"path"
 	"path/filepath"
@@ -96,14 +97,14 @@ func checkApplication(s string) (string, bool) {
 	module, attr, colon := strings.Cut(s, ":")
 	switch {
 	case strings.Contains(s, "/"), strings.Contains(s, ".py:"), strings.HasSuffix(s, ".py"):
-		guess := strings.TrimSuffix(strings.ReplaceAll(strings.Trim(module, "/"), "/", "."), ".py")
+		guess := strings.TrimSuffix(strings.ReplaceAll(strings.Trim(strings.TrimPrefix(module, "./"), "/"), "/", "."), ".py")
 		if attr == "" {
 			attr = "application"
 		}
 		if isDotted(guess) {
 			return "this is a file; write its module: " + Quote(guess+":"+attr), false
 		}
-		return form, false
+		return cmp.Or(withDash(guess+":"+attr), form), false
 	case colon:
 		if isDotted(module) && isDotted(strings.TrimSuffix(attr, "()")) {
 			return "", true
@@ -117,7 +118,21 @@ func checkApplication(s string) (string, bool) {
 		i := strings.LastIndexByte(s, '.')
 		return "a factory follows a colon: " + Quote(s[:i]+":"+s[i+1:]), false
 	}
-	return form, false
+	return cmp.Or(withDash(s), form), false
+}
+
+// withDash says what to do about a module whose name has a dash; empty: it has none, or is
+// wrong beside.
+func withDash(s string) string {
+	module, attr, _ := strings.Cut(s, ":")
+	named := strings.ReplaceAll(module, "-", "_")
+	if named == module || !isDotted(named) || attr != "" && !isDotted(strings.TrimSuffix(attr, "()")) {
+		return ""
+	}
+	if attr != "" {
+		named += ":" + attr
+	}
+	return "Python imports no module with a dash in its name: rename it, and write " + Quote(named) + ", or write the absolute path of its file"
 }
 
 // checkWSGIApp takes an absolute file as well, of any name, with or without an
@@ -199,6 +214,8 @@ func checkStaticURL(s string) (string, bool) {
 		return "write it decoded, as the app sees PATH_INFO, without a query", false
 	case strings.Contains(s, "//"), strings.Contains(s+"/", "/./"), strings.Contains(s+"/", "/../"):
 		return "write it as a browser sends it: " + Quote(strings.TrimSuffix(path.Clean(s), "/")+"/"), false
+	case strings.HasSuffix(s, "/*"):
+		return "whatever is below it is meant: write " + Quote(strings.TrimRight(s, "*")), false
 	case !strings.HasSuffix(s, "/"):
 		return "the files are below it: write " + Quote(s+"/"), false
 	}

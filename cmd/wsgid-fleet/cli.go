@@ -171,9 +171,15 @@ makes what runs equal to what the files say, and keeps it so.`,
 // marked makes a command note that it began, so that an error before that is
 // known to be one of usage.
 func (c *cli) marked(cmd *cobra.Command) {
-	inner := cmd.RunE
+	inner, args := cmd.RunE, cmd.Args
 	if inner == nil {
 		return
+	}
+	cmd.Args = func(cmd *cobra.Command, words []string) error {
+		if err := c.swallowed(cmd); err != nil || args == nil {
+			return err
+		}
+		return args(cmd, words)
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c.began = true

@@ -118,3 +118,24 @@ func flagMeant(given string, names []string) string {
 	}
 	return didYouMean(given, names)
 }
+
+// swallowed tells of a flag that was given the next flag for its value, as in --commit --dir
+// /etc/blog.d: whatever that one was given is then taken for an app.
+func (c *cli) swallowed(cmd *cobra.Command) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		for i, arg := range c.args[:max(0, len(c.args)-1)] {
+			next := c.args[i+1]
+			short := f.Shorthand != "" && arg == "-"+f.Shorthand
+			if arg != "--"+f.Name && !short || f.NoOptDefVal != "" || f.Value.String() != next {
+				continue
+			}
+			name, isFlag := strings.CutPrefix(next, "--")
+			name, _, _ = strings.Cut(name, "=")
+			if isFlag && cmd.Flags().Lookup(name) != nil {
+				what, _ := pflag.UnquoteUsage(f)
+				err = usageError("cannot read the command line: %s needs a value: %s %s; it was given %s", arg, arg, strings.ToUpper(what), next)
+			}
+		}
+	})
+	return err
+}

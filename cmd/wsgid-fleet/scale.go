@@ -78,7 +78,9 @@ func parseCounts(args []string) ([]scaleOrder, error) {
 			return nil, fmt.Errorf("cannot scale %s: write it as APP=N, such as %s=4", first, first)
 		case !found || name == "":
 			return nil, fmt.Errorf("cannot scale %s: write it as APP=N, such as blog=4", arg)
-		case err != nil || n < 0:
+		case err == nil && strings.ContainsAny(number, "+-"):
+			return nil, fmt.Errorf("cannot scale %s by %s: write how many workers there are to be, such as %s", name, number, name+"="+strings.TrimLeft(number, "+-"))
+		case err != nil:
 			return nil, fmt.Errorf("cannot scale %s: %q is not a number of workers", name, number)
 		}
 		key := strings.Join(words, " ")

@@ -170,7 +170,7 @@ func CheckTop(fsys afero.Fs, kind, dir string) (fs.FileMode, error) {
 		return 0, fmt.Errorf("cannot use %s directory %s: %w", kind, dir, bounded.Reason(err))
 	}
 	if !fi.IsDir() {
-		return 0, fmt.Errorf("cannot use %s directory %s: it is not a directory", kind, dir)
+		return 0, fmt.Errorf("cannot use %s directory %s: it is not a directory; move it away, or name another with --%s-dir", kind, dir, kind)
 	}
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok && st.Uid != uint32(os.Geteuid()) {
 		return 0, fmt.Errorf("cannot use %s directory %s: it belongs to %s, and its contents are trusted; name another with --%s-dir, or run as that user",

@@ -79,8 +79,8 @@ func TestStateDirOfOthersIsRefused(t *testing.T) {
 	for dir, want := range map[string]string{
 		foreign: "cannot use state directory " + foreign + ": it belongs to " + owner + ", and its contents are trusted; name another with --state-dir, or run as that user",
 		shared:  "cannot use state directory " + shared + ": its mode 0777 allows others to write to it, and its contents are trusted; chmod 0700 it",
-		file:    "cannot use state directory " + file + ": it is not a directory",
-		link:    "cannot use state directory " + link + ": it is not a directory",
+		file:    "cannot use state directory " + file + ": it is not a directory; move it away, or name another with --state-dir",
+		link:    "cannot use state directory " + link + ": it is not a directory; move it away, or name another with --state-dir",
 	} {
 		if _, err := Open(afero.NewOsFs(), dir, filepath.Join(fleettest.ShortDir(t), "data")); err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)
