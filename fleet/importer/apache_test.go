@@ -125,6 +125,25 @@ func TestApacheHosts(t *testing.T) {
 	holds(t, string(imported[1].Text), `app "b" {`, `hosts = ["b.example"]`, `script_name = "/b"`, `threads = 2`, "DocumentRoot /var/www: not carried over: files outside of /b were Apache's")
 }
 
+// Of several certificates an app has the last one, with its own key; the others are named.
+func TestApacheCertificates(t *testing.T) {
+	host := func(name, lines string) string {
+		return "<VirtualHost *:443>\nServerName " + name + "\nSSLEngine on\n" + lines + "WSGIScriptAlias / /srv/" + name + ".wsgi\n</VirtualHost>\n"
+	}
+	dir := peertest.WriteFiles(t, map[string]string{"apache2.conf": "SSLCertificateFile /s/server.pem\nSSLCertificateKeyFile /s/server.key\n" +
+		host("a", "SSLCertificateFile /s/a-rsa.pem\nSSLCertificateKeyFile /s/a-rsa.key\nSSLCertificateFile /s/a-ec.pem\n") +
+		host("b", "SSLCertificateFile /s/b-rsa.pem\nSSLCertificateFile /s/b-ec.pem\nSSLCertificateKeyFile /s/b-rsa.key\nSSLCertificateKeyFile /s/b-ec.key\n") +
+		host("c", "")})
+	imported, err := Import(facts.Options{}, filepath.Join(dir, "apache2.conf"))
+	if err != nil || len(imported) != 3 {
+		t.Fatalf("%d apps, %v", len(imported), err)
+	}
+	const lost = ": not carried over: an app has one certificate, here that of line "
+	holds(t, string(imported[0].Text), `cert = "/s/a-ec.pem"`, `key = "/s/a-ec.pem"`, "# apache2.conf:6: SSLCertificateFile /s/a-rsa.pem"+lost+"8: ")
+	holds(t, string(imported[1].Text), `cert = "/s/b-ec.pem"`, `key = "/s/b-ec.key"`, "# apache2.conf:14: SSLCertificateFile /s/b-rsa.pem"+lost+"15: ")
+	holds(t, string(imported[2].Text), `cert = "/s/server.pem"`, `key = "/s/server.key"`, "!"+lost)
+}
+
 func TestApacheBadInput(t *testing.T) {
 	dir := peertest.WriteFiles(t, map[string]string{
 		"circle.conf":  "<VirtualHost *>\nInclude circle2.conf\n</VirtualHost>\n",

@@ -264,13 +264,7 @@ func (c *conf) listen(host *virtualHost) []address {
 		}
 		return out
 	}
-	var tls []string
-	if on := c.setting("sslengine", host); strings.EqualFold(on.arg(0), "on") {
-		cert, key := c.setting("sslcertificatefile", host).arg(0), c.setting("sslcertificatekeyfile", host).arg(0)
-		if cert != "" {
-			tls = []string{facts.Rel(c.root, cert), facts.Rel(c.root, facts.Either(key, cert))}
-		}
-	}
+	tls := c.certificate(host)
 	for _, text := range host.addresses {
 		was := "<VirtualHost " + strings.Join(host.addresses, " ") + ">"
 		name, port, err := net.SplitHostPort(text)
@@ -319,6 +313,7 @@ func (c *conf) addresses(apps []*app) {
 		}
 	}
 	for _, a := range apps {
+		c.otherCertificates(a)
 		shared := false
 		for _, l := range a.listen {
 			if users[l.address] < 2 {
