@@ -15,7 +15,7 @@ func TestServicesBesideAService(t *testing.T) {
 	const of = "User=daemon\nWorkingDirectory=/srv/blog\n"
 	dir := peertest.WriteFiles(t, map[string]string{
 		"blog.service":    "[Service]\n" + of + "Environment=A=1\nExecStart=/usr/bin/gunicorn -b :8000 blog:app\n",
-		"celery.service":  "[Unit]\nPartOf=blog.service\n[Service]\n" + of + "Environment=A=1 B=2\nRestart=always\nKillSignal=SIGINT\nTimeoutStopSec=600\nNice=5\nExecStart=/srv/blog/venv/bin/celery -A blog worker -n ${A}\n",
+		"celery.service":  "[Unit]\nPartOf=blog.service\n[Service]\n" + of + "Environment=A=0\nEnvironment=A=1 B=2\nRestart=always\nKillSignal=SIGINT\nTimeoutStopSec=600\nNice=5\nExecStart=/srv/blog/venv/bin/celery -A blog worker -n ${A}\n",
 		"bot.service":     "[Service]\n" + of + "ExecStart=/srv/blog/venv/bin/python bot.py\n",
 		"api.service":     "[Service]\n" + of + "ExecStart=/bin/sh -c 'exec gunicorn -b :8001 api:app'\n",
 		"job.service":     "[Service]\nType=oneshot\n" + of + "ExecStart=/bin/true\n",
@@ -28,9 +28,9 @@ func TestServicesBesideAService(t *testing.T) {
 	imp := importOne(t, facts.Options{}, filepath.Join(dir, "blog.service"))
 	holds(t, string(imp.Text),
 		`process "celery" { command = ["/srv/blog/venv/bin/celery", "-A", "blog", "worker", "-n", "1"] stop_signal = "INT" stop_timeout = "10m" }`,
-		"# celery.service:6: B of celery.service: not carried over", "!A of celery.service",
-		"celery.service:10: Nice=5 of celery.service: not carried over: all that runs of an app has the app's settings", "!PartOf=blog.service of",
-		"celery.service:11: the app has it as a process: disable celery.service, or it runs twice",
+		"# celery.service:7: B of celery.service: not carried over", "!A of celery.service",
+		"celery.service:11: Nice=5 of celery.service: not carried over: all that runs of an app has the app's settings", "!PartOf=blog.service of",
+		"celery.service:12: the app has it as a process: disable celery.service, or it runs twice",
 		`process "bot" { command = ["/srv/blog/venv/bin/python", "bot.py"] }`, "Restart=no of bot.service: a process is started again whenever it ends",
 		`!process "api"`, `!process "job"`, `!process "timed"`, `schedule "timed"`, "!foreign", `!process "root"`,
 		"root.service:5: root.service: not carried over: it stops with the app, but has another user or another WorkingDirectory than it, and a process has the app's: leave it to systemd",

@@ -104,7 +104,8 @@ func (s *Spawner) startProgram(p Program) (pid, pidfd int, err error) {
 const masterUmask = 0o022
 
 // become is how a program gets what nobody else can set for it: the umask, and the
-// limits where the master may not. It has the place of its command after that, with an
+// limits where the master may not: no more than the service has, as of a worker
+// (wsgid/limits.py). It has the place of its command after that, with an
 // environment that Python has not touched.
 const become = `import os, resource as r, sys
 a = sys.argv
@@ -113,9 +114,13 @@ with open("/proc/self/environ", "rb") as f:
     if not any(v.startswith(b"LC_CTYPE=") for v in f.read().split(b"\0")):
         env.pop(b"LC_CTYPE", None)
 os.umask(int(a[1], 8))
-for what, n in zip((r.RLIMIT_NOFILE, r.RLIMIT_NPROC, r.RLIMIT_AS), a[2:5]):
-    if n != "0":
-        r.setrlimit(what, (int(n), int(n)))
+for name, what, n in zip(("open_files", "processes", "address_space"), (r.RLIMIT_NOFILE, r.RLIMIT_NPROC, r.RLIMIT_AS), map(int, a[2:5])):
+    hard = r.getrlimit(what)[1]
+    if hard != r.RLIM_INFINITY and n > hard:
+        sys.stderr.write("cannot set limits.%s to %d: the service's own limit is %d\n" % (name, n, hard))
+        n = hard
+    if n:
+        r.setrlimit(what, (n, n))
 try:
     os.execve(a[5], a[6:], env)
 except OSError as e:

@@ -109,7 +109,7 @@ func (u *unitFile) commandOf(a *facts.App, job *unitFile, env map[string]string,
 		if f.Set == facts.SetLost {
 			a.Add(f)
 		}
-		if value, ok := env[f.Key]; (f.Set == facts.SetEnv || f.Set == facts.SetSecretEnv) && (!ok || value != f.Value) {
+		if value, ok := env[f.Key]; (f.Set == facts.SetEnv || f.Set == facts.SetSecretEnv) && vars[f.Key] == f.Value && (!ok || value != f.Value) {
 			a.Lost(f.At, f.Key+" of "+filepath.Base(job.path), "all that runs of an app has the app's variables: write it there, or make an app of its own for the job")
 		}
 	}
