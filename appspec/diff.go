@@ -23,45 +23,7 @@ func Diff(before, after *Spec) []Change {
 	d.release()
 	d.made()
 	for i := range attributes {
-		a := &attributes[i]
-		switch {
-		case a.at == nil:
-		case strings.HasPrefix(a.Path, "sockets.http."):
-			if a.Path == "sockets.http.listen" {
-				d.http()
-			}
-		case strings.HasPrefix(a.Path, "sockets.mongrel2."):
-			if a.Path == "sockets.mongrel2.recv" {
-				d.mongrel2()
-			}
-		case strings.HasPrefix(a.Path, "static."):
-			if a.Path == "static.url" {
-				d.static()
-			}
-		case strings.HasPrefix(a.Path, "process."):
-			if a.Path == "process.command" {
-				d.processes()
-			}
-		case strings.HasPrefix(a.Path, "schedule."):
-			if a.Path == "schedule.cron" {
-				d.schedules()
-			}
-		case strings.HasPrefix(a.Path, "backends."):
-			if a.Path == "backends.region" {
-				d.backends()
-			}
-		case a.Path == "workers.min":
-			d.workers()
-		case a.Path == "workers.max": // with workers.min
-		case strings.HasPrefix(a.Path, "deploy."):
-			if a.Path == "deploy.repository" {
-				d.deploy()
-			}
-		case strings.HasPrefix(a.Path, "database."):
-			if a.Path == "database.engine" {
-				d.presentBlock("database", before.Database != nil, after.Database != nil)
-			}
-		default:
+		if a := &attributes[i]; a.at != nil && !d.asBlock(a) {
 			if a.Path == "django.settings" {
 				d.presence()
 			}
@@ -69,6 +31,43 @@ func Diff(before, after *Spec) []Change {
 		}
 	}
 	return d.changes
+}
+
+// wholes are blocks that are compared as such, each where its first attribute comes.
+var wholes = []struct {
+	prefix, first string
+	compare       func(*differ)
+}{
+	{"sockets.http.", "listen", (*differ).http},
+	{"sockets.mongrel2.", "recv", (*differ).mongrel2},
+	{"static.", "url", (*differ).static},
+	{"process.", "command", (*differ).processes},
+	{"schedule.", "cron", (*differ).schedules},
+	{"backends.", "region", (*differ).backends},
+	{"deploy.", "repository", (*differ).deploy},
+	{"database.", "engine", func(d *differ) {
+		d.presentBlock("database", d.before.Database != nil, d.after.Database != nil)
+	}},
+}
+
+// asBlock compares the block of an attribute, where it is one of those; false: it is not.
+func (d *differ) asBlock(a *Attribute) bool {
+	switch a.Path {
+	case "workers.min":
+		d.workers()
+		return true
+	case "workers.max": // with workers.min
+		return true
+	}
+	for _, b := range wholes {
+		if name, ok := strings.CutPrefix(a.Path, b.prefix); ok {
+			if name == b.first {
+				b.compare(d)
+			}
+			return true
+		}
+	}
+	return false
 }
 
 // presence notes a django block that came or went and says nothing else: by its
