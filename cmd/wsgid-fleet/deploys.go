@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -103,12 +104,16 @@ func (c *cli) writeDeploys(es []*deploy.Entry) {
 		if d := e.Took(); d > 0 {
 			took = d.Round(10 * time.Millisecond).String()
 		}
+		reason, more, _ := strings.Cut(e.Reason, "\n") // the rest is in deploys show
+		if more != "" {
+			reason += " …"
+		}
 		result := e.Result
 		if e.Kind == deploy.KindRollback {
 			result = "rollback " + result
 		}
 		t.add(cell{text: e.ID}, cell{text: e.App}, cell{text: e.Began.Local().Format("2006-01-02 15:04:05")}, cell{text: e.By},
-			cell{text: shortCommit(e.Commit)}, cell{text: result, paint: resultPaint(e.Result)}, cell{text: took}, cell{text: oneLine(e.Reason)})
+			cell{text: shortCommit(e.Commit)}, cell{text: result, paint: resultPaint(e.Result)}, cell{text: took}, cell{text: oneLine(reason)})
 	}
 	t.writeTo(c.out, c.style())
 }
