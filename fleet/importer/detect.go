@@ -52,7 +52,25 @@ func detect(path string) (string, error) {
 	if format := detectText(filepath.Base(path), text); format != "" {
 		return format, nil
 	}
+	for _, other := range others {
+		if other.mark().Match(text) {
+			return "", errors.New(other.instead)
+		}
+	}
 	return "", fmt.Errorf("cannot tell what configuration it is; name the format: --from %s", strings.Join(Formats[1:], "|"))
+}
+
+// others are files that lie beside what is imported, with what is to be done about them.
+var others = []struct {
+	mark    func() *regexp.Regexp
+	instead string
+}{
+	{sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^#!.*sh\b`) }),
+		"it is a script of a shell: where it starts the server, import it as the command that it is: wsgid-fleet import --from command PATH"},
+	{sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^\s*(proxy_pass|uwsgi_pass|fastcgi_pass)\s`) }),
+		"it is a configuration of nginx, which stays in front of the apps: they keep their addresses, and their specs say what it is to be told otherwise"},
+	{sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^\s*(@\w+|[\d*,/-]+(\s+[\w*,/-]+){4})\s+\S`) }),
+		"it is a crontab: write a schedule into the spec of the app for each line that starts a command of it, and take the line out, or it runs twice"},
 }
 
 func detectFolder(path string) (string, error) {

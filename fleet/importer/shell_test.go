@@ -124,3 +124,26 @@ func TestServersThatOthersStart(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What lies beside the configuration of a server is told what it is, and what to do about it.
+func TestFilesBesideAServer(t *testing.T) {
+	dir := peertest.WriteFiles(t, map[string]string{
+		"start": "#!/bin/sh\nexec gunicorn -b :8000 shop:app\n",
+		"site":  "upstream shop { server 127.0.0.1:8000; }\nserver {\n  location / {\n    proxy_pass http://shop;\n  }\n}\n",
+		"cron":  "MAILTO=ops@example.org\n# nightly\n17 3 * * 1-5 shop cd /srv/shop && python manage.py clearsessions\n",
+		"daily": "@daily /srv/shop/backup.sh\n",
+		"notes": "the shop has 5 workers\n",
+	})
+	for name, want := range map[string]string{
+		"start": "it is a script of a shell: where it starts the server, import it as the command that it is: wsgid-fleet import --from command PATH",
+		"site":  "it is a configuration of nginx, which stays in front of the apps",
+		"cron":  "it is a crontab: write a schedule into the spec of the app for each line",
+		"daily": "it is a crontab: ",
+		"notes": "cannot tell what configuration it is; name the format: --from uwsgi|",
+	} {
+		if _, err := Import(facts.Options{}, filepath.Join(dir, name)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	holds(t, string(importOne(t, facts.Options{Format: "command"}, filepath.Join(dir, "start")).Text), `wsgi_app = "shop:app" # start: `, `listen = "0.0.0.0:8000"`)
+}
