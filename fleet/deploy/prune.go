@@ -34,7 +34,7 @@ func (d *Deployer) prune() (note string) {
 			}
 		}
 	}
-	gone := Prunable(book, d.Spec.Deploy.Keep, inUse)
+	gone := prunable(book, d.Spec.Deploy.Keep, inUse)
 	// Before the folders go: no rollback is to lead to one that is not there. What a
 	// kill leaves between the two is found below.
 	for _, e := range book {

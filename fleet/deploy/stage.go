@@ -116,10 +116,10 @@ func FateOf(e *Entry, current *Record) Fate {
 	}
 }
 
-// Prunable are the releases that may go: all but the newest keep good ones, the
+// prunable are the releases that may go: all but the newest keep good ones, the
 // one that is being deployed among them, and those that something still runs
 // from. Failed ones count for nothing. It is pure; book is newest first.
-func Prunable(book []*Entry, keep int, inUse []string) []string {
+func prunable(book []*Entry, keep int, inUse []string) []string {
 	var out []string
 	good := 0
 	for _, e := range book {

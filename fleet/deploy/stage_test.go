@@ -50,7 +50,7 @@ func TestPrunable(t *testing.T) {
 		{0, []string{"6"}, "8 5 4 3 2"},
 		{2, []string{"9"}, "8 5 4 3 2"},
 	} {
-		if got := strings.Join(Prunable(book, tt.keep, tt.inUse), " "); got != tt.want {
+		if got := strings.Join(prunable(book, tt.keep, tt.inUse), " "); got != tt.want {
 			t.Errorf("keep %d, in use %v: %s go, want %s", tt.keep, tt.inUse, got, tt.want)
 		}
 	}

@@ -53,7 +53,7 @@ func (a *Applier) Apply(ctx context.Context, spec *appspec.Spec, o Observed, p p
 		var err error
 		switch act.Kind {
 		case plan.ActionRepair:
-			Patiently(a.Idle, LookPatience, func() { err = a.Folders.Repair(spec, LiveOf(o.Observed)) })
+			patiently(a.Idle, LookPatience, func() { err = a.Folders.Repair(spec, LiveOf(o.Observed)) })
 		case plan.ActionStart:
 			err = a.start(ctx, spec, o, act)
 		case plan.ActionUpdate:
@@ -120,7 +120,7 @@ func (a *Applier) open(ctx context.Context, spec *appspec.Spec, o Observed, file
 	gen := o.NextGeneration(digest)
 	var m Handle
 	var err error
-	Patiently(a.Idle, startPatience, func() {
+	patiently(a.Idle, startPatience, func() {
 		m, err = a.Machine.Start(ctx, runner.StartOptions{
 			Spec: spec, StateDir: a.Store.Dir, DataDir: a.Store.Data, Generation: gen, Listeners: files, Standby: standby,
 		})

@@ -101,7 +101,7 @@ func (c *Core) Pass(ctx context.Context, name string, ord Intent, idle func(func
 	a := c.Applier(name, idle)
 	for again := 2; ; again-- {
 		var o Observed
-		Patiently(idle, LookPatience, func() { o = c.Observe(ctx, name, rem, w.Spec) })
+		patiently(idle, LookPatience, func() { o = c.Observe(ctx, name, rem, w.Spec) })
 		if o.Unknown != nil {
 			return c.unknown(out, name, o.Unknown)
 		}
@@ -128,7 +128,7 @@ func (c *Core) Pass(ctx context.Context, name string, ord Intent, idle func(func
 		c.Activator.Forget(name)
 		c.Holder.Drop(name)
 		c.Sockets.Drop(name)
-		RemoveSocketFiles(c.Log, rem.SocketFiles(nil))
+		removeSocketFiles(c.Log, rem.SocketFiles(nil))
 	}
 	if w.Gone() {
 		if left, _, err := c.masters(ctx, name); err != nil || len(left) > 0 {

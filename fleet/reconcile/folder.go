@@ -96,7 +96,7 @@ func mayBeWsgid(pid int) bool {
 	if is || err != nil {
 		return true
 	}
-	if pid, err = appdir.ParentOf(pid); Exhaustion(err) != nil {
+	if pid, err = appdir.ParentOf(pid); exhaustion(err) != nil {
 		return true
 	}
 	is, err = runsWsgid(pid)
@@ -112,7 +112,7 @@ func runsWsgid(pid int) (bool, error) {
 	dir := filepath.Join("/proc", strconv.Itoa(pid))
 	cmdline, err := os.ReadFile(filepath.Join(dir, "cmdline"))
 	if err != nil {
-		return false, Exhaustion(err)
+		return false, exhaustion(err)
 	}
 	for i, arg := range bytes.SplitN(cmdline, []byte{0}, 3) {
 		if i < 2 && strings.Contains(filepath.Base(string(arg)), "wsgid") {
@@ -121,14 +121,14 @@ func runsWsgid(pid int) (bool, error) {
 	}
 	mine, err := os.Executable()
 	if err != nil {
-		return false, Exhaustion(err)
+		return false, exhaustion(err)
 	}
 	theirs, err := os.Readlink(filepath.Join(dir, "exe"))
-	return err == nil && theirs == mine, Exhaustion(err)
+	return err == nil && theirs == mine, exhaustion(err)
 }
 
-// Exhaustion is err where it says nothing of what was looked for; else nil.
-func Exhaustion(err error) error {
+// exhaustion is err where it says nothing of what was looked for; else nil.
+func exhaustion(err error) error {
 	if appdir.Exhausted(err) {
 		return err
 	}

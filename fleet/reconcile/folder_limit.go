@@ -44,9 +44,9 @@ const (
 	startPatience = 2 * time.Second
 )
 
-// Patiently waits for work that a disk may hold up; from the patience on as idle does,
+// patiently waits for work that a disk may hold up; from the patience on as idle does,
 // so that others go on meanwhile.
-func Patiently(idle func(func()), patience time.Duration, work func()) {
+func patiently(idle func(func()), patience time.Duration, work func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -153,7 +153,7 @@ func (l *Loop) masterEnded(app string, pid int, since time.Time) {
 		return
 	}
 	lived := l.Core.Now().Sub(since)
-	wait := l.Reconciler.Died(app, lived, RestartOf(o.AppState))
+	wait := l.Reconciler.Died(app, lived, restartOf(o.AppState))
 	next := "restarting now"
 	if wait > 0 {
 		next = fmt.Sprintf("restarting in %s", words.RoundUp(wait))

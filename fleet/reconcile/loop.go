@@ -63,7 +63,7 @@ type Loop struct {
 // NewLoop is one for a core, of which it sets what a daemon has beyond a command.
 func NewLoop(c *Core) *Loop {
 	l := &Loop{
-		Core: c, Reconciler: NewReconciler(c.Pass, c.Now), Supervisor: NewSupervisor(), Watcher: NewWatcher(c.Dir.Path, c.Log),
+		Core: c, Reconciler: NewReconciler(c.Pass, c.Now), Supervisor: newSupervisor(), Watcher: newWatcher(c.Dir.Path, c.Log),
 		events: make(chan func()), adopted: make(chan struct{}), killed: make(chan struct{}),
 		prev: map[string]said{}, states: map[string]string{},
 	}

@@ -86,7 +86,7 @@ func (r Processes) Restore(ctx context.Context, stateDir string) (apps []string,
 	}
 	for _, h := range lost {
 		rerr := h.Restore()
-		if err := Exhaustion(rerr); err != nil {
+		if err := exhaustion(rerr); err != nil {
 			return apps, nil, err
 		}
 		if rerr == nil {
@@ -120,9 +120,9 @@ func (m Process) DrainTo(ctx context.Context, successor Handle) error {
 	return m.Drain(ctx, s)
 }
 
-// Damaged tells that a master was found though its record is damaged, or it cannot be
+// damaged tells that a master was found though its record is damaged, or it cannot be
 // asked.
-func Damaged(m Handle) bool {
+func damaged(m Handle) bool {
 	r, ok := m.(Process)
 	return ok && r.Swept() && r.Alive()
 }

@@ -77,7 +77,7 @@ func (a *Applier) listen(ctx context.Context, spec *appspec.Spec, o Observed, ac
 		files[s.Listen], opened[s.Listen] = f, f
 	}
 	a.Sockets.Add(o.App, opened)
-	RemoveSocketFiles(a.Log, o.SocketFiles(spec))
+	removeSocketFiles(a.Log, o.SocketFiles(spec))
 	a.Holder.Set(o.App, files)
 	return a.Activator.Arm(o.App, files)
 }

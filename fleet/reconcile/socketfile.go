@@ -12,8 +12,8 @@ import (
 // closingTime is how long a master that drains may take to stop listening.
 const closingTime = 2 * time.Second
 
-// RemoveSocketFiles removes those on which nobody listens.
-func RemoveSocketFiles(log *slog.Logger, files map[*appspec.HTTPSocket]*appspec.Spec) {
+// removeSocketFiles removes those on which nobody listens.
+func removeSocketFiles(log *slog.Logger, files map[*appspec.HTTPSocket]*appspec.Spec) {
 	for s, spec := range files {
 		if err := runner.RemoveSocket(spec, s); err != nil {
 			log.Warn(err.Error(), "app", spec.Name)
@@ -35,5 +35,5 @@ func (a *Applier) abandonSockets(ctx context.Context, spec *appspec.Spec, o Obse
 			leaving(ctx, m.Handle)
 		}
 	})
-	RemoveSocketFiles(a.Log, files)
+	removeSocketFiles(a.Log, files)
 }

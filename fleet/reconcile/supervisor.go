@@ -34,8 +34,8 @@ type Supervisor struct {
 	handles map[string][]Handle // likewise, by app
 }
 
-// NewSupervisor follows nobody yet. Set its functions before the first Follow.
-func NewSupervisor() *Supervisor {
+// newSupervisor follows nobody yet. Set its functions before the first Follow.
+func newSupervisor() *Supervisor {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Supervisor{ctx: ctx, cancel: cancel, masters: map[int]string{}, handles: map[string][]Handle{}, Pulse: 15 * time.Second, Patience: 3 * time.Second, began: time.Now()}
 }
@@ -93,7 +93,7 @@ func (s *Supervisor) Swept() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, ms := range s.handles {
-		if slices.ContainsFunc(ms, Damaged) {
+		if slices.ContainsFunc(ms, damaged) {
 			return true
 		}
 	}
@@ -189,8 +189,8 @@ func (s *Supervisor) alive(ctx context.Context, app string, m Handle) bool {
 	return err == nil
 }
 
-// RestartOf finds the restart block that holds for an app.
-func RestartOf(rem state.AppState) appspec.Restart {
+// restartOf finds the restart block that holds for an app.
+func restartOf(rem state.AppState) appspec.Restart {
 	if rem.LastGood != nil {
 		return rem.LastGood.Restart
 	}

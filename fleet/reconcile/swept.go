@@ -34,7 +34,7 @@ func (c *Core) Restore(ctx context.Context) (apps []string, err error) {
 // does not know, or knows wrongly, are asked to note themselves anew. Those that
 // cannot are returned apart. An error tells that it cannot be known which.
 func (c *Core) unseen(ctx context.Context, name string, found []Handle) (all, mute []Handle, err error) {
-	if len(c.lost(name, found)) == 0 && !slices.ContainsFunc(found, Damaged) {
+	if len(c.lost(name, found)) == 0 && !slices.ContainsFunc(found, damaged) {
 		return found, nil, nil
 	}
 	_ = c.Store.Make(name)
@@ -43,7 +43,7 @@ func (c *Core) unseen(ctx context.Context, name string, found []Handle) (all, mu
 	if ferr == nil {
 		found = now
 	}
-	if err = errors.Join(Exhaustion(err), Exhaustion(ferr)); err != nil {
+	if err = errors.Join(exhaustion(err), exhaustion(ferr)); err != nil {
 		return nil, nil, err
 	}
 	return found, c.lost(name, found), nil

@@ -37,9 +37,9 @@ type Watcher struct {
 	warned  bool
 }
 
-// NewWatcher begins to watch. Where the kernel has no watches left the watcher
+// newWatcher begins to watch. Where the kernel has no watches left the watcher
 // is blind: it says so once, and the caller must look by itself.
-func NewWatcher(dir string, log *slog.Logger) *Watcher {
+func newWatcher(dir string, log *slog.Logger) *Watcher {
 	w := &Watcher{dir: dir, log: log, Quiet: 25 * time.Millisecond, Limit: 150 * time.Millisecond}
 	fs, err := fsnotify.NewWatcher()
 	if err != nil {

@@ -118,5 +118,5 @@ func LoadDjango(fsys *RootFs) (map[string]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read %s: %w", path, explain(err, fsys.Path()))
 	}
-	return ParseDjango(path, data)
+	return parseDjango(path, data)
 }

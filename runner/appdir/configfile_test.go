@@ -268,7 +268,7 @@ func TestConfigSpeaksWsgid(t *testing.T) {
 }
 
 func TestParseDjango(t *testing.T) {
-	got, err := ParseDjango("FILE", []byte(`{"DATABASES": {"default": {"NAME": "x"}}}`))
+	got, err := parseDjango("FILE", []byte(`{"DATABASES": {"default": {"NAME": "x"}}}`))
 	if err != nil || got["DATABASES"] == nil {
 		t.Errorf("%v, %v", got, err)
 	}
@@ -278,7 +278,7 @@ func TestParseDjango(t *testing.T) {
 		``:                         `cannot read FILE: not JSON at line 1, column 1: unexpected end of JSON input`,
 		"{\"A\": 1}\n{\"B\": 2}\n": `cannot read FILE: not JSON at line 2, column 1: invalid character '{' after top-level value`,
 	} {
-		if _, err := ParseDjango("FILE", []byte(text)); err == nil || err.Error() != want {
+		if _, err := parseDjango("FILE", []byte(text)); err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	}

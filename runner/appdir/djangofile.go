@@ -6,10 +6,10 @@ import (
 	"fmt"
 )
 
-// ParseDjango reads a django.json: an object of settings. An error tells line
+// parseDjango reads a django.json: an object of settings. An error tells line
 // and column. Numbers come as json.Number, as they were written. path is for
 // messages.
-func ParseDjango(path string, data []byte) (map[string]any, error) {
+func parseDjango(path string, data []byte) (map[string]any, error) {
 	if err := checkJSON(path, data); err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func (s *Server) SetChallenges(c *Challenges) error {
 	}
 	pairs := make(map[string]*tls.Certificate, len(c.TLS))
 	for name, p := range c.TLS {
-		host, ok := Canonical([]byte(name))
+		host, ok := canonical([]byte(name))
 		if !ok {
 			return fmt.Errorf("cannot answer a challenge for %q: it is not a host name", name)
 		}

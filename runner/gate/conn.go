@@ -149,7 +149,7 @@ func (c *conn) look(data []byte) {
 	switch {
 	case len(data) == 0:
 		return
-	case !c.plain && (c.at.TLS || c.at.name == "" && IsTLS(data[0])):
+	case !c.plain && (c.at.TLS || c.at.name == "" && isTLS(data[0])):
 		c.lookHello(all, data)
 		return
 	case !c.takes && c.seen > c.skip && bytes.IndexByte(all[c.seen:], '\n') < 0:

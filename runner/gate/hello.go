@@ -31,8 +31,8 @@ const (
 	typeClientHello = 1
 )
 
-// IsTLS tells whether the first byte of a connection begins a TLS record.
-func IsTLS(first byte) bool { return first == recordHandshake }
+// isTLS tells whether the first byte of a connection begins a TLS record.
+func isTLS(first byte) bool { return first == recordHandshake }
 
 // helloSize tells how far the ClientHello at the start of b reaches, over any number
 // of records; 0: it is not all there. What it is made of is not looked at: the parser
@@ -80,10 +80,10 @@ func helloSize(b []byte) (int, error) {
 	return 0, nil
 }
 
-// ReadHello reads the ClientHello at the start of b. Nil without an error asks for
+// readHello reads the ClientHello at the start of b. Nil without an error asks for
 // more bytes. It is read by crypto/tls itself, which is what serves the connection
 // later: what the gate goes by is what the server sees.
-func ReadHello(b []byte) (*Hello, error) {
+func readHello(b []byte) (*Hello, error) {
 	n, err := helloSize(b)
 	if err != nil || n == 0 {
 		return nil, err

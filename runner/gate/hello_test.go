@@ -54,11 +54,11 @@ func TestAHelloInPieces(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for i := range len(b) {
-				if h, err := ReadHello(b[:i]); h != nil || err != nil {
+				if h, err := readHello(b[:i]); h != nil || err != nil {
 					t.Fatalf("after %d bytes of %d: %v, %v", i, len(b), h, err)
 				}
 			}
-			h, err := ReadHello(b)
+			h, err := readHello(b)
 			if err != nil || h == nil || h.Name != "Blog.Example" || !slices.Equal(h.ALPN, []string{"h2", "http/1.1"}) {
 				t.Fatalf("%+v, %v", h, err)
 			}
@@ -74,29 +74,29 @@ func TestHellosOfAllKinds(t *testing.T) {
 		}
 		return out
 	}
-	if h, err := ReadHello(helloOf(t, &tls.Config{InsecureSkipVerify: true, ServerName: "192.0.2.1"})); err != nil || h.Name != "" {
+	if h, err := readHello(helloOf(t, &tls.Config{InsecureSkipVerify: true, ServerName: "192.0.2.1"})); err != nil || h.Name != "" {
 		t.Errorf("an address is not a server name: %+v, %v", h, err)
 	}
-	if h, err := ReadHello(helloOf(t, &tls.Config{InsecureSkipVerify: true})); err != nil || h.Name != "" || h.ALPN != nil {
+	if h, err := readHello(helloOf(t, &tls.Config{InsecureSkipVerify: true})); err != nil || h.Name != "" || h.ALPN != nil {
 		t.Errorf("without a server name: %+v, %v", h, err)
 	}
-	if h, err := ReadHello(helloOf(t, &tls.Config{ServerName: "blog.example", NextProtos: pad(14 << 10)})); err != nil || h.Name != "blog.example" {
+	if h, err := readHello(helloOf(t, &tls.Config{ServerName: "blog.example", NextProtos: pad(14 << 10)})); err != nil || h.Name != "blog.example" {
 		t.Errorf("nearly 16 KiB: %+v, %v", h, err)
 	}
 	long := records(helloOf(t, &tls.Config{ServerName: "blog.example", NextProtos: pad(16 << 10)}), 1000)
-	if _, err := ReadHello(long[:4000]); !errors.Is(err, errHelloLong) {
+	if _, err := readHello(long[:4000]); !errors.Is(err, errHelloLong) {
 		t.Errorf("more than 16 KiB is refused as soon as it says so: %v", err)
 	}
 	dotted := bytes.Replace(helloOf(t, &tls.Config{ServerName: "blog.examplex"}), []byte("blog.examplex"), []byte("blog.example."), 1)
-	if h, err := ReadHello(dotted); err == nil {
+	if h, err := readHello(dotted); err == nil {
 		t.Errorf("a server name with a dot at its end is taken, which the server refuses: %+v", h)
 	}
 	nul := bytes.Replace(helloOf(t, &tls.Config{ServerName: "blog.example"}), []byte("blog.example"), []byte("blog\x00example"), 1)
-	if h, err := ReadHello(nul); err != nil || NewTable(map[string]string{"blog.example": "blog"}, "").Lookup([]byte(h.Name)) != "" {
+	if h, err := readHello(nul); err != nil || NewTable(map[string]string{"blog.example": "blog"}, "").Lookup([]byte(h.Name)) != "" {
 		t.Errorf("a NUL in the name: %+v, %v", h, err)
 	}
 	for _, b := range []string{"GET / HTTP/1.1\r\n", "\x16\x03\x01\x00\x00", "\x16\x10\x00", "\x16\x03\x01\x00\x04\x02\x00\x00\x00", "\x80\x2e\x01\x03\x01", "\x15\x03\x01\x00\x02\x01\x00"} {
-		if h, err := ReadHello([]byte(b)); err == nil {
+		if h, err := readHello([]byte(b)); err == nil {
 			t.Errorf("%q is taken: %+v", b, h)
 		}
 	}
@@ -135,7 +135,7 @@ func FuzzHello(f *testing.F) {
 			return nil, enough
 		}})
 		_ = server.HandshakeContext(t.Context())
-		h, err := ReadHello(b)
+		h, err := readHello(b)
 		switch {
 		case h == nil && seen == nil:
 		case h == nil:
@@ -158,7 +158,7 @@ func BenchmarkReadHello(b *testing.B) {
 	hello := helloOf(b, &tls.Config{ServerName: "blog.example"})
 	b.ReportAllocs()
 	for b.Loop() {
-		if h, err := ReadHello(hello); h == nil {
+		if h, err := readHello(hello); h == nil {
 			b.Fatal(err)
 		}
 	}

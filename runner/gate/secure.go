@@ -47,14 +47,14 @@ func (c *conn) means(status int) string {
 // begins with, all that with a PROXY header before it.
 func (c *conn) lookHello(all, data []byte) {
 	s := c.s
-	if !IsTLS(data[0]) {
+	if !isTLS(data[0]) {
 		s.Counts.Refused[refusedHello]++
 		s.say(fmt.Sprintf("%s: 400: %s speaks HTTPS, the request came without TLS", c.from(), c.at.name))
 		c.explain(400, "this port speaks HTTPS, the request came without TLS")
 		return
 	}
 	c.tls = true
-	h, err := ReadHello(data)
+	h, err := readHello(data)
 	if err != nil {
 		s.say(fmt.Sprintf("%s: its ClientHello is refused: %v", c.from(), err))
 		c.refuse(refusedHello, 400)
@@ -111,7 +111,7 @@ func (c *conn) answerHere() bool {
 	if !c.at.Redirect || s.config.Certified == nil || s.config.Certified.Lookup(r.Host) == "" {
 		return false
 	}
-	host, _ := Canonical(r.Host)
+	host, _ := canonical(r.Host)
 	s.Counts.Redirected++
 	b := append(s.wbuf[:0], "HTTP/1.1 308 Permanent Redirect\r\n"...)
 	b = append(b, s.dateLine()...)
@@ -140,7 +140,7 @@ const maxAnswering = 32
 // Nothing else speaks the protocol of challenges: no app is asked.
 func (c *conn) answerChallenge(h *Hello, first []byte) {
 	s := c.s
-	name, _ := Canonical([]byte(h.Name))
+	name, _ := canonical([]byte(h.Name))
 	pair := s.challengePairs[name]
 	if pair == nil || s.answering >= maxAnswering {
 		s.say(fmt.Sprintf("%s: a certificate authority asks for %q, but no order for it is in progress", c.from(), clip([]byte(h.Name))))

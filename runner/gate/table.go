@@ -12,7 +12,7 @@ type Table struct {
 	Default string            // the app of all other names; empty: they are nobody's
 }
 
-// NewTable makes a table of the names of each app, in the form of Canonical, a
+// NewTable makes a table of the names of each app, in the form of canonical, a
 // wildcard as "*.example.org".
 func NewTable(names map[string]string, defaultApp string) *Table {
 	t := &Table{exact: map[string]string{}, wild: map[string]string{}, Default: defaultApp}
@@ -30,7 +30,7 @@ func NewTable(names map[string]string, defaultApp string) *Table {
 // server name: exact before wildcard, which stands for one label, before the default
 // app. Empty: no app has it.
 func (t *Table) Lookup(host []byte) string {
-	name, ok := Canonical(host)
+	name, ok := canonical(host)
 	if !ok {
 		return t.Default
 	}
@@ -45,10 +45,10 @@ func (t *Table) Lookup(host []byte) string {
 	return t.Default
 }
 
-// Canonical is a host without its port and without the dot at its end, in small
+// canonical is a host without its port and without the dot at its end, in small
 // letters; an IP address in its shortest form, an IPv6 one in brackets. False: it
 // names nothing.
-func Canonical(host []byte) (string, bool) {
+func canonical(host []byte) (string, bool) {
 	b := host
 	if len(b) > 0 && b[0] == '[' {
 		end := strings.IndexByte(string(b), ']')

@@ -23,7 +23,7 @@ type Answer struct {
 // NewAnswer decides what a request gets of a file that is there. The file is the
 // Answer's from here on.
 func NewAnswer(q *Query, f Found) *Answer {
-	return &Answer{Plan: Decide(&q.Request, f.File, rand.Text), found: f}
+	return &Answer{Plan: decide(&q.Request, f.File, rand.Text), found: f}
 }
 
 // Large tells that the file stays open while the answer is sent.

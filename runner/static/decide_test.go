@@ -116,7 +116,7 @@ func TestDecide(t *testing.T) {
 		if f == nil {
 			f = tenBytes()
 		}
-		p := Decide(c.r, f, func() string { return "BOUNDARY" })
+		p := decide(c.r, f, func() string { return "BOUNDARY" })
 		var spans []string
 		n := int64(0)
 		for _, part := range p.Parts {
@@ -165,7 +165,7 @@ func TestHeaderLines(t *testing.T) {
 		{"416", request("GET", "Range: bytes=10-"), tenBytes(), "Content-Type: text/plain; charset=utf-8\r\nContent-Range: bytes */10\r\n"},
 		{"405", request("DELETE"), tenBytes(), "Content-Type: text/plain; charset=utf-8\r\nAllow: GET, HEAD\r\n"},
 	} {
-		if got := string(Decide(c.r, c.f, func() string { return "B" }).Fields); got != c.want {
+		if got := string(decide(c.r, c.f, func() string { return "B" }).Fields); got != c.want {
 			t.Errorf("%s:\n%s\nwant:\n%s", c.name, got, c.want)
 		}
 	}

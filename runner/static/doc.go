@@ -3,7 +3,7 @@
 //
 // # Decided apart from done
 //
-// Decide makes the answer (status, header lines, which bytes) of the request and of
+// decide makes the answer (status, header lines, which bytes) of the request and of
 // what is known of the file. It opens nothing, and is where RFC 9110 stands:
 // conditions, ranges, forms. Names are judged in served: no part that begins with a
 // dot, whatever the spelling. What is not there is no error: it is the app's to

@@ -37,9 +37,9 @@ type Part struct {
 	From, Length int64
 }
 
-// Decide makes the answer to a request for a file that is there. boundary is asked
+// decide makes the answer to a request for a file that is there. boundary is asked
 // for where several ranges are sent.
-func Decide(r *Request, f *File, boundary func() string) Plan {
+func decide(r *Request, f *File, boundary func() string) Plan {
 	if !isGet(r.Method) && !isHead(r.Method) {
 		return text(405, "405 Method Not Allowed", "Allow: GET, HEAD\r\n")
 	}

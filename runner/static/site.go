@@ -56,7 +56,7 @@ type mount struct {
 func New(o Options, before *Site) *Site {
 	s := &Site{o: o, told: map[*root]time.Time{}}
 	for _, b := range o.Blocks {
-		dir := InRelease(b.Dir, o.Release)
+		dir := inRelease(b.Dir, o.Release)
 		m := &mount{url: b.URL, maxAge: b.MaxAge, root: &root{shown: dir, open: func() (int, error) { return openFolder(o.Folder, dir) }}}
 		if before != nil && before.o.Release != o.Release {
 			for _, old := range before.mounts {
@@ -76,9 +76,9 @@ func (s *Site) Same(o Options) bool {
 	return s.o.Folder == o.Folder && s.o.Release == o.Release && s.o.Mount == o.Mount && slices.Equal(s.o.Blocks, o.Blocks)
 }
 
-// InRelease is the folder of a block where app/ is a release: the link app may lead
+// inRelease is the folder of a block where app/ is a release: the link app may lead
 // to another one by now.
-func InRelease(dir, release string) string {
+func inRelease(dir, release string) string {
 	if rest, ok := strings.CutPrefix(dir, "app"); ok && release != "" && (rest == "" || rest[0] == '/') {
 		return release + rest
 	}
