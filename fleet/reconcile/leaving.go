@@ -21,20 +21,24 @@ func (a *Applier) sharing(ctx context.Context, beside *sockets.Rebind, files map
 		if !errors.As(err, &taken) || files[taken.Listen] != nil {
 			return err
 		}
-		f, err := a.left(ctx, taken)
-		if err != nil {
+		f, leaving := a.left(ctx, taken)
+		switch {
+		case leaving != nil:
+			return leaving
+		case f == nil:
 			return err
 		}
 		beside.Share(taken.Listen, f, files)
 	}
 }
 
-// left is the socket that an app which is gone has at an address that is taken; else why it is.
+// left is the socket that an app which is gone has at an address that is taken; nil: none has.
+// An error tells that one may have it and is about to leave.
 func (a *Applier) left(ctx context.Context, taken *runner.TakenError) (*os.File, error) {
 	if f := a.Sockets.Left(taken.Listen, a.Gone); f != nil {
 		return f, nil
 	}
-	var err error = taken
+	var leaving error
 	known, _ := a.Store.Apps()
 	for _, app := range known {
 		if !a.Gone(app) {
@@ -46,7 +50,7 @@ func (a *Applier) left(ctx context.Context, taken *runner.TakenError) (*os.File,
 			theirs, lerr := m.Listeners(ctx)
 			if lerr != nil {
 				if m.Alive() { // it ends, and cannot say what it has
-					err = &neighbourError{fmt.Errorf("cannot listen on %s: it is taken, and app %s, which was removed, has not ended yet", taken.Listen, app)}
+					leaving = &neighbourError{fmt.Errorf("cannot listen on %s: it is taken, and app %s, which was removed, has not ended yet", taken.Listen, app)}
 				}
 				continue
 			}
@@ -58,5 +62,5 @@ func (a *Applier) left(ctx context.Context, taken *runner.TakenError) (*os.File,
 			}
 		}
 	}
-	return nil, err
+	return nil, leaving
 }

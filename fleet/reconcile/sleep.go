@@ -68,7 +68,10 @@ func (a *Applier) listen(ctx context.Context, spec *appspec.Spec, o Observed, ac
 		}
 		f, err := runner.Listen(spec, s)
 		if taken, ok := errors.AsType[*runner.TakenError](err); ok {
-			f, err = a.left(ctx, taken)
+			var leaving error
+			if f, leaving = a.left(ctx, taken); f != nil || leaving != nil {
+				err = leaving
+			}
 		}
 		if err != nil {
 			sockets.CloseAll(opened)
