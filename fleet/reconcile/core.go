@@ -113,6 +113,9 @@ func (c *Core) Pass(ctx context.Context, name string, ord Intent, idle func(func
 		}
 	}
 	if out.Err != nil {
+		if ord.Retry {
+			rem.Failure = nil // it is tried again as at first
+		}
 		return c.failed(out, rem, name)
 	}
 	if f := rem.Failure; f != nil {

@@ -275,14 +275,23 @@ func (l *Loop) compare(set *hclspec.Set, err error, around map[string]plan.Surro
 		// that every app is looked at that has changed when this is mended.
 		return
 	}
+	again := Intent{Request: plan.Request{Retry: true}}
 	for n := range l.prev {
 		if _, still := now[n]; !still {
 			l.Reconciler.Enqueue(n, Intent{}, true)
+			// What others have failed for may be what that one had: an address, a folder.
+			for _, other := range l.Reconciler.Awaiting() {
+				l.Reconciler.Enqueue(other, again, false)
+			}
 		}
 	}
 	for n, is := range now {
 		if was := l.prev[n]; was.all != is.all {
-			l.Reconciler.Enqueue(n, Intent{}, true)
+			ord := Intent{}
+			if was.spec == nil && was.all != "" && is.spec != nil { // it was broken, and is mended
+				ord = again
+			}
+			l.Reconciler.Enqueue(n, ord, true)
 			if len(l.prev) > 0 && is.spec != nil && was.own != is.own && l.Core.Dir.Holds(set) {
 				l.Core.Log.Info("an edit waits for apply", "app", n, "file", is.spec.File, "next", "wsgid-fleet plan "+n+"; wsgid-fleet apply "+n)
 			}

@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -172,4 +173,36 @@ func TestTheLoopWaitsForNoDisk(t *testing.T) {
 	}
 	disk.Answer()
 	l.has("far", 2)
+}
+
+// What waits for its next try has it when another app goes, which may be what stood in its
+// way, and when its broken file is mended; not when an hour is over.
+func TestTheLoopTriesAgainWhatMayWorkNow(t *testing.T) {
+	const hour = "restart {\n    min_delay = \"1h\"\n    max_delay = \"2h\"\n  }"
+	f := reconciletest.New(t)
+	f.Spec("blog", reconciletest.Count(1))
+	l := startLoop(t, f, afero.NewOsFs())
+	var tries atomic.Int64
+	taken := true
+	var mu sync.Mutex
+	l.m.Behave(func(spec *appspec.Spec) (runner.Status, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if spec.Name == "shop" && taken {
+			tries.Add(1)
+			return runner.Status{}, errors.New("its address is taken")
+		}
+		return runner.Status{State: runner.StateReady}, nil
+	})
+	f.Spec("shop", reconciletest.Count(1), hour)
+	await.True(t, "it to fail", func() bool { return tries.Load() == 1 && strings.Contains(l.log.String(), "its address is taken") })
+	f.Remove("blog")
+	await.True(t, "it to be tried again", func() bool { return tries.Load() == 2 })
+	f.Write("shop", "app \"shop\" {\n  path = \n}\n")
+	await.True(t, "it to be broken", func() bool { return strings.Contains(l.log.String(), "broken spec") })
+	mu.Lock()
+	taken = false
+	mu.Unlock()
+	f.Spec("shop", reconciletest.Count(1), hour)
+	await.True(t, "it to be started", func() bool { return l.m.Count("shop") == 1 })
 }

@@ -153,6 +153,18 @@ func (r *Reconciler) Working(name string) bool {
 	return t != nil && (t.queued || t.running)
 }
 
+// Awaiting are the names whose next try is due at a time to come.
+func (r *Reconciler) Awaiting() (names []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, t := range r.names {
+		if t.retry != nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // UnderWay tells whether something is done for a name at the moment, which a newer
 // change would interrupt.
 func (r *Reconciler) UnderWay(name string) bool {
