@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/explain"
 )
 
@@ -57,7 +58,30 @@ func (f *file) section(body hcl.Body, blockNames []string) ([]*hcl.Attribute, []
 	}
 	content, _, diags := body.PartialContent(schema)
 	sortAttributes(attrs)
-	return attrs, content.Blocks, f.explainMembers(diags)
+	return attrs, content.Blocks, append(f.explainMembers(diags), emptyApps(all["app"])...)
+}
+
+// emptyApps are faults: HCL takes null and [] in the place of a block for none, so that an app
+// of which a program wrote its name alone would be gone from the directory, and be stopped.
+func emptyApps(apps *hcl.Attribute) (faults hcl.Diagnostics) {
+	if apps == nil {
+		return nil
+	}
+	parts, diags := hcl.ExprList(apps.Expr)
+	if diags.HasErrors() {
+		parts = []hcl.Expression{apps.Expr}
+	}
+	for _, part := range parts {
+		pairs, _ := hcl.ExprMap(part) // what is none is told of elsewhere
+		for _, pair := range pairs {
+			v, _ := pair.Value.Value(nil)
+			items, diags := hcl.ExprList(pair.Value)
+			if name, _ := pair.Key.Value(nil); name.AsString() != "//" && (v.IsNull() || !diags.HasErrors() && len(items) == 0) {
+				faults = append(faults, explain.Problem(pair.Key.Range(), "app "+appspec.Quote(name.AsString())+" is empty", "write its { … }, or remove its name: the app is stopped then"))
+			}
+		}
+	}
+	return faults
 }
 
 func sortAttributes(attrs []*hcl.Attribute) {
