@@ -35,20 +35,22 @@ func (l login) connect(ctx context.Context) (*pgconn.PgConn, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, l.limit, fmt.Errorf("the server does not answer within %s", l.limit))
 	defer cancel()
+	var notYet error // what the server has said
 	for {
 		conn, err := pgconn.ConnectConfig(ctx, conf)
 		switch {
 		case err == nil:
 			return conn, nil
-		case !errors.Is(err, syscall.EAGAIN) && codeOf(err) != cannotConnectNow:
-			if ctx.Err() != nil {
-				err = context.Cause(ctx)
-			}
+		case errors.Is(err, syscall.EAGAIN), codeOf(err) == cannotConnectNow:
+			notYet = err
+		case ctx.Err() != nil:
+			return nil, errors.Join(context.Cause(ctx), notYet)
+		default:
 			return nil, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, errors.Join(context.Cause(ctx), err)
+			return nil, errors.Join(context.Cause(ctx), notYet)
 		case <-time.After(connectRetry):
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -300,13 +301,25 @@ func TestPostgreSQLServerIsNot(t *testing.T) {
 	try(first, "is it a PostgreSQL server")
 	replace(func(conn net.Conn) { conn.Close() })
 	try(first, "is it a PostgreSQL server")
-	replace(func(conn net.Conn) {
+	answer := func(conn net.Conn) {
 		_, _ = conn.Read(make([]byte, 4096))
 		body := "SFATAL\x00VFATAL\x00C57P03\x00Mthe database system is starting up\x00\x00"
 		_, _ = conn.Write(append([]byte{'E', 0, 0, 0, byte(4 + len(body))}, body...))
 		_ = conn.Close()
+	}
+	replace(answer)
+	limit = 5 * time.Second
+	try(first, "accepts no connections yet", "starting up")
+	// The time is over while it answers once more.
+	var asked atomic.Bool
+	replace(func(conn net.Conn) {
+		if asked.Swap(true) {
+			_, _ = io.Copy(io.Discard, conn)
+		}
+		answer(conn)
 	})
 	try(first, "accepts no connections yet", "starting up")
+	limit = time.Minute
 
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(short, ".s.PGSQL.1"), Net: "unix"})
 	if err != nil {
