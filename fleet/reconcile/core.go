@@ -159,6 +159,9 @@ func (c *Core) Inherit(name, former string) {
 // Gone tells whether an app is to be no more, as far as its spec directory is known.
 func (c *Core) Gone(name string) bool {
 	set, err := c.Dir.Snapshot()
+	if set != nil && set.Specs[name] != nil {
+		return false // most are there, and need not be read
+	}
 	rem := c.Store.Load(name)
 	return rem.Unknown == nil && c.Dir.Wanted(set, err, name, &rem, false).Gone()
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -121,6 +122,26 @@ func (s *Store) LockApp(ctx context.Context, app string) (unlock func(), err err
 		case <-time.After(wait):
 			wait = min(2*wait, 100*time.Millisecond)
 		}
+	}
+}
+
+// removeLocks removes what masters of an app have locked for its processes and schedules. What
+// is still locked is the lock of one that runs on.
+func (s *Store) removeLocks(app string) {
+	es, _ := s.entries(s.appDir(app))
+	for _, e := range es {
+		path := filepath.Join(s.appDir(app), e.Name())
+		if !e.Type().IsRegular() || !strings.HasSuffix(path, ".lock") {
+			continue
+		}
+		f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err != nil {
+			continue
+		}
+		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+			_ = s.FS.Remove(path)
+		}
+		_ = f.Close()
 	}
 }
 

@@ -293,6 +293,7 @@ func (s *Store) Delete(app string) error {
 	// Whoever waits for this lock finds, once it has it, that the file is
 	// another one and begins again (lockApp).
 	_ = s.FS.Remove(s.applyLock(app))
+	s.removeLocks(app)
 	_ = s.FS.Remove(s.dataDir(app)) // fails while something is left, as it should
 	_ = s.FS.Remove(s.appDir(app))
 	return nil

@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -273,6 +274,37 @@ func TestAppLockIsTakenInTurn(t *testing.T) {
 		if err := <-got; err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// An app that had processes and schedules is forgotten with their locks, but for one that
+// something which runs on still has.
+func TestForgottenWithItsLocks(t *testing.T) {
+	s := testStore(t)
+	if err := s.Make("blog"); err != nil {
+		t.Fatal(err)
+	}
+	lock := func(name string) *os.File {
+		f, err := os.Create(filepath.Join(s.appDir("blog"), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	lock("processes.lock").Close()
+	held := lock("schedule-nightly.lock")
+	defer held.Close()
+	if err := syscall.Flock(int(held.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"[blog]", "[]"} {
+		if err := s.Delete("blog"); err != nil {
+			t.Fatal(err)
+		}
+		if names, err := s.Apps(); err != nil || fmt.Sprint(names) != want {
+			t.Errorf("apps %v, %v, want %s", names, err, want)
+		}
+		held.Close()
 	}
 }
 
