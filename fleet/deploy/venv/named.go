@@ -5,6 +5,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -18,12 +19,13 @@ type setting struct {
 	from   string // what gives it
 }
 
-// settings are the options of variables and of a configuration of pip that name files.
+// settings are the options of variables and of a configuration of pip that name files, or
+// whither it installs.
 func settings(env []string, config []byte) []setting {
 	var all []setting
 	add := func(option, values, from string) {
 		switch option {
-		case "constraint", "build-constraint", "requirement", "find-links", "editable":
+		case "constraint", "build-constraint", "requirement", "find-links", "editable", "target", "prefix", "root", "dry-run":
 			for value := range strings.FieldsSeq(values) {
 				all = append(all, setting{option, value, from})
 			}
@@ -61,6 +63,10 @@ func (r *requirements) named(tree *os.Root, all []setting) (folders []string, er
 	for _, s := range all {
 		local, isFile := strings.CutPrefix(s.value, "file://")
 		switch {
+		case s.option == "dry-run" && slices.Contains([]string{"0", "n", "no", "f", "false", "off"}, strings.ToLower(s.value)):
+		case slices.Contains([]string{"target", "prefix", "root", "dry-run"}, s.option):
+			// It would end as if all were well.
+			return nil, fmt.Errorf("%s of the deploy block (%s = %s) has pip install nothing into the virtualenv; remove it", s.from, s.option, s.value)
 		case s.option == "editable":
 			r.own = s.from + " names " + s.value
 		case s.option == "find-links" && (isFile || !strings.Contains(s.value, "://")):

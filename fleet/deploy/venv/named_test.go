@@ -50,6 +50,10 @@ func TestFilesThatVariablesName(t *testing.T) {
 	}
 	for variable, says := range map[string]string{
 		"PIP_CONSTRAINT=none.txt":  "requirements file none.txt, which PIP_CONSTRAINT names, is not there",
+		"PIP_TARGET=/srv/lib":      "PIP_TARGET of the deploy block (target = /srv/lib) has pip install nothing into the virtualenv; remove it",
+		"PIP_PREFIX=/srv":          "PIP_PREFIX of the deploy block",
+		"PIP_ROOT=/srv":            "PIP_ROOT of the deploy block",
+		"PIP_DRY_RUN=yes":          "PIP_DRY_RUN of the deploy block",
 		"PIP_CONSTRAINT=/none.txt": "cannot read what PIP_CONSTRAINT of the deploy block names: open /none.txt: no such file or directory",
 	} {
 		in := s.inputs()
@@ -59,6 +63,8 @@ func TestFilesThatVariablesName(t *testing.T) {
 		}
 	}
 	in := s.inputs()
+	in.Env = []string{"PIP_TARGET=", "PIP_DRY_RUN=0"}
+	s.find(in)
 	in.Env = []string{"PIP_CONSTRAINT=https://h/c.txt"}
 	if v := s.find(in); v.Own != "PIP_CONSTRAINT names https://h/c.txt" {
 		t.Errorf("a constraint of elsewhere: %q", v.Own)
