@@ -497,9 +497,9 @@ func TestAStoreThatIsMadeAnewIsSeenAtOnce(t *testing.T) {
 	makeAnew(t, s, a)
 	a.hears(t, "and again")
 	// Its lease is there, and nobody joins anew.
-	a.mu.Lock()
+	a.Member.mu.Lock()
 	a.view.Revision += 1000
-	a.mu.Unlock()
+	a.Member.mu.Unlock()
 	await.True(t, "a finds what etcd has", func() bool { return a.seen() < 1000 })
 }
 
