@@ -10,6 +10,7 @@ import (
 	"net/textproto"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/http1"
@@ -95,7 +96,8 @@ func connOf(hr *http.Request) net.Conn {
 func (s *Server) peer2(hr *http.Request) wsgi.Peer {
 	p := wsgi.Peer{HTTPS: true, Software: "wsgid/" + s.Version, Trusted: s.Trusted, Believed: s.Believed, Mount: s.Mount, Multiprocess: s.Multiprocess}
 	if host, port, err := net.SplitHostPort(hr.RemoteAddr); err == nil {
-		p.RemoteAddr, p.RemotePort = host, port
+		p.RemoteAddr, _, _ = strings.Cut(host, "%") // a zone is this machine's matter
+		p.RemotePort = port
 	}
 	if a, ok := hr.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
 		p.ServerName, p.ServerPort = hostPort(a)

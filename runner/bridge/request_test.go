@@ -176,3 +176,13 @@ func TestPlainRequestToTLS(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// The address of a client is without its zone, as over HTTP/1: networks in trusted_proxies
+// have none.
+func TestAddressOfAnHTTP2Client(t *testing.T) {
+	for from, want := range map[string]string{"[fe80::1%eth0]:5000": "fe80::1", "[::1]:5000": "::1", "192.0.2.1:5000": "192.0.2.1"} {
+		if p := (&Server{}).peer2(&http.Request{RemoteAddr: from}); p.RemoteAddr != want || p.RemotePort != "5000" {
+			t.Errorf("%s: %q %q, want %q", from, p.RemoteAddr, p.RemotePort, want)
+		}
+	}
+}
