@@ -21,9 +21,10 @@ sees = {
     "uid": os.getuid(), "file": __file__, "localhost": socket.gethostbyname("localhost"), "others": os.path.exists("/proc/1/root/etc"),
     "pid": os.getpid(),
 }
-with open(os.environ["DIARY"] + ".new", "w") as f:
+page = os.environ["DIARY"] + "." + sys.argv[1]
+with open(page + ".new", "w") as f:
     json.dump(sees, f)
-os.rename(os.environ["DIARY"] + ".new", os.environ["DIARY"] + "." + sys.argv[1])
+os.rename(page + ".new", page)
 print("%s was here" % sys.argv[1])
 if sys.argv[1] == "bot":
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
