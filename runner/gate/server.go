@@ -72,8 +72,9 @@ type Server struct {
 	answering int                // are answered a challenge over TLS
 	sources   map[netip.Addr]int // how many of heads come from an address
 	draining  bool
-	said      int64 // when a line was written last, and how many were not since
-	unsaid    int
+	saidSince int64 // when the present second of the log began
+	said      int   // lines that were written in it
+	unsaid    int   // and that were not, since the last one that was
 
 	links  map[*Link]struct{} // of masters that hand connections back
 	room   Room
@@ -231,17 +232,23 @@ func (s *Server) shed(c *conn) {
 	c.close()
 }
 
-// say writes a line of the log, at most ten a second.
+// linesASecond bounds the log, which clients can fill. A few that come at once are all there.
+const linesASecond = 10
+
+// say writes a line of the log.
 func (s *Server) say(line string) {
-	now := s.Loop.Now()
-	if s.said != 0 && now-s.said < int64(100*time.Millisecond) {
+	if now := s.Loop.Now(); s.said == 0 || now-s.saidSince >= int64(time.Second) {
+		s.saidSince, s.said = now, 0
+	}
+	if s.said == linesASecond {
 		s.unsaid++
 		return
 	}
 	if s.unsaid > 0 {
 		line += fmt.Sprintf(" (and %d lines omitted)", s.unsaid)
 	}
-	s.said, s.unsaid = now, 0
+	s.said++
+	s.unsaid = 0
 	s.Say(line)
 }
 
