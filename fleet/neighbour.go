@@ -85,7 +85,7 @@ func neighbourOf(stateDir string) *NeighbourError {
 	if unix.Lstat(stateDir, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR || int(st.Uid) == os.Geteuid() {
 		return nil
 	}
-	e := &NeighbourError{User: state.UserName(st.Uid), StateDir: stateDir, Asks: state.UserName(uint32(os.Geteuid()))}
+	e := &NeighbourError{User: appdir.UserName(int(st.Uid)), StateDir: stateDir, Asks: appdir.UserName(os.Geteuid())}
 	if n, ok := readNotice(stateDir, st.Uid); ok {
 		e.PID, e.Dir = n.PID, n.Dir
 		return e

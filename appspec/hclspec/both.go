@@ -9,27 +9,25 @@ import (
 // Both leaves in a set the faults that another reading of the same texts has, too, and takes
 // over the specs that it has beyond.
 func (s *Set) Both(other *Set) {
-	places := map[hcl.Pos]map[string]bool{}
+	place := func(d *hcl.Diagnostic) hcl.Range {
+		return hcl.Range{Filename: d.Subject.Filename, Start: d.Subject.Start}
+	}
+	places := map[hcl.Range]bool{}
 	for _, f := range other.Faults {
 		for _, d := range f.Diagnostics {
 			if d.Subject != nil {
-				if places[d.Subject.Start] == nil {
-					places[d.Subject.Start] = map[string]bool{}
-				}
-				places[d.Subject.Start][d.Subject.Filename] = true
+				places[place(d)] = true
 			}
 		}
 	}
 	for i := range s.Faults {
 		f := &s.Faults[i]
 		f.Diagnostics = slices.DeleteFunc(f.Diagnostics, func(d *hcl.Diagnostic) bool {
-			return d.Severity == hcl.DiagError && d.Subject != nil && !places[d.Subject.Start][d.Subject.Filename]
+			return d.Severity == hcl.DiagError && d.Subject != nil && !places[place(d)]
 		})
 	}
 	s.Faults = slices.DeleteFunc(s.Faults, func(f Fault) bool { return !f.Diagnostics.HasErrors() })
-	if s.DefaultsBroken && !other.DefaultsBroken {
-		s.DefaultsBroken = false
-	}
+	s.DefaultsBroken = s.DefaultsBroken && other.DefaultsBroken
 	for name, spec := range other.Specs {
 		if s.Specs[name] == nil {
 			s.Specs[name] = spec

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -74,11 +72,7 @@ func folderOwner(folder *os.Root, name string) string {
 	if !ok {
 		return "another user"
 	}
-	owner := strconv.FormatUint(uint64(st.Uid), 10)
-	if u, err := user.LookupId(owner); err == nil {
-		return u.Username
-	}
-	return owner
+	return appdir.UserName(int(st.Uid))
 }
 
 // makeFolders makes the folders of a deploy below an app folder.

@@ -6,25 +6,8 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"github.com/spf13/afero"
-
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 )
-
-// Apps lists the apps below a data directory that have a logbook.
-func Apps(fsys afero.Fs, dataDir string) []string {
-	es, err := afero.ReadDir(fsys, filepath.Join(dataDir, "deploys"))
-	if err != nil {
-		return nil
-	}
-	var names []string
-	for _, e := range es {
-		if e.IsDir() {
-			names = append(names, e.Name())
-		}
-	}
-	return names
-}
 
 // Inherit moves all that the logbook of another app has to this one, whose app that one was
 // under its earlier name. What is killed on the way is done by the next one: what should serve

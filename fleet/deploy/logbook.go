@@ -29,8 +29,11 @@ type Book struct {
 // OpenBook is the logbook of an app below a data directory. Nothing is made before
 // something is written; replace writes one file, whole and durably.
 func OpenBook(fsys afero.Fs, dataDir, app string, replace func(path string, data []byte) error) *Book {
-	return &Book{fs: fsys, dir: filepath.Join(dataDir, "deploys", app), app: app, replace: replace}
+	return &Book{fs: fsys, dir: filepath.Join(BooksDir(dataDir), app), app: app, replace: replace}
 }
+
+// BooksDir is where the logbooks of a data directory lie, each in a folder of its app's name.
+func BooksDir(dataDir string) string { return filepath.Join(dataDir, "deploys") }
 
 // entries is how many entries a logbook keeps: older ones go with their releases.
 const entries = 200

@@ -109,7 +109,7 @@ func (d *draft) gateBlock() []string {
 	}
 	lines := []string{"For all apps that share these addresses, once, in a file such as gate.hcl:", "gate {"}
 	for _, f := range d.gate {
-		lines = append(lines, "  http {", "    listen = "+appspec.Quote(f.Value))
+		lines = append(lines, "  http {", "    listen = "+appspec.Quote(strings.Replace(f.Value, "*:", "0.0.0.0:", 1)))
 		switch f.Key {
 		case "tls":
 			lines = append(lines, "    tls {}")

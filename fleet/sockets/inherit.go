@@ -9,21 +9,16 @@ import (
 // Left is a duplicate of what is kept at an address for an app that is gone; nil: nothing is,
 // or there is no descriptor for it. gone tells whether an app is to be no more. The caller
 // closes it.
-func (k *Store) Left(at string, gone func(app string) bool) *os.File {
+func (k *Store) Left(at string, gone func(app string) bool) (own *os.File) {
 	app := k.keeperOf(at)
 	if app == "" || !gone(app) {
 		return nil
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	f := k.apps[app][at]
-	if f == nil { // it has left meanwhile
-		return nil
-	}
-	own, err := listen.FileOf(f, at)
-	if err != nil {
-		return nil
-	}
+	k.With(app, func(files map[string]*os.File) {
+		if f := files[at]; f != nil { // else it has left meanwhile
+			own, _ = listen.FileOf(f, at)
+		}
+	})
 	return own
 }
 

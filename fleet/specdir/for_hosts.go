@@ -23,7 +23,7 @@ func LoadForHosts(fsys afero.Fs, dir string) (*hclspec.Set, error) {
 		if value, ok := os.LookupEnv(name); ok {
 			return value, true
 		}
-		return "1", true
+		return something.LookupEnv(name)
 	}
 	own.OpenFile = func(name string) (afero.File, error) {
 		if f, err := openNamed(name); err == nil {

@@ -14,7 +14,8 @@ func (r *AppState) ReleaseOf(spec *appspec.Spec, gone func(app string, was *AppS
 	if r.releaseKnown || r.store == nil || r.Unknown != nil {
 		return current
 	}
-	for _, app := range deploy.Apps(r.store.FS, r.store.Data) {
+	deployed, _ := r.store.appsIn(deploy.BooksDir(r.store.Data))
+	for _, app := range deployed {
 		var was AppState
 		r.store.LoadSpec(app, &was)
 		if was.Unknown != nil || !gone(app, &was) {

@@ -163,11 +163,6 @@ func userText(uid uint32) string {
 	return fmt.Sprintf("uid %d", uid)
 }
 
-// UserName is the name of a user, or the number of one that has none.
-func UserName(uid uint32) string {
-	return strings.TrimPrefix(strings.TrimPrefix(userText(uid), "user "), "uid ")
-}
-
 // FileID tells a file from another one, as long as it exists.
 func FileID(sys any) string {
 	st, ok := sys.(*syscall.Stat_t)

@@ -3,10 +3,8 @@ package appdir
 import (
 	"errors"
 	"fmt"
-	"os/user"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -81,10 +79,7 @@ func lacks(st *unix.Stat_t, o Owner) string {
 }
 
 func closed(o Owner, what, path string, st *unix.Stat_t, letter string) string {
-	owner := strconv.Itoa(int(st.Uid))
-	if u, err := user.LookupId(owner); err == nil {
-		owner = u.Username
-	}
+	owner := UserName(int(st.Uid))
 	step := fmt.Sprintf("chmod %s+x %s", letter, path)
 	if st.Uid != 0 && int(st.Uid) != o.UID {
 		step += fmt.Sprintf(", or run the app as its owner: user = %q", owner)

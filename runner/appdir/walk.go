@@ -283,3 +283,6 @@ func userName(uid int) string {
 	}
 	return "uid " + strconv.Itoa(uid)
 }
+
+// UserName is the name of a user, or the number of one that has none.
+func UserName(uid int) string { return strings.TrimPrefix(userName(uid), "uid ") }

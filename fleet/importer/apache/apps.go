@@ -325,7 +325,7 @@ func (c *conf) addresses(apps []*app) {
 				a.app.Add(facts.Fact{Set: "tls.key", Value: l.tls[1], Was: "SSLCertificateKeyFile", At: l.at})
 			}
 			a.app.Lost(l.at, l.was, "apps share "+l.address+" and Apache chose by name: write the gate block at the end of this into a file of its own; the first host of Apache's was the default one")
-			gate := facts.Fact{Set: facts.SetGate, Value: strings.Replace(l.address, "*:", "0.0.0.0:", 1)}
+			gate := facts.Fact{Set: facts.SetGate, Value: l.address}
 			if l.tls != nil {
 				gate.Key = "tls"
 			}
@@ -353,7 +353,7 @@ func (c *conf) redirects(a *app, shared bool) {
 			continue
 		}
 		for _, l := range c.listen(d.host) {
-			a.app.Add(facts.Fact{Set: facts.SetGate, Value: strings.Replace(l.address, "*:", "0.0.0.0:", 1), Key: "https"})
+			a.app.Add(facts.Fact{Set: facts.SetGate, Value: l.address, Key: "https"})
 		}
 	}
 }
