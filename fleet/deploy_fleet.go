@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/words"
 )
 
@@ -131,6 +133,28 @@ func (d *Daemon) deployPart(ctx context.Context, t cluster.Task) {
 func (c *core) deployed(app string) string {
 	if cur, _, _, err := c.Store.Book(app).Current(); err == nil && cur != nil {
 		return cur.Commit
+	}
+	return ""
+}
+
+// nowCalled is the app of the directory that one is now that it no longer names, and whose last
+// deploy was that, by the logbooks of this host; empty: none.
+func (c *core) nowCalled(o cluster.Order, commit string) string {
+	all := c.Dir.Everywhere()
+	if all[o.App] != nil || !c.Gone(o.App) {
+		return ""
+	}
+	formers := c.Store.Formers(all, func(app string, _ *state.AppState) bool { return c.Gone(app) })
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if formers[name] == o.App {
+			return name
+		}
+		if all[name].Deploy == nil {
+			continue
+		}
+		if cur, _, _, err := c.Store.Book(name).Current(); err == nil && cur != nil && cur.Deploy == o.ID && cur.Commit == commit {
+			return name // it has its logbook already
+		}
 	}
 	return ""
 }

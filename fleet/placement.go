@@ -39,6 +39,9 @@ type Cluster interface {
 	Agree(ctx context.Context, name, mine, instead string) (string, error)
 	// OnDeploys sets what carries out the part of this host in deploys, before Run.
 	OnDeploys(do func(ctx context.Context, t cluster.Task))
+	// OnRenames sets what says which app of the directory one is now that it no longer names
+	// and whose last deploy was that; empty: none, or it is not known. Before Run, too.
+	OnRenames(is func(order cluster.Order, commit string) string)
 }
 
 // takePart has the daemon take part in the fleet of many machines, if it is of one. It
@@ -50,6 +53,7 @@ func (d *Daemon) takePart() (parted func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	d.core.opts.Cluster.OnDeploys(d.deployPart)
+	d.core.opts.Cluster.OnRenames(d.core.nowCalled)
 	go func() {
 		defer close(done)
 		d.core.opts.Cluster.Run(ctx, func() { d.loop.Post(ctx, func() { d.loop.Reread() }) }, d.endpoints)
@@ -164,6 +168,8 @@ func (alone) Address() string { return "" }
 func (alone) Report()         {}
 
 func (alone) OnDeploys(func(context.Context, cluster.Task)) {}
+
+func (alone) OnRenames(func(cluster.Order, string) string) {}
 
 func (alone) Agree(context.Context, string, string, string) (string, error) {
 	return "", errors.New("the daemon of this host does not run; start it")

@@ -45,7 +45,7 @@ func (p *placement) of(apps []App, hosts []Host) map[string][]string {
 
 func (p *placement) isOf(apps []App, hosts []Host) bool {
 	same := func(a, b App) bool {
-		return a.Name == b.Name && a.Broken == b.Broken && slices.Equal(a.Backends, b.Backends)
+		return a.Name == b.Name && a.Broken == b.Broken && a.Former == b.Former && slices.Equal(a.Backends, b.Backends)
 	}
 	return p.placed != nil && slices.Equal(p.hosts, hosts) && slices.EqualFunc(p.apps, apps, same)
 }
@@ -92,7 +92,7 @@ func (h *Hosting) Decide(now time.Time, apps []App, members []Host, ready func(a
 			}
 			continue
 		}
-		if !before.here[a.Name] {
+		if !before.here[a.Name] && (a.Former == "" || !before.here[a.Former]) {
 			d.Elsewhere[a.Name] = where(hosts)
 			continue
 		}

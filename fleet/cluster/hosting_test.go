@@ -121,3 +121,32 @@ func TestADecisionThatHoldsIsTheOneThatWouldBeMade(t *testing.T) {
 		t.Errorf("only %d decisions were given again", again)
 	}
 }
+
+// TestAnAppUnderAnotherNameStaysUntilItIsServedElsewhere, as where its name says.
+func TestAnAppUnderAnotherNameStaysUntilItIsServedElsewhere(t *testing.T) {
+	t.Parallel()
+	h := &Hosting{ID: "a"}
+	h.Recall([]string{"blog"})
+	one := []Backend{{Region: "eu1", Count: 1}}
+	hosts := append(hostsNamed("b"), Host{ID: "a", Region: "eu1", Cordoned: true})
+	serving := false
+	elsewhere := func(apps ...App) string {
+		d := h.Decide(time.Now(), apps, hosts, func(app, host string) bool { return serving && app == "site" && host == "b" })
+		h.Keep(d)
+		return d.Elsewhere["site"]
+	}
+	if why := elsewhere(App{Name: "site", Backends: one, Former: "blog"}); why != "" {
+		t.Fatalf("it was let go before anybody else served it: %s", why)
+	}
+	if why := elsewhere(App{Name: "site", Backends: one}); why != "" { // its logbook was taken over
+		t.Fatalf("it was let go before anybody else served it: %s", why)
+	}
+	serving = true
+	if why := elsewhere(App{Name: "site", Backends: one}); why != "it runs on b" {
+		t.Errorf("it is still here: %q", why)
+	}
+	h.Recall([]string{"other"})
+	if why := elsewhere(App{Name: "site", Backends: one, Former: "blog"}); why != "it runs on b" {
+		t.Errorf("it is here, where nothing of it ever was: %q", why)
+	}
+}

@@ -18,6 +18,10 @@ type App struct {
 	Backends []Backend // none: every host runs it
 	// Broken: nobody can tell what it asks for. It stays where it is.
 	Broken bool
+	// Former is the app that this one was under another name, as far as this host knows;
+	// empty: none. It says nothing of where the app is placed: it stays where that one ran
+	// until it is served there.
+	Former string
 }
 
 // Host is a machine of the fleet, as it says of itself.

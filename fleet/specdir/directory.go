@@ -47,13 +47,14 @@ type Directory struct {
 	place     place
 	completed map[string]completed // by the last load, by app
 
-	mu       sync.Mutex // guards what follows
-	set      *hclspec.Set
-	setErr   error           // the directory cannot be read; set is nil then
-	doors    *doors          // of set, or of the one before
-	missing  map[string]bool // apps that the directory has named before
-	lastWent time.Time       // when it lost one of them last
-	gone     map[string]bool // apps that were taken out of the directory, as far as is known
+	mu         sync.Mutex // guards what follows
+	set        *hclspec.Set
+	setErr     error                    // the directory cannot be read; set is nil then
+	doors      *doors                   // of set, or of the one before
+	missing    map[string]bool          // apps that the directory has named before
+	lastWent   time.Time                // when it lost one of them last
+	everywhere map[string]*appspec.Spec // of the last load; nil: there is no other host
+	gone       map[string]bool          // apps that were taken out of the directory, as far as is known
 }
 
 // New is a directory that was not read yet.

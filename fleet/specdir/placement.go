@@ -7,6 +7,8 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
 // PlacedApps is what placement must know of the apps of a directory. here is what this
@@ -48,20 +50,36 @@ func PlacedApps(neutral, here *hclspec.Set) []cluster.App {
 	return apps
 }
 
-// placed takes what runs elsewhere out of a set. It needs loadMu.
+// placed takes what runs elsewhere out of a set of a fleet of many machines. It needs loadMu.
 func (d *Directory) placed(set *hclspec.Set) {
-	if d.Elsewhere == nil {
-		return
-	}
 	o := NeutralOptions()
 	o.Cache = &d.neutral
 	neutral, err := o.Load(d.Disk, d.Path)
 	if err != nil {
 		neutral = nil
 	}
-	elsewhere := d.Elsewhere(PlacedApps(neutral, set))
+	apps := PlacedApps(neutral, set)
+	all := maps.Clone(set.Specs)
+	for name, former := range d.Store.Formers(all, func(app string, was *state.AppState) bool {
+		return plan.Wanted(set, nil, app, was.LastGood).Gone()
+	}) {
+		if i := slices.IndexFunc(apps, func(a cluster.App) bool { return a.Name == name }); i >= 0 {
+			apps[i].Former = former
+		}
+	}
+	elsewhere := d.Elsewhere(apps)
 	for name := range elsewhere {
 		delete(set.Specs, name)
 	}
 	set.Faults = slices.DeleteFunc(set.Faults, func(f hclspec.Fault) bool { return f.App != "" && elsewhere[f.App] != "" && len(f.Apps) == 0 })
+	d.mu.Lock()
+	d.everywhere = all
+	d.mu.Unlock()
+}
+
+// Everywhere are the specs of the last load by app, of those too that other hosts run.
+func (d *Directory) Everywhere() map[string]*appspec.Spec {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.everywhere
 }

@@ -33,7 +33,8 @@
 // itself (cluster.Deployment.Turn says for whom). What a host writes of itself counts only
 // while its order is the last: one that wakes after a pause does not go on with a deploy
 // that another has followed. A host that got the app later brings itself to what the last
-// order has deployed.
+// order has deployed. Where an app was given another name, any host that knows of it moves the
+// order, and what the hosts have agreed upon, to that one.
 //
 // # Hints and lists
 //

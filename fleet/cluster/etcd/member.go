@@ -25,7 +25,8 @@ type Member struct {
 	claim  chan struct{} // the key of this host is not as it should be
 	report chan struct{} // what this host serves may have changed
 
-	deploy func(ctx context.Context, t cluster.Task) // nil: this host has no part in deploys
+	deploy  func(ctx context.Context, t cluster.Task)       // nil: this host has no part in deploys
+	renames func(order cluster.Order, commit string) string // nil: this host knows of none
 
 	holds map[string]string // digests of the mirror's texts; nil: to be read. Of Open, then of the session.
 
@@ -43,8 +44,10 @@ type Member struct {
 	told     bool              // all of them hang on the present lease
 	tasks    map[string]string // the order of an app that this host is at
 	lateAt   map[string]time.Time
-	doubts   bool      // etcd may have been restored or recreated: all is to be listed
-	doubted  time.Time // when that was so last
+	renamed  map[string]renaming // by an app that the specs no longer name
+	renaming bool                // a look at them is under way
+	doubts   bool                // etcd may have been restored or recreated: all is to be listed
+	doubted  time.Time           // when that was so last
 }
 
 // NewMember makes a member that keeps its mirror in dir.
@@ -52,7 +55,7 @@ func NewMember(c *Client, dir string, host cluster.Host) *Member {
 	return &Member{Host: host, client: c, mirror: cluster.Mirror{Dir: dir}, Log: slog.New(slog.DiscardHandler),
 		wake: make(chan struct{}, 1), claim: make(chan struct{}, 1), report: make(chan struct{}, 1),
 		hosting: cluster.Hosting{ID: host.ID}, reported: map[string]string{},
-		tasks: map[string]string{}, lateAt: map[string]time.Time{}}
+		tasks: map[string]string{}, lateAt: map[string]time.Time{}, renamed: map[string]renaming{}}
 }
 
 // Specs is the directory with the texts of the last generation that was read.
@@ -187,6 +190,7 @@ func (m *Member) session(whole context.Context, changed func()) error {
 		return err
 	}
 	m.begin(whole)
+	m.carryOver(whole)
 	cl, err := m.client.conn()
 	if err != nil {
 		return err
@@ -243,6 +247,7 @@ func (m *Member) session(whole context.Context, changed func()) error {
 			return err
 		}
 		m.begin(whole)
+		m.carryOver(whole)
 		m.mu.Lock()
 		now := m.view.Revision
 		m.mu.Unlock()
@@ -273,6 +278,11 @@ func (m *Member) due() time.Duration {
 	}
 	if m.decided != nil && !m.decided.Due.IsZero() {
 		if left := time.Until(m.decided.Due); left > 0 {
+			d = min(d, left)
+		}
+	}
+	for _, r := range m.renamed {
+		if left := time.Until(r.next); left > 0 {
 			d = min(d, left)
 		}
 	}

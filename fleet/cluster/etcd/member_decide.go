@@ -3,6 +3,7 @@ package etcd
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -129,6 +130,9 @@ func nobody(string, string) bool { return false }
 func (m *Member) Elsewhere(apps []cluster.App) map[string]string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if !slices.EqualFunc(m.apps, apps, func(a, b cluster.App) bool { return a.Name == b.Name }) {
+		clear(m.renamed)
+	}
 	m.apps = append([]cluster.App{}, apps...)
 	if d := m.decide(time.Now(), nobody); d != nil {
 		m.keep(d)
