@@ -45,8 +45,9 @@ type fixture struct {
 	limit Limits
 }
 
-// start serves app, which is called on one goroutine a request.
-func start(t *testing.T, limits Limits, app func(in *Incoming)) *fixture {
+// start serves app, which is called on one goroutine a request; change is done to the server
+// before anyone can reach it.
+func start(t *testing.T, limits Limits, app func(in *Incoming), change ...func(*Server)) *fixture {
 	t.Helper()
 	dir := t.TempDir()
 	certFile, keyFile := writePair(t, dir, "first")
@@ -84,6 +85,9 @@ func start(t *testing.T, limits Limits, app func(in *Incoming)) *fixture {
 		h := &hello{c: c, loop: loop}
 		loop.Own(c.Descriptor(), h)
 		h.OnEvents(0) // its request may have come with the end of the handshake
+	}
+	for _, do := range change {
+		do(f.Server)
 	}
 	var others sync.WaitGroup
 	others.Go(func() {

@@ -46,9 +46,10 @@ func TestLongHeadOverHTTP2(t *testing.T) {
 // and counted as the others. The limit is known to the client: Go's does not send
 // such a head at all.
 func TestEndlessHeadOverHTTP2(t *testing.T) {
-	f := start(t, Limits{}, func(in *Incoming) { ok(in, "reached") })
 	var counted atomic.Int64
-	f.Refused = func(_ wsgi.Peer, status int) { counted.Store(int64(status)) }
+	f := start(t, Limits{}, func(in *Incoming) { ok(in, "reached") }, func(s *Server) {
+		s.Refused = func(_ wsgi.Peer, status int) { counted.Store(int64(status)) }
+	})
 	client := f.client()
 	resp, err := client.Get("https://" + f.addr + "/")
 	read(t, resp, err)

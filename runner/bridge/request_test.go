@@ -122,10 +122,13 @@ func TestRefusedRequests(t *testing.T) {
 
 // A body that cannot be kept is answered, told in the log and counted.
 func TestFullDisk(t *testing.T) {
-	f := start(t, Limits{}, func(in *Incoming) { ok(in, "reached") })
 	statuses := make(chan int, 1)
-	f.Refused = func(_ wsgi.Peer, status int) { statuses <- status }
-	f.TempFile = func() (*os.File, error) { return nil, &fs.PathError{Op: "open", Path: "spool", Err: syscall.ENOSPC} }
+	f := start(t, Limits{}, func(in *Incoming) { ok(in, "reached") }, func(s *Server) {
+		s.Refused = func(_ wsgi.Peer, status int) { statuses <- status }
+		s.TempFile = func() (*os.File, error) {
+			return nil, &fs.PathError{Op: "open", Path: "spool", Err: syscall.ENOSPC}
+		}
+	})
 	req := f.request(t.Context(), http.MethodPost, "/", bytes.NewReader(make([]byte, 1<<20)))
 	resp, err := f.client().Do(req)
 	got := read(t, resp, err)
