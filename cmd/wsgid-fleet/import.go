@@ -39,6 +39,7 @@ runs the same application. Nothing is changed, and nothing is started. A PATH is
                                 all that are enabled; the init script of a Debian
                                 service for OpenStack
   a Procfile                    or its folder, with the .env beside it
+  a ~/.piku                     with all apps that piku runs, or one of ~/.piku/apps
   a site of Apache              with directives of mod_wsgi, or the apache2.conf
   a conf.json of NGINX Unit     or what its control socket gives
   a command line                of gunicorn, uwsgi or mod_wsgi-express, by --from command

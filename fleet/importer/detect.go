@@ -14,6 +14,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/apache"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/command"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/piku"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/systemd"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/unit"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/uwsgi"
@@ -45,6 +46,9 @@ func detect(path string) (string, error) {
 	text, err := facts.ReadFile(path)
 	if err != nil {
 		return "", err
+	}
+	if filepath.Base(path) == "Procfile" && piku.IsApp(filepath.Dir(path)) {
+		return "piku", nil
 	}
 	if strings.HasSuffix(path, ".timer") {
 		return "", errors.New("a timer is a schedule of the app whose user and folder its service has: import the .service of the app that lies beside it")
@@ -79,6 +83,9 @@ func detectFolder(path string) (string, error) {
 		return "", err
 	}
 	procfile := slices.Contains(names, "Procfile")
+	if _, isRoot := piku.IsRoot(path); isRoot || procfile && piku.IsApp(path) {
+		return "piku", nil
+	}
 	if slices.Contains(names, "wsgid.json") || slices.Contains(names, "app") && !procfile { // which many a project has as its package
 		return "wsgid", nil
 	}

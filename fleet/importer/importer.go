@@ -12,6 +12,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/command"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/gunicorn"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/piku"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/procfile"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/supervisord"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/systemd"
@@ -35,7 +36,7 @@ type Imported struct {
 }
 
 // Formats are what can be read, by the names that Options.Format takes.
-var Formats = []string{"wsgid", "uwsgi", "gunicorn", "supervisord", "systemd", "procfile", "apache", "unit", "init", "command"}
+var Formats = []string{"wsgid", "uwsgi", "gunicorn", "supervisord", "systemd", "procfile", "piku", "apache", "unit", "init", "command"}
 
 // readers are the formats besides wsgid's folders.
 var readers = map[string]func(facts.Options, string) ([]*facts.App, error){
@@ -44,6 +45,7 @@ var readers = map[string]func(facts.Options, string) ([]*facts.App, error){
 	"supervisord": supervisord.Read,
 	"systemd":     systemd.Read,
 	"procfile":    procfile.Read,
+	"piku":        piku.Read,
 	"apache":      apache.Read,
 	"unit":        unit.Read,
 	"init":        command.ReadInit,

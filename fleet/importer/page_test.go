@@ -50,6 +50,7 @@ back-off ends:
 | supervisord | take its ` + "`[program:shop]`" + ` out, then ` + "`supervisorctl update`" + ` |
 | uWSGI's Emperor | move the vassal's file out of the folder |
 | systemd | ` + "`systemctl disable --now wiki`" + `, and its ` + "`.socket`" + ` and timers where it has some |
+| piku | take the hook of ` + "`~/.piku/repos/shop`" + ` away, then ` + "`piku stop shop`" + ` |
 | Apache | ` + "`a2dissite poll`, `systemctl reload apache2`" + ` |
 
 ` + "```sh\nwsgid-fleet apply shop\n```" + `

@@ -150,7 +150,7 @@ var directOpeners = []struct {
 		"fleet/importer/apache/apache.go Read holds include",
 		"fleet/importer/apache/facts.go application userHome",
 		"fleet/importer/detect.go detect",
-		"fleet/importer/facts/options.go FolderNames ReadFile", // what an operator asks to be read
+		"fleet/importer/facts/options.go Exists FolderNames IsFolder ReadFile", // what an operator asks to be read
 		"fleet/importer/facts/owner.go OwnerOf",
 		"fleet/importer/gunicorn/gunicorn.go Command",
 		"fleet/importer/mapping.go isFile",

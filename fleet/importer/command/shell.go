@@ -43,6 +43,16 @@ func OfShell(a *facts.App, c facts.Command, text, instead string) facts.Command 
 	return s.c
 }
 
+// Whole is a line of a shell as a command: its words where it starts one program and does
+// nothing else, else the shell with the line.
+func Whole(text string, env map[string]string) []string {
+	line := shellwords.Line(text, env)
+	if len(line.Commands) == 1 && !line.Besides && len(line.Unknown) == 0 && !slices.Contains(around, line.Commands[0][0]) && !facts.Assignment().MatchString(line.Commands[0][0]) {
+		return line.Commands[0]
+	}
+	return []string{"sh", "-c", text}
+}
+
 // around are words of a shell around commands.
 var around = strings.Fields("if then else elif fi do done while until ! { }")
 

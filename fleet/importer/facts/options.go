@@ -75,3 +75,15 @@ func WithoutPath(err error) error {
 
 // MaxOptions bounds what loops and includes of a configuration can make.
 const MaxOptions = 20_000
+
+// IsFolder tells whether a folder is there.
+func IsFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// Exists tells whether a file or folder is there.
+func Exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

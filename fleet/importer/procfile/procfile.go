@@ -82,7 +82,7 @@ func Read(o facts.Options, path string) ([]*facts.App, error) {
 		}
 		switch {
 		case server == "" && name == "release":
-			a.Add(facts.Fact{Set: facts.SetStage, Key: name, List: c.Argv, Was: c.Was, At: at})
+			a.Add(facts.Fact{Set: facts.SetStage, Key: name, List: command.Whole(filled(text, names, own), own), Was: c.Was, At: at})
 		case server == "":
 			for _, f := range trial.Facts {
 				if f.Set == facts.SetLost || f.Set == facts.SetNote {

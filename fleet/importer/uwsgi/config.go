@@ -14,7 +14,8 @@ import (
 // option is one option of a uWSGI instance, as its files give it.
 type option struct {
 	key, value string
-	done       bool // taken already: placeholders are not looked for in it
+	was        string // as another program's file says it, which gave it; empty: as it is
+	done       bool   // taken already: placeholders are not looked for in it
 	at         facts.Position
 }
 

@@ -45,6 +45,9 @@ func appOf(c *config, file string) *facts.App {
 
 // was is an option as it is written, without what may be secret.
 func was(o *option) string {
+	if o.was != "" {
+		return o.was
+	}
 	if facts.IsSecretName(o.key) || o.key == "env" {
 		name, _, _ := strings.Cut(o.value, "=")
 		if o.key != "env" {
