@@ -24,7 +24,8 @@
 //	wsgid/plugins.py     wsgid 0.7's plugins; filters.py: its request filters
 //	wsgid/failure.py     what went wrong, in words; closed.py: what keeps the user out
 //	wsgid/template.py    preload: workers are forked from it; sharing.py: what it must
-//	                     not have open then
+//	                     not have open or locked then; apart.py: what a worker does in
+//	                     its own way from then on
 //	wsgid/core.py conf.py loaders/ interfaces/ and plugnplay.py
 //	                     the names that plugins import
 package host

@@ -192,19 +192,6 @@ func TestPreload(t *testing.T) {
 	}
 }
 
-// The template's end does not end its workers.
-func TestPreloadWithoutTemplate(t *testing.T) {
-	w, _ := startReady(t, webApp(t, preloaded), options{config: wsgi.Config{WSGIApp: "web:application", Preload: true}})
-	f := w.fork(1)
-	f.slots[0].ready()
-	w.quit()
-	if r := f.slots[0].do(map[string]any{"PATH_INFO": "/"}, ""); r.String() != "200 OK body" {
-		t.Errorf("got %s", r)
-	}
-	f.slots[0].send(wsgi.AppendHeader(nil, wsgi.MsgQuit, 0, 0))
-	<-f.log.done
-}
-
 func TestPreloadFailures(t *testing.T) {
 	flag := filepath.Join(t.TempDir(), "fail")
 	dir := webApp(t, preloaded+"\nthread = threading.Thread(target=threading.Event().wait, daemon=True, name='poller')\nthread.start()\n")

@@ -19,6 +19,8 @@ func TestPreloadSharesNothing(t *testing.T) {
 	const app = "\ndef application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'ok']\n"
 	peer := ln.Addr().(*net.TCPAddr)
 	connect := "import os, select, socket, wsgid\nc = socket.create_connection(('127.0.0.1', " + strings.Split(peer.String(), ":")[1] + "))\n"
+	const database = "import os, sqlite3, wsgid\nc = sqlite3.connect(os.path.join(os.path.dirname(__file__), 'x.db'))\n" +
+		"c.execute('create table t(x)')\nc.commit()\n"
 	for name, c := range map[string]struct{ code, want string }{
 		"socket":     {connect, "a TCP socket connected to " + peer.String() + " (web.c, a socket.socket)"},
 		"pipe":       {"import os\nr, w = os.pipe()\n", "a pipe"},
@@ -28,6 +30,10 @@ func TestPreloadSharesNothing(t *testing.T) {
 		"prefork":    {connect + "@wsgid.prefork\ndef close():\n    c.close()\n", ""},
 		"on purpose": {connect + "wsgid.shared(c)\n", ""},
 		"file":       {"f = open('/dev/null')\n", ""},
+		// findings/sqlite-forked-connection-holds-no-lock.sh
+		"SQLite with a WAL":    {database + "c.execute('pragma journal_mode=wal')\n", "an SQLite database with a WAL open, /"},
+		"SQLite":               {database, ""},
+		"SQLite, closed again": {database + "c.execute('pragma journal_mode=wal')\nwsgid.prefork(c.close)\n", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := options{config: wsgi.Config{WSGIApp: "web:application", Preload: true}}

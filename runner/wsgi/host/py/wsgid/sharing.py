@@ -1,5 +1,6 @@
-"""What a template must not have open when it forks: workers would share it, and
-read each other's answers."""
+"""What a template must not have when it forks: what it has open, workers would
+share, and read each other's answers; what it has locked, they would take for theirs;
+for threads of a library they would wait."""
 
 import os
 import stat
@@ -26,31 +27,44 @@ def allow(what):
 
 
 def prepare(hooks):
-    """Runs the hooks of @wsgid.prefork and closes what frameworks can open anew."""
+    """Runs the hooks of @wsgid.prefork and closes what frameworks can open anew. What
+    there is to warn of."""
     for hook in hooks:
         hook()
     db = sys.modules.get("django.db")
     if db is not None:
         db.connections.close_all()  # each worker connects at its first query
+    return [text for text in (_rest_openmp(), _locked()) if text]
 
 
 def refusal(ours=()):
     """Why this process must not fork, or None. ours are descriptors to pass over."""
-    found = []
+    found, databases = [], []
     for name in os.listdir("/proc/self/fd"):
         fd = int(name)
         if fd not in ours:
             kind = _kind(fd)
-            if kind:
+            if kind == _DATABASE:
+                databases.append("%s (descriptor %d)" % (os.readlink("/proc/self/fd/%d" % fd), fd))
+            elif kind:
                 found.append("descriptor %d, %s%s" % (fd, kind, _holder(fd)))
-    if not found:
-        return None
-    return ("the application has something open that its workers, which are forked "
-            "(workers.preload), would share, and read each other's answers from: " + "; ".join(sorted(found)))
+    reasons = []
+    if found:
+        reasons.append("the application has something open that its workers, which are forked "
+                       "(workers.preload), would share, and read each other's answers from: " + "; ".join(sorted(found)))
+    if databases:
+        reasons.append("the application has an SQLite database with a WAL open, %s, and its workers, which are forked "
+                       "(workers.preload), would not have the lock that keeps others from removing the WAL: what "
+                       "they commit could be lost" % ", ".join(sorted(databases)))
+    return "; ".join(reasons) or None
 
 
 HINT = ("open it in a function with @wsgid.postfork, or close it in one with @wsgid.prefork; "
         "what is shared on purpose is named with wsgid.shared(it)")
+
+
+# With a rollback journal SQLite takes its locks anew for each transaction.
+_DATABASE = "an SQLite database with a WAL"
 
 
 def _kind(fd):
@@ -61,6 +75,9 @@ def _kind(fd):
             return None
         if stat.S_ISSOCK(st.st_mode):
             return _socket(fd)
+        if stat.S_ISREG(st.st_mode):
+            head = os.pread(fd, 20, 0)
+            return _DATABASE if head[:16] == b"SQLite format 3\0" and head[18:19] == b"\2" else None
         # gevent and eventlet have these for their hubs, which workers make anew.
         if "gevent" in sys.modules or "eventlet" in sys.modules:
             return None
@@ -123,3 +140,55 @@ def _has(value, fd):
 
 def _type(value):
     return "%s.%s" % (type(value).__module__, type(value).__qualname__)
+
+
+def _locked():
+    """The files that were locked while the application was loaded, in words: a lock of
+    flock is the workers' too, all of them hold it, one of fcntl is not."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            st = os.fstat(int(name))
+            identity = (st.st_dev, st.st_ino)
+            if not stat.S_ISREG(st.st_mode) or identity in _allowed or _ours.get(int(name)) == identity:
+                continue
+            with open("/proc/self/fdinfo/" + name) as f:
+                locks = [line.split() for line in f if line.startswith("lock:")]
+            path = os.readlink("/proc/self/fd/" + name)
+        except OSError:
+            continue  # it is closed meanwhile
+        for lock in locks:
+            if len(lock) > 4 and lock[4] == "WRITE":
+                found.append("%s (%s)" % (path, "fcntl: none of them holds it" if lock[2] == "POSIX"
+                                          else "flock: all of them hold it"))
+    if not found:
+        return None
+    return ("the application has locked a file while it was loaded, and its workers, which are forked "
+            "(workers.preload), would each take the lock for theirs: %s; lock it in a function with "
+            "@wsgid.postfork" % ", ".join(sorted(set(found))))
+
+
+def _rest_openmp():
+    """Has OpenMP of GCC let its threads go. It keeps them from one loop to the next and
+    knows of no forks: a worker would wait for them for ever."""
+    try:
+        with open("/proc/self/maps") as f:
+            paths = {line[line.index("/"):].rstrip("\n") for line in f if "/libgomp" in line}
+    except OSError:
+        return None
+    awake = []
+    for path in sorted(paths):
+        try:
+            import ctypes
+
+            if ctypes.CDLL(path).omp_pause_resource_all(2):  # omp_pause_hard
+                awake.append(path)
+        except (ImportError, OSError, AttributeError):  # one of GCC 8 and older has no such call
+            awake.append(path)
+    threading = sys.modules.get("threading")
+    known = threading.active_count() if threading is not None else 1
+    if not awake or len(os.listdir("/proc/self/task")) <= known:
+        return None
+    return ("the application has used OpenMP while it was loaded, whose threads (of %s) its workers, which are forked "
+            "(workers.preload), would wait for for ever: use it in a function with @wsgid.postfork first, or take "
+            "preload away" % ", ".join(awake))

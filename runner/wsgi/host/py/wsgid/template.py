@@ -9,7 +9,7 @@ from fcntl import F_DUPFD_CLOEXEC, F_SETFL, F_SETOWN, F_SETSIG, fcntl
 
 from _socket import timeout
 
-from . import hidden, link, sharing
+from . import apart, hidden, link, sharing
 from .link import monotonic
 
 _MOST = 253  # SCM_MAX_FD of Linux
@@ -36,7 +36,7 @@ def run(sock, ready, fail, end, adopt):
             "threads that were started while the application was loaded (%s) do not exist in "
             "the workers, which are forked: start them in a function with @wsgid.postfork" % names)
     try:
-        sharing.prepare(wsgid._before)
+        ready["warnings"] += sharing.prepare(wsgid._before)
         problem = sharing.refusal()
     except BaseException as exc:
         fail(sock, exc)
@@ -69,6 +69,7 @@ def run(sock, ready, fail, end, adopt):
             link.leave(1)
         _reap()
         if message[0] == link.QUIT:
+            _outlive(sock)
             end()
         if message[0] != link.FORK:
             continue
@@ -87,8 +88,23 @@ def run(sock, ready, fail, end, adopt):
             link.leave(1)
 
 
+def _outlive(sock):
+    """Waits for the workers, who are draining: what is removed at the end of this
+    process, as temporary folders, they may still read, and locks of it are for them."""
+    sock.settimeout(_GRACE / 2)
+    while _children:
+        try:
+            message, _ = link.receive_descriptors(sock, _MOST)
+        except timeout:
+            message = True
+        if not message:
+            link.leave(1)
+        _reap()
+
+
 def _answer(fds):
     """Forks a worker; what to tell the master of it, or None in the worker."""
+    apart.count()
     problem = sharing.refusal(fds)  # a thread may have opened something since
     if problem:
         return {"error": problem, "hint": sharing.HINT, "shares": True}
@@ -117,6 +133,7 @@ def _become(fds, adopt):
     """Makes this process a worker: fds are the log, the shared memory and
     the slots."""
     _children.clear()
+    apart.renew()
     os.setpgid(0, 0)  # what it starts can be ended with it
     if _signal.getsignal(_signal.SIGCHLD) is _reap:
         _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)

@@ -1,0 +1,170 @@
+package host_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
+)
+
+const answers = `
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [repr(answer()).encode()]
+`
+
+// ask is what a forked worker's application answers.
+func (f *forked) ask() string {
+	return f.slots[0].do(map[string]any{"PATH_INFO": "/"}, "").body
+}
+
+func (f *forked) quit() {
+	f.slots[0].send(wsgi.AppendHeader(nil, wsgi.MsgQuit, 0, 0))
+}
+
+// forks starts the template of an application, which it warns of nothing, and
+// workers of it.
+func forks(t *testing.T, code string, n int) (dir string, w *worker, all []*forked) {
+	t.Helper()
+	dir = webApp(t, code+answers)
+	w, ready := startReady(t, dir, options{config: wsgi.Config{WSGIApp: "web:application", Preload: true}})
+	if len(ready.Warnings) != 0 {
+		t.Errorf("warnings %q", ready.Warnings)
+	}
+	for range n {
+		f := w.fork(1)
+		f.slots[0].ready()
+		all = append(all, f)
+	}
+	return dir, w, all
+}
+
+// What the template makes, and removes at its end, no worker removes at its own, and
+// the template's end waits for those who still need it.
+func TestPreloadTemporaryFolders(t *testing.T) {
+	dir, w, all := forks(t, `
+import atexit, os, shutil, tempfile
+a, b = tempfile.TemporaryDirectory(dir=os.path.dirname(__file__)), tempfile.mkdtemp(dir=os.path.dirname(__file__))
+atexit.register(shutil.rmtree, b)
+def at_end():
+    print("ends", flush=True)
+atexit.register(at_end)
+def answer():
+    return [os.path.isdir(a.name), os.path.isdir(b)]
+`, 2)
+	const there = "[True, True]"
+	all[0].quit()
+	if e := w.exited(); e != (wsgi.Exited{PID: all[0].pid}) {
+		t.Errorf("exited is %+v", e)
+	}
+	if log := all[0].log.String(); log != "ends\n" { // what else is to be done at an end each does
+		t.Errorf("log of the worker: %q", log)
+	}
+	if got := all[1].ask(); got != there {
+		t.Errorf("after the end of the first worker %s", got)
+	}
+	w.slots[0].send(wsgi.AppendHeader(nil, wsgi.MsgQuit, 0, 0))
+	if got := all[1].ask(); got != there {
+		t.Errorf("after the template was told to end %s", got)
+	}
+	all[1].quit()
+	if e := w.exited(); e != (wsgi.Exited{PID: all[1].pid}) {
+		t.Errorf("exited is %+v", e)
+	}
+	w.wait()
+	left, err := filepath.Glob(filepath.Join(dir, "app", "tmp*"))
+	if err != nil || len(left) != 0 {
+		t.Errorf("the template has left %q, %v", left, err)
+	}
+}
+
+// findings/libuuid-children-repeat-the-numbers-of-each-other.sh
+func TestPreloadUUID(t *testing.T) {
+	_, _, all := forks(t, `
+import uuid
+first = uuid.uuid1()
+def answer():
+    u = uuid.uuid1()
+    return [u.clock_seq, u.version, u.variant == uuid.RFC_4122, u.node == first.node]
+`, 8)
+	seen := map[string]bool{}
+	for _, f := range all {
+		got := f.ask()
+		if !strings.HasSuffix(got, ", 1, True, True]") {
+			t.Errorf("answer %s", got)
+		}
+		seen[got] = true
+	}
+	if len(seen) != len(all) {
+		t.Errorf("of %d workers %d sequence numbers differ: %v", len(all), len(seen), seen)
+	}
+}
+
+// findings/libgomp-child-waits-for-threads-of-its-parent.sh
+func TestPreloadOpenMP(t *testing.T) {
+	dir := t.TempDir()
+	const code = "int loop(void) {\n  int n = 0;\n#pragma omp parallel num_threads(2) reduction(+ : n)\n  n++;\n  return n;\n}\n"
+	source, library := filepath.Join(dir, "loop.c"), filepath.Join(dir, "loop.so")
+	if err := os.WriteFile(source, []byte(code), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("gcc", "-fopenmp", "-shared", "-fPIC", "-o", library, source).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	_, _, all := forks(t, "import ctypes\nanswer = ctypes.CDLL('"+library+"').loop\nassert answer() == 2\n", 2)
+	for _, f := range all {
+		if got := f.ask(); got != "2" {
+			t.Errorf("answer %s", got)
+		}
+	}
+}
+
+// findings/gdbm-lock-is-held-by-all-children.sh
+func TestPreloadLocks(t *testing.T) {
+	const open = "import fcntl, os, wsgid\nf = open(os.path.join(os.path.dirname(__file__), 'lock'), 'w')\ndef answer(): pass\n"
+	const head = "the application has locked a file while it was loaded, and its workers, which are forked (workers.preload), " +
+		"would each take the lock for theirs: FILE ("
+	const tail = "; lock it in a function with @wsgid.postfork"
+	for name, c := range map[string]struct {
+		code string
+		want []string
+	}{
+		"flock":      {"fcntl.flock(f, fcntl.LOCK_EX)", []string{head + "flock: all of them hold it)" + tail}},
+		"lockf":      {"fcntl.lockf(f, fcntl.LOCK_EX)", []string{head + "fcntl: none of them holds it)" + tail}},
+		"reads":      {"fcntl.flock(f, fcntl.LOCK_SH)", nil},
+		"on purpose": {"fcntl.flock(f, fcntl.LOCK_EX)\nwsgid.shared(f)", nil},
+		"prefork":    {"fcntl.flock(f, fcntl.LOCK_EX)\nwsgid.prefork(f.close)", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := webApp(t, open+c.code+answers)
+			_, ready := startReady(t, dir, options{config: wsgi.Config{WSGIApp: "web:application", Preload: true}})
+			for i, s := range ready.Warnings {
+				ready.Warnings[i] = strings.ReplaceAll(s, filepath.Join(dir, "app", "lock"), "FILE")
+			}
+			if !slices.Equal(ready.Warnings, c.want) {
+				t.Errorf("warnings %q", ready.Warnings)
+			}
+		})
+	}
+}
+
+// A template that is killed takes nobody with it.
+func TestPreloadWithoutTemplate(t *testing.T) {
+	w, _ := startReady(t, webApp(t, preloaded), options{config: wsgi.Config{WSGIApp: "web:application", Preload: true}})
+	f := w.fork(1)
+	f.slots[0].ready()
+	if err := w.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	await.True(t, "end of the template", func() bool { return parent(f.pid) != w.cmd.Process.Pid })
+	if r := f.slots[0].do(map[string]any{"PATH_INFO": "/"}, ""); r.String() != "200 OK body" {
+		t.Errorf("got %s", r)
+	}
+	f.quit()
+	<-f.log.done
+}

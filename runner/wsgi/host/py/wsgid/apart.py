@@ -1,0 +1,59 @@
+"""What workers that are forked from a template must not do alike, or in its place."""
+
+import atexit
+import os
+import sys
+
+_forks = 0
+_number = None  # where the sequence numbers of UUIDs begin
+
+
+def count():
+    """Notes, in the template, that one more worker is forked."""
+    global _forks, _number
+    if _number is None:
+        _number = int.from_bytes(os.urandom(2), "big")
+    _forks += 1
+
+
+def renew():
+    """Parts a worker, just forked, from the template and its siblings."""
+    _leave_files()
+    _number_uuids()
+
+
+def _leave_files():
+    """Leaves to the template what it made and removes at its end: the first worker
+    that ends would remove it for all. What the application removes in a function of
+    its own is its own affair."""
+    for module, names in (("os", ("remove", "unlink", "rmdir", "removedirs")), ("shutil", ("rmtree",))):
+        for name in names:
+            function = getattr(sys.modules.get(module), name, None)
+            if function is not None:
+                atexit.unregister(function)
+    folder = getattr(sys.modules.get("tempfile"), "TemporaryDirectory", None)
+    if folder is None:
+        return
+    from weakref import finalize
+
+    remove = getattr(folder._cleanup, "__func__", None)
+    for finalizer, info in list(getattr(finalize, "_registry", {}).items()):
+        if remove is not None and getattr(info.func, "__func__", None) is remove:
+            finalizer.atexit = False
+
+
+def _number_uuids():
+    """Gives uuid.uuid1() a sequence number of this worker alone. libuuid has drawn one
+    in the template if it was asked there, and two workers that ask in the same
+    microsecond would get the same UUID."""
+    module = sys.modules.get("uuid")
+    generate = getattr(module, "_generate_time_safe", None)
+    if generate is None:
+        return
+    number = (_number + _forks) & 0x3FFF | 0x8000
+
+    def generate_apart():
+        made, safe = generate()
+        return made[:8] + number.to_bytes(2, "big") + made[10:], safe
+
+    module._generate_time_safe = generate_apart
