@@ -40,6 +40,8 @@ runs the same application. Nothing is changed, and nothing is started. A PATH is
                                 service for OpenStack
   a Procfile                    or its folder, with the .env beside it
   a ~/.piku                     with all apps that piku runs, or one of ~/.piku/apps
+  a config/deploy.yml of kamal  or of a destination, with the secrets and the Dockerfile
+                                beside it, or the project for all of them
   a site of Apache              with directives of mod_wsgi, or the apache2.conf
   a conf.json of NGINX Unit     or what its control socket gives
   a command line                of gunicorn, uwsgi or mod_wsgi-express, by --from command

@@ -31,7 +31,7 @@ func TestGateOfApacheHosts(t *testing.T) {
 			gate.WriteString(line)
 		}
 	}
-	const want = "gate {\n  http {\n    listen = \"0.0.0.0:443\"\n    tls {}\n  }\n  http {\n    listen = \"0.0.0.0:80\"\n    redirect = \"https\"\n  }\n}\n"
+	const want = "gate {\n  http {\n    listen = \"*:443\"\n    tls {}\n  }\n  http {\n    listen = \"*:80\"\n    redirect = \"https\"\n  }\n}\n"
 	if gate.String() != want {
 		t.Errorf("the gate is\n%s", gate.String())
 	}

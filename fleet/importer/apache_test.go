@@ -120,7 +120,7 @@ func TestApacheHosts(t *testing.T) {
 	if err != nil || len(imported) != 2 {
 		t.Fatalf("%d apps, %v", len(imported), err)
 	}
-	holds(t, string(imported[0].Text), `app "a-example" {`, `hosts = ["a.example", "www.a.example"]`, `# gate { # http { # listen = "0.0.0.0:80" # } # }`, "!sockets {",
+	holds(t, string(imported[0].Text), `app "a-example" {`, `hosts = ["a.example", "www.a.example"]`, `# gate { # http { # listen = "*:80" # } # }`, "!sockets {",
 		"it ran in Apache's own processes, as many as its MPM says")
 	holds(t, string(imported[1].Text), `app "b" {`, `hosts = ["b.example"]`, `script_name = "/b"`, `threads = 2`, "DocumentRoot /var/www: not carried over: files outside of /b were Apache's")
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/apache"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/command"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/kamal"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/piku"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/systemd"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/unit"
@@ -50,6 +51,9 @@ func detect(path string) (string, error) {
 	if filepath.Base(path) == "Procfile" && piku.IsApp(filepath.Dir(path)) {
 		return "piku", nil
 	}
+	if kamal.IsFile(path) {
+		return "kamal", nil
+	}
 	if strings.HasSuffix(path, ".timer") {
 		return "", errors.New("a timer is a schedule of the app whose user and folder its service has: import the .service of the app that lies beside it")
 	}
@@ -85,6 +89,9 @@ func detectFolder(path string) (string, error) {
 	procfile := slices.Contains(names, "Procfile")
 	if _, isRoot := piku.IsRoot(path); isRoot || procfile && piku.IsApp(path) {
 		return "piku", nil
+	}
+	if !procfile && !slices.Contains(names, "wsgid.json") && kamal.IsProject(path) {
+		return "kamal", nil
 	}
 	if slices.Contains(names, "wsgid.json") || slices.Contains(names, "app") && !procfile { // which many a project has as its package
 		return "wsgid", nil

@@ -12,6 +12,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/command"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/gunicorn"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/kamal"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/piku"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/procfile"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/supervisord"
@@ -36,7 +37,7 @@ type Imported struct {
 }
 
 // Formats are what can be read, by the names that Options.Format takes.
-var Formats = []string{"wsgid", "uwsgi", "gunicorn", "supervisord", "systemd", "procfile", "piku", "apache", "unit", "init", "command"}
+var Formats = []string{"wsgid", "uwsgi", "gunicorn", "supervisord", "systemd", "procfile", "piku", "kamal", "apache", "unit", "init", "command"}
 
 // readers are the formats besides wsgid's folders.
 var readers = map[string]func(facts.Options, string) ([]*facts.App, error){
@@ -46,6 +47,7 @@ var readers = map[string]func(facts.Options, string) ([]*facts.App, error){
 	"systemd":     systemd.Read,
 	"procfile":    procfile.Read,
 	"piku":        piku.Read,
+	"kamal":       kamal.Read,
 	"apache":      apache.Read,
 	"unit":        unit.Read,
 	"init":        command.ReadInit,

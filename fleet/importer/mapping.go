@@ -57,7 +57,7 @@ func spec(a *facts.App) (*Imported, error) {
 		return nil, err
 	}
 	if len(d.page.sockets) == 0 {
-		if _, err := loadText(a.Name, text, d.page.secrets); err != nil {
+		if _, err := loadText(a.Name, text, d.page.withMissing()); err != nil {
 			// What is missing may be there where the spec is to run: a virtualenv, a user.
 			d.lost++
 			d.notes = append(d.notes, strings.ReplaceAll(err.Error(), "\n", " "))
@@ -130,6 +130,8 @@ func (d *draft) take(f facts.Fact) {
 	case facts.SetSecretEnv:
 		d.hidden[f.Key] = f.Value != ""
 		d.env(f)
+	case facts.SetMissing:
+		d.missing(f)
 	case facts.SetStatic:
 		d.static(f)
 	case facts.SetGate:
@@ -157,6 +159,17 @@ func (d *draft) env(f facts.Fact) {
 		d.page.values["env"] = env
 	}
 	env[f.Key] = f.Value
+}
+
+// missing is a secret whose file the operator has to write.
+func (d *draft) missing(f facts.Fact) {
+	f.Value = ""
+	d.env(f)
+	if d.page.missing == nil {
+		d.page.missing = map[string]bool{}
+	}
+	d.page.missing[f.Key] = true
+	d.drop(f, "write the value into "+d.page.secretFile(f.Key)+" beside the spec, for its owner alone (mode 0600), without which the spec is not taken")
 }
 
 // attribute sets an attribute of the language, where it has it.

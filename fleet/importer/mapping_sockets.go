@@ -109,10 +109,12 @@ func (d *draft) gateBlock() []string {
 	}
 	lines := []string{"For all apps that share these addresses, once, in a file such as gate.hcl:", "gate {"}
 	for _, f := range d.gate {
-		lines = append(lines, "  http {", "    listen = "+appspec.Quote(strings.Replace(f.Value, "*:", "0.0.0.0:", 1)))
+		lines = append(lines, "  http {", "    listen = "+appspec.Quote(f.Value))
 		switch f.Key {
 		case "tls":
 			lines = append(lines, "    tls {}")
+		case "acme":
+			lines = append(lines, "    tls {", "      acme {", `        email = "you@example.org"`, "      }", "    }")
 		case "https":
 			lines = append(lines, `    redirect = "https"`)
 		}

@@ -51,6 +51,7 @@ back-off ends:
 | uWSGI's Emperor | move the vassal's file out of the folder |
 | systemd | ` + "`systemctl disable --now wiki`" + `, and its ` + "`.socket`" + ` and timers where it has some |
 | piku | take the hook of ` + "`~/.piku/repos/shop`" + ` away, then ` + "`piku stop shop`" + ` |
+| kamal | ` + "`kamal app stop`" + `, and ` + "`kamal proxy remove`" + ` when no other app needs it |
 | Apache | ` + "`a2dissite poll`, `systemctl reload apache2`" + ` |
 
 ` + "```sh\nwsgid-fleet apply shop\n```" + `

@@ -90,7 +90,7 @@ func TestPiku(t *testing.T) {
 		"Procfile:5: web: gunicorn shop.wsgi: piku did not run it beside wsgi", "Procfile:13: no line: it is no KIND: COMMAND",
 		"Procfile:2: preflight: ./bin/check.sh: not carried over: a command before a release is a stage of its deploy", "!collectstatic) is not done",
 		"NGINX_CLOUDFLARE_ACL: not carried over: who may connect is a firewall's to say", "NGINX_CACHE_PREFIXES: not carried over",
-		"take /P/repos/shop/hooks/post-receive away when the fleet has it", `# listen = "[::]:443" # tls {}`, `# redirect = "https"`, "!sockets {", "!trusted_proxies =", "X-Forwarded-Proto")
+		"take /P/repos/shop/hooks/post-receive away when the fleet has it", `# listen = "*:443" # tls {}`, `# redirect = "https"`, "!sockets {", "!trusted_proxies =", "X-Forwarded-Proto")
 	if got := apps["shop"].Secrets["secrets/shop/COPY"]; got != "hunter2 x" {
 		t.Errorf("COPY is %q", got)
 	}

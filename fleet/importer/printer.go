@@ -31,6 +31,7 @@ type page struct {
 
 	secret   func(path, key string) bool // whether a text is not to be printed
 	secrets  map[string]string           // files that the text names
+	missing  map[string]bool             // variables whose files are not to be had here
 	defaults map[string]any
 }
 

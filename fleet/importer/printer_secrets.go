@@ -2,6 +2,7 @@ package importer
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 	"sync"
@@ -14,6 +15,10 @@ import (
 
 // member writes a value of a map: a secret one is in a file of its own.
 func (w *specWriter) member(path, key string, v any) hclwrite.Tokens {
+	if path == "env" && w.page.missing[key] {
+		file := hclwrite.TokensForFunctionCall("file", hclwrite.TokensForValue(cty.StringVal(w.page.secretFile(key))))
+		return hclwrite.TokensForFunctionCall("trimspace", file) // written by hand it has a new line at its end
+	}
 	path += "." + key
 	text, isText := v.(string)
 	hides := strings.HasPrefix(path, "env.") && len(facts.SecretsIn(text)) > 0
@@ -65,7 +70,7 @@ var notInFile = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile
 // keep notes a secret, and returns the file it belongs into.
 func (p *page) keep(path, text string) string {
 	path = strings.TrimPrefix(path, "env.")
-	name := "secrets/" + p.name + "/" + strings.TrimLeft(notInFile().ReplaceAllString(path, "-"), ".")
+	name := p.secretFile(path)
 	for i := 2; ; i++ {
 		old, taken := p.secrets[name]
 		if !taken || old == text {
@@ -75,4 +80,19 @@ func (p *page) keep(path, text string) string {
 	}
 	p.secrets[name] = text
 	return name
+}
+
+// secretFile is the file of a secret by its name.
+func (p *page) secretFile(name string) string {
+	return "secrets/" + p.name + "/" + strings.TrimLeft(notInFile().ReplaceAllString(name, "-"), ".")
+}
+
+// withMissing are all files that the text names, those that the operator has to write with
+// something in them.
+func (p *page) withMissing() map[string]string {
+	all := maps.Clone(p.secrets)
+	for name := range p.missing {
+		all[p.secretFile(name)] = "?"
+	}
+	return all
 }

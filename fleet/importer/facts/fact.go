@@ -17,6 +17,7 @@ const (
 	SetSearchPath = "searchpath" // Value: a folder for sys.path, in the order of the search
 	SetEnv        = "env"        // Key: name, Value: value
 	SetSecretEnv  = "secretenv"  // as env, of a file whose values are nobody's to see
+	SetMissing    = "missingenv" // as env, of a secret whose value is not to be had: Key is its name
 	SetStatic     = "static"     // Key: url, Value: folder
 	SetSocketMode = "sockets.http.mode"
 	SetSocketUser = "sockets.http.owner"
@@ -24,7 +25,7 @@ const (
 	SetProcess    = "process"  // Key: name, List: command, Value: how many, More: other attributes
 	SetSchedule   = "schedule" // Key: name, List: command, Value: cron
 	SetStage      = "stage"    // Key: name, List: command, which ran before a release
-	SetGate       = "gate"     // Value: an address that apps share; Key: "tls", or "https" for a redirect
+	SetGate       = "gate"     // Value: an address that apps share; Key: "tls", "acme" where certificates came by themselves, "https" for a redirect
 	SetLost       = "lost"     // Value: why it was not carried, and what to do instead
 	SetNote       = "note"     // Value: what the reader should know; all the same it was carried
 	SetHeader     = "header"   // Value: a comment of the whole app

@@ -64,11 +64,14 @@ func (r *reader) front() {
 
 // addresses are those that nginx listens on.
 func (r *reader) addresses() []string {
-	all := []string{facts.Either(r.set["NGINX_IPV4_ADDRESS"].value, "0.0.0.0")}
-	if !r.set.yes("DISABLE_IPV6") {
-		all = append(all, facts.Either(r.set["NGINX_IPV6_ADDRESS"].value, "[::]"))
+	four, six := facts.Either(r.set["NGINX_IPV4_ADDRESS"].value, "0.0.0.0"), facts.Either(r.set["NGINX_IPV6_ADDRESS"].value, "[::]")
+	switch {
+	case r.set.yes("DISABLE_IPV6"):
+		return []string{four}
+	case four == "0.0.0.0" && six == "[::]":
+		return []string{"*"}
 	}
-	return all
+	return []string{four, six}
 }
 
 // notFront says what to do about a setting of nginx that the gate has nothing for.

@@ -118,7 +118,7 @@ func (c *unitConf) listener(address string, n *unitNode) {
 				v.app.app.Add(facts.Fact{Set: "hosts", List: v.hosts, Was: v.was, At: v.at})
 			}
 			v.app.app.Lost(v.at, v.was, "apps share "+address+": write the gate block at the end of this into a file of its own, which brings requests to an app by the names in its hosts and by nothing else")
-			v.app.app.Add(facts.Fact{Set: facts.SetGate, Value: address, Key: tls})
+			v.app.app.Add(facts.Fact{Set: facts.SetGate, Value: strings.Replace(address, "*:", "0.0.0.0:", 1), Key: tls})
 		}
 		c.listenerOptions(v.app.app, was, n)
 	}
