@@ -52,8 +52,13 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 		return []Result{p.deployed(work, e)}, nil
 	}
 	// The folder is there, and what runs runs by its spec.
-	if out := p.pass(work, o.App, reconcile.Intent{}); out.Err != nil && !reconcile.IsRejected(out.Err) {
-		return nil, fmt.Errorf("cannot %s %s: %w", o.Verb(), o.App, out.Err)
+	out := p.pass(work, o.App, reconcile.Intent{})
+	err = out.Err
+	if out.Want.Asked != nil && !o.Back && (err == nil || reconcile.IsRejected(err)) { // it goes on where it is, and is brought elsewhere
+		err = p.core.Folders.Repair(spec, nil)
+	}
+	if err != nil && !reconcile.IsRejected(err) {
+		return nil, fmt.Errorf("cannot %s %s: %w", o.Verb(), o.App, err)
 	}
 	owner, err := appdir.ResolveOwner(spec, os.Geteuid() == 0)
 	if err != nil {
@@ -95,7 +100,7 @@ func (p *operations) ordered(ctx context.Context, o DeployOrder) (*appspec.Spec,
 	if err != nil {
 		return nil, nil, err
 	}
-	spec, err := p.deployable(set, o.App)
+	spec, err := p.deployable(set, o)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot %s %s: %w", o.Verb(), o.App, err)
 	}
@@ -143,7 +148,7 @@ func (p *operations) deployer(o DeployOrder, spec *appspec.Spec, owner appdir.Ow
 	return &deploy.Deployer{
 		Agree: p.agree(o.App), Pythons: &p.core.pythons, Now: p.core.Now,
 		Spec: spec, Owner: owner, By: o.By, Order: o.Order, Ref: o.Ref, Mask: mask.Text, Learn: mask.Learn,
-		Still:   func(ctx context.Context) error { return p.still(ctx, spec) },
+		Still:   func(ctx context.Context) error { return p.still(ctx, o, spec) },
 		Rollout: func(ctx context.Context) error { return p.rollout(ctx, o.App) },
 		Health:  func(ctx context.Context) (string, error) { return p.health(ctx, o.App) },
 		InUse:   func() []string { return p.releasesInUse(o.App) },
@@ -161,7 +166,8 @@ func (p *operations) deployer(o DeployOrder, spec *appspec.Spec, owner appdir.Ow
 
 // deployable is the spec of an app that can be deployed, without a release, or why it
 // cannot: nothing is begun, no stage run, that could not come to serve.
-func (p *operations) deployable(set *hclspec.Set, app string) (*appspec.Spec, error) {
+func (p *operations) deployable(set *hclspec.Set, o DeployOrder) (*appspec.Spec, error) {
+	app := o.App
 	rem := p.core.Store.Load(app)
 	w := p.core.Dir.Wanted(set, nil, app, &rem, false)
 	switch {
@@ -180,17 +186,20 @@ func (p *operations) deployable(set *hclspec.Set, app string) (*appspec.Spec, er
 	case rem.Override.Stopped:
 		return nil, fmt.Errorf("it is stopped; start it first: wsgid-fleet start %s", app)
 	}
-	return specdir.WithoutRelease(w.Spec), nil
+	if o.Back { // where its releases are
+		return specdir.WithoutRelease(w.Spec), nil
+	}
+	return specdir.WithoutRelease(w.Said()), nil
 }
 
 // still says why a release that was made for a spec cannot serve any more: what somebody
 // has done to the app meanwhile.
-func (p *operations) still(ctx context.Context, was *appspec.Spec) error {
+func (p *operations) still(ctx context.Context, o DeployOrder, was *appspec.Spec) error {
 	set, err := p.reread(ctx)
 	if set == nil {
 		return err
 	}
-	now, err := p.deployable(set, was.Name)
+	now, err := p.deployable(set, o)
 	switch {
 	case err != nil:
 		return err

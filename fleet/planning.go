@@ -25,6 +25,11 @@ func (c *core) planAll(ctx context.Context, set *hclspec.Set, chosen []string, n
 		plans.Go(func() error { plan.Apps[i] = c.plan(ctx, set, name, named); return nil })
 	}
 	_ = plans.Wait()
+	for _, ap := range plan.Apps {
+		if ap.Stays != "" {
+			plan.Warnings = append(plan.Warnings, ap.App+": "+ap.Stays)
+		}
+	}
 	return plan
 }
 
@@ -64,6 +69,7 @@ func (c *core) plan(ctx context.Context, set *hclspec.Set, name string, named bo
 	if w.Held != "" {
 		ap.Error = w.Held
 	}
+	ap.Stays = w.Stays()
 	if lost {
 		ap.Why = "its spec was removed: " + w.Fault.Summary
 	}

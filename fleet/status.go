@@ -179,6 +179,9 @@ func appStatus(w plan.Want, o plan.Observed, daemon bool, now time.Time) AppStat
 	}
 	a.Warnings = append(slices.Clip(a.Warnings), o.Corrupt...)
 	a.Waiting = w.Waiting
+	if why := w.Stays(); why != "" && servingState(runner.State(a.State)) {
+		a.degrade(why)
+	}
 	if w.Held != "" {
 		// An app that is down on purpose is as specified by its last good spec,
 		// but the directory does not say so any more.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"time"
@@ -103,6 +104,13 @@ func (d *Deployer) Rollback(ctx, stop context.Context, id string) (*Entry, error
 	to, err := d.earlier(id)
 	if err != nil {
 		return nil, err
+	}
+	switch tree, err := d.open("releases/" + to.Release); {
+	case err == nil:
+		_ = tree.Close()
+	case errors.Is(err, fs.ErrNotExist): // path was changed since
+		return nil, fmt.Errorf("cannot roll %s back to %s: its release %s is not in %s/releases; deploy its commit again: wsgid-fleet deploy %s --commit %s",
+			d.Spec.Name, to.ID, to.Release, d.Spec.Path, d.Spec.Name, to.Commit)
 	}
 	e, err := d.begin(KindRollback)
 	if err != nil {

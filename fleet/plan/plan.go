@@ -26,6 +26,7 @@ type AppPlan struct {
 	// the app's file; empty: nothing known.
 	Error string `json:"error,omitempty"`
 
+	Stays      string `json:"-"` // why it goes on in another folder than its path says; empty: it does not
 	CurrentPID int    `json:"-"` // pid of the master that the actions speak of
 	Held       bool   `json:"-"` // the spec is not tried now: it failed, see Observed.Failure
 	Done       bool   `json:"-"` // the master runs by the spec already, and nothing is wrong

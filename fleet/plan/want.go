@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sort"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
@@ -24,6 +26,44 @@ type Want struct {
 	// Waiting tells what the directory says otherwise, where edits wait for apply:
 	// Spec is what apply has confirmed last, nil for an app that it never did.
 	Waiting string
+	// Asked is what the directory says where Spec goes on in another folder: that of its
+	// release, until it is deployed to the one that path names now. nil: it is Spec.
+	Asked *appspec.Spec
+}
+
+// Said is what the directory says, wherever its release lies.
+func (w Want) Said() *appspec.Spec { return cmp.Or(w.Asked, w.Spec) }
+
+// Stays says why the app goes on in another folder than path says; empty: it does not.
+func (w Want) Stays() string {
+	if w.Asked == nil {
+		return ""
+	}
+	shared := ""
+	if d := w.Asked.Deploy; d != nil && len(d.Shared) > 0 {
+		shared = fmt.Sprintf(", after what it keeps in %s/shared is copied to %s/shared", w.Spec.Path, w.Asked.Path)
+	}
+	return fmt.Sprintf("its release is in %s and not in %s, as path says now; it continues where it is; bring it there with: wsgid-fleet deploy %s%s; or set path = %q in %s",
+		w.Spec.Path, w.Asked.Path, w.Asked.Name, shared, w.Spec.Path, w.Asked.File)
+}
+
+// Stay has an app whose path was changed go on where its release is, unless that was moved too
+// or the folder is another app's now.
+func (w *Want) Stay(r *state.AppState, set *hclspec.Set, now *deploy.Record) {
+	spec := w.Spec
+	if spec == nil || now == nil || now.Folder == "" || now.Folder == spec.Path || !r.Stays(now, spec.Path) {
+		return
+	}
+	if set != nil {
+		for name, s := range set.Specs {
+			if name != spec.Name && s.Path == now.Folder {
+				return
+			}
+		}
+	}
+	there := *spec
+	there.Path = now.Folder
+	w.Spec, w.Asked = &there, spec
 }
 
 // Gone tells that the app was taken out of the directory.
@@ -79,9 +119,11 @@ func Wanted(set *hclspec.Set, setErr error, name string, last *appspec.Spec) Wan
 func WantOf(r *state.AppState, set *hclspec.Set, setErr error, name string) Want {
 	w := Wanted(set, setErr, name, r.LastGood)
 	if w.Spec != nil && w.Spec.Deploy != nil {
-		w.Spec = r.ReleaseOf(w.Spec, func(app string, last *state.AppState) bool {
+		now := r.ReleaseOf(w.Spec, func(app string, last *state.AppState) bool {
 			return app != name && set != nil && Wanted(set, nil, app, last.LastGood).Gone()
-		}).Apply(w.Spec)
+		})
+		w.Spec = now.Apply(w.Spec)
+		w.Stay(r, set, now)
 	}
 	if !w.Gone() || r.LastGood != nil || len(r.Damaged) == 0 {
 		return w

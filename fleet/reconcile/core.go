@@ -138,9 +138,35 @@ func (c *Core) Pass(ctx context.Context, name string, ord Intent, idle func(func
 			out.Err = err
 			return out
 		}
-		out.Err = c.Store.Delete(name)
+		if out.RetryAt = c.bequeath(name); out.RetryAt.IsZero() {
+			out.Err = c.Store.Delete(name)
+		}
 	}
 	return out
+}
+
+// bequeath has an app that is gone leave its deploys to the one that it is now, before what is
+// known of it is forgotten: by that it is recognized. It says when to try again; zero: it is done.
+func (c *Core) bequeath(name string) time.Time {
+	set, _ := c.Dir.Snapshot()
+	if set == nil {
+		return time.Time{}
+	}
+	if now, _, _, err := c.Store.Book(name).Current(); err != nil || now == nil {
+		return time.Time{}
+	}
+	for heir, former := range c.Store.Formers(set.Specs, func(app string, _ *state.AppState) bool { return app == name }) {
+		if former != name {
+			continue
+		}
+		if err := c.Store.Inherit(heir, name); err != nil {
+			c.Log.Debug("cannot leave the deploys to the app by its new name yet", "app", heir, "former", name, "err", err)
+			return c.Now().Add(unknownRetry)
+		}
+		c.Log.Info("took over the deploys of the app by its former name", "app", heir, "former", name)
+		break
+	}
+	return time.Time{}
 }
 
 // Inherit takes over the deploys of the app that one was under another name; empty: it was
@@ -183,8 +209,8 @@ func (c *Core) unknown(out Outcome, name string, err error) Outcome {
 // remember writes down what must survive us before anything is done.
 func (c *Core) remember(name string, w plan.Want, rem *state.AppState, ord Intent) error {
 	digest := plan.DigestOf(w.Spec)
-	if w.Spec != nil && w.Held == "" && (rem.LastGood == nil || rem.Guessed || rem.LastGood.File != w.Spec.File || rem.LastGood.Environment != w.Spec.Environment || runner.Digest(rem.LastGood) != digest) {
-		if err := c.Store.SaveSpec(w.Spec); err != nil {
+	if s := w.Said(); s != nil && w.Held == "" && (rem.LastGood == nil || rem.Guessed || rem.LastGood.File != s.File || rem.LastGood.Environment != s.Environment || runner.Digest(rem.LastGood) != plan.DigestOf(s)) {
+		if err := c.Store.SaveSpec(s); err != nil {
 			return err
 		}
 	}

@@ -28,7 +28,11 @@ func (d *Directory) Wanted(set *hclspec.Set, setErr error, name string, rem *sta
 	d.mu.Lock()
 	others := d.doors
 	d.mu.Unlock()
-	return unedited(rem, w, others)
+	w = unedited(rem, w, others)
+	if w.Asked == nil && w.Spec != nil && w.Spec.Release != nil {
+		w.Stay(rem, set, rem.CurrentRelease())
+	}
+	return w
 }
 
 // unedited is what an app should be while the edit that the directory says waits. What
@@ -47,7 +51,7 @@ func unedited(r *state.AppState, w plan.Want, others *doors) plan.Want {
 	}
 	waiting := "its spec was removed"
 	if w.Spec != nil {
-		own, edited := OwnPart(was), OwnPart(w.Spec)
+		own, edited := OwnPart(was), OwnPart(w.Said())
 		if runner.Digest(own) == runner.Digest(edited) {
 			return w
 		}

@@ -2,7 +2,11 @@ package state
 
 import (
 	"maps"
+	"path/filepath"
 	"slices"
+	"time"
+
+	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
@@ -32,9 +36,9 @@ func (s *Store) lostReleases(gone func(app string, was *AppState) bool) (out []l
 }
 
 // ReleaseOf is the release that should serve of an app by its spec; nil: none. Of an app that
-// was never deployed that is the one of an app that is gone, had its folder and came from its
-// repository: it is that app, under another name, and who renames an app does not want it to
-// stop.
+// was never deployed that is the one of an app that is gone, came from its repository, and had
+// its folder or one of its addresses: it is that app, under another name, and who renames an
+// app does not want it to stop.
 func (r *AppState) ReleaseOf(spec *appspec.Spec, gone func(app string, was *AppState) bool) *deploy.Record {
 	current := r.CurrentRelease()
 	if r.releaseKnown || r.store == nil || r.Unknown != nil {
@@ -75,16 +79,56 @@ func (s *Store) Formers(specs map[string]*appspec.Spec, gone func(app string, wa
 	return out
 }
 
-// cameFor tells whether the release lies where a spec says, and came from there. One of an
-// earlier version of the program does not say so itself; the last good spec of its app does.
+// cameFor tells whether the release came from where a spec says, and lies in its folder, or was
+// reached as it is: the folder of an app follows its name where path says nothing else. A release
+// of an earlier version of the program does not say where it lies; the last good spec of its app
+// does.
 func (l *lostRelease) cameFor(spec *appspec.Spec) bool {
+	was := l.was
 	switch {
 	case spec.Deploy == nil:
 		return false
-	case l.now.Folder != "":
-		return l.now.Folder == spec.Path && l.now.Repository == spec.Deploy.Repository
+	case l.now.Folder == "":
+		return was != nil && was.Deploy != nil && was.Path == spec.Path && was.Deploy.Repository == spec.Deploy.Repository
+	case l.now.Folder == spec.Path:
+		return l.now.Repository == spec.Deploy.Repository
 	}
-	return l.was != nil && l.was.Deploy != nil && l.was.Path == spec.Path && l.was.Deploy.Repository == spec.Deploy.Repository
+	return was != nil && was.Deploy != nil && l.now.Repository == spec.Deploy.Repository &&
+		was.Deploy.Directory == spec.Deploy.Directory && meet(reachedBy(was), reachedBy(spec))
+}
+
+// reachedBy are the addresses and names of an app.
+func reachedBy(spec *appspec.Spec) []string {
+	out := slices.Clone(spec.Hosts)
+	for _, s := range spec.Sockets.HTTP {
+		if !s.Adopts { // the gate's, which is called after the app
+			out = append(out, s.Listen)
+		}
+	}
+	for _, s := range spec.Sockets.Mongrel2 {
+		out = append(out, s.Recv)
+	}
+	return out
+}
+
+func meet(a, b []string) bool {
+	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
+}
+
+// folderLimit is how long a look into an app folder may take.
+const folderLimit = time.Second
+
+// Stays tells whether a release lies where it was made, and not in a folder that the app has now,
+// as far as that can be seen.
+func (r *AppState) Stays(now *deploy.Record, folder string) bool {
+	if r.store == nil || r.store.folders == nil {
+		return false
+	}
+	there := func(folder string) bool {
+		is, err := afero.IsDir(r.store.folders, filepath.Join(folder, "releases", now.ID))
+		return err == nil && is
+	}
+	return !there(folder) && there(now.Folder)
 }
 
 // Inherit takes over the deploys of the app that this one was; which has yet to be done as long

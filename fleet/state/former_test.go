@@ -8,27 +8,34 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 )
 
-// An app that was never deployed is the one that is gone, if that had its folder and came from
-// its repository; the logbook is its own from then on.
+// An app that was never deployed is the one that is gone, if that had its folder, or its address,
+// and came from its repository; the logbook is its own from then on.
 func TestReleaseOfARenamedApp(t *testing.T) {
 	deployed := func(app, folder, repository string) *appspec.Spec {
 		s := &appspec.Spec{Name: app, Path: folder, Deploy: &appspec.Deploy{Repository: repository}}
 		s.Sockets.HTTP = []appspec.HTTPSocket{{Listen: "127.0.0.1:1"}}
 		return s
 	}
+	at := func(listen string, s *appspec.Spec) *appspec.Spec { s.Sockets.HTTP[0].Listen = listen; return s }
+	part := func(of string, s *appspec.Spec) *appspec.Spec { s.Deploy.Directory = of; return s }
 	was := deployed("blog", "/srv/blog", "file:///blog.git")
 	for name, tt := range map[string]struct {
 		spec   *appspec.Spec
 		stays  bool // the app of before
 		silent bool // its release does not say where it lies
+		known  bool // its last good spec is known
 		want   bool
 	}{
 		"renamed":                       {spec: deployed("site", "/srv/blog", "file:///blog.git"), want: true},
-		"renamed, by an older version":  {spec: deployed("site", "/srv/blog", "file:///blog.git"), silent: true, want: true},
+		"renamed, by an older version":  {spec: deployed("site", "/srv/blog", "file:///blog.git"), silent: true, known: true, want: true},
 		"another app beside it":         {spec: deployed("site", "/srv/blog", "file:///blog.git"), stays: true},
+		"renamed, and its folder":       {spec: deployed("site", "/srv/site", "file:///blog.git"), known: true, want: true},
 		"another folder":                {spec: deployed("site", "/srv/site", "file:///blog.git")},
-		"another folder, older version": {spec: deployed("site", "/srv/site", "file:///blog.git"), silent: true},
-		"another repository":            {spec: deployed("site", "/srv/blog", "file:///site.git")},
+		"another folder and address":    {spec: at("127.0.0.1:2", deployed("site", "/srv/site", "file:///blog.git")), known: true},
+		"another folder and directory":  {spec: part("b", deployed("site", "/srv/site", "file:///blog.git")), known: true},
+		"another folder, older version": {spec: deployed("site", "/srv/site", "file:///blog.git"), silent: true, known: true},
+		"another repository":            {spec: deployed("site", "/srv/blog", "file:///site.git"), known: true},
+		"another folder and repository": {spec: deployed("site", "/srv/site", "file:///site.git"), known: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := testStore(t)
@@ -41,6 +48,8 @@ func TestReleaseOfARenamedApp(t *testing.T) {
 			rec := &deploy.Record{Release: appspec.Release{ID: "20260102-030405"}, Folder: was.Path, Repository: was.Deploy.Repository}
 			if tt.silent {
 				rec.Folder, rec.Repository = "", ""
+			}
+			if tt.known {
 				must(s.SaveSpec(was))
 			}
 			must(s.Book("blog").SetCurrent(rec, nil))
@@ -50,6 +59,9 @@ func TestReleaseOfARenamedApp(t *testing.T) {
 			got := rem.ReleaseOf(tt.spec, gone)
 			if (got != nil) != tt.want || (rem.Former == "blog") != tt.want {
 				t.Fatalf("release %v, former name %q", got, rem.Former)
+			}
+			if formers := s.Formers(map[string]*appspec.Spec{"site": tt.spec}, gone); (formers["site"] == "blog") != tt.want {
+				t.Errorf("of all at once it is %v", formers)
 			}
 			if !tt.want {
 				return

@@ -41,6 +41,8 @@ type Store struct {
 	Dir  string // of the state
 	Data string
 	FS   afero.Fs
+
+	folders *bounded.Fs // app folders, whose disk may not answer; nil: nobody looks into them
 }
 
 // Desired is the wanted number of workers.
@@ -111,7 +113,7 @@ const (
 // Open makes the two directories if need be and refuses ones that others
 // could write to, as what lies there is trusted.
 func Open(fsys afero.Fs, dir, data string) (*Store, error) {
-	s := &Store{Dir: dir, Data: data, FS: fsys}
+	s := &Store{Dir: dir, Data: data, FS: fsys, folders: &bounded.Fs{Fs: fsys, Limit: folderLimit}}
 	if err := s.MakeDirs(); err != nil {
 		return nil, err
 	}
