@@ -147,7 +147,8 @@ var directOpeners = []struct {
 		"cmd/wsgid-fleet/man.go write writeManual",
 		"fleet/client.go samePlace",
 		"cmd/wsgid-fleet/new.go proveNew",
-		"fleet/importer/apache/apache.go Read holds include",
+		"fleet/importer/apache/apache.go Read include",
+		"fleet/importer/apache/condition.go holds",
 		"fleet/importer/apache/facts.go application userHome",
 		"fleet/importer/detect.go detect",
 		"fleet/importer/facts/options.go Exists FolderNames IsFolder ReadFile", // what an operator asks to be read

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -43,6 +42,10 @@ type conf struct {
 	hosts   []*virtualHost
 	stack   []apacheSection
 	hidden  []string // why a host has no application though it names some
+
+	macros   map[string]*macro
+	defining *macro   // whose lines are read
+	using    []string // macros whose lines are read, for circles
 }
 
 type apacheSection struct {
@@ -150,15 +153,27 @@ func (c *conf) read(path string) error {
 		if full == "" || full[0] == '#' {
 			continue
 		}
-		if err := c.line(c.fill(full), facts.Position{File: path, Line: began}); err != nil {
+		if err := c.feed(full, facts.Position{File: path, Line: began}); err != nil {
 			return err
 		}
+	}
+	if c.defining != nil {
+		return fmt.Errorf("%s: the macro is not closed: Apache does not start with it", c.defining.at)
 	}
 	if len(c.stack) != depth {
 		return fmt.Errorf("%s: %s is not closed: Apache does not start with it", path, c.stack[len(c.stack)-1].text)
 	}
 	c.open = c.open[:len(c.open)-1]
 	return nil
+}
+
+// feed takes a line, be it of a file or of a macro.
+func (c *conf) feed(text string, at facts.Position) error {
+	if c.defining != nil {
+		c.keep(text, at)
+		return nil
+	}
+	return c.line(c.fill(text), at)
 }
 
 var reference = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$\{([^}:]+)\}`) })
@@ -238,6 +253,10 @@ func (c *conf) act(d directive) error {
 		c.modules[first] = true
 	case "include", "includeoptional":
 		return c.include(first, d)
+	case "use":
+		return c.use(d)
+	case "undefmacro":
+		delete(c.macros, strings.ToLower(first))
 	default:
 		c.all = append(c.all, d)
 	}
@@ -280,15 +299,6 @@ func (c *conf) include(name string, d directive) error {
 	return nil
 }
 
-// isCondition is a section that is decided while the configuration is read.
-func isCondition(name string) bool {
-	switch name {
-	case "ifmodule", "ifdefine", "ifversion", "iffile", "ifdirective", "ifsection":
-		return true
-	}
-	return false
-}
-
 func (c *conf) section(text string, at facts.Position) error {
 	if !strings.HasSuffix(text, ">") {
 		return fmt.Errorf("%s: %s has no end: Apache does not start with it", at, text)
@@ -304,66 +314,10 @@ func (c *conf) section(text string, at facts.Position) error {
 		s.host = &virtualHost{addresses: args, at: at}
 		c.hosts = append(c.hosts, s.host)
 	case s.name == "macro":
-		s.skip = true
-		c.all = append(c.all, directive{name: "macro", was: text, at: at})
+		return c.begin(text, args, at)
 	}
 	c.stack = append(c.stack, s)
 	return nil
-}
-
-// holds decides a condition. In a part of a configuration each module counts as loaded.
-func (c *conf) holds(kind string, args []string) bool {
-	what := strings.Join(args, " ")
-	what, not := strings.CutPrefix(what, "!")
-	yes := true
-	switch kind {
-	case "ifmodule":
-		id := what
-		if base, isFile := strings.CutSuffix(what, ".c"); isFile {
-			id = strings.TrimPrefix(base, "mod_") + "_module"
-		}
-		yes = c.modules == nil || c.modules[id]
-	case "ifdefine":
-		_, yes = c.defined[what]
-	case "iffile":
-		_, err := os.Stat(facts.Rel(c.root, what))
-		yes = err == nil
-	case "ifversion":
-		yes = isVersion(strings.TrimSpace(what))
-	}
-	return yes != not
-}
-
-// isVersion compares with 2.4, of whatever patch.
-func isVersion(text string) bool {
-	operator, version, ok := strings.Cut(text, " ")
-	if !ok {
-		operator, version = "=", text
-	}
-	is := 0
-	for i, part := range strings.SplitN(strings.TrimSpace(version), ".", 3) {
-		n, err := strconv.Atoi(part)
-		if err != nil {
-			return true // a pattern
-		}
-		if i == 2 {
-			break
-		}
-		if is = []int{2, 4}[i] - n; is != 0 {
-			break
-		}
-	}
-	switch operator {
-	case ">":
-		return is > 0
-	case ">=":
-		return is >= 0
-	case "<":
-		return is < 0
-	case "<=":
-		return is <= 0
-	}
-	return is == 0
 }
 
 // splitWords cuts arguments: quotes begin at the start of a word and end it, a

@@ -58,7 +58,7 @@ var lostWhy = map[string]string{
 	"wsgihandlerscript": "one application answers for the app: name it in wsgi_app", "wsgiscriptaliasmatch": "a pattern names many applications: make an app of each",
 	"addhandler": "what an ending runs is not looked for: make an app of each script", "sethandler": "make an app of each script",
 	"aliasmatch": "a static block has no pattern: write the folder's url and dir", "scriptalias": "no CGI programs are run", "scriptaliasmatch": "no CGI programs are run",
-	"macro": "macros are not filled: write the host out", "use": "macros are not filled: write the host out",
+	"use":             "its macro is defined in another file: import the main file, apache2.conf or httpd.conf, or write the host out",
 	"addoutputfilter": facts.NoHeaders, "addoutputfilterbytype": notCompressed, "setoutputfilter": notCompressed, "contentdigest": facts.NoHeaders,
 	"wsgitrustedproxyheaders": "write request { trusted_headers = […] }", "wsgitrustedproxies": "write request { trusted_proxies = […] }",
 }
