@@ -196,6 +196,7 @@ func portOf(b *harness, name string) string {
 }
 
 func TestMistakes(t *testing.T) {
+	t.Parallel()
 	asEach(t, func(t *testing.T, who account) {
 		b := newHarness(t, who)
 		b.only("hello")
@@ -244,6 +245,7 @@ func TestMistakes(t *testing.T) {
 }
 
 func TestMissingSpecDirectory(t *testing.T) {
+	t.Parallel()
 	asEach(t, func(t *testing.T, who account) {
 		b := newHarness(t, who)
 		b.only("hello")

@@ -47,6 +47,7 @@ func (b *harness) load(app, addr string) func() {
 }
 
 func TestEditingCountKeepsTheWorkers(t *testing.T) {
+	t.Parallel()
 	asEach(t, func(t *testing.T, who account) {
 		b := newHarness(t, who)
 		b.only("hello")
@@ -73,6 +74,7 @@ func TestEditingCountKeepsTheWorkers(t *testing.T) {
 }
 
 func TestEditingTheEnvironmentRollsTheWorkers(t *testing.T) {
+	t.Parallel()
 	asEach(t, func(t *testing.T, who account) {
 		b := newHarness(t, who)
 		b.only("hello")
@@ -101,6 +103,7 @@ func TestEditingTheEnvironmentRollsTheWorkers(t *testing.T) {
 }
 
 func TestRemovingASpecStopsThatAppAlone(t *testing.T) {
+	t.Parallel()
 	asEach(t, func(t *testing.T, who account) {
 		b := newHarness(t, who)
 		b.only("hello", "polls")
@@ -133,6 +136,7 @@ func TestRemovingASpecStopsThatAppAlone(t *testing.T) {
 }
 
 func TestApplyRepairsTheFolder(t *testing.T) {
+	t.Parallel()
 	asEach(t, func(t *testing.T, who account) {
 		b := newHarness(t, who)
 		b.only("hello")
@@ -185,6 +189,7 @@ func TestApplyRepairsTheFolder(t *testing.T) {
 
 // A change that is being carried out is no fault.
 func TestAnEditIsUpdatingUntilItIsCarriedOut(t *testing.T) {
+	t.Parallel()
 	asEach(t, func(t *testing.T, who account) {
 		b := newHarness(t, who)
 		b.only("hello")

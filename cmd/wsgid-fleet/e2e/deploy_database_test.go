@@ -68,6 +68,7 @@ urlpatterns = [path("add/<str:text>", add), path("", rows)]
 // stage, by the command alone and by the daemon; it serves rows, which outlive
 // releases, and nothing shows the password.
 func TestDeployWithADatabase(t *testing.T) {
+	t.Parallel()
 	asEach(t, func(t *testing.T, who account) {
 		b := newHarness(t, who)
 		b.only()

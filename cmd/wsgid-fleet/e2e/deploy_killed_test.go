@@ -67,6 +67,7 @@ func (h *heard) Write(p []byte) (int, error) {
 // The command that deploys is killed in each stage, twice, without a daemon: what
 // served serves on, and the next deploy, or a daemon, finishes or cleans up.
 func TestCommandKilledInEachStage(t *testing.T) {
+	t.Parallel()
 	asEach(t, func(t *testing.T, who account) {
 		g := newGuide(t, who, strings.Replace(everyStage, "echo migrated", "echo $$ >PIDS/migrate; test ! -e PIDS/slow || exec sleep 600", 1))
 		g.must(os.WriteFile(filepath.Join(g.repo, "requirements.txt"), []byte("# nothing\n"), 0o644))
@@ -150,6 +151,7 @@ func (g *guide) gone(file string) {
 // An upgrade of the daemon waits for the deploy under way. A command that only
 // follows a deploy of the daemon may be killed: that asks the deploy to stop.
 func TestUpgradeWaitsForADeploy(t *testing.T) {
+	t.Parallel()
 	asEach(t, func(t *testing.T, who account) {
 		g := newGuide(t, who, `stage "migrate" {
       command = ["/bin/sh", "-c", "while test -e HOLD; do sleep 0.02; done"]

@@ -86,6 +86,7 @@ func (g *guide) says(want string) {
 
 // The flavor guide, with our words for its commands: without a daemon and with one.
 func TestFlavorGuide(t *testing.T) {
+	t.Parallel()
 	asEach(t, func(t *testing.T, who account) {
 		g := newGuide(t, who, "")
 		if out := g.ok("apply"); !strings.Contains(out.stdout, "wsgiapp-dev") {
@@ -157,6 +158,7 @@ func TestFlavorGuide(t *testing.T) {
 // A reboot (the state directory is gone, and so is every process) starts the app
 // with the release that it served.
 func TestDeployOutlivesAReboot(t *testing.T) {
+	t.Parallel()
 	asEach(t, func(t *testing.T, who account) {
 		g := newGuide(t, who, "")
 		g.ok("deploy", "wsgiapp-dev")

@@ -60,6 +60,7 @@ func accepts(t *testing.T, addr string) {
 
 // Behind mongrel2, too, the first request waits for the worker that it starts.
 func TestAnIdleAppBehindMongrel2(t *testing.T) {
+	t.Parallel()
 	asEach(t, func(t *testing.T, who account) {
 		b := newHarness(t, who)
 		b.only("m2")

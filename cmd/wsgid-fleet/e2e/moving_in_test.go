@@ -31,6 +31,7 @@ def app(environ, start_response):
 // a fleet by three commands, and a site of Apache by a fourth; it answers what they
 // answered, and what could not be carried over is named.
 func TestMovingIn(t *testing.T) {
+	t.Parallel()
 	b, home, put := emptyBed(t)
 	if !b.who.root() {
 		t.Skip("the peers change to a user")

@@ -19,6 +19,7 @@ var differs = regexp.MustCompile(`Alias \S+ \S+: (not carried over|the longest u
 // Sites of Apache with aliases in orders made by chance answer the same when they have
 // moved in, or the import has said in what they differ.
 func TestSitesMoveIn(t *testing.T) {
+	t.Parallel()
 	b, home, put := emptyBed(t)
 	if !b.who.root() {
 		t.Skip("the peer changes to a user")

@@ -15,6 +15,7 @@ import (
 // Maps of files of uWSGI, in orders and with urls made by chance, answer the same bytes
 // when they have moved in, or the import has said in what they differ.
 func TestStaticMapsMoveIn(t *testing.T) {
+	t.Parallel()
 	b, home, put := emptyBed(t)
 	uwsgi := componenttest.Program(t, "uwsgi")
 	put("web.py", "def app(environ, start_response):\n    start_response('200 OK', [('Content-Type', 'text/plain')])\n    return [b'the app']\n")

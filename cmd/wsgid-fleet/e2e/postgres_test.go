@@ -109,6 +109,7 @@ def application(environ, start_response):
 // With preload, workers are forked from one process. A database connection that was
 // opened before is none that they may share: each would read the others' answers.
 func TestPreloadAndPostgreSQL(t *testing.T) {
+	t.Parallel()
 	who := account{name: "user"}
 	if os.Geteuid() == 0 {
 		who = account{name: "root", apps: credential(t, "www-data")}

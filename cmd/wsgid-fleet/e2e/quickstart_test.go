@@ -23,6 +23,7 @@ import (
 // The main job, end to end: a directory of specs becomes running apps without
 // a daemon, and a daemon that comes later takes them over as they are.
 func TestApplyStartsEverythingAndRunTakesItOver(t *testing.T) {
+	t.Parallel()
 	asEach(t, func(t *testing.T, who account) {
 		b := newHarness(t, who)
 		b.startMongrel2()

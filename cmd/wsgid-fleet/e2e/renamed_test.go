@@ -11,6 +11,7 @@ import (
 // on the socket that is open. Its deploys are known by its new name, and it can be gone back to
 // those of before.
 func TestRenamedAppServesOn(t *testing.T) {
+	t.Parallel()
 	asEach(t, func(t *testing.T, who account) {
 		g := newGuide(t, who, "")
 		folder := filepath.Join(g.demo, "apps/site")

@@ -16,6 +16,7 @@ import (
 // the spec, not in a log, by the API, in a metric or in the arguments and title
 // of a process. The app has them.
 func TestSecretsAreNotShown(t *testing.T) {
+	t.Parallel()
 	asEach(t, func(t *testing.T, who account) {
 		b := newHarness(t, who)
 		b.only("polls", "hello")

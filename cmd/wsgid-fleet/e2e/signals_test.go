@@ -18,6 +18,7 @@ import (
 // executing itself anew. None is lost, none ends it with an app undrained, and what
 // is started afterwards can be told to stop.
 func TestSignalsBehindAnUpgrade(t *testing.T) {
+	t.Parallel()
 	needKit(t)
 	dir, err := os.MkdirTemp("/tmp", "w")
 	if err != nil {

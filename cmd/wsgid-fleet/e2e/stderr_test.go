@@ -23,6 +23,7 @@ func (b *harness) toStderr() {
 // behind, though their spec says log.target = "stderr" (harness.command proves it). The
 // log goes elsewhere, which is said, until a daemon takes over.
 func TestLogToStderrWithoutADaemon(t *testing.T) {
+	t.Parallel()
 	asEach(t, func(t *testing.T, who account) {
 		b := newHarness(t, who)
 		b.toStderr()
