@@ -29,12 +29,30 @@ const (
 	readOnly              = "25006" // read_only_sql_transaction
 	tooManyConnections    = "53300"
 	cannotConnectNow      = "57P03"
+	protocolViolation     = "08P01"
 )
 
 // codeOf is the SQLSTATE of an error of the server, or empty.
 func codeOf(err error) string {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return e.Code
+	}
+	return ""
+}
+
+// ofPooler is the code that a server would have given where a pooler, PgBouncer 1.18, gives
+// that of a client that speaks another protocol (findings/pgbouncer-calls-a-wrong-password-a-broken-protocol.sh);
+// empty where it is none.
+func ofPooler(err error) string {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case !ok || e.Code != protocolViolation:
+	case strings.Contains(e.Message, "authentication failed"), strings.HasPrefix(e.Message, "no such user"):
+		return wrongPassword
+	case strings.HasPrefix(e.Message, "no such database"):
+		return noDatabase
+	case strings.HasPrefix(e.Message, "no more connections allowed"):
+		return tooManyConnections
 	}
 	return ""
 }
@@ -86,12 +104,26 @@ func explainAdmin(l login, err error) error {
 		return explainf(err, "the server does not accept %s on its socket (%s); allow it with a first line of pg_hba.conf, and reload the server (systemctl reload postgresql): local all %s peer", l.User, said(err), l.User)
 	case code == notAuthorized || code == wrongPassword:
 		return explainf(err, "the server rejects the administrator of admin (%s); correct its user:password, or pg_hba.conf of the server", said(err))
+	case ofPooler(err) == wrongPassword:
+		return explainf(err, "the pooler at %s rejects the administrator of admin (%s); correct its user:password, or have the pooler know it (auth_file, auth_query), or name the server behind it in server of the database block",
+			net.JoinHostPort(l.Host, l.Port), said(err))
+	case ofPooler(err) == noDatabase:
+		return explainf(err, "the pooler at %s has no way to the databases postgres and template1 (%s), by one of which the others are made; add it to [databases], or name the server behind it in server of the database block",
+			net.JoinHostPort(l.Host, l.Port), said(err))
 	}
 	return unreachable(l, err)
 }
 
 // explainApp says why the app would not get in.
 func explainApp(l login, as *child.Account, err error) error {
+	switch ofPooler(err) {
+	case wrongPassword:
+		return explainf(err, "role and database are there, and the pooler at %s does not know the role %q (%s); have it ask the server for passwords (auth_query of PgBouncer), or name the server behind it in server of the database block",
+			net.JoinHostPort(l.Host, l.Port), l.User, said(err))
+	case noDatabase:
+		return explainf(err, "role and database are there, and the pooler at %s has no way to the database %q (%s); add it, or *, to [databases] of PgBouncer, or name the server behind it in server of the database block",
+			net.JoinHostPort(l.Host, l.Port), l.Name, said(err))
+	}
 	switch codeOf(err) {
 	case wrongPassword:
 		return explainf(err, "the role %q rejects the password that was created for it (%s): it was changed, or the role was made by somebody else; set owner in the database block to another name, or have that role removed by hand", l.User, said(err))
@@ -144,8 +176,8 @@ func unreachable(l login, err error) error {
 		return explainf(err, "the socket %s is closed to %s; correct unix_socket_permissions and unix_socket_group in postgresql.conf", at, whoText(l.dialer.as))
 	case codeOf(err) == cannotConnectNow:
 		return explainf(err, "the server at %s accepts no connections yet (%s); check its log, and deploy again", at, said(err))
-	case codeOf(err) == tooManyConnections:
-		return explainf(err, "the server at %s accepts no more connections (%s); raise max_connections, or end some, and deploy again", at, said(err))
+	case codeOf(err) == tooManyConnections || ofPooler(err) == tooManyConnections:
+		return explainf(err, "the server at %s accepts no more connections (%s); raise max_connections (max_client_conn of a pooler), or end some, and deploy again", at, said(err))
 	case codeOf(err) != "":
 		return explainf(err, "the server at %s says: %s", at, said(err))
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):

@@ -76,7 +76,7 @@ func (m *Maker) make(ctx context.Context) (Made, error) {
 		return Made{}, err
 	}
 	conn, err := admin.connect(ctx)
-	if codeOf(err) == noDatabase {
+	if codeOf(err) == noDatabase || ofPooler(err) == noDatabase {
 		admin.Name = "template1"
 		conn, err = admin.connect(ctx)
 	}
