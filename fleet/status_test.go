@@ -37,6 +37,8 @@ func TestAppStatus(t *testing.T) {
 			state: "stopped", reason: "stopped by an operator; start it with: wsgid-fleet start blog"},
 		{name: "gone, drains", w: plan.Want{}, o: plan.Observed{Masters: []plan.Master{seen(1, spec, draining)}, AppState: state.AppState{LastGood: spec}},
 			state: "stopped", reason: "its spec was removed; draining"},
+		{name: "gone, its successor cannot be started", w: plan.Want{}, o: plan.Observed{Masters: []plan.Master{seen(1, spec)}, AppState: state.AppState{LastGood: spec}, Successor: "site"},
+			state: "degraded", reason: "its spec was removed; it serves until app site, which takes its place, can be started"},
 		{name: "invalid", w: plan.Want{Invalid: "blog.hcl:1:1: bad"}, state: "invalid", reason: "blog.hcl:1:1: bad"},
 		{name: "held, serves", w: plan.Want{Spec: spec, Held: "blog.hcl:1:1: bad"}, o: plan.Observed{Masters: []plan.Master{seen(1, spec)}},
 			state: "degraded", reason: "runs on its last good spec: blog.hcl:1:1: bad"},

@@ -33,5 +33,8 @@ func (b *Book) Inherit(from *Book) error {
 	if err != nil {
 		return fmt.Errorf("cannot move the logbook %s to %s: %w", from.dir, b.dir, bounded.Reason(err))
 	}
+	// Nobody looks for it by that name any more. Who waits for the lock sees that it is gone.
+	_ = b.fs.Remove(filepath.Join(from.dir, lockFile))
+	_ = b.fs.Remove(from.dir) // unless there is more in it
 	return nil
 }

@@ -223,10 +223,19 @@ func (b *Book) Lock(who string) (unlock func(), err error) {
 		}
 		return nil, fmt.Errorf("cannot lock %s: %w", path, err)
 	}
+	if is, err := os.Stat(path); err != nil || !sameFile(f, is) { // an app that was renamed took its logbook along just now
+		_ = f.Close()
+		return nil, &LockedError{}
+	}
 	_ = f.Truncate(0)
 	_, _ = f.WriteAt([]byte(who+"\n"), 0)
 	return func() {
 		_ = f.Truncate(0)
 		_ = f.Close()
 	}, nil
+}
+
+func sameFile(f *os.File, is os.FileInfo) bool {
+	was, err := f.Stat()
+	return err == nil && os.SameFile(was, is)
 }

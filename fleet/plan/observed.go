@@ -22,7 +22,9 @@ type Observed struct {
 	// master now. Awaited are the listen strings on which this app is waited for.
 	CanSleep bool
 	Awaited  []string
-	Request  Request // what an operator asks for beyond the spec, this once
+	// Successor takes the place of this app, which is gone, and cannot be started; empty: none does.
+	Successor string
+	Request   Request // what an operator asks for beyond the spec, this once
 }
 
 // Master is one live master.

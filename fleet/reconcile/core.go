@@ -46,6 +46,7 @@ type Core struct {
 	mu       sync.Mutex // guards what follows
 	memories map[string]memory
 	failures map[string]*state.Failure // by app, that could not be written down
+	staying  map[string]string         // by app that is gone: its successor, for which it was told to stay
 	mutes    []Handle                  // those that the state directory has lost, and that cannot note themselves anew
 }
 
@@ -56,7 +57,7 @@ func NewCore(dir *specdir.Directory, machine Machine, folders Folders) *Core {
 		Dir: dir, Store: dir.Store, Disk: dir.Disk, Log: dir.Log, Now: dir.Now, Machine: machine, Folders: folders,
 		Started: func(*appspec.Spec, Handle) {}, Updated: func(*appspec.Spec, int) {},
 		Followed: func(string) []Handle { return nil }, Emit: func(string, string, string) {},
-		memories: map[string]memory{}, failures: map[string]*state.Failure{},
+		memories: map[string]memory{}, failures: map[string]*state.Failure{}, staying: map[string]string{},
 	}
 }
 
@@ -98,6 +99,10 @@ func (c *Core) Pass(ctx context.Context, name string, ord Intent, idle func(func
 		return out
 	}
 	c.memorize(name, w, rem)
+	if w.Gone() && c.stays(ctx, name, rem.LastGood) {
+		out.RetryAt = c.Now().Add(successionRetry)
+		return out
+	}
 	a := c.Applier(name, idle)
 	for again := 2; ; again-- {
 		var o Observed
@@ -239,7 +244,7 @@ func (c *Core) failed(out Outcome, rem state.AppState, name string) Outcome {
 	if errors.Is(out.Err, ErrSuperseded) || errors.Is(out.Err, ErrClosing) || errors.Is(out.Err, ErrPaused) || errors.Is(out.Err, context.Canceled) {
 		return out
 	}
-	f := state.Failure{Digest: out.Plan.Digest, Folder: out.Plan.Folder, Reason: out.Err.Error(), At: c.Now(), Attempts: 1}
+	f := state.Failure{Digest: out.Plan.Digest, Folder: out.Plan.Folder, Reason: out.Err.Error(), At: c.Now(), Attempts: 1, Neighbour: isNeighbour(out.Err)}
 	file := out.Plan.File
 	if s := out.Want.Spec; s != nil && f.Digest == "" { // before there was a plan
 		f.Digest, file = plan.DigestOf(s), s.File
@@ -298,6 +303,9 @@ func (c *Core) Look(ctx context.Context, name string) (plan.Want, Observed) {
 	c.remindFailure(name, &rem)
 	w := c.Dir.Wanted(set, setErr, name, &rem, false)
 	o := c.Observe(ctx, name, rem, nil)
+	if w.Gone() && len(o.Masters) > 0 {
+		o.Successor = c.Successor(ctx, name, rem.LastGood)
+	}
 	if spec != nil && len(o.Masters) > 0 {
 		o.LastGood = nil
 		c.Store.LoadSpec(name, &o.AppState)

@@ -34,6 +34,11 @@ func (a *Applier) taken(app string, err error) error {
 // done so in a moment, and until then the next is refused to whoever asks for it there.
 type neighbourError struct{ error }
 
+func isNeighbour(err error) bool {
+	_, is := errors.AsType[*neighbourError](err)
+	return is
+}
+
 // Of those tries the first are soon, and the others as of whatever fails.
 const (
 	soonTries = 10
@@ -42,7 +47,7 @@ const (
 
 // untilNext is how long it is to the next try of what failed for the nth time.
 func untilNext(err error, nth int, r appspec.Restart) time.Duration {
-	if _, ok := errors.AsType[*neighbourError](err); ok && nth <= soonTries {
+	if isNeighbour(err) && nth <= soonTries {
 		return min(soon, r.Delay(nth))
 	}
 	return r.Delay(nth)

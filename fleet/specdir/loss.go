@@ -177,10 +177,13 @@ func (d *Directory) savePlace(now place) {
 	if now.ID == d.place.ID && now.Dir == d.place.Dir && slices.Equal(now.Lost, d.place.Lost) {
 		return
 	}
-	d.place = now
 	b, err := json.Marshal(now)
+	done := true
 	if err == nil {
-		err = d.Store.Replace(d.placePath(), append(b, '\n'))
+		done, err = d.Store.ReplaceAlone(d.placePath(), append(b, '\n'))
+	}
+	if done {
+		d.place = now
 	}
 	if err != nil {
 		d.Log.Warn("cannot write "+d.placePath(), "err", err)

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
@@ -69,6 +71,20 @@ func (s *Store) Replace(path string, b []byte) error {
 		_ = d.Close()
 	}
 	return nil
+}
+
+// ReplaceAlone is Replace of a file that no app's lock is for: commands write it, and a daemon that
+// has just begun. done: false, another process writes it at this moment, and this one has yet to.
+func (s *Store) ReplaceAlone(path string, b []byte) (done bool, err error) {
+	lock := filepath.Join(s.Dir, filepath.Base(path)+".lock")
+	f, err := os.OpenFile(lock, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err == nil {
+		defer f.Close()
+		if errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK) {
+			return false, nil
+		}
+	} // without a state directory nothing runs that would write it as well
+	return true, s.Replace(path, b)
 }
 
 // makeRoom moves a directory away that stands in a file's place: an app is not to be

@@ -15,7 +15,7 @@ import (
 // lostRelease is the release of an app that is gone.
 type lostRelease struct {
 	app string
-	now *deploy.Record
+	now *deploy.Record // nil: each deploy of it has failed
 	was *appspec.Spec // its last good spec; nil: not known
 }
 
@@ -28,7 +28,7 @@ func (s *Store) lostReleases(gone func(app string, was *AppState) bool) (out []l
 		if was.Unknown != nil || !gone(app, &was) {
 			continue
 		}
-		if now, _, _, err := s.Book(app).Current(); err == nil && now != nil {
+		if now, _, _, err := s.Book(app).Current(); err == nil && (now != nil || was.LastGood != nil) {
 			out = append(out, lostRelease{app, now, was.LastGood})
 		}
 	}
@@ -67,7 +67,7 @@ func (s *Store) Formers(specs map[string]*appspec.Spec, gone func(app string, wa
 	out := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(specs)) {
 		for _, l := range lost {
-			if !l.cameFor(specs[name]) {
+			if l.now == nil || !l.cameFor(specs[name]) {
 				continue
 			}
 			if _, _, known, err := s.Book(name).Current(); err == nil && !known {
@@ -81,14 +81,14 @@ func (s *Store) Formers(specs map[string]*appspec.Spec, gone func(app string, wa
 
 // cameFor tells whether the release came from where a spec says, and lies in its folder, or was
 // reached as it is: the folder of an app follows its name where path says nothing else. A release
-// of an earlier version of the program does not say where it lies; the last good spec of its app
-// does.
+// of an earlier version of the program does not say where it lies, nor is there one of an app of
+// which each deploy has failed; its last good spec does.
 func (l *lostRelease) cameFor(spec *appspec.Spec) bool {
 	was := l.was
 	switch {
 	case spec.Deploy == nil:
 		return false
-	case l.now.Folder == "":
+	case l.now == nil || l.now.Folder == "":
 		return was != nil && was.Deploy != nil && was.Path == spec.Path && was.Deploy.Repository == spec.Deploy.Repository
 	case l.now.Folder == spec.Path:
 		return l.now.Repository == spec.Deploy.Repository

@@ -81,9 +81,34 @@ func TestReleaseOfARenamedApp(t *testing.T) {
 			if got := rem.ReleaseOf(tt.spec, gone); got == nil || got.ID != rec.ID || rem.Former != "" {
 				t.Errorf("release %v, former name %q", got, rem.Former)
 			}
-			if left, _ := filepath.Glob(filepath.Join(s.Data, "deploys/blog/*.json")); len(left) != 0 {
+			if left, _ := filepath.Glob(filepath.Join(s.Data, "deploys/blog*")); len(left) != 0 {
 				t.Errorf("%v are left", left)
 			}
 		})
+	}
+}
+
+// So is it of one whose deploys have all failed: its logbook goes along, with the releases that it knows.
+func TestLogbookOfARenamedAppThatWasNeverDeployed(t *testing.T) {
+	s := testStore(t)
+	was := &appspec.Spec{Name: "blog", Path: "/srv/blog", Deploy: &appspec.Deploy{Repository: "file:///blog.git"}}
+	was.Sockets.HTTP = []appspec.HTTPSocket{{Listen: "127.0.0.1:1"}}
+	if err := s.SaveSpec(was); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Book("blog").Save(&deploy.Entry{ID: "20260102-030405", App: "blog", Kind: deploy.KindDeploy, Result: deploy.ResultFailed, Release: "20260102-030405"}); err != nil {
+		t.Fatal(err)
+	}
+	is := *was
+	is.Name = "site"
+	rem := s.Load("site")
+	if got := rem.ReleaseOf(&is, func(string, *AppState) bool { return true }); got != nil || rem.Former != "blog" {
+		t.Fatalf("release %v, former name %q", got, rem.Former)
+	}
+	if err := s.Inherit("site", "blog"); err != nil {
+		t.Fatal(err)
+	}
+	if es, err := s.Book("site").List(); err != nil || len(es) != 1 || es[0].App != "site" {
+		t.Errorf("its logbook has %v, %v", es, err)
 	}
 }

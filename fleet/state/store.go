@@ -27,6 +27,7 @@ import (
 //	     /daemon.json           who it is, for other users of the machine
 //	     /sockets.sock          of who holds the sockets of idle apps, see holder.go
 //	     /sockets.sock.lock     flock of whoever makes or removes it
+//	     /directory.json.lock   flock of whoever writes DATA/directory.json
 //	     /host/                 the Python host, package runner's
 //	     /apps/NAME/apply.lock  flock of whoever works on this app now
 //	DATA/apps/NAME/spec.json      the last good spec
@@ -91,6 +92,8 @@ type Failure struct {
 	// RetryAt is zero for a spec that was tried and given up: it is tried again
 	// when it changes or when somebody asks.
 	RetryAt time.Time `json:"retry_at,omitzero"`
+	// Neighbour tells that another app of the fleet has an address.
+	Neighbour bool `json:"neighbour,omitempty"`
 }
 
 // Wait is how long it is until the next try; 0: it is due. A failure of the future

@@ -118,6 +118,7 @@ var directOpeners = []struct {
 		"fleet/sockets/holder.go SocketID lastClient lockHolder",
 		"fleet/sockets/holder_client.go start",
 		"fleet/deploy/logbook.go Lock",
+		"fleet/state/files.go ReplaceAlone",
 		"fleet/state/lock.go DaemonHolds LockApp LockDaemon LockedBy SameFile removeLocks",
 		"fleet/admins.go asAdmin shareControl",
 		"fleet/neighbour.go Error neighbourOf putNotice readNotice removeNotice",

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -53,6 +54,53 @@ func TestRenamedAppServesOn(t *testing.T) {
 		g.rewrite("wsgid.d/wsgiapp.hcl", `environment "live"`, `environment "other"`, g.repo, g.repo+"-2")
 		if a := g.await("wsgiapp-other", "stopped", 0); !strings.HasPrefix(a.Reason, "not deployed yet") {
 			t.Errorf("it is said to be stopped as %q", a.Reason)
+		}
+	})
+}
+
+// An app that is given another name and cannot be started by that, here for an address that
+// another program has, is served on as it was until it can.
+func TestRenamedAppThatCannotStartServesOn(t *testing.T) {
+	asEach(t, func(t *testing.T, who account) {
+		b := newHarness(t, who)
+		b.only("hello")
+		other, err := net.Listen("tcp", "127.0.0.1:0")
+		b.must(err)
+		defer other.Close()
+		d := b.run()
+		b.await("hello", "ready", 2)
+		done := b.load("hello", b.hello)
+		listen := fmt.Sprintf("listen = %q", b.hello)
+		spec := b.text("wsgid.d/hello.hcl")
+		if !strings.Contains(spec, listen) || !strings.Contains(spec, `app "hello"`) {
+			t.Fatalf("the spec is another:\n%s", spec)
+		}
+		b.write("wsgid.d/hello.hcl", strings.NewReplacer(`app "hello" {`, fmt.Sprintf("app \"greet\" {\n  path = %q", filepath.Join(b.demo, "apps/hello")),
+			"    http {", fmt.Sprintf("    http {\n      listen = %q\n    }\n    http {", other.Addr())).Replace(spec))
+		a := b.await("hello", "degraded", 2)
+		if want := "its spec was removed; it serves until app greet, which takes its place, can be started"; a.Reason != want {
+			t.Errorf("it is said to be %q", a.Reason)
+		}
+		if a := b.await("greet", "backoff", 0); !strings.Contains(a.Reason, "cannot listen on "+other.Addr().String()) {
+			t.Errorf("it is said to wait for %q", a.Reason)
+		}
+		if out := b.fleet("apply"); out.code != 1 || !strings.Contains(out.stderr, "cannot apply hello: its spec was removed; it serves until app greet") {
+			t.Error(out)
+		}
+		d.kill(t)
+		b.run()
+		b.await("greet", "backoff", 0)
+		b.must(other.Close())
+		b.await("greet", "ready", 2)
+		eventually(t, patience, "hello to be gone", func() error {
+			if st, err := b.status(); err != nil || len(st.Apps) != 1 {
+				return fmt.Errorf("%v, %w", st.Apps, err)
+			}
+			return nil
+		})
+		done()
+		if out := b.fleet("plan"); out.code != 0 {
+			t.Error(out)
 		}
 	})
 }
