@@ -314,6 +314,18 @@ func TestWanted(t *testing.T) {
 		{"broken file that names it", fault(hclspec.Fault{File: "/x", Apps: []string{"blog"}, Summary: "bad"}), nil, last, "spec 2 held: bad"},
 		{"broken file that held it", fault(hclspec.Fault{File: "/etc/wsgid.d/blog.hcl", Summary: "bad"}), nil, last, "spec 2 held: bad"},
 		{"another file is broken", fault(hclspec.Fault{File: "/etc/wsgid.d/shop.hcl", Summary: "bad"}), nil, last, "gone"},
+		{"another file is broken, and has its address", set(func(s *hclspec.Set) {
+			s.Faults = []hclspec.Fault{{File: "/etc/wsgid.d/shop.hcl", App: "shop", Summary: "bad"}}
+			s.Sources = map[string][]byte{"/etc/wsgid.d/shop.hcl": []byte("listen = \"" + last.Sockets.HTTP[0].Listen + "\"")}
+		}), nil, last, "spec 2 held: bad"},
+		{"another file is broken, and has another address", set(func(s *hclspec.Set) {
+			s.Faults = []hclspec.Fault{{File: "/etc/wsgid.d/shop.hcl", App: "shop", Summary: "bad"}}
+			s.Sources = map[string][]byte{"/etc/wsgid.d/shop.hcl": []byte("listen = \"" + last.Sockets.HTTP[0].Listen + "1\"")}
+		}), nil, last, "gone"},
+		{"another file has its address, and is good", set(func(s *hclspec.Set) {
+			s.Faults = []hclspec.Fault{{File: "/etc/wsgid.d/wiki.hcl", App: "wiki", Summary: "bad"}}
+			s.Sources = map[string][]byte{"/etc/wsgid.d/shop.hcl": []byte("listen = \"" + last.Sockets.HTTP[0].Listen + "\"")}
+		}), nil, last, "gone"},
 		{"broken and never good", fault(hclspec.Fault{File: "/x", App: "blog", Summary: "bad"}), nil, nil, "invalid: bad"},
 		{"the directory cannot be read", nil, errors.New("no such directory"), last, "spec 2 held: no such directory"},
 		{"the directory cannot be read, never good", nil, errors.New("no such directory"), nil, "invalid: no such directory"},

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -108,8 +109,26 @@ func Wanted(set *hclspec.Set, setErr error, name string, last *appspec.Spec) Wan
 				return hold(f.Summary, f)
 			}
 		}
+		if f := claimant(set, last); f != nil {
+			return hold(f.Summary, f)
+		}
 	}
 	return Want{}
+}
+
+// claimant is what is wrong with a file that holds the folder, an address or a host of an app
+// which no file defines any more: who gives an app another name, or its file, and makes a mistake
+// beside that, does not want it to stop. nil: there is no such file.
+func claimant(set *hclspec.Set, last *appspec.Spec) *hclspec.Fault {
+	has := append(state.ReachedBy(last), last.Path)
+	for i := range set.Faults {
+		f := &set.Faults[i]
+		text := set.Sources[f.File]
+		if f.App != appspec.GateName && slices.ContainsFunc(has, func(s string) bool { return bytes.Contains(text, []byte(appspec.Quote(s))) }) {
+			return f
+		}
+	}
+	return nil
 }
 
 // WantOf is wanted by what is remembered of an app. What is known of it may be

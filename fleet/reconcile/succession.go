@@ -61,12 +61,10 @@ func (c *Core) stays(ctx context.Context, name string, was *appspec.Spec) bool {
 	return next != ""
 }
 
-// succeeds tells whether a spec is of an app that takes the place of another: it has its folder
-// or one of its addresses.
+// succeeds tells whether a spec is of an app that takes the place of another: it has its folder,
+// or one of its addresses or hosts.
 func succeeds(s, was *appspec.Spec) bool {
-	return s.Gate == nil && (s.Path == was.Path || slices.ContainsFunc(s.Sockets.HTTP, func(h appspec.HTTPSocket) bool {
-		return slices.ContainsFunc(was.Sockets.HTTP, func(o appspec.HTTPSocket) bool { return o.Listen == h.Listen })
-	}))
+	return s.Gate == nil && (s.Path == was.Path || slices.ContainsFunc(state.ReachedBy(s), func(at string) bool { return slices.Contains(state.ReachedBy(was), at) }))
 }
 
 // fails tells whether an app cannot be started by its spec for what the one that leaves is no reason of.

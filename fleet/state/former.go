@@ -16,7 +16,7 @@ import (
 type lostRelease struct {
 	app string
 	now *deploy.Record // nil: each deploy of it has failed
-	was *appspec.Spec // its last good spec; nil: not known
+	was *appspec.Spec  // its last good spec; nil: not known
 }
 
 // lostReleases finds those that the logbooks know of apps that are gone.
@@ -94,11 +94,11 @@ func (l *lostRelease) cameFor(spec *appspec.Spec) bool {
 		return l.now.Repository == spec.Deploy.Repository
 	}
 	return was != nil && was.Deploy != nil && l.now.Repository == spec.Deploy.Repository &&
-		was.Deploy.Directory == spec.Deploy.Directory && meet(reachedBy(was), reachedBy(spec))
+		was.Deploy.Directory == spec.Deploy.Directory && meet(ReachedBy(was), ReachedBy(spec))
 }
 
-// reachedBy are the addresses and names of an app.
-func reachedBy(spec *appspec.Spec) []string {
+// ReachedBy are the addresses and names of an app.
+func ReachedBy(spec *appspec.Spec) []string {
 	out := slices.Clone(spec.Hosts)
 	for _, s := range spec.Sockets.HTTP {
 		if !s.Adopts { // the gate's, which is called after the app

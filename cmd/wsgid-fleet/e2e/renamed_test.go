@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -103,4 +104,39 @@ func TestRenamedAppThatCannotStartServesOn(t *testing.T) {
 			t.Error(out)
 		}
 	})
+}
+
+// So is one whose new name comes with a mistake, be that in its file or in another one: by its
+// address and at the gate.
+func TestRenamedAppWithAMistakeServesOn(t *testing.T) {
+	b, addr := gated(t, someone(t), "")
+	d := b.run()
+	b.awaitGate(0)
+	wantSite(t, addr, "alpha.test", "alpha")
+	spec := b.text("wsgid.d/alpha.hcl")
+	for _, mistake := range []struct{ file, old, by string }{
+		{"alpha.hcl", "count =", "coutn ="},
+		{"alpha.hcl", "workers {", "workers {{"},
+		{"other.hcl", "count =", "coutn ="},
+		{"other.hcl", "workers {", "workers {{"},
+	} {
+		b.write("wsgid.d/"+mistake.file, strings.NewReplacer(`app "alpha"`, `app "omega"`, mistake.old, mistake.by).Replace(spec))
+		if mistake.file != "alpha.hcl" {
+			b.must(os.Remove(filepath.Join(b.specs, "alpha.hcl")))
+		}
+		for range 2 {
+			b.await("omega", "invalid", 0)
+			if a := b.await("alpha", "degraded", 1); !strings.HasPrefix(a.Reason, "runs on its last good spec: "+filepath.Join(b.specs, mistake.file)) {
+				t.Errorf("%+v: it is said to be %q", mistake, a.Reason)
+			}
+			wantSite(t, addr, "alpha.test", "alpha")
+			d.kill(t)
+			d = b.run()
+		}
+		b.write("wsgid.d/alpha.hcl", spec)
+		if mistake.file != "alpha.hcl" {
+			b.must(os.Remove(filepath.Join(b.specs, mistake.file)))
+		}
+		b.await("alpha", "ready", 1)
+	}
 }
