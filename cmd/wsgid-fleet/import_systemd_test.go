@@ -243,8 +243,11 @@ func TestImportMeansWhatSystemdDoes(t *testing.T) {
 // importedSpec is the spec that an import wrote, read from its file.
 func importedSpec(t *testing.T, imp *importer.Imported) *appspec.Spec {
 	t.Helper()
-	fs := afero.NewMemMapFs()
+	fs := afero.NewCopyOnWriteFs(afero.NewReadOnlyFs(afero.NewOsFs()), afero.NewMemMapFs()) // env_file names files of the disk
 	for path, text := range imp.Secrets {
+		if err := fs.MkdirAll(filepath.Dir("/"+path), 0o700); err != nil {
+			t.Fatal(err)
+		}
 		if err := afero.WriteFile(fs, "/"+path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

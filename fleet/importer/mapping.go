@@ -45,7 +45,7 @@ func spec(a *facts.App) (*Imported, error) {
 			return key != "" && strings.HasPrefix(path, "env.") && (facts.IsSecretName(key) || d.hidden[key])
 		},
 	}
-	for _, f := range a.Facts {
+	for _, f := range d.envFiles(a.Facts) {
 		d.take(f)
 	}
 	d.application()
@@ -126,7 +126,10 @@ func (d *draft) take(f facts.Fact) {
 		}
 		d.came("env", f)
 	case facts.SetEnv:
+		delete(d.hidden, f.Key)
 		d.env(f)
+	case facts.SetEnvFile:
+		d.envFile(f)
 	case facts.SetSecretEnv:
 		d.hidden[f.Key] = f.Value != ""
 		d.env(f)

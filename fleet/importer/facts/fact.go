@@ -17,6 +17,7 @@ const (
 	SetSearchPath = "searchpath" // Value: a folder for sys.path, in the order of the search
 	SetEnv        = "env"        // Key: name, Value: value
 	SetSecretEnv  = "secretenv"  // as env, of a file whose values are nobody's to see
+	SetEnvFile    = "env_file"   // Value: a file of variables, - before one that need not be there; Vars: what it sets; Key: why it cannot be named
 	SetMissing    = "missingenv" // as env, of a secret whose value is not to be had: Key is its name
 	SetStatic     = "static"     // Key: url, Value: folder
 	SetSocketMode = "sockets.http.mode"
@@ -52,8 +53,25 @@ type Fact struct {
 	Value string
 	List  []string
 	More  map[string]string // attributes beside that one
+	Vars  []EnvVariable     // of a file of variables, in their order
 	Was   string            // as the peer writes it; a secret is not in it
 	At    Position
+}
+
+// EnvVariable is one of the environment.
+type EnvVariable struct{ Name, Value string }
+
+// Each are the facts of single variables that a fact stands for: the fact itself, or those of
+// a file of variables.
+func (f Fact) Each() []Fact {
+	if f.Set != SetEnvFile {
+		return []Fact{f}
+	}
+	all := make([]Fact, len(f.Vars))
+	for i, v := range f.Vars {
+		all[i] = Fact{Set: SetSecretEnv, Key: v.Name, Value: v.Value, Was: v.Name, At: Position{File: strings.TrimPrefix(f.Value, "-")}}
+	}
+	return all
 }
 
 // App is what the files say of one app.

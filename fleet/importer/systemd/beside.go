@@ -105,7 +105,11 @@ func (u *unitFile) commandOf(a *facts.App, job *unitFile, env map[string]string,
 	}
 	own := &facts.App{}
 	vars := job.environment(own)
+	var all []facts.Fact
 	for _, f := range own.Facts {
+		all = append(all, f.Each()...)
+	}
+	for _, f := range all {
 		if f.Set == facts.SetLost {
 			a.Add(f)
 		}
@@ -114,7 +118,7 @@ func (u *unitFile) commandOf(a *facts.App, job *unitFile, env map[string]string,
 		}
 	}
 	was := "ExecStart=" + facts.CommandText(start.text)
-	for _, f := range own.Facts {
+	for _, f := range all {
 		if (f.Set == facts.SetSecretEnv || f.Set == facts.SetEnv && facts.IsSecretName(f.Key)) && (strings.Contains(start.text, "${"+f.Key+"}") || slices.Contains(strings.Fields(start.text), "$"+f.Key)) {
 			a.Lost(start.at, was, f.Key+" may be a secret, and a spec would show it: write the "+kind+" by hand, where a shell puts the variable in: command = [\"/bin/sh\", \"-c\", \"exec …\"]")
 			return nil

@@ -1,8 +1,10 @@
 package systemd
 
 import (
+	"bytes"
 	"errors"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -55,7 +57,7 @@ func (u *unitFile) environment(a *facts.App) map[string]string {
 			found, _ = filepath.Glob(path)
 		}
 		for _, file := range found {
-			if fault := takeFile(a, file, optional, take); fault != "" {
+			if fault := takeFile(a, file, optional, v.at, take); fault != "" {
 				a.Lost(v.at, "EnvironmentFile="+path, fault)
 			}
 		}
@@ -78,10 +80,38 @@ func (u *unitFile) unset() map[string]bool {
 	return unset
 }
 
+// settings are variables that a server reads as its own.
+var settings = []string{"GUNICORN_CMD_ARGS", "WEB_CONCURRENCY"}
+
+// inCommand says of variables of files that the command has been given that later edits of
+// them do not count.
+func inCommand(a *facts.App, start unitValue) {
+	for _, f := range a.Facts {
+		if f.Set != facts.SetEnvFile {
+			continue
+		}
+		for _, v := range f.Vars {
+			if strings.Contains(start.text, "${"+v.Name+"}") || slices.Contains(strings.Fields(start.text), "$"+v.Name) || slices.Contains(settings, v.Name) {
+				a.Note(start.at, v.Name+" of "+filepath.Base(f.Value), "what the server was told by it stands here; later edits of it in the file change nothing of that")
+			}
+		}
+	}
+}
+
+// mostOfFile is how large a file may be that env_file names.
+const mostOfFile = 1 << 20
+
 // takeFile takes the variables of an environment file, or says why systemd takes none.
-func takeFile(a *facts.App, file string, optional bool, take func(name, value string) bool) (fault string) {
+func takeFile(a *facts.App, file string, optional bool, at facts.Position, take func(name, value string) bool) (fault string) {
+	f := facts.Fact{Set: facts.SetEnvFile, Value: file, Was: "EnvironmentFile=" + file, At: at}
+	if optional {
+		f.Value, f.Was = "-"+file, "EnvironmentFile=-"+file
+	}
 	text, err := facts.ReadFile(file)
 	switch {
+	case errors.Is(err, os.ErrNotExist) && optional:
+		a.Add(f)
+		return ""
 	case err != nil && optional:
 		return ""
 	case err != nil:
@@ -99,9 +129,20 @@ func takeFile(a *facts.App, file string, optional bool, take func(name, value st
 	}
 	for _, v := range hclspec.ReadEnvFile(string(text)) {
 		if take(v.Name, v.Value) {
-			a.Add(facts.Fact{Set: facts.SetSecretEnv, Key: v.Name, Value: v.Value, Was: v.Name, At: facts.Position{File: file}})
+			f.Vars = append(f.Vars, facts.EnvVariable{Name: v.Name, Value: v.Value})
+		} else {
+			f.Key = "UnsetEnvironment= takes " + v.Name + " away"
 		}
 	}
+	switch {
+	case !utf8.Valid(text):
+		f.Key = "a comment in it is not UTF-8, which env_file takes alone"
+	case bytes.IndexByte(text, 0) >= 0:
+		f.Key = "it holds a NUL, which env_file does not take"
+	case len(text) > mostOfFile:
+		f.Key = "it is larger than env_file takes"
+	}
+	a.Add(f)
 	return ""
 }
 

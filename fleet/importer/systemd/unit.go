@@ -230,6 +230,7 @@ func readService(o facts.Options, abs string) (*facts.App, error) {
 	if server == "" {
 		return nil, fmt.Errorf("%s: its command starts no WSGI server that is known here (%s): %s", start.at, command.KnownServers, facts.CommandText(start.text))
 	}
+	inCommand(a, start)
 	u.facts(a)
 	u.services(o, a, env, u.timers(a, env))
 	return a, socket(a, abs, strings.HasPrefix(server, "uwsgi"))
