@@ -23,7 +23,8 @@ def describe(exc, config):
             "file": exc.file or file,
             "line": exc.line or line,
             "traceback": format_exception(shown) if shown is not None else "",
-            "hint": _closed(exc, config) or exc.hint or (_hint(shown, config) if shown is not None else ""),
+            "hint": _closed(exc, config) or _namesake(exc, config) or exc.hint
+            or (_hint(shown, config) if shown is not None else ""),
         }
     reason = summary(exc)
     trace = format_exception(exc)
@@ -32,7 +33,7 @@ def describe(exc, config):
         "file": file,
         "line": line,
         "traceback": "" if trace.strip() == reason else trace,  # each thing once
-        "hint": _closed(exc, config) or _hint(exc, config),
+        "hint": _closed(exc, config) or _namesake(exc, config) or _hint(exc, config),
     }
 
 
@@ -203,6 +204,17 @@ def _closed(exc, config):
         from .closed import of_failure
 
         return of_failure(exc, config)
+    except Exception:
+        return ""
+
+
+def _namesake(exc, config):
+    """That a module of the app has a name of Python's own, which no other advice mends."""
+    try:
+        from .namesake import advice, of_failure
+
+        module = exc.module if isinstance(exc, Failed) else ""
+        return module and advice(module, config) or of_failure(exc, config)
     except Exception:
         return ""
 

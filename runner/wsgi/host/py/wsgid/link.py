@@ -53,6 +53,7 @@ class Failed(Exception):
         self.hint = hint
         self.file = file
         self.line = line
+        self.module = ""  # of the app, in which something is missed
 
 
 class Misuse(Exception):

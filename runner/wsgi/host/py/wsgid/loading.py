@@ -302,4 +302,6 @@ def _missing(name, what, module, found, part):
     if name.strip().startswith("/") and found is sys.modules[module]:
         where = found.__file__
     file = getattr(found, "__file__", None) or getattr(sys.modules[module], "__file__", None) or ""
-    return Failed("%s %s: %s has no attribute %s" % (what, name, where, part), hint, file)
+    failed = Failed("%s %s: %s has no attribute %s" % (what, name, where, part), hint, file)
+    failed.module = module
+    return failed
