@@ -64,6 +64,9 @@ func findPython(spec *appspec.Spec) (string, error) {
 	return filepath.Abs(path)
 }
 
+// deployed are the virtualenvs that deploys make, called after what goes into them.
+var deployed = regexp.MustCompile(`^venvs/[0-9a-f]{32}$`)
+
 func virtualenvPython(spec *appspec.Spec) (string, error) {
 	dir := spec.Virtualenv
 	if !filepath.IsAbs(dir) {
@@ -72,22 +75,27 @@ func virtualenvPython(spec *appspec.Spec) (string, error) {
 	path := filepath.Join(dir, "bin", "python")
 	err := executable(path)
 	where := fmt.Sprintf("cannot use virtualenv %s of app %s%s", dir, spec.Name, place(spec, "virtualenv"))
+	create, recreate := "create it: python3 -m venv "+dir, "recreate it: python3 -m venv --clear "+dir
+	if r := spec.Release; r != nil && deployed.MatchString(spec.Virtualenv) {
+		create = fmt.Sprintf("a deploy makes it anew, with its packages: wsgid-fleet deploy %s --commit %s", spec.Name, r.Commit)
+		recreate = "remove it; " + create
+	}
 	if err == nil {
 		// Python reads it before anything else, and would wait for a FIFO's other end.
 		if fi, serr := os.Stat(filepath.Join(dir, "pyvenv.cfg")); serr == nil && !fi.Mode().IsRegular() {
-			return "", fmt.Errorf("%s: its pyvenv.cfg %w; recreate it: python3 -m venv --clear %s", where, notRegular(fi), dir)
+			return "", fmt.Errorf("%s: its pyvenv.cfg %w; %s", where, notRegular(fi), recreate)
 		}
 		return path, nil
 	}
 	if _, derr := os.Stat(dir); errors.Is(derr, fs.ErrNotExist) {
-		return "", fmt.Errorf("%s: it does not exist; create it: python3 -m venv %s", where, dir)
+		return "", fmt.Errorf("%s: it does not exist; %s", where, create)
 	}
 	if to, lerr := os.Readlink(path); lerr == nil && errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("%s: its bin/python leads to %s, which does not exist, as after an upgrade of Python; recreate it: python3 -m venv --clear %s",
-			where, to, dir)
+		return "", fmt.Errorf("%s: its bin/python leads to %s, which does not exist, as after an upgrade of Python; %s",
+			where, to, recreate)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("%s: it has no bin/python; recreate it: python3 -m venv --clear %s", where, dir)
+		return "", fmt.Errorf("%s: it has no bin/python; %s", where, recreate)
 	}
 	if errors.Is(err, fs.ErrPermission) {
 		return "", fmt.Errorf("%s: %w", where, explainClosed(path, err))

@@ -96,9 +96,13 @@ func TestResolvePythonSaysWhatToDo(t *testing.T) {
 		{venv: "none", want: "cannot use virtualenv DIR/none of app blog: it does not exist; create it: python3 -m venv DIR/none"},
 		{venv: "empty", want: "cannot use virtualenv DIR/empty of app blog: it has no bin/python; recreate it: python3 -m venv --clear DIR/empty"},
 		{venv: "broken", want: "cannot use virtualenv DIR/broken of app blog: its bin/python leads to /usr/bin/python3.1, which does not exist, as after an upgrade of Python; recreate it: python3 -m venv --clear DIR/broken"},
+		{venv: "venvs/00112233445566778899aabbccddeeff", want: "cannot use virtualenv DIR/venvs/00112233445566778899aabbccddeeff of app blog: it does not exist; a deploy makes it anew, with its packages: wsgid-fleet deploy blog --commit 0123abcd"},
 		{venv: "noexec", want: "cannot use virtualenv DIR/noexec of app blog: its bin/python is not executable"},
 	} {
 		s := &appspec.Spec{Name: "blog", Path: dir, Virtualenv: tt.venv}
+		if strings.HasPrefix(tt.venv, "venvs/") {
+			s.Release = &appspec.Release{Commit: "0123abcd"}
+		}
 		if tt.python != "" {
 			s.Python = filepath.Join(dir, tt.python)
 			at(s, "python", 3)
