@@ -117,17 +117,25 @@ func TestBudgetIsGivenBack(t *testing.T) {
 	h := a.start(StateReady)
 	w := way{addr: a.addr}
 	begin := time.Now()
-	for range 3 {
-		if _, err := io.WriteString(w.narrow(t, 4<<10), "GET /stream?80 HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+	ask := func(target string) {
+		if _, err := io.WriteString(w.narrow(t, 4<<10), "GET "+target+" HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	a.wait(h, func(st Status) bool { return st.Requests.Total == 3 && st.Requests.Active == 0 })
-	// Two had their response whole. The third may have what they give back, if it came
-	// later than they, and then nobody waits for it.
-	eventually(t, "two of three to be closed", func() bool {
-		return strings.Count(a.logText(), "closed: it read nothing of its response for 10s") >= 2
+	idle := func(after uint64) {
+		a.wait(h, func(st Status) bool { return st.Requests.Total == after && st.Requests.Active == 0 })
+	}
+	ask("/count?80")
+	idle(1) // its response is whole: it has no worker
+	ask("/stream?80")
+	ask("/stream?80")
+	idle(3)
+	eventually(t, "the worker to be given the room of a client that has none", func() bool {
+		return strings.Contains(a.logText(), "GET /count: closed: it read nothing of its response for 10s")
 	})
+	if log := a.logText(); strings.Contains(log, "request.body_timeout") {
+		t.Errorf("a worker waited until a client was cut off for its own sake:\n%s", log)
+	}
 	if d := time.Since(begin); d < 9*time.Second {
 		t.Errorf("they were closed after %v", d)
 	}
