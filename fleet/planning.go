@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,7 +19,7 @@ func (c *core) planAll(ctx context.Context, set *hclspec.Set, chosen []string, n
 			plan.Faults = append(plan.Faults, f)
 		}
 	}
-	plan.Warnings = sharedUsers(set)
+	plan.Warnings = append(sharedUsers(set), deployWarnings(set, chosen)...)
 	var plans errgroup.Group
 	plans.SetLimit(8)
 	for i, name := range chosen {
@@ -74,4 +75,14 @@ func (c *core) plan(ctx context.Context, set *hclspec.Set, name string, named bo
 		ap.Why = "its spec was removed: " + w.Fault.Summary
 	}
 	return ap
+}
+
+// deployWarnings are what the next deploys of apps will miss, with the place in their files.
+func deployWarnings(set *hclspec.Set, chosen []string) (out []string) {
+	for _, w := range set.Warnings {
+		if of, ok := w.Extra.(hclspec.ForDeploy); ok && slices.Contains(chosen, of.App) {
+			out = append(out, hclspec.Sentence(w))
+		}
+	}
+	return out
 }

@@ -1,6 +1,7 @@
 package hclspec
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"path"
@@ -194,33 +195,60 @@ func (c *checker) ofDefaults(name string) bool {
 // It is asked anew in each load. What is not there now may be there for the next
 // deploy, and nothing that serves needs it: that is a warning. What is of another
 // kind is a mistake.
-func (c *candidate) deployFiles(fsys afero.Fs) {
+func (c *candidate) deployFiles(fsys afero.Fs, unreadable func(*appspec.Spec, string, bool) Unreadable) {
 	d := c.spec.Deploy
 	if d == nil {
 		return
 	}
 	k := &checker{spec: c.spec, whole: c.whole}
-	k.machineFile(fsys, "deploy.wheels", d.Wheels, true, "create it, and put the wheels into it: pip wheel -r requirements.txt -w DIR")
-	k.machineFile(fsys, "deploy.ssh_key", d.SSHKey, false, "make it with: ssh-keygen -t ed25519 -N '' -f FILE, and give FILE.pub to the server")
-	k.machineFile(fsys, "deploy.known_hosts", d.KnownHosts, false, "make it with: ssh-keyscan HOST > FILE, and compare the key with what the server's owner says")
+	for _, f := range []machineFile{
+		{"deploy.wheels", d.Wheels, true, "create it, and put the wheels into it: pip wheel -r requirements.txt -w FILE", "chmod -R a+rX FILE"},
+		{"deploy.ssh_key", d.SSHKey, false, "make it with: ssh-keygen -t ed25519 -N '' -f FILE, and give FILE.pub to the server", "chown USER FILE && chmod 600 FILE"},
+		{"deploy.known_hosts", d.KnownHosts, false, "make it with: ssh-keyscan HOST > FILE, and compare the key with what the server's owner says", "chmod a+r FILE"},
+	} {
+		if f.name != "" {
+			k.machineFile(fsys, f, unreadable)
+		}
+	}
+	for _, w := range k.warned {
+		w.Extra = ForDeploy{c.name}
+	}
 	c.diags = append(c.diags, k.diags...)
 	c.warn = append(slices.Clip(c.warn), k.warned...) // those of the cache are shared
 }
 
-func (c *checker) machineFile(fsys afero.Fs, attr, name string, folder bool, hint string) {
-	if name == "" {
+// machineFile is a file, or a folder, that deploys take from this machine.
+type machineFile struct {
+	attr, name string
+	folder     bool
+	// What to do where it is not there, and where the app's user may not read it.
+	make, open string
+}
+
+func (c *checker) machineFile(fsys afero.Fs, f machineFile, unreadable func(*appspec.Spec, string, bool) Unreadable) {
+	short := strings.TrimPrefix(f.attr, "deploy.")
+	shown := c.spec.Shown(f.attr, f.name)
+	switch info, err := fsys.Stat(f.name); {
+	case errors.Is(err, fs.ErrNotExist):
+		c.warn(f.attr, short+" "+shown+" is not there: "+reason(fsys, f.name, err).Error(), strings.ReplaceAll(f.make, "FILE", shown))
+		return
+	case err != nil: // who deploys may be let look
+		return
+	case f.folder && !info.IsDir():
+		c.fault(f.attr, short+" "+shown+" is not a folder", "write the folder that holds the wheels")
+		return
+	case !f.folder && info.IsDir():
+		c.fault(f.attr, short+" "+shown+" is a folder", "write the file in it")
 		return
 	}
-	short := strings.TrimPrefix(attr, "deploy.")
-	shown := c.spec.Shown(attr, name)
-	hint = strings.NewReplacer("DIR", shown, "FILE", shown).Replace(hint)
-	switch info, err := fsys.Stat(name); {
-	case errors.Is(err, fs.ErrNotExist):
-		c.warn(attr, short+" "+shown+" is not there: "+reason(fsys, name, err).Error(), hint)
-	case err != nil: // who deploys may be let look
-	case folder && !info.IsDir():
-		c.fault(attr, short+" "+shown+" is not a folder", "write the folder that holds the wheels")
-	case !folder && info.IsDir():
-		c.fault(attr, short+" "+shown+" is a folder", "write the file in it")
+	if unreadable == nil || c.spec.IsSensitive(f.attr) {
+		return
+	}
+	switch u := unreadable(c.spec, f.name, f.folder); {
+	case u.Open && f.attr == "deploy.ssh_key":
+		c.warn(f.attr, "ssh does not use ssh_key "+shown+", since others than its owner may read it", "chmod 600 "+shown)
+	case u.Why != "":
+		c.warn(f.attr, short+" "+shown+" cannot be read by the user that deploys run as: "+u.Why,
+			cmp.Or(u.Instead, strings.NewReplacer("FILE", shown, "USER", u.User).Replace(f.open)))
 	}
 }

@@ -234,7 +234,7 @@ func (l *loader) read(path string, e *entry, named bool) {
 		if c.spec != nil && c.spec.Gate == nil && !l.o.Elsewhere {
 			c.diags = append(c.diags, pythonProblems(l.fsys, c.spec, c.whole)...)
 			c.diags = append(c.diags, l.accounts.problems(c.spec, c.whole)...)
-			c.deployFiles(l.fsys)
+			c.deployFiles(l.fsys, l.o.Unreadable)
 			c.staticFolders(l.fsys)
 		}
 		l.order = append(l.order, c)

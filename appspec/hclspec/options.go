@@ -5,6 +5,8 @@ import (
 	"os/user"
 
 	"github.com/spf13/afero"
+
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 )
 
 // Options is what the checks must know of the host and of the process that will
@@ -18,6 +20,10 @@ type Options struct {
 	// UserExists and GroupExists tell whether the host has a user or group that a
 	// spec names; nil: any name is taken.
 	UserExists, GroupExists func(name string) bool
+
+	// Unreadable says why the user of an app may not read a file that its deploys take, or list
+	// a folder. nil: nobody is asked.
+	Unreadable func(s *appspec.Spec, path string, folder bool) Unreadable
 
 	// Elsewhere tells that the specs are for other machines: what only those can tell
 	// (interpreters, accounts, folders) is not looked for.
@@ -40,6 +46,17 @@ type Options struct {
 	asked   *asked     // notes what the functions of a file ask
 	counted func() int // what hostCPUs answers during one load
 }
+
+// Unreadable is what keeps the user of an app from a file.
+type Unreadable struct {
+	User    string // whom it is about
+	Why     string // empty: nothing keeps the user from it
+	Instead string // empty: that depends on what the file is for
+	Open    bool   // others than its owner, who is the user, may read it
+}
+
+// ForDeploy marks the warnings of what the next deploy of an app will miss, as their Extra.
+type ForDeploy struct{ App string }
 
 // Host returns the options that hold for this process.
 func Host() Options {

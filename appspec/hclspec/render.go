@@ -62,6 +62,15 @@ func (s *Set) WriteDiagnostics(w io.Writer, color bool) error {
 	return nil
 }
 
+// Sentence is a diagnostic in one line: where, what, and what instead.
+func Sentence(d *hcl.Diagnostic) string {
+	text := place(d.Subject) + ": " + clean(d.Summary)
+	if d.Detail != "" {
+		text += "; " + clean(d.Detail)
+	}
+	return text
+}
+
 // place is file:line:column, or the file where a diagnostic is of no line.
 func place(rng *hcl.Range) string {
 	switch {

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
@@ -43,14 +45,15 @@ func (a account) script(ctx context.Context, c child.Command, script string, arg
 }
 
 // mayChange looks whether the app's user can change the folders that a deploy changes: where
-// the spec has got another user since they were made, they are the one's before.
+// the spec has got another user since they were made, they are the one's before. The kernel is
+// asked as that user, and nothing is written.
 func (a account) mayChange(app string) error {
 	return a.inside(app, func(folder *os.Root) error {
 		for _, name := range []string{".", "repository", "releases", "venvs", "shared"} {
-			const probe = ".deploy.probe"
-			err := folder.Mkdir(name+"/"+probe, 0o700)
-			if err == nil || errors.Is(err, fs.ErrExist) {
-				err = folder.Remove(name + "/" + probe)
+			f, err := folder.OpenFile(name, unix.O_PATH|unix.O_DIRECTORY, 0)
+			if err == nil {
+				err = unix.Faccessat(int(f.Fd()), ".", unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+				_ = f.Close()
 			}
 			if !errors.Is(err, fs.ErrPermission) {
 				continue // what else it may be is told where it is met

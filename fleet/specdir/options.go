@@ -1,12 +1,15 @@
 package specdir
 
 import (
+	"os"
 	"time"
 
 	"github.com/spf13/afero"
 	"github.com/spf13/afero/mem"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
@@ -18,8 +21,26 @@ func HostOptions() hclspec.Options { return hostOptions(openNamed) }
 
 func hostOptions(open func(name string) (afero.File, error)) hclspec.Options {
 	o := hclspec.Host()
-	o.OpenFile = open
+	o.OpenFile, o.Unreadable = open, unreadable
 	return o
+}
+
+// unreadable see hclspec.Options.
+func unreadable(s *appspec.Spec, path string, folder bool) (u hclspec.Unreadable) {
+	root := os.Geteuid() == 0
+	owner, err := appdir.ResolveOwner(s, root)
+	if err != nil || owner.UID == 0 {
+		return u // the plan of the app says it
+	}
+	var as *child.Account // who this process is
+	if root {
+		as = &child.Account{UID: owner.UID, GID: owner.GID, Groups: owner.Groups, Name: owner.Name}
+	}
+	why, instead := appdir.Unreadable(path, owner)
+	if why != "" && !as.MayRead(path, folder) { // else an access control list may let it
+		return hclspec.Unreadable{User: owner.Name, Why: why, Instead: instead}
+	}
+	return hclspec.Unreadable{User: owner.Name, Open: appdir.OpenToOthers(path, owner)}
 }
 
 // openNamed opens a file that a spec names, which may lie in an app folder.

@@ -15,38 +15,88 @@ import (
 // kernel only says that permission is denied. It is empty where the modes let the
 // user pass, or where nothing of the kind can be seen.
 func ClosedTo(path string, o Owner) string {
-	if o.UID == 0 || !filepath.IsAbs(path) {
+	b := blockedFrom(path, o, toExecute)
+	switch {
+	case b == nil:
 		return ""
+	case b.folder:
+		return closed(o, "may not enter folder", b.at, &b.st, b.letter)
+	}
+	return closed(o, "may not execute", b.at, &b.st, b.letter)
+}
+
+// Unreadable is ClosedTo for a file that a user is to read, or a folder to list. What is to be
+// done is empty where it is the path itself that is closed: that depends on what it is.
+func Unreadable(path string, o Owner) (what, instead string) {
+	b := blockedFrom(path, o, toRead)
+	if b == nil {
+		return "", ""
+	}
+	what = fmt.Sprintf("(mode %04o, owner %s)", b.st.Mode&0o7777, UserName(int(b.st.Uid)))
+	if b.last {
+		return "user " + o.Name + " may not read it " + what, ""
+	}
+	return fmt.Sprintf("user %s may not enter folder %s %s", o.Name, b.at, what), fmt.Sprintf("chmod %s+x %s", b.letter, b.at)
+}
+
+// OpenToOthers tells whether a file is a user's own, and others may read it.
+func OpenToOthers(path string, o Owner) bool {
+	var st unix.Stat_t
+	return unix.Stat(path, &st) == nil && int(st.Uid) == o.UID && st.Mode&0o077 != 0
+}
+
+// Rights as the modes of files have them.
+const (
+	toExecute = 1
+	toRead    = 4
+)
+
+// blocked is what keeps a user from something.
+type blocked struct {
+	at     string
+	st     unix.Stat_t
+	folder bool
+	last   bool   // it is that what was asked for
+	letter string // whose right is missing: u, g or o
+}
+
+// blockedFrom finds what on the way to a path keeps a user from it, or whether the path itself
+// lacks the right; nil: nothing, or nothing of the kind can be seen.
+func blockedFrom(path string, o Owner, right uint32) *blocked {
+	if o.UID == 0 || !filepath.IsAbs(path) {
+		return nil
 	}
 	at := "/"
 	rest := strings.Split(filepath.Clean(path), "/")[1:]
 	for links := 0; ; {
 		var st unix.Stat_t
 		if unix.Lstat(at, &st) != nil {
-			return ""
+			return nil
 		}
-		switch st.Mode & unix.S_IFMT {
-		case unix.S_IFLNK:
+		if st.Mode&unix.S_IFMT == unix.S_IFLNK {
 			to, err := readlink(at)
 			if links++; err != nil || links > 40 {
-				return ""
+				return nil
 			}
 			if !filepath.IsAbs(to) {
 				to = filepath.Join(filepath.Dir(at), to)
 			}
 			at, rest = "/", append(strings.Split(filepath.Clean(to), "/")[1:], rest...)
 			continue
-		case unix.S_IFDIR:
-			if letter := lacks(&st, o); letter != "" {
-				return closed(o, "may not enter folder", at, &st, letter)
-			}
-		default:
-			if letter := lacks(&st, o); letter != "" {
-				return closed(o, "may not execute", at, &st, letter)
+		}
+		b := &blocked{at: at, st: st, folder: st.Mode&unix.S_IFMT == unix.S_IFDIR, last: len(rest) == 0}
+		need := uint32(toExecute)
+		if b.last {
+			need = right
+			if b.folder {
+				need |= toExecute
 			}
 		}
-		if len(rest) == 0 {
-			return ""
+		if b.letter = lacks(&st, o, need); b.letter != "" {
+			return b
+		}
+		if b.last {
+			return nil
 		}
 		at, rest = filepath.Join(at, rest[0]), rest[1:]
 	}
@@ -61,21 +111,19 @@ func readlink(path string) (string, error) {
 	return string(b[:n]), nil
 }
 
-// lacks is whose right to execute would be the user's and is missing: u, g or o.
-func lacks(st *unix.Stat_t, o Owner) string {
+// lacks is whose rights would be the user's and are missing: u, g or o.
+func lacks(st *unix.Stat_t, o Owner, rights uint32) string {
+	letter, of := "o", st.Mode
 	switch {
 	case int(st.Uid) == o.UID:
-		if st.Mode&0o100 == 0 {
-			return "u"
-		}
+		letter, of = "u", st.Mode>>6
 	case int(st.Gid) == o.GID || slices.Contains(o.Groups, int(st.Gid)):
-		if st.Mode&0o010 == 0 {
-			return "g"
-		}
-	case st.Mode&0o001 == 0:
-		return "o"
+		letter, of = "g", st.Mode>>3
 	}
-	return ""
+	if of&rights == rights {
+		return ""
+	}
+	return letter
 }
 
 func closed(o Owner, what, path string, st *unix.Stat_t, letter string) string {

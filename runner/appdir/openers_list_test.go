@@ -33,7 +33,9 @@ var directOpeners = []struct {
 		"fleet/checkout/beside.go isVirtualenv",
 		"fleet/doctor/look.go app diskFacts",
 		"fleet/reconcile/watcher.go Refresh resolve", // what inotify is to watch: a hint
-		"runner/appdir/closed.go ClosedTo readlink",
+		"runner/appdir/closed.go OpenToOthers blockedFrom readlink",
+		"fleet/deploy/child/account.go MayRead",
+		"fleet/deploy/folder.go mayChange", // as the app's user, below a folder that was opened so
 		"runner/appdir/python.go PythonVersion executable toldVersion virtualenvPython",
 		"runner/appdir/repair_folders.go usable",                  // an ordinary user's own rights
 		"runner/pool/program.go commandIn codeFolder lookProgram", // it runs as the app's user

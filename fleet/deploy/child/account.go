@@ -3,7 +3,6 @@ package child
 import (
 	"errors"
 	"io/fs"
-	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -51,28 +50,18 @@ func (a *Account) credential() *syscall.Credential {
 	return c
 }
 
-// MayRead tells whether the mode of a file lets the account read it. It says
-// nothing of the folders on the way.
-func (a *Account) MayRead(fi fs.FileInfo) bool {
-	st, ok := fi.Sys().(*syscall.Stat_t)
-	if !ok {
+// MayRead tells whether the account may read a file, or list a folder: the kernel is asked as
+// that account, which knows of access control lists, too. What it does not say is no "no".
+func (a *Account) MayRead(path string, folder bool) bool {
+	want := uint32(unix.R_OK)
+	if folder {
+		want |= unix.X_OK
+	}
+	var err error
+	if ierr := a.Impersonate("look at "+path, func() {
+		err = unix.Faccessat(unix.AT_FDCWD, path, want, unix.AT_EACCESS)
+	}); ierr != nil {
 		return true
 	}
-	uid, gid := unix.Geteuid(), unix.Getegid()
-	var groups []int
-	if a != nil {
-		uid, gid, groups = a.UID, a.GID, a.Groups
-	} else {
-		groups, _ = unix.Getgroups()
-	}
-	mode := fi.Mode().Perm()
-	switch {
-	case uid == 0:
-		return true
-	case int(st.Uid) == uid:
-		return mode&0o400 != 0
-	case int(st.Gid) == gid || slices.Contains(groups, int(st.Gid)):
-		return mode&0o040 != 0
-	}
-	return mode&0o004 != 0
+	return !errors.Is(err, fs.ErrPermission)
 }

@@ -105,7 +105,7 @@ func (r Repository) checkFiles(a *child.Account) error {
 			return fmt.Errorf("cannot look at %s: %w", what, err)
 		case !fi.Mode().IsRegular():
 			return fmt.Errorf("%s %s is not a file", what, name)
-		case !a.MayRead(fi):
+		case !a.MayRead(name, false):
 			return fmt.Errorf("%s %s cannot be read by %s, the user that git runs as: chown or chgrp it, or name another one", what, name, a)
 		}
 	}
