@@ -10,7 +10,6 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
-	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 )
 
@@ -50,20 +49,24 @@ func (w Want) Stays() string {
 
 // Stay has an app whose path was changed go on where its release is, unless that was moved too
 // or the folder is another app's now.
-func (w *Want) Stay(r *state.AppState, set *hclspec.Set, now *deploy.Record) {
+func (w *Want) Stay(r *state.AppState, set *hclspec.Set) {
 	spec := w.Spec
-	if spec == nil || now == nil || now.Folder == "" || now.Folder == spec.Path || !r.Stays(now, spec.Path) {
+	if spec == nil || spec.Release == nil || w.Asked != nil {
+		return
+	}
+	folder := r.StaysIn(spec)
+	if folder == "" {
 		return
 	}
 	if set != nil {
 		for name, s := range set.Specs {
-			if name != spec.Name && s.Path == now.Folder {
+			if name != spec.Name && s.Path == folder {
 				return
 			}
 		}
 	}
 	there := *spec
-	there.Path = now.Folder
+	there.Path = folder
 	w.Spec, w.Asked = &there, spec
 }
 
@@ -138,11 +141,10 @@ func claimant(set *hclspec.Set, last *appspec.Spec) *hclspec.Fault {
 func WantOf(r *state.AppState, set *hclspec.Set, setErr error, name string) Want {
 	w := Wanted(set, setErr, name, r.LastGood)
 	if w.Spec != nil && w.Spec.Deploy != nil {
-		now := r.ReleaseOf(w.Spec, func(app string, last *state.AppState) bool {
+		w.Spec = r.ReleaseOf(w.Spec, func(app string, last *state.AppState) bool {
 			return app != name && set != nil && Wanted(set, nil, app, last.LastGood).Gone()
-		})
-		w.Spec = now.Apply(w.Spec)
-		w.Stay(r, set, now)
+		}).Apply(w.Spec)
+		w.Stay(r, set)
 	}
 	if !w.Gone() || r.LastGood != nil || len(r.Damaged) == 0 {
 		return w

@@ -36,7 +36,7 @@ func TestAnAppStaysWhereItsReleaseIs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, folder := range strings.Fields(tt.lies) {
+			for folder := range strings.FieldsSeq(tt.lies) {
 				if err := os.MkdirAll(filepath.Join(at(folder), "releases/1"), 0o700); err != nil {
 					t.Fatal(err)
 				}

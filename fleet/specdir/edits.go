@@ -29,9 +29,7 @@ func (d *Directory) Wanted(set *hclspec.Set, setErr error, name string, rem *sta
 	others := d.doors
 	d.mu.Unlock()
 	w = unedited(rem, w, others)
-	if w.Asked == nil && w.Spec != nil && w.Spec.Release != nil {
-		w.Stay(rem, set, rem.CurrentRelease())
-	}
+	w.Stay(rem, set)
 	return w
 }
 

@@ -33,6 +33,7 @@ type AppState struct {
 	// Former is the app that this one was under another name, whose deploys it has yet to
 	// take over; empty: none. ReleaseOf finds it.
 	Former string
+	former *deploy.Record // what should serve of it
 	// Corrupt are files that could not be read, one sentence each.
 	Corrupt []string
 	Unknown error // why it cannot be told what there is, for want of descriptors or memory

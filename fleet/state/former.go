@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -48,7 +49,7 @@ func (r *AppState) ReleaseOf(spec *appspec.Spec, gone func(app string, was *AppS
 		if !lost.cameFor(spec) {
 			continue
 		}
-		r.Former = lost.app
+		r.Former, r.former = lost.app, lost.now
 		if current != nil { // a deploy of it was under way when it was given its name
 			return current
 		}
@@ -118,17 +119,21 @@ func meet(a, b []string) bool {
 // folderLimit is how long a look into an app folder may take.
 const folderLimit = time.Second
 
-// Stays tells whether a release lies where it was made, and not in a folder that the app has now,
-// as far as that can be seen.
-func (r *AppState) Stays(now *deploy.Record, folder string) bool {
-	if r.store == nil || r.store.folders == nil {
-		return false
+// StaysIn is the folder that the release of a spec lies in, where that is not the spec's own, as
+// far as that can be seen; empty: it is, or it is nowhere.
+func (r *AppState) StaysIn(spec *appspec.Spec) string {
+	now := cmp.Or(r.CurrentRelease(), r.former)
+	if now == nil || now.ID != spec.Release.ID || now.Folder == "" || now.Folder == spec.Path || r.store == nil || r.store.folders == nil {
+		return ""
 	}
 	there := func(folder string) bool {
 		is, err := afero.IsDir(r.store.folders, filepath.Join(folder, "releases", now.ID))
 		return err == nil && is
 	}
-	return !there(folder) && there(now.Folder)
+	if there(spec.Path) || !there(now.Folder) {
+		return ""
+	}
+	return now.Folder
 }
 
 // Inherit takes over the deploys of the app that this one was; which has yet to be done as long
