@@ -37,6 +37,26 @@ func TestServicesBesideAService(t *testing.T) {
 		"worker@.service:4: worker@.service: not carried over: it is a template: write a process for what its instances run, with count where they are alike")
 }
 
+// What lies beside two web services of one user and folder is of one app, and told of the
+// other one: it would run twice.
+func TestServicesBesideTwoWebServices(t *testing.T) {
+	const of = "User=daemon\nWorkingDirectory=/srv/shop\n"
+	dir := peertest.WriteFiles(t, map[string]string{
+		"shop.service":         "[Service]\n" + of + "ExecStart=/usr/bin/gunicorn -b :8000 shop:app\n",
+		"shop-admin.service":   "[Service]\n" + of + "ExecStart=/usr/bin/gunicorn -b :8001 admin:app\n",
+		"shop-worker.service":  "[Service]\n" + of + "ExecStart=/bin/worker\n",
+		"shop-admin-q.service": "[Service]\n" + of + "ExecStart=/bin/queue\n",
+		"mail.service":         "[Unit]\nPartOf=shop-admin.service\n[Service]\n" + of + "ExecStart=/bin/mail\n",
+		"night.service":        "[Service]\n" + of + "ExecStart=/bin/night\n",
+		"night.timer":          "[Timer]\nOnCalendar=daily\n",
+	})
+	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "shop.service")).Text), `process "shop-worker"`, `!process "mail"`, `!process "shop-admin-q"`, `schedule "night"`,
+		"shop-admin-q.service:4: shop-admin-q.service: it lies beside shop-admin.service too, whose app has it as a process: write one here, and take that out, if it is this app's",
+		"mail.service:6: mail.service: it lies beside shop-admin.service too")
+	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "shop-admin.service")).Text), `!process "shop-worker"`, `process "mail"`, `process "shop-admin-q"`, `!schedule "night"`,
+		"night.service:4: night.service: it lies beside shop.service too, whose app has it as a schedule")
+}
+
 // An instance of a template is named as systemctl names it; the template stands for those
 // that are enabled, and a link by which one is enabled for what it leads to.
 func TestInstancesOfATemplate(t *testing.T) {

@@ -350,3 +350,10 @@ func TestYAMLOfWhichUWSGIReadsAPart(t *testing.T) {
 		"anchor.yaml:6: threads: *common: not carried over: uWSGI does not know aliases: it takes nothing from it",
 		"anchor.yaml:7: &n 4: not carried over: uWSGI reads nothing from here on (unsupported YAML token)")
 }
+
+// A placeholder of the name of an option is that option too, which uWSGI did something by.
+func TestPlaceholdersNamedLikeOptions(t *testing.T) {
+	dir := peertest.WriteFiles(t, map[string]string{"a.ini": "[uwsgi]\nproject = shop\nversion = 2\nset-ph = mode=live\nweight = 5\nchdir = /srv/%(project)/%(version)/%(mode)\nmodule = a\nhttp-socket = :8000\n"})
+	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "a.ini")).Text), `working_directory = "/srv/shop/2/live"`, "!project = shop:", "!mode = live:", "a.ini:5: weight = 5: not carried over: no counterpart of it is known here",
+		"a.ini:3: version = 2: not carried over: %(version) has its value, and uWSGI has an option of the name too, which did something there and nothing here: where the placeholder alone is meant write set-ph = version=…")
+}

@@ -6,13 +6,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/command"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 )
 
 // services makes processes of the services in the folder of an app's that work in the same
 // folder as the same user, such as its workers of a queue, but for those in jobs.
-func (u *unitFile) services(o facts.Options, a *facts.App, env map[string]string, jobs []string) {
+func (u *unitFile) services(o facts.Options, a *facts.App, env map[string]string, jobs []string, others []*unitFile) {
 	names, err := facts.FolderNames(filepath.Dir(u.path))
 	if err != nil {
 		return
@@ -26,7 +25,10 @@ func (u *unitFile) services(o facts.Options, a *facts.App, env map[string]string
 		if kind, _ := job.last("Service.Type"); kind.text == "oneshot" || !job.sameJob(u) && !job.stopsWith(u) {
 			continue
 		}
-		u.service(o, a, job, env)
+		if job.isWeb(o) || u.leaves(a, job, "process", others) {
+			continue // an app of its own, or another app's
+		}
+		u.service(a, job, env)
 	}
 }
 
@@ -42,18 +44,12 @@ func (u *unitFile) stopsWith(other *unitFile) bool {
 	return false
 }
 
-// service makes a process of one service, unless it is an app of its own.
-func (u *unitFile) service(o facts.Options, a *facts.App, job *unitFile, env map[string]string) {
+// service makes a process of one service.
+func (u *unitFile) service(a *facts.App, job *unitFile, env map[string]string) {
 	file := filepath.Base(job.path)
 	at := facts.Position{File: job.path}
 	if v, ok := job.last("Service.ExecStart"); ok {
 		at = v.at
-		if all, err := job.commands(v.text); err == nil && len(all) > 0 {
-			c := facts.Command{Argv: all[len(all)-1].with(&facts.App{}, v.at, nil), At: v.at, Dir: "/"}
-			if server, err := command.Service(o, &facts.App{}, c); server != "" || err != nil {
-				return
-			}
-		}
 	}
 	switch {
 	case !job.sameJob(u):

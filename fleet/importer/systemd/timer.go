@@ -19,7 +19,7 @@ const mostBeside = 500
 // timers makes schedules of the timers in the folder of a service whose own services
 // work in the same folder as the same user: they are jobs of the same app. jobs are the
 // services of all of them.
-func (u *unitFile) timers(a *facts.App, env map[string]string) (jobs []string) {
+func (u *unitFile) timers(a *facts.App, env map[string]string, others []*unitFile) (jobs []string) {
 	names, err := facts.FolderNames(filepath.Dir(u.path))
 	if err != nil {
 		return nil
@@ -40,7 +40,7 @@ func (u *unitFile) timers(a *facts.App, env map[string]string) (jobs []string) {
 			u.elsewhere(a, t, service)
 			continue
 		}
-		if err != nil || job.path == u.path || !job.sameJob(u) {
+		if err != nil || job.path == u.path || !job.sameJob(u) || u.leaves(a, job, "schedule", others) {
 			continue
 		}
 		u.timer(a, t, job, env)

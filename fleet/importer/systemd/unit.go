@@ -232,7 +232,8 @@ func readService(o facts.Options, abs string) (*facts.App, error) {
 	}
 	inCommand(a, start)
 	u.facts(a)
-	u.services(o, a, env, u.timers(a, env))
+	others := u.webServices(o)
+	u.services(o, a, env, u.timers(a, env, others), others)
 	return a, socket(a, abs, strings.HasPrefix(server, "uwsgi"))
 }
 

@@ -2,6 +2,7 @@ package uwsgi
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -41,25 +42,6 @@ func appOf(c *config, file string) *facts.App {
 	}
 	u.make()
 	return u.app
-}
-
-// was is an option as it is written, without what may be secret.
-func was(o *option) string {
-	if o.was != "" {
-		return o.was
-	}
-	if facts.IsSecretName(o.key) || o.key == "env" {
-		name, _, _ := strings.Cut(o.value, "=")
-		if o.key != "env" {
-			name = "…"
-		}
-		return o.key + " = " + name
-	}
-	value := o.value
-	if len(value) > 120 {
-		value = value[:120] + "…"
-	}
-	return o.key + " = " + value
 }
 
 func (u *reader) fact(set string, o *option, value string) {
@@ -336,9 +318,7 @@ func (u *reader) first(names []string) *option {
 
 // rest names what is left.
 func (u *reader) rest() {
-	known := map[string]bool{"chdir": true, "chdir2": true, "pythonpath": true, "home": true, "module": true, "wsgi-file": true, "mount": true, "http-socket": true,
-		"http": true, "https": true, "https-socket": true, "socket": true, "fastcgi-socket": true, "scgi-socket": true, "cheaper": true, "umask": true, "uid": true, "gid": true, "env": true, "unenv": true,
-		"post-buffering": true, "wsgi-manage-chunked-input": true, "static-map": true, "static-map2": true, "check-static": true, "check-static-docroot": true, "attach-daemon": true, "cron": true}
+	known := maps.Clone(taken)
 	for _, name := range quiet {
 		known[name] = true
 	}
@@ -367,7 +347,11 @@ func (u *reader) rest() {
 			u.lose(o, why)
 			continue
 		}
-		if placeholders[o.key] || o.done {
+		switch {
+		case o.done || placeholders[o.key] && !asPlaceholders[o.key]:
+			continue
+		case placeholders[o.key]:
+			u.lose(o, "%("+o.key+") has its value, and uWSGI has an option of the name too, which did something there and nothing here: where the placeholder alone is meant write set-ph = "+o.key+"=…")
 			continue
 		}
 		why := "no counterpart of it is known here"

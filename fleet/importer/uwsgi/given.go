@@ -1,6 +1,10 @@
 package uwsgi
 
-import "github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
+import (
+	"strings"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
+)
 
 // Option is one that another program gives to the uWSGI that it starts.
 type Option struct {
@@ -27,4 +31,23 @@ func Given(o facts.Options, a *facts.App, dir string, given []Option) error {
 	}
 	a.Facts = append(a.Facts, appOf(conf, a.Name+".ini").Facts...)
 	return nil
+}
+
+// was is an option as it is written, without what may be secret.
+func was(o *option) string {
+	if o.was != "" {
+		return o.was
+	}
+	if facts.IsSecretName(o.key) || o.key == "env" {
+		name, _, _ := strings.Cut(o.value, "=")
+		if o.key != "env" {
+			name = "…"
+		}
+		return o.key + " = " + name
+	}
+	value := o.value
+	if len(value) > 120 {
+		value = value[:120] + "…"
+	}
+	return o.key + " = " + value
 }

@@ -2,6 +2,8 @@ package uwsgi
 
 import (
 	"strings"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 )
 
 // otherNames are the other names of options.
@@ -23,6 +25,10 @@ var otherNames = func() map[string]string {
 	return m
 }()
 
+// taken are options that are read by name.
+var taken = facts.Words(`chdir chdir2 pythonpath home module wsgi-file mount http-socket http https https-socket socket fastcgi-socket scgi-socket cheaper umask uid gid
+	env unenv post-buffering wsgi-manage-chunked-input static-map static-map2 check-static check-static-docroot attach-daemon cron`)
+
 // quiet are options that need nothing here.
 var quiet = strings.Fields(`ini include inherit xml xmlconfig yaml yml json js config set set-placeholder set-ph end endfor endif end-if end-for
 	plugin plugins need-plugin need-plugins plugin-dir plugins-dir autoload master master-as-root vacuum die-on-term need-app enable-threads single-interpreter
@@ -36,6 +42,11 @@ var quiet = strings.Fields(`ini include inherit xml xmlconfig yaml yml json js c
 	exit-on-reload no-default-app single-threaded print iprint declare-option reload-os-env
 	for for-glob for-times for-readline if-opt if-not-opt if-env ifenv if-not-env if-reload if-not-reload if-exists ifexists if-not-exists if-file if-not-file if-dir ifdir if-directory
 	if-not-dir if-plugin ifplugin if-not-plugin if-hostname if-not-hostname disable-logging processes chmod-socket chown-socket`)
+
+// asPlaceholders are options that have no counterpart here, and whose names people give to
+// placeholders: words without a hyphen.
+var asPlaceholders = facts.Words(`alarm binsh blacklist cflags clock connect dlopen exit extract flock flock2 freebind ftok get heartbeat help jailed ksm logdate mode
+	multicast ns pause pivot prio rbtimer reaper refork reload resolve resume signal sni st stop subscribe suspend timer udp unshare2 usage version vhost weight whitelist`)
 
 // numbers are options of one number that have an attribute here, with the unit
 // behind the number.
