@@ -209,6 +209,9 @@ func (d *Daemon) open() error {
 		return err
 	}
 	e.Dir.Grace = cmp.Or(d.grace, 300*time.Millisecond)
+	e.Inherited = func(app string) { // what was interrupted by another daemon may be among them
+		d.sweeping.Go(func() { d.operations().recoverDeploysOf(d.life, app) })
+	}
 	d.openLoop()
 	if _, err := e.Restore(context.Background()); err != nil {
 		e.Log.Warn("cannot look for masters missing from the state directory; retrying", "err", err)

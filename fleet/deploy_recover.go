@@ -35,22 +35,28 @@ func (p *operations) RecoverDeploys(ctx context.Context) {
 		if set != nil && set.Specs[app] != nil && set.Specs[app].Deploy != nil {
 			p.sweepReleases(set.Specs[app].Path)
 		}
-		book := p.core.Store.Book(app)
-		if es, _ := book.List(); !slices.ContainsFunc(es, func(e *deploy.Entry) bool { return e.Result == deploy.ResultRunning }) {
-			continue
+		if p.core.Gone(app) && p.core.Heir(app) != "" {
+			continue // that is called with what it inherits
 		}
-		all.Go(func() {
-			unlock, err := lockBook(ctx, book, "the daemon, which settles an interrupted deploy", true, func(*deploy.LockedError) {})
-			if err == nil {
-				_, err = p.recoverDeploys(ctx, app)
-				unlock()
-			}
-			if err != nil && ctx.Err() == nil {
-				p.core.Log.Error(err.Error(), "app", app)
-			}
-		})
+		all.Go(func() { p.recoverDeploysOf(ctx, app) })
 	}
 	all.Wait()
+}
+
+// recoverDeploysOf is RecoverDeploys for one app.
+func (p *operations) recoverDeploysOf(ctx context.Context, app string) {
+	book := p.core.Store.Book(app)
+	if es, _ := book.List(); !slices.ContainsFunc(es, func(e *deploy.Entry) bool { return e.Result == deploy.ResultRunning }) {
+		return
+	}
+	unlock, err := lockBook(ctx, book, "the daemon, which settles an interrupted deploy", true, func(*deploy.LockedError) {})
+	if err == nil {
+		_, err = p.recoverDeploys(ctx, app)
+		unlock()
+	}
+	if err != nil && ctx.Err() == nil {
+		p.core.Log.Error(err.Error(), "app", app)
+	}
 }
 
 // recoverDeploys ends what a daemon or a command that was killed has left in the

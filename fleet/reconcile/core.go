@@ -39,6 +39,7 @@ type Core struct {
 	Followed  func(app string) []Handle // live masters that somebody follows, or has just started
 	Emit      func(app, state, message string)
 	KeptAwake KeptAwake
+	Inherited func(app string) // it has taken over the deploys of the app that it was before
 
 	hung sync.Map // pids of masters that are known not to answer
 	told sync.Map // pids of masters that were told to end
@@ -56,7 +57,7 @@ func NewCore(dir *specdir.Directory, machine Machine, folders Folders) *Core {
 	return &Core{
 		Dir: dir, Store: dir.Store, Disk: dir.Disk, Log: dir.Log, Now: dir.Now, Machine: machine, Folders: folders,
 		Started: func(*appspec.Spec, Handle) {}, Updated: func(*appspec.Spec, int) {},
-		Followed: func(string) []Handle { return nil }, Emit: func(string, string, string) {},
+		Followed: func(string) []Handle { return nil }, Emit: func(string, string, string) {}, Inherited: func(string) {},
 		memories: map[string]memory{}, failures: map[string]*state.Failure{}, staying: map[string]string{},
 	}
 }
@@ -153,25 +154,35 @@ func (c *Core) Pass(ctx context.Context, name string, ord Intent, idle func(func
 // bequeath has an app that is gone leave its deploys to the one that it is now, before what is
 // known of it is forgotten: by that it is recognized. It says when to try again; zero: it is done.
 func (c *Core) bequeath(name string) time.Time {
-	set, _ := c.Dir.Snapshot()
-	if set == nil {
+	heir := c.Heir(name)
+	if heir == "" {
 		return time.Time{}
+	}
+	if err := c.Store.Inherit(heir, name); err != nil {
+		c.Log.Debug("cannot leave the deploys to the app by its new name yet", "app", heir, "former", name, "err", err)
+		return c.Now().Add(unknownRetry)
+	}
+	c.Log.Info("took over the deploys of the app by its former name", "app", heir, "former", name)
+	c.Inherited(heir)
+	return time.Time{}
+}
+
+// Heir is the app that one that is gone is now, and that has yet to take over its deploys; empty:
+// none.
+func (c *Core) Heir(name string) string {
+	set, _ := c.Dir.Snapshot()
+	if set == nil || set.Specs[name] != nil {
+		return ""
 	}
 	if now, _, _, err := c.Store.Book(name).Current(); err != nil || now == nil {
-		return time.Time{}
+		return ""
 	}
 	for heir, former := range c.Store.Formers(set.Specs, func(app string, _ *state.AppState) bool { return app == name }) {
-		if former != name {
-			continue
+		if former == name {
+			return heir
 		}
-		if err := c.Store.Inherit(heir, name); err != nil {
-			c.Log.Debug("cannot leave the deploys to the app by its new name yet", "app", heir, "former", name, "err", err)
-			return c.Now().Add(unknownRetry)
-		}
-		c.Log.Info("took over the deploys of the app by its former name", "app", heir, "former", name)
-		break
 	}
-	return time.Time{}
+	return ""
 }
 
 // Inherit takes over the deploys of the app that one was under another name; empty: it was
@@ -185,6 +196,7 @@ func (c *Core) Inherit(name, former string) {
 		return
 	}
 	c.Log.Info("took over the deploys of the app by its former name", "app", name, "former", former)
+	c.Inherited(name)
 }
 
 // Gone tells whether an app is to be no more, as far as its spec directory is known.

@@ -140,3 +140,35 @@ func TestRenamedAppWithAMistakeServesOn(t *testing.T) {
 		b.await("alpha", "ready", 1)
 	}
 }
+
+// A deploy that was under way when its daemon was killed is settled under the name that the app
+// was given meanwhile, and not at its next deploy.
+func TestRenamedAfterAnInterruptedDeploy(t *testing.T) {
+	t.Parallel()
+	hold := filepath.Join(t.TempDir(), "hold")
+	g := newGuide(t, someone(t), fmt.Sprintf(`stage "wait" {
+      command = ["/bin/sh", "-c", "while test -e %s; do sleep 0.05; done"]
+    }`, hold))
+	g.must(os.Chmod(filepath.Dir(hold), 0o755))               //nolint:gosec // the app's user looks there
+	g.must(os.Chmod(filepath.Dir(filepath.Dir(hold)), 0o755)) //nolint:gosec // and passes there
+	g.say("one")
+	d := g.run()
+	g.ok("deploy", "wsgiapp-dev")
+	g.must(os.WriteFile(hold, nil, 0o644)) //nolint:gosec // likewise
+	g.say("two")
+	w := g.deploy("wsgiapp-dev")
+	w.says("wait...")
+	d.kill(t)
+	g.replace("wsgid.d/wsgiapp.hcl", `environment "dev"`, `environment "live"`)
+	d = g.run()
+	eventually(t, patience, "the interrupted deploy to be settled", func() error {
+		out := g.ok("deploys", "wsgiapp-live")
+		if !strings.Contains(out.stdout, "interrupted") || strings.Contains(out.stdout, "running  ") {
+			return fmt.Errorf("%v", out)
+		}
+		return nil
+	})
+	g.says("one")
+	g.must(os.Remove(hold))
+	d.kill(t)
+}
