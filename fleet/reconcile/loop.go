@@ -338,9 +338,12 @@ func (l *Loop) Adopt() {
 }
 
 // resync looks at a twentieth of the apps: a folder that somebody damaged, a
-// master that somebody else started.
+// master that somebody else started. What apps that are gone have left goes.
 func (l *Loop) resync() {
 	all := l.Core.Dir.Names()
+	for _, s := range l.Core.Dir.LeftDoors(all) {
+		removeSocketFiles(l.Core.Log, map[*appspec.HTTPSocket]*appspec.Spec{&s: {}})
+	}
 	if len(all) == 0 {
 		return
 	}

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,11 +46,17 @@ func startLoop(t *testing.T, f *reconciletest.Fixture, disk afero.Fs) *looping {
 // startLoopOn begins one where masters may run.
 func startLoopOn(t *testing.T, f *reconciletest.Fixture, disk afero.Fs, m *reconciletest.Machine) *looping {
 	t.Helper()
+	return startLoopEvery(t, f, disk, m, time.Hour)
+}
+
+// startLoopEvery begins one with a tick.
+func startLoopEvery(t *testing.T, f *reconciletest.Fixture, disk afero.Fs, m *reconciletest.Machine, tick time.Duration) *looping {
+	t.Helper()
 	l := &looping{Fixture: f, m: m, log: &fleettest.Buffer{}}
 	c := newCore(t, f, disk, l.m, reconciletest.Folders{}, slog.New(slog.NewTextHandler(l.log, nil)))
 	l.Loop = reconcile.NewLoop(c)
 	l.Signals = &reconcile.Signals{}
-	l.Tick = time.Hour
+	l.Tick = tick
 	l.Watchdog, l.WatchdogInterval = func() { l.fed.Add(1) }, 5*time.Millisecond
 	l.ExtendTimeout, l.OnHangup, l.OnUpgrade = func(time.Duration) {}, func(context.Context) {}, func() {}
 	l.Loaded, l.Looked = func(*hclspec.Set) {}, func() {}
@@ -205,4 +214,34 @@ func TestTheLoopTriesAgainWhatMayWorkNow(t *testing.T) {
 	mu.Unlock()
 	f.Spec("shop", reconciletest.Count(1), hour)
 	await.True(t, "it to be started", func() bool { return l.m.Count("shop") == 1 })
+}
+
+// A socket at which the gate reached an app that is gone goes, where it was left behind; not
+// while somebody listens there.
+func TestTheLoopRemovesTheDoorsOfAppsThatAreGone(t *testing.T) {
+	f := reconciletest.New(t)
+	f.Spec("blog", reconciletest.Count(1))
+	l := startLoopEvery(t, f, afero.NewOsFs(), reconciletest.NewMachine(), 10*time.Millisecond)
+	door := func(app string) (string, *net.UnixListener) {
+		path := filepath.Join(runner.GateSockets(l.Core.Store.Dir), app)
+		s, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		u := s.(*net.UnixListener)
+		u.SetUnlinkOnClose(false)
+		return path, u
+	}
+	blog, its := door("blog")
+	used, _ := door("used")
+	gone, theirs := door("gone")
+	its.Close()
+	theirs.Close()
+	await.True(t, "the socket of an app that is gone to go", func() bool { _, err := os.Lstat(gone); return err != nil })
+	for _, path := range []string{blog, used} {
+		if _, err := os.Lstat(path); err != nil {
+			t.Error(err)
+		}
+	}
 }

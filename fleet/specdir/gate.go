@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/spf13/afero"
+
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
@@ -205,6 +207,26 @@ func gateSocket(stateDir, app, group string) appspec.HTTPSocket {
 		s.Owner = "root"
 	}
 	return s
+}
+
+// LeftDoors are the sockets at which the gate brought connections to apps of which nothing is known
+// any more: their files may have stayed as somebody listened still, such as a holder.
+func (d *Directory) LeftDoors(known []string) (left []appspec.HTTPSocket) {
+	dir := runner.GateSockets(d.Store.Dir)
+	es, _ := afero.ReadDir(d.Store.FS, dir) // without a gate there is none
+	if len(es) == 0 {
+		return nil
+	}
+	is, group := map[string]bool{appspec.GateName: true}, state.GateAccount().Group
+	for _, name := range known {
+		is[name] = true
+	}
+	for _, e := range es {
+		if !is[e.Name()] {
+			left = append(left, gateSocket(d.Store.Dir, e.Name(), group))
+		}
+	}
+	return left
 }
 
 // gateFolder holds the log of the gate.

@@ -13,11 +13,13 @@ import (
 // socketOwner is the owner of a unix socket: the app's user unless the spec
 // names another.
 func socketOwner(spec *appspec.Spec, s *appspec.HTTPSocket) (uid, gid int, err error) {
-	o, err := appdir.ResolveOwner(spec, os.Geteuid() == 0)
-	if err != nil {
-		return 0, 0, err
+	if s.Owner == "" || s.Group == "" { // else it counts nothing whose the folder is, which may be gone
+		o, err := appdir.ResolveOwner(spec, os.Geteuid() == 0)
+		if err != nil {
+			return 0, 0, err
+		}
+		uid, gid = o.UID, o.GID
 	}
-	uid, gid = o.UID, o.GID
 	if s.Owner != "" {
 		u, err := user.Lookup(s.Owner)
 		if err != nil {
