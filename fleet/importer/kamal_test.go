@@ -120,9 +120,10 @@ RUN make all
 FROM base
 RUN --mount=type=cache,target=/x apt-get update && \
     apt-get install -y libpq5 && rm -rf /x
-RUN pip install -r requirements.txt
+RUN pip install -r requirements.txt && python3 -m pip check && python -m compileall .
 RUN ["npm", "ci"]
 RUN python manage.py collectstatic --noinput
+RUN python build.py && python -m shop.assets
 CMD ["forgotten"]
 ENTRYPOINT ["./docker-entrypoint.sh"]
 CMD ["gunicorn", "--chdir", "src", "shop.wsgi:application", "--bind", "0.0.0.0:8000", "--workers", "3"]
@@ -139,8 +140,8 @@ func TestKamal(t *testing.T) {
 		t.Fatalf("%v", all)
 	}
 	holds(t, string(all[0].Text),
-		`wsgi_app = "shop.wsgi:application" # Dockerfile:16: shop.wsgi:application`, `code = "app/src"`, "count = 3 # Dockerfile:16: --workers 3",
-		`hosts = ["shop.example.org", "www.example.org"] # deploy.yml:35: proxy.host:`, "!working_directory =", "!PYTHONPATH =", "!sockets {", "!trusted_proxies =", "!virtualenv",
+		`wsgi_app = "shop.wsgi:application" # Dockerfile:17: shop.wsgi:application`, `code = "app/src"`, "count = 3 # Dockerfile:17: --workers 3",
+		`hosts = ["shop.example.org", "www.example.org"] # deploy.yml:35: proxy.host:`, `working_directory = "app/src"`, "!PYTHONPATH =", "!sockets {", "!trusted_proxies =", "!virtualenv",
 		"image: acme/shop: not carried over: an image is not run, its code comes from git here: name the repository in deploy",
 		`MODE = "live"`, `BOTH = "second"`, `DEBUG = "false"`, "!RELEASE =", `PYTHONUNBUFFERED = "1"`, `PLACE = "/x"`, "!QUEUE =", "!REGISTRY",
 		`SECRET_KEY = file("secrets/shop/SECRET_KEY")`, `DB_PASSWORD = file("secrets/shop/DB_PASSWORD")`,
@@ -162,7 +163,7 @@ func TestKamal(t *testing.T) {
 		"volumes: /srv/media:/app/media: not carried over: the app sees the host's own folders", "below /var/lib/docker/volumes/store/_data", "(it was read-only)",
 		"retain_containers: 3: not carried over: how many releases are kept is said by keep of the deploy block", "aliases: shell", "colour: not carried over: kamal knows no such key either",
 		"hook pre-deploy: not carried over", "!post.sample", "RUN apt-get install -y libpq5: not carried over: what the image had installed the hosts have to have", "RUN npm ci: not carried over", "!make all", "!pip install",
-		"RUN python manage.py collectstatic --noinput: not carried over: a command before a release is a stage", `ENTRYPOINT ["./docker-entrypoint.sh"]: not carried over`, "FROM python:3.12-slim: the image had this Python",
+		"RUN python build.py && python -m shop.assets: not carried over: a command before a release is a stage", "RUN python manage.py collectstatic --noinput: not carried over: a command before a release is a stage", `ENTRYPOINT ["./docker-entrypoint.sh"]: not carried over`, "FROM python:3.12-slim: the image had this Python",
 		"deploy.yml: files of destinations lie beside it")
 	for name, want := range map[string]string{"SECRET_KEY": "abc", "DB_PASSWORD": "pa$s", "DATABASE_URL": "", "STRIPE": ""} {
 		if got := all[0].Secrets["secrets/shop/"+name]; got != want {

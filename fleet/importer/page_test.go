@@ -71,6 +71,9 @@ Import changes nothing of what it reads, so the way back is ` + "`wsgid-fleet st
 		{"supervisord", "shop.conf", "shop.conf", ""},
 		{"gunicorn under systemd", "wiki.service", "wiki.service", ""},
 		{"A Procfile", "forum", "forum/Procfile", ""},
+		{"kamal", "kamal", "kamal/config/deploy.yml", `
+What the image starts is said by the Dockerfile beside it, which ends in ` + "`CMD [\"gunicorn\", \"club.wsgi\", …, \"--workers\", \"3\"]`" + `.
+`},
 		{"Apache with mod_wsgi", "poll.conf", "poll.conf", ""},
 		{"NGINX Unit", "unit.json", "unit.json", `
 Unit tidies a path before the app has it: of ` + "`//d//e` it makes `/d/e`, of `/a/../b` `/b`, in\n`PATH_INFO` alone. Here `PATH_INFO`" + ` is what the client sent, decoded. Of a request's length and
@@ -84,8 +87,11 @@ type it also gives ` + "`HTTP_CONTENT_LENGTH` and `HTTP_CONTENT_TYPE`" + `, whic
 		imp := importOne(t, facts.Options{LookupEnv: func(string) (string, bool) { return "", false }}, filepath.Join(place, one.file))
 		spec := strings.ReplaceAll(string(imp.Text), place, "/srv")
 		language := "ini"
-		if strings.HasSuffix(one.file, ".json") {
+		switch filepath.Ext(one.shown) {
+		case ".json":
 			language = "json"
+		case ".yml":
+			language = "yaml"
 		}
 		fmt.Fprintf(&page, "\n## %s\n%s\n```%s\n%s```\n\n`wsgid-fleet import %s`\n\n```hcl\n%s```\n", one.title, one.note, language, text, one.file, spec)
 	}

@@ -203,7 +203,10 @@ func (i instruction) variables(known map[string]string) map[string]string {
 var ofImage = facts.Words("PATH VIRTUAL_ENV PYTHONPATH HOME DEBIAN_FRONTEND PIP_NO_CACHE_DIR PIP_DISABLE_PIP_VERSION_CHECK PIP_DEFAULT_TIMEOUT PORT")
 
 // installs are programs that bring what a deploy brings by itself.
-var installs = strings.Fields("pip pip3 uv poetry pipenv pdm python useradd adduser groupadd addgroup mkdir chown chmod")
+var installs = strings.Fields("pip pip3 uv poetry pipenv pdm useradd adduser groupadd addgroup mkdir chown chmod")
+
+// modulesOfDeploys are modules of Python of the same kind.
+var modulesOfDeploys = strings.Fields("pip venv virtualenv ensurepip compileall")
 
 // imageFacts are what the Dockerfile says besides what it starts.
 func (r *reader) imageFacts() {
@@ -257,7 +260,10 @@ func (r *reader) built(i instruction) {
 			if slices.Contains(words, "install") || slices.Contains(words, "add") {
 				system = append(system, line)
 			}
-		case slices.ContainsFunc(words, func(w string) bool { return filepath.Base(w) == "manage.py" }) || words[0] == "flask":
+		case strings.HasPrefix(filepath.Base(words[0]), "python") && len(words) > 2 && words[1] == "-m" && slices.Contains(modulesOfDeploys, words[2]):
+		case slices.ContainsFunc(words, func(w string) bool {
+			return strings.HasPrefix(filepath.Base(w), "python") || filepath.Base(w) == "manage.py"
+		}) || words[0] == "flask":
 			stages = append(stages, line)
 		case slices.Contains(installs, filepath.Base(words[0])) || words[0] == "rm" || facts.Assignment().MatchString(words[0]):
 		default:

@@ -36,6 +36,13 @@ func (r *reader) application() error {
 	}
 	r.app.Lost(at, "image: "+facts.Either(image.value(), r.app.Name), "an image is not run, "+code)
 	r.app.Add(facts.Fact{Set: facts.SetDirectory, Value: r.project}) // for the checkout, the workers need not have it
+	in := facts.Fact{Set: "working_directory", Value: "app", Was: "the folder with the code, as in the image", At: at}
+	for _, f := range r.app.Facts {
+		if f.Set == "code" {
+			in.Value = f.Value // the server went there
+		}
+	}
+	r.app.Add(in)
 	return nil
 }
 
