@@ -503,6 +503,7 @@ def at_end(environ, start_response):
 def too_short(environ, start_response):
     return wrap(environ, start_response, open(HERE + "/large", "rb"), start_of(1000000))
 
+# findings/gunicorn-and-uwsgi-send-what-lies-below-a-file.sh
 def packed(environ, start_response):
     return wrap(environ, start_response, gzip.open(HERE + "/packed.gz", "rb"))
 
