@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -80,6 +81,27 @@ def answer():
 	left, err := filepath.Glob(filepath.Join(dir, "app", "tmp*"))
 	if err != nil || len(left) != 0 {
 		t.Errorf("the template has left %q, %v", left, err)
+	}
+}
+
+// findings/zipfile-children-read-at-the-place-of-each-other.sh
+func TestPreloadPlaceInFile(t *testing.T) {
+	const open = "import fcntl, os, wsgid\nwith open(__file__ + '.data', 'w') as f:\n    f.write('0123456789')\n" +
+		"f = open(__file__ + '.data')\nf.read(2)\n%s\ndef answer():\n    return f.read(2) + ' ' + str(os.get_inheritable(f.fileno()))\n"
+	const unbuffered = "import io\nf = io.TextIOWrapper(io.FileIO(f.name))\nf._CHUNK_SIZE = 2\nf.read(2)"
+	for name, c := range map[string]struct{ code, one, two string }{
+		"read":             {"", "23 False", "23 False"},
+		"read by the byte": {unbuffered, "23 False", "23 False"},
+		"on purpose":       {unbuffered + "\nwsgid.shared(f)", "23 False", "45 False"},
+		"inherited":        {unbuffered + "\nos.set_inheritable(f.fileno(), True)", "23 True", "23 True"},
+		"locked":           {unbuffered + "\nfcntl.flock(f, fcntl.LOCK_SH)", "23 False", "45 False"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, all := forks(t, fmt.Sprintf(open, c.code), 2)
+			if one, two := all[0].ask(), all[1].ask(); one != "'"+c.one+"'" || two != "'"+c.two+"'" {
+				t.Errorf("the workers read %s and %s, want %s and %s", one, two, c.one, c.two)
+			}
+		})
 	}
 }
 

@@ -25,6 +25,7 @@ func TestPreloadSharesNothing(t *testing.T) {
 		"socket":     {connect, "a TCP socket connected to " + peer.String() + " (web.c, a socket.socket)"},
 		"pipe":       {"import os\nr, w = os.pipe()\n", "a pipe"},
 		"epoll":      {"import select\np = select.epoll()\n", "an epoll (web.p, a select.epoll)"},
+		"inotify":    {"import ctypes\ni = ctypes.CDLL(None).inotify_init()\n", "an inotify"},
 		"pair":       {"import socket\na, b = socket.socketpair()\n", "a unix socket connected to a process of its own choice (web.a, a socket.socket)"},
 		"raises":     {connect + "@wsgid.prefork\ndef close():\n    raise OSError('no way')\n", "OSError: no way"},
 		"prefork":    {connect + "@wsgid.prefork\ndef close():\n    c.close()\n", ""},

@@ -4,6 +4,8 @@ import atexit
 import os
 import sys
 
+from . import sharing
+
 _forks = 0
 _number = None  # where the sequence numbers of UUIDs begin
 
@@ -20,6 +22,11 @@ def renew():
     """Parts a worker, just forked, from the template and its siblings."""
     _leave_files()
     _number_uuids()
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            _reopen(int(name))
+        except OSError:
+            pass  # it was that of the listing, or may not be opened again
 
 
 def _leave_files():
@@ -57,3 +64,21 @@ def _number_uuids():
         return made[:8] + number.to_bytes(2, "big") + made[10:], safe
 
     module._generate_time_safe = generate_apart
+
+
+def _reopen(fd):
+    """Gives a file that is only read a place of its own in it. The template's is that
+    of all workers: one would read where another one has sought to."""
+    from fcntl import F_GETFL, fcntl
+
+    if fcntl(fd, F_GETFL) & (os.O_WRONLY | os.O_RDWR | os.O_PATH) or not sharing.is_file(fd) or sharing.locks(fd):
+        return
+    path = "/proc/self/fd/%d" % fd
+    there = os.lseek(fd, 0, os.SEEK_CUR)
+    own = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if os.fstat(own)[1:3] == os.fstat(fd)[1:3]:  # inode, device
+            os.lseek(own, there, os.SEEK_SET)
+            os.dup2(own, fd, os.get_inheritable(fd))
+    finally:
+        os.close(own)

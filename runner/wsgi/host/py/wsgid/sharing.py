@@ -83,8 +83,8 @@ def _kind(fd):
             return None
         if stat.S_ISFIFO(st.st_mode):
             return "a pipe"
-        if os.readlink("/proc/self/fd/%d" % fd) == "anon_inode:[eventpoll]":
-            return "an epoll"
+        # Each event goes to whoever of them reads first.
+        return {"anon_inode:[eventpoll]": "an epoll", "anon_inode:inotify": "an inotify"}.get(os.readlink("/proc/self/fd/%d" % fd))
     except OSError:
         pass  # it is closed meanwhile
     return None
@@ -142,22 +142,30 @@ def _type(value):
     return "%s.%s" % (type(value).__module__, type(value).__qualname__)
 
 
+def is_file(fd):
+    """Whether it is a file that the application has opened, and does not share on purpose."""
+    st = os.fstat(fd)
+    identity = (st.st_dev, st.st_ino)
+    return stat.S_ISREG(st.st_mode) and identity not in _allowed and _ours.get(fd) != identity
+
+
+def locks(fd):
+    """The locks of it, as the kernel lists them: the third word is the kind, the fifth READ or WRITE."""
+    with open("/proc/self/fdinfo/%d" % fd) as f:
+        return [line.split() for line in f if line.startswith("lock:")]
+
+
 def _locked():
     """The files that were locked while the application was loaded, in words: a lock of
     flock is the workers' too, all of them hold it, one of fcntl is not."""
     found = []
     for name in os.listdir("/proc/self/fd"):
         try:
-            st = os.fstat(int(name))
-            identity = (st.st_dev, st.st_ino)
-            if not stat.S_ISREG(st.st_mode) or identity in _allowed or _ours.get(int(name)) == identity:
-                continue
-            with open("/proc/self/fdinfo/" + name) as f:
-                locks = [line.split() for line in f if line.startswith("lock:")]
+            held = locks(int(name)) if is_file(int(name)) else ()
             path = os.readlink("/proc/self/fd/" + name)
         except OSError:
             continue  # it is closed meanwhile
-        for lock in locks:
+        for lock in held:
             if len(lock) > 4 and lock[4] == "WRITE":
                 found.append("%s (%s)" % (path, "fcntl: none of them holds it" if lock[2] == "POSIX"
                                           else "flock: all of them hold it"))
