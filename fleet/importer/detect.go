@@ -107,7 +107,7 @@ func detectFolder(path string) (string, error) {
 			return "apache", nil
 		}
 	}
-	return "", errors.New("it is not an app folder of wsgid, which holds app/ or wsgid.json, and no folder of uWSGI's configurations (*.ini, *.yml, *.yaml, *.json, *.js, *.xml); name a file")
+	return "", errors.New("it is not an app folder of wsgid, which holds app/ or wsgid.json, no ~/.piku, no project with config/deploy.yml of kamal, and no folder of uWSGI's configurations (*.ini, *.yml, *.yaml, *.json, *.js, *.xml); name a file")
 }
 
 var (

@@ -78,6 +78,8 @@ env:
     - DB_PASSWORD:POSTGRES_PASSWORD
     - STRIPE
     - NOWHERE
+    - PEM
+    - LAST
   tags:
     eu:
       REGION: eu
@@ -104,7 +106,7 @@ accessories:
 `,
 	"config/deploy.staging.yml": "servers:\n  web:\n    hosts: [198.51.100.1]\nproxy:\n  ssl: false\n  hosts: [staging.example.org]\nenv:\n  clear:\n    MODE: test\n",
 	"config/master.key":         "abc\n",
-	".kamal/secrets":            "# of kamal\nREGISTRY=$REGISTRY\nSECRET_KEY=$(cat config/master.key)\nDATABASE_URL=$DATABASE_URL\nPOSTGRES_PASSWORD='pa$s'\nSTRIPE=$(op read op://x)\n",
+	".kamal/secrets":            "# of kamal\nREGISTRY=$REGISTRY\nSECRET_KEY=$(cat config/master.key)\nDATABASE_URL=$DATABASE_URL\nPOSTGRES_PASSWORD='pa$s'\nSTRIPE=$(op read op://x)\nPEM=\"-----BEGIN\nOTHER=x\n\\\"-----\" # a key\nOPEN='it\nLAST=end\n",
 	".kamal/secrets-common":     "STRIPE=common\nPLAIN=x\n",
 	".kamal/secrets.staging":    "export SECRET_KEY=\"of ${PLAIN} staging\" # note\n",
 	".kamal/hooks/pre-deploy":   "#!/bin/sh\n",
@@ -165,7 +167,7 @@ func TestKamal(t *testing.T) {
 		"hook pre-deploy: not carried over", "!post.sample", "RUN apt-get install -y libpq5: not carried over: what the image had installed the hosts have to have", "RUN npm ci: not carried over", "!make all", "!pip install",
 		"RUN python build.py && python -m shop.assets: not carried over: a command before a release is a stage", "RUN python manage.py collectstatic --noinput: not carried over: a command before a release is a stage", `ENTRYPOINT ["./docker-entrypoint.sh"]: not carried over`, "FROM python:3.12-slim: the image had this Python",
 		"deploy.yml: files of destinations lie beside it")
-	for name, want := range map[string]string{"SECRET_KEY": "abc", "DB_PASSWORD": "pa$s", "DATABASE_URL": "", "STRIPE": ""} {
+	for name, want := range map[string]string{"SECRET_KEY": "abc", "DB_PASSWORD": "pa$s", "PEM": "-----BEGIN\nOTHER=x\n\"-----", "LAST": "end", "DATABASE_URL": "", "STRIPE": ""} {
 		if got := all[0].Secrets["secrets/shop/"+name]; got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}

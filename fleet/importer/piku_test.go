@@ -115,6 +115,9 @@ func TestPikuIsFound(t *testing.T) {
 	if err := os.CopyFS(checkout, os.DirFS(filepath.Join(root, "apps/shop"))); err != nil {
 		t.Fatal(err)
 	}
+	if all, err := Import(facts.Options{}, filepath.Join(root, "apps")); err == nil || len(all) != 4 {
+		t.Errorf("of the folder of the apps: %d apps, %v", len(all), err)
+	}
 	imp := importOne(t, facts.Options{}, checkout)
 	holds(t, string(imp.Text), checkout+" (piku)", "what config:set and ps:scale have set, and the virtualenv, are in ~/.piku of the machine that runs it", "!DATA_ROOT =", "no socket is named")
 }

@@ -40,28 +40,54 @@ func readSecrets(o facts.Options, project string, files []string) (map[string]se
 		if err != nil {
 			return nil, err
 		}
-		number := 0
-		for line := range strings.SplitSeq(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n") {
-			number++
-			m := secretLine().FindStringSubmatch(line)
-			if m == nil || strings.HasPrefix(strings.TrimSpace(line), "#") {
+		lines := strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n")
+		for i := 0; i < len(lines); i++ {
+			m := secretLine().FindStringSubmatch(lines[i])
+			if m == nil || strings.HasPrefix(strings.TrimSpace(lines[i]), "#") {
 				continue
 			}
-			one := secret{at: facts.Position{File: path, Line: number}}
-			one.read(o, project, all, m[2])
+			one, value := secret{at: facts.Position{File: path, Line: i + 1}}, m[2]
+			for end := i; isOpen(value) && end+1 < min(len(lines), i+500); { // a key in PEM, for one
+				end++
+				value += "\n" + lines[end]
+				if !isOpen(value) {
+					i = end
+				}
+			}
+			one.read(o, project, all, strings.TrimSpace(value))
 			all[m[1]] = one
 		}
 	}
 	return all, nil
 }
 
+// closing is where the quote that begins a text is closed; -1: it does not begin with one, or
+// that is open.
+func closing(text string) int {
+	if text == "" || text[0] != '\'' && text[0] != '"' {
+		return -1
+	}
+	for i := 1; i < len(text); i++ {
+		switch {
+		case text[i] == '\\' && text[0] == '"':
+			i++
+		case text[i] == text[0]:
+			return i
+		}
+	}
+	return -1
+}
+
+// isOpen tells of a text whose quote goes on in the next line.
+func isOpen(text string) bool {
+	return text != "" && (text[0] == '\'' || text[0] == '"') && closing(text) < 0
+}
+
 // read takes the text behind the =.
 func (s *secret) read(o facts.Options, project string, known map[string]secret, text string) {
 	quote := byte(0)
-	if len(text) > 1 && (text[0] == '\'' || text[0] == '"') && strings.IndexByte(text[1:], text[0]) >= 0 {
-		quote = text[0]
-		end := strings.IndexByte(text[1:], quote) + 1
-		text = text[1:end]
+	if end := closing(text); end > 0 {
+		quote, text = text[0], text[1:end]
 	} else if note := strings.Index(text, " #"); note >= 0 {
 		text = strings.TrimSpace(text[:note])
 	}

@@ -14,9 +14,14 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/uwsgi"
 )
 
-// IsRoot tells whether a folder is piku's own, ~/.piku, or the home that holds it; root is it.
+// IsRoot tells whether a folder is piku's own, ~/.piku, the home that holds it, or that of its
+// apps; root is it.
 func IsRoot(path string) (root string, ok bool) {
-	for _, root := range []string{path, filepath.Join(path, ".piku")} {
+	places := []string{path, filepath.Join(path, ".piku")}
+	if filepath.Base(path) == "apps" {
+		places = append(places, filepath.Dir(path))
+	}
+	for _, root := range places {
 		if facts.IsFolder(filepath.Join(root, "apps")) && facts.IsFolder(filepath.Join(root, "envs")) {
 			return root, true
 		}
