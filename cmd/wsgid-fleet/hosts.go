@@ -217,6 +217,7 @@ func (c *cli) fleetStatus(ctx context.Context, client *etcd.Client, output strin
 	}
 	t.writeTo(c.out, c.style())
 	fmt.Fprintf(c.out, "\ngeneration %d: %s on %s\n", texts.Generation, count(len(rows), "app"), count(len(v.Hosts), "host"))
+	c.warnShortages(apps, v.There())
 	return silent(code)
 }
 

@@ -61,6 +61,13 @@ func (c *cli) writeMoves(rows []move) {
 	}
 }
 
+// warnShortages tells where apps ask for more hosts than there are.
+func (c *cli) warnShortages(apps []cluster.App, there []cluster.Host) {
+	for _, s := range cluster.Shortages(apps, there) {
+		fmt.Fprintln(c.err, "warning: "+s)
+	}
+}
+
 func changing(rows []move) []move {
 	return slices.DeleteFunc(slices.Clone(rows), func(m move) bool { return m.Change == "" })
 }
@@ -133,6 +140,7 @@ func (c *cli) planByEtcd(ctx context.Context, f sourceFlags, words []string, out
 		}{before.Generation, rows})
 	} else {
 		c.writeMoves(rows)
+		c.warnShortages(then, view.There())
 		if moves := len(changing(rows)); c.dir != "" {
 			fmt.Fprintf(c.out, "\na push of %s moves %s of %d\n", c.dir, count(moves, "app"), len(rows))
 		}

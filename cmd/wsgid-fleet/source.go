@@ -191,6 +191,7 @@ change something.`,
 			}
 			moves := changing(movesOf(old, apps, view.There()))
 			c.writeMoves(moves)
+			c.warnShortages(apps, view.There())
 			if dry {
 				if len(moves) > 0 || before.Digest() != t.Digest() {
 					return silent(exitChanges)

@@ -179,7 +179,8 @@ func TestTwoMachines(t *testing.T) {
 		t.Errorf("plan: %d\n%s", code, out)
 	}
 	put(dir+"/next/a.hcl", fmt.Sprintf("app \"a\" {\n path = \"/srv/a\"\n wsgi_app = \"m:application\"\n %s\n backends {\n region = \"us1\"\n }\n sockets {\n http {\n listen = \"127.0.0.1:1\"\n }\n }\n}\n", user))
-	if out, code := fleet("plan", "--dir", dir+"/next"); code != 2 || !strings.Contains(out, "moves 4 apps of 4") || strings.Count(out, "removed") != 3 {
+	if out, code := fleet("plan", "--dir", dir+"/next"); code != 2 || !strings.Contains(out, "moves 4 apps of 4") || strings.Count(out, "removed") != 3 ||
+		!strings.Contains(out, `warning: no host is in region "us1", which app a asks for; hosts are in eu1`) {
 		t.Errorf("plan of another directory: %d\n%s", code, out)
 	}
 	// etcd away, a daemon killed: what runs is what ran.
