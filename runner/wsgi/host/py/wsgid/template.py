@@ -91,8 +91,8 @@ def run(sock, ready, fail, end, adopt):
 def _outlive(sock):
     """Waits for the workers, who are draining: what is removed at the end of this
     process, as temporary folders, they may still read, and locks of it are for them."""
-    sock.settimeout(_GRACE / 2)
     while _children:
+        sock.settimeout(_GRACE / 20)
         try:
             message, _ = link.receive_descriptors(sock, _MOST)
         except timeout:
