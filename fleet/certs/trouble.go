@@ -67,6 +67,8 @@ func explain(err error, directory string, now time.Time) trouble {
 	return trouble{what: clean(err.Error()), next: "check directory in the acme block, and the log of the authority"}
 }
 
+const reachable = "point the A and AAAA records of the name to this machine, and make its ports 80 and 443 reach the gate from the internet"
+
 func explainProblem(p *acme.Problem, directory string, now time.Time) trouble {
 	details := []string{clean(p.Detail)}
 	for _, sub := range p.Subproblems {
@@ -74,6 +76,7 @@ func explainProblem(p *acme.Problem, directory string, now time.Time) trouble {
 	}
 	detail := strings.Join(details, "; ")
 	kind := p.Type[strings.LastIndexByte(p.Type, ':')+1:]
+	_, ofName := p.Resource.(acme.Authorization) // the order was taken, the name was not validated
 	switch {
 	case kind == "rateLimited" || p.Status == http.StatusTooManyRequests:
 		t := trouble{what: "the authority accepts no more orders for now: " + detail, next: "nothing to do but wait", notBefore: now.Add(time.Hour)}
@@ -82,8 +85,7 @@ func explainProblem(p *acme.Problem, directory string, now time.Time) trouble {
 		}
 		return t
 	case kind == "unauthorized", kind == "connection", kind == "dns", kind == "tls", kind == "incorrectResponse":
-		return trouble{what: "the authority cannot reach this gate by the name: " + detail,
-			next: "point the A and AAAA records of the name to this machine, and make its ports 80 and 443 reach the gate from the internet"}
+		return trouble{what: "the authority cannot reach this gate by the name: " + detail, next: reachable}
 	case kind == "caa":
 		return trouble{what: "the CAA records of the domain do not allow this authority: " + detail, next: "add the authority to the CAA records of the domain"}
 	case kind == "rejectedIdentifier":
@@ -96,6 +98,9 @@ func explainProblem(p *acme.Problem, directory string, now time.Time) trouble {
 		return trouble{what: "the authority has new terms of service: " + detail, next: "read and accept them: " + clean(p.Instance)}
 	case p.Status >= 500 || kind == "serverInternal":
 		return trouble{what: "the authority " + directory + " has an internal problem: " + detail, next: "nothing to do but wait"}
+	}
+	if ofName { // Pebble 2.10 calls a name server that it cannot ask malformed
+		return trouble{what: "the authority cannot validate the name: " + detail + " (" + clean(kind) + ")", next: reachable}
 	}
 	return trouble{what: "the authority refuses: " + detail + " (" + clean(kind) + ")", next: "check directory and email in the acme block"}
 }
