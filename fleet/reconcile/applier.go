@@ -14,6 +14,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/sockets"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 // Applier carries out the plan of one app. Each action can be done twice
@@ -279,7 +280,8 @@ func (a *Applier) Stop(ctx context.Context, o Observed) error {
 }
 
 // drain asks a master to finish and end. One that cannot be asked is killed,
-// unless it is ending already: then nothing need be asked of it.
+// unless it is ending already: then nothing need be asked of it. Where it is this process
+// that lacks what it takes to ask, the master may be well, and is left as it is.
 func (a *Applier) drain(ctx context.Context, m Live, successor Handle) error {
 	a.Told(m.PID)
 	err := m.Handle.DrainTo(ctx, successor)
@@ -296,9 +298,12 @@ func (a *Applier) drain(ctx context.Context, m Live, successor Handle) error {
 	}
 	if ctx.Err() == nil {
 		// It is there: the answer was lost, or it is busy.
-		if m.Handle.DrainTo(ctx, successor) == nil || !m.Handle.Alive() {
+		if err = m.Handle.DrainTo(ctx, successor); err == nil || !m.Handle.Alive() {
 			return nil
 		}
+	}
+	if appdir.Exhausted(err) {
+		return fmt.Errorf("cannot drain pid %d: %w", m.PID, err)
 	}
 	a.Log.Warn("killing a master that cannot drain", "app", m.App, "pid", m.PID, "err", err)
 	return a.killMaster(m)

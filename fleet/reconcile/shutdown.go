@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
 // shutPatience is how long passes under way may take to come to an end before the apps
@@ -53,21 +55,37 @@ func (l *Loop) Shutdown() {
 	}
 }
 
+// exhaustedPatience is how long an app that cannot be stopped for want of descriptors or memory
+// is tried again: the others that are being stopped give some back.
+const exhaustedPatience = time.Minute
+
 // drain stops one app because the daemon ends: the next daemon starts it again.
 func (l *Loop) drain(name string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	unlock, err := l.Core.Store.LockApp(ctx, name)
+	began := time.Now()
+	err := l.stop(ctx, name)
+	for wait := soon; appdir.Exhausted(err) && time.Since(began) < exhaustedPatience; wait = min(2*wait, time.Second) {
+		time.Sleep(wait)
+		err = l.stop(ctx, name)
+	}
 	if err != nil {
 		l.Core.Log.Error("cannot stop app", "app", name, "err", err)
-		return
+	}
+}
+
+func (l *Loop) stop(ctx context.Context, name string) error {
+	unlock, err := l.Core.Store.LockApp(ctx, name)
+	if err != nil {
+		return err
 	}
 	defer unlock()
 	o := l.Core.Observe(ctx, name, l.Core.Store.Load(name), nil)
-	if len(o.Masters) == 0 && o.FindErr == nil {
-		return
+	switch {
+	case appdir.Exhausted(o.Unknown): // nobody knows what there is
+		return o.Unknown
+	case len(o.Masters) == 0 && o.FindErr == nil:
+		return nil
 	}
-	if err := l.Core.Applier(name, func(f func()) { f() }).Stop(ctx, o); err != nil {
-		l.Core.Log.Error("cannot stop app", "app", name, "err", err)
-	}
+	return l.Core.Applier(name, func(f func()) { f() }).Stop(ctx, o)
 }
