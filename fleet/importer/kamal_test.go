@@ -142,7 +142,7 @@ func TestKamal(t *testing.T) {
 		t.Fatalf("%v", all)
 	}
 	holds(t, string(all[0].Text),
-		`wsgi_app = "shop.wsgi:application" # Dockerfile:17: shop.wsgi:application`, `code = "app/src"`, "count = 3 # Dockerfile:17: --workers 3",
+		`wsgi_app = "shop.wsgi:application" # Dockerfile:17: shop.wsgi:application`, `code = "src" # Dockerfile:17: --chdir src, below a release of a deploy`, "count = 3 # Dockerfile:17: --workers 3",
 		`hosts = ["shop.example.org", "www.example.org"] # deploy.yml:35: proxy.host:`, `working_directory = "app/src"`, "!PYTHONPATH =", "!sockets {", "!trusted_proxies =", "!virtualenv",
 		"image: acme/shop: not carried over: an image is not run, its code comes from git here: name the repository in deploy",
 		`MODE = "live"`, `BOTH = "second"`, `DEBUG = "false"`, "!RELEASE =", `PYTHONUNBUFFERED = "1"`, `PLACE = "/x"`, "!QUEUE =", "!REGISTRY",
@@ -158,13 +158,13 @@ func TestKamal(t *testing.T) {
 		`listen = "*:80"`, `redirect = "https"`, `# acme { # email = "you@example.org"`,
 		`limits { memory = "2GiB"`, "cpu = 1.5", "servers.web.options.add-host: a:b: not carried over", `log { max_size = "10MiB"`, "keep = 3",
 		"servers: 192.0.2.1, 192.0.2.2: kamal ran it on each of 2 hosts", `process "jobs" { command = ["celery", "-A", "shop", "worker", "-l", "info"] stop_timeout = "20s"`,
-		"servers.jobs: 192.0.2.3: it ran on other hosts than web", "servers.jobs.env: QUEUE: not carried over",
+		"here where the server went, app/src: name its files from there", "servers.jobs: 192.0.2.3: it ran on other hosts than web", "servers.jobs.env: QUEUE: not carried over",
 		`process "mailer" { command = ["python", "/app/mailer.py"] stop_timeout = "90s"`, "/app/mailer.py is a path of the image",
 		"servers.clock.cmd: bash -c \"cat config/crontab | crontab - && cron -f\": not carried over: it runs cron: write a schedule", "servers.flower.cmd: gunicorn other:app: not carried over: it is a server too",
 		"servers.bare: not carried over: it has no cmd", "accessories.db: postgres:16: not carried over: it is no app", `database { kind = "postgresql"`, "accessories.redis: redis:7", "shop-redis, its name in Docker's network",
 		"volumes: /srv/media:/app/media: not carried over: the app sees the host's own folders", "below /var/lib/docker/volumes/store/_data", "(it was read-only)",
 		"retain_containers: 3: not carried over: how many releases are kept is said by keep of the deploy block", "aliases: shell", "colour: not carried over: kamal knows no such key either",
-		"hook pre-deploy: not carried over", "!post.sample", "RUN apt-get install -y libpq5: not carried over: what the image had installed the hosts have to have", "RUN npm ci: not carried over", "!make all", "!pip install",
+		"hook pre-deploy: not carried over", "!post.sample", "RUN apt-get install -y libpq5: not carried over: what the image had installed the hosts have to have", "RUN [\"npm\", \"ci\"]: not carried over", "!make all", "!pip install",
 		"RUN python build.py && python -m shop.assets: not carried over: a command before a release is a stage", "RUN python manage.py collectstatic --noinput: not carried over: a command before a release is a stage", `ENTRYPOINT ["./docker-entrypoint.sh"]: not carried over`, "FROM python:3.12-slim: the image had this Python",
 		"deploy.yml: files of destinations lie beside it")
 	for name, want := range map[string]string{"SECRET_KEY": "abc", "DB_PASSWORD": "pa$s", "PEM": "-----BEGIN\nOTHER=x\n\"-----", "LAST": "end", "DATABASE_URL": "", "STRIPE": ""} {
@@ -198,6 +198,8 @@ func TestKamalCases(t *testing.T) {
 			[]string{`wsgi_app = "shop:app"`, `request_timeout = "5s"`, `A = "1"`, `hosts = ["a.example", "b.example"]`, "proxy.ssl: CERT, KEY: not carried over: its certificate is among the secrets", "# tls {}", "!redirect", `script_name = "/api"`, "proxy.path_prefix: /api: not carried over: a gate goes by names alone"}},
 		"a Dockerfile without a server": {map[string]string{"config/deploy.yml": head + "servers: [h]\nbuilder:\n  dockerfile: docker/Dockerfile\n", "docker/Dockerfile": "FROM node:22\nCMD node server.js\n"},
 			[]string{"Dockerfile:2: CMD node server.js starts no WSGI server that is known here"}},
+		"uv": {map[string]string{"config/deploy.yml": head + "servers:\n  web: [h]\n  jobs:\n    cmd: uv run celery -A shop worker\n", "Dockerfile": "FROM python:3.12\nRUN curl -L https://example.org/install.sh | sh && uv sync --frozen\nRUN SECRET_KEY=x MODE=build uv run python manage.py collectstatic\nRUN DATABASE_URL=x uv run manage.py compilemessages\nCMD uv run gunicorn shop:app --workers ${WEB_CONCURRENCY:-2}\n"},
+			[]string{`wsgi_app = "shop:app"`, "count = 2", "!write virtualenv", `process "jobs" { command = ["celery", "-A", "shop", "worker"] }`, "RUN curl -L https://example.org/install.sh | sh && uv sync --frozen: not carried over"}},
 		"a script in CMD": {map[string]string{"config/deploy.yml": head + "servers: [h]\n", "Dockerfile": "FROM python:3.12\nWORKDIR /app\nCMD [\"./start.sh\"]\n", "start.sh": "#!/bin/sh\npython manage.py migrate\nexec gunicorn shop:app -w 2\n"},
 			[]string{`wsgi_app = "shop:app"`, "count = 2", "python manage.py migrate"}},
 		"without buffering, without a limit": {map[string]string{"config/deploy.yml": head + "servers: [h]\nproxy:\n  buffering:\n    requests: false\n    max_request_body: 0\n    max_response_body: 9\n"},

@@ -205,6 +205,15 @@ var ofImage = facts.Words("PATH VIRTUAL_ENV PYTHONPATH HOME DEBIAN_FRONTEND PIP_
 // installs are programs that bring what a deploy brings by itself.
 var installs = strings.Fields("pip pip3 uv poetry pipenv pdm useradd adduser groupadd addgroup mkdir chown chmod")
 
+// withoutRun are the words of a command without the program that runs it in a virtualenv:
+// what a release runs has the release's.
+func withoutRun(words []string) []string {
+	if len(words) > 2 && words[1] == "run" && slices.Contains([]string{"uv", "poetry", "pipenv", "pdm"}, filepath.Base(words[0])) {
+		return withoutRun(words[2:])
+	}
+	return words
+}
+
 // modulesOfDeploys are modules of Python of the same kind.
 var modulesOfDeploys = strings.Fields("pip venv virtualenv ensurepip compileall")
 
@@ -254,6 +263,13 @@ func (r *reader) built(i instruction) {
 	}
 	var system, stages, others []string
 	for _, words := range shellwords.Line(text, nil).Commands {
+		words = slices.DeleteFunc(words, func(w string) bool { // which the app has in its own env
+			name, _, set := strings.Cut(w, "=")
+			return set && facts.Assignment().MatchString(w) && facts.IsSecretName(name)
+		})
+		if words = withoutRun(words); len(words) == 0 {
+			continue
+		}
 		line := strings.Join(words, " ")
 		switch {
 		case strings.HasPrefix(words[0], "apt") || words[0] == "apk" || words[0] == "dnf":
@@ -277,7 +293,7 @@ func (r *reader) built(i instruction) {
 		r.app.Add(facts.Fact{Set: facts.SetStage, Key: facts.CommandName(stages[0], 0), List: command.Whole(strings.Join(stages, " && "), nil), Was: was, At: i.at})
 	}
 	if len(others) > 0 && len(stages) == 0 {
-		r.app.Lost(i.at, "RUN "+facts.CommandText(strings.Join(others, " && ")), "it was run when the image was made: make it a stage of the deploy where the app needs it")
+		r.app.Lost(i.at, was, "it was run when the image was made: make it a stage of the deploy where the app needs it")
 	}
 }
 

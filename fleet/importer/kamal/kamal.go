@@ -24,6 +24,7 @@ type reader struct {
 	env         map[string]string
 	web         *node // the primary role, where it has settings
 	primary     string
+	in          string // where the server went, of the app folder
 }
 
 // Mark is by which a deploy.yml is told from other YAML.

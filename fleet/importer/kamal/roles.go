@@ -39,10 +39,11 @@ func (r *reader) application() error {
 	in := facts.Fact{Set: "working_directory", Value: "app", Was: "the folder with the code, as in the image", At: at}
 	for _, f := range r.app.Facts {
 		if f.Set == "code" {
-			in.Value = f.Value // the server went there
+			in.Value = filepath.Join("app", f.Value) // the server went there
 		}
 	}
 	r.app.Add(in)
+	r.in = in.Value
 	return nil
 }
 
@@ -69,13 +70,13 @@ func (r *reader) served(trial *facts.App) {
 				continue
 			}
 			if inside, err := filepath.Rel(r.project, f.Value); err == nil && !strings.HasPrefix(inside, "..") {
-				f = facts.Fact{Set: "code", Value: filepath.Join("app", inside), Was: f.Was, At: f.At}
+				f = facts.Fact{Set: "code", Value: inside, Was: f.Was + ", below a release of a deploy", At: f.At}
 			}
 		case "virtualenv":
 			r.app.Note(f.At, f.Was, "the virtualenv of the image is not here: a deploy makes one of the requirements")
 			continue
 		case facts.SetLost, facts.SetNote:
-			if strings.Contains(f.Was, "bind") {
+			if strings.Contains(f.Was, "bind") || strings.Contains(f.Value, "virtualenv") {
 				continue
 			}
 		}
@@ -119,7 +120,7 @@ func (r *reader) role(name string, role *node, webHosts []string) {
 		return
 	}
 	was += ".cmd: " + facts.CommandText(cmd.value())
-	argv := shellwords.Shell(cmd.value())
+	argv := withoutRun(shellwords.Shell(cmd.value()))
 	if strings.Contains(cmd.value(), "crontab") || slices.Contains(argv, "cron") {
 		r.app.Lost(cmd.at, was, "it runs cron: write a schedule for each line of its crontab, which the app has without cron")
 		return
@@ -140,6 +141,9 @@ func (r *reader) role(name string, role *node, webHosts []string) {
 		}
 	}
 	r.app.Add(facts.Fact{Set: facts.SetProcess, Key: name, List: argv, More: more, Was: was, At: cmd.at})
+	if r.in != "app" {
+		r.app.Note(cmd.at, was, "in the image it ran in the folder with all of the code, here where the server went, "+r.in+": name its files from there")
+	}
 	for _, word := range argv {
 		r.inImage(was, word, cmd.at)
 	}
