@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -95,7 +96,7 @@ func (d *Daemon) lookAt(ctx context.Context, last *Status, now time.Time, holds 
 		}
 		return seen.status
 	})
-	st.Daemon, st.Warnings, st.calm = d.self(), next.warnings, next
+	st.Daemon, st.Warnings, st.calm = d.self(), append(slices.Clip(next.warnings), d.core.away()...), next
 	return st, looked > 0 || set != before.set
 }
 

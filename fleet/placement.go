@@ -26,6 +26,8 @@ type Cluster interface {
 	// Run takes part until ctx ends. changed is called when the spec directory, or what
 	// Elsewhere says, may be another; serving says what this host serves.
 	Run(ctx context.Context, changed func(), serving func() map[string]cluster.Endpoint)
+	// Trouble says why this host does not take part at the moment; empty: it does.
+	Trouble() string
 	// Report tells that what serving says may be another.
 	Report()
 	// Deploy orders a deploy on all hosts that are to run the app, and follows it until
@@ -42,6 +44,17 @@ type Cluster interface {
 	// OnRenames sets what says which app of the directory one is now that it no longer names
 	// and whose last deploy was that; empty: none, or it is not known. Before Run, too.
 	OnRenames(is func(order cluster.Order, commit string) string)
+}
+
+// away says why this host takes no part in its fleet of many machines at the moment, and what of it.
+func (c *core) away() []string {
+	if c.opts.Cluster == nil {
+		return nil
+	}
+	if why := c.opts.Cluster.Trouble(); why != "" {
+		return []string{why + "; running apps continue, and none is started, stopped or moved until that is over"}
+	}
+	return nil
 }
 
 // takePart has the daemon take part in the fleet of many machines, if it is of one. It
@@ -166,6 +179,7 @@ type alone struct{ here map[string]bool }
 func (alone) ID() string      { return "" }
 func (alone) Address() string { return "" }
 func (alone) Report()         {}
+func (alone) Trouble() string { return "" }
 
 func (alone) OnDeploys(func(context.Context, cluster.Task)) {}
 

@@ -27,7 +27,7 @@ func (c *core) status(ctx context.Context, daemon *DaemonStatus) *Status {
 		a, _ := c.appNow(ctx, name, front, daemon != nil)
 		return a
 	})
-	st.Daemon, st.Warnings = daemon, sharedUsers(set)
+	st.Daemon, st.Warnings = daemon, append(sharedUsers(set), c.away()...)
 	return st
 }
 

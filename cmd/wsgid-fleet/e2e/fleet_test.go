@@ -189,6 +189,10 @@ func TestTwoMachines(t *testing.T) {
 	two.end(syscall.SIGKILL)
 	two.run()
 	until("the next daemon has what ran", func() bool { return reflect.DeepEqual(two.masters(), was) })
+	until("it says why nothing is moved", func() bool {
+		out, code := two.by("status")
+		return code == 0 && strings.Contains(out, "warning: this host is not in the fleet: cannot join etcd://") && strings.Contains(out, "; running apps continue, and none is started, stopped or moved until that is over")
+	})
 	server.Run()
 	server.Wait()
 	until("both are there", func() bool { _, code := fleet("status", "--fleet"); return code == 0 })

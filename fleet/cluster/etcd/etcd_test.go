@@ -345,6 +345,7 @@ func TestNothingMovesWithoutEtcd(t *testing.T) {
 	}
 	s.Kill()
 	await.True(t, "a notices", func() bool { a.Member.mu.Lock(); defer a.Member.mu.Unlock(); return a.trouble != "" })
+	await.True(t, "a says that it is away", func() bool { return strings.Contains(a.Trouble(), "does a majority of its members run?") })
 	b.end()
 	same("etcd is away")
 	b = joinBy(t, asks(), "b", dirs[1], apps...)
@@ -360,6 +361,7 @@ func TestNothingMovesWithoutEtcd(t *testing.T) {
 	}
 	await.True(t, "both are back", func() bool { return joined(a) })
 	same("etcd is back")
+	await.True(t, "a says that all is well", func() bool { return a.Trouble() == "" })
 	cl, err := a.c.conn()
 	if err != nil {
 		t.Fatal(err)

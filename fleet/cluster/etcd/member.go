@@ -38,6 +38,7 @@ type Member struct {
 	decided  *cluster.Decision
 	joined   bool   // the key of this host is ours
 	trouble  string // why nothing is decided; empty: all is well
+	outside  string // why this host did not stay in the fleet, or come into it, the last time
 	frozen   string
 	emptied  bool              // no generation was there when it was looked at last
 	reported map[string]string // what etcd says of the endpoints here
@@ -180,6 +181,19 @@ func (m *Member) troubled(err error) {
 	case text == "" && was != "":
 		m.Log.Info("etcd answers again")
 	}
+}
+
+// Trouble says why this host does not take part at the moment; empty: it does.
+func (m *Member) Trouble() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case !m.joined && m.outside != "":
+		return "this host is not in the fleet: " + m.outside
+	case m.trouble != "":
+		return "etcd does not answer: " + m.trouble
+	}
+	return ""
 }
 
 // session lists everything and follows it until something is wrong.

@@ -36,6 +36,9 @@ func (m *Member) register(ctx context.Context, serving func() map[string]cluster
 		err := m.tenure(ctx, serving)
 		m.mu.Lock()
 		m.joined, m.told = false, false
+		if err != nil {
+			m.outside = err.Error()
+		}
 		m.mu.Unlock()
 		if ctx.Err() != nil {
 			return
