@@ -23,6 +23,10 @@ func TestAlertsAskForWhatIsServed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// findings/prometheus-increase-passes-over-a-gap.sh
+	if regexp.MustCompile(`(increase|i?rate|delta)\(wsgid_schedule_`).Match(rules) {
+		t.Error("what a schedule has missed while the machine was away is asked for by what passes over a gap")
+	}
 	asked := regexp.MustCompile(`\bwsgid_\w+`).FindAllString(string(rules), -1)
 	if len(asked) < 9 {
 		t.Errorf("it asks for %v alone", asked)
