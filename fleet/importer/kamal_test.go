@@ -182,6 +182,7 @@ func TestKamal(t *testing.T) {
 	if got := one.Secrets["secrets/shop/DATABASE_URL"]; got != "postgres://h/d" {
 		t.Errorf("DATABASE_URL of this shell is %q", got)
 	}
+	holds(t, string(one.Text), "secrets:4: env.secret: DATABASE_URL: its value is that of $DATABASE_URL in this shell", "!$POSTGRES_PASSWORD in this shell")
 }
 
 // Small configurations, each with what is said of it.

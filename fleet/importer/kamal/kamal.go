@@ -331,6 +331,9 @@ func (r *reader) secret(item *node, secrets map[string]secret) {
 	case s.asks != "":
 		r.app.Add(facts.Fact{Set: facts.SetMissing, Key: name, Was: was + ", which kamal gets by " + s.asks, At: s.at})
 	default:
+		if s.shell != "" {
+			r.app.Note(s.at, was, "its value is that of $"+s.shell+" in this shell, which may not be the one that kamal is run in")
+		}
 		r.app.Add(facts.Fact{Set: facts.SetSecretEnv, Key: name, Value: s.value, Was: was, At: s.at})
 	}
 }

@@ -16,6 +16,7 @@ import (
 type secret struct {
 	value string
 	asks  string // what kamal gets the value from, which is not asked here; empty: it is value
+	shell string // the variable of this shell that is in it
 	at    facts.Position
 }
 
@@ -116,10 +117,11 @@ func (s *secret) read(o facts.Options, project string, known map[string]secret, 
 			if other.asks != "" {
 				s.asks = use
 			}
+			s.shell = facts.Either(other.shell, s.shell)
 			return other.value
 		}
 		value, ok := o.Env(name)
-		if !ok {
+		if s.shell = name; !ok {
 			s.asks = use
 		}
 		return value
