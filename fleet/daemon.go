@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/certs"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/metrics"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
@@ -61,6 +62,7 @@ type Daemon struct {
 	certs     *certs.Keeper
 	certified atomic.Bool // it is time for certs
 	deploys   underway
+	toldFew   bool           // that there are too few descriptors; of the loop's loads
 	sweeping  sync.WaitGroup // removals of old releases that are under way
 
 	healing bool // the state directory is to be made anew; the loop's
@@ -240,7 +242,11 @@ func (d *Daemon) openLoop() {
 	}
 	l.Watchdog, l.WatchdogInterval, l.ExtendTimeout = d.Hooks.watchdog, d.Hooks.WatchdogInterval, d.Hooks.extendTimeout
 	l.OnHangup, l.OnUpgrade = d.hangup, d.upgrade
-	l.Loaded, l.Looked = d.wantCertificates, d.lookForSweep
+	l.Loaded = func(set *hclspec.Set) {
+		d.countDescriptors(set)
+		d.wantCertificates(set)
+	}
+	l.Looked = d.lookForSweep
 	l.Scope, l.Told, l.Touched = d.scope, d.told, d.touched
 	l.Started = func(spec *appspec.Spec) {
 		if spec.Gate != nil {
