@@ -33,7 +33,9 @@ func (o *tempestOperator) spoil(s *tempestSite) {
 
 func (o *tempestOperator) fault(s *tempestSite) {
 	o.edits("module that is not there %v", s, func() (any, bool) {
-		if s.sleeps { // nobody knows until it wakes
+		// Of one that sleeps nobody knows until it wakes. One that has just got another name leaves
+		// the former one when its master is there, whether a worker can start or not.
+		if s.sleeps || s.renamed {
 			return nil, false
 		}
 		s.faulty = !s.faulty
@@ -47,7 +49,7 @@ func (o *tempestOperator) rename(s *tempestSite) {
 	s.naming.Lock()
 	defer s.naming.Unlock()
 	o.edits("is called %v", s, func() (any, bool) {
-		if o.broken[s.file] {
+		if o.broken[s.file] || s.faulty {
 			return nil, false
 		}
 		o.otherName(s)
@@ -57,6 +59,7 @@ func (o *tempestOperator) rename(s *tempestSite) {
 }
 
 func (o *tempestOperator) otherName(s *tempestSite) {
+	s.renamed = true
 	switch {
 	case s.key == "side":
 		s.environment = []string{"side", "beside"}[o.r.IntN(2)]
@@ -72,7 +75,7 @@ func (o *tempestOperator) moveFolder(s *tempestSite) {
 	s.naming.Lock()
 	defer s.naming.Unlock()
 	if !o.edits("is moved to %v", s, func() (any, bool) {
-		if o.broken[s.file] || !s.there {
+		if o.broken[s.file] || !s.there || s.faulty {
 			return nil, false
 		}
 		s.goesDown()
@@ -100,9 +103,10 @@ func (o *tempestOperator) branch(s *tempestSite) {
 	s.naming.Lock()
 	defer s.naming.Unlock()
 	o.edits("is %v by its environments", s, func() (any, bool) {
-		if o.broken[s.file] || s.key == "news" || s.key == "side" {
+		if o.broken[s.file] || s.faulty || s.key == "news" || s.key == "side" {
 			return nil, false
 		}
+		s.renamed = true
 		if s.base == "" {
 			s.base, s.environment = s.key, []string{"dev", "production"}[o.r.IntN(2)]
 		} else {
