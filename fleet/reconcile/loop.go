@@ -275,14 +275,11 @@ func (l *Loop) compare(set *hclspec.Set, err error, around map[string]plan.Surro
 		// that every app is looked at that has changed when this is mended.
 		return
 	}
-	again := Intent{Request: plan.Request{Retry: true}}
 	for n := range l.prev {
 		if _, still := now[n]; !still {
 			l.Reconciler.Enqueue(n, Intent{}, true)
 			// What others have failed for may be what that one had: an address, a folder.
-			for _, other := range l.Reconciler.Awaiting() {
-				l.Reconciler.Enqueue(other, again, false)
-			}
+			l.Reconciler.TryAgain()
 		}
 	}
 	for n, is := range now {

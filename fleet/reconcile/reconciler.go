@@ -43,8 +43,12 @@ type workItem struct {
 	running   bool
 	interrupt context.CancelCauseFunc // of the pass at work; nil: none is
 	retry     *time.Timer             // the next try of what failed; nil: none is due
+	again     bool                    // a failure of the pass at work is followed by another one at once
 	deaths    appspec.Backoff
 }
+
+// again is the intent of a try that does not go by how often it was tried before.
+var again = Intent{Request: plan.Request{Retry: true}}
 
 // ErrClosing is the cause with which passes end when the daemon ends, ErrPaused
 // when it wants to put another program in its place.
@@ -153,16 +157,18 @@ func (r *Reconciler) Working(name string) bool {
 	return t != nil && (t.queued || t.running)
 }
 
-// Awaiting are the names whose next try is due at a time to come.
-func (r *Reconciler) Awaiting() (names []string) {
+// TryAgain takes up now what waits for its next try, and what is at work as soon as it has
+// failed: what stood in its way may be going.
+func (r *Reconciler) TryAgain() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for name, t := range r.names {
 		if t.retry != nil {
-			names = append(names, name)
+			r.enqueue(name, again, false, nil)
+		} else {
+			t.again = t.running
 		}
 	}
-	return names
 }
 
 // UnderWay tells whether something is done for a name at the moment, which a newer
@@ -326,9 +332,15 @@ func (r *Reconciler) end(name string, t *workItem) {
 	}
 }
 
-// schedule needs mu: it sets the timer of the next try.
+// schedule needs mu: it sets the timer of the next try, or queues it.
 func (r *Reconciler) schedule(name string, t *workItem, out Outcome) {
+	now := t.again
+	t.again = false
 	if out.RetryAt.IsZero() || r.closed {
+		return
+	}
+	if now {
+		r.enqueue(name, again, false, nil)
 		return
 	}
 	r.later(name, t, out.RetryAt.Sub(r.now()))

@@ -200,6 +200,32 @@ func TestANewerSpecSupersedes(t *testing.T) {
 	}
 }
 
+// What is tried while that goes which stands in its way has its next try at once.
+func TestATryThatComesTooEarly(t *testing.T) {
+	f, m := reconciletest.New(t), reconciletest.NewMachine()
+	trying, goes := make(chan struct{}), make(chan struct{})
+	var tries atomic.Int32
+	m.Behave(func(*appspec.Spec) (runner.Status, error) {
+		if tries.Add(1) == 1 {
+			close(trying)
+			<-goes
+			return runner.Status{}, errors.New("its address is taken")
+		}
+		return runner.Status{State: runner.StateReady}, nil
+	})
+	r := newReconciler(t, f, m)
+	f.Spec("blog", `restart {
+    min_delay = "1h"
+    max_delay = "1h"
+  }`)
+	r.load()
+	r.Enqueue("blog", reconcile.Intent{}, false)
+	<-trying
+	r.TryAgain()
+	close(goes)
+	await.True(t, "it to be started", func() bool { return m.Count("blog") == 1 })
+}
+
 // A pause cuts a pass short that waits, and what was cut is taken up again.
 func TestAPauseIsNoEnd(t *testing.T) {
 	f, m := reconciletest.New(t), reconciletest.NewMachine()
