@@ -25,7 +25,9 @@ func (f *forked) ask() string {
 }
 
 func (f *forked) quit() {
-	f.slots[0].send(wsgi.AppendHeader(nil, wsgi.MsgQuit, 0, 0))
+	for _, s := range f.slots {
+		s.send(wsgi.AppendHeader(nil, wsgi.MsgQuit, 0, 0))
+	}
 }
 
 // forks starts the template of an application, which it warns of nothing, and

@@ -311,6 +311,7 @@ def echo(environ, start_response):
 			if r := s.response(); r.String() != "200 OK impo" {
 				t.Errorf("got %s", r)
 			}
+			f.quit() // a template ends after its workers
 			w.quit()
 
 			got := startFailing(t, dir, options{python: program, config: wsgi.Config{WSGIApp: "web:applicatio"}})
