@@ -5,6 +5,7 @@ import os
 import sys
 
 from . import sharing
+from .link import dup2
 
 _forks = 0
 _number = None  # where the sequence numbers of UUIDs begin
@@ -79,6 +80,6 @@ def _reopen(fd):
     try:
         if os.fstat(own)[1:3] == os.fstat(fd)[1:3]:  # inode, device
             os.lseek(own, there, os.SEEK_SET)
-            os.dup2(own, fd, os.get_inheritable(fd))
+            dup2(own, fd, os.get_inheritable(fd))
     finally:
         os.close(own)

@@ -5,6 +5,7 @@ for threads of a library they would wait."""
 import os
 import stat
 import sys
+from io import open  # the application may put one of its own in its place
 
 _ours = {}  # descriptor -> device and inode, of what was open before the application
 _allowed = set()  # device and inode of what the application shares on purpose
