@@ -156,6 +156,8 @@ func appStatus(w plan.Want, o plan.Observed, daemon bool, now time.Time) AppStat
 		a.State, a.Reason = StateWaiting, waitsFor(o.App, w.Waiting)
 	case w.Spec == nil && len(o.Masters) == 0:
 		return AppStatus{}
+	case w.Spec == nil && o.Successor != "" && !o.SuccessorFails:
+		a.State, a.Reason = StateStopped, "its spec was removed; it serves until app "+o.Successor+", which takes its place, does"
 	case w.Spec == nil && o.Successor != "":
 		a.State, a.Reason = string(runner.StateDegraded), "its spec was removed; it serves until app "+o.Successor+", which takes its place, can be started"
 	case w.Spec == nil:

@@ -22,9 +22,10 @@ type Observed struct {
 	// master now. Awaited are the listen strings on which this app is waited for.
 	CanSleep bool
 	Awaited  []string
-	// Successor takes the place of this app, which is gone, and cannot be started; empty: none does.
-	Successor string
-	Request   Request // what an operator asks for beyond the spec, this once
+	// Successor is to take the place of this app, which is gone, and does not serve yet; empty: none is.
+	Successor      string
+	SuccessorFails bool    // it was tried in vain
+	Request        Request // what an operator asks for beyond the spec, this once
 }
 
 // Master is one live master.

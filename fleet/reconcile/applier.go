@@ -97,7 +97,7 @@ func (a *Applier) start(ctx context.Context, spec *appspec.Spec, o Observed, act
 	var m Handle
 	err := a.sharing(ctx, &beside, files, func() (err error) {
 		if err = beside.Open(spec, files, a.Sockets.All(o.App)); err == nil {
-			m, err = a.open(ctx, spec, o, files, act.Scale, false)
+			m, err = a.open(ctx, spec, o, files, act.Scale, beside.Shared()) // who leaves serves until then
 		}
 		return err
 	})

@@ -100,9 +100,11 @@ func (c *Core) Pass(ctx context.Context, name string, ord Intent, idle func(func
 		return out
 	}
 	c.memorize(name, w, rem)
-	if w.Gone() && c.stays(ctx, name, rem.LastGood) {
-		out.RetryAt = c.Now().Add(successionRetry)
-		return out
+	if w.Gone() {
+		if again := c.stays(ctx, name, rem.LastGood); again > 0 {
+			out.RetryAt = c.Now().Add(again)
+			return out
+		}
 	}
 	a := c.Applier(name, idle)
 	for again := 2; ; again-- {
@@ -316,7 +318,7 @@ func (c *Core) Look(ctx context.Context, name string) (plan.Want, Observed) {
 	w := c.Dir.Wanted(set, setErr, name, &rem, false)
 	o := c.Observe(ctx, name, rem, nil)
 	if w.Gone() && len(o.Masters) > 0 {
-		o.Successor = c.Successor(ctx, name, rem.LastGood)
+		o.Successor, o.SuccessorFails = c.Successor(ctx, name, rem.LastGood)
 	}
 	if spec != nil && len(o.Masters) > 0 {
 		o.LastGood = nil

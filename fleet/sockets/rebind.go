@@ -31,6 +31,7 @@ type Rebind struct {
 	opened []*os.File          // closed by close
 	theirs map[string]*os.File // of the old master, by listen string; closed by close
 	old    []*os.File          // what is in the way of the opened ones
+	shared bool                // with another app
 }
 
 // Open opens those of the spec's TCP sockets that none of the files serves, but
@@ -82,7 +83,11 @@ func (b *Rebind) Open(spec *appspec.Spec, files, taken map[string]*os.File) erro
 func (b *Rebind) Share(listen string, f *os.File, files map[string]*os.File) {
 	files[listen] = f
 	b.opened = append(b.opened, f)
+	b.shared = true
 }
+
+// Shared tells whether another app listens on one of the sockets as well.
+func (b *Rebind) Shared() bool { return b.shared }
 
 // handshake is how long a client may take to answer our half of it.
 const handshake = 150 * time.Millisecond

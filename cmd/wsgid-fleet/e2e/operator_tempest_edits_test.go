@@ -33,8 +33,8 @@ func (o *tempestOperator) spoil(s *tempestSite) {
 
 func (o *tempestOperator) fault(s *tempestSite) {
 	o.edits("module that is not there %v", s, func() (any, bool) {
-		// Of one that sleeps nobody knows until it wakes. One that has just got another name leaves
-		// the former one when its master is there, whether a worker can start or not.
+		// Of one that sleeps nobody knows until it wakes. One that has just got another name is what
+		// the gate asks, whether a worker of it can start or not.
 		if s.sleeps || s.renamed {
 			return nil, false
 		}

@@ -106,6 +106,44 @@ func TestRenamedAppThatCannotStartServesOn(t *testing.T) {
 	})
 }
 
+// So is one whose code cannot be loaded by the time that it gets its name: who comes meanwhile is
+// served by the workers that there are.
+func TestRenamedAppWithBadCodeServesOn(t *testing.T) {
+	t.Parallel()
+	asEach(t, func(t *testing.T, who account) {
+		b := newHarness(t, who)
+		b.only("hello")
+		d := b.run()
+		b.await("hello", "ready", 2)
+		done := b.load("hello", b.hello)
+		code := filepath.Join(b.demo, "apps/hello/app/hello.py")
+		good, err := os.ReadFile(code)
+		b.must(err)
+		b.must(os.WriteFile(code, []byte("import nowhere\n"), 0o644))
+		b.replace("wsgid.d/hello.hcl", `app "hello" {`, fmt.Sprintf("app \"greet\" {\n  path = %q", filepath.Join(b.demo, "apps/hello")))
+		if a := b.await("greet", "backoff", 0); !strings.Contains(a.Reason, "nowhere") {
+			t.Errorf("it is said to fail for %q", a.Reason)
+		}
+		b.await("hello", "degraded", 2)
+		if out := b.fleet("apply"); out.code != 1 || !strings.Contains(out.stderr, "hello: its spec was removed; it serves until app greet, which takes its place, can be started") {
+			t.Error(out)
+		}
+		d.kill(t)
+		b.run()
+		b.await("hello", "degraded", 2)
+		b.must(os.WriteFile(code, good, 0o644))
+		b.ok("reload", "greet")
+		b.await("greet", "ready", 2)
+		eventually(t, patience, "hello to be gone", func() error {
+			if st, err := b.status(); err != nil || len(st.Apps) != 1 {
+				return fmt.Errorf("%v, %w", st.Apps, err)
+			}
+			return nil
+		})
+		done()
+	})
+}
+
 // So is one whose new name comes with a mistake, be that in its file or in another one: by its
 // address and at the gate.
 func TestRenamedAppWithAMistakeServesOn(t *testing.T) {
