@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -108,6 +109,13 @@ func (p *operations) applyAll(ctx context.Context, set *hclspec.Set, chosen []st
 		ord.Edits = append(ord.Edits, func(o *state.Override, _ *appspec.Spec) { o.Stopped = false })
 	}
 	results := p.each(chosen, progress, func(name string) Result { return p.converge(ctx, name, ord) })
+	// What is gone stays as long as the app that takes its place has yet to start, or to fail,
+	// which is known by now.
+	for i, r := range results {
+		if w, o := p.core.Look(ctx, r.App); w.Gone() && ctx.Err() == nil && slices.ContainsFunc(o.Masters, func(m plan.Master) bool { return !m.IsDraining() }) {
+			results[i] = p.converge(ctx, r.App, reconcile.Intent{})
+		}
+	}
 	if p.core.Dir.Holds(set) && ctx.Err() == nil {
 		results = p.follow(ctx, set, results)
 	}
@@ -307,9 +315,14 @@ func (p *operations) stopped(name, verb string) (Result, bool) {
 	return Result{}, false
 }
 
-// converge makes a pass and waits for what becomes of the app.
+// converge makes a pass and waits for what becomes of the app; one that is gone leaves when the
+// one that takes its place has started, or not at all.
 func (p *operations) converge(ctx context.Context, name string, ord reconcile.Intent) Result {
 	out := p.pass(ctx, name, ord)
+	for began := time.Now(); out.Successor != "" && ctx.Err() == nil && time.Since(began) < p.startLimit(ctx, out.Successor); {
+		reconcile.Pause(ctx, 50*time.Millisecond)
+		out = p.pass(ctx, name, reconcile.Intent{})
+	}
 	if out.Err != nil && !reconcile.IsRejected(out.Err) && ctx.Err() == nil {
 		r := p.core.outcomeNow(ctx, name, p.daemon() != nil)
 		r.OK, r.Reason = false, out.Err.Error()
@@ -321,6 +334,16 @@ func (p *operations) converge(ctx context.Context, name string, ord reconcile.In
 		r.OK = false
 	}
 	return r
+}
+
+// startLimit is how long an app may take to start that takes the place of another one, which
+// waits for that. Where only that other one is asked about nobody may start it.
+func (p *operations) startLimit(ctx context.Context, name string) time.Duration {
+	w, o := p.core.Look(ctx, name)
+	if w.Spec == nil || len(o.Masters) == 0 {
+		return outcomeSlack
+	}
+	return outcomeSlack + w.Spec.Workers.StartTimeout.D()
 }
 
 // ended waits until no master of a stopped app is left.

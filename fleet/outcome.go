@@ -19,9 +19,8 @@ func (c *core) awaitOutcome(ctx context.Context, name string, daemon bool) Resul
 		w, o := c.Look(ctx, name)
 		r, cur := outcomeOf(w, o.Observed, daemon, c.Now())
 		// Between two masters the daemon is about to start one, or to let the app sleep:
-		// a wake, an edit or a death has come in between. Or another app takes the place of
-		// this one.
-		between := cur == nil && (daemon && r.State == string(runner.StateStarting) || o.Successor != "" && !o.SuccessorFails)
+		// a wake, an edit or a death has come in between.
+		between := cur == nil && daemon && r.State == string(runner.StateStarting)
 		if cur == nil && !between {
 			return r
 		}

@@ -101,8 +101,11 @@ func (c *Core) Pass(ctx context.Context, name string, ord Intent, idle func(func
 	}
 	c.memorize(name, w, rem)
 	if w.Gone() {
-		if again := c.stays(ctx, name, rem.LastGood); again > 0 {
-			out.RetryAt = c.Now().Add(again)
+		if next, fails := c.stays(ctx, name, rem.LastGood); fails {
+			out.RetryAt = c.Now().Add(successionRetry)
+			return out
+		} else if next != "" {
+			out.RetryAt, out.Successor = c.Now().Add(successionLook), next
 			return out
 		}
 	}

@@ -28,5 +28,7 @@ type Outcome struct {
 	Plan    plan.AppPlan
 	RetryAt time.Time // zero: nothing to retry
 	Kept    bool      // what the order edits is written down
-	Err     error
+	// Successor takes the place of the app, which is gone, and is starting; empty: none is.
+	Successor string
+	Err       error
 }

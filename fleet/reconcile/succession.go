@@ -50,35 +50,30 @@ func (c *Core) Successor(ctx context.Context, name string, was *appspec.Spec) (n
 		case f != nil && f.Neighbour: // it waits for what this one has
 		case len(o.Masters) == 0 && f == nil && len(o.Awaited) > 0: // it sleeps
 		default:
-			backoff := slices.ContainsFunc(o.Masters, func(m plan.Master) bool { return m.Status.State == runner.StateBackoff })
-			return next, f != nil || backoff
+			failed := slices.ContainsFunc(o.Masters, func(m plan.Master) bool { return m.Status.State == runner.StateBackoff || m.Status.LastError != "" })
+			return next, f != nil || failed
 		}
 	}
 	return "", false
 }
 
-// stays tells whether an app that is gone serves on as its successor does not yet, and when to
-// look again.
-func (c *Core) stays(ctx context.Context, name string, was *appspec.Spec) (again time.Duration) {
+// stays tells for which app one that is gone serves on, as that does not yet, and whether that
+// has failed. Empty: it leaves.
+func (c *Core) stays(ctx context.Context, name string, was *appspec.Spec) (next string, fails bool) {
 	if left, _, err := c.masters(ctx, name); err != nil || len(left) == 0 {
-		return 0
+		return "", false
 	}
-	next, fails := c.Successor(ctx, name, was)
+	next, fails = c.Successor(ctx, name, was)
 	c.mu.Lock()
 	told := c.staying[name] == next
 	if c.staying[name] = next; !fails {
 		delete(c.staying, name)
 	}
 	c.mu.Unlock()
-	switch {
-	case next == "":
-		return 0
-	case !fails:
-		return successionLook
-	case !told:
+	if fails && !told {
 		c.Log.Warn("it was removed, and serves on: the app that takes its place cannot be started", "app", name, "successor", next)
 	}
-	return successionRetry
+	return next, fails
 }
 
 // succeeds tells whether a spec is of an app that takes the place of another: it has its folder,

@@ -106,6 +106,28 @@ func TestRenamedAppThatCannotStartServesOn(t *testing.T) {
 	})
 }
 
+// Without a daemon it is apply that waits until the new name serves, and then ends the old one.
+func TestRenamedAppWithoutADaemonServesOn(t *testing.T) {
+	t.Parallel()
+	asEach(t, func(t *testing.T, who account) {
+		b := newHarness(t, who)
+		b.only("hello")
+		b.ok("apply")
+		b.await("hello", "ready", 2)
+		done := b.load("hello", b.hello)
+		b.replace("wsgid.d/hello.hcl", `app "hello" {`, fmt.Sprintf("app \"greet\" {\n  path = %q", filepath.Join(b.demo, "apps/hello")))
+		b.ok("apply")
+		b.await("greet", "ready", 2)
+		eventually(t, patience, "hello to be gone", func() error {
+			if st, err := b.status(); err != nil || len(st.Apps) != 1 {
+				return fmt.Errorf("%v, %w", st.Apps, err)
+			}
+			return nil
+		})
+		done()
+	})
+}
+
 // So is one whose code cannot be loaded by the time that it gets its name: who comes meanwhile is
 // served by the workers that there are.
 func TestRenamedAppWithBadCodeServesOn(t *testing.T) {
