@@ -112,6 +112,9 @@ func (p *operations) applyAll(ctx context.Context, set *hclspec.Set, chosen []st
 	// What is gone stays as long as the app that takes its place has yet to start, or to fail,
 	// which is known by now.
 	for i, r := range results {
+		if set.Specs[r.App] != nil {
+			continue
+		}
 		if w, o := p.core.Look(ctx, r.App); w.Gone() && ctx.Err() == nil && slices.ContainsFunc(o.Masters, func(m plan.Master) bool { return !m.IsDraining() }) {
 			results[i] = p.converge(ctx, r.App, reconcile.Intent{})
 		}

@@ -9,6 +9,17 @@ import (
 	"testing"
 )
 
+// leaves waits until the former name of the one app that there is has gone.
+func (b *harness) leaves(former string) {
+	b.t.Helper()
+	eventually(b.t, patience, former+" to be gone", func() error {
+		if st, err := b.status(); err != nil || len(st.Apps) != 1 {
+			return fmt.Errorf("%v, %w", st.Apps, err)
+		}
+		return nil
+	})
+}
+
 // An app that is given another name, in its folder, is served on: by the release that served,
 // on the socket that is open. Its deploys are known by its new name, and it can be gone back to
 // those of before.
@@ -36,12 +47,7 @@ func TestRenamedAppServesOn(t *testing.T) {
 			}
 			is := "wsgiapp-" + environment
 			g.await(is, "ready", 1)
-			eventually(t, patience, was+" to be gone", func() error {
-				if st, err := g.status(); err != nil || len(st.Apps) != 1 {
-					return fmt.Errorf("%v, %w", st.Apps, err)
-				}
-				return nil
-			})
+			g.leaves(was)
 			g.says("two")
 			was = is
 		}
@@ -93,12 +99,7 @@ func TestRenamedAppThatCannotStartServesOn(t *testing.T) {
 		b.await("greet", "backoff", 0)
 		b.must(other.Close())
 		b.await("greet", "ready", 2)
-		eventually(t, patience, "hello to be gone", func() error {
-			if st, err := b.status(); err != nil || len(st.Apps) != 1 {
-				return fmt.Errorf("%v, %w", st.Apps, err)
-			}
-			return nil
-		})
+		b.leaves("hello")
 		done()
 		if out := b.fleet("plan"); out.code != 0 {
 			t.Error(out)
@@ -118,12 +119,7 @@ func TestRenamedAppWithoutADaemonServesOn(t *testing.T) {
 		b.replace("wsgid.d/hello.hcl", `app "hello" {`, fmt.Sprintf("app \"greet\" {\n  path = %q", filepath.Join(b.demo, "apps/hello")))
 		b.ok("apply")
 		b.await("greet", "ready", 2)
-		eventually(t, patience, "hello to be gone", func() error {
-			if st, err := b.status(); err != nil || len(st.Apps) != 1 {
-				return fmt.Errorf("%v, %w", st.Apps, err)
-			}
-			return nil
-		})
+		b.leaves("hello")
 		done()
 	})
 }
@@ -156,12 +152,7 @@ func TestRenamedAppWithBadCodeServesOn(t *testing.T) {
 		b.must(os.WriteFile(code, good, 0o644))
 		b.ok("reload", "greet")
 		b.await("greet", "ready", 2)
-		eventually(t, patience, "hello to be gone", func() error {
-			if st, err := b.status(); err != nil || len(st.Apps) != 1 {
-				return fmt.Errorf("%v, %w", st.Apps, err)
-			}
-			return nil
-		})
+		b.leaves("hello")
 		done()
 	})
 }
