@@ -20,13 +20,14 @@ export GOFLAGS := $(GOFLAGS) -buildvcs=false
 endif
 
 # Packages whose goroutines share state: their tests run under the race
-# detector too. A race in a process that a test has started, a master or a
+# detector. A race in a process that a test has started, a master or a
 # daemon, is in a file of RACES and fails the run as well.
 RACE  := ./appspec/... ./fleet/... ./runner/bridge ./runner/evloop ./runner/latch ./runner/static ./runner/applog ./runner/unread ./runner/mongrel2/link
 RACES := $(CACHE)/race
 # It would sleep for a second at the end of every process that it watches.
-RACED  = GORACE='log_path=$(RACES)/report atexit_sleep_ms=0' $(GO) test -race
-# What counts messages by the pace of both sides, which the detector slows down.
+RACED  = GORACE='log_path=$(RACES)/report atexit_sleep_ms=0' $(GOTEST) -race
+# What counts messages by the pace of both sides, which the detector slows down:
+# this one runs without it.
 PACED := ^TestMessagesOfAResponse$$
 
 # Of package runner, those whose goroutines beside the loop are at work: control
@@ -101,7 +102,8 @@ test: deps-test build browser etcd configurations ## everything CI checks
 	$(RACED) $(AT_ONCE) -timeout 20m -skip '$(PACED)' $(RACE) || { find $(RACES) -type f -exec cat {} + >&2; exit 1; }
 	$(RACED) $(AT_ONCE) -timeout 10m -run '$(RACE_RUNNER)' ./runner || { find $(RACES) -type f -exec cat {} + >&2; exit 1; }
 	@! compgen -G '$(RACES)/*' >/dev/null || { find $(RACES) -type f -exec cat {} + >&2; exit 1; }
-	$(GOTEST) $(AT_ONCE) -timeout 40m ./... ./.ci/gotest
+	$(GOTEST) -run '$(PACED)' ./runner/mongrel2/link
+	$(GOTEST) $(AT_ONCE) -timeout 40m $$($(GO) list ./... ./.ci/gotest | grep -vxFf <($(GO) list $(RACE)))
 
 .PHONY: lint
 lint: deps-build $(CACHE)/bin/golangci-lint-$(LINT) ## golangci-lint with .golangci.yml
