@@ -247,9 +247,12 @@ func TestEdits(t *testing.T) {
 		a := f.status("blog")
 		return a.State == "degraded" && strings.Contains(a.Reason, "missing")
 	})
+	if a := f.status("blog"); a.Next == "" {
+		t.Errorf("nothing is said to do about it: %q", a.Reason)
+	}
 	f.Real("blog", reconciletest.Count(4))
 	eventually(t, "blog is ready again", f.is("blog", "ready"))
-	if a := f.status("blog"); a.Master.PID != before.Master.PID || a.Reason != "" {
+	if a := f.status("blog"); a.Master.PID != before.Master.PID || a.Reason != "" || a.Next != "" {
 		t.Errorf("after the edit was taken back: %+v", a)
 	}
 

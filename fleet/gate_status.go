@@ -13,6 +13,7 @@ type GateStatus struct {
 	Path       string        `json:"path"`  // its folder, with its log
 	State      string        `json:"state"` // as that of an app
 	Reason     string        `json:"reason"`
+	Next       string        `json:"next,omitempty"` // as that of an app
 	Generation int           `json:"generation"`
 	Listen     []string      `json:"listen"`
 	Master     *MasterStatus `json:"master"`           // its process; nil: none runs
@@ -27,7 +28,7 @@ type GateStatus struct {
 }
 
 func gateStatus(a AppStatus) *GateStatus {
-	g := &GateStatus{File: a.File, Path: a.Path, State: a.State, Reason: a.Reason, Generation: a.Generation, Listen: []string{},
+	g := &GateStatus{File: a.File, Path: a.Path, State: a.State, Reason: a.Reason, Next: a.Next, Generation: a.Generation, Listen: []string{},
 		Master: a.Master, Counts: a.gate, LastError: a.LastError, LogError: a.LogError, Certificates: a.Certificates, Waiting: a.Waiting}
 	for _, s := range a.Sockets {
 		g.Listen = append(g.Listen, s.Listen)

@@ -100,10 +100,12 @@ type AppStatus struct {
 	// Environment is the name of the environment block that it comes from.
 	Environment string `json:"environment,omitempty"`
 
-	Path       string                `json:"path"`
-	File       string                `json:"file"`
-	State      string                `json:"state"`
-	Reason     string                `json:"reason"`
+	Path   string `json:"path"`
+	File   string `json:"file"`
+	State  string `json:"state"`
+	Reason string `json:"reason"`
+	// Next is what to do about Reason, where that is known and Reason does not say it.
+	Next       string                `json:"next,omitempty"`
 	Generation int                   `json:"generation"`
 	Desired    state.Desired         `json:"desired"`
 	Sockets    []SocketStatus        `json:"sockets"`

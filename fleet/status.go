@@ -181,6 +181,7 @@ func appStatus(w plan.Want, o plan.Observed, daemon bool, now time.Time) AppStat
 	case f != nil:
 		a.degrade(retryText(f, daemon, now))
 	}
+	a.Next = a.next(w, f, cur)
 	a.Warnings = append(slices.Clip(a.Warnings), o.Corrupt...)
 	a.Waiting = w.Waiting
 	if why := w.Stays(); why != "" && servingState(runner.State(a.State)) {

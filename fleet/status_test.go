@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
@@ -83,6 +85,45 @@ func TestAppStatus(t *testing.T) {
 	}
 	if a := appStatus(plan.Want{}, plan.Observed{App: "blog"}, true, now); a.Name != "" {
 		t.Errorf("an app without a trace is shown: %+v", a)
+	}
+}
+
+// What to do is said beside the reason, where the reason does not say it.
+func TestNextStepOfAStatus(t *testing.T) {
+	t.Parallel()
+	spec, other := testSpec(), testSpec(withApp("x:y"))
+	loading := func(s *appspec.Spec) plan.Master {
+		return seen(1, s, func(m *plan.Master) {
+			m.Status.State, m.Status.Reason, m.Status.Next = runner.StateBackoff, "no module blog", "add it"
+		})
+	}
+	given := state.AppState{Failure: &state.Failure{Digest: runner.Digest(other), Reason: "no module x", Next: "did you mean y?"}}
+	fault := func(detail string) *hclspec.Fault {
+		return &hclspec.Fault{Summary: "bad", Diagnostics: hcl.Diagnostics{
+			{Severity: hcl.DiagWarning, Summary: "odd", Detail: "look at it"}, {Severity: hcl.DiagError, Summary: "bad", Detail: detail}, {Severity: hcl.DiagError, Summary: "worse", Detail: "no"}}}
+	}
+	for _, tt := range []struct {
+		name string
+		w    plan.Want
+		o    plan.Observed
+		want string
+	}{
+		{name: "well", w: plan.Want{Spec: spec}, o: plan.Observed{Masters: []plan.Master{seen(1, spec)}}},
+		{name: "cannot be loaded", w: plan.Want{Spec: spec}, o: plan.Observed{Masters: []plan.Master{loading(spec)}}, want: "add it"},
+		{name: "the master does not answer", w: plan.Want{Spec: spec}, o: plan.Observed{Masters: []plan.Master{seen(1, spec, silent)}}},
+		{name: "a change was given up", w: plan.Want{Spec: other}, o: plan.Observed{Masters: []plan.Master{seen(1, spec)}, AppState: given}, want: "did you mean y?"},
+		{name: "a change was given up, and taken back", w: plan.Want{Spec: spec}, o: plan.Observed{Masters: []plan.Master{seen(1, spec)}, AppState: given}},
+		{name: "a spec that was never good", w: plan.Want{Invalid: "bad", Fault: fault("write: x = 1")}, want: "write: x = 1"},
+		{name: "of many lines", w: plan.Want{Invalid: "bad", Fault: fault("write:\nhttp {\n}")}, want: "see what to write: wsgid-fleet validate"},
+		{name: "no advice", w: plan.Want{Invalid: "bad", Fault: fault("")}},
+		{name: "no file is at fault", w: plan.Want{Invalid: "bad"}},
+		{name: "both", w: plan.Want{Spec: spec, Held: "bad", Fault: fault("write: x = 1")}, o: plan.Observed{Masters: []plan.Master{loading(spec)}}, want: "write: x = 1; add it"},
+		{name: "stopped", w: plan.Want{Spec: spec}, o: plan.Observed{Masters: []plan.Master{loading(spec)}, AppState: state.AppState{Override: state.Override{Stopped: true}}}},
+	} {
+		tt.o.App = "blog"
+		if a := appStatus(tt.w, tt.o, true, now); a.Next != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, a.Next, tt.want)
+		}
 	}
 }
 

@@ -18,6 +18,9 @@ func (v statusView) writeGate(w io.Writer, g *fleet.GateStatus) {
 	if g.Reason != "" {
 		field("reason", "%s", oneLine(g.Reason))
 	}
+	if g.Next != "" {
+		field("next", "%s", oneLine(g.Next))
+	}
 	if g.Waiting != "" {
 		field("waits", "%s; carry it out: wsgid-fleet apply %s", oneLine(g.Waiting), appspec.GateName)
 	}

@@ -46,6 +46,7 @@ func (v statusView) write(w io.Writer, status *fleet.Status) {
 		}
 	}
 	if !v.one {
+		v.writeNext(w, status)
 		v.writeWaiting(w, status)
 	}
 	for _, f := range status.Faults {
@@ -267,6 +268,9 @@ func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
 	}
 	if app.Reason != "" {
 		field("reason", "%s", oneLine(app.Reason))
+	}
+	if app.Next != "" {
+		field("next", "%s", oneLine(app.Next))
 	}
 	if app.Waiting != "" && app.State != fleet.StateWaiting {
 		field("waits", "%s; carry it out: wsgid-fleet apply %s", oneLine(app.Waiting), app.Name)

@@ -13,6 +13,7 @@ import (
 type appView struct {
 	App      *fleet.AppStatus
 	Reason   string
+	Next     string // what to do about the reason
 	Last     string // error, where it is not the reason
 	Charts   []chart
 	Axis     []mark
@@ -38,7 +39,7 @@ func (c *Console) appPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	points := c.hub.watch(name)
-	v := &appView{App: &st, Reason: clean(st.Reason), Samples: len(points)}
+	v := &appView{App: &st, Reason: clean(st.Reason), Next: clean(st.Next), Samples: len(points)}
 	// The reason may be the error and what comes next.
 	if last := clean(st.LastError); !strings.HasPrefix(v.Reason, last) {
 		v.Last = last

@@ -144,7 +144,7 @@ func newHarness(t *testing.T) *harness {
 	f := &fake{dir: t.TempDir()}
 	f.status.Apps = []fleet.AppStatus{
 		{Name: "blog", State: "ready", Path: t.TempDir(), Master: &fleet.MasterStatus{PID: 7, Since: time.Now()}},
-		{Name: "shop", State: "backoff", Reason: "ImportError"},
+		{Name: "shop", State: "backoff", Reason: "ImportError", Next: "install it"},
 	}
 	f.status.Daemon = &fleet.DaemonStatus{PID: 1, Dir: "/etc/wsgid.d"}
 	return serveFake(t, f)

@@ -38,7 +38,7 @@ func TestWhatAppsSayStaysText(t *testing.T) {
 	now := time.Now()
 	f := h.fleet
 	f.status.Apps = append(f.status.Apps, fleet.AppStatus{
-		Name: name, State: "degraded", Reason: reason, LastError: "last " + hostile, LogError: hostile, Waiting: hostile, Scaled: hostile, Path: folder, File: hostile,
+		Name: name, State: "degraded", Reason: reason, Next: hostile, LastError: "last " + hostile, LogError: hostile, Waiting: hostile, Scaled: hostile, Path: folder, File: hostile,
 		Warnings: []string{hostile}, Master: &fleet.MasterStatus{PID: 1, Since: now}, Health: &runner.HealthStatus{Answer: hostile},
 		Workers:      []runner.WorkerInfo{{PID: 5, State: runner.WorkerBusy, Since: now, Current: []control.CurrentRequest{{Request: "GET /" + hostile, Since: now}}}},
 		Processes:    []control.ProcessInfo{{Name: hostile, Number: 1, Count: 1, State: control.ProcessBackoff, LastError: hostile}},
@@ -49,7 +49,7 @@ func TestWhatAppsSayStaysText(t *testing.T) {
 	})
 	f.status.Faults = []hclspec.Fault{{File: hostile, Summary: hostile, Text: hostile}}
 	f.status.Warnings = []string{hostile}
-	f.status.Gate = &fleet.GateStatus{File: hostile, State: "degraded", Reason: hostile, Listen: []string{hostile}}
+	f.status.Gate = &fleet.GateStatus{File: hostile, State: "degraded", Reason: hostile, Next: hostile, Listen: []string{hostile}}
 	f.plan = plan.Plan{Faults: f.status.Faults, Warnings: []string{hostile}, Apps: []plan.AppPlan{{App: name, Why: hostile, Error: hostile, File: hostile,
 		Changes: []appspec.Change{{Path: hostile, Old: hostile, New: hostile}}, Actions: []plan.Action{{Kind: plan.ActionRepair, Reason: hostile, Detail: []string{hostile}}}}}}
 	f.stacks = map[string][]runner.ThreadStack{name: {
@@ -94,7 +94,8 @@ func TestPages(t *testing.T) {
 	h.fleet.entries = []*deploy.Entry{{ID: "20261128-051203", App: "blog", Kind: "deploy", Result: "ok", Release: "20261128-1", By: "ann", Stages: []deploy.StageRecord{{Title: "fetch", Output: "all is here"}}}}
 	cookie := h.login(false)
 	for path, words := range map[string][]string{
-		"/":                             {"2 apps: 1 ready, 1 backoff", `href="/app/blog"`, "ImportError", "Edits wait for apply"},
+		"/":                             {"2 apps: 1 ready, 1 backoff", `href="/app/blog"`, "ImportError", "next: install it", "Edits wait for apply"},
+		"/app/shop":                     {"ImportError<br><b>Next:</b> install it"},
 		"/?state=backoff":               {`data-app="shop"`},
 		"/app/blog":                     {"Requests a second", "Latency", "Workers and queue", "Restart", `name="confirm"`},
 		"/plan":                         {"1 app to change; 1 unchanged.", "workers.max", "<del>2</del>", "<ins>4</ins>", "Apply this plan"},

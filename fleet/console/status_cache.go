@@ -124,18 +124,18 @@ func (b *statusCache) take(st *fleet.Status, spark func(*appRow)) {
 
 // appRow is what the fleet's table shows of an app. It can be compared.
 type appRow struct {
-	Name, State, Reason, Waiting      string
-	Workers, Rate, P50, P99           string
-	Requests, Errors, Memory, Release string
-	Spark                             string // path of its sparkline
-	Since                             int64  // of the master, Unix seconds; 0: none
-	HasErrors, Warned                 bool
-	rate                              float64
-	memory                            int64
+	Name, State, Reason, Next, Waiting string
+	Workers, Rate, P50, P99            string
+	Requests, Errors, Memory, Release  string
+	Spark                              string // path of its sparkline
+	Since                              int64  // of the master, Unix seconds; 0: none
+	HasErrors, Warned                  bool
+	rate                               float64
+	memory                             int64
 }
 
 func rowOf(a *fleet.AppStatus) appRow {
-	r := appRow{Name: a.Name, State: a.State, Reason: clean(a.Reason), Waiting: clean(a.Waiting),
+	r := appRow{Name: a.Name, State: a.State, Reason: clean(a.Reason), Next: clean(a.Next), Waiting: clean(a.Waiting),
 		Workers: words.None, Rate: words.None, P50: words.None, P99: words.None, Requests: words.None, Errors: words.None, Memory: words.None,
 		Release: clean(a.Release.String()), Warned: len(a.Warnings) > 0}
 	if r.Reason == "" {

@@ -234,7 +234,7 @@ func (a *Applier) rolled(ctx context.Context, m Handle, since uint64, limit time
 			continue
 		}
 		if st.RolloutError != "" {
-			return &RejectedError{reason: st.RolloutError, Traceback: st.Traceback}
+			return &RejectedError{reason: st.RolloutError, Traceback: st.Traceback, Next: st.Next}
 		}
 		return nil
 	}

@@ -271,7 +271,7 @@ func (c *Core) failed(out Outcome, rem state.AppState, name string) Outcome {
 	}
 	next := "it is retried when its spec changes or with: wsgid-fleet reload " + name
 	if rej, ok := errors.AsType[*RejectedError](out.Err); ok {
-		f.Traceback = rej.Traceback
+		f.Traceback, f.Next = rej.Traceback, rej.Next
 	} else {
 		var r appspec.Restart
 		if out.Want.Spec != nil {

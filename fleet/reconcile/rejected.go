@@ -4,7 +4,8 @@ import "errors"
 
 // RejectedError is a spec that was tried and given up, the one before it
 // serving on: it is not tried again by itself.
-type RejectedError struct{ reason, Traceback string }
+// Next is what to do about it, if the master knows.
+type RejectedError struct{ reason, Traceback, Next string }
 
 func (e *RejectedError) Error() string { return e.reason }
 

@@ -146,7 +146,7 @@ func (a *Applier) waitReady(ctx context.Context, m Handle, spec *appspec.Spec) e
 		case runner.StateReady, runner.StateIdle:
 			return nil
 		case runner.StateBackoff:
-			return &RejectedError{reason: orElse(st.LastError, st.Reason), Traceback: st.Traceback}
+			return &RejectedError{reason: orElse(st.LastError, st.Reason), Traceback: st.Traceback, Next: st.Next}
 		case runner.StateStopping:
 			return &RejectedError{reason: "the new master was told to stop"}
 		case runner.StateStarting, runner.StateUpdating, runner.StateDegraded:

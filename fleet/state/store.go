@@ -87,6 +87,7 @@ type Failure struct {
 	Folder    string    `json:"folder,omitempty"` // the app folder that it failed in, see surrounding
 	Reason    string    `json:"reason"`
 	Traceback string    `json:"traceback,omitempty"`
+	Next      string    `json:"next,omitempty"` // what to do about it, where Reason does not say it
 	At        time.Time `json:"at"`
 	Attempts  int       `json:"attempts"`
 	// RetryAt is zero for a spec that was tried and given up: it is tried again

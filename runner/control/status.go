@@ -66,6 +66,8 @@ type Status struct {
 	Restarts  int            `json:"restarts"` // workers that died unasked
 	LastError string         `json:"last_error"`
 	Traceback string         `json:"traceback"` // of the last worker that could not start: Python's, or the place, and what to do
+	// Next is what to do about Reason, where that is known and is not said there.
+	Next string `json:"next,omitempty"`
 	// Rollout is the generation of workers that is being rolled out; 0 where
 	// none is. RolloutError is why the last one was given up; a later success
 	// clears it.

@@ -80,9 +80,9 @@ func (m *master) status() control.Status {
 	m.tellProcesses(&st)
 	switch {
 	case m.draining:
-		st.State, st.Reason = control.StateStopping, "draining"
+		st.State, st.Reason, st.Next = control.StateStopping, "draining", ""
 	case m.acceptError != "":
-		st.State, st.Reason, st.LastError = control.StateBackoff, m.acceptError, m.acceptError
+		st.State, st.Reason, st.LastError, st.Next = control.StateBackoff, m.acceptError, m.acceptError, ""
 	}
 	return st
 }

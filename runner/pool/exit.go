@@ -191,6 +191,7 @@ func (p *Pool) readFailure(w *worker, s *Slot) {
 // workerDied: a worker that served is gone unasked.
 func (p *Pool) workerDied(w *worker, ws unix.WaitStatus) {
 	p.restarts++
+	p.hint = ""
 	died := fmt.Sprintf("worker %d died: ", w.pid)
 	if w.killed != "" {
 		p.lastErr = died + "killed: " + w.killed

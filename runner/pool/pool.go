@@ -39,6 +39,7 @@ type Pool struct {
 	lastGen  int
 	roll     *rollout
 	rollErr  string
+	rollHint string // what to do about rollErr, if that is known
 	rollWant string // digest of the spec whose rollout failed
 
 	workers []*worker // all that have not been reaped
@@ -85,6 +86,7 @@ type Pool struct {
 	version  uint64
 	restarts int
 	lastErr  string
+	hint     string // what to do about lastErr, if that is known
 	trace    string
 	loaded   string
 	seq      uint32

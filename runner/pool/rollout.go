@@ -92,9 +92,8 @@ func (r *rollout) failed(p *Pool, w *worker, bySignal bool) {
 		r.set[i] = p.startWorker(r.spec, r.gen, true)
 		return
 	}
-	p.rollErr, p.rollWant = w.failure.Summary(), appspec.Digest(r.spec)
-	p.lastErr = w.failure.Summary()
-	p.trace = w.failure.Details()
+	p.explain(w.failure)
+	p.rollErr, p.rollHint, p.rollWant = p.lastErr, p.hint, appspec.Digest(r.spec)
 	p.log.Error(fmt.Sprintf("the rollout of generation %d is abandoned, the previous workers keep serving: %s", r.gen, p.rollErr))
 	r.cancel(p)
 	p.reconcile()
@@ -103,7 +102,7 @@ func (r *rollout) failed(p *Pool, w *worker, bySignal bool) {
 // goBack gives up a spec that came while no worker ran, and by which the first
 // one, w, could not start: what waits is served by the spec before.
 func (p *Pool) goBack(w *worker) {
-	p.rollErr, p.rollWant = w.failure.Summary(), appspec.Digest(p.spec)
+	p.rollErr, p.rollHint, p.rollWant = w.failure.Summary(), w.failure.Hint, appspec.Digest(p.spec)
 	p.log.Error(fmt.Sprintf("generation %d is abandoned, the previous spec stays in effect: %s", p.gen, p.rollErr))
 	p.lastGen++
 	p.gen = p.lastGen

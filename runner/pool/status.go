@@ -8,6 +8,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/control"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 )
 
 // Status is the pool's part of a Status.
@@ -38,6 +39,7 @@ func (p *Pool) Status() control.Status {
 		st.Workers = append(st.Workers, w.info(p.loop, appdir.ResidentSize(w.pid)))
 	}
 	st.State, st.Reason = p.stateWith(serving)
+	st.Next = p.nextStep(st.State, serving)
 	if p.retry.IsSet() {
 		st.RetryAt = p.loop.Wall(p.retry.At()).Round(time.Millisecond)
 	}
@@ -52,6 +54,24 @@ func (p *Pool) Status() control.Status {
 	}
 	st.LogError, st.LogLost = p.log.Status()
 	return st
+}
+
+// explain keeps why a worker could not start, for whoever asks.
+func (p *Pool) explain(f *wsgi.Failure) {
+	p.lastErr, p.hint, p.trace = f.Summary(), f.Hint, f.Details()
+}
+
+// nextStep is what to do about the reason that stateWith gives.
+func (p *Pool) nextStep(state control.State, serving int) string {
+	switch {
+	case state != control.StateBackoff && state != control.StateDegraded:
+		return ""
+	case serving > 0 && p.rollErr != "":
+		return p.rollHint
+	case p.back.Failing():
+		return p.hint
+	}
+	return ""
 }
 
 // stateWith says what the app is, and why if it is not well.

@@ -225,7 +225,7 @@ func (p *Pool) admit(w *worker) {
 		return
 	}
 	p.loaded = w.loaded.Loader + " " + w.loaded.App
-	p.lastErr = ""
+	p.lastErr, p.hint = "", ""
 	if p.rollErr == "" {
 		p.trace = "" // else it belongs to what was given up
 	}
@@ -359,8 +359,7 @@ func (p *Pool) startFailed(w *worker, bySignal bool) {
 		return
 	}
 	p.stats.restarts[restartStart]++
-	p.lastErr = w.failure.Summary()
-	p.trace = w.failure.Details()
+	p.explain(w.failure)
 	if w.gen != p.gen || p.stopping {
 		p.reconcile()
 		return

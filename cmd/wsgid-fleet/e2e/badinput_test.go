@@ -19,6 +19,7 @@ type mistake struct {
 	make     func(b *harness) // leaves a mistake behind in the harness
 	want     string           // on stderr of apply
 	says     string           // in status, and in logs of an app that has never served
+	next     string           // what status says to do, where the reason is not the place for it
 	invalid  bool             // the file does not load: validate says it too, and exits 1
 	rootOnly bool             // the mistake exists for root, or for an ordinary user, alone
 	userOnly bool
@@ -61,6 +62,7 @@ var mistakes = []mistake{
     |              ^
   write: wsgi_app = "app:application"
 `,
+		next:    `write: wsgi_app = "app:application"`,
 		invalid: true,
 	},
 	{
@@ -71,6 +73,7 @@ var mistakes = []mistake{
     |   ^^^^^^^
   did you mean "wsgi_app"? write: wsgi_app = "app:application"
 `,
+		next:    `did you mean "wsgi_app"? write: wsgi_app = "app:application"`,
 		invalid: true,
 	},
 	{
@@ -103,6 +106,7 @@ var mistakes = []mistake{
         import nothing_of_that_name
     ModuleNotFoundError: No module named 'nothing_of_that_name'
 `,
+		next: "nothing_of_that_name is not installed for /usr/bin/python3: install it there, or name the app's virtualenv",
 	},
 	{
 		name: "port already taken",
@@ -122,6 +126,7 @@ var mistakes = []mistake{
     wsgi_app names nosuch, and app/ holds app.py: correct wsgi_app, or add the module
 `,
 		says: "ModuleNotFoundError: No module named 'nosuch'",
+		next: "wsgi_app names nosuch, and app/ holds app.py: correct wsgi_app, or add the module",
 	},
 	{
 		name: "no such loader",
@@ -130,6 +135,7 @@ var mistakes = []mistake{
     neither plugins/ nor loader_dirs holds a plugin loader; for any other application leave loader out and say wsgi_app = "module:attr"
 `,
 		says: "there is no loader Zope",
+		next: `neither plugins/ nor loader_dirs holds a plugin loader; for any other application leave loader out and say wsgi_app = "module:attr"`,
 	},
 	{
 		name: "no such virtualenv",
@@ -227,6 +233,12 @@ func TestMistakes(t *testing.T) {
 				out = b.fleet("status")
 				if out.code != 3 {
 					t.Errorf("status with a broken app: %v", out)
+				}
+				if m.next != "" {
+					app := b.fleet("status", "bad")
+					if list := "\nnext: bad: " + m.next + "\n"; !strings.Contains(out.stdout, list) || !strings.Contains(app.stdout, "\nnext      "+m.next+"\n") {
+						t.Errorf("status: %v\nof the app: %v\nwant in both %s", out, app, m.next)
+					}
 				}
 				if m.says != "" {
 					says := strings.ReplaceAll(m.says, "DEMO", b.demo)
