@@ -285,8 +285,24 @@ func TestAStopOnAFullDisk(t *testing.T) {
 	}
 	l.core.Store.FS = reconciletest.FullDisk{Fs: l.core.Store.FS}
 	rs, err := l.Stop(t.Context(), []string{"blog"}, nil)
-	if err != nil || len(rs) != 1 || rs[0].OK || rs[0].State == StateStopped || !strings.Contains(rs[0].Reason, "no space left on device") || m.Count("blog") != 1 {
+	if err != nil || len(rs) != 1 || rs[0].OK || rs[0].State != "ready" || m.Count("blog") != 1 {
 		t.Errorf("got %+v, %v; %d masters", rs, err, m.Count("blog"))
+	}
+	for _, want := range []string{"override.json: no space left on device; the file system at /", " left of ", "; the order was not carried out, app blog is as it was"} {
+		if !strings.Contains(rs[0].Reason, want) {
+			t.Errorf("it says %q, and not %q", rs[0].Reason, want)
+		}
+	}
+	// So does a restart, whose new master cannot be written down.
+	if rs, err := l.Restart(t.Context(), []string{"blog"}, nil); err != nil || rs[0].OK || !strings.Contains(rs[0].Reason, "; the master before it (pid ") || m.Count("blog") != 1 {
+		t.Errorf("restart: %+v, %v; %d masters", rs, err, m.Count("blog"))
+	}
+	if rs, err := l.Apply(t.Context(), nil, nil); err != nil || !rs[0].OK {
+		t.Errorf("apply: %+v, %v", rs, err)
+	}
+	// That is no failure of the app.
+	if st, err := l.Status(t.Context()); err != nil || st.Apps[0].State != "ready" || st.Apps[0].Reason != "" {
+		t.Errorf("status %+v, %v", st, err)
 	}
 }
 

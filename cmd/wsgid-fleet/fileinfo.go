@@ -1,17 +1,15 @@
 package main
 
 import (
-	"errors"
 	"io/fs"
 	"syscall"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 )
 
 // reason is the bare cause of a file error: the path is already in the message.
 func reason(err error) error {
-	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
-		return pathErr.Err
-	}
-	return err
+	return bounded.Reason(err)
 }
 
 // ownerOf is the owner of a file.

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/google/renameio/v2"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 )
 
 // Mirror is the copy of the texts on this host's disk, from which the daemon reads, and
@@ -95,7 +97,7 @@ func (m *Mirror) Update(u Update) error {
 	m.done = made{} // until all is well
 	dir := filepath.Join(m.Dir, next.name)
 	if err := os.RemoveAll(dir); err != nil { // of a process that died half-way
-		return fmt.Errorf("cannot write %s: %w", dir, err)
+		return fmt.Errorf("cannot write %s: %w", dir, bounded.Reason(err))
 	}
 	kept := u.Same
 	if known.name == now {
@@ -162,7 +164,7 @@ func (next *made) missed(known made, files map[string][]byte) (names []string) {
 // taken for one that was not pushed.
 func (m *Mirror) fill(dir, present string, kept []string, files map[string][]byte, all int) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("cannot write %s: %w", dir, err)
+		return fmt.Errorf("cannot write %s: %w", dir, bounded.Reason(err))
 	}
 	for _, n := range kept {
 		if err := m.keep(present, dir, n); err != nil {
@@ -176,7 +178,7 @@ func (m *Mirror) fill(dir, present string, kept []string, files map[string][]byt
 	}
 	there, err := countFiles(dir)
 	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", dir, err)
+		return fmt.Errorf("cannot write %s: %w", dir, bounded.Reason(err))
 	}
 	if there != all {
 		return fmt.Errorf("cannot write %s: it holds %d files of %d: %w", dir, there, all, fs.ErrNotExist)
@@ -198,7 +200,7 @@ func countFiles(dir string) (int, error) {
 func removeFiles(dir string, lists ...[]string) error {
 	for _, n := range slices.Concat(lists...) {
 		if err := os.Remove(filepath.Join(dir, n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("cannot write %s: %w", dir, err)
+			return fmt.Errorf("cannot write %s: %w", dir, bounded.Reason(err))
 		}
 	}
 	return nil
@@ -225,7 +227,7 @@ func (m *Mirror) write(dir, name string, text []byte) error {
 		err = errors.Join(err, f.Sync(), f.Close())
 	}
 	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", filepath.Join(dir, name), err)
+		return fmt.Errorf("cannot write %s: %w", filepath.Join(dir, name), bounded.Reason(err))
 	}
 	return nil
 }
@@ -258,7 +260,7 @@ func (m *Mirror) SavePlaced(p Placed) error {
 		err = renameio.WriteFile(filepath.Join(m.Dir, "placed.json"), append(b, '\n'), 0o600)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", filepath.Join(m.Dir, "placed.json"), err)
+		return fmt.Errorf("cannot write %s: %w", filepath.Join(m.Dir, "placed.json"), bounded.Reason(err))
 	}
 	return nil
 }
@@ -275,7 +277,7 @@ func (m *Mirror) Machine() (string, error) {
 		}
 		token = id
 		if err := renameio.WriteFile(path, token, 0o600); err != nil {
-			return "", fmt.Errorf("cannot write %s: %w", path, err)
+			return "", fmt.Errorf("cannot write %s: %w", path, bounded.Reason(err))
 		}
 	}
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")

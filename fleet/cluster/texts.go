@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
 )
 
 // Texts are the spec files of one generation, by their names.
@@ -104,7 +105,7 @@ func (t Texts) Write(dir string) error {
 	}
 	for _, n := range t.Names() {
 		if err := os.WriteFile(filepath.Join(dir, n), t.Files[n], 0o600); err != nil {
-			return fmt.Errorf("cannot write %s: %w", filepath.Join(dir, n), err)
+			return fmt.Errorf("cannot write %s: %w", filepath.Join(dir, n), bounded.Reason(err))
 		}
 	}
 	return nil

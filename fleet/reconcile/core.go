@@ -92,7 +92,11 @@ func (c *Core) Pass(ctx context.Context, name string, ord Intent, idle func(func
 	out.Want = w
 	c.Inherit(name, rem.Former)
 	if err := c.remember(name, w, &rem, ord); err != nil {
-		out.Err = err
+		if out.Err = err; errors.Is(err, errOrder) {
+			out.RetryAt = c.Now().Add(unknownRetry) // what else there is to do is done without it
+			c.Log.Error(err.Error(), "app", name)
+			return out
+		}
 		return c.failed(out, rem, name)
 	}
 	out.Kept = true
@@ -228,6 +232,10 @@ func (c *Core) unknown(out Outcome, name string, err error) Outcome {
 	return out
 }
 
+// errOrder tells that an order was not taken: what cannot be written down would be forgotten
+// with this process. That is no failure of the app.
+var errOrder = errors.New("the order was not carried out")
+
 // remember writes down what must survive us before anything is done.
 func (c *Core) remember(name string, w plan.Want, rem *state.AppState, ord Intent) error {
 	digest := plan.DigestOf(w.Spec)
@@ -247,7 +255,10 @@ func (c *Core) remember(name string, w plan.Want, rem *state.AppState, ord Inten
 	}
 	if len(ord.Edits) > 0 || ov != rem.Override {
 		ov.Since = c.Now()
-		if err := c.Store.SaveOverride(name, ov); err != nil {
+		switch err := c.Store.SaveOverride(name, ov); {
+		case err != nil && len(ord.Edits) > 0:
+			return fmt.Errorf("%w; %w, app %s is as it was", err, errOrder, name)
+		case err != nil:
 			return err
 		}
 		rem.Override = ov

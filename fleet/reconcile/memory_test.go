@@ -34,7 +34,7 @@ func TestFailureOnAFullDiskIsKnown(t *testing.T) {
 		if out := r.Do(t.Context(), "blog", reconcile.Intent{}); out.Err == nil {
 			t.Fatal("it was carried out on a full disk")
 		}
-		if got := failure(); !strings.HasPrefix(got, "cannot write ") || !strings.HasSuffix(got, ": no space left on device") {
+		if got := failure(); !strings.HasPrefix(got, "cannot write ") || !strings.Contains(got, ": no space left on device; the file system at ") {
 			t.Errorf("the reason is %q", got)
 		}
 	}

@@ -95,6 +95,9 @@ func (a *Applier) successor(ctx context.Context, spec *appspec.Spec, o Observed,
 	switch {
 	case err != nil && m != nil:
 		a.undo(o, old, m)
+		if !IsRejected(err) && ctx.Err() == nil {
+			err = fmt.Errorf("%w; the master before it (pid %d) stays", err, old.PID)
+		}
 	case err != nil:
 		err = a.taken(o.App, err)
 	}
