@@ -143,99 +143,151 @@ var (
 )
 
 // copyTo writes the response until its end. gone is closed when the client
-// leaves, over when it does not send the rest of its request. errShort: the connection, or stream, must be cut: the response failed
-// behind its head, and what there is of it was written.
+// leaves, over when it does not send the rest of its request. errShort: the
+// connection, or stream, must be cut: the response failed behind its head, and
+// what there is of it was written.
 func (q *response) copyTo(w writer, r *reader, noBody bool, gone, over <-chan struct{}) error {
-	left := int64(-1) // bytes still to come by Content-Length; -1: not known
-	started := false
+	c := copying{q: q, w: w, r: r, noBody: noBody, left: -1}
 	for {
-		q.mu.Lock()
-		head, size, status, reason := q.head, q.size, q.status, q.reason
-		q.head = nil
-		var b []byte
-		var file *os.File
-		var off, n int64
-		ready, room := false, false
-		switch {
-		case head != nil:
-		case !q.queue.Empty():
-			ready = true
-			b, file, off, n = q.queue.Front()
-		case q.full:
-			q.full, room = false, true
-		}
-		ended := q.ended
-		q.mu.Unlock()
-		if room && q.s.Room != nil {
-			q.s.Room(q.in)
-		}
-
 		var err error
-		switch {
-		case head != nil:
-			started = true
-			r.busy()
-			if left = head.ContentLength; left < 0 {
-				left = size
-			}
-			noBody = noBody || head.Status == 204 || head.Status == 304
-			err = w.head(head, size)
-		case ready:
-			if file == nil {
-				n = int64(len(b))
-			}
-			if noBody {
-				q.take(n)
-				break
-			}
-			send := n
-			if left >= 0 {
-				send = min(n, left) // no more than Content-Length goes out
-			}
-			if file == nil {
-				err = w.body(b[:send])
-			} else {
-				err = q.copyFile(w, file, off, send)
-			}
-			if left >= 0 {
-				left -= send
-			}
-			if err == nil {
-				q.take(n)
-			}
-		case status != 0 && started:
-			if err := w.flush(); err != nil {
-				return err
-			}
-			return errShort
-		case status != 0:
-			return w.fail(status, reason)
-		case ended:
-			if left > 0 && !noBody {
-				q.s.log(fmt.Sprintf("a response was %d bytes shorter than its Content-Length; it is truncated", left))
-				return errShort
-			}
-			return w.end()
+		switch p := q.next(); {
+		case p.head != nil:
+			err = c.begin(p.head, p.size)
+		case p.ready:
+			err = c.send(p)
+		case p.status != 0:
+			return c.fail(p.status, p.reason)
+		case p.ended:
+			return c.end()
 		default:
-			if started {
-				err = w.flush()
-			}
-			if err == nil {
-				r.rest()
-				select {
-				case <-q.wake:
-				case <-gone:
-					return errGone
-				case <-over:
-					return errGone
-				}
-				r.busy()
-			}
+			err = c.wait(gone, over)
 		}
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// part is what a response has next for its client: its head, a piece of its body,
+// its failure, or its end; none of them: not yet.
+type part struct {
+	head *wsgi.ResponseHead
+	size int64 // with head, as in response
+
+	ready bool // a piece: of b, or of file
+	b     []byte
+	file  *os.File
+	off   int64
+	n     int64 // length of the piece
+
+	status int
+	reason string
+	ended  bool
+}
+
+// next is the next part. Where all is taken and there was no room, whoever makes the
+// response is told that there is.
+func (q *response) next() part {
+	q.mu.Lock()
+	p := part{head: q.head, size: q.size, status: q.status, reason: q.reason, ended: q.ended}
+	q.head = nil
+	room := false
+	switch {
+	case p.head != nil:
+	case !q.queue.Empty():
+		p.ready = true
+		p.b, p.file, p.off, p.n = q.queue.Front()
+		if p.file == nil {
+			p.n = int64(len(p.b))
+		}
+	case q.full:
+		q.full, room = false, true
+	}
+	q.mu.Unlock()
+	if room && q.s.Room != nil {
+		q.s.Room(q.in)
+	}
+	return p
+}
+
+// copying is a response on its way to its client.
+type copying struct {
+	q *response
+	w writer
+	r *reader
+
+	begun  bool  // the head is written
+	noBody bool  // by method or status
+	left   int64 // bytes still to come by Content-Length; -1: not known
+}
+
+func (c *copying) begin(head *wsgi.ResponseHead, size int64) error {
+	c.begun = true
+	c.r.busy()
+	if c.left = head.ContentLength; c.left < 0 {
+		c.left = size
+	}
+	c.noBody = c.noBody || head.Status == 204 || head.Status == 304
+	return c.w.head(head, size)
+}
+
+// send writes a piece of the body, and no more of it than Content-Length says.
+func (c *copying) send(p part) error {
+	if !c.noBody {
+		n := p.n
+		if c.left >= 0 {
+			n = min(n, c.left)
+			c.left -= n
+		}
+		var err error
+		if p.file == nil {
+			err = c.w.body(p.b[:n])
+		} else {
+			err = c.q.copyFile(c.w, p.file, p.off, n)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	c.q.take(p.n)
+	return nil
+}
+
+func (c *copying) fail(status int, reason string) error {
+	if !c.begun {
+		return c.w.fail(status, reason)
+	}
+	if err := c.w.flush(); err != nil {
+		return err
+	}
+	return errShort
+}
+
+func (c *copying) end() error {
+	if c.left > 0 && !c.noBody {
+		c.q.s.log(fmt.Sprintf("a response was %d bytes shorter than its Content-Length; it is truncated", c.left))
+		return errShort
+	}
+	return c.w.end()
+}
+
+// wait gives the client what there is, and returns when there may be more.
+func (c *copying) wait(gone, over <-chan struct{}) error {
+	if c.begun {
+		if err := c.w.flush(); err != nil {
+			return err
+		}
+	}
+	c.r.rest()
+	select {
+	case <-c.q.wake:
+	case <-gone:
+		return errGone
+	case <-over:
+		return errGone
+	}
+	c.r.busy()
+	return nil
 }
 
 // take drops what is written.
