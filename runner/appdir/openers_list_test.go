@@ -32,7 +32,7 @@ var directOpeners = []struct {
 		"cmd/wsgid-fleet/new.go writeNew userOfNew",     // a checkout that has no app yet
 		"fleet/checkout/beside.go isVirtualenv",
 		"fleet/doctor/look.go app diskFacts",
-		"fleet/bounded/room.go lookAtRoom mountOf", // where a full disk is mounted, for a message
+		"fleet/bounded/room.go lookAtRoom mountOf",   // where a full disk is mounted, for a message
 		"fleet/reconcile/watcher.go Refresh resolve", // what inotify is to watch: a hint
 		"runner/appdir/closed.go OpenToOthers blockedFrom readlink",
 		"fleet/deploy/child/account.go MayRead",
