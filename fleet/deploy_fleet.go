@@ -138,25 +138,26 @@ func (c *core) deployed(app string) string {
 }
 
 // nowCalled is the app of the directory that one is now that it no longer names, and whose last
-// deploy was that, by the logbooks of this host; empty: none.
-func (c *core) nowCalled(o cluster.Order, commit string) string {
+// deploy was that, by the logbooks of this host; empty: none. gone: no spec can be about it.
+func (c *core) nowCalled(o cluster.Order, commit string) (heir string, gone bool) {
 	all := c.Dir.Everywhere()
 	if all[o.App] != nil || !c.Gone(o.App) {
-		return ""
+		return "", false
 	}
 	formers := c.Store.Formers(all, func(app string, _ *state.AppState) bool { return c.Gone(app) })
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if formers[name] == o.App {
-			return name
+			return name, false
 		}
 		if all[name].Deploy == nil {
 			continue
 		}
 		if cur, _, _, err := c.Store.Book(name).Current(); err == nil && cur != nil && cur.Deploy == o.ID && cur.Commit == commit {
-			return name // it has its logbook already
+			return name, false // it has its logbook already
 		}
 	}
-	return ""
+	set, err := c.Dir.Snapshot()
+	return "", err == nil && set != nil && len(set.Faults) == 0
 }
 
 // goodOf finds a deploy that has brought a commit here; is is false where there is none.

@@ -43,7 +43,7 @@ type Cluster interface {
 	OnDeploys(do func(ctx context.Context, t cluster.Task))
 	// OnRenames sets what says which app of the directory one is now that it no longer names
 	// and whose last deploy was that; empty: none, or it is not known. Before Run, too.
-	OnRenames(is func(order cluster.Order, commit string) string)
+	OnRenames(is func(order cluster.Order, commit string) (heir string, gone bool))
 }
 
 // away says why this host takes no part in its fleet of many machines at the moment, and what of it.
@@ -183,7 +183,7 @@ func (alone) Trouble() string { return "" }
 
 func (alone) OnDeploys(func(context.Context, cluster.Task)) {}
 
-func (alone) OnRenames(func(cluster.Order, string) string) {}
+func (alone) OnRenames(func(cluster.Order, string) (string, bool)) {}
 
 func (alone) Agree(context.Context, string, string, string) (string, error) {
 	return "", errors.New("the daemon of this host does not run; start it")

@@ -185,7 +185,7 @@ func (c *Client) order(ctx context.Context, order cluster.Order, wait bool, wait
 				}
 				continue
 			}
-			then = append(then, clientv3.OpDelete(c.key("deploys", order.App, was.Order.ID)+"/", clientv3.WithPrefix()))
+			then = append(then, clientv3.OpDelete(c.key("deploys", order.App, was.Order.ID)+"/", clientv3.WithPrefix()), c.forgetOnce(order.App))
 		}
 		text, err := json.Marshal(order)
 		if err != nil {

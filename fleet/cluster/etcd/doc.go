@@ -6,10 +6,11 @@
 //	      /hosts/ID            a machine, under its lease
 //	      /down/ID             an operator has cordoned it; no lease
 //	      /endpoints/APP/ID    an app on a host, under the lease of the host
-//	      /once/RELEASE/STAGE  what must be done once, and by whom; no lease
+//	      /once/APP@ORDER/STAGE  what must be done once, and by whom; no lease; until the next order
 //	      /secrets/APP/NAME    what all hosts of an app must know, sealed (Agree); no lease
 //	      /deploys/APP/order   the last deploy of an app that was ordered
 //	      /deploys/APP/ORDER/  hosts/ID: how far a host has come with it; stop
+//	      /gone/APP            since when no spec names an app that was deployed
 //
 // # A push is one switch
 //
@@ -34,7 +35,9 @@
 // while its order is the last: one that wakes after a pause does not go on with a deploy
 // that another has followed. A host that got the app later brings itself to what the last
 // order has deployed. Where an app was given another name, any host that knows of it moves the
-// order, and what the hosts have agreed upon, to that one.
+// order, and what the hosts have agreed upon, to that one. Of an app that no spec names for a
+// month the order is forgotten, so that a later one of its name begins with nothing; what the
+// hosts have agreed upon stays, as the database does whose password that is.
 //
 // # Hints and lists
 //

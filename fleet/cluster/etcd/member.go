@@ -25,8 +25,8 @@ type Member struct {
 	claim  chan struct{} // the key of this host is not as it should be
 	report chan struct{} // what this host serves may have changed
 
-	deploy  func(ctx context.Context, t cluster.Task)       // nil: this host has no part in deploys
-	renames func(order cluster.Order, commit string) string // nil: this host knows of none
+	deploy  func(ctx context.Context, t cluster.Task)                         // nil: this host has no part in deploys
+	renames func(order cluster.Order, commit string) (heir string, gone bool) // nil: this host knows of none
 
 	holds map[string]string // digests of the mirror's texts; nil: to be read. Of Open, then of the session.
 

@@ -3,6 +3,7 @@ package etcd
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"strings"
 	"time"
 
@@ -25,8 +26,10 @@ type renaming struct {
 }
 
 // OnRenames sets what says which app of the specs one is now that they no longer name; before
-// Run. Empty: none, or this host does not know it.
-func (m *Member) OnRenames(is func(order cluster.Order, commit string) string) { m.renames = is }
+// Run. Empty: none, or this host does not know it; gone: nothing speaks of it any more.
+func (m *Member) OnRenames(is func(order cluster.Order, commit string) (heir string, gone bool)) {
+	m.renames = is
+}
 
 // carryOver has the deploys of apps that were given other names follow them: a host that comes
 // later is to find there what the others have. Any host that knows of it does so, and as often
@@ -57,11 +60,16 @@ func (m *Member) carryOver(ctx context.Context) {
 		m.renamed[app] = renaming{now.Add(around(wait)), wait}
 		left = append(left, d)
 	}
-	if len(left) == 0 {
+	back := m.view.back(named)
+	if len(left) == 0 && len(back) == 0 {
 		return
 	}
+	marks := maps.Clone(m.view.gone)
 	m.renaming = true
 	go func() {
+		for _, app := range back {
+			m.forget(ctx, app, forgetUnmark, marks[app], 0, 0)
+		}
 		for _, d := range left {
 			m.carryOverOne(ctx, d)
 		}
@@ -72,8 +80,11 @@ func (m *Member) carryOver(ctx context.Context) {
 }
 
 func (m *Member) carryOverOne(ctx context.Context, d *cluster.Deployment) {
-	is := m.renames(d.Order, d.Commit())
+	is, gone := m.renames(d.Order, d.Commit())
 	if is == "" {
+		if gone {
+			m.forgetGone(ctx, d)
+		}
 		return
 	}
 	moved, err := m.client.MoveDeploys(ctx, d.Order.App, is)
@@ -128,7 +139,7 @@ func (c *Client) MoveDeploys(ctx context.Context, from, to string) (moved bool, 
 		return false, err
 	}
 	ops = append(ops, clientv3.OpPut(c.key("deploys", to, "order"), string(text)),
-		clientv3.OpDelete(c.key("deploys", from)+"/", clientv3.WithPrefix()), clientv3.OpDelete(c.key("secrets", from)+"/", clientv3.WithPrefix()))
+		clientv3.OpDelete(c.key("deploys", from)+"/", clientv3.WithPrefix()), clientv3.OpDelete(c.key("secrets", from)+"/", clientv3.WithPrefix()), c.forgetOnce(from))
 	if old := is.order.ID; old != "" && old != order.ID {
 		ops = append(ops, clientv3.OpDelete(c.key("deploys", to, old)+"/", clientv3.WithPrefix()))
 	}

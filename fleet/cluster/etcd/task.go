@@ -130,7 +130,7 @@ func (t *task) turn(ctx context.Context, at cluster.Moment, commit string) (else
 	case at.Once != "" && first != t.m.Host.ID:
 		return ran, nil
 	case at.Once != "":
-		if _, err := t.m.client.Begin(ctx, t.release(), at.Once, t.record("")); err != nil {
+		if _, err := t.m.client.Begin(ctx, t.release(), at.Once, t.record(""), t.holds()); err != nil {
 			return "", err
 		}
 		t.mu.Lock()
@@ -143,6 +143,11 @@ func (t *task) turn(ctx context.Context, at cluster.Moment, commit string) (else
 
 // release is what once/ calls this order.
 func (t *task) release() string { return t.order.App + "@" + t.order.ID }
+
+// holds is true as long as its order is the last of the app.
+func (t *task) holds() clientv3.Cmp {
+	return clientv3.Compare(clientv3.ModRevision(t.m.client.key("deploys", t.order.App, "order")), "=", t.mod)
+}
 
 func (t *task) record(state string) OnceRecord {
 	return OnceRecord{Host: t.m.Host.ID, Machine: t.m.Host.Machine, State: state}
@@ -202,7 +207,7 @@ func (t *task) write(ctx context.Context, must bool) error {
 			limit = time.Second
 		}
 		wctx, cancel := context.WithTimeout(ctx, limit)
-		got, err := c.txn(wctx, "tell", []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(c.key("deploys", t.order.App, "order")), "=", t.mod)},
+		got, err := c.txn(wctx, "tell", []clientv3.Cmp{t.holds()},
 			[]clientv3.Op{clientv3.OpPut(c.key("deploys", t.order.App, t.order.ID, "hosts", t.m.Host.ID), string(text))}, nil)
 		cancel()
 		switch {

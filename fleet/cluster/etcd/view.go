@@ -33,10 +33,13 @@ type View struct {
 	// mods are the revisions at which hosts were written.
 	mods    map[string]int64
 	deploys map[string]*ordered // by app
+	gone    map[string]goneMark // by app
+	// generationMod is the revision at which the present generation was written.
+	generationMod int64
 }
 
 func newView() *View {
-	return &View{Hosts: map[string]cluster.Host{}, Down: map[string]bool{}, Endpoints: map[string]map[string]cluster.Endpoint{}, mods: map[string]int64{}, deploys: map[string]*ordered{}}
+	return &View{Hosts: map[string]cluster.Host{}, Down: map[string]bool{}, Endpoints: map[string]map[string]cluster.Endpoint{}, mods: map[string]int64{}, deploys: map[string]*ordered{}, gone: map[string]goneMark{}}
 }
 
 // View reads it at one revision.
@@ -75,7 +78,7 @@ func (v *View) put(key string, kv *mvccpb.KeyValue) {
 		}
 		var m Meta
 		if rest == "generation" && json.Unmarshal(kv.Value, &m) == nil {
-			v.Meta = m
+			v.Meta, v.generationMod = m, kv.ModRevision
 		}
 	case "hosts":
 		var h cluster.Host
@@ -100,6 +103,8 @@ func (v *View) put(key string, kv *mvccpb.KeyValue) {
 			v.deploys[app] = newOrdered()
 		}
 		v.deploys[app].put(key, kv)
+	case "gone":
+		v.gone[rest] = markOf(kv)
 	}
 }
 
@@ -107,13 +112,15 @@ func (v *View) remove(key string) {
 	switch kind, rest, _ := strings.Cut(key, "/"); kind {
 	case "meta":
 		if rest == "generation" {
-			v.Meta = Meta{}
+			v.Meta, v.generationMod = Meta{}, 0
 		}
 	case "hosts":
 		delete(v.Hosts, rest)
 		delete(v.mods, rest)
 	case "down":
 		delete(v.Down, rest)
+	case "gone":
+		delete(v.gone, rest)
 	case "endpoints":
 		app, host, _ := strings.Cut(rest, "/")
 		delete(v.Endpoints[app], host)
@@ -235,15 +242,16 @@ type OnceRecord struct {
 
 // Begin takes a stage of a release for this host: nil where it is ours to run now, else
 // what is known of it, with ErrDone. It is at most once: of a host that died in the
-// middle nobody knows how far it came, and an operator decides.
-func (c *Client) Begin(ctx context.Context, release, stage string, r OnceRecord) (*OnceRecord, error) {
+// middle nobody knows how far it came, and an operator decides. It is not begun where what
+// must still hold does not.
+func (c *Client) Begin(ctx context.Context, release, stage string, r OnceRecord, still ...clientv3.Cmp) (*OnceRecord, error) {
 	key := c.key("once", release, stage)
 	r.State, r.At = "running", time.Now().UTC()
 	text, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
 	}
-	got, err := c.txn(ctx, "begin "+stage+" in", []clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(key), "=", 0)},
+	got, err := c.txn(ctx, "begin "+stage+" in", append(still, clientv3.Compare(clientv3.CreateRevision(key), "=", 0)),
 		[]clientv3.Op{clientv3.OpPut(key, string(text))}, []clientv3.Op{clientv3.OpGet(key)})
 	if err != nil {
 		return nil, err
@@ -254,6 +262,9 @@ func (c *Client) Begin(ctx context.Context, release, stage string, r OnceRecord)
 	var was OnceRecord
 	for _, kv := range got.Responses[0].GetResponseRange().Kvs {
 		_ = json.Unmarshal(kv.Value, &was)
+	}
+	if was.Host == "" && len(still) > 0 {
+		return nil, fmt.Errorf("cannot begin %s of %s: %w", stage, release, errOvertakenOrder)
 	}
 	return &was, fmt.Errorf("cannot begin %s of %s: %w by %s (%s)", stage, release, ErrDone, was.Host, was.State)
 }
