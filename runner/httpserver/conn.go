@@ -153,60 +153,8 @@ func (c *conn) pump() {
 			s.loop.Post(c.pump)
 			break
 		}
-		if c.state == connBody && c.piped.fills() {
-			if c.movePiped() {
-				continue
-			}
+		if !c.readOnce() {
 			break
-		}
-		buf := s.rbuf
-		toFile := c.state == connBody && c.left > 0 && c.x.Body != nil
-		if toFile {
-			if buf = c.bodySpace(); buf == nil {
-				continue
-			}
-		}
-		spilled := toFile && c.piped != nil
-		var n int
-		var errno syscall.Errno
-		if spilled {
-			n, errno = c.piped.read(buf)
-		} else {
-			n, errno = c.read(buf)
-		}
-		if errno == syscall.EINTR {
-			continue
-		}
-		if toFile && n <= 0 {
-			_ = c.x.Body.Filled(0)
-		}
-		if spilled && n == 0 && errno == 0 {
-			// All of it is in the file; next is what came behind it.
-			c.piped, c.x.Upload = nil, nil
-			if len(c.in) > 0 {
-				c.feed(nil)
-			}
-			continue
-		}
-		if errno != 0 {
-			c.readable = false
-			if errno != syscall.EAGAIN {
-				c.close()
-			}
-			break
-		}
-		if n == 0 {
-			c.eof()
-			break
-		}
-		if n < len(buf) && !c.hangup && !spilled && c.out.cipher == nil {
-			c.readable = false // edge-triggered: more will be an event
-		}
-		switch {
-		case toFile:
-			c.bodyFilled(n)
-		case c.state != connLinger:
-			c.feed(buf[:n])
 		}
 	}
 	c.inPump = false
@@ -214,6 +162,62 @@ func (c *conn) pump() {
 		s.successor.handOff(c)
 		s.checkEmpty()
 	}
+}
+
+// readOnce reads what one buffer holds and uses it; false: there is no more for now, or ever.
+func (c *conn) readOnce() bool {
+	if c.state == connBody && c.piped.fills() {
+		return c.movePiped()
+	}
+	buf := c.server.rbuf
+	toFile := c.state == connBody && c.left > 0 && c.x.Body != nil
+	if toFile {
+		if buf = c.bodySpace(); buf == nil {
+			return true
+		}
+	}
+	spilled := toFile && c.piped != nil
+	var n int
+	var errno syscall.Errno
+	if spilled {
+		n, errno = c.piped.read(buf)
+	} else {
+		n, errno = c.read(buf)
+	}
+	if errno == syscall.EINTR {
+		return true
+	}
+	if toFile && n <= 0 {
+		_ = c.x.Body.Filled(0)
+	}
+	switch {
+	case spilled && n == 0 && errno == 0:
+		// All of it is in the file; next is what came behind it.
+		c.piped, c.x.Upload = nil, nil
+		if len(c.in) > 0 {
+			c.feed(nil)
+		}
+		return true
+	case errno != 0:
+		c.readable = false
+		if errno != syscall.EAGAIN {
+			c.close()
+		}
+		return false
+	case n == 0:
+		c.eof()
+		return false
+	}
+	if n < len(buf) && !c.hangup && !spilled && c.out.cipher == nil {
+		c.readable = false // edge-triggered: more will be an event
+	}
+	switch {
+	case toFile:
+		c.bodyFilled(n)
+	case c.state != connLinger:
+		c.feed(buf[:n])
+	}
+	return true
 }
 
 // leaving tells that the next master is to serve the connection on.

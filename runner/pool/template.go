@@ -78,80 +78,98 @@ func (t *template) failed(job spawnJob, err error) {
 // onMessage handles a message of the template; false: it is none that a
 // template sends.
 func (t *template) onMessage(typ byte, payload []byte) bool {
-	p := t.pool
 	switch typ {
 	case wsgi.MsgReady:
-		if !t.proc.load() {
-			return true
-		}
-		if err := json.Unmarshal(payload, &t.proc.loaded); err != nil {
-			return false
-		}
-		t.proc.raise() // before a worker inherits it
-		t.proc.pass()
-		t.proc.admit()
-		for _, s := range t.proc.loaded.Warnings {
-			p.log.Warn(s)
-		}
-		p.log.Info(fmt.Sprintf("template %d has loaded %s, workers are forked from it", t.proc.pid, t.proc.loaded.App))
-		t.flush()
+		return t.onReady(payload)
 	case wsgi.MsgFork:
-		var f wsgi.Forked
-		if err := json.Unmarshal(payload, &f); err != nil || len(t.asked) == 0 {
-			return false
-		}
-		job := t.asked[0]
-		t.asked = t.asked[1:]
-		if f.Shares {
-			evloop.CloseAll(job.close)
-			_ = job.output.Close()
-			t.withhold(f.Error, f.Hint)
-			p.alone(job.w)
-			return true
-		}
-		if f.Error != "" {
-			t.failed(job, errors.New(p.log.Secrets().Text(f.Error)))
-			return true
-		}
-		pid := f.PID
-		if t.spawner.space != nil {
-			if pid = sandbox.OuterPID(t.proc.pid, f.PID); pid == 0 {
-				t.failed(job, fmt.Errorf("cannot watch worker %d of the chroot: the template has no such child", f.PID))
-				return true
-			}
-			job.w.inner = f.PID
-		}
-		pidfd, err := t.prove(pid)
-		if _, lie := errors.AsType[lieError](err); lie {
-			t.failed(job, fmt.Errorf("the template of workers.preload reported a process that is not a worker: %w", err))
-			return false
-		}
-		if err != nil {
-			t.failed(job, err)
-			return true
-		}
-		job.w.follow(job.output, pid)
-		p.workerStarted(job.w, pid, pidfd, nil)
+		return t.onForked(payload)
 	case wsgi.MsgExited:
-		var e wsgi.Exited
-		if err := json.Unmarshal(payload, &e); err != nil {
-			return false
-		}
-		i := slices.IndexFunc(p.workers, func(w *worker) bool { return w.parent == t && w.toldPID() == e.PID })
-		if i >= 0 {
-			w := p.workers[i]
-			if e.Stopped {
-				p.workerStopped(w)
-				return true
-			}
-			how := unix.WaitStatus(e.Code<<8 | e.Signal)
-			w.told = &how
-			if w.life.now == phaseEnded {
-				p.workerExited(w)
-			}
-		}
-	default:
+		return t.onExited(payload)
+	}
+	return false
+}
+
+// onReady: the template has loaded the application.
+func (t *template) onReady(payload []byte) bool {
+	if !t.proc.load() {
+		return true
+	}
+	if err := json.Unmarshal(payload, &t.proc.loaded); err != nil {
 		return false
+	}
+	t.proc.raise() // before a worker inherits it
+	t.proc.pass()
+	t.proc.admit()
+	log := t.pool.log
+	for _, s := range t.proc.loaded.Warnings {
+		log.Warn(s)
+	}
+	log.Info(fmt.Sprintf("template %d has loaded %s, workers are forked from it", t.proc.pid, t.proc.loaded.App))
+	t.flush()
+	return true
+}
+
+// onForked: it has forked the worker that was asked for first, or could not.
+func (t *template) onForked(payload []byte) bool {
+	var f wsgi.Forked
+	if err := json.Unmarshal(payload, &f); err != nil || len(t.asked) == 0 {
+		return false
+	}
+	p, job := t.pool, t.asked[0]
+	t.asked = t.asked[1:]
+	if f.Shares {
+		evloop.CloseAll(job.close)
+		_ = job.output.Close()
+		t.withhold(f.Error, f.Hint)
+		p.alone(job.w)
+		return true
+	}
+	if f.Error != "" {
+		t.failed(job, errors.New(p.log.Secrets().Text(f.Error)))
+		return true
+	}
+	pid := f.PID
+	if t.spawner.space != nil {
+		if pid = sandbox.OuterPID(t.proc.pid, f.PID); pid == 0 {
+			t.failed(job, fmt.Errorf("cannot watch worker %d of the chroot: the template has no such child", f.PID))
+			return true
+		}
+		job.w.inner = f.PID
+	}
+	pidfd, err := t.prove(pid)
+	if _, lie := errors.AsType[lieError](err); lie {
+		t.failed(job, fmt.Errorf("the template of workers.preload reported a process that is not a worker: %w", err))
+		return false
+	}
+	if err != nil {
+		t.failed(job, err)
+		return true
+	}
+	job.w.follow(job.output, pid)
+	p.workerStarted(job.w, pid, pidfd, nil)
+	return true
+}
+
+// onExited: a worker that it has forked has ended, or is stopped by a signal.
+func (t *template) onExited(payload []byte) bool {
+	var e wsgi.Exited
+	if err := json.Unmarshal(payload, &e); err != nil {
+		return false
+	}
+	p := t.pool
+	i := slices.IndexFunc(p.workers, func(w *worker) bool { return w.parent == t && w.toldPID() == e.PID })
+	if i < 0 {
+		return true
+	}
+	w := p.workers[i]
+	if e.Stopped {
+		p.workerStopped(w)
+		return true
+	}
+	how := unix.WaitStatus(e.Code<<8 | e.Signal)
+	w.told = &how
+	if w.life.now == phaseEnded {
+		p.workerExited(w)
 	}
 	return true
 }
