@@ -29,6 +29,8 @@ type Route struct {
 	// Certified are those of Hosts for which there is a certificate: who asks for one of
 	// them at a listener with redirect is sent to HTTPS.
 	Certified []string `json:"certified,omitempty"`
+	// Others tells that it answers for all names that no app has, in place of the default app.
+	Others bool `json:"others,omitempty"`
 }
 
 // Pair is a certificate that the master of an app shows to the clients that a gate hands
@@ -96,6 +98,9 @@ func routesOf(s *Spec) map[string]string {
 			if len(r.Certified) > 0 {
 				text += " for " + FieldText(&r.Certified)
 			}
+		}
+		if r.Others {
+			text += ", and all other names"
 		}
 		out[r.App] = text
 	}

@@ -79,6 +79,7 @@ func (p *operations) Deploy(ctx context.Context, o DeployOrder, progress func(Ev
 	if entry == nil {
 		return nil, err
 	}
+	p.tellGate(work, progress)
 	r := p.core.outcomeNow(work, o.App, p.daemon() != nil)
 	r.Deploy = entry
 	r.reached(spec, p.core.Dir.Front(set))

@@ -104,7 +104,7 @@ func (p *operations) applyAll(ctx context.Context, set *hclspec.Set, chosen []st
 			return nil, err
 		}
 	}
-	ord := reconcile.Intent{Request: plan.Request{Retry: true, Confirmed: true}}
+	ord := reconcile.Intent{Request: plan.Request{Retry: true, Confirmed: true}, Alongside: chosen}
 	if named {
 		ord.Edits = append(ord.Edits, func(o *state.Override, _ *appspec.Spec) { o.Stopped = false })
 	}
@@ -115,13 +115,18 @@ func (p *operations) applyAll(ctx context.Context, set *hclspec.Set, chosen []st
 		if set.Specs[r.App] != nil {
 			continue
 		}
-		if w, o := p.core.Look(ctx, r.App); w.Gone() && ctx.Err() == nil && slices.ContainsFunc(o.Masters, func(m plan.Master) bool { return !m.IsDraining() }) {
-			results[i] = p.converge(ctx, r.App, reconcile.Intent{})
+		rem := p.core.Store.Load(r.App)
+		if ctx.Err() != nil || rem.Unknown != nil || !p.core.Dir.Wanted(set, nil, r.App, &rem, true).Gone() {
+			continue
+		}
+		if _, o := p.core.Look(ctx, r.App); slices.ContainsFunc(o.Masters, func(m plan.Master) bool { return !m.IsDraining() }) {
+			results[i] = p.converge(ctx, r.App, reconcile.Intent{Request: plan.Request{Confirmed: true}, Alongside: chosen})
 		}
 	}
 	if p.core.Dir.Holds(set) && ctx.Err() == nil {
 		results = p.follow(ctx, set, results)
 	}
+	p.tellGate(ctx, progress)
 	return results, nil
 }
 
@@ -238,7 +243,9 @@ func (p *operations) command(ctx context.Context, verb string, apps []string, pr
 			progress(Event{At: p.core.Now(), State: "warning", Message: plan.DefaultsText(plan.DefaultsFault(set))})
 		}
 	}
-	return p.each(chosen, progress, f), nil
+	results := p.each(chosen, progress, f)
+	p.tellGate(ctx, progress)
+	return results, nil
 }
 
 // each runs f for all apps at once, hands their events to progress from this
@@ -322,9 +329,15 @@ func (p *operations) stopped(name, verb string) (Result, bool) {
 // one that takes its place has started, or not at all.
 func (p *operations) converge(ctx context.Context, name string, ord reconcile.Intent) Result {
 	out := p.pass(ctx, name, ord)
-	for began := time.Now(); out.Successor != "" && ctx.Err() == nil && time.Since(began) < p.startLimit(ctx, out.Successor); {
-		reconcile.Pause(ctx, 50*time.Millisecond)
-		out = p.pass(ctx, name, reconcile.Intent{})
+	for began := time.Now(); (out.Successor != "" || out.Reread) && ctx.Err() == nil && time.Since(began) < p.startLimit(ctx, out.Successor); {
+		if out.Reread {
+			if _, err := p.reread(ctx); err == nil {
+				p.tellGate(ctx, nil)
+			}
+		} else {
+			reconcile.Pause(ctx, 50*time.Millisecond)
+		}
+		out = p.pass(ctx, name, reconcile.Intent{Request: plan.Request{Confirmed: ord.Confirmed}, Alongside: ord.Alongside})
 	}
 	if out.Err != nil && !reconcile.IsRejected(out.Err) && ctx.Err() == nil {
 		r := p.core.outcomeNow(ctx, name, p.daemon() != nil)
@@ -340,8 +353,11 @@ func (p *operations) converge(ctx context.Context, name string, ord reconcile.In
 }
 
 // startLimit is how long an app may take to start that takes the place of another one, which
-// waits for that. Where only that other one is asked about nobody may start it.
+// waits for that. Where only that other one is asked about nobody may start it. Empty: it serves.
 func (p *operations) startLimit(ctx context.Context, name string) time.Duration {
+	if name == "" {
+		return outcomeSlack
+	}
 	w, o := p.core.Look(ctx, name)
 	if w.Spec == nil || len(o.Masters) == 0 {
 		return outcomeSlack

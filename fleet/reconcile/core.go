@@ -48,18 +48,21 @@ type Core struct {
 	memories map[string]memory
 	failures map[string]*state.Failure // by app, that could not be written down
 	staying  map[string]string         // by app that is gone: its successor, for which it was told to stay
+	giving   map[string]time.Time      // by app that is gone: since when it gives its names away
 	mutes    []Handle                  // those that the state directory has lost, and that cannot note themselves anew
 }
 
 // NewCore is one for the apps of a directory, for a command: what a daemon has beyond it is
 // not set.
 func NewCore(dir *specdir.Directory, machine Machine, folders Folders) *Core {
-	return &Core{
+	c := &Core{
 		Dir: dir, Store: dir.Store, Disk: dir.Disk, Log: dir.Log, Now: dir.Now, Machine: machine, Folders: folders,
 		Started: func(*appspec.Spec, Handle) {}, Updated: func(*appspec.Spec, int) {},
 		Followed: func(string) []Handle { return nil }, Emit: func(string, string, string) {}, Inherited: func(string) {},
-		memories: map[string]memory{}, failures: map[string]*state.Failure{}, staying: map[string]string{},
+		memories: map[string]memory{}, failures: map[string]*state.Failure{}, staying: map[string]string{}, giving: map[string]time.Time{},
 	}
+	dir.Unready = c.unready
+	return c
 }
 
 // Pass brings one app nearer to its spec, under its lock. idle is called
@@ -105,11 +108,15 @@ func (c *Core) Pass(ctx context.Context, name string, ord Intent, idle func(func
 	}
 	c.memorize(name, w, rem)
 	if w.Gone() {
-		if next, fails := c.stays(ctx, name, rem.LastGood); fails {
+		if next, fails := c.stays(ctx, name, rem.LastGood, ord.Alongside); fails {
 			out.RetryAt = c.Now().Add(successionRetry)
 			return out
 		} else if next != "" {
 			out.RetryAt, out.Successor = c.Now().Add(successionLook), next
+			return out
+		}
+		if c.isAskedFor(name) {
+			out.RetryAt, out.Reread = c.Now().Add(successionLook), true
 			return out
 		}
 	}
@@ -119,6 +126,9 @@ func (c *Core) Pass(ctx context.Context, name string, ord Intent, idle func(func
 		patiently(idle, LookPatience, func() { o = c.Observe(ctx, name, rem, w.Spec) })
 		if o.Unknown != nil {
 			return c.unknown(out, name, o.Unknown)
+		}
+		if c.Dir.LeavesFolder(name, w) {
+			o.Problems = nil
 		}
 		o.Request = ord.Request
 		out.Plan = plan.MakePlan(w.Spec, o.Observed, c.Now())

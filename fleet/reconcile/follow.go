@@ -24,6 +24,9 @@ func (l *Loop) after(name string, out Outcome) {
 		return
 	}
 	defer l.Touched(name)
+	if out.Reread {
+		go l.Post(l.looping, func() { l.Reread() })
+	}
 	ms, err := l.Core.Machine.Find(l.Core.Store.Dir, name)
 	if err != nil {
 		return

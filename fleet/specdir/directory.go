@@ -34,6 +34,9 @@ type Directory struct {
 	// Elsewhere says which of the apps are not to run on this host, and why; nil: there
 	// is no other host.
 	Elsewhere func(apps []cluster.App) map[string]string
+	// Unready says of an app that is gone, and of its last good spec, which apps of a set are to
+	// take its place and do not serve yet, and whether it serves; nil: nobody looks.
+	Unready func(set *hclspec.Set, name string, was *appspec.Spec) (unready []string, serves bool)
 	// Grace is how long an app must be missing to be gone; 0: at once.
 	Grace time.Duration
 
@@ -105,7 +108,7 @@ func (d *Directory) load(look *hclspec.Look, err error) (*hclspec.Set, error) {
 		if d.Elsewhere != nil {
 			d.placed(set)
 		}
-		made, d.completed = d.admit(set, d.completed)
+		made, d.completed = d.admit(set, d.completed, d.findFormers(set))
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

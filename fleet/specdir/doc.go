@@ -6,7 +6,7 @@
 //   - apps that went in a way that nobody can have meant count as broken until apply
 //     confirms it: a file that is empty, a directory that is not mounted (loss.go),
 //   - the gate is given the names of all apps, and each app with names the socket at
-//     which its master takes connections over, with its certificates (gate.go,
+//     which its master takes connections over, with its certificates (gate.go, gate_routes.go,
 //     gate_tls.go).
 //
 // Wanted then says what one app should be: by the directory, by its last good spec where

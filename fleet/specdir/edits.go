@@ -61,6 +61,21 @@ func unedited(r *state.AppState, w plan.Want, others *doors) plan.Want {
 	return plan.Want{Spec: was, Waiting: waiting}
 }
 
+// LeavesFolder tells whether an app that was removed, which waits for apply, leaves its folder to
+// another one that was applied: each would have it as it should be for itself.
+func (d *Directory) LeavesFolder(name string, w plan.Want) bool {
+	set, _ := d.Snapshot()
+	if w.Waiting == "" || w.Spec == nil || set == nil || set.Specs[name] != nil {
+		return false
+	}
+	for next, s := range set.Specs {
+		if s.Path == w.Spec.Path && d.Store.Load(next).LastGood != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // editText says in one line what an edit changes.
 func editText(before, after *appspec.Spec) string {
 	var paths []string

@@ -32,20 +32,23 @@ type doors struct {
 	front   *appspec.Spec   // the gate that runs, or should; nil: there is none
 	routes  []appspec.Route // of front
 	names   func() ownNames
+	formers []former // apps that are gone, and keep their names for now
 }
 
 // Complete adds to the specs of a set what the fleet adds, as a load does.
-func (d *Directory) Complete(set *hclspec.Set) { _, _ = d.admit(set, nil) }
+func (d *Directory) Complete(set *hclspec.Set) { _, _ = d.admit(set, nil, nil) }
 
 // admit completes the specs of a load. Last good specs were completed when they were
 // read; where edits wait they are completed anew, as others may have been applied since.
 // before is what the load before has completed, by app: what stays the same is the same
-// spec again.
-func (d *Directory) admit(set *hclspec.Set, before map[string]completed) (*doors, map[string]completed) {
+// spec again. formers keep their names.
+func (d *Directory) admit(set *hclspec.Set, before map[string]completed, formers []former) (*doors, map[string]completed) {
 	apps := d.serving(set)
 	// Most directories have no gate: nobody is looked up.
-	o := &doors{dir: d, account: sync.OnceValue(state.GateAccount), front: apps[appspec.GateName], apps: map[string]bool{}}
-	o.names = sync.OnceValue(func() ownNames { return namesOf(apps) })
+	o := &doors{dir: d, account: sync.OnceValue(state.GateAccount), front: apps[appspec.GateName], apps: map[string]bool{}, formers: formers}
+	o.names = sync.OnceValue(func() ownNames {
+		return namesOf(apps, func(s *appspec.Spec) bool { return set.Specs[s.Name] == nil && plan.Wanted(set, nil, s.Name, s).Gone() })
+	})
 	for name := range apps {
 		o.apps[name] = true
 	}
@@ -73,11 +76,11 @@ func (d *Directory) admit(set *hclspec.Set, before map[string]completed) (*doors
 		}
 	}
 	if o.front != nil {
-		o.routes = d.routes(apps, o.names(), o.front.Gate.Default)
+		o.routes = o.routesTo(apps, o.front.Gate.Default)
 	}
 	if front := set.Specs[appspec.GateName]; front != nil {
 		spec, own := *front, *front.Gate
-		own.Routes = d.routes(apps, o.names(), own.Default)
+		own.Routes = o.routesTo(apps, own.Default)
 		spec.Gate = &own
 		spec.Path = d.gateFolder()
 		spec.User, spec.Group = o.account().User, o.account().Group
@@ -174,29 +177,6 @@ func (d *Directory) servingOne(set *hclspec.Set, name string) *appspec.Spec {
 		return rem.LastGood
 	}
 	return w.Spec
-}
-
-// routes are the names of all apps by the specs that they run by.
-func (d *Directory) routes(apps map[string]*appspec.Spec, names ownNames, defaultApp string) []appspec.Route {
-	var out []appspec.Route
-	for _, name := range slices.Sorted(maps.Keys(apps)) {
-		s := apps[name]
-		if s.Gate != nil || len(s.Hosts) == 0 && name != defaultApp {
-			continue
-		}
-		r := appspec.Route{App: name, Wait: s.Workers.QueueTimeout}
-		if n := len(s.Sockets.HTTP); n > 0 && s.Sockets.HTTP[n-1].Adopts {
-			pairs := s.Sockets.HTTP[n-1].Pairs
-			r.TLS, r.Certified = len(pairs) > 0, d.certified(s.Hosts, pairs)
-		}
-		for _, h := range s.Hosts {
-			if names.app[h] == name {
-				r.Hosts = append(r.Hosts, h)
-			}
-		}
-		out = append(out, r)
-	}
-	return out
 }
 
 // gateSocket is where the master of an app takes connections over. Nobody but the

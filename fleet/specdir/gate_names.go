@@ -15,13 +15,25 @@ type ownNames struct {
 }
 
 // namesOf are the names of apps. An app that is disabled keeps those that no other has: its
-// clients are told that it is not there, and not sent to another.
-func namesOf(apps map[string]*appspec.Spec) ownNames {
+// clients are told that it is not there, and not sent to another. So does one
+// that was removed from the directory, which waits for apply.
+func namesOf(apps map[string]*appspec.Spec, removed func(*appspec.Spec) bool) ownNames {
 	o := ownNames{app: map[string]string{}, below: map[string][]string{}}
-	for _, enabled := range []bool{true, false} {
+	rank := func(s *appspec.Spec) int {
+		switch {
+		case s.Gate != nil:
+			return -1
+		case !s.Enabled:
+			return 2
+		case removed(s):
+			return 1
+		}
+		return 0
+	}
+	for turn := range 3 {
 		for _, name := range slices.Sorted(maps.Keys(apps)) {
 			s := apps[name]
-			if s.Gate != nil || s.Enabled != enabled {
+			if rank(s) != turn {
 				continue
 			}
 			for _, h := range s.Hosts {

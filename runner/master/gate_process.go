@@ -199,13 +199,16 @@ func (g *gateProcess) dial(app string) (int, error) {
 // configure takes over names and sources.
 func (g *gateProcess) configure(spec *appspec.Spec) {
 	c := gate.Config{Wait: map[string]time.Duration{}, Listeners: map[string]gate.ListenerConfig{}, TLS: map[string]bool{}}
-	names, certified := map[string]string{}, map[string]string{}
+	names, certified, others := map[string]string{}, map[string]string{}, spec.Gate.Default
 	for _, r := range spec.Gate.Routes {
 		for _, h := range r.Hosts {
 			names[h] = r.App
 		}
 		for _, h := range r.Certified {
 			certified[h] = r.App
+		}
+		if r.Others {
+			others = r.App
 		}
 		c.Wait[r.App], c.TLS[r.App] = r.Wait.D(), r.TLS
 	}
@@ -217,7 +220,7 @@ func (g *gateProcess) configure(spec *appspec.Spec) {
 			c.HTTPS = ":" + port
 		}
 	}
-	c.Table = gate.NewTable(names, spec.Gate.Default)
+	c.Table = gate.NewTable(names, others)
 	for _, s := range spec.Gate.ProxyProtocol {
 		if p, err := netip.ParsePrefix(s); err == nil {
 			c.Proxies = append(c.Proxies, p)

@@ -33,9 +33,7 @@ func (o *tempestOperator) spoil(s *tempestSite) {
 
 func (o *tempestOperator) fault(s *tempestSite) {
 	o.edits("module that is not there %v", s, func() (any, bool) {
-		// Of one that sleeps nobody knows until it wakes. One that has just got another name is what
-		// the gate asks, whether a worker of it can start or not.
-		if s.sleeps || s.renamed {
+		if s.sleeps { // nobody knows until it wakes
 			return nil, false
 		}
 		s.faulty = !s.faulty
@@ -49,7 +47,7 @@ func (o *tempestOperator) rename(s *tempestSite) {
 	s.naming.Lock()
 	defer s.naming.Unlock()
 	o.edits("is called %v", s, func() (any, bool) {
-		if o.broken[s.file] || s.faulty {
+		if o.broken[s.file] {
 			return nil, false
 		}
 		o.otherName(s)
@@ -59,7 +57,6 @@ func (o *tempestOperator) rename(s *tempestSite) {
 }
 
 func (o *tempestOperator) otherName(s *tempestSite) {
-	s.renamed = true
 	switch {
 	case s.key == "side":
 		s.environment = []string{"side", "beside"}[o.r.IntN(2)]
@@ -103,10 +100,9 @@ func (o *tempestOperator) branch(s *tempestSite) {
 	s.naming.Lock()
 	defer s.naming.Unlock()
 	o.edits("is %v by its environments", s, func() (any, bool) {
-		if o.broken[s.file] || s.faulty || s.key == "news" || s.key == "side" {
+		if o.broken[s.file] || s.key == "news" || s.key == "side" {
 			return nil, false
 		}
-		s.renamed = true
 		if s.base == "" {
 			s.base, s.environment = s.key, []string{"dev", "production"}[o.r.IntN(2)]
 		} else {

@@ -21,7 +21,7 @@ func (e *operatorTempest) rest() {
 	e.note("---- rest")
 	e.orders.Lock()
 	for _, s := range e.sites {
-		s.faulty, s.renamed = false, false
+		s.faulty = false
 	}
 	clear(e.broken)
 	for _, s := range e.sites {

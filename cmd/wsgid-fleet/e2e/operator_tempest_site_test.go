@@ -43,7 +43,6 @@ type tempestSite struct {
 	edit, workers, db int
 	enabled, there    bool
 	faulty            bool // its spec names a module that is not there
-	renamed           bool // since the last rest
 
 	naming sync.Mutex   // is held while it is to keep its name
 	down   atomic.Int32 // orders that have it serve nobody
