@@ -1,6 +1,7 @@
 package hclspec
 
 import (
+	"io/fs"
 	"path/filepath"
 
 	"github.com/hashicorp/hcl/v2"
@@ -33,7 +34,13 @@ func (c *checker) python(fsys afero.Fs) {
 				return
 			}
 		}
+		link := linkOfPython(fsys, filepath.Join(dir, "bin"))
 		dir = s.Shown("virtualenv", dir)
+		if link != "" {
+			c.fault("virtualenv", "there is no Python in the virtualenv "+dir+": its bin/"+link+" leads to one that does not exist, as after an upgrade of Python",
+				"recreate it, and install its packages again: python3 -m venv --clear "+dir)
+			return
+		}
 		c.fault("virtualenv", "there is no Python in the virtualenv "+dir+": it has neither bin/python3 nor bin/python", "make it with: python3 -m venv "+dir)
 		return
 	}
@@ -46,4 +53,18 @@ func (c *checker) python(fsys afero.Fs) {
 			c.fault("python", "cannot use python "+shown+": it is a directory", "write the path of the interpreter; for a virtualenv write: virtualenv = "+appspec.Quote(shown))
 		}
 	}
+}
+
+// linkOfPython is the name of a Python that is there and leads nowhere; empty: there is none.
+func linkOfPython(fsys afero.Fs, bin string) string {
+	entries, err := afero.ReadDir(fsys, bin)
+	if err != nil {
+		return ""
+	}
+	for _, e := range entries {
+		if e.Mode().Type() == fs.ModeSymlink && (e.Name() == "python" || e.Name() == "python3") {
+			return e.Name()
+		}
+	}
+	return ""
 }

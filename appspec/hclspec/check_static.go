@@ -81,7 +81,7 @@ func (c *checker) staticFolder(fsys afero.Fs, i int) {
 		if !filepath.IsAbs(s.Static[i].Dir) && collects(s) {
 			return // the next deploy makes it
 		}
-		c.warn(at, "dir "+shown+" does not exist: the app answers instead", c.makeStatic(fsys))
+		c.warn(at, "dir "+shown+" does not exist: the app answers instead", c.makeStatic(fsys, s.Static[i].URL, dir))
 	case err != nil: // the app's user may be let look
 	case !info.IsDir():
 		c.fault(at, "dir "+shown+" is a file", "write the folder that contains it")
@@ -89,8 +89,11 @@ func (c *checker) staticFolder(fsys afero.Fs, i int) {
 }
 
 // makeStatic says how the folder comes to be.
-func (c *checker) makeStatic(fsys afero.Fs) string {
+func (c *checker) makeStatic(fsys afero.Fs, url, dir string) string {
 	s := c.spec
+	if !strings.Contains(strings.ToLower(url+filepath.Base(dir)), "static") {
+		return "create it, and put the files into it; for what users upload, as into MEDIA_ROOT of Django, the user of the app has to own it"
+	}
 	manage := ""
 	for _, name := range []string{"app/manage.py", "manage.py"} {
 		if info, err := fsys.Stat(filepath.Join(s.Path, name)); err == nil && !info.IsDir() {

@@ -44,7 +44,9 @@ runs the same application. Nothing is changed, and nothing is started. A PATH is
                                 beside it, or the project for all of them
   a site of Apache              with directives of mod_wsgi, or the apache2.conf
   a conf.json of NGINX Unit     or what its control socket gives
-  a command line                of gunicorn, uwsgi or mod_wsgi-express, by --from command
+  a production.ini of Pyramid   or another file of PasteDeploy, for pserve
+  a command line                of gunicorn, uwsgi, mod_wsgi-express, waitress-serve or
+                                pserve, by --from command
 
 What could not be carried over is in the spec as a comment, with what to do
 instead, and is told on standard error. Placeholders and conditions that ask the

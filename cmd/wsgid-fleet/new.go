@@ -133,7 +133,7 @@ func (c *cli) writeNew(ctx context.Context, name, checkoutPath string, f newFlag
 // daemon, where none is named. Then a file that is written there is followed by it.
 func (c *cli) dirOfNew(ctx context.Context, writes bool) (dir string, followed bool, err error) {
 	if c.dir != "" {
-		return c.dir, false, nil
+		return c.dir, writes && c.isFollowed(ctx, c.dir), nil
 	}
 	op, err := c.operator(ctx)
 	if err != nil {
@@ -147,6 +147,18 @@ func (c *cli) dirOfNew(ctx context.Context, writes bool) (dir string, followed b
 		return client.Daemon().Dir, writes, nil
 	}
 	return c.specDir(), false, nil
+}
+
+// isFollowed tells whether a daemon runs that follows a directory.
+func (c *cli) isFollowed(ctx context.Context, dir string) bool {
+	op, err := c.operator(ctx)
+	if err != nil {
+		return false
+	}
+	defer op.Close()
+	client, ok := op.(*fleet.Client)
+	abs, err := filepath.Abs(dir)
+	return ok && err == nil && client.Daemon().Dir == abs
 }
 
 // notTaken refuses a name or a folder that another app has.

@@ -3,6 +3,7 @@ package checkout
 import (
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 )
@@ -65,14 +66,14 @@ func isVirtualenv(dir string) bool {
 // left notes what else was seen.
 func (l *looker) left() {
 	if l.isFile(".env") {
-		l.note(".env is not read: copy what the app needs from it into env")
+		l.note(".env is not read: where the app does not read it itself, write: env_file = [%q]", path.Join(l.found.Path, ".env"))
 	}
 	if l.isFile("gunicorn.conf.py") {
-		l.note("gunicorn.conf.py was not read: it is a program")
+		l.note("gunicorn.conf.py was not read, as it is a program: see what it says by: wsgid-fleet import %s", path.Join(l.found.Path, "gunicorn.conf.py"))
 	}
 	for line := range strings.SplitSeq(l.text("Procfile"), "\n") {
 		if name, _, ok := strings.Cut(strings.TrimSpace(line), ":"); ok && name != "web" && name != "" && !strings.HasPrefix(name, "#") {
-			l.note("Procfile has a process %s, which is not run here", name)
+			l.note("Procfile has a process %s, which is not run here: the block for it is printed by: wsgid-fleet import %s", name, path.Join(l.found.Path, "Procfile"))
 		}
 	}
 }

@@ -11,6 +11,8 @@ var (
 	wsgiApplication = lazily(`(?m)^WSGI_APPLICATION\s*=\s*["']([A-Za-z_][\w.]*)\.(\w+)["']`)
 	staticRoot      = lazily(`(?m)^STATIC_ROOT\s*=\s*(?:(?:os\.path\.join\(\s*BASE_DIR\s*,\s*|BASE_DIR\s*/\s*)["']([\w./-]+)["']|["'](/[\w./-]+)["'])`)
 	staticURL       = lazily(`(?m)^STATIC_URL\s*=\s*["']([^"']+)["']`)
+	mediaRoot       = lazily(`(?m)^MEDIA_ROOT\s*=\s*(?:(?:os\.path\.join\(\s*BASE_DIR\s*,\s*|BASE_DIR\s*/\s*)["']([\w./-]+)["']|["'](/[\w./-]+)["'])`)
+	mediaURL        = lazily(`(?m)^MEDIA_URL\s*=\s*["']([^"']+)["']`)
 )
 
 // ofDjango are the projects of Django: a manage.py that names settings.
@@ -81,6 +83,7 @@ func (l *looker) static(code string) {
 	if m := settingsBase(settings); m != "" {
 		text += "\n" + l.settingsText(code, m)
 	}
+	l.media(code, text)
 	m := staticRoot().FindStringSubmatch(text)
 	if m == nil {
 		l.note("settings with STATIC_ROOT = BASE_DIR / \"static\", and manage.py collectstatic, make the files of the admin for a block static")
@@ -99,6 +102,19 @@ func (l *looker) static(code string) {
 		return
 	}
 	l.found.StaticURL, l.found.StaticDir = url, Choice{dir, "STATIC_ROOT of the settings; answered without Python"}
+}
+
+// media notes how what users have uploaded is served, where the settings say where it lies.
+func (l *looker) media(code, settings string) {
+	root, u := mediaRoot().FindStringSubmatch(settings), mediaURL().FindStringSubmatch(settings)
+	if root == nil || u == nil || strings.Contains(u[1], "://") || strings.Trim(u[1], "/") == "" {
+		return
+	}
+	dir := root[2]
+	if dir == "" {
+		dir = path.Join(code, root[1])
+	}
+	l.note("MEDIA_ROOT is %s: where anybody may read what users upload, write: static { url = %q, dir = %q } (each on a line of its own)", dir, "/"+strings.Trim(u[1], "/")+"/", dir)
 }
 
 // settingsBase is the module that settings of one machine mostly take all from.

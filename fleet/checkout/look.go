@@ -128,13 +128,26 @@ func (l *looker) candidates(app string) ([]Candidate, error) {
 			return c, nil
 		}
 	}
+	if file := l.pasteFile(); file != "" {
+		return nil, fmt.Errorf("cannot make a spec for %s: it is served by what %s says, as for pserve; write: wsgid-fleet import %s", l.found.Path, file, path.Join(l.found.Path, file))
+	}
 	if len(l.asgi) > 0 {
-		return nil, fmt.Errorf("cannot make a spec for %s: %s is an ASGI application, and wsgid-fleet runs WSGI; wrap it, for example with a2wsgi, in a wsgi.py", l.found.Path, l.asgi[0])
+		return nil, fmt.Errorf("cannot make a spec for %s: %s is an ASGI application, and wsgid-fleet runs WSGI; serve it by an ASGI server, or write a spec with wsgi_app and, around it, middleware = [\"a2wsgi:ASGIMiddleware\"] (of the package a2wsgi, in the app's virtualenv)", l.found.Path, l.asgi[0])
 	}
 	if len(l.names(".")) == 0 {
 		return nil, fmt.Errorf("cannot make a spec for %s: the folder is empty; check the code out first", l.found.Path)
 	}
 	return nil, fmt.Errorf("cannot make a spec for %s: it is not a checkout of a WSGI application: no line web in a Procfile, no manage.py, no wsgi.py, no application that Flask or another framework makes, no create_app; if there is one under another name, say it: --app MODULE:NAME", l.found.Path)
+}
+
+// pasteFile is the file of PasteDeploy by which a project is served; empty: there is none.
+func (l *looker) pasteFile() string {
+	for _, name := range []string{"production.ini", "deploy.ini", "paste.ini", "development.ini"} {
+		if text := l.text(name); strings.Contains(text, "[app:") || strings.Contains(text, "[pipeline:") || strings.Contains(text, "[composite:") {
+			return name
+		}
+	}
+	return ""
 }
 
 // named is the application that the operator says.

@@ -15,6 +15,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/command"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/kamal"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/paste"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/piku"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/systemd"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/unit"
@@ -138,6 +139,8 @@ func detectText(name string, text []byte) string {
 		return "supervisord"
 	case uwsgiSection().Match(text):
 		return "uwsgi"
+	case paste.Detect(text):
+		return "paste"
 	}
 	return ""
 }

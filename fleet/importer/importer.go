@@ -13,6 +13,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/gunicorn"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/kamal"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/paste"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/piku"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/procfile"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/supervisord"
@@ -37,7 +38,7 @@ type Imported struct {
 }
 
 // Formats are what can be read, by the names that Options.Format takes.
-var Formats = []string{"wsgid", "uwsgi", "gunicorn", "supervisord", "systemd", "procfile", "piku", "kamal", "apache", "unit", "init", "command"}
+var Formats = []string{"wsgid", "uwsgi", "gunicorn", "supervisord", "systemd", "procfile", "piku", "kamal", "apache", "unit", "paste", "init", "command"}
 
 // readers are the formats besides wsgid's folders.
 var readers = map[string]func(facts.Options, string) ([]*facts.App, error){
@@ -50,6 +51,7 @@ var readers = map[string]func(facts.Options, string) ([]*facts.App, error){
 	"kamal":       kamal.Read,
 	"apache":      apache.Read,
 	"unit":        unit.Read,
+	"paste":       paste.Read,
 	"init":        command.ReadInit,
 	"command":     command.Read,
 }

@@ -67,14 +67,15 @@ func (d *draft) file(f facts.Fact) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(d.dir.Value, path)
 	}
-	attr := f.Key
-	if attr == "" {
-		attr = "application"
+	preset := "application"
+	if strings.HasSuffix(path, ".ini") {
+		preset = "main"
 	}
+	attr := facts.Either(f.Key, preset)
 	a := appspec.Table().Attribute["wsgi_app"]
 	if _, ok := a.Check(path); ok {
 		f.Set, f.Value = "wsgi_app", path
-		if attr != "application" {
+		if attr != preset {
 			f.Value += ":" + attr
 		}
 		d.attribute(f)

@@ -59,7 +59,7 @@ func TestPiku(t *testing.T) {
 	if err == nil {
 		t.Fatal("apps that are no Python are not told of")
 	}
-	holds(t, err.Error(), "app node: Procfile:1: web: node server.js: it starts no WSGI server that is known here (gunicorn, uwsgi, mod_wsgi-express)",
+	holds(t, err.Error(), "app node: Procfile:1: web: node server.js: it starts no WSGI server that is known here (gunicorn, uwsgi, mod_wsgi-express, waitress-serve, pserve)",
 		"app pages: its Procfile has no line wsgi or web, so no application of Python answers requests: it has static")
 	apps := map[string]*Imported{}
 	for _, one := range all {

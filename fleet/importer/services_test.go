@@ -113,7 +113,7 @@ func TestCommandLine(t *testing.T) {
 	}}
 	imp := importOne(t, o, "TZ=UTC gunicorn --chdir "+dir+" -b :8000 shop.wsgi:app")
 	holds(t, string(imp.Text), `app "shop" {`, `wsgi_app = "shop.wsgi:app"`, `count = 4 # command: GUNICORN_CMD_ARGS: --workers 4`, `TZ = "UTC"`, `listen = "0.0.0.0:8000"`)
-	if _, err := Import(o, "celery -A blog worker"); err == nil || !strings.Contains(err.Error(), "it starts no WSGI server that is known here (gunicorn, uwsgi, mod_wsgi-express)") {
+	if _, err := Import(o, "celery -A blog worker"); err == nil || !strings.Contains(err.Error(), "it starts no WSGI server that is known here (gunicorn, uwsgi, mod_wsgi-express, waitress-serve, pserve)") {
 		t.Error(err)
 	}
 }

@@ -157,7 +157,7 @@ var directOpeners = []struct {
 		"fleet/importer/detect.go detect",
 		"fleet/importer/facts/options.go Exists FolderNames IsFolder ReadFile", // what an operator asks to be read
 		"fleet/importer/facts/owner.go OwnerOf",
-		"fleet/importer/gunicorn/gunicorn.go Command",
+		"fleet/importer/gunicorn/gunicorn.go ofFile",
 		"fleet/importer/mapping.go isFile",
 		"fleet/importer/procfile/procfile.go Read",
 		"fleet/importer/procfile/options.go environment",

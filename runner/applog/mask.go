@@ -31,7 +31,7 @@ const (
 // and its output may repeat what it was given. It is asked where such words come
 // in (masters' status, its reasons) and where the log is written, never for a
 // request, and costs nothing where there are no secrets. The zero value hides
-// nothing.
+// nothing. What the spec tells openly, or everybody knows, is not hidden.
 type Mask struct {
 	mu     sync.Mutex
 	known  map[string]bool          // guarded by mu: secrets, of earlier specs too: an old worker may tell them still
@@ -44,18 +44,19 @@ func (m *Mask) Learn(spec *appspec.Spec) {
 	if len(secrets) == 0 {
 		return
 	}
+	told := spec.Told()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var more [][]byte
 	for _, s := range secrets {
-		if m.known[s] {
+		if m.known[s] || told[s] || isNoSecret(s) {
 			continue
 		}
 		if m.known == nil {
 			m.known = map[string]bool{}
 		}
 		m.known[s] = true
-		more = append(more, needles(s)...)
+		more = append(more, needles(s, func(part string) bool { return told[part] || isNoSecret(part) })...)
 	}
 	if len(more) == 0 {
 		return
@@ -72,6 +73,21 @@ func (m *Mask) Learn(spec *appspec.Spec) {
 	more = slices.CompactFunc(more, bytes.Equal)
 	m.needle.Store(&more)
 }
+
+// isNoSecret tells of a value that everybody knows, as files of variables have them beside
+// secrets: hidden, it would make a log unreadable, in which it stands everywhere.
+func isNoSecret(value string) bool {
+	return wellKnown[strings.ToLower(value)]
+}
+
+var wellKnown = func() map[string]bool {
+	all := map[string]bool{}
+	for word := range strings.FieldsSeq(`true false none null localhost 127.0.0.1 0.0.0.0 debug info warn warning error critical
+		production development staging testing test default postgres postgresql mysql sqlite sqlite3 redis utf-8 utf8 console smtp http https 3306 5432 6379 8000 8080 11211`) {
+		all[word] = true
+	}
+	return all
+}()
 
 // Texts are all forms that are hidden.
 func (m *Mask) Texts() []string {
@@ -136,8 +152,8 @@ func isWordByte(c byte) bool {
 
 // needles are the forms in which a secret may be repeated: as it is, as Python's
 // repr and JSON write it, in a URL, in base64 at any place of a longer text, each
-// of its lines, and the password of a URL.
-func needles(secret string) [][]byte {
+// of its lines, and the password of a URL; of these none that is open.
+func needles(secret string, open func(part string) bool) [][]byte {
 	secret = strings.Trim(secret, "\r\n")
 	var all [][]byte
 	add := func(s string) {
@@ -178,13 +194,13 @@ func needles(secret string) [][]byte {
 	forms(secret)
 	if lines := strings.Split(secret, "\n"); len(lines) > 1 {
 		for _, l := range lines {
-			if l = strings.TrimSpace(l); len(l) >= leastLine {
+			if l = strings.TrimSpace(l); len(l) >= leastLine && !open(l) {
 				forms(l)
 			}
 		}
 	}
 	if u, err := url.Parse(secret); err == nil && u.User != nil {
-		if password, ok := u.User.Password(); ok {
+		if password, ok := u.User.Password(); ok && !open(password) {
 			forms(password)
 		}
 	}

@@ -68,3 +68,27 @@ func TestMask(t *testing.T) {
 		t.Errorf("%v allocations for a line without one", n)
 	}
 }
+
+// A file of variables has much beside secrets: what a log says everywhere is readable, and
+// what the spec says itself.
+func TestMaskHidesNothingThatIsTold(t *testing.T) {
+	spec := appspec.Default("shop", "/srv/sites/shop")
+	spec.WSGIApp, spec.User, spec.Hosts = "store.wsgi:application", "shopper", []string{"shop.example.org"}
+	spec.Sensitive = map[string]bool{"env": true}
+	values := []string{"shop", "store", "shopper", "/srv/sites", "/srv/sites/shop", "shop.example.org", "True", "INFO", "127.0.0.1", "8000", "production", "postgres"}
+	spec.Env = map[string]string{"KEY": "tigers-eye", "PIN": "123456", "USERS": "shoppers", "DATABASE_URL": "postgres://shop:shop@db/shop"}
+	for _, v := range values {
+		spec.Env["V"+v] = v
+	}
+	m := &Mask{}
+	m.Learn(spec)
+	said := strings.Join(values, " ; ")
+	if got := m.Text(said); got != said {
+		t.Errorf("%q becomes %q", said, got)
+	}
+	for _, secret := range []string{"tigers-eye", "123456", "shoppers", "postgres://shop:shop@db/shop"} {
+		if got := m.Text("it is " + secret); got != "it is "+Masked {
+			t.Errorf("%s: %q", secret, got)
+		}
+	}
+}

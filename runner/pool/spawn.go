@@ -212,13 +212,23 @@ func (s *Spawner) config(spec *appspec.Spec, template bool) wsgi.Config {
 		masks = s.log.Secrets().Texts()
 	}
 	return wsgi.Config{
-		App: spec.Name, AppPath: spec.Path, Release: spec.CodeDir(), Loader: spec.Loader, WSGIApp: spec.WSGIApp,
+		App: spec.Name, AppPath: spec.Path, Release: spec.CodeDir(), Loader: spec.Loader, WSGIApp: appOfRelease(spec),
 		LoaderDirs: dirs, Middleware: spec.Middleware,
 		Django: spec.Loader == "django", DjangoSettings: djangoSettings(spec),
 		Threads: spec.Workers.Threads,
 		Debug:   spec.Debug, Masks: masks, Preload: template, Ring: s.ring(), Version: version.Program, Umask: spec.Umask,
 		Limits: s.ownLimits(spec.Limits),
 	}
+}
+
+// appOfRelease is the application; one in a file of app/ is that of the release, where app
+// leads only when that has been rolled out.
+func appOfRelease(spec *appspec.Spec) string {
+	rest, ok := strings.CutPrefix(spec.WSGIApp, filepath.Join(spec.Path, "app")+"/")
+	if release := spec.Release.CodeDir(); ok && release != "" {
+		return filepath.Join(spec.Path, release, rest)
+	}
+	return spec.WSGIApp
 }
 
 // workingDirectory is that of the workers.

@@ -9,7 +9,9 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/apache"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/gunicorn"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/paste"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/uwsgi"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/waitress"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/shellwords"
 )
 
@@ -46,6 +48,10 @@ func web(o facts.Options, a *facts.App, c facts.Command) (server string, err err
 	switch {
 	case strings.HasPrefix(server, "uwsgi"):
 		return server, uwsgi.Command(o, a, c)
+	case paste.IsServer(server):
+		return server, paste.Command(o, a, c)
+	case server == "waitress-serve":
+		return server, waitress.Command(a, c)
 	case strings.HasPrefix(server, "mod_wsgi-express"):
 		return server, apache.Express(o, a, c)
 	}
@@ -53,10 +59,10 @@ func web(o facts.Options, a *facts.App, c facts.Command) (server string, err err
 }
 
 // KnownServers is what isServer knows, for people.
-const KnownServers = "gunicorn, uwsgi, mod_wsgi-express"
+const KnownServers = "gunicorn, uwsgi, mod_wsgi-express, waitress-serve, pserve"
 
 func isServer(name string) bool {
-	return strings.HasPrefix(name, "mod_wsgi-express") || name == "gunicorn" || name == "gunicorn3" || name == "uwsgi" || name == "uwsgi_python3" || name == "uwsgi-core"
+	return strings.HasPrefix(name, "mod_wsgi-express") || name == "gunicorn" || name == "gunicorn3" || name == "uwsgi" || name == "uwsgi_python3" || name == "uwsgi-core" || name == "waitress-serve" || paste.IsServer(name)
 }
 
 // interpreter takes the virtualenv of a program in it.
@@ -90,7 +96,7 @@ func Read(o facts.Options, text string) ([]*facts.App, error) {
 	}
 	for _, f := range a.Facts {
 		if f.Set == facts.SetFile {
-			a.Name = facts.AppNameOf(strings.TrimSuffix(filepath.Base(f.Value), filepath.Ext(f.Value)))
+			a.Name = facts.NameOfFile(facts.Rel(dir, f.Value))
 		}
 		if f.Set == facts.SetModule {
 			name, _, _ := strings.Cut(f.Value, ":")

@@ -43,11 +43,17 @@ func Command(o facts.Options, a *facts.App, c facts.Command) error {
 		return err
 	}
 	rest = append(rest, more...)
-	settings := map[string]facts.Setting{}
-	file := line["config"].Value()
-	if file == "" {
-		file = env["config"].Value()
+	settings := ofFile(a, c, facts.Either(line["config"].Value(), env["config"].Value()))
+	for _, from := range []map[string]facts.Setting{env, line} {
+		maps.Copy(settings, from)
 	}
+	addFacts(a, c, settings, rest)
+	return nil
+}
+
+// ofFile are the settings of a configuration file: the one that is named, else the one that
+// lies in the working directory.
+func ofFile(a *facts.App, c facts.Command, file string) map[string]facts.Setting {
 	if file == "" {
 		if _, err := os.Stat(filepath.Join(c.Dir, "gunicorn.conf.py")); err == nil {
 			file = "gunicorn.conf.py"
@@ -57,17 +63,13 @@ func Command(o facts.Options, a *facts.App, c facts.Command) error {
 		a.Lost(c.At, "--config "+file, "a configuration in a module would import the app: name its file")
 	} else if file != "" {
 		path := facts.Rel(c.Dir, strings.TrimPrefix(file, "file:"))
-		settings, err = evaluate(path, c.Env, timeLimit)
-		if err != nil {
-			settings = map[string]facts.Setting{}
-			a.Lost(facts.Position{File: path}, "", "Python cannot read it: "+err.Error())
+		settings, err := evaluate(path, c.Env, timeLimit)
+		if err == nil {
+			return settings
 		}
+		a.Lost(facts.Position{File: path}, "", "Python cannot read it: "+err.Error())
 	}
-	for _, from := range []map[string]facts.Setting{env, line} {
-		maps.Copy(settings, from)
-	}
-	addFacts(a, c, settings, rest)
-	return nil
+	return map[string]facts.Setting{}
 }
 
 // parseArgs reads arguments; rest are those that are no options.
@@ -144,6 +146,9 @@ func addFacts(a *facts.App, c facts.Command, settings map[string]facts.Setting, 
 	set := func(attribute, name, value string) {
 		s := settings[name]
 		a.Add(facts.Fact{Set: attribute, Value: value, Was: s.Was, At: s.At})
+	}
+	if s, ok := settings["paste"]; ok && s.Value() != "" {
+		a.PasteApp(dir, s.Value(), s.Was, s.At) // the file's logging comes with it; its server did not count
 	}
 	app, at, was := settings["wsgi_app"].Value(), settings["wsgi_app"].At, settings["wsgi_app"].Was
 	if len(rest) > 0 {
@@ -335,7 +340,7 @@ func keepAlive(a *facts.App, settings map[string]facts.Setting, threads bool, se
 
 // others names what is left.
 func others(a *facts.App, settings map[string]facts.Setting) {
-	known := strings.Fields(`chdir wsgi_app pythonpath raw_env user group forwarded_allow_ips accesslog errorlog bind umask certfile keyfile workers threads timeout
+	known := strings.Fields(`chdir wsgi_app paste pythonpath raw_env user group forwarded_allow_ips accesslog errorlog bind umask certfile keyfile workers threads timeout
 		graceful_timeout max_requests limit_request_line limit_request_fields limit_request_field_size preload_app worker_class secure_scheme_headers keepalive`)
 	for _, name := range facts.SortedKeys(settings) {
 		s := settings[name]

@@ -18,6 +18,8 @@ type reader struct {
 	app  *facts.App
 	last map[string]*option
 	all  map[string][]*option
+
+	pasted bool // the application is one that PasteDeploy makes
 }
 
 // appOf is the app of a configuration.
@@ -103,8 +105,14 @@ func (u *reader) application(dir string) {
 		u.fact("virtualenv", o, facts.Rel(dir, o.value))
 	}
 	named := 0
-	for _, key := range []string{"module", "wsgi-file"} {
+	for _, key := range []string{"module", "wsgi-file", "paste", "ini-paste", "ini-paste-logged"} {
 		if o := u.last[key]; o != nil && o.value != "" {
+			if strings.Contains(key, "paste") && named == 0 {
+				u.app.PasteApp(dir, o.value, was(o), o.at)
+				u.pasted = true
+				named++
+				continue
+			}
 			set := facts.SetModule
 			if key == "wsgi-file" {
 				set = facts.SetFile
@@ -324,6 +332,9 @@ func (u *reader) rest() {
 	}
 	for name := range numbers {
 		known[name] = true
+	}
+	if u.pasted { // the logging of the file comes with it
+		known["paste-logger"], known["paste-config-logging"] = true, true
 	}
 	placeholders := u.c.asks
 	said := map[string]bool{}

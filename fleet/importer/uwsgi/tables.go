@@ -26,7 +26,7 @@ var otherNames = func() map[string]string {
 }()
 
 // taken are options that are read by name.
-var taken = facts.Words(`chdir chdir2 pythonpath home module wsgi-file mount http-socket http https https-socket socket fastcgi-socket scgi-socket cheaper umask uid gid
+var taken = facts.Words(`chdir chdir2 pythonpath home module wsgi-file paste ini-paste ini-paste-logged mount http-socket http https https-socket socket fastcgi-socket scgi-socket cheaper umask uid gid
 	env unenv post-buffering wsgi-manage-chunked-input static-map static-map2 check-static check-static-docroot attach-daemon cron`)
 
 // quiet are options that need nothing here.
@@ -88,7 +88,7 @@ var lost = []struct{ names, why string }{
 	{"stats stats-server", "numbers come by wsgid-fleet status -o json, and as metrics"},
 	{"ssl-sessions-use-cache hsts add-header del-header rem-header collect-header response-header-limit", "headers of answers are the app's, or a web server's in front"},
 	{"cap unshare cgroup namespace private-mnt pivot-root setns setns-socket", "limits of resources are the block limits; write chroot = true for a root of its own"},
-	{"paste ini-paste ini-paste-logged web3 pump wsgi-lite pecan python-raw eval", "an application is a module here: write a module that makes it, and name it in wsgi_app"},
+	{"web3 pump wsgi-lite pecan python-raw eval", "an application is a module here: write a module that makes it, and name it in wsgi_app"},
 	{"import pyimport py-import python-import shared-import shared-pyimport shared-python-import spooler-import", "import it in the module of the application"},
 	{"static-index static-skip-ext static-gzip static-gzip-all static-gzip-dir static-gzip-ext", "static blocks serve .gz, .br and .zst files beside a file, and no index of a folder"},
 	{"http-auto-gzip http-gzip", "answers are not compressed: a filter of the app, or a web server in front, does it"},

@@ -43,9 +43,11 @@ def _not_installed(exc, base, project):
             return
     except ImportError:
         return
+    from .outdated import advice
+
     raise Failed(
         summary(exc),
-        "%s is not installed for %s: install it there, or name the app's virtualenv; a project of "
+        advice() or "%s is not installed for %s: install it there, or name the app's virtualenv; a project of "
         'another framework is named by its application: wsgi_app = "%s.wsgi:application"'
         % (base, sys.executable, project)) from exc
 

@@ -237,7 +237,9 @@ def _hint(exc, config):
         if top == wanted:
             return "wsgi_app names %s, and app/ holds %s: correct wsgi_app, or add the module" % (
                 top, listing(config.get("app_dir", "")))
-        return "%s is not installed for %s: install it there, or name the app's virtualenv" % (
+        from .outdated import advice
+
+        return advice() or "%s is not installed for %s: install it there, or name the app's virtualenv" % (
             top, sys.executable)
     if isinstance(exc, KeyError) and _asked_environ(exc):
         name = str(exc.args[0]) if exc.args else "NAME"

@@ -138,6 +138,8 @@ def _load_wsgi(config, wsgi_app, ready):
 
         django_loader().override(config, ready, framework())
     app = resolve(wsgi_app, "wsgi_app")
+    if is_paste(wsgi_app):
+        ready["place"] = (wsgi_app.strip().partition(".ini")[0] + ".ini", 0)
     if "django" in sys.modules:
         ready["settings"] = os.environ.get("DJANGO_SETTINGS_MODULE", "")
     return app
@@ -244,7 +246,12 @@ def _load_pyroutes(config, ready):
 
 def resolve(name, what):
     """The object of "module:attr", "module.attr", "/file" or "/file:attr", or any
-    with "()" behind it: then what the call returns."""
+    with "()" behind it: then what the call returns. Of "/file.ini" it is what
+    PasteDeploy makes."""
+    if is_paste(name):
+        from .paste_file import load as load_paste
+
+        return load_paste(name, what)
     if name.strip().startswith("/"):
         from .script import load, split
 
@@ -268,6 +275,15 @@ def resolve(name, what):
                          *_place(name))
         found = found()
     return found
+
+
+def is_paste(name):
+    """Whether a file that PasteDeploy reads is named, before it is loaded for that."""
+    if not name.strip().startswith("/") or ".ini" not in name:
+        return False
+    from .paste_file import split
+
+    return split(name) is not None
 
 
 def _split(name):
