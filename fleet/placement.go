@@ -28,6 +28,8 @@ type Cluster interface {
 	Run(ctx context.Context, changed func(), serving func() map[string]cluster.Endpoint)
 	// Trouble says why this host does not take part at the moment; empty: it does.
 	Trouble() string
+	// Advice is what an operator is to change about how this host takes part; empty: nothing.
+	Advice() string
 	// Report tells that what serving says may be another.
 	Report()
 	// Deploy orders a deploy on all hosts that are to run the app, and follows it until
@@ -51,10 +53,14 @@ func (c *core) away() []string {
 	if c.opts.Cluster == nil {
 		return nil
 	}
+	var out []string
 	if why := c.opts.Cluster.Trouble(); why != "" {
-		return []string{why + "; running apps continue, and none is started, stopped or moved until that is over"}
+		out = append(out, why+"; running apps continue, and none is started, stopped or moved until that is over")
 	}
-	return nil
+	if text := c.opts.Cluster.Advice(); text != "" {
+		out = append(out, text)
+	}
+	return out
 }
 
 // takePart has the daemon take part in the fleet of many machines, if it is of one. It
@@ -180,6 +186,7 @@ func (alone) ID() string      { return "" }
 func (alone) Address() string { return "" }
 func (alone) Report()         {}
 func (alone) Trouble() string { return "" }
+func (alone) Advice() string  { return "" }
 
 func (alone) OnDeploys(func(context.Context, cluster.Task)) {}
 

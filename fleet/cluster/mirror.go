@@ -23,6 +23,7 @@ import (
 //	DIR/specs            a link to the current generation
 //	   /generation-N-…/  its files, by number and digest
 //	   /placed.json      which apps this host runs, and the hosts that counted
+//	   /etcd.json        which etcd it is, and where its members are
 //	   /token            drawn once, see Host.Machine
 //
 // The directory belongs to the daemon's user, as all of the data directory.
@@ -254,13 +255,40 @@ func (m *Mirror) Placed() (p Placed) {
 }
 
 // SavePlaced keeps a decision.
-func (m *Mirror) SavePlaced(p Placed) error {
-	b, err := json.Marshal(p)
+func (m *Mirror) SavePlaced(p Placed) error { return m.save("placed.json", p) }
+
+// Etcd is where the specs come from, as far as it is known.
+type Etcd struct {
+	ID string `json:"id"` // of the cluster that its members form
+	// Published are the addresses by which its members say that they are reached, Members
+	// those of them that the source does not name, and that answer.
+	Published []string `json:"published,omitempty"`
+	Members   []string `json:"members,omitempty"`
+}
+
+// Equal compares.
+func (e Etcd) Equal(o Etcd) bool {
+	return e.ID == o.ID && slices.Equal(e.Published, o.Published) && slices.Equal(e.Members, o.Members)
+}
+
+// Etcd reads what was known last; a file that cannot be read is as good as none.
+func (m *Mirror) Etcd() (e Etcd) {
+	if b, err := os.ReadFile(filepath.Join(m.Dir, "etcd.json")); err != nil || json.Unmarshal(b, &e) != nil {
+		return Etcd{}
+	}
+	return e
+}
+
+// SaveEtcd keeps it.
+func (m *Mirror) SaveEtcd(e Etcd) error { return m.save("etcd.json", e) }
+
+func (m *Mirror) save(name string, v any) error {
+	b, err := json.Marshal(v)
 	if err == nil {
-		err = renameio.WriteFile(filepath.Join(m.Dir, "placed.json"), append(b, '\n'), 0o600)
+		err = renameio.WriteFile(filepath.Join(m.Dir, name), append(b, '\n'), 0o600)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", filepath.Join(m.Dir, "placed.json"), bounded.Reason(err))
+		return fmt.Errorf("cannot write %s: %w", filepath.Join(m.Dir, name), bounded.Reason(err))
 	}
 	return nil
 }

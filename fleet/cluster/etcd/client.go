@@ -85,6 +85,8 @@ type Client struct {
 
 	mu sync.Mutex
 	c  *clientv3.Client // nil: not connected yet
+	// learned are members that the source does not name, see learn.
+	learned []string
 }
 
 // New makes a client; Close ends it.
@@ -107,22 +109,9 @@ func (c *Client) conn() (*clientv3.Client, error) {
 	if c.c != nil {
 		return c.c, nil
 	}
-	conf := clientv3.Config{
-		Endpoints: c.cfg.Endpoints, DialTimeout: c.limit(), Logger: zap.NewNop(),
-		DialKeepAliveTime: 10 * time.Second, DialKeepAliveTimeout: 3 * time.Second,
-		// Without it a host that was parted from etcd for long would wait for two
-		// minutes when it is back.
-		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.5, MaxDelay: 2 * time.Second},
-			MinConnectTimeout: 2 * time.Second,
-		}), grpc.WithChainUnaryInterceptor(c.cfg.authenticate)},
-	}
-	var err error
-	if conf.TLS, err = c.cfg.tls(); err != nil {
+	conf, err := c.config(c.endpoints()...)
+	if err != nil {
 		return nil, err
-	}
-	if conf.TLS != nil {
-		conf.DialOptions = append(conf.DialOptions, grpc.WithTransportCredentials(newRenewed(c.cfg, conf.TLS)))
 	}
 	if c.cfg.User != "" {
 		password, err := c.cfg.password()
@@ -137,6 +126,28 @@ func (c *Client) conn() (*clientv3.Client, error) {
 	}
 	c.c = cl
 	return cl, nil
+}
+
+// config is how etcd is spoken to, without a user.
+func (c *Client) config(endpoints ...string) (clientv3.Config, error) {
+	conf := clientv3.Config{
+		Endpoints: endpoints, DialTimeout: c.limit(), Logger: zap.NewNop(),
+		DialKeepAliveTime: 10 * time.Second, DialKeepAliveTimeout: 3 * time.Second,
+		// Without it a host that was parted from etcd for long would wait for two
+		// minutes when it is back.
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.5, MaxDelay: 2 * time.Second},
+			MinConnectTimeout: 2 * time.Second,
+		}), grpc.WithChainUnaryInterceptor(c.cfg.authenticate)},
+	}
+	var err error
+	if conf.TLS, err = c.cfg.tls(); err != nil {
+		return conf, err
+	}
+	if conf.TLS != nil {
+		conf.DialOptions = append(conf.DialOptions, grpc.WithTransportCredentials(newRenewed(c.cfg, conf.TLS)))
+	}
+	return conf, nil
 }
 
 func (c Config) tls() (*tls.Config, error) {

@@ -38,6 +38,7 @@ type Member struct {
 	decided  *cluster.Decision
 	joined   bool   // the key of this host is ours
 	trouble  string // why nothing is decided; empty: all is well
+	outdated string // what is to be changed about the source; empty: nothing
 	outside  string // why this host did not stay in the fleet, or come into it, the last time
 	frozen   string
 	emptied  bool              // no generation was there when it was looked at last
@@ -150,6 +151,7 @@ func (m *Member) Run(ctx context.Context, changed func(), serving func() map[str
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { m.register(ctx, serving) })
+	wg.Go(func() { m.learns(ctx) })
 	keepFollowing(ctx, func() error { return m.session(ctx, changed) }, m.troubled)
 }
 

@@ -133,6 +133,28 @@ func cluster(t testing.TB, n int, program string, parted bool, args ...string) [
 	return all
 }
 
+// Another is one more member, to be run by Join when the others know of its peer address.
+func (s *Server) Another(name string) (another *Server, peer string) {
+	s.t.Helper()
+	client := freeport.Addr(s.t)
+	peer = "http://" + freeport.Addr(s.t)
+	n := &Server{Endpoint: client, t: s.t, log: filepath.Join(filepath.Dir(s.log), name+".log"), data: filepath.Join(filepath.Dir(s.data), name)}
+	for flag, value := range map[string]string{"--name": name, "--data-dir": n.data, "--listen-client-urls": "http://" + client, "--advertise-client-urls": "http://" + client,
+		"--listen-peer-urls": peer, "--initial-advertise-peer-urls": peer} {
+		n.args = append(n.args, flag, value)
+	}
+	n.args = append([]string{s.args[0]}, n.args...)
+	return n, peer
+}
+
+// Join runs one that others know, by the names and peer addresses of all: m0=http://…,m1=….
+func (s *Server) Join(cluster string) {
+	s.t.Helper()
+	s.args = append(s.args, "--initial-cluster-state", "existing", "--initial-cluster", cluster)
+	s.Run()
+	s.Wait()
+}
+
 // Run starts the process, again where it was ended.
 func (s *Server) Run() {
 	s.t.Helper()
