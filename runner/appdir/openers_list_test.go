@@ -106,7 +106,7 @@ var directOpeners = []struct {
 		"cmd/wsgid/instance.go makeStateDir release take",
 		"fleet/certs/keeper.go refresh",
 		"fleet/specdir/loss.go LastRead",
-		"fleet/cluster/mirror.go Current Machine Open Placed SavePlaced Update countFiles fill keep point removeFiles write",
+		"fleet/cluster/mirror.go Current Machine Open Placed save Etcd Update countFiles fill keep point removeFiles write",
 		"fleet/certs/pair.go makeFolders readPair writePair",
 		"fleet/certs/storage.go TryLock",
 		"fleet/certs/record.go readRecord write",
