@@ -120,23 +120,30 @@ func TestTickComparesWhatIsWatched(t *testing.T) {
 	})
 }
 
-// The file of a unix socket that was deleted comes back, of an app that runs and
-// of one that waits for its first request.
+// The file of a unix socket that was deleted comes back, of an app that runs, of one that waits
+// for its first request, and of one whose spec is broken.
 func TestSocketFileComesBack(t *testing.T) {
 	f := newFleetDir(t)
 	f.EndMasters()
 	f.Real("busy")
 	f.Real("idle", "workers {\n    min = 0\n    max = 1\n    idle_timeout = \"1s\"\n  }")
+	f.Real("held")
 	f.daemon(Options{})
-	for _, app := range []string{"busy", "idle"} {
-		if app == "idle" {
+	for _, app := range []string{"busy", "idle", "held"} {
+		switch app {
+		case "idle":
 			eventually(t, "no master runs", func() bool { a := f.status(app); return a.State == "idle" && a.Master == nil })
+		case "held":
+			f.Write("held", f.Read("held")+"nonsense {")
+			eventually(t, "its spec is broken", func() bool { return strings.HasPrefix(f.status(app).Reason, "runs on its last good spec") })
 		}
-		if err := os.Remove(filepath.Join(f.Root, app+".sock")); err != nil {
-			t.Fatal(err)
+		for range 2 { // the first time what went before may have it looked at
+			if err := os.Remove(filepath.Join(f.Root, app+".sock")); err != nil {
+				t.Fatal(err)
+			}
+			within(t, app+" answers again", func() bool { b, err := f.get(app); return err == nil && b == "hello" })
 		}
-		within(t, app+" answers again", func() bool { b, err := f.get(app); return err == nil && b == "hello" })
-		if a := f.status(app); a.Reason != "" {
+		if a := f.status(app); a.Reason != "" && app != "held" {
 			t.Errorf("%s: %+v", app, a)
 		}
 	}

@@ -26,6 +26,13 @@ func (l *Loop) after(name string, out Outcome) {
 	defer l.Touched(name)
 	if out.Reread {
 		go l.Post(l.looping, func() { l.Reread() })
+	} else if w := out.Want; w.Spec != nil && w.Spec.Enabled && (w.Asked != nil || w.Held != "" || w.Waiting != "") {
+		// It may not be where the directory says: that is known from now on.
+		go l.Post(l.looping, func() {
+			if !l.watched[w.Spec.Path] {
+				l.Reread()
+			}
+		})
 	}
 	ms, err := l.Core.Machine.Find(l.Core.Store.Dir, name)
 	if err != nil {

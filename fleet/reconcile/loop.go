@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,6 +55,7 @@ type Loop struct {
 	again   bool                         // another one is to follow it; the loop's
 	waiting []func()                     // run by the loop after the next load; the loop's
 	looping context.Context              // ends with the loop
+	watched map[string]bool              // paths, by the last read; the loop's
 	turnAt  int                          // the next app that a tick looks at; the loop's
 
 	stateMu sync.Mutex
@@ -194,26 +196,30 @@ func (l *Loop) read(force bool) {
 		load := force || now != before || now == 0
 		var around map[string]plan.Surroundings
 		if !load && set != nil {
-			around = l.Core.surroundings(set)
+			around = l.Core.surroundings(l.Core.running(set))
 			load = !maps.EqualFunc(around, was, plan.Surroundings.Same)
 		}
 		if load {
 			set, err = l.Core.Dir.LoadBy(look, lookErr)
 		}
-		var also []string
+		watched := map[string]bool{}
+		var running []*appspec.Spec
 		if set != nil {
-			also = watchedPaths(set)
+			running = l.Core.running(set)
+			watched = watchedPaths(set, running)
 		}
-		also = append(also, l.Core.Store.Dir, l.Core.Store.LockPath(), l.Core.Store.SocketPath())
-		fresh := l.refresh(also) // a watch may have ended without a word
+		for _, path := range []string{l.Core.Store.Dir, l.Core.Store.LockPath(), l.Core.Store.SocketPath()} {
+			watched[path] = true
+		}
+		fresh := l.refresh(slices.Collect(maps.Keys(watched))) // a watch may have ended without a word
 		if load && set != nil {
-			around = l.Core.surroundings(set)
+			around = l.Core.surroundings(running)
 			if err == nil {
 				l.Loaded(set)
 			}
 		}
 		l.Post(l.looping, func() {
-			l.loading = false
+			l.loading, l.watched = false, watched
 			l.Looked()
 			if fresh {
 				ctx := l.looping

@@ -9,6 +9,7 @@ import (
 // memory is what a process knows of an app beside the store.
 type memory struct {
 	spec     *appspec.Spec
+	other    bool // than what the directory says
 	override state.Override
 }
 
@@ -20,7 +21,7 @@ func (c *Core) memorize(name string, w plan.Want, rem state.AppState) {
 		delete(c.memories, name)
 		return
 	}
-	c.memories[name] = memory{w.Spec, rem.Override}
+	c.memories[name] = memory{w.Spec, w.Asked != nil || w.Held != "" || w.Waiting != "", rem.Override}
 }
 
 // memorizeOrder keeps an order of the operator that was just written down.

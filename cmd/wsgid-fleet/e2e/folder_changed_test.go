@@ -1,9 +1,13 @@
 package e2e
 
 import (
+	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The folder of an app follows its name, and path may be edited. A deployed app is served on from
@@ -33,6 +37,23 @@ func TestDeployedAppServesOnInItsFolder(t *testing.T) {
 		// Another name, which its folder follows.
 		g.replace("wsgid.d/wsgiapp.hcl", `environment "dev"`, `environment "live"`)
 		live := filepath.Join(g.demo, "apps/wsgiapp-live")
+		stays("wsgiapp-live", live)
+		// That folder is what counts: one that is put in its place is followed at once.
+		before := g.await("wsgiapp-live", "degraded", 1).Master.PID
+		g.must(exec.Command("cp", "-a", was, was+".new").Run())
+		g.must(os.Rename(was, was+".old"))
+		g.must(os.Rename(was+".new", was))
+		began := time.Now()
+		eventually(t, patience, "a master in the folder that took the place of its own", func() error {
+			a := g.await("wsgiapp-live", "degraded", 1)
+			if a.Master.PID == before {
+				return fmt.Errorf("it is still %+v", a)
+			}
+			return nil
+		})
+		if took := time.Since(began); took > 25*time.Second { // each tick of 30 s looks at some apps anyway
+			t.Errorf("that was seen only after %v", took)
+		}
 		stays("wsgiapp-live", live)
 		// And where nobody sees the edit.
 		d.kill(t)
