@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -54,23 +55,7 @@ func Connect(ctx context.Context, o Options) (Operator, error) {
 			return c.of(named && !o.Staged, o.Dir, o.StateDir)
 		}
 		if !store.DaemonHolds() {
-			mine, _ := store.Apps()
-			if err := o.neighbour(anyNamed || len(mine) > 0); err != nil {
-				if e, ok := errors.AsType[*NeighbourError](err); ok {
-					return e.reach(ctx, named, o.Dir)
-				}
-				return nil, err
-			}
-			if o.stateChosen {
-				if err := daemonElsewhere(ctx, o); err != nil {
-					return nil, err
-				}
-			}
-			o.Log = log
-			if !named {
-				o = o.lastCluster()
-			}
-			return OpenLocal(o)
+			return o.local(ctx, store, named, anyNamed, log)
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
 			return nil, fmt.Errorf("cannot reach the daemon (pid %d) of state directory %s: it does not answer on its control socket: %w",
@@ -81,6 +66,28 @@ func Connect(ctx context.Context, o Options) (Operator, error) {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// local is the fleet where no daemon runs it, unless that of another state directory is meant;
+// log is the one that was asked for.
+func (o Options) local(ctx context.Context, store *state.Store, named, anyNamed bool, log *slog.Logger) (Operator, error) {
+	mine, _ := store.Apps()
+	if err := o.neighbour(anyNamed || len(mine) > 0); err != nil {
+		if e, ok := errors.AsType[*NeighbourError](err); ok {
+			return e.reach(ctx, named, o.Dir)
+		}
+		return nil, err
+	}
+	if o.stateChosen {
+		if err := daemonElsewhere(ctx, o); err != nil {
+			return nil, err
+		}
+	}
+	o.Log = log
+	if !named {
+		o = o.lastCluster()
+	}
+	return OpenLocal(o)
 }
 
 // of is the client, if the daemon runs the fleet that was named.
