@@ -58,6 +58,9 @@ func (s *Store) explain(ctx context.Context, r Repository, err error) error {
 		hint = "it is a file, and git serves folders: of a bundle make one by git clone --bare " + u.Path + ", and name that"
 	case how == file && said(err, "does not appear to be a git repository", "Permission denied", "No such file"):
 		hint = fmt.Sprintf("there is no repository, or %s may not read it", s.Account)
+		if why, instead := s.Account.Barred(u.Path, true, "chmod -R a+rX "+u.Path); why != "" {
+			hint = fmt.Sprintf("%s, the user that git runs as, cannot read the repository: %s: %s", s.Account, why, instead)
+		}
 	}
 	if hint == "" {
 		return err

@@ -96,17 +96,22 @@ func (r Repository) checkFiles(a *child.Account) error {
 			return fmt.Errorf("%s %q is not an absolute path without quotes and backslashes", what, name)
 		}
 		fi, err := os.Stat(name)
+		open := "chmod a+r " + name
+		if what == "ssh_key" {
+			open = fmt.Sprintf("chown USER %s && chmod 600 %s", name, name)
+		}
 		switch {
 		case errors.Is(err, os.ErrNotExist) && what == "known_hosts":
 			// As an empty one: the error that follows has the line to put there.
 		case errors.Is(err, os.ErrNotExist):
 			return fmt.Errorf("%s %s is not there", what, name)
-		case err != nil:
+		case err != nil && !errors.Is(err, os.ErrPermission):
 			return fmt.Errorf("cannot look at %s: %w", what, err)
-		case !fi.Mode().IsRegular():
+		case err == nil && !fi.Mode().IsRegular():
 			return fmt.Errorf("%s %s is not a file", what, name)
-		case !a.MayRead(name, false):
-			return fmt.Errorf("%s %s cannot be read by %s, the user that git runs as: chown or chgrp it, or name another one", what, name, a)
+		}
+		if why, instead := a.Barred(name, false, open); why != "" {
+			return fmt.Errorf("%s %s cannot be read by %s, the user that git runs as: %s: %s", what, name, a, why, instead)
 		}
 	}
 	return nil

@@ -133,7 +133,21 @@ func TestFetchOverSSH(t *testing.T) {
 	other.SSHKey = filepath.Join(d.dir, "other")
 	if a := account(); a != nil {
 		_, err = s.store.Fetch(s.ctx(), other)
-		wants(t, err, "cannot be read by nobody")
+		wants(t, err, "ssh_key "+other.SSHKey+" cannot be read by nobody, the user that git runs as: user nobody may not read it (mode 0600, owner root): chown nobody "+other.SSHKey+" && chmod 600 "+other.SSHKey)
+		closed := filepath.Join(d.dir, "closed")
+		if err := os.Mkdir(closed, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		inside := other
+		inside.SSHKey = filepath.Join(closed, "key")
+		if err := os.WriteFile(inside.SSHKey, mustRead(t, other.SSHKey), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(inside.SSHKey, a.UID, a.GID); err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.store.Fetch(s.ctx(), inside)
+		wants(t, err, "user nobody may not enter folder "+closed+" (mode 0700, owner root): chmod o+x "+closed+", or move it to a folder that the user may enter")
 		if err := os.Chown(other.SSHKey, a.UID, a.GID); err != nil {
 			t.Fatal(err)
 		}

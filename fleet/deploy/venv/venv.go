@@ -94,6 +94,13 @@ func (s *Store) find(ctx context.Context, in Inputs) (Virtualenv, error) {
 			case errors.Is(err, syscall.ENOTDIR):
 				return Virtualenv{}, fmt.Errorf("wheels %s is not a folder", in.Wheels)
 			}
+			if !errors.Is(err, os.ErrPermission) {
+				return Virtualenv{}, fmt.Errorf("cannot list wheels: %w", err)
+			}
+		}
+		if why, instead := s.Account.Barred(in.Wheels, true, "chmod -R a+rX "+in.Wheels); why != "" {
+			return Virtualenv{}, fmt.Errorf("wheels %s cannot be read by %s, the user that pip runs as: %s: %s", in.Wheels, s.Account, why, instead)
+		} else if err != nil {
 			return Virtualenv{}, fmt.Errorf("cannot list wheels: %w", err)
 		}
 	}
