@@ -30,4 +30,10 @@
 // them the directory and the sockets, and is told what happens by their functions: it
 // speaks to operators, browsers, metrics and the service manager. A command without a
 // daemon uses a Core alone.
+//
+// # Size
+//
+// It has more than 4,000 lines: the loop, the passes and those who follow masters, files and
+// sockets decide by each other's states, which between packages would be exported. What is
+// decided from facts alone is in plan, what is kept in state, what listens in sockets.
 package reconcile
