@@ -83,7 +83,7 @@ args = (sys.stderr,)
 		file + ":number":               {Reason: file + ":number is not callable: it is int 5", Hint: "a WSGI application is called with", File: file},
 	} {
 		f := startFailing(t, dir, options{config: wsgi.Config{WSGIApp: name}})
-		if !strings.HasPrefix(f.Reason, want.Reason) || !strings.HasPrefix(f.Hint, want.Hint) || f.File != want.File {
+		if !strings.HasPrefix(f.Reason, want.Reason) || !strings.HasPrefix(f.Hint, want.Hint) || f.File != want.File || f.File == file && f.Line != 0 {
 			t.Errorf("%s: %+v\nwant %+v", name, f, want)
 		}
 	}

@@ -21,7 +21,7 @@ def describe(exc, config):
         return {
             "reason": exc.reason,
             "file": exc.file or file,
-            "line": exc.line or line,
+            "line": exc.line or (0 if exc.file and exc.file != file else line),
             "traceback": format_exception(shown) if shown is not None else "",
             "hint": _closed(exc, config) or _namesake(exc, config) or exc.hint
             or (_hint(shown, config) if shown is not None else ""),
