@@ -217,6 +217,14 @@ func checkCommit(s string) (string, bool) {
 // checkTreePath takes a path in the tree that a deploy brings.
 func checkTreePath(s string) (string, bool) { return relative(s, "the tree of the repository") }
 
+// checkRequirements takes a path in what is left of the tree by directory.
+func checkRequirements(s string) (string, bool) {
+	if strings.HasPrefix(path.Clean(s), "../") {
+		return "it leaves the tree that is deployed: write a path in it; of a file beside directory: write code into the app in the place of directory, and the path from the top of the repository here", false
+	}
+	return checkTreePath(s)
+}
+
 // checkSharedPath takes a path below shared/ of the app folder.
 func checkSharedPath(s string) (string, bool) {
 	if clean := path.Clean(s); s == "" || clean == "." {

@@ -217,6 +217,7 @@ func TestDeployAndRollback(t *testing.T) {
 // has changed beside it.
 func TestDeployThatFails(t *testing.T) {
 	b := newBench(t)
+	b.commit("api/wsgi.py", "")
 	one := b.deploy()
 	stage := func(script string) appspec.Stage {
 		return appspec.Stage{Name: "migrate", When: "before", Command: []string{"/bin/sh", "-c", script}, Timeout: appspec.Duration(time.Minute)}
@@ -228,6 +229,8 @@ func TestDeployThatFails(t *testing.T) {
 	}{
 		{"no such branch", func(d *appspec.Deploy) { d.Branch = "mian" }, "fetch: "},
 		{"no such folder", func(d *appspec.Deploy) { d.Directory = "src" }, "unpack: "},
+		{"requirements beside the folder", func(d *appspec.Deploy) { d.Directory, d.Requirements = "api/", []string{"requirements.txt"} },
+			"virtualenv: cannot prepare the virtualenv: requirements file requirements.txt is not there; beside it there is: no other; directory = \"api/\" has made that the whole release: for a file outside of it write code = \"api\" into the app in its place"},
 		{"a stage fails", func(d *appspec.Deploy) { d.Stages = []appspec.Stage{stage("echo no table; exit 3")} },
 			"migrate: /bin/sh -c echo no table; exit 3: exit status 3; before that migrate ran in the new release: its changes remain; the running app was not changed"},
 		{"a stage without its module", func(d *appspec.Deploy) {

@@ -2,7 +2,10 @@ package deploy
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
+	"path"
 	"strings"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/venv"
@@ -41,6 +44,9 @@ func (d *Deployer) virtualenv(ctx context.Context) (note, output string, err err
 	}
 	v, err := store.Find(ctx, venv.Inputs{Python: base, Tree: tree, Requirements: s.Requirements, Wheels: s.Wheels, Index: s.Index,
 		Env: pairs(s.Env), Install: s.Install, Release: d.entry.Release})
+	if _, missing := errors.AsType[*venv.MissingError](err); missing && s.Directory != "" {
+		err = fmt.Errorf("%w; directory = %q has made that the whole release: for a file outside of it write code = %q into the app in its place", err, s.Directory, path.Clean(s.Directory))
+	}
 	if err != nil {
 		return "", outputOf(err), err
 	}

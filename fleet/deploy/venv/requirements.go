@@ -27,6 +27,11 @@ type requirements struct {
 	dropped []string // what pip passes over, by its file
 }
 
+// MissingError tells of a requirements file that is not in the release.
+type MissingError struct{ text string }
+
+func (e *MissingError) Error() string { return e.text }
+
 // readRequirements reads requirements files of a release.
 func readRequirements(tree *os.Root, names []string) (requirements, error) {
 	r := requirements{files: map[string][]byte{}}
@@ -59,7 +64,7 @@ func (r *requirements) read(tree *os.Root, name, from string) error {
 	b, err := readFile(tree, name)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("requirements file %s%s is not there; beside it there is: %s%s", name, where, beside(tree, name), exported(tree, path.Dir(name)))
+			return &MissingError{fmt.Sprintf("requirements file %s%s is not there; beside it there is: %s%s", name, where, beside(tree, name), exported(tree, path.Dir(name)))}
 		}
 		return fmt.Errorf("cannot read requirements file %s%s: %w", name, where, err)
 	}
