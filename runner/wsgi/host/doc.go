@@ -25,7 +25,8 @@
 //	wsgid/failure.py     what went wrong, in words; closed.py: what keeps the user out
 //	wsgid/template.py    preload: workers are forked from it; sharing.py: what it must
 //	                     not have open or locked then; apart.py: what a worker does in
-//	                     its own way from then on
+//	                     its own way from then on; ending.py: what the template alone
+//	                     does at its end
 //	wsgid/core.py conf.py loaders/ interfaces/ and plugnplay.py
 //	                     the names that plugins import
 package host

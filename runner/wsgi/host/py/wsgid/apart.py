@@ -1,10 +1,9 @@
 """What workers that are forked from a template must not do alike, or in its place."""
 
-import atexit
 import os
 import sys
 
-from . import sharing
+from . import ending, sharing
 from .link import dup2
 
 _forks = 0
@@ -21,33 +20,13 @@ def count():
 
 def renew():
     """Parts a worker, just forked, from the template and its siblings."""
-    _leave_files()
+    ending.leave()
     _number_uuids()
     for name in os.listdir("/proc/self/fd"):
         try:
             _reopen(int(name))
         except OSError:
             pass  # it was that of the listing, or may not be opened again
-
-
-def _leave_files():
-    """Leaves to the template what it made and removes at its end: the first worker
-    that ends would remove it for all. What the application removes in a function of
-    its own is its own affair."""
-    for module, names in (("os", ("remove", "unlink", "rmdir", "removedirs")), ("shutil", ("rmtree",))):
-        for name in names:
-            function = getattr(sys.modules.get(module), name, None)
-            if function is not None:
-                atexit.unregister(function)
-    folder = getattr(sys.modules.get("tempfile"), "TemporaryDirectory", None)
-    if folder is None:
-        return
-    from weakref import finalize
-
-    remove = getattr(folder._cleanup, "__func__", None)
-    for finalizer, info in list(getattr(finalize, "_registry", {}).items()):
-        if remove is not None and getattr(info.func, "__func__", None) is remove:
-            finalizer.atexit = False
 
 
 def _number_uuids():

@@ -9,7 +9,7 @@ from fcntl import F_DUPFD_CLOEXEC, F_SETFL, F_SETOWN, F_SETSIG, fcntl
 
 from _socket import timeout
 
-from . import apart, hidden, link, sharing
+from . import apart, ending, hidden, link, sharing
 from .link import monotonic
 
 _MOST = 253  # SCM_MAX_FD of Linux
@@ -36,7 +36,8 @@ def run(sock, ready, fail, end, adopt):
             "threads that were started while the application was loaded (%s) do not exist in "
             "the workers, which are forked: start them in a function with @wsgid.postfork" % names)
     try:
-        ready["warnings"] += sharing.prepare(wsgid._before)
+        ready["warnings"] += sharing.prepare(wsgid._before) + ending.settle()
+        ending.end()
         problem = sharing.refusal()
     except BaseException as exc:
         fail(sock, exc)

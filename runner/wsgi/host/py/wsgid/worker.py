@@ -59,9 +59,10 @@ def main(host):
     if config.get("threads", 1) > 1:
         __import__("threading")
     if config.get("preload"):
-        from .sharing import begin
+        from . import ending, sharing
 
-        begin()
+        sharing.begin()
+        ending.begin()
     app, ready = _load(first)
     if visible:
         ready["warnings"].append(
