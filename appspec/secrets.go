@@ -18,48 +18,54 @@ func (s *Spec) Secrets() []string {
 	if len(s.Sensitive) == 0 {
 		return found
 	}
-	add := func(text string) {
-		if !slices.Contains(found, text) {
+	s.repeated(func(path, text string) {
+		if s.IsSensitive(path) && !slices.Contains(found, text) {
 			found = append(found, text)
 		}
-	}
-	of := func(path string, texts ...string) {
-		if s.IsSensitive(path) {
-			for _, text := range texts {
-				add(text)
-			}
+	})
+	return found
+}
+
+// repeated tells of the texts that something may repeat, each with its path.
+func (s *Spec) repeated(tell func(path, text string)) {
+	command := func(block string, i int, words []string) {
+		for _, word := range words {
+			tell(IndexPath(block+".command", i), word)
 		}
 	}
 	for k, v := range s.Env {
-		of(KeyPath("env", k), v)
+		tell(KeyPath("env", k), v)
 	}
 	if s.Django != nil {
-		for k, v := range s.Django.Overrides {
-			s.secretsBelow(KeyPath("django.overrides", k), v, func(text string) {
-				add(text)
-				add(jsonText(text)) // as django.json has it, and the stages of a deploy
-			})
-		}
+		textsBelow("django.overrides", s.Django.Overrides, func(path, text string) {
+			tell(path, text)
+			tell(path, jsonText(text)) // as django.json has it, and the stages of a deploy
+		})
 	}
 	if s.Deploy != nil {
 		for k, v := range s.Deploy.Env {
-			of(KeyPath("deploy.env", k), v)
+			tell(KeyPath("deploy.env", k), v)
 		}
 		for i := range s.Deploy.Stages {
-			of(IndexPath("deploy.stage.command", i), s.Deploy.Stages[i].Command...)
+			command("deploy.stage", i, s.Deploy.Stages[i].Command)
 		}
 	}
 	for i := range s.Processes {
-		of(IndexPath("process.command", i), s.Processes[i].Command...)
+		command("process", i, s.Processes[i].Command)
 	}
 	for i := range s.Schedules {
-		of(IndexPath("schedule.command", i), s.Schedules[i].Command...)
+		command("schedule", i, s.Schedules[i].Command)
 	}
-	if s.Database != nil && s.IsSensitive("database.admin") {
+	if s.Database != nil {
 		if _, password, ok := strings.Cut(s.Database.Admin, ":"); ok && password != "" {
-			add(password)
+			tell("database.admin", password)
 		}
 	}
+	s.attributeTexts(tell)
+}
+
+// attributeTexts tells of the texts of attributes that are sensitive as a whole.
+func (s *Spec) attributeTexts(tell func(path, text string)) {
 	for i := range attributes {
 		a := &attributes[i]
 		if a.at == nil || strings.HasPrefix(a.Path, "sockets.") || !s.IsSensitive(a.Path) {
@@ -67,14 +73,13 @@ func (s *Spec) Secrets() []string {
 		}
 		switch f := a.at(s, 0).(type) {
 		case *string:
-			add(*f)
+			tell(a.Path, *f)
 		case *[]string:
 			for _, e := range *f {
-				add(e)
+				tell(a.Path, e)
 			}
 		}
 	}
-	return found
 }
 
 // jsonText is a string as it stands in JSON that escapes no more than it must.
@@ -88,23 +93,20 @@ func jsonText(text string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(b.String()), `"`), `"`)
 }
 
-func (s *Spec) secretsBelow(path string, v any, add func(string)) {
+// textsBelow tells of the texts in a value, however deep, each with its path.
+func textsBelow(path string, v any, tell func(path, text string)) {
 	switch v := v.(type) {
 	case map[string]any:
 		for k, e := range v {
-			s.secretsBelow(KeyPath(path, k), e, add)
+			textsBelow(KeyPath(path, k), e, tell)
 		}
 	case []any:
 		for i, e := range v {
-			s.secretsBelow(IndexPath(path, i), e, add)
+			textsBelow(IndexPath(path, i), e, tell)
 		}
 	case string:
-		if s.IsSensitive(path) {
-			add(v)
-		}
+		tell(path, v)
 	case json.Number:
-		if s.IsSensitive(path) {
-			add(v.String())
-		}
+		tell(path, v.String())
 	}
 }

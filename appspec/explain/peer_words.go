@@ -222,85 +222,108 @@ var (
 // peerValue is a value of another program as our attribute takes it; its example
 // where that cannot be told.
 func peerValue(a *appspec.Attribute, value string) string {
-	text := strings.Trim(value, `"`)
-	_, noNumber := strconv.ParseFloat(text, 64)
-	number := noNumber == nil && text != ""
+	if ours := takenOver(a, value); ours != "" {
+		return ours
+	}
 	_, example, _ := strings.Cut(a.Written(), " = ")
-	if !plainText.MatchString(value) && a.Path != "wsgi_app" {
-		return example
+	return example
+}
+
+// takenOver is a value of another program as our attribute takes it; empty: it cannot be told.
+func takenOver(a *appspec.Attribute, value string) string {
+	text := strings.Trim(value, `"`)
+	switch {
+	case a.Path == "wsgi_app":
+		return peerApplication(text)
+	case !plainText.MatchString(value):
+		return ""
+	case a.Path == "sockets.http.listen":
+		return peerAddress(a, text)
+	case a.Path == "deploy.repository":
+		text = peerRepository(text)
 	}
-	switch a.Path {
-	case "sockets.http.listen":
-		switch {
-		case text == "80" || text == "443":
-			return appspec.Quote("0.0.0.0:" + text) // for everybody, who else would take these
-		case number:
-			return appspec.Quote("127.0.0.1:" + text)
-		case strings.HasPrefix(text, "/"):
-			return appspec.Quote("unix:" + text)
+	return peerText(a, text)
+}
+
+// peerApplication finds the application in a command, or in the name of a file or a module.
+func peerApplication(text string) string {
+	for word := range strings.FieldsSeq(text) {
+		if moduleAttr.MatchString(word) {
+			return appspec.Quote(word)
 		}
-		text = strings.TrimPrefix(strings.TrimPrefix(text, "http://"), "tcp://")
-		if instead, ok := a.Check(text); !ok || text == "" || instead != "" {
-			return example
-		}
-		return appspec.Quote(text)
-	case "deploy.repository":
-		for _, scheme := range []string{"git://", "http://", "git+https://"} {
-			if rest, ok := strings.CutPrefix(text, scheme); ok {
-				text = "https://" + rest
-			}
-		}
-		if strings.HasPrefix(text, "/") {
-			text = "file://" + text
-		}
-	case "wsgi_app":
-		for word := range strings.FieldsSeq(text) {
-			if moduleAttr.MatchString(word) {
-				return appspec.Quote(word)
-			}
-		}
-		if strings.HasSuffix(text, ".py") {
-			return appspec.Quote(strings.TrimSuffix(path.Base(text), ".py") + ":application")
-		}
-		if dotted := strings.Trim(text, "."); checkDotted(dotted) {
-			return appspec.Quote(dotted + ":application")
-		}
-		return example
 	}
+	if strings.HasSuffix(text, ".py") {
+		return appspec.Quote(strings.TrimSuffix(path.Base(text), ".py") + ":application")
+	}
+	if dotted := strings.Trim(text, "."); checkDotted(dotted) {
+		return appspec.Quote(dotted + ":application")
+	}
+	return ""
+}
+
+// peerAddress is where another program listens.
+func peerAddress(a *appspec.Attribute, text string) string {
+	switch {
+	case text == "80" || text == "443":
+		return appspec.Quote("0.0.0.0:" + text) // for everybody, who else would take these
+	case isNumber(text):
+		return appspec.Quote("127.0.0.1:" + text)
+	case strings.HasPrefix(text, "/"):
+		return appspec.Quote("unix:" + text)
+	}
+	text = strings.TrimPrefix(strings.TrimPrefix(text, "http://"), "tcp://")
+	if instead, ok := a.Check(text); !ok || text == "" || instead != "" {
+		return ""
+	}
+	return appspec.Quote(text)
+}
+
+// peerRepository is the URL of a repository by a transport that is taken here.
+func peerRepository(text string) string {
+	for _, scheme := range []string{"git://", "http://", "git+https://"} {
+		if rest, ok := strings.CutPrefix(text, scheme); ok {
+			text = "https://" + rest
+		}
+	}
+	if strings.HasPrefix(text, "/") {
+		text = "file://" + text
+	}
+	return text
+}
+
+// peerText is a text as an attribute of a type takes it; empty: it does not.
+func peerText(a *appspec.Attribute, text string) string {
+	written, good, number := appspec.Quote(text), false, isNumber(text)
 	switch a.Type {
 	case appspec.TypeDuration:
 		if number {
 			return appspec.Quote(text + "s")
 		}
-		if _, err := time.ParseDuration(text); err == nil {
-			return appspec.Quote(text)
-		}
+		_, err := time.ParseDuration(text)
+		good = err == nil
 	case appspec.TypeInt, appspec.TypeFloat:
-		if number {
-			return text
-		}
+		written, good = text, number
 	case appspec.TypeBool:
-		if text == "true" || text == "false" {
-			return text
-		}
+		written, good = text, text == "true" || text == "false"
 	case appspec.TypeSize:
-		if _, err := appspec.ParseSize(text); err == nil && !number { // a plain number may be of MB there
-			return appspec.Quote(text)
-		}
+		_, err := appspec.ParseSize(text)
+		good = err == nil && !number // a plain number may be of MB there
 	case appspec.TypeList:
-		if text != "" && !strings.Contains(text, "*") {
-			return "[" + appspec.Quote(text) + "]"
-		}
+		written, good = "["+written+"]", text != "" && !strings.Contains(text, "*")
 	case appspec.TypeString:
-		if text != "" && len(a.OneOf) == 0 {
-			if _, ok := a.Check(text); !ok && a.Block() == DeployBlock {
-				return example
-			}
-			return appspec.Quote(text)
-		}
+		_, taken := a.Check(text)
+		good = text != "" && len(a.OneOf) == 0 && (taken || a.Block() != DeployBlock)
 	case appspec.TypeMode, appspec.TypeMap, appspec.TypeObject: // nothing of theirs is one of ours
 	}
-	return example
+	if !good {
+		return ""
+	}
+	return written
+}
+
+func isNumber(text string) bool {
+	_, err := strconv.ParseFloat(text, 64)
+	return err == nil
 }
 
 // checkDotted tells whether a text is a module's name.

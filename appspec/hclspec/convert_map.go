@@ -81,22 +81,10 @@ func (c *converter) isLiteral(key string) bool {
 
 func (c *converter) mapping(v cty.Value) {
 	if !isObject(v) {
-		instead := "write: " + c.attr.Written()
-		if isList(v) && !c.hidden { // NAME=value, as compose and supervisord take it
-			var pairs []string
-			for _, text := range listTexts(v) {
-				if name, value, ok := strings.Cut(text, "="); ok {
-					pairs = append(pairs, appspec.KeyText(name)+" = "+appspec.Quote(value))
-				}
-			}
-			if len(pairs) == v.LengthInt() && len(pairs) > 0 {
-				instead = "write: " + c.attr.Name() + " = { " + strings.Join(pairs, ", ") + " }"
-			}
-		}
-		c.wrongType(v, instead)
+		c.wrongType(v, c.insteadOfList(v))
 		return
 	}
-	all, name := c.hidden, c.attr.Name()
+	all := c.hidden
 	secrets := c.setting.secrets[:0]
 	out := make(map[string]string)
 	for it := v.ElementIterator(); it.Next(); {
@@ -104,49 +92,81 @@ func (c *converter) mapping(v cty.Value) {
 		k := key.AsString()
 		e, marks := e.Unmark()
 		c.hidden = all || len(marks) > 0
-		rng := c.keyRange(k)
-		switch {
-		case k == "" || strings.ContainsAny(k, "=\x00"):
-			c.fault(rng, name+" cannot have the name "+appspec.Quote(k), "the name of an environment variable is not empty and has no =")
-			continue
-		case k == "//":
-			c.fault(rng, name+" cannot have the name \"//\"", commentAdvice)
-			continue
-		case e.IsNull():
-			c.setting.nulls = append(c.setting.nulls, k)
-			continue
-		case e.Type() == cty.String:
-			if strings.ContainsRune(e.AsString(), 0) {
-				c.fault(rng, appspec.KeyPath(name, k)+" holds a NUL byte", "an environment variable cannot")
-				continue
-			}
-			if name, ok := shellVariable(k, e.AsString()); ok && c.attr.Path == "env" && c.isLiteral(k) {
-				what, instead := appspec.KeyPath("env", k)+" holds $"+name+", and no shell replaces it", "write ${env(\"NAME\")} in its place"
-				if !c.hidden {
-					instead = "write: " + k + " = \"" + strings.NewReplacer("${"+name+"}", "${env("+appspec.Quote(name)+")}", "$"+name, "${env("+appspec.Quote(name)+")}").Replace(e.AsString()) + "\"; for the text itself: " + k + " = format(\"%s\", " + appspec.Quote(e.AsString()) + ")"
-				}
-				c.fault(rng, what, instead)
-				continue
-			}
-			out[k] = e.AsString()
-		case e.Type() == cty.Number && tooLarge(e):
-			c.fault(rng, appspec.KeyPath(name, k)+" is a number that is too large", "write it as text, in quotes")
-			continue
-		case e.Type() == cty.Number:
-			out[k] = numberText(e)
-		case e.Type() == cty.Bool:
-			c.fault(rng, appspec.KeyPath(name, k)+" is a string, not true or false", boolAdvice(k, e, c.hidden))
-			continue
-		default:
-			c.fault(rng, appspec.KeyPath(name, k)+" is a string, not "+kindOf(e), "an environment variable is text: write it in quotes, or use jsonencode(…)")
+		text, ok := c.variable(k, e)
+		if !ok {
 			continue
 		}
+		out[k] = text
 		if c.hidden {
 			secrets = append(secrets, appspec.KeyPath("", k))
 		}
 	}
 	c.hidden = all
 	c.setting.secrets, c.setting.value = secrets, out
+}
+
+// insteadOfList is what to write for a value that is no object: of a list of NAME=value, as
+// compose and supervisord take it, the same as an object.
+func (c *converter) insteadOfList(v cty.Value) string {
+	if !isList(v) || c.hidden {
+		return "write: " + c.attr.Written()
+	}
+	var pairs []string
+	for _, text := range listTexts(v) {
+		if name, value, ok := strings.Cut(text, "="); ok {
+			pairs = append(pairs, appspec.KeyText(name)+" = "+appspec.Quote(value))
+		}
+	}
+	if len(pairs) == 0 || len(pairs) != v.LengthInt() {
+		return "write: " + c.attr.Written()
+	}
+	return "write: " + c.attr.Name() + " = { " + strings.Join(pairs, ", ") + " }"
+}
+
+// variable is the text of one key; ok is false where it sets none: null leaves it to those
+// before, anything else is a fault.
+func (c *converter) variable(k string, v cty.Value) (text string, ok bool) {
+	name := c.attr.Name()
+	shown := appspec.KeyPath(name, k)
+	refuse := func(what, instead string) (string, bool) {
+		c.fault(c.keyRange(k), what, instead)
+		return "", false
+	}
+	switch {
+	case k == "" || strings.ContainsAny(k, "=\x00"):
+		return refuse(name+" cannot have the name "+appspec.Quote(k), "the name of an environment variable is not empty and has no =")
+	case k == "//":
+		return refuse(name+" cannot have the name \"//\"", commentAdvice)
+	case v.IsNull():
+		c.setting.nulls = append(c.setting.nulls, k)
+		return "", false
+	case v.Type() == cty.Number && tooLarge(v):
+		return refuse(shown+" is a number that is too large", "write it as text, in quotes")
+	case v.Type() == cty.Number:
+		return numberText(v), true
+	case v.Type() == cty.Bool:
+		return refuse(shown+" is a string, not true or false", boolAdvice(k, v, c.hidden))
+	case v.Type() != cty.String:
+		return refuse(shown+" is a string, not "+kindOf(v), "an environment variable is text: write it in quotes, or use jsonencode(…)")
+	}
+	text = v.AsString()
+	if strings.ContainsRune(text, 0) {
+		return refuse(shown+" holds a NUL byte", "an environment variable cannot")
+	}
+	if name, ok := shellVariable(k, text); ok && c.attr.Path == "env" && c.isLiteral(k) {
+		return refuse(shown+" holds $"+name+", and no shell replaces it", shellAdvice(k, name, text, c.hidden))
+	}
+	return text, true
+}
+
+// shellAdvice is what to write for a variable in a value that only a shell would replace.
+func shellAdvice(k, name, text string, hidden bool) string {
+	if hidden {
+		return "write ${env(\"NAME\")} in its place"
+	}
+	call := "${env(" + appspec.Quote(name) + ")}"
+	filled := strings.NewReplacer("${"+name+"}", call, "$"+name, call).Replace(text)
+	return "write: " + k + " = \"" + filled + "\"; for the text itself: " + k + " = format(\"%s\", " + appspec.Quote(text) + ")"
 }
 
 func boolAdvice(k string, v cty.Value, hidden bool) string {
