@@ -161,59 +161,48 @@ func mistake(a *appspec.Attribute, raw json.RawMessage) string {
 	isText := json.Unmarshal(raw, &text) == nil
 	isNumber := json.Unmarshal(raw, &number) == nil
 	whole := isNumber && number == math.Trunc(number)
-	outside := func(v float64) bool {
-		if v == 0 && a.Default == "" {
-			return false // as the fleet writes what was not set
-		}
-		return (a.Min != 0 || a.Max != 0) && (v < a.Min || v > a.Max) && (!a.Zero || v != 0)
-	}
+	good, want := false, ""
 	switch a.Type {
 	case appspec.TypeBool:
-		if s := string(raw); s != "true" && s != "false" {
-			return "true or false"
-		}
+		good, want = string(raw) == "true" || string(raw) == "false", "true or false"
 	case appspec.TypeInt:
-		if !whole || outside(number) {
-			return "a whole number" + span(a)
-		}
+		good, want = whole && inside(a, number), "a whole number"
 	case appspec.TypeFloat:
-		if !isNumber || outside(number) {
-			return "a number" + span(a)
-		}
+		good, want = isNumber && inside(a, number), "a number"
 	case appspec.TypeSize:
-		if !whole || outside(number) {
-			return "a number of bytes" + span(a)
-		}
+		good, want = whole && inside(a, number), "a number of bytes"
 	case appspec.TypeMode:
-		if !whole || number < 0 || number > 0o777 {
-			return "permission bits as a number, such as 432, which is 0660"
-		}
+		good, want = whole && number >= 0 && number <= 0o777, "permission bits as a number, such as 432, which is 0660"
 	case appspec.TypeDuration:
 		d, err := time.ParseDuration(text)
-		if !isText || err != nil || outside(float64(d)) {
-			return "a duration, such as " + orExample(a.Default, `"30s"`) + span(a)
-		}
+		good, want = isText && err == nil && inside(a, float64(d)), "a duration, such as "+orExample(a.Default, `"30s"`)
 	case appspec.TypeList:
-		if json.Unmarshal(raw, new([]string)) != nil {
-			return "a list of strings"
-		}
+		good, want = json.Unmarshal(raw, new([]string)) == nil, "a list of strings"
 	case appspec.TypeMap:
-		if json.Unmarshal(raw, new(map[string]string)) != nil {
-			return "an object of strings"
-		}
+		good, want = json.Unmarshal(raw, new(map[string]string)) == nil, "an object of strings"
 	case appspec.TypeObject:
-		if json.Unmarshal(raw, new(map[string]any)) != nil {
-			return "an object"
-		}
+		good, want = json.Unmarshal(raw, new(map[string]any)) == nil, "an object"
 	case appspec.TypeString:
-		switch {
-		case !isText:
-			return "a string"
-		case len(a.OneOf) > 0 && text != "" && !slices.Contains(a.OneOf, text):
-			return "one of " + strings.Join(a.OneOf, ", ")
+		good, want = isText, "a string"
+		if isText && text != "" && len(a.OneOf) > 0 {
+			good, want = slices.Contains(a.OneOf, text), "one of "+strings.Join(a.OneOf, ", ")
 		}
 	}
-	return ""
+	if good {
+		return ""
+	}
+	return want + span(a)
+}
+
+// inside tells whether a number is within the bounds of an attribute.
+func inside(a *appspec.Attribute, v float64) bool {
+	switch {
+	case v == 0 && (a.Zero || a.Default == ""): // as the fleet writes what was not set
+		return true
+	case a.Min == 0 && a.Max == 0:
+		return true
+	}
+	return v >= a.Min && v <= a.Max
 }
 
 // span tells the bounds of an attribute's values.
