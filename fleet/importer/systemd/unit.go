@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -256,89 +255,4 @@ func (u *unitFile) start(a *facts.App, env map[string]string) ([]string, error) 
 		a.Lost(v.at, "ExecStart="+last.prefix, "it asks for rights of its own: the app has those of its user")
 	}
 	return last.with(a, v.at, env), nil
-}
-
-// facts are what the unit says besides its command.
-func (u *unitFile) facts(a *facts.App) {
-	for _, key := range facts.SortedKeys(u.values) {
-		u.others(a, key)
-		name, ok := strings.CutPrefix(key, "Service.")
-		if !ok {
-			continue
-		}
-		v, _ := u.last(key)
-		fact := func(attribute, value string) facts.Fact {
-			return facts.Fact{Set: attribute, Value: value, Was: name + "=" + v.text, At: v.at}
-		}
-		set := func(attribute, value string) { a.Add(fact(attribute, value)) }
-		if quoted(v.text) && slices.Contains(withoutQuotes, name) {
-			a.Lost(v.at, name+"="+v.text, "quotes belong to the value of "+name+", so systemd makes nothing of it: write it without them")
-			continue
-		}
-		startedAs := func(attribute, value string) { a.StartedAs(fact(attribute, value)) }
-		switch name {
-		case "User":
-			startedAs("user", facts.UserName(v.text))
-		case "Group":
-			startedAs("group", facts.GroupName(v.text))
-		case "UMask":
-			startedAs("umask", v.text)
-		case "LimitNOFILE":
-			soft, _, _ := strings.Cut(v.text, ":")
-			set("limits.open_files", soft)
-		case "LimitNPROC":
-			set("limits.processes", v.text)
-		case "MemoryMax", "MemoryLimit":
-			set("limits.memory", strings.NewReplacer("K", "KiB", "M", "MiB", "G", "GiB").Replace(v.text))
-		case "TasksMax":
-			set("limits.tasks", v.text)
-		case "CPUQuota":
-			if n, err := strconv.ParseFloat(strings.TrimSuffix(v.text, "%"), 64); err == nil {
-				set("limits.cpu", strconv.FormatFloat(n/100, 'f', -1, 64))
-			} else if v.text != "" {
-				a.Lost(v.at, name+"="+v.text, "limits.cpu is a number of CPUs")
-			}
-		case "NoNewPrivileges":
-			set("no_new_privileges", strconv.FormatBool(facts.IsTrue(v.text)))
-		case "TimeoutStopSec":
-			if n := facts.LeadingInt(v.text); n > 0 && strconv.Itoa(n) == strings.TrimSuffix(v.text, "s") {
-				set("workers.stop_timeout", strconv.Itoa(n)+"s")
-			} else if v.text != "" {
-				a.Lost(v.at, name+"="+v.text, "workers.stop_timeout is a time such as 90s or 1m30s, which ends")
-			}
-		case "ExecStartPre", "ExecStartPost", "ExecStop", "ExecStopPost":
-			for _, one := range u.values[key] {
-				if name == "ExecStop" && strings.Contains(one.text, "MAINPID") {
-					continue
-				}
-				a.Lost(one.at, name+"="+facts.CommandText(one.text), "nothing is run around an app: commands of a release are stages of a deploy")
-			}
-		case "DynamicUser":
-			if facts.IsTrue(v.text) {
-				a.Lost(v.at, name+"="+v.text, "an app runs as a user that is there: make one (useradd --system NAME), and name it in user")
-			}
-		case "AmbientCapabilities", "CapabilityBoundingSet":
-			if name+"="+v.text != "AmbientCapabilities=CAP_NET_BIND_SERVICE" { // root's daemon opens the sockets
-				a.Lost(v.at, name+"="+v.text, "workers whose user is not root have no capabilities, whatever their port")
-			}
-		case "SupplementaryGroups":
-			a.Lost(v.at, name+"="+v.text, "workers have the groups of their user: usermod -a -G "+strings.Join(strings.Fields(v.text), ",")+" USER")
-		case "PrivateTmp", "ProtectSystem", "ProtectHome", "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths",
-			"RootDirectory", "PrivateDevices", "PrivateNetwork", "SystemCallFilter", "RestrictAddressFamilies":
-			a.Lost(v.at, name+"="+v.text, "write it into a drop-in of wsgid-fleet.service for all apps, or chroot = true")
-		case "RuntimeDirectory", "StateDirectory", "LogsDirectory", "CacheDirectory", "ConfigurationDirectory":
-			u.toBeMade(a, name)
-		case "StandardOutput", "StandardError":
-			if to, _, isFile := strings.Cut(v.text, ":"); isFile && to != "fd" || to == "null" || to == "tty" {
-				a.Lost(v.at, name+"="+v.text, "what the app prints is in its own log: read it by wsgid-fleet logs APP")
-			}
-		default:
-			if ownWay(a, name, u.values[key]) {
-				continue
-			}
-			if why := leftOut(name); why != "" && v.text != "" {
-				a.Lost(v.at, name+"="+facts.CommandText(v.text), why)
-			}
-		}
-	}
 }
