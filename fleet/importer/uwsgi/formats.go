@@ -123,11 +123,11 @@ func (c *config) readJSON(file, asked string, text []byte) error {
 		return fmt.Errorf("cannot read %s: it is not UTF-8: uWSGI does not start with it", file)
 	}
 	text = facts.WithoutComments(text)
-	d := &jsonOptions{text: text, dec: json.NewDecoder(bytes.NewReader(text))}
-	d.dec.UseNumber()
-	err := d.section(asked, func(key, value string, line int) error {
+	d := &jsonOptions{text: text, dec: json.NewDecoder(bytes.NewReader(text)), add: func(key, value string, line int) error {
 		return c.add(key, value, facts.Position{File: file, Line: line})
-	})
+	}}
+	d.dec.UseNumber()
+	err := d.section(asked)
 	if err != nil {
 		return fmt.Errorf("cannot read %s: %w", file, err)
 	}
@@ -137,13 +137,15 @@ func (c *config) readJSON(file, asked string, text []byte) error {
 type jsonOptions struct {
 	text []byte
 	dec  *json.Decoder
+	add  func(key, value string, line int) error
 }
 
 func (d *jsonOptions) line() int {
 	return 1 + bytes.Count(d.text[:min(int(d.dec.InputOffset()), len(d.text))], []byte("\n"))
 }
 
-func (d *jsonOptions) section(asked string, add func(key, value string, line int) error) error {
+// section reads the whole text, of which the first object of the name counts.
+func (d *jsonOptions) section(asked string) error {
 	if t, err := d.dec.Token(); err != nil || t != json.Delim('{') {
 		return errors.Join(errors.New("it is not a JSON object"), err)
 	}
@@ -153,42 +155,13 @@ func (d *jsonOptions) section(asked string, add func(key, value string, line int
 		if err != nil {
 			return err
 		}
-		if key != asked || found {
-			var skip json.RawMessage
-			if err := d.dec.Decode(&skip); err != nil {
-				return err
-			}
-			continue
+		if key == asked && !found {
+			found = true
+			err = d.options(asked)
+		} else {
+			err = d.dec.Decode(new(json.RawMessage))
 		}
-		found = true
-		if t, err := d.dec.Token(); err != nil || t != json.Delim('{') {
-			return errors.Join(fmt.Errorf("%q is not an object", asked), err)
-		}
-		for d.dec.More() {
-			name, err := d.dec.Token()
-			if err != nil {
-				return err
-			}
-			var v any
-			if err := d.dec.Decode(&v); err != nil {
-				return err
-			}
-			items, isList := v.([]any)
-			if !isList {
-				items = []any{v}
-			}
-			for _, item := range items {
-				value, ok := scalar(item)
-				if !ok {
-					continue
-				}
-				value, _, _ = strings.Cut(value, "\x00") // the end of a text in C
-				if err := add(name.(string), value, d.line()); err != nil {
-					return err
-				}
-			}
-		}
-		if _, err := d.dec.Token(); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -200,6 +173,47 @@ func (d *jsonOptions) section(asked string, add func(key, value string, line int
 	}
 	if !found {
 		return fmt.Errorf("it holds no object %q: uWSGI does not start with it", asked)
+	}
+	return nil
+}
+
+// options reads the object of the section.
+func (d *jsonOptions) options(asked string) error {
+	if t, err := d.dec.Token(); err != nil || t != json.Delim('{') {
+		return errors.Join(fmt.Errorf("%q is not an object", asked), err)
+	}
+	for d.dec.More() {
+		name, err := d.dec.Token()
+		if err != nil {
+			return err
+		}
+		var v any
+		if err := d.dec.Decode(&v); err != nil {
+			return err
+		}
+		if err := d.option(name.(string), v); err != nil {
+			return err
+		}
+	}
+	_, err := d.dec.Token()
+	return err
+}
+
+// option takes a value, or each of a list.
+func (d *jsonOptions) option(name string, v any) error {
+	items, isList := v.([]any)
+	if !isList {
+		items = []any{v}
+	}
+	for _, item := range items {
+		value, ok := scalar(item)
+		if !ok {
+			continue
+		}
+		value, _, _ = strings.Cut(value, "\x00") // the end of a text in C
+		if err := d.add(name, value, d.line()); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -231,9 +245,7 @@ func (c *config) readXML(file, section string, text []byte) error {
 		return nil, fmt.Errorf("its encoding is %s; save it as UTF-8", label)
 	}
 	fail := func(err error) error { return fmt.Errorf("cannot read %s: %w", file, err) }
-	depth, inside, found := 0, 0, false
-	key, mount, value, filled := "", "", "", false
-	line := 0
+	x := xmlOptions{section: section}
 	for {
 		token, err := dec.Token()
 		if errors.Is(err, io.EOF) {
@@ -244,52 +256,87 @@ func (c *config) readXML(file, section string, text []byte) error {
 		}
 		switch t := token.(type) {
 		case xml.StartElement:
-			depth++
-			id := xmlAttribute(t, "id")
-			switch {
-			case inside == 0 && !found && t.Name.Local == "uwsgi" && depth <= 2 && (section == "" || id == "" || id == section):
-				inside, found = depth, true
-			case inside > 0 && depth == inside+1:
-				key, mount, value, filled = t.Name.Local, xmlAttribute(t, "mountpoint"), "", false
-				if section != "" && id != "" && id != section {
-					key = ""
-				}
-				line, _ = dec.InputPos()
-			}
+			line, _ := dec.InputPos()
+			x.start(t, facts.Position{File: file, Line: line})
 		case xml.CharData:
-			if inside > 0 && depth > inside && key != "" && (!filled || key == "app") {
-				value, filled = value+string(t), true
-			}
+			x.chars(string(t))
 		case xml.EndElement:
-			if inside > 0 && depth == inside+1 && key != "" {
-				if err := c.addXML(key, value, mount, filled, facts.Position{File: file, Line: line}); err != nil {
+			if o, whole := x.end(); whole {
+				if err := c.addXML(o); err != nil {
 					return err
 				}
-				key = ""
 			}
-			if depth == inside {
-				inside = 0
-			}
-			depth--
 		}
 	}
-	if !found {
+	if !x.found {
 		return fail(errors.New("it holds no element <uwsgi>: uWSGI does not start with it"))
 	}
 	return nil
 }
 
-func (c *config) addXML(key, value, mount string, filled bool, at facts.Position) error {
+// xmlOptions follows a document to the elements of its first <uwsgi>, or of that whose id
+// is the section's.
+type xmlOptions struct {
+	section string
+	depth   int
+	inside  int  // the depth of <uwsgi>; 0: it is outside
+	found   bool // there was one
+	option  xmlOption
+}
+
+// xmlOption is an element that is one option; without a key it is none.
+type xmlOption struct {
+	key, mount, value string
+	filled            bool // it has a text, if only an empty one
+	at                facts.Position
+}
+
+func (x *xmlOptions) start(t xml.StartElement, at facts.Position) {
+	x.depth++
+	id := xmlAttribute(t, "id")
+	ofSection := x.section == "" || id == "" || id == x.section
 	switch {
-	case key == "app":
-		if mount != "" {
-			return c.add("mount", mount+"="+strings.TrimSpace(value), at)
+	case x.inside == 0 && !x.found && t.Name.Local == "uwsgi" && x.depth <= 2 && ofSection:
+		x.inside, x.found = x.depth, true
+	case x.inside > 0 && x.depth == x.inside+1:
+		x.option = xmlOption{}
+		if ofSection {
+			x.option = xmlOption{key: t.Name.Local, mount: xmlAttribute(t, "mountpoint"), at: at}
+		}
+	}
+}
+
+// chars takes the first text of an option; of an app all of them, as elements stand between.
+func (x *xmlOptions) chars(text string) {
+	if o := &x.option; x.inside > 0 && x.depth > x.inside && o.key != "" && (!o.filled || o.key == "app") {
+		o.value, o.filled = o.value+text, true
+	}
+}
+
+// end is the option that ends here; whole is false where none does.
+func (x *xmlOptions) end() (o xmlOption, whole bool) {
+	if x.inside > 0 && x.depth == x.inside+1 && x.option.key != "" {
+		o, whole = x.option, true
+		x.option = xmlOption{}
+	}
+	if x.depth == x.inside {
+		x.inside = 0
+	}
+	x.depth--
+	return o, whole
+}
+
+func (c *config) addXML(o xmlOption) error {
+	switch {
+	case o.key == "app":
+		if o.mount != "" {
+			return c.add("mount", o.mount+"="+strings.TrimSpace(o.value), o.at)
 		}
 		return nil
-	case !filled:
-		value = "1"
+	case !o.filled:
+		o.value = "1"
 	}
-	return c.add(key, value, at)
+	return c.add(o.key, o.value, o.at)
 }
 
 func xmlAttribute(t xml.StartElement, name string) string {
