@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/shellwords"
@@ -20,6 +21,9 @@ const mostInstances = 200
 
 // instances fills name and command of each process of a program that has several.
 func (c *conf) instances(p *program, raw map[string]entry, names map[string]string) error {
+	if p.processes > 1 && !strings.Contains(raw["process_name"].text, "process_num") {
+		return fmt.Errorf("%s: numprocs = %d: process_name holds no %%(process_num)s: supervisord does not start with it", raw["numprocs"].at, p.processes)
+	}
 	if p.processes < 2 || p.processes > mostInstances {
 		return nil
 	}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/command"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
-	"github.com/wsgid-fleet/wsgid-fleet/fleet/shellwords"
 )
 
 // conf is a configuration of supervisord with what it includes: sections
@@ -138,18 +137,6 @@ func (c *conf) section(name string) map[string]entry {
 	return all
 }
 
-// program is a section [program:NAME] with its values filled.
-type program struct {
-	name, group string
-	values      map[string]entry
-	env         []facts.Fact
-	command     facts.Command
-	processes   int
-	instances   []instance // one for each process, where there are several and not too many
-	asked       []string   // what was taken from the environment of this shell
-	fails       error      // why supervisord cannot start it
-}
-
 func (c *conf) apps(path string) ([]*facts.App, error) {
 	var errs []error
 	var programs []*program
@@ -200,7 +187,8 @@ func (c *conf) apps(path string) ([]*facts.App, error) {
 			errs = append(errs, fmt.Errorf("%s: program %s starts no WSGI server that is known here, and it cannot be told which app it belongs to: %s", p.command.At, p.name, p.command.Was))
 			continue
 		}
-		c.beside(home, p, programs, web)
+		main := slices.IndexFunc(programs, func(other *program) bool { return web[other.name] == home })
+		p.beside(home, programs[main])
 	}
 	for _, section := range listeners {
 		if len(apps) > 0 {
@@ -232,100 +220,6 @@ func (c *conf) homeOf(p *program, all []*program, web map[string]*facts.App) *fa
 		return found[0]
 	}
 	return nil
-}
-
-// numbers are the bases of what is a number.
-var numbers = map[string]int{"numprocs": 10, "numprocs_start": 10, "priority": 10, "startretries": 10, "startsecs": 10, "stopwaitsecs": 10, "umask": 8}
-
-// program fills the values of a section.
-func (c *conf) program(section, name string) (*program, error) {
-	p := &program{name: name, values: map[string]entry{}, processes: 1}
-	for _, s := range c.order {
-		if group, ok := strings.CutPrefix(s, "group:"); ok &&
-			slices.Contains(strings.FieldsFunc(c.section(s)["programs"].text, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' }), name) {
-			p.group = group
-		}
-	}
-	host, _ := os.Hostname()
-	group := p.group
-	if group == "" {
-		group = name
-	}
-	names := map[string]string{"program_name": name, "group_name": group, "here": c.here, "process_num": "0", "numprocs": "1", "host_node_name": host}
-	raw := c.section(section)
-	if n := raw["numprocs"]; n.text != "" {
-		p.processes = facts.LeadingInt(n.text)
-		names["numprocs"] = n.text
-	}
-	if n := raw["numprocs_start"]; n.text != "" {
-		names["process_num"] = n.text
-	}
-	c.asked = nil
-	defer func() { p.asked = c.asked }()
-	own := c.own(raw["environment"], names)
-	for key, v := range raw {
-		known := names
-		if afterEnvironment(key) {
-			known = own
-		}
-		text, err := c.expand(v.text, known)
-		if err != nil && key != "stdout_logfile" && key != "stderr_logfile" {
-			return nil, fmt.Errorf("%s: %s: %w", v.at, key, err)
-		}
-		if base, ok := numbers[key]; ok {
-			if _, err := strconv.ParseInt(text, base, 64); err != nil {
-				return nil, fmt.Errorf("%s: %s = %s: it is not a number: supervisord does not start with it", v.at, key, text)
-			}
-		}
-		p.values[key] = entry{text, v.at}
-	}
-	if p.processes > 1 && !strings.Contains(raw["process_name"].text, "process_num") {
-		return nil, fmt.Errorf("%s: numprocs = %d: process_name holds no %%(process_num)s: supervisord does not start with it", raw["numprocs"].at, p.processes)
-	}
-	if err := c.instances(p, raw, own); err != nil {
-		return nil, err
-	}
-	argv, err := shellwords.Shlex(p.values["command"].text)
-	if err != nil { // supervisord itself starts all the same
-		p.fails = fmt.Errorf("%s: command = %s: supervisord cannot start it: %w", p.values["command"].at, facts.CommandText(p.values["command"].text), err)
-	}
-	if len(argv) == 0 {
-		return nil, fmt.Errorf("%s: program %s has no command", p.values["command"].at, name)
-	}
-	p.command = facts.Command{Argv: argv, Dir: p.values["directory"].text, Was: "command = " + facts.CommandText(p.values["command"].text), At: p.values["command"].at, Env: map[string]string{}}
-	if p.command.Dir == "" {
-		p.command.Dir = c.section("supervisord")["directory"].text
-	}
-	if p.command.Dir == "" {
-		p.command.Dir = c.here
-	}
-	global := c.section("supervisord")["environment"]
-	if global.text != "" {
-		// It is filled twice there.
-		text, err := c.expand(global.text, names)
-		if err == nil {
-			text, err = c.expand(text, names)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: environment: %w", global.at, err)
-		}
-		global.text = text
-	}
-	for _, v := range []entry{global, p.values["environment"]} {
-		pairs, err := pairs(v.text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: environment: %w", v.at, err)
-		}
-		for _, kv := range pairs {
-			p.command.Env[kv[0]] = kv[1]
-			p.env = append(p.env, facts.Fact{Set: facts.SetEnv, Key: kv[0], Value: kv[1], At: v.at})
-			if kv[2] != "" {
-				p.env = append(p.env, facts.Fact{Set: facts.SetNote, Was: "environment " + kv[0], At: v.at,
-					Value: "supervisord ends the value at " + kv[2] + ", which stands outside of quotes: if more was meant, write it into env"})
-			}
-		}
-	}
-	return p, nil
 }
 
 func (c *conf) facts(a *facts.App, p *program) {
