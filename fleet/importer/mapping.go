@@ -210,12 +210,6 @@ func withoutHome(path string) string {
 // valueOf is a fact's value as a spec has it in JSON, if the attribute takes it.
 func valueOf(a *appspec.Attribute, f facts.Fact) (any, error) {
 	text := f.Value
-	inRange := func(n float64) error {
-		if a.Zero && n == 0 || a.Min == 0 && a.Max == 0 || n >= a.Min && n <= a.Max {
-			return nil
-		}
-		return fmt.Errorf("%s is %s", a.Path, "out of the range that it takes here")
-	}
 	switch a.Type {
 	case appspec.TypeBool:
 		return text == "true", nil
@@ -224,19 +218,19 @@ func valueOf(a *appspec.Attribute, f facts.Fact) (any, error) {
 		if err != nil {
 			return nil, fmt.Errorf("it is not a number")
 		}
-		return json.Number(text), inRange(n)
+		return json.Number(text), inRange(a, n)
 	case appspec.TypeDuration:
 		t, err := time.ParseDuration(text)
 		if err != nil {
 			return nil, fmt.Errorf("it is not a time")
 		}
-		return appspec.DurationText(t), inRange(float64(t))
+		return appspec.DurationText(t), inRange(a, float64(t))
 	case appspec.TypeSize:
 		n, err := appspec.ParseSize(text)
 		if err != nil {
 			return nil, fmt.Errorf("it is not a size")
 		}
-		return json.Number(strconv.FormatUint(uint64(n), 10)), inRange(float64(n))
+		return json.Number(strconv.FormatUint(uint64(n), 10)), inRange(a, float64(n))
 	case appspec.TypeMode:
 		n, err := strconv.ParseUint(text, 8, 32)
 		if err != nil || n > 0o777 {
@@ -244,29 +238,44 @@ func valueOf(a *appspec.Attribute, f facts.Fact) (any, error) {
 		}
 		return json.Number(strconv.FormatUint(n, 10)), nil
 	case appspec.TypeList:
-		list := make([]any, len(f.List))
-		for i, item := range f.List {
-			if instead, ok := a.Check(item); !ok {
-				return nil, fmt.Errorf("%s does not take %s: %s", a.Path, appspec.Quote(item), instead)
-			}
-			list[i] = item
-		}
-		return list, nil
+		return checkedList(a, f.List)
 	default:
-		if instead, ok := a.Check(text); !ok {
-			if instead == "" {
-				return nil, fmt.Errorf("%s takes %s", a.Path, a.Form)
-			}
-			if a.Path == "wsgi_app" && strings.HasSuffix(text, ")") {
-				instead = "a factory gets no arguments here: put what calls it, such as application = " + facts.HideSecrets(factoryOf(text)) + ", into a module, and name that"
-			}
-			return nil, fmt.Errorf("%s does not take %s: %s", a.Path, appspec.Quote(text), instead)
-		}
-		if len(a.OneOf) > 0 && !slices.Contains(a.OneOf, text) {
-			return nil, fmt.Errorf("%s takes one of %s", a.Path, strings.Join(a.OneOf, ", "))
-		}
-		return text, nil
+		return checkedText(a, text)
 	}
+}
+
+func inRange(a *appspec.Attribute, n float64) error {
+	if a.Zero && n == 0 || a.Min == 0 && a.Max == 0 || n >= a.Min && n <= a.Max {
+		return nil
+	}
+	return fmt.Errorf("%s is out of the range that it takes here", a.Path)
+}
+
+func checkedList(a *appspec.Attribute, items []string) (any, error) {
+	list := make([]any, len(items))
+	for i, item := range items {
+		if instead, ok := a.Check(item); !ok {
+			return nil, fmt.Errorf("%s does not take %s: %s", a.Path, appspec.Quote(item), instead)
+		}
+		list[i] = item
+	}
+	return list, nil
+}
+
+func checkedText(a *appspec.Attribute, text string) (any, error) {
+	instead, ok := a.Check(text)
+	switch {
+	case !ok && instead == "":
+		return nil, fmt.Errorf("%s takes %s", a.Path, a.Form)
+	case !ok && a.Path == "wsgi_app" && strings.HasSuffix(text, ")"):
+		return nil, fmt.Errorf("%s does not take %s: a factory gets no arguments here: put what calls it, such as application = %s, into a module, and name that",
+			a.Path, appspec.Quote(text), facts.HideSecrets(factoryOf(text)))
+	case !ok:
+		return nil, fmt.Errorf("%s does not take %s: %s", a.Path, appspec.Quote(text), instead)
+	case len(a.OneOf) > 0 && !slices.Contains(a.OneOf, text):
+		return nil, fmt.Errorf("%s takes one of %s", a.Path, strings.Join(a.OneOf, ", "))
+	}
+	return text, nil
 }
 
 // factoryOf is the call of an application such as shop:create_app("x").
