@@ -159,7 +159,7 @@ var directOpeners = []struct {
 		"fleet/importer/facts/owner.go OwnerOf",
 		"fleet/importer/gunicorn/gunicorn.go ofFile",
 		"fleet/importer/mapping.go isFile",
-		"fleet/importer/procfile/procfile.go Read",
+		"fleet/importer/procfile/procfile.go find",
 		"fleet/importer/procfile/options.go environment",
 		"fleet/importer/supervisord/supervisord.go readAll",
 		"fleet/importer/systemd/command.go rootShell", // /etc/passwd

@@ -82,22 +82,8 @@ func parseArgs(args []string, at facts.Position, prefix string) (map[string]fact
 			rest = append(rest, arg)
 			continue
 		}
-		name, value, has := strings.Cut(arg, "=")
-		if !strings.HasPrefix(arg, "--") && len(arg) > 2 {
-			name, value, has = arg[:2], strings.TrimPrefix(arg[2:], "="), true
-		}
-		key := flags[name]
-		if key == "" && strings.HasPrefix(name, "--") { // argparse takes what begins one name alone
-			var found []string
-			for flag := range flags {
-				if strings.HasPrefix(flag, name) {
-					found = append(found, flag)
-				}
-			}
-			if len(found) == 1 {
-				key = flags[found[0]]
-			}
-		}
+		name, value, has := cutOption(arg)
+		key := settingOf(name)
 		switch {
 		case key == "":
 			return nil, nil, fmt.Errorf("%s: gunicorn has no option %s, and does not start with it", at, name)
@@ -126,6 +112,32 @@ func parseArgs(args []string, at facts.Position, prefix string) (map[string]fact
 		settings[key] = s
 	}
 	return settings, rest, nil
+}
+
+// cutOption takes an option and its value apart; has is false where none is written to it.
+func cutOption(arg string) (name, value string, has bool) {
+	if !strings.HasPrefix(arg, "--") && len(arg) > 2 {
+		return arg[:2], strings.TrimPrefix(arg[2:], "="), true
+	}
+	return strings.Cut(arg, "=")
+}
+
+// settingOf is the setting of an option; empty: there is none. Of a long one argparse takes
+// also what begins one name alone.
+func settingOf(option string) string {
+	if key := flags[option]; key != "" || !strings.HasPrefix(option, "--") {
+		return key
+	}
+	var found []string
+	for flag := range flags {
+		if strings.HasPrefix(flag, option) {
+			found = append(found, flag)
+		}
+	}
+	if len(found) != 1 {
+		return ""
+	}
+	return flags[found[0]]
 }
 
 // addFacts makes facts of settings.

@@ -27,93 +27,122 @@ var (
 	envLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([A-Za-z_0-9]+)=(.*)$`) })
 )
 
+// procfile is one on its way to an app.
+type procfile struct {
+	o     facts.Options
+	app   *facts.App
+	dir   string
+	opts  options
+	env   map[string]string
+	names []string // of env, in their order
+	port  int      // of the next line
+	web   bool     // a line serves already
+}
+
 // Read reads a Procfile with the .foreman and .env beside it, as foreman does: .env beats the
 // environment, a process of the same name is one more, and each line of the file has a
 // port of its own.
 func Read(o facts.Options, path string) ([]*facts.App, error) {
-	abs, err := filepath.Abs(path)
+	file, opts, err := find(path)
 	if err != nil {
 		return nil, err
 	}
-	folder := filepath.Dir(abs)
-	info, err := os.Stat(abs)
-	whole := err == nil && info.IsDir()
-	if whole {
-		folder = abs
-	}
-	opts, err := optionsOf(folder)
+	text, err := facts.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	if whole {
-		abs = filepath.Join(abs, facts.Either(opts["procfile"].value, "Procfile"))
-	}
-	text, err := facts.ReadFile(abs)
-	if err != nil {
-		return nil, err
-	}
-	dir := filepath.Dir(abs)
+	dir := filepath.Dir(file)
 	env, names, found, err := opts.environment(dir)
 	if err != nil {
 		return nil, err
 	}
-	a := &facts.App{Name: facts.AppNameOf(dir), Source: abs + " (Procfile)"}
-	a.Facts = append(a.Facts, found...)
-	opts.tell(a, abs)
-	web, number, base := 0, 0, basePort(o, opts, env)
-	lines := 0
-	for line := range strings.SplitSeq(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n") {
-		number++
+	a := &facts.App{Name: facts.AppNameOf(dir), Source: file + " (Procfile)", Facts: found}
+	opts.tell(a, file)
+	p := &procfile{o: o, app: a, dir: dir, opts: opts, env: env, names: names, port: basePort(o, opts, env)}
+	for i, line := range strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n") {
 		m := procLine().FindStringSubmatch(line)
 		if m == nil {
 			continue
 		}
-		at := facts.Position{File: abs, Line: number}
-		name, text := m[1], m[2]
-		own := maps.Clone(env)
-		own["PORT"], own["PS"] = strconv.Itoa(base+100*lines), name+".1"
-		lines++
-		c := facts.Command{Dir: dir, Was: name + ": " + facts.CommandText(text), At: at, Env: own}
-		trial := &facts.App{Name: a.Name}
-		c = command.OfShell(trial, c, filled(text, names, own), ": make it a stage of a deploy")
-		server, err := command.Service(o, trial, c)
-		if err != nil {
+		if err := p.line(m[1], m[2], facts.Position{File: file, Line: i + 1}); err != nil {
 			return nil, err
 		}
-		switch {
-		case server == "" && name == "release":
-			a.Add(facts.Fact{Set: facts.SetStage, Key: name, List: command.Whole(filled(text, names, own), own), Was: c.Was, At: at})
-		case server == "":
-			for _, f := range trial.Facts {
-				if f.Set == facts.SetLost || f.Set == facts.SetNote {
-					a.Add(f)
-				}
-			}
-			count := ""
-			if n := opts.count(name); n != 1 {
-				count = strconv.Itoa(n)
-			}
-			a.Add(facts.Fact{Set: facts.SetProcess, Key: name, List: c.Argv, Value: count, Was: c.Was, At: at})
-		case web > 0:
-			a.Lost(at, c.Was, "an app has one application: make an app of its own for it")
-		default:
-			web++
-			if n := opts.count(name); n != 1 {
-				given := opts["formation"]
-				a.Lost(given.at, given.was("formation"), fmt.Sprintf("foreman started %d of %s, each on a port of its own; one master serves the app: write workers { count = … } for more processes", n, name))
-			}
-			for i, f := range trial.Facts {
-				if f.Set == facts.SetDirectory && f.Was == "" {
-					trial.Facts[i].Was, trial.Facts[i].At = "the Procfile's folder", at
-				}
-			}
-			a.Facts = append(a.Facts, trial.Facts...)
-		}
 	}
-	if web == 0 {
+	if !p.web {
 		return nil, errors.New("none of its processes starts a WSGI server that is known here (" + command.KnownServers + ")")
 	}
 	return []*facts.App{a}, nil
+}
+
+// find is the Procfile that a path names, itself or by its folder, and what foreman takes
+// from the folder.
+func find(path string) (file string, opts options, err error) {
+	if file, err = filepath.Abs(path); err != nil {
+		return "", nil, err
+	}
+	info, err := os.Stat(file)
+	if err != nil || !info.IsDir() {
+		opts, err = optionsOf(filepath.Dir(file))
+		return file, opts, err
+	}
+	opts, err = optionsOf(file)
+	return filepath.Join(file, facts.Either(opts["procfile"].value, "Procfile")), opts, err
+}
+
+// line takes one process: the first that serves is the app, what serves nothing runs beside
+// it, and what is for a release is a stage of a deploy.
+func (p *procfile) line(name, text string, at facts.Position) error {
+	own := maps.Clone(p.env)
+	own["PORT"], own["PS"] = strconv.Itoa(p.port), name+".1"
+	p.port += 100
+	trial := &facts.App{Name: p.app.Name}
+	c := facts.Command{Dir: p.dir, Was: name + ": " + facts.CommandText(text), At: at, Env: own}
+	text = filled(text, p.names, own)
+	c = command.OfShell(trial, c, text, ": make it a stage of a deploy")
+	server, err := command.Service(p.o, trial, c)
+	if err != nil {
+		return err
+	}
+	switch {
+	case server == "" && name == "release":
+		p.app.Add(facts.Fact{Set: facts.SetStage, Key: name, List: command.Whole(text, own), Was: c.Was, At: at})
+	case server == "":
+		p.beside(name, c, trial)
+	case p.web:
+		p.app.Lost(at, c.Was, "an app has one application: make an app of its own for it")
+	default:
+		p.web = true
+		p.serves(name, at, trial)
+	}
+	return nil
+}
+
+// beside adds a process that serves nothing, with what is to be said of its command.
+func (p *procfile) beside(name string, c facts.Command, trial *facts.App) {
+	for _, f := range trial.Facts {
+		if f.Set == facts.SetLost || f.Set == facts.SetNote {
+			p.app.Add(f)
+		}
+	}
+	count := ""
+	if n := p.opts.count(name); n != 1 {
+		count = strconv.Itoa(n)
+	}
+	p.app.Add(facts.Fact{Set: facts.SetProcess, Key: name, List: c.Argv, Value: count, Was: c.Was, At: c.At})
+}
+
+// serves makes the app of a process that serves.
+func (p *procfile) serves(name string, at facts.Position, trial *facts.App) {
+	if n := p.opts.count(name); n != 1 {
+		given := p.opts["formation"]
+		p.app.Lost(given.at, given.was("formation"), fmt.Sprintf("foreman started %d of %s, each on a port of its own; one master serves the app: write workers { count = … } for more processes", n, name))
+	}
+	for _, f := range trial.Facts {
+		if f.Set == facts.SetDirectory && f.Was == "" {
+			f.Was, f.At = "the Procfile's folder", at
+		}
+		p.app.Add(f)
+	}
 }
 
 // basePort is the port of the first line; each further line has one that is 100 higher.
