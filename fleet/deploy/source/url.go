@@ -43,89 +43,92 @@ func Check(repository string) error {
 // parse checks a URL and takes it apart. Of ssh's short form it makes the long
 // one, but for the path.
 func parse(s string) (transport, *url.URL, error) {
-	fail := func(format string, args ...any) (transport, *url.URL, error) {
-		return "", nil, fmt.Errorf("repository %q: %w", shown(s), fmt.Errorf(format, args...))
-	}
-	switch {
-	case s == "":
+	if s == "" {
 		return "", nil, errors.New("repository is empty: " + forms)
-	case strings.HasPrefix(s, "-"):
-		return fail("it begins with -, which programs would read as an option: %s", forms)
-	case strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }):
-		return fail("it has white space or a control character in it; in a URL a blank is %%20")
 	}
-	if !strings.Contains(s, "://") {
-		if name, _, ok := strings.Cut(s, "::"); ok && !strings.ContainsAny(name, "/@[") {
-			return fail("%s:: is a transport that runs a program, which is not allowed: %s", name, forms)
-		}
-		if strings.HasPrefix(s, "/") {
-			return fail("for a folder of this machine write file://%s", path.Clean(s))
-		}
-		m := scp().FindStringSubmatch(s)
-		if maskedURL(s) != s {
-			return fail("it contains a password; ssh needs none: name a key in ssh_key")
-		}
-		if m == nil {
-			return fail("it is not a URL: %s", forms)
-		}
-		if strings.HasPrefix(m[3], "-") {
-			return fail("its path begins with -, which programs would read as an option: write ./%s", m[3])
-		}
-		u := &url.URL{Scheme: "ssh", Host: m[2], Path: m[3]}
-		if m[1] != "" {
-			u.User = url.User(m[1])
-		}
-		return ssh, u, nil
+	u, err := parseAny(s)
+	if err != nil {
+		return "", nil, fmt.Errorf("repository %q: %w", shown(s), err)
+	}
+	return transport(u.Scheme), u, nil
+}
+
+func parseAny(s string) (*url.URL, error) {
+	switch {
+	case strings.HasPrefix(s, "-"):
+		return nil, fmt.Errorf("it begins with -, which programs would read as an option: %s", forms)
+	case strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }):
+		return nil, errors.New("it has white space or a control character in it; in a URL a blank is %20")
+	case !strings.Contains(s, "://"):
+		return parseShort(s)
 	}
 	u, err := url.Parse(s)
 	if err != nil {
 		if parse, ok := errors.AsType[*url.Error](err); ok {
 			err = parse.Err // the whole one repeats the URL
 		}
-		return fail("it is not a URL: %w", errors.New(maskedURL(err.Error())))
+		return nil, fmt.Errorf("it is not a URL: %w", errors.New(maskedURL(err.Error())))
 	}
-	if _, has := u.User.Password(); has {
-		return fail("it contains a password, which anyone could read in the spec and the logs: use ssh with a key (ssh_key), or put the password into ~/.netrc of the app's user")
+	switch _, secret := u.User.Password(); {
+	case secret:
+		return nil, errors.New("it contains a password, which anyone could read in the spec and the logs: use ssh with a key (ssh_key), or put the password into ~/.netrc of the app's user")
+	case u.Fragment != "" || strings.HasSuffix(s, "#"):
+		return nil, errors.New("it contains a #: name the branch in `branch`, a tag or an object id in `commit`")
+	case u.RawQuery != "" || u.ForceQuery:
+		return nil, errors.New("it contains a ?, which no repository needs; a token belongs in ~/.netrc of the app's user")
+	case strings.Trim(u.Path, "/") == "":
+		return nil, fmt.Errorf("it names no repository on the host: %s", forms)
 	}
-	if u.Fragment != "" || strings.HasSuffix(s, "#") {
-		return fail("it contains a #: name the branch in `branch`, a tag or an object id in `commit`")
+	return u, checkTransport(u)
+}
+
+// parseShort reads ssh's short form.
+func parseShort(s string) (*url.URL, error) {
+	if name, _, ok := strings.Cut(s, "::"); ok && !strings.ContainsAny(name, "/@[") {
+		return nil, fmt.Errorf("%s:: is a transport that runs a program, which is not allowed: %s", name, forms)
 	}
-	if u.RawQuery != "" || u.ForceQuery {
-		return fail("it contains a ?, which no repository needs; a token belongs in ~/.netrc of the app's user")
+	m := scp().FindStringSubmatch(s)
+	switch {
+	case strings.HasPrefix(s, "/"):
+		return nil, fmt.Errorf("for a folder of this machine write file://%s", path.Clean(s))
+	case maskedURL(s) != s:
+		return nil, errors.New("it contains a password; ssh needs none: name a key in ssh_key")
+	case m == nil:
+		return nil, fmt.Errorf("it is not a URL: %s", forms)
+	case strings.HasPrefix(m[3], "-"):
+		return nil, fmt.Errorf("its path begins with -, which programs would read as an option: write ./%s", m[3])
 	}
-	if strings.Trim(u.Path, "/") == "" {
-		return fail("it names no repository on the host: %s", forms)
+	u := &url.URL{Scheme: string(ssh), Host: m[2], Path: m[3]}
+	if m[1] != "" {
+		u.User = url.User(m[1])
+	}
+	return u, nil
+}
+
+// checkTransport tells what a transport does not take of a URL, or what to write for one
+// that is not taken.
+func checkTransport(u *url.URL) error {
+	switch t := transport(u.Scheme); {
+	case t == file && u.Host != "":
+		return fmt.Errorf("after file:// comes an absolute path: write file:///%s", u.Host+u.Path)
+	case t == https && u.User != nil:
+		return errors.New("it contains a user, which is often a token: leave it out, and put user and password into ~/.netrc of the app's user")
+	case (t == https || t == ssh) && u.Hostname() == "":
+		return fmt.Errorf("it has no host: %s", forms)
+	case t == ssh && !sshHost().MatchString(u.Hostname()):
+		return errors.New("ssh would take its host for something else")
+	case t == ssh && u.User != nil && !sshUser().MatchString(u.User.Username()):
+		return errors.New("ssh would take its user for something else")
 	}
 	switch u.Scheme {
-	case "https":
-		if u.User != nil {
-			return fail("it contains a user, which is often a token: leave it out, and put user and password into ~/.netrc of the app's user")
-		}
-		if u.Hostname() == "" {
-			return fail("it has no host: %s", forms)
-		}
-		return https, u, nil
-	case "ssh":
-		switch {
-		case u.Hostname() == "":
-			return fail("it has no host: %s", forms)
-		case !sshHost().MatchString(u.Hostname()):
-			return fail("ssh would take its host for something else")
-		case u.User != nil && !sshUser().MatchString(u.User.Username()):
-			return fail("ssh would take its user for something else")
-		}
-		return ssh, u, nil
-	case "file":
-		if u.Host != "" {
-			return fail("after file:// comes an absolute path: write file:///%s", u.Host+u.Path)
-		}
-		return file, u, nil
+	case string(https), string(ssh), string(file):
+		return nil
 	case "http", "git", "ftp", "ftps":
-		return fail("%s:// can be read and changed in transit: write https://", u.Scheme)
+		return fmt.Errorf("%s:// can be read and changed in transit: write https://", u.Scheme)
 	case "git+ssh", "ssh+git":
-		return fail("write ssh:// for %s://", u.Scheme)
+		return fmt.Errorf("write ssh:// for %s://", u.Scheme)
 	}
-	return fail("%s:// is not a transport for a repository: %s", u.Scheme, forms)
+	return fmt.Errorf("%s:// is not a transport for a repository: %s", u.Scheme, forms)
 }
 
 var userinfo = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([a-z+]+://)?[^/@]*:[^/@]*@`) })
