@@ -11,8 +11,29 @@ import (
 
 // listeners are the listening TCP sockets of this machine, with their processes where
 // these may be looked at.
-func listeners(system fs.FS) (all []Listener) {
-	inodes := map[string][]int{} // by inode, indexes of all
+func listeners(system fs.FS) []Listener {
+	all, byInode := listening(system)
+	processes, _ := fs.ReadDir(system, "proc")
+	for _, p := range processes {
+		pid, err := strconv.Atoi(p.Name())
+		if err != nil {
+			continue
+		}
+		for _, inode := range socketsOf(system, p.Name()) {
+			for _, i := range byInode[inode] {
+				name, ours := process(system, p.Name())
+				if all[i].PID == 0 || ours { // one of ours may have it from systemd
+					all[i].PID, all[i].Name, all[i].Ours = pid, name, ours
+				}
+			}
+		}
+	}
+	return all
+}
+
+// listening are the sockets as the kernel lists them; byInode has their indexes.
+func listening(system fs.FS) (all []Listener, byInode map[string][]int) {
+	byInode = map[string][]int{}
 	for _, file := range []string{"proc/net/tcp", "proc/net/tcp6"} {
 		b, err := fs.ReadFile(system, file)
 		if err != nil {
@@ -24,40 +45,28 @@ func listeners(system fs.FS) (all []Listener) {
 				continue
 			}
 			if host, port, ok := address(f[1]); ok {
-				inodes[f[9]] = append(inodes[f[9]], len(all))
+				byInode[f[9]] = append(byInode[f[9]], len(all))
 				all = append(all, Listener{Host: host, Port: port})
 			}
 		}
 	}
-	processes, _ := fs.ReadDir(system, "proc")
-	for _, p := range processes {
-		pid, err := strconv.Atoi(p.Name())
+	return all, byInode
+}
+
+// socketsOf are the inodes of the sockets that a process has open, where it may be looked at.
+func socketsOf(system fs.FS, pid string) (inodes []string) {
+	dir := path.Join("proc", pid, "fd")
+	fds, _ := fs.ReadDir(system, dir)
+	for _, fd := range fds {
+		to, err := fs.ReadLink(system, path.Join(dir, fd.Name()))
 		if err != nil {
 			continue
 		}
-		dir := path.Join("proc", p.Name(), "fd")
-		fds, err := fs.ReadDir(system, dir)
-		if err != nil {
-			continue
-		}
-		for _, fd := range fds {
-			to, err := fs.ReadLink(system, path.Join(dir, fd.Name()))
-			if err != nil {
-				continue
-			}
-			inode, ok := strings.CutPrefix(to, "socket:[")
-			if !ok {
-				continue
-			}
-			for _, i := range inodes[strings.TrimSuffix(inode, "]")] {
-				name, ours := process(system, p.Name())
-				if all[i].PID == 0 || ours { // one of ours may have it from systemd
-					all[i].PID, all[i].Name, all[i].Ours = pid, name, ours
-				}
-			}
+		if inode, ok := strings.CutPrefix(to, "socket:["); ok {
+			inodes = append(inodes, strings.TrimSuffix(inode, "]"))
 		}
 	}
-	return all
+	return inodes
 }
 
 // process is the name of one, and whether it is of this program.
