@@ -3,6 +3,7 @@ package checkout
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -18,42 +19,10 @@ var (
 // ofDjango are the projects of Django: a manage.py that names settings.
 func (l *looker) ofDjango() (all []Candidate) {
 	for _, root := range l.roots {
-		m := settingsModule().FindStringSubmatch(l.text(path.Join(root, "manage.py")))
-		if m == nil {
-			continue
+		manage := path.Join(root, "manage.py")
+		if m := settingsModule().FindStringSubmatch(l.text(manage)); m != nil {
+			all = append(all, l.djangoProject(root, manage, m[1]))
 		}
-		manage, settings := path.Join(root, "manage.py"), m[1]
-		c := Candidate{Code: root}
-		pkg, _, _ := strings.Cut(settings, ".")
-		modules := []string{pkg + ".wsgi", "wsgi", "config.wsgi"}
-		if m := wsgiApplication().FindStringSubmatch(l.settingsText(root, settings)); m != nil && m[2] == "application" {
-			modules = append([]string{m[1]}, modules...)
-		}
-		for _, module := range modules {
-			file := l.module(root, module)
-			if file == "" {
-				continue
-			}
-			text := l.text(file)
-			for _, d := range definitions(text) {
-				if d.name == "application" && c.App == "" {
-					c.App = module + ":application"
-					c.Why = fmt.Sprintf("a Django project: %s names the settings %s, and line %d of %s the application", manage, settings, d.line, file)
-				}
-			}
-			if s := settingsModule().FindStringSubmatch(text); c.App != "" && s != nil && s[1] != settings {
-				c.Why += fmt.Sprintf("; by the settings %s, which %s names", s[1], file)
-				settings = s[1]
-			}
-			if c.App != "" {
-				break
-			}
-		}
-		if c.App == "" {
-			c.Why = fmt.Sprintf("a Django project without a wsgi.py: %s names the settings %s", manage, settings)
-		}
-		l.found.Settings = Choice{settings, c.Why}
-		all = append(all, c)
 	}
 	if len(all) > 1 {
 		for i := range all {
@@ -63,6 +32,42 @@ func (l *looker) ofDjango() (all []Candidate) {
 		}
 	}
 	return all
+}
+
+// djangoProject is one with its application, by the settings that either names.
+func (l *looker) djangoProject(root, manage, settings string) Candidate {
+	c := Candidate{Code: root, Why: fmt.Sprintf("a Django project without a wsgi.py: %s names the settings %s", manage, settings)}
+	for _, module := range l.wsgiModules(root, settings) {
+		file := l.module(root, module)
+		if file == "" {
+			continue
+		}
+		text := l.text(file)
+		found := definitions(text)
+		at := slices.IndexFunc(found, func(d definition) bool { return d.name == "application" })
+		if at < 0 {
+			continue
+		}
+		c.App = module + ":application"
+		c.Why = fmt.Sprintf("a Django project: %s names the settings %s, and line %d of %s the application", manage, settings, found[at].line, file)
+		if s := settingsModule().FindStringSubmatch(text); s != nil && s[1] != settings {
+			c.Why += fmt.Sprintf("; by the settings %s, which %s names", s[1], file)
+			settings = s[1]
+		}
+		break
+	}
+	l.found.Settings = Choice{settings, c.Why}
+	return c
+}
+
+// wsgiModules are where the application of a project may be, that of its settings first.
+func (l *looker) wsgiModules(root, settings string) []string {
+	pkg, _, _ := strings.Cut(settings, ".")
+	modules := []string{pkg + ".wsgi", "wsgi", "config.wsgi"}
+	if m := wsgiApplication().FindStringSubmatch(l.settingsText(root, settings)); m != nil && m[2] == "application" {
+		return append([]string{m[1]}, modules...)
+	}
+	return modules
 }
 
 func (l *looker) settingsText(root, settings string) string {

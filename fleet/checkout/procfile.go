@@ -3,6 +3,7 @@ package checkout
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -18,6 +19,7 @@ type served struct {
 	threads string
 	timeout string // seconds
 	asgi    bool
+	call    bool // app is what makes the application
 }
 
 var callable = sync.OnceValue(func() *regexp.Regexp {
@@ -38,33 +40,44 @@ func webLine(text string) string {
 var bare = map[string]bool{
 	"--reload": true, "--preload": true, "--daemon": true, "-D": true, "--check-config": true, "--capture-output": true,
 	"--proxy-protocol": true, "--no-sendfile": true, "--enable-stdio-inheritance": true, "-R": true, "--spew": true,
-	"--master": true, "-M": true, "--die-on-term": true, "--enable-threads": true, "--vacuum": true, "--lazy-apps": true, "--need-app": true,
+	"--master": true, "-M": true, "--die-on-term": true, "--enable-threads": true, "--vacuum": true, "--lazy-apps": true, "--need-app": true, "--call": true,
+}
+
+// servers are those that are known, and which of them serve ASGI.
+var servers = map[string]bool{
+	"gunicorn": false, "waitress-serve": false, "uwsgi": false, "mod_wsgi-express": false,
+	"uvicorn": true, "hypercorn": true, "daphne": true,
 }
 
 // parseCommand reads a command line that serves an application by a server of the
 // Python world; ok is false where it is none that is known.
 func parseCommand(command string) (s served, ok bool) {
 	words := shellwords.Shell(command)
-	at := -1
-	for i, w := range words {
-		switch base := path.Base(w); base {
-		case "gunicorn", "waitress-serve", "uwsgi", "mod_wsgi-express":
-			s.server, at = base, i
-		case "uvicorn", "hypercorn", "daphne":
-			s.server, s.asgi, at = base, true, i
-		default:
-			continue
-		}
-		break
-	}
+	at := slices.IndexFunc(words, func(w string) bool {
+		_, known := servers[path.Base(w)]
+		return known
+	})
 	if at < 0 {
 		return s, false
 	}
-	call := ""
-	for i := at + 1; i < len(words); i++ {
+	s.server = path.Base(words[at])
+	s.asgi = servers[s.server]
+	s.read(words[at+1:])
+	if s.app != "" && !strings.Contains(s.app, ":") {
+		s.app += ":application"
+	}
+	if s.call && s.app != "" && !strings.HasSuffix(s.app, ")") {
+		s.app += "()"
+	}
+	return s, s.asgi || callable().MatchString(s.app)
+}
+
+// read reads the arguments of the server, up to the next command.
+func (s *served) read(words []string) {
+	for i := 0; i < len(words); i++ {
 		w := words[i]
 		if w == "&&" || w == ";" || w == "|" {
-			break
+			return
 		}
 		if !strings.HasPrefix(w, "-") {
 			if s.app == "" && callable().MatchString(w) && w != "start-server" {
@@ -73,44 +86,39 @@ func parseCommand(command string) (s served, ok bool) {
 			continue
 		}
 		name, value, has := strings.Cut(w, "=")
-		if name == "--call" {
-			call = "()"
-			continue
+		switch {
+		case has || bare[name]:
+		case len(w) > 2 && w[1] != '-': // -w4
+			name, value = w[:2], w[2:]
+		case i+1 < len(words):
+			i++
+			value = words[i]
 		}
-		if !has && !bare[name] && i+1 < len(words) {
-			if short := len(w) > 2 && w[1] != '-'; short { // -w4
-				name, value = w[:2], w[2:]
-			} else {
-				i++
-				value = words[i]
-			}
-		}
-		switch name {
-		case "-w", "--workers":
-			if s.server == "uwsgi" {
-				s.app = value
-			} else {
-				s.workers = value
-			}
-		case "--module", "--wsgi":
+		s.option(name, value)
+	}
+}
+
+func (s *served) option(name, value string) {
+	switch name {
+	case "--call":
+		s.call = true
+	case "-w", "--workers":
+		if s.server == "uwsgi" {
 			s.app = value
-		case "-p", "--processes":
+		} else {
 			s.workers = value
-		case "--threads":
-			s.threads = value
-		case "-t", "--timeout":
-			s.timeout = value
-		case "--chdir":
-			s.chdir = value
-		case "-k", "--worker-class":
-			s.asgi = s.asgi || strings.Contains(strings.ToLower(value), "uvicorn") || strings.Contains(value, "asgi")
 		}
+	case "--module", "--wsgi":
+		s.app = value
+	case "-p", "--processes":
+		s.workers = value
+	case "--threads":
+		s.threads = value
+	case "-t", "--timeout":
+		s.timeout = value
+	case "--chdir":
+		s.chdir = value
+	case "-k", "--worker-class":
+		s.asgi = s.asgi || strings.Contains(strings.ToLower(value), "uvicorn") || strings.Contains(value, "asgi")
 	}
-	if s.app != "" && !strings.Contains(s.app, ":") {
-		s.app += ":application"
-	}
-	if call != "" && s.app != "" && !strings.HasSuffix(s.app, ")") {
-		s.app += call
-	}
-	return s, s.asgi || callable().MatchString(s.app)
 }

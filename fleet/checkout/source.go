@@ -37,60 +37,69 @@ func definitions(source string) (found []definition) {
 		if line == "" || strings.TrimLeft(line, " \t") != line {
 			continue
 		}
-		d := definition{line: i + 1}
-		if m := function().FindStringSubmatch(line); m != nil {
-			d.name = m[2]
-			params := strings.Split(m[3], ",")
-			switch {
-			case m[1] != "":
-				d.asgi = d.name == "app" || d.name == "application"
-				if !d.asgi {
-					continue
-				}
-			case factoryNames[d.name]:
-				d.factory = needsNothing(params)
-				d.why = "a function that makes an application"
-				if !d.factory {
-					continue
-				}
-			case len(params) == 2 && strings.Contains(m[3], "start_response"):
-				d.known, d.why = true, "a function of environ and start_response"
-			case len(params) == 2 && d.name == "application":
-				// The name and the number say it, whatever the two are called.
-				d.known, d.why = true, "a function of two arguments"
-			default:
-				continue
-			}
-		} else if m := assigned().FindStringSubmatch(line); m != nil {
-			d.name = m[1]
-			value := strings.TrimSpace(m[2])
-			switch {
-			case asgiCall().MatchString(value):
-				d.asgi = true
-			case otherApp().MatchString(value):
-				continue
-			case wsgiCall().MatchString(value):
-				d.known, d.why = true, "made by "+wsgiCall().FindStringSubmatch(value)[1]
-			case d.name == "application" || d.name == "app":
-				d.why = "assigned there"
-			default:
-				continue
-			}
-		} else if m := imported().FindStringSubmatch(line); m != nil {
-			for one := range strings.SplitSeq(strings.Trim(m[2], "() "), ",") {
-				words := strings.Fields(one)
-				if len(words) == 0 {
-					continue
-				}
-				if name := words[len(words)-1]; name == "application" || name == "app" {
-					found = append(found, definition{name: name, line: i + 1, why: "imported from " + m[1]})
-				}
-			}
-			continue
-		} else {
-			continue
+		for _, d := range definedBy(line) {
+			d.line = i + 1
+			found = append(found, d)
 		}
-		found = append(found, d)
+	}
+	return found
+}
+
+// definedBy are those of one line at the top of a module.
+func definedBy(line string) []definition {
+	if m := function().FindStringSubmatch(line); m != nil {
+		return byFunction(m[2], m[1] != "", m[3])
+	}
+	if m := assigned().FindStringSubmatch(line); m != nil {
+		return byValue(m[1], strings.TrimSpace(m[2]))
+	}
+	if m := imported().FindStringSubmatch(line); m != nil {
+		return byImport(m[1], m[2])
+	}
+	return nil
+}
+
+func isAppName(name string) bool { return name == "application" || name == "app" }
+
+func byFunction(name string, async bool, parameters string) []definition {
+	params := strings.Split(parameters, ",")
+	switch {
+	case async:
+		if isAppName(name) {
+			return []definition{{name: name, asgi: true}}
+		}
+	case factoryNames[name]:
+		if needsNothing(params) {
+			return []definition{{name: name, factory: true, why: "a function that makes an application"}}
+		}
+	case len(params) == 2 && strings.Contains(parameters, "start_response"):
+		return []definition{{name: name, known: true, why: "a function of environ and start_response"}}
+	case len(params) == 2 && name == "application":
+		// The name and the number say it, whatever the two are called.
+		return []definition{{name: name, known: true, why: "a function of two arguments"}}
+	}
+	return nil
+}
+
+func byValue(name, value string) []definition {
+	switch made := wsgiCall().FindStringSubmatch(value); {
+	case asgiCall().MatchString(value):
+		return []definition{{name: name, asgi: true}}
+	case otherApp().MatchString(value):
+	case made != nil:
+		return []definition{{name: name, known: true, why: "made by " + made[1]}}
+	case isAppName(name):
+		return []definition{{name: name, why: "assigned there"}}
+	}
+	return nil
+}
+
+func byImport(module, names string) (found []definition) {
+	for one := range strings.SplitSeq(strings.Trim(names, "() "), ",") {
+		words := strings.Fields(one)
+		if len(words) > 0 && isAppName(words[len(words)-1]) {
+			found = append(found, definition{name: words[len(words)-1], why: "imported from " + module})
+		}
 	}
 	return found
 }
@@ -110,47 +119,48 @@ func needsNothing(params []string) bool {
 // what stands in them is not read as code. Lines stay where they are.
 func withoutStrings(source string) string {
 	var b strings.Builder
-	for i := 0; i < len(source); {
-		c := source[i]
-		switch c {
+	for source != "" {
+		switch c := source[0]; c {
 		case '#':
-			end := strings.IndexByte(source[i:], '\n')
+			end := strings.IndexByte(source, '\n')
 			if end < 0 {
 				return b.String()
 			}
-			i += end
+			source = source[end:]
 		case '"', '\'':
-			quote := source[i : i+1]
-			if strings.HasPrefix(source[i:], strings.Repeat(quote, 3)) {
-				quote = strings.Repeat(quote, 3)
-			}
-			b.WriteString(quote)
-			i += len(quote)
-			for i < len(source) && !strings.HasPrefix(source[i:], quote) {
-				if source[i] == '\n' {
-					b.WriteByte('\n')
-					if len(quote) == 1 {
-						break // it is not closed: no string
-					}
-				}
-				if source[i] == '\\' && i+1 < len(source) {
-					if source[i+1] == '\n' {
-						b.WriteByte('\n')
-					}
-					i++
-				}
-				i++
-			}
-			if strings.HasPrefix(source[i:min(len(source), i+len(quote))], quote) {
-				b.WriteString(quote)
-				i += len(quote)
-			} else if i < len(source) {
-				i++
-			}
+			source = emptied(&b, source)
 		default:
 			b.WriteByte(c)
-			i++
+			source = source[1:]
 		}
 	}
 	return b.String()
+}
+
+// emptied writes the quotes and the ends of lines of the string that a source begins with,
+// and is what follows it.
+func emptied(b *strings.Builder, source string) (rest string) {
+	quote := source[:1]
+	if three := strings.Repeat(quote, 3); strings.HasPrefix(source, three) {
+		quote = three
+	}
+	b.WriteString(quote)
+	for i := len(quote); i < len(source); i++ {
+		switch {
+		case strings.HasPrefix(source[i:], quote):
+			b.WriteString(quote)
+			return source[i+len(quote):]
+		case source[i] == '\\' && i+1 < len(source):
+			i++
+			if source[i] == '\n' {
+				b.WriteByte('\n')
+			}
+		case source[i] == '\n':
+			b.WriteByte('\n')
+			if len(quote) == 1 {
+				return source[i+1:] // it is not closed: no string
+			}
+		}
+	}
+	return ""
 }

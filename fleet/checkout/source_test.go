@@ -57,6 +57,8 @@ func TestParseCommand(t *testing.T) {
 		"python -m gunicorn --chdir src blog:app":                    "blog:app in src",
 		"waitress-serve --port=80 --call blog:create_app":            "blog:create_app()",
 		"uwsgi --http :80 --module blog.wsgi --processes 3":          "blog.wsgi:application workers 3",
+		"gunicorn blog:app -w4":                                      "blog:app workers 4",
+		"waitress-serve --call blog:make_app":                        "blog:make_app()",
 		"uwsgi --http :80 -w blog:app":                               "blog:app",
 		"gunicorn -k uvicorn.workers.UvicornWorker blog:app":         "blog:app asgi",
 		"uvicorn blog:app":                                           "blog:app asgi",
