@@ -78,37 +78,42 @@ Exit code: 0 nothing to do, 2 changes, 1 error or a broken file.`,
 			if f.source != "" {
 				return c.planByEtcd(cmd.Context(), f, args, output)
 			}
-			o := c.options()
-			o.Staged = true
-			op, err := c.connect(cmd.Context(), o)
-			if err != nil {
-				return err
-			}
-			defer op.Close()
-			plan, apps, err := c.plan(cmd.Context(), op, args)
-			if err != nil {
-				return err
-			}
-			if output == "json" {
-				if err := writeJSON(c.out, planJSON(plan)); err != nil {
-					return err
-				}
-			} else {
-				c.printFaults(plan.Faults)
-				writePlan(c.out, c.style(), plan)
-			}
-			switch {
-			case len(faultsOf(plan.Faults, apps)) > 0, hasErrors(plan):
-				return silent(exitFailed)
-			case hasChanges(plan):
-				return silent(exitChanges)
-			}
-			return nil
+			return c.showPlan(cmd.Context(), args, output)
 		},
 	}
 	outputFlag(cmd, &output, "text", "json")
 	f.add(cmd, "plan this fleet of many machines")
 	return cmd
+}
+
+// showPlan writes the plan of the fleet of this machine; the exit code says what is in it.
+func (c *cli) showPlan(ctx context.Context, args []string, output string) error {
+	o := c.options()
+	o.Staged = true
+	op, err := c.connect(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer op.Close()
+	plan, apps, err := c.plan(ctx, op, args)
+	if err != nil {
+		return err
+	}
+	if output == "json" {
+		if err := writeJSON(c.out, planJSON(plan)); err != nil {
+			return err
+		}
+	} else {
+		c.printFaults(plan.Faults)
+		writePlan(c.out, c.style(), plan)
+	}
+	switch {
+	case len(faultsOf(plan.Faults, apps)) > 0, hasErrors(plan):
+		return silent(exitFailed)
+	case hasChanges(plan):
+		return silent(exitChanges)
+	}
+	return nil
 }
 
 // plan asks for the plan of the fleet's own directory, or of one that is to take its

@@ -15,17 +15,13 @@ import (
 func (v statusView) writeGate(w io.Writer, g *fleet.GateStatus) {
 	field := v.fields(w)
 	fmt.Fprintf(w, "%s  %s\n", v.style.paint(bold, appspec.GateName), v.style.paint(statePaint(g.State), g.State))
-	if g.Reason != "" {
-		field("reason", "%s", oneLine(g.Reason))
-	}
-	if g.Next != "" {
-		field("next", "%s", oneLine(g.Next))
-	}
+	field.text("reason", g.Reason)
+	field.text("next", g.Next)
 	if g.Waiting != "" {
 		field("waits", "%s; carry it out: wsgid-fleet apply %s", oneLine(g.Waiting), appspec.GateName)
 	}
-	if g.LastError != "" && oneLine(g.LastError) != oneLine(g.Reason) {
-		field("last", "%s", oneLine(g.LastError))
+	if oneLine(g.LastError) != oneLine(g.Reason) {
+		field.text("last", g.LastError)
 	}
 	field("file", "%s", orNone(g.File))
 	field("folder", "%s", orNone(g.Path))
@@ -52,9 +48,7 @@ func (v statusView) writeGate(w io.Writer, g *fleet.GateStatus) {
 			field("refused", "%d: %s", n, strings.ReplaceAll(why, "_", " "))
 		}
 	}
-	if g.LogError != "" {
-		field("log", "%s", oneLine(g.LogError))
-	}
+	field.text("log", g.LogError)
 }
 
 // gateText is what is told of a gate after its state.

@@ -225,8 +225,18 @@ func (v statusView) summary(status *fleet.Status) string {
 	return text + "; no daemon runs"
 }
 
+// field writes a name and what there is of it.
+type field func(name, format string, args ...any)
+
+// text writes a name and a text that may be of anybody, where there is one.
+func (f field) text(name, text string) {
+	if text != "" {
+		f(name, "%s", oneLine(text))
+	}
+}
+
 // fields writes lines of a name and what there is of it.
-func (v statusView) fields(w io.Writer) func(name, format string, args ...any) {
+func (v statusView) fields(w io.Writer) field {
 	return func(name, format string, args ...any) {
 		lines := []string{fmt.Sprintf(format, args...)}
 		if v.style.width > 0 {
@@ -238,131 +248,5 @@ func (v statusView) fields(w io.Writer) func(name, format string, args ...any) {
 			}
 			fmt.Fprintf(w, "%s%s  %s\n", name, spaces(8-columns(name)), line)
 		}
-	}
-}
-
-func writeCertificates(field func(name, format string, args ...any), certificates []fleet.CertificateStatus) {
-	for _, c := range certificates {
-		switch day := time.DateOnly; {
-		case c.Host != "" && c.Expires.IsZero():
-			field("cert", "%s: none yet", c.Host)
-		case c.Host != "":
-			field("cert", "%s by %s, expires on %s, renewed on %s", c.Host, c.Issuer, c.Expires.UTC().Format(day), c.Renew.UTC().Format(day))
-		case !c.Expires.IsZero():
-			field("cert", "%s, expires on %s", c.Cert, c.Expires.UTC().Format(day))
-		}
-	}
-}
-
-// writeApp is one app with all that is known of it.
-func (v statusView) writeApp(w io.Writer, app fleet.AppStatus) {
-	s, field := v.style, v.fields(w)
-	state := s.paint(statePaint(app.State), app.State)
-	if s.width > 0 && columns(app.Name)+2+columns(app.State) > s.width {
-		for _, part := range wrap(app.Name, s.width) {
-			fmt.Fprintln(w, s.paint(bold, part))
-		}
-		fmt.Fprintln(w, state)
-	} else {
-		fmt.Fprintf(w, "%s  %s\n", s.paint(bold, app.Name), state)
-	}
-	if app.Reason != "" {
-		field("reason", "%s", oneLine(app.Reason))
-	}
-	if app.Next != "" {
-		field("next", "%s", oneLine(app.Next))
-	}
-	if app.Waiting != "" && app.State != fleet.StateWaiting {
-		field("waits", "%s; carry it out: wsgid-fleet apply %s", oneLine(app.Waiting), app.Name)
-	}
-	if app.LastError != "" && oneLine(app.LastError) != oneLine(app.Reason) {
-		field("last", "%s", oneLine(app.LastError))
-	}
-	field("file", "%s", orNone(app.File))
-	field("folder", "%s", orNone(app.Path))
-	if app.Release != nil {
-		field("release", "%s", app.Release)
-	}
-	for _, l := range app.Listens() {
-		field("listen", "%s", l)
-	}
-	writeCertificates(field, app.Certificates)
-	want := count(app.Desired.Max, "worker")
-	if app.Desired.Min != app.Desired.Max {
-		want = fmt.Sprintf("%d to %d workers", app.Desired.Min, app.Desired.Max)
-	}
-	field("wanted", "%s, generation %d, %s", want, app.Generation, count(app.Restarts, "restart"))
-	if app.Master == nil {
-		field("master", "%s", none)
-		return
-	}
-	field("master", "pid %d, %s, for %s", app.Master.PID, size(app.Master.RSS), age(v.now.Sub(app.Master.Since)))
-	switch m := app.Master; {
-	case m.Unforked != "":
-		field("python", "not shared with other apps: %s", oneLine(m.Unforked))
-	case m.Stem != 0:
-		field("python", "shared with other apps, by pid %d", m.Stem)
-	}
-	r := app.Requests
-	field("requests", "%d, %s a second, %s, %d rejected, %d timed out", r.Total, number(v.rate(app)), count(int(r.Errors), "error"), r.Rejected, r.Timeouts)
-	field("now", "%d active, %d waiting, p50 %s, p99 %s", r.Active, r.Waiting, latency(r.P50), latency(r.P99))
-	if h := app.Health; h != nil {
-		word := "good"
-		if !h.OK {
-			word = "bad"
-		}
-		field("health", "%s: %s, worker %d, %s ago", word, oneLine(h.Answer), h.PID, age(v.now.Sub(h.At)))
-	}
-	if app.Scaled != "" {
-		field("scaled", "%s", oneLine(app.Scaled))
-	}
-	if app.LogError != "" {
-		field("log", "%s", oneLine(app.LogError))
-	} else {
-		field("log", "wsgid-fleet logs %s", app.Name)
-	}
-	for _, text := range app.Warnings {
-		field("warning", "%s", oneLine(text))
-	}
-	v.writeWorkers(w, app)
-	v.writeProcesses(w, app)
-	v.writeSchedules(w, app)
-}
-
-func (v statusView) writeWorkers(w io.Writer, app fleet.AppStatus) {
-	s := v.style
-	if len(app.Workers) == 0 {
-		return
-	}
-	fmt.Fprintln(w)
-	t := &table{columns: []column{
-		{title: "WORKER", right: true}, {title: "STATE"}, {title: "REQUESTS", right: true, drop: 2},
-		{title: "MEMORY", right: true, drop: 3}, {title: "AGE", right: true, drop: 1}, {title: "REQUEST"},
-	}}
-	for _, x := range app.Workers {
-		t.add(cell{text: strconv.Itoa(x.PID)}, cell{string(x.State), workerPaint(x.State)},
-			cell{text: strconv.FormatUint(x.Requests, 10)}, cell{text: size(x.RSS)},
-			cell{text: age(v.now.Sub(x.Since))}, cell{text: v.current(x)})
-	}
-	t.writeTo(w, s)
-}
-
-// current is what a worker is at, and for how long.
-func (v statusView) current(w runner.WorkerInfo) string {
-	var parts []string
-	for _, c := range w.Current {
-		parts = append(parts, fmt.Sprintf("%s for %s", oneLine(c.Request), age(v.now.Sub(c.Since))))
-	}
-	return strings.Join(parts, ", ")
-}
-
-func workerPaint(state runner.WorkerState) paint {
-	switch state {
-	case runner.WorkerBusy:
-		return cyan
-	case runner.WorkerIdle:
-		return green
-	default:
-		return yellow
 	}
 }
