@@ -197,6 +197,8 @@ func (c *Client) explain(verb string, err error) error {
 		}
 	case errors.Is(err, rpctypes.ErrAuthFailed):
 		next = "correct --etcd-user, or the password in " + c.cfg.PasswordFile
+	case partial(err):
+		next = "what listens there has a part of etcd's interface alone, as kine of k3s has: name an etcd, 3.4 or newer"
 	case errors.Is(err, rpctypes.ErrUserEmpty):
 		text, next = "it asks for a user", "name one with --etcd-user and --etcd-password-file"
 	case errors.Is(err, context.DeadlineExceeded), status.Code(err) == codes.DeadlineExceeded:
@@ -211,6 +213,17 @@ func (c *Client) explain(verb string, err error) error {
 		next = "; " + next
 	}
 	return &etcdError{text: fmt.Sprintf("cannot %s %s: %s%s", verb, c.where(), text, next), err: err}
+}
+
+// partial tells of a server that is no etcd but takes some of its questions. Kine 0.17.5 calls
+// itself etcd 3.6, grants leases and renews none
+// (findings/kine-grants-a-lease-and-renews-none.sh).
+func partial(err error) bool {
+	if status.Code(err) == codes.Unimplemented {
+		return true
+	}
+	text := err.Error()
+	return strings.Contains(text, "unsupported operations in txn request") || strings.Contains(text, "lease keep alive is not supported")
 }
 
 // errNoALPN is what the client of etcd takes for a server that it must not speak to, and

@@ -74,6 +74,9 @@ func (m *Member) tenure(ctx context.Context, serving func() map[string]cluster.E
 		defer cancel()
 		_, _ = cl.Revoke(rctx, lease.ID)
 	}()
+	if err := m.renewable(ctx, cl, lease.ID); err != nil {
+		return err
+	}
 	if err := m.take(ctx, lease.ID); err != nil {
 		return err
 	}
@@ -129,6 +132,17 @@ func (m *Member) tenure(ctx context.Context, serving func() map[string]cluster.E
 			report = m.report
 		}
 	}
+}
+
+// renewable tells of a server that grants leases and renews none: a host would join, and be
+// gone when each ends.
+func (m *Member) renewable(ctx context.Context, cl *clientv3.Client, id clientv3.LeaseID) error {
+	once, cancel := context.WithTimeout(ctx, m.client.limit())
+	defer cancel()
+	if _, err := cl.KeepAliveOnce(once, id); err != nil && partial(err) {
+		return m.client.explain("stay in", err)
+	}
+	return nil // what else may be wrong shows when the lease is kept
 }
 
 // keepAlive keeps a lease until ctx ends or the lease is lost. Each time it asks anew:
