@@ -27,6 +27,7 @@ const (
 	duplicateDatabase     = "42P04"
 	uniqueViolation       = "23505"
 	readOnly              = "25006" // read_only_sql_transaction
+	invalidParameter      = "22023" // invalid_parameter_value
 	tooManyConnections    = "53300"
 	cannotConnectNow      = "57P03"
 	protocolViolation     = "08P01"
@@ -78,6 +79,16 @@ func (e *explained) Unwrap() error { return e.err }
 
 func explainf(err error, format string, a ...any) error {
 	return &explained{fmt.Sprintf(format, a...), err}
+}
+
+// ofLocale tells of a server that was made for a locale of another encoding: template0 takes
+// on no encoding that the locale does not have, whatever the server's own hints say (15.20;
+// findings/postgresql-template0-takes-not-any-encoding.sh).
+func (s *server) ofLocale(err error, statement string) error {
+	if codeOf(err) != invalidParameter {
+		return err
+	}
+	return explainf(err, "the server was made for a locale whose texts are not UTF-8: %s; make the database by hand, with a locale that has UTF-8 (C.UTF-8, or one of your language: locale -a), and deploy again: %s LOCALE 'C.UTF-8'", said(err), statement)
 }
 
 // explain says what a statement of the administrator's has failed for.

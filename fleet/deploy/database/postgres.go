@@ -244,15 +244,33 @@ func (s *server) makeDatabase(ctx context.Context) error {
 	statement := "CREATE DATABASE " + identifier(s.name) + " OWNER " + identifier(s.owner) + " TEMPLATE template0 ENCODING 'UTF8'"
 	err := do(ctx, s.conn, statement)
 	if codeOf(err) != insufficientPrivilege {
-		return err
+		return s.ofLocale(err, statement)
 	}
 	// An administrator who is not a superuser must be a member of the role for that (15.20;
 	// findings/postgresql-who-makes-a-role-cannot-give-it-a-database.sh).
-	if gerr := do(ctx, s.conn, "GRANT "+identifier(s.owner)+" TO CURRENT_USER"); gerr != nil {
+	held, herr := rows(ctx, s.conn, "SELECT 1 FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid = m.roleid"+
+		" WHERE r.rolname = $1 AND pg_catalog.pg_get_userbyid(m.member) = current_user AND pg_catalog.pg_get_userbyid(m.grantor) = current_user", s.owner)
+	if herr != nil {
 		return err
 	}
-	err = do(ctx, s.conn, statement)
-	return errors.Join(err, do(context.WithoutCancel(ctx), s.conn, "REVOKE "+identifier(s.owner)+" FROM CURRENT_USER"))
+	grant, revoke := membership(s.owner, len(held) > 0)
+	if gerr := do(ctx, s.conn, grant); gerr != nil {
+		return err
+	}
+	err = s.ofLocale(do(ctx, s.conn, statement), statement)
+	return errors.Join(err, do(context.WithoutCancel(ctx), s.conn, revoke))
+}
+
+// membership makes the administrator a member of the role who can give it a database, and
+// takes that away again. One who has given himself the role before, as createrole_self_grant
+// of PostgreSQL 16 does, is given nothing by a plain GRANT, and left without it by REVOKE (18.4;
+// findings/postgresql-18-grant-adds-nothing-and-revoke-takes-all.sh).
+func membership(role string, held bool) (grant, revoke string) {
+	grant, revoke = "GRANT "+identifier(role)+" TO CURRENT_USER", "REVOKE "+identifier(role)+" FROM CURRENT_USER"
+	if held {
+		return grant + " WITH SET TRUE", strings.Replace(revoke, "REVOKE", "REVOKE SET OPTION FOR", 1)
+	}
+	return grant, revoke
 }
 
 // verify logs in as the app will: by what the block says, or, where the server lets

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
@@ -228,7 +230,8 @@ func TestPostgreSQLByAdmin(t *testing.T) {
 	if err != nil || made.Host != "127.0.0.1" || made.Port != c.port || !strings.Contains(made.Note, "created the database") {
 		t.Errorf("%v, %q, %v", made.Connection, made.Note, err)
 	}
-	if left := c.psql(t, "select 1 from pg_auth_members where member = 'boss'::regrole"); left != "" {
+	// From PostgreSQL 16 on who makes a role has its ADMIN option, which the server gives.
+	if left := c.psql(t, "select 1 from pg_auth_members where member = 'boss'::regrole and grantor = 'boss'::regrole"); left != "" {
 		t.Error("the administrator is left a member of the role")
 	}
 	m.Spec.Admin = "boss:wrong-secret"
@@ -240,6 +243,36 @@ func TestPostgreSQLByAdmin(t *testing.T) {
 	m = maker(t, c, "poor-one", "poor-one", &none)
 	m.Spec.Server, m.Spec.Admin = "127.0.0.1:"+c.port, "poor:poor"
 	failure(t, m, "the administrator lacks a privilege", "CREATEROLE CREATEDB")
+}
+
+// An administrator to whom the server gives each role that he makes, as createrole_self_grant
+// of PostgreSQL 16 has it, keeps it.
+func TestMembership(t *testing.T) {
+	for held, want := range map[bool][2]string{
+		false: {`GRANT "blog" TO CURRENT_USER`, `REVOKE "blog" FROM CURRENT_USER`},
+		true:  {`GRANT "blog" TO CURRENT_USER WITH SET TRUE`, `REVOKE SET OPTION FOR "blog" FROM CURRENT_USER`},
+	} {
+		if grant, revoke := membership("blog", held); grant != want[0] || revoke != want[1] {
+			t.Errorf("held %v: %s, %s", held, grant, revoke)
+		}
+	}
+}
+
+// A server that was made for de_DE@euro, as PostgreSQL 15.20 and 18.4 answer.
+func TestServerOfAnotherEncoding(t *testing.T) {
+	s := &server{name: "blog", owner: "blog"}
+	got := explain(s.ofLocale(&pgconn.PgError{Code: "22023", Message: `encoding "UTF8" does not match locale "de_DE@euro"`,
+		Detail: `The chosen LC_CTYPE setting requires encoding "LATIN9".`}, "CREATE DATABASE x"))
+	const want = `the server was made for a locale whose texts are not UTF-8: encoding "UTF8" does not match locale "de_DE@euro"; ` +
+		`The chosen LC_CTYPE setting requires encoding "LATIN9".; make the database by hand, with a locale that has UTF-8 ` +
+		`(C.UTF-8, or one of your language: locale -a), and deploy again: CREATE DATABASE x LOCALE 'C.UTF-8'`
+	if got.Error() != want {
+		t.Error(got)
+	}
+	full := &pgconn.PgError{Code: "53100"}
+	if err := s.ofLocale(full, "CREATE DATABASE x"); !errors.Is(err, full) || strings.Contains(err.Error(), "locale") {
+		t.Error(err)
+	}
 }
 
 // Whatever is wrong with the server ends in a clear error within the limit.
