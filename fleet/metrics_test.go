@@ -19,6 +19,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile/reconciletest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/certtest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
@@ -139,6 +140,8 @@ func TestMetricsOfCertificates(t *testing.T) {
 	f, m := newFleetDir(t), reconciletest.NewMachine()
 	began := time.Now()
 	cert, key := writeCertificate(t, f.Root)
+	late, lateKey := f.Path("late.pem"), f.Path("late.key")
+	certtest.SelfSigned(t, certtest.Valid(began.Add(-10*time.Hour), began.Add(time.Hour))).Write(t, late, lateKey)
 	f.Write("blog", fmt.Sprintf(`app "blog" {
   path = %q
   sockets {
@@ -149,12 +152,24 @@ func TestMetricsOfCertificates(t *testing.T) {
         key  = %q
       }
     }
+    http {
+      listen = "127.0.0.1:10"
+      tls {
+        cert = %q
+        key  = %q
+      }
+    }
   }
 }
-`, f.Path("blog"), cert, key))
+`, f.Path("blog"), cert, key, late, lateKey))
 	f.daemon(f.fakeOptions(m))
 	p := fleettest.ParseMetrics(t, f.scrape())
-	// It is good for an hour.
+	// It has an hour left of two, the other one an hour of eleven.
+	for name, want := range map[string]float64{cert: 0, late: 1} {
+		if v := p.Value("wsgid_certificate_problem", "app", "blog", "cert", name); v != want {
+			t.Errorf("%s is a problem: %v", name, v)
+		}
+	}
 	at := p.Value("wsgid_certificate_expiry_timestamp_seconds", "app", "blog", "cert", cert)
 	if left := at - float64(began.Unix()); left < 3590 || left > 3600+float64(time.Since(began)/time.Second)+1 {
 		t.Errorf("expires at %v, in %v s", at, left)

@@ -66,7 +66,7 @@ func (d *Daemon) scrape(ctx context.Context) *metrics.Fleet {
 func measured(st *AppStatus, cur *plan.Master) metrics.App {
 	a := metrics.App{Name: st.Name, State: st.State, Gate: st.gate}
 	for _, c := range st.Certificates {
-		a.Certificates = append(a.Certificates, metrics.Certificate{File: c.Cert, Expires: c.Expires, Host: c.Host, Renew: c.Renew, Failures: c.Failures})
+		a.Certificates = append(a.Certificates, metrics.Certificate{File: c.Cert, Expires: c.Expires, Host: c.Host, Renew: c.Renew, Failures: c.Failures, Problem: c.Problem != ""})
 	}
 	if cur != nil && cur.Err == nil {
 		a.Serves, a.Started, a.Status = cur.Serves(), cur.Since, &cur.Status

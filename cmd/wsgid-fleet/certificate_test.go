@@ -31,17 +31,22 @@ func TestCertificatesOfValidateAndStatus(t *testing.T) {
 	now := time.Now().UTC().Truncate(time.Second)
 	day := 24 * time.Hour
 	pair(t, ssl, "good", now.Add(-day), now.Add(90*day))
-	pair(t, ssl, "soon", now.Add(-day), now.Add(10*day))
+	pair(t, ssl, "soon", now.Add(-80*day), now.Add(10*day))
+	// Of an authority whose certificates live for a day, as step-ca's do, and are renewed after 16 hours.
+	pair(t, ssl, "short", now.Add(-17*time.Hour), now.Add(7*time.Hour))
+	pair(t, ssl, "short-soon", now.Add(-20*time.Hour), now.Add(4*time.Hour))
 	pair(t, ssl, "expired", now.Add(-90*day), now.Add(-day))
 	pair(t, ssl, "early", now.Add(day), now.Add(90*day))
 	at := func(when time.Time) string { return when.Format("2006-01-02 15:04 MST") }
 	for app, c := range map[string]struct{ cert, key, says, state string }{
-		"good":    {"good.pem", "good.key", "", ""},
-		"soon":    {"soon.pem", "soon.key", "warning: certificate SSL/soon.pem expires on " + at(now.Add(10*day)), ""},
-		"expired": {"expired.pem", "expired.key", "error: certificate SSL/expired.pem has expired on " + at(now.Add(-day)) + ": clients refuse it", "bad"},
-		"early":   {"early.pem", "early.key", "error: certificate SSL/early.pem is not valid before " + at(now.Add(day)) + ": clients refuse it", "bad"},
-		"other":   {"good.pem", "soon.key", "error: cannot use certificate SSL/good.pem with key SSL/soon.key: tls: private key does not match public key", "bad"},
-		"missing": {"none.pem", "good.key", "error: cannot read certificate SSL/none.pem: no such file or directory", "bad"},
+		"good":       {"good.pem", "good.key", "", ""},
+		"soon":       {"soon.pem", "soon.key", "warning: certificate SSL/soon.pem expires on " + at(now.Add(10*day)), ""},
+		"short":      {"short.pem", "short.key", "", ""},
+		"short-soon": {"short-soon.pem", "short-soon.key", "warning: certificate SSL/short-soon.pem expires on " + at(now.Add(4*time.Hour)), ""},
+		"expired":    {"expired.pem", "expired.key", "error: certificate SSL/expired.pem has expired on " + at(now.Add(-day)) + ": clients refuse it", "bad"},
+		"early":      {"early.pem", "early.key", "error: certificate SSL/early.pem is not valid before " + at(now.Add(day)) + ": clients refuse it", "bad"},
+		"other":      {"good.pem", "soon.key", "error: cannot use certificate SSL/good.pem with key SSL/soon.key: tls: private key does not match public key", "bad"},
+		"missing":    {"none.pem", "good.key", "error: cannot read certificate SSL/none.pem: no such file or directory", "bad"},
 	} {
 		path := filepath.Join(specs, app+".hcl")
 		text := "app \"" + app + "\" {\n  sockets {\n    http {\n      listen = \"127.0.0.1:8443\"\n      tls {\n        cert = \"" + ssl + "/" + c.cert + "\"\n        key  = \"" + ssl + "/" + c.key + "\"\n      }\n    }\n  }\n}\n"

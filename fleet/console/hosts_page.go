@@ -4,13 +4,9 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 )
-
-// soon is from when on a certificate's end is marked.
-const soon = 14 * 24 * time.Hour
 
 type hostsView struct {
 	Gate  *fleet.GateStatus
@@ -32,10 +28,10 @@ func (c *Console) hostsPage(w http.ResponseWriter, r *http.Request) {
 	add := func(app string, all []fleet.CertificateStatus) {
 		for _, crt := range all {
 			row := certRow{App: app, C: crt, Tone: "good"}
-			switch left := crt.Expires.Sub(p.At); {
-			case crt.Expires.IsZero(), left <= 0:
+			switch {
+			case crt.Expires.IsZero(), !p.At.Before(crt.Expires):
 				row.Tone = "bad"
-			case crt.Problem != "", left < soon:
+			case crt.Problem != "": // status tells of one that ends soon
 				row.Tone = "warn"
 			}
 			v.Certs = append(v.Certs, row)

@@ -37,3 +37,18 @@ func TestProcfileBesideAPackageNamedApp(t *testing.T) {
 	dir = peertest.WriteFiles(t, map[string]string{"Procfile": "web: gunicorn app.main:app\n", "app/main.py": "", "wsgid.json": `{"wsgi_app": "other:app"}`})
 	holds(t, string(importOne(t, facts.Options{}, dir).Text), `wsgi_app = "other:app"`)
 }
+
+// A .env that holds JSON is read as heroku local and the foreman of npm do: until now all of it
+// was lost without a word.
+func TestProcfileEnvironmentOfJSON(t *testing.T) {
+	dir := peertest.WriteFiles(t, map[string]string{"Procfile": "web: gunicorn -b :$PORT a:b\n",
+		".env": "{\n  \"database\": {\"url\": \"sqlite:///hunter2\"}, \"debug\": false, \"hosts\": [\"a\", 7], \"port\": 8123, \"none\": null\n}\n"})
+	imp := importOne(t, facts.Options{}, dir)
+	holds(t, string(imp.Text), ".env:1: JSON: it was taken as heroku local and the foreman of npm read it", `listen = "0.0.0.0:8123"`,
+		`DATABASE_URL`, `DEBUG`, `HOSTS_0`, `HOSTS_1`, "!NONE", "!hunter2")
+	// What is JSON, and no object, is foreman's.
+	for _, text := range []string{"null\n", "3\n", "{}x\nA=1\n", "[1]\n"} {
+		dir := peertest.WriteFiles(t, map[string]string{"Procfile": "web: gunicorn a:b\n", ".env": text})
+		holds(t, string(importOne(t, facts.Options{}, dir).Text), "!heroku")
+	}
+}

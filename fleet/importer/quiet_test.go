@@ -119,7 +119,8 @@ func TestProcfileEnvironmentUnsaid(t *testing.T) {
 	holds(t, string(importOne(t, facts.Options{}, dir).Text),
 		".env:1: TOKEN: not carried over: foreman takes nothing from the line: it wants NAME=VALUE, without export and without blanks before the value",
 		".env:2: KEY: not carried over: foreman takes nothing from the line", "!OFF", "!hunter2",
-		".env:4: NOTE: foreman takes a quote and what stands behind it, and # and what follows, as they are", ".env:5: QUOTED: foreman takes", "!.env:6: PLAIN", "!.env:7: ESCAPED", "!.env:9")
+		".env:4: NOTE: foreman takes a quote and what stands behind it, and # and what follows, as they are", ".env:5: QUOTED: foreman takes",
+		".env:6: PLAIN: heroku local and the foreman of npm end the value at # outside of quotes", ".env:7: ESCAPED: heroku local and the foreman of npm", "!.env:9")
 }
 
 // A line of an environment file that systemd drops is told, and nothing of what may be secret.
@@ -164,7 +165,7 @@ WSGIDaemonProcess a threads=5 request-timeout=60 home=/ stack-size=1000000 pytho
     SSLOptions +StdEnvVars
   </FilesMatch>
 </VirtualHost>
-`, "one.conf": "AddDefaultCharset Off\nWSGIScriptReloading Off\nWSGIDaemonProcess a threads=1 request-timeout=60 home=/\n<VirtualHost *:8080>\nWSGIScriptAlias / /srv/a.wsgi process-group=a\n</VirtualHost>\n"})
+`, "one.conf": "AddDefaultCharset Off\nWSGIScriptReloading Off\nWSGIDaemonProcess a threads=1 request-timeout=60 home=/\n<VirtualHost *:8080>\nWSGIScriptAlias / /srv/a.wsgi process-group=a\nAlias /s /srv/s\n<Location /s>\nSetHandler None\n</Location>\n</VirtualHost>\n"})
 	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "a.conf")).Text),
 		`PYTHONOPTIMIZE   = "2"`, `PYTHON_EGG_CACHE = "/var/eggs"`, `request_timeout = "5m"`,
 		"# a.conf:4: WSGIDaemonProcess a request-timeout=60; mod_wsgi takes the mean over all 5 threads of a process, so a lone request could take 5 times as long",
@@ -178,5 +179,5 @@ WSGIDaemonProcess a threads=5 request-timeout=60 home=/ stack-size=1000000 pytho
 		"a.conf:23: <Location /shut> Order Allow,Deny: not carried over: who may ask", "mod_wsgi started the app anew when the file of WSGIScriptAlias was touched", "and for a folder its index.html",
 		"a.conf:25: SSLCertificateChainFile /etc/chain.pem: not carried over: tls.cert is one file: append these certificates to it",
 		"a.conf:26: SSLOptions +StdEnvVars: no variable SSL_… reaches the app", "!a.conf:28", "Apache took . and .. out of the path of a request, made one of several slashes, and answered 404 to %2F")
-	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "one.conf")).Text), `request_timeout = "60s"`, "!mean", "!AddDefaultCharset", "!started the app anew")
+	holds(t, string(importOne(t, facts.Options{}, filepath.Join(dir, "one.conf")).Text), `request_timeout = "60s"`, "!mean", "!SetHandler", "!AddDefaultCharset", "!started the app anew")
 }

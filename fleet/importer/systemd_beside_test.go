@@ -76,6 +76,7 @@ func TestInstancesOfATemplate(t *testing.T) {
 		}
 	}
 	shop := []string{`app "app-shop"`, `wsgi_app = "shop.wsgi:application" # app@.service:5: `, `user = "shop"`, `listen = "unix:/run/app/shop.sock" # app@.socket:2: ListenStream=/run/app/%i.sock`,
+		`mode = "0666" # app@.socket:2: systemd's SocketMode`, // else a web server could no longer connect
 		`memory = "4GiB" # 10.conf:2: MemoryMax=4G`, `working_directory = "/srv/shop"`, "!127.0.0.1:8000"}
 	for _, path := range []string{"app@shop.service", "multi-user.target.wants/app@shop.service"} {
 		holds(t, string(importOne(t, facts.Options{}, filepath.Join(units, path)).Text), shop...)
@@ -84,7 +85,7 @@ func TestInstancesOfATemplate(t *testing.T) {
 	if err != nil || len(all) != 2 {
 		t.Fatalf("of the template: %d apps, %v", len(all), err)
 	}
-	holds(t, string(all[0].Text), `app "app-mail"`, `listen = "0.0.0.0:9000"`, "!memory")
+	holds(t, string(all[0].Text), `app "app-mail"`, `listen = "0.0.0.0:9000"`, "!memory", "!mode")
 	holds(t, string(all[1].Text), shop...)
 	holds(t, string(importOne(t, facts.Options{}, filepath.Join(units, "same@.service")).Text), `wsgi_app = "same:app"`)
 	for path, want := range map[string]string{

@@ -32,10 +32,11 @@ func appFamilies(apps []App, now time.Time) []family {
 
 func certificateFamilies(apps []App) []family {
 	expiry := gauge("wsgid_certificate_expiry_timestamp_seconds", "When a certificate of the app expires, since the Unix epoch.")
+	problem := gauge("wsgid_certificate_problem", problemHelp)
 	renewal := gauge("wsgid_certificate_renewal_timestamp_seconds", "When the daemon renews a certificate that it has got, since the Unix epoch.")
 	failures := gauge("wsgid_certificate_failures", "Attempts in a row to get a certificate for a name that came to nothing; 0: the last one was good.")
 	for _, a := range apps {
-		addExpiries(expiry, a.Certificates, "app", a.Name)
+		addExpiries(expiry, problem, a.Certificates, "app", a.Name)
 		for _, c := range a.Certificates {
 			if c.Host == "" {
 				continue
@@ -46,16 +47,21 @@ func certificateFamilies(apps []App) []family {
 			}
 		}
 	}
-	return []family{expiry, renewal, failures}
+	return []family{expiry, problem, renewal, failures}
 }
 
+// problemHelp tells when a certificate is a problem: of one that lives for days alone not for
+// as long as it has no more than a week.
+const problemHelp = "1 where status tells of the certificate, as it has expired, ends soon or was not renewed, else 0."
+
 // addExpiries adds a series for each file: one may serve several listeners.
-func addExpiries(expiry family, certs []Certificate, labels ...string) {
+func addExpiries(expiry, problem family, certs []Certificate, labels ...string) {
 	seen := map[string]bool{}
 	for _, c := range certs {
 		if !c.Expires.IsZero() && !seen[c.File] {
 			seen[c.File] = true
 			expiry.add(unixSeconds(c.Expires), append(labels, "cert", c.File)...)
+			problem.add(oneIf(c.Problem), append(labels, "cert", c.File)...)
 		}
 	}
 }

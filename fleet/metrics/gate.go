@@ -19,6 +19,7 @@ func gateFamilies(g *App) []family {
 	redirected := counter("wsgid_gate_redirected_total", "Requests that the gate has sent to HTTPS.")
 	challenges := counter("wsgid_gate_challenges_total", "Challenges of a certificate authority that the gate has answered.")
 	expiry := gauge("wsgid_gate_certificate_expiry_timestamp_seconds", "When a certificate of the gate's listeners expires, since the Unix epoch.")
+	problem := gauge("wsgid_gate_certificate_problem", problemHelp)
 	refused := counter("wsgid_gate_refused_total", "Connections that the gate has ended itself, by reason.")
 	reading := gauge("wsgid_gate_unrouted_connections", "Connections of which the gate does not know the host yet.")
 	waiting := gauge("wsgid_gate_waiting_connections", "Connections that wait for the master of their app.")
@@ -41,6 +42,6 @@ func gateFamilies(g *App) []family {
 		waiting.add(float64(c.Waiting))
 		memory.add(float64(g.Status.RSS))
 	}
-	addExpiries(expiry, g.Certificates)
-	return []family{up, accepted, routed, tls, redirected, challenges, rescued, back, refused, reading, waiting, memory, expiry}
+	addExpiries(expiry, problem, g.Certificates)
+	return []family{up, accepted, routed, tls, redirected, challenges, rescued, back, refused, reading, waiting, memory, expiry, problem}
 }

@@ -36,6 +36,7 @@ type Certificate struct {
 	Host     string // of one that the daemon gets
 	Renew    time.Time
 	Failures int
+	Problem  bool // status tells of it
 }
 
 // families are all that is told, in the order in which it is written.

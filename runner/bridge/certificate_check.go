@@ -17,6 +17,13 @@ import (
 // ExpiresSoon is how long before its end a certificate is told of.
 const ExpiresSoon = 14 * 24 * time.Hour
 
+// TellFrom is from when on a certificate is told of that is not renewed. One that lives for days
+// alone, as of an authority of one's own (step-ca: 24 hours) or of the profile shortlived (6
+// days), is renewed at half or two thirds of its time: it is told of in its last quarter.
+func TellFrom(leaf *x509.Certificate) time.Time {
+	return leaf.NotAfter.Add(-min(ExpiresSoon, leaf.NotAfter.Sub(leaf.NotBefore)/4))
+}
+
 // CertificateTrouble is what is wrong with a certificate and its key.
 type CertificateTrouble struct {
 	What string // "certificate /etc/ssl/blog.pem has expired on 2026-01-02"
@@ -48,7 +55,7 @@ func CheckCertificate(certFile, keyFile string, now time.Time) (expires time.Tim
 	case now.Before(leaf.NotBefore):
 		trouble = &CertificateTrouble{What: fmt.Sprintf("certificate %s is not valid before %s: clients refuse it", certFile, day(leaf.NotBefore)),
 			Next: "check the clock of this machine, or wait until then"}
-	case now.Add(ExpiresSoon).After(leaf.NotAfter):
+	case now.After(TellFrom(leaf)):
 		trouble = &CertificateTrouble{What: fmt.Sprintf("certificate %s expires on %s", certFile, day(leaf.NotAfter)), Next: renew, Soon: true}
 	}
 	return leaf.NotAfter, trouble

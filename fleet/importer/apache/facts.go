@@ -261,6 +261,7 @@ func (c *conf) rest(a *app) {
 		case d.name == "require" && len(d.args) == 2 && strings.EqualFold(d.args[0]+d.args[1], "allgranted"),
 			d.name == "require" && d.host == nil && len(d.within) > 0 && strings.Contains(d.within[len(d.within)-1], "Files"):
 		case d.name == "require" && d.host == nil && len(d.within) > 0 && strings.HasSuffix(d.within[len(d.within)-1], " />"): // the default of all
+		case d.name == "sethandler" && (strings.EqualFold(d.arg(0), "none") || strings.EqualFold(d.arg(0), "default-handler")): // files, as below an Alias
 		case d.name == "customlog":
 			if !facts.HasFact(a.app, "log.access") {
 				set("log.access", "true")

@@ -24,7 +24,9 @@ var (
 	behind     = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`^(?:[^"'].*\s#|"[^"]*"\s*[^"\s].*[^"]$|'[^']*'\s*[^'\s].*[^']$)`)
 	})
-	envLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([A-Za-z_0-9]+)=(.*)$`) })
+	// What the foreman of npm 3.0.1, and heroku local, leave out of a value, and no other reader.
+	cutByNPM = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:[^"'].*#|#|"[^"]*\\")`) })
+	envLine  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([A-Za-z_0-9]+)=(.*)$`) })
 )
 
 // procfile is one on its way to an app.
@@ -180,6 +182,9 @@ func dotEnv(path string) (env map[string]string, names []string, found []facts.F
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("cannot read %s: %w", path, err)
 	}
+	if env, found, ok := ofJSON(path, text); ok {
+		return env, nil, found, nil
+	}
 	number := 0
 	for line := range strings.SplitSeq(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n") {
 		number++
@@ -193,9 +198,13 @@ func dotEnv(path string) (env map[string]string, names []string, found []facts.F
 			continue
 		}
 		value := m[2]
-		if behind().MatchString(value) {
+		switch {
+		case behind().MatchString(value):
 			found = append(found, facts.Fact{Set: facts.SetNote, Was: m[1], At: at,
 				Value: "foreman takes a quote and what stands behind it, and # and what follows, as they are; other readers of such files do not: look whether the value is the one that is meant"})
+		case cutByNPM().MatchString(value):
+			found = append(found, facts.Fact{Set: facts.SetNote, Was: m[1], At: at,
+				Value: "heroku local and the foreman of npm end the value at # outside of quotes, and at \\\" in double quotes; the foreman of Ruby does not: if it was one of the former that started the app, write the value that it had"})
 		}
 		if len(value) > 1 && value[0] == '\'' && value[len(value)-1] == '\'' {
 			value = value[1 : len(value)-1]

@@ -61,6 +61,9 @@ func socket(a *facts.App, service string, added bool) error {
 			a.Add(facts.Fact{Set: set, Value: v.text, Was: strings.TrimPrefix(key, "Socket.") + "=" + v.text, At: v.at})
 		}
 	}
+	if _, ok := u.last("Socket.SocketMode"); !ok && slices.ContainsFunc(list, ofFile) {
+		a.Add(facts.Fact{Set: facts.SetSocketMode, Value: "0666", Was: "systemd's SocketMode", At: list[0].at})
+	}
 	for _, key := range facts.SortedKeys(u.values) {
 		name, ok := strings.CutPrefix(key, "Socket.")
 		if v, _ := u.last(key); ok && v.text != "" && !slices.Contains(socketKnown, name) {
@@ -72,10 +75,13 @@ func socket(a *facts.App, service string, added bool) error {
 	return nil
 }
 
+// ofFile tells of the address of a unix socket.
+func ofFile(v unitValue) bool { return strings.HasPrefix(v.text, "/") }
+
 // trustUnix trusts who comes by a unix socket of the unit as whom the server trusted by
 // its own.
 func trustUnix(a *facts.App, list []unitValue) {
-	if !slices.ContainsFunc(list, func(v unitValue) bool { return strings.HasPrefix(v.text, "/") }) {
+	if !slices.ContainsFunc(list, ofFile) {
 		return
 	}
 	for i, f := range a.Facts {

@@ -148,6 +148,42 @@ func TestPreloadOpenMP(t *testing.T) {
 	}
 }
 
+// Threads that a library has started, as GLib does for files that are read meanwhile, are in no
+// list of Python's, and a worker would wait for them.
+func TestPreloadThreadsOfALibrary(t *testing.T) {
+	dir := t.TempDir()
+	const code = "#define _GNU_SOURCE\n#include <pthread.h>\n#include <unistd.h>\nstatic void *run(void *name) {\n  for (;;) pause();\n}\n" +
+		"void start(const char *name) {\n  pthread_t t;\n  pthread_create(&t, 0, run, 0);\n  if (name) pthread_setname_np(t, name);\n}\n"
+	source, library := filepath.Join(dir, "threads.c"), filepath.Join(dir, "threads.so")
+	if err := os.WriteFile(source, []byte(code), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("gcc", "-shared", "-fPIC", "-pthread", "-o", library, source).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	const load = "import ctypes, threading\nstart = ctypes.CDLL('LIBRARY').start\ndef answer(): pass\n"
+	const want = "a library has started threads while the application was loaded (gmain, pool), which do not exist in the workers, " +
+		"which are forked (workers.preload): what waits for one of them waits for ever; use the library in a function with " +
+		"@wsgid.postfork first, or take preload away"
+	for name, c := range map[string]struct {
+		code string
+		want []string
+	}{
+		"named":      {"for name in b'pool', b'gmain', b'pool': start(name)", []string{want}},
+		"not named":  {"start(None)", nil},
+		"of Python":  {"import time\nthreading.Thread(target=time.sleep, args=(1000,), daemon=True, name='mine').start()", []string{"threads that were started while the application was loaded (mine) do not exist in the workers, which are forked: start them in a function with @wsgid.postfork"}},
+		"no threads": {"", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := webApp(t, strings.ReplaceAll(load, "LIBRARY", library)+c.code+answers)
+			_, ready := startReady(t, dir, options{config: wsgi.Config{WSGIApp: "web:application", Preload: true}})
+			if !slices.Equal(ready.Warnings, c.want) {
+				t.Errorf("warnings %q", ready.Warnings)
+			}
+		})
+	}
+}
+
 // findings/gdbm-lock-is-held-by-all-children.sh
 func TestPreloadLocks(t *testing.T) {
 	const open = "import fcntl, os, wsgid\nf = open(os.path.join(os.path.dirname(__file__), 'lock'), 'w')\ndef answer(): pass\n"

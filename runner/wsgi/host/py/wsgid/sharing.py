@@ -9,10 +9,12 @@ from io import open  # the application may put one of its own in its place
 
 _ours = {}  # descriptor -> device and inode, of what was open before the application
 _allowed = set()  # device and inode of what the application shares on purpose
+_names = set()  # of this process, which threads have that were given none
 
 
 def begin():
     """Notes what is open before the application is loaded."""
+    _names.add(_thread_name(os.getpid()))
     for name in os.listdir("/proc/self/fd"):
         try:
             st = os.fstat(int(name))
@@ -35,7 +37,7 @@ def prepare(hooks):
     db = sys.modules.get("django.db")
     if db is not None:
         db.connections.close_all()  # each worker connects at its first query
-    return [text for text in (_rest_openmp(), _locked()) if text]
+    return [text for text in (_rest_openmp(), _locked(), _threads()) if text]
 
 
 def refusal(ours=()):
@@ -175,6 +177,33 @@ def _locked():
     return ("the application has locked a file while it was loaded, and its workers, which are forked "
             "(workers.preload), would each take the lock for theirs: %s; lock it in a function with "
             "@wsgid.postfork" % ", ".join(sorted(set(found))))
+
+
+def _thread_name(tid):
+    with open("/proc/self/task/%d/comm" % tid) as f:
+        return f.read().rstrip("\n")
+
+
+def _threads():
+    """The threads that a library has started and named, as GLib does, in words: the module
+    threading knows nothing of them. Those without a name are not told of: OpenBLAS has
+    such, and ends them before a fork by itself."""
+    threading = sys.modules.get("threading")
+    known = {t.native_id for t in threading.enumerate()} if threading is not None else set()
+    plain = _names | {_thread_name(os.getpid()), "jemalloc_bg_thd"}
+    found = set()
+    for name in os.listdir("/proc/self/task"):
+        try:
+            called = _thread_name(int(name))
+        except OSError:
+            continue  # it has ended meanwhile
+        if int(name) not in known and called not in plain:
+            found.add(called)
+    if not found:
+        return None
+    return ("a library has started threads while the application was loaded (%s), which do not exist in the workers, "
+            "which are forked (workers.preload): what waits for one of them waits for ever; use the library in a "
+            "function with @wsgid.postfork first, or take preload away" % ", ".join(sorted(found)))
 
 
 def _rest_openmp():
