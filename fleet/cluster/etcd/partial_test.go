@@ -64,7 +64,7 @@ func (s *safeText) String() string {
 // and the operator is told what to name instead.
 func TestAServerThatHasAPartOfEtcd(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", freeport.Addr(t)) //nolint:noctx // a test
+	l, err := net.Listen("tcp", freeport.Addr(t))
 	if err != nil {
 		t.Fatal(err)
 	}
