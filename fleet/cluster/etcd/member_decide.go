@@ -48,7 +48,7 @@ func (m *Member) confirm(ctx context.Context, changed func()) error {
 		return err
 	}
 	m.mu.Lock()
-	if got.Header.Revision < m.view.Revision { // etcd is another one
+	if got.Header.GetRevision() < m.view.Revision { // etcd is another one
 		m.mu.Unlock()
 		return m.list(ctx, changed, false)
 	}

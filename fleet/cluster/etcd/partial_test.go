@@ -42,6 +42,34 @@ func (k *kine) LeaseKeepAlive(pb.Lease_LeaseKeepAliveServer) error {
 	return errors.New("lease keep alive is not supported")
 }
 
+// grpcProxy answers as etcd 3.4.23's own proxy does (findings/etcd-grpc-proxy-names-itself-at-loopback.sh).
+type grpcProxy struct{ pb.UnimplementedClusterServer }
+
+func (grpcProxy) MemberList(context.Context, *pb.MemberListRequest) (*pb.MemberListResponse, error) {
+	return &pb.MemberListResponse{Members: []*pb.Member{{Name: "host", ClientURLs: []string{"127.0.0.1:23790"}}}}, nil
+}
+
+// TestMembersThroughAProxy: its answer has no header, and the address in it is of no use: the
+// daemon ended there.
+func TestMembersThroughAProxy(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", freeport.Addr(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	pb.RegisterClusterServer(server, grpcProxy{})
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(server.Stop)
+	c := New(Config{Endpoints: []string{l.Addr().String()}, Prefix: "/t"})
+	t.Cleanup(c.Close)
+	for _, last := range []cluster.Etcd{{}, {ID: "1f", Published: []string{"10.0.0.1:2379"}, Members: []string{"10.0.0.1:2379"}}} {
+		if is, err := c.learn(t.Context(), last); err != nil || is.ID != "" || len(is.Members)+len(is.Published) > 0 || c.outdated(is) != "" {
+			t.Errorf("of %+v: %+v, %v", last, is, err)
+		}
+	}
+}
+
 // safeText is a log that is written and read at a time.
 type safeText struct {
 	mu sync.Mutex

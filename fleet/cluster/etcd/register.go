@@ -186,7 +186,7 @@ func (m *Member) take(ctx context.Context, lease clientv3.LeaseID) error {
 		if err != nil {
 			return err
 		}
-		m.tells(got.Header.Revision, before)
+		m.tells(got.Header.GetRevision(), before)
 		if got.Succeeded {
 			return nil
 		}

@@ -169,7 +169,7 @@ func (c *Client) meta(ctx context.Context) (meta *Meta, mod, rev int64, err erro
 	if err != nil {
 		return nil, 0, 0, err
 	}
-	rev = got.Header.Revision
+	rev = got.Header.GetRevision()
 	if len(got.Kvs) == 0 {
 		return nil, 0, rev, nil
 	}

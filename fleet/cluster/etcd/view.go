@@ -56,7 +56,7 @@ func (c *Client) View(ctx context.Context) (*View, error) {
 			return nil, err
 		}
 		if v.Revision == 0 {
-			v.Revision, v.listed = got.Header.Revision, got.Header.Revision
+			v.Revision, v.listed = got.Header.GetRevision(), got.Header.GetRevision()
 		}
 		for _, kv := range got.Kvs {
 			v.put(strings.TrimPrefix(string(kv.Key), c.key("")), kv)
@@ -152,13 +152,13 @@ func (v *View) apply(prefix string, r clientv3.WatchResponse) {
 			v.put(key, ev.Kv)
 		}
 	}
-	v.Revision = max(v.Revision, r.Header.Revision)
+	v.Revision = max(v.Revision, r.Header.GetRevision())
 }
 
 // takeHosts takes in which hosts are there, and whether a generation is: that is all of
 // meta that counts for them. A new one is the watch's to tell.
 func (v *View) takeHosts(prefix string, got *clientv3.GetResponse) {
-	v.hosted = got.Header.Revision
+	v.hosted = got.Header.GetRevision()
 	clear(v.Hosts)
 	clear(v.mods)
 	emptied := true
