@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/bounded"
@@ -172,11 +174,23 @@ func (c *Core) remember(name string, w plan.Want, rem *state.AppState, ord Inten
 	return nil
 }
 
+// forWantOf says what to do about an error for want of descriptors.
+func forWantOf(err error) error {
+	switch {
+	case errors.Is(err, unix.EMFILE):
+		return fmt.Errorf("%w; give the daemon more descriptors (LimitNOFILE= of its unit, ulimit -n)", err)
+	case errors.Is(err, unix.ENFILE):
+		return fmt.Errorf("%w; the machine has too many files open: raise fs.file-max (sysctl)", err)
+	}
+	return err
+}
+
 // failed keeps the reason of a failure and decides when to try again.
 func (c *Core) failed(out Outcome, rem state.AppState, name string) Outcome {
 	if errors.Is(out.Err, ErrSuperseded) || errors.Is(out.Err, ErrClosing) || errors.Is(out.Err, ErrPaused) || errors.Is(out.Err, context.Canceled) {
 		return out
 	}
+	out.Err = forWantOf(out.Err)
 	f := state.Failure{Digest: out.Plan.Digest, Folder: out.Plan.Folder, Reason: out.Err.Error(), At: c.Now(), Attempts: 1, Neighbour: isNeighbour(out.Err)}
 	file := out.Plan.File
 	if s := out.Want.Spec; s != nil && f.Digest == "" { // before there was a plan

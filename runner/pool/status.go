@@ -90,7 +90,7 @@ func (p *Pool) stateWith(serving int) (control.State, string) {
 		return control.StateStarting, short()
 	case p.rollErr != "":
 		return control.StateDegraded, "the previous workers keep serving, the rollout was abandoned: " + p.rollErr
-	case serving < p.target() && p.back.Failing():
+	case serving < p.target() && p.back.Failing() && p.lastErr != "":
 		return control.StateDegraded, short() + ": " + p.lastErr
 	case p.roll != nil:
 		return control.StateUpdating, "a rollout is in progress"

@@ -136,11 +136,12 @@ func (p *Pool) tooLate(late *worker, limit appspec.Duration) string {
 // workerStarted is the end of a spawn: the process runs, or err says why not.
 func (p *Pool) workerStarted(w *worker, pid, pidfd int, err error) {
 	if err != nil {
-		p.log.Error(err.Error())
-		w.failure = &wsgi.Failure{Reason: err.Error()}
 		if errors.Is(err, unix.EMFILE) {
 			p.Crowded()
+			err = fmt.Errorf("%w; raise the limit of open files of the service (LimitNOFILE=)", err)
 		}
+		p.log.Error(err.Error())
+		w.failure = &wsgi.Failure{Reason: err.Error()}
 		if w.template != nil {
 			w.template.exited(err.Error())
 			w.drop()
@@ -225,8 +226,10 @@ func (p *Pool) admit(w *worker) {
 		return
 	}
 	p.loaded = w.loaded.Loader + " " + w.loaded.App
-	p.lastErr, p.hint = "", ""
-	if p.rollErr == "" {
+	if !p.retry.IsSet() { // else it is why others are missing
+		p.lastErr, p.hint = "", ""
+	}
+	if p.rollErr == "" && p.lastErr == "" {
 		p.trace = "" // else it belongs to what was given up
 	}
 	if !p.proved {
