@@ -34,6 +34,8 @@ var peersCommand = map[string]string{
 	"serve":   `; write: wsgid-fleet run`,
 	"init":    `; write the spec of a checkout: wsgid-fleet new NAME PATH; or take over an app folder: wsgid-fleet import --write PATH`,
 	"create":  `; write: wsgid-fleet new NAME PATH`,
+	"shell":   `; write: wsgid-fleet exec APP COMMAND`,
+	"ssh":     `; write: wsgid-fleet exec APP COMMAND`,
 	"add":     `; write: wsgid-fleet new NAME PATH`,
 }
 

@@ -91,7 +91,7 @@ func TestOrdinaryUserBesideRootsFleet(t *testing.T) {
 var besideRootsFleet = map[string]string{
 	"run": "run", "plan": "plan", "apply": "apply", "deploy": "deploy blog", "deploys": "deploys", "rollback": "rollback blog",
 	"status": "status -o json", "start": "start blog", "stop": "stop --all", "restart": "restart blog", "reload": "reload blog",
-	"scale": "scale blog=2", "trigger": "trigger blog nightly", "logs": "logs blog", "doctor": "doctor", "new": "new shop /nonexistent",
+	"scale": "scale blog=2", "trigger": "trigger blog nightly", "exec": "exec blog true", "logs": "logs blog", "doctor": "doctor", "new": "new shop /nonexistent",
 	"validate": "!validate", "fmt": "!fmt -check", "import": "!import /nonexistent", "completion": "!completion bash", "version": "!version", "help": "!help",
 	"console": "console", "push": "!push", "pull": "!pull", "hosts": "!hosts", "cordon": "!cordon", "uncordon": "!uncordon", "thaw": "!thaw", "endpoints": "!endpoints",
 }
@@ -134,9 +134,10 @@ func commandLines() (lines []string) {
 var adminsAreTold = map[string]string{
 	"console": "the daemon serves none", "deploy blog": "it has no deploy block", "rollback blog": "it has no deploy block",
 	"new shop /nonexistent": "there is no such folder", "trigger blog nightly": "start it first",
-	"logs blog": "permission denied; it is for the user of the app and for root: sudo wsgid-fleet logs blog",
-	"run":       "who may use that daemon, by group wsgid-admin, but not run another one in its place; ask as that user: sudo wsgid-fleet run",
-	"doctor":    "the daemon runs",
+	"logs blog":      "permission denied; it is for the user of the app and for root: sudo wsgid-fleet logs blog",
+	"run":            "who may use that daemon, by group wsgid-admin, but not run another one in its place; ask as that user: sudo wsgid-fleet run",
+	"doctor":         "the daemon runs",
+	"exec blog true": "permission denied; it is for the user of the fleet: sudo wsgid-fleet exec blog true",
 }
 
 // Members of the group wsgid-admin use root's fleet, wherever they say nothing of

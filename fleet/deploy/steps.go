@@ -3,7 +3,6 @@ package deploy
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -105,40 +104,14 @@ func (d *Deployer) missingModule(output string) string {
 
 // environment of the stages: what the app has, then what is theirs.
 func (d *Deployer) environment() (map[string]string, error) {
-	env := map[string]string{}
-	maps.Copy(env, d.Spec.Environ())
-	if d.Spec.Django != nil && d.Spec.Django.Settings != "" {
-		env["DJANGO_SETTINGS_MODULE"] = d.Spec.Django.Settings
+	over := maps.Clone(d.Spec.Deploy.Env)
+	if over == nil {
+		over = map[string]string{}
 	}
-	if venv := d.venvDir(); venv != "" {
-		env["VIRTUAL_ENV"] = venv
-		env["PATH"] = filepath.Join(venv, "bin") + ":/usr/local/bin:/usr/bin:/bin"
+	if _, set := over["GIT_CEILING_DIRECTORIES"]; !set {
+		over["GIT_CEILING_DIRECTORIES"] = filepath.Dir(d.tree) // a repository around the releases is another one
 	}
-	env["GIT_CEILING_DIRECTORIES"] = filepath.Dir(d.tree) // a repository around the releases is another one
-	maps.Copy(env, d.Spec.Deploy.Env)
-	return env, d.addSettings(env)
-}
-
-// addSettings has manage.py of a Django project find the settings that its workers
-// get by django.json: a migration belongs to the database that they use.
-func (d *Deployer) addSettings(env map[string]string) error {
-	settings := d.Spec.DjangoSettings()
-	if len(settings) == 0 || d.StageHost == nil {
-		return nil
-	}
-	var text strings.Builder
-	enc := json.NewEncoder(&text)
-	enc.SetEscapeHTML(false) // what is secret in it is masked as it stands there
-	if err := enc.Encode(settings); err != nil {
-		return fmt.Errorf("cannot pass the settings of django.json: %w", err)
-	}
-	dir, err := d.StageHost()
-	if err != nil {
-		return err
-	}
-	env["WSGID_DJANGO_JSON"] = strings.TrimSpace(text.String())
-	env["PYTHONPATH"] = strings.TrimSuffix(dir+":"+env["PYTHONPATH"], ":")
-	return nil
+	return Environment(d.Spec, d.venvDir(), over, d.StageHost)
 }
 
 // venvDir is the virtualenv that the release runs in, absolute; empty: none.

@@ -124,6 +124,7 @@ var directOpeners = []struct {
 		"fleet/state/files.go ReplaceAlone",
 		"fleet/state/lock.go DaemonHolds LockApp LockDaemon LockedBy SameFile removeLocks",
 		"fleet/admins.go asAdmin shareControl",
+		"fleet/exec.go isOurs",
 		"fleet/neighbour.go Error neighbourOf putNotice readNotice removeNotice",
 		"fleet/server.go ListenForAdmins listenControl serve",
 		"fleet/swept.go heal swept",
