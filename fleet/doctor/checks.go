@@ -158,7 +158,7 @@ func somaxconn(f Facts) []Finding {
 	case f.Somaxconn < 0:
 		return unknown("net.core.somaxconn cannot be read")
 	case f.Somaxconn < 1024:
-		return []Finding{warn("sysctl -w net.core.somaxconn=4096, and the same in /etc/sysctl.d/wsgid.conf", "%d connections may wait at a socket: more are refused in a rush", f.Somaxconn)}
+		return []Finding{warn("sysctl -w net.core.somaxconn=4096, and the same in /etc/sysctl.d/wsgid.conf", "%d connections may wait at a socket: in a rush more of them wait longer, and at a unix socket they fail at once, which a web server in front answers with 502", f.Somaxconn)}
 	}
 	return fine("%d", f.Somaxconn)
 }

@@ -86,7 +86,8 @@ func Start(fd int) error {
 }
 
 // backlog is how many connections may wait to be accepted; the kernel bounds it
-// by net.core.somaxconn.
+// by net.core.somaxconn. At a unix socket one more does not wait: who does not want to be
+// held up, as nginx, is refused at once (findings/nginx-fails-at-a-full-unix-socket-at-once.sh).
 const backlog = 65535
 
 // StartFile is Start for a file.

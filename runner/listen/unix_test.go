@@ -72,6 +72,30 @@ func TestUnixSocketHandedOver(t *testing.T) {
 	}
 }
 
+// A rush at a unix socket waits for a master that is starting or held up; it would fail at once
+// if the queue were full (findings/nginx-fails-at-a-full-unix-socket-at-once.sh).
+func TestUnixSocketTakesARush(t *testing.T) {
+	spec, path := unixSpec(t)
+	f, err := Open(spec, &spec.Sockets.HTTP[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := StartFile(f); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 500 {
+		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err != nil {
+			t.Fatalf("connection %d, of which none was taken: %v", i+1, err)
+		}
+	}
+}
+
 // A link that the app's user puts in the socket's place is not followed.
 func TestUnixSocketReplacedByALink(t *testing.T) {
 	spec, path := unixSpec(t)
