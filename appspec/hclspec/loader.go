@@ -224,7 +224,7 @@ func (l *loader) read(path string, e *entry, named bool) {
 		l.faults = append(l.faults, located{l.text.fault(path, "", slices.Clone(e.diags), e.apps), index})
 		return
 	}
-	l.set.Warnings = append(l.set.Warnings, heredocs(path, e.src)...)
+	l.set.Warnings = append(append(l.set.Warnings, heredocs(path, e.src)...), dollars(path, e.src)...)
 	if len(e.candidates) == 0 && filepath.Base(path) != defaultsFile {
 		l.set.Empty = append(l.set.Empty, path)
 	}
