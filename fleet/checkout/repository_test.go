@@ -1,30 +1,18 @@
 package checkout
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-// git runs the real one in a folder.
-func git(t *testing.T, dir string, args ...string) (string, error) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "git", args...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null", "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.org", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.org")
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	err := cmd.Run()
-	return out.String(), err
-}
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
+)
 
 // A configuration means what the real git reads of it, and what git refuses is refused.
 func TestGitConfigIsGits(t *testing.T) {
@@ -55,9 +43,9 @@ func TestGitConfigIsGits(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		out, gitErr := git(t, dir, "config", "-f", file, "--list", "-z")
+		out, gitErr := fleettest.GitCommand(t, dir, "config", "-f", file, "--list", "-z").CombinedOutput()
 		want := map[string]string{}
-		for one := range strings.SplitSeq(strings.TrimSuffix(out, "\x00"), "\x00") {
+		for one := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
 			if key, value, _ := strings.Cut(one, "\n"); one != "" {
 				want[key] = value
 			}
@@ -85,14 +73,8 @@ func clone(t *testing.T, files map[string]string) (repository, dir string) {
 	t.Helper()
 	base := t.TempDir()
 	repository, dir = filepath.Join(base, "blog.git"), filepath.Join(base, "blog")
-	run := func(args ...string) {
-		t.Helper()
-		if out, err := git(t, base, args...); err != nil {
-			t.Fatalf("git %v: %v\n%s", args, err, out)
-		}
-	}
-	run("init", "-q", "--bare", "-b", "main", repository)
-	run("clone", "-q", repository, dir)
+	fleettest.Git(t, base, "init", "-q", "--bare", "-b", "main", repository)
+	fleettest.Git(t, base, "clone", "-q", repository, dir)
 	for name, text := range files {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
 			t.Fatal(err)
@@ -101,10 +83,10 @@ func clone(t *testing.T, files map[string]string) (repository, dir string) {
 			t.Fatal(err)
 		}
 	}
-	run("-C", dir, "checkout", "-q", "-b", "main")
-	run("-C", dir, "add", ".")
-	run("-C", dir, "commit", "-q", "-m", "x")
-	run("-C", dir, "push", "-q", "-u", "origin", "main")
+	fleettest.Git(t, dir, "checkout", "-q", "-b", "main")
+	fleettest.Git(t, dir, "add", ".")
+	fleettest.Git(t, dir, "commit", "-q", "-m", "x")
+	fleettest.Git(t, dir, "push", "-q", "-u", "origin", "main")
 	return repository, dir
 }
 
@@ -125,22 +107,13 @@ func TestRepositoryOfAClone(t *testing.T) {
 	if diff := cmp.Diff(want, RepositoryOf(dir)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for _, args := range [][]string{{"checkout", "-q", "-b", "live", "--track", "origin/main"}} {
-		if out, err := git(t, dir, args...); err != nil {
-			t.Fatal(out)
-		}
-	}
+	fleettest.Git(t, dir, "checkout", "-q", "-b", "live", "--track", "origin/main")
 	if r := RepositoryOf(dir); r == nil || r.Branch != "main" {
 		t.Errorf("a branch that follows another: %+v", r)
 	}
-	commit, err := git(t, dir, "rev-parse", "HEAD")
-	if err != nil {
-		t.Fatal(commit)
-	}
-	if out, err := git(t, dir, "checkout", "-q", "--detach"); err != nil {
-		t.Fatal(out)
-	}
-	if r := RepositoryOf(dir); r == nil || r.Commit != strings.TrimSpace(commit) || r.Branch != "" || r.Remote != repository {
+	commit := fleettest.Git(t, dir, "rev-parse", "HEAD")
+	fleettest.Git(t, dir, "checkout", "-q", "--detach")
+	if r := RepositoryOf(dir); r == nil || r.Commit != commit || r.Branch != "" || r.Remote != repository {
 		t.Errorf("without a branch: %+v", r)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
 )
 
@@ -69,13 +70,7 @@ func newBench(t *testing.T) *bench {
 
 func (b *bench) git(args ...string) string {
 	b.t.Helper()
-	cmd := exec.Command("git", append([]string{"-C", b.repo, "-c", "user.name=Ann", "-c", "user.email=ann@example.org"}, args...)...)
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		b.t.Fatalf("git %v: %v\n%s", args, err, out)
-	}
-	return strings.TrimSpace(string(out))
+	return fleettest.Git(b.t, b.repo, args...)
 }
 
 func (b *bench) commit(name, text string) {

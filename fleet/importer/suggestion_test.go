@@ -3,7 +3,6 @@ package importer
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,19 +10,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/peertest"
 )
-
-// git runs the real one, without configurations of the machine.
-func git(t *testing.T, args ...string) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "git", args...)
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null", "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.org", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.org")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("git %v: %v\n%s", args, err, out)
-	}
-}
 
 // uncommented is a spec with the deploy block that it suggests, and without the block's
 // explanation.
@@ -69,12 +59,12 @@ func TestImportSuggestsADeploy(t *testing.T) {
 	}
 	for name, bare := range map[string]string{"blog": "blog.git", "wsgid/app": "app.git"} {
 		bare, clone := filepath.Join(dir, bare), filepath.Join(dir, name)
-		git(t, "init", "-q", "--bare", "-b", "live", bare)
-		git(t, "init", "-q", "-b", "live", clone)
-		git(t, "-C", clone, "add", ".")
-		git(t, "-C", clone, "commit", "-q", "-m", "x")
-		git(t, "-C", clone, "remote", "add", "origin", bare)
-		git(t, "-C", clone, "push", "-q", "-u", "origin", "live")
+		fleettest.Git(t, ".", "init", "-q", "--bare", "-b", "live", bare)
+		fleettest.Git(t, ".", "init", "-q", "-b", "live", clone)
+		fleettest.Git(t, clone, "add", ".")
+		fleettest.Git(t, clone, "commit", "-q", "-m", "x")
+		fleettest.Git(t, clone, "remote", "add", "origin", bare)
+		fleettest.Git(t, clone, "push", "-q", "-u", "origin", "live")
 	}
 	migrate := appspec.Stage{Name: "migrate", Command: []string{"python", "manage.py", "migrate", "--noinput"}}
 	static := appspec.Stage{Name: "static", Command: []string{"python", "manage.py", "collectstatic", "--noinput"}}
@@ -136,8 +126,8 @@ func TestImportSuggestsNoSecret(t *testing.T) {
 		"ssh://git@git.example.org/${x}/blog.git":        {`# repository = "ssh://git@git.example.org/$${x}/blog.git"`},
 	} {
 		dir := peertest.WriteFiles(t, map[string]string{"x/blog.ini": "[uwsgi]\nmodule = a\nhttp-socket = :8000\n"})
-		git(t, "init", "-q", "-b", "live", dir)
-		git(t, "-C", dir, "remote", "add", "origin", remote)
+		fleettest.Git(t, ".", "init", "-q", "-b", "live", dir)
+		fleettest.Git(t, dir, "remote", "add", "origin", remote)
 		text := string(importOne(t, facts.Options{}, filepath.Join(dir, "x/blog.ini")).Text)
 		t.Run(fmt.Sprint(remote), func(t *testing.T) { holds(t, text, want...) })
 	}

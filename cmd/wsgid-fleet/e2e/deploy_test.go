@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 )
 
 // guide is the repository of the flavor guide, with its app and an environment of
@@ -58,13 +59,7 @@ func newGuide(t *testing.T, who account, more string) *guide {
 
 func (g *guide) git(args ...string) string {
 	g.t.Helper()
-	cmd := exec.Command("git", append([]string{"-C", g.repo, "-c", "user.name=Ann", "-c", "user.email=ann@example.org"}, args...)...)
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		g.t.Fatalf("git %v: %v\n%s", args, err, out)
-	}
-	return strings.TrimSpace(string(out))
+	return fleettest.Git(g.t, g.repo, args...)
 }
 
 func (g *guide) commit(code string) {

@@ -17,6 +17,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster/etcd/etcdtest"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 )
 
@@ -116,11 +117,7 @@ func (p *park) must(err error) {
 
 func (p *park) git(args ...string) {
 	p.t.Helper()
-	cmd := exec.Command("git", append([]string{"-C", p.dir + "/repo", "-c", "user.name=Ann", "-c", "user.email=ann@example.org"}, args...)...)
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		p.t.Fatalf("git %v: %v\n%s", args, err, out)
-	}
+	fleettest.Git(p.t, p.dir+"/repo", args...)
 }
 
 // commit makes a commit whose application says text.

@@ -4,12 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 )
 
 // operatorApp says whose answer it is, of which commit, by which edit of the spec.
@@ -68,9 +69,7 @@ func (e *operatorTempest) repository(name string) *tempestRepo {
 
 func (e *operatorTempest) git(p *tempestRepo, args ...string) {
 	e.t.Helper()
-	cmd := exec.Command("git", append([]string{"-C", p.dir, "-c", "user.name=Ann", "-c", "user.email=ann@example.org"}, args...)...)
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
-	if out, err := cmd.CombinedOutput(); err != nil {
+	if out, err := fleettest.GitCommand(e.t, p.dir, args...).CombinedOutput(); err != nil {
 		e.t.Errorf("git %v: %v\n%s", args, err, out)
 	}
 }

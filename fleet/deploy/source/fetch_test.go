@@ -39,7 +39,7 @@ func TestFetchWhatIsMeant(t *testing.T) {
 			t.Errorf("branch %q, commit %q: %s by %s, want %s by %s", c.branch, c.commit, got.ID, got.Ref, c.id, c.ref)
 		}
 	}
-	if c := s.fetch(Repository{URL: u.url()}); c.Subject != "second" || c.Author != "A" || time.Since(c.Time) > time.Hour {
+	if c := s.fetch(Repository{URL: u.url()}); c.Subject != "second" || c.Author != "Ann" || time.Since(c.Time) > time.Hour {
 		t.Errorf("%+v", c)
 	}
 	for _, c := range []struct {

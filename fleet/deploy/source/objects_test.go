@@ -80,7 +80,7 @@ func TestGitsOfADeploy(t *testing.T) {
 				"two\nlines\n\nand more", false)
 			commands()
 			got := s.fetch(r)
-			if got.ID != id || got.Author != "A" || got.Subject != "two lines" || time.Since(got.Time) > time.Hour || got.Ref != "HEAD" {
+			if got.ID != id || got.Author != "Ann" || got.Subject != "two lines" || time.Since(got.Time) > time.Hour || got.Ref != "HEAD" {
 				t.Errorf("%+v", got)
 			}
 			done, err := s.store.Unpack(s.ctx(), r, got, "", s.releases, "2")

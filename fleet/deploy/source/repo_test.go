@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 )
 
 // upstream is a bare repository that a test fills by git's plumbing, so that it
@@ -47,12 +48,10 @@ func (u *upstream) url() string { return "file://" + u.dir }
 
 func (u *upstream) git(stdin string, args ...string) string {
 	u.t.Helper()
-	cmd := exec.Command("git", append([]string{"--git-dir=" + u.dir}, args...)...)
-	if args[0] == "init" {
-		cmd = exec.Command("git", args...)
+	if args[0] != "init" {
+		args = append([]string{"--git-dir=" + u.dir}, args...)
 	}
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1",
-		"GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@example.org", "GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@example.org")
+	cmd := fleettest.GitCommand(u.t, ".", args...)
 	cmd.Stdin = strings.NewReader(stdin)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
