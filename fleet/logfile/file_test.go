@@ -1,50 +1,13 @@
 package logfile
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 )
-
-// logFolder is an app folder with an empty logs folder.
-func logFolder(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "logs"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-func appendLog(t *testing.T, dir, text string) {
-	t.Helper()
-	f, err := os.OpenFile(filepath.Join(dir, Name), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := f.WriteString(text); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// rotate does as the runner's log does.
-func rotate(t *testing.T, dir string, keep int) {
-	t.Helper()
-	name := func(i int) string {
-		if i == 0 {
-			return filepath.Join(dir, Name)
-		}
-		return fmt.Sprintf("%s.%d", filepath.Join(dir, Name), i)
-	}
-	for i := keep - 1; i >= 0; i-- {
-		if err := os.Rename(name(i), name(i+1)); err != nil && !os.IsNotExist(err) {
-			t.Fatal(err)
-		}
-	}
-}
 
 // drain reads all lines that are there.
 func drain(t *testing.T, l *File) (lines []string) {
@@ -69,7 +32,7 @@ func wantLines(t *testing.T, got []string, want ...string) {
 }
 
 func TestLogIsFollowedOverRotations(t *testing.T) {
-	dir := logFolder(t)
+	dir := fleettest.LogFolder(t)
 	l, err := Open("blog", dir, 10, Filter{})
 	if err != nil {
 		t.Fatal(err)
@@ -83,23 +46,23 @@ func TestLogIsFollowedOverRotations(t *testing.T) {
 	}
 	refresh()
 	wantLines(t, drain(t, l)) // no log yet
-	appendLog(t, dir, "a\nb\nhal")
+	fleettest.AppendLog(t, dir, "a\nb\nhal")
 	refresh()
 	wantLines(t, drain(t, l), "a", "b")
-	appendLog(t, dir, "f\nc\n")
+	fleettest.AppendLog(t, dir, "f\nc\n")
 	refresh()
 	wantLines(t, drain(t, l), "half", "c")
 
 	// Three rotations between two looks lose nothing.
-	appendLog(t, dir, "d\n")
-	rotate(t, dir, 5)
-	appendLog(t, dir, "e\n")
-	rotate(t, dir, 5)
-	appendLog(t, dir, "f\nno end")
-	rotate(t, dir, 5)
+	fleettest.AppendLog(t, dir, "d\n")
+	fleettest.RotateLog(t, dir, 5)
+	fleettest.AppendLog(t, dir, "e\n")
+	fleettest.RotateLog(t, dir, 5)
+	fleettest.AppendLog(t, dir, "f\nno end")
+	fleettest.RotateLog(t, dir, 5)
 	refresh() // in the midst: the new file is not there yet
 	wantLines(t, drain(t, l), "d")
-	appendLog(t, dir, "g\n")
+	fleettest.AppendLog(t, dir, "g\n")
 	refresh()
 	wantLines(t, drain(t, l), "e", "f", "no end", "g")
 
@@ -108,7 +71,7 @@ func TestLogIsFollowedOverRotations(t *testing.T) {
 		t.Fatal(err)
 	}
 	refresh()
-	appendLog(t, dir, "h\n")
+	fleettest.AppendLog(t, dir, "h\n")
 	refresh()
 	wantLines(t, drain(t, l), "h")
 
@@ -117,17 +80,17 @@ func TestLogIsFollowedOverRotations(t *testing.T) {
 		t.Fatal(err)
 	}
 	refresh()
-	appendLog(t, dir, "i\n")
+	fleettest.AppendLog(t, dir, "i\n")
 	refresh()
 	wantLines(t, drain(t, l), "i")
 }
 
 func TestLogTail(t *testing.T) {
-	dir := logFolder(t)
+	dir := fleettest.LogFolder(t)
 	long := strings.Repeat("x", 100_000)
-	appendLog(t, dir, "1\n"+long+"\n")
-	rotate(t, dir, 3)
-	appendLog(t, dir, "3\n4\nno end")
+	fleettest.AppendLog(t, dir, "1\n"+long+"\n")
+	fleettest.RotateLog(t, dir, 3)
+	fleettest.AppendLog(t, dir, "3\n4\nno end")
 	for n, want := range map[int]string{
 		-1: "1|" + long + "|3|4|no end", 9: "1|" + long + "|3|4|no end", 5: "1|" + long + "|3|4|no end",
 		4: long + "|3|4|no end", 3: "3|4|no end", 2: "4|no end", 1: "no end", 0: "",
@@ -149,8 +112,8 @@ func TestLogTail(t *testing.T) {
 
 // A line without end, as a broken app may write, costs no memory without bound.
 func TestLogLineWithoutEnd(t *testing.T) {
-	dir := logFolder(t)
-	appendLog(t, dir, strings.Repeat("x", 5*maxLine))
+	dir := fleettest.LogFolder(t)
+	fleettest.AppendLog(t, dir, strings.Repeat("x", 5*maxLine))
 	l, err := Open("blog", dir, -1, Filter{})
 	if err != nil {
 		t.Fatal(err)
