@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/afero"
 
-	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/specdir"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 // What deploys of an app are to read and its user may not is told before one begins: where it
@@ -21,10 +21,7 @@ func TestFilesThatDeploysCannotRead(t *testing.T) {
 		t.Skip("needs root")
 	}
 	const nobody = 65534
-	top := fleettest.ShortDir(t)
-	if err := os.Chmod(top, 0o755); err != nil { //nolint:gosec // the app's user passes
-		t.Fatal(err)
-	}
+	top := shortdir.New(t)
 	file := func(name string, uid int, mode os.FileMode) string {
 		t.Helper()
 		name = filepath.Join(top, name)

@@ -21,9 +21,3 @@ func eventuallyIn(t *testing.T, limit time.Duration, what string, ok func() bool
 	t.Helper()
 	fleettest.EventuallyIn(t, limit, what, ok)
 }
-
-// shortDir is a directory whose name leaves room for sockets in it.
-func shortDir(t *testing.T) string {
-	t.Helper()
-	return fleettest.ShortDir(t)
-}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/specdir"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 // What file() names may lie in an app's folder. Root reads what is the app's there,
@@ -20,7 +21,7 @@ func TestFileFunctionFollowsNoLinkOfAnApp(t *testing.T) {
 		t.Skip("it takes root to have an app of another user")
 	}
 	const app = 65534
-	dir := shortDir(t)
+	dir := shortdir.New(t)
 	folder, secret := filepath.Join(dir, "blog"), filepath.Join(dir, "secret")
 	do := func(err error) {
 		t.Helper()

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 // neighbour makes the state directory of another user's daemon, which a process
@@ -22,7 +23,7 @@ func neighbour(t *testing.T, specs string) (stateDir string, pid int) {
 		t.Skip("needs root: it makes processes and directories of another user")
 	}
 	const uid = 54321
-	stateDir = filepath.Join(shortDir(t), "system")
+	stateDir = filepath.Join(shortdir.New(t), "system")
 	if err := os.Mkdir(stateDir, 0o711); err != nil {
 		t.Fatal(err)
 	}

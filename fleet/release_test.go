@@ -14,6 +14,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 // openedFs keeps what was opened.
@@ -75,7 +76,7 @@ func TestReleaseIsReadWhereCodeIsDeployed(t *testing.T) {
 
 func openTestStore(t *testing.T) *state.Store {
 	t.Helper()
-	s, err := state.Open(afero.NewOsFs(), filepath.Join(shortDir(t), "state"), filepath.Join(shortDir(t), "data"))
+	s, err := state.Open(afero.NewOsFs(), filepath.Join(shortdir.New(t), "state"), filepath.Join(shortdir.New(t), "data"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 // Clients behind mongrel2 that read nothing of long responses make the master no
@@ -15,14 +16,7 @@ import (
 func TestBudgetBehindMongrel2(t *testing.T) {
 	const memory, spool, clients, size = 4 << 20, 16 << 20, 6, 40 << 20
 	const bar = 32 << 20
-	folder, err := os.MkdirTemp("", "w")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(folder) })
-	if err := os.Chmod(folder, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	folder := shortdir.New(t)
 	name := filepath.Join(folder, "big")
 	f, err := os.Create(name)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 // plainFlask stands for a framework where it need not be installed.
@@ -71,7 +72,7 @@ func TestNewServesACheckout(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts masters and Python workers")
 	}
-	dir := dirForAll(t)
+	dir := shortdir.New(t)
 	specs := filepath.Join(dir, "specs")
 	if err := os.Mkdir(specs, 0o755); err != nil {
 		t.Fatal(err)
@@ -192,18 +193,4 @@ func giveAway(t *testing.T, path string, uid int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// dirForAll is a directory that every user can reach.
-func dirForAll(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "w")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }

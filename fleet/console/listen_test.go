@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 func TestAddresses(t *testing.T) {
@@ -86,11 +87,7 @@ func runConsole(t *testing.T, address string, viewers ...string) (c *Console, l 
 // away, and what is not a socket is not.
 func TestUnixSocket(t *testing.T) {
 	t.Parallel()
-	dir, err := os.MkdirTemp("", "c")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := shortdir.New(t)
 	path := filepath.Join(dir, "c.sock")
 	if err := os.WriteFile(path, []byte("mine"), 0o644); err != nil {
 		t.Fatal(err)
@@ -185,11 +182,7 @@ func TestSocketOfViewers(t *testing.T) {
 			t.Errorf("%q: %v, want %q", bad, err, want)
 		}
 	}
-	dir, err := os.MkdirTemp("", "v")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := shortdir.New(t)
 	group := os.Getegid()
 	if os.Geteuid() == 0 {
 		group = 33

@@ -18,6 +18,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/appdir"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 // bench is an app with a repository, an app folder and a logbook of its own.
@@ -37,14 +38,7 @@ func newBench(t *testing.T) *bench {
 	if testing.Short() {
 		t.Skip("runs git")
 	}
-	base, err := os.MkdirTemp("", "deploy")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(base) })
-	if err := os.Chmod(base, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	base := shortdir.New(t)
 	b := &bench{t: t, repo: filepath.Join(base, "code"), book: OpenBook(afero.NewOsFs(), filepath.Join(base, "data"), "blog",
 		func(path string, data []byte) error { return os.WriteFile(path, data, 0o600) })}
 	b.spec = appspec.Default("blog", filepath.Join(base, "app"))
@@ -52,6 +46,7 @@ func newBench(t *testing.T) *bench {
 	if os.Geteuid() == 0 {
 		b.spec.User = "www-data"
 	}
+	var err error
 	if b.owner, err = appdir.ResolveOwner(b.spec, os.Geteuid() == 0); err != nil {
 		t.Fatal(err)
 	}

@@ -71,20 +71,6 @@ func EventuallyIn(t *testing.T, limit time.Duration, what string, ok func() bool
 	await.TrueIn(t, limit, what, ok)
 }
 
-// ShortDir is a directory whose name leaves room for sockets in it.
-func ShortDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "w")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
 // Listener is a listening socket as a file.
 func Listener(t *testing.T) *os.File {
 	t.Helper()

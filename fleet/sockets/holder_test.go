@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 func holderSocket(t *testing.T, path string) *net.UnixListener {
@@ -27,7 +28,7 @@ func holderSocket(t *testing.T, path string) *net.UnixListener {
 // A holder whose time is over takes its own socket away and no other's, and does
 // not go while somebody comes.
 func TestHolderExpires(t *testing.T) {
-	path := filepath.Join(fleettest.ShortDir(t), "sockets.sock")
+	path := filepath.Join(shortdir.New(t), "sockets.sock")
 	old := holderSocket(t, path)
 	oldID := SocketID(path)
 
@@ -73,7 +74,7 @@ func TestHolderThatIsKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
 	}
-	dir := fleettest.ShortDir(t)
+	dir := shortdir.New(t)
 	log, _ := fleettest.Log()
 	k := NewStore(func(string, map[string]*os.File) {})
 	h, _ := OpenHolder(dir, log, k.With)
@@ -117,7 +118,7 @@ func TestHolderLetsGo(t *testing.T) {
 	}
 	log, _ := fleettest.Log()
 	k := NewStore(func(string, map[string]*os.File) {})
-	h, _ := OpenHolder(fleettest.ShortDir(t), log, k.With)
+	h, _ := OpenHolder(shortdir.New(t), log, k.With)
 	t.Cleanup(h.Close)
 	for i := range 40 {
 		f := fleettest.Listener(t)

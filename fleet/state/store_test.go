@@ -17,6 +17,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 func applied(spec *appspec.Spec) Applied {
@@ -27,7 +28,7 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func testStore(t *testing.T) *Store {
 	t.Helper()
-	s, err := Open(afero.NewOsFs(), filepath.Join(fleettest.ShortDir(t), "state"), filepath.Join(fleettest.ShortDir(t), "data"))
+	s, err := Open(afero.NewOsFs(), filepath.Join(shortdir.New(t), "state"), filepath.Join(shortdir.New(t), "data"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +50,7 @@ func TestStateDirIsMadeForItsUserAlone(t *testing.T) {
 }
 
 func TestStateDirOfOthersIsRefused(t *testing.T) {
-	tmp := fleettest.ShortDir(t)
+	tmp := shortdir.New(t)
 	write := func(mode os.FileMode) string {
 		d := filepath.Join(tmp, strconv.FormatUint(uint64(mode), 8))
 		if err := os.Mkdir(d, 0o700); err != nil {
@@ -83,7 +84,7 @@ func TestStateDirOfOthersIsRefused(t *testing.T) {
 		file:    "cannot use state directory " + file + ": it is not a directory; move it away, or name another with --state-dir",
 		link:    "cannot use state directory " + link + ": it is not a directory; move it away, or name another with --state-dir",
 	} {
-		if _, err := Open(afero.NewOsFs(), dir, filepath.Join(fleettest.ShortDir(t), "data")); err == nil || err.Error() != want {
+		if _, err := Open(afero.NewOsFs(), dir, filepath.Join(shortdir.New(t), "data")); err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	}

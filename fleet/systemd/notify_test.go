@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 // managerSocket is a service manager of the test: the socket that NOTIFY_SOCKET
@@ -24,11 +25,7 @@ type managerSocket struct {
 // newManagerSocket listens, and sets the environment as systemd would.
 func newManagerSocket(t *testing.T) *managerSocket {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "w")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := shortdir.New(t)
 	path := filepath.Join(dir, "n")
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 // Whose the folders are after a repair: what the program writes is the app's user's
@@ -103,7 +104,7 @@ func TestLinkToARelease(t *testing.T) {
 		t.Skip("needs root: only root can give a folder away")
 	}
 	const deployer = 54322
-	home := tempDir(t)
+	home := shortdir.New(t)
 	release, link := filepath.Join(home, "1"), filepath.Join(home, "current")
 	if err := os.Mkdir(release, 0o755); err != nil {
 		t.Fatal(err)

@@ -12,12 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 // mountTmpfs mounts a small tmpfs and returns its path.
 func mountTmpfs(t *testing.T, options string) string {
 	t.Helper()
-	dir := tempDir(t)
+	dir := shortdir.New(t)
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=0755,"+options); err != nil {
 		t.Fatalf("mount: %v", err)
 	}

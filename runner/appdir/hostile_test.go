@@ -9,13 +9,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 // outside is a folder with files that no repair may touch, and a check that
 // none did.
 func outside(t *testing.T) (dir string, unharmed func()) {
 	t.Helper()
-	dir = tempDir(t)
+	dir = shortdir.New(t)
 	write(t, filepath.Join(dir, "shadow"), "secret", 0o600)
 	write(t, filepath.Join(dir, "12.pid"), "12", 0o600)
 	write(t, filepath.Join(dir, "sub/x"), "x", 0o600)
@@ -190,7 +192,7 @@ func TestPlantedDevice(t *testing.T) {
 
 func TestAppFolderItself(t *testing.T) {
 	ordinary(t)
-	dir := tempDir(t)
+	dir := shortdir.New(t)
 	write(t, filepath.Join(dir, "file"), "", 0o644)
 	if err := os.Symlink("loop", filepath.Join(dir, "loop")); err != nil {
 		t.Fatal(err)
@@ -216,7 +218,7 @@ func TestAppFolderItself(t *testing.T) {
 
 func TestAppFolderBehindALink(t *testing.T) {
 	ordinary(t)
-	dir := tempDir(t)
+	dir := shortdir.New(t)
 	s := specAt(filepath.Join(dir, "real/blog"))
 	mustRepair(t, s) // with the parent
 	for link, target := range map[string]string{"a": "real", "b": "./real/../real", "c": filepath.Join(dir, "real"), "d": "c"} {
@@ -239,7 +241,7 @@ func TestUntrustedLinkToTheAppFolder(t *testing.T) {
 		t.Skip("needs root: only root has to beware; an ordinary user's rights bind him")
 	}
 	dir, unharmed := outside(t)
-	home := tempDir(t)
+	home := shortdir.New(t)
 	if err := os.Chown(home, nobody, nobody); err != nil {
 		t.Fatal(err)
 	}

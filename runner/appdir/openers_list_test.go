@@ -7,6 +7,7 @@ var toolFolders = map[string]string{
 	"fleet/reconcile/reconciletest": "it serves tests",
 	"runner/certtest":               "it serves tests",
 	"runner/nginxtest":              "it serves tests",
+	"runner/shortdir":               "it serves tests",
 	"fleet/certs/acmetest":          "it serves tests",
 	"fleet/cluster/etcd/etcdtest":   "it serves tests",
 	"fleet/fleettest":               "it serves tests",

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 func at(s *appspec.Spec, attr string, line int) {
@@ -20,7 +21,7 @@ func at(s *appspec.Spec, attr string, line int) {
 }
 
 func bareSpec(t *testing.T) *appspec.Spec {
-	return &appspec.Spec{Name: "blog", Path: filepath.Join(tempDir(t), "blog")}
+	return &appspec.Spec{Name: "blog", Path: filepath.Join(shortdir.New(t), "blog")}
 }
 
 func TestResolveOwnerAsRoot(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 func TestResolvePython(t *testing.T) {
@@ -77,7 +78,7 @@ func TestResolvePythonReadsNothingOfTheApps(t *testing.T) {
 
 func TestResolvePythonSaysWhatToDo(t *testing.T) {
 	ordinary(t)
-	dir := tempDir(t)
+	dir := shortdir.New(t)
 	write(t, filepath.Join(dir, "plain"), "#!/bin/sh\n", 0o644)
 	write(t, filepath.Join(dir, "python2.7"), "#!/bin/sh\n", 0o755)
 	write(t, filepath.Join(dir, "empty/lib/x"), "", 0o644)
@@ -123,7 +124,7 @@ func TestPythonVersion(t *testing.T) {
 	if v, err := PythonVersion(t.Context(), DefaultPython, testOwner()); err != nil || !v.good() {
 		t.Errorf("%s: %s, %v", path, v, err)
 	}
-	dir := tempDir(t)
+	dir := shortdir.New(t)
 	asked := filepath.Join(dir, "asked")
 	if err := os.Mkdir(asked, 0o777); err != nil {
 		t.Fatal(err)

@@ -12,11 +12,13 @@ import (
 
 	"github.com/spf13/afero"
 	"golang.org/x/sys/unix"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 func TestRootFsIsAFileSystem(t *testing.T) {
 	ordinary(t)
-	dir := filepath.Join(tempDir(t), "blog")
+	dir := filepath.Join(shortdir.New(t), "blog")
 	r := open(t, dir)
 	if _, err := r.Stat("/"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing folder: %v", err)
@@ -74,7 +76,7 @@ func TestRootFsIsAFileSystem(t *testing.T) {
 func TestRootFsNeverLeavesTheFolder(t *testing.T) {
 	ordinary(t)
 	out, unharmed := outside(t)
-	dir := filepath.Join(tempDir(t), "blog")
+	dir := filepath.Join(shortdir.New(t), "blog")
 	r := open(t, dir)
 	if err := r.MkdirAll("/real", 0o755); err != nil {
 		t.Fatal(err)
@@ -142,7 +144,7 @@ func TestRootFsNeverLeavesTheFolder(t *testing.T) {
 // The descriptor outlives what happens to the name.
 func TestRootFsStaysInItsFolder(t *testing.T) {
 	ordinary(t)
-	parent := tempDir(t)
+	parent := shortdir.New(t)
 	dir := filepath.Join(parent, "blog")
 	r := open(t, dir)
 	if err := r.Mkdir("/", 0o755); err != nil {

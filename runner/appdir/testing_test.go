@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 const nobody = 65534
@@ -27,7 +28,7 @@ func ordinary(t *testing.T) bool {
 	if os.Geteuid() != 0 {
 		return true
 	}
-	dir := tempDir(t)
+	dir := shortdir.New(t)
 	bin := filepath.Join(dir, "test")
 	copyFile(t, os.Args[0], bin)
 	cmd := exec.CommandContext(t.Context(), bin, "-test.run=^"+t.Name()+"$", "-test.timeout=60s")
@@ -58,24 +59,10 @@ func copyFile(t *testing.T, from, to string) {
 	}
 }
 
-// tempDir is a directory that every user can reach.
-func tempDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "w")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
-
 // testSpec is an app in a new temporary directory; its folder does not exist.
 func testSpec(t *testing.T) *appspec.Spec {
 	t.Helper()
-	return specAt(filepath.Join(tempDir(t), "blog"))
+	return specAt(filepath.Join(shortdir.New(t), "blog"))
 }
 
 func specAt(path string) *appspec.Spec {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 // fakeJournal takes entries as journald does.
@@ -93,11 +94,7 @@ func journalBed(t *testing.T, path string) *logBed {
 }
 
 func TestJournal(t *testing.T) {
-	dir, err := os.MkdirTemp("", "w")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := shortdir.New(t)
 	path := filepath.Join(dir, "socket")
 	j := listenJournal(t, path)
 	b := journalBed(t, path)
@@ -145,11 +142,7 @@ func TestJournal(t *testing.T) {
 // Without a journal the file takes the log, says so, and the journal gets it
 // back when it answers.
 func TestNoJournal(t *testing.T) {
-	dir, err := os.MkdirTemp("", "w")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := shortdir.New(t)
 	path := filepath.Join(dir, "socket")
 	b := journalBed(t, path)
 	b.log.Info("first")
@@ -179,11 +172,7 @@ func TestNoJournal(t *testing.T) {
 
 // A journal that takes nothing holds nobody up for long.
 func TestJournalThatHangs(t *testing.T) {
-	dir, err := os.MkdirTemp("", "w")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := shortdir.New(t)
 	path := filepath.Join(dir, "socket")
 	listenJournal(t, path)
 	b := journalBed(t, path)

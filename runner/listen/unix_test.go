@@ -11,15 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 func unixSpec(t *testing.T) (*appspec.Spec, string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "w")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := shortdir.New(t)
 	path := filepath.Join(dir, "s")
 	spec := appspec.Default("blog", dir)
 	spec.Sockets.HTTP = []appspec.HTTPSocket{{Listen: unixPrefix + path, Mode: 0o660}}

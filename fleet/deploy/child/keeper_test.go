@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 // A process that a test's command starts writes its number into a folder, by
@@ -30,11 +31,7 @@ func newWitness(t *testing.T) *witness {
 	if testing.Short() {
 		t.Skip("starts processes")
 	}
-	dir, err := os.MkdirTemp("", "witness")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := shortdir.New(t)
 	w := &witness{t: t, dir: dir}
 	if os.Geteuid() == 0 {
 		w.as = &Account{UID: 65534, GID: 65534, Home: "/nonexistent", Name: "nobody"}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 // maker is one of an app; kept is what it was told to keep.
@@ -293,14 +294,7 @@ func TestPostgreSQLServerIsNot(t *testing.T) {
 	try("unix:"+c.dir, "no server listens at ", `server = "unix:`+socketOf(c.dir, c.port)+`"`)
 	try("nowhere.invalid:5432", "the host nowhere.invalid is not found")
 
-	short, err := os.MkdirTemp("", "s")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(short) })
-	if err := os.Chmod(short, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	short := shortdir.New(t)
 	serve := func(answer func(net.Conn)) (port string) {
 		l, err := net.Listen("unix", filepath.Join(short, ".s.PGSQL.5432"))
 		if err != nil {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 // gitServer serves a repository by git's own CGI program over HTTPS, with a
@@ -32,7 +34,7 @@ func gitServer(t *testing.T, u *upstream, before func(w http.ResponseWriter, r *
 		srv.CloseClientConnections()
 		srv.Close()
 	})
-	ca := filepath.Join(openDir(t), "ca.pem")
+	ca := filepath.Join(shortdir.New(t), "ca.pem")
 	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o644); err != nil {
 		t.Fatal(err)
 	}

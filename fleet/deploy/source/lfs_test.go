@@ -7,11 +7,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 func TestLFS(t *testing.T) {
 	u, s := newUpstream(t), newSite(t)
-	work := filepath.Join(openDir(t), "work")
+	work := filepath.Join(shortdir.New(t), "work")
 	run := func(args ...string) {
 		t.Helper()
 		cmd := exec.Command(args[0], args[1:]...)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 // gitInPath puts a program in the place of git that keeps a list of the commands it is
@@ -20,7 +21,7 @@ func gitInPath(t *testing.T, older bool) (commands func() []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := openDir(t)
+	dir := shortdir.New(t)
 	list := filepath.Join(dir, "list")
 	script := "#!/bin/sh\n"
 	if older {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/deploy/child"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 // upstream is a bare repository that a test fills by git's plumbing, so that it
@@ -27,21 +28,9 @@ func newUpstream(t *testing.T) *upstream {
 	if testing.Short() {
 		t.Skip("runs git")
 	}
-	u := &upstream{t: t, dir: filepath.Join(openDir(t), "up.git")}
+	u := &upstream{t: t, dir: filepath.Join(shortdir.New(t), "up.git")}
 	u.git("", "init", "-q", "--bare", "-b", "main", u.dir)
 	return u
-}
-
-// openDir is a temporary folder that other accounts may enter.
-func openDir(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, d := range []string{dir, filepath.Dir(dir)} {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
 }
 
 func (u *upstream) url() string { return "file://" + u.dir }
@@ -133,7 +122,7 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	base := openDir(t)
+	base := shortdir.New(t)
 	// What a session has in its environment is nothing to a deploy.
 	t.Setenv("GIT_DIR", "/nonexistent")
 	t.Setenv("GIT_CONFIG_COUNT", "1")

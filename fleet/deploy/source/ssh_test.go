@@ -13,6 +13,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/componenttest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 // sshd is a real one on loopback that takes one key.
@@ -30,7 +31,7 @@ func newSSHD(t *testing.T) *sshd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &sshd{t: t, program: program, dir: openDir(t), user: me.Username}
+	s := &sshd{t: t, program: program, dir: shortdir.New(t), user: me.Username}
 	s.keygen("host")
 	s.keygen("key")
 	if a := account(); a != nil {

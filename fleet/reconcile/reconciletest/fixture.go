@@ -10,6 +10,7 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/fleettest"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 // Fixture is a spec directory under a test's hand.
@@ -23,7 +24,7 @@ type Fixture struct {
 // New is an empty one.
 func New(t *testing.T) *Fixture {
 	t.Helper()
-	root := fleettest.ShortDir(t)
+	root := shortdir.New(t)
 	f := &Fixture{T: t, Root: root, Dir: filepath.Join(root, "d"), State: filepath.Join(root, "s")}
 	for _, d := range []string{f.Dir, filepath.Join(root, "a")} {
 		if err := os.Mkdir(d, 0o755); err != nil {

@@ -2,7 +2,6 @@ package link_test
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/link/lazyzmq"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/mongrel2/mongrel2test"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 )
 
 func TestServerRestart(t *testing.T) {
@@ -71,11 +71,7 @@ func TestRequestsWaitForAHandler(t *testing.T) {
 
 func TestLinkWaitsForAServer(t *testing.T) {
 	t.Parallel()
-	dir, err := os.MkdirTemp("", "m2")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := shortdir.New(t)
 	h := mongrel2test.Handler{Recv: "ipc://" + dir + "/in", Send: "ipc://" + dir + "/out"}
 	l, err := link.Open(link.Config{Recv: h.Recv, Send: h.Send}, link.Events{Request: echo})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/shortdir"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/wsgi/host"
 )
@@ -463,11 +464,7 @@ func (s *slot) take(r *response) bool {
 // longer than the tests.
 func appFolder(t testing.TB, files map[string]string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "w")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := shortdir.New(t)
 	for _, d := range []string{"app", "plugins"} {
 		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
 			t.Fatal(err)
