@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
@@ -61,7 +62,7 @@ func TestMembersThroughAProxy(t *testing.T) {
 	pb.RegisterClusterServer(server, grpcProxy{})
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(server.Stop)
-	c := New(Config{Endpoints: []string{l.Addr().String()}, Prefix: "/t"})
+	c := New(Config{Endpoints: []string{l.Addr().String()}, Prefix: "/t", Limit: 20 * time.Second})
 	t.Cleanup(c.Close)
 	for _, last := range []cluster.Etcd{{}, {ID: "1f", Published: []string{"10.0.0.1:2379"}, Members: []string{"10.0.0.1:2379"}}} {
 		if is, err := c.learn(t.Context(), last); err != nil || is.ID != "" || len(is.Members)+len(is.Published) > 0 || c.outdated(is) != "" {
@@ -102,7 +103,7 @@ func TestAServerThatHasAPartOfEtcd(t *testing.T) {
 	pb.RegisterLeaseServer(server, k)
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(server.Stop)
-	c := New(Config{Endpoints: []string{l.Addr().String()}, Prefix: "/t"})
+	c := New(Config{Endpoints: []string{l.Addr().String()}, Prefix: "/t", Limit: 20 * time.Second})
 	t.Cleanup(c.Close)
 	const next = "kine of k3s has: name an etcd, 3.4 or newer"
 	if _, _, err := c.Push(t.Context(), textsOf("a.hcl", "0"), "test"); err == nil || !strings.Contains(err.Error(), "unsupported operations in txn request; ") || !strings.HasSuffix(err.Error(), next) {
