@@ -14,7 +14,6 @@ import (
 // Each package has a page of its own, in doc.go or, where it is one file, at its head; and
 // each but those that are for tests alone has a row in ARCHITECTURE.md, which names no other.
 func TestEachPackageIsDescribed(t *testing.T) {
-	const root = "../../.."
 	page, err := os.ReadFile(filepath.Join(root, "ARCHITECTURE.md"))
 	if err != nil {
 		t.Fatal(err)
