@@ -3,11 +3,9 @@ package e2e
 import (
 	"flag"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -59,6 +57,7 @@ var tempestNames = []string{"alpha.test", "alpha.test", "beta.test", "beta.test"
 type gateTempest struct {
 	*harness
 	chronicle
+	tally
 
 	seed          uint64
 	rand          *rand.Rand
@@ -70,15 +69,6 @@ type gateTempest struct {
 	limit         int               // what the limits of the apps are
 	defaults      bool              // beta answers for names that nobody has
 	out           bool              // delta was taken out
-
-	mu     sync.Mutex
-	counts map[string]int // guarded by mu
-}
-
-func (e *gateTempest) count(what string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.counts[what]++
 }
 
 // TestGateTempest has clients that ask by a gate in every way, stop, reset and go, beside an
@@ -104,9 +94,7 @@ func TestGateTempest(t *testing.T) {
 	e.settle()
 	e.calm()
 	e.compare(before)
-	for _, what := range slices.Sorted(maps.Keys(e.counts)) {
-		t.Logf("%6d %s", e.counts[what], what)
-	}
+	e.tell(t)
 	if e.counts["answered"] == 0 {
 		t.Error("nobody was answered")
 	}
@@ -116,7 +104,7 @@ func newGateTempest(t *testing.T, seed uint64) *gateTempest {
 	who := someone(t)
 	b, plain := gated(t, who, "")
 	e := &gateTempest{harness: b, chronicle: chronicle{names: map[string][]tenure{}}, seed: seed, rand: rand.New(rand.NewPCG(seed, 0)),
-		plain: plain, secure: freeport.Addr(t), ca: newAuthority(t), counts: map[string]int{}, has: map[string]string{}}
+		plain: plain, secure: freeport.Addr(t), ca: newAuthority(t), has: map[string]string{}}
 	e.socket = filepath.Join(b.dir, "gate.sock")
 	e.certify()
 	for _, app := range tempestApps {

@@ -3,11 +3,9 @@ package e2e
 import (
 	"flag"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -39,15 +37,8 @@ type operatorTempest struct {
 	daemons sync.Mutex // is held while the daemon is killed and started
 	daemon  *daemon
 
-	mu     sync.Mutex
-	counts map[string]int // guarded by mu
-	notes  diary          // guarded by mu
-}
-
-func (e *operatorTempest) count(what string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.counts[what]++
+	tally
+	notes diary // guarded by tally.mu
 }
 
 func (e *operatorTempest) note(format string, args ...any) {
@@ -98,9 +89,7 @@ func TestOperatorTempest(t *testing.T) {
 		e.rest()
 	}
 	end()
-	for _, what := range slices.Sorted(maps.Keys(e.counts)) {
-		t.Logf("%6d %s", e.counts[what], what)
-	}
+	e.tell(t)
 	for _, s := range e.sites {
 		if e.counts["answers of "+s.key] == 0 {
 			t.Errorf("nobody was answered by %s", s.key)
@@ -120,7 +109,7 @@ func TestOperatorTempest(t *testing.T) {
 func newOperatorTempest(t *testing.T, who account, seed uint64) *operatorTempest {
 	b := newHarness(t, who)
 	b.only()
-	e := &operatorTempest{harness: b, seed: seed, gateway: freeport.Addr(t), broken: map[string]bool{}, counts: map[string]int{}}
+	e := &operatorTempest{harness: b, seed: seed, gateway: freeport.Addr(t), broken: map[string]bool{}}
 	shop, wiki := e.repository("shop"), e.repository("wiki")
 	news := e.repository("news")
 	for _, s := range []*tempestSite{
