@@ -1,6 +1,7 @@
 package paste
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -89,22 +90,15 @@ func (f *file) filled(text string, own map[string]facts.Setting, depth int) (str
 		switch {
 		case ok && depth < 10:
 			filled, err := f.filled(value, own, depth+1)
-			bad = either(bad, err)
+			bad = cmp.Or(bad, err)
 			return filled
 		case name == "here":
 			return filepath.Dir(f.path)
 		case name == "__file__":
 			return f.path
 		}
-		bad = either(bad, fmt.Errorf("%s is not set, and PasteDeploy does not read the file", m))
+		bad = cmp.Or(bad, fmt.Errorf("%s is not set, and PasteDeploy does not read the file", m))
 		return ""
 	})
 	return out, bad
-}
-
-func either(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
