@@ -22,6 +22,9 @@ func TestPaste(t *testing.T) {
 		"unix/club.ini":          "[pipeline:main]\npipeline = a b\n[server:main]\nuse = egg:waitress\nunix_socket = %(here)s/club.sock\nunix_socket_perms = 666\nurl_scheme = https\nthreds = 5\n",
 		"gunicorn/shop.ini":      pasteApp + "[server:main]\nuse = egg:gunicorn#main\nhost = 127.0.0.1\nport = 8090\nworkers = 3\ntimeout = 20\npaste = x\n",
 		"other/poll.ini":         pasteApp + "[server:main]\nuse = egg:Paste#http\nport = 8080\nthreadpool_workers = 10\nssl_pem = a.pem\n",
+		"twice/mail.ini":         "[DEFAULT]\nthreads = 3\nhttp_port = 8070\n" + pasteApp + "[server:main]\nuse = egg:waitress\nthreads = 9\nget port = http_port\n",
+		"used/list.ini":          pasteApp + "[server:main]\nuse = config:base.txt\nport = 8071\n",
+		"used/base.txt":          "[server:main]\nuse = egg:waitress\nthreads = 6\nport = 1\n",
 		"broken/blog.ini":        pasteApp + "[server:main]\nuse = egg:waitress\nport = %(http_port)s\n",
 		"uwsgi/news.ini":         "[uwsgi]\nhttp-socket = 127.0.0.1:8091\npaste = config:%p\npaste-logger = true\n" + pasteApp,
 		"uwsgi/ini.ini":          "[uwsgi]\nhttp-socket = 127.0.0.1:8092\nini-paste = wiki/production.ini#admin\n",
@@ -40,10 +43,12 @@ func TestPaste(t *testing.T) {
 		"gunicorn/shop.ini": {`wsgi_app          = "DIR/gunicorn/shop.ini"`, `listen = "127.0.0.1:8090" # shop.ini:8: host = 127.0.0.1`, `count           = 3     # shop.ini:10`, `request_timeout = "20s" # shop.ini:11`},
 		"other/poll.ini": {`listen = "127.0.0.1:8080"`, "poll.ini:7: use = egg:Paste#http: what this server does is not known here, but for its address", "threads = 10",
 			"ssl_pem = a.pem: not carried over: no counterpart of it is known here"},
+		"twice/mail.ini":         {`listen = "0.0.0.0:8070"`, "mail.ini:11: threads = 9: not carried over: the name stands in [DEFAULT] too, or was given in the command line, and PasteDeploy does not tell it the server then", "threads         = 4"},
+		"used/list.ini":          {`listen = "0.0.0.0:8071" # list.ini:8: port = 8071`, "threads         = 6 # base.txt:3"},
 		"uwsgi/news.ini":         {`wsgi_app = "DIR/uwsgi/news.ini" # news.ini:3: paste = config:DIR/uwsgi/news.ini`, "!paste-logger"},
 		"uwsgi/ini.ini":          {`wsgi_app = "DIR/uwsgi/wiki/production.ini:admin"`},
 		"uwsgi/egg.ini":          {"a file of PasteDeploy is read here, and no egg: write one, with use = egg:wiki below [app:main], and name it in wsgi_app"},
-		"units/pserve.service":   {`wsgi_app          = "DIR/wiki/production.ini:admin"`, `virtualenv        = "DIR/wiki/env"`, `listen = "127.0.0.1:7000"`, "address=127.0.0.1:7000: not carried over: an app is told no variables: write it into the file, below [DEFAULT]"},
+		"units/pserve.service":   {`wsgi_app          = "DIR/wiki/production.ini:admin"`, `virtualenv        = "DIR/wiki/env"`, `listen = "127.0.0.1:6543"`, "address=127.0.0.1:7000: not carried over: an app is told no variables: write it into the file, below [DEFAULT]"},
 		"units/waitress.service": {`wsgi_app   = "a:make()"`, `virtualenv = "/srv/a/venv"`, `PYTHONPATH = "/srv/a"`, `listen = "0.0.0.0:8041"`, `threads         = 4`, "!no-ipv6: "},
 		"units/paste.service":    {`wsgi_app = "/srv/a/conf/a.ini:admin"`, "--paste-global x=1: not carried over: an app is told no variables: write it into the file of PasteDeploy, below [DEFAULT]"},
 	} {
@@ -57,6 +62,20 @@ func TestPaste(t *testing.T) {
 	_, err := Import(facts.Options{}, filepath.Join(dir, "broken/blog.ini"))
 	if err == nil || !strings.Contains(err.Error(), "blog.ini: line 8: %(http_port)s is not set, and PasteDeploy does not read the file") {
 		t.Errorf("got %v", err)
+	}
+	for text, want := range map[string]string{
+		"[server:main]\nuse = base\n":                            "line 2: use = base: there is no section [server:base], and PasteDeploy does not load the file",
+		"[server:main]\nuse = a\n[server:a]\nuse = main\n":       "the sections name one another",
+		"[server:main]\nport = 1\nport = 2\n":                    "line 3: port stands there twice, and PasteDeploy does not read it",
+		"[server:main]\nport = 1\n[server:main]\n":               "line 3: the section [server:main] stands there twice, and PasteDeploy does not read it",
+		"[server:main]\nuse = egg:waitress\nget port = http_p\n": "line 3: get port = http_p: there is no variable http_p, and PasteDeploy does not load the file",
+		"[DEFAULT]\na = 1%\n[server:main]\nuse = a\n":            "line 2: % is not set, and PasteDeploy does not read the file",
+		"[server:main]\nuse = config:none.ini\n":                 "line 2: use = config:none.ini: cannot be read: ",
+	} {
+		_, err := Import(facts.Options{}, filepath.Join(peertest.WriteFiles(t, map[string]string{"a.ini": text}), "a.ini"))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %s", text, err, want)
+		}
 	}
 	for line, want := range map[string]string{
 		"pserve": "pserve names no file", "pserve x.ini -n": "pserve's option -n wants a value",

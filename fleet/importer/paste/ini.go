@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 )
@@ -14,91 +15,99 @@ import (
 type file struct {
 	path     string
 	sections map[string]map[string]facts.Setting
-	given    map[string]string // NAME=VALUE of the command line
+	defaults map[string]string // what each section may ask for: [DEFAULT], and below it what was given beside the file
 }
 
-func read(path string) (*file, error) {
+const forAll = "DEFAULT"
+
+// read is a file; given are variables of who loads it. What [DEFAULT] has counts before those
+// (PasteDeploy 3.0.1; findings/pastedeploy-a-given-variable-has-two-values.sh).
+func read(path string, given map[string]string) (*file, error) {
 	text, err := facts.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	f := &file{path: path, sections: map[string]map[string]facts.Setting{}}
-	section, key, number := "", "", 0
-	for line := range strings.SplitSeq(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n") {
-		number++
-		trimmed := strings.TrimSpace(line)
-		switch {
-		case trimmed == "" || trimmed[0] == '#' || trimmed[0] == ';':
-		case (line[0] == ' ' || line[0] == '\t') && key != "":
-			s := f.sections[section][key]
-			s.List[0] += "\n" + trimmed
-			f.sections[section][key] = s
-		case trimmed[0] == '[' && strings.HasSuffix(trimmed, "]"):
-			section, key = trimmed[1:len(trimmed)-1], ""
-			if f.sections[section] == nil {
-				f.sections[section] = map[string]facts.Setting{}
+	f := &file{path: path, sections: map[string]map[string]facts.Setting{}, defaults: map[string]string{}}
+	if err := f.parse(string(text)); err != nil {
+		return nil, err
+	}
+	for _, from := range []map[string]string{{"here": filepath.Dir(path), "__file__": path}, given} {
+		for name, value := range from {
+			if _, ok := f.sections[forAll][name]; !ok && f.defaults[name] == "" {
+				f.defaults[name] = value
 			}
-		default:
-			i := strings.IndexAny(trimmed, "=:")
-			if i < 0 || section == "" {
-				return nil, fmt.Errorf("line %d: it is no KEY = VALUE of a section, and PasteDeploy does not read it", number)
-			}
-			key = strings.TrimSpace(trimmed[:i])
-			value := strings.TrimSpace(trimmed[i+1:])
-			f.sections[section][key] = facts.Setting{List: []string{value}, Was: key + " = " + value, At: facts.Position{File: path, Line: number}}
 		}
+	}
+	for name, s := range f.sections[forAll] {
+		f.defaults[name] = s.Value()
 	}
 	return f, nil
 }
 
-// section is what a section sets, its placeholders filled; nil: there is none.
-func (f *file) section(name string) (map[string]facts.Setting, error) {
-	own, ok := f.sections[name]
-	if !ok {
-		return nil, nil
-	}
-	all := map[string]facts.Setting{}
-	for key, s := range own {
-		if strings.HasPrefix(key, "set ") || strings.HasPrefix(key, "get ") { // of variables, not of the server
+func (f *file) parse(text string) error {
+	section, key, indented := "", "", 0
+	for i, line := range strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n") {
+		fault := func(why string) error {
+			return fmt.Errorf("line %d: %s, and PasteDeploy does not read it", i+1, why)
+		}
+		trimmed := strings.TrimSpace(line)
+		indent := strings.IndexFunc(line, func(r rune) bool { return !unicode.IsSpace(r) })
+		switch {
+		case trimmed == "" || trimmed[0] == '#' || trimmed[0] == ';':
+			continue
+		case key != "" && indent > indented: // further in than the key is: more of its value
+			f.sections[section][key].List[0] += "\n" + trimmed
 			continue
 		}
-		value, err := f.filled(s.Value(), own, 0)
-		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", s.At.Line, err)
+		indented = indent
+		if end := strings.LastIndexByte(trimmed, ']'); trimmed[0] == '[' && end > 1 { // whatever stands behind it
+			section, key = trimmed[1:end], ""
+			if f.sections[section] != nil && section != forAll {
+				return fault("the section [" + section + "] stands there twice")
+			}
+			if f.sections[section] == nil {
+				f.sections[section] = map[string]facts.Setting{}
+			}
+			continue
 		}
-		s.List = []string{value}
-		all[key] = s
+		at := strings.IndexAny(trimmed, "=:")
+		if at <= 0 || section == "" {
+			return fault("it is no KEY = VALUE of a section")
+		}
+		key = strings.TrimSpace(trimmed[:at])
+		if _, twice := f.sections[section][key]; twice {
+			return fault(key + " stands there twice")
+		}
+		value := strings.TrimSpace(trimmed[at+1:])
+		f.sections[section][key] = facts.Setting{List: []string{value}, Was: key + " = " + value, At: facts.Position{File: f.path, Line: i + 1}}
 	}
-	return all, nil
+	return nil
 }
 
-var placeholder = regexp.MustCompile(`%(%|\(([^)]*)\)s|.|$)`)
+var placeholder = regexp.MustCompile(`%(%|\(([^)]+)\)s|.|$)`)
 
+// filled is a value of a section with its placeholders filled.
 func (f *file) filled(text string, own map[string]facts.Setting, depth int) (string, error) {
 	var bad error
 	out := placeholder.ReplaceAllStringFunc(text, func(m string) string {
 		if m == "%%" {
 			return "%"
 		}
-		name := strings.TrimSuffix(strings.TrimPrefix(m, "%("), ")s")
-		value, ok := f.given[name]
-		for _, s := range []map[string]facts.Setting{own, f.sections["DEFAULT"]} {
-			if v, set := s[name]; set && !ok {
-				value, ok = v.Value(), true
-			}
+		name, isName := strings.CutSuffix(strings.TrimPrefix(m, "%("), ")s")
+		value, ok := f.defaults[name]
+		if s, set := own[name]; set {
+			value, ok = s.Value(), true
 		}
-		switch {
-		case ok && depth < 10:
-			filled, err := f.filled(value, own, depth+1)
-			bad = cmp.Or(bad, err)
-			return filled
-		case name == "here":
-			return filepath.Dir(f.path)
-		case name == "__file__":
-			return f.path
+		if !isName || !ok || depth > 10 {
+			bad = cmp.Or(bad, fmt.Errorf("%s is not set, and PasteDeploy does not read the file", m))
+			return ""
 		}
-		bad = cmp.Or(bad, fmt.Errorf("%s is not set, and PasteDeploy does not read the file", m))
-		return ""
+		if !strings.Contains(value, "%") {
+			return value
+		}
+		filled, err := f.filled(value, own, depth+1)
+		bad = cmp.Or(bad, err)
+		return filled
 	})
 	return out, bad
 }

@@ -24,7 +24,7 @@ func Read(o facts.Options, path string) ([]*facts.App, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := read(abs); err != nil {
+	if _, err := read(abs, nil); err != nil {
 		return nil, err
 	}
 	dir := filepath.Dir(abs)
@@ -88,14 +88,13 @@ func serve(o facts.Options, a *facts.App, c facts.Command, to order) error {
 	path = facts.Rel(c.Dir, path)
 	a.PasteApp(c.Dir, path+"#"+facts.Either(to.app, section), facts.Either(c.Was, filepath.Base(path)), c.At)
 	a.Add(facts.Fact{Set: facts.SetDirectory, Value: c.Dir, At: c.At})
-	f, err := read(path)
+	f, err := read(path, to.given)
 	if err != nil {
 		a.Lost(facts.Position{File: path}, "", "it cannot be read: "+err.Error())
 		return nil
 	}
-	f.given = to.given
 	virtualenv(a, path)
-	return f.server(o, a, c, facts.Either(to.server, "main"))
+	return f.server(o, a, c, to)
 }
 
 // virtualenv takes the one that lies beside the file, where the command names none.
@@ -113,15 +112,20 @@ func virtualenv(a *facts.App, path string) {
 }
 
 // server carries over what the server of the file is told.
-func (f *file) server(o facts.Options, a *facts.App, c facts.Command, name string) error {
-	settings, err := f.section("server:" + name)
+func (f *file) server(o facts.Options, a *facts.App, c facts.Command, to order) error {
+	name := facts.Either(to.server, "main")
+	told, err := f.told("server", name, to.given, 0)
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.path, err)
 	}
-	if settings == nil {
+	if told == nil {
 		a.Lost(facts.Position{File: f.path}, "", "it has no section [server:"+name+"], which says where to listen: write a socket into the block sockets")
 		return nil
 	}
+	for _, s := range told.dropped {
+		a.Lost(s.At, facts.HideSecrets(s.Was), "the name stands in [DEFAULT] too, or was given in the command line, and PasteDeploy does not tell it the server then")
+	}
+	settings := told.settings
 	use := settings["use"]
 	delete(settings, "use")
 	kind, _, _ := strings.Cut(strings.ToLower(strings.TrimPrefix(use.Value(), "egg:")), "#")

@@ -22,11 +22,12 @@ from paste.deploy.loadwsgi import loadcontext, SERVER
 out = []
 for path in sys.argv[1:]:
     try:
-        out.append(loadcontext(SERVER, "config:" + path).local_conf)
+        out.append(loadcontext(SERVER, "config:" + path, global_conf={"given": "g", "both": "of the command line"}).local_conf)
     except Exception as exc:
         out.append(None)
 print(json.dumps(out))
 `
+	given := map[string]string{"given": "g", "both": "of the command line"} // as below
 	head := "[app:main]\nuse = egg:PasteDeploy#x\n[composite:x]\n"
 	server := "[server:main]\nuse = call:os:getcwd\n"
 	texts := []string{
@@ -43,12 +44,38 @@ print(json.dumps(out))
 		"port = 80\n" + server,
 		server + "a = %(a)s\n",
 		"[DEFAULT]\nport = 7\n" + server + "set port = 8\nlisten = %(port)s\n",
+		// A name of [DEFAULT], or one that was given, is told of no section.
+		"[DEFAULT]\nport = 7\n" + server + "port = 8\nhost = %(port)s\nhere = /x\nat = %(here)s\n",
+		server + "given = 8\nport = %(given)s\n",
+		// A given variable has two values.
+		"[DEFAULT]\nboth = of the file\n" + server + "port = %(both)s\nget host = both\nget listen = given\n",
+		server + "get port = nobody\n",
+		server + "set x = 1\nget port = x\n",
+		"[DEFAULT]\na = 100%\n" + server,
+		"[DEFAULT]\nhere = /x\n" + server + "a = %(here)s\n",
+		"[DEFAULT]\na = 1\n[DEFAULT]\nb = 2\n" + server + "c = %(a)s%(b)s\n",
+		// By way of another section, and of another file.
+		"[server:base]\nuse = call:os:getcwd\nport = 1\nhost = base\nget a = v\n[server:main]\nuse = base\nset v = 5\nport = 2\n",
+		"[DEFAULT]\nmine = m\nfrom = this\n[server:main]\nuse = config:base.txt#web\nport = 2\nset v = 5\n",
+		"[server:main]\nuse = config:base.txt\n",
+		"[server:main]\nuse = nobody\n",
+		"[server:main]\nuse = other\n[server:other]\nuse = main\n",
+		"[server: main ]\nuse = call:os:getcwd\nport = 1\n",
+		// Lines, as ConfigParser takes them.
+		server + "port = 1\nport = 2\n",
+		server + "[server:main]\nport = 2\n",
+		"[server:main] # of waitress: all\nuse = call:os:getcwd\nport = 1\n",
+		"[server:main]\n  use = call:os:getcwd\n  a = 1\n  b = 2\n c = 3\n    d = 4\n",
+		server + "a =\n  [x]\n  y\nb = 1\n",
+		"[server:main]\n = 1\nuse = call:os:getcwd\n",
+		"[]\na = 1\n" + server,
 	}
 	files := map[string]string{}
 	var paths []string
 	for i, text := range texts {
 		files[fmt.Sprintf("%02d.ini", i)] = text + head
 	}
+	files["base.txt"] = "[DEFAULT]\nfrom = base\n[server:web]\nuse = call:os:getcwd\nport = 1\nmine = 2\nhost = %(from)s %(mine)s %(given)s\nget a = v\nget b = from\n"
 	dir := peertest.WriteFiles(t, files)
 	for i := range texts {
 		paths = append(paths, filepath.Join(dir, fmt.Sprintf("%02d.ini", i)))
@@ -60,12 +87,12 @@ print(json.dumps(out))
 	}
 	for i, path := range paths {
 		var ours map[string]string
-		if f, err := read(path); err == nil {
-			settings, err := f.section("server:main")
-			if err == nil {
-				delete(settings, "use")
+		if f, err := read(path, given); err == nil {
+			told, err := f.told("server", "main", given, 0)
+			if err == nil && told != nil {
+				delete(told.settings, "use")
 				ours = map[string]string{}
-				for name, s := range settings {
+				for name, s := range told.settings {
 					ours[name] = s.Value()
 				}
 			}
