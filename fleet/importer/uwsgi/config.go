@@ -32,7 +32,7 @@ type config struct {
 	open    []string                                   // files that are being read, for circles
 	bytes   int
 	said    []facts.Fact    // notes and losses of the reading itself
-	asked   bool            // the environment was asked
+	asked   map[string]bool // names that the environment was asked for
 	asks    map[string]bool // keys that placeholders and conditions ask for
 }
 
@@ -226,7 +226,7 @@ func (c *config) resolve() error {
 		sign byte
 		hook func(string) (string, bool)
 	}{
-		{'$', func(name string) (string, bool) { c.asked = true; return c.o.Env(name) }},
+		{'$', c.variable},
 		{'@', func(name string) (string, bool) {
 			text, err := facts.ReadFile(c.abs(name))
 			if err != nil && missing == nil {

@@ -6,6 +6,31 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/importer/facts"
 )
 
+// variable is one of the environment, for what asks for it while files are read.
+func (c *config) variable(name string) (string, bool) {
+	if c.asked == nil {
+		c.asked = map[string]bool{}
+	}
+	c.asked[name] = true
+	return c.o.Env(name)
+}
+
+// asked says of which environment the answers are. What the configuration sets itself uWSGI sees
+// after a reload alone, as that executes it anew with what it has set (2.0.21;
+// findings/uwsgi-reload-reads-what-its-file-set.sh).
+func (u *reader) asked() {
+	if len(u.c.asked) == 0 {
+		return
+	}
+	u.app.Note(facts.Position{}, "", "the configuration asks the environment: what was taken is that of this shell, which may not be uWSGI's")
+	values, order := u.variables()
+	for _, name := range order {
+		if o := values[name]; o != nil && u.c.asked[name] {
+			u.app.Note(o.at, o.key+" = "+name, "the configuration asks for it too, and uWSGI saw this value after its first reload alone; what a start makes of the file was taken: compare it with what runs")
+		}
+	}
+}
+
 func (u *reader) environment() {
 	values, order := u.variables()
 	for _, name := range order {

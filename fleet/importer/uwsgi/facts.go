@@ -39,9 +39,7 @@ func appOf(c *config, file string) *facts.App {
 		u.all[key] = append(u.all[key], o)
 	}
 	u.app.Facts = append(u.app.Facts, c.said...)
-	if c.asked {
-		u.app.Note(facts.Position{}, "", "the configuration asks the environment: what was taken is that of this shell, which may not be uWSGI's")
-	}
+	u.asked()
 	u.make()
 	return u.app
 }

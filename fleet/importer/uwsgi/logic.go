@@ -98,8 +98,7 @@ func ifOption(wanted bool) func(*config, string) []string {
 func ifVariable(wanted bool) func(*config, string) []string {
 	return func(c *config, data string) []string {
 		key, want, compare := strings.Cut(data, "=")
-		c.asked = true
-		have, ok := c.o.Env(key)
+		have, ok := c.variable(key)
 		return when(ok && (!compare || want == have), wanted, orItself(have, ok))
 	}
 }
