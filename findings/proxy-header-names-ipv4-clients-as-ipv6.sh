@@ -18,17 +18,18 @@ LD_LIBRARY_PATH=$(dirname "$(find root -name 'liblua5.3.so.0')")
 export LD_LIBRARY_PATH
 openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost 2>/dev/null
 cat >see.py <<'PY'
-import re, socket, ssl, subprocess, sys, time
-name, address, tls = sys.argv[1], sys.argv[2], sys.argv[1] == "stunnel"
+import random, socket, ssl, subprocess, sys, time
+name, address, work = sys.argv[1:]
+both = address == "::"
 behind = socket.create_server(("127.0.0.1", 0))
 behind.settimeout(20)
 to = "127.0.0.1:%d" % behind.getsockname()[1]
-with socket.create_server(("127.0.0.1", 0)) as free:
-    port = free.getsockname()[1]
-both = address == "::"
-if name.startswith("haproxy"):
-    version = "-v2" if name.endswith("2") else ""
-    text = f"""defaults
+
+def started(port):
+    """The server at that port, and a connection to it; None, None: another one has the port."""
+    if name.startswith("haproxy"):
+        version = "-v2" if name.endswith("2") else ""
+        text = f"""defaults
  mode tcp
  timeout connect 5s
  timeout client 5s
@@ -37,28 +38,42 @@ listen a
  bind {address}:{port}{" v4v6" if both else ""}
  server a {to} send-proxy{version}
 """
-    command = ["root/usr/sbin/haproxy", "-db", "-f", "conf"]
-elif name == "nginx":
-    listen = f"[::]:{port} ipv6only=off" if both else f"{address}:{port}"
-    text = f"""daemon off; pid pid; error_log stderr;
-load_module {sys.argv[3]}/root/usr/lib/nginx/modules/ngx_stream_module.so;
+        command = ["root/usr/sbin/haproxy", "-db", "-f", "conf"]
+    elif name == "nginx":
+        listen = f"[::]:{port} ipv6only=off" if both else f"{address}:{port}"
+        text = f"""daemon off; pid pid; error_log stderr;
+load_module {work}/root/usr/lib/nginx/modules/ngx_stream_module.so;
 events {{}}
 stream {{ server {{ listen {listen}; proxy_pass {to}; proxy_protocol on; }} }}
 """
-    command = ["root/usr/sbin/nginx", "-p", sys.argv[3], "-c", sys.argv[3] + "/conf"]
-else:
-    text = f"foreground = yes\nsyslog = no\npid =\n[a]\naccept = {address}:{port}\nconnect = {to}\nprotocol = proxy\ncert = cert.pem\nkey = key.pem\n"
-    command = ["root/usr/bin/stunnel4", "conf"]
-open("conf", "w").write(text)
-server = subprocess.Popen(command, stderr=open("log", "w"))
-try:
-    for _ in range(100):
+        command = ["root/usr/sbin/nginx", "-p", work, "-c", work + "/conf"]
+    else:
+        text = f"foreground = yes\nsyslog = no\npid =\n[a]\naccept = {address}:{port}\nconnect = {to}\nprotocol = proxy\ncert = cert.pem\nkey = key.pem\n"
+        command = ["root/usr/bin/stunnel4", "conf"]
+    with open("conf", "w") as conf:
+        conf.write(text)
+    with open("log", "w") as log:
+        server = subprocess.Popen(command, stderr=log)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and server.poll() is None:
         try:
             client = socket.create_connection(("127.0.0.1", port))
-            break
         except ConnectionRefusedError:
             time.sleep(0.1)
-    if tls:
+            continue
+        return server, client
+    server.kill()
+    server.wait()
+    return None, None
+
+for _ in range(10): # below the ports that the kernel gives to connections
+    server, client = started(random.randrange(20000, 32000))
+    if server:
+        break
+else:
+    sys.exit(open("log").read())
+try:
+    if name == "stunnel":
         client = ssl._create_unverified_context().wrap_socket(client)
     client.sendall(b"x")
     seen = behind.accept()[0].makefile("rb")
@@ -67,8 +82,8 @@ try:
         words = (first + seen.readline()).decode().split()
         print(words[1], words[2])
     else:
-        length = {0x11: 4, 0x21: 16}[first[13]]
-        print("family", first[13] >> 4, socket.inet_ntop(socket.AF_INET if length == 4 else socket.AF_INET6, seen.read(length)))
+        family, length = {0x11: (socket.AF_INET, 4), 0x21: (socket.AF_INET6, 16)}[first[13]]
+        print("family", first[13] >> 4, socket.inet_ntop(family, seen.read(length)))
 finally:
     server.terminate()
     server.wait()
