@@ -21,15 +21,12 @@ func TestAKeptConnectionFollowsItsName(t *testing.T) {
 	b.awaitGate(0)
 	own := b.text("wsgid.d/gamma.hcl")
 	for _, try := range []struct{ host, before string }{{"any.alpha.test", "alpha"}, {"whoever.test", "beta"}} {
-		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", plain)
-		b.must(err)
-		defer c.Close()
-		r := bufio.NewReader(c)
+		client := returning{addr: plain}
 		_, server, _ := strings.Cut(try.host, ".")
 		trust := a.trust("www." + server)
 		trust.InsecureSkipVerify = true // the default app has no certificate for this one
 		answers := func(site string, status int) error {
-			if status, text := visitOn(t, c, r, try.host); status != 200 || !strings.HasPrefix(text, site+" ") {
+			if status, text := client.visit(t, try.host); status != 200 || !strings.HasPrefix(text, site+" ") {
 				return fmt.Errorf("by a kept connection: %d %q", status, text)
 			}
 			over, err := greet(t, secure, trust) // 421 ends it

@@ -68,6 +68,13 @@ func visit(t *testing.T, addr, host string) (status int, text string) {
 
 func visitOn(t *testing.T, c net.Conn, r *bufio.Reader, host string) (status int, text string) {
 	t.Helper()
+	resp, text := request(t, c, r, host)
+	return resp.StatusCode, text
+}
+
+// request asks for a host over a connection; the answer's body is read.
+func request(t *testing.T, c net.Conn, r *bufio.Reader, host string) (resp *http.Response, text string) {
+	t.Helper()
 	_ = c.SetDeadline(time.Now().Add(patience))
 	if _, err := fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host); err != nil {
 		t.Fatal(err)
@@ -81,7 +88,34 @@ func visitOn(t *testing.T, c net.Conn, r *bufio.Reader, host string) (status int
 	if err != nil {
 		t.Fatalf("%s: %v", host, err)
 	}
-	return resp.StatusCode, string(b)
+	return resp, string(b)
+}
+
+// returning is a client that asks over one connection for as long as the server keeps it. An
+// app that went to sleep as the connection came to it is woken, and says with its answer that
+// the connection ends.
+type returning struct {
+	addr string
+	c    net.Conn // nil: the next request opens one
+	r    *bufio.Reader
+}
+
+func (k *returning) visit(t *testing.T, host string) (status int, text string) {
+	t.Helper()
+	if k.c == nil {
+		c, err := (&net.Dialer{Timeout: patience}).DialContext(t.Context(), "tcp", k.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		k.c, k.r = c, bufio.NewReader(c)
+	}
+	resp, text := request(t, k.c, k.r, host)
+	if resp.Close {
+		_ = k.c.Close()
+		k.c = nil
+	}
+	return resp.StatusCode, text
 }
 
 // wantSite waits until a host is answered by a site.
@@ -154,14 +188,14 @@ func TestThreeSitesByNameOnOnePort(t *testing.T) {
 		})
 
 		// One connection, another host with each request.
-		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
-		b.must(err)
-		defer c.Close()
-		r := bufio.NewReader(c)
+		client := returning{addr: addr}
 		for i := range 12 {
-			host := sites[i%3] + ".test"
-			if status, text := visitOn(t, c, r, host); status != 200 || !strings.HasPrefix(text, sites[i%3]+" ") {
-				t.Fatalf("request %d, for %s: %d %q", i, host, status, text)
+			site := sites[i%3]
+			if status, text := client.visit(t, site+".test"); status != 200 || !strings.HasPrefix(text, site+" ") {
+				t.Fatalf("request %d, for %s: %d %q", i, site, status, text)
+			}
+			if client.c == nil && site != "gamma" { // which may have been about to sleep
+				t.Fatalf("request %d: %s does not keep the connection", i, site)
 			}
 		}
 

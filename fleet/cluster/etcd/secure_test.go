@@ -118,7 +118,12 @@ func TestWithCertificatesAndUsers(t *testing.T) {
 		"not our etcd": {func(c *Config) { as(c); c.CA, c.Limit = other.file("ca.pem"), 3*time.Second }, "certificate signed by unknown authority"},
 	} {
 		_, _, err := client(c.with).Push(ctx, textsOf("a.hcl", "app \"a\" {}"), "test")
-		if err == nil || !strings.Contains(err.Error(), c.says) {
+		told := func() bool { return err != nil && strings.Contains(err.Error(), c.says) }
+		for limit := 6 * time.Second; !told() && err != nil && strings.Contains(err.Error(), "no answer in time") && limit < time.Minute; limit *= 2 {
+			// No handshake came to its end, on a busy machine.
+			_, _, err = client(func(cfg *Config) { c.with(cfg); cfg.Limit = limit }).Push(ctx, textsOf("a.hcl", "app \"a\" {}"), "test")
+		}
+		if !told() {
 			t.Errorf("%s: %v; want %q", name, err, c.says)
 		}
 	}
