@@ -137,6 +137,9 @@ type harness struct {
 	fleet *fake
 	con   *Console
 	url   string
+	// The kernel is asked who is at the other end once a connection, which costs it more
+	// than a page costs us.
+	transport http.Transport
 }
 
 func newHarness(t *testing.T) *harness {
@@ -203,8 +206,7 @@ func (h *harness) send(method, path string, form url.Values, set ...string) answ
 			req.Header.Set(set[i], set[i+1])
 		}
 	}
-	tr := &http.Transport{DisableKeepAlives: true}
-	resp, err := tr.RoundTrip(req)
+	resp, err := h.transport.RoundTrip(req)
 	if err != nil {
 		h.t.Fatal(err)
 	}

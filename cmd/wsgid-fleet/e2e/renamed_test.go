@@ -208,7 +208,7 @@ func TestRenamedAfterAnInterruptedDeploy(t *testing.T) {
 	g.must(os.WriteFile(hold, nil, 0o644)) //nolint:gosec // likewise
 	g.say("two")
 	w := g.deploy("wsgiapp-dev")
-	w.says("wait...")
+	w.says("Run wait")
 	d.kill(t)
 	g.replace("wsgid.d/wsgiapp.hcl", `environment "dev"`, `environment "live"`)
 	d = g.run()

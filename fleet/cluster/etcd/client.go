@@ -199,7 +199,9 @@ func (c *Client) explain(verb string, err error) error {
 		next = "correct --etcd-user, or the password in " + c.cfg.PasswordFile
 	case partial(err):
 		next = "what listens there has a part of etcd's interface alone, as kine of k3s has: name an etcd, 3.4 or newer"
-	case errors.Is(err, rpctypes.ErrUserEmpty):
+	case c.cfg.User != "" && (strings.Contains(text, rpctypes.ErrorDesc(rpctypes.ErrGRPCUserEmpty)) || strings.Contains(text, rpctypes.ErrorDesc(rpctypes.ErrGRPCInvalidAuthToken))):
+		text = fmt.Sprintf("the token of user %s has ended; the next try gets a new one", c.cfg.User)
+	case errors.Is(err, rpctypes.ErrUserEmpty), strings.Contains(text, rpctypes.ErrorDesc(rpctypes.ErrGRPCUserEmpty)):
 		text, next = "it asks for a user", "name one with --etcd-user and --etcd-password-file"
 	case errors.Is(err, context.DeadlineExceeded), status.Code(err) == codes.DeadlineExceeded:
 		text, next = "no answer in time", "does a majority of its members run?"
