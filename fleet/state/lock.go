@@ -95,6 +95,16 @@ func (s *Store) DaemonHolds() bool {
 	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
 }
 
+// IsLocked tells whether somebody works on the app now.
+func (s *Store) IsLocked(app string) bool {
+	f, err := os.OpenFile(s.applyLock(app), os.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return appdir.Exhausted(err) // not known
+	}
+	defer f.Close()
+	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
+}
+
 // LockApp waits until this process alone works on the app. The caller calls
 // the function that it returns when done.
 func (s *Store) LockApp(ctx context.Context, app string) (unlock func(), err error) {

@@ -230,11 +230,11 @@ func TestLikeNginx(t *testing.T) {
 }
 
 // strongTag waits until the ETag of a file is strong: it was changed a moment ago.
-func strongTag(t *testing.T, site *Site, path string) string {
+func strongTag(t *testing.T, site *Site, path string, lines ...string) string {
 	t.Helper()
 	var tag string
 	await.True(t, "a strong ETag of "+path, func() bool {
-		a := askOurs(t, site, "HEAD", path, nil)
+		a := askOurs(t, site, "HEAD", path, lines)
 		tag = a.header.Get("ETag")
 		return a.status == 404 || !strings.HasPrefix(tag, "W/")
 	}, func() any { return tag })

@@ -77,6 +77,7 @@ func TestNoPeerIsAnOracle(t *testing.T) {
 	const path, gzipped = "/static/a.css", "Accept-Encoding: gzip"
 	nginx, whiteNoise := startNginx(t, dir), startWhiteNoise(t, dir)
 	strongTag(t, site, path)
+	strongTag(t, site, path, gzipped)
 	askers := map[string]func(lines ...string) answer{
 		"ours":       func(lines ...string) answer { return askOurs(t, site, "GET", path, lines) },
 		"nginx":      func(lines ...string) answer { return askNginx(t, nginx, "GET", path, lines) },

@@ -27,9 +27,9 @@ func TestTheGateKnowsWhatACommandHasSaidIsReady(t *testing.T) {
 		} else {
 			b.write("wsgid.d/beta.hcl", beta)
 		}
-		b.ok(command, "alpha")
+		said := b.ok(command, "alpha")
 		if status, text := visit(t, addr, host); status != 200 || !strings.HasPrefix(text, "alpha ") {
-			t.Errorf("after %s: %d %q", command, status, text)
+			t.Errorf("%s after %s: %d %q; it said %v", host, command, status, text, said)
 		}
 	}
 }

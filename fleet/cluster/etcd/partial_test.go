@@ -17,7 +17,6 @@ import (
 
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/cluster"
 	"github.com/wsgid-fleet/wsgid-fleet/runner/await"
-	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
 // kine answers as kine 0.17.5 does (findings/kine-grants-a-lease-and-renews-none.sh).
@@ -54,7 +53,7 @@ func (grpcProxy) MemberList(context.Context, *pb.MemberListRequest) (*pb.MemberL
 // daemon ended there.
 func TestMembersThroughAProxy(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", freeport.Addr(t))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +92,7 @@ func (s *safeText) String() string {
 // and the operator is told what to name instead.
 func TestAServerThatHasAPartOfEtcd(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", freeport.Addr(t))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/wsgid-fleet/wsgid-fleet/runner/componenttest"
+	"github.com/wsgid-fleet/wsgid-fleet/runner/freeport"
 )
 
 // Options says what server to start. The zero value has one handler on "/".
@@ -96,15 +97,11 @@ func Start(t testing.TB, o Options) *Server {
 		s.UploadTemplate = s.inside("/tmp/upload.XXXXXX")
 	}
 	t.Cleanup(s.Stop)
-	// The port is the kernel's choice, but somebody else may take it meanwhile.
-	for try := 1; ; try++ {
-		s.configure(o)
-		if err := s.start(); err == nil {
-			return s
-		} else if try == 5 {
-			t.Fatalf("cannot start mongrel2: %v\n%s", err, s.Log())
-		}
+	s.configure(o)
+	if err := s.start(); err != nil {
+		t.Fatalf("cannot start mongrel2: %v\n%s", err, s.Log())
 	}
+	return s
 }
 
 // inside is a path of the server's, as it sees it itself.
@@ -142,14 +139,9 @@ func (s *Server) fill(h *Handler, i int) {
 // configure chooses a port and writes config.sqlite.
 func (s *Server) configure(o Options) {
 	s.t.Helper()
-	ln, err := (&net.ListenConfig{}).Listen(s.t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.Addr = ln.Addr().String()
+	port := freeport.Port(s.t, "127.0.0.1")
+	s.Addr = "127.0.0.1:" + port
 	s.URL = "http://" + s.Addr
-	ln.Close()
-	_, port, _ := net.SplitHostPort(s.Addr)
 
 	var c bytes.Buffer
 	chroot := ""
