@@ -8,6 +8,7 @@ import (
 	"github.com/wsgid-fleet/wsgid-fleet/appspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/plan"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet/reconcile/reconciletest"
+	"github.com/wsgid-fleet/wsgid-fleet/fleet/state"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
 
@@ -59,5 +60,33 @@ func TestWhoIsInterruptedKnowsWhatWasHandedOver(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What the gate is told is written down before it answers: it does not know of it as long as somebody
+// works on it.
+func TestTheGateLagsUntilItHasAnswered(t *testing.T) {
+	f, m := reconciletest.New(t), reconciletest.NewMachine()
+	r := newReconciler(t, f, m)
+	f.Spec("blog", `hosts = ["blog.test"]`)
+	f.Write("gate", "gate {\n  http { listen = \"127.0.0.1:1\" }\n}\n")
+	r.load()
+	gate := r.core.GateLags()
+	if gate == nil {
+		t.Fatal("a gate that was told nothing knows all names")
+	}
+	unlock, err := r.core.Store.LockApp(t.Context(), appspec.GateName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.core.Store.SaveApplied(appspec.GateName, state.Applied{Generation: 1, Digest: plan.DigestOf(gate), Spec: gate}); err != nil {
+		t.Fatal(err)
+	}
+	if r.core.GateLags() == nil {
+		t.Error("the gate is being told, and is taken to know")
+	}
+	unlock()
+	if r.core.GateLags() != nil {
+		t.Error("the gate was told, and is taken not to know")
 	}
 }
