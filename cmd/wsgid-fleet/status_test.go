@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsgid-fleet/wsgid-fleet/appspec/hclspec"
 	"github.com/wsgid-fleet/wsgid-fleet/fleet"
 	"github.com/wsgid-fleet/wsgid-fleet/runner"
 )
@@ -130,6 +131,25 @@ func TestStatusTellsOfASharedPython(t *testing.T) {
 		}
 		if !strings.Contains(wide.String(), c.wide) || strings.Contains(wide.String(), "PYTHON") != (c.wide != "") {
 			t.Errorf("%s: status -o wide: %s", name, &wide)
+		}
+	}
+}
+
+// What is broken in a file is told with the command that shows it; what cannot be read at all says
+// itself what to do.
+func TestStatusTellsOfABrokenFile(t *testing.T) {
+	const more = "\nsee the lines, and what to write: wsgid-fleet validate\n"
+	for _, c := range []struct {
+		fault hclspec.Fault
+		more  bool
+	}{
+		{hclspec.Fault{File: "/etc/wsgid.d/defaults.hcl", Summary: "/etc/wsgid.d/defaults.hcl:2:3: unknown attribute", Text: "Error: unknown attribute\n  2: x = 1\n"}, true},
+		{hclspec.Fault{File: "/none", Summary: "cannot read spec directory /none: create it", Text: "cannot read spec directory /none: create it"}, false},
+	} {
+		var out bytes.Buffer
+		statusView{now: time.Unix(2000, 0)}.write(&out, &fleet.Status{Faults: []hclspec.Fault{c.fault}})
+		if !strings.Contains(out.String(), "\nbroken: "+c.fault.Summary+"\n") || strings.Contains(out.String(), more) != c.more {
+			t.Errorf("%s", &out)
 		}
 	}
 }

@@ -49,8 +49,13 @@ func (v statusView) write(w io.Writer, status *fleet.Status) {
 		v.writeNext(w, status)
 		v.writeWaiting(w, status)
 	}
+	inFiles := false // else the summary is all there is, and says what to do
 	for _, f := range status.Faults {
 		fmt.Fprintln(w, v.style.paint(red, cut("broken: "+oneLine(f.Summary), v.style.width)))
+		inFiles = inFiles || f.Text != f.Summary
+	}
+	if inFiles {
+		fmt.Fprintln(w, "see the lines, and what to write: wsgid-fleet validate")
 	}
 	if !v.one {
 		for _, app := range status.Apps {
