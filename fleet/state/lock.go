@@ -87,19 +87,17 @@ func (s *Store) LockedBy() int {
 
 // DaemonHolds tells whether a daemon holds the state directory now.
 func (s *Store) DaemonHolds() bool {
-	f, err := os.OpenFile(s.LockPath(), os.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return appdir.Exhausted(err) // not known: rather ask one that is not there than act beside one that is
-	}
-	defer f.Close()
-	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
+	return isHeld(s.LockPath())
 }
 
 // IsLocked tells whether somebody works on the app now.
-func (s *Store) IsLocked(app string) bool {
-	f, err := os.OpenFile(s.applyLock(app), os.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+func (s *Store) IsLocked(app string) bool { return isHeld(s.applyLock(app)) }
+
+// isHeld tells whether somebody has a lock alone; others who ask at the same time have not.
+func isHeld(path string) bool {
+	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return appdir.Exhausted(err) // not known
+		return appdir.Exhausted(err) // not known: rather ask one that is not there than act beside one that is
 	}
 	defer f.Close()
 	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)

@@ -123,7 +123,7 @@ var directOpeners = []struct {
 		"fleet/sockets/holder_client.go start",
 		"fleet/deploy/logbook.go Lock",
 		"fleet/state/files.go ReplaceAlone",
-		"fleet/state/lock.go DaemonHolds IsLocked LockApp LockDaemon LockedBy SameFile removeLocks",
+		"fleet/state/lock.go LockApp LockDaemon LockedBy SameFile isHeld removeLocks",
 		"fleet/admins.go asAdmin shareControl",
 		"fleet/exec.go isOurs",
 		"fleet/neighbour.go Error neighbourOf putNotice readNotice removeNotice",

@@ -186,11 +186,12 @@ func (c *Client) explain(verb string, err error) error {
 	if st, ok := status.FromError(err); ok {
 		text = st.Message()
 	}
+	// By its words: of the error that ends a watch these are all there is.
+	says := func(of error) bool { return strings.Contains(text, rpctypes.ErrorDesc(of)) }
 	switch {
 	case errors.Is(err, rpctypes.ErrNoSpace):
 		text, next = "its database is full", "defragment it and end the alarm: etcdctl defrag; etcdctl alarm disarm"
-	// A watch has the words alone.
-	case errors.Is(err, rpctypes.ErrPermissionDenied), strings.Contains(text, rpctypes.ErrorDesc(rpctypes.ErrGRPCPermissionDenied)):
+	case says(rpctypes.ErrGRPCPermissionDenied):
 		text, next = "this user may not", fmt.Sprintf("grant its role readwrite on the prefix %s/", c.cfg.Prefix)
 		if c.cfg.User == "" {
 			text, next = "whoever has this certificate may not", fmt.Sprintf("name a user with --etcd-user and --etcd-password-file, or make one of the name in the certificate; its role needs readwrite on the prefix %s/", c.cfg.Prefix)
@@ -199,9 +200,9 @@ func (c *Client) explain(verb string, err error) error {
 		next = "correct --etcd-user, or the password in " + c.cfg.PasswordFile
 	case partial(err):
 		next = "what listens there has a part of etcd's interface alone, as kine of k3s has: name an etcd, 3.4 or newer"
-	case c.cfg.User != "" && (strings.Contains(text, rpctypes.ErrorDesc(rpctypes.ErrGRPCUserEmpty)) || strings.Contains(text, rpctypes.ErrorDesc(rpctypes.ErrGRPCInvalidAuthToken))):
+	case c.cfg.User != "" && (says(rpctypes.ErrGRPCUserEmpty) || says(rpctypes.ErrGRPCInvalidAuthToken)):
 		text = fmt.Sprintf("the token of user %s has ended; the next try gets a new one", c.cfg.User)
-	case errors.Is(err, rpctypes.ErrUserEmpty), strings.Contains(text, rpctypes.ErrorDesc(rpctypes.ErrGRPCUserEmpty)):
+	case says(rpctypes.ErrGRPCUserEmpty):
 		text, next = "it asks for a user", "name one with --etcd-user and --etcd-password-file"
 	case errors.Is(err, context.DeadlineExceeded), status.Code(err) == codes.DeadlineExceeded:
 		text, next = "no answer in time", "does a majority of its members run?"

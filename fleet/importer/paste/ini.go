@@ -3,6 +3,7 @@ package paste
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -31,13 +32,8 @@ func read(path string, given map[string]string) (*file, error) {
 	if err := f.parse(string(text)); err != nil {
 		return nil, err
 	}
-	for _, from := range []map[string]string{{"here": filepath.Dir(path), "__file__": path}, given} {
-		for name, value := range from {
-			if _, ok := f.sections[forAll][name]; !ok && f.defaults[name] == "" {
-				f.defaults[name] = value
-			}
-		}
-	}
+	maps.Copy(f.defaults, given)
+	f.defaults["here"], f.defaults["__file__"] = filepath.Dir(path), path
 	for name, s := range f.sections[forAll] {
 		f.defaults[name] = s.Value()
 	}
@@ -101,9 +97,6 @@ func (f *file) filled(text string, own map[string]facts.Setting, depth int) (str
 		if !isName || !ok || depth > 10 {
 			bad = cmp.Or(bad, fmt.Errorf("%s is not set, and PasteDeploy does not read the file", m))
 			return ""
-		}
-		if !strings.Contains(value, "%") {
-			return value
 		}
 		filled, err := f.filled(value, own, depth+1)
 		bad = cmp.Or(bad, err)

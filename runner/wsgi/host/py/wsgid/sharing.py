@@ -14,7 +14,7 @@ _names = set()  # of this process, which threads have that were given none
 
 def begin():
     """Notes what is open before the application is loaded."""
-    _names.add(_thread_name("self"))
+    _names.add(_called("/proc/self"))
     for name in os.listdir("/proc/self/fd"):
         try:
             st = os.fstat(int(name))
@@ -179,9 +179,10 @@ def _locked():
             "@wsgid.postfork" % ", ".join(sorted(set(found))))
 
 
-def _thread_name(tid):
-    # That of the process by no number: the application may have replaced os.getpid.
-    with open("/proc/self/comm" if tid == "self" else "/proc/self/task/%s/comm" % tid) as f:
+def _called(at):
+    """The name of a thread; at: its folder in /proc, or /proc/self for the first one, by no
+    number, as the application may have replaced os.getpid."""
+    with open(at + "/comm") as f:
         return f.read().rstrip("\n")
 
 
@@ -191,11 +192,11 @@ def _threads():
     such, and ends them before a fork by itself."""
     threading = sys.modules.get("threading")
     known = {t.native_id for t in threading.enumerate()} if threading is not None else set()
-    plain = _names | {_thread_name("self"), "jemalloc_bg_thd"}
+    plain = _names | {_called("/proc/self"), "jemalloc_bg_thd"}
     found = set()
     for name in os.listdir("/proc/self/task"):
         try:
-            called = _thread_name(name)
+            called = _called("/proc/self/task/" + name)
         except OSError:
             continue  # it has ended meanwhile
         if int(name) not in known and called not in plain:
