@@ -11,11 +11,8 @@
 . "$(dirname "$(readlink -f "$0")")/lib"
 debian etcd-server=3.4.23-4+b4 etcd-client=3.4.23-4+b4
 export ETCDCTL_API=3
-ports=$(/usr/bin/python3 -c '
-import socket
-s = [socket.create_server(("127.0.0.1", 0)) for _ in range(6)]
-print(*[x.getsockname()[1] for x in s])')
-read -r -a port <<<"$ports"
+port=()
+for _ in $(seq 6); do port+=("$(free_port)"); done
 cluster=a=http://127.0.0.1:${port[1]},b=http://127.0.0.1:${port[3]},c=http://127.0.0.1:${port[5]}
 ETCDCTL_ENDPOINTS=http://127.0.0.1:${port[0]},http://127.0.0.1:${port[2]},http://127.0.0.1:${port[4]}
 export ETCDCTL_ENDPOINTS
@@ -43,6 +40,6 @@ lease=$(ctl lease grant 60 | cut -d' ' -f2)
 sleep 20
 expect 'after 20 s' 'what is left' "$(left)"
 read -r leader other <<<"$(members)"
-ctl --endpoints="$leader" move-leader "$other" >/dev/null
+ETCDCTL_ENDPOINTS=$leader ctl move-leader "$other" >/dev/null
 for _ in $(seq 100); do [ "$(members)" != "$leader $other" ] && break; sleep 0.1; done
 expect 'with another leader' 'nearly all' "$(left)"

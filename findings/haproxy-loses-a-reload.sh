@@ -13,7 +13,7 @@
 . "$(dirname "$(readlink -f "$0")")/lib"
 debian haproxy=2.6.12-1+deb12u3 liblua5.3-0 libopentracing-c-wrapper0 libopentracing1
 haproxy=$WORK/root/usr/sbin/haproxy
-port=$(/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(free_port)
 LD_LIBRARY_PATH=$(dirname "$(find root -name 'liblua5.3.so.0')")
 export LD_LIBRARY_PATH
 config() { # ANSWER: many backends, so that they take a while to read
